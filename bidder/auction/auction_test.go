@@ -1,0 +1,223 @@
+package auction
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"pgregory.net/rapid"
+
+	"github.com/hexbid/hexbid"
+)
+
+// plainAuction is the oracle: sort everything, then keep the first of each
+// advertiser.
+func plainAuction(candidates []Candidate, ties TieBreak) []Entry {
+	var entries []Entry
+	for i := range candidates {
+		if e, ok := candidates[i].Enter(); ok {
+			entries = append(entries, e)
+		}
+	}
+	slices.SortFunc(entries, func(a, b Entry) int {
+		if ties.before(&a, &b) {
+			return -1
+		}
+		return 1
+	})
+	seen := map[uint32]bool{}
+	return slices.DeleteFunc(entries, func(e Entry) bool {
+		again := seen[e.Advertiser]
+		seen[e.Advertiser] = true
+		return again
+	})
+}
+
+func drawCandidates(t *rapid.T) []Candidate {
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Candidate {
+		c := Candidate{
+			Advertiser:    uint32(rapid.IntRange(1, 12).Draw(t, "advertiser")),
+			Pricing:       rapid.SampledFrom([]hexbid.PricingModel{hexbid.CPC, hexbid.CPM}).Draw(t, "pricing"),
+			MultiplierPPM: rapid.SampledFrom([]int64{0, 1, 300_000, 999_999, PPM}).Draw(t, "m"),
+			QualityPPM:    rapid.SampledFrom([]int64{1, 20_000, 30_000, PPM}).Draw(t, "q"),
+			Reserve:       rapid.SampledFrom([]int64{0, 1, 5_000_000, 20_000_000_000}).Draw(t, "reserve"),
+		}
+		top := int64(hexbid.MaxBidCPC)
+		if c.Pricing == hexbid.CPM {
+			top = int64(hexbid.MaxBidCPM)
+		}
+		c.Bid = hexbid.Money(rapid.OneOf(rapid.Int64Range(1, 50), rapid.Int64Range(1, 5_000_000), rapid.Int64Range(1, top), rapid.Just(top)).Draw(t, "bid"))
+		return c
+	}), 0, 60).Draw(t, "candidates")
+}
+
+func numbered(candidates []Candidate) []Candidate {
+	for i := range candidates {
+		candidates[i].CampaignUID, candidates[i].Ordinal = hexbid.UID(i+1), uint32(i)
+	}
+	return candidates
+}
+
+func boardOf(candidates []Candidate, slots int, ties TieBreak) []Entry {
+	var b Board
+	b.Reset(slots, ties)
+	for i := range candidates {
+		if e, ok := candidates[i].Enter(); ok {
+			b.Offer(e)
+		}
+	}
+	return slices.Clone(b.Entries())
+}
+
+func TestTheBoardKeepsTheBestOfASort(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		candidates := numbered(drawCandidates(t))
+		slots := rapid.IntRange(0, hexbid.MaxSlots).Draw(t, "slots")
+		ties := NewTieBreak(rapid.StringN(0, 32, 64).Draw(t, "request"))
+		want := plainAuction(candidates, ties)
+		want = want[:min(len(want), slots+1)]
+		if got := boardOf(candidates, slots, ties); !slices.Equal(got, want) {
+			t.Fatalf("got  %+v\nwant %+v", got, want)
+		}
+		shuffled := slices.Clone(candidates)
+		rand.New(rand.NewPCG(1, uint64(len(candidates)))).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		if got := boardOf(shuffled, slots, ties); !slices.Equal(got, want) {
+			t.Fatalf("another order of arrival gives %+v, want %+v", got, want)
+		}
+	})
+}
+
+func TestPricesKeepTheirPromises(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		candidates := numbered(drawCandidates(t))
+		slots := rapid.IntRange(0, hexbid.MaxSlots).Draw(t, "slots")
+		increment := hexbid.Money(rapid.IntRange(0, 20_000).Draw(t, "increment"))
+		entries := boardOf(candidates, slots, NewTieBreak("r"))
+		for i, a := range GSP(entries, slots, increment, nil) {
+			e := a.Entry
+			if a.Price > e.PacedBid || a.Price > candidates[e.Ordinal].Bid || a.Price < 0 {
+				t.Fatalf("price %d above the paced bid of %+v", a.Price, e)
+			}
+			if e.Score < e.Reserve || e.Score < 1 {
+				t.Fatalf("%+v won below its reserve", e)
+			}
+			if e.Pricing == hexbid.CPM && a.Price%1000 != 0 {
+				t.Fatalf("one impression of %+v costs a fraction of a micro", a)
+			}
+			if paid := Score(e.Pricing, a.Price, e.QualityPPM); a.SetBy != SetByBid && paid < e.Reserve {
+				t.Fatalf("%+v pays %d, below its reserve", e, paid)
+			}
+			if i+1 < len(entries) {
+				if entries[i+1].Advertiser == e.Advertiser {
+					t.Fatalf("%+v is priced by its own advertiser", e)
+				}
+				if paid := Score(e.Pricing, a.Price, e.QualityPPM); paid < entries[i+1].Score {
+					t.Fatalf("%+v pays %d, less than the entry below offers", e, paid)
+				}
+			}
+		}
+	})
+}
+
+func TestRaisingABidNeverLowersItsSlot(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		candidates := numbered(drawCandidates(t))
+		if len(candidates) == 0 {
+			return
+		}
+		ties := NewTieBreak("one request")
+		i := rapid.IntRange(0, len(candidates)-1).Draw(t, "who")
+		rank := func() int {
+			return slices.IndexFunc(plainAuction(candidates, ties), func(e Entry) bool { return e.CampaignUID == candidates[i].CampaignUID })
+		}
+		before := rank()
+		candidates[i].Bid += hexbid.Money(rapid.Int64Range(1, 1_000_000).Draw(t, "more"))
+		if after := rank(); before >= 0 && (after < 0 || after > before) {
+			t.Fatalf("from rank %d to %d with a higher bid", before, after)
+		}
+	})
+}
+
+func TestOneSlotIsVickrey(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		bids := rapid.SliceOfN(rapid.Int64Range(1, 1_000_000), 2, 10).Draw(t, "bids")
+		reserve := rapid.Int64Range(0, 1_000_000).Draw(t, "reserve")
+		var candidates []Candidate
+		for i, bid := range bids {
+			candidates = append(candidates, Candidate{Advertiser: uint32(i), Pricing: hexbid.CPC, Bid: hexbid.Money(bid),
+				MultiplierPPM: PPM, QualityPPM: 1000, Reserve: reserve * 1000})
+		}
+		awards := GSP(boardOf(numbered(candidates), 1, NewTieBreak("r")), 1, 0, nil)
+		slices.Sort(bids)
+		highest, second := bids[len(bids)-1], bids[len(bids)-2]
+		if highest < reserve {
+			if len(awards) != 0 {
+				t.Fatalf("sold below the reserve: %+v", awards)
+			}
+			return
+		}
+		if want := max(second, reserve); len(awards) != 1 || int64(awards[0].Price) != want {
+			t.Fatalf("awards %+v, want one at the second price %d", awards, want)
+		}
+	})
+}
+
+func TestBidToScoreIsTheLeastThatReaches(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := Candidate{Pricing: rapid.SampledFrom([]hexbid.PricingModel{hexbid.CPC, hexbid.CPM}).Draw(t, "pricing"),
+			QualityPPM: rapid.Int64Range(1, PPM).Draw(t, "q"), MultiplierPPM: rapid.Int64Range(1, PPM).Draw(t, "m")}
+		target := rapid.Int64Range(1, 1_000_000_000).Draw(t, "target")
+		c.Bid = BidToScore(c.Pricing, target, c.QualityPPM, c.MultiplierPPM)
+		if e, _ := c.Enter(); e.Score < target {
+			t.Fatalf("a bid of %d scores %d, short of %d", c.Bid, e.Score, target)
+		}
+		c.Bid--
+		if e, _ := c.Enter(); e.Score >= target {
+			t.Fatalf("a bid of %d would do for %d", c.Bid, target)
+		}
+	})
+}
+
+// TestNarratedCases reads testdata/gsp.txt: cases for people.
+func TestNarratedCases(t *testing.T) {
+	datadriven.RunTest(t, "testdata/gsp.txt", func(t *testing.T, d *datadriven.TestData) string {
+		var slots, increment int
+		d.ScanArgs(t, "slots", &slots)
+		d.MaybeScanArgs(t, "increment", &increment)
+		var candidates []Candidate
+		names := map[uint32]string{}
+		for i, line := range strings.Split(d.Input, "\n") {
+			var name, model string
+			c := Candidate{Ordinal: uint32(i), CampaignUID: hexbid.UID(i + 1), Pricing: hexbid.CPC, MultiplierPPM: PPM}
+			if _, err := fmt.Sscanf(line, "%s advertiser=%d %s bid=%d q=%d m=%d reserve=%d", &name, &c.Advertiser, &model,
+				&c.Bid, &c.QualityPPM, &c.MultiplierPPM, &c.Reserve); err != nil {
+				d.Fatalf(t, "%q: %v", line, err)
+			}
+			if model == "cpm" {
+				c.Pricing = hexbid.CPM
+			}
+			c.Reserve *= 1000
+			names[c.Ordinal] = name
+			candidates = append(candidates, c)
+		}
+		var out strings.Builder
+		for _, a := range GSP(boardOf(candidates, slots, NewTieBreak("golden")), slots, hexbid.Money(increment), nil) {
+			fmt.Fprintf(&out, "slot %d: %s scores %d and pays %d, set by %s\n", a.Slot, names[a.Entry.Ordinal], a.Entry.Score, a.Price, a.SetBy)
+		}
+		if out.Len() == 0 {
+			return "no award\n"
+		}
+		return out.String()
+	})
+}
+
+func TestTheTieHashIsTheDocumentedOne(t *testing.T) {
+	ties := NewTieBreak("")
+	// XXH64 of eight zero bytes, seed 0, from the reference implementation.
+	if got := ties.Hash(0); got != 0x34c96acdcadb1bbb {
+		t.Errorf("got %#x", got)
+	}
+}

@@ -1,0 +1,278 @@
+package hexbid
+
+import (
+	"time"
+	"unicode/utf8"
+)
+
+// Limits of the market on bids, in micros.
+const (
+	MaxBidCPC Money = 1_000_000_000     // a click
+	MaxBidCPM Money = 1_000_000_000_000 // a thousand impressions
+)
+
+// Campaign buys for a program.
+type Campaign struct {
+	Meta
+	DisplayName string
+	Program     string // resource name
+	State       ServingState
+	Pricing     PricingModel
+	Bid         Money
+	DailyBudget Money
+	TotalBudget Money // 0 is no limit
+	Pacing      Pacing
+	Start, End  time.Time // zero is unbounded; End is excluded
+	TimeZone    string    // IANA; empty is DefaultTimeZone
+	Hours       []WeeklyHours
+	Area        Area
+	Excluded    Area
+	Audience    Audience
+	Cap         FrequencyCap
+	Creatives   []Creative
+}
+
+// DefaultTimeZone is the zone of a campaign that names none.
+const DefaultTimeZone = "Asia/Shanghai"
+
+// WeeklyHours is a run of whole hours of one day in the campaign's time zone.
+type WeeklyHours struct {
+	Day        int // 1 Monday … 7 Sunday
+	Start, End int // hours; End is excluded
+}
+
+// Area is a union of shapes.
+type Area struct {
+	AroundPlacesM float64 // metres around each approved place of the program; 0 is unused
+	Circles       []Circle
+	Cells         []uint64 // H3 indexes
+	Regions       []string // adcodes
+	Everywhere    bool
+}
+
+// Circle on the sphere of EarthRadiusM.
+type Circle struct {
+	Center  Point
+	RadiusM float64
+}
+
+// Audience narrows by dimension: an empty one admits everyone.
+type Audience struct {
+	Ages           []AgeRange
+	Genders        []Gender
+	OS             []OS
+	Hosts          []Host
+	Scenes         []Scene
+	Networks       []Network
+	Interests      []Category
+	IncludeUnknown []Dimension
+}
+
+// AgeRange in years, both ends included.
+type AgeRange struct{ Min, Max int }
+
+// FrequencyCap bounds impressions a user; Impressions 0 is no cap.
+type FrequencyCap struct {
+	Impressions   int
+	Window        time.Duration
+	ServeUncapped bool
+}
+
+// Creative is what is shown; Host 0 serves every host without one of its own.
+type Creative struct {
+	Host                             Host
+	Title, Promotion, Path, ImageURI string
+}
+
+// IsEmpty says whether the area names no shape at all.
+func (a *Area) IsEmpty() bool {
+	return a.AroundPlacesM == 0 && len(a.Circles) == 0 && len(a.Cells) == 0 && len(a.Regions) == 0 && !a.Everywhere
+}
+
+// CreativeFor picks the creative for a host: its own, else the one without a
+// host, else the zero Creative.
+func (c *Campaign) CreativeFor(host Host) Creative {
+	var fallback Creative
+	for _, creative := range c.Creatives {
+		if creative.Host == host {
+			return creative
+		}
+		if creative.Host == HostUnknown {
+			fallback = creative
+		}
+	}
+	return fallback
+}
+
+// Validate implements Resource.
+func (c *Campaign) Validate() error {
+	return firstError(
+		checkText("campaign.display_name", c.DisplayName, 1, maxNameBytes),
+		c.validateProgram(),
+		checkEnum("campaign.state", c.State, StateCount, true),
+		c.validateMoney(),
+		checkEnum("campaign.pacing", c.Pacing, PacingCount, true),
+		c.validateSchedule(),
+		c.validateAreas(),
+		c.Audience.validate(),
+		c.Cap.validate(),
+		c.validateCreatives(),
+	)
+}
+
+func (c *Campaign) validateProgram() error {
+	name, err := ParseNameOf(KindProgram, "campaign.program", c.Program)
+	if err != nil {
+		return err
+	}
+	if own, err := ParseName(c.Name); err == nil && own.Advertiser != name.Advertiser {
+		return Invalidf("campaign.program", "%q belongs to another advertiser: a campaign buys for its own advertiser's programs", c.Program)
+	}
+	return nil
+}
+
+func (c *Campaign) validateMoney() error {
+	if err := checkEnum("campaign.pricing_model", c.Pricing, PricingCount, false); err != nil {
+		return err
+	}
+	least, most, event := Money(1), MaxBidCPC, c.Bid
+	if c.Pricing == CPM { // an impression costs whole micros
+		least, most, event = 1000, MaxBidCPM, (c.Bid+999)/1000
+	}
+	if c.Bid < least || c.Bid > most {
+		return Invalidf("campaign.bid_micros", "%d is out of range: use %d to %d micros for %s", c.Bid, least, most, c.Pricing)
+	}
+	if c.DailyBudget < event {
+		return Invalidf("campaign.daily_budget_micros", "%d does not pay for one event: give at least %d micros", c.DailyBudget, event)
+	}
+	if c.TotalBudget != 0 && c.TotalBudget < event {
+		return Invalidf("campaign.total_budget_micros", "%d does not pay for one event: give at least %d micros, or 0 for no limit", c.TotalBudget, event)
+	}
+	return nil
+}
+
+func (c *Campaign) validateSchedule() error {
+	if !c.Start.IsZero() && !c.End.IsZero() && !c.End.After(c.Start) {
+		return Invalidf("campaign.end_time", "%s is not after start_time %s", c.End.Format(time.RFC3339), c.Start.Format(time.RFC3339))
+	}
+	if _, err := c.Location(); err != nil {
+		return err
+	}
+	if len(c.Hours) > 7*24 {
+		return Invalidf("campaign.weekly_hours", "has %d entries: at most 168", len(c.Hours))
+	}
+	for _, h := range c.Hours {
+		if h.Day < 1 || h.Day > 7 {
+			return Invalidf("campaign.weekly_hours.day", "%d is not a day: use 1 for Monday to 7 for Sunday", h.Day)
+		}
+		if h.Start < 0 || h.End > 24 || h.Start >= h.End {
+			return Invalidf("campaign.weekly_hours", "%d to %d is not a run of hours: start 0 to 23, end above start and at most 24", h.Start, h.End)
+		}
+	}
+	return nil
+}
+
+// Location is the campaign's time zone.
+func (c *Campaign) Location() (*time.Location, error) {
+	zone := c.TimeZone
+	if zone == "" {
+		zone = DefaultTimeZone
+	}
+	loc, err := time.LoadLocation(zone)
+	if err != nil || zone == "Local" {
+		return nil, Invalidf("campaign.time_zone", "%q is not a time zone: use an IANA name such as Asia/Shanghai", Shorten(zone))
+	}
+	return loc, nil
+}
+
+func (c *Campaign) validateAreas() error {
+	if c.Area.IsEmpty() {
+		return Invalidf("campaign.area", "is empty: name circles, h3_cells, regions, around_places_m or everywhere")
+	}
+	if c.Excluded.Everywhere {
+		return Invalidf("campaign.excluded_area.everywhere", "excludes the whole world: leave it out, or pause the campaign")
+	}
+	return firstError(c.Area.validate("campaign.area"), c.Excluded.validate("campaign.excluded_area"))
+}
+
+// Limits of a circle's radius in metres.
+const (
+	MinCircleM = 10
+	MaxCircleM = 10_000_000
+)
+
+func (a *Area) validate(field string) error {
+	if a.AroundPlacesM != 0 && !(a.AroundPlacesM >= MinCircleM && a.AroundPlacesM <= MaxCircleM) {
+		return Invalidf(field+".around_places_m", "%v is out of range: use %d to %d metres", a.AroundPlacesM, MinCircleM, MaxCircleM)
+	}
+	if len(a.Circles) > 1000 || len(a.Cells) > 1000 || len(a.Regions) > 400 {
+		return Invalidf(field, "has %d circles, %d cells and %d regions: at most 1000, 1000 and 400", len(a.Circles), len(a.Cells), len(a.Regions))
+	}
+	for _, circle := range a.Circles {
+		if err := circle.Center.Validate(field + ".circles"); err != nil {
+			return err
+		}
+		if !(circle.RadiusM >= MinCircleM && circle.RadiusM <= MaxCircleM) {
+			return Invalidf(field+".circles.radius_m", "%v is out of range: use %d to %d metres", circle.RadiusM, MinCircleM, MaxCircleM)
+		}
+	}
+	return nil
+}
+
+func (a *Audience) validate() error {
+	const field = "campaign.audience."
+	if len(a.Ages) > 20 {
+		return Invalidf(field+"ages", "has %d ranges: at most 20", len(a.Ages))
+	}
+	for _, r := range a.Ages {
+		if r.Min < 0 || r.Max > MaxAge || r.Min > r.Max {
+			return Invalidf(field+"ages", "%d to %d is not a range of ages: use 0 to %d, the youngest first", r.Min, r.Max, MaxAge)
+		}
+	}
+	return firstError(
+		checkEnums(field+"genders", a.Genders, GenderCount, 0),
+		checkEnums(field+"operating_systems", a.OS, OSCount, 0),
+		checkEnums(field+"hosts", a.Hosts, HostCount, 0),
+		checkEnums(field+"scenes", a.Scenes, SceneCount, 0),
+		checkEnums(field+"networks", a.Networks, NetworkCount, 0),
+		checkEnums(field+"interests", a.Interests, CategoryCount, 0),
+		checkEnums(field+"include_unknown", a.IncludeUnknown, DimensionCount, 0),
+	)
+}
+
+func (f *FrequencyCap) validate() error {
+	if *f == (FrequencyCap{}) {
+		return nil
+	}
+	if err := checkRange("campaign.frequency_cap.impressions", f.Impressions, 1, 1000); err != nil {
+		return err
+	}
+	if f.Window < time.Hour || f.Window > 30*24*time.Hour {
+		return Invalidf("campaign.frequency_cap.window", "%s is out of range: use one hour to 30 days", f.Window)
+	}
+	return nil
+}
+
+func (c *Campaign) validateCreatives() error {
+	const field = "campaign.creatives."
+	var seen [HostCount]bool
+	for _, creative := range c.Creatives {
+		err := firstError(
+			checkEnum(field+"host", creative.Host, HostCount, true),
+			checkText(field+"title", creative.Title, 0, 120),
+			checkText(field+"promotion", creative.Promotion, 0, maxNameBytes),
+			checkText(field+"path", creative.Path, 0, maxURIBytes),
+			checkText(field+"image_uri", creative.ImageURI, 0, maxURIBytes))
+		if err != nil {
+			return err
+		}
+		if n := utf8.RuneCountInString(creative.Promotion); n > 10 {
+			return Invalidf(field+"promotion", "%q has %d characters: at most 10", creative.Promotion, n)
+		}
+		if seen[creative.Host] {
+			return Invalidf(field+"host", "%s has two creatives: give one per host", creative.Host)
+		}
+		seen[creative.Host] = true
+	}
+	return nil
+}

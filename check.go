@@ -1,0 +1,78 @@
+package hexbid
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits on every text and list, so that no record is unbounded.
+const (
+	maxNameBytes = 200
+	maxURIBytes  = 1024
+)
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkText(field, s string, least, most int) error {
+	if !utf8.ValidString(s) {
+		return Invalidf(field, "%q is not valid UTF-8", Shorten(strings.ToValidUTF8(s, "?")))
+	}
+	if len(s) < least {
+		return Invalidf(field, "is empty: give a text of at most %d bytes", most)
+	}
+	if len(s) > most {
+		return Invalidf(field, "%q is too long: at most %d bytes", Shorten(s), most)
+	}
+	return nil
+}
+
+func checkTexts(field string, texts []string, count, most int) error {
+	if len(texts) > count {
+		return Invalidf(field, "has %d entries: at most %d", len(texts), count)
+	}
+	for _, s := range texts {
+		if err := checkText(field, s, 1, most); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkRange(field string, value, low, high int) error {
+	if value < low || value > high {
+		return Invalidf(field, "%d is out of range: use %d to %d", value, low, high)
+	}
+	return nil
+}
+
+func checkEnum[T ~uint8](field string, value, count T, mayBeUnstated bool) error {
+	if value == 0 && !mayBeUnstated {
+		return Invalidf(field, "is not stated: choose one")
+	}
+	if value >= count {
+		return Invalidf(field, "%d is not a known value: use 1 to %d", value, count-1)
+	}
+	return nil
+}
+
+func checkEnums[T ~uint8](field string, values []T, count T, least int) error {
+	if len(values) < least {
+		return Invalidf(field, "is empty: give at least %d", least)
+	}
+	if len(values) > int(count) {
+		return Invalidf(field, "has %d entries: at most %d, each once", len(values), count)
+	}
+	for _, v := range values {
+		if err := checkEnum(field, v, count, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,232 @@
+package hexbid
+
+import "fmt"
+
+// The enumerations are dense and start at 0, the unknown or unstated value, so
+// that a value is also a bit number in package targeting. Their numbers are
+// those of the wire contract.
+
+// Gender of a viewer.
+type Gender uint8
+
+// The genders.
+const (
+	GenderUnknown Gender = iota
+	Female
+	Male
+	GenderCount
+)
+
+// OS is the operating system of a viewer's phone.
+type OS uint8
+
+// The operating systems.
+const (
+	OSUnknown OS = iota
+	IOS
+	Android
+	HarmonyOS
+	OtherOS
+	OSCount
+)
+
+// Network is what the viewer's phone is connected by.
+type Network uint8
+
+// The networks; SlowNetwork is the third generation or older.
+const (
+	NetworkUnknown Network = iota
+	WiFi
+	FiveG
+	FourG
+	SlowNetwork
+	NetworkCount
+)
+
+// Host is a super-app that runs mini-programs.
+type Host uint8
+
+// The hosts.
+const (
+	HostUnknown Host = iota
+	WeChat
+	QQ
+	Alipay
+	Baidu
+	Douyin
+	Toutiao
+	Xiaohongshu
+	Kuaishou
+	Meituan
+	Taobao
+	HostCount
+)
+
+// Scene is how a viewer came to the list.
+type Scene uint8
+
+// The scenes.
+const (
+	SceneUnknown Scene = iota
+	NearbyList
+	Search
+	Scan
+	Share
+	MessageLink
+	WebLink
+	Feed
+	SceneCount
+)
+
+// CreditBand is a consented band of credit, never a score.
+type CreditBand uint8
+
+// The bands; CreditBandCount is their number with the unknown one.
+const (
+	CreditUnknown   CreditBand = 0
+	CreditBandCount CreditBand = 6
+)
+
+// Datum is the geodetic system that coordinates are written in.
+type Datum uint8
+
+// The datums; DatumUnspecified is taken as WGS84.
+const (
+	DatumUnspecified Datum = iota
+	WGS84
+	GCJ02
+	BD09
+	DatumCount
+)
+
+// PricingModel is what an advertiser pays for.
+type PricingModel uint8
+
+// The pricing models.
+const (
+	PricingUnspecified PricingModel = iota
+	CPC                             // per click
+	CPM                             // per thousand impressions
+	PricingCount
+)
+
+// Personalization says whether who the viewer is may choose the ads.
+type Personalization uint8
+
+// Personalization; unspecified is on.
+const (
+	PersonalizationUnspecified Personalization = iota
+	PersonalizationOn
+	PersonalizationOff
+	PersonalizationCount
+)
+
+// ServingState is what the owner wants of a campaign or an advertiser.
+type ServingState uint8
+
+// The serving states; unspecified is taken as active.
+const (
+	StateUnspecified ServingState = iota
+	Active
+	Paused
+	StateCount
+)
+
+// ReviewState is the operator's verdict on a place.
+type ReviewState uint8
+
+// The review states.
+const (
+	ReviewUnspecified ReviewState = iota
+	InReview
+	Approved
+	Hidden
+	ReviewCount
+)
+
+// Pacing is how a daily budget is spread over the day.
+type Pacing uint8
+
+// The pacings; unspecified is taken as even.
+const (
+	PacingUnspecified Pacing = iota
+	PaceEven
+	PaceASAP
+	PacingCount
+)
+
+// Dimension is one dimension of an audience.
+type Dimension uint8
+
+// The dimensions.
+const (
+	DimensionUnspecified Dimension = iota
+	DimAge
+	DimGender
+	DimOS
+	DimHost
+	DimScene
+	DimNetwork
+	DimInterest
+	DimensionCount
+)
+
+// MaxAge is the highest age in years; ages are single years from 0.
+const MaxAge = 120
+
+var (
+	genderNames    = [...]string{"unknown", "female", "male"}
+	osNames        = [...]string{"unknown", "ios", "android", "harmonyos", "other"}
+	networkNames   = [...]string{"unknown", "wifi", "5g", "4g", "slow"}
+	hostNames      = [...]string{"unknown", "wechat", "qq", "alipay", "baidu", "douyin", "toutiao", "xiaohongshu", "kuaishou", "meituan", "taobao"}
+	sceneNames     = [...]string{"unknown", "nearby_list", "search", "scan", "share", "message_link", "web_link", "feed"}
+	pricingNames   = [...]string{"unspecified", "cpc", "cpm"}
+	dimensionNames = [...]string{"unspecified", "age", "gender", "operating_system", "host", "scene", "network", "interest"}
+	reviewNames    = [...]string{"unspecified", "in_review", "approved", "hidden"}
+)
+
+func nameIn(names []string, value uint8) string {
+	if int(value) < len(names) {
+		return names[value]
+	}
+	return fmt.Sprintf("undefined(%d)", value)
+}
+
+// String is the name as files and flags write it.
+func (g Gender) String() string { return nameIn(genderNames[:], uint8(g)) }
+
+// String is the name as files and flags write it.
+func (o OS) String() string { return nameIn(osNames[:], uint8(o)) }
+
+// String is the name as files and flags write it.
+func (n Network) String() string { return nameIn(networkNames[:], uint8(n)) }
+
+// String is the name as files and flags write it.
+func (h Host) String() string { return nameIn(hostNames[:], uint8(h)) }
+
+// String is the name as files and flags write it.
+func (s Scene) String() string { return nameIn(sceneNames[:], uint8(s)) }
+
+// String is the name as files and flags write it.
+func (p PricingModel) String() string { return nameIn(pricingNames[:], uint8(p)) }
+
+// String is the name as files and flags write it.
+func (d Dimension) String() string { return nameIn(dimensionNames[:], uint8(d)) }
+
+// String is the name as files and flags write it.
+func (r ReviewState) String() string { return nameIn(reviewNames[:], uint8(r)) }
+
+// ParseHost reads a host's name.
+func ParseHost(s string) (Host, error) { return parseName[Host](hostNames[1:], "host", s) }
+
+// ParseScene reads a scene's name.
+func ParseScene(s string) (Scene, error) { return parseName[Scene](sceneNames[1:], "scene", s) }
+
+func parseName[T ~uint8](names []string, what, s string) (T, error) {
+	for i, name := range names {
+		if name == s {
+			return T(i + 1), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is not a %s: use one of %v", Shorten(s), what, names)
+}

@@ -1,0 +1,130 @@
+package geoindex
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/hexbid/hexbid"
+)
+
+func randomSites(r *rand.Rand, n int) []Site {
+	sites := make([]Site, n)
+	for i := range sites {
+		p := hexbid.Point{Lat: 30.25 + 0.1*r.NormFloat64(), Lng: 120.16 + 0.1*r.NormFloat64()}
+		switch r.IntN(10) {
+		case 0:
+			p = hardPoint(r)
+		case 1: // several at one point
+			if i > 0 {
+				p = sites[r.IntN(i)].Vec.Point()
+			}
+		}
+		v := VecOf(p)
+		sites[i] = Site{Vec: v, Cell: CellAt(v), Rank: r.Uint64() % 1000, Tags: 1<<r.IntN(20) | 1<<(20+r.IntN(10)), Ordinal: uint32(i)}
+	}
+	return sites
+}
+
+// slowNearest is the oracle: sort them all.
+func slowNearest(sites []Site, from Vec, maxChord2 float64, need []uint64) []Site {
+	var found []Site
+	for _, s := range sites {
+		if s.Vec.Chord2(from) <= maxChord2 && meets(s.Tags, need) {
+			found = append(found, s)
+		}
+	}
+	slices.SortFunc(found, func(a, b Site) int {
+		return cmp.Or(cmp.Compare(a.Vec.Chord2(from), b.Vec.Chord2(from)), cmp.Compare(a.Rank, b.Rank))
+	})
+	return found
+}
+
+func TestNearestAgreesWithSortingEverything(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	sites := randomSites(r, 3000)
+	edit := (*Tree)(nil).Edit()
+	for _, s := range sites {
+		edit.Insert(s)
+	}
+	tree := edit.Tree()
+	var walk Nearest
+	for round := range 400 {
+		if round%4 == 0 { // change the tree; the old one must not notice
+			before, old := slowNearest(sites, sites[0].Vec, 4, nil), tree
+			edit = tree.Edit()
+			gone := r.IntN(len(sites))
+			if !edit.Delete(sites[gone].Ordinal, sites[gone].Cell) {
+				t.Fatal("a site was not there to delete")
+			}
+			sites = slices.Delete(sites, gone, gone+1)
+			fresh := randomSites(r, 1)[0]
+			fresh.Ordinal = uint32(10_000 + round)
+			edit.Insert(fresh)
+			sites = append(sites, fresh)
+			tree = edit.Tree()
+			if old.Len() != len(before) {
+				t.Fatalf("the old tree changed: %d sites, had %d", old.Len(), len(before))
+			}
+		}
+		from := VecOf(hexbid.Point{Lat: 30.25 + 0.1*r.NormFloat64(), Lng: 120.16 + 0.1*r.NormFloat64()})
+		if r.IntN(4) == 0 {
+			from = VecOf(hardPoint(r))
+		}
+		maxChord2 := Chord2OfM([]float64{500, 3000, 50_000, 2e7}[r.IntN(4)])
+		var need []uint64
+		if r.IntN(2) == 0 {
+			need = []uint64{r.Uint64() & (1<<20 - 1), 7 << (20 + r.IntN(8))}
+		}
+		walk.Start(tree, from, maxChord2, need)
+		for i, want := range slowNearest(sites, from, maxChord2, need) {
+			got, chord2 := walk.Next()
+			if got == nil || chord2 != want.Vec.Chord2(from) || got.Rank != want.Rank {
+				t.Fatalf("site %d from %v: got %+v, want %+v", i, from.Point(), got, want)
+			}
+		}
+		if extra, _ := walk.Next(); extra != nil {
+			t.Fatalf("one site too many: %+v", extra)
+		}
+	}
+}
+
+func TestNearestDoesNotAllocate(t *testing.T) {
+	r := rand.New(rand.NewPCG(17, 18))
+	edit := (*Tree)(nil).Edit()
+	for _, s := range randomSites(r, 5000) {
+		edit.Insert(s)
+	}
+	tree := edit.Tree()
+	var walk Nearest
+	from, need := VecOf(hexbid.Point{Lat: 30.25, Lng: 120.16}), []uint64{3 << 20}
+	if n := testing.AllocsPerRun(100, func() {
+		walk.Start(tree, from, Chord2OfM(3000), need)
+		for range 20 {
+			walk.Next()
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations a walk", n)
+	}
+	if walk.Visited > 3000 {
+		t.Errorf("%d nodes and sites looked at for 20 of 5000", walk.Visited)
+	}
+}
+
+func BenchmarkNearest20(b *testing.B) {
+	r := rand.New(rand.NewPCG(17, 18))
+	edit := (*Tree)(nil).Edit()
+	for _, s := range randomSites(r, 200_000) {
+		edit.Insert(s)
+	}
+	tree := edit.Tree()
+	var walk Nearest
+	from := VecOf(hexbid.Point{Lat: 30.25, Lng: 120.16})
+	for b.Loop() {
+		walk.Start(tree, from, Chord2OfM(3000), nil)
+		for range 20 {
+			walk.Next()
+		}
+	}
+}

@@ -1,0 +1,251 @@
+package geoindex
+
+import (
+	"bytes"
+	"compress/gzip"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/hexbid/hexbid"
+)
+
+// The outlines are coarse and their datum is not stated; they are taken as
+// WGS-84. Apache License 2.0, from echarts 4.9.0; see NOTICE.
+
+//go:embed data/provinces.geojson.gz
+var provincesGZ []byte
+
+//go:embed data/prefectures.geojson.gz
+var prefecturesGZ []byte
+
+// RegionID is the ordinal of a shipped region.
+type RegionID uint16
+
+// Region is a province or a prefecture of China.
+type Region struct {
+	Code    string // six-digit adcode
+	Name    string // Chinese
+	outline polygon
+}
+
+// MaxRegionsOver is the most regions that one point is said to lie in:
+// simplified outlines overlap a little at their common borders.
+const MaxRegionsOver = 6
+
+// RegionSet is the regions over one point.
+type RegionSet struct {
+	ids [MaxRegionsOver]RegionID
+	n   uint8
+}
+
+// All lists the set in order of adcode.
+func (s *RegionSet) All() []RegionID { return s.ids[:s.n] }
+
+// Has says whether a region is in the set.
+func (s *RegionSet) Has(id RegionID) bool { return slices.Contains(s.All(), id) }
+
+func (s *RegionSet) add(id RegionID) {
+	if s.n < MaxRegionsOver {
+		s.ids[s.n] = id
+		s.n++
+	}
+}
+
+// regionIndex finds the regions over a point: a raster over China tells for
+// each square which regions fill it and whose border runs through it; only the
+// latter are tested.
+type regionIndex struct {
+	regions []Region
+	byCode  map[string]RegionID
+	raster  []uint16 // class of each square
+	classes []rasterClass
+}
+
+type rasterClass struct{ full, border []RegionID }
+
+const (
+	rasterSouth, rasterNorth = 3.0, 54.0
+	rasterWest, rasterEast   = 73.0, 136.0
+	rasterStep               = 0.1 // degrees
+	rasterColumns            = int((rasterEast - rasterWest) / rasterStep)
+	rasterRows               = int((rasterNorth - rasterSouth) / rasterStep)
+)
+
+var regions = sync.OnceValue(loadRegions)
+
+// RegionByCode finds a region by its six-digit adcode.
+func RegionByCode(code string) (RegionID, error) {
+	id, ok := regions().byCode[code]
+	if !ok {
+		return 0, fmt.Errorf("%q is not the adcode of a shipped region: use a province or prefecture such as 330000 or 330100; "+
+			"a district needs cells or circles", hexbid.Shorten(code))
+	}
+	return id, nil
+}
+
+// Region is the shipped region of an id.
+func (id RegionID) Region() *Region { return &regions().regions[id] }
+
+// RegionCount is the number of shipped regions.
+func RegionCount() int { return len(regions().regions) }
+
+// RegionsOver finds the regions over a point.
+func RegionsOver(p hexbid.Point) RegionSet { return regions().over(p) }
+
+func (x *regionIndex) over(p hexbid.Point) (set RegionSet) {
+	if p.Lat < rasterSouth || p.Lat >= rasterNorth || p.Lng < rasterWest || p.Lng >= rasterEast {
+		return set
+	}
+	class := &x.classes[x.raster[square(p)]]
+	for _, id := range class.full {
+		set.add(id)
+	}
+	for _, id := range class.border {
+		if x.regions[id].outline.contains(p) {
+			set.add(id)
+		}
+	}
+	return set
+}
+
+func square(p hexbid.Point) int { return rasterRow(p.Lat)*rasterColumns + rasterColumn(p.Lng) }
+
+func rasterRow(lat float64) int {
+	return max(0, min(int((lat-rasterSouth)/rasterStep), rasterRows-1))
+}
+
+func rasterColumn(lng float64) int {
+	return max(0, min(int((lng-rasterWest)/rasterStep), rasterColumns-1))
+}
+
+func loadRegions() *regionIndex {
+	x := &regionIndex{byCode: map[string]RegionID{}}
+	// A municipality is in both files: its finer outline counts.
+	outlines := readOutlines(provincesGZ)
+	for code, region := range readOutlines(prefecturesGZ) {
+		outlines[code] = region
+	}
+	for _, code := range sortedCodes(outlines) {
+		x.byCode[code] = RegionID(len(x.regions))
+		x.regions = append(x.regions, outlines[code])
+	}
+	x.rasterise()
+	return x
+}
+
+func sortedCodes(outlines map[string]Region) []string {
+	codes := make([]string, 0, len(outlines))
+	for code := range outlines {
+		codes = append(codes, code)
+	}
+	slices.Sort(codes)
+	return codes
+}
+
+// rasterise gives every square its class.
+func (x *regionIndex) rasterise() {
+	squares := make([]rasterClass, rasterRows*rasterColumns)
+	for id := range x.regions {
+		x.regions[id].outline.rasterise(func(square int, border bool) {
+			if border {
+				squares[square].border = append(squares[square].border, RegionID(id))
+			} else {
+				squares[square].full = append(squares[square].full, RegionID(id))
+			}
+		})
+	}
+	x.raster = make([]uint16, len(squares))
+	known := map[string]uint16{}
+	for i, class := range squares {
+		key := fmt.Sprint(class.full, class.border)
+		if len(class.full)+len(class.border) == 0 {
+			key = ""
+		}
+		n, ok := known[key]
+		if !ok {
+			n = uint16(len(x.classes))
+			known[key] = n
+			x.classes = append(x.classes, class)
+		}
+		x.raster[i] = n
+	}
+}
+
+// rasterise reports each square that the polygon fills or whose interior its
+// border may touch.
+func (p *polygon) rasterise(report func(square int, border bool)) {
+	border := map[int]bool{}
+	for _, e := range p.edges {
+		for row := rasterRow(min(e.lat1, e.lat2)); row <= rasterRow(max(e.lat1, e.lat2)); row++ {
+			for column := rasterColumn(min(e.lng1, e.lng2)); column <= rasterColumn(max(e.lng1, e.lng2)); column++ {
+				border[row*rasterColumns+column] = true
+			}
+		}
+	}
+	for row := rasterRow(p.south); row <= rasterRow(p.north); row++ {
+		known, inside := false, false
+		for column := rasterColumn(p.west); column <= rasterColumn(p.east); column++ {
+			square := row*rasterColumns + column
+			if border[square] {
+				report(square, true)
+				known = false
+				continue
+			}
+			if !known { // no border lies between squares of one run
+				inside = p.contains(hexbid.Point{
+					Lat: rasterSouth + (float64(row)+0.5)*rasterStep,
+					Lng: rasterWest + (float64(column)+0.5)*rasterStep,
+				})
+				known = true
+			}
+			if inside {
+				report(square, false)
+			}
+		}
+	}
+}
+
+// readOutlines decodes an embedded GeoJSON file; it panics on a file that the
+// build should not have embedded.
+func readOutlines(gz []byte) map[string]Region {
+	var file struct {
+		Features []struct {
+			ID         string
+			Properties struct{ Name string }
+			Geometry   struct {
+				Type        string
+				Coordinates json.RawMessage
+			}
+		}
+	}
+	unzipped, err := gzip.NewReader(bytes.NewReader(gz))
+	if err == nil {
+		err = json.NewDecoder(unzipped).Decode(&file)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("geoindex: embedded outlines: %v", err))
+	}
+	outlines := map[string]Region{}
+	for _, f := range file.Features {
+		rings, err := readRings(f.Geometry.Type, f.Geometry.Coordinates)
+		if err != nil {
+			panic(fmt.Sprintf("geoindex: embedded outline %s: %v", f.ID, err))
+		}
+		outlines[f.ID] = Region{Code: f.ID, Name: f.Properties.Name, outline: newPolygon(rings)}
+	}
+	return outlines
+}
+
+func readRings(kind string, coordinates []byte) ([][][2]float64, error) {
+	if kind == "Polygon" {
+		var rings [][][2]float64
+		err := json.Unmarshal(coordinates, &rings)
+		return rings, err
+	}
+	var polygons [][][][2]float64
+	err := json.Unmarshal(coordinates, &polygons)
+	return slices.Concat(polygons...), err
+}

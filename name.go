@@ -1,0 +1,129 @@
+package hexbid
+
+import (
+	"fmt"
+	"strings"
+)
+
+// UID identifies a resource for ever: it is never used twice, names may be.
+type UID uint64
+
+// ResourceKind tells the four kinds of resource apart.
+type ResourceKind uint8
+
+// The kinds of resource, in the order that one may need another.
+const (
+	KindAdvertiser ResourceKind = iota + 1
+	KindProgram
+	KindPlace
+	KindCampaign
+)
+
+// String is the kind's singular name.
+func (k ResourceKind) String() string {
+	return [...]string{"resource", "advertiser", "program", "place", "campaign"}[min(k, KindCampaign)]
+}
+
+// Name is a parsed resource name:
+//
+//	advertisers/{a}
+//	advertisers/{a}/programs/{p}
+//	advertisers/{a}/programs/{p}/places/{l}
+//	advertisers/{a}/campaigns/{c}
+type Name struct {
+	Kind                                 ResourceKind
+	Advertiser, Program, Place, Campaign string
+}
+
+// AnyID stands for every id in the parent of a list.
+const AnyID = "-"
+
+// ParseName reads a resource name.
+// The error says which form was expected.
+func ParseName(s string) (Name, error) {
+	parts := strings.Split(s, "/")
+	for i := 1; i < len(parts); i += 2 {
+		if parts[i] != AnyID {
+			if err := CheckID(parts[i]); err != nil {
+				return Name{}, err
+			}
+		}
+	}
+	literals := make([]string, 0, 3)
+	for i := 0; i < len(parts); i += 2 {
+		literals = append(literals, parts[i])
+	}
+	even := len(parts)%2 == 0
+	switch form := strings.Join(literals, "/"); {
+	case even && form == "advertisers":
+		return Name{Kind: KindAdvertiser, Advertiser: parts[1]}, nil
+	case even && form == "advertisers/programs":
+		return Name{Kind: KindProgram, Advertiser: parts[1], Program: parts[3]}, nil
+	case even && form == "advertisers/programs/places":
+		return Name{Kind: KindPlace, Advertiser: parts[1], Program: parts[3], Place: parts[5]}, nil
+	case even && form == "advertisers/campaigns":
+		return Name{Kind: KindCampaign, Advertiser: parts[1], Campaign: parts[3]}, nil
+	}
+	return Name{}, fmt.Errorf("%q is not a resource name: write advertisers/{a}, advertisers/{a}/programs/{p}, "+
+		"advertisers/{a}/programs/{p}/places/{l} or advertisers/{a}/campaigns/{c}", Shorten(s))
+}
+
+// ParseNameOf reads a name of one kind, refusing "-"; field names it in the error.
+func ParseNameOf(kind ResourceKind, field, s string) (Name, error) {
+	name, err := ParseName(s)
+	if err != nil {
+		return Name{}, Invalidf(field, "%v", err)
+	}
+	if name.Kind != kind {
+		return Name{}, Invalidf(field, "%q names a %s, not a %s", Shorten(s), name.Kind, kind)
+	}
+	for _, id := range []string{name.Advertiser, name.Program, name.Place, name.Campaign} {
+		if id == AnyID {
+			return Name{}, Invalidf(field, "%q: \"-\" stands for any id in a list only", Shorten(s))
+		}
+	}
+	return name, nil
+}
+
+// CheckID refuses an id that is not 1 to 63 of a-z, 0-9 and '-', with no '-'
+// at either end.
+func CheckID(id string) error {
+	ok := len(id) >= 1 && len(id) <= 63 && id[0] != '-' && id[len(id)-1] != '-'
+	for _, c := range []byte(id) {
+		ok = ok && (c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-')
+	}
+	if !ok {
+		return fmt.Errorf("%q is not an id: use 1 to 63 of a-z, 0-9 and '-', with no '-' at either end", Shorten(id))
+	}
+	return nil
+}
+
+// String writes the resource name.
+func (n Name) String() string {
+	switch n.Kind {
+	case KindAdvertiser:
+		return "advertisers/" + n.Advertiser
+	case KindProgram:
+		return "advertisers/" + n.Advertiser + "/programs/" + n.Program
+	case KindPlace:
+		return "advertisers/" + n.Advertiser + "/programs/" + n.Program + "/places/" + n.Place
+	case KindCampaign:
+		return "advertisers/" + n.Advertiser + "/campaigns/" + n.Campaign
+	}
+	return ""
+}
+
+// Owner is the name of the advertiser that owns the resource.
+func (n Name) Owner() Name { return Name{Kind: KindAdvertiser, Advertiser: n.Advertiser} }
+
+// Parent is the name of the resource one level up; an advertiser's is the zero
+// Name.
+func (n Name) Parent() Name {
+	switch n.Kind {
+	case KindPlace:
+		return Name{Kind: KindProgram, Advertiser: n.Advertiser, Program: n.Program}
+	case KindProgram, KindCampaign:
+		return n.Owner()
+	}
+	return Name{}
+}

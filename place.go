@@ -1,0 +1,120 @@
+package hexbid
+
+import (
+	"math"
+	"time"
+)
+
+// Meta is what every resource of the catalogue carries.
+type Meta struct {
+	Name      string    // resource name
+	UID       UID       // never used twice
+	Version   uint64    // of the commit that last wrote it; the etag
+	CreatedAt time.Time // UTC
+	UpdatedAt time.Time // UTC
+}
+
+// Metadata gives a Resource its Meta.
+func (m *Meta) Metadata() *Meta { return m }
+
+// Resource is an Advertiser, a Program, a Place or a Campaign.
+type Resource interface {
+	Metadata() *Meta
+	// Validate checks what the resource alone can tell: its error is an
+	// *Error that names the field. What it refers to is checked by package
+	// exchange.
+	Validate() error
+}
+
+// Point is a position in WGS-84, in degrees.
+type Point struct{ Lat, Lng float64 }
+
+// Validate refuses coordinates that are not on the globe; field is the path of
+// the pair.
+func (p Point) Validate(field string) error {
+	if !(p.Lat >= -90 && p.Lat <= 90) { // written so that NaN fails too
+		return Invalidf(field+".latitude", "%v is not a latitude: use degrees from -90 to 90", p.Lat)
+	}
+	if !(p.Lng >= -180 && p.Lng <= 180) {
+		return Invalidf(field+".longitude", "%v is not a longitude: use degrees from -180 to 180", p.Lng)
+	}
+	return nil
+}
+
+// EarthRadiusM is the mean radius of the Earth in metres; distances are on the
+// sphere of that radius.
+const EarthRadiusM = 6371008.8
+
+// DistanceM is the great-circle distance to q in metres (haversine).
+func (p Point) DistanceM(q Point) float64 {
+	const rad = math.Pi / 180
+	sinLat := math.Sin((q.Lat - p.Lat) * rad / 2)
+	sinLng := math.Sin((q.Lng - p.Lng) * rad / 2)
+	h := sinLat*sinLat + math.Cos(p.Lat*rad)*math.Cos(q.Lat*rad)*sinLng*sinLng
+	return 2 * EarthRadiusM * math.Asin(math.Sqrt(min(h, 1)))
+}
+
+// Advertiser owns programs and campaigns.
+type Advertiser struct {
+	Meta
+	DisplayName string
+	State       ServingState
+}
+
+// Validate implements Resource.
+func (a *Advertiser) Validate() error {
+	if err := checkText("advertiser.display_name", a.DisplayName, 1, maxNameBytes); err != nil {
+		return err
+	}
+	return checkEnum("advertiser.state", a.State, StateCount, true)
+}
+
+// Program is a mini-program.
+type Program struct {
+	Meta
+	DisplayName      string
+	AlternativeNames []string
+	Category         Category
+	Hosts            []Host
+	OS               []OS // empty is all
+	MinimumAge       int  // years; above 0 the viewer's age must be known
+	Path             string
+	IconURI          string
+	Keywords         []string
+}
+
+// Validate implements Resource.
+func (p *Program) Validate() error {
+	return firstError(
+		checkText("program.display_name", p.DisplayName, 1, maxNameBytes),
+		checkTexts("program.alternative_names", p.AlternativeNames, 20, maxNameBytes),
+		checkEnum("program.category", p.Category, CategoryCount, false),
+		checkEnums("program.hosts", p.Hosts, HostCount, 1),
+		checkEnums("program.operating_systems", p.OS, OSCount, 0),
+		checkRange("program.minimum_age", p.MinimumAge, 0, MaxAge),
+		checkText("program.path", p.Path, 0, maxURIBytes),
+		checkText("program.icon_uri", p.IconURI, 0, maxURIBytes),
+		checkTexts("program.keywords", p.Keywords, 50, maxNameBytes),
+	)
+}
+
+// Place is where a program can be visited.
+type Place struct {
+	Meta
+	DisplayName  string
+	Point        Point
+	Address      string
+	OpeningHours string // shown, not filtered
+	Review       ReviewState
+}
+
+// Validate implements Resource.
+func (p *Place) Validate() error {
+	return firstError(
+		checkText("place.display_name", p.DisplayName, 0, maxNameBytes),
+		p.Point.Validate("place"),
+		checkText("place.address", p.Address, 0, 500),
+		checkText("place.opening_hours", p.OpeningHours, 0, maxNameBytes),
+		checkEnum("place.review_state", p.Review, ReviewCount, true),
+	)
+}

@@ -1,0 +1,93 @@
+package hexbid
+
+// Bounds and defaults of a search.
+const (
+	DefaultRadiusM     = 3000.0
+	MaxRadiusM         = 50_000.0
+	DefaultNearbyLimit = 20
+	MaxNearbyLimit     = 100
+	DefaultSlots       = 3
+	MaxSlots           = 10
+	maxAccuracyM       = 100_000.0
+	adultAge           = 14 // younger viewers are never personalised
+)
+
+// AgeUnknown is the age of a viewer who does not say.
+const AgeUnknown = -1
+
+// Request is one search, in WGS-84, with every default filled in.
+type Request struct {
+	Point           Point
+	Datum           Datum // that the answer is written in
+	AccuracyM       float64
+	Viewer          Viewer
+	Host            Host
+	Scene           Scene
+	Words           string
+	Category        Category
+	RadiusM         float64
+	NearbyLimit     int
+	PageToken       string
+	Slots           int
+	Personalization Personalization
+	Trace           bool
+	ClientID        string // of the search client, for its tokens
+}
+
+// Viewer is who asks; zero values and AgeUnknown are unknown.
+type Viewer struct {
+	UserKey    string
+	Age        int
+	Gender     Gender
+	OS         OS
+	Network    Network
+	Interests  []Category
+	Credit     CreditBand
+	HomeRegion string // adcode
+}
+
+// Personalized says whether who the viewer is may choose the ads: the request
+// allows it and the viewer is not known to be under 14.
+func (r *Request) Personalized() bool {
+	return r.Personalization != PersonalizationOff && (r.Viewer.Age == AgeUnknown || r.Viewer.Age >= adultAge)
+}
+
+// Validate refuses what is out of bounds; the error is an *Error that names
+// the field. Coordinates are checked before they are converted, by package
+// server.
+func (r *Request) Validate() error {
+	if !(r.RadiusM > 0 && r.RadiusM <= MaxRadiusM) {
+		return Invalidf("radius_m", "%v is out of range: use metres above 0 and at most %v", r.RadiusM, MaxRadiusM)
+	}
+	if !(r.AccuracyM >= 0 && r.AccuracyM <= maxAccuracyM) {
+		return Invalidf("location.accuracy_m", "%v is out of range: use 0 to %v metres", r.AccuracyM, maxAccuracyM)
+	}
+	return firstError(
+		checkRange("nearby_limit", r.NearbyLimit, 0, MaxNearbyLimit),
+		checkRange("sponsored_slots", r.Slots, 0, MaxSlots),
+		checkText("words", r.Words, 0, maxNameBytes),
+		checkText("page_token", r.PageToken, 0, maxURIBytes),
+		checkEnum("host", r.Host, HostCount, true),
+		checkEnum("scene", r.Scene, SceneCount, true),
+		checkEnum("category", r.Category, CategoryCount, true),
+		checkEnum("personalization", r.Personalization, PersonalizationCount, true),
+		checkText("x-hexbid-client", r.ClientID, 0, 64),
+		r.Viewer.validate(),
+	)
+}
+
+func (v *Viewer) validate() error {
+	if v.Age != AgeUnknown {
+		if err := checkRange("viewer.age", v.Age, 0, MaxAge); err != nil {
+			return err
+		}
+	}
+	return firstError(
+		checkText("viewer.user_key", v.UserKey, 0, 128),
+		checkEnum("viewer.gender", v.Gender, GenderCount, true),
+		checkEnum("viewer.operating_system", v.OS, OSCount, true),
+		checkEnum("viewer.network", v.Network, NetworkCount, true),
+		checkEnums("viewer.interests", v.Interests, CategoryCount, 0),
+		checkEnum("viewer.credit_band", v.Credit, CreditBandCount, true),
+	)
+}

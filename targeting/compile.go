@@ -1,0 +1,63 @@
+package targeting
+
+import (
+	"slices"
+
+	"github.com/hexbid/hexbid"
+)
+
+// Gate compiles what a program itself asks of a viewer: one of its hosts,
+// unless the request names none; a system it supports; its minimum age, which
+// an unknown age does not reach.
+func Gate(p *hexbid.Program) Rule {
+	r := newRule()
+	r.restrict(Category, setOf(p.Category))
+	r.restrict(Host, setOf(append([]hexbid.Host{hexbid.HostUnknown}, p.Hosts...)...))
+	if len(p.OS) > 0 {
+		r.restrict(OS, setOf(p.OS...))
+	}
+	if p.MinimumAge > 0 {
+		r.restrict(Age, ages(hexbid.AgeRange{Min: p.MinimumAge, Max: hexbid.MaxAge}))
+	}
+	return r
+}
+
+// Compile compiles a campaign's audience and frequency cap on top of its
+// program's gate.
+func Compile(c *hexbid.Campaign, gate Rule) Rule {
+	r, a := gate, &c.Audience
+	restrictTo(&r, Host, hexbid.DimHost, a, setOf(a.Hosts...))
+	restrictTo(&r, OS, hexbid.DimOS, a, setOf(a.OS...))
+	restrictTo(&r, Age, hexbid.DimAge, a, ages(a.Ages...))
+	restrictTo(&r, Gender, hexbid.DimGender, a, setOf(a.Genders...))
+	restrictTo(&r, Scene, hexbid.DimScene, a, setOf(a.Scenes...))
+	restrictTo(&r, Network, hexbid.DimNetwork, a, setOf(a.Networks...))
+	restrictTo(&r, Interest, hexbid.DimInterest, a, setOf(a.Interests...))
+	if len(a.Ages)+len(a.Genders)+len(a.Interests) > 0 {
+		r.restrict(Personal, setOf(Keyed, Keyless))
+	}
+	if c.Cap.Impressions > 0 && !c.Cap.ServeUncapped {
+		r.restrict(Personal, setOf(Keyed))
+	}
+	return r
+}
+
+// restrictTo restricts a dimension that the audience names.
+func restrictTo(r *Rule, d Dim, named hexbid.Dimension, a *hexbid.Audience, to Set) {
+	if to == (Set{}) {
+		return
+	}
+	if slices.Contains(a.IncludeUnknown, named) {
+		to.add(0)
+	}
+	r.restrict(d, to)
+}
+
+func ages(ranges ...hexbid.AgeRange) (s Set) {
+	for _, r := range ranges {
+		for age := r.Min; age <= r.Max; age++ {
+			s.add(age + 1)
+		}
+	}
+	return s
+}

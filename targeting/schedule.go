@@ -1,0 +1,74 @@
+package targeting
+
+import (
+	"math"
+	"time"
+
+	"github.com/hexbid/hexbid"
+)
+
+// Schedule is a campaign's flight and hours of the week.
+type Schedule struct {
+	start, end int64 // Unix nanoseconds; end is excluded
+	hours      [3]uint64
+	everyHour  bool
+	zone       *time.Location
+}
+
+// CompileSchedule compiles a valid campaign's schedule. The error is of an
+// unknown time zone.
+func CompileSchedule(c *hexbid.Campaign) (Schedule, error) {
+	zone, err := c.Location()
+	if err != nil {
+		return Schedule{}, err
+	}
+	s := Schedule{start: math.MinInt64, end: math.MaxInt64, everyHour: len(c.Hours) == 0, zone: zone}
+	if !c.Start.IsZero() {
+		s.start = c.Start.UnixNano()
+	}
+	if !c.End.IsZero() {
+		s.end = c.End.UnixNano()
+	}
+	for _, h := range c.Hours {
+		for hour := h.Start; hour < h.End; hour++ {
+			bit := (h.Day-1)*24 + hour
+			s.hours[bit/64] |= 1 << (bit % 64)
+		}
+	}
+	return s, nil
+}
+
+// InFlight says whether an instant lies between start and end.
+func (s *Schedule) InFlight(at time.Time) bool {
+	t := at.UnixNano()
+	return t >= s.start && t < s.end
+}
+
+// InHours says whether the hour of the week at an instant, in the campaign's
+// zone, is one that it serves in.
+func (s *Schedule) InHours(at time.Time) bool {
+	if s.everyHour {
+		return true
+	}
+	local := at.In(s.zone)
+	bit := (int(local.Weekday())+6)%7*24 + local.Hour() // Monday is 0
+	return s.hours[bit/64]>>(bit%64)&1 == 1
+}
+
+// On says whether the campaign serves at an instant.
+func (s *Schedule) On(at time.Time) bool { return s.InFlight(at) && s.InHours(at) }
+
+// Quarter is the span that schedules are read ahead for: no zone in use
+// changes its hour or its offset off a quarter hour.
+const Quarter = 15 * time.Minute
+
+// DuringQuarter says whether the campaign serves at some instant of the quarter
+// hour that begins at from, and whether at all of them.
+func (s *Schedule) DuringQuarter(from time.Time) (some, all bool) {
+	if !s.InHours(from) {
+		return false, false
+	}
+	first, last := from.UnixNano(), from.Add(Quarter).UnixNano()
+	some = s.start < last && s.end > first
+	return some, s.start <= first && s.end >= last
+}

@@ -1,0 +1,165 @@
+// Package targeting decides whether a campaign's audience holds a viewer. It
+// compiles an audience into a Rule, a set of admitted values a dimension, and
+// 64 rules into a Block, one 64-bit row a value, so that a match of all 64 is
+// a handful of ANDs. It also reads schedules and words.
+//
+// Everything is immutable once compiled. Rule.Matches is the plain form and
+// the oracle of Block.Match.
+package targeting
+
+import (
+	"math/bits"
+
+	"github.com/hexbid/hexbid"
+)
+
+// Dim is a dimension of a compiled rule: those of an audience and three that
+// follow from the program and the request.
+type Dim uint8
+
+// The dimensions, in the order that a miss is reported.
+const (
+	Personal Dim = iota // what personalisation leaves: see Standing
+	Category            // the request's filter against the program's category
+	Host
+	OS
+	Age
+	Gender
+	Scene
+	Network
+	Interest
+	DimCount
+)
+
+// String names the dimension as Explain reports it.
+func (d Dim) String() string {
+	return [...]string{"personalization", "category", "host", "operating_system", "age", "gender", "scene", "network", "interest", "none"}[min(d, DimCount)]
+}
+
+// Standing is what personalisation leaves of a request.
+type Standing uint8
+
+// The standings: a user with a key, one without, and personalisation off.
+const (
+	Keyed Standing = iota
+	Keyless
+	Impersonal
+	standingCount
+)
+
+// dimValues is the number of values of each dimension, the unknown one
+// included.
+var dimValues = [DimCount]int{
+	Personal: int(standingCount),
+	Category: int(hexbid.CategoryCount),
+	Host:     int(hexbid.HostCount),
+	OS:       int(hexbid.OSCount),
+	Age:      hexbid.MaxAge + 2, // unknown, then age + 1
+	Gender:   int(hexbid.GenderCount),
+	Scene:    int(hexbid.SceneCount),
+	Network:  int(hexbid.NetworkCount),
+	Interest: int(hexbid.CategoryCount),
+}
+
+// Set is a set of values of one dimension; value 0 is the unknown one.
+type Set [2]uint64
+
+func setOf[T ~uint8](values ...T) (s Set) {
+	for _, v := range values {
+		s.add(int(v))
+	}
+	return s
+}
+
+func (s *Set) add(v int) { s[v>>6] |= 1 << (v & 63) }
+
+// Has says whether the set has a value.
+func (s Set) Has(v int) bool { return s[v>>6]>>(v&63)&1 == 1 }
+
+func (s Set) meets(t Set) bool { return s[0]&t[0]|s[1]&t[1] != 0 }
+
+func (s Set) and(t Set) Set { return Set{s[0] & t[0], s[1] & t[1]} }
+
+var everyValue = Set{^uint64(0), ^uint64(0)}
+
+// Rule is a compiled audience: a viewer matches when every restricted
+// dimension admits one of the viewer's values.
+type Rule struct {
+	restricts uint16 // bit a Dim
+	admits    [DimCount]Set
+}
+
+func newRule() Rule {
+	var r Rule
+	for d := range r.admits {
+		r.admits[d] = everyValue
+	}
+	return r
+}
+
+func (r *Rule) restrict(d Dim, to Set) {
+	r.restricts |= 1 << d
+	r.admits[d] = r.admits[d].and(to)
+}
+
+// Matches is the plain test.
+func (r *Rule) Matches(p *Profile) bool {
+	_, missed := r.FirstMiss(p)
+	return !missed
+}
+
+// FirstMiss is the first dimension that does not admit the viewer.
+func (r *Rule) FirstMiss(p *Profile) (Dim, bool) {
+	for left := r.restricts; left != 0; left &= left - 1 {
+		if d := Dim(bits.TrailingZeros16(left)); !r.admits[d].meets(p.values[d]) {
+			return d, true
+		}
+	}
+	return DimCount, false
+}
+
+// Profile is a request as rules see it: the values it has in each dimension.
+type Profile struct {
+	values [DimCount]Set
+	only   [DimCount]uint8 // the one value, where there is one
+	any    uint16          // dimensions where every value will do
+	many   uint16          // dimensions with several values
+}
+
+// ProfileOf reads a request. Without personalisation everything personal is
+// unknown.
+func ProfileOf(r *hexbid.Request) Profile {
+	var p Profile
+	v := &r.Viewer
+	p.set(Host, int(r.Host))
+	p.set(OS, int(v.OS))
+	p.set(Scene, int(r.Scene))
+	p.set(Network, int(v.Network))
+	p.set(Category, int(r.Category))
+	if r.Category == hexbid.CategoryUnknown {
+		p.values[Category], p.any = everyValue, 1<<Category
+	}
+	if !r.Personalized() {
+		p.set(Personal, int(Impersonal))
+		p.set(Age, 0)
+		p.set(Gender, 0)
+		p.set(Interest, 0)
+		return p
+	}
+	p.set(Personal, int(Keyless))
+	if v.UserKey != "" {
+		p.set(Personal, int(Keyed))
+	}
+	p.set(Age, v.Age+1) // AgeUnknown becomes 0
+	p.set(Gender, int(v.Gender))
+	p.set(Interest, 0)
+	if len(v.Interests) > 0 {
+		p.values[Interest], p.many = setOf(v.Interests...), 1<<Interest
+	}
+	return p
+}
+
+func (p *Profile) set(d Dim, value int) {
+	p.values[d], p.only[d] = Set{}, uint8(value)
+	p.values[d].add(value)
+}

@@ -1,0 +1,207 @@
+package targeting
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/hexbid/hexbid"
+)
+
+func drawSome[T ~uint8](t *rapid.T, label string, count T) []T {
+	if rapid.IntRange(0, 2).Draw(t, label+"?") > 0 {
+		return nil
+	}
+	return rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) T { return T(rapid.IntRange(1, int(count)-1).Draw(t, label)) }),
+		1, int(count)-1, rapid.ID[T]).Draw(t, label+"s")
+}
+
+func drawCampaign(t *rapid.T) (*hexbid.Campaign, *hexbid.Program) {
+	c, p := &hexbid.Campaign{}, &hexbid.Program{Category: hexbid.Category(rapid.IntRange(1, 16).Draw(t, "category"))}
+	p.Hosts = append(drawSome(t, "programHost", hexbid.HostCount), hexbid.WeChat)
+	p.OS = drawSome(t, "programOS", hexbid.OSCount)
+	p.MinimumAge = rapid.SampledFrom([]int{0, 0, 0, 14, 18}).Draw(t, "minimumAge")
+	a := &c.Audience
+	for range rapid.IntRange(0, 2).Draw(t, "ranges") {
+		low := rapid.IntRange(0, hexbid.MaxAge).Draw(t, "low")
+		a.Ages = append(a.Ages, hexbid.AgeRange{Min: low, Max: rapid.IntRange(low, hexbid.MaxAge).Draw(t, "high")})
+	}
+	a.Genders = drawSome(t, "gender", hexbid.GenderCount)
+	a.OS = drawSome(t, "os", hexbid.OSCount)
+	a.Hosts = drawSome(t, "host", hexbid.HostCount)
+	a.Scenes = drawSome(t, "scene", hexbid.SceneCount)
+	a.Networks = drawSome(t, "network", hexbid.NetworkCount)
+	a.Interests = drawSome(t, "interest", hexbid.CategoryCount)
+	a.IncludeUnknown = drawSome(t, "unknown", hexbid.DimensionCount)
+	c.Cap.Impressions = rapid.IntRange(0, 1).Draw(t, "cap")
+	c.Cap.ServeUncapped = rapid.Bool().Draw(t, "uncapped")
+	return c, p
+}
+
+func drawRequest(t *rapid.T) *hexbid.Request {
+	return &hexbid.Request{
+		Host: hexbid.Host(rapid.IntRange(0, int(hexbid.HostCount)-1).Draw(t, "rHost")), Scene: hexbid.Scene(rapid.IntRange(0, int(hexbid.SceneCount)-1).Draw(t, "rScene")),
+		Category:        hexbid.Category(rapid.SampledFrom([]int{0, 0, 1, 2, 3}).Draw(t, "rCategory")),
+		Personalization: hexbid.Personalization(rapid.IntRange(0, 2).Draw(t, "rPersonal")),
+		Viewer: hexbid.Viewer{
+			UserKey: rapid.SampledFrom([]string{"", "u"}).Draw(t, "key"), Age: rapid.IntRange(-1, hexbid.MaxAge).Draw(t, "age"),
+			Gender: hexbid.Gender(rapid.IntRange(0, 2).Draw(t, "rGender")), OS: hexbid.OS(rapid.IntRange(0, 4).Draw(t, "rOS")),
+			Network: hexbid.Network(rapid.IntRange(0, 4).Draw(t, "rNetwork")), Interests: drawSome(t, "rInterest", hexbid.CategoryCount),
+		},
+	}
+}
+
+func TestABlockMatchesAsItsRulesDo(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rules := make([]*Rule, rapid.IntRange(1, BlockSize).Draw(t, "n"))
+		for i := range rules {
+			c, p := drawCampaign(t)
+			r := Compile(c, Gate(p))
+			rules[i] = &r
+		}
+		block := CompileBlock(rules)
+		for range 8 {
+			profile := ProfileOf(drawRequest(t))
+			alive := rapid.Uint64().Draw(t, "alive") & (1<<len(rules) - 1)
+			if len(rules) == 64 {
+				alive = rapid.Uint64().Draw(t, "alive64")
+			}
+			got := block.Match(&profile, alive)
+			for i, r := range rules {
+				want := alive>>i&1 == 1 && r.Matches(&profile)
+				if got>>i&1 == 1 != want {
+					t.Fatalf("rule %d of %d: block says %v, rule says %v", i, len(rules), !want, want)
+				}
+			}
+		}
+	})
+}
+
+func TestNothingPersonalDecidesWithoutPersonalisation(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c, p := drawCampaign(t)
+		rule := Compile(c, Gate(p))
+		one, other := drawRequest(t), drawRequest(t)
+		one.Personalization, other.Personalization = hexbid.PersonalizationOff, hexbid.PersonalizationOff
+		other.Host, other.Scene, other.Category = one.Host, one.Scene, one.Category
+		other.Viewer.OS, other.Viewer.Network = one.Viewer.OS, one.Viewer.Network
+		a, b := ProfileOf(one), ProfileOf(other)
+		if rule.Matches(&a) != rule.Matches(&b) {
+			t.Fatalf("%+v and %+v differ", one, other)
+		}
+		names := len(c.Audience.Ages)+len(c.Audience.Genders)+len(c.Audience.Interests) > 0
+		if rule.Matches(&a) && (names || c.Cap.Impressions > 0 && !c.Cap.ServeUncapped) {
+			t.Fatal("a campaign that names something personal takes part")
+		}
+	})
+}
+
+func TestUnknownValues(t *testing.T) {
+	program := &hexbid.Program{Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}
+	unknown := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: hexbid.AgeUnknown}})
+	for _, c := range []struct {
+		name     string
+		audience hexbid.Audience
+		want     bool
+	}{
+		{"nobody named", hexbid.Audience{}, true},
+		{"age named", hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 0, Max: 120}}}, false},
+		{"age named, unknown included", hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 18, Max: 30}}, IncludeUnknown: []hexbid.Dimension{hexbid.DimAge}}, true},
+		{"unknown included of another dimension", hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 18, Max: 30}}, IncludeUnknown: []hexbid.Dimension{hexbid.DimGender}}, false},
+		{"host named", hexbid.Audience{Hosts: []hexbid.Host{hexbid.WeChat}}, false},
+	} {
+		rule := Compile(&hexbid.Campaign{Audience: c.audience}, Gate(program))
+		if got := rule.Matches(&unknown); got != c.want {
+			t.Errorf("%s: an unknown viewer matches: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestAMinimumAgeNeedsAKnownAge(t *testing.T) {
+	gate := Gate(&hexbid.Program{Category: hexbid.Games, Hosts: []hexbid.Host{hexbid.WeChat}, MinimumAge: 18})
+	for age, want := range map[int]bool{hexbid.AgeUnknown: false, 17: false, 18: true, 120: true} {
+		p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: age}})
+		if gate.Matches(&p) != want {
+			t.Errorf("age %d may open it: %v, want %v", age, !want, want)
+		}
+	}
+}
+
+func TestHoursFollowTheCampaignsZone(t *testing.T) {
+	c := &hexbid.Campaign{TimeZone: "Asia/Shanghai", Hours: []hexbid.WeeklyHours{{Day: 1, Start: 0, End: 2}, {Day: 7, Start: 23, End: 24}},
+		Start: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), End: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)}
+	s, err := CompileSchedule(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[string]bool{
+		"2026-11-15T14:59:59Z": false, // Sunday 22:59:59 in Shanghai
+		"2026-11-15T15:00:00Z": true,  // Sunday 23:00
+		"2026-11-15T16:30:00Z": true,  // Monday 00:30
+		"2026-11-15T18:00:00Z": false, // Monday 02:00
+		"2026-12-06T16:30:00Z": false, // Monday 00:30, after the end
+	} {
+		instant, _ := time.Parse(time.RFC3339, at)
+		if s.On(instant) != want {
+			t.Errorf("on at %s: %v, want %v", at, !want, want)
+		}
+	}
+}
+
+func TestAQuarterIsReadAheadAsItsInstants(t *testing.T) {
+	zones := []string{"Asia/Shanghai", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"}
+	rapid.Check(t, func(t *rapid.T) {
+		quarter := time.Unix(900*rapid.Int64Range(1_900_000, 2_000_000).Draw(t, "quarter"), 0)
+		c := &hexbid.Campaign{TimeZone: rapid.SampledFrom(zones).Draw(t, "zone")}
+		for range rapid.IntRange(0, 4).Draw(t, "runs") {
+			start := rapid.IntRange(0, 23).Draw(t, "start")
+			c.Hours = append(c.Hours, hexbid.WeeklyHours{Day: rapid.IntRange(1, 7).Draw(t, "day"), Start: start, End: rapid.IntRange(start+1, 24).Draw(t, "end")})
+		}
+		if rapid.Bool().Draw(t, "starts") {
+			c.Start = quarter.Add(time.Duration(rapid.IntRange(-1200, 1200).Draw(t, "startAt")) * time.Second)
+		}
+		if rapid.Bool().Draw(t, "ends") {
+			c.End = quarter.Add(time.Duration(rapid.IntRange(-1200, 1200).Draw(t, "endAt")) * time.Second)
+		}
+		s, err := CompileSchedule(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		some, all := s.DuringQuarter(quarter)
+		sawOn, sawOff := false, false
+		for at := quarter; at.Before(quarter.Add(Quarter)); at = at.Add(time.Second) {
+			if s.On(at) {
+				sawOn = true
+			} else {
+				sawOff = true
+			}
+		}
+		if sawOn && !some || sawOff && all || c.End.IsZero() && c.Start.IsZero() && some != sawOn {
+			t.Fatalf("%s: some %v, all %v; saw on %v, off %v", quarter, some, all, sawOn, sawOff)
+		}
+	})
+}
+
+func TestFoldMakesWidthAndCaseEqual(t *testing.T) {
+	if got := Fold("ＳＴＡＲbucks 星巴克Ｃafé"); got != "starbucks 星巴克café" {
+		t.Errorf("got %q", got)
+	}
+	if !HasWords(Fold("星巴克 Starbucks Coffee"), FoldWords("ＣＯＦＦＥＥ 星巴克")) {
+		t.Error("words of another width and case are not found")
+	}
+}
+
+func BenchmarkMatch64(b *testing.B) {
+	rules := make([]*Rule, BlockSize)
+	for i := range rules {
+		r := Compile(&hexbid.Campaign{Audience: hexbid.Audience{Ages: []hexbid.AgeRange{{Min: i % 30, Max: 30 + i}}, Genders: []hexbid.Gender{hexbid.Gender(1 + i%2)}}},
+			Gate(&hexbid.Program{Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}))
+		rules[i] = &r
+	}
+	block := CompileBlock(rules)
+	p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: 30, Gender: hexbid.Female}, Host: hexbid.WeChat})
+	for b.Loop() {
+		block.Match(&p, ^uint64(0))
+	}
+}
