@@ -7,6 +7,7 @@ type Site struct {
 	Vec     Vec
 	Cell    Cell   // Finest, over Vec
 	Rank    uint64 // orders sites at equal distances
+	Tie     uint64 // orders sites of equal distance and rank
 	Tags    uint64 // bits that a query may need
 	Ordinal uint32 // of the thing
 	Group   uint32 // of what it belongs to
@@ -183,13 +184,12 @@ type Nearest struct {
 // waiting is a node, or a site of a node, that is at least so far away.
 type waiting struct {
 	chord2 float64
-	rank   uint64
 	node   *node
 	site   *Site // nil for a node
 }
 
 // Start begins a walk: sites within a squared chord whose tags meet every mask
-// of need, nearest first, ties by rank.
+// of need, nearest first, ties by rank, then Tie.
 func (w *Nearest) Start(t *Tree, from Vec, maxChord2 float64, need []uint64) {
 	w.from, w.max, w.need, w.Visited = from, maxChord2, need, 0
 	clear(w.heap)
@@ -226,7 +226,7 @@ func (w *Nearest) open(n *node) {
 	for i := range n.sites {
 		s := &n.sites[i]
 		if chord2 := s.Vec.Chord2(w.from); chord2 <= w.max && meets(s.Tags, w.need) {
-			w.push(waiting{chord2: chord2, rank: s.Rank, site: s})
+			w.push(waiting{chord2: chord2, site: s})
 		}
 	}
 	for _, child := range n.children {
@@ -248,10 +248,13 @@ func (a *waiting) before(b *waiting) bool {
 	if a.chord2 != b.chord2 {
 		return a.chord2 < b.chord2
 	}
-	if (a.site == nil) != (b.site == nil) {
-		return a.site == nil
+	if a.site == nil || b.site == nil {
+		return b.site != nil
 	}
-	return a.rank < b.rank
+	if a.site.Rank != b.site.Rank {
+		return a.site.Rank < b.site.Rank
+	}
+	return a.site.Tie < b.site.Tie
 }
 
 func (w *Nearest) push(x waiting) {

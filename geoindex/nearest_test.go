@@ -22,7 +22,7 @@ func randomSites(r *rand.Rand, n int) []Site {
 			}
 		}
 		v := VecOf(p)
-		sites[i] = Site{Vec: v, Cell: CellAt(v), Rank: r.Uint64() % 1000, Tags: 1<<r.IntN(20) | 1<<(20+r.IntN(10)), Ordinal: uint32(i)}
+		sites[i] = Site{Vec: v, Cell: CellAt(v), Rank: r.Uint64() % 1000, Tie: uint64(i), Tags: 1<<r.IntN(20) | 1<<(20+r.IntN(10)), Ordinal: uint32(i)}
 	}
 	return sites
 }
@@ -36,7 +36,7 @@ func slowNearest(sites []Site, from Vec, maxChord2 float64, need []uint64) []Sit
 		}
 	}
 	slices.SortFunc(found, func(a, b Site) int {
-		return cmp.Or(cmp.Compare(a.Vec.Chord2(from), b.Vec.Chord2(from)), cmp.Compare(a.Rank, b.Rank))
+		return cmp.Or(cmp.Compare(a.Vec.Chord2(from), b.Vec.Chord2(from)), cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Tie, b.Tie))
 	})
 	return found
 }
@@ -60,7 +60,7 @@ func TestNearestAgreesWithSortingEverything(t *testing.T) {
 			}
 			sites = slices.Delete(sites, gone, gone+1)
 			fresh := randomSites(r, 1)[0]
-			fresh.Ordinal = uint32(10_000 + round)
+			fresh.Ordinal, fresh.Tie = uint32(10_000+round), uint64(10_000+round)
 			edit.Insert(fresh)
 			sites = append(sites, fresh)
 			tree = edit.Tree()
@@ -80,7 +80,7 @@ func TestNearestAgreesWithSortingEverything(t *testing.T) {
 		walk.Start(tree, from, maxChord2, need)
 		for i, want := range slowNearest(sites, from, maxChord2, need) {
 			got, chord2 := walk.Next()
-			if got == nil || chord2 != want.Vec.Chord2(from) || got.Rank != want.Rank {
+			if got == nil || chord2 != want.Vec.Chord2(from) || got.Ordinal != want.Ordinal {
 				t.Fatalf("site %d from %v: got %+v, want %+v", i, from.Point(), got, want)
 			}
 		}

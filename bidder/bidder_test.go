@@ -1,0 +1,412 @@
+package bidder
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/geoindex"
+	"github.com/hexbid/hexbid/store"
+	"github.com/hexbid/hexbid/targeting"
+)
+
+// testMarket is a small market that changes: everything about it is drawn from
+// one seed.
+type testMarket struct {
+	r       *rand.Rand
+	store   *store.Memory
+	indexer *Indexer
+	now     time.Time
+	places  map[string]*hexbid.Place
+	names   []string // of campaigns
+	center  hexbid.Point
+}
+
+var testStart = time.Date(2026, 11, 20, 4, 7, 0, 0, time.UTC)
+
+func newTestMarket(tb testing.TB, seed uint64, center hexbid.Point) *testMarket {
+	m := &testMarket{r: rand.New(rand.NewPCG(seed, 99)), store: store.NewMemory(), now: testStart, places: map[string]*hexbid.Place{}, center: center}
+	market := DefaultMarket()
+	market.Reserves = []Reserve{{PerThousand: 2000}, {Host: hexbid.Alipay, PerThousand: 9000}, {Category: hexbid.Catering, Region: "330100", PerThousand: 15_000}}
+	if err := market.Validate(); err != nil {
+		tb.Fatal(err)
+	}
+	m.indexer = NewIndexer(&market, func() time.Time { return m.now }, slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(context.Background())
+	feed, err := m.indexer.Load(ctx, m.store)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); m.indexer.Run(ctx, feed) }()
+	tb.Cleanup(func() { stop(); <-done })
+	return m
+}
+
+func (m *testMarket) commit(tb testing.TB, resources ...hexbid.Resource) {
+	tb.Helper()
+	var ops []store.Op
+	for _, r := range resources {
+		ops = append(ops, store.Op{Put: &store.Record{Resource: r}, IfVersion: store.AnyVersion})
+	}
+	m.wait(tb, ops)
+}
+
+func (m *testMarket) wait(tb testing.TB, ops []store.Op) {
+	tb.Helper()
+	change, err := m.store.Commit(context.Background(), ops)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := m.indexer.WaitFor(ctx, change.Version); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func (m *testMarket) point(spread float64) hexbid.Point {
+	p := hexbid.Point{Lat: m.center.Lat + spread*m.r.NormFloat64(), Lng: m.center.Lng + spread*m.r.NormFloat64()}
+	p.Lat = max(-90, min(90, p.Lat))
+	for p.Lng > 180 {
+		p.Lng -= 360
+	}
+	return p
+}
+
+const advertisers, programs = 25, 50
+
+func (m *testMarket) advertiser(i int) *hexbid.Advertiser {
+	return &hexbid.Advertiser{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a%d", i%advertisers)}, DisplayName: "x",
+		State: pick(m.r, hexbid.Active, hexbid.Active, hexbid.Active, hexbid.Active, hexbid.Paused)}
+}
+
+func (m *testMarket) programName(i int) string {
+	return fmt.Sprintf("advertisers/a%d/programs/p%d", i%advertisers, i)
+}
+
+func (m *testMarket) program(i int) *hexbid.Program {
+	return &hexbid.Program{Meta: hexbid.Meta{Name: m.programName(i)}, DisplayName: pick(m.r, "星巴克 Coffee", "Noodle 面馆", "Cinema"),
+		Category: hexbid.Category(1 + m.r.IntN(5)), Hosts: []hexbid.Host{hexbid.WeChat, hexbid.Host(1 + m.r.IntN(10))},
+		OS: pick(m.r, nil, nil, []hexbid.OS{hexbid.IOS, hexbid.Android}), MinimumAge: pick(m.r, 0, 0, 0, 18)}
+}
+
+func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
+
+func (m *testMarket) place(i int) *hexbid.Place {
+	p := &hexbid.Place{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/places/l%d", m.programName(i%programs), i)}, Point: m.point(0.03),
+		Review: pick(m.r, hexbid.Approved, hexbid.Approved, hexbid.Approved, hexbid.InReview)}
+	if m.r.IntN(8) == 0 { // several programs in one building
+		for _, other := range m.places {
+			p.Point = other.Point
+			break
+		}
+	}
+	m.places[p.Name] = p
+	return p
+}
+
+func (m *testMarket) campaign(i int) *hexbid.Campaign {
+	program := m.r.IntN(programs)
+	c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a%d/campaigns/c%d", program%advertisers, i)}, DisplayName: "x",
+		Program: m.programName(program), Pricing: pick(m.r, hexbid.CPC, hexbid.CPC, hexbid.CPM), Bid: hexbid.Money(1+m.r.IntN(40)) * 50_000,
+		State: pick(m.r, hexbid.Active, hexbid.Active, hexbid.Active, hexbid.Paused)}
+	if c.Pricing == hexbid.CPM {
+		c.Bid *= 20
+	}
+	m.drawArea(c)
+	a := &c.Audience
+	if m.r.IntN(2) == 0 {
+		low := m.r.IntN(60)
+		a.Ages = []hexbid.AgeRange{{Min: low, Max: low + m.r.IntN(60)}}
+	}
+	a.Genders = pick(m.r, nil, nil, []hexbid.Gender{hexbid.Female}, []hexbid.Gender{hexbid.Male})
+	a.OS = pick(m.r, nil, []hexbid.OS{hexbid.IOS}, []hexbid.OS{hexbid.Android, hexbid.HarmonyOS})
+	a.Interests = pick(m.r, nil, nil, nil, []hexbid.Category{1, 2, 3})
+	a.IncludeUnknown = pick(m.r, nil, []hexbid.Dimension{hexbid.DimAge, hexbid.DimOS})
+	c.Cap = pick(m.r, hexbid.FrequencyCap{}, hexbid.FrequencyCap{}, hexbid.FrequencyCap{Impressions: 2, Window: time.Hour}, hexbid.FrequencyCap{Impressions: 2, Window: time.Hour, ServeUncapped: true})
+	if m.r.IntN(3) == 0 {
+		c.Hours = []hexbid.WeeklyHours{{Day: 1 + m.r.IntN(7), Start: 0, End: 24}, {Day: 5, Start: m.r.IntN(12), End: 12 + m.r.IntN(12)}}
+	}
+	if m.r.IntN(4) == 0 {
+		c.Start = m.now.Add(time.Duration(m.r.IntN(120)-60) * time.Minute)
+		c.End = c.Start.Add(time.Duration(1+m.r.IntN(120)) * time.Minute)
+	}
+	return c
+}
+
+func (m *testMarket) drawArea(c *hexbid.Campaign) {
+	switch m.r.IntN(10) {
+	case 0:
+		c.Area.Everywhere = true
+	case 1:
+		c.Area.Regions = []string{pick(m.r, "330100", "330000", "310000")}
+	case 2:
+		c.Area.Cells = []uint64{uint64(geoindex.CellAt(geoindex.VecOf(m.point(0.03))).Parent(4 + m.r.IntN(6)))}
+	case 3, 4:
+		c.Area.AroundPlacesM = float64(500 + m.r.IntN(4000))
+	default:
+		for range 1 + m.r.IntN(2) {
+			c.Area.Circles = append(c.Area.Circles, hexbid.Circle{Center: m.point(0.03), RadiusM: 300 + 8000*m.r.Float64()})
+		}
+	}
+	if m.r.IntN(5) == 0 {
+		c.Excluded.Circles = []hexbid.Circle{{Center: m.point(0.03), RadiusM: 300 + 3000*m.r.Float64()}}
+	}
+}
+
+func (m *testMarket) fill(tb testing.TB, campaigns int) {
+	var all []hexbid.Resource
+	for i := range advertisers {
+		all = append(all, m.advertiser(i))
+	}
+	for i := range programs {
+		all = append(all, m.program(i))
+	}
+	for i := range 4 * programs {
+		all = append(all, m.place(i))
+	}
+	for i := range campaigns {
+		all = append(all, m.campaign(i))
+		m.names = append(m.names, all[len(all)-1].Metadata().Name)
+	}
+	m.commit(tb, all...)
+}
+
+func (m *testMarket) request() (*hexbid.Request, Query) {
+	r := &hexbid.Request{Point: m.point(0.03), RadiusM: pick(m.r, 500.0, 3000, 50_000), NearbyLimit: m.r.IntN(30), Slots: m.r.IntN(11),
+		Host: pick(m.r, hexbid.HostUnknown, hexbid.WeChat, hexbid.Alipay), Category: pick(m.r, 0, 0, 0, hexbid.Catering, hexbid.Shopping),
+		Words: pick(m.r, "", "", "", "ｃoffee", "面"), Personalization: pick(m.r, hexbid.PersonalizationOn, hexbid.PersonalizationOn, hexbid.PersonalizationOff),
+		Viewer: hexbid.Viewer{UserKey: pick(m.r, "", "u"), Age: m.r.IntN(90) - 1, Gender: hexbid.Gender(m.r.IntN(3)), OS: hexbid.OS(m.r.IntN(5)),
+			Interests: pick(m.r, nil, []hexbid.Category{2}, []hexbid.Category{7, 8})}}
+	return r, NewQuery(r, fmt.Sprint("request ", m.r.Uint64()), m.now)
+}
+
+// check compares a search with the plain evaluation, and the nearby list with a
+// sort of all places.
+func (m *testMarket) check(tb testing.TB, w *Scratch) {
+	tb.Helper()
+	s := m.indexer.Snapshot()
+	r, q := m.request()
+	awards := slices.Clone(s.Search(&q, w))
+	if want := s.Plain(&q).Awards; !slices.Equal(awards, want) {
+		tb.Fatalf("%+v:\ngot  %+v\nwant %+v", r, awards, want)
+	}
+	var skip []uint32
+	for _, a := range awards {
+		skip = append(skip, s.ProgramOf(a.Entry.Ordinal))
+	}
+	list, more := s.Nearby(&q, skip, nil, w)
+	want := m.plainNearby(s, &q, skip)
+	if !slices.Equal(list, want[:min(len(want), r.NearbyLimit)]) || more != (r.NearbyLimit > 0 && len(want) > r.NearbyLimit) {
+		tb.Fatalf("%+v:\ngot  %+v, more %v\nwant %+v", r, list, more, want)
+	}
+	if !more {
+		return
+	}
+	pin := s.Pin(list[len(list)-1])
+	rest := want[r.NearbyLimit:]
+	if list, _ := s.Nearby(&q, skip, &pin, w); !slices.Equal(list, rest[:min(len(rest), r.NearbyLimit)]) {
+		tb.Fatalf("second page: got %+v\nwant %+v", list, rest)
+	}
+}
+
+func (m *testMarket) plainNearby(s *Snapshot, q *Query, skip []uint32) []Found {
+	nearest := map[uint32]Found{}
+	for i := range s.places.len() {
+		p := s.places.at(i)
+		if p.name == "" {
+			continue
+		}
+		noun := m.places[p.name]
+		f := Found{Place: i, Program: p.program, Chord2: geoindex.VecOf(noun.Point).Chord2(q.At.Vec)}
+		if best, has := nearest[p.program]; noun.Point.DistanceM(q.At.Point) <= q.RadiusM && (!has || f.Chord2 < best.Chord2 || f.Chord2 == best.Chord2 && p.uid < s.places.at(best.Place).uid) {
+			nearest[p.program] = f
+		}
+	}
+	var list []Found
+	for program, f := range nearest {
+		if p := s.programs.at(program); !slices.Contains(skip, program) && p.gate.Matches(&q.Profile) && targeting.HasWords(p.text, q.Words) {
+			list = append(list, f)
+		}
+	}
+	slices.SortFunc(list, func(a, b Found) int {
+		return cmp.Or(cmp.Compare(a.Chord2, b.Chord2), cmp.Compare(s.programs.at(a.Program).uid, s.programs.at(b.Program).uid))
+	})
+	return list
+}
+
+var hangzhou = hexbid.Point{Lat: 30.2553, Lng: 120.1640}
+
+func TestSearchEqualsThePlainEvaluationWhileTheMarketChanges(t *testing.T) {
+	for seed, center := range []hexbid.Point{hangzhou, {Lat: 89.99, Lng: 20}, {Lat: -16.5, Lng: 180}, {Lat: 64.7, Lng: 10.536199}} {
+		t.Run(fmt.Sprint(center), func(t *testing.T) {
+			m := newTestMarket(t, uint64(seed), center)
+			m.fill(t, 1500)
+			var w Scratch
+			for round := range 40 {
+				for range 25 {
+					m.check(t, &w)
+				}
+				m.change(t, round)
+			}
+		})
+	}
+}
+
+// change commits a batch of all that may happen to a catalogue.
+func (m *testMarket) change(t *testing.T, round int) {
+	var batch []hexbid.Resource
+	for range 1 + m.r.IntN(30) {
+		batch = append(batch, m.campaign(m.r.IntN(1800)))
+	}
+	if round%3 == 0 {
+		batch = append(batch, m.advertiser(m.r.IntN(advertisers)), m.place(m.r.IntN(5*programs)))
+	}
+	if round%5 == 0 {
+		batch = append(batch, m.program(m.r.IntN(programs)))
+	}
+	m.commit(t, batch...)
+	if round%2 == 0 {
+		m.deleteSome(t)
+	}
+	if round%4 == 0 { // into another quarter hour, noticed or not
+		m.now = m.now.Add(time.Duration(m.r.IntN(40)) * time.Minute)
+		if round%8 == 0 {
+			m.indexer.NoteStale()
+		}
+	}
+}
+
+func (m *testMarket) deleteSome(t *testing.T) {
+	for range 5 {
+		name := pick(m.r, m.names...)
+		if _, err := m.store.Get(context.Background(), name); err == nil {
+			m.wait(t, []store.Op{{Delete: name, IfVersion: store.AnyVersion}})
+		}
+	}
+	for name := range m.places {
+		m.wait(t, []store.Op{{Delete: name, IfVersion: store.AnyVersion}})
+		delete(m.places, name)
+		return
+	}
+}
+
+func TestSearchAndNearbyDoNotAllocate(t *testing.T) {
+	m := newTestMarket(t, 1, hangzhou)
+	m.fill(t, 1500)
+	s := m.indexer.Snapshot()
+	r := &hexbid.Request{Point: hangzhou, RadiusM: 3000, NearbyLimit: 20, Slots: 10, Host: hexbid.WeChat,
+		Viewer: hexbid.Viewer{UserKey: "u", Age: 30, Gender: hexbid.Female, OS: hexbid.IOS, Interests: []hexbid.Category{1, 2}}}
+	q := NewQuery(r, "request", m.now)
+	var w Scratch
+	found := 0
+	if n := testing.AllocsPerRun(200, func() {
+		awards := s.Search(&q, &w)
+		list, _ := s.Nearby(&q, nil, nil, &w)
+		found = len(awards) + len(list)
+	}); n > 0 {
+		t.Errorf("%v allocations a search", n)
+	}
+	if found < 15 {
+		t.Errorf("the search found only %d", found)
+	}
+}
+
+// TestADenseListIsReadNoFurtherThanItsHead: 10,000 campaigns over one point,
+// ten slots.
+func TestADenseListIsReadNoFurtherThanItsHead(t *testing.T) {
+	m := newTestMarket(t, 2, hangzhou)
+	all := []hexbid.Resource{}
+	for i := range 100 {
+		a, p := fmt.Sprintf("advertisers/d%d", i), fmt.Sprintf("advertisers/d%d/programs/p", i)
+		all = append(all, &hexbid.Advertiser{Meta: hexbid.Meta{Name: a}}, &hexbid.Program{Meta: hexbid.Meta{Name: p}, Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
+		for j := range 100 {
+			all = append(all, &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", a, j)}, Program: p, Pricing: hexbid.CPC,
+				Bid: hexbid.Money(1_000_000 + m.r.IntN(1_000_000)), Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hangzhou, RadiusM: 2000}}}})
+		}
+	}
+	m.commit(t, all...)
+	var w Scratch
+	q := NewQuery(&hexbid.Request{Point: hangzhou, Slots: 10, Viewer: hexbid.Viewer{Age: 30}}, "r", m.now)
+	s := m.indexer.Snapshot()
+	if got, want := s.Search(&q, &w), s.Plain(&q).Awards; len(got) != 10 || !slices.Equal(got, want) {
+		t.Fatalf("got %+v, want %+v", got, want)
+	}
+	if w.BlocksRead > 3 || w.Scored > 100 {
+		t.Errorf("%d blocks read and %d candidates scored of 10,000", w.BlocksRead, w.Scored)
+	}
+}
+
+func TestVerdictsSayWhatShutACampaignOut(t *testing.T) {
+	m := newTestMarket(t, 3, hangzhou)
+	const a, p = "advertisers/a", "advertisers/a/programs/p"
+	base := hexbid.Campaign{Program: p, Pricing: hexbid.CPC, Bid: 1_000_000, Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hangzhou, RadiusM: 1000}}}}
+	cases := map[string]struct {
+		change func(*hexbid.Campaign)
+		rule   Rule
+	}{
+		"paused": {func(c *hexbid.Campaign) { c.State = hexbid.Paused }, RuleStatus},
+		"later":  {func(c *hexbid.Campaign) { c.Start = m.now.Add(time.Hour) }, RuleSchedule},
+		"night":  {func(c *hexbid.Campaign) { c.Hours = []hexbid.WeeklyHours{{Day: 1, Start: 3, End: 4}} }, RuleHours},
+		"elsewhere": {func(c *hexbid.Campaign) {
+			c.Area.Circles = []hexbid.Circle{{Center: hexbid.Point{Lat: 30.2653, Lng: 120.1640}, RadiusM: 1000}}
+		}, RuleArea},
+		"children": {func(c *hexbid.Campaign) { c.Audience.Ages = []hexbid.AgeRange{{Min: 0, Max: 12}} }, RuleAudience},
+		"capped":   {func(c *hexbid.Campaign) { c.Cap.Impressions = 1 }, RulePersonal},
+		"poor":     {func(c *hexbid.Campaign) { c.Bid = 1 }, RuleReserve},
+		"second":   {func(c *hexbid.Campaign) { c.Bid = 900_000 }, RuleOwnBetter},
+		"winner":   {func(*hexbid.Campaign) {}, Shown},
+	}
+	m.commit(t, &hexbid.Advertiser{Meta: hexbid.Meta{Name: a}}, &hexbid.Program{Meta: hexbid.Meta{Name: p}, Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
+	for id, c := range cases {
+		campaign := base
+		campaign.Name = a + "/campaigns/" + id
+		c.change(&campaign)
+		m.commit(t, &campaign)
+	}
+	q := NewQuery(&hexbid.Request{Point: hangzhou, Slots: 3, Viewer: hexbid.Viewer{Age: 30}}, "r", m.now)
+	s := m.indexer.Snapshot()
+	for id, c := range cases {
+		v, _ := s.Explain(&q, a+"/campaigns/"+id)
+		if v.Rule != c.rule {
+			t.Errorf("%s: %q (%s), want %q", id, v.Rule, s.Reason(&v), c.rule)
+		}
+		if id == "elsewhere" && (v.MissedByM < 100 || v.MissedByM > 125) {
+			t.Errorf("missed by %.0f m, want about 112", v.MissedByM)
+		}
+		if id == "poor" && s.BidNeeded(&v) != 500 { // 15,000 a thousand at 3 %
+			t.Errorf("a bid of %d is needed, want 500", s.BidNeeded(&v))
+		}
+	}
+	if v, _ := s.Explain(&q, a+"/campaigns/none"); v.Rule != RuleNotIndexed {
+		t.Errorf("a campaign that does not exist: %q", v.Rule)
+	}
+}
+
+func BenchmarkSearch(b *testing.B) {
+	m := newTestMarket(b, 1, hangzhou)
+	m.fill(b, 20_000)
+	s := m.indexer.Snapshot()
+	q := NewQuery(&hexbid.Request{Point: hangzhou, RadiusM: 3000, NearbyLimit: 20, Slots: 3, Viewer: hexbid.Viewer{Age: 30, OS: hexbid.IOS}}, "r", m.now)
+	var w Scratch
+	var awards []auction.Award
+	b.Run("auction", func(b *testing.B) {
+		for b.Loop() {
+			awards = s.Search(&q, &w)
+		}
+	})
+	b.Run("nearby", func(b *testing.B) {
+		for b.Loop() {
+			s.Nearby(&q, nil, nil, &w)
+		}
+	})
+	_ = awards
+}

@@ -1,0 +1,124 @@
+package bidder
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/geoindex"
+)
+
+// Market is the operator's configuration of the auction.
+type Market struct {
+	// PriorPPM is the predicted chance of a click once seen, by category, in
+	// parts per million: the quality of every campaign until clicks are
+	// learned.
+	PriorPPM [hexbid.CategoryCount]int64
+	// Reserves are floors; the highest that applies to a candidate counts.
+	Reserves []Reserve
+	// Increment is added to a price that another entry or a reserve sets.
+	Increment hexbid.Money
+	// PositionFactors are the chances that the slots are seen, relative to the
+	// first, in any common unit.
+	PositionFactors []int64
+	// MinimumBid is checked when a campaign is uploaded, by pricing model.
+	MinimumBid [hexbid.PricingCount]hexbid.Money
+}
+
+// Reserve is a floor in micros per thousand seen impressions. It applies where
+// every field that is stated does.
+type Reserve struct {
+	Host        hexbid.Host
+	Scene       hexbid.Scene
+	Category    hexbid.Category // of the candidate's program
+	Region      string          // adcode over the request's point
+	PerThousand hexbid.Money
+}
+
+// DefaultMarket has priors of 1.2 % to 3 %, no reserve, no increment and no
+// minimum bid.
+func DefaultMarket() Market {
+	m := Market{PositionFactors: []int64{1000, 720, 560, 460, 390, 340, 300, 270, 245, 225}}
+	for c := range m.PriorPPM {
+		m.PriorPPM[c] = 20_000
+	}
+	for c, ppm := range map[hexbid.Category]int64{hexbid.Catering: 30_000, hexbid.LifeServices: 28_000, hexbid.Travel: 25_000,
+		hexbid.Leisure: 25_000, hexbid.Shopping: 22_000, hexbid.Finance: 12_000, hexbid.Government: 15_000} {
+		m.PriorPPM[c] = ppm
+	}
+	return m
+}
+
+// Validate refuses a market that the arithmetic of package auction does not
+// cover; the error names the setting.
+func (m *Market) Validate() error {
+	for c, ppm := range m.PriorPPM {
+		if ppm < 1 || ppm > auction.PPM {
+			return hexbid.Invalidf("market.prior_ppm", "%d for %s is out of range: use 1 to %d", ppm, hexbid.Category(c), auction.PPM)
+		}
+	}
+	if len(m.PositionFactors) < hexbid.MaxSlots {
+		return hexbid.Invalidf("market.position_factors", "has %d entries: give one for each of %d slots", len(m.PositionFactors), hexbid.MaxSlots)
+	}
+	falling := slices.IsSortedFunc(m.PositionFactors, func(a, b int64) int { return int(b - a) })
+	if !falling || slices.Min(m.PositionFactors) < 1 || m.PositionFactors[0] > 1_000_000 {
+		return hexbid.Invalidf("market.position_factors", "%v: use whole numbers from 1 to 1000000, none above the one before", m.PositionFactors)
+	}
+	if m.Increment < 0 || m.Increment > hexbid.MaxBidCPC {
+		return hexbid.Invalidf("market.increment", "%s is out of range: use 0 to %s", m.Increment, hexbid.MaxBidCPC)
+	}
+	for i, r := range m.Reserves {
+		field := fmt.Sprintf("market.reserves[%d]", i)
+		if r.PerThousand < 0 || r.PerThousand > hexbid.MaxBidCPM {
+			return hexbid.Invalidf(field+".per_thousand", "%s is out of range: use 0 to %s", r.PerThousand, hexbid.MaxBidCPM)
+		}
+		if r.Region != "" {
+			if _, err := geoindex.RegionByCode(r.Region); err != nil {
+				return hexbid.Invalidf(field+".region", "%v", err)
+			}
+		}
+	}
+	return nil
+}
+
+// reserveTable is the reserve of each category for one request, in the unit of
+// score.
+type reserveTable [hexbid.CategoryCount]int64
+
+// rule is a Reserve with its region looked up.
+type reserveRule struct {
+	Reserve
+	region    geoindex.RegionID
+	hasRegion bool
+}
+
+func compileReserves(reserves []Reserve) []reserveRule {
+	rules := make([]reserveRule, len(reserves))
+	for i, r := range reserves {
+		rules[i].Reserve = r
+		if r.Region != "" {
+			rules[i].region, _ = geoindex.RegionByCode(r.Region) // Validate found it
+			rules[i].hasRegion = true
+		}
+	}
+	return rules
+}
+
+// fill finds the reserves that apply to a request. Micros per thousand times
+// 1,000 is the unit of score.
+func (t *reserveTable) fill(rules []reserveRule, q *Query) {
+	*t = reserveTable{}
+	for i := range rules {
+		r := &rules[i]
+		if r.Host != 0 && r.Host != q.Host || r.Scene != 0 && r.Scene != q.Scene || r.hasRegion && !q.At.Regions.Has(r.region) {
+			continue
+		}
+		floor := int64(r.PerThousand) * 1000
+		for c := range t {
+			if r.Category == 0 || r.Category == hexbid.Category(c) {
+				t[c] = max(t[c], floor)
+			}
+		}
+	}
+}

@@ -1,0 +1,235 @@
+package bidder
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/targeting"
+)
+
+// Rule is the first rule that shuts a campaign out.
+type Rule string
+
+// The rules, in the order that they are looked at; Shown is none.
+const (
+	Shown           Rule = ""
+	RuleStatus      Rule = "status"
+	RuleSchedule    Rule = "schedule"
+	RuleHours       Rule = "hours"
+	RuleArea        Rule = "area"
+	RulePersonal    Rule = "personalization"
+	RuleCategory    Rule = "category"
+	RuleAudience    Rule = "audience"
+	RuleWords       Rule = "words"
+	RuleReserve     Rule = "reserve"
+	RuleOwnBetter   Rule = "own_better"
+	RuleOutbid      Rule = "outbid"
+	RuleNotIndexed  Rule = "not_indexed"
+	RuleNoSlotAsked Rule = "no_slots"
+)
+
+// Verdict is what became of one campaign in one auction.
+type Verdict struct {
+	Ordinal   uint32
+	Rule      Rule
+	MissedByM float64       // RuleArea: infinite when it cannot be told
+	Excluded  bool          // RuleArea: inside an excluded shape
+	Dimension targeting.Dim // RuleAudience, RulePersonal and RuleCategory
+	Entry     auction.Entry // from RuleReserve on
+	Needed    int64         // score that was missing: the reserve's, or of the last slot
+	Better    uint32        // RuleOwnBetter: the advertiser's better campaign
+	Award     auction.Award // Shown
+}
+
+// Account is the exhaustive account of one auction.
+type Account struct {
+	Verdicts   []Verdict // of every campaign whose area holds the point
+	Entries    []auction.Entry
+	Awards     []auction.Award
+	Candidates int // campaigns whose area holds the point
+	Matches    int // of those, eligible and with a matching audience
+}
+
+// Plain evaluates a query by looking at every campaign, with none of the
+// index: the oracle of Search, and the source of traces.
+func (s *Snapshot) Plain(q *Query) *Account {
+	a := &Account{}
+	var reserves reserveTable
+	reserves.fill(s.reserves, q)
+	for i := range s.campaigns.len() {
+		if s.campaigns.at(i).name == "" {
+			continue
+		}
+		if s.campaigns.at(i).area.Contains(&q.At) {
+			a.Candidates++
+			a.Verdicts = append(a.Verdicts, s.judge(i, q, &reserves))
+		}
+	}
+	s.rank(a, q)
+	return a
+}
+
+// Explain evaluates a query and returns the verdict on one campaign by name.
+func (s *Snapshot) Explain(q *Query, name string) (Verdict, *Account) {
+	a := s.Plain(q)
+	for i := range s.campaigns.len() {
+		if s.campaigns.at(i).name != name {
+			continue
+		}
+		for _, v := range a.Verdicts {
+			if v.Ordinal == i {
+				return v, a
+			}
+		}
+		return s.judge(i, q, &reserveTable{}), a // its area does not hold the point
+	}
+	return Verdict{Rule: RuleNotIndexed}, a
+}
+
+// judge looks at the rules in order, up to the reserve.
+func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
+	c := s.campaigns.at(i)
+	v := Verdict{Ordinal: i}
+	v.Rule = func() Rule {
+		switch {
+		case s.eligibility.at(i/64).active>>(i%64)&1 == 0:
+			return RuleStatus
+		case !c.schedule.InFlight(q.Now):
+			return RuleSchedule
+		case !c.schedule.InHours(q.Now):
+			return RuleHours
+		case !c.area.Contains(&q.At):
+			v.MissedByM, v.Excluded = c.area.MissedByM(&q.At), c.area.Excludes(&q.At)
+			return RuleArea
+		}
+		if dim, missed := c.rule.FirstMiss(&q.Profile); missed {
+			v.Dimension = dim
+			return ruleOf(dim)
+		}
+		if !targeting.HasWords(s.programs.at(c.program).text, q.Words) {
+			return RuleWords
+		}
+		candidate := c.candidate(i, reserves[c.category])
+		entry, enters := candidate.Enter()
+		v.Entry, v.Needed = entry, max(entry.Reserve, 1)
+		if !enters {
+			return RuleReserve
+		}
+		return Shown
+	}()
+	return v
+}
+
+func ruleOf(d targeting.Dim) Rule {
+	switch d {
+	case targeting.Personal:
+		return RulePersonal
+	case targeting.Category:
+		return RuleCategory
+	}
+	return RuleAudience
+}
+
+// rank sorts what entered, keeps the best of each advertiser, prices, and
+// completes the verdicts.
+func (s *Snapshot) rank(a *Account, q *Query) {
+	best := map[uint32]auction.Entry{}
+	var entries []auction.Entry
+	for i := range a.Verdicts {
+		if a.Verdicts[i].Rule == Shown {
+			entries = append(entries, a.Verdicts[i].Entry)
+		}
+		if r := a.Verdicts[i].Rule; r == Shown || r == RuleReserve {
+			a.Matches++
+		}
+	}
+	slices.SortFunc(entries, func(x, y auction.Entry) int {
+		return cmp.Or(cmp.Compare(y.Score, x.Score), cmp.Compare(q.Ties.Hash(y.CampaignUID), q.Ties.Hash(x.CampaignUID)),
+			cmp.Compare(x.CampaignUID, y.CampaignUID))
+	})
+	for _, e := range entries {
+		if _, has := best[e.Advertiser]; !has {
+			best[e.Advertiser] = e
+			a.Entries = append(a.Entries, e)
+		}
+	}
+	a.Awards = auction.GSP(a.Entries, q.Slots, s.market.Increment, nil)
+	for i := range a.Verdicts {
+		if v := &a.Verdicts[i]; v.Rule == Shown {
+			a.settle(v, best[v.Entry.Advertiser], q.Slots)
+		}
+	}
+}
+
+// settle tells a winner from a campaign that lost to its own advertiser's
+// better one, or to others.
+func (a *Account) settle(v *Verdict, best auction.Entry, slots int) {
+	won := slices.IndexFunc(a.Awards, func(w auction.Award) bool { return w.Entry.Ordinal == v.Ordinal })
+	switch {
+	case won >= 0:
+		v.Award = a.Awards[won]
+	case slots == 0:
+		v.Rule = RuleNoSlotAsked
+	case best.Ordinal != v.Ordinal:
+		v.Rule, v.Better, v.Needed = RuleOwnBetter, best.Ordinal, best.Score
+	default:
+		v.Rule, v.Needed = RuleOutbid, a.Awards[len(a.Awards)-1].Entry.Score
+	}
+}
+
+// Reason says a verdict in words.
+func (s *Snapshot) Reason(v *Verdict) string {
+	switch v.Rule {
+	case Shown:
+		return fmt.Sprintf("won slot %d at %s (%s), set by %s", v.Award.Slot, v.Award.Price, v.Award.Entry.Pricing, v.Award.SetBy)
+	case RuleStatus:
+		return "the campaign or its advertiser is paused"
+	case RuleSchedule:
+		return "the flight has not begun or is over"
+	case RuleHours:
+		return "it does not serve at this hour of the week"
+	case RuleArea:
+		return areaReason(v)
+	case RulePersonal:
+		return "it names something personal, or caps frequency, and the request is not personalised or has no user key"
+	case RuleCategory:
+		return "the request filters another category"
+	case RuleAudience:
+		return fmt.Sprintf("the viewer's %s is not in its audience", v.Dimension)
+	case RuleWords:
+		return "neither the program's names nor its category have the words"
+	case RuleReserve:
+		return fmt.Sprintf("its score %d is below the reserve %d", v.Entry.Score, v.Needed)
+	case RuleOwnBetter:
+		return fmt.Sprintf("its advertiser enters with %s, which ranks higher", s.CampaignRef(v.Better).Name)
+	case RuleOutbid:
+		return fmt.Sprintf("outbid: its score %d does not reach the last slot's %d", v.Entry.Score, v.Needed)
+	case RuleNoSlotAsked:
+		return "the request asks for no sponsored slot"
+	}
+	return "it is not in the index"
+}
+
+func areaReason(v *Verdict) string {
+	switch {
+	case v.Excluded:
+		return "the point is inside an excluded area"
+	case math.IsInf(v.MissedByM, 1):
+		return "its area is empty: the program has no approved place"
+	}
+	return fmt.Sprintf("the point is %.0f m outside its area", v.MissedByM)
+}
+
+// BidNeeded is the bid that would reach a verdict's needed score; 0 when more
+// money is not what is missing.
+func (s *Snapshot) BidNeeded(v *Verdict) hexbid.Money {
+	if v.Rule != RuleReserve && v.Rule != RuleOutbid && v.Rule != RuleOwnBetter {
+		return 0
+	}
+	c := s.campaigns.at(v.Ordinal)
+	return auction.BidToScore(c.pricing, v.Needed, c.qualityPPM, c.pacingPPM)
+}

@@ -1,0 +1,120 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hexbid/hexbid"
+)
+
+// Memory keeps the catalogue in memory: for tests, demonstrations and dry
+// runs. Nothing survives it.
+type Memory struct {
+	mu      sync.RWMutex // guards all below
+	records map[string]Record
+	version uint64
+	lastUID hexbid.UID
+	closed  bool
+
+	tape *Tape
+}
+
+// NewMemory makes an empty store.
+func NewMemory() *Memory {
+	return &Memory{records: map[string]Record{}, tape: NewTape()}
+}
+
+var errClosed = hexbid.Errorf(hexbid.Unavailable, "", "the store is closed")
+
+// Get implements Store.
+func (m *Memory) Get(_ context.Context, name string) (Record, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return Record{}, errClosed
+	}
+	r, ok := m.records[name]
+	if !ok {
+		return Record{}, hexbid.Errorf(hexbid.NotFound, "name", "%q does not exist", name)
+	}
+	return r, nil
+}
+
+// List implements Store.
+func (m *Memory) List(_ context.Context, q ListQuery) ([]Record, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return nil, errClosed
+	}
+	var page []Record
+	for name, r := range m.records {
+		if KindOf(r.Resource) == q.Kind && name > q.After && UnderParent(name, q.Parent) {
+			page = append(page, r)
+		}
+	}
+	slices.SortFunc(page, func(a, b Record) int { return strings.Compare(a.Meta().Name, b.Meta().Name) })
+	return page[:min(len(page), q.Limit)], nil
+}
+
+// Commit implements Store.
+func (m *Memory) Commit(_ context.Context, ops []Op) (Change, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return Change{}, errClosed
+	}
+	stage := NewStage(m.version, m.lastUID, func(name string) (Record, bool, error) {
+		r, ok := m.records[name]
+		return r, ok, nil
+	})
+	change, err := stage.Apply(ops)
+	if err != nil {
+		return Change{}, err
+	}
+	for name, r := range stage.After {
+		if r == nil {
+			delete(m.records, name)
+		} else {
+			m.records[name] = *r
+		}
+	}
+	m.version, m.lastUID = change.Version, stage.LastUID
+	m.tape.Append(change)
+	return change, nil
+}
+
+// Watch implements Store.
+func (m *Memory) Watch() *Feed { return m.tape.Feed() }
+
+// Scan implements Store.
+func (m *Memory) Scan(_ context.Context, f func(Record) error) (uint64, error) {
+	m.mu.RLock()
+	records, version := make([]Record, 0, len(m.records)), m.version
+	for _, r := range m.records {
+		records = append(records, r)
+	}
+	m.mu.RUnlock()
+	slices.SortFunc(records, func(a, b Record) int {
+		if ka, kb := KindOf(a.Resource), KindOf(b.Resource); ka != kb {
+			return int(ka) - int(kb)
+		}
+		return strings.Compare(a.Meta().Name, b.Meta().Name)
+	})
+	for _, r := range records {
+		if err := f(r); err != nil {
+			return 0, err
+		}
+	}
+	return version, nil
+}
+
+// Close implements Store.
+func (m *Memory) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	return nil
+}

@@ -1,0 +1,150 @@
+// Package store is the durable contract of the catalogue: versioned records in
+// atomic batches, and a feed of every change for whoever indexes them.
+//
+// Two engines keep it: Memory, here, and Pebble, in store/pebble; package
+// store/storetest holds both, and any other, to the same conduct.
+package store
+
+import (
+	"context"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/geoindex"
+)
+
+// Record is a resource as stored. It is immutable: neither the engine nor a
+// caller changes a Resource that has been committed or read.
+type Record struct {
+	Resource hexbid.Resource
+	Covering []geoindex.Posting // of a campaign: where it is posted
+	// CoveredPlaces is the fingerprint of the places that the covering goes
+	// around; when they have changed since, the covering no longer holds.
+	CoveredPlaces uint64
+}
+
+// Meta is the resource's metadata.
+func (r *Record) Meta() *hexbid.Meta { return r.Resource.Metadata() }
+
+// Op is one step of a batch. It puts Put under its name, or deletes the record
+// of the name Delete.
+type Op struct {
+	Put    *Record
+	Delete string
+	// IfVersion must be the version in force; 0 says that there must be no
+	// such record, and AnyVersion that it does not matter.
+	IfVersion uint64
+}
+
+// AnyVersion waives the condition of an Op.
+const AnyVersion = ^uint64(0)
+
+// Name is the name that the step is about.
+func (o *Op) Name() string {
+	if o.Put != nil {
+		return o.Put.Meta().Name
+	}
+	return o.Delete
+}
+
+// Change is a committed batch. Puts carry their uid and version.
+type Change struct {
+	Version uint64 // of the store after the batch; the next one's is larger
+	Puts    []Record
+	Deletes []Record // as they were
+}
+
+// ListQuery asks for a page of records of one kind in order of name.
+type ListQuery struct {
+	Kind   hexbid.ResourceKind
+	Parent hexbid.Name // the zero Name for any; an id may be hexbid.AnyID
+	After  string      // names above this one
+	Limit  int         // at most
+}
+
+// Store is an engine. All methods may be called at any time from any
+// goroutine; errors are *hexbid.Error.
+type Store interface {
+	// Get reads a record; NotFound when there is none.
+	Get(ctx context.Context, name string) (Record, error)
+	// List reads a page.
+	List(ctx context.Context, q ListQuery) ([]Record, error)
+	// Commit applies all steps, durably, or none. It gives a put without uid
+	// the next one, which is never used twice, and every put the version of
+	// the batch. Stale when a condition does not hold, AlreadyExists or
+	// NotFound where that says it better; Unavailable when the disk refuses.
+	Commit(ctx context.Context, ops []Op) (Change, error)
+	// Watch starts a feed of the changes committed after the call.
+	Watch() *Feed
+	// Scan calls f for every record of one version, advertisers first, then
+	// programs, places and campaigns, and returns that version. Watch first,
+	// then Scan, and skip what is not newer, to miss nothing.
+	Scan(ctx context.Context, f func(Record) error) (version uint64, err error)
+	// Close releases the engine; later calls fail.
+	Close() error
+}
+
+// CheckCondition judges one step against the version in force (0 for none).
+func CheckCondition(op *Op, current uint64) error {
+	switch {
+	case op.Put == nil && current == 0:
+		return hexbid.Errorf(hexbid.NotFound, "name", "%q does not exist", op.Name())
+	case op.IfVersion == AnyVersion || op.IfVersion == current:
+		return nil
+	case op.IfVersion == 0:
+		return hexbid.Errorf(hexbid.AlreadyExists, "name", "%q exists already", op.Name())
+	case current == 0:
+		return hexbid.Errorf(hexbid.NotFound, "name", "%q does not exist", op.Name())
+	}
+	return hexbid.Errorf(hexbid.Stale, "etag", "%q has changed since it was read: read it again", op.Name())
+}
+
+// UnderParent says whether a name lies under the parent of a list.
+func UnderParent(name string, parent hexbid.Name) bool {
+	if parent.Kind == 0 {
+		return true
+	}
+	n, err := hexbid.ParseName(name)
+	if err != nil {
+		return false
+	}
+	up := n.Parent()
+	return up.Kind == parent.Kind &&
+		(parent.Advertiser == hexbid.AnyID || parent.Advertiser == up.Advertiser) &&
+		(parent.Program == hexbid.AnyID || parent.Program == up.Program)
+}
+
+// KindOf is the kind of a resource.
+func KindOf(r hexbid.Resource) hexbid.ResourceKind {
+	switch r.(type) {
+	case *hexbid.Advertiser:
+		return hexbid.KindAdvertiser
+	case *hexbid.Program:
+		return hexbid.KindProgram
+	case *hexbid.Place:
+		return hexbid.KindPlace
+	case *hexbid.Campaign:
+		return hexbid.KindCampaign
+	}
+	return 0
+}
+
+// WithMeta copies a record, giving the copy its own metadata.
+func WithMeta(r Record, uid hexbid.UID, version uint64) Record {
+	switch v := r.Resource.(type) {
+	case *hexbid.Advertiser:
+		c := *v
+		r.Resource = &c
+	case *hexbid.Program:
+		c := *v
+		r.Resource = &c
+	case *hexbid.Place:
+		c := *v
+		r.Resource = &c
+	case *hexbid.Campaign:
+		c := *v
+		r.Resource = &c
+	}
+	m := r.Meta()
+	m.UID, m.Version = uid, version
+	return r
+}
