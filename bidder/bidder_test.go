@@ -375,7 +375,7 @@ func TestVerdictsSayWhatShutACampaignOut(t *testing.T) {
 	q := NewQuery(&hexbid.Request{Point: hangzhou, Slots: 3, Viewer: hexbid.Viewer{Age: 30}}, "r", m.now)
 	s := m.indexer.Snapshot()
 	for id, c := range cases {
-		v, _ := s.Explain(&q, a+"/campaigns/"+id)
+		v := s.Explain(&q, a+"/campaigns/"+id)
 		if v.Rule != c.rule {
 			t.Errorf("%s: %q (%s), want %q", id, v.Rule, s.Reason(&v), c.rule)
 		}
@@ -386,7 +386,7 @@ func TestVerdictsSayWhatShutACampaignOut(t *testing.T) {
 			t.Errorf("a bid of %d is needed, want 500", s.BidNeeded(&v))
 		}
 	}
-	if v, _ := s.Explain(&q, a+"/campaigns/none"); v.Rule != RuleNotIndexed {
+	if v := s.Explain(&q, a+"/campaigns/none"); v.Rule != RuleNotIndexed {
 		t.Errorf("a campaign that does not exist: %q", v.Rule)
 	}
 }

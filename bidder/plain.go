@@ -74,7 +74,7 @@ func (s *Snapshot) Plain(q *Query) *Account {
 }
 
 // Explain evaluates a query and returns the verdict on one campaign by name.
-func (s *Snapshot) Explain(q *Query, name string) (Verdict, *Account) {
+func (s *Snapshot) Explain(q *Query, name string) Verdict {
 	a := s.Plain(q)
 	for i := range s.campaigns.len() {
 		if s.campaigns.at(i).name != name {
@@ -82,12 +82,12 @@ func (s *Snapshot) Explain(q *Query, name string) (Verdict, *Account) {
 		}
 		for _, v := range a.Verdicts {
 			if v.Ordinal == i {
-				return v, a
+				return v
 			}
 		}
-		return s.judge(i, q, &reserveTable{}), a // its area does not hold the point
+		return s.judge(i, q, &reserveTable{}) // its area does not hold the point
 	}
-	return Verdict{Rule: RuleNotIndexed}, a
+	return Verdict{Rule: RuleNotIndexed}
 }
 
 // judge looks at the rules in order, up to the reserve.

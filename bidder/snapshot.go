@@ -127,3 +127,6 @@ func (s *Snapshot) PlacePoint(ordinal uint32) hexbid.Point { return s.places.at(
 func (s *Snapshot) Covers(at time.Time) bool {
 	return !at.Before(s.quarter) && at.Before(s.quarter.Add(targeting.Quarter))
 }
+
+// PositionFactors are the market's.
+func (s *Snapshot) PositionFactors() []int64 { return s.market.PositionFactors }

@@ -1,0 +1,348 @@
+package exchange
+
+import (
+	"context"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/geoindex"
+	"github.com/hexbid/hexbid/store"
+)
+
+// Get reads a resource.
+func (e *Exchange) Get(ctx context.Context, name string) (hexbid.Resource, error) {
+	r, err := e.store.Get(ctx, name)
+	return r.Resource, err
+}
+
+// List reads a page of resources in order of name.
+func (e *Exchange) List(ctx context.Context, q store.ListQuery) ([]hexbid.Resource, error) {
+	records, err := e.store.List(ctx, q)
+	page := make([]hexbid.Resource, len(records))
+	for i := range records {
+		page[i] = records[i].Resource
+	}
+	return page, err
+}
+
+// Create adds a resource; it returns when it is durable and searchable. With
+// validateOnly it checks everything and changes nothing.
+func (e *Exchange) Create(ctx context.Context, r hexbid.Resource, validateOnly bool) (hexbid.Resource, error) {
+	return e.write(ctx, r, 0, validateOnly)
+}
+
+// Change makes the next state of a resource from the present one, which it
+// must not alter.
+type Change func(present hexbid.Resource) (hexbid.Resource, error)
+
+// Update replaces a resource by what change makes of it; when it was created
+// and a place's review stay. A version other than store.AnyVersion must be the
+// one in force. When another write comes between and any version will do, it is
+// tried again.
+func (e *Exchange) Update(ctx context.Context, name string, ifVersion uint64, validateOnly bool, change Change) (hexbid.Resource, error) {
+	return e.update(ctx, name, ifVersion, validateOnly, func(present hexbid.Resource) (hexbid.Resource, error) {
+		next, err := change(present)
+		if err == nil {
+			keepHistory(next, present)
+		}
+		return next, err
+	})
+}
+
+// Review records the operator's verdict on a place.
+func (e *Exchange) Review(ctx context.Context, name string, ifVersion uint64, verdict hexbid.ReviewState) (hexbid.Resource, error) {
+	if verdict == hexbid.ReviewUnspecified {
+		return nil, hexbid.Invalidf("review_state", "is not stated: use in_review, approved or hidden")
+	}
+	if _, err := hexbid.ParseNameOf(hexbid.KindPlace, "name", name); err != nil {
+		return nil, err
+	}
+	return e.update(ctx, name, ifVersion, false, func(present hexbid.Resource) (hexbid.Resource, error) {
+		next := *present.(*hexbid.Place)
+		next.Review = verdict
+		return &next, nil
+	})
+}
+
+func (e *Exchange) update(ctx context.Context, name string, ifVersion uint64, validateOnly bool, change Change) (hexbid.Resource, error) {
+	const tries = 5
+	for try := 1; ; try++ {
+		present, err := e.store.Get(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if ifVersion != store.AnyVersion && ifVersion != present.Meta().Version {
+			return nil, staleError(name)
+		}
+		changed, err := change(present.Resource)
+		if err != nil {
+			return nil, err
+		}
+		r, err := e.write(ctx, changed, present.Meta().Version, validateOnly)
+		if hexbid.KindOf(err) == hexbid.Stale && ifVersion == store.AnyVersion && try < tries {
+			continue
+		}
+		return r, err
+	}
+}
+
+func staleError(name string) error {
+	return hexbid.Errorf(hexbid.Stale, "etag", "%q has changed since it was read: read it again", name)
+}
+
+func (e *Exchange) write(ctx context.Context, r hexbid.Resource, ifVersion uint64, validateOnly bool) (hexbid.Resource, error) {
+	record, err := e.prepare(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	change, err := func() (store.Change, error) {
+		e.catalogue.Lock()
+		defer e.catalogue.Unlock()
+		if err := e.checkReferences(ctx, r, nil); err != nil {
+			return store.Change{}, err
+		}
+		op := store.Op{Put: record, IfVersion: ifVersion}
+		if validateOnly {
+			return store.Change{}, e.checkVersion(ctx, &op)
+		}
+		return e.store.Commit(ctx, []store.Op{op})
+	}()
+	if err != nil {
+		return nil, err
+	}
+	if validateOnly {
+		return r, nil
+	}
+	return change.Puts[0].Resource, e.indexer.WaitFor(ctx, change.Version)
+}
+
+// checkVersion judges a step without committing it.
+func (e *Exchange) checkVersion(ctx context.Context, op *store.Op) error {
+	version, err := e.versionOf(ctx, op.Name())
+	if err != nil {
+		return err
+	}
+	return store.CheckCondition(op, version)
+}
+
+// versionOf is the version of a record, 0 when there is none.
+func (e *Exchange) versionOf(ctx context.Context, name string) (uint64, error) {
+	r, err := e.store.Get(ctx, name)
+	if err != nil {
+		if hexbid.KindOf(err) == hexbid.NotFound {
+			return 0, nil
+		}
+		return 0, err
+	}
+	return r.Meta().Version, nil
+}
+
+// prepare checks all that a resource alone can tell, stamps it and covers a
+// campaign's area: the costly part of a write, outside any lock.
+func (e *Exchange) prepare(ctx context.Context, r hexbid.Resource) (*store.Record, error) {
+	if _, err := hexbid.ParseNameOf(store.KindOf(r), "name", r.Metadata().Name); err != nil {
+		return nil, err
+	}
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	meta := r.Metadata()
+	meta.UpdatedAt = e.config.Clock().UTC()
+	if meta.CreatedAt.IsZero() {
+		meta.CreatedAt = meta.UpdatedAt
+	}
+	record := &store.Record{Resource: r}
+	switch v := r.(type) {
+	case *hexbid.Place:
+		if v.Review == hexbid.ReviewUnspecified {
+			v.Review = hexbid.Approved
+			if e.config.ManualReview {
+				v.Review = hexbid.InReview
+			}
+		}
+	case *hexbid.Campaign:
+		if minimum := e.config.Market.MinimumBid[v.Pricing]; v.Bid < minimum {
+			return nil, hexbid.Invalidf("campaign.bid_micros", "%d is below this market's minimum of %d micros for %s", v.Bid, minimum, v.Pricing)
+		}
+		return record, e.cover(ctx, record, v)
+	}
+	return record, nil
+}
+
+// cover works out where a campaign is posted.
+func (e *Exchange) cover(ctx context.Context, record *store.Record, c *hexbid.Campaign) error {
+	var places []hexbid.Point
+	if c.Area.AroundPlacesM > 0 || c.Excluded.AroundPlacesM > 0 {
+		var err error
+		if places, err = e.approvedPlaces(ctx, c.Program); err != nil {
+			return err
+		}
+		record.CoveredPlaces = bidder.PlacesFingerprint(places)
+	}
+	area, err := geoindex.CompileArea(&c.Area, &c.Excluded, places)
+	if err != nil {
+		return err
+	}
+	record.Covering = area.Cover()
+	return nil
+}
+
+func (e *Exchange) approvedPlaces(ctx context.Context, program string) ([]hexbid.Point, error) {
+	parent, err := hexbid.ParseNameOf(hexbid.KindProgram, "campaign.program", program)
+	if err != nil {
+		return nil, err
+	}
+	var points []hexbid.Point
+	q := store.ListQuery{Kind: hexbid.KindPlace, Parent: parent, Limit: 1000}
+	for {
+		page, err := e.store.List(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for i := range page {
+			if p := page[i].Resource.(*hexbid.Place); p.Review == hexbid.Approved {
+				points = append(points, p.Point)
+			}
+		}
+		if len(page) < q.Limit {
+			return points, nil
+		}
+		q.After = page[len(page)-1].Meta().Name
+	}
+}
+
+// checkReferences finds what a resource refers to, in the store or among the
+// names that the same batch adds. The catalogue must be held.
+func (e *Exchange) checkReferences(ctx context.Context, r hexbid.Resource, added map[string]bool) error {
+	name, err := hexbid.ParseName(r.Metadata().Name)
+	if err != nil {
+		return hexbid.Invalidf("name", "%v", err)
+	}
+	if parent := name.Parent(); parent.Kind != 0 {
+		if err := e.checkExists(ctx, "name", parent.String(), added); err != nil {
+			return err
+		}
+	}
+	if c, ok := r.(*hexbid.Campaign); ok {
+		return e.checkExists(ctx, "campaign.program", c.Program, added)
+	}
+	return nil
+}
+
+func (e *Exchange) checkExists(ctx context.Context, field, name string, added map[string]bool) error {
+	if added[name] {
+		return nil
+	}
+	version, err := e.versionOf(ctx, name)
+	if err == nil && version == 0 {
+		return hexbid.Errorf(hexbid.NotFound, field, "%q does not exist: create it first", hexbid.Shorten(name))
+	}
+	return err
+}
+
+// Delete removes a resource that nothing else needs; it returns when no search
+// finds it any more.
+func (e *Exchange) Delete(ctx context.Context, name string, ifVersion uint64, validateOnly bool) error {
+	n, err := hexbid.ParseName(name)
+	if err != nil {
+		return hexbid.Invalidf("name", "%v", err)
+	}
+	change, err := func() (store.Change, error) {
+		e.catalogue.Lock()
+		defer e.catalogue.Unlock()
+		op := store.Op{Delete: name, IfVersion: ifVersion}
+		if err := e.checkVersion(ctx, &op); err != nil {
+			return store.Change{}, err
+		}
+		if err := e.checkUnused(ctx, n); err != nil {
+			return store.Change{}, err
+		}
+		if validateOnly {
+			return store.Change{}, nil
+		}
+		return e.store.Commit(ctx, []store.Op{op})
+	}()
+	if err != nil || validateOnly {
+		return err
+	}
+	return e.indexer.WaitFor(ctx, change.Version)
+}
+
+// checkUnused refuses to remove what another resource needs, and names one.
+func (e *Exchange) checkUnused(ctx context.Context, n hexbid.Name) error {
+	var needs []store.ListQuery
+	switch n.Kind {
+	case hexbid.KindAdvertiser:
+		needs = []store.ListQuery{{Kind: hexbid.KindCampaign, Parent: n, Limit: 1}, {Kind: hexbid.KindProgram, Parent: n, Limit: 1}}
+	case hexbid.KindProgram:
+		needs = []store.ListQuery{{Kind: hexbid.KindPlace, Parent: n, Limit: 1}}
+		if err := e.checkNoBuyer(ctx, n); err != nil {
+			return err
+		}
+	}
+	for _, q := range needs {
+		page, err := e.store.List(ctx, q)
+		if err != nil {
+			return err
+		}
+		if len(page) > 0 {
+			return inUseError(n.String(), page[0].Meta().Name)
+		}
+	}
+	return nil
+}
+
+func inUseError(name, user string) error {
+	return hexbid.Errorf(hexbid.InUse, "name", "%q is needed by %q: delete that first", name, user)
+}
+
+func (e *Exchange) checkNoBuyer(ctx context.Context, program hexbid.Name) error {
+	q := store.ListQuery{Kind: hexbid.KindCampaign, Parent: program.Owner(), Limit: 1000}
+	for {
+		page, err := e.store.List(ctx, q)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			if c := page[i].Resource.(*hexbid.Campaign); c.Program == program.String() {
+				return inUseError(program.String(), c.Name)
+			}
+		}
+		if len(page) < q.Limit {
+			return nil
+		}
+		q.After = page[len(page)-1].Meta().Name
+	}
+}
+
+// Serving says whether a campaign takes part in auctions at present, and why
+// not.
+func (e *Exchange) Serving(ctx context.Context, c *hexbid.Campaign) (bool, string) {
+	now := e.config.Clock()
+	if c.State == hexbid.Paused {
+		return false, "the campaign is paused"
+	}
+	if name, err := hexbid.ParseName(c.Name); err == nil {
+		owner, err := e.store.Get(ctx, name.Owner().String())
+		if a, ok := owner.Resource.(*hexbid.Advertiser); err == nil && ok && a.State == hexbid.Paused {
+			return false, "the advertiser is paused"
+		}
+	}
+	if !c.Start.IsZero() && now.Before(c.Start) {
+		return false, "its flight begins at " + c.Start.UTC().Format(time.RFC3339)
+	}
+	if !c.End.IsZero() && !now.Before(c.End) {
+		return false, "its flight ended at " + c.End.UTC().Format(time.RFC3339)
+	}
+	if onlyAroundPlaces(&c.Area) {
+		if places, err := e.approvedPlaces(ctx, c.Program); err == nil && len(places) == 0 {
+			return false, "it serves around the program's places, and none is approved"
+		}
+	}
+	return true, ""
+}
+
+func onlyAroundPlaces(a *hexbid.Area) bool {
+	return a.AroundPlacesM > 0 && !a.Everywhere && len(a.Circles)+len(a.Cells)+len(a.Regions) == 0
+}

@@ -1,0 +1,141 @@
+// Package exchange is the one composition of the market, with a clock and
+// without a network.
+//
+//	write:   validate, cover, store, wait until searchable
+//	search:  locate, bidder.Search and Nearby, display records, tokens
+//
+// It owns the indexer's goroutine and the cache of display records.
+package exchange
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/store"
+	"github.com/hexbid/hexbid/token"
+)
+
+// Config is what an exchange can be told.
+type Config struct {
+	Market bidder.Market
+	// AuctionBudget is the time from a request's arrival that its auction must
+	// have ended in; past it the answer is the nearby list alone.
+	AuctionBudget time.Duration
+	// ClickExpiry is how long a token admits an impression and a click.
+	ClickExpiry time.Duration
+	// ManualReview leaves new places in review until the operator approves.
+	ManualReview bool
+	// CacheBytes bounds the cache of display records.
+	CacheBytes int64
+	// Home, of a demo market, is where its places are: a search outside it is
+	// told so.
+	Home *Home
+	// Clock tells the time that schedules are read at; time.Now when nil.
+	Clock func() time.Time
+	// RequestID makes request ids; random when nil.
+	RequestID func() string
+	Log       *slog.Logger
+}
+
+// Home is where a market has its places.
+type Home struct {
+	Name    string
+	Center  hexbid.Point
+	RadiusM float64
+}
+
+// DefaultConfig is a market of default rules with a budget of one millisecond.
+func DefaultConfig() Config {
+	return Config{Market: bidder.DefaultMarket(), AuctionBudget: time.Millisecond, ClickExpiry: 30 * time.Minute,
+		CacheBytes: 64 << 20, Clock: time.Now, RequestID: randomID, Log: slog.Default()}
+}
+
+// Validate refuses a configuration that cannot work; the error names the
+// setting.
+func (c *Config) Validate() error {
+	if c.AuctionBudget <= 0 {
+		return hexbid.Invalidf("auction-budget", "%s leaves no time: use 1ms or more", c.AuctionBudget)
+	}
+	if c.ClickExpiry < time.Minute || c.ClickExpiry > 24*time.Hour {
+		return hexbid.Invalidf("click-expiry", "%s is out of range: use 1m to 24h", c.ClickExpiry)
+	}
+	if c.CacheBytes < 1<<20 {
+		return hexbid.Invalidf("cache", "%d bytes are too few: use 1 MiB or more", c.CacheBytes)
+	}
+	return c.Market.Validate()
+}
+
+func randomID() string {
+	var id [16]byte
+	rand.Read(id[:]) // never fails: it aborts the program instead
+	return hex.EncodeToString(id[:])
+}
+
+// Exchange is a running market.
+type Exchange struct {
+	config  Config
+	store   store.Store
+	keys    *token.Keys
+	indexer *bidder.Indexer
+	display *display
+	scratch sync.Pool
+
+	// catalogue is held from the check of what a write refers to until its
+	// commit, so that nothing it needs goes away between.
+	catalogue sync.Mutex
+
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+// Open loads a store and starts to follow it. Close the exchange, then the
+// store.
+func Open(ctx context.Context, config Config, s store.Store, keys *token.Keys) (*Exchange, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	cache, err := newDisplay(s, config.CacheBytes)
+	if err != nil {
+		return nil, err
+	}
+	e := &Exchange{config: config, store: s, keys: keys, display: cache,
+		indexer: bidder.NewIndexer(&config.Market, config.Clock, config.Log),
+		scratch: sync.Pool{New: func() any { return new(bidder.Scratch) }}}
+	feed, err := e.indexer.Load(ctx, s)
+	if err != nil {
+		cache.close()
+		return nil, err
+	}
+	follow, stop := context.WithCancel(context.Background())
+	e.stop = stop
+	e.running.Go(func() { e.indexer.Run(follow, feed) })
+	return e, nil
+}
+
+// Close stops following the store.
+func (e *Exchange) Close() {
+	e.stop()
+	e.running.Wait()
+	e.display.close()
+}
+
+// Size is what a market holds.
+type Size struct {
+	Campaigns, Programs, Places int
+	Version                     uint64 // of the catalogue
+}
+
+// Size is what is searchable at present.
+func (e *Exchange) Size() Size {
+	s := e.indexer.Snapshot()
+	return Size{s.Campaigns, s.Programs, s.Places, s.Version}
+}
+
+// CacheHitRatio is the share of display records found in the cache.
+func (e *Exchange) CacheHitRatio() float64 { return e.display.cache.Metrics.Ratio() }

@@ -1,0 +1,78 @@
+package exchange
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/geoindex"
+	"github.com/hexbid/hexbid/token"
+)
+
+// A page token pins where the page before ended and the request it belongs to:
+// squared chord, program uid and fingerprint, eight bytes each, sealed.
+const pageBytes = 24
+
+func (e *Exchange) sealPage(r *hexbid.Request, pin bidder.Pin) string {
+	plain := make([]byte, 0, pageBytes)
+	plain = binary.BigEndian.AppendUint64(plain, math.Float64bits(pin.Chord2))
+	plain = binary.BigEndian.AppendUint64(plain, uint64(pin.ProgramUID))
+	plain = binary.BigEndian.AppendUint64(plain, fingerprint(r))
+	return e.keys.Ring().Seal(token.PagePurpose, plain)
+}
+
+// openPage reads a request's page token; nil without one.
+func (e *Exchange) openPage(r *hexbid.Request) (*bidder.Pin, error) {
+	if r.PageToken == "" {
+		return nil, nil
+	}
+	plain, err := e.keys.Ring().Open(token.PagePurpose, r.PageToken)
+	if err == nil && len(plain) != pageBytes {
+		err = token.ErrNotSealedHere
+	}
+	if err != nil {
+		return nil, hexbid.Invalidf("page_token", "%q %v: send next_page_token as it came, or leave it out for the first page",
+			hexbid.Shorten(r.PageToken), err)
+	}
+	if binary.BigEndian.Uint64(plain[16:]) != fingerprint(r) {
+		return nil, hexbid.Invalidf("page_token", "belongs to another request: send the same fields with every page, or leave it out for the first page")
+	}
+	return &bidder.Pin{Chord2: math.Float64frombits(binary.BigEndian.Uint64(plain)), ProgramUID: hexbid.UID(binary.BigEndian.Uint64(plain[8:]))}, nil
+}
+
+// fingerprint stands for the fields that decide the nearby list, but for its
+// limit, which may change from page to page.
+func fingerprint(r *hexbid.Request) uint64 {
+	age := r.Viewer.Age
+	if !r.Personalized() {
+		age = hexbid.AgeUnknown
+	}
+	return xxhash.Sum64String(fmt.Sprint(r.Point, r.RadiusM, r.Host, r.Category, r.Viewer.OS, age, "\x00", r.Words))
+}
+
+func checkRegion(field, code string) error {
+	if code == "" {
+		return nil
+	}
+	if _, err := geoindex.RegionByCode(code); err != nil {
+		return hexbid.Invalidf(field, "%v", err)
+	}
+	return nil
+}
+
+// notice tells a search outside a demo market where the market is.
+func (e *Exchange) notice(p hexbid.Point) string {
+	home := e.config.Home
+	if home == nil {
+		return ""
+	}
+	away := home.Center.DistanceM(p)
+	if away <= home.RadiusM {
+		return ""
+	}
+	return fmt.Sprintf("this market's places are in %s: search around %.4f, %.4f, %.0f km from here", home.Name, home.Center.Lat, home.Center.Lng, away/1000)
+}

@@ -1,0 +1,239 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/exchange"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/store"
+)
+
+type campaignService struct {
+	pb.UnimplementedCampaignServiceServer
+	server *Server
+}
+
+func (s *campaignService) exchange() *exchange.Exchange { return s.server.exchange.Load() }
+
+// resource is a wire message of the catalogue.
+type resource interface {
+	proto.Message
+	GetName() string
+	GetEtag() string
+}
+
+// collections are the last literal of each kind's names.
+var collections = map[hexbid.ResourceKind]string{
+	hexbid.KindAdvertiser: "advertisers", hexbid.KindProgram: "programs", hexbid.KindPlace: "places", hexbid.KindCampaign: "campaigns",
+}
+
+// show converts a resource for an answer, with a campaign's serving status.
+func show[T resource](ctx context.Context, s *campaignService, r hexbid.Resource) T {
+	m := fromNoun(r)
+	if c, ok := r.(*hexbid.Campaign); ok {
+		out := m.(*pb.Campaign)
+		out.Serving, out.NotServingReason = s.exchange().Serving(ctx, c)
+	}
+	return m.(T)
+}
+
+// create adds a resource under a parent.
+func create[T resource](ctx context.Context, s *campaignService, kind hexbid.ResourceKind, parent, id string, m T, validateOnly bool) (none T, err error) {
+	if !m.ProtoReflect().IsValid() {
+		return none, hexbid.Invalidf(kind.String(), "is missing")
+	}
+	name, err := childName(kind, parent, id)
+	if err != nil {
+		return none, err
+	}
+	m = proto.Clone(m).(T)
+	setName(m, name)
+	noun, err := toNoun(m)
+	if err != nil {
+		return none, err
+	}
+	created, err := s.exchange().Create(ctx, noun, validateOnly)
+	if err != nil {
+		return none, err
+	}
+	return show[T](ctx, s, created), nil
+}
+
+func setName(m proto.Message, name string) {
+	r := m.ProtoReflect()
+	r.Set(r.Descriptor().Fields().ByName("name"), protoreflect.ValueOfString(name))
+}
+
+// childName joins a parent and an id; the server chooses an id that is empty.
+func childName(kind hexbid.ResourceKind, parent, id string) (string, error) {
+	if id == "" {
+		var random [10]byte
+		rand.Read(random[:]) // never fails: it aborts the program instead
+		id = strings.ToLower(base32.StdEncoding.EncodeToString(random[:]))
+	}
+	if err := hexbid.CheckID(id); err != nil {
+		return "", hexbid.Invalidf(kind.String()+"_id", "%v", err)
+	}
+	if kind == hexbid.KindAdvertiser {
+		return "advertisers/" + id, nil
+	}
+	name := parent + "/" + collections[kind] + "/" + id
+	if _, err := hexbid.ParseNameOf(kind, "parent", name); err != nil {
+		return "", err
+	}
+	return name, nil
+}
+
+// get reads one resource of a kind.
+func get[T resource](ctx context.Context, s *campaignService, kind hexbid.ResourceKind, name string) (none T, err error) {
+	if _, err := hexbid.ParseNameOf(kind, "name", name); err != nil {
+		return none, err
+	}
+	r, err := s.exchange().Get(ctx, name)
+	if err != nil {
+		return none, err
+	}
+	return show[T](ctx, s, r), nil
+}
+
+const defaultPage, maxPage = 100, 1000
+
+// list reads a page. Its token is the last name, in the clear: it pins nothing
+// that is secret.
+func list[T resource](ctx context.Context, s *campaignService, kind hexbid.ResourceKind, parent string, size int32, token string) ([]T, string, error) {
+	q := store.ListQuery{Kind: kind, Limit: int(size), After: token}
+	if size < 0 || size > maxPage {
+		return nil, "", hexbid.Invalidf("page_size", "%d is out of range: use 1 to %d, or 0 for %d", size, maxPage, defaultPage)
+	}
+	if size == 0 {
+		q.Limit = defaultPage
+	}
+	if kind != hexbid.KindAdvertiser {
+		var err error
+		if q.Parent, err = hexbid.ParseName(parent); err != nil {
+			return nil, "", hexbid.Invalidf("parent", "%v", err)
+		}
+		if want := parentKind(kind); q.Parent.Kind != want {
+			return nil, "", hexbid.Invalidf("parent", "%q names a %s, not a %s", parent, q.Parent.Kind, want)
+		}
+	}
+	if token != "" {
+		if n, err := hexbid.ParseName(token); err != nil || n.Kind != kind || !store.UnderParent(token, q.Parent) {
+			return nil, "", hexbid.Invalidf("page_token", "%q is not from the previous answer to this request", hexbid.Shorten(token))
+		}
+	}
+	q.Limit++ // to see whether there is more
+	page, err := s.exchange().List(ctx, q)
+	if err != nil {
+		return nil, "", err
+	}
+	next := ""
+	if len(page) == q.Limit {
+		page = page[:len(page)-1]
+		next = page[len(page)-1].Metadata().Name
+	}
+	out := make([]T, len(page))
+	for i, r := range page {
+		out[i] = show[T](ctx, s, r)
+	}
+	return out, next, nil
+}
+
+func parentKind(kind hexbid.ResourceKind) hexbid.ResourceKind {
+	if kind == hexbid.KindPlace {
+		return hexbid.KindProgram
+	}
+	return hexbid.KindAdvertiser
+}
+
+// updateOptions are what an update says beside the resource.
+type updateOptions struct {
+	mask                       *fieldmaskpb.FieldMask
+	validateOnly, allowMissing bool
+}
+
+// update changes the masked fields of a resource.
+func update[T resource](ctx context.Context, s *campaignService, kind hexbid.ResourceKind, m T, o updateOptions) (none T, err error) {
+	if !m.ProtoReflect().IsValid() {
+		return none, hexbid.Invalidf(kind.String(), "is missing")
+	}
+	if _, err := hexbid.ParseNameOf(kind, kind.String()+".name", m.GetName()); err != nil {
+		return none, err
+	}
+	version, err := ifVersion(m.GetEtag())
+	if err != nil {
+		return none, err
+	}
+	r, err := s.exchange().Update(ctx, m.GetName(), version, o.validateOnly, func(present hexbid.Resource) (hexbid.Resource, error) {
+		merged, err := merge(fromNoun(present), m, o.mask)
+		if err != nil {
+			return nil, err
+		}
+		return toNoun(merged)
+	})
+	if o.allowMissing && hexbid.KindOf(err) == hexbid.NotFound {
+		noun, convertErr := toNoun(m)
+		if convertErr != nil {
+			return none, convertErr
+		}
+		r, err = s.exchange().Create(ctx, noun, o.validateOnly)
+	}
+	if err != nil {
+		return none, err
+	}
+	return show[T](ctx, s, r), nil
+}
+
+// merge copies the masked fields of an update over the present state.
+func merge(present, update proto.Message, mask *fieldmaskpb.FieldMask) (proto.Message, error) {
+	paths := mask.GetPaths()
+	if len(paths) == 0 || len(paths) == 1 && paths[0] == "*" {
+		return update, nil
+	}
+	for _, path := range paths {
+		if err := mergePath(present.ProtoReflect(), update.ProtoReflect(), strings.Split(path, ".")); err != nil {
+			return nil, hexbid.Invalidf("update_mask", "%q %v", hexbid.Shorten(path), err)
+		}
+	}
+	return present, nil
+}
+
+func mergePath(to, from protoreflect.Message, path []string) error {
+	field := to.Descriptor().Fields().ByName(protoreflect.Name(path[0]))
+	if field == nil {
+		return hexbid.Errorf(hexbid.Invalid, "", "is not a field of %s", to.Descriptor().Name())
+	}
+	if len(path) > 1 {
+		if field.Message() == nil || field.IsList() {
+			return hexbid.Errorf(hexbid.Invalid, "", "goes into %s, which has no fields of its own", path[0])
+		}
+		return mergePath(to.Mutable(field).Message(), from.Get(field).Message(), path[1:])
+	}
+	if from.Has(field) {
+		to.Set(field, from.Get(field))
+	} else {
+		to.Clear(field)
+	}
+	return nil
+}
+
+// remove deletes a resource that nothing else needs.
+func remove(ctx context.Context, s *campaignService, kind hexbid.ResourceKind, name, etag string, validateOnly bool) (*emptypb.Empty, error) {
+	if _, err := hexbid.ParseNameOf(kind, "name", name); err != nil {
+		return nil, err
+	}
+	version, err := ifVersion(etag)
+	if err != nil {
+		return nil, err
+	}
+	return &emptypb.Empty{}, s.exchange().Delete(ctx, name, version, validateOnly)
+}

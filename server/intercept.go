@@ -1,0 +1,147 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/hexbid/hexbid"
+)
+
+// codeOf maps the kinds of error to gRPC codes: the one place that does.
+func codeOf(kind hexbid.ErrorKind) codes.Code {
+	switch kind {
+	case hexbid.Invalid:
+		return codes.InvalidArgument
+	case hexbid.NotFound:
+		return codes.NotFound
+	case hexbid.AlreadyExists:
+		return codes.AlreadyExists
+	case hexbid.Stale:
+		return codes.Aborted
+	case hexbid.InUse:
+		return codes.FailedPrecondition
+	case hexbid.Exhausted:
+		return codes.ResourceExhausted
+	case hexbid.Unavailable:
+		return codes.Unavailable
+	case hexbid.Denied:
+		return codes.PermissionDenied
+	}
+	return codes.Internal
+}
+
+// statusOf makes the status of an error, with the field in its details.
+func statusOf(err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *hexbid.Error
+	switch {
+	case errors.As(err, &e):
+		s := status.New(codeOf(e.Kind), err.Error())
+		if e.Field == "" {
+			return s.Err()
+		}
+		detailed, detailErr := s.WithDetails(&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: e.Field, Description: e.Detail}}})
+		if detailErr != nil {
+			return s.Err()
+		}
+		return detailed.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return status.Error(codes.DeadlineExceeded, "the deadline passed before the answer was ready")
+	case errors.Is(err, context.Canceled):
+		return status.Error(codes.Canceled, "the caller went away")
+	}
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	return status.Error(codes.Internal, "something went wrong here; the operator's log says what")
+}
+
+type arrivalKey struct{}
+
+// arrival is when a call came in.
+func arrival(ctx context.Context) time.Time {
+	if at, ok := ctx.Value(arrivalKey{}).(time.Time); ok {
+		return at
+	}
+	return time.Now()
+}
+
+// unary is every unary call's way in and out: readiness, limit, panics, errors
+// and metrics.
+func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (response any, err error) {
+	at := time.Now()
+	err = s.guard(info.FullMethod, at, func() error {
+		response, err = handler(context.WithValue(ctx, arrivalKey{}, at), request)
+		return err
+	})
+	return response, err
+}
+
+// stream is the same for streams.
+func (s *Server) stream(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	return s.guard(info.FullMethod, time.Now(), func() error { return handler(service, stream) })
+}
+
+func (s *Server) guard(method string, at time.Time, call func() error) (err error) {
+	ours := strings.HasPrefix(method, "/hexbid.")
+	if ours && s.exchange.Load() == nil {
+		return status.Error(codes.Unavailable, "starting: the catalogue is being indexed; health says SERVING when it is ready")
+	}
+	if ours {
+		defer s.inFlight.Add(-1)
+		if s.inFlight.Add(1) > int64(s.config.MaxInFlight) {
+			err = status.Errorf(codes.ResourceExhausted, "%d calls are in flight already: back off and try again", s.config.MaxInFlight)
+			s.metrics.call(method, at, err)
+			return err
+		}
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			s.config.Log.Error("a call panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
+			err = status.Error(codes.Internal, "something went wrong here; the operator's log says what")
+		}
+		s.metrics.call(method, at, err)
+	}()
+	failure := call()
+	err = statusOf(failure)
+	if status.Code(err) == codes.Internal {
+		s.config.Log.Error("a call failed", "method", method, "error", failure)
+	}
+	return err
+}
+
+// registerLenient registers a service whose undecodable messages are the
+// caller's fault: gRPC itself would answer INTERNAL to invalid UTF-8.
+func registerLenient(server *grpc.Server, desc *grpc.ServiceDesc, service any) {
+	lenient := *desc
+	lenient.Methods = append([]grpc.MethodDesc(nil), desc.Methods...)
+	for i := range lenient.Methods {
+		handler := lenient.Methods[i].Handler
+		lenient.Methods[i].Handler = func(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
+			return handler(srv, ctx, func(m any) error { return undecodable(decode(m)) }, interceptor)
+		}
+	}
+	server.RegisterService(&lenient, service)
+}
+
+// undecodable makes the error of a message that does not decode the caller's.
+func undecodable(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	if st, _ := status.FromError(err); st.Code() == codes.Internal && strings.Contains(st.Message(), "nmarshal") {
+		return status.Error(codes.InvalidArgument, "the message does not decode: "+st.Message())
+	}
+	return err
+}

@@ -1,0 +1,76 @@
+package server
+
+import (
+	"path"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"google.golang.org/grpc/status"
+
+	"github.com/hexbid/hexbid/exchange"
+)
+
+// metrics are what an operator watches; docs/operators.md explains each.
+type metrics struct {
+	registry  *prometheus.Registry
+	calls     *prometheus.CounterVec
+	seconds   *prometheus.HistogramVec
+	auction   prometheus.Histogram
+	skipped   prometheus.Counter
+	sponsored prometheus.Counter
+	slots     prometheus.Counter
+	nearby    prometheus.Counter
+}
+
+func newMetrics(registry *prometheus.Registry) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	m := &metrics{
+		registry: registry,
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hexbid_calls_total",
+			Help: "Calls answered, by method and gRPC code."}, []string{"method", "code"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "hexbid_call_seconds",
+			Help: "Time from a call's arrival to its answer, before encoding, by method.", Buckets: prometheus.ExponentialBuckets(25e-6, 2, 18)}, []string{"method"}),
+		auction: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "hexbid_auction_seconds",
+			Help: "Time of retrieval and auction.", Buckets: prometheus.ExponentialBuckets(1e-6, 2, 16)}),
+		skipped:   counter("hexbid_sponsored_skipped_total", "Searches whose auction ran out of its budget of time."),
+		sponsored: counter("hexbid_sponsored_results_total", "Sponsored results returned."),
+		slots:     counter("hexbid_sponsored_slots_total", "Sponsored slots asked for; results over slots is the fill rate."),
+		nearby:    counter("hexbid_nearby_results_total", "Nearby results returned."),
+	}
+	registry.MustRegister(m.calls, m.seconds, m.auction, m.skipped, m.sponsored, m.slots, m.nearby,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) call(method string, at time.Time, err error) {
+	name := path.Base(method)
+	m.calls.WithLabelValues(name, status.Code(err).String()).Inc()
+	m.seconds.WithLabelValues(name).Observe(time.Since(at).Seconds())
+}
+
+func (m *metrics) search(slots int, r *exchange.Response) {
+	m.slots.Add(float64(slots))
+	m.sponsored.Add(float64(len(r.Sponsored)))
+	m.nearby.Add(float64(len(r.Nearby)))
+	if r.SponsoredSkipped {
+		m.skipped.Inc()
+	}
+	if r.AuctionTook > 0 {
+		m.auction.Observe(r.AuctionTook.Seconds())
+	}
+}
+
+// observe registers gauges of an exchange.
+func (m *metrics) observe(e *exchange.Exchange) {
+	gauge := func(name, help string, value func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	gauge("hexbid_campaigns", "Campaigns in the catalogue.", func() float64 { return float64(e.Size().Campaigns) })
+	gauge("hexbid_programs", "Programs in the catalogue.", func() float64 { return float64(e.Size().Programs) })
+	gauge("hexbid_places", "Approved places.", func() float64 { return float64(e.Size().Places) })
+	gauge("hexbid_catalogue_version", "Version of the catalogue that is searchable.", func() float64 { return float64(e.Size().Version) })
+	gauge("hexbid_display_cache_hit_ratio", "Display records found in the cache.", e.CacheHitRatio)
+}

@@ -1,0 +1,40 @@
+package server
+
+import (
+	"context"
+
+	"google.golang.org/grpc/metadata"
+
+	"github.com/hexbid/hexbid"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// ClientHeader is the metadata key that a search client names itself by; the
+// name travels in its tokens.
+const ClientHeader = "x-hexbid-client"
+
+type searchService struct {
+	pb.UnimplementedSearchServiceServer
+	server *Server
+}
+
+// SearchNearby implements pb.SearchServiceServer.
+func (s *searchService) SearchNearby(ctx context.Context, r *pb.SearchNearbyRequest) (*pb.SearchNearbyResponse, error) {
+	request, err := requestToNoun(r)
+	if err != nil {
+		return nil, err
+	}
+	if request.Trace && !s.server.config.AllowTrace {
+		return nil, hexbid.Errorf(hexbid.Denied, "trace", "is for operators: this server does not permit it (--allow-trace)")
+	}
+	if names := metadata.ValueFromIncomingContext(ctx, ClientHeader); len(names) > 0 {
+		request.ClientID = names[0]
+	}
+	arrived, slots := arrival(ctx), request.Slots
+	response, err := s.server.exchange.Load().Search(ctx, request, arrived)
+	if err != nil {
+		return nil, err
+	}
+	s.server.metrics.search(slots, response)
+	return responseFromNoun(response, request.Datum, arrived), nil
+}

@@ -1,0 +1,116 @@
+package server
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/hexbid/hexbid"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// The standard methods, each a line over the generic ones.
+
+// CreateAdvertiser implements pb.CampaignServiceServer.
+func (s *campaignService) CreateAdvertiser(ctx context.Context, r *pb.CreateAdvertiserRequest) (*pb.Advertiser, error) {
+	return create(ctx, s, hexbid.KindAdvertiser, "", r.GetAdvertiserId(), r.GetAdvertiser(), r.GetValidateOnly())
+}
+
+// GetAdvertiser implements pb.CampaignServiceServer.
+func (s *campaignService) GetAdvertiser(ctx context.Context, r *pb.GetAdvertiserRequest) (*pb.Advertiser, error) {
+	return get[*pb.Advertiser](ctx, s, hexbid.KindAdvertiser, r.GetName())
+}
+
+// ListAdvertisers implements pb.CampaignServiceServer.
+func (s *campaignService) ListAdvertisers(ctx context.Context, r *pb.ListAdvertisersRequest) (*pb.ListAdvertisersResponse, error) {
+	page, next, err := list[*pb.Advertiser](ctx, s, hexbid.KindAdvertiser, "", r.GetPageSize(), r.GetPageToken())
+	return &pb.ListAdvertisersResponse{Advertisers: page, NextPageToken: next}, err
+}
+
+// UpdateAdvertiser implements pb.CampaignServiceServer.
+func (s *campaignService) UpdateAdvertiser(ctx context.Context, r *pb.UpdateAdvertiserRequest) (*pb.Advertiser, error) {
+	return update(ctx, s, hexbid.KindAdvertiser, r.GetAdvertiser(), updateOptions{r.GetUpdateMask(), r.GetValidateOnly(), r.GetAllowMissing()})
+}
+
+// DeleteAdvertiser implements pb.CampaignServiceServer.
+func (s *campaignService) DeleteAdvertiser(ctx context.Context, r *pb.DeleteAdvertiserRequest) (*emptypb.Empty, error) {
+	return remove(ctx, s, hexbid.KindAdvertiser, r.GetName(), r.GetEtag(), r.GetValidateOnly())
+}
+
+// CreateProgram implements pb.CampaignServiceServer.
+func (s *campaignService) CreateProgram(ctx context.Context, r *pb.CreateProgramRequest) (*pb.Program, error) {
+	return create(ctx, s, hexbid.KindProgram, r.GetParent(), r.GetProgramId(), r.GetProgram(), r.GetValidateOnly())
+}
+
+// GetProgram implements pb.CampaignServiceServer.
+func (s *campaignService) GetProgram(ctx context.Context, r *pb.GetProgramRequest) (*pb.Program, error) {
+	return get[*pb.Program](ctx, s, hexbid.KindProgram, r.GetName())
+}
+
+// ListPrograms implements pb.CampaignServiceServer.
+func (s *campaignService) ListPrograms(ctx context.Context, r *pb.ListProgramsRequest) (*pb.ListProgramsResponse, error) {
+	page, next, err := list[*pb.Program](ctx, s, hexbid.KindProgram, r.GetParent(), r.GetPageSize(), r.GetPageToken())
+	return &pb.ListProgramsResponse{Programs: page, NextPageToken: next}, err
+}
+
+// UpdateProgram implements pb.CampaignServiceServer.
+func (s *campaignService) UpdateProgram(ctx context.Context, r *pb.UpdateProgramRequest) (*pb.Program, error) {
+	return update(ctx, s, hexbid.KindProgram, r.GetProgram(), updateOptions{r.GetUpdateMask(), r.GetValidateOnly(), r.GetAllowMissing()})
+}
+
+// DeleteProgram implements pb.CampaignServiceServer.
+func (s *campaignService) DeleteProgram(ctx context.Context, r *pb.DeleteProgramRequest) (*emptypb.Empty, error) {
+	return remove(ctx, s, hexbid.KindProgram, r.GetName(), r.GetEtag(), r.GetValidateOnly())
+}
+
+// CreatePlace implements pb.CampaignServiceServer.
+func (s *campaignService) CreatePlace(ctx context.Context, r *pb.CreatePlaceRequest) (*pb.Place, error) {
+	return create(ctx, s, hexbid.KindPlace, r.GetParent(), r.GetPlaceId(), r.GetPlace(), r.GetValidateOnly())
+}
+
+// GetPlace implements pb.CampaignServiceServer.
+func (s *campaignService) GetPlace(ctx context.Context, r *pb.GetPlaceRequest) (*pb.Place, error) {
+	return get[*pb.Place](ctx, s, hexbid.KindPlace, r.GetName())
+}
+
+// ListPlaces implements pb.CampaignServiceServer.
+func (s *campaignService) ListPlaces(ctx context.Context, r *pb.ListPlacesRequest) (*pb.ListPlacesResponse, error) {
+	page, next, err := list[*pb.Place](ctx, s, hexbid.KindPlace, r.GetParent(), r.GetPageSize(), r.GetPageToken())
+	return &pb.ListPlacesResponse{Places: page, NextPageToken: next}, err
+}
+
+// UpdatePlace implements pb.CampaignServiceServer.
+func (s *campaignService) UpdatePlace(ctx context.Context, r *pb.UpdatePlaceRequest) (*pb.Place, error) {
+	return update(ctx, s, hexbid.KindPlace, r.GetPlace(), updateOptions{r.GetUpdateMask(), r.GetValidateOnly(), r.GetAllowMissing()})
+}
+
+// DeletePlace implements pb.CampaignServiceServer.
+func (s *campaignService) DeletePlace(ctx context.Context, r *pb.DeletePlaceRequest) (*emptypb.Empty, error) {
+	return remove(ctx, s, hexbid.KindPlace, r.GetName(), r.GetEtag(), r.GetValidateOnly())
+}
+
+// CreateCampaign implements pb.CampaignServiceServer.
+func (s *campaignService) CreateCampaign(ctx context.Context, r *pb.CreateCampaignRequest) (*pb.Campaign, error) {
+	return create(ctx, s, hexbid.KindCampaign, r.GetParent(), r.GetCampaignId(), r.GetCampaign(), r.GetValidateOnly())
+}
+
+// GetCampaign implements pb.CampaignServiceServer.
+func (s *campaignService) GetCampaign(ctx context.Context, r *pb.GetCampaignRequest) (*pb.Campaign, error) {
+	return get[*pb.Campaign](ctx, s, hexbid.KindCampaign, r.GetName())
+}
+
+// ListCampaigns implements pb.CampaignServiceServer.
+func (s *campaignService) ListCampaigns(ctx context.Context, r *pb.ListCampaignsRequest) (*pb.ListCampaignsResponse, error) {
+	page, next, err := list[*pb.Campaign](ctx, s, hexbid.KindCampaign, r.GetParent(), r.GetPageSize(), r.GetPageToken())
+	return &pb.ListCampaignsResponse{Campaigns: page, NextPageToken: next}, err
+}
+
+// UpdateCampaign implements pb.CampaignServiceServer.
+func (s *campaignService) UpdateCampaign(ctx context.Context, r *pb.UpdateCampaignRequest) (*pb.Campaign, error) {
+	return update(ctx, s, hexbid.KindCampaign, r.GetCampaign(), updateOptions{r.GetUpdateMask(), r.GetValidateOnly(), r.GetAllowMissing()})
+}
+
+// DeleteCampaign implements pb.CampaignServiceServer.
+func (s *campaignService) DeleteCampaign(ctx context.Context, r *pb.DeleteCampaignRequest) (*emptypb.Empty, error) {
+	return remove(ctx, s, hexbid.KindCampaign, r.GetName(), r.GetEtag(), r.GetValidateOnly())
+}

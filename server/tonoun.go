@@ -1,0 +1,124 @@
+package server
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/geoindex"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// toNoun converts a resource. Output-only fields are left out.
+func toNoun(m proto.Message) (hexbid.Resource, error) {
+	var c collector
+	var r hexbid.Resource
+	switch v := m.(type) {
+	case *pb.Advertiser:
+		r = &hexbid.Advertiser{Meta: hexbid.Meta{Name: v.GetName()}, DisplayName: v.GetDisplayName(),
+			State: convert(&c, "advertiser.state", v.GetState(), hexbid.StateCount)}
+	case *pb.Program:
+		r = programToNoun(v, &c)
+	case *pb.Place:
+		r = &hexbid.Place{Meta: hexbid.Meta{Name: v.GetName()}, DisplayName: v.GetDisplayName(), Address: v.GetAddress(), OpeningHours: v.GetOpeningHours(),
+			Point: collect2(&c)(pointToNoun("place", v.GetLatitude(), v.GetLongitude(), v.GetDatum()))}
+	case *pb.Campaign:
+		r = campaignToNoun(v, &c)
+	}
+	return r, c.err
+}
+
+func programToNoun(v *pb.Program, c *collector) *hexbid.Program {
+	hosts, hostsErr := enums("program.hosts", v.GetHosts(), hexbid.HostCount)
+	systems, systemsErr := enums("program.operating_systems", v.GetOperatingSystems(), hexbid.OSCount)
+	return &hexbid.Program{
+		Meta: hexbid.Meta{Name: v.GetName()}, DisplayName: v.GetDisplayName(), AlternativeNames: v.GetAlternativeNames(),
+		Category: convert(c, "program.category", v.GetCategory(), hexbid.CategoryCount),
+		Hosts:    collect(c, hosts, hostsErr), OS: collect(c, systems, systemsErr), MinimumAge: int(v.GetMinimumAge()),
+		Path: v.GetPath(), IconURI: v.GetIconUri(), Keywords: v.GetKeywords(),
+	}
+}
+
+func campaignToNoun(v *pb.Campaign, c *collector) *hexbid.Campaign {
+	out := &hexbid.Campaign{
+		Meta: hexbid.Meta{Name: v.GetName()}, DisplayName: v.GetDisplayName(), Program: v.GetProgram(),
+		State:       convert(c, "campaign.state", v.GetState(), hexbid.StateCount),
+		Pricing:     convert(c, "campaign.pricing_model", v.GetPricingModel(), hexbid.PricingCount),
+		Bid:         hexbid.Money(v.GetBidMicros()),
+		DailyBudget: hexbid.Money(v.GetDailyBudgetMicros()),
+		TotalBudget: hexbid.Money(v.GetTotalBudgetMicros()),
+		Pacing:      convert(c, "campaign.pacing", v.GetPacing(), hexbid.PacingCount),
+		Start:       instant(c, "campaign.start_time", v.GetStartTime()),
+		End:         instant(c, "campaign.end_time", v.GetEndTime()),
+		TimeZone:    v.GetTimeZone(),
+		Area:        areaToNoun(c, "campaign.area", v.GetArea()),
+		Excluded:    areaToNoun(c, "campaign.excluded_area", v.GetExcludedArea()),
+		Audience:    audienceToNoun(c, v.GetAudience()),
+	}
+	for _, h := range v.GetWeeklyHours() {
+		out.Hours = append(out.Hours, hexbid.WeeklyHours{Day: int(h.GetDay()), Start: int(h.GetStartHour()), End: int(h.GetEndHour())})
+	}
+	if f := v.GetFrequencyCap(); f != nil {
+		out.Cap = hexbid.FrequencyCap{Impressions: int(f.GetImpressions()), Window: f.GetWindow().AsDuration(), ServeUncapped: f.GetServeUncapped()}
+	}
+	for _, creative := range v.GetCreatives() {
+		out.Creatives = append(out.Creatives, hexbid.Creative{Host: convert(c, "campaign.creatives.host", creative.GetHost(), hexbid.HostCount),
+			Title: creative.GetTitle(), Promotion: creative.GetPromotion(), Path: creative.GetPath(), ImageURI: creative.GetImageUri()})
+	}
+	return out
+}
+
+func instant(c *collector, field string, t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	at := t.AsTime()
+	if err := t.CheckValid(); err != nil || at.Year() < 1970 || at.Year() > 2200 { // what nanoseconds in 64 bits hold
+		return collect(c, time.Time{}, error(hexbid.Invalidf(field, "%d s is not an instant between 1970 and 2200", t.GetSeconds())))
+	}
+	return at
+}
+
+func areaToNoun(c *collector, field string, v *pb.Area) hexbid.Area {
+	out := hexbid.Area{AroundPlacesM: v.GetAroundPlacesM(), Regions: v.GetRegions(), Everywhere: v.GetEverywhere()}
+	if len(v.GetCircles()) > 1000 || len(v.GetH3Cells()) > 1000 { // before any is converted
+		return collect(c, out, error(hexbid.Invalidf(field, "has %d circles and %d cells: at most 1000 of each", len(v.GetCircles()), len(v.GetH3Cells()))))
+	}
+	for _, circle := range v.GetCircles() {
+		center := collect2(c)(pointToNoun(field+".circles", circle.GetLatitude(), circle.GetLongitude(), circle.GetDatum()))
+		out.Circles = append(out.Circles, hexbid.Circle{Center: center, RadiusM: circle.GetRadiusM()})
+	}
+	for _, s := range v.GetH3Cells() {
+		cell, err := geoindex.ParseCell(s)
+		if err != nil {
+			collect(c, cell, error(hexbid.Invalidf(field+".h3_cells", "%v", err)))
+		}
+		out.Cells = append(out.Cells, uint64(cell))
+	}
+	return out
+}
+
+func audienceToNoun(c *collector, v *pb.Audience) (out hexbid.Audience) {
+	const field = "campaign.audience."
+	for _, r := range v.GetAges() {
+		out.Ages = append(out.Ages, hexbid.AgeRange{Min: int(r.GetMinAge()), Max: int(r.GetMaxAge())})
+	}
+	var err error
+	out.Genders, err = enums(field+"genders", v.GetGenders(), hexbid.GenderCount)
+	collect(c, 0, err)
+	out.OS, err = enums(field+"operating_systems", v.GetOperatingSystems(), hexbid.OSCount)
+	collect(c, 0, err)
+	out.Hosts, err = enums(field+"hosts", v.GetHosts(), hexbid.HostCount)
+	collect(c, 0, err)
+	out.Scenes, err = enums(field+"scenes", v.GetScenes(), hexbid.SceneCount)
+	collect(c, 0, err)
+	out.Networks, err = enums(field+"networks", v.GetNetworks(), hexbid.NetworkCount)
+	collect(c, 0, err)
+	out.Interests, err = enums(field+"interests", v.GetInterests(), hexbid.CategoryCount)
+	collect(c, 0, err)
+	out.IncludeUnknown, err = enums(field+"include_unknown", v.GetIncludeUnknown(), hexbid.DimensionCount)
+	collect(c, 0, err)
+	return out
+}

@@ -1,0 +1,192 @@
+package server
+
+import (
+	"math"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/exchange"
+	"github.com/hexbid/hexbid/geoindex"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+// fromNoun converts a resource; a campaign's serving status is the caller's.
+func fromNoun(r hexbid.Resource) proto.Message {
+	m := r.Metadata()
+	created, updated := timestamp(m.CreatedAt), timestamp(m.UpdatedAt)
+	switch v := r.(type) {
+	case *hexbid.Advertiser:
+		return &pb.Advertiser{Name: m.Name, Uid: uint64(m.UID), Etag: etag(m.Version), CreateTime: created, UpdateTime: updated,
+			DisplayName: v.DisplayName, State: pb.ServingState(v.State)}
+	case *hexbid.Program:
+		return &pb.Program{Name: m.Name, Uid: uint64(m.UID), Etag: etag(m.Version), CreateTime: created, UpdateTime: updated,
+			DisplayName: v.DisplayName, AlternativeNames: v.AlternativeNames, Category: pb.Category(v.Category), Hosts: toWire[pb.Host](v.Hosts),
+			OperatingSystems: toWire[pb.OperatingSystem](v.OS), MinimumAge: int32(v.MinimumAge), Path: v.Path, IconUri: v.IconURI, Keywords: v.Keywords}
+	case *hexbid.Place:
+		return &pb.Place{Name: m.Name, Uid: uint64(m.UID), Etag: etag(m.Version), CreateTime: created, UpdateTime: updated,
+			DisplayName: v.DisplayName, Latitude: v.Point.Lat, Longitude: v.Point.Lng, Datum: pb.Datum_DATUM_WGS84, Address: v.Address,
+			OpeningHours: v.OpeningHours, ReviewState: pb.ReviewState(v.Review)}
+	case *hexbid.Campaign:
+		out := campaignFromNoun(v)
+		out.CreateTime, out.UpdateTime = created, updated
+		return out
+	}
+	return nil
+}
+
+func campaignFromNoun(v *hexbid.Campaign) *pb.Campaign {
+	out := &pb.Campaign{
+		Name: v.Name, Uid: uint64(v.UID), Etag: etag(v.Version), DisplayName: v.DisplayName, Program: v.Program, State: pb.ServingState(v.State),
+		PricingModel: pb.PricingModel(v.Pricing), BidMicros: int64(v.Bid), DailyBudgetMicros: int64(v.DailyBudget), TotalBudgetMicros: int64(v.TotalBudget),
+		Pacing: pb.Pacing(v.Pacing), StartTime: timestamp(v.Start), EndTime: timestamp(v.End), TimeZone: v.TimeZone,
+		Area: areaFromNoun(&v.Area), ExcludedArea: areaFromNoun(&v.Excluded), Audience: audienceFromNoun(&v.Audience),
+	}
+	for _, h := range v.Hours {
+		out.WeeklyHours = append(out.WeeklyHours, &pb.WeeklyHours{Day: pb.DayOfWeek(h.Day), StartHour: int32(h.Start), EndHour: int32(h.End)})
+	}
+	if v.Cap.Impressions > 0 {
+		out.FrequencyCap = &pb.FrequencyCap{Impressions: int32(v.Cap.Impressions), Window: durationpb.New(v.Cap.Window), ServeUncapped: v.Cap.ServeUncapped}
+	}
+	for _, c := range v.Creatives {
+		out.Creatives = append(out.Creatives, &pb.Creative{Host: pb.Host(c.Host), Title: c.Title, Promotion: c.Promotion, Path: c.Path, ImageUri: c.ImageURI})
+	}
+	return out
+}
+
+func areaFromNoun(a *hexbid.Area) *pb.Area {
+	if a.IsEmpty() {
+		return nil
+	}
+	out := &pb.Area{AroundPlacesM: a.AroundPlacesM, Regions: a.Regions, Everywhere: a.Everywhere}
+	for _, c := range a.Circles {
+		out.Circles = append(out.Circles, &pb.Circle{Latitude: c.Center.Lat, Longitude: c.Center.Lng, Datum: pb.Datum_DATUM_WGS84, RadiusM: c.RadiusM})
+	}
+	for _, c := range a.Cells {
+		out.H3Cells = append(out.H3Cells, geoindex.Cell(c).String())
+	}
+	return out
+}
+
+func audienceFromNoun(a *hexbid.Audience) *pb.Audience {
+	out := &pb.Audience{Genders: toWire[pb.Gender](a.Genders), OperatingSystems: toWire[pb.OperatingSystem](a.OS), Hosts: toWire[pb.Host](a.Hosts),
+		Scenes: toWire[pb.Scene](a.Scenes), Networks: toWire[pb.Network](a.Networks), Interests: toWire[pb.Category](a.Interests),
+		IncludeUnknown: toWire[pb.AudienceDimension](a.IncludeUnknown)}
+	for _, r := range a.Ages {
+		out.Ages = append(out.Ages, &pb.AgeRange{MinAge: int32(r.Min), MaxAge: int32(r.Max)})
+	}
+	if proto.Size(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+// responseFromNoun converts an answer; places are written in the request's
+// datum.
+func responseFromNoun(r *exchange.Response, datum hexbid.Datum, arrived time.Time) *pb.SearchNearbyResponse {
+	out := &pb.SearchNearbyResponse{
+		Sponsored: make([]*pb.SponsoredResult, 0, len(r.Sponsored)), Nearby: make([]*pb.NearbyResult, 0, len(r.Nearby)),
+		NextPageToken: r.NextPageToken, RequestId: r.RequestID, EvaluateTime: timestamppb.New(r.EvaluatedAt),
+		AuctionDuration: durationpb.New(r.AuctionTook), SponsoredSkipped: r.SponsoredSkipped, Notice: r.Notice, Trace: traceFromNoun(r.Trace),
+	}
+	for i := range r.Sponsored {
+		s := &r.Sponsored[i]
+		result := &pb.SponsoredResult{Slot: int32(s.Slot), Program: card(s.Program), PriceMicros: int64(s.Price), PricingModel: pb.PricingModel(s.Pricing),
+			Token: s.Token, Campaign: s.Campaign.Name,
+			Creative: &pb.CreativeCard{Title: s.Creative.Title, Promotion: s.Creative.Promotion, Path: s.Creative.Path, ImageUri: s.Creative.ImageURI}}
+		if s.Place != nil {
+			result.NearestPlace, result.DistanceM = placeCard(s.Place, s.Program, datum), proto.Float64(s.DistanceM)
+		}
+		out.Sponsored = append(out.Sponsored, result)
+	}
+	for i := range r.Nearby {
+		n := &r.Nearby[i]
+		out.Nearby = append(out.Nearby, &pb.NearbyResult{Program: card(n.Program), Place: placeCard(n.Place, n.Program, datum), DistanceM: n.DistanceM})
+	}
+	out.ServerDuration = durationpb.New(time.Since(arrived))
+	return out
+}
+
+func card(p *hexbid.Program) *pb.ProgramCard {
+	return &pb.ProgramCard{Name: p.Name, Uid: uint64(p.UID), DisplayName: p.DisplayName, Category: pb.Category(p.Category), Path: p.Path, IconUri: p.IconURI}
+}
+
+func placeCard(p *hexbid.Place, of *hexbid.Program, datum hexbid.Datum) *pb.PlaceCard {
+	name := p.DisplayName
+	if name == "" {
+		name = of.DisplayName
+	}
+	if datum == hexbid.DatumUnspecified {
+		datum = hexbid.WGS84
+	}
+	at := geoindex.FromWGS84(datum, p.Point)
+	return &pb.PlaceCard{Name: p.Name, DisplayName: name, Address: p.Address, OpeningHours: p.OpeningHours, Latitude: at.Lat, Longitude: at.Lng, Datum: pb.Datum(datum)}
+}
+
+const maxLosses = 1000
+
+func traceFromNoun(t *exchange.Trace) *pb.Trace {
+	if t == nil {
+		return nil
+	}
+	s, a := t.Snapshot, t.Account
+	out := &pb.Trace{Campaigns: int64(s.Campaigns), Candidates: int64(a.Candidates), Matches: int64(a.Matches),
+		BlocksRead: int64(t.BlocksRead), CandidatesScored: int64(t.Scored)}
+	for res := range geoindex.Finest + 1 {
+		out.Cells = append(out.Cells, t.Query.At.Cell.Parent(res).String())
+	}
+	for _, id := range t.Query.At.Regions.All() {
+		out.Regions = append(out.Regions, id.Region().Code)
+	}
+	factors := s.PositionFactors()
+	for i, e := range a.Entries {
+		entry := &pb.TraceEntry{Campaign: s.CampaignRef(e.Ordinal).Name, CampaignUid: uint64(e.CampaignUID), PacedBidMicros: int64(e.PacedBid),
+			QualityPpm: e.QualityPPM, Score: e.Score, Reserve: e.Reserve}
+		if i < len(a.Awards) {
+			entry.Slot, entry.PriceMicros, entry.PriceSetBy = int32(i+1), int64(a.Awards[i].Price), a.Awards[i].SetBy.String()
+			entry.PositionFactorPpm = factors[i] * 1_000_000 / factors[0]
+		}
+		out.Entries = append(out.Entries, entry)
+	}
+	for i := range a.Verdicts {
+		v := &a.Verdicts[i]
+		if v.Rule == bidder.Shown {
+			continue
+		}
+		if len(out.Losses) == maxLosses {
+			out.LossesOmitted++
+			continue
+		}
+		out.Losses = append(out.Losses, &pb.TraceLoss{Campaign: s.CampaignRef(v.Ordinal).Name, Rule: string(v.Rule), Reason: s.Reason(v)})
+	}
+	return out
+}
+
+func explanation(e *exchange.Explanation) *pb.ExplainResponse {
+	s, v := e.Snapshot, &e.Verdict
+	out := &pb.ExplainResponse{Shown: v.Rule == bidder.Shown, Rule: string(v.Rule), Reason: s.Reason(v), Score: v.Entry.Score, RequestId: e.RequestID}
+	switch v.Rule {
+	case bidder.Shown:
+		out.Slot, out.PriceMicros, out.PriceSetBy = int32(v.Award.Slot), int64(v.Award.Price), v.Award.SetBy.String()
+	case bidder.RuleArea:
+		if !v.Excluded && !math.IsInf(v.MissedByM, 0) {
+			out.MissedByM = proto.Float64(v.MissedByM)
+		}
+	case bidder.RuleAudience:
+		out.Dimension = v.Dimension.String()
+	case bidder.RuleReserve, bidder.RuleOutbid, bidder.RuleOwnBetter:
+		out.NeededScore, out.NeededBidMicros = v.Needed, int64(s.BidNeeded(v))
+	}
+	return out
+}
