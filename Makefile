@@ -1,0 +1,50 @@
+# make help lists what there is.
+SHELL := /bin/bash
+GO ?= go
+BIN := $(CURDIR)/bin
+MODULES := . benchmarks
+DEMO_DATA := .demo
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test check proto bench clean tools
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  \1\t/' | expand -t 12
+
+run: build ## build, serve the demo market on 127.0.0.1:7600 and show a search
+	$(BIN)/hexbid serve --demo --data $(DEMO_DATA)
+
+build: ## build bin/hexbid
+	$(GO) build -o $(BIN)/hexbid ./cmd/hexbid
+
+test: ## run the tests, the concurrent packages under the race detector too
+	$(GO) test ./...
+	$(GO) test -race -short ./bidder ./exchange ./store/... ./token ./cmd/hexbid
+
+check: tools ## format, vet, staticcheck, generated code in sync, arrows between packages
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'gofmt -w these files'; exit 1; }
+	@for m in $(MODULES); do (cd $$m && $(GO) vet ./... && $(GO) build ./... && $(BIN)/staticcheck ./...) || exit 1; done
+	$(BIN)/buf lint
+	$(BIN)/buf breaking --against proto/baseline.binpb
+	@rm -rf $(BIN)/generated && mkdir -p $(BIN)/generated
+	@$(BIN)/buf generate -o $(BIN)/generated
+	@diff -r -x '*.proto' -x '*.binpb' $(BIN)/generated/proto proto || { echo 'generated code is stale: make proto'; exit 1; }
+	$(GO) test -run 'TestPackagesImport|TestBreaking' -count=1 .
+
+proto: tools ## generate code from proto/
+	$(BIN)/buf lint
+	$(BIN)/buf generate
+
+bench: ## run the benchmarks
+	cd benchmarks && $(GO) test -run XXX -bench . -benchmem ./...
+
+clean: ## remove what the other targets made
+	rm -rf $(BIN) $(DEMO_DATA) examples/node/node_modules examples/python/__pycache__
+
+tools: $(BIN)/buf $(BIN)/staticcheck
+
+$(BIN)/buf: tools/buf/go.mod
+	cd tools/buf && $(GO) build -o $@ github.com/bufbuild/buf/cmd/buf
+
+$(BIN)/staticcheck: tools/go.mod
+	cd tools && $(GO) build -o $(BIN)/ honnef.co/go/tools/cmd/staticcheck google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc

@@ -1,0 +1,132 @@
+// Package cli is the command line: it parses flags, speaks the wire contract to
+// a server as any client would, and reads and writes the file formats. What
+// serving takes is handed in by cmd/hexbid.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Env is what a run of the command line touches.
+type Env struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Serve runs a server until the context ends; ready is called with its
+	// address once it answers.
+	Serve func(ctx context.Context, config *ServeConfig, ready func(address string)) error
+	// Version of the program.
+	Version string
+}
+
+// commands are the sub-commands; kong reads their tags.
+type commands struct {
+	Config kong.ConfigFlag `help:"YAML file with the same names as the flags; flags and environment win." placeholder:"FILE"`
+
+	Serve      serveCommand      `cmd:"" help:"Serve a market over gRPC."`
+	Apply      applyCommand      `cmd:"" help:"Create or replace advertisers, programs, places and campaigns from files."`
+	Get        getCommand        `cmd:"" help:"Show one resource by name, or list those of a kind."`
+	Delete     deleteCommand     `cmd:"" help:"Delete resources that nothing else needs."`
+	Approve    approveCommand    `cmd:"" help:"Approve places that are in review, or hide them."`
+	Search     searchCommand     `cmd:"" help:"Search the mini-programs around a point."`
+	Explain    explainCommand    `cmd:"" help:"Say why a campaign shows or does not."`
+	RotateKeys rotateKeysCommand `cmd:"" help:"Put a new sealing key on top of a key file."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
+}
+
+// session is what commands get to work with.
+type session struct {
+	Env
+	ctx context.Context
+}
+
+const description = `Mini Programs Nearby, with an auction: finds the mini-programs around a viewer, lets advertisers compete for the slots above them, and prices the winners.
+
+Try "hexbid serve --demo", then "hexbid search --lat 30.2553 --lng 120.1640 --age 24 --gender female".`
+
+// exitCode ends kong's own exits (--help) without ending the process.
+type exitCode int
+
+// Run runs one command line and returns the exit status: 0, 1 for an error, 2
+// for a command line that cannot be read. Errors go to Stderr.
+func Run(ctx context.Context, args []string, env Env) (code int) {
+	defer func() {
+		if p := recover(); p != nil {
+			exit, ok := p.(exitCode)
+			if !ok {
+				panic(p)
+			}
+			code = int(exit)
+		}
+	}()
+	var c commands
+	parser, err := kong.New(&c, kong.Name("hexbid"), kong.Description(description), kong.UsageOnError(),
+		kong.Writers(env.Stdout, env.Stderr), kong.Exit(func(code int) { panic(exitCode(code)) }),
+		kong.Configuration(readConfig), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.ValueFormatter(kong.DefaultHelpValueFormatter), kong.TypeMapper(reflect.TypeOf(moneyFlag(0)), moneyMapper()))
+	if err != nil {
+		fmt.Fprintln(env.Stderr, "hexbid:", err)
+		return 2
+	}
+	selected, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(env.Stderr, "hexbid: %v\nSee hexbid --help.\n", err)
+		return 2
+	}
+	if err := selected.Run(&session{env, ctx}); err != nil {
+		if !errors.Is(err, errReported) {
+			fmt.Fprintln(env.Stderr, "hexbid:", explainError(err))
+		}
+		return 1
+	}
+	return 0
+}
+
+// errReported ends a command whose errors have been printed.
+var errReported = errors.New("reported")
+
+// explainError turns a status into what a person needs.
+func explainError(err error) string {
+	s, ok := status.FromError(err)
+	if !ok {
+		return err.Error()
+	}
+	if s.Code() == codes.Unavailable && strings.Contains(s.Message(), "connection") {
+		return fmt.Sprintf("no server answers (%s): is \"hexbid serve\" running there? See --server.", s.Message())
+	}
+	for _, detail := range s.Details() {
+		if bad, ok := detail.(*errdetails.BadRequest); ok && len(bad.GetFieldViolations()) > 0 {
+			v := bad.GetFieldViolations()[0]
+			return v.GetField() + ": " + v.GetDescription()
+		}
+	}
+	return s.Message()
+}
+
+type versionCommand struct{}
+
+// Run prints the version.
+func (versionCommand) Run(s *session) error {
+	_, err := fmt.Fprintln(s.Stdout, "hexbid", s.Version)
+	return err
+}
+
+// isTerminal says whether a stream is one.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// clientFlags say which server a command speaks to.
+type clientFlags struct {
+	Server  string        `help:"Address of the server." default:"127.0.0.1:7600" env:"HEXBID_SERVER"`
+	CA      string        `name:"tls-ca" help:"Speak TLS and trust this certificate authority, PEM; \"system\" for the system's." placeholder:"FILE" env:"HEXBID_TLS_CA"`
+	Timeout time.Duration `help:"How long to wait for an answer." default:"10s"`
+}
+
+// client is a connection with both services.
+type client struct {
+	conn      *grpc.ClientConn
+	search    pb.SearchServiceClient
+	campaigns pb.CampaignServiceClient
+}
+
+func (f *clientFlags) dial() (*client, error) {
+	creds := insecure.NewCredentials()
+	if f.CA != "" {
+		config := &tls.Config{MinVersion: tls.VersionTLS12}
+		if f.CA != "system" {
+			pem, err := os.ReadFile(f.CA)
+			if err != nil {
+				return nil, fmt.Errorf("--tls-ca: %w", err)
+			}
+			config.RootCAs = x509.NewCertPool()
+			if !config.RootCAs.AppendCertsFromPEM(pem) {
+				return nil, fmt.Errorf("--tls-ca: %s holds no PEM certificate", f.CA)
+			}
+		}
+		creds = credentials.NewTLS(config)
+	}
+	conn, err := grpc.NewClient(f.Server, grpc.WithTransportCredentials(creds))
+	if err != nil {
+		return nil, fmt.Errorf("--server %s: %w", f.Server, err)
+	}
+	return &client{conn, pb.NewSearchServiceClient(conn), pb.NewCampaignServiceClient(conn)}, nil
+}
+
+// call dials, runs one call inside the timeout and hangs up.
+func (f *clientFlags) call(s *session, run func(ctx context.Context, c *client) error) error {
+	c, err := f.dial()
+	if err != nil {
+		return err
+	}
+	defer c.conn.Close()
+	ctx, cancel := context.WithTimeout(s.ctx, f.Timeout)
+	defer cancel()
+	return run(ctx, c)
+}
+
+// outputFlags choose between output for people and for programs.
+type outputFlags struct {
+	Output string `short:"o" help:"table or json (the answer as protojson)." enum:"table,json" default:"table"`
+}
+
+func printJSON(s *session, m proto.Message) error {
+	text, err := protojson.MarshalOptions{Multiline: true, Indent: "  "}.Marshal(m)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(s.Stdout, string(text))
+	return err
+}

@@ -1,0 +1,227 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/hexbid/hexbid"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// requestFlags describe a search.
+type requestFlags struct {
+	Lat             float64  `help:"Latitude in degrees." required:""`
+	Lng             float64  `help:"Longitude in degrees." required:"" aliases:"lon"`
+	Datum           string   `help:"wgs84, gcj02 or bd09." enum:"wgs84,gcj02,bd09" default:"wgs84"`
+	Age             *int32   `help:"Age in years; leave out when unknown."`
+	Gender          string   `help:"female or male." enum:"female,male," default:""`
+	OS              string   `name:"os" help:"ios, android, harmonyos or other." enum:"ios,android,harmonyos,other," default:""`
+	Network         string   `help:"wifi, 5g, 4g or slow." enum:"wifi,5g,4g,slow," default:""`
+	Interests       []string `help:"Categories the viewer likes."`
+	User            string   `help:"Opaque user key."`
+	Host            string   `help:"App that asks: wechat, alipay, douyin, …"`
+	Scene           string   `help:"nearby_list, search, scan, share, message_link, web_link or feed."`
+	Words           string   `help:"What the viewer typed."`
+	Category        string   `help:"Only programs of this category: catering, shopping, travel, …"`
+	RadiusM         *float64 `name:"radius" help:"Radius of the nearby list in metres (3000)."`
+	Limit           *int32   `help:"Length of the nearby list (20)."`
+	Slots           *int32   `help:"Sponsored slots (3)."`
+	Page            string   `help:"next_page_token of the page before."`
+	Personalization string   `help:"on or off." enum:"on,off" default:"on"`
+}
+
+func (f *requestFlags) request() (*pb.SearchNearbyRequest, error) {
+	var e enumReader
+	r := &pb.SearchNearbyRequest{
+		Location: &pb.Location{Latitude: f.Lat, Longitude: f.Lng, Datum: readEnum[pb.Datum](&e, "--datum", f.Datum)},
+		Viewer: &pb.Viewer{UserKey: f.User, Age: f.Age, Gender: readEnum[pb.Gender](&e, "--gender", f.Gender),
+			OperatingSystem: readEnum[pb.OperatingSystem](&e, "--os", f.OS), Network: readEnum[pb.Network](&e, "--network", f.Network)},
+		Host: readEnum[pb.Host](&e, "--host", f.Host), Scene: readEnum[pb.Scene](&e, "--scene", f.Scene), Words: f.Words,
+		Category: readEnum[pb.Category](&e, "--category", f.Category), RadiusM: f.RadiusM, NearbyLimit: f.Limit, SponsoredSlots: f.Slots,
+		PageToken: f.Page, Personalization: readEnum[pb.Personalization](&e, "--personalization", f.Personalization),
+	}
+	for _, interest := range f.Interests {
+		r.Viewer.Interests = append(r.Viewer.Interests, readEnum[pb.Category](&e, "--interests", interest))
+	}
+	return r, e.err
+}
+
+type searchCommand struct {
+	requestFlags `embed:""`
+	Trace        bool `help:"Add the exhaustive account of the auction (operators)."`
+	clientFlags  `embed:""`
+	outputFlags  `embed:""`
+}
+
+// Run searches and prints.
+func (c *searchCommand) Run(s *session) error {
+	r, err := c.request()
+	if err != nil {
+		return err
+	}
+	r.Trace = c.Trace
+	return c.call(s, func(ctx context.Context, conn *client) error {
+		response, err := conn.search.SearchNearby(ctx, r)
+		if err != nil {
+			return err
+		}
+		if c.Output == "json" {
+			return printJSON(s, response)
+		}
+		printSearch(s, response)
+		return nil
+	})
+}
+
+func printSearch(s *session, r *pb.SearchNearbyResponse) {
+	w := s.Stdout
+	if r.GetNotice() != "" {
+		fmt.Fprintln(w, r.GetNotice())
+	}
+	switch {
+	case r.GetSponsoredSkipped():
+		fmt.Fprintln(w, "Sponsored: skipped, the auction ran out of its budget of time")
+	case len(r.GetSponsored()) > 0:
+		fmt.Fprintln(w, "Sponsored")
+		printSponsored(s, r.GetSponsored())
+	default:
+		fmt.Fprintln(w, "Sponsored: no ad matched")
+	}
+	if len(r.GetNearby()) > 0 {
+		fmt.Fprintln(w, "Nearby")
+		var t table
+		t.add("#", "PROGRAM", "PLACE", "CATEGORY", "DISTANCE")
+		for i, n := range r.GetNearby() {
+			t.add(fmt.Sprint(i+1), n.GetProgram().GetDisplayName(), n.GetPlace().GetDisplayName(), enumName(n.GetProgram().GetCategory()), distance(n.GetDistanceM()))
+		}
+		t.print(w)
+	} else {
+		fmt.Fprintln(w, "Nearby: nothing in the radius")
+	}
+	if r.GetNextPageToken() != "" {
+		fmt.Fprintln(w, "More: --page", r.GetNextPageToken())
+	}
+	fmt.Fprintf(w, "Auction %s, server %s, request %s\n", micros(r.GetAuctionDuration().AsDuration()), micros(r.GetServerDuration().AsDuration()), r.GetRequestId())
+	if t := r.GetTrace(); t != nil {
+		printTrace(s, t)
+	}
+}
+
+func micros(d time.Duration) string {
+	return fmt.Sprintf("%.0f µs", float64(d)/float64(time.Microsecond))
+}
+
+func printSponsored(s *session, results []*pb.SponsoredResult) {
+	var t table
+	t.add("SLOT", "PROGRAM", "PROMOTION", "CATEGORY", "NEAREST", "PRICE", "CAMPAIGN")
+	for _, r := range results {
+		nearest := "-"
+		if r.DistanceM != nil {
+			nearest = distance(r.GetDistanceM())
+		}
+		t.add(fmt.Sprint(r.GetSlot()), r.GetProgram().GetDisplayName(), r.GetCreative().GetPromotion(), enumName(r.GetProgram().GetCategory()),
+			nearest, price(r.GetPriceMicros(), r.GetPricingModel()), r.GetCampaign())
+	}
+	t.print(s.Stdout)
+}
+
+func price(amountMicros int64, model pb.PricingModel) string {
+	unit := " a click"
+	if model == pb.PricingModel_PRICING_MODEL_CPM {
+		unit = " a thousand"
+	}
+	return hexbid.Money(amountMicros).String() + unit
+}
+
+func printTrace(s *session, t *pb.Trace) {
+	fmt.Fprintf(s.Stdout, "Trace: %d campaigns, %d whose area holds the point, %d of them match; the fast pass read %d blocks and scored %d\n",
+		t.GetCampaigns(), t.GetCandidates(), t.GetMatches(), t.GetBlocksRead(), t.GetCandidatesScored())
+	fmt.Fprintf(s.Stdout, "  regions %s; cell %s\n", strings.Join(t.GetRegions(), ", "), t.GetCells()[9])
+	var entries table
+	entries.add("RANK", "CAMPAIGN", "PACED BID", "QUALITY PPM", "SCORE", "RESERVE", "PRICE", "SET BY")
+	for i, e := range t.GetEntries()[:min(20, len(t.GetEntries()))] {
+		paid := "-"
+		if e.GetSlot() > 0 {
+			paid = hexbid.Money(e.GetPriceMicros()).String()
+		}
+		entries.add(fmt.Sprint(i+1), e.GetCampaign(), hexbid.Money(e.GetPacedBidMicros()).String(), fmt.Sprint(e.GetQualityPpm()), fmt.Sprint(e.GetScore()),
+			fmt.Sprint(e.GetReserve()), paid, e.GetPriceSetBy())
+	}
+	entries.print(s.Stdout)
+	var losses table
+	for _, l := range t.GetLosses()[:min(20, len(t.GetLosses()))] {
+		losses.add(l.GetCampaign(), l.GetRule(), l.GetReason())
+	}
+	losses.print(s.Stdout)
+	if more := int64(len(t.GetLosses())) - 20 + t.GetLossesOmitted(); more > 0 {
+		fmt.Fprintf(s.Stdout, "  and %d more; -o json lists them\n", more)
+	}
+}
+
+type explainCommand struct {
+	Campaign     string `arg:"" help:"advertisers/{a}/campaigns/{c}"`
+	requestFlags `embed:""`
+	clientFlags  `embed:""`
+	outputFlags  `embed:""`
+}
+
+// Run explains and prints.
+func (c *explainCommand) Run(s *session) error {
+	r, err := c.request()
+	if err != nil {
+		return err
+	}
+	return c.call(s, func(ctx context.Context, conn *client) error {
+		response, err := conn.campaigns.Explain(ctx, &pb.ExplainRequest{Name: c.Campaign, Request: r})
+		if err != nil {
+			return err
+		}
+		if c.Output == "json" {
+			return printJSON(s, response)
+		}
+		if response.GetShown() {
+			fmt.Fprintf(s.Stdout, "%s shows: %s\n", c.Campaign, response.GetReason())
+			return nil
+		}
+		fmt.Fprintf(s.Stdout, "%s does not show (%s): %s\n", c.Campaign, response.GetRule(), response.GetReason())
+		if bid := response.GetNeededBidMicros(); bid > 0 {
+			fmt.Fprintf(s.Stdout, "A bid of %s would reach it; at equal scores a hash of the request decides.\n", hexbid.Money(bid))
+		}
+		return nil
+	})
+}
+
+// introduce shows a new demo market to a person: a search, and what to try.
+func introduce(s *session, address string) {
+	flags := clientFlags{Server: address, Timeout: 10 * time.Second}
+	r := &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30.2553, Longitude: 120.1640}, NearbyLimit: proto.Int32(8),
+		Viewer: &pb.Viewer{Age: proto.Int32(24), Gender: pb.Gender_GENDER_FEMALE, OperatingSystem: pb.OperatingSystem_OPERATING_SYSTEM_IOS},
+		Host:   pb.Host_HOST_WECHAT}
+	err := flags.call(s, func(ctx context.Context, c *client) error {
+		response, err := c.search.SearchNearby(ctx, r)
+		if err == nil {
+			fmt.Fprintln(s.Stdout, "\nAt Hubin in Hangzhou, a woman of 24 with an iPhone opens the nearby list in WeChat:")
+			printSearch(s, response)
+			fmt.Fprintf(s.Stdout, tryNext, address)
+			if top := response.GetSponsored(); len(top) > 0 {
+				fmt.Fprintf(s.Stdout, "  bin/hexbid explain %s --lat 30.30 --lng 120.10 --age 50\n", top[0].GetCampaign())
+			}
+		}
+		return err
+	})
+	if err != nil {
+		fmt.Fprintln(s.Stderr, "hexbid: the first search failed:", explainError(err))
+	}
+}
+
+const tryNext = `
+Serving on %s. Try in another terminal:
+  bin/hexbid search --lat 30.2553 --lng 120.1640 --age 45 --gender male --os android
+  bin/hexbid search --lat 30.2553 --lng 120.1640 --words 咖啡
+  bin/hexbid apply --template yaml > mine.yaml && bin/hexbid apply -f mine.yaml
+  bin/hexbid get campaigns
+`

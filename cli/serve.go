@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/token"
+)
+
+// ServeConfig is all that a server can be told: by flags, by HEXBID_* in the
+// environment, or by a YAML file.
+type ServeConfig struct {
+	Listen        string        `help:"Address of the gRPC port." default:"127.0.0.1:7600" env:"HEXBID_LISTEN"`
+	MetricsListen string        `help:"Loopback address of /metrics; empty for none." default:"127.0.0.1:7601" env:"HEXBID_METRICS_LISTEN"`
+	Data          string        `help:"Folder of the catalogue and the keys; empty keeps everything in memory." placeholder:"DIR" env:"HEXBID_DATA"`
+	Demo          bool          `help:"Fill an empty catalogue with the demo market of Hangzhou." env:"HEXBID_DEMO"`
+	Keys          string        `help:"Key file of the tokens; DATA/keys by default. Read again when it changes." placeholder:"FILE" env:"HEXBID_KEYS"`
+	Currency      string        `help:"Currency of all amounts, recorded in the data folder." default:"CNY" env:"HEXBID_CURRENCY"`
+	TLSCert       string        `name:"tls-cert" help:"Certificate, PEM." placeholder:"FILE" env:"HEXBID_TLS_CERT"`
+	TLSKey        string        `name:"tls-key" help:"Its key, PEM." placeholder:"FILE" env:"HEXBID_TLS_KEY"`
+	Insecure      bool          `help:"Permit an address that is not loopback without TLS." env:"HEXBID_INSECURE"`
+	AuctionBudget time.Duration `help:"Time from arrival that an auction must have ended in; past it the answer is the nearby list alone." default:"1ms" env:"HEXBID_AUCTION_BUDGET"`
+	ClickExpiry   time.Duration `help:"How long a token admits an impression and a click." default:"30m" env:"HEXBID_CLICK_EXPIRY"`
+	ManualReview  bool          `help:"Leave new places in review until they are approved." env:"HEXBID_MANUAL_REVIEW"`
+	CacheMB       int64         `name:"cache-mb" help:"Cache of display records, MiB." default:"64" env:"HEXBID_CACHE_MB"`
+	MaxInFlight   int           `help:"Calls worked on at once; more are refused." default:"4096" env:"HEXBID_MAX_IN_FLIGHT"`
+	AllowTrace    string        `help:"Permit exhaustive traces: auto (on loopback only), yes or no." enum:"auto,yes,no" default:"auto" env:"HEXBID_ALLOW_TRACE"`
+	DrainTimeout  time.Duration `help:"How long a stop waits for calls in flight." default:"15s" env:"HEXBID_DRAIN_TIMEOUT"`
+	LogLevel      string        `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HEXBID_LOG_LEVEL"`
+	MinimumBidCPC moneyFlag     `name:"minimum-bid-cpc" help:"Least bid a click that an upload may make." default:"0" placeholder:"AMOUNT" env:"HEXBID_MINIMUM_BID_CPC"`
+	MinimumBidCPM moneyFlag     `name:"minimum-bid-cpm" help:"Least bid a thousand impressions." default:"0" placeholder:"AMOUNT" env:"HEXBID_MINIMUM_BID_CPM"`
+	Increment     moneyFlag     `help:"Added to the price that another entry or a reserve sets." default:"0" placeholder:"AMOUNT" env:"HEXBID_INCREMENT"`
+	Reserve       moneyFlag     `help:"Reserve for a thousand seen impressions, everywhere; finer ones stand in the market section of --config." default:"0" placeholder:"AMOUNT" env:"HEXBID_RESERVE"`
+
+	Market marketFile `kong:"-"` // of the config file
+}
+
+// DefaultServeConfig is what "hexbid serve" without flags has.
+func DefaultServeConfig() ServeConfig {
+	var c struct {
+		ServeConfig `embed:""`
+	}
+	parser, err := kong.New(&c, kong.TypeMapper(typeOfMoneyFlag, moneyMapper()))
+	if err == nil {
+		_, err = parser.Parse(nil)
+	}
+	if err != nil {
+		panic(err) // the tags above are constant
+	}
+	return c.ServeConfig
+}
+
+// BuildMarket joins the flags and the file's market section.
+func (c *ServeConfig) BuildMarket() (bidder.Market, error) {
+	m := bidder.DefaultMarket()
+	m.MinimumBid[hexbid.CPC], m.MinimumBid[hexbid.CPM] = hexbid.Money(c.MinimumBidCPC), hexbid.Money(c.MinimumBidCPM)
+	m.Increment = hexbid.Money(c.Increment)
+	if c.Reserve > 0 {
+		m.Reserves = append(m.Reserves, bidder.Reserve{PerThousand: hexbid.Money(c.Reserve)})
+	}
+	if err := c.Market.addTo(&m); err != nil {
+		return m, err
+	}
+	return m, m.Validate()
+}
+
+// marketFile is the market section of a config file.
+type marketFile struct {
+	PriorPPM        map[string]int64 `yaml:"prior_ppm"`
+	PositionFactors []int64          `yaml:"position_factors"`
+	Reserves        []reserveFile    `yaml:"reserves"`
+}
+
+type reserveFile struct {
+	Host        string    `yaml:"host"`
+	Scene       string    `yaml:"scene"`
+	Category    string    `yaml:"category"`
+	Region      string    `yaml:"region"`
+	PerThousand yaml.Node `yaml:"per_thousand"`
+}
+
+func (f *marketFile) addTo(m *bidder.Market) error {
+	for name, ppm := range f.PriorPPM {
+		category, err := hexbid.ParseCategory(name)
+		if err != nil {
+			return hexbid.Invalidf("market.prior_ppm", "%v", err)
+		}
+		m.PriorPPM[category] = ppm
+	}
+	if len(f.PositionFactors) > 0 {
+		m.PositionFactors = f.PositionFactors
+	}
+	for i, r := range f.Reserves {
+		reserve, err := r.parse()
+		if err != nil {
+			return hexbid.Invalidf(fmt.Sprintf("market.reserves[%d]", i), "%v", err)
+		}
+		m.Reserves = append(m.Reserves, reserve)
+	}
+	return nil
+}
+
+func (r *reserveFile) parse() (out bidder.Reserve, err error) {
+	out.Region = r.Region
+	if r.Host != "" {
+		out.Host, err = hexbid.ParseHost(r.Host)
+	}
+	if r.Scene != "" && err == nil {
+		out.Scene, err = hexbid.ParseScene(r.Scene)
+	}
+	if r.Category != "" && err == nil {
+		out.Category, err = hexbid.ParseCategory(r.Category)
+	}
+	if err == nil {
+		out.PerThousand, err = hexbid.ParseMoney(r.PerThousand.Value)
+	}
+	return out, err
+}
+
+type serveCommand struct {
+	ServeConfig `embed:""`
+}
+
+// Run serves until it is told to stop. A demo market introduces itself.
+func (c *serveCommand) Run(s *session) error {
+	return s.Serve(s.ctx, &c.ServeConfig, func(address string) {
+		if c.Demo {
+			introduce(s, address)
+		}
+	})
+}
+
+// readConfig is kong's loader of the config file.
+func readConfig(r io.Reader) (kong.Resolver, error) {
+	settings := map[string]yaml.Node{}
+	if err := yaml.NewDecoder(r).Decode(&settings); err != nil && err != io.EOF {
+		return nil, fmt.Errorf("config file: %w", err)
+	}
+	return &configFile{settings}, nil
+}
+
+// configFile resolves flags that neither the command line nor the environment
+// sets.
+type configFile struct{ settings map[string]yaml.Node }
+
+// Validate refuses settings that no flag has.
+func (f *configFile) Validate(app *kong.Application) error {
+	known := []string{"market"}
+	var visit func(n *kong.Node)
+	visit = func(n *kong.Node) {
+		for _, flag := range n.Flags {
+			known = append(known, flag.Name)
+		}
+		for _, child := range n.Children {
+			visit(child)
+		}
+	}
+	visit(app.Node)
+	for name := range f.settings {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("config file: %q is not a setting: see hexbid serve --help", name)
+		}
+	}
+	return nil
+}
+
+// Resolve gives a flag its value; the market section goes to the command that
+// serves.
+func (f *configFile) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+	if market, ok := f.settings["market"]; ok && parent.Command != nil && flag.Name == "listen" {
+		if err := f.decodeMarket(parent, &market); err != nil {
+			return nil, err
+		}
+	}
+	for _, env := range flag.Envs {
+		if _, set := os.LookupEnv(env); set {
+			return nil, nil
+		}
+	}
+	node, ok := f.settings[flag.Name]
+	if !ok {
+		return nil, nil
+	}
+	return node.Value, nil
+}
+
+func (f *configFile) decodeMarket(parent *kong.Path, market *yaml.Node) error {
+	serve, ok := parent.Command.Target.Addr().Interface().(*serveCommand)
+	if !ok {
+		return nil
+	}
+	text, err := yaml.Marshal(market)
+	if err != nil {
+		return err
+	}
+	if err := strictYAML(text, &serve.Market); err != nil {
+		return fmt.Errorf("config file: market: %w", err)
+	}
+	return nil
+}
+
+type rotateKeysCommand struct {
+	File string `arg:"" help:"The key file: DATA/keys of a server unless --keys says otherwise." type:"path"`
+}
+
+// Run rotates; a running server notices within a second.
+func (c *rotateKeysCommand) Run(s *session) error {
+	if err := token.Rotate(c.File); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(s.Stdout, "%s has a new sealing key; tokens of the last %d still open.\n", c.File, token.Keep-1)
+	return err
+}

@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// setAges reads ranges such as "18-30" and single ages such as "35".
+func setAges(m *pb.Campaign, n *yaml.Node) error {
+	ranges, err := items(n)
+	if err != nil {
+		return err
+	}
+	for _, text := range ranges {
+		low, high, isRange := strings.Cut(text, "-")
+		if !isRange {
+			high = low
+		}
+		youngest, err1 := parseWhole(strings.TrimSpace(low))
+		oldest, err2 := parseWhole(strings.TrimSpace(high))
+		if err1 != nil || err2 != nil {
+			return fmt.Errorf("%q is not a range of ages: write it as 18-30", text)
+		}
+		audience(m).Ages = append(audience(m).Ages, &pb.AgeRange{MinAge: youngest, MaxAge: oldest})
+	}
+	return nil
+}
+
+var dayNumbers = map[string]int{"mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6, "sun": 7}
+
+// setHours reads runs such as "mon-fri 11-14" and "sat,sun 0-24".
+func setHours(m *pb.Campaign, n *yaml.Node) error {
+	runs, err := items(n)
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		wrong := fmt.Errorf("%q is not a run of hours: write it as mon-fri 11-14", run)
+		words := strings.Fields(strings.ToLower(run))
+		if len(words) != 2 {
+			return wrong
+		}
+		days, err := parseDays(words[0])
+		from, to, ok := strings.Cut(words[1], "-")
+		start, err1 := parseWhole(from)
+		end, err2 := parseWhole(to)
+		if err != nil || !ok || err1 != nil || err2 != nil {
+			return wrong
+		}
+		for _, day := range days {
+			m.WeeklyHours = append(m.WeeklyHours, &pb.WeeklyHours{Day: pb.DayOfWeek(day), StartHour: start, EndHour: end})
+		}
+	}
+	return nil
+}
+
+// parseDays reads "mon", "mon-fri" and "sat,sun"; a range may pass Sunday.
+func parseDays(s string) (days []int, err error) {
+	for _, part := range strings.Split(s, ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		if !isRange {
+			to = from
+		}
+		first, last := dayNumbers[from], dayNumbers[to]
+		if first == 0 || last == 0 {
+			return nil, fmt.Errorf("%q is not a day", part)
+		}
+		for day := first; ; day = day%7 + 1 {
+			days = append(days, day)
+			if day == last {
+				break
+			}
+		}
+	}
+	return days, nil
+}
+
+// setCircles reads texts "lat lng radius_m [datum]" or mappings with those
+// keys.
+func setCircles(a *pb.Area, n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		circles, err := items(n)
+		if err != nil {
+			return err
+		}
+		for _, text := range circles {
+			if err := addCircle(a, text); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, item := range n.Content {
+		text := item.Value
+		if item.Kind == yaml.MappingNode {
+			var c struct {
+				Lat     string `yaml:"lat"`
+				Lng     string `yaml:"lng"`
+				RadiusM string `yaml:"radius_m"`
+				Datum   string `yaml:"datum"`
+			}
+			if err := strictNode(item, &c); err != nil {
+				return err
+			}
+			text = strings.Join([]string{c.Lat, c.Lng, c.RadiusM, c.Datum}, " ")
+		}
+		if err := addCircle(a, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addCircle(a *pb.Area, text string) error {
+	wrong := fmt.Errorf("%q is not a circle: write latitude, longitude and radius in metres, as in 30.2553 120.1640 1500", text)
+	words := strings.Fields(strings.ReplaceAll(text, ",", " "))
+	if len(words) < 3 || len(words) > 4 {
+		return wrong
+	}
+	c := &pb.Circle{}
+	for i, at := range []*float64{&c.Latitude, &c.Longitude, &c.RadiusM} {
+		var err error
+		if *at, err = parseNumber(words[i]); err != nil {
+			return wrong
+		}
+	}
+	if len(words) == 4 {
+		datum, err := parseEnum[pb.Datum](words[3])
+		if err != nil {
+			return err
+		}
+		c.Datum = datum
+	}
+	a.Circles = append(a.Circles, c)
+	return nil
+}
+
+// setCreatives reads a list of mappings, one a host.
+func setCreatives(m *pb.Campaign, n *yaml.Node) error {
+	if n.Kind != yaml.SequenceNode {
+		return fmt.Errorf("is not a list: write one mapping a host, or creative.title and the like")
+	}
+	for _, item := range n.Content {
+		var c struct {
+			Host      string `yaml:"host"`
+			Title     string `yaml:"title"`
+			Promotion string `yaml:"promotion"`
+			Path      string `yaml:"path"`
+			Image     string `yaml:"image"`
+		}
+		if err := strictNode(item, &c); err != nil {
+			return err
+		}
+		out := &pb.Creative{Title: c.Title, Promotion: c.Promotion, Path: c.Path, ImageUri: c.Image}
+		if c.Host != "" {
+			host, err := parseEnum[pb.Host](c.Host)
+			if err != nil {
+				return err
+			}
+			out.Host = host
+		}
+		m.Creatives = append(m.Creatives, out)
+	}
+	return nil
+}
+
+// strictNode decodes a mapping and refuses keys that the target does not have.
+func strictNode(n *yaml.Node, into any) error {
+	text, err := yaml.Marshal(n)
+	if err != nil {
+		return err
+	}
+	return strictYAML(text, into)
+}

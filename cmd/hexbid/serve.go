@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/cli"
+	"github.com/hexbid/hexbid/demo"
+	"github.com/hexbid/hexbid/exchange"
+	"github.com/hexbid/hexbid/server"
+	"github.com/hexbid/hexbid/store"
+	"github.com/hexbid/hexbid/store/pebble"
+	"github.com/hexbid/hexbid/token"
+)
+
+// Main is the program that serves. A test boots the real one on port 0, with a
+// clock of its own: NewMain, Open, Run.
+type Main struct {
+	Config cli.ServeConfig
+	Clock  func() time.Time
+	Log    *slog.Logger
+
+	store          store.Store
+	keys           *token.Keys
+	exchange       *exchange.Exchange
+	server         *server.Server
+	listener       net.Listener
+	metrics        net.Listener
+	metricsHandler http.Handler
+	keyDir         string // made for keys that nobody asked to keep
+}
+
+// NewMain has the wall's clock and logs to standard error.
+func NewMain(config cli.ServeConfig) *Main {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(config.LogLevel)) // the flag's choices are levels
+	return &Main{Config: config, Clock: time.Now, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))}
+}
+
+// Address is where the gRPC port listens, after Open.
+func (m *Main) Address() string { return m.listener.Addr().String() }
+
+// MetricsAddress is where /metrics listens, after Open; "" for nowhere.
+func (m *Main) MetricsAddress() string {
+	if m.metrics == nil {
+		return ""
+	}
+	return m.metrics.Addr().String()
+}
+
+// Open takes what serving needs: ports, data folder, keys. After an error
+// nothing is left open.
+func (m *Main) Open(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.close())
+		}
+	}()
+	if err := m.openServer(); err != nil {
+		return err
+	}
+	if m.store, err = m.openStore(); err != nil {
+		return err
+	}
+	if m.keys, err = m.openKeys(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (m *Main) openServer() (err error) {
+	c := server.DefaultConfig()
+	c.TLSCert, c.TLSKey, c.Insecure = m.Config.TLSCert, m.Config.TLSKey, m.Config.Insecure
+	c.MaxInFlight, c.DrainTimeout, c.Log = m.Config.MaxInFlight, m.Config.DrainTimeout, m.Log
+	if m.listener, err = c.Listen(m.Config.Listen); err != nil {
+		return err
+	}
+	loopback := m.listener.Addr().(*net.TCPAddr).IP.IsLoopback()
+	c.AllowTrace = m.Config.AllowTrace == "yes" || m.Config.AllowTrace == "auto" && loopback
+	if m.server, err = server.New(c); err != nil {
+		return err
+	}
+	if m.Config.MetricsListen == "" {
+		return nil
+	}
+	if m.metrics, err = net.Listen("tcp", m.Config.MetricsListen); err != nil {
+		return hexbid.Invalidf("metrics-listen", "%q cannot be listened on: %v", m.Config.MetricsListen, err)
+	}
+	if !m.metrics.Addr().(*net.TCPAddr).IP.IsLoopback() {
+		return hexbid.Invalidf("metrics-listen", "%q is not a loopback address: metrics are served to this machine only", m.Config.MetricsListen)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.HandlerFor(c.Registry, promhttp.HandlerOpts{}))
+	m.metricsHandler = mux
+	return nil
+}
+
+func (m *Main) openStore() (store.Store, error) {
+	if m.Config.Data == "" {
+		return store.NewMemory(), nil
+	}
+	return pebble.Open(pebble.Options{Dir: filepath.Join(m.Config.Data, "catalogue"), Currency: m.Config.Currency, Log: m.Log})
+}
+
+// openKeys opens the key file: the one asked for, the data folder's, or one
+// that lasts as long as the process.
+func (m *Main) openKeys() (*token.Keys, error) {
+	path := m.Config.Keys
+	if path == "" && m.Config.Data != "" {
+		path = filepath.Join(m.Config.Data, "keys")
+	}
+	if path == "" {
+		dir, err := os.MkdirTemp("", "hexbid-keys-")
+		if err != nil {
+			return nil, fmt.Errorf("key file: %w", err)
+		}
+		m.keyDir, path = dir, filepath.Join(dir, "keys")
+	}
+	return token.OpenKeys(path)
+}
+
+// Run serves until the context ends, then drains and releases everything.
+// Ready is called once searches are answered.
+func (m *Main) Run(ctx context.Context, ready func(address string)) (err error) {
+	defer func() { err = errors.Join(err, m.close()) }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel()
+	group.Go(func() { m.watchKeys(ctx) })
+	m.serveMetrics(ctx, &group)
+	served := make(chan error, 1)
+	go func() { served <- m.server.Serve(ctx, m.listener) }()
+	if err := m.start(ctx); err != nil {
+		cancel()
+		return errors.Join(err, <-served)
+	}
+	m.Log.Info("serving", "address", m.Address(), "metrics", m.MetricsAddress(), "data", m.Config.Data)
+	if ready != nil {
+		ready(m.Address())
+	}
+	err = <-served
+	m.Log.Info("stopped")
+	return err
+}
+
+// start indexes the catalogue and lets calls through.
+func (m *Main) start(ctx context.Context) (err error) {
+	c := exchange.DefaultConfig()
+	if c.Market, err = m.Config.BuildMarket(); err != nil {
+		return err
+	}
+	c.AuctionBudget, c.ClickExpiry, c.ManualReview = m.Config.AuctionBudget, m.Config.ClickExpiry, m.Config.ManualReview
+	c.CacheBytes, c.Clock, c.Log = m.Config.CacheMB<<20, m.Clock, m.Log
+	if m.Config.Demo {
+		c.Home = &exchange.Home{Name: demo.City, Center: demo.Center, RadiusM: demo.RadiusM}
+	}
+	if m.exchange, err = exchange.Open(ctx, c, m.store, m.keys); err != nil {
+		return err
+	}
+	if m.Config.Demo && m.exchange.Size() == (exchange.Size{}) {
+		if err := m.fillDemo(ctx); err != nil {
+			return err
+		}
+	}
+	m.server.Ready(m.exchange)
+	return nil
+}
+
+// fillDemo imports the demo market.
+func (m *Main) fillDemo(ctx context.Context) error {
+	market, err := demo.Market()
+	if err != nil {
+		return err
+	}
+	const batch = 2000
+	for first := 0; first < len(market); first += batch {
+		for _, outcome := range m.exchange.Import(ctx, market[first:min(first+batch, len(market))], false) {
+			if outcome.Err != nil {
+				return fmt.Errorf("demo market: %s: %w", outcome.Resource.Metadata().Name, outcome.Err)
+			}
+		}
+	}
+	size := m.exchange.Size()
+	m.Log.Info("filled the demo market", "programs", size.Programs, "places", size.Places, "campaigns", size.Campaigns)
+	return nil
+}
+
+// watchKeys reads the key file again when it changes.
+func (m *Main) watchKeys(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			switch changed, err := m.keys.Reload(); {
+			case err != nil:
+				m.Log.Error("the key file cannot be read; the old keys stay in force", "error", err)
+			case changed:
+				m.Log.Info("new keys are in force")
+			}
+		}
+	}
+}
+
+func (m *Main) serveMetrics(ctx context.Context, group *sync.WaitGroup) {
+	if m.metrics == nil {
+		return
+	}
+	s := &http.Server{Handler: m.metricsHandler, ReadHeaderTimeout: 5 * time.Second}
+	group.Go(func() {
+		if err := s.Serve(m.metrics); !errors.Is(err, http.ErrServerClosed) {
+			m.Log.Error("metrics are no longer served", "error", err)
+		}
+	})
+	group.Go(func() {
+		<-ctx.Done()
+		s.Close()
+	})
+}
+
+// close releases what is open, the exchange before its store.
+func (m *Main) close() error {
+	var errs []error
+	if m.exchange != nil {
+		m.exchange.Close()
+	}
+	if m.store != nil {
+		errs = append(errs, m.store.Close())
+	}
+	for _, c := range []io.Closer{m.listener, m.metrics} {
+		if l, ok := c.(net.Listener); ok && l != nil {
+			l.Close() // closed already when it was served on
+		}
+	}
+	if m.keyDir != "" {
+		errs = append(errs, os.RemoveAll(m.keyDir))
+	}
+	return errors.Join(errs...)
+}

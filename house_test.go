@@ -1,0 +1,81 @@
+package hexbid_test
+
+import (
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// floors are the packages of the house from the ground up. A package imports
+// only floors below its own, and only what may know the wire contract does.
+var floors = map[string]int{
+	"":                  0,
+	"proto/hexbid/v1":   0,
+	"geoindex":          1,
+	"targeting":         1,
+	"bidder/auction":    1,
+	"token":             1,
+	"store":             2,
+	"store/pebble":      3, // an engine stands on the contract
+	"store/storetest":   3,
+	"demo":              2,
+	"bidder":            4,
+	"exchange":          5,
+	"server":            6,
+	"cli":               6,
+	"cmd/hexbid":        7,
+	"examples/go":       7,
+	"internal/newcomer": 7,
+}
+
+const module = "github.com/hexbid/hexbid"
+
+func TestPackagesImportOnlyFloorsBelowTheirOwn(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := 0
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); decoder.More(); packages++ {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := decoder.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		checkArrows(t, local(p.ImportPath), p.Imports)
+	}
+	if packages < 12 {
+		t.Errorf("only %d packages were looked at", packages)
+	}
+}
+
+func local(path string) string { return strings.TrimPrefix(strings.TrimPrefix(path, module), "/") }
+
+func checkArrows(t *testing.T, from string, imports []string) {
+	floor, known := floors[from]
+	if !known {
+		t.Errorf("package %q has no floor: give it one, here and in docs/ARCHITECTURE.md", from)
+		return
+	}
+	for _, path := range imports {
+		if path == "github.com/uber/h3-go/v4" && from != "geoindex" {
+			t.Errorf("%q imports %s, which is geoindex's own", from, path)
+		}
+		if path == module {
+			continue
+		}
+		if !strings.HasPrefix(path, module+"/") {
+			continue
+		}
+		to := local(path)
+		if floors[to] >= floor && floor > 0 {
+			t.Errorf("%q (floor %d) imports %q (floor %d)", from, floor, to, floors[to])
+		}
+		if to == "proto/hexbid/v1" && floor < floors["server"] {
+			t.Errorf("%q imports the wire contract, which stops at server", from)
+		}
+	}
+}
