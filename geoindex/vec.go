@@ -14,6 +14,9 @@ type Vec struct{ X, Y, Z float64 }
 
 // VecOf places a point on the unit sphere.
 func VecOf(p hexbid.Point) Vec {
+	if math.Abs(p.Lat) == 90 { // at a pole every longitude is the same point
+		return Vec{0, 0, p.Lat / 90}
+	}
 	sinLat, cosLat := math.Sincos(p.Lat * radians)
 	sinLng, cosLng := math.Sincos(p.Lng * radians)
 	return Vec{cosLng * cosLat, sinLng * cosLat, sinLat}

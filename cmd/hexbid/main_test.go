@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/hexbid/hexbid/cli"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// testServer is the real program on a port of its own, with a clock that the
+// test sets.
+type testServer struct {
+	main      *Main
+	conn      *grpc.ClientConn
+	search    pb.SearchServiceClient
+	campaigns pb.CampaignServiceClient
+	now       atomic.Int64 // Unix nanoseconds
+	stop      func()       // drains and waits; may be called twice
+}
+
+var testNow = time.Date(2026, 11, 20, 4, 7, 30, 0, time.UTC) // a Friday, 12:07 in Shanghai
+
+// boot starts the program; change adjusts its configuration.
+func boot(t *testing.T, change func(*cli.ServeConfig)) *testServer {
+	t.Helper()
+	config := cli.DefaultServeConfig()
+	config.Listen, config.MetricsListen, config.AuctionBudget = "127.0.0.1:0", "", 10*time.Second
+	if change != nil {
+		change(&config)
+	}
+	s := &testServer{main: NewMain(config)}
+	s.now.Store(testNow.UnixNano())
+	s.main.Clock = func() time.Time { return time.Unix(0, s.now.Load()).UTC() }
+	s.main.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := s.main.Open(ctx); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- s.main.Run(ctx, func(string) { close(ready) }) }()
+	select {
+	case <-ready:
+	case err := <-ended:
+		cancel()
+		t.Fatal(err)
+	}
+	conn, err := grpc.NewClient(s.main.Address(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.conn, s.search, s.campaigns = conn, pb.NewSearchServiceClient(conn), pb.NewCampaignServiceClient(conn)
+	stopped := false
+	s.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		conn.Close()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(s.stop)
+	return s
+}
+
+func withDemo(c *cli.ServeConfig) { c.Demo = true }
+
+func testContext(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}

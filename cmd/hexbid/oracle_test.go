@@ -1,0 +1,303 @@
+package main
+
+import (
+	"cmp"
+	"compress/gzip"
+	"encoding/binary"
+	"encoding/json"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/uber/h3-go/v4"
+
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// oracle evaluates a search from what the API lists, by looping over
+// everything. It shares no code with the product: geometry, targeting, auction
+// and prices are written again here, as plainly as the rules read.
+type oracle struct {
+	programs  map[string]*pb.Program
+	places    map[string][]*pb.Place // by program
+	campaigns []*pb.Campaign
+	paused    map[string]bool // advertisers
+	outlines  map[string][][][2]float64
+	zones     map[string]*time.Location
+	quality   func(pb.Category) int64
+	reserve   func(*pb.SearchNearbyRequest, pb.Category) int64 // micros a thousand
+	increment int64
+}
+
+type oracleSlot struct {
+	campaign, program string
+	price             int64
+}
+
+type oracleNear struct {
+	program, place string
+	distanceM      float64
+}
+
+func oracleDistance(lat1, lng1, lat2, lng2 float64) float64 {
+	const rad = math.Pi / 180
+	if math.Abs(lat1) == 90 || math.Abs(lat2) == 90 { // at a pole every longitude is the same point
+		lng1, lng2 = 0, 0
+	}
+	a := math.Pow(math.Sin((lat2-lat1)*rad/2), 2) + math.Cos(lat1*rad)*math.Cos(lat2*rad)*math.Pow(math.Sin((lng2-lng1)*rad/2), 2)
+	return 2 * 6371008.8 * math.Asin(math.Min(1, math.Sqrt(a)))
+}
+
+func (o *oracle) inside(a *pb.Area, program string, at *pb.Location) bool {
+	if a == nil {
+		return false
+	}
+	lat, lng := at.GetLatitude(), at.GetLongitude()
+	if a.GetEverywhere() {
+		return true
+	}
+	for _, c := range a.GetCircles() {
+		if oracleDistance(lat, lng, c.GetLatitude(), c.GetLongitude()) <= c.GetRadiusM() {
+			return true
+		}
+	}
+	if a.GetAroundPlacesM() > 0 {
+		for _, p := range o.places[program] {
+			if oracleDistance(lat, lng, p.GetLatitude(), p.GetLongitude()) <= a.GetAroundPlacesM() {
+				return true
+			}
+		}
+	}
+	for _, s := range a.GetH3Cells() {
+		finest, err := h3.LatLngToCell(h3.LatLng{Lat: lat, Lng: lng}, 15)
+		if err != nil {
+			panic(err)
+		}
+		want := h3.CellFromString(s)
+		if up, err := finest.Parent(want.Resolution()); err == nil && up == want {
+			return true
+		}
+	}
+	for _, code := range a.GetRegions() {
+		if o.inRegion(code, lat, lng) {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *oracle) inRegion(code string, lat, lng float64) bool {
+	in := false
+	for _, ring := range o.outlines[code] {
+		for i := range ring {
+			a, b := ring[i], ring[(i+1)%len(ring)]
+			if (a[1] > lat) != (b[1] > lat) && lng < (b[0]-a[0])*(lat-a[1])/(b[1]-a[1])+a[0] {
+				in = !in
+			}
+		}
+	}
+	return in
+}
+
+// names says whether a dimension admits a value: not named, or among the named,
+// or unknown and included.
+func names[E cmp.Ordered](named []E, value E, audience *pb.Audience, dimension pb.AudienceDimension) bool {
+	var unknown E
+	if len(named) == 0 {
+		return true
+	}
+	if value == unknown {
+		return slices.Contains(audience.GetIncludeUnknown(), dimension)
+	}
+	return slices.Contains(named, value)
+}
+
+func (o *oracle) impersonal(r *pb.SearchNearbyRequest) bool {
+	return r.GetPersonalization() == pb.Personalization_PERSONALIZATION_OFF || r.GetViewer().Age != nil && r.GetViewer().GetAge() < 14
+}
+
+func (o *oracle) opens(p *pb.Program, r *pb.SearchNearbyRequest) bool {
+	v := r.GetViewer()
+	if r.GetHost() != 0 && !slices.Contains(p.GetHosts(), r.GetHost()) {
+		return false
+	}
+	if len(p.GetOperatingSystems()) > 0 && !slices.Contains(p.GetOperatingSystems(), v.GetOperatingSystem()) {
+		return false
+	}
+	if p.GetMinimumAge() > 0 && (o.impersonal(r) || v == nil || v.Age == nil || v.GetAge() < p.GetMinimumAge()) {
+		return false
+	}
+	return r.GetCategory() == 0 || r.GetCategory() == p.GetCategory()
+}
+
+func (o *oracle) audience(c *pb.Campaign, r *pb.SearchNearbyRequest) bool {
+	a, v := c.GetAudience(), r.GetViewer()
+	if a == nil {
+		a = &pb.Audience{}
+	}
+	personal := len(a.GetAges())+len(a.GetGenders())+len(a.GetInterests()) > 0
+	capped := c.GetFrequencyCap() != nil && !c.GetFrequencyCap().GetServeUncapped()
+	if o.impersonal(r) && (personal || capped) || capped && v.GetUserKey() == "" {
+		return false
+	}
+	if !names(a.GetOperatingSystems(), v.GetOperatingSystem(), a, pb.AudienceDimension_AUDIENCE_DIMENSION_OPERATING_SYSTEM) ||
+		!names(a.GetHosts(), r.GetHost(), a, pb.AudienceDimension_AUDIENCE_DIMENSION_HOST) ||
+		!names(a.GetScenes(), r.GetScene(), a, pb.AudienceDimension_AUDIENCE_DIMENSION_SCENE) ||
+		!names(a.GetNetworks(), v.GetNetwork(), a, pb.AudienceDimension_AUDIENCE_DIMENSION_NETWORK) ||
+		!names(a.GetGenders(), v.GetGender(), a, pb.AudienceDimension_AUDIENCE_DIMENSION_GENDER) {
+		return false
+	}
+	if len(a.GetAges()) > 0 {
+		if v == nil || v.Age == nil {
+			if !slices.Contains(a.GetIncludeUnknown(), pb.AudienceDimension_AUDIENCE_DIMENSION_AGE) {
+				return false
+			}
+		} else if !slices.ContainsFunc(a.GetAges(), func(g *pb.AgeRange) bool { return v.GetAge() >= g.GetMinAge() && v.GetAge() <= g.GetMaxAge() }) {
+			return false
+		}
+	}
+	if len(a.GetInterests()) > 0 {
+		if len(v.GetInterests()) == 0 {
+			return slices.Contains(a.GetIncludeUnknown(), pb.AudienceDimension_AUDIENCE_DIMENSION_INTEREST)
+		}
+		return slices.ContainsFunc(v.GetInterests(), func(i pb.Category) bool { return slices.Contains(a.GetInterests(), i) })
+	}
+	return true
+}
+
+func (o *oracle) onAir(c *pb.Campaign, at time.Time) bool {
+	if c.GetState() == pb.ServingState_SERVING_STATE_PAUSED || o.paused[strings.SplitN(c.GetName(), "/campaigns/", 2)[0]] {
+		return false
+	}
+	if c.GetStartTime() != nil && at.Before(c.GetStartTime().AsTime()) || c.GetEndTime() != nil && !at.Before(c.GetEndTime().AsTime()) {
+		return false
+	}
+	if len(c.GetWeeklyHours()) == 0 {
+		return true
+	}
+	local := at.In(o.zones[c.GetTimeZone()])
+	day := pb.DayOfWeek((int(local.Weekday())+6)%7 + 1)
+	return slices.ContainsFunc(c.GetWeeklyHours(), func(h *pb.WeeklyHours) bool {
+		return h.GetDay() == day && local.Hour() >= int(h.GetStartHour()) && local.Hour() < int(h.GetEndHour())
+	})
+}
+
+func oracleHash(requestID string, uid uint64) uint64 {
+	return xxhash.Sum64(binary.LittleEndian.AppendUint64([]byte(requestID), uid))
+}
+
+// auction is the ranking and the prices of GSP.
+func (o *oracle) auction(r *pb.SearchNearbyRequest, slots int, requestID string, at time.Time) []oracleSlot {
+	type bidding struct {
+		c              *pb.Campaign
+		owner          string
+		score, reserve int64
+		unit           int64
+	}
+	var bids []bidding
+	for _, c := range o.campaigns {
+		p := o.programs[c.GetProgram()]
+		if !o.onAir(c, at) || !o.inside(c.GetArea(), c.GetProgram(), r.GetLocation()) || o.inside(c.GetExcludedArea(), c.GetProgram(), r.GetLocation()) ||
+			!o.opens(p, r) || !o.audience(c, r) {
+			continue
+		}
+		b := bidding{c: c, owner: strings.SplitN(c.GetName(), "/campaigns/", 2)[0], unit: o.quality(p.GetCategory()), reserve: 1000 * o.reserve(r, p.GetCategory())}
+		bid := c.GetBidMicros()
+		if c.GetPricingModel() == pb.PricingModel_PRICING_MODEL_CPM {
+			b.unit, bid = 1000, bid/1000*1000
+		}
+		b.score = bid * b.unit
+		if b.score >= max(b.reserve, 1) {
+			bids = append(bids, b)
+		}
+	}
+	slices.SortFunc(bids, func(a, b bidding) int {
+		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(oracleHash(requestID, b.c.GetUid()), oracleHash(requestID, a.c.GetUid())),
+			cmp.Compare(a.c.GetUid(), b.c.GetUid()))
+	})
+	seen := map[string]bool{}
+	bids = slices.DeleteFunc(bids, func(b bidding) bool { again := seen[b.owner]; seen[b.owner] = true; return again })
+	var won []oracleSlot
+	for i := 0; i < min(slots, len(bids)); i++ {
+		toBeat := bids[i].reserve
+		if i+1 < len(bids) {
+			toBeat = max(toBeat, bids[i+1].score)
+		}
+		price, most := (toBeat+bids[i].unit-1)/bids[i].unit+o.increment, bids[i].c.GetBidMicros()
+		if bids[i].c.GetPricingModel() == pb.PricingModel_PRICING_MODEL_CPM {
+			price, most = (price+999)/1000*1000, most/1000*1000
+		}
+		won = append(won, oracleSlot{bids[i].c.GetName(), bids[i].c.GetProgram(), min(price, most)})
+	}
+	return won
+}
+
+// nearby is the list of programs by distance.
+func (o *oracle) nearby(r *pb.SearchNearbyRequest, radiusM float64, sponsored []oracleSlot) []oracleNear {
+	var list []oracleNear
+	for name, p := range o.programs {
+		if !o.opens(p, r) || slices.ContainsFunc(sponsored, func(s oracleSlot) bool { return s.program == name }) {
+			continue
+		}
+		best, bestUID := oracleNear{distanceM: math.Inf(1)}, uint64(0)
+		for _, at := range o.places[name] {
+			d := oracleDistance(r.GetLocation().GetLatitude(), r.GetLocation().GetLongitude(), at.GetLatitude(), at.GetLongitude())
+			if d < best.distanceM || d == best.distanceM && at.GetUid() < bestUID {
+				best, bestUID = oracleNear{name, at.GetName(), d}, at.GetUid()
+			}
+		}
+		if best.distanceM <= radiusM {
+			list = append(list, best)
+		}
+	}
+	slices.SortFunc(list, func(a, b oracleNear) int {
+		return cmp.Or(cmp.Compare(a.distanceM, b.distanceM), cmp.Compare(o.programs[a.program].GetUid(), o.programs[b.program].GetUid()))
+	})
+	return list
+}
+
+// readOutlines reads the shipped regions from their files; the finer file
+// counts where both have one.
+func readOutlines(t *testing.T) map[string][][][2]float64 {
+	t.Helper()
+	outlines := map[string][][][2]float64{}
+	for _, name := range []string{"provinces", "prefectures"} {
+		f, err := os.Open("../../geoindex/data/" + name + ".geojson.gz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		unzipped, err := gzip.NewReader(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file struct {
+			Features []struct {
+				ID       string
+				Geometry struct {
+					Type        string
+					Coordinates json.RawMessage
+				}
+			}
+		}
+		if err := json.NewDecoder(unzipped).Decode(&file); err != nil {
+			t.Fatal(err)
+		}
+		for _, feature := range file.Features {
+			polygons := [][][][2]float64{{}}
+			target := any(&polygons)
+			if feature.Geometry.Type == "Polygon" {
+				target = &polygons[0]
+			}
+			if err := json.Unmarshal(feature.Geometry.Coordinates, target); err != nil {
+				t.Fatal(err)
+			}
+			outlines[feature.ID] = slices.Concat(polygons...)
+		}
+	}
+	return outlines
+}
