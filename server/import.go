@@ -27,7 +27,7 @@ func (s *campaignService) Import(stream grpc.BidiStreamingServer[pb.ImportReques
 			return nil
 		}
 		if err != nil {
-			return undecodable(err)
+			return err
 		}
 		if n := len(r.GetRows()); n == 0 || n > maxImportRows {
 			return hexbid.Invalidf("rows", "a batch has %d rows: send 1 to %d", n, maxImportRows)

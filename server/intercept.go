@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"io"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -82,6 +81,9 @@ func arrival(ctx context.Context) time.Time {
 func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (response any, err error) {
 	at := time.Now()
 	err = s.guard(info.FullMethod, at, func() error {
+		if err := s.codec.failure(request); err != nil {
+			return err
+		}
 		response, err = handler(context.WithValue(ctx, arrivalKey{}, at), request)
 		return err
 	})
@@ -90,7 +92,21 @@ func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerI
 
 // stream is the same for streams.
 func (s *Server) stream(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	return s.guard(info.FullMethod, time.Now(), func() error { return handler(service, stream) })
+	return s.guard(info.FullMethod, time.Now(), func() error { return handler(service, &checkedStream{stream, s.codec}) })
+}
+
+// checkedStream tells the messages that did not decode.
+type checkedStream struct {
+	grpc.ServerStream
+	codec *lenientCodec
+}
+
+// RecvMsg implements grpc.ServerStream.
+func (c *checkedStream) RecvMsg(m any) error {
+	if err := c.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	return c.codec.failure(m)
 }
 
 func (s *Server) guard(method string, at time.Time, call func() error) (err error) {
@@ -117,31 +133,6 @@ func (s *Server) guard(method string, at time.Time, call func() error) (err erro
 	err = statusOf(failure)
 	if status.Code(err) == codes.Internal {
 		s.config.Log.Error("a call failed", "method", method, "error", failure)
-	}
-	return err
-}
-
-// registerLenient registers a service whose undecodable messages are the
-// caller's fault: gRPC itself would answer INTERNAL to invalid UTF-8.
-func registerLenient(server *grpc.Server, desc *grpc.ServiceDesc, service any) {
-	lenient := *desc
-	lenient.Methods = append([]grpc.MethodDesc(nil), desc.Methods...)
-	for i := range lenient.Methods {
-		handler := lenient.Methods[i].Handler
-		lenient.Methods[i].Handler = func(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
-			return handler(srv, ctx, func(m any) error { return undecodable(decode(m)) }, interceptor)
-		}
-	}
-	server.RegisterService(&lenient, service)
-}
-
-// undecodable makes the error of a message that does not decode the caller's.
-func undecodable(err error) error {
-	if err == nil || errors.Is(err, io.EOF) {
-		return err
-	}
-	if st, _ := status.FromError(err); st.Code() == codes.Internal && strings.Contains(st.Message(), "nmarshal") {
-		return status.Error(codes.InvalidArgument, "the message does not decode: "+st.Message())
 	}
 	return err
 }

@@ -54,6 +54,7 @@ type Server struct {
 	grpc     *grpc.Server
 	health   *health.Server
 	metrics  *metrics
+	codec    *lenientCodec
 	exchange atomic.Pointer[exchange.Exchange]
 	inFlight atomic.Int64
 }
@@ -61,8 +62,9 @@ type Server struct {
 // New makes a server that answers UNAVAILABLE, and NOT_SERVING to health
 // checks, until Ready. Its error is of the TLS files.
 func New(config Config) (*Server, error) {
-	s := &Server{config: config, health: health.NewServer(), metrics: newMetrics(config.Registry)}
+	s := &Server{config: config, health: health.NewServer(), metrics: newMetrics(config.Registry), codec: newLenientCodec()}
 	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(s.codec),
 		grpc.ChainUnaryInterceptor(s.unary),
 		grpc.ChainStreamInterceptor(s.stream),
 		grpc.MaxRecvMsgSize(config.MaxRequestBytes),
@@ -78,8 +80,8 @@ func New(config Config) (*Server, error) {
 		options = append(options, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})))
 	}
 	s.grpc = grpc.NewServer(options...)
-	registerLenient(s.grpc, &pb.SearchService_ServiceDesc, &searchService{server: s})
-	registerLenient(s.grpc, &pb.CampaignService_ServiceDesc, &campaignService{server: s})
+	pb.RegisterSearchServiceServer(s.grpc, &searchService{server: s})
+	pb.RegisterCampaignServiceServer(s.grpc, &campaignService{server: s})
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	s.setServing(false)
