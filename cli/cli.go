@@ -70,15 +70,19 @@ func Run(ctx context.Context, args []string, env Env) (code int) {
 		}
 	}()
 	var c commands
+	var file configFile
 	parser, err := kong.New(&c, kong.Name("hexbid"), kong.Description(description), kong.UsageOnError(),
 		kong.Writers(env.Stdout, env.Stderr), kong.Exit(func(code int) { panic(exitCode(code)) }),
-		kong.Configuration(readConfig), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.Configuration(file.read), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.ValueFormatter(kong.DefaultHelpValueFormatter), kong.TypeMapper(reflect.TypeOf(moneyFlag(0)), moneyMapper()))
 	if err != nil {
 		fmt.Fprintln(env.Stderr, "hexbid:", err)
 		return 2
 	}
 	selected, err := parser.Parse(args)
+	if err == nil {
+		err = file.readMarket(&c.Serve.Market)
+	}
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "hexbid: %v\nSee hexbid --help.\n", err)
 		return 2

@@ -138,18 +138,17 @@ func (c *serveCommand) Run(s *session) error {
 	})
 }
 
-// readConfig is kong's loader of the config file.
-func readConfig(r io.Reader) (kong.Resolver, error) {
-	settings := map[string]yaml.Node{}
-	if err := yaml.NewDecoder(r).Decode(&settings); err != nil && err != io.EOF {
-		return nil, fmt.Errorf("config file: %w", err)
-	}
-	return &configFile{settings}, nil
-}
-
 // configFile resolves flags that neither the command line nor the environment
 // sets.
 type configFile struct{ settings map[string]yaml.Node }
+
+// read is kong's loader of the file.
+func (f *configFile) read(r io.Reader) (kong.Resolver, error) {
+	if err := yaml.NewDecoder(r).Decode(&f.settings); err != nil && err != io.EOF {
+		return nil, fmt.Errorf("config file: %w", err)
+	}
+	return f, nil
+}
 
 // Validate refuses settings that no flag has.
 func (f *configFile) Validate(app *kong.Application) error {
@@ -172,14 +171,8 @@ func (f *configFile) Validate(app *kong.Application) error {
 	return nil
 }
 
-// Resolve gives a flag its value; the market section goes to the command that
-// serves.
-func (f *configFile) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
-	if market, ok := f.settings["market"]; ok && parent.Command != nil && flag.Name == "listen" {
-		if err := f.decodeMarket(parent, &market); err != nil {
-			return nil, err
-		}
-	}
+// Resolve gives a flag its value.
+func (f *configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	for _, env := range flag.Envs {
 		if _, set := os.LookupEnv(env); set {
 			return nil, nil
@@ -192,16 +185,13 @@ func (f *configFile) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag
 	return node.Value, nil
 }
 
-func (f *configFile) decodeMarket(parent *kong.Path, market *yaml.Node) error {
-	serve, ok := parent.Command.Target.Addr().Interface().(*serveCommand)
+// readMarket decodes the market section, which no flag stands for.
+func (f *configFile) readMarket(into *marketFile) error {
+	market, ok := f.settings["market"]
 	if !ok {
 		return nil
 	}
-	text, err := yaml.Marshal(market)
-	if err != nil {
-		return err
-	}
-	if err := strictYAML(text, &serve.Market); err != nil {
+	if err := strictNode(&market, into); err != nil {
 		return fmt.Errorf("config file: market: %w", err)
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/token"
 )
@@ -100,6 +101,7 @@ func Open(ctx context.Context, config Config, s store.Store, keys *token.Keys) (
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
+	geoindex.Preload()
 	cache, err := newDisplay(s, config.CacheBytes)
 	if err != nil {
 		return nil, err

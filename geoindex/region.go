@@ -89,6 +89,10 @@ func RegionByCode(code string) (RegionID, error) {
 // Region is the shipped region of an id.
 func (id RegionID) Region() *Region { return &regions().regions[id] }
 
+// Preload reads the embedded outlines, which otherwise happens when the first
+// point is located and takes some tenths of a second.
+func Preload() { regions() }
+
 // RegionCount is the number of shipped regions.
 func RegionCount() int { return len(regions().regions) }
 

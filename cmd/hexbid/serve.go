@@ -111,7 +111,11 @@ func (m *Main) openStore() (store.Store, error) {
 	if m.Config.Data == "" {
 		return store.NewMemory(), nil
 	}
-	return pebble.Open(pebble.Options{Dir: filepath.Join(m.Config.Data, "catalogue"), Currency: m.Config.Currency, Log: m.Log})
+	s, err := pebble.Open(pebble.Options{Dir: filepath.Join(m.Config.Data, "catalogue"), Currency: m.Config.Currency, Log: m.Log})
+	if err != nil {
+		return nil, err // and no *pebble.Store in the interface
+	}
+	return s, nil
 }
 
 // openKeys opens the key file: the one asked for, the data folder's, or one
