@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"os"
 	"time"
@@ -72,10 +74,14 @@ type outputFlags struct {
 }
 
 func printJSON(s *session, m proto.Message) error {
-	text, err := protojson.MarshalOptions{Multiline: true, Indent: "  "}.Marshal(m)
+	text, err := protojson.Marshal(m)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(s.Stdout, string(text))
+	var indented bytes.Buffer // protojson's own spacing differs from build to build
+	if err := json.Indent(&indented, text, "", "  "); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(s.Stdout, indented.String())
 	return err
 }

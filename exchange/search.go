@@ -53,6 +53,19 @@ type Trace struct {
 	BlocksRead, Scored int
 }
 
+// searching is one search on its way.
+type searching struct {
+	*Exchange
+	ctx      context.Context
+	request  *hexbid.Request
+	query    bidder.Query
+	snapshot *bidder.Snapshot
+	scratch  *bidder.Scratch
+	awards   []auction.Award // in scratch
+	pin      *bidder.Pin
+	out      *Response
+}
+
 // Search answers a request. Arrived is when it came in, on the wall's clock.
 // Errors are *hexbid.Error, or the context's.
 func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.Time) (*Response, error) {
@@ -69,72 +82,75 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 	if pin != nil {
 		r.Slots = 0 // sponsored results come with the first page only
 	}
-	out := &Response{RequestID: e.config.RequestID(), EvaluatedAt: e.config.Clock()}
-	s := e.indexer.Snapshot()
-	if !s.Covers(out.EvaluatedAt) {
+	out := &Response{RequestID: e.config.RequestID(), EvaluatedAt: e.config.Clock(), Notice: e.notice(r.Point)}
+	s := &searching{Exchange: e, ctx: ctx, request: r, snapshot: e.indexer.Snapshot(), pin: pin, out: out,
+		query: bidder.NewQuery(r, out.RequestID, out.EvaluatedAt), scratch: e.scratch.Get().(*bidder.Scratch)}
+	defer e.scratch.Put(s.scratch)
+	if !s.snapshot.Covers(out.EvaluatedAt) {
 		e.indexer.NoteStale()
 	}
-	q := bidder.NewQuery(r, out.RequestID, out.EvaluatedAt)
-	w := e.scratch.Get().(*bidder.Scratch)
-	defer e.scratch.Put(w)
-	awards := e.auction(s, &q, w, arrived, out)
+	s.auction(arrived)
 	if r.Trace {
-		out.Trace = &Trace{Snapshot: s, Query: q, Account: s.Plain(&q), BlocksRead: w.BlocksRead, Scored: w.Scored}
+		out.Trace = &Trace{Snapshot: s.snapshot, Query: s.query, Account: s.snapshot.Plain(&s.query), BlocksRead: s.scratch.BlocksRead, Scored: s.scratch.Scored}
 	}
-	if err := e.fillSponsored(ctx, s, &q, r, awards, out); err != nil {
+	if err := s.fillSponsored(); err != nil {
 		return nil, err
 	}
-	if err := e.fillNearby(ctx, s, &q, r, awards, pin, w, out); err != nil {
+	if err := s.fillNearby(); err != nil {
 		return nil, err
 	}
-	out.Notice = e.notice(r.Point)
 	return out, ctx.Err()
 }
 
 // auction runs the auction inside its budget of time. The clock is looked at
 // when it would start and when it ends; awards are dropped whole.
-func (e *Exchange) auction(s *bidder.Snapshot, q *bidder.Query, w *bidder.Scratch, arrived time.Time, out *Response) []auction.Award {
-	if q.Slots == 0 {
-		return nil
+func (s *searching) auction(arrived time.Time) {
+	if s.query.Slots == 0 {
+		return
 	}
 	started := time.Now()
-	if started.Sub(arrived) > e.config.AuctionBudget {
-		out.SponsoredSkipped = true
-		return nil
+	if started.Sub(arrived) <= s.config.AuctionBudget {
+		s.awards = s.snapshot.Search(&s.query, s.scratch)
+		s.out.AuctionTook = time.Since(started)
 	}
-	awards := s.Search(q, w)
-	out.AuctionTook = time.Since(started)
-	if time.Since(arrived) > e.config.AuctionBudget {
-		out.SponsoredSkipped = true
-		return nil
+	if time.Since(arrived) > s.config.AuctionBudget {
+		s.awards, s.out.SponsoredSkipped = nil, true
 	}
-	return awards
 }
 
-func (e *Exchange) fillSponsored(ctx context.Context, s *bidder.Snapshot, q *bidder.Query, r *hexbid.Request, awards []auction.Award, out *Response) error {
-	for i := range awards {
-		a := &awards[i]
-		program := s.ProgramOf(a.Entry.Ordinal)
-		result := Sponsored{Slot: a.Slot, Price: a.Price, Pricing: a.Entry.Pricing}
-		var err error
-		if result.Campaign, err = displayAs[*hexbid.Campaign](ctx, e.display, s.CampaignRef(a.Entry.Ordinal)); err == nil {
-			result.Program, err = displayAs[*hexbid.Program](ctx, e.display, s.ProgramRef(program))
-		}
-		if found, ok := s.NearestPlace(program, q.At.Vec); ok && err == nil {
-			result.Place, err = displayAs[*hexbid.Place](ctx, e.display, s.PlaceRef(found.Place))
-			result.DistanceM = geoindex.MetresOfChord2(found.Chord2)
-		}
+func (s *searching) fillSponsored() error {
+	for i := range s.awards {
+		result, err := s.sponsored(&s.awards[i])
 		if hexbid.KindOf(err) == hexbid.NotFound {
 			continue // deleted since the snapshot, a moment ago
 		}
 		if err != nil {
 			return err
 		}
-		result.Creative = completed(result.Campaign.CreativeFor(r.Host), result.Program)
-		result.Token = e.sealAward(s, q, r, a, out)
-		out.Sponsored = append(out.Sponsored, result)
+		s.out.Sponsored = append(s.out.Sponsored, result)
 	}
 	return nil
+}
+
+// sponsored completes an award with what people see, and seals its token.
+func (s *searching) sponsored(a *auction.Award) (out Sponsored, err error) {
+	program := s.snapshot.ProgramOf(a.Entry.Ordinal)
+	out = Sponsored{Slot: a.Slot, Price: a.Price, Pricing: a.Entry.Pricing}
+	if out.Campaign, err = displayAs[*hexbid.Campaign](s.ctx, s.display, s.snapshot.CampaignRef(a.Entry.Ordinal)); err != nil {
+		return out, err
+	}
+	if out.Program, err = displayAs[*hexbid.Program](s.ctx, s.display, s.snapshot.ProgramRef(program)); err != nil {
+		return out, err
+	}
+	if found, ok := s.snapshot.NearestPlace(program, s.query.At.Vec); ok {
+		out.DistanceM = geoindex.MetresOfChord2(found.Chord2)
+		if out.Place, err = displayAs[*hexbid.Place](s.ctx, s.display, s.snapshot.PlaceRef(found.Place)); err != nil {
+			return out, err
+		}
+	}
+	out.Creative = completed(out.Campaign.CreativeFor(s.request.Host), out.Program)
+	out.Token = s.sealAward(a)
+	return out, nil
 }
 
 // completed fills what a creative leaves to its program.
@@ -155,12 +171,12 @@ func completed(c hexbid.Creative, p *hexbid.Program) hexbid.Creative {
 // square kilometres, never the exact point.
 const tokenResolution = 7
 
-func (e *Exchange) sealAward(s *bidder.Snapshot, q *bidder.Query, r *hexbid.Request, a *auction.Award, out *Response) string {
-	ring := e.keys.Ring()
+func (s *searching) sealAward(a *auction.Award) string {
+	ring, r := s.keys.Ring(), s.request
 	award := token.Award{
-		Campaign: a.Entry.CampaignUID, Advertiser: s.AdvertiserOf(a.Entry.Ordinal), Price: a.Price, Pricing: a.Entry.Pricing, Slot: a.Slot,
-		Host: r.Host, Scene: r.Scene, Cell: uint64(q.At.Cell.Parent(tokenResolution)), QualityPPM: a.Entry.QualityPPM, ClientID: r.ClientID,
-		IssuedAt: out.EvaluatedAt, ClickExpiry: out.EvaluatedAt.Add(e.config.ClickExpiry),
+		Campaign: a.Entry.CampaignUID, Advertiser: s.snapshot.AdvertiserOf(a.Entry.Ordinal), Price: a.Price, Pricing: a.Entry.Pricing, Slot: a.Slot,
+		Host: r.Host, Scene: r.Scene, Cell: uint64(s.query.At.Cell.Parent(tokenResolution)), QualityPPM: a.Entry.QualityPPM, ClientID: r.ClientID,
+		IssuedAt: s.out.EvaluatedAt, ClickExpiry: s.out.EvaluatedAt.Add(s.config.ClickExpiry),
 	}
 	if r.Personalized() && r.Viewer.UserKey != "" {
 		award.HasViewer, award.Viewer = true, ring.Pseudonym(r.Viewer.UserKey)
@@ -168,55 +184,34 @@ func (e *Exchange) sealAward(s *bidder.Snapshot, q *bidder.Query, r *hexbid.Requ
 	return ring.SealAward(&award)
 }
 
-func (e *Exchange) fillNearby(ctx context.Context, s *bidder.Snapshot, q *bidder.Query, r *hexbid.Request, awards []auction.Award, pin *bidder.Pin,
-	w *bidder.Scratch, out *Response) error {
-	var skip [hexbid.MaxSlots]uint32
-	for i := range awards {
-		skip[i] = s.ProgramOf(awards[i].Entry.Ordinal)
+func (s *searching) fillNearby() error {
+	var skip [hexbid.MaxSlots]uint32 // sponsored in this answer already
+	for i := range s.awards {
+		skip[i] = s.snapshot.ProgramOf(s.awards[i].Entry.Ordinal)
 	}
-	list, more := s.Nearby(q, skip[:len(awards)], pin, w)
-	out.Nearby = make([]Nearby, 0, len(list))
+	list, more := s.snapshot.Nearby(&s.query, skip[:len(s.awards)], s.pin, s.scratch)
+	s.out.Nearby = make([]Nearby, 0, len(list))
 	for _, f := range list {
-		program, err := displayAs[*hexbid.Program](ctx, e.display, s.ProgramRef(f.Program))
-		var at *hexbid.Place
-		if err == nil {
-			at, err = displayAs[*hexbid.Place](ctx, e.display, s.PlaceRef(f.Place))
-		}
+		near, err := s.nearby(f)
 		if hexbid.KindOf(err) == hexbid.NotFound {
 			continue // deleted since the snapshot, a moment ago
 		}
 		if err != nil {
 			return err
 		}
-		out.Nearby = append(out.Nearby, Nearby{program, at, geoindex.MetresOfChord2(f.Chord2)})
+		s.out.Nearby = append(s.out.Nearby, near)
 	}
 	if more {
-		out.NextPageToken = e.sealPage(r, s.Pin(list[len(list)-1]))
+		s.out.NextPageToken = s.sealPage(s.request, s.snapshot.Pin(list[len(list)-1]))
 	}
 	return nil
 }
 
-// Explanation is the verdict on one campaign in one search.
-type Explanation struct {
-	Verdict   bidder.Verdict
-	Snapshot  *bidder.Snapshot
-	RequestID string
-}
-
-// Explain says what becomes of a campaign in a search, by the plain
-// evaluation. Errors are *hexbid.Error.
-func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Request) (*Explanation, error) {
-	if err := r.Validate(); err != nil {
-		return nil, err
+func (s *searching) nearby(f bidder.Found) (out Nearby, err error) {
+	out.DistanceM = geoindex.MetresOfChord2(f.Chord2)
+	if out.Program, err = displayAs[*hexbid.Program](s.ctx, s.display, s.snapshot.ProgramRef(f.Program)); err != nil {
+		return out, err
 	}
-	if _, err := hexbid.ParseNameOf(hexbid.KindCampaign, "name", campaign); err != nil {
-		return nil, err
-	}
-	if _, err := e.store.Get(ctx, campaign); err != nil {
-		return nil, err
-	}
-	out := &Explanation{Snapshot: e.indexer.Snapshot(), RequestID: e.config.RequestID()}
-	q := bidder.NewQuery(r, out.RequestID, e.config.Clock())
-	out.Verdict = out.Snapshot.Explain(&q, campaign)
-	return out, nil
+	out.Place, err = displayAs[*hexbid.Place](s.ctx, s.display, s.snapshot.PlaceRef(f.Place))
+	return out, err
 }

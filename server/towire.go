@@ -175,7 +175,7 @@ func traceFromNoun(t *exchange.Trace) *pb.Trace {
 
 func explanation(e *exchange.Explanation) *pb.ExplainResponse {
 	s, v := e.Snapshot, &e.Verdict
-	out := &pb.ExplainResponse{Shown: v.Rule == bidder.Shown, Rule: string(v.Rule), Reason: s.Reason(v), Score: v.Entry.Score, RequestId: e.RequestID}
+	out := &pb.ExplainResponse{Shown: v.Rule == bidder.Shown, Rule: string(v.Rule), Reason: e.Reason, Score: v.Entry.Score, RequestId: e.RequestID}
 	switch v.Rule {
 	case bidder.Shown:
 		out.Slot, out.PriceMicros, out.PriceSetBy = int32(v.Award.Slot), int64(v.Award.Price), v.Award.SetBy.String()

@@ -1,0 +1,111 @@
+package exchange
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/targeting"
+)
+
+// Explanation is the verdict on one campaign in one search.
+type Explanation struct {
+	Verdict   bidder.Verdict
+	Reason    string // for people
+	Snapshot  *bidder.Snapshot
+	RequestID string
+}
+
+// Explain says what becomes of a campaign in a search, by the plain
+// evaluation. Errors are *hexbid.Error.
+func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Request) (*Explanation, error) {
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	if _, err := hexbid.ParseNameOf(hexbid.KindCampaign, "name", campaign); err != nil {
+		return nil, err
+	}
+	record, err := e.store.Get(ctx, campaign)
+	if err != nil {
+		return nil, err
+	}
+	c := record.Resource.(*hexbid.Campaign)
+	program, err := e.store.Get(ctx, c.Program)
+	if err != nil {
+		return nil, err
+	}
+	out := &Explanation{Snapshot: e.indexer.Snapshot(), RequestID: e.config.RequestID()}
+	q := bidder.NewQuery(r, out.RequestID, e.config.Clock())
+	out.Verdict = out.Snapshot.Explain(&q, campaign)
+	out.Reason = out.Snapshot.Reason(&out.Verdict)
+	switch out.Verdict.Rule {
+	case bidder.RuleAudience, bidder.RuleCategory:
+		out.Reason = missReason(out.Verdict.Dimension, c, program.Resource.(*hexbid.Program), r)
+	case bidder.RuleStatus, bidder.RuleSchedule:
+		if serving, why := e.Serving(ctx, c); !serving {
+			out.Reason = why
+		}
+	}
+	return out, nil
+}
+
+// missReason sets what the viewer has beside what the campaign, or its program,
+// asks for.
+func missReason(d targeting.Dim, c *hexbid.Campaign, p *hexbid.Program, r *hexbid.Request) string {
+	a, v := &c.Audience, &r.Viewer
+	switch d {
+	case targeting.Category:
+		return fmt.Sprintf("the request wants %s, the program is in %s", r.Category, p.Category)
+	case targeting.Host:
+		return miss(d, r.Host, a.Hosts, p.Hosts)
+	case targeting.OS:
+		return miss(d, v.OS, a.OS, p.OS)
+	case targeting.Gender:
+		return miss(d, v.Gender, a.Genders, nil)
+	case targeting.Scene:
+		return miss(d, r.Scene, a.Scenes, nil)
+	case targeting.Network:
+		return miss(d, v.Network, a.Networks, nil)
+	case targeting.Age:
+		return ageMiss(a.Ages, p.MinimumAge, r)
+	case targeting.Interest:
+		if len(v.Interests) == 0 {
+			return fmt.Sprintf("the viewer's interests are unknown, its audience is %s", list(a.Interests))
+		}
+		return fmt.Sprintf("the viewer's interests are %s, its audience is %s", list(v.Interests), list(a.Interests))
+	}
+	return fmt.Sprintf("the viewer's %s is not in its audience", d)
+}
+
+func miss[T fmt.Stringer](d targeting.Dim, has T, audience, program []T) string {
+	wants := "its audience is " + list(audience)
+	if len(audience) == 0 {
+		wants = "the program supports " + list(program)
+	}
+	return fmt.Sprintf("the viewer's %s is %s, %s", d, has, wants)
+}
+
+func ageMiss(ages []hexbid.AgeRange, minimum int, r *hexbid.Request) string {
+	age := "unknown"
+	if r.Viewer.Age != hexbid.AgeUnknown && r.Personalized() {
+		age = fmt.Sprint(r.Viewer.Age)
+	}
+	var wants []string
+	for _, g := range ages {
+		wants = append(wants, fmt.Sprintf("%d-%d", g.Min, g.Max))
+	}
+	if len(wants) == 0 {
+		return fmt.Sprintf("the viewer's age is %s, the program asks for a known age of %d or more", age, minimum)
+	}
+	return fmt.Sprintf("the viewer's age is %s, its audience is %s", age, strings.Join(wants, ", "))
+}
+
+func list[T fmt.Stringer](values []T) string {
+	names := make([]string, len(values))
+	for i, v := range values {
+		names[i] = v.String()
+	}
+	return strings.Join(names, ", ")
+}
