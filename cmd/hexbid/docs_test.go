@@ -1,0 +1,61 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// elsewhere are commands of the docs that other tests or CI run.
+var elsewhere = []string{"make run", "make test"}
+
+var consoleBlock = regexp.MustCompile("(?s)```console\n(.*?)```")
+
+// TestCommandsShownInTheDocsRun runs each line that a ```console block begins
+// with "$ ", in order, beside a demo server.
+func TestCommandsShownInTheDocsRun(t *testing.T) {
+	path, err := builtBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir() // where bin/hexbid is what it says
+	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(path, filepath.Join(dir, "bin/hexbid")); err != nil {
+		t.Fatal(err)
+	}
+	p := startProcess(t, "--demo", "--data", filepath.Join(dir, "data"))
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for _, file := range append(files, "../../README.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range consoleBlock.FindAllStringSubmatch(string(text), -1) {
+			for _, line := range strings.Split(block[1], "\n") {
+				command, isCommand := strings.CutPrefix(line, "$ ")
+				if !isCommand || slices.Contains(elsewhere, command) {
+					continue
+				}
+				c := exec.CommandContext(testContext(t), "sh", "-c", command)
+				c.Dir, c.Env = dir, append(os.Environ(), "HEXBID_SERVER="+p.address)
+				if out, err := c.CombinedOutput(); err != nil {
+					t.Errorf("%s: %s: %v\n%s", filepath.Base(file), command, err, out)
+				}
+				ran++
+			}
+		}
+	}
+	if ran < 15 {
+		t.Errorf("only %d commands ran", ran)
+	}
+}
