@@ -26,9 +26,8 @@ check: tools ## format, vet, staticcheck, generated code in sync, arrows between
 	@for m in $(MODULES); do (cd $$m && $(GO) vet ./... && $(GO) build ./... && $(BIN)/staticcheck ./...) || exit 1; done
 	$(BIN)/buf lint
 	$(BIN)/buf breaking --against proto/baseline.binpb
-	@rm -rf $(BIN)/generated && mkdir -p $(BIN)/generated
-	@$(BIN)/buf generate -o $(BIN)/generated
-	@diff -r -x '*.proto' -x '*.binpb' $(BIN)/generated/proto proto || { echo 'generated code is stale: make proto'; exit 1; }
+	@fresh=$$(mktemp -d) && $(BIN)/buf generate -o $$fresh && \
+		{ diff -r -x '*.proto' -x '*.binpb' $$fresh/proto proto || { echo 'generated code is stale: make proto'; exit 1; }; } && rm -rf $$fresh
 	$(GO) test -run 'TestPackagesImport|TestBreaking' -count=1 .
 
 proto: tools ## generate code from proto/

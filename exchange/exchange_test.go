@@ -1,0 +1,332 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/geoindex"
+	"github.com/hexbid/hexbid/store"
+	"github.com/hexbid/hexbid/token"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	ctx = context.Background()
+	now = time.Date(2026, 11, 20, 4, 7, 30, 0, time.UTC)
+	hub = hexbid.Point{Lat: 30.2553, Lng: 120.1640}
+)
+
+func open(t testing.TB, change func(*Config)) *Exchange {
+	t.Helper()
+	config := DefaultConfig()
+	config.Clock, config.Log, config.AuctionBudget = func() time.Time { return now }, slog.New(slog.DiscardHandler), time.Minute
+	if change != nil {
+		change(&config)
+	}
+	keys, err := token.OpenKeys(filepath.Join(t.TempDir(), "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := Open(ctx, config, store.NewMemory(), keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+const program = "advertisers/a/programs/p"
+
+func campaign(id string) *hexbid.Campaign {
+	return &hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a/campaigns/" + id}, DisplayName: "c", Program: program, Pricing: hexbid.CPC,
+		Bid: 1_000_000, DailyBudget: 10_000_000, Area: hexbid.Area{AroundPlacesM: 2000}}
+}
+
+func place(id string, p hexbid.Point) *hexbid.Place {
+	return &hexbid.Place{Meta: hexbid.Meta{Name: program + "/places/" + id}, Point: p}
+}
+
+func fill(t testing.TB, e *Exchange, more ...hexbid.Resource) {
+	t.Helper()
+	all := append([]hexbid.Resource{
+		&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "A"},
+		&hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: "P", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}, Path: "index"},
+	}, more...)
+	for _, o := range e.Import(ctx, all, false) {
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+	}
+}
+
+func at(p hexbid.Point) *hexbid.Request {
+	return &hexbid.Request{Point: p, RadiusM: 3000, NearbyLimit: 20, Slots: 3, Host: hexbid.WeChat, Scene: hexbid.NearbyList, ClientID: "app",
+		Viewer: hexbid.Viewer{Age: 30, UserKey: "someone"}}
+}
+
+func mustSearch(t testing.TB, e *Exchange, r *hexbid.Request) *Response {
+	t.Helper()
+	response, err := e.Search(ctx, r, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response
+}
+
+func TestATokenCarriesTheAwardAndNothingMore(t *testing.T) {
+	e := open(t, nil)
+	fill(t, e, place("l", hub), campaign("c"))
+	response := mustSearch(t, e, at(hub))
+	if len(response.Sponsored) != 1 || len(response.Nearby) != 0 {
+		t.Fatalf("%d sponsored, %d nearby: want the one program, sponsored and not repeated", len(response.Sponsored), len(response.Nearby))
+	}
+	won := response.Sponsored[0]
+	if won.Place == nil || won.DistanceM > 1e-3 || won.Creative.Title != "P" || won.Creative.Path != "index" {
+		t.Errorf("sponsored %+v", won)
+	}
+	ring := e.keys.Ring()
+	award, err := ring.OpenAward(won.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cell := geoindex.CellAt(geoindex.VecOf(hub)).Parent(7)
+	want := token.Award{Campaign: won.Campaign.UID, Advertiser: 1, Price: won.Price, Pricing: hexbid.CPC, Slot: 1, Host: hexbid.WeChat, Scene: hexbid.NearbyList,
+		Cell: uint64(cell), QualityPPM: 30_000, ClientID: "app", HasViewer: true, Viewer: ring.Pseudonym("someone"),
+		IssuedAt: now, ClickExpiry: now.Add(30 * time.Minute)}
+	want.IssuedAt, want.ClickExpiry = want.IssuedAt.Truncate(time.Millisecond), want.ClickExpiry.Truncate(time.Millisecond)
+	if award != want {
+		t.Errorf("got  %+v\nwant %+v", award, want)
+	}
+	for _, anonymous := range []func(*hexbid.Request){
+		func(r *hexbid.Request) { r.Personalization = hexbid.PersonalizationOff },
+		func(r *hexbid.Request) { r.Viewer.Age = 13 },
+		func(r *hexbid.Request) { r.Viewer.UserKey = "" },
+	} {
+		r := at(hub)
+		anonymous(r)
+		award, err := ring.OpenAward(mustSearch(t, e, r).Sponsored[0].Token)
+		if err != nil || award.HasViewer || award.Viewer != [16]byte{} {
+			t.Errorf("%+v: a token with a viewer: %+v, %v", r, award, err)
+		}
+	}
+}
+
+func TestAnAuctionPastItsBudgetIsLeftOutWhole(t *testing.T) {
+	e := open(t, func(c *Config) { c.AuctionBudget = time.Millisecond })
+	fill(t, e, place("l", hub), campaign("c"))
+	response, err := e.Search(ctx, at(hub), time.Now().Add(-time.Second))
+	if err != nil || !response.SponsoredSkipped || len(response.Sponsored) != 0 {
+		t.Fatalf("%+v, %v", response, err)
+	}
+	if len(response.Nearby) != 1 {
+		t.Errorf("the nearby list has %d entries: it should be complete", len(response.Nearby))
+	}
+}
+
+func TestACallersDeadlineIsHonoured(t *testing.T) {
+	e := open(t, nil)
+	past, cancel := context.WithDeadline(ctx, time.Now().Add(-time.Second))
+	defer cancel()
+	if _, err := e.Search(past, at(hub), time.Now()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("after the deadline: %v", err)
+	}
+}
+
+func TestPagesJoinToTheWholeList(t *testing.T) {
+	e := open(t, nil)
+	var more []hexbid.Resource
+	for i := range 37 {
+		p := fmt.Sprintf("advertisers/a/programs/p%d", i)
+		more = append(more, &hexbid.Program{Meta: hexbid.Meta{Name: p}, DisplayName: p, Category: hexbid.Shopping, Hosts: []hexbid.Host{hexbid.WeChat}})
+		for j := range 3 { // a chain's farther places must not come again
+			more = append(more, &hexbid.Place{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/places/l%d", p, j)},
+				Point: hexbid.Point{Lat: hub.Lat + 0.0005*float64(i%10+10*j), Lng: hub.Lng}})
+		}
+	}
+	fill(t, e, more...)
+	whole := at(hub)
+	whole.NearbyLimit, whole.RadiusM = 100, 50_000
+	want := mustSearch(t, e, whole).Nearby
+	if len(want) != 37 {
+		t.Fatalf("%d programs", len(want))
+	}
+	var got []Nearby
+	r := at(hub)
+	r.NearbyLimit, r.RadiusM = 5, 50_000
+	for pages := 0; pages < 20; pages++ {
+		response := mustSearch(t, e, r)
+		got = append(got, response.Nearby...)
+		if r.PageToken = response.NextPageToken; r.PageToken == "" {
+			break
+		}
+		r.Slots = 3
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d programs on pages, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("entry %d: got %s, want %s", i, got[i].Program.Name, want[i].Program.Name)
+		}
+	}
+	first := mustSearch(t, e, at(hub))
+	other := at(hexbid.Point{Lat: 30.3, Lng: 120.2})
+	other.PageToken = first.NextPageToken
+	if _, err := e.Search(ctx, other, time.Now()); hexbid.KindOf(err) != hexbid.Invalid || !strings.Contains(err.Error(), "another request") {
+		t.Errorf("a page token of another request: %v", err)
+	}
+}
+
+func TestAChangeIsSearchableWhenItsCallReturns(t *testing.T) {
+	e := open(t, nil)
+	fill(t, e, place("l", hub), campaign("c"))
+	shows := func() bool { return len(mustSearch(t, e, at(hub)).Sponsored) == 1 }
+	for range 50 {
+		paused := *campaign("c")
+		for _, state := range []hexbid.ServingState{hexbid.Paused, hexbid.Active} {
+			paused.State = state
+			next := paused
+			if _, err := e.Update(ctx, next.Name, store.AnyVersion, false, func(hexbid.Resource) (hexbid.Resource, error) { return &next, nil }); err != nil {
+				t.Fatal(err)
+			}
+			if shows() != (state == hexbid.Active) {
+				t.Fatalf("after state %d it shows: %v", state, shows())
+			}
+		}
+	}
+	if err := e.Delete(ctx, campaign("c").Name, store.AnyVersion, false); err != nil || shows() {
+		t.Errorf("after its deletion, %v, it shows: %v", err, shows())
+	}
+}
+
+func TestCampaignsFollowThePlacesTheyGoAround(t *testing.T) {
+	e := open(t, nil)
+	fill(t, e, campaign("c"))
+	far := hexbid.Point{Lat: 31.2304, Lng: 121.4737}
+	shows := func(p hexbid.Point) bool { return len(mustSearch(t, e, at(p)).Sponsored) == 1 }
+	if serving, why := e.Serving(ctx, campaign("c")); serving || !strings.Contains(why, "none is approved") || shows(hub) {
+		t.Errorf("without a place it serves: %v, %q", serving, why)
+	}
+	fill(t, e, place("l", hub))
+	if !shows(hub) || shows(far) {
+		t.Errorf("with a place here it shows here: %v, far away: %v", shows(hub), shows(far))
+	}
+	fill(t, e, place("l", far))
+	if shows(hub) || !shows(far) {
+		t.Errorf("moved far away it shows here: %v, far away: %v", shows(hub), shows(far))
+	}
+	if _, err := e.Review(ctx, program+"/places/l", store.AnyVersion, hexbid.Hidden); err != nil || shows(far) {
+		t.Errorf("hidden, %v, it shows: %v", err, shows(far))
+	}
+	fill(t, e, place("l", hub)) // an importer does not overturn the operator
+	if shows(hub) {
+		t.Error("an import approved a hidden place")
+	}
+}
+
+func TestAPauseOfTheAdvertiserPausesItsCampaigns(t *testing.T) {
+	e := open(t, nil)
+	fill(t, e, place("l", hub), campaign("c"))
+	for _, o := range e.Import(ctx, []hexbid.Resource{&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "A", State: hexbid.Paused}}, false) {
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+	}
+	if n := len(mustSearch(t, e, at(hub)).Sponsored); n != 0 {
+		t.Errorf("%d sponsored of a paused advertiser", n)
+	}
+	explained, err := e.Explain(ctx, campaign("c").Name, at(hub))
+	if err != nil || explained.Reason != "the advertiser is paused" {
+		t.Errorf("%+v, %v", explained, err)
+	}
+}
+
+func TestASearchFarFromADemoIsToldWhereItIs(t *testing.T) {
+	e := open(t, func(c *Config) { c.Home = &Home{Name: "Hangzhou", Center: hub, RadiusM: 100_000} })
+	if notice := mustSearch(t, e, at(hub)).Notice; notice != "" {
+		t.Errorf("at home: %q", notice)
+	}
+	if notice := mustSearch(t, e, at(hexbid.Point{Lat: 39.9, Lng: 116.4})).Notice; !strings.Contains(notice, "Hangzhou") || !strings.Contains(notice, "30.2553, 120.1640") {
+		t.Errorf("far away: %q", notice)
+	}
+}
+
+// TestSearchesGoOnWhileTheCatalogueChanges runs both at once, for the race
+// detector; every answer must be one that some version of the campaign gives.
+func TestSearchesGoOnWhileTheCatalogueChanges(t *testing.T) {
+	e := open(t, nil)
+	fill(t, e, place("l", hub), campaign("c"))
+	var stop atomic.Bool
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() {
+			for !stop.Load() {
+				response, err := e.Search(ctx, at(hub), time.Now())
+				if err != nil || len(response.Sponsored) > 1 {
+					t.Errorf("%d sponsored, %v", len(response.Sponsored), err)
+					return
+				}
+				for _, s := range response.Sponsored {
+					if s.Campaign.Name != campaign("c").Name || s.Program.Name != program {
+						t.Errorf("sponsored %+v", s)
+					}
+				}
+			}
+		})
+	}
+	for i := range 300 {
+		c := campaign("c")
+		c.Bid += hexbid.Money(i)
+		if i%5 == 0 {
+			if err := e.Delete(ctx, c.Name, store.AnyVersion, false); err != nil && hexbid.KindOf(err) != hexbid.NotFound {
+				t.Error(err)
+			}
+		}
+		fill(t, e, c)
+	}
+	stop.Store(true)
+	group.Wait()
+}
+
+func TestConcurrentUpdatesLoseNothing(t *testing.T) {
+	e := open(t, nil)
+	fill(t, e, place("l", hub), campaign("c"))
+	var group sync.WaitGroup
+	var done atomic.Int64
+	for range 8 {
+		group.Go(func() {
+			for range 20 {
+				_, err := e.Update(ctx, campaign("c").Name, store.AnyVersion, false, func(present hexbid.Resource) (hexbid.Resource, error) {
+					next := *present.(*hexbid.Campaign)
+					next.Bid++
+					return &next, nil
+				})
+				if err == nil {
+					done.Add(1)
+				} else if hexbid.KindOf(err) != hexbid.Stale {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	r, err := e.Get(ctx, campaign("c").Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bid := r.(*hexbid.Campaign).Bid; int64(bid) != 1_000_000+done.Load() {
+		t.Errorf("%d updates gave a bid of %d", done.Load(), bid)
+	}
+}
