@@ -17,6 +17,10 @@ type Market struct {
 	PriorPPM [hexbid.CategoryCount]int64
 	// Reserves are floors; the highest that applies to a candidate counts.
 	Reserves []Reserve
+	// Mechanism decides what winners pay, MechanismOf instead in the scenes that
+	// it names.
+	Mechanism   auction.Mechanism
+	MechanismOf map[hexbid.Scene]auction.Mechanism
 	// Increment is added to a price that another entry or a reserve sets.
 	Increment hexbid.Money
 	// PositionFactors are the chances that the slots are seen, relative to the
@@ -48,6 +52,15 @@ func DefaultMarket() Market {
 		m.PriorPPM[c] = ppm
 	}
 	return m
+}
+
+// pricing is how an auction of so many slots in a scene is priced.
+func (m *Market) pricing(scene hexbid.Scene, slots int) auction.Pricing {
+	mechanism, own := m.MechanismOf[scene]
+	if !own {
+		mechanism = m.Mechanism
+	}
+	return auction.Pricing{Mechanism: mechanism, Slots: slots, Increment: m.Increment, Factors: m.PositionFactors}
 }
 
 // Validate refuses a market that the arithmetic of package auction does not

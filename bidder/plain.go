@@ -157,7 +157,7 @@ func (s *Snapshot) rank(a *Account, q *Query) {
 			a.Entries = append(a.Entries, e)
 		}
 	}
-	a.Awards = auction.GSP(a.Entries, q.Slots, s.market.Increment, nil)
+	a.Awards = auction.Price(a.Entries, s.market.pricing(q.Scene, q.Slots), nil)
 	for i := range a.Verdicts {
 		if v := &a.Verdicts[i]; v.Rule == Shown {
 			a.settle(v, best[v.Entry.Advertiser], q.Slots)

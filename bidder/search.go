@@ -78,7 +78,7 @@ func (s *Snapshot) Search(q *Query, w *Scratch) []auction.Award {
 		s.readBlock(cursors[best].blocks[0], q, w)
 		cursors[best].blocks = cursors[best].blocks[1:]
 	}
-	return auction.GSP(w.board.Entries(), q.Slots, s.market.Increment, w.awards[:0])
+	return auction.Price(w.board.Entries(), s.market.pricing(q.Scene, q.Slots), w.awards[:0])
 }
 
 // listsOver finds the lists of every key over the point.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/targeting"
 )
@@ -126,6 +127,11 @@ func (s *Snapshot) PlacePoint(ordinal uint32) hexbid.Point { return s.places.at(
 // Covers says whether schedules were read ahead for an instant.
 func (s *Snapshot) Covers(at time.Time) bool {
 	return !at.Before(s.quarter) && at.Before(s.quarter.Add(targeting.Quarter))
+}
+
+// MechanismIn is what winners pay by in a scene.
+func (s *Snapshot) MechanismIn(scene hexbid.Scene) auction.Mechanism {
+	return s.market.pricing(scene, 0).Mechanism
 }
 
 // PositionFactors are the market's.

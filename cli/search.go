@@ -138,8 +138,8 @@ func price(amountMicros int64, model pb.PricingModel) string {
 }
 
 func printTrace(s *session, t *pb.Trace) {
-	fmt.Fprintf(s.Stdout, "Trace: %d campaigns, %d whose area holds the point, %d of them match; the fast pass read %d blocks and scored %d\n",
-		t.GetCampaigns(), t.GetCandidates(), t.GetMatches(), t.GetBlocksRead(), t.GetCandidatesScored())
+	fmt.Fprintf(s.Stdout, "Trace (%s): %d campaigns, %d whose area holds the point, %d of them match; the fast pass read %d blocks and scored %d\n",
+		t.GetMechanism(), t.GetCampaigns(), t.GetCandidates(), t.GetMatches(), t.GetBlocksRead(), t.GetCandidatesScored())
 	fmt.Fprintf(s.Stdout, "  regions %s; cell %s\n", strings.Join(t.GetRegions(), ", "), t.GetCells()[9])
 	var entries table
 	entries.add("RANK", "CAMPAIGN", "PACED BID", "QUALITY PPM", "SCORE", "RESERVE", "PRICE", "SET BY")

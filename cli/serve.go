@@ -12,6 +12,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/token"
 )
 
@@ -37,6 +38,7 @@ type ServeConfig struct {
 	LogLevel      string        `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HEXBID_LOG_LEVEL"`
 	MinimumBidCPC moneyFlag     `name:"minimum-bid-cpc" help:"Least bid a click that an upload may make." default:"0" placeholder:"AMOUNT" env:"HEXBID_MINIMUM_BID_CPC"`
 	MinimumBidCPM moneyFlag     `name:"minimum-bid-cpm" help:"Least bid a thousand impressions." default:"0" placeholder:"AMOUNT" env:"HEXBID_MINIMUM_BID_CPM"`
+	Mechanism     string        `help:"What winners pay by: gsp, vcg or first_price; by scene in the market section of --config." enum:"gsp,vcg,first_price" default:"gsp" env:"HEXBID_MECHANISM"`
 	Increment     moneyFlag     `help:"Added to the price that another entry or a reserve sets." default:"0" placeholder:"AMOUNT" env:"HEXBID_INCREMENT"`
 	Reserve       moneyFlag     `help:"Reserve for a thousand seen impressions, everywhere; finer ones stand in the market section of --config." default:"0" placeholder:"AMOUNT" env:"HEXBID_RESERVE"`
 
@@ -63,6 +65,10 @@ func (c *ServeConfig) BuildMarket() (bidder.Market, error) {
 	m := bidder.DefaultMarket()
 	m.MinimumBid[hexbid.CPC], m.MinimumBid[hexbid.CPM] = hexbid.Money(c.MinimumBidCPC), hexbid.Money(c.MinimumBidCPM)
 	m.Increment = hexbid.Money(c.Increment)
+	var err error
+	if m.Mechanism, err = auction.ParseMechanism(c.Mechanism); err != nil {
+		return m, hexbid.Invalidf("mechanism", "%v", err)
+	}
 	if c.Reserve > 0 {
 		m.Reserves = append(m.Reserves, bidder.Reserve{PerThousand: hexbid.Money(c.Reserve)})
 	}
@@ -77,6 +83,8 @@ type marketFile struct {
 	PriorPPM        map[string]int64 `yaml:"prior_ppm"`
 	PositionFactors []int64          `yaml:"position_factors"`
 	Reserves        []reserveFile    `yaml:"reserves"`
+	// MechanismByScene says what winners pay by in a scene, where it differs.
+	MechanismByScene map[string]string `yaml:"mechanism_by_scene"`
 }
 
 type reserveFile struct {
@@ -97,6 +105,16 @@ func (f *marketFile) addTo(m *bidder.Market) error {
 	}
 	if len(f.PositionFactors) > 0 {
 		m.PositionFactors = f.PositionFactors
+	}
+	m.MechanismOf = map[hexbid.Scene]auction.Mechanism{}
+	for name, mechanism := range f.MechanismByScene {
+		scene, err := hexbid.ParseScene(name)
+		if err == nil {
+			m.MechanismOf[scene], err = auction.ParseMechanism(mechanism)
+		}
+		if err != nil {
+			return hexbid.Invalidf("market.mechanism_by_scene", "%v", err)
+		}
 	}
 	for i, r := range f.Reserves {
 		reserve, err := r.parse()

@@ -142,7 +142,7 @@ func traceFromNoun(t *exchange.Trace) *pb.Trace {
 	}
 	s, a := t.Snapshot, t.Account
 	out := &pb.Trace{Campaigns: int64(s.Campaigns), Candidates: int64(a.Candidates), Matches: int64(a.Matches),
-		BlocksRead: int64(t.BlocksRead), CandidatesScored: int64(t.Scored)}
+		BlocksRead: int64(t.BlocksRead), CandidatesScored: int64(t.Scored), Mechanism: s.MechanismIn(t.Query.Scene).String()}
 	for res := range geoindex.Finest + 1 {
 		out.Cells = append(out.Cells, t.Query.At.Cell.Parent(res).String())
 	}

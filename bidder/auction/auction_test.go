@@ -96,7 +96,7 @@ func TestPricesKeepTheirPromises(t *testing.T) {
 		slots := rapid.IntRange(0, hexbid.MaxSlots).Draw(t, "slots")
 		increment := hexbid.Money(rapid.IntRange(0, 20_000).Draw(t, "increment"))
 		entries := boardOf(candidates, slots, NewTieBreak("r"))
-		for i, a := range GSP(entries, slots, increment, nil) {
+		for i, a := range Price(entries, Pricing{Slots: slots, Increment: increment}, nil) {
 			e := a.Entry
 			if a.Price > e.PacedBid || a.Price > candidates[e.Ordinal].Bid || a.Price < 0 {
 				t.Fatalf("price %d above the paced bid of %+v", a.Price, e)
@@ -150,7 +150,7 @@ func TestOneSlotIsVickrey(t *testing.T) {
 			candidates = append(candidates, Candidate{Advertiser: uint32(i), Pricing: hexbid.CPC, Bid: hexbid.Money(bid),
 				MultiplierPPM: PPM, QualityPPM: 1000, Reserve: reserve * 1000})
 		}
-		awards := GSP(boardOf(numbered(candidates), 1, NewTieBreak("r")), 1, 0, nil)
+		awards := Price(boardOf(numbered(candidates), 1, NewTieBreak("r")), Pricing{Slots: 1}, nil)
 		slices.Sort(bids)
 		highest, second := bids[len(bids)-1], bids[len(bids)-2]
 		if highest < reserve {
@@ -181,37 +181,50 @@ func TestBidToScoreIsTheLeastThatReaches(t *testing.T) {
 	})
 }
 
-// TestNarratedCases reads testdata/gsp.txt: cases for people.
+// TestNarratedCases reads testdata: cases for people.
 func TestNarratedCases(t *testing.T) {
-	datadriven.RunTest(t, "testdata/gsp.txt", func(t *testing.T, d *datadriven.TestData) string {
-		var slots, increment int
-		d.ScanArgs(t, "slots", &slots)
-		d.MaybeScanArgs(t, "increment", &increment)
-		var candidates []Candidate
-		names := map[uint32]string{}
-		for i, line := range strings.Split(d.Input, "\n") {
-			var name, model string
-			c := Candidate{Ordinal: uint32(i), CampaignUID: hexbid.UID(i + 1), Pricing: hexbid.CPC, MultiplierPPM: PPM}
-			if _, err := fmt.Sscanf(line, "%s advertiser=%d %s bid=%d q=%d m=%d reserve=%d", &name, &c.Advertiser, &model,
-				&c.Bid, &c.QualityPPM, &c.MultiplierPPM, &c.Reserve); err != nil {
-				d.Fatalf(t, "%q: %v", line, err)
-			}
-			if model == "cpm" {
-				c.Pricing = hexbid.CPM
-			}
-			c.Reserve *= 1000
-			names[c.Ordinal] = name
-			candidates = append(candidates, c)
-		}
-		var out strings.Builder
-		for _, a := range GSP(boardOf(candidates, slots, NewTieBreak("golden")), slots, hexbid.Money(increment), nil) {
-			fmt.Fprintf(&out, "slot %d: %s scores %d and pays %d, set by %s\n", a.Slot, names[a.Entry.Ordinal], a.Entry.Score, a.Price, a.SetBy)
-		}
-		if out.Len() == 0 {
-			return "no award\n"
-		}
-		return out.String()
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, narrated)
 	})
+}
+
+func narrated(t *testing.T, d *datadriven.TestData) string {
+	var slots, increment int
+	mechanism := "gsp"
+	var factors []int64
+	d.ScanArgs(t, "slots", &slots)
+	d.MaybeScanArgs(t, "increment", &increment)
+	d.MaybeScanArgs(t, "mechanism", &mechanism)
+	d.MaybeScanArgs(t, "factors", &factors)
+	m, err := ParseMechanism(mechanism)
+	if err != nil {
+		d.Fatalf(t, "%v", err)
+	}
+	var candidates []Candidate
+	names := map[uint32]string{}
+	for i, line := range strings.Split(d.Input, "\n") {
+		var name, model string
+		c := Candidate{Ordinal: uint32(i), CampaignUID: hexbid.UID(i + 1), Pricing: hexbid.CPC, MultiplierPPM: PPM}
+		if _, err := fmt.Sscanf(line, "%s advertiser=%d %s bid=%d q=%d m=%d reserve=%d", &name, &c.Advertiser, &model,
+			&c.Bid, &c.QualityPPM, &c.MultiplierPPM, &c.Reserve); err != nil {
+			d.Fatalf(t, "%q: %v", line, err)
+		}
+		if model == "cpm" {
+			c.Pricing = hexbid.CPM
+		}
+		c.Reserve *= 1000
+		names[c.Ordinal] = name
+		candidates = append(candidates, c)
+	}
+	var out strings.Builder
+	pricing := Pricing{Mechanism: m, Slots: slots, Increment: hexbid.Money(increment), Factors: factors}
+	for _, a := range Price(boardOf(candidates, slots, NewTieBreak("golden")), pricing, nil) {
+		fmt.Fprintf(&out, "slot %d: %s scores %d and pays %d, set by %s\n", a.Slot, names[a.Entry.Ordinal], a.Entry.Score, a.Price, a.SetBy)
+	}
+	if out.Len() == 0 {
+		return "no award\n"
+	}
+	return out.String()
 }
 
 func TestTheTieHashIsTheDocumentedOne(t *testing.T) {

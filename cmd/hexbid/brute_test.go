@@ -22,6 +22,7 @@ import (
 func bruteMarket(c *cli.ServeConfig) {
 	c.Increment, c.Reserve = 10_000, 5_000_000
 	c.Market.PriorPPM = map[string]int64{"catering": 31_000}
+	c.Market.MechanismByScene = map[string]string{"search": "vcg", "scan": "vcg", "feed": "first_price"}
 }
 
 // load reads the whole catalogue over the API.
@@ -29,6 +30,10 @@ func loadOracle(t *testing.T, ctx context.Context, s *testServer) *oracle {
 	t.Helper()
 	o := &oracle{programs: map[string]*pb.Program{}, places: map[string][]*pb.Place{}, paused: map[string]bool{}, outlines: readOutlines(t),
 		zones: map[string]*time.Location{}, increment: 10_000,
+		factors: []int64{1000, 720, 560, 460, 390, 340, 300, 270, 245, 225},
+		mechanism: func(s pb.Scene) string {
+			return map[pb.Scene]string{pb.Scene_SCENE_SEARCH: "vcg", pb.Scene_SCENE_SCAN: "vcg", pb.Scene_SCENE_FEED: "first_price"}[s]
+		},
 		reserve: func(*pb.SearchNearbyRequest, pb.Category) int64 { return 5_000_000 },
 		quality: func(c pb.Category) int64 {
 			switch c { // docs/operators.md: the default priors, and catering as configured above

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"math"
+	"math/big"
 	"os"
 	"slices"
 	"strings"
@@ -31,6 +32,8 @@ type oracle struct {
 	quality   func(pb.Category) int64
 	reserve   func(*pb.SearchNearbyRequest, pb.Category) int64 // micros a thousand
 	increment int64
+	mechanism func(pb.Scene) string
+	factors   []int64
 }
 
 type oracleSlot struct {
@@ -223,13 +226,36 @@ func (o *oracle) auction(r *pb.SearchNearbyRequest, slots int, requestID string,
 	bids = slices.DeleteFunc(bids, func(b bidding) bool { again := seen[b.owner]; seen[b.owner] = true; return again })
 	var won []oracleSlot
 	for i := 0; i < min(slots, len(bids)); i++ {
-		toBeat := bids[i].reserve
-		if i+1 < len(bids) {
-			toBeat = max(toBeat, bids[i+1].score)
-		}
-		price, most := (toBeat+bids[i].unit-1)/bids[i].unit+o.increment, bids[i].c.GetBidMicros()
+		most := bids[i].c.GetBidMicros()
 		if bids[i].c.GetPricingModel() == pb.PricingModel_PRICING_MODEL_CPM {
-			price, most = (price+999)/1000*1000, most/1000*1000
+			most = most / 1000 * 1000
+		}
+		scoreOf := func(rank int) int64 {
+			if rank < len(bids) {
+				return bids[rank].score
+			}
+			return 0
+		}
+		var price int64
+		switch o.mechanism(r.GetScene()) {
+		case "first_price":
+			price = most
+		case "vcg":
+			sum := new(big.Int)
+			for j := i; j < slots; j++ {
+				step := o.factors[j]
+				if j+1 < slots {
+					step -= o.factors[j+1]
+				}
+				sum.Add(sum, new(big.Int).Mul(big.NewInt(step), big.NewInt(max(scoreOf(j+1), bids[i].reserve))))
+			}
+			by := big.NewInt(o.factors[i] * bids[i].unit)
+			price = sum.Add(sum, by).Sub(sum, big.NewInt(1)).Div(sum, by).Int64()
+		default:
+			price = (max(bids[i].reserve, scoreOf(i+1))+bids[i].unit-1)/bids[i].unit + o.increment
+		}
+		if bids[i].c.GetPricingModel() == pb.PricingModel_PRICING_MODEL_CPM {
+			price = (price + 999) / 1000 * 1000
 		}
 		won = append(won, oracleSlot{bids[i].c.GetName(), bids[i].c.GetProgram(), min(price, most)})
 	}

@@ -2104,7 +2104,7 @@ type ExplainResponse struct {
 	Slot int32 `protobuf:"varint,9,opt,name=slot,proto3" json:"slot,omitempty"`
 	// Price of the slot.
 	PriceMicros int64 `protobuf:"varint,10,opt,name=price_micros,json=priceMicros,proto3" json:"price_micros,omitempty"`
-	// What set the price: "next", "reserve" or "bid".
+	// What set the price: "next", "reserve", "bid" or "others".
 	PriceSetBy string `protobuf:"bytes,11,opt,name=price_set_by,json=priceSetBy,proto3" json:"price_set_by,omitempty"`
 	// Identity of the explained request.
 	RequestId     string `protobuf:"bytes,12,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`

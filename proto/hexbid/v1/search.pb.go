@@ -1624,8 +1624,10 @@ type Trace struct {
 	BlocksRead int64 `protobuf:"varint,9,opt,name=blocks_read,json=blocksRead,proto3" json:"blocks_read,omitempty"`
 	// Campaigns that the fast pass scored.
 	CandidatesScored int64 `protobuf:"varint,10,opt,name=candidates_scored,json=candidatesScored,proto3" json:"candidates_scored,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What winners pay by: "gsp", "vcg" or "first_price".
+	Mechanism     string `protobuf:"bytes,11,opt,name=mechanism,proto3" json:"mechanism,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Trace) Reset() {
@@ -1728,6 +1730,13 @@ func (x *Trace) GetCandidatesScored() int64 {
 	return 0
 }
 
+func (x *Trace) GetMechanism() string {
+	if x != nil {
+		return x.Mechanism
+	}
+	return ""
+}
+
 // TraceEntry is one advertiser's entry.
 type TraceEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1747,7 +1756,8 @@ type TraceEntry struct {
 	Slot int32 `protobuf:"varint,7,opt,name=slot,proto3" json:"slot,omitempty"`
 	// Price; 0 when no slot was won.
 	PriceMicros int64 `protobuf:"varint,8,opt,name=price_micros,json=priceMicros,proto3" json:"price_micros,omitempty"`
-	// What set the price: "next", "reserve" or "bid"; empty when no slot was won.
+	// What set the price: "next" (the entry below), "reserve", "bid" (its own), or
+	// "others" (all below, in VCG); empty when no slot was won.
 	PriceSetBy string `protobuf:"bytes,9,opt,name=price_set_by,json=priceSetBy,proto3" json:"price_set_by,omitempty"`
 	// Chance that the slot is seen relative to the first, parts per million.
 	PositionFactorPpm int64 `protobuf:"varint,10,opt,name=position_factor_ppm,json=positionFactorPpm,proto3" json:"position_factor_ppm,omitempty"`
@@ -2009,7 +2019,7 @@ const file_hexbid_v1_search_proto_rawDesc = "" +
 	"\x05title\x18\x01 \x01(\tR\x05title\x12\x1c\n" +
 	"\tpromotion\x18\x02 \x01(\tR\tpromotion\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\tR\x04path\x12\x1b\n" +
-	"\timage_uri\x18\x04 \x01(\tR\bimageUri\"\xe3\x02\n" +
+	"\timage_uri\x18\x04 \x01(\tR\bimageUri\"\x81\x03\n" +
 	"\x05Trace\x12\x14\n" +
 	"\x05cells\x18\x01 \x03(\tR\x05cells\x12\x18\n" +
 	"\aregions\x18\x02 \x03(\tR\aregions\x12\x1c\n" +
@@ -2024,7 +2034,8 @@ const file_hexbid_v1_search_proto_rawDesc = "" +
 	"\vblocks_read\x18\t \x01(\x03R\n" +
 	"blocksRead\x12+\n" +
 	"\x11candidates_scored\x18\n" +
-	" \x01(\x03R\x10candidatesScored\"\xcf\x02\n" +
+	" \x01(\x03R\x10candidatesScored\x12\x1c\n" +
+	"\tmechanism\x18\v \x01(\tR\tmechanism\"\xcf\x02\n" +
 	"\n" +
 	"TraceEntry\x12\x1a\n" +
 	"\bcampaign\x18\x01 \x01(\tR\bcampaign\x12!\n" +

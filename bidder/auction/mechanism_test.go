@@ -1,0 +1,108 @@
+package auction
+
+import (
+	"math/big"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/hexbid/hexbid"
+)
+
+func drawFactors(t *rapid.T) []int64 {
+	factors := rapid.SliceOfN(rapid.OneOf(rapid.Int64Range(1, 20), rapid.Int64Range(1, 1_000_000)), hexbid.MaxSlots, hexbid.MaxSlots).Draw(t, "factors")
+	slices.Sort(factors)
+	slices.Reverse(factors)
+	return factors
+}
+
+// plainVCG is the formula in big integers.
+func plainVCG(entries []Entry, k int, p Pricing) *big.Int {
+	e, sum := entries[k], new(big.Int)
+	for j := k; j < p.Slots; j++ {
+		step := p.Factors[j]
+		if j+1 < p.Slots {
+			step -= p.Factors[j+1]
+		}
+		next := int64(0)
+		if j+1 < len(entries) {
+			next = entries[j+1].Score
+		}
+		sum.Add(sum, new(big.Int).Mul(big.NewInt(step), big.NewInt(max(next, e.Reserve))))
+	}
+	unit := e.QualityPPM
+	if e.Pricing == hexbid.CPM {
+		unit = 1000
+	}
+	by := new(big.Int).Mul(big.NewInt(p.Factors[k]), big.NewInt(unit))
+	price := new(big.Int).Div(sum.Add(sum, new(big.Int).Sub(by, big.NewInt(1))), by)
+	if e.Pricing == hexbid.CPM {
+		thousand := big.NewInt(1000)
+		price.Add(price, big.NewInt(999)).Div(price, thousand).Mul(price, thousand)
+	}
+	return price
+}
+
+func TestVCGIsItsFormulaAndNeverAboveGSPOrTheBid(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		candidates := numbered(drawCandidates(t))
+		p := Pricing{Mechanism: VCG, Slots: rapid.IntRange(0, hexbid.MaxSlots).Draw(t, "slots"), Factors: drawFactors(t)}
+		entries := boardOf(candidates, p.Slots, NewTieBreak("r"))
+		vcg := Price(entries, p, nil)
+		p.Mechanism = GSP
+		gsp := Price(entries, p, nil)
+		for k, a := range vcg {
+			if want := plainVCG(entries, k, p); want.Cmp(big.NewInt(int64(a.Price))) != 0 {
+				t.Fatalf("slot %d: %d, the formula says %v", k+1, a.Price, want)
+			}
+			if a.Price > gsp[k].Price || a.Price > a.Entry.PacedBid {
+				t.Fatalf("slot %d: VCG %d, GSP %d, bid %d", k+1, a.Price, gsp[k].Price, a.Entry.PacedBid)
+			}
+		}
+	})
+}
+
+// payoff is what an advertiser of a value a click gains, times 10¹²: the chance
+// that its slot is seen and clicked, times value less price.
+func payoff(candidates []Candidate, p Pricing, who hexbid.UID, value int64) int64 {
+	for _, a := range Price(boardOf(candidates, p.Slots, NewTieBreak("r")), p, nil) {
+		if a.Entry.CampaignUID == who {
+			return p.Factors[a.Slot-1] * a.Entry.QualityPPM * (value - int64(a.Price))
+		}
+	}
+	return 0
+}
+
+// TestTellingTheTruthIsBest tries a grid of deviations. Prices are rounded up to
+// a micro, so a truthful bid may lose less than a micro's worth.
+func TestTellingTheTruthIsBest(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var candidates []Candidate
+		for i := range rapid.IntRange(1, 6).Draw(t, "rivals") {
+			candidates = append(candidates, Candidate{Advertiser: uint32(i + 1), Pricing: hexbid.CPC, MultiplierPPM: PPM,
+				Bid: hexbid.Money(rapid.Int64Range(1, 60).Draw(t, "bid") * 50_000), QualityPPM: rapid.SampledFrom([]int64{10_000, 20_000, 35_000}).Draw(t, "q")})
+		}
+		reserve := rapid.SampledFrom([]int64{0, 5_000_000_000, 20_000_000_000}).Draw(t, "reserve")
+		for i := range candidates {
+			candidates[i].Reserve = reserve
+		}
+		numbered(candidates)
+		p := Pricing{Mechanism: VCG, Slots: rapid.IntRange(1, 4).Draw(t, "slots"), Factors: drawFactors(t)}
+		if rapid.Bool().Draw(t, "one-slot GSP") {
+			p.Mechanism, p.Slots = GSP, 1
+		}
+		me := &candidates[0]
+		value := int64(me.Bid)
+		truthful := payoff(candidates, p, me.CampaignUID, value)
+		if truthful < -p.Factors[0]*me.QualityPPM {
+			t.Fatalf("telling the truth loses %d", truthful)
+		}
+		for deviation := int64(1); deviation <= 61; deviation++ {
+			me.Bid = hexbid.Money(deviation * 49_999)
+			if gain := payoff(candidates, p, me.CampaignUID, value); gain > truthful+p.Factors[0]*me.QualityPPM {
+				t.Fatalf("bidding %d instead of %d gains %d instead of %d", me.Bid, value, gain, truthful)
+			}
+		}
+	})
+}
