@@ -64,7 +64,10 @@ type Audience struct {
 	Hosts          []Host
 	Scenes         []Scene
 	Networks       []Network
-	Interests      []Category
+	Interests      []Category // any of
+	NotInterests   []Category // none of
+	Credit         []CreditBand
+	Residences     []Residence
 	IncludeUnknown []Dimension
 }
 
@@ -236,6 +239,9 @@ func (a *Audience) validate() error {
 		checkEnums(field+"scenes", a.Scenes, SceneCount, 0),
 		checkEnums(field+"networks", a.Networks, NetworkCount, 0),
 		checkEnums(field+"interests", a.Interests, CategoryCount, 0),
+		checkEnums(field+"excluded_interests", a.NotInterests, CategoryCount, 0),
+		checkEnums(field+"credit_bands", a.Credit, CreditBandCount, 0),
+		checkEnums(field+"residences", a.Residences, ResidenceCount, 0),
 		checkEnums(field+"include_unknown", a.IncludeUnknown, DimensionCount, 0),
 	)
 }

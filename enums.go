@@ -81,10 +81,26 @@ const (
 // CreditBand is a consented band of credit, never a score.
 type CreditBand uint8
 
-// The bands; CreditBandCount is their number with the unknown one.
+// The bands.
 const (
-	CreditUnknown   CreditBand = 0
-	CreditBandCount CreditBand = 6
+	CreditUnknown CreditBand = iota
+	CreditBelow550
+	Credit550To599
+	Credit600To649
+	Credit650To699
+	Credit700AndAbove
+	CreditBandCount
+)
+
+// Residence is a viewer's home region against the point's.
+type Residence uint8
+
+// The residences; unknown is without a home region.
+const (
+	ResidenceUnknown Residence = iota
+	Visitor
+	Resident
+	ResidenceCount
 )
 
 // Datum is the geodetic system that coordinates are written in.
@@ -168,6 +184,8 @@ const (
 	DimScene
 	DimNetwork
 	DimInterest
+	DimCreditBand
+	DimResidence
 	DimensionCount
 )
 
@@ -181,7 +199,9 @@ var (
 	hostNames      = [...]string{"unknown", "wechat", "qq", "alipay", "baidu", "douyin", "toutiao", "xiaohongshu", "kuaishou", "meituan", "taobao"}
 	sceneNames     = [...]string{"unknown", "nearby_list", "search", "scan", "share", "message_link", "web_link", "feed"}
 	pricingNames   = [...]string{"unspecified", "cpc", "cpm"}
-	dimensionNames = [...]string{"unspecified", "age", "gender", "operating_system", "host", "scene", "network", "interest"}
+	dimensionNames = [...]string{"unspecified", "age", "gender", "operating_system", "host", "scene", "network", "interest", "credit_band", "residence"}
+	creditNames    = [...]string{"unknown", "below_550", "550_to_599", "600_to_649", "650_to_699", "700_and_above"}
+	residenceNames = [...]string{"unknown", "visitor", "resident"}
 	reviewNames    = [...]string{"unspecified", "in_review", "approved", "hidden"}
 )
 
@@ -209,6 +229,12 @@ func (s Scene) String() string { return nameIn(sceneNames[:], uint8(s)) }
 
 // String is the name as files and flags write it.
 func (p PricingModel) String() string { return nameIn(pricingNames[:], uint8(p)) }
+
+// String is the name as files and flags write it.
+func (c CreditBand) String() string { return nameIn(creditNames[:], uint8(c)) }
+
+// String is the name as files and flags write it.
+func (r Residence) String() string { return nameIn(residenceNames[:], uint8(r)) }
 
 // String is the name as files and flags write it.
 func (d Dimension) String() string { return nameIn(dimensionNames[:], uint8(d)) }

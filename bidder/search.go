@@ -29,12 +29,24 @@ type Query struct {
 
 // NewQuery works out a valid request.
 func NewQuery(r *hexbid.Request, requestID string, now time.Time) Query {
-	q := Query{At: geoindex.Locate(r.Point), Now: now, Profile: targeting.ProfileOf(r), Host: r.Host, OS: r.Viewer.OS, Scene: r.Scene,
+	at := geoindex.Locate(r.Point)
+	q := Query{At: at, Now: now, Profile: targeting.ProfileOf(r, residence(r.Viewer.HomeRegion, &at)), Host: r.Host, OS: r.Viewer.OS, Scene: r.Scene,
 		Category: r.Category, Slots: r.Slots, Ties: auction.NewTieBreak(requestID), RadiusM: r.RadiusM, Limit: r.NearbyLimit}
 	if r.Words != "" {
 		q.Words = targeting.FoldWords(r.Words)
 	}
 	return q
+}
+
+// residence says whether a point is in the viewer's home region, an adcode.
+func residence(home string, at *geoindex.Position) hexbid.Residence {
+	if home == "" {
+		return hexbid.ResidenceUnknown
+	}
+	if id, err := geoindex.RegionByCode(home); err == nil && at.Regions.Has(id) {
+		return hexbid.Resident
+	}
+	return hexbid.Visitor
 }
 
 // Scratch is the memory that a search works in; keep it, one a goroutine.

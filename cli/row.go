@@ -105,7 +105,7 @@ func fileField(field string) string {
 	field = field[strings.Index(field, ".")+1:] // campaign.bid_micros is bid_micros
 	renamed := map[string]string{"bid_micros": "bid", "daily_budget_micros": "daily_budget", "total_budget_micros": "total_budget",
 		"pricing_model": "pricing", "start_time": "start", "end_time": "end", "weekly_hours": "hours", "latitude": "lat", "longitude": "lng",
-		"operating_systems": "os", "icon_uri": "icon"}
+		"operating_systems": "os", "icon_uri": "icon", "audience.excluded_interests": "audience.not_interests"}
 	if name, ok := renamed[field]; ok {
 		return name
 	}

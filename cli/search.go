@@ -22,6 +22,8 @@ type requestFlags struct {
 	OS              string   `name:"os" help:"ios, android, harmonyos or other." enum:"ios,android,harmonyos,other," default:""`
 	Network         string   `help:"wifi, 5g, 4g or slow." enum:"wifi,5g,4g,slow," default:""`
 	Interests       []string `help:"Categories the viewer likes."`
+	Credit          string   `help:"Consented band of credit: below_550, 550_to_599, 600_to_649, 650_to_699 or 700_and_above."`
+	Home            string   `help:"Adcode of the home region."`
 	User            string   `help:"Opaque user key."`
 	Host            string   `help:"App that asks: wechat, alipay, douyin, …"`
 	Scene           string   `help:"nearby_list, search, scan, share, message_link, web_link or feed."`
@@ -38,7 +40,7 @@ func (f *requestFlags) request() (*pb.SearchNearbyRequest, error) {
 	var e enumReader
 	r := &pb.SearchNearbyRequest{
 		Location: &pb.Location{Latitude: f.Lat, Longitude: f.Lng, Datum: readEnum[pb.Datum](&e, "--datum", f.Datum)},
-		Viewer: &pb.Viewer{UserKey: f.User, Age: f.Age, Gender: readEnum[pb.Gender](&e, "--gender", f.Gender),
+		Viewer: &pb.Viewer{UserKey: f.User, Age: f.Age, HomeRegion: f.Home, CreditBand: readEnum[pb.CreditBand](&e, "--credit", f.Credit), Gender: readEnum[pb.Gender](&e, "--gender", f.Gender),
 			OperatingSystem: readEnum[pb.OperatingSystem](&e, "--os", f.OS), Network: readEnum[pb.Network](&e, "--network", f.Network)},
 		Host: readEnum[pb.Host](&e, "--host", f.Host), Scene: readEnum[pb.Scene](&e, "--scene", f.Scene), Words: f.Words,
 		Category: readEnum[pb.Category](&e, "--category", f.Category), RadiusM: f.RadiusM, NearbyLimit: f.Limit, SponsoredSlots: f.Slots,

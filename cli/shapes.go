@@ -30,6 +30,29 @@ func setAges(m *pb.Campaign, n *yaml.Node) error {
 	return nil
 }
 
+// setCreditBands reads bands, and "650+" for that one and all above.
+func setCreditBands(m *pb.Campaign, n *yaml.Node) error {
+	names, err := items(n)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		from := map[string]pb.CreditBand{"550+": 2, "600+": 3, "650+": 4, "700+": 5}[name]
+		if from > 0 {
+			for band := from; band <= pb.CreditBand_CREDIT_BAND_700_AND_ABOVE; band++ {
+				audience(m).CreditBands = append(audience(m).CreditBands, band)
+			}
+			continue
+		}
+		band, err := parseEnum[pb.CreditBand](name)
+		if err != nil {
+			return fmt.Errorf("%w, or 650+ for that and above", err)
+		}
+		audience(m).CreditBands = append(audience(m).CreditBands, band)
+	}
+	return nil
+}
+
 var dayNumbers = map[string]int{"mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6, "sun": 7}
 
 // setHours reads runs such as "mon-fri 11-14" and "sat,sun 0-24".

@@ -93,6 +93,13 @@ func drawAudience(r *rand.Rand, category hexbid.Category) (a hexbid.Audience) {
 		a.Scenes = []hexbid.Scene{hexbid.NearbyList, hexbid.Search}
 		a.IncludeUnknown = []hexbid.Dimension{hexbid.DimScene}
 	}
+	switch {
+	case category == hexbid.Transport || category == hexbid.Travel && r.IntN(4) == 0: // a deposit is waived from 650 on
+		a.Credit = []hexbid.CreditBand{hexbid.Credit650To699, hexbid.Credit700AndAbove}
+	case (category == hexbid.Travel || category == hexbid.Leisure) && r.IntN(3) == 0:
+		a.Residences = []hexbid.Residence{hexbid.Visitor}
+		a.IncludeUnknown = append(a.IncludeUnknown, hexbid.DimResidence)
+	}
 	if len(a.Ages) > 0 && r.IntN(2) == 0 {
 		a.IncludeUnknown = append(a.IncludeUnknown, hexbid.DimAge)
 	}

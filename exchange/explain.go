@@ -68,6 +68,18 @@ func missReason(d targeting.Dim, c *hexbid.Campaign, p *hexbid.Program, r *hexbi
 		return miss(d, r.Scene, a.Scenes, nil)
 	case targeting.Network:
 		return miss(d, v.Network, a.Networks, nil)
+	case targeting.CreditBand:
+		return miss(d, v.Credit, a.Credit, nil)
+	case targeting.Residence:
+		if v.HomeRegion == "" {
+			return fmt.Sprintf("the viewer's home region is unknown, its audience is %s", list(a.Residences))
+		}
+		return fmt.Sprintf("the viewer's home region is %s, its audience is %s", v.HomeRegion, list(a.Residences))
+	case targeting.Avoided:
+		if len(v.Interests) == 0 {
+			return fmt.Sprintf("the viewer's interests are unknown, its audience is without %s", list(a.NotInterests))
+		}
+		return fmt.Sprintf("the viewer's interests are %s, its audience is without %s", list(v.Interests), list(a.NotInterests))
 	case targeting.Age:
 		return ageMiss(a.Ages, p.MinimumAge, r)
 	case targeting.Interest:

@@ -118,6 +118,12 @@ func audienceToNoun(c *collector, v *pb.Audience) (out hexbid.Audience) {
 	collect(c, 0, err)
 	out.Interests, err = enums(field+"interests", v.GetInterests(), hexbid.CategoryCount)
 	collect(c, 0, err)
+	out.NotInterests, err = enums(field+"excluded_interests", v.GetExcludedInterests(), hexbid.CategoryCount)
+	collect(c, 0, err)
+	out.Credit, err = enums(field+"credit_bands", v.GetCreditBands(), hexbid.CreditBandCount)
+	collect(c, 0, err)
+	out.Residences, err = enums(field+"residences", v.GetResidences(), hexbid.ResidenceCount)
+	collect(c, 0, err)
 	out.IncludeUnknown, err = enums(field+"include_unknown", v.GetIncludeUnknown(), hexbid.DimensionCount)
 	collect(c, 0, err)
 	return out

@@ -82,6 +82,7 @@ func areaFromNoun(a *hexbid.Area) *pb.Area {
 func audienceFromNoun(a *hexbid.Audience) *pb.Audience {
 	out := &pb.Audience{Genders: toWire[pb.Gender](a.Genders), OperatingSystems: toWire[pb.OperatingSystem](a.OS), Hosts: toWire[pb.Host](a.Hosts),
 		Scenes: toWire[pb.Scene](a.Scenes), Networks: toWire[pb.Network](a.Networks), Interests: toWire[pb.Category](a.Interests),
+		ExcludedInterests: toWire[pb.Category](a.NotInterests), CreditBands: toWire[pb.CreditBand](a.Credit), Residences: toWire[pb.Residence](a.Residences),
 		IncludeUnknown: toWire[pb.AudienceDimension](a.IncludeUnknown)}
 	for _, r := range a.Ages {
 		out.Ages = append(out.Ages, &pb.AgeRange{MinAge: int32(r.Min), MaxAge: int32(r.Max)})

@@ -77,6 +77,8 @@ func (b *Block) Match(p *Profile, alive uint64) uint64 {
 	for left := b.restricts &^ p.any; left != 0 && alive != 0; left &= left - 1 {
 		d := bits.TrailingZeros16(left)
 		switch first := int(b.first[d]); {
+		case Dim(d) == Avoided && p.many>>d&1 == 1:
+			alive &= b.intersection(first, p.values[d])
 		case p.many>>d&1 == 1:
 			alive &= b.union(first, p.values[d])
 		case Dim(d) == Age:
@@ -92,6 +94,15 @@ func (b *Block) Match(p *Profile, alive uint64) uint64 {
 func (b *Block) union(first int, values Set) (row uint64) {
 	for left := values[0]; left != 0; left &= left - 1 {
 		row |= b.rows[first+bits.TrailingZeros64(left)]
+	}
+	return row
+}
+
+// intersection is the AND of the rows of several values.
+func (b *Block) intersection(first int, values Set) uint64 {
+	row := ^uint64(0)
+	for left := values[0]; left != 0; left &= left - 1 {
+		row &= b.rows[first+bits.TrailingZeros64(left)]
 	}
 	return row
 }

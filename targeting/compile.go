@@ -33,7 +33,13 @@ func Compile(c *hexbid.Campaign, gate Rule) Rule {
 	restrictTo(&r, Scene, hexbid.DimScene, a, setOf(a.Scenes...))
 	restrictTo(&r, Network, hexbid.DimNetwork, a, setOf(a.Networks...))
 	restrictTo(&r, Interest, hexbid.DimInterest, a, setOf(a.Interests...))
-	if len(a.Ages)+len(a.Genders)+len(a.Interests) > 0 {
+	restrictTo(&r, CreditBand, hexbid.DimCreditBand, a, setOf(a.Credit...))
+	restrictTo(&r, Residence, hexbid.DimResidence, a, setOf(a.Residences...))
+	if len(a.NotInterests) > 0 {
+		avoided := setOf(append([]hexbid.Category{hexbid.CategoryUnknown}, a.NotInterests...)...)
+		restrictTo(&r, Avoided, hexbid.DimInterest, a, Set{^avoided[0], ^avoided[1]})
+	}
+	if len(a.Ages)+len(a.Genders)+len(a.Interests)+len(a.NotInterests)+len(a.Credit)+len(a.Residences) > 0 {
 		r.restrict(Personal, setOf(Keyed, Keyless))
 	}
 	if c.Cap.Impressions > 0 && !c.Cap.ServeUncapped {

@@ -27,13 +27,16 @@ const (
 	Gender
 	Scene
 	Network
-	Interest
+	Interest // any of
+	Avoided  // none of: every interest of the viewer must be admitted
+	CreditBand
+	Residence
 	DimCount
 )
 
 // String names the dimension as Explain reports it.
 func (d Dim) String() string {
-	return [...]string{"personalization", "category", "host", "operating_system", "age", "gender", "scene", "network", "interest", "none"}[min(d, DimCount)]
+	return [...]string{"personalization", "category", "host", "operating_system", "age", "gender", "scene", "network", "interest", "interest", "credit_band", "residence", "none"}[min(d, DimCount)]
 }
 
 // Standing is what personalisation leaves of a request.
@@ -59,6 +62,10 @@ var dimValues = [DimCount]int{
 	Scene:    int(hexbid.SceneCount),
 	Network:  int(hexbid.NetworkCount),
 	Interest: int(hexbid.CategoryCount),
+	Avoided:  int(hexbid.CategoryCount),
+
+	CreditBand: int(hexbid.CreditBandCount),
+	Residence:  int(hexbid.ResidenceCount),
 }
 
 // Set is a set of values of one dimension; value 0 is the unknown one.
@@ -78,12 +85,14 @@ func (s Set) Has(v int) bool { return s[v>>6]>>(v&63)&1 == 1 }
 
 func (s Set) meets(t Set) bool { return s[0]&t[0]|s[1]&t[1] != 0 }
 
+func (s Set) holds(t Set) bool { return t[0]&^s[0]|t[1]&^s[1] == 0 }
+
 func (s Set) and(t Set) Set { return Set{s[0] & t[0], s[1] & t[1]} }
 
 var everyValue = Set{^uint64(0), ^uint64(0)}
 
 // Rule is a compiled audience: a viewer matches when every restricted
-// dimension admits one of the viewer's values.
+// dimension admits one of the viewer's values, and Avoided all of them.
 type Rule struct {
 	restricts uint16 // bit a Dim
 	admits    [DimCount]Set
@@ -111,7 +120,8 @@ func (r *Rule) Matches(p *Profile) bool {
 // FirstMiss is the first dimension that does not admit the viewer.
 func (r *Rule) FirstMiss(p *Profile) (Dim, bool) {
 	for left := r.restricts; left != 0; left &= left - 1 {
-		if d := Dim(bits.TrailingZeros16(left)); !r.admits[d].meets(p.values[d]) {
+		d := Dim(bits.TrailingZeros16(left))
+		if d == Avoided && !r.admits[d].holds(p.values[d]) || !r.admits[d].meets(p.values[d]) {
 			return d, true
 		}
 	}
@@ -126,9 +136,9 @@ type Profile struct {
 	many   uint16          // dimensions with several values
 }
 
-// ProfileOf reads a request. Without personalisation everything personal is
-// unknown.
-func ProfileOf(r *hexbid.Request) Profile {
+// ProfileOf reads a request, and where it finds the viewer. Without
+// personalisation everything personal is unknown.
+func ProfileOf(r *hexbid.Request, residence hexbid.Residence) Profile {
 	var p Profile
 	v := &r.Viewer
 	p.set(Host, int(r.Host))
@@ -144,6 +154,9 @@ func ProfileOf(r *hexbid.Request) Profile {
 		p.set(Age, 0)
 		p.set(Gender, 0)
 		p.set(Interest, 0)
+		p.set(Avoided, 0)
+		p.set(CreditBand, 0)
+		p.set(Residence, 0)
 		return p
 	}
 	p.set(Personal, int(Keyless))
@@ -152,9 +165,13 @@ func ProfileOf(r *hexbid.Request) Profile {
 	}
 	p.set(Age, v.Age+1) // AgeUnknown becomes 0
 	p.set(Gender, int(v.Gender))
+	p.set(CreditBand, int(v.Credit))
+	p.set(Residence, int(residence))
 	p.set(Interest, 0)
+	p.set(Avoided, 0)
 	if len(v.Interests) > 0 {
-		p.values[Interest], p.many = setOf(v.Interests...), 1<<Interest
+		p.values[Interest] = setOf(v.Interests...)
+		p.values[Avoided], p.many = p.values[Interest], 1<<Interest|1<<Avoided
 	}
 	return p
 }

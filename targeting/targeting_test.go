@@ -33,10 +33,17 @@ func drawCampaign(t *rapid.T) (*hexbid.Campaign, *hexbid.Program) {
 	a.Scenes = drawSome(t, "scene", hexbid.SceneCount)
 	a.Networks = drawSome(t, "network", hexbid.NetworkCount)
 	a.Interests = drawSome(t, "interest", hexbid.CategoryCount)
+	a.NotInterests = drawSome(t, "notInterest", hexbid.CategoryCount)
+	a.Credit = drawSome(t, "credit", hexbid.CreditBandCount)
+	a.Residences = drawSome(t, "residence", hexbid.ResidenceCount)
 	a.IncludeUnknown = drawSome(t, "unknown", hexbid.DimensionCount)
 	c.Cap.Impressions = rapid.IntRange(0, 1).Draw(t, "cap")
 	c.Cap.ServeUncapped = rapid.Bool().Draw(t, "uncapped")
 	return c, p
+}
+
+func drawProfile(t *rapid.T) Profile {
+	return ProfileOf(drawRequest(t), hexbid.Residence(rapid.IntRange(0, 2).Draw(t, "rResidence")))
 }
 
 func drawRequest(t *rapid.T) *hexbid.Request {
@@ -48,6 +55,7 @@ func drawRequest(t *rapid.T) *hexbid.Request {
 			UserKey: rapid.SampledFrom([]string{"", "u"}).Draw(t, "key"), Age: rapid.IntRange(-1, hexbid.MaxAge).Draw(t, "age"),
 			Gender: hexbid.Gender(rapid.IntRange(0, 2).Draw(t, "rGender")), OS: hexbid.OS(rapid.IntRange(0, 4).Draw(t, "rOS")),
 			Network: hexbid.Network(rapid.IntRange(0, 4).Draw(t, "rNetwork")), Interests: drawSome(t, "rInterest", hexbid.CategoryCount),
+			Credit: hexbid.CreditBand(rapid.IntRange(0, 5).Draw(t, "rCredit")),
 		},
 	}
 }
@@ -62,7 +70,7 @@ func TestABlockMatchesAsItsRulesDo(t *testing.T) {
 		}
 		block := CompileBlock(rules)
 		for range 8 {
-			profile := ProfileOf(drawRequest(t))
+			profile := drawProfile(t)
 			alive := rapid.Uint64().Draw(t, "alive") & (1<<len(rules) - 1)
 			if len(rules) == 64 {
 				alive = rapid.Uint64().Draw(t, "alive64")
@@ -86,11 +94,12 @@ func TestNothingPersonalDecidesWithoutPersonalisation(t *testing.T) {
 		one.Personalization, other.Personalization = hexbid.PersonalizationOff, hexbid.PersonalizationOff
 		other.Host, other.Scene, other.Category = one.Host, one.Scene, one.Category
 		other.Viewer.OS, other.Viewer.Network = one.Viewer.OS, one.Viewer.Network
-		a, b := ProfileOf(one), ProfileOf(other)
+		a, b := ProfileOf(one, hexbid.Resident), ProfileOf(other, hexbid.Visitor)
 		if rule.Matches(&a) != rule.Matches(&b) {
 			t.Fatalf("%+v and %+v differ", one, other)
 		}
-		names := len(c.Audience.Ages)+len(c.Audience.Genders)+len(c.Audience.Interests) > 0
+		audience := &c.Audience
+		names := len(audience.Ages)+len(audience.Genders)+len(audience.Interests)+len(audience.NotInterests)+len(audience.Credit)+len(audience.Residences) > 0
 		if rule.Matches(&a) && (names || c.Cap.Impressions > 0 && !c.Cap.ServeUncapped) {
 			t.Fatal("a campaign that names something personal takes part")
 		}
@@ -99,7 +108,7 @@ func TestNothingPersonalDecidesWithoutPersonalisation(t *testing.T) {
 
 func TestUnknownValues(t *testing.T) {
 	program := &hexbid.Program{Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}
-	unknown := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: hexbid.AgeUnknown}})
+	unknown := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: hexbid.AgeUnknown}}, hexbid.ResidenceUnknown)
 	for _, c := range []struct {
 		name     string
 		audience hexbid.Audience
@@ -118,10 +127,24 @@ func TestUnknownValues(t *testing.T) {
 	}
 }
 
+func TestExcludedInterestsShutOutWhoHasAny(t *testing.T) {
+	rule := Compile(&hexbid.Campaign{Audience: hexbid.Audience{NotInterests: []hexbid.Category{hexbid.Games, hexbid.Finance}}},
+		Gate(&hexbid.Program{Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}))
+	for _, c := range []struct {
+		has  []hexbid.Category
+		want bool
+	}{{nil, false}, {[]hexbid.Category{hexbid.Travel}, true}, {[]hexbid.Category{hexbid.Travel, hexbid.Games}, false}, {[]hexbid.Category{hexbid.Finance}, false}} {
+		p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: 30, Interests: c.has}}, hexbid.ResidenceUnknown)
+		if rule.Matches(&p) != c.want {
+			t.Errorf("a viewer who likes %v matches: %v, want %v", c.has, !c.want, c.want)
+		}
+	}
+}
+
 func TestAMinimumAgeNeedsAKnownAge(t *testing.T) {
 	gate := Gate(&hexbid.Program{Category: hexbid.Games, Hosts: []hexbid.Host{hexbid.WeChat}, MinimumAge: 18})
 	for age, want := range map[int]bool{hexbid.AgeUnknown: false, 17: false, 18: true, 120: true} {
-		p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: age}})
+		p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: age}}, hexbid.ResidenceUnknown)
 		if gate.Matches(&p) != want {
 			t.Errorf("age %d may open it: %v, want %v", age, !want, want)
 		}
@@ -200,7 +223,7 @@ func BenchmarkMatch64(b *testing.B) {
 		rules[i] = &r
 	}
 	block := CompileBlock(rules)
-	p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: 30, Gender: hexbid.Female}, Host: hexbid.WeChat})
+	p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: 30, Gender: hexbid.Female}, Host: hexbid.WeChat}, hexbid.ResidenceUnknown)
 	for b.Loop() {
 		block.Match(&p, ^uint64(0))
 	}

@@ -108,7 +108,7 @@ func bruteRequest(r *rand.Rand, lat, lng float64) *pb.SearchNearbyRequest {
 	out := &pb.SearchNearbyRequest{
 		Location: &pb.Location{Latitude: lat, Longitude: lng},
 		Viewer: &pb.Viewer{UserKey: some(r, "", "user"), Gender: pb.Gender(r.IntN(3)), OperatingSystem: pb.OperatingSystem(r.IntN(5)), Network: pb.Network(r.IntN(5)),
-			Interests: some(r, nil, nil, []pb.Category{1}, []pb.Category{2, 7}), CreditBand: pb.CreditBand(r.IntN(6))},
+			Interests: some(r, nil, nil, []pb.Category{1}, []pb.Category{2, 7}), CreditBand: pb.CreditBand(r.IntN(6)), HomeRegion: some(r, "", "330100", "330000", "310000")},
 		Host:  some(r, pb.Host_HOST_UNSPECIFIED, pb.Host_HOST_WECHAT, pb.Host_HOST_WECHAT, pb.Host_HOST_ALIPAY, pb.Host_HOST_DOUYIN),
 		Scene: pb.Scene(r.IntN(8)), Category: some(r, 0, 0, 0, 0, pb.Category_CATEGORY_CATERING, pb.Category_CATEGORY_SHOPPING),
 		Personalization: some(r, pb.Personalization_PERSONALIZATION_UNSPECIFIED, pb.Personalization_PERSONALIZATION_ON, pb.Personalization_PERSONALIZATION_OFF),
@@ -279,7 +279,10 @@ func (g *globe) campaign(i int, owner string) *pb.Campaign {
 	c.Audience.Genders = some(r, nil, nil, []pb.Gender{1}, []pb.Gender{2})
 	c.Audience.Networks = some(r, nil, nil, nil, []pb.Network{1, 2})
 	c.Audience.Interests = some(r, nil, nil, nil, []pb.Category{1, 2})
-	c.Audience.IncludeUnknown = some(r, nil, []pb.AudienceDimension{1, 2}, []pb.AudienceDimension{6, 7})
+	c.Audience.ExcludedInterests = some(r, nil, nil, nil, []pb.Category{1, 7})
+	c.Audience.CreditBands = some(r, nil, nil, nil, []pb.CreditBand{4, 5})
+	c.Audience.Residences = some(r, nil, nil, nil, []pb.Residence{1}, []pb.Residence{2})
+	c.Audience.IncludeUnknown = some(r, nil, []pb.AudienceDimension{1, 2}, []pb.AudienceDimension{6, 7}, []pb.AudienceDimension{7, 8, 9})
 	if r.IntN(5) == 0 {
 		c.FrequencyCap = &pb.FrequencyCap{Impressions: 2, Window: durationpb.New(time.Hour), ServeUncapped: r.IntN(2) == 0}
 	}

@@ -142,7 +142,7 @@ func (o *oracle) audience(c *pb.Campaign, r *pb.SearchNearbyRequest) bool {
 	if a == nil {
 		a = &pb.Audience{}
 	}
-	personal := len(a.GetAges())+len(a.GetGenders())+len(a.GetInterests()) > 0
+	personal := len(a.GetAges())+len(a.GetGenders())+len(a.GetInterests())+len(a.GetExcludedInterests())+len(a.GetCreditBands())+len(a.GetResidences()) > 0
 	capped := c.GetFrequencyCap() != nil && !c.GetFrequencyCap().GetServeUncapped()
 	if o.impersonal(r) && (personal || capped) || capped && v.GetUserKey() == "" {
 		return false
@@ -151,6 +151,8 @@ func (o *oracle) audience(c *pb.Campaign, r *pb.SearchNearbyRequest) bool {
 		!names(a.GetHosts(), r.GetHost(), a, pb.AudienceDimension_AUDIENCE_DIMENSION_HOST) ||
 		!names(a.GetScenes(), r.GetScene(), a, pb.AudienceDimension_AUDIENCE_DIMENSION_SCENE) ||
 		!names(a.GetNetworks(), v.GetNetwork(), a, pb.AudienceDimension_AUDIENCE_DIMENSION_NETWORK) ||
+		!names(a.GetCreditBands(), v.GetCreditBand(), a, pb.AudienceDimension_AUDIENCE_DIMENSION_CREDIT_BAND) ||
+		!names(a.GetResidences(), o.residence(r), a, pb.AudienceDimension_AUDIENCE_DIMENSION_RESIDENCE) ||
 		!names(a.GetGenders(), v.GetGender(), a, pb.AudienceDimension_AUDIENCE_DIMENSION_GENDER) {
 		return false
 	}
@@ -163,6 +165,14 @@ func (o *oracle) audience(c *pb.Campaign, r *pb.SearchNearbyRequest) bool {
 			return false
 		}
 	}
+	if len(a.GetExcludedInterests()) > 0 {
+		if len(v.GetInterests()) == 0 && !slices.Contains(a.GetIncludeUnknown(), pb.AudienceDimension_AUDIENCE_DIMENSION_INTEREST) {
+			return false
+		}
+		if slices.ContainsFunc(v.GetInterests(), func(i pb.Category) bool { return slices.Contains(a.GetExcludedInterests(), i) }) {
+			return false
+		}
+	}
 	if len(a.GetInterests()) > 0 {
 		if len(v.GetInterests()) == 0 {
 			return slices.Contains(a.GetIncludeUnknown(), pb.AudienceDimension_AUDIENCE_DIMENSION_INTEREST)
@@ -170,6 +180,17 @@ func (o *oracle) audience(c *pb.Campaign, r *pb.SearchNearbyRequest) bool {
 		return slices.ContainsFunc(v.GetInterests(), func(i pb.Category) bool { return slices.Contains(a.GetInterests(), i) })
 	}
 	return true
+}
+
+func (o *oracle) residence(r *pb.SearchNearbyRequest) pb.Residence {
+	home := r.GetViewer().GetHomeRegion()
+	switch {
+	case home == "":
+		return pb.Residence_RESIDENCE_UNSPECIFIED
+	case o.inRegion(home, r.GetLocation().GetLatitude(), r.GetLocation().GetLongitude()):
+		return pb.Residence_RESIDENCE_RESIDENT
+	}
+	return pb.Residence_RESIDENCE_VISITOR
 }
 
 func (o *oracle) onAir(c *pb.Campaign, at time.Time) bool {

@@ -279,8 +279,12 @@ const (
 	AudienceDimension_AUDIENCE_DIMENSION_SCENE AudienceDimension = 5
 	// networks
 	AudienceDimension_AUDIENCE_DIMENSION_NETWORK AudienceDimension = 6
-	// interests
+	// interests and excluded_interests
 	AudienceDimension_AUDIENCE_DIMENSION_INTEREST AudienceDimension = 7
+	// credit_bands
+	AudienceDimension_AUDIENCE_DIMENSION_CREDIT_BAND AudienceDimension = 8
+	// residences
+	AudienceDimension_AUDIENCE_DIMENSION_RESIDENCE AudienceDimension = 9
 )
 
 // Enum value maps for AudienceDimension.
@@ -294,6 +298,8 @@ var (
 		5: "AUDIENCE_DIMENSION_SCENE",
 		6: "AUDIENCE_DIMENSION_NETWORK",
 		7: "AUDIENCE_DIMENSION_INTEREST",
+		8: "AUDIENCE_DIMENSION_CREDIT_BAND",
+		9: "AUDIENCE_DIMENSION_RESIDENCE",
 	}
 	AudienceDimension_value = map[string]int32{
 		"AUDIENCE_DIMENSION_UNSPECIFIED":      0,
@@ -304,6 +310,8 @@ var (
 		"AUDIENCE_DIMENSION_SCENE":            5,
 		"AUDIENCE_DIMENSION_NETWORK":          6,
 		"AUDIENCE_DIMENSION_INTEREST":         7,
+		"AUDIENCE_DIMENSION_CREDIT_BAND":      8,
+		"AUDIENCE_DIMENSION_RESIDENCE":        9,
 	}
 )
 
@@ -332,6 +340,59 @@ func (x AudienceDimension) Number() protoreflect.EnumNumber {
 // Deprecated: Use AudienceDimension.Descriptor instead.
 func (AudienceDimension) EnumDescriptor() ([]byte, []int) {
 	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{4}
+}
+
+// Residence is the viewer's home region against the point's.
+type Residence int32
+
+const (
+	// Unknown: the viewer has no known home region.
+	Residence_RESIDENCE_UNSPECIFIED Residence = 0
+	// The point is outside the home region.
+	Residence_RESIDENCE_VISITOR Residence = 1
+	// The point is in the home region.
+	Residence_RESIDENCE_RESIDENT Residence = 2
+)
+
+// Enum value maps for Residence.
+var (
+	Residence_name = map[int32]string{
+		0: "RESIDENCE_UNSPECIFIED",
+		1: "RESIDENCE_VISITOR",
+		2: "RESIDENCE_RESIDENT",
+	}
+	Residence_value = map[string]int32{
+		"RESIDENCE_UNSPECIFIED": 0,
+		"RESIDENCE_VISITOR":     1,
+		"RESIDENCE_RESIDENT":    2,
+	}
+)
+
+func (x Residence) Enum() *Residence {
+	p := new(Residence)
+	*p = x
+	return p
+}
+
+func (x Residence) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Residence) Descriptor() protoreflect.EnumDescriptor {
+	return file_hexbid_v1_catalog_proto_enumTypes[5].Descriptor()
+}
+
+func (Residence) Type() protoreflect.EnumType {
+	return &file_hexbid_v1_catalog_proto_enumTypes[5]
+}
+
+func (x Residence) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Residence.Descriptor instead.
+func (Residence) EnumDescriptor() ([]byte, []int) {
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{5}
 }
 
 // Advertiser owns programs and campaigns.
@@ -1236,8 +1297,14 @@ type Audience struct {
 	Interests []Category `protobuf:"varint,7,rep,packed,name=interests,proto3,enum=hexbid.v1.Category" json:"interests,omitempty"`
 	// Dimensions whose unknown value is admitted.
 	IncludeUnknown []AudienceDimension `protobuf:"varint,8,rep,packed,name=include_unknown,json=includeUnknown,proto3,enum=hexbid.v1.AudienceDimension" json:"include_unknown,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Any of these consented bands.
+	CreditBands []CreditBand `protobuf:"varint,9,rep,packed,name=credit_bands,json=creditBands,proto3,enum=hexbid.v1.CreditBand" json:"credit_bands,omitempty"`
+	// Visitors, residents, or both, by the viewer's home region.
+	Residences []Residence `protobuf:"varint,10,rep,packed,name=residences,proto3,enum=hexbid.v1.Residence" json:"residences,omitempty"`
+	// A viewer with none of these; it names the dimension INTEREST too.
+	ExcludedInterests []Category `protobuf:"varint,11,rep,packed,name=excluded_interests,json=excludedInterests,proto3,enum=hexbid.v1.Category" json:"excluded_interests,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Audience) Reset() {
@@ -1322,6 +1389,27 @@ func (x *Audience) GetInterests() []Category {
 func (x *Audience) GetIncludeUnknown() []AudienceDimension {
 	if x != nil {
 		return x.IncludeUnknown
+	}
+	return nil
+}
+
+func (x *Audience) GetCreditBands() []CreditBand {
+	if x != nil {
+		return x.CreditBands
+	}
+	return nil
+}
+
+func (x *Audience) GetResidences() []Residence {
+	if x != nil {
+		return x.Residences
+	}
+	return nil
+}
+
+func (x *Audience) GetExcludedInterests() []Category {
+	if x != nil {
+		return x.ExcludedInterests
 	}
 	return nil
 }
@@ -1625,7 +1713,7 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\blatitude\x18\x01 \x01(\x01R\blatitude\x12\x1c\n" +
 	"\tlongitude\x18\x02 \x01(\x01R\tlongitude\x12&\n" +
 	"\x05datum\x18\x03 \x01(\x0e2\x10.hexbid.v1.DatumR\x05datum\x12\x19\n" +
-	"\bradius_m\x18\x04 \x01(\x01R\aradiusM\"\xa4\x03\n" +
+	"\bradius_m\x18\x04 \x01(\x01R\aradiusM\"\xd8\x04\n" +
 	"\bAudience\x12'\n" +
 	"\x04ages\x18\x01 \x03(\v2\x13.hexbid.v1.AgeRangeR\x04ages\x12+\n" +
 	"\agenders\x18\x02 \x03(\x0e2\x11.hexbid.v1.GenderR\agenders\x12G\n" +
@@ -1634,7 +1722,13 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x06scenes\x18\x05 \x03(\x0e2\x10.hexbid.v1.SceneR\x06scenes\x12.\n" +
 	"\bnetworks\x18\x06 \x03(\x0e2\x12.hexbid.v1.NetworkR\bnetworks\x121\n" +
 	"\tinterests\x18\a \x03(\x0e2\x13.hexbid.v1.CategoryR\tinterests\x12E\n" +
-	"\x0finclude_unknown\x18\b \x03(\x0e2\x1c.hexbid.v1.AudienceDimensionR\x0eincludeUnknown\"<\n" +
+	"\x0finclude_unknown\x18\b \x03(\x0e2\x1c.hexbid.v1.AudienceDimensionR\x0eincludeUnknown\x128\n" +
+	"\fcredit_bands\x18\t \x03(\x0e2\x15.hexbid.v1.CreditBandR\vcreditBands\x124\n" +
+	"\n" +
+	"residences\x18\n" +
+	" \x03(\x0e2\x14.hexbid.v1.ResidenceR\n" +
+	"residences\x12B\n" +
+	"\x12excluded_interests\x18\v \x03(\x0e2\x13.hexbid.v1.CategoryR\x11excludedInterests\"<\n" +
 	"\bAgeRange\x12\x17\n" +
 	"\amin_age\x18\x01 \x01(\x05R\x06minAge\x12\x17\n" +
 	"\amax_age\x18\x02 \x01(\x05R\x06maxAge\"\x8a\x01\n" +
@@ -1669,7 +1763,7 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x14DAY_OF_WEEK_THURSDAY\x10\x04\x12\x16\n" +
 	"\x12DAY_OF_WEEK_FRIDAY\x10\x05\x12\x18\n" +
 	"\x14DAY_OF_WEEK_SATURDAY\x10\x06\x12\x16\n" +
-	"\x12DAY_OF_WEEK_SUNDAY\x10\a*\x97\x02\n" +
+	"\x12DAY_OF_WEEK_SUNDAY\x10\a*\xdd\x02\n" +
 	"\x11AudienceDimension\x12\"\n" +
 	"\x1eAUDIENCE_DIMENSION_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16AUDIENCE_DIMENSION_AGE\x10\x01\x12\x1d\n" +
@@ -1678,7 +1772,13 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x17AUDIENCE_DIMENSION_HOST\x10\x04\x12\x1c\n" +
 	"\x18AUDIENCE_DIMENSION_SCENE\x10\x05\x12\x1e\n" +
 	"\x1aAUDIENCE_DIMENSION_NETWORK\x10\x06\x12\x1f\n" +
-	"\x1bAUDIENCE_DIMENSION_INTEREST\x10\aBD\n" +
+	"\x1bAUDIENCE_DIMENSION_INTEREST\x10\a\x12\"\n" +
+	"\x1eAUDIENCE_DIMENSION_CREDIT_BAND\x10\b\x12 \n" +
+	"\x1cAUDIENCE_DIMENSION_RESIDENCE\x10\t*U\n" +
+	"\tResidence\x12\x19\n" +
+	"\x15RESIDENCE_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11RESIDENCE_VISITOR\x10\x01\x12\x16\n" +
+	"\x12RESIDENCE_RESIDENT\x10\x02BD\n" +
 	"\rcom.hexbid.v1P\x01Z1github.com/hexbid/hexbid/proto/hexbid/v1;hexbidv1b\x06proto3"
 
 var (
@@ -1693,7 +1793,7 @@ func file_hexbid_v1_catalog_proto_rawDescGZIP() []byte {
 	return file_hexbid_v1_catalog_proto_rawDescData
 }
 
-var file_hexbid_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_hexbid_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
 var file_hexbid_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_hexbid_v1_catalog_proto_goTypes = []any{
 	(ServingState)(0),             // 0: hexbid.v1.ServingState
@@ -1701,72 +1801,77 @@ var file_hexbid_v1_catalog_proto_goTypes = []any{
 	(Pacing)(0),                   // 2: hexbid.v1.Pacing
 	(DayOfWeek)(0),                // 3: hexbid.v1.DayOfWeek
 	(AudienceDimension)(0),        // 4: hexbid.v1.AudienceDimension
-	(*Advertiser)(nil),            // 5: hexbid.v1.Advertiser
-	(*Program)(nil),               // 6: hexbid.v1.Program
-	(*Place)(nil),                 // 7: hexbid.v1.Place
-	(*Campaign)(nil),              // 8: hexbid.v1.Campaign
-	(*WeeklyHours)(nil),           // 9: hexbid.v1.WeeklyHours
-	(*Area)(nil),                  // 10: hexbid.v1.Area
-	(*Circle)(nil),                // 11: hexbid.v1.Circle
-	(*Audience)(nil),              // 12: hexbid.v1.Audience
-	(*AgeRange)(nil),              // 13: hexbid.v1.AgeRange
-	(*FrequencyCap)(nil),          // 14: hexbid.v1.FrequencyCap
-	(*Creative)(nil),              // 15: hexbid.v1.Creative
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(Category)(0),                 // 17: hexbid.v1.Category
-	(Host)(0),                     // 18: hexbid.v1.Host
-	(OperatingSystem)(0),          // 19: hexbid.v1.OperatingSystem
-	(Datum)(0),                    // 20: hexbid.v1.Datum
-	(PricingModel)(0),             // 21: hexbid.v1.PricingModel
-	(Gender)(0),                   // 22: hexbid.v1.Gender
-	(Scene)(0),                    // 23: hexbid.v1.Scene
-	(Network)(0),                  // 24: hexbid.v1.Network
-	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
+	(Residence)(0),                // 5: hexbid.v1.Residence
+	(*Advertiser)(nil),            // 6: hexbid.v1.Advertiser
+	(*Program)(nil),               // 7: hexbid.v1.Program
+	(*Place)(nil),                 // 8: hexbid.v1.Place
+	(*Campaign)(nil),              // 9: hexbid.v1.Campaign
+	(*WeeklyHours)(nil),           // 10: hexbid.v1.WeeklyHours
+	(*Area)(nil),                  // 11: hexbid.v1.Area
+	(*Circle)(nil),                // 12: hexbid.v1.Circle
+	(*Audience)(nil),              // 13: hexbid.v1.Audience
+	(*AgeRange)(nil),              // 14: hexbid.v1.AgeRange
+	(*FrequencyCap)(nil),          // 15: hexbid.v1.FrequencyCap
+	(*Creative)(nil),              // 16: hexbid.v1.Creative
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(Category)(0),                 // 18: hexbid.v1.Category
+	(Host)(0),                     // 19: hexbid.v1.Host
+	(OperatingSystem)(0),          // 20: hexbid.v1.OperatingSystem
+	(Datum)(0),                    // 21: hexbid.v1.Datum
+	(PricingModel)(0),             // 22: hexbid.v1.PricingModel
+	(Gender)(0),                   // 23: hexbid.v1.Gender
+	(Scene)(0),                    // 24: hexbid.v1.Scene
+	(Network)(0),                  // 25: hexbid.v1.Network
+	(CreditBand)(0),               // 26: hexbid.v1.CreditBand
+	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
 }
 var file_hexbid_v1_catalog_proto_depIdxs = []int32{
-	16, // 0: hexbid.v1.Advertiser.create_time:type_name -> google.protobuf.Timestamp
-	16, // 1: hexbid.v1.Advertiser.update_time:type_name -> google.protobuf.Timestamp
+	17, // 0: hexbid.v1.Advertiser.create_time:type_name -> google.protobuf.Timestamp
+	17, // 1: hexbid.v1.Advertiser.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 2: hexbid.v1.Advertiser.state:type_name -> hexbid.v1.ServingState
-	16, // 3: hexbid.v1.Program.create_time:type_name -> google.protobuf.Timestamp
-	16, // 4: hexbid.v1.Program.update_time:type_name -> google.protobuf.Timestamp
-	17, // 5: hexbid.v1.Program.category:type_name -> hexbid.v1.Category
-	18, // 6: hexbid.v1.Program.hosts:type_name -> hexbid.v1.Host
-	19, // 7: hexbid.v1.Program.operating_systems:type_name -> hexbid.v1.OperatingSystem
-	16, // 8: hexbid.v1.Place.create_time:type_name -> google.protobuf.Timestamp
-	16, // 9: hexbid.v1.Place.update_time:type_name -> google.protobuf.Timestamp
-	20, // 10: hexbid.v1.Place.datum:type_name -> hexbid.v1.Datum
+	17, // 3: hexbid.v1.Program.create_time:type_name -> google.protobuf.Timestamp
+	17, // 4: hexbid.v1.Program.update_time:type_name -> google.protobuf.Timestamp
+	18, // 5: hexbid.v1.Program.category:type_name -> hexbid.v1.Category
+	19, // 6: hexbid.v1.Program.hosts:type_name -> hexbid.v1.Host
+	20, // 7: hexbid.v1.Program.operating_systems:type_name -> hexbid.v1.OperatingSystem
+	17, // 8: hexbid.v1.Place.create_time:type_name -> google.protobuf.Timestamp
+	17, // 9: hexbid.v1.Place.update_time:type_name -> google.protobuf.Timestamp
+	21, // 10: hexbid.v1.Place.datum:type_name -> hexbid.v1.Datum
 	1,  // 11: hexbid.v1.Place.review_state:type_name -> hexbid.v1.ReviewState
-	16, // 12: hexbid.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
-	16, // 13: hexbid.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
+	17, // 12: hexbid.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
+	17, // 13: hexbid.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 14: hexbid.v1.Campaign.state:type_name -> hexbid.v1.ServingState
-	21, // 15: hexbid.v1.Campaign.pricing_model:type_name -> hexbid.v1.PricingModel
+	22, // 15: hexbid.v1.Campaign.pricing_model:type_name -> hexbid.v1.PricingModel
 	2,  // 16: hexbid.v1.Campaign.pacing:type_name -> hexbid.v1.Pacing
-	16, // 17: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
-	16, // 18: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
-	9,  // 19: hexbid.v1.Campaign.weekly_hours:type_name -> hexbid.v1.WeeklyHours
-	10, // 20: hexbid.v1.Campaign.area:type_name -> hexbid.v1.Area
-	10, // 21: hexbid.v1.Campaign.excluded_area:type_name -> hexbid.v1.Area
-	12, // 22: hexbid.v1.Campaign.audience:type_name -> hexbid.v1.Audience
-	14, // 23: hexbid.v1.Campaign.frequency_cap:type_name -> hexbid.v1.FrequencyCap
-	15, // 24: hexbid.v1.Campaign.creatives:type_name -> hexbid.v1.Creative
+	17, // 17: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
+	17, // 18: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
+	10, // 19: hexbid.v1.Campaign.weekly_hours:type_name -> hexbid.v1.WeeklyHours
+	11, // 20: hexbid.v1.Campaign.area:type_name -> hexbid.v1.Area
+	11, // 21: hexbid.v1.Campaign.excluded_area:type_name -> hexbid.v1.Area
+	13, // 22: hexbid.v1.Campaign.audience:type_name -> hexbid.v1.Audience
+	15, // 23: hexbid.v1.Campaign.frequency_cap:type_name -> hexbid.v1.FrequencyCap
+	16, // 24: hexbid.v1.Campaign.creatives:type_name -> hexbid.v1.Creative
 	3,  // 25: hexbid.v1.WeeklyHours.day:type_name -> hexbid.v1.DayOfWeek
-	11, // 26: hexbid.v1.Area.circles:type_name -> hexbid.v1.Circle
-	20, // 27: hexbid.v1.Circle.datum:type_name -> hexbid.v1.Datum
-	13, // 28: hexbid.v1.Audience.ages:type_name -> hexbid.v1.AgeRange
-	22, // 29: hexbid.v1.Audience.genders:type_name -> hexbid.v1.Gender
-	19, // 30: hexbid.v1.Audience.operating_systems:type_name -> hexbid.v1.OperatingSystem
-	18, // 31: hexbid.v1.Audience.hosts:type_name -> hexbid.v1.Host
-	23, // 32: hexbid.v1.Audience.scenes:type_name -> hexbid.v1.Scene
-	24, // 33: hexbid.v1.Audience.networks:type_name -> hexbid.v1.Network
-	17, // 34: hexbid.v1.Audience.interests:type_name -> hexbid.v1.Category
+	12, // 26: hexbid.v1.Area.circles:type_name -> hexbid.v1.Circle
+	21, // 27: hexbid.v1.Circle.datum:type_name -> hexbid.v1.Datum
+	14, // 28: hexbid.v1.Audience.ages:type_name -> hexbid.v1.AgeRange
+	23, // 29: hexbid.v1.Audience.genders:type_name -> hexbid.v1.Gender
+	20, // 30: hexbid.v1.Audience.operating_systems:type_name -> hexbid.v1.OperatingSystem
+	19, // 31: hexbid.v1.Audience.hosts:type_name -> hexbid.v1.Host
+	24, // 32: hexbid.v1.Audience.scenes:type_name -> hexbid.v1.Scene
+	25, // 33: hexbid.v1.Audience.networks:type_name -> hexbid.v1.Network
+	18, // 34: hexbid.v1.Audience.interests:type_name -> hexbid.v1.Category
 	4,  // 35: hexbid.v1.Audience.include_unknown:type_name -> hexbid.v1.AudienceDimension
-	25, // 36: hexbid.v1.FrequencyCap.window:type_name -> google.protobuf.Duration
-	18, // 37: hexbid.v1.Creative.host:type_name -> hexbid.v1.Host
-	38, // [38:38] is the sub-list for method output_type
-	38, // [38:38] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	26, // 36: hexbid.v1.Audience.credit_bands:type_name -> hexbid.v1.CreditBand
+	5,  // 37: hexbid.v1.Audience.residences:type_name -> hexbid.v1.Residence
+	18, // 38: hexbid.v1.Audience.excluded_interests:type_name -> hexbid.v1.Category
+	27, // 39: hexbid.v1.FrequencyCap.window:type_name -> google.protobuf.Duration
+	19, // 40: hexbid.v1.Creative.host:type_name -> hexbid.v1.Host
+	41, // [41:41] is the sub-list for method output_type
+	41, // [41:41] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_catalog_proto_init() }
@@ -1780,7 +1885,7 @@ func file_hexbid_v1_catalog_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hexbid_v1_catalog_proto_rawDesc), len(file_hexbid_v1_catalog_proto_rawDesc)),
-			NumEnums:      5,
+			NumEnums:      6,
 			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
