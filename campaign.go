@@ -30,6 +30,36 @@ type Campaign struct {
 	Audience    Audience
 	Cap         FrequencyCap
 	Creatives   []Creative
+	HostBids    []HostBid
+}
+
+// HostBid is a campaign's bid on one host, as parts per million of Bid.
+type HostBid struct {
+	Host          Host
+	MultiplierPPM int64
+}
+
+// MaxHostMultiplierPPM is the highest multiplier of a bid: tenfold.
+const MaxHostMultiplierPPM = 10_000_000
+
+// BidOn is the bid on a host: the campaign's own times the host's multiplier,
+// rounded down.
+func (c *Campaign) BidOn(host Host) Money {
+	for _, b := range c.HostBids {
+		if b.Host == host {
+			return Money(uint64(c.Bid) * uint64(b.MultiplierPPM) / 1_000_000) // 10¹² · 10⁷ needs the 64th bit
+		}
+	}
+	return c.Bid
+}
+
+// BidRange is the lowest and the highest bid over all hosts.
+func (c *Campaign) BidRange() (lowest, highest Money) {
+	lowest, highest = c.Bid, c.Bid
+	for _, b := range c.HostBids {
+		lowest, highest = min(lowest, c.BidOn(b.Host)), max(highest, c.BidOn(b.Host))
+	}
+	return lowest, highest
 }
 
 // DefaultTimeZone is the zone of a campaign that names none.
@@ -138,18 +168,46 @@ func (c *Campaign) validateMoney() error {
 	if err := checkEnum("campaign.pricing_model", c.Pricing, PricingCount, false); err != nil {
 		return err
 	}
-	least, most, event := Money(1), MaxBidCPC, c.Bid
+	least, most := Money(1), MaxBidCPC
 	if c.Pricing == CPM { // an impression costs whole micros
-		least, most, event = 1000, MaxBidCPM, (c.Bid+999)/1000
+		least, most = 1000, MaxBidCPM
 	}
 	if c.Bid < least || c.Bid > most {
 		return Invalidf("campaign.bid_micros", "%d is out of range: use %d to %d micros for %s", c.Bid, least, most, c.Pricing)
+	}
+	if err := c.validateHostBids(least, most); err != nil {
+		return err
+	}
+	_, event := c.BidRange()
+	if c.Pricing == CPM {
+		event = (event + 999) / 1000
 	}
 	if c.DailyBudget < event {
 		return Invalidf("campaign.daily_budget_micros", "%d does not pay for one event: give at least %d micros", c.DailyBudget, event)
 	}
 	if c.TotalBudget != 0 && c.TotalBudget < event {
 		return Invalidf("campaign.total_budget_micros", "%d does not pay for one event: give at least %d micros, or 0 for no limit", c.TotalBudget, event)
+	}
+	return nil
+}
+
+func (c *Campaign) validateHostBids(least, most Money) error {
+	const field = "campaign.host_bids."
+	var seen [HostCount]bool
+	for _, b := range c.HostBids {
+		if err := checkEnum(field+"host", b.Host, HostCount, false); err != nil {
+			return err
+		}
+		if seen[b.Host] {
+			return Invalidf(field+"host", "%s stands twice: give one bid a host", b.Host)
+		}
+		seen[b.Host] = true
+		if b.MultiplierPPM < 1 || b.MultiplierPPM > MaxHostMultiplierPPM {
+			return Invalidf(field+"multiplier_ppm", "%d is out of range: use 1 to %d", b.MultiplierPPM, MaxHostMultiplierPPM)
+		}
+		if bid := c.BidOn(b.Host); bid < least || bid > most {
+			return Invalidf(field+"multiplier_ppm", "%d makes a bid of %d on %s: use one that makes %d to %d micros", b.MultiplierPPM, bid, b.Host, least, most)
+		}
 	}
 	return nil
 }

@@ -210,9 +210,10 @@ func (x *Indexer) putCampaign(r *store.Record, c *hexbid.Campaign) error {
 	}
 	p := x.programs.at(buys)
 	quality := x.market.PriorPPM[p.category]
+	_, highest := c.BidRange()
 	*x.campaigns.edit(i) = campaign{
 		name: c.Name, uid: c.UID, version: c.Version, owner: x.advertisers[owner].uid, advertiser: owner, program: buys, pricing: c.Pricing, category: p.category,
-		bid: c.Bid, qualityPPM: quality, pacingPPM: auction.PPM, cap: auction.Score(c.Pricing, c.Bid, quality),
+		bid: c.Bid, hostBids: hostBids(c), qualityPPM: quality, pacingPPM: auction.PPM, cap: auction.Score(c.Pricing, highest, quality),
 		area: area, rule: x.rules.intern(targeting.Compile(c, *p.gate)), schedule: &schedule,
 	}
 	x.campaignNouns[i] = r
@@ -221,6 +222,18 @@ func (x *Indexer) putCampaign(r *store.Record, c *hexbid.Campaign) error {
 	x.setEligibility(i)
 	x.post(i, covering)
 	return nil
+}
+
+// hostBids is the bid by host; nil when all are the same.
+func hostBids(c *hexbid.Campaign) *[hexbid.HostCount]hexbid.Money {
+	if len(c.HostBids) == 0 {
+		return nil
+	}
+	var bids [hexbid.HostCount]hexbid.Money
+	for host := range bids {
+		bids[host] = c.BidOn(hexbid.Host(host))
+	}
+	return &bids
 }
 
 // setEligibility works out a campaign's three bits.

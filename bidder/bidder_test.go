@@ -133,6 +133,9 @@ func (m *testMarket) campaign(i int) *hexbid.Campaign {
 	a.IncludeUnknown = pick(m.r, nil, []hexbid.Dimension{hexbid.DimAge, hexbid.DimOS})
 	c.Cap = pick(m.r, hexbid.FrequencyCap{}, hexbid.FrequencyCap{}, hexbid.FrequencyCap{Impressions: 2, Window: time.Hour}, hexbid.FrequencyCap{Impressions: 2, Window: time.Hour, ServeUncapped: true})
 	if m.r.IntN(3) == 0 {
+		c.HostBids = []hexbid.HostBid{{Host: hexbid.WeChat, MultiplierPPM: int64(300_000 + m.r.IntN(2_000_000))}}
+	}
+	if m.r.IntN(3) == 0 {
 		c.Hours = []hexbid.WeeklyHours{{Day: 1 + m.r.IntN(7), Start: 0, End: 24}, {Day: 5, Start: m.r.IntN(12), End: 12 + m.r.IntN(12)}}
 	}
 	if m.r.IntN(4) == 0 {

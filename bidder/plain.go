@@ -113,7 +113,7 @@ func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
 		if !targeting.HasWords(s.programs.at(c.program).text, q.Words) {
 			return RuleWords
 		}
-		candidate := c.candidate(i, reserves[c.category])
+		candidate := c.candidate(i, q.Host, reserves[c.category])
 		entry, enters := candidate.Enter()
 		v.Entry, v.Needed = entry, max(entry.Reserve, 1)
 		if !enters {
@@ -224,8 +224,8 @@ func areaReason(v *Verdict) string {
 	return fmt.Sprintf("the point is %.0f m outside its area", v.MissedByM)
 }
 
-// BidNeeded is the bid that would reach a verdict's needed score; 0 when more
-// money is not what is missing.
+// BidNeeded is the bid, on the request's host, that would reach a verdict's
+// needed score; 0 when more money is not what is missing.
 func (s *Snapshot) BidNeeded(v *Verdict) hexbid.Money {
 	if v.Rule != RuleReserve && v.Rule != RuleOutbid && v.Rule != RuleOwnBetter {
 		return 0

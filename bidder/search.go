@@ -142,7 +142,7 @@ func (s *Snapshot) readBlock(b *block, q *Query, w *Scratch) {
 			continue
 		}
 		w.Scored++
-		candidate := c.candidate(p.ordinal, w.reserves[c.category])
+		candidate := c.candidate(p.ordinal, q.Host, w.reserves[c.category])
 		if e, enters := candidate.Enter(); enters {
 			w.board.Offer(e)
 		}
@@ -163,8 +163,12 @@ func (s *Snapshot) serves(ordinal uint32, now time.Time) bool {
 	return s.campaigns.at(ordinal).schedule.On(now)
 }
 
-func (c *campaign) candidate(ordinal uint32, reserve int64) auction.Candidate {
-	return auction.Candidate{Ordinal: ordinal, Advertiser: c.advertiser, CampaignUID: c.uid, Pricing: c.pricing, Bid: c.bid,
+func (c *campaign) candidate(ordinal uint32, host hexbid.Host, reserve int64) auction.Candidate {
+	bid := c.bid
+	if c.hostBids != nil {
+		bid = c.hostBids[host]
+	}
+	return auction.Candidate{Ordinal: ordinal, Advertiser: c.advertiser, CampaignUID: c.uid, Pricing: c.pricing, Bid: bid,
 		MultiplierPPM: c.pacingPPM, QualityPPM: c.qualityPPM, Reserve: reserve}
 }
 

@@ -39,6 +39,7 @@ type campaign struct {
 	pricing    hexbid.PricingModel
 	category   hexbid.Category
 	bid        hexbid.Money
+	hostBids   *[hexbid.HostCount]hexbid.Money // nil when every host gets bid
 	qualityPPM int64
 	pacingPPM  int64
 	cap        int64 // the best score it can have

@@ -50,6 +50,7 @@ var fieldsByKind = map[string]map[string]setter{
 		"state":                        choice(func(m *pb.Campaign) *pb.ServingState { return &m.State }),
 		"pricing":                      choice(func(m *pb.Campaign) *pb.PricingModel { return &m.PricingModel }),
 		"bid":                          money(func(m *pb.Campaign) *int64 { return &m.BidMicros }),
+		"host_bids":                    of(setHostBids),
 		"daily_budget":                 money(func(m *pb.Campaign) *int64 { return &m.DailyBudgetMicros }),
 		"total_budget":                 money(func(m *pb.Campaign) *int64 { return &m.TotalBudgetMicros }),
 		"pacing":                       choice(func(m *pb.Campaign) *pb.Pacing { return &m.Pacing }),

@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -26,6 +27,35 @@ func setAges(m *pb.Campaign, n *yaml.Node) error {
 			return fmt.Errorf("%q is not a range of ages: write it as 18-30", text)
 		}
 		audience(m).Ages = append(audience(m).Ages, &pb.AgeRange{MinAge: youngest, MaxAge: oldest})
+	}
+	return nil
+}
+
+// setHostBids reads parts of the bid such as "alipay 120%" and "douyin 0.8".
+func setHostBids(m *pb.Campaign, n *yaml.Node) error {
+	bids, err := items(n)
+	if err != nil {
+		return err
+	}
+	for _, text := range bids {
+		words := strings.Fields(text)
+		if len(words) != 2 {
+			return fmt.Errorf("%q is not a bid on a host: write it as alipay 120%%", text)
+		}
+		host, err := parseEnum[pb.Host](words[0])
+		if err != nil {
+			return err
+		}
+		// A part is read as exactly as money is: 1.2 is 1,200,000 ppm.
+		part, percent := strings.CutSuffix(words[1], "%")
+		ppm, err := hexbid.ParseMoney(part)
+		if err != nil {
+			return fmt.Errorf("%q is not a part of the bid: write it as 120%% or 1.2", words[1])
+		}
+		if percent {
+			ppm /= 100
+		}
+		m.HostBids = append(m.HostBids, &pb.HostBid{Host: host, MultiplierPpm: int64(ppm)})
 	}
 	return nil
 }

@@ -162,8 +162,8 @@ func (e *Exchange) prepare(ctx context.Context, r hexbid.Resource) (*store.Recor
 			}
 		}
 	case *hexbid.Campaign:
-		if minimum := e.config.Market.MinimumBid[v.Pricing]; v.Bid < minimum {
-			return nil, hexbid.Invalidf("campaign.bid_micros", "%d is below this market's minimum of %d micros for %s", v.Bid, minimum, v.Pricing)
+		if lowest, _ := v.BidRange(); lowest < e.config.Market.MinimumBid[v.Pricing] {
+			return nil, hexbid.Invalidf("campaign.bid_micros", "%d is below this market's minimum of %d micros for %s", lowest, e.config.Market.MinimumBid[v.Pricing], v.Pricing)
 		}
 		return record, e.cover(ctx, record, v)
 	}

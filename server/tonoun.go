@@ -63,6 +63,9 @@ func campaignToNoun(v *pb.Campaign, c *collector) *hexbid.Campaign {
 	if f := v.GetFrequencyCap(); f != nil {
 		out.Cap = hexbid.FrequencyCap{Impressions: int(f.GetImpressions()), Window: f.GetWindow().AsDuration(), ServeUncapped: f.GetServeUncapped()}
 	}
+	for _, b := range v.GetHostBids() {
+		out.HostBids = append(out.HostBids, hexbid.HostBid{Host: convert(c, "campaign.host_bids.host", b.GetHost(), hexbid.HostCount), MultiplierPPM: b.GetMultiplierPpm()})
+	}
 	for _, creative := range v.GetCreatives() {
 		out.Creatives = append(out.Creatives, hexbid.Creative{Host: convert(c, "campaign.creatives.host", creative.GetHost(), hexbid.HostCount),
 			Title: creative.GetTitle(), Promotion: creative.GetPromotion(), Path: creative.GetPath(), ImageURI: creative.GetImageUri()})

@@ -59,6 +59,9 @@ func campaignFromNoun(v *hexbid.Campaign) *pb.Campaign {
 	if v.Cap.Impressions > 0 {
 		out.FrequencyCap = &pb.FrequencyCap{Impressions: int32(v.Cap.Impressions), Window: durationpb.New(v.Cap.Window), ServeUncapped: v.Cap.ServeUncapped}
 	}
+	for _, b := range v.HostBids {
+		out.HostBids = append(out.HostBids, &pb.HostBid{Host: pb.Host(b.Host), MultiplierPpm: b.MultiplierPPM})
+	}
 	for _, c := range v.Creatives {
 		out.Creatives = append(out.Creatives, &pb.Creative{Host: pb.Host(c.Host), Title: c.Title, Promotion: c.Promotion, Path: c.Path, ImageUri: c.ImageURI})
 	}

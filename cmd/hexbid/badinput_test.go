@@ -82,6 +82,13 @@ var badCampaigns = []badInput{
 	{"negative bid", create(func(c *pb.Campaign) { c.BidMicros = -5 }), codes.InvalidArgument, "campaign.bid_micros", []string{"-5", "1000000000"}},
 	{"bid beyond the market", create(func(c *pb.Campaign) { c.BidMicros = math.MaxInt64 }), codes.InvalidArgument, "campaign.bid_micros", []string{"9223372036854775807"}},
 	{"negative budget", create(func(c *pb.Campaign) { c.DailyBudgetMicros = math.MinInt64 }), codes.InvalidArgument, "campaign.daily_budget_micros", []string{"-9223372036854775808"}},
+	{"a host's bid beyond the market", create(func(c *pb.Campaign) {
+		c.BidMicros, c.HostBids = 900_000_000, []*pb.HostBid{{Host: 3, MultiplierPpm: 1_200_000}}
+	}), codes.InvalidArgument, "campaign.host_bids.multiplier_ppm", []string{"1080000000", "alipay"}},
+	{"a multiplier of nothing", create(func(c *pb.Campaign) { c.HostBids = []*pb.HostBid{{Host: 3}} }), codes.InvalidArgument, "campaign.host_bids.multiplier_ppm", []string{"0", "10000000"}},
+	{"two bids on a host", create(func(c *pb.Campaign) {
+		c.HostBids = []*pb.HostBid{{Host: 3, MultiplierPpm: 1_000_000}, {Host: 3, MultiplierPpm: 2_000_000}}
+	}), codes.InvalidArgument, "campaign.host_bids.host", []string{"alipay", "twice"}},
 	{"no pricing model", create(func(c *pb.Campaign) { c.PricingModel = 0 }), codes.InvalidArgument, "campaign.pricing_model", []string{"not stated"}},
 	{"ends before it starts", create(func(c *pb.Campaign) {
 		c.StartTime, c.EndTime = timestamppb.New(testNow), timestamppb.New(testNow.Add(-time.Hour))

@@ -273,6 +273,9 @@ func (g *globe) campaign(i int, owner string) *pb.Campaign {
 		c.ExcludedArea = g.area()
 	}
 	if r.IntN(3) == 0 {
+		c.HostBids = []*pb.HostBid{{Host: pb.Host_HOST_WECHAT, MultiplierPpm: int64(300_000 + r.IntN(1_500_000))}, {Host: pb.Host_HOST_ALIPAY, MultiplierPpm: int64(300_000 + r.IntN(3_000_000))}}
+	}
+	if r.IntN(3) == 0 {
 		low := int32(r.IntN(50))
 		c.Audience.Ages = []*pb.AgeRange{{MinAge: low, MaxAge: low + int32(r.IntN(60))}}
 	}

@@ -214,13 +214,22 @@ func oracleHash(requestID string, uid uint64) uint64 {
 	return xxhash.Sum64(binary.LittleEndian.AppendUint64([]byte(requestID), uid))
 }
 
-// auction is the ranking and the prices of GSP.
+func bidOn(c *pb.Campaign, host pb.Host) int64 {
+	for _, b := range c.GetHostBids() {
+		if b.GetHost() == host {
+			return c.GetBidMicros() * b.GetMultiplierPpm() / 1_000_000
+		}
+	}
+	return c.GetBidMicros()
+}
+
+// auction is the ranking and the prices.
 func (o *oracle) auction(r *pb.SearchNearbyRequest, slots int, requestID string, at time.Time) []oracleSlot {
 	type bidding struct {
 		c              *pb.Campaign
 		owner          string
 		score, reserve int64
-		unit           int64
+		unit, most     int64
 	}
 	var bids []bidding
 	for _, c := range o.campaigns {
@@ -229,12 +238,11 @@ func (o *oracle) auction(r *pb.SearchNearbyRequest, slots int, requestID string,
 			!o.opens(p, r) || !o.audience(c, r) {
 			continue
 		}
-		b := bidding{c: c, owner: strings.SplitN(c.GetName(), "/campaigns/", 2)[0], unit: o.quality(p.GetCategory()), reserve: 1000 * o.reserve(r, p.GetCategory())}
-		bid := c.GetBidMicros()
+		b := bidding{c: c, owner: strings.SplitN(c.GetName(), "/campaigns/", 2)[0], unit: o.quality(p.GetCategory()), most: bidOn(c, r.GetHost()), reserve: 1000 * o.reserve(r, p.GetCategory())}
 		if c.GetPricingModel() == pb.PricingModel_PRICING_MODEL_CPM {
-			b.unit, bid = 1000, bid/1000*1000
+			b.unit, b.most = 1000, b.most/1000*1000
 		}
-		b.score = bid * b.unit
+		b.score = b.most * b.unit
 		if b.score >= max(b.reserve, 1) {
 			bids = append(bids, b)
 		}
@@ -247,10 +255,7 @@ func (o *oracle) auction(r *pb.SearchNearbyRequest, slots int, requestID string,
 	bids = slices.DeleteFunc(bids, func(b bidding) bool { again := seen[b.owner]; seen[b.owner] = true; return again })
 	var won []oracleSlot
 	for i := 0; i < min(slots, len(bids)); i++ {
-		most := bids[i].c.GetBidMicros()
-		if bids[i].c.GetPricingModel() == pb.PricingModel_PRICING_MODEL_CPM {
-			most = most / 1000 * 1000
-		}
+		most := bids[i].most
 		scoreOf := func(rank int) int64 {
 			if rank < len(bids) {
 				return bids[rank].score

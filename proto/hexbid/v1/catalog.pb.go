@@ -852,6 +852,8 @@ type Campaign struct {
 	// What is shown; the program's own name and path when empty. One may leave
 	// host unset: it serves hosts that have none of their own.
 	Creatives []*Creative `protobuf:"bytes,22,rep,name=creatives,proto3" json:"creatives,omitempty"`
+	// Bids on single hosts, as parts of bid_micros; at most one a host.
+	HostBids []*HostBid `protobuf:"bytes,25,rep,name=host_bids,json=hostBids,proto3" json:"host_bids,omitempty"`
 	// Output only: whether it takes part in auctions now.
 	Serving bool `protobuf:"varint,23,opt,name=serving,proto3" json:"serving,omitempty"`
 	// Output only: why not, for people.
@@ -1044,6 +1046,13 @@ func (x *Campaign) GetCreatives() []*Creative {
 	return nil
 }
 
+func (x *Campaign) GetHostBids() []*HostBid {
+	if x != nil {
+		return x.HostBids
+	}
+	return nil
+}
+
 func (x *Campaign) GetServing() bool {
 	if x != nil {
 		return x.Serving
@@ -1056,6 +1065,63 @@ func (x *Campaign) GetNotServingReason() string {
 		return x.NotServingReason
 	}
 	return ""
+}
+
+// HostBid is a campaign's bid on one host: bid_micros times multiplier_ppm over
+// a million, rounded down.
+type HostBid struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The host; required.
+	Host Host `protobuf:"varint,1,opt,name=host,proto3,enum=hexbid.v1.Host" json:"host,omitempty"`
+	// Parts per million, 1 to 10000000. The bid that comes of it stays within the
+	// bounds of bid_micros.
+	MultiplierPpm int64 `protobuf:"varint,2,opt,name=multiplier_ppm,json=multiplierPpm,proto3" json:"multiplier_ppm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostBid) Reset() {
+	*x = HostBid{}
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostBid) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostBid) ProtoMessage() {}
+
+func (x *HostBid) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostBid.ProtoReflect.Descriptor instead.
+func (*HostBid) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *HostBid) GetHost() Host {
+	if x != nil {
+		return x.Host
+	}
+	return Host_HOST_UNSPECIFIED
+}
+
+func (x *HostBid) GetMultiplierPpm() int64 {
+	if x != nil {
+		return x.MultiplierPpm
+	}
+	return 0
 }
 
 // WeeklyHours is a run of whole hours of one day, local time.
@@ -1073,7 +1139,7 @@ type WeeklyHours struct {
 
 func (x *WeeklyHours) Reset() {
 	*x = WeeklyHours{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[4]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1085,7 +1151,7 @@ func (x *WeeklyHours) String() string {
 func (*WeeklyHours) ProtoMessage() {}
 
 func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[4]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1098,7 +1164,7 @@ func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
 func (*WeeklyHours) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{4}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *WeeklyHours) GetDay() DayOfWeek {
@@ -1141,7 +1207,7 @@ type Area struct {
 
 func (x *Area) Reset() {
 	*x = Area{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1153,7 +1219,7 @@ func (x *Area) String() string {
 func (*Area) ProtoMessage() {}
 
 func (x *Area) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1166,7 +1232,7 @@ func (x *Area) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Area.ProtoReflect.Descriptor instead.
 func (*Area) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{5}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Area) GetAroundPlacesM() float64 {
@@ -1221,7 +1287,7 @@ type Circle struct {
 
 func (x *Circle) Reset() {
 	*x = Circle{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1233,7 +1299,7 @@ func (x *Circle) String() string {
 func (*Circle) ProtoMessage() {}
 
 func (x *Circle) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1246,7 +1312,7 @@ func (x *Circle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Circle.ProtoReflect.Descriptor instead.
 func (*Circle) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{6}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Circle) GetLatitude() float64 {
@@ -1309,7 +1375,7 @@ type Audience struct {
 
 func (x *Audience) Reset() {
 	*x = Audience{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1321,7 +1387,7 @@ func (x *Audience) String() string {
 func (*Audience) ProtoMessage() {}
 
 func (x *Audience) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1334,7 +1400,7 @@ func (x *Audience) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Audience.ProtoReflect.Descriptor instead.
 func (*Audience) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{7}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Audience) GetAges() []*AgeRange {
@@ -1427,7 +1493,7 @@ type AgeRange struct {
 
 func (x *AgeRange) Reset() {
 	*x = AgeRange{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1439,7 +1505,7 @@ func (x *AgeRange) String() string {
 func (*AgeRange) ProtoMessage() {}
 
 func (x *AgeRange) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1452,7 +1518,7 @@ func (x *AgeRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgeRange.ProtoReflect.Descriptor instead.
 func (*AgeRange) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{8}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AgeRange) GetMinAge() int32 {
@@ -1484,7 +1550,7 @@ type FrequencyCap struct {
 
 func (x *FrequencyCap) Reset() {
 	*x = FrequencyCap{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1496,7 +1562,7 @@ func (x *FrequencyCap) String() string {
 func (*FrequencyCap) ProtoMessage() {}
 
 func (x *FrequencyCap) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1509,7 +1575,7 @@ func (x *FrequencyCap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrequencyCap.ProtoReflect.Descriptor instead.
 func (*FrequencyCap) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{9}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *FrequencyCap) GetImpressions() int32 {
@@ -1552,7 +1618,7 @@ type Creative struct {
 
 func (x *Creative) Reset() {
 	*x = Creative{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1630,7 @@ func (x *Creative) String() string {
 func (*Creative) ProtoMessage() {}
 
 func (x *Creative) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1643,7 @@ func (x *Creative) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Creative.ProtoReflect.Descriptor instead.
 func (*Creative) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Creative) GetHost() Host {
@@ -1665,7 +1731,7 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\aaddress\x18\n" +
 	" \x01(\tR\aaddress\x12#\n" +
 	"\ropening_hours\x18\v \x01(\tR\fopeningHours\x129\n" +
-	"\freview_state\x18\f \x01(\x0e2\x16.hexbid.v1.ReviewStateR\vreviewState\"\xa1\b\n" +
+	"\freview_state\x18\f \x01(\x0e2\x16.hexbid.v1.ReviewStateR\vreviewState\"\xd2\b\n" +
 	"\bCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12\x12\n" +
@@ -1693,9 +1759,13 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\rexcluded_area\x18\x13 \x01(\v2\x0f.hexbid.v1.AreaR\fexcludedArea\x12/\n" +
 	"\baudience\x18\x14 \x01(\v2\x13.hexbid.v1.AudienceR\baudience\x12<\n" +
 	"\rfrequency_cap\x18\x15 \x01(\v2\x17.hexbid.v1.FrequencyCapR\ffrequencyCap\x121\n" +
-	"\tcreatives\x18\x16 \x03(\v2\x13.hexbid.v1.CreativeR\tcreatives\x12\x18\n" +
+	"\tcreatives\x18\x16 \x03(\v2\x13.hexbid.v1.CreativeR\tcreatives\x12/\n" +
+	"\thost_bids\x18\x19 \x03(\v2\x12.hexbid.v1.HostBidR\bhostBids\x12\x18\n" +
 	"\aserving\x18\x17 \x01(\bR\aserving\x12,\n" +
-	"\x12not_serving_reason\x18\x18 \x01(\tR\x10notServingReason\"o\n" +
+	"\x12not_serving_reason\x18\x18 \x01(\tR\x10notServingReason\"U\n" +
+	"\aHostBid\x12#\n" +
+	"\x04host\x18\x01 \x01(\x0e2\x0f.hexbid.v1.HostR\x04host\x12%\n" +
+	"\x0emultiplier_ppm\x18\x02 \x01(\x03R\rmultiplierPpm\"o\n" +
 	"\vWeeklyHours\x12&\n" +
 	"\x03day\x18\x01 \x01(\x0e2\x14.hexbid.v1.DayOfWeekR\x03day\x12\x1d\n" +
 	"\n" +
@@ -1794,7 +1864,7 @@ func file_hexbid_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_hexbid_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_hexbid_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_hexbid_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_hexbid_v1_catalog_proto_goTypes = []any{
 	(ServingState)(0),             // 0: hexbid.v1.ServingState
 	(ReviewState)(0),              // 1: hexbid.v1.ReviewState
@@ -1806,72 +1876,75 @@ var file_hexbid_v1_catalog_proto_goTypes = []any{
 	(*Program)(nil),               // 7: hexbid.v1.Program
 	(*Place)(nil),                 // 8: hexbid.v1.Place
 	(*Campaign)(nil),              // 9: hexbid.v1.Campaign
-	(*WeeklyHours)(nil),           // 10: hexbid.v1.WeeklyHours
-	(*Area)(nil),                  // 11: hexbid.v1.Area
-	(*Circle)(nil),                // 12: hexbid.v1.Circle
-	(*Audience)(nil),              // 13: hexbid.v1.Audience
-	(*AgeRange)(nil),              // 14: hexbid.v1.AgeRange
-	(*FrequencyCap)(nil),          // 15: hexbid.v1.FrequencyCap
-	(*Creative)(nil),              // 16: hexbid.v1.Creative
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
-	(Category)(0),                 // 18: hexbid.v1.Category
-	(Host)(0),                     // 19: hexbid.v1.Host
-	(OperatingSystem)(0),          // 20: hexbid.v1.OperatingSystem
-	(Datum)(0),                    // 21: hexbid.v1.Datum
-	(PricingModel)(0),             // 22: hexbid.v1.PricingModel
-	(Gender)(0),                   // 23: hexbid.v1.Gender
-	(Scene)(0),                    // 24: hexbid.v1.Scene
-	(Network)(0),                  // 25: hexbid.v1.Network
-	(CreditBand)(0),               // 26: hexbid.v1.CreditBand
-	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
+	(*HostBid)(nil),               // 10: hexbid.v1.HostBid
+	(*WeeklyHours)(nil),           // 11: hexbid.v1.WeeklyHours
+	(*Area)(nil),                  // 12: hexbid.v1.Area
+	(*Circle)(nil),                // 13: hexbid.v1.Circle
+	(*Audience)(nil),              // 14: hexbid.v1.Audience
+	(*AgeRange)(nil),              // 15: hexbid.v1.AgeRange
+	(*FrequencyCap)(nil),          // 16: hexbid.v1.FrequencyCap
+	(*Creative)(nil),              // 17: hexbid.v1.Creative
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(Category)(0),                 // 19: hexbid.v1.Category
+	(Host)(0),                     // 20: hexbid.v1.Host
+	(OperatingSystem)(0),          // 21: hexbid.v1.OperatingSystem
+	(Datum)(0),                    // 22: hexbid.v1.Datum
+	(PricingModel)(0),             // 23: hexbid.v1.PricingModel
+	(Gender)(0),                   // 24: hexbid.v1.Gender
+	(Scene)(0),                    // 25: hexbid.v1.Scene
+	(Network)(0),                  // 26: hexbid.v1.Network
+	(CreditBand)(0),               // 27: hexbid.v1.CreditBand
+	(*durationpb.Duration)(nil),   // 28: google.protobuf.Duration
 }
 var file_hexbid_v1_catalog_proto_depIdxs = []int32{
-	17, // 0: hexbid.v1.Advertiser.create_time:type_name -> google.protobuf.Timestamp
-	17, // 1: hexbid.v1.Advertiser.update_time:type_name -> google.protobuf.Timestamp
+	18, // 0: hexbid.v1.Advertiser.create_time:type_name -> google.protobuf.Timestamp
+	18, // 1: hexbid.v1.Advertiser.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 2: hexbid.v1.Advertiser.state:type_name -> hexbid.v1.ServingState
-	17, // 3: hexbid.v1.Program.create_time:type_name -> google.protobuf.Timestamp
-	17, // 4: hexbid.v1.Program.update_time:type_name -> google.protobuf.Timestamp
-	18, // 5: hexbid.v1.Program.category:type_name -> hexbid.v1.Category
-	19, // 6: hexbid.v1.Program.hosts:type_name -> hexbid.v1.Host
-	20, // 7: hexbid.v1.Program.operating_systems:type_name -> hexbid.v1.OperatingSystem
-	17, // 8: hexbid.v1.Place.create_time:type_name -> google.protobuf.Timestamp
-	17, // 9: hexbid.v1.Place.update_time:type_name -> google.protobuf.Timestamp
-	21, // 10: hexbid.v1.Place.datum:type_name -> hexbid.v1.Datum
+	18, // 3: hexbid.v1.Program.create_time:type_name -> google.protobuf.Timestamp
+	18, // 4: hexbid.v1.Program.update_time:type_name -> google.protobuf.Timestamp
+	19, // 5: hexbid.v1.Program.category:type_name -> hexbid.v1.Category
+	20, // 6: hexbid.v1.Program.hosts:type_name -> hexbid.v1.Host
+	21, // 7: hexbid.v1.Program.operating_systems:type_name -> hexbid.v1.OperatingSystem
+	18, // 8: hexbid.v1.Place.create_time:type_name -> google.protobuf.Timestamp
+	18, // 9: hexbid.v1.Place.update_time:type_name -> google.protobuf.Timestamp
+	22, // 10: hexbid.v1.Place.datum:type_name -> hexbid.v1.Datum
 	1,  // 11: hexbid.v1.Place.review_state:type_name -> hexbid.v1.ReviewState
-	17, // 12: hexbid.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
-	17, // 13: hexbid.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
+	18, // 12: hexbid.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
+	18, // 13: hexbid.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 14: hexbid.v1.Campaign.state:type_name -> hexbid.v1.ServingState
-	22, // 15: hexbid.v1.Campaign.pricing_model:type_name -> hexbid.v1.PricingModel
+	23, // 15: hexbid.v1.Campaign.pricing_model:type_name -> hexbid.v1.PricingModel
 	2,  // 16: hexbid.v1.Campaign.pacing:type_name -> hexbid.v1.Pacing
-	17, // 17: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
-	17, // 18: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
-	10, // 19: hexbid.v1.Campaign.weekly_hours:type_name -> hexbid.v1.WeeklyHours
-	11, // 20: hexbid.v1.Campaign.area:type_name -> hexbid.v1.Area
-	11, // 21: hexbid.v1.Campaign.excluded_area:type_name -> hexbid.v1.Area
-	13, // 22: hexbid.v1.Campaign.audience:type_name -> hexbid.v1.Audience
-	15, // 23: hexbid.v1.Campaign.frequency_cap:type_name -> hexbid.v1.FrequencyCap
-	16, // 24: hexbid.v1.Campaign.creatives:type_name -> hexbid.v1.Creative
-	3,  // 25: hexbid.v1.WeeklyHours.day:type_name -> hexbid.v1.DayOfWeek
-	12, // 26: hexbid.v1.Area.circles:type_name -> hexbid.v1.Circle
-	21, // 27: hexbid.v1.Circle.datum:type_name -> hexbid.v1.Datum
-	14, // 28: hexbid.v1.Audience.ages:type_name -> hexbid.v1.AgeRange
-	23, // 29: hexbid.v1.Audience.genders:type_name -> hexbid.v1.Gender
-	20, // 30: hexbid.v1.Audience.operating_systems:type_name -> hexbid.v1.OperatingSystem
-	19, // 31: hexbid.v1.Audience.hosts:type_name -> hexbid.v1.Host
-	24, // 32: hexbid.v1.Audience.scenes:type_name -> hexbid.v1.Scene
-	25, // 33: hexbid.v1.Audience.networks:type_name -> hexbid.v1.Network
-	18, // 34: hexbid.v1.Audience.interests:type_name -> hexbid.v1.Category
-	4,  // 35: hexbid.v1.Audience.include_unknown:type_name -> hexbid.v1.AudienceDimension
-	26, // 36: hexbid.v1.Audience.credit_bands:type_name -> hexbid.v1.CreditBand
-	5,  // 37: hexbid.v1.Audience.residences:type_name -> hexbid.v1.Residence
-	18, // 38: hexbid.v1.Audience.excluded_interests:type_name -> hexbid.v1.Category
-	27, // 39: hexbid.v1.FrequencyCap.window:type_name -> google.protobuf.Duration
-	19, // 40: hexbid.v1.Creative.host:type_name -> hexbid.v1.Host
-	41, // [41:41] is the sub-list for method output_type
-	41, // [41:41] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	18, // 17: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
+	18, // 18: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
+	11, // 19: hexbid.v1.Campaign.weekly_hours:type_name -> hexbid.v1.WeeklyHours
+	12, // 20: hexbid.v1.Campaign.area:type_name -> hexbid.v1.Area
+	12, // 21: hexbid.v1.Campaign.excluded_area:type_name -> hexbid.v1.Area
+	14, // 22: hexbid.v1.Campaign.audience:type_name -> hexbid.v1.Audience
+	16, // 23: hexbid.v1.Campaign.frequency_cap:type_name -> hexbid.v1.FrequencyCap
+	17, // 24: hexbid.v1.Campaign.creatives:type_name -> hexbid.v1.Creative
+	10, // 25: hexbid.v1.Campaign.host_bids:type_name -> hexbid.v1.HostBid
+	20, // 26: hexbid.v1.HostBid.host:type_name -> hexbid.v1.Host
+	3,  // 27: hexbid.v1.WeeklyHours.day:type_name -> hexbid.v1.DayOfWeek
+	13, // 28: hexbid.v1.Area.circles:type_name -> hexbid.v1.Circle
+	22, // 29: hexbid.v1.Circle.datum:type_name -> hexbid.v1.Datum
+	15, // 30: hexbid.v1.Audience.ages:type_name -> hexbid.v1.AgeRange
+	24, // 31: hexbid.v1.Audience.genders:type_name -> hexbid.v1.Gender
+	21, // 32: hexbid.v1.Audience.operating_systems:type_name -> hexbid.v1.OperatingSystem
+	20, // 33: hexbid.v1.Audience.hosts:type_name -> hexbid.v1.Host
+	25, // 34: hexbid.v1.Audience.scenes:type_name -> hexbid.v1.Scene
+	26, // 35: hexbid.v1.Audience.networks:type_name -> hexbid.v1.Network
+	19, // 36: hexbid.v1.Audience.interests:type_name -> hexbid.v1.Category
+	4,  // 37: hexbid.v1.Audience.include_unknown:type_name -> hexbid.v1.AudienceDimension
+	27, // 38: hexbid.v1.Audience.credit_bands:type_name -> hexbid.v1.CreditBand
+	5,  // 39: hexbid.v1.Audience.residences:type_name -> hexbid.v1.Residence
+	19, // 40: hexbid.v1.Audience.excluded_interests:type_name -> hexbid.v1.Category
+	28, // 41: hexbid.v1.FrequencyCap.window:type_name -> google.protobuf.Duration
+	20, // 42: hexbid.v1.Creative.host:type_name -> hexbid.v1.Host
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_catalog_proto_init() }
@@ -1886,7 +1959,7 @@ func file_hexbid_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hexbid_v1_catalog_proto_rawDesc), len(file_hexbid_v1_catalog_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
