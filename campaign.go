@@ -77,6 +77,7 @@ type Area struct {
 	Circles       []Circle
 	Cells         []uint64 // H3 indexes
 	Regions       []string // adcodes
+	Polygons      []Polygon
 	Everywhere    bool
 }
 
@@ -119,7 +120,7 @@ type Creative struct {
 
 // IsEmpty says whether the area names no shape at all.
 func (a *Area) IsEmpty() bool {
-	return a.AroundPlacesM == 0 && len(a.Circles) == 0 && len(a.Cells) == 0 && len(a.Regions) == 0 && !a.Everywhere
+	return a.AroundPlacesM == 0 && len(a.Circles) == 0 && len(a.Cells) == 0 && len(a.Regions) == 0 && len(a.Polygons) == 0 && !a.Everywhere
 }
 
 // CreativeFor picks the creative for a host: its own, else the one without a
@@ -248,7 +249,7 @@ func (c *Campaign) Location() (*time.Location, error) {
 
 func (c *Campaign) validateAreas() error {
 	if c.Area.IsEmpty() {
-		return Invalidf("campaign.area", "is empty: name circles, h3_cells, regions, around_places_m or everywhere")
+		return Invalidf("campaign.area", "is empty: name circles, h3_cells, regions, polygons, around_places_m or everywhere")
 	}
 	if c.Excluded.Everywhere {
 		return Invalidf("campaign.excluded_area.everywhere", "excludes the whole world: leave it out, or pause the campaign")
@@ -268,6 +269,9 @@ func (a *Area) validate(field string) error {
 	}
 	if len(a.Circles) > 1000 || len(a.Cells) > 1000 || len(a.Regions) > 400 {
 		return Invalidf(field, "has %d circles, %d cells and %d regions: at most 1000, 1000 and 400", len(a.Circles), len(a.Cells), len(a.Regions))
+	}
+	if err := validatePolygons(field+".polygons", a.Polygons); err != nil {
+		return err
 	}
 	for _, circle := range a.Circles {
 		if err := circle.Center.Validate(field + ".circles"); err != nil {

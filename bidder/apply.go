@@ -187,7 +187,7 @@ func (x *Indexer) putCampaign(r *store.Record, c *hexbid.Campaign) error {
 		return hexbid.Errorf(hexbid.Internal, "campaign.program", "%q is not indexed", c.Program)
 	}
 	places := x.placesOf(buys)
-	area, err := geoindex.CompileArea(&c.Area, &c.Excluded, places)
+	area, err := geoindex.CompileArea(&c.Area, &c.Excluded, places, &x.interner)
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,7 @@ type Indexer struct {
 	advertisers   map[uint32]*advertiserState
 	buyers        map[uint32]map[uint32]bool // campaigns by program
 	rules         ruleSet
+	interner      geoindex.Interner
 	lists         directory
 	keysByRes     [geoindex.Finest + 1]int
 	edits         map[geoindex.Key]*listEdit

@@ -178,6 +178,9 @@ func (a *application) take(u *upload, o *pb.ImportOutcome, mayWait bool) {
 		return
 	}
 	a.accepted[o.GetName()] = true
+	for _, notice := range o.GetNotices() {
+		fmt.Fprintf(a.session.Stderr, "%s:%d: notice: %s\n", u.doc.file, u.doc.line, notice)
+	}
 	if u.row.GetCampaign() == nil {
 		return
 	}

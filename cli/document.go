@@ -115,7 +115,7 @@ func flatten(d *document, prefix string, mapping *yaml.Node, linesBefore int) {
 		if value.Kind == yaml.AliasNode {
 			value = value.Alias
 		}
-		if value.Kind == yaml.MappingNode {
+		if value.Kind == yaml.MappingNode && key.Value != "polygons" { // GeoJSON stays whole
 			flatten(d, prefix+key.Value+".", value, linesBefore)
 			continue
 		}

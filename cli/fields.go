@@ -62,6 +62,8 @@ var fieldsByKind = map[string]map[string]setter{
 		"area.circles":                 of(func(m *pb.Campaign, n *yaml.Node) error { return setCircles(area(m), n) }),
 		"area.cells":                   texts(func(m *pb.Campaign) *[]string { return &area(m).H3Cells }),
 		"area.regions":                 texts(func(m *pb.Campaign) *[]string { return &area(m).Regions }),
+		"area.polygons":                of(func(m *pb.Campaign, n *yaml.Node) error { return setPolygons(area(m), n) }),
+		"exclude.polygons":             of(func(m *pb.Campaign, n *yaml.Node) error { return setPolygons(excluded(m), n) }),
 		"area.everywhere":              boolean(func(m *pb.Campaign) *bool { return &area(m).Everywhere }),
 		"exclude.around_places_m":      number(func(m *pb.Campaign) *float64 { return &excluded(m).AroundPlacesM }),
 		"exclude.circles":              of(func(m *pb.Campaign, n *yaml.Node) error { return setCircles(excluded(m), n) }),

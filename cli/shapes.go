@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -190,6 +192,39 @@ func addCircle(a *pb.Area, text string) error {
 	}
 	a.Circles = append(a.Circles, c)
 	return nil
+}
+
+// setPolygons reads GeoJSON: as text, as a mapping (JSON is YAML), or as @ and
+// the path of a file.
+func setPolygons(a *pb.Area, n *yaml.Node) error {
+	nodes := []*yaml.Node{n}
+	if n.Kind == yaml.SequenceNode {
+		nodes = n.Content
+	}
+	for _, item := range nodes {
+		text, err := geoJSON(item)
+		if err != nil {
+			return err
+		}
+		a.Polygons = append(a.Polygons, text)
+	}
+	return nil
+}
+
+func geoJSON(n *yaml.Node) (string, error) {
+	if path, isFile := strings.CutPrefix(strings.TrimSpace(n.Value), "@"); isFile {
+		text, err := os.ReadFile(path)
+		return string(text), err
+	}
+	if n.Kind == yaml.ScalarNode {
+		return n.Value, nil
+	}
+	var value any
+	if err := n.Decode(&value); err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(value)
+	return string(text), err
 }
 
 // setCreatives reads a list of mappings, one a host.

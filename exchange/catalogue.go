@@ -180,7 +180,7 @@ func (e *Exchange) cover(ctx context.Context, record *store.Record, c *hexbid.Ca
 		}
 		record.CoveredPlaces = bidder.PlacesFingerprint(places)
 	}
-	area, err := geoindex.CompileArea(&c.Area, &c.Excluded, places)
+	area, err := geoindex.CompileArea(&c.Area, &c.Excluded, places, nil)
 	if err != nil {
 		return err
 	}

@@ -1,19 +1,45 @@
 package geoindex
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"math"
+	"weak"
 
 	"github.com/uber/h3-go/v4"
 
 	"github.com/hexbid/hexbid"
 )
 
-// Position is all that a search needs to know of a point, found once.
+// Position is all that a search needs to know of a point, found once. It
+// belongs to one search: it remembers the polygons that it was tested against,
+// for many campaigns may share one.
 type Position struct {
 	Point   hexbid.Point
 	Vec     Vec
 	Cell    Cell // Finest
 	Regions RegionSet
+
+	tested [8]testedPolygon
+	next   uint8 // of tested, to overwrite
+}
+
+type testedPolygon struct {
+	polygon *polygon
+	inside  bool
+}
+
+// in says whether the position is in a polygon, testing it once.
+func (at *Position) in(p *polygon) bool {
+	for i := range at.tested {
+		if at.tested[i].polygon == p {
+			return at.tested[i].inside
+		}
+	}
+	t := &at.tested[at.next%uint8(len(at.tested))]
+	t.polygon, t.inside = p, p.contains(at.Point)
+	at.next++
+	return t.inside
 }
 
 // Locate finds the position of a point.
@@ -31,6 +57,7 @@ type shapes struct {
 	discs      []disc
 	cells      []Cell
 	regions    []RegionID
+	polygons   []*polygon
 	everywhere bool
 }
 
@@ -40,22 +67,57 @@ type disc struct {
 	angle  float64 // radius in radians
 }
 
+// Interner keeps one compiled copy of equal polygons, as long as an area uses
+// it. It is used by one goroutine.
+type Interner struct {
+	polygons map[[sha256.Size]byte]weak.Pointer[polygon]
+}
+
+// polygon compiles a polygon, or finds the one compiled before. A nil Interner
+// compiles anew.
+func (x *Interner) polygon(p hexbid.Polygon) *polygon {
+	if x == nil {
+		return compilePolygon(p)
+	}
+	h := sha256.New()
+	for _, ring := range p {
+		for _, v := range ring {
+			var b [16]byte
+			binary.LittleEndian.PutUint64(b[:8], math.Float64bits(v.Lat))
+			binary.LittleEndian.PutUint64(b[8:], math.Float64bits(v.Lng))
+			h.Write(b[:])
+		}
+		h.Write([]byte{0}) // a ring ends
+	}
+	key := [sha256.Size]byte(h.Sum(nil))
+	if same := x.polygons[key].Value(); same != nil {
+		return same
+	}
+	if x.polygons == nil {
+		x.polygons = map[[sha256.Size]byte]weak.Pointer[polygon]{}
+	}
+	compiled := compilePolygon(p)
+	x.polygons[key] = weak.Make(compiled)
+	return compiled
+}
+
 // CompileArea compiles the area that a campaign buys. Places are the approved
-// places of its program, for shapes around places. The error is of a cell or
-// an adcode that does not exist.
-func CompileArea(in, out *hexbid.Area, places []hexbid.Point) (*Area, error) {
+// places of its program, for shapes around places; polygons are shared through
+// the interner, which may be nil. The error is of a cell or an adcode that does
+// not exist.
+func CompileArea(in, out *hexbid.Area, places []hexbid.Point, shared *Interner) (*Area, error) {
 	var a Area
 	var err error
-	if a.in, err = compileShapes("campaign.area", in, places); err != nil {
+	if a.in, err = compileShapes("campaign.area", in, places, shared); err != nil {
 		return nil, err
 	}
-	if a.out, err = compileShapes("campaign.excluded_area", out, places); err != nil {
+	if a.out, err = compileShapes("campaign.excluded_area", out, places, shared); err != nil {
 		return nil, err
 	}
 	return &a, nil
 }
 
-func compileShapes(field string, area *hexbid.Area, places []hexbid.Point) (s shapes, err error) {
+func compileShapes(field string, area *hexbid.Area, places []hexbid.Point, shared *Interner) (s shapes, err error) {
 	s.everywhere = area.Everywhere
 	for _, c := range area.Circles {
 		s.discs = append(s.discs, newDisc(c.Center, c.RadiusM))
@@ -70,6 +132,9 @@ func compileShapes(field string, area *hexbid.Area, places []hexbid.Point) (s sh
 			return s, hexbid.Invalidf(field+".h3_cells", "%q is not an H3 cell: use a hexadecimal index such as 89309ab36abffff", Cell(c))
 		}
 		s.cells = append(s.cells, Cell(c))
+	}
+	for _, p := range area.Polygons {
+		s.polygons = append(s.polygons, shared.polygon(p))
 	}
 	for _, code := range area.Regions {
 		id, err := RegionByCode(code)
@@ -107,6 +172,11 @@ func (s *shapes) contain(at *Position) bool {
 			return true
 		}
 	}
+	for _, p := range s.polygons {
+		if at.in(p) {
+			return true
+		}
+	}
 	return false
 }
 
@@ -122,6 +192,9 @@ func (a *Area) MissedByM(at *Position) float64 {
 	}
 	for _, id := range a.in.regions {
 		missed = min(missed, id.Region().outline.distanceM(at.Point))
+	}
+	for _, p := range a.in.polygons {
+		missed = min(missed, p.distanceM(at.Point))
 	}
 	for _, c := range a.in.cells {
 		missed = min(missed, c.distanceM(at.Point))

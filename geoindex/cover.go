@@ -33,16 +33,15 @@ type Posting struct {
 	Full bool
 }
 
-// CellBudget is the most cells that the covering of n discs takes, unless more
-// of the 122 base cells than that lie across their edges, as with discs of
-// thousands of kilometres.
-func CellBudget(discs int) int { return 9 + 7*discs }
+// CellBudget is the most cells that the covering of n discs and polygons takes,
+// unless more of the 122 base cells than that lie across their edges, as with
+// shapes of thousands of kilometres.
+func CellBudget(shapes int) int { return 9 + 7*shapes }
 
 // Cover finds keys such that every point of the area lies under at least one.
 // A whole region, a whole cell and the whole world are posted as they are;
-// discs are covered by at most CellBudget cells.
+// discs and polygons are covered by at most CellBudget cells.
 func (a *Area) Cover() []Posting {
-	partialByExclusion := len(a.out.regions) > 0
 	if a.in.everywhere {
 		return []Posting{{Everywhere, a.out.isEmpty()}}
 	}
@@ -52,18 +51,14 @@ func (a *Area) Cover() []Posting {
 	}
 	for _, c := range a.in.cells {
 		if relation := a.out.relationTo(c, c.Cap()); relation != inside {
-			postings = append(postings, Posting{KeyOfCell(c), relation == outside && !partialByExclusion})
+			postings = append(postings, Posting{KeyOfCell(c), relation == outside})
 		}
 	}
-	for _, p := range a.coverDiscs() {
-		p.Full = p.Full && !partialByExclusion
-		postings = append(postings, p)
-	}
-	return dedupe(postings)
+	return dedupe(append(postings, a.coverShapes()...))
 }
 
 func (s *shapes) isEmpty() bool {
-	return !s.everywhere && len(s.discs) == 0 && len(s.cells) == 0 && len(s.regions) == 0
+	return !s.everywhere && len(s.discs) == 0 && len(s.cells) == 0 && len(s.regions) == 0 && len(s.polygons) == 0
 }
 
 func dedupe(postings []Posting) []Posting {
@@ -89,12 +84,17 @@ const (
 )
 
 // relationTo bounds the cell's members by its cap. It may say partly where
-// inside or outside would be true, never the other way round. Regions are left
-// to the caller.
+// inside or outside would be true, never the other way round.
 func (s *shapes) relationTo(c Cell, limit Cap) relation {
 	best := outside
 	for i := range s.discs {
 		best = max(best, s.discs[i].relationTo(limit))
+	}
+	for _, p := range s.polygons {
+		best = max(best, p.relationTo(limit))
+	}
+	for _, id := range s.regions {
+		best = max(best, id.Region().outline.relationTo(limit))
 	}
 	for _, d := range s.cells {
 		switch {
@@ -118,22 +118,37 @@ func (d *disc) relationTo(limit Cap) relation {
 	return partly
 }
 
-// candidate is a cell of the covering in the making, with the discs that it is
-// partly in; those that it is outside of cannot matter to its children.
-type candidate struct {
-	cell  Cell
-	discs []disc
+// bounded is a shape that a covering goes around: a disc or a polygon.
+type bounded interface{ relationTo(Cap) relation }
+
+func (s *shapes) bounded() []bounded {
+	var all []bounded
+	for i := range s.discs {
+		all = append(all, &s.discs[i])
+	}
+	for _, p := range s.polygons {
+		all = append(all, p)
+	}
+	return all
 }
 
-// coverDiscs splits the coarsest cell that is partly in the union of discs, as
-// long as the budget allows (the scheme of S2's region coverer).
-func (a *Area) coverDiscs() []Posting {
-	if len(a.in.discs) == 0 {
+// candidate is a cell of the covering in the making, with the shapes that it is
+// partly in; those that it is outside of cannot matter to its children.
+type candidate struct {
+	cell   Cell
+	shapes []bounded
+}
+
+// coverShapes splits the coarsest cell that is partly in the union of discs and
+// polygons, as long as the budget allows (the scheme of S2's region coverer).
+func (a *Area) coverShapes() []Posting {
+	all := a.in.bounded()
+	if len(all) == 0 {
 		return nil
 	}
-	budget := CellBudget(len(a.in.discs))
+	budget := CellBudget(len(all))
 	var done []Posting
-	queue := a.startCells(&done)
+	queue := a.startCells(all, &done)
 	for len(queue) > 0 {
 		coarsest := 0
 		for i := range queue {
@@ -158,29 +173,36 @@ func (a *Area) coverDiscs() []Posting {
 	return done
 }
 
-// startCells finds coarse cells that hold every disc: for each disc the cells
-// around its centre that are no smaller than it.
-func (a *Area) startCells(done *[]Posting) []candidate {
+// startCells finds coarse cells that hold every shape: for each disc the cells
+// around its centre that are no smaller than it, and every base cell when there
+// is a polygon.
+func (a *Area) startCells(all []bounded, done *[]Posting) []candidate {
 	seen := map[Cell]bool{}
 	var cells []Cell
-	for i := range a.in.discs {
-		for _, c := range cellsAround(&a.in.discs[i]) {
+	add := func(some []Cell) {
+		for _, c := range some {
 			if !seen[c] {
 				seen[c] = true
 				cells = append(cells, c)
 			}
 		}
 	}
+	for i := range a.in.discs {
+		add(cellsAround(&a.in.discs[i]))
+	}
+	if len(a.in.polygons) > 0 {
+		add(BaseCells())
+	}
 	var queue []candidate
 	for _, c := range cells {
 		if hasAncestorIn(c, seen) {
 			continue
 		}
-		switch relation, discs := a.classify(c, a.in.discs); relation {
+		switch relation, shapes := a.classify(c, all); relation {
 		case inside:
 			*done = append(*done, Posting{KeyOfCell(c), true})
 		case partly:
-			queue = append(queue, candidate{c, discs})
+			queue = append(queue, candidate{c, shapes})
 		}
 	}
 	return queue
@@ -218,17 +240,17 @@ func hasAncestorIn(c Cell, cells map[Cell]bool) bool {
 	return false
 }
 
-// classify finds the relation of a cell to the union of discs less what is
-// excluded, and the discs that it is partly in.
-func (a *Area) classify(c Cell, discs []disc) (relation, []disc) {
+// classify finds the relation of a cell to the union of shapes less what is
+// excluded, and the shapes that it is partly in.
+func (a *Area) classify(c Cell, shapes []bounded) (relation, []bounded) {
 	limit := c.Cap()
 	best := outside
-	var partlyIn []disc
-	for i := range discs {
-		r := discs[i].relationTo(limit)
+	var partlyIn []bounded
+	for _, s := range shapes {
+		r := s.relationTo(limit)
 		best = max(best, r)
 		if r == partly {
-			partlyIn = append(partlyIn, discs[i])
+			partlyIn = append(partlyIn, s)
 		}
 	}
 	if best == outside {
@@ -238,8 +260,8 @@ func (a *Area) classify(c Cell, discs []disc) (relation, []disc) {
 	case inside:
 		return outside, nil
 	case partly:
-		if best == inside { // its children need the discs that hold it
-			return partly, discs
+		if best == inside { // its children need the shapes that hold it
+			return partly, shapes
 		}
 		return partly, partlyIn
 	}
@@ -248,11 +270,11 @@ func (a *Area) classify(c Cell, discs []disc) (relation, []disc) {
 
 func (a *Area) split(from candidate) (full []Posting, partial []candidate) {
 	for _, child := range from.cell.Children(nil) {
-		switch relation, discs := a.classify(child, from.discs); relation {
+		switch relation, shapes := a.classify(child, from.shapes); relation {
 		case inside:
 			full = append(full, Posting{KeyOfCell(child), true})
 		case partly:
-			partial = append(partial, candidate{child, discs})
+			partial = append(partial, candidate{child, shapes})
 		}
 	}
 	return full, partial

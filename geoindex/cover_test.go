@@ -41,6 +41,12 @@ func randomArea(r *rand.Rand) (center hexbid.Point, radiusM float64, in, out hex
 		in.Cells = append(in.Cells, uint64(CellAt(VecOf(near(r, center, radiusM))).Parent(r.IntN(Finest+1))))
 	}
 	if r.IntN(3) == 0 {
+		in.Polygons = append(in.Polygons, star(r, near(r, center, radiusM), radiusM))
+	}
+	if r.IntN(6) == 0 {
+		out.Polygons = append(out.Polygons, star(r, near(r, center, radiusM), radiusM/2))
+	}
+	if r.IntN(3) == 0 {
 		out.Circles = append(out.Circles, hexbid.Circle{Center: near(r, center, radiusM), RadiusM: max(hexbid.MinCircleM, radiusM*r.Float64())})
 	}
 	if r.IntN(5) == 0 {
@@ -50,6 +56,25 @@ func randomArea(r *rand.Rand) (center hexbid.Point, radiusM float64, in, out hex
 		out.Regions = []string{"330000"}
 	}
 	return center, radiusM, in, out
+}
+
+// star draws a polygon around a point, with a hole, clipped to the map.
+func star(r *rand.Rand, center hexbid.Point, radiusM float64) hexbid.Polygon {
+	deg := min(40, radiusM/111_000)
+	ring := func(scale float64) (ring []hexbid.Point) {
+		n := 3 + r.IntN(12)
+		for i := range n {
+			sin, cos := math.Sincos(2 * math.Pi * float64(i) / float64(n))
+			reach := deg * scale * (0.4 + 0.6*r.Float64())
+			ring = append(ring, hexbid.Point{Lat: max(-90, min(90, center.Lat+reach*sin)), Lng: max(-180, min(180, center.Lng+reach*cos))})
+		}
+		return append(ring, ring[0])
+	}
+	p := hexbid.Polygon{ring(1)}
+	if r.IntN(3) == 0 {
+		p = append(p, ring(0.3))
+	}
+	return p
 }
 
 // near draws a point within about 1.2 radii, many of them at the very edge.
@@ -83,12 +108,12 @@ func TestCoveringHasNoFalseNegativeAndNoFalseFull(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for range areas {
 		center, radiusM, in, out := randomArea(r)
-		area, err := CompileArea(&in, &out, nil)
+		area, err := CompileArea(&in, &out, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		postings := area.Cover()
-		if budget := CellBudget(len(in.Circles)) + len(in.Cells); len(postings) > budget && radiusM < 1e6 {
+		if budget := CellBudget(len(in.Circles)+len(in.Polygons)) + len(in.Cells); len(postings) > budget && radiusM < 1e6 {
 			t.Fatalf("%d cells for %d circles, over the budget of %d", len(postings), len(in.Circles), budget)
 		}
 		for range 60 {
@@ -110,7 +135,7 @@ func TestContainsAgreesWithDistance(t *testing.T) {
 	for range 50_000 {
 		center := hardPoint(r)
 		radiusM := math.Min(hexbid.MaxCircleM, hexbid.MinCircleM*math.Exp(r.Float64()*math.Log(1e6)))
-		area, _ := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{{Center: center, RadiusM: radiusM}}}, &hexbid.Area{}, nil)
+		area, _ := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{{Center: center, RadiusM: radiusM}}}, &hexbid.Area{}, nil, nil)
 		at := Locate(near(r, center, radiusM))
 		d := center.DistanceM(at.Point)
 		if math.Abs(d-radiusM) > 1e-6+radiusM*1e-12 && area.Contains(&at) != (d <= radiusM) {
@@ -125,7 +150,7 @@ func TestEveryDiscOfTypicalSizeTakesFewCells(t *testing.T) {
 	const n = 2000
 	for range n {
 		c := hexbid.Circle{Center: randomPoint(r), RadiusM: 2000 * math.Exp(0.8*r.NormFloat64())}
-		area, _ := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{c}}, &hexbid.Area{}, nil)
+		area, _ := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{c}}, &hexbid.Area{}, nil, nil)
 		for _, p := range area.Cover() {
 			cells++
 			full += oneIf(p.Full)
@@ -141,7 +166,7 @@ func BenchmarkCover(b *testing.B) {
 	r := rand.New(rand.NewPCG(11, 12))
 	circle := hexbid.Circle{Center: randomPoint(r), RadiusM: 2000}
 	for b.Loop() {
-		area, _ := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{circle}}, &hexbid.Area{}, nil)
+		area, _ := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{circle}}, &hexbid.Area{}, nil, nil)
 		area.Cover()
 	}
 }
@@ -154,7 +179,7 @@ func FuzzCoverHoldsTheDisc(f *testing.F) {
 		if center.Validate("") != nil || !(radiusM >= hexbid.MinCircleM && radiusM <= hexbid.MaxCircleM) {
 			t.Skip()
 		}
-		area, err := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{{Center: center, RadiusM: radiusM}}}, &hexbid.Area{}, nil)
+		area, err := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{{Center: center, RadiusM: radiusM}}}, &hexbid.Area{}, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -81,7 +81,7 @@ func RegionByCode(code string) (RegionID, error) {
 	id, ok := regions().byCode[code]
 	if !ok {
 		return 0, fmt.Errorf("%q is not the adcode of a shipped region: use a province or prefecture such as 330000 or 330100; "+
-			"a district needs cells or circles", hexbid.Shorten(code))
+			"a district needs a polygon", hexbid.Shorten(code))
 	}
 	return id, nil
 }

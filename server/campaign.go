@@ -36,12 +36,14 @@ var collections = map[hexbid.ResourceKind]string{
 	hexbid.KindAdvertiser: "advertisers", hexbid.KindProgram: "programs", hexbid.KindPlace: "places", hexbid.KindCampaign: "campaigns",
 }
 
-// show converts a resource for an answer, with a campaign's serving status.
-func show[T resource](ctx context.Context, s *campaignService, r hexbid.Resource) T {
+// show converts a resource for an answer, with a campaign's serving status and
+// what was mended of it.
+func show[T resource](ctx context.Context, s *campaignService, r hexbid.Resource, notices ...string) T {
 	m := fromNoun(r)
 	if c, ok := r.(*hexbid.Campaign); ok {
 		out := m.(*pb.Campaign)
 		out.Serving, out.NotServingReason = s.exchange().Serving(ctx, c)
+		out.Notices = notices
 	}
 	return m.(T)
 }
@@ -57,7 +59,7 @@ func create[T resource](ctx context.Context, s *campaignService, kind hexbid.Res
 	}
 	m = proto.Clone(m).(T)
 	setName(m, name)
-	noun, err := toNoun(m)
+	noun, notices, err := toNoun(m)
 	if err != nil {
 		return none, err
 	}
@@ -65,7 +67,7 @@ func create[T resource](ctx context.Context, s *campaignService, kind hexbid.Res
 	if err != nil {
 		return none, err
 	}
-	return show[T](ctx, s, created), nil
+	return show[T](ctx, s, created, notices...), nil
 }
 
 func setName(m proto.Message, name string) {
@@ -173,24 +175,24 @@ func update[T resource](ctx context.Context, s *campaignService, kind hexbid.Res
 	if err != nil {
 		return none, err
 	}
-	r, err := s.exchange().Update(ctx, m.GetName(), version, o.validateOnly, func(present hexbid.Resource) (hexbid.Resource, error) {
+	var notices []string
+	r, err := s.exchange().Update(ctx, m.GetName(), version, o.validateOnly, func(present hexbid.Resource) (next hexbid.Resource, err error) {
 		merged, err := merge(fromNoun(present), m, o.mask)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			next, notices, err = toNoun(merged)
 		}
-		return toNoun(merged)
+		return next, err
 	})
 	if o.allowMissing && hexbid.KindOf(err) == hexbid.NotFound {
-		noun, convertErr := toNoun(m)
-		if convertErr != nil {
-			return none, convertErr
+		var noun hexbid.Resource
+		if noun, notices, err = toNoun(m); err == nil {
+			r, err = s.exchange().Create(ctx, noun, o.validateOnly)
 		}
-		r, err = s.exchange().Create(ctx, noun, o.validateOnly)
 	}
 	if err != nil {
 		return none, err
 	}
-	return show[T](ctx, s, r), nil
+	return show[T](ctx, s, r, notices...), nil
 }
 
 // merge copies the masked fields of an update over the present state.

@@ -47,21 +47,25 @@ func (s *campaignService) importBatch(ctx context.Context, rows []*pb.ImportRow,
 	response := &pb.ImportResponse{Outcomes: make([]*pb.ImportOutcome, len(rows))}
 	var nouns []hexbid.Resource
 	var at []int // row of each noun
+	var mended [][]string
 	for i, row := range rows {
 		m := rowResource(row)
 		if m == nil {
 			response.Outcomes[i] = rejected(row, "", hexbid.Invalidf("resource", "is missing: give an advertiser, program, place or campaign"))
 			continue
 		}
-		noun, err := toNoun(m)
+		noun, notices, err := toNoun(m)
 		if err != nil {
 			response.Outcomes[i] = rejected(row, m.GetName(), err)
 			continue
 		}
-		nouns, at = append(nouns, noun), append(at, i)
+		nouns, at, mended = append(nouns, noun), append(at, i), append(mended, notices)
 	}
 	for j, outcome := range s.exchange().Import(ctx, nouns, validateOnly) {
 		response.Outcomes[at[j]] = s.outcome(ctx, rows[at[j]], &outcome)
+		if outcome.Action != exchange.Rejected {
+			response.Outcomes[at[j]].Notices = mended[j]
+		}
 	}
 	return response
 }

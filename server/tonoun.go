@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -11,8 +12,9 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// toNoun converts a resource. Output-only fields are left out.
-func toNoun(m proto.Message) (hexbid.Resource, error) {
+// toNoun converts a resource, and says what it mended. Output-only fields are
+// left out.
+func toNoun(m proto.Message) (hexbid.Resource, []string, error) {
 	var c collector
 	var r hexbid.Resource
 	switch v := m.(type) {
@@ -27,7 +29,7 @@ func toNoun(m proto.Message) (hexbid.Resource, error) {
 	case *pb.Campaign:
 		r = campaignToNoun(v, &c)
 	}
-	return r, c.err
+	return r, c.notices, c.err
 }
 
 func programToNoun(v *pb.Program, c *collector) *hexbid.Program {
@@ -92,6 +94,16 @@ func areaToNoun(c *collector, field string, v *pb.Area) hexbid.Area {
 	for _, circle := range v.GetCircles() {
 		center := collect2(c)(pointToNoun(field+".circles", circle.GetLatitude(), circle.GetLongitude(), circle.GetDatum()))
 		out.Circles = append(out.Circles, hexbid.Circle{Center: center, RadiusM: circle.GetRadiusM()})
+	}
+	for _, text := range v.GetPolygons() {
+		polygons, turned, err := geoindex.ParsePolygons(text)
+		if err != nil {
+			collect(c, polygons, error(hexbid.Invalidf(field+".polygons", "%v", err)))
+		}
+		if turned > 0 {
+			c.notices = append(c.notices, fmt.Sprintf("%s.polygons: %d rings wound the wrong way and were turned (RFC 7946, 3.1.6)", field, turned))
+		}
+		out.Polygons = append(out.Polygons, polygons...)
 	}
 	for _, s := range v.GetH3Cells() {
 		cell, err := geoindex.ParseCell(s)

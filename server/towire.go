@@ -76,6 +76,9 @@ func areaFromNoun(a *hexbid.Area) *pb.Area {
 	for _, c := range a.Circles {
 		out.Circles = append(out.Circles, &pb.Circle{Latitude: c.Center.Lat, Longitude: c.Center.Lng, Datum: pb.Datum_DATUM_WGS84, RadiusM: c.RadiusM})
 	}
+	for _, p := range a.Polygons {
+		out.Polygons = append(out.Polygons, geoindex.FormatPolygon(p))
+	}
 	for _, c := range a.Cells {
 		out.H3Cells = append(out.H3Cells, geoindex.Cell(c).String())
 	}

@@ -144,6 +144,29 @@ func TestARowInErrorIsNamedByFileLineAndField(t *testing.T) {
 	}
 }
 
+func TestPolygonsComeFromFilesMappingsAndText(t *testing.T) {
+	s := boot(t, nil)
+	s.mustRun(t, goodDocuments, "apply", "-f", "-")
+	square := `{"type":"Polygon","coordinates":[[[120,30],[120,31],[121,31],[121,30],[120,30]]]}` // clockwise: to be turned
+	file := write(t, "square.geojson", square)
+	for _, form := range []string{"polygons: ['" + square + "']", "polygons: " + square, "polygons: [" + square + "]", "polygons: ['@" + file + "']", "polygons: '@" + file + "'"} {
+		code, out, errs := s.run(t, strings.Replace(goodYAML("1.00"), "everywhere: true", form, 1), "apply", "-f", "-")
+		if code != 0 || !strings.Contains(out, "accepted 1") || !strings.Contains(errs, "notice: campaign.area.polygons: 1 rings wound the wrong way") {
+			t.Errorf("%s: exit %d, %q, %q", form, code, out, errs)
+		}
+		if out := s.mustRun(t, "", "search", "--lat", "30.5", "--lng", "120.5"); !strings.Contains(out, "advertisers/a/campaigns/c") {
+			t.Errorf("%s: the ad does not show inside: %s", form, out)
+		}
+		if out := s.mustRun(t, "", "explain", "advertisers/a/campaigns/c", "--lat", "31.01", "--lng", "120.5"); !strings.Contains(out, "1112 m outside its area") {
+			t.Errorf("%s: outside: %s", form, out)
+		}
+	}
+	code, _, errs := s.run(t, strings.Replace(goodYAML("1.00"), "everywhere: true", `polygons: '{"type":"Polygon","coordinates":[[[0,0],[3,2],[3,0],[0,1],[0,0]]]}'`, 1), "apply", "-f", "-")
+	if code != 1 || !strings.Contains(errs, "area.polygons: ") || !strings.Contains(errs, "crosses itself") {
+		t.Errorf("a bow tie: exit %d, %q", code, errs)
+	}
+}
+
 func TestApplyReadsFoldersInAnyOrderAndStandardInput(t *testing.T) {
 	s := boot(t, nil)
 	dir := t.TempDir()

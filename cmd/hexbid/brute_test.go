@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -232,6 +233,8 @@ func (g *globe) area() *pb.Area {
 		a.H3Cells = []string{c.String()}
 	case 2:
 		a.Regions = []string{some(g.r, "330100", "330000", "110000")}
+	case 3, 4:
+		a.Polygons = []string{g.polygon(lat, lng)}
 	default:
 		for range 1 + g.r.IntN(2) {
 			a.Circles = append(a.Circles, &pb.Circle{Latitude: lat, Longitude: lng, RadiusM: min(9e6, max(10, 20_000*math.Exp(1.5*g.r.NormFloat64())))})
@@ -239,6 +242,18 @@ func (g *globe) area() *pb.Area {
 		}
 	}
 	return a
+}
+
+// polygon draws a star around a point, inside the map.
+func (g *globe) polygon(lat, lng float64) string {
+	n, reach := 3+g.r.IntN(9), some(g.r, 0.05, 0.5, 3)
+	var ring []string
+	for i := range n {
+		sin, cos := math.Sincos(2 * math.Pi * float64(i) / float64(n))
+		r := reach * (0.3 + 0.7*g.r.Float64())
+		ring = append(ring, fmt.Sprintf("[%v,%v]", max(-179.999, min(179.999, lng+r*cos)), max(-89.999, min(89.999, lat+r*sin))))
+	}
+	return `{"type":"Polygon","coordinates":[[` + strings.Join(append(ring, ring[0]), ",") + `]]}`
 }
 
 func (g *globe) rows(campaigns int) []*pb.ImportRow {
@@ -270,7 +285,10 @@ func (g *globe) campaign(i int, owner string) *pb.Campaign {
 		c.BidMicros *= 25
 	}
 	if r.IntN(4) == 0 {
-		c.ExcludedArea = g.area()
+		if c.ExcludedArea = g.area(); r.IntN(2) == 0 {
+			lat, lng := g.point()
+			c.ExcludedArea.Polygons = append(c.ExcludedArea.Polygons, g.polygon(lat, lng))
+		}
 	}
 	if r.IntN(3) == 0 {
 		c.HostBids = []*pb.HostBid{{Host: pb.Host_HOST_WECHAT, MultiplierPpm: int64(300_000 + r.IntN(1_500_000))}, {Host: pb.Host_HOST_ALIPAY, MultiplierPpm: int64(300_000 + r.IntN(3_000_000))}}

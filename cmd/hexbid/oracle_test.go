@@ -85,6 +85,15 @@ func (o *oracle) inside(a *pb.Area, program string, at *pb.Location) bool {
 			return true
 		}
 	}
+	for _, text := range a.GetPolygons() {
+		var g struct{ Coordinates [][][2]float64 }
+		if err := json.Unmarshal([]byte(text), &g); err != nil {
+			panic(err)
+		}
+		if evenOdd(g.Coordinates, lat, lng) {
+			return true
+		}
+	}
 	for _, code := range a.GetRegions() {
 		if o.inRegion(code, lat, lng) {
 			return true
@@ -94,8 +103,13 @@ func (o *oracle) inside(a *pb.Area, program string, at *pb.Location) bool {
 }
 
 func (o *oracle) inRegion(code string, lat, lng float64) bool {
+	return evenOdd(o.outlines[code], lat, lng)
+}
+
+// evenOdd counts the edges that a ray to the east crosses.
+func evenOdd(rings [][][2]float64, lat, lng float64) bool {
 	in := false
-	for _, ring := range o.outlines[code] {
+	for _, ring := range rings {
 		for i := range ring {
 			a, b := ring[i], ring[(i+1)%len(ring)]
 			if (a[1] > lat) != (b[1] > lat) && lng < (b[0]-a[0])*(lat-a[1])/(b[1]-a[1])+a[0] {

@@ -1882,8 +1882,10 @@ type ImportOutcome struct {
 	Serving bool `protobuf:"varint,5,opt,name=serving,proto3" json:"serving,omitempty"`
 	// Of an accepted campaign: why it does not serve.
 	NotServingReason string `protobuf:"bytes,6,opt,name=not_serving_reason,json=notServingReason,proto3" json:"not_serving_reason,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What was mended on the way in.
+	Notices       []string `protobuf:"bytes,7,rep,name=notices,proto3" json:"notices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ImportOutcome) Reset() {
@@ -1956,6 +1958,13 @@ func (x *ImportOutcome) GetNotServingReason() string {
 		return x.NotServingReason
 	}
 	return ""
+}
+
+func (x *ImportOutcome) GetNotices() []string {
+	if x != nil {
+		return x.Notices
+	}
+	return nil
 }
 
 // RowError names the field and what would be right.
@@ -2353,14 +2362,15 @@ const file_hexbid_v1_campaign_service_proto_rawDesc = "" +
 	"\n" +
 	"\bresource\"F\n" +
 	"\x0eImportResponse\x124\n" +
-	"\boutcomes\x18\x01 \x03(\v2\x18.hexbid.v1.ImportOutcomeR\boutcomes\"\xd9\x01\n" +
+	"\boutcomes\x18\x01 \x03(\v2\x18.hexbid.v1.ImportOutcomeR\boutcomes\"\xf3\x01\n" +
 	"\rImportOutcome\x12\x10\n" +
 	"\x03row\x18\x01 \x01(\x03R\x03row\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12/\n" +
 	"\x06action\x18\x03 \x01(\x0e2\x17.hexbid.v1.ImportActionR\x06action\x12)\n" +
 	"\x05error\x18\x04 \x01(\v2\x13.hexbid.v1.RowErrorR\x05error\x12\x18\n" +
 	"\aserving\x18\x05 \x01(\bR\aserving\x12,\n" +
-	"\x12not_serving_reason\x18\x06 \x01(\tR\x10notServingReason\"N\n" +
+	"\x12not_serving_reason\x18\x06 \x01(\tR\x10notServingReason\x12\x18\n" +
+	"\anotices\x18\a \x03(\tR\anotices\"N\n" +
 	"\bRowError\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x18\n" +

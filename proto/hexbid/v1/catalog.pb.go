@@ -858,8 +858,10 @@ type Campaign struct {
 	Serving bool `protobuf:"varint,23,opt,name=serving,proto3" json:"serving,omitempty"`
 	// Output only: why not, for people.
 	NotServingReason string `protobuf:"bytes,24,opt,name=not_serving_reason,json=notServingReason,proto3" json:"not_serving_reason,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Output only, in the answer to a write: what was mended on the way in.
+	Notices       []string `protobuf:"bytes,26,rep,name=notices,proto3" json:"notices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Campaign) Reset() {
@@ -1067,6 +1069,13 @@ func (x *Campaign) GetNotServingReason() string {
 	return ""
 }
 
+func (x *Campaign) GetNotices() []string {
+	if x != nil {
+		return x.Notices
+	}
+	return nil
+}
+
 // HostBid is a campaign's bid on one host: bid_micros times multiplier_ppm over
 // a million, rounded down.
 type HostBid struct {
@@ -1200,7 +1209,11 @@ type Area struct {
 	// Six-digit adcodes of provinces and prefectures, at most 400.
 	Regions []string `protobuf:"bytes,4,rep,name=regions,proto3" json:"regions,omitempty"`
 	// The whole world.
-	Everywhere    bool `protobuf:"varint,5,opt,name=everywhere,proto3" json:"everywhere,omitempty"`
+	Everywhere bool `protobuf:"varint,5,opt,name=everywhere,proto3" json:"everywhere,omitempty"`
+	// GeoJSON (RFC 7946) Polygons and MultiPolygons, or Features of them, as
+	// text; WGS-84, holes permitted, split at the antimeridian, at most 50000
+	// vertices in all. Read back one Polygon an entry, wound as the RFC says.
+	Polygons      []string `protobuf:"bytes,6,rep,name=polygons,proto3" json:"polygons,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1268,6 +1281,13 @@ func (x *Area) GetEverywhere() bool {
 		return x.Everywhere
 	}
 	return false
+}
+
+func (x *Area) GetPolygons() []string {
+	if x != nil {
+		return x.Polygons
+	}
+	return nil
 }
 
 // Circle on the sphere of radius 6371008.8 m.
@@ -1731,7 +1751,7 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\aaddress\x18\n" +
 	" \x01(\tR\aaddress\x12#\n" +
 	"\ropening_hours\x18\v \x01(\tR\fopeningHours\x129\n" +
-	"\freview_state\x18\f \x01(\x0e2\x16.hexbid.v1.ReviewStateR\vreviewState\"\xd2\b\n" +
+	"\freview_state\x18\f \x01(\x0e2\x16.hexbid.v1.ReviewStateR\vreviewState\"\xec\b\n" +
 	"\bCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12\x12\n" +
@@ -1762,7 +1782,8 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\tcreatives\x18\x16 \x03(\v2\x13.hexbid.v1.CreativeR\tcreatives\x12/\n" +
 	"\thost_bids\x18\x19 \x03(\v2\x12.hexbid.v1.HostBidR\bhostBids\x12\x18\n" +
 	"\aserving\x18\x17 \x01(\bR\aserving\x12,\n" +
-	"\x12not_serving_reason\x18\x18 \x01(\tR\x10notServingReason\"U\n" +
+	"\x12not_serving_reason\x18\x18 \x01(\tR\x10notServingReason\x12\x18\n" +
+	"\anotices\x18\x1a \x03(\tR\anotices\"U\n" +
 	"\aHostBid\x12#\n" +
 	"\x04host\x18\x01 \x01(\x0e2\x0f.hexbid.v1.HostR\x04host\x12%\n" +
 	"\x0emultiplier_ppm\x18\x02 \x01(\x03R\rmultiplierPpm\"o\n" +
@@ -1770,7 +1791,7 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x03day\x18\x01 \x01(\x0e2\x14.hexbid.v1.DayOfWeekR\x03day\x12\x1d\n" +
 	"\n" +
 	"start_hour\x18\x02 \x01(\x05R\tstartHour\x12\x19\n" +
-	"\bend_hour\x18\x03 \x01(\x05R\aendHour\"\xb0\x01\n" +
+	"\bend_hour\x18\x03 \x01(\x05R\aendHour\"\xcc\x01\n" +
 	"\x04Area\x12&\n" +
 	"\x0faround_places_m\x18\x01 \x01(\x01R\raroundPlacesM\x12+\n" +
 	"\acircles\x18\x02 \x03(\v2\x11.hexbid.v1.CircleR\acircles\x12\x19\n" +
@@ -1778,7 +1799,8 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\aregions\x18\x04 \x03(\tR\aregions\x12\x1e\n" +
 	"\n" +
 	"everywhere\x18\x05 \x01(\bR\n" +
-	"everywhere\"\x85\x01\n" +
+	"everywhere\x12\x1a\n" +
+	"\bpolygons\x18\x06 \x03(\tR\bpolygons\"\x85\x01\n" +
 	"\x06Circle\x12\x1a\n" +
 	"\blatitude\x18\x01 \x01(\x01R\blatitude\x12\x1c\n" +
 	"\tlongitude\x18\x02 \x01(\x01R\tlongitude\x12&\n" +
