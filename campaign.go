@@ -116,7 +116,18 @@ type FrequencyCap struct {
 type Creative struct {
 	Host                             Host
 	Title, Promotion, Path, ImageURI string
+	Coupon                           *Coupon // nil when it carries none
 }
+
+// Coupon is what a viewer gets with a creative, at most once each.
+type Coupon struct {
+	Text, Terms string
+	ValidUntil  time.Time // excluded
+	TotalCount  int64
+}
+
+// MaxCoupons is the most coupons that a creative may offer.
+const MaxCoupons = 1_000_000_000
 
 // IsEmpty says whether the area names no shape at all.
 func (a *Area) IsEmpty() bool {
@@ -330,7 +341,8 @@ func (c *Campaign) validateCreatives() error {
 			checkText(field+"title", creative.Title, 0, 120),
 			checkText(field+"promotion", creative.Promotion, 0, maxNameBytes),
 			checkText(field+"path", creative.Path, 0, maxURIBytes),
-			checkText(field+"image_uri", creative.ImageURI, 0, maxURIBytes))
+			checkText(field+"image_uri", creative.ImageURI, 0, maxURIBytes),
+			creative.Coupon.validate(field+"coupon."))
 		if err != nil {
 			return err
 		}
@@ -341,6 +353,22 @@ func (c *Campaign) validateCreatives() error {
 			return Invalidf(field+"host", "%s has two creatives: give one per host", creative.Host)
 		}
 		seen[creative.Host] = true
+	}
+	return nil
+}
+
+func (c *Coupon) validate(field string) error {
+	if c == nil {
+		return nil
+	}
+	if err := firstError(checkText(field+"text", c.Text, 1, 60), checkText(field+"terms", c.Terms, 0, 500)); err != nil {
+		return err
+	}
+	if c.ValidUntil.IsZero() {
+		return Invalidf(field+"valid_until_time", "is missing: a coupon is valid until some instant")
+	}
+	if c.TotalCount < 1 || c.TotalCount > MaxCoupons {
+		return Invalidf(field+"total_count", "%d is out of range: use 1 to %d", c.TotalCount, int64(MaxCoupons))
 	}
 	return nil
 }

@@ -224,13 +224,15 @@ func items(n *yaml.Node) ([]string, error) {
 }
 
 func instant[M proto.Message](at func(M) **timestamppb.Timestamp) setter {
-	return parsed(at, func(s string) (*timestamppb.Timestamp, error) {
-		t, err := time.Parse(time.RFC3339, s)
-		if err != nil {
-			return nil, fmt.Errorf("%q is not an instant: write it as 2026-11-01T00:00:00+08:00", s)
-		}
-		return timestamppb.New(t), nil
-	})
+	return parsed(at, parseInstant)
+}
+
+func parseInstant(s string) (*timestamppb.Timestamp, error) {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not an instant: write it as 2026-11-01T00:00:00+08:00", s)
+	}
+	return timestamppb.New(t), nil
 }
 
 func setWindow(m *pb.Campaign, n *yaml.Node) error {

@@ -125,7 +125,11 @@ func printSponsored(s *session, results []*pb.SponsoredResult) {
 		if r.DistanceM != nil {
 			nearest = distance(r.GetDistanceM())
 		}
-		t.add(fmt.Sprint(r.GetSlot()), r.GetProgram().GetDisplayName(), r.GetCreative().GetPromotion(), enumName(r.GetProgram().GetCategory()),
+		promotion := r.GetCreative().GetPromotion()
+		if coupon := r.GetCreative().GetCoupon(); coupon != nil {
+			promotion += " [" + coupon.GetText() + "]"
+		}
+		t.add(fmt.Sprint(r.GetSlot()), r.GetProgram().GetDisplayName(), promotion, enumName(r.GetProgram().GetCategory()),
 			nearest, price(r.GetPriceMicros(), r.GetPricingModel()), r.GetCampaign())
 	}
 	t.print(s.Stdout)

@@ -239,6 +239,12 @@ func setCreatives(m *pb.Campaign, n *yaml.Node) error {
 			Promotion string `yaml:"promotion"`
 			Path      string `yaml:"path"`
 			Image     string `yaml:"image"`
+			Coupon    *struct {
+				Text       string `yaml:"text"`
+				Terms      string `yaml:"terms"`
+				ValidUntil string `yaml:"valid_until"`
+				TotalCount int64  `yaml:"total_count"`
+			} `yaml:"coupon"`
 		}
 		if err := strictNode(item, &c); err != nil {
 			return err
@@ -250,6 +256,13 @@ func setCreatives(m *pb.Campaign, n *yaml.Node) error {
 				return err
 			}
 			out.Host = host
+		}
+		if c.Coupon != nil {
+			until, err := parseInstant(c.Coupon.ValidUntil)
+			if err != nil {
+				return fmt.Errorf("coupon.valid_until: %w", err)
+			}
+			out.Coupon = &pb.Coupon{Text: c.Coupon.Text, Terms: c.Coupon.Terms, ValidUntilTime: until, TotalCount: c.Coupon.TotalCount}
 		}
 		m.Creatives = append(m.Creatives, out)
 	}

@@ -123,6 +123,22 @@ func TestATokenCarriesTheAwardAndNothingMore(t *testing.T) {
 	}
 }
 
+func TestACouponShowsWhileItIsValid(t *testing.T) {
+	e := open(t, nil)
+	c := campaign("c")
+	c.Creatives = []hexbid.Creative{{Coupon: &hexbid.Coupon{Text: "8 off", ValidUntil: now.Add(time.Second), TotalCount: 5}}}
+	fill(t, e, place("l", hub), c)
+	if coupon := mustSearch(t, e, at(hub)).Sponsored[0].Creative.Coupon; coupon == nil || coupon.Text != "8 off" {
+		t.Errorf("a valid coupon: %+v", coupon)
+	}
+	over := campaign("c")
+	over.Creatives = []hexbid.Creative{{Coupon: &hexbid.Coupon{Text: "8 off", ValidUntil: now, TotalCount: 5}}}
+	fill(t, e, over)
+	if coupon := mustSearch(t, e, at(hub)).Sponsored[0].Creative.Coupon; coupon != nil {
+		t.Errorf("a coupon that is over: %+v", coupon)
+	}
+}
+
 func TestAnAuctionPastItsBudgetIsLeftOutWhole(t *testing.T) {
 	e := open(t, func(c *Config) { c.AuctionBudget = time.Millisecond })
 	fill(t, e, place("l", hub), campaign("c"))

@@ -149,6 +149,9 @@ func (s *searching) sponsored(a *auction.Award) (out Sponsored, err error) {
 		}
 	}
 	out.Creative = completed(out.Campaign.CreativeFor(s.request.Host), out.Program)
+	if c := out.Creative.Coupon; c != nil && !s.out.EvaluatedAt.Before(c.ValidUntil) {
+		out.Creative.Coupon = nil // no longer valid: the creative shows without it
+	}
 	out.Token = s.sealAward(a)
 	return out, nil
 }

@@ -70,9 +70,18 @@ func campaignToNoun(v *pb.Campaign, c *collector) *hexbid.Campaign {
 	}
 	for _, creative := range v.GetCreatives() {
 		out.Creatives = append(out.Creatives, hexbid.Creative{Host: convert(c, "campaign.creatives.host", creative.GetHost(), hexbid.HostCount),
-			Title: creative.GetTitle(), Promotion: creative.GetPromotion(), Path: creative.GetPath(), ImageURI: creative.GetImageUri()})
+			Title: creative.GetTitle(), Promotion: creative.GetPromotion(), Path: creative.GetPath(), ImageURI: creative.GetImageUri(),
+			Coupon: couponToNoun(c, creative.GetCoupon())})
 	}
 	return out
+}
+
+func couponToNoun(c *collector, v *pb.Coupon) *hexbid.Coupon {
+	if v == nil {
+		return nil
+	}
+	return &hexbid.Coupon{Text: v.GetText(), Terms: v.GetTerms(), TotalCount: v.GetTotalCount(),
+		ValidUntil: instant(c, "campaign.creatives.coupon.valid_until_time", v.GetValidUntilTime())}
 }
 
 func instant(c *collector, field string, t *timestamppb.Timestamp) time.Time {

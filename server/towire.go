@@ -63,7 +63,11 @@ func campaignFromNoun(v *hexbid.Campaign) *pb.Campaign {
 		out.HostBids = append(out.HostBids, &pb.HostBid{Host: pb.Host(b.Host), MultiplierPpm: b.MultiplierPPM})
 	}
 	for _, c := range v.Creatives {
-		out.Creatives = append(out.Creatives, &pb.Creative{Host: pb.Host(c.Host), Title: c.Title, Promotion: c.Promotion, Path: c.Path, ImageUri: c.ImageURI})
+		creative := &pb.Creative{Host: pb.Host(c.Host), Title: c.Title, Promotion: c.Promotion, Path: c.Path, ImageUri: c.ImageURI}
+		if c.Coupon != nil {
+			creative.Coupon = &pb.Coupon{Text: c.Coupon.Text, Terms: c.Coupon.Terms, ValidUntilTime: timestamp(c.Coupon.ValidUntil), TotalCount: c.Coupon.TotalCount}
+		}
+		out.Creatives = append(out.Creatives, creative)
 	}
 	return out
 }
@@ -112,6 +116,9 @@ func responseFromNoun(r *exchange.Response, datum hexbid.Datum, arrived time.Tim
 		result := &pb.SponsoredResult{Slot: int32(s.Slot), Program: card(s.Program), PriceMicros: int64(s.Price), PricingModel: pb.PricingModel(s.Pricing),
 			Token: s.Token, Campaign: s.Campaign.Name,
 			Creative: &pb.CreativeCard{Title: s.Creative.Title, Promotion: s.Creative.Promotion, Path: s.Creative.Path, ImageUri: s.Creative.ImageURI}}
+		if c := s.Creative.Coupon; c != nil {
+			result.Creative.Coupon = &pb.CouponCard{Text: c.Text, Terms: c.Terms, ValidUntilTime: timestamp(c.ValidUntil)}
+		}
 		if s.Place != nil {
 			result.NearestPlace, result.DistanceM = placeCard(s.Place, s.Program, datum), proto.Float64(s.DistanceM)
 		}

@@ -107,6 +107,12 @@ var badCampaigns = []badInput{
 	{"a promotion of eleven characters", create(func(c *pb.Campaign) {
 		c.Creatives = []*pb.Creative{{Promotion: "一二三四五六七八九十一"}}
 	}), codes.InvalidArgument, "campaign.creatives.promotion", []string{"11 characters", "at most 10"}},
+	{"a coupon without an end", create(func(c *pb.Campaign) {
+		c.Creatives = []*pb.Creative{{Coupon: &pb.Coupon{Text: "x", TotalCount: 1}}}
+	}), codes.InvalidArgument, "campaign.creatives.coupon.valid_until_time", []string{"missing"}},
+	{"no coupons", create(func(c *pb.Campaign) {
+		c.Creatives = []*pb.Creative{{Coupon: &pb.Coupon{Text: "x", ValidUntilTime: timestamppb.New(testNow)}}}
+	}), codes.InvalidArgument, "campaign.creatives.coupon.total_count", []string{"0", "1 to"}},
 	{"age range upside down", create(func(c *pb.Campaign) {
 		c.Audience = &pb.Audience{Ages: []*pb.AgeRange{{MinAge: 30, MaxAge: 18}}}
 	}), codes.InvalidArgument, "campaign.audience.ages", []string{"30 to 18"}},

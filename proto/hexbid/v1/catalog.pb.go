@@ -1631,7 +1631,9 @@ type Creative struct {
 	// Entry path inside the host, at most 1024 bytes.
 	Path string `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
 	// Image, at most 1024 bytes.
-	ImageUri      string `protobuf:"bytes,5,opt,name=image_uri,json=imageUri,proto3" json:"image_uri,omitempty"`
+	ImageUri string `protobuf:"bytes,5,opt,name=image_uri,json=imageUri,proto3" json:"image_uri,omitempty"`
+	// A coupon, when it carries one.
+	Coupon        *Coupon `protobuf:"bytes,6,opt,name=coupon,proto3" json:"coupon,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1699,6 +1701,88 @@ func (x *Creative) GetImageUri() string {
 		return x.ImageUri
 	}
 	return ""
+}
+
+func (x *Creative) GetCoupon() *Coupon {
+	if x != nil {
+		return x.Coupon
+	}
+	return nil
+}
+
+// Coupon is what a viewer gets with a creative, at most once each. Its count is
+// a budget of its own; until events are billed it is stored and shown, and
+// nothing is counted.
+type Coupon struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it gives, at most 60 bytes; required.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// Its terms, at most 500 bytes.
+	Terms string `protobuf:"bytes,2,opt,name=terms,proto3" json:"terms,omitempty"`
+	// It is shown until just before this instant; required.
+	ValidUntilTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=valid_until_time,json=validUntilTime,proto3" json:"valid_until_time,omitempty"`
+	// How many there are, 1 to 1000000000; required.
+	TotalCount    int64 `protobuf:"varint,4,opt,name=total_count,json=totalCount,proto3" json:"total_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Coupon) Reset() {
+	*x = Coupon{}
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Coupon) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Coupon) ProtoMessage() {}
+
+func (x *Coupon) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Coupon.ProtoReflect.Descriptor instead.
+func (*Coupon) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Coupon) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Coupon) GetTerms() string {
+	if x != nil {
+		return x.Terms
+	}
+	return ""
+}
+
+func (x *Coupon) GetValidUntilTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ValidUntilTime
+	}
+	return nil
+}
+
+func (x *Coupon) GetTotalCount() int64 {
+	if x != nil {
+		return x.TotalCount
+	}
+	return 0
 }
 
 var File_hexbid_v1_catalog_proto protoreflect.FileDescriptor
@@ -1827,13 +1911,20 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\fFrequencyCap\x12 \n" +
 	"\vimpressions\x18\x01 \x01(\x05R\vimpressions\x121\n" +
 	"\x06window\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06window\x12%\n" +
-	"\x0eserve_uncapped\x18\x03 \x01(\bR\rserveUncapped\"\x94\x01\n" +
+	"\x0eserve_uncapped\x18\x03 \x01(\bR\rserveUncapped\"\xbf\x01\n" +
 	"\bCreative\x12#\n" +
 	"\x04host\x18\x01 \x01(\x0e2\x0f.hexbid.v1.HostR\x04host\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x1c\n" +
 	"\tpromotion\x18\x03 \x01(\tR\tpromotion\x12\x12\n" +
 	"\x04path\x18\x04 \x01(\tR\x04path\x12\x1b\n" +
-	"\timage_uri\x18\x05 \x01(\tR\bimageUri*a\n" +
+	"\timage_uri\x18\x05 \x01(\tR\bimageUri\x12)\n" +
+	"\x06coupon\x18\x06 \x01(\v2\x11.hexbid.v1.CouponR\x06coupon\"\x99\x01\n" +
+	"\x06Coupon\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x14\n" +
+	"\x05terms\x18\x02 \x01(\tR\x05terms\x12D\n" +
+	"\x10valid_until_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x0evalidUntilTime\x12\x1f\n" +
+	"\vtotal_count\x18\x04 \x01(\x03R\n" +
+	"totalCount*a\n" +
 	"\fServingState\x12\x1d\n" +
 	"\x19SERVING_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14SERVING_STATE_ACTIVE\x10\x01\x12\x18\n" +
@@ -1886,7 +1977,7 @@ func file_hexbid_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_hexbid_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_hexbid_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_hexbid_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_hexbid_v1_catalog_proto_goTypes = []any{
 	(ServingState)(0),             // 0: hexbid.v1.ServingState
 	(ReviewState)(0),              // 1: hexbid.v1.ReviewState
@@ -1906,38 +1997,39 @@ var file_hexbid_v1_catalog_proto_goTypes = []any{
 	(*AgeRange)(nil),              // 15: hexbid.v1.AgeRange
 	(*FrequencyCap)(nil),          // 16: hexbid.v1.FrequencyCap
 	(*Creative)(nil),              // 17: hexbid.v1.Creative
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
-	(Category)(0),                 // 19: hexbid.v1.Category
-	(Host)(0),                     // 20: hexbid.v1.Host
-	(OperatingSystem)(0),          // 21: hexbid.v1.OperatingSystem
-	(Datum)(0),                    // 22: hexbid.v1.Datum
-	(PricingModel)(0),             // 23: hexbid.v1.PricingModel
-	(Gender)(0),                   // 24: hexbid.v1.Gender
-	(Scene)(0),                    // 25: hexbid.v1.Scene
-	(Network)(0),                  // 26: hexbid.v1.Network
-	(CreditBand)(0),               // 27: hexbid.v1.CreditBand
-	(*durationpb.Duration)(nil),   // 28: google.protobuf.Duration
+	(*Coupon)(nil),                // 18: hexbid.v1.Coupon
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(Category)(0),                 // 20: hexbid.v1.Category
+	(Host)(0),                     // 21: hexbid.v1.Host
+	(OperatingSystem)(0),          // 22: hexbid.v1.OperatingSystem
+	(Datum)(0),                    // 23: hexbid.v1.Datum
+	(PricingModel)(0),             // 24: hexbid.v1.PricingModel
+	(Gender)(0),                   // 25: hexbid.v1.Gender
+	(Scene)(0),                    // 26: hexbid.v1.Scene
+	(Network)(0),                  // 27: hexbid.v1.Network
+	(CreditBand)(0),               // 28: hexbid.v1.CreditBand
+	(*durationpb.Duration)(nil),   // 29: google.protobuf.Duration
 }
 var file_hexbid_v1_catalog_proto_depIdxs = []int32{
-	18, // 0: hexbid.v1.Advertiser.create_time:type_name -> google.protobuf.Timestamp
-	18, // 1: hexbid.v1.Advertiser.update_time:type_name -> google.protobuf.Timestamp
+	19, // 0: hexbid.v1.Advertiser.create_time:type_name -> google.protobuf.Timestamp
+	19, // 1: hexbid.v1.Advertiser.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 2: hexbid.v1.Advertiser.state:type_name -> hexbid.v1.ServingState
-	18, // 3: hexbid.v1.Program.create_time:type_name -> google.protobuf.Timestamp
-	18, // 4: hexbid.v1.Program.update_time:type_name -> google.protobuf.Timestamp
-	19, // 5: hexbid.v1.Program.category:type_name -> hexbid.v1.Category
-	20, // 6: hexbid.v1.Program.hosts:type_name -> hexbid.v1.Host
-	21, // 7: hexbid.v1.Program.operating_systems:type_name -> hexbid.v1.OperatingSystem
-	18, // 8: hexbid.v1.Place.create_time:type_name -> google.protobuf.Timestamp
-	18, // 9: hexbid.v1.Place.update_time:type_name -> google.protobuf.Timestamp
-	22, // 10: hexbid.v1.Place.datum:type_name -> hexbid.v1.Datum
+	19, // 3: hexbid.v1.Program.create_time:type_name -> google.protobuf.Timestamp
+	19, // 4: hexbid.v1.Program.update_time:type_name -> google.protobuf.Timestamp
+	20, // 5: hexbid.v1.Program.category:type_name -> hexbid.v1.Category
+	21, // 6: hexbid.v1.Program.hosts:type_name -> hexbid.v1.Host
+	22, // 7: hexbid.v1.Program.operating_systems:type_name -> hexbid.v1.OperatingSystem
+	19, // 8: hexbid.v1.Place.create_time:type_name -> google.protobuf.Timestamp
+	19, // 9: hexbid.v1.Place.update_time:type_name -> google.protobuf.Timestamp
+	23, // 10: hexbid.v1.Place.datum:type_name -> hexbid.v1.Datum
 	1,  // 11: hexbid.v1.Place.review_state:type_name -> hexbid.v1.ReviewState
-	18, // 12: hexbid.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
-	18, // 13: hexbid.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
+	19, // 12: hexbid.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
+	19, // 13: hexbid.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 14: hexbid.v1.Campaign.state:type_name -> hexbid.v1.ServingState
-	23, // 15: hexbid.v1.Campaign.pricing_model:type_name -> hexbid.v1.PricingModel
+	24, // 15: hexbid.v1.Campaign.pricing_model:type_name -> hexbid.v1.PricingModel
 	2,  // 16: hexbid.v1.Campaign.pacing:type_name -> hexbid.v1.Pacing
-	18, // 17: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
-	18, // 18: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
+	19, // 17: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
+	19, // 18: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
 	11, // 19: hexbid.v1.Campaign.weekly_hours:type_name -> hexbid.v1.WeeklyHours
 	12, // 20: hexbid.v1.Campaign.area:type_name -> hexbid.v1.Area
 	12, // 21: hexbid.v1.Campaign.excluded_area:type_name -> hexbid.v1.Area
@@ -1945,28 +2037,30 @@ var file_hexbid_v1_catalog_proto_depIdxs = []int32{
 	16, // 23: hexbid.v1.Campaign.frequency_cap:type_name -> hexbid.v1.FrequencyCap
 	17, // 24: hexbid.v1.Campaign.creatives:type_name -> hexbid.v1.Creative
 	10, // 25: hexbid.v1.Campaign.host_bids:type_name -> hexbid.v1.HostBid
-	20, // 26: hexbid.v1.HostBid.host:type_name -> hexbid.v1.Host
+	21, // 26: hexbid.v1.HostBid.host:type_name -> hexbid.v1.Host
 	3,  // 27: hexbid.v1.WeeklyHours.day:type_name -> hexbid.v1.DayOfWeek
 	13, // 28: hexbid.v1.Area.circles:type_name -> hexbid.v1.Circle
-	22, // 29: hexbid.v1.Circle.datum:type_name -> hexbid.v1.Datum
+	23, // 29: hexbid.v1.Circle.datum:type_name -> hexbid.v1.Datum
 	15, // 30: hexbid.v1.Audience.ages:type_name -> hexbid.v1.AgeRange
-	24, // 31: hexbid.v1.Audience.genders:type_name -> hexbid.v1.Gender
-	21, // 32: hexbid.v1.Audience.operating_systems:type_name -> hexbid.v1.OperatingSystem
-	20, // 33: hexbid.v1.Audience.hosts:type_name -> hexbid.v1.Host
-	25, // 34: hexbid.v1.Audience.scenes:type_name -> hexbid.v1.Scene
-	26, // 35: hexbid.v1.Audience.networks:type_name -> hexbid.v1.Network
-	19, // 36: hexbid.v1.Audience.interests:type_name -> hexbid.v1.Category
+	25, // 31: hexbid.v1.Audience.genders:type_name -> hexbid.v1.Gender
+	22, // 32: hexbid.v1.Audience.operating_systems:type_name -> hexbid.v1.OperatingSystem
+	21, // 33: hexbid.v1.Audience.hosts:type_name -> hexbid.v1.Host
+	26, // 34: hexbid.v1.Audience.scenes:type_name -> hexbid.v1.Scene
+	27, // 35: hexbid.v1.Audience.networks:type_name -> hexbid.v1.Network
+	20, // 36: hexbid.v1.Audience.interests:type_name -> hexbid.v1.Category
 	4,  // 37: hexbid.v1.Audience.include_unknown:type_name -> hexbid.v1.AudienceDimension
-	27, // 38: hexbid.v1.Audience.credit_bands:type_name -> hexbid.v1.CreditBand
+	28, // 38: hexbid.v1.Audience.credit_bands:type_name -> hexbid.v1.CreditBand
 	5,  // 39: hexbid.v1.Audience.residences:type_name -> hexbid.v1.Residence
-	19, // 40: hexbid.v1.Audience.excluded_interests:type_name -> hexbid.v1.Category
-	28, // 41: hexbid.v1.FrequencyCap.window:type_name -> google.protobuf.Duration
-	20, // 42: hexbid.v1.Creative.host:type_name -> hexbid.v1.Host
-	43, // [43:43] is the sub-list for method output_type
-	43, // [43:43] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	20, // 40: hexbid.v1.Audience.excluded_interests:type_name -> hexbid.v1.Category
+	29, // 41: hexbid.v1.FrequencyCap.window:type_name -> google.protobuf.Duration
+	21, // 42: hexbid.v1.Creative.host:type_name -> hexbid.v1.Host
+	18, // 43: hexbid.v1.Creative.coupon:type_name -> hexbid.v1.Coupon
+	19, // 44: hexbid.v1.Coupon.valid_until_time:type_name -> google.protobuf.Timestamp
+	45, // [45:45] is the sub-list for method output_type
+	45, // [45:45] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_catalog_proto_init() }
@@ -1981,7 +2075,7 @@ func file_hexbid_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hexbid_v1_catalog_proto_rawDesc), len(file_hexbid_v1_catalog_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1538,7 +1538,9 @@ type CreativeCard struct {
 	// Entry path inside the host; the program's when the campaign gives none.
 	Path string `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
 	// Image.
-	ImageUri      string `protobuf:"bytes,4,opt,name=image_uri,json=imageUri,proto3" json:"image_uri,omitempty"`
+	ImageUri string `protobuf:"bytes,4,opt,name=image_uri,json=imageUri,proto3" json:"image_uri,omitempty"`
+	// A coupon that is still valid; unset when there is none.
+	Coupon        *CouponCard `protobuf:"bytes,5,opt,name=coupon,proto3" json:"coupon,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1601,6 +1603,77 @@ func (x *CreativeCard) GetImageUri() string {
 	return ""
 }
 
+func (x *CreativeCard) GetCoupon() *CouponCard {
+	if x != nil {
+		return x.Coupon
+	}
+	return nil
+}
+
+// CouponCard is what a client draws of a coupon.
+type CouponCard struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it gives.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// Its terms.
+	Terms string `protobuf:"bytes,2,opt,name=terms,proto3" json:"terms,omitempty"`
+	// Valid until just before this instant.
+	ValidUntilTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=valid_until_time,json=validUntilTime,proto3" json:"valid_until_time,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *CouponCard) Reset() {
+	*x = CouponCard{}
+	mi := &file_hexbid_v1_search_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CouponCard) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CouponCard) ProtoMessage() {}
+
+func (x *CouponCard) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_search_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CouponCard.ProtoReflect.Descriptor instead.
+func (*CouponCard) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_search_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CouponCard) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *CouponCard) GetTerms() string {
+	if x != nil {
+		return x.Terms
+	}
+	return ""
+}
+
+func (x *CouponCard) GetValidUntilTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ValidUntilTime
+	}
+	return nil
+}
+
 // Trace is the exhaustive account of one auction, from the plain pass.
 type Trace struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1632,7 +1705,7 @@ type Trace struct {
 
 func (x *Trace) Reset() {
 	*x = Trace{}
-	mi := &file_hexbid_v1_search_proto_msgTypes[9]
+	mi := &file_hexbid_v1_search_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1644,7 +1717,7 @@ func (x *Trace) String() string {
 func (*Trace) ProtoMessage() {}
 
 func (x *Trace) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_search_proto_msgTypes[9]
+	mi := &file_hexbid_v1_search_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1657,7 +1730,7 @@ func (x *Trace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trace.ProtoReflect.Descriptor instead.
 func (*Trace) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_search_proto_rawDescGZIP(), []int{9}
+	return file_hexbid_v1_search_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Trace) GetCells() []string {
@@ -1767,7 +1840,7 @@ type TraceEntry struct {
 
 func (x *TraceEntry) Reset() {
 	*x = TraceEntry{}
-	mi := &file_hexbid_v1_search_proto_msgTypes[10]
+	mi := &file_hexbid_v1_search_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +1852,7 @@ func (x *TraceEntry) String() string {
 func (*TraceEntry) ProtoMessage() {}
 
 func (x *TraceEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_search_proto_msgTypes[10]
+	mi := &file_hexbid_v1_search_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +1865,7 @@ func (x *TraceEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceEntry.ProtoReflect.Descriptor instead.
 func (*TraceEntry) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_search_proto_rawDescGZIP(), []int{10}
+	return file_hexbid_v1_search_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TraceEntry) GetCampaign() string {
@@ -1880,7 +1953,7 @@ type TraceLoss struct {
 
 func (x *TraceLoss) Reset() {
 	*x = TraceLoss{}
-	mi := &file_hexbid_v1_search_proto_msgTypes[11]
+	mi := &file_hexbid_v1_search_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1892,7 +1965,7 @@ func (x *TraceLoss) String() string {
 func (*TraceLoss) ProtoMessage() {}
 
 func (x *TraceLoss) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_search_proto_msgTypes[11]
+	mi := &file_hexbid_v1_search_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1905,7 +1978,7 @@ func (x *TraceLoss) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceLoss.ProtoReflect.Descriptor instead.
 func (*TraceLoss) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_search_proto_rawDescGZIP(), []int{11}
+	return file_hexbid_v1_search_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TraceLoss) GetCampaign() string {
@@ -2014,12 +2087,18 @@ const file_hexbid_v1_search_proto_rawDesc = "" +
 	"\ropening_hours\x18\x04 \x01(\tR\fopeningHours\x12\x1a\n" +
 	"\blatitude\x18\x05 \x01(\x01R\blatitude\x12\x1c\n" +
 	"\tlongitude\x18\x06 \x01(\x01R\tlongitude\x12&\n" +
-	"\x05datum\x18\a \x01(\x0e2\x10.hexbid.v1.DatumR\x05datum\"s\n" +
+	"\x05datum\x18\a \x01(\x0e2\x10.hexbid.v1.DatumR\x05datum\"\xa2\x01\n" +
 	"\fCreativeCard\x12\x14\n" +
 	"\x05title\x18\x01 \x01(\tR\x05title\x12\x1c\n" +
 	"\tpromotion\x18\x02 \x01(\tR\tpromotion\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\tR\x04path\x12\x1b\n" +
-	"\timage_uri\x18\x04 \x01(\tR\bimageUri\"\x81\x03\n" +
+	"\timage_uri\x18\x04 \x01(\tR\bimageUri\x12-\n" +
+	"\x06coupon\x18\x05 \x01(\v2\x15.hexbid.v1.CouponCardR\x06coupon\"|\n" +
+	"\n" +
+	"CouponCard\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x14\n" +
+	"\x05terms\x18\x02 \x01(\tR\x05terms\x12D\n" +
+	"\x10valid_until_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x0evalidUntilTime\"\x81\x03\n" +
 	"\x05Trace\x12\x14\n" +
 	"\x05cells\x18\x01 \x03(\tR\x05cells\x12\x18\n" +
 	"\aregions\x18\x02 \x03(\tR\aregions\x12\x1c\n" +
@@ -2156,7 +2235,7 @@ func file_hexbid_v1_search_proto_rawDescGZIP() []byte {
 }
 
 var file_hexbid_v1_search_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_hexbid_v1_search_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_hexbid_v1_search_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_hexbid_v1_search_proto_goTypes = []any{
 	(Datum)(0),                    // 0: hexbid.v1.Datum
 	(Gender)(0),                   // 1: hexbid.v1.Gender
@@ -2177,11 +2256,12 @@ var file_hexbid_v1_search_proto_goTypes = []any{
 	(*ProgramCard)(nil),           // 16: hexbid.v1.ProgramCard
 	(*PlaceCard)(nil),             // 17: hexbid.v1.PlaceCard
 	(*CreativeCard)(nil),          // 18: hexbid.v1.CreativeCard
-	(*Trace)(nil),                 // 19: hexbid.v1.Trace
-	(*TraceEntry)(nil),            // 20: hexbid.v1.TraceEntry
-	(*TraceLoss)(nil),             // 21: hexbid.v1.TraceLoss
-	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
+	(*CouponCard)(nil),            // 19: hexbid.v1.CouponCard
+	(*Trace)(nil),                 // 20: hexbid.v1.Trace
+	(*TraceEntry)(nil),            // 21: hexbid.v1.TraceEntry
+	(*TraceLoss)(nil),             // 22: hexbid.v1.TraceLoss
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
 }
 var file_hexbid_v1_search_proto_depIdxs = []int32{
 	0,  // 0: hexbid.v1.Location.datum:type_name -> hexbid.v1.Datum
@@ -2198,10 +2278,10 @@ var file_hexbid_v1_search_proto_depIdxs = []int32{
 	8,  // 11: hexbid.v1.SearchNearbyRequest.personalization:type_name -> hexbid.v1.Personalization
 	14, // 12: hexbid.v1.SearchNearbyResponse.sponsored:type_name -> hexbid.v1.SponsoredResult
 	15, // 13: hexbid.v1.SearchNearbyResponse.nearby:type_name -> hexbid.v1.NearbyResult
-	22, // 14: hexbid.v1.SearchNearbyResponse.evaluate_time:type_name -> google.protobuf.Timestamp
-	23, // 15: hexbid.v1.SearchNearbyResponse.auction_duration:type_name -> google.protobuf.Duration
-	23, // 16: hexbid.v1.SearchNearbyResponse.server_duration:type_name -> google.protobuf.Duration
-	19, // 17: hexbid.v1.SearchNearbyResponse.trace:type_name -> hexbid.v1.Trace
+	23, // 14: hexbid.v1.SearchNearbyResponse.evaluate_time:type_name -> google.protobuf.Timestamp
+	24, // 15: hexbid.v1.SearchNearbyResponse.auction_duration:type_name -> google.protobuf.Duration
+	24, // 16: hexbid.v1.SearchNearbyResponse.server_duration:type_name -> google.protobuf.Duration
+	20, // 17: hexbid.v1.SearchNearbyResponse.trace:type_name -> hexbid.v1.Trace
 	16, // 18: hexbid.v1.SponsoredResult.program:type_name -> hexbid.v1.ProgramCard
 	18, // 19: hexbid.v1.SponsoredResult.creative:type_name -> hexbid.v1.CreativeCard
 	17, // 20: hexbid.v1.SponsoredResult.nearest_place:type_name -> hexbid.v1.PlaceCard
@@ -2210,15 +2290,17 @@ var file_hexbid_v1_search_proto_depIdxs = []int32{
 	17, // 23: hexbid.v1.NearbyResult.place:type_name -> hexbid.v1.PlaceCard
 	6,  // 24: hexbid.v1.ProgramCard.category:type_name -> hexbid.v1.Category
 	0,  // 25: hexbid.v1.PlaceCard.datum:type_name -> hexbid.v1.Datum
-	20, // 26: hexbid.v1.Trace.entries:type_name -> hexbid.v1.TraceEntry
-	21, // 27: hexbid.v1.Trace.losses:type_name -> hexbid.v1.TraceLoss
-	12, // 28: hexbid.v1.SearchService.SearchNearby:input_type -> hexbid.v1.SearchNearbyRequest
-	13, // 29: hexbid.v1.SearchService.SearchNearby:output_type -> hexbid.v1.SearchNearbyResponse
-	29, // [29:30] is the sub-list for method output_type
-	28, // [28:29] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	19, // 26: hexbid.v1.CreativeCard.coupon:type_name -> hexbid.v1.CouponCard
+	23, // 27: hexbid.v1.CouponCard.valid_until_time:type_name -> google.protobuf.Timestamp
+	21, // 28: hexbid.v1.Trace.entries:type_name -> hexbid.v1.TraceEntry
+	22, // 29: hexbid.v1.Trace.losses:type_name -> hexbid.v1.TraceLoss
+	12, // 30: hexbid.v1.SearchService.SearchNearby:input_type -> hexbid.v1.SearchNearbyRequest
+	13, // 31: hexbid.v1.SearchService.SearchNearby:output_type -> hexbid.v1.SearchNearbyResponse
+	31, // [31:32] is the sub-list for method output_type
+	30, // [30:31] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_search_proto_init() }
@@ -2235,7 +2317,7 @@ func file_hexbid_v1_search_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hexbid_v1_search_proto_rawDesc), len(file_hexbid_v1_search_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
