@@ -1,7 +1,9 @@
 package hexbid
 
 import (
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -31,6 +33,15 @@ type Campaign struct {
 	Cap         FrequencyCap
 	Creatives   []Creative
 	HostBids    []HostBid
+	Keywords    []Keyword
+}
+
+// Keyword is a word or a phrase that a campaign competes on, or with Negative
+// stays away from.
+type Keyword struct {
+	Text     string
+	Match    KeywordMatch
+	Negative bool
 }
 
 // HostBid is a campaign's bid on one host, as parts per million of Bid.
@@ -162,6 +173,7 @@ func (c *Campaign) Validate() error {
 		c.Audience.validate(),
 		c.Cap.validate(),
 		c.validateCreatives(),
+		c.validateKeywords(),
 	)
 }
 
@@ -369,6 +381,22 @@ func (c *Coupon) validate(field string) error {
 	}
 	if c.TotalCount < 1 || c.TotalCount > MaxCoupons {
 		return Invalidf(field+"total_count", "%d is out of range: use 1 to %d", c.TotalCount, int64(MaxCoupons))
+	}
+	return nil
+}
+
+func (c *Campaign) validateKeywords() error {
+	const field = "campaign.keywords."
+	if len(c.Keywords) > 200 {
+		return Invalidf("campaign.keywords", "has %d entries: at most 200", len(c.Keywords))
+	}
+	for _, k := range c.Keywords {
+		if err := firstError(checkText(field+"text", k.Text, 1, 80), checkEnum(field+"match", k.Match, MatchCount, true)); err != nil {
+			return err
+		}
+		if !strings.ContainsFunc(k.Text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
+			return Invalidf(field+"text", "%q has no letter and no digit: nothing could match it", k.Text)
+		}
 	}
 	return nil
 }

@@ -59,6 +59,7 @@ const (
 	Kuaishou
 	Meituan
 	Taobao
+	BaiduLeague // a member app of Baidu's open league
 	HostCount
 )
 
@@ -186,7 +187,20 @@ const (
 	DimInterest
 	DimCreditBand
 	DimResidence
+	DimKeyword
 	DimensionCount
+)
+
+// KeywordMatch is how a keyword meets what a viewer typed.
+type KeywordMatch uint8
+
+// The matches; unspecified is taken as broad.
+const (
+	MatchUnspecified KeywordMatch = iota
+	MatchBroad                    // every word of it, in any order
+	MatchPhrase                   // its words one after another
+	MatchExact                    // it is the whole query
+	MatchCount
 )
 
 // MaxAge is the highest age in years; ages are single years from 0.
@@ -196,10 +210,10 @@ var (
 	genderNames    = [...]string{"unknown", "female", "male"}
 	osNames        = [...]string{"unknown", "ios", "android", "harmonyos", "other"}
 	networkNames   = [...]string{"unknown", "wifi", "5g", "4g", "slow"}
-	hostNames      = [...]string{"unknown", "wechat", "qq", "alipay", "baidu", "douyin", "toutiao", "xiaohongshu", "kuaishou", "meituan", "taobao"}
+	hostNames      = [...]string{"unknown", "wechat", "qq", "alipay", "baidu", "douyin", "toutiao", "xiaohongshu", "kuaishou", "meituan", "taobao", "baidu_league"}
 	sceneNames     = [...]string{"unknown", "nearby_list", "search", "scan", "share", "message_link", "web_link", "feed"}
 	pricingNames   = [...]string{"unspecified", "cpc", "cpm"}
-	dimensionNames = [...]string{"unspecified", "age", "gender", "operating_system", "host", "scene", "network", "interest", "credit_band", "residence"}
+	dimensionNames = [...]string{"unspecified", "age", "gender", "operating_system", "host", "scene", "network", "interest", "credit_band", "residence", "keyword"}
 	creditNames    = [...]string{"unknown", "below_550", "550_to_599", "600_to_649", "650_to_699", "700_and_above"}
 	residenceNames = [...]string{"unknown", "visitor", "resident"}
 	reviewNames    = [...]string{"unspecified", "in_review", "approved", "hidden"}

@@ -3,7 +3,6 @@ package bidder
 import (
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -85,7 +84,7 @@ func (x *Indexer) putProgram(p *hexbid.Program) {
 	x.programNouns[i] = p
 	slot := x.programs.edit(i)
 	*slot = program{name: p.Name, uid: p.UID, version: p.Version, category: p.Category,
-		gate: x.rules.intern(targeting.Gate(p)), text: foldedText(p), places: slot.places}
+		gate: x.rules.intern(targeting.Gate(p)), text: textOf(p), places: slot.places}
 	if isNew {
 		return
 	}
@@ -96,11 +95,11 @@ func (x *Indexer) putProgram(p *hexbid.Program) {
 	x.reindexBuyers(i, func(*hexbid.Campaign) bool { return true })
 }
 
-// foldedText is what words are looked for in: the program's names and its
-// category in both languages.
-func foldedText(p *hexbid.Program) string {
+// textOf is what words are looked for in: the program's names and keywords, and
+// its category in both languages.
+func textOf(p *hexbid.Program) []string {
 	texts := append([]string{p.DisplayName, p.Category.String(), p.Category.Chinese()}, p.AlternativeNames...)
-	return targeting.Fold(strings.Join(append(texts, p.Keywords...), "\n"))
+	return targeting.TextTokens(append(texts, p.Keywords...)...)
 }
 
 // reindexBuyers indexes campaigns of a program again.
@@ -211,10 +210,11 @@ func (x *Indexer) putCampaign(r *store.Record, c *hexbid.Campaign) error {
 	p := x.programs.at(buys)
 	quality := x.market.PriorPPM[p.category]
 	_, highest := c.BidRange()
+	keywords := targeting.CompileKeywords(c.Keywords)
 	*x.campaigns.edit(i) = campaign{
 		name: c.Name, uid: c.UID, version: c.Version, owner: x.advertisers[owner].uid, advertiser: owner, program: buys, pricing: c.Pricing, category: p.category,
 		bid: c.Bid, hostBids: hostBids(c), qualityPPM: quality, pacingPPM: auction.PPM, cap: auction.Score(c.Pricing, highest, quality),
-		area: area, rule: x.rules.intern(targeting.Compile(c, *p.gate)), schedule: &schedule,
+		area: area, rule: x.rules.intern(targeting.Compile(c, *p.gate, keywords, p.text)), schedule: &schedule, keywords: keywords,
 	}
 	x.campaignNouns[i] = r
 	x.buyers[buys][i] = true

@@ -14,7 +14,6 @@ import (
 	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/store"
-	"github.com/hexbid/hexbid/targeting"
 )
 
 // testMarket is a small market that changes: everything about it is drawn from
@@ -122,6 +121,8 @@ func (m *testMarket) campaign(i int) *hexbid.Campaign {
 		c.Bid *= 20
 	}
 	m.drawArea(c)
+	c.Keywords = pick(m.r, nil, nil, nil, []hexbid.Keyword{{Text: "coffee"}}, []hexbid.Keyword{{Text: "牛肉 面", Match: hexbid.MatchPhrase}, {Text: "面"}},
+		[]hexbid.Keyword{{Text: "咖啡 coffee"}, {Text: "牛肉面", Match: hexbid.MatchExact}}, []hexbid.Keyword{{Text: "面", Negative: true}})
 	a := &c.Audience
 	if m.r.IntN(2) == 0 {
 		low := m.r.IntN(60)
@@ -130,7 +131,7 @@ func (m *testMarket) campaign(i int) *hexbid.Campaign {
 	a.Genders = pick(m.r, nil, nil, []hexbid.Gender{hexbid.Female}, []hexbid.Gender{hexbid.Male})
 	a.OS = pick(m.r, nil, []hexbid.OS{hexbid.IOS}, []hexbid.OS{hexbid.Android, hexbid.HarmonyOS})
 	a.Interests = pick(m.r, nil, nil, nil, []hexbid.Category{1, 2, 3})
-	a.IncludeUnknown = pick(m.r, nil, []hexbid.Dimension{hexbid.DimAge, hexbid.DimOS})
+	a.IncludeUnknown = pick(m.r, nil, []hexbid.Dimension{hexbid.DimAge, hexbid.DimOS, hexbid.DimKeyword})
 	c.Cap = pick(m.r, hexbid.FrequencyCap{}, hexbid.FrequencyCap{}, hexbid.FrequencyCap{Impressions: 2, Window: time.Hour}, hexbid.FrequencyCap{Impressions: 2, Window: time.Hour, ServeUncapped: true})
 	if m.r.IntN(3) == 0 {
 		c.HostBids = []hexbid.HostBid{{Host: hexbid.WeChat, MultiplierPPM: int64(300_000 + m.r.IntN(2_000_000))}}
@@ -186,7 +187,7 @@ func (m *testMarket) fill(tb testing.TB, campaigns int) {
 func (m *testMarket) request() (*hexbid.Request, Query) {
 	r := &hexbid.Request{Point: m.point(0.03), RadiusM: pick(m.r, 500.0, 3000, 50_000), NearbyLimit: m.r.IntN(30), Slots: m.r.IntN(11),
 		Host: pick(m.r, hexbid.HostUnknown, hexbid.WeChat, hexbid.Alipay), Category: pick(m.r, 0, 0, 0, hexbid.Catering, hexbid.Shopping),
-		Words: pick(m.r, "", "", "", "ｃoffee", "面"), Personalization: pick(m.r, hexbid.PersonalizationOn, hexbid.PersonalizationOn, hexbid.PersonalizationOff),
+		Words: pick(m.r, "", "", "", "ｃoffee", "面", "牛肉面", "coffee 咖啡 shop"), Personalization: pick(m.r, hexbid.PersonalizationOn, hexbid.PersonalizationOn, hexbid.PersonalizationOff),
 		Viewer: hexbid.Viewer{UserKey: pick(m.r, "", "u"), Age: m.r.IntN(90) - 1, Gender: hexbid.Gender(m.r.IntN(3)), OS: hexbid.OS(m.r.IntN(5)),
 			Interests: pick(m.r, nil, []hexbid.Category{2}, []hexbid.Category{7, 8})}}
 	return r, NewQuery(r, fmt.Sprint("request ", m.r.Uint64()), m.now)
@@ -236,7 +237,7 @@ func (m *testMarket) plainNearby(s *Snapshot, q *Query, skip []uint32) []Found {
 	}
 	var list []Found
 	for program, f := range nearest {
-		if p := s.programs.at(program); !slices.Contains(skip, program) && p.gate.Matches(&q.Profile) && targeting.HasWords(p.text, q.Words) {
+		if p := s.programs.at(program); !slices.Contains(skip, program) && p.gate.Matches(&q.Profile) && q.Words.In(p.text) {
 			list = append(list, f)
 		}
 	}
@@ -345,6 +346,47 @@ func TestADenseListIsReadNoFurtherThanItsHead(t *testing.T) {
 	}
 	if w.BlocksRead > 3 || w.Scored > 100 {
 		t.Errorf("%d blocks read and %d candidates scored of 10,000", w.BlocksRead, w.Scored)
+	}
+}
+
+// TestWorkIsBoundedWhenManyShareAKeywordOrARegion: 100,000 campaigns in one
+// region, most on one keyword, one on a rare one.
+func TestWorkIsBoundedWhenManyShareAKeywordOrARegion(t *testing.T) {
+	n := 100_000
+	if testing.Short() {
+		n = 10_000
+	}
+	m := newTestMarket(t, 4, hangzhou)
+	var all []hexbid.Resource
+	for i := range n {
+		a := fmt.Sprintf("advertisers/k%d", i/100)
+		if i%100 == 0 {
+			all = append(all, &hexbid.Advertiser{Meta: hexbid.Meta{Name: a}}, &hexbid.Program{Meta: hexbid.Meta{Name: a + "/programs/p"}, DisplayName: "馆", Category: hexbid.Shopping, Hosts: []hexbid.Host{hexbid.WeChat}})
+		}
+		c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", a, i)}, Program: a + "/programs/p", Pricing: hexbid.CPC,
+			Bid: hexbid.Money(1_000_000 + m.r.IntN(1_000_000)), Area: hexbid.Area{Regions: []string{"330100"}}, Keywords: []hexbid.Keyword{{Text: "咖啡"}}}
+		switch {
+		case i == 0:
+			c.Keywords = []hexbid.Keyword{{Text: "火锅"}}
+		case i%3 == 0:
+			c.Keywords = nil
+		}
+		all = append(all, c)
+	}
+	m.commit(t, all...)
+	s := m.indexer.Snapshot()
+	var w Scratch
+	for words, c := range map[string]struct{ blocks, scored, won int }{
+		"":           {3, 100, 10}, // those without keywords
+		"附近的咖啡":      {3, 100, 10},
+		"火锅":         {n/64 + 2, 1, 1}, // every block is sifted, hardly a campaign is looked at
+		"nothing at": {n/64 + 2, 0, 0},
+	} {
+		q := NewQuery(&hexbid.Request{Point: hangzhou, Slots: 10, Words: words, Viewer: hexbid.Viewer{Age: 30}}, "r", m.now)
+		won := s.Search(&q, &w)
+		if len(won) != c.won || w.BlocksRead > c.blocks || w.Scored > c.scored {
+			t.Errorf("%q: %d won, %d blocks read, %d scored; want %d won in at most %d and %d", words, len(won), w.BlocksRead, w.Scored, c.won, c.blocks, c.scored)
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/geoindex"
-	"github.com/hexbid/hexbid/targeting"
 )
 
 // Found is a program at its nearest place.
@@ -71,7 +70,7 @@ func (q *Query) need(masks []uint64) []uint64 {
 // opens says whether the viewer can open a program and it has the words.
 func (s *Snapshot) opens(program uint32, q *Query) bool {
 	p := s.programs.at(program)
-	return p.gate.Matches(&q.Profile) && (len(q.Words) == 0 || targeting.HasWords(p.text, q.Words))
+	return p.gate.Matches(&q.Profile) && q.Words.In(p.text)
 }
 
 // Pin is the pin of a page that ends with f.

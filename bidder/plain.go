@@ -110,7 +110,7 @@ func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
 			v.Dimension = dim
 			return ruleOf(dim)
 		}
-		if !targeting.HasWords(s.programs.at(c.program).text, q.Words) {
+		if !c.keywords.Compete(&q.Words, s.programs.at(c.program).text) {
 			return RuleWords
 		}
 		candidate := c.candidate(i, q.Host, reserves[c.category])
@@ -130,6 +130,8 @@ func ruleOf(d targeting.Dim) Rule {
 		return RulePersonal
 	case targeting.Category:
 		return RuleCategory
+	case targeting.Intent, targeting.Named:
+		return RuleWords
 	}
 	return RuleAudience
 }
@@ -201,7 +203,7 @@ func (s *Snapshot) Reason(v *Verdict) string {
 	case RuleAudience:
 		return fmt.Sprintf("the viewer's %s is not in its audience", v.Dimension)
 	case RuleWords:
-		return "neither the program's names nor its category have the words"
+		return "its keywords, or without any its program's names and category, do not meet the words"
 	case RuleReserve:
 		return fmt.Sprintf("its score %d is below the reserve %d", v.Entry.Score, v.Needed)
 	case RuleOwnBetter:

@@ -20,7 +20,7 @@ type Query struct {
 	Scene   hexbid.Scene
 	// Category filters; CategoryUnknown is any.
 	Category hexbid.Category
-	Words    []string // folded; every one is needed
+	Words    targeting.Words
 	Slots    int
 	Ties     auction.TieBreak
 	RadiusM  float64
@@ -30,11 +30,9 @@ type Query struct {
 // NewQuery works out a valid request.
 func NewQuery(r *hexbid.Request, requestID string, now time.Time) Query {
 	at := geoindex.Locate(r.Point)
-	q := Query{At: at, Now: now, Profile: targeting.ProfileOf(r, residence(r.Viewer.HomeRegion, &at)), Host: r.Host, OS: r.Viewer.OS, Scene: r.Scene,
+	words := targeting.ParseWords(r.Words)
+	q := Query{At: at, Now: now, Words: words, Profile: targeting.ProfileOf(r, residence(r.Viewer.HomeRegion, &at), &words), Host: r.Host, OS: r.Viewer.OS, Scene: r.Scene,
 		Category: r.Category, Slots: r.Slots, Ties: auction.NewTieBreak(requestID), RadiusM: r.RadiusM, Limit: r.NearbyLimit}
-	if r.Words != "" {
-		q.Words = targeting.FoldWords(r.Words)
-	}
 	return q
 }
 
@@ -138,7 +136,7 @@ func (s *Snapshot) readBlock(b *block, q *Query, w *Scratch) {
 		if b.full>>i&1 == 0 && !c.area.Contains(&q.At) {
 			continue
 		}
-		if len(q.Words) > 0 && !targeting.HasWords(s.programs.at(c.program).text, q.Words) {
+		if !q.Words.None() && !c.keywords.Compete(&q.Words, s.programs.at(c.program).text) {
 			continue
 		}
 		w.Scored++

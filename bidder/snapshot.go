@@ -46,6 +46,7 @@ type campaign struct {
 	area       *geoindex.Area
 	rule       *targeting.Rule
 	schedule   *targeting.Schedule
+	keywords   *targeting.Keywords // nil when it has none
 }
 
 // eligibility holds three bits for each of 64 ordinals.
@@ -61,7 +62,7 @@ type program struct {
 	version  uint64
 	category hexbid.Category
 	gate     *targeting.Rule
-	text     string // folded names and category, for words
+	text     []string // tokens of names, keywords and category, for words
 	places   []uint32
 }
 
@@ -77,9 +78,9 @@ type place struct {
 // Tags of a site: what a query may need, so that whole cells are passed over.
 // Unknown hosts and systems have bits too, for programs that admit them.
 const (
-	hostTags     = 0  // bits 0-10
-	osTags       = 11 // bits 11-15
-	categoryTags = 16 // bits 16-32
+	hostTags     = 0  // bits 0-15
+	osTags       = 16 // bits 16-23
+	categoryTags = 24 // bits 24 and above
 )
 
 func siteTags(p *hexbid.Program) (tags uint64) {

@@ -50,6 +50,7 @@ var fieldsByKind = map[string]map[string]setter{
 		"state":                        choice(func(m *pb.Campaign) *pb.ServingState { return &m.State }),
 		"pricing":                      choice(func(m *pb.Campaign) *pb.PricingModel { return &m.PricingModel }),
 		"bid":                          money(func(m *pb.Campaign) *int64 { return &m.BidMicros }),
+		"keywords":                     of(setKeywords),
 		"host_bids":                    of(setHostBids),
 		"daily_budget":                 money(func(m *pb.Campaign) *int64 { return &m.DailyBudgetMicros }),
 		"total_budget":                 money(func(m *pb.Campaign) *int64 { return &m.TotalBudgetMicros }),
@@ -184,14 +185,27 @@ func choices[M proto.Message, E wireEnum](at func(M) *[]E) setter {
 			return err
 		}
 		for _, name := range names {
-			value, err := parseEnum[E](name)
-			if err != nil {
-				return err
+			for _, member := range expand(name) {
+				value, err := parseEnum[E](member)
+				if err != nil {
+					return err
+				}
+				*at(m) = append(*at(m), value)
 			}
-			*at(m) = append(*at(m), value)
 		}
 		return nil
 	})
+}
+
+// groups are names that stand for several: Baidu and the member apps of its
+// open league, which run the same mini-programs.
+var groups = map[string][]string{"baidu_open_league": {"baidu", "baidu_league"}}
+
+func expand(name string) []string {
+	if members, isGroup := groups[name]; isGroup {
+		return members
+	}
+	return []string{name}
 }
 
 // scalar is a node's text.

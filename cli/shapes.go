@@ -33,6 +33,30 @@ func setAges(m *pb.Campaign, n *yaml.Node) error {
 	return nil
 }
 
+// setKeywords reads the notation of search advertising: noodles is broad,
+// "noodle soup" a phrase, [noodle soup] exact, and -hotpot negative.
+func setKeywords(m *pb.Campaign, n *yaml.Node) error {
+	texts, err := items(n)
+	if err != nil {
+		return err
+	}
+	for _, text := range texts {
+		k := &pb.Keyword{Match: pb.KeywordMatch_KEYWORD_MATCH_BROAD}
+		k.Text, k.Negative = strings.CutPrefix(text, "-")
+		for _, bracket := range []struct {
+			open, shut string
+			match      pb.KeywordMatch
+		}{{`"`, `"`, pb.KeywordMatch_KEYWORD_MATCH_PHRASE}, {"[", "]", pb.KeywordMatch_KEYWORD_MATCH_EXACT}} {
+			inner, opened := strings.CutPrefix(k.Text, bracket.open)
+			if inner, shut := strings.CutSuffix(inner, bracket.shut); opened && shut {
+				k.Text, k.Match = inner, bracket.match
+			}
+		}
+		m.Keywords = append(m.Keywords, k)
+	}
+	return nil
+}
+
 // setHostBids reads parts of the bid such as "alipay 120%" and "douyin 0.8".
 func setHostBids(m *pb.Campaign, n *yaml.Node) error {
 	bids, err := items(n)

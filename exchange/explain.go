@@ -43,6 +43,8 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 	switch out.Verdict.Rule {
 	case bidder.RuleAudience, bidder.RuleCategory:
 		out.Reason = missReason(out.Verdict.Dimension, c, program.Resource.(*hexbid.Program), r)
+	case bidder.RuleWords:
+		out.Reason = wordsReason(c, r.Words)
 	case bidder.RuleStatus, bidder.RuleSchedule:
 		if serving, why := e.Serving(ctx, c); !serving {
 			out.Reason = why
@@ -89,6 +91,29 @@ func missReason(d targeting.Dim, c *hexbid.Campaign, p *hexbid.Program, r *hexbi
 		return fmt.Sprintf("the viewer's interests are %s, its audience is %s", list(v.Interests), list(a.Interests))
 	}
 	return fmt.Sprintf("the viewer's %s is not in its audience", d)
+}
+
+// wordsReason sets the campaign's keywords beside what was typed.
+func wordsReason(c *hexbid.Campaign, words string) string {
+	var wanted, unwanted []string
+	for _, k := range c.Keywords {
+		if k.Negative {
+			unwanted = append(unwanted, k.Text)
+		} else {
+			wanted = append(wanted, k.Text)
+		}
+	}
+	reason := fmt.Sprintf("its keywords (%s) do not match %q", strings.Join(wanted, ", "), words)
+	switch {
+	case words == "":
+		return fmt.Sprintf("the viewer typed no words, its keywords are %s", strings.Join(wanted, ", "))
+	case len(wanted) == 0:
+		reason = fmt.Sprintf("the program's names, keywords and category do not have %q", words)
+	}
+	if len(unwanted) > 0 {
+		reason += fmt.Sprintf(", or a negative one (%s) does", strings.Join(unwanted, ", "))
+	}
+	return reason
 }
 
 func miss[T fmt.Stringer](d targeting.Dim, has T, audience, program []T) string {

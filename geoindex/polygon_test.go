@@ -3,6 +3,7 @@ package geoindex
 import (
 	"compress/gzip"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -166,6 +167,24 @@ func TestPolygonsThatBoundNothingAreRefused(t *testing.T) {
 		}
 		if err == nil || !strings.Contains(err.Error(), c.word) {
 			t.Errorf("%s: %v, want %q", name, err, c.word)
+		}
+	}
+}
+
+func TestTooManyVerticesAreRefusedAndAsManyAsPermittedAreNot(t *testing.T) {
+	circle := func(n int) hexbid.Polygon {
+		var ring []hexbid.Point
+		for i := range n - 1 {
+			sin, cos := math.Sincos(2 * math.Pi * float64(i) / float64(n-1))
+			ring = append(ring, hexbid.Point{Lat: 30 + sin, Lng: 120 + cos})
+		}
+		return hexbid.Polygon{append(ring, ring[0])}
+	}
+	for n, word := range map[int]string{hexbid.MaxVertices: "", hexbid.MaxVertices + 1: "more than 50000"} {
+		campaign := hexbid.Campaign{DisplayName: "c", Program: "advertisers/a/programs/p", Pricing: hexbid.CPC, Bid: 1, DailyBudget: 1,
+			Area: hexbid.Area{Polygons: []hexbid.Polygon{circle(n)}}}
+		if err := campaign.Validate(); (err == nil) != (word == "") || err != nil && !strings.Contains(err.Error(), word) {
+			t.Errorf("%d vertices: %v", n, err)
 		}
 	}
 }

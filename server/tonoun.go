@@ -65,6 +65,9 @@ func campaignToNoun(v *pb.Campaign, c *collector) *hexbid.Campaign {
 	if f := v.GetFrequencyCap(); f != nil {
 		out.Cap = hexbid.FrequencyCap{Impressions: int(f.GetImpressions()), Window: f.GetWindow().AsDuration(), ServeUncapped: f.GetServeUncapped()}
 	}
+	for _, k := range v.GetKeywords() {
+		out.Keywords = append(out.Keywords, hexbid.Keyword{Text: k.GetText(), Match: convert(c, "campaign.keywords.match", k.GetMatch(), hexbid.MatchCount), Negative: k.GetNegative()})
+	}
 	for _, b := range v.GetHostBids() {
 		out.HostBids = append(out.HostBids, hexbid.HostBid{Host: convert(c, "campaign.host_bids.host", b.GetHost(), hexbid.HostCount), MultiplierPPM: b.GetMultiplierPpm()})
 	}

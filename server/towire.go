@@ -59,6 +59,9 @@ func campaignFromNoun(v *hexbid.Campaign) *pb.Campaign {
 	if v.Cap.Impressions > 0 {
 		out.FrequencyCap = &pb.FrequencyCap{Impressions: int32(v.Cap.Impressions), Window: durationpb.New(v.Cap.Window), ServeUncapped: v.Cap.ServeUncapped}
 	}
+	for _, k := range v.Keywords {
+		out.Keywords = append(out.Keywords, &pb.Keyword{Text: k.Text, Match: pb.KeywordMatch(k.Match), Negative: k.Negative})
+	}
 	for _, b := range v.HostBids {
 		out.HostBids = append(out.HostBids, &pb.HostBid{Host: pb.Host(b.Host), MultiplierPpm: b.MultiplierPPM})
 	}

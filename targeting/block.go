@@ -77,7 +77,7 @@ func (b *Block) Match(p *Profile, alive uint64) uint64 {
 	for left := b.restricts &^ p.any; left != 0 && alive != 0; left &= left - 1 {
 		d := bits.TrailingZeros16(left)
 		switch first := int(b.first[d]); {
-		case Dim(d) == Avoided && p.many>>d&1 == 1:
+		case wantsAll(Dim(d)) && p.many>>d&1 == 1:
 			alive &= b.intersection(first, p.values[d])
 		case p.many>>d&1 == 1:
 			alive &= b.union(first, p.values[d])

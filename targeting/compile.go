@@ -22,9 +22,9 @@ func Gate(p *hexbid.Program) Rule {
 	return r
 }
 
-// Compile compiles a campaign's audience and frequency cap on top of its
-// program's gate.
-func Compile(c *hexbid.Campaign, gate Rule) Rule {
+// Compile compiles a campaign's audience, frequency cap and keywords on top of
+// its program's gate. Text is the program's, for campaigns without keywords.
+func Compile(c *hexbid.Campaign, gate Rule, keywords *Keywords, text []string) Rule {
 	r, a := gate, &c.Audience
 	restrictTo(&r, Host, hexbid.DimHost, a, setOf(a.Hosts...))
 	restrictTo(&r, OS, hexbid.DimOS, a, setOf(a.OS...))
@@ -35,6 +35,13 @@ func Compile(c *hexbid.Campaign, gate Rule) Rule {
 	restrictTo(&r, Interest, hexbid.DimInterest, a, setOf(a.Interests...))
 	restrictTo(&r, CreditBand, hexbid.DimCreditBand, a, setOf(a.Credit...))
 	restrictTo(&r, Residence, hexbid.DimResidence, a, setOf(a.Residences...))
+	if keywords.HasWanted() {
+		restrictTo(&r, Intent, hexbid.DimKeyword, a, keywords.anchors())
+	} else {
+		named := bucketsOf(text)
+		named.add(0) // no words, no question
+		r.restrict(Named, named)
+	}
 	if len(a.NotInterests) > 0 {
 		avoided := setOf(append([]hexbid.Category{hexbid.CategoryUnknown}, a.NotInterests...)...)
 		restrictTo(&r, Avoided, hexbid.DimInterest, a, Set{^avoided[0], ^avoided[1]})

@@ -31,12 +31,14 @@ const (
 	Avoided  // none of: every interest of the viewer must be admitted
 	CreditBand
 	Residence
+	Intent // any of: anchors of a campaign's keywords
+	Named  // all of: tokens of a program's texts, for a campaign without keywords
 	DimCount
 )
 
 // String names the dimension as Explain reports it.
 func (d Dim) String() string {
-	return [...]string{"personalization", "category", "host", "operating_system", "age", "gender", "scene", "network", "interest", "interest", "credit_band", "residence", "none"}[min(d, DimCount)]
+	return [...]string{"personalization", "category", "host", "operating_system", "age", "gender", "scene", "network", "interest", "interest", "credit_band", "residence", "keyword", "keyword", "none"}[min(d, DimCount)]
 }
 
 // Standing is what personalisation leaves of a request.
@@ -66,6 +68,8 @@ var dimValues = [DimCount]int{
 
 	CreditBand: int(hexbid.CreditBandCount),
 	Residence:  int(hexbid.ResidenceCount),
+	Intent:     buckets,
+	Named:      buckets,
 }
 
 // Set is a set of values of one dimension; value 0 is the unknown one.
@@ -91,8 +95,12 @@ func (s Set) and(t Set) Set { return Set{s[0] & t[0], s[1] & t[1]} }
 
 var everyValue = Set{^uint64(0), ^uint64(0)}
 
+// wantsAll says whether a dimension must admit every value of a viewer, not
+// only one.
+func wantsAll(d Dim) bool { return d == Avoided || d == Named }
+
 // Rule is a compiled audience: a viewer matches when every restricted
-// dimension admits one of the viewer's values, and Avoided all of them.
+// dimension admits one of the viewer's values, or all where it wants all.
 type Rule struct {
 	restricts uint16 // bit a Dim
 	admits    [DimCount]Set
@@ -121,7 +129,7 @@ func (r *Rule) Matches(p *Profile) bool {
 func (r *Rule) FirstMiss(p *Profile) (Dim, bool) {
 	for left := r.restricts; left != 0; left &= left - 1 {
 		d := Dim(bits.TrailingZeros16(left))
-		if d == Avoided && !r.admits[d].holds(p.values[d]) || !r.admits[d].meets(p.values[d]) {
+		if wantsAll(d) && !r.admits[d].holds(p.values[d]) || !r.admits[d].meets(p.values[d]) {
 			return d, true
 		}
 	}
@@ -138,8 +146,14 @@ type Profile struct {
 
 // ProfileOf reads a request, and where it finds the viewer. Without
 // personalisation everything personal is unknown.
-func ProfileOf(r *hexbid.Request, residence hexbid.Residence) Profile {
+func ProfileOf(r *hexbid.Request, residence hexbid.Residence, words *Words) Profile {
 	var p Profile
+	p.set(Intent, 0)
+	p.set(Named, 0)
+	if !words.None() {
+		p.values[Intent] = bucketsOf(words.tokens)
+		p.values[Named], p.many = p.values[Intent], 1<<Intent|1<<Named
+	}
 	v := &r.Viewer
 	p.set(Host, int(r.Host))
 	p.set(OS, int(v.OS))
@@ -171,7 +185,8 @@ func ProfileOf(r *hexbid.Request, residence hexbid.Residence) Profile {
 	p.set(Avoided, 0)
 	if len(v.Interests) > 0 {
 		p.values[Interest] = setOf(v.Interests...)
-		p.values[Avoided], p.many = p.values[Interest], 1<<Interest|1<<Avoided
+		p.values[Avoided] = p.values[Interest]
+		p.many |= 1<<Interest | 1<<Avoided
 	}
 	return p
 }

@@ -1,6 +1,8 @@
 package targeting
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,13 +39,30 @@ func drawCampaign(t *rapid.T) (*hexbid.Campaign, *hexbid.Program) {
 	a.Credit = drawSome(t, "credit", hexbid.CreditBandCount)
 	a.Residences = drawSome(t, "residence", hexbid.ResidenceCount)
 	a.IncludeUnknown = drawSome(t, "unknown", hexbid.DimensionCount)
+	for range rapid.IntRange(0, 3).Draw(t, "keywords") {
+		c.Keywords = append(c.Keywords, hexbid.Keyword{Text: rapid.SampledFrom(vocabulary).Draw(t, "keyword"),
+			Match: hexbid.KeywordMatch(rapid.IntRange(0, 3).Draw(t, "match")), Negative: rapid.Bool().Draw(t, "negative")})
+	}
+	p.DisplayName = rapid.SampledFrom(vocabulary).Draw(t, "name")
 	c.Cap.Impressions = rapid.IntRange(0, 1).Draw(t, "cap")
 	c.Cap.ServeUncapped = rapid.Bool().Draw(t, "uncapped")
 	return c, p
 }
 
+var vocabulary = []string{"牛肉面", "面", "coffee", "咖啡 coffee", "hot pot", "火锅", "滷肉飯", "ＣＯＦＦＥＥ", "pot"}
+
+func drawWords(t *rapid.T) *Words {
+	w := ParseWords(strings.Join(rapid.SliceOfN(rapid.SampledFrom(vocabulary), 0, 3).Draw(t, "words"), " "))
+	return &w
+}
+
+// compileDrawn compiles a campaign that has keywords with chance.
+func compileDrawn(c *hexbid.Campaign, p *hexbid.Program) Rule {
+	return Compile(c, Gate(p), CompileKeywords(c.Keywords), TextTokens(p.DisplayName, p.Category.Chinese()))
+}
+
 func drawProfile(t *rapid.T) Profile {
-	return ProfileOf(drawRequest(t), hexbid.Residence(rapid.IntRange(0, 2).Draw(t, "rResidence")))
+	return ProfileOf(drawRequest(t), hexbid.Residence(rapid.IntRange(0, 2).Draw(t, "rResidence")), drawWords(t))
 }
 
 func drawRequest(t *rapid.T) *hexbid.Request {
@@ -65,7 +84,7 @@ func TestABlockMatchesAsItsRulesDo(t *testing.T) {
 		rules := make([]*Rule, rapid.IntRange(1, BlockSize).Draw(t, "n"))
 		for i := range rules {
 			c, p := drawCampaign(t)
-			r := Compile(c, Gate(p))
+			r := compileDrawn(c, p)
 			rules[i] = &r
 		}
 		block := CompileBlock(rules)
@@ -89,12 +108,12 @@ func TestABlockMatchesAsItsRulesDo(t *testing.T) {
 func TestNothingPersonalDecidesWithoutPersonalisation(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c, p := drawCampaign(t)
-		rule := Compile(c, Gate(p))
+		rule := compileDrawn(c, p)
 		one, other := drawRequest(t), drawRequest(t)
 		one.Personalization, other.Personalization = hexbid.PersonalizationOff, hexbid.PersonalizationOff
 		other.Host, other.Scene, other.Category = one.Host, one.Scene, one.Category
 		other.Viewer.OS, other.Viewer.Network = one.Viewer.OS, one.Viewer.Network
-		a, b := ProfileOf(one, hexbid.Resident), ProfileOf(other, hexbid.Visitor)
+		a, b := ProfileOf(one, hexbid.Resident, &Words{}), ProfileOf(other, hexbid.Visitor, &Words{})
 		if rule.Matches(&a) != rule.Matches(&b) {
 			t.Fatalf("%+v and %+v differ", one, other)
 		}
@@ -108,7 +127,7 @@ func TestNothingPersonalDecidesWithoutPersonalisation(t *testing.T) {
 
 func TestUnknownValues(t *testing.T) {
 	program := &hexbid.Program{Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}
-	unknown := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: hexbid.AgeUnknown}}, hexbid.ResidenceUnknown)
+	unknown := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: hexbid.AgeUnknown}}, hexbid.ResidenceUnknown, &Words{})
 	for _, c := range []struct {
 		name     string
 		audience hexbid.Audience
@@ -120,7 +139,7 @@ func TestUnknownValues(t *testing.T) {
 		{"unknown included of another dimension", hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 18, Max: 30}}, IncludeUnknown: []hexbid.Dimension{hexbid.DimGender}}, false},
 		{"host named", hexbid.Audience{Hosts: []hexbid.Host{hexbid.WeChat}}, false},
 	} {
-		rule := Compile(&hexbid.Campaign{Audience: c.audience}, Gate(program))
+		rule := Compile(&hexbid.Campaign{Audience: c.audience}, Gate(program), nil, nil)
 		if got := rule.Matches(&unknown); got != c.want {
 			t.Errorf("%s: an unknown viewer matches: %v, want %v", c.name, got, c.want)
 		}
@@ -129,12 +148,12 @@ func TestUnknownValues(t *testing.T) {
 
 func TestExcludedInterestsShutOutWhoHasAny(t *testing.T) {
 	rule := Compile(&hexbid.Campaign{Audience: hexbid.Audience{NotInterests: []hexbid.Category{hexbid.Games, hexbid.Finance}}},
-		Gate(&hexbid.Program{Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}))
+		Gate(&hexbid.Program{Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}), nil, nil)
 	for _, c := range []struct {
 		has  []hexbid.Category
 		want bool
 	}{{nil, false}, {[]hexbid.Category{hexbid.Travel}, true}, {[]hexbid.Category{hexbid.Travel, hexbid.Games}, false}, {[]hexbid.Category{hexbid.Finance}, false}} {
-		p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: 30, Interests: c.has}}, hexbid.ResidenceUnknown)
+		p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: 30, Interests: c.has}}, hexbid.ResidenceUnknown, &Words{})
 		if rule.Matches(&p) != c.want {
 			t.Errorf("a viewer who likes %v matches: %v, want %v", c.has, !c.want, c.want)
 		}
@@ -144,7 +163,7 @@ func TestExcludedInterestsShutOutWhoHasAny(t *testing.T) {
 func TestAMinimumAgeNeedsAKnownAge(t *testing.T) {
 	gate := Gate(&hexbid.Program{Category: hexbid.Games, Hosts: []hexbid.Host{hexbid.WeChat}, MinimumAge: 18})
 	for age, want := range map[int]bool{hexbid.AgeUnknown: false, 17: false, 18: true, 120: true} {
-		p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: age}}, hexbid.ResidenceUnknown)
+		p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: age}}, hexbid.ResidenceUnknown, &Words{})
 		if gate.Matches(&p) != want {
 			t.Errorf("age %d may open it: %v, want %v", age, !want, want)
 		}
@@ -206,24 +225,75 @@ func TestAQuarterIsReadAheadAsItsInstants(t *testing.T) {
 	})
 }
 
-func TestFoldMakesWidthAndCaseEqual(t *testing.T) {
-	if got := Fold("ＳＴＡＲbucks 星巴克Ｃafé"); got != "starbucks 星巴克café" {
+func TestFoldMakesWidthCaseAndTraditionalCharactersEqual(t *testing.T) {
+	if got := Fold("ＳＴＡＲbucks 星巴克Ｃafé 滷肉飯餐廳"); got != "starbucks 星巴克café 卤肉饭餐厅" {
 		t.Errorf("got %q", got)
 	}
-	if !HasWords(Fold("星巴克 Starbucks Coffee"), FoldWords("ＣＯＦＦＥＥ 星巴克")) {
-		t.Error("words of another width and case are not found")
+}
+
+func TestTokensCutHanCharactersAndRuns(t *testing.T) {
+	if got := Tokens("  KFC肯德基, Café-Bar 24h! "); !slices.Equal(got, []string{"kfc", "肯", "德", "基", "café", "bar", "24h"}) {
+		t.Errorf("got %q", got)
 	}
+}
+
+func TestKeywordsMeetWords(t *testing.T) {
+	for _, c := range []struct {
+		keyword string
+		match   hexbid.KeywordMatch
+		words   string
+		want    bool
+	}{
+		{"牛肉面", hexbid.MatchBroad, "附近牛肉面馆", true},
+		{"牛肉面", hexbid.MatchBroad, "牛 肉面", true}, // a viewer's spaces mean nothing between Han characters
+		{"牛肉面", hexbid.MatchBroad, "面 牛肉", false},
+		{"面 牛肉", hexbid.MatchBroad, "牛肉面", true}, // the advertiser's do
+		{"面 牛肉", hexbid.MatchPhrase, "牛肉面", false},
+		{"beef noodles", hexbid.MatchBroad, "noodles with beef", true},
+		{"beef noodles", hexbid.MatchPhrase, "noodles with beef", false},
+		{"beef noodles", hexbid.MatchPhrase, "hot BEEF Noodles near me", true},
+		{"beef noodles", hexbid.MatchExact, "hot beef noodles", false},
+		{"beef noodles", hexbid.MatchExact, "Ｂeef  noodles!", true},
+		{"off", hexbid.MatchBroad, "coffee", false}, // whole words
+		{"滷肉飯", hexbid.MatchExact, "卤肉饭", true},
+		{"coffee 咖啡", hexbid.MatchBroad, "咖啡店 coffee", true},
+	} {
+		k := CompileKeywords([]hexbid.Keyword{{Text: c.keyword, Match: c.match}})
+		w := ParseWords(c.words)
+		if got := k.Compete(&w, nil); got != c.want {
+			t.Errorf("%q (match %d) meets %q: %v, want %v", c.keyword, c.match, c.words, got, c.want)
+		}
+	}
+}
+
+// TestARuleNeverShutsOutWhatCompetes: the buckets of tokens may let through too
+// much, never too little.
+func TestARuleNeverShutsOutWhatCompetes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		drawn, program := drawCampaign(t)
+		c := &hexbid.Campaign{Keywords: drawn.Keywords}
+		open := &hexbid.Program{DisplayName: program.DisplayName, Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}
+		rule, keywords, text := compileDrawn(c, open), CompileKeywords(c.Keywords), TextTokens(open.DisplayName, open.Category.Chinese())
+		words := drawWords(t)
+		if words.None() {
+			return
+		}
+		p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: 30}}, hexbid.ResidenceUnknown, words)
+		if keywords.Compete(words, text) && !rule.Matches(&p) {
+			t.Fatalf("%+v of %q competes on %q, and its rule shuts it out", c.Keywords, open.DisplayName, words.tokens)
+		}
+	})
 }
 
 func BenchmarkMatch64(b *testing.B) {
 	rules := make([]*Rule, BlockSize)
 	for i := range rules {
 		r := Compile(&hexbid.Campaign{Audience: hexbid.Audience{Ages: []hexbid.AgeRange{{Min: i % 30, Max: 30 + i}}, Genders: []hexbid.Gender{hexbid.Gender(1 + i%2)}}},
-			Gate(&hexbid.Program{Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}))
+			Gate(&hexbid.Program{Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}), nil, nil)
 		rules[i] = &r
 	}
 	block := CompileBlock(rules)
-	p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: 30, Gender: hexbid.Female}, Host: hexbid.WeChat}, hexbid.ResidenceUnknown)
+	p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: 30, Gender: hexbid.Female}, Host: hexbid.WeChat}, hexbid.ResidenceUnknown, &Words{})
 	for b.Loop() {
 		block.Match(&p, ^uint64(0))
 	}

@@ -113,6 +113,7 @@ var badCampaigns = []badInput{
 	{"no coupons", create(func(c *pb.Campaign) {
 		c.Creatives = []*pb.Creative{{Coupon: &pb.Coupon{Text: "x", ValidUntilTime: timestamppb.New(testNow)}}}
 	}), codes.InvalidArgument, "campaign.creatives.coupon.total_count", []string{"0", "1 to"}},
+	{"a keyword of nothing", create(func(c *pb.Campaign) { c.Keywords = []*pb.Keyword{{Text: "!?"}} }), codes.InvalidArgument, "campaign.keywords.text", []string{"!?", "no letter"}},
 	{"age range upside down", create(func(c *pb.Campaign) {
 		c.Audience = &pb.Audience{Ages: []*pb.AgeRange{{MinAge: 30, MaxAge: 18}}}
 	}), codes.InvalidArgument, "campaign.audience.ages", []string{"30 to 18"}},

@@ -114,6 +114,7 @@ func bruteRequest(r *rand.Rand, lat, lng float64) *pb.SearchNearbyRequest {
 		Scene: pb.Scene(r.IntN(8)), Category: some(r, 0, 0, 0, 0, pb.Category_CATEGORY_CATERING, pb.Category_CATEGORY_SHOPPING),
 		Personalization: some(r, pb.Personalization_PERSONALIZATION_UNSPECIFIED, pb.Personalization_PERSONALIZATION_ON, pb.Personalization_PERSONALIZATION_OFF),
 	}
+	out.Words = some(r, "", "", "", "", "咖啡", "coffee", "牛肉面", "coffee 咖啡", "catering", "银行 bank", "hot pot 火锅", "餐饮")
 	if r.IntN(5) > 0 {
 		out.Viewer.Age = proto.Int32(int32(some(r, 10, 13, 14, 17, 18, 20+r.IntN(40), r.IntN(121))))
 	}
@@ -262,7 +263,7 @@ func (g *globe) rows(campaigns int) []*pb.ImportRow {
 	for i := range advertisers {
 		a := fmt.Sprintf("advertisers/g%d", i)
 		rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: a, DisplayName: "g"}}},
-			&pb.ImportRow{Resource: &pb.ImportRow_Program{Program: &pb.Program{Name: a + "/programs/p", DisplayName: "p", Category: pb.Category(1 + g.r.IntN(16)),
+			&pb.ImportRow{Resource: &pb.ImportRow_Program{Program: &pb.Program{Name: a + "/programs/p", DisplayName: some(g.r, "p", "Coffee 咖啡店", "老王牛肉面", "Hot Pot 火锅"), Category: pb.Category(1 + g.r.IntN(16)),
 				Hosts: []pb.Host{pb.Host_HOST_WECHAT, pb.Host(1 + g.r.IntN(10))}, MinimumAge: some[int32](g.r, 0, 0, 18),
 				OperatingSystems: some(g.r, nil, nil, []pb.OperatingSystem{1, 2})}}})
 		for l := range g.r.IntN(12) {
@@ -300,10 +301,16 @@ func (g *globe) campaign(i int, owner string) *pb.Campaign {
 	c.Audience.Genders = some(r, nil, nil, []pb.Gender{1}, []pb.Gender{2})
 	c.Audience.Networks = some(r, nil, nil, nil, []pb.Network{1, 2})
 	c.Audience.Interests = some(r, nil, nil, nil, []pb.Category{1, 2})
+	if r.IntN(3) == 0 {
+		for range 1 + r.IntN(3) {
+			c.Keywords = append(c.Keywords, &pb.Keyword{Text: some(r, "咖啡", "coffee", "牛肉面", "面", "pot hot", "hot pot", "火锅", "bank"),
+				Match: pb.KeywordMatch(r.IntN(4)), Negative: r.IntN(4) == 0})
+		}
+	}
 	c.Audience.ExcludedInterests = some(r, nil, nil, nil, []pb.Category{1, 7})
 	c.Audience.CreditBands = some(r, nil, nil, nil, []pb.CreditBand{4, 5})
 	c.Audience.Residences = some(r, nil, nil, nil, []pb.Residence{1}, []pb.Residence{2})
-	c.Audience.IncludeUnknown = some(r, nil, []pb.AudienceDimension{1, 2}, []pb.AudienceDimension{6, 7}, []pb.AudienceDimension{7, 8, 9})
+	c.Audience.IncludeUnknown = some(r, nil, []pb.AudienceDimension{1, 2}, []pb.AudienceDimension{6, 7}, []pb.AudienceDimension{7, 8, 9, 10})
 	if r.IntN(5) == 0 {
 		c.FrequencyCap = &pb.FrequencyCap{Impressions: 2, Window: durationpb.New(time.Hour), ServeUncapped: r.IntN(2) == 0}
 	}

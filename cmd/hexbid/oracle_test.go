@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/uber/h3-go/v4"
@@ -228,6 +229,89 @@ func oracleHash(requestID string, uid uint64) uint64 {
 	return xxhash.Sum64(binary.LittleEndian.AppendUint64([]byte(requestID), uid))
 }
 
+// oracleUnits cuts words plainly: at spaces and other signs, and between Han
+// and other characters. The test's words need no folding but of case.
+func oracleUnits(s string) (units []string) {
+	unit, unitHan := "", false
+	end := func() {
+		if unit != "" {
+			units = append(units, unit)
+		}
+		unit = ""
+	}
+	for _, r := range strings.ToLower(s) {
+		han := unicode.Is(unicode.Han, r)
+		if !han && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			end()
+			continue
+		}
+		if han != unitHan {
+			end()
+		}
+		unit, unitHan = unit+string(r), han
+	}
+	end()
+	return units
+}
+
+// spaced writes a text so that a unit is found in it exactly where its words
+// and characters stand: every Han character and every other word between
+// spaces.
+func spaced(s string) string {
+	var b strings.Builder
+	for _, unit := range oracleUnits(s) {
+		if first := []rune(unit)[0]; !unicode.Is(unicode.Han, first) {
+			b.WriteString(" " + unit)
+			continue
+		}
+		for _, r := range unit {
+			b.WriteString(" " + string(r))
+		}
+	}
+	return b.String() + " "
+}
+
+func (o *oracle) has(p *pb.Program, words string) bool {
+	texts := append([]string{p.GetDisplayName(), strings.TrimPrefix(p.GetCategory().String(), "CATEGORY_"), oracleChinese[p.GetCategory()]}, p.GetAlternativeNames()...)
+	texts = append(texts, p.GetKeywords()...)
+	for _, unit := range oracleUnits(words) {
+		if !slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(spaced(text), spaced(unit)) }) {
+			return false
+		}
+	}
+	return true
+}
+
+var oracleChinese = []string{"", "餐饮", "购物", "旅游", "影音休闲", "金融", "交通出行", "教育", "医疗健康", "政务民生", "生活服务", "丽人", "游戏", "体育健身", "汽车", "房产家居", "宠物"}
+
+func (o *oracle) competes(c *pb.Campaign, p *pb.Program, words string) bool {
+	wanted, hit := false, false
+	for _, k := range c.GetKeywords() {
+		matches := words != ""
+		switch k.GetMatch() {
+		case pb.KeywordMatch_KEYWORD_MATCH_EXACT:
+			matches = matches && spaced(words) == spaced(k.GetText())
+		case pb.KeywordMatch_KEYWORD_MATCH_PHRASE:
+			matches = matches && strings.Contains(spaced(words), spaced(k.GetText()))
+		default:
+			for _, unit := range oracleUnits(k.GetText()) {
+				matches = matches && strings.Contains(spaced(words), spaced(unit))
+			}
+		}
+		if k.GetNegative() && matches {
+			return false
+		}
+		wanted, hit = wanted || !k.GetNegative(), hit || matches && !k.GetNegative()
+	}
+	switch {
+	case wanted && words == "":
+		return slices.Contains(c.GetAudience().GetIncludeUnknown(), pb.AudienceDimension_AUDIENCE_DIMENSION_KEYWORD)
+	case wanted:
+		return hit
+	}
+	return o.has(p, words)
+}
+
 func bidOn(c *pb.Campaign, host pb.Host) int64 {
 	for _, b := range c.GetHostBids() {
 		if b.GetHost() == host {
@@ -249,7 +333,7 @@ func (o *oracle) auction(r *pb.SearchNearbyRequest, slots int, requestID string,
 	for _, c := range o.campaigns {
 		p := o.programs[c.GetProgram()]
 		if !o.onAir(c, at) || !o.inside(c.GetArea(), c.GetProgram(), r.GetLocation()) || o.inside(c.GetExcludedArea(), c.GetProgram(), r.GetLocation()) ||
-			!o.opens(p, r) || !o.audience(c, r) {
+			!o.opens(p, r) || !o.audience(c, r) || !o.competes(c, p, r.GetWords()) {
 			continue
 		}
 		b := bidding{c: c, owner: strings.SplitN(c.GetName(), "/campaigns/", 2)[0], unit: o.quality(p.GetCategory()), most: bidOn(c, r.GetHost()), reserve: 1000 * o.reserve(r, p.GetCategory())}
@@ -306,7 +390,7 @@ func (o *oracle) auction(r *pb.SearchNearbyRequest, slots int, requestID string,
 func (o *oracle) nearby(r *pb.SearchNearbyRequest, radiusM float64, sponsored []oracleSlot) []oracleNear {
 	var list []oracleNear
 	for name, p := range o.programs {
-		if !o.opens(p, r) || slices.ContainsFunc(sponsored, func(s oracleSlot) bool { return s.program == name }) {
+		if !o.opens(p, r) || !o.has(p, r.GetWords()) || slices.ContainsFunc(sponsored, func(s oracleSlot) bool { return s.program == name }) {
 			continue
 		}
 		best, bestUID := oracleNear{distanceM: math.Inf(1)}, uint64(0)

@@ -25,6 +25,64 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// KeywordMatch is how a keyword meets what a viewer typed.
+type KeywordMatch int32
+
+const (
+	// Taken as BROAD.
+	KeywordMatch_KEYWORD_MATCH_UNSPECIFIED KeywordMatch = 0
+	// Every word of it is in the query, in any order; a run of Chinese
+	// characters is one word.
+	KeywordMatch_KEYWORD_MATCH_BROAD KeywordMatch = 1
+	// Its words stand in the query one after another.
+	KeywordMatch_KEYWORD_MATCH_PHRASE KeywordMatch = 2
+	// It is the whole query.
+	KeywordMatch_KEYWORD_MATCH_EXACT KeywordMatch = 3
+)
+
+// Enum value maps for KeywordMatch.
+var (
+	KeywordMatch_name = map[int32]string{
+		0: "KEYWORD_MATCH_UNSPECIFIED",
+		1: "KEYWORD_MATCH_BROAD",
+		2: "KEYWORD_MATCH_PHRASE",
+		3: "KEYWORD_MATCH_EXACT",
+	}
+	KeywordMatch_value = map[string]int32{
+		"KEYWORD_MATCH_UNSPECIFIED": 0,
+		"KEYWORD_MATCH_BROAD":       1,
+		"KEYWORD_MATCH_PHRASE":      2,
+		"KEYWORD_MATCH_EXACT":       3,
+	}
+)
+
+func (x KeywordMatch) Enum() *KeywordMatch {
+	p := new(KeywordMatch)
+	*p = x
+	return p
+}
+
+func (x KeywordMatch) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (KeywordMatch) Descriptor() protoreflect.EnumDescriptor {
+	return file_hexbid_v1_catalog_proto_enumTypes[0].Descriptor()
+}
+
+func (KeywordMatch) Type() protoreflect.EnumType {
+	return &file_hexbid_v1_catalog_proto_enumTypes[0]
+}
+
+func (x KeywordMatch) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use KeywordMatch.Descriptor instead.
+func (KeywordMatch) EnumDescriptor() ([]byte, []int) {
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{0}
+}
+
 // ServingState is what the owner wants.
 type ServingState int32
 
@@ -62,11 +120,11 @@ func (x ServingState) String() string {
 }
 
 func (ServingState) Descriptor() protoreflect.EnumDescriptor {
-	return file_hexbid_v1_catalog_proto_enumTypes[0].Descriptor()
+	return file_hexbid_v1_catalog_proto_enumTypes[1].Descriptor()
 }
 
 func (ServingState) Type() protoreflect.EnumType {
-	return &file_hexbid_v1_catalog_proto_enumTypes[0]
+	return &file_hexbid_v1_catalog_proto_enumTypes[1]
 }
 
 func (x ServingState) Number() protoreflect.EnumNumber {
@@ -75,7 +133,7 @@ func (x ServingState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ServingState.Descriptor instead.
 func (ServingState) EnumDescriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{0}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{1}
 }
 
 // ReviewState of a place.
@@ -119,11 +177,11 @@ func (x ReviewState) String() string {
 }
 
 func (ReviewState) Descriptor() protoreflect.EnumDescriptor {
-	return file_hexbid_v1_catalog_proto_enumTypes[1].Descriptor()
+	return file_hexbid_v1_catalog_proto_enumTypes[2].Descriptor()
 }
 
 func (ReviewState) Type() protoreflect.EnumType {
-	return &file_hexbid_v1_catalog_proto_enumTypes[1]
+	return &file_hexbid_v1_catalog_proto_enumTypes[2]
 }
 
 func (x ReviewState) Number() protoreflect.EnumNumber {
@@ -132,7 +190,7 @@ func (x ReviewState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReviewState.Descriptor instead.
 func (ReviewState) EnumDescriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{1}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{2}
 }
 
 // Pacing of the daily budget.
@@ -172,11 +230,11 @@ func (x Pacing) String() string {
 }
 
 func (Pacing) Descriptor() protoreflect.EnumDescriptor {
-	return file_hexbid_v1_catalog_proto_enumTypes[2].Descriptor()
+	return file_hexbid_v1_catalog_proto_enumTypes[3].Descriptor()
 }
 
 func (Pacing) Type() protoreflect.EnumType {
-	return &file_hexbid_v1_catalog_proto_enumTypes[2]
+	return &file_hexbid_v1_catalog_proto_enumTypes[3]
 }
 
 func (x Pacing) Number() protoreflect.EnumNumber {
@@ -185,7 +243,7 @@ func (x Pacing) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Pacing.Descriptor instead.
 func (Pacing) EnumDescriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{2}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{3}
 }
 
 // DayOfWeek in the campaign's time zone.
@@ -245,11 +303,11 @@ func (x DayOfWeek) String() string {
 }
 
 func (DayOfWeek) Descriptor() protoreflect.EnumDescriptor {
-	return file_hexbid_v1_catalog_proto_enumTypes[3].Descriptor()
+	return file_hexbid_v1_catalog_proto_enumTypes[4].Descriptor()
 }
 
 func (DayOfWeek) Type() protoreflect.EnumType {
-	return &file_hexbid_v1_catalog_proto_enumTypes[3]
+	return &file_hexbid_v1_catalog_proto_enumTypes[4]
 }
 
 func (x DayOfWeek) Number() protoreflect.EnumNumber {
@@ -258,7 +316,7 @@ func (x DayOfWeek) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DayOfWeek.Descriptor instead.
 func (DayOfWeek) EnumDescriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{3}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{4}
 }
 
 // AudienceDimension names a dimension of Audience.
@@ -285,21 +343,24 @@ const (
 	AudienceDimension_AUDIENCE_DIMENSION_CREDIT_BAND AudienceDimension = 8
 	// residences
 	AudienceDimension_AUDIENCE_DIMENSION_RESIDENCE AudienceDimension = 9
+	// keywords: a request without words
+	AudienceDimension_AUDIENCE_DIMENSION_KEYWORD AudienceDimension = 10
 )
 
 // Enum value maps for AudienceDimension.
 var (
 	AudienceDimension_name = map[int32]string{
-		0: "AUDIENCE_DIMENSION_UNSPECIFIED",
-		1: "AUDIENCE_DIMENSION_AGE",
-		2: "AUDIENCE_DIMENSION_GENDER",
-		3: "AUDIENCE_DIMENSION_OPERATING_SYSTEM",
-		4: "AUDIENCE_DIMENSION_HOST",
-		5: "AUDIENCE_DIMENSION_SCENE",
-		6: "AUDIENCE_DIMENSION_NETWORK",
-		7: "AUDIENCE_DIMENSION_INTEREST",
-		8: "AUDIENCE_DIMENSION_CREDIT_BAND",
-		9: "AUDIENCE_DIMENSION_RESIDENCE",
+		0:  "AUDIENCE_DIMENSION_UNSPECIFIED",
+		1:  "AUDIENCE_DIMENSION_AGE",
+		2:  "AUDIENCE_DIMENSION_GENDER",
+		3:  "AUDIENCE_DIMENSION_OPERATING_SYSTEM",
+		4:  "AUDIENCE_DIMENSION_HOST",
+		5:  "AUDIENCE_DIMENSION_SCENE",
+		6:  "AUDIENCE_DIMENSION_NETWORK",
+		7:  "AUDIENCE_DIMENSION_INTEREST",
+		8:  "AUDIENCE_DIMENSION_CREDIT_BAND",
+		9:  "AUDIENCE_DIMENSION_RESIDENCE",
+		10: "AUDIENCE_DIMENSION_KEYWORD",
 	}
 	AudienceDimension_value = map[string]int32{
 		"AUDIENCE_DIMENSION_UNSPECIFIED":      0,
@@ -312,6 +373,7 @@ var (
 		"AUDIENCE_DIMENSION_INTEREST":         7,
 		"AUDIENCE_DIMENSION_CREDIT_BAND":      8,
 		"AUDIENCE_DIMENSION_RESIDENCE":        9,
+		"AUDIENCE_DIMENSION_KEYWORD":          10,
 	}
 )
 
@@ -326,11 +388,11 @@ func (x AudienceDimension) String() string {
 }
 
 func (AudienceDimension) Descriptor() protoreflect.EnumDescriptor {
-	return file_hexbid_v1_catalog_proto_enumTypes[4].Descriptor()
+	return file_hexbid_v1_catalog_proto_enumTypes[5].Descriptor()
 }
 
 func (AudienceDimension) Type() protoreflect.EnumType {
-	return &file_hexbid_v1_catalog_proto_enumTypes[4]
+	return &file_hexbid_v1_catalog_proto_enumTypes[5]
 }
 
 func (x AudienceDimension) Number() protoreflect.EnumNumber {
@@ -339,7 +401,7 @@ func (x AudienceDimension) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AudienceDimension.Descriptor instead.
 func (AudienceDimension) EnumDescriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{4}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{5}
 }
 
 // Residence is the viewer's home region against the point's.
@@ -379,11 +441,11 @@ func (x Residence) String() string {
 }
 
 func (Residence) Descriptor() protoreflect.EnumDescriptor {
-	return file_hexbid_v1_catalog_proto_enumTypes[5].Descriptor()
+	return file_hexbid_v1_catalog_proto_enumTypes[6].Descriptor()
 }
 
 func (Residence) Type() protoreflect.EnumType {
-	return &file_hexbid_v1_catalog_proto_enumTypes[5]
+	return &file_hexbid_v1_catalog_proto_enumTypes[6]
 }
 
 func (x Residence) Number() protoreflect.EnumNumber {
@@ -392,7 +454,7 @@ func (x Residence) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Residence.Descriptor instead.
 func (Residence) EnumDescriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{5}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{6}
 }
 
 // Advertiser owns programs and campaigns.
@@ -859,7 +921,10 @@ type Campaign struct {
 	// Output only: why not, for people.
 	NotServingReason string `protobuf:"bytes,24,opt,name=not_serving_reason,json=notServingReason,proto3" json:"not_serving_reason,omitempty"`
 	// Output only, in the answer to a write: what was mended on the way in.
-	Notices       []string `protobuf:"bytes,26,rep,name=notices,proto3" json:"notices,omitempty"`
+	Notices []string `protobuf:"bytes,26,rep,name=notices,proto3" json:"notices,omitempty"`
+	// What it competes on when a viewer types words, at most 200. Without any, it
+	// competes when its program's names, keywords or category have the words.
+	Keywords      []*Keyword `protobuf:"bytes,27,rep,name=keywords,proto3" json:"keywords,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1076,6 +1141,78 @@ func (x *Campaign) GetNotices() []string {
 	return nil
 }
 
+func (x *Campaign) GetKeywords() []*Keyword {
+	if x != nil {
+		return x.Keywords
+	}
+	return nil
+}
+
+// Keyword is a word or a phrase, folded for width, case and traditional
+// characters before it is compared.
+type Keyword struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 80 bytes; required.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// BROAD unless said otherwise.
+	Match KeywordMatch `protobuf:"varint,2,opt,name=match,proto3,enum=hexbid.v1.KeywordMatch" json:"match,omitempty"`
+	// Stay away from queries that match instead.
+	Negative      bool `protobuf:"varint,3,opt,name=negative,proto3" json:"negative,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Keyword) Reset() {
+	*x = Keyword{}
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Keyword) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Keyword) ProtoMessage() {}
+
+func (x *Keyword) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Keyword.ProtoReflect.Descriptor instead.
+func (*Keyword) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Keyword) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Keyword) GetMatch() KeywordMatch {
+	if x != nil {
+		return x.Match
+	}
+	return KeywordMatch_KEYWORD_MATCH_UNSPECIFIED
+}
+
+func (x *Keyword) GetNegative() bool {
+	if x != nil {
+		return x.Negative
+	}
+	return false
+}
+
 // HostBid is a campaign's bid on one host: bid_micros times multiplier_ppm over
 // a million, rounded down.
 type HostBid struct {
@@ -1091,7 +1228,7 @@ type HostBid struct {
 
 func (x *HostBid) Reset() {
 	*x = HostBid{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[4]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1103,7 +1240,7 @@ func (x *HostBid) String() string {
 func (*HostBid) ProtoMessage() {}
 
 func (x *HostBid) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[4]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1116,7 +1253,7 @@ func (x *HostBid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostBid.ProtoReflect.Descriptor instead.
 func (*HostBid) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{4}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *HostBid) GetHost() Host {
@@ -1148,7 +1285,7 @@ type WeeklyHours struct {
 
 func (x *WeeklyHours) Reset() {
 	*x = WeeklyHours{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1160,7 +1297,7 @@ func (x *WeeklyHours) String() string {
 func (*WeeklyHours) ProtoMessage() {}
 
 func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1173,7 +1310,7 @@ func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
 func (*WeeklyHours) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{5}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *WeeklyHours) GetDay() DayOfWeek {
@@ -1220,7 +1357,7 @@ type Area struct {
 
 func (x *Area) Reset() {
 	*x = Area{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1369,7 @@ func (x *Area) String() string {
 func (*Area) ProtoMessage() {}
 
 func (x *Area) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1382,7 @@ func (x *Area) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Area.ProtoReflect.Descriptor instead.
 func (*Area) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{6}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Area) GetAroundPlacesM() float64 {
@@ -1307,7 +1444,7 @@ type Circle struct {
 
 func (x *Circle) Reset() {
 	*x = Circle{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1319,7 +1456,7 @@ func (x *Circle) String() string {
 func (*Circle) ProtoMessage() {}
 
 func (x *Circle) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1332,7 +1469,7 @@ func (x *Circle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Circle.ProtoReflect.Descriptor instead.
 func (*Circle) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{7}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Circle) GetLatitude() float64 {
@@ -1395,7 +1532,7 @@ type Audience struct {
 
 func (x *Audience) Reset() {
 	*x = Audience{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1407,7 +1544,7 @@ func (x *Audience) String() string {
 func (*Audience) ProtoMessage() {}
 
 func (x *Audience) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1420,7 +1557,7 @@ func (x *Audience) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Audience.ProtoReflect.Descriptor instead.
 func (*Audience) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{8}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Audience) GetAges() []*AgeRange {
@@ -1513,7 +1650,7 @@ type AgeRange struct {
 
 func (x *AgeRange) Reset() {
 	*x = AgeRange{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1525,7 +1662,7 @@ func (x *AgeRange) String() string {
 func (*AgeRange) ProtoMessage() {}
 
 func (x *AgeRange) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1538,7 +1675,7 @@ func (x *AgeRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgeRange.ProtoReflect.Descriptor instead.
 func (*AgeRange) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{9}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AgeRange) GetMinAge() int32 {
@@ -1570,7 +1707,7 @@ type FrequencyCap struct {
 
 func (x *FrequencyCap) Reset() {
 	*x = FrequencyCap{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1582,7 +1719,7 @@ func (x *FrequencyCap) String() string {
 func (*FrequencyCap) ProtoMessage() {}
 
 func (x *FrequencyCap) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1595,7 +1732,7 @@ func (x *FrequencyCap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrequencyCap.ProtoReflect.Descriptor instead.
 func (*FrequencyCap) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *FrequencyCap) GetImpressions() int32 {
@@ -1640,7 +1777,7 @@ type Creative struct {
 
 func (x *Creative) Reset() {
 	*x = Creative{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1652,7 +1789,7 @@ func (x *Creative) String() string {
 func (*Creative) ProtoMessage() {}
 
 func (x *Creative) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1665,7 +1802,7 @@ func (x *Creative) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Creative.ProtoReflect.Descriptor instead.
 func (*Creative) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{11}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Creative) GetHost() Host {
@@ -1729,7 +1866,7 @@ type Coupon struct {
 
 func (x *Coupon) Reset() {
 	*x = Coupon{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1741,7 +1878,7 @@ func (x *Coupon) String() string {
 func (*Coupon) ProtoMessage() {}
 
 func (x *Coupon) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1754,7 +1891,7 @@ func (x *Coupon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coupon.ProtoReflect.Descriptor instead.
 func (*Coupon) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{12}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Coupon) GetText() string {
@@ -1835,7 +1972,7 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\aaddress\x18\n" +
 	" \x01(\tR\aaddress\x12#\n" +
 	"\ropening_hours\x18\v \x01(\tR\fopeningHours\x129\n" +
-	"\freview_state\x18\f \x01(\x0e2\x16.hexbid.v1.ReviewStateR\vreviewState\"\xec\b\n" +
+	"\freview_state\x18\f \x01(\x0e2\x16.hexbid.v1.ReviewStateR\vreviewState\"\x9c\t\n" +
 	"\bCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12\x12\n" +
@@ -1867,7 +2004,12 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\thost_bids\x18\x19 \x03(\v2\x12.hexbid.v1.HostBidR\bhostBids\x12\x18\n" +
 	"\aserving\x18\x17 \x01(\bR\aserving\x12,\n" +
 	"\x12not_serving_reason\x18\x18 \x01(\tR\x10notServingReason\x12\x18\n" +
-	"\anotices\x18\x1a \x03(\tR\anotices\"U\n" +
+	"\anotices\x18\x1a \x03(\tR\anotices\x12.\n" +
+	"\bkeywords\x18\x1b \x03(\v2\x12.hexbid.v1.KeywordR\bkeywords\"h\n" +
+	"\aKeyword\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12-\n" +
+	"\x05match\x18\x02 \x01(\x0e2\x17.hexbid.v1.KeywordMatchR\x05match\x12\x1a\n" +
+	"\bnegative\x18\x03 \x01(\bR\bnegative\"U\n" +
 	"\aHostBid\x12#\n" +
 	"\x04host\x18\x01 \x01(\x0e2\x0f.hexbid.v1.HostR\x04host\x12%\n" +
 	"\x0emultiplier_ppm\x18\x02 \x01(\x03R\rmultiplierPpm\"o\n" +
@@ -1924,7 +2066,12 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x05terms\x18\x02 \x01(\tR\x05terms\x12D\n" +
 	"\x10valid_until_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x0evalidUntilTime\x12\x1f\n" +
 	"\vtotal_count\x18\x04 \x01(\x03R\n" +
-	"totalCount*a\n" +
+	"totalCount*y\n" +
+	"\fKeywordMatch\x12\x1d\n" +
+	"\x19KEYWORD_MATCH_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13KEYWORD_MATCH_BROAD\x10\x01\x12\x18\n" +
+	"\x14KEYWORD_MATCH_PHRASE\x10\x02\x12\x17\n" +
+	"\x13KEYWORD_MATCH_EXACT\x10\x03*a\n" +
 	"\fServingState\x12\x1d\n" +
 	"\x19SERVING_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14SERVING_STATE_ACTIVE\x10\x01\x12\x18\n" +
@@ -1946,7 +2093,7 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x14DAY_OF_WEEK_THURSDAY\x10\x04\x12\x16\n" +
 	"\x12DAY_OF_WEEK_FRIDAY\x10\x05\x12\x18\n" +
 	"\x14DAY_OF_WEEK_SATURDAY\x10\x06\x12\x16\n" +
-	"\x12DAY_OF_WEEK_SUNDAY\x10\a*\xdd\x02\n" +
+	"\x12DAY_OF_WEEK_SUNDAY\x10\a*\xfd\x02\n" +
 	"\x11AudienceDimension\x12\"\n" +
 	"\x1eAUDIENCE_DIMENSION_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16AUDIENCE_DIMENSION_AGE\x10\x01\x12\x1d\n" +
@@ -1957,7 +2104,9 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x1aAUDIENCE_DIMENSION_NETWORK\x10\x06\x12\x1f\n" +
 	"\x1bAUDIENCE_DIMENSION_INTEREST\x10\a\x12\"\n" +
 	"\x1eAUDIENCE_DIMENSION_CREDIT_BAND\x10\b\x12 \n" +
-	"\x1cAUDIENCE_DIMENSION_RESIDENCE\x10\t*U\n" +
+	"\x1cAUDIENCE_DIMENSION_RESIDENCE\x10\t\x12\x1e\n" +
+	"\x1aAUDIENCE_DIMENSION_KEYWORD\x10\n" +
+	"*U\n" +
 	"\tResidence\x12\x19\n" +
 	"\x15RESIDENCE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11RESIDENCE_VISITOR\x10\x01\x12\x16\n" +
@@ -1976,91 +2125,95 @@ func file_hexbid_v1_catalog_proto_rawDescGZIP() []byte {
 	return file_hexbid_v1_catalog_proto_rawDescData
 }
 
-var file_hexbid_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_hexbid_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_hexbid_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_hexbid_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_hexbid_v1_catalog_proto_goTypes = []any{
-	(ServingState)(0),             // 0: hexbid.v1.ServingState
-	(ReviewState)(0),              // 1: hexbid.v1.ReviewState
-	(Pacing)(0),                   // 2: hexbid.v1.Pacing
-	(DayOfWeek)(0),                // 3: hexbid.v1.DayOfWeek
-	(AudienceDimension)(0),        // 4: hexbid.v1.AudienceDimension
-	(Residence)(0),                // 5: hexbid.v1.Residence
-	(*Advertiser)(nil),            // 6: hexbid.v1.Advertiser
-	(*Program)(nil),               // 7: hexbid.v1.Program
-	(*Place)(nil),                 // 8: hexbid.v1.Place
-	(*Campaign)(nil),              // 9: hexbid.v1.Campaign
-	(*HostBid)(nil),               // 10: hexbid.v1.HostBid
-	(*WeeklyHours)(nil),           // 11: hexbid.v1.WeeklyHours
-	(*Area)(nil),                  // 12: hexbid.v1.Area
-	(*Circle)(nil),                // 13: hexbid.v1.Circle
-	(*Audience)(nil),              // 14: hexbid.v1.Audience
-	(*AgeRange)(nil),              // 15: hexbid.v1.AgeRange
-	(*FrequencyCap)(nil),          // 16: hexbid.v1.FrequencyCap
-	(*Creative)(nil),              // 17: hexbid.v1.Creative
-	(*Coupon)(nil),                // 18: hexbid.v1.Coupon
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(Category)(0),                 // 20: hexbid.v1.Category
-	(Host)(0),                     // 21: hexbid.v1.Host
-	(OperatingSystem)(0),          // 22: hexbid.v1.OperatingSystem
-	(Datum)(0),                    // 23: hexbid.v1.Datum
-	(PricingModel)(0),             // 24: hexbid.v1.PricingModel
-	(Gender)(0),                   // 25: hexbid.v1.Gender
-	(Scene)(0),                    // 26: hexbid.v1.Scene
-	(Network)(0),                  // 27: hexbid.v1.Network
-	(CreditBand)(0),               // 28: hexbid.v1.CreditBand
-	(*durationpb.Duration)(nil),   // 29: google.protobuf.Duration
+	(KeywordMatch)(0),             // 0: hexbid.v1.KeywordMatch
+	(ServingState)(0),             // 1: hexbid.v1.ServingState
+	(ReviewState)(0),              // 2: hexbid.v1.ReviewState
+	(Pacing)(0),                   // 3: hexbid.v1.Pacing
+	(DayOfWeek)(0),                // 4: hexbid.v1.DayOfWeek
+	(AudienceDimension)(0),        // 5: hexbid.v1.AudienceDimension
+	(Residence)(0),                // 6: hexbid.v1.Residence
+	(*Advertiser)(nil),            // 7: hexbid.v1.Advertiser
+	(*Program)(nil),               // 8: hexbid.v1.Program
+	(*Place)(nil),                 // 9: hexbid.v1.Place
+	(*Campaign)(nil),              // 10: hexbid.v1.Campaign
+	(*Keyword)(nil),               // 11: hexbid.v1.Keyword
+	(*HostBid)(nil),               // 12: hexbid.v1.HostBid
+	(*WeeklyHours)(nil),           // 13: hexbid.v1.WeeklyHours
+	(*Area)(nil),                  // 14: hexbid.v1.Area
+	(*Circle)(nil),                // 15: hexbid.v1.Circle
+	(*Audience)(nil),              // 16: hexbid.v1.Audience
+	(*AgeRange)(nil),              // 17: hexbid.v1.AgeRange
+	(*FrequencyCap)(nil),          // 18: hexbid.v1.FrequencyCap
+	(*Creative)(nil),              // 19: hexbid.v1.Creative
+	(*Coupon)(nil),                // 20: hexbid.v1.Coupon
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(Category)(0),                 // 22: hexbid.v1.Category
+	(Host)(0),                     // 23: hexbid.v1.Host
+	(OperatingSystem)(0),          // 24: hexbid.v1.OperatingSystem
+	(Datum)(0),                    // 25: hexbid.v1.Datum
+	(PricingModel)(0),             // 26: hexbid.v1.PricingModel
+	(Gender)(0),                   // 27: hexbid.v1.Gender
+	(Scene)(0),                    // 28: hexbid.v1.Scene
+	(Network)(0),                  // 29: hexbid.v1.Network
+	(CreditBand)(0),               // 30: hexbid.v1.CreditBand
+	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
 }
 var file_hexbid_v1_catalog_proto_depIdxs = []int32{
-	19, // 0: hexbid.v1.Advertiser.create_time:type_name -> google.protobuf.Timestamp
-	19, // 1: hexbid.v1.Advertiser.update_time:type_name -> google.protobuf.Timestamp
-	0,  // 2: hexbid.v1.Advertiser.state:type_name -> hexbid.v1.ServingState
-	19, // 3: hexbid.v1.Program.create_time:type_name -> google.protobuf.Timestamp
-	19, // 4: hexbid.v1.Program.update_time:type_name -> google.protobuf.Timestamp
-	20, // 5: hexbid.v1.Program.category:type_name -> hexbid.v1.Category
-	21, // 6: hexbid.v1.Program.hosts:type_name -> hexbid.v1.Host
-	22, // 7: hexbid.v1.Program.operating_systems:type_name -> hexbid.v1.OperatingSystem
-	19, // 8: hexbid.v1.Place.create_time:type_name -> google.protobuf.Timestamp
-	19, // 9: hexbid.v1.Place.update_time:type_name -> google.protobuf.Timestamp
-	23, // 10: hexbid.v1.Place.datum:type_name -> hexbid.v1.Datum
-	1,  // 11: hexbid.v1.Place.review_state:type_name -> hexbid.v1.ReviewState
-	19, // 12: hexbid.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
-	19, // 13: hexbid.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
-	0,  // 14: hexbid.v1.Campaign.state:type_name -> hexbid.v1.ServingState
-	24, // 15: hexbid.v1.Campaign.pricing_model:type_name -> hexbid.v1.PricingModel
-	2,  // 16: hexbid.v1.Campaign.pacing:type_name -> hexbid.v1.Pacing
-	19, // 17: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
-	19, // 18: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
-	11, // 19: hexbid.v1.Campaign.weekly_hours:type_name -> hexbid.v1.WeeklyHours
-	12, // 20: hexbid.v1.Campaign.area:type_name -> hexbid.v1.Area
-	12, // 21: hexbid.v1.Campaign.excluded_area:type_name -> hexbid.v1.Area
-	14, // 22: hexbid.v1.Campaign.audience:type_name -> hexbid.v1.Audience
-	16, // 23: hexbid.v1.Campaign.frequency_cap:type_name -> hexbid.v1.FrequencyCap
-	17, // 24: hexbid.v1.Campaign.creatives:type_name -> hexbid.v1.Creative
-	10, // 25: hexbid.v1.Campaign.host_bids:type_name -> hexbid.v1.HostBid
-	21, // 26: hexbid.v1.HostBid.host:type_name -> hexbid.v1.Host
-	3,  // 27: hexbid.v1.WeeklyHours.day:type_name -> hexbid.v1.DayOfWeek
-	13, // 28: hexbid.v1.Area.circles:type_name -> hexbid.v1.Circle
-	23, // 29: hexbid.v1.Circle.datum:type_name -> hexbid.v1.Datum
-	15, // 30: hexbid.v1.Audience.ages:type_name -> hexbid.v1.AgeRange
-	25, // 31: hexbid.v1.Audience.genders:type_name -> hexbid.v1.Gender
-	22, // 32: hexbid.v1.Audience.operating_systems:type_name -> hexbid.v1.OperatingSystem
-	21, // 33: hexbid.v1.Audience.hosts:type_name -> hexbid.v1.Host
-	26, // 34: hexbid.v1.Audience.scenes:type_name -> hexbid.v1.Scene
-	27, // 35: hexbid.v1.Audience.networks:type_name -> hexbid.v1.Network
-	20, // 36: hexbid.v1.Audience.interests:type_name -> hexbid.v1.Category
-	4,  // 37: hexbid.v1.Audience.include_unknown:type_name -> hexbid.v1.AudienceDimension
-	28, // 38: hexbid.v1.Audience.credit_bands:type_name -> hexbid.v1.CreditBand
-	5,  // 39: hexbid.v1.Audience.residences:type_name -> hexbid.v1.Residence
-	20, // 40: hexbid.v1.Audience.excluded_interests:type_name -> hexbid.v1.Category
-	29, // 41: hexbid.v1.FrequencyCap.window:type_name -> google.protobuf.Duration
-	21, // 42: hexbid.v1.Creative.host:type_name -> hexbid.v1.Host
-	18, // 43: hexbid.v1.Creative.coupon:type_name -> hexbid.v1.Coupon
-	19, // 44: hexbid.v1.Coupon.valid_until_time:type_name -> google.protobuf.Timestamp
-	45, // [45:45] is the sub-list for method output_type
-	45, // [45:45] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	21, // 0: hexbid.v1.Advertiser.create_time:type_name -> google.protobuf.Timestamp
+	21, // 1: hexbid.v1.Advertiser.update_time:type_name -> google.protobuf.Timestamp
+	1,  // 2: hexbid.v1.Advertiser.state:type_name -> hexbid.v1.ServingState
+	21, // 3: hexbid.v1.Program.create_time:type_name -> google.protobuf.Timestamp
+	21, // 4: hexbid.v1.Program.update_time:type_name -> google.protobuf.Timestamp
+	22, // 5: hexbid.v1.Program.category:type_name -> hexbid.v1.Category
+	23, // 6: hexbid.v1.Program.hosts:type_name -> hexbid.v1.Host
+	24, // 7: hexbid.v1.Program.operating_systems:type_name -> hexbid.v1.OperatingSystem
+	21, // 8: hexbid.v1.Place.create_time:type_name -> google.protobuf.Timestamp
+	21, // 9: hexbid.v1.Place.update_time:type_name -> google.protobuf.Timestamp
+	25, // 10: hexbid.v1.Place.datum:type_name -> hexbid.v1.Datum
+	2,  // 11: hexbid.v1.Place.review_state:type_name -> hexbid.v1.ReviewState
+	21, // 12: hexbid.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
+	21, // 13: hexbid.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
+	1,  // 14: hexbid.v1.Campaign.state:type_name -> hexbid.v1.ServingState
+	26, // 15: hexbid.v1.Campaign.pricing_model:type_name -> hexbid.v1.PricingModel
+	3,  // 16: hexbid.v1.Campaign.pacing:type_name -> hexbid.v1.Pacing
+	21, // 17: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
+	21, // 18: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
+	13, // 19: hexbid.v1.Campaign.weekly_hours:type_name -> hexbid.v1.WeeklyHours
+	14, // 20: hexbid.v1.Campaign.area:type_name -> hexbid.v1.Area
+	14, // 21: hexbid.v1.Campaign.excluded_area:type_name -> hexbid.v1.Area
+	16, // 22: hexbid.v1.Campaign.audience:type_name -> hexbid.v1.Audience
+	18, // 23: hexbid.v1.Campaign.frequency_cap:type_name -> hexbid.v1.FrequencyCap
+	19, // 24: hexbid.v1.Campaign.creatives:type_name -> hexbid.v1.Creative
+	12, // 25: hexbid.v1.Campaign.host_bids:type_name -> hexbid.v1.HostBid
+	11, // 26: hexbid.v1.Campaign.keywords:type_name -> hexbid.v1.Keyword
+	0,  // 27: hexbid.v1.Keyword.match:type_name -> hexbid.v1.KeywordMatch
+	23, // 28: hexbid.v1.HostBid.host:type_name -> hexbid.v1.Host
+	4,  // 29: hexbid.v1.WeeklyHours.day:type_name -> hexbid.v1.DayOfWeek
+	15, // 30: hexbid.v1.Area.circles:type_name -> hexbid.v1.Circle
+	25, // 31: hexbid.v1.Circle.datum:type_name -> hexbid.v1.Datum
+	17, // 32: hexbid.v1.Audience.ages:type_name -> hexbid.v1.AgeRange
+	27, // 33: hexbid.v1.Audience.genders:type_name -> hexbid.v1.Gender
+	24, // 34: hexbid.v1.Audience.operating_systems:type_name -> hexbid.v1.OperatingSystem
+	23, // 35: hexbid.v1.Audience.hosts:type_name -> hexbid.v1.Host
+	28, // 36: hexbid.v1.Audience.scenes:type_name -> hexbid.v1.Scene
+	29, // 37: hexbid.v1.Audience.networks:type_name -> hexbid.v1.Network
+	22, // 38: hexbid.v1.Audience.interests:type_name -> hexbid.v1.Category
+	5,  // 39: hexbid.v1.Audience.include_unknown:type_name -> hexbid.v1.AudienceDimension
+	30, // 40: hexbid.v1.Audience.credit_bands:type_name -> hexbid.v1.CreditBand
+	6,  // 41: hexbid.v1.Audience.residences:type_name -> hexbid.v1.Residence
+	22, // 42: hexbid.v1.Audience.excluded_interests:type_name -> hexbid.v1.Category
+	31, // 43: hexbid.v1.FrequencyCap.window:type_name -> google.protobuf.Duration
+	23, // 44: hexbid.v1.Creative.host:type_name -> hexbid.v1.Host
+	20, // 45: hexbid.v1.Creative.coupon:type_name -> hexbid.v1.Coupon
+	21, // 46: hexbid.v1.Coupon.valid_until_time:type_name -> google.protobuf.Timestamp
+	47, // [47:47] is the sub-list for method output_type
+	47, // [47:47] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_catalog_proto_init() }
@@ -2074,8 +2227,8 @@ func file_hexbid_v1_catalog_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hexbid_v1_catalog_proto_rawDesc), len(file_hexbid_v1_catalog_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   13,
+			NumEnums:      7,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -284,6 +284,8 @@ const (
 	Host_HOST_MEITUAN Host = 9
 	// Taobao.
 	Host_HOST_TAOBAO Host = 10
+	// A member app of Baidu's open league, which runs Baidu's mini-programs.
+	Host_HOST_BAIDU_LEAGUE Host = 11
 )
 
 // Enum value maps for Host.
@@ -300,19 +302,21 @@ var (
 		8:  "HOST_KUAISHOU",
 		9:  "HOST_MEITUAN",
 		10: "HOST_TAOBAO",
+		11: "HOST_BAIDU_LEAGUE",
 	}
 	Host_value = map[string]int32{
-		"HOST_UNSPECIFIED": 0,
-		"HOST_WECHAT":      1,
-		"HOST_QQ":          2,
-		"HOST_ALIPAY":      3,
-		"HOST_BAIDU":       4,
-		"HOST_DOUYIN":      5,
-		"HOST_TOUTIAO":     6,
-		"HOST_XIAOHONGSHU": 7,
-		"HOST_KUAISHOU":    8,
-		"HOST_MEITUAN":     9,
-		"HOST_TAOBAO":      10,
+		"HOST_UNSPECIFIED":  0,
+		"HOST_WECHAT":       1,
+		"HOST_QQ":           2,
+		"HOST_ALIPAY":       3,
+		"HOST_BAIDU":        4,
+		"HOST_DOUYIN":       5,
+		"HOST_TOUTIAO":      6,
+		"HOST_XIAOHONGSHU":  7,
+		"HOST_KUAISHOU":     8,
+		"HOST_MEITUAN":      9,
+		"HOST_TAOBAO":       10,
+		"HOST_BAIDU_LEAGUE": 11,
 	}
 )
 
@@ -2157,7 +2161,7 @@ const file_hexbid_v1_search_proto_rawDesc = "" +
 	"NETWORK_5G\x10\x02\x12\x0e\n" +
 	"\n" +
 	"NETWORK_4G\x10\x03\x12\x10\n" +
-	"\fNETWORK_SLOW\x10\x04*\xca\x01\n" +
+	"\fNETWORK_SLOW\x10\x04*\xe1\x01\n" +
 	"\x04Host\x12\x14\n" +
 	"\x10HOST_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vHOST_WECHAT\x10\x01\x12\v\n" +
@@ -2171,7 +2175,8 @@ const file_hexbid_v1_search_proto_rawDesc = "" +
 	"\rHOST_KUAISHOU\x10\b\x12\x10\n" +
 	"\fHOST_MEITUAN\x10\t\x12\x0f\n" +
 	"\vHOST_TAOBAO\x10\n" +
-	"*\xa4\x01\n" +
+	"\x12\x15\n" +
+	"\x11HOST_BAIDU_LEAGUE\x10\v*\xa4\x01\n" +
 	"\x05Scene\x12\x15\n" +
 	"\x11SCENE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11SCENE_NEARBY_LIST\x10\x01\x12\x10\n" +
