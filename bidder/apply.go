@@ -130,7 +130,7 @@ func (x *Indexer) putPlace(p *hexbid.Place) {
 	if p.Review == hexbid.Approved {
 		i, _ := x.ordinalOf(p.Name, &x.ordinals.places)
 		v := geoindex.VecOf(p.Point)
-		*x.places.edit(i) = place{name: p.Name, uid: p.UID, version: p.Version, program: parent, point: p.Point,
+		*x.places.edit(i) = place{name: p.Name, uid: p.UID, version: p.Version, program: parent, point: p.Point, text: targeting.TextTokens(p.DisplayName),
 			site: geoindex.Site{Vec: v, Cell: geoindex.CellAt(v), Tie: uint64(p.UID), Ordinal: i, Group: parent}}
 		slot := x.programs.edit(parent)
 		slot.places = append(slices.Clone(slot.places), i)
@@ -144,6 +144,7 @@ func (x *Indexer) insertSite(at uint32) {
 	p := x.places.edit(at)
 	parent := x.programs.at(p.program)
 	p.site.Rank, p.site.Tags = uint64(parent.uid), siteTags(x.programNouns[p.program])
+	p.site.Has = targeting.Signature(parent.text) | targeting.Signature(p.text)
 	x.editSites().Insert(p.site)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/store"
+	"github.com/hexbid/hexbid/targeting"
 )
 
 // testMarket is a small market that changes: everything about it is drawn from
@@ -100,7 +101,7 @@ func (m *testMarket) program(i int) *hexbid.Program {
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
 func (m *testMarket) place(i int) *hexbid.Place {
-	p := &hexbid.Place{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/places/l%d", m.programName(i%programs), i)}, Point: m.point(0.03),
+	p := &hexbid.Place{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/places/l%d", m.programName(i%programs), i)}, DisplayName: pick(m.r, "", "", "湖滨面店", "Coffee corner"), Point: m.point(0.03),
 		Review: pick(m.r, hexbid.Approved, hexbid.Approved, hexbid.Approved, hexbid.InReview)}
 	if m.r.IntN(8) == 0 { // several programs in one building
 		for _, other := range m.places {
@@ -231,13 +232,16 @@ func (m *testMarket) plainNearby(s *Snapshot, q *Query, skip []uint32) []Found {
 		}
 		noun := m.places[p.name]
 		f := Found{Place: i, Program: p.program, Chord2: geoindex.VecOf(noun.Point).Chord2(q.At.Vec)}
+		if !q.Words.InEither(s.programs.at(p.program).text, targeting.TextTokens(noun.DisplayName)) {
+			continue
+		}
 		if best, has := nearest[p.program]; noun.Point.DistanceM(q.At.Point) <= q.RadiusM && (!has || f.Chord2 < best.Chord2 || f.Chord2 == best.Chord2 && p.uid < s.places.at(best.Place).uid) {
 			nearest[p.program] = f
 		}
 	}
 	var list []Found
 	for program, f := range nearest {
-		if p := s.programs.at(program); !slices.Contains(skip, program) && p.gate.Matches(&q.Profile) && q.Words.In(p.text) {
+		if p := s.programs.at(program); !slices.Contains(skip, program) && p.gate.Matches(&q.Profile) {
 			list = append(list, f)
 		}
 	}

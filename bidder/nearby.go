@@ -20,7 +20,7 @@ type Pin struct {
 }
 
 // Nearby lists programs by the distance of their nearest approved place in the
-// radius, then by uid (at equal distances of two places of one, at the place of
+// radius that passes the filters, then by uid (at equal distances of two places of one, at the place of
 // lower uid): each once, only those that the viewer can open and that
 // pass the request's filters, none of the programs to skip, and with a pin only
 // what follows it. More says that the list goes on. The list is in scratch
@@ -34,7 +34,7 @@ func (s *Snapshot) Nearby(q *Query, skip []uint32, after *Pin, w *Scratch) (list
 	}
 	clear(w.seen)
 	list = w.found[:0]
-	w.nearest.Start(s.sites, q.At.Vec, geoindex.Chord2OfM(q.RadiusM), q.need(w.need[:0]))
+	w.nearest.Start(s.sites, q.At.Vec, geoindex.Chord2OfM(q.RadiusM), geoindex.Need{Some: q.need(w.need[:0]), All: q.Words.Signature()})
 	for {
 		site, chord2 := w.nearest.Next()
 		if site == nil {
@@ -43,8 +43,11 @@ func (s *Snapshot) Nearby(q *Query, skip []uint32, after *Pin, w *Scratch) (list
 		if _, again := w.seen[site.Group]; again {
 			continue // a farther place of a program that has had its turn
 		}
+		if !s.opens(site, q) {
+			continue
+		}
 		w.seen[site.Group] = struct{}{}
-		if after != nil && !after.before(chord2, hexbid.UID(site.Rank)) || slices.Contains(skip, site.Group) || !s.opens(site.Group, q) {
+		if after != nil && !after.before(chord2, hexbid.UID(site.Rank)) || slices.Contains(skip, site.Group) {
 			continue
 		}
 		if len(list) == q.Limit {
@@ -67,10 +70,11 @@ func (q *Query) need(masks []uint64) []uint64 {
 	return masks
 }
 
-// opens says whether the viewer can open a program and it has the words.
-func (s *Snapshot) opens(program uint32, q *Query) bool {
-	p := s.programs.at(program)
-	return p.gate.Matches(&q.Profile) && q.Words.In(p.text)
+// opens says whether the viewer can open a site's program, and the program and
+// the place together have the words.
+func (s *Snapshot) opens(site *geoindex.Site, q *Query) bool {
+	p := s.programs.at(site.Group)
+	return p.gate.Matches(&q.Profile) && q.Words.InEither(p.text, s.places.at(site.Ordinal).text)
 }
 
 // Pin is the pin of a page that ends with f.

@@ -72,6 +72,7 @@ type place struct {
 	version uint64
 	program uint32
 	point   hexbid.Point
+	text    []string // tokens of its name
 	site    geoindex.Site
 }
 

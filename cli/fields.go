@@ -89,6 +89,10 @@ var fieldsByKind = map[string]map[string]setter{
 		"creative.promotion":           text(func(m *pb.Campaign) *string { return &creative(m).Promotion }),
 		"creative.path":                text(func(m *pb.Campaign) *string { return &creative(m).Path }),
 		"creative.image":               text(func(m *pb.Campaign) *string { return &creative(m).ImageUri }),
+		"creative.coupon.text":         text(func(m *pb.Campaign) *string { return &coupon(m).Text }),
+		"creative.coupon.terms":        text(func(m *pb.Campaign) *string { return &coupon(m).Terms }),
+		"creative.coupon.valid_until":  instant(func(m *pb.Campaign) **timestamppb.Timestamp { return &coupon(m).ValidUntilTime }),
+		"creative.coupon.total_count":  of(setCouponCount),
 	},
 }
 
@@ -111,6 +115,21 @@ func creative(m *pb.Campaign) *pb.Creative {
 		m.Creatives = []*pb.Creative{{}}
 	}
 	return m.Creatives[0]
+}
+
+func coupon(m *pb.Campaign) *pb.Coupon { return made(&creative(m).Coupon) }
+
+func setCouponCount(m *pb.Campaign, n *yaml.Node) error {
+	s, err := scalar(n)
+	if err != nil {
+		return err
+	}
+	count, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
+	if err != nil {
+		return fmt.Errorf("%q is not a whole number", s)
+	}
+	coupon(m).TotalCount = count
+	return nil
 }
 
 func of[M proto.Message](set func(M, *yaml.Node) error) setter {

@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"pgregory.net/rapid"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/demo"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/token"
@@ -136,6 +138,62 @@ func TestACouponShowsWhileItIsValid(t *testing.T) {
 	fill(t, e, over)
 	if coupon := mustSearch(t, e, at(hub)).Sponsored[0].Creative.Coupon; coupon != nil {
 		t.Errorf("a coupon that is over: %+v", coupon)
+	}
+}
+
+func TestNothingPersonalChangesAnAnswerWithoutPersonalisation(t *testing.T) {
+	e := open(t, func(c *Config) { c.RequestID = func() string { return "the same" } })
+	market, err := demo.Market()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range e.Import(ctx, market, false) {
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+	}
+	fill(t, e, place("l", hub), campaign("c"))
+	answer := func(r *hexbid.Request) string {
+		response := mustSearch(t, e, r)
+		var out strings.Builder
+		for _, s := range response.Sponsored {
+			fmt.Fprintln(&out, s.Slot, s.Campaign.Name, s.Price)
+		}
+		for _, n := range response.Nearby {
+			fmt.Fprintln(&out, n.Place.Name, n.DistanceM)
+		}
+		return out.String()
+	}
+	different := 0
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(label string) *hexbid.Request {
+			r := at(hexbid.Point{Lat: 30.25 + float64(rapid.IntRange(0, 20).Draw(t, "north"))/1000, Lng: 120.16})
+			r.Slots = 10
+			r.Viewer = hexbid.Viewer{UserKey: rapid.SampledFrom([]string{"", "u", "v"}).Draw(t, label+"user"), Age: rapid.IntRange(-1, 80).Draw(t, label+"age"),
+				Gender: hexbid.Gender(rapid.IntRange(0, 2).Draw(t, label+"gender")), Credit: hexbid.CreditBand(rapid.IntRange(0, 5).Draw(t, label+"credit")),
+				HomeRegion: rapid.SampledFrom([]string{"", "330100", "110000"}).Draw(t, label+"home")}
+			if rapid.Bool().Draw(t, label+"likes") {
+				r.Viewer.Interests = []hexbid.Category{hexbid.Category(rapid.IntRange(1, 16).Draw(t, label+"interest"))}
+			}
+			return r
+		}
+		one, other := draw("one "), draw("other ")
+		other.Point = one.Point
+		if answer(one) != answer(other) {
+			different++
+		}
+		one.Personalization = hexbid.PersonalizationOff
+		if rapid.Bool().Draw(t, "a child") {
+			other.Viewer.Age = rapid.IntRange(0, 13).Draw(t, "child's age")
+		} else {
+			other.Personalization = hexbid.PersonalizationOff
+		}
+		if a, b := answer(one), answer(other); a != b {
+			t.Fatalf("%+v gets\n%s%+v gets\n%s", one.Viewer, a, other.Viewer, b)
+		}
+	})
+	if different < 10 {
+		t.Errorf("with personalisation only %d pairs of answers differ: the market proves nothing", different)
 	}
 }
 

@@ -8,7 +8,8 @@ type Site struct {
 	Cell    Cell   // Finest, over Vec
 	Rank    uint64 // orders sites at equal distances
 	Tie     uint64 // orders sites of equal distance and rank
-	Tags    uint64 // bits that a query may need
+	Tags    uint64 // bits of which a query may need some
+	Has     uint64 // bits of which a query may need all
 	Ordinal uint32 // of the thing
 	Group   uint32 // of what it belongs to
 }
@@ -17,7 +18,7 @@ type Site struct {
 // sites is split into its cell's children. A Tree is immutable; an Edit makes
 // the next one and shares what it does not change.
 //
-// A node knows a ball that holds its sites and the union of their tags, so
+// A node knows a ball that holds its sites and the union of their bits, so
 // that a search passes over what is too far or cannot match.
 type Tree struct {
 	root node
@@ -31,6 +32,7 @@ type node struct {
 	center   Vec
 	chord    float64 // straight distance from center to the farthest site possible
 	tags     uint64
+	has      uint64
 	owner    *Edit // that may change the node in place
 	children []*node
 	sites    []Site // of a leaf
@@ -84,7 +86,7 @@ func (e *Edit) own(n *node) *node {
 func (e *Edit) Insert(s Site) { e.insert(e.root, s) }
 
 func (e *Edit) insert(n *node, s Site) {
-	n.tags |= s.Tags
+	n.tags, n.has = n.tags|s.Tags, n.has|s.Has
 	if n.res >= 0 && n.children == nil {
 		n.sites = append(n.sites, s)
 		if len(n.sites) > leafSites && n.res < Finest {
@@ -136,7 +138,7 @@ func (e *Edit) delete(n *node, ordinal uint32, c Cell) bool {
 		for i := range n.sites {
 			if n.sites[i].Ordinal == ordinal {
 				n.sites = append(n.sites[:i], n.sites[i+1:]...)
-				n.gatherTags()
+				n.gatherBits()
 				return true
 			}
 		}
@@ -154,18 +156,18 @@ func (e *Edit) delete(n *node, ordinal uint32, c Cell) bool {
 	if child.tags == 0 && child.len() == 0 {
 		n.children[slot] = nil
 	}
-	n.gatherTags()
+	n.gatherBits()
 	return true
 }
 
-func (n *node) gatherTags() {
-	n.tags = 0
+func (n *node) gatherBits() {
+	n.tags, n.has = 0, 0
 	for i := range n.sites {
-		n.tags |= n.sites[i].Tags
+		n.tags, n.has = n.tags|n.sites[i].Tags, n.has|n.sites[i].Has
 	}
 	for _, child := range n.children {
 		if child != nil {
-			n.tags |= child.tags
+			n.tags, n.has = n.tags|child.tags, n.has|child.has
 		}
 	}
 }
@@ -176,7 +178,7 @@ func (n *node) gatherTags() {
 type Nearest struct {
 	from    Vec
 	max     float64 // squared chord
-	need    []uint64
+	need    Need
 	heap    []waiting
 	Visited int // nodes and sites looked at since Start
 }
@@ -188,24 +190,34 @@ type waiting struct {
 	site   *Site // nil for a node
 }
 
-// Start begins a walk: sites within a squared chord whose tags meet every mask
-// of need, nearest first, ties by rank, then Tie.
-func (w *Nearest) Start(t *Tree, from Vec, maxChord2 float64, need []uint64) {
-	w.from, w.max, w.need, w.Visited = from, maxChord2, need, 0
-	clear(w.heap)
-	w.heap = w.heap[:0]
-	if t != nil && meets(t.root.tags, need) {
-		w.push(waiting{node: &t.root})
-	}
+// Need is what the bits of a site must be: its tags must meet every mask of
+// Some, and it must have All.
+type Need struct {
+	Some []uint64
+	All  uint64
 }
 
-func meets(tags uint64, need []uint64) bool {
-	for _, mask := range need {
+func (n *Need) metBy(tags, has uint64) bool {
+	if has&n.All != n.All {
+		return false
+	}
+	for _, mask := range n.Some {
 		if tags&mask == 0 {
 			return false
 		}
 	}
 	return true
+}
+
+// Start begins a walk: sites within a squared chord that meet the need,
+// nearest first, ties by rank, then Tie.
+func (w *Nearest) Start(t *Tree, from Vec, maxChord2 float64, need Need) {
+	w.from, w.max, w.need, w.Visited = from, maxChord2, need, 0
+	clear(w.heap)
+	w.heap = w.heap[:0]
+	if t != nil && need.metBy(t.root.tags, t.root.has) {
+		w.push(waiting{node: &t.root})
+	}
 }
 
 // Next returns the next site and its squared chord; nil at the end.
@@ -225,12 +237,12 @@ func (w *Nearest) open(n *node) {
 	w.Visited += len(n.sites) + len(n.children)
 	for i := range n.sites {
 		s := &n.sites[i]
-		if chord2 := s.Vec.Chord2(w.from); chord2 <= w.max && meets(s.Tags, w.need) {
+		if chord2 := s.Vec.Chord2(w.from); chord2 <= w.max && w.need.metBy(s.Tags, s.Has) {
 			w.push(waiting{chord2: chord2, site: s})
 		}
 	}
 	for _, child := range n.children {
-		if child == nil || !meets(child.tags, w.need) {
+		if child == nil || !w.need.metBy(child.tags, child.has) {
 			continue
 		}
 		// The triangle inequality on straight distances bounds every site of

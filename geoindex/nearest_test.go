@@ -22,16 +22,16 @@ func randomSites(r *rand.Rand, n int) []Site {
 			}
 		}
 		v := VecOf(p)
-		sites[i] = Site{Vec: v, Cell: CellAt(v), Rank: r.Uint64() % 1000, Tie: uint64(i), Tags: 1<<r.IntN(20) | 1<<(20+r.IntN(10)), Ordinal: uint32(i)}
+		sites[i] = Site{Vec: v, Cell: CellAt(v), Rank: r.Uint64() % 1000, Tie: uint64(i), Tags: 1<<r.IntN(20) | 1<<(20+r.IntN(10)), Has: r.Uint64() | r.Uint64(), Ordinal: uint32(i)}
 	}
 	return sites
 }
 
 // slowNearest is the oracle: sort them all.
-func slowNearest(sites []Site, from Vec, maxChord2 float64, need []uint64) []Site {
+func slowNearest(sites []Site, from Vec, maxChord2 float64, need Need) []Site {
 	var found []Site
 	for _, s := range sites {
-		if s.Vec.Chord2(from) <= maxChord2 && meets(s.Tags, need) {
+		if s.Vec.Chord2(from) <= maxChord2 && need.metBy(s.Tags, s.Has) {
 			found = append(found, s)
 		}
 	}
@@ -52,7 +52,7 @@ func TestNearestAgreesWithSortingEverything(t *testing.T) {
 	var walk Nearest
 	for round := range 400 {
 		if round%4 == 0 { // change the tree; the old one must not notice
-			before, old := slowNearest(sites, sites[0].Vec, 4, nil), tree
+			before, old := slowNearest(sites, sites[0].Vec, 4, Need{}), tree
 			edit = tree.Edit()
 			gone := r.IntN(len(sites))
 			if !edit.Delete(sites[gone].Ordinal, sites[gone].Cell) {
@@ -73,9 +73,12 @@ func TestNearestAgreesWithSortingEverything(t *testing.T) {
 			from = VecOf(hardPoint(r))
 		}
 		maxChord2 := Chord2OfM([]float64{500, 3000, 50_000, 2e7}[r.IntN(4)])
-		var need []uint64
+		var need Need
 		if r.IntN(2) == 0 {
-			need = []uint64{r.Uint64() & (1<<20 - 1), 7 << (20 + r.IntN(8))}
+			need.Some = []uint64{r.Uint64() & (1<<20 - 1), 7 << (20 + r.IntN(8))}
+		}
+		if r.IntN(3) == 0 {
+			need.All = r.Uint64() & r.Uint64() & r.Uint64()
 		}
 		walk.Start(tree, from, maxChord2, need)
 		for i, want := range slowNearest(sites, from, maxChord2, need) {
@@ -98,7 +101,7 @@ func TestNearestDoesNotAllocate(t *testing.T) {
 	}
 	tree := edit.Tree()
 	var walk Nearest
-	from, need := VecOf(hexbid.Point{Lat: 30.25, Lng: 120.16}), []uint64{3 << 20}
+	from, need := VecOf(hexbid.Point{Lat: 30.25, Lng: 120.16}), Need{Some: []uint64{3 << 20}}
 	if n := testing.AllocsPerRun(100, func() {
 		walk.Start(tree, from, Chord2OfM(3000), need)
 		for range 20 {
@@ -122,7 +125,7 @@ func BenchmarkNearest20(b *testing.B) {
 	var walk Nearest
 	from := VecOf(hexbid.Point{Lat: 30.25, Lng: 120.16})
 	for b.Loop() {
-		walk.Start(tree, from, Chord2OfM(3000), nil)
+		walk.Start(tree, from, Chord2OfM(3000), Need{})
 		for range 20 {
 			walk.Next()
 		}

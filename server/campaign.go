@@ -48,12 +48,19 @@ func show[T resource](ctx context.Context, s *campaignService, r hexbid.Resource
 	return m.(T)
 }
 
+// creation is what a create says beside the resource.
+type creation struct {
+	kind         hexbid.ResourceKind
+	parent, id   string
+	validateOnly bool
+}
+
 // create adds a resource under a parent.
-func create[T resource](ctx context.Context, s *campaignService, kind hexbid.ResourceKind, parent, id string, m T, validateOnly bool) (none T, err error) {
+func create[T resource](ctx context.Context, s *campaignService, m T, o creation) (none T, err error) {
 	if !m.ProtoReflect().IsValid() {
-		return none, hexbid.Invalidf(kind.String(), "is missing")
+		return none, hexbid.Invalidf(o.kind.String(), "is missing")
 	}
-	name, err := childName(kind, parent, id)
+	name, err := childName(o.kind, o.parent, o.id)
 	if err != nil {
 		return none, err
 	}
@@ -63,7 +70,7 @@ func create[T resource](ctx context.Context, s *campaignService, kind hexbid.Res
 	if err != nil {
 		return none, err
 	}
-	created, err := s.exchange().Create(ctx, noun, validateOnly)
+	created, err := s.exchange().Create(ctx, noun, o.validateOnly)
 	if err != nil {
 		return none, err
 	}
@@ -109,29 +116,45 @@ func get[T resource](ctx context.Context, s *campaignService, kind hexbid.Resour
 
 const defaultPage, maxPage = 100, 1000
 
-// list reads a page. Its token is the last name, in the clear: it pins nothing
-// that is secret.
-func list[T resource](ctx context.Context, s *campaignService, kind hexbid.ResourceKind, parent string, size int32, token string) ([]T, string, error) {
-	q := store.ListQuery{Kind: kind, Limit: int(size), After: token}
-	if size < 0 || size > maxPage {
-		return nil, "", hexbid.Invalidf("page_size", "%d is out of range: use 1 to %d, or 0 for %d", size, maxPage, defaultPage)
+// listing is what a list asks for.
+type listing struct {
+	kind   hexbid.ResourceKind
+	parent string
+	size   int32
+	token  string
+}
+
+// query checks a listing. Its token is the last name, in the clear: it pins
+// nothing that is secret.
+func (l *listing) query() (q store.ListQuery, err error) {
+	q = store.ListQuery{Kind: l.kind, Limit: int(l.size), After: l.token}
+	if l.size < 0 || l.size > maxPage {
+		return q, hexbid.Invalidf("page_size", "%d is out of range: use 1 to %d, or 0 for %d", l.size, maxPage, defaultPage)
 	}
-	if size == 0 {
+	if l.size == 0 {
 		q.Limit = defaultPage
 	}
-	if kind != hexbid.KindAdvertiser {
-		var err error
-		if q.Parent, err = hexbid.ParseName(parent); err != nil {
-			return nil, "", hexbid.Invalidf("parent", "%v", err)
+	if l.kind != hexbid.KindAdvertiser {
+		if q.Parent, err = hexbid.ParseName(l.parent); err != nil {
+			return q, hexbid.Invalidf("parent", "%v", err)
 		}
-		if want := parentKind(kind); q.Parent.Kind != want {
-			return nil, "", hexbid.Invalidf("parent", "%q names a %s, not a %s", parent, q.Parent.Kind, want)
+		if want := parentKind(l.kind); q.Parent.Kind != want {
+			return q, hexbid.Invalidf("parent", "%q names a %s, not a %s", l.parent, q.Parent.Kind, want)
 		}
 	}
-	if token != "" {
-		if n, err := hexbid.ParseName(token); err != nil || n.Kind != kind || !store.UnderParent(token, q.Parent) {
-			return nil, "", hexbid.Invalidf("page_token", "%q is not from the previous answer to this request", hexbid.Shorten(token))
+	if l.token != "" {
+		if n, err := hexbid.ParseName(l.token); err != nil || n.Kind != l.kind || !store.UnderParent(l.token, q.Parent) {
+			return q, hexbid.Invalidf("page_token", "%q is not from the previous answer to this request", hexbid.Shorten(l.token))
 		}
+	}
+	return q, nil
+}
+
+// list reads a page and the token of the next.
+func list[T resource](ctx context.Context, s *campaignService, l listing) ([]T, string, error) {
+	q, err := l.query()
+	if err != nil {
+		return nil, "", err
 	}
 	q.Limit++ // to see whether there is more
 	page, err := s.exchange().List(ctx, q)
@@ -228,14 +251,21 @@ func mergePath(to, from protoreflect.Message, path []string) error {
 	return nil
 }
 
+// removal is what a delete says.
+type removal struct {
+	kind         hexbid.ResourceKind
+	name, etag   string
+	validateOnly bool
+}
+
 // remove deletes a resource that nothing else needs.
-func remove(ctx context.Context, s *campaignService, kind hexbid.ResourceKind, name, etag string, validateOnly bool) (*emptypb.Empty, error) {
-	if _, err := hexbid.ParseNameOf(kind, "name", name); err != nil {
+func remove(ctx context.Context, s *campaignService, o removal) (*emptypb.Empty, error) {
+	if _, err := hexbid.ParseNameOf(o.kind, "name", o.name); err != nil {
 		return nil, err
 	}
-	version, err := ifVersion(etag)
+	version, err := ifVersion(o.etag)
 	if err != nil {
 		return nil, err
 	}
-	return &emptypb.Empty{}, s.exchange().Delete(ctx, name, version, validateOnly)
+	return &emptypb.Empty{}, s.exchange().Delete(ctx, o.name, version, o.validateOnly)
 }

@@ -13,7 +13,7 @@ import (
 
 // CreateAdvertiser implements pb.CampaignServiceServer.
 func (s *campaignService) CreateAdvertiser(ctx context.Context, r *pb.CreateAdvertiserRequest) (*pb.Advertiser, error) {
-	return create(ctx, s, hexbid.KindAdvertiser, "", r.GetAdvertiserId(), r.GetAdvertiser(), r.GetValidateOnly())
+	return create(ctx, s, r.GetAdvertiser(), creation{hexbid.KindAdvertiser, "", r.GetAdvertiserId(), r.GetValidateOnly()})
 }
 
 // GetAdvertiser implements pb.CampaignServiceServer.
@@ -23,7 +23,7 @@ func (s *campaignService) GetAdvertiser(ctx context.Context, r *pb.GetAdvertiser
 
 // ListAdvertisers implements pb.CampaignServiceServer.
 func (s *campaignService) ListAdvertisers(ctx context.Context, r *pb.ListAdvertisersRequest) (*pb.ListAdvertisersResponse, error) {
-	page, next, err := list[*pb.Advertiser](ctx, s, hexbid.KindAdvertiser, "", r.GetPageSize(), r.GetPageToken())
+	page, next, err := list[*pb.Advertiser](ctx, s, listing{hexbid.KindAdvertiser, "", r.GetPageSize(), r.GetPageToken()})
 	return &pb.ListAdvertisersResponse{Advertisers: page, NextPageToken: next}, err
 }
 
@@ -34,12 +34,12 @@ func (s *campaignService) UpdateAdvertiser(ctx context.Context, r *pb.UpdateAdve
 
 // DeleteAdvertiser implements pb.CampaignServiceServer.
 func (s *campaignService) DeleteAdvertiser(ctx context.Context, r *pb.DeleteAdvertiserRequest) (*emptypb.Empty, error) {
-	return remove(ctx, s, hexbid.KindAdvertiser, r.GetName(), r.GetEtag(), r.GetValidateOnly())
+	return remove(ctx, s, removal{hexbid.KindAdvertiser, r.GetName(), r.GetEtag(), r.GetValidateOnly()})
 }
 
 // CreateProgram implements pb.CampaignServiceServer.
 func (s *campaignService) CreateProgram(ctx context.Context, r *pb.CreateProgramRequest) (*pb.Program, error) {
-	return create(ctx, s, hexbid.KindProgram, r.GetParent(), r.GetProgramId(), r.GetProgram(), r.GetValidateOnly())
+	return create(ctx, s, r.GetProgram(), creation{hexbid.KindProgram, r.GetParent(), r.GetProgramId(), r.GetValidateOnly()})
 }
 
 // GetProgram implements pb.CampaignServiceServer.
@@ -49,7 +49,7 @@ func (s *campaignService) GetProgram(ctx context.Context, r *pb.GetProgramReques
 
 // ListPrograms implements pb.CampaignServiceServer.
 func (s *campaignService) ListPrograms(ctx context.Context, r *pb.ListProgramsRequest) (*pb.ListProgramsResponse, error) {
-	page, next, err := list[*pb.Program](ctx, s, hexbid.KindProgram, r.GetParent(), r.GetPageSize(), r.GetPageToken())
+	page, next, err := list[*pb.Program](ctx, s, listing{hexbid.KindProgram, r.GetParent(), r.GetPageSize(), r.GetPageToken()})
 	return &pb.ListProgramsResponse{Programs: page, NextPageToken: next}, err
 }
 
@@ -60,12 +60,12 @@ func (s *campaignService) UpdateProgram(ctx context.Context, r *pb.UpdateProgram
 
 // DeleteProgram implements pb.CampaignServiceServer.
 func (s *campaignService) DeleteProgram(ctx context.Context, r *pb.DeleteProgramRequest) (*emptypb.Empty, error) {
-	return remove(ctx, s, hexbid.KindProgram, r.GetName(), r.GetEtag(), r.GetValidateOnly())
+	return remove(ctx, s, removal{hexbid.KindProgram, r.GetName(), r.GetEtag(), r.GetValidateOnly()})
 }
 
 // CreatePlace implements pb.CampaignServiceServer.
 func (s *campaignService) CreatePlace(ctx context.Context, r *pb.CreatePlaceRequest) (*pb.Place, error) {
-	return create(ctx, s, hexbid.KindPlace, r.GetParent(), r.GetPlaceId(), r.GetPlace(), r.GetValidateOnly())
+	return create(ctx, s, r.GetPlace(), creation{hexbid.KindPlace, r.GetParent(), r.GetPlaceId(), r.GetValidateOnly()})
 }
 
 // GetPlace implements pb.CampaignServiceServer.
@@ -75,7 +75,7 @@ func (s *campaignService) GetPlace(ctx context.Context, r *pb.GetPlaceRequest) (
 
 // ListPlaces implements pb.CampaignServiceServer.
 func (s *campaignService) ListPlaces(ctx context.Context, r *pb.ListPlacesRequest) (*pb.ListPlacesResponse, error) {
-	page, next, err := list[*pb.Place](ctx, s, hexbid.KindPlace, r.GetParent(), r.GetPageSize(), r.GetPageToken())
+	page, next, err := list[*pb.Place](ctx, s, listing{hexbid.KindPlace, r.GetParent(), r.GetPageSize(), r.GetPageToken()})
 	return &pb.ListPlacesResponse{Places: page, NextPageToken: next}, err
 }
 
@@ -86,12 +86,12 @@ func (s *campaignService) UpdatePlace(ctx context.Context, r *pb.UpdatePlaceRequ
 
 // DeletePlace implements pb.CampaignServiceServer.
 func (s *campaignService) DeletePlace(ctx context.Context, r *pb.DeletePlaceRequest) (*emptypb.Empty, error) {
-	return remove(ctx, s, hexbid.KindPlace, r.GetName(), r.GetEtag(), r.GetValidateOnly())
+	return remove(ctx, s, removal{hexbid.KindPlace, r.GetName(), r.GetEtag(), r.GetValidateOnly()})
 }
 
 // CreateCampaign implements pb.CampaignServiceServer.
 func (s *campaignService) CreateCampaign(ctx context.Context, r *pb.CreateCampaignRequest) (*pb.Campaign, error) {
-	return create(ctx, s, hexbid.KindCampaign, r.GetParent(), r.GetCampaignId(), r.GetCampaign(), r.GetValidateOnly())
+	return create(ctx, s, r.GetCampaign(), creation{hexbid.KindCampaign, r.GetParent(), r.GetCampaignId(), r.GetValidateOnly()})
 }
 
 // GetCampaign implements pb.CampaignServiceServer.
@@ -101,7 +101,7 @@ func (s *campaignService) GetCampaign(ctx context.Context, r *pb.GetCampaignRequ
 
 // ListCampaigns implements pb.CampaignServiceServer.
 func (s *campaignService) ListCampaigns(ctx context.Context, r *pb.ListCampaignsRequest) (*pb.ListCampaignsResponse, error) {
-	page, next, err := list[*pb.Campaign](ctx, s, hexbid.KindCampaign, r.GetParent(), r.GetPageSize(), r.GetPageToken())
+	page, next, err := list[*pb.Campaign](ctx, s, listing{hexbid.KindCampaign, r.GetParent(), r.GetPageSize(), r.GetPageToken()})
 	return &pb.ListCampaignsResponse{Campaigns: page, NextPageToken: next}, err
 }
 
@@ -112,5 +112,5 @@ func (s *campaignService) UpdateCampaign(ctx context.Context, r *pb.UpdateCampai
 
 // DeleteCampaign implements pb.CampaignServiceServer.
 func (s *campaignService) DeleteCampaign(ctx context.Context, r *pb.DeleteCampaignRequest) (*emptypb.Empty, error) {
-	return remove(ctx, s, hexbid.KindCampaign, r.GetName(), r.GetEtag(), r.GetValidateOnly())
+	return remove(ctx, s, removal{hexbid.KindCampaign, r.GetName(), r.GetEtag(), r.GetValidateOnly()})
 }

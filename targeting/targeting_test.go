@@ -191,6 +191,31 @@ func TestHoursFollowTheCampaignsZone(t *testing.T) {
 	}
 }
 
+func TestHoursOverDaylightSavingChanges(t *testing.T) {
+	s, err := CompileSchedule(&hexbid.Campaign{TimeZone: "America/New_York", Hours: []hexbid.WeeklyHours{{Day: 7, Start: 1, End: 3}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hoursOn := func(from string) (n int) {
+		at, err := time.Parse(time.RFC3339, from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for quarter := range 24 * 4 {
+			if s.On(at.Add(time.Duration(quarter) * Quarter)) {
+				n++
+			}
+		}
+		return n
+	}
+	// 8 March 2026: two o'clock becomes three. 1 November: one o'clock comes twice.
+	for from, quarters := range map[string]int{"2026-03-01T05:00:00Z": 8, "2026-03-08T05:00:00Z": 4, "2026-11-01T04:00:00Z": 12, "2026-11-08T05:00:00Z": 8} {
+		if got := hoursOn(from); got != quarters {
+			t.Errorf("on the Sunday from %s it serves %d quarter hours, want %d", from, got, quarters)
+		}
+	}
+}
+
 func TestAQuarterIsReadAheadAsItsInstants(t *testing.T) {
 	zones := []string{"Asia/Shanghai", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"}
 	rapid.Check(t, func(t *rapid.T) {

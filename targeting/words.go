@@ -142,6 +142,23 @@ func hasRun(text, run []string) bool {
 	return false
 }
 
+// Signature is the buckets of tokens as bits: a text whose signature lacks a bit
+// of a query's cannot have its words.
+func Signature(tokens []string) uint64 { return bucketsOf(tokens)[0] }
+
+// Signature is that of the query.
+func (w *Words) Signature() uint64 { return Signature(w.tokens) }
+
+// InEither says whether two texts together have every unit of the query.
+func (w *Words) InEither(one, other []string) bool {
+	for _, unit := range w.units {
+		if !hasRun(one, unit) && !hasRun(other, unit) {
+			return false
+		}
+	}
+	return true
+}
+
 // buckets is the number of values that tokens are hashed to in rules: value 0
 // is no token.
 const buckets = 64

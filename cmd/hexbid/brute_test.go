@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/uber/h3-go/v4"
+	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -22,6 +23,13 @@ import (
 // bruteMarket has reserves and an increment, so that they are proven too.
 func bruteMarket(c *cli.ServeConfig) {
 	c.Increment, c.Reserve = 10_000, 5_000_000
+	if err := yaml.Unmarshal([]byte(`reserves:
+  - {host: alipay, per_thousand: 9.00}
+  - {scene: search, category: shopping, per_thousand: 12.50}
+  - {region: "330100", host: wechat, category: catering, per_thousand: 20}
+`), &c.Market); err != nil {
+		panic(err)
+	}
 	c.Market.PriorPPM = map[string]int64{"catering": 31_000}
 	c.Market.MechanismByScene = map[string]string{"search": "vcg", "scan": "vcg", "feed": "first_price"}
 }
@@ -35,7 +43,6 @@ func loadOracle(t *testing.T, ctx context.Context, s *testServer) *oracle {
 		mechanism: func(s pb.Scene) string {
 			return map[pb.Scene]string{pb.Scene_SCENE_SEARCH: "vcg", pb.Scene_SCENE_SCAN: "vcg", pb.Scene_SCENE_FEED: "first_price"}[s]
 		},
-		reserve: func(*pb.SearchNearbyRequest, pb.Category) int64 { return 5_000_000 },
 		quality: func(c pb.Category) int64 {
 			switch c { // docs/operators.md: the default priors, and catering as configured above
 			case pb.Category_CATEGORY_CATERING:
@@ -53,6 +60,19 @@ func loadOracle(t *testing.T, ctx context.Context, s *testServer) *oracle {
 			}
 			return 20_000
 		}}
+	o.reserve = func(r *pb.SearchNearbyRequest, c pb.Category) int64 {
+		reserve := int64(5_000_000)
+		if r.GetHost() == pb.Host_HOST_ALIPAY {
+			reserve = max(reserve, 9_000_000)
+		}
+		if r.GetScene() == pb.Scene_SCENE_SEARCH && c == pb.Category_CATEGORY_SHOPPING {
+			reserve = max(reserve, 12_500_000)
+		}
+		if r.GetHost() == pb.Host_HOST_WECHAT && c == pb.Category_CATEGORY_CATERING && o.inRegion("330100", r.GetLocation().GetLatitude(), r.GetLocation().GetLongitude()) {
+			reserve = max(reserve, 20_000_000)
+		}
+		return reserve
+	}
 	pages(t, func(token string) (string, error) {
 		r, err := s.campaigns.ListPrograms(ctx, &pb.ListProgramsRequest{Parent: "advertisers/-", PageSize: 1000, PageToken: token})
 		for _, p := range r.GetPrograms() {
@@ -268,7 +288,7 @@ func (g *globe) rows(campaigns int) []*pb.ImportRow {
 				OperatingSystems: some(g.r, nil, nil, []pb.OperatingSystem{1, 2})}}})
 		for l := range g.r.IntN(12) {
 			lat, lng := g.point()
-			rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: &pb.Place{Name: fmt.Sprintf("%s/programs/p/places/l%d", a, l), Latitude: lat, Longitude: lng}}})
+			rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: &pb.Place{Name: fmt.Sprintf("%s/programs/p/places/l%d", a, l), DisplayName: some(g.r, "", "", "Coffee", "火锅 hot"), Latitude: lat, Longitude: lng}}})
 		}
 	}
 	for i := range campaigns {

@@ -29,6 +29,13 @@ func TestCommandsShownInTheDocsRun(t *testing.T) {
 	if err := os.Symlink(path, filepath.Join(dir, "bin/hexbid")); err != nil {
 		t.Fatal(err)
 	}
+	docs, err := filepath.Abs("../../docs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(docs, filepath.Join(dir, "docs")); err != nil {
+		t.Fatal(err)
+	}
 	p := startProcess(t, "--demo", "--data", filepath.Join(dir, "data"))
 	files, err := filepath.Glob("../../docs/*.md")
 	if err != nil {

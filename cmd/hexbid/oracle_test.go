@@ -271,9 +271,9 @@ func spaced(s string) string {
 	return b.String() + " "
 }
 
-func (o *oracle) has(p *pb.Program, words string) bool {
+func (o *oracle) has(p *pb.Program, words string, more ...string) bool {
 	texts := append([]string{p.GetDisplayName(), strings.TrimPrefix(p.GetCategory().String(), "CATEGORY_"), oracleChinese[p.GetCategory()]}, p.GetAlternativeNames()...)
-	texts = append(texts, p.GetKeywords()...)
+	texts = append(append(texts, p.GetKeywords()...), more...)
 	for _, unit := range oracleUnits(words) {
 		if !slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(spaced(text), spaced(unit)) }) {
 			return false
@@ -390,11 +390,14 @@ func (o *oracle) auction(r *pb.SearchNearbyRequest, slots int, requestID string,
 func (o *oracle) nearby(r *pb.SearchNearbyRequest, radiusM float64, sponsored []oracleSlot) []oracleNear {
 	var list []oracleNear
 	for name, p := range o.programs {
-		if !o.opens(p, r) || !o.has(p, r.GetWords()) || slices.ContainsFunc(sponsored, func(s oracleSlot) bool { return s.program == name }) {
+		if !o.opens(p, r) || slices.ContainsFunc(sponsored, func(s oracleSlot) bool { return s.program == name }) {
 			continue
 		}
 		best, bestUID := oracleNear{distanceM: math.Inf(1)}, uint64(0)
 		for _, at := range o.places[name] {
+			if !o.has(p, r.GetWords(), at.GetDisplayName()) {
+				continue
+			}
 			d := oracleDistance(r.GetLocation().GetLatitude(), r.GetLocation().GetLongitude(), at.GetLatitude(), at.GetLongitude())
 			if d < best.distanceM || d == best.distanceM && at.GetUid() < bestUID {
 				best, bestUID = oracleNear{name, at.GetName(), d}, at.GetUid()
