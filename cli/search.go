@@ -74,17 +74,18 @@ func (c *searchCommand) Run(s *session) error {
 		if c.Output == "json" {
 			return printJSON(s, response)
 		}
-		printSearch(s, response)
+		printSearch(s, response, r)
 		return nil
 	})
 }
 
-func printSearch(s *session, r *pb.SearchNearbyResponse) {
+func printSearch(s *session, r *pb.SearchNearbyResponse, asked *pb.SearchNearbyRequest) {
 	w := s.Stdout
 	if r.GetNotice() != "" {
 		fmt.Fprintln(w, r.GetNotice())
 	}
 	switch {
+	case asked.SponsoredSlots != nil && asked.GetSponsoredSlots() == 0 || asked.GetPageToken() != "":
 	case r.GetSponsoredSkipped():
 		fmt.Fprintln(w, "Sponsored: skipped, the auction ran out of its budget of time")
 	case len(r.GetSponsored()) > 0:
@@ -93,7 +94,9 @@ func printSearch(s *session, r *pb.SearchNearbyResponse) {
 	default:
 		fmt.Fprintln(w, "Sponsored: no ad matched")
 	}
-	if len(r.GetNearby()) > 0 {
+	switch {
+	case asked.NearbyLimit != nil && asked.GetNearbyLimit() == 0:
+	case len(r.GetNearby()) > 0:
 		fmt.Fprintln(w, "Nearby")
 		var t table
 		t.add("#", "PROGRAM", "PLACE", "CATEGORY", "DISTANCE")
@@ -101,7 +104,7 @@ func printSearch(s *session, r *pb.SearchNearbyResponse) {
 			t.add(fmt.Sprint(i+1), n.GetProgram().GetDisplayName(), n.GetPlace().GetDisplayName(), enumName(n.GetProgram().GetCategory()), distance(n.GetDistanceM()))
 		}
 		t.print(w)
-	} else {
+	default:
 		fmt.Fprintln(w, "Nearby: nothing in the radius")
 	}
 	if r.GetNextPageToken() != "" {
@@ -211,7 +214,7 @@ func introduce(s *session, address string) {
 		response, err := c.search.SearchNearby(ctx, r)
 		if err == nil {
 			fmt.Fprintln(s.Stdout, "\nAt Hubin in Hangzhou, a woman of 24 with an iPhone opens the nearby list in WeChat:")
-			printSearch(s, response)
+			printSearch(s, response, r)
 			fmt.Fprintf(s.Stdout, tryNext, address)
 			if top := response.GetSponsored(); len(top) > 0 {
 				fmt.Fprintf(s.Stdout, "  bin/hexbid explain %s --lat 30.30 --lng 120.10 --age 50\n", top[0].GetCampaign())

@@ -23,7 +23,7 @@ var Center = hexbid.Point{Lat: 30.2553, Lng: 120.1640}
 const RadiusM = 220_000
 
 // seed of everything that is drawn.
-const seed = 20171218
+const seed = 4
 
 // shop is a program with its places, before it has names of the catalogue.
 type shop struct {

@@ -51,7 +51,8 @@ func readBrands() ([]brand, error) {
 	}
 	var brands []brand
 	for _, row := range rows {
-		brands = append(brands, brand{row[0], row[1], row[2], row[3]})
+		name, _, _ := strings.Cut(row[0], " (") // as in 必胜客 (中国)
+		brands = append(brands, brand{name, row[1], row[2], row[3]})
 	}
 	return brands, nil
 }
