@@ -150,7 +150,9 @@ func ProfileOf(r *hexbid.Request, residence hexbid.Residence, words *Words) Prof
 	var p Profile
 	p.set(Intent, 0)
 	p.set(Named, 0)
-	if !words.None() {
+	if words.None() { // every rule admits it
+		p.any |= 1 << Named
+	} else {
 		p.values[Intent] = bucketsOf(words.tokens)
 		p.values[Named], p.many = p.values[Intent], 1<<Intent|1<<Named
 	}
@@ -161,7 +163,8 @@ func ProfileOf(r *hexbid.Request, residence hexbid.Residence, words *Words) Prof
 	p.set(Network, int(v.Network))
 	p.set(Category, int(r.Category))
 	if r.Category == hexbid.CategoryUnknown {
-		p.values[Category], p.any = everyValue, 1<<Category
+		p.values[Category] = everyValue
+		p.any |= 1 << Category
 	}
 	if !r.Personalized() {
 		p.set(Personal, int(Impersonal))
