@@ -374,7 +374,7 @@ func importRows(t *testing.T, ctx context.Context, s *testServer, rows []*pb.Imp
 func TestSearchesAllOverTheGlobeEqualBruteForce(t *testing.T) {
 	campaigns, requests := 20_000, 2000
 	if testing.Short() {
-		campaigns, requests = 1000, 100
+		campaigns, requests = 8000, 100
 	}
 	s, ctx := boot(t, func(c *cli.ServeConfig) { bruteMarket(c); c.Data = t.TempDir() }), testContext(t)
 	g := newGlobe(rand.New(rand.NewPCG(2, 2)))
