@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ type testMarket struct {
 	store   *store.Memory
 	indexer *Indexer
 	now     time.Time
+	clock   atomic.Int64 // now for the indexer's goroutine, Unix nanoseconds
 	places  map[string]*hexbid.Place
 	names   []string // of campaigns
 	center  hexbid.Point
@@ -38,7 +40,8 @@ func newTestMarket(tb testing.TB, seed uint64, center hexbid.Point) *testMarket 
 	if err := market.Validate(); err != nil {
 		tb.Fatal(err)
 	}
-	m.indexer = NewIndexer(&market, func() time.Time { return m.now }, slog.New(slog.DiscardHandler))
+	m.clock.Store(m.now.UnixNano())
+	m.indexer = NewIndexer(&market, func() time.Time { return time.Unix(0, m.clock.Load()).UTC() }, slog.New(slog.DiscardHandler))
 	ctx, stop := context.WithCancel(context.Background())
 	feed, err := m.indexer.Load(ctx, m.store)
 	if err != nil {
@@ -287,6 +290,7 @@ func (m *testMarket) change(t *testing.T, round int) {
 	}
 	if round%4 == 0 { // into another quarter hour, noticed or not
 		m.now = m.now.Add(time.Duration(m.r.IntN(40)) * time.Minute)
+		m.clock.Store(m.now.UnixNano())
 		if round%8 == 0 {
 			m.indexer.NoteStale()
 		}
