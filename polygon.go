@@ -78,8 +78,8 @@ type span struct {
 	edge     int
 }
 
-// mostComparisons bounds the sweep: about a second on an outline made to be
-// slow. Real ones of 50,000 vertices need far less.
+// mostComparisons bounds the sweep on an outline made to be slow; a comb of
+// 50,000 vertices needs far less.
 const mostComparisons = 100_000_000
 
 // selfCrossing finds two edges of a ring that cross at a point inside both, by

@@ -74,7 +74,7 @@ func Run(ctx context.Context, args []string, env Env) (code int) {
 	parser, err := kong.New(&c, kong.Name("hexbid"), kong.Description(description), kong.UsageOnError(),
 		kong.Writers(env.Stdout, env.Stderr), kong.Exit(func(code int) { panic(exitCode(code)) }),
 		kong.Configuration(file.read), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
-		kong.ValueFormatter(kong.DefaultHelpValueFormatter), kong.TypeMapper(reflect.TypeOf(moneyFlag(0)), moneyMapper()))
+		kong.TypeMapper(reflect.TypeOf(moneyFlag(0)), moneyMapper()))
 	if err != nil {
 		fmt.Fprintln(env.Stderr, "hexbid:", err)
 		return 2
