@@ -74,8 +74,7 @@ func (c Cell) Children(to []Cell) []Cell {
 // isPentagon: a pentagon is a pentagonal base cell or its chain of centre
 // children.
 func (c Cell) isPentagon() bool {
-	_, pentagonal := pentagonClockwiseFaces[c.baseCell()]
-	return pentagonal && c.leadingDigit() == 0
+	return isPentagonalBase[c.baseCell()] && c.leadingDigit() == 0
 }
 
 // leadingDigit is the first digit that is not 0, or 0.
@@ -109,17 +108,6 @@ func BaseCells() []Cell {
 	return cells
 }
 
-// Center is the cell's centre.
-func (c Cell) Center() Vec {
-	p, err := h3.CellToLatLng(h3.Cell(c))
-	if err != nil {
-		return faceCenters[0] // not a cell; ParseCell and CellAt give none such
-	}
-	sinLat, cosLat := math.Sincos(p.Lat * radians)
-	sinLng, cosLng := math.Sincos(p.Lng * radians)
-	return Vec{cosLng * cosLat, sinLng * cosLat, sinLat}
-}
-
 // Cap is the part of the sphere within Angle radians of Center.
 type Cap struct {
 	Center Vec
@@ -141,14 +129,13 @@ const gnomonicUnit = 0.38196601125010500003
 // the sphere shrinks no less than by cos θ, θ the angle to the face's centre,
 // and θ is at least the centre's less ρ.
 func (c Cell) Cap() Cap {
-	center := c.Center()
+	center, cosFace := c.centerOnFace()
 	rho := planarCircumradius[c.Resolution()]
-	nearest := -1.0
-	for i := range faceCenters {
-		nearest = max(nearest, center.dot(faceCenters[i]))
+	shrinks := 1.0 // cos(θ - ρ), 1 where θ < ρ
+	if sinFace := math.Sqrt(max(0, 1-cosFace*cosFace)); sinFace > math.Sin(rho) {
+		shrinks = cosFace*math.Cos(rho) + sinFace*math.Sin(rho)
 	}
-	theta := max(0, math.Acos(min(nearest, 1))-rho)
-	return Cap{center, capMargin * rho * math.Cos(theta)}
+	return Cap{center, capMargin * rho * shrinks}
 }
 
 var planarCircumradius = func() (rho [Finest + 1]float64) {

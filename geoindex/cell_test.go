@@ -120,6 +120,27 @@ func TestParentAndChildrenAgreeWithH3(t *testing.T) {
 	}
 }
 
+func TestCentersAgreeWithH3(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	worst := 0.0
+	for i := range 200_000 {
+		p := randomPoint(r)
+		if i%2 == 0 {
+			p = hardPoint(r)
+		}
+		c := CellAt(VecOf(p)).Parent(r.IntN(Finest + 1))
+		want, err := h3.CellToLatLng(h3.Cell(c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		apart := MetresOfChord2(c.Center().Chord2(VecOf(hexbid.Point{Lat: want.Lat, Lng: want.Lng})))
+		if worst = max(worst, apart); apart > 0.01 {
+			t.Fatalf("the centre of %v is %.3f m from where h3 has it", c, apart)
+		}
+	}
+	t.Logf("the farthest is %.2g m off", worst)
+}
+
 func TestCapHoldsEveryLogicalDescendant(t *testing.T) {
 	n := 300_000
 	if testing.Short() {
@@ -160,5 +181,12 @@ func BenchmarkCellAt(b *testing.B) {
 	v := VecOf(hexbid.Point{Lat: 30.2553, Lng: 120.1640})
 	for b.Loop() {
 		CellAt(v)
+	}
+}
+
+func BenchmarkCenter(b *testing.B) {
+	c := CellAt(VecOf(hexbid.Point{Lat: 30.2553, Lng: 120.1640})).Parent(8)
+	for b.Loop() {
+		c.Cap()
 	}
 }

@@ -13,9 +13,13 @@ import "math"
 // the gnomonic image of v is (v·x, v·y) / (v·centre).
 type faceAxes struct{ x, y Vec }
 
-var finestAxes = func() (axes [20]faceAxes) {
-	const classIIIRotation = 0.333473172251832115336090755351601070065900389 // asin(√(3/28))
-	unit := gnomonicUnit * math.Pow(7, -Finest/2.0)
+var finestAxes = axesOfFaces(classIIIRotation, gnomonicUnit*math.Pow(7, -Finest/2.0))
+
+// classIIIRotation is the turn of the grids of odd resolutions: asin(√(3/28)).
+const classIIIRotation = 0.333473172251832115336090755351601070065900389
+
+// axesOfFaces are the axes of every face, turned, and scaled to a unit.
+func axesOfFaces(turned, unit float64) (axes [20]faceAxes) {
 	for f, center := range faceCenters {
 		pole := Vec{0, 0, 1}
 		north := pole.plus(center.scaled(-pole.dot(center)))
@@ -23,12 +27,12 @@ var finestAxes = func() (axes [20]faceAxes) {
 		east := north.cross(center)
 		// H3 measures θ counter-clockwise from the i axis, whose azimuth is
 		// clockwise from north.
-		sin, cos := math.Sincos(faceAxisAzimuths[f] - classIIIRotation)
+		sin, cos := math.Sincos(faceAxisAzimuths[f] - turned)
 		axes[f].x = north.scaled(cos).plus(east.scaled(sin)).scaled(1 / unit)
 		axes[f].y = north.scaled(sin).plus(east.scaled(-cos)).scaled(1 / unit)
 	}
 	return axes
-}()
+}
 
 // axial is a hexagon's position along H3's i and j axes, which lie 120° apart;
 // the third axis, k = -i - j, is implied.
@@ -42,12 +46,7 @@ const (
 
 // CellAt is the Finest cell over a point of the unit sphere.
 func CellAt(v Vec) Cell {
-	face, nearest := 0, -2.0
-	for f := range faceCenters {
-		if d := v.dot(faceCenters[f]); d > nearest {
-			face, nearest = f, d
-		}
-	}
+	face, nearest := nearestFace(v)
 	axes := &finestAxes[face]
 	return cellOnFace(face, hexAt(v.dot(axes.x)/nearest, v.dot(axes.y)/nearest))
 }
