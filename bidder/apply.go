@@ -1,26 +1,44 @@
 package bidder
 
 import (
-	"math"
+	"crypto/sha256"
+	"maps"
 	"slices"
-
-	"github.com/cespare/xxhash/v2"
+	"weak"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/targeting"
 )
 
+// account is what only the indexer needs of an advertiser.
+type account struct {
+	paused   bool
+	programs map[uint32]bool
+}
+
+// nameKey stands for a name: half of its SHA-256, so that millions of names
+// need not be held.
+type nameKey [16]byte
+
+func keyOf(name string) nameKey {
+	sum := sha256.Sum256([]byte(name))
+	return nameKey(sum[:16])
+}
+
 // apply indexes one batch. What a record refers to is put before it and
 // deleted after it.
 func (x *Indexer) apply(change *store.Change) {
-	if change.Version <= x.version {
+	if change.Version <= x.next.Version {
 		return // the scan has seen it
 	}
-	for i := len(change.Deletes) - 1; i >= 0; i-- {
-		x.delete(change.Deletes[i].Meta().Name)
+	for kind := hexbid.KindCampaign; kind >= hexbid.KindAdvertiser; kind-- {
+		for i := range change.Deletes {
+			if r := &change.Deletes[i]; store.KindOf(r.Resource) == kind {
+				x.delete(r)
+			}
+		}
 	}
 	for kind := hexbid.KindAdvertiser; kind <= hexbid.KindCampaign; kind++ {
 		for i := range change.Puts {
@@ -33,7 +51,7 @@ func (x *Indexer) apply(change *store.Change) {
 			}
 		}
 	}
-	x.version = change.Version
+	x.next.Version = change.Version
 }
 
 func (x *Indexer) put(r *store.Record) error {
@@ -41,120 +59,128 @@ func (x *Indexer) put(r *store.Record) error {
 	case *hexbid.Advertiser:
 		x.putAdvertiser(v)
 	case *hexbid.Program:
-		x.putProgram(v)
+		return x.putProgram(v)
 	case *hexbid.Place:
-		x.putPlace(v)
+		return x.putPlace(v)
 	case *hexbid.Campaign:
 		return x.putCampaign(r, v)
 	}
 	return nil
 }
 
-// ordinalOf finds a name's ordinal, or takes a new one.
-func (x *Indexer) ordinalOf(name string, from *ordinals) (i uint32, isNew bool) {
-	i, known := x.byName[name]
-	if !known {
-		i = from.take()
-		x.byName[name] = i
-	}
-	return i, !known
-}
-
 func (x *Indexer) putAdvertiser(a *hexbid.Advertiser) {
-	i, isNew := x.ordinalOf(a.Name, &x.ordinals.advertisers)
-	if isNew {
-		x.advertisers[i] = &advertiserState{uid: a.UID, campaigns: map[uint32]bool{}}
+	key := keyOf(a.Name)
+	i, known := x.byName[key]
+	if !known {
+		i = x.ordinals.advertisers.take()
+		x.byName[key] = i
+		x.accounts[i] = &account{programs: map[uint32]bool{}}
 	}
-	state, paused := x.advertisers[i], a.State == hexbid.Paused
-	if state.paused == paused {
+	*x.advertisers.edit(i) = a.UID
+	owner, paused := x.accounts[i], a.State == hexbid.Paused
+	if owner.paused == paused {
 		return
 	}
-	state.paused = paused
-	for c := range state.campaigns {
-		x.setEligibility(c)
+	owner.paused = paused
+	for program := range owner.programs {
+		for _, c := range x.programs.at(program).buyers {
+			x.setEligibility(c)
+		}
 	}
 }
 
-func (x *Indexer) putProgram(p *hexbid.Program) {
-	i, isNew := x.ordinalOf(p.Name, &x.ordinals.programs)
-	if isNew {
-		x.counts.programs++
-		x.buyers[i] = map[uint32]bool{}
+// parentOf finds what a resource belongs to.
+func (x *Indexer) parentOf(name string) (uint32, error) {
+	n, _ := hexbid.ParseName(name) // stored names parse
+	i, known := x.byName[keyOf(n.Parent().String())]
+	if !known {
+		return 0, hexbid.Errorf(hexbid.Internal, "name", "what %q belongs to is not indexed", name)
 	}
-	x.programNouns[i] = p
+	return i, nil
+}
+
+func (x *Indexer) putProgram(p *hexbid.Program) error {
+	owner, err := x.parentOf(p.Name)
+	if err != nil {
+		return err
+	}
+	key := keyOf(p.Name)
+	i, known := x.byName[key]
+	if !known {
+		i = x.ordinals.programs.take()
+		x.byName[key] = i
+		x.accounts[owner].programs[i] = true
+		x.next.Programs++
+	}
 	slot := x.programs.edit(i)
-	*slot = program{name: p.Name, uid: p.UID, version: p.Version, category: p.Category,
-		gate: x.rules.intern(targeting.Gate(p)), text: textOf(p), places: slot.places}
-	if isNew {
-		return
+	before := *slot
+	*slot = program{uid: p.UID, version: p.Version, category: p.Category, gate: x.rules.intern(targeting.Gate(p)),
+		text: textOf(p), tags: siteTags(p), places: before.places, buyers: before.buyers}
+	if before.text != slot.text {
+		x.wordEdits.name(before.text.Tokens(), i, false)
+		x.wordEdits.name(slot.text.Tokens(), i, true)
 	}
 	for _, at := range slot.places { // their tags follow the program
 		x.removeSite(at)
 		x.insertSite(at)
 	}
-	x.reindexBuyers(i, func(*hexbid.Campaign) bool { return true })
+	for _, c := range slot.buyers {
+		x.reindex(c)
+	}
+	return nil
 }
 
 // textOf is what words are looked for in: the program's names and keywords, and
 // its category in both languages.
-func textOf(p *hexbid.Program) []string {
+func textOf(p *hexbid.Program) targeting.Text {
 	texts := append([]string{p.DisplayName, p.Category.String(), p.Category.Chinese()}, p.AlternativeNames...)
-	return targeting.TextTokens(append(texts, p.Keywords...)...)
+	return targeting.NewText(append(texts, p.Keywords...)...)
 }
 
-// reindexBuyers indexes campaigns of a program again.
-func (x *Indexer) reindexBuyers(program uint32, which func(*hexbid.Campaign) bool) {
-	for c := range x.buyers[program] {
-		r := x.campaignNouns[c]
-		if noun := r.Resource.(*hexbid.Campaign); which(noun) {
-			if err := x.putCampaign(r, noun); err != nil {
-				x.log.Error("a campaign cannot be indexed again", "name", noun.Name, "error", err)
-			}
-		}
+func (x *Indexer) putPlace(p *hexbid.Place) error {
+	parent, err := x.parentOf(p.Name)
+	if err != nil {
+		return err
 	}
-}
-
-func goesAroundPlaces(c *hexbid.Campaign) bool {
-	return c.Area.AroundPlacesM > 0 || c.Excluded.AroundPlacesM > 0
-}
-
-func (x *Indexer) putPlace(p *hexbid.Place) {
-	name, _ := hexbid.ParseName(p.Name) // stored names parse
-	parent, known := x.byName[name.Parent().String()]
-	if !known {
-		return // a program cannot be deleted before its places
-	}
-	if _, there := x.byName[p.Name]; there {
-		x.deletePlace(p.Name)
+	if i, there := x.byUID[p.UID]; there {
+		x.deletePlace(p.UID, i)
 	}
 	if p.Review == hexbid.Approved {
-		i, _ := x.ordinalOf(p.Name, &x.ordinals.places)
+		i := x.ordinals.places.take()
+		x.byUID[p.UID] = i
 		v := geoindex.VecOf(p.Point)
-		*x.places.edit(i) = place{name: p.Name, uid: p.UID, version: p.Version, program: parent, point: p.Point, text: targeting.TextTokens(p.DisplayName),
-			site: geoindex.Site{Vec: v, Cell: geoindex.CellAt(v), Tie: uint64(p.UID), Ordinal: i, Group: parent}}
+		*x.places.edit(i) = place{uid: p.UID, version: p.Version, program: parent, point: p.Point, vec: v, cell: geoindex.CellAt(v), text: targeting.NewText(p.DisplayName)}
 		slot := x.programs.edit(parent)
 		slot.places = append(slices.Clone(slot.places), i)
 		x.insertSite(i)
-		x.counts.places++
+		x.next.Places++
 	}
-	x.reindexBuyers(parent, goesAroundPlaces)
+	x.recoverAround(parent)
+	return nil
 }
 
-func (x *Indexer) insertSite(at uint32) {
-	p := x.places.edit(at)
-	parent := x.programs.at(p.program)
-	p.site.Rank, p.site.Tags = uint64(parent.uid), siteTags(x.programNouns[p.program])
-	p.site.Has = targeting.Signature(parent.text) | targeting.Signature(p.text)
-	x.editSites().Insert(p.site)
+// recoverAround compiles and covers anew the campaigns that go around the
+// places of a program.
+func (x *Indexer) recoverAround(program uint32) {
+	for _, i := range x.programs.at(program).buyers {
+		k := &x.kept[i]
+		if k.around == nil {
+			continue
+		}
+		area, err := x.compileArea(k.around, program)
+		if err != nil {
+			x.log.Error("a campaign's area cannot be compiled again", "uid", x.campaigns.at(i).uid, "error", err)
+			continue
+		}
+		x.unpost(i)
+		k.covering = string(geoindex.PackCovering(nil, area.Cover()))
+		x.setArea(i, area)
+		x.setEligibility(i)
+	}
 }
 
-func (x *Indexer) removeSite(at uint32) { x.editSites().Delete(at, x.places.at(at).site.Cell) }
-
-func (x *Indexer) editSites() *geoindex.Edit {
-	if x.siteEdit == nil {
-		x.siteEdit = x.sites.Edit()
-	}
-	return x.siteEdit
+func (x *Indexer) compileArea(a *around, program uint32) (*geoindex.Area, error) {
+	return geoindex.CompileArea(&a.in, &a.out, x.placesOf(program), &x.interner)
 }
 
 // placesOf are the points of a program's approved places.
@@ -166,63 +192,99 @@ func (x *Indexer) placesOf(program uint32) []hexbid.Point {
 	return points
 }
 
-// PlacesFingerprint stands for a set of places, in any order; a covering that
-// goes around them holds as long as it does not change.
-func PlacesFingerprint(points []hexbid.Point) (sum uint64) {
-	for _, p := range points {
-		var b [16]byte
-		for i, bits := range []uint64{math.Float64bits(p.Lat), math.Float64bits(p.Lng)} {
-			for j := range 8 {
-				b[8*i+j] = byte(bits >> (8 * j))
-			}
-		}
-		sum += xxhash.Sum64(b[:])
-	}
-	return sum
+func (x *Indexer) insertSite(at uint32) {
+	p := x.places.at(at)
+	parent := x.programs.at(p.program)
+	x.editSites().Insert(geoindex.Site{Vec: p.vec, Cell: p.cell, Rank: uint64(parent.uid), Tie: uint64(p.uid), Tags: parent.tags,
+		Has: parent.text.Bits() | p.text.Bits(), Ordinal: at, Group: p.program})
 }
 
-func (x *Indexer) putCampaign(r *store.Record, c *hexbid.Campaign) error {
-	buys, known := x.byName[c.Program]
-	if !known {
-		return hexbid.Errorf(hexbid.Internal, "campaign.program", "%q is not indexed", c.Program)
+func (x *Indexer) removeSite(at uint32) { x.editSites().Delete(at, x.places.at(at).cell) }
+
+func (x *Indexer) editSites() *geoindex.Edit {
+	if x.siteEdit == nil {
+		x.siteEdit = x.next.sites.Edit()
 	}
-	places := x.placesOf(buys)
-	area, err := geoindex.CompileArea(&c.Area, &c.Excluded, places, &x.interner)
-	if err != nil {
-		return err
+	return x.siteEdit
+}
+
+func (x *Indexer) delete(r *store.Record) {
+	meta := r.Meta()
+	switch r.Resource.(type) {
+	case *hexbid.Advertiser:
+		i := x.byName[keyOf(meta.Name)]
+		delete(x.byName, keyOf(meta.Name))
+		delete(x.accounts, i)
+		x.ordinals.advertisers.giveBack(i)
+	case *hexbid.Program:
+		x.deleteProgram(meta.Name)
+	case *hexbid.Place:
+		if i, shown := x.byUID[meta.UID]; shown { // not in review or hidden
+			parent := x.places.at(i).program
+			x.deletePlace(meta.UID, i)
+			x.recoverAround(parent)
+		}
+	case *hexbid.Campaign:
+		if i, indexed := x.byUID[meta.UID]; indexed {
+			x.deleteCampaign(i)
+		}
 	}
-	schedule, err := targeting.CompileSchedule(c)
-	if err != nil {
-		return err
+}
+
+func (x *Indexer) deleteProgram(name string) {
+	key := keyOf(name)
+	i, indexed := x.byName[key]
+	if !indexed {
+		return
 	}
-	covering := r.Covering
-	if len(covering) == 0 || goesAroundPlaces(c) && r.CoveredPlaces != PlacesFingerprint(places) {
-		covering = area.Cover()
+	if owner, err := x.parentOf(name); err == nil {
+		delete(x.accounts[owner].programs, i)
 	}
-	name, _ := hexbid.ParseName(c.Name) // stored names parse
-	owner := x.byName[name.Owner().String()]
-	i, isNew := x.ordinalOf(c.Name, &x.ordinals.campaigns)
-	if isNew {
-		x.counts.campaigns++
-	} else {
-		x.unpost(i)
-		delete(x.buyers[x.campaigns.at(i).program], i)
+	slot := x.programs.edit(i)
+	x.wordEdits.name(slot.text.Tokens(), i, false)
+	*slot = program{}
+	delete(x.byName, key)
+	x.ordinals.programs.giveBack(i)
+	x.next.Programs--
+}
+
+func (x *Indexer) deletePlace(uid hexbid.UID, i uint32) {
+	x.removeSite(i)
+	slot := x.programs.edit(x.places.at(i).program)
+	slot.places = without(slot.places, i)
+	*x.places.edit(i) = place{}
+	x.ordinals.places.giveBack(i)
+	delete(x.byUID, uid)
+	x.next.Places--
+}
+
+// without copies a list of ordinals that snapshots share.
+func without(ordinals []uint32, gone uint32) []uint32 {
+	return slices.DeleteFunc(slices.Clone(ordinals), func(i uint32) bool { return i == gone })
+}
+
+// ruleSet keeps one copy of equal rules, as long as a campaign or a program uses
+// it: audiences repeat.
+type ruleSet struct {
+	known   map[targeting.Rule]weak.Pointer[targeting.Rule]
+	sweepAt int // size from which the dead are swept out
+}
+
+const smallestSweep = 1024
+
+func (s *ruleSet) intern(r targeting.Rule) *targeting.Rule {
+	if same := s.known[r].Value(); same != nil {
+		return same
 	}
-	p := x.programs.at(buys)
-	quality := x.market.PriorPPM[p.category]
-	_, highest := c.BidRange()
-	keywords := targeting.CompileKeywords(c.Keywords)
-	*x.campaigns.edit(i) = campaign{
-		name: c.Name, uid: c.UID, version: c.Version, owner: x.advertisers[owner].uid, advertiser: owner, program: buys, pricing: c.Pricing, category: p.category,
-		bid: c.Bid, hostBids: hostBids(c), qualityPPM: quality, pacingPPM: auction.PPM, cap: auction.Score(c.Pricing, highest, quality),
-		area: area, rule: x.rules.intern(targeting.Compile(c, *p.gate, keywords, p.text)), schedule: &schedule, keywords: keywords,
+	if len(s.known) >= s.sweepAt {
+		maps.DeleteFunc(s.known, func(_ targeting.Rule, p weak.Pointer[targeting.Rule]) bool { return p.Value() == nil })
+		s.sweepAt = max(smallestSweep, 2*len(s.known))
 	}
-	x.campaignNouns[i] = r
-	x.buyers[buys][i] = true
-	x.advertisers[owner].campaigns[i] = true
-	x.setEligibility(i)
-	x.post(i, covering)
-	return nil
+	if s.known == nil {
+		s.known = map[targeting.Rule]weak.Pointer[targeting.Rule]{}
+	}
+	s.known[r] = weak.Make(&r)
+	return &r
 }
 
 // hostBids is the bid by host; nil when all are the same.
@@ -235,115 +297,4 @@ func hostBids(c *hexbid.Campaign) *[hexbid.HostCount]hexbid.Money {
 		bids[host] = c.BidOn(hexbid.Host(host))
 	}
 	return &bids
-}
-
-// setEligibility works out a campaign's three bits.
-func (x *Indexer) setEligibility(i uint32) {
-	word, bit := x.eligibility.edit(i/64), uint64(1)<<(i%64)
-	word.active, word.timely, word.check = word.active&^bit, word.timely&^bit, word.check&^bit
-	c := x.campaigns.at(i)
-	if c.name == "" {
-		return
-	}
-	if x.campaignNouns[i].Resource.(*hexbid.Campaign).State != hexbid.Paused && !x.advertisers[c.advertiser].paused {
-		word.active |= bit
-	}
-	some, all := c.schedule.DuringQuarter(x.quarter)
-	if some {
-		word.timely |= bit
-	}
-	if some && !all {
-		word.check |= bit
-	}
-}
-
-func (x *Indexer) post(i uint32, covering []geoindex.Posting) {
-	c := x.campaigns.at(i)
-	for _, p := range covering {
-		e := x.editList(p.Key)
-		e.add = append(e.add, posting{ordinal: i, full: p.Full, cap: c.cap, rule: c.rule})
-	}
-	x.postedUnder[i] = covering
-}
-
-// unpost takes a campaign off its lists; an addition that no snapshot has seen
-// yet is taken back.
-func (x *Indexer) unpost(i uint32) {
-	for _, p := range x.postedUnder[i] {
-		e := x.editList(p.Key)
-		e.add = slices.DeleteFunc(e.add, func(p posting) bool { return p.ordinal == i })
-		e.remove[i] = true
-	}
-	delete(x.postedUnder, i)
-}
-
-func (x *Indexer) editList(k geoindex.Key) *listEdit {
-	e := x.edits[k]
-	if e == nil {
-		e = &listEdit{remove: map[uint32]bool{}}
-		x.edits[k] = e
-	}
-	return e
-}
-
-func (x *Indexer) delete(name string) {
-	n, _ := hexbid.ParseName(name) // stored names parse
-	i, known := x.byName[name]
-	if !known {
-		return // a place that is in review or hidden
-	}
-	switch n.Kind {
-	case hexbid.KindAdvertiser:
-		delete(x.advertisers, i)
-		x.ordinals.advertisers.giveBack(i)
-	case hexbid.KindProgram:
-		*x.programs.edit(i) = program{}
-		delete(x.programNouns, i)
-		delete(x.buyers, i)
-		x.ordinals.programs.giveBack(i)
-		x.counts.programs--
-	case hexbid.KindPlace:
-		parent := x.places.at(i).program
-		x.deletePlace(name)
-		x.reindexBuyers(parent, goesAroundPlaces)
-		return
-	case hexbid.KindCampaign:
-		x.deleteCampaign(i)
-	}
-	delete(x.byName, name)
-}
-
-func (x *Indexer) deletePlace(name string) {
-	i := x.byName[name]
-	x.removeSite(i)
-	slot := x.programs.edit(x.places.at(i).program)
-	slot.places = slices.DeleteFunc(slices.Clone(slot.places), func(at uint32) bool { return at == i })
-	*x.places.edit(i) = place{}
-	x.ordinals.places.giveBack(i)
-	delete(x.byName, name)
-	x.counts.places--
-}
-
-func (x *Indexer) deleteCampaign(i uint32) {
-	c := *x.campaigns.at(i)
-	x.unpost(i)
-	delete(x.buyers[c.program], i)
-	delete(x.advertisers[c.advertiser].campaigns, i)
-	delete(x.campaignNouns, i)
-	*x.campaigns.edit(i) = campaign{}
-	x.setEligibility(i)
-	x.ordinals.campaigns.giveBack(i)
-	x.counts.campaigns--
-}
-
-// ruleSet keeps one copy of equal rules: audiences repeat. Rules that nothing
-// uses any more stay until a restart.
-type ruleSet map[targeting.Rule]*targeting.Rule
-
-func (s ruleSet) intern(r targeting.Rule) *targeting.Rule {
-	if same, ok := s[r]; ok {
-		return same
-	}
-	s[r] = &r
-	return &r
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,58 +18,55 @@ import (
 // Indexer builds snapshots from the changes of a store. Load once, then Run in
 // one goroutine; everything else may be called from anywhere.
 type Indexer struct {
-	market   *Market
-	reserves []reserveRule
-	clock    func() time.Time
-	log      *slog.Logger
+	market *Market
+	clock  func() time.Time
+	log    *slog.Logger
 
-	published atomic.Pointer[Snapshot]
-	stale     chan struct{} // a reader noticed that the quarter hour is over
+	published   atomic.Pointer[Snapshot]
+	stale       chan struct{} // a reader noticed that the quarter hour is over
+	adjustments chan adjusting
 
-	waiting sync.Mutex    // guards advanced
+	waiting sync.Mutex    // guards advance
 	advance chan struct{} // closed and replaced at every publication
 
 	// Below: owned by the goroutine of Load and Run.
-	version       uint64
-	campaigns     pagedWriter[campaign]
-	eligibility   pagedWriter[eligibility]
-	programs      pagedWriter[program]
-	places        pagedWriter[place]
-	campaignNouns map[uint32]*store.Record
-	programNouns  map[uint32]*hexbid.Program
-	ordinals      struct{ campaigns, programs, places, advertisers ordinals }
-	byName        map[string]uint32 // of any kind: names tell kinds apart
-	advertisers   map[uint32]*advertiserState
-	buyers        map[uint32]map[uint32]bool // campaigns by program
-	rules         ruleSet
-	interner      geoindex.Interner
-	lists         directory
-	keysByRes     [geoindex.Finest + 1]int
-	edits         map[geoindex.Key]*listEdit
-	postedUnder   map[uint32][]geoindex.Posting // by campaign
-	sites         *geoindex.Tree
-	siteEdit      *geoindex.Edit
-	counts        struct{ campaigns, programs, places int }
-	quarter       time.Time
-}
+	next Snapshot // what the next publication has of plain fields
 
-type advertiserState struct {
-	uid       hexbid.UID
-	paused    bool
-	campaigns map[uint32]bool
+	campaigns   pagedWriter[campaign]
+	details     pagedWriter[detail]
+	eligibility pagedWriter[eligibility]
+	programs    pagedWriter[program]
+	places      pagedWriter[place]
+	advertisers pagedWriter[hexbid.UID]
+	lists       tableWriter[list]
+	words       tableWriter[worded]
+	siteEdit    *geoindex.Edit
+
+	listEdits map[geoindex.Key]*listEdit
+	wordEdits wordEdits
+	keysByRes [geoindex.Finest + 1]int
+
+	ordinals    struct{ campaigns, programs, places, advertisers ordinals }
+	byUID       map[hexbid.UID]uint32 // campaigns and places
+	byName      map[nameKey]uint32    // programs and advertisers, which others name
+	kept        []kept                // by campaign
+	accounts    map[uint32]*account   // by advertiser
+	rules       ruleSet
+	interner    geoindex.Interner
+	off         map[uint32]time.Time // campaigns that are still posted, though off since
+	publishedAt time.Time
 }
 
 // NewIndexer makes an indexer with an empty snapshot. The market must be
 // valid.
 func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Indexer {
 	x := &Indexer{
-		market: market, reserves: compileReserves(market.Reserves), clock: clock, log: log,
-		stale: make(chan struct{}, 1), advance: make(chan struct{}),
-		campaignNouns: map[uint32]*store.Record{}, programNouns: map[uint32]*hexbid.Program{},
-		byName: map[string]uint32{}, advertisers: map[uint32]*advertiserState{}, buyers: map[uint32]map[uint32]bool{},
-		rules: ruleSet{}, edits: map[geoindex.Key]*listEdit{}, postedUnder: map[uint32][]geoindex.Posting{},
+		market: market, clock: clock, log: log,
+		stale: make(chan struct{}, 1), adjustments: make(chan adjusting), advance: make(chan struct{}),
+		listEdits: map[geoindex.Key]*listEdit{}, wordEdits: wordEdits{},
+		byUID: map[hexbid.UID]uint32{}, byName: map[nameKey]uint32{}, accounts: map[uint32]*account{}, off: map[uint32]time.Time{},
 	}
-	x.quarter = clock().Truncate(targeting.Quarter)
+	x.next = Snapshot{quarter: clock().Truncate(targeting.Quarter), market: market, reserves: compileReserves(market.Reserves)}
 	x.publish()
 	return x
 }
@@ -91,15 +89,20 @@ func (x *Indexer) Load(ctx context.Context, s store.Store) (*store.Feed, error) 
 	if err != nil {
 		return nil, fmt.Errorf("indexing the catalogue: %w", err)
 	}
-	x.version = version
+	x.next.Version = version
 	x.publish()
-	x.log.Info("indexed the catalogue", "version", version, "campaigns", x.counts.campaigns, "programs", x.counts.programs,
-		"places", x.counts.places, "took", time.Since(started).Round(time.Millisecond))
+	x.log.Info("indexed the catalogue", "version", version, "campaigns", x.next.Campaigns, "programs", x.next.Programs,
+		"places", x.next.Places, "took", time.Since(started).Round(time.Millisecond))
 	return feed, nil
 }
 
-// mostChangesABatch bounds how long a publication waits for further changes.
-const mostChangesABatch = 512
+const (
+	// publishEvery spaces publications under load: each costs some hundred
+	// kilobytes however little has changed. An idle indexer publishes at once.
+	publishEvery = 2 * time.Millisecond
+	// mostChangesABatch bounds how long a publication waits for further changes.
+	mostChangesABatch = 4096
+)
 
 // Run follows a feed until the context ends: it applies what has come in,
 // publishes once, and turns the schedules of the next quarter hour when the
@@ -121,34 +124,47 @@ func (x *Indexer) Run(ctx context.Context, feed *store.Feed) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
+		var adjusted []adjusting
 		select {
 		case change, ok := <-changes:
 			if !ok {
 				return
 			}
 			x.apply(&change)
-			x.applyWaiting(changes)
-			x.publish()
+		case a := <-x.adjustments:
+			adjusted = append(adjusted, x.adjust(a))
 		case <-x.stale:
 			x.turnQuarter()
 		case <-tick.C:
 			x.turnQuarter()
+			x.unpostOff()
+		}
+		adjusted = append(adjusted, x.gather(changes)...)
+		x.publish()
+		for _, a := range adjusted {
+			close(a.done)
 		}
 	}
 }
 
-func (x *Indexer) applyWaiting(changes <-chan store.Change) {
+// gather applies what else comes in until it is time to publish.
+func (x *Indexer) gather(changes <-chan store.Change) (adjusted []adjusting) {
 	for range mostChangesABatch {
+		wait := time.NewTimer(publishEvery - time.Since(x.publishedAt))
 		select {
 		case change, ok := <-changes:
 			if !ok {
-				return
+				return adjusted
 			}
 			x.apply(&change)
-		default:
-			return
+		case a := <-x.adjustments:
+			adjusted = append(adjusted, x.adjust(a))
+		case <-wait.C:
+			return adjusted
 		}
+		wait.Stop()
 	}
+	return adjusted
 }
 
 // WaitFor waits until a version is searchable. Its error is the context's.
@@ -168,9 +184,32 @@ func (x *Indexer) WaitFor(ctx context.Context, version uint64) error {
 	}
 }
 
-// NoteStale tells the indexer that a reader's instant is not covered by the
+// SnapshotAt is the market as last published, once it holds what is scheduled at
+// an instant of the indexer's clock: at once, but for a clock that jumps. The
+// error is the context's.
+func (x *Indexer) SnapshotAt(ctx context.Context, at time.Time) (*Snapshot, error) {
+	for {
+		x.waiting.Lock()
+		advanced := x.advance
+		x.waiting.Unlock()
+		s := x.Snapshot()
+		if !s.Covers(at) {
+			x.noteStale()
+		}
+		if s.Holds(at) {
+			return s, nil
+		}
+		select {
+		case <-advanced:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// noteStale tells the indexer that a reader's instant is not covered by the
 // snapshot's quarter hour.
-func (x *Indexer) NoteStale() {
+func (x *Indexer) noteStale() {
 	select {
 	case x.stale <- struct{}{}:
 	default: // noted already
@@ -180,35 +219,35 @@ func (x *Indexer) NoteStale() {
 // turnQuarter reads all schedules ahead for the present quarter hour.
 func (x *Indexer) turnQuarter() {
 	quarter := x.clock().Truncate(targeting.Quarter)
-	if quarter.Equal(x.quarter) {
+	if quarter.Equal(x.next.quarter) {
 		return
 	}
-	x.quarter = quarter
+	x.next.quarter = quarter
 	for i := range x.ordinals.campaigns.next {
-		if x.campaigns.at(i).name != "" {
+		if x.details.at(i).specifics != nil && x.campaigns.at(i).uid != 0 {
 			x.setEligibility(i)
 		}
 	}
-	x.publish()
 }
 
 // publish makes a snapshot of the present state and lets waiters look.
 func (x *Indexer) publish() {
 	x.applyListEdits()
+	x.wordEdits.applyTo(&x.words)
 	if x.siteEdit != nil {
-		x.sites, x.siteEdit = x.siteEdit.Tree(), nil
+		x.next.sites, x.siteEdit = x.siteEdit.Tree(), nil
 	}
-	s := &Snapshot{
-		Version: x.version, Campaigns: x.counts.campaigns, Programs: x.counts.programs, Places: x.counts.places,
-		quarter: x.quarter, campaigns: x.campaigns.freeze(), eligibility: x.eligibility.freeze(), programs: x.programs.freeze(),
-		places: x.places.freeze(), lists: x.lists, sites: x.sites, market: x.market, reserves: x.reserves,
-	}
+	s := x.next
+	s.campaigns, s.details, s.eligibility = x.campaigns.freeze(), x.details.freeze(), x.eligibility.freeze()
+	s.programs, s.places, s.advertisers = x.programs.freeze(), x.places.freeze(), x.advertisers.freeze()
+	s.lists, s.words = x.lists.freeze(), wordIndex{x.words.freeze()}
 	for res, n := range x.keysByRes {
 		if n > 0 {
 			s.resolutions |= 1 << res
 		}
 	}
-	x.published.Store(s)
+	x.published.Store(&s)
+	x.publishedAt = time.Now()
 	x.waiting.Lock()
 	defer x.waiting.Unlock()
 	close(x.advance)
@@ -216,21 +255,22 @@ func (x *Indexer) publish() {
 }
 
 func (x *Indexer) applyListEdits() {
-	if len(x.edits) == 0 {
-		return
-	}
-	changed := make(map[geoindex.Key]*list, len(x.edits))
-	for key, e := range x.edits {
-		before := x.lists.find(key)
+	empty := &list{}
+	for key, e := range x.listEdits {
+		before := x.lists.get(uint64(key))
 		if before == nil {
-			before = &list{}
+			before = empty
 		}
-		after := before.edited(e)
-		changed[key] = after
+		after := before.edited(e, x)
 		if res, ok := key.CellResolution(); ok {
-			x.keysByRes[res] += min(len(after.blocks), 1) - min(len(before.blocks), 1)
+			x.keysByRes[res] += bits.Len(uint(min(len(after.head), 1))) - bits.Len(uint(min(len(before.head), 1)))
 		}
+		if after.isEmpty() {
+			after = nil
+		}
+		x.lists.set(uint64(key), after)
 	}
-	x.lists = x.lists.with(changed)
-	x.edits = map[geoindex.Key]*listEdit{}
+	if len(x.listEdits) > 0 {
+		x.listEdits = map[geoindex.Key]*listEdit{}
+	}
 }

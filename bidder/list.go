@@ -4,121 +4,193 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/targeting"
 )
 
-// posting is a campaign under one key.
+// posting is a campaign under one key, in 16 bytes: what a search needs to pass
+// over it.
+//
+// Above the bits of its rule, the mask marks the children of the key's cell
+// that its area touches, and those that it fills.
 type posting struct {
+	mask    targeting.Mask
 	ordinal uint32
-	full    bool  // every point under the key is in its area
-	cap     int64 // the best score it can have
-	rule    *targeting.Rule
+	cap     capCode // the best score that it can have
 }
 
-// list holds the postings of one key, descending by cap, in immutable blocks.
-type list struct{ blocks []*block }
+const (
+	touchedBit = targeting.MaskBits
+	fullBit    = touchedBit + 7
+	_          = 64 - uint(fullBit+7) // there is room
+)
 
+// postingMask joins what a rule and a covering say.
+func postingMask(rule targeting.Mask, p geoindex.Posting) targeting.Mask {
+	return rule | targeting.Mask(p.Touched)<<touchedBit | targeting.Mask(p.Full)<<fullBit
+}
+
+// inOrder sorts the best first.
+func inOrder(a, b *posting) int {
+	return cmp.Or(cmp.Compare(b.cap, a.cap), cmp.Compare(a.ordinal, b.ordinal))
+}
+
+// list holds the postings of one key, the best first: a head of single ones,
+// which is all that most searches read and all that most lists have, and a tail
+// of blocks, which are passed over 64 at a time.
+type list struct {
+	head []posting
+	tail []*block
+}
+
+// Bounds of a head. One that grows above the most spills a block's worth into
+// the tail; one that shrinks below the least takes the next block in.
+const (
+	mostInHead  = 2 * targeting.BlockSize
+	leastInHead = 32
+	leastInTail = 24 // of a block, or its neighbour takes it in
+	// wordRowsFrom is the number of blocks in a tail from which they carry rows
+	// for words: half a kilobyte each.
+	wordRowsFrom = 32
+)
+
+// block holds up to 64 postings as rows: bit i of each is of posting i.
 type block struct {
-	cap      int64  // of its first, the highest
-	lowest   int64  // cap of its last
-	full     uint64 // bit i: posting i needs no exact test
-	audience targeting.Block
-	postings []posting
+	first         capCode // of its first posting: the highest
+	ordinals      []uint32
+	touched, full [7]uint64 // by child
+	audience      targeting.Block
+	words         *targeting.WordRows // nil in short tails
 }
 
-func newBlock(postings []posting) *block {
-	b := &block{cap: postings[0].cap, lowest: postings[len(postings)-1].cap, postings: postings}
+// postingSource tells what a block leaves out of its postings: rule and cap by
+// ordinal, as they were posted, and the signature.
+type postingSource interface {
+	posted(ordinal uint32) (*targeting.Rule, capCode, targeting.Signature)
+}
+
+func newBlock(postings []posting, from postingSource, withWords bool) *block {
+	b := &block{first: postings[0].cap, ordinals: make([]uint32, len(postings))}
 	rules := make([]*targeting.Rule, len(postings))
+	signatures := make([]targeting.Signature, len(postings))
 	for i, p := range postings {
-		rules[i] = p.rule
-		if p.full {
-			b.full |= 1 << i
+		b.ordinals[i] = p.ordinal
+		rules[i], _, signatures[i] = from.posted(p.ordinal)
+		for child := range b.touched {
+			b.touched[child] |= uint64(p.mask) >> (touchedBit + uint(child)) & 1 << i
+			b.full[child] |= uint64(p.mask) >> (fullBit + uint(child)) & 1 << i
 		}
 	}
 	b.audience = targeting.CompileBlock(rules)
+	if withWords {
+		b.words = targeting.CompileWordRows(signatures)
+	}
 	return b
 }
 
 // all has a bit for every posting.
-func (b *block) all() uint64 { return ^uint64(0) >> (targeting.BlockSize - len(b.postings)) }
+func (b *block) all() uint64 { return ^uint64(0) >> (targeting.BlockSize - len(b.ordinals)) }
 
-// listEdit is what a batch does to one list.
-type listEdit struct {
-	add    []posting
-	remove map[uint32]bool
-}
-
-// edited applies an edit. Only the blocks that it touches are built anew; runs
-// of touched blocks are cut into equal ones.
-func (l *list) edited(e *listEdit) *list {
-	touched := l.touchedBy(e)
-	add := slices.Clone(e.add)
-	slices.SortFunc(add, byCap)
-	next := &list{}
-	var loose []posting
-	flush := func() {
-		slices.SortFunc(loose, byCap)
-		next.blocks = append(next.blocks, cut(loose)...)
-		loose = nil
-	}
-	for i, b := range l.blocks {
-		if !touched[i] {
-			flush()
-			next.blocks = append(next.blocks, b)
+// postings takes a block apart again, without those that are going: what they
+// were posted with is no longer known.
+func (b *block) postings(going []posting, from postingSource) []posting {
+	postings := make([]posting, 0, mostInHead)
+	for i, ordinal := range b.ordinals {
+		if has(going, ordinal) {
 			continue
 		}
-		for _, p := range b.postings {
-			if !e.remove[p.ordinal] {
-				loose = append(loose, p)
-			}
+		rule, cap, _ := from.posted(ordinal)
+		p := geoindex.Posting{}
+		for child := range b.touched {
+			p.Touched |= uint8(b.touched[child] >> i & 1 << child)
+			p.Full |= uint8(b.full[child] >> i & 1 << child)
 		}
-		for len(add) > 0 && l.home(add[0].cap) == i {
-			loose, add = append(loose, add[0]), add[1:]
-		}
+		postings = append(postings, posting{postingMask(rule.Mask(), p), ordinal, cap})
 	}
-	loose = append(loose, add...) // only of an empty list
-	flush()
+	return postings
+}
+
+func has(postings []posting, ordinal uint32) bool {
+	return slices.ContainsFunc(postings, func(p posting) bool { return p.ordinal == ordinal })
+}
+
+func (l *list) isEmpty() bool { return len(l.head) == 0 }
+
+// listEdit is what a batch does to one list: postings that go, found by ordinal
+// and the cap that they were posted with, and others that come.
+type listEdit struct {
+	remove, add []posting
+}
+
+// edited applies an edit. Blocks that it does not touch are shared.
+func (l *list) edited(e *listEdit, from postingSource) *list {
+	slices.SortFunc(e.add, func(a, b posting) int { return inOrder(&a, &b) })
+	slices.SortFunc(e.remove, func(a, b posting) int { return inOrder(&a, &b) })
+	add, remove := e.add, e.remove
+	withWords := len(l.tail) >= wordRowsFrom
+	head := merged(remaining(l.head, l.part(0, &remove)), l.part(0, &add))
+	next := &list{}
+	var loose []posting
+	for i, b := range l.tail {
+		going, coming := l.part(i+1, &remove), l.part(i+1, &add)
+		if len(going)+len(coming) > 0 || len(loose) > 0 && len(loose) < leastInTail || len(b.ordinals) < leastInTail {
+			loose = append(loose, merged(b.postings(going, from), coming)...)
+			continue
+		}
+		next.tail = append(append(next.tail, cut(loose, from, withWords)...), b)
+		loose = loose[:0]
+	}
+	next.tail = append(next.tail, cut(loose, from, withWords)...)
+	next.setHead(head, from, withWords)
 	return next
 }
 
-func (l *list) touchedBy(e *listEdit) []bool {
-	touched := make([]bool, len(l.blocks))
-	for i := range e.add {
-		if home := l.home(e.add[i].cap); home >= 0 {
-			touched[home] = true
-		}
+// setHead gives the list a head of the right size, which lies above its tail.
+func (l *list) setHead(head []posting, from postingSource, withWords bool) {
+	for len(head) < leastInHead && len(l.tail) > 0 {
+		head, l.tail = append(head, l.tail[0].postings(nil, from)...), l.tail[1:]
 	}
-	if len(e.remove) == 0 {
-		return touched
+	if len(head) > mostInHead {
+		keep := targeting.BlockSize + len(head)%targeting.BlockSize
+		l.tail = append(cut(head[keep:], from, withWords), l.tail...)
+		head = head[:keep]
 	}
-	for i, b := range l.blocks {
-		touched[i] = touched[i] || slices.ContainsFunc(b.postings, func(p posting) bool { return e.remove[p.ordinal] })
-	}
-	return touched
+	l.head = slices.Clone(head)
 }
 
-// home is the block that a new posting of a cap goes to: the last one whose
-// cap is not below it, else the first; -1 in an empty list.
-func (l *list) home(cap int64) int {
-	after, _ := slices.BinarySearchFunc(l.blocks, cap, func(b *block, c int64) int {
-		if b.cap >= c {
-			return -1
-		}
-		return 1
-	})
-	return min(max(after-1, 0), len(l.blocks)-1)
+// part cuts off those of the sorted postings that belong to run i of the list:
+// 0 is the head. A run reaches down to where the next one begins.
+func (l *list) part(i int, sorted *[]posting) []posting {
+	n := len(*sorted)
+	if i < len(l.tail) {
+		below := posting{cap: l.tail[i].first, ordinal: l.tail[i].ordinals[0]}
+		n, _ = slices.BinarySearchFunc(*sorted, &below, func(p posting, next *posting) int { return inOrder(&p, next) })
+	}
+	run := (*sorted)[:n]
+	*sorted = (*sorted)[n:]
+	return run
 }
 
-func byCap(a, b posting) int {
-	return cmp.Or(cmp.Compare(b.cap, a.cap), cmp.Compare(a.ordinal, b.ordinal))
+// merged is a run with others added, in order.
+func merged(run, coming []posting) []posting {
+	if len(coming) > 0 {
+		run = append(run, coming...)
+		slices.SortFunc(run, func(a, b posting) int { return inOrder(&a, &b) })
+	}
+	return run
+}
+
+// remaining copies a run without those that are going.
+func remaining(run, going []posting) []posting {
+	return slices.DeleteFunc(slices.Clone(run), func(p posting) bool { return has(going, p.ordinal) })
 }
 
 // cut makes as few blocks as hold the sorted postings, of nearly equal length.
-func cut(postings []posting) []*block {
+func cut(postings []posting, from postingSource, withWords bool) []*block {
 	var blocks []*block
 	for n := (len(postings) + targeting.BlockSize - 1) / targeting.BlockSize; n > 0; n-- {
 		size := (len(postings) + n - 1) / n
-		blocks = append(blocks, newBlock(postings[:size:size]))
+		blocks = append(blocks, newBlock(postings[:size], from, withWords))
 		postings = postings[size:]
 	}
 	return blocks

@@ -34,7 +34,7 @@ func (s *Snapshot) Nearby(q *Query, skip []uint32, after *Pin, w *Scratch) (list
 	}
 	clear(w.seen)
 	list = w.found[:0]
-	w.nearest.Start(s.sites, q.At.Vec, geoindex.Chord2OfM(q.RadiusM), geoindex.Need{Some: q.need(w.need[:0]), All: q.Words.Signature()})
+	w.nearest.Start(s.sites, q.At.Vec, geoindex.Chord2OfM(q.RadiusM), geoindex.Need{Some: q.need(w.need[:0]), All: q.Words.Bits()})
 	for {
 		site, chord2 := w.nearest.Next()
 		if site == nil {

@@ -1,47 +1,76 @@
 package bidder
 
-// pageSize is the number of items a page: small enough to copy on a change,
-// large enough that the table of pages stays short.
-const pageSize = 512
+const (
+	pageBits = 6 // of items a page: small, for a change copies one
+	midBits  = 8 // of pages a middle node
+)
 
-// paged is an immutable array by ordinal, in pages that snapshots share.
-type paged[T any] struct{ pages []*[pageSize]T }
+type (
+	page[T any]   [1 << pageBits]T
+	middle[T any] [1 << midBits]*page[T]
+)
+
+// paged is an immutable array by ordinal: a tree of three levels, whose pages
+// snapshots share.
+type paged[T any] struct{ middles []*middle[T] }
 
 // at is the item of an ordinal below the array's length.
-func (p paged[T]) at(i uint32) *T { return &p.pages[i/pageSize][i%pageSize] }
+func (p paged[T]) at(i uint32) *T {
+	return &p.middles[i>>(pageBits+midBits)][i>>pageBits%(1<<midBits)][i%(1<<pageBits)]
+}
 
 // len is the number of items that there are pages for.
-func (p paged[T]) len() uint32 { return uint32(len(p.pages) * pageSize) }
+func (p paged[T]) len() uint32 {
+	if len(p.middles) == 0 {
+		return 0
+	}
+	last, pages := p.middles[len(p.middles)-1], uint32(0)
+	for pages < 1<<midBits && last[pages] != nil {
+		pages++
+	}
+	return uint32(len(p.middles)-1)<<(pageBits+midBits) + pages<<pageBits
+}
 
 // pagedWriter changes a paged copy on write: a page is copied the first time
 // that it is changed after a freeze.
 type pagedWriter[T any] struct {
 	paged[T]
-	owned map[uint32]bool // pages that no snapshot shares
+	owned    map[*page[T]]struct{} // that no snapshot shares
+	ownedMid map[*middle[T]]struct{}
 }
 
 // edit gives an item to change, growing the array as needed.
 func (w *pagedWriter[T]) edit(i uint32) *T {
 	if w.owned == nil {
-		w.owned = map[uint32]bool{}
+		w.owned, w.ownedMid = map[*page[T]]struct{}{}, map[*middle[T]]struct{}{}
 	}
-	page := i / pageSize
-	for uint32(len(w.pages)) <= page {
-		w.owned[uint32(len(w.pages))] = true
-		w.pages = append(w.pages, new([pageSize]T))
+	for int(i>>(pageBits+midBits)) >= len(w.middles) {
+		w.middles = append(w.middles, nil)
 	}
-	if !w.owned[page] {
-		fresh := *w.pages[page]
-		w.pages[page] = &fresh
-		w.owned[page] = true
+	mid := own(&w.middles[i>>(pageBits+midBits)], w.ownedMid)
+	return &own(&mid[i>>pageBits%(1<<midBits)], w.owned)[i%(1<<pageBits)]
+}
+
+// own makes what a slot points to the writer's own: itself, a copy, or new.
+func own[T any](slot **T, owned map[*T]struct{}) *T {
+	if *slot != nil {
+		if _, mine := owned[*slot]; mine {
+			return *slot
+		}
 	}
-	return &w.pages[page][i%pageSize]
+	fresh := new(T)
+	if *slot != nil {
+		*fresh = **slot
+	}
+	owned[fresh] = struct{}{}
+	*slot = fresh
+	return fresh
 }
 
 // freeze gives the array as it is to a snapshot.
 func (w *pagedWriter[T]) freeze() paged[T] {
-	clear(w.owned)
-	return paged[T]{append([]*[pageSize]T(nil), w.pages...)}
+	w.owned, w.ownedMid = nil, nil
+	return paged[T]{append([]*middle[T](nil), w.middles...)}
 }
 
 // ordinals gives out small numbers and takes them back.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/targeting"
 )
 
@@ -61,10 +62,7 @@ func (s *Snapshot) Plain(q *Query) *Account {
 	var reserves reserveTable
 	reserves.fill(s.reserves, q)
 	for i := range s.campaigns.len() {
-		if s.campaigns.at(i).name == "" {
-			continue
-		}
-		if s.campaigns.at(i).area.Contains(&q.At) {
+		if c := s.campaigns.at(i); c.uid != 0 && s.contains(c, i, &q.At) {
 			a.Candidates++
 			a.Verdicts = append(a.Verdicts, s.judge(i, q, &reserves))
 		}
@@ -73,11 +71,11 @@ func (s *Snapshot) Plain(q *Query) *Account {
 	return a
 }
 
-// Explain evaluates a query and returns the verdict on one campaign by name.
-func (s *Snapshot) Explain(q *Query, name string) Verdict {
+// Explain evaluates a query and returns the verdict on one campaign.
+func (s *Snapshot) Explain(q *Query, uid hexbid.UID) Verdict {
 	a := s.Plain(q)
 	for i := range s.campaigns.len() {
-		if s.campaigns.at(i).name != name {
+		if s.campaigns.at(i).uid != uid {
 			continue
 		}
 		for _, v := range a.Verdicts {
@@ -92,28 +90,29 @@ func (s *Snapshot) Explain(q *Query, name string) Verdict {
 
 // judge looks at the rules in order, up to the reserve.
 func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
-	c := s.campaigns.at(i)
+	c, d := s.campaigns.at(i), s.details.at(i)
+	schedule := &d.ask().schedule
 	v := Verdict{Ordinal: i}
 	v.Rule = func() Rule {
 		switch {
 		case s.eligibility.at(i/64).active>>(i%64)&1 == 0:
 			return RuleStatus
-		case !c.schedule.InFlight(q.Now):
+		case !schedule.InFlight(q.Now):
 			return RuleSchedule
-		case !c.schedule.InHours(q.Now):
+		case !schedule.InHours(q.Now):
 			return RuleHours
-		case !c.area.Contains(&q.At):
-			v.MissedByM, v.Excluded = c.area.MissedByM(&q.At), c.area.Excludes(&q.At)
+		case !s.contains(c, i, &q.At):
+			v.MissedByM, v.Excluded = s.missed(c, d, &q.At)
 			return RuleArea
 		}
-		if dim, missed := c.rule.FirstMiss(&q.Profile); missed {
+		if dim, missed := d.rule.FirstMiss(&q.Profile); missed {
 			v.Dimension = dim
 			return ruleOf(dim)
 		}
-		if !c.keywords.Compete(&q.Words, s.programs.at(c.program).text) {
+		if !d.ask().keywords.Compete(&q.Words, s.programs.at(d.program).text) {
 			return RuleWords
 		}
-		candidate := c.candidate(i, q.Host, reserves[c.category])
+		candidate := s.candidate(i, q.Host, reserves[c.category])
 		entry, enters := candidate.Enter()
 		v.Entry, v.Needed = entry, max(entry.Reserve, 1)
 		if !enters {
@@ -124,13 +123,22 @@ func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
 	return v
 }
 
+// missed tells how far a point is from a campaign's area, and whether it is in
+// an excluded shape.
+func (s *Snapshot) missed(c *campaign, d *detail, at *geoindex.Position) (metres float64, excluded bool) {
+	if c.has&hasArea != 0 {
+		return d.specifics.area.MissedByM(at), d.specifics.area.Excludes(at)
+	}
+	return c.disc.MissedByM(at), false
+}
+
 func ruleOf(d targeting.Dim) Rule {
 	switch d {
 	case targeting.Personal:
 		return RulePersonal
 	case targeting.Category:
 		return RuleCategory
-	case targeting.Intent, targeting.Named:
+	case targeting.Intent:
 		return RuleWords
 	}
 	return RuleAudience
@@ -183,13 +191,13 @@ func (a *Account) settle(v *Verdict, best auction.Entry, slots int) {
 	}
 }
 
-// Reason says a verdict in words.
-func (s *Snapshot) Reason(v *Verdict) string {
+// Reason says a verdict in words; name tells that of a campaign.
+func (v *Verdict) Reason(name func(ordinal uint32) string) string {
 	switch v.Rule {
 	case Shown:
 		return fmt.Sprintf("won slot %d at %s (%s), set by %s", v.Award.Slot, v.Award.Price, v.Award.Entry.Pricing, v.Award.SetBy)
 	case RuleStatus:
-		return "the campaign or its advertiser is paused"
+		return "the campaign or its advertiser is paused, or its budget is spent"
 	case RuleSchedule:
 		return "the flight has not begun or is over"
 	case RuleHours:
@@ -207,7 +215,7 @@ func (s *Snapshot) Reason(v *Verdict) string {
 	case RuleReserve:
 		return fmt.Sprintf("its score %d is below the reserve %d", v.Entry.Score, v.Needed)
 	case RuleOwnBetter:
-		return fmt.Sprintf("its advertiser enters with %s, which ranks higher", s.CampaignRef(v.Better).Name)
+		return fmt.Sprintf("its advertiser enters with %s, which ranks higher", name(v.Better))
 	case RuleOutbid:
 		return fmt.Sprintf("outbid: its score %d does not reach the last slot's %d", v.Entry.Score, v.Needed)
 	case RuleNoSlotAsked:
@@ -233,5 +241,5 @@ func (s *Snapshot) BidNeeded(v *Verdict) hexbid.Money {
 		return 0
 	}
 	c := s.campaigns.at(v.Ordinal)
-	return auction.BidToScore(c.pricing, v.Needed, c.qualityPPM, c.pacingPPM)
+	return auction.BidToScore(c.pricing, v.Needed, int64(c.qualityPPM), int64(c.pacingPPM))
 }

@@ -50,140 +50,244 @@ func residence(home string, at *geoindex.Position) hexbid.Residence {
 // Scratch is the memory that a search works in; keep it, one a goroutine.
 type Scratch struct {
 	board    auction.Board
+	floor    capCode // of the board's: a lower cap cannot matter
+	ahead    bool    // schedules were read ahead for the query's instant
 	cursors  [maxKeys]cursor
+	batch    [batchSize]candidate
+	batched  int
+	fetched  hexbid.UID // keeps the loads of a batch from being left out
 	reserves reserveTable
 	awards   [hexbid.MaxSlots]auction.Award
+	few      [fewCampaigns]uint32
 
 	nearest geoindex.Nearest
 	need    [3]uint64
 	seen    map[uint32]struct{}
 	found   [hexbid.MaxNearbyLimit]Found
 
-	// BlocksRead and Scored count the work of the last Search.
-	BlocksRead, Scored int
+	// BlocksRead, Tested and Scored count the work of the last Search: blocks of
+	// 64 campaigns and parts of heads that were sifted, campaigns whose records
+	// were read, and those of them that reached the auction.
+	BlocksRead, Tested, Scored int
 }
 
 // maxKeys is the most keys over one point: every resolution, the regions, and
 // everywhere.
 const maxKeys = geoindex.Finest + 1 + geoindex.MaxRegionsOver + 1
 
-// cursor is a place in one list.
-type cursor struct{ blocks []*block }
+// candidate is a campaign whose mask or rows match.
+type candidate struct {
+	ordinal  uint32
+	cap      capCode
+	inside   bool // its area holds the point
+	askRule  bool // its mask has not said all
+	askWords bool
+}
+
+// batchSize is the number of candidates whose records are fetched together: a
+// core waits for six to ten cache lines in the time of one.
+const batchSize = 8
 
 // Search runs the auction: the awards, best slot first, in scratch memory that
 // the next Search overwrites.
 func (s *Snapshot) Search(q *Query, w *Scratch) []auction.Award {
-	w.BlocksRead, w.Scored = 0, 0
+	w.BlocksRead, w.Tested, w.Scored = 0, 0, 0
 	if q.Slots == 0 {
 		return nil
 	}
 	w.board.Reset(q.Slots, q.Ties)
+	w.floor, w.ahead = 0, s.Covers(q.Now)
 	w.reserves.fill(s.reserves, q)
-	cursors := s.listsOver(q, w.cursors[:0])
-	for {
-		best := highest(cursors)
-		if best < 0 || cursors[best].blocks[0].cap < w.board.Floor() {
-			break
+	if !q.Words.None() {
+		if few, ok := s.words.few(&q.Words, &s.programs, w.few[:0]); ok {
+			s.searchFew(few, q, w)
+			return s.price(q, w)
 		}
-		s.readBlock(cursors[best].blocks[0], q, w)
-		cursors[best].blocks = cursors[best].blocks[1:]
 	}
+	s.searchLists(q, w)
+	return s.price(q, w)
+}
+
+func (s *Snapshot) price(q *Query, w *Scratch) []auction.Award {
 	return auction.Price(w.board.Entries(), s.market.pricing(q.Scene, q.Slots), w.awards[:0])
 }
 
-// listsOver finds the lists of every key over the point.
-func (s *Snapshot) listsOver(q *Query, cursors []cursor) []cursor {
-	add := func(k geoindex.Key) {
-		if l := s.lists.find(k); l != nil {
-			cursors = append(cursors, cursor{l.blocks})
+// searchFew offers campaigns that were found by words alone.
+func (s *Snapshot) searchFew(ordinals []uint32, q *Query, w *Scratch) {
+	for _, ordinal := range ordinals {
+		if w.batched == batchSize {
+			s.offerBatch(q, w)
 		}
+		w.batch[w.batched] = candidate{ordinal: ordinal, cap: ^capCode(0), askRule: true, askWords: true}
+		w.batched++
 	}
-	add(geoindex.Everywhere)
-	for _, id := range q.At.Regions.All() {
-		add(geoindex.KeyOfRegion(id))
-	}
-	for left := s.resolutions; left != 0; left &= left - 1 {
-		add(geoindex.KeyOfCell(q.At.Cell.Parent(bits.TrailingZeros16(left))))
-	}
-	return cursors
+	s.offerBatch(q, w)
 }
 
-// highest is the cursor whose next block has the highest cap; -1 at the end.
-func highest(cursors []cursor) int {
-	best, bestCap := -1, int64(-1)
+// searchLists merges the lists over the point by cap, until none can matter.
+func (s *Snapshot) searchLists(q *Query, w *Scratch) {
+	cursors := s.listsOver(q, w.cursors[:0])
+	for {
+		best := highest(cursors)
+		if best == nil || best.cap < w.floor {
+			return
+		}
+		w.BlocksRead++
+		if len(best.head) > 0 {
+			best.readHead(q, w)
+		} else {
+			s.readBlock(best, q, w)
+		}
+		s.offerBatch(q, w)
+		best.advance()
+	}
+}
+
+// highest is the cursor whose next posting has the highest cap; nil at the end.
+func highest(cursors []cursor) *cursor {
+	var best *cursor
 	for i := range cursors {
-		if blocks := cursors[i].blocks; len(blocks) > 0 && blocks[0].cap > bestCap {
-			best, bestCap = i, blocks[0].cap
+		if c := &cursors[i]; !c.done && (best == nil || c.cap > best.cap) {
+			best = c
 		}
 	}
 	return best
 }
 
-// readBlock offers the campaigns of a block that match.
-func (s *Snapshot) readBlock(b *block, q *Query, w *Scratch) {
-	w.BlocksRead++
-	matching := b.audience.Match(&q.Profile, b.all())
+// cursor is a place in one list.
+type cursor struct {
+	head  []posting
+	tail  []*block
+	cap   capCode // of the next posting
+	done  bool
+	child uint // of the key's cell, that holds the point
+	want  targeting.Want
+}
+
+// advance finds the cap of what is next.
+func (c *cursor) advance() {
+	switch {
+	case len(c.head) > 0:
+		c.cap = c.head[0].cap
+	case len(c.tail) > 0:
+		c.cap = c.tail[0].first
+	default:
+		c.done = true
+	}
+}
+
+// listsOver finds the lists of every key over the point. The loads of one stage
+// do not wait for each other.
+func (s *Snapshot) listsOver(q *Query, cursors []cursor) []cursor {
+	var keys [maxKeys]geoindex.Key
+	var buckets [maxKeys]*bucket[list]
+	n := len(s.keysOver(q, keys[:0]))
+	for i, key := range keys[:n] {
+		buckets[i] = s.lists.bucket(uint64(key))
+	}
+	want := q.Profile.Want()
+	for i, key := range keys[:n] {
+		if l := buckets[i].find(uint64(key)); l != nil {
+			c := cursor{head: l.head, tail: l.tail, child: q.At.ChildSlot(key), want: want}
+			touched := targeting.Mask(1) << (touchedBit + c.child)
+			c.want.Care, c.want.Bits = c.want.Care|touched, c.want.Bits|touched
+			cursors = append(cursors, c)
+		}
+	}
+	for i := range cursors {
+		cursors[i].advance()
+	}
+	return cursors
+}
+
+func (s *Snapshot) keysOver(q *Query, keys []geoindex.Key) []geoindex.Key {
+	keys = append(keys, geoindex.Everywhere)
+	for _, id := range q.At.Regions.All() {
+		keys = append(keys, geoindex.KeyOfRegion(id))
+	}
+	for left := s.resolutions; left != 0; left &= left - 1 {
+		keys = append(keys, geoindex.KeyOfCell(q.At.Cell.Parent(bits.TrailingZeros16(left))))
+	}
+	return keys
+}
+
+// mostAHead is the number of postings of a head that are sifted at a turn.
+const mostAHead = 16
+
+// readHead batches those of the next postings whose masks match.
+func (c *cursor) readHead(q *Query, w *Scratch) {
+	n, words := 0, !q.Words.None()
+	for ; n < min(len(c.head), mostAHead) && w.batched < batchSize; n++ {
+		p := &c.head[n]
+		if p.cap < w.floor { // the rest of the list can do no better
+			c.head, c.tail = nil, nil
+			return
+		}
+		if c.want.Admits(p.mask) {
+			w.batch[w.batched] = candidate{ordinal: p.ordinal, cap: p.cap, inside: p.mask>>(fullBit+c.child)&1 == 1, askRule: p.mask.More(), askWords: words}
+			w.batched++
+		}
+	}
+	c.head = c.head[n:]
+}
+
+// readBlock offers those of the next block whose rows match.
+func (s *Snapshot) readBlock(c *cursor, q *Query, w *Scratch) {
+	b, words := c.tail[0], !q.Words.None()
+	c.tail = c.tail[1:]
+	matching := b.audience.Match(&q.Profile, b.all()&b.touched[c.child])
+	if words && b.words != nil {
+		matching = b.words.Match(&q.Words, matching)
+	}
 	for ; matching != 0; matching &= matching - 1 {
+		if w.batched == batchSize {
+			s.offerBatch(q, w)
+		}
 		i := bits.TrailingZeros64(matching)
-		p := &b.postings[i]
-		if p.cap < w.board.Floor() {
-			return // the rest of the block can do no better
-		}
-		if !s.serves(p.ordinal, q.Now) {
-			continue
-		}
-		c := s.campaigns.at(p.ordinal)
-		if b.full>>i&1 == 0 && !c.area.Contains(&q.At) {
-			continue
-		}
-		if !q.Words.None() && !c.keywords.Compete(&q.Words, s.programs.at(c.program).text) {
-			continue
-		}
-		w.Scored++
-		candidate := c.candidate(p.ordinal, q.Host, w.reserves[c.category])
-		if e, enters := candidate.Enter(); enters {
-			w.board.Offer(e)
+		w.batch[w.batched] = candidate{ordinal: b.ordinals[i], cap: b.first, inside: b.full[c.child]>>i&1 == 1, askWords: words}
+		w.batched++
+	}
+}
+
+// offerBatch tests the candidates batched, and offers those that stand.
+func (s *Snapshot) offerBatch(q *Query, w *Scratch) {
+	batch := w.batch[:w.batched]
+	w.batched = 0
+	for i := range batch {
+		w.fetched ^= s.campaigns.at(batch[i].ordinal).uid
+	}
+	for i := range batch {
+		if batch[i].cap >= w.floor {
+			s.offer(&batch[i], q, w)
 		}
 	}
 }
 
-// serves says whether a campaign is active and scheduled at an instant: from
-// the bits when the instant is in the quarter hour that was read ahead, else
-// from its schedule.
-func (s *Snapshot) serves(ordinal uint32, now time.Time) bool {
-	word, bit := s.eligibility.at(ordinal/64), uint64(1)<<(ordinal%64)
-	if word.active&bit == 0 {
-		return false
+func (s *Snapshot) offer(x *candidate, q *Query, w *Scratch) {
+	if !s.serves(x.ordinal, q, w.ahead) {
+		return
 	}
-	if s.Covers(now) {
-		return word.timely&bit != 0 && (word.check&bit == 0 || s.campaigns.at(ordinal).schedule.On(now))
+	w.Tested++
+	c := s.campaigns.at(x.ordinal)
+	if !x.inside && !s.contains(c, x.ordinal, &q.At) {
+		return
 	}
-	return s.campaigns.at(ordinal).schedule.On(now)
+	if x.askRule && !s.details.at(x.ordinal).rule.Matches(&q.Profile) {
+		return
+	}
+	if x.askWords && !s.competes(x.ordinal, q) {
+		return
+	}
+	w.Scored++
+	candidate := s.candidate(x.ordinal, q.Host, w.reserves[c.category])
+	if e, enters := candidate.Enter(); enters {
+		w.board.Offer(e)
+		w.floor = capOf(w.board.Floor())
+	}
 }
 
-func (c *campaign) candidate(ordinal uint32, host hexbid.Host, reserve int64) auction.Candidate {
-	bid := c.bid
-	if c.hostBids != nil {
-		bid = c.hostBids[host]
-	}
-	return auction.Candidate{Ordinal: ordinal, Advertiser: c.advertiser, CampaignUID: c.uid, Pricing: c.pricing, Bid: bid,
-		MultiplierPPM: c.pacingPPM, QualityPPM: c.qualityPPM, Reserve: reserve}
-}
-
-// ProgramOf is the program that an award's campaign buys for.
-func (s *Snapshot) ProgramOf(campaign uint32) uint32 { return s.campaigns.at(campaign).program }
-
-// AdvertiserOf is the uid of the advertiser that owns a campaign.
-func (s *Snapshot) AdvertiserOf(campaign uint32) hexbid.UID { return s.campaigns.at(campaign).owner }
-
-// NearestPlace finds the program's approved place nearest to a point, among
-// the program's own, the lowest uid at equal distances; false when it has none.
-func (s *Snapshot) NearestPlace(program uint32, from geoindex.Vec) (nearest Found, ok bool) {
-	for _, at := range s.programs.at(program).places {
-		chord2 := s.places.at(at).site.Vec.Chord2(from)
-		if !ok || chord2 < nearest.Chord2 || chord2 == nearest.Chord2 && s.places.at(at).uid < s.places.at(nearest.Place).uid {
-			nearest, ok = Found{Place: at, Program: program, Chord2: chord2}, true
-		}
-	}
-	return nearest, ok
+// competes says whether a campaign takes part in the request's words.
+func (s *Snapshot) competes(ordinal uint32, q *Query) bool {
+	d := s.details.at(ordinal)
+	return q.Words.None() || d.signature.MayCompete(&q.Words) && d.ask().keywords.Compete(&q.Words, s.programs.at(d.program).text)
 }

@@ -18,118 +18,90 @@ type Snapshot struct {
 
 	quarter     time.Time // schedules are read ahead for the quarter hour from here
 	campaigns   paged[campaign]
+	details     paged[detail]
 	eligibility paged[eligibility]
 	programs    paged[program]
 	places      paged[place]
-	lists       directory
+	lists       table[list]
+	words       wordIndex
 	resolutions uint16 // bit r: some posting is under a cell of resolution r
 	sites       *geoindex.Tree
+	advertisers paged[hexbid.UID]
 	market      *Market
 	reserves    []reserveRule
 }
 
-// campaign is all that the auction needs of one campaign, and its name.
-type campaign struct {
-	name       string // "" is a free ordinal
-	uid        hexbid.UID
-	version    uint64
-	owner      hexbid.UID // the advertiser
-	advertiser uint32
-	program    uint32
-	pricing    hexbid.PricingModel
-	category   hexbid.Category
-	bid        hexbid.Money
-	hostBids   *[hexbid.HostCount]hexbid.Money // nil when every host gets bid
-	qualityPPM int64
-	pacingPPM  int64
-	cap        int64 // the best score it can have
-	area       *geoindex.Area
-	rule       *targeting.Rule
-	schedule   *targeting.Schedule
-	keywords   *targeting.Keywords // nil when it has none
-}
-
-// eligibility holds three bits for each of 64 ordinals.
-type eligibility struct {
-	active uint64 // neither paused nor its advertiser
-	timely uint64 // scheduled at some instant of the quarter hour
-	check  uint64 // but not at all of them: ask its schedule
-}
-
-type program struct {
-	name     string // "" is a free ordinal
-	uid      hexbid.UID
-	version  uint64
-	category hexbid.Category
-	gate     *targeting.Rule
-	text     []string // tokens of names, keywords and category, for words
-	places   []uint32
-}
-
-type place struct {
-	name    string // "" is a free ordinal
-	uid     hexbid.UID
-	version uint64
-	program uint32
-	point   hexbid.Point
-	text    []string // tokens of its name
-	site    geoindex.Site
-}
-
-// Tags of a site: what a query may need, so that whole cells are passed over.
-// Unknown hosts and systems have bits too, for programs that admit them.
-const (
-	hostTags     = 0  // bits 0-15
-	osTags       = 16 // bits 16-23
-	categoryTags = 24 // bits 24 and above
-)
-
-func siteTags(p *hexbid.Program) (tags uint64) {
-	tags = 1 << hostTags // a request without a host sees every program
-	for _, h := range p.Hosts {
-		tags |= 1 << (hostTags + uint(h))
-	}
-	for _, os := range p.OS {
-		tags |= 1 << (osTags + uint(os))
-	}
-	if len(p.OS) == 0 {
-		tags |= (1<<hexbid.OSCount - 1) << osTags
-	}
-	return tags | 1<<(categoryTags+uint(p.Category))
-}
-
-// Ref names a record for whoever shows it: its version guards against a late
-// reader.
+// Ref refers to a record for whoever shows it: its version guards against a
+// late reader.
 type Ref struct {
-	Name    string
 	UID     hexbid.UID
 	Version uint64
 }
 
 // CampaignRef refers to an award's campaign.
 func (s *Snapshot) CampaignRef(ordinal uint32) Ref {
-	c := s.campaigns.at(ordinal)
-	return Ref{c.name, c.uid, c.version}
+	return Ref{s.campaigns.at(ordinal).uid, s.details.at(ordinal).version}
 }
 
 // ProgramRef refers to a program.
 func (s *Snapshot) ProgramRef(ordinal uint32) Ref {
 	p := s.programs.at(ordinal)
-	return Ref{p.name, p.uid, p.version}
+	return Ref{p.uid, p.version}
 }
 
 // PlaceRef refers to a place.
 func (s *Snapshot) PlaceRef(ordinal uint32) Ref {
 	p := s.places.at(ordinal)
-	return Ref{p.name, p.uid, p.version}
+	return Ref{p.uid, p.version}
 }
 
 // PlacePoint is where a place is.
 func (s *Snapshot) PlacePoint(ordinal uint32) hexbid.Point { return s.places.at(ordinal).point }
 
+// ProgramOf is the program that an award's campaign buys for.
+func (s *Snapshot) ProgramOf(campaign uint32) uint32 { return s.details.at(campaign).program }
+
+// AdvertiserOf is the uid of the advertiser that owns a campaign.
+func (s *Snapshot) AdvertiserOf(campaign uint32) hexbid.UID {
+	return *s.advertisers.at(s.campaigns.at(campaign).advertiser)
+}
+
+// NearestPlace finds the program's approved place nearest to a point, among
+// the program's own, the lowest uid at equal distances; false when it has none.
+func (s *Snapshot) NearestPlace(program uint32, from geoindex.Vec) (nearest Found, ok bool) {
+	for _, at := range s.programs.at(program).places {
+		p := s.places.at(at)
+		chord2 := p.vec.Chord2(from)
+		if !ok || chord2 < nearest.Chord2 || chord2 == nearest.Chord2 && p.uid < s.places.at(nearest.Place).uid {
+			nearest, ok = Found{Place: at, Program: program, Chord2: chord2}, true
+		}
+	}
+	return nearest, ok
+}
+
 // Covers says whether schedules were read ahead for an instant.
 func (s *Snapshot) Covers(at time.Time) bool {
 	return !at.Before(s.quarter) && at.Before(s.quarter.Add(targeting.Quarter))
+}
+
+// Holds says whether the lists have every campaign that is scheduled at an
+// instant: those of the quarter hour that was read ahead, and of the next.
+func (s *Snapshot) Holds(at time.Time) bool {
+	return !at.Before(s.quarter) && at.Before(s.quarter.Add(2*targeting.Quarter))
+}
+
+// serves says whether a campaign is active and scheduled at an instant: from
+// the bits when the instant is in the quarter hour that was read ahead, else
+// from its schedule.
+func (s *Snapshot) serves(ordinal uint32, q *Query, ahead bool) bool {
+	word, bit := s.eligibility.at(ordinal/64), uint64(1)<<(ordinal%64)
+	if word.active&bit == 0 {
+		return false
+	}
+	if ahead && (word.timely&^word.check)&bit != 0 {
+		return true
+	}
+	return (!ahead || word.timely&bit != 0) && s.details.at(ordinal).ask().schedule.On(q.Now)
 }
 
 // MechanismIn is what winners pay by in a scene.

@@ -51,15 +51,11 @@ func (d *display) get(ctx context.Context, ref bidder.Ref) (hexbid.Resource, err
 			return r, nil
 		}
 	}
-	r, err := d.store.Get(ctx, ref.Name)
+	r, err := d.store.ByUID(ctx, ref.UID)
 	if err != nil {
 		return nil, err
 	}
-	m := r.Meta()
-	if m.UID != ref.UID {
-		return nil, hexbid.Errorf(hexbid.NotFound, "name", "%q is another one by now", ref.Name)
-	}
-	if m.Version == ref.Version {
+	if r.Meta().Version == ref.Version {
 		d.cache.Set(key, r.Resource, averageRecordBytes)
 	}
 	return r.Resource, nil
@@ -73,7 +69,7 @@ func displayAs[T hexbid.Resource](ctx context.Context, d *display, ref bidder.Re
 	}
 	noun, ok := r.(T)
 	if !ok {
-		return noun, hexbid.Errorf(hexbid.Internal, "name", "%q is a %T", ref.Name, r)
+		return noun, hexbid.Errorf(hexbid.Internal, "uid", "%d is a %T", ref.UID, r)
 	}
 	return noun, nil
 }

@@ -36,10 +36,15 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 	if err != nil {
 		return nil, err
 	}
-	out := &Explanation{Snapshot: e.indexer.Snapshot(), RequestID: e.config.RequestID()}
-	q := bidder.NewQuery(r, out.RequestID, e.config.Clock())
-	out.Verdict = out.Snapshot.Explain(&q, campaign)
-	out.Reason = out.Snapshot.Reason(&out.Verdict)
+	now := e.config.Clock()
+	snapshot, err := e.indexer.SnapshotAt(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	out := &Explanation{Snapshot: snapshot, RequestID: e.config.RequestID()}
+	q := bidder.NewQuery(r, out.RequestID, now)
+	out.Verdict = snapshot.Explain(&q, c.UID)
+	out.Reason = out.Verdict.Reason(e.namesIn(ctx, snapshot))
 	switch out.Verdict.Rule {
 	case bidder.RuleAudience, bidder.RuleCategory:
 		out.Reason = missReason(out.Verdict.Dimension, c, program.Resource.(*hexbid.Program), r)
@@ -51,6 +56,18 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 		}
 	}
 	return out, nil
+}
+
+// namesIn tells the names of a snapshot's campaigns.
+func (e *Exchange) namesIn(ctx context.Context, s *bidder.Snapshot) func(campaign uint32) string {
+	return func(campaign uint32) string {
+		ref := s.CampaignRef(campaign)
+		r, err := e.display.get(ctx, ref)
+		if err != nil {
+			return fmt.Sprintf("a campaign deleted since (uid %d)", ref.UID)
+		}
+		return r.Metadata().Name
+	}
 }
 
 // missReason sets what the viewer has beside what the campaign, or its program,

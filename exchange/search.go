@@ -49,6 +49,7 @@ type Trace struct {
 	Snapshot *bidder.Snapshot
 	Query    bidder.Query
 	Account  *bidder.Account
+	Name     func(campaign uint32) string
 	// Work of the fast pass.
 	BlocksRead, Scored int
 }
@@ -83,15 +84,16 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 		r.Slots = 0 // sponsored results come with the first page only
 	}
 	out := &Response{RequestID: e.config.RequestID(), EvaluatedAt: e.config.Clock(), Notice: e.notice(r.Point)}
-	s := &searching{Exchange: e, ctx: ctx, request: r, snapshot: e.indexer.Snapshot(), pin: pin, out: out,
+	snapshot, err := e.indexer.SnapshotAt(ctx, out.EvaluatedAt)
+	if err != nil {
+		return nil, err
+	}
+	s := &searching{Exchange: e, ctx: ctx, request: r, snapshot: snapshot, pin: pin, out: out,
 		query: bidder.NewQuery(r, out.RequestID, out.EvaluatedAt), scratch: e.scratch.Get().(*bidder.Scratch)}
 	defer e.scratch.Put(s.scratch)
-	if !s.snapshot.Covers(out.EvaluatedAt) {
-		e.indexer.NoteStale()
-	}
 	s.auction(arrived)
 	if r.Trace {
-		out.Trace = &Trace{Snapshot: s.snapshot, Query: s.query, Account: s.snapshot.Plain(&s.query), BlocksRead: s.scratch.BlocksRead, Scored: s.scratch.Scored}
+		out.Trace = s.trace()
 	}
 	if err := s.fillSponsored(); err != nil {
 		return nil, err
@@ -116,6 +118,11 @@ func (s *searching) auction(arrived time.Time) {
 	if time.Since(arrived) > s.config.AuctionBudget {
 		s.awards, s.out.SponsoredSkipped = nil, true
 	}
+}
+
+func (s *searching) trace() *Trace {
+	return &Trace{Snapshot: s.snapshot, Query: s.query, Account: s.snapshot.Plain(&s.query), Name: s.namesIn(s.ctx, s.snapshot),
+		BlocksRead: s.scratch.BlocksRead, Scored: s.scratch.Scored}
 }
 
 func (s *searching) fillSponsored() error {

@@ -61,10 +61,31 @@ type shapes struct {
 	everywhere bool
 }
 
-type disc struct {
+// Disc is a circle on the sphere, for the exact test of membership.
+type Disc struct {
 	center Vec
-	chord2 float64
-	angle  float64 // radius in radians
+	chord2 float64 // squared chord of the radius
+}
+
+// Contains is the exact test of membership.
+func (d *Disc) Contains(at *Position) bool { return d.center.Chord2(at.Vec) <= d.chord2 }
+
+// MissedByM is the distance in metres from a position outside to the circle.
+func (d *Disc) MissedByM(at *Position) float64 {
+	return MetresOfChord2(d.center.Chord2(at.Vec)) - MetresOfChord2(d.chord2)
+}
+
+// AsDisc is the one disc that is all of the area, false when it is not so.
+func (a *Area) AsDisc() (Disc, bool) {
+	if len(a.in.discs) != 1 || a.in.everywhere || len(a.in.cells)+len(a.in.regions)+len(a.in.polygons) > 0 || !a.out.isEmpty() {
+		return Disc{}, false
+	}
+	return a.in.discs[0].Disc, true
+}
+
+type disc struct {
+	Disc
+	angle float64 // radius in radians
 }
 
 // Interner keeps one compiled copy of equal polygons, as long as an area uses
@@ -147,7 +168,7 @@ func compileShapes(field string, area *hexbid.Area, places []hexbid.Point, share
 }
 
 func newDisc(center hexbid.Point, radiusM float64) disc {
-	return disc{VecOf(center), Chord2OfM(radiusM), radiusM / hexbid.EarthRadiusM}
+	return disc{Disc{VecOf(center), Chord2OfM(radiusM)}, radiusM / hexbid.EarthRadiusM}
 }
 
 // Contains is the exact test of membership.
@@ -158,7 +179,7 @@ func (s *shapes) contain(at *Position) bool {
 		return true
 	}
 	for i := range s.discs {
-		if s.discs[i].center.Chord2(at.Vec) <= s.discs[i].chord2 {
+		if s.discs[i].Contains(at) {
 			return true
 		}
 	}
@@ -187,8 +208,8 @@ func (a *Area) Excludes(at *Position) bool { return a.out.contain(at) }
 // shapes to the nearest of them; it is infinite when there is none.
 func (a *Area) MissedByM(at *Position) float64 {
 	missed := math.Inf(1)
-	for _, d := range a.in.discs {
-		missed = min(missed, MetresOfChord2(d.center.Chord2(at.Vec))-d.angle*hexbid.EarthRadiusM)
+	for i := range a.in.discs {
+		missed = min(missed, a.in.discs[i].MissedByM(at))
 	}
 	for _, id := range a.in.regions {
 		missed = min(missed, id.Region().outline.distanceM(at.Point))

@@ -1,6 +1,7 @@
 package geoindex
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/uber/h3-go/v4"
@@ -26,52 +27,76 @@ func (k Key) CellResolution() (int, bool) {
 	return Cell(k).Resolution(), k&(Everywhere|regionKey) == 0
 }
 
-// Posting is one key of a covering. Every point under a full key is in the
-// area; under another the exact test decides.
+// Posting is one key of a covering, with what is known of the children of its
+// cell, a bit for each by its digit. Points under a child that is not touched
+// are outside the area; under a full one all are inside; for the rest the exact
+// test decides. So a posting tells as much as seven of the next resolution.
+//
+// Keys that are not cells, and cells of the finest resolution, have one child,
+// of digit 0: themselves.
 type Posting struct {
-	Key  Key
-	Full bool
+	Key           Key
+	Touched, Full uint8
+}
+
+const everyChild uint8 = 1<<7 - 1
+
+func wholePosting(k Key, full bool) Posting {
+	if full {
+		return Posting{k, everyChild, everyChild}
+	}
+	return Posting{k, everyChild, 0}
+}
+
+// ChildSlot is the digit of the child of a key's cell that holds the position.
+func (at *Position) ChildSlot(k Key) uint {
+	if res, ok := k.CellResolution(); ok && res < Finest {
+		return uint(at.Cell.digit(res + 1))
+	}
+	return 0
 }
 
 // CellBudget is the most cells that the covering of n discs and polygons takes,
 // unless more of the 122 base cells than that lie across their edges, as with
 // shapes of thousands of kilometres.
-func CellBudget(shapes int) int { return 9 + 7*shapes }
+func CellBudget(shapes int) int { return 4 + 5*shapes }
 
 // Cover finds keys such that every point of the area lies under at least one.
 // A whole region, a whole cell and the whole world are posted as they are;
 // discs and polygons are covered by at most CellBudget cells.
 func (a *Area) Cover() []Posting {
 	if a.in.everywhere {
-		return []Posting{{Everywhere, a.out.isEmpty()}}
+		return []Posting{wholePosting(Everywhere, a.out.isEmpty())}
 	}
 	var postings []Posting
 	for _, id := range a.in.regions {
-		postings = append(postings, Posting{KeyOfRegion(id), a.out.isEmpty()})
+		postings = append(postings, wholePosting(KeyOfRegion(id), a.out.isEmpty()))
 	}
 	for _, c := range a.in.cells {
 		if relation := a.out.relationTo(c, c.Cap()); relation != inside {
-			postings = append(postings, Posting{KeyOfCell(c), relation == outside})
+			postings = append(postings, wholePosting(KeyOfCell(c), relation == outside))
 		}
 	}
-	return dedupe(append(postings, a.coverShapes()...))
+	return merged(append(postings, a.coverShapes()...))
 }
 
 func (s *shapes) isEmpty() bool {
 	return !s.everywhere && len(s.discs) == 0 && len(s.cells) == 0 && len(s.regions) == 0 && len(s.polygons) == 0
 }
 
-func dedupe(postings []Posting) []Posting {
-	slices.SortFunc(postings, func(a, b Posting) int {
-		switch {
-		case a.Key < b.Key || a.Key == b.Key && a.Full && !b.Full:
-			return -1
-		case a == b:
-			return 0
+// merged sorts postings by key and makes one of those of the same.
+func merged(postings []Posting) []Posting {
+	slices.SortFunc(postings, func(a, b Posting) int { return cmp.Compare(a.Key, b.Key) })
+	kept := postings[:0]
+	for _, p := range postings {
+		if last := len(kept) - 1; last >= 0 && kept[last].Key == p.Key {
+			kept[last].Touched |= p.Touched
+			kept[last].Full |= p.Full
+		} else {
+			kept = append(kept, p)
 		}
-		return 1
-	})
-	return slices.CompactFunc(postings, func(a, b Posting) bool { return a.Key == b.Key })
+	}
+	return kept
 }
 
 // relation of a cell to a shape.
@@ -141,6 +166,8 @@ type candidate struct {
 
 // coverShapes splits the coarsest cell that is partly in the union of discs and
 // polygons, as long as the budget allows (the scheme of S2's region coverer).
+// What it learns of the children of a cell that it leaves whole goes into the
+// posting.
 func (a *Area) coverShapes() []Posting {
 	all := a.in.bounded()
 	if len(all) == 0 {
@@ -157,18 +184,18 @@ func (a *Area) coverShapes() []Posting {
 			}
 		}
 		current := queue[coarsest]
-		queue = slices.Delete(queue, coarsest, coarsest+1)
-		if len(done)+len(queue)+1 >= budget { // hardly a split would fit: stop paying for them
-			done = append(done, Posting{KeyOfCell(current.cell), false})
-			continue
+		queue[coarsest] = queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		switch part, children := a.split(current); {
+		case part.Touched == 0: // its margin met the shape, it does not
+		case part.Full == part.Touched || current.cell.Resolution() == Finest || len(done)+len(queue)+min(int(part.Full), 1)+len(children) > budget:
+			done = append(done, part)
+		default:
+			if part.Full != 0 { // one posting for all that are full
+				done = append(done, Posting{part.Key, part.Full, part.Full})
+			}
+			queue = append(queue, children...)
 		}
-		full, partial := a.split(current)
-		if current.cell.Resolution() == Finest || len(done)+len(queue)+len(full)+len(partial) > budget {
-			done = append(done, Posting{KeyOfCell(current.cell), false})
-			continue
-		}
-		done = append(done, full...)
-		queue = append(queue, partial...)
 	}
 	return done
 }
@@ -200,7 +227,7 @@ func (a *Area) startCells(all []bounded, done *[]Posting) []candidate {
 		}
 		switch relation, shapes := a.classify(c, all); relation {
 		case inside:
-			*done = append(*done, Posting{KeyOfCell(c), true})
+			*done = append(*done, wholePosting(KeyOfCell(c), true))
 		case partly:
 			queue = append(queue, candidate{c, shapes})
 		}
@@ -268,14 +295,23 @@ func (a *Area) classify(c Cell, shapes []bounded) (relation, []bounded) {
 	return best, partlyIn
 }
 
-func (a *Area) split(from candidate) (full []Posting, partial []candidate) {
+// split classifies the children of a cell: as marks of its own posting, and
+// those that are partly in the area as cells in its place.
+func (a *Area) split(from candidate) (whole Posting, inPart []candidate) {
+	res := from.cell.Resolution()
+	if res == Finest {
+		return wholePosting(KeyOfCell(from.cell), false), nil
+	}
+	whole.Key = KeyOfCell(from.cell)
 	for _, child := range from.cell.Children(nil) {
+		bit := uint8(1) << child.digit(res+1)
 		switch relation, shapes := a.classify(child, from.shapes); relation {
 		case inside:
-			full = append(full, Posting{KeyOfCell(child), true})
+			whole.Touched, whole.Full = whole.Touched|bit, whole.Full|bit
 		case partly:
-			partial = append(partial, candidate{child, shapes})
+			whole.Touched |= bit
+			inPart = append(inPart, candidate{child, shapes})
 		}
 	}
-	return full, partial
+	return whole, inPart
 }

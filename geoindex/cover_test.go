@@ -3,6 +3,7 @@ package geoindex
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/hexbid/hexbid"
@@ -19,8 +20,9 @@ func under(postings []Posting, at *Position) (some, full bool) {
 		for _, id := range at.Regions.All() {
 			holds = holds || KeyOfRegion(id) == p.Key
 		}
-		some = some || holds
-		full = full || holds && p.Full
+		slot := at.ChildSlot(p.Key)
+		some = some || holds && p.Touched>>slot&1 == 1
+		full = full || holds && p.Full>>slot&1 == 1
 	}
 	return some, full
 }
@@ -116,6 +118,10 @@ func TestCoveringHasNoFalseNegativeAndNoFalseFull(t *testing.T) {
 		if budget := CellBudget(len(in.Circles)+len(in.Polygons)) + len(in.Cells); len(postings) > budget && radiusM < 1e6 {
 			t.Fatalf("%d cells for %d circles, over the budget of %d", len(postings), len(in.Circles), budget)
 		}
+		packed := PackCovering(nil, postings)
+		if unpacked, err := UnpackCovering(packed); err != nil || !slices.Equal(unpacked, postings) {
+			t.Fatalf("%v packed and unpacked: %v, %v", postings, unpacked, err)
+		}
 		for range 60 {
 			at := Locate(near(r, center, radiusM))
 			some, full := under(postings, &at)
@@ -144,21 +150,28 @@ func TestContainsAgreesWithDistance(t *testing.T) {
 	}
 }
 
-func TestEveryDiscOfTypicalSizeTakesFewCells(t *testing.T) {
+func TestACoveringOfATypicalDiscIsSmallAndTight(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
-	cells, full := 0, 0
-	const n = 2000
+	const n, points = 2000, 40
+	cells, members, tested, needless := 0, 0, 0, 0
 	for range n {
 		c := hexbid.Circle{Center: randomPoint(r), RadiusM: 2000 * math.Exp(0.8*r.NormFloat64())}
 		area, _ := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{c}}, &hexbid.Area{}, nil, nil)
-		for _, p := range area.Cover() {
-			cells++
-			full += oneIf(p.Full)
+		postings := area.Cover()
+		cells += len(postings)
+		for range points {
+			at := Locate(destination(c.Center, 2*c.RadiusM*math.Sqrt(r.Float64()), 2*math.Pi*r.Float64()))
+			some, full := under(postings, &at)
+			member := area.Contains(&at)
+			members += oneIf(member)
+			tested += oneIf(some && !full)
+			needless += oneIf(some && !member)
 		}
 	}
-	t.Logf("%.1f cells a disc, %.0f %% of them full", float64(cells)/n, 100*float64(full)/float64(cells))
-	if cells > n*CellBudget(1) {
-		t.Errorf("%d cells for %d discs", cells, n)
+	t.Logf("%.1f cells a disc; of its visitors %.0f %% take the exact test, and for each of them %.2f others do in vain",
+		float64(cells)/n, 100*float64(tested-needless)/float64(members), float64(needless)/float64(members))
+	if cells > n*CellBudget(1) || needless > members {
+		t.Errorf("%d cells for %d discs, %d needless tests for %d members", cells, n, needless, members)
 	}
 }
 
@@ -191,6 +204,21 @@ func FuzzCoverHoldsTheDisc(f *testing.F) {
 			if member := area.Contains(&at); member && !some || full && !member {
 				t.Fatalf("%+v: member %v, under a posting %v, a full one %v", at.Point, member, some, full)
 			}
+		}
+	})
+}
+
+func FuzzUnpackCovering(f *testing.F) {
+	f.Add(PackCovering(nil, []Posting{wholePosting(Everywhere, true), {KeyOfRegion(7), 1, 0}, {0x89309ab36abffff, 0x55, 0x11}}))
+	f.Add([]byte{0xff, 1, 2})
+	f.Fuzz(func(t *testing.T, packed []byte) {
+		postings, err := UnpackCovering(packed)
+		if err != nil {
+			return
+		}
+		again, err := UnpackCovering(PackCovering(nil, postings))
+		if err != nil || !slices.Equal(again, postings) {
+			t.Fatalf("%x: %v, again %v, %v", packed, postings, again, err)
 		}
 	})
 }

@@ -168,7 +168,7 @@ func traceFromNoun(t *exchange.Trace) *pb.Trace {
 	}
 	factors := s.PositionFactors()
 	for i, e := range a.Entries {
-		entry := &pb.TraceEntry{Campaign: s.CampaignRef(e.Ordinal).Name, CampaignUid: uint64(e.CampaignUID), PacedBidMicros: int64(e.PacedBid),
+		entry := &pb.TraceEntry{Campaign: t.Name(e.Ordinal), CampaignUid: uint64(e.CampaignUID), PacedBidMicros: int64(e.PacedBid),
 			QualityPpm: e.QualityPPM, Score: e.Score, Reserve: e.Reserve}
 		if i < len(a.Awards) {
 			entry.Slot, entry.PriceMicros, entry.PriceSetBy = int32(i+1), int64(a.Awards[i].Price), a.Awards[i].SetBy.String()
@@ -185,7 +185,7 @@ func traceFromNoun(t *exchange.Trace) *pb.Trace {
 			out.LossesOmitted++
 			continue
 		}
-		out.Losses = append(out.Losses, &pb.TraceLoss{Campaign: s.CampaignRef(v.Ordinal).Name, Rule: string(v.Rule), Reason: s.Reason(v)})
+		out.Losses = append(out.Losses, &pb.TraceLoss{Campaign: t.Name(v.Ordinal), Rule: string(v.Rule), Reason: v.Reason(t.Name)})
 	}
 	return out
 }

@@ -14,6 +14,7 @@ import (
 type Memory struct {
 	mu      sync.RWMutex // guards all below
 	records map[string]Record
+	names   map[hexbid.UID]string
 	version uint64
 	lastUID hexbid.UID
 	closed  bool
@@ -23,7 +24,7 @@ type Memory struct {
 
 // NewMemory makes an empty store.
 func NewMemory() *Memory {
-	return &Memory{records: map[string]Record{}, tape: NewTape()}
+	return &Memory{records: map[string]Record{}, names: map[hexbid.UID]string{}, tape: NewTape()}
 }
 
 var errClosed = hexbid.Errorf(hexbid.Unavailable, "", "the store is closed")
@@ -40,6 +41,15 @@ func (m *Memory) Get(_ context.Context, name string) (Record, error) {
 		return Record{}, hexbid.Errorf(hexbid.NotFound, "name", "%q does not exist", name)
 	}
 	return r, nil
+}
+
+// ByUID implements Store.
+func (m *Memory) ByUID(ctx context.Context, uid hexbid.UID) (Record, error) {
+	m.mu.RLock()
+	name := m.names[uid]
+	m.mu.RUnlock()
+	r, err := m.Get(ctx, name)
+	return CheckUID(r, uid, err)
 }
 
 // List implements Store.
@@ -76,9 +86,10 @@ func (m *Memory) Commit(_ context.Context, ops []Op) (Change, error) {
 	}
 	for name, r := range stage.After {
 		if r == nil {
+			delete(m.names, m.records[name].uid())
 			delete(m.records, name)
 		} else {
-			m.records[name] = *r
+			m.records[name], m.names[r.uid()] = *r, name
 		}
 	}
 	m.version, m.lastUID = change.Version, stage.LastUID

@@ -1,10 +1,6 @@
 package store
 
-import (
-	"slices"
-
-	"github.com/hexbid/hexbid"
-)
+import "github.com/hexbid/hexbid"
 
 // Stage works out a batch before anything is written: it judges each step
 // against the records as the steps before it leave them, gives out uids and the
@@ -13,6 +9,7 @@ type Stage struct {
 	After   map[string]*Record // the outcome by name; nil is deleted
 	LastUID hexbid.UID         // given out
 
+	before  map[string]Record // what a name had, the zero Record for nothing
 	version uint64
 	read    func(name string) (Record, bool, error)
 }
@@ -20,44 +17,55 @@ type Stage struct {
 // NewStage starts from the version and the last uid in force; read finds a
 // committed record.
 func NewStage(version uint64, lastUID hexbid.UID, read func(string) (Record, bool, error)) *Stage {
-	return &Stage{After: map[string]*Record{}, LastUID: lastUID, version: version + 1, read: read}
+	return &Stage{After: map[string]*Record{}, before: map[string]Record{}, LastUID: lastUID, version: version + 1, read: read}
 }
 
 // Apply works out the steps in order. After an error nothing of the stage may
 // be used.
 func (s *Stage) Apply(ops []Op) (Change, error) {
+	last := map[string]int{} // step of each name: only that one is told
+	for i := range ops {
+		if err := s.apply(&ops[i]); err != nil {
+			return Change{}, err
+		}
+		last[ops[i].Name()] = i
+	}
 	change := Change{Version: s.version}
 	for i := range ops {
-		op := &ops[i]
-		current, exists, err := s.current(op.Name())
-		if err != nil {
-			return Change{}, err
-		}
-		var version uint64
-		if exists {
-			version = current.Meta().Version
-		}
-		if err := CheckCondition(op, version); err != nil {
-			return Change{}, err
-		}
-		if _, again := s.After[op.Name()]; again { // only the last step of a name is told
-			change.Puts = without(change.Puts, op.Name())
-			change.Deletes = without(change.Deletes, op.Name())
-		}
-		if op.Put == nil {
-			s.After[op.Delete] = nil
-			change.Deletes = append(change.Deletes, current)
+		name := ops[i].Name()
+		if last[name] != i {
 			continue
 		}
-		put := s.number(*op.Put, current, exists)
-		s.After[op.Name()] = &put
-		change.Puts = append(change.Puts, put)
+		before, after := s.before[name], s.After[name]
+		if before.uid() != 0 && (after == nil || after.uid() != before.uid()) {
+			change.Deletes = append(change.Deletes, before)
+		}
+		if after != nil {
+			change.Puts = append(change.Puts, *after)
+		}
 	}
 	return change, nil
 }
 
-func without(records []Record, name string) []Record {
-	return slices.DeleteFunc(records, func(r Record) bool { return r.Meta().Name == name })
+func (s *Stage) apply(op *Op) error {
+	current, exists, err := s.current(op.Name())
+	if err != nil {
+		return err
+	}
+	var version uint64
+	if exists {
+		version = current.Meta().Version
+	}
+	if err := CheckCondition(op, version); err != nil {
+		return err
+	}
+	if op.Put == nil {
+		s.After[op.Delete] = nil
+		return nil
+	}
+	put := s.number(*op.Put, current, exists)
+	s.After[op.Name()] = &put
+	return nil
 }
 
 func (s *Stage) current(name string) (Record, bool, error) {
@@ -67,7 +75,11 @@ func (s *Stage) current(name string) (Record, bool, error) {
 		}
 		return *r, true, nil
 	}
-	return s.read(name)
+	r, exists, err := s.read(name)
+	if exists {
+		s.before[name] = r
+	}
+	return r, exists, err
 }
 
 // number gives a put its uid: the present one, or the next.

@@ -25,6 +25,26 @@ type Record struct {
 // Meta is the resource's metadata.
 func (r *Record) Meta() *hexbid.Meta { return r.Resource.Metadata() }
 
+// uid is the record's; 0 of the zero Record.
+func (r Record) uid() hexbid.UID {
+	if r.Resource == nil {
+		return 0
+	}
+	return r.Meta().UID
+}
+
+// CheckUID is what engines answer to ByUID when they have found a record by a
+// name that the uid once had.
+func CheckUID(r Record, uid hexbid.UID, err error) (Record, error) {
+	if err == nil && r.uid() == uid {
+		return r, nil
+	}
+	if err == nil || hexbid.KindOf(err) == hexbid.NotFound {
+		err = hexbid.Errorf(hexbid.NotFound, "uid", "%d does not exist", uid)
+	}
+	return Record{}, err
+}
+
 // Op is one step of a batch. It puts Put under its name, or deletes the record
 // of the name Delete.
 type Op struct {
@@ -66,6 +86,8 @@ type ListQuery struct {
 type Store interface {
 	// Get reads a record; NotFound when there is none.
 	Get(ctx context.Context, name string) (Record, error)
+	// ByUID reads a record by what never names another; NotFound when it is gone.
+	ByUID(ctx context.Context, uid hexbid.UID) (Record, error)
 	// List reads a page.
 	List(ctx context.Context, q ListQuery) ([]Record, error)
 	// Commit applies all steps, durably, or none. It gives a put without uid

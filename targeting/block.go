@@ -1,13 +1,12 @@
 package targeting
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // BlockSize is the number of rules in a full Block: one a bit.
 const BlockSize = 64
-
-// rowsFrom is the number of rules from which rows pay: below it a block keeps
-// its rules as they are.
-const rowsFrom = 8
 
 // Block matches up to 64 rules at once.
 //
@@ -15,7 +14,6 @@ const rowsFrom = 8
 // Only dimensions that some rule restricts have rows. Ages have 122 values but
 // few that differ: they share rows through an index.
 type Block struct {
-	rules     []*Rule // of a short block; nil in a long one
 	restricts uint16
 	first     [DimCount]uint16 // row of a dimension's value 0
 	ageRow    *[128]uint8      // row of an age, from first[Age]
@@ -24,9 +22,6 @@ type Block struct {
 
 // CompileBlock compiles up to 64 rules.
 func CompileBlock(rules []*Rule) Block {
-	if len(rules) < rowsFrom {
-		return Block{rules: append([]*Rule(nil), rules...)}
-	}
 	var b Block
 	for _, r := range rules {
 		b.restricts |= r.restricts
@@ -34,46 +29,55 @@ func CompileBlock(rules []*Rule) Block {
 	for left := b.restricts; left != 0; left &= left - 1 {
 		d := Dim(bits.TrailingZeros16(left))
 		b.first[d] = uint16(len(b.rows))
-		if d == Age {
-			b.addAgeRows(rules)
-			continue
-		}
-		for value := range dimValues[d] {
-			b.rows = append(b.rows, rowOf(rules, d, value))
+		if rows := rowsOf(rules, d); d == Age {
+			b.addAgeRows(rows)
+		} else {
+			b.rows = append(b.rows, rows...)
 		}
 	}
+	b.rows = slices.Clip(b.rows)
 	return b
 }
 
-func rowOf(rules []*Rule, d Dim, value int) (row uint64) {
+// rowsOf are the rows of one dimension, one a value.
+func rowsOf(rules []*Rule, d Dim) []uint64 {
+	var free uint64 // rules that admit every value
+	rows := make([]uint64, dimValues[d])
 	for i, r := range rules {
-		if r.admits[d].Has(value) {
-			row |= 1 << i
+		if r.restricts>>d&1 == 0 {
+			free |= 1 << i
+			continue
+		}
+		for half, left := range r.admits[d] {
+			for ; left != 0; left &= left - 1 {
+				if value := 64*half + bits.TrailingZeros64(left); value < len(rows) {
+					rows[value] |= 1 << i
+				}
+			}
 		}
 	}
-	return row
+	for value := range rows {
+		rows[value] |= free
+	}
+	return rows
 }
 
-func (b *Block) addAgeRows(rules []*Rule) {
+// addAgeRows keeps the rows of ages that differ. Neighbours mostly do not.
+func (b *Block) addAgeRows(rows []uint64) {
 	b.ageRow = new([128]uint8)
-	distinct := map[uint64]uint8{}
-	for value := range dimValues[Age] {
-		row := rowOf(rules, Age, value)
-		n, known := distinct[row]
-		if !known {
-			n = uint8(len(distinct))
-			distinct[row] = n
+	first := len(b.rows)
+	for value, row := range rows {
+		known := slices.Index(b.rows[first:], row)
+		if known < 0 {
+			known = len(b.rows) - first
 			b.rows = append(b.rows, row)
 		}
-		b.ageRow[value] = n
+		b.ageRow[value] = uint8(known)
 	}
 }
 
 // Match keeps those bits of alive whose rules match the profile.
 func (b *Block) Match(p *Profile, alive uint64) uint64 {
-	if b.rules != nil {
-		return b.matchShort(p, alive)
-	}
 	for left := b.restricts &^ p.any; left != 0 && alive != 0; left &= left - 1 {
 		d := bits.TrailingZeros16(left)
 		switch first := int(b.first[d]); {
@@ -105,14 +109,4 @@ func (b *Block) intersection(first int, values Set) uint64 {
 		row &= b.rows[first+bits.TrailingZeros64(left)]
 	}
 	return row
-}
-
-func (b *Block) matchShort(p *Profile, alive uint64) uint64 {
-	for left := alive; left != 0; left &= left - 1 {
-		i := bits.TrailingZeros64(left)
-		if !b.rules[i].Matches(p) {
-			alive &^= 1 << i
-		}
-	}
-	return alive
 }

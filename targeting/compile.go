@@ -22,10 +22,11 @@ func Gate(p *hexbid.Program) Rule {
 	return r
 }
 
-// Compile compiles a campaign's audience, frequency cap and keywords on top of
-// its program's gate. Text is the program's, for campaigns without keywords.
-func Compile(c *hexbid.Campaign, gate Rule, keywords *Keywords, text []string) Rule {
-	r, a := gate, &c.Audience
+// Compile compiles a campaign's audience and frequency cap; And adds its
+// program's gate. A campaign with keywords sits out without words, unless it
+// includes the unknown; how words meet keywords is not for rules to say.
+func Compile(c *hexbid.Campaign) Rule {
+	r, a := newRule(), &c.Audience
 	restrictTo(&r, Host, hexbid.DimHost, a, setOf(a.Hosts...))
 	restrictTo(&r, OS, hexbid.DimOS, a, setOf(a.OS...))
 	restrictTo(&r, Age, hexbid.DimAge, a, ages(a.Ages...))
@@ -35,12 +36,10 @@ func Compile(c *hexbid.Campaign, gate Rule, keywords *Keywords, text []string) R
 	restrictTo(&r, Interest, hexbid.DimInterest, a, setOf(a.Interests...))
 	restrictTo(&r, CreditBand, hexbid.DimCreditBand, a, setOf(a.Credit...))
 	restrictTo(&r, Residence, hexbid.DimResidence, a, setOf(a.Residences...))
-	if keywords.HasWanted() {
-		restrictTo(&r, Intent, hexbid.DimKeyword, a, keywords.anchors())
-	} else {
-		named := bucketsOf(text)
-		named.add(0) // no words, no question
-		r.restrict(Named, named)
+	if slices.ContainsFunc(c.Keywords, func(k hexbid.Keyword) bool { return !k.Negative }) {
+		var typed Set
+		typed.add(1)
+		restrictTo(&r, Intent, hexbid.DimKeyword, a, typed)
 	}
 	if len(a.NotInterests) > 0 {
 		avoided := setOf(append([]hexbid.Category{hexbid.CategoryUnknown}, a.NotInterests...)...)
@@ -53,6 +52,16 @@ func Compile(c *hexbid.Campaign, gate Rule, keywords *Keywords, text []string) R
 		r.restrict(Personal, setOf(Keyed))
 	}
 	return r
+}
+
+// And is the rule that admits whom both admit.
+func (r *Rule) And(other *Rule) Rule {
+	both := *r
+	both.restricts |= other.restricts
+	for d := range both.admits {
+		both.admits[d] = both.admits[d].and(other.admits[d])
+	}
+	return both
 }
 
 // restrictTo restricts a dimension that the audience names.

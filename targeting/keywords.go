@@ -2,24 +2,21 @@ package targeting
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/hexbid/hexbid"
 )
 
-// Keywords are a campaign's, compiled.
-//
-// Each keyword has an anchor, its first token. A request whose words lack every
-// anchor cannot match, and the buckets of the anchors stand in the campaign's
-// rule: so a block of 64 is sifted by a few ANDs, and only what is left is
-// compared token by token.
+// Keywords are a campaign's, compiled. Each has an anchor, its first token: words
+// that lack every anchor cannot match.
 type Keywords struct {
 	wanted, unwanted []keyword
 }
 
 type keyword struct {
-	match  hexbid.KeywordMatch
-	tokens []string
-	units  [][]string
+	match hexbid.KeywordMatch
+	text  Text
+	units []Text
 }
 
 // CompileKeywords compiles valid keywords; nil when there are none.
@@ -29,8 +26,8 @@ func CompileKeywords(list []hexbid.Keyword) *Keywords {
 	}
 	k := &Keywords{}
 	for _, one := range list {
-		compiled := keyword{match: one.Match}
-		compiled.tokens, compiled.units = tokenize(one.Text)
+		w := ParseWords(one.Text)
+		compiled := keyword{one.Match, w.text, w.units}
 		if one.Negative {
 			k.unwanted = append(k.unwanted, compiled)
 		} else {
@@ -43,12 +40,14 @@ func CompileKeywords(list []hexbid.Keyword) *Keywords {
 // HasWanted says whether some keyword is not negative.
 func (k *Keywords) HasWanted() bool { return k != nil && len(k.wanted) > 0 }
 
-// anchors are the buckets of the first tokens of the wanted keywords.
-func (k *Keywords) anchors() (s Set) {
+// Anchors are the distinct first tokens of the wanted keywords.
+func (k *Keywords) Anchors() (anchors []string) {
 	for i := range k.wanted {
-		s.add(bucket(k.wanted[i].tokens[0]))
+		first, _, _ := strings.Cut(string(k.wanted[i].text[len(edge):]), edge)
+		anchors = append(anchors, first)
 	}
-	return s
+	slices.Sort(anchors)
+	return slices.Compact(anchors)
 }
 
 // matches: an exact keyword is the whole query, a phrase stands in it, and of a
@@ -56,18 +55,18 @@ func (k *Keywords) anchors() (s Set) {
 func (k *keyword) matches(w *Words) bool {
 	switch k.match {
 	case hexbid.MatchExact:
-		return slices.Equal(k.tokens, w.tokens)
+		return k.text == w.text
 	case hexbid.MatchPhrase:
-		return hasRun(w.tokens, k.tokens)
+		return w.text.has(k.text)
 	}
-	return !slices.ContainsFunc(k.units, func(unit []string) bool { return !hasRun(w.tokens, unit) })
+	return !slices.ContainsFunc(k.units, func(unit Text) bool { return !w.text.has(unit) })
 }
 
 // Compete says whether a campaign takes part in a request's words: without
 // words always (its rule has judged that), with words when no negative keyword
 // matches, and a wanted one does; without wanted ones its program's texts must
 // have the words.
-func (k *Keywords) Compete(w *Words, text []string) bool {
+func (k *Keywords) Compete(w *Words, text Text) bool {
 	if w.None() {
 		return true
 	}

@@ -38,6 +38,14 @@ func CompileSchedule(c *hexbid.Campaign) (Schedule, error) {
 	return s, nil
 }
 
+// AlwaysOn is the schedule of a campaign that names none.
+var AlwaysOn = Schedule{start: math.MinInt64, end: math.MaxInt64, everyHour: true, zone: time.UTC}
+
+// IsAlwaysOn says whether the schedule never shuts the campaign out.
+func (s *Schedule) IsAlwaysOn() bool {
+	return s.everyHour && s.start == math.MinInt64 && s.end == math.MaxInt64
+}
+
 // InFlight says whether an instant lies between start and end.
 func (s *Schedule) InFlight(at time.Time) bool {
 	t := at.UnixNano()

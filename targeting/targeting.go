@@ -1,10 +1,11 @@
 // Package targeting decides whether a campaign's audience holds a viewer. It
 // compiles an audience into a Rule, a set of admitted values a dimension, and
 // 64 rules into a Block, one 64-bit row a value, so that a match of all 64 is
-// a handful of ANDs. It also reads schedules and words.
+// a handful of ANDs; a rule alone is a Mask of one word. It also reads schedules
+// and words.
 //
 // Everything is immutable once compiled. Rule.Matches is the plain form and
-// the oracle of Block.Match.
+// the oracle of Block.Match and of Want.Admits.
 package targeting
 
 import (
@@ -31,14 +32,13 @@ const (
 	Avoided  // none of: every interest of the viewer must be admitted
 	CreditBand
 	Residence
-	Intent // any of: anchors of a campaign's keywords
-	Named  // all of: tokens of a program's texts, for a campaign without keywords
+	Intent // whether there are words, for a campaign with keywords
 	DimCount
 )
 
 // String names the dimension as Explain reports it.
 func (d Dim) String() string {
-	return [...]string{"personalization", "category", "host", "operating_system", "age", "gender", "scene", "network", "interest", "interest", "credit_band", "residence", "keyword", "keyword", "none"}[min(d, DimCount)]
+	return [...]string{"personalization", "category", "host", "operating_system", "age", "gender", "scene", "network", "interest", "interest", "credit_band", "residence", "keyword", "none"}[min(d, DimCount)]
 }
 
 // Standing is what personalisation leaves of a request.
@@ -68,8 +68,7 @@ var dimValues = [DimCount]int{
 
 	CreditBand: int(hexbid.CreditBandCount),
 	Residence:  int(hexbid.ResidenceCount),
-	Intent:     buckets,
-	Named:      buckets,
+	Intent:     2, // without words and with
 }
 
 // Set is a set of values of one dimension; value 0 is the unknown one.
@@ -97,7 +96,7 @@ var everyValue = Set{^uint64(0), ^uint64(0)}
 
 // wantsAll says whether a dimension must admit every value of a viewer, not
 // only one.
-func wantsAll(d Dim) bool { return d == Avoided || d == Named }
+func wantsAll(d Dim) bool { return d == Avoided }
 
 // Rule is a compiled audience: a viewer matches when every restricted
 // dimension admits one of the viewer's values, or all where it wants all.
@@ -149,12 +148,8 @@ type Profile struct {
 func ProfileOf(r *hexbid.Request, residence hexbid.Residence, words *Words) Profile {
 	var p Profile
 	p.set(Intent, 0)
-	p.set(Named, 0)
-	if words.None() { // every rule admits it
-		p.any |= 1 << Named
-	} else {
-		p.values[Intent] = bucketsOf(words.tokens)
-		p.values[Named], p.many = p.values[Intent], 1<<Intent|1<<Named
+	if !words.None() {
+		p.set(Intent, 1)
 	}
 	v := &r.Viewer
 	p.set(Host, int(r.Host))

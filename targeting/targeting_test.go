@@ -56,9 +56,9 @@ func drawWords(t *rapid.T) *Words {
 	return &w
 }
 
-// compileDrawn compiles a campaign that has keywords with chance.
-func compileDrawn(c *hexbid.Campaign, p *hexbid.Program) Rule {
-	return Compile(c, Gate(p), CompileKeywords(c.Keywords), TextTokens(p.DisplayName, p.Category.Chinese()))
+func gated(c *hexbid.Campaign, p *hexbid.Program) Rule {
+	audience, gate := Compile(c), Gate(p)
+	return audience.And(&gate)
 }
 
 func drawProfile(t *rapid.T) Profile {
@@ -84,7 +84,7 @@ func TestABlockMatchesAsItsRulesDo(t *testing.T) {
 		rules := make([]*Rule, rapid.IntRange(1, BlockSize).Draw(t, "n"))
 		for i := range rules {
 			c, p := drawCampaign(t)
-			r := compileDrawn(c, p)
+			r := gated(c, p)
 			rules[i] = &r
 		}
 		block := CompileBlock(rules)
@@ -108,7 +108,7 @@ func TestABlockMatchesAsItsRulesDo(t *testing.T) {
 func TestNothingPersonalDecidesWithoutPersonalisation(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c, p := drawCampaign(t)
-		rule := compileDrawn(c, p)
+		rule := gated(c, p)
 		one, other := drawRequest(t), drawRequest(t)
 		one.Personalization, other.Personalization = hexbid.PersonalizationOff, hexbid.PersonalizationOff
 		other.Host, other.Scene, other.Category = one.Host, one.Scene, one.Category
@@ -139,7 +139,7 @@ func TestUnknownValues(t *testing.T) {
 		{"unknown included of another dimension", hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 18, Max: 30}}, IncludeUnknown: []hexbid.Dimension{hexbid.DimGender}}, false},
 		{"host named", hexbid.Audience{Hosts: []hexbid.Host{hexbid.WeChat}}, false},
 	} {
-		rule := Compile(&hexbid.Campaign{Audience: c.audience}, Gate(program), nil, nil)
+		rule := gated(&hexbid.Campaign{Audience: c.audience}, program)
 		if got := rule.Matches(&unknown); got != c.want {
 			t.Errorf("%s: an unknown viewer matches: %v, want %v", c.name, got, c.want)
 		}
@@ -147,8 +147,8 @@ func TestUnknownValues(t *testing.T) {
 }
 
 func TestExcludedInterestsShutOutWhoHasAny(t *testing.T) {
-	rule := Compile(&hexbid.Campaign{Audience: hexbid.Audience{NotInterests: []hexbid.Category{hexbid.Games, hexbid.Finance}}},
-		Gate(&hexbid.Program{Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}), nil, nil)
+	rule := gated(&hexbid.Campaign{Audience: hexbid.Audience{NotInterests: []hexbid.Category{hexbid.Games, hexbid.Finance}}},
+		&hexbid.Program{Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
 	for _, c := range []struct {
 		has  []hexbid.Category
 		want bool
@@ -285,27 +285,50 @@ func TestKeywordsMeetWords(t *testing.T) {
 	} {
 		k := CompileKeywords([]hexbid.Keyword{{Text: c.keyword, Match: c.match}})
 		w := ParseWords(c.words)
-		if got := k.Compete(&w, nil); got != c.want {
+		if got := k.Compete(&w, ""); got != c.want {
 			t.Errorf("%q (match %d) meets %q: %v, want %v", c.keyword, c.match, c.words, got, c.want)
 		}
 	}
 }
 
-// TestARuleNeverShutsOutWhatCompetes: the buckets of tokens may let through too
-// much, never too little.
-func TestARuleNeverShutsOutWhatCompetes(t *testing.T) {
+// TestASignatureNeverShutsOutWhatCompetes: the bits of tokens may let through
+// too much, never too little; rows say what the signatures say.
+func TestASignatureNeverShutsOutWhatCompetes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		drawn, program := drawCampaign(t)
-		c := &hexbid.Campaign{Keywords: drawn.Keywords}
-		open := &hexbid.Program{DisplayName: program.DisplayName, Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}
-		rule, keywords, text := compileDrawn(c, open), CompileKeywords(c.Keywords), TextTokens(open.DisplayName, open.Category.Chinese())
 		words := drawWords(t)
 		if words.None() {
 			return
 		}
-		p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: 30}}, hexbid.ResidenceUnknown, words)
-		if keywords.Compete(words, text) && !rule.Matches(&p) {
-			t.Fatalf("%+v of %q competes on %q, and its rule shuts it out", c.Keywords, open.DisplayName, words.tokens)
+		signatures := make([]Signature, rapid.IntRange(1, BlockSize).Draw(t, "n"))
+		for i := range signatures {
+			c, program := drawCampaign(t)
+			keywords, text := CompileKeywords(c.Keywords), NewText(program.DisplayName, program.Category.Chinese())
+			signatures[i] = SignatureOf(keywords, text)
+			if keywords.Compete(words, text) && !signatures[i].MayCompete(words) {
+				t.Fatalf("%+v of %q competes on %q, and its signature shuts it out", c.Keywords, program.DisplayName, words.tokens)
+			}
+		}
+		matching := CompileWordRows(signatures).Match(words, 1<<len(signatures)-1)
+		for i, s := range signatures {
+			if matching>>i&1 == 1 != s.MayCompete(words) {
+				t.Fatalf("signature %d of %d: the rows say %v", i, len(signatures), !s.MayCompete(words))
+			}
+		}
+	})
+}
+
+func TestAMaskAdmitsAsItsRuleDoes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c, p := drawCampaign(t)
+		rule := gated(c, p)
+		mask := rule.Mask()
+		for range 8 {
+			profile := drawProfile(t)
+			want := profile.Want()
+			matches, admits := rule.Matches(&profile), want.Admits(mask)
+			if matches && !admits || admits && !matches && !mask.More() {
+				t.Fatalf("%+v: the mask says %v (more: %v), the rule %v", c.Audience, admits, mask.More(), matches)
+			}
 		}
 	})
 }
@@ -313,8 +336,8 @@ func TestARuleNeverShutsOutWhatCompetes(t *testing.T) {
 func BenchmarkMatch64(b *testing.B) {
 	rules := make([]*Rule, BlockSize)
 	for i := range rules {
-		r := Compile(&hexbid.Campaign{Audience: hexbid.Audience{Ages: []hexbid.AgeRange{{Min: i % 30, Max: 30 + i}}, Genders: []hexbid.Gender{hexbid.Gender(1 + i%2)}}},
-			Gate(&hexbid.Program{Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}), nil, nil)
+		r := gated(&hexbid.Campaign{Audience: hexbid.Audience{Ages: []hexbid.AgeRange{{Min: i % 30, Max: 30 + i}}, Genders: []hexbid.Gender{hexbid.Gender(1 + i%2)}}},
+			&hexbid.Program{Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
 		rules[i] = &r
 	}
 	block := CompileBlock(rules)

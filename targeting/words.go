@@ -2,7 +2,6 @@ package targeting
 
 import (
 	_ "embed"
-	"hash/fnv"
 	"slices"
 	"strings"
 	"sync"
@@ -94,87 +93,84 @@ func tokenize(s string) (tokens []string, units [][]string) {
 	return tokens, units
 }
 
-// Barrier stands between texts in a token list, so that nothing is found
-// across them.
-const Barrier = ""
+// Text is a list of tokens in one string, an edge around each: so tokens stand
+// in a text one after another where one Text is a part of another.
+type Text string
 
-// TextTokens joins the tokens of several texts.
-func TextTokens(texts ...string) []string {
-	var tokens []string
-	for _, s := range texts {
-		tokens = append(append(tokens, Tokens(s)...), Barrier)
+const (
+	edge    = "\x1f" // no token has it
+	barrier = "\x1e" // stands between texts: nothing is found across it
+)
+
+func textOf(tokens []string) Text {
+	if len(tokens) == 0 {
+		return ""
 	}
-	return tokens
+	return Text(edge + strings.Join(tokens, edge) + edge)
+}
+
+// NewText joins the tokens of several texts.
+func NewText(texts ...string) Text {
+	var joined strings.Builder
+	for _, s := range texts {
+		joined.WriteString(string(textOf(Tokens(s))))
+		joined.WriteString(barrier)
+	}
+	return Text(joined.String())
+}
+
+func (t Text) has(run Text) bool { return strings.Contains(string(t), string(run)) }
+
+// Tokens are the distinct tokens of the text.
+func (t Text) Tokens() []string {
+	tokens := strings.FieldsFunc(string(t), func(r rune) bool { return r < ' ' })
+	slices.Sort(tokens)
+	return slices.Compact(tokens)
 }
 
 // Words are what a viewer typed.
 type Words struct {
-	tokens []string
-	units  [][]string
+	tokens    []string
+	text      Text
+	units     []Text
+	signature Signature
 }
 
 // ParseWords reads a query; one without a token is as none.
 func ParseWords(query string) (w Words) {
-	w.tokens, w.units = tokenize(query)
+	if query == "" {
+		return w
+	}
+	tokens, units := tokenize(query)
+	w.tokens, w.text, w.signature = tokens, textOf(tokens), signatureOf(tokens)
+	for _, unit := range units {
+		w.units = append(w.units, textOf(unit))
+	}
 	return w
 }
 
 // None says whether nothing was typed.
 func (w *Words) None() bool { return len(w.tokens) == 0 }
 
+// Tokens are what was typed, token by token.
+func (w *Words) Tokens() []string { return w.tokens }
+
 // In says whether a text has every unit of the query, in any order.
-func (w *Words) In(text []string) bool {
-	for _, unit := range w.units {
-		if !hasRun(text, unit) {
-			return false
-		}
-	}
-	return true
-}
-
-// hasRun says whether tokens stand in a text one after another.
-func hasRun(text, run []string) bool {
-	for i := 0; i+len(run) <= len(text); i++ {
-		if text[i] == run[0] && slices.Equal(text[i:i+len(run)], run) {
-			return true
-		}
-	}
-	return false
-}
-
-// Signature is the buckets of tokens as bits: a text whose signature lacks a bit
-// of a query's cannot have its words.
-func Signature(tokens []string) uint64 { return bucketsOf(tokens)[0] }
-
-// Signature is that of the query.
-func (w *Words) Signature() uint64 { return Signature(w.tokens) }
+func (w *Words) In(text Text) bool { return w.InEither(text, "") }
 
 // InEither says whether two texts together have every unit of the query.
-func (w *Words) InEither(one, other []string) bool {
+func (w *Words) InEither(one, other Text) bool {
 	for _, unit := range w.units {
-		if !hasRun(one, unit) && !hasRun(other, unit) {
+		if !one.has(unit) && !other.has(unit) {
 			return false
 		}
 	}
 	return true
 }
 
-// buckets is the number of values that tokens are hashed to in rules: value 0
-// is no token.
-const buckets = 64
+// Bits of the query's tokens: a text whose bits lack one of them cannot have
+// its words.
+func (w *Words) Bits() uint64 { return uint64(w.signature) }
 
-// bucket is the value of a token in the dimensions Intent and Named.
-func bucket(token string) int {
-	h := fnv.New32a()
-	h.Write([]byte(token))
-	return 1 + int(h.Sum32()%(buckets-1))
-}
-
-func bucketsOf(tokens []string) (s Set) {
-	for _, token := range tokens {
-		if token != Barrier {
-			s.add(bucket(token))
-		}
-	}
-	return s
-}
+// Bits of a text's tokens.
+func (t Text) Bits() uint64 { return uint64(signatureOf(t.Tokens())) }

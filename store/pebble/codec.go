@@ -13,13 +13,10 @@ import (
 // A record is CBOR (RFC 8949) with field names, so that a field added later
 // decodes to its zero value from older records. Its key tells its kind.
 type wireRecord[T any] struct {
-	Noun     T        `cbor:"noun"`
-	Covering []uint64 `cbor:"covering,omitempty"` // keys, with fullBit
-	Places   uint64   `cbor:"places,omitempty"`
+	Noun     T      `cbor:"noun"`
+	Covering []byte `cbor:"packed,omitempty"`
+	Places   uint64 `cbor:"places,omitempty"`
 }
-
-// fullBit marks a full posting; no H3 cell and no other key has the bit.
-const fullBit = 1 << 61
 
 var (
 	encoding = must(cbor.EncOptions{Time: cbor.TimeRFC3339Nano}.EncMode())
@@ -34,14 +31,7 @@ func must[T any](mode T, err error) T {
 }
 
 func encode(r *store.Record) ([]byte, error) {
-	covering := make([]uint64, len(r.Covering))
-	for i, p := range r.Covering {
-		covering[i] = uint64(p.Key)
-		if p.Full {
-			covering[i] |= fullBit
-		}
-	}
-	return encoding.Marshal(wireRecord[hexbid.Resource]{r.Resource, covering, r.CoveredPlaces})
+	return encoding.Marshal(wireRecord[hexbid.Resource]{r.Resource, geoindex.PackCovering(nil, r.Covering), r.CoveredPlaces})
 }
 
 func decode(kind hexbid.ResourceKind, value []byte) (store.Record, error) {
@@ -70,8 +60,10 @@ func decodeAs[T any, P noun[T]](value []byte) (store.Record, error) {
 		return store.Record{}, err
 	}
 	r := store.Record{Resource: P(&w.Noun), CoveredPlaces: w.Places}
-	for _, key := range w.Covering {
-		r.Covering = append(r.Covering, geoindex.Posting{Key: geoindex.Key(key &^ fullBit), Full: key&fullBit != 0})
+	if len(w.Covering) == 0 {
+		return r, nil
 	}
-	return r, nil
+	var err error
+	r.Covering, err = geoindex.UnpackCovering(w.Covering)
+	return r, err
 }

@@ -3,6 +3,7 @@ package pebble
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -33,6 +34,9 @@ func (s *Store) Commit(_ context.Context, ops []store.Op) (store.Change, error) 
 			return store.Change{}, err
 		}
 	}
+	for _, r := range change.Deletes {
+		_ = batch.Delete(uidKey(r.Meta().UID), nil) // a batch in memory takes every Delete
+	}
 	clock := binary.BigEndian.AppendUint64(nil, change.Version)
 	_ = batch.Set(keyClock, binary.BigEndian.AppendUint64(clock, uint64(stage.LastUID)), nil)
 	if err := s.write(batch); err != nil {
@@ -55,7 +59,7 @@ func add(batch *pebble.Batch, name string, r *store.Record) error {
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", name, err)
 	}
-	return batch.Set(recordKey(n.Kind, name), value, nil)
+	return errors.Join(batch.Set(recordKey(n.Kind, name), value, nil), batch.Set(uidKey(r.Meta().UID), []byte(name), nil))
 }
 
 // checkRoom refuses a write before it is begun: on a store that has failed, and

@@ -6,6 +6,7 @@
 //	m/currency  the deployment's currency
 //	m/clock     last version and last uid, big-endian
 //	r/K NAME    a record; K is a byte for its kind
+//	u/UID       its name, by its uid, big-endian
 //
 // A batch is one Pebble batch, synced before the answer. When the disk refuses
 // a write, Pebble cannot go on: the store then refuses every later write and
@@ -28,8 +29,12 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// Format is the version of the layout on disk.
-const Format = "1"
+// Format is the version of the layout on disk. The first had no names by uid:
+// a folder of it is given them when it is opened.
+const (
+	Format      = "2"
+	firstFormat = "1"
+)
 
 // minFreeBytes is the room that a commit wants to see on the disk: a refusal
 // before writing leaves the store whole.
@@ -121,7 +126,11 @@ func (s *Store) checkFormat(currency string) error {
 		_ = batch.Set(keyCurrency, []byte(currency), nil)
 		return s.write(batch)
 	}
-	if string(format) != Format {
+	if string(format) == firstFormat {
+		if err := s.nameUIDs(); err != nil {
+			return err
+		}
+	} else if string(format) != Format {
 		return hexbid.Errorf(hexbid.Unavailable, "data", "folder %s has format %q, this program reads %q: use the program that wrote it, "+
 			"or export and import the catalogue", s.dir, format, Format)
 	}
@@ -130,6 +139,19 @@ func (s *Store) checkFormat(currency string) error {
 		err = hexbid.Errorf(hexbid.Unavailable, "currency", "folder %s is kept in %s, not %s: a catalogue has one currency for ever", s.dir, recorded, currency)
 	}
 	return err
+}
+
+// nameUIDs brings a folder of the first format to the present one.
+func (s *Store) nameUIDs() error {
+	batch := s.db.NewBatch()
+	_, err := s.Scan(context.Background(), func(r store.Record) error {
+		return batch.Set(uidKey(r.Meta().UID), []byte(r.Meta().Name), nil)
+	})
+	if err != nil {
+		return err
+	}
+	_ = batch.Set(keyFormat, []byte(Format), nil) // a batch in memory takes every Set
+	return s.write(batch)
 }
 
 func (s *Store) readClock() error {
@@ -159,6 +181,23 @@ func (s *Store) unreadable(err error) error {
 
 func recordKey(kind hexbid.ResourceKind, name string) []byte {
 	return append([]byte{'r', '/', byte(kind)}, name...)
+}
+
+func uidKey(uid hexbid.UID) []byte {
+	return binary.BigEndian.AppendUint64([]byte("u/"), uint64(uid))
+}
+
+// ByUID implements store.Store.
+func (s *Store) ByUID(ctx context.Context, uid hexbid.UID) (store.Record, error) {
+	if s.closed.Load() {
+		return store.Record{}, errClosed
+	}
+	name, err := s.read(uidKey(uid))
+	if err != nil {
+		return store.Record{}, err
+	}
+	r, err := s.Get(ctx, string(name))
+	return store.CheckUID(r, uid, err)
 }
 
 // Get implements store.Store.

@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"syscall"
 	"testing"
@@ -80,6 +81,25 @@ func TestAnotherCurrencyAndAnotherFormatAreRefused(t *testing.T) {
 	s.Close()
 	_, err = Open(Options{Dir: "d", FS: fs, Currency: "CNY"})
 	wantRefusal(t, err, "999", Format)
+}
+
+func TestAFolderOfTheFirstFormatIsGivenNamesByUID(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, Options{Dir: "d", FS: fs})
+	change, err := s.Commit(context.Background(), []store.Op{advertiser("advertisers/old")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid := change.Puts[0].Meta().UID
+	batch := s.db.NewBatch()
+	if err := errors.Join(batch.Set(keyFormat, []byte(firstFormat), nil), batch.Delete(uidKey(uid), nil), s.write(batch), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, Options{Dir: "d", FS: fs})
+	defer s.Close()
+	if r, err := s.ByUID(context.Background(), uid); err != nil || r.Meta().Name != "advertisers/old" {
+		t.Errorf("by uid: %+v, %v", r.Resource, err)
+	}
 }
 
 // TestADiskThatFillsUpLosesNothing lets the disk refuse in the middle of a

@@ -76,7 +76,7 @@ func fullRecords() []*store.Record {
 			Bid: 1_200_000, DailyBudget: 50_000_000, Start: at, Hours: []hexbid.WeeklyHours{{Day: 1, Start: 2, End: 3}},
 			Area:     hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 1, Lng: 2}, RadiusM: 3}}, Cells: []uint64{0x89309ab36abffff}, Regions: []string{"330100"}},
 			Audience: hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 18, Max: 30}}}, Cap: hexbid.FrequencyCap{Impressions: 3, Window: time.Hour}},
-			Covering: []geoindex.Posting{{Key: 0x89309ab36abffff, Full: true}, {Key: geoindex.Everywhere}, {Key: geoindex.KeyOfRegion(3)}}, CoveredPlaces: 1 << 63},
+			Covering: []geoindex.Posting{{Key: 0x89309ab36abffff, Touched: 0x7f, Full: 5}, {Key: geoindex.Everywhere, Touched: 0x7f}, {Key: geoindex.KeyOfRegion(3), Touched: 1, Full: 1}}, CoveredPlaces: 1 << 63},
 	}
 }
 
@@ -93,6 +93,9 @@ func testRoundTrip(t *testing.T, s store.Store) {
 		if err != nil || !reflect.DeepEqual(got, *want) {
 			t.Errorf("got %+v, %v\nwant %+v", got.Resource, err, want.Resource)
 		}
+		if byUID, err := s.ByUID(ctx, meta.UID); err != nil || !reflect.DeepEqual(byUID, *want) {
+			t.Errorf("by uid %d: got %+v, %v\nwant %+v", meta.UID, byUID.Resource, err, want.Resource)
+		}
 	}
 }
 
@@ -106,6 +109,12 @@ func testAtomic(t *testing.T, s store.Store) {
 	if r, _ := s.Get(ctx, "advertisers/a"); r.Resource.(*hexbid.Advertiser).DisplayName != "first" {
 		t.Error("a record was changed by the failed batch")
 	}
+	// A uid is not used again, and finds nothing once its record is gone.
+	gone, _ := s.Get(ctx, "advertisers/a")
+	mustCommit(t, s, store.Op{Delete: "advertisers/a", IfVersion: store.AnyVersion})
+	mustCommit(t, s, put("advertisers/a", "another"))
+	_, err = s.ByUID(ctx, gone.Meta().UID)
+	wantKind(t, err, hexbid.NotFound)
 	// A step sees what the steps before it did.
 	mustCommit(t, s, put("advertisers/c", "c"), store.Op{Delete: "advertisers/c", IfVersion: store.AnyVersion})
 	if _, err := s.Get(ctx, "advertisers/c"); hexbid.KindOf(err) != hexbid.NotFound {

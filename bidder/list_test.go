@@ -1,0 +1,145 @@
+package bidder
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/geoindex"
+	"github.com/hexbid/hexbid/targeting"
+)
+
+func TestACapCodeBoundsAndOrdersScores(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		scores := rapid.SliceOfN(rapid.OneOf(rapid.Int64Range(0, 1e15), rapid.Int64Range(0, 1<<27)), 2, 2).Draw(t, "scores")
+		a, b := scores[0], scores[1]
+		if a > b {
+			a, b = b, a
+		}
+		if capOf(a) > capOf(b) {
+			t.Fatalf("%d < %d, but code %d > %d", a, b, capOf(a), capOf(b))
+		}
+		if v := valueOf(capOf(b)); v < float64(b) || v > float64(b)*(1+0x1p-25) {
+			t.Fatalf("the code of %d stands for %.0f", b, v)
+		}
+	})
+}
+
+// valueOf is the score that a code stands for.
+func valueOf(c capCode) float64 {
+	exponent := max(0, int(c)>>mantissaBits-1)
+	return math.Ldexp(float64(int(c)-exponent<<mantissaBits), exponent)
+}
+
+// fakeSource remembers what was posted.
+type fakeSource map[uint32]fakePosted
+
+type fakePosted struct {
+	rule *targeting.Rule
+	cap  capCode
+}
+
+func (s fakeSource) posted(i uint32) (*targeting.Rule, capCode, targeting.Signature) {
+	return s[i].rule, s[i].cap, targeting.Signature(i)
+}
+
+// TestAnEditedListHoldsWhatWasPosted drives a list through batches of additions
+// and removals, and compares it with a sorted slice.
+func TestAnEditedListHoldsWhatWasPosted(t *testing.T) {
+	gate := targeting.Gate(&hexbid.Program{Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
+	rapid.Check(t, func(t *rapid.T) {
+		source, l, want := fakeSource{}, &list{}, []posting{}
+		for range rapid.IntRange(1, 12).Draw(t, "batches") {
+			e := &listEdit{}
+			for range rapid.IntRange(0, 40).Draw(t, "removals") {
+				if len(want) == 0 {
+					break
+				}
+				i := rapid.IntRange(0, len(want)-1).Draw(t, "gone")
+				e.remove = append(e.remove, posting{ordinal: want[i].ordinal, cap: want[i].cap})
+				delete(source, want[i].ordinal)
+				want = slices.Delete(want, i, i+1)
+			}
+			for range rapid.SampledFrom([]int{0, 1, 5, 200}).Draw(t, "additions") {
+				ordinal := uint32(rapid.IntRange(0, 2000).Draw(t, "ordinal"))
+				if _, there := source[ordinal]; there {
+					continue
+				}
+				cap := capCode(rapid.IntRange(0, 50).Draw(t, "cap"))
+				source[ordinal] = fakePosted{&gate, cap}
+				p := posting{postingMask(gate.Mask(), geoindex.Posting{Touched: uint8(ordinal) & 0x7f, Full: uint8(ordinal>>2) & 0x7f}), ordinal, cap}
+				e.add, want = append(e.add, p), append(want, p)
+			}
+			l = l.edited(e, source)
+			slices.SortFunc(want, func(a, b posting) int { return inOrder(&a, &b) })
+			checkList(t, l, want, source)
+		}
+	})
+}
+
+func checkList(t *rapid.T, l *list, want []posting, source fakeSource) {
+	got := slices.Clone(l.head)
+	if len(l.head) > mostInHead || len(l.head) < leastInHead && len(l.tail) > 0 {
+		t.Fatalf("a head of %d before a tail of %d blocks", len(l.head), len(l.tail))
+	}
+	for _, b := range l.tail {
+		if n := len(b.ordinals); n == 0 || n > targeting.BlockSize {
+			t.Fatalf("a block of %d", n)
+		}
+		postings := b.postings(nil, source)
+		if postings[0].cap != b.first {
+			t.Fatalf("a block's first cap is %d, of its first posting %d", b.first, postings[0].cap)
+		}
+		got = append(got, postings...)
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("got  %v\nwant %v", got, want)
+	}
+}
+
+func TestATableHoldsWhatWasSet(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var w tableWriter[int]
+		want := map[uint64]int{}
+		var frozen table[int]
+		var before map[uint64]int
+		for step := range rapid.IntRange(1, 2000).Draw(t, "steps") {
+			key, value := uint64(rapid.IntRange(1, 700).Draw(t, "key")), step
+			if rapid.IntRange(0, 3).Draw(t, "drop") == 0 {
+				w.set(key, nil)
+				delete(want, key)
+			} else {
+				w.set(key, &value)
+				want[key] = value
+			}
+			if step == 300 {
+				frozen, before = w.freeze(), map[uint64]int{}
+				for k, v := range want {
+					before[k] = v
+				}
+			}
+		}
+		checkTable(t, &w.table, want)
+		checkTable(t, &frozen, before) // what came after does not show
+	})
+}
+
+func checkTable(t *rapid.T, got *table[int], want map[uint64]int) {
+	n := 0
+	got.each(func(key uint64, value *int) {
+		if n++; want[key] != *value {
+			t.Fatalf("key %d is %d, want %d", key, *value, want[key])
+		}
+	})
+	if n != len(want) || got.count != len(want) {
+		t.Fatalf("%d keys, counted as %d, want %d", n, got.count, len(want))
+	}
+	for key, value := range want {
+		if at := got.get(key); at == nil || *at != value {
+			t.Fatalf("get %d: %v, want %d", key, at, value)
+		}
+	}
+}

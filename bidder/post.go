@@ -1,0 +1,317 @@
+package bidder
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/geoindex"
+	"github.com/hexbid/hexbid/store"
+	"github.com/hexbid/hexbid/targeting"
+)
+
+// kept is what only the indexer needs of a campaign.
+type kept struct {
+	covering string          // packed
+	audience *targeting.Rule // without its program's gate
+	around   *around         // nil unless it goes around places
+	cap      capCode         // that it is posted with
+	posted   bool
+	paused   bool
+	spent    bool // its budget
+}
+
+// around is the area of a campaign that goes around its program's places, to be
+// compiled again when they change.
+type around struct{ in, out hexbid.Area }
+
+func areaAroundPlaces(c *hexbid.Campaign) *around {
+	if c.Area.AroundPlacesM == 0 && c.Excluded.AroundPlacesM == 0 {
+		return nil
+	}
+	return &around{c.Area, c.Excluded}
+}
+
+// posted implements postingSource.
+func (x *Indexer) posted(i uint32) (*targeting.Rule, capCode, targeting.Signature) {
+	d := x.details.at(i)
+	return d.rule, x.kept[i].cap, d.signature
+}
+
+// PlacesFingerprint stands for a set of places, in any order; a covering that
+// goes around them holds as long as it does not change.
+func PlacesFingerprint(points []hexbid.Point) (sum uint64) {
+	for _, p := range points {
+		var b [16]byte
+		for i, bits := range []uint64{math.Float64bits(p.Lat), math.Float64bits(p.Lng)} {
+			for j := range 8 {
+				b[8*i+j] = byte(bits >> (8 * j))
+			}
+		}
+		sum += xxhash.Sum64(b[:])
+	}
+	return sum
+}
+
+func (x *Indexer) putCampaign(r *store.Record, c *hexbid.Campaign) error {
+	program, known := x.byName[keyOf(c.Program)]
+	if !known {
+		return hexbid.Errorf(hexbid.Internal, "campaign.program", "%q is not indexed", c.Program)
+	}
+	areas := &around{c.Area, c.Excluded}
+	area, err := x.compileArea(areas, program)
+	if err != nil {
+		return err
+	}
+	schedule, err := targeting.CompileSchedule(c)
+	if err != nil {
+		return err
+	}
+	covering := r.Covering
+	goesAround := areaAroundPlaces(c)
+	if len(covering) == 0 || goesAround != nil && r.CoveredPlaces != PlacesFingerprint(x.placesOf(program)) {
+		covering = area.Cover()
+	}
+	i := x.campaignSlot(c.UID)
+	k := &x.kept[i]
+	k.covering, k.audience, k.around, k.paused = string(geoindex.PackCovering(nil, covering)), x.rules.intern(targeting.Compile(c)), goesAround, c.State == hexbid.Paused
+	own := specifics{schedule: schedule, keywords: targeting.CompileKeywords(c.Keywords), hostBids: hostBids(c)}
+	x.setNumbers(i, c, program)
+	*x.details.edit(i) = detail{version: c.Version, program: program, specifics: own.unlessPlain()}
+	x.setArea(i, area)
+	x.joinProgram(i, program)
+	x.setRule(i)
+	x.setEligibility(i)
+	return nil
+}
+
+// campaignSlot is the ordinal of a campaign, taken off all lists.
+func (x *Indexer) campaignSlot(uid hexbid.UID) uint32 {
+	i, known := x.byUID[uid]
+	if known {
+		x.unpost(i)
+		x.leaveProgram(i)
+		return i
+	}
+	i = x.ordinals.campaigns.take()
+	x.byUID[uid] = i
+	for int(i) >= len(x.kept) {
+		x.kept = append(x.kept, kept{})
+	}
+	x.kept[i] = kept{}
+	*x.campaigns.edit(i) = campaign{pacingPPM: auction.PPM}
+	x.next.Campaigns++
+	return i
+}
+
+// setNumbers sets what scores are made of; pacing stays.
+func (x *Indexer) setNumbers(i uint32, c *hexbid.Campaign, program uint32) {
+	hot := x.campaigns.edit(i)
+	name, _ := hexbid.ParseName(c.Name) // stored names parse
+	category := x.programs.at(program).category
+	hot.uid, hot.bid, hot.pricing, hot.category = c.UID, c.Bid, c.Pricing, category
+	hot.advertiser, hot.qualityPPM = x.byName[keyOf(name.Owner().String())], uint32(x.market.PriorPPM[category])
+	hot.has &^= hasHostBids
+	if len(c.HostBids) > 0 {
+		hot.has |= hasHostBids
+	}
+}
+
+// unlessPlain is nil for what a plain campaign does without.
+func (s specifics) unlessPlain() *specifics {
+	if s.schedule.IsAlwaysOn() && s.keywords == nil && s.hostBids == nil && s.area == nil {
+		return nil
+	}
+	return &s
+}
+
+// setArea puts one disc beside the numbers, anything else into the specifics.
+func (x *Indexer) setArea(i uint32, area *geoindex.Area) {
+	hot, d := x.campaigns.edit(i), x.details.edit(i)
+	own := *d.ask()
+	var simple bool
+	if hot.disc, simple = area.AsDisc(); simple {
+		hot.has, own.area = hot.has&^hasArea, nil
+	} else {
+		hot.has, own.area = hot.has|hasArea, area
+	}
+	d.specifics = own.unlessPlain()
+}
+
+// setRule joins a campaign's audience to its program's gate.
+func (x *Indexer) setRule(i uint32) {
+	d := x.details.edit(i)
+	p := x.programs.at(d.program)
+	d.rule = x.rules.intern(x.kept[i].audience.And(p.gate))
+	d.signature = targeting.SignatureOf(d.ask().keywords, p.text)
+}
+
+// reindex takes over what a campaign has from its program.
+func (x *Indexer) reindex(i uint32) {
+	x.unpost(i)
+	hot := x.campaigns.edit(i)
+	if category := x.programs.at(x.details.at(i).program).category; category != hot.category {
+		hot.category, hot.qualityPPM = category, uint32(x.market.PriorPPM[category])
+	}
+	x.setRule(i)
+	x.setEligibility(i)
+}
+
+// joinProgram makes a campaign one that its program, and words, lead to.
+func (x *Indexer) joinProgram(i, program uint32) {
+	slot := x.programs.edit(program)
+	if keywords := x.details.at(i).ask().keywords; keywords.HasWanted() {
+		x.wordEdits.anchor(keywords.Anchors(), i, true)
+	}
+	slot.buyers = append(slices.Clip(slot.buyers), i)
+}
+
+func (x *Indexer) leaveProgram(i uint32) {
+	d := x.details.at(i)
+	slot := x.programs.edit(d.program)
+	slot.buyers = without(slot.buyers, i)
+	if keywords := d.ask().keywords; keywords.HasWanted() {
+		x.wordEdits.anchor(keywords.Anchors(), i, false)
+	}
+}
+
+func (x *Indexer) deleteCampaign(i uint32) {
+	x.unpost(i)
+	x.leaveProgram(i)
+	delete(x.byUID, x.campaigns.at(i).uid)
+	*x.campaigns.edit(i), *x.details.edit(i), x.kept[i] = campaign{}, detail{}, kept{}
+	x.setBits(i, eligibility{})
+	x.ordinals.campaigns.giveBack(i)
+	x.next.Campaigns--
+}
+
+// setEligibility works out a campaign's three bits, and posts one that is on, or
+// will be in the next quarter hour. A campaign that goes off stays posted for a
+// while: it may be back in a moment.
+func (x *Indexer) setEligibility(i uint32) {
+	k, word := &x.kept[i], eligibility{}
+	if !k.paused && !k.spent && !x.accounts[x.campaigns.at(i).advertiser].paused {
+		word.active = 1
+	}
+	schedule := &x.details.at(i).ask().schedule
+	some, all := schedule.DuringQuarter(x.next.quarter)
+	soon, _ := schedule.DuringQuarter(x.next.quarter.Add(targeting.Quarter))
+	if some {
+		word.timely = 1
+	}
+	if some && !all {
+		word.check = 1
+	}
+	x.setBits(i, word)
+	switch {
+	case word.active == 1 && (some || soon):
+		delete(x.off, i)
+		x.post(i)
+	case k.posted:
+		if _, known := x.off[i]; !known {
+			x.off[i] = time.Now()
+		}
+	}
+}
+
+// setBits sets the bits of one ordinal, given as the lowest of each word.
+func (x *Indexer) setBits(i uint32, to eligibility) {
+	shift := i % 64
+	bit := uint64(1) << shift
+	var before eligibility
+	if i/64 < x.eligibility.len() {
+		before = *x.eligibility.at(i / 64)
+	}
+	after := eligibility{before.active&^bit | to.active<<shift, before.timely&^bit | to.timely<<shift, before.check&^bit | to.check<<shift}
+	if after != before || i/64 >= x.eligibility.len() {
+		*x.eligibility.edit(i / 64) = after
+	}
+}
+
+// offFor is how long a campaign may be off before it leaves the lists, where it
+// would stand in the way of those behind it.
+const offFor = 5 * time.Second
+
+// mostUnposted bounds what one publication takes off the lists.
+const mostUnposted = 20_000
+
+// unpostOff takes campaigns off the lists that have been off for long.
+func (x *Indexer) unpostOff() {
+	n := 0
+	for i, since := range x.off {
+		if time.Since(since) < offFor {
+			continue
+		}
+		x.unpost(i)
+		if n++; n == mostUnposted {
+			return
+		}
+	}
+}
+
+// scoreOf is the best score that a campaign can have at present.
+func (x *Indexer) scoreOf(i uint32) int64 {
+	c := x.campaigns.at(i)
+	bid := c.bid
+	if bids := x.details.at(i).ask().hostBids; bids != nil {
+		bid = slices.Max(bids[:])
+	}
+	candidate := auction.Candidate{Pricing: c.pricing, Bid: bid, MultiplierPPM: int64(c.pacingPPM), QualityPPM: int64(c.qualityPPM)}
+	entry, _ := candidate.Enter()
+	return entry.Score
+}
+
+// post puts a campaign on the lists of its covering.
+func (x *Indexer) post(i uint32) {
+	k := &x.kept[i]
+	if k.posted {
+		return
+	}
+	k.posted, k.cap = true, capOf(x.scoreOf(i))
+	mask := x.details.at(i).rule.Mask()
+	for _, p := range x.covering(i) {
+		e := x.editList(p.Key)
+		e.add = append(e.add, posting{postingMask(mask, p), i, k.cap})
+	}
+}
+
+// unpost takes a campaign off its lists; an addition that no snapshot has seen
+// yet is taken back.
+func (x *Indexer) unpost(i uint32) {
+	k := &x.kept[i]
+	delete(x.off, i)
+	if !k.posted {
+		return
+	}
+	k.posted = false
+	for _, p := range x.covering(i) {
+		e := x.editList(p.Key)
+		if added := slices.IndexFunc(e.add, func(p posting) bool { return p.ordinal == i }); added >= 0 {
+			e.add = slices.Delete(e.add, added, added+1)
+			continue
+		}
+		e.remove = append(e.remove, posting{ordinal: i, cap: k.cap})
+	}
+}
+
+// covering unpacks where a campaign is posted.
+func (x *Indexer) covering(i uint32) []geoindex.Posting {
+	postings, err := geoindex.UnpackCovering([]byte(x.kept[i].covering))
+	if err != nil {
+		x.log.Error("a covering does not unpack", "uid", x.campaigns.at(i).uid, "error", err)
+	}
+	return postings
+}
+
+func (x *Indexer) editList(k geoindex.Key) *listEdit {
+	e := x.listEdits[k]
+	if e == nil {
+		e = &listEdit{}
+		x.listEdits[k] = e
+	}
+	return e
+}

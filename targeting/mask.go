@@ -1,0 +1,122 @@
+package targeting
+
+import (
+	"math/bits"
+
+	"github.com/hexbid/hexbid"
+)
+
+// Mask is a rule in one word, for lists too short for a Block. It says all of
+// most rules; of the others it says enough to pass over most campaigns, and
+// that the rule has more to say.
+//
+// From the lowest bit: a bit for each value of the operating systems, genders,
+// hosts and scenes that the rule admits; whether it admits viewers without a
+// key, requests without personalisation, and requests without words; whether
+// there is more; the lowest admitted age and how many follow; the category.
+type Mask uint64
+
+const (
+	maskOS         = 0
+	maskGender     = maskOS + uint(hexbid.OSCount)
+	maskHost       = maskGender + uint(hexbid.GenderCount)
+	maskScene      = maskHost + uint(hexbid.HostCount)
+	maskKeyless    = maskScene + uint(hexbid.SceneCount)
+	maskImpersonal = maskKeyless + 1
+	maskNoWords    = maskKeyless + 2
+	maskMore       = maskKeyless + 3
+	maskAge        = maskKeyless + 4 // two fields of ageBits
+	maskCategory   = maskAge + 2*ageBits
+
+	ageBits      = 7
+	ageField     = 1<<ageBits - 1
+	categoryBits = 4
+	// MaskBits are in use; those above are the caller's.
+	MaskBits = maskCategory + categoryBits
+)
+
+// The categories of programs, from 1, must fit their field.
+const _ = 1<<categoryBits - uint(hexbid.CategoryCount-1)
+
+// toldByMask are the dimensions that a mask tells all of, but for ages with
+// gaps.
+const toldByMask = 1<<OS | 1<<Gender | 1<<Host | 1<<Scene | 1<<Personal | 1<<Intent | 1<<Age | 1<<Category
+
+// Mask is the rule in one word. The rule must restrict the category to one, as
+// every program's gate does.
+func (r *Rule) Mask() Mask {
+	values := func(d Dim) Mask { return Mask(r.admits[d][0]) & (1<<dimValues[d] - 1) }
+	m := values(OS)<<maskOS | values(Gender)<<maskGender | values(Host)<<maskHost | values(Scene)<<maskScene
+	set := func(bit uint, when bool) {
+		if when {
+			m |= 1 << bit
+		}
+	}
+	set(maskKeyless, r.admits[Personal].Has(int(Keyless)))
+	set(maskImpersonal, r.admits[Personal].Has(int(Impersonal)))
+	set(maskNoWords, r.admits[Intent].Has(0))
+	lowest, count, gaps := r.ageRun()
+	set(maskMore, gaps || r.restricts&^toldByMask != 0)
+	m |= Mask(lowest)<<maskAge | Mask(count-1)<<(maskAge+ageBits)
+	return m | categoryMask(hexbid.Category(bits.TrailingZeros64(r.admits[Category][0])))
+}
+
+func categoryMask(c hexbid.Category) Mask {
+	return Mask(c-1) & (1<<categoryBits - 1) << maskCategory
+}
+
+// ageRun is the run of ages from the lowest admitted to the highest, and whether
+// it has gaps. A rule that admits no age at all is left to the rule.
+func (r *Rule) ageRun() (lowest, count int, gaps bool) {
+	if r.restricts>>Age&1 == 0 {
+		return 0, 1 << ageBits, false
+	}
+	highest, admitted := -1, 0
+	for value := dimValues[Age] - 1; value >= 0; value-- {
+		if r.admits[Age].Has(value) {
+			lowest, highest, admitted = value, max(highest, value), admitted+1
+		}
+	}
+	if admitted == 0 {
+		return 0, 1 << ageBits, true
+	}
+	count = highest - lowest + 1
+	return lowest, count, admitted < count
+}
+
+// More says whether the rule says more than its mask.
+func (m Mask) More() bool { return m>>maskMore&1 == 1 }
+
+// Want is a profile as masks are asked for it: their bits under Care must be
+// those of Bits, and the age must lie in the run.
+type Want struct {
+	Care, Bits Mask
+	age        uint64
+}
+
+// Want is what masks must have to admit the profile.
+func (p *Profile) Want() (w Want) {
+	w.age = uint64(p.only[Age])
+	w.Bits = 1<<(maskOS+uint(p.only[OS])) | 1<<(maskGender+uint(p.only[Gender])) | 1<<(maskHost+uint(p.only[Host])) | 1<<(maskScene+uint(p.only[Scene]))
+	switch Standing(p.only[Personal]) {
+	case Keyless:
+		w.Bits |= 1 << maskKeyless
+	case Impersonal:
+		w.Bits |= 1 << maskImpersonal
+	}
+	if p.only[Intent] == 0 {
+		w.Bits |= 1 << maskNoWords
+	}
+	w.Care = w.Bits
+	if p.any>>Category&1 == 0 {
+		w.Bits |= categoryMask(hexbid.Category(p.only[Category]))
+		w.Care |= (1<<categoryBits - 1) << maskCategory
+	}
+	return w
+}
+
+// Admits says whether a mask admits the profile. When the mask has More, its
+// rule decides in the end.
+func (w *Want) Admits(m Mask) bool {
+	return m&w.Care == w.Bits && (w.age-uint64(m>>maskAge))&ageField <= uint64(m>>(maskAge+ageBits))&ageField
+}
