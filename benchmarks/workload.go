@@ -20,20 +20,27 @@ import (
 var citiesCSV string
 
 // Workload draws campaigns and viewers around Chinese cities by population,
-// with a spread of six kilometres. The same seed draws the same.
+// with a spread of six kilometres. Everything is drawn by its number, so that
+// any part of a market can be made again without the rest.
 type Workload struct {
-	r          *rand.Rand
+	seed       uint64
+	live       bool
 	centers    []hexbid.Point
-	cumulative []float64
+	cumulative []float64 // people
 }
 
-// NewWorkload reads the cities. Its error is of the embedded file.
-func NewWorkload(seed uint64) (*Workload, error) {
+// CampaignsAnOwner is how many campaigns an advertiser has.
+const CampaignsAnOwner = 5
+
+// NewWorkload reads the cities. In a live one, 30 % of the campaigns also name a
+// host, a scene, interests, hours or words, and a tenth caps frequency. Its
+// error is of the embedded file.
+func NewWorkload(seed uint64, live bool) (*Workload, error) {
 	rows, err := csv.NewReader(strings.NewReader(citiesCSV)).ReadAll()
 	if err != nil {
 		return nil, fmt.Errorf("cities: %w", err)
 	}
-	w := &Workload{r: rand.New(rand.NewPCG(seed, 0))}
+	w := &Workload{seed: seed, live: live}
 	total := 0.0
 	for _, row := range rows[1:] {
 		lat, err1 := strconv.ParseFloat(row[3], 64)
@@ -49,22 +56,64 @@ func NewWorkload(seed uint64) (*Workload, error) {
 	return w, nil
 }
 
-// Point is near a city.
-func (w *Workload) Point() hexbid.Point {
-	last := w.cumulative[len(w.cumulative)-1]
-	c := w.centers[sort.SearchFloat64s(w.cumulative, w.r.Float64()*last)]
-	const degree = 6000 / 111_195.0
-	return hexbid.Point{Lat: c.Lat + degree*w.r.NormFloat64(), Lng: c.Lng + degree*w.r.NormFloat64()/math.Cos(c.Lat*math.Pi/180)}
+// What is drawn: each kind has a stream of numbers of its own.
+const (
+	campaignStream uint64 = iota << 40
+	placeStream
+	requestStream
+	changeStream
+)
+
+func (w *Workload) rand(stream uint64, i int) *rand.Rand {
+	return rand.New(rand.NewPCG(w.seed, stream+uint64(i)))
 }
 
-// Campaign draws one campaign of a program: one circle of log-normal radius
-// (median 2 km, 0.3 to 20 km), half with an age range, half with a gender, 60 %
-// with a subset of systems.
-func (w *Workload) Campaign(name, program string) *hexbid.Campaign {
-	r := w.r
-	c := &hexbid.Campaign{Meta: hexbid.Meta{Name: name}, DisplayName: "c", Program: program, Pricing: hexbid.CPC,
-		Bid: hexbid.Money(500_000 + r.IntN(2_000_000)), DailyBudget: 100_000_000}
-	c.Area.Circles = []hexbid.Circle{{Center: w.Point(), RadiusM: min(20_000, max(300, 2000*math.Exp(0.8*r.NormFloat64())))}}
+// point is near a city.
+func (w *Workload) point(r *rand.Rand) hexbid.Point {
+	last := w.cumulative[len(w.cumulative)-1]
+	c := w.centers[sort.SearchFloat64s(w.cumulative, r.Float64()*last)]
+	const degree = 6000 / 111_195.0
+	return hexbid.Point{Lat: c.Lat + degree*r.NormFloat64(), Lng: c.Lng + degree*r.NormFloat64()/math.Cos(c.Lat*math.Pi/180)}
+}
+
+func ownerName(i int) string { return fmt.Sprintf("advertisers/a%d", i) }
+
+// Owner is an advertiser, its program and the program's one place. Of 16
+// categories the last is rare: one program in a thousand is of it.
+func (w *Workload) Owner(i int) (*hexbid.Advertiser, *hexbid.Program, *hexbid.Place) {
+	r := w.rand(placeStream, i)
+	owner := ownerName(i)
+	program := &hexbid.Program{Meta: hexbid.Meta{Name: owner + "/programs/p"}, DisplayName: fmt.Sprintf("小程序 %d", i),
+		Category: hexbid.Category(1 + r.IntN(15)), Hosts: []hexbid.Host{hexbid.WeChat}}
+	if r.IntN(1000) == 0 {
+		program.Category = rareCategory
+	}
+	if r.IntN(2) == 0 {
+		program.Hosts = append(program.Hosts, hexbid.Host(2+r.IntN(int(hexbid.HostCount)-2)))
+	}
+	return &hexbid.Advertiser{Meta: hexbid.Meta{Name: owner}, DisplayName: owner}, program,
+		&hexbid.Place{Meta: hexbid.Meta{Name: program.Name + "/places/l"}, Point: w.point(r), Review: hexbid.Approved}
+}
+
+const rareCategory = hexbid.Category(16)
+
+// Campaign draws one campaign: one circle of log-normal radius (median 2 km, 0.3
+// to 20 km), half with an age range, half with a gender, 60 % with a subset of
+// systems.
+func (w *Workload) Campaign(i int) *hexbid.Campaign {
+	r := w.rand(campaignStream, i)
+	owner := ownerName(i / CampaignsAnOwner)
+	c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", owner, i)}, DisplayName: "c", Program: owner + "/programs/p",
+		Pricing: hexbid.CPC, Bid: hexbid.Money(500_000 + r.IntN(2_000_000)), DailyBudget: 100_000_000}
+	c.Area.Circles = []hexbid.Circle{{Center: w.point(r), RadiusM: min(20_000, max(300, 2000*math.Exp(0.8*r.NormFloat64())))}}
+	w.drawAudience(r, c)
+	if w.live {
+		drawLive(r, c)
+	}
+	return c
+}
+
+func (w *Workload) drawAudience(r *rand.Rand, c *hexbid.Campaign) {
 	if r.IntN(2) == 0 {
 		low := 14 + r.IntN(40)
 		c.Audience.Ages = []hexbid.AgeRange{{Min: low, Max: low + 5 + r.IntN(25)}}
@@ -75,18 +124,48 @@ func (w *Workload) Campaign(name, program string) *hexbid.Campaign {
 	if r.Float64() < 0.6 {
 		c.Audience.OS = [][]hexbid.OS{{hexbid.Android}, {hexbid.IOS}, {hexbid.Android, hexbid.HarmonyOS}}[r.IntN(3)]
 	}
-	return c
 }
 
+func drawLive(r *rand.Rand, c *hexbid.Campaign) {
+	switch r.IntN(50) { // 30 % in all
+	case 0, 1, 2:
+		c.Audience.Hosts = []hexbid.Host{hexbid.WeChat}
+	case 3, 4, 5:
+		c.Audience.Scenes = []hexbid.Scene{hexbid.NearbyList, hexbid.Scan}
+	case 6, 7, 8:
+		c.Audience.Interests = []hexbid.Category{hexbid.Category(1 + r.IntN(16)), hexbid.Category(1 + r.IntN(16))}
+	case 9, 10, 11:
+		c.Hours = []hexbid.WeeklyHours{}
+		for day := range 7 {
+			c.Hours = append(c.Hours, hexbid.WeeklyHours{Day: day + 1, Start: r.IntN(12), End: 13 + r.IntN(11)})
+		}
+	case 12, 13, 14:
+		c.Keywords = []hexbid.Keyword{{Text: words[r.IntN(len(words))]}, {Text: words[r.IntN(len(words))]}}
+	}
+	if r.IntN(10) == 0 {
+		c.Cap = hexbid.FrequencyCap{Impressions: 3, Window: 86_400_000_000_000}
+	}
+}
+
+var words = []string{"咖啡", "火锅", "奶茶", "电影", "牛肉面", "酒店", "健身", "洗车", "coffee", "鲜花"}
+
 // Request draws a viewer somewhere: systems by their share of Chinese phones.
-func (w *Workload) Request(slots, limit int) *hexbid.Request {
+func (w *Workload) Request(i, slots, limit int) *hexbid.Request {
+	r := w.rand(requestStream, i)
 	os := hexbid.Android
-	switch share := w.r.Float64(); {
+	switch share := r.Float64(); {
 	case share < 0.17:
 		os = hexbid.IOS
 	case share < 0.36:
 		os = hexbid.HarmonyOS
 	}
-	return &hexbid.Request{Point: w.Point(), RadiusM: hexbid.DefaultRadiusM, Slots: slots, NearbyLimit: limit, Host: hexbid.WeChat,
-		Viewer: hexbid.Viewer{UserKey: "u", Age: 14 + w.r.IntN(60), Gender: hexbid.Gender(1 + w.r.IntN(2)), OS: os}}
+	q := &hexbid.Request{Point: w.point(r), RadiusM: hexbid.DefaultRadiusM, Slots: slots, NearbyLimit: limit, Host: hexbid.WeChat, Scene: hexbid.NearbyList,
+		Viewer: hexbid.Viewer{UserKey: "u", Age: 14 + r.IntN(60), Gender: hexbid.Gender(1 + r.IntN(2)), OS: os}}
+	if w.live {
+		q.Viewer.Interests = []hexbid.Category{hexbid.Category(1 + r.IntN(16)), hexbid.Category(1 + r.IntN(16))}
+		if r.IntN(10) == 0 {
+			q.Words = words[r.IntN(len(words))]
+		}
+	}
+	return q
 }

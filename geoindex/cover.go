@@ -57,9 +57,9 @@ func (at *Position) ChildSlot(k Key) uint {
 }
 
 // CellBudget is the most cells that the covering of n discs and polygons takes,
-// unless more of the 122 base cells than that lie across their edges, as with
-// shapes of thousands of kilometres.
-func CellBudget(shapes int) int { return 4 + 5*shapes }
+// unless more of the 842 cells of resolution 1 than that lie across their edges,
+// as with shapes of thousands of kilometres. A disc takes half of it on average.
+func CellBudget(shapes int) int { return 4 + 16*shapes }
 
 // Cover finds keys such that every point of the area lies under at least one.
 // A whole region, a whole cell and the whole world are posted as they are;
@@ -144,7 +144,31 @@ func (d *disc) relationTo(limit Cap) relation {
 }
 
 // bounded is a shape that a covering goes around: a disc or a polygon.
-type bounded interface{ relationTo(Cap) relation }
+type bounded interface {
+	relationTo(Cap) relation
+	reach() float64 // its radius, or about that, in radians
+}
+
+func (d *disc) reach() float64 { return d.angle }
+
+func (p *polygon) reach() float64 { return max(p.north-p.south, p.east-p.west) / 2 * radians }
+
+// Coverings use every other resolution, from the coarsest level: the fewer they
+// are, the fewer lists a search looks at, and a posting tells of the children
+// between.
+const (
+	coarsestLevel = 1
+	levelStep     = 2
+)
+
+// levelFor is the finest level whose cells are no smaller than an angle.
+func levelFor(angle float64) int {
+	level := Finest
+	for level > coarsestLevel && planarCircumradius[level] < angle {
+		level -= levelStep
+	}
+	return level
+}
 
 func (s *shapes) bounded() []bounded {
 	var all []bounded
@@ -165,15 +189,19 @@ type candidate struct {
 }
 
 // coverShapes splits the coarsest cell that is partly in the union of discs and
-// polygons, as long as the budget allows (the scheme of S2's region coverer).
-// What it learns of the children of a cell that it leaves whole goes into the
-// posting.
+// polygons into cells of the next level, as long as the budget allows (the scheme
+// of S2's region coverer) and cells are not much smaller than the shapes. What
+// it learns of the children of a cell that it leaves whole goes into the posting.
 func (a *Area) coverShapes() []Posting {
 	all := a.in.bounded()
 	if len(all) == 0 {
 		return nil
 	}
 	budget := CellBudget(len(all))
+	finest := coarsestLevel
+	for _, shape := range all {
+		finest = max(finest, levelFor(shape.reach()/4))
+	}
 	var done []Posting
 	queue := a.startCells(all, &done)
 	for len(queue) > 0 {
@@ -186,23 +214,30 @@ func (a *Area) coverShapes() []Posting {
 		current := queue[coarsest]
 		queue[coarsest] = queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
-		switch part, children := a.split(current); {
-		case part.Touched == 0: // its margin met the shape, it does not
-		case part.Full == part.Touched || current.cell.Resolution() == Finest || len(done)+len(queue)+min(int(part.Full), 1)+len(children) > budget:
-			done = append(done, part)
-		default:
-			if part.Full != 0 { // one posting for all that are full
-				done = append(done, Posting{part.Key, part.Full, part.Full})
-			}
-			queue = append(queue, children...)
+		part, children := a.split(current)
+		if part.Touched == 0 { // its margin met the shape, it does not
+			continue
 		}
+		if len(children) == 0 || len(done)+len(queue)+len(children) >= budget || current.cell.Resolution()+levelStep > finest {
+			done = append(done, part)
+			continue
+		}
+		full, inPart := a.grandchildren(children)
+		if len(done)+len(queue)+min(int(part.Full), 1)+len(full)+len(inPart) > budget {
+			done = append(done, part)
+			continue
+		}
+		if part.Full != 0 { // one posting for all that are full
+			done = append(done, Posting{part.Key, part.Full, part.Full})
+		}
+		done, queue = append(done, full...), append(queue, inPart...)
 	}
 	return done
 }
 
 // startCells finds coarse cells that hold every shape: for each disc the cells
-// around its centre that are no smaller than it, and every base cell when there
-// is a polygon.
+// around its centre that are no smaller than it, and all of the coarsest level
+// when there is a polygon.
 func (a *Area) startCells(all []bounded, done *[]Posting) []candidate {
 	seen := map[Cell]bool{}
 	var cells []Cell
@@ -218,7 +253,7 @@ func (a *Area) startCells(all []bounded, done *[]Posting) []candidate {
 		add(cellsAround(&a.in.discs[i]))
 	}
 	if len(a.in.polygons) > 0 {
-		add(BaseCells())
+		add(a.coarsestCells(all))
 	}
 	var queue []candidate
 	for _, c := range cells {
@@ -235,19 +270,16 @@ func (a *Area) startCells(all []bounded, done *[]Posting) []candidate {
 	return queue
 }
 
-// cellsAround finds cells that hold a disc: one over its centre that is no
-// smaller than it, and the neighbours of that one.
+// cellsAround finds cells that hold a disc: one over its centre that is twice
+// its size or more, and the neighbours of that one.
 func cellsAround(d *disc) []Cell {
-	res := Finest
-	for res > 0 && planarCircumradius[res]*0.5 < d.angle {
-		res--
+	level := levelFor(2 * d.angle)
+	if planarCircumradius[level] < 2*d.angle {
+		return childrenOf(BaseCells())
 	}
-	if planarCircumradius[res]*0.5 < d.angle {
-		return BaseCells()
-	}
-	disk, err := h3.GridDisk(h3.Cell(CellAt(d.center).Parent(res)), 1)
+	disk, err := h3.GridDisk(h3.Cell(CellAt(d.center).Parent(level)), 1)
 	if err != nil {
-		return BaseCells()
+		return childrenOf(BaseCells())
 	}
 	cells := make([]Cell, 0, len(disk))
 	for _, c := range disk {
@@ -256,6 +288,24 @@ func cellsAround(d *disc) []Cell {
 		}
 	}
 	return cells
+}
+
+// coarsestCells are the cells of the coarsest level whose parents meet a shape.
+func (a *Area) coarsestCells(all []bounded) []Cell {
+	var met []Cell
+	for _, base := range BaseCells() {
+		if relation, _ := a.classify(base, all); relation != outside {
+			met = append(met, base)
+		}
+	}
+	return childrenOf(met)
+}
+
+func childrenOf(cells []Cell) (children []Cell) {
+	for _, c := range cells {
+		children = c.Children(children)
+	}
+	return children
 }
 
 func hasAncestorIn(c Cell, cells map[Cell]bool) bool {
@@ -295,8 +345,8 @@ func (a *Area) classify(c Cell, shapes []bounded) (relation, []bounded) {
 	return best, partlyIn
 }
 
-// split classifies the children of a cell: as marks of its own posting, and
-// those that are partly in the area as cells in its place.
+// split classifies the children of a cell: as marks of its own posting, and the
+// grandchildren that are partly in the area as cells in its place.
 func (a *Area) split(from candidate) (whole Posting, inPart []candidate) {
 	res := from.cell.Resolution()
 	if res == Finest {
@@ -314,4 +364,19 @@ func (a *Area) split(from candidate) (whole Posting, inPart []candidate) {
 		}
 	}
 	return whole, inPart
+}
+
+// grandchildren splits children that are partly in the area.
+func (a *Area) grandchildren(children []candidate) (full []Posting, inPart []candidate) {
+	for _, child := range children {
+		for _, grandchild := range child.cell.Children(nil) {
+			switch relation, shapes := a.classify(grandchild, child.shapes); relation {
+			case inside:
+				full = append(full, wholePosting(KeyOfCell(grandchild), true))
+			case partly:
+				inPart = append(inPart, candidate{grandchild, shapes})
+			}
+		}
+	}
+	return full, inPart
 }
