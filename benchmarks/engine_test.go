@@ -51,7 +51,7 @@ func BenchmarkEngine(b *testing.B) {
 				if err := m.Adjust(); err != nil {
 					b.Fatal(err)
 				}
-				time.Sleep(8*time.Second)
+				time.Sleep(8 * time.Second)
 			}
 			s := m.Indexer.Snapshot()
 			queries := make([]bidder.Query, 20_000)
@@ -65,9 +65,9 @@ func BenchmarkEngine(b *testing.B) {
 				var blocks, tested, scored, n int
 				quantiles(b, len(queries), func(i int) {
 					s.Search(&queries[i], &scratch)
-					blocks, tested, scored, n = blocks+scratch.BlocksRead, tested+scratch.Tested, scored+scratch.Scored, n+1
+					blocks, tested, scored, n = blocks+scratch.Sifted, tested+scratch.Tested, scored+scratch.Scored, n+1
 				})
-				b.ReportMetric(float64(blocks)/float64(n), "blocks")
+				b.ReportMetric(float64(blocks)/float64(n), "sifted")
 				b.ReportMetric(float64(tested)/float64(n), "tested")
 				b.ReportMetric(float64(scored)/float64(n), "scored")
 				b.ReportMetric(float64(m.HeapBytes)/float64(campaigns), "heap-B/campaign")

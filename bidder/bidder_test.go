@@ -357,8 +357,8 @@ func TestADenseListIsReadNoFurtherThanItsHead(t *testing.T) {
 	if got, want := s.Search(&q, &w), s.Plain(&q).Awards; len(got) != 10 || !slices.Equal(got, want) {
 		t.Fatalf("got %+v, want %+v", got, want)
 	}
-	if w.BlocksRead > 3 || w.Scored > 100 {
-		t.Errorf("%d blocks read and %d candidates scored of 10,000", w.BlocksRead, w.Scored)
+	if w.Sifted > 3*64 || w.Scored > 100 {
+		t.Errorf("%d postings sifted and %d candidates scored of 10,000", w.Sifted, w.Scored)
 	}
 }
 
@@ -389,16 +389,16 @@ func TestWorkIsBoundedWhenManyShareAKeywordOrARegion(t *testing.T) {
 	m.commit(t, all...)
 	s := m.indexer.Snapshot()
 	var w Scratch
-	for words, c := range map[string]struct{ blocks, scored, won int }{
-		"":           {3, 100, 10}, // those without keywords
-		"附近的咖啡":      {3, 100, 10},
+	for words, c := range map[string]struct{ sifted, scored, won int }{
+		"":           {3 * 64, 100, 10}, // those without keywords
+		"附近的咖啡":      {3 * 64, 100, 10},
 		"火锅":         {0, 1, 1}, // found by the word
 		"nothing at": {0, 0, 0},
 	} {
 		q := NewQuery(&hexbid.Request{Point: hangzhou, Slots: 10, Words: words, Viewer: hexbid.Viewer{Age: 30}}, "r", m.now)
 		won := s.Search(&q, &w)
-		if len(won) != c.won || w.BlocksRead > c.blocks || w.Scored > c.scored {
-			t.Errorf("%q: %d won, %d blocks read, %d scored; want %d won in at most %d and %d", words, len(won), w.BlocksRead, w.Scored, c.won, c.blocks, c.scored)
+		if len(won) != c.won || w.Sifted > c.sifted || w.Scored > c.scored {
+			t.Errorf("%q: %d won, %d sifted, %d scored; want %d won in at most %d and %d", words, len(won), w.Sifted, w.Scored, c.won, c.sifted, c.scored)
 		}
 	}
 }

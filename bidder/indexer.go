@@ -42,7 +42,7 @@ type Indexer struct {
 	words       tableWriter[worded]
 	siteEdit    *geoindex.Edit
 
-	listEdits map[geoindex.Key]*listEdit
+	listEdits map[uint64]*listEdit // by key and kind
 	wordEdits wordEdits
 	keysByRes [geoindex.Finest + 1]int
 
@@ -63,7 +63,7 @@ func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Index
 	x := &Indexer{
 		market: market, clock: clock, log: log,
 		stale: make(chan struct{}, 1), adjustments: make(chan adjusting), advance: make(chan struct{}),
-		listEdits: map[geoindex.Key]*listEdit{}, wordEdits: wordEdits{},
+		listEdits: map[uint64]*listEdit{}, wordEdits: wordEdits{},
 		byUID: map[hexbid.UID]uint32{}, byName: map[nameKey]uint32{}, accounts: map[uint32]*account{}, off: map[uint32]time.Time{},
 	}
 	x.next = Snapshot{quarter: clock().Truncate(targeting.Quarter), market: market, reserves: compileReserves(market.Reserves)}
@@ -257,20 +257,20 @@ func (x *Indexer) publish() {
 func (x *Indexer) applyListEdits() {
 	empty := &list{}
 	for key, e := range x.listEdits {
-		before := x.lists.get(uint64(key))
+		before := x.lists.get(key)
 		if before == nil {
 			before = empty
 		}
 		after := before.edited(e, x)
-		if res, ok := key.CellResolution(); ok {
+		if res, ok := geoindex.Key(key &^ withKeywords).CellResolution(); ok {
 			x.keysByRes[res] += bits.Len(uint(min(len(after.head), 1))) - bits.Len(uint(min(len(before.head), 1)))
 		}
 		if after.isEmpty() {
 			after = nil
 		}
-		x.lists.set(uint64(key), after)
+		x.lists.set(key, after)
 	}
 	if len(x.listEdits) > 0 {
-		x.listEdits = map[geoindex.Key]*listEdit{}
+		x.listEdits = map[uint64]*listEdit{}
 	}
 }

@@ -30,6 +30,11 @@ func postingMask(rule targeting.Mask, p geoindex.Posting) targeting.Mask {
 	return rule | targeting.Mask(p.Touched)<<touchedBit | targeting.Mask(p.Full)<<fullBit
 }
 
+// withKeywords is the bit of the keys of a second kind of list: campaigns with
+// keywords stand apart, for most requests have no words and most campaigns no
+// keywords. One that includes requests without words stands in both.
+const withKeywords = 1 << 61
+
 // inOrder sorts the best first.
 func inOrder(a, b *posting) int {
 	return cmp.Or(cmp.Compare(b.cap, a.cap), cmp.Compare(a.ordinal, b.ordinal))

@@ -273,10 +273,9 @@ func (x *Indexer) post(i uint32) {
 	}
 	k.posted, k.cap = true, capOf(x.scoreOf(i))
 	mask := x.details.at(i).rule.Mask()
-	for _, p := range x.covering(i) {
-		e := x.editList(p.Key)
+	x.eachList(i, func(e *listEdit, p geoindex.Posting) {
 		e.add = append(e.add, posting{postingMask(mask, p), i, k.cap})
-	}
+	})
 }
 
 // unpost takes a campaign off its lists; an addition that no snapshot has seen
@@ -288,13 +287,25 @@ func (x *Indexer) unpost(i uint32) {
 		return
 	}
 	k.posted = false
-	for _, p := range x.covering(i) {
-		e := x.editList(p.Key)
+	x.eachList(i, func(e *listEdit, _ geoindex.Posting) {
 		if added := slices.IndexFunc(e.add, func(p posting) bool { return p.ordinal == i }); added >= 0 {
 			e.add = slices.Delete(e.add, added, added+1)
-			continue
+		} else {
+			e.remove = append(e.remove, posting{ordinal: i, cap: k.cap})
 		}
-		e.remove = append(e.remove, posting{ordinal: i, cap: k.cap})
+	})
+}
+
+// eachList calls f for the edit of every list that a campaign stands in.
+func (x *Indexer) eachList(i uint32, f func(*listEdit, geoindex.Posting)) {
+	keyworded := x.details.at(i).ask().keywords.HasWanted()
+	for _, p := range x.covering(i) {
+		if keyworded {
+			f(x.editList(uint64(p.Key)|withKeywords), p)
+		}
+		if !keyworded || x.details.at(i).rule.AdmitsNoWords() {
+			f(x.editList(uint64(p.Key)), p)
+		}
 	}
 }
 
@@ -307,11 +318,11 @@ func (x *Indexer) covering(i uint32) []geoindex.Posting {
 	return postings
 }
 
-func (x *Indexer) editList(k geoindex.Key) *listEdit {
-	e := x.listEdits[k]
+func (x *Indexer) editList(key uint64) *listEdit {
+	e := x.listEdits[key]
 	if e == nil {
 		e = &listEdit{}
-		x.listEdits[k] = e
+		x.listEdits[key] = e
 	}
 	return e
 }

@@ -52,7 +52,7 @@ type Scratch struct {
 	board    auction.Board
 	floor    capCode // of the board's: a lower cap cannot matter
 	ahead    bool    // schedules were read ahead for the query's instant
-	cursors  [maxKeys]cursor
+	cursors  [2 * maxKeys]cursor
 	batch    [batchSize]candidate
 	batched  int
 	fetched  hexbid.UID // keeps the loads of a batch from being left out
@@ -65,10 +65,10 @@ type Scratch struct {
 	seen    map[uint32]struct{}
 	found   [hexbid.MaxNearbyLimit]Found
 
-	// BlocksRead, Tested and Scored count the work of the last Search: blocks of
-	// 64 campaigns and parts of heads that were sifted, campaigns whose records
-	// were read, and those of them that reached the auction.
-	BlocksRead, Tested, Scored int
+	// Sifted, Tested and Scored count the work of the last Search: postings that
+	// masks and rows were asked of, campaigns whose records were read, and those
+	// of them that reached the auction.
+	Sifted, Tested, Scored int
 }
 
 // maxKeys is the most keys over one point: every resolution, the regions, and
@@ -84,36 +84,57 @@ type candidate struct {
 	askWords bool
 }
 
-// batchSize is the number of candidates whose records are fetched together: a
-// core waits for six to ten cache lines in the time of one.
-const batchSize = 8
+// A batch of candidates has its records fetched together: a core waits for six to
+// ten cache lines in the time of one. Enough are as many as fill the board of ten
+// slots, when all stand.
+const (
+	batchSize = 16
+	enough    = 11
+)
 
 // Search runs the auction: the awards, best slot first, in scratch memory that
 // the next Search overwrites.
 func (s *Snapshot) Search(q *Query, w *Scratch) []auction.Award {
-	w.BlocksRead, w.Tested, w.Scored = 0, 0, 0
+	w.Sifted, w.Tested, w.Scored = 0, 0, 0
 	if q.Slots == 0 {
 		return nil
 	}
 	w.board.Reset(q.Slots, q.Ties)
 	w.floor, w.ahead = 0, s.Covers(q.Now)
 	w.reserves.fill(s.reserves, q)
-	if !q.Words.None() {
-		if few, ok := s.words.few(&q.Words, &s.programs, w.few[:0]); ok {
-			s.searchFew(few, q, w)
-			return s.price(q, w)
-		}
+	cursors := w.cursors[:0]
+	if q.Words.None() {
+		cursors = s.listsOver(q, 0, cursors)
+	} else {
+		cursors = s.searchWords(q, w, cursors)
 	}
-	s.searchLists(q, w)
+	s.searchLists(cursors, q, w)
 	return s.price(q, w)
+}
+
+// searchWords offers the campaigns of the two kinds that compete on words, those
+// with keywords and those whose programs have the words, where the index leads to
+// few of a kind; where it leads to many, the kind's lists are still to be read.
+func (s *Snapshot) searchWords(q *Query, w *Scratch, cursors []cursor) []cursor {
+	if few, ok := s.words.fewNamed(&q.Words, &s.programs, w.few[:0]); ok {
+		s.offerFew(few, q, w)
+	} else {
+		cursors = s.listsOver(q, 0, cursors)
+	}
+	if few, ok := s.words.fewAnchored(&q.Words, w.few[:0]); ok {
+		s.offerFew(few, q, w)
+	} else {
+		cursors = s.listsOver(q, withKeywords, cursors)
+	}
+	return cursors
 }
 
 func (s *Snapshot) price(q *Query, w *Scratch) []auction.Award {
 	return auction.Price(w.board.Entries(), s.market.pricing(q.Scene, q.Slots), w.awards[:0])
 }
 
-// searchFew offers campaigns that were found by words alone.
-func (s *Snapshot) searchFew(ordinals []uint32, q *Query, w *Scratch) {
+// offerFew offers campaigns that were found by words alone.
+func (s *Snapshot) offerFew(ordinals []uint32, q *Query, w *Scratch) {
 	for _, ordinal := range ordinals {
 		if w.batched == batchSize {
 			s.offerBatch(q, w)
@@ -125,20 +146,25 @@ func (s *Snapshot) searchFew(ordinals []uint32, q *Query, w *Scratch) {
 }
 
 // searchLists merges the lists over the point by cap, until none can matter.
-func (s *Snapshot) searchLists(q *Query, w *Scratch) {
-	cursors := s.listsOver(q, w.cursors[:0])
+// Candidates are tested when enough are batched, or nothing more can come.
+func (s *Snapshot) searchLists(cursors []cursor, q *Query, w *Scratch) {
 	for {
 		best := highest(cursors)
 		if best == nil || best.cap < w.floor {
-			return
+			if w.batched == 0 {
+				return
+			}
+			s.offerBatch(q, w)
+			continue
 		}
-		w.BlocksRead++
 		if len(best.head) > 0 {
 			best.readHead(q, w)
 		} else {
 			s.readBlock(best, q, w)
 		}
-		s.offerBatch(q, w)
+		if w.batched >= enough {
+			s.offerBatch(q, w)
+		}
 		best.advance()
 	}
 }
@@ -176,26 +202,26 @@ func (c *cursor) advance() {
 	}
 }
 
-// listsOver finds the lists of every key over the point. The loads of one stage
-// do not wait for each other.
-func (s *Snapshot) listsOver(q *Query, cursors []cursor) []cursor {
+// listsOver finds the lists of a kind of every key over the point. The loads of
+// one stage do not wait for each other.
+func (s *Snapshot) listsOver(q *Query, kind uint64, cursors []cursor) []cursor {
 	var keys [maxKeys]geoindex.Key
 	var buckets [maxKeys]*bucket[list]
 	n := len(s.keysOver(q, keys[:0]))
 	for i, key := range keys[:n] {
-		buckets[i] = s.lists.bucket(uint64(key))
+		buckets[i] = s.lists.bucket(uint64(key) | kind)
 	}
-	want := q.Profile.Want()
+	want, first := q.Profile.Want(), len(cursors)
 	for i, key := range keys[:n] {
-		if l := buckets[i].find(uint64(key)); l != nil {
+		if l := buckets[i].find(uint64(key) | kind); l != nil {
 			c := cursor{head: l.head, tail: l.tail, child: q.At.ChildSlot(key), want: want}
 			touched := targeting.Mask(1) << (touchedBit + c.child)
 			c.want.Care, c.want.Bits = c.want.Care|touched, c.want.Bits|touched
 			cursors = append(cursors, c)
 		}
 	}
-	for i := range cursors {
-		cursors[i].advance()
+	for i := range cursors[first:] {
+		cursors[first+i].advance()
 	}
 	return cursors
 }
@@ -211,8 +237,9 @@ func (s *Snapshot) keysOver(q *Query, keys []geoindex.Key) []geoindex.Key {
 	return keys
 }
 
-// mostAHead is the number of postings of a head that are sifted at a turn.
-const mostAHead = 16
+// mostAHead is the number of postings of a head that are sifted at a turn: two
+// cache lines.
+const mostAHead = 8
 
 // readHead batches those of the next postings whose masks match.
 func (c *cursor) readHead(q *Query, w *Scratch) {
@@ -229,12 +256,14 @@ func (c *cursor) readHead(q *Query, w *Scratch) {
 		}
 	}
 	c.head = c.head[n:]
+	w.Sifted += n
 }
 
 // readBlock offers those of the next block whose rows match.
 func (s *Snapshot) readBlock(c *cursor, q *Query, w *Scratch) {
 	b, words := c.tail[0], !q.Words.None()
 	c.tail = c.tail[1:]
+	w.Sifted += len(b.ordinals)
 	matching := b.audience.Match(&q.Profile, b.all()&b.touched[c.child])
 	if words && b.words != nil {
 		matching = b.words.Match(&q.Words, matching)

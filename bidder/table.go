@@ -8,10 +8,11 @@ type table[V any] struct {
 	count   int
 }
 
-// bucket holds eight keys in one cache line, and more in the next bucket.
+// bucket holds eight keys in one cache line, and more in the next bucket. Values
+// stand in it: a pointer less to follow.
 type bucket[V any] struct {
 	keys   [8]uint64 // 0 is none
-	values [8]*V
+	values [8]V
 	next   *bucket[V]
 }
 
@@ -34,7 +35,7 @@ func (b *bucket[V]) find(key uint64) *V {
 	for ; b != nil; b = b.next {
 		for i, k := range &b.keys {
 			if k == key {
-				return b.values[i]
+				return &b.values[i]
 			}
 		}
 	}
@@ -71,7 +72,7 @@ func (w *tableWriter[V]) put(key uint64, value *V) {
 	head := w.writer.edit(w.slot(key))
 	w.buckets = w.writer.paged
 	var free *uint64
-	var freeValue **V
+	var freeValue *V
 	for at := head; ; at = &(*at).next {
 		if *at == nil {
 			if value == nil || free != nil {
@@ -82,9 +83,11 @@ func (w *tableWriter[V]) put(key uint64, value *V) {
 		for i := range b.keys {
 			switch b.keys[i] {
 			case key:
-				if b.values[i] = value; value == nil {
-					b.keys[i] = 0
+				if value == nil {
+					b.keys[i], b.values[i] = 0, *new(V)
 					w.count--
+				} else {
+					b.values[i] = *value
 				}
 				return
 			case 0:
@@ -95,7 +98,7 @@ func (w *tableWriter[V]) put(key uint64, value *V) {
 		}
 	}
 	if value != nil {
-		*free, *freeValue = key, value
+		*free, *freeValue = key, *value
 		w.count++
 	}
 }
@@ -119,7 +122,7 @@ func (t *table[V]) each(f func(key uint64, value *V)) {
 		for b := *t.buckets.at(slot); b != nil; b = b.next {
 			for i, key := range b.keys {
 				if key != 0 {
-					f(key, b.values[i])
+					f(key, &b.values[i])
 				}
 			}
 		}

@@ -26,19 +26,31 @@ const (
 
 func tokenKey(token string) uint64 { return max(1, xxhash.Sum64String(token)) }
 
-// few collects the campaigns that may compete on words, false when they are
-// many. One may stand twice.
-func (x *wordIndex) few(w *targeting.Words, programs *paged[program], campaigns []uint32) ([]uint32, bool) {
-	var rarest []uint32
-	for i, token := range w.Tokens() {
-		var found worded
-		if at := x.get(tokenKey(token)); at != nil {
-			found = *at
+// fewAnchored collects the campaigns with keywords that may compete on words,
+// false when they are many. One may stand twice.
+func (x *wordIndex) fewAnchored(w *targeting.Words, campaigns []uint32) ([]uint32, bool) {
+	for _, token := range w.Tokens() {
+		found := x.get(tokenKey(token))
+		if found == nil {
+			continue
 		}
 		if len(campaigns)+len(found.anchored) > fewCampaigns {
 			return nil, false
 		}
 		campaigns = append(campaigns, found.anchored...)
+	}
+	return campaigns, true
+}
+
+// fewNamed collects the campaigns of the programs that have the rarest of the
+// words, false when they are many.
+func (x *wordIndex) fewNamed(w *targeting.Words, programs *paged[program], campaigns []uint32) ([]uint32, bool) {
+	var rarest []uint32
+	for i, token := range w.Tokens() {
+		found := x.get(tokenKey(token))
+		if found == nil {
+			return nil, true // no program has all words
+		}
 		if i == 0 || len(found.named) < len(rarest) {
 			rarest = found.named
 		}

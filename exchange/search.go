@@ -51,7 +51,7 @@ type Trace struct {
 	Account  *bidder.Account
 	Name     func(campaign uint32) string
 	// Work of the fast pass.
-	BlocksRead, Scored int
+	Sifted, Scored int
 }
 
 // searching is one search on its way.
@@ -122,7 +122,7 @@ func (s *searching) auction(arrived time.Time) {
 
 func (s *searching) trace() *Trace {
 	return &Trace{Snapshot: s.snapshot, Query: s.query, Account: s.snapshot.Plain(&s.query), Name: s.namesIn(s.ctx, s.snapshot),
-		BlocksRead: s.scratch.BlocksRead, Scored: s.scratch.Scored}
+		Sifted: s.scratch.Sifted, Scored: s.scratch.Scored}
 }
 
 func (s *searching) fillSponsored() error {

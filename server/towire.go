@@ -13,6 +13,7 @@ import (
 	"github.com/hexbid/hexbid/exchange"
 	"github.com/hexbid/hexbid/geoindex"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/targeting"
 )
 
 func timestamp(t time.Time) *timestamppb.Timestamp {
@@ -159,7 +160,7 @@ func traceFromNoun(t *exchange.Trace) *pb.Trace {
 	}
 	s, a := t.Snapshot, t.Account
 	out := &pb.Trace{Campaigns: int64(s.Campaigns), Candidates: int64(a.Candidates), Matches: int64(a.Matches),
-		BlocksRead: int64(t.BlocksRead), CandidatesScored: int64(t.Scored), Mechanism: s.MechanismIn(t.Query.Scene).String()}
+		BlocksRead: int64(t.Sifted+targeting.BlockSize-1) / targeting.BlockSize, CandidatesScored: int64(t.Scored), Mechanism: s.MechanismIn(t.Query.Scene).String()}
 	for res := range geoindex.Finest + 1 {
 		out.Cells = append(out.Cells, t.Query.At.Cell.Parent(res).String())
 	}

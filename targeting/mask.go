@@ -54,7 +54,7 @@ func (r *Rule) Mask() Mask {
 	}
 	set(maskKeyless, r.admits[Personal].Has(int(Keyless)))
 	set(maskImpersonal, r.admits[Personal].Has(int(Impersonal)))
-	set(maskNoWords, r.admits[Intent].Has(0))
+	set(maskNoWords, r.AdmitsNoWords())
 	lowest, count, gaps := r.ageRun()
 	set(maskMore, gaps || r.restricts&^toldByMask != 0)
 	m |= Mask(lowest)<<maskAge | Mask(count-1)<<(maskAge+ageBits)
@@ -83,6 +83,9 @@ func (r *Rule) ageRun() (lowest, count int, gaps bool) {
 	count = highest - lowest + 1
 	return lowest, count, admitted < count
 }
+
+// AdmitsNoWords says whether the rule admits requests without words.
+func (r *Rule) AdmitsNoWords() bool { return r.admits[Intent].Has(0) }
 
 // More says whether the rule says more than its mask.
 func (m Mask) More() bool { return m>>maskMore&1 == 1 }
