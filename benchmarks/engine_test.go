@@ -3,6 +3,8 @@ package benchmarks
 import (
 	"fmt"
 	"os"
+	"runtime"
+	"runtime/pprof"
 	"sort"
 	"strconv"
 	"testing"
@@ -93,4 +95,14 @@ func BenchmarkEngine(b *testing.B) {
 			m.Close()
 		}
 	}
+}
+
+func TestHeap(t *testing.T) {
+	w, _ := NewWorkload(1, false)
+	m, _ := NewMarket(w, 300_000)
+	f, _ := os.Create("/tmp/heap.prof")
+	pprof.WriteHeapProfile(f)
+	f.Close()
+	t.Log(m.HeapBytes/300_000, m.Took)
+	runtime.KeepAlive(m)
 }

@@ -51,7 +51,7 @@ func (x *Indexer) Adjust(ctx context.Context, adjustments []Adjustment) error {
 func (x *Indexer) adjust(call adjusting) adjusting {
 	for i := range call.adjustments {
 		a := &call.adjustments[i]
-		if ordinal, known := x.byUID[a.Campaign]; known && x.campaigns.at(ordinal).uid == a.Campaign {
+		if ordinal, known := x.byUID.get(a.Campaign); known && x.campaigns.at(ordinal).uid == a.Campaign {
 			x.adjustOne(ordinal, a)
 		}
 	}
@@ -65,14 +65,14 @@ const twofold = 1 << mantissaBits
 // above its cap, which would no longer bound it, or falls to half, where it
 // would clog the heads of lists.
 func (x *Indexer) adjustOne(i uint32, a *Adjustment) {
-	hot, k := x.campaigns.edit(i), &x.kept[i]
+	hot, k := x.campaigns.edit(i), x.kept.edit(i)
 	hot.pacingPPM, hot.qualityPPM = uint32(a.PacingPPM), uint32(a.QualityPPM)
 	if cap := capOf(x.scoreOf(i)); k.posted && (cap > k.cap || cap+twofold <= k.cap) {
 		x.unpost(i)
-		x.setEligibility(i)
+		x.setState(i)
 	}
 	if k.spent != a.Spent {
 		k.spent = a.Spent
-		x.setEligibility(i)
+		x.setState(i)
 	}
 }

@@ -15,7 +15,7 @@ import (
 // account is what only the indexer needs of an advertiser.
 type account struct {
 	paused   bool
-	programs map[uint32]bool
+	programs []uint32
 }
 
 // nameKey stands for a name: half of its SHA-256, so that millions of names
@@ -74,7 +74,7 @@ func (x *Indexer) putAdvertiser(a *hexbid.Advertiser) {
 	if !known {
 		i = x.ordinals.advertisers.take()
 		x.byName[key] = i
-		x.accounts[i] = &account{programs: map[uint32]bool{}}
+		x.accounts[i] = &account{}
 	}
 	*x.advertisers.edit(i) = a.UID
 	owner, paused := x.accounts[i], a.State == hexbid.Paused
@@ -82,9 +82,9 @@ func (x *Indexer) putAdvertiser(a *hexbid.Advertiser) {
 		return
 	}
 	owner.paused = paused
-	for program := range owner.programs {
+	for _, program := range owner.programs {
 		for _, c := range x.programs.at(program).buyers {
-			x.setEligibility(c)
+			x.setState(c)
 		}
 	}
 }
@@ -109,12 +109,12 @@ func (x *Indexer) putProgram(p *hexbid.Program) error {
 	if !known {
 		i = x.ordinals.programs.take()
 		x.byName[key] = i
-		x.accounts[owner].programs[i] = true
+		x.accounts[owner].programs = append(x.accounts[owner].programs, i)
 		x.next.Programs++
 	}
-	slot := x.programs.edit(i)
+	slot, gate := x.programs.edit(i), targeting.Gate(p)
 	before := *slot
-	*slot = program{uid: p.UID, version: p.Version, category: p.Category, gate: x.rules.intern(targeting.Gate(p)),
+	*slot = program{uid: p.UID, version: p.Version, category: p.Category, gate: gate.Mask(),
 		text: textOf(p), tags: siteTags(p), places: before.places, buyers: before.buyers}
 	if before.text != slot.text {
 		x.wordEdits.name(before.text.Tokens(), i, false)
@@ -142,12 +142,12 @@ func (x *Indexer) putPlace(p *hexbid.Place) error {
 	if err != nil {
 		return err
 	}
-	if i, there := x.byUID[p.UID]; there {
+	if i, there := x.byUID.get(p.UID); there {
 		x.deletePlace(p.UID, i)
 	}
 	if p.Review == hexbid.Approved {
 		i := x.ordinals.places.take()
-		x.byUID[p.UID] = i
+		x.byUID.set(p.UID, i)
 		v := geoindex.VecOf(p.Point)
 		*x.places.edit(i) = place{uid: p.UID, version: p.Version, program: parent, point: p.Point, vec: v, cell: geoindex.CellAt(v), text: targeting.NewText(p.DisplayName)}
 		slot := x.programs.edit(parent)
@@ -163,7 +163,7 @@ func (x *Indexer) putPlace(p *hexbid.Place) error {
 // places of a program.
 func (x *Indexer) recoverAround(program uint32) {
 	for _, i := range x.programs.at(program).buyers {
-		k := &x.kept[i]
+		k := x.kept.edit(i)
 		if k.around == nil {
 			continue
 		}
@@ -175,7 +175,7 @@ func (x *Indexer) recoverAround(program uint32) {
 		x.unpost(i)
 		k.covering = string(geoindex.PackCovering(nil, area.Cover()))
 		x.setArea(i, area)
-		x.setEligibility(i)
+		x.setState(i)
 	}
 }
 
@@ -219,13 +219,13 @@ func (x *Indexer) delete(r *store.Record) {
 	case *hexbid.Program:
 		x.deleteProgram(meta.Name)
 	case *hexbid.Place:
-		if i, shown := x.byUID[meta.UID]; shown { // not in review or hidden
+		if i, shown := x.byUID.get(meta.UID); shown { // not in review or hidden
 			parent := x.places.at(i).program
 			x.deletePlace(meta.UID, i)
 			x.recoverAround(parent)
 		}
 	case *hexbid.Campaign:
-		if i, indexed := x.byUID[meta.UID]; indexed {
+		if i, indexed := x.byUID.get(meta.UID); indexed {
 			x.deleteCampaign(i)
 		}
 	}
@@ -238,7 +238,7 @@ func (x *Indexer) deleteProgram(name string) {
 		return
 	}
 	if owner, err := x.parentOf(name); err == nil {
-		delete(x.accounts[owner].programs, i)
+		x.accounts[owner].programs = without(x.accounts[owner].programs, i)
 	}
 	slot := x.programs.edit(i)
 	x.wordEdits.name(slot.text.Tokens(), i, false)
@@ -254,7 +254,7 @@ func (x *Indexer) deletePlace(uid hexbid.UID, i uint32) {
 	slot.places = without(slot.places, i)
 	*x.places.edit(i) = place{}
 	x.ordinals.places.giveBack(i)
-	delete(x.byUID, uid)
+	x.byUID.drop(uid)
 	x.next.Places--
 }
 

@@ -5,9 +5,9 @@
 // # Layout
 //
 // A campaign has an ordinal. By ordinal stand its campaign record, one cache
-// line with the disc and the numbers of a score; its detail, for what few
-// searches ask; and three bits of eligibility. All are paged: a change copies a
-// page of 64 and the few nodes above it.
+// line with the disc, the numbers of a score and whether it serves, and its
+// detail, for what few searches ask. Both are paged: a change copies a page of
+// 64 and the few nodes above it.
 //
 // A campaign is posted under the keys of its covering (package geoindex), some
 // eight cells. Under each key stands a list, the best first by cap: the score

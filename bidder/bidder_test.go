@@ -252,7 +252,7 @@ func (m *testMarket) plainNearby(s *Snapshot, q *Query, skip []uint32) []Found {
 	}
 	var list []Found
 	for program, f := range nearest {
-		if p := s.programs.at(program); !slices.Contains(skip, program) && p.gate.Matches(&q.Profile) {
+		if p := s.programs.at(program); !slices.Contains(skip, program) && gateOpens(p, q) {
 			list = append(list, f)
 		}
 	}
@@ -260,6 +260,11 @@ func (m *testMarket) plainNearby(s *Snapshot, q *Query, skip []uint32) []Found {
 		return cmp.Or(cmp.Compare(a.Chord2, b.Chord2), cmp.Compare(s.programs.at(a.Program).uid, s.programs.at(b.Program).uid))
 	})
 	return list
+}
+
+func gateOpens(p *program, q *Query) bool {
+	rule := p.gate.Rule()
+	return rule.Matches(&q.Profile)
 }
 
 var hangzhou = hexbid.Point{Lat: 30.2553, Lng: 120.1640}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/bits"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,7 +33,6 @@ type Indexer struct {
 
 	campaigns   pagedWriter[campaign]
 	details     pagedWriter[detail]
-	eligibility pagedWriter[eligibility]
 	programs    pagedWriter[program]
 	places      pagedWriter[place]
 	advertisers pagedWriter[hexbid.UID]
@@ -44,13 +42,13 @@ type Indexer struct {
 
 	listEdits map[uint64]*listEdit // by key and kind
 	wordEdits wordEdits
-	keysByRes [geoindex.Finest + 1]int
+	keysByRes [otherKeys + 1]int
 
 	ordinals    struct{ campaigns, programs, places, advertisers ordinals }
-	byUID       map[hexbid.UID]uint32 // campaigns and places
-	byName      map[nameKey]uint32    // programs and advertisers, which others name
-	kept        []kept                // by campaign
-	accounts    map[uint32]*account   // by advertiser
+	byUID       uidMap              // campaigns and places
+	byName      map[nameKey]uint32  // programs and advertisers, which others name
+	kept        pagedWriter[kept]   // by campaign; never frozen
+	accounts    map[uint32]*account // by advertiser
 	rules       ruleSet
 	interner    geoindex.Interner
 	off         map[uint32]time.Time // campaigns that are still posted, though off since
@@ -64,7 +62,7 @@ func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Index
 		market: market, clock: clock, log: log,
 		stale: make(chan struct{}, 1), adjustments: make(chan adjusting), advance: make(chan struct{}),
 		listEdits: map[uint64]*listEdit{}, wordEdits: wordEdits{},
-		byUID: map[hexbid.UID]uint32{}, byName: map[nameKey]uint32{}, accounts: map[uint32]*account{}, off: map[uint32]time.Time{},
+		byUID: uidMap{}, byName: map[nameKey]uint32{}, accounts: map[uint32]*account{}, off: map[uint32]time.Time{},
 	}
 	x.next = Snapshot{quarter: clock().Truncate(targeting.Quarter), market: market, reserves: compileReserves(market.Reserves)}
 	x.publish()
@@ -225,7 +223,7 @@ func (x *Indexer) turnQuarter() {
 	x.next.quarter = quarter
 	for i := range x.ordinals.campaigns.next {
 		if x.details.at(i).specifics != nil && x.campaigns.at(i).uid != 0 {
-			x.setEligibility(i)
+			x.setState(i)
 		}
 	}
 }
@@ -238,7 +236,7 @@ func (x *Indexer) publish() {
 		x.next.sites, x.siteEdit = x.siteEdit.Tree(), nil
 	}
 	s := x.next
-	s.campaigns, s.details, s.eligibility = x.campaigns.freeze(), x.details.freeze(), x.eligibility.freeze()
+	s.campaigns, s.details = x.campaigns.freeze(), x.details.freeze()
 	s.programs, s.places, s.advertisers = x.programs.freeze(), x.places.freeze(), x.advertisers.freeze()
 	s.lists, s.words = x.lists.freeze(), wordIndex{x.words.freeze()}
 	for res, n := range x.keysByRes {
@@ -254,6 +252,9 @@ func (x *Indexer) publish() {
 	x.advance = make(chan struct{})
 }
 
+// otherKeys stands for regions and everywhere where keys are told by resolution.
+const otherKeys = geoindex.Finest + 1
+
 func (x *Indexer) applyListEdits() {
 	empty := &list{}
 	for key, e := range x.listEdits {
@@ -262,10 +263,12 @@ func (x *Indexer) applyListEdits() {
 			before = empty
 		}
 		after := before.edited(e, x)
-		if res, ok := geoindex.Key(key &^ withKeywords).CellResolution(); ok {
-			x.keysByRes[res] += bits.Len(uint(min(len(after.head), 1))) - bits.Len(uint(min(len(before.head), 1)))
+		res, ok := geoindex.Key(key &^ withKeywords).CellResolution()
+		if !ok {
+			res = otherKeys
 		}
-		if after.isEmpty() {
+		x.keysByRes[res] += min(len(after.head), 1) - min(len(before.head), 1)
+		if len(after.head) == 0 {
 			after = nil
 		}
 		x.lists.set(key, after)

@@ -45,7 +45,15 @@ func inOrder(a, b *posting) int {
 // of blocks, which are passed over 64 at a time.
 type list struct {
 	head []posting
-	tail []*block
+	more *[]*block // nil without a tail, as of most lists
+}
+
+// tail are the blocks below the head.
+func (l *list) tail() []*block {
+	if l.more == nil {
+		return nil
+	}
+	return *l.more
 }
 
 // Bounds of a head. One that grows above the most spills a block's worth into
@@ -68,19 +76,29 @@ type block struct {
 	words         *targeting.WordRows // nil in short tails
 }
 
-// postingSource tells what a block leaves out of its postings: rule and cap by
-// ordinal, as they were posted, and the signature.
-type postingSource interface {
-	posted(ordinal uint32) (*targeting.Rule, capCode, targeting.Signature)
+// postingSource tells what a block leaves out of its postings.
+type postingSource interface{ posted(ordinal uint32) postedAs }
+
+// postedAs is what a campaign is posted with.
+type postedAs struct {
+	mask      targeting.Mask
+	rule      *targeting.Rule // nil when the mask says all
+	cap       capCode
+	signature targeting.Signature
 }
 
 func newBlock(postings []posting, from postingSource, withWords bool) *block {
 	b := &block{first: postings[0].cap, ordinals: make([]uint32, len(postings))}
+	told := make([]targeting.Rule, len(postings))
 	rules := make([]*targeting.Rule, len(postings))
 	signatures := make([]targeting.Signature, len(postings))
 	for i, p := range postings {
 		b.ordinals[i] = p.ordinal
-		rules[i], _, signatures[i] = from.posted(p.ordinal)
+		as := from.posted(p.ordinal)
+		if rules[i], signatures[i] = as.rule, as.signature; as.rule == nil {
+			told[i] = as.mask.Rule()
+			rules[i] = &told[i]
+		}
 		for child := range b.touched {
 			b.touched[child] |= uint64(p.mask) >> (touchedBit + uint(child)) & 1 << i
 			b.full[child] |= uint64(p.mask) >> (fullBit + uint(child)) & 1 << i
@@ -104,13 +122,12 @@ func (b *block) postings(going []posting, from postingSource) []posting {
 		if has(going, ordinal) {
 			continue
 		}
-		rule, cap, _ := from.posted(ordinal)
-		p := geoindex.Posting{}
+		as, p := from.posted(ordinal), geoindex.Posting{}
 		for child := range b.touched {
 			p.Touched |= uint8(b.touched[child] >> i & 1 << child)
 			p.Full |= uint8(b.full[child] >> i & 1 << child)
 		}
-		postings = append(postings, posting{postingMask(rule.Mask(), p), ordinal, cap})
+		postings = append(postings, posting{postingMask(as.mask, p), ordinal, as.cap})
 	}
 	return postings
 }
@@ -118,8 +135,6 @@ func (b *block) postings(going []posting, from postingSource) []posting {
 func has(postings []posting, ordinal uint32) bool {
 	return slices.ContainsFunc(postings, func(p posting) bool { return p.ordinal == ordinal })
 }
-
-func (l *list) isEmpty() bool { return len(l.head) == 0 }
 
 // listEdit is what a batch does to one list: postings that go, found by ordinal
 // and the cap that they were posted with, and others that come.
@@ -132,43 +147,45 @@ func (l *list) edited(e *listEdit, from postingSource) *list {
 	slices.SortFunc(e.add, func(a, b posting) int { return inOrder(&a, &b) })
 	slices.SortFunc(e.remove, func(a, b posting) int { return inOrder(&a, &b) })
 	add, remove := e.add, e.remove
-	withWords := len(l.tail) >= wordRowsFrom
+	withWords := len(l.tail()) >= wordRowsFrom
 	head := merged(remaining(l.head, l.part(0, &remove)), l.part(0, &add))
-	next := &list{}
+	var tail []*block
 	var loose []posting
-	for i, b := range l.tail {
+	for i, b := range l.tail() {
 		going, coming := l.part(i+1, &remove), l.part(i+1, &add)
 		if len(going)+len(coming) > 0 || len(loose) > 0 && len(loose) < leastInTail || len(b.ordinals) < leastInTail {
 			loose = append(loose, merged(b.postings(going, from), coming)...)
 			continue
 		}
-		next.tail = append(append(next.tail, cut(loose, from, withWords)...), b)
+		tail = append(append(tail, cut(loose, from, withWords)...), b)
 		loose = loose[:0]
 	}
-	next.tail = append(next.tail, cut(loose, from, withWords)...)
-	next.setHead(head, from, withWords)
-	return next
+	tail = append(tail, cut(loose, from, withWords)...)
+	return newList(head, tail, from, withWords)
 }
 
-// setHead gives the list a head of the right size, which lies above its tail.
-func (l *list) setHead(head []posting, from postingSource, withWords bool) {
-	for len(head) < leastInHead && len(l.tail) > 0 {
-		head, l.tail = append(head, l.tail[0].postings(nil, from)...), l.tail[1:]
+// newList gives a list a head of the right size.
+func newList(head []posting, tail []*block, from postingSource, withWords bool) *list {
+	for len(head) < leastInHead && len(tail) > 0 {
+		head, tail = append(head, tail[0].postings(nil, from)...), tail[1:]
 	}
 	if len(head) > mostInHead {
 		keep := targeting.BlockSize + len(head)%targeting.BlockSize
-		l.tail = append(cut(head[keep:], from, withWords), l.tail...)
-		head = head[:keep]
+		head, tail = head[:keep], append(cut(head[keep:], from, withWords), tail...)
 	}
-	l.head = slices.Clone(head)
+	l := &list{head: slices.Clone(head)}
+	if len(tail) > 0 {
+		l.more = &tail
+	}
+	return l
 }
 
 // part cuts off those of the sorted postings that belong to run i of the list:
 // 0 is the head. A run reaches down to where the next one begins.
 func (l *list) part(i int, sorted *[]posting) []posting {
 	n := len(*sorted)
-	if i < len(l.tail) {
-		below := posting{cap: l.tail[i].first, ordinal: l.tail[i].ordinals[0]}
+	if tail := l.tail(); i < len(tail) {
+		below := posting{cap: tail[i].first, ordinal: tail[i].ordinals[0]}
 		n, _ = slices.BinarySearchFunc(*sorted, &below, func(p posting, next *posting) int { return inOrder(&p, next) })
 	}
 	run := (*sorted)[:n]

@@ -35,16 +35,9 @@ func valueOf(c capCode) float64 {
 }
 
 // fakeSource remembers what was posted.
-type fakeSource map[uint32]fakePosted
+type fakeSource map[uint32]postedAs
 
-type fakePosted struct {
-	rule *targeting.Rule
-	cap  capCode
-}
-
-func (s fakeSource) posted(i uint32) (*targeting.Rule, capCode, targeting.Signature) {
-	return s[i].rule, s[i].cap, targeting.Signature(i)
-}
+func (s fakeSource) posted(i uint32) postedAs { return s[i] }
 
 // TestAnEditedListHoldsWhatWasPosted drives a list through batches of additions
 // and removals, and compares it with a sorted slice.
@@ -69,7 +62,7 @@ func TestAnEditedListHoldsWhatWasPosted(t *testing.T) {
 					continue
 				}
 				cap := capCode(rapid.IntRange(0, 50).Draw(t, "cap"))
-				source[ordinal] = fakePosted{&gate, cap}
+				source[ordinal] = postedAs{mask: gate.Mask(), cap: cap}
 				p := posting{postingMask(gate.Mask(), geoindex.Posting{Touched: uint8(ordinal) & 0x7f, Full: uint8(ordinal>>2) & 0x7f}), ordinal, cap}
 				e.add, want = append(e.add, p), append(want, p)
 			}
@@ -82,10 +75,10 @@ func TestAnEditedListHoldsWhatWasPosted(t *testing.T) {
 
 func checkList(t *rapid.T, l *list, want []posting, source fakeSource) {
 	got := slices.Clone(l.head)
-	if len(l.head) > mostInHead || len(l.head) < leastInHead && len(l.tail) > 0 {
-		t.Fatalf("a head of %d before a tail of %d blocks", len(l.head), len(l.tail))
+	if len(l.head) > mostInHead || len(l.head) < leastInHead && len(l.tail()) > 0 {
+		t.Fatalf("a head of %d before a tail of %d blocks", len(l.head), len(l.tail()))
 	}
-	for _, b := range l.tail {
+	for _, b := range l.tail() {
 		if n := len(b.ordinals); n == 0 || n > targeting.BlockSize {
 			t.Fatalf("a block of %d", n)
 		}

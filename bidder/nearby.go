@@ -74,7 +74,8 @@ func (q *Query) need(masks []uint64) []uint64 {
 // the place together have the words.
 func (s *Snapshot) opens(site *geoindex.Site, q *Query) bool {
 	p := s.programs.at(site.Group)
-	return p.gate.Matches(&q.Profile) && q.Words.InEither(p.text, s.places.at(site.Ordinal).text)
+	want := q.Profile.Want()
+	return want.Admits(p.gate) && q.Words.InEither(p.text, s.places.at(site.Ordinal).text)
 }
 
 // Pin is the pin of a page that ends with f.

@@ -1,5 +1,7 @@
 package bidder
 
+import "github.com/hexbid/hexbid"
+
 const (
 	pageBits = 6 // of items a page: small, for a change copies one
 	midBits  = 8 // of pages a middle node
@@ -90,3 +92,46 @@ func (o *ordinals) take() uint32 {
 }
 
 func (o *ordinals) giveBack(i uint32) { o.free = append(o.free, i) }
+
+// uidMap finds ordinals by uid. Uids are given out in turn, so that pages of them
+// are nearly full: five bytes each.
+type uidMap map[hexbid.UID]*uidPage
+
+const uidsAPage = 1024
+
+type uidPage struct {
+	ordinals [uidsAPage]uint32 // and 1; 0 is none
+	count    int
+}
+
+func (m uidMap) get(uid hexbid.UID) (uint32, bool) {
+	p := m[uid/uidsAPage]
+	if p == nil || p.ordinals[uid%uidsAPage] == 0 {
+		return 0, false
+	}
+	return p.ordinals[uid%uidsAPage] - 1, true
+}
+
+func (m uidMap) set(uid hexbid.UID, ordinal uint32) {
+	p := m[uid/uidsAPage]
+	if p == nil {
+		p = &uidPage{}
+		m[uid/uidsAPage] = p
+	}
+	slot := &p.ordinals[uid%uidsAPage]
+	if *slot == 0 {
+		p.count++
+	}
+	*slot = ordinal + 1
+}
+
+func (m uidMap) drop(uid hexbid.UID) {
+	p := m[uid/uidsAPage]
+	if p == nil || p.ordinals[uid%uidsAPage] == 0 {
+		return
+	}
+	p.ordinals[uid%uidsAPage] = 0
+	if p.count--; p.count == 0 {
+		delete(m, uid/uidsAPage)
+	}
+}

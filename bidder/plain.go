@@ -95,7 +95,7 @@ func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
 	v := Verdict{Ordinal: i}
 	v.Rule = func() Rule {
 		switch {
-		case s.eligibility.at(i/64).active>>(i%64)&1 == 0:
+		case c.state&active == 0:
 			return RuleStatus
 		case !schedule.InFlight(q.Now):
 			return RuleSchedule
@@ -105,7 +105,8 @@ func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
 			v.MissedByM, v.Excluded = s.missed(c, d, &q.At)
 			return RuleArea
 		}
-		if dim, missed := d.rule.FirstMiss(&q.Profile); missed {
+		rule := d.rule()
+		if dim, missed := rule.FirstMiss(&q.Profile); missed {
 			v.Dimension = dim
 			return ruleOf(dim)
 		}

@@ -16,10 +16,10 @@ import (
 
 // kept is what only the indexer needs of a campaign.
 type kept struct {
-	covering string          // packed
-	audience *targeting.Rule // without its program's gate
-	around   *around         // nil unless it goes around places
-	cap      capCode         // that it is posted with
+	covering string         // packed
+	audience targeting.Mask // without its program's gate
+	around   *around        // nil unless it goes around places
+	cap      capCode        // that it is posted with
 	posted   bool
 	paused   bool
 	spent    bool // its budget
@@ -37,9 +37,9 @@ func areaAroundPlaces(c *hexbid.Campaign) *around {
 }
 
 // posted implements postingSource.
-func (x *Indexer) posted(i uint32) (*targeting.Rule, capCode, targeting.Signature) {
+func (x *Indexer) posted(i uint32) postedAs {
 	d := x.details.at(i)
-	return d.rule, x.kept[i].cap, d.signature
+	return postedAs{d.mask, d.ask().rule, x.kept.at(i).cap, d.signature}
 }
 
 // PlacesFingerprint stands for a set of places, in any order; a covering that
@@ -77,32 +77,33 @@ func (x *Indexer) putCampaign(r *store.Record, c *hexbid.Campaign) error {
 		covering = area.Cover()
 	}
 	i := x.campaignSlot(c.UID)
-	k := &x.kept[i]
-	k.covering, k.audience, k.around, k.paused = string(geoindex.PackCovering(nil, covering)), x.rules.intern(targeting.Compile(c)), goesAround, c.State == hexbid.Paused
+	k := x.kept.edit(i)
+	audience := targeting.Compile(c)
+	k.covering, k.audience, k.around, k.paused = string(geoindex.PackCovering(nil, covering)), audience.Mask(), goesAround, c.State == hexbid.Paused
 	own := specifics{schedule: schedule, keywords: targeting.CompileKeywords(c.Keywords), hostBids: hostBids(c)}
+	if k.audience.More() {
+		own.audience = x.rules.intern(audience)
+	}
 	x.setNumbers(i, c, program)
 	*x.details.edit(i) = detail{version: c.Version, program: program, specifics: own.unlessPlain()}
 	x.setArea(i, area)
 	x.joinProgram(i, program)
 	x.setRule(i)
-	x.setEligibility(i)
+	x.setState(i)
 	return nil
 }
 
 // campaignSlot is the ordinal of a campaign, taken off all lists.
 func (x *Indexer) campaignSlot(uid hexbid.UID) uint32 {
-	i, known := x.byUID[uid]
+	i, known := x.byUID.get(uid)
 	if known {
 		x.unpost(i)
 		x.leaveProgram(i)
 		return i
 	}
 	i = x.ordinals.campaigns.take()
-	x.byUID[uid] = i
-	for int(i) >= len(x.kept) {
-		x.kept = append(x.kept, kept{})
-	}
-	x.kept[i] = kept{}
+	x.byUID.set(uid, i)
+	*x.kept.edit(i) = kept{}
 	*x.campaigns.edit(i) = campaign{pacingPPM: auction.PPM}
 	x.next.Campaigns++
 	return i
@@ -121,14 +122,6 @@ func (x *Indexer) setNumbers(i uint32, c *hexbid.Campaign, program uint32) {
 	}
 }
 
-// unlessPlain is nil for what a plain campaign does without.
-func (s specifics) unlessPlain() *specifics {
-	if s.schedule.IsAlwaysOn() && s.keywords == nil && s.hostBids == nil && s.area == nil {
-		return nil
-	}
-	return &s
-}
-
 // setArea puts one disc beside the numbers, anything else into the specifics.
 func (x *Indexer) setArea(i uint32, area *geoindex.Area) {
 	hot, d := x.campaigns.edit(i), x.details.edit(i)
@@ -142,12 +135,28 @@ func (x *Indexer) setArea(i uint32, area *geoindex.Area) {
 	d.specifics = own.unlessPlain()
 }
 
-// setRule joins a campaign's audience to its program's gate.
+// setRule joins a campaign's audience to its program's gate: as masks, or where
+// those do not tell all, as rules.
 func (x *Indexer) setRule(i uint32) {
 	d := x.details.edit(i)
 	p := x.programs.at(d.program)
-	d.rule = x.rules.intern(x.kept[i].audience.And(p.gate))
 	d.signature = targeting.SignatureOf(d.ask().keywords, p.text)
+	mask, told := x.kept.at(i).audience.And(p.gate)
+	own := *d.ask()
+	own.rule = nil
+	if !told {
+		audience, gate := x.kept.at(i).audience.Audience(), p.gate.Rule()
+		if own.audience != nil {
+			audience = *own.audience
+		}
+		rule := audience.And(&gate)
+		if mask = rule.Mask(); mask.More() {
+			own.rule = x.rules.intern(rule)
+		}
+	}
+	if d.mask = mask; own.rule != d.ask().rule {
+		d.specifics = own.unlessPlain()
+	}
 }
 
 // reindex takes over what a campaign has from its program.
@@ -158,7 +167,7 @@ func (x *Indexer) reindex(i uint32) {
 		hot.category, hot.qualityPPM = category, uint32(x.market.PriorPPM[category])
 	}
 	x.setRule(i)
-	x.setEligibility(i)
+	x.setState(i)
 }
 
 // joinProgram makes a campaign one that its program, and words, lead to.
@@ -182,53 +191,40 @@ func (x *Indexer) leaveProgram(i uint32) {
 func (x *Indexer) deleteCampaign(i uint32) {
 	x.unpost(i)
 	x.leaveProgram(i)
-	delete(x.byUID, x.campaigns.at(i).uid)
-	*x.campaigns.edit(i), *x.details.edit(i), x.kept[i] = campaign{}, detail{}, kept{}
-	x.setBits(i, eligibility{})
+	x.byUID.drop(x.campaigns.at(i).uid)
+	*x.campaigns.edit(i), *x.details.edit(i), *x.kept.edit(i) = campaign{}, detail{}, kept{}
 	x.ordinals.campaigns.giveBack(i)
 	x.next.Campaigns--
 }
 
-// setEligibility works out a campaign's three bits, and posts one that is on, or
-// will be in the next quarter hour. A campaign that goes off stays posted for a
-// while: it may be back in a moment.
-func (x *Indexer) setEligibility(i uint32) {
-	k, word := &x.kept[i], eligibility{}
+// setState works out a campaign's state, and posts one that is on, or will be in
+// the next quarter hour. A campaign that goes off stays posted for a while: it
+// may be back in a moment.
+func (x *Indexer) setState(i uint32) {
+	k, state := x.kept.edit(i), servingState(0)
 	if !k.paused && !k.spent && !x.accounts[x.campaigns.at(i).advertiser].paused {
-		word.active = 1
+		state |= active
 	}
 	schedule := &x.details.at(i).ask().schedule
 	some, all := schedule.DuringQuarter(x.next.quarter)
 	soon, _ := schedule.DuringQuarter(x.next.quarter.Add(targeting.Quarter))
 	if some {
-		word.timely = 1
+		state |= timely
 	}
 	if some && !all {
-		word.check = 1
+		state |= check
 	}
-	x.setBits(i, word)
+	if x.campaigns.at(i).state != state {
+		x.campaigns.edit(i).state = state
+	}
 	switch {
-	case word.active == 1 && (some || soon):
+	case state&active != 0 && (some || soon):
 		delete(x.off, i)
 		x.post(i)
 	case k.posted:
 		if _, known := x.off[i]; !known {
-			x.off[i] = time.Now()
+			x.off[i] = x.clock()
 		}
-	}
-}
-
-// setBits sets the bits of one ordinal, given as the lowest of each word.
-func (x *Indexer) setBits(i uint32, to eligibility) {
-	shift := i % 64
-	bit := uint64(1) << shift
-	var before eligibility
-	if i/64 < x.eligibility.len() {
-		before = *x.eligibility.at(i / 64)
-	}
-	after := eligibility{before.active&^bit | to.active<<shift, before.timely&^bit | to.timely<<shift, before.check&^bit | to.check<<shift}
-	if after != before || i/64 >= x.eligibility.len() {
-		*x.eligibility.edit(i / 64) = after
 	}
 }
 
@@ -243,7 +239,7 @@ const mostUnposted = 20_000
 func (x *Indexer) unpostOff() {
 	n := 0
 	for i, since := range x.off {
-		if time.Since(since) < offFor {
+		if x.clock().Sub(since) < offFor {
 			continue
 		}
 		x.unpost(i)
@@ -267,12 +263,12 @@ func (x *Indexer) scoreOf(i uint32) int64 {
 
 // post puts a campaign on the lists of its covering.
 func (x *Indexer) post(i uint32) {
-	k := &x.kept[i]
+	k := x.kept.edit(i)
 	if k.posted {
 		return
 	}
 	k.posted, k.cap = true, capOf(x.scoreOf(i))
-	mask := x.details.at(i).rule.Mask()
+	mask := x.details.at(i).mask
 	x.eachList(i, func(e *listEdit, p geoindex.Posting) {
 		e.add = append(e.add, posting{postingMask(mask, p), i, k.cap})
 	})
@@ -281,7 +277,7 @@ func (x *Indexer) post(i uint32) {
 // unpost takes a campaign off its lists; an addition that no snapshot has seen
 // yet is taken back.
 func (x *Indexer) unpost(i uint32) {
-	k := &x.kept[i]
+	k := x.kept.edit(i)
 	delete(x.off, i)
 	if !k.posted {
 		return
@@ -303,7 +299,7 @@ func (x *Indexer) eachList(i uint32, f func(*listEdit, geoindex.Posting)) {
 		if keyworded {
 			f(x.editList(uint64(p.Key)|withKeywords), p)
 		}
-		if !keyworded || x.details.at(i).rule.AdmitsNoWords() {
+		if !keyworded || x.details.at(i).mask.AdmitsNoWords() {
 			f(x.editList(uint64(p.Key)), p)
 		}
 	}
@@ -311,7 +307,7 @@ func (x *Indexer) eachList(i uint32, f func(*listEdit, geoindex.Posting)) {
 
 // covering unpacks where a campaign is posted.
 func (x *Indexer) covering(i uint32) []geoindex.Posting {
-	postings, err := geoindex.UnpackCovering([]byte(x.kept[i].covering))
+	postings, err := geoindex.UnpackCovering([]byte(x.kept.at(i).covering))
 	if err != nil {
 		x.log.Error("a covering does not unpack", "uid", x.campaigns.at(i).uid, "error", err)
 	}

@@ -20,7 +20,18 @@ type campaign struct {
 	pricing    hexbid.PricingModel
 	category   hexbid.Category
 	has        specificsBits
+	state      servingState
 }
+
+// servingState is three bits that the indexer works out ahead, so that a search
+// seldom asks a schedule.
+type servingState uint8
+
+const (
+	active servingState = 1 << iota // neither paused, nor its advertiser, nor out of budget
+	timely                          // scheduled at some instant of the quarter hour
+	check                           // but not at all of them: ask its schedule
+)
 
 // specificsBits say what a search must ask the specifics for.
 type specificsBits uint8
@@ -35,7 +46,7 @@ type detail struct {
 	version   uint64
 	program   uint32
 	signature targeting.Signature
-	rule      *targeting.Rule
+	mask      targeting.Mask
 	specifics *specifics // nil of a plain campaign
 }
 
@@ -45,6 +56,16 @@ type specifics struct {
 	schedule targeting.Schedule
 	keywords *targeting.Keywords
 	hostBids *[hexbid.HostCount]hexbid.Money // nil when every host gets the bid
+	audience *targeting.Rule                 // nil when a mask says all of it
+	rule     *targeting.Rule                 // with the program's gate; nil when the mask says all
+}
+
+// unlessPlain is nil for what a plain campaign does without.
+func (s specifics) unlessPlain() *specifics {
+	if s.area == nil && s.schedule.IsAlwaysOn() && s.keywords == nil && s.hostBids == nil && s.audience == nil && s.rule == nil {
+		return nil
+	}
+	return &s
 }
 
 var plain = &specifics{schedule: targeting.AlwaysOn}
@@ -55,6 +76,20 @@ func (d *detail) ask() *specifics {
 		return plain
 	}
 	return d.specifics
+}
+
+// admits says whether a campaign's audience has the viewer.
+func (d *detail) admits(q *Query) bool {
+	want := q.Profile.Want()
+	return want.Admits(d.mask) && (!d.mask.More() || d.specifics.rule.Matches(&q.Profile))
+}
+
+// rule is what admits says in the plain form.
+func (d *detail) rule() targeting.Rule {
+	if d.mask.More() {
+		return *d.specifics.rule
+	}
+	return d.mask.Rule()
 }
 
 // contains is the exact test of a campaign's area.
@@ -79,17 +114,22 @@ func (s *Snapshot) candidate(ordinal uint32, host hexbid.Host, reserve int64) au
 		MultiplierPPM: int64(c.pacingPPM), QualityPPM: int64(c.qualityPPM), Reserve: reserve}
 }
 
-// eligibility holds three bits for each of 64 ordinals.
-type eligibility struct {
-	active uint64 // neither paused, nor its advertiser, nor out of budget
-	timely uint64 // scheduled at some instant of the quarter hour
-	check  uint64 // but not at all of them: ask its schedule
+// serves says whether a campaign is active and scheduled at the query's instant:
+// from the state when the quarter hour was read ahead, else from its schedule.
+func (s *Snapshot) serves(c *campaign, ordinal uint32, q *Query, ahead bool) bool {
+	switch {
+	case c.state&active == 0:
+		return false
+	case ahead && c.state&(timely|check) != timely|check:
+		return c.state&timely != 0
+	}
+	return s.details.at(ordinal).ask().schedule.On(q.Now)
 }
 
 type program struct {
 	uid      hexbid.UID // 0 is a free ordinal
 	version  uint64
-	gate     *targeting.Rule
+	gate     targeting.Mask
 	text     targeting.Text // of names, keywords and category, for words
 	tags     uint64         // of its sites
 	places   []uint32

@@ -214,7 +214,7 @@ func (s *Snapshot) listsOver(q *Query, kind uint64, cursors []cursor) []cursor {
 	want, first := q.Profile.Want(), len(cursors)
 	for i, key := range keys[:n] {
 		if l := buckets[i].find(uint64(key) | kind); l != nil {
-			c := cursor{head: l.head, tail: l.tail, child: q.At.ChildSlot(key), want: want}
+			c := cursor{head: l.head, tail: l.tail(), child: q.At.ChildSlot(key), want: want}
 			touched := targeting.Mask(1) << (touchedBit + c.child)
 			c.want.Care, c.want.Bits = c.want.Care|touched, c.want.Bits|touched
 			cursors = append(cursors, c)
@@ -227,11 +227,13 @@ func (s *Snapshot) listsOver(q *Query, kind uint64, cursors []cursor) []cursor {
 }
 
 func (s *Snapshot) keysOver(q *Query, keys []geoindex.Key) []geoindex.Key {
-	keys = append(keys, geoindex.Everywhere)
-	for _, id := range q.At.Regions.All() {
-		keys = append(keys, geoindex.KeyOfRegion(id))
+	if s.resolutions>>otherKeys&1 == 1 {
+		keys = append(keys, geoindex.Everywhere)
+		for _, id := range q.At.Regions.All() {
+			keys = append(keys, geoindex.KeyOfRegion(id))
+		}
 	}
-	for left := s.resolutions; left != 0; left &= left - 1 {
+	for left := uint16(s.resolutions); left != 0; left &= left - 1 {
 		keys = append(keys, geoindex.KeyOfCell(q.At.Cell.Parent(bits.TrailingZeros16(left))))
 	}
 	return keys
@@ -293,15 +295,15 @@ func (s *Snapshot) offerBatch(q *Query, w *Scratch) {
 }
 
 func (s *Snapshot) offer(x *candidate, q *Query, w *Scratch) {
-	if !s.serves(x.ordinal, q, w.ahead) {
-		return
-	}
 	w.Tested++
 	c := s.campaigns.at(x.ordinal)
+	if !s.serves(c, x.ordinal, q, w.ahead) {
+		return
+	}
 	if !x.inside && !s.contains(c, x.ordinal, &q.At) {
 		return
 	}
-	if x.askRule && !s.details.at(x.ordinal).rule.Matches(&q.Profile) {
+	if x.askRule && !s.details.at(x.ordinal).admits(q) {
 		return
 	}
 	if x.askWords && !s.competes(x.ordinal, q) {

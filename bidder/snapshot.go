@@ -19,12 +19,11 @@ type Snapshot struct {
 	quarter     time.Time // schedules are read ahead for the quarter hour from here
 	campaigns   paged[campaign]
 	details     paged[detail]
-	eligibility paged[eligibility]
 	programs    paged[program]
 	places      paged[place]
 	lists       table[list]
 	words       wordIndex
-	resolutions uint16 // bit r: some posting is under a cell of resolution r
+	resolutions uint32 // bit r: some posting is under a cell of resolution r; otherKeys: under another key
 	sites       *geoindex.Tree
 	advertisers paged[hexbid.UID]
 	market      *Market
@@ -88,20 +87,6 @@ func (s *Snapshot) Covers(at time.Time) bool {
 // instant: those of the quarter hour that was read ahead, and of the next.
 func (s *Snapshot) Holds(at time.Time) bool {
 	return !at.Before(s.quarter) && at.Before(s.quarter.Add(2*targeting.Quarter))
-}
-
-// serves says whether a campaign is active and scheduled at an instant: from
-// the bits when the instant is in the quarter hour that was read ahead, else
-// from its schedule.
-func (s *Snapshot) serves(ordinal uint32, q *Query, ahead bool) bool {
-	word, bit := s.eligibility.at(ordinal/64), uint64(1)<<(ordinal%64)
-	if word.active&bit == 0 {
-		return false
-	}
-	if ahead && (word.timely&^word.check)&bit != 0 {
-		return true
-	}
-	return (!ahead || word.timely&bit != 0) && s.details.at(ordinal).ask().schedule.On(q.Now)
 }
 
 // MechanismIn is what winners pay by in a scene.

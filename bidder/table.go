@@ -4,8 +4,8 @@ package bidder
 // buckets that snapshots share: a change copies the buckets that it touches.
 type table[V any] struct {
 	buckets paged[*bucket[V]]
-	bits    uint // of the number of buckets
-	count   int
+	size    uint32 // buckets
+	count   int    // keys
 }
 
 // bucket holds eight keys in one cache line, and more in the next bucket. Values
@@ -19,12 +19,12 @@ type bucket[V any] struct {
 // slot is the bucket of a key.
 func (t *table[V]) slot(key uint64) uint32 {
 	const golden = 0x9e3779b97f4a7c15 // 2⁶⁴/φ: Fibonacci hashing (Knuth, TAOCP 6.4)
-	return uint32(key * golden >> (64 - t.bits))
+	return uint32(key * golden >> 32 * uint64(t.size) >> 32)
 }
 
 // bucket is where a key would be, or nil.
 func (t *table[V]) bucket(key uint64) *bucket[V] {
-	if t.bits == 0 {
+	if t.size == 0 {
 		return nil
 	}
 	return *t.buckets.at(t.slot(key))
@@ -46,8 +46,8 @@ func (b *bucket[V]) find(key uint64) *V {
 func (t *table[V]) get(key uint64) *V { return t.bucket(key).find(key) }
 
 const (
-	smallestTableBits = 6
-	fullBucket        = 5 // keys a bucket, on average, from which the table doubles
+	smallestTable = 64
+	fullBucket    = 5 // keys a bucket, on average, from which the table grows by half
 )
 
 // tableWriter changes a table copy on write.
@@ -59,7 +59,7 @@ type tableWriter[V any] struct {
 
 // set replaces, adds, or with nil drops the value of a key.
 func (w *tableWriter[V]) set(key uint64, value *V) {
-	if w.bits == 0 || w.count > fullBucket<<w.bits {
+	if w.count >= fullBucket*int(w.size) {
 		w.grow()
 	}
 	w.put(key, value)
@@ -105,8 +105,8 @@ func (w *tableWriter[V]) put(key uint64, value *V) {
 
 func (w *tableWriter[V]) grow() {
 	old := w.table
-	*w = tableWriter[V]{table: table[V]{bits: max(old.bits+1, smallestTableBits)}}
-	for slot := range uint32(1) << w.bits {
+	*w = tableWriter[V]{table: table[V]{size: max(old.size+old.size/2, smallestTable)}}
+	for slot := range w.size {
 		*w.writer.edit(slot) = nil
 	}
 	w.buckets = w.writer.paged
@@ -115,10 +115,10 @@ func (w *tableWriter[V]) grow() {
 
 // each calls f for every key and value.
 func (t *table[V]) each(f func(key uint64, value *V)) {
-	if t.bits == 0 {
+	if t.size == 0 {
 		return
 	}
-	for slot := range uint32(1) << t.bits {
+	for slot := range t.size {
 		for b := *t.buckets.at(slot); b != nil; b = b.next {
 			for i, key := range b.keys {
 				if key != 0 {
@@ -132,5 +132,5 @@ func (t *table[V]) each(f func(key uint64, value *V)) {
 // freeze gives the table as it is to a snapshot.
 func (w *tableWriter[V]) freeze() table[V] {
 	w.owned = nil
-	return table[V]{w.writer.freeze(), w.bits, w.count}
+	return table[V]{w.writer.freeze(), w.size, w.count}
 }

@@ -42,8 +42,8 @@ const _ = 1<<categoryBits - uint(hexbid.CategoryCount-1)
 // gaps.
 const toldByMask = 1<<OS | 1<<Gender | 1<<Host | 1<<Scene | 1<<Personal | 1<<Intent | 1<<Age | 1<<Category
 
-// Mask is the rule in one word. The rule must restrict the category to one, as
-// every program's gate does.
+// Mask is the rule in one word. The category is that of a rule which admits one
+// only, as every program's gate does.
 func (r *Rule) Mask() Mask {
 	values := func(d Dim) Mask { return Mask(r.admits[d][0]) & (1<<dimValues[d] - 1) }
 	m := values(OS)<<maskOS | values(Gender)<<maskGender | values(Host)<<maskHost | values(Scene)<<maskScene
@@ -54,11 +54,82 @@ func (r *Rule) Mask() Mask {
 	}
 	set(maskKeyless, r.admits[Personal].Has(int(Keyless)))
 	set(maskImpersonal, r.admits[Personal].Has(int(Impersonal)))
-	set(maskNoWords, r.AdmitsNoWords())
+	set(maskNoWords, r.admits[Intent].Has(0))
 	lowest, count, gaps := r.ageRun()
 	set(maskMore, gaps || r.restricts&^toldByMask != 0)
 	m |= Mask(lowest)<<maskAge | Mask(count-1)<<(maskAge+ageBits)
-	return m | categoryMask(hexbid.Category(bits.TrailingZeros64(r.admits[Category][0])))
+	if r.restricts>>Category&1 == 1 {
+		m |= categoryMask(hexbid.Category(bits.TrailingZeros64(r.admits[Category][0])))
+	}
+	return m
+}
+
+// Rule is the rule of a gated mask that has no More.
+func (m Mask) Rule() Rule {
+	r := newRule()
+	restrict := func(d Dim, shift uint) {
+		all := uint64(1)<<dimValues[d] - 1
+		if values := uint64(m) >> shift & all; values != all {
+			r.restrict(d, Set{values, 0})
+		}
+	}
+	restrict(OS, maskOS)
+	restrict(Gender, maskGender)
+	restrict(Host, maskHost)
+	restrict(Scene, maskScene)
+	standings := setOf(Keyed)
+	for bit, s := range [...]Standing{Keyless, Impersonal} {
+		if m>>(maskKeyless+uint(bit))&1 == 1 {
+			standings.add(int(s))
+		}
+	}
+	if standings != setOf(Keyed, Keyless, Impersonal) {
+		r.restrict(Personal, standings)
+	}
+	if m>>maskNoWords&1 == 0 {
+		r.restrict(Intent, Set{1 << 1, 0})
+	}
+	if lowest, last := m.ages(); last < ageField {
+		var run Set
+		for age := lowest; age <= last; age++ {
+			run.add(age)
+		}
+		r.restrict(Age, run)
+	}
+	r.restrict(Category, setOf(hexbid.Category(m>>maskCategory&(1<<categoryBits-1)+1)))
+	return r
+}
+
+// Audience is the rule of a mask that no gate has given a category, and that has
+// no More.
+func (m Mask) Audience() Rule {
+	r := m.Rule()
+	r.restricts &^= 1 << Category
+	r.admits[Category] = everyValue
+	return r
+}
+
+// ages are the first and the last admitted.
+func (m Mask) ages() (first, last int) {
+	first = int(m >> maskAge & ageField)
+	return first, first + int(m>>(maskAge+ageBits)&ageField)
+}
+
+// And is the mask of what an audience and a gate admit together, false when
+// masks cannot tell.
+func (m Mask) And(gate Mask) (Mask, bool) {
+	if (m | gate).More() {
+		return 0, false
+	}
+	const runs = Mask(1<<(2*ageBits)-1) << maskAge
+	const categories = Mask(1<<categoryBits-1) << maskCategory
+	first, last := m.ages()
+	gateFirst, gateLast := gate.ages()
+	first, last = max(first, gateFirst), min(last, gateLast)
+	if first > last { // nobody's
+		return 0, false
+	}
+	return m&gate&^runs&^categories | gate&categories | Mask(first)<<maskAge | Mask(last-first)<<(maskAge+ageBits), true
 }
 
 func categoryMask(c hexbid.Category) Mask {
@@ -85,7 +156,7 @@ func (r *Rule) ageRun() (lowest, count int, gaps bool) {
 }
 
 // AdmitsNoWords says whether the rule admits requests without words.
-func (r *Rule) AdmitsNoWords() bool { return r.admits[Intent].Has(0) }
+func (m Mask) AdmitsNoWords() bool { return m>>maskNoWords&1 == 1 }
 
 // More says whether the rule says more than its mask.
 func (m Mask) More() bool { return m>>maskMore&1 == 1 }

@@ -322,12 +322,24 @@ func TestAMaskAdmitsAsItsRuleDoes(t *testing.T) {
 		c, p := drawCampaign(t)
 		rule := gated(c, p)
 		mask := rule.Mask()
+		audience, gate := Compile(c), Gate(p)
+		if joined, ok := audience.Mask().And(gate.Mask()); ok && joined != mask {
+			t.Fatalf("%+v of %+v: masks join to %x, rules to %x", c.Audience, p, joined, mask)
+		}
+		if again := mask.Rule(); !mask.More() && again.Mask() != mask {
+			t.Fatalf("%+v: mask %x makes a rule of mask %x", c.Audience, mask, again.Mask())
+		}
 		for range 8 {
 			profile := drawProfile(t)
 			want := profile.Want()
 			matches, admits := rule.Matches(&profile), want.Admits(mask)
 			if matches && !admits || admits && !matches && !mask.More() {
 				t.Fatalf("%+v: the mask says %v (more: %v), the rule %v", c.Audience, admits, mask.More(), matches)
+			}
+			again := mask.Rule()
+			missed, misses := rule.FirstMiss(&profile)
+			if missedAgain, missesAgain := again.FirstMiss(&profile); !mask.More() && (missed != missedAgain || misses != missesAgain) {
+				t.Fatalf("%+v: the rule misses at %s, its mask's rule at %s", c.Audience, missed, missedAgain)
 			}
 		}
 	})
