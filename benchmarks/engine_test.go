@@ -62,19 +62,21 @@ func BenchmarkEngine(b *testing.B) {
 				queries[i] = bidder.NewQuery(w.Request(i, 10, 20), fmt.Sprint(i), now)
 			}
 			var scratch bidder.Scratch
-			b.Run(fmt.Sprintf("auction/%s/%d", name, campaigns), func(b *testing.B) {
-				b.ReportAllocs()
-				var blocks, tested, scored, n int
-				quantiles(b, len(queries), func(i int) {
-					s.Search(&queries[i], &scratch)
-					blocks, tested, scored, n = blocks+scratch.Sifted, tested+scratch.Tested, scored+scratch.Scored, n+1
+			for range 1 {
+				b.Run(fmt.Sprintf("auction/%s/%d", name, campaigns), func(b *testing.B) {
+					b.ReportAllocs()
+					var blocks, tested, scored, n int
+					quantiles(b, len(queries), func(i int) {
+						s.Search(&queries[i], &scratch)
+						blocks, tested, scored, n = blocks+scratch.Sifted, tested+scratch.Tested, scored+scratch.Scored, n+1
+					})
+					b.ReportMetric(float64(blocks)/float64(n), "sifted")
+					b.ReportMetric(float64(tested)/float64(n), "tested")
+					b.ReportMetric(float64(scored)/float64(n), "scored")
+					b.ReportMetric(float64(m.HeapBytes)/float64(campaigns), "heap-B/campaign")
+					b.ReportMetric(m.Took.Seconds(), "s-to-index")
 				})
-				b.ReportMetric(float64(blocks)/float64(n), "sifted")
-				b.ReportMetric(float64(tested)/float64(n), "tested")
-				b.ReportMetric(float64(scored)/float64(n), "scored")
-				b.ReportMetric(float64(m.HeapBytes)/float64(campaigns), "heap-B/campaign")
-				b.ReportMetric(m.Took.Seconds(), "s-to-index")
-			})
+			}
 			b.Run(fmt.Sprintf("query+auction/%s/%d", name, campaigns), func(b *testing.B) {
 				requests := queries
 				_ = requests

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/geoindex"
+	"github.com/hexbid/hexbid/targeting"
 )
 
 // Found is a program at its nearest place.
@@ -29,24 +30,17 @@ func (s *Snapshot) Nearby(q *Query, skip []uint32, after *Pin, w *Scratch) (list
 	if q.Limit == 0 {
 		return nil, false
 	}
-	if w.seen == nil {
-		w.seen = map[uint32]struct{}{}
-	}
-	clear(w.seen)
-	list = w.found[:0]
+	w.seen.reset()
+	list, want := w.found[:0], q.Profile.Want()
 	w.nearest.Start(s.sites, q.At.Vec, geoindex.Chord2OfM(q.RadiusM), geoindex.Need{Some: q.need(w.need[:0]), All: q.Words.Bits()})
 	for {
 		site, chord2 := w.nearest.Next()
 		if site == nil {
 			return list, false
 		}
-		if _, again := w.seen[site.Group]; again {
-			continue // a farther place of a program that has had its turn
+		if !s.opens(site, &want, q) || !w.seen.add(site.Group) {
+			continue // not for this viewer, or a program that has had its turn
 		}
-		if !s.opens(site, q) {
-			continue
-		}
-		w.seen[site.Group] = struct{}{}
 		if after != nil && !after.before(chord2, hexbid.UID(site.Rank)) || slices.Contains(skip, site.Group) {
 			continue
 		}
@@ -72,10 +66,41 @@ func (q *Query) need(masks []uint64) []uint64 {
 
 // opens says whether the viewer can open a site's program, and the program and
 // the place together have the words.
-func (s *Snapshot) opens(site *geoindex.Site, q *Query) bool {
-	p := s.programs.at(site.Group)
-	want := q.Profile.Want()
-	return want.Admits(p.gate) && q.Words.InEither(p.text, s.places.at(site.Ordinal).text)
+func (s *Snapshot) opens(site *geoindex.Site, want *targeting.Want, q *Query) bool {
+	if !want.Admits(targeting.Mask(site.Note)) { // the program's gate
+		return false
+	}
+	return q.Words.None() || q.Words.InEither(s.programs.at(site.Group).text, s.places.at(site.Ordinal).text)
+}
+
+// groups is a set of programs: a list while it is short.
+type groups struct {
+	few  []uint32
+	many map[uint32]struct{}
+}
+
+const fewGroups = 64
+
+func (g *groups) reset() {
+	g.few = g.few[:0]
+	clear(g.many)
+}
+
+// add says whether a program was not in the set before.
+func (g *groups) add(program uint32) bool {
+	if slices.Contains(g.few, program) {
+		return false
+	}
+	if len(g.few) < fewGroups {
+		g.few = append(g.few, program)
+		return true
+	}
+	if g.many == nil {
+		g.many = map[uint32]struct{}{}
+	}
+	_, again := g.many[program]
+	g.many[program] = struct{}{}
+	return !again
 }
 
 // Pin is the pin of a page that ends with f.

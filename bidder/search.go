@@ -62,7 +62,7 @@ type Scratch struct {
 
 	nearest geoindex.Nearest
 	need    [3]uint64
-	seen    map[uint32]struct{}
+	seen    groups
 	found   [hexbid.MaxNearbyLimit]Found
 
 	// Sifted, Tested and Scored count the work of the last Search: postings that
@@ -89,7 +89,7 @@ type candidate struct {
 // slots, when all stand.
 const (
 	batchSize = 16
-	enough    = 11
+	enough    = 14
 )
 
 // Search runs the auction: the awards, best slot first, in scratch memory that
@@ -104,7 +104,7 @@ func (s *Snapshot) Search(q *Query, w *Scratch) []auction.Award {
 	w.reserves.fill(s.reserves, q)
 	cursors := w.cursors[:0]
 	if q.Words.None() {
-		cursors = s.listsOver(q, 0, cursors)
+		cursors = s.listsOver(q, 0, w, cursors)
 	} else {
 		cursors = s.searchWords(q, w, cursors)
 	}
@@ -119,12 +119,12 @@ func (s *Snapshot) searchWords(q *Query, w *Scratch, cursors []cursor) []cursor 
 	if few, ok := s.words.fewNamed(&q.Words, &s.programs, w.few[:0]); ok {
 		s.offerFew(few, q, w)
 	} else {
-		cursors = s.listsOver(q, 0, cursors)
+		cursors = s.listsOver(q, 0, w, cursors)
 	}
 	if few, ok := s.words.fewAnchored(&q.Words, w.few[:0]); ok {
 		s.offerFew(few, q, w)
 	} else {
-		cursors = s.listsOver(q, withKeywords, cursors)
+		cursors = s.listsOver(q, withKeywords, w, cursors)
 	}
 	return cursors
 }
@@ -204,12 +204,17 @@ func (c *cursor) advance() {
 
 // listsOver finds the lists of a kind of every key over the point. The loads of
 // one stage do not wait for each other.
-func (s *Snapshot) listsOver(q *Query, kind uint64, cursors []cursor) []cursor {
+func (s *Snapshot) listsOver(q *Query, kind uint64, w *Scratch, cursors []cursor) []cursor {
 	var keys [maxKeys]geoindex.Key
 	var buckets [maxKeys]*bucket[list]
 	n := len(s.keysOver(q, keys[:0]))
 	for i, key := range keys[:n] {
 		buckets[i] = s.lists.bucket(uint64(key) | kind)
+	}
+	for _, b := range buckets[:n] { // their second and third cache line, in time
+		if b != nil {
+			w.fetched ^= hexbid.UID(len(b.values[0].head) ^ len(b.values[2].head))
+		}
 	}
 	want, first := q.Profile.Want(), len(cursors)
 	for i, key := range keys[:n] {
@@ -284,9 +289,11 @@ func (s *Snapshot) readBlock(c *cursor, q *Query, w *Scratch) {
 func (s *Snapshot) offerBatch(q *Query, w *Scratch) {
 	batch := w.batch[:w.batched]
 	w.batched = 0
+	fetched := w.fetched
 	for i := range batch {
-		w.fetched ^= s.campaigns.at(batch[i].ordinal).uid
+		fetched ^= s.campaigns.at(batch[i].ordinal).uid
 	}
+	w.fetched = fetched
 	for i := range batch {
 		if batch[i].cap >= w.floor {
 			s.offer(&batch[i], q, w)

@@ -200,7 +200,7 @@ func (a *Area) coverShapes() []Posting {
 	budget := CellBudget(len(all))
 	finest := coarsestLevel
 	for _, shape := range all {
-		finest = max(finest, levelFor(shape.reach()/4))
+		finest = max(finest, levelFor(shape.reach()/3))
 	}
 	var done []Posting
 	queue := a.startCells(all, &done)

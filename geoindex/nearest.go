@@ -1,42 +1,55 @@
 package geoindex
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Site is one thing at one point that a Tree finds by distance.
 type Site struct {
 	Vec     Vec
-	Cell    Cell   // Finest, over Vec
 	Rank    uint64 // orders sites at equal distances
 	Tie     uint64 // orders sites of equal distance and rank
-	Tags    uint64 // bits of which a query may need some
-	Has     uint64 // bits of which a query may need all
+	Note    uint64 // the caller's own
 	Ordinal uint32 // of the thing
 	Group   uint32 // of what it belongs to
 }
+
+// Marks are what a query may need of a site.
+type Marks struct {
+	Tags uint64 // bits of which a query may need some
+	Has  uint64 // bits of which a query may need all
+}
+
+func (m *Marks) add(other Marks) { m.Tags, m.Has = m.Tags|other.Tags, m.Has|other.Has }
 
 // Tree holds sites in the hierarchy of H3 cells: a node of more than leafSites
 // sites is split into its cell's children. A Tree is immutable; an Edit makes
 // the next one and shares what it does not change.
 //
-// A node knows a ball that holds its sites and the union of their bits, so
-// that a search passes over what is too far or cannot match.
-type Tree struct {
-	root node
-}
+// A node knows of each child a ball that holds its sites and the union of their
+// marks, so that a search passes over what is too far or cannot match without
+// following a pointer. A leaf keeps marks apart from sites, for where a query
+// is choosy they are nearly all that it reads.
+type Tree struct{ root *node }
 
-const leafSites = 24
+const leafSites = 32
 
 // node is a cell of the hierarchy. The root stands above the 122 base cells
 // and has one child for each.
 type node struct {
-	center   Vec
-	chord    float64 // straight distance from center to the farthest site possible
-	tags     uint64
-	has      uint64
 	owner    *Edit // that may change the node in place
-	children []*node
-	sites    []Site // of a leaf
-	res      int8   // -1 at the root
+	res      int8  // -1 at the root
+	children []child
+	marks    []Marks // of a leaf, beside sites
+	sites    []Site
+}
+
+type child struct {
+	node   *node // nil when there is no site
+	center Vec
+	chord  float64 // straight distance from center that no site exceeds
+	marks  Marks
 }
 
 // Len counts the sites.
@@ -44,9 +57,9 @@ func (t *Tree) Len() int { return t.root.len() }
 
 func (n *node) len() int {
 	count := len(n.sites)
-	for _, child := range n.children {
-		if child != nil {
-			count += child.len()
+	for i := range n.children {
+		if c := n.children[i].node; c != nil {
+			count += c.len()
 		}
 	}
 	return count
@@ -58,65 +71,54 @@ type Edit struct{ root *node }
 // Edit starts a change. The tree itself never changes. A nil tree is empty.
 func (t *Tree) Edit() *Edit {
 	e := &Edit{}
-	root := node{chord: 2, res: -1}
-	if t != nil {
-		root = t.root
+	if t == nil {
+		e.root = &node{owner: e, res: -1, children: make([]child, 122)}
+	} else {
+		e.root = e.own(t.root)
 	}
-	root.owner = nil
-	e.root = e.own(&root)
 	return e
 }
 
 // Tree ends the change. The Edit must not be used after.
-func (e *Edit) Tree() *Tree { return &Tree{root: *e.root} }
+func (e *Edit) Tree() *Tree { return &Tree{e.root} }
 
 // own gives a node that this edit may change: itself, or a copy.
 func (e *Edit) own(n *node) *node {
 	if n.owner == e {
 		return n
 	}
-	c := *n
-	c.owner = e
-	c.children = append([]*node(nil), n.children...)
-	c.sites = append([]Site(nil), n.sites...)
-	return &c
+	return &node{owner: e, res: n.res, children: slices.Clone(n.children), marks: slices.Clone(n.marks), sites: slices.Clone(n.sites)}
 }
 
-// Insert adds a site.
-func (e *Edit) Insert(s Site) { e.insert(e.root, s) }
+// Insert adds a site in the Finest cell over it.
+func (e *Edit) Insert(s Site, at Cell, marks Marks) { e.insert(e.root, &s, at, marks) }
 
-func (e *Edit) insert(n *node, s Site) {
-	n.tags, n.has = n.tags|s.Tags, n.has|s.Has
-	if n.res >= 0 && n.children == nil {
-		n.sites = append(n.sites, s)
+func (e *Edit) insert(n *node, s *Site, at Cell, marks Marks) {
+	if n.children == nil {
+		n.marks, n.sites = append(n.marks, marks), append(n.sites, *s)
 		if len(n.sites) > leafSites && n.res < Finest {
 			e.splitLeaf(n)
 		}
 		return
 	}
-	if n.children == nil {
-		n.children = make([]*node, 122)
+	c := &n.children[n.slot(at)]
+	if c.node == nil {
+		*c = child{node: &node{owner: e, res: n.res + 1}, center: at.Parent(int(n.res) + 1).Center()}
 	}
-	slot := n.slot(s.Cell)
-	child := n.children[slot]
-	if child == nil {
-		child = newLeaf(s.Cell.Parent(int(n.res)+1), e)
-	}
-	child = e.own(child)
-	n.children[slot] = child
-	e.insert(child, s)
+	c.node = e.own(c.node)
+	c.marks.add(marks)
+	c.chord = max(c.chord, math.Sqrt(c.center.Chord2(s.Vec))+rounding)
+	e.insert(c.node, s, at, marks)
 }
 
-func newLeaf(c Cell, owner *Edit) *node {
-	limit := c.Cap()
-	return &node{center: limit.Center, chord: 2 * math.Sin(min(limit.Angle, math.Pi)/2), owner: owner, res: int8(c.Resolution())}
-}
+// rounding bounds the error of a straight distance on the unit sphere: 64 nm.
+const rounding = 1e-14
 
 func (e *Edit) splitLeaf(n *node) {
-	sites := n.sites
-	n.sites, n.children = nil, make([]*node, 7)
-	for _, s := range sites {
-		e.insert(n, s)
+	marks, sites := n.marks, n.sites
+	n.marks, n.sites, n.children = nil, nil, make([]child, 7)
+	for i := range sites {
+		e.insert(n, &sites[i], CellAt(sites[i].Vec), marks[i])
 	}
 }
 
@@ -131,45 +133,39 @@ func (n *node) slot(c Cell) int {
 // Delete removes the site of an ordinal; it says whether it was there. Nodes
 // that become empty are dropped; small ones are not merged, for another site
 // is likely to come.
-func (e *Edit) Delete(ordinal uint32, c Cell) bool { return e.delete(e.root, ordinal, c) }
+func (e *Edit) Delete(ordinal uint32, at Cell) bool { return e.delete(e.root, ordinal, at) }
 
-func (e *Edit) delete(n *node, ordinal uint32, c Cell) bool {
+func (e *Edit) delete(n *node, ordinal uint32, at Cell) bool {
 	if n.children == nil {
-		for i := range n.sites {
-			if n.sites[i].Ordinal == ordinal {
-				n.sites = append(n.sites[:i], n.sites[i+1:]...)
-				n.gatherBits()
-				return true
-			}
+		i := slices.IndexFunc(n.sites, func(s Site) bool { return s.Ordinal == ordinal })
+		if i < 0 {
+			return false
 		}
+		n.sites, n.marks = slices.Delete(n.sites, i, i+1), slices.Delete(n.marks, i, i+1)
+		return true
+	}
+	c := &n.children[n.slot(at)]
+	if c.node == nil {
 		return false
 	}
-	slot := n.slot(c)
-	if n.children[slot] == nil {
+	c.node = e.own(c.node)
+	if !e.delete(c.node, ordinal, at) {
 		return false
 	}
-	child := e.own(n.children[slot])
-	if !e.delete(child, ordinal, c) {
-		return false
+	if c.marks = c.node.allMarks(); c.marks == (Marks{}) && c.node.len() == 0 {
+		*c = child{}
 	}
-	n.children[slot] = child
-	if child.tags == 0 && child.len() == 0 {
-		n.children[slot] = nil
-	}
-	n.gatherBits()
 	return true
 }
 
-func (n *node) gatherBits() {
-	n.tags, n.has = 0, 0
-	for i := range n.sites {
-		n.tags, n.has = n.tags|n.sites[i].Tags, n.has|n.sites[i].Has
+func (n *node) allMarks() (all Marks) {
+	for _, m := range n.marks {
+		all.add(m)
 	}
-	for _, child := range n.children {
-		if child != nil {
-			n.tags, n.has = n.tags|child.tags, n.has|child.has
-		}
+	for i := range n.children {
+		all.add(n.children[i].marks)
 	}
+	return all
 }
 
 // Nearest walks the sites of a tree by distance: best first, with nodes and
@@ -180,29 +176,29 @@ type Nearest struct {
 	max     float64 // squared chord
 	need    Need
 	heap    []waiting
-	Visited int // nodes and sites looked at since Start
+	Visited int // children and sites looked at since Start
 }
 
-// waiting is a node, or a site of a node, that is at least so far away.
+// waiting is a node, or a site of a leaf, that is at least so far away.
 type waiting struct {
 	chord2 float64
 	node   *node
-	site   *Site // nil for a node
+	site   int32 // -1 for the node itself
 }
 
-// Need is what the bits of a site must be: its tags must meet every mask of
+// Need is what the marks of a site must be: its tags must meet every mask of
 // Some, and it must have All.
 type Need struct {
 	Some []uint64
 	All  uint64
 }
 
-func (n *Need) metBy(tags, has uint64) bool {
-	if has&n.All != n.All {
+func (n *Need) metBy(m *Marks) bool {
+	if m.Has&n.All != n.All {
 		return false
 	}
 	for _, mask := range n.Some {
-		if tags&mask == 0 {
+		if m.Tags&mask == 0 {
 			return false
 		}
 	}
@@ -215,8 +211,8 @@ func (w *Nearest) Start(t *Tree, from Vec, maxChord2 float64, need Need) {
 	w.from, w.max, w.need, w.Visited = from, maxChord2, need, 0
 	clear(w.heap)
 	w.heap = w.heap[:0]
-	if t != nil && need.metBy(t.root.tags, t.root.has) {
-		w.push(waiting{node: &t.root})
+	if t != nil {
+		w.open(t.root)
 	}
 }
 
@@ -224,8 +220,8 @@ func (w *Nearest) Start(t *Tree, from Vec, maxChord2 float64, need Need) {
 func (w *Nearest) Next() (*Site, float64) {
 	for len(w.heap) > 0 {
 		top := w.pop()
-		if top.site != nil {
-			return top.site, top.chord2
+		if top.site >= 0 {
+			return &top.node.sites[top.site], top.chord2
 		}
 		w.open(top.node)
 	}
@@ -235,21 +231,24 @@ func (w *Nearest) Next() (*Site, float64) {
 // open pushes what a node holds.
 func (w *Nearest) open(n *node) {
 	w.Visited += len(n.sites) + len(n.children)
-	for i := range n.sites {
-		s := &n.sites[i]
-		if chord2 := s.Vec.Chord2(w.from); chord2 <= w.max && w.need.metBy(s.Tags, s.Has) {
-			w.push(waiting{chord2: chord2, site: s})
+	for i := range n.marks {
+		if !w.need.metBy(&n.marks[i]) {
+			continue
+		}
+		if chord2 := n.sites[i].Vec.Chord2(w.from); chord2 <= w.max {
+			w.push(waiting{chord2, n, int32(i)})
 		}
 	}
-	for _, child := range n.children {
-		if child == nil || !w.need.metBy(child.tags, child.has) {
+	for i := range n.children {
+		c := &n.children[i]
+		if c.node == nil || !w.need.metBy(&c.marks) {
 			continue
 		}
 		// The triangle inequality on straight distances bounds every site of
 		// the child from below.
-		gap := max(0, math.Sqrt(child.center.Chord2(w.from))-child.chord)
+		gap := max(0, math.Sqrt(c.center.Chord2(w.from))-c.chord)
 		if chord2 := gap * gap; chord2 <= w.max {
-			w.push(waiting{chord2: chord2, node: child})
+			w.push(waiting{chord2, c.node, -1})
 		}
 	}
 }
@@ -260,13 +259,14 @@ func (a *waiting) before(b *waiting) bool {
 	if a.chord2 != b.chord2 {
 		return a.chord2 < b.chord2
 	}
-	if a.site == nil || b.site == nil {
-		return b.site != nil
+	if a.site < 0 || b.site < 0 {
+		return b.site >= 0
 	}
-	if a.site.Rank != b.site.Rank {
-		return a.site.Rank < b.site.Rank
+	x, y := &a.node.sites[a.site], &b.node.sites[b.site]
+	if x.Rank != y.Rank {
+		return x.Rank < y.Rank
 	}
-	return a.site.Tie < b.site.Tie
+	return x.Tie < y.Tie
 }
 
 func (w *Nearest) push(x waiting) {

@@ -9,8 +9,17 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-func randomSites(r *rand.Rand, n int) []Site {
-	sites := make([]Site, n)
+// marked is a site as it is inserted.
+type marked struct {
+	Site
+	Cell  Cell
+	Marks Marks
+}
+
+func (m marked) insert(e *Edit) { e.Insert(m.Site, m.Cell, m.Marks) }
+
+func randomSites(r *rand.Rand, n int) []marked {
+	sites := make([]marked, n)
 	for i := range sites {
 		p := hexbid.Point{Lat: 30.25 + 0.1*r.NormFloat64(), Lng: 120.16 + 0.1*r.NormFloat64()}
 		switch r.IntN(10) {
@@ -22,17 +31,17 @@ func randomSites(r *rand.Rand, n int) []Site {
 			}
 		}
 		v := VecOf(p)
-		sites[i] = Site{Vec: v, Cell: CellAt(v), Rank: r.Uint64() % 1000, Tie: uint64(i), Tags: 1<<r.IntN(20) | 1<<(20+r.IntN(10)), Has: r.Uint64() | r.Uint64(), Ordinal: uint32(i)}
+		sites[i] = marked{Site{Vec: v, Rank: r.Uint64() % 1000, Tie: uint64(i), Ordinal: uint32(i)}, CellAt(v), Marks{1<<r.IntN(20) | 1<<(20+r.IntN(10)), r.Uint64() | r.Uint64()}}
 	}
 	return sites
 }
 
 // slowNearest is the oracle: sort them all.
-func slowNearest(sites []Site, from Vec, maxChord2 float64, need Need) []Site {
+func slowNearest(sites []marked, from Vec, maxChord2 float64, need Need) []Site {
 	var found []Site
 	for _, s := range sites {
-		if s.Vec.Chord2(from) <= maxChord2 && need.metBy(s.Tags, s.Has) {
-			found = append(found, s)
+		if s.Vec.Chord2(from) <= maxChord2 && need.metBy(&s.Marks) {
+			found = append(found, s.Site)
 		}
 	}
 	slices.SortFunc(found, func(a, b Site) int {
@@ -46,7 +55,7 @@ func TestNearestAgreesWithSortingEverything(t *testing.T) {
 	sites := randomSites(r, 3000)
 	edit := (*Tree)(nil).Edit()
 	for _, s := range sites {
-		edit.Insert(s)
+		s.insert(edit)
 	}
 	tree := edit.Tree()
 	var walk Nearest
@@ -61,7 +70,7 @@ func TestNearestAgreesWithSortingEverything(t *testing.T) {
 			sites = slices.Delete(sites, gone, gone+1)
 			fresh := randomSites(r, 1)[0]
 			fresh.Ordinal, fresh.Tie = uint32(10_000+round), uint64(10_000+round)
-			edit.Insert(fresh)
+			fresh.insert(edit)
 			sites = append(sites, fresh)
 			tree = edit.Tree()
 			if old.Len() != len(before) {
@@ -97,7 +106,7 @@ func TestNearestDoesNotAllocate(t *testing.T) {
 	r := rand.New(rand.NewPCG(17, 18))
 	edit := (*Tree)(nil).Edit()
 	for _, s := range randomSites(r, 5000) {
-		edit.Insert(s)
+		s.insert(edit)
 	}
 	tree := edit.Tree()
 	var walk Nearest
@@ -119,7 +128,7 @@ func BenchmarkNearest20(b *testing.B) {
 	r := rand.New(rand.NewPCG(17, 18))
 	edit := (*Tree)(nil).Edit()
 	for _, s := range randomSites(r, 200_000) {
-		edit.Insert(s)
+		s.insert(edit)
 	}
 	tree := edit.Tree()
 	var walk Nearest
