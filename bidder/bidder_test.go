@@ -29,6 +29,8 @@ type testMarket struct {
 	places  map[string]*hexbid.Place
 	names   []string // of campaigns
 	center  hexbid.Point
+
+	dropIndexer func() // stops it and lets it go
 }
 
 var testStart = time.Date(2026, 11, 20, 4, 7, 0, 0, time.UTC)
@@ -48,9 +50,21 @@ func newTestMarket(tb testing.TB, seed uint64, center hexbid.Point) *testMarket 
 		tb.Fatal(err)
 	}
 	done := make(chan struct{})
-	go func() { defer close(done); m.indexer.Run(ctx, feed) }()
+	run := m.indexer
+	go func() { defer close(done); run.Run(ctx, feed) }()
+	m.dropIndexer = func() { stop(); <-done; m.indexer, run = nil, nil }
 	tb.Cleanup(func() { stop(); <-done })
 	return m
+}
+
+// deletion is of some campaign, if it is there.
+func (m *testMarket) deletion() []store.Op {
+	for {
+		name := pick(m.r, m.names...)
+		if _, err := m.store.Get(context.Background(), name); err == nil {
+			return []store.Op{{Delete: name, IfVersion: store.AnyVersion}}
+		}
+	}
 }
 
 func (m *testMarket) commit(tb testing.TB, resources ...hexbid.Resource) {
@@ -301,9 +315,23 @@ func (m *testMarket) change(t *testing.T, round int) {
 	if round%2 == 0 {
 		m.deleteSome(t)
 	}
+	m.adjust(t)
 	if round%4 == 0 { // into another quarter hour, noticed or not
 		m.now = m.now.Add(time.Duration(m.r.IntN(40)) * time.Minute)
 		m.clock.Store(m.now.UnixNano())
+	}
+}
+
+// adjust spreads the factors of some campaigns, and spends some budgets.
+func (m *testMarket) adjust(t *testing.T) {
+	var some []Adjustment
+	for range 60 {
+		if r, err := m.store.Get(context.Background(), pick(m.r, m.names...)); err == nil {
+			some = append(some, Adjustment{Campaign: r.Meta().UID, PacingPPM: pick(m.r, int64(0), 10_000, 500_000, 1_000_000), QualityPPM: 1 + m.r.Int64N(50_000), Spent: m.r.IntN(4) == 0})
+		}
+	}
+	if err := m.indexer.Adjust(context.Background(), some); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -71,6 +71,8 @@ const (
 type block struct {
 	first         capCode // of its first posting: the highest
 	ordinals      []uint32
+	advertisers   []uint32  // of the same
+	owner         uint32    // the advertiser of all, or several
 	touched, full [7]uint64 // by child
 	audience      targeting.Block
 	words         *targeting.WordRows // nil in short tails
@@ -81,20 +83,24 @@ type postingSource interface{ posted(ordinal uint32) postedAs }
 
 // postedAs is what a campaign is posted with.
 type postedAs struct {
-	mask      targeting.Mask
-	rule      *targeting.Rule // nil when the mask says all
-	cap       capCode
-	signature targeting.Signature
+	mask       targeting.Mask
+	rule       *targeting.Rule // nil when the mask says all
+	cap        capCode
+	signature  targeting.Signature
+	advertiser uint32
 }
 
+// several stands for more than one advertiser.
+const several = ^uint32(0)
+
 func newBlock(postings []posting, from postingSource, withWords bool) *block {
-	b := &block{first: postings[0].cap, ordinals: make([]uint32, len(postings))}
+	b := &block{first: postings[0].cap, ordinals: make([]uint32, len(postings)), advertisers: make([]uint32, len(postings))}
 	told := make([]targeting.Rule, len(postings))
 	rules := make([]*targeting.Rule, len(postings))
 	signatures := make([]targeting.Signature, len(postings))
 	for i, p := range postings {
-		b.ordinals[i] = p.ordinal
 		as := from.posted(p.ordinal)
+		b.ordinals[i], b.advertisers[i] = p.ordinal, as.advertiser
 		if rules[i], signatures[i] = as.rule, as.signature; as.rule == nil {
 			told[i] = as.mask.Rule()
 			rules[i] = &told[i]
@@ -103,6 +109,9 @@ func newBlock(postings []posting, from postingSource, withWords bool) *block {
 			b.touched[child] |= uint64(p.mask) >> (touchedBit + uint(child)) & 1 << i
 			b.full[child] |= uint64(p.mask) >> (fullBit + uint(child)) & 1 << i
 		}
+	}
+	if b.owner = b.advertisers[0]; slices.ContainsFunc(b.advertisers, func(a uint32) bool { return a != b.owner }) {
+		b.owner = several
 	}
 	b.audience = targeting.CompileBlock(rules)
 	if withWords {

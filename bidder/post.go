@@ -39,7 +39,7 @@ func areaAroundPlaces(c *hexbid.Campaign) *around {
 // posted implements postingSource.
 func (x *Indexer) posted(i uint32) postedAs {
 	d := x.details.at(i)
-	return postedAs{d.mask, d.ask().rule, x.kept.at(i).cap, d.signature}
+	return postedAs{d.mask, d.ask().rule, x.kept.at(i).cap, d.signature, x.campaigns.at(i).advertiser}
 }
 
 // PlacesFingerprint stands for a set of places, in any order; a covering that

@@ -52,6 +52,8 @@ type Scratch struct {
 	board    auction.Board
 	floor    capCode // of the board's: a lower cap cannot matter
 	ahead    bool    // schedules were read ahead for the query's instant
+	settled  [4]settled
+	settling uint8 // the next of settled to overwrite
 	cursors  [2 * maxKeys]cursor
 	batch    [batchSize]candidate
 	batched  int
@@ -84,6 +86,34 @@ type candidate struct {
 	askWords bool
 }
 
+// settled is an advertiser whose further campaigns cannot matter when their caps
+// are lower: one may own thousands of the best.
+type settled struct {
+	advertiser uint32
+	below      capCode // 0 settles none
+}
+
+func (w *Scratch) isSettled(advertiser uint32, cap capCode) bool {
+	for i := range w.settled {
+		if w.settled[i].advertiser == advertiser && cap < w.settled[i].below {
+			return true
+		}
+	}
+	return false
+}
+
+// settle notes an advertiser that has an entry on the board already.
+func (w *Scratch) settle(advertiser uint32, score int64) {
+	for i := range w.settled {
+		if w.settled[i].advertiser == advertiser {
+			w.settled[i].below = capOf(score)
+			return
+		}
+	}
+	w.settled[w.settling%uint8(len(w.settled))] = settled{advertiser, capOf(score)}
+	w.settling++
+}
+
 // A batch of candidates has its records fetched together: a core waits for six to
 // ten cache lines in the time of one. Enough are as many as fill the board of ten
 // slots, when all stand.
@@ -100,7 +130,7 @@ func (s *Snapshot) Search(q *Query, w *Scratch) []auction.Award {
 		return nil
 	}
 	w.board.Reset(q.Slots, q.Ties)
-	w.floor, w.ahead = 0, s.Covers(q.Now)
+	w.floor, w.ahead, w.settled = 0, s.Covers(q.Now), [4]settled{}
 	w.reserves.fill(s.reserves, q)
 	cursors := w.cursors[:0]
 	if q.Words.None() {
@@ -271,6 +301,9 @@ func (s *Snapshot) readBlock(c *cursor, q *Query, w *Scratch) {
 	b, words := c.tail[0], !q.Words.None()
 	c.tail = c.tail[1:]
 	w.Sifted += len(b.ordinals)
+	if w.isSettled(b.owner, b.first) {
+		return
+	}
 	matching := b.audience.Match(&q.Profile, b.all()&b.touched[c.child])
 	if words && b.words != nil {
 		matching = b.words.Match(&q.Words, matching)
@@ -280,6 +313,9 @@ func (s *Snapshot) readBlock(c *cursor, q *Query, w *Scratch) {
 			s.offerBatch(q, w)
 		}
 		i := bits.TrailingZeros64(matching)
+		if w.isSettled(b.advertisers[i], b.first) {
+			continue
+		}
 		w.batch[w.batched] = candidate{ordinal: b.ordinals[i], cap: b.first, inside: b.full[c.child]>>i&1 == 1, askWords: words}
 		w.batched++
 	}
@@ -319,6 +355,9 @@ func (s *Snapshot) offer(x *candidate, q *Query, w *Scratch) {
 	w.Scored++
 	candidate := s.candidate(x.ordinal, q.Host, w.reserves[c.category])
 	if e, enters := candidate.Enter(); enters {
+		if best, again := w.board.BestOf(e.Advertiser); again {
+			w.settle(e.Advertiser, max(best, e.Score))
+		}
 		w.board.Offer(e)
 		w.floor = capOf(w.board.Floor())
 	}

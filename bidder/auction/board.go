@@ -34,6 +34,16 @@ func (b *Board) Floor() int64 {
 	return b.entries[b.n-1].Score
 }
 
+// BestOf is the score of an advertiser's entry, false when it has none.
+func (b *Board) BestOf(advertiser uint32) (score int64, ok bool) {
+	for i := range b.entries[:b.n] {
+		if b.entries[i].Advertiser == advertiser {
+			return b.entries[i].Score, true
+		}
+	}
+	return 0, false
+}
+
 // Offer considers an entry.
 func (b *Board) Offer(e Entry) {
 	if e.Score < b.Floor() {
