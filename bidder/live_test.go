@@ -130,10 +130,7 @@ func TestAdjustRefusesFactorsOutOfRange(t *testing.T) {
 // TestReadersUnderChangeSeeOneMarketEach: every answer is the plain evaluation's
 // of the snapshot that the reader took, and snapshots follow each other.
 func TestReadersUnderChangeSeeOneMarketEach(t *testing.T) {
-	searches := 100_000
-	if testing.Short() {
-		searches = 20_000
-	}
+	const searches = 100_000 // under the race detector too
 	m := newTestMarket(t, 5, hangzhou)
 	m.fill(t, 200)
 	stop := make(chan struct{})
