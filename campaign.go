@@ -2,6 +2,7 @@ package hexbid
 
 import (
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -263,12 +264,19 @@ func (c *Campaign) Location() (*time.Location, error) {
 	if zone == "" {
 		zone = DefaultTimeZone
 	}
+	if known, ok := zones.Load(zone); ok {
+		return known.(*time.Location), nil
+	}
 	loc, err := time.LoadLocation(zone)
 	if err != nil || zone == "Local" {
 		return nil, Invalidf("campaign.time_zone", "%q is not a time zone: use an IANA name such as Asia/Shanghai", Shorten(zone))
 	}
+	zones.Store(zone, loc)
 	return loc, nil
 }
+
+// zones are those loaded before, some hundred at most: each costs a file.
+var zones sync.Map
 
 func (c *Campaign) validateAreas() error {
 	if c.Area.IsEmpty() {

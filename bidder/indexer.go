@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -255,25 +258,49 @@ func (x *Indexer) publish() {
 // otherKeys stands for regions and everywhere where keys are told by resolution.
 const otherKeys = geoindex.Finest + 1
 
+// manyLists is the number of edited lists from which every core helps.
+const manyLists = 1000
+
 func (x *Indexer) applyListEdits() {
-	empty := &list{}
-	for key, e := range x.listEdits {
-		before := x.lists.get(key)
-		if before == nil {
-			before = empty
-		}
-		after := before.edited(e, x)
-		res, ok := geoindex.Key(key &^ withKeywords).CellResolution()
-		if !ok {
-			res = otherKeys
-		}
-		x.keysByRes[res] += min(len(after.head), 1) - min(len(before.head), 1)
-		if len(after.head) == 0 {
-			after = nil
-		}
-		x.lists.set(key, after)
+	keys := slices.Collect(maps.Keys(x.listEdits))
+	after := make([]*list, len(keys))
+	workers := 1
+	if len(keys) >= manyLists {
+		workers = runtime.GOMAXPROCS(0)
 	}
-	if len(x.listEdits) > 0 {
+	var group sync.WaitGroup
+	for worker := range workers {
+		group.Go(func() { // reads only, but for its own lists
+			for i := worker; i < len(keys); i += workers {
+				after[i] = x.listAt(keys[i]).edited(x.listEdits[keys[i]], x)
+			}
+		})
+	}
+	group.Wait()
+	for i, key := range keys {
+		x.setList(key, after[i])
+	}
+	if len(keys) > 0 {
 		x.listEdits = map[uint64]*listEdit{}
 	}
+}
+
+// listAt is the list of a key, perhaps an empty one.
+func (x *Indexer) listAt(key uint64) *list {
+	if l := x.lists.get(key); l != nil {
+		return l
+	}
+	return &list{}
+}
+
+func (x *Indexer) setList(key uint64, after *list) {
+	res, ok := geoindex.Key(key &^ withKeywords).CellResolution()
+	if !ok {
+		res = otherKeys
+	}
+	x.keysByRes[res] += min(len(after.head), 1) - min(len(x.listAt(key).head), 1)
+	if len(after.head) == 0 {
+		after = nil
+	}
+	x.lists.set(key, after)
 }

@@ -99,7 +99,7 @@ func (e *Exchange) write(ctx context.Context, r hexbid.Resource, ifVersion uint6
 	change, err := func() (store.Change, error) {
 		e.catalogue.Lock()
 		defer e.catalogue.Unlock()
-		if err := e.checkReferences(ctx, r, nil); err != nil {
+		if err := e.checkReferences(ctx, r, map[string]bool{}); err != nil {
 			return store.Change{}, err
 		}
 		op := store.Op{Put: record, IfVersion: ifVersion}
@@ -212,31 +212,34 @@ func (e *Exchange) approvedPlaces(ctx context.Context, program string) ([]hexbid
 	}
 }
 
-// checkReferences finds what a resource refers to, in the store or among the
-// names that the same batch adds. The catalogue must be held.
-func (e *Exchange) checkReferences(ctx context.Context, r hexbid.Resource, added map[string]bool) error {
+// checkReferences finds what a resource refers to: in the store, or among the
+// names that are known to be there, which it adds to. The catalogue must be held.
+func (e *Exchange) checkReferences(ctx context.Context, r hexbid.Resource, there map[string]bool) error {
 	name, err := hexbid.ParseName(r.Metadata().Name)
 	if err != nil {
 		return hexbid.Invalidf("name", "%v", err)
 	}
 	if parent := name.Parent(); parent.Kind != 0 {
-		if err := e.checkExists(ctx, "name", parent.String(), added); err != nil {
+		if err := e.checkExists(ctx, "name", parent.String(), there); err != nil {
 			return err
 		}
 	}
 	if c, ok := r.(*hexbid.Campaign); ok {
-		return e.checkExists(ctx, "campaign.program", c.Program, added)
+		return e.checkExists(ctx, "campaign.program", c.Program, there)
 	}
 	return nil
 }
 
-func (e *Exchange) checkExists(ctx context.Context, field, name string, added map[string]bool) error {
-	if added[name] {
+func (e *Exchange) checkExists(ctx context.Context, field, name string, there map[string]bool) error {
+	if there[name] {
 		return nil
 	}
 	version, err := e.versionOf(ctx, name)
 	if err == nil && version == 0 {
 		return hexbid.Errorf(hexbid.NotFound, field, "%q does not exist: create it first", hexbid.Shorten(name))
+	}
+	if err == nil {
+		there[name] = true
 	}
 	return err
 }
@@ -319,15 +322,31 @@ func (e *Exchange) checkNoBuyer(ctx context.Context, program hexbid.Name) error 
 // Serving says whether a campaign takes part in auctions at present, and why
 // not.
 func (e *Exchange) Serving(ctx context.Context, c *hexbid.Campaign) (bool, string) {
+	return e.ServingAmong(map[string]bool{})(ctx, c)
+}
+
+// ServingAmong is Serving for many campaigns: paused remembers the advertisers
+// that were looked up.
+func (e *Exchange) ServingAmong(paused map[string]bool) func(context.Context, *hexbid.Campaign) (bool, string) {
+	return func(ctx context.Context, c *hexbid.Campaign) (bool, string) {
+		name, _ := hexbid.ParseName(c.Name) // stored names parse
+		owner := name.Owner().String()
+		if _, known := paused[owner]; !known {
+			r, err := e.store.Get(ctx, owner)
+			a, ok := r.Resource.(*hexbid.Advertiser)
+			paused[owner] = err == nil && ok && a.State == hexbid.Paused
+		}
+		return e.serving(ctx, c, paused[owner])
+	}
+}
+
+func (e *Exchange) serving(ctx context.Context, c *hexbid.Campaign, ownerPaused bool) (bool, string) {
 	now := e.config.Clock()
 	if c.State == hexbid.Paused {
 		return false, "the campaign is paused"
 	}
-	if name, err := hexbid.ParseName(c.Name); err == nil {
-		owner, err := e.store.Get(ctx, name.Owner().String())
-		if a, ok := owner.Resource.(*hexbid.Advertiser); err == nil && ok && a.State == hexbid.Paused {
-			return false, "the advertiser is paused"
-		}
+	if ownerPaused {
+		return false, "the advertiser is paused"
 	}
 	if !c.Start.IsZero() && now.Before(c.Start) {
 		return false, "its flight begins at " + c.Start.UTC().Format(time.RFC3339)

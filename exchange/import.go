@@ -39,22 +39,49 @@ type row struct {
 // outcomes stand in the order of the rows. When the batch cannot be stored no
 // row is, and every outcome says so.
 func (e *Exchange) Import(ctx context.Context, resources []hexbid.Resource, validateOnly bool) []Outcome {
-	rows := e.prepareAll(ctx, resources)
-	change, err := e.commitRows(ctx, rows, validateOnly)
-	if err == nil && change.Version > 0 {
-		err = e.indexer.WaitFor(ctx, change.Version)
+	b := e.Prepare(ctx, resources)
+	b.Commit(ctx, validateOnly)
+	return b.Outcomes(ctx)
+}
+
+// Batch is an import on its way, in three steps that may overlap with those of
+// the batches before and after it.
+type Batch struct {
+	exchange  *Exchange
+	resources []hexbid.Resource
+	rows      []row
+	change    store.Change
+	err       error // of the commit
+}
+
+// Prepare begins an import: it checks what the rows alone tell, and covers.
+func (e *Exchange) Prepare(ctx context.Context, resources []hexbid.Resource) *Batch {
+	return &Batch{exchange: e, resources: resources, rows: e.prepareAll(ctx, resources)}
+}
+
+// Commit stores the batch. Batches that need each other are committed in turn.
+func (b *Batch) Commit(ctx context.Context, validateOnly bool) {
+	b.change, b.err = b.exchange.commitRows(ctx, b.rows, validateOnly)
+}
+
+// Outcomes waits until what was stored is searchable, and tells what became of
+// the rows, as Import says.
+func (b *Batch) Outcomes(ctx context.Context) []Outcome {
+	err := b.err
+	if err == nil && b.change.Version > 0 {
+		err = b.exchange.indexer.WaitFor(ctx, b.change.Version)
 	}
 	stored := map[string]hexbid.Resource{}
-	for i := range change.Puts {
-		stored[change.Puts[i].Meta().Name] = change.Puts[i].Resource
+	for i := range b.change.Puts {
+		stored[b.change.Puts[i].Meta().Name] = b.change.Puts[i].Resource
 	}
-	outcomes := make([]Outcome, len(rows))
-	for i := range rows {
-		outcomes[i] = rows[i].outcome
+	outcomes := make([]Outcome, len(b.rows))
+	for i := range b.rows {
+		outcomes[i] = b.rows[i].outcome
 		if err != nil && outcomes[i].Action != Rejected {
-			outcomes[i] = Outcome{Action: Rejected, Err: err, Resource: resources[i]}
+			outcomes[i] = Outcome{Action: Rejected, Err: err, Resource: b.resources[i]}
 		}
-		if r := stored[resources[i].Metadata().Name]; r != nil && outcomes[i].Action != Rejected {
+		if r := stored[b.resources[i].Metadata().Name]; r != nil && outcomes[i].Action != Rejected {
 			outcomes[i].Resource = r
 		}
 	}
@@ -83,9 +110,9 @@ func (e *Exchange) commitRows(ctx context.Context, rows []row, validateOnly bool
 	e.catalogue.Lock()
 	defer e.catalogue.Unlock()
 	var ops []store.Op
-	added := map[string]bool{}
+	names := batchNames{map[string]bool{}, map[string]bool{}}
 	for i := range rows {
-		op, err := e.judgeRow(ctx, &rows[i], added)
+		op, err := e.judgeRow(ctx, &rows[i], names)
 		if err != nil {
 			rows[i].outcome.Action, rows[i].outcome.Err = Rejected, err
 		} else if op != nil {
@@ -98,13 +125,17 @@ func (e *Exchange) commitRows(ctx context.Context, rows []row, validateOnly bool
 	return e.store.Commit(ctx, ops)
 }
 
+// batchNames are what a batch knows of names: those that it puts itself, and
+// those that are there, its own among them.
+type batchNames struct{ put, there map[string]bool }
+
 // judgeRow decides what a row does; no step when it changes nothing.
-func (e *Exchange) judgeRow(ctx context.Context, r *row, added map[string]bool) (*store.Op, error) {
+func (e *Exchange) judgeRow(ctx context.Context, r *row, names batchNames) (*store.Op, error) {
 	if r.outcome.Err != nil {
 		return nil, r.outcome.Err
 	}
 	resource := r.record.Resource
-	if err := e.checkReferences(ctx, resource, added); err != nil {
+	if err := e.checkReferences(ctx, resource, names.there); err != nil {
 		return nil, err
 	}
 	name := resource.Metadata().Name
@@ -113,7 +144,7 @@ func (e *Exchange) judgeRow(ctx context.Context, r *row, added map[string]bool) 
 	switch {
 	case err != nil && hexbid.KindOf(err) != hexbid.NotFound:
 		return nil, err
-	case err != nil || added[name]:
+	case err != nil || names.put[name]:
 		r.outcome.Action = Created
 	default:
 		keepHistory(resource, present.Resource)
@@ -123,7 +154,7 @@ func (e *Exchange) judgeRow(ctx context.Context, r *row, added map[string]bool) 
 			return nil, nil
 		}
 	}
-	added[name] = true
+	names.put[name], names.there[name] = true, true
 	return op, nil
 }
 

@@ -16,12 +16,46 @@ import (
 // maxImportRows bounds a batch.
 const maxImportRows = 1000
 
-// Import implements pb.CampaignServiceServer.
+// Import implements pb.CampaignServiceServer. A batch is received, checked and
+// covered while the one before it is stored, and that while the one before is
+// indexed and answered.
 func (s *campaignService) Import(stream grpc.BidiStreamingServer[pb.ImportRequest, pb.ImportResponse]) error {
-	for batch, validateOnly := 0, false; ; batch++ {
+	received, stored, failed := make(chan *importBatch), make(chan *importBatch), make(chan error, 1)
+	ctx, cancel := context.WithCancel(stream.Context())
+	defer cancel()
+	go func() {
+		defer close(received)
+		failed <- s.receiveBatches(ctx, stream, received)
+	}()
+	go func() {
+		defer close(stored)
+		for batch := range received {
+			batch.prepared.Commit(ctx, batch.validateOnly)
+			select {
+			case stored <- batch:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for batch := range stored {
+		if err := stream.Send(batch.answer(ctx, s)); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return <-failed
+}
+
+// receiveBatches hands on what comes in, until the stream ends or a batch is
+// refused.
+func (s *campaignService) receiveBatches(ctx context.Context, stream grpc.BidiStreamingServer[pb.ImportRequest, pb.ImportResponse], to chan<- *importBatch) error {
+	for first, validateOnly := true, false; ; first = false {
 		r, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
-			if batch == 0 {
+			if first {
 				return hexbid.Invalidf("rows", "the import is empty: send at least one batch")
 			}
 			return nil
@@ -32,42 +66,61 @@ func (s *campaignService) Import(stream grpc.BidiStreamingServer[pb.ImportReques
 		if n := len(r.GetRows()); n == 0 || n > maxImportRows {
 			return hexbid.Invalidf("rows", "a batch has %d rows: send 1 to %d", n, maxImportRows)
 		}
-		if batch == 0 {
+		if first {
 			validateOnly = r.GetValidateOnly()
 		}
-		if err := stream.Send(s.importBatch(stream.Context(), r.GetRows(), validateOnly)); err != nil {
-			return err
+		select {
+		case to <- s.prepare(ctx, r.GetRows(), validateOnly):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
 
-// importBatch converts what converts and imports that; the outcomes stand in
-// the order of the rows.
-func (s *campaignService) importBatch(ctx context.Context, rows []*pb.ImportRow, validateOnly bool) *pb.ImportResponse {
-	response := &pb.ImportResponse{Outcomes: make([]*pb.ImportOutcome, len(rows))}
+// importBatch is a message of rows on its way in: what converts is prepared; the
+// outcomes stand in the order of the rows.
+type importBatch struct {
+	rows         []*pb.ImportRow
+	response     *pb.ImportResponse
+	prepared     *exchange.Batch
+	at           []int // row of each noun prepared
+	mended       [][]string
+	validateOnly bool
+}
+
+func (s *campaignService) prepare(ctx context.Context, rows []*pb.ImportRow, validateOnly bool) *importBatch {
+	b := &importBatch{rows: rows, response: &pb.ImportResponse{Outcomes: make([]*pb.ImportOutcome, len(rows))}, validateOnly: validateOnly}
 	var nouns []hexbid.Resource
-	var at []int // row of each noun
-	var mended [][]string
 	for i, row := range rows {
 		m := rowResource(row)
 		if m == nil {
-			response.Outcomes[i] = rejected(row, "", hexbid.Invalidf("resource", "is missing: give an advertiser, program, place or campaign"))
+			b.response.Outcomes[i] = rejected(row, "", hexbid.Invalidf("resource", "is missing: give an advertiser, program, place or campaign"))
 			continue
 		}
 		noun, notices, err := toNoun(m)
 		if err != nil {
-			response.Outcomes[i] = rejected(row, m.GetName(), err)
+			b.response.Outcomes[i] = rejected(row, m.GetName(), err)
 			continue
 		}
-		nouns, at, mended = append(nouns, noun), append(at, i), append(mended, notices)
+		nouns, b.at, b.mended = append(nouns, noun), append(b.at, i), append(b.mended, notices)
 	}
-	for j, outcome := range s.exchange().Import(ctx, nouns, validateOnly) {
-		response.Outcomes[at[j]] = s.outcome(ctx, rows[at[j]], &outcome)
+	b.prepared = s.exchange().Prepare(ctx, nouns)
+	return b
+}
+
+func (b *importBatch) answer(ctx context.Context, s *campaignService) *pb.ImportResponse {
+	serving := s.exchange().ServingAmong(map[string]bool{})
+	for j, outcome := range b.prepared.Outcomes(ctx) {
+		row := b.at[j]
+		b.response.Outcomes[row] = outcomeMessage(b.rows[row], &outcome)
+		if c, ok := outcome.Resource.(*hexbid.Campaign); ok && outcome.Action != exchange.Rejected {
+			b.response.Outcomes[row].Serving, b.response.Outcomes[row].NotServingReason = serving(ctx, c)
+		}
 		if outcome.Action != exchange.Rejected {
-			response.Outcomes[at[j]].Notices = mended[j]
+			b.response.Outcomes[row].Notices = b.mended[j]
 		}
 	}
-	return response
+	return b.response
 }
 
 func rowResource(row *pb.ImportRow) resource {
@@ -91,16 +144,12 @@ func valid[T resource](m T) resource {
 	return nil
 }
 
-func (s *campaignService) outcome(ctx context.Context, row *pb.ImportRow, o *exchange.Outcome) *pb.ImportOutcome {
+func outcomeMessage(row *pb.ImportRow, o *exchange.Outcome) *pb.ImportOutcome {
 	name := o.Resource.Metadata().Name
 	if o.Action == exchange.Rejected {
 		return rejected(row, name, o.Err)
 	}
-	out := &pb.ImportOutcome{Row: row.GetRow(), Name: name, Action: pb.ImportAction(o.Action)}
-	if c, ok := o.Resource.(*hexbid.Campaign); ok {
-		out.Serving, out.NotServingReason = s.exchange().Serving(ctx, c)
-	}
-	return out
+	return &pb.ImportOutcome{Row: row.GetRow(), Name: name, Action: pb.ImportAction(o.Action)}
 }
 
 func rejected(row *pb.ImportRow, name string, err error) *pb.ImportOutcome {

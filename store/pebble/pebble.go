@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/hexbid/hexbid"
@@ -39,6 +40,18 @@ const (
 // minFreeBytes is the room that a commit wants to see on the disk: a refusal
 // before writing leaves the store whole.
 const minFreeBytes = 64 << 20
+
+// cacheBytes bounds the cache of blocks: writes look up what they refer to.
+const cacheBytes = 64 << 20
+
+// levels filter names that are not there: most lookups of an import are of names
+// that it is about to create.
+func levels() (all [7]pebble.LevelOptions) {
+	for i := range all {
+		all[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return all
+}
 
 // Options open a store.
 type Options struct {
@@ -92,6 +105,8 @@ func Open(o Options) (*Store, error) {
 		Logger:             &logger{log: o.Log, fail: s.fail},
 		FormatMajorVersion: pebble.FormatNewest,
 		MemTableSize:       32 << 20,
+		CacheSize:          cacheBytes,
+		Levels:             levels(),
 	})
 	if err != nil {
 		return nil, errors.Join(hexbid.Errorf(hexbid.Unavailable, "data", "folder %s does not open: %v", o.Dir, err), s.lock.Close())
@@ -305,20 +320,8 @@ func (s *Store) Scan(ctx context.Context, f func(store.Record) error) (uint64, e
 		return 0, s.unreadable(err)
 	}
 	defer iter.Close()
-	for ok := iter.First(); ok; ok = iter.Next() {
-		if ctx.Err() != nil {
-			return 0, ctx.Err()
-		}
-		r, err := s.decode(hexbid.ResourceKind(iter.Key()[2]), iter.Value())
-		if err != nil {
-			return 0, err
-		}
-		if err := f(r); err != nil {
-			return 0, err
-		}
-	}
-	if err := iter.Error(); err != nil {
-		return 0, s.unreadable(err)
+	if err := s.scanDecoded(ctx, iter, f); err != nil {
+		return 0, err
 	}
 	return version, nil
 }

@@ -1,0 +1,89 @@
+package benchmarks
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hexbid/hexbid"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// rowsABatch is the number of rows of one import message.
+const rowsABatch = 1000
+
+// importMessages prepares the messages of a workload: what campaigns need first,
+// then the campaigns.
+func importMessages(w *Workload, first, campaigns int) (owners, rows []*pb.ImportRequest) {
+	add := func(to *[]*pb.ImportRequest, row *pb.ImportRow) {
+		if n := len(*to); n == 0 || len((*to)[n-1].Rows) == rowsABatch {
+			*to = append(*to, &pb.ImportRequest{})
+		}
+		last := (*to)[len(*to)-1]
+		last.Rows = append(last.Rows, row)
+	}
+	for i := first / CampaignsAnOwner; i < (first+campaigns)/CampaignsAnOwner; i++ {
+		advertiser, program, place := w.Owner(i)
+		add(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: advertiser.Name, DisplayName: advertiser.DisplayName}}})
+		add(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Program{Program: &pb.Program{Name: program.Name, DisplayName: program.DisplayName,
+			Category: pb.Category(program.Category), Hosts: wire[pb.Host](program.Hosts)}}})
+		add(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: &pb.Place{Name: place.Name, DisplayName: program.DisplayName, Latitude: place.Point.Lat, Longitude: place.Point.Lng}}})
+	}
+	for i := first; i < first+campaigns; i++ {
+		add(&rows, &pb.ImportRow{Resource: &pb.ImportRow_Campaign{Campaign: campaignMessage(w.Campaign(i))}})
+	}
+	return owners, rows
+}
+
+func wire[P, N ~int32 | ~uint8](nouns []N) (values []P) {
+	for _, n := range nouns {
+		values = append(values, P(n))
+	}
+	return values
+}
+
+func campaignMessage(c *hexbid.Campaign) *pb.Campaign {
+	m := &pb.Campaign{Name: c.Name, DisplayName: c.DisplayName, Program: c.Program, PricingModel: pb.PricingModel(c.Pricing), BidMicros: int64(c.Bid), DailyBudgetMicros: int64(c.DailyBudget),
+		Area: &pb.Area{}, Audience: &pb.Audience{Genders: wire[pb.Gender](c.Audience.Genders), OperatingSystems: wire[pb.OperatingSystem](c.Audience.OS)}}
+	for _, circle := range c.Area.Circles {
+		m.Area.Circles = append(m.Area.Circles, &pb.Circle{Latitude: circle.Center.Lat, Longitude: circle.Center.Lng, RadiusM: circle.RadiusM})
+	}
+	for _, g := range c.Audience.Ages {
+		m.Audience.Ages = append(m.Audience.Ages, &pb.AgeRange{MinAge: int32(g.Min), MaxAge: int32(g.Max)})
+	}
+	return m
+}
+
+// importAll streams messages and says how long it took until the last outcome
+// was in: durable and searchable. Messages are a few ahead of their outcomes.
+func importAll(conn *grpc.ClientConn, messages []*pb.ImportRequest) (time.Duration, error) {
+	stream, err := pb.NewCampaignServiceClient(conn).Import(context.Background())
+	if err != nil {
+		return 0, err
+	}
+	started := time.Now()
+	sent := make(chan error, 1)
+	go func() {
+		for _, m := range messages {
+			if err := stream.Send(m); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- stream.CloseSend()
+	}()
+	for range messages {
+		r, err := stream.Recv()
+		if err != nil {
+			return 0, err
+		}
+		for _, o := range r.GetOutcomes() {
+			if o.GetError() != nil {
+				return 0, fmt.Errorf("row %s: %s", o.GetName(), o.GetError().GetMessage())
+			}
+		}
+	}
+	return time.Since(started), <-sent
+}
