@@ -6,10 +6,10 @@ MODULES := . benchmarks
 DEMO_DATA := .demo
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check proto bench clean tools
+.PHONY: help run build test check proto bench-quick clean tools
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  \1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1\t/' | expand -t 15
 
 run: build ## build, serve the demo market on 127.0.0.1:7600 and show a search
 	$(BIN)/hexbid serve --demo --data $(DEMO_DATA)
@@ -34,8 +34,8 @@ proto: tools ## generate code from proto/
 	$(BIN)/buf lint
 	$(BIN)/buf generate
 
-bench: ## run the benchmarks
-	cd benchmarks && $(GO) test -run XXX -bench . -benchmem ./...
+bench-quick: ## measure within five minutes; writes benchmarks/results/quick.json and benchmarks/RESULTS.md
+	cd benchmarks && $(GO) run ./cmd/bench
 
 clean: ## remove what the other targets made
 	rm -rf $(BIN) $(DEMO_DATA) examples/node/node_modules examples/python/__pycache__

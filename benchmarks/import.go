@@ -3,11 +3,13 @@ package benchmarks
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/exchange"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -86,4 +88,28 @@ func importAll(conn *grpc.ClientConn, messages []*pb.ImportRequest) (time.Durati
 		}
 	}
 	return time.Since(started), <-sent
+}
+
+// Import fills a new data folder over gRPC, batch by batch of messages made
+// ahead, and measures the campaigns.
+func Import(data string, config exchange.Config, w *Workload, campaigns int) (map[string]Spread, error) {
+	s, err := Serve(data, config)
+	if err != nil {
+		return nil, err
+	}
+	const part = 100_000
+	rates := []float64{}
+	for first := 0; first < campaigns; first += part {
+		owners, rows := importMessages(w, first, part)
+		if _, err := importAll(s.Conn, owners); err != nil {
+			return nil, err
+		}
+		took, err := importAll(s.Conn, rows)
+		if err != nil {
+			return nil, err
+		}
+		rates = append(rates, part/took.Seconds())
+	}
+	slices.Sort(rates)
+	return map[string]Spread{"import_per_s": {rates[len(rates)/2], rates[0], rates[len(rates)-1]}}, s.Close()
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/store"
 )
 
@@ -20,74 +23,145 @@ type Market struct {
 	HeapBytes uint64 // after two collections, the indexer's own state included
 	Took      time.Duration
 
-	stop context.CancelFunc
-	done chan struct{}
+	owners  int
+	tape    *store.Tape
+	version uint64
+	stop    context.CancelFunc
+	done    chan struct{}
 }
 
 // generated is a store that makes its records while it is scanned.
 type generated struct {
 	store.Store
 	tape *store.Tape
-	each func(func(hexbid.Resource) error) error
+	each func(func(store.Record) error) error
 }
 
 func (g *generated) Watch() *store.Feed { return g.tape.Feed() }
 
 func (g *generated) Scan(_ context.Context, f func(store.Record) error) (uint64, error) {
 	uid := hexbid.UID(0)
-	return 1, g.each(func(r hexbid.Resource) error {
+	return 1, g.each(func(r store.Record) error {
 		uid++
-		meta := r.Metadata()
+		meta := r.Meta()
 		meta.UID, meta.Version = uid, 1
-		return f(store.Record{Resource: r})
+		return f(r)
 	})
 }
 
-// NewMarket indexes so many campaigns, and runs its indexer until Close.
-func NewMarket(w *Workload, campaigns int) (*Market, error) {
-	owners := (campaigns + CampaignsAnOwner - 1) / CampaignsAnOwner
-	return indexed(w, campaigns, func(f func(hexbid.Resource) error) error {
+// made calls f for n records in order, made on every core.
+func made(n int, record func(i int) store.Record, f func(store.Record) error) error {
+	const chunk = 20_000
+	for first := 0; first < n; first += chunk {
+		records := make([]store.Record, min(chunk, n-first))
+		var group sync.WaitGroup
+		workers := runtime.GOMAXPROCS(0)
+		for worker := range workers {
+			group.Go(func() {
+				for i := worker; i < len(records); i += workers {
+					records[i] = record(first + i)
+				}
+			})
+		}
+		group.Wait()
+		for i := range records {
+			if err := f(records[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// covered is a campaign as a store has it, with its covering.
+func covered(c *hexbid.Campaign) store.Record {
+	area, err := geoindex.CompileArea(&c.Area, &c.Excluded, nil, nil)
+	if err != nil {
+		panic(err) // the workload draws circles
+	}
+	return store.Record{Resource: c, Covering: area.Cover()}
+}
+
+// NewMarket indexes so many campaigns and, unless they are given, an owner to
+// every five of them; it runs its indexer until Close.
+func NewMarket(w *Workload, campaigns, owners int) (*Market, error) {
+	if owners == 0 {
+		owners = (campaigns + CampaignsAnOwner - 1) / CampaignsAnOwner
+	}
+	m := &Market{Workload: w, Campaigns: campaigns, owners: owners}
+	return m, m.index(func(f func(store.Record) error) error {
 		for kind := range 3 {
-			for i := range owners {
+			err := made(owners, func(i int) store.Record {
 				advertiser, program, place := w.Owner(i)
-				if err := f([]hexbid.Resource{advertiser, program, place}[kind]); err != nil {
+				return store.Record{Resource: []hexbid.Resource{advertiser, program, place}[kind]}
+			}, f)
+			if err != nil {
+				return err
+			}
+		}
+		return made(campaigns, func(i int) store.Record { return covered(w.Campaign(i)) }, f)
+	})
+}
+
+// NewDense indexes 10,000 campaigns over one point, the best first, each changed
+// by f before it is covered; campaign i is of advertiser owner(i).
+func NewDense(w *Workload, owner func(i int) int, change func(i int, c *hexbid.Campaign)) (*Market, error) {
+	const n = 10_000
+	m := &Market{Workload: w, Campaigns: n, owners: n}
+	return m, m.index(func(f func(store.Record) error) error {
+		for kind := range 2 {
+			for i := range n {
+				advertiser, program, _ := w.Owner(i)
+				program.Category = hexbid.Catering
+				if err := f(store.Record{Resource: []hexbid.Resource{advertiser, program}[kind]}); err != nil {
 					return err
 				}
 			}
 		}
-		for i := range campaigns {
-			if err := f(w.Campaign(i)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return made(n, func(i int) store.Record {
+			c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", ownerName(owner(i)), i)}, Program: ownerName(owner(i)) + "/programs/p",
+				Pricing: hexbid.CPC, Bid: hexbid.Money(20_000_000 - 1000*i), Area: hexbid.Area{Circles: []hexbid.Circle{{Center: DensePoint, RadiusM: 2000}}}}
+			change(i, c)
+			return covered(c)
+		}, f)
 	})
 }
 
-// uidOf is the uid of campaign i in a market of NewMarket.
-func (m *Market) uidOf(i int) hexbid.UID {
-	owners := (m.Campaigns + CampaignsAnOwner - 1) / CampaignsAnOwner
-	return hexbid.UID(3*owners + i + 1)
-}
+// DensePoint is where NewDense puts its campaigns.
+var DensePoint = hexbid.Point{Lat: 30.2553, Lng: 120.1640}
 
-func indexed(w *Workload, campaigns int, each func(func(hexbid.Resource) error) error) (*Market, error) {
+// uidOf is the uid of campaign i in a market of NewMarket.
+func (m *Market) uidOf(i int) hexbid.UID { return hexbid.UID(3*m.owners + i + 1) }
+
+func (m *Market) index(each func(func(store.Record) error) error) error {
 	before := heap()
 	started := time.Now()
 	rules := bidder.DefaultMarket()
 	for c := range rules.PriorPPM {
 		rules.PriorPPM[c] = 1_000_000 // all factors 1
 	}
-	x := bidder.NewIndexer(&rules, time.Now, slog.New(slog.DiscardHandler))
+	m.Indexer = bidder.NewIndexer(&rules, time.Now, slog.New(slog.DiscardHandler))
+	m.tape = store.NewTape()
 	ctx, stop := context.WithCancel(context.Background())
-	feed, err := x.Load(ctx, &generated{tape: store.NewTape(), each: each})
+	feed, err := m.Indexer.Load(ctx, &generated{tape: m.tape, each: each})
 	if err != nil {
 		stop()
-		return nil, fmt.Errorf("indexing the workload: %w", err)
+		return fmt.Errorf("indexing the workload: %w", err)
 	}
-	m := &Market{Workload: w, Indexer: x, Campaigns: campaigns, Took: time.Since(started), stop: stop, done: make(chan struct{})}
-	m.HeapBytes = heap() - before
-	go func() { defer close(m.done); x.Run(ctx, feed) }()
-	return m, nil
+	m.version, m.stop, m.done = 1, stop, make(chan struct{})
+	m.Took, m.HeapBytes = time.Since(started), heap()-before
+	go func() { defer close(m.done); m.Indexer.Run(ctx, feed) }()
+	return nil
+}
+
+// ChangeBid puts campaign i with another bid, as a commit would, and returns the
+// version to wait for.
+func (m *Market) ChangeBid(i int, r *rand.Rand) uint64 {
+	m.version++
+	c := m.Campaign(i)
+	c.UID, c.Version, c.Bid = m.uidOf(i), m.version, hexbid.Money(500_000+r.IntN(2_000_000))
+	m.tape.Append(store.Change{Version: m.version, Puts: []store.Record{covered(c)}})
+	return m.version
 }
 
 // Close ends the indexer.

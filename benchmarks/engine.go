@@ -1,0 +1,151 @@
+package benchmarks
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
+)
+
+const (
+	distinctRequests = 20_000
+	callsARound      = 100_000
+	rounds           = 5
+)
+
+func (m *Market) queries(change func(*hexbid.Request)) []bidder.Query {
+	queries := make([]bidder.Query, distinctRequests)
+	for i := range queries {
+		r := m.Request(i, 10, 20)
+		if change != nil {
+			change(r)
+		}
+		queries[i] = bidder.NewQuery(r, fmt.Sprint(i), time.Now())
+	}
+	return queries
+}
+
+// Auctions measures bidder.Search of ten slots, one core.
+func (m *Market) Auctions(prefix, suffix string) (map[string]Spread, error) {
+	queries, s := m.queries(nil), m.Indexer.Snapshot()
+	var w bidder.Scratch
+	search := func(i int) { s.Search(&queries[i%len(queries)], &w) }
+	return Rounds(rounds, func() (Figures, error) {
+		rate, p50, p99 := timed(callsARound, search)
+		return Figures{prefix + "_auctions_per_s_" + suffix: rate, prefix + "_p50_ns_" + suffix: p50, prefix + "_p99_ns_" + suffix: p99,
+			prefix + "_allocs_per_op": allocsPer(callsARound, search), prefix + "_bytes_per_campaign_" + suffix: float64(m.HeapBytes) / float64(m.Campaigns),
+			prefix + "_index_s_" + suffix: m.Took.Seconds()}, nil
+	})
+}
+
+// Nearby measures the 20 nearest places in 3 km on one host: of any category,
+// and with rare of one that a program in a thousand has, in 50 km.
+func (m *Market) Nearby(name string, rare bool) (map[string]Spread, error) {
+	queries, s := m.queries(func(r *hexbid.Request) {
+		if rare {
+			r.Category, r.RadiusM = rareCategory, hexbid.MaxRadiusM
+		}
+	}), m.Indexer.Snapshot()
+	var w bidder.Scratch
+	return Rounds(rounds, func() (Figures, error) {
+		_, p50, p99 := timed(callsARound/2, func(i int) { s.Nearby(&queries[i%len(queries)], nil, nil, &w) })
+		return Figures{name + "_p50_ns_1m": p50, name + "_p99_ns_1m": p99}, nil
+	})
+}
+
+// Dense measures the densest point in three markets; the figure is the worst p99.
+func Dense(w *Workload) (map[string]Spread, error) {
+	each := func(i int) int { return i }
+	none := func(int, *hexbid.Campaign) {}
+	worst := map[string]Spread{}
+	for name, c := range map[string]struct {
+		owner  func(int) int
+		change func(int, *hexbid.Campaign)
+	}{
+		"all_match": {each, none},
+		"best_fail": {each, func(i int, c *hexbid.Campaign) {
+			if i < 9990 {
+				c.Audience.Ages = []hexbid.AgeRange{{Min: 100, Max: 110}}
+			}
+		}},
+		"one_owner": {func(i int) int { return max(0, i-4999) }, none},
+	} {
+		m, err := NewDense(w, c.owner, c.change)
+		if err != nil {
+			return nil, err
+		}
+		queries, s := m.queries(func(r *hexbid.Request) { r.Point = DensePoint }), m.Indexer.Snapshot()
+		var scratch bidder.Scratch
+		spreads, err := Rounds(rounds, func() (Figures, error) {
+			_, _, p99 := timed(callsARound/5, func(i int) { s.Search(&queries[i%len(queries)], &scratch) })
+			return Figures{"engine_dense_" + name + "_p99_ns": p99}, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		for key, spread := range spreads {
+			if worst[key] = spread; spread.Median > worst["engine_dense_p99_ns"].Median {
+				worst["engine_dense_p99_ns"] = spread
+			}
+		}
+		m.Close()
+	}
+	return worst, nil
+}
+
+// Changes puts changed bids at 10,000 a second for some seconds, and measures
+// how long each takes to be searchable, and searches meanwhile against quiet
+// ones.
+func (m *Market) Changes() (map[string]Spread, error) {
+	queries := m.queries(nil)
+	var w bidder.Scratch
+	searches := func() float64 {
+		_, _, p99 := timed(callsARound, func(i int) { m.Indexer.Snapshot().Search(&queries[i%len(queries)], &w) })
+		return p99
+	}
+	return Rounds(3, func() (Figures, error) {
+		quiet := searches()
+		var stop atomic.Bool
+		visible := make(chan []time.Duration)
+		go func() { visible <- m.changeUntil(&stop) }()
+		busy := searches()
+		stop.Store(true)
+		took := <-visible
+		_, p99 := quantiles(took)
+		return Figures{"change_visible_p99_ms": p99 / 1e6, "changes_per_s": float64(len(took)) / took[len(took)-1].Seconds(), "live_change_search_p99_ratio": busy / quiet}, nil
+	})
+}
+
+// changeUntil changes ten bids a millisecond. The last duration is that of all.
+func (m *Market) changeUntil(stop *atomic.Bool) []time.Duration {
+	type change struct {
+		version uint64
+		at      time.Time
+	}
+	pending, done := make(chan change, 1<<20), make(chan []time.Duration)
+	go func() {
+		var took []time.Duration
+		for c := range pending {
+			if m.Indexer.WaitFor(context.Background(), c.version) == nil {
+				took = append(took, time.Since(c.at))
+			}
+		}
+		done <- took
+	}()
+	r := rand.New(rand.NewPCG(m.seed, changeStream))
+	started := time.Now()
+	for n := 0; !stop.Load(); n += 10 {
+		time.Sleep(time.Until(started.Add(time.Duration(n) * 100 * time.Microsecond)))
+		for range 10 {
+			at := time.Now()
+			pending <- change{m.ChangeBid(r.IntN(m.Campaigns), r), at}
+		}
+	}
+	close(pending)
+	took := <-done
+	return append(took, max(time.Since(started), time.Second))
+}
