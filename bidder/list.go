@@ -2,6 +2,7 @@ package bidder
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 
 	"github.com/hexbid/hexbid/geoindex"
@@ -69,7 +70,8 @@ const (
 
 // block holds up to 64 postings as rows: bit i of each is of posting i.
 type block struct {
-	first         capCode // of its first posting: the highest
+	first         capCode // no cap is higher
+	alive         uint64  // bits of postings that have not gone since
 	ordinals      []uint32
 	advertisers   []uint32  // of the same
 	owner         uint32    // the advertiser of all, or several
@@ -94,7 +96,7 @@ type postedAs struct {
 const several = ^uint32(0)
 
 func newBlock(postings []posting, from postingSource, withWords bool) *block {
-	b := &block{first: postings[0].cap, ordinals: make([]uint32, len(postings)), advertisers: make([]uint32, len(postings))}
+	b := &block{first: postings[0].cap, alive: ^uint64(0) >> (targeting.BlockSize - len(postings)), ordinals: make([]uint32, len(postings)), advertisers: make([]uint32, len(postings))}
 	told := make([]targeting.Rule, len(postings))
 	rules := make([]*targeting.Rule, len(postings))
 	signatures := make([]targeting.Signature, len(postings))
@@ -120,15 +122,25 @@ func newBlock(postings []posting, from postingSource, withWords bool) *block {
 	return b
 }
 
-// all has a bit for every posting.
-func (b *block) all() uint64 { return ^uint64(0) >> (targeting.BlockSize - len(b.ordinals)) }
+// without is a block whose bits for some postings are off: it shares all else.
+func (b *block) without(going []posting) *block {
+	rest := *b
+	for i, ordinal := range b.ordinals {
+		if has(going, ordinal) {
+			rest.alive &^= 1 << i
+		}
+	}
+	return &rest
+}
+
+func (b *block) len() int { return bits.OnesCount64(b.alive) }
 
 // postings takes a block apart again, without those that are going: what they
 // were posted with is no longer known.
 func (b *block) postings(going []posting, from postingSource) []posting {
 	postings := make([]posting, 0, mostInHead)
 	for i, ordinal := range b.ordinals {
-		if has(going, ordinal) {
+		if b.alive>>i&1 == 0 || has(going, ordinal) {
 			continue
 		}
 		as, p := from.posted(ordinal), geoindex.Posting{}
@@ -162,7 +174,10 @@ func (l *list) edited(e *listEdit, from postingSource) *list {
 	var loose []posting
 	for i, b := range l.tail() {
 		going, coming := l.part(i+1, &remove), l.part(i+1, &add)
-		if len(going)+len(coming) > 0 || len(loose) > 0 && len(loose) < leastInTail || len(b.ordinals) < leastInTail {
+		if len(going) > 0 && len(coming) == 0 {
+			b, going = b.without(going), nil
+		}
+		if len(coming) > 0 || len(loose) > 0 && len(loose) < leastInTail || b.len() < leastInTail {
 			loose = append(loose, merged(b.postings(going, from), coming)...)
 			continue
 		}

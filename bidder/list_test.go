@@ -79,12 +79,12 @@ func checkList(t *rapid.T, l *list, want []posting, source fakeSource) {
 		t.Fatalf("a head of %d before a tail of %d blocks", len(l.head), len(l.tail()))
 	}
 	for _, b := range l.tail() {
-		if n := len(b.ordinals); n == 0 || n > targeting.BlockSize {
-			t.Fatalf("a block of %d", n)
-		}
 		postings := b.postings(nil, source)
-		if postings[0].cap != b.first {
-			t.Fatalf("a block's first cap is %d, of its first posting %d", b.first, postings[0].cap)
+		if n := b.len(); n == 0 || n > targeting.BlockSize || n != len(postings) {
+			t.Fatalf("a block of %d, and %d postings", n, len(postings))
+		}
+		if postings[0].cap > b.first {
+			t.Fatalf("a block's caps are at most %d, of its first posting %d", b.first, postings[0].cap)
 		}
 		got = append(got, postings...)
 	}

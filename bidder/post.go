@@ -77,6 +77,7 @@ func (x *Indexer) putCampaign(r *store.Record, c *hexbid.Campaign) error {
 		covering = area.Cover()
 	}
 	i := x.campaignSlot(c.UID)
+	before := *x.details.at(i)
 	k := x.kept.edit(i)
 	audience := targeting.Compile(c)
 	k.covering, k.audience, k.around, k.paused = string(geoindex.PackCovering(nil, covering)), audience.Mask(), goesAround, c.State == hexbid.Paused
@@ -87,7 +88,7 @@ func (x *Indexer) putCampaign(r *store.Record, c *hexbid.Campaign) error {
 	x.setNumbers(i, c, program)
 	*x.details.edit(i) = detail{version: c.Version, program: program, specifics: own.unlessPlain()}
 	x.setArea(i, area)
-	x.joinProgram(i, program)
+	x.moveProgram(i, &before)
 	x.setRule(i)
 	x.setState(i)
 	return nil
@@ -98,13 +99,12 @@ func (x *Indexer) campaignSlot(uid hexbid.UID) uint32 {
 	i, known := x.byUID.get(uid)
 	if known {
 		x.unpost(i)
-		x.leaveProgram(i)
 		return i
 	}
 	i = x.ordinals.campaigns.take()
 	x.byUID.set(uid, i)
 	*x.kept.edit(i) = kept{}
-	*x.campaigns.edit(i) = campaign{pacingPPM: auction.PPM}
+	*x.campaigns.edit(i), *x.details.edit(i) = campaign{pacingPPM: auction.PPM}, detail{}
 	x.next.Campaigns++
 	return i
 }
@@ -170,19 +170,29 @@ func (x *Indexer) reindex(i uint32) {
 	x.setState(i)
 }
 
-// joinProgram makes a campaign one that its program, and words, lead to.
-func (x *Indexer) joinProgram(i, program uint32) {
-	slot := x.programs.edit(program)
-	if keywords := x.details.at(i).ask().keywords; keywords.HasWanted() {
+// moveProgram makes a campaign one that its program, and words, lead to, and no
+// longer what it was before. Most changes are to neither.
+func (x *Indexer) moveProgram(i uint32, before *detail) {
+	now, isNew := x.details.at(i), before.version == 0
+	if isNew || before.program != now.program {
+		if !isNew {
+			x.leaveProgram(i, before)
+		}
+		slot := x.programs.edit(now.program)
+		slot.buyers = append(slices.Clip(slot.buyers), i)
+	}
+	x.unanchor(i, before)
+	if keywords := now.ask().keywords; keywords.HasWanted() {
 		x.wordEdits.anchor(keywords.Anchors(), i, true)
 	}
-	slot.buyers = append(slices.Clip(slot.buyers), i)
 }
 
-func (x *Indexer) leaveProgram(i uint32) {
-	d := x.details.at(i)
+func (x *Indexer) leaveProgram(i uint32, d *detail) {
 	slot := x.programs.edit(d.program)
 	slot.buyers = without(slot.buyers, i)
+}
+
+func (x *Indexer) unanchor(i uint32, d *detail) {
 	if keywords := d.ask().keywords; keywords.HasWanted() {
 		x.wordEdits.anchor(keywords.Anchors(), i, false)
 	}
@@ -190,7 +200,8 @@ func (x *Indexer) leaveProgram(i uint32) {
 
 func (x *Indexer) deleteCampaign(i uint32) {
 	x.unpost(i)
-	x.leaveProgram(i)
+	x.leaveProgram(i, x.details.at(i))
+	x.unanchor(i, x.details.at(i))
 	x.byUID.drop(x.campaigns.at(i).uid)
 	*x.campaigns.edit(i), *x.details.edit(i), *x.kept.edit(i) = campaign{}, detail{}, kept{}
 	x.ordinals.campaigns.giveBack(i)

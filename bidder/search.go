@@ -300,11 +300,11 @@ func (c *cursor) readHead(q *Query, w *Scratch) {
 func (s *Snapshot) readBlock(c *cursor, q *Query, w *Scratch) {
 	b, words := c.tail[0], !q.Words.None()
 	c.tail = c.tail[1:]
-	w.Sifted += len(b.ordinals)
+	w.Sifted += b.len()
 	if w.isSettled(b.owner, b.first) {
 		return
 	}
-	matching := b.audience.Match(&q.Profile, b.all()&b.touched[c.child])
+	matching := b.audience.Match(&q.Profile, b.alive&b.touched[c.child])
 	if words && b.words != nil {
 		matching = b.words.Match(&q.Words, matching)
 	}
