@@ -19,6 +19,7 @@ build: ## build bin/hexbid
 
 test: ## run the tests, the concurrent packages under the race detector too
 	$(GO) test ./...
+	cd benchmarks && $(GO) test ./...
 	$(GO) test -race -short ./bidder ./exchange ./store/... ./token ./cmd/hexbid
 
 check: tools ## format, vet, staticcheck, generated code in sync, arrows between packages

@@ -90,14 +90,13 @@ func importAll(conn *grpc.ClientConn, messages []*pb.ImportRequest) (time.Durati
 	return time.Since(started), <-sent
 }
 
-// Import fills a new data folder over gRPC, batch by batch of messages made
-// ahead, and measures the campaigns.
-func Import(data string, config exchange.Config, w *Workload, campaigns int) (map[string]Spread, error) {
+// Import fills a new data folder over gRPC, part by part of messages made ahead,
+// and measures the campaigns.
+func Import(data string, config exchange.Config, w *Workload, campaigns, part int) (map[string]Spread, error) {
 	s, err := Serve(data, config)
 	if err != nil {
 		return nil, err
 	}
-	const part = 100_000
 	rates := []float64{}
 	for first := 0; first < campaigns; first += part {
 		owners, rows := importMessages(w, first, part)
@@ -108,7 +107,7 @@ func Import(data string, config exchange.Config, w *Workload, campaigns int) (ma
 		if err != nil {
 			return nil, err
 		}
-		rates = append(rates, part/took.Seconds())
+		rates = append(rates, float64(part)/took.Seconds())
 	}
 	slices.Sort(rates)
 	return map[string]Spread{"import_per_s": {rates[len(rates)/2], rates[0], rates[len(rates)-1]}}, s.Close()

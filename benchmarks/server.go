@@ -29,6 +29,13 @@ type Served struct {
 	ended chan error
 }
 
+// DefaultServing has a cache of display records of 512 MB.
+func DefaultServing() exchange.Config {
+	config := exchange.DefaultConfig()
+	config.CacheBytes = 512 << 20
+	return config
+}
+
 // Serve opens a data folder, or a market in memory without one, and serves it.
 func Serve(data string, config exchange.Config) (*Served, error) {
 	keyDir, err := os.MkdirTemp("", "hexbid-bench-keys-")

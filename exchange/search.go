@@ -65,6 +65,9 @@ type searching struct {
 	awards   []auction.Award // in scratch
 	pin      *bidder.Pin
 	out      *Response
+
+	viewer   [16]byte       // the viewer's, once it is asked for
+	viewerOf *token.Keyring // that made it
 }
 
 // Search answers a request. Arrived is when it came in, on the wall's clock.
@@ -189,7 +192,10 @@ func (s *searching) sealAward(a *auction.Award) string {
 		IssuedAt: s.out.EvaluatedAt, ClickExpiry: s.out.EvaluatedAt.Add(s.config.ClickExpiry),
 	}
 	if r.Personalized() && r.Viewer.UserKey != "" {
-		award.HasViewer, award.Viewer = true, ring.Pseudonym(r.Viewer.UserKey)
+		if s.viewerOf != ring {
+			s.viewer, s.viewerOf = ring.Pseudonym(r.Viewer.UserKey), ring
+		}
+		award.HasViewer, award.Viewer = true, s.viewer
 	}
 	return ring.SealAward(&award)
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid/benchmarks"
-	"github.com/hexbid/hexbid/exchange"
 )
 
 func main() {
@@ -122,14 +121,13 @@ func server() (spreads, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	config := exchange.DefaultConfig()
-	config.CacheBytes = 512 << 20
-	all, err := benchmarks.Import(filepath.Join(dir, "catalogue"), config, w, million)
+	data, config := filepath.Join(dir, "catalogue"), benchmarks.DefaultServing()
+	all, err := benchmarks.Import(data, config, w, million, million/10)
 	if err != nil {
 		return nil, err
 	}
 	started := time.Now()
-	s, err := benchmarks.Serve(filepath.Join(dir, "catalogue"), config)
+	s, err := benchmarks.Serve(data, config)
 	if err != nil {
 		return nil, err
 	}
