@@ -75,9 +75,9 @@ func serveCanned(answer []byte) (*grpc.ClientConn, func(), error) {
 
 const (
 	callers    = 32
-	loopLasts  = 2 * time.Second
+	loopLasts  = time.Second
 	loopRounds = 5
-	warmUps    = 6 // until the cache of display records has seen each request some times
+	warmUps    = 10 // until the cache of display records has seen each request some times
 )
 
 // closedLoop calls a server as fast as it answers so many callers.

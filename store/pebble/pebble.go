@@ -42,7 +42,7 @@ const (
 const minFreeBytes = 64 << 20
 
 // cacheBytes bounds the cache of blocks: writes look up what they refer to.
-const cacheBytes = 64 << 20
+const cacheBytes = 256 << 20
 
 // levels filter names that are not there: most lookups of an import are of names
 // that it is about to create.
