@@ -3,8 +3,11 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"runtime/debug"
 
+	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
@@ -20,33 +23,49 @@ const maxImportRows = 1000
 // covered while the one before it is stored, and that while the one before is
 // indexed and answered.
 func (s *campaignService) Import(stream grpc.BidiStreamingServer[pb.ImportRequest, pb.ImportResponse]) error {
-	received, stored, failed := make(chan *importBatch), make(chan *importBatch), make(chan error, 1)
+	received, stored, failed := make(chan *importBatch), make(chan *importBatch), make(chan error, 2)
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
 	go func() {
 		defer close(received)
-		failed <- s.receiveBatches(ctx, stream, received)
+		failed <- safely(func() error { return s.receiveBatches(ctx, stream, received) })
 	}()
 	go func() {
 		defer close(stored)
-		for batch := range received {
-			batch.prepared.Commit(ctx, batch.validateOnly)
-			select {
-			case stored <- batch:
-			case <-ctx.Done():
-				return
-			}
-		}
+		failed <- safely(func() error { return storeBatches(ctx, received, stored) })
 	}()
 	for batch := range stored {
 		if err := stream.Send(batch.answer(ctx, s)); err != nil {
 			return err
 		}
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if err := <-failed; err != nil { // the other may still wait for the client
+		return err
 	}
 	return <-failed
+}
+
+// safely makes an error of a panic: the handler's own goroutine is guarded, those
+// that it starts are not.
+func safely(call func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return call()
+}
+
+func storeBatches(ctx context.Context, from <-chan *importBatch, to chan<- *importBatch) error {
+	for batch := range from {
+		batch.prepared.Commit(ctx, batch.validateOnly)
+		select {
+		case to <- batch:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // receiveBatches hands on what comes in, until the stream ends or a batch is
@@ -163,19 +182,7 @@ func rejected(row *pb.ImportRow, name string, err error) *pb.ImportOutcome {
 }
 
 // codeName is the status name of a kind of error, as gRPC writes it.
-func codeName(kind hexbid.ErrorKind) string {
-	switch kind {
-	case hexbid.Invalid:
-		return "INVALID_ARGUMENT"
-	case hexbid.NotFound:
-		return "NOT_FOUND"
-	case hexbid.Exhausted:
-		return "RESOURCE_EXHAUSTED"
-	case hexbid.Unavailable:
-		return "UNAVAILABLE"
-	}
-	return "INTERNAL"
-}
+func codeName(kind hexbid.ErrorKind) string { return code.Code(codeOf(kind)).String() }
 
 // ReviewPlace implements pb.CampaignServiceServer.
 func (s *campaignService) ReviewPlace(ctx context.Context, r *pb.ReviewPlaceRequest) (*pb.Place, error) {
