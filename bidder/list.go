@@ -46,15 +46,26 @@ func inOrder(a, b *posting) int {
 // of blocks, which are passed over 64 at a time.
 type list struct {
 	head []posting
-	more *[]*block // nil without a tail, as of most lists
+	tail *tail // nil of most lists
 }
 
-// tail are the blocks below the head.
-func (l *list) tail() []*block {
-	if l.more == nil {
-		return nil
+// tail are blocks, and what has come to them since they were made: a block is
+// costly to make, so that postings wait, in order, until they are many.
+//
+// Whatever comes and goes, the head lies above the tail's top and all of the tail
+// does not: so it is known where a posting is.
+type tail struct {
+	top    posting
+	blocks []*block
+	fresh  []posting
+}
+
+// below is the tail, perhaps an empty one.
+func (l *list) below() tail {
+	if l.tail == nil {
+		return tail{}
 	}
-	return *l.more
+	return *l.tail
 }
 
 // Bounds of a head. One that grows above the most spills a block's worth into
@@ -63,6 +74,7 @@ const (
 	mostInHead  = 2 * targeting.BlockSize
 	leastInHead = 32
 	leastInTail = 24 // of a block, or its neighbour takes it in
+	mostFresh   = 2 * targeting.BlockSize
 	// wordRowsFrom is the number of blocks in a tail from which they carry rows
 	// for words: half a kilobyte each.
 	wordRowsFrom = 32
@@ -122,25 +134,32 @@ func newBlock(postings []posting, from postingSource, withWords bool) *block {
 	return b
 }
 
-// without is a block whose bits for some postings are off: it shares all else.
+// without is the block with the bits of some postings off; it shares all else.
 func (b *block) without(going []posting) *block {
-	rest := *b
-	for i, ordinal := range b.ordinals {
-		if has(going, ordinal) {
-			rest.alive &^= 1 << i
+	alive := b.alive
+	if len(going) > 0 {
+		for i, ordinal := range b.ordinals {
+			if has(going, ordinal) {
+				alive &^= 1 << i
+			}
 		}
 	}
+	if alive == b.alive {
+		return b
+	}
+	rest := *b
+	rest.alive = alive
 	return &rest
 }
 
 func (b *block) len() int { return bits.OnesCount64(b.alive) }
 
-// postings takes a block apart again, without those that are going: what they
+// postings takes a block apart again, without those that have gone: what they
 // were posted with is no longer known.
-func (b *block) postings(going []posting, from postingSource) []posting {
+func (b *block) postings(from postingSource) []posting {
 	postings := make([]posting, 0, mostInHead)
 	for i, ordinal := range b.ordinals {
-		if b.alive>>i&1 == 0 || has(going, ordinal) {
+		if b.alive>>i&1 == 0 {
 			continue
 		}
 		as, p := from.posted(ordinal), geoindex.Posting{}
@@ -167,50 +186,73 @@ type listEdit struct {
 func (l *list) edited(e *listEdit, from postingSource) *list {
 	slices.SortFunc(e.add, func(a, b posting) int { return inOrder(&a, &b) })
 	slices.SortFunc(e.remove, func(a, b posting) int { return inOrder(&a, &b) })
-	add, remove := e.add, e.remove
-	withWords := len(l.tail()) >= wordRowsFrom
+	add, remove, old := e.add, e.remove, l.below()
 	head := merged(remaining(l.head, l.part(0, &remove)), l.part(0, &add))
-	var tail []*block
+	fresh := merged(remaining(old.fresh, remove), add)
+	var ready []posting
+	if len(fresh) > mostFresh || len(head) < leastInHead {
+		ready, fresh = fresh, nil
+	}
+	c := cutter{from, len(old.blocks) >= wordRowsFrom}
+	var blocks []*block
 	var loose []posting
-	for i, b := range l.tail() {
-		going, coming := l.part(i+1, &remove), l.part(i+1, &add)
-		if len(going) > 0 && len(coming) == 0 {
-			b, going = b.without(going), nil
-		}
+	for i, b := range old.blocks {
+		b = b.without(l.part(i+1, &remove))
+		coming := l.part(i+1, &ready)
 		if len(coming) > 0 || len(loose) > 0 && len(loose) < leastInTail || b.len() < leastInTail {
-			loose = append(loose, merged(b.postings(going, from), coming)...)
+			loose = append(loose, merged(b.postings(from), coming)...)
 			continue
 		}
-		tail = append(append(tail, cut(loose, from, withWords)...), b)
+		blocks = append(append(blocks, c.cut(loose)...), b)
 		loose = loose[:0]
 	}
-	tail = append(tail, cut(loose, from, withWords)...)
-	return newList(head, tail, from, withWords)
+	return c.list(head, tail{old.top, append(blocks, c.cut(loose)...), fresh})
 }
 
-// newList gives a list a head of the right size.
-func newList(head []posting, tail []*block, from postingSource, withWords bool) *list {
-	for len(head) < leastInHead && len(tail) > 0 {
-		head, tail = append(head, tail[0].postings(nil, from)...), tail[1:]
+// cutter makes blocks.
+type cutter struct {
+	from      postingSource
+	withWords bool
+}
+
+// list gives a list a head of the right size. A head that is too small comes with
+// a tail that has nothing fresh.
+func (c cutter) list(head []posting, t tail) *list {
+	if len(t.blocks) == 0 {
+		head, t.fresh = merged(head, t.fresh), nil
+	}
+	for len(head) < leastInHead && len(t.blocks) > 0 {
+		head, t.blocks = append(head, t.blocks[0].postings(c.from)...), t.blocks[1:]
+		if len(t.blocks) > 0 {
+			t.top = t.blocks[0].begin()
+		}
 	}
 	if len(head) > mostInHead {
 		keep := targeting.BlockSize + len(head)%targeting.BlockSize
-		head, tail = head[:keep], append(cut(head[keep:], from, withWords), tail...)
+		t.top = head[keep]
+		head, t.blocks = head[:keep], append(c.cut(head[keep:]), t.blocks...)
 	}
 	l := &list{head: slices.Clone(head)}
-	if len(tail) > 0 {
-		l.more = &tail
+	if len(t.blocks) > 0 {
+		l.tail = &t
 	}
 	return l
 }
 
+// begin is where a block begins in the order of its list.
+func (b *block) begin() posting { return posting{cap: b.first, ordinal: b.ordinals[0]} }
+
 // part cuts off those of the sorted postings that belong to run i of the list:
-// 0 is the head. A run reaches down to where the next one begins.
+// 0 is the head, which reaches down to the tail's top; a block reaches down to
+// where the next one begins.
 func (l *list) part(i int, sorted *[]posting) []posting {
-	n := len(*sorted)
-	if tail := l.tail(); i < len(tail) {
-		below := posting{cap: tail[i].first, ordinal: tail[i].ordinals[0]}
-		n, _ = slices.BinarySearchFunc(*sorted, &below, func(p posting, next *posting) int { return inOrder(&p, next) })
+	n, below := len(*sorted), l.below()
+	if i < len(below.blocks) {
+		end := below.top
+		if i > 0 {
+			end = below.blocks[i].begin()
+		}
+		n, _ = slices.BinarySearchFunc(*sorted, &end, func(p posting, end *posting) int { return inOrder(&p, end) })
 	}
 	run := (*sorted)[:n]
 	*sorted = (*sorted)[n:]
@@ -232,11 +274,11 @@ func remaining(run, going []posting) []posting {
 }
 
 // cut makes as few blocks as hold the sorted postings, of nearly equal length.
-func cut(postings []posting, from postingSource, withWords bool) []*block {
+func (c cutter) cut(postings []posting) []*block {
 	var blocks []*block
 	for n := (len(postings) + targeting.BlockSize - 1) / targeting.BlockSize; n > 0; n-- {
 		size := (len(postings) + n - 1) / n
-		blocks = append(blocks, newBlock(postings[:size], from, withWords))
+		blocks = append(blocks, newBlock(postings[:size], c.from, c.withWords))
 		postings = postings[size:]
 	}
 	return blocks

@@ -45,7 +45,7 @@ func TestAnEditedListHoldsWhatWasPosted(t *testing.T) {
 	gate := targeting.Gate(&hexbid.Program{Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
 	rapid.Check(t, func(t *rapid.T) {
 		source, l, want := fakeSource{}, &list{}, []posting{}
-		for range rapid.IntRange(1, 12).Draw(t, "batches") {
+		for range rapid.IntRange(1, 40).Draw(t, "batches") {
 			e := &listEdit{}
 			for range rapid.IntRange(0, 40).Draw(t, "removals") {
 				if len(want) == 0 {
@@ -56,7 +56,7 @@ func TestAnEditedListHoldsWhatWasPosted(t *testing.T) {
 				delete(source, want[i].ordinal)
 				want = slices.Delete(want, i, i+1)
 			}
-			for range rapid.SampledFrom([]int{0, 1, 5, 200}).Draw(t, "additions") {
+			for range rapid.SampledFrom([]int{0, 1, 5, 60, 200}).Draw(t, "additions") {
 				ordinal := uint32(rapid.IntRange(0, 2000).Draw(t, "ordinal"))
 				if _, there := source[ordinal]; there {
 					continue
@@ -74,12 +74,23 @@ func TestAnEditedListHoldsWhatWasPosted(t *testing.T) {
 }
 
 func checkList(t *rapid.T, l *list, want []posting, source fakeSource) {
-	got := slices.Clone(l.head)
-	if len(l.head) > mostInHead || len(l.head) < leastInHead && len(l.tail()) > 0 {
-		t.Fatalf("a head of %d before a tail of %d blocks", len(l.head), len(l.tail()))
+	below := l.below()
+	if len(l.head) > mostInHead || len(below.fresh) > mostFresh || len(l.head) < leastInHead && l.tail != nil {
+		t.Fatalf("a head of %d, %d fresh before a tail of %d blocks", len(l.head), len(below.fresh), len(below.blocks))
 	}
-	for _, b := range l.tail() {
-		postings := b.postings(nil, source)
+	got := slices.Clone(l.head)
+	for i := range l.head {
+		if l.tail != nil && inOrder(&l.head[i], &below.top) >= 0 {
+			t.Fatalf("%v in the head is not above the tail's top %v", l.head[i], below.top)
+		}
+	}
+	for i := range below.fresh {
+		if inOrder(&below.fresh[i], &below.top) < 0 {
+			t.Fatalf("fresh %v is above the tail's top %v", below.fresh[i], below.top)
+		}
+	}
+	for _, b := range below.blocks {
+		postings := b.postings(source)
 		if n := b.len(); n == 0 || n > targeting.BlockSize || n != len(postings) {
 			t.Fatalf("a block of %d, and %d postings", n, len(postings))
 		}
@@ -88,6 +99,12 @@ func checkList(t *rapid.T, l *list, want []posting, source fakeSource) {
 		}
 		got = append(got, postings...)
 	}
+	byOrder := func(a, b posting) int { return inOrder(&a, &b) }
+	if !slices.IsSortedFunc(got, byOrder) || !slices.IsSortedFunc(below.fresh, byOrder) {
+		t.Fatalf("out of order: %v, fresh %v", got, below.fresh)
+	}
+	got = append(got, below.fresh...)
+	slices.SortFunc(got, byOrder)
 	if !slices.Equal(got, want) {
 		t.Fatalf("got  %v\nwant %v", got, want)
 	}

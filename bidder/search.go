@@ -53,8 +53,8 @@ type Scratch struct {
 	floor    capCode // of the board's: a lower cap cannot matter
 	ahead    bool    // schedules were read ahead for the query's instant
 	settled  [4]settled
-	settling uint8 // the next of settled to overwrite
-	cursors  [2 * maxKeys]cursor
+	settling uint8               // the next of settled to overwrite
+	cursors  [4 * maxKeys]cursor // of two kinds of lists, each with fresh postings
 	batch    [batchSize]candidate
 	batched  int
 	fetched  hexbid.UID // keeps the loads of a batch from being left out
@@ -249,10 +249,15 @@ func (s *Snapshot) listsOver(q *Query, kind uint64, w *Scratch, cursors []cursor
 	want, first := q.Profile.Want(), len(cursors)
 	for i, key := range keys[:n] {
 		if l := buckets[i].find(uint64(key) | kind); l != nil {
-			c := cursor{head: l.head, tail: l.tail(), child: q.At.ChildSlot(key), want: want}
+			below := l.below()
+			c := cursor{head: l.head, tail: below.blocks, child: q.At.ChildSlot(key), want: want}
 			touched := targeting.Mask(1) << (touchedBit + c.child)
 			c.want.Care, c.want.Bits = c.want.Care|touched, c.want.Bits|touched
 			cursors = append(cursors, c)
+			if len(below.fresh) > 0 {
+				c.head, c.tail = below.fresh, nil
+				cursors = append(cursors, c)
+			}
 		}
 	}
 	for i := range cursors[first:] {
