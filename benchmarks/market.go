@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"runtime"
 	"sync"
 	"time"
@@ -154,13 +153,28 @@ func (m *Market) index(each func(func(store.Record) error) error) error {
 	return nil
 }
 
-// ChangeBid puts campaign i with another bid, as a commit would, and returns the
-// version to wait for.
-func (m *Market) ChangeBid(i int, r *rand.Rand) uint64 {
+// changedBids are campaigns with other bids, covered as an exchange has them when
+// it commits.
+func (m *Market) changedBids(n int) []store.Record {
+	changed := make([]store.Record, 0, n)
+	made(n, func(i int) store.Record {
+		r := m.rand(changeStream, i)
+		at := r.IntN(m.Campaigns)
+		c := m.Campaign(at)
+		c.UID, c.Bid = m.uidOf(at), hexbid.Money(500_000+r.IntN(2_000_000))
+		return covered(c)
+	}, func(r store.Record) error {
+		changed = append(changed, r)
+		return nil
+	})
+	return changed
+}
+
+// put is a commit of one record; it returns the version to wait for.
+func (m *Market) put(r store.Record) uint64 {
 	m.version++
-	c := m.Campaign(i)
-	c.UID, c.Version, c.Bid = m.uidOf(i), m.version, hexbid.Money(500_000+r.IntN(2_000_000))
-	m.tape.Append(store.Change{Version: m.version, Puts: []store.Record{covered(c)}})
+	r.Meta().Version = m.version
+	m.tape.Append(store.Change{Version: m.version, Puts: []store.Record{r}})
 	return m.version
 }
 
