@@ -44,6 +44,7 @@ type cannedMessage struct {
 	bytes []byte
 }
 
+// Marshal implements encoding.CodecV2.
 func (c cannedCodec) Marshal(v any) (mem.BufferSlice, error) {
 	if m, ok := v.(*cannedMessage); ok {
 		return mem.BufferSlice{mem.SliceBuffer(m.bytes)}, nil

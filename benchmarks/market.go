@@ -36,8 +36,10 @@ type generated struct {
 	each func(func(store.Record) error) error
 }
 
+// Watch implements store.Store.
 func (g *generated) Watch() *store.Feed { return g.tape.Feed() }
 
+// Scan implements store.Store.
 func (g *generated) Scan(_ context.Context, f func(store.Record) error) (uint64, error) {
 	uid := hexbid.UID(0)
 	return 1, g.each(func(r store.Record) error {

@@ -241,7 +241,7 @@ func (s *Snapshot) listsOver(q *Query, kind uint64, w *Scratch, cursors []cursor
 	for i, key := range keys[:n] {
 		buckets[i] = s.lists.bucket(uint64(key) | kind)
 	}
-	for _, b := range buckets[:n] { // their second and third cache line, in time
+	for _, b := range buckets[:n] { // where the lists stand, while the keys are on their way
 		if b != nil {
 			w.fetched ^= hexbid.UID(len(b.values[0].head) ^ len(b.values[2].head))
 		}
