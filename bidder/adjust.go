@@ -51,7 +51,7 @@ func (x *Indexer) Adjust(ctx context.Context, adjustments []Adjustment) error {
 func (x *Indexer) adjust(call adjusting) adjusting {
 	for i := range call.adjustments {
 		a := &call.adjustments[i]
-		if ordinal, known := x.byUID.get(a.Campaign); known && x.campaigns.at(ordinal).uid == a.Campaign {
+		if ordinal, known := x.campaignOf.get(a.Campaign); known {
 			x.adjustOne(ordinal, a)
 		}
 	}

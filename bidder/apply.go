@@ -142,12 +142,12 @@ func (x *Indexer) putPlace(p *hexbid.Place) error {
 	if err != nil {
 		return err
 	}
-	if i, there := x.byUID.get(p.UID); there {
+	if i, there := x.placeOf.get(p.UID); there {
 		x.deletePlace(p.UID, i)
 	}
 	if p.Review == hexbid.Approved {
 		i := x.ordinals.places.take()
-		x.byUID.set(p.UID, i)
+		x.placeOf.set(p.UID, i)
 		v := geoindex.VecOf(p.Point)
 		*x.places.edit(i) = place{uid: p.UID, version: p.Version, program: parent, point: p.Point, vec: v, cell: geoindex.CellAt(v), text: targeting.NewText(p.DisplayName)}
 		slot := x.programs.edit(parent)
@@ -219,13 +219,13 @@ func (x *Indexer) delete(r *store.Record) {
 	case *hexbid.Program:
 		x.deleteProgram(meta.Name)
 	case *hexbid.Place:
-		if i, shown := x.byUID.get(meta.UID); shown { // not in review or hidden
+		if i, shown := x.placeOf.get(meta.UID); shown { // not in review or hidden
 			parent := x.places.at(i).program
 			x.deletePlace(meta.UID, i)
 			x.recoverAround(parent)
 		}
 	case *hexbid.Campaign:
-		if i, indexed := x.byUID.get(meta.UID); indexed {
+		if i, indexed := x.campaignOf.get(meta.UID); indexed {
 			x.deleteCampaign(i)
 		}
 	}
@@ -254,7 +254,7 @@ func (x *Indexer) deletePlace(uid hexbid.UID, i uint32) {
 	slot.places = without(slot.places, i)
 	*x.places.edit(i) = place{}
 	x.ordinals.places.giveBack(i)
-	x.byUID.drop(uid)
+	x.placeOf.drop(uid)
 	x.next.Places--
 }
 
@@ -263,8 +263,7 @@ func without(ordinals []uint32, gone uint32) []uint32 {
 	return slices.DeleteFunc(slices.Clone(ordinals), func(i uint32) bool { return i == gone })
 }
 
-// ruleSet keeps one copy of equal rules, as long as a campaign or a program uses
-// it: audiences repeat.
+// ruleSet keeps one copy of equal rules, as long as a campaign uses it: audiences repeat.
 type ruleSet struct {
 	known   map[targeting.Rule]weak.Pointer[targeting.Rule]
 	sweepAt int // size from which the dead are swept out

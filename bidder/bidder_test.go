@@ -216,7 +216,7 @@ func (m *testMarket) request() (*hexbid.Request, Query) {
 func (m *testMarket) check(tb testing.TB, w *Scratch) {
 	tb.Helper()
 	r, q := m.request()
-	s, err := m.indexer.SnapshotAt(context.Background(), m.now)
+	s, _, err := m.indexer.SnapshotNow(context.Background())
 	if err != nil {
 		tb.Fatal(err)
 	}

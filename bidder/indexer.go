@@ -48,7 +48,8 @@ type Indexer struct {
 	keysByRes [otherKeys + 1]int
 
 	ordinals    struct{ campaigns, programs, places, advertisers ordinals }
-	byUID       uidMap              // campaigns and places
+	campaignOf  uidMap // by uid
+	placeOf     uidMap
 	byName      map[nameKey]uint32  // programs and advertisers, which others name
 	kept        pagedWriter[kept]   // by campaign; never frozen
 	accounts    map[uint32]*account // by advertiser
@@ -65,7 +66,7 @@ func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Index
 		market: market, clock: clock, log: log,
 		stale: make(chan struct{}, 1), adjustments: make(chan adjusting), advance: make(chan struct{}),
 		listEdits: map[uint64]*listEdit{}, wordEdits: wordEdits{},
-		byUID: uidMap{}, byName: map[nameKey]uint32{}, accounts: map[uint32]*account{}, off: map[uint32]time.Time{},
+		campaignOf: uidMap{}, placeOf: uidMap{}, byName: map[nameKey]uint32{}, accounts: map[uint32]*account{}, off: map[uint32]time.Time{},
 	}
 	x.next = Snapshot{quarter: clock().Truncate(targeting.Quarter), market: market, reserves: compileReserves(market.Reserves)}
 	x.publish()
@@ -150,8 +151,9 @@ func (x *Indexer) Run(ctx context.Context, feed *store.Feed) {
 
 // gather applies what else comes in until it is time to publish.
 func (x *Indexer) gather(changes <-chan store.Change) (adjusted []adjusting) {
+	wait := time.NewTimer(publishEvery - time.Since(x.publishedAt))
+	defer wait.Stop()
 	for range mostChangesABatch {
-		wait := time.NewTimer(publishEvery - time.Since(x.publishedAt))
 		select {
 		case change, ok := <-changes:
 			if !ok {
@@ -163,47 +165,46 @@ func (x *Indexer) gather(changes <-chan store.Change) (adjusted []adjusting) {
 		case <-wait.C:
 			return adjusted
 		}
-		wait.Stop()
 	}
 	return adjusted
 }
 
 // WaitFor waits until a version is searchable. Its error is the context's.
 func (x *Indexer) WaitFor(ctx context.Context, version uint64) error {
+	return x.await(ctx, func() bool { return x.Snapshot().Version >= version })
+}
+
+// SnapshotNow is the market as last published and the indexer's clock, once the
+// one holds what is scheduled at the other: at once and without a lock, but for a
+// clock that jumps. The clock is read last, so that a quarter hour that turns
+// meanwhile does not leave the instant behind. The error is the context's.
+func (x *Indexer) SnapshotNow(ctx context.Context) (s *Snapshot, now time.Time, err error) {
+	holds := func() bool {
+		s, now = x.Snapshot(), x.clock()
+		if !s.Covers(now) {
+			x.noteStale()
+		}
+		return s.Holds(now)
+	}
+	if holds() {
+		return s, now, nil
+	}
+	return s, now, x.await(ctx, holds)
+}
+
+// await waits for a publication that is enough.
+func (x *Indexer) await(ctx context.Context, enough func() bool) error {
 	for {
 		x.waiting.Lock()
 		advanced := x.advance
 		x.waiting.Unlock()
-		if x.Snapshot().Version >= version {
+		if enough() {
 			return nil
 		}
 		select {
 		case <-advanced:
 		case <-ctx.Done():
 			return ctx.Err()
-		}
-	}
-}
-
-// SnapshotAt is the market as last published, once it holds what is scheduled at
-// an instant of the indexer's clock: at once, but for a clock that jumps. The
-// error is the context's.
-func (x *Indexer) SnapshotAt(ctx context.Context, at time.Time) (*Snapshot, error) {
-	for {
-		x.waiting.Lock()
-		advanced := x.advance
-		x.waiting.Unlock()
-		s := x.Snapshot()
-		if !s.Covers(at) {
-			x.noteStale()
-		}
-		if s.Holds(at) {
-			return s, nil
-		}
-		select {
-		case <-advanced:
-		case <-ctx.Done():
-			return nil, ctx.Err()
 		}
 	}
 }

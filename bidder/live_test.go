@@ -40,7 +40,7 @@ func dense(t *testing.T, m *testMarket, owner func(i int) int, change func(i int
 // plain evaluation, and returns the work that it took.
 func (m *testMarket) searchDense(t *testing.T) *Scratch {
 	t.Helper()
-	s, err := m.indexer.SnapshotAt(context.Background(), m.now)
+	s, _, err := m.indexer.SnapshotNow(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,8 +118,39 @@ func TestTheThrottledAndTheExhaustedDoNotStandInTheWay(t *testing.T) {
 	}
 }
 
+// TestAReaderNeverWaitsForAnInstantThatIsOver: the clock goes over quarter hours,
+// far ahead and back again, while readers read it.
+func TestAReaderNeverWaitsForAnInstantThatIsOver(t *testing.T) {
+	m := newTestMarket(t, 7, hangzhou)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 200 {
+			m.clock.Store(testStart.Add(time.Duration(i*7%50) * 5 * time.Minute).UnixNano())
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	for reading := true; reading; {
+		select {
+		case <-done:
+			reading = false
+		default:
+		}
+		s, now, err := m.indexer.SnapshotNow(ctx)
+		if err != nil || !s.Holds(now) {
+			t.Fatalf("at %s: %v", now, err)
+		}
+	}
+}
+
 func TestAdjustRefusesFactorsOutOfRange(t *testing.T) {
 	m := newTestMarket(t, 4, hangzhou)
+	m.commit(t, m.advertiser(0), m.program(0), m.place(0))
+	if err := m.indexer.Adjust(context.Background(), []Adjustment{{Campaign: 3, PacingPPM: 1, QualityPPM: 1}}); err != nil { // a place's uid
+		t.Error(err)
+	}
 	for _, a := range []Adjustment{{PacingPPM: -1, QualityPPM: 1}, {PacingPPM: auction.PPM + 1, QualityPPM: 1}, {QualityPPM: 0}, {QualityPPM: auction.PPM + 1}} {
 		if err := m.indexer.Adjust(context.Background(), []Adjustment{a}); hexbid.KindOf(err) != hexbid.Invalid {
 			t.Errorf("%+v: %v", a, err)

@@ -96,13 +96,13 @@ func (x *Indexer) putCampaign(r *store.Record, c *hexbid.Campaign) error {
 
 // campaignSlot is the ordinal of a campaign, taken off all lists.
 func (x *Indexer) campaignSlot(uid hexbid.UID) uint32 {
-	i, known := x.byUID.get(uid)
+	i, known := x.campaignOf.get(uid)
 	if known {
 		x.unpost(i)
 		return i
 	}
 	i = x.ordinals.campaigns.take()
-	x.byUID.set(uid, i)
+	x.campaignOf.set(uid, i)
 	*x.kept.edit(i) = kept{}
 	*x.campaigns.edit(i), *x.details.edit(i) = campaign{pacingPPM: auction.PPM}, detail{}
 	x.next.Campaigns++
@@ -202,7 +202,7 @@ func (x *Indexer) deleteCampaign(i uint32) {
 	x.unpost(i)
 	x.leaveProgram(i, x.details.at(i))
 	x.unanchor(i, x.details.at(i))
-	x.byUID.drop(x.campaigns.at(i).uid)
+	x.campaignOf.drop(x.campaigns.at(i).uid)
 	*x.campaigns.edit(i), *x.details.edit(i), *x.kept.edit(i) = campaign{}, detail{}, kept{}
 	x.ordinals.campaigns.giveBack(i)
 	x.next.Campaigns--

@@ -36,8 +36,7 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 	if err != nil {
 		return nil, err
 	}
-	now := e.config.Clock()
-	snapshot, err := e.indexer.SnapshotAt(ctx, now)
+	snapshot, now, err := e.indexer.SnapshotNow(ctx)
 	if err != nil {
 		return nil, err
 	}

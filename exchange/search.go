@@ -86,11 +86,11 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 	if pin != nil {
 		r.Slots = 0 // sponsored results come with the first page only
 	}
-	out := &Response{RequestID: e.config.RequestID(), EvaluatedAt: e.config.Clock(), Notice: e.notice(r.Point)}
-	snapshot, err := e.indexer.SnapshotAt(ctx, out.EvaluatedAt)
+	snapshot, now, err := e.indexer.SnapshotNow(ctx)
 	if err != nil {
 		return nil, err
 	}
+	out := &Response{RequestID: e.config.RequestID(), EvaluatedAt: now, Notice: e.notice(r.Point)}
 	s := &searching{Exchange: e, ctx: ctx, request: r, snapshot: snapshot, pin: pin, out: out,
 		query: bidder.NewQuery(r, out.RequestID, out.EvaluatedAt), scratch: e.scratch.Get().(*bidder.Scratch)}
 	defer e.scratch.Put(s.scratch)
