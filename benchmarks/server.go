@@ -32,7 +32,7 @@ type Served struct {
 // DefaultServing has a cache of display records of 512 MB.
 func DefaultServing() exchange.Config {
 	config := exchange.DefaultConfig()
-	config.CacheBytes = 512 << 20
+	config.Cards, config.CacheBytes = server.Cards{}, 512<<20
 	return config
 }
 

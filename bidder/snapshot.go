@@ -54,9 +54,6 @@ func (s *Snapshot) PlaceRef(ordinal uint32) Ref {
 	return Ref{p.uid, p.version}
 }
 
-// PlacePoint is where a place is.
-func (s *Snapshot) PlacePoint(ordinal uint32) hexbid.Point { return s.places.at(ordinal).point }
-
 // ProgramOf is the program that an award's campaign buys for.
 func (s *Snapshot) ProgramOf(campaign uint32) uint32 { return s.details.at(campaign).program }
 
@@ -65,17 +62,43 @@ func (s *Snapshot) AdvertiserOf(campaign uint32) hexbid.UID {
 	return *s.advertisers.at(s.campaigns.at(campaign).advertiser)
 }
 
-// NearestPlace finds the program's approved place nearest to a point, among
-// the program's own, the lowest uid at equal distances; false when it has none.
-func (s *Snapshot) NearestPlace(program uint32, from geoindex.Vec) (nearest Found, ok bool) {
+// Showing is what an award shows.
+type Showing struct {
+	Campaign Ref
+	Program  Ref
+	Place    Ref     // the program's approved place nearest to the viewer; the zero Ref for none
+	Chord2   float64 // squared chord to Place
+	program  uint32
+}
+
+// Showings tells what awards show to a viewer, in the order of the awards. It goes
+// record by record rather than award by award, for loads that do not depend on
+// each other are waited for together.
+func (s *Snapshot) Showings(awards []auction.Award, from geoindex.Vec) (shown [hexbid.MaxSlots]Showing) {
+	for i := range awards {
+		shown[i].program = s.ProgramOf(awards[i].Entry.Ordinal)
+		shown[i].Campaign = s.CampaignRef(awards[i].Entry.Ordinal)
+	}
+	for i := range awards {
+		shown[i].Program = s.ProgramRef(shown[i].program)
+	}
+	for i := range awards {
+		shown[i].Place, shown[i].Chord2 = s.nearestPlace(shown[i].program, from)
+	}
+	return shown
+}
+
+// nearestPlace finds the program's approved place nearest to a point, among
+// the program's own, the lowest uid at equal distances.
+func (s *Snapshot) nearestPlace(program uint32, from geoindex.Vec) (nearest Ref, nearestChord2 float64) {
 	for _, at := range s.programs.at(program).places {
 		p := s.places.at(at)
 		chord2 := p.vec.Chord2(from)
-		if !ok || chord2 < nearest.Chord2 || chord2 == nearest.Chord2 && p.uid < s.places.at(nearest.Place).uid {
-			nearest, ok = Found{Place: at, Program: program, Chord2: chord2}, true
+		if nearest.UID == 0 || chord2 < nearestChord2 || chord2 == nearestChord2 && p.uid < nearest.UID {
+			nearest, nearestChord2 = Ref{p.uid, p.version}, chord2
 		}
 	}
-	return nearest, ok
+	return nearest, nearestChord2
 }
 
 // Covers says whether schedules were read ahead for an instant.

@@ -1,8 +1,11 @@
 package exchange
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
 
@@ -11,65 +14,183 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// display reads what people see of a record through a cache. The index holds
-// the version it was built from; a key holds (uid, version), so that a late
-// fill cannot bring an old record back. The cache is never the truth.
-type display struct {
-	store store.Store
-	cache *ristretto.Cache[uint64, hexbid.Resource]
+// Cards encode what people see. An answer shows some twenty records, which would
+// take longer to read and encode than to find: the exchange asks once and keeps
+// the bytes in a cache.
+type Cards interface {
+	// Nearby encodes a program at one of its places.
+	Nearby(*hexbid.Program, *hexbid.Place) []byte
+	// Sponsored encodes a campaign's creative, completed from its program, and the
+	// program's place nearest to the viewer, nil when it has none.
+	Sponsored(*hexbid.Campaign, *hexbid.Creative, *hexbid.Program, *hexbid.Place) []byte
 }
 
-// averageRecordBytes sizes the cache's counters.
-const averageRecordBytes = 512
+// display makes cards and keeps them. The cache is never the truth: a card says
+// by version what it was made of, so that a late fill cannot bring an old record
+// back.
+type display struct {
+	store store.Store
+	cards Cards
+	cache *ristretto.Cache[uint64, card]
+}
 
-func newDisplay(s store.Store, bytes int64) (*display, error) {
-	cache, err := ristretto.NewCache(&ristretto.Config[uint64, hexbid.Resource]{
-		NumCounters: max(10*bytes/averageRecordBytes, 1000),
-		MaxCost:     bytes,
+// subject is what a card shows: an ad on a host, or without a campaign a program
+// at a place.
+type subject struct {
+	campaign, program, place bidder.Ref // the zero Ref for none
+	host                     hexbid.Host
+}
+
+// card is one piece of memory, for a cache's is seldom at hand: its subject, the
+// instant that it shows until (a coupon's end, in nanoseconds since 1970; 0 for
+// good), and what is shown.
+type card []byte
+
+const (
+	subjectBytes    = 6*8 + 1
+	cardHeaderBytes = subjectBytes + 8
+	// typicalCardBytes sizes the cache's counters.
+	typicalCardBytes = 512
+	// cardOverheadBytes is by measure what ristretto takes a card: its entry, and its
+	// share of maps and counters.
+	cardOverheadBytes = 160
+)
+
+func newDisplay(s store.Store, cards Cards, maxBytes int64) (*display, error) {
+	cache, err := ristretto.NewCache(&ristretto.Config[uint64, card]{
+		NumCounters: max(10*maxBytes/typicalCardBytes, 1000),
+		MaxCost:     maxBytes,
 		BufferItems: 64,
 		Metrics:     true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("display cache: %w", err)
 	}
-	return &display{s, cache}, nil
+	return &display{s, cards, cache}, nil
 }
 
 func (d *display) close() { d.cache.Close() }
 
-// cacheKey mixes uid and version; a collision is seen when the value is checked.
-func cacheKey(ref bidder.Ref) uint64 {
-	return uint64(ref.UID)*0x9e3779b97f4a7c15 ^ ref.Version
+// key mixes a subject; a collision is seen when the card is looked at.
+func (s *subject) key() uint64 {
+	const odd = 0x9e3779b97f4a7c15
+	key := uint64(s.host)
+	for _, ref := range [...]bidder.Ref{s.campaign, s.program, s.place} {
+		key = (key ^ uint64(ref.UID)) * odd
+		key = (key ^ key>>29 ^ ref.Version) * odd
+	}
+	return key
 }
 
-// get finds the record of a ref. A record that has been replaced since gives
-// the newer one, for a moment; one that is gone gives NotFound.
-func (d *display) get(ctx context.Context, ref bidder.Ref) (hexbid.Resource, error) {
-	key := cacheKey(ref)
-	if r, ok := d.cache.Get(key); ok {
-		if m := r.Metadata(); m.UID == ref.UID && m.Version == ref.Version {
-			return r, nil
-		}
+// shows says whether a card is of a subject.
+func (c card) shows(s *subject) bool {
+	var header [subjectBytes]byte
+	return bytes.Equal(c[:subjectBytes], s.append(header[:0]))
+}
+
+func (s *subject) append(b []byte) []byte {
+	for _, ref := range [...]bidder.Ref{s.campaign, s.program, s.place} {
+		b = binary.LittleEndian.AppendUint64(b, uint64(ref.UID))
+		b = binary.LittleEndian.AppendUint64(b, ref.Version)
 	}
-	r, err := d.store.ByUID(ctx, ref.UID)
+	return append(b, byte(s.host))
+}
+
+// valid says whether a card may show at an instant.
+func (c card) valid(now time.Time) bool {
+	until := binary.LittleEndian.Uint64(c[subjectBytes:])
+	return until == 0 || now.UnixNano() < int64(until)
+}
+
+func newCard(s *subject, until time.Time, wire []byte) card {
+	c := s.append(make(card, 0, cardHeaderBytes+len(wire)))
+	if until.IsZero() {
+		c = binary.LittleEndian.AppendUint64(c, 0)
+	} else {
+		c = binary.LittleEndian.AppendUint64(c, uint64(until.UnixNano()))
+	}
+	return append(c, wire...)
+}
+
+// get finds what is shown of a subject, or makes it. Of a record that has been
+// replaced since it shows the newer one, for a moment; one that is gone gives
+// NotFound.
+func (d *display) get(ctx context.Context, of *subject, now time.Time) ([]byte, error) {
+	if d.cards == nil {
+		return nil, nil
+	}
+	key := of.key()
+	if c, ok := d.cache.Get(key); ok && c.shows(of) && c.valid(now) {
+		return c[cardHeaderBytes:], nil
+	}
+	c, lasting, err := d.make(ctx, of, now)
 	if err != nil {
 		return nil, err
 	}
-	if r.Meta().Version == ref.Version {
-		d.cache.Set(key, r.Resource, averageRecordBytes)
+	if lasting {
+		d.cache.Set(key, c, cardOverheadBytes+int64(len(c)))
 	}
-	return r.Resource, nil
+	return c[cardHeaderBytes:], nil
 }
 
-func displayAs[T hexbid.Resource](ctx context.Context, d *display, ref bidder.Ref) (T, error) {
-	r, err := d.get(ctx, ref)
+// make encodes a card from the store; it is lasting when every record had the
+// version that was asked for.
+func (d *display) make(ctx context.Context, of *subject, now time.Time) (c card, lasting bool, err error) {
+	r := reader{ctx: ctx, store: d.store}
+	program := read[*hexbid.Program](&r, of.program)
+	place := read[*hexbid.Place](&r, of.place)
+	campaign := read[*hexbid.Campaign](&r, of.campaign)
+	if r.err != nil {
+		return nil, false, r.err
+	}
+	if campaign == nil {
+		return newCard(of, time.Time{}, d.cards.Nearby(program, place)), !r.stale, nil
+	}
+	creative, until := completed(campaign.CreativeFor(of.host), program), time.Time{}
+	if coupon := creative.Coupon; coupon != nil && now.Before(coupon.ValidUntil) {
+		until = coupon.ValidUntil
+	} else {
+		creative.Coupon = nil // no longer valid: the creative shows without it
+	}
+	return newCard(of, until, d.cards.Sponsored(campaign, &creative, program, place)), !r.stale, nil
+}
+
+// completed fills what a creative leaves to its program.
+func completed(c hexbid.Creative, p *hexbid.Program) hexbid.Creative {
+	if c.Title == "" {
+		c.Title = p.DisplayName
+	}
+	if c.Path == "" {
+		c.Path = p.Path
+	}
+	if c.ImageURI == "" {
+		c.ImageURI = p.IconURI
+	}
+	return c
+}
+
+// reader reads the records of a card and keeps the first error.
+type reader struct {
+	ctx   context.Context
+	store store.Store
+	stale bool // a record had another version than its ref
+	err   error
+}
+
+// read is the record of a ref; nil without one, or after an error.
+func read[T hexbid.Resource](r *reader, ref bidder.Ref) (noun T) {
+	if r.err != nil || ref == (bidder.Ref{}) {
+		return noun
+	}
+	record, err := r.store.ByUID(r.ctx, ref.UID)
 	if err != nil {
-		var none T
-		return none, err
+		r.err = err
+		return noun
 	}
-	noun, ok := r.(T)
+	r.stale = r.stale || record.Meta().Version != ref.Version
+	noun, ok := record.Resource.(T)
 	if !ok {
-		return noun, hexbid.Errorf(hexbid.Internal, "uid", "%d is a %T", ref.UID, r)
+		r.err = hexbid.Errorf(hexbid.Internal, "uid", "%d is a %T", ref.UID, record.Resource)
 	}
-	return noun, nil
+	return noun
 }

@@ -4,7 +4,7 @@
 //	write:   validate, cover, store, wait until searchable
 //	search:  locate, bidder.Search and Nearby, display records, tokens
 //
-// It owns the indexer's goroutine and the cache of display records.
+// It owns the indexer's goroutine and the cache of cards.
 package exchange
 
 import (
@@ -32,7 +32,9 @@ type Config struct {
 	ClickExpiry time.Duration
 	// ManualReview leaves new places in review until the operator approves.
 	ManualReview bool
-	// CacheBytes bounds the cache of display records.
+	// Cards encode what people see; without them results have numbers only.
+	Cards Cards
+	// CacheBytes bounds the cache of cards.
 	CacheBytes int64
 	// Home, of a demo market, is where its places are: a search outside it is
 	// told so.
@@ -102,13 +104,13 @@ func Open(ctx context.Context, config Config, s store.Store, keys *token.Keys) (
 		return nil, err
 	}
 	geoindex.Preload()
-	cache, err := newDisplay(s, config.CacheBytes)
+	cache, err := newDisplay(s, config.Cards, config.CacheBytes)
 	if err != nil {
 		return nil, err
 	}
 	e := &Exchange{config: config, store: s, keys: keys, display: cache,
 		indexer: bidder.NewIndexer(&config.Market, config.Clock, config.Log),
-		scratch: sync.Pool{New: func() any { return new(bidder.Scratch) }}}
+		scratch: sync.Pool{New: func() any { return new(scratch) }}}
 	feed, err := e.indexer.Load(ctx, s)
 	if err != nil {
 		cache.close()
@@ -139,5 +141,5 @@ func (e *Exchange) Size() Size {
 	return Size{s.Campaigns, s.Programs, s.Places, s.Version}
 }
 
-// CacheHitRatio is the share of display records found in the cache.
+// CacheHitRatio is the share of cards found in the cache.
 func (e *Exchange) CacheHitRatio() float64 { return e.display.cache.Metrics.Ratio() }

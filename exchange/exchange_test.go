@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,7 +34,7 @@ var (
 func open(t testing.TB, change func(*Config)) *Exchange {
 	t.Helper()
 	config := DefaultConfig()
-	config.Clock, config.Log, config.AuctionBudget = func() time.Time { return now }, slog.New(slog.DiscardHandler), time.Minute
+	config.Clock, config.Log, config.AuctionBudget, config.Cards = func() time.Time { return now }, slog.New(slog.DiscardHandler), time.Minute, plainCards{}
 	if change != nil {
 		change(&config)
 	}
@@ -47,6 +48,24 @@ func open(t testing.TB, change func(*Config)) *Exchange {
 	}
 	t.Cleanup(e.Close)
 	return e
+}
+
+// plainCards are lines that a test can read.
+type plainCards struct{}
+
+func (plainCards) Nearby(p *hexbid.Program, l *hexbid.Place) []byte {
+	return fmt.Append(nil, p.Name, " at ", l.Name)
+}
+
+func (plainCards) Sponsored(c *hexbid.Campaign, creative *hexbid.Creative, p *hexbid.Program, l *hexbid.Place) []byte {
+	card := fmt.Append(nil, c.Name, " for ", p.Name, " title ", creative.Title, " path ", creative.Path)
+	if l != nil {
+		card = fmt.Append(card, " at ", l.Name)
+	}
+	if creative.Coupon != nil {
+		card = fmt.Append(card, " coupon ", creative.Coupon.Text)
+	}
+	return card
 }
 
 const program = "advertisers/a/programs/p"
@@ -95,8 +114,9 @@ func TestATokenCarriesTheAwardAndNothingMore(t *testing.T) {
 		t.Fatalf("%d sponsored, %d nearby: want the one program, sponsored and not repeated", len(response.Sponsored), len(response.Nearby))
 	}
 	won := response.Sponsored[0]
-	if won.Place == nil || won.DistanceM > 1e-3 || won.Creative.Title != "P" || won.Creative.Path != "index" {
-		t.Errorf("sponsored %+v", won)
+	card := "advertisers/a/campaigns/c for " + program + " title P path index at " + program + "/places/l"
+	if won.Place == 0 || won.DistanceM > 1e-3 || string(won.Card) != card {
+		t.Errorf("sponsored %+v\n got %s\nwant %s", won, won.Card, card)
 	}
 	ring := e.keys.Ring()
 	award, err := ring.OpenAward(won.Token)
@@ -104,7 +124,7 @@ func TestATokenCarriesTheAwardAndNothingMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	cell := geoindex.CellAt(geoindex.VecOf(hub)).Parent(7)
-	want := token.Award{Campaign: won.Campaign.UID, Advertiser: 1, Price: won.Price, Pricing: hexbid.CPC, Slot: 1, Host: hexbid.WeChat, Scene: hexbid.NearbyList,
+	want := token.Award{Campaign: won.Campaign, Advertiser: 1, Price: won.Price, Pricing: hexbid.CPC, Slot: 1, Host: hexbid.WeChat, Scene: hexbid.NearbyList,
 		Cell: uint64(cell), QualityPPM: 30_000, ClientID: "app", HasViewer: true, Viewer: ring.Pseudonym("someone"),
 		IssuedAt: now, ClickExpiry: now.Add(30 * time.Minute)}
 	want.IssuedAt, want.ClickExpiry = want.IssuedAt.Truncate(time.Millisecond), want.ClickExpiry.Truncate(time.Millisecond)
@@ -126,18 +146,42 @@ func TestATokenCarriesTheAwardAndNothingMore(t *testing.T) {
 }
 
 func TestACouponShowsWhileItIsValid(t *testing.T) {
-	e := open(t, nil)
+	clock := now
+	e := open(t, func(c *Config) { c.Clock = func() time.Time { return clock } })
 	c := campaign("c")
 	c.Creatives = []hexbid.Creative{{Coupon: &hexbid.Coupon{Text: "8 off", ValidUntil: now.Add(time.Second), TotalCount: 5}}}
 	fill(t, e, place("l", hub), c)
-	if coupon := mustSearch(t, e, at(hub)).Sponsored[0].Creative.Coupon; coupon == nil || coupon.Text != "8 off" {
-		t.Errorf("a valid coupon: %+v", coupon)
+	const coupon = "coupon 8 off"
+	for range 3 { // made, then from the cache
+		if card := mustSearch(t, e, at(hub)).Sponsored[0].Card; !strings.Contains(string(card), coupon) {
+			t.Errorf("a valid coupon does not show: %s", card)
+		}
+		e.display.cache.Wait()
 	}
-	over := campaign("c")
-	over.Creatives = []hexbid.Creative{{Coupon: &hexbid.Coupon{Text: "8 off", ValidUntil: now, TotalCount: 5}}}
-	fill(t, e, over)
-	if coupon := mustSearch(t, e, at(hub)).Sponsored[0].Creative.Coupon; coupon != nil {
-		t.Errorf("a coupon that is over: %+v", coupon)
+	clock = now.Add(time.Second)
+	for range 3 {
+		if card := mustSearch(t, e, at(hub)).Sponsored[0].Card; strings.Contains(string(card), coupon) {
+			t.Errorf("a coupon that is over shows: %s", card)
+		}
+		e.display.cache.Wait()
+	}
+}
+
+func TestACardFollowsWhatItIsMadeOf(t *testing.T) {
+	e := open(t, nil)
+	fill(t, e, place("l", hub), campaign("c"))
+	for i := range 5 {
+		title := fmt.Sprint("P", i)
+		fill(t, e, &hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: title, Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}, Path: "index"})
+		for range 2 { // made, then from the cache
+			if card := mustSearch(t, e, at(hub)).Sponsored[0].Card; !strings.Contains(string(card), "title "+title+" ") {
+				t.Errorf("after the program is named %s: %s", title, card)
+			}
+			e.display.cache.Wait()
+		}
+	}
+	if e.CacheHitRatio() == 0 {
+		t.Error("no card came from the cache")
 	}
 }
 
@@ -157,10 +201,10 @@ func TestNothingPersonalChangesAnAnswerWithoutPersonalisation(t *testing.T) {
 		response := mustSearch(t, e, r)
 		var out strings.Builder
 		for _, s := range response.Sponsored {
-			fmt.Fprintln(&out, s.Slot, s.Campaign.Name, s.Price)
+			fmt.Fprintln(&out, s.Slot, s.Campaign, s.Price)
 		}
 		for _, n := range response.Nearby {
-			fmt.Fprintln(&out, n.Place.Name, n.DistanceM)
+			fmt.Fprintln(&out, n.Place, n.DistanceM)
 		}
 		return out.String()
 	}
@@ -251,8 +295,8 @@ func TestPagesJoinToTheWholeList(t *testing.T) {
 		t.Fatalf("%d programs on pages, want %d", len(got), len(want))
 	}
 	for i := range want {
-		if got[i] != want[i] {
-			t.Errorf("entry %d: got %s, want %s", i, got[i].Program.Name, want[i].Program.Name)
+		if !reflect.DeepEqual(got[i], want[i]) {
+			t.Errorf("entry %d: got %s, want %s", i, got[i].Card, want[i].Card)
 		}
 	}
 	first := mustSearch(t, e, at(hub))
@@ -353,8 +397,8 @@ func TestSearchesGoOnWhileTheCatalogueChanges(t *testing.T) {
 					return
 				}
 				for _, s := range response.Sponsored {
-					if s.Campaign.Name != campaign("c").Name || s.Program.Name != program {
-						t.Errorf("sponsored %+v", s)
+					if !strings.HasPrefix(string(s.Card), campaign("c").Name+" for "+program) {
+						t.Errorf("sponsored %s", s.Card)
 					}
 				}
 			}

@@ -61,11 +61,11 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 func (e *Exchange) namesIn(ctx context.Context, s *bidder.Snapshot) func(campaign uint32) string {
 	return func(campaign uint32) string {
 		ref := s.CampaignRef(campaign)
-		r, err := e.display.get(ctx, ref)
+		r, err := e.store.ByUID(ctx, ref.UID)
 		if err != nil {
 			return fmt.Sprintf("a campaign deleted since (uid %d)", ref.UID)
 		}
-		return r.Metadata().Name
+		return r.Meta().Name
 	}
 }
 

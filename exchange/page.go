@@ -51,7 +51,13 @@ func fingerprint(r *hexbid.Request) uint64 {
 	if !r.Personalized() {
 		age = hexbid.AgeUnknown
 	}
-	return xxhash.Sum64String(fmt.Sprint(r.Point, r.RadiusM, r.Host, r.Category, r.Viewer.OS, age, "\x00", r.Words))
+	var fields [256]byte
+	b := fields[:0]
+	for _, v := range [...]float64{r.Point.Lat, r.Point.Lng, r.RadiusM} {
+		b = binary.BigEndian.AppendUint64(b, math.Float64bits(v))
+	}
+	b = append(b, byte(r.Host), byte(r.Category), byte(r.Viewer.OS), byte(age))
+	return xxhash.Sum64(append(b, r.Words...))
 }
 
 func checkRegion(field, code string) error {

@@ -27,21 +27,22 @@ type Response struct {
 // Sponsored is one won slot.
 type Sponsored struct {
 	Slot      int
-	Program   *hexbid.Program
-	Campaign  *hexbid.Campaign
-	Creative  hexbid.Creative
-	Place     *hexbid.Place // nearest approved; nil when there is none
-	DistanceM float64       // to Place
+	Campaign  hexbid.UID
+	Program   hexbid.UID
+	Place     hexbid.UID // nearest approved; 0 when there is none
+	DistanceM float64    // to Place
 	Price     hexbid.Money
 	Pricing   hexbid.PricingModel
 	Token     string
+	Card      []byte // what people see, by Config.Cards; shared, not to be changed
 }
 
 // Nearby is one program at its nearest approved place.
 type Nearby struct {
-	Program   *hexbid.Program
-	Place     *hexbid.Place
+	Program   hexbid.UID
+	Place     hexbid.UID
 	DistanceM float64
+	Card      []byte // as of Sponsored
 }
 
 // Trace is the exhaustive account of an auction.
@@ -61,13 +62,19 @@ type searching struct {
 	request  *hexbid.Request
 	query    bidder.Query
 	snapshot *bidder.Snapshot
-	scratch  *bidder.Scratch
+	scratch  *scratch
 	awards   []auction.Award // in scratch
 	pin      *bidder.Pin
 	out      *Response
 
 	viewer   [16]byte       // the viewer's, once it is asked for
 	viewerOf *token.Keyring // that made it
+}
+
+// scratch is the memory of a search that the next one uses again.
+type scratch struct {
+	bidder   bidder.Scratch
+	subjects [hexbid.MaxNearbyLimit]subject
 }
 
 // Search answers a request. Arrived is when it came in, on the wall's clock.
@@ -92,7 +99,7 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 	}
 	out := &Response{RequestID: e.config.RequestID(), EvaluatedAt: now, Notice: e.notice(r.Point)}
 	s := &searching{Exchange: e, ctx: ctx, request: r, snapshot: snapshot, pin: pin, out: out,
-		query: bidder.NewQuery(r, out.RequestID, out.EvaluatedAt), scratch: e.scratch.Get().(*bidder.Scratch)}
+		query: bidder.NewQuery(r, out.RequestID, out.EvaluatedAt), scratch: e.scratch.Get().(*scratch)}
 	defer e.scratch.Put(s.scratch)
 	s.auction(arrived)
 	if r.Trace {
@@ -115,7 +122,7 @@ func (s *searching) auction(arrived time.Time) {
 	}
 	started := time.Now()
 	if started.Sub(arrived) <= s.config.AuctionBudget {
-		s.awards = s.snapshot.Search(&s.query, s.scratch)
+		s.awards = s.snapshot.Search(&s.query, &s.scratch.bidder)
 		s.out.AuctionTook = time.Since(started)
 	}
 	if time.Since(arrived) > s.config.AuctionBudget {
@@ -125,12 +132,17 @@ func (s *searching) auction(arrived time.Time) {
 
 func (s *searching) trace() *Trace {
 	return &Trace{Snapshot: s.snapshot, Query: s.query, Account: s.snapshot.Plain(&s.query), Name: s.namesIn(s.ctx, s.snapshot),
-		Sifted: s.scratch.Sifted, Scored: s.scratch.Scored}
+		Sifted: s.scratch.bidder.Sifted, Scored: s.scratch.bidder.Scored}
 }
 
 func (s *searching) fillSponsored() error {
+	if len(s.awards) == 0 {
+		return nil
+	}
+	s.out.Sponsored = make([]Sponsored, 0, len(s.awards))
+	shown := s.snapshot.Showings(s.awards, s.query.At.Vec)
 	for i := range s.awards {
-		result, err := s.sponsored(&s.awards[i])
+		result, err := s.sponsored(&s.awards[i], &shown[i])
 		if hexbid.KindOf(err) == hexbid.NotFound {
 			continue // deleted since the snapshot, a moment ago
 		}
@@ -143,41 +155,14 @@ func (s *searching) fillSponsored() error {
 }
 
 // sponsored completes an award with what people see, and seals its token.
-func (s *searching) sponsored(a *auction.Award) (out Sponsored, err error) {
-	program := s.snapshot.ProgramOf(a.Entry.Ordinal)
-	out = Sponsored{Slot: a.Slot, Price: a.Price, Pricing: a.Entry.Pricing}
-	if out.Campaign, err = displayAs[*hexbid.Campaign](s.ctx, s.display, s.snapshot.CampaignRef(a.Entry.Ordinal)); err != nil {
-		return out, err
+func (s *searching) sponsored(a *auction.Award, shown *bidder.Showing) (Sponsored, error) {
+	of := subject{shown.Campaign, shown.Program, shown.Place, s.request.Host}
+	card, err := s.display.get(s.ctx, &of, s.out.EvaluatedAt)
+	if err != nil {
+		return Sponsored{}, err
 	}
-	if out.Program, err = displayAs[*hexbid.Program](s.ctx, s.display, s.snapshot.ProgramRef(program)); err != nil {
-		return out, err
-	}
-	if found, ok := s.snapshot.NearestPlace(program, s.query.At.Vec); ok {
-		out.DistanceM = geoindex.MetresOfChord2(found.Chord2)
-		if out.Place, err = displayAs[*hexbid.Place](s.ctx, s.display, s.snapshot.PlaceRef(found.Place)); err != nil {
-			return out, err
-		}
-	}
-	out.Creative = completed(out.Campaign.CreativeFor(s.request.Host), out.Program)
-	if c := out.Creative.Coupon; c != nil && !s.out.EvaluatedAt.Before(c.ValidUntil) {
-		out.Creative.Coupon = nil // no longer valid: the creative shows without it
-	}
-	out.Token = s.sealAward(a)
-	return out, nil
-}
-
-// completed fills what a creative leaves to its program.
-func completed(c hexbid.Creative, p *hexbid.Program) hexbid.Creative {
-	if c.Title == "" {
-		c.Title = p.DisplayName
-	}
-	if c.Path == "" {
-		c.Path = p.Path
-	}
-	if c.ImageURI == "" {
-		c.ImageURI = p.IconURI
-	}
-	return c
+	return Sponsored{Slot: a.Slot, Campaign: of.campaign.UID, Program: of.program.UID, Place: of.place.UID, DistanceM: geoindex.MetresOfChord2(shown.Chord2),
+		Price: a.Price, Pricing: a.Entry.Pricing, Token: s.sealAward(a), Card: card}, nil
 }
 
 // tokenResolution is the H3 resolution of the cell in a token: some five
@@ -205,29 +190,25 @@ func (s *searching) fillNearby() error {
 	for i := range s.awards {
 		skip[i] = s.snapshot.ProgramOf(s.awards[i].Entry.Ordinal)
 	}
-	list, more := s.snapshot.Nearby(&s.query, skip[:len(s.awards)], s.pin, s.scratch)
+	list, more := s.snapshot.Nearby(&s.query, skip[:len(s.awards)], s.pin, &s.scratch.bidder)
+	subjects := s.scratch.subjects[:len(list)]
+	for i, f := range list { // apart from what follows, so that their loads are waited for together
+		subjects[i] = subject{program: s.snapshot.ProgramRef(f.Program), place: s.snapshot.PlaceRef(f.Place)}
+	}
 	s.out.Nearby = make([]Nearby, 0, len(list))
-	for _, f := range list {
-		near, err := s.nearby(f)
+	for i := range list {
+		of := &subjects[i]
+		card, err := s.display.get(s.ctx, of, s.out.EvaluatedAt)
 		if hexbid.KindOf(err) == hexbid.NotFound {
 			continue // deleted since the snapshot, a moment ago
 		}
 		if err != nil {
 			return err
 		}
-		s.out.Nearby = append(s.out.Nearby, near)
+		s.out.Nearby = append(s.out.Nearby, Nearby{of.program.UID, of.place.UID, geoindex.MetresOfChord2(list[i].Chord2), card})
 	}
 	if more {
 		s.out.NextPageToken = s.sealPage(s.request, s.snapshot.Pin(list[len(list)-1]))
 	}
 	return nil
-}
-
-func (s *searching) nearby(f bidder.Found) (out Nearby, err error) {
-	out.DistanceM = geoindex.MetresOfChord2(f.Chord2)
-	if out.Program, err = displayAs[*hexbid.Program](s.ctx, s.display, s.snapshot.ProgramRef(f.Program)); err != nil {
-		return out, err
-	}
-	out.Place, err = displayAs[*hexbid.Place](s.ctx, s.display, s.snapshot.PlaceRef(f.Place))
-	return out, err
 }

@@ -18,7 +18,8 @@ import (
 
 // lenientCodec is gRPC's own codec, but a message that does not decode is the
 // caller's fault: gRPC would answer INTERNAL. It lets the message through and
-// keeps the error until the interceptor asks.
+// keeps the error until the interceptor asks. An answer to a search comes to it
+// encoded.
 type lenientCodec struct {
 	encoding.CodecV2
 	failures sync.Map // message to error
@@ -26,6 +27,14 @@ type lenientCodec struct {
 
 func newLenientCodec() *lenientCodec {
 	return &lenientCodec{CodecV2: encoding.GetCodecV2(encodingproto.Name)}
+}
+
+// Marshal implements encoding.CodecV2.
+func (c *lenientCodec) Marshal(v any) (mem.BufferSlice, error) {
+	if a, encoded := v.(answer); encoded {
+		return mem.BufferSlice{a.Buffer}, nil
+	}
+	return c.CodecV2.Marshal(v)
 }
 
 // Unmarshal implements encoding.CodecV2.

@@ -18,8 +18,8 @@ type searchService struct {
 	server *Server
 }
 
-// SearchNearby implements pb.SearchServiceServer.
-func (s *searchService) SearchNearby(ctx context.Context, r *pb.SearchNearbyRequest) (*pb.SearchNearbyResponse, error) {
+// answer is SearchNearby.
+func (s *searchService) answer(ctx context.Context, r *pb.SearchNearbyRequest) (any, error) {
 	request, err := requestToNoun(r)
 	if err != nil {
 		return nil, err
@@ -36,5 +36,5 @@ func (s *searchService) SearchNearby(ctx context.Context, r *pb.SearchNearbyRequ
 		return nil, err
 	}
 	s.server.metrics.search(slots, response)
-	return responseFromNoun(response, request.Datum, arrived), nil
+	return answerTo(response, request.Datum, arrived), nil
 }

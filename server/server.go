@@ -80,7 +80,7 @@ func New(config Config) (*Server, error) {
 		options = append(options, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})))
 	}
 	s.grpc = grpc.NewServer(options...)
-	pb.RegisterSearchServiceServer(s.grpc, &searchService{server: s})
+	registerSearch(s.grpc, &searchService{server: s})
 	pb.RegisterCampaignServiceServer(s.grpc, &campaignService{server: s})
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)

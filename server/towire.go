@@ -107,51 +107,6 @@ func audienceFromNoun(a *hexbid.Audience) *pb.Audience {
 	return out
 }
 
-// responseFromNoun converts an answer; places are written in the request's
-// datum.
-func responseFromNoun(r *exchange.Response, datum hexbid.Datum, arrived time.Time) *pb.SearchNearbyResponse {
-	out := &pb.SearchNearbyResponse{
-		Sponsored: make([]*pb.SponsoredResult, 0, len(r.Sponsored)), Nearby: make([]*pb.NearbyResult, 0, len(r.Nearby)),
-		NextPageToken: r.NextPageToken, RequestId: r.RequestID, EvaluateTime: timestamppb.New(r.EvaluatedAt),
-		AuctionDuration: durationpb.New(r.AuctionTook), SponsoredSkipped: r.SponsoredSkipped, Notice: r.Notice, Trace: traceFromNoun(r.Trace),
-	}
-	for i := range r.Sponsored {
-		s := &r.Sponsored[i]
-		result := &pb.SponsoredResult{Slot: int32(s.Slot), Program: card(s.Program), PriceMicros: int64(s.Price), PricingModel: pb.PricingModel(s.Pricing),
-			Token: s.Token, Campaign: s.Campaign.Name,
-			Creative: &pb.CreativeCard{Title: s.Creative.Title, Promotion: s.Creative.Promotion, Path: s.Creative.Path, ImageUri: s.Creative.ImageURI}}
-		if c := s.Creative.Coupon; c != nil {
-			result.Creative.Coupon = &pb.CouponCard{Text: c.Text, Terms: c.Terms, ValidUntilTime: timestamp(c.ValidUntil)}
-		}
-		if s.Place != nil {
-			result.NearestPlace, result.DistanceM = placeCard(s.Place, s.Program, datum), proto.Float64(s.DistanceM)
-		}
-		out.Sponsored = append(out.Sponsored, result)
-	}
-	for i := range r.Nearby {
-		n := &r.Nearby[i]
-		out.Nearby = append(out.Nearby, &pb.NearbyResult{Program: card(n.Program), Place: placeCard(n.Place, n.Program, datum), DistanceM: n.DistanceM})
-	}
-	out.ServerDuration = durationpb.New(time.Since(arrived))
-	return out
-}
-
-func card(p *hexbid.Program) *pb.ProgramCard {
-	return &pb.ProgramCard{Name: p.Name, Uid: uint64(p.UID), DisplayName: p.DisplayName, Category: pb.Category(p.Category), Path: p.Path, IconUri: p.IconURI}
-}
-
-func placeCard(p *hexbid.Place, of *hexbid.Program, datum hexbid.Datum) *pb.PlaceCard {
-	name := p.DisplayName
-	if name == "" {
-		name = of.DisplayName
-	}
-	if datum == hexbid.DatumUnspecified {
-		datum = hexbid.WGS84
-	}
-	at := geoindex.FromWGS84(datum, p.Point)
-	return &pb.PlaceCard{Name: p.Name, DisplayName: name, Address: p.Address, OpeningHours: p.OpeningHours, Latitude: at.Lat, Longitude: at.Lng, Datum: pb.Datum(datum)}
-}
-
 const maxLosses = 1000
 
 func traceFromNoun(t *exchange.Trace) *pb.Trace {
