@@ -173,7 +173,7 @@ func (x *Indexer) recoverAround(program uint32) {
 			continue
 		}
 		x.unpost(i)
-		k.covering = string(geoindex.PackCovering(nil, area.Cover()))
+		x.coverings.set(i, geoindex.PackCovering(nil, area.Cover()))
 		x.setArea(i, area)
 		x.setState(i)
 	}

@@ -52,6 +52,8 @@ type Indexer struct {
 	placeOf     uidMap
 	byName      map[nameKey]uint32  // programs and advertisers, which others name
 	kept        pagedWriter[kept]   // by campaign; never frozen
+	coverings   coverings           // by campaign
+	unpacked    []geoindex.Posting  // the one last read
 	accounts    map[uint32]*account // by advertiser
 	rules       ruleSet
 	interner    geoindex.Interner

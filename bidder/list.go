@@ -38,7 +38,10 @@ const withKeywords = 1 << 61
 
 // inOrder sorts the best first.
 func inOrder(a, b *posting) int {
-	return cmp.Or(cmp.Compare(b.cap, a.cap), cmp.Compare(a.ordinal, b.ordinal))
+	if a.cap != b.cap {
+		return cmp.Compare(b.cap, a.cap)
+	}
+	return cmp.Compare(a.ordinal, b.ordinal)
 }
 
 // list holds the postings of one key, the best first: a head of single ones,
@@ -187,26 +190,54 @@ func (l *list) edited(e *listEdit, from postingSource) *list {
 	slices.SortFunc(e.add, func(a, b posting) int { return inOrder(&a, &b) })
 	slices.SortFunc(e.remove, func(a, b posting) int { return inOrder(&a, &b) })
 	add, remove, old := e.add, e.remove, l.below()
-	head := merged(remaining(l.head, l.part(0, &remove)), l.part(0, &add))
-	fresh := merged(remaining(old.fresh, remove), add)
+	head := spliced(l.head, l.part(0, &remove), l.part(0, &add))
+	fresh := spliced(old.fresh, remove, add)
+	inBlocks := len(remove) > len(old.fresh)+len(add)-len(fresh)
 	var ready []posting
 	if len(fresh) > mostFresh || len(head) < leastInHead {
 		ready, fresh = fresh, nil
 	}
-	c := cutter{from, len(old.blocks) >= wordRowsFrom}
+	c, blocks := cutter{from, len(old.blocks) >= wordRowsFrom}, old.blocks
+	switch {
+	case len(ready) > 0:
+		blocks = l.recut(c, remove, ready)
+	case inBlocks:
+		blocks = l.thinned(c, remove)
+	}
+	return c.list(head, tail{old.top, blocks, fresh})
+}
+
+// thinned turns bits off in the blocks of a tail, of which it looks at few. One
+// that becomes too small is joined to its neighbour.
+func (l *list) thinned(c cutter, remove []posting) []*block {
+	blocks := slices.Clone(l.tail.blocks)
+	for i := range remove {
+		at, begins := slices.BinarySearchFunc(blocks, &remove[i], func(b *block, p *posting) int { begin := b.begin(); return inOrder(&begin, p) })
+		if !begins {
+			at = max(at-1, 0)
+		}
+		if blocks[at] = blocks[at].without(remove[i : i+1]); blocks[at].len() < leastInTail {
+			return l.recut(c, remove, nil)
+		}
+	}
+	return blocks
+}
+
+// recut makes the blocks of a tail anew where postings come or few are left.
+func (l *list) recut(c cutter, remove, ready []posting) []*block {
 	var blocks []*block
 	var loose []posting
-	for i, b := range old.blocks {
+	for i, b := range l.below().blocks {
 		b = b.without(l.part(i+1, &remove))
 		coming := l.part(i+1, &ready)
 		if len(coming) > 0 || len(loose) > 0 && len(loose) < leastInTail || b.len() < leastInTail {
-			loose = append(loose, merged(b.postings(from), coming)...)
+			loose = append(loose, spliced(b.postings(c.from), nil, coming)...)
 			continue
 		}
 		blocks = append(append(blocks, c.cut(loose)...), b)
 		loose = loose[:0]
 	}
-	return c.list(head, tail{old.top, append(blocks, c.cut(loose)...), fresh})
+	return append(blocks, c.cut(loose)...)
 }
 
 // cutter makes blocks.
@@ -219,10 +250,10 @@ type cutter struct {
 // a tail that has nothing fresh.
 func (c cutter) list(head []posting, t tail) *list {
 	if len(t.blocks) == 0 {
-		head, t.fresh = merged(head, t.fresh), nil
+		head, t.fresh = spliced(head, nil, t.fresh), nil
 	}
 	for len(head) < leastInHead && len(t.blocks) > 0 {
-		head, t.blocks = append(head, t.blocks[0].postings(c.from)...), t.blocks[1:]
+		head, t.blocks = slices.Concat(head, t.blocks[0].postings(c.from)), t.blocks[1:]
 		if len(t.blocks) > 0 {
 			t.top = t.blocks[0].begin()
 		}
@@ -230,9 +261,9 @@ func (c cutter) list(head []posting, t tail) *list {
 	if len(head) > mostInHead {
 		keep := targeting.BlockSize + len(head)%targeting.BlockSize
 		t.top = head[keep]
-		head, t.blocks = head[:keep], append(c.cut(head[keep:]), t.blocks...)
+		head, t.blocks = slices.Clone(head[:keep]), append(c.cut(head[keep:]), t.blocks...)
 	}
-	l := &list{head: slices.Clone(head)}
+	l := &list{head: head}
 	if len(t.blocks) > 0 {
 		l.tail = &t
 	}
@@ -259,18 +290,27 @@ func (l *list) part(i int, sorted *[]posting) []posting {
 	return run
 }
 
-// merged is a run with others added, in order.
-func merged(run, coming []posting) []posting {
-	if len(coming) > 0 {
-		run = append(run, coming...)
-		slices.SortFunc(run, func(a, b posting) int { return inOrder(&a, &b) })
+// spliced is a run without those that are going and with those that are coming,
+// all in order. Of those going, some may stand elsewhere.
+func spliced(run, going, coming []posting) []posting {
+	if len(going)+len(coming) == 0 {
+		return run
 	}
-	return run
-}
-
-// remaining copies a run without those that are going.
-func remaining(run, going []posting) []posting {
-	return slices.DeleteFunc(slices.Clone(run), func(p posting) bool { return has(going, p.ordinal) })
+	out := make([]posting, 0, max(0, len(run)-len(going))+len(coming))
+	for i := range run {
+		p := &run[i]
+		for len(going) > 0 && inOrder(&going[0], p) < 0 {
+			going = going[1:]
+		}
+		if len(going) > 0 && inOrder(&going[0], p) == 0 {
+			continue
+		}
+		for len(coming) > 0 && inOrder(&coming[0], p) < 0 {
+			out, coming = append(out, coming[0]), coming[1:]
+		}
+		out = append(out, *p)
+	}
+	return append(out, coming...)
 }
 
 // cut makes as few blocks as hold the sorted postings, of nearly equal length.

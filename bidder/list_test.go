@@ -153,3 +153,21 @@ func checkTable(t *rapid.T, got *table[int], want map[uint64]int) {
 		}
 	}
 }
+
+func TestCoveringsAreASliceOfTextsByCampaign(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var fast coverings
+		plain := map[uint32]string{}
+		for range rapid.IntRange(1, 300).Draw(t, "edits") {
+			i := rapid.Uint32Range(0, 200).Draw(t, "campaign")
+			text := rapid.StringN(0, 20, 60).Draw(t, "covering")
+			fast.set(i, []byte(text))
+			plain[i] = text
+		}
+		for i := range uint32(300) {
+			if got := string(fast.at(i)); got != plain[i] {
+				t.Fatalf("campaign %d has %q, want %q", i, got, plain[i])
+			}
+		}
+	})
+}

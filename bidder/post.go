@@ -16,7 +16,6 @@ import (
 
 // kept is what only the indexer needs of a campaign.
 type kept struct {
-	covering string         // packed
 	audience targeting.Mask // without its program's gate
 	around   *around        // nil unless it goes around places
 	cap      capCode        // that it is posted with
@@ -80,7 +79,8 @@ func (x *Indexer) putCampaign(r *store.Record, c *hexbid.Campaign) error {
 	before := *x.details.at(i)
 	k := x.kept.edit(i)
 	audience := targeting.Compile(c)
-	k.covering, k.audience, k.around, k.paused = string(geoindex.PackCovering(nil, covering)), audience.Mask(), goesAround, c.State == hexbid.Paused
+	x.coverings.set(i, geoindex.PackCovering(nil, covering))
+	k.audience, k.around, k.paused = audience.Mask(), goesAround, c.State == hexbid.Paused
 	own := specifics{schedule: schedule, keywords: targeting.CompileKeywords(c.Keywords), hostBids: hostBids(c)}
 	if k.audience.More() {
 		own.audience = x.rules.intern(audience)
@@ -181,10 +181,18 @@ func (x *Indexer) moveProgram(i uint32, before *detail) {
 		slot := x.programs.edit(now.program)
 		slot.buyers = append(slices.Clip(slot.buyers), i)
 	}
-	x.unanchor(i, before)
-	if keywords := now.ask().keywords; keywords.HasWanted() {
-		x.wordEdits.anchor(keywords.Anchors(), i, true)
+	if anchors := now.anchors(); !slices.Equal(anchors, before.anchors()) {
+		x.wordEdits.anchor(before.anchors(), i, false)
+		x.wordEdits.anchor(anchors, i, true)
 	}
+}
+
+// anchors are the tokens that lead to a campaign.
+func (d *detail) anchors() []string {
+	if keywords := d.ask().keywords; keywords.HasWanted() {
+		return keywords.Anchors()
+	}
+	return nil
 }
 
 func (x *Indexer) leaveProgram(i uint32, d *detail) {
@@ -192,18 +200,13 @@ func (x *Indexer) leaveProgram(i uint32, d *detail) {
 	slot.buyers = without(slot.buyers, i)
 }
 
-func (x *Indexer) unanchor(i uint32, d *detail) {
-	if keywords := d.ask().keywords; keywords.HasWanted() {
-		x.wordEdits.anchor(keywords.Anchors(), i, false)
-	}
-}
-
 func (x *Indexer) deleteCampaign(i uint32) {
 	x.unpost(i)
 	x.leaveProgram(i, x.details.at(i))
-	x.unanchor(i, x.details.at(i))
+	x.wordEdits.anchor(x.details.at(i).anchors(), i, false)
 	x.campaignOf.drop(x.campaigns.at(i).uid)
 	*x.campaigns.edit(i), *x.details.edit(i), *x.kept.edit(i) = campaign{}, detail{}, kept{}
+	x.coverings.set(i, nil)
 	x.ordinals.campaigns.giveBack(i)
 	x.next.Campaigns--
 }
@@ -316,12 +319,14 @@ func (x *Indexer) eachList(i uint32, f func(*listEdit, geoindex.Posting)) {
 	}
 }
 
-// covering unpacks where a campaign is posted.
+// covering unpacks where a campaign is posted; the next call overwrites it.
 func (x *Indexer) covering(i uint32) []geoindex.Posting {
-	postings, err := geoindex.UnpackCovering([]byte(x.kept.at(i).covering))
+	postings, err := geoindex.UnpackCovering(x.unpacked[:0], x.coverings.at(i))
 	if err != nil {
 		x.log.Error("a covering does not unpack", "uid", x.campaigns.at(i).uid, "error", err)
+		return nil
 	}
+	x.unpacked = postings
 	return postings
 }
 

@@ -119,7 +119,7 @@ func TestCoveringHasNoFalseNegativeAndNoFalseFull(t *testing.T) {
 			t.Fatalf("%d cells for %d circles, over the budget of %d", len(postings), len(in.Circles), budget)
 		}
 		packed := PackCovering(nil, postings)
-		if unpacked, err := UnpackCovering(packed); err != nil || !slices.Equal(unpacked, postings) {
+		if unpacked, err := UnpackCovering(nil, packed); err != nil || !slices.Equal(unpacked, postings) {
 			t.Fatalf("%v packed and unpacked: %v, %v", postings, unpacked, err)
 		}
 		for range 60 {
@@ -212,11 +212,11 @@ func FuzzUnpackCovering(f *testing.F) {
 	f.Add(PackCovering(nil, []Posting{wholePosting(Everywhere, true), {KeyOfRegion(7), 1, 0}, {0x89309ab36abffff, 0x55, 0x11}}))
 	f.Add([]byte{0xff, 1, 2})
 	f.Fuzz(func(t *testing.T, packed []byte) {
-		postings, err := UnpackCovering(packed)
+		postings, err := UnpackCovering(nil, packed)
 		if err != nil {
 			return
 		}
-		again, err := UnpackCovering(PackCovering(nil, postings))
+		again, err := UnpackCovering(nil, PackCovering(nil, postings))
 		if err != nil || !slices.Equal(again, postings) {
 			t.Fatalf("%x: %v, again %v, %v", packed, postings, again, err)
 		}

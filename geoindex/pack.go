@@ -50,9 +50,8 @@ func PackCovering(to []byte, postings []Posting) []byte {
 
 var errPacked = errors.New("not a packed covering")
 
-// UnpackCovering reads what PackCovering wrote.
-func UnpackCovering(packed []byte) ([]Posting, error) {
-	postings := make([]Posting, 0, len(packed)/4+1)
+// UnpackCovering appends what PackCovering wrote to a buffer.
+func UnpackCovering(to []Posting, packed []byte) ([]Posting, error) {
 	lastKind, last := byte(packedResolution), uint64(0)
 	for len(packed) > 0 {
 		head := packed[0]
@@ -65,26 +64,32 @@ func UnpackCovering(packed []byte) ([]Posting, error) {
 		}
 		packed, last = packed[1+n:], last+uint64(step)
 		p := Posting{Key: keyNumbered(lastKind, last), Touched: everyChild, Full: everyChild}
-		marks := []*uint8{}
+		given := true
 		if head&packedAllTouched == 0 {
-			marks = append(marks, &p.Touched)
+			p.Touched, packed, given = firstOf(packed)
 		}
 		switch head & (packedAllFull | packedNoneFull) {
 		case 0:
-			marks = append(marks, &p.Full)
+			var more bool
+			p.Full, packed, more = firstOf(packed)
+			given = given && more
 		case packedNoneFull:
 			p.Full = 0
 		}
-		if len(packed) < len(marks) {
+		if !given {
 			return nil, errPacked
 		}
-		for i, mark := range marks {
-			*mark = packed[i]
-		}
-		packed = packed[len(marks):]
-		postings = append(postings, p)
+		to = append(to, p)
 	}
-	return postings, nil
+	return to, nil
+}
+
+// firstOf cuts the first byte off, if there is one.
+func firstOf(b []byte) (first uint8, rest []byte, ok bool) {
+	if len(b) == 0 {
+		return 0, nil, false
+	}
+	return b[0], b[1:], true
 }
 
 // numbered tells a key's kind and its number among those.

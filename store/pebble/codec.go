@@ -64,6 +64,6 @@ func decodeAs[T any, P noun[T]](value []byte) (store.Record, error) {
 		return r, nil
 	}
 	var err error
-	r.Covering, err = geoindex.UnpackCovering(w.Covering)
+	r.Covering, err = geoindex.UnpackCovering(make([]geoindex.Posting, 0, len(w.Covering)/4+1), w.Covering)
 	return r, err
 }
