@@ -6,7 +6,7 @@ MODULES := . benchmarks
 DEMO_DATA := .demo
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check proto bench-quick clean tools
+.PHONY: help run build test check proto bench bench-quick clean tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1\t/' | expand -t 15
@@ -34,6 +34,9 @@ check: tools ## format, vet, staticcheck, generated code in sync, arrows between
 proto: tools ## generate code from proto/
 	$(BIN)/buf lint
 	$(BIN)/buf generate
+
+bench: ## measure all, peers included; writes benchmarks/results and benchmarks/RESULTS.md
+	cd benchmarks && $(GO) run ./cmd/bench --all
 
 bench-quick: ## measure within five minutes; writes benchmarks/results/quick.json and benchmarks/RESULTS.md
 	cd benchmarks && $(GO) run ./cmd/bench

@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"exchange":        5,
 	"server":          6,
 	"cli":             6,
+	"simulator/load":  6,
 	"cmd/hexbid":      7,
 	"examples/go":     7,
 }

@@ -3,6 +3,7 @@ package benchmarks
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -42,18 +43,39 @@ func (m *Market) Auctions(prefix, suffix string) (map[string]Spread, error) {
 	})
 }
 
-// Nearby measures the 20 nearest places in 3 km on one host: of any category,
-// and with rare of one that a program in a thousand has, in 50 km.
-func (m *Market) Nearby(name string, rare bool) (map[string]Spread, error) {
-	queries, s := m.queries(func(r *hexbid.Request) {
-		if rare {
-			r.Category, r.RadiusM = rareCategory, hexbid.MaxRadiusM
-		}
-	}), m.Indexer.Snapshot()
+// Places are where Nearby asks.
+type Places struct {
+	Name   string
+	Change func(*hexbid.Request)
+}
+
+// NearbyPlaces are the viewers of the workload, with their 20 nearest places in 3
+// km on one host; those who look for what one program in a thousand has, in 50
+// km; the middle of Shanghai; and the grassland north of it all.
+var NearbyPlaces = []Places{
+	{"nearby", func(*hexbid.Request) {}},
+	{"nearby_rare", func(r *hexbid.Request) { r.Category, r.RadiusM = rareCategory, hexbid.MaxRadiusM }},
+	{"nearby_city", around(hexbid.Point{Lat: 31.2304, Lng: 121.4737}, 0.02)},
+	{"nearby_country", around(hexbid.Point{Lat: 42.5, Lng: 114.5}, 0.5)},
+}
+
+// around moves requests to a place, spread by so many degrees, and widens them.
+func around(center hexbid.Point, spread float64) func(*hexbid.Request) {
+	r := rand.New(rand.NewPCG(1, 2))
+	return func(q *hexbid.Request) {
+		q.Point = hexbid.Point{Lat: center.Lat + spread*(r.Float64()-0.5), Lng: center.Lng + spread*(r.Float64()-0.5)}
+		q.RadiusM = hexbid.MaxRadiusM
+	}
+}
+
+// Nearby measures the 20 nearest places.
+func (m *Market) Nearby(places Places, suffix string) (map[string]Spread, error) {
+	queries, s := m.queries(places.Change), m.Indexer.Snapshot()
 	var w bidder.Scratch
+	nearby := func(i int) { s.Nearby(&queries[i%len(queries)], nil, nil, &w) }
 	return Rounds(rounds, func() (Figures, error) {
-		_, p50, p99 := timed(callsARound/2, func(i int) { s.Nearby(&queries[i%len(queries)], nil, nil, &w) })
-		return Figures{name + "_p50_ns_1m": p50, name + "_p99_ns_1m": p99}, nil
+		_, p50, p99 := timed(callsARound/2, nearby)
+		return Figures{places.Name + "_p50_ns_" + suffix: p50, places.Name + "_p99_ns_" + suffix: p99, "nearby_allocs_per_op": allocsPer(callsARound/10, nearby)}, nil
 	})
 }
 

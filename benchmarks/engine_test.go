@@ -1,6 +1,15 @@
 package benchmarks
 
-import "testing"
+import (
+	"log"
+	"os"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hexbid/hexbid/simulator/load"
+)
 
 // TestTheEngineIsMeasured runs the harness on a small market: it works, and what
 // it measures does not allocate.
@@ -34,21 +43,61 @@ func TestTheEngineIsMeasured(t *testing.T) {
 	}
 }
 
-func TestImportedMarketsStartAgain(t *testing.T) {
+// TestMain serves a canned answer where a test has started this program to.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 4 && os.Args[1] == CannedCommand {
+		if err := ServeCanned(os.Args[2], os.Args[3]); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestServersInProcessesOfTheirOwnAreMeasured(t *testing.T) {
 	w, err := NewWorkload(1, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := t.TempDir()
-	if _, err := Import(data, DefaultServing(), w, 2000, 1000); err != nil {
-		t.Fatal(err)
-	}
-	s, err := Serve(data, DefaultServing())
+	binary, err := Build(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	if size := s.Exchange.Size(); size.Campaigns != 2000 || size.Places != 400 {
-		t.Errorf("%+v", size)
+	data := t.TempDir()
+	s, err := StartHexbid(binary, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Import(s.Conn, w, 2000, 1000); err != nil {
+		t.Fatal(err)
+	}
+	if err := ImportMorePlaces(s.Conn, w, 400, 4); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = StartHexbid(binary, data); err != nil {
+		t.Fatal(err)
+	}
+	b, err := NewBeside(s.Conn, w, 3, 20, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, conn := range map[string]*grpc.ClientConn{"ours": s.Conn, "canned": b.canned.Conn} {
+		own := load.NewHistogram()
+		report, err := openLoop(conn, b.requests, 200, time.Second/2, own)
+		if err != nil || report.Answered == 0 || report.Dropped > 0 || own.Max() == 0 {
+			t.Errorf("%s: %+v, %v", name, report, err)
+		}
+	}
+	if hits, err := s.Metric("hexbid_display_cache_hit_ratio"); err != nil || hits <= 0 || hits > 1 {
+		t.Errorf("hit ratio %g, %v", hits, err)
+	}
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -2,21 +2,20 @@ package benchmarks
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/encoding"
-	encodingproto "google.golang.org/grpc/encoding/proto"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/simulator/load"
 )
 
 // SearchRequest is a request of the workload as it goes over the wire.
@@ -29,56 +28,16 @@ func (w *Workload) SearchRequest(i int, slots, limit int32) *pb.SearchNearbyRequ
 	}
 }
 
-// canned answers every search with the same bytes: it decodes the request and
-// does nothing else. What it reaches is what gRPC costs.
-type canned struct {
-	pb.UnimplementedSearchServiceServer
-	answer []byte
-}
-
-// cannedCodec passes bytes through where a message would be encoded.
-type cannedCodec struct{ encoding.CodecV2 }
-
-type cannedMessage struct {
-	*pb.SearchNearbyResponse
-	bytes []byte
-}
-
-// Marshal implements encoding.CodecV2.
-func (c cannedCodec) Marshal(v any) (mem.BufferSlice, error) {
-	if m, ok := v.(*cannedMessage); ok {
-		return mem.BufferSlice{mem.SliceBuffer(m.bytes)}, nil
-	}
-	return c.CodecV2.Marshal(v)
-}
-
-// serveCanned serves an answer; the description is the product's own but for what
-// the method returns.
-func serveCanned(answer []byte) (*grpc.ClientConn, func(), error) {
-	s := grpc.NewServer(grpc.ForceServerCodecV2(cannedCodec{encoding.GetCodecV2(encodingproto.Name)}))
-	description := pb.SearchService_ServiceDesc
-	description.Methods = []grpc.MethodDesc{{MethodName: "SearchNearby", Handler: func(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-		var r pb.SearchNearbyRequest
-		if err := decode(&r); err != nil {
-			return nil, err
-		}
-		return &cannedMessage{bytes: answer}, nil
-	}}}
-	s.RegisterService(&description, &canned{answer: answer})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, nil, fmt.Errorf("listening: %w", err)
-	}
-	go s.Serve(l)
-	conn, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	return conn, s.Stop, err
-}
+// WarmUps is how many loops it takes until the cache of cards has seen each request
+// some times.
+const WarmUps = 8
 
 const (
 	callers    = 32
-	loopLasts  = time.Second
-	loopRounds = 5
-	warmUps    = 10 // until the cache of display records has seen each request some times
+	loopLasts  = 1500 * time.Millisecond
+	loopRounds = 7
+	openLasts  = 4 * time.Second
+	openRounds = 3
 )
 
 // closedLoop calls a server as fast as it answers so many callers.
@@ -104,42 +63,118 @@ func closedLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest) (perS
 	return float64(calls.Load()) / time.Since(started).Seconds(), nil
 }
 
-// BesideCanned measures a server and the canned one in turn: A B A B. The ratio
-// is of one turn.
-func BesideCanned(conn *grpc.ClientConn, w *Workload, name string, slots, limit int32) (map[string]Spread, error) {
-	requests := make([]*pb.SearchNearbyRequest, distinctRequests)
-	for i := range requests {
-		requests[i] = w.SearchRequest(i, slots, limit)
+// Beside is a server and a canned one whose answer is of typical size, measured
+// in turn by the same client. Each is a process of its own.
+type Beside struct {
+	requests []*pb.SearchNearbyRequest
+	ours     *grpc.ClientConn
+	canned   *Process
+	answer   canned
+}
+
+// NewBeside warms a server up by so many loops, with so many slots and places
+// asked for.
+func NewBeside(conn *grpc.ClientConn, w *Workload, slots, limit int32, warmUps int) (*Beside, error) {
+	b := &Beside{requests: make([]*pb.SearchNearbyRequest, distinctRequests), ours: conn}
+	for i := range b.requests {
+		b.requests[i] = w.SearchRequest(i, slots, limit)
 	}
-	sizes := 0
-	var answer []byte
-	for i := range 200 { // an answer of typical size
-		r, err := pb.NewSearchServiceClient(conn).SearchNearby(context.Background(), requests[i])
-		if err != nil {
-			return nil, err
-		}
-		sizes += proto.Size(r)
-		if answer, err = proto.Marshal(r); err == nil && len(answer)*(i+1) >= sizes && i >= 20 {
-			break
-		}
-	}
-	cannedConn, stop, err := serveCanned(answer)
+	err := b.typicalAnswer()
 	if err != nil {
 		return nil, err
 	}
-	defer stop()
-	defer cannedConn.Close()
 	for range warmUps {
-		if _, err := closedLoop(conn, requests); err != nil {
+		if _, err := closedLoop(conn, b.requests); err != nil {
 			return nil, err
 		}
 	}
+	b.canned, err = startCanned(b.answer)
+	return b, err
+}
+
+// typicalAnswer is the first of some that is as long as those before it.
+func (b *Beside) typicalAnswer() error {
+	sizes := 0
+	for i := range 200 {
+		r, err := pb.NewSearchServiceClient(b.ours).SearchNearby(context.Background(), b.requests[i])
+		if err != nil {
+			return err
+		}
+		if b.answer, err = proto.Marshal(r); err != nil {
+			return fmt.Errorf("encoding an answer: %w", err)
+		}
+		sizes += len(b.answer)
+		if i >= 20 && len(b.answer)*(i+1) >= sizes {
+			break
+		}
+	}
+	return nil
+}
+
+// Close ends the canned server.
+func (b *Beside) Close() error { return b.canned.Close() }
+
+// withoutHaste lets the client's collector run seldom, so that its garbage does
+// not stand in what is measured.
+func withoutHaste() (restore func()) {
+	before := debug.SetGCPercent(1000)
+	return func() { debug.SetGCPercent(before) }
+}
+
+// Capacity measures closed loops: A B A B. A ratio is of one turn.
+func (b *Beside) Capacity(name string) (map[string]Spread, error) {
+	defer withoutHaste()()
 	return Rounds(loopRounds, func() (Figures, error) {
-		ours, err := closedLoop(conn, requests)
+		ours, err := closedLoop(b.ours, b.requests)
 		if err != nil {
 			return nil, err
 		}
-		theirs, err := closedLoop(cannedConn, requests)
-		return Figures{"grpc_rps_" + name: ours, "grpc_canned_rps_" + name: theirs, "grpc_ratio_" + name: ours / theirs, "grpc_answer_bytes_" + name: float64(len(answer))}, err
+		theirs, err := closedLoop(b.canned.Conn, b.requests)
+		return Figures{"grpc_rps_" + name: ours, "grpc_canned_rps_" + name: theirs, "grpc_ratio_" + name: ours / theirs,
+			"grpc_answer_bytes_" + name: float64(len(b.answer))}, err
 	})
+}
+
+// AtRate measures latency from the planned send, in turn at the same rate, and
+// the server's own time.
+func (b *Beside) AtRate(perSecond float64) (map[string]Spread, error) {
+	defer withoutHaste()()
+	return Rounds(openRounds, func() (Figures, error) {
+		own := load.NewHistogram()
+		ours, err := openLoop(b.ours, b.requests, perSecond, openLasts, own)
+		if err != nil {
+			return nil, err
+		}
+		theirs, err := openLoop(b.canned.Conn, b.requests, perSecond, openLasts, load.NewHistogram())
+		if err != nil {
+			return nil, err
+		}
+		p99, cannedP99 := load.At(ours.Response, 99), load.At(theirs.Response, 99)
+		return Figures{"rps_at_70pct": ours.ReachedPerSecond(), "grpc_p50_us_at_70pct": micros(ours.Response, 50), "grpc_p99_us_at_70pct": micros(ours.Response, 99),
+			"grpc_canned_p99_us_at_70pct": micros(theirs.Response, 99), "grpc_p99_ratio_at_70pct": float64(p99) / float64(cannedP99),
+			"server_p50_us_at_70pct": micros(own, 50), "server_p99_us_at_70pct": micros(own, 99), "pacer_lag_p99_us_at_70pct": micros(ours.Lag, 99),
+			"dropped_share_at_70pct": float64(ours.Dropped) / float64(ours.Planned())}, nil
+	})
+}
+
+func micros(h *hdrhistogram.Histogram, percentile float64) float64 {
+	return float64(load.At(h, percentile).Microseconds())
+}
+
+// openLoop offers searches as a Poisson process; own takes the server's own
+// times.
+func openLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest, perSecond float64, lasts time.Duration, own *hdrhistogram.Histogram) (*load.Report, error) {
+	client, config := pb.NewSearchServiceClient(conn), load.DefaultConfig()
+	config.WarmUp, config.MaxInFlight = time.Second, 20_000
+	var mu sync.Mutex // guards own
+	report := load.Run(context.Background(), config, load.Constant(perSecond, config.WarmUp+lasts).Poisson(1), func(ctx context.Context, i int) error {
+		r, err := client.SearchNearby(ctx, requests[i%len(requests)])
+		mu.Lock()
+		defer mu.Unlock()
+		return errors.Join(err, own.RecordValue(int64(r.GetServerDuration().AsDuration())))
+	})
+	if len(report.Failed) > 0 {
+		return nil, fmt.Errorf("searches failed at %.0f a second: %s", perSecond, report)
+	}
+	return report, nil
 }

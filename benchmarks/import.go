@@ -9,7 +9,6 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/exchange"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -19,22 +18,18 @@ const rowsABatch = 1000
 // importMessages prepares the messages of a workload: what campaigns need first,
 // then the campaigns.
 func importMessages(w *Workload, first, campaigns int) (owners, rows []*pb.ImportRequest) {
-	add := func(to *[]*pb.ImportRequest, row *pb.ImportRow) {
-		if n := len(*to); n == 0 || len((*to)[n-1].Rows) == rowsABatch {
-			*to = append(*to, &pb.ImportRequest{})
-		}
-		last := (*to)[len(*to)-1]
-		last.Rows = append(last.Rows, row)
-	}
-	for i := first / CampaignsAnOwner; i < (first+campaigns)/CampaignsAnOwner; i++ {
+	for i := first / w.anOwner; i < (first+campaigns)/w.anOwner; i++ {
 		advertiser, program, place := w.Owner(i)
-		add(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: advertiser.Name, DisplayName: advertiser.DisplayName}}})
-		add(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Program{Program: &pb.Program{Name: program.Name, DisplayName: program.DisplayName,
+		addRow(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: advertiser.Name, DisplayName: advertiser.DisplayName}}})
+		addRow(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Program{Program: &pb.Program{Name: program.Name, DisplayName: program.DisplayName,
 			Category: pb.Category(program.Category), Hosts: wire[pb.Host](program.Hosts)}}})
-		add(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: &pb.Place{Name: place.Name, DisplayName: program.DisplayName, Latitude: place.Point.Lat, Longitude: place.Point.Lng}}})
+		if w.anOwner == 1 {
+			continue
+		}
+		addRow(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: &pb.Place{Name: place.Name, DisplayName: program.DisplayName, Latitude: place.Point.Lat, Longitude: place.Point.Lng}}})
 	}
 	for i := first; i < first+campaigns; i++ {
-		add(&rows, &pb.ImportRow{Resource: &pb.ImportRow_Campaign{Campaign: campaignMessage(w.Campaign(i))}})
+		addRow(&rows, &pb.ImportRow{Resource: &pb.ImportRow_Campaign{Campaign: campaignMessage(w.Campaign(i))}})
 	}
 	return owners, rows
 }
@@ -90,25 +85,48 @@ func importAll(conn *grpc.ClientConn, messages []*pb.ImportRequest) (time.Durati
 	return time.Since(started), <-sent
 }
 
-// Import fills a new data folder over gRPC, part by part of messages made ahead,
-// and measures the campaigns.
-func Import(data string, config exchange.Config, w *Workload, campaigns, part int) (map[string]Spread, error) {
-	s, err := Serve(data, config)
-	if err != nil {
-		return nil, err
-	}
+// Import fills a server over gRPC, part by part of messages made ahead, and
+// measures the campaigns.
+func Import(conn *grpc.ClientConn, w *Workload, campaigns, part int) (map[string]Spread, error) {
 	rates := []float64{}
 	for first := 0; first < campaigns; first += part {
 		owners, rows := importMessages(w, first, part)
-		if _, err := importAll(s.Conn, owners); err != nil {
+		if _, err := importAll(conn, owners); err != nil {
 			return nil, err
 		}
-		took, err := importAll(s.Conn, rows)
+		took, err := importAll(conn, rows)
 		if err != nil {
 			return nil, err
 		}
 		rates = append(rates, float64(part)/took.Seconds())
 	}
 	slices.Sort(rates)
-	return map[string]Spread{"import_per_s": {rates[len(rates)/2], rates[0], rates[len(rates)-1]}}, s.Close()
+	return map[string]Spread{"import_per_s": {rates[len(rates)/2], rates[0], rates[len(rates)-1]}}, nil
+}
+
+// ImportMorePlaces gives each owner's program so many places more.
+func ImportMorePlaces(conn *grpc.ClientConn, w *Workload, owners, more int) error {
+	const part = 50_000
+	for first := 0; first < owners; first += part {
+		var messages []*pb.ImportRequest
+		for i := first; i < min(first+part, owners); i++ {
+			for n := range more {
+				place := w.MorePlace(i, n)
+				addRow(&messages, &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: &pb.Place{Name: place.Name, Latitude: place.Point.Lat, Longitude: place.Point.Lng}}})
+			}
+		}
+		if _, err := importAll(conn, messages); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addRow adds a row to the last message, or to a new one.
+func addRow(to *[]*pb.ImportRequest, row *pb.ImportRow) {
+	if n := len(*to); n == 0 || len((*to)[n-1].Rows) == rowsABatch {
+		*to = append(*to, &pb.ImportRequest{})
+	}
+	last := (*to)[len(*to)-1]
+	last.Rows = append(last.Rows, row)
 }

@@ -84,10 +84,10 @@ func covered(c *hexbid.Campaign) store.Record {
 }
 
 // NewMarket indexes so many campaigns and, unless they are given, an owner to
-// every five of them; it runs its indexer until Close.
+// every few of them; it runs its indexer until Close.
 func NewMarket(w *Workload, campaigns, owners int) (*Market, error) {
 	if owners == 0 {
-		owners = (campaigns + CampaignsAnOwner - 1) / CampaignsAnOwner
+		owners = (campaigns + w.anOwner - 1) / w.anOwner
 	}
 	m := &Market{Workload: w, Campaigns: campaigns, owners: owners}
 	return m, m.index(func(f func(store.Record) error) error {
@@ -133,6 +133,9 @@ var DensePoint = hexbid.Point{Lat: 30.2553, Lng: 120.1640}
 
 // uidOf is the uid of campaign i in a market of NewMarket.
 func (m *Market) uidOf(i int) hexbid.UID { return hexbid.UID(3*m.owners + i + 1) }
+
+// CampaignOf is the number of the campaign with a uid: uidOf backwards.
+func (m *Market) CampaignOf(uid hexbid.UID) int { return int(uid) - 3*m.owners - 1 }
 
 func (m *Market) index(each func(func(store.Record) error) error) error {
 	before := heap()

@@ -1,92 +1,150 @@
 package benchmarks
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-
-	"github.com/hexbid/hexbid/exchange"
-	"github.com/hexbid/hexbid/server"
-	"github.com/hexbid/hexbid/store"
-	"github.com/hexbid/hexbid/store/pebble"
-	"github.com/hexbid/hexbid/token"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
 
-// Served is the product's server in this process, on a port of its own.
-type Served struct {
-	Conn     *grpc.ClientConn
-	Exchange *exchange.Exchange
+// Process is a server in a process of its own, as users have it, on a loopback
+// port.
+type Process struct {
+	Conn    *grpc.ClientConn
+	Address string
+	Took    time.Duration // from its start until it served
 
-	store store.Store
-	keys  string
-	stop  context.CancelFunc
-	ended chan error
+	command *exec.Cmd
+	metrics string // address
+	errors  bytes.Buffer
 }
 
-// DefaultServing has a cache of display records of 512 MB.
-func DefaultServing() exchange.Config {
-	config := exchange.DefaultConfig()
-	config.Cards, config.CacheBytes = server.Cards{}, 512<<20
-	return config
-}
-
-// Serve opens a data folder, or a market in memory without one, and serves it.
-func Serve(data string, config exchange.Config) (*Served, error) {
-	keyDir, err := os.MkdirTemp("", "hexbid-bench-keys-")
-	if err != nil {
-		return nil, fmt.Errorf("key file: %w", err)
+// Build compiles the product's program into a folder, from the module above the
+// working directory.
+func Build(dir string) (binary string, err error) {
+	binary = filepath.Join(dir, "hexbid")
+	build := exec.Command("go", "build", "-o", binary, "./cmd/hexbid")
+	build.Dir = ".."
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building hexbid: %w\n%s", err, out)
 	}
-	s := &Served{store: store.NewMemory(), keys: keyDir, ended: make(chan error, 1)}
-	if data != "" {
-		if s.store, err = pebble.Open(pebble.Options{Dir: data, Currency: "CNY", Log: slog.New(slog.DiscardHandler)}); err != nil {
-			return nil, err
+	return binary, nil
+}
+
+// StartHexbid serves a data folder with a cache of 512 MiB.
+func StartHexbid(binary, data string) (*Process, error) {
+	metrics, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	p, err := start(func(address string) *exec.Cmd {
+		return exec.Command(binary, "serve", "--listen", address, "--metrics-listen", metrics, "--data", data, "--cache-mb=512", "--log-level=error")
+	})
+	if err == nil {
+		p.metrics = metrics
+	}
+	return p, err
+}
+
+// Metric reads a metric without labels.
+func (p *Process) Metric(name string) (float64, error) {
+	r, err := http.Get("http://" + p.metrics + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer r.Body.Close()
+	for lines := bufio.NewScanner(r.Body); lines.Scan(); {
+		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			return strconv.ParseFloat(value, 64)
 		}
 	}
-	keys, err := token.OpenKeys(filepath.Join(keyDir, "keys"))
-	if err != nil {
-		return nil, err
-	}
-	config.Log = slog.New(slog.DiscardHandler)
-	if s.Exchange, err = exchange.Open(context.Background(), config, s.store, keys); err != nil {
-		return nil, err
-	}
-	return s, s.listen()
+	return 0, fmt.Errorf("there is no metric %q", name)
 }
 
-func (s *Served) listen() error {
-	config := server.DefaultConfig()
-	config.Log = slog.New(slog.DiscardHandler)
-	srv, err := server.New(config)
-	if err != nil {
-		return err
-	}
-	srv.Ready(s.Exchange)
+// freeAddress is a loopback address that nobody listens on.
+func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return fmt.Errorf("listening: %w", err)
+		return "", fmt.Errorf("looking for a port: %w", err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	s.stop = stop
-	go func() { s.ended <- srv.Serve(ctx, l) }()
-	s.Conn, err = grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
-	return err
+	return l.Addr().String(), l.Close()
 }
 
-// Close ends the server and its store.
-func (s *Served) Close() error {
-	s.Conn.Close()
-	s.stop()
-	err := <-s.ended
-	s.Exchange.Close()
-	if e := s.store.Close(); err == nil {
-		err = e
+// startsWithin bounds how long a process may take until it serves.
+const startsWithin = 10 * time.Minute
+
+func start(command func(address string) *exec.Cmd) (*Process, error) {
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
 	}
-	os.RemoveAll(s.keys)
-	return err
+	p := &Process{Address: address, command: command(address)}
+	p.command.Stderr = &p.errors
+	started := time.Now()
+	if err := p.command.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", p.command, err)
+	}
+	p.Conn, err = grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
+	if err == nil {
+		err = p.waitUntilServing()
+	}
+	if err != nil {
+		_ = p.command.Process.Kill()
+		_ = p.command.Wait()
+		return nil, fmt.Errorf("%s: %w\n%s", p.command, err, p.errors.Bytes())
+	}
+	p.Took = time.Since(started)
+	return p, nil
+}
+
+func (p *Process) waitUntilServing() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startsWithin)
+	defer cancel()
+	client := healthpb.NewHealthClient(p.Conn)
+	for {
+		r, err := client.Check(ctx, &healthpb.HealthCheckRequest{}, grpc.WaitForReady(true))
+		if err != nil {
+			return err
+		}
+		if r.GetStatus() == healthpb.HealthCheckResponse_SERVING {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// Close asks the process to end and waits for it.
+func (p *Process) Close() error {
+	p.Conn.Close()
+	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stopping %s: %w", p.command, err)
+	}
+	if err := p.command.Wait(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", p.command, err, p.errors.Bytes())
+	}
+	return nil
+}
+
+// ResidentBytes is what the process holds of the machine's memory.
+func (p *Process) ResidentBytes() (float64, error) {
+	var pages, resident int64
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.command.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, err = fmt.Sscan(string(raw), &pages, &resident)
+	return float64(resident) * float64(os.Getpagesize()), err
 }

@@ -25,12 +25,29 @@ var citiesCSV string
 type Workload struct {
 	seed       uint64
 	live       bool
+	everywhere bool // campaigns cover the country
+	anOwner    int  // campaigns of one advertiser
 	centers    []hexbid.Point
 	cumulative []float64 // people
 }
 
-// CampaignsAnOwner is how many campaigns an advertiser has.
+// CampaignsAnOwner is how many campaigns an advertiser has, but in OneEach.
 const CampaignsAnOwner = 5
+
+// OneEach is the workload with an advertiser and a program to each campaign, all of
+// one category, so that the highest bids are the highest scores; without places.
+func (w *Workload) OneEach() *Workload {
+	each := *w
+	each.anOwner = 1
+	return &each
+}
+
+// Everywhere is the workload with campaigns that cover the country.
+func (w *Workload) Everywhere() *Workload {
+	wide := *w
+	wide.everywhere = true
+	return &wide
+}
 
 // NewWorkload reads the cities. In a live one, 30 % of the campaigns also name a
 // host, a scene, interests, hours or words, and a tenth caps frequency. Its
@@ -40,7 +57,7 @@ func NewWorkload(seed uint64, live bool) (*Workload, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cities: %w", err)
 	}
-	w := &Workload{seed: seed, live: live}
+	w := &Workload{seed: seed, live: live, anOwner: CampaignsAnOwner}
 	total := 0.0
 	for _, row := range rows[1:] {
 		lat, err1 := strconv.ParseFloat(row[3], 64)
@@ -62,6 +79,7 @@ const (
 	placeStream
 	requestStream
 	changeStream
+	morePlaceStream
 )
 
 func (w *Workload) rand(stream uint64, i int) *rand.Rand {
@@ -88,11 +106,20 @@ func (w *Workload) Owner(i int) (*hexbid.Advertiser, *hexbid.Program, *hexbid.Pl
 	if r.IntN(1000) == 0 {
 		program.Category = rareCategory
 	}
+	if w.anOwner == 1 {
+		program.Category = hexbid.Catering
+	}
 	if r.IntN(2) == 0 {
 		program.Hosts = append(program.Hosts, hexbid.Host(2+r.IntN(int(hexbid.HostCount)-2)))
 	}
 	return &hexbid.Advertiser{Meta: hexbid.Meta{Name: owner}, DisplayName: owner}, program,
 		&hexbid.Place{Meta: hexbid.Meta{Name: program.Name + "/places/l"}, Point: w.point(r), Review: hexbid.Approved}
+}
+
+// MorePlace is the n-th place more of an owner's program.
+func (w *Workload) MorePlace(owner, n int) *hexbid.Place {
+	r := w.rand(morePlaceStream, owner<<8+n)
+	return &hexbid.Place{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/programs/p/places/l%d", ownerName(owner), n)}, Point: w.point(r), Review: hexbid.Approved}
 }
 
 const rareCategory = hexbid.Category(16)
@@ -102,10 +129,13 @@ const rareCategory = hexbid.Category(16)
 // systems.
 func (w *Workload) Campaign(i int) *hexbid.Campaign {
 	r := w.rand(campaignStream, i)
-	owner := ownerName(i / CampaignsAnOwner)
+	owner := ownerName(i / w.anOwner)
 	c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", owner, i)}, DisplayName: "c", Program: owner + "/programs/p",
 		Pricing: hexbid.CPC, Bid: hexbid.Money(500_000 + r.IntN(2_000_000)), DailyBudget: 100_000_000}
 	c.Area.Circles = []hexbid.Circle{{Center: w.point(r), RadiusM: min(20_000, max(300, 2000*math.Exp(0.8*r.NormFloat64())))}}
+	if w.everywhere {
+		c.Area = hexbid.Area{Everywhere: true}
+	}
 	w.drawAudience(r, c)
 	if w.live {
 		drawLive(r, c)

@@ -1,5 +1,5 @@
-// Command bench measures Hexbid, and writes results/quick.json and RESULTS.md
-// beside the module's go.mod.
+// Command bench measures Hexbid from the directory of this module. It writes the
+// raw figures under results, and RESULTS.md and its picture from them.
 package main
 
 import (
@@ -8,81 +8,137 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/hexbid/hexbid/benchmarks"
 )
 
+type command struct {
+	All  bool     `help:"Measure all parts, some forty minutes, rather than the quick ones, within five."`
+	Only []string `help:"Measure these parts alone and keep the other figures: ${parts}." placeholder:"PART"`
+}
+
+type spreads = map[string]benchmarks.Spread
+
+// session is what parts share: a folder of their own and the program to measure.
+type session struct {
+	dir    string
+	binary string
+}
+
+type part struct {
+	name    string
+	quick   bool
+	measure func(*session) (spreads, error)
+}
+
+var parts = []part{
+	{"engine", true, engine}, {"live", true, live}, {"dense", true, dense}, {"nearby", true, nearby}, {"server", true, server},
+	{"sizes", false, sizes}, {"country", false, country}, {"nearby7m", false, nearbyMany}, {"cache", false, cache}, {"peers", false, besidePeers},
+}
+
 func main() {
 	log.SetFlags(log.Ltime)
-	figures, err := quick()
-	if err == nil {
-		err = benchmarks.Write(".", figures)
+	if len(os.Args) == 4 && os.Args[1] == benchmarks.CannedCommand {
+		if err := benchmarks.ServeCanned(os.Args[2], os.Args[3]); err != nil {
+			log.Fatal(err)
+		}
+		return
 	}
-	if err != nil {
+	names := ""
+	for _, p := range parts {
+		names += " " + p.name
+	}
+	var c command
+	kong.Parse(&c, kong.Description("Measure Hexbid."), kong.Vars{"parts": names[1:]})
+	if err := c.run(); err != nil {
 		log.Fatal(err)
 	}
-	log.Print("wrote results/quick.json and RESULTS.md")
+	log.Print("wrote results, RESULTS.md and latency.svg")
+}
+
+// run measures and writes part by part, so that what was measured before a
+// failure is kept.
+func (c *command) run() error {
+	dir, err := os.MkdirTemp("", "hexbid-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	s := &session{dir: dir}
+	if s.binary, err = benchmarks.Build(dir); err != nil {
+		return err
+	}
+	for _, p := range parts {
+		if len(c.Only) > 0 && !slices.Contains(c.Only, p.name) || len(c.Only) == 0 && !p.quick && !c.All {
+			continue
+		}
+		started := time.Now()
+		figures, err := p.measure(s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		log.Printf("%s took %s", p.name, time.Since(started).Round(time.Second))
+		name, command := "full", "make bench"
+		if p.quick {
+			name, command = "quick", "make bench-quick"
+		}
+		if err := benchmarks.Keep(name, command, figures); err != nil {
+			return err
+		}
+	}
+	return benchmarks.WriteReport()
 }
 
 const million = 1_000_000
 
-type spreads = map[string]benchmarks.Spread
+// serve starts the product on a folder of the session.
+func (s *session) serve(data string) (*benchmarks.Process, error) {
+	return benchmarks.StartHexbid(s.binary, filepath.Join(s.dir, data))
+}
 
-func quick() (spreads, error) {
-	all := spreads{}
-	for _, part := range []struct {
-		name    string
-		measure func() (spreads, error)
-	}{{"engine", engine}, {"live", live}, {"dense", dense}, {"nearby", nearby}, {"server", server}} {
-		started := time.Now()
-		some, err := part.measure()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", part.name, err)
+// with makes a market, measures it and lets it go.
+func with(live bool, campaigns, owners int, measure func(*benchmarks.Market) (spreads, error)) (spreads, error) {
+	w, err := benchmarks.NewWorkload(1, live)
+	if err != nil {
+		return nil, err
+	}
+	return withWorkload(w, campaigns, owners, measure)
+}
+
+func withWorkload(w *benchmarks.Workload, campaigns, owners int, measure func(*benchmarks.Market) (spreads, error)) (spreads, error) {
+	m, err := benchmarks.NewMarket(w, campaigns, owners)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	return measure(m)
+}
+
+func engine(*session) (spreads, error) {
+	return with(false, million, 0, func(m *benchmarks.Market) (spreads, error) { return m.Auctions("engine", "1m") })
+}
+
+func live(*session) (spreads, error) {
+	return with(true, million, 0, func(m *benchmarks.Market) (spreads, error) {
+		if err := m.Adjust(); err != nil {
+			return nil, err
 		}
+		time.Sleep(10 * time.Second) // until those without budget have left the lists
+		all, err := m.Auctions("live", "1m")
+		if err != nil {
+			return nil, err
+		}
+		some, err := m.Changes()
 		maps.Copy(all, some)
-		log.Printf("%s took %s", part.name, time.Since(started).Round(time.Second))
-	}
-	return all, nil
+		return all, err
+	})
 }
 
-func engine() (spreads, error) {
-	w, err := benchmarks.NewWorkload(1, false)
-	if err != nil {
-		return nil, err
-	}
-	m, err := benchmarks.NewMarket(w, million, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer m.Close()
-	return m.Auctions("engine", "1m")
-}
-
-func live() (spreads, error) {
-	w, err := benchmarks.NewWorkload(1, true)
-	if err != nil {
-		return nil, err
-	}
-	m, err := benchmarks.NewMarket(w, million, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer m.Close()
-	if err := m.Adjust(); err != nil {
-		return nil, err
-	}
-	time.Sleep(10 * time.Second) // until those without budget have left the lists
-	all, err := m.Auctions("live", "1m")
-	if err != nil {
-		return nil, err
-	}
-	some, err := m.Changes()
-	maps.Copy(all, some)
-	return all, err
-}
-
-func dense() (spreads, error) {
+func dense(*session) (spreads, error) {
 	w, err := benchmarks.NewWorkload(1, false)
 	if err != nil {
 		return nil, err
@@ -90,55 +146,128 @@ func dense() (spreads, error) {
 	return benchmarks.Dense(w)
 }
 
-func nearby() (spreads, error) {
+func nearby(*session) (spreads, error) { return nearbyOf(million, "1m", benchmarks.NearbyPlaces[:2]) }
+
+func nearbyMany(*session) (spreads, error) {
+	return nearbyOf(7*million, "7m", benchmarks.NearbyPlaces)
+}
+
+func nearbyOf(places int, suffix string, where []benchmarks.Places) (spreads, error) {
+	return with(false, 0, places, func(m *benchmarks.Market) (spreads, error) {
+		all := spreads{}
+		for _, w := range where {
+			some, err := m.Nearby(w, suffix)
+			if err != nil {
+				return nil, err
+			}
+			maps.Copy(all, some)
+		}
+		return all, nil
+	})
+}
+
+// sizes measures the engine where it is smaller and larger than a million.
+func sizes(*session) (spreads, error) {
+	all := spreads{}
+	for suffix, campaigns := range map[string]int{"10k": 10_000, "100k": 100_000, "7m": 7 * million} {
+		some, err := with(false, campaigns, 0, func(m *benchmarks.Market) (spreads, error) { return m.Auctions("engine", suffix) })
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, some)
+		log.Printf("%d campaigns measured", campaigns)
+	}
+	return all, nil
+}
+
+// country measures campaigns that cover the country.
+func country(*session) (spreads, error) {
 	w, err := benchmarks.NewWorkload(1, false)
 	if err != nil {
 		return nil, err
 	}
-	m, err := benchmarks.NewMarket(w, 0, million)
-	if err != nil {
-		return nil, err
-	}
-	defer m.Close()
-	all, err := m.Nearby("nearby", false)
-	if err != nil {
-		return nil, err
-	}
-	rare, err := m.Nearby("nearby_rare", true)
-	maps.Copy(all, rare)
-	return all, err
+	return withWorkload(w.Everywhere(), million/5, 0, func(m *benchmarks.Market) (spreads, error) { return m.Auctions("country", "200k") })
 }
 
 // server imports a million campaigns over gRPC into a data folder, starts again
-// on it, and searches.
-func server() (spreads, error) {
+// on it, brings the places to a million, and searches.
+func server(s *session) (spreads, error) {
 	w, err := benchmarks.NewWorkload(1, false)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "hexbid-bench-")
+	p, err := s.serve("server")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	data, config := filepath.Join(dir, "catalogue"), benchmarks.DefaultServing()
-	all, err := benchmarks.Import(data, config, w, million, million/10)
+	all, err := benchmarks.Import(p.Conn, w, million, million/10)
 	if err != nil {
 		return nil, err
 	}
-	started := time.Now()
-	s, err := benchmarks.Serve(data, config)
-	if err != nil {
+	if err := p.Close(); err != nil {
 		return nil, err
 	}
-	all["start_s_1m"] = benchmarks.Once(time.Since(started).Seconds())
+	if p, err = s.serve("server"); err != nil {
+		return nil, err
+	}
+	all["start_s_1m"] = benchmarks.Once(p.Took.Seconds())
+	const owners = million / benchmarks.CampaignsAnOwner
+	if err := benchmarks.ImportMorePlaces(p.Conn, w, owners, million/owners-1); err != nil {
+		return nil, err
+	}
 	for name, limit := range map[string]int32{"ads": 0, "full": 20} {
-		some, err := benchmarks.BesideCanned(s.Conn, w, name, 3, limit)
+		some, err := besideCanned(p, w, name, limit)
 		if err != nil {
 			return nil, err
 		}
 		maps.Copy(all, some)
 	}
 	all["grpc_rps"], all["grpc_canned_rps"] = all["grpc_rps_full"], all["grpc_canned_rps_full"]
-	return all, s.Close()
+	return all, p.Close()
+}
+
+// besideCanned measures capacity, and for the default answer latency at 70 % of
+// it.
+func besideCanned(p *benchmarks.Process, w *benchmarks.Workload, name string, limit int32) (spreads, error) {
+	b, err := benchmarks.NewBeside(p.Conn, w, 3, limit, benchmarks.WarmUps)
+	if err != nil {
+		return nil, err
+	}
+	all, err := b.Capacity(name)
+	if err == nil && name == "full" {
+		var some spreads
+		some, err = b.AtRate(0.7 * all["grpc_rps_full"].Median)
+		maps.Copy(all, some)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return all, b.Close()
+}
+
+// cache serves seven million programs from a cache of 512 MiB, at a tenth of what
+// a warm cache would answer.
+func cache(s *session) (spreads, error) {
+	w, err := benchmarks.NewWorkload(1, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := benchmarks.FillPrograms(filepath.Join(s.dir, "cache"), w, 7*million); err != nil {
+		return nil, err
+	}
+	log.Print("seven million programs are on disk")
+	p, err := s.serve("cache")
+	if err != nil {
+		return nil, err
+	}
+	figures, err := benchmarks.Skewed(p, w, 5*million, 120_000, 2000)
+	if err != nil {
+		return nil, err
+	}
+	figures["cache_start_s_7m"] = p.Took.Seconds()
+	all := spreads{}
+	for name, value := range figures {
+		all[name] = benchmarks.Once(value)
+	}
+	return all, p.Close()
 }

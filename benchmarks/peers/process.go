@@ -1,0 +1,40 @@
+package peers
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// ErrNotInstalled is the error of a peer that this machine does not have.
+var ErrNotInstalled = errors.New("is not installed")
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("looking for a port: %w", err)
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// within tries until there is no error, for so long.
+func within(limit time.Duration, try func() error) (err error) {
+	for started := time.Now(); time.Since(started) < limit; time.Sleep(50 * time.Millisecond) {
+		if err = try(); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// end asks a process of ours to end, and waits.
+func end(process *exec.Cmd) error {
+	if err := process.Process.Signal(syscall.SIGINT); err != nil {
+		return err
+	}
+	_ = process.Wait() // a server that is told to end may say so by its status
+	return nil
+}
