@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
-	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,7 +40,7 @@ type Indexer struct {
 	words       tableWriter[worded]
 	siteEdit    *geoindex.Edit
 
-	listEdits map[uint64]*listEdit // by key and kind
+	edits     editLog // of lists, since the last publication
 	wordEdits wordEdits
 	keysByRes [otherKeys + 1]int
 
@@ -67,7 +64,7 @@ func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Index
 	x := &Indexer{
 		market: market, clock: clock, log: log,
 		stale: make(chan struct{}, 1), adjustments: make(chan adjusting), advance: make(chan struct{}),
-		listEdits: map[uint64]*listEdit{}, wordEdits: wordEdits{},
+		wordEdits:  wordEdits{},
 		campaignOf: uidMap{}, placeOf: uidMap{}, byName: map[nameKey]uint32{}, accounts: map[uint32]*account{}, off: map[uint32]time.Time{},
 	}
 	x.next = Snapshot{quarter: clock().Truncate(targeting.Quarter), market: market, reserves: compileReserves(market.Reserves)}
@@ -88,6 +85,9 @@ func (x *Indexer) Load(ctx context.Context, s store.Store) (*store.Feed, error) 
 			reported = time.Now()
 			x.log.Info("indexing the catalogue", "records", n)
 		}
+		if x.edits.n >= mostEdits {
+			x.applyEdits()
+		}
 		return x.put(&r)
 	})
 	if err != nil {
@@ -104,6 +104,9 @@ const (
 	// publishEvery spaces publications under load: each costs some hundred
 	// kilobytes however little has changed. An idle indexer publishes at once.
 	publishEvery = 2 * time.Millisecond
+	// mostEdits bounds the memory of edits while a catalogue is loaded: half a
+	// gigabyte, and as much again while they are sorted.
+	mostEdits = 1 << 24
 	// mostChangesABatch bounds how long a publication waits for further changes.
 	mostChangesABatch = 4096
 )
@@ -236,7 +239,7 @@ func (x *Indexer) turnQuarter() {
 
 // publish makes a snapshot of the present state and lets waiters look.
 func (x *Indexer) publish() {
-	x.applyListEdits()
+	x.applyEdits()
 	x.wordEdits.applyTo(&x.words)
 	if x.siteEdit != nil {
 		x.next.sites, x.siteEdit = x.siteEdit.Tree(), nil
@@ -260,33 +263,6 @@ func (x *Indexer) publish() {
 
 // otherKeys stands for regions and everywhere where keys are told by resolution.
 const otherKeys = geoindex.Finest + 1
-
-// manyLists is the number of edited lists from which every core helps.
-const manyLists = 1000
-
-func (x *Indexer) applyListEdits() {
-	keys := slices.Collect(maps.Keys(x.listEdits))
-	after := make([]*list, len(keys))
-	workers := 1
-	if len(keys) >= manyLists {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	var group sync.WaitGroup
-	for worker := range workers {
-		group.Go(func() { // reads only, but for its own lists
-			for i := worker; i < len(keys); i += workers {
-				after[i] = x.listAt(keys[i]).edited(x.listEdits[keys[i]], x)
-			}
-		})
-	}
-	group.Wait()
-	for i, key := range keys {
-		x.setList(key, after[i])
-	}
-	if len(keys) > 0 {
-		x.listEdits = map[uint64]*listEdit{}
-	}
-}
 
 // listAt is the list of a key, perhaps an empty one.
 func (x *Indexer) listAt(key uint64) *list {

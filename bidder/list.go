@@ -179,13 +179,8 @@ func has(postings []posting, ordinal uint32) bool {
 	return slices.ContainsFunc(postings, func(p posting) bool { return p.ordinal == ordinal })
 }
 
-// listEdit is what a batch does to one list: postings that go, found by ordinal
-// and the cap that they were posted with, and others that come.
-type listEdit struct {
-	remove, add []posting
-}
-
-// edited applies an edit. Blocks that it does not touch are shared.
+// edited applies an edit, whose memory it does not keep. Blocks that it does not
+// touch are shared.
 func (l *list) edited(e *listEdit, from postingSource) *list {
 	slices.SortFunc(e.add, func(a, b posting) int { return inOrder(&a, &b) })
 	slices.SortFunc(e.remove, func(a, b posting) int { return inOrder(&a, &b) })

@@ -1,6 +1,7 @@
 package bidder
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -168,6 +169,58 @@ func TestCoveringsAreASliceOfTextsByCampaign(t *testing.T) {
 			if got := string(fast.at(i)); got != plain[i] {
 				t.Fatalf("campaign %d has %q, want %q", i, got, plain[i])
 			}
+		}
+	})
+}
+
+// TestEditsOfABatchLeaveWhatTheLastOnesSay notes postings that come and go, more
+// than once a batch, and compares what is left with the plain account.
+func TestEditsOfABatchLeaveWhatTheLastOnesSay(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		type place struct {
+			key     uint64
+			ordinal uint32
+		}
+		before, now := map[place]capCode{}, map[place]capCode{}
+		for key := range uint64(3) {
+			for ordinal := range uint32(4) {
+				if rapid.Bool().Draw(t, "posted before") {
+					before[place{key, ordinal}] = capCode(ordinal)
+				}
+			}
+		}
+		maps.Copy(now, before)
+		var edits []edit
+		for range rapid.IntRange(1, 40).Draw(t, "edits") {
+			at := place{rapid.Uint64Range(0, 2).Draw(t, "key"), rapid.Uint32Range(0, 3).Draw(t, "ordinal")}
+			cap, going := now[at]
+			if going {
+				delete(now, at)
+			} else {
+				cap = capCode(rapid.Uint32Range(0, 9).Draw(t, "cap"))
+				now[at] = cap
+			}
+			edits = append(edits, edit{at.key, posting{ordinal: at.ordinal, cap: cap}, uint32(len(edits)), going})
+		}
+		slices.SortFunc(edits, func(a, b edit) int { return a.compare(&b) })
+		for e := (listEdit{}); len(edits) > 0; {
+			key := edits[0].key
+			edits = e.read(edits)
+			for _, p := range e.remove {
+				if cap, there := before[place{key, p.ordinal}]; !there || cap != p.cap {
+					t.Fatalf("key %d: %v goes, before there was %v", key, p, before)
+				}
+				delete(before, place{key, p.ordinal})
+			}
+			for _, p := range e.add {
+				if _, there := before[place{key, p.ordinal}]; there {
+					t.Fatalf("key %d: %v comes twice", key, p)
+				}
+				before[place{key, p.ordinal}] = p.cap
+			}
+		}
+		if !maps.Equal(before, now) {
+			t.Fatalf("after the edits %v, want %v", before, now)
 		}
 	})
 }

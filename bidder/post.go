@@ -282,39 +282,28 @@ func (x *Indexer) post(i uint32) {
 		return
 	}
 	k.posted, k.cap = true, capOf(x.scoreOf(i))
-	mask := x.details.at(i).mask
-	x.eachList(i, func(e *listEdit, p geoindex.Posting) {
-		e.add = append(e.add, posting{postingMask(mask, p), i, k.cap})
-	})
+	x.noteEdits(i, false)
 }
 
-// unpost takes a campaign off its lists; an addition that no snapshot has seen
-// yet is taken back.
+// unpost takes a campaign off its lists.
 func (x *Indexer) unpost(i uint32) {
-	k := x.kept.edit(i)
 	delete(x.off, i)
-	if !k.posted {
-		return
+	if k := x.kept.edit(i); k.posted {
+		k.posted = false
+		x.noteEdits(i, true)
 	}
-	k.posted = false
-	x.eachList(i, func(e *listEdit, _ geoindex.Posting) {
-		if added := slices.IndexFunc(e.add, func(p posting) bool { return p.ordinal == i }); added >= 0 {
-			e.add = slices.Delete(e.add, added, added+1)
-		} else {
-			e.remove = append(e.remove, posting{ordinal: i, cap: k.cap})
-		}
-	})
 }
 
-// eachList calls f for the edit of every list that a campaign stands in.
-func (x *Indexer) eachList(i uint32, f func(*listEdit, geoindex.Posting)) {
+// noteEdits notes an edit for every list that a campaign stands in.
+func (x *Indexer) noteEdits(i uint32, going bool) {
+	mask, cap := x.details.at(i).mask, x.kept.at(i).cap
 	keyworded := x.details.at(i).ask().keywords.HasWanted()
 	for _, p := range x.covering(i) {
 		if keyworded {
-			f(x.editList(uint64(p.Key)|withKeywords), p)
+			x.edits.note(uint64(p.Key)|withKeywords, posting{postingMask(mask, p), i, cap}, going)
 		}
-		if !keyworded || x.details.at(i).mask.AdmitsNoWords() {
-			f(x.editList(uint64(p.Key)), p)
+		if !keyworded || mask.AdmitsNoWords() {
+			x.edits.note(uint64(p.Key), posting{postingMask(mask, p), i, cap}, going)
 		}
 	}
 }
@@ -328,13 +317,4 @@ func (x *Indexer) covering(i uint32) []geoindex.Posting {
 	}
 	x.unpacked = postings
 	return postings
-}
-
-func (x *Indexer) editList(key uint64) *listEdit {
-	e := x.listEdits[key]
-	if e == nil {
-		e = &listEdit{}
-		x.listEdits[key] = e
-	}
-	return e
 }

@@ -33,7 +33,7 @@ func (m *Marks) add(other Marks) { m.Tags, m.Has = m.Tags|other.Tags, m.Has|othe
 // is choosy they are nearly all that it reads.
 type Tree struct{ root *node }
 
-const leafSites = 32
+const leafSites = 64
 
 // node is a cell of the hierarchy. The root stands above the 122 base cells
 // and has one child for each.

@@ -1,0 +1,139 @@
+package bidder
+
+import (
+	"cmp"
+	"runtime"
+	"slices"
+	"sync"
+)
+
+// edit is a posting that comes to the list of a key, or goes: one that goes is
+// found by its ordinal and the cap that it was posted with. Edits are noted one
+// after another and sorted by list when they are applied, so that a million
+// campaigns are posted without looking for their lists a million times.
+type edit struct {
+	key     uint64
+	posting posting
+	order   uint32 // of noting
+	going   bool
+}
+
+// editLog holds edits in chunks: a slice that grows by being copied would cost a
+// load more than all the rest.
+type editLog struct {
+	chunks [][]edit
+	n      int
+}
+
+// chunkEdits is the length of a chunk: two megabytes.
+const chunkEdits = 1 << 16
+
+func (l *editLog) note(key uint64, p posting, going bool) {
+	last := len(l.chunks) - 1
+	if last < 0 || len(l.chunks[last]) == chunkEdits {
+		l.chunks, last = append(l.chunks, nil), last+1
+	}
+	if l.n >= chunkEdits && l.chunks[last] == nil {
+		l.chunks[last] = make([]edit, 0, chunkEdits) // it will be full, where the first seldom is
+	}
+	l.chunks[last] = append(l.chunks[last], edit{key, p, uint32(l.n), going})
+	l.n++
+}
+
+// empty forgets the edits, and their memory where it is much.
+func (l *editLog) empty() {
+	if l.n > chunkEdits {
+		l.chunks = nil
+	} else if l.n > 0 {
+		l.chunks[0] = l.chunks[0][:0]
+	}
+	l.n = 0
+}
+
+// part is one of so many parts of the edits, those of a key together.
+func (l *editLog) part(worker, workers int) []edit {
+	if workers == 1 {
+		return slices.Concat(l.chunks...)
+	}
+	own := make([]edit, 0, l.n/workers*9/8)
+	for _, chunk := range l.chunks {
+		for i := range chunk {
+			if int(chunk[i].key>>3*0x9e3779b97f4a7c15>>32)%workers == worker {
+				own = append(own, chunk[i])
+			}
+		}
+	}
+	return own
+}
+
+func (e *edit) compare(f *edit) int {
+	if e.key != f.key {
+		return cmp.Compare(e.key, f.key)
+	}
+	return cmp.Or(cmp.Compare(e.posting.ordinal, f.posting.ordinal), cmp.Compare(e.order, f.order))
+}
+
+// listEdit is what a batch does to one list.
+type listEdit struct{ remove, add []posting }
+
+// read takes the edits of one key off the front of sorted ones. An addition that is
+// taken back before any snapshot has it leaves nothing.
+func (e *listEdit) read(edits []edit) (rest []edit) {
+	e.remove, e.add = e.remove[:0], e.add[:0]
+	key := edits[0].key
+	for len(edits) > 0 && edits[0].key == key {
+		now := &edits[0]
+		edits = edits[1:]
+		switch last := len(e.add) - 1; {
+		case !now.going:
+			e.add = append(e.add, now.posting)
+		case last >= 0 && e.add[last].ordinal == now.posting.ordinal:
+			e.add = e.add[:last]
+		default:
+			e.remove = append(e.remove, now.posting)
+		}
+	}
+	return edits
+}
+
+// manyEdits is the number from which every core helps.
+const manyEdits = 5000
+
+// keyedList is a list as it will be.
+type keyedList struct {
+	key  uint64
+	list *list
+}
+
+// applyEdits makes the lists that have been edited.
+func (x *Indexer) applyEdits() {
+	workers := 1
+	if x.edits.n >= manyEdits {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	after := make([][]keyedList, workers)
+	var group sync.WaitGroup
+	for worker := range workers {
+		group.Go(func() { after[worker] = x.edited(x.edits.part(worker, workers)) })
+	}
+	group.Wait()
+	for _, lists := range after {
+		for _, l := range lists {
+			x.setList(l.key, l.list)
+		}
+	}
+	x.edits.empty()
+}
+
+// edited makes lists from edits; it changes nothing else.
+func (x *Indexer) edited(edits []edit) (after []keyedList) {
+	slices.SortFunc(edits, func(a, b edit) int { return a.compare(&b) })
+	var e listEdit
+	for len(edits) > 0 {
+		key := edits[0].key
+		if edits = e.read(edits); len(e.add)+len(e.remove) > 0 {
+			after = append(after, keyedList{key, x.listAt(key).edited(&e, x)})
+		}
+	}
+	return after
+}
