@@ -28,20 +28,24 @@ func (w *Workload) SearchRequest(i int, slots, limit int32) *pb.SearchNearbyRequ
 	}
 }
 
-// WarmUps is how many loops it takes until the cache of cards has seen each request
-// some times.
-const WarmUps = 8
+// WarmUps is how many passes it takes until the cache of cards, which drops some
+// of what comes to it at once, has nearly all.
+const WarmUps = 6
 
 const (
 	callers    = 32
 	loopLasts  = 1500 * time.Millisecond
-	loopRounds = 7
+	loopRounds = 5
 	openLasts  = 4 * time.Second
 	openRounds = 3
 )
 
-// closedLoop calls a server as fast as it answers so many callers.
-func closedLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest) (perSecond float64, err error) {
+// forAWhile ends a closed loop.
+func forAWhile(_ int64, took time.Duration) bool { return took < loopLasts }
+
+// closedLoop calls a server as fast as it answers so many callers, while it is to
+// go on.
+func closedLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest, goOn func(calls int64, took time.Duration) bool) (perSecond float64, err error) {
 	client := pb.NewSearchServiceClient(conn)
 	var calls atomic.Int64
 	var failed atomic.Pointer[error]
@@ -49,7 +53,7 @@ func closedLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest) (perS
 	started := time.Now()
 	for range callers {
 		group.Go(func() {
-			for time.Since(started) < loopLasts && failed.Load() == nil {
+			for goOn(calls.Load(), time.Since(started)) && failed.Load() == nil {
 				if _, err := client.SearchNearby(context.Background(), requests[calls.Add(1)%int64(len(requests))]); err != nil {
 					failed.Store(&err)
 				}
@@ -72,8 +76,8 @@ type Beside struct {
 	answer   canned
 }
 
-// NewBeside warms a server up by so many loops, with so many slots and places
-// asked for.
+// NewBeside warms a server up by so many passes over the requests, with so many
+// slots and places asked for.
 func NewBeside(conn *grpc.ClientConn, w *Workload, slots, limit int32, warmUps int) (*Beside, error) {
 	b := &Beside{requests: make([]*pb.SearchNearbyRequest, distinctRequests), ours: conn}
 	for i := range b.requests {
@@ -83,10 +87,8 @@ func NewBeside(conn *grpc.ClientConn, w *Workload, slots, limit int32, warmUps i
 	if err != nil {
 		return nil, err
 	}
-	for range warmUps {
-		if _, err := closedLoop(conn, b.requests); err != nil {
-			return nil, err
-		}
+	if _, err := closedLoop(conn, b.requests, func(calls int64, _ time.Duration) bool { return calls < int64(warmUps*len(b.requests)) }); err != nil {
+		return nil, err
 	}
 	b.canned, err = startCanned(b.answer)
 	return b, err
@@ -125,11 +127,11 @@ func withoutHaste() (restore func()) {
 func (b *Beside) Capacity(name string) (map[string]Spread, error) {
 	defer withoutHaste()()
 	return Rounds(loopRounds, func() (Figures, error) {
-		ours, err := closedLoop(b.ours, b.requests)
+		ours, err := closedLoop(b.ours, b.requests, forAWhile)
 		if err != nil {
 			return nil, err
 		}
-		theirs, err := closedLoop(b.canned.Conn, b.requests)
+		theirs, err := closedLoop(b.canned.Conn, b.requests, forAWhile)
 		return Figures{"grpc_rps_" + name: ours, "grpc_canned_rps_" + name: theirs, "grpc_ratio_" + name: ours / theirs,
 			"grpc_answer_bytes_" + name: float64(len(b.answer))}, err
 	})
