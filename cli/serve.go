@@ -32,6 +32,7 @@ type ServeConfig struct {
 	ClickExpiry   time.Duration `help:"How long a token admits an impression and a click." default:"30m" env:"HEXBID_CLICK_EXPIRY"`
 	ManualReview  bool          `help:"Leave new places in review until they are approved." env:"HEXBID_MANUAL_REVIEW"`
 	CacheMB       int64         `name:"cache-mb" help:"Cache of display records, MiB." default:"64" env:"HEXBID_CACHE_MB"`
+	MemoryMB      int64         `name:"memory-mb" help:"Memory to use, MiB: the more there is, the less often the collector runs. 0 leaves it to GOGC and GOMEMLIMIT." default:"0" env:"HEXBID_MEMORY_MB"`
 	MaxInFlight   int           `help:"Calls worked on at once; more are refused." default:"4096" env:"HEXBID_MAX_IN_FLIGHT"`
 	AllowTrace    string        `help:"Permit exhaustive traces: auto (on loopback only), yes or no." enum:"auto,yes,no" default:"auto" env:"HEXBID_ALLOW_TRACE"`
 	DrainTimeout  time.Duration `help:"How long a stop waits for calls in flight." default:"15s" env:"HEXBID_DRAIN_TIMEOUT"`

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	_ "time/tzdata" // campaigns name time zones, machines may lack them
 
+	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/cli"
 )
 
@@ -22,11 +23,36 @@ func main() {
 
 // serve runs a Main until the context ends.
 func serve(ctx context.Context, config *cli.ServeConfig, ready func(address string)) error {
+	if err := useMemory(config.MemoryMB); err != nil {
+		return err
+	}
 	m := NewMain(*config)
 	if err := m.Open(ctx); err != nil {
 		return err
 	}
 	return m.Run(ctx, ready)
+}
+
+const (
+	leastMemoryMB = 256
+	// seldom is how far the heap may grow beyond what is in use, in percent, before
+	// the collector runs, where memory allows.
+	seldom = 800
+)
+
+// useMemory lets the collector run seldom while there is room. A run over a
+// million campaigns takes a core for some tenths of a second, which the slowest
+// calls wait for.
+func useMemory(mb int64) error {
+	if mb == 0 {
+		return nil
+	}
+	if mb < leastMemoryMB {
+		return hexbid.Invalidf("memory-mb", "%d is too little: use %d or more, or 0 for no bound", mb, leastMemoryMB)
+	}
+	debug.SetMemoryLimit(mb << 20)
+	debug.SetGCPercent(seldom)
+	return nil
 }
 
 // version is the module's, from the build.
