@@ -146,6 +146,20 @@ func (a *Area) IsEmpty() bool {
 	return a.AroundPlacesM == 0 && len(a.Circles) == 0 && len(a.Cells) == 0 && len(a.Regions) == 0 && len(a.Polygons) == 0 && !a.Everywhere
 }
 
+// OnlyAroundPlaces says whether the area is where the program's places are and
+// nothing else.
+func (a *Area) OnlyAroundPlaces() bool {
+	rest := *a
+	rest.AroundPlacesM = 0
+	return a.AroundPlacesM > 0 && rest.IsEmpty()
+}
+
+// GoesAroundPlaces says whether the program's places decide where the campaign
+// serves.
+func (c *Campaign) GoesAroundPlaces() bool {
+	return c.Area.AroundPlacesM > 0 || c.Excluded.AroundPlacesM > 0
+}
+
 // CreativeFor picks the creative for a host: its own, else the one without a
 // host, else the zero Creative.
 func (c *Campaign) CreativeFor(host Host) Creative {

@@ -22,7 +22,7 @@
 //
 // A search finds the lists of all keys over the point, merges them by cap, and
 // passes over what the masks or rows shut out. It fetches the records of the
-// remaining campaigns eight at a time, makes the exact tests that are left, and
+// remaining campaigns sixteen at a time, makes the exact tests that are left, and
 // keeps the best entry of each advertiser (package bidder/auction). It ends when
 // the next cap is below the lowest score kept: an equal cap goes on, for ties.
 // That is exact; Plain, which looks at every campaign with none of the index, is
@@ -33,7 +33,8 @@
 //
 // All state is owned by the Indexer's goroutine but for the published snapshot,
 // one atomic pointer: readers take no lock, wait for nobody and allocate
-// nothing. A cap must bound the score: a campaign whose score rises above it is
+// nothing. What comes to lists and what goes is noted in a log, which is sorted by
+// list when a snapshot is made: each list is looked up and copied once. A cap must bound the score: a campaign whose score rises above it is
 // posted anew in the same publication. One whose score falls to half is posted
 // anew too, and one that is off for longer than seconds leaves the lists, or the
 // throttled and the exhausted would stand in the way by evening.

@@ -143,8 +143,9 @@ func (x *Indexer) Run(ctx context.Context, feed *store.Feed) {
 		case <-x.stale:
 			x.turnQuarter()
 		case <-tick.C:
-			x.turnQuarter()
-			x.unpostOff()
+			if turned, unposted := x.turnQuarter(), x.unpostOff(); !turned && !unposted {
+				continue
+			}
 		}
 		adjusted = append(adjusted, x.gather(changes)...)
 		x.publish()
@@ -223,11 +224,12 @@ func (x *Indexer) noteStale() {
 	}
 }
 
-// turnQuarter reads all schedules ahead for the present quarter hour.
-func (x *Indexer) turnQuarter() {
+// turnQuarter reads all schedules ahead for the present quarter hour; it says
+// whether it is another.
+func (x *Indexer) turnQuarter() bool {
 	quarter := x.clock().Truncate(targeting.Quarter)
 	if quarter.Equal(x.next.quarter) {
-		return
+		return false
 	}
 	x.next.quarter = quarter
 	for i := range x.ordinals.campaigns.next {
@@ -235,6 +237,7 @@ func (x *Indexer) turnQuarter() {
 			x.setState(i)
 		}
 	}
+	return true
 }
 
 // publish makes a snapshot of the present state and lets waiters look.

@@ -29,7 +29,7 @@ type kept struct {
 type around struct{ in, out hexbid.Area }
 
 func areaAroundPlaces(c *hexbid.Campaign) *around {
-	if c.Area.AroundPlacesM == 0 && c.Excluded.AroundPlacesM == 0 {
+	if !c.GoesAroundPlaces() {
 		return nil
 	}
 	return &around{c.Area, c.Excluded}
@@ -249,8 +249,9 @@ const offFor = 5 * time.Second
 // mostUnposted bounds what one publication takes off the lists.
 const mostUnposted = 20_000
 
-// unpostOff takes campaigns off the lists that have been off for long.
-func (x *Indexer) unpostOff() {
+// unpostOff takes campaigns off the lists that have been off for long; it says
+// whether there were any.
+func (x *Indexer) unpostOff() bool {
 	n := 0
 	for i, since := range x.off {
 		if x.clock().Sub(since) < offFor {
@@ -258,9 +259,10 @@ func (x *Indexer) unpostOff() {
 		}
 		x.unpost(i)
 		if n++; n == mostUnposted {
-			return
+			break
 		}
 	}
+	return n > 0
 }
 
 // scoreOf is the best score that a campaign can have at present.

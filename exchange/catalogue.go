@@ -173,7 +173,7 @@ func (e *Exchange) prepare(ctx context.Context, r hexbid.Resource) (*store.Recor
 // cover works out where a campaign is posted.
 func (e *Exchange) cover(ctx context.Context, record *store.Record, c *hexbid.Campaign) error {
 	var places []hexbid.Point
-	if c.Area.AroundPlacesM > 0 || c.Excluded.AroundPlacesM > 0 {
+	if c.GoesAroundPlaces() {
 		var err error
 		if places, err = e.approvedPlaces(ctx, c.Program); err != nil {
 			return err
@@ -322,12 +322,13 @@ func (e *Exchange) checkNoBuyer(ctx context.Context, program hexbid.Name) error 
 // Serving says whether a campaign takes part in auctions at present, and why
 // not.
 func (e *Exchange) Serving(ctx context.Context, c *hexbid.Campaign) (bool, string) {
-	return e.ServingAmong(map[string]bool{})(ctx, c)
+	return e.ServingAmong()(ctx, c)
 }
 
-// ServingAmong is Serving for many campaigns: paused remembers the advertisers
-// that were looked up.
-func (e *Exchange) ServingAmong(paused map[string]bool) func(context.Context, *hexbid.Campaign) (bool, string) {
+// ServingAmong is Serving for many campaigns: it remembers the advertisers that
+// it has looked up.
+func (e *Exchange) ServingAmong() func(context.Context, *hexbid.Campaign) (bool, string) {
+	paused := map[string]bool{}
 	return func(ctx context.Context, c *hexbid.Campaign) (bool, string) {
 		name, _ := hexbid.ParseName(c.Name) // stored names parse
 		owner := name.Owner().String()
@@ -354,14 +355,10 @@ func (e *Exchange) serving(ctx context.Context, c *hexbid.Campaign, ownerPaused 
 	if !c.End.IsZero() && !now.Before(c.End) {
 		return false, "its flight ended at " + c.End.UTC().Format(time.RFC3339)
 	}
-	if onlyAroundPlaces(&c.Area) {
+	if c.Area.OnlyAroundPlaces() {
 		if places, err := e.approvedPlaces(ctx, c.Program); err == nil && len(places) == 0 {
 			return false, "it serves around the program's places, and none is approved"
 		}
 	}
 	return true, ""
-}
-
-func onlyAroundPlaces(a *hexbid.Area) bool {
-	return a.AroundPlacesM > 0 && !a.Everywhere && len(a.Circles)+len(a.Cells)+len(a.Regions) == 0
 }

@@ -334,6 +334,11 @@ func TestCampaignsFollowThePlacesTheyGoAround(t *testing.T) {
 	fill(t, e, campaign("c"))
 	far := hexbid.Point{Lat: 31.2304, Lng: 121.4737}
 	shows := func(p hexbid.Point) bool { return len(mustSearch(t, e, at(p)).Sponsored) == 1 }
+	shaped := campaign("c")
+	shaped.Area.Polygons = []hexbid.Polygon{{}}
+	if serving, why := e.Serving(ctx, shaped); !serving {
+		t.Errorf("a campaign with a polygon beside its program's places does not serve: %s", why)
+	}
 	if serving, why := e.Serving(ctx, campaign("c")); serving || !strings.Contains(why, "none is approved") || shows(hub) {
 		t.Errorf("without a place it serves: %v, %q", serving, why)
 	}

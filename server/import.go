@@ -128,7 +128,7 @@ func (s *campaignService) prepare(ctx context.Context, rows []*pb.ImportRow, val
 }
 
 func (b *importBatch) answer(ctx context.Context, s *campaignService) *pb.ImportResponse {
-	serving := s.exchange().ServingAmong(map[string]bool{})
+	serving := s.exchange().ServingAmong()
 	for j, outcome := range b.prepared.Outcomes(ctx) {
 		row := b.at[j]
 		b.response.Outcomes[row] = outcomeMessage(b.rows[row], &outcome)

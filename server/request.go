@@ -98,8 +98,7 @@ func requestToNoun(r *pb.SearchNearbyRequest) (*hexbid.Request, error) {
 	out.Viewer.OS = convert(&c, "viewer.operating_system", v.GetOperatingSystem(), hexbid.OSCount)
 	out.Viewer.Network = convert(&c, "viewer.network", v.GetNetwork(), hexbid.NetworkCount)
 	out.Viewer.Credit = convert(&c, "viewer.credit_band", v.GetCreditBand(), hexbid.CreditBandCount)
-	interests, err := enums("viewer.interests", v.GetInterests(), hexbid.CategoryCount)
-	out.Viewer.Interests = collect(&c, interests, err)
+	out.Viewer.Interests = convertAll(&c, "viewer.interests", v.GetInterests(), hexbid.CategoryCount)
 	if r.RadiusM != nil {
 		out.RadiusM = r.GetRadiusM()
 	}
@@ -120,6 +119,11 @@ func requestToNoun(r *pb.SearchNearbyRequest) (*hexbid.Request, error) {
 
 func convert[T ~uint8, P ~int32](c *collector, field string, value P, count T) T {
 	out, err := enum(field, value, count)
+	return collect(c, out, err)
+}
+
+func convertAll[T ~uint8, P ~int32](c *collector, field string, values []P, count T) []T {
+	out, err := enums(field, values, count)
 	return collect(c, out, err)
 }
 

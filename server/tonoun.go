@@ -33,12 +33,11 @@ func toNoun(m proto.Message) (hexbid.Resource, []string, error) {
 }
 
 func programToNoun(v *pb.Program, c *collector) *hexbid.Program {
-	hosts, hostsErr := enums("program.hosts", v.GetHosts(), hexbid.HostCount)
-	systems, systemsErr := enums("program.operating_systems", v.GetOperatingSystems(), hexbid.OSCount)
 	return &hexbid.Program{
 		Meta: hexbid.Meta{Name: v.GetName()}, DisplayName: v.GetDisplayName(), AlternativeNames: v.GetAlternativeNames(),
 		Category: convert(c, "program.category", v.GetCategory(), hexbid.CategoryCount),
-		Hosts:    collect(c, hosts, hostsErr), OS: collect(c, systems, systemsErr), MinimumAge: int(v.GetMinimumAge()),
+		Hosts:    convertAll(c, "program.hosts", v.GetHosts(), hexbid.HostCount),
+		OS:       convertAll(c, "program.operating_systems", v.GetOperatingSystems(), hexbid.OSCount), MinimumAge: int(v.GetMinimumAge()),
 		Path: v.GetPath(), IconURI: v.GetIconUri(), Keywords: v.GetKeywords(),
 	}
 }
@@ -132,26 +131,15 @@ func audienceToNoun(c *collector, v *pb.Audience) (out hexbid.Audience) {
 	for _, r := range v.GetAges() {
 		out.Ages = append(out.Ages, hexbid.AgeRange{Min: int(r.GetMinAge()), Max: int(r.GetMaxAge())})
 	}
-	var err error
-	out.Genders, err = enums(field+"genders", v.GetGenders(), hexbid.GenderCount)
-	collect(c, 0, err)
-	out.OS, err = enums(field+"operating_systems", v.GetOperatingSystems(), hexbid.OSCount)
-	collect(c, 0, err)
-	out.Hosts, err = enums(field+"hosts", v.GetHosts(), hexbid.HostCount)
-	collect(c, 0, err)
-	out.Scenes, err = enums(field+"scenes", v.GetScenes(), hexbid.SceneCount)
-	collect(c, 0, err)
-	out.Networks, err = enums(field+"networks", v.GetNetworks(), hexbid.NetworkCount)
-	collect(c, 0, err)
-	out.Interests, err = enums(field+"interests", v.GetInterests(), hexbid.CategoryCount)
-	collect(c, 0, err)
-	out.NotInterests, err = enums(field+"excluded_interests", v.GetExcludedInterests(), hexbid.CategoryCount)
-	collect(c, 0, err)
-	out.Credit, err = enums(field+"credit_bands", v.GetCreditBands(), hexbid.CreditBandCount)
-	collect(c, 0, err)
-	out.Residences, err = enums(field+"residences", v.GetResidences(), hexbid.ResidenceCount)
-	collect(c, 0, err)
-	out.IncludeUnknown, err = enums(field+"include_unknown", v.GetIncludeUnknown(), hexbid.DimensionCount)
-	collect(c, 0, err)
+	out.Genders = convertAll(c, field+"genders", v.GetGenders(), hexbid.GenderCount)
+	out.OS = convertAll(c, field+"operating_systems", v.GetOperatingSystems(), hexbid.OSCount)
+	out.Hosts = convertAll(c, field+"hosts", v.GetHosts(), hexbid.HostCount)
+	out.Scenes = convertAll(c, field+"scenes", v.GetScenes(), hexbid.SceneCount)
+	out.Networks = convertAll(c, field+"networks", v.GetNetworks(), hexbid.NetworkCount)
+	out.Interests = convertAll(c, field+"interests", v.GetInterests(), hexbid.CategoryCount)
+	out.NotInterests = convertAll(c, field+"excluded_interests", v.GetExcludedInterests(), hexbid.CategoryCount)
+	out.Credit = convertAll(c, field+"credit_bands", v.GetCreditBands(), hexbid.CreditBandCount)
+	out.Residences = convertAll(c, field+"residences", v.GetResidences(), hexbid.ResidenceCount)
+	out.IncludeUnknown = convertAll(c, field+"include_unknown", v.GetIncludeUnknown(), hexbid.DimensionCount)
 	return out
 }
