@@ -30,13 +30,13 @@ func (w *Workload) SearchRequest(i int, slots, limit int32) *pb.SearchNearbyRequ
 
 // WarmUps is how many passes it takes until the cache of cards, which drops some
 // of what comes to it at once, has nearly all.
-const WarmUps = 6
+const WarmUps = 5
 
 const (
 	callers    = 32
-	loopLasts  = 1500 * time.Millisecond
+	loopLasts  = time.Second
 	loopRounds = 5
-	openLasts  = 4 * time.Second
+	openLasts  = 3 * time.Second
 	openRounds = 3
 )
 
@@ -169,12 +169,15 @@ func openLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest, perSeco
 	client, config := pb.NewSearchServiceClient(conn), load.DefaultConfig()
 	config.WarmUp, config.MaxInFlight = time.Second, 20_000
 	var mu sync.Mutex // guards own
-	report := load.Run(context.Background(), config, load.Constant(perSecond, config.WarmUp+lasts).Poisson(1), func(ctx context.Context, i int) error {
+	report, err := load.Run(context.Background(), config, load.Constant(perSecond, config.WarmUp+lasts).Poisson(1), func(ctx context.Context, i int) error {
 		r, err := client.SearchNearby(ctx, requests[i%len(requests)])
 		mu.Lock()
 		defer mu.Unlock()
 		return errors.Join(err, own.RecordValue(int64(r.GetServerDuration().AsDuration())))
 	})
+	if err != nil {
+		return nil, err
+	}
 	if len(report.Failed) > 0 {
 		return nil, fmt.Errorf("searches failed at %.0f a second: %s", perSecond, report)
 	}

@@ -22,6 +22,7 @@ type Market struct {
 	HeapBytes uint64 // after two collections, the indexer's own state included
 	Took      time.Duration
 
+	before  uint64 // bytes of heap without it
 	owners  int
 	tape    *store.Tape
 	version uint64
@@ -138,7 +139,7 @@ func (m *Market) uidOf(i int) hexbid.UID { return hexbid.UID(3*m.owners + i + 1)
 func (m *Market) CampaignOf(uid hexbid.UID) int { return int(uid) - 3*m.owners - 1 }
 
 func (m *Market) index(each func(func(store.Record) error) error) error {
-	before := heap()
+	m.before = heap()
 	started := time.Now()
 	rules := bidder.DefaultMarket()
 	for c := range rules.PriorPPM {
@@ -153,7 +154,7 @@ func (m *Market) index(each func(func(store.Record) error) error) error {
 		return fmt.Errorf("indexing the workload: %w", err)
 	}
 	m.version, m.stop, m.done = 1, stop, make(chan struct{})
-	m.Took, m.HeapBytes = time.Since(started), heap()-before
+	m.Took, m.HeapBytes = time.Since(started), heap()-m.before
 	go func() { defer close(m.done); m.Indexer.Run(ctx, feed) }()
 	return nil
 }
@@ -187,6 +188,16 @@ func (m *Market) put(r store.Record) uint64 {
 func (m *Market) Close() {
 	m.stop()
 	<-m.done
+}
+
+// SearchBytes ends the indexer, and is what its last snapshot alone takes.
+func (m *Market) SearchBytes() uint64 {
+	m.Close()
+	s := m.Indexer.Snapshot()
+	m.Indexer, m.tape = nil, nil
+	bytes := heap() - m.before
+	runtime.KeepAlive(s)
+	return bytes
 }
 
 // Adjust spreads multipliers and qualities fourfold and leaves 5 % without

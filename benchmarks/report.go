@@ -48,6 +48,14 @@ func Keep(name, command string, figures map[string]Spread) error {
 	return os.WriteFile(path, append(raw, '\n'), 0o644)
 }
 
+// Forget removes a raw file, before all of it is measured again.
+func Forget(name string) error {
+	if err := os.Remove(rawFile(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 func rawFile(name string) string { return filepath.Join("results", name+".json") }
 
 // read reads what Keep wrote; nothing where there is no file.

@@ -74,10 +74,10 @@ func (x *Indexer) putAdvertiser(a *hexbid.Advertiser) {
 	if !known {
 		i = x.ordinals.advertisers.take()
 		x.byName[key] = i
-		x.accounts[i] = &account{}
+		*x.accounts.edit(i) = account{}
 	}
 	*x.advertisers.edit(i) = a.UID
-	owner, paused := x.accounts[i], a.State == hexbid.Paused
+	owner, paused := x.accounts.edit(i), a.State == hexbid.Paused
 	if owner.paused == paused {
 		return
 	}
@@ -109,7 +109,8 @@ func (x *Indexer) putProgram(p *hexbid.Program) error {
 	if !known {
 		i = x.ordinals.programs.take()
 		x.byName[key] = i
-		x.accounts[owner].programs = append(x.accounts[owner].programs, i)
+		account := x.accounts.edit(owner)
+		account.programs = append(account.programs, i)
 		x.next.Programs++
 	}
 	slot, gate := x.programs.edit(i), targeting.Gate(p)
@@ -214,7 +215,7 @@ func (x *Indexer) delete(r *store.Record) {
 	case *hexbid.Advertiser:
 		i := x.byName[keyOf(meta.Name)]
 		delete(x.byName, keyOf(meta.Name))
-		delete(x.accounts, i)
+		*x.accounts.edit(i) = account{}
 		x.ordinals.advertisers.giveBack(i)
 	case *hexbid.Program:
 		x.deleteProgram(meta.Name)
@@ -238,7 +239,8 @@ func (x *Indexer) deleteProgram(name string) {
 		return
 	}
 	if owner, err := x.parentOf(name); err == nil {
-		x.accounts[owner].programs = without(x.accounts[owner].programs, i)
+		account := x.accounts.edit(owner)
+		account.programs = without(account.programs, i)
 	}
 	slot := x.programs.edit(i)
 	x.wordEdits.name(slot.text.Tokens(), i, false)

@@ -47,11 +47,11 @@ type Indexer struct {
 	ordinals    struct{ campaigns, programs, places, advertisers ordinals }
 	campaignOf  uidMap // by uid
 	placeOf     uidMap
-	byName      map[nameKey]uint32  // programs and advertisers, which others name
-	kept        pagedWriter[kept]   // by campaign; never frozen
-	coverings   coverings           // by campaign
-	unpacked    []geoindex.Posting  // the one last read
-	accounts    map[uint32]*account // by advertiser
+	byName      map[nameKey]uint32   // programs and advertisers, which others name
+	kept        pagedWriter[kept]    // by campaign; never frozen
+	coverings   coverings            // by campaign
+	unpacked    []geoindex.Posting   // the one last read
+	accounts    pagedWriter[account] // by advertiser; never frozen
 	rules       ruleSet
 	interner    geoindex.Interner
 	off         map[uint32]time.Time // campaigns that are still posted, though off since
@@ -65,8 +65,9 @@ func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Index
 		market: market, clock: clock, log: log,
 		stale: make(chan struct{}, 1), adjustments: make(chan adjusting), advance: make(chan struct{}),
 		wordEdits:  wordEdits{},
-		campaignOf: uidMap{}, placeOf: uidMap{}, byName: map[nameKey]uint32{}, accounts: map[uint32]*account{}, off: map[uint32]time.Time{},
+		campaignOf: uidMap{}, placeOf: uidMap{}, byName: map[nameKey]uint32{}, off: map[uint32]time.Time{},
 	}
+	x.lists.tidy = joinHeads
 	x.next = Snapshot{quarter: clock().Truncate(targeting.Quarter), market: market, reserves: compileReserves(market.Reserves)}
 	x.publish()
 	return x

@@ -216,7 +216,7 @@ func (x *Indexer) deleteCampaign(i uint32) {
 // may be back in a moment.
 func (x *Indexer) setState(i uint32) {
 	k, state := x.kept.edit(i), servingState(0)
-	if !k.paused && !k.spent && !x.accounts[x.campaigns.at(i).advertiser].paused {
+	if !k.paused && !k.spent && !x.accounts.at(x.campaigns.at(i).advertiser).paused {
 		state |= active
 	}
 	schedule := &x.details.at(i).ask().schedule

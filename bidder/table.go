@@ -55,6 +55,7 @@ type tableWriter[V any] struct {
 	table[V]
 	writer pagedWriter[*bucket[V]]
 	owned  map[*bucket[V]]struct{} // that no snapshot shares
+	tidy   func(*[8]V)             // of a bucket's values, before it is shared; nil for nothing
 }
 
 // set replaces, adds, or with nil drops the value of a key.
@@ -105,7 +106,7 @@ func (w *tableWriter[V]) put(key uint64, value *V) {
 
 func (w *tableWriter[V]) grow() {
 	old := w.table
-	*w = tableWriter[V]{table: table[V]{size: max(old.size+old.size/2, smallestTable)}}
+	*w = tableWriter[V]{table: table[V]{size: max(old.size+old.size/2, smallestTable)}, tidy: w.tidy}
 	for slot := range w.size {
 		*w.writer.edit(slot) = nil
 	}
@@ -131,6 +132,11 @@ func (t *table[V]) each(f func(key uint64, value *V)) {
 
 // freeze gives the table as it is to a snapshot.
 func (w *tableWriter[V]) freeze() table[V] {
+	if w.tidy != nil {
+		for b := range w.owned {
+			w.tidy(&b.values)
+		}
+	}
 	w.owned = nil
 	return table[V]{w.writer.freeze(), w.size, w.count}
 }

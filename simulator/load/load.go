@@ -51,38 +51,46 @@ type job struct {
 }
 
 // Run makes calls as they are planned until there are no more, or ctx ends: then
-// it makes no more, waits for those under way, and the report says so.
-func Run(ctx context.Context, config Config, arrivals Arrivals, call Call) *Report {
+// it makes no more, waits for those under way, and the report says so. Its error
+// is of the timer that it sends by.
+func Run(ctx context.Context, config Config, arrivals Arrivals, call Call) (*Report, error) {
+	alarm, err := newAlarm()
+	if err != nil {
+		return nil, err
+	}
+	defer alarm.close()
 	r := &run{Config: config, call: call, recorder: NewRecorder(), jobs: make(chan job)}
 	cpu := cpuTime()
 	r.started = time.Now()
-	interrupted := r.pace(ctx, arrivals)
+	interrupted, err := r.pace(ctx, alarm, arrivals)
 	close(r.jobs)
 	r.ended.Wait()
+	if err != nil {
+		return nil, err
+	}
 	took := time.Since(r.started)
 	report := r.recorder.Report(took - min(took, r.WarmUp))
 	report.Interrupted = interrupted
 	report.GeneratorBusy = (cpuTime() - cpu).Seconds() / took.Seconds() / float64(runtime.NumCPU())
-	return report
+	return report, nil
 }
 
 // pace hands each call to a worker at its instant; it says whether it was
-// interrupted. It keeps a thread to itself, for the runtime's timers are late by
-// up to a millisecond.
-func (r *run) pace(ctx context.Context, arrivals Arrivals) (interrupted bool) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+// interrupted.
+func (r *run) pace(ctx context.Context, alarm *alarm, arrivals Arrivals) (interrupted bool, err error) {
 	const glance = 50 * time.Millisecond // between looks at ctx
 	for i := 0; ; i++ {
 		planned, more := arrivals()
 		if !more {
-			return false
+			return false, nil
 		}
 		for wait := planned - time.Since(r.started); wait > 0 && ctx.Err() == nil; wait = planned - time.Since(r.started) {
-			sleep(min(wait, glance))
+			if err := alarm.sleep(min(wait, glance)); err != nil {
+				return false, err
+			}
 		}
 		if ctx.Err() != nil {
-			return true
+			return true, nil
 		}
 		r.hand(job{i, planned})
 	}

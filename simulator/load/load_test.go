@@ -16,6 +16,16 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+func mustRun(t *testing.T, ctx context.Context, config Config, arrivals Arrivals, call Call) *Report {
+	t.Helper()
+	report, err := Run(ctx, config, arrivals, call)
+	if err != nil {
+		t.Error(err)
+		return &Report{}
+	}
+	return report
+}
+
 func all(next Arrivals) (at []time.Duration) {
 	for {
 		t, more := next()
@@ -136,7 +146,7 @@ func TestEveryPlannedCallIsMadeOnceAndWarmUpDoesNotCount(t *testing.T) {
 	config.WarmUp = 100 * time.Millisecond
 	var mu sync.Mutex
 	var made []int
-	report := Run(context.Background(), config, Constant(2000, 300*time.Millisecond).Poisson(7), func(_ context.Context, i int) error {
+	report := mustRun(t, context.Background(), config, Constant(2000, 300*time.Millisecond).Poisson(7), func(_ context.Context, i int) error {
 		mu.Lock()
 		defer mu.Unlock()
 		made = append(made, i)
@@ -176,7 +186,7 @@ func TestCallsBeyondTheBoundInFlightAreDroppedAndCounted(t *testing.T) {
 		return at, more
 	}
 	go func() {
-		report <- Run(context.Background(), config, last, func(context.Context, int) error { <-release; return nil })
+		report <- mustRun(t, context.Background(), config, last, func(context.Context, int) error { <-release; return nil })
 	}()
 	if r := <-report; r.Answered != 3 || r.Dropped != 97 {
 		t.Errorf("%d answered, %d dropped: want 3 and 97", r.Answered, r.Dropped)
@@ -185,7 +195,7 @@ func TestCallsBeyondTheBoundInFlightAreDroppedAndCounted(t *testing.T) {
 
 func TestAnInterruptedRunWaitsForItsCallsAndSaysSo(t *testing.T) {
 	ctx, interrupt := context.WithCancel(context.Background())
-	report := Run(ctx, Config{MaxInFlight: 10, Timeout: time.Minute}, Constant(1000, time.Hour).Even(), func(inner context.Context, i int) error {
+	report := mustRun(t, ctx, Config{MaxInFlight: 10, Timeout: time.Minute}, Constant(1000, time.Hour).Even(), func(inner context.Context, i int) error {
 		if i == 5 {
 			interrupt()
 		}
@@ -197,7 +207,7 @@ func TestAnInterruptedRunWaitsForItsCallsAndSaysSo(t *testing.T) {
 }
 
 func TestACallThatRunsOutOfTimeCountsAsSlow(t *testing.T) {
-	report := Run(context.Background(), Config{MaxInFlight: 10, Timeout: 20 * time.Millisecond}, Constant(100, 50*time.Millisecond).Even(), func(ctx context.Context, i int) error {
+	report := mustRun(t, context.Background(), Config{MaxInFlight: 10, Timeout: 20 * time.Millisecond}, Constant(100, 50*time.Millisecond).Even(), func(ctx context.Context, i int) error {
 		<-ctx.Done()
 		return status.FromContextError(ctx.Err()).Err()
 	})

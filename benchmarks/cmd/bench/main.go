@@ -68,6 +68,11 @@ func (c *command) run() error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if len(c.Only) == 0 {
+		if err := benchmarks.Forget("quick"); err != nil {
+			return err
+		}
+	}
 	s := &session{dir: dir}
 	if s.binary, err = benchmarks.Build(dir); err != nil {
 		return err
@@ -119,7 +124,13 @@ func withWorkload(w *benchmarks.Workload, campaigns, owners int, measure func(*b
 }
 
 func engine(*session) (spreads, error) {
-	return with(false, million, 0, func(m *benchmarks.Market) (spreads, error) { return m.Auctions("engine", "1m") })
+	return with(false, million, 0, func(m *benchmarks.Market) (spreads, error) {
+		all, err := m.Auctions("engine", "1m")
+		if err == nil {
+			all["engine_search_bytes_per_campaign_1m"] = benchmarks.Once(float64(m.SearchBytes()) / million)
+		}
+		return all, err
+	})
 }
 
 func live(*session) (spreads, error) {
