@@ -64,7 +64,7 @@ func TestServersInProcessesOfTheirOwnAreMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := t.TempDir()
-	s, err := StartHexbid(binary, data)
+	s, err := StartHexbid(binary, data, MemoryMB)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestServersInProcessesOfTheirOwnAreMeasured(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = StartHexbid(binary, data); err != nil {
+	if s, err = StartHexbid(binary, data, MemoryMB); err != nil {
 		t.Fatal(err)
 	}
 	b, err := NewBeside(s.Conn, w, 3, 20, 1)
@@ -86,7 +86,7 @@ func TestServersInProcessesOfTheirOwnAreMeasured(t *testing.T) {
 	}
 	for name, conn := range map[string]*grpc.ClientConn{"ours": s.Conn, "canned": b.canned.Conn} {
 		own := load.NewHistogram()
-		report, err := openLoop(conn, b.requests, 200, time.Second/2, own)
+		report, err := openLoop(conn, b.requests, 200, time.Second/2, unbounded, own)
 		if err != nil || report.Answered == 0 || report.Dropped > 0 || own.Max() == 0 {
 			t.Errorf("%s: %+v, %v", name, report, err)
 		}

@@ -38,6 +38,7 @@ const (
 	loopRounds = 5
 	openLasts  = 3 * time.Second
 	openRounds = 3
+	unbounded  = 20_000 // in flight: what no run reaches that keeps up
 )
 
 // forAWhile ends a closed loop.
@@ -137,17 +138,29 @@ func (b *Beside) Capacity(name string) (map[string]Spread, error) {
 	})
 }
 
+// OpenCapacity is what the pair of server and client sustains in an open loop, less
+// than in a closed one, whose calls wait for each other: what is answered where
+// more is offered, with a bounded number in flight.
+func (b *Beside) OpenCapacity(offered float64) (perSecond float64, err error) {
+	defer withoutHaste()()
+	report, err := openLoop(b.ours, b.requests, offered, openLasts, callers*8, load.NewHistogram())
+	if err != nil {
+		return 0, err
+	}
+	return report.ReachedPerSecond(), nil
+}
+
 // AtRate measures latency from the planned send, in turn at the same rate, and
 // the server's own time.
 func (b *Beside) AtRate(perSecond float64) (map[string]Spread, error) {
 	defer withoutHaste()()
 	return Rounds(openRounds, func() (Figures, error) {
 		own := load.NewHistogram()
-		ours, err := openLoop(b.ours, b.requests, perSecond, openLasts, own)
+		ours, err := openLoop(b.ours, b.requests, perSecond, openLasts, unbounded, own)
 		if err != nil {
 			return nil, err
 		}
-		theirs, err := openLoop(b.canned.Conn, b.requests, perSecond, openLasts, load.NewHistogram())
+		theirs, err := openLoop(b.canned.Conn, b.requests, perSecond, openLasts, unbounded, load.NewHistogram())
 		if err != nil {
 			return nil, err
 		}
@@ -165,9 +178,9 @@ func micros(h *hdrhistogram.Histogram, percentile float64) float64 {
 
 // openLoop offers searches as a Poisson process; own takes the server's own
 // times.
-func openLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest, perSecond float64, lasts time.Duration, own *hdrhistogram.Histogram) (*load.Report, error) {
+func openLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest, perSecond float64, lasts time.Duration, inFlight int, own *hdrhistogram.Histogram) (*load.Report, error) {
 	client, config := pb.NewSearchServiceClient(conn), load.DefaultConfig()
-	config.WarmUp, config.MaxInFlight = time.Second, 20_000
+	config.WarmUp, config.MaxInFlight = time.Second, inFlight
 	var mu sync.Mutex // guards own
 	report, err := load.Run(context.Background(), config, load.Constant(perSecond, config.WarmUp+lasts).Poisson(1), func(ctx context.Context, i int) error {
 		r, err := client.SearchNearby(ctx, requests[i%len(requests)])

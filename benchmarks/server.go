@@ -44,15 +44,18 @@ func Build(dir string) (binary string, err error) {
 	return binary, nil
 }
 
-// StartHexbid serves a data folder with a cache of 512 MiB and 8 GiB of memory to
-// use, as on a machine of its own.
-func StartHexbid(binary, data string) (*Process, error) {
+// MemoryMB is what a server of a million campaigns is given to use, as on a machine
+// of its own.
+const MemoryMB = 8192
+
+// StartHexbid serves a data folder with a cache of 512 MiB.
+func StartHexbid(binary, data string, memoryMB int) (*Process, error) {
 	metrics, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
 	p, err := start(func(address string) *exec.Cmd {
-		return exec.Command(binary, "serve", "--listen", address, "--metrics-listen", metrics, "--data", data, "--cache-mb=512", "--memory-mb=8192", "--log-level=error")
+		return exec.Command(binary, "serve", "--listen", address, "--metrics-listen", metrics, "--data", data, "--cache-mb=512", "--memory-mb", strconv.Itoa(memoryMB), "--log-level=error")
 	})
 	if err == nil {
 		p.metrics = metrics

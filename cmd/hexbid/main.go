@@ -36,8 +36,9 @@ func serve(ctx context.Context, config *cli.ServeConfig, ready func(address stri
 const (
 	leastMemoryMB = 256
 	// seldom is how far the heap may grow beyond what is in use, in percent, before
-	// the collector runs, where memory allows.
-	seldom = 800
+	// the collector runs, where memory allows. Beyond it memory that has not been
+	// used before costs more than is gained.
+	seldom = 300
 )
 
 // useMemory lets the collector run seldom while there is room. A run over a

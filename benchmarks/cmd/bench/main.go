@@ -102,7 +102,7 @@ const million = 1_000_000
 
 // serve starts the product on a folder of the session.
 func (s *session) serve(data string) (*benchmarks.Process, error) {
-	return benchmarks.StartHexbid(s.binary, filepath.Join(s.dir, data))
+	return benchmarks.StartHexbid(s.binary, filepath.Join(s.dir, data), benchmarks.MemoryMB)
 }
 
 // with makes a market, measures it and lets it go.
@@ -226,8 +226,11 @@ func server(s *session) (spreads, error) {
 	if err := benchmarks.ImportMorePlaces(p.Conn, w, owners, million/owners-1); err != nil {
 		return nil, err
 	}
-	for name, limit := range map[string]int32{"ads": 0, "full": 20} {
-		some, err := besideCanned(p, w, name, limit)
+	for _, answer := range []struct {
+		name  string
+		limit int32
+	}{{"ads", 0}, {"full", 20}} {
+		some, err := besideCanned(p, w, answer.name, answer.limit)
 		if err != nil {
 			return nil, err
 		}
@@ -247,7 +250,7 @@ func besideCanned(p *benchmarks.Process, w *benchmarks.Workload, name string, li
 	all, err := b.Capacity(name)
 	if err == nil && name == "full" {
 		var some spreads
-		some, err = b.AtRate(0.7 * all["grpc_rps_full"].Median)
+		some, err = atSeventy(b, all["grpc_rps_full"].Median)
 		maps.Copy(all, some)
 	}
 	if err != nil {
@@ -256,8 +259,22 @@ func besideCanned(p *benchmarks.Process, w *benchmarks.Workload, name string, li
 	return all, b.Close()
 }
 
-// cache serves seven million programs from a cache of 512 MiB, at a tenth of what
-// a warm cache would answer.
+// atSeventy measures latency at 70 % of what an open loop sustains, where a closed
+// one reached so much.
+func atSeventy(b *benchmarks.Beside, closed float64) (spreads, error) {
+	capacity, err := b.OpenCapacity(closed)
+	if err != nil {
+		return nil, err
+	}
+	all, err := b.AtRate(0.7 * capacity)
+	if err == nil {
+		all["open_capacity_rps_full"] = benchmarks.Once(capacity)
+	}
+	return all, err
+}
+
+// cache serves seven million programs from a cache of 512 MiB. Their index takes
+// some six gigabytes, so that the collector needs twice of it.
 func cache(s *session) (spreads, error) {
 	w, err := benchmarks.NewWorkload(1, false)
 	if err != nil {
@@ -267,11 +284,12 @@ func cache(s *session) (spreads, error) {
 		return nil, err
 	}
 	log.Print("seven million programs are on disk")
-	p, err := s.serve("cache")
+	p, err := benchmarks.StartHexbid(s.binary, filepath.Join(s.dir, "cache"), 2*benchmarks.MemoryMB)
 	if err != nil {
 		return nil, err
 	}
-	figures, err := benchmarks.Skewed(p, w, 5*million, 120_000, 2000)
+	log.Print("and served")
+	figures, err := benchmarks.Skewed(p, w, million, 40_000, 500)
 	if err != nil {
 		return nil, err
 	}

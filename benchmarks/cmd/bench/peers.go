@@ -115,9 +115,14 @@ func newComparison(campaigns int) (*comparison, error) {
 	return c, nil
 }
 
-// rate is how many queries a second a peer answers to so many callers.
-func (c *comparison) rate(p peers.Peer, callers int) (float64, error) {
-	const lasts = 2 * time.Second
+const (
+	roundLasts  = 2 * time.Second
+	warmUpLasts = 15 * time.Second // for caches of what is distinct in the queries
+)
+
+// rate is how many queries a second a peer answers to so many callers, for so
+// long.
+func (c *comparison) rate(p peers.Peer, callers int, lasts time.Duration) (float64, error) {
 	var calls atomic.Int64
 	var failed atomic.Pointer[error]
 	var group sync.WaitGroup
@@ -148,15 +153,18 @@ func (c *comparison) beside(prefix string, ours peers.Peer, others []peers.Peer,
 			return nil, err
 		}
 		log.Printf("%s gives the circles of a scan", p.Name())
+		if _, err := c.rate(p, callers, warmUpLasts); err != nil {
+			return nil, err
+		}
 	}
 	return benchmarks.Rounds(5, func() (benchmarks.Figures, error) {
 		figures, best := benchmarks.Figures{}, 0.0
-		own, err := c.rate(ours, callers)
+		own, err := c.rate(ours, callers, roundLasts)
 		if err != nil {
 			return nil, err
 		}
 		for _, p := range others {
-			rate, err := c.rate(p, callers)
+			rate, err := c.rate(p, callers, roundLasts)
 			if err != nil {
 				return nil, err
 			}
