@@ -70,11 +70,11 @@ func Skewed(p *Process, w *Workload, viewers, searches int, perSecond float64) (
 	}
 	half := searches / 2
 	lasts := time.Duration(float64(half) / perSecond * float64(time.Second))
-	if _, err := openLoop(p.Conn, requests[:half], perSecond, lasts, unbounded, load.NewHistogram()); err != nil {
+	if _, err := openLoop(p.Conn, requests[:half], offer{perSecond, lasts, unbounded}, load.NewHistogram()); err != nil {
 		return nil, err
 	}
 	own := load.NewHistogram()
-	report, err := openLoop(p.Conn, requests[half:], perSecond, lasts, unbounded, own)
+	report, err := openLoop(p.Conn, requests[half:], offer{perSecond, lasts, unbounded}, own)
 	if err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@ func TestServersInProcessesOfTheirOwnAreMeasured(t *testing.T) {
 	}
 	for name, conn := range map[string]*grpc.ClientConn{"ours": s.Conn, "canned": b.canned.Conn} {
 		own := load.NewHistogram()
-		report, err := openLoop(conn, b.requests, 200, time.Second/2, unbounded, own)
+		report, err := openLoop(conn, b.requests, offer{200, time.Second / 2, unbounded}, own)
 		if err != nil || report.Answered == 0 || report.Dropped > 0 || own.Max() == 0 {
 			t.Errorf("%s: %+v, %v", name, report, err)
 		}

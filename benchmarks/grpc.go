@@ -143,7 +143,7 @@ func (b *Beside) Capacity(name string) (map[string]Spread, error) {
 // more is offered, with a bounded number in flight.
 func (b *Beside) OpenCapacity(offered float64) (perSecond float64, err error) {
 	defer withoutHaste()()
-	report, err := openLoop(b.ours, b.requests, offered, openLasts, callers*8, load.NewHistogram())
+	report, err := openLoop(b.ours, b.requests, offer{offered, openLasts, callers * 8}, load.NewHistogram())
 	if err != nil {
 		return 0, err
 	}
@@ -156,11 +156,11 @@ func (b *Beside) AtRate(perSecond float64) (map[string]Spread, error) {
 	defer withoutHaste()()
 	return Rounds(openRounds, func() (Figures, error) {
 		own := load.NewHistogram()
-		ours, err := openLoop(b.ours, b.requests, perSecond, openLasts, unbounded, own)
+		ours, err := openLoop(b.ours, b.requests, offer{perSecond, openLasts, unbounded}, own)
 		if err != nil {
 			return nil, err
 		}
-		theirs, err := openLoop(b.canned.Conn, b.requests, perSecond, openLasts, unbounded, load.NewHistogram())
+		theirs, err := openLoop(b.canned.Conn, b.requests, offer{perSecond, openLasts, unbounded}, load.NewHistogram())
 		if err != nil {
 			return nil, err
 		}
@@ -176,13 +176,19 @@ func micros(h *hdrhistogram.Histogram, percentile float64) float64 {
 	return float64(load.At(h, percentile).Microseconds())
 }
 
-// openLoop offers searches as a Poisson process; own takes the server's own
-// times.
-func openLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest, perSecond float64, lasts time.Duration, inFlight int, own *hdrhistogram.Histogram) (*load.Report, error) {
+// offer is a Poisson process of searches.
+type offer struct {
+	perSecond float64
+	lasts     time.Duration
+	inFlight  int // at most
+}
+
+// openLoop offers searches; own takes the server's own times.
+func openLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest, o offer, own *hdrhistogram.Histogram) (*load.Report, error) {
 	client, config := pb.NewSearchServiceClient(conn), load.DefaultConfig()
-	config.WarmUp, config.MaxInFlight = time.Second, inFlight
+	config.WarmUp, config.MaxInFlight = time.Second, o.inFlight
 	var mu sync.Mutex // guards own
-	report, err := load.Run(context.Background(), config, load.Constant(perSecond, config.WarmUp+lasts).Poisson(1), func(ctx context.Context, i int) error {
+	report, err := load.Run(context.Background(), config, load.Constant(o.perSecond, config.WarmUp+o.lasts).Poisson(1), func(ctx context.Context, i int) error {
 		r, err := client.SearchNearby(ctx, requests[i%len(requests)])
 		mu.Lock()
 		defer mu.Unlock()
@@ -192,7 +198,7 @@ func openLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest, perSeco
 		return nil, err
 	}
 	if len(report.Failed) > 0 {
-		return nil, fmt.Errorf("searches failed at %.0f a second: %s", perSecond, report)
+		return nil, fmt.Errorf("searches failed at %.0f a second: %s", o.perSecond, report)
 	}
 	return report, nil
 }
