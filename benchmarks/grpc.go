@@ -44,10 +44,18 @@ const (
 // forAWhile ends a closed loop.
 func forAWhile(_ int64, took time.Duration) bool { return took < loopLasts }
 
-// closedLoop calls a server as fast as it answers so many callers, while it is to
-// go on.
+// closedLoop searches as fast as a server answers, while it is to go on.
 func closedLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest, goOn func(calls int64, took time.Duration) bool) (perSecond float64, err error) {
 	client := pb.NewSearchServiceClient(conn)
+	return ClosedLoop(callers, goOn, func(i int) error {
+		_, err := client.SearchNearby(context.Background(), requests[i%len(requests)])
+		return err
+	})
+}
+
+// ClosedLoop has so many callers make a call after another, while they are to go
+// on; i counts the calls of all. Its error is that of a call.
+func ClosedLoop(callers int, goOn func(calls int64, took time.Duration) bool, call func(i int) error) (perSecond float64, err error) {
 	var calls atomic.Int64
 	var failed atomic.Pointer[error]
 	var group sync.WaitGroup
@@ -55,7 +63,7 @@ func closedLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest, goOn 
 	for range callers {
 		group.Go(func() {
 			for goOn(calls.Load(), time.Since(started)) && failed.Load() == nil {
-				if _, err := client.SearchNearby(context.Background(), requests[calls.Add(1)%int64(len(requests))]); err != nil {
+				if err := call(int(calls.Add(1))); err != nil {
 					failed.Store(&err)
 				}
 			}

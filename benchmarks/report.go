@@ -98,12 +98,15 @@ func WriteReport() error {
 	}
 	t, err := template.New("results").Funcs(template.FuncMap{
 		"us": func(name string) string { return scaled(figures, name, 1000, "%.1f") },
-		"ms": func(name string) string { return scaled(figures, name, 1e6, "%.2f") },
 		"n":  func(name string) string { return scaled(figures, name, 1, "%.0f") },
 		"x":  func(name string) string { return scaled(figures, name, 1, "%.2f") },
 		"gb": func(name string) string { return scaled(figures, name, 1e9, "%.1f") },
 		"growth": func(of, than string) string {
-			return fmt.Sprintf("%.2f", figures[of].Median/figures[than].Median)
+			a, b := figures[of], figures[than]
+			if a.Median == 0 || b.Median == 0 {
+				return "–"
+			}
+			return fmt.Sprintf("%.2f", a.Median/b.Median)
 		},
 	}).Parse(resultsTemplate)
 	if err != nil {

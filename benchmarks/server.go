@@ -50,7 +50,7 @@ const MemoryMB = 8192
 
 // StartHexbid serves a data folder with a cache of 512 MiB.
 func StartHexbid(binary, data string, memoryMB int) (*Process, error) {
-	metrics, err := freeAddress()
+	metrics, err := FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +78,8 @@ func (p *Process) Metric(name string) (float64, error) {
 	return 0, fmt.Errorf("there is no metric %q", name)
 }
 
-// freeAddress is a loopback address that nobody listens on.
-func freeAddress() (string, error) {
+// FreeAddress is a loopback address that nobody listens on.
+func FreeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("looking for a port: %w", err)
@@ -91,7 +91,7 @@ func freeAddress() (string, error) {
 const startsWithin = 10 * time.Minute
 
 func start(command func(address string) *exec.Cmd) (*Process, error) {
-	address, err := freeAddress()
+	address, err := FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -130,8 +130,12 @@ func (p *Process) waitUntilServing() error {
 	}
 }
 
-// Close asks the process to end and waits for it.
+// Close asks the process to end and waits for it; once more it does nothing, so
+// that it may be deferred beside.
 func (p *Process) Close() error {
+	if p.command.ProcessState != nil {
+		return nil // it has ended
+	}
 	p.Conn.Close()
 	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
 		return fmt.Errorf("stopping %s: %w", p.command, err)

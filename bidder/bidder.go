@@ -34,8 +34,10 @@
 // All state is owned by the Indexer's goroutine but for the published snapshot,
 // one atomic pointer: readers take no lock, wait for nobody and allocate
 // nothing. What comes to lists and what goes is noted in a log, which is sorted by
-// list when a snapshot is made: each list is looked up and copied once. A cap must bound the score: a campaign whose score rises above it is
-// posted anew in the same publication. One whose score falls to half is posted
-// anew too, and one that is off for longer than seconds leaves the lists, or the
+// list when a snapshot is made: each list is looked up and copied once.
+//
+// A cap must bound the score: a campaign whose score rises above it is posted
+// anew in the same publication. One whose score falls to half is posted anew
+// too, and one that is off for longer than seconds leaves the lists, or the
 // throttled and the exhausted would stand in the way by evening.
 package bidder

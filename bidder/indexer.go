@@ -276,14 +276,19 @@ func (x *Indexer) listAt(key uint64) *list {
 	return &list{}
 }
 
-func (x *Indexer) setList(key uint64, after *list) {
-	res, ok := geoindex.Key(key &^ withKeywords).CellResolution()
+// setList puts a changed list in its place, and counts the keys in use.
+func (x *Indexer) setList(l *changedList) {
+	res, ok := geoindex.Key(l.key &^ withKeywords).CellResolution()
 	if !ok {
 		res = otherKeys
 	}
-	x.keysByRes[res] += min(len(after.head), 1) - min(len(x.listAt(key).head), 1)
-	if len(after.head) == 0 {
-		after = nil
+	if l.was {
+		x.keysByRes[res]--
 	}
-	x.lists.set(key, after)
+	if len(l.become.head) == 0 {
+		x.lists.set(l.key, nil)
+		return
+	}
+	x.keysByRes[res]++
+	x.lists.set(l.key, l.become)
 }

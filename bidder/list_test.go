@@ -224,3 +224,25 @@ func TestEditsOfABatchLeaveWhatTheLastOnesSay(t *testing.T) {
 		}
 	})
 }
+
+func TestALogOfEditsGivesBackWhatWasNoted(t *testing.T) {
+	var l editLog
+	for _, n := range []int{0, 3, chunkEdits, 2*chunkEdits + 5, chunkEdits + 1, 7} {
+		for i := range n {
+			l.note(uint64(i%97), posting{ordinal: uint32(i)}, false)
+		}
+		seen := map[uint32]bool{}
+		for worker := range 3 {
+			for _, e := range l.part(worker, 3) {
+				if seen[e.order] || e.order != e.posting.ordinal {
+					t.Fatalf("of %d: %+v twice, or out of order", n, e)
+				}
+				seen[e.order] = true
+			}
+		}
+		if whole := l.part(0, 1); len(seen) != n || len(whole) != n || l.n != n {
+			t.Fatalf("of %d edits, %d in parts, %d in one", n, len(seen), len(whole))
+		}
+		l.empty()
+	}
+}

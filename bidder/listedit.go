@@ -29,14 +29,11 @@ type editLog struct {
 const chunkEdits = 1 << 16
 
 func (l *editLog) note(key uint64, p posting, going bool) {
-	last := len(l.chunks) - 1
-	if last < 0 || len(l.chunks[last]) == chunkEdits {
-		l.chunks, last = append(l.chunks, nil), last+1
+	if l.n == len(l.chunks)*chunkEdits {
+		l.chunks = append(l.chunks, make([]edit, 0, min(l.n, chunkEdits))) // the first, seldom full, grows
 	}
-	if l.n >= chunkEdits && l.chunks[last] == nil {
-		l.chunks[last] = make([]edit, 0, chunkEdits) // it will be full, where the first seldom is
-	}
-	l.chunks[last] = append(l.chunks[last], edit{key, p, uint32(l.n), going})
+	last := &l.chunks[len(l.chunks)-1]
+	*last = append(*last, edit{key, p, uint32(l.n), going})
 	l.n++
 }
 
@@ -99,10 +96,11 @@ func (e *listEdit) read(edits []edit) (rest []edit) {
 // manyEdits is the number from which every core helps.
 const manyEdits = 5000
 
-// keyedList is a list as it will be.
-type keyedList struct {
-	key  uint64
-	list *list
+// changedList is a list as it will be.
+type changedList struct {
+	key    uint64
+	was    bool // before: it had postings
+	become *list
 }
 
 // applyEdits makes the lists that have been edited.
@@ -111,28 +109,29 @@ func (x *Indexer) applyEdits() {
 	if x.edits.n >= manyEdits {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	after := make([][]keyedList, workers)
+	after := make([][]changedList, workers)
 	var group sync.WaitGroup
 	for worker := range workers {
 		group.Go(func() { after[worker] = x.edited(x.edits.part(worker, workers)) })
 	}
 	group.Wait()
 	for _, lists := range after {
-		for _, l := range lists {
-			x.setList(l.key, l.list)
+		for i := range lists {
+			x.setList(&lists[i])
 		}
 	}
 	x.edits.empty()
 }
 
 // edited makes lists from edits; it changes nothing else.
-func (x *Indexer) edited(edits []edit) (after []keyedList) {
+func (x *Indexer) edited(edits []edit) (after []changedList) {
 	slices.SortFunc(edits, func(a, b edit) int { return a.compare(&b) })
 	var e listEdit
 	for len(edits) > 0 {
 		key := edits[0].key
 		if edits = e.read(edits); len(e.add)+len(e.remove) > 0 {
-			after = append(after, keyedList{key, x.listAt(key).edited(&e, x)})
+			before := x.listAt(key)
+			after = append(after, changedList{key, len(before.head) > 0, before.edited(&e, x)})
 		}
 	}
 	return after

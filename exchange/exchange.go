@@ -2,7 +2,7 @@
 // without a network.
 //
 //	write:   validate, cover, store, wait until searchable
-//	search:  locate, bidder.Search and Nearby, display records, tokens
+//	search:  locate, bidder.Search and Nearby, cards, tokens
 //
 // It owns the indexer's goroutine and the cache of cards.
 package exchange

@@ -9,11 +9,14 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/hexbid/hexbid/benchmarks"
 )
 
 // PostGIS has a box a circle under a GiST index, and tests and sorts in SQL.
@@ -35,10 +38,11 @@ func StartPostGIS() (*PostGIS, error) {
 		return nil, fmt.Errorf("%w: postgresql and postgis", ErrNotInstalled)
 	}
 	bin := binaries[len(binaries)-1]
-	port, err := freePort()
+	address, err := benchmarks.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
+	_, port, _ := strings.Cut(address, ":")
 	p := &PostGIS{}
 	if p.dir, err = os.MkdirTemp("", "hexbid-postgis-"); err != nil {
 		return nil, err
@@ -53,16 +57,19 @@ func StartPostGIS() (*PostGIS, error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	p.process = exec.Command(filepath.Join(bin, "postgres"), "-D", filepath.Join(p.dir, "data"), "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1",
+	p.process = exec.Command(filepath.Join(bin, "postgres"), "-D", filepath.Join(p.dir, "data"), "-p", port, "-c", "listen_addresses=127.0.0.1",
 		"-k", p.dir, "-c", "shared_buffers=2GB", "-c", "fsync=off", "-c", "max_wal_size=4GB", "-c", "jit=off", "-c", "max_parallel_workers_per_gather=0")
 	p.process.SysProcAttr = owner
 	if err := p.process.Start(); err != nil {
 		return nil, err
 	}
-	if p.pool, err = pgxpool.New(context.Background(), fmt.Sprintf("postgres://bench@127.0.0.1:%d/postgres?pool_max_conns=64", port)); err != nil {
-		return nil, err
+	if p.pool, err = pgxpool.New(context.Background(), fmt.Sprintf("postgres://bench@%s/postgres?pool_max_conns=64", address)); err != nil {
+		return nil, errors.Join(err, end(p.process))
 	}
-	return p, within(20*time.Second, func() error { return p.pool.Ping(context.Background()) })
+	if err := within(20*time.Second, func() error { return p.pool.Ping(context.Background()) }); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
 }
 
 // notRoot is how a process runs as the user postgres where this one is root.

@@ -2,8 +2,6 @@ package peers
 
 import (
 	"errors"
-	"fmt"
-	"net"
 	"os/exec"
 	"syscall"
 	"time"
@@ -11,14 +9,6 @@ import (
 
 // ErrNotInstalled is the error of a peer that this machine does not have.
 var ErrNotInstalled = errors.New("is not installed")
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("looking for a port: %w", err)
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
-}
 
 // within tries until there is no error, for so long.
 func within(limit time.Duration, try func() error) (err error) {

@@ -8,9 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/hexbid/hexbid/benchmarks"
 )
 
 // Redis holds no circles: it finds the centres within the largest radius, and
@@ -35,20 +38,24 @@ func StartRedis() (*Redis, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: redis-server", ErrNotInstalled)
 	}
-	port, err := freePort()
+	address, err := benchmarks.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
+	_, port, _ := strings.Cut(address, ":")
 	r := &Redis{}
 	if r.dir, err = os.MkdirTemp("", "hexbid-redis-"); err != nil {
 		return nil, err
 	}
-	r.process = exec.Command(binary, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", r.dir, "--save", "", "--appendonly", "no")
+	r.process = exec.Command(binary, "--port", port, "--bind", "127.0.0.1", "--dir", r.dir, "--save", "", "--appendonly", "no")
 	if err := r.process.Start(); err != nil {
 		return nil, err
 	}
-	r.client = redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", port), PoolSize: 64})
-	return r, within(10*time.Second, func() error { return r.client.Ping(context.Background()).Err() })
+	r.client = redis.NewClient(&redis.Options{Addr: address, PoolSize: 64})
+	if err := within(10*time.Second, func() error { return r.client.Ping(context.Background()).Err() }); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
 }
 
 // Load implements Peer.

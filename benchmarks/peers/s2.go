@@ -5,6 +5,8 @@ import (
 
 	"github.com/golang/geo/s1"
 	"github.com/golang/geo/s2"
+
+	"github.com/hexbid/hexbid"
 )
 
 // S2 is golang/geo: each circle is covered by at most eight cells, a query looks
@@ -15,10 +17,7 @@ type S2 struct {
 	levels  []int                 // that some cell has
 }
 
-const (
-	s2Cells      = 8
-	earthRadiusM = 6_371_008.8
-)
+const s2Cells = 8
 
 // Name implements Peer.
 func (*S2) Name() string { return "golang/geo" }
@@ -31,7 +30,7 @@ func (s *S2) Load(circles []Circle) error {
 	for i := range circles {
 		c := &circles[i]
 		center := s2.PointFromLatLng(s2.LatLngFromDegrees(c.Center.Lat, c.Center.Lng))
-		for _, cell := range coverer.Covering(s2.CapFromCenterAngle(center, s1.Angle(c.RadiusM/earthRadiusM))) {
+		for _, cell := range coverer.Covering(s2.CapFromCenterAngle(center, s1.Angle(c.RadiusM/hexbid.EarthRadiusM))) {
 			s.under[cell] = append(s.under[cell], int32(i))
 			used[cell.Level()] = true
 		}

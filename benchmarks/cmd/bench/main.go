@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log"
 	"maps"
@@ -17,7 +18,7 @@ import (
 )
 
 type command struct {
-	All  bool     `help:"Measure all parts, some forty minutes, rather than the quick ones, within five."`
+	All  bool     `help:"Measure all parts, some forty minutes, rather than the quick ones, some five."`
 	Only []string `help:"Measure these parts alone and keep the other figures: ${parts}." placeholder:"PART"`
 }
 
@@ -68,10 +69,8 @@ func (c *command) run() error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if len(c.Only) == 0 {
-		if err := benchmarks.Forget("quick"); err != nil {
-			return err
-		}
+	if err := c.forget(); err != nil {
+		return err
 	}
 	s := &session{dir: dir}
 	if s.binary, err = benchmarks.Build(dir); err != nil {
@@ -96,6 +95,18 @@ func (c *command) run() error {
 		}
 	}
 	return benchmarks.WriteReport()
+}
+
+// forget removes what is measured anew as a whole.
+func (c *command) forget() error {
+	if len(c.Only) > 0 {
+		return nil
+	}
+	err := benchmarks.Forget("quick")
+	if c.All {
+		err = errors.Join(err, benchmarks.Forget("full"))
+	}
+	return err
 }
 
 const million = 1_000_000
@@ -211,6 +222,7 @@ func server(s *session) (spreads, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer p.Close()
 	all, err := benchmarks.Import(p.Conn, w, million, million/10)
 	if err != nil {
 		return nil, err
@@ -221,6 +233,7 @@ func server(s *session) (spreads, error) {
 	if p, err = s.serve("server"); err != nil {
 		return nil, err
 	}
+	defer p.Close()
 	all["start_s_1m"] = benchmarks.Once(p.Took.Seconds())
 	const owners = million / benchmarks.CampaignsAnOwner
 	if err := benchmarks.ImportMorePlaces(p.Conn, w, owners, million/owners-1); err != nil {
@@ -247,6 +260,7 @@ func besideCanned(p *benchmarks.Process, w *benchmarks.Workload, name string, li
 	if err != nil {
 		return nil, err
 	}
+	defer b.Close()
 	all, err := b.Capacity(name)
 	if err == nil && name == "full" {
 		var some spreads
@@ -288,6 +302,7 @@ func cache(s *session) (spreads, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer p.Close()
 	log.Print("and served")
 	figures, err := benchmarks.Skewed(p, w, million, 40_000, 500)
 	if err != nil {

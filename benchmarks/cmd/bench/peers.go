@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -123,26 +122,14 @@ const (
 // rate is how many queries a second a peer answers to so many callers, for so
 // long.
 func (c *comparison) rate(p peers.Peer, callers int, lasts time.Duration) (float64, error) {
-	var calls atomic.Int64
-	var failed atomic.Pointer[error]
-	var group sync.WaitGroup
-	started := time.Now()
-	for range callers {
-		group.Go(func() {
-			ids := make([]int, 0, peers.Ten)
-			for time.Since(started) < lasts && failed.Load() == nil {
-				var err error
-				if ids, err = p.TopTen(&c.queries[int(calls.Add(1))%len(c.queries)], ids[:0]); err != nil {
-					failed.Store(&err)
-				}
-			}
-		})
+	perSecond, err := benchmarks.ClosedLoop(callers, func(_ int64, took time.Duration) bool { return took < lasts }, func(i int) error {
+		_, err := p.TopTen(&c.queries[i%len(c.queries)], make([]int, 0, peers.Ten))
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", p.Name(), err)
 	}
-	group.Wait()
-	if err := failed.Load(); err != nil {
-		return 0, fmt.Errorf("%s: %w", p.Name(), *err)
-	}
-	return float64(calls.Load()) / time.Since(started).Seconds(), nil
+	return perSecond, nil
 }
 
 // beside measures peers in turn with ours: A B A C A D, in rounds. A ratio is of
