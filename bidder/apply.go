@@ -196,8 +196,8 @@ func (x *Indexer) placesOf(program uint32) []hexbid.Point {
 func (x *Indexer) insertSite(at uint32) {
 	p := x.places.at(at)
 	parent := x.programs.at(p.program)
-	x.editSites().Insert(geoindex.Site{Vec: p.vec, Rank: uint64(parent.uid), Tie: uint64(p.uid), Note: uint64(parent.gate), Ordinal: at, Group: p.program},
-		p.cell, geoindex.Marks{Tags: parent.tags, Has: parent.text.Bits() | p.text.Bits()})
+	x.editSites().Insert(geoindex.Site{Rank: uint64(parent.uid), Tie: uint64(p.uid), Note: uint64(parent.gate), Ordinal: at, Group: p.program},
+		p.vec, p.cell, geoindex.Marks{Tags: parent.tags, Has: parent.text.Bits() | p.text.Bits()})
 }
 
 func (x *Indexer) removeSite(at uint32) { x.editSites().Delete(at, x.places.at(at).cell) }

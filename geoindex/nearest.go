@@ -7,7 +7,6 @@ import (
 
 // Site is one thing at one point that a Tree finds by distance.
 type Site struct {
-	Vec     Vec
 	Rank    uint64 // orders sites at equal distances
 	Tie     uint64 // orders sites of equal distance and rank
 	Note    uint64 // the caller's own
@@ -29,8 +28,8 @@ func (m *Marks) add(other Marks) { m.Tags, m.Has = m.Tags|other.Tags, m.Has|othe
 //
 // A node knows of each child a ball that holds its sites and the union of their
 // marks, so that a search passes over what is too far or cannot match without
-// following a pointer. A leaf keeps marks apart from sites, for where a query
-// is choosy they are nearly all that it reads.
+// following a pointer. A leaf keeps marks, points and sites apart: of most sites a
+// search reads the marks alone, and of most others the point.
 type Tree struct{ root *node }
 
 const leafSites = 64
@@ -41,7 +40,8 @@ type node struct {
 	owner    *Edit // that may change the node in place
 	res      int8  // -1 at the root
 	children []child
-	marks    []Marks // of a leaf, beside sites
+	marks    []Marks // of a leaf's sites
+	vecs     []Vec
 	sites    []Site
 }
 
@@ -87,15 +87,17 @@ func (e *Edit) own(n *node) *node {
 	if n.owner == e {
 		return n
 	}
-	return &node{owner: e, res: n.res, children: slices.Clone(n.children), marks: slices.Clone(n.marks), sites: slices.Clone(n.sites)}
+	return &node{owner: e, res: n.res, children: slices.Clone(n.children), marks: slices.Clone(n.marks), vecs: slices.Clone(n.vecs), sites: slices.Clone(n.sites)}
 }
 
 // Insert adds a site in the Finest cell over it.
-func (e *Edit) Insert(s Site, at Cell, marks Marks) { e.insert(e.root, &s, at, marks) }
+func (e *Edit) Insert(s Site, v Vec, at Cell, marks Marks) {
+	e.insert(e.root, &s, v, at, marks)
+}
 
-func (e *Edit) insert(n *node, s *Site, at Cell, marks Marks) {
+func (e *Edit) insert(n *node, s *Site, v Vec, at Cell, marks Marks) {
 	if n.children == nil {
-		n.marks, n.sites = append(n.marks, marks), append(n.sites, *s)
+		n.marks, n.vecs, n.sites = append(n.marks, marks), append(n.vecs, v), append(n.sites, *s)
 		if len(n.sites) > leafSites && n.res < Finest {
 			e.splitLeaf(n)
 		}
@@ -107,18 +109,18 @@ func (e *Edit) insert(n *node, s *Site, at Cell, marks Marks) {
 	}
 	c.node = e.own(c.node)
 	c.marks.add(marks)
-	c.chord = max(c.chord, math.Sqrt(c.center.Chord2(s.Vec))+rounding)
-	e.insert(c.node, s, at, marks)
+	c.chord = max(c.chord, math.Sqrt(c.center.Chord2(v))+rounding)
+	e.insert(c.node, s, v, at, marks)
 }
 
 // rounding bounds the error of a straight distance on the unit sphere: 64 nm.
 const rounding = 1e-14
 
 func (e *Edit) splitLeaf(n *node) {
-	marks, sites := n.marks, n.sites
-	n.marks, n.sites, n.children = nil, nil, make([]child, 7)
+	marks, vecs, sites := n.marks, n.vecs, n.sites
+	n.marks, n.vecs, n.sites, n.children = nil, nil, nil, make([]child, 7)
 	for i := range sites {
-		e.insert(n, &sites[i], CellAt(sites[i].Vec), marks[i])
+		e.insert(n, &sites[i], vecs[i], CellAt(vecs[i]), marks[i])
 	}
 }
 
@@ -141,7 +143,7 @@ func (e *Edit) delete(n *node, ordinal uint32, at Cell) bool {
 		if i < 0 {
 			return false
 		}
-		n.sites, n.marks = slices.Delete(n.sites, i, i+1), slices.Delete(n.marks, i, i+1)
+		n.marks, n.vecs, n.sites = slices.Delete(n.marks, i, i+1), slices.Delete(n.vecs, i, i+1), slices.Delete(n.sites, i, i+1)
 		return true
 	}
 	c := &n.children[n.slot(at)]
@@ -168,21 +170,26 @@ func (n *node) allMarks() (all Marks) {
 	return all
 }
 
-// Nearest walks the sites of a tree by distance: best first, with nodes and
-// sites in one heap. Its zero value is ready for Start; it allocates only to
-// grow its heap, so keep it.
+// Nearest walks the sites of a tree by distance. The nodes that it met wait in a
+// heap, and the nearest of them is the horizon: what has not been seen is not
+// nearer. Sites of opened leaves lie in no order until the horizon has passed
+// them, which most of them never see. Its zero value is ready for Start; it
+// allocates only to grow, so keep it.
 type Nearest struct {
 	from    Vec
 	max     float64 // squared chord
 	need    Need
-	heap    []waiting
-	Visited int // children and sites looked at since Start
+	met     []*node   // nodes of the walk so far
+	ahead   []waiting // a heap of nodes to open
+	beyond  []waiting // sites that are not nearer than the horizon
+	near    []waiting // a heap of those that are
+	Visited int       // children and sites looked at since Start
 }
 
-// waiting is a node, or a site of a leaf, that is at least so far away.
+// waiting is a node of those met, or a site of it, that is at least so far away.
 type waiting struct {
 	chord2 float64
-	node   *node
+	node   int32
 	site   int32 // -1 for the node itself
 }
 
@@ -208,35 +215,56 @@ func (n *Need) metBy(m *Marks) bool {
 // Start begins a walk: sites within a squared chord that meet the need,
 // nearest first, ties by rank, then Tie.
 func (w *Nearest) Start(t *Tree, from Vec, maxChord2 float64, need Need) {
-	w.from, w.max, w.need, w.Visited = from, maxChord2, need, 0
-	clear(w.heap)
-	w.heap = w.heap[:0]
+	clear(w.met)
+	*w = Nearest{from: from, max: maxChord2, need: need, met: w.met[:0], ahead: w.ahead[:0], beyond: w.beyond[:0], near: w.near[:0]}
 	if t != nil {
-		w.open(t.root)
+		w.meet(t.root, 0)
 	}
 }
 
 // Next returns the next site and its squared chord; nil at the end.
 func (w *Nearest) Next() (*Site, float64) {
-	for len(w.heap) > 0 {
-		top := w.pop()
-		if top.site >= 0 {
-			return &top.node.sites[top.site], top.chord2
+	for len(w.near) == 0 {
+		if len(w.ahead) == 0 && len(w.beyond) == 0 {
+			return nil, 0
 		}
-		w.open(top.node)
+		if len(w.ahead) > 0 {
+			w.open(w.pop(&w.ahead))
+		}
+		w.sift()
 	}
-	return nil, 0
+	top := w.pop(&w.near)
+	return w.siteOf(top), top.chord2
 }
 
-// open pushes what a node holds.
-func (w *Nearest) open(n *node) {
+// sift takes the sites that are nearer than the horizon. One at the horizon
+// waits: a node there may hold another of lower rank.
+func (w *Nearest) sift() {
+	horizon := math.Inf(1)
+	if len(w.ahead) > 0 {
+		horizon = w.ahead[0].chord2
+	}
+	rest := w.beyond[:0]
+	for _, x := range w.beyond {
+		if x.chord2 < horizon {
+			w.push(&w.near, x)
+		} else {
+			rest = append(rest, x)
+		}
+	}
+	w.beyond = rest
+}
+
+// open looks at what a node holds.
+func (w *Nearest) open(x waiting) {
+	n := w.met[x.node]
 	w.Visited += len(n.sites) + len(n.children)
 	for i := range n.marks {
 		if !w.need.metBy(&n.marks[i]) {
 			continue
 		}
-		if chord2 := n.sites[i].Vec.Chord2(w.from); chord2 <= w.max {
-			w.push(waiting{chord2, n, int32(i)})
+		if chord2 := n.vecs[i].Chord2(w.from); chord2 <= w.max {
+			w.beyond = append(w.beyond, waiting{chord2, x.node, int32(i)})
 		}
 	}
 	for i := range n.children {
@@ -245,61 +273,71 @@ func (w *Nearest) open(n *node) {
 			continue
 		}
 		// The triangle inequality on straight distances bounds every site of
-		// the child from below.
+		// the child from below, and so does what bounds the node.
 		gap := max(0, math.Sqrt(c.center.Chord2(w.from))-c.chord)
-		if chord2 := gap * gap; chord2 <= w.max {
-			w.push(waiting{chord2, c.node, -1})
+		if bound := max(x.chord2, gap*gap); bound <= w.max {
+			w.meet(c.node, bound)
 		}
 	}
 }
 
-// before orders the heap: nearer first; at equal distances nodes, which may
-// hold a site of lower rank, before sites.
-func (a *waiting) before(b *waiting) bool {
-	if a.chord2 != b.chord2 {
-		return a.chord2 < b.chord2
+func (w *Nearest) meet(n *node, chord2 float64) {
+	w.met = append(w.met, n)
+	w.push(&w.ahead, waiting{chord2, int32(len(w.met) - 1), -1})
+}
+
+func (w *Nearest) siteOf(x waiting) *Site { return &w.met[x.node].sites[x.site] }
+
+// before orders a heap: nearer first, and sites at equal distances by rank.
+func (w *Nearest) before(a, b waiting) bool {
+	return a.chord2 < b.chord2 || a.chord2 == b.chord2 && w.precedes(a, b)
+}
+
+func (w *Nearest) precedes(a, b waiting) bool {
+	if a.site < 0 {
+		return false // in whichever order nodes are opened
 	}
-	if a.site < 0 || b.site < 0 {
-		return b.site >= 0
-	}
-	x, y := &a.node.sites[a.site], &b.node.sites[b.site]
+	x, y := w.siteOf(a), w.siteOf(b)
 	if x.Rank != y.Rank {
 		return x.Rank < y.Rank
 	}
 	return x.Tie < y.Tie
 }
 
-func (w *Nearest) push(x waiting) {
-	w.heap = append(w.heap, x)
-	h, i := w.heap, len(w.heap)-1
+func (w *Nearest) push(heap *[]waiting, x waiting) {
+	h := append(*heap, x)
+	*heap = h
+	i := len(h) - 1
 	for i > 0 {
 		parent := (i - 1) / 2
-		if !h[i].before(&h[parent]) {
-			return
+		if !w.before(x, h[parent]) {
+			break
 		}
-		h[i], h[parent] = h[parent], h[i]
+		h[i] = h[parent]
 		i = parent
 	}
+	h[i] = x
 }
 
-func (w *Nearest) pop() waiting {
-	h := w.heap
-	top, last := h[0], len(h)-1
-	h[0] = h[last]
-	h[last] = waiting{}
+func (w *Nearest) pop(heap *[]waiting) waiting {
+	h := *heap
+	last := len(h) - 1
+	top, x := h[0], h[last]
 	h = h[:last]
-	w.heap = h
-	for i := 0; ; {
-		least := i
-		for child := 2*i + 1; child <= 2*i+2 && child < last; child++ {
-			if h[child].before(&h[least]) {
-				least = child
-			}
+	*heap = h
+	i := 0
+	for child := 1; child < last; child = 2*i + 1 {
+		if child+1 < last && w.before(h[child+1], h[child]) {
+			child++
 		}
-		if least == i {
-			return top
+		if !w.before(h[child], x) {
+			break
 		}
-		h[i], h[least] = h[least], h[i]
-		i = least
+		h[i] = h[child]
+		i = child
 	}
+	if last > 0 {
+		h[i] = x
+	}
+	return top
 }

@@ -12,11 +12,12 @@ import (
 // marked is a site as it is inserted.
 type marked struct {
 	Site
+	Vec   Vec
 	Cell  Cell
 	Marks Marks
 }
 
-func (m marked) insert(e *Edit) { e.Insert(m.Site, m.Cell, m.Marks) }
+func (m marked) insert(e *Edit) { e.Insert(m.Site, m.Vec, m.Cell, m.Marks) }
 
 func randomSites(r *rand.Rand, n int) []marked {
 	sites := make([]marked, n)
@@ -31,20 +32,20 @@ func randomSites(r *rand.Rand, n int) []marked {
 			}
 		}
 		v := VecOf(p)
-		sites[i] = marked{Site{Vec: v, Rank: r.Uint64() % 1000, Tie: uint64(i), Ordinal: uint32(i)}, CellAt(v), Marks{1<<r.IntN(20) | 1<<(20+r.IntN(10)), r.Uint64() | r.Uint64()}}
+		sites[i] = marked{Site{Rank: r.Uint64() % 1000, Tie: uint64(i), Ordinal: uint32(i)}, v, CellAt(v), Marks{1<<r.IntN(20) | 1<<(20+r.IntN(10)), r.Uint64() | r.Uint64()}}
 	}
 	return sites
 }
 
 // slowNearest is the oracle: sort them all.
-func slowNearest(sites []marked, from Vec, maxChord2 float64, need Need) []Site {
-	var found []Site
+func slowNearest(sites []marked, from Vec, maxChord2 float64, need Need) []marked {
+	var found []marked
 	for _, s := range sites {
 		if s.Vec.Chord2(from) <= maxChord2 && need.metBy(&s.Marks) {
-			found = append(found, s.Site)
+			found = append(found, s)
 		}
 	}
-	slices.SortFunc(found, func(a, b Site) int {
+	slices.SortFunc(found, func(a, b marked) int {
 		return cmp.Or(cmp.Compare(a.Vec.Chord2(from), b.Vec.Chord2(from)), cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Tie, b.Tie))
 	})
 	return found
