@@ -10,23 +10,28 @@ import (
 // floors are the packages of the house from the ground up. A package imports
 // only floors below its own, and only what may know the wire contract does.
 var floors = map[string]int{
-	"":                0,
-	"proto/hexbid/v1": 0,
-	"geoindex":        1,
-	"targeting":       1,
-	"bidder/auction":  1,
-	"token":           1,
-	"store":           2,
-	"store/pebble":    3, // an engine stands on the contract
-	"store/storetest": 3,
-	"demo":            2,
-	"bidder":          4,
-	"exchange":        5,
-	"server":          6,
-	"cli":             6,
-	"simulator/load":  6,
-	"cmd/hexbid":      7,
-	"examples/go":     7,
+	"":                   0,
+	"proto/hexbid/v1":    0,
+	"geoindex":           1,
+	"targeting":          1,
+	"bidder/auction":     1,
+	"token":              1,
+	"store":              2,
+	"store/pebble":       3, // an engine stands on the contract
+	"store/storetest":    3,
+	"demo":               2,
+	"bidder":             4,
+	"exchange":           5,
+	"simulator/load":     5,
+	"simulator/plan":     5,
+	"server":             6,
+	"simulator/capacity": 6,
+	"simulator/traffic":  6,
+	"simulator/verify":   7,
+	"simulator/report":   7,
+	"cli":                8,
+	"cmd/hexbid":         9,
+	"examples/go":        9,
 }
 
 const module = "github.com/hexbid/hexbid"

@@ -51,28 +51,37 @@ func (g *generated) Scan(_ context.Context, f func(store.Record) error) (uint64,
 	})
 }
 
-// made calls f for n records in order, made on every core.
-func made(n int, record func(i int) store.Record, f func(store.Record) error) error {
+// made calls f for n records in order, made on every core ahead of it.
+func made(n int, record func(i int) store.Record, f func(store.Record) error) (err error) {
 	const chunk = 20_000
-	for first := 0; first < n; first += chunk {
-		records := make([]store.Record, min(chunk, n-first))
-		var group sync.WaitGroup
-		workers := runtime.GOMAXPROCS(0)
-		for worker := range workers {
-			group.Go(func() {
-				for i := worker; i < len(records); i += workers {
-					records[i] = record(first + i)
-				}
-			})
+	chunks := make(chan []store.Record)
+	go func() {
+		defer close(chunks)
+		for first := 0; first < n; first += chunk {
+			chunks <- makeChunk(first, min(chunk, n-first), record)
 		}
-		group.Wait()
-		for i := range records {
-			if err := f(records[i]); err != nil {
-				return err
-			}
+	}()
+	for records := range chunks {
+		for i := 0; i < len(records) && err == nil; i++ {
+			err = f(records[i])
 		}
 	}
-	return nil
+	return err
+}
+
+func makeChunk(first, n int, record func(i int) store.Record) []store.Record {
+	records := make([]store.Record, n)
+	var group sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for worker := range workers {
+		group.Go(func() {
+			for i := worker; i < n; i += workers {
+				records[i] = record(first + i)
+			}
+		})
+	}
+	group.Wait()
+	return records
 }
 
 // covered is a campaign as a store has it, with its covering.

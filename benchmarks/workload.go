@@ -2,22 +2,14 @@
 package benchmarks
 
 import (
-	_ "embed"
-	"encoding/csv"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"sort"
-	"strconv"
-	"strings"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/simulator/traffic"
 )
-
-// GeoNames, CC BY 4.0; see NOTICE.
-//
-//go:embed data/cities_cn_geonames.csv
-var citiesCSV string
 
 // Workload draws campaigns and viewers around Chinese cities by population,
 // with a spread of six kilometres. Everything is drawn by its number, so that
@@ -53,21 +45,15 @@ func (w *Workload) Everywhere() *Workload {
 // host, a scene, interests, hours or words, and a tenth caps frequency. Its
 // error is of the embedded file.
 func NewWorkload(seed uint64, live bool) (*Workload, error) {
-	rows, err := csv.NewReader(strings.NewReader(citiesCSV)).ReadAll()
+	cities, err := traffic.Cities()
 	if err != nil {
-		return nil, fmt.Errorf("cities: %w", err)
+		return nil, err
 	}
 	w := &Workload{seed: seed, live: live, anOwner: CampaignsAnOwner}
 	total := 0.0
-	for _, row := range rows[1:] {
-		lat, err1 := strconv.ParseFloat(row[3], 64)
-		lng, err2 := strconv.ParseFloat(row[4], 64)
-		people, err3 := strconv.ParseFloat(row[9], 64)
-		if err1 != nil || err2 != nil || err3 != nil {
-			return nil, fmt.Errorf("cities: %q", row)
-		}
-		total += people
-		w.centers = append(w.centers, hexbid.Point{Lat: lat, Lng: lng})
+	for _, city := range cities {
+		total += city.People
+		w.centers = append(w.centers, city.Center)
 		w.cumulative = append(w.cumulative, total)
 	}
 	return w, nil

@@ -40,6 +40,7 @@ type commands struct {
 	Approve    approveCommand    `cmd:"" help:"Approve places that are in review, or hide them."`
 	Search     searchCommand     `cmd:"" help:"Search the mini-programs around a point."`
 	Explain    explainCommand    `cmd:"" help:"Say why a campaign shows or does not."`
+	Simulate   simulateCommand   `cmd:"" help:"Measure a server under load, find its capacity, plan machines."`
 	RotateKeys rotateKeysCommand `cmd:"" help:"Put a new sealing key on top of a key file."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
@@ -58,7 +59,8 @@ Try "hexbid serve --demo", then "hexbid search --lat 30.2553 --lng 120.1640 --ag
 type exitCode int
 
 // Run runs one command line and returns the exit status: 0, 1 for an error, 2
-// for a command line that cannot be read. Errors go to Stderr.
+// for a command line that cannot be read, or where a gate of a simulation was
+// missed. Errors go to Stderr.
 func Run(ctx context.Context, args []string, env Env) (code int) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -88,6 +90,9 @@ func Run(ctx context.Context, args []string, env Env) (code int) {
 		return 2
 	}
 	if err := selected.Run(&session{env, ctx}); err != nil {
+		if errors.Is(err, errMissed) {
+			return 2
+		}
 		if !errors.Is(err, errReported) {
 			fmt.Fprintln(env.Stderr, "hexbid:", explainError(err))
 		}

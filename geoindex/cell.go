@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"github.com/uber/h3-go/v4"
+
+	"github.com/hexbid/hexbid"
 )
 
 // Cell is an H3 cell of resolution 0 to 15.
@@ -144,3 +146,17 @@ var planarCircumradius = func() (rho [Finest + 1]float64) {
 	}
 	return rho
 }()
+
+// Boundary is the outline of the cell in degrees, for maps: five to ten corners.
+// It calls into H3's own library.
+func (c Cell) Boundary() ([]hexbid.Point, error) {
+	corners, err := h3.Cell(c).Boundary()
+	if err != nil {
+		return nil, fmt.Errorf("the outline of cell %s: %w", c, err)
+	}
+	outline := make([]hexbid.Point, len(corners))
+	for i, corner := range corners {
+		outline[i] = hexbid.Point{Lat: corner.Lat, Lng: corner.Lng}
+	}
+	return outline, nil
+}

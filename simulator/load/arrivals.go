@@ -70,3 +70,61 @@ func (c Curve) arrivals(gap func() float64) Arrivals {
 
 // calls is how many calls a piece has: the integral of its rate.
 func (p *Piece) calls() float64 { return p.Lasts.Seconds() * (p.From + p.To) / 2 }
+
+// Ramp is a curve that goes evenly from one rate to another.
+func Ramp(from, to float64, lasts time.Duration) Curve { return Curve{{lasts, from, to}} }
+
+// Steps is a curve that holds each of some rates for as long as the others.
+func Steps(lasts time.Duration, perSecond ...float64) Curve {
+	c := make(Curve, len(perSecond))
+	for i, rate := range perSecond {
+		c[i] = Piece{lasts / time.Duration(len(perSecond)), rate, rate}
+	}
+	return c
+}
+
+// Day is a curve of a day's hours, squeezed into a while. Weights are the shares
+// of the hours in any unit, and the rate changes evenly from the middle of an
+// hour to that of the next, as people do; its mean is perSecond.
+func Day(weights [24]float64, perSecond float64, lasts time.Duration) Curve {
+	total := 0.0
+	for _, w := range weights {
+		total += w
+	}
+	rate := func(hour int) float64 { return weights[hour%24] * 24 / total * perSecond }
+	half := lasts / 48
+	midnight := (rate(23) + rate(0)) / 2
+	c := Curve{{half, midnight, rate(0)}}
+	for hour := range 23 {
+		c = append(c, Piece{2 * half, rate(hour), rate(hour + 1)})
+	}
+	return append(c, Piece{half, rate(23), midnight})
+}
+
+// Lasts is how long a curve goes on.
+func (c Curve) Lasts() (lasts time.Duration) {
+	for i := range c {
+		lasts += c[i].Lasts
+	}
+	return lasts
+}
+
+// Calls is how many calls a curve plans, on average.
+func (c Curve) Calls() (calls float64) {
+	for i := range c {
+		calls += c[i].calls()
+	}
+	return calls
+}
+
+// Replay plans calls at instants recorded before, in order.
+func Replay(at []time.Duration) Arrivals {
+	next := 0
+	return func() (time.Duration, bool) {
+		if next == len(at) {
+			return 0, false
+		}
+		next++
+		return at[next-1], true
+	}
+}

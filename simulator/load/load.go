@@ -24,6 +24,8 @@ type Config struct {
 	MaxInFlight int
 	// Timeout bounds a call.
 	Timeout time.Duration
+	// Progress is told of each second, warm-up included; nil for no one.
+	Progress func(Moment)
 }
 
 // DefaultConfig fits a server of a few cores.
@@ -59,20 +61,46 @@ func Run(ctx context.Context, config Config, arrivals Arrivals, call Call) (*Rep
 		return nil, err
 	}
 	defer alarm.close()
-	r := &run{Config: config, call: call, recorder: NewRecorder(), jobs: make(chan job)}
+	r := &run{Config: config, call: call, recorder: NewRecorder(config.WarmUp), jobs: make(chan job)}
 	cpu := cpuTime()
 	r.started = time.Now()
+	watched := r.watch()
 	interrupted, err := r.pace(ctx, alarm, arrivals)
 	close(r.jobs)
 	r.ended.Wait()
+	watched()
 	if err != nil {
 		return nil, err
 	}
 	took := time.Since(r.started)
-	report := r.recorder.Report(took - min(took, r.WarmUp))
+	report := r.recorder.Report(took)
 	report.Interrupted = interrupted
-	report.GeneratorBusy = (cpuTime() - cpu).Seconds() / took.Seconds() / float64(runtime.NumCPU())
+	report.GeneratorBusy = (cpuTime() - cpu).Seconds() / took.Seconds() / float64(runtime.GOMAXPROCS(0))
 	return report, nil
+}
+
+// watch ends the recorder's moments, a second each, until stop.
+func (r *run) watch() (stop func()) {
+	ticker, done := time.NewTicker(time.Second), make(chan struct{})
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		for {
+			select {
+			case <-ticker.C:
+				m := r.recorder.EndMoment(time.Since(r.started))
+				if r.Progress != nil {
+					r.Progress(m)
+				}
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() {
+		ticker.Stop()
+		close(done)
+		ended.Wait()
+	}
 }
 
 // pace hands each call to a worker at its instant; it says whether it was
@@ -92,6 +120,7 @@ func (r *run) pace(ctx context.Context, alarm *alarm, arrivals Arrivals) (interr
 		if ctx.Err() != nil {
 			return true, nil
 		}
+		r.recorder.Plan()
 		r.hand(job{i, planned})
 	}
 }
@@ -104,9 +133,7 @@ func (r *run) hand(j job) {
 	default:
 	}
 	if r.workers == r.MaxInFlight {
-		if j.planned >= r.WarmUp {
-			r.recorder.Drop()
-		}
+		r.recorder.Drop(j.planned)
 		return
 	}
 	r.workers++
@@ -125,8 +152,5 @@ func (r *run) work(j job) {
 	defer cancel()
 	sent := time.Since(r.started)
 	err := r.call(ctx, j.i)
-	done := time.Since(r.started)
-	if j.planned >= r.WarmUp {
-		r.recorder.Record(j.planned, sent, done, err)
-	}
+	r.recorder.Record(j.planned, sent, time.Since(r.started), err)
 }

@@ -122,7 +122,7 @@ func TestPoissonArrivalsAreAPoissonProcess(t *testing.T) {
 // TestAFreezeShowsInLatencyFromThePlan is coordinated omission: a server of one
 // call at a time, at 1,000/s for 10 s, stands still for the fifth second.
 func TestAFreezeShowsInLatencyFromThePlan(t *testing.T) {
-	r := NewRecorder()
+	r := NewRecorder(0)
 	free := time.Duration(0)
 	for _, planned := range all(Constant(1000, 10*time.Second).Even()) {
 		sent := max(planned, free)

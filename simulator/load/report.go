@@ -2,13 +2,12 @@ package load
 
 import (
 	"fmt"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
 // Report is what a run measured. The histograms hold nanoseconds to three
@@ -19,26 +18,62 @@ type Report struct {
 	Answered int
 	Dropped  int // planned beyond the bound in flight
 	Failed   map[codes.Code]int
+	Said     map[codes.Code]string // the first message of each failure
 
 	Response *hdrhistogram.Histogram // from the planned send to the answer
 	Service  *hdrhistogram.Histogram // from the actual send to the answer
 	Lag      *hdrhistogram.Histogram // from the planned send to the actual
 
+	Moments       []Moment // in order, the warm-up included
 	Interrupted   bool
-	GeneratorBusy float64 // share of all cores that this process took
+	GeneratorBusy float64 // share that this process took of the cores it may use
 }
 
 // Planned is the number of calls that counted.
-func (r *Report) Planned() int {
-	n := r.Answered + r.Dropped
+func (r *Report) Planned() int { return r.Answered + r.Dropped + r.Errors() }
+
+// Errors is the number of calls that failed.
+func (r *Report) Errors() (n int) {
 	for _, failed := range r.Failed {
 		n += failed
 	}
 	return n
 }
 
+// AskedPerSecond is the rate of calls planned.
+func (r *Report) AskedPerSecond() float64 { return perSecond(r.Planned(), r.Took) }
+
 // ReachedPerSecond is the rate of answers.
-func (r *Report) ReachedPerSecond() float64 { return float64(r.Answered) / r.Took.Seconds() }
+func (r *Report) ReachedPerSecond() float64 { return perSecond(r.Answered, r.Took) }
+
+func perSecond(n int, took time.Duration) float64 {
+	if took <= 0 {
+		return 0
+	}
+	return float64(n) / took.Seconds()
+}
+
+// Bounds of what may be the generator's own in a measurement.
+const (
+	harmlessLag   = time.Millisecond
+	mostLagShare  = 0.5  // of the response time's p99
+	mostGenerator = 0.85 // of its cores
+)
+
+// Limited says why the generator, not the server, may have set what was
+// measured; it is empty where the run can be judged.
+func (r *Report) Limited() string {
+	lag, response := At(r.Lag, 99), At(r.Response, 99)
+	switch {
+	case r.Planned() == 0:
+		return "no call was made after the warm-up"
+	case r.GeneratorBusy > mostGenerator:
+		return fmt.Sprintf("the generator took %.0f %% of its cores", 100*r.GeneratorBusy)
+	case lag > harmlessLag && float64(lag) > mostLagShare*float64(response):
+		return fmt.Sprintf("the generator sent late: its lag has a p99 of %s where the response time has %s", lag, response)
+	}
+	return ""
+}
 
 // String is the report on one line.
 func (r *Report) String() string {
@@ -47,73 +82,22 @@ func (r *Report) String() string {
 	if r.Dropped > 0 {
 		fmt.Fprintf(&b, ", %d dropped", r.Dropped)
 	}
-	for code, n := range r.Failed {
-		fmt.Fprintf(&b, ", %d %s", n, code)
+	for _, code := range r.FailedCodes() {
+		fmt.Fprintf(&b, ", %d %s", r.Failed[code], code)
 	}
 	return b.String()
+}
+
+// FailedCodes are the codes of calls that failed, in their order.
+func (r *Report) FailedCodes() (failed []codes.Code) {
+	for code := range r.Failed {
+		failed = append(failed, code)
+	}
+	slices.Sort(failed)
+	return failed
 }
 
 // At is a percentile of a histogram.
 func At(h *hdrhistogram.Histogram, percentile float64) time.Duration {
 	return time.Duration(h.ValueAtPercentile(percentile)).Round(time.Microsecond)
-}
-
-// Recorder gathers the calls of a run.
-type Recorder struct {
-	mu     sync.Mutex // guards report
-	report Report
-}
-
-// The histograms' range: what is beyond counts as its end.
-const (
-	shortest = time.Microsecond
-	longest  = 10 * time.Minute
-	digits   = 3
-)
-
-// NewHistogram makes a histogram of a microsecond to ten minutes, of 200 kB
-// whatever it holds.
-func NewHistogram() *hdrhistogram.Histogram {
-	return hdrhistogram.New(int64(shortest), int64(longest), digits)
-}
-
-// NewRecorder starts with nothing.
-func NewRecorder() *Recorder {
-	return &Recorder{report: Report{Failed: map[codes.Code]int{}, Response: NewHistogram(), Service: NewHistogram(), Lag: NewHistogram()}}
-}
-
-// Record adds a call by its instants since the start of a run.
-func (r *Recorder) Record(planned, sent, done time.Duration, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	code := status.Code(err)
-	if code == codes.OK {
-		r.report.Answered++
-	} else {
-		r.report.Failed[code]++
-	}
-	if code == codes.OK || code == codes.DeadlineExceeded {
-		record(r.report.Response, done-planned)
-		record(r.report.Service, done-sent)
-		record(r.report.Lag, sent-planned)
-	}
-}
-
-// Drop counts a call that was not made.
-func (r *Recorder) Drop() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.report.Dropped++
-}
-
-// Report ends the recording, which took so long.
-func (r *Recorder) Report(took time.Duration) *Report {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.report.Took = took
-	return &r.report
-}
-
-func record(h *hdrhistogram.Histogram, took time.Duration) {
-	_ = h.RecordValue(int64(min(max(took, 0), longest))) // never out of range
 }

@@ -256,7 +256,11 @@ func server(s *session) (spreads, error) {
 // besideCanned measures capacity, and for the default answer latency at 70 % of
 // it.
 func besideCanned(p *benchmarks.Process, w *benchmarks.Workload, name string, limit int32) (spreads, error) {
-	b, err := benchmarks.NewBeside(p.Conn, w, 3, limit, benchmarks.WarmUps)
+	warmUps := 1
+	if limit > 0 {
+		warmUps = benchmarks.WarmUps
+	}
+	b, err := benchmarks.NewBeside(p.Conn, w, 3, limit, warmUps)
 	if err != nil {
 		return nil, err
 	}

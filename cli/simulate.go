@@ -1,0 +1,298 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/hexbid/hexbid"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/simulator/capacity"
+	"github.com/hexbid/hexbid/simulator/load"
+	"github.com/hexbid/hexbid/simulator/report"
+	"github.com/hexbid/hexbid/simulator/traffic"
+)
+
+// simulateCommand are the simulator's instruments.
+type simulateCommand struct {
+	Load     simulateLoadCommand     `cmd:"" help:"Offer searches at planned instants and measure the answers."`
+	Capacity simulateCapacityCommand `cmd:"" help:"Find the highest rate that meets an objective, as 'p99<5ms'."`
+	Plan     simulatePlanCommand     `cmd:"" help:"Work out machines, memory, disk, network and cost from a capacity and a business."`
+	Verify   simulateVerifyCommand   `cmd:"" help:"Prove the instrument: queues of known answer, a standstill, published curves."`
+}
+
+// trafficFlags say who asks, how and for how long a call may take.
+type trafficFlags struct {
+	Where       string        `help:"Where people are: china, a city as Hangzhou or 杭州, or LAT,LNG,KM." default:"Hangzhou"`
+	Seed        uint64        `help:"Equal seeds give equal requests at equal instants." default:"1"`
+	Viewers     int           `help:"Number of different people." default:"1000000"`
+	Slots       *int32        `help:"Sponsored slots asked for (3)."`
+	Limit       *int32        `help:"Length of the nearby list asked for (20)."`
+	RadiusM     *float64      `name:"radius" help:"Radius of the nearby list in metres (3000)."`
+	MaxInFlight int           `help:"Calls under way at once; a call planned beyond is dropped and counted." default:"2000"`
+	CallTimeout time.Duration `help:"Longest that a search may take." default:"5s"`
+	Connections int           `help:"Connections to the server." default:"1"`
+	Pin         string        `help:"Keep server and generator on cores of their own: auto (half each), or SERVER:GENERATOR as in 0-3:4-7. The server must run on this machine." placeholder:"CORES"`
+}
+
+// artifactFlags say what becomes of what was measured.
+type artifactFlags struct {
+	Out       string  `help:"Folder for the artifact: run.json, run.csv, run.bench.txt and run.html." placeholder:"DIR"`
+	FailIf    string  `help:"Exit with status 2 if one of these holds, as 'p99>5ms,errors>0.1%', or cannot be judged." placeholder:"CONDITIONS"`
+	Baseline  string  `help:"run.json of an older run: exit with status 2 where this one is worse." placeholder:"FILE"`
+	Tolerance float64 `help:"Share by which it may be worse than the baseline." default:"0.1"`
+}
+
+// errMissed ends a command whose gates were missed; the exit status is 2.
+var errMissed = errors.New("missed")
+
+// target is the server under load.
+type target struct {
+	flags   *trafficFlags
+	address string
+	clients []*client
+	crowd   *traffic.Crowd
+	tally   *traffic.Tally
+	pinned  struct{ server, generator []int }
+}
+
+// aim connects, and asks once, so that a wrong address is an error at once.
+func (f *trafficFlags) aim(ctx context.Context, server *clientFlags) (*target, error) {
+	if err := f.validate(); err != nil {
+		return nil, err
+	}
+	config := traffic.Config{Seed: f.Seed, Where: f.Where, Viewers: f.Viewers, Slots: f.Slots, Limit: f.Limit, RadiusM: f.RadiusM}
+	crowd, err := traffic.NewCrowd(config)
+	if err != nil {
+		return nil, err
+	}
+	t := &target{flags: f, address: server.Server, crowd: crowd, tally: traffic.NewTally()}
+	for range f.Connections {
+		c, err := server.dial()
+		if err != nil {
+			t.close()
+			return nil, err
+		}
+		t.clients = append(t.clients, c)
+	}
+	if err := t.ask(ctx, server.Timeout); err != nil {
+		t.close()
+		return nil, err
+	}
+	if err := t.pin(); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (f *trafficFlags) validate() error {
+	switch {
+	case f.MaxInFlight < 1:
+		return hexbid.Invalidf("--max-in-flight", "%d: at least one call must be under way", f.MaxInFlight)
+	case f.CallTimeout <= 0:
+		return hexbid.Invalidf("--call-timeout", "%s: it must be above 0", f.CallTimeout)
+	case f.Connections < 1 || f.Connections > 1000:
+		return hexbid.Invalidf("--connections", "%d: use 1 to 1000", f.Connections)
+	}
+	return nil
+}
+
+// ask makes one search on each connection.
+func (t *target) ask(ctx context.Context, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	for i, c := range t.clients {
+		_, err := c.search.SearchNearby(ctx, t.crowd.Request(i))
+		switch status.Code(err) {
+		case codes.OK:
+		case codes.DeadlineExceeded:
+			return fmt.Errorf("%s accepts calls and does not answer: the first search had no answer in %s", t.address, timeout)
+		case codes.Unavailable, codes.InvalidArgument:
+			return err
+		default:
+			return fmt.Errorf("%s answers, and not as a hexbid server does: %s (%s)", t.address, status.Convert(err).Message(), status.Code(err))
+		}
+	}
+	return nil
+}
+
+func (t *target) close() {
+	for _, c := range t.clients {
+		c.conn.Close()
+	}
+}
+
+// search makes the i-th search and counts its answer.
+func (t *target) search(ctx context.Context, i int) error { return t.send(ctx, i, t.crowd.Request(i)) }
+
+func (t *target) send(ctx context.Context, i int, q *pb.SearchNearbyRequest) error {
+	r, err := t.clients[i%len(t.clients)].search.SearchNearby(ctx, q)
+	if err == nil {
+		t.tally.Add(q, r)
+	}
+	return err
+}
+
+// pin keeps the server and this process on cores of their own.
+func (t *target) pin() (err error) {
+	if t.flags.Pin == "" {
+		return nil
+	}
+	if t.pinned.server, t.pinned.generator, err = splitCores(t.flags.Pin); err != nil {
+		return err
+	}
+	_, port, err := net.SplitHostPort(t.address)
+	if err != nil {
+		return hexbid.Invalidf("--server", "%q: %s", t.address, err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return hexbid.Invalidf("--server", "%q: the port must be a number to pin its process", t.address)
+	}
+	pid, err := load.Listener(number)
+	if err != nil {
+		return fmt.Errorf("--pin: %w", err)
+	}
+	if pid == os.Getpid() {
+		return hexbid.Invalidf("--pin", "server and generator are one process")
+	}
+	if err := load.Pin(pid, t.pinned.server); err != nil {
+		return fmt.Errorf("--pin: %w", err)
+	}
+	return load.PinSelf(t.pinned.generator)
+}
+
+// splitCores reads "auto" or SERVER:GENERATOR.
+func splitCores(text string) (server, generator []int, err error) {
+	if text == "auto" {
+		cores, err := load.Cores()
+		if err != nil {
+			return nil, nil, fmt.Errorf("--pin: %w", err)
+		}
+		if len(cores) < 2 {
+			return nil, nil, hexbid.Invalidf("--pin", "auto needs two cores or more, there is %d", len(cores))
+		}
+		half := len(cores) / 2
+		return cores[:half], cores[half:], nil
+	}
+	first, second, both := strings.Cut(text, ":")
+	server, err1 := parseCores(first)
+	generator, err2 := parseCores(second)
+	if !both || err1 != nil || err2 != nil {
+		return nil, nil, hexbid.Invalidf("--pin", "%q: write auto, or the server's cores and the generator's as in 0-3:4-7", text)
+	}
+	return server, generator, nil
+}
+
+func parseCores(text string) (cores []int, err error) {
+	for part := range strings.SplitSeq(text, ",") {
+		low, high, isRange := strings.Cut(part, "-")
+		if !isRange {
+			high = low
+		}
+		first, err1 := strconv.Atoi(low)
+		last, err2 := strconv.Atoi(high)
+		if err := errors.Join(err1, err2); err != nil || first < 0 || last < first || last > 1023 {
+			return nil, fmt.Errorf("%q is no range of cores", part)
+		}
+		for core := first; core <= last; core++ {
+			cores = append(cores, core)
+		}
+	}
+	return cores, nil
+}
+
+func coresText(cores []int) string {
+	var parts []string
+	for _, c := range cores {
+		parts = append(parts, strconv.Itoa(c))
+	}
+	return strings.Join(parts, ",")
+}
+
+// artifact starts the record of a run.
+func (t *target) artifact(s *session, kind string) *report.Run {
+	r := report.New(kind, commandLine(), s.Version, t.address, t.flags.Seed)
+	r.Machine.ServerCores, r.Machine.GeneratorCores = coresText(t.pinned.server), coresText(t.pinned.generator)
+	if t.flags.Pin == "" {
+		r.Notes = append(r.Notes, "server and generator were not pinned: where they share a machine, each takes time from the other")
+	}
+	return r
+}
+
+// commandLine is what was typed, quoted for a shell where it must be.
+func commandLine() string {
+	words := slices.Clone(os.Args)
+	for i, w := range words {
+		if i == 0 {
+			words[i] = "hexbid"
+		} else if strings.ContainsAny(w, " <>&|;$'\"*?()") {
+			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// checkGates reads the flags before a run, so that a wrong one costs no time.
+func (f *artifactFlags) checkGates() (conditions []capacity.Condition, baseline *report.Run, err error) {
+	if f.FailIf != "" {
+		if conditions, err = capacity.ParseConditions("--fail-if", f.FailIf); err != nil {
+			return nil, nil, err
+		}
+	}
+	if !(f.Tolerance >= 0 && f.Tolerance < 1) {
+		return nil, nil, hexbid.Invalidf("--tolerance", "%v: it is a share of 1, as 0.1", f.Tolerance)
+	}
+	if f.Baseline != "" {
+		if baseline, err = report.Read(f.Baseline); err != nil {
+			return conditions, nil, fmt.Errorf("--baseline: %w", err)
+		}
+	}
+	return conditions, baseline, nil
+}
+
+// finish judges the run and writes the artifact.
+func (f *artifactFlags) finish(s *session, r *report.Run, conditions []capacity.Condition, baseline *report.Run) error {
+	r.Seconds = time.Since(r.Started).Seconds()
+	r.FailIf(conditions)
+	if baseline != nil {
+		if err := r.Baseline(baseline, f.Tolerance); err != nil {
+			return err
+		}
+	}
+	if f.Out != "" {
+		if err := r.Write(f.Out); err != nil {
+			return err
+		}
+		fmt.Fprintf(s.Stderr, "Wrote %s/run.html, run.json, run.csv and run.bench.txt\n", strings.TrimSuffix(f.Out, "/"))
+	}
+	return nil
+}
+
+// end prints gates and turns the run into an exit status.
+func end(s *session, r *report.Run) error {
+	for _, g := range r.Gates {
+		verdict := "passed"
+		if !g.OK {
+			verdict = "MISSED"
+		}
+		fmt.Fprintf(s.Stderr, "%s: %s (%s)\n", verdict, g.Name, g.Because)
+	}
+	switch {
+	case !r.Passed():
+		return errMissed
+	case r.Interrupted:
+		return errReported
+	}
+	return nil
+}

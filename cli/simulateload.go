@@ -1,0 +1,317 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/simulator/load"
+	"github.com/hexbid/hexbid/simulator/report"
+	"github.com/hexbid/hexbid/simulator/traffic"
+)
+
+type simulateLoadCommand struct {
+	Rate             string        `help:"Searches a second: 500; 100..1000, a ramp; 100,200,400, steps of equal length; with --day the mean of the day." default:"100"`
+	Duration         time.Duration `help:"How long, after the warm-up." default:"30s"`
+	WarmUp           time.Duration `help:"How long before it counts, at the first rate." default:"2s"`
+	Day              bool          `help:"Follow the hours of a day, squeezed into the duration."`
+	Arrivals         string        `help:"poisson, as of many people, or even." enum:"poisson,even" default:"poisson"`
+	Requests         string        `help:"CSV to replay instead: a header with time, lat, lon and any of age, gender, os, network, host, scene, words, category, radius, slots, limit, user." placeholder:"FILE"`
+	Speed            float64       `help:"How much faster than recorded to replay." default:"1"`
+	ChangesPerSecond float64       `name:"changes" help:"Campaign changes a second beside the searches: bids raised by a hundredth and put back. They change the market under load." default:"0"`
+	trafficFlags     `embed:""`
+	artifactFlags    `embed:""`
+	clientFlags      `embed:""`
+	outputFlags      `embed:""`
+}
+
+// Help teaches.
+func (*simulateLoadCommand) Help() string {
+	return `Searches are planned ahead and sent at their instants whether or not the server keeps up, and the response time counts from the plan: who would have waited is counted as waiting. The service time, from the actual send, stands beside it.
+
+  hexbid simulate load --rate 500 --duration 1m --out run1
+  hexbid simulate load --rate 100..2000 --where china --fail-if 'p99>5ms,errors>0.1%'
+  hexbid simulate load --requests yesterday.csv --speed 10 --baseline run1/run.json
+
+Exit status: 0; 1 for an error or an interrupted run; 2 where a gate was missed or could not be judged.`
+}
+
+// planned is what a run offers.
+type planned struct {
+	arrivals load.Arrivals
+	says     string
+	call     load.Call
+	calls    float64 // on average
+}
+
+// Run offers the load and prints what came of it.
+func (c *simulateLoadCommand) Run(s *session) error {
+	conditions, baseline, err := c.checkGates()
+	if err != nil {
+		return err
+	}
+	if c.WarmUp < 0 || c.Duration <= 0 || c.ChangesPerSecond < 0 {
+		return hexbid.Invalidf("--duration", "%s after %s of warm-up, %v changes a second: the first must be above 0, the others not below", c.Duration, c.WarmUp, c.ChangesPerSecond)
+	}
+	curve, err := c.curve()
+	if err != nil {
+		return err
+	}
+	var recorded *recording
+	if c.Requests != "" {
+		if recorded, err = readRequests(c.Requests, c.Speed, s.Stderr); err != nil {
+			return err
+		}
+	}
+	t, err := c.aim(s.ctx, &c.clientFlags)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	r := t.artifact(s, "load")
+	if err := c.offer(s, t, r, c.plan(t, curve, recorded)); err != nil {
+		return err
+	}
+	if err := c.finish(s, r, conditions, baseline); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		err = r.WriteJSON(s.Stdout)
+	} else {
+		printLoad(s.Stdout, r)
+	}
+	return errors.Join(err, end(s, r))
+}
+
+// curve reads the rate.
+func (c *simulateLoadCommand) curve() (load.Curve, error) {
+	rates, err := parseRates(c.Rate)
+	if err != nil {
+		return nil, err
+	}
+	first, isRamp := rates[0], strings.Contains(c.Rate, "..")
+	var curve load.Curve
+	switch {
+	case c.Day && len(rates) > 1:
+		return nil, hexbid.Invalidf("--rate", "%q: with --day give one rate, the day's mean", c.Rate)
+	case c.Day:
+		curve = load.Day(traffic.Hours, first, c.Duration)
+		first = curve[0].From
+	case isRamp:
+		curve = load.Ramp(first, rates[1], c.Duration)
+	default:
+		curve = load.Steps(c.Duration, rates...)
+	}
+	if c.WarmUp > 0 {
+		curve = append(load.Constant(first, c.WarmUp), curve...)
+	}
+	return curve, nil
+}
+
+const mostPerSecond = 1e6
+
+func parseRates(text string) (rates []float64, err error) {
+	separator := ","
+	if strings.Contains(text, "..") {
+		separator = ".."
+	}
+	for part := range strings.SplitSeq(text, separator) {
+		rate, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
+		if err != nil || !(rate > 0 && rate <= mostPerSecond) {
+			return nil, hexbid.Invalidf("--rate", "%q: write searches a second above 0 and up to %.0f, as 500, 100..1000 or 100,200,400", text, mostPerSecond)
+		}
+		rates = append(rates, rate)
+	}
+	if separator == ".." && len(rates) != 2 {
+		return nil, hexbid.Invalidf("--rate", "%q: a ramp has two ends, as 100..1000", text)
+	}
+	return rates, nil
+}
+
+func (c *simulateLoadCommand) plan(t *target, curve load.Curve, recorded *recording) planned {
+	if recorded != nil {
+		c.WarmUp = 0
+		return planned{load.Replay(recorded.at), fmt.Sprintf("replay of %s, %g times as fast", c.Requests, c.Speed),
+			func(ctx context.Context, i int) error { return t.send(ctx, i, recorded.requests[i]) }, float64(len(recorded.at))}
+	}
+	arrivals := curve.Poisson(c.Seed)
+	if c.Arrivals == "even" {
+		arrivals = curve.Even()
+	}
+	says := fmt.Sprintf("%s a second for %s, %s arrivals, people in %s", c.Rate, c.Duration, c.Arrivals, c.Where)
+	if c.Day {
+		says = "a day's hours, mean " + says
+	}
+	return planned{arrivals, says, t.search, curve.Calls()}
+}
+
+// offer makes the calls, and the changes beside them.
+func (c *simulateLoadCommand) offer(s *session, t *target, r *report.Run, p planned) error {
+	watch := newWatch(s, t, c.CallTimeout)
+	config := load.Config{WarmUp: c.WarmUp, MaxInFlight: c.MaxInFlight, Timeout: c.CallTimeout, Progress: watch.see}
+	ctx, stop := context.WithCancelCause(s.ctx)
+	defer stop(nil)
+	watch.stop = stop
+	changed, err := c.change(ctx, t)
+	if err != nil {
+		return err
+	}
+	measured, err := load.Run(ctx, config, p.arrivals, p.call)
+	watch.end()
+	changes, changeErr := changed()
+	if err := errors.Join(err, changeErr); err != nil {
+		return err
+	}
+	r.Load = report.NewLoad(p.says, config, measured, t.tally.Summary())
+	r.Load.Changes = changes
+	r.Interrupted = measured.Interrupted
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		r.Notes = append(r.Notes, cause.Error())
+	}
+	if c.Requests == "" {
+		r.Notes = append(r.Notes, traffic.Assumptions()...)
+	}
+	return nil
+}
+
+// change starts the campaign changes; done waits for the last, puts the bids back
+// and gives their measures.
+func (c *simulateLoadCommand) change(ctx context.Context, t *target) (done func() (load.Measures, error), err error) {
+	if c.ChangesPerSecond == 0 {
+		return func() (load.Measures, error) { return nil, nil }, nil
+	}
+	changes, err := traffic.NewChanges(ctx, t.clients[0].campaigns)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	const aYear = 365 * 24 * time.Hour
+	var r *load.Report
+	var group sync.WaitGroup
+	group.Go(func() {
+		config := load.Config{MaxInFlight: c.MaxInFlight, Timeout: c.CallTimeout}
+		r, err = load.Run(ctx, config, load.Constant(c.ChangesPerSecond, aYear).Poisson(c.Seed+1), changes.Change)
+	})
+	return func() (load.Measures, error) {
+		stop()
+		group.Wait()
+		if err != nil {
+			return nil, err
+		}
+		restore, cancel := context.WithTimeout(context.Background(), c.Timeout)
+		defer cancel()
+		return r.Measures(), changes.Restore(restore)
+	}, nil
+}
+
+// watch shows a run while it goes on, and ends it when the server has gone.
+type watch struct {
+	w        io.Writer
+	terminal bool
+	tally    *traffic.Tally
+	patience time.Duration
+	stop     context.CancelCauseFunc
+
+	silent time.Duration // for how long no answer has come
+	shown  time.Duration // when a line was last printed
+}
+
+// every is how often a line is printed where there is no terminal.
+const every = 5 * time.Second
+
+func newWatch(s *session, t *target, timeout time.Duration) *watch {
+	return &watch{w: s.Stderr, terminal: isTerminal(s.Stderr), tally: t.tally, patience: 5*time.Second + timeout}
+}
+
+// see is told of each second.
+func (w *watch) see(m load.Moment) {
+	end := m.Start + m.Lasts
+	if w.silent += m.Lasts; m.Answered > 0 || m.Failed+m.Dropped == 0 {
+		w.silent = 0
+	}
+	if w.silent > w.patience {
+		w.stop(fmt.Errorf("the server stopped answering %s after the start; the run was ended", (end - w.silent).Round(time.Second)))
+	}
+	if !w.terminal && end-w.shown < every {
+		return
+	}
+	w.shown = end
+	counts, lasts := w.tally.Take(), m.Lasts.Seconds()
+	line := fmt.Sprintf("%4.0f s  asked %.0f/s  answered %.0f/s  p50 %s  p99 %s  p99.9 %s  errors %d  dropped %d  fill %.0f %%  price %.2f", end.Seconds(), float64(m.Planned)/lasts,
+		float64(m.Answered)/lasts, short(m.P50), short(m.P99), short(m.P999), m.Failed, m.Dropped, 100*counts.FillRate(), counts.ClickPrice())
+	if m.WarmUp {
+		line += "  (warm-up)"
+	}
+	if w.terminal {
+		fmt.Fprint(w.w, "\r\x1b[2K"+line)
+		return
+	}
+	fmt.Fprintln(w.w, line)
+}
+
+// end leaves the terminal's line.
+func (w *watch) end() {
+	if w.terminal {
+		fmt.Fprintln(w.w)
+	}
+}
+
+func short(d time.Duration) string {
+	switch {
+	case d >= time.Second:
+		return d.Round(10 * time.Millisecond).String()
+	case d >= time.Millisecond:
+		return d.Round(10 * time.Microsecond).String()
+	}
+	return d.Round(time.Microsecond).String()
+}
+
+// printLoad prints a run for people.
+func printLoad(w io.Writer, r *report.Run) {
+	l := r.Load
+	fmt.Fprintf(w, "%s (%s)\n", r.Verdict(), l.Curve)
+	if r.Interrupted {
+		fmt.Fprintln(w, "Interrupted: this is what was measured until then.")
+	}
+	printTimes(w, l.Measures)
+	m := l.Measures
+	fmt.Fprintf(w, "Errors %.3g %%, dropped %.3g %%", 100*m["errors"], 100*m["dropped"])
+	if fill, known := m["fill"]; known {
+		fmt.Fprintf(w, "; fill rate %.1f %%, mean price of a click %.2f, auctions skipped %.3g %%", 100*fill, m["price"], 100*m["skipped"])
+	}
+	fmt.Fprintln(w)
+	for _, f := range l.Failures {
+		fmt.Fprintf(w, "  %d calls failed with %s: %s\n", f.Calls, f.Code, f.Message)
+	}
+	if l.Changes != nil {
+		fmt.Fprintf(w, "Changes: %.1f a second, p50 %.1f ms, p99 %.1f ms, errors %.3g %%\n", l.Changes["reached"], 1e3*l.Changes["p50"], 1e3*l.Changes["p99"], 100*l.Changes["errors"])
+	}
+	fmt.Fprintf(w, "The generator took %.0f %% of its cores\n", 100*m["generator_busy"])
+	for _, note := range r.Notes[:min(2, len(r.Notes))] {
+		fmt.Fprintln(w, "Note:", note)
+	}
+}
+
+func printTimes(w io.Writer, m load.Measures) {
+	var t table
+	columns := []string{"p50", "p90", "p99", "p99.9", "p99.99", "max"}
+	t.add(append([]string{"TIME"}, columns...)...)
+	for _, row := range []struct{ prefix, name string }{{"", "response, from the plan"}, {"service_", "service, from the send"}, {"server_", "server's own"}, {"lag_", "generator's lag"}} {
+		cells := []string{row.name}
+		for _, c := range columns {
+			if v, known := m[row.prefix+c]; known {
+				cells = append(cells, short(time.Duration(v*float64(time.Second))))
+			} else {
+				cells = append(cells, "-")
+			}
+		}
+		t.add(cells...)
+	}
+	t.print(w)
+}

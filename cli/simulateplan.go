@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/simulator/plan"
+	"github.com/hexbid/hexbid/simulator/report"
+)
+
+type simulatePlanCommand struct {
+	Capacity    string `help:"run.json of hexbid simulate capacity; its figures go before those of the flags." placeholder:"FILE"`
+	plan.Inputs `embed:""`
+	outputFlags `embed:""`
+}
+
+// Help teaches.
+func (*simulatePlanCommand) Help() string {
+	return `The defaults are the 450 million daily users and 7 million mini-programs that are published of the largest market, with assumptions for what is not. Every one is shown with its source, and changed by a flag or in a file:
+
+  hexbid simulate plan --capacity capacity1/run.json
+  hexbid simulate plan --per-second 9000 --measured-cores 2 --daily-users 2e6 --regions 1 --largest-share 1
+  hexbid --config business.yaml simulate plan
+
+with business.yaml as
+
+  simulate:
+    plan:
+      daily-users: 2e6
+      node-price: 310`
+}
+
+// Run plans and prints.
+func (c *simulatePlanCommand) Run(s *session) error {
+	in := c.Inputs
+	var notes []string
+	if c.Capacity != "" {
+		r, err := report.Read(c.Capacity)
+		if err != nil {
+			return fmt.Errorf("--capacity: %w", err)
+		}
+		if notes, err = useCapacity(&in, r); err != nil {
+			return err
+		}
+	}
+	p, err := plan.Make(in)
+	if err != nil {
+		return err
+	}
+	p.Warnings = append(notes, p.Warnings...)
+	if c.Output == "json" {
+		e := json.NewEncoder(s.Stdout)
+		e.SetIndent("", " ")
+		return e.Encode(p)
+	}
+	printPlan(s.Stdout, p)
+	return nil
+}
+
+// useCapacity takes the measured figures of a run; what a reader must know of them
+// comes back as warnings.
+func useCapacity(in *plan.Inputs, r *report.Run) (warnings []string, err error) {
+	c := r.Capacity
+	if c == nil || c.Low <= 0 {
+		return nil, hexbid.Invalidf("--capacity", "it is a run of %q without a capacity: give run.json of hexbid simulate capacity", r.Kind)
+	}
+	in.PerSecond, in.MeasuredCores, in.ResponseBytes, in.RequestBytes = c.Low, c.ServerCores, c.ResponseBytes, c.RequestBytes
+	if c.ServerCores == 0 {
+		in.MeasuredCores = r.Machine.Cores
+		warnings = append(warnings, fmt.Sprintf("the server was not pinned: its %.0f searches a second are taken to be of all %d cores, which it shared with the generator", c.Low, r.Machine.Cores))
+	}
+	if c.High == 0 {
+		warnings = append(warnings, "the run had no verdict, its rate is a lower bound: "+c.NoVerdict)
+	}
+	return warnings, nil
+}
+
+func printPlan(w io.Writer, p *plan.Plan) {
+	var t table
+	t.add("WHAT", "NEEDED", "", "BECAUSE")
+	for _, f := range p.Figures {
+		t.add(f.Name, figure(f.Value), f.Unit, f.Because)
+	}
+	t.print(w)
+	for _, warning := range p.Warnings {
+		fmt.Fprintln(w, "Warning:", warning)
+	}
+	fmt.Fprintln(w, "Assumptions, each a flag:")
+	var a table
+	for _, x := range p.Assumptions {
+		a.add(x.Flag, figure(x.Value), x.Meaning, "["+x.Source+"]")
+	}
+	a.print(w)
+}
+
+// figure writes a number of any size for people: whole numbers with separators.
+func figure(v float64) string {
+	switch {
+	case v != math.Trunc(v) && math.Abs(v) < 100:
+		return strconv.FormatFloat(v, 'g', 3, 64)
+	case math.Abs(v) >= 1e15:
+		return strconv.FormatFloat(v, 'g', 4, 64)
+	}
+	digits := strconv.FormatFloat(math.Round(v), 'f', 0, 64)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}

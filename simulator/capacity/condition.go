@@ -1,0 +1,135 @@
+// Package capacity finds the highest rate at which a server keeps an objective,
+// and how its throughput grows with concurrency. It decides by measures and makes
+// no calls itself: what is tried is handed in, so that the same search is proven
+// against queues whose answer is known.
+package capacity
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/simulator/load"
+)
+
+// Condition compares a measure with a bound, as "p99<5ms".
+type Condition struct {
+	Measure string
+	Op      string // < <= > >=
+	Bound   float64
+	text    string
+}
+
+// String is the condition as it was written.
+func (c *Condition) String() string { return c.text }
+
+// kind of a measure: what its bound is written in.
+type kind uint8
+
+const (
+	span  kind = iota // 5ms
+	share             // 0.1% or 0.001
+	number
+)
+
+// measures that a condition may name, but for percentiles.
+var measures = map[string]kind{
+	"mean": span, "max": span, "errors": share, "dropped": share, "answered": share, "fill": share, "skipped": share,
+	"asked": number, "reached": number, "price": number, "generator_busy": share,
+}
+
+var families = []string{"", "service_", "server_", "lag_"}
+
+func kindOf(measure string) (k kind, known bool) {
+	if k, known := measures[measure]; known && k != span {
+		return k, true
+	}
+	for _, family := range families {
+		base, of := strings.CutPrefix(measure, family)
+		if of && (base == "mean" || base == "max" || slices.ContainsFunc(load.Percentiles, func(p float64) bool { return load.PercentileName(p) == base })) {
+			return span, true
+		}
+	}
+	return 0, false
+}
+
+// Names of the measures for people.
+const Names = "p50, p75, p90, p95, p99, p99.9, p99.99, mean and max, also after service_, server_ and lag_; errors, dropped, answered, fill, skipped and generator_busy (shares); asked and reached (a second); price"
+
+// ParseConditions reads conditions that commas separate. Its error is Invalid and
+// names the field.
+func ParseConditions(field, text string) (conditions []Condition, err error) {
+	for part := range strings.SplitSeq(text, ",") {
+		c, err := parseCondition(strings.TrimSpace(part))
+		if err != nil {
+			return nil, hexbid.Invalidf(field, "%q: %s", part, err)
+		}
+		conditions = append(conditions, c)
+	}
+	return conditions, nil
+}
+
+func parseCondition(text string) (Condition, error) {
+	at := strings.IndexAny(text, "<>")
+	if at < 0 {
+		return Condition{}, fmt.Errorf("it has neither < nor >: write as in p99<5ms")
+	}
+	c := Condition{Measure: strings.TrimSpace(text[:at]), Op: text[at : at+1], text: text}
+	bound := text[at+1:]
+	if rest, equal := strings.CutPrefix(bound, "="); equal {
+		c.Op, bound = c.Op+"=", rest
+	}
+	k, known := kindOf(c.Measure)
+	if !known {
+		return c, fmt.Errorf("there is no measure %q: there are %s", c.Measure, Names)
+	}
+	var err error
+	c.Bound, err = parseBound(k, strings.TrimSpace(bound))
+	return c, err
+}
+
+func parseBound(k kind, text string) (float64, error) {
+	switch k {
+	case span:
+		d, err := time.ParseDuration(text)
+		if err != nil || d < 0 {
+			return 0, fmt.Errorf("%q is no length of time: write as in 5ms, 800us, 1.5s", text)
+		}
+		return d.Seconds(), nil
+	case share:
+		digits, percent := strings.CutSuffix(text, "%")
+		v, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
+		if percent {
+			v /= 100
+		}
+		if err != nil || !(v >= 0 && v <= 1) {
+			return 0, fmt.Errorf("%q is no share: write as in 0.1%% or 0.001", text)
+		}
+		return v, nil
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(v >= 0) {
+		return 0, fmt.Errorf("%q is no number", text)
+	}
+	return v, nil
+}
+
+// Holds compares. Its error says that the measure is missing.
+func (c *Condition) Holds(m load.Measures) (bool, error) {
+	v, measured := m[c.Measure]
+	if !measured {
+		return false, fmt.Errorf("%s: %s was not measured", c.text, c.Measure)
+	}
+	switch c.Op {
+	case "<":
+		return v < c.Bound, nil
+	case "<=":
+		return v <= c.Bound, nil
+	case ">":
+		return v > c.Bound, nil
+	}
+	return v >= c.Bound, nil
+}

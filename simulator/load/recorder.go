@@ -1,0 +1,155 @@
+package load
+
+import (
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Recorder gathers the calls of a run.
+type Recorder struct {
+	warmUp time.Duration
+
+	mu     sync.Mutex // guards the rest
+	report Report
+	now    Moment                  // the one under way
+	times  *hdrhistogram.Histogram // its response times
+}
+
+// Moment is a stretch of a run: the calls that were planned in it, and those
+// that ended in it.
+type Moment struct {
+	Start, Lasts   time.Duration // since the start of the run
+	WarmUp         bool
+	Planned        int
+	Answered       int
+	Failed         int
+	Dropped        int
+	P50, P99, P999 time.Duration // response times
+}
+
+// mostMoments bounds what is kept of a run. Beyond it neighbours become one.
+const mostMoments = 1200
+
+// The histograms' range: what is beyond counts as its end.
+const (
+	shortest = time.Microsecond
+	longest  = 10 * time.Minute
+	digits   = 3
+)
+
+// NewHistogram makes a histogram of a microsecond to ten minutes, of 200 kB
+// whatever it holds.
+func NewHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(int64(shortest), int64(longest), digits)
+}
+
+// NewRecorder starts with nothing. Calls planned in the warm-up count in moments
+// alone.
+func NewRecorder(warmUp time.Duration) *Recorder {
+	return &Recorder{warmUp: warmUp, times: NewHistogram(), now: Moment{WarmUp: warmUp > 0},
+		report: Report{Failed: map[codes.Code]int{}, Said: map[codes.Code]string{}, Response: NewHistogram(), Service: NewHistogram(), Lag: NewHistogram()}}
+}
+
+// Plan counts a call that is due, made or not.
+func (r *Recorder) Plan() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.now.Planned++
+}
+
+// Record adds a call by its instants since the start of a run.
+func (r *Recorder) Record(planned, sent, done time.Duration, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	code := status.Code(err)
+	waited := code == codes.OK || code == codes.DeadlineExceeded
+	if code == codes.OK {
+		r.now.Answered++
+	} else {
+		r.now.Failed++
+	}
+	if waited {
+		record(r.times, done-planned)
+	}
+	if planned < r.warmUp {
+		return
+	}
+	if code == codes.OK {
+		r.report.Answered++
+	} else {
+		if r.report.Failed[code]++; r.report.Failed[code] == 1 {
+			r.report.Said[code] = status.Convert(err).Message()
+		}
+	}
+	if waited {
+		record(r.report.Response, done-planned)
+		record(r.report.Service, done-sent)
+		record(r.report.Lag, sent-planned)
+	}
+}
+
+// Drop counts a call that was not made.
+func (r *Recorder) Drop(planned time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.now.Dropped++
+	if planned >= r.warmUp {
+		r.report.Dropped++
+	}
+}
+
+// EndMoment ends the moment under way and starts the next.
+func (r *Recorder) EndMoment(at time.Duration) Moment {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.now
+	m.Lasts = at - m.Start
+	m.P50, m.P99, m.P999 = At(r.times, 50), At(r.times, 99), At(r.times, 99.9)
+	if len(r.report.Moments) == mostMoments {
+		r.report.Moments = halved(r.report.Moments)
+	}
+	r.report.Moments = append(r.report.Moments, m)
+	r.now = Moment{Start: at, WarmUp: at < r.warmUp}
+	r.times.Reset()
+	return m
+}
+
+// halved makes one moment of two.
+func halved(moments []Moment) []Moment {
+	half := moments[:0]
+	for i := 0; i+1 < len(moments); i += 2 {
+		half = append(half, moments[i].with(moments[i+1]))
+	}
+	return half
+}
+
+// with is a moment and the next in one. Percentiles cannot be added: the worse
+// stands for both.
+func (m Moment) with(next Moment) Moment {
+	return Moment{Start: m.Start, Lasts: m.Lasts + next.Lasts, WarmUp: m.WarmUp, Planned: m.Planned + next.Planned, Answered: m.Answered + next.Answered,
+		Failed: m.Failed + next.Failed, Dropped: m.Dropped + next.Dropped, P50: max(m.P50, next.P50), P99: max(m.P99, next.P99), P999: max(m.P999, next.P999)}
+}
+
+// shortest moment that stands alone at the end: the rate of a shorter one says
+// little.
+const shortestMoment = 500 * time.Millisecond
+
+// Report ends the recording, which took so long with its warm-up.
+func (r *Recorder) Report(took time.Duration) *Report {
+	last := r.EndMoment(took)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(r.report.Moments); last.Lasts < shortestMoment && n > 1 {
+		r.report.Moments = append(r.report.Moments[:n-2], r.report.Moments[n-2].with(last))
+	}
+	r.report.Took = took - min(took, r.warmUp)
+	return &r.report
+}
+
+func record(h *hdrhistogram.Histogram, took time.Duration) {
+	_ = h.RecordValue(int64(min(max(took, 0), longest))) // never out of range
+}

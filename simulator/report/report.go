@@ -1,0 +1,205 @@
+// Package report keeps what a simulator's run measured in one artifact: JSON of a
+// stable schema, CSV, text for benchstat, and one page for a browser that needs no
+// network. It judges a run against conditions and against an older run.
+package report
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/simulator/capacity"
+	"github.com/hexbid/hexbid/simulator/load"
+	"github.com/hexbid/hexbid/simulator/traffic"
+)
+
+// Schema names the JSON. Fields are added to it; none changes its meaning.
+const Schema = "hexbid.simulate/1"
+
+// Run is the artifact of one run.
+type Run struct {
+	Schema      string    `json:"schema"`
+	Kind        string    `json:"kind"` // load or capacity
+	Command     string    `json:"command"`
+	Version     string    `json:"version"`
+	Started     time.Time `json:"started"`
+	Seconds     float64   `json:"seconds"`
+	Seed        uint64    `json:"seed"`
+	Server      string    `json:"server"`
+	Machine     Machine   `json:"machine"`
+	Interrupted bool      `json:"interrupted"` // the rest is what was measured until then
+	Load        *Load     `json:"load,omitempty"`
+	Capacity    *Capacity `json:"capacity,omitempty"`
+	Gates       []Gate    `json:"gates,omitempty"`
+	Notes       []string  `json:"notes,omitempty"` // assumptions, and what a reader must know
+}
+
+// Machine is where the generator ran.
+type Machine struct {
+	CPU            string `json:"cpu"`
+	Cores          int    `json:"cores"`
+	OS             string `json:"os"`
+	Go             string `json:"go"`
+	GeneratorCores string `json:"generator_cores,omitempty"` // where they are pinned
+	ServerCores    string `json:"server_cores,omitempty"`
+}
+
+// Load is a run at planned rates.
+type Load struct {
+	Curve       string           `json:"curve"`
+	WarmUp      float64          `json:"warm_up_seconds"`
+	MaxInFlight int              `json:"max_in_flight"`
+	Measures    load.Measures    `json:"measures"` // times in seconds, shares of 1, rates a second
+	Limited     string           `json:"limited,omitempty"`
+	Failures    []Failure        `json:"failures,omitempty"`
+	Spectrum    []Percentile     `json:"spectrum"`
+	Moments     []Moment         `json:"moments"`
+	Answers     *traffic.Summary `json:"answers"`
+	Changes     load.Measures    `json:"changes,omitempty"`
+}
+
+// Failure is a kind of failed call.
+type Failure struct {
+	Code    string `json:"code"`
+	Calls   int    `json:"calls"`
+	Message string `json:"message"` // of the first
+}
+
+// Percentile of the response and the service time, in seconds.
+type Percentile struct {
+	Percentile float64 `json:"percentile"`
+	Response   float64 `json:"response"`
+	Service    float64 `json:"service"`
+}
+
+// Moment is a stretch of the run; times are in seconds since its start.
+type Moment struct {
+	Start   float64 `json:"start"`
+	Lasts   float64 `json:"lasts"`
+	WarmUp  bool    `json:"warm_up,omitempty"`
+	Asked   float64 `json:"asked"`   // a second
+	Reached float64 `json:"reached"` // a second
+	Failed  int     `json:"failed"`
+	Dropped int     `json:"dropped"`
+	P50     float64 `json:"p50"`
+	P99     float64 `json:"p99"`
+	P999    float64 `json:"p99.9"`
+}
+
+// Capacity is a search for one.
+type Capacity struct {
+	Objective string `json:"objective"`
+	capacity.Found
+	ServerCores   int                   `json:"server_cores"` // that the server may use; 0 where that is not known
+	Loads         []capacity.Load       `json:"closed_loops,omitempty"`
+	Law           *capacity.Scalability `json:"scalability,omitempty"`
+	RequestBytes  float64               `json:"request_bytes"`
+	ResponseBytes float64               `json:"response_bytes"`
+	Fill          float64               `json:"fill"`
+}
+
+// ByRate are the tries of each rate, the lowest first.
+func (c *Capacity) ByRate() (rates [][]capacity.Try) {
+	sorted := slices.Clone(c.Tries)
+	slices.SortStableFunc(sorted, func(a, b capacity.Try) int { return cmp.Compare(a.PerSecond, b.PerSecond) })
+	for len(sorted) > 0 {
+		n := slices.IndexFunc(sorted, func(t capacity.Try) bool { return t.PerSecond != sorted[0].PerSecond })
+		if n < 0 {
+			n = len(sorted)
+		}
+		rates, sorted = append(rates, sorted[:n]), sorted[n:]
+	}
+	return rates
+}
+
+// New starts an artifact.
+func New(kind, command, version, server string, seed uint64) *Run {
+	return &Run{Schema: Schema, Kind: kind, Command: command, Version: version, Server: server, Seed: seed, Started: time.Now().UTC().Truncate(time.Second),
+		Machine: Machine{CPU: cpuModel(), Cores: runtime.NumCPU(), OS: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}}
+}
+
+// cpuModel is what Linux calls the processor; empty elsewhere.
+func cpuModel() string {
+	f, err := os.Open("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if name, found := strings.CutPrefix(lines.Text(), "model name"); found {
+			return strings.TrimSpace(strings.TrimLeft(name, "\t :"))
+		}
+	}
+	return ""
+}
+
+// NewLoad is what a run measured.
+func NewLoad(curve string, config load.Config, r *load.Report, answers *traffic.Summary) *Load {
+	l := &Load{Curve: curve, WarmUp: config.WarmUp.Seconds(), MaxInFlight: config.MaxInFlight, Measures: r.Measures(), Limited: r.Limited(), Answers: answers}
+	answers.AddTo(l.Measures)
+	for _, code := range r.FailedCodes() {
+		l.Failures = append(l.Failures, Failure{code.String(), r.Failed[code], r.Said[code]})
+	}
+	l.Spectrum = spectrum(r.Response, r.Service)
+	for _, m := range r.Moments {
+		if m.Lasts <= 0 {
+			continue
+		}
+		l.Moments = append(l.Moments, Moment{Start: m.Start.Seconds(), Lasts: m.Lasts.Seconds(), WarmUp: m.WarmUp, Asked: float64(m.Planned) / m.Lasts.Seconds(),
+			Reached: float64(m.Answered) / m.Lasts.Seconds(), Failed: m.Failed, Dropped: m.Dropped, P50: m.P50.Seconds(), P99: m.P99.Seconds(), P999: m.P999.Seconds()})
+	}
+	return l
+}
+
+// spectrum halves the distance to 100 % in four steps, as far as there are calls
+// to tell.
+func spectrum(response, service *hdrhistogram.Histogram) (s []Percentile) {
+	const step = 0.8409 // the fourth root of a half
+	for left := 100.0; left/100*float64(response.TotalCount()) >= 1; left *= step {
+		p := 100 - left
+		s = append(s, Percentile{p, time.Duration(response.ValueAtPercentile(p)).Seconds(), time.Duration(service.ValueAtPercentile(p)).Seconds()})
+	}
+	return s
+}
+
+// Read reads the JSON of an artifact. Its error is Invalid where it is none.
+func Read(path string) (*Run, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var r Run
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, hexbid.Invalidf(path, "it is no run of hexbid simulate: %s", err)
+	}
+	if r.Schema != Schema {
+		return nil, hexbid.Invalidf(path, "its schema is %q: this program reads %q", r.Schema, Schema)
+	}
+	return &r, nil
+}
+
+// Verdict is the run in a sentence.
+func (r *Run) Verdict() string {
+	switch {
+	case r.Capacity != nil && r.Capacity.High > 0:
+		return fmt.Sprintf("%s holds at %.0f searches a second and fails at %.0f.", r.Capacity.Objective, r.Capacity.Low, r.Capacity.High)
+	case r.Capacity != nil && r.Capacity.Low > 0:
+		return fmt.Sprintf("%s holds at %.0f searches a second. No verdict on the most: %s.", r.Capacity.Objective, r.Capacity.Low, r.Capacity.NoVerdict)
+	case r.Capacity != nil:
+		return fmt.Sprintf("%s holds at no rate that was tried.", r.Capacity.Objective)
+	case r.Load != nil && r.Load.Limited != "":
+		return "No verdict on the server: " + r.Load.Limited + "."
+	case r.Load != nil:
+		return fmt.Sprintf("%.0f searches a second asked, %.0f answered.", r.Load.Measures["asked"], r.Load.Measures["reached"])
+	}
+	return ""
+}

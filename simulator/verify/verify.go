@@ -1,0 +1,60 @@
+// Package verify proves the instrument: that the load generator and the search
+// for a capacity measure what queueing theory and published figures say that they
+// must. Most of it runs in virtual time, through the plans, the recorder and the
+// search that a real run uses; only calls and their answers are a model.
+package verify
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/hexbid/hexbid/simulator/capacity"
+)
+
+// Check is one figure beside what it must be.
+type Check struct {
+	Name      string  `json:"name"`
+	Expected  float64 `json:"expected"`
+	Measured  float64 `json:"measured"`
+	Tolerance float64 `json:"tolerance"` // relative to what is expected; absolute where that is 0
+	Unit      string  `json:"unit"`      // s, /s, or empty
+	Source    string  `json:"source"`
+}
+
+// OK says whether it is.
+func (c *Check) OK() bool {
+	off := math.Abs(c.Measured - c.Expected)
+	if c.Expected != 0 {
+		off /= math.Abs(c.Expected)
+	}
+	return off <= c.Tolerance // false for what is not a number
+}
+
+// All makes every check. Equal seeds give equal figures, but for those in real
+// time. The error is of the machine or a context that ended, not of a check that
+// misses.
+func All(ctx context.Context, seed uint64) ([]Check, error) {
+	checks := queues(seed)
+	checks = append(checks, arrivals(seed)...)
+	checks = append(checks, omission(seed)...)
+	for _, more := range []func(context.Context, uint64) ([]Check, error){objective, scalability, realTime} {
+		made, err := more(ctx, seed)
+		if err != nil {
+			return nil, err
+		}
+		checks = append(checks, made...)
+	}
+	return checks, nil
+}
+
+// Format writes a figure of the check for people.
+func (c *Check) Format(v float64) string {
+	switch c.Unit {
+	case "s":
+		return capacity.FormatSeconds(v)
+	case "/s":
+		return fmt.Sprintf("%.4g/s", v)
+	}
+	return fmt.Sprintf("%.4g", v)
+}
