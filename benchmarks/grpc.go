@@ -36,7 +36,7 @@ const (
 	callers    = 32
 	loopLasts  = time.Second
 	loopRounds = 5
-	openLasts  = 3 * time.Second
+	openLasts  = 2 * time.Second
 	openRounds = 3
 	unbounded  = 20_000 // in flight: what no run reaches that keeps up
 )
@@ -149,13 +149,15 @@ func (b *Beside) Capacity(name string) (map[string]Spread, error) {
 // OpenCapacity is what the pair of server and client sustains in an open loop, less
 // than in a closed one, whose calls wait for each other: what is answered where
 // more is offered, with a bounded number in flight.
-func (b *Beside) OpenCapacity(offered float64) (perSecond float64, err error) {
+func (b *Beside) OpenCapacity(offered float64) (map[string]Spread, error) {
 	defer withoutHaste()()
-	report, err := openLoop(b.ours, b.requests, offer{offered, openLasts, callers * 8}, load.NewHistogram())
-	if err != nil {
-		return 0, err
-	}
-	return report.ReachedPerSecond(), nil
+	return Rounds(openRounds, func() (Figures, error) {
+		report, err := openLoop(b.ours, b.requests, offer{offered, openLasts, callers * 8}, load.NewHistogram())
+		if err != nil {
+			return nil, err
+		}
+		return Figures{"open_capacity_rps_full": report.ReachedPerSecond()}, nil
+	})
 }
 
 // AtRate measures latency from the planned send, in turn at the same rate, and

@@ -48,7 +48,8 @@ type commands struct {
 // session is what commands get to work with.
 type session struct {
 	Env
-	ctx context.Context
+	ctx  context.Context
+	args []string // as they were typed
 }
 
 const description = `Mini Programs Nearby, with an auction: finds the mini-programs around a viewer, lets advertisers compete for the slots above them, and prices the winners.
@@ -89,7 +90,7 @@ func Run(ctx context.Context, args []string, env Env) (code int) {
 		fmt.Fprintf(env.Stderr, "hexbid: %v\nSee hexbid --help.\n", err)
 		return 2
 	}
-	if err := selected.Run(&session{env, ctx}); err != nil {
+	if err := selected.Run(&session{env, ctx, args}); err != nil {
 		if errors.Is(err, errMissed) {
 			return 2
 		}
@@ -110,7 +111,7 @@ func explainError(err error) string {
 	if !ok {
 		return err.Error()
 	}
-	if s.Code() == codes.Unavailable && strings.Contains(s.Message(), "connection") {
+	if s.Code() == codes.Unavailable && isTransport(s.Message()) {
 		return fmt.Sprintf("no server answers (%s): is \"hexbid serve\" running there? See --server.", s.Message())
 	}
 	for _, detail := range s.Details() {
@@ -120,6 +121,16 @@ func explainError(err error) string {
 		}
 	}
 	return s.Message()
+}
+
+// isTransport says whether gRPC's client, not the server, gave up.
+func isTransport(message string) bool {
+	for _, words := range []string{"connection", "transport", "name resolver", "write tcp", "read tcp"} {
+		if strings.Contains(message, words) {
+			return true
+		}
+	}
+	return false
 }
 
 type versionCommand struct{}

@@ -184,7 +184,7 @@ func (f *configFile) Validate(app *kong.Application) error {
 	visit(app.Node)
 	for name := range f.settings {
 		if !slices.Contains(known, name) {
-			return fmt.Errorf("config file: %q is not a setting: see hexbid serve --help", name)
+			return fmt.Errorf("config file: %q is not a setting: its names are those of flags, see hexbid serve --help", name)
 		}
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -222,7 +221,7 @@ func coresText(cores []int) string {
 
 // artifact starts the record of a run.
 func (t *target) artifact(s *session, kind string) *report.Run {
-	r := report.New(kind, commandLine(), s.Version, t.address, t.flags.Seed)
+	r := report.New(kind, commandLine(s.args), s.Version, t.address, t.flags.Seed)
 	r.Machine.ServerCores, r.Machine.GeneratorCores = coresText(t.pinned.server), coresText(t.pinned.generator)
 	if t.flags.Pin == "" {
 		r.Notes = append(r.Notes, "server and generator were not pinned: where they share a machine, each takes time from the other")
@@ -231,14 +230,13 @@ func (t *target) artifact(s *session, kind string) *report.Run {
 }
 
 // commandLine is what was typed, quoted for a shell where it must be.
-func commandLine() string {
-	words := slices.Clone(os.Args)
-	for i, w := range words {
-		if i == 0 {
-			words[i] = "hexbid"
-		} else if strings.ContainsAny(w, " <>&|;$'\"*?()") {
-			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+func commandLine(args []string) string {
+	words := []string{"hexbid"}
+	for _, word := range args {
+		if word == "" || strings.ContainsAny(word, " <>&|;$'\"*?()") {
+			word = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 		}
+		words = append(words, word)
 	}
 	return strings.Join(words, " ")
 }

@@ -20,7 +20,7 @@ type simulateCapacityCommand struct {
 	SLO           string        `name:"slo" help:"Objective that the rate must meet, as 'p99<5ms' or 'p99<5ms,fill>50%'." required:"" placeholder:"CONDITIONS"`
 	StartRate     float64       `help:"First rate tried, searches a second." default:"100"`
 	MaxRate       float64       `help:"Highest rate tried." default:"1000000"`
-	Try           time.Duration `name:"try" help:"How long each rate is offered." default:"5s"`
+	Try           time.Duration `name:"try" help:"How long each rate is offered; a low rate up to ten times as long, for 500 calls." default:"5s"`
 	WarmUp        time.Duration `help:"How long before it counts." default:"1s"`
 	Precision     float64       `help:"How far apart the ends of the interval lie, relative to the lower, before they are confirmed." default:"0.05"`
 	Confirmations int           `help:"How often in a row an end must hold, or fail." default:"3"`
@@ -118,16 +118,20 @@ func (c *simulateCapacityCommand) measure(s *session, t *target, search capacity
 	return c.scale(s, t, into)
 }
 
-// callsATry keeps the requests of tries apart.
-const callsATry = 10_000_000
+const (
+	callsATry     = 10_000_000 // keeps the requests of tries apart
+	callsToJudge  = 500        // a p99 of fewer says little: a try at a low rate takes longer
+	mostStretched = 10         // times
+)
 
 // try offers one rate. The measures are of this try alone.
 func (c *simulateCapacityCommand) try(ctx context.Context, s *session, t *target, number int, perSecond float64) (load.Measures, string, error) {
 	config := load.Config{WarmUp: c.WarmUp, MaxInFlight: c.MaxInFlight, Timeout: c.CallTimeout}
+	lasts := min(max(c.Try, time.Duration(callsToJudge/perSecond*float64(time.Second))), mostStretched*c.Try)
 	whole := t.tally
 	t.tally = traffic.NewTally()
 	defer func() { t.tally = whole }()
-	arrivals := load.Constant(perSecond, c.WarmUp+c.Try).Poisson(c.Seed + uint64(number))
+	arrivals := load.Constant(perSecond, c.WarmUp+lasts).Poisson(c.Seed + uint64(number))
 	r, err := load.Run(ctx, config, arrivals, func(ctx context.Context, i int) error { return t.search(ctx, number*callsATry+i) })
 	if err != nil {
 		return nil, "", err

@@ -28,10 +28,8 @@ func (*simulatePlanCommand) Help() string {
 
 with business.yaml as
 
-  simulate:
-    plan:
-      daily-users: 2e6
-      node-price: 310`
+  daily-users: 2e6
+  node-price: 310`
 }
 
 // Run plans and prints.

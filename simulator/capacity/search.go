@@ -28,7 +28,7 @@ func DefaultSearch(objective []Condition) Search {
 }
 
 const (
-	least        = 0.5   // a second: below it nothing is tried
+	least        = 1     // a second: below it nothing is tried
 	leastAnswers = 0.999 // share that an objective takes for granted
 	mostTries    = 80
 )
@@ -97,6 +97,9 @@ func (f *finder) try(phase string, perSecond float64) (*Try, error) {
 		return nil, err
 	}
 	t.Held = t.Missed == ""
+	if !t.Held && f.serverMisses(m) {
+		t.Limited = ""
+	}
 	f.found.Tries = append(f.found.Tries, t)
 	return &t, nil
 }
@@ -119,7 +122,22 @@ func (f *finder) missed(m load.Measures) (string, error) {
 	return "", nil
 }
 
-// climb doubles the rate until it fails, or halves it until it holds. High is 0
+// serverMisses says whether the objective would be missed by service times too,
+// which a generator that sends late does not lengthen; one without cores does.
+func (f *finder) serverMisses(m load.Measures) bool {
+	if m["generator_busy"] > load.MostGeneratorBusy {
+		return false
+	}
+	for _, c := range f.Objective {
+		c.Measure = "service_" + c.Measure
+		if holds, err := c.Holds(m); err == nil && !holds {
+			return true
+		}
+	}
+	return false
+}
+
+// climb doubles the rate until it fails, or quarters it until it holds. High is 0
 // where the generator was the bottleneck or nothing failed.
 func (f *finder) climb() (low, high float64, err error) {
 	rate := min(f.Start, f.Most)
@@ -143,10 +161,10 @@ func (f *finder) climb() (low, high float64, err error) {
 			return low, 0, nil
 		case low > 0:
 			return low, rate, nil
-		case rate/2 < least:
+		case rate <= least:
 			return 0, rate, hexbid.Invalidf("slo", "it cannot be met: at %.2g a second %s", rate, t.Missed)
 		default:
-			high, rate = rate, rate/2
+			high, rate = rate, max(rate/4, least)
 		}
 	}
 }

@@ -55,9 +55,11 @@ func perSecond(n int, took time.Duration) float64 {
 
 // Bounds of what may be the generator's own in a measurement.
 const (
-	harmlessLag   = time.Millisecond
-	mostLagShare  = 0.5  // of the response time's p99
-	mostGenerator = 0.85 // of its cores
+	harmlessLag  = time.Millisecond
+	mostLagShare = 0.5 // of the response time's p99
+
+	// MostGeneratorBusy is the share of its cores that a generator may take.
+	MostGeneratorBusy = 0.85
 )
 
 // Limited says why the generator, not the server, may have set what was
@@ -67,7 +69,7 @@ func (r *Report) Limited() string {
 	switch {
 	case r.Planned() == 0:
 		return "no call was made after the warm-up"
-	case r.GeneratorBusy > mostGenerator:
+	case r.GeneratorBusy > MostGeneratorBusy:
 		return fmt.Sprintf("the generator took %.0f %% of its cores", 100*r.GeneratorBusy)
 	case lag > harmlessLag && float64(lag) > mostLagShare*float64(response):
 		return fmt.Sprintf("the generator sent late: its lag has a p99 of %s where the response time has %s", lag, response)

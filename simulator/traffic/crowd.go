@@ -106,7 +106,7 @@ func (c *Crowd) settle() error {
 		return err
 	}
 	for _, city := range cities {
-		if strings.EqualFold(c.Where, "china") || strings.EqualFold(c.Where, city.Name) || c.Where == city.Chinese {
+		if strings.EqualFold(c.Where, "china") || strings.EqualFold(c.Where, city.Name) || c.Where == city.Chinese && c.Where != "" {
 			c.cities.add(city, city.People)
 		}
 	}

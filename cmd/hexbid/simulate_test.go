@@ -1,0 +1,367 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/hexbid/hexbid/cli"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/simulator/report"
+)
+
+// simulate runs "hexbid simulate" against an address.
+func simulate(ctx context.Context, address string, args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	if args[0] == "load" || args[0] == "capacity" {
+		args = append(args, "--server", address)
+	}
+	code = cli.Run(ctx, append([]string{"simulate"}, args...), cli.Env{Stdout: &out, Stderr: &errs, Version: "test"})
+	return code, out.String(), errs.String()
+}
+
+// fake is a search service that does what a test wants of each call.
+type fake struct {
+	pb.UnimplementedSearchServiceServer
+	search func(call int64) (*pb.SearchNearbyResponse, error)
+	calls  atomic.Int64
+}
+
+// SearchNearby implements the service.
+func (f *fake) SearchNearby(context.Context, *pb.SearchNearbyRequest) (*pb.SearchNearbyResponse, error) {
+	return f.search(f.calls.Add(1))
+}
+
+// serveFake gives the address and what stops the server.
+func serveFake(t *testing.T, search func(call int64) (*pb.SearchNearbyResponse, error)) (address string, stop func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	pb.RegisterSearchServiceServer(server, &fake{search: search})
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(server.Stop)
+	return l.Addr().String(), server.Stop
+}
+
+func answer(int64) (*pb.SearchNearbyResponse, error) {
+	return &pb.SearchNearbyResponse{ServerDuration: durationpb.New(50 * time.Microsecond)}, nil
+}
+
+func readRun(t *testing.T, dir string) *report.Run {
+	t.Helper()
+	r, err := report.Read(filepath.Join(dir, "run.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestALoadOverTheRealPort(t *testing.T) {
+	p := startProcess(t, "--demo")
+	before, dir := bids(t, p.address), t.TempDir()
+	code, out, errs := simulate(testContext(t), p.address, "load", "--rate", "200", "--duration", "3s", "--warm-up", "500ms", "--changes", "20", "--out", dir, "--fail-if", "errors>0,dropped>0,fill<10%,p99>5s")
+	if code != 0 {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	r := readRun(t, dir)
+	m := r.Load.Measures
+	// Six hundred calls of a Poisson process: within five standard deviations.
+	if math.Abs(m["asked"]-200) > 5*math.Sqrt(600)/3 || m["reached"] != m["asked"] {
+		t.Errorf("asked %v, reached %v", m["asked"], m["reached"])
+	}
+	if m["service_p50"] > m["p50"] || m["server_p50"] > m["service_p50"] || m["server_p50"] <= 0 {
+		t.Errorf("the server's %v, service %v, response %v", m["server_p50"], m["service_p50"], m["p50"])
+	}
+	if r.Load.Changes["reached"] <= 0 || r.Load.Changes["errors"] > 0 {
+		t.Errorf("changes: %v", r.Load.Changes)
+	}
+	for _, words := range []string{"searches a second asked", "response, from the plan", "fill rate", "Changes:"} {
+		if !strings.Contains(out, words) {
+			t.Errorf("%q is not in\n%s", words, out)
+		}
+	}
+	for _, name := range []string{"run.html", "run.csv", "run.bench.txt"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if bids(t, p.address) != before {
+		t.Error("bids are not as they were before the changes")
+	}
+}
+
+func bids(t *testing.T, address string) string {
+	t.Helper()
+	var out, errs bytes.Buffer
+	if code := cli.Run(testContext(t), []string{"get", "campaigns", "-o", "json", "--server", address}, cli.Env{Stdout: &out, Stderr: &errs}); code != 0 {
+		t.Fatalf("exit %d: %s", code, errs.String())
+	}
+	return regexp.MustCompile(`"(etag|updateTime)": "[^"]*"`).ReplaceAllString(out.String(), "")
+}
+
+// TestFaultsOfTheServer: each ends with a message that says what is wrong.
+func TestFaultsOfTheServer(t *testing.T) {
+	refusing, _ := serveFake(t, func(int64) (*pb.SearchNearbyResponse, error) {
+		return nil, status.Error(codes.ResourceExhausted, "all seats are taken")
+	})
+	hanging, _ := serveFake(t, func(int64) (*pb.SearchNearbyResponse, error) { time.Sleep(2 * time.Second); return answer(0) })
+	raw := func(conduct func(net.Conn)) string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				go conduct(c)
+			}
+		}()
+		return l.Addr().String()
+	}
+	for name, test := range map[string]struct{ address, says string }{
+		"absent":            {freeAddress(t), `is "hexbid serve" running there?`},
+		"refusing":          {refusing, "all seats are taken"},
+		"hanging":           {hanging, "accepts calls and does not answer"},
+		"silent":            {raw(func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), "does not answer"},
+		"answering garbage": {raw(func(c net.Conn) { _, _ = c.Write(bytes.Repeat([]byte("garbage\r\n"), 2000)); c.Close() }), "no server answers"},
+		"speaking HTTP":     {raw(func(c net.Conn) { fmt.Fprint(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); c.Close() }), "no server answers"},
+		"no address":        {"nowhere.invalid:1", "no server answers"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, command := range [][]string{{"load", "--duration", "1s"}, {"capacity", "--slo", "p99<5ms"}} {
+				code, out, errs := simulate(testContext(t), test.address, append(command, "--timeout", "1s")...)
+				if code != 1 || out != "" || !strings.Contains(errs, test.says) {
+					t.Errorf("%v: exit %d\n%s%s", command, code, out, errs)
+				}
+			}
+		})
+	}
+}
+
+func TestAServerThatDiesHalfWayEndsTheRunWithWhatWasMeasured(t *testing.T) {
+	t.Parallel()
+	var stop func()
+	var address string
+	address, stop = serveFake(t, answer)
+	time.AfterFunc(2*time.Second, func() { stop() })
+	dir := t.TempDir()
+	code, out, errs := simulate(testContext(t), address, "load", "--rate", "200", "--duration", "60s", "--warm-up", "0s", "--call-timeout", "500ms", "--out", dir)
+	if code != 1 || !strings.Contains(out, "stopped answering") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	r := readRun(t, dir)
+	if !r.Interrupted || r.Seconds > 30 || r.Load.Answers.Answers < 200 || len(r.Load.Failures) == 0 {
+		t.Errorf("interrupted %t after %v s, %d answers, %+v", r.Interrupted, r.Seconds, r.Load.Answers.Answers, r.Load.Failures)
+	}
+}
+
+func TestAnInterruptedRunIsWrittenAndMarked(t *testing.T) {
+	t.Parallel()
+	address, _ := serveFake(t, answer)
+	for _, command := range [][]string{{"load", "--rate", "100", "--duration", "1h"}, {"capacity", "--slo", "p99<1h", "--start-rate", "2000", "--try", "300ms", "--warm-up", "0s"}} {
+		dir := t.TempDir()
+		ctx, cancel := context.WithTimeout(testContext(t), 2*time.Second)
+		defer cancel()
+		code, out, errs := simulate(ctx, address, append(command, "--out", dir)...)
+		if code != 1 || !strings.Contains(out, "Interrupted") {
+			t.Errorf("%v: exit %d\n%s%s", command, code, out, errs)
+		}
+		if r := readRun(t, dir); !r.Interrupted || r.Load == nil && len(r.Capacity.Tries) == 0 {
+			t.Errorf("%v: %+v", command, r)
+		}
+		page, err := os.ReadFile(filepath.Join(dir, "run.html"))
+		if err != nil || !bytes.Contains(page, []byte("Interrupted:")) {
+			t.Errorf("the page does not say so: %v", err)
+		}
+	}
+}
+
+// TestARateThatTheGeneratorCannotReachHasNoVerdict: a million a second of a
+// generator that shares two cores.
+func TestARateThatTheGeneratorCannotReachHasNoVerdict(t *testing.T) {
+	t.Parallel()
+	address, _ := serveFake(t, answer)
+	dir := t.TempDir()
+	code, out, errs := simulate(testContext(t), address, "load", "--rate", "1000000", "--duration", "200ms", "--warm-up", "0s", "--max-in-flight", "100", "--out", dir, "--fail-if", "p99>1h")
+	if code != 2 || !strings.Contains(out, "No verdict on the server") || !strings.Contains(errs, "MISSED: fail if p99>1h (the generator") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+}
+
+func TestGatesSetTheExitStatus(t *testing.T) {
+	address, _ := serveFake(t, answer)
+	dir := t.TempDir()
+	for _, test := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--out", dir}, 0, ""},
+		{[]string{"--fail-if", "p99>10s"}, 0, "passed: fail if p99>10s"},
+		{[]string{"--fail-if", "p50>1us"}, 2, "MISSED: fail if p50>1us"},
+		{[]string{"--fail-if", "price>1"}, 2, "price was not measured"},
+		{[]string{"--baseline", filepath.Join(dir, "run.json"), "--tolerance", "0.99"}, 0, "passed: reached beside the baseline"},
+		{[]string{"--fail-if", "p99>10"}, 1, "as in 5ms"},
+		{[]string{"--baseline", filepath.Join(dir, "run.csv")}, 1, "no run of hexbid simulate"},
+		{[]string{"--baseline", filepath.Join(dir, "none.json")}, 1, "--baseline"},
+		{[]string{"--rate", "0"}, 1, "--rate"}, {[]string{"--rate", "5..6..7"}, 1, "two ends"}, {[]string{"--rate", "1,x"}, 1, "--rate"}, {[]string{"--rate", "100,200", "--day"}, 1, "the day's mean"},
+		{[]string{"--duration", "0s"}, 1, "--duration"}, {[]string{"--where", "Atlantis"}, 1, "Atlantis"}, {[]string{"--connections", "0"}, 1, "--connections"}, {[]string{"--pin", "0-x:1"}, 1, "--pin"},
+		{[]string{"--max-in-flight", "0"}, 1, "--max-in-flight"}, {[]string{"--tolerance", "2"}, 1, "--tolerance"}, {[]string{"--viewers", "0"}, 1, "viewers"},
+	} {
+		code, out, errs := simulate(testContext(t), address, append([]string{"load", "--rate", "300", "--duration", "400ms", "--warm-up", "0s", "--where", "china"}, test.args...)...)
+		if code != test.code || !strings.Contains(errs, test.says) {
+			t.Errorf("%v: exit %d, expected %d with %q\n%s%s", test.args, code, test.code, test.says, out, errs)
+		}
+	}
+}
+
+func TestRequestsAreReplayed(t *testing.T) {
+	var file strings.Builder
+	file.WriteString("time,lat,lon,age,gender,os,host,scene,category,radius,slots,limit,user\n")
+	for i := range 400 {
+		fmt.Fprintf(&file, "%.3f,30.25,120.16,%d,female,ios,wechat,search,catering,3000,2,5,u%d\n", float64(i)*0.005, 20+i%40, i)
+	}
+	file.WriteString("2.1,95,120.16,20,female,ios,wechat,search,catering,3000,2,5,u\n")
+	file.WriteString("2.2,30.25,120.16,20,neither,ios,wechat,search,catering,3000,2,5,u\n")
+	s := boot(t, func(c *cli.ServeConfig) { c.Demo = true })
+	dir := t.TempDir()
+	code, out, errs := simulate(testContext(t), s.main.Address(), "load", "--requests", write(t, "requests.csv", file.String()), "--speed", "2", "--out", dir)
+	if code != 0 || !strings.Contains(errs, `line 402: lat: "95" is no number from -90 to 90`) || !strings.Contains(errs, "line 403: gender:") || !strings.Contains(errs, "2 of 402 rows are bad and were skipped") {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	r := readRun(t, dir)
+	if a := r.Load.Answers; a.Answers != 400 || a.Slots != 800 || a.Nearby > 5*400 || r.Seconds > 5 {
+		t.Errorf("%+v in %v s", a.Counts, r.Seconds)
+	}
+}
+
+func TestBadFilesOfRequestsAreRefused(t *testing.T) {
+	address, _ := serveFake(t, answer)
+	good := strings.Repeat("1,30,120\n", 50)
+	for name, test := range map[string]struct{ text, says string }{
+		"empty":          {"", "no header"},
+		"no column":      {"time,lat\n1,30\n", `no column "lon"`},
+		"unknown column": {"time,lat,lon,colour\n", `"colour"`},
+		"twice":          {"time,lat,lon,lat\n", "twice"},
+		"header alone":   {"time,lat,lon\n", "0 of 0 rows"},
+		"too many bad":   {"time,lat,lon\n" + good + "x,30,120\n", "1 of 51 rows are bad"},
+		"bad time":       {"time,lat,lon\nyesterday,30,120\n", "line 2: time:"},
+		"ragged":         {"time,lat,lon\n1,30\n", "2 fields, the header has 3"},
+		"a quote":        {"time,lat,lon\n1,\"30,120\n", "line 2"},
+		"no number":      {"time,lat,lon\n1,NaN,120\n", `"NaN" is no number`},
+		"nothing":        {"time,lat,lon\n1,,120\n", "lat: it is empty"},
+	} {
+		code, out, errs := simulate(testContext(t), address, "load", "--requests", write(t, "requests.csv", test.text))
+		if code != 1 || !strings.Contains(errs, test.says) {
+			t.Errorf("%s: exit %d\n%s%s", name, code, out, errs)
+		}
+	}
+	if code, _, errs := simulate(testContext(t), address, "load", "--requests", "/nowhere/requests.csv"); code != 1 || !strings.Contains(errs, "--requests") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	if code, _, errs := simulate(testContext(t), address, "load", "--requests", write(t, "r.csv", "time,lat,lon\n"+good), "--speed", "0"); code != 1 || !strings.Contains(errs, "--speed") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}
+
+// TestCapacityFindsWhatAServerCanDo: a server that works on one search at a time,
+// two milliseconds each and the clock's lateness, does less than 500 a second.
+func TestCapacityFindsWhatAServerCanDo(t *testing.T) {
+	t.Parallel()
+	seat := make(chan struct{}, 1)
+	address, _ := serveFake(t, func(call int64) (*pb.SearchNearbyResponse, error) {
+		seat <- struct{}{}
+		time.Sleep(2 * time.Millisecond)
+		<-seat
+		return answer(call)
+	})
+	dir := t.TempDir()
+	code, out, errs := simulate(testContext(t), address, "capacity", "--slo", "p50<50ms", "--start-rate", "200", "--try", "500ms", "--warm-up", "200ms", "--confirmations", "1", "--precision", "0.2", "--callers", "1,2,3,4", "--out", dir)
+	if code != 0 {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	r := readRun(t, dir)
+	if c := r.Capacity; c.Low < 150 || c.Low > 510 || c.High < c.Low || c.High > 700 {
+		t.Errorf("%v to %v: %s", c.Low, c.High, out)
+	}
+	if law := r.Capacity.Law; law == nil || law.Sigma < 0.7 {
+		t.Errorf("one seat makes all wait: %+v of %v", law, r.Capacity.Loads)
+	}
+	code, out, errs = simulate(testContext(t), "", "plan", "--capacity", filepath.Join(dir, "run.json"))
+	if code != 0 || !strings.Contains(out, "nodes of the largest region") || !strings.Contains(out, "Warning: the server was not pinned") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	code, out, _ = simulate(testContext(t), "", "plan", "--capacity", filepath.Join(dir, "run.json"), "-o", "json")
+	var plan struct{ Figures []any }
+	if err := json.Unmarshal([]byte(out), &plan); code != 0 || err != nil || len(plan.Figures) < 15 {
+		t.Errorf("exit %d, %v:\n%s", code, err, out)
+	}
+}
+
+func TestAnObjectiveThatCannotBeMetSaysSo(t *testing.T) {
+	t.Parallel()
+	address, _ := serveFake(t, answer)
+	dir := t.TempDir()
+	code, out, errs := simulate(testContext(t), address, "capacity", "--slo", "p50<1us", "--start-rate", "20", "--try", "300ms", "--warm-up", "0s", "--out", dir)
+	if code != 1 || !strings.Contains(errs, "cannot be met") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	if r := readRun(t, dir); r.Capacity.Low != 0 || len(r.Capacity.Tries) < 2 {
+		t.Errorf("%+v", r.Capacity)
+	}
+	for _, args := range [][]string{{"--slo", "p99"}, {"--slo", "p99<5ms", "--start-rate", "0"}, {"--slo", "p99<5ms", "--try", "1ms"}, {"--slo", "p99<5ms", "--precision", "0"}, {"--slo", "p99<5ms", "--confirmations", "0"}} {
+		if code, _, errs := simulate(testContext(t), address, append([]string{"capacity"}, args...)...); code != 1 || !strings.Contains(errs, "--") {
+			t.Errorf("%v: exit %d: %s", args, code, errs)
+		}
+	}
+}
+
+func TestPlanWithoutACapacityAsksForOne(t *testing.T) {
+	code, _, errs := simulate(testContext(t), "", "plan")
+	if code != 1 || !strings.Contains(errs, "--capacity") || !strings.Contains(errs, "--per-second") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	file := write(t, "business.yaml", "per-second: 5000\nmeasured-cores: 2\ndaily-users: 2e6\nregions: 1\nlargest-share: 1\n")
+	var out, errOut bytes.Buffer
+	code = cli.Run(testContext(t), []string{"--config", file, "simulate", "plan"}, cli.Env{Stdout: &out, Stderr: &errOut})
+	if code != 0 || !strings.Contains(out.String(), "2,000,000") {
+		t.Errorf("exit %d\n%s%s", code, out.String(), errOut.String())
+	}
+}
+
+func TestVerifyPrintsExpectedAndMeasured(t *testing.T) {
+	t.Parallel()
+	code, out, errs := simulate(testContext(t), "", "verify")
+	if code != 0 || strings.Count(out, "\n  ok ") < 30 || !strings.Contains(out, "TOLERANCE") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(errors.New("stopped"))
+	if code, _, _ := simulate(ctx, "", "verify"); code != 1 {
+		t.Errorf("an interrupted verification: exit %d", code)
+	}
+}
