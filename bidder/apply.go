@@ -3,7 +3,6 @@ package bidder
 import (
 	"crypto/sha256"
 	"maps"
-	"slices"
 	"weak"
 
 	"github.com/hexbid/hexbid"
@@ -15,7 +14,7 @@ import (
 // account is what only the indexer needs of an advertiser.
 type account struct {
 	paused   bool
-	programs []uint32
+	programs uint32 // where the chain of them starts
 }
 
 // nameKey stands for a name: half of its SHA-256, so that millions of names
@@ -82,9 +81,9 @@ func (x *Indexer) putAdvertiser(a *hexbid.Advertiser) {
 		return
 	}
 	owner.paused = paused
-	for _, program := range owner.programs {
-		for _, c := range x.programs.at(program).buyers {
-			x.setState(c)
+	for program := owner.programs; program != 0; program = x.programs.at(program - 1).next {
+		for c := x.programs.at(program - 1).buyers; c != 0; c = x.details.at(c - 1).next {
+			x.setState(c - 1)
 		}
 	}
 }
@@ -109,24 +108,23 @@ func (x *Indexer) putProgram(p *hexbid.Program) error {
 	if !known {
 		i = x.ordinals.programs.take()
 		x.byName[key] = i
-		account := x.accounts.edit(owner)
-		account.programs = append(account.programs, i)
+		join(&x.programs, &x.accounts.edit(owner).programs, i)
 		x.next.Programs++
 	}
 	slot, gate := x.programs.edit(i), targeting.Gate(p)
 	before := *slot
 	*slot = program{uid: p.UID, version: p.Version, category: p.Category, gate: gate.Mask(),
-		text: textOf(p), tags: siteTags(p), places: before.places, buyers: before.buyers}
+		text: textOf(p), tags: siteTags(p), places: before.places, buyers: before.buyers, links: before.links}
 	if before.text != slot.text {
 		x.wordEdits.name(before.text.Tokens(), i, false)
 		x.wordEdits.name(slot.text.Tokens(), i, true)
 	}
-	for _, at := range slot.places { // their tags follow the program
-		x.removeSite(at)
-		x.insertSite(at)
+	for at := slot.places; at != 0; at = x.places.at(at - 1).next { // their tags follow the program
+		x.removeSite(at - 1)
+		x.insertSite(at - 1)
 	}
-	for _, c := range slot.buyers {
-		x.reindex(c)
+	for c := slot.buyers; c != 0; c = x.details.at(c - 1).next {
+		x.reindex(c - 1)
 	}
 	return nil
 }
@@ -151,8 +149,7 @@ func (x *Indexer) putPlace(p *hexbid.Place) error {
 		x.placeOf.set(p.UID, i)
 		v := geoindex.VecOf(p.Point)
 		*x.places.edit(i) = place{uid: p.UID, version: p.Version, program: parent, point: p.Point, vec: v, cell: geoindex.CellAt(v), text: targeting.NewText(p.DisplayName)}
-		slot := x.programs.edit(parent)
-		slot.places = append(slices.Clone(slot.places), i)
+		join(&x.places, &x.programs.edit(parent).places, i)
 		x.insertSite(i)
 		x.next.Places++
 	}
@@ -163,12 +160,13 @@ func (x *Indexer) putPlace(p *hexbid.Place) error {
 // recoverAround compiles and covers anew the campaigns that go around the
 // places of a program.
 func (x *Indexer) recoverAround(program uint32) {
-	for _, i := range x.programs.at(program).buyers {
-		k := x.kept.edit(i)
-		if k.around == nil {
+	for c := x.programs.at(program).buyers; c != 0; c = x.details.at(c - 1).next {
+		i := c - 1
+		around := x.arounds.get(x.kept.at(i).around)
+		if around == nil {
 			continue
 		}
-		area, err := x.compileArea(k.around, program)
+		area, err := x.compileArea(around, program)
 		if err != nil {
 			x.log.Error("a campaign's area cannot be compiled again", "uid", x.campaigns.at(i).uid, "error", err)
 			continue
@@ -187,8 +185,8 @@ func (x *Indexer) compileArea(a *around, program uint32) (*geoindex.Area, error)
 // placesOf are the points of a program's approved places.
 func (x *Indexer) placesOf(program uint32) []hexbid.Point {
 	var points []hexbid.Point
-	for _, at := range x.programs.at(program).places {
-		points = append(points, x.places.at(at).point)
+	for at := x.programs.at(program).places; at != 0; at = x.places.at(at - 1).next {
+		points = append(points, x.places.at(at-1).point)
 	}
 	return points
 }
@@ -239,8 +237,7 @@ func (x *Indexer) deleteProgram(name string) {
 		return
 	}
 	if owner, err := x.parentOf(name); err == nil {
-		account := x.accounts.edit(owner)
-		account.programs = without(account.programs, i)
+		leave(&x.programs, &x.accounts.edit(owner).programs, i)
 	}
 	slot := x.programs.edit(i)
 	x.wordEdits.name(slot.text.Tokens(), i, false)
@@ -252,17 +249,11 @@ func (x *Indexer) deleteProgram(name string) {
 
 func (x *Indexer) deletePlace(uid hexbid.UID, i uint32) {
 	x.removeSite(i)
-	slot := x.programs.edit(x.places.at(i).program)
-	slot.places = without(slot.places, i)
+	leave(&x.places, &x.programs.edit(x.places.at(i).program).places, i)
 	*x.places.edit(i) = place{}
 	x.ordinals.places.giveBack(i)
 	x.placeOf.drop(uid)
 	x.next.Places--
-}
-
-// without copies a list of ordinals that snapshots share.
-func without(ordinals []uint32, gone uint32) []uint32 {
-	return slices.DeleteFunc(slices.Clone(ordinals), func(i uint32) bool { return i == gone })
 }
 
 // ruleSet keeps one copy of equal rules, as long as a campaign uses it: audiences repeat.

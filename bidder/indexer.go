@@ -33,11 +33,12 @@ type Indexer struct {
 
 	campaigns   pagedWriter[campaign]
 	details     pagedWriter[detail]
+	specifics   rareWriter[specifics]
 	programs    pagedWriter[program]
 	places      pagedWriter[place]
 	advertisers pagedWriter[hexbid.UID]
-	lists       tableWriter[list]
-	words       tableWriter[worded]
+	lists       tableWriter[posting, tail]
+	words       tableWriter[struct{}, worded]
 	siteEdit    *geoindex.Edit
 
 	edits     editLog // of lists, since the last publication
@@ -49,6 +50,7 @@ type Indexer struct {
 	placeOf     uidMap
 	byName      map[nameKey]uint32   // programs and advertisers, which others name
 	kept        pagedWriter[kept]    // by campaign; never frozen
+	arounds     rareWriter[around]   // of kept; never frozen
 	coverings   coverings            // by campaign
 	unpacked    []geoindex.Posting   // the one last read
 	accounts    pagedWriter[account] // by advertiser; never frozen
@@ -67,7 +69,6 @@ func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Index
 		wordEdits:  wordEdits{},
 		campaignOf: uidMap{}, placeOf: uidMap{}, byName: map[nameKey]uint32{}, off: map[uint32]time.Time{},
 	}
-	x.lists.tidy = joinHeads
 	x.next = Snapshot{quarter: clock().Truncate(targeting.Quarter), market: market, reserves: compileReserves(market.Reserves)}
 	x.publish()
 	return x
@@ -234,7 +235,7 @@ func (x *Indexer) turnQuarter() bool {
 	}
 	x.next.quarter = quarter
 	for i := range x.ordinals.campaigns.next {
-		if x.details.at(i).specifics != nil && x.campaigns.at(i).uid != 0 {
+		if x.details.at(i).specifics != 0 && x.campaigns.at(i).uid != 0 {
 			x.setState(i)
 		}
 	}
@@ -249,7 +250,7 @@ func (x *Indexer) publish() {
 		x.next.sites, x.siteEdit = x.siteEdit.Tree(), nil
 	}
 	s := x.next
-	s.campaigns, s.details = x.campaigns.freeze(), x.details.freeze()
+	s.campaigns, s.details, s.specifics = x.campaigns.freeze(), x.details.freeze(), rare[specifics]{x.specifics.freeze()}
 	s.programs, s.places, s.advertisers = x.programs.freeze(), x.places.freeze(), x.advertisers.freeze()
 	s.lists, s.words = x.lists.freeze(), wordIndex{x.words.freeze()}
 	for res, n := range x.keysByRes {
@@ -270,25 +271,24 @@ const otherKeys = geoindex.Finest + 1
 
 // listAt is the list of a key, perhaps an empty one.
 func (x *Indexer) listAt(key uint64) *list {
-	if l := x.lists.get(key); l != nil {
-		return l
-	}
-	return &list{}
+	head, tail := x.lists.get(key)
+	return &list{head, tail}
 }
 
-// setList puts a changed list in its place, and counts the keys in use.
-func (x *Indexer) setList(l *changedList) {
-	res, ok := geoindex.Key(l.key &^ withKeywords).CellResolution()
-	if !ok {
-		res = otherKeys
+// setLists puts changed lists in their place, and counts the keys in use.
+func (x *Indexer) setLists(changed []change[posting, tail]) {
+	for i := range changed {
+		c := &changed[i]
+		res, ok := geoindex.Key(c.key &^ withKeywords).CellResolution()
+		if !ok {
+			res = otherKeys
+		}
+		if !c.isNew {
+			x.keysByRes[res]--
+		}
+		if !c.drops() {
+			x.keysByRes[res]++
+		}
 	}
-	if l.was {
-		x.keysByRes[res]--
-	}
-	if len(l.become.head) == 0 {
-		x.lists.set(l.key, nil)
-		return
-	}
-	x.keysByRes[res]++
-	x.lists.set(l.key, l.become)
+	x.lists.apply(changed)
 }

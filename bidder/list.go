@@ -63,28 +63,6 @@ type tail struct {
 	fresh  []posting
 }
 
-// shortHead is the most postings of a head that shares its memory.
-const shortHead = 16
-
-// joinHeads puts the short heads of neighbours, which are nearly all, into one
-// piece of memory: fewer things for the collector to look at.
-func joinHeads(lists *[8]list) {
-	n := 0
-	for i := range lists {
-		if len(lists[i].head) <= shortHead {
-			n += len(lists[i].head)
-		}
-	}
-	joined := make([]posting, 0, n)
-	for i := range lists {
-		if head := lists[i].head; len(head) > 0 && len(head) <= shortHead {
-			start := len(joined)
-			joined = append(joined, head...)
-			lists[i].head = slices.Clip(joined[start:])
-		}
-	}
-}
-
 // below is the tail, perhaps an empty one.
 func (l *list) below() tail {
 	if l.tail == nil {
@@ -280,7 +258,7 @@ func (c cutter) list(head []posting, t tail) *list {
 	if len(head) > mostInHead {
 		keep := targeting.BlockSize + len(head)%targeting.BlockSize
 		t.top = head[keep]
-		head, t.blocks = slices.Clone(head[:keep]), append(c.cut(head[keep:]), t.blocks...)
+		head, t.blocks = head[:keep], append(c.cut(head[keep:]), t.blocks...)
 	}
 	l := &list{head: head}
 	if len(t.blocks) > 0 {

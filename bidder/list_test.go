@@ -113,24 +113,14 @@ func checkList(t *rapid.T, l *list, want []posting, source fakeSource) {
 
 func TestATableHoldsWhatWasSet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var w tableWriter[int]
-		want := map[uint64]int{}
-		var frozen table[int]
-		var before map[uint64]int
-		for step := range rapid.IntRange(1, 2000).Draw(t, "steps") {
-			key, value := uint64(rapid.IntRange(1, 700).Draw(t, "key")), step
-			if rapid.IntRange(0, 3).Draw(t, "drop") == 0 {
-				w.set(key, nil)
-				delete(want, key)
-			} else {
-				w.set(key, &value)
-				want[key] = value
-			}
-			if step == 300 {
-				frozen, before = w.freeze(), map[uint64]int{}
-				for k, v := range want {
-					before[k] = v
-				}
+		var w tableWriter[int, string]
+		want, before := map[uint64]entry[int, string]{}, map[uint64]entry[int, string]{}
+		var frozen table[int, string]
+		batches := rapid.IntRange(1, 40).Draw(t, "batches")
+		for batch := range batches {
+			w.apply(drawChanges(t, want))
+			if batch == batches/2 {
+				frozen, before = w.freeze(), maps.Clone(want)
 			}
 		}
 		checkTable(t, &w.table, want)
@@ -138,19 +128,39 @@ func TestATableHoldsWhatWasSet(t *testing.T) {
 	})
 }
 
-func checkTable(t *rapid.T, got *table[int], want map[uint64]int) {
+// drawChanges draws a batch of changes, one a key, and makes them to a map too.
+func drawChanges(t *rapid.T, want map[uint64]entry[int, string]) (changes []change[int, string]) {
+	for _, key := range rapid.SliceOfNDistinct(rapid.Uint64Range(1, 700), 0, 200, rapid.ID).Draw(t, "keys") {
+		_, there := want[key]
+		c := change[int, string]{entry[int, string]{key: key}, !there}
+		if kind := rapid.IntRange(0, 3).Draw(t, "kind"); kind > 0 {
+			c.run = rapid.SliceOfN(rapid.Int(), 1, 5).Draw(t, "run")
+			if kind == 3 {
+				extra := rapid.String().Draw(t, "extra")
+				c.extra = &extra
+			}
+			want[key] = c.entry
+		} else {
+			delete(want, key)
+		}
+		changes = append(changes, c)
+	}
+	return changes
+}
+
+func checkTable(t *rapid.T, got *table[int, string], want map[uint64]entry[int, string]) {
 	n := 0
-	got.each(func(key uint64, value *int) {
-		if n++; want[key] != *value {
-			t.Fatalf("key %d is %d, want %d", key, *value, want[key])
+	got.each(func(e *entry[int, string]) {
+		if n++; !slices.Equal(want[e.key].run, e.run) || want[e.key].extra != e.extra {
+			t.Fatalf("key %d is %v, want %v", e.key, e, want[e.key])
 		}
 	})
 	if n != len(want) || got.count != len(want) {
 		t.Fatalf("%d keys, counted as %d, want %d", n, got.count, len(want))
 	}
-	for key, value := range want {
-		if at := got.get(key); at == nil || *at != value {
-			t.Fatalf("get %d: %v, want %d", key, at, value)
+	for key := range uint64(701) {
+		if run, extra := got.get(key); key > 0 && (!slices.Equal(run, want[key].run) || extra != want[key].extra) {
+			t.Fatalf("get %d: %v, want %v", key, run, want[key])
 		}
 	}
 }

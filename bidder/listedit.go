@@ -25,8 +25,10 @@ type editLog struct {
 	n      int
 }
 
-// chunkEdits is the length of a chunk: two megabytes.
-const chunkEdits = 1 << 16
+const (
+	chunkEdits = 1 << 16 // the length of a chunk: two megabytes
+	keptEdits  = 1 << 12 // of which the memory is used again: some two hundred changes
+)
 
 func (l *editLog) note(key uint64, p posting, going bool) {
 	if l.n == len(l.chunks)*chunkEdits {
@@ -39,7 +41,7 @@ func (l *editLog) note(key uint64, p posting, going bool) {
 
 // empty forgets the edits, and their memory where it is much.
 func (l *editLog) empty() {
-	if l.n > chunkEdits {
+	if l.n > keptEdits {
 		l.chunks = nil
 	} else if l.n > 0 {
 		l.chunks[0] = l.chunks[0][:0]
@@ -96,42 +98,32 @@ func (e *listEdit) read(edits []edit) (rest []edit) {
 // manyEdits is the number from which every core helps.
 const manyEdits = 5000
 
-// changedList is a list as it will be.
-type changedList struct {
-	key    uint64
-	was    bool // before: it had postings
-	become *list
-}
-
 // applyEdits makes the lists that have been edited.
 func (x *Indexer) applyEdits() {
 	workers := 1
 	if x.edits.n >= manyEdits {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	after := make([][]changedList, workers)
+	after := make([][]change[posting, tail], workers)
 	var group sync.WaitGroup
 	for worker := range workers {
 		group.Go(func() { after[worker] = x.edited(x.edits.part(worker, workers)) })
 	}
 	group.Wait()
-	for _, lists := range after {
-		for i := range lists {
-			x.setList(&lists[i])
-		}
-	}
+	x.setLists(slices.Concat(after...))
 	x.edits.empty()
 }
 
 // edited makes lists from edits; it changes nothing else.
-func (x *Indexer) edited(edits []edit) (after []changedList) {
+func (x *Indexer) edited(edits []edit) (after []change[posting, tail]) {
 	slices.SortFunc(edits, func(a, b edit) int { return a.compare(&b) })
 	var e listEdit
 	for len(edits) > 0 {
 		key := edits[0].key
 		if edits = e.read(edits); len(e.add)+len(e.remove) > 0 {
 			before := x.listAt(key)
-			after = append(after, changedList{key, len(before.head) > 0, before.edited(&e, x)})
+			become := before.edited(&e, x)
+			after = append(after, change[posting, tail]{entry[posting, tail]{key, become.head, become.tail}, len(before.head) == 0})
 		}
 	}
 	return after

@@ -91,7 +91,7 @@ func (s *Snapshot) Explain(q *Query, uid hexbid.UID) Verdict {
 // judge looks at the rules in order, up to the reserve.
 func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
 	c, d := s.campaigns.at(i), s.details.at(i)
-	schedule := &d.ask().schedule
+	schedule := &d.ask(s.specifics).schedule
 	v := Verdict{Ordinal: i}
 	v.Rule = func() Rule {
 		switch {
@@ -105,12 +105,12 @@ func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
 			v.MissedByM, v.Excluded = s.missed(c, d, &q.At)
 			return RuleArea
 		}
-		rule := d.rule()
+		rule := s.rule(d)
 		if dim, missed := rule.FirstMiss(&q.Profile); missed {
 			v.Dimension = dim
 			return ruleOf(dim)
 		}
-		if !d.ask().keywords.Compete(&q.Words, s.programs.at(d.program).text) {
+		if !d.ask(s.specifics).keywords.Compete(&q.Words, s.programs.at(d.program).text) {
 			return RuleWords
 		}
 		candidate := s.candidate(i, q.Host, reserves[c.category])
@@ -128,7 +128,7 @@ func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
 // an excluded shape.
 func (s *Snapshot) missed(c *campaign, d *detail, at *geoindex.Position) (metres float64, excluded bool) {
 	if c.has&hasArea != 0 {
-		return d.specifics.area.MissedByM(at), d.specifics.area.Excludes(at)
+		return d.ask(s.specifics).area.MissedByM(at), d.ask(s.specifics).area.Excludes(at)
 	}
 	return c.disc.MissedByM(at), false
 }

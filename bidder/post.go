@@ -17,7 +17,7 @@ import (
 // kept is what only the indexer needs of a campaign.
 type kept struct {
 	audience targeting.Mask // without its program's gate
-	around   *around        // nil unless it goes around places
+	around   uint32         // its number in arounds, 0 unless it goes around places
 	cap      capCode        // that it is posted with
 	posted   bool
 	paused   bool
@@ -38,7 +38,7 @@ func areaAroundPlaces(c *hexbid.Campaign) *around {
 // posted implements postingSource.
 func (x *Indexer) posted(i uint32) postedAs {
 	d := x.details.at(i)
-	return postedAs{d.mask, d.ask().rule, x.kept.at(i).cap, d.signature, x.campaigns.at(i).advertiser}
+	return postedAs{d.mask, x.specificsOf(i).rule, x.kept.at(i).cap, d.signature, x.campaigns.at(i).advertiser}
 }
 
 // PlacesFingerprint stands for a set of places, in any order; a covering that
@@ -76,19 +76,22 @@ func (x *Indexer) putCampaign(r *store.Record, c *hexbid.Campaign) error {
 		covering = area.Cover()
 	}
 	i := x.campaignSlot(c.UID)
-	before := *x.details.at(i)
+	before := x.belonging(i)
 	k := x.kept.edit(i)
 	audience := targeting.Compile(c)
 	x.coverings.set(i, geoindex.PackCovering(nil, covering))
-	k.audience, k.around, k.paused = audience.Mask(), goesAround, c.State == hexbid.Paused
+	k.audience, k.paused = audience.Mask(), c.State == hexbid.Paused
+	x.arounds.set(&k.around, goesAround)
 	own := specifics{schedule: schedule, keywords: targeting.CompileKeywords(c.Keywords), hostBids: hostBids(c)}
 	if k.audience.More() {
 		own.audience = x.rules.intern(audience)
 	}
 	x.setNumbers(i, c, program)
-	*x.details.edit(i) = detail{version: c.Version, program: program, specifics: own.unlessPlain()}
+	d := x.details.edit(i)
+	d.version, d.program = c.Version, program
+	x.setSpecifics(d, own)
 	x.setArea(i, area)
-	x.moveProgram(i, &before)
+	x.moveProgram(i, before)
 	x.setRule(i)
 	x.setState(i)
 	return nil
@@ -125,14 +128,14 @@ func (x *Indexer) setNumbers(i uint32, c *hexbid.Campaign, program uint32) {
 // setArea puts one disc beside the numbers, anything else into the specifics.
 func (x *Indexer) setArea(i uint32, area *geoindex.Area) {
 	hot, d := x.campaigns.edit(i), x.details.edit(i)
-	own := *d.ask()
+	own := *x.specificsOf(i)
 	var simple bool
 	if hot.disc, simple = area.AsDisc(); simple {
 		hot.has, own.area = hot.has&^hasArea, nil
 	} else {
 		hot.has, own.area = hot.has|hasArea, area
 	}
-	d.specifics = own.unlessPlain()
+	x.setSpecifics(d, own)
 }
 
 // setRule joins a campaign's audience to its program's gate: as masks, or where
@@ -140,9 +143,9 @@ func (x *Indexer) setArea(i uint32, area *geoindex.Area) {
 func (x *Indexer) setRule(i uint32) {
 	d := x.details.edit(i)
 	p := x.programs.at(d.program)
-	d.signature = targeting.SignatureOf(d.ask().keywords, p.text)
+	own := *x.specificsOf(i)
+	d.signature = targeting.SignatureOf(own.keywords, p.text)
 	mask, told := x.kept.at(i).audience.And(p.gate)
-	own := *d.ask()
 	own.rule = nil
 	if !told {
 		audience, gate := x.kept.at(i).audience.Audience(), p.gate.Rule()
@@ -154,8 +157,8 @@ func (x *Indexer) setRule(i uint32) {
 			own.rule = x.rules.intern(rule)
 		}
 	}
-	if d.mask = mask; own.rule != d.ask().rule {
-		d.specifics = own.unlessPlain()
+	if d.mask = mask; own.rule != x.specificsOf(i).rule {
+		x.setSpecifics(d, own)
 	}
 }
 
@@ -170,40 +173,45 @@ func (x *Indexer) reindex(i uint32) {
 	x.setState(i)
 }
 
+// belonging is what leads to a campaign.
+type belonging struct {
+	isNew   bool
+	program uint32
+	anchors []string // tokens
+}
+
+func (x *Indexer) belonging(i uint32) belonging {
+	d := x.details.at(i)
+	b := belonging{isNew: d.version == 0, program: d.program}
+	if keywords := x.specificsOf(i).keywords; keywords.HasWanted() {
+		b.anchors = keywords.Anchors()
+	}
+	return b
+}
+
 // moveProgram makes a campaign one that its program, and words, lead to, and no
 // longer what it was before. Most changes are to neither.
-func (x *Indexer) moveProgram(i uint32, before *detail) {
-	now, isNew := x.details.at(i), before.version == 0
-	if isNew || before.program != now.program {
-		if !isNew {
-			x.leaveProgram(i, before)
+func (x *Indexer) moveProgram(i uint32, before belonging) {
+	now := x.belonging(i)
+	if before.isNew || before.program != now.program {
+		if !before.isNew {
+			leave(&x.details, &x.programs.edit(before.program).buyers, i)
 		}
-		slot := x.programs.edit(now.program)
-		slot.buyers = append(slices.Clip(slot.buyers), i)
+		join(&x.details, &x.programs.edit(now.program).buyers, i)
 	}
-	if anchors := now.anchors(); !slices.Equal(anchors, before.anchors()) {
-		x.wordEdits.anchor(before.anchors(), i, false)
-		x.wordEdits.anchor(anchors, i, true)
+	if !slices.Equal(now.anchors, before.anchors) {
+		x.wordEdits.anchor(before.anchors, i, false)
+		x.wordEdits.anchor(now.anchors, i, true)
 	}
-}
-
-// anchors are the tokens that lead to a campaign.
-func (d *detail) anchors() []string {
-	if keywords := d.ask().keywords; keywords.HasWanted() {
-		return keywords.Anchors()
-	}
-	return nil
-}
-
-func (x *Indexer) leaveProgram(i uint32, d *detail) {
-	slot := x.programs.edit(d.program)
-	slot.buyers = without(slot.buyers, i)
 }
 
 func (x *Indexer) deleteCampaign(i uint32) {
 	x.unpost(i)
-	x.leaveProgram(i, x.details.at(i))
-	x.wordEdits.anchor(x.details.at(i).anchors(), i, false)
+	was := x.belonging(i)
+	leave(&x.details, &x.programs.edit(was.program).buyers, i)
+	x.wordEdits.anchor(was.anchors, i, false)
+	x.specifics.set(&x.details.edit(i).specifics, nil)
+	x.arounds.set(&x.kept.edit(i).around, nil)
 	x.campaignOf.drop(x.campaigns.at(i).uid)
 	*x.campaigns.edit(i), *x.details.edit(i), *x.kept.edit(i) = campaign{}, detail{}, kept{}
 	x.coverings.set(i, nil)
@@ -219,7 +227,7 @@ func (x *Indexer) setState(i uint32) {
 	if !k.paused && !k.spent && !x.accounts.at(x.campaigns.at(i).advertiser).paused {
 		state |= active
 	}
-	schedule := &x.details.at(i).ask().schedule
+	schedule := &x.specificsOf(i).schedule
 	some, all := schedule.DuringQuarter(x.next.quarter)
 	soon, _ := schedule.DuringQuarter(x.next.quarter.Add(targeting.Quarter))
 	if some {
@@ -269,7 +277,7 @@ func (x *Indexer) unpostOff() bool {
 func (x *Indexer) scoreOf(i uint32) int64 {
 	c := x.campaigns.at(i)
 	bid := c.bid
-	if bids := x.details.at(i).ask().hostBids; bids != nil {
+	if bids := x.specificsOf(i).hostBids; bids != nil {
 		bid = slices.Max(bids[:])
 	}
 	candidate := auction.Candidate{Pricing: c.pricing, Bid: bid, MultiplierPPM: int64(c.pacingPPM), QualityPPM: int64(c.qualityPPM)}
@@ -299,7 +307,7 @@ func (x *Indexer) unpost(i uint32) {
 // noteEdits notes an edit for every list that a campaign stands in.
 func (x *Indexer) noteEdits(i uint32, going bool) {
 	mask, cap := x.details.at(i).mask, x.kept.at(i).cap
-	keyworded := x.details.at(i).ask().keywords.HasWanted()
+	keyworded := x.specificsOf(i).keywords.HasWanted()
 	for _, p := range x.covering(i) {
 		if keyworded {
 			x.edits.note(uint64(p.Key)|withKeywords, posting{postingMask(mask, p), i, cap}, going)

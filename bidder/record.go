@@ -44,11 +44,14 @@ const (
 // detail is the rest of a campaign.
 type detail struct {
 	version   uint64
-	program   uint32
 	signature targeting.Signature
 	mask      targeting.Mask
-	specifics *specifics // nil of a plain campaign
+	program   uint32
+	specifics uint32 // its number, 0 of a plain campaign
+	links            // among the campaigns of its program
 }
+
+func (d *detail) tied() *links { return &d.links }
 
 // specifics are what plain campaigns do without.
 type specifics struct {
@@ -71,23 +74,37 @@ func (s specifics) unlessPlain() *specifics {
 var plain = &specifics{schedule: targeting.AlwaysOn}
 
 // ask gives the specifics, of a plain campaign too.
-func (d *detail) ask() *specifics {
-	if d.specifics == nil {
-		return plain
+func (d *detail) ask(all rare[specifics]) *specifics {
+	if own := all.get(d.specifics); own != nil {
+		return own
 	}
-	return d.specifics
+	return plain
+}
+
+// specificsOf are those of a campaign.
+func (s *Snapshot) specificsOf(ordinal uint32) *specifics {
+	return s.details.at(ordinal).ask(s.specifics)
+}
+
+func (x *Indexer) specificsOf(ordinal uint32) *specifics {
+	return x.details.at(ordinal).ask(rare[specifics]{x.specifics.paged})
+}
+
+// setSpecifics keeps what a plain campaign does without.
+func (x *Indexer) setSpecifics(d *detail, own specifics) {
+	x.specifics.set(&d.specifics, own.unlessPlain())
 }
 
 // admits says whether a campaign's audience has the viewer.
-func (d *detail) admits(q *Query) bool {
-	want := q.Profile.Want()
-	return want.Admits(d.mask) && (!d.mask.More() || d.specifics.rule.Matches(&q.Profile))
+func (s *Snapshot) admits(ordinal uint32, q *Query) bool {
+	d, want := s.details.at(ordinal), q.Profile.Want()
+	return want.Admits(d.mask) && (!d.mask.More() || d.ask(s.specifics).rule.Matches(&q.Profile))
 }
 
 // rule is what admits says in the plain form.
-func (d *detail) rule() targeting.Rule {
+func (s *Snapshot) rule(d *detail) targeting.Rule {
 	if d.mask.More() {
-		return *d.specifics.rule
+		return *d.ask(s.specifics).rule
 	}
 	return d.mask.Rule()
 }
@@ -95,7 +112,7 @@ func (d *detail) rule() targeting.Rule {
 // contains is the exact test of a campaign's area.
 func (s *Snapshot) contains(c *campaign, ordinal uint32, at *geoindex.Position) bool {
 	if c.has&hasArea != 0 {
-		return s.details.at(ordinal).specifics.area.Contains(at)
+		return s.specificsOf(ordinal).area.Contains(at)
 	}
 	return c.disc.Contains(at)
 }
@@ -103,7 +120,7 @@ func (s *Snapshot) contains(c *campaign, ordinal uint32, at *geoindex.Position) 
 // bidOn is a campaign's bid on a host.
 func (s *Snapshot) bidOn(c *campaign, ordinal uint32, host hexbid.Host) hexbid.Money {
 	if c.has&hasHostBids != 0 {
-		return s.details.at(ordinal).specifics.hostBids[host]
+		return s.specificsOf(ordinal).hostBids[host]
 	}
 	return c.bid
 }
@@ -123,7 +140,7 @@ func (s *Snapshot) serves(c *campaign, ordinal uint32, q *Query, ahead bool) boo
 	case ahead && c.state&(timely|check) != timely|check:
 		return c.state&timely != 0
 	}
-	return s.details.at(ordinal).ask().schedule.On(q.Now)
+	return s.specificsOf(ordinal).schedule.On(q.Now)
 }
 
 type program struct {
@@ -132,10 +149,13 @@ type program struct {
 	gate     targeting.Mask
 	text     targeting.Text // of names, keywords and category, for words
 	tags     uint64         // of its sites
-	places   []uint32
-	buyers   []uint32 // campaigns
+	places   uint32         // where the chain of its places starts
+	buyers   uint32         // and that of its campaigns
+	links                   // among the programs of its advertiser
 	category hexbid.Category
 }
+
+func (p *program) tied() *links { return &p.links }
 
 type place struct {
 	uid     hexbid.UID // 0 is a free ordinal
@@ -145,7 +165,10 @@ type place struct {
 	cell    geoindex.Cell
 	text    targeting.Text // of its name
 	program uint32
+	links   // among the places of its program
 }
+
+func (p *place) tied() *links { return &p.links }
 
 // Tags of a site: what a query may need, so that whole cells are passed over.
 // Unknown hosts and systems have bits too, for programs that admit them.

@@ -146,7 +146,7 @@ func (s *Snapshot) Search(q *Query, w *Scratch) []auction.Award {
 // with keywords and those whose programs have the words, where the index leads to
 // few of a kind; where it leads to many, the kind's lists are still to be read.
 func (s *Snapshot) searchWords(q *Query, w *Scratch, cursors []cursor) []cursor {
-	if few, ok := s.words.fewNamed(&q.Words, &s.programs, w.few[:0]); ok {
+	if few, ok := s.fewNamed(&q.Words, w.few[:0]); ok {
 		s.offerFew(few, q, w)
 	} else {
 		cursors = s.listsOver(q, 0, w, cursors)
@@ -236,21 +236,22 @@ func (c *cursor) advance() {
 // one stage do not wait for each other.
 func (s *Snapshot) listsOver(q *Query, kind uint64, w *Scratch, cursors []cursor) []cursor {
 	var keys [maxKeys]geoindex.Key
-	var buckets [maxKeys]*bucket[list]
+	var buckets [maxKeys]*bucket[posting, tail]
 	n := len(s.keysOver(q, keys[:0]))
 	for i, key := range keys[:n] {
 		buckets[i] = s.lists.bucket(uint64(key) | kind)
 	}
 	for _, b := range buckets[:n] { // where the lists stand, while the keys are on their way
 		if b != nil {
-			w.fetched ^= hexbid.UID(len(b.values[0].head) ^ len(b.values[2].head))
+			w.fetched ^= hexbid.UID(b.ends[0])
 		}
 	}
 	want, first := q.Profile.Want(), len(cursors)
 	for i, key := range keys[:n] {
-		if l := buckets[i].find(uint64(key) | kind); l != nil {
+		if head, tail := buckets[i].find(uint64(key) | kind); len(head) > 0 {
+			l := list{head, tail}
 			below := l.below()
-			c := cursor{head: l.head, tail: below.blocks, child: q.At.ChildSlot(key), want: want}
+			c := cursor{head: head, tail: below.blocks, child: q.At.ChildSlot(key), want: want}
 			touched := targeting.Mask(1) << (touchedBit + c.child)
 			c.want.Care, c.want.Bits = c.want.Care|touched, c.want.Bits|touched
 			cursors = append(cursors, c)
@@ -351,7 +352,7 @@ func (s *Snapshot) offer(x *candidate, q *Query, w *Scratch) {
 	if !x.inside && !s.contains(c, x.ordinal, &q.At) {
 		return
 	}
-	if x.askRule && !s.details.at(x.ordinal).admits(q) {
+	if x.askRule && !s.admits(x.ordinal, q) {
 		return
 	}
 	if x.askWords && !s.competes(x.ordinal, q) {
@@ -371,5 +372,5 @@ func (s *Snapshot) offer(x *candidate, q *Query, w *Scratch) {
 // competes says whether a campaign takes part in the request's words.
 func (s *Snapshot) competes(ordinal uint32, q *Query) bool {
 	d := s.details.at(ordinal)
-	return q.Words.None() || d.signature.MayCompete(&q.Words) && d.ask().keywords.Compete(&q.Words, s.programs.at(d.program).text)
+	return q.Words.None() || d.signature.MayCompete(&q.Words) && d.ask(s.specifics).keywords.Compete(&q.Words, s.programs.at(d.program).text)
 }

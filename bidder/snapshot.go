@@ -19,9 +19,10 @@ type Snapshot struct {
 	quarter     time.Time // schedules are read ahead for the quarter hour from here
 	campaigns   paged[campaign]
 	details     paged[detail]
+	specifics   rare[specifics]
 	programs    paged[program]
 	places      paged[place]
-	lists       table[list]
+	lists       table[posting, tail]
 	words       wordIndex
 	resolutions uint32 // bit r: some posting is under a cell of resolution r; otherKeys: under another key
 	sites       *geoindex.Tree
@@ -91,8 +92,9 @@ func (s *Snapshot) Showings(awards []auction.Award, from geoindex.Vec) (shown [h
 // nearestPlace finds the program's approved place nearest to a point, among
 // the program's own, the lowest uid at equal distances.
 func (s *Snapshot) nearestPlace(program uint32, from geoindex.Vec) (nearest Ref, nearestChord2 float64) {
-	for _, at := range s.programs.at(program).places {
-		p := s.places.at(at)
+	var p *place
+	for at := s.programs.at(program).places; at != 0; at = p.next {
+		p = s.places.at(at - 1)
 		chord2 := p.vec.Chord2(from)
 		if nearest.UID == 0 || chord2 < nearestChord2 || chord2 == nearestChord2 && p.uid < nearest.UID {
 			nearest, nearestChord2 = Ref{p.uid, p.version}, chord2

@@ -1,142 +1,221 @@
 package bidder
 
-// table is an immutable hash table from keys above 0 to values, in small
-// buckets that snapshots share: a change copies the buckets that it touches.
-type table[V any] struct {
-	buckets paged[*bucket[V]]
+import (
+	"cmp"
+	"slices"
+)
+
+// table is an immutable hash table from keys above 0 to runs of E, with an extra
+// X for few of the keys, in small buckets that snapshots share: a change makes the
+// buckets anew that it touches.
+type table[E, X any] struct {
+	buckets paged[*bucket[E, X]]
 	size    uint32 // buckets
 	count   int    // keys
 }
 
-// bucket holds eight keys in one cache line, and more in the next bucket. Values
-// stand in it: a pointer less to follow.
-type bucket[V any] struct {
-	keys   [8]uint64 // 0 is none
-	values [8]V
-	next   *bucket[V]
+// bucket holds up to eight keys, in two cache lines, and what more there are in the
+// next bucket. The runs of its keys stand one after another in one piece of
+// memory: a list costs 30 bytes beside its postings, and the collector has two
+// things to look at for five lists.
+type bucket[E, X any] struct {
+	keys   [bucketKeys]uint64 // 0 is none
+	ends   [bucketKeys]uint16 // where in all the keys' runs end
+	all    []E
+	extras *[bucketKeys]*X // nil where no key has one
+	next   *bucket[E, X]
 }
 
-// slot is the bucket of a key.
-func (t *table[V]) slot(key uint64) uint32 {
+const (
+	bucketKeys    = 8
+	smallestTable = 64
+	fullBucket    = 5 // keys a bucket, on average, from which the table grows by a quarter
+)
+
+// slot is the bucket of a key. It grows with the key's hash.
+func (t *table[E, X]) slot(key uint64) uint32 {
 	const golden = 0x9e3779b97f4a7c15 // 2⁶⁴/φ: Fibonacci hashing (Knuth, TAOCP 6.4)
 	return uint32(key * golden >> 32 * uint64(t.size) >> 32)
 }
 
 // bucket is where a key would be, or nil.
-func (t *table[V]) bucket(key uint64) *bucket[V] {
+func (t *table[E, X]) bucket(key uint64) *bucket[E, X] {
 	if t.size == 0 {
 		return nil
 	}
 	return *t.buckets.at(t.slot(key))
 }
 
-// find is the value of a key in its bucket, or nil.
-func (b *bucket[V]) find(key uint64) *V {
+// find is what a key leads to in its bucket; there is no key without either.
+func (b *bucket[E, X]) find(key uint64) (run []E, extra *X) {
 	for ; b != nil; b = b.next {
 		for i, k := range &b.keys {
 			if k == key {
-				return &b.values[i]
+				return b.at(i)
 			}
 		}
 	}
-	return nil
+	return nil, nil
 }
 
-// get is the value of a key, or nil.
-func (t *table[V]) get(key uint64) *V { return t.bucket(key).find(key) }
+func (b *bucket[E, X]) at(i int) (run []E, extra *X) {
+	start := uint16(0)
+	if i > 0 {
+		start = b.ends[i-1]
+	}
+	if b.extras != nil {
+		extra = b.extras[i]
+	}
+	return b.all[start:b.ends[i]:b.ends[i]], extra
+}
 
-const (
-	smallestTable = 64
-	fullBucket    = 5 // keys a bucket, on average, from which the table grows by half
-)
+// get is what a key leads to.
+func (t *table[E, X]) get(key uint64) (run []E, extra *X) { return t.bucket(key).find(key) }
+
+// entry is a key with what it leads to. A run is no longer than fits eight times
+// into 16 bits.
+type entry[E, X any] struct {
+	key   uint64
+	run   []E
+	extra *X
+}
+
+// entries adds those of a bucket and its next to a slice.
+func (b *bucket[E, X]) entries(to []entry[E, X]) []entry[E, X] {
+	for ; b != nil; b = b.next {
+		for i, key := range &b.keys {
+			if key != 0 {
+				run, extra := b.at(i)
+				to = append(to, entry[E, X]{key, run, extra})
+			}
+		}
+	}
+	return to
+}
+
+// pack makes the bucket of some entries, which have their runs copied; nil of none.
+func pack[E, X any](entries []entry[E, X]) *bucket[E, X] {
+	if len(entries) == 0 {
+		return nil
+	}
+	here, n := entries[:min(bucketKeys, len(entries))], 0
+	for i := range here {
+		n += len(here[i].run)
+	}
+	b := &bucket[E, X]{all: make([]E, 0, n), next: pack(entries[len(here):])}
+	for i := range b.keys {
+		if i < len(here) {
+			b.keys[i], b.all = here[i].key, append(b.all, here[i].run...)
+			b.setExtra(i, here[i].extra)
+		}
+		b.ends[i] = uint16(len(b.all))
+	}
+	return b
+}
+
+func (b *bucket[E, X]) setExtra(i int, extra *X) {
+	if extra == nil {
+		return
+	}
+	if b.extras == nil {
+		b.extras = new([bucketKeys]*X)
+	}
+	b.extras[i] = extra
+}
 
 // tableWriter changes a table copy on write.
-type tableWriter[V any] struct {
-	table[V]
-	writer pagedWriter[*bucket[V]]
-	owned  map[*bucket[V]]struct{} // that no snapshot shares
-	tidy   func(*[8]V)             // of a bucket's values, before it is shared; nil for nothing
+type tableWriter[E, X any] struct {
+	table[E, X]
+	writer  pagedWriter[*bucket[E, X]]
+	scratch []entry[E, X]
 }
 
-// set replaces, adds, or with nil drops the value of a key.
-func (w *tableWriter[V]) set(key uint64, value *V) {
-	if w.count >= fullBucket*int(w.size) {
-		w.grow()
-	}
-	w.put(key, value)
+// change sets what a key leads to, or with neither run nor extra drops the key.
+type change[E, X any] struct {
+	entry[E, X]
+	isNew bool // the key was not there
 }
 
-func (w *tableWriter[V]) put(key uint64, value *V) {
-	if w.owned == nil {
-		w.owned = map[*bucket[V]]struct{}{}
+func (c *change[E, X]) drops() bool { return len(c.run) == 0 && c.extra == nil }
+
+// apply makes changes, one a key. It sorts them.
+func (w *tableWriter[E, X]) apply(changes []change[E, X]) {
+	added := 0
+	for i := range changes {
+		if changes[i].isNew && !changes[i].drops() {
+			added++
+		}
 	}
-	head := w.writer.edit(w.slot(key))
+	if w.count+added > fullBucket*int(w.size) {
+		w.grow(w.count + added)
+	}
+	slices.SortFunc(changes, func(a, b change[E, X]) int { return cmp.Compare(w.slot(a.key), w.slot(b.key)) })
+	for len(changes) > 0 {
+		slot, n := w.slot(changes[0].key), 1
+		for n < len(changes) && w.slot(changes[n].key) == slot {
+			n++
+		}
+		w.change(slot, changes[:n])
+		changes = changes[n:]
+	}
 	w.buckets = w.writer.paged
-	var free *uint64
-	var freeValue *V
-	for at := head; ; at = &(*at).next {
-		if *at == nil {
-			if value == nil || free != nil {
-				break
-			}
-		}
-		b := own(at, w.owned)
-		for i := range b.keys {
-			switch b.keys[i] {
-			case key:
-				if value == nil {
-					b.keys[i], b.values[i] = 0, *new(V)
-					w.count--
-				} else {
-					b.values[i] = *value
-				}
-				return
-			case 0:
-				if free == nil {
-					free, freeValue = &b.keys[i], &b.values[i]
-				}
-			}
-		}
-	}
-	if value != nil {
-		*free, *freeValue = key, *value
-		w.count++
-	}
 }
 
-func (w *tableWriter[V]) grow() {
+// change makes the changes of one bucket.
+func (w *tableWriter[E, X]) change(slot uint32, changes []change[E, X]) {
+	at := w.writer.edit(slot)
+	entries := (*at).entries(w.scratch[:0])
+	w.count -= len(entries)
+	for i := range changes {
+		c := &changes[i]
+		entries = slices.DeleteFunc(entries, func(e entry[E, X]) bool { return e.key == c.key })
+		if !c.drops() {
+			entries = append(entries, c.entry)
+		}
+	}
+	w.count += len(entries)
+	*at, w.scratch = pack(entries), entries
+}
+
+// grow makes room for so many keys. The keys of a table in the order of its slots
+// are nearly in that of the larger one's, so that each bucket is made once.
+func (w *tableWriter[E, X]) grow(keys int) {
 	old := w.table
-	*w = tableWriter[V]{table: table[V]{size: max(old.size+old.size/2, smallestTable)}, tidy: w.tidy}
+	*w = tableWriter[E, X]{table: table[E, X]{size: max(old.size+old.size/4, uint32(keys/fullBucket+1), smallestTable), count: old.count}}
 	for slot := range w.size {
 		*w.writer.edit(slot) = nil
 	}
+	var waiting []entry[E, X] // of the slot that was reached
+	reached := uint32(0)
+	var own []entry[E, X]
+	for slot := range old.size {
+		own = (*old.buckets.at(slot)).entries(own[:0])
+		slices.SortFunc(own, func(a, b entry[E, X]) int { return cmp.Compare(w.slot(a.key), w.slot(b.key)) })
+		for _, e := range own {
+			if now := w.slot(e.key); now != reached {
+				*w.writer.edit(reached) = pack(waiting)
+				waiting, reached = waiting[:0], now
+			}
+			waiting = append(waiting, e)
+		}
+	}
+	*w.writer.edit(reached) = pack(waiting)
 	w.buckets = w.writer.paged
-	old.each(w.put)
 }
 
-// each calls f for every key and value.
-func (t *table[V]) each(f func(key uint64, value *V)) {
-	if t.size == 0 {
-		return
-	}
+// each calls f for every key and what it leads to.
+func (t *table[E, X]) each(f func(e *entry[E, X])) {
+	var entries []entry[E, X]
 	for slot := range t.size {
-		for b := *t.buckets.at(slot); b != nil; b = b.next {
-			for i, key := range b.keys {
-				if key != 0 {
-					f(key, &b.values[i])
-				}
-			}
+		entries = (*t.buckets.at(slot)).entries(entries[:0])
+		for i := range entries {
+			f(&entries[i])
 		}
 	}
 }
 
 // freeze gives the table as it is to a snapshot.
-func (w *tableWriter[V]) freeze() table[V] {
-	if w.tidy != nil {
-		for b := range w.owned {
-			w.tidy(&b.values)
-		}
-	}
-	w.owned = nil
-	return table[V]{w.writer.freeze(), w.size, w.count}
+func (w *tableWriter[E, X]) freeze() table[E, X] {
+	clear(w.scratch[:cap(w.scratch)]) // let go of old runs
+	return table[E, X]{w.writer.freeze(), w.size, w.count}
 }

@@ -11,7 +11,7 @@ import (
 // wordIndex finds the campaigns that may compete on words which few do; lists
 // find those on words that many do before long. Between the two, the work for
 // words stays bounded however many campaigns lie over the point.
-type wordIndex struct{ table[worded] }
+type wordIndex struct{ table[struct{}, worded] }
 
 // worded is what a token leads to, by ordinal, ascending: campaigns that it
 // anchors a keyword of, and programs whose texts have it.
@@ -30,7 +30,7 @@ func tokenKey(token string) uint64 { return max(1, xxhash.Sum64String(token)) }
 // false when they are many. One may stand twice.
 func (x *wordIndex) fewAnchored(w *targeting.Words, campaigns []uint32) ([]uint32, bool) {
 	for _, token := range w.Tokens() {
-		found := x.get(tokenKey(token))
+		_, found := x.get(tokenKey(token))
 		if found == nil {
 			continue
 		}
@@ -44,10 +44,10 @@ func (x *wordIndex) fewAnchored(w *targeting.Words, campaigns []uint32) ([]uint3
 
 // fewNamed collects the campaigns of the programs that have the rarest of the
 // words, false when they are many.
-func (x *wordIndex) fewNamed(w *targeting.Words, programs *paged[program], campaigns []uint32) ([]uint32, bool) {
+func (s *Snapshot) fewNamed(w *targeting.Words, campaigns []uint32) ([]uint32, bool) {
 	var rarest []uint32
 	for i, token := range w.Tokens() {
-		found := x.get(tokenKey(token))
+		_, found := s.words.get(tokenKey(token))
 		if found == nil {
 			return nil, true // no program has all words
 		}
@@ -59,11 +59,12 @@ func (x *wordIndex) fewNamed(w *targeting.Words, programs *paged[program], campa
 		return nil, false
 	}
 	for _, program := range rarest {
-		buyers := programs.at(program).buyers
-		if len(campaigns)+len(buyers) > fewCampaigns {
-			return nil, false
+		for at := s.programs.at(program).buyers; at != 0; at = s.details.at(at - 1).next {
+			if len(campaigns) == fewCampaigns {
+				return nil, false
+			}
+			campaigns = append(campaigns, at-1)
 		}
-		campaigns = append(campaigns, buyers...)
 	}
 	return campaigns, true
 }
@@ -97,18 +98,21 @@ func (e wordEdits) name(tokens []string, program uint32, in bool) {
 }
 
 // applyTo changes the index and empties the edits.
-func (e wordEdits) applyTo(x *tableWriter[worded]) {
+func (e wordEdits) applyTo(x *tableWriter[struct{}, worded]) {
+	var changes []change[struct{}, worded]
 	for key, edit := range e {
-		var before worded
-		if at := x.get(key); at != nil {
-			before = *at
+		_, before := x.get(key)
+		c := change[struct{}, worded]{entry[struct{}, worded]{key: key}, before == nil}
+		if c.isNew {
+			before = &worded{}
 		}
-		after := &worded{edit.anchored.applied(before.anchored), edit.named.applied(before.named)}
-		if len(after.anchored)+len(after.named) == 0 {
-			after = nil
+		after := worded{edit.anchored.applied(before.anchored), edit.named.applied(before.named)}
+		if len(after.anchored)+len(after.named) > 0 {
+			c.extra = &after
 		}
-		x.set(key, after)
+		changes = append(changes, c)
 	}
+	x.apply(changes)
 	clear(e)
 }
 

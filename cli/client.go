@@ -70,7 +70,7 @@ func (f *clientFlags) call(s *session, run func(ctx context.Context, c *client) 
 
 // outputFlags choose between output for people and for programs.
 type outputFlags struct {
-	Output string `short:"o" help:"table or json (the answer as protojson)." enum:"table,json" default:"table"`
+	Output string `short:"o" help:"table, or json for programs." enum:"table,json" default:"table"`
 }
 
 func printJSON(s *session, m proto.Message) error {

@@ -22,9 +22,13 @@ type recording struct {
 	requests []*pb.SearchNearbyRequest
 }
 
-// Len, Less and Swap sort by instant.
-func (r *recording) Len() int           { return len(r.at) }
+// Len implements sort.Interface, by instant.
+func (r *recording) Len() int { return len(r.at) }
+
+// Less implements sort.Interface.
 func (r *recording) Less(i, j int) bool { return r.at[i] < r.at[j] }
+
+// Swap implements sort.Interface.
 func (r *recording) Swap(i, j int) {
 	r.at[i], r.at[j] = r.at[j], r.at[i]
 	r.requests[i], r.requests[j] = r.requests[j], r.requests[i]

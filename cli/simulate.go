@@ -62,6 +62,7 @@ type target struct {
 	crowd   *traffic.Crowd
 	tally   *traffic.Tally
 	pinned  struct{ server, generator []int }
+	unpin   func() // gives the server its cores back
 }
 
 // aim connects, and asks once, so that a wrong address is an error at once.
@@ -126,6 +127,9 @@ func (t *target) ask(ctx context.Context, timeout time.Duration) error {
 }
 
 func (t *target) close() {
+	if t.unpin != nil {
+		t.unpin()
+	}
 	for _, c := range t.clients {
 		c.conn.Close()
 	}
@@ -165,6 +169,11 @@ func (t *target) pin() (err error) {
 	if pid == os.Getpid() {
 		return hexbid.Invalidf("--pin", "server and generator are one process")
 	}
+	before, err := load.Cores(pid)
+	if err != nil {
+		return fmt.Errorf("--pin: %w", err)
+	}
+	t.unpin = func() { _ = load.Pin(pid, before) } // it may have ended
 	if err := load.Pin(pid, t.pinned.server); err != nil {
 		return fmt.Errorf("--pin: %w", err)
 	}
@@ -174,7 +183,7 @@ func (t *target) pin() (err error) {
 // splitCores reads "auto" or SERVER:GENERATOR.
 func splitCores(text string) (server, generator []int, err error) {
 	if text == "auto" {
-		cores, err := load.Cores()
+		cores, err := load.Cores(0)
 		if err != nil {
 			return nil, nil, fmt.Errorf("--pin: %w", err)
 		}

@@ -205,6 +205,7 @@ func printCapacity(w io.Writer, r *report.Run) {
 		fmt.Fprintf(w, "Scalability: λ %.0f/s a caller, σ %.3f (waiting), κ %.2g (agreeing), R² %.3f; %s\n", law.Lambda, law.Sigma, law.Kappa, law.R2, most)
 	}
 	fmt.Fprintf(w, "Answers: fill rate %.1f %%, %.0f bytes each of %.0f bytes asked\n", 100*c.Fill, c.ResponseBytes, c.RequestBytes)
+	printPins(w, r)
 	if c.ServerCores == 0 {
 		fmt.Fprintln(w, "Note: the server was not pinned; a plan takes its cores to be all of this machine's.")
 	}

@@ -293,8 +293,15 @@ func printLoad(w io.Writer, r *report.Run) {
 		fmt.Fprintf(w, "Changes: %.1f a second, p50 %.1f ms, p99 %.1f ms, errors %.3g %%\n", l.Changes["reached"], 1e3*l.Changes["p50"], 1e3*l.Changes["p99"], 100*l.Changes["errors"])
 	}
 	fmt.Fprintf(w, "The generator took %.0f %% of its cores\n", 100*m["generator_busy"])
+	printPins(w, r)
 	for _, note := range r.Notes[:min(2, len(r.Notes))] {
 		fmt.Fprintln(w, "Note:", note)
+	}
+}
+
+func printPins(w io.Writer, r *report.Run) {
+	if m := r.Machine; m.GeneratorCores != "" {
+		fmt.Fprintf(w, "Pinned: the server to cores %s, the generator to %s\n", m.ServerCores, m.GeneratorCores)
 	}
 }
 

@@ -79,15 +79,15 @@ func readRun(t *testing.T, dir string) *report.Run {
 func TestALoadOverTheRealPort(t *testing.T) {
 	p := startProcess(t, "--demo")
 	before, dir := bids(t, p.address), t.TempDir()
-	code, out, errs := simulate(testContext(t), p.address, "load", "--rate", "200", "--duration", "3s", "--warm-up", "500ms", "--changes", "20", "--out", dir, "--fail-if", "errors>0,dropped>0,fill<10%,p99>5s")
+	code, out, errs := simulate(testContext(t), p.address, "load", "--rate", "200", "--duration", "3s", "--warm-up", "500ms", "--changes", "20", "--out", dir)
 	if code != 0 {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
 	r := readRun(t, dir)
 	m := r.Load.Measures
 	// Six hundred calls of a Poisson process: within five standard deviations.
-	if math.Abs(m["asked"]-200) > 5*math.Sqrt(600)/3 || m["reached"] != m["asked"] {
-		t.Errorf("asked %v, reached %v", m["asked"], m["reached"])
+	if math.Abs(m["asked"]-200) > 5*math.Sqrt(600)/3 || m["reached"] != m["asked"] || m["fill"] < 0.1 {
+		t.Errorf("asked %v, reached %v, filled %v", m["asked"], m["reached"], m["fill"])
 	}
 	if m["service_p50"] > m["p50"] || m["server_p50"] > m["service_p50"] || m["server_p50"] <= 0 {
 		t.Errorf("the server's %v, service %v, response %v", m["server_p50"], m["service_p50"], m["p50"])
@@ -212,8 +212,13 @@ func TestARateThatTheGeneratorCannotReachHasNoVerdict(t *testing.T) {
 	}
 }
 
+// TestGatesSetTheExitStatus: the server takes its time, so that a busy machine's
+// generator is not what is slow.
 func TestGatesSetTheExitStatus(t *testing.T) {
-	address, _ := serveFake(t, answer)
+	address, _ := serveFake(t, func(call int64) (*pb.SearchNearbyResponse, error) {
+		time.Sleep(50 * time.Millisecond)
+		return answer(call)
+	})
 	dir := t.TempDir()
 	for _, test := range []struct {
 		args []string

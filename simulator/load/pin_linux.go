@@ -43,11 +43,11 @@ func Pin(pid int, cores []int) error {
 	return nil
 }
 
-// Cores are those that this process may use.
-func Cores() (cores []int, err error) {
+// Cores are those that a process may use; 0 is this one.
+func Cores(pid int) (cores []int, err error) {
 	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err != nil {
-		return nil, fmt.Errorf("asking for this process's cores: %w", err)
+	if err := unix.SchedGetaffinity(pid, &set); err != nil {
+		return nil, fmt.Errorf("asking for the cores of process %d: %w", pid, err)
 	}
 	for core := 0; len(cores) < set.Count(); core++ {
 		if set.IsSet(core) {
