@@ -10,6 +10,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -197,6 +198,34 @@ func TestAnInterruptedRunIsWrittenAndMarked(t *testing.T) {
 		if err != nil || !bytes.Contains(page, []byte("Interrupted:")) {
 			t.Errorf("the page does not say so: %v", err)
 		}
+	}
+}
+
+// TestCtrlCEndsARun sends a real signal to a real process.
+func TestCtrlCEndsARun(t *testing.T) {
+	t.Parallel()
+	address, _ := serveFake(t, answer)
+	path, err := builtBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	run := exec.CommandContext(testContext(t), path, "simulate", "load", "--rate", "100", "--duration", "1h", "--out", dir, "--server", address)
+	var out bytes.Buffer
+	run.Stdout = &out
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(4 * time.Second)
+	if err := run.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if err := run.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(out.String(), "Interrupted") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	if r := readRun(t, dir); !r.Interrupted || r.Load.Answers.Answers < 100 {
+		t.Errorf("%+v", r.Load.Answers.Counts)
 	}
 }
 
