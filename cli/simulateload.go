@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/term"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/simulator/load"
@@ -243,16 +246,30 @@ func (w *watch) see(m load.Moment) {
 	}
 	w.shown = end
 	counts, lasts := w.tally.Take(), m.Lasts.Seconds()
-	line := fmt.Sprintf("%4.0f s  asked %.0f/s  answered %.0f/s  p50 %s  p99 %s  p99.9 %s  errors %d  dropped %d  fill %.0f %%  price %.2f", end.Seconds(), float64(m.Planned)/lasts,
+	line := fmt.Sprintf("%4.0f s  asked %.0f/s  got %.0f/s  p50 %s  p99 %s  p99.9 %s  errors %d  dropped %d  fill %.0f %%  price %.2f", end.Seconds(), float64(m.Planned)/lasts,
 		float64(m.Answered)/lasts, short(m.P50), short(m.P99), short(m.P999), m.Failed, m.Dropped, 100*counts.FillRate(), counts.ClickPrice())
 	if m.WarmUp {
 		line += "  (warm-up)"
 	}
 	if w.terminal {
-		fmt.Fprint(w.w, "\r\x1b[2K"+line)
+		fmt.Fprint(w.w, "\r\x1b[2K"+cutToWidth(w.w, line))
 		return
 	}
 	fmt.Fprintln(w.w, line)
+}
+
+// cutToWidth keeps a line on one line of its terminal, so that the next can take
+// its place.
+func cutToWidth(w io.Writer, line string) string {
+	f, isFile := w.(*os.File)
+	if !isFile {
+		return line
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if letters := []rune(line); err == nil && width > 0 && len(letters) >= width {
+		return string(letters[:width-1])
+	}
+	return line
 }
 
 // end leaves the terminal's line.
