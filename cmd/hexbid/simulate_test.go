@@ -20,6 +20,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -59,6 +60,7 @@ func serveFake(t *testing.T, search func(call int64) (*pb.SearchNearbyResponse, 
 	}
 	server := grpc.NewServer()
 	pb.RegisterSearchServiceServer(server, &fake{search: search})
+	reflection.Register(server) // ghz asks it for the contract
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(server.Stop)
 	return l.Addr().String(), server.Stop

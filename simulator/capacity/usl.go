@@ -94,5 +94,8 @@ func (s Scalability) explains(points []Load) float64 {
 	for _, p := range points {
 		around += (p.PerSecond - mean) * (p.PerSecond - mean)
 	}
+	if around == 0 {
+		return 0 // equal throughputs have no variance to explain
+	}
 	return 1 - s.squares(points)/around
 }

@@ -31,6 +31,13 @@ func TestTheLawIsFoundAgain(t *testing.T) {
 	})
 }
 
+func TestEqualThroughputsAreFitted(t *testing.T) {
+	s, err := FitScalability([]Load{{1, 100}, {2, 100}, {4, 100}, {8, 100}})
+	if err != nil || math.IsNaN(s.R2) || math.IsInf(s.R2, 0) || math.Abs(s.Sigma-1) > 0.05 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
 func TestPointsThatCannotBeFitted(t *testing.T) {
 	for _, points := range [][]Load{nil, {{1, 10}, {2, 20}, {3, 30}}, {{1, 10}, {2, 20}, {3, 0}, {4, 40}}, {{1, 10}, {2, 20}, {0, 30}, {4, 40}}, {{1, math.NaN()}, {2, 20}, {3, 30}, {4, 40}}} {
 		if _, err := FitScalability(points); err == nil {
