@@ -36,6 +36,13 @@
 // A write returns when it is durable and searchable. Readers load one pointer
 // and take no lock.
 //
+// # How a machine is measured
+//
+//	simulator/traffic       people: where, who, when
+//	simulator/load          searches at planned instants over the real port
+//	simulator/capacity      the highest rate that meets an objective
+//	simulator/plan          machines for a business; verify, report
+//
 // # Floors
 //
 // A package imports only floors below its own; house_test.go holds the arrows,

@@ -71,6 +71,7 @@ func useCapacity(in *plan.Inputs, r *report.Run) (warnings []string, err error) 
 		in.MeasuredCores = r.Machine.Cores
 		warnings = append(warnings, fmt.Sprintf("the server was not pinned: its %.0f searches a second are taken to be of all %d cores, which it shared with the generator", c.Low, r.Machine.Cores))
 	}
+	warnings = append(warnings, "the rate is that of the market that was measured: a larger one is slower, so measure one of the size that you plan for")
 	if c.High == 0 {
 		warnings = append(warnings, "the run had no verdict, its rate is a lower bound: "+c.NoVerdict)
 	}

@@ -40,7 +40,7 @@ type Inputs struct {
 
 	NodeCores        int     `name:"node-cores" help:"Cores of a node; 0 for as many as were measured." default:"0" source:"assumption"`
 	Headroom         float64 `help:"Share of the measured rate that is left unused at the festival's peak." default:"0.3" source:"assumption"`
-	BytesACampaign   float64 `name:"bytes-a-campaign" help:"Bytes of memory for a campaign." default:"570" source:"measured: benchmarks/RESULTS.md, a million campaigns"`
+	BytesACampaign   float64 `name:"bytes-a-campaign" help:"Bytes of memory for a campaign." default:"490" source:"measured: benchmarks/RESULTS.md, a million campaigns"`
 	BytesAProgram    float64 `name:"bytes-a-program" help:"Bytes of memory for a program and its place." default:"900" source:"measured: seven million of each, the index takes some six gigabytes"`
 	CollectorFactor  float64 `name:"collector-factor" help:"Memory given to the process, in sizes of the index, so that the collector runs seldom." default:"2" source:"docs/operators.md"`
 	CacheMB          float64 `name:"cache-mb" help:"Cache of display records, MiB." default:"512" source:"docs/operators.md"`
