@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -167,15 +168,18 @@ func (c *simulateLoadCommand) offer(s *session, t *target, r *report.Run, p plan
 	}
 	measured, err := load.Run(ctx, config, p.arrivals, p.call)
 	watch.end()
-	changes, changeErr := changed()
-	if err := errors.Join(err, changeErr); err != nil {
-		return err
+	changes, unrestored := changed()
+	if err != nil {
+		return errors.Join(err, unrestored)
 	}
 	r.Load = report.NewLoad(p.says, config, measured, t.tally.Summary())
 	r.Load.Changes = changes
 	r.Interrupted = measured.Interrupted
+	if unrestored != nil { // what was measured is kept all the same
+		r.Notes = slices.Insert(r.Notes, 0, unrestored.Error())
+	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		r.Notes = append(r.Notes, cause.Error())
+		r.Notes = slices.Insert(r.Notes, 0, cause.Error())
 	}
 	if c.Requests == "" {
 		r.Notes = append(r.Notes, traffic.Assumptions()...)
@@ -196,16 +200,17 @@ func (c *simulateLoadCommand) change(ctx context.Context, t *target) (done func(
 	ctx, stop := context.WithCancel(ctx)
 	const aYear = 365 * 24 * time.Hour
 	var r *load.Report
+	var failed error
 	var group sync.WaitGroup
 	group.Go(func() {
 		config := load.Config{MaxInFlight: c.MaxInFlight, Timeout: c.CallTimeout}
-		r, err = load.Run(ctx, config, load.Constant(c.ChangesPerSecond, aYear).Poisson(c.Seed+1), changes.Change)
+		r, failed = load.Run(ctx, config, load.Constant(c.ChangesPerSecond, aYear).Poisson(c.Seed+1), changes.Change)
 	})
 	return func() (load.Measures, error) {
 		stop()
 		group.Wait()
-		if err != nil {
-			return nil, err
+		if failed != nil {
+			return nil, failed
 		}
 		restore, cancel := context.WithTimeout(context.Background(), c.Timeout)
 		defer cancel()

@@ -63,7 +63,7 @@ type Load struct {
 	Failures    []Failure        `json:"failures,omitempty"`
 	Spectrum    []Percentile     `json:"spectrum"`
 	Moments     []Moment         `json:"moments"`
-	Answers     *traffic.Summary `json:"answers"`
+	Answers     *traffic.Summary `json:"answers"` // of the warm-up too
 	Changes     load.Measures    `json:"changes,omitempty"`
 }
 
@@ -196,10 +196,12 @@ func (r *Run) Verdict() string {
 		return fmt.Sprintf("%s holds at %.0f searches a second. No verdict on the most: %s.", r.Capacity.Objective, r.Capacity.Low, r.Capacity.NoVerdict)
 	case r.Capacity != nil:
 		return fmt.Sprintf("%s holds at no rate that was tried.", r.Capacity.Objective)
-	case r.Load != nil && r.Load.Limited != "":
-		return "No verdict on the server: " + r.Load.Limited + "."
-	case r.Load != nil:
-		return fmt.Sprintf("%.0f searches a second asked, %.0f answered.", r.Load.Measures["asked"], r.Load.Measures["reached"])
+	case r.Load == nil:
+		return ""
 	}
-	return ""
+	rates := fmt.Sprintf("%.0f searches a second asked, %.0f answered.", r.Load.Measures["asked"], r.Load.Measures["reached"])
+	if r.Load.Limited != "" {
+		rates += " No verdict on the server: " + r.Load.Limited + "."
+	}
+	return rates
 }
