@@ -20,7 +20,7 @@ build: ## build bin/hexbid
 test: ## run the tests, the concurrent packages under the race detector too
 	$(GO) test ./...
 	cd benchmarks && $(GO) test ./...
-	$(GO) test -race -short ./bidder ./exchange ./store/... ./token ./cmd/hexbid
+	$(GO) test -race -short ./bidder ./exchange ./store/... ./token ./simulator/load ./cmd/hexbid
 
 check: tools ## format, vet, staticcheck, generated code in sync, arrows between packages
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'gofmt -w these files'; exit 1; }

@@ -35,16 +35,16 @@ const (
 	number
 )
 
-// measures that a condition may name, but for percentiles.
+// measures that a condition may name, but for times.
 var measures = map[string]kind{
-	"mean": span, "max": span, "errors": share, "dropped": share, "answered": share, "fill": share, "skipped": share,
+	"errors": share, "dropped": share, "answered": share, "fill": share, "skipped": share,
 	"asked": number, "reached": number, "price": number, "generator_busy": share,
 }
 
 var families = []string{"", "service_", "server_", "lag_"}
 
 func kindOf(measure string) (k kind, known bool) {
-	if k, known := measures[measure]; known && k != span {
+	if k, known := measures[measure]; known {
 		return k, true
 	}
 	for _, family := range families {

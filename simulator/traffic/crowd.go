@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -39,9 +38,10 @@ func DefaultConfig() Config { return Config{Seed: 1, Where: demo.City, Viewers: 
 // equal requests in whatever order.
 type Crowd struct {
 	Config
-	cities *pick[City]
-	places []hexbid.Point // of the demo market's city, where people go
-	ages   *pick[ageBand]
+	cities  *pick[City]
+	spreadM float64        // around the centre of a city, or around the one point
+	places  []hexbid.Point // of the demo market's city, where people go
+	ages    *pick[ageBand]
 }
 
 // Where people are in a city, in metres around its centre or around a place that
@@ -75,7 +75,7 @@ func NewCrowd(config Config) (*Crowd, error) {
 	if config.Viewers < 1 {
 		return nil, hexbid.Invalidf("viewers", "%d: there must be at least one", config.Viewers)
 	}
-	c := &Crowd{Config: config, cities: &pick[City]{}, ages: &pick[ageBand]{}}
+	c := &Crowd{Config: config, cities: &pick[City]{}, spreadM: citySpreadM, ages: &pick[ageBand]{}}
 	bands, err := ageBands()
 	if err != nil {
 		return nil, err
@@ -98,7 +98,8 @@ func (c *Crowd) settle() error {
 		if err := center.Validate("where"); err != nil || !(km > 0 && km <= 5000) {
 			return hexbid.Invalidf("where", "%q: write latitude,longitude,km with a spread above 0 and up to 5000 km", c.Where)
 		}
-		c.cities.add(City{Center: center, People: km * 1000 / citySpreadM}, 1)
+		c.cities.add(City{Center: center}, 1)
+		c.spreadM = km * 1000
 		return nil
 	}
 	cities, err := Cities()
@@ -161,11 +162,8 @@ func (c *Crowd) Request(i int) *pb.SearchNearbyRequest {
 // centre of a city elsewhere.
 func (c *Crowd) point(r *rand.Rand) hexbid.Point {
 	city := c.cities.draw(r)
-	center, spread := city.Center, float64(citySpreadM)
-	switch {
-	case city.Name == "":
-		spread *= city.People
-	case city.Name == demo.City && r.Float64() < atPlaces:
+	center, spread := city.Center, c.spreadM
+	if city.Name == demo.City && r.Float64() < atPlaces {
 		center, spread = c.places[r.IntN(len(c.places))], placeSpreadM
 	}
 	north, east := spread*r.NormFloat64(), spread*r.NormFloat64()
@@ -213,5 +211,5 @@ func percentages[T fmt.Stringer](p *pick[T]) string {
 		parts = append(parts, fmt.Sprintf("%s %.0f %%", name, 100*(p.cumulative[i]-last)/total))
 		last = p.cumulative[i]
 	}
-	return strings.Join(slices.Clip(parts), ", ")
+	return strings.Join(parts, ", ")
 }

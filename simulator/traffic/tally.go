@@ -65,10 +65,9 @@ func (s *sample) add(o sample) {
 }
 
 const (
-	finestOfMap  = 8 // some 500 m across
-	mostOfMap    = 1500
-	sampleEvery  = 16 // answers whose bytes are counted
-	defaultSlots = 3
+	finestOfMap = 8 // some 500 m across
+	mostOfMap   = 1500
+	sampleEvery = 16 // answers whose bytes are counted
 )
 
 // NewTally starts with nothing.
@@ -78,7 +77,7 @@ func NewTally() *Tally {
 
 // Add counts an answer.
 func (t *Tally) Add(q *pb.SearchNearbyRequest, r *pb.SearchNearbyResponse) {
-	c := Counts{Answers: 1, Slots: defaultSlots, Filled: len(r.GetSponsored()), Nearby: len(r.GetNearby())}
+	c := Counts{Answers: 1, Slots: hexbid.DefaultSlots, Filled: len(r.GetSponsored()), Nearby: len(r.GetNearby())}
 	if q.SponsoredSlots != nil {
 		c.Slots = int(q.GetSponsoredSlots())
 	}
