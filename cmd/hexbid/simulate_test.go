@@ -127,7 +127,7 @@ func TestFaultsOfTheServer(t *testing.T) {
 	refusing, _ := serveFake(t, func(int64) (*pb.SearchNearbyResponse, error) {
 		return nil, status.Error(codes.ResourceExhausted, "all seats are taken")
 	})
-	hanging, _ := serveFake(t, func(int64) (*pb.SearchNearbyResponse, error) { time.Sleep(2 * time.Second); return answer(0) })
+	hanging, _ := serveFake(t, func(int64) (*pb.SearchNearbyResponse, error) { time.Sleep(10 * time.Second); return answer(0) })
 	raw := func(conduct func(net.Conn)) string {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -156,7 +156,7 @@ func TestFaultsOfTheServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, command := range [][]string{{"load", "--duration", "1s"}, {"capacity", "--slo", "p99<5ms"}} {
-				code, out, errs := simulate(testContext(t), test.address, append(command, "--timeout", "1s")...)
+				code, out, errs := simulate(testContext(t), test.address, append(command, "--timeout", "2s")...)
 				if code != 1 || out != "" || !strings.Contains(errs, test.says) {
 					t.Errorf("%v: exit %d\n%s%s", command, code, out, errs)
 				}
@@ -165,30 +165,45 @@ func TestFaultsOfTheServer(t *testing.T) {
 	}
 }
 
+// The tests below count calls, not seconds: how long a busy machine takes to make
+// them is not what they are about.
+
 func TestAServerThatDiesHalfWayEndsTheRunWithWhatWasMeasured(t *testing.T) {
 	t.Parallel()
-	var stop func()
-	var address string
-	address, stop = serveFake(t, answer)
-	time.AfterFunc(2*time.Second, func() { stop() })
+	dies := make(chan func(), 1)
+	address, stop := serveFake(t, func(call int64) (*pb.SearchNearbyResponse, error) {
+		if call == 300 {
+			go (<-dies)()
+		}
+		return answer(call)
+	})
+	dies <- stop
 	dir := t.TempDir()
-	code, out, errs := simulate(testContext(t), address, "load", "--rate", "200", "--duration", "60s", "--warm-up", "0s", "--call-timeout", "500ms", "--out", dir)
+	code, out, errs := simulate(testContext(t), address, "load", "--rate", "200", "--duration", "1h", "--warm-up", "0s", "--call-timeout", "500ms", "--max-in-flight", "50", "--out", dir)
 	if code != 1 || !strings.Contains(out, "stopped answering") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 	r := readRun(t, dir)
-	if !r.Interrupted || r.Seconds > 30 || r.Load.Answers.Answers < 200 || len(r.Load.Failures) == 0 {
+	// All calls before the last were answered but those in flight with it.
+	if !r.Interrupted || r.Load.Answers.Answers < 300-51 || len(r.Load.Failures) == 0 {
 		t.Errorf("interrupted %t after %v s, %d answers, %+v", r.Interrupted, r.Seconds, r.Load.Answers.Answers, r.Load.Failures)
 	}
 }
 
 func TestAnInterruptedRunIsWrittenAndMarked(t *testing.T) {
 	t.Parallel()
-	address, _ := serveFake(t, answer)
-	for _, command := range [][]string{{"load", "--rate", "100", "--duration", "1h"}, {"capacity", "--slo", "p99<1h", "--start-rate", "2000", "--try", "300ms", "--warm-up", "0s"}} {
+	for _, command := range [][]string{
+		{"load", "--rate", "200", "--duration", "1h"},
+		{"capacity", "--slo", "p99<1h", "--start-rate", "200", "--try", "300ms", "--warm-up", "0s", "--call-timeout", "1m", "--max-in-flight", "10000"}, // tries of 500 calls that hold
+	} {
+		ctx, interrupt := context.WithCancel(testContext(t))
+		address, _ := serveFake(t, func(call int64) (*pb.SearchNearbyResponse, error) {
+			if call == 700 {
+				interrupt()
+			}
+			return answer(call)
+		})
 		dir := t.TempDir()
-		ctx, cancel := context.WithTimeout(testContext(t), 2*time.Second)
-		defer cancel()
 		code, out, errs := simulate(ctx, address, append(command, "--out", dir)...)
 		if code != 1 || !strings.Contains(out, "Interrupted") {
 			t.Errorf("%v: exit %d\n%s%s", command, code, out, errs)
@@ -200,25 +215,35 @@ func TestAnInterruptedRunIsWrittenAndMarked(t *testing.T) {
 		if err != nil || !bytes.Contains(page, []byte("Interrupted:")) {
 			t.Errorf("the page does not say so: %v", err)
 		}
+		interrupt()
 	}
 }
 
 // TestCtrlCEndsARun sends a real signal to a real process.
 func TestCtrlCEndsARun(t *testing.T) {
 	t.Parallel()
-	address, _ := serveFake(t, answer)
+	underWay := make(chan struct{})
+	address, _ := serveFake(t, func(call int64) (*pb.SearchNearbyResponse, error) {
+		if call == 300 {
+			close(underWay)
+		}
+		return answer(call)
+	})
 	path, err := builtBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	run := exec.CommandContext(testContext(t), path, "simulate", "load", "--rate", "100", "--duration", "1h", "--out", dir, "--server", address)
+	ctx, dir := testContext(t), t.TempDir()
+	run := exec.CommandContext(ctx, path, "simulate", "load", "--rate", "100", "--duration", "1h", "--warm-up", "0s", "--max-in-flight", "50", "--out", dir, "--server", address)
 	var out bytes.Buffer
 	run.Stdout = &out
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(4 * time.Second)
+	select {
+	case <-underWay:
+	case <-ctx.Done():
+	}
 	if err := run.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +251,7 @@ func TestCtrlCEndsARun(t *testing.T) {
 	if err := run.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(out.String(), "Interrupted") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
-	if r := readRun(t, dir); !r.Interrupted || r.Load.Answers.Answers < 100 {
+	if r := readRun(t, dir); !r.Interrupted || r.Load.Answers.Answers < 300-51 {
 		t.Errorf("%+v", r.Load.Answers.Counts)
 	}
 }
@@ -247,7 +272,7 @@ func TestARateThatTheGeneratorCannotReachHasNoVerdict(t *testing.T) {
 // generator is not what is slow.
 func TestGatesSetTheExitStatus(t *testing.T) {
 	address, _ := serveFake(t, func(call int64) (*pb.SearchNearbyResponse, error) {
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond)
 		return answer(call)
 	})
 	dir := t.TempDir()
@@ -279,18 +304,18 @@ func TestRequestsAreReplayed(t *testing.T) {
 	var file strings.Builder
 	file.WriteString("time,lat,lon,age,gender,os,host,scene,category,radius,slots,limit,user\n")
 	for i := range 400 {
-		fmt.Fprintf(&file, "%.3f,30.25,120.16,%d,female,ios,wechat,search,catering,3000,2,5,u%d\n", float64(i)*0.005, 20+i%40, i)
+		fmt.Fprintf(&file, "%.3f,30.25,120.16,%d,female,ios,wechat,search,catering,3000,2,5,u%d\n", float64(i)*0.5, 20+i%40, i)
 	}
 	file.WriteString("2.1,95,120.16,20,female,ios,wechat,search,catering,3000,2,5,u\n")
 	file.WriteString("2.2,30.25,120.16,20,neither,ios,wechat,search,catering,3000,2,5,u\n")
 	s := boot(t, func(c *cli.ServeConfig) { c.Demo = true })
 	dir := t.TempDir()
-	code, out, errs := simulate(testContext(t), s.main.Address(), "load", "--requests", write(t, "requests.csv", file.String()), "--speed", "2", "--out", dir)
+	code, out, errs := simulate(testContext(t), s.main.Address(), "load", "--requests", write(t, "requests.csv", file.String()), "--speed", "100", "--call-timeout", "1m", "--out", dir)
 	if code != 0 || !strings.Contains(errs, `line 402: lat: "95" is no number from -90 to 90`) || !strings.Contains(errs, "line 403: gender:") || !strings.Contains(errs, "2 of 402 rows are bad and were skipped") {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
 	r := readRun(t, dir)
-	if a := r.Load.Answers; a.Answers != 400 || a.Slots != 800 || a.Nearby > 5*400 || r.Seconds > 5 {
+	if a := r.Load.Answers; a.Answers != 400 || a.Slots != 800 || a.Nearby > 5*400 || r.Seconds > 100 {
 		t.Errorf("%+v in %v s", a.Counts, r.Seconds)
 	}
 }
@@ -325,13 +350,18 @@ func TestBadFilesOfRequestsAreRefused(t *testing.T) {
 }
 
 // TestCapacityFindsWhatAServerCanDo: a server that works on one search at a time,
-// two milliseconds each and the clock's lateness, does less than 500 a second.
+// for two milliseconds and the clock's lateness. How long that was on average says
+// how many it can do. Not in parallel: what other tests take of the cores would
+// count as the generator's.
 func TestCapacityFindsWhatAServerCanDo(t *testing.T) {
-	t.Parallel()
 	seat := make(chan struct{}, 1)
+	var calls, busy atomic.Int64
 	address, _ := serveFake(t, func(call int64) (*pb.SearchNearbyResponse, error) {
 		seat <- struct{}{}
+		start := time.Now()
 		time.Sleep(2 * time.Millisecond)
+		busy.Add(int64(time.Since(start)))
+		calls.Add(1)
 		<-seat
 		return answer(call)
 	})
@@ -341,8 +371,9 @@ func TestCapacityFindsWhatAServerCanDo(t *testing.T) {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
 	r := readRun(t, dir)
-	if c := r.Capacity; c.Low < 150 || c.Low > 510 || c.High < c.Low || c.High > 700 {
-		t.Errorf("%v to %v: %s", c.Low, c.High, out)
+	most := float64(calls.Load()) / time.Duration(busy.Load()).Seconds()
+	if c := r.Capacity; c.Low < 0.4*most || c.Low > 1.1*most || c.High < c.Low || c.High > 1.5*most {
+		t.Errorf("%v to %v of %v: %s", c.Low, c.High, most, out)
 	}
 	if law := r.Capacity.Law; law == nil || law.Sigma < 0.7 {
 		t.Errorf("one seat makes all wait: %+v of %v", law, r.Capacity.Loads)
@@ -359,7 +390,6 @@ func TestCapacityFindsWhatAServerCanDo(t *testing.T) {
 }
 
 func TestAnObjectiveThatCannotBeMetSaysSo(t *testing.T) {
-	t.Parallel()
 	address, _ := serveFake(t, answer)
 	dir := t.TempDir()
 	code, out, errs := simulate(testContext(t), address, "capacity", "--slo", "p50<1us", "--start-rate", "20", "--try", "300ms", "--warm-up", "0s", "--out", dir)
@@ -390,7 +420,9 @@ func TestPlanWithoutACapacityAsksForOne(t *testing.T) {
 }
 
 func TestVerifyPrintsExpectedAndMeasured(t *testing.T) {
-	t.Parallel()
+	if testing.Short() {
+		t.Skip("some seconds of arithmetic, ten times as many with the race detector")
+	}
 	code, out, errs := simulate(testContext(t), "", "verify")
 	if code != 0 || strings.Count(out, "\n  ok ") < 30 || !strings.Contains(out, "TOLERANCE") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
