@@ -59,6 +59,11 @@ type Server struct {
 	inFlight atomic.Int64
 }
 
+// streamWorkers are goroutines that take calls in turn and keep their stacks: a new
+// goroutine's would be made larger and moved three times in a search. More calls at
+// once get goroutines of their own.
+const streamWorkers = 64
+
 // New makes a server that answers UNAVAILABLE, and NOT_SERVING to health
 // checks, until Ready. Its error is of the TLS files.
 func New(config Config) (*Server, error) {
@@ -69,6 +74,7 @@ func New(config Config) (*Server, error) {
 		grpc.ChainStreamInterceptor(s.stream),
 		grpc.MaxRecvMsgSize(config.MaxRequestBytes),
 		grpc.MaxConcurrentStreams(1024),
+		grpc.NumStreamWorkers(streamWorkers),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 	}
