@@ -280,9 +280,8 @@ func (x *Indexer) scoreOf(i uint32) int64 {
 	if bids := x.specificsOf(i).hostBids; bids != nil {
 		bid = slices.Max(bids[:])
 	}
-	candidate := auction.Candidate{Pricing: c.pricing, Bid: bid, MultiplierPPM: int64(c.pacingPPM), QualityPPM: int64(c.qualityPPM)}
-	entry, _ := candidate.Enter()
-	return entry.Score
+	_, score := auction.Pace(c.pricing, bid, int64(c.pacingPPM), int64(c.qualityPPM))
+	return score
 }
 
 // post puts a campaign on the lists of its covering.

@@ -54,11 +54,12 @@ type Scratch struct {
 	ahead    bool    // schedules were read ahead for the query's instant
 	settled  [4]settled
 	settling uint8               // the next of settled to overwrite
-	cursors  [4 * maxKeys]cursor // of two kinds of lists, each with fresh postings
+	cursors  [2 * maxKeys]cursor // of two kinds of lists
 	batch    [batchSize]candidate
 	batched  int
 	fetched  hexbid.UID // keeps the loads of a batch from being left out
 	reserves reserveTable
+	entries  [hexbid.MaxSlots + 1]auction.Entry
 	awards   [hexbid.MaxSlots]auction.Award
 	few      [fewCampaigns]uint32
 
@@ -118,8 +119,8 @@ func (w *Scratch) settle(advertiser uint32, score int64) {
 // ten cache lines in the time of one. Enough are as many as fill the board of ten
 // slots, when all stand.
 const (
-	batchSize = 16
-	enough    = 14
+	batchSize = 12
+	enough    = 11
 )
 
 // Search runs the auction: the awards, best slot first, in scratch memory that
@@ -159,8 +160,16 @@ func (s *Snapshot) searchWords(q *Query, w *Scratch, cursors []cursor) []cursor 
 	return cursors
 }
 
+// price works out the entries of those that stand on the board, and awards the
+// slots.
 func (s *Snapshot) price(q *Query, w *Scratch) []auction.Award {
-	return auction.Price(w.board.Entries(), s.market.pricing(q.Scene, q.Slots), w.awards[:0])
+	standings := w.board.Standings()
+	for i := range standings {
+		ordinal := standings[i].Ordinal
+		candidate := s.candidate(ordinal, q.Host, w.reserves[s.campaigns.at(ordinal).category])
+		candidate.EnterAs(&w.entries[i])
+	}
+	return auction.Price(w.entries[:len(standings)], s.market.pricing(q.Scene, q.Slots), w.awards[:0])
 }
 
 // offerFew offers campaigns that were found by words alone.
@@ -187,10 +196,10 @@ func (s *Snapshot) searchLists(cursors []cursor, q *Query, w *Scratch) {
 			s.offerBatch(q, w)
 			continue
 		}
-		if len(best.head) > 0 {
-			best.readHead(q, w)
-		} else {
+		if best.blockIsNext() {
 			s.readBlock(best, q, w)
+		} else {
+			best.readRun(q, w)
 		}
 		if w.batched >= enough {
 			s.offerBatch(q, w)
@@ -210,26 +219,38 @@ func highest(cursors []cursor) *cursor {
 	return best
 }
 
-// cursor is a place in one list.
+// cursor is a place in one list: in its head, or below it in what has come to the
+// tail lately and in the blocks, whichever is next by cap. The tail is looked at
+// when the head has been read, for most searches end before.
 type cursor struct {
-	head  []posting
-	tail  []*block
-	cap   capCode // of the next posting
-	done  bool
-	child uint // of the key's cell, that holds the point
-	want  targeting.Want
+	run    []posting
+	blocks []*block
+	tail   *tail   // not looked at yet, or nil
+	cap    capCode // of what is next
+	done   bool
+	child  uint // of the key's cell, that holds the point
+	want   targeting.Want
 }
 
 // advance finds the cap of what is next.
 func (c *cursor) advance() {
+	if len(c.run) == 0 && c.tail != nil {
+		c.run, c.blocks, c.tail = c.tail.fresh, c.tail.blocks, nil
+	}
 	switch {
-	case len(c.head) > 0:
-		c.cap = c.head[0].cap
-	case len(c.tail) > 0:
-		c.cap = c.tail[0].first
+	case c.blockIsNext():
+		c.cap = c.blocks[0].first
+	case len(c.run) > 0:
+		c.cap = c.run[0].cap
 	default:
 		c.done = true
 	}
+}
+
+// blockIsNext says whether the next block may hold a higher cap than what has come
+// lately.
+func (c *cursor) blockIsNext() bool {
+	return len(c.blocks) > 0 && (len(c.run) == 0 || c.blocks[0].first >= c.run[0].cap)
 }
 
 // listsOver finds the lists of a kind of every key over the point. The loads of
@@ -249,16 +270,10 @@ func (s *Snapshot) listsOver(q *Query, kind uint64, w *Scratch, cursors []cursor
 	want, first := q.Profile.Want(), len(cursors)
 	for i, key := range keys[:n] {
 		if head, tail := buckets[i].find(uint64(key) | kind); len(head) > 0 {
-			l := list{head, tail}
-			below := l.below()
-			c := cursor{head: head, tail: below.blocks, child: q.At.ChildSlot(key), want: want}
+			c := cursor{run: head, tail: tail, child: q.At.ChildSlot(key), want: want}
 			touched := targeting.Mask(1) << (touchedBit + c.child)
 			c.want.Care, c.want.Bits = c.want.Care|touched, c.want.Bits|touched
 			cursors = append(cursors, c)
-			if len(below.fresh) > 0 {
-				c.head, c.tail = below.fresh, nil
-				cursors = append(cursors, c)
-			}
 		}
 	}
 	for i := range cursors[first:] {
@@ -280,32 +295,33 @@ func (s *Snapshot) keysOver(q *Query, keys []geoindex.Key) []geoindex.Key {
 	return keys
 }
 
-// mostAHead is the number of postings of a head that are sifted at a turn: two
-// cache lines.
-const mostAHead = 8
+// mostAtATurn is the number of single postings that are sifted at a turn: two cache
+// lines.
+const mostAtATurn = 8
 
-// readHead batches those of the next postings whose masks match.
-func (c *cursor) readHead(q *Query, w *Scratch) {
+// readRun batches those of the next postings whose masks match.
+func (c *cursor) readRun(q *Query, w *Scratch) {
 	n, words := 0, !q.Words.None()
-	for ; n < min(len(c.head), mostAHead) && w.batched < batchSize; n++ {
-		p := &c.head[n]
-		if p.cap < w.floor { // the rest of the list can do no better
-			c.head, c.tail = nil, nil
+	for ; n < min(len(c.run), mostAtATurn) && w.batched < batchSize; n++ {
+		p := &c.run[n]
+		if p.cap < w.floor { // what comes after can do no better, nor a tail that was not looked at
+			c.run, c.tail = nil, nil
 			return
 		}
 		if c.want.Admits(p.mask) {
-			w.batch[w.batched] = candidate{ordinal: p.ordinal, cap: p.cap, inside: p.mask>>(fullBit+c.child)&1 == 1, askRule: p.mask.More(), askWords: words}
+			x := &w.batch[w.batched]
+			x.ordinal, x.cap, x.inside, x.askRule, x.askWords = p.ordinal, p.cap, p.mask>>(fullBit+c.child)&1 == 1, p.mask.More(), words
 			w.batched++
 		}
 	}
-	c.head = c.head[n:]
+	c.run = c.run[n:]
 	w.Sifted += n
 }
 
 // readBlock offers those of the next block whose rows match.
 func (s *Snapshot) readBlock(c *cursor, q *Query, w *Scratch) {
-	b, words := c.tail[0], !q.Words.None()
-	c.tail = c.tail[1:]
+	b, words := c.blocks[0], !q.Words.None()
+	c.blocks = c.blocks[1:]
 	w.Sifted += b.len()
 	if w.isSettled(b.owner, b.first) {
 		return
@@ -359,14 +375,14 @@ func (s *Snapshot) offer(x *candidate, q *Query, w *Scratch) {
 		return
 	}
 	w.Scored++
-	candidate := s.candidate(x.ordinal, q.Host, w.reserves[c.category])
-	if e, enters := candidate.Enter(); enters {
-		if best, again := w.board.BestOf(e.Advertiser); again {
-			w.settle(e.Advertiser, max(best, e.Score))
-		}
-		w.board.Offer(e)
-		w.floor = capOf(w.board.Floor())
+	_, score := auction.Pace(c.pricing, s.bidOn(c, x.ordinal, q.Host), int64(c.pacingPPM), int64(c.qualityPPM))
+	if !auction.Enters(score, w.reserves[c.category]) {
+		return
 	}
+	if best, again := w.board.Offer(auction.Standing{Score: score, CampaignUID: c.uid, Ordinal: x.ordinal, Advertiser: c.advertiser}); again {
+		w.settle(c.advertiser, best)
+	}
+	w.floor = capOf(w.board.Floor())
 }
 
 // competes says whether a campaign takes part in the request's words.

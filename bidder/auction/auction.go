@@ -44,16 +44,29 @@ type Entry struct {
 
 // Enter paces and scores a candidate; false when the score does not reach its
 // reserve, or 1.
-func (c *Candidate) Enter() (Entry, bool) {
-	e := Entry{Ordinal: c.Ordinal, Advertiser: c.Advertiser, CampaignUID: c.CampaignUID, Pricing: c.Pricing,
-		QualityPPM: c.QualityPPM, Reserve: c.Reserve}
-	e.PacedBid = hexbid.Money(int64(c.Bid) * c.MultiplierPPM / PPM)
-	if c.Pricing == hexbid.CPM { // one impression costs whole micros
-		e.PacedBid -= e.PacedBid % 1000
-	}
-	e.Score = Score(c.Pricing, e.PacedBid, c.QualityPPM)
-	return e, e.Score >= max(c.Reserve, 1)
+func (c *Candidate) Enter() (e Entry, enters bool) {
+	enters = c.EnterAs(&e)
+	return e, enters
 }
+
+// EnterAs is Enter into memory that is there already.
+func (c *Candidate) EnterAs(e *Entry) bool {
+	e.Ordinal, e.Advertiser, e.CampaignUID, e.Pricing, e.QualityPPM, e.Reserve = c.Ordinal, c.Advertiser, c.CampaignUID, c.Pricing, c.QualityPPM, c.Reserve
+	e.PacedBid, e.Score = Pace(c.Pricing, c.Bid, c.MultiplierPPM, c.QualityPPM)
+	return Enters(e.Score, c.Reserve)
+}
+
+// Pace is a bid paced, and its score.
+func Pace(pricing hexbid.PricingModel, bid hexbid.Money, multiplierPPM, qualityPPM int64) (paced hexbid.Money, score int64) {
+	paced = hexbid.Money(int64(bid) * multiplierPPM / PPM)
+	if pricing == hexbid.CPM { // one impression costs whole micros
+		paced -= paced % 1000
+	}
+	return paced, Score(pricing, paced, qualityPPM)
+}
+
+// Enters says whether a score reaches its reserve, and 1.
+func Enters(score, reserve int64) bool { return score >= max(reserve, 1) }
 
 // Score is the score of a bid.
 func Score(pricing hexbid.PricingModel, bid hexbid.Money, qualityPPM int64) int64 {
@@ -91,7 +104,7 @@ func (t *TieBreak) Hash(uid hexbid.UID) uint64 {
 }
 
 // before says whether a ranks above b.
-func (t *TieBreak) before(a, b *Entry) bool {
+func (t *TieBreak) before(a, b *Standing) bool {
 	if a.Score != b.Score {
 		return a.Score > b.Score
 	}

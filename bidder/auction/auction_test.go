@@ -1,6 +1,7 @@
 package auction
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -23,10 +24,7 @@ func plainAuction(candidates []Candidate, ties TieBreak) []Entry {
 		}
 	}
 	slices.SortFunc(entries, func(a, b Entry) int {
-		if ties.before(&a, &b) {
-			return -1
-		}
-		return 1
+		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(ties.Hash(b.CampaignUID), ties.Hash(a.CampaignUID)), cmp.Compare(a.CampaignUID, b.CampaignUID))
 	})
 	seen := map[uint32]bool{}
 	return slices.DeleteFunc(entries, func(e Entry) bool {
@@ -61,15 +59,25 @@ func numbered(candidates []Candidate) []Candidate {
 	return candidates
 }
 
-func boardOf(candidates []Candidate, slots int, ties TieBreak) []Entry {
+// boardOf offers numbered candidates, in any order.
+func boardOf(candidates []Candidate, slots int, ties TieBreak) (entries []Entry) {
 	var b Board
 	b.Reset(slots, ties)
+	offered, best := map[uint32]Entry{}, map[uint32]int64{} // by ordinal and by advertiser
 	for i := range candidates {
-		if e, ok := candidates[i].Enter(); ok {
-			b.Offer(e)
+		e, ok := candidates[i].Enter()
+		if !ok {
+			continue
+		}
+		offered[e.Ordinal], best[e.Advertiser] = e, max(best[e.Advertiser], e.Score)
+		if score, again := b.Offer(Standing{e.Score, e.CampaignUID, e.Ordinal, e.Advertiser}); again && score != best[e.Advertiser] {
+			panic(fmt.Sprintf("the board says %d of advertiser %d, whose best is %d", score, e.Advertiser, best[e.Advertiser]))
 		}
 	}
-	return slices.Clone(b.Entries())
+	for _, s := range b.Standings() {
+		entries = append(entries, offered[s.Ordinal])
+	}
+	return entries
 }
 
 func TestTheBoardKeepsTheBestOfASort(t *testing.T) {

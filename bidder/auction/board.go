@@ -2,7 +2,16 @@ package auction
 
 import "github.com/hexbid/hexbid"
 
-// Board keeps the best entries of an auction, one an advertiser: as many as
+// Standing is what ranks an entry. It is small, for a board moves it about; the
+// rest of the few that are left at the end is worked out then.
+type Standing struct {
+	Score       int64
+	CampaignUID hexbid.UID
+	Ordinal     uint32
+	Advertiser  uint32
+}
+
+// Board keeps the standings of the best entries of an auction, one an advertiser: as many as
 // there are slots and one more, which prices the last slot. Its zero value
 // keeps nothing; use Reset.
 //
@@ -11,7 +20,7 @@ import "github.com/hexbid/hexbid"
 // hold better entries, so X finds room, and it is never pushed out for the
 // same reason.
 type Board struct {
-	entries [hexbid.MaxSlots + 1]Entry
+	best    [hexbid.MaxSlots + 1]Standing
 	n, size int
 	ties    TieBreak
 }
@@ -21,9 +30,9 @@ func (b *Board) Reset(slots int, ties TieBreak) {
 	b.n, b.size, b.ties = 0, min(slots, hexbid.MaxSlots)+1, ties
 }
 
-// Entries are the entries kept, best first. They are overwritten by the next
-// Offer or Reset.
-func (b *Board) Entries() []Entry { return b.entries[:b.n] }
+// Standings are those kept, best first. They are overwritten by the next Offer or
+// Reset.
+func (b *Board) Standings() []Standing { return b.best[:b.n] }
 
 // Floor is the lowest score kept once the board is full, before that 0: an
 // entry that scores less cannot matter, an equal one may.
@@ -31,44 +40,45 @@ func (b *Board) Floor() int64 {
 	if b.n < b.size {
 		return 0
 	}
-	return b.entries[b.n-1].Score
+	return b.best[b.n-1].Score
 }
 
-// BestOf is the score of an advertiser's entry, false when it has none.
-func (b *Board) BestOf(advertiser uint32) (score int64, ok bool) {
-	for i := range b.entries[:b.n] {
-		if b.entries[i].Advertiser == advertiser {
-			return b.entries[i].Score, true
+// Offer considers an entry. It says whether its advertiser stood there already,
+// and with which score does now.
+func (b *Board) Offer(s Standing) (best int64, again bool) {
+	if s.Score < b.Floor() {
+		return b.scoreOf(s.Advertiser)
+	}
+	place := b.n
+	for i := range b.best[:b.n] {
+		if b.best[i].Advertiser != s.Advertiser {
+			continue
+		}
+		if !b.ties.before(&s, &b.best[i]) {
+			return b.best[i].Score, true
+		}
+		place, again = i, true
+		break
+	}
+	if !again {
+		if b.n < b.size {
+			b.n++
+		} else if place--; !b.ties.before(&s, &b.best[place]) {
+			return 0, false
+		}
+	}
+	for ; place > 0 && b.ties.before(&s, &b.best[place-1]); place-- {
+		b.best[place] = b.best[place-1]
+	}
+	b.best[place] = s
+	return s.Score, again
+}
+
+func (b *Board) scoreOf(advertiser uint32) (score int64, stands bool) {
+	for i := range b.best[:b.n] {
+		if b.best[i].Advertiser == advertiser {
+			return b.best[i].Score, true
 		}
 	}
 	return 0, false
-}
-
-// Offer considers an entry.
-func (b *Board) Offer(e Entry) {
-	if e.Score < b.Floor() {
-		return
-	}
-	place := b.n
-	for i := range b.entries[:b.n] {
-		if b.entries[i].Advertiser != e.Advertiser {
-			continue
-		}
-		if !b.ties.before(&e, &b.entries[i]) {
-			return // its advertiser has a better one already
-		}
-		place = i
-		break
-	}
-	if place == b.n { // a new advertiser
-		if b.n < b.size {
-			b.n++
-		} else if place--; !b.ties.before(&e, &b.entries[place]) {
-			return
-		}
-	}
-	for ; place > 0 && b.ties.before(&e, &b.entries[place-1]); place-- {
-		b.entries[place] = b.entries[place-1]
-	}
-	b.entries[place] = e
 }

@@ -88,7 +88,9 @@ type Pricing struct {
 // appended to the given slice.
 func Price(entries []Entry, p Pricing, awards []Award) []Award {
 	for i := range entries[:min(p.Slots, len(entries))] {
-		award := Award{Entry: entries[i], Slot: i + 1}
+		awards = append(awards, Award{Slot: i + 1})
+		award := &awards[len(awards)-1]
+		award.Entry = entries[i]
 		switch p.Mechanism {
 		case VCG:
 			award.Price, award.SetBy = vcgPrice(entries, i, &p)
@@ -97,7 +99,6 @@ func Price(entries []Entry, p Pricing, awards []Award) []Award {
 		default:
 			award.Price, award.SetBy = gspPrice(entries, i, p.Increment)
 		}
-		awards = append(awards, award)
 	}
 	return awards
 }
