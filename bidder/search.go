@@ -80,11 +80,10 @@ const maxKeys = geoindex.Finest + 1 + geoindex.MaxRegionsOver + 1
 
 // candidate is a campaign whose mask or rows match.
 type candidate struct {
-	ordinal  uint32
-	cap      capCode
-	inside   bool // its area holds the point
-	askRule  bool // its mask has not said all
-	askWords bool
+	ordinal uint32
+	cap     capCode
+	inside  bool // its area holds the point
+	askRule bool // its mask has not said all
 }
 
 // settled is an advertiser whose further campaigns cannot matter when their caps
@@ -178,7 +177,7 @@ func (s *Snapshot) offerFew(ordinals []uint32, q *Query, w *Scratch) {
 		if w.batched == batchSize {
 			s.offerBatch(q, w)
 		}
-		w.batch[w.batched] = candidate{ordinal: ordinal, cap: ^capCode(0), askRule: true, askWords: true}
+		w.batch[w.batched] = candidate{ordinal: ordinal, cap: ^capCode(0), askRule: true}
 		w.batched++
 	}
 	s.offerBatch(q, w)
@@ -199,7 +198,7 @@ func (s *Snapshot) searchLists(cursors []cursor, q *Query, w *Scratch) {
 		if best.blockIsNext() {
 			s.readBlock(best, q, w)
 		} else {
-			best.readRun(q, w)
+			best.readRun(w)
 		}
 		if w.batched >= enough {
 			s.offerBatch(q, w)
@@ -300,8 +299,8 @@ func (s *Snapshot) keysOver(q *Query, keys []geoindex.Key) []geoindex.Key {
 const mostAtATurn = 8
 
 // readRun batches those of the next postings whose masks match.
-func (c *cursor) readRun(q *Query, w *Scratch) {
-	n, words := 0, !q.Words.None()
+func (c *cursor) readRun(w *Scratch) {
+	n := 0
 	for ; n < min(len(c.run), mostAtATurn) && w.batched < batchSize; n++ {
 		p := &c.run[n]
 		if p.cap < w.floor { // what comes after can do no better, nor a tail that was not looked at
@@ -310,7 +309,7 @@ func (c *cursor) readRun(q *Query, w *Scratch) {
 		}
 		if c.want.Admits(p.mask) {
 			x := &w.batch[w.batched]
-			x.ordinal, x.cap, x.inside, x.askRule, x.askWords = p.ordinal, p.cap, p.mask>>(fullBit+c.child)&1 == 1, p.mask.More(), words
+			x.ordinal, x.cap, x.inside, x.askRule = p.ordinal, p.cap, p.mask>>(fullBit+c.child)&1 == 1, p.mask.More()
 			w.batched++
 		}
 	}
@@ -338,7 +337,7 @@ func (s *Snapshot) readBlock(c *cursor, q *Query, w *Scratch) {
 		if w.isSettled(b.advertisers[i], b.first) {
 			continue
 		}
-		w.batch[w.batched] = candidate{ordinal: b.ordinals[i], cap: b.first, inside: b.full[c.child]>>i&1 == 1, askWords: words}
+		w.batch[w.batched] = candidate{ordinal: b.ordinals[i], cap: b.first, inside: b.full[c.child]>>i&1 == 1}
 		w.batched++
 	}
 }
@@ -347,6 +346,9 @@ func (s *Snapshot) readBlock(c *cursor, q *Query, w *Scratch) {
 func (s *Snapshot) offerBatch(q *Query, w *Scratch) {
 	batch := w.batch[:w.batched]
 	w.batched = 0
+	if !q.Words.None() {
+		batch = s.mayCompete(batch, q, w)
+	}
 	fetched := w.fetched
 	for i := range batch {
 		fetched ^= s.campaigns.at(batch[i].ordinal).uid
@@ -357,6 +359,26 @@ func (s *Snapshot) offerBatch(q *Query, w *Scratch) {
 			s.offer(&batch[i], q, w)
 		}
 	}
+}
+
+// mayCompete keeps those of a batch whose tokens may be the request's. What it reads
+// of them it reads together, and the programs of those kept too.
+func (s *Snapshot) mayCompete(batch []candidate, q *Query, w *Scratch) []candidate {
+	fetched := w.fetched
+	for i := range batch {
+		fetched ^= hexbid.UID(s.details.at(batch[i].ordinal).signature)
+	}
+	kept := batch[:0]
+	for i := range batch {
+		if d := s.details.at(batch[i].ordinal); d.signature.MayCompete(&q.Words) {
+			kept = append(kept, batch[i])
+		}
+	}
+	for i := range kept {
+		fetched ^= s.programs.at(s.details.at(kept[i].ordinal).program).uid
+	}
+	w.fetched = fetched
+	return kept
 }
 
 func (s *Snapshot) offer(x *candidate, q *Query, w *Scratch) {
@@ -371,7 +393,7 @@ func (s *Snapshot) offer(x *candidate, q *Query, w *Scratch) {
 	if x.askRule && !s.admits(x.ordinal, q) {
 		return
 	}
-	if x.askWords && !s.competes(x.ordinal, q) {
+	if !q.Words.None() && !s.competes(x.ordinal, q) {
 		return
 	}
 	w.Scored++
@@ -385,8 +407,9 @@ func (s *Snapshot) offer(x *candidate, q *Query, w *Scratch) {
 	w.floor = capOf(w.board.Floor())
 }
 
-// competes says whether a campaign takes part in the request's words.
+// competes says whether a campaign whose signature may takes part in the request's
+// words.
 func (s *Snapshot) competes(ordinal uint32, q *Query) bool {
 	d := s.details.at(ordinal)
-	return q.Words.None() || d.signature.MayCompete(&q.Words) && d.ask(s.specifics).keywords.Compete(&q.Words, s.programs.at(d.program).text)
+	return d.ask(s.specifics).keywords.Compete(&q.Words, s.programs.at(d.program).text)
 }
