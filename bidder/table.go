@@ -43,7 +43,7 @@ func (t *table[E, X]) slot(key uint64) uint32 {
 	return uint32(key * golden >> 32 * uint64(t.size) >> 32)
 }
 
-// bucket is where a key would be, or nil.
+// bucket is where a key would be; nil of an empty table.
 func (t *table[E, X]) bucket(key uint64) *bucket[E, X] {
 	if t.size == 0 {
 		return nil
@@ -52,11 +52,7 @@ func (t *table[E, X]) bucket(key uint64) *bucket[E, X] {
 }
 
 func (t *table[E, X]) at(slot uint32) *bucket[E, X] {
-	g := *t.groups.at(slot / groupBuckets)
-	if g == nil {
-		return nil
-	}
-	return &g[slot%groupBuckets]
+	return &(*t.groups.at(slot / groupBuckets))[slot%groupBuckets]
 }
 
 // find is what a key leads to in its bucket; there is no key without either.
@@ -165,6 +161,9 @@ func (w *tableWriter[E, X]) apply(changes []change[E, X]) {
 	if w.count+added > fullBucket*int(w.size) {
 		w.grow(w.count + added)
 	}
+	if w.size == 0 {
+		return // nothing to drop
+	}
 	slices.SortFunc(changes, func(a, b change[E, X]) int { return cmp.Compare(w.slot(a.key), w.slot(b.key)) })
 	var own *group[E, X]
 	var number uint32 // of own
@@ -186,9 +185,7 @@ func (w *tableWriter[E, X]) apply(changes []change[E, X]) {
 // ownGroup makes a group the writer's own, for snapshots may have it.
 func (w *tableWriter[E, X]) ownGroup(number uint32) *group[E, X] {
 	at, own := w.writer.edit(number), new(group[E, X])
-	if *at != nil {
-		*own = **at
-	}
+	*own = **at
 	*at = own
 	return own
 }

@@ -60,7 +60,7 @@ type Server struct {
 }
 
 // streamWorkers are goroutines that take calls in turn and keep their stacks: a new
-// goroutine's would be made larger and moved three times in a search. More calls at
+// goroutine's has to be made larger and moved while a search goes deeper. More calls at
 // once get goroutines of their own.
 const streamWorkers = 64
 

@@ -49,7 +49,8 @@ func (c *Candidate) Enter() (e Entry, enters bool) {
 	return e, enters
 }
 
-// EnterAs is Enter into memory that is there already.
+// EnterAs is Enter into memory that is there already: a copy of what was written a
+// moment ago is waited for.
 func (c *Candidate) EnterAs(e *Entry) bool {
 	e.Ordinal, e.Advertiser, e.CampaignUID, e.Pricing, e.QualityPPM, e.Reserve = c.Ordinal, c.Advertiser, c.CampaignUID, c.Pricing, c.QualityPPM, c.Reserve
 	e.PacedBid, e.Score = Pace(c.Pricing, c.Bid, c.MultiplierPPM, c.QualityPPM)

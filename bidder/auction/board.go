@@ -11,9 +11,9 @@ type Standing struct {
 	Advertiser  uint32
 }
 
-// Board keeps the standings of the best entries of an auction, one an advertiser: as many as
-// there are slots and one more, which prices the last slot. Its zero value
-// keeps nothing; use Reset.
+// Board keeps the standings of the best entries of an auction, one an advertiser:
+// as many as there are slots and one more, which prices the last slot. Its zero
+// value keeps nothing; use Reset.
 //
 // It is exact in any order of arrival. An advertiser that belongs among the
 // best is there with its best candidate X: when X arrives at most slots others
@@ -46,24 +46,22 @@ func (b *Board) Floor() int64 {
 // Offer considers an entry. It says whether its advertiser stood there already,
 // and with which score does now.
 func (b *Board) Offer(s Standing) (best int64, again bool) {
-	if s.Score < b.Floor() {
-		return b.scoreOf(s.Advertiser)
-	}
 	place := b.n
 	for i := range b.best[:b.n] {
-		if b.best[i].Advertiser != s.Advertiser {
-			continue
+		if b.best[i].Advertiser == s.Advertiser {
+			place, again = i, true
+			break
 		}
-		if !b.ties.before(&s, &b.best[i]) {
-			return b.best[i].Score, true
-		}
-		place, again = i, true
-		break
 	}
-	if !again {
-		if b.n < b.size {
-			b.n++
-		} else if place--; !b.ties.before(&s, &b.best[place]) {
+	switch {
+	case again:
+		if !b.ties.before(&s, &b.best[place]) {
+			return b.best[place].Score, true
+		}
+	case b.n < b.size:
+		b.n++
+	default:
+		if place--; !b.ties.before(&s, &b.best[place]) {
 			return 0, false
 		}
 	}
@@ -72,13 +70,4 @@ func (b *Board) Offer(s Standing) (best int64, again bool) {
 	}
 	b.best[place] = s
 	return s.Score, again
-}
-
-func (b *Board) scoreOf(advertiser uint32) (score int64, stands bool) {
-	for i := range b.best[:b.n] {
-		if b.best[i].Advertiser == advertiser {
-			return b.best[i].Score, true
-		}
-	}
-	return 0, false
 }

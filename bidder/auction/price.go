@@ -88,9 +88,8 @@ type Pricing struct {
 // appended to the given slice.
 func Price(entries []Entry, p Pricing, awards []Award) []Award {
 	for i := range entries[:min(p.Slots, len(entries))] {
-		awards = append(awards, Award{Slot: i + 1})
+		awards = append(awards, Award{Entry: entries[i], Slot: i + 1})
 		award := &awards[len(awards)-1]
-		award.Entry = entries[i]
 		switch p.Mechanism {
 		case VCG:
 			award.Price, award.SetBy = vcgPrice(entries, i, &p)

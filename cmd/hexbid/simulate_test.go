@@ -165,7 +165,7 @@ func TestFaultsOfTheServer(t *testing.T) {
 	}
 }
 
-// The tests below count calls, not seconds: how long a busy machine takes to make
+// The next three tests count calls, not seconds: how long a busy machine takes to make
 // them is not what they are about.
 
 func TestAServerThatDiesHalfWayEndsTheRunWithWhatWasMeasured(t *testing.T) {
