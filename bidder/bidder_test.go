@@ -224,9 +224,9 @@ func (m *testMarket) check(tb testing.TB, w *Scratch) {
 	if want := s.Plain(&q).Awards; !slices.Equal(awards, want) {
 		tb.Fatalf("%+v:\ngot  %+v\nwant %+v", r, awards, want)
 	}
-	var skip []uint32
+	var skip []hexbid.UID
 	for _, a := range awards {
-		skip = append(skip, s.ProgramOf(a.Entry.Ordinal))
+		skip = append(skip, s.programs.at(s.ProgramOf(a.Entry.Ordinal)).uid)
 	}
 	list, more := s.Nearby(&q, skip, nil, w)
 	want := m.plainNearby(s, &q, skip)
@@ -243,7 +243,7 @@ func (m *testMarket) check(tb testing.TB, w *Scratch) {
 	}
 }
 
-func (m *testMarket) plainNearby(s *Snapshot, q *Query, skip []uint32) []Found {
+func (m *testMarket) plainNearby(s *Snapshot, q *Query, skip []hexbid.UID) []Found {
 	nearest, byUID := map[uint32]Found{}, map[hexbid.UID]*hexbid.Place{}
 	for name, place := range m.places {
 		if r, err := m.store.Get(context.Background(), name); err == nil {
@@ -266,7 +266,7 @@ func (m *testMarket) plainNearby(s *Snapshot, q *Query, skip []uint32) []Found {
 	}
 	var list []Found
 	for program, f := range nearest {
-		if p := s.programs.at(program); !slices.Contains(skip, program) && gateOpens(p, q) {
+		if p := s.programs.at(program); !slices.Contains(skip, p.uid) && gateOpens(p, q) {
 			list = append(list, f)
 		}
 	}

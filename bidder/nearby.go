@@ -23,10 +23,11 @@ type Pin struct {
 // Nearby lists programs by the distance of their nearest approved place in the
 // radius that passes the filters, then by uid (at equal distances of two places of one, at the place of
 // lower uid): each once, only those that the viewer can open and that
-// pass the request's filters, none of the programs to skip, and with a pin only
-// what follows it. More says that the list goes on. The list is in scratch
-// memory that the next Nearby overwrites.
-func (s *Snapshot) Nearby(q *Query, skip []uint32, after *Pin, w *Scratch) (list []Found, more bool) {
+// pass the request's filters, none of the programs to skip (by uid, so that a later
+// snapshot skips the same ones), and with a pin only what follows it. More says
+// that the list goes on. The list is in scratch memory that the next Nearby
+// overwrites.
+func (s *Snapshot) Nearby(q *Query, skip []hexbid.UID, after *Pin, w *Scratch) (list []Found, more bool) {
 	if q.Limit == 0 {
 		return nil, false
 	}
@@ -41,7 +42,7 @@ func (s *Snapshot) Nearby(q *Query, skip []uint32, after *Pin, w *Scratch) (list
 		if !s.opens(site, &want, q) || !w.seen.add(site.Group) {
 			continue // not for this viewer, or a program that has had its turn
 		}
-		if after != nil && !after.before(chord2, hexbid.UID(site.Rank)) || slices.Contains(skip, site.Group) {
+		if after != nil && !after.before(chord2, hexbid.UID(site.Rank)) || slices.Contains(skip, hexbid.UID(site.Rank)) {
 			continue
 		}
 		if len(list) == q.Limit {

@@ -307,6 +307,51 @@ func TestPagesJoinToTheWholeList(t *testing.T) {
 	}
 }
 
+// TestPagesNeverRepeatWhatTheFirstSponsored pages through programs of which each
+// has a campaign, while the catalogue changes between pages.
+func TestPagesNeverRepeatWhatTheFirstSponsored(t *testing.T) {
+	const programs = 40
+	for _, slots := range []int{0, 3, hexbid.MaxSlots} {
+		e := open(t, nil)
+		fill(t, e, sponsoredPrograms(programs)...)
+		r, shown, sponsored := at(hub), map[hexbid.UID]int{}, 0
+		r.NearbyLimit, r.RadiusM, r.Slots = 5, 50_000, slots
+		for page := 0; page == 0 || r.PageToken != ""; page++ {
+			response := mustSearch(t, e, r)
+			for _, s := range response.Sponsored {
+				sponsored++
+				shown[s.Program]++
+			}
+			for _, n := range response.Nearby {
+				if shown[n.Program]++; shown[n.Program] > 1 {
+					t.Errorf("%d slots: page %d repeats %s", slots, page, n.Card)
+				}
+			}
+			r.PageToken, r.Slots = response.NextPageToken, slots
+			fill(t, e, &hexbid.Program{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a/programs/new%d", page)}, DisplayName: "new", Category: hexbid.Shopping, Hosts: []hexbid.Host{hexbid.WeChat}})
+		}
+		if sponsored != slots || len(shown) != programs {
+			t.Errorf("%d slots: %d sponsored, %d of %d programs shown", slots, sponsored, len(shown), programs)
+		}
+	}
+}
+
+// sponsoredPrograms are programs of advertisers of their own, each at a place on
+// a line north of hub and with a campaign that all of the line sees. The farther
+// a program is the more its campaign bids.
+func sponsoredPrograms(n int) (all []hexbid.Resource) {
+	for i := range n {
+		owner := fmt.Sprintf("advertisers/b%d", i)
+		program := owner + "/programs/p"
+		all = append(all, &hexbid.Advertiser{Meta: hexbid.Meta{Name: owner}, DisplayName: "B"},
+			&hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: owner, Category: hexbid.Shopping, Hosts: []hexbid.Host{hexbid.WeChat}},
+			&hexbid.Place{Meta: hexbid.Meta{Name: program + "/places/l"}, Point: hexbid.Point{Lat: hub.Lat + 0.0005*float64(i), Lng: hub.Lng}},
+			&hexbid.Campaign{Meta: hexbid.Meta{Name: owner + "/campaigns/c"}, DisplayName: "c", Program: program, Pricing: hexbid.CPC,
+				Bid: hexbid.Money(1_000_000 + 10_000*i), DailyBudget: 100_000_000, Area: hexbid.Area{AroundPlacesM: 20_000}})
+	}
+	return all
+}
+
 func TestAChangeIsSearchableWhenItsCallReturns(t *testing.T) {
 	e := open(t, nil)
 	fill(t, e, place("l", hub), campaign("c"))

@@ -13,25 +13,38 @@ import (
 	"github.com/hexbid/hexbid/token"
 )
 
-// A page token pins where the page before ended and the request it belongs to:
-// squared chord, program uid and fingerprint, eight bytes each, sealed.
-const pageBytes = 24
+// A page token pins where the page before ended, the request that it belongs to,
+// and what the first page sponsored: squared chord, program uid and fingerprint,
+// then the uids of at most hexbid.MaxSlots programs; eight bytes each, sealed.
+const (
+	pageHeaderBytes = 24
+	maxPageBytes    = pageHeaderBytes + 8*hexbid.MaxSlots
+)
 
-func (e *Exchange) sealPage(r *hexbid.Request, pin bidder.Pin) string {
-	plain := make([]byte, 0, pageBytes)
-	plain = binary.BigEndian.AppendUint64(plain, math.Float64bits(pin.Chord2))
-	plain = binary.BigEndian.AppendUint64(plain, uint64(pin.ProgramUID))
+// page is what a page token says.
+type page struct {
+	pin       bidder.Pin
+	sponsored []hexbid.UID // programs on the first page
+}
+
+func (e *Exchange) sealPage(r *hexbid.Request, p *page) string {
+	var buffer [maxPageBytes]byte
+	plain := binary.BigEndian.AppendUint64(buffer[:0], math.Float64bits(p.pin.Chord2))
+	plain = binary.BigEndian.AppendUint64(plain, uint64(p.pin.ProgramUID))
 	plain = binary.BigEndian.AppendUint64(plain, fingerprint(r))
+	for _, uid := range p.sponsored {
+		plain = binary.BigEndian.AppendUint64(plain, uint64(uid))
+	}
 	return e.keys.Ring().Seal(token.PagePurpose, plain)
 }
 
 // openPage reads a request's page token; nil without one.
-func (e *Exchange) openPage(r *hexbid.Request) (*bidder.Pin, error) {
+func (e *Exchange) openPage(r *hexbid.Request) (*page, error) {
 	if r.PageToken == "" {
 		return nil, nil
 	}
 	plain, err := e.keys.Ring().Open(token.PagePurpose, r.PageToken)
-	if err == nil && len(plain) != pageBytes {
+	if err == nil && (len(plain) < pageHeaderBytes || len(plain) > maxPageBytes || len(plain)%8 != 0) {
 		err = token.ErrNotSealedHere
 	}
 	if err != nil {
@@ -41,7 +54,15 @@ func (e *Exchange) openPage(r *hexbid.Request) (*bidder.Pin, error) {
 	if binary.BigEndian.Uint64(plain[16:]) != fingerprint(r) {
 		return nil, hexbid.Invalidf("page_token", "belongs to another request: send the same fields with every page, or leave it out for the first page")
 	}
-	return &bidder.Pin{Chord2: math.Float64frombits(binary.BigEndian.Uint64(plain)), ProgramUID: hexbid.UID(binary.BigEndian.Uint64(plain[8:]))}, nil
+	return decodePage(plain), nil
+}
+
+func decodePage(plain []byte) *page {
+	p := &page{pin: bidder.Pin{Chord2: math.Float64frombits(binary.BigEndian.Uint64(plain)), ProgramUID: hexbid.UID(binary.BigEndian.Uint64(plain[8:]))}}
+	for at := pageHeaderBytes; at < len(plain); at += 8 {
+		p.sponsored = append(p.sponsored, hexbid.UID(binary.BigEndian.Uint64(plain[at:])))
+	}
+	return p
 }
 
 // fingerprint stands for the fields that decide the nearby list, but for its

@@ -64,7 +64,7 @@ type searching struct {
 	snapshot *bidder.Snapshot
 	scratch  *scratch
 	awards   []auction.Award // in scratch
-	pin      *bidder.Pin
+	page     *page           // that the request asks for; nil for the first
 	out      *Response
 
 	viewer   [16]byte       // the viewer's, once it is asked for
@@ -86,11 +86,11 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 	if err := checkRegion("viewer.home_region", r.Viewer.HomeRegion); err != nil {
 		return nil, err
 	}
-	pin, err := e.openPage(r)
+	page, err := e.openPage(r)
 	if err != nil {
 		return nil, err
 	}
-	if pin != nil {
+	if page != nil {
 		r.Slots = 0 // sponsored results come with the first page only
 	}
 	snapshot, now, err := e.indexer.SnapshotNow(ctx)
@@ -98,7 +98,7 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 		return nil, err
 	}
 	out := &Response{RequestID: e.config.RequestID(), EvaluatedAt: now, Notice: e.notice(r.Point)}
-	s := &searching{Exchange: e, ctx: ctx, request: r, snapshot: snapshot, pin: pin, out: out,
+	s := &searching{Exchange: e, ctx: ctx, request: r, snapshot: snapshot, page: page, out: out,
 		query: bidder.NewQuery(r, out.RequestID, out.EvaluatedAt), scratch: e.scratch.Get().(*scratch)}
 	defer e.scratch.Put(s.scratch)
 	s.auction(arrived)
@@ -186,11 +186,12 @@ func (s *searching) sealAward(a *auction.Award) string {
 }
 
 func (s *searching) fillNearby() error {
-	var skip [hexbid.MaxSlots]uint32 // sponsored in this answer already
-	for i := range s.awards {
-		skip[i] = s.snapshot.ProgramOf(s.awards[i].Entry.Ordinal)
+	var memory [hexbid.MaxSlots]hexbid.UID
+	sponsored, after := s.sponsoredPrograms(memory[:0]), (*bidder.Pin)(nil)
+	if s.page != nil {
+		after = &s.page.pin
 	}
-	list, more := s.snapshot.Nearby(&s.query, skip[:len(s.awards)], s.pin, &s.scratch.bidder)
+	list, more := s.snapshot.Nearby(&s.query, sponsored, after, &s.scratch.bidder)
 	subjects := s.scratch.subjects[:len(list)]
 	for i, f := range list { // apart from what follows, so that their loads are waited for together
 		subjects[i] = subject{program: s.snapshot.ProgramRef(f.Program), place: s.snapshot.PlaceRef(f.Place)}
@@ -208,7 +209,19 @@ func (s *searching) fillNearby() error {
 		s.out.Nearby = append(s.out.Nearby, Nearby{of.program.UID, of.place.UID, geoindex.MetresOfChord2(list[i].Chord2), card})
 	}
 	if more {
-		s.out.NextPageToken = s.sealPage(s.request, s.snapshot.Pin(list[len(list)-1]))
+		s.out.NextPageToken = s.sealPage(s.request, &page{s.snapshot.Pin(list[len(list)-1]), sponsored})
 	}
 	return nil
+}
+
+// sponsoredPrograms appends the programs that the first page sponsors: no page of
+// the nearby list repeats them.
+func (s *searching) sponsoredPrograms(uids []hexbid.UID) []hexbid.UID {
+	if s.page != nil {
+		return s.page.sponsored
+	}
+	for i := range s.awards {
+		uids = append(uids, s.snapshot.ProgramRef(s.snapshot.ProgramOf(s.awards[i].Entry.Ordinal)).UID)
+	}
+	return uids
 }
