@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
+	"unsafe"
 	"weak"
 
 	"github.com/uber/h3-go/v4"
@@ -169,6 +170,19 @@ func compileShapes(field string, area *hexbid.Area, places []hexbid.Point, share
 
 func newDisc(center hexbid.Point, radiusM float64) disc {
 	return disc{Disc{VecOf(center), Chord2OfM(radiusM)}, radiusM / hexbid.EarthRadiusM}
+}
+
+// ShapeBytes is the memory that the compiled shapes hold, in bytes: the figure
+// for a limit on what an advertiser may keep. It grows with what the area names
+// alone. A polygon that several areas share counts in each of them.
+func (a *Area) ShapeBytes() int64 { return a.in.bytes() + a.out.bytes() }
+
+func (s *shapes) bytes() int64 {
+	n := len(s.discs)*int(unsafe.Sizeof(disc{})) + len(s.cells)*int(unsafe.Sizeof(Cell(0))) + len(s.regions)*int(unsafe.Sizeof(RegionID(0)))
+	for _, p := range s.polygons {
+		n += p.bytes()
+	}
+	return int64(n)
 }
 
 // Contains is the exact test of membership.

@@ -2,6 +2,7 @@ package geoindex
 
 import (
 	"math"
+	"unsafe"
 
 	"github.com/hexbid/hexbid"
 )
@@ -41,6 +42,15 @@ func newPolygon(rings [][][2]float64) polygon {
 		}
 	}
 	return p
+}
+
+// bytes is the memory that the polygon holds.
+func (p *polygon) bytes() int {
+	n := int(unsafe.Sizeof(*p)) + cap(p.edges)*int(unsafe.Sizeof(edge{})) + cap(p.bands)*int(unsafe.Sizeof(p.bands[0]))
+	for _, band := range p.bands {
+		n += cap(band) * int(unsafe.Sizeof(edge{}))
+	}
+	return n
 }
 
 func (p *polygon) band(lat float64) int {
