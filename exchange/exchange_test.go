@@ -498,3 +498,33 @@ func TestConcurrentUpdatesLoseNothing(t *testing.T) {
 		t.Errorf("%d updates gave a bid of %d", done.Load(), bid)
 	}
 }
+
+// faulty is a resource at which every check panics.
+var faulty hexbid.Resource = (*hexbid.Place)(nil)
+
+func TestAPanicInAWorkerOfAnImportIsAnErrorOfThatImport(t *testing.T) {
+	e := open(t, nil)
+	fill(t, e)
+	rows := []hexbid.Resource{place("l", hub), faulty, campaign("c")}
+	if _, err := e.Prepare(ctx, rows); hexbid.KindOf(err) != hexbid.Internal || err == nil || !strings.Contains(err.Error(), "nil pointer") {
+		t.Errorf("prepare: %v", err)
+	}
+	for _, o := range e.Import(ctx, rows, false) {
+		if o.Action != Rejected || o.Err == nil {
+			t.Errorf("%+v", o)
+		}
+	}
+	if e.Size().Places != 0 {
+		t.Errorf("%+v was stored", e.Size())
+	}
+	fill(t, e, place("l", hub), campaign("c")) // the exchange goes on
+}
+
+func TestAnImportOfACallerWhoWentAwayIsNotPrepared(t *testing.T) {
+	e := open(t, nil)
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := e.Prepare(gone, []hexbid.Resource{faulty}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}

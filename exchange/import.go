@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 	"runtime"
@@ -39,9 +40,20 @@ type row struct {
 // outcomes stand in the order of the rows. When the batch cannot be stored no
 // row is, and every outcome says so.
 func (e *Exchange) Import(ctx context.Context, resources []hexbid.Resource, validateOnly bool) []Outcome {
-	b := e.Prepare(ctx, resources)
+	b, err := e.Prepare(ctx, resources)
+	if err != nil {
+		return rejectAll(resources, err)
+	}
 	b.Commit(ctx, validateOnly)
 	return b.Outcomes(ctx)
+}
+
+func rejectAll(resources []hexbid.Resource, err error) []Outcome {
+	outcomes := make([]Outcome, len(resources))
+	for i, r := range resources {
+		outcomes[i] = Outcome{Action: Rejected, Err: err, Resource: r}
+	}
+	return outcomes
 }
 
 // Batch is an import on its way, in three steps that may overlap with those of
@@ -54,9 +66,15 @@ type Batch struct {
 	err       error // of the commit
 }
 
-// Prepare begins an import: it checks what the rows alone tell, and covers.
-func (e *Exchange) Prepare(ctx context.Context, resources []hexbid.Resource) *Batch {
-	return &Batch{exchange: e, resources: resources, rows: e.prepareAll(ctx, resources)}
+// Prepare begins an import: it checks what the rows alone tell, and covers. A row
+// in error is rejected in the outcomes. Prepare itself fails when the context ends,
+// or with an error of kind Internal when a row makes its check panic.
+func (e *Exchange) Prepare(ctx context.Context, resources []hexbid.Resource) (*Batch, error) {
+	rows, err := e.prepareAll(ctx, resources)
+	if err != nil {
+		return nil, err
+	}
+	return &Batch{exchange: e, resources: resources, rows: rows}, nil
 }
 
 // Commit stores the batch. Batches that need each other are committed in turn.
@@ -88,21 +106,26 @@ func (b *Batch) Outcomes(ctx context.Context) []Outcome {
 	return outcomes
 }
 
-// prepareAll prepares rows on every core: coverings are what costs.
-func (e *Exchange) prepareAll(ctx context.Context, resources []hexbid.Resource) []row {
+// prepareAll prepares rows on every core: coverings are what costs. The workers
+// stop when the context ends.
+func (e *Exchange) prepareAll(ctx context.Context, resources []hexbid.Resource) ([]row, error) {
 	rows := make([]row, len(resources))
-	var group sync.WaitGroup
 	workers := runtime.GOMAXPROCS(0)
+	failures := make([]error, workers)
+	var group sync.WaitGroup
 	for worker := range workers {
 		group.Go(func() {
-			for i := worker; i < len(rows); i += workers {
-				record, err := e.prepare(ctx, resources[i])
-				rows[i] = row{record, Outcome{Resource: resources[i], Err: err}}
-			}
+			failures[worker] = hexbid.Contain(func() error {
+				for i := worker; i < len(rows) && ctx.Err() == nil; i += workers {
+					record, err := e.prepare(ctx, resources[i])
+					rows[i] = row{record, Outcome{Resource: resources[i], Err: err}}
+				}
+				return ctx.Err()
+			})
 		})
 	}
 	group.Wait()
-	return rows
+	return rows, cmp.Or(failures...)
 }
 
 // commitRows judges the rows in order and commits those that are good.

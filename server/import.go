@@ -3,9 +3,7 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"runtime/debug"
 
 	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/grpc"
@@ -28,11 +26,11 @@ func (s *campaignService) Import(stream grpc.BidiStreamingServer[pb.ImportReques
 	defer cancel()
 	go func() {
 		defer close(received)
-		failed <- safely(func() error { return s.receiveBatches(ctx, stream, received) })
+		failed <- hexbid.Contain(func() error { return s.receiveBatches(ctx, stream, received) })
 	}()
 	go func() {
 		defer close(stored)
-		failed <- safely(func() error { return storeBatches(ctx, received, stored) })
+		failed <- hexbid.Contain(func() error { return storeBatches(ctx, received, stored) })
 	}()
 	for batch := range stored {
 		if err := stream.Send(batch.answer(ctx, s)); err != nil {
@@ -43,17 +41,6 @@ func (s *campaignService) Import(stream grpc.BidiStreamingServer[pb.ImportReques
 		return err
 	}
 	return <-failed
-}
-
-// safely makes an error of a panic: the handler's own goroutine is guarded, those
-// that it starts are not.
-func safely(call func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return call()
 }
 
 func storeBatches(ctx context.Context, from <-chan *importBatch, to chan<- *importBatch) error {
@@ -88,8 +75,12 @@ func (s *campaignService) receiveBatches(ctx context.Context, stream grpc.BidiSt
 		if first {
 			validateOnly = r.GetValidateOnly()
 		}
+		batch, err := s.prepare(ctx, r.GetRows(), validateOnly)
+		if err != nil {
+			return err
+		}
 		select {
-		case to <- s.prepare(ctx, r.GetRows(), validateOnly):
+		case to <- batch:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -107,8 +98,8 @@ type importBatch struct {
 	validateOnly bool
 }
 
-func (s *campaignService) prepare(ctx context.Context, rows []*pb.ImportRow, validateOnly bool) *importBatch {
-	b := &importBatch{rows: rows, response: &pb.ImportResponse{Outcomes: make([]*pb.ImportOutcome, len(rows))}, validateOnly: validateOnly}
+func (s *campaignService) prepare(ctx context.Context, rows []*pb.ImportRow, validateOnly bool) (b *importBatch, err error) {
+	b = &importBatch{rows: rows, response: &pb.ImportResponse{Outcomes: make([]*pb.ImportOutcome, len(rows))}, validateOnly: validateOnly}
 	var nouns []hexbid.Resource
 	for i, row := range rows {
 		m := rowResource(row)
@@ -123,8 +114,8 @@ func (s *campaignService) prepare(ctx context.Context, rows []*pb.ImportRow, val
 		}
 		nouns, b.at, b.mended = append(nouns, noun), append(b.at, i), append(b.mended, notices)
 	}
-	b.prepared = s.exchange().Prepare(ctx, nouns)
-	return b
+	b.prepared, err = s.exchange().Prepare(ctx, nouns)
+	return b, err
 }
 
 func (b *importBatch) answer(ctx context.Context, s *campaignService) *pb.ImportResponse {

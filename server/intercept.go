@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -122,17 +121,11 @@ func (s *Server) guard(method string, at time.Time, call func() error) (err erro
 			return err
 		}
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			s.config.Log.Error("a call panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
-			err = status.Error(codes.Internal, "something went wrong here; the operator's log says what")
-		}
-		s.metrics.call(method, at, err)
-	}()
-	failure := call()
+	failure := hexbid.Contain(call)
 	err = statusOf(failure)
 	if status.Code(err) == codes.Internal {
 		s.config.Log.Error("a call failed", "method", method, "error", failure)
 	}
+	s.metrics.call(method, at, err)
 	return err
 }
