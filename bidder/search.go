@@ -125,13 +125,10 @@ const (
 // Search runs the auction: the awards, best slot first, in scratch memory that
 // the next Search overwrites.
 func (s *Snapshot) Search(q *Query, w *Scratch) []auction.Award {
-	w.Sifted, w.Tested, w.Scored = 0, 0, 0
+	s.reset(q, w)
 	if q.Slots == 0 {
 		return nil
 	}
-	w.board.Reset(q.Slots, q.Ties)
-	w.floor, w.ahead, w.settled = 0, s.Covers(q.Now), [4]settled{}
-	w.reserves.fill(s.reserves, q)
 	cursors := w.cursors[:0]
 	if q.Words.None() {
 		cursors = s.listsOver(q, 0, w, cursors)
@@ -140,6 +137,16 @@ func (s *Snapshot) Search(q *Query, w *Scratch) []auction.Award {
 	}
 	s.searchLists(cursors, q, w)
 	return s.price(q, w)
+}
+
+// reset forgets what a former Search left: one that panicked half-way leaves
+// candidates in the batch. Everything else in the scratch is written before it is
+// read.
+func (s *Snapshot) reset(q *Query, w *Scratch) {
+	w.Sifted, w.Tested, w.Scored, w.batched = 0, 0, 0, 0
+	w.floor, w.ahead, w.settled, w.settling = 0, s.Covers(q.Now), [4]settled{}, 0
+	w.board.Reset(q.Slots, q.Ties)
+	w.reserves.fill(s.reserves, q)
 }
 
 // searchWords offers the campaigns of the two kinds that compete on words, those
