@@ -1,10 +1,6 @@
 package hexbid
 
-import (
-	"cmp"
-	"math"
-	"slices"
-)
+import "math"
 
 // Polygon is an outer ring and its holes, as GeoJSON has them (RFC 7946): every
 // ring closed, edges straight in longitude and latitude.
@@ -30,6 +26,9 @@ func validatePolygons(field string, polygons []Polygon) error {
 				return err
 			}
 		}
+		if err := validateCrossings(field, p); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -54,10 +53,21 @@ func validateRing(field string, ring []Point) error {
 	if RingArea(ring) == 0 {
 		return Invalidf(field, "has a ring of zero area around %v, %v", ring[0].Lng, ring[0].Lat)
 	}
-	if at, crosses := selfCrossing(ring); crosses {
-		return Invalidf(field, "has a ring that crosses itself near %v, %v, or is too intricate to tell: untangle it, simplify it or make it two", at.Lng, at.Lat)
-	}
 	return nil
+}
+
+// validateCrossings refuses edges that cross: what such rings bound is not what
+// they seem to.
+func validateCrossings(field string, p Polygon) error {
+	found, _ := findCrossing(p)
+	switch {
+	case found == nil:
+		return nil
+	case found.sameRing:
+		return Invalidf(field, "has a ring that crosses itself near %v, %v: untangle it, or make it two", found.at.Lng, found.at.Lat)
+	}
+	return Invalidf(field, "has two rings that cross near %v, %v: keep holes inside their outer ring, and make other outlines polygons of their own",
+		found.at.Lng, found.at.Lat)
 }
 
 // RingArea is the signed area of a ring in square degrees, positive when it
@@ -70,60 +80,4 @@ func RingArea(ring []Point) float64 {
 		area += (a.Lng-origin.Lng)*(b.Lat-origin.Lat) - (b.Lng-origin.Lng)*(a.Lat-origin.Lat)
 	}
 	return area / 2
-}
-
-// span is an edge's reach along the axis of the sweep.
-type span struct {
-	from, to float64
-	edge     int
-}
-
-// mostComparisons bounds the sweep on an outline made to be slow; a comb of
-// 50,000 vertices needs far less.
-const mostComparisons = 100_000_000
-
-// selfCrossing finds two edges of a ring that cross at a point inside both, by
-// a sweep over the edges that overlap along one axis: the one along which edges
-// reach less far. A ring that is too intricate to be checked counts as crossing.
-func selfCrossing(ring []Point) (Point, bool) {
-	reachLat, reachLng := 0.0, 0.0
-	for i := 1; i < len(ring); i++ {
-		reachLat += math.Abs(ring[i].Lat - ring[i-1].Lat)
-		reachLng += math.Abs(ring[i].Lng - ring[i-1].Lng)
-	}
-	along := func(p Point) float64 { return p.Lat }
-	if reachLng < reachLat {
-		along = func(p Point) float64 { return p.Lng }
-	}
-	spans := make([]span, len(ring)-1)
-	for i := range spans {
-		a, b := along(ring[i]), along(ring[i+1])
-		spans[i] = span{min(a, b), max(a, b), i}
-	}
-	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
-	var active []span
-	compared := 0
-	for _, s := range spans {
-		active = slices.DeleteFunc(active, func(a span) bool { return a.to < s.from })
-		if compared += len(active); compared > mostComparisons {
-			return ring[s.edge], true
-		}
-		for _, other := range active {
-			if edgesCross(ring[s.edge], ring[s.edge+1], ring[other.edge], ring[other.edge+1]) {
-				return ring[s.edge], true
-			}
-		}
-		active = append(active, s)
-	}
-	return Point{}, false
-}
-
-// edgesCross says whether two segments cross at a point that is inside both.
-// Touching ends do not count.
-func edgesCross(a, b, c, d Point) bool {
-	if max(a.Lng, b.Lng) < min(c.Lng, d.Lng) || max(c.Lng, d.Lng) < min(a.Lng, b.Lng) {
-		return false
-	}
-	side := func(p, q, r Point) float64 { return (q.Lng-p.Lng)*(r.Lat-p.Lat) - (q.Lat-p.Lat)*(r.Lng-p.Lng) }
-	return side(a, b, c)*side(a, b, d) < 0 && side(c, d, a)*side(c, d, b) < 0
 }

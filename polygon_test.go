@@ -5,37 +5,30 @@ import (
 	"testing"
 )
 
-// comb has long teeth that do not cross: every edge overlaps every other along
-// one axis, none along the other.
-func comb(vertices int, turned bool) []Point {
-	var ring []Point
-	for i := range vertices {
-		lat := 10.0
-		if i%2 == 1 {
-			lat = 50
-		}
-		ring = append(ring, Point{Lat: lat, Lng: -80 + 160*float64(i)/float64(vertices)})
+func TestRingsThatCrossAreRefusedAndThoseThatTouchAreNot(t *testing.T) {
+	square := func(west, south, size float64) []Point {
+		return []Point{{south, west}, {south, west + size}, {south + size, west + size}, {south + size, west}, {south, west}}
 	}
-	ring = append(ring, Point{Lat: 5, Lng: 80}, Point{Lat: 5, Lng: -80}, ring[0])
-	if turned {
-		for i, p := range ring {
-			ring[i] = Point{Lat: p.Lng, Lng: p.Lat}
+	for name, c := range map[string]struct {
+		polygon Polygon
+		word    string
+	}{
+		"a hole inside":                   {Polygon{square(0, 0, 10), square(4, 4, 2)}, ""},
+		"a hole across its outer ring":    {Polygon{square(0, 0, 10), square(8, 8, 4)}, "two rings that cross near 8, 10"},
+		"a hole that touches at a corner": {Polygon{square(0, 0, 10), {{0, 0}, {3, 1}, {1, 3}, {0, 0}}}, ""},
+		"a hole along an edge":            {Polygon{square(0, 0, 10), square(4, 0, 2)}, ""},
+		"a bow tie":                       {Polygon{{{0, 0}, {2, 2}, {2, 0}, {0, 2.5}, {0, 0}}}, "crosses itself near 1.1"},
+		"a ring through its own vertex":   {Polygon{{{0, 0}, {2, 2}, {4, 4}, {5, 0}, {2, 2}, {0, 4}, {0, 0}}}, ""},
+		"a spike":                         {Polygon{{{0, 0}, {0, 4}, {4, 4}, {4, 8}, {4, 4}, {4, 0}, {0, 0}}}, ""},
+		"two polygons across each other":  {nil, ""},
+	} {
+		polygons := []Polygon{c.polygon}
+		if c.polygon == nil {
+			polygons = []Polygon{{square(0, 0, 4)}, {square(2, 2, 4)}}
 		}
-	}
-	return ring
-}
-
-// TestACombIsCheckedAlongTheAxisThatSortsItsTeeth fails when the sweep takes
-// the other: it would run into its bound on comparisons.
-func TestACombIsCheckedAlongTheAxisThatSortsItsTeeth(t *testing.T) {
-	for _, turned := range []bool{false, true} {
-		ring := comb(49_000, turned)
-		if err := validatePolygons("area", []Polygon{{ring}}); err != nil {
-			t.Errorf("turned %v: %v", turned, err)
-		}
-		ring[20_000], ring[20_002] = ring[20_002], ring[20_000] // one tooth across its neighbour
-		if err := validatePolygons("area", []Polygon{{ring}}); err == nil || !strings.Contains(err.Error(), "crosses itself") {
-			t.Errorf("turned %v, with a crossing: %v", turned, err)
+		err := validatePolygons("area", polygons)
+		if (err == nil) != (c.word == "") || err != nil && !strings.Contains(err.Error(), c.word) {
+			t.Errorf("%s: %v, want %q", name, err, c.word)
 		}
 	}
 }
