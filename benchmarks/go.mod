@@ -54,6 +54,7 @@ require (
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/rogpeppe/go-internal v1.14.1 // indirect
+	github.com/tidwall/btree v1.8.1 // indirect
 	github.com/tidwall/geoindex v1.7.0 // indirect
 	github.com/uber/h3-go/v4 v4.5.0 // indirect
 	github.com/x448/float16 v0.8.4 // indirect

@@ -14,7 +14,7 @@ import (
 type getCommand struct {
 	What        string `arg:"" help:"A name such as advertisers/acme/campaigns/lunch, or a kind: advertisers, programs, places, campaigns."`
 	Parent      string `help:"List only under this name; an id may be - for any." placeholder:"NAME"`
-	PageSize    int32  `help:"Length of a page." default:"50"`
+	PageSize    int32  `help:"Length of a page, at most 1000; one of large campaigns may be shorter." default:"50"`
 	Page        string `help:"next_page_token of the page before."`
 	clientFlags `embed:""`
 	outputFlags `embed:""`
@@ -53,6 +53,10 @@ func getByName(ctx context.Context, c pb.CampaignServiceClient, name string) (pr
 func (c *getCommand) list(ctx context.Context, s *session, campaigns pb.CampaignServiceClient) error {
 	var t table
 	page, next, err := c.fetch(ctx, campaigns, &t)
+	for err == nil && next != "" && t.isEmpty() { // a server may look through much and find nothing yet
+		t, c.Page = table{}, next
+		page, next, err = c.fetch(ctx, campaigns, &t)
+	}
 	if err != nil {
 		return err
 	}
@@ -95,7 +99,7 @@ func (c *getCommand) fetch(ctx context.Context, campaigns pb.CampaignServiceClie
 		}
 		return r, r.GetNextPageToken(), err
 	case "campaigns":
-		r, err := campaigns.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: parent, PageSize: c.PageSize, PageToken: c.Page})
+		r, err := campaigns.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: parent, PageSize: c.PageSize, PageToken: c.Page, View: c.view()})
 		t.add("NAME", "DISPLAY NAME", "BID", "A DAY", "SERVING")
 		for _, p := range r.GetCampaigns() {
 			serving := "yes"
@@ -107,6 +111,15 @@ func (c *getCommand) fetch(ctx context.Context, campaigns pb.CampaignServiceClie
 		return r, r.GetNextPageToken(), err
 	}
 	return nil, "", fmt.Errorf("%q is neither a name nor a kind: use advertisers, programs, places or campaigns", c.What)
+}
+
+// view leaves the shapes of campaigns out of a table, which does not show them.
+// What may be written back has them.
+func (c *getCommand) view() pb.View {
+	if c.Output == "table" {
+		return pb.View_VIEW_BASIC
+	}
+	return pb.View_VIEW_FULL
 }
 
 func stateName(s pb.ServingState) string {

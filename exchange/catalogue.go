@@ -16,14 +16,9 @@ func (e *Exchange) Get(ctx context.Context, name string) (hexbid.Resource, error
 	return r.Resource, err
 }
 
-// List reads a page of resources in order of name.
-func (e *Exchange) List(ctx context.Context, q store.ListQuery) ([]hexbid.Resource, error) {
-	records, err := e.store.List(ctx, q)
-	page := make([]hexbid.Resource, len(records))
-	for i := range records {
-		page[i] = records[i].Resource
-	}
-	return page, err
+// List shows resources to visit in order of name, as store.Store says.
+func (e *Exchange) List(ctx context.Context, q store.ListQuery, visit func(hexbid.Resource) (more bool)) (next string, err error) {
+	return e.store.List(ctx, q, func(r store.Record) bool { return visit(r.Resource) })
 }
 
 // Create adds a resource; it returns when it is durable and searchable. With
@@ -194,22 +189,13 @@ func (e *Exchange) approvedPlaces(ctx context.Context, program string) ([]hexbid
 		return nil, err
 	}
 	var points []hexbid.Point
-	q := store.ListQuery{Kind: hexbid.KindPlace, Parent: parent, Limit: 1000}
-	for {
-		page, err := e.store.List(ctx, q)
-		if err != nil {
-			return nil, err
+	_, err = e.store.List(ctx, store.ListQuery{Kind: hexbid.KindPlace, Parent: parent}, func(r store.Record) bool {
+		if p := r.Resource.(*hexbid.Place); p.Review == hexbid.Approved {
+			points = append(points, p.Point)
 		}
-		for i := range page {
-			if p := page[i].Resource.(*hexbid.Place); p.Review == hexbid.Approved {
-				points = append(points, p.Point)
-			}
-		}
-		if len(page) < q.Limit {
-			return points, nil
-		}
-		q.After = page[len(page)-1].Meta().Name
-	}
+		return true
+	})
+	return points, err
 }
 
 // checkReferences finds what a resource refers to: in the store, or among the
@@ -277,23 +263,35 @@ func (e *Exchange) checkUnused(ctx context.Context, n hexbid.Name) error {
 	var needs []store.ListQuery
 	switch n.Kind {
 	case hexbid.KindAdvertiser:
-		needs = []store.ListQuery{{Kind: hexbid.KindCampaign, Parent: n, Limit: 1}, {Kind: hexbid.KindProgram, Parent: n, Limit: 1}}
+		needs = []store.ListQuery{{Kind: hexbid.KindCampaign, Parent: n}, {Kind: hexbid.KindProgram, Parent: n}}
 	case hexbid.KindProgram:
-		needs = []store.ListQuery{{Kind: hexbid.KindPlace, Parent: n, Limit: 1}}
+		needs = []store.ListQuery{{Kind: hexbid.KindPlace, Parent: n}}
 		if err := e.checkNoBuyer(ctx, n); err != nil {
 			return err
 		}
 	}
 	for _, q := range needs {
-		page, err := e.store.List(ctx, q)
+		user, err := e.first(ctx, q, func(hexbid.Resource) bool { return true })
 		if err != nil {
 			return err
 		}
-		if len(page) > 0 {
-			return inUseError(n.String(), page[0].Meta().Name)
+		if user != "" {
+			return inUseError(n.String(), user)
 		}
 	}
 	return nil
+}
+
+// first is the name of the first resource of a list that is as it should be;
+// empty when there is none.
+func (e *Exchange) first(ctx context.Context, q store.ListQuery, is func(hexbid.Resource) bool) (name string, err error) {
+	_, err = e.store.List(ctx, q, func(r store.Record) bool {
+		if is(r.Resource) {
+			name = r.Meta().Name
+		}
+		return name == ""
+	})
+	return name, err
 }
 
 func inUseError(name, user string) error {
@@ -301,22 +299,12 @@ func inUseError(name, user string) error {
 }
 
 func (e *Exchange) checkNoBuyer(ctx context.Context, program hexbid.Name) error {
-	q := store.ListQuery{Kind: hexbid.KindCampaign, Parent: program.Owner(), Limit: 1000}
-	for {
-		page, err := e.store.List(ctx, q)
-		if err != nil {
-			return err
-		}
-		for i := range page {
-			if c := page[i].Resource.(*hexbid.Campaign); c.Program == program.String() {
-				return inUseError(program.String(), c.Name)
-			}
-		}
-		if len(page) < q.Limit {
-			return nil
-		}
-		q.After = page[len(page)-1].Meta().Name
+	buyer, err := e.first(ctx, store.ListQuery{Kind: hexbid.KindCampaign, Parent: program.Owner()},
+		func(r hexbid.Resource) bool { return r.(*hexbid.Campaign).Program == program.String() })
+	if err != nil || buyer == "" {
+		return err
 	}
+	return inUseError(program.String(), buyer)
 }
 
 // Serving says whether a campaign takes part in auctions at present, and why

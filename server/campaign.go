@@ -14,7 +14,6 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/exchange"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
-	"github.com/hexbid/hexbid/store"
 )
 
 type campaignService struct {
@@ -114,72 +113,6 @@ func get[T resource](ctx context.Context, s *campaignService, kind hexbid.Resour
 	return show[T](ctx, s, r), nil
 }
 
-const defaultPage, maxPage = 100, 1000
-
-// listing is what a list asks for.
-type listing struct {
-	kind   hexbid.ResourceKind
-	parent string
-	size   int32
-	token  string
-}
-
-// query checks a listing. Its token is the last name, in the clear: it pins
-// nothing that is secret.
-func (l *listing) query() (q store.ListQuery, err error) {
-	q = store.ListQuery{Kind: l.kind, Limit: int(l.size), After: l.token}
-	if l.size < 0 || l.size > maxPage {
-		return q, hexbid.Invalidf("page_size", "%d is out of range: use 1 to %d, or 0 for %d", l.size, maxPage, defaultPage)
-	}
-	if l.size == 0 {
-		q.Limit = defaultPage
-	}
-	if l.kind != hexbid.KindAdvertiser {
-		if q.Parent, err = hexbid.ParseName(l.parent); err != nil {
-			return q, hexbid.Invalidf("parent", "%v", err)
-		}
-		if want := parentKind(l.kind); q.Parent.Kind != want {
-			return q, hexbid.Invalidf("parent", "%q names a %s, not a %s", l.parent, q.Parent.Kind, want)
-		}
-	}
-	if l.token != "" {
-		if n, err := hexbid.ParseName(l.token); err != nil || n.Kind != l.kind || !store.UnderParent(l.token, q.Parent) {
-			return q, hexbid.Invalidf("page_token", "%q is not from the previous answer to this request", hexbid.Shorten(l.token))
-		}
-	}
-	return q, nil
-}
-
-// list reads a page and the token of the next.
-func list[T resource](ctx context.Context, s *campaignService, l listing) ([]T, string, error) {
-	q, err := l.query()
-	if err != nil {
-		return nil, "", err
-	}
-	q.Limit++ // to see whether there is more
-	page, err := s.exchange().List(ctx, q)
-	if err != nil {
-		return nil, "", err
-	}
-	next := ""
-	if len(page) == q.Limit {
-		page = page[:len(page)-1]
-		next = page[len(page)-1].Metadata().Name
-	}
-	out := make([]T, len(page))
-	for i, r := range page {
-		out[i] = show[T](ctx, s, r)
-	}
-	return out, next, nil
-}
-
-func parentKind(kind hexbid.ResourceKind) hexbid.ResourceKind {
-	if kind == hexbid.KindPlace {
-		return hexbid.KindProgram
-	}
-	return hexbid.KindAdvertiser
-}
-
 // updateOptions are what an update says beside the resource.
 type updateOptions struct {
 	mask                       *fieldmaskpb.FieldMask
@@ -242,6 +175,9 @@ func mergePath(to, from protoreflect.Message, path []string) error {
 			return hexbid.Errorf(hexbid.Invalid, "", "goes into %s, which has no fields of its own", path[0])
 		}
 		return mergePath(to.Mutable(field).Message(), from.Get(field).Message(), path[1:])
+	}
+	if a, ok := from.Interface().(*pb.Area); ok && a.GetOmittedShapes() > 0 && holdsShapes(field) && !from.Has(field) {
+		return omittedError(a)
 	}
 	if from.Has(field) {
 		to.Set(field, from.Get(field))

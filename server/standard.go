@@ -23,7 +23,7 @@ func (s *campaignService) GetAdvertiser(ctx context.Context, r *pb.GetAdvertiser
 
 // ListAdvertisers implements pb.CampaignServiceServer.
 func (s *campaignService) ListAdvertisers(ctx context.Context, r *pb.ListAdvertisersRequest) (*pb.ListAdvertisersResponse, error) {
-	page, next, err := list[*pb.Advertiser](ctx, s, listing{hexbid.KindAdvertiser, "", r.GetPageSize(), r.GetPageToken()})
+	page, next, err := list[*pb.Advertiser](ctx, s, listing{hexbid.KindAdvertiser, "", r.GetPageSize(), r.GetPageToken(), 0})
 	return &pb.ListAdvertisersResponse{Advertisers: page, NextPageToken: next}, err
 }
 
@@ -49,7 +49,7 @@ func (s *campaignService) GetProgram(ctx context.Context, r *pb.GetProgramReques
 
 // ListPrograms implements pb.CampaignServiceServer.
 func (s *campaignService) ListPrograms(ctx context.Context, r *pb.ListProgramsRequest) (*pb.ListProgramsResponse, error) {
-	page, next, err := list[*pb.Program](ctx, s, listing{hexbid.KindProgram, r.GetParent(), r.GetPageSize(), r.GetPageToken()})
+	page, next, err := list[*pb.Program](ctx, s, listing{hexbid.KindProgram, r.GetParent(), r.GetPageSize(), r.GetPageToken(), 0})
 	return &pb.ListProgramsResponse{Programs: page, NextPageToken: next}, err
 }
 
@@ -75,7 +75,7 @@ func (s *campaignService) GetPlace(ctx context.Context, r *pb.GetPlaceRequest) (
 
 // ListPlaces implements pb.CampaignServiceServer.
 func (s *campaignService) ListPlaces(ctx context.Context, r *pb.ListPlacesRequest) (*pb.ListPlacesResponse, error) {
-	page, next, err := list[*pb.Place](ctx, s, listing{hexbid.KindPlace, r.GetParent(), r.GetPageSize(), r.GetPageToken()})
+	page, next, err := list[*pb.Place](ctx, s, listing{hexbid.KindPlace, r.GetParent(), r.GetPageSize(), r.GetPageToken(), 0})
 	return &pb.ListPlacesResponse{Places: page, NextPageToken: next}, err
 }
 
@@ -101,7 +101,7 @@ func (s *campaignService) GetCampaign(ctx context.Context, r *pb.GetCampaignRequ
 
 // ListCampaigns implements pb.CampaignServiceServer.
 func (s *campaignService) ListCampaigns(ctx context.Context, r *pb.ListCampaignsRequest) (*pb.ListCampaignsResponse, error) {
-	page, next, err := list[*pb.Campaign](ctx, s, listing{hexbid.KindCampaign, r.GetParent(), r.GetPageSize(), r.GetPageToken()})
+	page, next, err := list[*pb.Campaign](ctx, s, listing{hexbid.KindCampaign, r.GetParent(), r.GetPageSize(), r.GetPageToken(), r.GetView()})
 	return &pb.ListCampaignsResponse{Campaigns: page, NextPageToken: next}, err
 }
 

@@ -98,6 +98,9 @@ func instant(c *collector, field string, t *timestamppb.Timestamp) time.Time {
 }
 
 func areaToNoun(c *collector, field string, v *pb.Area) hexbid.Area {
+	if v.GetOmittedShapes() != 0 {
+		return collect(c, hexbid.Area{}, error(hexbid.Invalidf(field+".omitted_shapes", "%v", omittedError(v))))
+	}
 	out := hexbid.Area{AroundPlacesM: v.GetAroundPlacesM(), Regions: v.GetRegions(), Everywhere: v.GetEverywhere()}
 	if len(v.GetCircles()) > 1000 || len(v.GetH3Cells()) > 1000 { // before any is converted
 		return collect(c, out, error(hexbid.Invalidf(field, "has %d circles and %d cells: at most 1000 of each", len(v.GetCircles()), len(v.GetH3Cells()))))

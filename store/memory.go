@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/tidwall/btree"
+
 	"github.com/hexbid/hexbid"
 )
 
@@ -15,6 +17,7 @@ type Memory struct {
 	mu      sync.RWMutex // guards all below
 	records map[string]Record
 	names   map[hexbid.UID]string
+	ordered [hexbid.KindCampaign + 1]btree.Set[string] // the names of each kind
 	version uint64
 	lastUID hexbid.UID
 	closed  bool
@@ -52,21 +55,54 @@ func (m *Memory) ByUID(ctx context.Context, uid hexbid.UID) (Record, error) {
 	return CheckUID(r, uid, err)
 }
 
+// recordsATurn are collected by a list while it holds the lock.
+const recordsATurn = 256
+
 // List implements Store.
-func (m *Memory) List(_ context.Context, q ListQuery) ([]Record, error) {
+func (m *Memory) List(ctx context.Context, q ListQuery, visit func(Record) bool) (string, error) {
+	course := NewCourse(q)
+	for {
+		records, ended, err := m.collect(ctx, course)
+		if err != nil {
+			return "", err
+		}
+		for i := range records {
+			if err := ctx.Err(); err != nil {
+				return "", err
+			}
+			if !visit(records[i]) {
+				return records[i].Meta().Name, nil
+			}
+		}
+		if ended {
+			return "", nil
+		}
+		if !course.More() {
+			return course.Next, nil
+		}
+	}
+}
+
+// collect follows a course for a turn; it says whether the list has ended.
+func (m *Memory) collect(ctx context.Context, course *Course) (records []Record, ended bool, err error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.closed {
-		return nil, errClosed
+		return nil, false, errClosed
 	}
-	var page []Record
-	for name, r := range m.records {
-		if KindOf(r.Resource) == q.Kind && name > q.After && UnderParent(name, q.Parent) {
-			page = append(page, r)
+	iter := m.ordered[course.query.Kind].Iter()
+	for course.More() && len(records) < recordsATurn {
+		if err := ctx.Err(); err != nil {
+			return nil, false, err
+		}
+		if !iter.Seek(course.From) || iter.Key() >= course.End {
+			return records, true, nil
+		}
+		if name := iter.Key(); course.Finds(name) {
+			records = append(records, m.records[name])
 		}
 	}
-	slices.SortFunc(page, func(a, b Record) int { return strings.Compare(a.Meta().Name, b.Meta().Name) })
-	return page[:min(len(page), q.Limit)], nil
+	return records, false, nil
 }
 
 // Commit implements Store.
@@ -86,15 +122,24 @@ func (m *Memory) Commit(_ context.Context, ops []Op) (Change, error) {
 	}
 	for name, r := range stage.After {
 		if r == nil {
-			delete(m.names, m.records[name].uid())
-			delete(m.records, name)
+			m.remove(name)
 		} else {
 			m.records[name], m.names[r.uid()] = *r, name
+			m.ordered[KindOf(r.Resource)].Insert(name)
 		}
 	}
 	m.version, m.lastUID = change.Version, stage.LastUID
 	m.tape.Append(change)
 	return change, nil
+}
+
+// remove drops a record that may be there; mu must be held.
+func (m *Memory) remove(name string) {
+	if r, there := m.records[name]; there {
+		delete(m.names, r.uid())
+		delete(m.records, name)
+		m.ordered[KindOf(r.Resource)].Delete(name)
+	}
 }
 
 // Watch implements Store.

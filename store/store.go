@@ -73,14 +73,6 @@ type Change struct {
 	Deletes []Record // as they were
 }
 
-// ListQuery asks for a page of records of one kind in order of name.
-type ListQuery struct {
-	Kind   hexbid.ResourceKind
-	Parent hexbid.Name // the zero Name for any; an id may be hexbid.AnyID
-	After  string      // names above this one
-	Limit  int         // at most
-}
-
 // Store is an engine. All methods may be called at any time from any
 // goroutine; errors are *hexbid.Error.
 type Store interface {
@@ -88,8 +80,11 @@ type Store interface {
 	Get(ctx context.Context, name string) (Record, error)
 	// ByUID reads a record by what never names another; NotFound when it is gone.
 	ByUID(ctx context.Context, uid hexbid.UID) (Record, error)
-	// List reads a page.
-	List(ctx context.Context, q ListQuery) ([]Record, error)
+	// List shows records to visit in order of name, one at a time, until visit says
+	// that there need be no more, the list ends, or the query's bound or the
+	// context ends. Next is where another call goes on, as After; empty at the end.
+	// The records come from about the same moment, not from one version.
+	List(ctx context.Context, q ListQuery, visit func(Record) (more bool)) (next string, err error)
 	// Commit applies all steps, durably, or none. It gives a put without uid
 	// the next one, which is never used twice, and every put the version of
 	// the batch. Stale when a condition does not hold, AlreadyExists or
@@ -118,21 +113,6 @@ func CheckCondition(op *Op, current uint64) error {
 		return hexbid.Errorf(hexbid.NotFound, "name", "%q does not exist", op.Name())
 	}
 	return hexbid.Errorf(hexbid.Stale, "etag", "%q has changed since it was read: read it again", op.Name())
-}
-
-// UnderParent says whether a name lies under the parent of a list.
-func UnderParent(name string, parent hexbid.Name) bool {
-	if parent.Kind == 0 {
-		return true
-	}
-	n, err := hexbid.ParseName(name)
-	if err != nil {
-		return false
-	}
-	up := n.Parent()
-	return up.Kind == parent.Kind &&
-		(parent.Advertiser == hexbid.AnyID || parent.Advertiser == up.Advertiser) &&
-		(parent.Program == hexbid.AnyID || parent.Program == up.Program)
 }
 
 // KindOf is the kind of a resource.

@@ -91,7 +91,7 @@ func loadOracle(t *testing.T, ctx context.Context, s *testServer) *oracle {
 		return r.GetNextPageToken(), err
 	})
 	pages(t, func(token string) (string, error) {
-		r, err := s.campaigns.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: 1000, PageToken: token})
+		r, err := s.campaigns.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: 1000, PageToken: token, View: pb.View_VIEW_FULL})
 		for _, c := range r.GetCampaigns() {
 			o.campaigns = append(o.campaigns, c)
 			zone := c.GetTimeZone()

@@ -250,59 +250,6 @@ func (s *Store) decode(kind hexbid.ResourceKind, value []byte) (store.Record, er
 	return r, nil
 }
 
-// List implements store.Store.
-func (s *Store) List(_ context.Context, q store.ListQuery) ([]store.Record, error) {
-	if s.closed.Load() {
-		return nil, errClosed
-	}
-	lower := recordKey(q.Kind, listPrefix(q))
-	upper := prefixEnd(lower)
-	if q.After != "" {
-		if after := recordKey(q.Kind, q.After+"\x00"); string(after) > string(lower) {
-			lower = after
-		}
-	}
-	iter, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
-	if err != nil {
-		return nil, s.unreadable(err)
-	}
-	defer iter.Close()
-	var page []store.Record
-	for ok := iter.First(); ok && len(page) < q.Limit; ok = iter.Next() {
-		if !store.UnderParent(string(iter.Key()[3:]), q.Parent) {
-			continue
-		}
-		r, err := s.decode(q.Kind, iter.Value())
-		if err != nil {
-			return nil, err
-		}
-		page = append(page, r)
-	}
-	if err := iter.Error(); err != nil {
-		return nil, s.unreadable(err)
-	}
-	return page, nil
-}
-
-// listPrefix is what every name under the parent begins with.
-func listPrefix(q store.ListQuery) string {
-	if q.Parent.Kind == 0 || q.Parent.Advertiser == hexbid.AnyID {
-		return "advertisers/"
-	}
-	if q.Parent.Program == hexbid.AnyID {
-		return q.Parent.Owner().String() + "/"
-	}
-	return q.Parent.String() + "/"
-}
-
-// prefixEnd is the first key above every key with a prefix; the prefixes used
-// here do not end in 0xff.
-func prefixEnd(prefix []byte) []byte {
-	end := append([]byte{}, prefix...)
-	end[len(end)-1]++
-	return end
-}
-
 // Watch implements store.Store.
 func (s *Store) Watch() *store.Feed { return s.tape.Feed() }
 

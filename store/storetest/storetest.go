@@ -28,6 +28,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, reopen func(t *testi
 		{"conditions are judged", testConditions},
 		{"a uid is never used twice", testUIDs},
 		{"a list has order, pages and parents", testList},
+		{"a list looks at so many names a call", testListBounds},
+		{"a list ends with its context, and holds up no write", testListContext},
 		{"a feed and a scan miss nothing", testFeed},
 		{"commits from many goroutines keep one order", testConcurrent},
 		{"a closed store refuses", testClosed},
@@ -169,21 +171,7 @@ func testList(t *testing.T, s store.Store) {
 	}
 	ops = append(ops, put("advertisers/a-1", "prefix of no one"))
 	mustCommit(t, s, ops...)
-	var names []string
-	q := store.ListQuery{Kind: hexbid.KindAdvertiser, Limit: 4}
-	for {
-		page, err := s.List(ctx, q)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range page {
-			names = append(names, page[i].Meta().Name)
-		}
-		if len(page) < q.Limit {
-			break
-		}
-		q.After = names[len(names)-1]
-	}
+	names := mustList(t, s, store.ListQuery{Kind: hexbid.KindAdvertiser}, 4)
 	if len(names) != 9 {
 		t.Errorf("listed %v", names)
 	}
@@ -193,15 +181,121 @@ func testList(t *testing.T, s store.Store) {
 		}
 	}
 	for parent, want := range map[string]int{"advertisers/a/programs/p": 1, "advertisers/-/programs/-": 1, "advertisers/a/programs/-": 1,
-		"advertisers/b/programs/p": 0, "advertisers/-/programs/q": 0} {
-		name, err := hexbid.ParseName(parent)
+		"advertisers/-/programs/p": 1, "advertisers/b/programs/p": 0, "advertisers/-/programs/q": 0} {
+		if found := mustList(t, s, store.ListQuery{Kind: hexbid.KindPlace, Parent: mustParse(t, parent)}, 10); len(found) != want {
+			t.Errorf("places under %s: %v; want %d", parent, found, want)
+		}
+	}
+}
+
+func mustParse(t *testing.T, name string) hexbid.Name {
+	t.Helper()
+	n, err := hexbid.ParseName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// mustList reads a list to its end, in pages.
+func mustList(t *testing.T, s store.Store, q store.ListQuery, page int) (names []string) {
+	t.Helper()
+	for {
+		n := 0
+		next, err := s.List(ctx, q, func(r store.Record) bool {
+			names = append(names, r.Meta().Name)
+			n++
+			return n < page
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		page, err := s.List(ctx, store.ListQuery{Kind: hexbid.KindPlace, Parent: name, Limit: 10})
-		if err != nil || len(page) != want {
-			t.Errorf("%d places under %s, %v; want %d", len(page), parent, err, want)
+		if next == "" {
+			return names
 		}
+		if n == page && next != names[len(names)-1] {
+			t.Fatalf("a list that was ended at %q goes on after %q", names[len(names)-1], next)
+		}
+		q.After = next
+	}
+}
+
+// testListBounds lists the places of one program id among many advertisers that
+// have others.
+func testListBounds(t *testing.T, s store.Store) {
+	const owners, each = 40, 25
+	var ops []store.Op
+	for a := range owners {
+		for _, program := range []string{"m", "other", "z"} {
+			for l := range each {
+				if program == "m" && a%10 != 7 {
+					continue // a few have the one that is asked for
+				}
+				ops = append(ops, store.Op{Put: &store.Record{Resource: &hexbid.Place{Meta: hexbid.Meta{
+					Name: fmt.Sprintf("advertisers/a%d/programs/%s/places/l%d", a, program, l)}}}, IfVersion: store.AnyVersion})
+			}
+		}
+	}
+	mustCommit(t, s, ops...)
+	const names = 10
+	q := store.ListQuery{Kind: hexbid.KindPlace, Parent: mustParse(t, "advertisers/-/programs/m"), Names: names}
+	found, calls := 0, 0
+	for {
+		calls++
+		next, err := s.List(ctx, q, func(r store.Record) bool { found++; return true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next == "" {
+			break
+		}
+		if next <= q.After || !q.MayFollow(next) {
+			t.Fatalf("%q after %q", next, q.After)
+		}
+		q.After = next
+	}
+	if found != owners/10*each {
+		t.Errorf("found %d of %d", found, owners/10*each)
+	}
+	// What others have is leapt over: two names an advertiser are looked at, not
+	// fifty, and those found.
+	if looked := calls * names; looked > found+3*owners {
+		t.Errorf("%d names looked at for %d among %d advertisers", looked, found, owners)
+	}
+	if most := len(ops)/names + 1; calls > most {
+		t.Errorf("%d calls", calls)
+	}
+	one := store.ListQuery{Kind: hexbid.KindPlace, Parent: mustParse(t, "advertisers/-/programs/none"), Names: 1}
+	if next, err := s.List(ctx, one, func(r store.Record) bool { t.Errorf("found %s", r.Meta().Name); return true }); err != nil || next == "" {
+		t.Errorf("a list of which one name was looked at: %q, %v", next, err)
+	}
+}
+
+// testListContext ends a list's context while it goes on.
+func testListContext(t *testing.T, s store.Store) {
+	var ops []store.Op
+	for i := range 1000 {
+		ops = append(ops, put(fmt.Sprintf("advertisers/a%d", i), "x"))
+	}
+	mustCommit(t, s, ops...)
+	stopped, stop := context.WithCancel(ctx)
+	defer stop()
+	visited := 0
+	_, err := s.List(stopped, store.ListQuery{Kind: hexbid.KindAdvertiser}, func(store.Record) bool {
+		if visited++; visited == 3 {
+			stop()
+		}
+		return true
+	})
+	if !errors.Is(err, context.Canceled) || visited != 3 {
+		t.Errorf("%d records were visited, the context ended at 3: %v", visited, err)
+	}
+	// A write may come between while a list goes on.
+	if _, err := s.List(ctx, store.ListQuery{Kind: hexbid.KindAdvertiser}, func(r store.Record) bool {
+		mustCommit(t, s, put(r.Meta().Name, "y"))
+		return r.Meta().Name < "advertisers/a2"
+	}); err != nil {
+		t.Error(err)
 	}
 }
 

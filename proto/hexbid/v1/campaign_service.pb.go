@@ -25,6 +25,60 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// View is how much of a resource a list gives.
+type View int32
+
+const (
+	// Taken as BASIC.
+	View_VIEW_UNSPECIFIED View = 0
+	// Without the circles, H3 cells and polygons of areas; Area.omitted_shapes
+	// counts them.
+	View_VIEW_BASIC View = 1
+	// Everything, as Get gives it.
+	View_VIEW_FULL View = 2
+)
+
+// Enum value maps for View.
+var (
+	View_name = map[int32]string{
+		0: "VIEW_UNSPECIFIED",
+		1: "VIEW_BASIC",
+		2: "VIEW_FULL",
+	}
+	View_value = map[string]int32{
+		"VIEW_UNSPECIFIED": 0,
+		"VIEW_BASIC":       1,
+		"VIEW_FULL":        2,
+	}
+)
+
+func (x View) Enum() *View {
+	p := new(View)
+	*p = x
+	return p
+}
+
+func (x View) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (View) Descriptor() protoreflect.EnumDescriptor {
+	return file_hexbid_v1_campaign_service_proto_enumTypes[0].Descriptor()
+}
+
+func (View) Type() protoreflect.EnumType {
+	return &file_hexbid_v1_campaign_service_proto_enumTypes[0]
+}
+
+func (x View) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use View.Descriptor instead.
+func (View) EnumDescriptor() ([]byte, []int) {
+	return file_hexbid_v1_campaign_service_proto_rawDescGZIP(), []int{0}
+}
+
 // ImportAction is what was done with a row.
 type ImportAction int32
 
@@ -70,11 +124,11 @@ func (x ImportAction) String() string {
 }
 
 func (ImportAction) Descriptor() protoreflect.EnumDescriptor {
-	return file_hexbid_v1_campaign_service_proto_enumTypes[0].Descriptor()
+	return file_hexbid_v1_campaign_service_proto_enumTypes[1].Descriptor()
 }
 
 func (ImportAction) Type() protoreflect.EnumType {
-	return &file_hexbid_v1_campaign_service_proto_enumTypes[0]
+	return &file_hexbid_v1_campaign_service_proto_enumTypes[1]
 }
 
 func (x ImportAction) Number() protoreflect.EnumNumber {
@@ -83,7 +137,7 @@ func (x ImportAction) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ImportAction.Descriptor instead.
 func (ImportAction) EnumDescriptor() ([]byte, []int) {
-	return file_hexbid_v1_campaign_service_proto_rawDescGZIP(), []int{0}
+	return file_hexbid_v1_campaign_service_proto_rawDescGZIP(), []int{1}
 }
 
 // CreateAdvertiserRequest adds an advertiser.
@@ -200,7 +254,9 @@ func (x *GetAdvertiserRequest) GetName() string {
 // ListAdvertisersRequest reads a page.
 type ListAdvertisersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most this many, up to 1000; default 100.
+	// At most this many, up to 1000; default 100. A page ends earlier before it is
+	// larger than a megabyte, but for one resource that is so alone, or when
+	// much has been looked at; it may be empty and still have a next_page_token.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the previous answer to the same request.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -257,7 +313,7 @@ type ListAdvertisersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In order of name.
 	Advertisers []*Advertiser `protobuf:"bytes,1,rep,name=advertisers,proto3" json:"advertisers,omitempty"`
-	// Empty on the last page.
+	// Empty on the last page, and on no other.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -569,7 +625,9 @@ type ListProgramsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// advertisers/{a}; an id may be "-" for any.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// At most this many, up to 1000; default 100.
+	// At most this many, up to 1000; default 100. A page ends earlier before it is
+	// larger than a megabyte, but for one resource that is so alone, or when
+	// much has been looked at; it may be empty and still have a next_page_token.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the previous answer to the same request.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -633,7 +691,7 @@ type ListProgramsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In order of name.
 	Programs []*Program `protobuf:"bytes,1,rep,name=programs,proto3" json:"programs,omitempty"`
-	// Empty on the last page.
+	// Empty on the last page, and on no other.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -945,7 +1003,9 @@ type ListPlacesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// advertisers/{a}/programs/{p}; an id may be "-" for any.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// At most this many, up to 1000; default 100.
+	// At most this many, up to 1000; default 100. A page ends earlier before it is
+	// larger than a megabyte, but for one resource that is so alone, or when
+	// much has been looked at; it may be empty and still have a next_page_token.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the previous answer to the same request.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -1009,7 +1069,7 @@ type ListPlacesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In order of name.
 	Places []*Place `protobuf:"bytes,1,rep,name=places,proto3" json:"places,omitempty"`
-	// Empty on the last page.
+	// Empty on the last page, and on no other.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1321,10 +1381,15 @@ type ListCampaignsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// advertisers/{a}; an id may be "-" for any.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// At most this many, up to 1000; default 100.
+	// At most this many, up to 1000; default 100. A page ends earlier before it is
+	// larger than a megabyte, but for one resource that is so alone, or when
+	// much has been looked at; it may be empty and still have a next_page_token.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the previous answer to the same request.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// How much of each campaign; BASIC unless said otherwise. Read FULL before you
+	// write a campaign back.
+	View          View `protobuf:"varint,4,opt,name=view,proto3,enum=hexbid.v1.View" json:"view,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1380,12 +1445,19 @@ func (x *ListCampaignsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListCampaignsRequest) GetView() View {
+	if x != nil {
+		return x.View
+	}
+	return View_VIEW_UNSPECIFIED
+}
+
 // ListCampaignsResponse is a page.
 type ListCampaignsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In order of name.
 	Campaigns []*Campaign `protobuf:"bytes,1,rep,name=campaigns,proto3" json:"campaigns,omitempty"`
-	// Empty on the last page.
+	// Empty on the last page, and on no other.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2325,12 +2397,13 @@ const file_hexbid_v1_campaign_service_proto_rawDesc = "" +
 	"\bcampaign\x18\x03 \x01(\v2\x13.hexbid.v1.CampaignR\bcampaign\x12#\n" +
 	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\"(\n" +
 	"\x12GetCampaignRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"j\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\x8f\x01\n" +
 	"\x14ListCampaignsRequest\x12\x16\n" +
 	"\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"r\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x12#\n" +
+	"\x04view\x18\x04 \x01(\x0e2\x0f.hexbid.v1.ViewR\x04view\"r\n" +
 	"\x15ListCampaignsResponse\x121\n" +
 	"\tcampaigns\x18\x01 \x03(\v2\x13.hexbid.v1.CampaignR\tcampaigns\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xcf\x01\n" +
@@ -2394,7 +2467,12 @@ const file_hexbid_v1_campaign_service_proto_rawDesc = "" +
 	"priceSetBy\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\f \x01(\tR\trequestIdB\x0e\n" +
-	"\f_missed_by_m*\x9c\x01\n" +
+	"\f_missed_by_m*;\n" +
+	"\x04View\x12\x14\n" +
+	"\x10VIEW_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"VIEW_BASIC\x10\x01\x12\r\n" +
+	"\tVIEW_FULL\x10\x02*\x9c\x01\n" +
 	"\fImportAction\x12\x1d\n" +
 	"\x19IMPORT_ACTION_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15IMPORT_ACTION_CREATED\x10\x01\x12\x19\n" +
@@ -2441,129 +2519,131 @@ func file_hexbid_v1_campaign_service_proto_rawDescGZIP() []byte {
 	return file_hexbid_v1_campaign_service_proto_rawDescData
 }
 
-var file_hexbid_v1_campaign_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_hexbid_v1_campaign_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_hexbid_v1_campaign_service_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_hexbid_v1_campaign_service_proto_goTypes = []any{
-	(ImportAction)(0),               // 0: hexbid.v1.ImportAction
-	(*CreateAdvertiserRequest)(nil), // 1: hexbid.v1.CreateAdvertiserRequest
-	(*GetAdvertiserRequest)(nil),    // 2: hexbid.v1.GetAdvertiserRequest
-	(*ListAdvertisersRequest)(nil),  // 3: hexbid.v1.ListAdvertisersRequest
-	(*ListAdvertisersResponse)(nil), // 4: hexbid.v1.ListAdvertisersResponse
-	(*UpdateAdvertiserRequest)(nil), // 5: hexbid.v1.UpdateAdvertiserRequest
-	(*DeleteAdvertiserRequest)(nil), // 6: hexbid.v1.DeleteAdvertiserRequest
-	(*CreateProgramRequest)(nil),    // 7: hexbid.v1.CreateProgramRequest
-	(*GetProgramRequest)(nil),       // 8: hexbid.v1.GetProgramRequest
-	(*ListProgramsRequest)(nil),     // 9: hexbid.v1.ListProgramsRequest
-	(*ListProgramsResponse)(nil),    // 10: hexbid.v1.ListProgramsResponse
-	(*UpdateProgramRequest)(nil),    // 11: hexbid.v1.UpdateProgramRequest
-	(*DeleteProgramRequest)(nil),    // 12: hexbid.v1.DeleteProgramRequest
-	(*CreatePlaceRequest)(nil),      // 13: hexbid.v1.CreatePlaceRequest
-	(*GetPlaceRequest)(nil),         // 14: hexbid.v1.GetPlaceRequest
-	(*ListPlacesRequest)(nil),       // 15: hexbid.v1.ListPlacesRequest
-	(*ListPlacesResponse)(nil),      // 16: hexbid.v1.ListPlacesResponse
-	(*UpdatePlaceRequest)(nil),      // 17: hexbid.v1.UpdatePlaceRequest
-	(*DeletePlaceRequest)(nil),      // 18: hexbid.v1.DeletePlaceRequest
-	(*CreateCampaignRequest)(nil),   // 19: hexbid.v1.CreateCampaignRequest
-	(*GetCampaignRequest)(nil),      // 20: hexbid.v1.GetCampaignRequest
-	(*ListCampaignsRequest)(nil),    // 21: hexbid.v1.ListCampaignsRequest
-	(*ListCampaignsResponse)(nil),   // 22: hexbid.v1.ListCampaignsResponse
-	(*UpdateCampaignRequest)(nil),   // 23: hexbid.v1.UpdateCampaignRequest
-	(*DeleteCampaignRequest)(nil),   // 24: hexbid.v1.DeleteCampaignRequest
-	(*ReviewPlaceRequest)(nil),      // 25: hexbid.v1.ReviewPlaceRequest
-	(*ImportRequest)(nil),           // 26: hexbid.v1.ImportRequest
-	(*ImportRow)(nil),               // 27: hexbid.v1.ImportRow
-	(*ImportResponse)(nil),          // 28: hexbid.v1.ImportResponse
-	(*ImportOutcome)(nil),           // 29: hexbid.v1.ImportOutcome
-	(*RowError)(nil),                // 30: hexbid.v1.RowError
-	(*ExplainRequest)(nil),          // 31: hexbid.v1.ExplainRequest
-	(*ExplainResponse)(nil),         // 32: hexbid.v1.ExplainResponse
-	(*Advertiser)(nil),              // 33: hexbid.v1.Advertiser
-	(*fieldmaskpb.FieldMask)(nil),   // 34: google.protobuf.FieldMask
-	(*Program)(nil),                 // 35: hexbid.v1.Program
-	(*Place)(nil),                   // 36: hexbid.v1.Place
-	(*Campaign)(nil),                // 37: hexbid.v1.Campaign
-	(ReviewState)(0),                // 38: hexbid.v1.ReviewState
-	(*SearchNearbyRequest)(nil),     // 39: hexbid.v1.SearchNearbyRequest
-	(*emptypb.Empty)(nil),           // 40: google.protobuf.Empty
+	(View)(0),                       // 0: hexbid.v1.View
+	(ImportAction)(0),               // 1: hexbid.v1.ImportAction
+	(*CreateAdvertiserRequest)(nil), // 2: hexbid.v1.CreateAdvertiserRequest
+	(*GetAdvertiserRequest)(nil),    // 3: hexbid.v1.GetAdvertiserRequest
+	(*ListAdvertisersRequest)(nil),  // 4: hexbid.v1.ListAdvertisersRequest
+	(*ListAdvertisersResponse)(nil), // 5: hexbid.v1.ListAdvertisersResponse
+	(*UpdateAdvertiserRequest)(nil), // 6: hexbid.v1.UpdateAdvertiserRequest
+	(*DeleteAdvertiserRequest)(nil), // 7: hexbid.v1.DeleteAdvertiserRequest
+	(*CreateProgramRequest)(nil),    // 8: hexbid.v1.CreateProgramRequest
+	(*GetProgramRequest)(nil),       // 9: hexbid.v1.GetProgramRequest
+	(*ListProgramsRequest)(nil),     // 10: hexbid.v1.ListProgramsRequest
+	(*ListProgramsResponse)(nil),    // 11: hexbid.v1.ListProgramsResponse
+	(*UpdateProgramRequest)(nil),    // 12: hexbid.v1.UpdateProgramRequest
+	(*DeleteProgramRequest)(nil),    // 13: hexbid.v1.DeleteProgramRequest
+	(*CreatePlaceRequest)(nil),      // 14: hexbid.v1.CreatePlaceRequest
+	(*GetPlaceRequest)(nil),         // 15: hexbid.v1.GetPlaceRequest
+	(*ListPlacesRequest)(nil),       // 16: hexbid.v1.ListPlacesRequest
+	(*ListPlacesResponse)(nil),      // 17: hexbid.v1.ListPlacesResponse
+	(*UpdatePlaceRequest)(nil),      // 18: hexbid.v1.UpdatePlaceRequest
+	(*DeletePlaceRequest)(nil),      // 19: hexbid.v1.DeletePlaceRequest
+	(*CreateCampaignRequest)(nil),   // 20: hexbid.v1.CreateCampaignRequest
+	(*GetCampaignRequest)(nil),      // 21: hexbid.v1.GetCampaignRequest
+	(*ListCampaignsRequest)(nil),    // 22: hexbid.v1.ListCampaignsRequest
+	(*ListCampaignsResponse)(nil),   // 23: hexbid.v1.ListCampaignsResponse
+	(*UpdateCampaignRequest)(nil),   // 24: hexbid.v1.UpdateCampaignRequest
+	(*DeleteCampaignRequest)(nil),   // 25: hexbid.v1.DeleteCampaignRequest
+	(*ReviewPlaceRequest)(nil),      // 26: hexbid.v1.ReviewPlaceRequest
+	(*ImportRequest)(nil),           // 27: hexbid.v1.ImportRequest
+	(*ImportRow)(nil),               // 28: hexbid.v1.ImportRow
+	(*ImportResponse)(nil),          // 29: hexbid.v1.ImportResponse
+	(*ImportOutcome)(nil),           // 30: hexbid.v1.ImportOutcome
+	(*RowError)(nil),                // 31: hexbid.v1.RowError
+	(*ExplainRequest)(nil),          // 32: hexbid.v1.ExplainRequest
+	(*ExplainResponse)(nil),         // 33: hexbid.v1.ExplainResponse
+	(*Advertiser)(nil),              // 34: hexbid.v1.Advertiser
+	(*fieldmaskpb.FieldMask)(nil),   // 35: google.protobuf.FieldMask
+	(*Program)(nil),                 // 36: hexbid.v1.Program
+	(*Place)(nil),                   // 37: hexbid.v1.Place
+	(*Campaign)(nil),                // 38: hexbid.v1.Campaign
+	(ReviewState)(0),                // 39: hexbid.v1.ReviewState
+	(*SearchNearbyRequest)(nil),     // 40: hexbid.v1.SearchNearbyRequest
+	(*emptypb.Empty)(nil),           // 41: google.protobuf.Empty
 }
 var file_hexbid_v1_campaign_service_proto_depIdxs = []int32{
-	33, // 0: hexbid.v1.CreateAdvertiserRequest.advertiser:type_name -> hexbid.v1.Advertiser
-	33, // 1: hexbid.v1.ListAdvertisersResponse.advertisers:type_name -> hexbid.v1.Advertiser
-	33, // 2: hexbid.v1.UpdateAdvertiserRequest.advertiser:type_name -> hexbid.v1.Advertiser
-	34, // 3: hexbid.v1.UpdateAdvertiserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	35, // 4: hexbid.v1.CreateProgramRequest.program:type_name -> hexbid.v1.Program
-	35, // 5: hexbid.v1.ListProgramsResponse.programs:type_name -> hexbid.v1.Program
-	35, // 6: hexbid.v1.UpdateProgramRequest.program:type_name -> hexbid.v1.Program
-	34, // 7: hexbid.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
-	36, // 8: hexbid.v1.CreatePlaceRequest.place:type_name -> hexbid.v1.Place
-	36, // 9: hexbid.v1.ListPlacesResponse.places:type_name -> hexbid.v1.Place
-	36, // 10: hexbid.v1.UpdatePlaceRequest.place:type_name -> hexbid.v1.Place
-	34, // 11: hexbid.v1.UpdatePlaceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	37, // 12: hexbid.v1.CreateCampaignRequest.campaign:type_name -> hexbid.v1.Campaign
-	37, // 13: hexbid.v1.ListCampaignsResponse.campaigns:type_name -> hexbid.v1.Campaign
-	37, // 14: hexbid.v1.UpdateCampaignRequest.campaign:type_name -> hexbid.v1.Campaign
-	34, // 15: hexbid.v1.UpdateCampaignRequest.update_mask:type_name -> google.protobuf.FieldMask
-	38, // 16: hexbid.v1.ReviewPlaceRequest.review_state:type_name -> hexbid.v1.ReviewState
-	27, // 17: hexbid.v1.ImportRequest.rows:type_name -> hexbid.v1.ImportRow
-	33, // 18: hexbid.v1.ImportRow.advertiser:type_name -> hexbid.v1.Advertiser
-	35, // 19: hexbid.v1.ImportRow.program:type_name -> hexbid.v1.Program
-	36, // 20: hexbid.v1.ImportRow.place:type_name -> hexbid.v1.Place
-	37, // 21: hexbid.v1.ImportRow.campaign:type_name -> hexbid.v1.Campaign
-	29, // 22: hexbid.v1.ImportResponse.outcomes:type_name -> hexbid.v1.ImportOutcome
-	0,  // 23: hexbid.v1.ImportOutcome.action:type_name -> hexbid.v1.ImportAction
-	30, // 24: hexbid.v1.ImportOutcome.error:type_name -> hexbid.v1.RowError
-	39, // 25: hexbid.v1.ExplainRequest.request:type_name -> hexbid.v1.SearchNearbyRequest
-	1,  // 26: hexbid.v1.CampaignService.CreateAdvertiser:input_type -> hexbid.v1.CreateAdvertiserRequest
-	2,  // 27: hexbid.v1.CampaignService.GetAdvertiser:input_type -> hexbid.v1.GetAdvertiserRequest
-	3,  // 28: hexbid.v1.CampaignService.ListAdvertisers:input_type -> hexbid.v1.ListAdvertisersRequest
-	5,  // 29: hexbid.v1.CampaignService.UpdateAdvertiser:input_type -> hexbid.v1.UpdateAdvertiserRequest
-	6,  // 30: hexbid.v1.CampaignService.DeleteAdvertiser:input_type -> hexbid.v1.DeleteAdvertiserRequest
-	7,  // 31: hexbid.v1.CampaignService.CreateProgram:input_type -> hexbid.v1.CreateProgramRequest
-	8,  // 32: hexbid.v1.CampaignService.GetProgram:input_type -> hexbid.v1.GetProgramRequest
-	9,  // 33: hexbid.v1.CampaignService.ListPrograms:input_type -> hexbid.v1.ListProgramsRequest
-	11, // 34: hexbid.v1.CampaignService.UpdateProgram:input_type -> hexbid.v1.UpdateProgramRequest
-	12, // 35: hexbid.v1.CampaignService.DeleteProgram:input_type -> hexbid.v1.DeleteProgramRequest
-	13, // 36: hexbid.v1.CampaignService.CreatePlace:input_type -> hexbid.v1.CreatePlaceRequest
-	14, // 37: hexbid.v1.CampaignService.GetPlace:input_type -> hexbid.v1.GetPlaceRequest
-	15, // 38: hexbid.v1.CampaignService.ListPlaces:input_type -> hexbid.v1.ListPlacesRequest
-	17, // 39: hexbid.v1.CampaignService.UpdatePlace:input_type -> hexbid.v1.UpdatePlaceRequest
-	18, // 40: hexbid.v1.CampaignService.DeletePlace:input_type -> hexbid.v1.DeletePlaceRequest
-	19, // 41: hexbid.v1.CampaignService.CreateCampaign:input_type -> hexbid.v1.CreateCampaignRequest
-	20, // 42: hexbid.v1.CampaignService.GetCampaign:input_type -> hexbid.v1.GetCampaignRequest
-	21, // 43: hexbid.v1.CampaignService.ListCampaigns:input_type -> hexbid.v1.ListCampaignsRequest
-	23, // 44: hexbid.v1.CampaignService.UpdateCampaign:input_type -> hexbid.v1.UpdateCampaignRequest
-	24, // 45: hexbid.v1.CampaignService.DeleteCampaign:input_type -> hexbid.v1.DeleteCampaignRequest
-	25, // 46: hexbid.v1.CampaignService.ReviewPlace:input_type -> hexbid.v1.ReviewPlaceRequest
-	26, // 47: hexbid.v1.CampaignService.Import:input_type -> hexbid.v1.ImportRequest
-	31, // 48: hexbid.v1.CampaignService.Explain:input_type -> hexbid.v1.ExplainRequest
-	33, // 49: hexbid.v1.CampaignService.CreateAdvertiser:output_type -> hexbid.v1.Advertiser
-	33, // 50: hexbid.v1.CampaignService.GetAdvertiser:output_type -> hexbid.v1.Advertiser
-	4,  // 51: hexbid.v1.CampaignService.ListAdvertisers:output_type -> hexbid.v1.ListAdvertisersResponse
-	33, // 52: hexbid.v1.CampaignService.UpdateAdvertiser:output_type -> hexbid.v1.Advertiser
-	40, // 53: hexbid.v1.CampaignService.DeleteAdvertiser:output_type -> google.protobuf.Empty
-	35, // 54: hexbid.v1.CampaignService.CreateProgram:output_type -> hexbid.v1.Program
-	35, // 55: hexbid.v1.CampaignService.GetProgram:output_type -> hexbid.v1.Program
-	10, // 56: hexbid.v1.CampaignService.ListPrograms:output_type -> hexbid.v1.ListProgramsResponse
-	35, // 57: hexbid.v1.CampaignService.UpdateProgram:output_type -> hexbid.v1.Program
-	40, // 58: hexbid.v1.CampaignService.DeleteProgram:output_type -> google.protobuf.Empty
-	36, // 59: hexbid.v1.CampaignService.CreatePlace:output_type -> hexbid.v1.Place
-	36, // 60: hexbid.v1.CampaignService.GetPlace:output_type -> hexbid.v1.Place
-	16, // 61: hexbid.v1.CampaignService.ListPlaces:output_type -> hexbid.v1.ListPlacesResponse
-	36, // 62: hexbid.v1.CampaignService.UpdatePlace:output_type -> hexbid.v1.Place
-	40, // 63: hexbid.v1.CampaignService.DeletePlace:output_type -> google.protobuf.Empty
-	37, // 64: hexbid.v1.CampaignService.CreateCampaign:output_type -> hexbid.v1.Campaign
-	37, // 65: hexbid.v1.CampaignService.GetCampaign:output_type -> hexbid.v1.Campaign
-	22, // 66: hexbid.v1.CampaignService.ListCampaigns:output_type -> hexbid.v1.ListCampaignsResponse
-	37, // 67: hexbid.v1.CampaignService.UpdateCampaign:output_type -> hexbid.v1.Campaign
-	40, // 68: hexbid.v1.CampaignService.DeleteCampaign:output_type -> google.protobuf.Empty
-	36, // 69: hexbid.v1.CampaignService.ReviewPlace:output_type -> hexbid.v1.Place
-	28, // 70: hexbid.v1.CampaignService.Import:output_type -> hexbid.v1.ImportResponse
-	32, // 71: hexbid.v1.CampaignService.Explain:output_type -> hexbid.v1.ExplainResponse
-	49, // [49:72] is the sub-list for method output_type
-	26, // [26:49] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	34, // 0: hexbid.v1.CreateAdvertiserRequest.advertiser:type_name -> hexbid.v1.Advertiser
+	34, // 1: hexbid.v1.ListAdvertisersResponse.advertisers:type_name -> hexbid.v1.Advertiser
+	34, // 2: hexbid.v1.UpdateAdvertiserRequest.advertiser:type_name -> hexbid.v1.Advertiser
+	35, // 3: hexbid.v1.UpdateAdvertiserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	36, // 4: hexbid.v1.CreateProgramRequest.program:type_name -> hexbid.v1.Program
+	36, // 5: hexbid.v1.ListProgramsResponse.programs:type_name -> hexbid.v1.Program
+	36, // 6: hexbid.v1.UpdateProgramRequest.program:type_name -> hexbid.v1.Program
+	35, // 7: hexbid.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
+	37, // 8: hexbid.v1.CreatePlaceRequest.place:type_name -> hexbid.v1.Place
+	37, // 9: hexbid.v1.ListPlacesResponse.places:type_name -> hexbid.v1.Place
+	37, // 10: hexbid.v1.UpdatePlaceRequest.place:type_name -> hexbid.v1.Place
+	35, // 11: hexbid.v1.UpdatePlaceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	38, // 12: hexbid.v1.CreateCampaignRequest.campaign:type_name -> hexbid.v1.Campaign
+	0,  // 13: hexbid.v1.ListCampaignsRequest.view:type_name -> hexbid.v1.View
+	38, // 14: hexbid.v1.ListCampaignsResponse.campaigns:type_name -> hexbid.v1.Campaign
+	38, // 15: hexbid.v1.UpdateCampaignRequest.campaign:type_name -> hexbid.v1.Campaign
+	35, // 16: hexbid.v1.UpdateCampaignRequest.update_mask:type_name -> google.protobuf.FieldMask
+	39, // 17: hexbid.v1.ReviewPlaceRequest.review_state:type_name -> hexbid.v1.ReviewState
+	28, // 18: hexbid.v1.ImportRequest.rows:type_name -> hexbid.v1.ImportRow
+	34, // 19: hexbid.v1.ImportRow.advertiser:type_name -> hexbid.v1.Advertiser
+	36, // 20: hexbid.v1.ImportRow.program:type_name -> hexbid.v1.Program
+	37, // 21: hexbid.v1.ImportRow.place:type_name -> hexbid.v1.Place
+	38, // 22: hexbid.v1.ImportRow.campaign:type_name -> hexbid.v1.Campaign
+	30, // 23: hexbid.v1.ImportResponse.outcomes:type_name -> hexbid.v1.ImportOutcome
+	1,  // 24: hexbid.v1.ImportOutcome.action:type_name -> hexbid.v1.ImportAction
+	31, // 25: hexbid.v1.ImportOutcome.error:type_name -> hexbid.v1.RowError
+	40, // 26: hexbid.v1.ExplainRequest.request:type_name -> hexbid.v1.SearchNearbyRequest
+	2,  // 27: hexbid.v1.CampaignService.CreateAdvertiser:input_type -> hexbid.v1.CreateAdvertiserRequest
+	3,  // 28: hexbid.v1.CampaignService.GetAdvertiser:input_type -> hexbid.v1.GetAdvertiserRequest
+	4,  // 29: hexbid.v1.CampaignService.ListAdvertisers:input_type -> hexbid.v1.ListAdvertisersRequest
+	6,  // 30: hexbid.v1.CampaignService.UpdateAdvertiser:input_type -> hexbid.v1.UpdateAdvertiserRequest
+	7,  // 31: hexbid.v1.CampaignService.DeleteAdvertiser:input_type -> hexbid.v1.DeleteAdvertiserRequest
+	8,  // 32: hexbid.v1.CampaignService.CreateProgram:input_type -> hexbid.v1.CreateProgramRequest
+	9,  // 33: hexbid.v1.CampaignService.GetProgram:input_type -> hexbid.v1.GetProgramRequest
+	10, // 34: hexbid.v1.CampaignService.ListPrograms:input_type -> hexbid.v1.ListProgramsRequest
+	12, // 35: hexbid.v1.CampaignService.UpdateProgram:input_type -> hexbid.v1.UpdateProgramRequest
+	13, // 36: hexbid.v1.CampaignService.DeleteProgram:input_type -> hexbid.v1.DeleteProgramRequest
+	14, // 37: hexbid.v1.CampaignService.CreatePlace:input_type -> hexbid.v1.CreatePlaceRequest
+	15, // 38: hexbid.v1.CampaignService.GetPlace:input_type -> hexbid.v1.GetPlaceRequest
+	16, // 39: hexbid.v1.CampaignService.ListPlaces:input_type -> hexbid.v1.ListPlacesRequest
+	18, // 40: hexbid.v1.CampaignService.UpdatePlace:input_type -> hexbid.v1.UpdatePlaceRequest
+	19, // 41: hexbid.v1.CampaignService.DeletePlace:input_type -> hexbid.v1.DeletePlaceRequest
+	20, // 42: hexbid.v1.CampaignService.CreateCampaign:input_type -> hexbid.v1.CreateCampaignRequest
+	21, // 43: hexbid.v1.CampaignService.GetCampaign:input_type -> hexbid.v1.GetCampaignRequest
+	22, // 44: hexbid.v1.CampaignService.ListCampaigns:input_type -> hexbid.v1.ListCampaignsRequest
+	24, // 45: hexbid.v1.CampaignService.UpdateCampaign:input_type -> hexbid.v1.UpdateCampaignRequest
+	25, // 46: hexbid.v1.CampaignService.DeleteCampaign:input_type -> hexbid.v1.DeleteCampaignRequest
+	26, // 47: hexbid.v1.CampaignService.ReviewPlace:input_type -> hexbid.v1.ReviewPlaceRequest
+	27, // 48: hexbid.v1.CampaignService.Import:input_type -> hexbid.v1.ImportRequest
+	32, // 49: hexbid.v1.CampaignService.Explain:input_type -> hexbid.v1.ExplainRequest
+	34, // 50: hexbid.v1.CampaignService.CreateAdvertiser:output_type -> hexbid.v1.Advertiser
+	34, // 51: hexbid.v1.CampaignService.GetAdvertiser:output_type -> hexbid.v1.Advertiser
+	5,  // 52: hexbid.v1.CampaignService.ListAdvertisers:output_type -> hexbid.v1.ListAdvertisersResponse
+	34, // 53: hexbid.v1.CampaignService.UpdateAdvertiser:output_type -> hexbid.v1.Advertiser
+	41, // 54: hexbid.v1.CampaignService.DeleteAdvertiser:output_type -> google.protobuf.Empty
+	36, // 55: hexbid.v1.CampaignService.CreateProgram:output_type -> hexbid.v1.Program
+	36, // 56: hexbid.v1.CampaignService.GetProgram:output_type -> hexbid.v1.Program
+	11, // 57: hexbid.v1.CampaignService.ListPrograms:output_type -> hexbid.v1.ListProgramsResponse
+	36, // 58: hexbid.v1.CampaignService.UpdateProgram:output_type -> hexbid.v1.Program
+	41, // 59: hexbid.v1.CampaignService.DeleteProgram:output_type -> google.protobuf.Empty
+	37, // 60: hexbid.v1.CampaignService.CreatePlace:output_type -> hexbid.v1.Place
+	37, // 61: hexbid.v1.CampaignService.GetPlace:output_type -> hexbid.v1.Place
+	17, // 62: hexbid.v1.CampaignService.ListPlaces:output_type -> hexbid.v1.ListPlacesResponse
+	37, // 63: hexbid.v1.CampaignService.UpdatePlace:output_type -> hexbid.v1.Place
+	41, // 64: hexbid.v1.CampaignService.DeletePlace:output_type -> google.protobuf.Empty
+	38, // 65: hexbid.v1.CampaignService.CreateCampaign:output_type -> hexbid.v1.Campaign
+	38, // 66: hexbid.v1.CampaignService.GetCampaign:output_type -> hexbid.v1.Campaign
+	23, // 67: hexbid.v1.CampaignService.ListCampaigns:output_type -> hexbid.v1.ListCampaignsResponse
+	38, // 68: hexbid.v1.CampaignService.UpdateCampaign:output_type -> hexbid.v1.Campaign
+	41, // 69: hexbid.v1.CampaignService.DeleteCampaign:output_type -> google.protobuf.Empty
+	37, // 70: hexbid.v1.CampaignService.ReviewPlace:output_type -> hexbid.v1.Place
+	29, // 71: hexbid.v1.CampaignService.Import:output_type -> hexbid.v1.ImportResponse
+	33, // 72: hexbid.v1.CampaignService.Explain:output_type -> hexbid.v1.ExplainResponse
+	50, // [50:73] is the sub-list for method output_type
+	27, // [27:50] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_campaign_service_proto_init() }
@@ -2585,7 +2665,7 @@ func file_hexbid_v1_campaign_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hexbid_v1_campaign_service_proto_rawDesc), len(file_hexbid_v1_campaign_service_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,

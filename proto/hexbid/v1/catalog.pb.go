@@ -1350,7 +1350,10 @@ type Area struct {
 	// GeoJSON (RFC 7946) Polygons and MultiPolygons, or Features of them, as
 	// text; WGS-84, holes permitted, split at the antimeridian, at most 50000
 	// vertices in all. Read back one Polygon an entry, wound as the RFC says.
-	Polygons      []string `protobuf:"bytes,6,rep,name=polygons,proto3" json:"polygons,omitempty"`
+	Polygons []string `protobuf:"bytes,6,rep,name=polygons,proto3" json:"polygons,omitempty"`
+	// Output only: how many circles, cells and polygons View BASIC left out. A
+	// write of an area that has some left out is refused, for they would be lost.
+	OmittedShapes int32 `protobuf:"varint,7,opt,name=omitted_shapes,json=omittedShapes,proto3" json:"omitted_shapes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1425,6 +1428,13 @@ func (x *Area) GetPolygons() []string {
 		return x.Polygons
 	}
 	return nil
+}
+
+func (x *Area) GetOmittedShapes() int32 {
+	if x != nil {
+		return x.OmittedShapes
+	}
+	return 0
 }
 
 // Circle on the sphere of radius 6371008.8 m.
@@ -2017,7 +2027,7 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x03day\x18\x01 \x01(\x0e2\x14.hexbid.v1.DayOfWeekR\x03day\x12\x1d\n" +
 	"\n" +
 	"start_hour\x18\x02 \x01(\x05R\tstartHour\x12\x19\n" +
-	"\bend_hour\x18\x03 \x01(\x05R\aendHour\"\xcc\x01\n" +
+	"\bend_hour\x18\x03 \x01(\x05R\aendHour\"\xf3\x01\n" +
 	"\x04Area\x12&\n" +
 	"\x0faround_places_m\x18\x01 \x01(\x01R\raroundPlacesM\x12+\n" +
 	"\acircles\x18\x02 \x03(\v2\x11.hexbid.v1.CircleR\acircles\x12\x19\n" +
@@ -2026,7 +2036,8 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\n" +
 	"everywhere\x18\x05 \x01(\bR\n" +
 	"everywhere\x12\x1a\n" +
-	"\bpolygons\x18\x06 \x03(\tR\bpolygons\"\x85\x01\n" +
+	"\bpolygons\x18\x06 \x03(\tR\bpolygons\x12%\n" +
+	"\x0eomitted_shapes\x18\a \x01(\x05R\romittedShapes\"\x85\x01\n" +
 	"\x06Circle\x12\x1a\n" +
 	"\blatitude\x18\x01 \x01(\x01R\blatitude\x12\x1c\n" +
 	"\tlongitude\x18\x02 \x01(\x01R\tlongitude\x12&\n" +

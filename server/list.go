@@ -1,0 +1,185 @@
+package server
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/hexbid/hexbid"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/store"
+)
+
+// Bounds of a page of a list.
+const (
+	defaultPage, maxPage = 100, 1000
+	// maxPageBytes is what a page's resources take on the wire, but for one that
+	// takes more alone.
+	maxPageBytes = 1 << 20
+	// maxPageShapeBytes bounds the shapes that are read for a page which leaves
+	// them out.
+	maxPageShapeBytes = 8 << 20
+	// maxPageNames bounds the names that are looked at for a page, found or not.
+	maxPageNames = 10_000
+)
+
+// listing is what a list asks for.
+type listing struct {
+	kind   hexbid.ResourceKind
+	parent string
+	size   int32
+	token  string
+	view   pb.View
+}
+
+// check fills the defaults in and makes the query. A page token is the last name
+// looked at, in the clear: it pins nothing that is secret.
+func (l *listing) check() (q store.ListQuery, err error) {
+	q = store.ListQuery{Kind: l.kind, After: l.token, Names: maxPageNames}
+	if l.size < 0 || l.size > maxPage {
+		return q, hexbid.Invalidf("page_size", "%d is out of range: use 1 to %d, or 0 for %d", l.size, maxPage, defaultPage)
+	}
+	if l.size == 0 {
+		l.size = defaultPage
+	}
+	if pb.View_name[int32(l.view)] == "" {
+		return q, hexbid.Invalidf("view", "%d is not a known value: use %d for BASIC or %d for FULL", l.view, pb.View_VIEW_BASIC, pb.View_VIEW_FULL)
+	}
+	if l.kind != hexbid.KindAdvertiser {
+		if q.Parent, err = hexbid.ParseName(l.parent); err != nil {
+			return q, hexbid.Invalidf("parent", "%v", err)
+		}
+		if want := parentKind(l.kind); q.Parent.Kind != want {
+			return q, hexbid.Invalidf("parent", "%q names a %s, not a %s", l.parent, q.Parent.Kind, want)
+		}
+	}
+	if l.token != "" && !q.MayFollow(l.token) {
+		return q, hexbid.Invalidf("page_token", "%q is not from the previous answer to this request", hexbid.Shorten(l.token))
+	}
+	return q, nil
+}
+
+func parentKind(kind hexbid.ResourceKind) hexbid.ResourceKind {
+	if kind == hexbid.KindPlace {
+		return hexbid.KindProgram
+	}
+	return hexbid.KindAdvertiser
+}
+
+// list reads a page and the token of the next.
+func list[T resource](ctx context.Context, s *campaignService, l listing) ([]T, string, error) {
+	q, err := l.check()
+	if err != nil {
+		return nil, "", err
+	}
+	p := page[T]{listing: l, show: s.shower(ctx, l.view)}
+	next, err := s.exchange().List(ctx, q, p.add)
+	if err != nil {
+		return nil, "", err
+	}
+	if p.full {
+		next = p.last
+	}
+	return p.resources, next, nil
+}
+
+// shower converts resources of a list. It looks every advertiser up once.
+func (s *campaignService) shower(ctx context.Context, view pb.View) func(hexbid.Resource) proto.Message {
+	serving := s.exchange().ServingAmong()
+	return func(r hexbid.Resource) proto.Message {
+		c, ok := r.(*hexbid.Campaign)
+		if !ok {
+			return fromNoun(r)
+		}
+		out := campaignIn(view, c)
+		out.Serving, out.NotServingReason = serving(ctx, c)
+		return out
+	}
+}
+
+// page takes in resources as long as there is room.
+type page[T resource] struct {
+	listing
+	show      func(hexbid.Resource) proto.Message
+	resources []T
+	bytes     int // of resources, on the wire
+	shapes    int // bytes of the shapes that were read
+	last      string
+	full      bool // a resource was left to the next page
+}
+
+// add says whether the page may take another resource.
+func (p *page[T]) add(r hexbid.Resource) bool {
+	if len(p.resources) == int(p.size) || p.shapes >= maxPageShapeBytes {
+		p.full = true
+		return false
+	}
+	shown := p.show(r).(T)
+	bytes := proto.Size(shown)
+	if len(p.resources) > 0 && p.bytes+bytes > maxPageBytes {
+		p.full = true
+		return false
+	}
+	if c, ok := r.(*hexbid.Campaign); ok {
+		p.shapes += shapeBytes(&c.Area) + shapeBytes(&c.Excluded)
+	}
+	p.resources, p.bytes, p.last = append(p.resources, shown), p.bytes+bytes, r.Metadata().Name
+	return true
+}
+
+// shapeBytes is about what the shapes of an area take in memory.
+func shapeBytes(a *hexbid.Area) int {
+	const circle, cell, vertex = 24, 8, 16
+	n := circle*len(a.Circles) + cell*len(a.Cells)
+	for _, polygon := range a.Polygons {
+		for _, ring := range polygon {
+			n += vertex * len(ring)
+		}
+	}
+	return n
+}
+
+// campaignIn converts a campaign with as much of it as a view gives.
+func campaignIn(view pb.View, c *hexbid.Campaign) *pb.Campaign {
+	if view == pb.View_VIEW_FULL {
+		return fromNoun(c).(*pb.Campaign)
+	}
+	basic := *c
+	basic.Area, basic.Excluded = withoutShapes(&c.Area), withoutShapes(&c.Excluded)
+	out := fromNoun(&basic).(*pb.Campaign)
+	noteOmitted(&out.Area, &c.Area)
+	noteOmitted(&out.ExcludedArea, &c.Excluded)
+	return out
+}
+
+func withoutShapes(a *hexbid.Area) hexbid.Area {
+	out := *a
+	out.Circles, out.Cells, out.Polygons = nil, nil, nil
+	return out
+}
+
+// holdsShapes says whether a field of pb.Area is one that view BASIC leaves out.
+func holdsShapes(field protoreflect.FieldDescriptor) bool {
+	name := field.Name()
+	return name == "circles" || name == "h3_cells" || name == "polygons"
+}
+
+// noteOmitted counts the shapes that an area was shown without.
+func noteOmitted(shown **pb.Area, a *hexbid.Area) {
+	omitted := len(a.Circles) + len(a.Cells) + len(a.Polygons)
+	if omitted == 0 {
+		return
+	}
+	if *shown == nil {
+		*shown = &pb.Area{}
+	}
+	(*shown).OmittedShapes = int32(omitted)
+}
+
+// omittedError refuses to write an area whose shapes were left out when it was
+// read: they would be lost.
+func omittedError(a *pb.Area) error {
+	return hexbid.Errorf(hexbid.Invalid, "", "has %d shapes that view BASIC left out, and a write would lose them: "+
+		"read the campaign with GetCampaign or view FULL, or leave the area out of update_mask", a.GetOmittedShapes())
+}
