@@ -177,7 +177,7 @@ func (c *Campaign) CreativeFor(host Host) Creative {
 
 // Validate implements Resource.
 func (c *Campaign) Validate() error {
-	return firstError(
+	return JoinErrors(
 		checkText("campaign.display_name", c.DisplayName, 1, maxNameBytes),
 		c.validateProgram(),
 		checkEnum("campaign.state", c.State, StateCount, true),
@@ -205,71 +205,86 @@ func (c *Campaign) validateProgram() error {
 
 func (c *Campaign) validateMoney() error {
 	if err := checkEnum("campaign.pricing_model", c.Pricing, PricingCount, false); err != nil {
-		return err
+		return JoinErrors(err, c.validateBudgets(1)) // what a bid may be hangs on the model
 	}
 	least, most := Money(1), MaxBidCPC
 	if c.Pricing == CPM { // an impression costs whole micros
 		least, most = 1000, MaxBidCPM
 	}
 	if c.Bid < least || c.Bid > most {
-		return Invalidf("campaign.bid_micros", "%d is out of range: use %d to %d micros for %s", c.Bid, least, most, c.Pricing)
+		return JoinErrors(
+			Invalidf("campaign.bid_micros", "%s is out of range: use %s to %s for %s", c.Bid.Micros(), least.Micros(), most.Micros(), c.Pricing),
+			c.validateBudgets(1))
 	}
 	if err := c.validateHostBids(least, most); err != nil {
-		return err
+		return JoinErrors(err, c.validateBudgets(1))
 	}
 	_, event := c.BidRange()
 	if c.Pricing == CPM {
 		event = (event + 999) / 1000
 	}
+	return c.validateBudgets(event)
+}
+
+// validateBudgets checks that the budgets pay for one event.
+func (c *Campaign) validateBudgets(event Money) error {
+	var daily, total error
 	if c.DailyBudget < event {
-		return Invalidf("campaign.daily_budget_micros", "%d does not pay for one event: give at least %d micros", c.DailyBudget, event)
+		daily = Invalidf("campaign.daily_budget_micros", "%s does not pay for one event: give at least %s", c.DailyBudget.Micros(), event.Micros())
 	}
 	if c.TotalBudget != 0 && c.TotalBudget < event {
-		return Invalidf("campaign.total_budget_micros", "%d does not pay for one event: give at least %d micros, or 0 for no limit", c.TotalBudget, event)
+		total = Invalidf("campaign.total_budget_micros", "%s does not pay for one event: give at least %s, or 0 for no limit", c.TotalBudget.Micros(), event.Micros())
 	}
-	return nil
+	return JoinErrors(daily, total)
 }
 
 func (c *Campaign) validateHostBids(least, most Money) error {
 	const field = "campaign.host_bids."
 	var seen [HostCount]bool
+	var errs []error
 	for _, b := range c.HostBids {
-		if err := checkEnum(field+"host", b.Host, HostCount, false); err != nil {
-			return err
+		err := checkEnum(field+"host", b.Host, HostCount, false)
+		switch {
+		case err != nil:
+		case seen[b.Host]:
+			err = Invalidf(field+"host", "%s stands twice: give one bid a host", b.Host)
+		case b.MultiplierPPM < 1 || b.MultiplierPPM > MaxHostMultiplierPPM:
+			err = Invalidf(field+"multiplier_ppm", "%d ppm is out of range: use 1 ppm to %d ppm", b.MultiplierPPM, MaxHostMultiplierPPM)
+		case c.BidOn(b.Host) < least || c.BidOn(b.Host) > most:
+			err = Invalidf(field+"multiplier_ppm", "%d ppm makes a bid of %s on %s: use one that makes %s to %s",
+				b.MultiplierPPM, c.BidOn(b.Host).Micros(), b.Host, least.Micros(), most.Micros())
 		}
-		if seen[b.Host] {
-			return Invalidf(field+"host", "%s stands twice: give one bid a host", b.Host)
+		if b.Host < HostCount {
+			seen[b.Host] = true
 		}
-		seen[b.Host] = true
-		if b.MultiplierPPM < 1 || b.MultiplierPPM > MaxHostMultiplierPPM {
-			return Invalidf(field+"multiplier_ppm", "%d is out of range: use 1 to %d", b.MultiplierPPM, MaxHostMultiplierPPM)
-		}
-		if bid := c.BidOn(b.Host); bid < least || bid > most {
-			return Invalidf(field+"multiplier_ppm", "%d makes a bid of %d on %s: use one that makes %d to %d micros", b.MultiplierPPM, bid, b.Host, least, most)
-		}
+		errs = append(errs, err)
 	}
-	return nil
+	return JoinErrors(errs...)
 }
 
 func (c *Campaign) validateSchedule() error {
+	var flight error
 	if !c.Start.IsZero() && !c.End.IsZero() && !c.End.After(c.Start) {
-		return Invalidf("campaign.end_time", "%s is not after start_time %s", c.End.Format(time.RFC3339), c.Start.Format(time.RFC3339))
+		flight = Invalidf("campaign.end_time", "%s is not after start_time %s", c.End.Format(time.RFC3339), c.Start.Format(time.RFC3339))
 	}
-	if _, err := c.Location(); err != nil {
-		return err
-	}
+	_, zone := c.Location()
+	return JoinErrors(flight, zone, c.validateHours())
+}
+
+func (c *Campaign) validateHours() error {
 	if len(c.Hours) > 7*24 {
 		return Invalidf("campaign.weekly_hours", "has %d entries: at most 168", len(c.Hours))
 	}
+	var errs []error
 	for _, h := range c.Hours {
 		if h.Day < 1 || h.Day > 7 {
-			return Invalidf("campaign.weekly_hours.day", "%d is not a day: use 1 for Monday to 7 for Sunday", h.Day)
+			errs = append(errs, Invalidf("campaign.weekly_hours.day", "%d is not a day: use 1 for Monday to 7 for Sunday", h.Day))
 		}
 		if h.Start < 0 || h.End > 24 || h.Start >= h.End {
-			return Invalidf("campaign.weekly_hours", "%d to %d is not a run of hours: start 0 to 23, end above start and at most 24", h.Start, h.End)
+			errs = append(errs, Invalidf("campaign.weekly_hours", "%d to %d is not a run of hours: start 0 to 23, end above start and at most 24", h.Start, h.End))
 		}
 	}
-	return nil
+	return JoinErrors(errs...)
 }
 
 // Location is the campaign's time zone.
@@ -293,13 +308,14 @@ func (c *Campaign) Location() (*time.Location, error) {
 var zones sync.Map
 
 func (c *Campaign) validateAreas() error {
+	var empty, whole error
 	if c.Area.IsEmpty() {
-		return Invalidf("campaign.area", "is empty: name circles, h3_cells, regions, polygons, around_places_m or everywhere")
+		empty = Invalidf("campaign.area", "is empty: name circles, h3_cells, regions, polygons, around_places_m or everywhere")
 	}
 	if c.Excluded.Everywhere {
-		return Invalidf("campaign.excluded_area.everywhere", "excludes the whole world: leave it out, or pause the campaign")
+		whole = Invalidf("campaign.excluded_area.everywhere", "excludes the whole world: leave it out, or pause the campaign")
 	}
-	return firstError(c.Area.validate("campaign.area"), c.Excluded.validate("campaign.excluded_area"))
+	return JoinErrors(empty, c.Area.validate("campaign.area"), whole, c.Excluded.validate("campaign.excluded_area"))
 }
 
 // Limits of a circle's radius in metres.
@@ -309,37 +325,27 @@ const (
 )
 
 func (a *Area) validate(field string) error {
+	var around error
 	if a.AroundPlacesM != 0 && !(a.AroundPlacesM >= MinCircleM && a.AroundPlacesM <= MaxCircleM) {
-		return Invalidf(field+".around_places_m", "%v is out of range: use %d to %d metres", a.AroundPlacesM, MinCircleM, MaxCircleM)
+		around = Invalidf(field+".around_places_m", "%v is out of range: use %d to %d metres", a.AroundPlacesM, MinCircleM, MaxCircleM)
 	}
 	if len(a.Circles) > 1000 || len(a.Cells) > 1000 || len(a.Regions) > 400 {
-		return Invalidf(field, "has %d circles, %d cells and %d regions: at most 1000, 1000 and 400", len(a.Circles), len(a.Cells), len(a.Regions))
+		return JoinErrors(around, Invalidf(field, "has %d circles, %d cells and %d regions: at most 1000, 1000 and 400", len(a.Circles), len(a.Cells), len(a.Regions)))
 	}
-	if err := validatePolygons(field+".polygons", a.Polygons); err != nil {
-		return err
-	}
+	errs := []error{around, validatePolygons(field+".polygons", a.Polygons)}
 	for _, circle := range a.Circles {
-		if err := circle.Center.Validate(field + ".circles"); err != nil {
-			return err
-		}
+		errs = append(errs, circle.Center.Validate(field+".circles"))
 		if !(circle.RadiusM >= MinCircleM && circle.RadiusM <= MaxCircleM) {
-			return Invalidf(field+".circles.radius_m", "%v is out of range: use %d to %d metres", circle.RadiusM, MinCircleM, MaxCircleM)
+			errs = append(errs, Invalidf(field+".circles.radius_m", "%v is out of range: use %d to %d metres", circle.RadiusM, MinCircleM, MaxCircleM))
 		}
 	}
-	return nil
+	return JoinErrors(errs...)
 }
 
 func (a *Audience) validate() error {
 	const field = "campaign.audience."
-	if len(a.Ages) > 20 {
-		return Invalidf(field+"ages", "has %d ranges: at most 20", len(a.Ages))
-	}
-	for _, r := range a.Ages {
-		if r.Min < 0 || r.Max > MaxAge || r.Min > r.Max {
-			return Invalidf(field+"ages", "%d to %d is not a range of ages: use 0 to %d, the youngest first", r.Min, r.Max, MaxAge)
-		}
-	}
-	return firstError(
+	return JoinErrors(
+		a.validateAges(field+"ages"),
 		checkEnums(field+"genders", a.Genders, GenderCount, 0),
 		checkEnums(field+"operating_systems", a.OS, OSCount, 0),
 		checkEnums(field+"hosts", a.Hosts, HostCount, 0),
@@ -353,72 +359,91 @@ func (a *Audience) validate() error {
 	)
 }
 
+func (a *Audience) validateAges(field string) error {
+	if len(a.Ages) > 20 {
+		return Invalidf(field, "has %d ranges: at most 20", len(a.Ages))
+	}
+	var errs []error
+	for _, r := range a.Ages {
+		if r.Min < 0 || r.Max > MaxAge || r.Min > r.Max {
+			errs = append(errs, Invalidf(field, "%d to %d is not a range of ages: use 0 to %d, the youngest first", r.Min, r.Max, MaxAge))
+		}
+	}
+	return JoinErrors(errs...)
+}
+
 func (f *FrequencyCap) validate() error {
 	if *f == (FrequencyCap{}) {
 		return nil
 	}
-	if err := checkRange("campaign.frequency_cap.impressions", f.Impressions, 1, 1000); err != nil {
-		return err
-	}
+	var window error
 	if f.Window < time.Hour || f.Window > 30*24*time.Hour {
-		return Invalidf("campaign.frequency_cap.window", "%s is out of range: use one hour to 30 days", f.Window)
+		window = Invalidf("campaign.frequency_cap.window", "%s is out of range: use one hour to 30 days", f.Window)
 	}
-	return nil
+	return JoinErrors(checkRange("campaign.frequency_cap.impressions", f.Impressions, 1, 1000), window)
 }
 
 func (c *Campaign) validateCreatives() error {
 	const field = "campaign.creatives."
 	var seen [HostCount]bool
-	for _, creative := range c.Creatives {
-		err := firstError(
-			checkEnum(field+"host", creative.Host, HostCount, true),
-			checkText(field+"title", creative.Title, 0, 120),
-			checkText(field+"promotion", creative.Promotion, 0, maxNameBytes),
-			checkText(field+"path", creative.Path, 0, maxURIBytes),
-			checkText(field+"image_uri", creative.ImageURI, 0, maxURIBytes),
-			creative.Coupon.validate(field+"coupon."))
-		if err != nil {
-			return err
-		}
-		if n := utf8.RuneCountInString(creative.Promotion); n > 10 {
-			return Invalidf(field+"promotion", "%q has %d characters: at most 10", creative.Promotion, n)
+	var errs []error
+	for i := range c.Creatives {
+		creative := &c.Creatives[i]
+		errs = append(errs, creative.validate(field))
+		if creative.Host >= HostCount {
+			continue
 		}
 		if seen[creative.Host] {
-			return Invalidf(field+"host", "%s has two creatives: give one per host", creative.Host)
+			errs = append(errs, Invalidf(field+"host", "%s has two creatives: give one per host", creative.Host))
 		}
 		seen[creative.Host] = true
 	}
-	return nil
+	return JoinErrors(errs...)
+}
+
+func (c *Creative) validate(field string) error {
+	promotion := checkText(field+"promotion", c.Promotion, 0, maxNameBytes)
+	if n := utf8.RuneCountInString(c.Promotion); promotion == nil && n > 10 {
+		promotion = Invalidf(field+"promotion", "%q has %d characters: at most 10", c.Promotion, n)
+	}
+	return JoinErrors(
+		checkEnum(field+"host", c.Host, HostCount, true),
+		checkText(field+"title", c.Title, 0, 120),
+		promotion,
+		checkText(field+"path", c.Path, 0, maxURIBytes),
+		checkText(field+"image_uri", c.ImageURI, 0, maxURIBytes),
+		c.Coupon.validate(field+"coupon."))
 }
 
 func (c *Coupon) validate(field string) error {
 	if c == nil {
 		return nil
 	}
-	if err := firstError(checkText(field+"text", c.Text, 1, 60), checkText(field+"terms", c.Terms, 0, 500)); err != nil {
-		return err
-	}
+	var until, count error
 	if c.ValidUntil.IsZero() {
-		return Invalidf(field+"valid_until_time", "is missing: a coupon is valid until some instant")
+		until = Invalidf(field+"valid_until_time", "is missing: a coupon is valid until some instant")
 	}
 	if c.TotalCount < 1 || c.TotalCount > MaxCoupons {
-		return Invalidf(field+"total_count", "%d is out of range: use 1 to %d", c.TotalCount, int64(MaxCoupons))
+		count = Invalidf(field+"total_count", "%d is out of range: use 1 to %d", c.TotalCount, int64(MaxCoupons))
 	}
-	return nil
+	return JoinErrors(checkText(field+"text", c.Text, 1, 60), checkText(field+"terms", c.Terms, 0, 500), until, count)
 }
 
 func (c *Campaign) validateKeywords() error {
-	const field = "campaign.keywords."
 	if len(c.Keywords) > 200 {
 		return Invalidf("campaign.keywords", "has %d entries: at most 200", len(c.Keywords))
 	}
-	for _, k := range c.Keywords {
-		if err := firstError(checkText(field+"text", k.Text, 1, 80), checkEnum(field+"match", k.Match, MatchCount, true)); err != nil {
-			return err
-		}
-		if !strings.ContainsFunc(k.Text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
-			return Invalidf(field+"text", "%q has no letter and no digit: nothing could match it", k.Text)
-		}
+	var errs []error
+	for i := range c.Keywords {
+		errs = append(errs, c.Keywords[i].validate("campaign.keywords."))
 	}
-	return nil
+	return JoinErrors(errs...)
+}
+
+func (k *Keyword) validate(field string) error {
+	text := checkText(field+"text", k.Text, 1, 80)
+	if text == nil && !strings.ContainsFunc(k.Text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
+		text = Invalidf(field+"text", "%q has no letter and no digit: nothing could match it", k.Text)
+	}
+	return JoinErrors(text, checkEnum(field+"match", k.Match, MatchCount, true))
 }

@@ -11,15 +11,6 @@ const (
 	maxURIBytes  = 1024
 )
 
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func checkText(field, s string, least, most int) error {
 	if !utf8.ValidString(s) {
 		return Invalidf(field, "%q is not valid UTF-8", Shorten(strings.ToValidUTF8(s, "?")))
@@ -37,12 +28,11 @@ func checkTexts(field string, texts []string, count, most int) error {
 	if len(texts) > count {
 		return Invalidf(field, "has %d entries: at most %d", len(texts), count)
 	}
+	var errs []error
 	for _, s := range texts {
-		if err := checkText(field, s, 1, most); err != nil {
-			return err
-		}
+		errs = append(errs, checkText(field, s, 1, most))
 	}
-	return nil
+	return JoinErrors(errs...)
 }
 
 func checkRange(field string, value, low, high int) error {
@@ -69,10 +59,9 @@ func checkEnums[T ~uint8](field string, values []T, count T, least int) error {
 	if len(values) > int(count) {
 		return Invalidf(field, "has %d entries: at most %d, each once", len(values), count)
 	}
+	var errs []error
 	for _, v := range values {
-		if err := checkEnum(field, v, count, false); err != nil {
-			return err
-		}
+		errs = append(errs, checkEnum(field, v, count, false))
 	}
-	return nil
+	return JoinErrors(errs...)
 }

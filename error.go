@@ -3,6 +3,7 @@ package hexbid
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -57,6 +58,93 @@ func Errorf(kind ErrorKind, field, format string, args ...any) *Error {
 // Invalidf makes an Error of kind Invalid about a field.
 func Invalidf(field, format string, args ...any) *Error {
 	return Errorf(Invalid, field, format, args...)
+}
+
+// MaxErrors is the most errors that Errors keeps of one resource.
+const MaxErrors = 20
+
+// Errors are several errors of one resource, in the order of its fields.
+type Errors struct {
+	All     []*Error // at least two, at most MaxErrors
+	Omitted int      // how many more there were
+}
+
+// Error tells the first and how many others there are.
+func (e *Errors) Error() string {
+	return fmt.Sprintf("%v (and %d more)", e.All[0], len(e.All)-1+e.Omitted)
+}
+
+// Unwrap returns the errors, so that errors.As finds the first.
+func (e *Errors) Unwrap() []error {
+	out := make([]error, len(e.All))
+	for i := range e.All {
+		out[i] = e.All[i]
+	}
+	return out
+}
+
+// JoinErrors makes one error of those that are not nil: nil, the one there is,
+// or *Errors.
+func JoinErrors(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return join(errs)
+		}
+	}
+	return nil // without an allocation: every search is validated
+}
+
+func join(errs []error) error {
+	var joined Errors
+	for _, err := range errs {
+		all, omitted := ErrorsOf(err)
+		room := min(len(all), MaxErrors-len(joined.All))
+		joined.All = append(joined.All, all[:room]...)
+		joined.Omitted += omitted + len(all) - room
+	}
+	if len(joined.All)+joined.Omitted == 1 {
+		return joined.All[0]
+	}
+	return &joined
+}
+
+// ErrorsOf lists the errors in one, and how many more there were. One that is
+// not an *Error becomes one, of kind Internal.
+func ErrorsOf(err error) (all []*Error, omitted int) {
+	var several *Errors
+	var one *Error
+	switch {
+	case err == nil:
+		return nil, 0
+	case errors.As(err, &several):
+		return several.All, several.Omitted
+	case errors.As(err, &one):
+		return []*Error{one}, 0
+	}
+	return []*Error{{Kind: KindOf(err), Err: err}}, 0
+}
+
+// WithoutFields drops the errors about fields that others are about already:
+// about the field itself, a part of it or what it is a part of. A field that
+// could not be read otherwise seems to be missing too.
+func WithoutFields(err, others error) error {
+	known, _ := ErrorsOf(others)
+	all, omitted := ErrorsOf(err)
+	kept := Errors{Omitted: omitted}
+	for _, e := range all {
+		if !slices.ContainsFunc(known, func(k *Error) bool { return within(k.Field, e.Field) || within(e.Field, k.Field) }) {
+			kept.All = append(kept.All, e)
+		}
+	}
+	if len(kept.All) == 0 {
+		return nil
+	}
+	return JoinErrors(&kept)
+}
+
+// within says whether a path is another or leads into it.
+func within(path, into string) bool {
+	return path == into || strings.HasPrefix(path, into+".")
 }
 
 // KindOf finds the kind of an error; one that is not an *Error is Internal.

@@ -46,6 +46,10 @@ func (m Money) String() string {
 	return fmt.Sprintf("%s%d.%s", sign, micros/MicrosPerUnit, fraction)
 }
 
+// Micros writes the amount as the API counts it, as in "1200000 micros". Every
+// amount in an error reads so, which lets a client say it in decimal currency.
+func (m Money) Micros() string { return fmt.Sprintf("%d micros", int64(m)) }
+
 func allDigits(s string) bool {
 	if s == "" {
 		return false

@@ -21,7 +21,7 @@ func (m *Meta) Metadata() *Meta { return m }
 type Resource interface {
 	Metadata() *Meta
 	// Validate checks what the resource alone can tell: its error is an
-	// *Error that names the field. What it refers to is checked by package
+	// *Error that names the field, or *Errors. What it refers to is checked by package
 	// exchange.
 	Validate() error
 }
@@ -32,13 +32,14 @@ type Point struct{ Lat, Lng float64 }
 // Validate refuses coordinates that are not on the globe; field is the path of
 // the pair.
 func (p Point) Validate(field string) error {
+	var lat, lng error
 	if !(p.Lat >= -90 && p.Lat <= 90) { // written so that NaN fails too
-		return Invalidf(field+".latitude", "%v is not a latitude: use degrees from -90 to 90", p.Lat)
+		lat = Invalidf(field+".latitude", "%v is not a latitude: use degrees from -90 to 90", p.Lat)
 	}
 	if !(p.Lng >= -180 && p.Lng <= 180) {
-		return Invalidf(field+".longitude", "%v is not a longitude: use degrees from -180 to 180", p.Lng)
+		lng = Invalidf(field+".longitude", "%v is not a longitude: use degrees from -180 to 180", p.Lng)
 	}
-	return nil
+	return JoinErrors(lat, lng)
 }
 
 // EarthRadiusM is the mean radius of the Earth in metres; distances are on the
@@ -63,10 +64,10 @@ type Advertiser struct {
 
 // Validate implements Resource.
 func (a *Advertiser) Validate() error {
-	if err := checkText("advertiser.display_name", a.DisplayName, 1, maxNameBytes); err != nil {
-		return err
-	}
-	return checkEnum("advertiser.state", a.State, StateCount, true)
+	return JoinErrors(
+		checkText("advertiser.display_name", a.DisplayName, 1, maxNameBytes),
+		checkEnum("advertiser.state", a.State, StateCount, true),
+	)
 }
 
 // Program is a mini-program.
@@ -85,7 +86,7 @@ type Program struct {
 
 // Validate implements Resource.
 func (p *Program) Validate() error {
-	return firstError(
+	return JoinErrors(
 		checkText("program.display_name", p.DisplayName, 1, maxNameBytes),
 		checkTexts("program.alternative_names", p.AlternativeNames, 20, maxNameBytes),
 		checkEnum("program.category", p.Category, CategoryCount, false),
@@ -110,7 +111,7 @@ type Place struct {
 
 // Validate implements Resource.
 func (p *Place) Validate() error {
-	return firstError(
+	return JoinErrors(
 		checkText("place.display_name", p.DisplayName, 0, maxNameBytes),
 		p.Point.Validate("place"),
 		checkText("place.address", p.Address, 0, 500),

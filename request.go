@@ -62,7 +62,7 @@ func (r *Request) Validate() error {
 	if !(r.AccuracyM >= 0 && r.AccuracyM <= maxAccuracyM) {
 		return Invalidf("location.accuracy_m", "%v is out of range: use 0 to %v metres", r.AccuracyM, maxAccuracyM)
 	}
-	return firstError(
+	return JoinErrors(
 		checkRange("nearby_limit", r.NearbyLimit, 0, MaxNearbyLimit),
 		checkRange("sponsored_slots", r.Slots, 0, MaxSlots),
 		checkText("words", r.Words, 0, maxNameBytes),
@@ -82,7 +82,7 @@ func (v *Viewer) validate() error {
 			return err
 		}
 	}
-	return firstError(
+	return JoinErrors(
 		checkText("viewer.user_key", v.UserKey, 0, 128),
 		checkEnum("viewer.gender", v.Gender, GenderCount, true),
 		checkEnum("viewer.operating_system", v.OS, OSCount, true),

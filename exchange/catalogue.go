@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/hexbid/hexbid"
@@ -87,14 +88,17 @@ func staleError(name string) error {
 }
 
 func (e *Exchange) write(ctx context.Context, r hexbid.Resource, ifVersion uint64, validateOnly bool) (hexbid.Resource, error) {
-	record, err := e.prepare(ctx, r)
+	record, err := e.prepare(ctx, r, nil)
 	if err != nil {
 		return nil, err
 	}
 	change, err := func() (store.Change, error) {
 		e.catalogue.Lock()
 		defer e.catalogue.Unlock()
-		if err := e.checkReferences(ctx, r, map[string]bool{}); err != nil {
+		if err := e.checkReferences(ctx, r, func(name string) (bool, error) {
+			version, err := e.versionOf(ctx, name)
+			return version > 0, err
+		}); err != nil {
 			return store.Change{}, err
 		}
 		op := store.Op{Put: record, IfVersion: ifVersion}
@@ -134,12 +138,10 @@ func (e *Exchange) versionOf(ctx context.Context, name string) (uint64, error) {
 }
 
 // prepare checks all that a resource alone can tell, stamps it and covers a
-// campaign's area: the costly part of a write, outside any lock.
-func (e *Exchange) prepare(ctx context.Context, r hexbid.Resource) (*store.Record, error) {
-	if _, err := hexbid.ParseNameOf(store.KindOf(r), "name", r.Metadata().Name); err != nil {
-		return nil, err
-	}
-	if err := r.Validate(); err != nil {
+// campaign's area: the costly part of a write, outside any lock. What is known
+// to be wrong with it is part of the error.
+func (e *Exchange) prepare(ctx context.Context, r hexbid.Resource, known error) (*store.Record, error) {
+	if err := e.Check(r, known); err != nil {
 		return nil, err
 	}
 	meta := r.Metadata()
@@ -157,12 +159,46 @@ func (e *Exchange) prepare(ctx context.Context, r hexbid.Resource) (*store.Recor
 			}
 		}
 	case *hexbid.Campaign:
-		if lowest, _ := v.BidRange(); lowest < e.config.Market.MinimumBid[v.Pricing] {
-			return nil, hexbid.Invalidf("campaign.bid_micros", "%d is below this market's minimum of %d micros for %s", lowest, e.config.Market.MinimumBid[v.Pricing], v.Pricing)
-		}
 		return record, e.cover(ctx, record, v)
 	}
 	return record, nil
+}
+
+// Check tells everything that is wrong with a resource, as far as it alone and
+// the market's rules tell. What is known already, of fields that could not be
+// converted, comes first, and nothing else is said about those fields.
+func (e *Exchange) Check(r hexbid.Resource, known error) error {
+	_, name := hexbid.ParseNameOf(store.KindOf(r), "name", r.Metadata().Name)
+	found := hexbid.JoinErrors(name, r.Validate())
+	if c, ok := r.(*hexbid.Campaign); ok {
+		found = hexbid.JoinErrors(found, e.checkMinimumBid(c, hexbid.JoinErrors(known, found)), checkRegions("campaign.area", &c.Area), checkRegions("campaign.excluded_area", &c.Excluded))
+	}
+	return hexbid.JoinErrors(known, hexbid.WithoutFields(found, known))
+}
+
+// checkMinimumBid holds a bid that is sound so far to the market's minimum.
+func (e *Exchange) checkMinimumBid(c *hexbid.Campaign, soFar error) error {
+	errs, _ := hexbid.ErrorsOf(soFar)
+	for _, err := range errs {
+		if strings.HasPrefix(err.Field, "campaign.bid") || strings.HasPrefix(err.Field, "campaign.pricing") || strings.HasPrefix(err.Field, "campaign.host_bids") {
+			return nil
+		}
+	}
+	minimum := e.config.Market.MinimumBid[c.Pricing]
+	if lowest, _ := c.BidRange(); lowest < minimum {
+		return hexbid.Invalidf("campaign.bid_micros", "%s is below this market's minimum of %s for %s", lowest.Micros(), minimum.Micros(), c.Pricing)
+	}
+	return nil
+}
+
+func checkRegions(field string, a *hexbid.Area) error {
+	var errs []error
+	for _, code := range a.Regions {
+		if _, err := geoindex.RegionByCode(code); err != nil {
+			errs = append(errs, hexbid.Invalidf(field+".regions", "%v", err))
+		}
+	}
+	return hexbid.JoinErrors(errs...)
 }
 
 // cover works out where a campaign is posted.
@@ -198,34 +234,27 @@ func (e *Exchange) approvedPlaces(ctx context.Context, program string) ([]hexbid
 	return points, err
 }
 
-// checkReferences finds what a resource refers to: in the store, or among the
-// names that are known to be there, which it adds to. The catalogue must be held.
-func (e *Exchange) checkReferences(ctx context.Context, r hexbid.Resource, there map[string]bool) error {
+// checkReferences looks for what a resource refers to; exists says whether a
+// name is there. The catalogue must be held.
+func (e *Exchange) checkReferences(ctx context.Context, r hexbid.Resource, exists func(name string) (bool, error)) error {
 	name, err := hexbid.ParseName(r.Metadata().Name)
 	if err != nil {
 		return hexbid.Invalidf("name", "%v", err)
 	}
-	if parent := name.Parent(); parent.Kind != 0 {
-		if err := e.checkExists(ctx, "name", parent.String(), there); err != nil {
-			return err
-		}
+	var parent, program error
+	if up := name.Parent(); up.Kind != 0 {
+		parent = checkExists("name", up.String(), exists)
 	}
 	if c, ok := r.(*hexbid.Campaign); ok {
-		return e.checkExists(ctx, "campaign.program", c.Program, there)
+		program = checkExists("campaign.program", c.Program, exists)
 	}
-	return nil
+	return hexbid.JoinErrors(parent, program)
 }
 
-func (e *Exchange) checkExists(ctx context.Context, field, name string, there map[string]bool) error {
-	if there[name] {
-		return nil
-	}
-	version, err := e.versionOf(ctx, name)
-	if err == nil && version == 0 {
+func checkExists(field, name string, exists func(name string) (bool, error)) error {
+	there, err := exists(name)
+	if err == nil && !there {
 		return hexbid.Errorf(hexbid.NotFound, field, "%q does not exist: create it first", hexbid.Shorten(name))
-	}
-	if err == nil {
-		there[name] = true
 	}
 	return err
 }
@@ -310,26 +339,33 @@ func (e *Exchange) checkNoBuyer(ctx context.Context, program hexbid.Name) error 
 // Serving says whether a campaign takes part in auctions at present, and why
 // not.
 func (e *Exchange) Serving(ctx context.Context, c *hexbid.Campaign) (bool, string) {
-	return e.ServingAmong()(ctx, c)
+	return e.servingAmong(nil)(ctx, c)
 }
 
-// ServingAmong is Serving for many campaigns: it remembers the advertisers that
-// it has looked up.
-func (e *Exchange) ServingAmong() func(context.Context, *hexbid.Campaign) (bool, string) {
+// servingAmong is Serving for many campaigns: it remembers the advertisers that
+// it has looked up. With a trial, what that has accepted counts as stored.
+func (e *Exchange) servingAmong(t *trial) func(context.Context, *hexbid.Campaign) (bool, string) {
 	paused := map[string]bool{}
 	return func(ctx context.Context, c *hexbid.Campaign) (bool, string) {
 		name, _ := hexbid.ParseName(c.Name) // stored names parse
 		owner := name.Owner().String()
 		if _, known := paused[owner]; !known {
-			r, err := e.store.Get(ctx, owner)
-			a, ok := r.Resource.(*hexbid.Advertiser)
-			paused[owner] = err == nil && ok && a.State == hexbid.Paused
+			paused[owner] = e.isPaused(ctx, owner, t)
 		}
-		return e.serving(ctx, c, paused[owner])
+		return e.serving(ctx, c, paused[owner], t)
 	}
 }
 
-func (e *Exchange) serving(ctx context.Context, c *hexbid.Campaign, ownerPaused bool) (bool, string) {
+func (e *Exchange) isPaused(ctx context.Context, advertiser string, t *trial) bool {
+	if paused, known := t.pauses(advertiser); known {
+		return paused
+	}
+	r, err := e.store.Get(ctx, advertiser)
+	a, ok := r.Resource.(*hexbid.Advertiser)
+	return err == nil && ok && a.State == hexbid.Paused
+}
+
+func (e *Exchange) serving(ctx context.Context, c *hexbid.Campaign, ownerPaused bool, t *trial) (bool, string) {
 	now := e.config.Clock()
 	if c.State == hexbid.Paused {
 		return false, "the campaign is paused"
@@ -343,7 +379,7 @@ func (e *Exchange) serving(ctx context.Context, c *hexbid.Campaign, ownerPaused 
 	if !c.End.IsZero() && !now.Before(c.End) {
 		return false, "its flight ended at " + c.End.UTC().Format(time.RFC3339)
 	}
-	if c.Area.OnlyAroundPlaces() {
+	if c.Area.OnlyAroundPlaces() && !t.visits(c.Program) {
 		if places, err := e.approvedPlaces(ctx, c.Program); err == nil && len(places) == 0 {
 			return false, "it serves around the program's places, and none is approved"
 		}

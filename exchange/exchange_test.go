@@ -506,7 +506,7 @@ func TestAPanicInAWorkerOfAnImportIsAnErrorOfThatImport(t *testing.T) {
 	e := open(t, nil)
 	fill(t, e)
 	rows := []hexbid.Resource{place("l", hub), faulty, campaign("c")}
-	if _, err := e.Prepare(ctx, rows); hexbid.KindOf(err) != hexbid.Internal || err == nil || !strings.Contains(err.Error(), "nil pointer") {
+	if _, err := e.NewUpload(false).Prepare(ctx, incomingOf(rows)); hexbid.KindOf(err) != hexbid.Internal || err == nil || !strings.Contains(err.Error(), "nil pointer") {
 		t.Errorf("prepare: %v", err)
 	}
 	for _, o := range e.Import(ctx, rows, false) {
@@ -524,7 +524,7 @@ func TestAnImportOfACallerWhoWentAwayIsNotPrepared(t *testing.T) {
 	e := open(t, nil)
 	gone, cancel := context.WithCancel(ctx)
 	cancel()
-	if _, err := e.Prepare(gone, []hexbid.Resource{faulty}); !errors.Is(err, context.Canceled) {
+	if _, err := e.NewUpload(false).Prepare(gone, []Incoming{{Resource: faulty}}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }

@@ -25,14 +25,29 @@ const (
 // Outcome is what became of one row.
 type Outcome struct {
 	Action   Action
-	Err      error // of a rejected row, an *hexbid.Error
+	Err      error // of a rejected row, an *hexbid.Error or *hexbid.Errors
 	Resource hexbid.Resource
+	// Serving says of an accepted campaign whether it takes part in auctions
+	// now, and NotServingReason why not.
+	Serving          bool
+	NotServingReason string
+}
+
+// Incoming is a resource on its way in.
+type Incoming struct {
+	Resource hexbid.Resource
+	// Err is what is known to be wrong with it already. It is judged all the
+	// same, so that its outcome tells everything that is wrong.
+	Err error
+	// CheckOnly says to judge it and to change nothing.
+	CheckOnly bool
 }
 
 // row is one resource on its way in.
 type row struct {
-	record  *store.Record
-	outcome Outcome
+	record    *store.Record
+	checkOnly bool
+	outcome   Outcome
 }
 
 // Import creates or replaces resources in one durable batch. A row may need
@@ -40,12 +55,20 @@ type row struct {
 // outcomes stand in the order of the rows. When the batch cannot be stored no
 // row is, and every outcome says so.
 func (e *Exchange) Import(ctx context.Context, resources []hexbid.Resource, validateOnly bool) []Outcome {
-	b, err := e.Prepare(ctx, resources)
+	b, err := e.NewUpload(validateOnly).Prepare(ctx, incomingOf(resources))
 	if err != nil {
 		return rejectAll(resources, err)
 	}
-	b.Commit(ctx, validateOnly)
+	b.Commit(ctx)
 	return b.Outcomes(ctx)
+}
+
+func incomingOf(resources []hexbid.Resource) []Incoming {
+	incoming := make([]Incoming, len(resources))
+	for i, r := range resources {
+		incoming[i].Resource = r
+	}
+	return incoming
 }
 
 func rejectAll(resources []hexbid.Resource, err error) []Outcome {
@@ -56,30 +79,51 @@ func rejectAll(resources []hexbid.Resource, err error) []Outcome {
 	return outcomes
 }
 
-// Batch is an import on its way, in three steps that may overlap with those of
-// the batches before and after it.
-type Batch struct {
-	exchange  *Exchange
-	resources []hexbid.Resource
-	rows      []row
-	change    store.Change
-	err       error // of the commit
+// Upload is a run of batches from one caller. One that only validates judges
+// each row as if the rows before it had been stored.
+type Upload struct {
+	exchange *Exchange
+	trial    *trial // of one that only validates
 }
 
-// Prepare begins an import: it checks what the rows alone tell, and covers. A row
+// NewUpload begins an upload; with validateOnly it changes nothing.
+func (e *Exchange) NewUpload(validateOnly bool) *Upload {
+	u := &Upload{exchange: e}
+	if validateOnly {
+		u.trial = newTrial()
+	}
+	return u
+}
+
+// Batch is a part of an upload on its way, in three steps that may overlap with
+// those of the batches before and after it.
+type Batch struct {
+	upload   *Upload
+	incoming []Incoming
+	rows     []row
+	puts     map[string]hexbid.Resource // that the batch stores, by name
+	there    map[string]bool            // names that are known to exist
+	change   store.Change
+	err      error // of the commit
+}
+
+// Prepare begins a batch: it checks what the rows alone tell, and covers. A row
 // in error is rejected in the outcomes. Prepare itself fails when the context ends,
 // or with an error of kind Internal when a row makes its check panic.
-func (e *Exchange) Prepare(ctx context.Context, resources []hexbid.Resource) (*Batch, error) {
-	rows, err := e.prepareAll(ctx, resources)
+func (u *Upload) Prepare(ctx context.Context, incoming []Incoming) (*Batch, error) {
+	rows, err := u.exchange.prepareAll(ctx, incoming)
 	if err != nil {
 		return nil, err
 	}
-	return &Batch{exchange: e, resources: resources, rows: rows}, nil
+	return &Batch{upload: u, incoming: incoming, rows: rows, puts: map[string]hexbid.Resource{}, there: map[string]bool{}}, nil
 }
 
 // Commit stores the batch. Batches that need each other are committed in turn.
-func (b *Batch) Commit(ctx context.Context, validateOnly bool) {
-	b.change, b.err = b.exchange.commitRows(ctx, b.rows, validateOnly)
+func (b *Batch) Commit(ctx context.Context) {
+	b.change, b.err = b.commitRows(ctx)
+	if b.upload.trial != nil {
+		b.tellServing(ctx)
+	}
 }
 
 // Outcomes waits until what was stored is searchable, and tells what became of
@@ -87,7 +131,7 @@ func (b *Batch) Commit(ctx context.Context, validateOnly bool) {
 func (b *Batch) Outcomes(ctx context.Context) []Outcome {
 	err := b.err
 	if err == nil && b.change.Version > 0 {
-		err = b.exchange.indexer.WaitFor(ctx, b.change.Version)
+		err = b.upload.exchange.indexer.WaitFor(ctx, b.change.Version)
 	}
 	stored := map[string]hexbid.Resource{}
 	for i := range b.change.Puts {
@@ -95,21 +139,38 @@ func (b *Batch) Outcomes(ctx context.Context) []Outcome {
 	}
 	outcomes := make([]Outcome, len(b.rows))
 	for i := range b.rows {
+		o := &b.rows[i].outcome
+		if err != nil && o.Action != Rejected {
+			*o = Outcome{Action: Rejected, Err: err, Resource: b.incoming[i].Resource}
+		}
+		if r := stored[o.Resource.Metadata().Name]; r != nil && o.Action != Rejected {
+			o.Resource = r
+		}
+	}
+	if b.upload.trial == nil {
+		b.tellServing(ctx)
+	}
+	for i := range b.rows {
 		outcomes[i] = b.rows[i].outcome
-		if err != nil && outcomes[i].Action != Rejected {
-			outcomes[i] = Outcome{Action: Rejected, Err: err, Resource: b.resources[i]}
-		}
-		if r := stored[b.resources[i].Metadata().Name]; r != nil && outcomes[i].Action != Rejected {
-			outcomes[i].Resource = r
-		}
 	}
 	return outcomes
 }
 
+// tellServing says of each accepted campaign whether it serves.
+func (b *Batch) tellServing(ctx context.Context) {
+	serving := b.upload.exchange.servingAmong(b.upload.trial)
+	for i := range b.rows {
+		o := &b.rows[i].outcome
+		if c, ok := o.Resource.(*hexbid.Campaign); ok && o.Action != Rejected {
+			o.Serving, o.NotServingReason = serving(ctx, c)
+		}
+	}
+}
+
 // prepareAll prepares rows on every core: coverings are what costs. The workers
 // stop when the context ends.
-func (e *Exchange) prepareAll(ctx context.Context, resources []hexbid.Resource) ([]row, error) {
-	rows := make([]row, len(resources))
+func (e *Exchange) prepareAll(ctx context.Context, incoming []Incoming) ([]row, error) {
+	rows := make([]row, len(incoming))
 	workers := runtime.GOMAXPROCS(0)
 	failures := make([]error, workers)
 	var group sync.WaitGroup
@@ -117,8 +178,9 @@ func (e *Exchange) prepareAll(ctx context.Context, resources []hexbid.Resource) 
 		group.Go(func() {
 			failures[worker] = hexbid.Contain(func() error {
 				for i := worker; i < len(rows) && ctx.Err() == nil; i += workers {
-					record, err := e.prepare(ctx, resources[i])
-					rows[i] = row{record, Outcome{Resource: resources[i], Err: err}}
+					in := &incoming[i]
+					record, err := e.prepare(ctx, in.Resource, in.Err)
+					rows[i] = row{record, in.CheckOnly, Outcome{Resource: in.Resource, Err: err}}
 				}
 				return ctx.Err()
 			})
@@ -129,56 +191,91 @@ func (e *Exchange) prepareAll(ctx context.Context, resources []hexbid.Resource) 
 }
 
 // commitRows judges the rows in order and commits those that are good.
-func (e *Exchange) commitRows(ctx context.Context, rows []row, validateOnly bool) (store.Change, error) {
+func (b *Batch) commitRows(ctx context.Context) (store.Change, error) {
+	e := b.upload.exchange
 	e.catalogue.Lock()
 	defer e.catalogue.Unlock()
 	var ops []store.Op
-	names := batchNames{map[string]bool{}, map[string]bool{}}
-	for i := range rows {
-		op, err := e.judgeRow(ctx, &rows[i], names)
+	for i := range b.rows {
+		op, err := b.judge(ctx, &b.rows[i])
 		if err != nil {
-			rows[i].outcome.Action, rows[i].outcome.Err = Rejected, err
+			b.rows[i].outcome.Action, b.rows[i].outcome.Err = Rejected, err
 		} else if op != nil {
 			ops = append(ops, *op)
 		}
 	}
-	if validateOnly || len(ops) == 0 {
+	if b.upload.trial != nil || len(ops) == 0 {
 		return store.Change{}, nil
 	}
 	return e.store.Commit(ctx, ops)
 }
 
-// batchNames are what a batch knows of names: those that it puts itself, and
-// those that are there, its own among them.
-type batchNames struct{ put, there map[string]bool }
-
-// judgeRow decides what a row does; no step when it changes nothing.
-func (e *Exchange) judgeRow(ctx context.Context, r *row, names batchNames) (*store.Op, error) {
-	if r.outcome.Err != nil {
-		return nil, r.outcome.Err
+// judge decides what a row does; no step when it changes nothing.
+func (b *Batch) judge(ctx context.Context, r *row) (*store.Op, error) {
+	resource := r.outcome.Resource
+	references := b.checkReferences(ctx, resource)
+	if err := hexbid.JoinErrors(r.outcome.Err, hexbid.WithoutFields(references, r.outcome.Err)); err != nil {
+		return nil, err
 	}
-	resource := r.record.Resource
-	if err := e.checkReferences(ctx, resource, names.there); err != nil {
+	changes, err := b.compare(ctx, r)
+	if err != nil || !changes || r.checkOnly {
 		return nil, err
 	}
 	name := resource.Metadata().Name
-	op := &store.Op{Put: r.record, IfVersion: store.AnyVersion}
-	present, err := e.store.Get(ctx, name)
-	switch {
-	case err != nil && hexbid.KindOf(err) != hexbid.NotFound:
-		return nil, err
-	case err != nil || names.put[name]:
-		r.outcome.Action = Created
-	default:
-		keepHistory(resource, present.Resource)
-		r.outcome.Action = Updated
-		if equalButMeta(resource, present.Resource) {
-			r.outcome.Action, r.outcome.Resource = Unchanged, present.Resource
-			return nil, nil
+	if b.upload.trial != nil {
+		if err := b.upload.trial.put(resource); err != nil {
+			return nil, err
 		}
 	}
-	names.put[name], names.there[name] = true, true
-	return op, nil
+	b.puts[name], b.there[name] = resource, true
+	return &store.Op{Put: r.record, IfVersion: store.AnyVersion}, nil
+}
+
+// compare finds what a row does to what is there: in the batch, in the trial or
+// in the store. It says whether there is anything to store.
+func (b *Batch) compare(ctx context.Context, r *row) (changes bool, err error) {
+	resource := r.outcome.Resource
+	name := resource.Metadata().Name
+	present, inBatch := b.puts[name]
+	if !inBatch {
+		record, err := b.upload.exchange.store.Get(ctx, name)
+		if err != nil && hexbid.KindOf(err) != hexbid.NotFound {
+			return false, err
+		}
+		present = record.Resource
+	}
+	if present != nil {
+		keepHistory(resource, present)
+	}
+	tried, same := b.upload.trial.compare(resource)
+	switch {
+	case tried && same, !tried && present != nil && equalButMeta(resource, present):
+		r.outcome.Action = Unchanged
+		if present != nil {
+			r.outcome.Resource = present
+		}
+		return false, nil
+	case tried || present != nil:
+		r.outcome.Action = Updated
+	default:
+		r.outcome.Action = Created
+	}
+	return true, nil
+}
+
+// checkReferences finds what a resource refers to in the store, in the batch or
+// in the trial. The catalogue must be held.
+func (b *Batch) checkReferences(ctx context.Context, r hexbid.Resource) error {
+	return b.upload.exchange.checkReferences(ctx, r, func(name string) (bool, error) {
+		if b.there[name] || b.upload.trial.has(name) {
+			return true, nil
+		}
+		version, err := b.upload.exchange.versionOf(ctx, name)
+		if err == nil && version > 0 {
+			b.there[name] = true
+		}
+		return version > 0, err
+	})
 }
 
 // keepHistory carries over what an importer does not set: when the resource

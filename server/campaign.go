@@ -65,7 +65,7 @@ func create[T resource](ctx context.Context, s *campaignService, m T, o creation
 	}
 	m = proto.Clone(m).(T)
 	setName(m, name)
-	noun, notices, err := toNoun(m)
+	noun, notices, err := s.toNoun(m)
 	if err != nil {
 		return none, err
 	}
@@ -74,6 +74,16 @@ func create[T resource](ctx context.Context, s *campaignService, m T, o creation
 		return none, err
 	}
 	return show[T](ctx, s, created, notices...), nil
+}
+
+// toNoun converts a resource. When some of it does not convert, the error tells
+// what else is wrong with it too.
+func (s *campaignService) toNoun(m proto.Message) (hexbid.Resource, []string, error) {
+	noun, notices, err := toNoun(m)
+	if err != nil {
+		return nil, nil, s.exchange().Check(noun, err)
+	}
+	return noun, notices, nil
 }
 
 func setName(m proto.Message, name string) {
@@ -135,13 +145,13 @@ func update[T resource](ctx context.Context, s *campaignService, kind hexbid.Res
 	r, err := s.exchange().Update(ctx, m.GetName(), version, o.validateOnly, func(present hexbid.Resource) (next hexbid.Resource, err error) {
 		merged, err := merge(fromNoun(present), m, o.mask)
 		if err == nil {
-			next, notices, err = toNoun(merged)
+			next, notices, err = s.toNoun(merged)
 		}
 		return next, err
 	})
 	if o.allowMissing && hexbid.KindOf(err) == hexbid.NotFound {
 		var noun hexbid.Resource
-		if noun, notices, err = toNoun(m); err == nil {
+		if noun, notices, err = s.toNoun(m); err == nil {
 			r, err = s.exchange().Create(ctx, noun, o.validateOnly)
 		}
 	}

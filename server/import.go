@@ -33,7 +33,7 @@ func (s *campaignService) Import(stream grpc.BidiStreamingServer[pb.ImportReques
 		failed <- hexbid.Contain(func() error { return storeBatches(ctx, received, stored) })
 	}()
 	for batch := range stored {
-		if err := stream.Send(batch.answer(ctx, s)); err != nil {
+		if err := stream.Send(batch.answer(ctx)); err != nil {
 			return err
 		}
 	}
@@ -45,7 +45,7 @@ func (s *campaignService) Import(stream grpc.BidiStreamingServer[pb.ImportReques
 
 func storeBatches(ctx context.Context, from <-chan *importBatch, to chan<- *importBatch) error {
 	for batch := range from {
-		batch.prepared.Commit(ctx, batch.validateOnly)
+		batch.prepared.Commit(ctx)
 		select {
 		case to <- batch:
 		case <-ctx.Done():
@@ -58,10 +58,11 @@ func storeBatches(ctx context.Context, from <-chan *importBatch, to chan<- *impo
 // receiveBatches hands on what comes in, until the stream ends or a batch is
 // refused.
 func (s *campaignService) receiveBatches(ctx context.Context, stream grpc.BidiStreamingServer[pb.ImportRequest, pb.ImportResponse], to chan<- *importBatch) error {
-	for first, validateOnly := true, false; ; first = false {
+	var upload *exchange.Upload
+	for {
 		r, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
-			if first {
+			if upload == nil {
 				return hexbid.Invalidf("rows", "the import is empty: send at least one batch")
 			}
 			return nil
@@ -72,10 +73,10 @@ func (s *campaignService) receiveBatches(ctx context.Context, stream grpc.BidiSt
 		if n := len(r.GetRows()); n == 0 || n > maxImportRows {
 			return hexbid.Invalidf("rows", "a batch has %d rows: send 1 to %d", n, maxImportRows)
 		}
-		if first {
-			validateOnly = r.GetValidateOnly()
+		if upload == nil {
+			upload = s.exchange().NewUpload(r.GetValidateOnly())
 		}
-		batch, err := s.prepare(ctx, r.GetRows(), validateOnly)
+		batch, err := prepareRows(ctx, upload, r.GetRows())
 		if err != nil {
 			return err
 		}
@@ -87,20 +88,19 @@ func (s *campaignService) receiveBatches(ctx context.Context, stream grpc.BidiSt
 	}
 }
 
-// importBatch is a message of rows on its way in: what converts is prepared; the
-// outcomes stand in the order of the rows.
+// importBatch is a message of rows on its way in. The outcomes stand in the order
+// of the rows.
 type importBatch struct {
-	rows         []*pb.ImportRow
-	response     *pb.ImportResponse
-	prepared     *exchange.Batch
-	at           []int // row of each noun prepared
-	mended       [][]string
-	validateOnly bool
+	rows     []*pb.ImportRow
+	response *pb.ImportResponse
+	prepared *exchange.Batch
+	at       []int // row of each noun prepared
+	mended   [][]string
 }
 
-func (s *campaignService) prepare(ctx context.Context, rows []*pb.ImportRow, validateOnly bool) (b *importBatch, err error) {
-	b = &importBatch{rows: rows, response: &pb.ImportResponse{Outcomes: make([]*pb.ImportOutcome, len(rows))}, validateOnly: validateOnly}
-	var nouns []hexbid.Resource
+func prepareRows(ctx context.Context, upload *exchange.Upload, rows []*pb.ImportRow) (b *importBatch, err error) {
+	b = &importBatch{rows: rows, response: &pb.ImportResponse{Outcomes: make([]*pb.ImportOutcome, len(rows))}}
+	var incoming []exchange.Incoming
 	for i, row := range rows {
 		m := rowResource(row)
 		if m == nil {
@@ -108,24 +108,17 @@ func (s *campaignService) prepare(ctx context.Context, rows []*pb.ImportRow, val
 			continue
 		}
 		noun, notices, err := toNoun(m)
-		if err != nil {
-			b.response.Outcomes[i] = rejected(row, m.GetName(), err)
-			continue
-		}
-		nouns, b.at, b.mended = append(nouns, noun), append(b.at, i), append(b.mended, notices)
+		incoming = append(incoming, exchange.Incoming{Resource: noun, Err: err, CheckOnly: row.GetValidateOnly()})
+		b.at, b.mended = append(b.at, i), append(b.mended, notices)
 	}
-	b.prepared, err = s.exchange().Prepare(ctx, nouns)
+	b.prepared, err = upload.Prepare(ctx, incoming)
 	return b, err
 }
 
-func (b *importBatch) answer(ctx context.Context, s *campaignService) *pb.ImportResponse {
-	serving := s.exchange().ServingAmong()
+func (b *importBatch) answer(ctx context.Context) *pb.ImportResponse {
 	for j, outcome := range b.prepared.Outcomes(ctx) {
 		row := b.at[j]
 		b.response.Outcomes[row] = outcomeMessage(b.rows[row], &outcome)
-		if c, ok := outcome.Resource.(*hexbid.Campaign); ok && outcome.Action != exchange.Rejected {
-			b.response.Outcomes[row].Serving, b.response.Outcomes[row].NotServingReason = serving(ctx, c)
-		}
 		if outcome.Action != exchange.Rejected {
 			b.response.Outcomes[row].Notices = b.mended[j]
 		}
@@ -159,15 +152,23 @@ func outcomeMessage(row *pb.ImportRow, o *exchange.Outcome) *pb.ImportOutcome {
 	if o.Action == exchange.Rejected {
 		return rejected(row, name, o.Err)
 	}
-	return &pb.ImportOutcome{Row: row.GetRow(), Name: name, Action: pb.ImportAction(o.Action)}
+	return &pb.ImportOutcome{Row: row.GetRow(), Name: name, Action: pb.ImportAction(o.Action),
+		Serving: o.Serving, NotServingReason: o.NotServingReason}
 }
 
 func rejected(row *pb.ImportRow, name string, err error) *pb.ImportOutcome {
-	out := &pb.ImportOutcome{Row: row.GetRow(), Name: name, Action: pb.ImportAction_IMPORT_ACTION_REJECTED,
-		Error: &pb.RowError{Code: codeName(hexbid.KindOf(err)), Message: err.Error()}}
-	var e *hexbid.Error
-	if errors.As(err, &e) {
-		out.Error.Field, out.Error.Message = e.Field, e.Detail
+	all, omitted := hexbid.ErrorsOf(err)
+	out := &pb.ImportOutcome{Row: row.GetRow(), Name: name, Action: pb.ImportAction_IMPORT_ACTION_REJECTED, OmittedErrors: int32(omitted)}
+	for i, e := range all {
+		message := &pb.RowError{Code: codeName(e.Kind), Field: e.Field, Message: e.Detail}
+		if e.Detail == "" {
+			message.Message = e.Error()
+		}
+		if i == 0 {
+			out.Error = message
+		} else {
+			out.FurtherErrors = append(out.FurtherErrors, message)
+		}
 	}
 	return out
 }

@@ -45,15 +45,7 @@ func statusOf(err error) error {
 	var e *hexbid.Error
 	switch {
 	case errors.As(err, &e):
-		s := status.New(codeOf(e.Kind), err.Error())
-		if e.Field == "" {
-			return s.Err()
-		}
-		detailed, detailErr := s.WithDetails(&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: e.Field, Description: e.Detail}}})
-		if detailErr != nil {
-			return s.Err()
-		}
-		return detailed.Err()
+		return detailed(status.New(codeOf(e.Kind), err.Error()), err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return status.Error(codes.DeadlineExceeded, "the deadline passed before the answer was ready")
 	case errors.Is(err, context.Canceled):
@@ -63,6 +55,25 @@ func statusOf(err error) error {
 		return err
 	}
 	return status.Error(codes.Internal, "something went wrong here; the operator's log says what")
+}
+
+// detailed adds the fields that an error is about to a status.
+func detailed(s *status.Status, err error) error {
+	var bad errdetails.BadRequest
+	all, _ := hexbid.ErrorsOf(err)
+	for _, e := range all {
+		if e.Field != "" {
+			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: e.Field, Description: e.Detail})
+		}
+	}
+	if len(bad.GetFieldViolations()) == 0 {
+		return s.Err()
+	}
+	with, err := s.WithDetails(&bad)
+	if err != nil {
+		return s.Err()
+	}
+	return with.Err()
 }
 
 type arrivalKey struct{}

@@ -57,15 +57,15 @@ func pointToNoun(field string, lat, lng float64, datum pb.Datum) (hexbid.Point, 
 	return geoindex.ToWGS84(d, p), nil
 }
 
-// collector gathers the first error of many conversions, and what they mended.
+// collector gathers the errors of many conversions, and what they mended.
 type collector struct {
 	err     error
 	notices []string
 }
 
 func collect[T any](c *collector, value T, err error) T {
-	if c.err == nil {
-		c.err = err
+	if err != nil {
+		c.err = hexbid.JoinErrors(c.err, err)
 	}
 	return value
 }

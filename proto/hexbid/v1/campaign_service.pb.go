@@ -1713,7 +1713,8 @@ type ImportRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Rows; a row may need what an earlier one adds.
 	Rows []*ImportRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
-	// Check everything and change nothing. Read from the first request only.
+	// Check everything and change nothing: a row is judged as if the rows before
+	// it, of this stream, had been stored. Read from the first request only.
 	ValidateOnly  bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1776,7 +1777,10 @@ type ImportRow struct {
 	//	*ImportRow_Program
 	//	*ImportRow_Place
 	//	*ImportRow_Campaign
-	Resource      isImportRow_Resource `protobuf_oneof:"resource"`
+	Resource isImportRow_Resource `protobuf_oneof:"resource"`
+	// Check this row and do not store it: its outcome tells what is wrong with
+	// it. For clients that found an error in it themselves.
+	ValidateOnly  bool `protobuf:"varint,6,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1859,6 +1863,13 @@ func (x *ImportRow) GetCampaign() *Campaign {
 		}
 	}
 	return nil
+}
+
+func (x *ImportRow) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
 }
 
 type isImportRow_Resource interface {
@@ -1948,14 +1959,18 @@ type ImportOutcome struct {
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// What was done.
 	Action ImportAction `protobuf:"varint,3,opt,name=action,proto3,enum=hexbid.v1.ImportAction" json:"action,omitempty"`
-	// Why it was rejected.
+	// Why it was rejected: the first error of the row.
 	Error *RowError `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
 	// Of an accepted campaign: whether it takes part in auctions now.
 	Serving bool `protobuf:"varint,5,opt,name=serving,proto3" json:"serving,omitempty"`
 	// Of an accepted campaign: why it does not serve.
 	NotServingReason string `protobuf:"bytes,6,opt,name=not_serving_reason,json=notServingReason,proto3" json:"not_serving_reason,omitempty"`
 	// What was mended on the way in.
-	Notices       []string `protobuf:"bytes,7,rep,name=notices,proto3" json:"notices,omitempty"`
+	Notices []string `protobuf:"bytes,7,rep,name=notices,proto3" json:"notices,omitempty"`
+	// The errors of the row after the first, at most 19.
+	FurtherErrors []*RowError `protobuf:"bytes,8,rep,name=further_errors,json=furtherErrors,proto3" json:"further_errors,omitempty"`
+	// How many more errors the row has.
+	OmittedErrors int32 `protobuf:"varint,9,opt,name=omitted_errors,json=omittedErrors,proto3" json:"omitted_errors,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2039,6 +2054,20 @@ func (x *ImportOutcome) GetNotices() []string {
 	return nil
 }
 
+func (x *ImportOutcome) GetFurtherErrors() []*RowError {
+	if x != nil {
+		return x.FurtherErrors
+	}
+	return nil
+}
+
+func (x *ImportOutcome) GetOmittedErrors() int32 {
+	if x != nil {
+		return x.OmittedErrors
+	}
+	return 0
+}
+
 // RowError names the field and what would be right.
 type RowError struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2046,7 +2075,8 @@ type RowError struct {
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// Path of the field, as in "campaign.bid_micros".
 	Field string `protobuf:"bytes,2,opt,name=field,proto3" json:"field,omitempty"`
-	// Value and remedy.
+	// Value and remedy. Amounts of money are written as "1200000 micros", parts
+	// per million as "800000 ppm".
 	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2103,6 +2133,218 @@ func (x *RowError) GetMessage() string {
 	return ""
 }
 
+// ListRegionsRequest reads a page.
+type ListRegionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only regions that have every one of these words in an adcode, a name or
+	// the name of their province; at most 200 bytes.
+	Words string `protobuf:"bytes,1,opt,name=words,proto3" json:"words,omitempty"`
+	// At most this many, up to 1000; default 100.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the previous answer to the same request.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRegionsRequest) Reset() {
+	*x = ListRegionsRequest{}
+	mi := &file_hexbid_v1_campaign_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRegionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRegionsRequest) ProtoMessage() {}
+
+func (x *ListRegionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_campaign_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRegionsRequest.ProtoReflect.Descriptor instead.
+func (*ListRegionsRequest) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_campaign_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ListRegionsRequest) GetWords() string {
+	if x != nil {
+		return x.Words
+	}
+	return ""
+}
+
+func (x *ListRegionsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRegionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListRegionsResponse is a page.
+type ListRegionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In order of adcode.
+	Regions []*Region `protobuf:"bytes,1,rep,name=regions,proto3" json:"regions,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRegionsResponse) Reset() {
+	*x = ListRegionsResponse{}
+	mi := &file_hexbid_v1_campaign_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRegionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRegionsResponse) ProtoMessage() {}
+
+func (x *ListRegionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_campaign_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRegionsResponse.ProtoReflect.Descriptor instead.
+func (*ListRegionsResponse) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_campaign_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ListRegionsResponse) GetRegions() []*Region {
+	if x != nil {
+		return x.Regions
+	}
+	return nil
+}
+
+func (x *ListRegionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Region is a province or a prefecture of China.
+type Region struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// regions/{adcode}
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Six digits, as Area.regions and Viewer.home_region take them.
+	Adcode string `protobuf:"bytes,2,opt,name=adcode,proto3" json:"adcode,omitempty"`
+	// In Chinese.
+	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// In Latin letters: pinyin, or the customary name.
+	LatinName string `protobuf:"bytes,4,opt,name=latin_name,json=latinName,proto3" json:"latin_name,omitempty"`
+	// Adcode of the province that a prefecture lies in.
+	ProvinceAdcode string `protobuf:"bytes,5,opt,name=province_adcode,json=provinceAdcode,proto3" json:"province_adcode,omitempty"`
+	// Other adcodes that mean the same region: a municipality is its own
+	// prefecture.
+	OtherAdcodes  []string `protobuf:"bytes,6,rep,name=other_adcodes,json=otherAdcodes,proto3" json:"other_adcodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Region) Reset() {
+	*x = Region{}
+	mi := &file_hexbid_v1_campaign_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Region) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Region) ProtoMessage() {}
+
+func (x *Region) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_campaign_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Region.ProtoReflect.Descriptor instead.
+func (*Region) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_campaign_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Region) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Region) GetAdcode() string {
+	if x != nil {
+		return x.Adcode
+	}
+	return ""
+}
+
+func (x *Region) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *Region) GetLatinName() string {
+	if x != nil {
+		return x.LatinName
+	}
+	return ""
+}
+
+func (x *Region) GetProvinceAdcode() string {
+	if x != nil {
+		return x.ProvinceAdcode
+	}
+	return ""
+}
+
+func (x *Region) GetOtherAdcodes() []string {
+	if x != nil {
+		return x.OtherAdcodes
+	}
+	return nil
+}
+
 // ExplainRequest asks about one campaign and one request.
 type ExplainRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2116,7 +2358,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_hexbid_v1_campaign_service_proto_msgTypes[30]
+	mi := &file_hexbid_v1_campaign_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2128,7 +2370,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_campaign_service_proto_msgTypes[30]
+	mi := &file_hexbid_v1_campaign_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2141,7 +2383,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_campaign_service_proto_rawDescGZIP(), []int{30}
+	return file_hexbid_v1_campaign_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ExplainRequest) GetName() string {
@@ -2195,7 +2437,7 @@ type ExplainResponse struct {
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_hexbid_v1_campaign_service_proto_msgTypes[31]
+	mi := &file_hexbid_v1_campaign_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2207,7 +2449,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_campaign_service_proto_msgTypes[31]
+	mi := &file_hexbid_v1_campaign_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2220,7 +2462,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_campaign_service_proto_rawDescGZIP(), []int{31}
+	return file_hexbid_v1_campaign_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ExplainResponse) GetShown() bool {
@@ -2423,7 +2665,7 @@ const file_hexbid_v1_campaign_service_proto_rawDesc = "" +
 	"\x04etag\x18\x03 \x01(\tR\x04etag\"^\n" +
 	"\rImportRequest\x12(\n" +
 	"\x04rows\x18\x01 \x03(\v2\x14.hexbid.v1.ImportRowR\x04rows\x12#\n" +
-	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"\xef\x01\n" +
+	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"\x94\x02\n" +
 	"\tImportRow\x12\x10\n" +
 	"\x03row\x18\x01 \x01(\x03R\x03row\x127\n" +
 	"\n" +
@@ -2431,11 +2673,12 @@ const file_hexbid_v1_campaign_service_proto_rawDesc = "" +
 	"advertiser\x12.\n" +
 	"\aprogram\x18\x03 \x01(\v2\x12.hexbid.v1.ProgramH\x00R\aprogram\x12(\n" +
 	"\x05place\x18\x04 \x01(\v2\x10.hexbid.v1.PlaceH\x00R\x05place\x121\n" +
-	"\bcampaign\x18\x05 \x01(\v2\x13.hexbid.v1.CampaignH\x00R\bcampaignB\n" +
+	"\bcampaign\x18\x05 \x01(\v2\x13.hexbid.v1.CampaignH\x00R\bcampaign\x12#\n" +
+	"\rvalidate_only\x18\x06 \x01(\bR\fvalidateOnlyB\n" +
 	"\n" +
 	"\bresource\"F\n" +
 	"\x0eImportResponse\x124\n" +
-	"\boutcomes\x18\x01 \x03(\v2\x18.hexbid.v1.ImportOutcomeR\boutcomes\"\xf3\x01\n" +
+	"\boutcomes\x18\x01 \x03(\v2\x18.hexbid.v1.ImportOutcomeR\boutcomes\"\xd6\x02\n" +
 	"\rImportOutcome\x12\x10\n" +
 	"\x03row\x18\x01 \x01(\x03R\x03row\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12/\n" +
@@ -2443,11 +2686,29 @@ const file_hexbid_v1_campaign_service_proto_rawDesc = "" +
 	"\x05error\x18\x04 \x01(\v2\x13.hexbid.v1.RowErrorR\x05error\x12\x18\n" +
 	"\aserving\x18\x05 \x01(\bR\aserving\x12,\n" +
 	"\x12not_serving_reason\x18\x06 \x01(\tR\x10notServingReason\x12\x18\n" +
-	"\anotices\x18\a \x03(\tR\anotices\"N\n" +
+	"\anotices\x18\a \x03(\tR\anotices\x12:\n" +
+	"\x0efurther_errors\x18\b \x03(\v2\x13.hexbid.v1.RowErrorR\rfurtherErrors\x12%\n" +
+	"\x0eomitted_errors\x18\t \x01(\x05R\romittedErrors\"N\n" +
 	"\bRowError\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"^\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"f\n" +
+	"\x12ListRegionsRequest\x12\x14\n" +
+	"\x05words\x18\x01 \x01(\tR\x05words\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"j\n" +
+	"\x13ListRegionsResponse\x12+\n" +
+	"\aregions\x18\x01 \x03(\v2\x11.hexbid.v1.RegionR\aregions\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc4\x01\n" +
+	"\x06Region\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06adcode\x18\x02 \x01(\tR\x06adcode\x12!\n" +
+	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\x12\x1d\n" +
+	"\n" +
+	"latin_name\x18\x04 \x01(\tR\tlatinName\x12'\n" +
+	"\x0fprovince_adcode\x18\x05 \x01(\tR\x0eprovinceAdcode\x12#\n" +
+	"\rother_adcodes\x18\x06 \x03(\tR\fotherAdcodes\"^\n" +
 	"\x0eExplainRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
 	"\arequest\x18\x02 \x01(\v2\x1e.hexbid.v1.SearchNearbyRequestR\arequest\"\x83\x03\n" +
@@ -2478,7 +2739,7 @@ const file_hexbid_v1_campaign_service_proto_rawDesc = "" +
 	"\x15IMPORT_ACTION_CREATED\x10\x01\x12\x19\n" +
 	"\x15IMPORT_ACTION_UPDATED\x10\x02\x12\x1b\n" +
 	"\x17IMPORT_ACTION_UNCHANGED\x10\x03\x12\x1a\n" +
-	"\x16IMPORT_ACTION_REJECTED\x10\x042\x8e\r\n" +
+	"\x16IMPORT_ACTION_REJECTED\x10\x042\xdc\r\n" +
 	"\x0fCampaignService\x12M\n" +
 	"\x10CreateAdvertiser\x12\".hexbid.v1.CreateAdvertiserRequest\x1a\x15.hexbid.v1.Advertiser\x12G\n" +
 	"\rGetAdvertiser\x12\x1f.hexbid.v1.GetAdvertiserRequest\x1a\x15.hexbid.v1.Advertiser\x12X\n" +
@@ -2503,7 +2764,8 @@ const file_hexbid_v1_campaign_service_proto_rawDesc = "" +
 	"\x0eUpdateCampaign\x12 .hexbid.v1.UpdateCampaignRequest\x1a\x13.hexbid.v1.Campaign\x12J\n" +
 	"\x0eDeleteCampaign\x12 .hexbid.v1.DeleteCampaignRequest\x1a\x16.google.protobuf.Empty\x12>\n" +
 	"\vReviewPlace\x12\x1d.hexbid.v1.ReviewPlaceRequest\x1a\x10.hexbid.v1.Place\x12A\n" +
-	"\x06Import\x12\x18.hexbid.v1.ImportRequest\x1a\x19.hexbid.v1.ImportResponse(\x010\x01\x12@\n" +
+	"\x06Import\x12\x18.hexbid.v1.ImportRequest\x1a\x19.hexbid.v1.ImportResponse(\x010\x01\x12L\n" +
+	"\vListRegions\x12\x1d.hexbid.v1.ListRegionsRequest\x1a\x1e.hexbid.v1.ListRegionsResponse\x12@\n" +
 	"\aExplain\x12\x19.hexbid.v1.ExplainRequest\x1a\x1a.hexbid.v1.ExplainResponseBD\n" +
 	"\rcom.hexbid.v1P\x01Z1github.com/hexbid/hexbid/proto/hexbid/v1;hexbidv1b\x06proto3"
 
@@ -2520,7 +2782,7 @@ func file_hexbid_v1_campaign_service_proto_rawDescGZIP() []byte {
 }
 
 var file_hexbid_v1_campaign_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hexbid_v1_campaign_service_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_hexbid_v1_campaign_service_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_hexbid_v1_campaign_service_proto_goTypes = []any{
 	(View)(0),                       // 0: hexbid.v1.View
 	(ImportAction)(0),               // 1: hexbid.v1.ImportAction
@@ -2554,96 +2816,103 @@ var file_hexbid_v1_campaign_service_proto_goTypes = []any{
 	(*ImportResponse)(nil),          // 29: hexbid.v1.ImportResponse
 	(*ImportOutcome)(nil),           // 30: hexbid.v1.ImportOutcome
 	(*RowError)(nil),                // 31: hexbid.v1.RowError
-	(*ExplainRequest)(nil),          // 32: hexbid.v1.ExplainRequest
-	(*ExplainResponse)(nil),         // 33: hexbid.v1.ExplainResponse
-	(*Advertiser)(nil),              // 34: hexbid.v1.Advertiser
-	(*fieldmaskpb.FieldMask)(nil),   // 35: google.protobuf.FieldMask
-	(*Program)(nil),                 // 36: hexbid.v1.Program
-	(*Place)(nil),                   // 37: hexbid.v1.Place
-	(*Campaign)(nil),                // 38: hexbid.v1.Campaign
-	(ReviewState)(0),                // 39: hexbid.v1.ReviewState
-	(*SearchNearbyRequest)(nil),     // 40: hexbid.v1.SearchNearbyRequest
-	(*emptypb.Empty)(nil),           // 41: google.protobuf.Empty
+	(*ListRegionsRequest)(nil),      // 32: hexbid.v1.ListRegionsRequest
+	(*ListRegionsResponse)(nil),     // 33: hexbid.v1.ListRegionsResponse
+	(*Region)(nil),                  // 34: hexbid.v1.Region
+	(*ExplainRequest)(nil),          // 35: hexbid.v1.ExplainRequest
+	(*ExplainResponse)(nil),         // 36: hexbid.v1.ExplainResponse
+	(*Advertiser)(nil),              // 37: hexbid.v1.Advertiser
+	(*fieldmaskpb.FieldMask)(nil),   // 38: google.protobuf.FieldMask
+	(*Program)(nil),                 // 39: hexbid.v1.Program
+	(*Place)(nil),                   // 40: hexbid.v1.Place
+	(*Campaign)(nil),                // 41: hexbid.v1.Campaign
+	(ReviewState)(0),                // 42: hexbid.v1.ReviewState
+	(*SearchNearbyRequest)(nil),     // 43: hexbid.v1.SearchNearbyRequest
+	(*emptypb.Empty)(nil),           // 44: google.protobuf.Empty
 }
 var file_hexbid_v1_campaign_service_proto_depIdxs = []int32{
-	34, // 0: hexbid.v1.CreateAdvertiserRequest.advertiser:type_name -> hexbid.v1.Advertiser
-	34, // 1: hexbid.v1.ListAdvertisersResponse.advertisers:type_name -> hexbid.v1.Advertiser
-	34, // 2: hexbid.v1.UpdateAdvertiserRequest.advertiser:type_name -> hexbid.v1.Advertiser
-	35, // 3: hexbid.v1.UpdateAdvertiserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	36, // 4: hexbid.v1.CreateProgramRequest.program:type_name -> hexbid.v1.Program
-	36, // 5: hexbid.v1.ListProgramsResponse.programs:type_name -> hexbid.v1.Program
-	36, // 6: hexbid.v1.UpdateProgramRequest.program:type_name -> hexbid.v1.Program
-	35, // 7: hexbid.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
-	37, // 8: hexbid.v1.CreatePlaceRequest.place:type_name -> hexbid.v1.Place
-	37, // 9: hexbid.v1.ListPlacesResponse.places:type_name -> hexbid.v1.Place
-	37, // 10: hexbid.v1.UpdatePlaceRequest.place:type_name -> hexbid.v1.Place
-	35, // 11: hexbid.v1.UpdatePlaceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	38, // 12: hexbid.v1.CreateCampaignRequest.campaign:type_name -> hexbid.v1.Campaign
+	37, // 0: hexbid.v1.CreateAdvertiserRequest.advertiser:type_name -> hexbid.v1.Advertiser
+	37, // 1: hexbid.v1.ListAdvertisersResponse.advertisers:type_name -> hexbid.v1.Advertiser
+	37, // 2: hexbid.v1.UpdateAdvertiserRequest.advertiser:type_name -> hexbid.v1.Advertiser
+	38, // 3: hexbid.v1.UpdateAdvertiserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	39, // 4: hexbid.v1.CreateProgramRequest.program:type_name -> hexbid.v1.Program
+	39, // 5: hexbid.v1.ListProgramsResponse.programs:type_name -> hexbid.v1.Program
+	39, // 6: hexbid.v1.UpdateProgramRequest.program:type_name -> hexbid.v1.Program
+	38, // 7: hexbid.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
+	40, // 8: hexbid.v1.CreatePlaceRequest.place:type_name -> hexbid.v1.Place
+	40, // 9: hexbid.v1.ListPlacesResponse.places:type_name -> hexbid.v1.Place
+	40, // 10: hexbid.v1.UpdatePlaceRequest.place:type_name -> hexbid.v1.Place
+	38, // 11: hexbid.v1.UpdatePlaceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	41, // 12: hexbid.v1.CreateCampaignRequest.campaign:type_name -> hexbid.v1.Campaign
 	0,  // 13: hexbid.v1.ListCampaignsRequest.view:type_name -> hexbid.v1.View
-	38, // 14: hexbid.v1.ListCampaignsResponse.campaigns:type_name -> hexbid.v1.Campaign
-	38, // 15: hexbid.v1.UpdateCampaignRequest.campaign:type_name -> hexbid.v1.Campaign
-	35, // 16: hexbid.v1.UpdateCampaignRequest.update_mask:type_name -> google.protobuf.FieldMask
-	39, // 17: hexbid.v1.ReviewPlaceRequest.review_state:type_name -> hexbid.v1.ReviewState
+	41, // 14: hexbid.v1.ListCampaignsResponse.campaigns:type_name -> hexbid.v1.Campaign
+	41, // 15: hexbid.v1.UpdateCampaignRequest.campaign:type_name -> hexbid.v1.Campaign
+	38, // 16: hexbid.v1.UpdateCampaignRequest.update_mask:type_name -> google.protobuf.FieldMask
+	42, // 17: hexbid.v1.ReviewPlaceRequest.review_state:type_name -> hexbid.v1.ReviewState
 	28, // 18: hexbid.v1.ImportRequest.rows:type_name -> hexbid.v1.ImportRow
-	34, // 19: hexbid.v1.ImportRow.advertiser:type_name -> hexbid.v1.Advertiser
-	36, // 20: hexbid.v1.ImportRow.program:type_name -> hexbid.v1.Program
-	37, // 21: hexbid.v1.ImportRow.place:type_name -> hexbid.v1.Place
-	38, // 22: hexbid.v1.ImportRow.campaign:type_name -> hexbid.v1.Campaign
+	37, // 19: hexbid.v1.ImportRow.advertiser:type_name -> hexbid.v1.Advertiser
+	39, // 20: hexbid.v1.ImportRow.program:type_name -> hexbid.v1.Program
+	40, // 21: hexbid.v1.ImportRow.place:type_name -> hexbid.v1.Place
+	41, // 22: hexbid.v1.ImportRow.campaign:type_name -> hexbid.v1.Campaign
 	30, // 23: hexbid.v1.ImportResponse.outcomes:type_name -> hexbid.v1.ImportOutcome
 	1,  // 24: hexbid.v1.ImportOutcome.action:type_name -> hexbid.v1.ImportAction
 	31, // 25: hexbid.v1.ImportOutcome.error:type_name -> hexbid.v1.RowError
-	40, // 26: hexbid.v1.ExplainRequest.request:type_name -> hexbid.v1.SearchNearbyRequest
-	2,  // 27: hexbid.v1.CampaignService.CreateAdvertiser:input_type -> hexbid.v1.CreateAdvertiserRequest
-	3,  // 28: hexbid.v1.CampaignService.GetAdvertiser:input_type -> hexbid.v1.GetAdvertiserRequest
-	4,  // 29: hexbid.v1.CampaignService.ListAdvertisers:input_type -> hexbid.v1.ListAdvertisersRequest
-	6,  // 30: hexbid.v1.CampaignService.UpdateAdvertiser:input_type -> hexbid.v1.UpdateAdvertiserRequest
-	7,  // 31: hexbid.v1.CampaignService.DeleteAdvertiser:input_type -> hexbid.v1.DeleteAdvertiserRequest
-	8,  // 32: hexbid.v1.CampaignService.CreateProgram:input_type -> hexbid.v1.CreateProgramRequest
-	9,  // 33: hexbid.v1.CampaignService.GetProgram:input_type -> hexbid.v1.GetProgramRequest
-	10, // 34: hexbid.v1.CampaignService.ListPrograms:input_type -> hexbid.v1.ListProgramsRequest
-	12, // 35: hexbid.v1.CampaignService.UpdateProgram:input_type -> hexbid.v1.UpdateProgramRequest
-	13, // 36: hexbid.v1.CampaignService.DeleteProgram:input_type -> hexbid.v1.DeleteProgramRequest
-	14, // 37: hexbid.v1.CampaignService.CreatePlace:input_type -> hexbid.v1.CreatePlaceRequest
-	15, // 38: hexbid.v1.CampaignService.GetPlace:input_type -> hexbid.v1.GetPlaceRequest
-	16, // 39: hexbid.v1.CampaignService.ListPlaces:input_type -> hexbid.v1.ListPlacesRequest
-	18, // 40: hexbid.v1.CampaignService.UpdatePlace:input_type -> hexbid.v1.UpdatePlaceRequest
-	19, // 41: hexbid.v1.CampaignService.DeletePlace:input_type -> hexbid.v1.DeletePlaceRequest
-	20, // 42: hexbid.v1.CampaignService.CreateCampaign:input_type -> hexbid.v1.CreateCampaignRequest
-	21, // 43: hexbid.v1.CampaignService.GetCampaign:input_type -> hexbid.v1.GetCampaignRequest
-	22, // 44: hexbid.v1.CampaignService.ListCampaigns:input_type -> hexbid.v1.ListCampaignsRequest
-	24, // 45: hexbid.v1.CampaignService.UpdateCampaign:input_type -> hexbid.v1.UpdateCampaignRequest
-	25, // 46: hexbid.v1.CampaignService.DeleteCampaign:input_type -> hexbid.v1.DeleteCampaignRequest
-	26, // 47: hexbid.v1.CampaignService.ReviewPlace:input_type -> hexbid.v1.ReviewPlaceRequest
-	27, // 48: hexbid.v1.CampaignService.Import:input_type -> hexbid.v1.ImportRequest
-	32, // 49: hexbid.v1.CampaignService.Explain:input_type -> hexbid.v1.ExplainRequest
-	34, // 50: hexbid.v1.CampaignService.CreateAdvertiser:output_type -> hexbid.v1.Advertiser
-	34, // 51: hexbid.v1.CampaignService.GetAdvertiser:output_type -> hexbid.v1.Advertiser
-	5,  // 52: hexbid.v1.CampaignService.ListAdvertisers:output_type -> hexbid.v1.ListAdvertisersResponse
-	34, // 53: hexbid.v1.CampaignService.UpdateAdvertiser:output_type -> hexbid.v1.Advertiser
-	41, // 54: hexbid.v1.CampaignService.DeleteAdvertiser:output_type -> google.protobuf.Empty
-	36, // 55: hexbid.v1.CampaignService.CreateProgram:output_type -> hexbid.v1.Program
-	36, // 56: hexbid.v1.CampaignService.GetProgram:output_type -> hexbid.v1.Program
-	11, // 57: hexbid.v1.CampaignService.ListPrograms:output_type -> hexbid.v1.ListProgramsResponse
-	36, // 58: hexbid.v1.CampaignService.UpdateProgram:output_type -> hexbid.v1.Program
-	41, // 59: hexbid.v1.CampaignService.DeleteProgram:output_type -> google.protobuf.Empty
-	37, // 60: hexbid.v1.CampaignService.CreatePlace:output_type -> hexbid.v1.Place
-	37, // 61: hexbid.v1.CampaignService.GetPlace:output_type -> hexbid.v1.Place
-	17, // 62: hexbid.v1.CampaignService.ListPlaces:output_type -> hexbid.v1.ListPlacesResponse
-	37, // 63: hexbid.v1.CampaignService.UpdatePlace:output_type -> hexbid.v1.Place
-	41, // 64: hexbid.v1.CampaignService.DeletePlace:output_type -> google.protobuf.Empty
-	38, // 65: hexbid.v1.CampaignService.CreateCampaign:output_type -> hexbid.v1.Campaign
-	38, // 66: hexbid.v1.CampaignService.GetCampaign:output_type -> hexbid.v1.Campaign
-	23, // 67: hexbid.v1.CampaignService.ListCampaigns:output_type -> hexbid.v1.ListCampaignsResponse
-	38, // 68: hexbid.v1.CampaignService.UpdateCampaign:output_type -> hexbid.v1.Campaign
-	41, // 69: hexbid.v1.CampaignService.DeleteCampaign:output_type -> google.protobuf.Empty
-	37, // 70: hexbid.v1.CampaignService.ReviewPlace:output_type -> hexbid.v1.Place
-	29, // 71: hexbid.v1.CampaignService.Import:output_type -> hexbid.v1.ImportResponse
-	33, // 72: hexbid.v1.CampaignService.Explain:output_type -> hexbid.v1.ExplainResponse
-	50, // [50:73] is the sub-list for method output_type
-	27, // [27:50] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	31, // 26: hexbid.v1.ImportOutcome.further_errors:type_name -> hexbid.v1.RowError
+	34, // 27: hexbid.v1.ListRegionsResponse.regions:type_name -> hexbid.v1.Region
+	43, // 28: hexbid.v1.ExplainRequest.request:type_name -> hexbid.v1.SearchNearbyRequest
+	2,  // 29: hexbid.v1.CampaignService.CreateAdvertiser:input_type -> hexbid.v1.CreateAdvertiserRequest
+	3,  // 30: hexbid.v1.CampaignService.GetAdvertiser:input_type -> hexbid.v1.GetAdvertiserRequest
+	4,  // 31: hexbid.v1.CampaignService.ListAdvertisers:input_type -> hexbid.v1.ListAdvertisersRequest
+	6,  // 32: hexbid.v1.CampaignService.UpdateAdvertiser:input_type -> hexbid.v1.UpdateAdvertiserRequest
+	7,  // 33: hexbid.v1.CampaignService.DeleteAdvertiser:input_type -> hexbid.v1.DeleteAdvertiserRequest
+	8,  // 34: hexbid.v1.CampaignService.CreateProgram:input_type -> hexbid.v1.CreateProgramRequest
+	9,  // 35: hexbid.v1.CampaignService.GetProgram:input_type -> hexbid.v1.GetProgramRequest
+	10, // 36: hexbid.v1.CampaignService.ListPrograms:input_type -> hexbid.v1.ListProgramsRequest
+	12, // 37: hexbid.v1.CampaignService.UpdateProgram:input_type -> hexbid.v1.UpdateProgramRequest
+	13, // 38: hexbid.v1.CampaignService.DeleteProgram:input_type -> hexbid.v1.DeleteProgramRequest
+	14, // 39: hexbid.v1.CampaignService.CreatePlace:input_type -> hexbid.v1.CreatePlaceRequest
+	15, // 40: hexbid.v1.CampaignService.GetPlace:input_type -> hexbid.v1.GetPlaceRequest
+	16, // 41: hexbid.v1.CampaignService.ListPlaces:input_type -> hexbid.v1.ListPlacesRequest
+	18, // 42: hexbid.v1.CampaignService.UpdatePlace:input_type -> hexbid.v1.UpdatePlaceRequest
+	19, // 43: hexbid.v1.CampaignService.DeletePlace:input_type -> hexbid.v1.DeletePlaceRequest
+	20, // 44: hexbid.v1.CampaignService.CreateCampaign:input_type -> hexbid.v1.CreateCampaignRequest
+	21, // 45: hexbid.v1.CampaignService.GetCampaign:input_type -> hexbid.v1.GetCampaignRequest
+	22, // 46: hexbid.v1.CampaignService.ListCampaigns:input_type -> hexbid.v1.ListCampaignsRequest
+	24, // 47: hexbid.v1.CampaignService.UpdateCampaign:input_type -> hexbid.v1.UpdateCampaignRequest
+	25, // 48: hexbid.v1.CampaignService.DeleteCampaign:input_type -> hexbid.v1.DeleteCampaignRequest
+	26, // 49: hexbid.v1.CampaignService.ReviewPlace:input_type -> hexbid.v1.ReviewPlaceRequest
+	27, // 50: hexbid.v1.CampaignService.Import:input_type -> hexbid.v1.ImportRequest
+	32, // 51: hexbid.v1.CampaignService.ListRegions:input_type -> hexbid.v1.ListRegionsRequest
+	35, // 52: hexbid.v1.CampaignService.Explain:input_type -> hexbid.v1.ExplainRequest
+	37, // 53: hexbid.v1.CampaignService.CreateAdvertiser:output_type -> hexbid.v1.Advertiser
+	37, // 54: hexbid.v1.CampaignService.GetAdvertiser:output_type -> hexbid.v1.Advertiser
+	5,  // 55: hexbid.v1.CampaignService.ListAdvertisers:output_type -> hexbid.v1.ListAdvertisersResponse
+	37, // 56: hexbid.v1.CampaignService.UpdateAdvertiser:output_type -> hexbid.v1.Advertiser
+	44, // 57: hexbid.v1.CampaignService.DeleteAdvertiser:output_type -> google.protobuf.Empty
+	39, // 58: hexbid.v1.CampaignService.CreateProgram:output_type -> hexbid.v1.Program
+	39, // 59: hexbid.v1.CampaignService.GetProgram:output_type -> hexbid.v1.Program
+	11, // 60: hexbid.v1.CampaignService.ListPrograms:output_type -> hexbid.v1.ListProgramsResponse
+	39, // 61: hexbid.v1.CampaignService.UpdateProgram:output_type -> hexbid.v1.Program
+	44, // 62: hexbid.v1.CampaignService.DeleteProgram:output_type -> google.protobuf.Empty
+	40, // 63: hexbid.v1.CampaignService.CreatePlace:output_type -> hexbid.v1.Place
+	40, // 64: hexbid.v1.CampaignService.GetPlace:output_type -> hexbid.v1.Place
+	17, // 65: hexbid.v1.CampaignService.ListPlaces:output_type -> hexbid.v1.ListPlacesResponse
+	40, // 66: hexbid.v1.CampaignService.UpdatePlace:output_type -> hexbid.v1.Place
+	44, // 67: hexbid.v1.CampaignService.DeletePlace:output_type -> google.protobuf.Empty
+	41, // 68: hexbid.v1.CampaignService.CreateCampaign:output_type -> hexbid.v1.Campaign
+	41, // 69: hexbid.v1.CampaignService.GetCampaign:output_type -> hexbid.v1.Campaign
+	23, // 70: hexbid.v1.CampaignService.ListCampaigns:output_type -> hexbid.v1.ListCampaignsResponse
+	41, // 71: hexbid.v1.CampaignService.UpdateCampaign:output_type -> hexbid.v1.Campaign
+	44, // 72: hexbid.v1.CampaignService.DeleteCampaign:output_type -> google.protobuf.Empty
+	40, // 73: hexbid.v1.CampaignService.ReviewPlace:output_type -> hexbid.v1.Place
+	29, // 74: hexbid.v1.CampaignService.Import:output_type -> hexbid.v1.ImportResponse
+	33, // 75: hexbid.v1.CampaignService.ListRegions:output_type -> hexbid.v1.ListRegionsResponse
+	36, // 76: hexbid.v1.CampaignService.Explain:output_type -> hexbid.v1.ExplainResponse
+	53, // [53:77] is the sub-list for method output_type
+	29, // [29:53] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_campaign_service_proto_init() }
@@ -2659,14 +2928,14 @@ func file_hexbid_v1_campaign_service_proto_init() {
 		(*ImportRow_Place)(nil),
 		(*ImportRow_Campaign)(nil),
 	}
-	file_hexbid_v1_campaign_service_proto_msgTypes[31].OneofWrappers = []any{}
+	file_hexbid_v1_campaign_service_proto_msgTypes[34].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hexbid_v1_campaign_service_proto_rawDesc), len(file_hexbid_v1_campaign_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   32,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -44,6 +44,7 @@ const (
 	CampaignService_DeleteCampaign_FullMethodName   = "/hexbid.v1.CampaignService/DeleteCampaign"
 	CampaignService_ReviewPlace_FullMethodName      = "/hexbid.v1.CampaignService/ReviewPlace"
 	CampaignService_Import_FullMethodName           = "/hexbid.v1.CampaignService/Import"
+	CampaignService_ListRegions_FullMethodName      = "/hexbid.v1.CampaignService/ListRegions"
 	CampaignService_Explain_FullMethodName          = "/hexbid.v1.CampaignService/Explain"
 )
 
@@ -104,6 +105,9 @@ type CampaignServiceClient interface {
 	// comes out once it is durable and searchable; a row in error does not hold
 	// up the others.
 	Import(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ImportRequest, ImportResponse], error)
+	// ListRegions reads a page of the regions that campaigns can name, in order
+	// of adcode.
+	ListRegions(ctx context.Context, in *ListRegionsRequest, opts ...grpc.CallOption) (*ListRegionsResponse, error)
 	// Explain says why a campaign shows or not for one request, from the plain
 	// evaluator.
 	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
@@ -340,6 +344,16 @@ func (c *campaignServiceClient) Import(ctx context.Context, opts ...grpc.CallOpt
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type CampaignService_ImportClient = grpc.BidiStreamingClient[ImportRequest, ImportResponse]
 
+func (c *campaignServiceClient) ListRegions(ctx context.Context, in *ListRegionsRequest, opts ...grpc.CallOption) (*ListRegionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRegionsResponse)
+	err := c.cc.Invoke(ctx, CampaignService_ListRegions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *campaignServiceClient) Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ExplainResponse)
@@ -407,6 +421,9 @@ type CampaignServiceServer interface {
 	// comes out once it is durable and searchable; a row in error does not hold
 	// up the others.
 	Import(grpc.BidiStreamingServer[ImportRequest, ImportResponse]) error
+	// ListRegions reads a page of the regions that campaigns can name, in order
+	// of adcode.
+	ListRegions(context.Context, *ListRegionsRequest) (*ListRegionsResponse, error)
 	// Explain says why a campaign shows or not for one request, from the plain
 	// evaluator.
 	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
@@ -485,6 +502,9 @@ func (UnimplementedCampaignServiceServer) ReviewPlace(context.Context, *ReviewPl
 }
 func (UnimplementedCampaignServiceServer) Import(grpc.BidiStreamingServer[ImportRequest, ImportResponse]) error {
 	return status.Error(codes.Unimplemented, "method Import not implemented")
+}
+func (UnimplementedCampaignServiceServer) ListRegions(context.Context, *ListRegionsRequest) (*ListRegionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRegions not implemented")
 }
 func (UnimplementedCampaignServiceServer) Explain(context.Context, *ExplainRequest) (*ExplainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Explain not implemented")
@@ -895,6 +915,24 @@ func _CampaignService_Import_Handler(srv interface{}, stream grpc.ServerStream) 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type CampaignService_ImportServer = grpc.BidiStreamingServer[ImportRequest, ImportResponse]
 
+func _CampaignService_ListRegions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRegionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CampaignServiceServer).ListRegions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CampaignService_ListRegions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CampaignServiceServer).ListRegions(ctx, req.(*ListRegionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CampaignService_Explain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ExplainRequest)
 	if err := dec(in); err != nil {
@@ -1003,6 +1041,10 @@ var CampaignService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReviewPlace",
 			Handler:    _CampaignService_ReviewPlace_Handler,
+		},
+		{
+			MethodName: "ListRegions",
+			Handler:    _CampaignService_ListRegions_Handler,
 		},
 		{
 			MethodName: "Explain",
