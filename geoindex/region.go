@@ -6,7 +6,9 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hexbid/hexbid"
@@ -21,6 +23,9 @@ var provincesGZ []byte
 //go:embed data/prefectures.geojson.gz
 var prefecturesGZ []byte
 
+//go:embed data/region_latin_names.csv
+var latinNamesCSV string
+
 // RegionID is the ordinal of a shipped region.
 type RegionID uint16
 
@@ -28,8 +33,34 @@ type RegionID uint16
 type Region struct {
 	Code    string // six-digit adcode
 	Name    string // Chinese
+	Latin   string // customary name, with its pinyin where that differs
 	outline polygon
 }
+
+// Province is the adcode of the province that a prefecture lies in; "" of a
+// province.
+func (r *Region) Province() string {
+	if province := r.Code[:2] + "0000"; province != r.Code {
+		return province
+	}
+	return ""
+}
+
+// OtherCodes are the adcodes that mean the region beside its own. A
+// municipality is its own prefecture and has that prefecture's code too.
+func (r *Region) OtherCodes() []string {
+	var codes []string
+	for _, other := range slices.Sorted(maps.Keys(municipalities)) {
+		if municipalities[other] == r.Code {
+			codes = append(codes, other)
+		}
+	}
+	return codes
+}
+
+// municipalities are the provinces that are cities, by their code as a
+// prefecture. Chongqing's counties have a code of their own.
+var municipalities = map[string]string{"110100": "110000", "120100": "120000", "310100": "310000", "500100": "500000", "500200": "500000"}
 
 // MaxRegionsOver is the most regions that one point is said to lie in:
 // simplified outlines overlap a little at their common borders.
@@ -76,12 +107,16 @@ const (
 
 var regions = sync.OnceValue(loadRegions)
 
-// RegionByCode finds a region by its six-digit adcode.
+// RegionByCode finds a region by its six-digit adcode, or by another that means
+// the same region.
 func RegionByCode(code string) (RegionID, error) {
+	if own, ok := municipalities[code]; ok {
+		code = own
+	}
 	id, ok := regions().byCode[code]
 	if !ok {
 		return 0, fmt.Errorf("%q is not the adcode of a shipped region: use a province or prefecture such as 330000 or 330100; "+
-			"a district needs a polygon", hexbid.Shorten(code))
+			"a district needs a polygon; hexbid regions lists them", hexbid.Shorten(code))
 	}
 	return id, nil
 }
@@ -132,9 +167,12 @@ func loadRegions() *regionIndex {
 	for code, region := range readOutlines(prefecturesGZ) {
 		outlines[code] = region
 	}
+	latin := readLatinNames()
 	for _, code := range sortedCodes(outlines) {
+		region := outlines[code]
+		region.Latin = latin[code]
 		x.byCode[code] = RegionID(len(x.regions))
-		x.regions = append(x.regions, outlines[code])
+		x.regions = append(x.regions, region)
 	}
 	x.rasterise()
 	return x
@@ -147,6 +185,47 @@ func sortedCodes(outlines map[string]Region) []string {
 	}
 	slices.Sort(codes)
 	return codes
+}
+
+// readLatinNames reads the embedded names by adcode.
+func readLatinNames() map[string]string {
+	names := map[string]string{}
+	for line := range strings.Lines(latinNamesCSV) {
+		code, name, _ := strings.Cut(strings.TrimSpace(line), ",")
+		names[code] = name
+	}
+	return names
+}
+
+// FindRegions lists, in order of adcode, the regions that have every one of the
+// words in an adcode, a name or the name of their province. Case, spaces and
+// apostrophes do not count.
+func FindRegions(words string) []*Region {
+	var found []*Region
+	for id := range regions().regions {
+		r := RegionID(id).Region()
+		names := r.searchable()
+		if province, err := RegionByCode(r.Province()); err == nil {
+			names += "\n" + province.Region().searchable()
+		}
+		matches := true
+		for _, word := range strings.Fields(words) {
+			matches = matches && strings.Contains(names, plain(word))
+		}
+		if matches {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+func (r *Region) searchable() string {
+	return strings.Join(append(r.OtherCodes(), r.Code, r.Name, plain(r.Latin)), "\n")
+}
+
+// plain folds what people write differently in a Latin name.
+func plain(name string) string {
+	return strings.NewReplacer(" ", "", "'", "", "’", "", "ü", "u").Replace(strings.ToLower(name))
 }
 
 // rasterise gives every square its class.

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -59,6 +60,39 @@ func TestKnownCitiesLieInTheirRegions(t *testing.T) {
 			if got[i] != c.codes[i] {
 				t.Errorf("%v lies in %v, want %v", c.p, got, c.codes)
 			}
+		}
+	}
+}
+
+func TestAMunicipalityIsItsOwnPrefecture(t *testing.T) {
+	for _, code := range []string{"110000", "120000", "310000", "500000"} {
+		province, err := RegionByCode(code)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, err := RegionByCode(code[:2] + "0100"); err != nil || id != province {
+			t.Errorf("%s0100: region %d, %v; %s is %d", code[:2], id, err, code, province)
+		}
+	}
+	if _, err := RegionByCode("330000100"); err == nil {
+		t.Error("nine digits are no adcode")
+	}
+}
+
+func TestRegionsAreFoundByWords(t *testing.T) {
+	for words, want := range map[string]string{"杭州": "330100", "hangzhou": "330100", "浙江 杭": "330100", "ZHEJIANG hang": "330100", "xian": "610100", "310100": "310000",
+		"hong kong": "810000", "neimenggu hohhot": "150100", "吉林 吉林 2202": "220200"} {
+		found := FindRegions(words)
+		if !slices.ContainsFunc(found, func(r *Region) bool { return r.Code == want }) || len(found) > 40 {
+			t.Errorf("%q: %d regions without %s", words, len(found), want)
+		}
+	}
+	if found := FindRegions(""); len(found) != RegionCount() {
+		t.Errorf("no words: %d of %d regions", len(found), RegionCount())
+	}
+	for _, r := range FindRegions("") {
+		if r.Latin == "" {
+			t.Errorf("%s %s has no Latin name", r.Code, r.Name)
 		}
 	}
 }
