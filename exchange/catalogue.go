@@ -339,11 +339,16 @@ func (e *Exchange) checkNoBuyer(ctx context.Context, program hexbid.Name) error 
 // Serving says whether a campaign takes part in auctions at present, and why
 // not.
 func (e *Exchange) Serving(ctx context.Context, c *hexbid.Campaign) (bool, string) {
-	return e.servingAmong(nil)(ctx, c)
+	return e.ServingAmong()(ctx, c)
 }
 
-// servingAmong is Serving for many campaigns: it remembers the advertisers that
-// it has looked up. With a trial, what that has accepted counts as stored.
+// ServingAmong is Serving for many campaigns: it remembers the advertisers that
+// it has looked up.
+func (e *Exchange) ServingAmong() func(context.Context, *hexbid.Campaign) (bool, string) {
+	return e.servingAmong(nil)
+}
+
+// servingAmong is ServingAmong; with a trial, what that has accepted counts as stored.
 func (e *Exchange) servingAmong(t *trial) func(context.Context, *hexbid.Campaign) (bool, string) {
 	paused := map[string]bool{}
 	return func(ctx context.Context, c *hexbid.Campaign) (bool, string) {
