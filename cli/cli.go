@@ -41,7 +41,7 @@ type commands struct {
 	Search     searchCommand     `cmd:"" help:"Search the mini-programs around a point."`
 	Explain    explainCommand    `cmd:"" help:"Say why a campaign shows or does not."`
 	Simulate   simulateCommand   `cmd:"" help:"Measure a server under load, find its capacity, plan machines."`
-	RotateKeys rotateKeysCommand `cmd:"" help:"Put a new sealing key on top of a key file."`
+	RotateKeys rotateKeysCommand `cmd:"" help:"Put a new sealing key on top of a key file, and drop those that were replaced more than eight days ago."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
 

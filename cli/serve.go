@@ -24,6 +24,7 @@ type ServeConfig struct {
 	Data          string        `help:"Folder of the catalogue and the keys; empty keeps everything in memory." placeholder:"DIR" env:"HEXBID_DATA"`
 	Demo          bool          `help:"Fill an empty catalogue with the demo market of Hangzhou." env:"HEXBID_DEMO"`
 	Keys          string        `help:"Key file of the tokens; DATA/keys by default. Read again when it changes." placeholder:"FILE" env:"HEXBID_KEYS"`
+	AcceptLoss    bool          `help:"Go on although keys are lost that tokens were sealed with: those are invalid then. For one start."`
 	Currency      string        `help:"Currency of all amounts, recorded in the data folder." default:"CNY" env:"HEXBID_CURRENCY"`
 	TLSCert       string        `name:"tls-cert" help:"Certificate, PEM." placeholder:"FILE" env:"HEXBID_TLS_CERT"`
 	TLSKey        string        `name:"tls-key" help:"Its key, PEM." placeholder:"FILE" env:"HEXBID_TLS_KEY"`
@@ -222,9 +223,11 @@ type rotateKeysCommand struct {
 
 // Run rotates; a running server notices within a second.
 func (c *rotateKeysCommand) Run(s *session) error {
-	if err := token.Rotate(c.File); err != nil {
+	r, err := token.Rotate(c.File, time.Now())
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(s.Stdout, "%s has a new sealing key; tokens of the last %d still open.\n", c.File, token.Keep-1)
+	_, err = fmt.Fprintf(s.Stdout, "%s has a new sealing key, %d. Earlier keys that still open what they sealed: %d. Retired, replaced more than eight days ago: %d.\n",
+		c.File, r.Sealing, r.Open, r.Retired)
 	return err
 }

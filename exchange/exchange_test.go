@@ -38,7 +38,7 @@ func open(t testing.TB, change func(*Config)) *Exchange {
 	if change != nil {
 		change(&config)
 	}
-	keys, err := token.OpenKeys(filepath.Join(t.TempDir(), "keys"))
+	keys, err := token.OpenKeys(token.Source{Path: filepath.Join(t.TempDir(), "keys")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestATokenCarriesTheAwardAndNothingMore(t *testing.T) {
 		t.Errorf("sponsored %+v\n got %s\nwant %s", won, won.Card, card)
 	}
 	ring := e.keys.Ring()
-	award, err := ring.OpenAward(won.Token)
+	award, _, err := ring.OpenAward(won.Token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestATokenCarriesTheAwardAndNothingMore(t *testing.T) {
 	} {
 		r := at(hub)
 		anonymous(r)
-		award, err := ring.OpenAward(mustSearch(t, e, r).Sponsored[0].Token)
+		award, _, err := ring.OpenAward(mustSearch(t, e, r).Sponsored[0].Token)
 		if err != nil || award.HasViewer || award.Viewer != [16]byte{} {
 			t.Errorf("%+v: a token with a viewer: %+v, %v", r, award, err)
 		}

@@ -43,7 +43,7 @@ func (e *Exchange) openPage(r *hexbid.Request) (*page, error) {
 	if r.PageToken == "" {
 		return nil, nil
 	}
-	plain, err := e.keys.Ring().Open(token.PagePurpose, r.PageToken)
+	plain, _, err := e.keys.Ring().Open(token.PagePurpose, r.PageToken)
 	if err == nil && (len(plain) < pageHeaderBytes || len(plain) > maxPageBytes || len(plain)%8 != 0) {
 		err = token.ErrNotSealedHere
 	}

@@ -39,7 +39,7 @@ func forEngines(t *testing.T, test func(*testing.T, *campaignService)) {
 func openService(t *testing.T, s store.Store) *campaignService {
 	t.Helper()
 	t.Cleanup(func() { s.Close() })
-	keys, err := token.OpenKeys(filepath.Join(t.TempDir(), "keys"))
+	keys, err := token.OpenKeys(token.Source{Path: filepath.Join(t.TempDir(), "keys")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,21 +35,29 @@ func (k *Keyring) SealAward(a *Award) string {
 	return k.Seal(AwardPurpose, a.append(buffer[:0]))
 }
 
-// OpenAward opens what SealAward gave. Its error is ErrNotSealedHere, wrapped.
-func (k *Keyring) OpenAward(text string) (Award, error) {
-	plain, err := k.Open(AwardPurpose, text)
+// OpenAward opens what SealAward gave, and returns the token's name beside it.
+// Its error is ErrNotSealedHere, wrapped.
+func (k *Keyring) OpenAward(text string) (Award, Name, error) {
+	plain, name, err := k.Open(AwardPurpose, text)
 	if err != nil {
-		return Award{}, err
+		return Award{}, Name{}, err
 	}
-	return decodeAward(plain)
+	a, err := decodeAward(plain)
+	return a, name, err
 }
+
+// awardVersion is the first byte of an encoded award. Tokens of an earlier one
+// stay out for eight days after the program is replaced: a new version decodes
+// them too.
+const awardVersion = 1
 
 const (
 	flagExplored = 1 << iota
 	flagViewer
 )
 
-// append encodes: unsigned varints, one byte enumerations, then the texts.
+// append encodes: version, flags, one byte enumerations, unsigned varints, then
+// the texts.
 func (a *Award) append(b []byte) []byte {
 	flags := byte(0)
 	if a.Explored {
@@ -58,7 +66,7 @@ func (a *Award) append(b []byte) []byte {
 	if a.HasViewer {
 		flags |= flagViewer
 	}
-	b = append(b, flags, byte(a.Pricing), byte(a.Slot), byte(a.Host), byte(a.Scene))
+	b = append(b, awardVersion, flags, byte(a.Pricing), byte(a.Slot), byte(a.Host), byte(a.Scene))
 	for _, v := range []uint64{uint64(a.Campaign), uint64(a.Advertiser), uint64(a.Price), uint64(a.QualityPPM),
 		a.Cell, uint64(a.IssuedAt.UnixMilli()), uint64(a.ClickExpiry.UnixMilli())} {
 		b = binary.AppendUvarint(b, v)
@@ -69,13 +77,19 @@ func (a *Award) append(b []byte) []byte {
 	return append(b, a.ClientID...)
 }
 
+// awardHeaderBytes are the bytes before the varints.
+const awardHeaderBytes = 6
+
 func decodeAward(b []byte) (a Award, err error) {
-	if len(b) < 5 {
+	if len(b) < awardHeaderBytes {
 		return a, fmt.Errorf("%w: %d bytes are too few", ErrNotSealedHere, len(b))
 	}
-	flags := b[0]
-	a.Pricing, a.Slot, a.Host, a.Scene = hexbid.PricingModel(b[1]), int(b[2]), hexbid.Host(b[3]), hexbid.Scene(b[4])
-	b = b[5:]
+	if b[0] != awardVersion {
+		return a, fmt.Errorf("%w: an award of version %d", ErrNotSealedHere, b[0])
+	}
+	flags := b[1]
+	a.Pricing, a.Slot, a.Host, a.Scene = hexbid.PricingModel(b[2]), int(b[3]), hexbid.Host(b[4]), hexbid.Scene(b[5])
+	b = b[awardHeaderBytes:]
 	var numbers [7]uint64
 	for i := range numbers {
 		v, n := binary.Uvarint(b)

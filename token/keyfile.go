@@ -3,194 +3,250 @@ package token
 import (
 	"bufio"
 	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"time"
+
+	"github.com/hexbid/hexbid"
 )
 
-// The key file is text, a key a line; the first seal key seals, all open:
+// The key file is text, a key a line, newest first; the first seal key seals, all
+// open:
 //
 //	viewer  <32 bytes in base64>
-//	seal 2  <32 bytes in base64>
-//	seal 1  <32 bytes in base64>
+//	seal 2  <32 bytes in base64> 2026-11-22T03:00:00Z
+//	seal 1  <32 bytes in base64> 2026-11-21T03:00:00Z
 //
-// A rotation puts a new seal line on top. Drop a line when no token that it
-// sealed can still come back (seven days).
+// The time is when the key was made, so a key sealed until the time on the line
+// above it. A line without one, as files had at first, gets the time of the first
+// rotation that sees it.
 
-// Keep is the number of seal keys that a rotation leaves.
-const Keep = 4
+// Retention is how long a key opens after another took its place. A token admits
+// a click for 24 hours at most, and a conversion for seven days after its click.
+// The two hours more are for servers that notice a rotation late, clocks that
+// differ, and a record of keys that is an hour old.
+const Retention = 8*24*time.Hour + 2*time.Hour
+
+// MaxKeys is how many seal keys a file may have: enough to rotate every quarter
+// of an hour.
+const MaxKeys = 1000
+
+const keyBytes = 32
 
 type keyFile struct {
 	viewer []byte
-	seals  []sealKey
+	seals  []sealKey // newest first
 }
 
 type sealKey struct {
-	id  uint32
-	key []byte
+	id   uint32
+	key  []byte
+	made time.Time // zero when the file does not say
 }
 
-// Keys is a keyring read from a file that may change at any time.
-type Keys struct {
-	path string
-	ring atomic.Pointer[Keyring]
-	read atomic.Pointer[[]byte] // the file's text as last taken
+// Rotation says what a rotation did to a key file.
+type Rotation struct {
+	Sealing uint32 // id of the key that seals from now on
+	Open    int    // earlier keys that still open what they sealed
+	Retired int    // keys that were replaced longer ago than Retention, and are gone
 }
 
-// OpenKeys reads a key file, or makes one when there is none.
-func OpenKeys(path string) (*Keys, error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		if err := Rotate(path); err != nil {
-			return nil, err
+// Rotate puts a new sealing key on top of a key file and drops those that were
+// replaced longer ago than Retention. The file is whole at every instant, and
+// rotations at the same time follow one another. A file that is not there is not
+// made: see CreateKeyFile.
+func Rotate(path string, now time.Time) (r Rotation, err error) {
+	target, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, hexbid.Errorf(hexbid.NotFound, "keys", "there is no key file %s: restore it; a server makes one when it first starts", path)
+	}
+	if err != nil {
+		return r, fmt.Errorf("key file: %w", err)
+	}
+	err = locked(target, func() error {
+		file, _, err := readKeyFile(target)
+		if err != nil {
+			return err
+		}
+		if r, err = file.rotate(now); err != nil {
+			return err
+		}
+		return file.write(target)
+	})
+	return r, err
+}
+
+// CreateKeyFile makes a key file with one sealing key; one that is there already
+// stays as it is.
+func CreateKeyFile(path string, now time.Time) error {
+	return locked(path, func() error {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		file := keyFile{viewer: newKey()}
+		if _, err := file.rotate(now); err != nil {
+			return err
+		}
+		return file.write(path)
+	})
+}
+
+func (f *keyFile) rotate(now time.Time) (r Rotation, err error) {
+	now = now.UTC().Truncate(time.Second)
+	for i := range f.seals {
+		if f.seals[i].made.IsZero() {
+			f.seals[i].made = now
 		}
 	}
-	k := &Keys{path: path}
-	if _, err := k.Reload(); err != nil {
-		return nil, err
-	}
-	return k, nil
-}
-
-// Ring is the keyring in force.
-func (k *Keys) Ring() *Keyring { return k.ring.Load() }
-
-// Reload reads the file again if it has changed; it says whether a new ring is
-// in force. After an error the old one stays.
-func (k *Keys) Reload() (bool, error) {
-	text, err := os.ReadFile(k.path)
-	if err != nil {
-		return false, fmt.Errorf("key file: %w", err)
-	}
-	if last := k.read.Load(); last != nil && bytes.Equal(*last, text) {
-		return false, nil
-	}
-	file, err := parseKeyFile(text)
-	if err != nil {
-		return false, fmt.Errorf("key file %s: %w", k.path, err)
-	}
-	ring, err := file.keyring()
-	if err != nil {
-		return false, fmt.Errorf("key file %s: %w", k.path, err)
-	}
-	k.ring.Store(ring)
-	k.read.Store(&text)
-	return true, nil
-}
-
-// Rotate puts a new sealing key on top of a key file, making the file when
-// there is none. The change is atomic.
-func Rotate(path string) error {
-	var file keyFile
-	switch text, err := os.ReadFile(path); {
-	case errors.Is(err, fs.ErrNotExist):
-		file.viewer = newKey()
-	case err != nil:
-		return fmt.Errorf("key file: %w", err)
-	default:
-		if file, err = parseKeyFile(text); err != nil {
-			return fmt.Errorf("key file %s: %w", path, err)
+	if len(f.seals) > 0 {
+		if r.Sealing = f.seals[0].id; r.Sealing == math.MaxUint32 {
+			return r, hexbid.Invalidf("keys", "seal %d has the highest id that there is: start with a new key file", r.Sealing)
 		}
 	}
-	id := uint32(1)
-	for _, s := range file.seals {
-		id = max(id, s.id+1)
+	r.Sealing++
+	before := len(f.seals)
+	f.seals = slices.Insert(f.seals, 0, sealKey{r.Sealing, newKey(), now})
+	f.retire(now)
+	r.Open = len(f.seals) - 1
+	r.Retired = before - r.Open
+	if len(f.seals) > MaxKeys {
+		return r, hexbid.Errorf(hexbid.Exhausted, "keys", "%d keys of the last eight days are in the file, and no more fit: rotate less often", before)
 	}
-	file.seals = append([]sealKey{{id, newKey()}}, file.seals...)
-	file.seals = file.seals[:min(len(file.seals), Keep)]
-	return writeAtomically(path, file.text())
+	return r, nil
 }
 
-func newKey() []byte {
-	key := make([]byte, 32)
-	rand.Read(key)
-	return key
+// retire drops the keys that were replaced longer ago than Retention.
+func (f *keyFile) retire(now time.Time) {
+	kept := f.seals[:1]
+	for i, s := range f.seals[1:] {
+		if replaced := f.seals[i].made; now.Sub(replaced) <= Retention {
+			kept = append(kept, s)
+		}
+	}
+	f.seals = kept
 }
 
-func writeAtomically(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".keys-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("key file: %w", err)
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("key file: %w", err)
+func (f *keyFile) find(id uint32) *sealKey {
+	for i := range f.seals {
+		if f.seals[i].id == id {
+			return &f.seals[i]
+		}
 	}
 	return nil
 }
 
 func (f *keyFile) text() []byte {
 	var b bytes.Buffer
-	fmt.Fprintln(&b, "# Hexbid keys. The first seal line seals, all open. Keep this file secret.")
+	fmt.Fprintln(&b, "# Hexbid keys, newest first. The first seal line seals, all open. Keep this file secret.")
 	fmt.Fprintln(&b, "viewer", base64.StdEncoding.EncodeToString(f.viewer))
 	for _, s := range f.seals {
-		fmt.Fprintln(&b, "seal", s.id, base64.StdEncoding.EncodeToString(s.key))
+		fmt.Fprintln(&b, "seal", s.id, base64.StdEncoding.EncodeToString(s.key), s.made.Format(time.RFC3339))
 	}
 	return b.Bytes()
+}
+
+func (f *keyFile) write(path string) error {
+	if err := writeWhole(path, f.text()); err != nil {
+		return fmt.Errorf("key file: %w", err)
+	}
+	return nil
+}
+
+// readKeyFile reads and parses a key file; errors name it and hold no key.
+func readKeyFile(path string) (file keyFile, text []byte, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return file, nil, fmt.Errorf("key file: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return file, nil, hexbid.Invalidf("keys", "%s is not a file", path)
+	}
+	if openToOthers(info) {
+		return file, nil, hexbid.Invalidf("keys", "%s may be read by others than its owner (mode %04o): chmod 600 it", path, info.Mode().Perm())
+	}
+	if text, err = os.ReadFile(path); err != nil {
+		return file, nil, fmt.Errorf("key file: %w", err)
+	}
+	if file, err = parseKeyFile(text); err != nil {
+		return file, nil, hexbid.Invalidf("keys", "%s is damaged: %v. Restore it", path, err)
+	}
+	return file, text, nil
 }
 
 func parseKeyFile(text []byte) (f keyFile, err error) {
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
-		fields := strings.Fields(lines.Text())
-		switch {
-		case len(fields) == 0 || strings.HasPrefix(fields[0], "#"):
-		case fields[0] == "viewer" && len(fields) == 2:
-			f.viewer, err = parseKey(fields[1])
-		case fields[0] == "seal" && len(fields) == 3:
-			var s sealKey
-			id, idErr := strconv.ParseUint(fields[1], 10, 32)
-			s.id = uint32(id)
-			s.key, err = parseKey(fields[2])
-			err = errors.Join(idErr, err)
-			f.seals = append(f.seals, s)
-		default:
-			err = errors.New("want \"viewer KEY\" or \"seal ID KEY\"")
-		}
-		if err != nil {
+		if err := f.parseLine(strings.Fields(lines.Text())); err != nil {
 			return keyFile{}, fmt.Errorf("line %d: %w", n, err)
 		}
 	}
-	if f.viewer == nil || len(f.seals) == 0 {
-		return keyFile{}, errors.New("want one viewer line and at least one seal line")
+	if err := lines.Err(); err != nil {
+		return keyFile{}, err
 	}
-	return f, lines.Err()
+	if f.viewer == nil || len(f.seals) == 0 || len(f.seals) > MaxKeys {
+		return keyFile{}, fmt.Errorf("want one viewer line and 1 to %d seal lines", MaxKeys)
+	}
+	return f, nil
+}
+
+func (f *keyFile) parseLine(fields []string) (err error) {
+	switch {
+	case len(fields) == 0 || strings.HasPrefix(fields[0], "#"):
+	case fields[0] == "viewer" && len(fields) == 2 && f.viewer == nil:
+		f.viewer, err = parseKey(fields[1])
+	case fields[0] == "seal" && (len(fields) == 3 || len(fields) == 4):
+		err = f.parseSeal(fields[1:])
+	default:
+		err = errors.New("want \"viewer KEY\" once, or \"seal ID KEY TIME\"")
+	}
+	return err
+}
+
+func (f *keyFile) parseSeal(fields []string) (err error) {
+	id, err := strconv.ParseUint(fields[0], 10, 32)
+	if err != nil || id == 0 {
+		return errors.New("the id of a seal key is a number from 1 on")
+	}
+	s := sealKey{id: uint32(id)}
+	if last := len(f.seals) - 1; last >= 0 && f.seals[last].id <= s.id {
+		return fmt.Errorf("seal %d stands below seal %d: newest first, each once", s.id, f.seals[last].id)
+	}
+	if s.key, err = parseKey(fields[1]); err != nil {
+		return err
+	}
+	if len(fields) == 3 {
+		if s.made, err = time.Parse(time.RFC3339, fields[2]); err != nil {
+			return errors.New("the time of a seal key reads like 2026-11-22T03:00:00Z")
+		}
+	}
+	f.seals = append(f.seals, s)
+	return nil
 }
 
 func parseKey(s string) ([]byte, error) {
-	key, err := base64.StdEncoding.DecodeString(s)
-	if err == nil && len(key) != 32 {
-		err = fmt.Errorf("a key of %d bytes: want 32", len(key))
+	key, err := base64.StdEncoding.Strict().DecodeString(s)
+	if err != nil || len(key) != keyBytes {
+		return nil, fmt.Errorf("want a key of %d bytes in base64", keyBytes)
 	}
-	return key, err
+	return key, nil
 }
 
-func (f *keyFile) keyring() (*Keyring, error) {
-	ring := &Keyring{sealing: f.seals[0].id, byID: map[uint32]cipher.AEAD{}, pseudonym: f.viewer}
+func (f *keyFile) keyring(c *counter) *Keyring {
+	sealing := f.seals[0]
+	ring := &Keyring{sealing: sealing.id, counter: c, byID: map[uint32][]byte{}, pseudonym: f.viewer}
 	for _, s := range f.seals {
-		if _, twice := ring.byID[s.id]; twice {
-			return nil, fmt.Errorf("seal %d stands twice", s.id)
-		}
-		block, err := aes.NewCipher(s.key)
-		if err != nil {
-			return nil, err
-		}
-		if ring.byID[s.id], err = cipher.NewGCM(block); err != nil {
-			return nil, err
-		}
+		ring.byID[s.id] = s.key
 	}
-	return ring, nil
+	for p := range purposes {
+		ring.sealers[p] = derive(sealing.key, sealerKey{sealing.id, p, c.issuer})
+	}
+	return ring
 }

@@ -1,10 +1,14 @@
 package token
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,7 +19,7 @@ import (
 
 func openKeys(t testing.TB) *Keys {
 	t.Helper()
-	keys, err := OpenKeys(filepath.Join(t.TempDir(), "keys"))
+	keys, err := OpenKeys(Source{Path: filepath.Join(t.TempDir(), "keys")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,8 +54,8 @@ func TestAnAwardComesBackAsItWas(t *testing.T) {
 		if len(text) > 512 {
 			t.Fatalf("%d bytes", len(text))
 		}
-		got, err := ring.OpenAward(text)
-		if err != nil || got != want {
+		got, name, err := ring.OpenAward(text)
+		if err != nil || name.Issuer != ring.counter.issuer || got != want {
 			t.Fatalf("got %+v, %v; want %+v", got, err, want)
 		}
 	})
@@ -62,87 +66,61 @@ func TestNothingOfATokenMayChange(t *testing.T) {
 	award := Award{Campaign: 7, Price: 1_200_000, Pricing: hexbid.CPC, Slot: 1, IssuedAt: time.UnixMilli(5).UTC(), ClickExpiry: time.UnixMilli(6).UTC()}
 	text := ring.SealAward(&award)
 	if again := ring.SealAward(&award); again == text {
-		t.Error("two tokens of one award are equal: the nonce is not random")
+		t.Error("two tokens of one award are equal")
 	}
 	for i := range text {
 		for _, c := range []byte{'A', 'b', '_', '='} {
 			if text[i] == c {
 				continue
 			}
-			if _, err := ring.OpenAward(text[:i] + string(c) + text[i+1:]); !errors.Is(err, ErrNotSealedHere) {
+			if _, _, err := ring.OpenAward(text[:i] + string(c) + text[i+1:]); !errors.Is(err, ErrNotSealedHere) {
 				t.Fatalf("byte %d changed to %q: %v", i, c, err)
 			}
 		}
-		if _, err := ring.OpenAward(text[:i]); !errors.Is(err, ErrNotSealedHere) {
+		if _, _, err := ring.OpenAward(text[:i]); !errors.Is(err, ErrNotSealedHere) {
 			t.Fatalf("cut after %d bytes: %v", i, err)
 		}
 	}
-	if _, err := ring.Open(PagePurpose, text); !errors.Is(err, ErrNotSealedHere) {
+	for i := range len(text) + 1 { // the decoder passes over these
+		for _, c := range []string{"\n", "\r"} {
+			if _, _, err := ring.OpenAward(text[:i] + c + text[i:]); !errors.Is(err, ErrNotSealedHere) {
+				t.Fatalf("%q put in after %d bytes: %v", c, i, err)
+			}
+		}
+	}
+	if _, _, err := ring.Open(PagePurpose, text); !errors.Is(err, ErrNotSealedHere) {
 		t.Errorf("an award opens as a page token: %v", err)
 	}
-	if _, err := openKeys(t).Ring().OpenAward(text); !errors.Is(err, ErrNotSealedHere) {
+	if _, _, err := openKeys(t).Ring().OpenAward(text); !errors.Is(err, ErrNotSealedHere) {
 		t.Errorf("another deployment's keys open it: %v", err)
 	}
 }
 
-func TestRotationSealsAnewAndStillOpens(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keys")
-	keys, err := OpenKeys(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	old := keys.Ring().Seal(PagePurpose, []byte("before"))
-	pseudonym := keys.Ring().Pseudonym("user")
-	for range Keep - 1 {
-		if err := Rotate(path); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if changed, err := keys.Reload(); err != nil || !changed {
-		t.Fatalf("changed %v, %v", changed, err)
-	}
-	if changed, err := keys.Reload(); err != nil || changed {
-		t.Fatalf("changed again: %v, %v", changed, err)
-	}
-	if plain, err := keys.Ring().Open(PagePurpose, old); err != nil || string(plain) != "before" {
-		t.Errorf("a token from before the rotation: %q, %v", plain, err)
-	}
-	if keys.Ring().Pseudonym("user") != pseudonym {
-		t.Error("the viewer's pseudonym changed with the sealing key")
-	}
-	if err := Rotate(path); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := keys.Reload(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := keys.Ring().Open(PagePurpose, old); !errors.Is(err, ErrNotSealedHere) {
-		t.Errorf("a retired key still opens: %v", err)
-	}
-}
-
-func TestABadKeyFileLeavesTheOldKeysInForce(t *testing.T) {
-	keys := openKeys(t)
-	text := keys.Ring().Seal(PagePurpose, []byte("x"))
-	for _, bad := range []string{"", "seal 1 AAAA\n", "viewer ???\n", "seal x y\n", "nonsense\n"} {
-		if err := os.WriteFile(keys.path, []byte(bad), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := keys.Reload(); err == nil || !strings.Contains(err.Error(), keys.path) {
-			t.Errorf("%q: %v", bad, err)
-		}
-		if _, err := keys.Ring().Open(PagePurpose, text); err != nil {
-			t.Errorf("after %q: %v", bad, err)
-		}
-	}
-}
-
-func FuzzOpenAward(f *testing.F) {
+// FuzzOpen opens whatever comes, as either purpose: it neither panics nor opens
+// anything but what was sealed.
+func FuzzOpen(f *testing.F) {
 	ring := openKeys(f).Ring()
-	f.Add(ring.SealAward(&Award{Campaign: 1}))
+	sealed := map[string]Purpose{}
+	for p := range purposes {
+		text := ring.Seal(p, []byte("plain"))
+		sealed[text] = p
+		f.Add(text)
+	}
+	award := ring.SealAward(&Award{Campaign: 1})
+	sealed[award] = AwardPurpose
+	f.Add(award)
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {
-		_, _ = ring.OpenAward(text) // must not panic
+		for p := range purposes {
+			_, _, err := ring.Open(p, text)
+			if of, ok := sealed[text]; (err == nil) != (ok && of == p) {
+				t.Fatalf("%q as %s: %v", text, p, err)
+			}
+			if err != nil && !errors.Is(err, ErrNotSealedHere) {
+				t.Fatal(err)
+			}
+		}
+		_, _, _ = ring.OpenAward(text)
 	})
 }
 
@@ -162,10 +140,193 @@ func FuzzDecodeAward(f *testing.F) {
 	})
 }
 
+// sealedAs is the header and the plain text of a token, read with nothing but what
+// the package comment says.
+func sealedAs(t *testing.T, key []byte, purpose, text string) (issuer Issuer, sequence uint64, plain []byte) {
+	t.Helper()
+	box, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || box[0] != 2 {
+		t.Fatal(box, err)
+	}
+	info := "hexbid token 2 " + purpose + " " + string(box[1:17]) // key id and issuer
+	keys, err := hkdf.Expand(sha256.New, key, info, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := aes.NewCipher(keys[:32])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var name [16]byte
+	names.Decrypt(name[:], box[17:33])
+	block, err := aes.NewCipher(keys[32:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	gcm, err := cipher.NewGCM(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err = gcm.Open(nil, append(make([]byte, 4), name[8:]...), box[33:], nil); err != nil {
+		t.Fatal(err)
+	}
+	return Issuer(box[5:17]), binary.BigEndian.Uint64(name[8:]), plain
+}
+
+func TestATokenIsAsThePackageCommentSays(t *testing.T) {
+	ring := openKeys(t).Ring()
+	key := ring.byID[ring.sealing]
+	for i := range uint64(5) {
+		for _, p := range []Purpose{AwardPurpose, PagePurpose} {
+			text := ring.Seal(p, []byte("some text"))
+			issuer, sequence, plain := sealedAs(t, key, p.String(), text)
+			if issuer != ring.counter.issuer || sequence != i || string(plain) != "some text" {
+				t.Errorf("%s %d: issuer %s, sequence %d, %q", p, i, issuer, sequence, plain)
+			}
+			if _, name, err := ring.Open(p, text); err != nil || name != (Name{issuer, i}) {
+				t.Errorf("%s %d opens as %+v, %v", p, i, name, err)
+			}
+		}
+	}
+}
+
+// TestNoTwoSealsShareANonceUnderAKey seals a million tokens from many goroutines,
+// of two purposes, over two processes at once, a restart and a rotation. A derived
+// key stands for (key line, purpose, issuer), and a name for a nonce.
+func TestNoTwoSealsShareANonceUnderAKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys")
+	open := func() *Keys {
+		keys, err := OpenKeys(Source{Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return keys
+	}
+	rotated := open()
+	phases := []*Keys{open(), open(), open(), rotated, rotated}
+	const workers, each = 4, 1 << 20 / (5 * 4 * 2)
+	type nonce struct {
+		purpose Purpose
+		header  [headerBytes]byte // version, key line, issuer, name
+	}
+	seen, sequences := map[nonce]struct{}{}, map[Purpose]map[Name]struct{}{AwardPurpose: {}, PagePurpose: {}}
+	for i, keys := range phases {
+		if i == len(phases)-1 {
+			if _, err := Rotate(path, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			if changed, err := keys.Reload(); !changed || err != nil {
+				t.Fatal(changed, err)
+			}
+		}
+		texts := make(chan []string, workers)
+		for range workers {
+			go func() {
+				all := make([]string, 0, 2*each)
+				for range each {
+					all = append(all, keys.Ring().Seal(AwardPurpose, nil), keys.Ring().Seal(PagePurpose, nil))
+				}
+				texts <- all
+			}()
+		}
+		for range workers {
+			for j, text := range <-texts {
+				box, err := base64.RawURLEncoding.DecodeString(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				seen[nonce{Purpose(j % 2), [headerBytes]byte(box)}] = struct{}{}
+				if j%64 > 1 {
+					continue
+				}
+				_, name, err := keys.Ring().Open(Purpose(j%2), text)
+				if _, again := sequences[Purpose(j%2)][name]; again || err != nil || name.Sequence >= 2*workers*each {
+					t.Fatalf("%+v, again %v, %v", name, again, err)
+				}
+				sequences[Purpose(j%2)][name] = struct{}{}
+			}
+		}
+	}
+	if want := len(phases) * workers * each * 2; len(seen) != want {
+		t.Errorf("%d seals have %d different nonces", want, len(seen))
+	}
+}
+
+// TestForgedTokensFillNoMemory sends tokens of made-up issuers, and true ones with
+// a byte changed, beside tokens of a process before.
+func TestForgedTokensFillNoMemory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys")
+	before, err := OpenKeys(Source{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := OpenKeys(Source{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, old := now.Ring(), before.Ring().Seal(PagePurpose, []byte("old"))
+	if _, name, err := ring.Open(PagePurpose, old); err != nil || name != (Name{before.counter.issuer, 0}) {
+		t.Fatalf("a token of the process before: %+v, %v", name, err)
+	}
+	known := ring.others.get(sealerKey{ring.sealing, PagePurpose, before.counter.issuer})
+	for i := range 20_000 {
+		if _, _, err := ring.Open(PagePurpose, forged(ring, uint64(i))); !errors.Is(err, ErrNotSealedHere) {
+			t.Fatal(err)
+		}
+	}
+	if n := len(ring.others.byKey); n != 1 || known == nil || ring.others.get(sealerKey{ring.sealing, PagePurpose, before.counter.issuer}) != known {
+		t.Errorf("%d issuers are known after a flood of forged ones: want the true one alone", n)
+	}
+}
+
+func TestKnownIssuersAreBounded(t *testing.T) {
+	ring := openKeys(t).Ring()
+	for i := range maxSealers + 100 {
+		other := &Keyring{sealing: ring.sealing, counter: newCounter()}
+		which := sealerKey{ring.sealing, PagePurpose, other.counter.issuer}
+		other.sealers[PagePurpose] = derive(ring.byID[ring.sealing], which)
+		if _, name, err := ring.Open(PagePurpose, other.Seal(PagePurpose, nil)); err != nil || name.Issuer != other.counter.issuer {
+			t.Fatal(i, err)
+		}
+	}
+	if n := len(ring.others.byKey); n != maxSealers {
+		t.Errorf("%d issuers are known, want %d", n, maxSealers)
+	}
+}
+
+// forged has the live key line, a made-up issuer and nothing else that is true.
+func forged(ring *Keyring, i uint64) string {
+	box := make([]byte, headerBytes+40)
+	box[0] = formatVersion
+	binary.BigEndian.PutUint32(box[keyIDAt:], ring.sealing)
+	binary.BigEndian.PutUint64(box[issuerAt:], i)
+	return base64.RawURLEncoding.EncodeToString(box)
+}
+
 func BenchmarkSealAward(b *testing.B) {
 	ring := openKeys(b).Ring()
 	a := Award{Campaign: 1, Advertiser: 2, Price: 3, HasViewer: true, IssuedAt: time.Now(), ClickExpiry: time.Now()}
 	for b.Loop() {
 		ring.SealAward(&a)
+	}
+}
+
+func BenchmarkOpenAward(b *testing.B) {
+	ring := openKeys(b).Ring()
+	text := ring.SealAward(&Award{Campaign: 1, Advertiser: 2, Price: 3, HasViewer: true, IssuedAt: time.Now(), ClickExpiry: time.Now()})
+	for b.Loop() {
+		if _, _, err := ring.OpenAward(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkOpenForgedIssuer(b *testing.B) {
+	ring, i := openKeys(b).Ring(), uint64(0)
+	for b.Loop() {
+		i++
+		if _, _, err := ring.OpenAward(forged(ring, i)); err == nil {
+			b.Fatal("it opens")
+		}
 	}
 }

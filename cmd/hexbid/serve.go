@@ -118,23 +118,6 @@ func (m *Main) openStore() (store.Store, error) {
 	return s, nil
 }
 
-// openKeys opens the key file: the one asked for, the data folder's, or one
-// that lasts as long as the process.
-func (m *Main) openKeys() (*token.Keys, error) {
-	path := m.Config.Keys
-	if path == "" && m.Config.Data != "" {
-		path = filepath.Join(m.Config.Data, "keys")
-	}
-	if path == "" {
-		dir, err := os.MkdirTemp("", "hexbid-keys-")
-		if err != nil {
-			return nil, fmt.Errorf("key file: %w", err)
-		}
-		m.keyDir, path = dir, filepath.Join(dir, "keys")
-	}
-	return token.OpenKeys(path)
-}
-
 // Run serves until the context ends, then drains and releases everything.
 // Ready is called once searches are answered.
 func (m *Main) Run(ctx context.Context, ready func(address string)) (err error) {
@@ -201,25 +184,6 @@ func (m *Main) fillDemo(ctx context.Context) error {
 	size := m.exchange.Size()
 	m.Log.Info("filled the demo market", "programs", size.Programs, "places", size.Places, "campaigns", size.Campaigns)
 	return nil
-}
-
-// watchKeys reads the key file again when it changes.
-func (m *Main) watchKeys(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			switch changed, err := m.keys.Reload(); {
-			case err != nil:
-				m.Log.Error("the key file cannot be read; the old keys stay in force", "error", err)
-			case changed:
-				m.Log.Info("new keys are in force")
-			}
-		}
-	}
 }
 
 func (m *Main) serveMetrics(ctx context.Context, group *sync.WaitGroup) {

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hexbid/hexbid/token"
+)
+
+// openKeys opens the key file: the one asked for, the data folder's, or one
+// that lasts as long as the process. The data folder records which keys are in
+// force, wherever their file is.
+func (m *Main) openKeys() (*token.Keys, error) {
+	source := token.Source{Path: m.Config.Keys, AcceptLoss: m.Config.AcceptLoss}
+	if m.Config.Data != "" {
+		source.Record = filepath.Join(m.Config.Data, "keys.record")
+	}
+	switch {
+	case source.Path != "":
+	case m.Config.Data != "":
+		source.Path = filepath.Join(m.Config.Data, "keys")
+	default:
+		dir, err := os.MkdirTemp("", "hexbid-keys-")
+		if err != nil {
+			return nil, fmt.Errorf("key file: %w", err)
+		}
+		m.keyDir, source.Path = dir, filepath.Join(dir, "keys")
+	}
+	keys, err := token.OpenKeys(source)
+	if err == nil && keys.Loss() != nil {
+		m.Log.Error("keys are lost, and what they sealed is invalid from now on, as --accept-loss accepts", "loss", keys.Loss())
+	}
+	return keys, err
+}
+
+// watchKeys reads the key file again when it changes.
+func (m *Main) watchKeys(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for watch := (keyWatch{main: m}); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			watch.look()
+		}
+	}
+}
+
+// keyWatch reloads keys and logs what is new, and every minute what is still
+// wrong.
+type keyWatch struct {
+	main  *Main
+	wrong string // what the last look found; "" for nothing
+	looks int    // since then that found the same
+}
+
+const looksBetweenLogs = 60
+
+func (w *keyWatch) look() {
+	switch changed, err := w.main.keys.Reload(); {
+	case err != nil && err.Error() == w.wrong && w.looks < looksBetweenLogs:
+		w.looks++
+	case err != nil:
+		w.wrong, w.looks = err.Error(), 1
+		w.main.Log.Error("the key file is refused; the old keys stay in force while this process runs", "error", err)
+	case changed:
+		w.wrong = ""
+		w.main.Log.Info("new keys are in force")
+	case w.wrong != "":
+		w.wrong = ""
+		w.main.Log.Info("the key file is as it was")
+	}
+}

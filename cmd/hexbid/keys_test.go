@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/hexbid/hexbid/cli"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/token"
+)
+
+// page searches the demo market, from a page token on.
+func page(t *testing.T, s *testServer, pageToken string) (*pb.SearchNearbyResponse, error) {
+	limit := int32(2)
+	return s.search.SearchNearby(testContext(t), &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30.2553, Longitude: 120.1640},
+		NearbyLimit: &limit, PageToken: pageToken})
+}
+
+func mustPage(t *testing.T, s *testServer, pageToken string) string {
+	t.Helper()
+	response, err := page(t, s, pageToken)
+	if err != nil || response.GetNextPageToken() == "" {
+		t.Fatalf("%d results, %v", len(response.GetNearby()), err)
+	}
+	return response.GetNextPageToken()
+}
+
+// TestAKeyFileThatIsLostOrReplacedIsNotMadeAnew starts on a folder that gave
+// tokens out, without its key file and with another one.
+func TestAKeyFileThatIsLostOrReplacedIsNotMadeAnew(t *testing.T) {
+	data := t.TempDir()
+	config := func(c *cli.ServeConfig) { c.Data, c.Demo = data, true }
+	first := boot(t, config)
+	sealed := mustPage(t, first, "")
+	first.stop()
+	keys := filepath.Join(data, "keys")
+	whole, err := os.ReadFile(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(t.TempDir(), "keys")
+	if err := token.CreateKeyFile(other, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]func(*cli.ServeConfig){
+		"lost":     config,
+		"replaced": func(c *cli.ServeConfig) { config(c); c.Keys = other },
+	} {
+		if err := os.RemoveAll(keys); err != nil {
+			t.Fatal(err)
+		}
+		configured := cli.DefaultServeConfig()
+		configured.Listen, configured.MetricsListen = "127.0.0.1:0", ""
+		c(&configured)
+		err := NewMain(configured).Open(context.Background())
+		if err == nil || !strings.HasPrefix(err.Error(), "keys: ") || !strings.Contains(err.Error(), "--accept-loss") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(keys); err == nil {
+			t.Errorf("%s: a key file was made", name)
+		}
+	}
+	if err := os.WriteFile(keys, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	restored := boot(t, config)
+	mustPage(t, restored, sealed)
+	restored.stop()
+	if err := os.Remove(keys); err != nil {
+		t.Fatal(err)
+	}
+	accepted := boot(t, func(c *cli.ServeConfig) { config(c); c.AcceptLoss = true })
+	if _, err := page(t, accepted, sealed); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("a token of lost keys: %v", err)
+	}
+	mustPage(t, accepted, mustPage(t, accepted, ""))
+	accepted.stop()
+	boot(t, config) // the new keys are the ones to continue
+}
+
+// TestKeysStayInForceWhenTheirFileIsNoRotation watches a key file that is deleted
+// and comes back, and then rotates.
+func TestKeysStayInForceWhenTheirFileIsNoRotation(t *testing.T) {
+	data := t.TempDir()
+	s := boot(t, func(c *cli.ServeConfig) { c.Data, c.Demo = data, true })
+	sealed := mustPage(t, s, "")
+	var log bytes.Buffer
+	watched := &Main{keys: s.main.keys, Log: slog.New(slog.NewTextHandler(&log, nil))}
+	watch, keys := keyWatch{main: watched}, filepath.Join(data, "keys")
+	whole, err := os.ReadFile(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(keys); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 * looksBetweenLogs {
+		watch.look()
+	}
+	if n := strings.Count(log.String(), "level=ERROR"); n != 2 || !strings.Contains(log.String(), keys) {
+		t.Errorf("%d errors in two minutes:\n%s", n, log.String())
+	}
+	sealed = mustPage(t, s, sealed)
+	if err := os.WriteFile(keys, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	watch.look()
+	if !strings.Contains(log.String(), "as it was") {
+		t.Errorf("restored:\n%s", log.String())
+	}
+	var out bytes.Buffer
+	if code := cli.Run(testContext(t), []string{"rotate-keys", keys}, cli.Env{Stdout: &out, Stderr: &out}); code != 0 ||
+		!strings.Contains(out.String(), "new sealing key, 2.") || !strings.Contains(out.String(), "still open what they sealed: 1.") {
+		t.Fatalf("exit %d: %s", code, &out)
+	}
+	watch.look()
+	mustPage(t, s, sealed)
+	missing := filepath.Join(data, "none")
+	if code := cli.Run(testContext(t), []string{"rotate-keys", missing}, cli.Env{Stdout: &out, Stderr: &out}); code == 0 || !strings.Contains(out.String(), missing) {
+		t.Errorf("exit %d: %s", code, &out)
+	}
+}

@@ -1,0 +1,369 @@
+package token
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hexbid/hexbid"
+)
+
+// deployment is a folder of keys with a clock.
+type deployment struct {
+	testing.TB
+	path, record string
+	now          time.Time
+}
+
+func newDeployment(t testing.TB) *deployment {
+	dir := t.TempDir()
+	return &deployment{t, filepath.Join(dir, "keys"), filepath.Join(dir, "keys.record"), time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)}
+}
+
+// start opens the keys as a process that starts does.
+func (d *deployment) start(acceptLoss bool) (*Keys, error) {
+	return OpenKeys(Source{Path: d.path, Record: d.record, AcceptLoss: acceptLoss, Clock: func() time.Time { return d.now }})
+}
+
+func (d *deployment) mustStart() *Keys {
+	d.Helper()
+	keys, err := d.start(false)
+	if err != nil {
+		d.Fatal(err)
+	}
+	return keys
+}
+
+func (d *deployment) rotate() Rotation {
+	d.Helper()
+	r, err := Rotate(d.path, d.now)
+	if err != nil {
+		d.Fatal(err)
+	}
+	return r
+}
+
+func (d *deployment) reload(keys *Keys) {
+	d.Helper()
+	if changed, err := keys.Reload(); err != nil || !changed {
+		d.Fatalf("changed %v, %v", changed, err)
+	}
+}
+
+func (d *deployment) read(path string) []byte {
+	d.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		d.Fatal(err)
+	}
+	return text
+}
+
+func (d *deployment) write(path string, text []byte) {
+	d.Helper()
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		d.Fatal(err)
+	}
+}
+
+func opens(keys *Keys, text string) bool {
+	_, _, err := keys.Ring().Open(PagePurpose, text)
+	return err == nil
+}
+
+// TestRotationLosesNoTokenForEightDays rotates at several intervals and looks at
+// every token that was ever sealed, as long as eight days later.
+func TestRotationLosesNoTokenForEightDays(t *testing.T) {
+	for _, every := range []time.Duration{time.Hour, 7 * time.Hour, 24 * time.Hour, 5 * 24 * time.Hour, 30 * 24 * time.Hour} {
+		t.Run(every.String(), func(t *testing.T) {
+			d := newDeployment(t)
+			keys := d.mustStart()
+			type sealed struct {
+				text string
+				at   time.Time
+			}
+			var out []sealed
+			started, most := d.now, 0
+			for d.now.Sub(started) < 20*24*time.Hour+2*every {
+				out = append(out, sealed{keys.Ring().Seal(PagePurpose, nil), d.now})
+				d.now = d.now.Add(every - time.Second)
+				out = append(out, sealed{keys.Ring().Seal(PagePurpose, nil), d.now})
+				d.now = d.now.Add(time.Second)
+				if r := d.rotate(); r.Sealing != keys.Ring().sealing+1 {
+					t.Fatalf("rotated to %+v after %d", r, keys.Ring().sealing)
+				}
+				d.reload(keys)
+				most = max(most, len(keys.Ring().byID))
+				for _, s := range out {
+					if age := d.now.Sub(s.at); age <= 8*24*time.Hour && !opens(keys, s.text) {
+						t.Fatalf("a token of %s ago does not open", age)
+					}
+				}
+				if n := len(out) - 1; out[0].at.Before(d.now.Add(-Retention-2*every)) && opens(keys, out[0].text) {
+					t.Fatalf("the first of %d tokens still opens, %s later", n, d.now.Sub(out[0].at))
+				}
+			}
+			if bound := int(Retention/every) + 3; most > bound {
+				t.Errorf("%d keys, want at most %d", most, bound)
+			}
+		})
+	}
+}
+
+func TestARotationSaysWhatItDid(t *testing.T) {
+	d := newDeployment(t)
+	d.mustStart()
+	for i := range 12 {
+		d.now = d.now.Add(24 * time.Hour)
+		r := d.rotate()
+		if want := (Rotation{uint32(i + 2), min(i+1, 9), max(0, min(1, i-8))}); r != want {
+			t.Errorf("rotation %d: %+v, want %+v", i, r, want)
+		}
+	}
+	missing := filepath.Join(t.TempDir(), "none")
+	if _, err := Rotate(missing, d.now); hexbid.KindOf(err) != hexbid.NotFound || !strings.Contains(err.Error(), missing) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	if _, err := os.Stat(missing); err == nil {
+		t.Error("it was made")
+	}
+}
+
+func TestAFileHasNoMoreKeysThanItsLimit(t *testing.T) {
+	d := newDeployment(t)
+	d.mustStart()
+	file, _, err := readKeyFile(d.path)
+	for len(file.seals) < MaxKeys && err == nil {
+		d.now = d.now.Add(time.Minute)
+		_, err = file.rotate(d.now)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.write(d.path, file.text())
+	before := d.read(d.path)
+	if _, err := Rotate(d.path, d.now); hexbid.KindOf(err) != hexbid.Exhausted {
+		t.Fatalf("one more: %v", err)
+	}
+	if !bytes.Equal(before, d.read(d.path)) {
+		t.Error("the file has changed")
+	}
+	d.mustStart()
+	d.now = d.now.Add(Retention)
+	if r := d.rotate(); r.Open == 0 || r.Retired == 0 {
+		t.Errorf("eight days later: %+v", r)
+	}
+}
+
+// TestAFileWithoutTimesOpensAndRotates opens the file that the first format had.
+// Nothing says when its keys were replaced, so all of them stay for eight days
+// from the first rotation.
+func TestAFileWithoutTimesOpensAndRotates(t *testing.T) {
+	d := newDeployment(t)
+	d.write(d.path, d.read("testdata/keys-undated"))
+	keys := d.mustStart()
+	if ring := keys.Ring(); ring.sealing != 2 || len(ring.byID) != 2 {
+		t.Fatalf("seal %d of %d", ring.sealing, len(ring.byID))
+	}
+	if got := fmt.Sprintf("%x", keys.Ring().Pseudonym("someone")); got != "cee7d2f79d28eaa4db49621e87cd7240" {
+		t.Errorf("pseudonym %s", got)
+	}
+	old := keys.Ring().Seal(PagePurpose, nil)
+	for day := range 10 {
+		if r := d.rotate(); day < 9 && r.Retired != 0 || day == 9 && r.Retired != 2 {
+			t.Errorf("day %d: %+v", day, r)
+		}
+		d.reload(keys)
+		if opens(keys, old) != (day < 9) {
+			t.Errorf("day %d: a token of the undated key opens: %v", day, day >= 9)
+		}
+		d.now = d.now.Add(24 * time.Hour)
+	}
+}
+
+// TestAGoldenTokenOpens holds the format of tokens: what is out when the program
+// is replaced must still open.
+func TestAGoldenTokenOpens(t *testing.T) {
+	d := newDeployment(t)
+	d.write(d.path, d.read("testdata/keys-undated"))
+	text := strings.TrimSpace(string(d.read("testdata/award-1")))
+	got, name, err := d.mustStart().Ring().OpenAward(text)
+	want := goldenAward
+	if err != nil || got != want || name.Issuer.String() != "000102030405060708090a0b" || name.Sequence != 41 {
+		t.Errorf("got %+v, %+v, %v\nwant %+v", got, name, err, want)
+	}
+}
+
+var goldenAward = Award{Campaign: 7, Advertiser: 3, Price: 1_200_000, Pricing: hexbid.CPC, Slot: 2, Host: hexbid.WeChat, Scene: hexbid.NearbyList,
+	Cell: 0x873099a4dffffff, QualityPPM: 30_000, ClientID: "app", HasViewer: true, Viewer: [16]byte{1, 2, 3},
+	IssuedAt: time.UnixMilli(1_795_316_400_123).UTC(), ClickExpiry: time.UnixMilli(1_795_318_200_123).UTC()}
+
+func TestTokensOutliveARestartAndARotation(t *testing.T) {
+	d := newDeployment(t)
+	keys := d.mustStart()
+	old := keys.Ring().Seal(PagePurpose, []byte("before"))
+	pseudonym := keys.Ring().Pseudonym("user")
+	d.rotate()
+	d.reload(keys)
+	if changed, err := keys.Reload(); err != nil || changed {
+		t.Fatalf("changed again: %v, %v", changed, err)
+	}
+	for _, keys := range []*Keys{keys, d.mustStart()} {
+		if plain, _, err := keys.Ring().Open(PagePurpose, old); err != nil || string(plain) != "before" {
+			t.Errorf("a token from before the rotation: %q, %v", plain, err)
+		}
+		if keys.Ring().Pseudonym("user") != pseudonym {
+			t.Error("the viewer's pseudonym changed with the sealing key")
+		}
+	}
+}
+
+// TestRotationsAtOnceFollowOneAnother rotates from processes of their own while
+// another reads.
+func TestRotationsAtOnceFollowOneAnother(t *testing.T) {
+	d := newDeployment(t)
+	d.now = time.Now()
+	keys := d.mustStart()
+	first := keys.Ring().Seal(PagePurpose, nil)
+	const processes, each = 4, 15
+	var group sync.WaitGroup
+	for range processes {
+		group.Go(func() {
+			rotator := exec.Command(os.Args[0], "-test.run=^TestRotatorProcess$")
+			rotator.Env = append(os.Environ(), fmt.Sprintf("ROTATE=%s", d.path), fmt.Sprintf("TIMES=%d", each))
+			if out, err := rotator.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { group.Wait(); close(done) }()
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		if _, err := keys.Reload(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := keys.Reload(); err != nil || keys.Ring().sealing != 1+processes*each || len(keys.Ring().byID) != 1+processes*each || !opens(keys, first) {
+		t.Errorf("%v: seal %d of %d", err, keys.Ring().sealing, len(keys.Ring().byID))
+	}
+}
+
+// TestRotatorProcess is the process of the test above, and of the one below.
+func TestRotatorProcess(t *testing.T) {
+	path, times := os.Getenv("ROTATE"), 0
+	if path == "" {
+		t.Skip("runs as a process of another test")
+	}
+	if _, err := fmt.Sscan(os.Getenv("TIMES"), &times); err != nil {
+		t.Fatal(err)
+	}
+	for range times {
+		if _, err := Rotate(path, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestAKillInARotationLeavesTheFileWhole kills rotators at whatever instant.
+func TestAKillInARotationLeavesTheFileWhole(t *testing.T) {
+	d := newDeployment(t)
+	d.now = time.Now()
+	keys := d.mustStart()
+	for range 10 {
+		sealing := keys.Ring().sealing
+		rotator := exec.Command(os.Args[0], "-test.run=^TestRotatorProcess$")
+		rotator.Env = append(os.Environ(), "ROTATE="+d.path, "TIMES=50")
+		if err := rotator.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(time.Minute); keys.Ring().sealing < sealing+3; { // it is at it
+			if _, err := keys.Reload(); err != nil || time.Now().After(deadline) {
+				t.Fatal("no rotation within a minute: ", err)
+			}
+		}
+		if err := rotator.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = rotator.Wait()
+		if _, err := keys.Reload(); err != nil {
+			t.Fatalf("after a kill: %v", err)
+		}
+		if r := d.rotate(); int(r.Sealing) != r.Open+1 {
+			t.Fatalf("after a kill: %+v", r)
+		}
+		d.reload(keys)
+	}
+}
+
+// TestLeftoversOfACrashAreNoObstacle has a half-written file of a rotation and of
+// a record.
+func TestLeftoversOfACrashAreNoObstacle(t *testing.T) {
+	d := newDeployment(t)
+	d.write(d.path+".new", []byte("vie"))
+	d.write(d.record+".new", []byte("{"))
+	d.mustStart()
+	d.write(d.path+".new", []byte("vie"))
+	if err := os.Chmod(d.path+".new", 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d.rotate()
+	d.mustStart()
+	if info, err := os.Stat(d.path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
+func TestAFileThatOthersMayReadIsRefused(t *testing.T) {
+	d := newDeployment(t)
+	keys := d.mustStart()
+	for _, mode := range []os.FileMode{0o640, 0o604, 0o644, 0o620} {
+		if err := os.Chmod(d.path, mode); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{second(keys.Reload()), second(d.start(false)), second(Rotate(d.path, d.now))} {
+			if hexbid.KindOf(err) != hexbid.Invalid || !strings.Contains(err.Error(), "chmod 600") {
+				t.Errorf("mode %o: %v", mode, err)
+			}
+		}
+	}
+	if err := os.Chmod(d.path, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	d.mustStart()
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func FuzzKeyFile(f *testing.F) {
+	d := newDeployment(f)
+	d.mustStart()
+	d.rotate()
+	f.Add(d.read(d.path))
+	f.Add(d.read("testdata/keys-undated"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		file, err := parseKeyFile(text)
+		if err != nil {
+			return
+		}
+		again, err := parseKeyFile(file.text())
+		if err != nil {
+			t.Fatalf("%q: %v", file.text(), err)
+		}
+		r := file.record(time.Now())
+		if r.check(&again, time.Now()) != nil {
+			t.Fatal("a file does not continue itself")
+		}
+		file.keyring(newCounter())
+	})
+}
