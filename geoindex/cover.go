@@ -3,8 +3,6 @@ package geoindex
 import (
 	"cmp"
 	"slices"
-
-	"github.com/uber/h3-go/v4"
 )
 
 // Key is where a campaign is posted: an H3 cell, a shipped region, or
@@ -65,19 +63,25 @@ func CellBudget(shapes int) int { return 4 + 16*shapes }
 // A whole region, a whole cell and the whole world are posted as they are;
 // discs and polygons are covered by at most CellBudget cells.
 func (a *Area) Cover() []Posting {
+	postings, _ := a.cover()
+	return postings
+}
+
+// cover also tells the steps that it took.
+func (a *Area) cover() (postings []Posting, steps int) {
 	if a.in.everywhere {
-		return []Posting{wholePosting(Everywhere, a.out.isEmpty())}
+		return []Posting{wholePosting(Everywhere, a.out.isEmpty())}, 0
 	}
-	var postings []Posting
 	for _, id := range a.in.regions {
 		postings = append(postings, wholePosting(KeyOfRegion(id), a.out.isEmpty()))
 	}
-	for _, c := range a.in.cells {
-		if relation := a.out.relationTo(c, c.Cap()); relation != inside {
-			postings = append(postings, wholePosting(KeyOfCell(c), relation == outside))
-		}
+	c := newCovering(a)
+	most := c.steps
+	c.coverShapes()
+	for _, cell := range a.in.cells {
+		c.postCell(cell)
 	}
-	return merged(append(postings, a.coverShapes()...))
+	return merged(append(postings, c.done...)), most - c.steps
 }
 
 func (s *shapes) isEmpty() bool {
@@ -97,286 +101,4 @@ func merged(postings []Posting) []Posting {
 		}
 	}
 	return kept
-}
-
-// relation of a cell to a shape.
-type relation uint8
-
-const (
-	outside relation = iota // no point of the cell is in the shape
-	partly
-	inside // every point of the cell is in the shape
-)
-
-// relationTo bounds the cell's members by its cap. It may say partly where
-// inside or outside would be true, never the other way round.
-func (s *shapes) relationTo(c Cell, limit Cap) relation {
-	best := outside
-	for i := range s.discs {
-		best = max(best, s.discs[i].relationTo(limit))
-	}
-	for _, p := range s.polygons {
-		best = max(best, p.relationTo(limit))
-	}
-	for _, id := range s.regions {
-		best = max(best, id.Region().outline.relationTo(limit))
-	}
-	for _, d := range s.cells {
-		switch {
-		case d.Contains(c):
-			return inside
-		case c.Contains(d):
-			best = max(best, partly)
-		}
-	}
-	return best
-}
-
-func (d *disc) relationTo(limit Cap) relation {
-	apart := angleBetween(d.center, limit.Center)
-	switch {
-	case apart > d.angle+limit.Angle:
-		return outside
-	case apart+limit.Angle <= d.angle:
-		return inside
-	}
-	return partly
-}
-
-// bounded is a shape that a covering goes around: a disc or a polygon.
-type bounded interface {
-	relationTo(Cap) relation
-	reach() float64 // its radius, or about that, in radians
-}
-
-func (d *disc) reach() float64 { return d.angle }
-
-func (p *polygon) reach() float64 { return max(p.north-p.south, p.east-p.west) / 2 * radians }
-
-// Coverings use every other resolution, from the coarsest level: the fewer they
-// are, the fewer lists a search looks at, and a posting tells of the children
-// between.
-const (
-	coarsestLevel = 1
-	levelStep     = 2
-)
-
-// levelFor is the finest level whose cells are no smaller than an angle.
-func levelFor(angle float64) int {
-	level := Finest
-	for level > coarsestLevel && planarCircumradius[level] < angle {
-		level -= levelStep
-	}
-	return level
-}
-
-func (s *shapes) bounded() []bounded {
-	var all []bounded
-	for i := range s.discs {
-		all = append(all, &s.discs[i])
-	}
-	for _, p := range s.polygons {
-		all = append(all, p)
-	}
-	return all
-}
-
-// candidate is a cell of the covering in the making, with the shapes that it is
-// partly in; those that it is outside of cannot matter to its children.
-type candidate struct {
-	cell   Cell
-	shapes []bounded
-}
-
-// coverShapes splits the coarsest cell that is partly in the union of discs and
-// polygons into cells of the next level, as long as the budget allows (the scheme
-// of S2's region coverer) and cells are not much smaller than the shapes. What
-// it learns of the children of a cell that it leaves whole goes into the posting.
-func (a *Area) coverShapes() []Posting {
-	all := a.in.bounded()
-	if len(all) == 0 {
-		return nil
-	}
-	budget := CellBudget(len(all))
-	finest := coarsestLevel
-	for _, shape := range all {
-		finest = max(finest, levelFor(shape.reach()/3))
-	}
-	var done []Posting
-	queue := a.startCells(all, &done)
-	for len(queue) > 0 {
-		coarsest := 0
-		for i := range queue {
-			if queue[i].cell.Resolution() < queue[coarsest].cell.Resolution() {
-				coarsest = i
-			}
-		}
-		current := queue[coarsest]
-		queue[coarsest] = queue[len(queue)-1]
-		queue = queue[:len(queue)-1]
-		part, children := a.split(current)
-		if part.Touched == 0 { // its margin met the shape, it does not
-			continue
-		}
-		if len(children) == 0 || len(done)+len(queue)+len(children) >= budget || current.cell.Resolution()+levelStep > finest {
-			done = append(done, part)
-			continue
-		}
-		full, inPart := a.grandchildren(children)
-		if len(done)+len(queue)+min(int(part.Full), 1)+len(full)+len(inPart) > budget {
-			done = append(done, part)
-			continue
-		}
-		if part.Full != 0 { // one posting for all that are full
-			done = append(done, Posting{part.Key, part.Full, part.Full})
-		}
-		done, queue = append(done, full...), append(queue, inPart...)
-	}
-	return done
-}
-
-// startCells finds coarse cells that hold every shape: for each disc the cells
-// around its centre that are no smaller than it, and all of the coarsest level
-// when there is a polygon.
-func (a *Area) startCells(all []bounded, done *[]Posting) []candidate {
-	seen := map[Cell]bool{}
-	var cells []Cell
-	add := func(some []Cell) {
-		for _, c := range some {
-			if !seen[c] {
-				seen[c] = true
-				cells = append(cells, c)
-			}
-		}
-	}
-	for i := range a.in.discs {
-		add(cellsAround(&a.in.discs[i]))
-	}
-	if len(a.in.polygons) > 0 {
-		add(a.coarsestCells(all))
-	}
-	var queue []candidate
-	for _, c := range cells {
-		if hasAncestorIn(c, seen) {
-			continue
-		}
-		switch relation, shapes := a.classify(c, all); relation {
-		case inside:
-			*done = append(*done, wholePosting(KeyOfCell(c), true))
-		case partly:
-			queue = append(queue, candidate{c, shapes})
-		}
-	}
-	return queue
-}
-
-// cellsAround finds cells that hold a disc: one over its centre that is twice
-// its size or more, and the neighbours of that one.
-func cellsAround(d *disc) []Cell {
-	level := levelFor(2 * d.angle)
-	if planarCircumradius[level] < 2*d.angle {
-		return childrenOf(BaseCells())
-	}
-	disk, err := h3.GridDisk(h3.Cell(CellAt(d.center).Parent(level)), 1)
-	if err != nil {
-		return childrenOf(BaseCells())
-	}
-	cells := make([]Cell, 0, len(disk))
-	for _, c := range disk {
-		if c != 0 {
-			cells = append(cells, Cell(c))
-		}
-	}
-	return cells
-}
-
-// coarsestCells are the cells of the coarsest level whose parents meet a shape.
-func (a *Area) coarsestCells(all []bounded) []Cell {
-	var met []Cell
-	for _, base := range BaseCells() {
-		if relation, _ := a.classify(base, all); relation != outside {
-			met = append(met, base)
-		}
-	}
-	return childrenOf(met)
-}
-
-func childrenOf(cells []Cell) (children []Cell) {
-	for _, c := range cells {
-		children = c.Children(children)
-	}
-	return children
-}
-
-func hasAncestorIn(c Cell, cells map[Cell]bool) bool {
-	for res := range c.Resolution() {
-		if cells[c.Parent(res)] {
-			return true
-		}
-	}
-	return false
-}
-
-// classify finds the relation of a cell to the union of shapes less what is
-// excluded, and the shapes that it is partly in.
-func (a *Area) classify(c Cell, shapes []bounded) (relation, []bounded) {
-	limit := c.Cap()
-	best := outside
-	var partlyIn []bounded
-	for _, s := range shapes {
-		r := s.relationTo(limit)
-		best = max(best, r)
-		if r == partly {
-			partlyIn = append(partlyIn, s)
-		}
-	}
-	if best == outside {
-		return outside, nil
-	}
-	switch a.out.relationTo(c, limit) {
-	case inside:
-		return outside, nil
-	case partly:
-		if best == inside { // its children need the shapes that hold it
-			return partly, shapes
-		}
-		return partly, partlyIn
-	}
-	return best, partlyIn
-}
-
-// split classifies the children of a cell: as marks of its own posting, and the
-// grandchildren that are partly in the area as cells in its place.
-func (a *Area) split(from candidate) (whole Posting, inPart []candidate) {
-	res := from.cell.Resolution()
-	if res == Finest {
-		return wholePosting(KeyOfCell(from.cell), false), nil
-	}
-	whole.Key = KeyOfCell(from.cell)
-	for _, child := range from.cell.Children(nil) {
-		bit := uint8(1) << child.digit(res+1)
-		switch relation, shapes := a.classify(child, from.shapes); relation {
-		case inside:
-			whole.Touched, whole.Full = whole.Touched|bit, whole.Full|bit
-		case partly:
-			whole.Touched |= bit
-			inPart = append(inPart, candidate{child, shapes})
-		}
-	}
-	return whole, inPart
-}
-
-// grandchildren splits children that are partly in the area.
-func (a *Area) grandchildren(children []candidate) (full []Posting, inPart []candidate) {
-	for _, child := range children {
-		for _, grandchild := range child.cell.Children(nil) {
-			switch relation, shapes := a.classify(grandchild, child.shapes); relation {
-			case inside:
-				full = append(full, wholePosting(KeyOfCell(grandchild), true))
-			case partly:
-				inPart = append(inPart, candidate{grandchild, shapes})
-			}
-		}
-	}
-	return full, inPart
 }

@@ -1,0 +1,373 @@
+package geoindex
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+	"unsafe"
+
+	"github.com/hexbid/hexbid"
+)
+
+// slabs finds the edges that a ray to the east crosses. It cuts the latitudes of
+// an outline into slabs with a few vertices each:
+//
+//   - an edge that ends inside a slab is listed with that slab, as ending;
+//   - an edge that runs right across a slab is listed so. Such edges lie side by
+//     side there, for edges do not cross: their list is in order of longitude and
+//     is searched by halving.
+//
+// Where edges run across so many slabs that this takes more than entriesPerEdge,
+// they are listed with the nodes of a binary tree over the slabs instead (a segment
+// tree, Bentley 1977): an edge with the few nodes that make up the slabs that it
+// runs across. A test then looks at all nodes above its slab.
+//
+// So the memory is linear in the edges, and a test takes O(log² n) steps, however
+// the outline winds.
+type slabs struct {
+	cuts    []float64 // latitudes between slabs; slab i ends below cuts[i]
+	guide   guide     // into cuts
+	tree    bool      // edges are listed with nodes above the slabs, too
+	ending  lists     // by slab
+	across  lists     // by node: the root is 1, slab i is node slabs + i
+	tangled []bool    // by node: edges cross there, so its list has no order; nil for none
+}
+
+// lists are runs of numbers of edges, one after the other.
+type lists struct {
+	starts []int32 // and the end of the last
+	edges  []int32
+}
+
+func (l *lists) at(i int) []int32 { return l.edges[l.starts[i]:l.starts[i+1]] }
+
+const (
+	// fewEnds is the number of vertices inside a slab to begin with. Outlines that
+	// would take more than entriesPerEdge get higher slabs.
+	fewEnds        = 8
+	entriesPerEdge = 16
+	// shortList is the length of a list up to which halving does not pay.
+	shortList = 8
+	// nearby is the distance in degrees below which rounding may tell the wrong
+	// order of a point and an edge, or of two edges: a tenth of a micrometre,
+	// and ten times the rounding.
+	nearby = 1e-12
+	// mostNearby bounds the edges on either side of a point that are looked at
+	// one by one because they are nearby.
+	mostNearby = 64
+)
+
+func newSlabs(edges []edge, south, north float64) slabs {
+	lats := make([]float64, 0, len(edges))
+	for i := range edges {
+		lats = append(lats, edges[i].lat1)
+	}
+	slices.Sort(lats)
+	s := slabs{cuts: cutsBetween(lats, fewEnds)}
+	s.guide = newGuide(s.cuts, south, north)
+	s.tree = s.runAcross(edges) > entriesPerEdge*len(edges)
+	for most := fewEnds; !s.fill(edges, south, north); {
+		most *= 2
+		s.cuts = cutsBetween(lats, most)
+		s.guide = newGuide(s.cuts, south, north)
+	}
+	s.order(edges, south, north)
+	return s
+}
+
+// cutsBetween cuts sorted latitudes into slabs with at most so many inside. More
+// that are equal become a cut themselves: then nothing ends inside a slab there.
+func cutsBetween(lats []float64, most int) (cuts []float64) {
+	inside := 0
+	for first := 0; first < len(lats); {
+		last := first + 1
+		for last < len(lats) && lats[last] == lats[first] {
+			last++
+		}
+		if inside += last - first; inside > most {
+			if lats[first] > lats[0] && last < len(lats) {
+				cuts = append(cuts, lats[first])
+			}
+			inside = 0
+		}
+		first = last
+	}
+	return slices.Clip(cuts)
+}
+
+func (s *slabs) count() int { return len(s.cuts) + 1 }
+
+// guide tells about where a latitude stands among cuts: it divides their range
+// evenly, and knows the cuts before each part.
+type guide struct {
+	south, perDegree float64
+	before           []int32
+}
+
+func newGuide(cuts []float64, south, north float64) guide {
+	parts := len(cuts) + 1
+	g := guide{south: south, perDegree: float64(parts) / (north - south), before: make([]int32, parts+1)}
+	for _, cut := range cuts {
+		g.before[g.part(cut)+1]++
+	}
+	for i := range parts {
+		g.before[i+1] += g.before[i]
+	}
+	return g
+}
+
+func (g *guide) part(lat float64) int {
+	return max(0, min(int((lat-g.south)*g.perDegree), len(g.before)-2))
+}
+
+// slabOf is the slab of a latitude.
+func (s *slabs) slabOf(lat float64) int {
+	part := s.guide.part(lat)
+	low, high := int(s.guide.before[part]), int(s.guide.before[part+1])
+	for low < high {
+		if middle := int(uint(low+high) >> 1); s.cuts[middle] <= lat {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low
+}
+
+// runAcross is the number of slabs that edges touch, summed over the edges.
+func (s *slabs) runAcross(edges []edge) (n int) {
+	for i := range edges {
+		n += s.slabOf(max(edges[i].lat1, edges[i].lat2)) - s.slabOf(min(edges[i].lat1, edges[i].lat2)) + 1
+	}
+	return n
+}
+
+// fill lists the edges, unless that takes more than entriesPerEdge.
+func (s *slabs) fill(edges []edge, south, north float64) bool {
+	s.ending.starts, s.across.starts = make([]int32, s.count()+1), make([]int32, 2*s.count()+1)
+	counts := func(_ int32, ends bool, at int) { s.listsOf(ends).starts[at+1]++ }
+	s.place(edges, south, north, counts)
+	for _, l := range []*lists{&s.ending, &s.across} {
+		for i := 1; i < len(l.starts); i++ {
+			l.starts[i] += l.starts[i-1]
+		}
+	}
+	ending, across := s.ending.starts[s.count()], s.across.starts[2*s.count()]
+	if int(ending)+int(across) > entriesPerEdge*len(edges) {
+		return false
+	}
+	s.ending.edges, s.across.edges = make([]int32, ending), make([]int32, across)
+	next := map[bool][]int32{true: slices.Clone(s.ending.starts), false: slices.Clone(s.across.starts)}
+	s.place(edges, south, north, func(e int32, ends bool, at int) {
+		s.listsOf(ends).edges[next[ends][at]] = e
+		next[ends][at]++
+	})
+	return true
+}
+
+func (s *slabs) listsOf(ends bool) *lists {
+	if ends {
+		return &s.ending
+	}
+	return &s.across
+}
+
+// place says where each edge is listed: with the slabs that it ends inside of,
+// and with the nodes that it runs across. An edge takes part from its southern
+// latitude up to, and without, its northern one.
+func (s *slabs) place(edges []edge, south, north float64, list func(edge int32, ends bool, at int)) {
+	for i := range edges {
+		low, high := min(edges[i].lat1, edges[i].lat2), max(edges[i].lat1, edges[i].lat2)
+		if low == high {
+			continue // no ray crosses it
+		}
+		first, last := s.slabOf(low), s.lastSlabBelow(high)
+		from, to := first, last // those that it runs across
+		if low != s.southOf(first, south) {
+			list(int32(i), true, first)
+			from++
+		}
+		if high == s.northOf(last, north) {
+			to++
+		} else if last != first || from == first {
+			list(int32(i), true, last)
+		}
+		s.nodes(from, to, func(node int) { list(int32(i), false, node) })
+	}
+}
+
+// nodes gives those that make up the slabs from one up to and without another.
+func (s *slabs) nodes(from, to int, give func(node int)) {
+	from, to = from+s.count(), to+s.count()
+	for !s.tree && from < to {
+		give(from)
+		from++
+	}
+	for ; from < to; from, to = from/2, to/2 {
+		if from%2 == 1 {
+			give(from)
+			from++
+		}
+		if to%2 == 1 {
+			to--
+			give(to)
+		}
+	}
+}
+
+// lastSlabBelow is the slab of the latitudes just below one.
+func (s *slabs) lastSlabBelow(lat float64) int {
+	slab, _ := slices.BinarySearch(s.cuts, lat)
+	return slab
+}
+
+func (s *slabs) southOf(slab int, south float64) float64 {
+	if slab == 0 {
+		return south
+	}
+	return s.cuts[slab-1]
+}
+
+func (s *slabs) northOf(slab int, north float64) float64 {
+	if slab == len(s.cuts) {
+		return north
+	}
+	return s.cuts[slab]
+}
+
+// placed is an edge with its longitude in the middle of a node's slabs.
+type placed struct {
+	lng  float64
+	edge int32
+}
+
+// order sorts the lists that are searched by halving.
+func (s *slabs) order(edges []edge, south, north float64) {
+	var sorted []placed
+	for node := 1; node < 2*s.count(); node++ {
+		list := s.across.at(node)
+		if len(list) <= shortList {
+			continue
+		}
+		first, last := node, node
+		for first < s.count() {
+			first, last = 2*first, 2*last+1
+		}
+		low, high := s.southOf(first-s.count(), south), s.northOf(last-s.count(), north)
+		sorted = sorted[:0]
+		for _, e := range list {
+			sorted = append(sorted, placed{edges[e].lngAt(low + (high-low)/2), e})
+		}
+		slices.SortFunc(sorted, func(a, b placed) int {
+			return cmp.Or(cmp.Compare(a.lng, b.lng), cmp.Compare(a.edge, b.edge))
+		})
+		for i := range sorted {
+			list[i] = sorted[i].edge
+		}
+		if !inOrder(edges, list, low) || !inOrder(edges, list, high) {
+			if s.tangled == nil {
+				s.tangled = make([]bool, 2*s.count())
+			}
+			s.tangled[node] = true
+		}
+	}
+}
+
+// inOrder says whether edges stand from west to east at a latitude, but for
+// rounding. Those that do so at both ends of a slab do so all through it.
+func inOrder(edges []edge, list []int32, lat float64) bool {
+	eastmost := edges[list[0]].lngAt(lat)
+	for _, e := range list[1:] {
+		lng := edges[e].lngAt(lat)
+		if lng < eastmost-nearby {
+			return false
+		}
+		eastmost = max(eastmost, lng)
+	}
+	return true
+}
+
+// above is the parent of a node that has edges listed, 0 for none.
+func (s *slabs) above(node int) int {
+	if s.tree {
+		return node / 2
+	}
+	return 0
+}
+
+// crossings counts the edges that a ray from q to the east crosses. Rounding is
+// that of crossedBy on every edge, unless more than mostNearby are nearby.
+func (s *slabs) crossings(edges []edge, q hexbid.Point) int {
+	slab := s.slabOf(q.Lat)
+	n := 0
+	for _, e := range s.ending.at(slab) {
+		n += oneIf(edges[e].crossedBy(q))
+	}
+	for node := slab + s.count(); node > 0; node = s.above(node) {
+		list := s.across.at(node)
+		if len(list) <= shortList || s.tangled != nil && s.tangled[node] {
+			for _, e := range list {
+				n += oneIf(edges[e].crossedBy(q))
+			}
+			continue
+		}
+		n += crossingsInOrder(edges, list, q)
+	}
+	return n
+}
+
+// crossingsInOrder counts the edges east of q among some that stand from west to
+// east, and lie across its latitude.
+func crossingsInOrder(edges []edge, list []int32, q hexbid.Point) int {
+	low, high := 0, len(list)
+	for low < high {
+		if middle := int(uint(low+high) >> 1); q.Lng < edges[list[middle]].lngAt(q.Lat) {
+			high = middle
+		} else {
+			low = middle + 1
+		}
+	}
+	n := len(list) - low
+	for _, e := range list[low:min(len(list), low+mostNearby)] {
+		lng := edges[e].lngAt(q.Lat)
+		if lng > q.Lng+2*nearby {
+			break
+		}
+		n -= oneIf(q.Lng >= lng)
+	}
+	for i := low - 1; i >= max(0, low-mostNearby); i-- {
+		lng := edges[list[i]].lngAt(q.Lat)
+		if lng < q.Lng-2*nearby {
+			break
+		}
+		n += oneIf(q.Lng < lng)
+	}
+	return n
+}
+
+// mostSteps is the most edges that a test looks at, by halving or one by one,
+// leaving out those nearby.
+func (s *slabs) mostSteps() (most int) {
+	for slab := range s.count() {
+		steps := len(s.ending.at(slab))
+		for node := slab + s.count(); node > 0; node = s.above(node) {
+			n := len(s.across.at(node))
+			if n > shortList && (s.tangled == nil || !s.tangled[node]) {
+				n = bits.Len(uint(n)) + 2
+			}
+			steps += n
+		}
+		most = max(most, steps)
+	}
+	return most
+}
+
+// entries is how often edges are listed.
+func (s *slabs) entries() int { return len(s.ending.edges) + len(s.across.edges) }
+
+// bytes is the memory that the slabs hold.
+func (s *slabs) bytes() int {
+	ints := cap(s.ending.starts) + cap(s.ending.edges) + cap(s.across.starts) + cap(s.across.edges)
+	ints += cap(s.guide.before)
+	return cap(s.cuts)*int(unsafe.Sizeof(float64(0))) + ints*int(unsafe.Sizeof(int32(0))) + cap(s.tangled)
+}
