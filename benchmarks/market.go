@@ -86,7 +86,7 @@ func makeChunk(first, n int, record func(i int) store.Record) []store.Record {
 
 // covered is a campaign as a store has it, with its covering.
 func covered(c *hexbid.Campaign) store.Record {
-	area, err := geoindex.CompileArea(&c.Area, &c.Excluded, nil, nil)
+	area, err := geoindex.CompileArea(&c.Area, &c.Excluded, nil)
 	if err != nil {
 		panic(err) // the workload draws circles
 	}

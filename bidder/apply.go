@@ -6,7 +6,6 @@ import (
 	"weak"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/targeting"
 )
@@ -113,15 +112,14 @@ func (x *Indexer) putProgram(p *hexbid.Program) error {
 	}
 	slot, gate := x.programs.edit(i), targeting.Gate(p)
 	before := *slot
-	*slot = program{uid: p.UID, version: p.Version, category: p.Category, gate: gate.Mask(),
-		text: textOf(p), tags: siteTags(p), places: before.places, buyers: before.buyers, links: before.links}
+	*slot = program{uid: p.UID, version: p.Version, category: p.Category, gate: gate.Mask(), text: textOf(p), tags: siteTags(p),
+		places: before.places, placed: before.placed, tree: before.tree, buyers: before.buyers, links: before.links}
 	if before.text != slot.text {
 		x.wordEdits.name(before.text.Tokens(), i, false)
 		x.wordEdits.name(slot.text.Tokens(), i, true)
 	}
-	for at := slot.places; at != 0; at = x.places.at(at - 1).next { // their tags follow the program
-		x.removeSite(at - 1)
-		x.insertSite(at - 1)
+	if before.text != slot.text || before.gate != slot.gate || before.tags != slot.tags {
+		x.retagged[i] = struct{}{}
 	}
 	for c := slot.buyers; c != 0; c = x.details.at(c - 1).next {
 		x.reindex(c - 1)
@@ -136,77 +134,6 @@ func textOf(p *hexbid.Program) targeting.Text {
 	return targeting.NewText(append(texts, p.Keywords...)...)
 }
 
-func (x *Indexer) putPlace(p *hexbid.Place) error {
-	parent, err := x.parentOf(p.Name)
-	if err != nil {
-		return err
-	}
-	if i, there := x.placeOf.get(p.UID); there {
-		x.deletePlace(p.UID, i)
-	}
-	if p.Review == hexbid.Approved {
-		i := x.ordinals.places.take()
-		x.placeOf.set(p.UID, i)
-		v := geoindex.VecOf(p.Point)
-		*x.places.edit(i) = place{uid: p.UID, version: p.Version, program: parent, point: p.Point, vec: v, cell: geoindex.CellAt(v), text: targeting.NewText(p.DisplayName)}
-		join(&x.places, &x.programs.edit(parent).places, i)
-		x.insertSite(i)
-		x.next.Places++
-	}
-	x.recoverAround(parent)
-	return nil
-}
-
-// recoverAround compiles and covers anew the campaigns that go around the
-// places of a program.
-func (x *Indexer) recoverAround(program uint32) {
-	for c := x.programs.at(program).buyers; c != 0; c = x.details.at(c - 1).next {
-		i := c - 1
-		around := x.arounds.get(x.kept.at(i).around)
-		if around == nil {
-			continue
-		}
-		area, err := x.compileArea(around, program)
-		if err != nil {
-			x.log.Error("a campaign's area cannot be compiled again", "uid", x.campaigns.at(i).uid, "error", err)
-			continue
-		}
-		x.unpost(i)
-		x.coverings.set(i, geoindex.PackCovering(nil, area.Cover()))
-		x.setArea(i, area)
-		x.setState(i)
-	}
-}
-
-func (x *Indexer) compileArea(a *around, program uint32) (*geoindex.Area, error) {
-	return geoindex.CompileArea(&a.in, &a.out, x.placesOf(program), &x.interner)
-}
-
-// placesOf are the points of a program's approved places.
-func (x *Indexer) placesOf(program uint32) []hexbid.Point {
-	var points []hexbid.Point
-	for at := x.programs.at(program).places; at != 0; at = x.places.at(at - 1).next {
-		points = append(points, x.places.at(at-1).point)
-	}
-	return points
-}
-
-func (x *Indexer) insertSite(at uint32) {
-	p := x.places.at(at)
-	parent := x.programs.at(p.program)
-	x.editSites().Insert(geoindex.Site{Rank: uint64(parent.uid), Tie: uint64(p.uid), Note: uint64(parent.gate), Ordinal: at, Group: p.program},
-		p.vec, p.cell, geoindex.Marks{Tags: parent.tags, Has: parent.text.Bits() | p.text.Bits()})
-}
-
-func (x *Indexer) removeSite(at uint32) { x.editSites().Delete(at, x.places.at(at).cell) }
-
-func (x *Indexer) editSites() *geoindex.Edit {
-	if x.siteEdit == nil {
-		x.siteEdit = x.next.sites.Edit()
-	}
-	return x.siteEdit
-}
-
 func (x *Indexer) delete(r *store.Record) {
 	meta := r.Meta()
 	switch r.Resource.(type) {
@@ -219,9 +146,7 @@ func (x *Indexer) delete(r *store.Record) {
 		x.deleteProgram(meta.Name)
 	case *hexbid.Place:
 		if i, shown := x.placeOf.get(meta.UID); shown { // not in review or hidden
-			parent := x.places.at(i).program
 			x.deletePlace(meta.UID, i)
-			x.recoverAround(parent)
 		}
 	case *hexbid.Campaign:
 		if i, indexed := x.campaignOf.get(meta.UID); indexed {
@@ -243,17 +168,9 @@ func (x *Indexer) deleteProgram(name string) {
 	x.wordEdits.name(slot.text.Tokens(), i, false)
 	*slot = program{}
 	delete(x.byName, key)
+	delete(x.retagged, i)
 	x.ordinals.programs.giveBack(i)
 	x.next.Programs--
-}
-
-func (x *Indexer) deletePlace(uid hexbid.UID, i uint32) {
-	x.removeSite(i)
-	leave(&x.places, &x.programs.edit(x.places.at(i).program).places, i)
-	*x.places.edit(i) = place{}
-	x.ordinals.places.giveBack(i)
-	x.placeOf.drop(uid)
-	x.next.Places--
 }
 
 // ruleSet keeps one copy of equal rules, as long as a campaign uses it: audiences repeat.

@@ -50,14 +50,28 @@ type Indexer struct {
 	placeOf     uidMap
 	byName      map[nameKey]uint32   // programs and advertisers, which others name
 	kept        pagedWriter[kept]    // by campaign; never frozen
-	arounds     rareWriter[around]   // of kept; never frozen
-	coverings   coverings            // by campaign
+	surrounds   rareWriter[surround] // of kept; never frozen
+	coverings   coverings            // by campaign, but for its surround's
 	unpacked    []geoindex.Posting   // the one last read
 	accounts    pagedWriter[account] // by advertiser; never frozen
 	rules       ruleSet
 	interner    geoindex.Interner
 	off         map[uint32]time.Time // campaigns that are still posted, though off since
 	publishedAt time.Time
+
+	surroundBy  map[surroundKey]uint32 // numbers of surrounds
+	surroundsOf map[uint32]*surround   // the first by program
+	deserted    []uint32               // numbers of surrounds that a last member has left
+	trees       rareWriter[geoindex.Tree]
+
+	// What waits for the next publication, so that what changes many times in
+	// between is worked out once.
+	waitingPosts []uint32                  // campaigns to be posted
+	moved        map[hexbid.UID]movedPlace // places that surrounds have not followed
+	treeEdits    map[uint32]*geoindex.Edit // by program
+	retagged     map[uint32]struct{}       // programs whose sites carry old tags
+
+	covered int // discs around places, since the start
 }
 
 // NewIndexer makes an indexer with an empty snapshot. The market must be
@@ -68,6 +82,8 @@ func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Index
 		stale: make(chan struct{}, 1), adjustments: make(chan adjusting), advance: make(chan struct{}),
 		wordEdits:  wordEdits{},
 		campaignOf: uidMap{}, placeOf: uidMap{}, byName: map[nameKey]uint32{}, off: map[uint32]time.Time{},
+		surroundBy: map[surroundKey]uint32{}, surroundsOf: map[uint32]*surround{},
+		moved: map[hexbid.UID]movedPlace{}, treeEdits: map[uint32]*geoindex.Edit{}, retagged: map[uint32]struct{}{},
 	}
 	x.next = Snapshot{quarter: clock().Truncate(targeting.Quarter), market: market, reserves: compileReserves(market.Reserves)}
 	x.publish()
@@ -86,6 +102,9 @@ func (x *Indexer) Load(ctx context.Context, s store.Store) (*store.Feed, error) 
 		if n++; n%1000 == 0 && time.Since(reported) > time.Second {
 			reported = time.Now()
 			x.log.Info("indexing the catalogue", "records", n)
+		}
+		if len(x.waitingPosts) >= mostWaiting {
+			x.settle()
 		}
 		if x.edits.n >= mostEdits {
 			x.applyEdits()
@@ -109,6 +128,9 @@ const (
 	// mostEdits bounds the memory of edits while a catalogue is loaded: half a
 	// gigabyte, and as much again while they are sorted.
 	mostEdits = 1 << 24
+	// mostWaiting bounds the campaigns that wait to be posted while a catalogue is
+	// loaded.
+	mostWaiting = 1 << 12
 	// mostChangesABatch bounds how long a publication waits for further changes.
 	mostChangesABatch = 4096
 )
@@ -242,8 +264,18 @@ func (x *Indexer) turnQuarter() bool {
 	return true
 }
 
+// settle works out what waits for the publication.
+func (x *Indexer) settle() {
+	x.dropDeserted()
+	x.followMoves()
+	x.postWaiting()
+	x.retag()
+	x.setTrees()
+}
+
 // publish makes a snapshot of the present state and lets waiters look.
 func (x *Indexer) publish() {
+	x.settle()
 	x.applyEdits()
 	x.wordEdits.applyTo(&x.words)
 	if x.siteEdit != nil {
@@ -252,6 +284,7 @@ func (x *Indexer) publish() {
 	s := x.next
 	s.campaigns, s.details, s.specifics = x.campaigns.freeze(), x.details.freeze(), rare[specifics]{x.specifics.freeze()}
 	s.programs, s.places, s.advertisers = x.programs.freeze(), x.places.freeze(), x.advertisers.freeze()
+	s.trees = rare[geoindex.Tree]{x.trees.freeze()}
 	s.lists, s.words = x.lists.freeze(), wordIndex{x.words.freeze()}
 	for res, n := range x.keysByRes {
 		if n > 0 {

@@ -23,6 +23,7 @@ type edit struct {
 type editLog struct {
 	chunks [][]edit
 	n      int
+	ever   int // noted since the start
 }
 
 const (
@@ -37,6 +38,7 @@ func (l *editLog) note(key uint64, p posting, going bool) {
 	last := &l.chunks[len(l.chunks)-1]
 	*last = append(*last, edit{key, p, uint32(l.n), going})
 	l.n++
+	l.ever++
 }
 
 // empty forgets the edits, and their memory where it is much.

@@ -127,10 +127,18 @@ func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
 // missed tells how far a point is from a campaign's area, and whether it is in
 // an excluded shape.
 func (s *Snapshot) missed(c *campaign, d *detail, at *geoindex.Position) (metres float64, excluded bool) {
-	if c.has&hasArea != 0 {
-		return d.ask(s.specifics).area.MissedByM(at), d.ask(s.specifics).area.Excludes(at)
+	if c.has&hasArea == 0 {
+		return c.disc.MissedByM(at), false
 	}
-	return c.disc.MissedByM(at), false
+	own := d.ask(s.specifics)
+	metres = math.Inf(1)
+	if own.area != nil {
+		metres = own.area.MissedByM(at)
+	}
+	if chord2 := s.placeChord2(d.program, at); own.places.in > 0 && !math.IsInf(chord2, 1) {
+		metres = min(metres, geoindex.MetresOfChord2(chord2)-geoindex.MetresOfChord2(own.places.in))
+	}
+	return metres, s.excludes(d, own, at)
 }
 
 func ruleOf(d targeting.Dim) Rule {

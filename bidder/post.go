@@ -1,11 +1,9 @@
 package bidder
 
 import (
-	"math"
+	"bytes"
 	"slices"
 	"time"
-
-	"github.com/cespare/xxhash/v2"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
@@ -17,22 +15,35 @@ import (
 // kept is what only the indexer needs of a campaign.
 type kept struct {
 	audience targeting.Mask // without its program's gate
-	around   uint32         // its number in arounds, 0 unless it goes around places
+	around   uint32         // its number in surrounds, 0 unless it goes around places
+	member   uint32         // its place among the surround's members
 	cap      capCode        // that it is posted with
 	posted   bool
+	waiting  bool // for the publication, to be posted
 	paused   bool
 	spent    bool // its budget
+	shape    shape
 }
 
-// around is the area of a campaign that goes around its program's places, to be
-// compiled again when they change.
-type around struct{ in, out hexbid.Area }
+// shape is what its areas tell of how a campaign is posted.
+type shape struct {
+	onlyAround     bool // its area is the discs around places and nothing else
+	excludes       bool // something
+	excludesPlaces bool // the discs around places, among others
+}
 
-func areaAroundPlaces(c *hexbid.Campaign) *around {
-	if !c.GoesAroundPlaces() {
-		return nil
+func shapeOf(c *hexbid.Campaign) shape {
+	s := shape{excludes: !c.Excluded.IsEmpty(), excludesPlaces: c.Excluded.AroundPlacesM > 0}
+	s.onlyAround = c.Area.OnlyAroundPlaces() && !s.excludes
+	return s
+}
+
+// aroundOf is the number of the surround that a campaign is posted around, or 0.
+func (x *Indexer) aroundOf(c *hexbid.Campaign, program uint32) uint32 {
+	if c.Area.AroundPlacesM == 0 {
+		return 0
 	}
-	return &around{c.Area, c.Excluded}
+	return x.surroundAt(program, c.Area.AroundPlacesM)
 }
 
 // posted implements postingSource.
@@ -41,28 +52,12 @@ func (x *Indexer) posted(i uint32) postedAs {
 	return postedAs{d.mask, x.specificsOf(i).rule, x.kept.at(i).cap, d.signature, x.campaigns.at(i).advertiser}
 }
 
-// PlacesFingerprint stands for a set of places, in any order; a covering that
-// goes around them holds as long as it does not change.
-func PlacesFingerprint(points []hexbid.Point) (sum uint64) {
-	for _, p := range points {
-		var b [16]byte
-		for i, bits := range []uint64{math.Float64bits(p.Lat), math.Float64bits(p.Lng)} {
-			for j := range 8 {
-				b[8*i+j] = byte(bits >> (8 * j))
-			}
-		}
-		sum += xxhash.Sum64(b[:])
-	}
-	return sum
-}
-
 func (x *Indexer) putCampaign(r *store.Record, c *hexbid.Campaign) error {
 	program, known := x.byName[keyOf(c.Program)]
 	if !known {
 		return hexbid.Errorf(hexbid.Internal, "campaign.program", "%q is not indexed", c.Program)
 	}
-	areas := &around{c.Area, c.Excluded}
-	area, err := x.compileArea(areas, program)
+	area, err := geoindex.CompileArea(&c.Area, &c.Excluded, &x.interner)
 	if err != nil {
 		return err
 	}
@@ -71,37 +66,65 @@ func (x *Indexer) putCampaign(r *store.Record, c *hexbid.Campaign) error {
 		return err
 	}
 	covering := r.Covering
-	goesAround := areaAroundPlaces(c)
-	if len(covering) == 0 || goesAround != nil && r.CoveredPlaces != PlacesFingerprint(x.placesOf(program)) {
+	if len(covering) == 0 {
 		covering = area.Cover()
 	}
 	i := x.campaignSlot(c.UID)
 	before := x.belonging(i)
-	k := x.kept.edit(i)
 	audience := targeting.Compile(c)
-	x.coverings.set(i, geoindex.PackCovering(nil, covering))
-	k.audience, k.paused = audience.Mask(), c.State == hexbid.Paused
-	x.arounds.set(&k.around, goesAround)
 	own := specifics{schedule: schedule, keywords: targeting.CompileKeywords(c.Keywords), hostBids: hostBids(c)}
-	if k.audience.More() {
+	if audience.Mask().More() {
 		own.audience = x.rules.intern(audience)
 	}
+	x.setStanding(i, &own, standing{x.gatedBy(program, audience.Mask(), &own), own.keywords.HasWanted(),
+		shapeOf(c), x.aroundOf(c, program), geoindex.PackCovering(nil, covering)})
 	x.setNumbers(i, c, program)
-	d := x.details.edit(i)
+	d, k := x.details.edit(i), x.kept.edit(i)
 	d.version, d.program = c.Version, program
-	x.setSpecifics(d, own)
-	x.setArea(i, area)
+	k.audience, k.paused = audience.Mask(), c.State == hexbid.Paused
+	x.setArea(i, area, nearPlacesOf(c))
 	x.moveProgram(i, before)
-	x.setRule(i)
 	x.setState(i)
 	return nil
 }
 
-// campaignSlot is the ordinal of a campaign, taken off all lists.
+// standing is what decides where a campaign is posted and with what, but for its cap.
+type standing struct {
+	gated
+	keyworded bool
+	shape     shape
+	around    uint32 // number of a surround
+	covering  []byte // packed, of all but the discs around places
+}
+
+// standingOf is a campaign's at present.
+func (x *Indexer) standingOf(i uint32) standing {
+	d, k, own := x.details.at(i), x.kept.at(i), x.specificsOf(i)
+	return standing{gated{d.mask, own.rule, d.signature}, own.keywords.HasWanted(), k.shape, k.around, x.coverings.at(i)}
+}
+
+func (s *standing) equals(t *standing) bool {
+	return s.gated == t.gated && s.keyworded == t.keyworded && s.shape == t.shape && s.around == t.around && bytes.Equal(s.covering, t.covering)
+}
+
+// setStanding changes what decides where a campaign is posted, and its specifics. One
+// that stands as it did stays posted: most changes are of a bid or a budget.
+func (x *Indexer) setStanding(i uint32, own *specifics, now standing) {
+	if before := x.standingOf(i); !before.equals(&now) {
+		x.unpost(i)
+	}
+	x.joinSurround(i, now.around)
+	x.coverings.set(i, now.covering)
+	d := x.details.edit(i)
+	d.mask, d.signature, own.rule = now.mask, now.signature, now.rule
+	x.kept.edit(i).shape = now.shape
+	x.setSpecifics(d, *own)
+}
+
+// campaignSlot is the ordinal of a campaign, known or new.
 func (x *Indexer) campaignSlot(uid hexbid.UID) uint32 {
 	i, known := x.campaignOf.get(uid)
 	if known {
-		x.unpost(i)
 		return i
 	}
 	i = x.ordinals.campaigns.take()
@@ -126,50 +149,75 @@ func (x *Indexer) setNumbers(i uint32, c *hexbid.Campaign, program uint32) {
 }
 
 // setArea puts one disc beside the numbers, anything else into the specifics.
-func (x *Indexer) setArea(i uint32, area *geoindex.Area) {
+func (x *Indexer) setArea(i uint32, area *geoindex.Area, near nearPlaces) {
+	if x.kept.at(i).shape.onlyAround {
+		x.setAround(i)
+		return
+	}
 	hot, d := x.campaigns.edit(i), x.details.edit(i)
 	own := *x.specificsOf(i)
 	var simple bool
-	if hot.disc, simple = area.AsDisc(); simple {
-		hot.has, own.area = hot.has&^hasArea, nil
+	if hot.disc, simple = area.AsDisc(); simple && near == (nearPlaces{}) {
+		hot.has, own.area, own.places = hot.has&^hasArea, nil, nearPlaces{}
 	} else {
-		hot.has, own.area = hot.has|hasArea, area
+		hot.has, own.area, own.places = hot.has|hasArea, area, near
 	}
 	x.setSpecifics(d, own)
 }
 
-// setRule joins a campaign's audience to its program's gate: as masks, or where
-// those do not tell all, as rules.
-func (x *Indexer) setRule(i uint32) {
-	d := x.details.edit(i)
-	p := x.programs.at(d.program)
+// setAround is setArea of a campaign that goes around places and nowhere else: around
+// the only place of its program it buys one disc.
+func (x *Indexer) setAround(i uint32) {
+	hot, d, s := x.campaigns.edit(i), x.details.edit(i), x.surroundOf(i)
 	own := *x.specificsOf(i)
-	d.signature = targeting.SignatureOf(own.keywords, p.text)
-	mask, told := x.kept.at(i).audience.And(p.gate)
-	own.rule = nil
-	if !told {
-		audience, gate := x.kept.at(i).audience.Audience(), p.gate.Rule()
-		if own.audience != nil {
-			audience = *own.audience
-		}
-		rule := audience.And(&gate)
-		if mask = rule.Mask(); mask.More() {
-			own.rule = x.rules.intern(rule)
-		}
+	own.area = nil
+	if s.alone.is {
+		hot.disc = geoindex.NewDisc(s.alone.vec, s.radiusM)
+		hot.has, own.places = hot.has&^hasArea, nearPlaces{}
+	} else {
+		hot.has, own.places = hot.has|hasArea, nearPlaces{in: geoindex.Chord2OfM(s.radiusM)}
 	}
-	if d.mask = mask; own.rule != x.specificsOf(i).rule {
-		x.setSpecifics(d, own)
-	}
+	x.setSpecifics(d, own)
 }
 
-// reindex takes over what a campaign has from its program.
+// gated is a campaign's audience joined to its program's gate, and the signature of
+// the words of both.
+type gated struct {
+	mask      targeting.Mask
+	rule      *targeting.Rule // nil when the mask says all
+	signature targeting.Signature
+}
+
+// gatedBy joins an audience to a program's gate: as masks, or where those do not tell
+// all, as rules.
+func (x *Indexer) gatedBy(program uint32, audience targeting.Mask, own *specifics) gated {
+	p := x.programs.at(program)
+	g := gated{signature: targeting.SignatureOf(own.keywords, p.text)}
+	mask, told := audience.And(p.gate)
+	if g.mask = mask; told {
+		return g
+	}
+	whole, gate := audience.Audience(), p.gate.Rule()
+	if own.audience != nil {
+		whole = *own.audience
+	}
+	rule := whole.And(&gate)
+	if g.mask = rule.Mask(); g.mask.More() {
+		g.rule = x.rules.intern(rule)
+	}
+	return g
+}
+
+// reindex takes over what a campaign has from its program. It stays posted unless
+// that changes what it is posted with.
 func (x *Indexer) reindex(i uint32) {
-	x.unpost(i)
 	hot := x.campaigns.edit(i)
 	if category := x.programs.at(x.details.at(i).program).category; category != hot.category {
 		hot.category, hot.qualityPPM = category, uint32(x.market.PriorPPM[category])
 	}
-	x.setRule(i)
+	own, now := *x.specificsOf(i), x.standingOf(i)
+	now.gated = x.gatedBy(x.details.at(i).program, x.kept.at(i).audience, &own)
+	x.setStanding(i, &own, now)
 	x.setState(i)
 }
 
@@ -211,7 +259,7 @@ func (x *Indexer) deleteCampaign(i uint32) {
 	leave(&x.details, &x.programs.edit(was.program).buyers, i)
 	x.wordEdits.anchor(was.anchors, i, false)
 	x.specifics.set(&x.details.edit(i).specifics, nil)
-	x.arounds.set(&x.kept.edit(i).around, nil)
+	x.joinSurround(i, 0)
 	x.campaignOf.drop(x.campaigns.at(i).uid)
 	*x.campaigns.edit(i), *x.details.edit(i), *x.kept.edit(i) = campaign{}, detail{}, kept{}
 	x.coverings.set(i, nil)
@@ -243,7 +291,10 @@ func (x *Indexer) setState(i uint32) {
 	case state&active != 0 && (some || soon):
 		delete(x.off, i)
 		x.post(i)
-	case k.posted:
+		return
+	}
+	k.waiting = false
+	if k.posted {
 		if _, known := x.off[i]; !known {
 			x.off[i] = x.clock()
 		}
@@ -284,46 +335,86 @@ func (x *Indexer) scoreOf(i uint32) int64 {
 	return score
 }
 
-// post puts a campaign on the lists of its covering.
+// post puts a campaign on the lists of its covering, at the next publication: until
+// then it may change many times. One that is posted with a cap which its score no
+// longer fits is posted anew.
 func (x *Indexer) post(i uint32) {
 	k := x.kept.edit(i)
-	if k.posted {
-		return
+	if cap := capOf(x.scoreOf(i)); k.posted && (cap > k.cap || cap+twofold <= k.cap) {
+		x.unpost(i)
 	}
-	k.posted, k.cap = true, capOf(x.scoreOf(i))
-	x.noteEdits(i, false)
+	if !k.posted && !k.waiting {
+		k.waiting = true
+		x.waitingPosts = append(x.waitingPosts, i)
+	}
+}
+
+// postWaiting posts those that wait for the publication.
+func (x *Indexer) postWaiting() {
+	for _, i := range x.waitingPosts {
+		k := x.kept.edit(i)
+		if !k.waiting {
+			continue
+		}
+		k.waiting, k.posted, k.cap = false, true, capOf(x.scoreOf(i))
+		if s := x.surroundOf(i); s != nil && !s.filled {
+			x.fill(s)
+		}
+		x.noteEdits(i, false)
+	}
+	x.waitingPosts = x.waitingPosts[:0]
 }
 
 // unpost takes a campaign off its lists.
 func (x *Indexer) unpost(i uint32) {
 	delete(x.off, i)
-	if k := x.kept.edit(i); k.posted {
+	k := x.kept.edit(i)
+	k.waiting = false
+	if k.posted {
 		k.posted = false
 		x.noteEdits(i, true)
 	}
 }
 
-// noteEdits notes an edit for every list that a campaign stands in.
+// noteEdits notes an edit for every list that a campaign stands in: under one cell it
+// has one posting, of its own covering and its surround's.
 func (x *Indexer) noteEdits(i uint32, going bool) {
-	mask, cap := x.details.at(i).mask, x.kept.at(i).cap
-	keyworded := x.specificsOf(i).keywords.HasWanted()
-	for _, p := range x.covering(i) {
-		if keyworded {
-			x.edits.note(uint64(p.Key)|withKeywords, posting{postingMask(mask, p), i, cap}, going)
+	own, s := x.covering(i), x.surroundOf(i)
+	for _, p := range own {
+		if s == nil || s.at(p.Key).Touched == 0 {
+			x.noteEdit(i, p, going)
 		}
-		if !keyworded || mask.AdmitsNoWords() {
-			x.edits.note(uint64(p.Key), posting{postingMask(mask, p), i, cap}, going)
-		}
+	}
+	if s != nil {
+		s.each(func(p geoindex.Posting) { x.noteEdit(i, x.joined(i, p, own), going) })
 	}
 }
 
-// covering unpacks where a campaign is posted; the next call overwrites it.
+// noteEdit notes an edit of one posting, for both kinds of lists where it stands in
+// both.
+func (x *Indexer) noteEdit(i uint32, p geoindex.Posting, going bool) {
+	d := x.details.at(i)
+	as := posting{postingMask(d.mask, p), i, x.kept.at(i).cap}
+	keyworded := x.specificsOf(i).keywords.HasWanted()
+	if keyworded {
+		x.edits.note(uint64(p.Key)|withKeywords, as, going)
+	}
+	if !keyworded || d.mask.AdmitsNoWords() {
+		x.edits.note(uint64(p.Key), as, going)
+	}
+}
+
+// covering unpacks where a campaign is posted, but for its surround; the next call overwrites it.
 func (x *Indexer) covering(i uint32) []geoindex.Posting {
 	postings, err := geoindex.UnpackCovering(x.unpacked[:0], x.coverings.at(i))
 	if err != nil {
 		x.log.Error("a covering does not unpack", "uid", x.campaigns.at(i).uid, "error", err)
 		return nil
 	}
-	x.unpacked = postings
+	if x.unpacked = postings; x.kept.at(i).shape.excludesPlaces {
+		for j := range postings { // a covering knows nothing of places
+			postings[j].Full = 0
+		}
+	}
 	return postings
 }

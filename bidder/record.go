@@ -55,7 +55,8 @@ func (d *detail) tied() *links { return &d.links }
 
 // specifics are what plain campaigns do without.
 type specifics struct {
-	area     *geoindex.Area
+	area     *geoindex.Area // nil for none but the discs around places
+	places   nearPlaces
 	schedule targeting.Schedule
 	keywords *targeting.Keywords
 	hostBids *[hexbid.HostCount]hexbid.Money // nil when every host gets the bid
@@ -63,9 +64,24 @@ type specifics struct {
 	rule     *targeting.Rule                 // with the program's gate; nil when the mask says all
 }
 
+// nearPlaces says how near a point must be to an approved place of the campaign's
+// program to be in its area, and to be excluded from it: squared chords, 0 where
+// places do not matter.
+type nearPlaces struct{ in, out float64 }
+
+func nearPlacesOf(c *hexbid.Campaign) (n nearPlaces) {
+	if c.Area.AroundPlacesM > 0 {
+		n.in = geoindex.Chord2OfM(c.Area.AroundPlacesM)
+	}
+	if c.Excluded.AroundPlacesM > 0 {
+		n.out = geoindex.Chord2OfM(c.Excluded.AroundPlacesM)
+	}
+	return n
+}
+
 // unlessPlain is nil for what a plain campaign does without.
 func (s specifics) unlessPlain() *specifics {
-	if s.area == nil && s.schedule.IsAlwaysOn() && s.keywords == nil && s.hostBids == nil && s.audience == nil && s.rule == nil {
+	if s.area == nil && s.places == (nearPlaces{}) && s.schedule.IsAlwaysOn() && s.keywords == nil && s.hostBids == nil && s.audience == nil && s.rule == nil {
 		return nil
 	}
 	return &s
@@ -111,10 +127,36 @@ func (s *Snapshot) rule(d *detail) targeting.Rule {
 
 // contains is the exact test of a campaign's area.
 func (s *Snapshot) contains(c *campaign, ordinal uint32, at *geoindex.Position) bool {
-	if c.has&hasArea != 0 {
-		return s.specificsOf(ordinal).area.Contains(at)
+	if c.has&hasArea == 0 {
+		return c.disc.Contains(at)
 	}
-	return c.disc.Contains(at)
+	d := s.details.at(ordinal)
+	own := d.ask(s.specifics)
+	if own.places == (nearPlaces{}) {
+		return own.area.Contains(at)
+	}
+	return s.includes(d, own, at) && !s.excludes(d, own, at)
+}
+
+// includes is the exact test of what an area names, places among it.
+func (s *Snapshot) includes(d *detail, own *specifics, at *geoindex.Position) bool {
+	return own.places.in > 0 && s.placeChord2(d.program, at) <= own.places.in || own.area != nil && own.area.Includes(at)
+}
+
+// excludes is the exact test of what an area excludes, places among it.
+func (s *Snapshot) excludes(d *detail, own *specifics, at *geoindex.Position) bool {
+	return own.places.out > 0 && s.placeChord2(d.program, at) <= own.places.out || own.area != nil && own.area.Excludes(at)
+}
+
+// placeChord2 is the squared chord to the nearest approved place of a program,
+// infinite when it has none.
+func (s *Snapshot) placeChord2(number uint32, at *geoindex.Position) float64 {
+	p := s.programs.at(number)
+	if tree := s.trees.get(p.tree); tree != nil {
+		return at.ClosestIn(tree)
+	}
+	_, chord2 := s.nearestInChain(p, at.Vec)
+	return chord2
 }
 
 // bidOn is a campaign's bid on a host.
@@ -150,6 +192,8 @@ type program struct {
 	text     targeting.Text // of names, keywords and category, for words
 	tags     uint64         // of its sites
 	places   uint32         // where the chain of its places starts
+	placed   uint32         // how many those are
+	tree     uint32         // number of the tree of its places, 0 where they are few
 	buyers   uint32         // and that of its campaigns
 	links                   // among the programs of its advertiser
 	category hexbid.Category
@@ -160,7 +204,6 @@ func (p *program) tied() *links { return &p.links }
 type place struct {
 	uid     hexbid.UID // 0 is a free ordinal
 	version uint64
-	point   hexbid.Point
 	vec     geoindex.Vec
 	cell    geoindex.Cell
 	text    targeting.Text // of its name

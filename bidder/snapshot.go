@@ -1,6 +1,7 @@
 package bidder
 
 import (
+	"math"
 	"time"
 
 	"github.com/hexbid/hexbid"
@@ -22,6 +23,7 @@ type Snapshot struct {
 	specifics   rare[specifics]
 	programs    paged[program]
 	places      paged[place]
+	trees       rare[geoindex.Tree] // of the places of programs that have many
 	lists       table[posting, tail]
 	words       wordIndex
 	resolutions uint32 // bit r: some posting is under a cell of resolution r; otherKeys: under another key
@@ -89,18 +91,32 @@ func (s *Snapshot) Showings(awards []auction.Award, from geoindex.Vec) (shown [h
 	return shown
 }
 
-// nearestPlace finds the program's approved place nearest to a point, among
-// the program's own, the lowest uid at equal distances.
-func (s *Snapshot) nearestPlace(program uint32, from geoindex.Vec) (nearest Ref, nearestChord2 float64) {
-	var p *place
-	for at := s.programs.at(program).places; at != 0; at = p.next {
-		p = s.places.at(at - 1)
-		chord2 := p.vec.Chord2(from)
-		if nearest.UID == 0 || chord2 < nearestChord2 || chord2 == nearestChord2 && p.uid < nearest.UID {
-			nearest, nearestChord2 = Ref{p.uid, p.version}, chord2
-		}
+// nearestPlace finds the program's approved place nearest to a point, the lowest uid
+// at equal distances.
+func (s *Snapshot) nearestPlace(number uint32, from geoindex.Vec) (nearest Ref, chord2 float64) {
+	p := s.programs.at(number)
+	if tree := s.trees.get(p.tree); tree != nil {
+		site, chord2 := tree.Closest(from)
+		return s.PlaceRef(site.Ordinal), chord2
 	}
-	return nearest, nearestChord2
+	found, chord2 := s.nearestInChain(p, from)
+	if found == nil {
+		return Ref{}, 0
+	}
+	return Ref{found.uid, found.version}, chord2
+}
+
+// nearestInChain is nearestPlace of a program with few places: it looks at each.
+func (s *Snapshot) nearestInChain(of *program, from geoindex.Vec) (nearest *place, least float64) {
+	least = math.Inf(1)
+	for at := of.places; at != 0; {
+		p := s.places.at(at - 1)
+		if chord2 := p.vec.Chord2(from); chord2 < least || chord2 == least && p.uid < nearest.uid {
+			nearest, least = p, chord2
+		}
+		at = p.next
+	}
+	return nearest, least
 }
 
 // Covers says whether schedules were read ahead for an instant.

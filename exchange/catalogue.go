@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/store"
 )
@@ -159,7 +158,7 @@ func (e *Exchange) prepare(ctx context.Context, r hexbid.Resource, known error) 
 			}
 		}
 	case *hexbid.Campaign:
-		return record, e.cover(ctx, record, v)
+		return record, cover(record, v)
 	}
 	return record, nil
 }
@@ -201,17 +200,10 @@ func checkRegions(field string, a *hexbid.Area) error {
 	return hexbid.JoinErrors(errs...)
 }
 
-// cover works out where a campaign is posted.
-func (e *Exchange) cover(ctx context.Context, record *store.Record, c *hexbid.Campaign) error {
-	var places []hexbid.Point
-	if c.GoesAroundPlaces() {
-		var err error
-		if places, err = e.approvedPlaces(ctx, c.Program); err != nil {
-			return err
-		}
-		record.CoveredPlaces = bidder.PlacesFingerprint(places)
-	}
-	area, err := geoindex.CompileArea(&c.Area, &c.Excluded, places, nil)
+// cover works out where a campaign is posted, but for the discs around its program's
+// places: those are the index's, for they change when a place does.
+func cover(record *store.Record, c *hexbid.Campaign) error {
+	area, err := geoindex.CompileArea(&c.Area, &c.Excluded, nil)
 	if err != nil {
 		return err
 	}

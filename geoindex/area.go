@@ -23,6 +23,29 @@ type Position struct {
 
 	tested [8]testedPolygon
 	next   uint8 // of tested, to overwrite
+
+	closest     [4]closestIn
+	nextClosest uint8 // of closest, to overwrite
+}
+
+// closestIn is how far the nearest site of a tree is.
+type closestIn struct {
+	tree   *Tree
+	chord2 float64
+}
+
+// ClosestIn is the squared chord to the nearest site of a tree, infinite when it has
+// none. It remembers: many campaigns may go around the same places.
+func (at *Position) ClosestIn(t *Tree) float64 {
+	for i := range at.closest {
+		if c := &at.closest[i]; c.tree == t && t != nil {
+			return c.chord2
+		}
+	}
+	_, chord2 := t.Closest(at.Vec)
+	at.closest[at.nextClosest%uint8(len(at.closest))] = closestIn{t, chord2}
+	at.nextClosest++
+	return chord2
 }
 
 type testedPolygon struct {
@@ -123,31 +146,26 @@ func (x *Interner) polygon(p hexbid.Polygon) *polygon {
 	return compiled
 }
 
-// CompileArea compiles the area that a campaign buys. Places are the approved
-// places of its program, for shapes around places; polygons are shared through
+// CompileArea compiles the area that a campaign buys, but for the discs around its
+// program's places, which change when a place does. Polygons are shared through
 // the interner, which may be nil. The error is of a cell or an adcode that does
 // not exist.
-func CompileArea(in, out *hexbid.Area, places []hexbid.Point, shared *Interner) (*Area, error) {
+func CompileArea(in, out *hexbid.Area, shared *Interner) (*Area, error) {
 	var a Area
 	var err error
-	if a.in, err = compileShapes("campaign.area", in, places, shared); err != nil {
+	if a.in, err = compileShapes("campaign.area", in, shared); err != nil {
 		return nil, err
 	}
-	if a.out, err = compileShapes("campaign.excluded_area", out, places, shared); err != nil {
+	if a.out, err = compileShapes("campaign.excluded_area", out, shared); err != nil {
 		return nil, err
 	}
 	return &a, nil
 }
 
-func compileShapes(field string, area *hexbid.Area, places []hexbid.Point, shared *Interner) (s shapes, err error) {
+func compileShapes(field string, area *hexbid.Area, shared *Interner) (s shapes, err error) {
 	s.everywhere = area.Everywhere
 	for _, c := range area.Circles {
-		s.discs = append(s.discs, newDisc(c.Center, c.RadiusM))
-	}
-	if area.AroundPlacesM > 0 {
-		for _, p := range places {
-			s.discs = append(s.discs, newDisc(p, area.AroundPlacesM))
-		}
+		s.discs = append(s.discs, newDisc(VecOf(c.Center), c.RadiusM))
 	}
 	for _, c := range area.Cells {
 		if !h3.Cell(c).IsValid() {
@@ -168,9 +186,12 @@ func compileShapes(field string, area *hexbid.Area, places []hexbid.Point, share
 	return s, nil
 }
 
-func newDisc(center hexbid.Point, radiusM float64) disc {
-	return disc{Disc{VecOf(center), Chord2OfM(radiusM)}, radiusM / hexbid.EarthRadiusM}
+func newDisc(center Vec, radiusM float64) disc {
+	return disc{NewDisc(center, radiusM), radiusM / hexbid.EarthRadiusM}
 }
+
+// NewDisc is the circle of a radius in metres around a point.
+func NewDisc(center Vec, radiusM float64) Disc { return Disc{center, Chord2OfM(radiusM)} }
 
 // ShapeBytes is the memory that the compiled shapes hold, in bytes: the figure
 // for a limit on what an advertiser may keep. It grows with what the area names
@@ -214,6 +235,9 @@ func (s *shapes) contain(at *Position) bool {
 	}
 	return false
 }
+
+// Includes says whether the position is in an included shape.
+func (a *Area) Includes(at *Position) bool { return a.in.contain(at) }
 
 // Excludes says whether the position is in an excluded shape.
 func (a *Area) Excludes(at *Position) bool { return a.out.contain(at) }

@@ -101,9 +101,12 @@ func ParseCell(s string) (Cell, error) {
 	return Cell(bits), nil
 }
 
+// baseCells is the number of cells of resolution 0.
+const baseCells = 122
+
 // BaseCells are the 122 cells of resolution 0.
 func BaseCells() []Cell {
-	cells := make([]Cell, 122)
+	cells := make([]Cell, baseCells)
 	for i := range cells {
 		cells[i] = cellMode | Cell(i)<<45 | digitsMask
 	}

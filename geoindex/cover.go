@@ -84,6 +84,12 @@ func (a *Area) cover() (postings []Posting, steps int) {
 	return merged(append(postings, c.done...)), most - c.steps
 }
 
+// CoverDisc finds cells such that every point within a radius in metres of a point
+// lies under at least one.
+func CoverDisc(center Vec, radiusM float64) []Posting {
+	return (&Area{in: shapes{discs: []disc{newDisc(center, radiusM)}}}).Cover()
+}
+
 func (s *shapes) isEmpty() bool {
 	return !s.everywhere && len(s.discs) == 0 && len(s.cells) == 0 && len(s.regions) == 0 && len(s.polygons) == 0
 }

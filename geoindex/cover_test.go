@@ -110,7 +110,7 @@ func TestCoveringHasNoFalseNegativeAndNoFalseFull(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for range areas {
 		center, radiusM, in, out := randomArea(r)
-		area, err := CompileArea(&in, &out, nil, nil)
+		area, err := CompileArea(&in, &out, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +141,7 @@ func TestContainsAgreesWithDistance(t *testing.T) {
 	for range 50_000 {
 		center := hardPoint(r)
 		radiusM := math.Min(hexbid.MaxCircleM, hexbid.MinCircleM*math.Exp(r.Float64()*math.Log(1e6)))
-		area, _ := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{{Center: center, RadiusM: radiusM}}}, &hexbid.Area{}, nil, nil)
+		area, _ := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{{Center: center, RadiusM: radiusM}}}, &hexbid.Area{}, nil)
 		at := Locate(near(r, center, radiusM))
 		d := center.DistanceM(at.Point)
 		if math.Abs(d-radiusM) > 1e-6+radiusM*1e-12 && area.Contains(&at) != (d <= radiusM) {
@@ -156,7 +156,7 @@ func TestACoveringOfATypicalDiscIsSmallAndTight(t *testing.T) {
 	cells, members, tested, needless := 0, 0, 0, 0
 	for range n {
 		c := hexbid.Circle{Center: randomPoint(r), RadiusM: 2000 * math.Exp(0.8*r.NormFloat64())}
-		area, _ := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{c}}, &hexbid.Area{}, nil, nil)
+		area, _ := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{c}}, &hexbid.Area{}, nil)
 		postings := area.Cover()
 		cells += len(postings)
 		for range points {
@@ -179,7 +179,7 @@ func BenchmarkCover(b *testing.B) {
 	r := rand.New(rand.NewPCG(11, 12))
 	circle := hexbid.Circle{Center: randomPoint(r), RadiusM: 2000}
 	for b.Loop() {
-		area, _ := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{circle}}, &hexbid.Area{}, nil, nil)
+		area, _ := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{circle}}, &hexbid.Area{}, nil)
 		area.Cover()
 	}
 }
@@ -192,7 +192,7 @@ func FuzzCoverHoldsTheDisc(f *testing.F) {
 		if center.Validate("") != nil || !(radiusM >= hexbid.MinCircleM && radiusM <= hexbid.MaxCircleM) {
 			t.Skip()
 		}
-		area, err := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{{Center: center, RadiusM: radiusM}}}, &hexbid.Area{}, nil, nil)
+		area, err := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{{Center: center, RadiusM: radiusM}}}, &hexbid.Area{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

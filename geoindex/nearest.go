@@ -34,8 +34,8 @@ type Tree struct{ root *node }
 
 const leafSites = 64
 
-// node is a cell of the hierarchy. The root stands above the 122 base cells
-// and has one child for each.
+// node is a cell of the hierarchy. The root stands above the 122 base cells; once
+// it is split it has one child for each.
 type node struct {
 	owner    *Edit // that may change the node in place
 	res      int8  // -1 at the root
@@ -72,7 +72,7 @@ type Edit struct{ root *node }
 func (t *Tree) Edit() *Edit {
 	e := &Edit{}
 	if t == nil {
-		e.root = &node{owner: e, res: -1, children: make([]child, 122)}
+		e.root = &node{owner: e, res: -1}
 	} else {
 		e.root = e.own(t.root)
 	}
@@ -117,8 +117,11 @@ func (e *Edit) insert(n *node, s *Site, v Vec, at Cell, marks Marks) {
 const rounding = 1e-14
 
 func (e *Edit) splitLeaf(n *node) {
-	marks, vecs, sites := n.marks, n.vecs, n.sites
-	n.marks, n.vecs, n.sites, n.children = nil, nil, nil, make([]child, 7)
+	marks, vecs, sites, childCount := n.marks, n.vecs, n.sites, 7
+	if n.res < 0 {
+		childCount = baseCells
+	}
+	n.marks, n.vecs, n.sites, n.children = nil, nil, nil, make([]child, childCount)
 	for i := range sites {
 		e.insert(n, &sites[i], vecs[i], CellAt(vecs[i]), marks[i])
 	}
@@ -168,6 +171,74 @@ func (n *node) allMarks() (all Marks) {
 		all.add(n.children[i].marks)
 	}
 	return all
+}
+
+// Closest finds the site nearest to a point and its squared chord, of those at
+// equal distances the one of lowest rank and Tie; nil and infinity when there is
+// no site. It allocates nothing. It goes down the branch that may hold the nearest
+// first, and passes over every branch whose ball lies beyond what it has found.
+func (t *Tree) Closest(from Vec) (*Site, float64) {
+	c := t.closest(from)
+	return c.site, c.chord2
+}
+
+func (t *Tree) closest(from Vec) closest {
+	c := closest{from: from, chord2: math.Inf(1)}
+	if t != nil {
+		c.search(t.root)
+	}
+	return c
+}
+
+// closest is the nearest site found so far.
+type closest struct {
+	from    Vec
+	site    *Site
+	chord2  float64
+	visited int // children and sites looked at
+}
+
+func (c *closest) search(n *node) {
+	c.visited += len(n.sites) + len(n.children)
+	for i := range n.vecs {
+		chord2 := n.vecs[i].Chord2(c.from)
+		if s := &n.sites[i]; chord2 < c.chord2 || chord2 == c.chord2 && (c.site == nil || s.precedes(c.site)) {
+			c.site, c.chord2 = s, chord2
+		}
+	}
+	first, least := -1, math.Inf(1)
+	for i := range n.children {
+		if bound := n.children[i].bound(c.from); bound < least {
+			first, least = i, bound
+		}
+	}
+	if first < 0 || least > c.chord2 {
+		return
+	}
+	c.search(n.children[first].node)
+	for i := range n.children {
+		if bound := n.children[i].bound(c.from); i != first && bound < math.Inf(1) && bound <= c.chord2 {
+			c.search(n.children[i].node)
+		}
+	}
+}
+
+// bound is a squared chord that no site of the child is nearer than, by the triangle
+// inequality on straight distances; infinite when there is no site.
+func (c *child) bound(from Vec) float64 {
+	if c.node == nil {
+		return math.Inf(1)
+	}
+	gap := max(0, math.Sqrt(c.center.Chord2(from))-c.chord)
+	return gap * gap
+}
+
+// precedes orders sites at equal distances.
+func (s *Site) precedes(other *Site) bool {
+	if s.Rank != other.Rank {
+		return s.Rank < other.Rank
+	}
+	return s.Tie < other.Tie
 }
 
 // Nearest walks the sites of a tree by distance. The nodes that it met wait in a
@@ -272,10 +343,7 @@ func (w *Nearest) open(x waiting) {
 		if c.node == nil || !w.need.metBy(&c.marks) {
 			continue
 		}
-		// The triangle inequality on straight distances bounds every site of
-		// the child from below, and so does what bounds the node.
-		gap := max(0, math.Sqrt(c.center.Chord2(w.from))-c.chord)
-		if bound := max(x.chord2, gap*gap); bound <= w.max {
+		if bound := max(x.chord2, c.bound(w.from)); bound <= w.max { // what bounds the node bounds its child
 			w.meet(c.node, bound)
 		}
 	}
@@ -297,11 +365,7 @@ func (w *Nearest) precedes(a, b waiting) bool {
 	if a.site < 0 {
 		return false // in whichever order nodes are opened
 	}
-	x, y := w.siteOf(a), w.siteOf(b)
-	if x.Rank != y.Rank {
-		return x.Rank < y.Rank
-	}
-	return x.Tie < y.Tie
+	return w.siteOf(a).precedes(w.siteOf(b))
 }
 
 func (w *Nearest) push(heap *[]waiting, x waiting) {

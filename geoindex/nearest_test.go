@@ -2,6 +2,7 @@ package geoindex
 
 import (
 	"cmp"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -139,5 +140,83 @@ func BenchmarkNearest20(b *testing.B) {
 		for range 20 {
 			walk.Next()
 		}
+	}
+}
+
+func TestTheClosestAgreesWithSortingEverything(t *testing.T) {
+	r := rand.New(rand.NewPCG(17, 18))
+	for _, n := range []int{0, 1, 2, 17, leafSites, leafSites + 1, 500, 3000} {
+		sites := randomSites(r, n)
+		edit := (*Tree)(nil).Edit()
+		for _, s := range sites {
+			s.insert(edit)
+		}
+		for _, gone := range sites[n-n/3:] {
+			if !edit.Delete(gone.Ordinal, gone.Cell) {
+				t.Fatalf("site %d of %d was not there", gone.Ordinal, n)
+			}
+		}
+		tree, left := edit.Tree(), sites[:n-n/3]
+		for range 300 {
+			from := VecOf(hexbid.Point{Lat: 30.25 + 0.1*r.NormFloat64(), Lng: 120.16 + 0.1*r.NormFloat64()})
+			if r.IntN(5) == 0 {
+				from = VecOf(hardPoint(r))
+			}
+			got, chord2 := tree.Closest(from)
+			want := slowNearest(left, from, 5, Need{})
+			switch {
+			case len(want) == 0:
+				if got != nil || !math.IsInf(chord2, 1) {
+					t.Fatalf("of no site got %+v at %v", got, chord2)
+				}
+			case got == nil || *got != want[0].Site || chord2 != want[0].Vec.Chord2(from):
+				t.Fatalf("of %d sites got %+v at %v, want %+v", len(left), got, chord2, want[0].Site)
+			}
+		}
+	}
+}
+
+// TestTheClosestIsFoundWithoutLookingAtAll counts what a search looks at: of a
+// hundred times the places it may look at little more.
+func TestTheClosestIsFoundWithoutLookingAtAll(t *testing.T) {
+	r := rand.New(rand.NewPCG(19, 20))
+	visited := func(n int) (sum int) {
+		edit := (*Tree)(nil).Edit()
+		for _, s := range randomSites(r, n) {
+			s.insert(edit)
+		}
+		tree := edit.Tree()
+		for range 200 {
+			c := tree.closest(VecOf(hexbid.Point{Lat: 30.25 + 0.1*r.NormFloat64(), Lng: 120.16 + 0.1*r.NormFloat64()}))
+			sum += c.visited
+		}
+		return sum / 200
+	}
+	few, many := visited(200), visited(20_000)
+	t.Logf("looked at %d of 200, %d of 20,000", few, many)
+	if many > 1000 {
+		t.Errorf("looked at %d of 20,000 sites and their nodes", many)
+	}
+}
+
+func TestAPositionRemembersHowFarTheClosestIs(t *testing.T) {
+	r := rand.New(rand.NewPCG(21, 22))
+	at := Locate(hexbid.Point{Lat: 30.25, Lng: 120.16})
+	var trees []*Tree
+	for range 10 {
+		edit := (*Tree)(nil).Edit()
+		for _, s := range randomSites(r, 100) {
+			s.insert(edit)
+		}
+		trees = append(trees, edit.Tree())
+	}
+	for range 1000 {
+		tree := trees[r.IntN(len(trees))]
+		if _, want := tree.Closest(at.Vec); at.ClosestIn(tree) != want {
+			t.Fatalf("got %v, want %v", at.ClosestIn(tree), want)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { at.ClosestIn(trees[r.IntN(len(trees))]) }); n != 0 {
+		t.Errorf("allocates %v times", n)
 	}
 }

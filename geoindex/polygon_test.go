@@ -92,7 +92,7 @@ func TestOutlinesAgreeWithARayOnManyPoints(t *testing.T) {
 func TestAnOutlineOf25000VerticesIsCoveredInItsBudget(t *testing.T) {
 	city := hangzhouOutline(t)
 	in := hexbid.Area{Polygons: city}
-	area, err := CompileArea(&in, &hexbid.Area{}, nil, nil)
+	area, err := CompileArea(&in, &hexbid.Area{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestPolygonsAtThePolesAndTheAntimeridian(t *testing.T) {
 			t.Fatal(name, err)
 		}
 		in := hexbid.Area{Polygons: polygons}
-		area, err := CompileArea(&in, &hexbid.Area{}, nil, nil)
+		area, err := CompileArea(&in, &hexbid.Area{}, nil)
 		if err != nil {
 			t.Fatal(name, err)
 		}
@@ -208,8 +208,8 @@ func TestEqualPolygonsAreCompiledOnceAndTestedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := hexbid.Area{Polygons: polygons}
-	one, err1 := CompileArea(&in, &hexbid.Area{}, nil, &shared)
-	two, err2 := CompileArea(&in, &hexbid.Area{}, nil, &shared)
+	one, err1 := CompileArea(&in, &hexbid.Area{}, &shared)
+	two, err2 := CompileArea(&in, &hexbid.Area{}, &shared)
 	if err1 != nil || err2 != nil || one.in.polygons[0] != two.in.polygons[0] {
 		t.Fatalf("two copies; %v, %v", err1, err2)
 	}
@@ -221,7 +221,7 @@ func TestEqualPolygonsAreCompiledOnceAndTestedOnce(t *testing.T) {
 
 func TestShapeBytesGrowWithWhatAnAreaNames(t *testing.T) {
 	bytesOf := func(in hexbid.Area) int64 {
-		area, err := CompileArea(&in, &hexbid.Area{}, nil, nil)
+		area, err := CompileArea(&in, &hexbid.Area{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -256,7 +256,7 @@ func FuzzParsePolygons(f *testing.F) {
 		if len(polygons) == 0 || campaign.Validate() != nil {
 			return
 		}
-		area, err := CompileArea(&campaign.Area, &hexbid.Area{}, nil, nil)
+		area, err := CompileArea(&campaign.Area, &hexbid.Area{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,10 +16,9 @@ import (
 // caller changes a Resource that has been committed or read.
 type Record struct {
 	Resource hexbid.Resource
-	Covering []geoindex.Posting // of a campaign: where it is posted
-	// CoveredPlaces is the fingerprint of the places that the covering goes
-	// around; when they have changed since, the covering no longer holds.
-	CoveredPlaces uint64
+	// Covering is where a campaign is posted, but for the discs around its program's
+	// places. When it is empty the index works it out.
+	Covering []geoindex.Posting
 }
 
 // Meta is the resource's metadata.

@@ -15,8 +15,15 @@ import (
 type wireRecord[T any] struct {
 	Noun     T      `cbor:"noun"`
 	Covering []byte `cbor:"packed,omitempty"`
-	Places   uint64 `cbor:"places,omitempty"`
+	Derived  uint8  `cbor:"derived,omitempty"` // how the covering was made
 }
+
+// Ways of making a covering. The first had the discs around a program's places in it;
+// a covering that was made so is not used.
+const (
+	derivedWithPlaces = iota
+	derivedWithoutPlaces
+)
 
 var (
 	encoding = must(cbor.EncOptions{Time: cbor.TimeRFC3339Nano}.EncMode())
@@ -31,7 +38,11 @@ func must[T any](mode T, err error) T {
 }
 
 func encode(r *store.Record) ([]byte, error) {
-	return encoding.Marshal(wireRecord[hexbid.Resource]{r.Resource, geoindex.PackCovering(nil, r.Covering), r.CoveredPlaces})
+	w := wireRecord[hexbid.Resource]{Noun: r.Resource, Covering: geoindex.PackCovering(nil, r.Covering)}
+	if len(w.Covering) > 0 {
+		w.Derived = derivedWithoutPlaces
+	}
+	return encoding.Marshal(w)
 }
 
 func decode(kind hexbid.ResourceKind, value []byte) (store.Record, error) {
@@ -59,11 +70,16 @@ func decodeAs[T any, P noun[T]](value []byte) (store.Record, error) {
 	if err := decoding.Unmarshal(value, &w); err != nil {
 		return store.Record{}, err
 	}
-	r := store.Record{Resource: P(&w.Noun), CoveredPlaces: w.Places}
-	if len(w.Covering) == 0 {
+	r := store.Record{Resource: P(&w.Noun)}
+	if len(w.Covering) == 0 || w.Derived == derivedWithPlaces && goesAroundPlaces(r.Resource) {
 		return r, nil
 	}
 	var err error
 	r.Covering, err = geoindex.UnpackCovering(make([]geoindex.Posting, 0, len(w.Covering)/4+1), w.Covering)
 	return r, err
+}
+
+func goesAroundPlaces(r hexbid.Resource) bool {
+	c, ok := r.(*hexbid.Campaign)
+	return ok && c.GoesAroundPlaces()
 }

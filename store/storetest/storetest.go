@@ -78,7 +78,7 @@ func fullRecords() []*store.Record {
 			Bid: 1_200_000, DailyBudget: 50_000_000, Start: at, Hours: []hexbid.WeeklyHours{{Day: 1, Start: 2, End: 3}},
 			Area:     hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 1, Lng: 2}, RadiusM: 3}}, Cells: []uint64{0x89309ab36abffff}, Regions: []string{"330100"}},
 			Audience: hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 18, Max: 30}}}, Cap: hexbid.FrequencyCap{Impressions: 3, Window: time.Hour}},
-			Covering: []geoindex.Posting{{Key: 0x89309ab36abffff, Touched: 0x7f, Full: 5}, {Key: geoindex.Everywhere, Touched: 0x7f}, {Key: geoindex.KeyOfRegion(3), Touched: 1, Full: 1}}, CoveredPlaces: 1 << 63},
+			Covering: []geoindex.Posting{{Key: 0x89309ab36abffff, Touched: 0x7f, Full: 5}, {Key: geoindex.Everywhere, Touched: 0x7f}, {Key: geoindex.KeyOfRegion(3), Touched: 1, Full: 1}}},
 	}
 }
 
