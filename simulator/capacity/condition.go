@@ -133,3 +133,25 @@ func (c *Condition) Holds(m load.Measures) (bool, error) {
 	}
 	return v >= c.Bound, nil
 }
+
+// Format writes a measure for people.
+func Format(measure string, v float64) string {
+	switch k, _ := kindOf(measure); k {
+	case span:
+		return FormatSeconds(v)
+	case share:
+		return fmt.Sprintf("%.3g %%", 100*v)
+	}
+	return fmt.Sprintf("%.4g", v)
+}
+
+// FormatSeconds writes a length of time with three digits.
+func FormatSeconds(s float64) string {
+	switch {
+	case s >= 1:
+		return fmt.Sprintf("%.3g s", s)
+	case s >= 1e-3:
+		return fmt.Sprintf("%.3g ms", 1e3*s)
+	}
+	return fmt.Sprintf("%.3g µs", 1e6*s)
+}

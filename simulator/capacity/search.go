@@ -3,7 +3,6 @@ package capacity
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/simulator/load"
@@ -16,9 +15,10 @@ type Search struct {
 	// Start is the first rate tried, Most the highest, calls a second.
 	Start, Most float64
 	// Precision is how far apart, relative to the lower, the ends of the interval
-	// lie before they are confirmed.
+	// lie before they are confirmed, where the machine's noise allows it.
 	Precision float64
-	// Confirmations is how often in a row an end must hold, or fail.
+	// Confirmations is how many repeats must agree for an end to stand, before two
+	// disagree.
 	Confirmations int
 }
 
@@ -30,7 +30,12 @@ func DefaultSearch(objective []Condition) Search {
 const (
 	least        = 1     // a second: below it nothing is tried
 	leastAnswers = 0.999 // share that an objective takes for granted
-	mostTries    = 80
+	mostContrary = 2     // tries that turn a verdict: one may have met a stall
+
+	// Tries to find the ends and to move them, beside those that confirm them. With
+	// three confirmations a search makes at most 40.
+	triesToFind = 25
+	triesToMove = 9
 )
 
 // Try is one rate that was tried.
@@ -40,15 +45,17 @@ type Try struct {
 	Held      bool          `json:"held"`
 	Missed    string        `json:"missed,omitempty"`  // the first condition that did not hold
 	Limited   string        `json:"limited,omitempty"` // why the generator, not the server, may have set it
+	Decision  string        `json:"decision"`          // what the search did next, and why
 	Measures  load.Measures `json:"measures"`
 }
 
-// Found is a capacity as an interval: the lower end held each time that it was
-// confirmed, the upper failed each time.
+// Found is a capacity as an interval. The objective held at the lower end and
+// failed at the upper in the median of their repeats.
 type Found struct {
 	Low  float64 `json:"low_per_second"`
 	High float64 `json:"high_per_second"` // 0 where none is known
-	// NoVerdict says why there is no upper end; empty where there is one.
+	// NoVerdict says why an end is missing or was not confirmed; empty where both
+	// stand.
 	NoVerdict string `json:"no_verdict,omitempty"`
 	Tries     []Try  `json:"tries"`
 }
@@ -63,49 +70,66 @@ type finder struct {
 	ctx   context.Context
 	probe Probe
 	found Found
+	bracket
 }
 
-// Find climbs until the objective fails, narrows the interval by halving it, and
-// confirms both ends. Where an end does not stand, the interval is widened: what
-// holds at times and fails at times lies inside it. The tries so far are returned
-// with an error too: of a probe, or Invalid for an objective that fails at the
-// lowest rate.
+// Find brackets the capacity by doubling the rate, narrows the bracket, and
+// confirms both ends. No single try decides anything, for the machine may have
+// stood still just then: a miss is tried again before it ends the climb, the
+// bracket is narrowed by what all tries together make likely, and an end stands
+// when its repeats agree. One that does not stand moves out, twice as far each
+// time.
+//
+// The tries so far are returned with an error too: of a probe, Invalid for an
+// objective that fails at the lowest rate, or Unavailable where nothing could be
+// judged. Then NoVerdict says so.
 func (s Search) Find(ctx context.Context, probe Probe) (*Found, error) {
 	f := &finder{Search: s, ctx: ctx, probe: probe}
-	low, high, err := f.climb()
-	if err == nil && high > 0 {
-		low, high, err = f.narrow(low, high)
+	err := f.climb()
+	f.found.Low, f.found.High = f.held, f.missed
+	if err == nil {
+		err = f.narrow()
 	}
 	if err == nil {
-		low, high, err = f.confirm(low, high)
+		err = f.confirm()
 	}
-	f.found.Low, f.found.High = low, high
+	if err != nil {
+		f.found.NoVerdict = err.Error()
+	}
 	return &f.found, err
 }
 
+// mostTries bounds a search.
+func (s *Search) mostTries() int { return triesToFind + triesToMove + 2*s.Confirmations }
+
 // try measures a rate.
 func (f *finder) try(phase string, perSecond float64) (*Try, error) {
-	if len(f.found.Tries) == mostTries {
-		return nil, hexbid.Errorf(hexbid.Unavailable, "", "no interval stood after %d tries: the machine is too restless, or a try too short", mostTries)
+	if len(f.found.Tries) == f.mostTries() {
+		return nil, hexbid.Errorf(hexbid.Unavailable, "", "no interval stood after %d tries: the machine is too restless, or a try too short", f.mostTries())
 	}
 	m, limited, err := f.probe(f.ctx, perSecond)
 	if err != nil {
 		return nil, err
 	}
-	t := Try{PerSecond: perSecond, Phase: phase, Measures: m, Limited: limited}
-	if t.Missed, err = f.missed(m); err != nil {
+	t := Try{PerSecond: perSecond, Phase: phase, Measures: m}
+	if t.Missed, err = f.misses(m); err != nil {
 		return nil, err
 	}
 	t.Held = t.Missed == ""
-	if !t.Held && f.serverMisses(m) {
-		t.Limited = ""
+	if !t.Held && !f.serverMisses(m) {
+		t.Limited = limited
 	}
 	f.found.Tries = append(f.found.Tries, t)
-	return &t, nil
+	return &f.found.Tries[len(f.found.Tries)-1], nil
 }
 
-// missed is the first condition that does not hold.
-func (f *finder) missed(m load.Measures) (string, error) {
+// decide keeps what followed from the last try.
+func (f *finder) decide(format string, args ...any) {
+	f.found.Tries[len(f.found.Tries)-1].Decision = fmt.Sprintf(format, args...)
+}
+
+// misses is the first condition that does not hold.
+func (f *finder) misses(m load.Measures) (string, error) {
 	if answered := m["answered"]; answered < leastAnswers {
 		return fmt.Sprintf("answered %.4g %% of the calls", 100*answered), nil
 	}
@@ -137,120 +161,34 @@ func (f *finder) serverMisses(m load.Measures) bool {
 	return false
 }
 
-// climb doubles the rate until it fails, or quarters it until it holds. High is 0
-// where the generator was the bottleneck or nothing failed.
-func (f *finder) climb() (low, high float64, err error) {
-	rate := min(f.Start, f.Most)
-	for {
-		t, err := f.try("climb", rate)
-		switch {
-		case err != nil:
-			return low, high, err
-		case t.Held && high > 0:
-			return rate, high, nil
-		case t.Held && rate == f.Most:
-			f.found.NoVerdict = fmt.Sprintf("the objective holds at %.0f a second, the most that was to be tried", f.Most)
-			return rate, 0, nil
-		case t.Held:
-			low, rate = rate, min(2*rate, f.Most)
-		case t.Limited != "":
-			f.found.NoVerdict = fmt.Sprintf("at %.0f a second %s", rate, t.Limited)
-			if low == 0 {
-				return 0, 0, hexbid.Errorf(hexbid.Unavailable, "", "no verdict: %s", f.found.NoVerdict)
-			}
-			return low, 0, nil
-		case low > 0:
-			return low, rate, nil
-		case rate <= least:
-			return 0, rate, hexbid.Invalidf("slo", "it cannot be met: at %.2g a second %s", rate, t.Missed)
-		default:
-			high, rate = rate, max(rate/4, least)
-		}
+// narrow tries rates within the bracket until the ends that all tries so far make
+// likely are as close as was asked, or until the tries are needed to confirm them.
+func (f *finder) narrow() error {
+	if f.top() == 0 {
+		return nil
 	}
-}
-
-// narrow halves the interval, on the scale of ratios.
-func (f *finder) narrow(low, high float64) (float64, float64, error) {
-	for high > low*(1+f.Precision) {
-		rate := math.Sqrt(low * high)
-		t, err := f.try("narrow", rate)
-		switch {
-		case err != nil:
-			return low, high, err
-		case t.Held:
-			low = rate
-		case t.Limited != "":
-			f.found.NoVerdict = fmt.Sprintf("at %.0f a second %s", rate, t.Limited)
-			return low, 0, nil
-		default:
-			high = rate
-		}
+	const slack = 1.1 // the climb may have been lucky, or a stall's
+	b := newBelief(f.held/slack, f.top()*slack, f.Precision)
+	for i := range f.found.Tries {
+		b.see(f.found.Tries[i].PerSecond, f.found.Tries[i].Held)
 	}
-	return low, high, nil
-}
-
-// confirm moves the ends apart until the lower holds and the upper fails each
-// time.
-func (f *finder) confirm(low, high float64) (float64, float64, error) {
-	for {
-		all, err := f.all(low, true)
+	for n := 0; ; n++ {
+		f.found.Low, f.found.High = b.ends()
+		if f.found.High <= f.found.Low*(1+f.Precision) || len(f.found.Tries) >= triesToFind {
+			f.decide("the ends to confirm: %.0f and %.0f", f.found.Low, f.found.High)
+			return nil
+		}
+		if n > 0 {
+			f.decide("the capacity likely lies between %.0f and %.0f", f.found.Low, f.found.High)
+		}
+		t, err := f.try("narrow", b.quantile(askedAt[n%len(askedAt)]))
 		if err != nil {
-			return low, high, err
+			return err
 		}
-		if all {
-			break
-		}
-		if low /= 1 + f.Precision; low < least {
-			return 0, high, hexbid.Invalidf("slo", "it cannot be met: it held once and not again, down to %.2g a second", low)
-		}
+		b.see(t.PerSecond, t.Held)
 	}
-	for high > 0 {
-		all, err := f.all(high, false)
-		if err != nil || all {
-			return low, high, err
-		}
-		if last := f.found.Tries[len(f.found.Tries)-1]; last.Limited != "" {
-			f.found.NoVerdict = fmt.Sprintf("at %.0f a second %s", high, last.Limited)
-			return low, 0, nil
-		}
-		high *= 1 + f.Precision
-	}
-	return low, high, nil
 }
 
-// all says whether a rate holds, or fails, each time. A failure that may be the
-// generator's is none.
-func (f *finder) all(rate float64, hold bool) (bool, error) {
-	for range f.Confirmations {
-		t, err := f.try("confirm", rate)
-		if err != nil {
-			return false, err
-		}
-		if t.Held != hold || !hold && t.Limited != "" {
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
-// Format writes a measure for people.
-func Format(measure string, v float64) string {
-	switch k, _ := kindOf(measure); k {
-	case span:
-		return FormatSeconds(v)
-	case share:
-		return fmt.Sprintf("%.3g %%", 100*v)
-	}
-	return fmt.Sprintf("%.4g", v)
-}
-
-// FormatSeconds writes a length of time with three digits.
-func FormatSeconds(s float64) string {
-	switch {
-	case s >= 1:
-		return fmt.Sprintf("%.3g s", s)
-	case s >= 1e-3:
-		return fmt.Sprintf("%.3g ms", 1e3*s)
-	}
-	return fmt.Sprintf("%.3g µs", 1e6*s)
-}
+// askedAt are the quantiles of the belief that are tried in turn. Away from the
+// middle a try tells of the spread too.
+var askedAt = [...]float64{0.3, 0.7}

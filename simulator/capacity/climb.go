@@ -1,0 +1,133 @@
+package capacity
+
+import (
+	"fmt"
+
+	"github.com/hexbid/hexbid"
+)
+
+// bracket is what a climb found, in calls a second; 0 stands for none.
+type bracket struct {
+	held    float64 // the objective held
+	missed  float64 // it failed, and the server was why
+	limited float64 // it failed, and the generator may have been why: the lowest such rate
+}
+
+// top is the upper end of what remains to be searched.
+func (b *bracket) top() float64 {
+	if b.missed > 0 {
+		return b.missed
+	}
+	return b.limited
+}
+
+// verdict on a rate.
+type verdict uint8
+
+const (
+	holds verdict = iota
+	fails
+	unjudged // the generator may have been why it failed
+)
+
+// settle tries a rate until its verdict is clear: nothing but the rate makes a try
+// hold, so one is enough; a stall makes it fail, so that takes two.
+func (f *finder) settle(rate float64) (verdict, error) {
+	for failed, limited := 0, 0; ; {
+		t, err := f.try("climb", rate)
+		switch {
+		case err != nil:
+			return unjudged, err
+		case t.Held:
+			return holds, nil
+		case t.Limited != "":
+			limited++
+		default:
+			failed++
+		}
+		switch {
+		case failed == mostContrary:
+			return fails, nil
+		case limited == mostContrary:
+			return unjudged, nil
+		}
+		f.decide("missed: tried again, for a stall may be why")
+	}
+}
+
+// quickAfter is how many doublings make the climb go on by quadrupling.
+const quickAfter = 8
+
+// climb doubles the rate until it fails, or quarters it until it holds. Where the
+// generator is the limit it looks once above, where the server may fail by itself,
+// and goes on below.
+func (f *finder) climb() error {
+	rate, looked := min(f.Start, f.Most), false
+	for n := 0; ; n++ {
+		v, err := f.settle(rate)
+		if err != nil {
+			return err
+		}
+		next := 0.0
+		switch v {
+		case holds:
+			next = f.climbed(rate, n)
+		case fails:
+			f.missed = rate
+		case unjudged:
+			f.limited = rate
+			if f.held > 0 && !looked && rate < f.Most {
+				next, looked = min(2*rate, f.Most), true
+			}
+		}
+		if next == 0 && f.held == 0 {
+			if next, err = f.descend(rate, v); err != nil {
+				return err
+			}
+		}
+		f.decide("%s", f.says(v, next))
+		if next == 0 {
+			return nil
+		}
+		rate = next
+	}
+}
+
+// climbed gives the rate above one that held, 0 at the top of the climb.
+func (f *finder) climbed(rate float64, tries int) (next float64) {
+	f.held = rate
+	if f.limited < rate {
+		f.limited = 0
+	}
+	if f.top() > 0 || rate == f.Most {
+		return 0
+	}
+	if tries < quickAfter {
+		return min(2*rate, f.Most)
+	}
+	return min(4*rate, f.Most)
+}
+
+// descend gives the rate below one that did not hold, where none has yet.
+func (f *finder) descend(rate float64, v verdict) (next float64, err error) {
+	t := &f.found.Tries[len(f.found.Tries)-1]
+	switch {
+	case rate > least:
+		return max(rate/4, least), nil
+	case v == fails:
+		return 0, hexbid.Invalidf("slo", "it cannot be met: at %.2g a second %s", rate, t.Missed)
+	}
+	return 0, hexbid.Errorf(hexbid.Unavailable, "", "no verdict: even at %.2g a second %s", rate, t.Limited)
+}
+
+// says what a verdict of the climb leads to.
+func (f *finder) says(v verdict, next float64) string {
+	because := [...]string{"held", "missed again", "the generator was the limit again"}[v]
+	switch {
+	case next > 0:
+		return fmt.Sprintf("%s: on to %.0f", because, next)
+	case f.top() > 0:
+		return fmt.Sprintf("%s: the capacity lies between %.0f and %.0f", because, f.held, f.top())
+	}
+	return because + ": this is the most that was to be tried"
+}

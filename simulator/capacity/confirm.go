@@ -1,0 +1,109 @@
+package capacity
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/hexbid/hexbid"
+)
+
+// end of the interval under confirmation.
+type end struct {
+	name     string
+	rate     *float64
+	holds    bool    // whether the objective must hold there, or fail
+	distance float64 // from the middle, of the logarithm
+	agreed   int     // tries since it last moved
+	contrary int
+	unjudged int
+}
+
+// confirm repeats tries at both ends by turns, so that both are confirmed over the
+// same time, until each stands: as many tries agree as were asked for before two
+// disagree. One that does not stand moves out, twice as far from the middle each
+// time: what holds at times and fails at times lies inside.
+func (f *finder) confirm() error {
+	middle, distance := f.found.Low, math.Log1p(f.Precision)
+	if f.found.High > 0 {
+		middle, distance = math.Sqrt(f.found.Low*f.found.High), math.Log(f.found.High/f.found.Low)/2
+	} else {
+		f.found.NoVerdict = fmt.Sprintf("the objective holds at %.0f a second, the most that was to be tried", f.Most)
+	}
+	low, high := &end{name: "lower", rate: &f.found.Low, holds: true, distance: distance}, &end{name: "upper", rate: &f.found.High, distance: distance}
+	for !f.stands(low) || !f.stands(high) {
+		for _, e := range []*end{low, high} {
+			if f.stands(e) {
+				continue
+			}
+			if err := f.repeat(e, middle); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// stands says whether an end is confirmed; an upper end that was given up needs
+// nothing more.
+func (f *finder) stands(e *end) bool { return *e.rate == 0 || e.agreed == f.Confirmations }
+
+// repeat tries an end once more and decides on it.
+func (f *finder) repeat(e *end, middle float64) error {
+	t, err := f.try("confirm", *e.rate)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !e.holds && t.Limited != "":
+		e.unjudged++
+	case t.Held == e.holds:
+		e.agreed++
+	default:
+		e.contrary++
+	}
+	switch {
+	case e.agreed == f.Confirmations:
+		f.decide("the %s end stands at %.0f", e.name, *e.rate)
+	case e.contrary == mostContrary:
+		return f.move(e, middle)
+	case e.unjudged == mostContrary:
+		f.goAround(e, t.Limited)
+	case t.Held != e.holds || e.unjudged > 0:
+		f.decide("the %s end: a contrary try, which a stall may be", e.name)
+	default:
+		f.decide("the %s end: %d of %d", e.name, e.agreed, f.Confirmations)
+	}
+	return nil
+}
+
+// move puts an end twice as far out.
+func (f *finder) move(e *end, middle float64) error {
+	was := *e.rate
+	e.distance, e.agreed, e.contrary, e.unjudged = 2*e.distance, 0, 0, 0
+	if e.holds {
+		*e.rate = middle * math.Exp(-e.distance)
+		if *e.rate < least {
+			return hexbid.Invalidf("slo", "it cannot be met: it held once and not again, down to %.2g a second", was)
+		}
+	} else if *e.rate = min(middle*math.Exp(e.distance), f.Most); was == f.Most {
+		*e.rate = 0
+		f.found.NoVerdict = fmt.Sprintf("the objective holds at times at %.0f a second, the most that was to be tried", f.Most)
+	}
+	f.decide("the %s end does not stand at %.0f: on to %.0f", e.name, was, *e.rate)
+	return nil
+}
+
+// goAround puts an upper end where the generator was the limit at the rate above
+// it at which the server failed by itself; where there is none, the end is given
+// up.
+func (f *finder) goAround(e *end, limited string) {
+	was := *e.rate
+	e.agreed, e.contrary, e.unjudged = 0, 0, 0
+	if f.missed > was {
+		*e.rate = f.missed
+		f.decide("the generator was the limit at %.0f: the upper end goes to %.0f, where the server was", was, f.missed)
+		return
+	}
+	*e.rate, f.found.NoVerdict = 0, fmt.Sprintf("at %.0f a second %s", was, limited)
+	f.decide("the generator was the limit: there is no upper end")
+}
