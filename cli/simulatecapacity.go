@@ -23,7 +23,7 @@ type simulateCapacityCommand struct {
 	Try           time.Duration `name:"try" help:"How long each rate is offered; a low rate up to ten times as long, for 500 calls." default:"5s"`
 	WarmUp        time.Duration `help:"How long before it counts." default:"1s"`
 	Precision     float64       `help:"How far apart the ends of the interval lie, relative to the lower, before they are confirmed." default:"0.05"`
-	Confirmations int           `help:"How often in a row an end must hold, or fail." default:"3"`
+	Confirmations int           `help:"How many tries at an end must agree before two disagree." default:"3"`
 	Callers       []int         `help:"Concurrencies of the scalability law; none with --callers=0." default:"1,2,4,8,16,32,64"`
 	trafficFlags  `embed:""`
 	artifactFlags `embed:""`
@@ -33,7 +33,7 @@ type simulateCapacityCommand struct {
 
 // Help teaches.
 func (*simulateCapacityCommand) Help() string {
-	return `Climbs until the objective fails, halves the interval, then confirms both ends, so that the capacity is an interval: the lower end held each time, the upper failed each time. A call counts from its planned send. Where the generator is the bottleneck there is no verdict.
+	return `Climbs until the objective fails, narrows the interval, then confirms both ends by repeats, so that the capacity is an interval: the objective holds at the lower end and fails at the upper, and what chance decides lies inside. No single try decides anything: a miss is tried again, for the machine may have stood still just then. A search makes at most 40 tries; the table lists them in order, each with what it led to. A call counts from its planned send. Where the generator is the bottleneck there is no verdict.
 
   hexbid simulate capacity --slo 'p99<5ms' --pin auto --out capacity1
   hexbid simulate plan --capacity capacity1/run.json
@@ -182,19 +182,17 @@ func printCapacity(w io.Writer, r *report.Run) {
 		fmt.Fprintln(w, "Interrupted: this is what was measured until then.")
 	}
 	var t table
-	t.add("RATE", "TRIES", "HELD", "P50", "P99", "P99.9", "MISSED")
-	for _, row := range c.ByRate() {
-		last := row[len(row)-1]
-		held := 0
-		for _, try := range row {
-			if try.Held {
-				held++
-			} else {
-				last = try
-			}
+	t.add("TRY", "PHASE", "RATE", "P50", "P99", "P99.9", "VERDICT", "DECISION")
+	for i := range c.Tries {
+		try := &c.Tries[i]
+		m, verdict := try.Measures, "held"
+		if !try.Held {
+			verdict = try.Missed
 		}
-		m := last.Measures
-		t.add(fmt.Sprintf("%.0f/s", last.PerSecond), fmt.Sprint(len(row)), fmt.Sprint(held), capacity.FormatSeconds(m["p50"]), capacity.FormatSeconds(m["p99"]), capacity.FormatSeconds(m["p99.9"]), last.Missed)
+		if try.Limited != "" {
+			verdict += "; " + try.Limited
+		}
+		t.add(fmt.Sprint(i+1), try.Phase, fmt.Sprintf("%.0f/s", try.PerSecond), capacity.FormatSeconds(m["p50"]), capacity.FormatSeconds(m["p99"]), capacity.FormatSeconds(m["p99.9"]), verdict, try.Decision)
 	}
 	t.print(w)
 	if law := c.Law; law != nil {

@@ -5,12 +5,10 @@ package report
 
 import (
 	"bufio"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -107,20 +105,6 @@ type Capacity struct {
 	Fill          float64               `json:"fill"`
 }
 
-// ByRate are the tries of each rate, the lowest first.
-func (c *Capacity) ByRate() (rates [][]capacity.Try) {
-	sorted := slices.Clone(c.Tries)
-	slices.SortStableFunc(sorted, func(a, b capacity.Try) int { return cmp.Compare(a.PerSecond, b.PerSecond) })
-	for len(sorted) > 0 {
-		n := slices.IndexFunc(sorted, func(t capacity.Try) bool { return t.PerSecond != sorted[0].PerSecond })
-		if n < 0 {
-			n = len(sorted)
-		}
-		rates, sorted = append(rates, sorted[:n]), sorted[n:]
-	}
-	return rates
-}
-
 // New starts an artifact.
 func New(kind, command, version, server string, seed uint64) *Run {
 	return &Run{Schema: Schema, Kind: kind, Command: command, Version: version, Server: server, Seed: seed, Started: time.Now().UTC().Truncate(time.Second),
@@ -190,6 +174,8 @@ func Read(path string) (*Run, error) {
 // Verdict is the run in a sentence.
 func (r *Run) Verdict() string {
 	switch {
+	case r.Capacity != nil && r.Capacity.High > 0 && r.Capacity.NoVerdict != "":
+		return fmt.Sprintf("%s: no verdict, the search got to %.0f to %.0f searches a second: %s.", r.Capacity.Objective, r.Capacity.Low, r.Capacity.High, r.Capacity.NoVerdict)
 	case r.Capacity != nil && r.Capacity.High > 0:
 		return fmt.Sprintf("%s holds at %.0f searches a second and fails at %.0f.", r.Capacity.Objective, r.Capacity.Low, r.Capacity.High)
 	case r.Capacity != nil && r.Capacity.Low > 0:

@@ -74,9 +74,9 @@ func (l *Load) rows() [][]string {
 }
 
 func (c *Capacity) rows() [][]string {
-	rows := [][]string{{"per_second", "phase", "held", "missed", "limited", "reached_per_s", "p50_s", "p99_s", "p99.9_s", "service_p99_s"}}
+	rows := [][]string{{"per_second", "phase", "held", "missed", "limited", "decision", "reached_per_s", "p50_s", "p99_s", "p99.9_s", "service_p99_s"}}
 	for _, t := range c.Tries {
-		row := []string{number(t.PerSecond), t.Phase, strconv.FormatBool(t.Held), t.Missed, t.Limited}
+		row := []string{number(t.PerSecond), t.Phase, strconv.FormatBool(t.Held), t.Missed, t.Limited, t.Decision}
 		for _, name := range []string{"reached", "p50", "p99", "p99.9", "service_p99"} {
 			row = append(row, number(t.Measures[name]))
 		}

@@ -16,6 +16,8 @@ import (
 type queue struct {
 	servers int
 	service func(r *rand.Rand) float64 // seconds
+	// freeze and thaw are when no call is begun, in seconds.
+	freeze, thaw float64
 }
 
 func exponential(perSecond float64) func(*rand.Rand) float64 {
@@ -44,7 +46,11 @@ func (q queue) offer(curve load.Curve, seed uint64) *load.Report {
 				first = i
 			}
 		}
-		free[first] = max(at, free[first]) + q.service(r)
+		begins := max(at, free[first])
+		if begins >= q.freeze && begins < q.thaw {
+			begins = q.thaw
+		}
+		free[first] = begins + q.service(r)
 		recorder.Record(planned, planned, time.Duration(free[first]*float64(time.Second)), nil)
 	}
 }
@@ -69,7 +75,7 @@ func theories() []theory {
 
 // mm1: response times are exponential with rate μ − λ.
 func mm1(lambda float64) theory {
-	return theory{fmt.Sprintf("M/M/1 at %.0f %%", 100*lambda/mu), "Kleinrock, Queueing Systems I, §3.2", queue{1, exponential(mu)}, lambda,
+	return theory{fmt.Sprintf("M/M/1 at %.0f %%", 100*lambda/mu), "Kleinrock, Queueing Systems I, §3.2", queue{servers: 1, service: exponential(mu)}, lambda,
 		1 / (mu - lambda), func(t float64) float64 { return math.Exp(-(mu - lambda) * t) }}
 }
 
@@ -77,7 +83,7 @@ func mm1(lambda float64) theory {
 func md1(lambda float64) theory {
 	d := 1 / mu
 	rho := lambda * d
-	return theory{fmt.Sprintf("M/D/1 at %.0f %%", 100*rho), "Erlang 1909; Crommelin 1932", queue{1, constant(mu)}, lambda,
+	return theory{fmt.Sprintf("M/D/1 at %.0f %%", 100*rho), "Erlang 1909; Crommelin 1932", queue{servers: 1, service: constant(mu)}, lambda,
 		d + rho*d/(2*(1-rho)), func(t float64) float64 {
 			x := t - d // the wait
 			if x < 0 {
@@ -103,7 +109,7 @@ func mmc(servers int, lambda float64) theory {
 	}
 	waits := term / (1 - a/c) / (sum + term/(1-a/c))
 	theta := c*mu - lambda
-	return theory{fmt.Sprintf("M/M/%d at %.0f %%", servers, 100*a/c), "Erlang 1917 (C formula)", queue{servers, exponential(mu)}, lambda,
+	return theory{fmt.Sprintf("M/M/%d at %.0f %%", servers, 100*a/c), "Erlang 1917 (C formula)", queue{servers: servers, service: exponential(mu)}, lambda,
 		1/mu + waits/theta, func(t float64) float64 {
 			both := (theta*math.Exp(-mu*t) - mu*math.Exp(-theta*t)) / (theta - mu)
 			return (1-waits)*math.Exp(-mu*t) + waits*both
@@ -146,23 +152,67 @@ func queues(seed uint64) (checks []Check) {
 // objective: an M/M/1 queue keeps "p99 < T" up to λ = μ − ln(100)/T.
 func objective(ctx context.Context, seed uint64) ([]Check, error) {
 	const bound = 0.010
-	conditions, err := capacity.ParseConditions("slo", "p99<10ms")
-	if err != nil {
-		return nil, err
-	}
-	q, tries := queue{1, exponential(mu)}, uint64(0)
-	found, err := capacity.DefaultSearch(conditions).Find(ctx, func(_ context.Context, perSecond float64) (load.Measures, string, error) {
+	q, tries := queue{servers: 1, service: exponential(mu)}, uint64(0)
+	found, err := search(ctx, "p99<10ms", func(perSecond float64) *load.Report {
 		tries++
-		return q.offer(load.Constant(perSecond, 200*time.Second), seed+tries).Measures(), "", nil
+		return q.offer(load.Constant(perSecond, 200*time.Second), seed+tries)
 	})
 	if err != nil {
 		return nil, err
 	}
-	best, source := mu-math.Log(100)/bound, "λ = μ − ln(100)/T, of the M/M/1 queue"
+	best := mu - math.Log(100)/bound
 	return []Check{
-		{"capacity of M/M/1 for p99<10ms, lower end", best, found.Low, 0.1, "/s", source},
-		{"capacity of M/M/1 for p99<10ms, upper end", best, found.High, 0.1, "/s", source},
-		{"capacity of M/M/1 for p99<10ms, middle", best, (found.Low + found.High) / 2, 0.05, "/s", source},
+		{"capacity of M/M/1 for p99<10ms, lower end", best, found.Low, 0.1, "/s", capacitySource},
+		{"capacity of M/M/1 for p99<10ms, upper end", best, found.High, 0.1, "/s", capacitySource},
+		{"capacity of M/M/1 for p99<10ms, middle", best, (found.Low + found.High) / 2, 0.05, "/s", capacitySource},
+	}, nil
+}
+
+const capacitySource = "λ = μ − ln(100)/T, of the M/M/1 queue"
+
+func search(ctx context.Context, objective string, offer func(perSecond float64) *load.Report) (*capacity.Found, error) {
+	conditions, err := capacity.ParseConditions("slo", objective)
+	if err != nil {
+		return nil, err
+	}
+	return capacity.DefaultSearch(conditions).Find(ctx, func(_ context.Context, perSecond float64) (load.Measures, string, error) {
+		return offer(perSecond).Measures(), "", ctx.Err()
+	})
+}
+
+// Searches that one stall must not turn, and how long each of their tries lasts: as
+// short that the noise of p99 is some tenths by itself.
+const (
+	stallSearches = 30
+	stallTry      = 3 * time.Second
+)
+
+// stalls: a queue whose capacity is 9,079 a second stands still for a second in the
+// k-th try of the k-th search. Each interval must hold the capacity.
+func stalls(ctx context.Context, seed uint64) ([]Check, error) {
+	const bound = 0.005
+	still := queue{servers: 1, service: exponential(10 * mu)}
+	best, inside, off := 10*mu-math.Log(100)/bound, 0.0, 0.0
+	for k := range stallSearches {
+		tries := 0
+		found, err := search(ctx, "p99<5ms", func(perSecond float64) *load.Report {
+			q := still
+			if tries++; tries == k+1 {
+				q.freeze, q.thaw = 1, 2
+			}
+			return q.offer(load.Constant(perSecond, stallTry), seed+uint64(k*1000+tries))
+		})
+		if err != nil {
+			return nil, err
+		}
+		if found.Low <= best && best <= found.High {
+			inside++
+		}
+		off += max(1-found.Low/best, found.High/best-1) / stallSearches
+	}
+	return []Check{
+		{"a stall in try 1, 2 … 30 of a search: share of intervals that hold the capacity", 1, inside / stallSearches, 0.1, "", capacitySource},
+		{"the same: how far the farther end lies from the capacity, mean share", 0, off, 0.08, "", capacitySource},
 	}, nil
 }
 

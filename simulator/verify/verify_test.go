@@ -6,7 +6,7 @@ import (
 )
 
 func TestTheInstrumentMeasuresWhatItMust(t *testing.T) {
-	checks, err := All(t.Context(), 1)
+	checks, err := inVirtualTime(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -16,6 +16,18 @@ func TestTheInstrumentMeasuresWhatItMust(t *testing.T) {
 		if !c.OK() {
 			t.Errorf("%s: %s, expected %s", c.Name, c.Format(c.Measured), c.Format(c.Expected))
 		}
+	}
+}
+
+// TestAStandstillShowsInRealTime holds on any machine: one that is busy only adds to
+// the time that calls wait from their planned send.
+func TestAStandstillShowsInRealTime(t *testing.T) {
+	checks, err := inRealTime(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := &checks[0]; c.Measured < c.Expected*(1-c.Tolerance) {
+		t.Errorf("%s: %s, expected at least %s", c.Name, c.Format(c.Measured), c.Format(c.Expected))
 	}
 }
 
