@@ -13,13 +13,15 @@ import (
 	"github.com/hexbid/hexbid/simulator/load"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/store/pebble"
+	"github.com/hexbid/hexbid/token"
 )
 
 // programsAnOwner keeps the number of advertisers to that of a large market.
 const programsAnOwner = 100
 
 // FillPrograms writes programs with a place each straight into a data folder,
-// with texts of common length.
+// with texts of common length, and the key file without which a server takes such
+// a folder for one that has lost it.
 func FillPrograms(data string, w *Workload, programs int) error {
 	s, err := pebble.Open(pebble.Options{Dir: filepath.Join(data, "catalogue"), Currency: "CNY", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -55,8 +57,10 @@ func FillPrograms(data string, w *Workload, programs int) error {
 			return err
 		}
 	}
-	_, err = s.Commit(context.Background(), ops)
-	return err
+	if _, err := s.Commit(context.Background(), ops); err != nil {
+		return err
+	}
+	return token.CreateKeyFile(filepath.Join(data, "keys"), time.Now())
 }
 
 // Skewed measures nearby lists from a cache that does not hold all: viewers drawn

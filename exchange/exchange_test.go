@@ -336,6 +336,26 @@ func TestPagesNeverRepeatWhatTheFirstSponsored(t *testing.T) {
 	}
 }
 
+// TestTokensOfAnAnswerHaveNamesOfTheirOwn: a ledger tells tokens apart by them.
+func TestTokensOfAnAnswerHaveNamesOfTheirOwn(t *testing.T) {
+	e := open(t, nil)
+	fill(t, e, sponsoredPrograms(10)...)
+	names, r := map[token.Name]bool{}, at(hub)
+	r.Slots = hexbid.MaxSlots
+	for range 3 {
+		for _, s := range mustSearch(t, e, r).Sponsored {
+			award, name, err := e.keys.Ring().OpenAward(s.Token)
+			if err != nil || award.Slot != s.Slot || name.Sequence != uint64(len(names)) {
+				t.Errorf("slot %d: %+v of slot %d, %v", s.Slot, name, award.Slot, err)
+			}
+			names[name] = true
+		}
+	}
+	if len(names) != 30 {
+		t.Errorf("%d names of 30 tokens", len(names))
+	}
+}
+
 // sponsoredPrograms are programs of advertisers of their own, each at a place on
 // a line north of hub and with a campaign that all of the line sees. The farther
 // a program is the more its campaign bids.

@@ -163,6 +163,9 @@ func (f *keyFile) write(path string) error {
 // readKeyFile reads and parses a key file; errors name it and hold no key.
 func readKeyFile(path string) (file keyFile, text []byte, err error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return file, nil, hexbid.Errorf(hexbid.NotFound, "keys", "%s is missing: restore it", path)
+	}
 	if err != nil {
 		return file, nil, fmt.Errorf("key file: %w", err)
 	}

@@ -15,12 +15,15 @@ import (
 
 // Source says where keys are.
 type Source struct {
-	// Path is the key file's. It is made when it is not there and no record tells of
+	// Path is the key file's. It is made when it is not there and nothing tells of
 	// keys before.
 	Path string
 	// Record is the path of the record of the keys in force, in the folder of what
 	// outlives the process; "" keeps none, and then nobody knows of keys before.
 	Record string
+	// Served says that tokens were given out from here before, as a catalogue with
+	// records shows: then a key file that is not there was lost, record or not.
+	Served bool
 	// AcceptLoss opens although the key file does not continue the recorded keys:
 	// what they sealed is invalid then.
 	AcceptLoss bool
@@ -93,10 +96,15 @@ func (k *Keys) create(before *record) error {
 	if _, err := os.Stat(k.source.Path); !errors.Is(err, fs.ErrNotExist) {
 		return nil // reading it tells of other errors
 	}
-	if before != nil {
-		if err := k.lost("%s is missing, with the keys that were in force here until %s", k.source.Path, before.Used.Format(time.RFC3339)); err != nil {
-			return err
-		}
+	var err error
+	switch {
+	case before != nil:
+		err = k.lost("%s is missing, with the keys that were in force here until %s", k.source.Path, before.Used.Format(time.RFC3339))
+	case k.source.Served:
+		err = k.lost("%s is missing, though the catalogue has been served before", k.source.Path)
+	}
+	if err != nil {
+		return err
 	}
 	return CreateKeyFile(k.source.Path, k.source.Clock())
 }

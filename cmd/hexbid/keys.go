@@ -7,14 +7,19 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/token"
 )
 
 // openKeys opens the key file: the one asked for, the data folder's, or one
 // that lasts as long as the process. The data folder records which keys are in
 // force, wherever their file is.
-func (m *Main) openKeys() (*token.Keys, error) {
+func (m *Main) openKeys(ctx context.Context) (_ *token.Keys, err error) {
 	source := token.Source{Path: m.Config.Keys, AcceptLoss: m.Config.AcceptLoss}
+	if source.Served, err = hasRecords(ctx, m.store); err != nil {
+		return nil, err
+	}
 	if m.Config.Data != "" {
 		source.Record = filepath.Join(m.Config.Data, "keys.record")
 	}
@@ -34,6 +39,16 @@ func (m *Main) openKeys() (*token.Keys, error) {
 		m.Log.Error("keys are lost, and what they sealed is invalid from now on, as --accept-loss accepts", "loss", keys.Loss())
 	}
 	return keys, err
+}
+
+// hasRecords says whether a catalogue has any record: each belongs to an
+// advertiser.
+func hasRecords(ctx context.Context, s store.Store) (has bool, err error) {
+	_, err = s.List(ctx, store.ListQuery{Kind: hexbid.KindAdvertiser}, func(store.Record) bool {
+		has = true
+		return false
+	})
+	return has, err
 }
 
 // watchKeys reads the key file again when it changes.

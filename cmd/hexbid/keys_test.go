@@ -52,8 +52,9 @@ func TestAKeyFileThatIsLostOrReplacedIsNotMadeAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]func(*cli.ServeConfig){
-		"lost":     config,
-		"replaced": func(c *cli.ServeConfig) { config(c); c.Keys = other },
+		"lost, and the record with it": func(c *cli.ServeConfig) { config(c); c.Data = withoutRecord(t, data) },
+		"lost":                         config,
+		"replaced":                     func(c *cli.ServeConfig) { config(c); c.Keys = other },
 	} {
 		if err := os.RemoveAll(keys); err != nil {
 			t.Fatal(err)
@@ -85,6 +86,21 @@ func TestAKeyFileThatIsLostOrReplacedIsNotMadeAnew(t *testing.T) {
 	mustPage(t, accepted, mustPage(t, accepted, ""))
 	accepted.stop()
 	boot(t, config) // the new keys are the ones to continue
+}
+
+// withoutRecord copies a data folder without its record of keys and its key file.
+func withoutRecord(t *testing.T, data string) string {
+	t.Helper()
+	folder := filepath.Join(t.TempDir(), "data")
+	if err := os.CopyFS(folder, os.DirFS(data)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"keys", "keys.record"} {
+		if err := os.RemoveAll(filepath.Join(folder, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
 }
 
 // TestKeysStayInForceWhenTheirFileIsNoRotation watches a key file that is deleted

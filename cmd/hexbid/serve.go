@@ -74,7 +74,7 @@ func (m *Main) Open(ctx context.Context) (err error) {
 	if m.store, err = m.openStore(); err != nil {
 		return err
 	}
-	if m.keys, err = m.openKeys(); err != nil {
+	if m.keys, err = m.openKeys(ctx); err != nil {
 		return err
 	}
 	return ctx.Err()
