@@ -6,6 +6,7 @@ const (
 	MaxRadiusM         = 50_000.0
 	DefaultNearbyLimit = 20
 	MaxNearbyLimit     = 100
+	MaxNearbyResults   = 1000 // on all pages of a nearby list
 	DefaultSlots       = 3
 	MaxSlots           = 10
 	maxAccuracyM       = 100_000.0

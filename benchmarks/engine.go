@@ -72,7 +72,7 @@ func around(center hexbid.Point, spread float64) func(*hexbid.Request) {
 func (m *Market) Nearby(places Places, suffix string) (map[string]Spread, error) {
 	queries, s := m.queries(places.Change), m.Indexer.Snapshot()
 	var w bidder.Scratch
-	nearby := func(i int) { s.Nearby(&queries[i%len(queries)], nil, nil, &w) }
+	nearby := func(i int) { s.Nearby(&queries[i%len(queries)], &w) }
 	return Rounds(rounds, func() (Figures, error) {
 		_, p50, p99 := timed(callsARound/2, nearby)
 		return Figures{places.Name + "_p50_ns_" + suffix: p50, places.Name + "_p99_ns_" + suffix: p99, "nearby_allocs_per_op": allocsPer(callsARound/10, nearby)}, nil

@@ -228,7 +228,8 @@ func (m *testMarket) check(tb testing.TB, w *Scratch) {
 	for _, a := range awards {
 		skip = append(skip, s.programs.at(s.ProgramOf(a.Entry.Ordinal)).uid)
 	}
-	list, more := s.Nearby(&q, skip, nil, w)
+	q.Skip = skip
+	list, more := s.Nearby(&q, w)
 	want := m.plainNearby(s, &q, skip)
 	if !slices.Equal(list, want[:min(len(want), r.NearbyLimit)]) || more != (r.NearbyLimit > 0 && len(want) > r.NearbyLimit) {
 		tb.Fatalf("%+v:\ngot  %+v, more %v\nwant %+v", r, list, more, want)
@@ -238,7 +239,8 @@ func (m *testMarket) check(tb testing.TB, w *Scratch) {
 	}
 	pin := s.Pin(list[len(list)-1])
 	rest := want[r.NearbyLimit:]
-	if list, _ := s.Nearby(&q, skip, &pin, w); !slices.Equal(list, rest[:min(len(rest), r.NearbyLimit)]) {
+	q.After = &pin
+	if list, _ := s.Nearby(&q, w); !slices.Equal(list, rest[:min(len(rest), r.NearbyLimit)]) {
 		tb.Fatalf("second page: got %+v\nwant %+v", list, rest)
 	}
 }
@@ -360,7 +362,7 @@ func TestSearchAndNearbyDoNotAllocate(t *testing.T) {
 	found := 0
 	if n := testing.AllocsPerRun(200, func() {
 		awards := s.Search(&q, &w)
-		list, _ := s.Nearby(&q, nil, nil, &w)
+		list, _ := s.Nearby(&q, &w)
 		found = len(awards) + len(list)
 	}); n > 0 {
 		t.Errorf("%v allocations a search", n)
@@ -500,7 +502,7 @@ func BenchmarkSearch(b *testing.B) {
 	})
 	b.Run("nearby", func(b *testing.B) {
 		for b.Loop() {
-			s.Nearby(&q, nil, nil, &w)
+			s.Nearby(&q, &w)
 		}
 	})
 	_ = awards

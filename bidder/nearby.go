@@ -1,6 +1,7 @@
 package bidder
 
 import (
+	"math"
 	"slices"
 
 	"github.com/hexbid/hexbid"
@@ -23,33 +24,55 @@ type Pin struct {
 // Nearby lists programs by the distance of their nearest approved place in the
 // radius that passes the filters, then by uid (at equal distances of two places of one, at the place of
 // lower uid): each once, only those that the viewer can open and that
-// pass the request's filters, none of the programs to skip (by uid, so that a later
-// snapshot skips the same ones), and with a pin only what follows it. More says
-// that the list goes on. The list is in scratch memory that the next Nearby
-// overwrites.
-func (s *Snapshot) Nearby(q *Query, skip []hexbid.UID, after *Pin, w *Scratch) (list []Found, more bool) {
-	if q.Limit == 0 {
-		return nil, false
-	}
+// pass the request's filters, none of the programs to skip, and after the query's
+// pin only what follows it. More says that the list goes on. The list is in
+// scratch memory that the next search overwrites.
+func (s *Snapshot) Nearby(q *Query, w *Scratch) (list []Found, more bool) {
+	s.StartNearby(q, w)
+	s.ContinueNearby(q, math.MaxInt, w)
+	return w.NearbyFound()
+}
+
+// StartNearby begins the list that Nearby describes, for a caller that looks at
+// its clock between calls of ContinueNearby.
+func (s *Snapshot) StartNearby(q *Query, w *Scratch) {
 	w.seen.reset()
-	list, want := w.found[:0], q.Profile.Want()
+	w.listed, w.listGoesOn = 0, false
 	w.nearest.Start(s.sites, q.At.Vec, geoindex.Chord2OfM(q.RadiusM), geoindex.Need{Some: q.need(w.need[:0]), All: q.Words.Bits()})
+}
+
+// ContinueNearby goes on with a list for about so many steps of geoindex.Nearest.
+// It says whether the list is done: at its end, or as long as the query's limit.
+func (s *Snapshot) ContinueNearby(q *Query, steps int, w *Scratch) (done bool) {
+	if q.Limit == 0 {
+		return true
+	}
+	want := q.Profile.Want()
+	w.nearest.Allow(steps)
 	for {
 		site, chord2 := w.nearest.Next()
 		if site == nil {
-			return list, false
+			return !w.nearest.Paused()
 		}
 		if !s.opens(site, &want, q) || !w.seen.add(site.Group) {
 			continue // not for this viewer, or a program that has had its turn
 		}
-		if after != nil && !after.before(chord2, hexbid.UID(site.Rank)) || slices.Contains(skip, hexbid.UID(site.Rank)) {
+		if q.After != nil && !q.After.before(chord2, hexbid.UID(site.Rank)) || slices.Contains(q.Skip, hexbid.UID(site.Rank)) {
 			continue
 		}
-		if len(list) == q.Limit {
-			return list, true
+		if w.listed == q.Limit {
+			w.listGoesOn = true
+			return true
 		}
-		list = append(list, Found{Place: site.Ordinal, Program: site.Group, Chord2: chord2})
+		w.found[w.listed] = Found{Place: site.Ordinal, Program: site.Group, Chord2: chord2}
+		w.listed++
 	}
+}
+
+// NearbyFound is the list so far. More says that it is as long as the limit and
+// goes on.
+func (w *Scratch) NearbyFound() (list []Found, more bool) {
+	return w.found[:w.listed], w.listGoesOn
 }
 
 func (p *Pin) before(chord2 float64, uid hexbid.UID) bool {

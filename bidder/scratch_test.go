@@ -16,9 +16,9 @@ type found struct {
 	sifted, tested, scored int
 }
 
-func findAll(s *Snapshot, q *Query, skip []hexbid.UID, w *Scratch) found {
+func findAll(s *Snapshot, q *Query, w *Scratch) found {
 	awards := fmt.Sprint(s.Search(q, w))
-	list, more := s.Nearby(q, skip, nil, w)
+	list, more := s.Nearby(q, w)
 	return found{awards, fmt.Sprint(list), more, w.Sifted, w.Tested, w.Scored}
 }
 
@@ -36,6 +36,7 @@ func (w *Scratch) abandon(r *rand.Rand, campaigns uint32) {
 	}
 	w.settling = uint8(r.Uint32())
 	w.Sifted, w.Tested, w.Scored = r.Int(), r.Int(), r.Int()
+	w.listed, w.listGoesOn = r.IntN(hexbid.MaxNearbyLimit), true
 	for program := range uint32(2 * keptGroups) {
 		w.seen.add(program)
 	}
@@ -51,7 +52,7 @@ func TestASearchSeesNothingOfTheOneBeforeInItsScratch(t *testing.T) {
 		if n%2 == 1 {
 			used.abandon(m.r, uint32(s.Campaigns))
 		}
-		if got, want := findAll(s, &q, nil, &used), findAll(s, &q, nil, new(Scratch)); got != want {
+		if got, want := findAll(s, &q, &used), findAll(s, &q, new(Scratch)); got != want {
 			t.Fatalf("search %d: got\n%+v\nwant\n%+v", n, got, want)
 		}
 	}

@@ -23,8 +23,13 @@ type Query struct {
 	Words    targeting.Words
 	Slots    int
 	Ties     auction.TieBreak
-	RadiusM  float64
-	Limit    int
+	// Of the nearby list: what is nearer than RadiusM, at most Limit programs,
+	// none of those to skip (by uid, so that a later snapshot skips the same ones),
+	// and with a pin only what follows it.
+	RadiusM float64
+	Limit   int
+	Skip    []hexbid.UID
+	After   *Pin
 }
 
 // NewQuery works out a valid request.
@@ -63,10 +68,12 @@ type Scratch struct {
 	awards   [hexbid.MaxSlots]auction.Award
 	few      [fewCampaigns]uint32
 
-	nearest geoindex.Nearest
-	need    [3]uint64
-	seen    groups
-	found   [hexbid.MaxNearbyLimit]Found
+	nearest    geoindex.Nearest
+	need       [3]uint64
+	seen       groups
+	found      [hexbid.MaxNearbyLimit]Found
+	listed     int  // of found
+	listGoesOn bool // beyond the limit
 
 	// Sifted, Tested and Scored count the work of the last Search: postings that
 	// masks and rows were asked of, campaigns whose records were read, and those

@@ -107,7 +107,10 @@ func printSearch(s *session, r *pb.SearchNearbyResponse, asked *pb.SearchNearbyR
 	default:
 		fmt.Fprintln(w, "Nearby: nothing in the radius")
 	}
-	if r.GetNextPageToken() != "" {
+	switch {
+	case r.GetNearbyIncomplete():
+		fmt.Fprintln(w, "Nearby: not the whole list, it ended at the server's limit of time or of results")
+	case r.GetNextPageToken() != "":
 		fmt.Fprintln(w, "More: --page", r.GetNextPageToken())
 	}
 	fmt.Fprintf(w, "Auction %s, server %s, request %s\n", micros(r.GetAuctionDuration().AsDuration()), micros(r.GetServerDuration().AsDuration()), r.GetRequestId())

@@ -30,6 +30,7 @@ type ServeConfig struct {
 	TLSKey        string        `name:"tls-key" help:"Its key, PEM." placeholder:"FILE" env:"HEXBID_TLS_KEY"`
 	Insecure      bool          `help:"Permit an address that is not loopback without TLS." env:"HEXBID_INSECURE"`
 	AuctionBudget time.Duration `help:"Time from arrival that an auction must have ended in; past it the answer is the nearby list alone." default:"1ms" env:"HEXBID_AUCTION_BUDGET"`
+	NearbyBudget  time.Duration `help:"Time that the walk of a nearby list may take; past it the answer has what was found, and says so." default:"5ms" env:"HEXBID_NEARBY_BUDGET"`
 	ClickExpiry   time.Duration `help:"How long a token admits an impression and a click." default:"30m" env:"HEXBID_CLICK_EXPIRY"`
 	ManualReview  bool          `help:"Leave new places in review until they are approved." env:"HEXBID_MANUAL_REVIEW"`
 	CacheMB       int64         `name:"cache-mb" help:"Cache of display records, MiB." default:"64" env:"HEXBID_CACHE_MB"`

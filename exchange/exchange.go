@@ -28,6 +28,9 @@ type Config struct {
 	// AuctionBudget is the time from a request's arrival that its auction must
 	// have ended in; past it the answer is the nearby list alone.
 	AuctionBudget time.Duration
+	// NearbyBudget is the time that the walk of a nearby list may take; past it the
+	// answer has what was found.
+	NearbyBudget time.Duration
 	// ClickExpiry is how long a token admits an impression and a click.
 	ClickExpiry time.Duration
 	// ManualReview leaves new places in review until the operator approves.
@@ -41,6 +44,8 @@ type Config struct {
 	Home *Home
 	// Clock tells the time that schedules are read at; time.Now when nil.
 	Clock func() time.Time
+	// Stopwatch tells the time that NearbyBudget is measured by; time.Now by default.
+	Stopwatch func() time.Time
 	// RequestID makes request ids; random when nil.
 	RequestID func() string
 	Log       *slog.Logger
@@ -55,8 +60,8 @@ type Home struct {
 
 // DefaultConfig is a market of default rules with a budget of one millisecond.
 func DefaultConfig() Config {
-	return Config{Market: bidder.DefaultMarket(), AuctionBudget: time.Millisecond, ClickExpiry: 30 * time.Minute,
-		CacheBytes: 64 << 20, Clock: time.Now, RequestID: randomID, Log: slog.Default()}
+	return Config{Market: bidder.DefaultMarket(), AuctionBudget: time.Millisecond, NearbyBudget: 5 * time.Millisecond, ClickExpiry: 30 * time.Minute,
+		CacheBytes: 64 << 20, Clock: time.Now, Stopwatch: time.Now, RequestID: randomID, Log: slog.Default()}
 }
 
 // Validate refuses a configuration that cannot work; the error names the
@@ -64,6 +69,9 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	if c.AuctionBudget <= 0 {
 		return hexbid.Invalidf("auction-budget", "%s leaves no time: use 1ms or more", c.AuctionBudget)
+	}
+	if c.NearbyBudget <= 0 {
+		return hexbid.Invalidf("nearby-budget", "%s leaves no time: use 1ms or more", c.NearbyBudget)
 	}
 	if c.ClickExpiry < time.Minute || c.ClickExpiry > 24*time.Hour {
 		return hexbid.Invalidf("click-expiry", "%s is out of range: use 1m to 24h", c.ClickExpiry)

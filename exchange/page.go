@@ -14,16 +14,18 @@ import (
 )
 
 // A page token pins where the page before ended, the request that it belongs to,
-// and what the first page sponsored: squared chord, program uid and fingerprint,
-// then the uids of at most hexbid.MaxSlots programs; eight bytes each, sealed.
+// how many results came before, and what the first page sponsored: squared chord,
+// program uid, fingerprint and count, then the uids of at most hexbid.MaxSlots
+// programs; eight bytes each, sealed.
 const (
-	pageHeaderBytes = 24
+	pageHeaderBytes = 32
 	maxPageBytes    = pageHeaderBytes + 8*hexbid.MaxSlots
 )
 
 // page is what a page token says.
 type page struct {
 	pin       bidder.Pin
+	depth     int          // results on the pages before
 	sponsored []hexbid.UID // programs on the first page
 }
 
@@ -32,6 +34,7 @@ func (e *Exchange) sealPage(r *hexbid.Request, p *page) string {
 	plain := binary.BigEndian.AppendUint64(buffer[:0], math.Float64bits(p.pin.Chord2))
 	plain = binary.BigEndian.AppendUint64(plain, uint64(p.pin.ProgramUID))
 	plain = binary.BigEndian.AppendUint64(plain, fingerprint(r))
+	plain = binary.BigEndian.AppendUint64(plain, uint64(p.depth))
 	for _, uid := range p.sponsored {
 		plain = binary.BigEndian.AppendUint64(plain, uint64(uid))
 	}
@@ -58,7 +61,8 @@ func (e *Exchange) openPage(r *hexbid.Request) (*page, error) {
 }
 
 func decodePage(plain []byte) *page {
-	p := &page{pin: bidder.Pin{Chord2: math.Float64frombits(binary.BigEndian.Uint64(plain)), ProgramUID: hexbid.UID(binary.BigEndian.Uint64(plain[8:]))}}
+	p := &page{pin: bidder.Pin{Chord2: math.Float64frombits(binary.BigEndian.Uint64(plain)), ProgramUID: hexbid.UID(binary.BigEndian.Uint64(plain[8:]))},
+		depth: int(binary.BigEndian.Uint64(plain[24:]))}
 	for at := pageHeaderBytes; at < len(plain); at += 8 {
 		p.sponsored = append(p.sponsored, hexbid.UID(binary.BigEndian.Uint64(plain[at:])))
 	}

@@ -20,9 +20,20 @@ type Response struct {
 	EvaluatedAt      time.Time
 	AuctionTook      time.Duration
 	SponsoredSkipped bool
+	NearbyEnd        NearbyEnd
 	Notice           string
 	Trace            *Trace // when asked for
 }
+
+// NearbyEnd is why a nearby list goes no further.
+type NearbyEnd uint8
+
+// The ends of a nearby list.
+const (
+	NearbyWhole     NearbyEnd = iota // nothing else is in the radius, or it is on the next page
+	NearbyOutOfTime                  // it took Config.NearbyBudget
+	NearbyAtMost                     // its pages have hexbid.MaxNearbyResults
+)
 
 // Sponsored is one won slot.
 type Sponsored struct {
@@ -73,8 +84,9 @@ type searching struct {
 
 // scratch is the memory of a search that the next one uses again.
 type scratch struct {
-	bidder   bidder.Scratch
-	subjects [hexbid.MaxNearbyLimit]subject
+	bidder    bidder.Scratch
+	subjects  [hexbid.MaxNearbyLimit]subject
+	sponsored [hexbid.MaxSlots]hexbid.UID
 }
 
 // Search answers a request. Arrived is when it came in, on the wall's clock.
@@ -186,12 +198,11 @@ func (s *searching) sealAward(a *auction.Award) string {
 }
 
 func (s *searching) fillNearby() error {
-	var memory [hexbid.MaxSlots]hexbid.UID
-	sponsored, after := s.sponsoredPrograms(memory[:0]), (*bidder.Pin)(nil)
-	if s.page != nil {
-		after = &s.page.pin
+	depth := s.nearbyQuery()
+	list, more, err := s.walkNearby()
+	if err != nil {
+		return err
 	}
-	list, more := s.snapshot.Nearby(&s.query, sponsored, after, &s.scratch.bidder)
 	subjects := s.scratch.subjects[:len(list)]
 	for i, f := range list { // apart from what follows, so that their loads are waited for together
 		subjects[i] = subject{program: s.snapshot.ProgramRef(f.Program), place: s.snapshot.PlaceRef(f.Place)}
@@ -208,10 +219,49 @@ func (s *searching) fillNearby() error {
 		}
 		s.out.Nearby = append(s.out.Nearby, Nearby{of.program.UID, of.place.UID, geoindex.MetresOfChord2(list[i].Chord2), card})
 	}
-	if more {
-		s.out.NextPageToken = s.sealPage(s.request, &page{s.snapshot.Pin(list[len(list)-1]), sponsored})
+	switch depth += len(list); {
+	case more && depth >= hexbid.MaxNearbyResults:
+		s.out.NearbyEnd = NearbyAtMost
+	case more:
+		s.out.NextPageToken = s.sealPage(s.request, &page{s.snapshot.Pin(list[len(list)-1]), depth, s.query.Skip})
 	}
 	return nil
+}
+
+// nearbyQuery completes the query with what the page asks for. It returns the
+// number of results on the pages before.
+func (s *searching) nearbyQuery() (depth int) {
+	s.query.Skip = s.sponsoredPrograms(s.scratch.sponsored[:0])
+	if s.page != nil {
+		s.query.After, depth = &s.page.pin, s.page.depth
+	}
+	s.query.Limit = min(s.query.Limit, hexbid.MaxNearbyResults-depth)
+	return depth
+}
+
+// stepsATurn are some tens of microseconds of a walk. One that takes fewer, as
+// nearly all do, looks at no clock.
+const stepsATurn = 4096
+
+// walkNearby finds the programs of the page, inside the budget of time.
+func (s *searching) walkNearby() (list []bidder.Found, more bool, err error) {
+	work, ends := &s.scratch.bidder, time.Time{}
+	s.snapshot.StartNearby(&s.query, work)
+	for !s.snapshot.ContinueNearby(&s.query, stepsATurn, work) {
+		if err := s.ctx.Err(); err != nil {
+			return nil, false, err
+		}
+		now := s.config.Stopwatch()
+		if ends.IsZero() {
+			ends = now.Add(s.config.NearbyBudget)
+		}
+		if !now.Before(ends) {
+			s.out.NearbyEnd = NearbyOutOfTime
+			break
+		}
+	}
+	list, more = work.NearbyFound()
+	return list, more, nil
 }
 
 // sponsoredPrograms appends the programs that the first page sponsors: no page of

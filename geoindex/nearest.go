@@ -254,7 +254,10 @@ type Nearest struct {
 	ahead   []waiting // a heap of nodes to open
 	beyond  []waiting // sites that are not nearer than the horizon
 	near    []waiting // a heap of those that are
-	Visited int       // children and sites looked at since Start
+	pauseAt int       // steps
+	// Steps counts the work since Start: each node, site or waiting entry that was
+	// looked at.
+	Steps int
 }
 
 // waiting is a node of those met, or a site of it, that is at least so far away.
@@ -287,15 +290,28 @@ func (n *Need) metBy(m *Marks) bool {
 // nearest first, ties by rank, then Tie.
 func (w *Nearest) Start(t *Tree, from Vec, maxChord2 float64, need Need) {
 	clear(w.met)
-	*w = Nearest{from: from, max: maxChord2, need: need, met: w.met[:0], ahead: w.ahead[:0], beyond: w.beyond[:0], near: w.near[:0]}
+	*w = Nearest{from: from, max: maxChord2, need: need, met: w.met[:0], ahead: w.ahead[:0], beyond: w.beyond[:0], near: w.near[:0], pauseAt: math.MaxInt}
 	if t != nil {
 		w.meet(t.root, 0)
 	}
 }
 
-// Next returns the next site and its squared chord; nil at the end.
+// Allow lets the walk go on for about so many more steps: then Next pauses until
+// it is allowed more. A walk that was allowed nothing goes to the end.
+func (w *Nearest) Allow(steps int) { w.pauseAt = w.Steps + min(steps, math.MaxInt-w.Steps) }
+
+// Paused says whether Next returned nil because the walk has used its steps up.
+func (w *Nearest) Paused() bool { return w.Steps >= w.pauseAt }
+
+// Next returns the next site and its squared chord; nil at the end, and at a
+// pause.
 func (w *Nearest) Next() (*Site, float64) {
-	for len(w.near) == 0 {
+	for !w.Paused() {
+		if len(w.near) > 0 {
+			w.Steps++
+			top := w.pop(&w.near)
+			return w.siteOf(top), top.chord2
+		}
 		if len(w.ahead) == 0 && len(w.beyond) == 0 {
 			return nil, 0
 		}
@@ -304,8 +320,7 @@ func (w *Nearest) Next() (*Site, float64) {
 		}
 		w.sift()
 	}
-	top := w.pop(&w.near)
-	return w.siteOf(top), top.chord2
+	return nil, 0
 }
 
 // sift takes the sites that are nearer than the horizon. One at the horizon
@@ -315,6 +330,7 @@ func (w *Nearest) sift() {
 	if len(w.ahead) > 0 {
 		horizon = w.ahead[0].chord2
 	}
+	w.Steps += len(w.beyond)
 	rest := w.beyond[:0]
 	for _, x := range w.beyond {
 		if x.chord2 < horizon {
@@ -329,7 +345,7 @@ func (w *Nearest) sift() {
 // open looks at what a node holds.
 func (w *Nearest) open(x waiting) {
 	n := w.met[x.node]
-	w.Visited += len(n.sites) + len(n.children)
+	w.Steps += len(n.sites) + len(n.children)
 	for i := range n.marks {
 		if !w.need.metBy(&n.marks[i]) {
 			continue

@@ -104,6 +104,46 @@ func TestNearestAgreesWithSortingEverything(t *testing.T) {
 	}
 }
 
+func TestAWalkThatPausesFindsTheSame(t *testing.T) {
+	r := rand.New(rand.NewPCG(19, 20))
+	edit := (*Tree)(nil).Edit()
+	for _, s := range randomSites(r, 5000) {
+		s.insert(edit)
+	}
+	tree := edit.Tree()
+	from, need := VecOf(hexbid.Point{Lat: 30.25, Lng: 120.16}), Need{Some: []uint64{255 << 20}}
+	var whole, paused Nearest
+	whole.Start(tree, from, Chord2OfM(2e7), need)
+	paused.Start(tree, from, Chord2OfM(2e7), need)
+	paused.Allow(1)
+	most, found := 0, 0
+	for {
+		want, wantChord2 := whole.Next()
+		got, gotChord2 := paused.Next()
+		for got == nil && paused.Paused() {
+			before := paused.Steps
+			paused.Allow(100)
+			got, gotChord2 = paused.Next()
+			most = max(most, paused.Steps-before-100)
+		}
+		if got == nil || want == nil {
+			if got != nil || want != nil {
+				t.Fatalf("one walk ended: %v, %v", got, want)
+			}
+			break
+		}
+		if found++; *got != *want || gotChord2 != wantChord2 {
+			t.Fatalf("site %d: got %+v, want %+v", found, got, want)
+		}
+	}
+	if found < 1000 || paused.Steps != whole.Steps {
+		t.Errorf("%d sites in %d steps, %d without pauses", found, paused.Steps, whole.Steps)
+	}
+	if most > found { // a node and a sift of all that waits
+		t.Errorf("%d steps beyond those allowed", most)
+	}
+}
+
 func TestNearestDoesNotAllocate(t *testing.T) {
 	r := rand.New(rand.NewPCG(17, 18))
 	edit := (*Tree)(nil).Edit()
@@ -121,8 +161,8 @@ func TestNearestDoesNotAllocate(t *testing.T) {
 	}); n > 0 {
 		t.Errorf("%v allocations a walk", n)
 	}
-	if walk.Visited > 3000 {
-		t.Errorf("%d nodes and sites looked at for 20 of 5000", walk.Visited)
+	if walk.Steps > 5000 {
+		t.Errorf("%d nodes and sites looked at for 20 of 5000", walk.Steps)
 	}
 }
 

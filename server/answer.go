@@ -184,7 +184,7 @@ func answerBytes(r *exchange.Response) int {
 // appendRest adds what an answer has beside its results.
 func appendRest(b []byte, r *exchange.Response, arrived time.Time) []byte {
 	rest := pb.SearchNearbyResponse{NextPageToken: r.NextPageToken, RequestId: r.RequestID, EvaluateTime: timestamppb.New(r.EvaluatedAt),
-		AuctionDuration: durationpb.New(r.AuctionTook), SponsoredSkipped: r.SponsoredSkipped, Notice: r.Notice, Trace: traceFromNoun(r.Trace),
+		AuctionDuration: durationpb.New(r.AuctionTook), SponsoredSkipped: r.SponsoredSkipped, NearbyIncomplete: r.NearbyEnd != exchange.NearbyWhole, Notice: r.Notice, Trace: traceFromNoun(r.Trace),
 		ServerDuration: durationpb.New(time.Since(arrived))}
 	b, err := proto.MarshalOptions{}.MarshalAppend(b, &rest)
 	if err != nil {

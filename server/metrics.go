@@ -21,6 +21,7 @@ type metrics struct {
 	sponsored prometheus.Counter
 	slots     prometheus.Counter
 	nearby    prometheus.Counter
+	cut       *prometheus.CounterVec // nearby lists that ended early
 }
 
 func newMetrics(registry *prometheus.Registry) *metrics {
@@ -39,8 +40,10 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 		sponsored: counter("hexbid_sponsored_results_total", "Sponsored results returned."),
 		slots:     counter("hexbid_sponsored_slots_total", "Sponsored slots asked for; results over slots is the fill rate."),
 		nearby:    counter("hexbid_nearby_results_total", "Nearby results returned."),
+		cut: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hexbid_nearby_incomplete_total",
+			Help: "Nearby lists that ended early, by reason: time (their budget) or results (as many as all pages may have)."}, []string{"reason"}),
 	}
-	registry.MustRegister(m.calls, m.seconds, m.auction, m.skipped, m.sponsored, m.slots, m.nearby,
+	registry.MustRegister(m.calls, m.seconds, m.auction, m.skipped, m.sponsored, m.slots, m.nearby, m.cut,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -57,6 +60,12 @@ func (m *metrics) search(slots int, r *exchange.Response) {
 	m.nearby.Add(float64(len(r.Nearby)))
 	if r.SponsoredSkipped {
 		m.skipped.Inc()
+	}
+	switch r.NearbyEnd {
+	case exchange.NearbyOutOfTime:
+		m.cut.WithLabelValues("time").Inc()
+	case exchange.NearbyAtMost:
+		m.cut.WithLabelValues("results").Inc()
 	}
 	if r.AuctionTook > 0 {
 		m.auction.Observe(r.AuctionTook.Seconds())

@@ -32,7 +32,8 @@ var testNow = time.Date(2026, 11, 20, 4, 7, 30, 0, time.UTC) // a Friday, 12:07 
 func boot(t *testing.T, change func(*cli.ServeConfig)) *testServer {
 	t.Helper()
 	config := cli.DefaultServeConfig()
-	config.Listen, config.MetricsListen, config.AuctionBudget = "127.0.0.1:0", "", 10*time.Second
+	config.Listen, config.MetricsListen = "127.0.0.1:0", ""
+	config.AuctionBudget, config.NearbyBudget = 10*time.Second, 10*time.Second
 	if change != nil {
 		change(&config)
 	}

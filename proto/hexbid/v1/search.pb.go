@@ -902,7 +902,8 @@ type SearchNearbyRequest struct {
 	// Radius of the nearby list in metres, above 0 and at most 50000; default
 	// 3000. It does not bound sponsored results.
 	RadiusM *float64 `protobuf:"fixed64,7,opt,name=radius_m,json=radiusM,proto3,oneof" json:"radius_m,omitempty"`
-	// Length of the nearby list, 0 to 100; default 20.
+	// Length of a page of the nearby list, 0 to 100; default 20. All pages
+	// together have at most 1000 results.
 	NearbyLimit *int32 `protobuf:"varint,8,opt,name=nearby_limit,json=nearbyLimit,proto3,oneof" json:"nearby_limit,omitempty"`
 	// Token of the next page of the nearby list, from an answer to the same
 	// request. Later pages carry no sponsored results.
@@ -1048,15 +1049,19 @@ type SearchNearbyResponse struct {
 	AuctionDuration *durationpb.Duration `protobuf:"bytes,6,opt,name=auction_duration,json=auctionDuration,proto3" json:"auction_duration,omitempty"`
 	// Time from arrival to just before encoding.
 	ServerDuration *durationpb.Duration `protobuf:"bytes,7,opt,name=server_duration,json=serverDuration,proto3" json:"server_duration,omitempty"`
-	// The auction ran out of its budget of time; nearby is complete.
+	// The auction ran out of its budget of time; the nearby list stands.
 	SponsoredSkipped bool `protobuf:"varint,8,opt,name=sponsored_skipped,json=sponsoredSkipped,proto3" json:"sponsored_skipped,omitempty"`
 	// Something the caller may want to tell a person, as where a demo market
 	// lies. Usually empty.
 	Notice string `protobuf:"bytes,9,opt,name=notice,proto3" json:"notice,omitempty"`
 	// The trace, when asked for.
-	Trace         *Trace `protobuf:"bytes,10,opt,name=trace,proto3" json:"trace,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Trace *Trace `protobuf:"bytes,10,opt,name=trace,proto3" json:"trace,omitempty"`
+	// The nearby list ends early and has no next page: the walk took the server's
+	// budget of time for it, or the pages have 1000 results. What is there is
+	// right: nothing that was left out is nearer.
+	NearbyIncomplete bool `protobuf:"varint,11,opt,name=nearby_incomplete,json=nearbyIncomplete,proto3" json:"nearby_incomplete,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *SearchNearbyResponse) Reset() {
@@ -1157,6 +1162,13 @@ func (x *SearchNearbyResponse) GetTrace() *Trace {
 		return x.Trace
 	}
 	return nil
+}
+
+func (x *SearchNearbyResponse) GetNearbyIncomplete() bool {
+	if x != nil {
+		return x.NearbyIncomplete
+	}
+	return false
 }
 
 // SponsoredResult is one won slot.
@@ -2046,7 +2058,7 @@ const file_hexbid_v1_search_proto_rawDesc = "" +
 	"\x05trace\x18\f \x01(\bR\x05traceB\v\n" +
 	"\t_radius_mB\x0f\n" +
 	"\r_nearby_limitB\x12\n" +
-	"\x10_sponsored_slots\"\x80\x04\n" +
+	"\x10_sponsored_slots\"\xad\x04\n" +
 	"\x14SearchNearbyResponse\x128\n" +
 	"\tsponsored\x18\x01 \x03(\v2\x1a.hexbid.v1.SponsoredResultR\tsponsored\x12/\n" +
 	"\x06nearby\x18\x02 \x03(\v2\x17.hexbid.v1.NearbyResultR\x06nearby\x12&\n" +
@@ -2059,7 +2071,8 @@ const file_hexbid_v1_search_proto_rawDesc = "" +
 	"\x11sponsored_skipped\x18\b \x01(\bR\x10sponsoredSkipped\x12\x16\n" +
 	"\x06notice\x18\t \x01(\tR\x06notice\x12&\n" +
 	"\x05trace\x18\n" +
-	" \x01(\v2\x10.hexbid.v1.TraceR\x05trace\"\x8d\x03\n" +
+	" \x01(\v2\x10.hexbid.v1.TraceR\x05trace\x12+\n" +
+	"\x11nearby_incomplete\x18\v \x01(\bR\x10nearbyIncomplete\"\x8d\x03\n" +
 	"\x0fSponsoredResult\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\x05R\x04slot\x120\n" +
 	"\aprogram\x18\x02 \x01(\v2\x16.hexbid.v1.ProgramCardR\aprogram\x123\n" +
