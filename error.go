@@ -22,6 +22,7 @@ const (
 	Exhausted                      // a limit is reached; try later or less
 	Unavailable                    // try again, here or elsewhere
 	Denied                         // the deployment does not permit it
+	DataLoss                       // what was stored is damaged or gone: an operator must restore it
 )
 
 // Error is every error that a user may see. It names the field, what was there

@@ -33,6 +33,8 @@ func codeOf(kind hexbid.ErrorKind) codes.Code {
 		return codes.Unavailable
 	case hexbid.Denied:
 		return codes.PermissionDenied
+	case hexbid.DataLoss:
+		return codes.DataLoss
 	}
 	return codes.Internal
 }

@@ -7,9 +7,9 @@ import "github.com/hexbid/hexbid"
 // version, and collects the outcome. Engines share it so that they agree.
 type Stage struct {
 	After   map[string]*Record // the outcome by name; nil is deleted
+	Before  map[string]Record  // the committed record of a name, where there is one
 	LastUID hexbid.UID         // given out
 
-	before  map[string]Record // what a name had, the zero Record for nothing
 	version uint64
 	read    func(name string) (Record, bool, error)
 }
@@ -17,7 +17,7 @@ type Stage struct {
 // NewStage starts from the version and the last uid in force; read finds a
 // committed record.
 func NewStage(version uint64, lastUID hexbid.UID, read func(string) (Record, bool, error)) *Stage {
-	return &Stage{After: map[string]*Record{}, before: map[string]Record{}, LastUID: lastUID, version: version + 1, read: read}
+	return &Stage{After: map[string]*Record{}, Before: map[string]Record{}, LastUID: lastUID, version: version + 1, read: read}
 }
 
 // Apply works out the steps in order. After an error nothing of the stage may
@@ -36,7 +36,7 @@ func (s *Stage) Apply(ops []Op) (Change, error) {
 		if last[name] != i {
 			continue
 		}
-		before, after := s.before[name], s.After[name]
+		before, after := s.Before[name], s.After[name]
 		if before.uid() != 0 && (after == nil || after.uid() != before.uid()) {
 			change.Deletes = append(change.Deletes, before)
 		}
@@ -77,7 +77,7 @@ func (s *Stage) current(name string) (Record, bool, error) {
 	}
 	r, exists, err := s.read(name)
 	if exists {
-		s.before[name] = r
+		s.Before[name] = r
 	}
 	return r, exists, err
 }

@@ -2,10 +2,8 @@ package pebble
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -20,13 +18,20 @@ func (s *Store) Commit(_ context.Context, ops []store.Op) (store.Change, error) 
 	if s.closed.Load() {
 		return store.Change{}, errClosed
 	}
+	if err := s.checkPlace(); err != nil {
+		return store.Change{}, err
+	}
 	if err := s.checkRoom(); err != nil {
 		return store.Change{}, err
 	}
-	stage := store.NewStage(s.version, s.lastUID, s.get)
+	stage := store.NewStage(s.version, s.uid, s.get)
 	change, err := stage.Apply(ops)
 	if err != nil {
 		return store.Change{}, err
+	}
+	if err := s.witness.lease(change.Version, stage.LastUID); err != nil {
+		s.witnessFailed(err)
+		return store.Change{}, s.Failure()
 	}
 	batch := s.db.NewBatch()
 	for name, r := range stage.After {
@@ -37,12 +42,15 @@ func (s *Store) Commit(_ context.Context, ops []store.Op) (store.Change, error) 
 	for _, r := range change.Deletes {
 		_ = batch.Delete(uidKey(r.Meta().UID), nil) // a batch in memory takes every Delete
 	}
-	clock := binary.BigEndian.AppendUint64(nil, change.Version)
-	_ = batch.Set(keyClock, binary.BigEndian.AppendUint64(clock, uint64(stage.LastUID)), nil)
+	clock := s.clock.after(stage, change.Version)
+	_ = batch.Set(keyClock, clock.encode(), nil)
 	if err := s.write(batch); err != nil {
 		return store.Change{}, err
 	}
-	s.version, s.lastUID = change.Version, stage.LastUID
+	s.clock, s.version, s.uid = clock, change.Version, stage.LastUID
+	if err := s.witness.acknowledge(change.Version); err != nil {
+		s.witnessFailed(err) // this commit is durable; the next is refused
+	}
 	s.tape.Append(change)
 	return change, nil
 }
@@ -62,12 +70,8 @@ func add(batch *pebble.Batch, name string, r *store.Record) error {
 	return errors.Join(batch.Set(recordKey(n.Kind, name), value, nil), batch.Set(uidKey(r.Meta().UID), []byte(name), nil))
 }
 
-// checkRoom refuses a write before it is begun: on a store that has failed, and
-// on a disk that is nearly full.
+// checkRoom refuses a write on a disk that is nearly full before it is begun.
 func (s *Store) checkRoom() error {
-	if why := s.failure.Load(); why != nil {
-		return s.failedError()
-	}
 	usage, err := s.fs.GetDiskUsage(s.dir)
 	if err == nil && usage.TotalBytes > 0 && usage.AvailBytes < minFreeBytes {
 		return hexbid.Errorf(hexbid.Exhausted, "data", "the disk under %s has %d MiB left: free at least %d MiB; nothing was written",
@@ -88,44 +92,6 @@ func (s *Store) write(batch *pebble.Batch) error {
 		}
 		return nil
 	case <-s.failed:
-		return s.failedError()
+		return s.Failure()
 	}
-}
-
-func (s *Store) failedError() error {
-	return hexbid.Errorf(hexbid.Unavailable, "data", "the disk under %s refuses writes (%s): searches go on, "+
-		"changes need a restart on a disk with room", s.dir, *s.failure.Load())
-}
-
-// fail notes that Pebble cannot go on.
-func (s *Store) fail(why string) {
-	s.failOnce.Do(func() {
-		s.failure.Store(&why)
-		close(s.failed)
-	})
-}
-
-// logger hands Pebble's words to slog. Pebble expects Fatalf not to return; it
-// would end the process, where searches can still be served.
-type logger struct {
-	log  *slog.Logger
-	fail func(why string)
-}
-
-// Infof implements pebble.Logger.
-func (l *logger) Infof(format string, args ...any) {
-	l.log.Debug("pebble: " + fmt.Sprintf(format, args...))
-}
-
-// Errorf implements pebble.Logger.
-func (l *logger) Errorf(format string, args ...any) {
-	l.log.Error("pebble: " + fmt.Sprintf(format, args...))
-}
-
-// Fatalf implements pebble.Logger: it never returns.
-func (l *logger) Fatalf(format string, args ...any) {
-	why := fmt.Sprintf(format, args...)
-	l.log.Error("pebble cannot go on: " + why)
-	l.fail(why)
-	select {}
 }

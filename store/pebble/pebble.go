@@ -1,16 +1,24 @@
-// Package pebble keeps the catalogue in a Pebble folder.
+// Package pebble keeps the catalogue in a Pebble folder, and a witness beside it.
 //
 // Keys:
 //
 //	m/format    version of this layout, decimal
 //	m/currency  the deployment's currency
-//	m/clock     last version and last uid, big-endian
+//	m/clock     last version and last uid, number of records and the sum of their
+//	            fingerprints, big-endian
+//	m/losses    the losses of acknowledged writes that were accepted
 //	r/K NAME    a record; K is a byte for its kind
 //	u/UID       its name, by its uid, big-endian
 //
-// A batch is one Pebble batch, synced before the answer. When the disk refuses
-// a write, Pebble cannot go on: the store then refuses every later write and
-// still serves reads, until the process is restarted on a disk with room.
+// A batch is one Pebble batch, synced before the answer. When the disk refuses a
+// write, Pebble cannot go on: the store then refuses every later write and still
+// serves reads, until the process is restarted on a disk with room. So it is when a
+// file is found damaged or the folder gone.
+//
+// Nothing acknowledged goes missing unnoticed. Three things are compared when a
+// folder is opened: the logs of writes with what they say was synced (logs.go), the
+// clock with the witness (witness.go), and all records with the clock's sum, when
+// they are first scanned (clock.go).
 package pebble
 
 import (
@@ -19,63 +27,65 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/store"
 )
 
-// Format is the version of the layout on disk. The first had no names by uid:
-// a folder of it is given them when it is opened.
+// Format is the version of the layout on disk. The first had no names by uid, the
+// second no tally and no witness: a folder of theirs is brought over when it is
+// opened.
 const (
-	Format      = "2"
-	firstFormat = "1"
+	Format       = "3"
+	firstFormat  = "1"
+	secondFormat = "2"
 )
 
-// minFreeBytes is the room that a commit wants to see on the disk: a refusal
-// before writing leaves the store whole.
-const minFreeBytes = 64 << 20
-
-// cacheBytes bounds the cache of blocks: writes look up what they refer to.
-const cacheBytes = 256 << 20
-
-// levels filter names that are not there: most lookups of an import are of names
-// that it is about to create.
-func levels() (all [7]pebble.LevelOptions) {
-	for i := range all {
-		all[i].FilterPolicy = bloom.FilterPolicy(10)
-	}
-	return all
-}
-
-// Options open a store.
-type Options struct {
-	Dir      string
-	Currency string       // recorded at first; another is refused later
-	FS       vfs.FS       // the real one when nil
-	Log      *slog.Logger // slog.Default when nil
-}
+const (
+	// minFreeBytes is the room that a commit wants to see on the disk: a refusal
+	// before writing leaves the store whole.
+	minFreeBytes = 64 << 20
+	// cacheBytes bounds the cache of blocks: writes look up what they refer to.
+	cacheBytes = 256 << 20
+	// syncEvery spaces the syncs of the witness.
+	syncEvery = 500 * time.Millisecond
+	// closeWithin bounds how long Pebble may take to close.
+	closeWithin = 10 * time.Second
+)
 
 // Store is a store.Store on Pebble.
 type Store struct {
-	db   *pebble.DB
-	lock *pebble.Lock
-	dir  string
-	fs   vfs.FS
-	tape *store.Tape
+	db      *pebble.DB
+	lock    *pebble.Lock
+	dir     string
+	fs      vfs.FS
+	log     *slog.Logger
+	tape    *store.Tape
+	cleaner cleaner
+	losses  []Loss
 
-	commit  sync.Mutex // guards version and lastUID, and orders commits
-	version uint64
-	lastUID hexbid.UID
+	commit  sync.Mutex // guards what follows, and orders commits
+	clock   clock      // of the last commit
+	version uint64     // last given out
+	uid     hexbid.UID // last given out
+	witness *witness
 
-	failed   chan struct{} // closed when Pebble cannot go on
+	place      []guarded // what must stay in its place
+	currentLog atomic.Pointer[guarded]
+	watching   sync.WaitGroup
+	closing    chan struct{}
+
+	failed   chan struct{} // closed when the store cannot go on
 	failOnce sync.Once
-	failure  atomic.Pointer[string]
+	failure  atomic.Pointer[hexbid.Error]
+	stuck    atomic.Bool // Pebble neither goes on nor closes
 	closed   atomic.Bool
 }
 
@@ -83,69 +93,16 @@ var (
 	keyFormat   = []byte("m/format")
 	keyCurrency = []byte("m/currency")
 	keyClock    = []byte("m/clock")
+	keyLosses   = []byte("m/losses")
 )
 
-// Open opens or creates a store. Its error says what stands in the way:
-// another process, another format, another currency, a disk that refuses.
-func Open(o Options) (*Store, error) {
-	if o.FS == nil {
-		o.FS = vfs.Default
-	}
-	if o.Log == nil {
-		o.Log = slog.Default()
-	}
-	s := &Store{dir: o.Dir, fs: o.FS, tape: store.NewTape(), failed: make(chan struct{})}
-	var err error
-	if s.lock, err = lockDir(o.FS, o.Dir); err != nil {
-		return nil, err
-	}
-	s.db, err = pebble.Open(o.Dir, &pebble.Options{
-		FS:                 o.FS,
-		Lock:               s.lock,
-		Logger:             &logger{log: o.Log, fail: s.fail},
-		FormatMajorVersion: pebble.FormatNewest,
-		MemTableSize:       32 << 20,
-		CacheSize:          cacheBytes,
-		Levels:             levels(),
-	})
-	if err != nil {
-		return nil, errors.Join(hexbid.Errorf(hexbid.Unavailable, "data", "folder %s does not open: %v", o.Dir, err), s.lock.Close())
-	}
-	if err := errors.Join(s.checkFormat(o.Currency), s.readClock()); err != nil {
-		return nil, errors.Join(err, s.release())
-	}
-	return s, nil
-}
-
-func lockDir(fs vfs.FS, dir string) (*pebble.Lock, error) {
-	if err := fs.MkdirAll(dir, 0o750); err != nil {
-		return nil, hexbid.Errorf(hexbid.Unavailable, "data", "folder %s cannot be made: %v", dir, err)
-	}
-	lock, err := pebble.LockDirectory(dir, fs)
-	if err != nil {
-		return nil, hexbid.Errorf(hexbid.Unavailable, "data", "folder %s is in use by another process, or not writable: %v", dir, err)
-	}
-	return lock, nil
-}
-
-// checkFormat records format and currency in a new folder, and refuses others
-// in an old one.
+// checkFormat refuses a folder of another format or another currency.
 func (s *Store) checkFormat(currency string) error {
 	format, err := s.read(keyFormat)
-	if err != nil {
+	if err != nil || format == nil {
 		return err
 	}
-	if format == nil {
-		batch := s.db.NewBatch()
-		_ = batch.Set(keyFormat, []byte(Format), nil) // a batch in memory takes every Set
-		_ = batch.Set(keyCurrency, []byte(currency), nil)
-		return s.write(batch)
-	}
-	if string(format) == firstFormat {
-		if err := s.nameUIDs(); err != nil {
-			return err
-		}
-	} else if string(format) != Format {
+	if !slices.Contains([]string{firstFormat, secondFormat, Format}, string(format)) {
 		return hexbid.Errorf(hexbid.Unavailable, "data", "folder %s has format %q, this program reads %q: use the program that wrote it, "+
 			"or export and import the catalogue", s.dir, format, Format)
 	}
@@ -156,25 +113,16 @@ func (s *Store) checkFormat(currency string) error {
 	return err
 }
 
-// nameUIDs brings a folder of the first format to the present one.
-func (s *Store) nameUIDs() error {
-	batch := s.db.NewBatch()
-	_, err := s.Scan(context.Background(), func(r store.Record) error {
-		return batch.Set(uidKey(r.Meta().UID), []byte(r.Meta().Name), nil)
-	})
-	if err != nil {
+func (s *Store) readClock() error {
+	value, err := s.read(keyClock)
+	if err != nil || value == nil {
 		return err
 	}
-	_ = batch.Set(keyFormat, []byte(Format), nil) // a batch in memory takes every Set
-	return s.write(batch)
-}
-
-func (s *Store) readClock() error {
-	clock, err := s.read(keyClock)
-	if err == nil && len(clock) == 16 {
-		s.version, s.lastUID = binary.BigEndian.Uint64(clock), hexbid.UID(binary.BigEndian.Uint64(clock[8:]))
+	var ok bool
+	if s.clock, ok = decodeClock(value); !ok {
+		return damage("in "+s.dir, fmt.Errorf("a clock of %d bytes", len(value)))
 	}
-	return err
+	return nil
 }
 
 // read copies a value; nil when there is none.
@@ -188,10 +136,6 @@ func (s *Store) read(key []byte) ([]byte, error) {
 	}
 	defer closer.Close()
 	return append([]byte{}, value...), nil
-}
-
-func (s *Store) unreadable(err error) error {
-	return hexbid.Errorf(hexbid.Unavailable, "data", "folder %s cannot be read: %v", s.dir, err)
 }
 
 func recordKey(kind hexbid.ResourceKind, name string) []byte {
@@ -245,7 +189,7 @@ func (s *Store) get(name string) (r store.Record, ok bool, err error) {
 func (s *Store) decode(kind hexbid.ResourceKind, value []byte) (store.Record, error) {
 	r, err := decode(kind, value)
 	if err != nil {
-		return r, s.unreadable(err)
+		return r, damage("in "+s.dir, err)
 	}
 	return r, nil
 }
@@ -253,39 +197,71 @@ func (s *Store) decode(kind hexbid.ResourceKind, value []byte) (store.Record, er
 // Watch implements store.Store.
 func (s *Store) Watch() *store.Feed { return s.tape.Feed() }
 
-// Scan implements store.Store.
+// Scan implements store.Store. What it has found must add up to what commits
+// counted: a DataLoss when records are missing, or old ones stand in their place.
 func (s *Store) Scan(ctx context.Context, f func(store.Record) error) (uint64, error) {
 	if s.closed.Load() {
 		return 0, errClosed
 	}
 	s.commit.Lock()
-	snapshot, version := s.db.NewSnapshot(), s.version
+	snapshot, version, want := s.db.NewSnapshot(), s.version, s.clock.tally
 	s.commit.Unlock()
 	defer snapshot.Close()
-	iter, err := snapshot.NewIter(&pebble.IterOptions{LowerBound: []byte("r/"), UpperBound: []byte("r0")})
+	found, err := s.walk(ctx, snapshot, f)
 	if err != nil {
-		return 0, s.unreadable(err)
-	}
-	defer iter.Close()
-	if err := s.scanDecoded(ctx, iter, f); err != nil {
 		return 0, err
 	}
-	return version, nil
+	if found != want {
+		return 0, hexbid.Errorf(hexbid.DataLoss, "data", "the catalogue in %s does not add up (of %d records %d are there, or others in their place): "+
+			"acknowledged writes are lost: %s", s.dir, want.records, found.records, orAcceptLoss)
+	}
+	s.cleaner.release()
+	return version, s.Failure()
 }
 
-// Close implements store.Store. It waits for a commit in progress.
+// Close implements store.Store. It waits for a commit in progress, and not for a
+// Pebble that cannot go on.
 func (s *Store) Close() error {
 	s.commit.Lock()
 	defer s.commit.Unlock()
-	if s.closed.Swap(true) || s.failure.Load() != nil {
-		return nil // a failed Pebble cannot close either; the disk is as it is
+	if s.closed.Swap(true) {
+		return nil
 	}
 	return s.release()
 }
 
+// release gives back what is open. The witness hears last that all went well.
 func (s *Store) release() error {
-	if err := errors.Join(s.db.Close(), s.lock.Close()); err != nil {
+	close(s.closing)
+	s.watching.Wait()
+	err := s.closePebble()
+	if s.witness != nil {
+		err = errors.Join(err, s.witness.close(err == nil && s.failure.Load() == nil))
+	}
+	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	return nil
+}
+
+func (s *Store) closePebble() error {
+	if s.stuck.Load() {
+		return nil // it would wait for ever; the disk is as it is
+	}
+	closed := make(chan error, 1)
+	go func() {
+		var err error
+		if s.db != nil {
+			err = s.db.Close()
+		}
+		closed <- errors.Join(err, s.lock.Close())
+	}()
+	bound := time.NewTimer(closeWithin)
+	defer bound.Stop()
+	select {
+	case err := <-closed:
+		return err
+	case <-bound.C:
+		return fmt.Errorf("%s did not close within %s; it is as a kill would leave it", s.dir, closeWithin)
+	}
 }

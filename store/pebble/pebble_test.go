@@ -3,6 +3,7 @@ package pebble
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"syscall"
 	"testing"
@@ -199,3 +200,5 @@ func FuzzDecode(f *testing.F) {
 		_, _ = decode(hexbid.ResourceKind(kind), value) // must not panic
 	})
 }
+
+func seeded() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }

@@ -26,11 +26,22 @@ type chunk struct {
 
 type decodedChunk struct {
 	records []store.Record
+	tally   tally
 	err     error
 }
 
+// walk calls f for every record of a snapshot, and counts them.
+func (s *Store) walk(ctx context.Context, snapshot *pebble.Snapshot, f func(store.Record) error) (tally, error) {
+	iter, err := snapshot.NewIter(&pebble.IterOptions{LowerBound: []byte("r/"), UpperBound: []byte("r0")})
+	if err != nil {
+		return tally{}, s.unreadable(err)
+	}
+	defer iter.Close()
+	return s.scanDecoded(ctx, iter, f)
+}
+
 // scanDecoded calls f for what an iterator gives, in order.
-func (s *Store) scanDecoded(ctx context.Context, iter *pebble.Iterator, f func(store.Record) error) error {
+func (s *Store) scanDecoded(ctx context.Context, iter *pebble.Iterator, f func(store.Record) error) (tally, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	work, ordered, failed := make(chan *chunk, chunksAhead), make(chan *chunk, chunksAhead), make(chan error, 1)
@@ -46,29 +57,30 @@ func (s *Store) scanDecoded(ctx context.Context, iter *pebble.Iterator, f func(s
 			}
 		}()
 	}
-	err := handOn(ordered, f)
+	found, err := handOn(ordered, f)
 	stop()
 	for range ordered { // the reader holds the iterator until it has seen the stop
 	}
 	if readErr := <-failed; err == nil {
 		err = readErr
 	}
-	return err
+	return found, err
 }
 
-func handOn(ordered <-chan *chunk, f func(store.Record) error) error {
+func handOn(ordered <-chan *chunk, f func(store.Record) error) (found tally, err error) {
 	for c := range ordered {
 		done := <-c.decoded
 		if done.err != nil {
-			return done.err
+			return found, done.err
 		}
+		found.records, found.sum = found.records+done.tally.records, found.sum+done.tally.sum
 		for i := range done.records {
 			if err := f(done.records[i]); err != nil {
-				return err
+				return found, err
 			}
 		}
 	}
-	return nil
+	return found, nil
 }
 
 func (s *Store) readChunks(ctx context.Context, iter *pebble.Iterator, to ...chan<- *chunk) error {
@@ -99,6 +111,7 @@ func (s *Store) decodeChunk(c *chunk) (done decodedChunk) {
 			return decodedChunk{err: err}
 		}
 		done.records = append(done.records, r)
+		done.tally.add(&r)
 	}
 	return done
 }

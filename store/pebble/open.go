@@ -1,0 +1,216 @@
+package pebble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/store"
+)
+
+// Options open a store.
+type Options struct {
+	Dir      string
+	Currency string // recorded at first; another is refused later
+	// AcceptLoss opens a catalogue that has lost acknowledged writes, once, and
+	// records the loss. A catalogue that has lost none is refused then, so that
+	// the option does not stay on unnoticed.
+	AcceptLoss bool
+	FS         vfs.FS       // the real one when nil
+	Log        *slog.Logger // slog.Default when nil
+}
+
+// Open opens or creates a store. Its error says what stands in the way: another
+// process, another format, another currency, a disk that refuses (Unavailable), a
+// damaged file or lost writes (DataLoss), and what to do.
+func Open(o Options) (*Store, error) {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	s := &Store{dir: o.Dir, fs: o.FS, log: o.Log, tape: store.NewTape(), failed: make(chan struct{}), closing: make(chan struct{}),
+		cleaner: hold(pebble.DeleteCleaner{}.Clean)}
+	var err error
+	if s.lock, err = lockDir(o.FS, o.Dir); err != nil {
+		return nil, err
+	}
+	if err := s.open(&o); err != nil {
+		return nil, errors.Join(err, s.release())
+	}
+	return s, nil
+}
+
+func lockDir(fs vfs.FS, dir string) (*pebble.Lock, error) {
+	if err := fs.MkdirAll(dir, 0o750); err != nil {
+		return nil, hexbid.Errorf(hexbid.Unavailable, "data", "folder %s cannot be made: %v", dir, err)
+	}
+	lock, err := pebble.LockDirectory(dir, fs)
+	if err != nil {
+		return nil, hexbid.Errorf(hexbid.Unavailable, "data", "folder %s is in use by another process, or not writable: %v", dir, err)
+	}
+	return lock, nil
+}
+
+// open takes the folder that is locked.
+func (s *Store) open(o *Options) error {
+	r := recovery{store: s, accept: o.AcceptLoss}
+	if err := r.inspect(); err != nil {
+		return err
+	}
+	if err := r.openPebble(); err != nil {
+		return err
+	}
+	if err := s.checkFormat(o.Currency); err != nil {
+		return err
+	}
+	if err := s.readClock(); err != nil {
+		return err
+	}
+	if err := r.compare(); err != nil {
+		return err
+	}
+	if err := s.bringOver(o.Currency); err != nil {
+		return err
+	}
+	return s.start()
+}
+
+// start begins what runs beside an open store.
+func (s *Store) start() error {
+	for _, path := range []string{s.fs.PathJoin(s.dir, "LOCK"), s.witness.path} {
+		file, err := s.guard(path)
+		if err != nil {
+			return s.unreadable(err)
+		}
+		s.place = append(s.place, file)
+	}
+	s.watching.Go(s.watch)
+	return s.Failure() // of a background goroutine of Pebble's
+}
+
+// openPebble opens the folder. A Pebble that gives up, or panics, leaves its
+// goroutine behind.
+func (s *Store) openPebble() error {
+	opened := make(chan error, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				s.log.Error("pebble panicked", "panic", p, "stack", string(debug.Stack()))
+				opened <- fmt.Errorf("%v", p)
+			}
+		}()
+		db, err := pebble.Open(s.dir, s.pebbleOptions())
+		s.db = db
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		if err != nil {
+			return s.doesNotOpen(err)
+		}
+		return nil
+	case <-s.failed:
+		return s.Failure()
+	}
+}
+
+func (s *Store) pebbleOptions() *pebble.Options {
+	o := &pebble.Options{
+		FS:                 s.fs,
+		Lock:               s.lock,
+		Logger:             &logger{log: s.log, gaveUp: s.gaveUp},
+		EventListener:      &pebble.EventListener{DataCorruption: s.corrupted, WALCreated: s.logCreated},
+		Cleaner:            s.cleaner,
+		FormatMajorVersion: pebble.FormatNewest,
+		MemTableSize:       32 << 20,
+		CacheSize:          cacheBytes,
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return o
+}
+
+// doesNotOpen is the error of a folder that Pebble refuses.
+func (s *Store) doesNotOpen(err error) error {
+	kind := hexbid.DataLoss
+	if system := syscall.Errno(0); errors.As(err, &system) && system != syscall.ENOENT {
+		kind = hexbid.Unavailable // the system refuses, the files may be whole
+	}
+	return hexbid.Errorf(kind, "data", "folder %s does not open: %v; if a file is damaged or missing, restore the catalogue from a copy", s.dir, err)
+}
+
+// bringOver gives a new folder its format and currency, and an old one the
+// present format.
+func (s *Store) bringOver(currency string) error {
+	format, err := s.read(keyFormat)
+	if err != nil || string(format) == Format {
+		return err
+	}
+	batch := s.db.NewBatch()
+	_ = batch.Set(keyFormat, []byte(Format), nil) // a batch in memory takes every Set
+	_ = batch.Set(keyCurrency, []byte(currency), nil)
+	if format != nil {
+		if err := s.retell(batch); err != nil {
+			return err
+		}
+	}
+	if err := s.write(batch); err != nil {
+		return err
+	}
+	// The log that Pebble begins a new folder with does not say what was synced;
+	// the next one does.
+	if err := s.db.Flush(); err != nil {
+		return s.unreadable(err)
+	}
+	return nil
+}
+
+// retell writes what the first two formats lack: names by uid, and the tally.
+func (s *Store) retell(batch *pebble.Batch) error {
+	snapshot := s.db.NewSnapshot()
+	defer snapshot.Close()
+	var err error
+	s.clock.tally, err = s.walk(context.Background(), snapshot, func(r store.Record) error {
+		return batch.Set(uidKey(r.Meta().UID), []byte(r.Meta().Name), nil)
+	})
+	if err == nil && s.clock.version > 0 {
+		err = batch.Set(keyClock, s.clock.encode(), nil)
+	}
+	return err
+}
+
+// watch syncs the witness, and looks whether the folder is still there.
+func (s *Store) watch() {
+	tick := time.NewTicker(syncEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.closing:
+			return
+		case <-s.failed:
+			return
+		case <-tick.C:
+			if err := s.witness.sync(); err != nil {
+				s.witnessFailed(err)
+			}
+			_ = s.checkPlace() // which fails the store
+		}
+	}
+}
+
+func (s *Store) witnessFailed(err error) {
+	s.log.Error("the witness cannot be written", "file", s.witness.path, "error", err)
+	s.fail(hexbid.Errorf(hexbid.Unavailable, "data", "the witness %s cannot be written (%v): searches go on, changes need a restart", s.witness.path, err))
+}

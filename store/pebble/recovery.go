@@ -1,0 +1,345 @@
+package pebble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/store"
+)
+
+// recovery judges, while a store is opened, whether all that was acknowledged is
+// there: by the witness, by the logs of writes, and, when a loss is accepted, by
+// counting.
+type recovery struct {
+	store  *Store
+	accept bool
+
+	witnessed bool // there is a witness, and it can be read
+	said      testimony
+	olderLogs []logFile
+	isCurrent bool     // the folder has the present format: a witness and a tally
+	missing   []string // what is lost, in words
+}
+
+// Loss is a loss of acknowledged writes that an operator accepted.
+type Loss struct {
+	At           time.Time `cbor:"at"`
+	Acknowledged uint64    `cbor:"acknowledged"` // version that the catalogue had had; 0 when unknown
+	Found        uint64    `cbor:"found"`        // version that it had when the loss was accepted
+	What         string    `cbor:"what"`
+}
+
+const orAcceptLoss = "restore the catalogue from a copy, or start once with --accept-loss to go on without them"
+
+// lost notes a loss, which is an error unless it is accepted.
+func (r *recovery) lost(format string, args ...any) error {
+	what := fmt.Sprintf(format, args...)
+	if !r.accept {
+		return hexbid.Errorf(hexbid.DataLoss, "data", "%s: acknowledged writes are lost: %s", what, orAcceptLoss)
+	}
+	r.missing = append(r.missing, what)
+	return nil
+}
+
+// inspect looks at the files before Pebble changes any.
+func (r *recovery) inspect() error {
+	s := r.store
+	path := witnessPath(s.dir)
+	var err error
+	r.said, err = readWitness(s.fs, path)
+	r.witnessed = err == nil
+	if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, errWitnessDamaged) {
+		return hexbid.Errorf(hexbid.Unavailable, "data", "witness %s cannot be read: %v", path, err)
+	}
+	files, err := s.fs.List(s.dir)
+	if err != nil {
+		return s.unreadable(err)
+	}
+	peek, err := pebble.Peek(s.dir, s.fs)
+	if err != nil {
+		return hexbid.Errorf(hexbid.DataLoss, "data", "the marker files of folder %s are damaged (%v): restore the catalogue from a copy", s.dir, err)
+	}
+	if !peek.Exists {
+		return r.inspectEmpty(files)
+	}
+	if err := r.inspectOptions(peek.OptionsFilename); err != nil {
+		return err
+	}
+	manifest, err := inspectManifest(s.fs, peek.ManifestFilename)
+	if err != nil {
+		return damage(peek.ManifestFilename, err)
+	}
+	if manifest.damaged {
+		return damage(manifest.path, fmt.Errorf("record %d of it cannot be read", manifest.records+1))
+	}
+	return r.inspectLogs()
+}
+
+// inspectEmpty judges a folder that holds no catalogue.
+func (r *recovery) inspectEmpty(files []string) error {
+	for _, name := range files {
+		if strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".log") {
+			return hexbid.Errorf(hexbid.DataLoss, "data", "folder %s holds %s and no marker file that names its MANIFEST: restore the catalogue from a copy",
+				r.store.dir, name)
+		}
+	}
+	if r.said.acknowledged > 0 {
+		return r.lost("folder %s holds no catalogue, version %d was acknowledged", r.store.dir, r.said.acknowledged)
+	}
+	return nil
+}
+
+// inspectOptions refuses a file of options that cannot be read. It is the one
+// file that nothing is lost with.
+func (r *recovery) inspectOptions(path string) error {
+	if path == "" {
+		return nil
+	}
+	content, err := readFile(r.store.fs, path)
+	if err == nil {
+		present := r.store.pebbleOptions()
+		present.EnsureDefaults()
+		err = present.CheckCompatibility(r.store.dir, string(content))
+	}
+	if err == nil {
+		err = new(pebble.Options).Parse(string(content), nil)
+	}
+	if err != nil {
+		return hexbid.Errorf(hexbid.DataLoss, "data", "file %s is damaged (%v): delete it, a start writes a new one", path, err)
+	}
+	return nil
+}
+
+// inspectLogs refuses a newest log that is damaged, or ends before what was
+// acknowledged. Older ones may have served their time: Pebble tells when it still
+// needs one that does not end as it should, and a scan when it misses one.
+func (r *recovery) inspectLogs() error {
+	logs, err := inspectLogs(r.store.fs, r.store.dir)
+	if err != nil {
+		return r.store.unreadable(err)
+	}
+	if len(logs) == 0 {
+		return nil
+	}
+	newest := &logs[len(logs)-1]
+	r.olderLogs = logs[:len(logs)-1]
+	if newest.damaged {
+		return r.cut(newest)
+	}
+	if newest.last.version > 0 && newest.last.version < r.said.acknowledged {
+		return r.lost("the log of writes %s ends at byte %d: %s", newest.path, newest.whole, r.upTo(newest.last.version))
+	}
+	return nil
+}
+
+// cut leaves out what cannot be read of a log, if that is accepted.
+func (r *recovery) cut(log *logFile) error {
+	err := r.lost("file %s cannot be read from byte %d on, and synced writes stand behind it: %s", log.path, log.whole, r.upTo(log.last.version))
+	if err == nil {
+		err = log.keepWhole(r.store.fs)
+	}
+	return err
+}
+
+// openPebble opens the folder. When an older log is in the way, it is cut, if
+// that is accepted.
+func (r *recovery) openPebble() error {
+	err := r.store.openPebble()
+	cut := false
+	for i := range r.olderLogs {
+		if log := &r.olderLogs[i]; err != nil && log.damaged {
+			if err := r.cut(log); err != nil {
+				return err
+			}
+			cut = true
+		}
+	}
+	if cut {
+		err = r.store.openPebble()
+	}
+	return err
+}
+
+// upTo says how far something comes and how far the catalogue had come.
+func (r *recovery) upTo(version uint64) string {
+	ends := fmt.Sprintf("it ends at version %d", version)
+	if version == 0 {
+		ends = "it begins with no version that can be read"
+	}
+	if !r.witnessed {
+		return ends
+	}
+	return fmt.Sprintf("%s, version %d was acknowledged", ends, r.said.acknowledged)
+}
+
+// compare holds an open catalogue to its witness, and writes the next witness.
+func (r *recovery) compare() error {
+	s := r.store
+	format, err := s.read(keyFormat)
+	if err != nil {
+		return err
+	}
+	r.isCurrent = string(format) == Format
+	if !r.witnessed && r.isCurrent {
+		err = r.lost("the witness %s is missing or damaged, and whether all is here cannot be told", witnessPath(s.dir))
+	} else if s.clock.version < r.said.acknowledged {
+		err = r.lost("the catalogue in %s is too short: %s", s.dir, r.upTo(s.clock.version))
+	}
+	if err == nil && r.accept {
+		err = r.goOn()
+	}
+	if err != nil {
+		return err
+	}
+	next := testimony{acknowledged: s.clock.version}
+	r.giveOutAbove(&next)
+	if s.witness, err = newWitness(s.fs, witnessPath(s.dir), next); err != nil {
+		return hexbid.Errorf(hexbid.Unavailable, "data", "%v", err)
+	}
+	if s.clock.tally.records == 0 {
+		s.cleaner.release() // there is nothing that could be taken for obsolete
+	}
+	return s.tellLosses()
+}
+
+// giveOutAbove leases the numbers of a start: above all that may have been given
+// out. Where the catalogue was not closed in order that is the whole lease, for a
+// number may have been seen whose write did not survive.
+func (r *recovery) giveOutAbove(next *testimony) {
+	s := r.store
+	s.version, s.uid = s.clock.version, s.clock.uid
+	switch {
+	case !r.witnessed && len(r.missing) > 0:
+		s.version, s.uid = s.version+unknownLeaseGap, s.uid+unknownLeaseGap
+	case r.witnessed && (!r.said.closed || len(r.missing) > 0):
+		s.version, s.uid = max(s.version, r.said.versions), max(s.uid, r.said.uids)
+	}
+	next.lease(s.version, s.uid)
+}
+
+// goOn accepts what is lost: it counts what is there and records the loss.
+func (r *recovery) goOn() error {
+	s := r.store
+	snapshot := s.db.NewSnapshot()
+	defer snapshot.Close()
+	counted, err := s.walk(context.Background(), snapshot, func(store.Record) error { return nil })
+	if err != nil {
+		return err
+	}
+	if r.isCurrent && counted != s.clock.tally {
+		r.missing = append(r.missing, fmt.Sprintf("of %d records %d are there, or others in their place", s.clock.tally.records, counted.records))
+	}
+	if len(r.missing) == 0 {
+		return hexbid.Invalidf("accept-loss", "nothing is lost: the catalogue in %s is whole at version %d; start without --accept-loss", s.dir, s.clock.version)
+	}
+	s.clock.tally = counted
+	s.cleaner.release()
+	loss := Loss{At: time.Now().UTC(), Acknowledged: r.said.acknowledged, Found: s.clock.version, What: strings.Join(r.missing, "; ")}
+	if err := s.readLosses(); err != nil {
+		return err
+	}
+	s.log.Error("acknowledged writes are lost, and the catalogue goes on without them", "acknowledged", loss.Acknowledged, "found", loss.Found, "what", loss.What)
+	value, err := encoding.Marshal(append(s.losses, loss))
+	if err != nil {
+		return err
+	}
+	batch := s.db.NewBatch()
+	_ = batch.Set(keyClock, s.clock.encode(), nil) // a batch in memory takes every Set
+	_ = batch.Set(keyLosses, value, nil)
+	return s.write(batch)
+}
+
+// tellLosses reads the losses that were accepted, and says so at every start.
+func (s *Store) tellLosses() error {
+	err := s.readLosses()
+	for _, l := range s.losses {
+		s.log.Warn("the catalogue lost acknowledged writes once, which was accepted", "at", l.At, "acknowledged", l.Acknowledged, "found", l.Found, "what", l.What)
+	}
+	return err
+}
+
+// readLosses reads the losses that were accepted.
+func (s *Store) readLosses() error {
+	value, err := s.read(keyLosses)
+	if err != nil || value == nil {
+		return err
+	}
+	if err := decoding.Unmarshal(value, &s.losses); err != nil {
+		return s.unreadable(err)
+	}
+	return nil
+}
+
+// Losses are the losses that were accepted in the catalogue's life.
+func (s *Store) Losses() []Loss { return s.losses }
+
+func readFile(fs vfs.FS, path string) ([]byte, error) {
+	f, err := fs.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	content := make([]byte, info.Size())
+	_, err = f.ReadAt(content, 0)
+	return content, err
+}
+
+// cleaner deletes the files that Pebble no longer needs, once it is released.
+type cleaner interface {
+	pebble.Cleaner
+	release()
+}
+
+// hold makes a cleaner that deletes nothing until a scan has found the catalogue
+// whole: a damaged manifest makes good tables look obsolete. The type of a file
+// cannot be named outside Pebble, only inferred.
+func hold[FileType any](clean func(vfs.FS, FileType, string) error) *held[FileType] {
+	return &held[FileType]{clean: clean}
+}
+
+type held[FileType any] struct {
+	clean func(fs vfs.FS, fileType FileType, path string) error
+
+	mu      sync.Mutex // guards what follows
+	free    bool
+	waiting []func() error
+}
+
+// String names the cleaner as Pebble's own, which it is in effect; Pebble keeps
+// the name in its file of options.
+func (h *held[FileType]) String() string { return pebble.DeleteCleaner{}.String() }
+
+// Clean implements pebble.Cleaner.
+func (h *held[FileType]) Clean(fs vfs.FS, fileType FileType, path string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.free {
+		return h.clean(fs, fileType, path)
+	}
+	h.waiting = append(h.waiting, func() error { return h.clean(fs, fileType, path) })
+	return nil
+}
+
+// release deletes what has waited; an error leaves the file to the next start.
+func (h *held[FileType]) release() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.free = true
+	for _, clean := range h.waiting {
+		_ = clean()
+	}
+	h.waiting = nil
+}
