@@ -24,7 +24,7 @@ type ServeConfig struct {
 	Data          string        `help:"Folder of the catalogue and the keys; empty keeps everything in memory." placeholder:"DIR" env:"HEXBID_DATA"`
 	Demo          bool          `help:"Fill an empty catalogue with the demo market of Hangzhou." env:"HEXBID_DEMO"`
 	Keys          string        `help:"Key file of the tokens; DATA/keys by default. Read again when it changes." placeholder:"FILE" env:"HEXBID_KEYS"`
-	AcceptLoss    bool          `help:"Go on although keys are lost that tokens were sealed with: those are invalid then. For one start."`
+	AcceptLoss    bool          `help:"Go on although acknowledged writes are lost, or keys that tokens were sealed with, as the start without it has said. For one start: refused when nothing is lost."`
 	Currency      string        `help:"Currency of all amounts, recorded in the data folder." default:"CNY" env:"HEXBID_CURRENCY"`
 	TLSCert       string        `name:"tls-cert" help:"Certificate, PEM." placeholder:"FILE" env:"HEXBID_TLS_CERT"`
 	TLSKey        string        `name:"tls-key" help:"Its key, PEM." placeholder:"FILE" env:"HEXBID_TLS_KEY"`

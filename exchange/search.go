@@ -147,6 +147,13 @@ func (s *searching) trace() *Trace {
 		Sifted: s.scratch.bidder.Sifted, Scored: s.scratch.bidder.Scored}
 }
 
+// leftOut says whether a result is left out for an error: its record was deleted a
+// moment ago, or lies in a damaged file, which the store's owner is told of.
+func leftOut(err error) bool {
+	kind := hexbid.KindOf(err)
+	return kind == hexbid.NotFound || kind == hexbid.DataLoss
+}
+
 func (s *searching) fillSponsored() error {
 	if len(s.awards) == 0 {
 		return nil
@@ -155,8 +162,8 @@ func (s *searching) fillSponsored() error {
 	shown := s.snapshot.Showings(s.awards, s.query.At.Vec)
 	for i := range s.awards {
 		result, err := s.sponsored(&s.awards[i], &shown[i])
-		if hexbid.KindOf(err) == hexbid.NotFound {
-			continue // deleted since the snapshot, a moment ago
+		if leftOut(err) {
+			continue
 		}
 		if err != nil {
 			return err
@@ -211,8 +218,8 @@ func (s *searching) fillNearby() error {
 	for i := range list {
 		of := &subjects[i]
 		card, err := s.display.get(s.ctx, of, s.out.EvaluatedAt)
-		if hexbid.KindOf(err) == hexbid.NotFound {
-			continue // deleted since the snapshot, a moment ago
+		if leftOut(err) {
+			continue
 		}
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hexbid/hexbid/exchange"
+	"github.com/hexbid/hexbid/store"
 )
 
 // metrics are what an operator watches; docs/operators.md explains each.
@@ -72,14 +73,26 @@ func (m *metrics) search(slots int, r *exchange.Response) {
 	}
 }
 
+func (m *metrics) gauge(name, help string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+}
+
+// follow registers gauges of a store on a disk.
+func (m *metrics) follow(d store.Durable) {
+	m.gauge("hexbid_catalogue_failed", "1 when the catalogue takes no more writes: its disk refuses, a file is damaged or the folder gone.", func() float64 {
+		if d.Failure() != nil {
+			return 1
+		}
+		return 0
+	})
+	m.gauge("hexbid_catalogue_losses", "Losses of acknowledged writes that were accepted.", func() float64 { return float64(len(d.Losses())) })
+}
+
 // observe registers gauges of an exchange.
 func (m *metrics) observe(e *exchange.Exchange) {
-	gauge := func(name, help string, value func() float64) {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
-	}
-	gauge("hexbid_campaigns", "Campaigns in the catalogue.", func() float64 { return float64(e.Size().Campaigns) })
-	gauge("hexbid_programs", "Programs in the catalogue.", func() float64 { return float64(e.Size().Programs) })
-	gauge("hexbid_places", "Approved places.", func() float64 { return float64(e.Size().Places) })
-	gauge("hexbid_catalogue_version", "Version of the catalogue that is searchable.", func() float64 { return float64(e.Size().Version) })
-	gauge("hexbid_display_cache_hit_ratio", "Display records found in the cache.", e.CacheHitRatio)
+	m.gauge("hexbid_campaigns", "Campaigns in the catalogue.", func() float64 { return float64(e.Size().Campaigns) })
+	m.gauge("hexbid_programs", "Programs in the catalogue.", func() float64 { return float64(e.Size().Programs) })
+	m.gauge("hexbid_places", "Approved places.", func() float64 { return float64(e.Size().Places) })
+	m.gauge("hexbid_catalogue_version", "Version of the catalogue that is searchable.", func() float64 { return float64(e.Size().Version) })
+	m.gauge("hexbid_display_cache_hit_ratio", "Display records found in the cache.", e.CacheHitRatio)
 }

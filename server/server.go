@@ -23,6 +23,7 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/exchange"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/store"
 )
 
 // Config is what a server can be told.
@@ -113,6 +114,19 @@ func (s *Server) Ready(e *exchange.Exchange) {
 	s.exchange.Store(e)
 	s.metrics.observe(e)
 	s.setServing(true)
+}
+
+// Follow shows how a store fares: its failure in health and metrics, its losses in
+// metrics. It returns when the context ends; call it once, after Ready.
+func (s *Server) Follow(ctx context.Context, d store.Durable) {
+	s.metrics.follow(d)
+	select {
+	case <-ctx.Done():
+		return
+	case <-d.Failed():
+	}
+	s.config.Log.Error("the catalogue takes no more writes; searches go on", "error", d.Failure())
+	s.health.SetServingStatus(pb.CampaignService_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_NOT_SERVING)
 }
 
 func (s *Server) setServing(serving bool) {

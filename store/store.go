@@ -7,6 +7,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/geoindex"
@@ -87,7 +88,8 @@ type Store interface {
 	// Commit applies all steps, durably, or none. It gives a put without uid
 	// the next one, which is never used twice, and every put the version of
 	// the batch. Stale when a condition does not hold, AlreadyExists or
-	// NotFound where that says it better; Unavailable when the disk refuses.
+	// NotFound where that says it better; Unavailable when the disk refuses,
+	// DataLoss when a file is damaged.
 	Commit(ctx context.Context, ops []Op) (Change, error)
 	// Watch starts a feed of the changes committed after the call.
 	Watch() *Feed
@@ -97,6 +99,28 @@ type Store interface {
 	Scan(ctx context.Context, f func(Record) error) (version uint64, err error)
 	// Close releases the engine; later calls fail.
 	Close() error
+}
+
+// Durable is a Store on a disk, which may fail while the process goes on.
+type Durable interface {
+	Store
+	// Failed is closed when the store refuses writes from now on. Reads go on as
+	// far as they can.
+	Failed() <-chan struct{}
+	// Failure is why: an Unavailable, or a DataLoss when a file is damaged; nil
+	// before.
+	Failure() error
+	// Losses are the losses of acknowledged writes that an operator accepted in
+	// the catalogue's life.
+	Losses() []Loss
+}
+
+// Loss is a loss of acknowledged writes that an operator accepted.
+type Loss struct {
+	At           time.Time `cbor:"at"`
+	Acknowledged uint64    `cbor:"acknowledged"` // version that the catalogue had had; 0 when unknown
+	Found        uint64    `cbor:"found"`        // version that it had when the loss was accepted
+	What         string    `cbor:"what"`
 }
 
 // CheckCondition judges one step against the version in force (0 for none).

@@ -4,10 +4,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 	_ "time/tzdata" // campaigns name time zones, machines may lack them
 
 	"github.com/hexbid/hexbid"
@@ -16,6 +18,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := cli.Run(ctx, os.Args[1:], cli.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Serve: serve, Version: version()})
 	stop()
 	os.Exit(code)
@@ -26,11 +29,24 @@ func serve(ctx context.Context, config *cli.ServeConfig, ready func(address stri
 	if err := useMemory(config.MemoryMB); err != nil {
 		return err
 	}
+	go endAfter(ctx, config.DrainTimeout+closingGrace, os.Exit)
 	m := NewMain(*config)
 	if err := m.Open(ctx); err != nil {
 		return err
 	}
 	return m.Run(ctx, ready)
+}
+
+// closingGrace is what closing may take beyond draining.
+const closingGrace = 10 * time.Second
+
+// endAfter ends the process a bounded time after it was told to stop, whatever
+// hangs: a disk that does not answer holds a start, a read or a close for ever.
+func endAfter(ctx context.Context, bound time.Duration, exit func(code int)) {
+	<-ctx.Done()
+	time.Sleep(bound)
+	fmt.Fprintf(os.Stderr, "hexbid did not stop by itself within %s of the signal, and is ended; what was acknowledged is on disk\n", bound)
+	exit(1)
 }
 
 const (

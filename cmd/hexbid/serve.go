@@ -77,7 +77,16 @@ func (m *Main) Open(ctx context.Context) (err error) {
 	if m.keys, err = m.openKeys(ctx); err != nil {
 		return err
 	}
+	if m.Config.AcceptLoss && !m.lossAccepted() {
+		return hexbid.Invalidf("accept-loss", "nothing is lost: start without --accept-loss, which is for one start after a loss")
+	}
 	return ctx.Err()
+}
+
+// lossAccepted says whether there was a loss to accept.
+func (m *Main) lossAccepted() bool {
+	p, ok := m.store.(*pebble.Store)
+	return ok && p.AcceptedLoss() || m.keys.Loss() != nil
 }
 
 func (m *Main) openServer() (err error) {
@@ -111,7 +120,8 @@ func (m *Main) openStore() (store.Store, error) {
 	if m.Config.Data == "" {
 		return store.NewMemory(), nil
 	}
-	s, err := pebble.Open(pebble.Options{Dir: filepath.Join(m.Config.Data, "catalogue"), Currency: m.Config.Currency, Log: m.Log})
+	s, err := pebble.Open(pebble.Options{Dir: filepath.Join(m.Config.Data, "catalogue"), Currency: m.Config.Currency,
+		AcceptLoss: m.Config.AcceptLoss, Log: m.Log})
 	if err != nil {
 		return nil, err // and no *pebble.Store in the interface
 	}
@@ -134,6 +144,9 @@ func (m *Main) Run(ctx context.Context, ready func(address string)) (err error) 
 	if err := m.start(ctx); err != nil {
 		cancel()
 		return errors.Join(err, <-served)
+	}
+	if d, ok := m.store.(store.Durable); ok {
+		group.Go(func() { m.server.Follow(ctx, d) })
 	}
 	m.Log.Info("serving", "address", m.Address(), "metrics", m.MetricsAddress(), "data", m.Config.Data)
 	if ready != nil {

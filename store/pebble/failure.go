@@ -24,11 +24,10 @@ func (s *Store) fail(why *hexbid.Error) {
 	})
 }
 
-// Failed is closed when the store cannot go on; Failure says why.
+// Failed implements store.Durable.
 func (s *Store) Failed() <-chan struct{} { return s.failed }
 
-// Failure is why the store cannot go on, an Unavailable or a DataLoss; nil while
-// it can.
+// Failure implements store.Durable.
 func (s *Store) Failure() error {
 	if why := s.failure.Load(); why != nil {
 		return why

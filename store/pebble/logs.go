@@ -44,7 +44,7 @@ func inspectLogs(fs vfs.FS, dir string) ([]logFile, error) {
 		err := file.read(func() (io.Reader, int64, error) {
 			r, at, err := reader.NextRecord()
 			return r, at.Physical, err
-		})
+		}, file.noteClock)
 		if err := errors.Join(err, reader.Close()); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -69,7 +69,7 @@ func inspectManifest(fs vfs.FS, path string) (file logFile, err error) {
 		at := reader.Offset()
 		r, err := reader.Next()
 		return r, at, err
-	})
+	}, func([]byte) {})
 	if err == nil {
 		err = file.judge(fs, 0)
 	}
@@ -77,8 +77,8 @@ func inspectManifest(fs vfs.FS, path string) (file logFile, err error) {
 	return file, err
 }
 
-// read goes through records until the end, or one that cannot be read.
-func (l *logFile) read(next func() (r io.Reader, at int64, err error)) error {
+// read notes records until the end, or one that cannot be read.
+func (l *logFile) read(next func() (r io.Reader, at int64, err error), note func(record []byte)) error {
 	var record bytes.Buffer
 	for {
 		r, at, err := next()
@@ -90,7 +90,7 @@ func (l *logFile) read(next func() (r io.Reader, at int64, err error)) error {
 		switch {
 		case err == nil:
 			l.records++
-			l.noteClock(record.Bytes())
+			note(record.Bytes())
 		case errors.Is(err, io.EOF), invalidRecord(err):
 			return nil
 		default:
@@ -103,7 +103,7 @@ func invalidRecord(err error) bool {
 	return errors.Is(err, record.ErrInvalidChunk) || errors.Is(err, record.ErrZeroedChunk) || errors.Is(err, record.ErrUnexpectedEOF)
 }
 
-// noteClock keeps the clock of a batch, if the record is one.
+// noteClock keeps the clock of a batch, which is what a log's record holds.
 func (l *logFile) noteClock(batch []byte) {
 	if _, ok := batchrepr.ReadHeader(batch); !ok {
 		return

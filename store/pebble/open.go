@@ -3,9 +3,8 @@ package pebble
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
+	"os"
 	"syscall"
 	"time"
 
@@ -21,9 +20,8 @@ import (
 type Options struct {
 	Dir      string
 	Currency string // recorded at first; another is refused later
-	// AcceptLoss opens a catalogue that has lost acknowledged writes, once, and
-	// records the loss. A catalogue that has lost none is refused then, so that
-	// the option does not stay on unnoticed.
+	// AcceptLoss opens a catalogue that has lost acknowledged writes, and records
+	// the loss; AcceptedLoss tells whether it did.
 	AcceptLoss bool
 	FS         vfs.FS       // the real one when nil
 	Log        *slog.Logger // slog.Default when nil
@@ -51,8 +49,29 @@ func Open(o Options) (*Store, error) {
 	return s, nil
 }
 
-func lockDir(fs vfs.FS, dir string) (*pebble.Lock, error) {
+// makeDir makes a folder and those above it that are missing, so that a crash does
+// not take them away again.
+func makeDir(fs vfs.FS, dir string) error {
+	var made []string
+	for path := dir; ; path = fs.PathDir(path) {
+		if _, err := fs.Stat(path); !errors.Is(err, os.ErrNotExist) || path == fs.PathDir(path) {
+			break
+		}
+		made = append(made, path)
+	}
 	if err := fs.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	for _, path := range made {
+		if err := syncDir(fs, fs.PathDir(path)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func lockDir(fs vfs.FS, dir string) (*pebble.Lock, error) {
+	if err := makeDir(fs, dir); err != nil {
 		return nil, hexbid.Errorf(hexbid.Unavailable, "data", "folder %s cannot be made: %v", dir, err)
 	}
 	lock, err := pebble.LockDirectory(dir, fs)
@@ -104,15 +123,10 @@ func (s *Store) start() error {
 func (s *Store) openPebble() error {
 	opened := make(chan error, 1)
 	go func() {
-		defer func() {
-			if p := recover(); p != nil {
-				s.log.Error("pebble panicked", "panic", p, "stack", string(debug.Stack()))
-				opened <- fmt.Errorf("%v", p)
-			}
-		}()
-		db, err := pebble.Open(s.dir, s.pebbleOptions())
-		s.db = db
-		opened <- err
+		opened <- hexbid.Contain(func() (err error) {
+			s.db, err = pebble.Open(s.dir, s.pebbleOptions())
+			return err
+		})
 	}()
 	select {
 	case err := <-opened:

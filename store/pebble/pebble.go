@@ -57,7 +57,7 @@ const (
 	// syncEvery spaces the syncs of the witness.
 	syncEvery = 500 * time.Millisecond
 	// closeWithin bounds how long Pebble may take to close.
-	closeWithin = 10 * time.Second
+	closeWithin = 5 * time.Second
 )
 
 // Store is a store.Store on Pebble.
@@ -69,7 +69,9 @@ type Store struct {
 	log     *slog.Logger
 	tape    *store.Tape
 	cleaner cleaner
-	losses  []Loss
+	losses  []store.Loss
+
+	acceptedLoss bool // by this start
 
 	commit  sync.Mutex // guards what follows, and orders commits
 	clock   clock      // of the last commit

@@ -30,14 +30,6 @@ type recovery struct {
 	missing   []string // what is lost, in words
 }
 
-// Loss is a loss of acknowledged writes that an operator accepted.
-type Loss struct {
-	At           time.Time `cbor:"at"`
-	Acknowledged uint64    `cbor:"acknowledged"` // version that the catalogue had had; 0 when unknown
-	Found        uint64    `cbor:"found"`        // version that it had when the loss was accepted
-	What         string    `cbor:"what"`
-}
-
 const orAcceptLoss = "restore the catalogue from a copy, or start once with --accept-loss to go on without them"
 
 // lost notes a loss, which is an error unless it is accepted.
@@ -239,11 +231,11 @@ func (r *recovery) goOn() error {
 		r.missing = append(r.missing, fmt.Sprintf("of %d records %d are there, or others in their place", s.clock.tally.records, counted.records))
 	}
 	if len(r.missing) == 0 {
-		return hexbid.Invalidf("accept-loss", "nothing is lost: the catalogue in %s is whole at version %d; start without --accept-loss", s.dir, s.clock.version)
+		return nil
 	}
-	s.clock.tally = counted
+	s.clock.tally, s.acceptedLoss = counted, true
 	s.cleaner.release()
-	loss := Loss{At: time.Now().UTC(), Acknowledged: r.said.acknowledged, Found: s.clock.version, What: strings.Join(r.missing, "; ")}
+	loss := store.Loss{At: time.Now().UTC(), Acknowledged: r.said.acknowledged, Found: s.clock.version, What: strings.Join(r.missing, "; ")}
 	if err := s.readLosses(); err != nil {
 		return err
 	}
@@ -279,8 +271,11 @@ func (s *Store) readLosses() error {
 	return nil
 }
 
-// Losses are the losses that were accepted in the catalogue's life.
-func (s *Store) Losses() []Loss { return s.losses }
+// AcceptedLoss says whether this start went on in spite of a loss.
+func (s *Store) AcceptedLoss() bool { return s.acceptedLoss }
+
+// Losses implements store.Durable.
+func (s *Store) Losses() []store.Loss { return s.losses }
 
 func readFile(fs vfs.FS, path string) ([]byte, error) {
 	f, err := fs.Open(path)
