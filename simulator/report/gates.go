@@ -2,6 +2,8 @@ package report
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/simulator/capacity"
@@ -16,41 +18,67 @@ type Gate struct {
 }
 
 // FailIf adds a gate a condition: the run fails where one holds, where its measure
-// is missing, and where the generator was the bottleneck.
+// is missing, and where the generator may have spoiled it.
 func (r *Run) FailIf(conditions []capacity.Condition) {
+	m := r.measures()
 	for i := range conditions {
 		c := &conditions[i]
 		g := Gate{Name: "fail if " + c.String()}
-		m, why := r.judged()
 		if holds, err := c.Holds(m); err != nil {
 			g.Because = err.Error()
 		} else {
 			g.OK, g.Because = !holds, fmt.Sprintf("%s is %s", c.Measure, capacity.Format(c.Measure, m[c.Measure]))
 		}
-		if why != "" {
+		if why := r.unjudged(c.Measure); why != "" {
 			g.OK, g.Because = false, why
 		}
 		r.Gates = append(r.Gates, g)
 	}
 }
 
-// judged are the measures that gates look at, or why there are none.
-func (r *Run) judged() (m load.Measures, why string) {
-	switch {
-	case r.Interrupted:
-		why = "the run was interrupted"
-	case r.Load != nil && r.Load.Limited != "":
-		why = r.Load.Limited
-	case r.Capacity != nil && r.Capacity.Low == 0:
-		why = "no capacity was found"
-	}
+// measures are those that gates look at.
+func (r *Run) measures() load.Measures {
 	switch {
 	case r.Load != nil:
-		return r.Load.Measures, why
+		return r.Load.Measures
 	case r.Capacity != nil:
-		return r.Capacity.atLow(), why
+		return r.Capacity.atLow()
 	}
-	return nil, "there are no measures"
+	return nil
+}
+
+// unjudged says why a measure of the run cannot be judged; it is empty where it can.
+func (r *Run) unjudged(measure string) string {
+	switch {
+	case r.Interrupted:
+		return "the run was interrupted"
+	case r.Load != nil && r.Load.Limited != "" && r.Load.spoils(measure):
+		return r.Load.Limited
+	case r.Load != nil:
+		return ""
+	case r.Capacity == nil:
+		return "there are no measures"
+	case r.Capacity.Low == 0:
+		return "no capacity was found"
+	}
+	return ""
+}
+
+// unspoiled are the measures that do not depend on when calls were sent: what the
+// server answered, and what the generator says of itself.
+var unspoiled = []string{"errors", "fill", "skipped", "price", "generator_busy"}
+
+// spoils says whether a generator that was the bottleneck spoils a measure. One that
+// sends late makes calls wait longer and come in bursts. Only one without cores left
+// lengthens service times, for it reads answers late.
+func (l *Load) spoils(measure string) bool {
+	switch {
+	case slices.Contains(unspoiled, measure), strings.HasPrefix(measure, "server_"), strings.HasPrefix(measure, "lag_"):
+		return false
+	case strings.HasPrefix(measure, "service_"):
+		return l.Measures["generator_busy"] > load.MostGeneratorBusy
+	}
+	return true
 }
 
 // atLow are the measures of the last run that held at the lower end, and the ends
@@ -84,18 +112,24 @@ func (r *Run) Baseline(old *Run, tolerance float64) error {
 	}
 	if r.Capacity != nil && old.Capacity != nil {
 		now, was := r.Capacity.Low, old.Capacity.Low
-		r.Gates = append(r.Gates, Gate{"capacity beside the baseline", was > 0 && now >= was*(1-tolerance), fmt.Sprintf("%.0f a second, was %.0f", now, was)})
+		g := Gate{"capacity beside the baseline", was > 0 && now >= was*(1-tolerance), fmt.Sprintf("%.0f a second, was %.0f", now, was)}
+		if r.Interrupted || old.Interrupted {
+			g.OK, g.Because = false, "one of the runs was interrupted"
+		}
+		r.Gates = append(r.Gates, g)
 		return nil
 	}
-	before, whyOld := old.judged()
-	after, why := r.judged()
+	before, after := old.measures(), r.measures()
 	for _, c := range compared {
 		g := Gate{Name: c.name + " beside the baseline"}
 		was, known := before[c.name]
 		now, measured := after[c.name]
+		why, whyOld := r.unjudged(c.name), old.unjudged(c.name)
 		switch {
-		case why != "" || whyOld != "":
-			g.Because = why + whyOld
+		case why != "":
+			g.Because = why
+		case whyOld != "":
+			g.Because = "of the baseline: " + whyOld
 		case !known || !measured:
 			g.Because = c.name + " was not measured in both"
 		default:
