@@ -48,8 +48,9 @@ type commands struct {
 // session is what commands get to work with.
 type session struct {
 	Env
-	ctx  context.Context
-	args []string // as they were typed
+	ctx   context.Context
+	args  []string // as they were typed
+	given []string // names of the flags that the command line or its file gave
 }
 
 const description = `Mini Programs Nearby, with an auction: finds the mini-programs around a viewer, lets advertisers compete for the slots above them, and prices the winners.
@@ -90,7 +91,7 @@ func Run(ctx context.Context, args []string, env Env) (code int) {
 		fmt.Fprintf(env.Stderr, "hexbid: %v\nSee hexbid --help.\n", err)
 		return 2
 	}
-	if err := selected.Run(&session{env, ctx, args}); err != nil {
+	if err := selected.Run(&session{env, ctx, args, givenFlags(selected)}); err != nil {
 		if errors.Is(err, errMissed) {
 			return 2
 		}
@@ -100,6 +101,16 @@ func Run(ctx context.Context, args []string, env Env) (code int) {
 		return 1
 	}
 	return 0
+}
+
+// givenFlags are the names of those that do not have their default.
+func givenFlags(c *kong.Context) (names []string) {
+	for _, p := range c.Path {
+		if p.Flag != nil {
+			names = append(names, p.Flag.Name)
+		}
+	}
+	return names
 }
 
 // errReported ends a command whose errors have been printed.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -42,65 +43,93 @@ const (
 // requestColumns are those of a file of requests.
 var requestColumns = []string{"time", "lat", "lon", "age", "gender", "os", "network", "host", "scene", "words", "category", "radius", "slots", "limit", "user"}
 
-// readRequests reads a CSV of requests. Bad rows are named by their line and
-// skipped; its error is Invalid where they are more than a hundredth, or the
-// header is no header.
-func readRequests(path string, speed float64, w io.Writer) (*recording, error) {
-	if !(speed > 0) {
-		return nil, hexbid.Invalidf("--speed", "%v: it must be above 0", speed)
-	}
-	f, err := os.Open(path)
+// requestFile is a CSV of requests to read.
+type requestFile struct {
+	path  string
+	timed bool           // whether its times are used
+	zone  *time.Location // of times that name none
+	// given to rows that have none of their own
+	slots, limit *int32
+	radiusM      *float64
+
+	columns []string // empty where one is not used
+	clock   clock    // of the first time read
+}
+
+// mostRequests bounds what is held in memory.
+const mostRequests = 5_000_000
+
+// read reads it. Bad rows are named by their line and skipped; its error is Invalid
+// where they are more than a hundredth, or the header is no header.
+func (f *requestFile) read(w io.Writer) (*recording, error) {
+	file, err := os.Open(f.path)
 	if err != nil {
 		return nil, fmt.Errorf("--requests: %w", err)
 	}
-	defer f.Close()
-	rows := csv.NewReader(f)
+	defer file.Close()
+	rows := csv.NewReader(file)
 	rows.FieldsPerRecord, rows.ReuseRecord = -1, true
 	header, err := rows.Read()
 	if err != nil {
-		return nil, hexbid.Invalidf(path, "it has no header: write time,lat,lon and more of %s", strings.Join(requestColumns[3:], ", "))
+		return nil, hexbid.Invalidf(f.path, "it has no header: write time,lat,lon and more of %s", strings.Join(requestColumns[3:], ", "))
 	}
-	columns, err := readHeader(path, slices.Clone(header))
+	if err := f.readHeader(header, w); err != nil {
+		return nil, err
+	}
+	r, bad, err := f.readRows(rows, w)
 	if err != nil {
 		return nil, err
 	}
-	r, bad, err := readRows(rows, columns, w)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if share := float64(bad) / float64(max(1, bad+r.Len())); share > mostBadRows || r.Len() == 0 {
-		return nil, hexbid.Invalidf(path, "%d of %d rows are bad: more than %.0f %%, so nothing is replayed", bad, bad+r.Len(), 100*mostBadRows)
+	if share := float64(bad) / float64(max(1, bad+len(r.requests))); share > mostBadRows || len(r.requests) == 0 {
+		return nil, hexbid.Invalidf(f.path, "%d of %d rows are bad: more than %.0f %%, so nothing is replayed", bad, bad+len(r.requests), 100*mostBadRows)
 	}
 	if bad > 0 {
-		fmt.Fprintf(w, "%s: %d of %d rows are bad and were skipped\n", path, bad, bad+r.Len())
+		fmt.Fprintf(w, "%s: %d of %d rows are bad and were skipped\n", f.path, bad, bad+len(r.requests))
 	}
-	r.normalise(speed)
 	return r, nil
 }
 
-func readHeader(path string, header []string) (columns []string, err error) {
+// columnsCalled are other names of columns.
+var columnsCalled = map[string]string{"lng": "lon", "latitude": "lat", "longitude": "lon", "timestamp": "time", "datetime": "time"}
+
+// readHeader finds the columns; one notice names those that are not used.
+func (f *requestFile) readHeader(header []string, w io.Writer) error {
+	f.columns = make([]string, len(header))
+	var unused []string
 	for i, name := range header {
 		name = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))
-		if name == "lng" {
-			name = "lon"
+		if known, is := columnsCalled[name]; is {
+			name = known
 		}
 		if !slices.Contains(requestColumns, name) {
-			return nil, hexbid.Invalidf(path, "column %d is %q: there are %s", i+1, name, strings.Join(requestColumns, ", "))
+			unused = append(unused, strconv.Quote(hexbid.Shorten(name)))
+			continue
 		}
-		if slices.Contains(columns, name) {
-			return nil, hexbid.Invalidf(path, "column %q stands twice", name)
+		if slices.Contains(f.columns, name) {
+			return hexbid.Invalidf(f.path, "line 1: column %q stands twice", name)
 		}
-		columns = append(columns, name)
+		f.columns[i] = name
 	}
-	for _, needed := range requestColumns[:3] {
-		if !slices.Contains(columns, needed) {
-			return nil, hexbid.Invalidf(path, "it has no column %q: a header is time,lat,lon and more", needed)
+	for _, needed := range f.needed() {
+		if !slices.Contains(f.columns, needed) {
+			return hexbid.Invalidf(f.path, "line 1: it has no column %q: a header is time,lat,lon and more; times are not needed with --rate", needed)
 		}
 	}
-	return columns, nil
+	if len(unused) > 0 {
+		fmt.Fprintf(w, "%s: not used: %s; there are %s\n", f.path, strings.Join(unused[:min(len(unused), badRowsNamed)], ", "), strings.Join(requestColumns, ", "))
+	}
+	return nil
 }
 
-func readRows(rows *csv.Reader, columns []string, w io.Writer) (r *recording, bad int, err error) {
+// needed are the columns that each row must fill.
+func (f *requestFile) needed() []string {
+	if f.timed {
+		return requestColumns[:3]
+	}
+	return requestColumns[1:3]
+}
+
+func (f *requestFile) readRows(rows *csv.Reader, w io.Writer) (r *recording, bad int, err error) {
 	r = &recording{}
 	for {
 		row, err := rows.Read()
@@ -109,45 +138,62 @@ func readRows(rows *csv.Reader, columns []string, w io.Writer) (r *recording, ba
 		}
 		var syntax *csv.ParseError
 		if err != nil && !errors.As(err, &syntax) {
-			return nil, bad, err
+			return nil, bad, fmt.Errorf("%s: %w", f.path, err)
+		}
+		if len(r.requests) == mostRequests {
+			return nil, bad, hexbid.Invalidf(f.path, "it has more than %d rows: split it", mostRequests)
 		}
 		var at time.Duration
 		var q *pb.SearchNearbyRequest
 		if err == nil {
-			at, q, err = readRequest(columns, row)
+			at, q, err = f.readRow(row)
 		}
 		if err != nil {
 			if bad++; bad <= badRowsNamed {
-				line, _ := rows.FieldPos(0)
-				fmt.Fprintf(w, "line %d: %s\n", line, err)
+				fmt.Fprintf(w, "%s: line %d: %s\n", f.path, lineOf(rows, syntax), err)
 			}
 			continue
 		}
-		r.at, r.requests = append(r.at, at), append(r.requests, q)
+		if f.timed {
+			r.at = append(r.at, at)
+		}
+		r.requests = append(r.requests, q)
 	}
 }
 
-// readRequest reads a row; at is since the Unix epoch, or whatever the file
-// counts from.
-func readRequest(columns, row []string) (at time.Duration, q *pb.SearchNearbyRequest, err error) {
-	if len(row) != len(columns) {
-		return 0, nil, fmt.Errorf("it has %d fields, the header has %d", len(row), len(columns))
+// lineOf is the line of the row read last, which may not be CSV.
+func lineOf(rows *csv.Reader, syntax *csv.ParseError) int {
+	if syntax != nil {
+		return syntax.StartLine
+	}
+	line, _ := rows.FieldPos(0)
+	return line
+}
+
+// readRow reads a row; at is since the Unix epoch, or whatever the file counts from.
+func (file *requestFile) readRow(row []string) (at time.Duration, q *pb.SearchNearbyRequest, err error) {
+	if len(row) != len(file.columns) {
+		return 0, nil, fmt.Errorf("it has %d fields, the header has %d", len(row), len(file.columns))
 	}
 	f := requestFields{of: map[string]string{}}
-	for i, name := range columns {
-		f.of[name] = strings.Clone(strings.TrimSpace(row[i]))
+	for i, name := range file.columns {
+		if name != "" {
+			f.of[name] = strings.Clone(strings.TrimSpace(row[i]))
+		}
 	}
-	at = f.instant()
+	if file.timed {
+		at = file.instant(&f)
+	}
 	lat, lon := f.number("lat", -90, 90), f.number("lon", -180, 180)
 	q = &pb.SearchNearbyRequest{
 		Location: &pb.Location{Latitude: orZero(lat), Longitude: orZero(lon)},
 		Viewer: &pb.Viewer{UserKey: f.of["user"], Age: f.whole("age", hexbid.MaxAge), Gender: readEnum[pb.Gender](&f.enums, "gender", f.of["gender"]),
 			OperatingSystem: readEnum[pb.OperatingSystem](&f.enums, "os", f.of["os"]), Network: readEnum[pb.Network](&f.enums, "network", f.of["network"])},
 		Host: readEnum[pb.Host](&f.enums, "host", f.of["host"]), Scene: readEnum[pb.Scene](&f.enums, "scene", f.of["scene"]), Words: f.of["words"],
-		Category: readEnum[pb.Category](&f.enums, "category", f.of["category"]), RadiusM: f.number("radius", 1, hexbid.MaxRadiusM),
-		SponsoredSlots: f.whole("slots", hexbid.MaxSlots), NearbyLimit: f.whole("limit", hexbid.MaxNearbyLimit),
+		Category: readEnum[pb.Category](&f.enums, "category", f.of["category"]), RadiusM: cmp.Or(f.number("radius", 1, hexbid.MaxRadiusM), file.radiusM),
+		SponsoredSlots: cmp.Or(f.whole("slots", hexbid.MaxSlots), file.slots), NearbyLimit: cmp.Or(f.whole("limit", hexbid.MaxNearbyLimit), file.limit),
 	}
-	for _, needed := range requestColumns[:3] {
+	for _, needed := range file.needed() {
 		if f.of[needed] == "" {
 			f.fail(needed, "it is empty")
 		}
@@ -166,19 +212,6 @@ func (f *requestFields) fail(name, format string, args ...any) {
 	if f.err == nil {
 		f.err = fmt.Errorf("%s: %s", name, fmt.Sprintf(format, args...))
 	}
-}
-
-// instant is a time of RFC 3339, or seconds from anywhere.
-func (f *requestFields) instant() time.Duration {
-	text := f.of["time"]
-	if s, err := strconv.ParseFloat(text, 64); err == nil && s >= 0 && s < 1e10 {
-		return time.Duration(s * float64(time.Second))
-	}
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		f.fail("time", "%q is neither seconds, as 12.5, nor a time as 2026-10-01T12:00:00+08:00", text)
-	}
-	return time.Duration(t.UnixNano())
 }
 
 func (f *requestFields) number(name string, low, high float64) *float64 {
@@ -211,11 +244,17 @@ func orZero(v *float64) float64 {
 	return *v
 }
 
-// normalise sorts by time, starts at 0 and goes faster.
-func (r *recording) normalise(speed float64) {
+// start sorts by time and lets the first be at 0.
+func (r *recording) start() {
 	sort.Stable(r)
-	first := r.at[0]
+	for i, first := 0, r.at[0]; i < len(r.at); i++ {
+		r.at[i] -= first
+	}
+}
+
+// hasten makes the replay faster.
+func (r *recording) hasten(times float64) {
 	for i := range r.at {
-		r.at[i] = time.Duration(float64(r.at[i]-first) / speed)
+		r.at[i] = time.Duration(float64(r.at[i]) / times)
 	}
 }

@@ -26,8 +26,9 @@ type simulateLoadCommand struct {
 	WarmUp           time.Duration `help:"How long before it counts, at the first rate." default:"2s"`
 	Day              bool          `help:"Follow the hours of a day, squeezed into the duration."`
 	Arrivals         string        `help:"poisson, as of many people, or even." enum:"poisson,even" default:"poisson"`
-	Requests         string        `help:"CSV to replay instead: a header with time, lat, lon and any of age, gender, os, network, host, scene, words, category, radius, slots, limit, user." placeholder:"FILE"`
+	Requests         string        `help:"CSV to replay at its times; with --rate, its places in their order, over and over. A header with time, lat, lon and any of age, gender, os, network, host, scene, words, category, radius, slots, limit, user; other columns are not used. Times: seconds, milliseconds since 1970, 2008-10-23 05:53:05, RFC 3339." placeholder:"FILE"`
 	Speed            float64       `help:"How much faster than recorded to replay." default:"1"`
+	Zone             string        `help:"Zone of times in --requests that name none." default:"Asia/Shanghai"`
 	ChangesPerSecond float64       `name:"changes" help:"Campaign changes a second beside the searches: bids raised by a hundredth and put back. They change the market under load." default:"0"`
 	trafficFlags     `embed:""`
 	artifactFlags    `embed:""`
@@ -42,6 +43,7 @@ func (*simulateLoadCommand) Help() string {
   hexbid simulate load --rate 500 --duration 1m --out run1
   hexbid simulate load --rate 100..2000 --where china --fail-if 'p99>5ms,errors>0.1%'
   hexbid simulate load --requests yesterday.csv --speed 10 --baseline run1/run.json
+  hexbid simulate load --requests places.csv --rate 500
 
 Exit status: 0; 1 for an error or an interrupted run; 2 where a gate was missed or could not be judged.`
 }
@@ -56,6 +58,9 @@ type planned struct {
 
 // Run offers the load and prints what came of it.
 func (c *simulateLoadCommand) Run(s *session) error {
+	if err := c.refuseUnused(s.given); err != nil {
+		return err
+	}
 	conditions, baseline, err := c.checkGates()
 	if err != nil {
 		return err
@@ -69,7 +74,7 @@ func (c *simulateLoadCommand) Run(s *session) error {
 	}
 	var recorded *recording
 	if c.Requests != "" {
-		if recorded, err = readRequests(c.Requests, c.Speed, s.Stderr); err != nil {
+		if recorded, err = c.record(s.given, s.Stderr); err != nil {
 			return err
 		}
 	}
@@ -140,19 +145,24 @@ func parseRates(text string) (rates []float64, err error) {
 
 func (c *simulateLoadCommand) plan(t *target, curve load.Curve, recorded *recording) planned {
 	if recorded != nil {
-		c.WarmUp = 0
-		return planned{load.Replay(recorded.at), fmt.Sprintf("replay of %s, %g times as fast", c.Requests, c.Speed),
-			func(ctx context.Context, i int) error { return t.send(ctx, i, recorded.requests[i]) }, float64(len(recorded.at))}
+		return c.replay(t, curve, recorded)
 	}
-	arrivals := curve.Poisson(c.Seed)
+	return planned{c.arrivals(curve), c.saysRate() + ", people in " + c.Where, t.search, curve.Calls()}
+}
+
+func (c *simulateLoadCommand) arrivals(curve load.Curve) load.Arrivals {
 	if c.Arrivals == "even" {
-		arrivals = curve.Even()
+		return curve.Even()
 	}
-	says := fmt.Sprintf("%s a second for %s, %s arrivals, people in %s", c.Rate, c.Duration, c.Arrivals, c.Where)
+	return curve.Poisson(c.Seed)
+}
+
+func (c *simulateLoadCommand) saysRate() string {
+	says := fmt.Sprintf("%s a second for %s, %s arrivals", c.Rate, c.Duration, c.Arrivals)
 	if c.Day {
 		says = "a day's hours, mean " + says
 	}
-	return planned{arrivals, says, t.search, curve.Calls()}
+	return says
 }
 
 // offer makes the calls, and the changes beside them.

@@ -14,6 +14,7 @@ import (
 
 type simulatePlanCommand struct {
 	Capacity    string `help:"run.json of hexbid simulate capacity; its figures go before those of the flags." placeholder:"FILE"`
+	Unconfirmed bool   `help:"Plan with a run that was interrupted or has no verdict all the same."`
 	plan.Inputs `embed:""`
 	outputFlags `embed:""`
 }
@@ -41,7 +42,7 @@ func (c *simulatePlanCommand) Run(s *session) error {
 		if err != nil {
 			return fmt.Errorf("--capacity: %w", err)
 		}
-		if notes, err = useCapacity(&in, r); err != nil {
+		if notes, err = useCapacity(&in, r, c.Unconfirmed); err != nil {
 			return err
 		}
 	}
@@ -59,12 +60,31 @@ func (c *simulatePlanCommand) Run(s *session) error {
 	return nil
 }
 
+// unconfirmed says why the capacity of a run was not confirmed; it is empty where it
+// was.
+func unconfirmed(r *report.Run) string {
+	switch {
+	case r.Interrupted:
+		return "the run was interrupted: what it had found was not confirmed"
+	case r.Capacity.NoVerdict != "":
+		return "the run has no verdict: " + r.Capacity.NoVerdict
+	case r.Capacity.High == 0:
+		return "the run has no upper end"
+	}
+	return ""
+}
+
 // useCapacity takes the measured figures of a run; what a reader must know of them
-// comes back as warnings.
-func useCapacity(in *plan.Inputs, r *report.Run) (warnings []string, err error) {
+// comes back as warnings. Its error is Invalid for a run without a capacity, or with
+// one that was not confirmed unless that is accepted.
+func useCapacity(in *plan.Inputs, r *report.Run, accept bool) (warnings []string, err error) {
 	c := r.Capacity
 	if c == nil || c.Low <= 0 {
 		return nil, hexbid.Invalidf("--capacity", "it is a run of %q without a capacity: give run.json of hexbid simulate capacity", r.Kind)
+	}
+	doubt := unconfirmed(r)
+	if doubt != "" && !accept {
+		return nil, hexbid.Invalidf("--capacity", "%s: measure again, or plan with it all the same by --unconfirmed", doubt)
 	}
 	in.PerSecond, in.MeasuredCores, in.ResponseBytes, in.RequestBytes = c.Low, c.ServerCores, c.ResponseBytes, c.RequestBytes
 	if c.ServerCores == 0 {
@@ -72,8 +92,8 @@ func useCapacity(in *plan.Inputs, r *report.Run) (warnings []string, err error) 
 		warnings = append(warnings, fmt.Sprintf("the server was not pinned: its %.0f searches a second are taken to be of all %d cores, which it shared with the generator", c.Low, r.Machine.Cores))
 	}
 	warnings = append(warnings, "the rate is that of the market that was measured: a larger one is slower, so measure one of the size that you plan for")
-	if c.High == 0 {
-		warnings = append(warnings, "the run had no verdict, its rate is a lower bound: "+c.NoVerdict)
+	if doubt != "" {
+		warnings = append(warnings, doubt+"; the plan takes its lower end as it is")
 	}
 	return warnings, nil
 }

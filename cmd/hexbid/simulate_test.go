@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -42,17 +43,23 @@ func simulate(ctx context.Context, address string, args ...string) (code int, st
 // fake is a search service that does what a test wants of each call.
 type fake struct {
 	pb.UnimplementedSearchServiceServer
-	search func(call int64) (*pb.SearchNearbyResponse, error)
-	calls  atomic.Int64
+	search func(q *pb.SearchNearbyRequest) (*pb.SearchNearbyResponse, error)
 }
 
 // SearchNearby implements the service.
-func (f *fake) SearchNearby(context.Context, *pb.SearchNearbyRequest) (*pb.SearchNearbyResponse, error) {
-	return f.search(f.calls.Add(1))
+func (f *fake) SearchNearby(_ context.Context, q *pb.SearchNearbyRequest) (*pb.SearchNearbyResponse, error) {
+	return f.search(q)
 }
 
-// serveFake gives the address and what stops the server.
+// serveFake is serveRequests for a server that only counts its calls.
 func serveFake(t *testing.T, search func(call int64) (*pb.SearchNearbyResponse, error)) (address string, stop func()) {
+	t.Helper()
+	var calls atomic.Int64
+	return serveRequests(t, func(*pb.SearchNearbyRequest) (*pb.SearchNearbyResponse, error) { return search(calls.Add(1)) })
+}
+
+// serveRequests gives the address and what stops the server.
+func serveRequests(t *testing.T, search func(q *pb.SearchNearbyRequest) (*pb.SearchNearbyResponse, error)) (address string, stop func()) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -314,9 +321,32 @@ func TestRequestsAreReplayed(t *testing.T) {
 	if code != 0 || !strings.Contains(errs, `line 402: lat: "95" is no number from -90 to 90`) || !strings.Contains(errs, "line 403: gender:") || !strings.Contains(errs, "2 of 402 rows are bad and were skipped") {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
+	if !strings.Contains(errs, "400 requests over 3m19.5s, 2.01 a second on average; 100 times as fast 1.995s, 201 a second") {
+		t.Errorf("the replay does not say what it will do:\n%s", errs)
+	}
 	r := readRun(t, dir)
 	if a := r.Load.Answers; a.Answers != 400 || a.Slots != 800 || a.Nearby > 5*400 || r.Seconds > 100 {
 		t.Errorf("%+v in %v s", a.Counts, r.Seconds)
+	}
+}
+
+// TestPlacesAreReplayedOverAndOver: a hundred calls of three places.
+func TestPlacesAreReplayedOverAndOver(t *testing.T) {
+	var mu sync.Mutex
+	asked := map[float64]int{}
+	address, _ := serveRequests(t, func(q *pb.SearchNearbyRequest) (*pb.SearchNearbyResponse, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[q.GetLocation().GetLatitude()]++
+		return answer(0)
+	})
+	places, dir := write(t, "places.csv", "lat,lon\n31,121\n32,122\n33,123\n"), t.TempDir()
+	code, out, errs := simulate(testContext(t), address, "load", "--requests", places, "--rate", "100", "--duration", "1s", "--warm-up", "0s", "--arrivals", "even", "--call-timeout", "1m", "--out", dir)
+	if code != 0 || !strings.Contains(errs, "3 requests, in the order of the file") {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	if asked[31] != 34 || asked[32] != 33 || asked[33] != 33 || readRun(t, dir).Load.Answers.Answers != 100 {
+		t.Errorf("%v", asked)
 	}
 }
 
@@ -324,17 +354,17 @@ func TestBadFilesOfRequestsAreRefused(t *testing.T) {
 	address, _ := serveFake(t, answer)
 	good := strings.Repeat("1,30,120\n", 50)
 	for name, test := range map[string]struct{ text, says string }{
-		"empty":          {"", "no header"},
-		"no column":      {"time,lat\n1,30\n", `no column "lon"`},
-		"unknown column": {"time,lat,lon,colour\n", `"colour"`},
-		"twice":          {"time,lat,lon,lat\n", "twice"},
-		"header alone":   {"time,lat,lon\n", "0 of 0 rows"},
-		"too many bad":   {"time,lat,lon\n" + good + "x,30,120\n", "1 of 51 rows are bad"},
-		"bad time":       {"time,lat,lon\nyesterday,30,120\n", "line 2: time:"},
-		"ragged":         {"time,lat,lon\n1,30\n", "2 fields, the header has 3"},
-		"a quote":        {"time,lat,lon\n1,\"30,120\n", "line 2"},
-		"no number":      {"time,lat,lon\n1,NaN,120\n", `"NaN" is no number`},
-		"nothing":        {"time,lat,lon\n1,,120\n", "lat: it is empty"},
+		"empty":         {"", "no header"},
+		"no column":     {"time,lat\n1,30\n", `no column "lon"`},
+		"unknown alone": {"time,lat,colour\n", `no column "lon"`},
+		"twice":         {"time,lat,lon,lat\n", "twice"},
+		"header alone":  {"time,lat,lon\n", "0 of 0 rows"},
+		"too many bad":  {"time,lat,lon\n" + good + "x,30,120\n", "1 of 51 rows are bad"},
+		"bad time":      {"time,lat,lon\nyesterday,30,120\n", "line 2: time:"},
+		"ragged":        {"time,lat,lon\n1,30\n", "2 fields, the header has 3"},
+		"a quote":       {"time,lat,lon\n1,\"30,120\n", "line 2"},
+		"no number":     {"time,lat,lon\n1,NaN,120\n", `"NaN" is no number`},
+		"nothing":       {"time,lat,lon\n1,,120\n", "lat: it is empty"},
 	} {
 		code, out, errs := simulate(testContext(t), address, "load", "--requests", write(t, "requests.csv", test.text))
 		if code != 1 || !strings.Contains(errs, test.says) {
