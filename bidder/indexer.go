@@ -106,9 +106,6 @@ func (x *Indexer) Load(ctx context.Context, s store.Store) (*store.Feed, error) 
 		if len(x.waitingPosts) >= mostWaiting {
 			x.settle()
 		}
-		if x.edits.n >= mostEdits {
-			x.applyEdits()
-		}
 		return x.put(&r)
 	})
 	if err != nil {
@@ -125,8 +122,8 @@ const (
 	// publishEvery spaces publications under load: each costs some hundred
 	// kilobytes however little has changed. An idle indexer publishes at once.
 	publishEvery = 2 * time.Millisecond
-	// mostEdits bounds the memory of edits while a catalogue is loaded: half a
-	// gigabyte, and as much again while they are sorted.
+	// mostEdits bounds the memory of edits: half a gigabyte, and as much again while
+	// they are sorted.
 	mostEdits = 1 << 24
 	// mostWaiting bounds the campaigns that wait to be posted while a catalogue is
 	// loaded.

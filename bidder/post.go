@@ -360,7 +360,9 @@ func (x *Indexer) postWaiting() {
 		if s := x.surroundOf(i); s != nil && !s.filled {
 			x.fill(s)
 		}
-		x.noteEdits(i, false)
+		if x.noteEdits(i, false); x.edits.n >= mostEdits {
+			x.applyEdits()
+		}
 	}
 	x.waitingPosts = x.waitingPosts[:0]
 }

@@ -94,17 +94,10 @@ func (e *Exchange) write(ctx context.Context, r hexbid.Resource, ifVersion uint6
 	change, err := func() (store.Change, error) {
 		e.catalogue.Lock()
 		defer e.catalogue.Unlock()
-		if err := e.checkReferences(ctx, r, func(name string) (bool, error) {
-			version, err := e.versionOf(ctx, name)
-			return version > 0, err
-		}); err != nil {
+		if err := e.checkReferences(ctx, r, func(name string) (bool, error) { return e.exists(ctx, name) }); err != nil {
 			return store.Change{}, err
 		}
-		op := store.Op{Put: record, IfVersion: ifVersion}
-		if validateOnly {
-			return store.Change{}, e.checkVersion(ctx, &op)
-		}
-		return e.store.Commit(ctx, []store.Op{op})
+		return e.commitOne(ctx, store.Op{Put: record, IfVersion: ifVersion}, validateOnly)
 	}()
 	if err != nil {
 		return nil, err
@@ -115,25 +108,61 @@ func (e *Exchange) write(ctx context.Context, r hexbid.Resource, ifVersion uint6
 	return change.Puts[0].Resource, e.indexer.WaitFor(ctx, change.Version)
 }
 
+// commitOne judges and commits one step; with validateOnly it judges it only. The
+// catalogue must be held.
+func (e *Exchange) commitOne(ctx context.Context, op store.Op, validateOnly bool) (store.Change, error) {
+	before, err := e.present(ctx, op.Name())
+	if err != nil {
+		return store.Change{}, err
+	}
+	if err := store.CheckCondition(&op, versionOf(before)); err != nil {
+		return store.Change{}, err
+	}
+	var after store.Record
+	if op.Put != nil {
+		after = *op.Put
+	}
+	counts := e.usage.tally()
+	if err := counts.replace(op.Name(), before, after); err != nil || validateOnly {
+		return store.Change{}, err
+	}
+	change, err := e.store.Commit(ctx, []store.Op{op})
+	if err == nil {
+		counts.commit()
+	}
+	return change, err
+}
+
 // checkVersion judges a step without committing it.
 func (e *Exchange) checkVersion(ctx context.Context, op *store.Op) error {
-	version, err := e.versionOf(ctx, op.Name())
+	r, err := e.present(ctx, op.Name())
 	if err != nil {
 		return err
 	}
-	return store.CheckCondition(op, version)
+	return store.CheckCondition(op, versionOf(r))
 }
 
-// versionOf is the version of a record, 0 when there is none.
-func (e *Exchange) versionOf(ctx context.Context, name string) (uint64, error) {
+// present is the record of a name, the zero Record when there is none.
+func (e *Exchange) present(ctx context.Context, name string) (store.Record, error) {
 	r, err := e.store.Get(ctx, name)
-	if err != nil {
-		if hexbid.KindOf(err) == hexbid.NotFound {
-			return 0, nil
-		}
-		return 0, err
+	if hexbid.KindOf(err) == hexbid.NotFound {
+		return store.Record{}, nil
 	}
-	return r.Meta().Version, nil
+	return r, err
+}
+
+// versionOf is the version of a record, 0 of the zero Record.
+func versionOf(r store.Record) uint64 {
+	if r.Resource == nil {
+		return 0
+	}
+	return r.Meta().Version
+}
+
+// exists says whether there is a record of a name.
+func (e *Exchange) exists(ctx context.Context, name string) (bool, error) {
+	r, err := e.present(ctx, name)
+	return r.Resource != nil, err
 }
 
 // prepare checks all that a resource alone can tell, stamps it and covers a
@@ -211,21 +240,6 @@ func cover(record *store.Record, c *hexbid.Campaign) error {
 	return nil
 }
 
-func (e *Exchange) approvedPlaces(ctx context.Context, program string) ([]hexbid.Point, error) {
-	parent, err := hexbid.ParseNameOf(hexbid.KindProgram, "campaign.program", program)
-	if err != nil {
-		return nil, err
-	}
-	var points []hexbid.Point
-	_, err = e.store.List(ctx, store.ListQuery{Kind: hexbid.KindPlace, Parent: parent}, func(r store.Record) bool {
-		if p := r.Resource.(*hexbid.Place); p.Review == hexbid.Approved {
-			points = append(points, p.Point)
-		}
-		return true
-	})
-	return points, err
-}
-
 // checkReferences looks for what a resource refers to; exists says whether a
 // name is there. The catalogue must be held.
 func (e *Exchange) checkReferences(ctx context.Context, r hexbid.Resource, exists func(name string) (bool, error)) error {
@@ -268,10 +282,7 @@ func (e *Exchange) Delete(ctx context.Context, name string, ifVersion uint64, va
 		if err := e.checkUnused(ctx, n); err != nil {
 			return store.Change{}, err
 		}
-		if validateOnly {
-			return store.Change{}, nil
-		}
-		return e.store.Commit(ctx, []store.Op{op})
+		return e.commitOne(ctx, op, validateOnly)
 	}()
 	if err != nil || validateOnly {
 		return err
@@ -349,7 +360,7 @@ func (e *Exchange) servingAmong(t *trial) func(context.Context, *hexbid.Campaign
 		if _, known := paused[owner]; !known {
 			paused[owner] = e.isPaused(ctx, owner, t)
 		}
-		return e.serving(ctx, c, paused[owner], t)
+		return e.serving(c, paused[owner], t)
 	}
 }
 
@@ -362,7 +373,7 @@ func (e *Exchange) isPaused(ctx context.Context, advertiser string, t *trial) bo
 	return err == nil && ok && a.State == hexbid.Paused
 }
 
-func (e *Exchange) serving(ctx context.Context, c *hexbid.Campaign, ownerPaused bool, t *trial) (bool, string) {
+func (e *Exchange) serving(c *hexbid.Campaign, ownerPaused bool, t *trial) (bool, string) {
 	now := e.config.Clock()
 	if c.State == hexbid.Paused {
 		return false, "the campaign is paused"
@@ -376,10 +387,8 @@ func (e *Exchange) serving(ctx context.Context, c *hexbid.Campaign, ownerPaused 
 	if !c.End.IsZero() && !now.Before(c.End) {
 		return false, "its flight ended at " + c.End.UTC().Format(time.RFC3339)
 	}
-	if c.Area.OnlyAroundPlaces() && !t.visits(c.Program) {
-		if places, err := e.approvedPlaces(ctx, c.Program); err == nil && len(places) == 0 {
-			return false, "it serves around the program's places, and none is approved"
-		}
+	if c.Area.OnlyAroundPlaces() && !t.visits(c.Program) && e.usage.approvedIn(c.Program) == 0 {
+		return false, "it serves around the program's places, and none is approved"
 	}
 	return true, ""
 }

@@ -33,6 +33,10 @@ type Config struct {
 	NearbyBudget time.Duration
 	// ClickExpiry is how long a token admits an impression and a click.
 	ClickExpiry time.Duration
+	// AdvertiserEntries is the most that an advertiser may keep in the index: one
+	// entry for each cell of a campaign's covering and each circle, cell, region and
+	// vertex that it names, and eight for each approved place that it goes around.
+	AdvertiserEntries int64
 	// ManualReview leaves new places in review until the operator approves.
 	ManualReview bool
 	// Cards encode what people see; without them results have numbers only.
@@ -61,7 +65,7 @@ type Home struct {
 // DefaultConfig is a market of default rules with a budget of one millisecond.
 func DefaultConfig() Config {
 	return Config{Market: bidder.DefaultMarket(), AuctionBudget: time.Millisecond, NearbyBudget: 5 * time.Millisecond, ClickExpiry: 30 * time.Minute,
-		CacheBytes: 64 << 20, Clock: time.Now, Stopwatch: time.Now, RequestID: randomID, Log: slog.Default()}
+		AdvertiserEntries: 1_000_000, CacheBytes: 64 << 20, Clock: time.Now, Stopwatch: time.Now, RequestID: randomID, Log: slog.Default()}
 }
 
 // Validate refuses a configuration that cannot work; the error names the
@@ -75,6 +79,9 @@ func (c *Config) Validate() error {
 	}
 	if c.ClickExpiry < time.Minute || c.ClickExpiry > 24*time.Hour {
 		return hexbid.Invalidf("click-expiry", "%s is out of range: use 1m to 24h", c.ClickExpiry)
+	}
+	if c.AdvertiserEntries < 1000 {
+		return hexbid.Invalidf("advertiser-entries", "%d are too few for an advertiser: use 1000 or more", c.AdvertiserEntries)
 	}
 	if c.CacheBytes < 1<<20 {
 		return hexbid.Invalidf("cache", "%d bytes are too few: use 1 MiB or more", c.CacheBytes)
@@ -100,6 +107,7 @@ type Exchange struct {
 	// catalogue is held from the check of what a write refers to until its
 	// commit, so that nothing it needs goes away between.
 	catalogue sync.Mutex
+	usage     *usage
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -116,10 +124,10 @@ func Open(ctx context.Context, config Config, s store.Store, keys *token.Keys) (
 	if err != nil {
 		return nil, err
 	}
-	e := &Exchange{config: config, store: s, keys: keys, display: cache,
+	e := &Exchange{config: config, store: s, keys: keys, display: cache, usage: newUsage(config.AdvertiserEntries),
 		indexer: bidder.NewIndexer(&config.Market, config.Clock, config.Log),
 		scratch: sync.Pool{New: func() any { return new(scratch) }}}
-	feed, err := e.indexer.Load(ctx, s)
+	feed, err := e.indexer.Load(ctx, counting{s, e.usage})
 	if err != nil {
 		cache.close()
 		return nil, err

@@ -47,6 +47,7 @@ type Incoming struct {
 type row struct {
 	record    *store.Record
 	checkOnly bool
+	before    store.Record // what is stored under its name, the zero Record for nothing
 	outcome   Outcome
 }
 
@@ -84,13 +85,23 @@ func rejectAll(resources []hexbid.Resource, err error) []Outcome {
 type Upload struct {
 	exchange *Exchange
 	trial    *trial // of one that only validates
+	counts   *tally // of the same
+}
+
+// tally counts what a batch adds: to what is stored, or to what an upload that only
+// validates has accepted.
+func (u *Upload) tally() *tally {
+	if u.counts != nil {
+		return u.counts
+	}
+	return u.exchange.usage.tally()
 }
 
 // NewUpload begins an upload; with validateOnly it changes nothing.
 func (e *Exchange) NewUpload(validateOnly bool) *Upload {
 	u := &Upload{exchange: e}
 	if validateOnly {
-		u.trial = newTrial()
+		u.trial, u.counts = newTrial(), e.usage.tally()
 	}
 	return u
 }
@@ -180,7 +191,7 @@ func (e *Exchange) prepareAll(ctx context.Context, incoming []Incoming) ([]row, 
 				for i := worker; i < len(rows) && ctx.Err() == nil; i += workers {
 					in := &incoming[i]
 					record, err := e.prepare(ctx, in.Resource, in.Err)
-					rows[i] = row{record, in.CheckOnly, Outcome{Resource: in.Resource, Err: err}}
+					rows[i] = row{record: record, checkOnly: in.CheckOnly, outcome: Outcome{Resource: in.Resource, Err: err}}
 				}
 				return ctx.Err()
 			})
@@ -195,9 +206,10 @@ func (b *Batch) commitRows(ctx context.Context) (store.Change, error) {
 	e := b.upload.exchange
 	e.catalogue.Lock()
 	defer e.catalogue.Unlock()
+	counts := b.upload.tally()
 	var ops []store.Op
 	for i := range b.rows {
-		op, err := b.judge(ctx, &b.rows[i])
+		op, err := b.judge(ctx, &b.rows[i], counts)
 		if err != nil {
 			b.rows[i].outcome.Action, b.rows[i].outcome.Err = Rejected, err
 		} else if op != nil {
@@ -207,11 +219,15 @@ func (b *Batch) commitRows(ctx context.Context) (store.Change, error) {
 	if b.upload.trial != nil || len(ops) == 0 {
 		return store.Change{}, nil
 	}
-	return e.store.Commit(ctx, ops)
+	change, err := e.store.Commit(ctx, ops)
+	if err == nil {
+		counts.commit()
+	}
+	return change, err
 }
 
 // judge decides what a row does; no step when it changes nothing.
-func (b *Batch) judge(ctx context.Context, r *row) (*store.Op, error) {
+func (b *Batch) judge(ctx context.Context, r *row, counts *tally) (*store.Op, error) {
 	resource := r.outcome.Resource
 	references := b.checkReferences(ctx, resource)
 	if err := hexbid.JoinErrors(r.outcome.Err, hexbid.WithoutFields(references, r.outcome.Err)); err != nil {
@@ -222,6 +238,9 @@ func (b *Batch) judge(ctx context.Context, r *row) (*store.Op, error) {
 		return nil, err
 	}
 	name := resource.Metadata().Name
+	if err := counts.replace(name, r.before, *r.record); err != nil {
+		return nil, err
+	}
 	if b.upload.trial != nil {
 		if err := b.upload.trial.put(resource); err != nil {
 			return nil, err
@@ -238,11 +257,11 @@ func (b *Batch) compare(ctx context.Context, r *row) (changes bool, err error) {
 	name := resource.Metadata().Name
 	present, inBatch := b.puts[name]
 	if !inBatch {
-		record, err := b.upload.exchange.store.Get(ctx, name)
-		if err != nil && hexbid.KindOf(err) != hexbid.NotFound {
+		var err error
+		if r.before, err = b.upload.exchange.present(ctx, name); err != nil {
 			return false, err
 		}
-		present = record.Resource
+		present = r.before.Resource
 	}
 	if present != nil {
 		keepHistory(resource, present)
@@ -270,11 +289,11 @@ func (b *Batch) checkReferences(ctx context.Context, r hexbid.Resource) error {
 		if b.there[name] || b.upload.trial.has(name) {
 			return true, nil
 		}
-		version, err := b.upload.exchange.versionOf(ctx, name)
-		if err == nil && version > 0 {
+		there, err := b.upload.exchange.exists(ctx, name)
+		if err == nil && there {
 			b.there[name] = true
 		}
-		return version > 0, err
+		return there, err
 	})
 }
 

@@ -164,7 +164,7 @@ func (m *Main) start(ctx context.Context) (err error) {
 		return err
 	}
 	c.AuctionBudget, c.ClickExpiry, c.ManualReview = m.Config.AuctionBudget, m.Config.ClickExpiry, m.Config.ManualReview
-	c.NearbyBudget = m.Config.NearbyBudget
+	c.NearbyBudget, c.AdvertiserEntries = m.Config.NearbyBudget, m.Config.MostEntries
 	c.Cards, c.CacheBytes, c.Clock, c.Log = server.Cards{}, m.Config.CacheMB<<20, m.Clock, m.Log
 	if m.Config.Demo {
 		c.Home = &exchange.Home{Name: demo.City, Center: demo.Center, RadiusM: demo.RadiusM}
