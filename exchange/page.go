@@ -14,11 +14,12 @@ import (
 )
 
 // A page token pins where the page before ended, the request that it belongs to,
-// how many results came before, and what the first page sponsored: squared chord,
-// program uid, fingerprint and count, then the uids of at most hexbid.MaxSlots
-// programs; eight bytes each, sealed.
+// how many results came before, and what the first page sponsored: a byte of
+// version, then squared chord, program uid, fingerprint and count, then the uids
+// of at most hexbid.MaxSlots programs; eight bytes each, sealed.
 const (
-	pageHeaderBytes = 32
+	pageVersion     = 1
+	pageHeaderBytes = 1 + 4*8
 	maxPageBytes    = pageHeaderBytes + 8*hexbid.MaxSlots
 )
 
@@ -31,7 +32,8 @@ type page struct {
 
 func (e *Exchange) sealPage(r *hexbid.Request, p *page) string {
 	var buffer [maxPageBytes]byte
-	plain := binary.BigEndian.AppendUint64(buffer[:0], math.Float64bits(p.pin.Chord2))
+	plain := append(buffer[:0], pageVersion)
+	plain = binary.BigEndian.AppendUint64(plain, math.Float64bits(p.pin.Chord2))
 	plain = binary.BigEndian.AppendUint64(plain, uint64(p.pin.ProgramUID))
 	plain = binary.BigEndian.AppendUint64(plain, fingerprint(r))
 	plain = binary.BigEndian.AppendUint64(plain, uint64(p.depth))
@@ -47,24 +49,29 @@ func (e *Exchange) openPage(r *hexbid.Request) (*page, error) {
 		return nil, nil
 	}
 	plain, _, err := e.keys.Ring().Open(token.PagePurpose, r.PageToken)
-	if err == nil && (len(plain) < pageHeaderBytes || len(plain) > maxPageBytes || len(plain)%8 != 0) {
+	if err == nil && (len(plain) < pageHeaderBytes || len(plain) > maxPageBytes || (len(plain)-pageHeaderBytes)%8 != 0 || plain[0] != pageVersion) {
 		err = token.ErrNotSealedHere
 	}
 	if err != nil {
 		return nil, hexbid.Invalidf("page_token", "%q %v: send next_page_token as it came, or leave it out for the first page",
 			hexbid.Shorten(r.PageToken), err)
 	}
-	if binary.BigEndian.Uint64(plain[16:]) != fingerprint(r) {
+	if binary.BigEndian.Uint64(plain[17:]) != fingerprint(r) {
 		return nil, hexbid.Invalidf("page_token", "belongs to another request: send the same fields with every page, or leave it out for the first page")
 	}
 	return decodePage(plain), nil
 }
 
 func decodePage(plain []byte) *page {
-	p := &page{pin: bidder.Pin{Chord2: math.Float64frombits(binary.BigEndian.Uint64(plain)), ProgramUID: hexbid.UID(binary.BigEndian.Uint64(plain[8:]))},
-		depth: int(binary.BigEndian.Uint64(plain[24:]))}
-	for at := pageHeaderBytes; at < len(plain); at += 8 {
-		p.sponsored = append(p.sponsored, hexbid.UID(binary.BigEndian.Uint64(plain[at:])))
+	var numbers [4 + hexbid.MaxSlots]uint64
+	n := 0
+	for at := 1; at < len(plain); at += 8 {
+		numbers[n] = binary.BigEndian.Uint64(plain[at:])
+		n++
+	}
+	p := &page{pin: bidder.Pin{Chord2: math.Float64frombits(numbers[0]), ProgramUID: hexbid.UID(numbers[1])}, depth: int(numbers[3])}
+	for _, uid := range numbers[4:n] {
+		p.sponsored = append(p.sponsored, hexbid.UID(uid))
 	}
 	return p
 }
