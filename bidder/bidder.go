@@ -26,7 +26,8 @@
 // keeps the best entry of each advertiser (package bidder/auction). It ends when
 // the next cap is below the lowest score kept: an equal cap goes on, for ties.
 // That is exact; Plain, which looks at every campaign with none of the index, is
-// its oracle and explains losses. Words that lead to few campaigns are looked up
+// its oracle and the account behind a trace. Explain asks the rules of one campaign
+// and this search for the winners. Words that lead to few campaigns are looked up
 // by token instead.
 //
 // # Change

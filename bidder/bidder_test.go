@@ -467,12 +467,16 @@ func TestVerdictsSayWhatShutACampaignOut(t *testing.T) {
 	}
 	q := NewQuery(&hexbid.Request{Point: hangzhou, Slots: 3, Viewer: hexbid.Viewer{Age: 30}}, "r", m.now)
 	s := m.indexer.Snapshot()
+	var w Scratch
 	for id, c := range cases {
 		r, err := m.store.Get(context.Background(), a+"/campaigns/"+id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		v := s.Explain(&q, r.Meta().UID)
+		v, _, err := s.Explain(context.Background(), &q, r.Meta().UID, &w)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if v.Rule != c.rule {
 			t.Errorf("%s: %q (%s), want %q", id, v.Rule, v.Reason(func(uint32) string { return "" }), c.rule)
 		}
@@ -483,7 +487,7 @@ func TestVerdictsSayWhatShutACampaignOut(t *testing.T) {
 			t.Errorf("a bid of %d is needed, want 500", s.BidNeeded(&v))
 		}
 	}
-	if v := s.Explain(&q, 1<<40); v.Rule != RuleNotIndexed {
+	if v, _, _ := s.Explain(context.Background(), &q, 1<<40, &w); v.Rule != RuleNotIndexed {
 		t.Errorf("a campaign that does not exist: %q", v.Rule)
 	}
 }

@@ -46,7 +46,7 @@ type Indexer struct {
 	keysByRes [otherKeys + 1]int
 
 	ordinals    struct{ campaigns, programs, places, advertisers ordinals }
-	campaignOf  uidMap // by uid
+	campaignOf  *sharedUIDs // snapshots look up in it too
 	placeOf     uidMap
 	byName      map[nameKey]uint32   // programs and advertisers, which others name
 	kept        pagedWriter[kept]    // by campaign; never frozen
@@ -81,11 +81,11 @@ func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Index
 		market: market, clock: clock, log: log,
 		stale: make(chan struct{}, 1), adjustments: make(chan adjusting), advance: make(chan struct{}),
 		wordEdits:  wordEdits{},
-		campaignOf: uidMap{}, placeOf: uidMap{}, byName: map[nameKey]uint32{}, off: map[uint32]time.Time{},
+		campaignOf: &sharedUIDs{uids: uidMap{}}, placeOf: uidMap{}, byName: map[nameKey]uint32{}, off: map[uint32]time.Time{},
 		surroundBy: map[surroundKey]uint32{}, surroundsOf: map[uint32]*surround{},
 		moved: map[hexbid.UID]movedPlace{}, treeEdits: map[uint32]*geoindex.Edit{}, retagged: map[uint32]struct{}{},
 	}
-	x.next = Snapshot{quarter: clock().Truncate(targeting.Quarter), market: market, reserves: compileReserves(market.Reserves)}
+	x.next = Snapshot{quarter: clock().Truncate(targeting.Quarter), market: market, reserves: compileReserves(market.Reserves), campaignOf: x.campaignOf}
 	x.publish()
 	return x
 }

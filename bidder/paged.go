@@ -1,6 +1,10 @@
 package bidder
 
-import "github.com/hexbid/hexbid"
+import (
+	"sync"
+
+	"github.com/hexbid/hexbid"
+)
 
 const (
 	pageBits = 6 // of items a page: small, for a change copies one
@@ -134,4 +138,29 @@ func (m uidMap) drop(uid hexbid.UID) {
 	if p.count--; p.count == 0 {
 		delete(m, uid/uidsAPage)
 	}
+}
+
+// sharedUIDs is a uidMap that the indexer changes while others look uids up. It is
+// of the present: whoever looks up checks the record of the ordinal in its snapshot.
+type sharedUIDs struct {
+	mu   sync.RWMutex // guards uids
+	uids uidMap
+}
+
+func (s *sharedUIDs) get(uid hexbid.UID) (uint32, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.uids.get(uid)
+}
+
+func (s *sharedUIDs) set(uid hexbid.UID, ordinal uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.uids.set(uid, ordinal)
+}
+
+func (s *sharedUIDs) drop(uid hexbid.UID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.uids.drop(uid)
 }

@@ -2,8 +2,10 @@ package bidder
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 
 	"github.com/hexbid/hexbid"
@@ -51,41 +53,50 @@ type Account struct {
 	Verdicts   []Verdict // of every campaign whose area holds the point
 	Entries    []auction.Entry
 	Awards     []auction.Award
-	Candidates int // campaigns whose area holds the point
+	Looked     int // campaigns that were looked at: all of them
+	Candidates int // of those, whose area holds the point
 	Matches    int // of those, eligible and with a matching audience
 }
 
-// Plain evaluates a query by looking at every campaign, with none of the
-// index: the oracle of Search, and the source of traces.
+// Plain evaluates a query by looking at every campaign, with none of the index:
+// the oracle of Search.
 func (s *Snapshot) Plain(q *Query) *Account {
+	a, _ := s.PlainWithin(context.Background(), q) // that context does not end
+	return a
+}
+
+// PlainWithin is Plain for traces, which ask for all that is shut out, what is off
+// included; lists hold only what is on. It lets others run from time to time. Its
+// error is the context's, with the account so far.
+func (s *Snapshot) PlainWithin(ctx context.Context, q *Query) (*Account, error) {
 	a := &Account{}
 	var reserves reserveTable
 	reserves.fill(s.reserves, q)
 	for i := range s.campaigns.len() {
+		if err := a.look(ctx); err != nil {
+			return a, err
+		}
 		if c := s.campaigns.at(i); c.uid != 0 && s.contains(c, i, &q.At) {
 			a.Candidates++
 			a.Verdicts = append(a.Verdicts, s.judge(i, q, &reserves))
 		}
 	}
 	s.rank(a, q)
-	return a
+	return a, nil
 }
 
-// Explain evaluates a query and returns the verdict on one campaign.
-func (s *Snapshot) Explain(q *Query, uid hexbid.UID) Verdict {
-	a := s.Plain(q)
-	for i := range s.campaigns.len() {
-		if s.campaigns.at(i).uid != uid {
-			continue
-		}
-		for _, v := range a.Verdicts {
-			if v.Ordinal == i {
-				return v
-			}
-		}
-		return s.judge(i, q, &reserveTable{}) // its area does not hold the point
+// looksATurn are campaigns between two looks at a context: some tens of
+// microseconds.
+const looksATurn = 1024
+
+// look counts a campaign. At every turn it lets searches run that wait for the core,
+// and tells whether the context has ended.
+func (a *Account) look(ctx context.Context) error {
+	if a.Looked++; a.Looked%looksATurn != 0 {
+		return nil
 	}
-	return Verdict{Rule: RuleNotIndexed}
+	runtime.Gosched()
+	return ctx.Err()
 }
 
 // judge looks at the rules in order, up to the reserve.
@@ -166,10 +177,7 @@ func (s *Snapshot) rank(a *Account, q *Query) {
 			a.Matches++
 		}
 	}
-	slices.SortFunc(entries, func(x, y auction.Entry) int {
-		return cmp.Or(cmp.Compare(y.Score, x.Score), cmp.Compare(q.Ties.Hash(y.CampaignUID), q.Ties.Hash(x.CampaignUID)),
-			cmp.Compare(x.CampaignUID, y.CampaignUID))
-	})
+	slices.SortFunc(entries, func(x, y auction.Entry) int { return q.compareEntries(&x, &y) })
 	for _, e := range entries {
 		if _, has := best[e.Advertiser]; !has {
 			best[e.Advertiser] = e
@@ -182,6 +190,12 @@ func (s *Snapshot) rank(a *Account, q *Query) {
 			a.settle(v, best[v.Entry.Advertiser], q.Slots)
 		}
 	}
+}
+
+// compareEntries orders entries as an auction ranks them, the best first.
+func (q *Query) compareEntries(x, y *auction.Entry) int {
+	return cmp.Or(cmp.Compare(y.Score, x.Score), cmp.Compare(q.Ties.Hash(y.CampaignUID), q.Ties.Hash(x.CampaignUID)),
+		cmp.Compare(x.CampaignUID, y.CampaignUID))
 }
 
 // settle tells a winner from a campaign that lost to its own advertiser's

@@ -31,6 +31,7 @@ type Snapshot struct {
 	advertisers paged[hexbid.UID]
 	market      *Market
 	reserves    []reserveRule
+	campaignOf  *sharedUIDs // of the present; this snapshot's records tell whether it holds here
 }
 
 // Ref refers to a record for whoever shows it: its version guards against a

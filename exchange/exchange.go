@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -103,6 +104,8 @@ type Exchange struct {
 	indexer *bidder.Indexer
 	display *display
 	scratch sync.Pool
+	// exhaustive admits explanations and traces, which may look at many campaigns.
+	exhaustive *turns
 
 	// catalogue is held from the check of what a write refers to until its
 	// commit, so that nothing it needs goes away between.
@@ -112,6 +115,9 @@ type Exchange struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
+
+// exhaustiveInLine are the explanations and traces that may wait for a turn.
+const exhaustiveInLine = 64
 
 // Open loads a store and starts to follow it. Close the exchange, then the
 // store.
@@ -126,7 +132,7 @@ func Open(ctx context.Context, config Config, s store.Store, keys *token.Keys) (
 	}
 	e := &Exchange{config: config, store: s, keys: keys, display: cache, usage: newUsage(config.AdvertiserEntries),
 		indexer: bidder.NewIndexer(&config.Market, config.Clock, config.Log),
-		scratch: sync.Pool{New: func() any { return new(scratch) }}}
+		scratch: sync.Pool{New: func() any { return new(scratch) }}, exhaustive: newTurns(max(1, runtime.GOMAXPROCS(0)/4), exhaustiveInLine)}
 	feed, err := e.indexer.Load(ctx, counting{s, e.usage})
 	if err != nil {
 		cache.close()

@@ -18,8 +18,9 @@ type Explanation struct {
 	RequestID string
 }
 
-// Explain says what becomes of a campaign in a search, by the plain
-// evaluation. Errors are *hexbid.Error.
+// Explain says what becomes of a campaign in a search: the rules are asked of it
+// one by one, and the search itself tells its rank. Errors are *hexbid.Error, or
+// the context's.
 func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Request) (*Explanation, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
@@ -42,7 +43,9 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 	}
 	out := &Explanation{Snapshot: snapshot, RequestID: e.config.RequestID()}
 	q := bidder.NewQuery(r, out.RequestID, now)
-	out.Verdict = snapshot.Explain(&q, c.UID)
+	if out.Verdict, err = e.judge(ctx, snapshot, &q, c.UID); err != nil {
+		return nil, err
+	}
 	out.Reason = out.Verdict.Reason(e.namesIn(ctx, snapshot))
 	switch out.Verdict.Rule {
 	case bidder.RuleAudience, bidder.RuleCategory:
@@ -57,9 +60,25 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 	return out, nil
 }
 
+// judge finds the verdict on a campaign when it is its turn.
+func (e *Exchange) judge(ctx context.Context, s *bidder.Snapshot, q *bidder.Query, campaign hexbid.UID) (bidder.Verdict, error) {
+	done, err := e.exhaustive.take(ctx)
+	if err != nil {
+		return bidder.Verdict{}, err
+	}
+	defer done()
+	work := e.scratch.Get().(*scratch)
+	defer e.scratch.Put(work)
+	v, _, err := s.Explain(ctx, q, campaign, &work.bidder)
+	return v, err
+}
+
 // namesIn tells the names of a snapshot's campaigns.
 func (e *Exchange) namesIn(ctx context.Context, s *bidder.Snapshot) func(campaign uint32) string {
 	return func(campaign uint32) string {
+		if ctx.Err() != nil {
+			return "" // nobody waits for it
+		}
 		ref := s.CampaignRef(campaign)
 		r, err := e.store.ByUID(ctx, ref.UID)
 		if err != nil {

@@ -115,7 +115,9 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 	defer e.scratch.Put(s.scratch)
 	s.auction(arrived)
 	if r.Trace {
-		out.Trace = s.trace()
+		if out.Trace, err = s.trace(); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.fillSponsored(); err != nil {
 		return nil, err
@@ -142,9 +144,19 @@ func (s *searching) auction(arrived time.Time) {
 	}
 }
 
-func (s *searching) trace() *Trace {
-	return &Trace{Snapshot: s.snapshot, Query: s.query, Account: s.snapshot.Plain(&s.query), Name: s.namesIn(s.ctx, s.snapshot),
-		Sifted: s.scratch.bidder.Sifted, Scored: s.scratch.bidder.Scored}
+// trace accounts for every campaign when it is its turn.
+func (s *searching) trace() (*Trace, error) {
+	done, err := s.exhaustive.take(s.ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	account, err := s.snapshot.PlainWithin(s.ctx, &s.query)
+	if err != nil {
+		return nil, err
+	}
+	return &Trace{Snapshot: s.snapshot, Query: s.query, Account: account, Name: s.namesIn(s.ctx, s.snapshot),
+		Sifted: s.scratch.bidder.Sifted, Scored: s.scratch.bidder.Scored}, nil
 }
 
 // leftOut says whether a result is left out for an error: its record was deleted a

@@ -107,7 +107,8 @@ func audienceFromNoun(a *hexbid.Audience) *pb.Audience {
 	return out
 }
 
-const maxLosses = 1000
+// maxTraced bounds the entries and the losses of a trace.
+const maxTraced = 1000
 
 func traceFromNoun(t *exchange.Trace) *pb.Trace {
 	if t == nil {
@@ -123,7 +124,9 @@ func traceFromNoun(t *exchange.Trace) *pb.Trace {
 		out.Regions = append(out.Regions, id.Region().Code)
 	}
 	factors := s.PositionFactors()
-	for i, e := range a.Entries {
+	shown := min(len(a.Entries), maxTraced)
+	out.EntriesOmitted = int64(len(a.Entries) - shown)
+	for i, e := range a.Entries[:shown] {
 		entry := &pb.TraceEntry{Campaign: t.Name(e.Ordinal), CampaignUid: uint64(e.CampaignUID), PacedBidMicros: int64(e.PacedBid),
 			QualityPpm: e.QualityPPM, Score: e.Score, Reserve: e.Reserve}
 		if i < len(a.Awards) {
@@ -137,7 +140,7 @@ func traceFromNoun(t *exchange.Trace) *pb.Trace {
 		if v.Rule == bidder.Shown {
 			continue
 		}
-		if len(out.Losses) == maxLosses {
+		if len(out.Losses) == maxTraced {
 			out.LossesOmitted++
 			continue
 		}

@@ -108,8 +108,9 @@ type CampaignServiceClient interface {
 	// ListRegions reads a page of the regions that campaigns can name, in order
 	// of adcode.
 	ListRegions(ctx context.Context, in *ListRegionsRequest, opts ...grpc.CallOption) (*ListRegionsResponse, error)
-	// Explain says why a campaign shows or not for one request, from the plain
-	// evaluator.
+	// Explain says why a campaign shows or not for one request: the rules are
+	// asked of it one by one, and the search itself tells its rank. Few are worked
+	// on at once; RESOURCE_EXHAUSTED when many are in line.
 	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
 }
 
@@ -424,8 +425,9 @@ type CampaignServiceServer interface {
 	// ListRegions reads a page of the regions that campaigns can name, in order
 	// of adcode.
 	ListRegions(context.Context, *ListRegionsRequest) (*ListRegionsResponse, error)
-	// Explain says why a campaign shows or not for one request, from the plain
-	// evaluator.
+	// Explain says why a campaign shows or not for one request: the rules are
+	// asked of it one by one, and the search itself tells its rank. Few are worked
+	// on at once; RESOURCE_EXHAUSTED when many are in line.
 	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
 	mustEmbedUnimplementedCampaignServiceServer()
 }

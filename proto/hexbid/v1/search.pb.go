@@ -912,7 +912,8 @@ type SearchNearbyRequest struct {
 	SponsoredSlots *int32 `protobuf:"varint,10,opt,name=sponsored_slots,json=sponsoredSlots,proto3,oneof" json:"sponsored_slots,omitempty"`
 	// Whether who the viewer is may choose the ads.
 	Personalization Personalization `protobuf:"varint,11,opt,name=personalization,proto3,enum=hexbid.v1.Personalization" json:"personalization,omitempty"`
-	// Ask for the exhaustive trace: a second, slower pass for operators.
+	// Ask for the exhaustive trace: a second, slower pass for operators, few at a
+	// time; RESOURCE_EXHAUSTED when many are in line.
 	Trace         bool `protobuf:"varint,12,opt,name=trace,proto3" json:"trace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1703,7 +1704,7 @@ type Trace struct {
 	Candidates int64 `protobuf:"varint,4,opt,name=candidates,proto3" json:"candidates,omitempty"`
 	// Candidates that are eligible and whose audience holds the viewer.
 	Matches int64 `protobuf:"varint,5,opt,name=matches,proto3" json:"matches,omitempty"`
-	// Entries of the auction, best first: one an advertiser.
+	// Entries of the auction, best first: one an advertiser, at most 1000.
 	Entries []*TraceEntry `protobuf:"bytes,6,rep,name=entries,proto3" json:"entries,omitempty"`
 	// Candidates that did not enter or did not win, at most 1000.
 	Losses []*TraceLoss `protobuf:"bytes,7,rep,name=losses,proto3" json:"losses,omitempty"`
@@ -1714,9 +1715,11 @@ type Trace struct {
 	// Campaigns that the fast pass scored.
 	CandidatesScored int64 `protobuf:"varint,10,opt,name=candidates_scored,json=candidatesScored,proto3" json:"candidates_scored,omitempty"`
 	// What winners pay by: "gsp", "vcg" or "first_price".
-	Mechanism     string `protobuf:"bytes,11,opt,name=mechanism,proto3" json:"mechanism,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Mechanism string `protobuf:"bytes,11,opt,name=mechanism,proto3" json:"mechanism,omitempty"`
+	// Entries beyond the first 1000.
+	EntriesOmitted int64 `protobuf:"varint,12,opt,name=entries_omitted,json=entriesOmitted,proto3" json:"entries_omitted,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Trace) Reset() {
@@ -1824,6 +1827,13 @@ func (x *Trace) GetMechanism() string {
 		return x.Mechanism
 	}
 	return ""
+}
+
+func (x *Trace) GetEntriesOmitted() int64 {
+	if x != nil {
+		return x.EntriesOmitted
+	}
+	return 0
 }
 
 // TraceEntry is one advertiser's entry.
@@ -2115,7 +2125,7 @@ const file_hexbid_v1_search_proto_rawDesc = "" +
 	"CouponCard\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x14\n" +
 	"\x05terms\x18\x02 \x01(\tR\x05terms\x12D\n" +
-	"\x10valid_until_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x0evalidUntilTime\"\x81\x03\n" +
+	"\x10valid_until_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x0evalidUntilTime\"\xaa\x03\n" +
 	"\x05Trace\x12\x14\n" +
 	"\x05cells\x18\x01 \x03(\tR\x05cells\x12\x18\n" +
 	"\aregions\x18\x02 \x03(\tR\aregions\x12\x1c\n" +
@@ -2131,7 +2141,8 @@ const file_hexbid_v1_search_proto_rawDesc = "" +
 	"blocksRead\x12+\n" +
 	"\x11candidates_scored\x18\n" +
 	" \x01(\x03R\x10candidatesScored\x12\x1c\n" +
-	"\tmechanism\x18\v \x01(\tR\tmechanism\"\xcf\x02\n" +
+	"\tmechanism\x18\v \x01(\tR\tmechanism\x12'\n" +
+	"\x0fentries_omitted\x18\f \x01(\x03R\x0eentriesOmitted\"\xcf\x02\n" +
 	"\n" +
 	"TraceEntry\x12\x1a\n" +
 	"\bcampaign\x18\x01 \x01(\tR\bcampaign\x12!\n" +

@@ -1,0 +1,102 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/hexbid/hexbid"
+)
+
+func TestTurnsAreTakenByFewAndTheLineHasAnEnd(t *testing.T) {
+	turns := newTurns(2, 3)
+	first, err := turns.take(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := turns.take(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting, stop := context.WithCancel(ctx)
+	outcomes := make(chan error, 3)
+	for range 3 {
+		go func() {
+			_, err := turns.take(waiting)
+			outcomes <- err
+		}()
+	}
+	for len(turns.line) < cap(turns.line) {
+		runtime.Gosched()
+	}
+	if _, err := turns.take(ctx); hexbid.KindOf(err) != hexbid.Exhausted {
+		t.Errorf("with a full line: %v", err)
+	}
+	stop()
+	for range 3 {
+		if err := <-outcomes; !errors.Is(err, context.Canceled) {
+			t.Errorf("a caller in line that went away: %v", err)
+		}
+	}
+	first()
+	second()
+	if len(turns.line)+len(turns.working) != 0 {
+		t.Errorf("%d in line, %d at work when all have gone", len(turns.line), len(turns.working))
+	}
+}
+
+func TestTurnsKeepTheirBound(t *testing.T) {
+	turns := newTurns(2, 100)
+	var working, most atomic.Int64
+	var group sync.WaitGroup
+	for range 50 {
+		group.Go(func() {
+			done, err := turns.take(ctx)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer done()
+			n := working.Add(1)
+			for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
+			}
+			runtime.Gosched()
+			working.Add(-1)
+		})
+	}
+	group.Wait()
+	if most.Load() > 2 {
+		t.Errorf("%d worked at once", most.Load())
+	}
+}
+
+func TestExplainAndTracesWaitForATurn(t *testing.T) {
+	e := open(t, nil)
+	fill(t, e, place("l", hub), campaign("c"))
+	for range cap(e.exhaustive.line) {
+		e.exhaustive.line <- struct{}{} // calls that are in line
+	}
+	if _, err := e.Explain(ctx, campaign("c").Name, at(hub)); hexbid.KindOf(err) != hexbid.Exhausted {
+		t.Errorf("Explain: %v", err)
+	}
+	traced := at(hub)
+	traced.Trace = true
+	if _, err := e.Search(ctx, traced, now); hexbid.KindOf(err) != hexbid.Exhausted {
+		t.Errorf("a trace: %v", err)
+	}
+	if _, err := e.Search(ctx, at(hub), now); err != nil {
+		t.Errorf("a search without a trace: %v", err)
+	}
+	for range cap(e.exhaustive.line) {
+		<-e.exhaustive.line
+	}
+	if _, err := e.Explain(ctx, campaign("c").Name, at(hub)); err != nil {
+		t.Error(err)
+	}
+	if len(e.exhaustive.line)+len(e.exhaustive.working) != 0 {
+		t.Error("an explanation kept its turn")
+	}
+}
