@@ -1,11 +1,8 @@
 package geoindex
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"math"
 	"unsafe"
-	"weak"
 
 	"github.com/uber/h3-go/v4"
 
@@ -110,40 +107,6 @@ func (a *Area) AsDisc() (Disc, bool) {
 type disc struct {
 	Disc
 	angle float64 // radius in radians
-}
-
-// Interner keeps one compiled copy of equal polygons, as long as an area uses
-// it. It is used by one goroutine.
-type Interner struct {
-	polygons map[[sha256.Size]byte]weak.Pointer[polygon]
-}
-
-// polygon compiles a polygon, or finds the one compiled before. A nil Interner
-// compiles anew.
-func (x *Interner) polygon(p hexbid.Polygon) *polygon {
-	if x == nil {
-		return compilePolygon(p)
-	}
-	h := sha256.New()
-	for _, ring := range p {
-		for _, v := range ring {
-			var b [16]byte
-			binary.LittleEndian.PutUint64(b[:8], math.Float64bits(v.Lat))
-			binary.LittleEndian.PutUint64(b[8:], math.Float64bits(v.Lng))
-			h.Write(b[:])
-		}
-		h.Write([]byte{0}) // a ring ends
-	}
-	key := [sha256.Size]byte(h.Sum(nil))
-	if same := x.polygons[key].Value(); same != nil {
-		return same
-	}
-	if x.polygons == nil {
-		x.polygons = map[[sha256.Size]byte]weak.Pointer[polygon]{}
-	}
-	compiled := compilePolygon(p)
-	x.polygons[key] = weak.Make(compiled)
-	return compiled
 }
 
 // CompileArea compiles the area that a campaign buys, but for the discs around its

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -216,6 +217,32 @@ func TestEqualPolygonsAreCompiledOnceAndTestedOnce(t *testing.T) {
 	at := Locate(hexbid.Point{Lat: 0.5, Lng: 0.5})
 	if !one.Contains(&at) || !two.Contains(&at) || at.next != 1 {
 		t.Errorf("tested %d times", at.next)
+	}
+}
+
+func TestPolygonsThatNothingUsesAreSweptFromTheInterner(t *testing.T) {
+	var shared Interner
+	compile := func(i int) *Area {
+		at := hexbid.Point{Lat: float64(i) / 1000, Lng: 10}
+		in := hexbid.Area{Polygons: []hexbid.Polygon{{{at, {Lat: at.Lat, Lng: 11}, {Lat: at.Lat + 1, Lng: 11}, at}}}}
+		area, err := CompileArea(&in, &hexbid.Area{}, &shared)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return area
+	}
+	kept := compile(-1)
+	for round := range 20 {
+		for i := range smallestSweep {
+			compile(round*smallestSweep + i)
+		}
+		runtime.GC() // weak pointers to what is unreachable are nil after it
+	}
+	if n := len(shared.polygons); n > 3*smallestSweep {
+		t.Errorf("%d keys are kept of %d polygons, of which one is used", n, 20*smallestSweep)
+	}
+	if again := compile(-1); again.in.polygons[0] != kept.in.polygons[0] {
+		t.Error("a polygon in use was swept")
 	}
 }
 

@@ -33,14 +33,6 @@ type slabs struct {
 	tangled []bool    // by node: edges cross there, so its list has no order; nil for none
 }
 
-// lists are runs of numbers of edges, one after the other.
-type lists struct {
-	starts []int32 // and the end of the last
-	edges  []int32
-}
-
-func (l *lists) at(i int) []int32 { return l.edges[l.starts[i]:l.starts[i+1]] }
-
 const (
 	// fewEnds is the number of vertices inside a slab to begin with. Outlines that
 	// would take more than entriesPerEdge get higher slabs.
@@ -144,38 +136,23 @@ func (s *slabs) runAcross(edges []edge) (n int) {
 
 // fill lists the edges, unless that takes more than entriesPerEdge.
 func (s *slabs) fill(edges []edge, south, north float64) bool {
-	s.ending.starts, s.across.starts = make([]int32, s.count()+1), make([]int32, 2*s.count()+1)
-	counts := func(_ int32, ends bool, at int) { s.listsOf(ends).starts[at+1]++ }
-	s.place(edges, south, north, counts)
-	for _, l := range []*lists{&s.ending, &s.across} {
-		for i := 1; i < len(l.starts); i++ {
-			l.starts[i] += l.starts[i-1]
-		}
-	}
-	ending, across := s.ending.starts[s.count()], s.across.starts[2*s.count()]
-	if int(ending)+int(across) > entriesPerEdge*len(edges) {
+	s.ending, s.across = newLists(s.count()), newLists(2*s.count())
+	s.place(edges, south, north, (*lists).count)
+	if s.ending.total()+s.across.total() > entriesPerEdge*len(edges) {
 		return false
 	}
-	s.ending.edges, s.across.edges = make([]int32, ending), make([]int32, across)
-	next := map[bool][]int32{true: slices.Clone(s.ending.starts), false: slices.Clone(s.across.starts)}
-	s.place(edges, south, north, func(e int32, ends bool, at int) {
-		s.listsOf(ends).edges[next[ends][at]] = e
-		next[ends][at]++
-	})
+	s.ending.allot()
+	s.across.allot()
+	s.place(edges, south, north, (*lists).put)
+	s.ending.settle()
+	s.across.settle()
 	return true
-}
-
-func (s *slabs) listsOf(ends bool) *lists {
-	if ends {
-		return &s.ending
-	}
-	return &s.across
 }
 
 // place says where each edge is listed: with the slabs that it ends inside of,
 // and with the nodes that it runs across. An edge takes part from its southern
 // latitude up to, and without, its northern one.
-func (s *slabs) place(edges []edge, south, north float64, list func(edge int32, ends bool, at int)) {
+func (s *slabs) place(edges []edge, south, north float64, list func(to *lists, at int, edge int32)) {
 	for i := range edges {
 		low, high := min(edges[i].lat1, edges[i].lat2), max(edges[i].lat1, edges[i].lat2)
 		if low == high {
@@ -184,15 +161,15 @@ func (s *slabs) place(edges []edge, south, north float64, list func(edge int32, 
 		first, last := s.slabOf(low), s.lastSlabBelow(high)
 		from, to := first, last // those that it runs across
 		if low != s.southOf(first, south) {
-			list(int32(i), true, first)
+			list(&s.ending, first, int32(i))
 			from++
 		}
 		if high == s.northOf(last, north) {
 			to++
 		} else if last != first || from == first {
-			list(int32(i), true, last)
+			list(&s.ending, last, int32(i))
 		}
-		s.nodes(from, to, func(node int) { list(int32(i), false, node) })
+		s.nodes(from, to, func(node int) { list(&s.across, node, int32(i)) })
 	}
 }
 
