@@ -25,6 +25,9 @@ const (
 	stepsOfShape    = 1_000
 )
 
+// mostChildren is the number of children of a cell that is no pentagon.
+const mostChildren = 7
+
 // covering is a covering in the making: cells that are partly in a union of
 // shapes less what is excluded, to be split.
 type covering struct {
@@ -227,7 +230,9 @@ func (c *covering) children(from candidate) (whole Posting, inPart []candidate) 
 		return wholePosting(KeyOfCell(from.cell), false), nil
 	}
 	whole.Key = KeyOfCell(from.cell)
-	for _, child := range from.cell.Children(nil) {
+	inPart = make([]candidate, 0, mostChildren)
+	var cells [mostChildren]Cell
+	for _, child := range from.cell.Children(cells[:0]) {
 		bit := uint8(1) << child.digit(res+1)
 		switch relation, at := c.classify(child, from.in, from.out); relation {
 		case inside:
@@ -242,8 +247,10 @@ func (c *covering) children(from candidate) (whole Posting, inPart []candidate) 
 
 // grandchildren classifies the children of children that are partly in the area.
 func (c *covering) grandchildren(children []candidate) (full []Posting, inPart []candidate) {
+	inPart = make([]candidate, 0, mostChildren*len(children))
 	for _, child := range children {
-		for _, grandchild := range child.cell.Children(nil) {
+		var cells [mostChildren]Cell
+		for _, grandchild := range child.cell.Children(cells[:0]) {
 			switch relation, at := c.classify(grandchild, child.in, child.out); relation {
 			case inside:
 				full = append(full, wholePosting(KeyOfCell(grandchild), true))

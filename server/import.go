@@ -101,6 +101,7 @@ type importBatch struct {
 func prepareRows(ctx context.Context, upload *exchange.Upload, rows []*pb.ImportRow) (b *importBatch, err error) {
 	b = &importBatch{rows: rows, response: &pb.ImportResponse{Outcomes: make([]*pb.ImportOutcome, len(rows))}}
 	var incoming []exchange.Incoming
+	var named batchShapes
 	for i, row := range rows {
 		m := rowResource(row)
 		if m == nil {
@@ -108,6 +109,10 @@ func prepareRows(ctx context.Context, upload *exchange.Upload, rows []*pb.Import
 			continue
 		}
 		noun, notices, err := toNoun(m)
+		if tooMany := named.admit(noun); tooMany != nil {
+			b.response.Outcomes[i] = rejected(row, m.GetName(), tooMany)
+			continue
+		}
 		incoming = append(incoming, exchange.Incoming{Resource: noun, Err: err, CheckOnly: row.GetValidateOnly()})
 		b.at, b.mended = append(b.at, i), append(b.mended, notices)
 	}

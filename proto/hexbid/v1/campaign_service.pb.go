@@ -1708,7 +1708,9 @@ func (x *ReviewPlaceRequest) GetEtag() string {
 	return ""
 }
 
-// ImportRequest is a batch of at most 1000 rows.
+// ImportRequest is a batch of at most 1000 rows, 50,000 circles, cells, regions
+// and polygons, and 500,000 vertices in all. Rows beyond are refused with
+// RESOURCE_EXHAUSTED; send them in another batch.
 type ImportRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Rows; a row may need what an earlier one adds.
