@@ -78,7 +78,7 @@ func TestMoreCallsThanTheLimitAreRefused(t *testing.T) {
 func TestEveryKindOfErrorHasItsCodeAndKeepsItsSecrets(t *testing.T) {
 	for kind, code := range map[hexbid.ErrorKind]codes.Code{hexbid.Invalid: codes.InvalidArgument, hexbid.NotFound: codes.NotFound,
 		hexbid.AlreadyExists: codes.AlreadyExists, hexbid.Stale: codes.Aborted, hexbid.InUse: codes.FailedPrecondition,
-		hexbid.Exhausted: codes.ResourceExhausted, hexbid.Unavailable: codes.Unavailable, hexbid.Denied: codes.PermissionDenied, hexbid.Internal: codes.Internal} {
+		hexbid.Exhausted: codes.ResourceExhausted, hexbid.Unavailable: codes.Unavailable, hexbid.Denied: codes.PermissionDenied, hexbid.DataLoss: codes.DataLoss, hexbid.Internal: codes.Internal} {
 		if got := statusOf(hexbid.Errorf(kind, "field", "detail")); status.Code(got) != code {
 			t.Errorf("kind %d gives %v", kind, got)
 		}

@@ -38,7 +38,7 @@ func serve(ctx context.Context, config *cli.ServeConfig, ready func(address stri
 }
 
 // closingGrace is what closing may take beyond draining.
-const closingGrace = 10 * time.Second
+const closingGrace = 45 * time.Second
 
 // endAfter ends the process a bounded time after it was told to stop, whatever
 // hangs: a disk that does not answer holds a start, a read or a close for ever.

@@ -18,7 +18,7 @@ func (s *Store) Commit(_ context.Context, ops []store.Op) (store.Change, error) 
 	if s.closed.Load() {
 		return store.Change{}, errClosed
 	}
-	if err := s.checkPlace(); err != nil {
+	if err := s.checkLog(); err != nil {
 		return store.Change{}, err
 	}
 	if err := s.checkRoom(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -326,7 +327,7 @@ func (c *catalogue) flip(t *testing.T, f flipped) {
 	}
 	log := append([]byte{}, f.log...)
 	log[f.at] ^= f.bit
-	if err := errors.Join(replaceFile(fs, f.path, log), replaceFile(fs, witnessPath(c.dir), f.witness)); err != nil {
+	if err := errors.Join(replaceFile(fs, f.path, log), replaceFile(fs, witnessPath(c.dir), slices.Clone(f.witness))); err != nil {
 		t.Fatal(err)
 	}
 	c.fs = fs

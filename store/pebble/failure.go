@@ -95,23 +95,30 @@ func (g *guarded) moved(fs vfs.FS) bool {
 	return fs == vfs.Default && !os.SameFile(info, g.info)
 }
 
-// checkPlace fails the store when its lock, its witness or the log that it writes
-// to is no longer there: somebody deleted or moved the folder, and a write would
-// go to a file that has no name.
-func (s *Store) checkPlace() error {
-	files := s.place
-	if log := s.currentLog.Load(); log != nil {
-		files = append(files[:len(files):len(files)], *log)
-	}
-	for i := range files {
-		if files[i].moved(s.fs) {
-			s.log.Error("the catalogue is gone from under the server", "file", files[i].path)
-			s.fail(hexbid.Errorf(hexbid.Unavailable, "data", "%s was deleted or moved while the server ran: nothing more is written; "+
-				"restore the folder and restart; searches go on until then", files[i].path))
-			break
-		}
+// checkLog fails the store when the log that it writes to is no longer where it
+// was: somebody deleted or moved the folder, and a write would go to a file that
+// has no name.
+func (s *Store) checkLog() error {
+	if log := s.currentLog.Load(); log != nil && log.moved(s.fs) && log == s.currentLog.Load() {
+		s.gone(log.path)
 	}
 	return s.Failure()
+}
+
+// checkPlace does the same for all files that must stay.
+func (s *Store) checkPlace() {
+	for i := range s.place {
+		if s.place[i].moved(s.fs) {
+			s.gone(s.place[i].path)
+		}
+	}
+	_ = s.checkLog() // which fails the store
+}
+
+func (s *Store) gone(path string) {
+	s.log.Error("the catalogue is gone from under the server", "file", path)
+	s.fail(hexbid.Errorf(hexbid.Unavailable, "data", "%s was deleted or moved while the server ran: nothing more is written; "+
+		"restore the folder and restart; searches go on until then", path))
 }
 
 // logCreated notes the log that Pebble writes to from now on.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,9 +20,9 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// TestADamagedOlderLogIsNoticed keeps Pebble from writing tables, so that several
-// logs are needed, and damages one that is not the last.
-func TestADamagedOlderLogIsNoticed(t *testing.T) {
+// severalLogs keeps Pebble from writing tables, so that a folder needs several logs.
+func severalLogs(t *testing.T) (*catalogue, *vfs.MemFS, []logFile) {
+	t.Helper()
 	mem := vfs.NewCrashableMem()
 	full := errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") {
@@ -47,17 +48,41 @@ func TestADamagedOlderLogIsNoticed(t *testing.T) {
 	if err != nil || len(logs) < 3 || logs[1].last.version == 0 {
 		t.Fatalf("logs %+v, %v", logs, err)
 	}
-	path, witness := logs[1].path, readable(t, killed, s.witness.path)
+	return c, killed, logs
+}
+
+// TestADamagedOlderLogIsNoticed damages one that is not the last.
+func TestADamagedOlderLogIsNoticed(t *testing.T) {
+	c, killed, logs := severalLogs(t)
+	path, witness := logs[1].path, readable(t, killed, witnessPath(c.dir))
 	log := readable(t, killed, path)
 	for at := 0; at < len(log); at += 2111 {
 		c.flip(t, flipped{killed, path, log, at, 0x80, witness})
 		c.flip(t, flipped{killed, path, log, at, 1, witness})
 	}
 	c.fs = killed
-	if err := killed.Remove(path); err != nil {
+	halved := slices.Clone(log)
+	halved[len(log)/2] ^= 1
+	if err := replaceFile(killed, path, halved); err != nil {
 		t.Fatal(err)
 	}
-	_, s, err = c.look(c.dir, false)
+	whole, s, err := c.look(c.dir, true)
+	if err != nil || whole || !s.AcceptedLoss() {
+		t.Fatalf("accepted: whole %v, %v", whole, err)
+	}
+	if _, err := s.Get(context.Background(), "advertisers/l2-44"); err != nil {
+		t.Errorf("what stands in later logs: %v", err)
+	}
+	s.Close()
+}
+
+func TestALogThatIsMissingInTheMiddleIsNoticed(t *testing.T) {
+	c, killed, logs := severalLogs(t)
+	c.fs = killed
+	if err := killed.Remove(logs[1].path); err != nil {
+		t.Fatal(err)
+	}
+	_, s, err := c.look(c.dir, false)
 	wantRefusal(t, err, "does not add up", "of 135 records 90", "--accept-loss")
 	s.Close()
 }
@@ -146,7 +171,6 @@ func TestAFolderDeletedUnderneathTakesNoMoreWrites(t *testing.T) {
 		"moved":                 func(dir string) error { return os.Rename(dir, dir+".away") },
 		"its files deleted":     deleteFiles,
 		"its log alone deleted": func(dir string) error { return deleteMatching(filepath.Join(dir, "*.log")) },
-		"its witness deleted":   func(dir string) error { return os.Remove(witnessPath(dir)) },
 		"another in its place":  replaceByCopy,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -186,15 +210,25 @@ func replaceByCopy(dir string) error {
 	return errors.Join(os.Rename(dir, dir+".away"), os.CopyFS(dir, os.DirFS(dir+".away")))
 }
 
-// TestAnIdleStoreNoticesThatItsFolderIsGone waits for the store to say so.
-func TestAnIdleStoreNoticesThatItsFolderIsGone(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "catalogue")
-	s := open(t, Options{Dir: dir, Log: quiet})
-	defer s.Close()
-	if err := os.RemoveAll(dir); err != nil {
-		t.Fatal(err)
+// TestAnIdleStoreNoticesThatAFileIsGone waits for the store to say so.
+func TestAnIdleStoreNoticesThatAFileIsGone(t *testing.T) {
+	for name, lose := range map[string]func(dir string) error{
+		"its folder":  os.RemoveAll,
+		"its lock":    func(dir string) error { return os.Remove(filepath.Join(dir, "LOCK")) },
+		"its witness": func(dir string) error { return os.Remove(witnessPath(dir)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "catalogue")
+			s := open(t, Options{Dir: dir, Log: quiet})
+			defer s.Close()
+			if err := lose(dir); err != nil {
+				t.Fatal(err)
+			}
+			<-s.Failed()
+			wantRefusal(t, s.Failure(), dir, "deleted or moved")
+		})
 	}
-	<-s.Failed()
 }
 
 func TestAMissingCatalogueBesideItsWitnessIsRefused(t *testing.T) {
@@ -215,6 +249,27 @@ func TestAMissingCatalogueBesideItsWitnessIsRefused(t *testing.T) {
 	}
 	if m := change.Puts[0].Meta(); m.UID <= c.mostUID() || m.Version <= 127 {
 		t.Errorf("uid %d and version %d were given out before", m.UID, m.Version)
+	}
+}
+
+// TestACopyRestoredWithoutItsWitnessGivesNoNumberTwice is how operators are told to
+// restore.
+func TestACopyRestoredWithoutItsWitnessGivesNoNumberTwice(t *testing.T) {
+	c := fill(t, vfs.Default, filepath.Join(t.TempDir(), "catalogue"))
+	if err := os.Remove(witnessPath(c.dir)); err != nil {
+		t.Fatal(err)
+	}
+	whole, s, err := c.look(c.dir, true)
+	if err != nil || !whole {
+		t.Fatalf("whole %v, %v", whole, err)
+	}
+	defer s.Close()
+	change, err := s.Commit(context.Background(), []store.Op{advertiser("advertisers/after")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := change.Puts[0].Meta(); m.UID < unknownLeaseGap || m.Version < unknownLeaseGap {
+		t.Errorf("uid %d and version %d may have been given out after the copy", m.UID, m.Version)
 	}
 }
 

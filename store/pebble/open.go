@@ -219,7 +219,7 @@ func (s *Store) watch() {
 			if err := s.witness.sync(); err != nil {
 				s.witnessFailed(err)
 			}
-			_ = s.checkPlace() // which fails the store
+			s.checkPlace()
 		}
 	}
 }

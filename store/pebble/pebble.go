@@ -57,7 +57,7 @@ const (
 	// syncEvery spaces the syncs of the witness.
 	syncEvery = 500 * time.Millisecond
 	// closeWithin bounds how long Pebble may take to close.
-	closeWithin = 5 * time.Second
+	closeWithin = 30 * time.Second
 )
 
 // Store is a store.Store on Pebble.
@@ -232,38 +232,38 @@ func (s *Store) Close() error {
 	return s.release()
 }
 
-// release gives back what is open. The witness hears last that all went well.
+// release gives back what is open, within a bounded time: a disk that hangs may
+// hold Pebble or the witness for ever.
 func (s *Store) release() error {
 	close(s.closing)
-	s.watching.Wait()
-	err := s.closePebble()
-	if s.witness != nil {
-		err = errors.Join(err, s.witness.close(err == nil && s.failure.Load() == nil))
-	}
-	if err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	return nil
-}
-
-func (s *Store) closePebble() error {
-	if s.stuck.Load() {
-		return nil // it would wait for ever; the disk is as it is
-	}
 	closed := make(chan error, 1)
-	go func() {
-		var err error
-		if s.db != nil {
-			err = s.db.Close()
-		}
-		closed <- errors.Join(err, s.lock.Close())
-	}()
+	go func() { closed <- s.closeAll() }()
 	bound := time.NewTimer(closeWithin)
 	defer bound.Stop()
 	select {
 	case err := <-closed:
-		return err
+		if err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+		return nil
 	case <-bound.C:
-		return fmt.Errorf("%s did not close within %s; it is as a kill would leave it", s.dir, closeWithin)
+		return fmt.Errorf("store: %s did not close within %s: it is as a kill would leave it", s.dir, closeWithin)
 	}
+}
+
+// closeAll closes a Pebble that is not stuck. The witness hears last that all went
+// well.
+func (s *Store) closeAll() error {
+	s.watching.Wait()
+	var err error
+	if !s.stuck.Load() {
+		if s.db != nil {
+			err = s.db.Close()
+		}
+		err = errors.Join(err, s.lock.Close())
+	}
+	if s.witness != nil {
+		err = errors.Join(err, s.witness.close(err == nil && s.failure.Load() == nil))
+	}
+	return err
 }

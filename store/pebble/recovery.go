@@ -102,9 +102,6 @@ func (r *recovery) inspectOptions(path string) error {
 		present.EnsureDefaults()
 		err = present.CheckCompatibility(r.store.dir, string(content))
 	}
-	if err == nil {
-		err = new(pebble.Options).Parse(string(content), nil)
-	}
 	if err != nil {
 		return hexbid.Errorf(hexbid.DataLoss, "data", "file %s is damaged (%v): delete it, a start writes a new one", path, err)
 	}
@@ -183,7 +180,7 @@ func (r *recovery) compare() error {
 	r.isCurrent = string(format) == Format
 	if !r.witnessed && r.isCurrent {
 		err = r.lost("the witness %s is missing or damaged, and whether all is here cannot be told", witnessPath(s.dir))
-	} else if s.clock.version < r.said.acknowledged {
+	} else if s.clock.version < r.said.acknowledged && len(r.missing) == 0 {
 		err = r.lost("the catalogue in %s is too short: %s", s.dir, r.upTo(s.clock.version))
 	}
 	if err == nil && r.accept {
