@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -16,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,6 +27,7 @@ import (
 
 	"github.com/hexbid/hexbid/cli"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/simulator/load"
 	"github.com/hexbid/hexbid/simulator/report"
 )
 
@@ -89,15 +90,15 @@ func readRun(t *testing.T, dir string) *report.Run {
 func TestALoadOverTheRealPort(t *testing.T) {
 	p := startProcess(t, "--demo")
 	before, dir := bids(t, p.address), t.TempDir()
-	code, out, errs := simulate(testContext(t), p.address, "load", "--rate", "200", "--duration", "3s", "--warm-up", "500ms", "--changes", "20", "--out", dir)
+	code, out, errs := simulate(testContext(t), p.address, "load", "--rate", "200", "--duration", "3s", "--warm-up", "500ms", "--changes", "20", "--call-timeout", "1m", "--out", dir)
 	if code != 0 {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
 	r := readRun(t, dir)
 	m := r.Load.Measures
-	// Six hundred calls of a Poisson process: within five standard deviations.
-	if math.Abs(m["asked"]-200) > 5*math.Sqrt(600)/3 || m["reached"] != m["asked"] || m["fill"] < 0.1 {
-		t.Errorf("asked %v, reached %v, filled %v", m["asked"], m["reached"], m["fill"])
+	// Every call of the plan is answered, the warm-up's too.
+	if planned := len(plannedCalls(200, 3500*time.Millisecond)); r.Load.Answers.Answers != planned || m["reached"] != m["asked"] || m["asked"] <= 0 || m["fill"] <= 0 {
+		t.Errorf("%d answers of %d planned; asked %v, reached %v, filled %v", r.Load.Answers.Answers, planned, m["asked"], m["reached"], m["fill"])
 	}
 	if m["service_p50"] > m["p50"] || m["server_p50"] > m["service_p50"] || m["server_p50"] <= 0 {
 		t.Errorf("the server's %v, service %v, response %v", m["server_p50"], m["service_p50"], m["p50"])
@@ -117,6 +118,17 @@ func TestALoadOverTheRealPort(t *testing.T) {
 	}
 	if bids(t, p.address) != before {
 		t.Error("bids are not as they were before the changes")
+	}
+}
+
+// plannedCalls are the instants that a run of the first seed plans.
+func plannedCalls(perSecond float64, lasts time.Duration) (at []time.Duration) {
+	for next := load.Constant(perSecond, lasts).Poisson(1); ; {
+		planned, more := next()
+		if !more {
+			return at
+		}
+		at = append(at, planned)
 	}
 }
 
@@ -263,23 +275,53 @@ func TestCtrlCEndsARun(t *testing.T) {
 	}
 }
 
-// TestARateThatTheGeneratorCannotReachHasNoVerdict: a million a second of a
-// generator that shares two cores.
-func TestARateThatTheGeneratorCannotReachHasNoVerdict(t *testing.T) {
+// TestAGeneratorThatWasStoppedHasNoVerdict: its process stands still for a second of
+// three, so that a third of its calls are sent late on any machine. What that spoils is
+// not judged, and errors are.
+func TestAGeneratorThatWasStoppedHasNoVerdict(t *testing.T) {
 	t.Parallel()
-	address, _ := serveFake(t, answer)
-	dir := t.TempDir()
-	code, out, errs := simulate(testContext(t), address, "load", "--rate", "1000000", "--duration", "200ms", "--warm-up", "0s", "--max-in-flight", "100", "--out", dir, "--fail-if", "p99>1h")
-	if code != 2 || !strings.Contains(out, "No verdict on the server") || !strings.Contains(errs, "MISSED: fail if p99>1h (the generator") {
-		t.Errorf("exit %d\n%s%s", code, out, errs)
+	underWay := make(chan struct{})
+	address, _ := serveFake(t, func(call int64) (*pb.SearchNearbyResponse, error) {
+		if call == 100 {
+			close(underWay)
+		}
+		return answer(call)
+	})
+	path, err := builtBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, dir := testContext(t), t.TempDir()
+	run := exec.CommandContext(ctx, path, "simulate", "load", "--rate", "100", "--duration", "3s", "--warm-up", "0s", "--call-timeout", "1m", "--out", dir, "--server", address,
+		"--fail-if", "p99>1h,errors>1%")
+	var out, errs bytes.Buffer
+	run.Stdout, run.Stderr = &out, &errs
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-underWay:
+	case <-ctx.Done():
+	}
+	if err := run.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second) // the standstill itself
+	if err := run.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if err := run.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 2 || !strings.Contains(out.String(), "No verdict on the server") ||
+		!strings.Contains(errs.String(), "MISSED: fail if p99>1h (the generator sent late") || !strings.Contains(errs.String(), "passed: fail if errors>1%") {
+		t.Errorf("%v\n%s%s", err, out.String(), errs.String())
 	}
 }
 
-// TestGatesSetTheExitStatus: the server takes its time, so that a busy machine's
+// TestGatesSetTheExitStatus: the server takes a second, so that a busy machine's
 // generator is not what is slow.
 func TestGatesSetTheExitStatus(t *testing.T) {
 	address, _ := serveFake(t, func(call int64) (*pb.SearchNearbyResponse, error) {
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(time.Second)
 		return answer(call)
 	})
 	dir := t.TempDir()
@@ -289,7 +331,7 @@ func TestGatesSetTheExitStatus(t *testing.T) {
 		says string
 	}{
 		{[]string{"--out", dir}, 0, ""},
-		{[]string{"--fail-if", "p99>10s"}, 0, "passed: fail if p99>10s"},
+		{[]string{"--fail-if", "p99>1h"}, 0, "passed: fail if p99>1h"},
 		{[]string{"--fail-if", "p50>1us"}, 2, "MISSED: fail if p50>1us"},
 		{[]string{"--fail-if", "price>1"}, 2, "price was not measured"},
 		{[]string{"--baseline", filepath.Join(dir, "run.json"), "--tolerance", "0.99"}, 0, "passed: reached beside the baseline"},
@@ -300,7 +342,7 @@ func TestGatesSetTheExitStatus(t *testing.T) {
 		{[]string{"--duration", "0s"}, 1, "--duration"}, {[]string{"--where", "Atlantis"}, 1, "Atlantis"}, {[]string{"--connections", "0"}, 1, "--connections"}, {[]string{"--pin", "0-x:1"}, 1, "--pin"},
 		{[]string{"--max-in-flight", "0"}, 1, "--max-in-flight"}, {[]string{"--tolerance", "2"}, 1, "--tolerance"}, {[]string{"--viewers", "0"}, 1, "viewers"},
 	} {
-		code, out, errs := simulate(testContext(t), address, append([]string{"load", "--rate", "300", "--duration", "400ms", "--warm-up", "0s", "--where", "china"}, test.args...)...)
+		code, out, errs := simulate(testContext(t), address, append([]string{"load", "--rate", "300", "--duration", "400ms", "--warm-up", "0s", "--call-timeout", "1m", "--where", "china"}, test.args...)...)
 		if code != test.code || !strings.Contains(errs, test.says) {
 			t.Errorf("%v: exit %d, expected %d with %q\n%s%s", test.args, code, test.code, test.says, out, errs)
 		}
@@ -379,34 +421,36 @@ func TestBadFilesOfRequestsAreRefused(t *testing.T) {
 	}
 }
 
-// TestCapacityFindsWhatAServerCanDo: a server that works on one search at a time,
-// for two milliseconds and the clock's lateness. How long that was on average says
-// how many it can do. Not in parallel: what other tests take of the cores would
-// count as the generator's.
-func TestCapacityFindsWhatAServerCanDo(t *testing.T) {
-	seat := make(chan struct{}, 1)
-	var calls, busy atomic.Int64
+// TestCapacityIsFoundPrintedAndKept: the objective is of the rate itself, which is
+// planned, and the server waits longer than a busy machine is late; so what is found
+// does not depend on how fast the machine is. Whether the search finds what a server
+// can do is proven in virtual time.
+func TestCapacityIsFoundPrintedAndKept(t *testing.T) {
+	t.Parallel()
 	address, _ := serveFake(t, func(call int64) (*pb.SearchNearbyResponse, error) {
-		seat <- struct{}{}
-		start := time.Now()
-		time.Sleep(2 * time.Millisecond)
-		busy.Add(int64(time.Since(start)))
-		calls.Add(1)
-		<-seat
+		time.Sleep(300 * time.Millisecond)
 		return answer(call)
 	})
 	dir := t.TempDir()
-	code, out, errs := simulate(testContext(t), address, "capacity", "--slo", "p50<50ms", "--start-rate", "200", "--try", "500ms", "--warm-up", "200ms", "--confirmations", "1", "--precision", "0.2", "--callers", "1,2,3,4", "--out", dir)
+	code, out, errs := simulate(testContext(t), address, "capacity", "--slo", "asked<200", "--start-rate", "100", "--try", "100ms", "--warm-up", "0s", "--call-timeout", "1m", "--confirmations", "1",
+		"--precision", "0.3", "--callers", "1,2,3,4", "--out", dir)
 	if code != 0 {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
 	r := readRun(t, dir)
-	most := float64(calls.Load()) / time.Duration(busy.Load()).Seconds()
-	if c := r.Capacity; c.Low < 0.4*most || c.Low > 1.1*most || c.High < c.Low || c.High > 1.5*most {
-		t.Errorf("%v to %v of %v: %s", c.Low, c.High, most, out)
+	// A try of a second ends when its last call is answered: a late machine asks less a second.
+	c := r.Capacity
+	if c.Low < 100 || c.High <= c.Low || c.NoVerdict != "" || len(c.Tries) > 40 {
+		t.Errorf("%v to %v after %d tries, %q: %s", c.Low, c.High, len(c.Tries), c.NoVerdict, out)
 	}
-	if law := r.Capacity.Law; law == nil || law.Sigma < 0.7 {
-		t.Errorf("one seat makes all wait: %+v of %v", law, r.Capacity.Loads)
+	for i, try := range c.Tries {
+		line := fmt.Sprintf("  %-3d  %-7s  %.0f/s", i+1, try.Phase, try.PerSecond)
+		if try.Decision == "" || !strings.Contains(out, line) || !strings.Contains(out, try.Decision) {
+			t.Errorf("try %d, %q, is not printed as %q in\n%s", i+1, try.Decision, line, out)
+		}
+	}
+	if len(c.Loads) != 4 || c.Law == nil || !strings.Contains(out, "Scalability:") {
+		t.Errorf("%v, %v", c.Loads, c.Law)
 	}
 	code, out, errs = simulate(testContext(t), "", "plan", "--capacity", filepath.Join(dir, "run.json"))
 	if code != 0 || !strings.Contains(out, "nodes of the largest region") || !strings.Contains(out, "Warning: the server was not pinned") {
@@ -420,9 +464,10 @@ func TestCapacityFindsWhatAServerCanDo(t *testing.T) {
 }
 
 func TestAnObjectiveThatCannotBeMetSaysSo(t *testing.T) {
+	t.Parallel()
 	address, _ := serveFake(t, answer)
 	dir := t.TempDir()
-	code, out, errs := simulate(testContext(t), address, "capacity", "--slo", "p50<1us", "--start-rate", "20", "--try", "300ms", "--warm-up", "0s", "--out", dir)
+	code, out, errs := simulate(testContext(t), address, "capacity", "--slo", "p50<1us", "--start-rate", "4", "--try", "300ms", "--warm-up", "0s", "--out", dir)
 	if code != 1 || !strings.Contains(errs, "cannot be met") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
@@ -449,13 +494,24 @@ func TestPlanWithoutACapacityAsksForOne(t *testing.T) {
 	}
 }
 
+// TestVerifyPrintsExpectedAndMeasured: a machine that is busy with other things may
+// miss what is measured in real time, and verify must say so; all else holds anywhere.
 func TestVerifyPrintsExpectedAndMeasured(t *testing.T) {
 	if testing.Short() {
 		t.Skip("some seconds of arithmetic, ten times as many with the race detector")
 	}
 	code, out, errs := simulate(testContext(t), "", "verify")
-	if code != 0 || strings.Count(out, "\n  ok ") < 30 || !strings.Contains(out, "TOLERANCE") {
-		t.Errorf("exit %d\n%s%s", code, out, errs)
+	missed := 0
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, "MISSED") {
+			missed++
+			if !strings.Contains(line, "in real time") {
+				t.Errorf("%s", line)
+			}
+		}
+	}
+	if code != min(missed, 1) || strings.Count(out, "\n  ok ") < 30 || !strings.Contains(out, "TOLERANCE") {
+		t.Errorf("exit %d, %d missed\n%s%s", code, missed, out, errs)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errors.New("stopped"))
