@@ -75,7 +75,9 @@ func (f *finder) climb() error {
 		case fails:
 			f.missed = rate
 		case unjudged:
-			f.limited = rate
+			if f.limited == 0 || rate < f.limited {
+				f.limited = rate
+			}
 			if f.held > 0 && !looked && rate < f.Most {
 				next, looked = min(2*rate, f.Most), true
 			}

@@ -67,7 +67,7 @@ func (f *finder) repeat(e *end, middle float64) error {
 	case e.contrary == mostContrary:
 		return f.move(e, middle)
 	case e.unjudged == mostContrary:
-		f.goAround(e, t.Limited)
+		f.goAround(e, middle, t.Limited)
 	case t.Held != e.holds || e.unjudged > 0:
 		f.decide("the %s end: a contrary try, which a stall may be", e.name)
 	default:
@@ -85,22 +85,29 @@ func (f *finder) move(e *end, middle float64) error {
 		if *e.rate < least {
 			return hexbid.Invalidf("slo", "it cannot be met: it held once and not again, down to %.2g a second", was)
 		}
+		if f.top() == 0 {
+			f.found.NoVerdict = f.atTimes()
+		}
 	} else if *e.rate = min(middle*math.Exp(e.distance), f.Most); was == f.Most {
 		*e.rate = 0
-		f.found.NoVerdict = fmt.Sprintf("the objective holds at times at %.0f a second, the most that was to be tried", f.Most)
+		f.found.NoVerdict = f.atTimes()
 	}
 	f.decide("the %s end does not stand at %.0f: on to %.0f", e.name, was, *e.rate)
 	return nil
 }
 
+func (f *finder) atTimes() string {
+	return fmt.Sprintf("the objective holds at times at %.0f a second, the most that was to be tried", f.Most)
+}
+
 // goAround puts an upper end where the generator was the limit at the rate above
 // it at which the server failed by itself; where there is none, the end is given
 // up.
-func (f *finder) goAround(e *end, limited string) {
+func (f *finder) goAround(e *end, middle float64, limited string) {
 	was := *e.rate
 	e.agreed, e.contrary, e.unjudged = 0, 0, 0
 	if f.missed > was {
-		*e.rate = f.missed
+		*e.rate, e.distance = f.missed, math.Log(f.missed/middle)
 		f.decide("the generator was the limit at %.0f: the upper end goes to %.0f, where the server was", was, f.missed)
 		return
 	}

@@ -95,6 +95,9 @@ func (s Search) Find(ctx context.Context, probe Probe) (*Found, error) {
 	}
 	if err != nil {
 		f.found.NoVerdict = err.Error()
+		if n := len(f.found.Tries); n > 0 && f.found.Tries[n-1].Decision == "" {
+			f.decide("%s", err)
+		}
 	}
 	return &f.found, err
 }

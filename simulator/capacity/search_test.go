@@ -154,6 +154,43 @@ func TestAGeneratorTooSlowForTheFirstRateIsAskedLess(t *testing.T) {
 	}
 }
 
+// TestTheMostHeldAtTimesIsSaidToBe: the highest rate to be tried holds once and then
+// not.
+func TestTheMostHeldAtTimesIsSaidToBe(t *testing.T) {
+	s, tries := DefaultSearch(mustParse(t, "p99<5ms")), 0
+	s.Start, s.Most = 1000, 1000
+	found, err := s.Find(t.Context(), func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
+		if tries++; tries == 1 {
+			return cliff(1000)(ctx, perSecond)
+		}
+		return cliff(800)(ctx, perSecond)
+	})
+	if err != nil || found.Low > 800 || found.Low < 600 || found.High != 0 || !strings.Contains(found.NoVerdict, "at times at 1000") {
+		t.Errorf("%.0f to %.0f, %q, %v", found.Low, found.High, found.NoVerdict, err)
+	}
+}
+
+// TestTheUpperEndGoesOutFromWhereTheServerFailed: past the generator's limit it fails
+// at times only.
+func TestTheUpperEndGoesOutFromWhereTheServerFailed(t *testing.T) {
+	sixes := 0
+	found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(), func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
+		m, _, err := cliff(3000)(ctx, perSecond)
+		if perSecond == 6400 {
+			if sixes++; sixes == 4 || sixes == 5 {
+				return load.Measures{"p99": 0.001, "answered": 1}, "", nil
+			}
+		}
+		if perSecond > 5000 {
+			m["service_p99"] = 1
+		}
+		return m, "the generator sent late", err
+	})
+	if err != nil || found.High <= 6400 || found.Low > 3000 || found.Low < 0.95*3000 {
+		t.Errorf("%.0f to %.0f, %q, %v", found.Low, found.High, found.NoVerdict, err)
+	}
+}
+
 // TestEveryTrySaysWhatFollowed: each decision is kept, and names the rate that was
 // tried next where it gives one.
 func TestEveryTrySaysWhatFollowed(t *testing.T) {
