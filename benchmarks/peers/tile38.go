@@ -2,7 +2,6 @@ package peers
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
@@ -10,8 +9,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Tile38 holds circles with fields and filters by them; it cannot sort, so the
-// client does.
+// Tile38 holds the box of each circle with fields and filters by them; the client
+// tests the circle and sorts. Boxes, because a Tile38 of 2026 keeps a GeoJSON circle
+// out of its index and finds none.
 type Tile38 struct {
 	circles []Circle
 	client  *redis.Client
@@ -42,13 +42,9 @@ func (t *Tile38) Load(circles []Circle) error {
 		pipe := t.client.Pipeline()
 		for i := first; i < min(first+batch, len(circles)); i++ {
 			c := &circles[i]
-			object, err := json.Marshal(map[string]any{"type": "Feature",
-				"geometry":   map[string]any{"type": "Point", "coordinates": []float64{c.Center.Lng, c.Center.Lat}},
-				"properties": map[string]any{"type": "Circle", "radius": c.RadiusM, "radius_units": "m"}})
-			if err != nil {
-				return err
-			}
-			pipe.Do(ctx, "SET", tile38Key, i, "FIELD", "min_age", c.MinAge, "FIELD", "max_age", c.MaxAge, "FIELD", "genders", c.Genders, "FIELD", "systems", c.Systems, "OBJECT", string(object))
+			low, high := c.box()
+			pipe.Do(ctx, "SET", tile38Key, i, "FIELD", "min_age", c.MinAge, "FIELD", "max_age", c.MaxAge, "FIELD", "genders", c.Genders, "FIELD", "systems", c.Systems,
+				"BOUNDS", low[1], low[0], high[1], high[0])
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
 			return err
@@ -58,7 +54,7 @@ func (t *Tile38) Load(circles []Circle) error {
 }
 
 // TopTen implements Peer. Masks are filtered by the values that have the bit, and
-// the circle's edge, a polygon to Tile38, by the exact test.
+// the circle by the exact test.
 func (t *Tile38) TopTen(q *Query, into []int) ([]int, error) {
 	args := []any{"INTERSECTS", tile38Key, "LIMIT", len(t.circles), "WHERE", "min_age", "-inf", q.Age, "WHERE", "max_age", q.Age, "+inf"}
 	args = append(args, withBit("genders", q.Gender)...)

@@ -61,8 +61,8 @@ func main() {
 	log.Print("wrote results, RESULTS.md and latency.svg")
 }
 
-// run measures and writes part by part, so that what was measured before a
-// failure is kept.
+// run measures and writes part by part. A part that fails keeps the figures that
+// it has got, and does not cost those of the others; the error tells of it.
 func (c *command) run() error {
 	dir, err := os.MkdirTemp("", "hexbid-bench-")
 	if err != nil {
@@ -76,25 +76,32 @@ func (c *command) run() error {
 	if s.binary, err = benchmarks.Build(dir); err != nil {
 		return err
 	}
+	var failed error
 	for _, p := range parts {
 		if len(c.Only) > 0 && !slices.Contains(c.Only, p.name) || len(c.Only) == 0 && !p.quick && !c.All {
 			continue
 		}
-		started := time.Now()
-		figures, err := p.measure(s)
-		if err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
-		}
-		log.Printf("%s took %s", p.name, time.Since(started).Round(time.Second))
-		name, command := "full", "make bench"
-		if p.quick {
-			name, command = "quick", "make bench-quick"
-		}
-		if err := benchmarks.Keep(name, command, figures); err != nil {
-			return err
+		if err := s.measure(&p); err != nil {
+			log.Printf("%s: %v", p.name, err)
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", p.name, err))
 		}
 	}
-	return benchmarks.WriteReport()
+	return errors.Join(failed, benchmarks.WriteReport())
+}
+
+// measure measures a part and keeps its figures.
+func (s *session) measure(p *part) error {
+	started := time.Now()
+	figures, failed := p.measure(s)
+	log.Printf("%s took %s", p.name, time.Since(started).Round(time.Second))
+	if len(figures) == 0 {
+		return failed
+	}
+	name, command := "full", "make bench"
+	if p.quick {
+		name, command = "quick", "make bench-quick"
+	}
+	return errors.Join(failed, benchmarks.Keep(name, command, figures))
 }
 
 // forget removes what is measured anew as a whole.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -92,11 +93,15 @@ func (s serverAsPeer) TopTen(q *peers.Query, into []int) ([]int, error) {
 	return into, nil
 }
 
-// comparison is the market that all peers hold.
+// comparison is the market that all peers hold, and for how long each of them is
+// asked.
 type comparison struct {
 	workload *benchmarks.Workload
 	circles  []peers.Circle
 	queries  []peers.Query
+
+	warmUpLasts time.Duration // for caches of what is distinct in the queries
+	roundLasts  time.Duration
 }
 
 func newComparison(campaigns int) (*comparison, error) {
@@ -104,7 +109,8 @@ func newComparison(campaigns int) (*comparison, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &comparison{workload: w.OneEach(), circles: make([]peers.Circle, campaigns), queries: make([]peers.Query, 20_000)}
+	c := &comparison{workload: w.OneEach(), circles: make([]peers.Circle, campaigns), queries: make([]peers.Query, 20_000),
+		warmUpLasts: 15 * time.Second, roundLasts: 2 * time.Second}
 	for i := range c.circles {
 		c.circles[i] = peers.CircleOf(i, c.workload.Campaign(i))
 	}
@@ -113,11 +119,6 @@ func newComparison(campaigns int) (*comparison, error) {
 	}
 	return c, nil
 }
-
-const (
-	roundLasts  = 2 * time.Second
-	warmUpLasts = 15 * time.Second // for caches of what is distinct in the queries
-)
 
 // rate is how many queries a second a peer answers to so many callers, for so
 // long.
@@ -133,33 +134,69 @@ func (c *comparison) rate(p peers.Peer, callers int, lasts time.Duration) (float
 }
 
 // beside measures peers in turn with ours: A B A C A D, in rounds. A ratio is of
-// one round.
+// one round. A peer that fails is left out and told by the error, which stands
+// beside the figures of the others; without ours there are no figures.
 func (c *comparison) beside(prefix string, ours peers.Peer, others []peers.Peer, callers int) (spreads, error) {
-	for _, p := range append([]peers.Peer{ours}, others...) {
-		if err := peers.Check(p, c.circles, c.queries); err != nil {
-			return nil, err
-		}
-		log.Printf("%s gives the circles of a scan", p.Name())
-		if _, err := c.rate(p, callers, warmUpLasts); err != nil {
-			return nil, err
-		}
+	if err := c.ready(ours, callers); err != nil {
+		return nil, err
 	}
-	return benchmarks.Rounds(5, func() (benchmarks.Figures, error) {
-		figures, best := benchmarks.Figures{}, 0.0
-		own, err := c.rate(ours, callers, roundLasts)
+	sound, failed := c.sound(others, callers)
+	for len(sound) > 0 {
+		lost := -1
+		all, err := benchmarks.Rounds(5, func() (figures benchmarks.Figures, err error) {
+			figures, lost, err = c.round(prefix, ours, sound, callers)
+			return figures, err
+		})
+		failed = errors.Join(failed, err)
+		if lost < 0 {
+			return all, failed
+		}
+		log.Printf("the rounds begin again without a peer: %v", err)
+		sound = slices.Delete(sound, lost, lost+1)
+	}
+	return nil, failed
+}
+
+// ready checks a peer against a scan and warms it up.
+func (c *comparison) ready(p peers.Peer, callers int) error {
+	if err := peers.Check(p, c.circles, c.queries); err != nil {
+		return err
+	}
+	log.Printf("%s gives the circles of a scan", p.Name())
+	_, err := c.rate(p, callers, c.warmUpLasts)
+	return err
+}
+
+// sound are the peers that are ready; the error is of the others.
+func (c *comparison) sound(all []peers.Peer, callers int) (sound []peers.Peer, failed error) {
+	for _, p := range all {
+		if err := c.ready(p, callers); err != nil {
+			log.Printf("a peer is left out: %v", err)
+			failed = errors.Join(failed, err)
+			continue
+		}
+		sound = append(sound, p)
+	}
+	return sound, failed
+}
+
+// round measures ours and every other peer once. Of an error it tells which of the
+// others failed, -1 for ours.
+func (c *comparison) round(prefix string, ours peers.Peer, others []peers.Peer, callers int) (f benchmarks.Figures, failed int, err error) {
+	own, err := c.rate(ours, callers, c.roundLasts)
+	if err != nil {
+		return nil, -1, err
+	}
+	figures, best := benchmarks.Figures{prefix + "_hexbid_per_s": own}, 0.0
+	for i, p := range others {
+		rate, err := c.rate(p, callers, c.roundLasts)
 		if err != nil {
-			return nil, err
+			return nil, i, err
 		}
-		for _, p := range others {
-			rate, err := c.rate(p, callers, roundLasts)
-			if err != nil {
-				return nil, err
-			}
-			figures[prefix+"_"+figureName(p.Name())+"_per_s"], best = rate, max(best, rate)
-		}
-		figures[prefix+"_hexbid_per_s"], figures[prefix+"_ratio"] = own, own/best
-		return figures, nil
-	})
+		figures[prefix+"_"+figureName(p.Name())+"_per_s"], best = rate, max(best, rate)
+	}
+	figures[prefix+"_ratio"] = own / best
+	return figures, -1, nil
 }
 
 func figureName(peer string) string {
@@ -167,21 +204,17 @@ func figureName(peer string) string {
 }
 
 // besidePeers fills the peers that this machine has, and measures in-process ones
-// beside the engine, networked ones beside the server and the engine.
+// beside the engine, networked ones beside the server and the engine. A peer that
+// fails costs its own figures alone; the error tells of it.
 func besidePeers(s *session) (spreads, error) {
 	c, err := newComparison(million)
 	if err != nil {
 		return nil, err
 	}
-	inProcess, err := c.filled(peers.InProcess)
-	if err != nil {
-		return nil, err
-	}
+	inProcess, failed := c.filled(peers.InProcess)
 	networked, err := c.filled(peers.Networked)
-	if err != nil {
-		return nil, err
-	}
 	defer closeAll(networked)
+	failed = errors.Join(failed, err)
 	m, err := benchmarks.NewMarket(c.workload, million, 0)
 	if err != nil {
 		return nil, err
@@ -189,9 +222,21 @@ func besidePeers(s *session) (spreads, error) {
 	engine := &engineAsPeer{Market: m}
 	defer engine.Close()
 	all, err := c.beside("peers_in_process", engine, inProcess, 1)
-	if err != nil || len(networked) == 0 {
-		return all, err
+	failed = errors.Join(failed, err)
+	if len(networked) == 0 {
+		return all, failed
 	}
+	some, err := c.besideServers(s, engine, networked)
+	if all == nil {
+		all = spreads{}
+	}
+	maps.Copy(all, some)
+	return all, errors.Join(failed, err)
+}
+
+// besideServers measures networked peers beside a server of ours, and beside the
+// engine in this process.
+func (c *comparison) besideServers(s *session, engine peers.Peer, networked []peers.Peer) (spreads, error) {
 	server, err := s.serve("peers")
 	if err != nil {
 		return nil, err
@@ -200,18 +245,17 @@ func besidePeers(s *session) (spreads, error) {
 	if _, err := benchmarks.Import(server.Conn, c.workload, million, million/10); err != nil {
 		return nil, err
 	}
-	over, err := c.beside("peers_networked", serverAsPeer{server.Conn}, networked, 32)
+	all := spreads{}
+	over, failed := c.beside("peers_networked", serverAsPeer{server.Conn}, networked, 32)
 	maps.Copy(all, over)
-	if err != nil {
-		return nil, err
-	}
 	inside, err := c.beside("peers_networked_beside_engine", engine, networked, 2)
 	maps.Copy(all, inside)
-	return all, err
+	return all, errors.Join(failed, err)
 }
 
-// filled starts the peers that this machine has and loads them.
-func (c *comparison) filled(starts []func() (peers.Peer, error)) (filled []peers.Peer, err error) {
+// filled starts the peers that this machine has and loads them. The error is of
+// those that failed to.
+func (c *comparison) filled(starts []func() (peers.Peer, error)) (filled []peers.Peer, failed error) {
 	for _, start := range starts {
 		p, err := start()
 		if errors.Is(err, peers.ErrNotInstalled) {
@@ -219,17 +263,19 @@ func (c *comparison) filled(starts []func() (peers.Peer, error)) (filled []peers
 			continue
 		}
 		if err == nil {
-			filled = append(filled, p)
 			started := time.Now()
 			if err = p.Load(c.circles); err == nil {
 				log.Printf("%s loaded %d circles in %s", p.Name(), len(c.circles), time.Since(started).Round(time.Second))
+				filled = append(filled, p)
 				continue
 			}
+			err = fmt.Errorf("%s: loading: %w", p.Name(), err)
+			closeAll([]peers.Peer{p})
 		}
-		closeAll(filled)
-		return nil, err
+		log.Printf("a peer is left out: %v", err)
+		failed = errors.Join(failed, err)
 	}
-	return filled, nil
+	return filled, failed
 }
 
 func closeAll(some []peers.Peer) {
