@@ -82,7 +82,7 @@ func (m *testMarket) wait(tb testing.TB, ops []store.Op) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if err := m.indexer.WaitFor(ctx, change.Version); err != nil {
 		tb.Fatal(err)

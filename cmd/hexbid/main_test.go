@@ -78,7 +78,7 @@ func boot(t *testing.T, change func(*cli.ServeConfig)) *testServer {
 func withDemo(c *cli.ServeConfig) { c.Demo = true }
 
 func testContext(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute) // of a busy machine
 	t.Cleanup(cancel)
 	return ctx
 }

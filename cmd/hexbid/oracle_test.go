@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode"
@@ -87,11 +88,7 @@ func (o *oracle) inside(a *pb.Area, program string, at *pb.Location) bool {
 		}
 	}
 	for _, text := range a.GetPolygons() {
-		var g struct{ Coordinates [][][2]float64 }
-		if err := json.Unmarshal([]byte(text), &g); err != nil {
-			panic(err)
-		}
-		if evenOdd(g.Coordinates, lat, lng) {
+		if evenOdd(oracleRings(text), lat, lng) {
 			return true
 		}
 	}
@@ -102,6 +99,21 @@ func (o *oracle) inside(a *pb.Area, program string, at *pb.Location) bool {
 	}
 	return false
 }
+
+// oracleRings are a GeoJSON polygon's, each text read once.
+func oracleRings(text string) [][][2]float64 {
+	if rings, known := ringsOfText.Load(text); known {
+		return rings.([][][2]float64)
+	}
+	var g struct{ Coordinates [][][2]float64 }
+	if err := json.Unmarshal([]byte(text), &g); err != nil {
+		panic(err)
+	}
+	ringsOfText.Store(text, g.Coordinates)
+	return g.Coordinates
+}
+
+var ringsOfText sync.Map
 
 func (o *oracle) inRegion(code string, lat, lng float64) bool {
 	return evenOdd(o.outlines[code], lat, lng)
@@ -256,8 +268,11 @@ func oracleUnits(s string) (units []string) {
 
 // spaced writes a text so that a unit is found in it exactly where its words
 // and characters stand: every Han character and every other word between
-// spaces.
+// spaces. Texts come again by the thousand, so each is written once.
 func spaced(s string) string {
+	if text, written := spacedTexts.Load(s); written {
+		return text.(string)
+	}
 	var b strings.Builder
 	for _, unit := range oracleUnits(s) {
 		if first := []rune(unit)[0]; !unicode.Is(unicode.Han, first) {
@@ -268,8 +283,12 @@ func spaced(s string) string {
 			b.WriteString(" " + string(r))
 		}
 	}
-	return b.String() + " "
+	text := b.String() + " "
+	spacedTexts.Store(s, text)
+	return text
 }
+
+var spacedTexts sync.Map
 
 func (o *oracle) has(p *pb.Program, words string, more ...string) bool {
 	texts := append([]string{p.GetDisplayName(), strings.TrimPrefix(p.GetCategory().String(), "CATEGORY_"), oracleChinese[p.GetCategory()]}, p.GetAlternativeNames()...)
