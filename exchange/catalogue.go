@@ -330,11 +330,25 @@ func inUseError(name, user string) error {
 	return hexbid.Errorf(hexbid.InUse, "name", "%q is needed by %q: delete that first", name, user)
 }
 
+// namesForAnError bounds what is looked at, while the catalogue is held, to name a
+// campaign in an error.
+const namesForAnError = 1000
+
+// checkNoBuyer refuses to remove a program that campaigns buy for, and names one if
+// it is soon found. The count tells, for an advertiser may have many campaigns of
+// other programs.
 func (e *Exchange) checkNoBuyer(ctx context.Context, program hexbid.Name) error {
-	buyer, err := e.first(ctx, store.ListQuery{Kind: hexbid.KindCampaign, Parent: program.Owner()},
+	buyers := e.usage.buyersOf(program.String())
+	if buyers == 0 {
+		return nil
+	}
+	buyer, err := e.first(ctx, store.ListQuery{Kind: hexbid.KindCampaign, Parent: program.Owner(), Names: namesForAnError},
 		func(r hexbid.Resource) bool { return r.(*hexbid.Campaign).Program == program.String() })
-	if err != nil || buyer == "" {
+	if err != nil {
 		return err
+	}
+	if buyer == "" {
+		return hexbid.Errorf(hexbid.InUse, "name", "%q is needed by campaigns, %d in all: delete those first", program.String(), buyers)
 	}
 	return inUseError(program.String(), buyer)
 }

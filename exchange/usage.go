@@ -32,8 +32,9 @@ type usage struct {
 	programs map[uint64]programUsage
 }
 
-// programUsage counts what multiplies: places and the campaigns around them.
-type programUsage struct{ places, approved, campaigns int64 }
+// programUsage counts what multiplies, places and the campaigns around them, and all
+// campaigns, which the program cannot be deleted before.
+type programUsage struct{ places, approved, campaigns, buyers int64 }
 
 func newUsage(limit int64) *usage {
 	return &usage{limit: limit, seed: maphash.MakeSeed(), entries: map[uint64]int64{}, programs: map[uint64]programUsage{}}
@@ -44,6 +45,13 @@ func (u *usage) approvedIn(program string) int64 {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
 	return u.programs[maphash.String(u.seed, program)].approved
+}
+
+// buyersOf is the number of campaigns that buy for a program.
+func (u *usage) buyersOf(program string) int64 {
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	return u.programs[maphash.String(u.seed, program)].buyers
 }
 
 // counting is a store whose scan counts what it finds.
@@ -70,6 +78,7 @@ type burden struct {
 	own                         int64  // entries of a campaign, whatever places there are
 	place, approved             int64  // 1 of a place, and of an approved one
 	campaign                    int64  // 1 of a campaign around places
+	buyer                       int64  // 1 of any campaign
 }
 
 func (u *usage) burdenOf(r store.Record) burden {
@@ -85,7 +94,7 @@ func (u *usage) burdenOf(r store.Record) burden {
 			b.approved = 1
 		}
 	case *hexbid.Campaign:
-		b.programName, b.own = v.Program, int64(len(r.Covering))+entriesOf(&v.Area)+entriesOf(&v.Excluded)
+		b.programName, b.buyer, b.own = v.Program, 1, int64(len(r.Covering))+entriesOf(&v.Area)+entriesOf(&v.Excluded)
 		if v.Area.AroundPlacesM > 0 {
 			b.campaign = 1
 		}
@@ -170,6 +179,7 @@ func (t *tally) add(b burden, by int64) {
 	p, entries := t.programOf(b.program), t.entriesOf(b.advertiser)
 	entries -= entriesAPlace * p.approved * p.campaigns
 	p.places, p.approved, p.campaigns = p.places+by*b.place, p.approved+by*b.approved, p.campaigns+by*b.campaign
+	p.buyers += by * b.buyer
 	entries += entriesAPlace*p.approved*p.campaigns + by*b.own
 	t.programs[b.program], t.entries[b.advertiser] = p, entries
 }

@@ -161,9 +161,15 @@ func update[T resource](ctx context.Context, s *campaignService, kind hexbid.Res
 	return show[T](ctx, s, r, notices...), nil
 }
 
+// maxMaskPaths is more than there are fields to name.
+const maxMaskPaths = 200
+
 // merge copies the masked fields of an update over the present state.
 func merge(present, update proto.Message, mask *fieldmaskpb.FieldMask) (proto.Message, error) {
 	paths := mask.GetPaths()
+	if len(paths) > maxMaskPaths {
+		return nil, hexbid.Invalidf("update_mask", "has %d paths: at most %d", len(paths), maxMaskPaths)
+	}
 	if len(paths) == 0 || len(paths) == 1 && paths[0] == "*" {
 		return update, nil
 	}

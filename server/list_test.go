@@ -228,3 +228,14 @@ func TestAPageMayBeEmptyAndGoOn(t *testing.T) {
 		}
 	}
 }
+
+func TestAMaskHasABoundedNumberOfPaths(t *testing.T) {
+	mask := &fieldmaskpb.FieldMask{Paths: slices.Repeat([]string{"bid_micros"}, maxMaskPaths)}
+	if _, err := merge(&pb.Campaign{}, &pb.Campaign{}, mask); err != nil {
+		t.Error(err)
+	}
+	mask.Paths = append(mask.Paths, "bid_micros")
+	if _, err := merge(&pb.Campaign{}, &pb.Campaign{}, mask); hexbid.KindOf(err) != hexbid.Invalid || !strings.Contains(err.Error(), "at most 200") {
+		t.Errorf("a path too many: %v", err)
+	}
+}

@@ -368,7 +368,8 @@ type UpdateAdvertiserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// With its name; its etag, when set, must be the present one.
 	Advertiser *Advertiser `protobuf:"bytes,1,opt,name=advertiser,proto3" json:"advertiser,omitempty"`
-	// Fields to change; unset or "*" replaces every field that is not output only.
+	// Fields to change, at most 200 paths; unset or "*" replaces every field that is
+	// not output only.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Check everything and change nothing.
 	ValidateOnly bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
@@ -746,7 +747,8 @@ type UpdateProgramRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// With its name; its etag, when set, must be the present one.
 	Program *Program `protobuf:"bytes,1,opt,name=program,proto3" json:"program,omitempty"`
-	// Fields to change; unset or "*" replaces every field that is not output only.
+	// Fields to change, at most 200 paths; unset or "*" replaces every field that is
+	// not output only.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Check everything and change nothing.
 	ValidateOnly bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
@@ -1124,7 +1126,8 @@ type UpdatePlaceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// With its name; its etag, when set, must be the present one.
 	Place *Place `protobuf:"bytes,1,opt,name=place,proto3" json:"place,omitempty"`
-	// Fields to change; unset or "*" replaces every field that is not output only.
+	// Fields to change, at most 200 paths; unset or "*" replaces every field that is
+	// not output only.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Check everything and change nothing.
 	ValidateOnly bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
@@ -1512,7 +1515,8 @@ type UpdateCampaignRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// With its name; its etag, when set, must be the present one.
 	Campaign *Campaign `protobuf:"bytes,1,opt,name=campaign,proto3" json:"campaign,omitempty"`
-	// Fields to change; unset or "*" replaces every field that is not output only.
+	// Fields to change, at most 200 paths; unset or "*" replaces every field that is
+	// not output only.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Check everything and change nothing.
 	ValidateOnly bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`

@@ -788,7 +788,7 @@ type Viewer struct {
 	OperatingSystem OperatingSystem `protobuf:"varint,4,opt,name=operating_system,json=operatingSystem,proto3,enum=hexbid.v1.OperatingSystem" json:"operating_system,omitempty"`
 	// Network.
 	Network Network `protobuf:"varint,5,opt,name=network,proto3,enum=hexbid.v1.Network" json:"network,omitempty"`
-	// Interests.
+	// Interests, each once.
 	Interests []Category `protobuf:"varint,6,rep,packed,name=interests,proto3,enum=hexbid.v1.Category" json:"interests,omitempty"`
 	// Consented band of credit.
 	CreditBand CreditBand `protobuf:"varint,7,opt,name=credit_band,json=creditBand,proto3,enum=hexbid.v1.CreditBand" json:"credit_band,omitempty"`
