@@ -80,11 +80,20 @@ func (x *Indexer) putAdvertiser(a *hexbid.Advertiser) {
 		return
 	}
 	owner.paused = paused
-	for program := owner.programs; program != 0; program = x.programs.at(program - 1).next {
-		for c := x.programs.at(program - 1).buyers; c != 0; c = x.details.at(c - 1).next {
-			x.setState(c - 1)
+	x.changedOwners[i] = struct{}{}
+}
+
+// followOwners gives the campaigns of advertisers that were paused or are on again
+// their states.
+func (x *Indexer) followOwners() {
+	for i := range x.changedOwners {
+		for program := x.accounts.at(i).programs; program != 0; program = x.programs.at(program - 1).next {
+			for c := x.programs.at(program - 1).buyers; c != 0; c = x.details.at(c - 1).next {
+				x.setState(c - 1)
+			}
 		}
 	}
+	clear(x.changedOwners)
 }
 
 // parentOf finds what a resource belongs to.
@@ -119,12 +128,24 @@ func (x *Indexer) putProgram(p *hexbid.Program) error {
 		x.wordEdits.name(slot.text.Tokens(), i, true)
 	}
 	if before.text != slot.text || before.gate != slot.gate || before.tags != slot.tags {
-		x.retagged[i] = struct{}{}
-	}
-	for c := slot.buyers; c != 0; c = x.details.at(c - 1).next {
-		x.reindex(c - 1)
+		x.changedPrograms[i] = struct{}{}
 	}
 	return nil
+}
+
+// followPrograms gives what belongs to programs that have changed what it has of
+// them: campaigns the gate, places the tags of their sites.
+func (x *Indexer) followPrograms() {
+	for i := range x.changedPrograms {
+		for c := x.programs.at(i).buyers; c != 0; c = x.details.at(c - 1).next {
+			x.reindex(c - 1)
+		}
+		for at := x.programs.at(i).places; at != 0; at = x.places.at(at - 1).next {
+			x.removeSite(at - 1)
+			x.insertSite(at - 1)
+		}
+	}
+	clear(x.changedPrograms)
 }
 
 // textOf is what words are looked for in: the program's names and keywords, and
@@ -140,6 +161,7 @@ func (x *Indexer) delete(r *store.Record) {
 	case *hexbid.Advertiser:
 		i := x.byName[keyOf(meta.Name)]
 		delete(x.byName, keyOf(meta.Name))
+		delete(x.changedOwners, i)
 		*x.accounts.edit(i) = account{}
 		x.ordinals.advertisers.giveBack(i)
 	case *hexbid.Program:
@@ -168,7 +190,7 @@ func (x *Indexer) deleteProgram(name string) {
 	x.wordEdits.name(slot.text.Tokens(), i, false)
 	*slot = program{}
 	delete(x.byName, key)
-	delete(x.retagged, i)
+	delete(x.changedPrograms, i)
 	x.ordinals.programs.giveBack(i)
 	x.next.Programs--
 }

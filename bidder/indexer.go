@@ -66,10 +66,11 @@ type Indexer struct {
 
 	// What waits for the next publication, so that what changes many times in
 	// between is worked out once.
-	waitingPosts []uint32                  // campaigns to be posted
-	moved        map[hexbid.UID]movedPlace // places that surrounds have not followed
-	treeEdits    map[uint32]*geoindex.Edit // by program
-	retagged     map[uint32]struct{}       // programs whose sites carry old tags
+	changedOwners   map[uint32]struct{}       // advertisers that were paused or are on again
+	changedPrograms map[uint32]struct{}       // whose campaigns and sites have their old gates and tags
+	moved           map[hexbid.UID]movedPlace // places that surrounds have not followed
+	waitingPosts    []uint32                  // campaigns to be posted
+	treeEdits       map[uint32]*geoindex.Edit // by program
 
 	covered int // discs around places, since the start
 }
@@ -83,7 +84,8 @@ func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Index
 		wordEdits:  wordEdits{},
 		campaignOf: &sharedUIDs{uids: uidMap{}}, placeOf: uidMap{}, byName: map[nameKey]uint32{}, off: map[uint32]time.Time{},
 		surroundBy: map[surroundKey]uint32{}, surroundsOf: map[uint32]*surround{},
-		moved: map[hexbid.UID]movedPlace{}, treeEdits: map[uint32]*geoindex.Edit{}, retagged: map[uint32]struct{}{},
+		moved: map[hexbid.UID]movedPlace{}, treeEdits: map[uint32]*geoindex.Edit{},
+		changedOwners: map[uint32]struct{}{}, changedPrograms: map[uint32]struct{}{},
 	}
 	x.next = Snapshot{quarter: clock().Truncate(targeting.Quarter), market: market, reserves: compileReserves(market.Reserves), campaignOf: x.campaignOf}
 	x.publish()
@@ -264,9 +266,10 @@ func (x *Indexer) turnQuarter() bool {
 // settle works out what waits for the publication.
 func (x *Indexer) settle() {
 	x.dropDeserted()
+	x.followOwners()
+	x.followPrograms()
 	x.followMoves()
 	x.postWaiting()
-	x.retag()
 	x.setTrees()
 }
 

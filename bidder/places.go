@@ -119,17 +119,6 @@ func (x *Indexer) insertSite(at uint32) {
 
 func (x *Indexer) removeSite(at uint32) { x.editSites().Delete(at, x.places.at(at).cell) }
 
-// retag gives the sites of programs that have changed their programs' new tags.
-func (x *Indexer) retag() {
-	for number := range x.retagged {
-		for at := x.programs.at(number).places; at != 0; at = x.places.at(at - 1).next {
-			x.removeSite(at - 1)
-			x.insertSite(at - 1)
-		}
-	}
-	clear(x.retagged)
-}
-
 func (x *Indexer) editSites() *geoindex.Edit {
 	if x.siteEdit == nil {
 		x.siteEdit = x.next.sites.Edit()

@@ -305,8 +305,12 @@ func (x *Indexer) setState(i uint32) {
 // would stand in the way of those behind it.
 const offFor = 5 * time.Second
 
-// mostUnposted bounds what one publication takes off the lists.
-const mostUnposted = 20_000
+// mostUnposted and mostUnpostedEdits bound what one publication takes off the lists,
+// by campaigns and by the lists that they stand in.
+const (
+	mostUnposted      = 20_000
+	mostUnpostedEdits = 1 << 18
+)
 
 // unpostOff takes campaigns off the lists that have been off for long; it says
 // whether there were any.
@@ -317,7 +321,7 @@ func (x *Indexer) unpostOff() bool {
 			continue
 		}
 		x.unpost(i)
-		if n++; n == mostUnposted {
+		if n++; n == mostUnposted || x.edits.n > mostUnpostedEdits {
 			break
 		}
 	}

@@ -135,8 +135,13 @@ func TestManyChangesOfOnePlaceCostOne(t *testing.T) {
 			hidden.Review = hexbid.Hidden
 		}
 		m.put(t, hidden)
-		c := chainCampaign("p", 0, hexbid.Area{AroundPlacesM: 3000 + float64(i%2)}, hexbid.Area{})
-		m.put(t, c)
+		m.put(t, chainCampaign("p", 0, hexbid.Area{AroundPlacesM: 3000 + float64(i%2)}, hexbid.Area{}))
+		program := *m.nouns["advertisers/a/programs/p"].(*hexbid.Program)
+		program.MinimumAge = i % 2 * 18
+		m.put(t, &program)
+		owner := *m.nouns["advertisers/a"].(*hexbid.Advertiser)
+		owner.State = []hexbid.ServingState{hexbid.Paused, hexbid.Active}[i%2]
+		m.put(t, &owner)
 	}
 	m.indexer.publish()
 	if n := m.indexer.covered - covered; n > 102 { // the places at the radius it ends with
