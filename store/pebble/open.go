@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"syscall"
 	"time"
 
@@ -47,27 +46,6 @@ func Open(o Options) (*Store, error) {
 		return nil, errors.Join(err, s.release())
 	}
 	return s, nil
-}
-
-// makeDir makes a folder and those above it that are missing, so that a crash does
-// not take them away again.
-func makeDir(fs vfs.FS, dir string) error {
-	var made []string
-	for path := dir; ; path = fs.PathDir(path) {
-		if _, err := fs.Stat(path); !errors.Is(err, os.ErrNotExist) || path == fs.PathDir(path) {
-			break
-		}
-		made = append(made, path)
-	}
-	if err := fs.MkdirAll(dir, 0o750); err != nil {
-		return err
-	}
-	for _, path := range made {
-		if err := syncDir(fs, fs.PathDir(path)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func lockDir(fs vfs.FS, dir string) (*pebble.Lock, error) {

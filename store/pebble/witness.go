@@ -130,32 +130,6 @@ func newWitness(fs vfs.FS, path string, t testimony) (*witness, error) {
 	return &witness{path: path, file: file, said: t, sequence: 2}, nil
 }
 
-// replaceFile puts content under a path by way of another file, and syncs file
-// and folder.
-func replaceFile(fs vfs.FS, path string, content []byte) error {
-	next := path + ".new"
-	f, err := fs.Create(next, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := fs.Rename(next, path); err != nil {
-		return err
-	}
-	return syncDir(fs, fs.PathDir(path))
-}
-
-func syncDir(fs vfs.FS, path string) error {
-	dir, err := fs.OpenDir(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
 // acknowledge says that a version is durable, without waiting for the disk.
 func (w *witness) acknowledge(version uint64) error {
 	w.mu.Lock()
