@@ -36,7 +36,6 @@ type ServeConfig struct {
 	MostEntries   int64         `name:"advertiser-entries" help:"Most index entries of one advertiser: one for each cell of a covering, circle, cell, region and vertex of its campaigns, 8 for each approved place that a campaign goes around." default:"1000000" env:"HEXBID_ADVERTISER_ENTRIES"`
 	CacheMB       int64         `name:"cache-mb" help:"Cache of display records, MiB." default:"64" env:"HEXBID_CACHE_MB"`
 	MemoryMB      int64         `name:"memory-mb" help:"Memory to use, MiB: the more there is, the less often the collector runs. 0 leaves it to GOGC and GOMEMLIMIT." default:"0" env:"HEXBID_MEMORY_MB"`
-	MaxInFlight   int           `help:"Calls worked on at once; more are refused." default:"4096" env:"HEXBID_MAX_IN_FLIGHT"`
 	AllowTrace    string        `help:"Permit exhaustive traces: auto (on loopback only), yes or no." enum:"auto,yes,no" default:"auto" env:"HEXBID_ALLOW_TRACE"`
 	DrainTimeout  time.Duration `help:"How long a stop waits for calls in flight." default:"15s" env:"HEXBID_DRAIN_TIMEOUT"`
 	LogLevel      string        `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HEXBID_LOG_LEVEL"`
@@ -45,6 +44,13 @@ type ServeConfig struct {
 	Mechanism     string        `help:"What winners pay by: gsp, vcg or first_price; by scene in the market section of --config." enum:"gsp,vcg,first_price" default:"gsp" env:"HEXBID_MECHANISM"`
 	Increment     moneyFlag     `help:"Added to the price that another entry or a reserve sets." default:"0" placeholder:"AMOUNT" env:"HEXBID_INCREMENT"`
 	Reserve       moneyFlag     `help:"Reserve for a thousand seen impressions, everywhere; finer ones stand in the market section of --config." default:"0" placeholder:"AMOUNT" env:"HEXBID_RESERVE"`
+
+	MaxSearches    int   `help:"Searches worked on at once; more are refused." default:"4096" env:"HEXBID_MAX_SEARCHES"`
+	MaxReads       int   `help:"Reads of the catalogue worked on at once." default:"256" env:"HEXBID_MAX_READS"`
+	MaxWrites      int   `help:"Writes worked on at once." default:"256" env:"HEXBID_MAX_WRITES"`
+	MaxImports     int   `help:"Batches of uploads worked on at once." default:"32" env:"HEXBID_MAX_IMPORTS"`
+	MaxConnections int   `help:"Connections; one more takes the place of the idlest." default:"1024" env:"HEXBID_MAX_CONNECTIONS"`
+	MaxWaitingMB   int64 `name:"max-waiting-mb" help:"Memory, MiB, of requests that have not arrived whole and of answers not taken; past it the connection that has the most is closed." default:"512" env:"HEXBID_MAX_WAITING_MB"`
 
 	Market marketFile `kong:"-"` // of the config file
 }

@@ -154,9 +154,8 @@ type answer struct{ mem.Buffer }
 
 // answerTo encodes an answer into memory of gRPC's pool, which takes it back when it
 // is sent.
-func answerTo(r *exchange.Response, datum hexbid.Datum, arrived time.Time) answer {
-	pool := mem.DefaultBufferPool()
-	memory := pool.Get(answerBytes(r))
+func answerTo(c *call, r *exchange.Response, datum hexbid.Datum) answer {
+	memory := c.peer.Get(answerBytes(r))
 	b := (*memory)[:0]
 	for i := range r.Sponsored {
 		b = appendSponsored(b, &r.Sponsored[i], datum)
@@ -164,8 +163,17 @@ func answerTo(r *exchange.Response, datum hexbid.Datum, arrived time.Time) answe
 	for i := range r.Nearby {
 		b = appendNearby(b, &r.Nearby[i], datum)
 	}
-	*memory = appendRest(b, r, arrived)
-	return answer{mem.NewBuffer(memory, pool)}
+	*memory = appendRest(b, r, c.arrived)
+	return c.peer.answer(memory)
+}
+
+// encodeAnswer encodes an answer that is a message.
+func encodeAnswer(peer *connection, m proto.Message) (answer, error) {
+	options := proto.MarshalOptions{UseCachedSize: true}
+	memory := peer.Get(proto.Size(m))
+	b, err := options.MarshalAppend((*memory)[:0], m)
+	*memory = b
+	return peer.answer(memory), err
 }
 
 // answerBytes is the room for an answer without a trace.
@@ -195,15 +203,14 @@ func appendRest(b []byte, r *exchange.Response, arrived time.Time) []byte {
 
 // registerSearch registers the service with a method that returns an answer
 // where the generated one would return a message.
-func registerSearch(g *grpc.Server, s *searchService) {
+func registerSearch(g grpc.ServiceRegistrar, s *searchService) {
 	description := pb.SearchService_ServiceDesc
-	description.Methods = []grpc.MethodDesc{{MethodName: "SearchNearby", Handler: func(_ any, ctx context.Context, decode func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
+	description.Methods = []grpc.MethodDesc{{MethodName: "SearchNearby", Handler: func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 		r := new(pb.SearchNearbyRequest)
 		if err := decode(r); err != nil {
 			return nil, err
 		}
-		info := &grpc.UnaryServerInfo{Server: s, FullMethod: pb.SearchService_SearchNearby_FullMethodName}
-		return intercept(ctx, r, info, func(ctx context.Context, r any) (any, error) { return s.answer(ctx, r.(*pb.SearchNearbyRequest)) })
+		return s.answer(ctx, r)
 	}}}
 	g.RegisterService(&description, s)
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -79,7 +80,7 @@ func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 			in.Nearby = append(in.Nearby, n)
 			want.Nearby = append(want.Nearby, &pb.NearbyResult{Program: programCard(program), Place: plainPlace(place, program, datum), DistanceM: n.DistanceM})
 		}
-		a, got := answerTo(in, datum, time.Now()), new(pb.SearchNearbyResponse)
+		a, got := answerTo(callOf(context.Background()), in, datum), new(pb.SearchNearbyResponse)
 		defer a.Free()
 		if err := proto.Unmarshal(a.ReadOnlyData(), got); err != nil {
 			t.Fatal(err)
@@ -94,7 +95,7 @@ func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 func TestWritingACardInAnotherDatumLeavesTheCacheAlone(t *testing.T) {
 	card := Cards{}.Nearby(&hexbid.Program{}, &hexbid.Place{Point: hexbid.Point{Lat: 30, Lng: 120}})
 	before := string(card)
-	answerTo(&exchange.Response{Nearby: []exchange.Nearby{{Card: card}}}, hexbid.BD09, time.Now()).Free()
+	answerTo(callOf(t.Context()), &exchange.Response{Nearby: []exchange.Nearby{{Card: card}}}, hexbid.BD09).Free()
 	if string(card) != before {
 		t.Error("the card that others share was written over")
 	}

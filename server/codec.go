@@ -3,7 +3,6 @@ package server
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"google.golang.org/grpc/encoding"
@@ -16,21 +15,26 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// lenientCodec is gRPC's own codec, but a message that does not decode is the
-// caller's fault: gRPC would answer INTERNAL. It lets the message through and
-// keeps the error until the interceptor asks. An answer to a search comes to it
+// codec is gRPC's own but for two things. A request that comes in an envelope stays
+// encoded, so that it is decoded when its class has let it in; and one that does not
+// decode is the caller's fault, where gRPC would answer INTERNAL. Answers come to it
 // encoded.
-type lenientCodec struct {
-	encoding.CodecV2
-	failures sync.Map // message to error
-}
+type codec struct{ encoding.CodecV2 }
 
-func newLenientCodec() *lenientCodec {
-	return &lenientCodec{CodecV2: encoding.GetCodecV2(encodingproto.Name)}
+func newCodec() codec { return codec{encoding.GetCodecV2(encodingproto.Name)} }
+
+// envelope takes a request in as its bytes.
+type envelope struct{ data mem.BufferSlice }
+
+func (e *envelope) size() int { return e.data.Len() }
+
+func (e *envelope) free() {
+	e.data.Free()
+	e.data = nil
 }
 
 // Marshal implements encoding.CodecV2.
-func (c *lenientCodec) Marshal(v any) (mem.BufferSlice, error) {
+func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	if a, encoded := v.(answer); encoded {
 		return mem.BufferSlice{a.Buffer}, nil
 	}
@@ -38,30 +42,62 @@ func (c *lenientCodec) Marshal(v any) (mem.BufferSlice, error) {
 }
 
 // Unmarshal implements encoding.CodecV2.
-func (c *lenientCodec) Unmarshal(data mem.BufferSlice, v any) error {
-	err := c.CodecV2.Unmarshal(data, v)
-	if err == nil {
-		return nil
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	e, enveloped := v.(*envelope)
+	if !enveloped {
+		return c.CodecV2.Unmarshal(data, v)
 	}
-	m, ok := v.(proto.Message)
-	if !ok {
-		return err
-	}
-	field := invalidText(data.Materialize(), m.ProtoReflect().Descriptor())
-	if field != "" {
-		c.failures.Store(v, hexbid.Invalidf(field, "the text is not valid UTF-8: send UTF-8"))
-	} else {
-		c.failures.Store(v, hexbid.Invalidf("", "the message does not decode: %s", hexbid.Shorten(strings.ToValidUTF8(err.Error(), "?"))))
-	}
+	e.free() // a second message where there should be one: gRPC refuses it
+	data.Ref()
+	e.data = data
 	return nil
 }
 
-// failure is the error of a message that did not decode, once.
-func (c *lenientCodec) failure(message any) error {
-	if err, failed := c.failures.LoadAndDelete(message); failed {
-		return err.(error)
+// mostMessages bounds the messages within a request. An empty one takes two bytes of
+// the request and some hundred of memory, so a large request is counted before it is
+// decoded; 8 MB of points are 400,000.
+const mostMessages = 500_000
+
+// open decodes the request in an envelope.
+func (c codec) open(e *envelope, v any) error {
+	if m, ok := v.(proto.Message); ok && e.size() > smallRequestBytes {
+		left := mostMessages
+		if countMessages(e.data.Materialize(), m.ProtoReflect().Descriptor(), &left); left < 0 {
+			return hexbid.Invalidf("", "the request holds more than %d messages: split it", mostMessages)
+		}
 	}
-	return nil
+	err := c.CodecV2.Unmarshal(e.data, v)
+	if err == nil {
+		return nil
+	}
+	if m, ok := v.(proto.Message); ok {
+		if field := invalidText(e.data.Materialize(), m.ProtoReflect().Descriptor()); field != "" {
+			return hexbid.Invalidf(field, "the text is not valid UTF-8: send UTF-8")
+		}
+	}
+	return hexbid.Invalidf("", "the message does not decode: %s", hexbid.Shorten(strings.ToValidUTF8(err.Error(), "?")))
+}
+
+// countMessages takes the messages within an encoded one off a number, until it is
+// below zero. What does not decode is left to the decoder.
+func countMessages(data []byte, d protoreflect.MessageDescriptor, left *int) {
+	for len(data) > 0 && *left >= 0 {
+		number, kind, n := protowire.ConsumeTag(data)
+		if n < 0 {
+			return
+		}
+		data = data[n:]
+		size := protowire.ConsumeFieldValue(number, kind, data)
+		if size < 0 {
+			return
+		}
+		if field := d.Fields().ByNumber(number); kind == protowire.BytesType && field != nil && field.Message() != nil {
+			*left--
+			value, _ := protowire.ConsumeBytes(data)
+			countMessages(value, field.Message(), left)
+		}
+		data = data[size:]
+	}
 }
 
 // invalidText finds the path of the first text field whose bytes are not UTF-8,

@@ -73,26 +73,50 @@ func (m *metrics) search(slots int, r *exchange.Response) {
 	}
 }
 
-func (m *metrics) gauge(name, help string, value func() float64) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+func (m *metrics) gauge(name, help string, labels prometheus.Labels, value func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
 }
+
+func (m *metrics) counter(name, help string, labels prometheus.Labels, value func() float64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, value))
+}
+
+// measure registers a gauge that has no labels.
+func (m *metrics) measure(name, help string, value func() float64) { m.gauge(name, help, nil, value) }
 
 // follow registers gauges of a store on a disk.
 func (m *metrics) follow(d store.Durable) {
-	m.gauge("hexbid_catalogue_failed", "1 when the catalogue takes no more writes: its disk refuses, a file is damaged or the folder gone.", func() float64 {
+	m.measure("hexbid_catalogue_failed", "1 when the catalogue takes no more writes: its disk refuses, a file is damaged or the folder gone.", func() float64 {
 		if d.Failure() != nil {
 			return 1
 		}
 		return 0
 	})
-	m.gauge("hexbid_catalogue_losses", "Losses of acknowledged writes that were accepted.", func() float64 { return float64(len(d.Losses())) })
+	m.measure("hexbid_catalogue_losses", "Losses of acknowledged writes that were accepted.", func() float64 { return float64(len(d.Losses())) })
+}
+
+// watch registers what the limits count.
+func (m *metrics) watch(s *Server) {
+	for i := searching; i < classCount; i++ {
+		g, of := &s.gates[i], prometheus.Labels{"class": classWords[i]}
+		m.gauge("hexbid_working", "Requests that are worked on, by class.", of, func() float64 { return float64(g.working.Load()) })
+		m.counter("hexbid_refused_total", "Requests refused because as many of their class were worked on as may be.", of, func() float64 { return float64(g.refused.Load()) })
+	}
+	for why, word := range closingWords {
+		m.counter("hexbid_connections_closed_total", "Connections closed to keep to the limits, by reason.", prometheus.Labels{"reason": word},
+			func() float64 { return float64(s.connections.closed[why].Load()) })
+	}
+	m.measure("hexbid_connections", "Connections that are open.", func() float64 { return float64(s.connections.count()) })
+	m.measure("hexbid_waiting_calls", "Calls whose request has not arrived.", func() float64 { return float64(s.connections.calls.Load()) })
+	m.measure("hexbid_waiting_bytes", "Bytes of requests that have not arrived whole, and of answers that callers have not taken.",
+		func() float64 { return float64(s.connections.bytes.Load()) })
 }
 
 // observe registers gauges of an exchange.
 func (m *metrics) observe(e *exchange.Exchange) {
-	m.gauge("hexbid_campaigns", "Campaigns in the catalogue.", func() float64 { return float64(e.Size().Campaigns) })
-	m.gauge("hexbid_programs", "Programs in the catalogue.", func() float64 { return float64(e.Size().Programs) })
-	m.gauge("hexbid_places", "Approved places.", func() float64 { return float64(e.Size().Places) })
-	m.gauge("hexbid_catalogue_version", "Version of the catalogue that is searchable.", func() float64 { return float64(e.Size().Version) })
-	m.gauge("hexbid_display_cache_hit_ratio", "Display records found in the cache.", e.CacheHitRatio)
+	m.measure("hexbid_campaigns", "Campaigns in the catalogue.", func() float64 { return float64(e.Size().Campaigns) })
+	m.measure("hexbid_programs", "Programs in the catalogue.", func() float64 { return float64(e.Size().Programs) })
+	m.measure("hexbid_places", "Approved places.", func() float64 { return float64(e.Size().Places) })
+	m.measure("hexbid_catalogue_version", "Version of the catalogue that is searchable.", func() float64 { return float64(e.Size().Version) })
+	m.measure("hexbid_display_cache_hit_ratio", "Display records found in the cache.", e.CacheHitRatio)
 }

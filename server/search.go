@@ -30,11 +30,11 @@ func (s *searchService) answer(ctx context.Context, r *pb.SearchNearbyRequest) (
 	if names := metadata.ValueFromIncomingContext(ctx, ClientHeader); len(names) > 0 {
 		request.ClientID = names[0]
 	}
-	arrived, slots := arrival(ctx), request.Slots
-	response, err := s.server.exchange.Load().Search(ctx, request, arrived)
+	c, slots := callOf(ctx), request.Slots
+	response, err := s.server.exchange.Load().Search(ctx, request, c.arrived)
 	if err != nil {
 		return nil, err
 	}
 	s.server.metrics.search(slots, response)
-	return answerTo(response, request.Datum, arrived), nil
+	return answerTo(c, response, request.Datum), nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,8 +33,7 @@ type Config struct {
 	TLSCert, TLSKey string
 	// Insecure permits an address that is not loopback without TLS.
 	Insecure bool
-	// MaxInFlight bounds the calls that are worked on at once.
-	MaxInFlight int
+	Limits   Limits
 	// MaxRequestBytes bounds a message.
 	MaxRequestBytes int
 	// AllowTrace permits the exhaustive trace, which looks at every campaign.
@@ -46,18 +46,21 @@ type Config struct {
 
 // DefaultConfig has the limits of a machine of a few cores.
 func DefaultConfig() Config {
-	return Config{MaxInFlight: 4096, MaxRequestBytes: 8 << 20, DrainTimeout: 15 * time.Second, Registry: prometheus.NewRegistry(), Log: slog.Default()}
+	return Config{Limits: DefaultLimits(), MaxRequestBytes: 8 << 20, DrainTimeout: 15 * time.Second, Registry: prometheus.NewRegistry(), Log: slog.Default()}
 }
 
 // Server serves gRPC: SearchService, CampaignService, health and reflection.
 type Server struct {
-	config   Config
-	grpc     *grpc.Server
-	health   *health.Server
-	metrics  *metrics
-	codec    *lenientCodec
-	exchange atomic.Pointer[exchange.Exchange]
-	inFlight atomic.Int64
+	config       Config
+	grpc         *grpc.Server
+	health       *health.Server
+	metrics      *metrics
+	codec        codec
+	exchange     atomic.Pointer[exchange.Exchange]
+	gates        [classCount]gate
+	connections  *connections
+	handling     sync.WaitGroup  // handlers of streams
+	unaryMethods map[string]bool // those registered; not changed once calls come
 }
 
 // streamWorkers are goroutines that take calls in turn and keep their stacks: a new
@@ -66,18 +69,45 @@ type Server struct {
 const streamWorkers = 64
 
 // New makes a server that answers UNAVAILABLE, and NOT_SERVING to health
-// checks, until Ready. Its error is of the TLS files.
+// checks, until Ready. Its error is of the limits or the TLS files.
 func New(config Config) (*Server, error) {
-	s := &Server{config: config, health: health.NewServer(), metrics: newMetrics(config.Registry), codec: newLenientCodec()}
+	if err := config.Limits.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{config: config, health: health.NewServer(), metrics: newMetrics(config.Registry), codec: newCodec(), unaryMethods: map[string]bool{}}
+	s.openGates()
+	s.connections = newConnections(&s.config.Limits, config.Log)
+	s.metrics.watch(s)
+	options, err := s.options()
+	if err != nil {
+		return nil, err
+	}
+	s.grpc = grpc.NewServer(options...)
+	services := registrar{s.grpc, s}
+	registerSearch(services, &searchService{server: s})
+	pb.RegisterCampaignServiceServer(services, &campaignService{server: s})
+	healthpb.RegisterHealthServer(services, s.health)
+	reflection.Register(services)
+	s.setServing(false)
+	return s, nil
+}
+
+// maxHeaderBytes bounds what a call says of itself.
+const maxHeaderBytes = 16 << 10
+
+func (s *Server) options() ([]grpc.ServerOption, error) {
+	config, limits := &s.config, &s.config.Limits
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(s.codec),
-		grpc.ChainUnaryInterceptor(s.unary),
+		grpc.InTapHandle(s.tap),
 		grpc.ChainStreamInterceptor(s.stream),
 		grpc.MaxRecvMsgSize(config.MaxRequestBytes),
-		grpc.MaxConcurrentStreams(1024),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.MaxConcurrentStreams(uint32(limits.CallsAConnection)),
 		grpc.NumStreamWorkers(streamWorkers),
+		grpc.ConnectionTimeout(limits.HandshakeTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: limits.IdleTimeout, Time: time.Minute, Timeout: 20 * time.Second}),
 	}
 	if config.TLSCert != "" || config.TLSKey != "" {
 		certificate, err := tls.LoadX509KeyPair(config.TLSCert, config.TLSKey)
@@ -86,13 +116,7 @@ func New(config Config) (*Server, error) {
 		}
 		options = append(options, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})))
 	}
-	s.grpc = grpc.NewServer(options...)
-	registerSearch(s.grpc, &searchService{server: s})
-	pb.RegisterCampaignServiceServer(s.grpc, &campaignService{server: s})
-	healthpb.RegisterHealthServer(s.grpc, s.health)
-	reflection.Register(s.grpc)
-	s.setServing(false)
-	return s, nil
+	return options, nil
 }
 
 // Listen opens the address to serve on. An address that is not loopback is
@@ -143,7 +167,7 @@ func (s *Server) setServing(serving bool) {
 // NOT_SERVING, nothing new is accepted, calls in flight may finish.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	failed := make(chan error, 1)
-	go func() { failed <- s.grpc.Serve(l) }()
+	go func() { failed <- s.grpc.Serve(guardedListener{l, s.connections}) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving on %s: %w", l.Addr(), err)
@@ -159,5 +183,6 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		s.grpc.Stop()
 		<-drained
 	}
+	s.handling.Wait()
 	return <-failed
 }

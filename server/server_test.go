@@ -1,16 +1,23 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/exchange"
@@ -31,15 +38,22 @@ func newServer(t *testing.T, change func(*Config)) *Server {
 	return s
 }
 
-var info = &grpc.UnaryServerInfo{FullMethod: pb.SearchService_SearchNearby_FullMethodName}
-
-func (s *Server) call(handler func() (any, error)) error {
-	_, err := s.unary(context.Background(), nil, info, func(context.Context, any) (any, error) { return handler() })
+// call makes a unary call of a method whose request arrives at once.
+func (s *Server) call(method string, handler func() (any, error)) error {
+	wrapped := s.unary(method, func(_ any, _ context.Context, receive func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+		if err := receive(new(pb.SearchNearbyRequest)); err != nil {
+			return nil, err
+		}
+		return handler()
+	})
+	_, err := wrapped(nil, context.Background(), func(any) error { return nil }, nil)
 	return err
 }
 
+const searchMethod = pb.SearchService_SearchNearby_FullMethodName
+
 func TestAServerThatIsNotReadySaysSo(t *testing.T) {
-	err := newServer(t, nil).call(func() (any, error) { t.Error("the call went through"); return nil, nil })
+	err := newServer(t, nil).call(searchMethod, func() (any, error) { t.Error("the call went through"); return nil, nil })
 	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "being indexed") {
 		t.Error(err)
 	}
@@ -48,31 +62,137 @@ func TestAServerThatIsNotReadySaysSo(t *testing.T) {
 func TestAPanicIsContained(t *testing.T) {
 	s := newServer(t, nil)
 	s.exchange.Store(&exchange.Exchange{})
-	err := s.call(func() (any, error) { panic("a secret of the implementation") })
+	err := s.call(searchMethod, func() (any, error) { panic("a secret of the implementation") })
 	if status.Code(err) != codes.Internal || strings.Contains(err.Error(), "secret") {
 		t.Errorf("%v", err)
 	}
-	if s.inFlight.Load() != 0 {
-		t.Errorf("%d calls in flight after it", s.inFlight.Load())
+	if n := s.gates[searching].working.Load(); n != 0 {
+		t.Errorf("%d searches are worked on after it", n)
 	}
-	if err := s.call(func() (any, error) { return nil, nil }); err != nil {
+	if err := s.call(searchMethod, func() (any, error) { return nil, nil }); err != nil {
 		t.Errorf("the next call: %v", err)
 	}
 }
 
-func TestMoreCallsThanTheLimitAreRefused(t *testing.T) {
-	s := newServer(t, func(c *Config) { c.MaxInFlight = 1 })
+func TestAClassBeyondItsLimitIsRefusedAndNoOther(t *testing.T) {
+	s := newServer(t, func(c *Config) { c.Limits.Searches, c.Limits.Reads, c.Limits.Writes = 1, 1, 1 })
 	s.exchange.Store(&exchange.Exchange{})
-	err := s.call(func() (any, error) {
-		inner := s.call(func() (any, error) { t.Error("the second call went through"); return nil, nil })
-		if status.Code(inner) != codes.ResourceExhausted {
-			t.Errorf("the second call: %v", inner)
+	methods := map[class]string{searching: searchMethod, reading: pb.CampaignService_GetPlace_FullMethodName, writing: pb.CampaignService_CreatePlace_FullMethodName}
+	for full, method := range methods {
+		err := s.call(method, func() (any, error) {
+			for other, method := range methods {
+				entered := false
+				err := s.call(method, func() (any, error) { entered = true; return nil, nil })
+				if refused := status.Code(err) == codes.ResourceExhausted; refused != (other == full) || entered == refused {
+					t.Errorf("while %s are full, one of %s: %v", classWords[full], classWords[other], err)
+				}
+				if other == full && !strings.Contains(err.Error(), "1 "+classWords[full]+" are being worked on, the most at once (--max-"+classWords[full]+")") {
+					t.Errorf("the refusal does not name the limit: %v", err)
+				}
+			}
+			return nil, nil
+		})
+		if err != nil {
+			t.Error(err)
 		}
-		return nil, nil
-	})
-	if err != nil {
-		t.Error(err)
+		if n := s.gates[full].refused.Load(); n != 1 {
+			t.Errorf("%d %s counted as refused", n, classWords[full])
+		}
 	}
+}
+
+func TestEveryMethodOfTheContractHasAClass(t *testing.T) {
+	var methods []string
+	for _, file := range []protoreflect.FileDescriptor{pb.File_hexbid_v1_search_proto, pb.File_hexbid_v1_campaign_service_proto, pb.File_hexbid_v1_catalog_proto} {
+		for i := range file.Services().Len() {
+			service := file.Services().Get(i)
+			for j := range service.Methods().Len() {
+				methods = append(methods, fmt.Sprintf("/%s/%s", service.FullName(), service.Methods().Get(j).Name()))
+			}
+		}
+	}
+	classed := 0
+	for _, method := range methods {
+		if classOf[method] == unclassed {
+			t.Errorf("%s has no class", method)
+		}
+		classed++
+	}
+	for method, of := range classOf {
+		if of != unclassed && !slices.Contains(methods, method) {
+			t.Errorf("%s is not a method of the contract", method)
+		}
+	}
+	if classed < 20 {
+		t.Errorf("only %d methods were looked at", classed)
+	}
+}
+
+func TestARequestOfAClassWithoutResourcesIsSmall(t *testing.T) {
+	s := newServer(t, nil)
+	for i := searching; i < classCount; i++ {
+		err := s.gates[i].enter(smallRequestBytes + 1)
+		if small := i == searching || i == reading; small != (hexbid.KindOf(err) == hexbid.Invalid && err != nil) {
+			t.Errorf("%s: %v", classWords[i], err)
+		}
+	}
+}
+
+func TestLargeRequestsShareTheMemoryThatTheyAreWorkedOnIn(t *testing.T) {
+	s := newServer(t, func(c *Config) { c.Limits.WorkingBytes = 10 << 20 })
+	writes, imports := &s.gates[writing], &s.gates[importing]
+	if err := writes.enter(6 << 20); err != nil {
+		t.Fatal(err)
+	}
+	if err := imports.enter(6 << 20); hexbid.KindOf(err) != hexbid.Exhausted || err == nil || !strings.Contains(err.Error(), "10 MiB") {
+		t.Errorf("%v", err)
+	}
+	if err := imports.enter(4 << 20); err != nil {
+		t.Errorf("what fits: %v", err)
+	}
+	writes.leave(6 << 20)
+	imports.leave(4 << 20)
+	if taken := writes.memory.taken.Load(); taken != 0 {
+		t.Errorf("%d bytes are taken at the end", taken)
+	}
+}
+
+func TestARequestOfMillionsOfEmptyMessagesIsNotDecoded(t *testing.T) {
+	rows := &envelope{mem.BufferSlice{mem.SliceBuffer(bytes.Repeat([]byte{0x0a, 0}, mostMessages+1))}}
+	var into pb.ImportRequest
+	if err := newCodec().open(rows, &into); hexbid.KindOf(err) != hexbid.Invalid || err == nil || !strings.Contains(err.Error(), "split it") || into.Rows != nil {
+		t.Errorf("%v, %d rows", err, len(into.Rows))
+	}
+	rows.data = mem.BufferSlice{mem.SliceBuffer(bytes.Repeat([]byte{0x0a, 0}, mostMessages))}
+	if err := newCodec().open(rows, &into); err != nil || len(into.Rows) != mostMessages {
+		t.Errorf("as many as may be: %v, %d rows", err, len(into.Rows))
+	}
+}
+
+func TestARequestThatDoesNotDecodeLeavesNothingBehind(t *testing.T) {
+	s, made := newServer(t, nil), 100
+	var collected atomic.Int64
+	fail := func(want codes.Code) {
+		wrapped := s.unary(searchMethod, func(_ any, _ context.Context, receive func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+			m := new(pb.SearchNearbyRequest)
+			runtime.AddCleanup(m, func(n *atomic.Int64) { n.Add(1) }, &collected)
+			return nil, receive(m)
+		})
+		_, err := wrapped(nil, context.Background(), func(m any) error {
+			return s.codec.Unmarshal(mem.BufferSlice{mem.SliceBuffer{0xff, 0xff, 0xff}}, m)
+		}, nil)
+		if status.Code(err) != want {
+			t.Fatalf("%v: want %v", err, want)
+		}
+	}
+	for range made {
+		fail(codes.Unavailable) // before Ready
+	}
+	s.exchange.Store(&exchange.Exchange{})
+	for range made {
+		fail(codes.InvalidArgument)
+	}
+	waitUntil(t, "all messages are collected", func() bool { runtime.GC(); return int(collected.Load()) == 2*made })
 }
 
 func TestEveryKindOfErrorHasItsCodeAndKeepsItsSecrets(t *testing.T) {

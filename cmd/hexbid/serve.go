@@ -92,7 +92,7 @@ func (m *Main) lossAccepted() bool {
 func (m *Main) openServer() (err error) {
 	c := server.DefaultConfig()
 	c.TLSCert, c.TLSKey, c.Insecure = m.Config.TLSCert, m.Config.TLSKey, m.Config.Insecure
-	c.MaxInFlight, c.DrainTimeout, c.Log = m.Config.MaxInFlight, m.Config.DrainTimeout, m.Log
+	c.Limits, c.DrainTimeout, c.Log = limitsOf(&m.Config), m.Config.DrainTimeout, m.Log
 	if m.listener, err = c.Listen(m.Config.Listen); err != nil {
 		return err
 	}
@@ -114,6 +114,14 @@ func (m *Main) openServer() (err error) {
 	mux.Handle("/metrics", promhttp.HandlerFor(c.Registry, promhttp.HandlerOpts{}))
 	m.metricsHandler = mux
 	return nil
+}
+
+// limitsOf are the limits that the configuration states, and the defaults of others.
+func limitsOf(c *cli.ServeConfig) server.Limits {
+	l := server.DefaultLimits()
+	l.Searches, l.Reads, l.Writes, l.Imports = c.MaxSearches, c.MaxReads, c.MaxWrites, c.MaxImports
+	l.Connections, l.WaitingBytes = c.MaxConnections, c.MaxWaitingMB<<20
+	return l
 }
 
 func (m *Main) openStore() (store.Store, error) {

@@ -1,0 +1,141 @@
+package server
+
+import (
+	"sync/atomic"
+
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/hexbid/hexbid"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// class is the kind of work that a call is. Each kind has a limit of its own, so
+// that no kind of caller can shut out another.
+type class uint8
+
+const (
+	unclassed class = iota // health and reflection: answered from memory, never refused
+	searching
+	reading
+	writing
+	importing
+	classCount
+)
+
+// classWords are what messages, metrics and flags call the classes.
+var classWords = [classCount]string{"others", "searches", "reads", "writes", "imports"}
+
+// classOf is the class of every method of the contract.
+var classOf = map[string]class{
+	pb.SearchService_SearchNearby_FullMethodName: searching,
+
+	pb.CampaignService_GetAdvertiser_FullMethodName:   reading,
+	pb.CampaignService_ListAdvertisers_FullMethodName: reading,
+	pb.CampaignService_GetProgram_FullMethodName:      reading,
+	pb.CampaignService_ListPrograms_FullMethodName:    reading,
+	pb.CampaignService_GetPlace_FullMethodName:        reading,
+	pb.CampaignService_ListPlaces_FullMethodName:      reading,
+	pb.CampaignService_GetCampaign_FullMethodName:     reading,
+	pb.CampaignService_ListCampaigns_FullMethodName:   reading,
+	pb.CampaignService_ListRegions_FullMethodName:     reading,
+	pb.CampaignService_Explain_FullMethodName:         reading,
+
+	pb.CampaignService_CreateAdvertiser_FullMethodName: writing,
+	pb.CampaignService_UpdateAdvertiser_FullMethodName: writing,
+	pb.CampaignService_DeleteAdvertiser_FullMethodName: writing,
+	pb.CampaignService_CreateProgram_FullMethodName:    writing,
+	pb.CampaignService_UpdateProgram_FullMethodName:    writing,
+	pb.CampaignService_DeleteProgram_FullMethodName:    writing,
+	pb.CampaignService_CreatePlace_FullMethodName:      writing,
+	pb.CampaignService_UpdatePlace_FullMethodName:      writing,
+	pb.CampaignService_DeletePlace_FullMethodName:      writing,
+	pb.CampaignService_CreateCampaign_FullMethodName:   writing,
+	pb.CampaignService_UpdateCampaign_FullMethodName:   writing,
+	pb.CampaignService_DeleteCampaign_FullMethodName:   writing,
+	pb.CampaignService_ReviewPlace_FullMethodName:      writing,
+
+	pb.CampaignService_Import_FullMethodName: importing,
+
+	healthpb.Health_Check_FullMethodName: unclassed,
+	healthpb.Health_List_FullMethodName:  unclassed,
+}
+
+// smallRequestBytes bounds a request that carries no resource.
+const smallRequestBytes = 64 << 10
+
+// gate counts what of a class is worked on: a request from the moment that it has
+// arrived whole until it is answered. A call that is merely open counts nowhere.
+type gate struct {
+	class    class
+	limit    int64
+	maxBytes int   // of one request
+	memory   *room // that the requests share with those of other classes; nil for small ones
+	working  atomic.Int64
+	refused  atomic.Int64
+}
+
+// room is how many bytes of requests may be worked on at once.
+type room struct {
+	limit int64
+	taken atomic.Int64
+}
+
+// take takes so many bytes, if they are there.
+func (r *room) take(bytes int) bool {
+	if r == nil || r.taken.Add(int64(bytes)) <= r.limit {
+		return true
+	}
+	r.taken.Add(-int64(bytes))
+	return false
+}
+
+func (r *room) give(bytes int) {
+	if r != nil {
+		r.taken.Add(-int64(bytes))
+	}
+}
+
+func (s *Server) openGates() {
+	l := &s.config.Limits
+	large := &room{limit: l.WorkingBytes}
+	s.gates = [classCount]gate{
+		searching: {limit: int64(l.Searches), maxBytes: smallRequestBytes},
+		reading:   {limit: int64(l.Reads), maxBytes: smallRequestBytes},
+		writing:   {limit: int64(l.Writes), maxBytes: s.config.MaxRequestBytes, memory: large},
+		importing: {limit: int64(l.Imports), maxBytes: s.config.MaxRequestBytes, memory: large},
+	}
+	for i := range s.gates {
+		s.gates[i].class = class(i)
+	}
+}
+
+// enter counts a request of so many bytes in. After an error it is not counted,
+// otherwise leave must follow, with as many.
+func (g *gate) enter(bytes int) error {
+	if g.class == unclassed {
+		return nil
+	}
+	if bytes > g.maxBytes {
+		return hexbid.Invalidf("", "the request has %d bytes: send at most %d", bytes, g.maxBytes)
+	}
+	if !g.memory.take(bytes) {
+		g.refused.Add(1)
+		return hexbid.Errorf(hexbid.Exhausted, "", "%d MiB of %s and their like are being worked on, the most at once: back off and try again",
+			g.memory.limit>>20, classWords[g.class])
+	}
+	if g.working.Add(1) > g.limit {
+		g.working.Add(-1)
+		g.memory.give(bytes)
+		g.refused.Add(1)
+		return hexbid.Errorf(hexbid.Exhausted, "", "%d %s are being worked on, the most at once (--max-%s): back off and try again",
+			g.limit, classWords[g.class], classWords[g.class])
+	}
+	return nil
+}
+
+func (g *gate) leave(bytes int) {
+	if g.class != unclassed {
+		g.working.Add(-1)
+		g.memory.give(bytes)
+	}
+}

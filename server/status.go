@@ -1,0 +1,76 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/hexbid/hexbid"
+)
+
+// codeOf maps the kinds of error to gRPC codes: the one place that does.
+func codeOf(kind hexbid.ErrorKind) codes.Code {
+	switch kind {
+	case hexbid.Invalid:
+		return codes.InvalidArgument
+	case hexbid.NotFound:
+		return codes.NotFound
+	case hexbid.AlreadyExists:
+		return codes.AlreadyExists
+	case hexbid.Stale:
+		return codes.Aborted
+	case hexbid.InUse:
+		return codes.FailedPrecondition
+	case hexbid.Exhausted:
+		return codes.ResourceExhausted
+	case hexbid.Unavailable:
+		return codes.Unavailable
+	case hexbid.Denied:
+		return codes.PermissionDenied
+	case hexbid.DataLoss:
+		return codes.DataLoss
+	}
+	return codes.Internal
+}
+
+// statusOf makes the status of an error, with the field in its details.
+func statusOf(err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *hexbid.Error
+	switch {
+	case errors.As(err, &e):
+		return detailed(status.New(codeOf(e.Kind), err.Error()), err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return status.Error(codes.DeadlineExceeded, "the deadline passed before the answer was ready")
+	case errors.Is(err, context.Canceled):
+		return status.Error(codes.Canceled, "the caller went away")
+	}
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	return status.Error(codes.Internal, "something went wrong here; the operator's log says what")
+}
+
+// detailed adds the fields that an error is about to a status.
+func detailed(s *status.Status, err error) error {
+	var bad errdetails.BadRequest
+	all, _ := hexbid.ErrorsOf(err)
+	for _, e := range all {
+		if e.Field != "" {
+			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: e.Field, Description: e.Detail})
+		}
+	}
+	if len(bad.GetFieldViolations()) == 0 {
+		return s.Err()
+	}
+	with, err := s.WithDetails(&bad)
+	if err != nil {
+		return s.Err()
+	}
+	return with.Err()
+}
