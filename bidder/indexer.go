@@ -163,8 +163,7 @@ func (x *Indexer) Run(ctx context.Context, feed *store.Feed) {
 			x.apply(&change)
 		case a := <-x.adjustments:
 			adjusted = append(adjusted, x.adjust(a))
-		case <-x.stale:
-			x.turnQuarter()
+		case <-x.stale: // publishing turns the page
 		case <-tick.C:
 			if turned, unposted := x.turnQuarter(), x.unpostOff(); !turned && !unposted {
 				continue
@@ -273,8 +272,11 @@ func (x *Indexer) settle() {
 	x.setTrees()
 }
 
-// publish makes a snapshot of the present state and lets waiters look.
+// publish makes a snapshot of the present state and lets waiters look. Every
+// publication is of the present quarter hour, so that a run of changes, however long,
+// does not hold up the next one.
 func (x *Indexer) publish() {
+	x.turnQuarter()
 	x.settle()
 	x.applyEdits()
 	x.wordEdits.applyTo(&x.words)

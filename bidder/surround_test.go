@@ -370,3 +370,22 @@ func TestPlacesThatComeMoveAndGoLeaveTheListsOfAFreshIndex(t *testing.T) {
 }
 
 func fixedClock() time.Time { return testStart }
+
+// TestAPublicationIsOfThePresentQuarterHour: changes that never cease do not keep
+// readers of the next quarter hour waiting.
+func TestAPublicationIsOfThePresentQuarterHour(t *testing.T) {
+	m := newChainMarket(t)
+	at := testStart
+	m.indexer.clock = func() time.Time { return at }
+	c := chainCampaign("p", 0, hexbid.Area{AroundPlacesM: 3000}, hexbid.Area{})
+	c.Start = testStart.Add(3 * targeting.Quarter)
+	m.put(t, c, chainPlace("p", 0, hexbid.Point{Lat: 30, Lng: 120}))
+	m.indexer.publish()
+	at = c.Start.Add(time.Minute)
+	m.put(t, chainPlace("p", 1, hexbid.Point{Lat: 31, Lng: 120}))
+	m.indexer.publish()
+	s := m.indexer.Snapshot()
+	if !s.Covers(at) || len(m.postings(t, s)) == 0 {
+		t.Errorf("published at %v, the snapshot holds that instant: %v; it has %d lists", at, s.Holds(at), len(m.postings(t, s)))
+	}
+}
