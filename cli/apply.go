@@ -12,20 +12,18 @@ import (
 	"strings"
 
 	"github.com/schollz/progressbar/v3"
-	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
 type applyCommand struct {
 	Files       []string `short:"f" name:"file" help:"YAML, .jsonl or .csv files, folders of them, or - for YAML on standard input." placeholder:"FILE"`
-	DryRun      bool     `help:"Check everything and change nothing."`
+	DryRun      bool     `help:"Check everything as if the rows before were stored, and change nothing."`
 	Template    string   `help:"Print a commented file that applies as is: csv, yaml or jsonl." enum:"csv,yaml,jsonl," default:""`
 	clientFlags `embed:""`
+	outputFlags `embed:""`
 }
-
-// batchRows is the number of rows sent at once.
-const batchRows = 500
 
 // Run applies files, or prints a template.
 func (c *applyCommand) Run(s *session) error {
@@ -44,24 +42,13 @@ func (c *applyCommand) Run(s *session) error {
 	defer conn.conn.Close()
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
-	stream, err := conn.campaigns.Import(ctx)
-	if err != nil {
+	a := &application{session: s, importer: &importer{ctx: ctx, client: conn.campaigns, dryRun: c.DryRun}, seen: newSeen(), bar: newBar(s, "applying", "rows")}
+	a.summary.DryRun, a.summary.NotServingReasons = c.DryRun, map[string]int{}
+	failed := a.applyFiles(files)
+	if err := a.report(c.Output, failed); failed == nil {
 		return err
 	}
-	a := &application{session: s, stream: stream, dryRun: c.DryRun, accepted: map[string]bool{}, reasons: map[string]int{}}
-	if isTerminal(s.Stderr) {
-		a.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(s.Stderr), progressbar.OptionSetDescription("applying"),
-			progressbar.OptionShowIts(), progressbar.OptionSetItsString("rows"), progressbar.OptionClearOnFinish())
-	}
-	for _, file := range files {
-		if err := a.applyFile(file); err != nil {
-			return err
-		}
-	}
-	if err := a.finish(); err != nil {
-		return err
-	}
-	return a.report()
+	return failed
 }
 
 // listFiles expands folders to the files of known formats in them, by name.
@@ -76,7 +63,7 @@ func listFiles(paths []string) ([]string, error) {
 			continue
 		}
 		err := filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
-			known := slices.Contains([]string{".yaml", ".yml", ".jsonl", ".ndjson", ".csv"}, strings.ToLower(filepath.Ext(name)))
+			known := slices.Contains([]string{".yaml", ".yml", ".jsonl", ".ndjson", ".csv", ".tsv"}, strings.ToLower(filepath.Ext(name)))
 			if err == nil && !entry.IsDir() && (known || name == path) {
 				files = append(files, name)
 			}
@@ -89,18 +76,35 @@ func listFiles(paths []string) ([]string, error) {
 	return files, nil
 }
 
+// newBar shows progress on a terminal; nil elsewhere.
+func newBar(s *session, doing, unit string) *progressbar.ProgressBar {
+	if !isTerminal(s.Stderr) {
+		return nil
+	}
+	return progressbar.NewOptions(-1, progressbar.OptionSetWriter(s.Stderr), progressbar.OptionSetDescription(doing),
+		progressbar.OptionShowIts(), progressbar.OptionSetItsString(unit), progressbar.OptionClearOnFinish())
+}
+
 // application is one run of apply.
 type application struct {
 	session  *session
-	stream   grpc.BidiStreamingClient[pb.ImportRequest, pb.ImportResponse]
-	dryRun   bool
+	importer *importer
 	bar      *progressbar.ProgressBar
+	seen     *seen
 	batch    []*upload
+	bytes    int       // of the batch
 	waiting  []*upload // rejected for something that may come later
-	accepted map[string]bool
+	notices  notices
+	summary  summary
+}
 
-	created, updated, unchanged, rejected, serving, notServing int
-	reasons                                                    map[string]int // of campaigns that do not serve
+func (a *application) applyFiles(files []string) error {
+	for _, file := range files {
+		if err := a.applyFile(file); err != nil {
+			return err
+		}
+	}
+	return a.finish()
 }
 
 func (a *application) applyFile(path string) error {
@@ -108,33 +112,66 @@ func (a *application) applyFile(path string) error {
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return fmt.Errorf("--file: %w", err)
+			a.reject([]*rowError{{path, 0, "", "cannot be read: " + err.Error()}})
+			return nil
 		}
 		defer f.Close()
 		r = f
 	}
 	var failed error
 	visit := func(d *document) {
-		u, err := newUpload(d)
-		if err != nil {
-			a.fail(err)
-			return
-		}
-		if a.batch = append(a.batch, u); len(a.batch) == batchRows && failed == nil {
-			failed = a.send(true)
+		if failed == nil {
+			failed = a.add(d)
 		}
 	}
-	readDocuments(path, r, visit, a.fail)
+	readDocuments(path, r, visit, func(e *rowError) { a.reject([]*rowError{e}) }, func(line int, text string) { a.notices.add(path, line, text) })
 	return failed
 }
 
-// fail prints an error of a row and goes on.
-func (a *application) fail(err error) {
-	a.rejected++
+// add puts a document into the batch and sends that when it is full.
+func (a *application) add(d *document) error {
+	u := newUpload(d)
+	if u == nil {
+		a.reject(d.wrong)
+		return nil
+	}
+	if u.name != "" {
+		where, same, before := a.seen.add(u)
+		switch {
+		case before && same && len(d.wrong) == 0:
+			a.notices.add(d.file, d.line, "stands twice in this upload, with equal content")
+		case before:
+			d.failAt("name", fmt.Sprintf("%q stands twice in this upload, first at %s: leave one of them out", u.name, where))
+			u.row.ValidateOnly = true
+		}
+	}
+	size := proto.Size(u.row)
+	if a.bytes+size > batchBytes {
+		if err := a.send(true); err != nil {
+			return err
+		}
+	}
+	a.batch, a.bytes = append(a.batch, u), a.bytes+size
+	if len(a.batch) < batchRows {
+		return nil
+	}
+	return a.send(true)
+}
+
+// reject prints the errors of a row and goes on.
+func (a *application) reject(errs []*rowError) {
+	a.summary.Rejected++
+	a.clearBar()
+	for _, err := range errs {
+		fmt.Fprintln(a.session.Stderr, err)
+		a.summary.addError(err)
+	}
+}
+
+func (a *application) clearBar() {
 	if a.bar != nil {
 		_ = a.bar.Clear() // of the terminal; nothing hangs on it
 	}
-	fmt.Fprintln(a.session.Stderr, err)
 }
 
 // send sends the batch and takes in its outcomes. A row that lacks something
@@ -143,77 +180,39 @@ func (a *application) send(mayWait bool) error {
 	if len(a.batch) == 0 {
 		return nil
 	}
-	r := &pb.ImportRequest{ValidateOnly: a.dryRun}
+	rows := make([]*pb.ImportRow, len(a.batch))
 	for i, u := range a.batch {
 		u.row.Row = int64(i)
-		r.Rows = append(r.Rows, u.row)
+		rows[i] = u.row
 	}
-	if err := a.stream.Send(r); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	response, err := a.stream.Recv()
+	outcomes, err := a.importer.send(rows)
 	if err != nil {
 		return err
 	}
-	for i, o := range response.GetOutcomes() {
+	for i, o := range outcomes {
 		a.take(a.batch[i], o, mayWait)
 	}
 	if a.bar != nil {
 		_ = a.bar.Add(len(a.batch)) // likewise
 	}
-	a.batch = a.batch[:0]
+	a.batch, a.bytes = a.batch[:0], 0
 	return nil
 }
 
 func (a *application) take(u *upload, o *pb.ImportOutcome, mayWait bool) {
-	switch o.GetAction() {
-	case pb.ImportAction_IMPORT_ACTION_CREATED:
-		a.created++
-	case pb.ImportAction_IMPORT_ACTION_UPDATED:
-		a.updated++
-	case pb.ImportAction_IMPORT_ACTION_UNCHANGED:
-		a.unchanged++
-	default:
-		a.reject(u, o.GetError(), mayWait)
+	if mayWait && needsMore(o) {
+		a.waiting = append(a.waiting, u)
 		return
 	}
-	a.accepted[o.GetName()] = true
+	if errs := u.errors(o); len(errs) > 0 {
+		a.reject(errs)
+		return
+	}
 	for _, notice := range o.GetNotices() {
-		fmt.Fprintf(a.session.Stderr, "%s:%d: notice: %s\n", u.doc.file, u.doc.line, notice)
+		field, words, _ := strings.Cut(notice, ": ")
+		a.notices.add(u.doc.file, u.doc.line, fileField(field)+": "+fileWords(words))
 	}
-	if u.row.GetCampaign() == nil {
-		return
-	}
-	if o.GetServing() {
-		a.serving++
-	} else {
-		a.notServing++
-		a.reasons[o.GetNotServingReason()]++
-	}
-}
-
-func (a *application) reject(u *upload, e *pb.RowError, mayWait bool) {
-	if e.GetCode() == "NOT_FOUND" {
-		if a.dryRun && !slices.ContainsFunc(u.needs, func(name string) bool { return !a.accepted[name] }) {
-			a.created++ // what it needs was accepted, only not stored
-			a.accepted[u.name] = true
-			return
-		}
-		if mayWait {
-			a.waiting = append(a.waiting, u)
-			return
-		}
-	}
-	field := fileField(e.GetField())
-	a.fail(&rowError{u.doc.file, u.lineOf(field), field, e.GetMessage()})
-}
-
-// lineOf is the line of a field, or of the document.
-func (u *upload) lineOf(field string) int {
-	if n := u.doc.fields[field]; n != nil {
-		return n.Line
-	}
-	return u.doc.line
+	a.summary.count(o, u.row.GetCampaign() != nil)
 }
 
 // finish sends the rest; rows that lacked something are tried again as long as
@@ -222,60 +221,29 @@ func (a *application) finish() error {
 	if err := a.send(true); err != nil {
 		return err
 	}
-	for {
-		again := a.waiting
-		a.waiting = nil
-		for i, last := 0, len(again); i < last; i += batchRows {
-			a.batch = append(a.batch, again[i:min(i+batchRows, last)]...)
-			if err := a.send(true); err != nil {
-				return err
-			}
-		}
-		if len(a.waiting) == len(again) {
-			break // no further one found what it needs
-		}
-	}
-	a.batch, a.waiting = append(a.batch, a.waiting...), nil
-	for rest := a.batch; len(rest) > 0; {
-		n := min(len(rest), batchRows)
-		a.batch, rest = rest[:n:n], rest[n:]
-		if err := a.send(false); err != nil {
+	for before := 0; len(a.waiting) > 0 && len(a.waiting) != before; {
+		before = len(a.waiting)
+		if err := a.sendWaiting(true); err != nil {
 			return err
 		}
 	}
-	return a.stream.CloseSend()
+	if err := a.sendWaiting(false); err != nil {
+		return err
+	}
+	return a.importer.close()
 }
 
-// report prints the totals; an error when a row was rejected.
-func (a *application) report() error {
-	if a.bar != nil {
-		_ = a.bar.Finish() // of the terminal; nothing hangs on it
+func (a *application) sendWaiting(mayWait bool) error {
+	again := a.waiting
+	a.waiting = nil
+	for _, u := range again {
+		size := proto.Size(u.row)
+		if len(a.batch) == batchRows || a.bytes+size > batchBytes {
+			if err := a.send(mayWait); err != nil {
+				return err
+			}
+		}
+		a.batch, a.bytes = append(a.batch, u), a.bytes+size
 	}
-	accepted := a.created + a.updated + a.unchanged
-	if accepted+a.rejected == 0 {
-		return errors.New("the files hold no resource: see hexbid apply --template yaml")
-	}
-	word := "accepted"
-	if a.dryRun {
-		word = "dry run, nothing changed: would accept"
-	}
-	fmt.Fprintf(a.session.Stdout, "%s %d (%d new, %d changed, %d unchanged), serving %d, not serving %d%s\n",
-		word, accepted, a.created, a.updated, a.unchanged, a.serving, a.notServing, a.reasonList())
-	if a.rejected > 0 {
-		fmt.Fprintf(a.session.Stderr, "hexbid: %d rejected, see above\n", a.rejected)
-		return errReported
-	}
-	return nil
-}
-
-func (a *application) reasonList() string {
-	var list []string
-	for reason, n := range a.reasons {
-		list = append(list, fmt.Sprintf("%s (%d)", reason, n))
-	}
-	if len(list) == 0 {
-		return ""
-	}
-	slices.Sort(list)
-	return ": " + strings.Join(list, "; ")
+	return a.send(mayWait)
 }

@@ -127,8 +127,11 @@ func explainError(err error) string {
 	}
 	for _, detail := range s.Details() {
 		if bad, ok := detail.(*errdetails.BadRequest); ok && len(bad.GetFieldViolations()) > 0 {
-			v := bad.GetFieldViolations()[0]
-			return v.GetField() + ": " + v.GetDescription()
+			var lines []string
+			for _, v := range bad.GetFieldViolations() {
+				lines = append(lines, v.GetField()+": "+v.GetDescription())
+			}
+			return strings.Join(lines, "\n")
 		}
 	}
 	return s.Message()

@@ -1,13 +1,12 @@
 package cli
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -20,171 +19,208 @@ type document struct {
 	file   string
 	line   int
 	fields map[string]*yaml.Node
+	wrong  []*rowError // found while reading
 }
 
 // rowError is an error of a file, a line and a field.
 type rowError struct {
-	file  string
-	line  int
-	field string
-	err   string
+	File    string `json:"file"`
+	Line    int    `json:"line,omitempty"`
+	Field   string `json:"field,omitempty"`
+	Message string `json:"message"`
 }
 
-// Error is file:line: field: what.
+// Error is file:line: field: message.
 func (e *rowError) Error() string {
-	if e.field == "" {
-		return fmt.Sprintf("%s:%d: %s", e.file, e.line, e.err)
+	where := e.File
+	if e.Line > 0 {
+		where = fmt.Sprintf("%s:%d", e.File, e.Line)
 	}
-	return fmt.Sprintf("%s:%d: %s: %s", e.file, e.line, e.field, e.err)
+	if e.Field != "" {
+		where += ": " + e.Field
+	}
+	return where + ": " + e.Message
 }
 
-// readDocuments calls visit for every document of a file, in order, and fail
-// for every one that cannot be read. The file's name chooses the format: .csv,
-// .jsonl or .ndjson, else YAML.
-func readDocuments(file string, r io.Reader, visit func(*document), fail func(error)) {
+// reader reads the documents of one file.
+type reader struct {
+	file  string
+	lines *lines
+	visit func(*document) // of every document, in order
+	fail  func(*rowError) // of every one that cannot be read
+}
+
+// readDocuments reads a file. Its name chooses the format: .csv, .tsv, .jsonl
+// or .ndjson, .txt when it has tabs, else YAML.
+func readDocuments(file string, text io.Reader, visit func(*document), fail func(*rowError), notice func(line int, text string)) {
+	r := &reader{file, newLines(text, notice), visit, fail}
 	switch strings.ToLower(filepath.Ext(file)) {
-	case ".csv":
-		readCSV(file, r, visit, fail)
+	case ".csv", ".tsv":
+		r.readCSV()
 	case ".jsonl", ".ndjson":
-		readJSONLines(file, r, visit, fail)
+		r.readJSONLines()
+	case ".txt":
+		first, ok := r.lines.next()
+		if ok {
+			r.lines.pushBack([]line{first})
+		}
+		if strings.Contains(first.text, "\t") { // what Excel calls Unicode text
+			r.readCSV()
+			break
+		}
+		r.readYAML()
 	default:
-		readYAML(file, r, visit, fail)
+		r.readYAML()
+	}
+	if err := r.lines.err; err != nil {
+		fail(&rowError{file, r.lines.number + 1, "", "cannot be read any further: " + err.Error()})
 	}
 }
 
-func readYAML(file string, r io.Reader, visit func(*document), fail func(error)) {
-	decoder := yaml.NewDecoder(r)
+// readYAML reads a file in pieces that begin at the lines ---, so that a syntax
+// error costs its own document only.
+func (r *reader) readYAML() {
+	var piece []string
+	first := 1
+	for {
+		next, ok := r.lines.next()
+		if marker := next.text == "---" || strings.HasPrefix(next.text, "--- "); !ok || marker {
+			r.readPiece(strings.Join(piece, "\n"), first)
+			piece, first = nil, next.number
+		}
+		if !ok {
+			return
+		}
+		piece = append(piece, next.text)
+	}
+}
+
+var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?((?s).*)$`)
+
+// readPiece reads YAML that begins at a line of the file.
+func (r *reader) readPiece(text string, first int) {
+	decoder := yaml.NewDecoder(strings.NewReader(text))
 	for {
 		var node yaml.Node
 		err := decoder.Decode(&node)
 		if errors.Is(err, io.EOF) {
 			return
 		}
-		if err != nil { // what follows a syntax error cannot be trusted
-			fail(fmt.Errorf("%s: %s", file, strings.TrimPrefix(err.Error(), "yaml: ")))
+		if err != nil {
+			r.fail(r.syntaxError(err, first))
 			return
 		}
-		if len(node.Content) == 0 || node.Content[0].Tag == "!!null" {
-			continue
+		if len(node.Content) > 0 && node.Content[0].Tag != "!!null" {
+			r.visitNode(node.Content[0], first-1)
 		}
-		visitNode(file, node.Content[0], 0, visit, fail)
 	}
 }
 
+func (r *reader) syntaxError(err error, first int) *rowError {
+	at, message := first, err.Error()
+	if parts := yamlError.FindStringSubmatch(message); parts != nil {
+		if n, err := strconv.Atoi(parts[1]); err == nil {
+			at = first - 1 + n
+		}
+		message = parts[2]
+	}
+	return &rowError{r.file, at, "", "is not YAML: " + message}
+}
+
 // readJSONLines reads an object a line; JSON is YAML.
-func readJSONLines(file string, r io.Reader, visit func(*document), fail func(error)) {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 16<<20)
-	for n := 1; lines.Scan(); n++ {
-		text := bytes.TrimSpace(lines.Bytes())
-		if len(text) == 0 || text[0] == '#' {
+func (r *reader) readJSONLines() {
+	for next, ok := r.lines.next(); ok; next, ok = r.lines.next() {
+		text := strings.TrimSpace(next.text)
+		if text == "" || text[0] == '#' {
+			continue
+		}
+		if text == unreadable {
+			r.fail(&rowError{r.file, next.number, "", unreadableMessage})
 			continue
 		}
 		var node yaml.Node
-		if err := yaml.Unmarshal(text, &node); err != nil || len(node.Content) == 0 {
-			fail(&rowError{file, n, "", fmt.Sprintf("is not a JSON object: %v", err)})
+		if err := yaml.Unmarshal([]byte(text), &node); err != nil || len(node.Content) == 0 {
+			r.fail(&rowError{r.file, next.number, "", "is not a JSON object: " + strings.TrimPrefix(fmt.Sprint(err), "yaml: line 1: ")})
 			continue
 		}
-		visitNode(file, node.Content[0], n-1, visit, fail)
-	}
-	if err := lines.Err(); err != nil {
-		fail(fmt.Errorf("%s: %w", file, err))
+		r.visitNode(node.Content[0], next.number-1)
 	}
 }
 
 // visitNode flattens a mapping, or each of a sequence of mappings.
-func visitNode(file string, node *yaml.Node, linesBefore int, visit func(*document), fail func(error)) {
+func (r *reader) visitNode(node *yaml.Node, linesBefore int) {
 	switch node.Kind {
 	case yaml.SequenceNode:
 		for _, item := range node.Content {
-			visitNode(file, item, linesBefore, visit, fail)
+			r.visitNode(item, linesBefore)
 		}
 	case yaml.MappingNode:
-		d := &document{file: file, line: linesBefore + node.Line, fields: map[string]*yaml.Node{}}
-		flatten(d, "", node, linesBefore)
-		visit(d)
+		d := &document{file: r.file, line: linesBefore + node.Line, fields: map[string]*yaml.Node{}}
+		d.flatten("", node, linesBefore)
+		r.visit(d)
 	default:
-		fail(&rowError{file, linesBefore + node.Line, "", "is not a resource: write a mapping with kind and name"})
+		r.fail(&rowError{r.file, linesBefore + node.Line, "", "is not a resource: write a mapping with kind and name"})
 	}
 }
 
+// Bounds on a document, which aliases could otherwise make endless.
+const (
+	maxDepth  = 8
+	maxFields = 1000
+)
+
 // flatten gives nested fields dotted names.
-func flatten(d *document, prefix string, mapping *yaml.Node, linesBefore int) {
+func (d *document) flatten(prefix string, mapping *yaml.Node, linesBefore int) {
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if len(d.fields) >= maxFields {
+			d.fail(d.line, "", fmt.Sprintf("has more than %d fields", maxFields))
+			return
+		}
 		key, value := mapping.Content[i], mapping.Content[i+1]
 		if value.Kind == yaml.AliasNode {
 			value = value.Alias
 		}
-		if value.Kind == yaml.MappingNode && key.Value != "polygons" { // GeoJSON stays whole
-			flatten(d, prefix+key.Value+".", value, linesBefore)
+		name := prefix + key.Value
+		if value.Kind == yaml.MappingNode && key.Value != "polygons" && strings.Count(name, ".") < maxDepth { // GeoJSON stays whole
+			d.flatten(name+".", value, linesBefore)
 			continue
 		}
-		value.Line = linesBefore + key.Line
-		d.fields[prefix+key.Value] = value
+		if d.fields[name] != nil {
+			d.fail(linesBefore+key.Line, name, "stands twice")
+		}
+		at := *value // an alias is one node in many places
+		at.Line = linesBefore + key.Line
+		d.fields[name] = &at
 	}
 }
 
-// readCSV reads a header and a resource a row; empty cells are unset, lines
-// that begin with # are comments.
-func readCSV(file string, r io.Reader, visit func(*document), fail func(error)) {
-	rows := csv.NewReader(r)
-	rows.Comment, rows.FieldsPerRecord, rows.TrimLeadingSpace = '#', -1, true
-	header, err := rows.Read()
-	if err != nil {
-		if !errors.Is(err, io.EOF) {
-			fail(fmt.Errorf("%s: %w", file, err))
-		}
-		return
-	}
-	if err := checkHeader(header); err != nil {
-		fail(&rowError{file, 1, "", err.Error()})
-		return
-	}
-	for {
-		row, err := rows.Read()
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		if err != nil {
-			fail(fmt.Errorf("%s: %w", file, err))
-			return
-		}
-		line, _ := rows.FieldPos(0)
-		if len(row) > len(header) {
-			fail(&rowError{file, line, "", fmt.Sprintf("has %d cells, the header %d", len(row), len(header))})
-			continue
-		}
-		d := &document{file: file, line: line, fields: map[string]*yaml.Node{}}
-		for i, cell := range row {
-			if cell != "" {
-				cellLine, _ := rows.FieldPos(i)
-				d.fields[header[i]] = &yaml.Node{Kind: yaml.ScalarNode, Value: cell, Line: cellLine}
-			}
-		}
-		visit(d)
-	}
+// fail notes an error of a field.
+func (d *document) fail(line int, field, message string) {
+	d.wrong = append(d.wrong, &rowError{d.file, line, field, message})
 }
 
-func checkHeader(header []string) error {
-	header[0] = strings.TrimPrefix(header[0], "\ufeff") // spreadsheets begin with it
-	known := map[string]bool{"kind": true, "name": true}
-	for _, fields := range fieldsByKind {
-		for name := range fields {
-			known[name] = true
+// lineOf is the line of a field, of what it is a part of, or of the document.
+func (d *document) lineOf(field string) int {
+	for field != "" {
+		if n := d.fields[field]; n != nil {
+			return n.Line
+		}
+		field = field[:max(0, strings.LastIndex(field, "."))]
+	}
+	return d.line
+}
+
+const unreadableMessage = "is neither UTF-8 nor GB18030, or a line of more than 16 MiB: save the file as UTF-8"
+
+// isUnreadable says whether a value holds what could not be read.
+func isUnreadable(n *yaml.Node) bool {
+	if strings.Contains(n.Value, unreadable) {
+		return true
+	}
+	for _, part := range n.Content {
+		if isUnreadable(part) {
+			return true
 		}
 	}
-	named := map[string]bool{}
-	for _, column := range header {
-		if !known[column] {
-			return fmt.Errorf("%q is not a column: see hexbid apply --template csv", column)
-		}
-		if named[column] {
-			return fmt.Errorf("column %q stands twice", column)
-		}
-		named[column] = true
-	}
-	if !named["kind"] || !named["name"] {
-		return errors.New("the header lacks kind or name: see hexbid apply --template csv")
-	}
-	return nil
+	return false
 }

@@ -2,56 +2,88 @@ package cli
 
 import (
 	"fmt"
+	"hash/maphash"
+	"path/filepath"
 	"sort"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// upload is a document on its way to the server.
+// upload is a document on its way to the server. What is wrong with it stands in
+// the document; such a row is sent to be checked only, so that the server says
+// what else is wrong.
 type upload struct {
-	doc   *document
-	name  string
-	needs []string // names that it refers to
-	row   *pb.ImportRow
+	doc  *document
+	name string
+	row  *pb.ImportRow
 }
 
-// newUpload converts a document; its error is a *rowError.
-func newUpload(d *document) (*upload, error) {
+// newUpload converts a document; nil when not even its kind is known.
+func newUpload(d *document) *upload {
 	u := &upload{doc: d, row: &pb.ImportRow{}}
-	kind := u.take("kind")
-	fields, known := fieldsByKind[strings.ToLower(kind)]
+	kind := strings.ToLower(d.scalar("kind"))
+	fields, known := fieldsByKind[kind]
 	if !known {
-		return nil, d.wrong("kind", fmt.Sprintf("%q is not a kind: use advertiser, program, place or campaign", kind))
+		d.failAt("kind", fmt.Sprintf("%q is not a kind: use advertiser, program, place or campaign", hexbid.Shorten(d.scalar("kind"))))
+		return nil
 	}
-	u.name = u.take("name")
-	if u.name == "" {
-		return nil, d.wrong("name", "is missing: write it as advertisers/acme, advertisers/acme/programs/noodles and so on")
+	if u.name = d.scalar("name"); u.name == "" {
+		d.failAt("name", "is missing: write it as advertisers/acme, advertisers/acme/programs/noodles and so on")
 	}
-	message := u.message(strings.ToLower(kind))
+	message := u.message(kind)
 	for _, name := range sortedFields(d) {
-		set, known := fields[name]
-		if !known {
-			return nil, d.wrong(name, fmt.Sprintf("is not a field of a %s: see hexbid apply --template yaml", kind))
-		}
-		if err := set(message, d.fields[name]); err != nil {
-			return nil, d.wrong(name, err.Error())
-		}
+		d.read(message, fields.byName[name], name)
 	}
-	if cut := strings.LastIndex(u.name, "/"); cut > 0 {
-		if cut = strings.LastIndex(u.name[:cut], "/"); cut > 0 {
-			u.needs = append(u.needs, u.name[:cut])
-		}
-	}
-	return u, nil
+	u.row.ValidateOnly = len(d.wrong) > 0
+	return u
 }
 
-// take removes a scalar field and returns it.
-func (u *upload) take(field string) string {
-	n := u.doc.fields[field]
-	delete(u.doc.fields, field)
+// read puts a field into a message; what is wrong with it is noted.
+func (d *document) read(message proto.Message, f *field, name string) {
+	n := d.fields[name]
+	switch {
+	case isUnreadable(n):
+		d.failAt(name, unreadableMessage)
+	case name == "kind" || name == "name":
+	case f == nil:
+		kind := strings.ToLower(string(message.ProtoReflect().Descriptor().Name()))
+		d.failAt(name, fmt.Sprintf("is not a field of %s: see hexbid apply --template yaml", article(kind)))
+	default:
+		var err error
+		if strings.HasSuffix(name, ".polygons") {
+			n, err = shapeNode(d.folder(), n)
+		}
+		if err == nil {
+			err = f.set(message, n)
+		}
+		if err != nil {
+			d.failAt(name, err.Error())
+		}
+	}
+}
+
+func article(kind string) string {
+	if kind == "advertiser" {
+		return "an advertiser"
+	}
+	return "a " + kind
+}
+
+// folder is where relative paths of the document begin.
+func (d *document) folder() string {
+	if d.file == "-" {
+		return "."
+	}
+	return filepath.Dir(d.file)
+}
+
+// scalar is the text of a field; "" when it has none.
+func (d *document) scalar(field string) string {
+	n := d.fields[field]
 	if n == nil {
 		return ""
 	}
@@ -76,9 +108,6 @@ func (u *upload) message(kind string) proto.Message {
 	}
 	m := &pb.Campaign{Name: u.name}
 	u.row.Resource = &pb.ImportRow_Campaign{Campaign: m}
-	if n := u.doc.fields["program"]; n != nil {
-		u.needs = append(u.needs, strings.TrimSpace(n.Value))
-	}
 	return m
 }
 
@@ -91,23 +120,96 @@ func sortedFields(d *document) []string {
 	return names
 }
 
-// wrong is an error of a field, at its line.
-func (d *document) wrong(field, what string) error {
-	line := d.line
-	if n := d.fields[field]; n != nil {
-		line = n.Line
+// failAt notes an error of a field, at its line.
+func (d *document) failAt(field, message string) { d.fail(d.lineOf(field), field, message) }
+
+// errors are what is wrong with a row: what the file's own reading found, then
+// what the server says of other fields.
+func (u *upload) errors(outcome *pb.ImportOutcome) []*rowError {
+	all := u.doc.wrong
+	if e := outcome.GetError(); e != nil {
+		for _, e := range append([]*pb.RowError{e}, outcome.GetFurtherErrors()...) {
+			field := u.doc.written(fileField(e.GetField()))
+			if !u.doc.isWrong(field) {
+				all = append(all, &rowError{u.doc.file, u.doc.lineOf(field), field, fileWords(e.GetMessage())})
+			}
+		}
 	}
-	return &rowError{d.file, line, field, what}
+	omitted := int(outcome.GetOmittedErrors())
+	if most := hexbid.MaxErrors; len(all) > most {
+		all, omitted = all[:most:most], omitted+len(all)-most
+	}
+	if omitted > 0 {
+		all = append(all[:len(all):len(all)], &rowError{u.doc.file, u.doc.line, "", fmt.Sprintf("has %d more errors", omitted)})
+	}
+	return all
 }
 
-// fileField is the name that files have for a field of the contract.
-func fileField(field string) string {
-	field = field[strings.Index(field, ".")+1:] // campaign.bid_micros is bid_micros
-	renamed := map[string]string{"bid_micros": "bid", "daily_budget_micros": "daily_budget", "total_budget_micros": "total_budget",
-		"pricing_model": "pricing", "start_time": "start", "end_time": "end", "weekly_hours": "hours", "latitude": "lat", "longitude": "lng",
-		"operating_systems": "os", "icon_uri": "icon", "audience.excluded_interests": "audience.not_interests"}
-	if name, ok := renamed[field]; ok {
-		return name
+// isWrong says whether the file's own reading found a field, a part of it or
+// what it is a part of to be wrong.
+func (d *document) isWrong(field string) bool {
+	for _, e := range d.wrong {
+		if e.Field == field || strings.HasPrefix(e.Field, field+".") || strings.HasPrefix(field, e.Field+".") {
+			return e.Field != ""
+		}
 	}
-	return strings.NewReplacer("excluded_area", "exclude", "h3_cells", "cells", "operating_systems", "os").Replace(field)
+	return false
+}
+
+// written is a field's name as the document has it: it may write its one
+// creative as creative.title.
+func (d *document) written(field string) string {
+	if rest, ok := strings.CutPrefix(field, "creatives."); ok && d.fields["creatives"] == nil {
+		return "creative." + rest
+	}
+	return field
+}
+
+// needsMore says whether a row lacks something that may come later.
+func needsMore(outcome *pb.ImportOutcome) bool {
+	for _, e := range append([]*pb.RowError{outcome.GetError()}, outcome.GetFurtherErrors()...) {
+		if e.GetCode() == "NOT_FOUND" {
+			return true
+		}
+	}
+	return false
+}
+
+// seen remembers the rows of an upload by name: where each stood first and what
+// it said. It keeps hashes, some 40 bytes a row.
+type seen struct {
+	seed  maphash.Seed
+	files []string
+	rows  map[uint64]seenRow
+}
+
+type seenRow struct {
+	content    uint64
+	file, line int32
+}
+
+func newSeen() *seen { return &seen{seed: maphash.MakeSeed(), rows: map[uint64]seenRow{}} }
+
+// has says whether an upload has had a name.
+func (s *seen) has(name string) bool {
+	_, ok := s.rows[maphash.String(s.seed, name)]
+	return ok
+}
+
+// add takes a row in. When there was one of that name before, it gives where,
+// and whether it said the same.
+func (s *seen) add(u *upload) (where string, same, before bool) {
+	name := maphash.String(s.seed, u.name)
+	content, err := proto.MarshalOptions{Deterministic: true}.Marshal(u.row)
+	if err != nil {
+		content = nil // of a row in error
+	}
+	if first, before := s.rows[name]; before {
+		return fmt.Sprintf("%s:%d", s.files[first.file], first.line), first.content == maphash.Bytes(s.seed, content), true
+	}
+	if n := len(s.files); n == 0 || s.files[n-1] != u.doc.file {
+		s.files = append(s.files, u.doc.file)
+	}
+	s.rows[name] = seenRow{maphash.Bytes(s.seed, content), int32(len(s.files) - 1), int32(u.doc.line)}
+	return "", false, false
 }

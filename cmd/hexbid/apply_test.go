@@ -101,14 +101,14 @@ func TestARowInErrorIsNamedByFileLineAndField(t *testing.T) {
 		"1.2.3 yuan":        {"x.yaml", goodDocuments + goodYAML("1.2.3"), []string{"x.yaml:16: bid: ", `"1.2.3"`, "1.20"}, 2},
 		"negative money":    {"x.yaml", goodDocuments + goodYAML("-1"), []string{"x.yaml:16: bid: ", `"-1"`}, 2},
 		"overflowing money": {"x.yaml", goodDocuments + goodYAML("99999999999999999999"), []string{"x.yaml:16: bid: ", "too large"}, 2},
-		"a bid too high":    {"x.yaml", goodDocuments + goodYAML("5000"), []string{"x.yaml:16: bid: ", "5000000000", "1000000000"}, 2},
-		"truncated YAML":    {"x.yaml", goodDocuments + "---\nkind: campaign\nname: \"advertisers/a/camp", []string{"x.yaml", "line "}, 2},
-		"not YAML":          {"x.yaml", "kind: [unclosed", []string{"x.yaml", "line 1"}, 0},
+		"a bid too high":    {"x.yaml", goodDocuments + goodYAML("5000"), []string{"x.yaml:16: bid: ", "5000.00 is out", "1000.00 for cpc"}, 2},
+		"truncated YAML":    {"x.yaml", goodDocuments + "---\nkind: campaign\nname: \"advertisers/a/camp", []string{"x.yaml:1", "is not YAML"}, 2},
+		"not YAML":          {"x.yaml", "kind: [unclosed", []string{"x.yaml:1: is not YAML"}, 0},
 		"a bare word":       {"x.yaml", "hello", []string{"x.yaml:1:", "mapping"}, 0},
 		"unknown kind":      {"x.yaml", "kind: shop\nname: advertisers/a", []string{"x.yaml:1: kind: ", `"shop"`, "advertiser, program"}, 0},
 		"unknown field":     {"x.yaml", "kind: advertiser\nname: advertisers/a\ncolour: red", []string{"x.yaml:3: colour: ", "not a field"}, 0},
 		"no name":           {"x.yaml", "kind: advertiser\ndisplay_name: A", []string{"x.yaml:1: name: ", "missing"}, 0},
-		"bad name":          {"x.yaml", "kind: advertiser\nname: advertisers/A B\ndisplay_name: A", []string{"x.yaml:1: name: ", "a-z"}, 0},
+		"bad name":          {"x.yaml", "kind: advertiser\nname: advertisers/A B\ndisplay_name: A", []string{"x.yaml:2: name: ", "a-z"}, 0},
 		"unknown program":   {"x.yaml", "kind: advertiser\nname: advertisers/a\ndisplay_name: A\n" + goodYAML("1"), []string{"x.yaml:8: program: ", "create it first"}, 1},
 		"bad circle":        {"x.yaml", goodDocuments + strings.Replace(goodYAML("1"), "everywhere: true", "circles: [30 120]", 1), []string{"x.yaml:18: area.circles: ", "radius"}, 2},
 		"bad hours":         {"x.yaml", goodDocuments + goodYAML("1") + "hours: [funday 1-2]\n", []string{"x.yaml:19: hours: ", "mon-fri 11-14"}, 2},
@@ -119,7 +119,7 @@ func TestARowInErrorIsNamedByFileLineAndField(t *testing.T) {
 			[]string{"x.csv:2:", "4 cells"}, 1},
 		"a CSV cell":       {"x.csv", "kind,name,display_name,bid\nadvertiser,advertisers/a,A,\ncampaign,advertisers/a/campaigns/c,C,1.2.3\n", []string{"x.csv:3: bid: ", "1.2.3"}, 1},
 		"nothing at all":   {"x.yaml", "", []string{"hold no resource"}, 0},
-		"invalid UTF-8":    {"x.yaml", "kind: advertiser\nname: advertisers/a\ndisplay_name: \"\xff\"", []string{"x.yaml", "UTF-8"}, 0},
+		"invalid UTF-8":    {"x.yaml", "kind: advertiser\nname: advertisers/a\ndisplay_name: \"\xff\"", []string{"x.yaml:3: display_name: ", "UTF-8"}, 0},
 		"a megabyte":       {"x.yaml", "kind: advertiser\nname: advertisers/a\ndisplay_name: " + strings.Repeat("x", 1<<20), []string{"x.yaml:3: display_name: ", "at most 200"}, 0},
 		"unknown category": {"x.yaml", strings.Replace(goodDocuments, "catering", "cooking", 1), []string{"x.yaml:8: category: ", `"cooking"`, "catering"}, 1},
 	} {
@@ -151,7 +151,7 @@ func TestPolygonsComeFromFilesMappingsAndText(t *testing.T) {
 	file := write(t, "square.geojson", square)
 	for _, form := range []string{"polygons: ['" + square + "']", "polygons: " + square, "polygons: [" + square + "]", "polygons: ['@" + file + "']", "polygons: '@" + file + "'"} {
 		code, out, errs := s.run(t, strings.Replace(goodYAML("1.00"), "everywhere: true", form, 1), "apply", "-f", "-")
-		if code != 0 || !strings.Contains(out, "accepted 1") || !strings.Contains(errs, "notice: campaign.area.polygons: 1 rings wound the wrong way") {
+		if code != 0 || !strings.Contains(out, "accepted 1") || !strings.Contains(errs, "notice: area.polygons: 1 rings wound the wrong way") {
 			t.Errorf("%s: exit %d, %q, %q", form, code, out, errs)
 		}
 		if out := s.mustRun(t, "", "search", "--lat", "30.5", "--lng", "120.5"); !strings.Contains(out, "advertisers/a/campaigns/c") {

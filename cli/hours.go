@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/hexbid/hexbid"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+var dayNumbers = map[string]int{"mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6, "sun": 7}
+
+// setHours reads runs such as "mon-fri 11-14" and "sat,sun 0-24". Without days a
+// run is of every day. One that ends before it begins goes past midnight and
+// belongs to the day that it begins on: "fri 22-2" ends on Saturday.
+func setHours(m *pb.Campaign, n *yaml.Node) error {
+	runs, err := items(n)
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		words := strings.Fields(strings.ToLower(run))
+		if len(words) == 1 {
+			words = []string{"mon-sun", words[0]}
+		}
+		if len(words) != 2 {
+			return wrongHours(run)
+		}
+		days, err := parseDays(words[0])
+		from, to, ok := strings.Cut(words[1], "-")
+		start, err1 := parseWhole(from)
+		end, err2 := parseWhole(to)
+		if err != nil || !ok || err1 != nil || err2 != nil || start < 0 || start > 23 || end < 0 || end > 24 || start == end {
+			return wrongHours(run)
+		}
+		for _, day := range days {
+			addHours(m, day, start, end)
+		}
+	}
+	return nil
+}
+
+func wrongHours(run string) error {
+	return fmt.Errorf("%q is not a run of hours: write it as mon-fri 11-14, as 9-18 for every day, or as fri 22-2 to go past midnight", hexbid.Shorten(run))
+}
+
+// addHours adds a run that begins on a day, in two parts when it goes past
+// midnight.
+func addHours(m *pb.Campaign, day int, start, end int32) {
+	if end > start {
+		m.WeeklyHours = append(m.WeeklyHours, &pb.WeeklyHours{Day: pb.DayOfWeek(day), StartHour: start, EndHour: end})
+		return
+	}
+	m.WeeklyHours = append(m.WeeklyHours, &pb.WeeklyHours{Day: pb.DayOfWeek(day), StartHour: start, EndHour: 24})
+	if end > 0 {
+		m.WeeklyHours = append(m.WeeklyHours, &pb.WeeklyHours{Day: pb.DayOfWeek(day%7 + 1), StartHour: 0, EndHour: end})
+	}
+}
+
+var dayNames = []string{"", "mon", "tue", "wed", "thu", "fri", "sat", "sun"}
+
+// getHours writes runs of equal hours on days that follow each other as one.
+func getHours(m *pb.Campaign) *yaml.Node {
+	var runs []string
+	hours := m.GetWeeklyHours()
+	for i := 0; i < len(hours); {
+		last := i
+		for last+1 < len(hours) && last-i < 6 && follows(hours[last], hours[last+1]) {
+			last++
+		}
+		days := dayName(hours[i].GetDay())
+		if last > i {
+			days += "-" + dayName(hours[last].GetDay())
+		}
+		runs = append(runs, fmt.Sprintf("%s %d-%d", days, hours[i].GetStartHour(), hours[i].GetEndHour()))
+		i = last + 1
+	}
+	return listNode(runs, textNode)
+}
+
+func follows(a, b *pb.WeeklyHours) bool {
+	return a.GetStartHour() == b.GetStartHour() && a.GetEndHour() == b.GetEndHour() && int(b.GetDay()) == int(a.GetDay())%7+1
+}
+
+func dayName(day pb.DayOfWeek) string {
+	if day < 1 || int(day) >= len(dayNames) {
+		return fmt.Sprint(int(day))
+	}
+	return dayNames[day]
+}
+
+// parseDays reads "mon", "mon-fri" and "sat,sun"; a range may pass Sunday.
+func parseDays(s string) (days []int, err error) {
+	for _, part := range strings.Split(s, ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		if !isRange {
+			to = from
+		}
+		first, last := dayNumbers[from], dayNumbers[to]
+		if first == 0 || last == 0 {
+			return nil, fmt.Errorf("%q is not a day", part)
+		}
+		for day := first; ; day = day%7 + 1 {
+			days = append(days, day)
+			if day == last {
+				break
+			}
+		}
+	}
+	return days, nil
+}

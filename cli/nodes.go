@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/proto"
+)
+
+// plainNode is a scalar that is no text: a number, an amount, an instant.
+func plainNode(value string) *yaml.Node {
+	return &yaml.Node{Kind: yaml.ScalarNode, Value: value}
+}
+
+// textNode is a text, quoted where YAML would read something else.
+func textNode(value string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}
+	if strings.ContainsAny(value, "\n\r\t\u0085\u2028\u2029\ufeff") || strings.TrimSpace(value) != value {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	return n
+}
+
+// listNode is a list on one line; nil when it is empty.
+func listNode[T any](values []T, item func(T) *yaml.Node) *yaml.Node {
+	if len(values) == 0 {
+		return nil
+	}
+	n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+	for _, v := range values {
+		n.Content = append(n.Content, item(v))
+	}
+	return n
+}
+
+// put adds a field to a mapping, by its dotted name; a nil value is left out.
+func put(mapping *yaml.Node, name string, value *yaml.Node) {
+	if value == nil {
+		return
+	}
+	if first, rest, nested := strings.Cut(name, "."); nested {
+		put(submapping(mapping, first), rest, value)
+		return
+	}
+	mapping.Content = append(mapping.Content, plainNode(name), value)
+}
+
+func submapping(mapping *yaml.Node, name string) *yaml.Node {
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if mapping.Content[i].Value == name {
+			return mapping.Content[i+1]
+		}
+	}
+	inner := &yaml.Node{Kind: yaml.MappingNode}
+	mapping.Content = append(mapping.Content, plainNode(name), inner)
+	return inner
+}
+
+// documentOf writes a resource as a document that apply takes.
+func documentOf(m proto.Message) ([]byte, error) {
+	m = proto.Clone(m) // reading some fields makes the messages that hold them
+	kind := strings.ToLower(string(m.ProtoReflect().Descriptor().Name()))
+	mapping := &yaml.Node{Kind: yaml.MappingNode}
+	put(mapping, "kind", textNode(kind))
+	put(mapping, "name", textNode(m.(interface{ GetName() string }).GetName()))
+	for _, f := range fieldsByKind[kind].list {
+		put(mapping, f.name, f.get(m))
+	}
+	return yaml.Marshal(mapping)
+}
