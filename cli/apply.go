@@ -20,6 +20,8 @@ import (
 type applyCommand struct {
 	Files       []string `short:"f" name:"file" help:"YAML, .jsonl or .csv files, folders of them, or - for YAML on standard input." placeholder:"FILE"`
 	DryRun      bool     `help:"Check everything as if the rows before were stored, and change nothing."`
+	Prune       bool     `help:"Delete what the advertisers in the files own and the files do not have; shows the list and asks."`
+	Yes         bool     `short:"y" help:"Do not ask before --prune deletes; for scripts."`
 	Template    string   `help:"Print a commented file that applies as is: csv, yaml or jsonl." enum:"csv,yaml,jsonl," default:""`
 	clientFlags `embed:""`
 	outputFlags `embed:""`
@@ -35,6 +37,9 @@ func (c *applyCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
+	if c.Prune && !c.Yes && !c.DryRun && (slices.Contains(files, "-") || !isTerminal(s.Stdin)) {
+		return errAskFirst // before anything is applied
+	}
 	conn, err := c.dial()
 	if err != nil {
 		return err
@@ -45,6 +50,9 @@ func (c *applyCommand) Run(s *session) error {
 	a := &application{session: s, importer: &importer{ctx: ctx, client: conn.campaigns, dryRun: c.DryRun}, seen: newSeen(), bar: newBar(s, "applying", "rows")}
 	a.summary.DryRun, a.summary.NotServingReasons = c.DryRun, map[string]int{}
 	failed := a.applyFiles(files)
+	if failed == nil && c.Prune {
+		failed = a.prune(ctx, &remover{session: s, walk: &walk{client: conn, timeout: c.Timeout, view: pb.View_VIEW_BASIC, pageSize: 1000}, dryRun: c.DryRun, yes: c.Yes})
+	}
 	if err := a.report(c.Output, failed); failed == nil {
 		return err
 	}
@@ -94,6 +102,7 @@ type application struct {
 	batch    []*upload
 	bytes    int       // of the batch
 	waiting  []*upload // rejected for something that may come later
+	owners   []string  // advertisers whose own row is in the files
 	notices  notices
 	summary  summary
 }
@@ -144,6 +153,9 @@ func (a *application) add(d *document) error {
 			d.failAt("name", fmt.Sprintf("%q stands twice in this upload, first at %s: leave one of them out", u.name, where))
 			u.row.ValidateOnly = true
 		}
+	}
+	if u.row.GetAdvertiser() != nil {
+		a.owners = append(a.owners, u.name)
 	}
 	size := proto.Size(u.row)
 	if a.bytes+size > batchBytes {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -14,14 +15,18 @@ import (
 type getCommand struct {
 	What        string `arg:"" help:"A name such as advertisers/acme/campaigns/lunch, or a kind: advertisers, programs, places, campaigns."`
 	Parent      string `help:"List only under this name; an id may be - for any." placeholder:"NAME"`
-	PageSize    int32  `help:"Length of a page, at most 1000; one of large campaigns may be shorter." default:"50"`
+	PageSize    int32  `help:"Length of a page." default:"50"`
 	Page        string `help:"next_page_token of the page before."`
+	Output      string `short:"o" help:"table, json for programs, or yaml: documents that apply takes; of a list all pages." enum:"table,json,yaml" default:"table"`
 	clientFlags `embed:""`
-	outputFlags `embed:""`
 }
 
-// Run shows one resource, or lists a page.
+// Run shows one resource, or lists a page. Documents are all pages: what is
+// left out of a file would seem to be gone.
 func (c *getCommand) Run(s *session) error {
+	if !strings.Contains(c.What, "/") && c.Output == "yaml" {
+		return c.writeDocuments(s)
+	}
 	return c.call(s, func(ctx context.Context, conn *client) error {
 		if !strings.Contains(c.What, "/") {
 			return c.list(ctx, s, conn.campaigns)
@@ -30,8 +35,36 @@ func (c *getCommand) Run(s *session) error {
 		if err != nil {
 			return err
 		}
+		if c.Output == "yaml" {
+			return writeDocument(s.Stdout, m)
+		}
 		return printJSON(s, m)
 	})
+}
+
+func (c *getCommand) writeDocuments(s *session) error {
+	conn, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.conn.Close()
+	w := &walk{client: conn, timeout: c.Timeout, view: pb.View_VIEW_FULL, pageSize: c.PageSize}
+	separator := ""
+	return w.each(s.ctx, listing{c.What, c.Parent, c.Page}, func(m resource) error {
+		if _, err := io.WriteString(s.Stdout, separator); err != nil {
+			return err
+		}
+		separator = "---\n"
+		return writeDocument(s.Stdout, m)
+	})
+}
+
+func writeDocument(w io.Writer, m proto.Message) error {
+	text, err := documentOf(m)
+	if err == nil {
+		_, err = w.Write(text)
+	}
+	return err
 }
 
 func getByName(ctx context.Context, c pb.CampaignServiceClient, name string) (proto.Message, error) {
@@ -51,75 +84,58 @@ func getByName(ctx context.Context, c pb.CampaignServiceClient, name string) (pr
 }
 
 func (c *getCommand) list(ctx context.Context, s *session, campaigns pb.CampaignServiceClient) error {
-	var t table
-	page, next, err := c.fetch(ctx, campaigns, &t)
-	for err == nil && next != "" && t.isEmpty() { // a server may look through much and find nothing yet
-		t, c.Page = table{}, next
-		page, next, err = c.fetch(ctx, campaigns, &t)
+	view := pb.View_VIEW_FULL
+	if c.Output == "table" { // which does not show the shapes of areas
+		view = pb.View_VIEW_BASIC
+	}
+	l := listing{c.What, c.Parent, c.Page}
+	page, err := fetchPage(ctx, campaigns, l, c.PageSize, view)
+	for err == nil && len(page.resources) == 0 && page.next != "" { // a server may look through much and find nothing yet
+		l.token = page.next
+		page, err = fetchPage(ctx, campaigns, l, c.PageSize, view)
 	}
 	if err != nil {
 		return err
 	}
 	if c.Output == "json" {
-		return printJSON(s, page)
+		return printJSON(s, page.response)
+	}
+	var t table
+	t.add(tableHeads[c.What]...)
+	for _, m := range page.resources {
+		t.add(tableRow(m)...)
 	}
 	t.print(s.Stdout)
-	if next != "" {
-		fmt.Fprintln(s.Stdout, "More: --page", next)
+	if page.next != "" {
+		fmt.Fprintln(s.Stdout, "More: --page", page.next)
 	}
 	return nil
 }
 
-// fetch reads a page and its table.
-func (c *getCommand) fetch(ctx context.Context, campaigns pb.CampaignServiceClient, t *table) (proto.Message, string, error) {
-	parent := c.Parent
-	if parent == "" {
-		parent = map[string]string{"programs": "advertisers/-", "campaigns": "advertisers/-", "places": "advertisers/-/programs/-"}[c.What]
-	}
-	switch c.What {
-	case "advertisers":
-		r, err := campaigns.ListAdvertisers(ctx, &pb.ListAdvertisersRequest{PageSize: c.PageSize, PageToken: c.Page})
-		t.add("NAME", "DISPLAY NAME", "STATE")
-		for _, a := range r.GetAdvertisers() {
-			t.add(a.GetName(), a.GetDisplayName(), stateName(a.GetState()))
-		}
-		return r, r.GetNextPageToken(), err
-	case "programs":
-		r, err := campaigns.ListPrograms(ctx, &pb.ListProgramsRequest{Parent: parent, PageSize: c.PageSize, PageToken: c.Page})
-		t.add("NAME", "DISPLAY NAME", "CATEGORY")
-		for _, p := range r.GetPrograms() {
-			t.add(p.GetName(), p.GetDisplayName(), enumName(p.GetCategory()))
-		}
-		return r, r.GetNextPageToken(), err
-	case "places":
-		r, err := campaigns.ListPlaces(ctx, &pb.ListPlacesRequest{Parent: parent, PageSize: c.PageSize, PageToken: c.Page})
-		t.add("NAME", "DISPLAY NAME", "REVIEW", "AT")
-		for _, p := range r.GetPlaces() {
-			t.add(p.GetName(), p.GetDisplayName(), enumName(p.GetReviewState()), fmt.Sprintf("%.5f, %.5f", p.GetLatitude(), p.GetLongitude()))
-		}
-		return r, r.GetNextPageToken(), err
-	case "campaigns":
-		r, err := campaigns.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: parent, PageSize: c.PageSize, PageToken: c.Page, View: c.view()})
-		t.add("NAME", "DISPLAY NAME", "BID", "A DAY", "SERVING")
-		for _, p := range r.GetCampaigns() {
-			serving := "yes"
-			if !p.GetServing() {
-				serving = p.GetNotServingReason()
-			}
-			t.add(p.GetName(), p.GetDisplayName(), price(p.GetBidMicros(), p.GetPricingModel()), hexbid.Money(p.GetDailyBudgetMicros()).String(), serving)
-		}
-		return r, r.GetNextPageToken(), err
-	}
-	return nil, "", fmt.Errorf("%q is neither a name nor a kind: use advertisers, programs, places or campaigns", c.What)
+// tableHeads are the columns of each kind's table.
+var tableHeads = map[string][]string{
+	"advertisers": {"NAME", "DISPLAY NAME", "STATE"},
+	"programs":    {"NAME", "DISPLAY NAME", "CATEGORY"},
+	"places":      {"NAME", "DISPLAY NAME", "REVIEW", "AT"},
+	"campaigns":   {"NAME", "DISPLAY NAME", "BID", "A DAY", "SERVING"},
 }
 
-// view leaves the shapes of campaigns out of a table, which does not show them.
-// What may be written back has them.
-func (c *getCommand) view() pb.View {
-	if c.Output == "table" {
-		return pb.View_VIEW_BASIC
+func tableRow(m resource) []string {
+	switch v := m.(type) {
+	case *pb.Advertiser:
+		return []string{v.GetName(), v.GetDisplayName(), stateName(v.GetState())}
+	case *pb.Program:
+		return []string{v.GetName(), v.GetDisplayName(), enumName(v.GetCategory())}
+	case *pb.Place:
+		return []string{v.GetName(), v.GetDisplayName(), enumName(v.GetReviewState()), fmt.Sprintf("%.5f, %.5f", v.GetLatitude(), v.GetLongitude())}
+	case *pb.Campaign:
+		serving := "yes"
+		if !v.GetServing() {
+			serving = v.GetNotServingReason()
+		}
+		return []string{v.GetName(), v.GetDisplayName(), price(v.GetBidMicros(), v.GetPricingModel()), hexbid.Money(v.GetDailyBudgetMicros()).String(), serving}
 	}
-	return pb.View_VIEW_FULL
+	return nil
 }
 
 func stateName(s pb.ServingState) string {
@@ -127,42 +143,6 @@ func stateName(s pb.ServingState) string {
 		s = pb.ServingState_SERVING_STATE_ACTIVE
 	}
 	return enumName(s)
-}
-
-type deleteCommand struct {
-	Names       []string `arg:"" help:"Names of resources; what needs others goes first."`
-	clientFlags `embed:""`
-}
-
-// Run deletes each.
-func (c *deleteCommand) Run(s *session) error {
-	return c.call(s, func(ctx context.Context, conn *client) error {
-		for _, name := range c.Names {
-			if err := deleteByName(ctx, conn.campaigns, name); err != nil {
-				return err
-			}
-			fmt.Fprintln(s.Stdout, "deleted", name)
-		}
-		return nil
-	})
-}
-
-func deleteByName(ctx context.Context, c pb.CampaignServiceClient, name string) error {
-	n, err := hexbid.ParseName(name)
-	if err != nil {
-		return err
-	}
-	switch n.Kind {
-	case hexbid.KindAdvertiser:
-		_, err = c.DeleteAdvertiser(ctx, &pb.DeleteAdvertiserRequest{Name: name})
-	case hexbid.KindProgram:
-		_, err = c.DeleteProgram(ctx, &pb.DeleteProgramRequest{Name: name})
-	case hexbid.KindPlace:
-		_, err = c.DeletePlace(ctx, &pb.DeletePlaceRequest{Name: name})
-	case hexbid.KindCampaign:
-		_, err = c.DeleteCampaign(ctx, &pb.DeleteCampaignRequest{Name: name})
-	}
-	return err
 }
 
 type approveCommand struct {

@@ -31,7 +31,7 @@ func TestGetGoesOnOverEmptyPages(t *testing.T) {
 	for output, view := range map[string]pb.View{"table": pb.View_VIEW_BASIC, "json": pb.View_VIEW_FULL} {
 		var lister slowLister
 		var out bytes.Buffer
-		c := getCommand{What: "campaigns", outputFlags: outputFlags{Output: output}}
+		c := getCommand{What: "campaigns", Output: output}
 		if err := c.list(context.Background(), &session{Env: Env{Stdout: &out}}, &lister); err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+	"golang.org/x/term"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -36,8 +37,9 @@ type commands struct {
 	Serve      serveCommand      `cmd:"" help:"Serve a market over gRPC."`
 	Apply      applyCommand      `cmd:"" help:"Create or replace advertisers, programs, places and campaigns from files."`
 	Get        getCommand        `cmd:"" help:"Show one resource by name, or list those of a kind."`
-	Delete     deleteCommand     `cmd:"" help:"Delete resources that nothing else needs."`
+	Delete     deleteCommand     `cmd:"" help:"Delete resources, and with --cascade what needs them."`
 	Approve    approveCommand    `cmd:"" help:"Approve places that are in review, or hide them."`
+	Regions    regionsCommand    `cmd:"" help:"List the provinces and prefectures that campaigns can name, by adcode or words."`
 	Search     searchCommand     `cmd:"" help:"Search the mini-programs around a point."`
 	Explain    explainCommand    `cmd:"" help:"Say why a campaign shows or does not."`
 	Simulate   simulateCommand   `cmd:"" help:"Measure a server under load, find its capacity, plan machines."`
@@ -156,11 +158,7 @@ func (versionCommand) Run(s *session) error {
 }
 
 // isTerminal says whether a stream is one.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -29,6 +29,8 @@ type summary struct {
 	ErrorsOmitted     int            `json:"errorsOmitted"`
 	Notices           []*notice      `json:"notices"`
 	NoticesOmitted    int            `json:"noticesOmitted"`
+	// Pruned is what --prune deleted.
+	Pruned *removed `json:"pruned,omitempty"`
 	// Interrupted says why the upload ended early; what is counted was done.
 	Interrupted string `json:"interrupted,omitempty"`
 }
@@ -71,7 +73,7 @@ func (a *application) report(output string, failed error) error {
 	}
 	a.notices.print(a.session.Stderr)
 	s := &a.summary
-	if failed != nil {
+	if failed != nil && !errors.Is(failed, errReported) {
 		s.Interrupted = explainError(failed)
 	}
 	if output == "json" {
@@ -81,6 +83,9 @@ func (a *application) report(output string, failed error) error {
 		}
 	} else if failed == nil || s.accepted() > 0 {
 		s.print(a.session.Stdout)
+		if s.Pruned != nil {
+			s.Pruned.print(a.session.Stdout)
+		}
 	}
 	switch {
 	case failed != nil:

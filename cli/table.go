@@ -14,9 +14,6 @@ type table struct{ rows [][]string }
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
-// isEmpty says whether there is nothing below the heading.
-func (t *table) isEmpty() bool { return len(t.rows) <= 1 }
-
 func (t *table) print(w io.Writer) {
 	var widths []int
 	for _, row := range t.rows {

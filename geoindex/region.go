@@ -197,20 +197,21 @@ func readLatinNames() map[string]string {
 	return names
 }
 
-// FindRegions lists, in order of adcode, the regions that have every one of the
-// words in an adcode, a name or the name of their province. Case, spaces and
-// apostrophes do not count.
+// FindRegions lists, in order of adcode, the regions that every one of the words
+// is found in: in the Chinese name, at the beginning of an adcode or of a Latin
+// name or a word of that, or so of the province that it lies in. Case, spaces
+// and apostrophes do not count.
 func FindRegions(words string) []*Region {
 	var found []*Region
 	for id := range regions().regions {
 		r := RegionID(id).Region()
-		names := r.searchable()
+		lies := []*Region{r}
 		if province, err := RegionByCode(r.Province()); err == nil {
-			names += "\n" + province.Region().searchable()
+			lies = append(lies, province.Region())
 		}
 		matches := true
 		for _, word := range strings.Fields(words) {
-			matches = matches && strings.Contains(names, plain(word))
+			matches = matches && slices.ContainsFunc(lies, func(r *Region) bool { return r.has(plain(word)) })
 		}
 		if matches {
 			found = append(found, r)
@@ -219,8 +220,11 @@ func FindRegions(words string) []*Region {
 	return found
 }
 
-func (r *Region) searchable() string {
-	return strings.Join(append(r.OtherCodes(), r.Code, r.Name, plain(r.Latin)), "\n")
+func (r *Region) has(word string) bool {
+	begins := func(name string) bool { return strings.HasPrefix(plain(name), word) }
+	names := strings.FieldsFunc(r.Latin, func(c rune) bool { return c == '(' || c == ')' })
+	return strings.Contains(r.Name, word) || begins(r.Code) || slices.ContainsFunc(r.OtherCodes(), begins) ||
+		slices.ContainsFunc(names, begins) || slices.ContainsFunc(strings.Fields(r.Latin), begins)
 }
 
 // plain folds what people write differently in a Latin name.

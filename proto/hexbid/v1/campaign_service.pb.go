@@ -2142,8 +2142,9 @@ func (x *RowError) GetMessage() string {
 // ListRegionsRequest reads a page.
 type ListRegionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Only regions that have every one of these words in an adcode, a name or
-	// the name of their province; at most 200 bytes.
+	// Only regions that every one of these words is found in: in the Chinese
+	// name, or at the beginning of an adcode or a Latin name, of the region or of
+	// its province; at most 200 bytes.
 	Words string `protobuf:"bytes,1,opt,name=words,proto3" json:"words,omitempty"`
 	// At most this many, up to 1000; default 100.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`

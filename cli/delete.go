@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hexbid/hexbid"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+type deleteCommand struct {
+	Names       []string `arg:"" help:"Names of resources; what needs others goes first."`
+	Cascade     bool     `help:"Delete all that needs them too: campaigns of a program, everything of an advertiser. Shows the list and asks."`
+	Yes         bool     `short:"y" help:"Do not ask; for scripts."`
+	DryRun      bool     `help:"Show what would be deleted and delete nothing."`
+	clientFlags `embed:""`
+	outputFlags `embed:""`
+}
+
+// Run deletes each; one that cannot be deleted does not hold up the others.
+func (c *deleteCommand) Run(s *session) error {
+	conn, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.conn.Close()
+	r := &remover{session: s, walk: &walk{client: conn, timeout: c.Timeout, view: pb.View_VIEW_BASIC, pageSize: 1000}, dryRun: c.DryRun, yes: c.Yes || !c.Cascade}
+	plan, err := c.plan(s.ctx, r)
+	if err != nil {
+		return err
+	}
+	removed, err := r.remove(s.ctx, plan, c.Cascade)
+	if c.Output == "json" && removed != nil {
+		err = errors.Join(writeJSON(s.Stdout, removed), err)
+	} else if removed != nil {
+		removed.print(s.Stdout)
+	}
+	return err
+}
+
+// plan lists what is to go: the names, and with --cascade all that needs them.
+func (c *deleteCommand) plan(ctx context.Context, r *remover) (removalPlan, error) {
+	var plan removalPlan
+	for _, name := range c.Names {
+		n, err := hexbid.ParseName(name)
+		if err != nil {
+			return nil, err
+		}
+		if c.Cascade {
+			if err := r.addNeeding(ctx, &plan, n); err != nil {
+				return nil, err
+			}
+			m, err := r.get(ctx, name)
+			if err != nil {
+				return nil, err
+			}
+			plan.add(n.Kind, m)
+			continue
+		}
+		plan = append(plan, removal{kind: n.Kind, name: name})
+	}
+	return plan, nil
+}
+
+// addNeeding adds what a resource must not go before.
+func (r *remover) addNeeding(ctx context.Context, plan *removalPlan, n hexbid.Name) error {
+	switch n.Kind {
+	case hexbid.KindAdvertiser:
+		return r.addOwned(ctx, plan, n.String(), func(string) bool { return true })
+	case hexbid.KindProgram:
+		err := r.walk.each(ctx, listing{kind: "campaigns", parent: n.Owner().String()}, func(m resource) error {
+			if m.(*pb.Campaign).GetProgram() == n.String() {
+				plan.add(hexbid.KindCampaign, m)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return r.walk.each(ctx, listing{kind: "places", parent: n.String()}, func(m resource) error {
+			plan.add(hexbid.KindPlace, m)
+			return nil
+		})
+	}
+	return nil
+}
+
+// addOwned adds what an advertiser owns and goes says of that it is to go.
+func (r *remover) addOwned(ctx context.Context, plan *removalPlan, advertiser string, goes func(name string) bool) error {
+	for _, list := range []struct {
+		kind hexbid.ResourceKind
+		listing
+	}{
+		{hexbid.KindCampaign, listing{kind: "campaigns", parent: advertiser}},
+		{hexbid.KindPlace, listing{kind: "places", parent: advertiser + "/programs/-"}},
+		{hexbid.KindProgram, listing{kind: "programs", parent: advertiser}},
+	} {
+		err := r.walk.each(ctx, list.listing, func(m resource) error {
+			if goes(m.GetName()) {
+				plan.add(list.kind, m)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("listing the %s of %s: %w", list.listing.kind, advertiser, err)
+		}
+	}
+	return nil
+}
