@@ -36,7 +36,7 @@ func TestARowNeverCostsItsNeighbours(t *testing.T) {
 	large := "kind: advertiser\nname: advertisers/x\ndisplay_name: X\n---\nkind: advertiser\nname: advertisers/y\ndisplay_name: " +
 		strings.Repeat("y", 9<<20) + "\n---\nkind: advertiser\nname: advertisers/z\ndisplay_name: Z\n"
 	code, out, errs = s.run(t, "", "apply", "-f", write(t, "large.yaml", large))
-	if code != 1 || !strings.Contains(out, "accepted 2 (2 new") || !strings.Contains(errs, "large.yaml:5: the server does not take its 94372) {
+	if code != 1 || !strings.Contains(out, "accepted 2 (2 new") || !strings.Contains(errs, "large.yaml:5: the server does not take its 94372") {
 		t.Errorf("a row larger than a message: exit %d, %q, %.500q", code, out, errs)
 	}
 }
