@@ -133,6 +133,11 @@ func (u *Upload) Prepare(ctx context.Context, incoming []Incoming) (*Batch, erro
 func (b *Batch) Commit(ctx context.Context) {
 	b.change, b.err = b.commitRows(ctx)
 	if b.upload.trial != nil {
+		for i := range b.rows { // as they would be stored: of a name that stands twice, the last
+			if o := &b.rows[i].outcome; o.Action != Rejected && b.puts[o.Resource.Metadata().Name] != nil {
+				o.Resource = b.puts[o.Resource.Metadata().Name]
+			}
+		}
 		b.tellServing(ctx)
 	}
 }

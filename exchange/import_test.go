@@ -12,8 +12,8 @@ import (
 
 // drawResource draws from few names and few contents, some of them in error,
 // so that rows need, repeat and contradict each other.
-func drawResource(t *rapid.T) hexbid.Resource {
-	advertiser := "advertisers/" + rapid.SampledFrom([]string{"a", "b"}).Draw(t, "advertiser")
+func drawResource(t *rapid.T, prefix string) hexbid.Resource {
+	advertiser := "advertisers/" + prefix + rapid.SampledFrom([]string{"a", "b"}).Draw(t, "advertiser")
 	program := advertiser + "/programs/" + rapid.SampledFrom([]string{"p", "q"}).Draw(t, "program")
 	text := rapid.SampledFrom([]string{"x", "x", "y", strings.Repeat("z", 300)}).Draw(t, "text")
 	switch rapid.IntRange(0, 3).Draw(t, "kind") {
@@ -69,9 +69,11 @@ func upload(e *Exchange, batches [][]hexbid.Resource, validateOnly bool) (told [
 }
 
 func TestADryRunTellsOfEachRowWhatTheRealRunWould(t *testing.T) {
+	e, round := open(t, nil), 0
 	rapid.Check(t, func(rt *rapid.T) {
-		e := open(t, nil)
-		batch := rapid.SliceOfN(rapid.Custom(drawResource), 1, 8)
+		round++ // each has advertisers of its own
+		prefix := fmt.Sprintf("r%d-", round)
+		batch := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) hexbid.Resource { return drawResource(rt, prefix) }), 1, 8)
 		upload(e, [][]hexbid.Resource{batch.Draw(rt, "before")}, false)
 		batches := rapid.SliceOfN(batch, 1, 4).Draw(rt, "batches")
 		before := e.Size()
@@ -81,7 +83,7 @@ func TestADryRunTellsOfEachRowWhatTheRealRunWould(t *testing.T) {
 		}
 		for i, real := range upload(e, batches, false) {
 			if dry[i] != real {
-				rt.Errorf("row %d: the dry run said %q, then came %q", i, dry[i], real)
+				rt.Errorf("row %d: the dry run said %q, then came %q, after %q", i, dry[i], real, dry[:i])
 			}
 		}
 	})
