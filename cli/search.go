@@ -166,7 +166,7 @@ func printTrace(s *session, t *pb.Trace) {
 	entries.print(s.Stdout)
 	var losses table
 	for _, l := range t.GetLosses()[:min(20, len(t.GetLosses()))] {
-		losses.add(l.GetCampaign(), l.GetRule(), l.GetReason())
+		losses.add(l.GetCampaign(), l.GetRule(), strings.TrimPrefix(l.GetReason(), l.GetRule()+": "))
 	}
 	losses.print(s.Stdout)
 	if more := int64(len(t.GetLosses())) - 20 + t.GetLossesOmitted(); more > 0 {
@@ -199,7 +199,7 @@ func (c *explainCommand) Run(s *session) error {
 			fmt.Fprintf(s.Stdout, "%s shows: %s\n", c.Campaign, response.GetReason())
 			return nil
 		}
-		fmt.Fprintf(s.Stdout, "%s does not show (%s): %s\n", c.Campaign, response.GetRule(), response.GetReason())
+		fmt.Fprintf(s.Stdout, "%s does not show (%s): %s\n", c.Campaign, response.GetRule(), strings.TrimPrefix(response.GetReason(), response.GetRule()+": "))
 		if bid := response.GetNeededBidMicros(); bid > 0 {
 			fmt.Fprintf(s.Stdout, "A bid of %s would reach it; at equal scores a hash of the request decides.\n", hexbid.Money(bid))
 		}
