@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -14,20 +15,21 @@ import (
 // Memory keeps the catalogue in memory: for tests, demonstrations and dry
 // runs. Nothing survives it.
 type Memory struct {
-	mu      sync.RWMutex // guards all below
-	records map[string]Record
-	names   map[hexbid.UID]string
-	ordered [hexbid.KindCampaign + 1]btree.Set[string] // the names of each kind
-	version uint64
-	lastUID hexbid.UID
-	closed  bool
+	mu       sync.RWMutex // guards all below
+	records  map[string]Record
+	verdicts map[string]Verdict // by name of a place
+	names    map[hexbid.UID]string
+	ordered  [hexbid.KindCampaign + 1]btree.Set[string] // the names of each kind
+	version  uint64
+	lastUID  hexbid.UID
+	closed   bool
 
 	tape *Tape
 }
 
 // NewMemory makes an empty store.
 func NewMemory() *Memory {
-	return &Memory{records: map[string]Record{}, names: map[hexbid.UID]string{}, tape: NewTape()}
+	return &Memory{records: map[string]Record{}, verdicts: map[string]Verdict{}, names: map[hexbid.UID]string{}, tape: NewTape()}
 }
 
 var errClosed = hexbid.Errorf(hexbid.Unavailable, "", "the store is closed")
@@ -53,6 +55,16 @@ func (m *Memory) ByUID(ctx context.Context, uid hexbid.UID) (Record, error) {
 	m.mu.RUnlock()
 	r, err := m.Get(ctx, name)
 	return CheckUID(r, uid, err)
+}
+
+// Verdict implements Store.
+func (m *Memory) Verdict(_ context.Context, name string) (Verdict, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return Verdict{}, errClosed
+	}
+	return m.verdicts[name], nil
 }
 
 // recordsATurn are collected by a list while it holds the lock.
@@ -128,6 +140,7 @@ func (m *Memory) Commit(_ context.Context, ops []Op) (Change, error) {
 			m.ordered[KindOf(r.Resource)].Insert(name)
 		}
 	}
+	maps.Copy(m.verdicts, stage.Verdicts)
 	m.version, m.lastUID = change.Version, stage.LastUID
 	m.tape.Append(change)
 	return change, nil

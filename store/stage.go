@@ -6,9 +6,10 @@ import "github.com/hexbid/hexbid"
 // against the records as the steps before it leave them, gives out uids and the
 // version, and collects the outcome. Engines share it so that they agree.
 type Stage struct {
-	After   map[string]*Record // the outcome by name; nil is deleted
-	Before  map[string]Record  // the committed record of a name, where there is one
-	LastUID hexbid.UID         // given out
+	After    map[string]*Record // the outcome by name; nil is deleted
+	Before   map[string]Record  // the committed record of a name, where there is one
+	Verdicts map[string]Verdict // those that the batch sets, by name
+	LastUID  hexbid.UID         // given out
 
 	version uint64
 	read    func(name string) (Record, bool, error)
@@ -17,7 +18,7 @@ type Stage struct {
 // NewStage starts from the version and the last uid in force; read finds a
 // committed record.
 func NewStage(version uint64, lastUID hexbid.UID, read func(string) (Record, bool, error)) *Stage {
-	return &Stage{After: map[string]*Record{}, Before: map[string]Record{}, LastUID: lastUID, version: version + 1, read: read}
+	return &Stage{After: map[string]*Record{}, Before: map[string]Record{}, Verdicts: map[string]Verdict{}, LastUID: lastUID, version: version + 1, read: read}
 }
 
 // Apply works out the steps in order. After an error nothing of the stage may
@@ -59,12 +60,29 @@ func (s *Stage) apply(op *Op) error {
 	if err := CheckCondition(op, version); err != nil {
 		return err
 	}
+	if err := s.setVerdict(op); err != nil {
+		return err
+	}
 	if op.Put == nil {
 		s.After[op.Delete] = nil
 		return nil
 	}
 	put := s.number(*op.Put, current, exists)
 	s.After[op.Name()] = &put
+	return nil
+}
+
+// setVerdict notes the verdict of a step that has one.
+func (s *Stage) setVerdict(op *Op) error {
+	if op.Verdict == nil {
+		return nil
+	}
+	if _, err := hexbid.ParseNameOf(hexbid.KindPlace, "name", op.Name()); err != nil {
+		return err
+	}
+	verdict := *op.Verdict
+	verdict.Version = s.version
+	s.Verdicts[op.Name()] = verdict
 	return nil
 }
 

@@ -53,6 +53,9 @@ type Op struct {
 	// IfVersion must be the version in force; 0 says that there must be no
 	// such record, and AnyVersion that it does not matter.
 	IfVersion uint64
+	// Verdict, when it is not nil, becomes the verdict on the step's name, which
+	// must be a place's. Without one the verdict stays, of a deleted place too.
+	Verdict *Verdict
 }
 
 // AnyVersion waives the condition of an Op.
@@ -64,6 +67,20 @@ func (o *Op) Name() string {
 		return o.Put.Meta().Name
 	}
 	return o.Delete
+}
+
+// Verdict is what the operator has decided about a place. It belongs to the
+// place's name and is kept apart from the place: nothing that the owner does
+// changes it, and it is still there when the place is deleted and made again.
+type Verdict struct {
+	// State is the decision; hexbid.ReviewUnspecified of the zero Verdict, which
+	// stands for none.
+	State hexbid.ReviewState `cbor:"state"`
+	At    time.Time          `cbor:"at"`
+	// Of is the place as the operator saw it.
+	Of hexbid.Place `cbor:"of"`
+	// Version is that of the batch that the verdict came with; the engine sets it.
+	Version uint64 `cbor:"version"`
 }
 
 // Change is a committed batch. Puts carry their uid and version.
@@ -85,6 +102,9 @@ type Store interface {
 	// context ends. Next is where another call goes on, as After; empty at the end.
 	// The records come from about the same moment, not from one version.
 	List(ctx context.Context, q ListQuery, visit func(Record) (more bool)) (next string, err error)
+	// Verdict reads the operator's verdict on the place of a name, whether or not
+	// there is such a place; the zero Verdict when there is none.
+	Verdict(ctx context.Context, name string) (Verdict, error)
 	// Commit applies all steps, durably, or none. It gives a put without uid
 	// the next one, which is never used twice, and every put the version of
 	// the batch. Stale when a condition does not hold, AlreadyExists or

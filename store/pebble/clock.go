@@ -17,8 +17,8 @@ type clock struct {
 	tally   tally      // of all records
 }
 
-// tally counts records and sums their fingerprints (name, uid, version), modulo
-// 2^64. A commit adds what it puts and takes away what it replaces or deletes.
+// tally counts records and verdicts and sums their fingerprints (name, uid, version),
+// modulo 2^64. A commit adds what it puts and takes away what it replaces or deletes.
 // A scan sums again: a table or a log of writes that is missing in the middle,
 // or an older one in its place, gives another sum.
 type tally struct{ records, sum uint64 }

@@ -33,17 +33,11 @@ func (s *Store) Commit(_ context.Context, ops []store.Op) (store.Change, error) 
 		s.witnessFailed(err)
 		return store.Change{}, s.Failure()
 	}
-	batch := s.db.NewBatch()
-	for name, r := range stage.After {
-		if err := add(batch, name, r); err != nil {
-			return store.Change{}, err
-		}
-	}
-	for _, r := range change.Deletes {
-		_ = batch.Delete(uidKey(r.Meta().UID), nil) // a batch in memory takes every Delete
-	}
 	clock := s.clock.after(stage, change.Version)
-	_ = batch.Set(keyClock, clock.encode(), nil)
+	batch, err := s.batchOf(stage, &change, &clock)
+	if err != nil {
+		return store.Change{}, err
+	}
 	if err := s.write(batch); err != nil {
 		return store.Change{}, err
 	}
@@ -53,6 +47,27 @@ func (s *Store) Commit(_ context.Context, ops []store.Op) (store.Change, error) 
 	}
 	s.tape.Append(change)
 	return change, nil
+}
+
+// batchOf writes what a stage leaves into a batch, and the clock with its verdicts
+// counted.
+func (s *Store) batchOf(stage *store.Stage, change *store.Change, clock *clock) (*pebble.Batch, error) {
+	batch := s.db.NewBatch()
+	for name, r := range stage.After {
+		if err := add(batch, name, r); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range change.Deletes {
+		_ = batch.Delete(uidKey(r.Meta().UID), nil) // a batch in memory takes every Delete
+	}
+	for name, v := range stage.Verdicts {
+		if err := s.setVerdict(batch, name, &v, &clock.tally); err != nil {
+			return nil, err
+		}
+	}
+	_ = batch.Set(keyClock, clock.encode(), nil)
+	return batch, nil
 }
 
 func add(batch *pebble.Batch, name string, r *store.Record) error {

@@ -4,11 +4,12 @@
 //
 //	m/format    version of this layout, decimal
 //	m/currency  the deployment's currency
-//	m/clock     last version and last uid, number of records and the sum of their
-//	            fingerprints, big-endian
+//	m/clock     last version and last uid, number of records and verdicts and the
+//	            sum of their fingerprints, big-endian
 //	m/losses    the losses of acknowledged writes that were accepted
 //	r/K NAME    a record; K is a byte for its kind
 //	u/UID       its name, by its uid, big-endian
+//	v/NAME      the operator's verdict on the place of a name, which may be gone
 //
 // A batch is one Pebble batch, synced before the answer. When the disk refuses a
 // write, Pebble cannot go on: the store then refuses every later write and still
@@ -17,7 +18,7 @@
 //
 // Nothing acknowledged goes missing unnoticed. Three things are compared when a
 // folder is opened: the logs of writes with what they say was synced (logs.go), the
-// clock with the witness (witness.go), and all records with the clock's sum, when
+// clock with the witness (witness.go), and all records and verdicts with the clock's sum, when
 // they are first scanned (clock.go).
 package pebble
 

@@ -30,8 +30,17 @@ type decodedChunk struct {
 	err     error
 }
 
-// walk calls f for every record of a snapshot, and counts them.
+// walk calls f for every record of a snapshot, and counts them and the verdicts.
 func (s *Store) walk(ctx context.Context, snapshot *pebble.Snapshot, f func(store.Record) error) (tally, error) {
+	records, err := s.walkRecords(ctx, snapshot, f)
+	if err != nil {
+		return records, err
+	}
+	verdicts, err := s.walkVerdicts(ctx, snapshot)
+	return tally{records.records + verdicts.records, records.sum + verdicts.sum}, err
+}
+
+func (s *Store) walkRecords(ctx context.Context, snapshot *pebble.Snapshot, f func(store.Record) error) (tally, error) {
 	iter, err := snapshot.NewIter(&pebble.IterOptions{LowerBound: []byte("r/"), UpperBound: []byte("r0")})
 	if err != nil {
 		return tally{}, s.unreadable(err)

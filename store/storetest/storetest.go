@@ -27,6 +27,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, reopen func(t *testi
 		{"a batch is all or nothing", testAtomic},
 		{"conditions are judged", testConditions},
 		{"a uid is never used twice", testUIDs},
+		{"a verdict stands until the next", testVerdicts},
 		{"a list has order, pages and parents", testList},
 		{"a list looks at so many names a call", testListBounds},
 		{"a list ends with its context, and holds up no write", testListContext},
@@ -158,6 +159,67 @@ func testUIDs(t *testing.T, s store.Store) {
 			t.Errorf("an update changed the uid from %d to %d", r.Meta().UID, again.Meta().UID)
 		}
 		mustCommit(t, s, store.Op{Delete: "advertisers/a", IfVersion: store.AnyVersion})
+	}
+}
+
+// judge puts a place with a verdict on it.
+func judge(state hexbid.ReviewState, displayName string) store.Op {
+	p := hexbid.Place{Meta: hexbid.Meta{Name: "advertisers/a/programs/p/places/l"}, DisplayName: displayName, Review: state}
+	at := time.Date(2026, 11, 21, 8, 0, 0, 123, time.UTC)
+	return store.Op{Put: &store.Record{Resource: &p}, IfVersion: store.AnyVersion,
+		Verdict: &store.Verdict{State: state, At: at, Of: hexbid.Place{DisplayName: displayName, Point: hexbid.Point{Lat: 30.25, Lng: 120.16}}}}
+}
+
+func mustVerdict(t *testing.T, s store.Store, name string) store.Verdict {
+	t.Helper()
+	v, err := s.Verdict(ctx, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func testVerdicts(t *testing.T, s store.Store) {
+	hidden := judge(hexbid.Hidden, "one")
+	name := hidden.Name()
+	want := func(want *store.Verdict, version uint64, when string) {
+		t.Helper()
+		expected := store.Verdict{}
+		if want != nil {
+			expected = *want
+			expected.Version = version
+		}
+		if got := mustVerdict(t, s, name); !reflect.DeepEqual(got, expected) {
+			t.Errorf("%s: the verdict is %+v, want %+v", when, got, expected)
+		}
+	}
+	want(nil, 0, "at first")
+	version := mustCommit(t, s, hidden).Version
+	want(hidden.Verdict, version, "given")
+	plain := hidden
+	plain.Verdict = nil
+	mustCommit(t, s, plain)
+	mustCommit(t, s, store.Op{Delete: name, IfVersion: store.AnyVersion})
+	want(hidden.Verdict, version, "after a change and a deletion without one")
+	if _, err := s.Get(ctx, name); hexbid.KindOf(err) != hexbid.NotFound {
+		t.Errorf("a verdict keeps its place: %v", err)
+	}
+	mustCommit(t, s, plain)
+	want(hidden.Verdict, version, "of the place made again")
+
+	_, err := s.Commit(ctx, []store.Op{judge(hexbid.Approved, "two"), {Delete: "advertisers/none", IfVersion: store.AnyVersion}})
+	wantKind(t, err, hexbid.NotFound)
+	stray := put("advertisers/a", "a")
+	stray.Verdict = hidden.Verdict
+	_, err = s.Commit(ctx, []store.Op{judge(hexbid.Approved, "two"), stray})
+	wantKind(t, err, hexbid.Invalid)
+	want(hidden.Verdict, version, "after batches that failed")
+
+	last := store.Op{Delete: name, IfVersion: store.AnyVersion, Verdict: judge(hexbid.InReview, "three").Verdict}
+	version = mustCommit(t, s, judge(hexbid.Approved, "two"), last).Version
+	want(last.Verdict, version, "the last of a batch")
+	if v := mustVerdict(t, s, name+"2"); v != (store.Verdict{}) {
+		t.Errorf("another name has %+v", v)
 	}
 }
 
@@ -378,6 +440,8 @@ func testClosed(t *testing.T, s store.Store) {
 	wantKind(t, err, hexbid.Unavailable)
 	_, err = s.Get(ctx, "advertisers/a")
 	wantKind(t, err, hexbid.Unavailable)
+	_, err = s.Verdict(ctx, "advertisers/a/programs/p/places/l")
+	wantKind(t, err, hexbid.Unavailable)
 	if err := s.Close(); err != nil {
 		t.Errorf("closing twice: %v", err)
 	}
@@ -386,11 +450,18 @@ func testClosed(t *testing.T, s store.Store) {
 func testReopen(t *testing.T, s store.Store, reopen func(*testing.T, store.Store) store.Store) {
 	first := mustCommit(t, s, put("advertisers/a", "a"), put("advertisers/gone", "x"))
 	mustCommit(t, s, store.Op{Delete: "advertisers/gone", IfVersion: store.AnyVersion})
+	judged := judge(hexbid.Hidden, "x")
+	mustCommit(t, s, judged)
+	mustCommit(t, s, store.Op{Delete: judged.Name(), IfVersion: store.AnyVersion})
+	before := mustVerdict(t, s, judged.Name())
 	s = reopen(t, s)
 	defer s.Close()
 	r, err := s.Get(ctx, "advertisers/a")
 	if err != nil || r.Meta().Version != first.Version {
 		t.Fatalf("after a restart: %+v, %v", r, err)
+	}
+	if after := mustVerdict(t, s, judged.Name()); after.State != hexbid.Hidden || !reflect.DeepEqual(after, before) {
+		t.Errorf("the verdict %+v is %+v after the restart", before, after)
 	}
 	next := mustCommit(t, s, put("advertisers/gone", "again"))
 	if uid := next.Puts[0].Meta().UID; uid <= first.Puts[1].Meta().UID {
