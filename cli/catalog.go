@@ -147,7 +147,7 @@ func stateName(s pb.ServingState) string {
 
 type approveCommand struct {
 	Places      []string `arg:"" help:"Names of places."`
-	Hide        bool     `help:"Hide them instead."`
+	Hide        bool     `help:"Hide them instead: they stay hidden, whatever their owners do, until they are approved."`
 	clientFlags `embed:""`
 }
 

@@ -21,10 +21,17 @@ func (e *Exchange) List(ctx context.Context, q store.ListQuery, visit func(hexbi
 	return e.store.List(ctx, q, func(r store.Record) bool { return visit(r.Resource) })
 }
 
-// Create adds a resource; it returns when it is durable and searchable. With
-// validateOnly it checks everything and changes nothing.
+// Create adds a resource; it returns when it is durable and searchable. When the
+// context ends between the two, the write is a success all the same, for nothing
+// takes it back; Searchable tells. With validateOnly it checks everything and changes
+// nothing.
 func (e *Exchange) Create(ctx context.Context, r hexbid.Resource, validateOnly bool) (hexbid.Resource, error) {
-	return e.write(ctx, r, 0, validateOnly)
+	return e.write(ctx, store.Op{Put: &store.Record{Resource: r}}, validateOnly)
+}
+
+// Searchable says whether searches see a resource as a write has returned it.
+func (e *Exchange) Searchable(r hexbid.Resource) bool {
+	return e.indexer.Snapshot().Version >= r.Metadata().Version
 }
 
 // Change makes the next state of a resource from the present one, which it
@@ -32,35 +39,21 @@ func (e *Exchange) Create(ctx context.Context, r hexbid.Resource, validateOnly b
 type Change func(present hexbid.Resource) (hexbid.Resource, error)
 
 // Update replaces a resource by what change makes of it; when it was created
-// and a place's review stay. A version other than store.AnyVersion must be the
-// one in force. When another write comes between and any version will do, it is
-// tried again.
+// stays. A version other than store.AnyVersion must be the one in force. When
+// another write comes between and any version will do, it is tried again. It returns
+// as Create does.
 func (e *Exchange) Update(ctx context.Context, name string, ifVersion uint64, validateOnly bool, change Change) (hexbid.Resource, error) {
-	return e.update(ctx, name, ifVersion, validateOnly, func(present hexbid.Resource) (hexbid.Resource, error) {
+	return e.update(ctx, name, ifVersion, validateOnly, func(present hexbid.Resource) (store.Op, error) {
 		next, err := change(present)
-		if err == nil {
-			keepHistory(next, present)
+		if err != nil {
+			return store.Op{}, err
 		}
-		return next, err
+		next.Metadata().CreatedAt = present.Metadata().CreatedAt
+		return store.Op{Put: &store.Record{Resource: next}}, nil
 	})
 }
 
-// Review records the operator's verdict on a place.
-func (e *Exchange) Review(ctx context.Context, name string, ifVersion uint64, verdict hexbid.ReviewState) (hexbid.Resource, error) {
-	if verdict == hexbid.ReviewUnspecified {
-		return nil, hexbid.Invalidf("review_state", "is not stated: use in_review, approved or hidden")
-	}
-	if _, err := hexbid.ParseNameOf(hexbid.KindPlace, "name", name); err != nil {
-		return nil, err
-	}
-	return e.update(ctx, name, ifVersion, false, func(present hexbid.Resource) (hexbid.Resource, error) {
-		next := *present.(*hexbid.Place)
-		next.Review = verdict
-		return &next, nil
-	})
-}
-
-func (e *Exchange) update(ctx context.Context, name string, ifVersion uint64, validateOnly bool, change Change) (hexbid.Resource, error) {
+func (e *Exchange) update(ctx context.Context, name string, ifVersion uint64, validateOnly bool, change func(present hexbid.Resource) (store.Op, error)) (hexbid.Resource, error) {
 	const tries = 5
 	for try := 1; ; try++ {
 		present, err := e.store.Get(ctx, name)
@@ -70,11 +63,12 @@ func (e *Exchange) update(ctx context.Context, name string, ifVersion uint64, va
 		if ifVersion != store.AnyVersion && ifVersion != present.Meta().Version {
 			return nil, staleError(name)
 		}
-		changed, err := change(present.Resource)
+		op, err := change(present.Resource)
 		if err != nil {
 			return nil, err
 		}
-		r, err := e.write(ctx, changed, present.Meta().Version, validateOnly)
+		op.IfVersion = present.Meta().Version
+		r, err := e.write(ctx, op, validateOnly)
 		if hexbid.KindOf(err) == hexbid.Stale && ifVersion == store.AnyVersion && try < tries {
 			continue
 		}
@@ -86,9 +80,10 @@ func staleError(name string) error {
 	return hexbid.Errorf(hexbid.Stale, "etag", "%q has changed since it was read: read it again", name)
 }
 
-func (e *Exchange) write(ctx context.Context, r hexbid.Resource, ifVersion uint64, validateOnly bool) (hexbid.Resource, error) {
-	record, err := e.prepare(ctx, r, nil)
-	if err != nil {
+func (e *Exchange) write(ctx context.Context, op store.Op, validateOnly bool) (hexbid.Resource, error) {
+	r := op.Put.Resource
+	var err error
+	if op.Put, err = e.prepare(ctx, r, nil); err != nil {
 		return nil, err
 	}
 	change, err := func() (store.Change, error) {
@@ -97,7 +92,7 @@ func (e *Exchange) write(ctx context.Context, r hexbid.Resource, ifVersion uint6
 		if err := e.checkReferences(ctx, r, func(name string) (bool, error) { return e.exists(ctx, name) }); err != nil {
 			return store.Change{}, err
 		}
-		return e.commitOne(ctx, store.Op{Put: record, IfVersion: ifVersion}, validateOnly)
+		return e.commitOne(ctx, op, validateOnly)
 	}()
 	if err != nil {
 		return nil, err
@@ -105,17 +100,24 @@ func (e *Exchange) write(ctx context.Context, r hexbid.Resource, ifVersion uint6
 	if validateOnly {
 		return r, nil
 	}
-	return change.Puts[0].Resource, e.indexer.WaitFor(ctx, change.Version)
+	_ = e.indexer.WaitFor(ctx, change.Version) // durable, searchable or not
+	return change.Puts[0].Resource, nil
 }
 
-// commitOne judges and commits one step; with validateOnly it judges it only. The
-// catalogue must be held.
+// commitOne judges and commits one step; with validateOnly it judges it only. A
+// context that has ended by then changes nothing. The catalogue must be held.
 func (e *Exchange) commitOne(ctx context.Context, op store.Op, validateOnly bool) (store.Change, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Change{}, err
+	}
 	before, err := e.present(ctx, op.Name())
 	if err != nil {
 		return store.Change{}, err
 	}
 	if err := store.CheckCondition(&op, versionOf(before)); err != nil {
+		return store.Change{}, err
+	}
+	if err := e.settle(ctx, &op, before); err != nil {
 		return store.Change{}, err
 	}
 	var after store.Record
@@ -131,6 +133,18 @@ func (e *Exchange) commitOne(ctx context.Context, op store.Op, validateOnly bool
 		counts.commit()
 	}
 	return change, err
+}
+
+// settle works out what a step says about a place's review. The catalogue must be held.
+func (e *Exchange) settle(ctx context.Context, op *store.Op, before store.Record) (err error) {
+	switch {
+	case op.Verdict != nil: // the operator's own
+	case op.Put == nil:
+		op.Verdict, err = e.verdictToKeep(ctx, before.Resource)
+	default:
+		err = e.settleReview(ctx, op.Put.Resource, before.Resource, earlierOf(before.Resource, op.Put.Resource))
+	}
+	return err
 }
 
 // checkVersion judges a step without committing it.
@@ -178,16 +192,8 @@ func (e *Exchange) prepare(ctx context.Context, r hexbid.Resource, known error) 
 		meta.CreatedAt = meta.UpdatedAt
 	}
 	record := &store.Record{Resource: r}
-	switch v := r.(type) {
-	case *hexbid.Place:
-		if v.Review == hexbid.ReviewUnspecified {
-			v.Review = hexbid.Approved
-			if e.config.ManualReview {
-				v.Review = hexbid.InReview
-			}
-		}
-	case *hexbid.Campaign:
-		return record, cover(record, v)
+	if c, ok := r.(*hexbid.Campaign); ok {
+		return record, cover(record, c)
 	}
 	return record, nil
 }
@@ -266,7 +272,8 @@ func checkExists(field, name string, exists func(name string) (bool, error)) err
 }
 
 // Delete removes a resource that nothing else needs; it returns when no search
-// finds it any more.
+// finds it any more, or when it is durably gone and the context ends. The operator's
+// verdict on a place stays.
 func (e *Exchange) Delete(ctx context.Context, name string, ifVersion uint64, validateOnly bool) error {
 	n, err := hexbid.ParseName(name)
 	if err != nil {
@@ -284,10 +291,10 @@ func (e *Exchange) Delete(ctx context.Context, name string, ifVersion uint64, va
 		}
 		return e.commitOne(ctx, op, validateOnly)
 	}()
-	if err != nil || validateOnly {
-		return err
+	if err == nil && !validateOnly {
+		_ = e.indexer.WaitFor(ctx, change.Version) // durable, searchable or not
 	}
-	return e.indexer.WaitFor(ctx, change.Version)
+	return err
 }
 
 // checkUnused refuses to remove what another resource needs, and names one.
@@ -387,6 +394,15 @@ func (e *Exchange) isPaused(ctx context.Context, advertiser string, t *trial) bo
 	return err == nil && ok && a.State == hexbid.Paused
 }
 
+// approvedIn is the number of approved places of a program, those that a trial has
+// accepted included.
+func (e *Exchange) approvedIn(program string, t *trial) int64 {
+	if t != nil {
+		return t.counts.approvedIn(program)
+	}
+	return e.usage.approvedIn(program)
+}
+
 func (e *Exchange) serving(c *hexbid.Campaign, ownerPaused bool, t *trial) (bool, string) {
 	now := e.config.Clock()
 	if c.State == hexbid.Paused {
@@ -401,7 +417,7 @@ func (e *Exchange) serving(c *hexbid.Campaign, ownerPaused bool, t *trial) (bool
 	if !c.End.IsZero() && !now.Before(c.End) {
 		return false, "its flight ended at " + c.End.UTC().Format(time.RFC3339)
 	}
-	if c.Area.OnlyAroundPlaces() && !t.visits(c.Program) && e.usage.approvedIn(c.Program) == 0 {
+	if c.Area.OnlyAroundPlaces() && e.approvedIn(c.Program, t) == 0 {
 		return false, "it serves around the program's places, and none is approved"
 	}
 	return true, ""

@@ -31,7 +31,13 @@ type Outcome struct {
 	// now, and NotServingReason why not.
 	Serving          bool
 	NotServingReason string
+	// Notices are what to know about an accepted row.
+	Notices []string
 }
+
+// NotYetSearchable is the notice of a change that is durable when the call ends
+// before searches see it.
+const NotYetSearchable = "the change is stored and lasts; the call ended before searches saw it, which they soon do"
 
 // Incoming is a resource on its way in.
 type Incoming struct {
@@ -54,7 +60,8 @@ type row struct {
 // Import creates or replaces resources in one durable batch. A row may need
 // what an earlier one adds; a row in error does not hold up the others. The
 // outcomes stand in the order of the rows. When the batch cannot be stored no
-// row is, and every outcome says so.
+// row is, and every outcome says so. Two rows of one name are judged one after
+// the other; both outcomes show the resource as the batch leaves it.
 func (e *Exchange) Import(ctx context.Context, resources []hexbid.Resource, validateOnly bool) []Outcome {
 	b, err := e.NewUpload(validateOnly).Prepare(ctx, incomingOf(resources))
 	if err != nil {
@@ -85,14 +92,13 @@ func rejectAll(resources []hexbid.Resource, err error) []Outcome {
 type Upload struct {
 	exchange *Exchange
 	trial    *trial // of one that only validates
-	counts   *tally // of the same
 }
 
 // tally counts what a batch adds: to what is stored, or to what an upload that only
 // validates has accepted.
 func (u *Upload) tally() *tally {
-	if u.counts != nil {
-		return u.counts
+	if u.trial != nil {
+		return u.trial.counts
 	}
 	return u.exchange.usage.tally()
 }
@@ -101,7 +107,7 @@ func (u *Upload) tally() *tally {
 func (e *Exchange) NewUpload(validateOnly bool) *Upload {
 	u := &Upload{exchange: e}
 	if validateOnly {
-		u.trial, u.counts = newTrial(), e.usage.tally()
+		u.trial = newTrial(e.usage.tally())
 	}
 	return u
 }
@@ -143,11 +149,12 @@ func (b *Batch) Commit(ctx context.Context) {
 }
 
 // Outcomes waits until what was stored is searchable, and tells what became of
-// the rows, as Import says.
+// the rows, as Import says. When the context ends before, the rows are stored all
+// the same: their outcomes say so in a notice.
 func (b *Batch) Outcomes(ctx context.Context) []Outcome {
-	err := b.err
-	if err == nil && b.change.Version > 0 {
-		err = b.upload.exchange.indexer.WaitFor(ctx, b.change.Version)
+	var searchable error
+	if b.change.Version > 0 {
+		searchable = b.upload.exchange.indexer.WaitFor(ctx, b.change.Version)
 	}
 	stored := map[string]hexbid.Resource{}
 	for i := range b.change.Puts {
@@ -155,13 +162,7 @@ func (b *Batch) Outcomes(ctx context.Context) []Outcome {
 	}
 	outcomes := make([]Outcome, len(b.rows))
 	for i := range b.rows {
-		o := &b.rows[i].outcome
-		if err != nil && o.Action != Rejected {
-			*o = Outcome{Action: Rejected, Err: err, Resource: b.incoming[i].Resource}
-		}
-		if r := stored[o.Resource.Metadata().Name]; r != nil && o.Action != Rejected {
-			o.Resource = r
-		}
+		b.settleOutcome(i, stored, searchable)
 	}
 	if b.upload.trial == nil {
 		b.tellServing(ctx)
@@ -170,6 +171,28 @@ func (b *Batch) Outcomes(ctx context.Context) []Outcome {
 		outcomes[i] = b.rows[i].outcome
 	}
 	return outcomes
+}
+
+// settleOutcome makes a row's outcome tell what the commit has made of it, and
+// whether that is searchable.
+func (b *Batch) settleOutcome(i int, stored map[string]hexbid.Resource, searchable error) {
+	o := &b.rows[i].outcome
+	if o.Action == Rejected {
+		return
+	}
+	if b.err != nil {
+		*o = Outcome{Action: Rejected, Err: b.err, Resource: b.incoming[i].Resource}
+		return
+	}
+	if r := stored[o.Resource.Metadata().Name]; r != nil {
+		o.Resource = r
+		if searchable != nil {
+			o.Notices = append(o.Notices, NotYetSearchable)
+		}
+	}
+	if notice := reviewNotice(o.Resource); notice != "" {
+		o.Notices = append(o.Notices, notice)
+	}
 }
 
 // tellServing says of each accepted campaign whether it serves.
@@ -206,11 +229,15 @@ func (e *Exchange) prepareAll(ctx context.Context, incoming []Incoming) ([]row, 
 	return rows, cmp.Or(failures...)
 }
 
-// commitRows judges the rows in order and commits those that are good.
+// commitRows judges the rows in order and commits those that are good. A context
+// that has ended by then changes nothing.
 func (b *Batch) commitRows(ctx context.Context) (store.Change, error) {
 	e := b.upload.exchange
 	e.catalogue.Lock()
 	defer e.catalogue.Unlock()
+	if err := ctx.Err(); err != nil {
+		return store.Change{}, &hexbid.Error{Kind: hexbid.Unavailable, Detail: "the call ended before the row was stored: nothing was changed", Err: err}
+	}
 	counts := b.upload.tally()
 	var ops []store.Op
 	for i := range b.rows {
@@ -269,17 +296,23 @@ func (b *Batch) compare(ctx context.Context, r *row) (changes bool, err error) {
 		present = r.before.Resource
 	}
 	if present != nil {
-		keepHistory(resource, present)
+		resource.Metadata().CreatedAt = present.Metadata().CreatedAt
 	}
-	tried, same := b.upload.trial.compare(resource)
+	found := b.upload.trial.earlier(resource)
+	if !found.there {
+		found = earlierOf(present, resource)
+	}
+	if err := b.upload.exchange.settleReview(ctx, resource, present, found); err != nil {
+		return false, err
+	}
 	switch {
-	case tried && same, !tried && present != nil && equalButMeta(resource, present):
+	case found.same && found.review == reviewOf(resource):
 		r.outcome.Action = Unchanged
 		if present != nil {
 			r.outcome.Resource = present
 		}
 		return false, nil
-	case tried || present != nil:
+	case found.there:
 		r.outcome.Action = Updated
 	default:
 		r.outcome.Action = Created
@@ -302,24 +335,19 @@ func (b *Batch) checkReferences(ctx context.Context, r hexbid.Resource) error {
 	})
 }
 
-// keepHistory carries over what an importer does not set: when the resource
-// was created and the operator's verdict on a place.
-func keepHistory(r, present hexbid.Resource) {
-	r.Metadata().CreatedAt = present.Metadata().CreatedAt
-	place, ok := r.(*hexbid.Place)
-	if before, same := present.(*hexbid.Place); ok && same {
-		place.Review = before.Review
-	}
+// sameContent says whether two resources of one name say the same, as far as their
+// owner decides.
+func sameContent(a, b hexbid.Resource) bool {
+	return reflect.DeepEqual(ownersPart(a), ownersPart(b))
 }
 
-func equalButMeta(a, b hexbid.Resource) bool {
-	ma, mb := *a.Metadata(), *b.Metadata()
-	return reflect.DeepEqual(bare(a), bare(b)) && ma.Name == mb.Name
-}
-
-// bare copies a resource without its metadata.
-func bare(r hexbid.Resource) hexbid.Resource {
+// ownersPart copies of a resource what its owner decides: neither the metadata nor
+// how a place was reviewed.
+func ownersPart(r hexbid.Resource) hexbid.Resource {
 	c := store.WithMeta(store.Record{Resource: r}, 0, 0).Resource
 	*c.Metadata() = hexbid.Meta{}
+	if place, ok := c.(*hexbid.Place); ok {
+		place.Review = hexbid.ReviewUnspecified
+	}
 	return c
 }

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/store"
 )
 
 // drawResource draws from few names and few contents, some of them in error,
@@ -62,19 +63,31 @@ func upload(e *Exchange, batches [][]hexbid.Resource, validateOnly bool) (told [
 		}
 		b.Commit(ctx)
 		for _, o := range b.Outcomes(ctx) {
-			told = append(told, fmt.Sprintf("%s: %d %v %v %s", o.Resource.Metadata().Name, o.Action, o.Err, o.Serving, o.NotServingReason))
+			told = append(told, fmt.Sprintf("%s: %d %v %v %s %q", o.Resource.Metadata().Name, o.Action, o.Err, o.Serving, o.NotServingReason, o.Notices))
 		}
 	}
 	return told
 }
 
 func TestADryRunTellsOfEachRowWhatTheRealRunWould(t *testing.T) {
-	e, round := open(t, nil), 0
+	for _, manual := range []bool{false, true} {
+		testDryRuns(t, open(t, func(c *Config) { c.ManualReview = manual }))
+	}
+}
+
+func testDryRuns(t *testing.T, e *Exchange) {
+	round := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		round++ // each has advertisers of its own
 		prefix := fmt.Sprintf("r%d-", round)
 		batch := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) hexbid.Resource { return drawResource(rt, prefix) }), 1, 8)
 		upload(e, [][]hexbid.Resource{batch.Draw(rt, "before")}, false)
+		for _, id := range []string{"p", "q"} {
+			verdict := rapid.SampledFrom([]hexbid.ReviewState{hexbid.InReview, hexbid.Approved, hexbid.Approved, hexbid.Hidden}).Draw(rt, "verdict")
+			if _, err := e.Review(ctx, fmt.Sprintf("advertisers/%sa/programs/%s/places/l", prefix, id), store.AnyVersion, verdict); err != nil && hexbid.KindOf(err) != hexbid.NotFound {
+				rt.Fatal(err)
+			}
+		}
 		batches := rapid.SliceOfN(batch, 1, 4).Draw(rt, "batches")
 		before := e.Size()
 		dry := upload(e, batches, true)

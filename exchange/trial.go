@@ -17,13 +17,14 @@ const maxTrial = 1_000_000
 // names share one once in 40 million uploads.
 type trial struct {
 	seed     maphash.Seed
-	contents map[uint64]uint64 // by name
-	paused   map[uint64]bool   // advertisers: whether they are
-	visited  map[uint64]bool   // programs with an approved place
+	contents map[uint64]uint64             // by name
+	paused   map[uint64]bool               // advertisers: whether they are
+	reviews  map[uint64]hexbid.ReviewState // places: their states
+	counts   *tally                        // of what is stored and what the trial has accepted
 }
 
-func newTrial() *trial {
-	return &trial{seed: maphash.MakeSeed(), contents: map[uint64]uint64{}, paused: map[uint64]bool{}, visited: map[uint64]bool{}}
+func newTrial(counts *tally) *trial {
+	return &trial{seed: maphash.MakeSeed(), contents: map[uint64]uint64{}, paused: map[uint64]bool{}, reviews: map[uint64]hexbid.ReviewState{}, counts: counts}
 }
 
 // has says whether the trial has accepted a name. A nil trial has none.
@@ -35,14 +36,15 @@ func (t *trial) has(name string) bool {
 	return ok
 }
 
-// compare says whether the trial has accepted a resource of that name, and
-// whether it was the same.
-func (t *trial) compare(r hexbid.Resource) (tried, same bool) {
+// earlier compares a resource with the one of its name that the trial has accepted,
+// if it has.
+func (t *trial) earlier(r hexbid.Resource) earlier {
 	if t == nil {
-		return false, false
+		return earlier{}
 	}
-	content, tried := t.contents[maphash.String(t.seed, r.Metadata().Name)]
-	return tried, tried && content == t.hash(r)
+	name := maphash.String(t.seed, r.Metadata().Name)
+	content, tried := t.contents[name]
+	return earlier{there: tried, same: tried && content == t.hash(r), review: t.reviews[name]}
 }
 
 // put accepts a resource; Exhausted when the trial is full.
@@ -56,9 +58,7 @@ func (t *trial) put(r hexbid.Resource) error {
 	case *hexbid.Advertiser:
 		t.paused[name] = v.State == hexbid.Paused
 	case *hexbid.Place:
-		if parent, err := hexbid.ParseName(v.Name); err == nil && v.Review == hexbid.Approved {
-			t.visited[maphash.String(t.seed, parent.Parent().String())] = true
-		}
+		t.reviews[name] = v.Review
 	}
 	return nil
 }
@@ -73,16 +73,11 @@ func (t *trial) pauses(advertiser string) (paused, known bool) {
 	return paused, known
 }
 
-// visits says whether the trial has accepted an approved place of a program.
-func (t *trial) visits(program string) bool {
-	return t != nil && t.visited[maphash.String(t.seed, program)]
-}
-
-// hash is a fingerprint of what a resource says.
+// hash is a fingerprint of what an owner says of a resource.
 func (t *trial) hash(r hexbid.Resource) uint64 {
 	var h maphash.Hash
 	h.SetSeed(t.seed)
-	if err := json.NewEncoder(&h).Encode(bare(r)); err != nil {
+	if err := json.NewEncoder(&h).Encode(ownersPart(r)); err != nil {
 		panic(fmt.Sprintf("exchange: a valid resource does not encode: %v", err)) // nouns hold numbers, texts and times
 	}
 	return h.Sum64()

@@ -138,6 +138,11 @@ func (t *tally) entriesOf(advertiser uint64) int64 {
 	return t.usage.entries[advertiser]
 }
 
+// approvedIn is the number of approved places that a program has by the tally.
+func (t *tally) approvedIn(program string) int64 {
+	return t.programOf(maphash.String(t.usage.seed, program)).approved
+}
+
 func (t *tally) programOf(program uint64) programUsage {
 	if p, changed := t.programs[program]; changed {
 		return p

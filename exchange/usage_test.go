@@ -108,17 +108,19 @@ func TestAPlaceAboveItsAdvertisersEntriesIsRefused(t *testing.T) {
 	_, err := e.Create(ctx, spreadPlace(10), false)
 	wantRefused(t, err, "place.review_state", "add 96", "12 campaigns", program, "960", "at most 1000")
 
-	hidden := spreadPlace(10)
-	hidden.Review = hexbid.Hidden
-	if _, err := e.Create(ctx, hidden, false); err != nil {
-		t.Fatalf("a hidden place takes no entries: %v", err)
-	}
-	_, err = e.Review(ctx, hidden.Name, store.AnyVersion, hexbid.Approved)
-	wantRefused(t, err, "place.review_state")
-	if _, err := e.Review(ctx, spreadPlace(0).Name, store.AnyVersion, hexbid.Hidden); err != nil {
+	hidden := spreadPlace(0).Name
+	if _, err := e.Review(ctx, hidden, store.AnyVersion, hexbid.Hidden); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = e.Review(ctx, hidden.Name, store.AnyVersion, hexbid.Approved); err != nil {
+	if _, err := e.Create(ctx, spreadPlace(10), false); err != nil {
+		t.Fatalf("a hidden place takes no entries: %v", err)
+	}
+	_, err = e.Review(ctx, hidden, store.AnyVersion, hexbid.Approved)
+	wantRefused(t, err, "place.review_state")
+	if _, err := e.Review(ctx, spreadPlace(10).Name, store.AnyVersion, hexbid.Hidden); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = e.Review(ctx, hidden, store.AnyVersion, hexbid.Approved); err != nil {
 		t.Errorf("in the place of one that was hidden: %v", err)
 	}
 }

@@ -47,6 +47,14 @@ func show[T resource](ctx context.Context, s *campaignService, r hexbid.Resource
 	return m.(T)
 }
 
+// showWritten is show for what a write has returned.
+func showWritten[T resource](ctx context.Context, s *campaignService, r hexbid.Resource, notices []string) T {
+	if !s.exchange().Searchable(r) {
+		notices = append(notices, exchange.NotYetSearchable)
+	}
+	return show[T](ctx, s, r, notices...)
+}
+
 // creation is what a create says beside the resource.
 type creation struct {
 	kind         hexbid.ResourceKind
@@ -73,7 +81,7 @@ func create[T resource](ctx context.Context, s *campaignService, m T, o creation
 	if err != nil {
 		return none, err
 	}
-	return show[T](ctx, s, created, notices...), nil
+	return showWritten[T](ctx, s, created, notices), nil
 }
 
 // toNoun converts a resource. When some of it does not convert, the error tells
@@ -158,7 +166,7 @@ func update[T resource](ctx context.Context, s *campaignService, kind hexbid.Res
 	if err != nil {
 		return none, err
 	}
-	return show[T](ctx, s, r, notices...), nil
+	return showWritten[T](ctx, s, r, notices), nil
 }
 
 // maxMaskPaths is more than there are fields to name.

@@ -125,7 +125,7 @@ func (b *importBatch) answer(ctx context.Context) *pb.ImportResponse {
 		row := b.at[j]
 		b.response.Outcomes[row] = outcomeMessage(b.rows[row], &outcome)
 		if outcome.Action != exchange.Rejected {
-			b.response.Outcomes[row].Notices = b.mended[j]
+			b.response.Outcomes[row].Notices = append(b.mended[j], outcome.Notices...)
 		}
 	}
 	return b.response

@@ -1971,7 +1971,8 @@ type ImportOutcome struct {
 	Serving bool `protobuf:"varint,5,opt,name=serving,proto3" json:"serving,omitempty"`
 	// Of an accepted campaign: why it does not serve.
 	NotServingReason string `protobuf:"bytes,6,opt,name=not_serving_reason,json=notServingReason,proto3" json:"not_serving_reason,omitempty"`
-	// What was mended on the way in.
+	// What was mended on the way in; that the place does not show, being in review
+	// or hidden; that searches do not see the change yet.
 	Notices []string `protobuf:"bytes,7,rep,name=notices,proto3" json:"notices,omitempty"`
 	// The errors of the row after the first, at most 19.
 	FurtherErrors []*RowError `protobuf:"bytes,8,rep,name=further_errors,json=furtherErrors,proto3" json:"further_errors,omitempty"`

@@ -53,7 +53,9 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // CampaignService holds the catalogue. A write returns when it is durable and
-// searchable.
+// searchable. One whose time ends between the two succeeds: it is not taken back,
+// and searches soon see it. A caller whose own deadline passed does not learn
+// that: read what became of it.
 //
 // Errors: INVALID_ARGUMENT with google.rpc.BadRequest details, NOT_FOUND,
 // ALREADY_EXISTS, ABORTED for a stale etag, FAILED_PRECONDITION when something
@@ -99,7 +101,9 @@ type CampaignServiceClient interface {
 	UpdateCampaign(ctx context.Context, in *UpdateCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
 	// DeleteCampaign removes one that nothing else needs.
 	DeleteCampaign(ctx context.Context, in *DeleteCampaignRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
-	// ReviewPlace approves, hides or sends back a place; for operators.
+	// ReviewPlace approves, hides or sends back a place; for operators. The verdict
+	// is kept by the place's name: nothing that the owner does shows a place that is
+	// hidden or sent back, a deletion and another creation included.
 	ReviewPlace(ctx context.Context, in *ReviewPlaceRequest, opts ...grpc.CallOption) (*Place, error)
 	// Import creates or replaces many resources. Batches go in, an outcome a row
 	// comes out once it is durable and searchable; a row in error does not hold
@@ -370,7 +374,9 @@ func (c *campaignServiceClient) Explain(ctx context.Context, in *ExplainRequest,
 // for forward compatibility.
 //
 // CampaignService holds the catalogue. A write returns when it is durable and
-// searchable.
+// searchable. One whose time ends between the two succeeds: it is not taken back,
+// and searches soon see it. A caller whose own deadline passed does not learn
+// that: read what became of it.
 //
 // Errors: INVALID_ARGUMENT with google.rpc.BadRequest details, NOT_FOUND,
 // ALREADY_EXISTS, ABORTED for a stale etag, FAILED_PRECONDITION when something
@@ -416,7 +422,9 @@ type CampaignServiceServer interface {
 	UpdateCampaign(context.Context, *UpdateCampaignRequest) (*Campaign, error)
 	// DeleteCampaign removes one that nothing else needs.
 	DeleteCampaign(context.Context, *DeleteCampaignRequest) (*emptypb.Empty, error)
-	// ReviewPlace approves, hides or sends back a place; for operators.
+	// ReviewPlace approves, hides or sends back a place; for operators. The verdict
+	// is kept by the place's name: nothing that the owner does shows a place that is
+	// hidden or sent back, a deletion and another creation included.
 	ReviewPlace(context.Context, *ReviewPlaceRequest) (*Place, error)
 	// Import creates or replaces many resources. Batches go in, an outcome a row
 	// comes out once it is durable and searchable; a row in error does not hold

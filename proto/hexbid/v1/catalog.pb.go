@@ -746,7 +746,8 @@ type Place struct {
 	Address string `protobuf:"bytes,10,opt,name=address,proto3" json:"address,omitempty"`
 	// Opening hours, shown and not filtered.
 	OpeningHours string `protobuf:"bytes,11,opt,name=opening_hours,json=openingHours,proto3" json:"opening_hours,omitempty"`
-	// Output only; changed by ReviewPlace.
+	// Output only; follows from ReviewPlace and, where the operator reviews places
+	// first, from what the owner changes.
 	ReviewState   ReviewState `protobuf:"varint,12,opt,name=review_state,json=reviewState,proto3,enum=hexbid.v1.ReviewState" json:"review_state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -920,7 +921,8 @@ type Campaign struct {
 	Serving bool `protobuf:"varint,23,opt,name=serving,proto3" json:"serving,omitempty"`
 	// Output only: why not, for people.
 	NotServingReason string `protobuf:"bytes,24,opt,name=not_serving_reason,json=notServingReason,proto3" json:"not_serving_reason,omitempty"`
-	// Output only, in the answer to a write: what was mended on the way in.
+	// Output only, in the answer to a write: what was mended on the way in; that
+	// searches do not see the change yet.
 	Notices []string `protobuf:"bytes,26,rep,name=notices,proto3" json:"notices,omitempty"`
 	// What it competes on when a viewer types words, at most 200. Without any, it
 	// competes when its program's names, keywords or category have the words.
