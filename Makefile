@@ -6,7 +6,7 @@ MODULES := . benchmarks
 DEMO_DATA := .demo
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check proto bench bench-quick clean tools
+.PHONY: help run build test test-hostile check proto bench bench-quick clean tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1\t/' | expand -t 15
@@ -21,6 +21,11 @@ test: ## run the tests, the concurrent packages under the race detector too
 	$(GO) test -timeout 30m ./...
 	cd benchmarks && $(GO) test -timeout 30m ./...
 	$(GO) test -timeout 30m -race -short ./bidder ./exchange ./store/... ./token ./simulator/load ./cmd/hexbid
+
+HOSTILE_SECONDS ?= 180
+test-hostile: build ## attack the real program for some HOSTILE_SECONDS (180) and count what fell; its last line is the counts
+	$(GO) build -o $(BIN)/hostile ./hostile
+	$(BIN)/hostile --binary $(BIN)/hexbid --seconds $(HOSTILE_SECONDS)
 
 check: tools ## format, vet, staticcheck, generated code in sync, arrows between packages
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'gofmt -w these files'; exit 1; }

@@ -32,6 +32,7 @@ var floors = map[string]int{
 	"cli":                8,
 	"cmd/hexbid":         9,
 	"examples/go":        9,
+	"hostile":            9,
 }
 
 const module = "github.com/hexbid/hexbid"

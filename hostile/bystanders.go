@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// The market of the bystanders is small and stands where nobody else does, so that the
+// right answer follows from the rules alone: five advertisers bid 1 to 5 for a click in
+// one circle, equal in quality, so the winners pay the next one's bid; and places
+// stand due north, a hundred metres apart.
+const (
+	bystandersLatitude, bystandersLongitude = -48.5, -123.25
+	bystandersHost, bystandersCategory      = pb.Host_HOST_KUAISHOU, pb.Category_CATEGORY_CATERING
+
+	bidders, shops, slots = 5, 12, 3
+	yuan                  = 1_000_000 // micros
+	earthRadiusM          = 6_371_008.8
+)
+
+// bystanders search and write while others attack, and check every answer.
+type bystanders struct {
+	server   *server
+	tally    *tally
+	conn     *grpc.ClientConn
+	cancel   context.CancelFunc
+	group    sync.WaitGroup
+	idle     atomic.Bool // the attack is idleness: no refusal is right
+	searches atomic.Int64
+}
+
+// bystanderCount are goroutines of each kind, and bystanderPause what they wait between
+// calls: they are there to be harmed, not to load the machine.
+const (
+	bystanderCount = 2
+	bystanderPause = 10 * time.Millisecond
+)
+
+func newBystanders(ctx context.Context, s *server, t *tally) (*bystanders, error) {
+	conn, err := s.dial()
+	if err != nil {
+		return nil, err
+	}
+	b := &bystanders{server: s, tally: t, conn: conn}
+	if err := importRows(ctx, conn, bystandersMarket()); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	if err := b.recovered(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	ctx, b.cancel = context.WithCancel(ctx)
+	for i := range bystanderCount {
+		b.group.Go(func() { b.repeat(ctx, b.searchOnce) })
+		b.group.Go(func() { b.repeat(ctx, func(ctx context.Context) error { return b.writeOnce(ctx, i) }) })
+	}
+	b.group.Go(func() { b.repeat(ctx, b.searchAnew) })
+	return b, nil
+}
+
+func (b *bystanders) stop() {
+	b.cancel()
+	b.group.Wait()
+	b.conn.Close()
+}
+
+func bystandersMarket() (rows []*pb.ImportRow) {
+	for i := 1; i <= shops; i++ {
+		advertiser := fmt.Sprintf("advertisers/bystander-%d", i)
+		program := &pb.Program{Name: advertiser + "/programs/p", DisplayName: "p", Category: bystandersCategory, Hosts: []pb.Host{bystandersHost}}
+		place := &pb.Place{Name: program.Name + "/places/l", Latitude: bystandersLatitude + degreesOf(shopDistanceM(i)), Longitude: bystandersLongitude}
+		rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: advertiser, DisplayName: "b"}}},
+			&pb.ImportRow{Resource: &pb.ImportRow_Program{Program: program}}, &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: place}})
+		if i <= bidders {
+			rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Campaign{Campaign: &pb.Campaign{Name: advertiser + "/campaigns/c", DisplayName: "c",
+				Program: program.Name, PricingModel: pb.PricingModel_PRICING_MODEL_CPC, BidMicros: int64(i) * yuan, DailyBudgetMicros: 1000 * yuan,
+				Area: &pb.Area{Circles: []*pb.Circle{{Latitude: bystandersLatitude, Longitude: bystandersLongitude, RadiusM: 2000}}}}}})
+		}
+	}
+	return rows
+}
+
+func shopDistanceM(i int) float64         { return 100 * float64(i) }
+func degreesOf(distanceM float64) float64 { return distanceM / earthRadiusM * 180 / math.Pi }
+
+// repeat makes calls until the context ends, and judges what comes of each.
+func (b *bystanders) repeat(ctx context.Context, call func(context.Context) error) {
+	for ctx.Err() == nil {
+		wasDown := b.server.down.Load()
+		one, cancel := context.WithTimeout(ctx, patience)
+		err := call(one)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		b.tally.beside.Add(1)
+		if !wasDown && !b.server.down.Load() {
+			b.judge(err)
+		}
+		time.Sleep(bystanderPause)
+	}
+}
+
+// judge tells what a bystander may meet: under floods a refusal, and nothing else.
+func (b *bystanders) judge(err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, errWrong):
+		b.tally.wrong.Add(1)
+		b.tally.fall("%v", err)
+	case status.Code(err) == codes.ResourceExhausted && !b.idle.Load():
+		b.tally.refused.Add(1)
+	default:
+		b.tally.fall("a bystander's call ended with %.300s", err)
+	}
+}
+
+var errWrong = errors.New("a bystander's answer is wrong")
+
+func (b *bystanders) searchOnce(ctx context.Context) error {
+	_, err := searchAndCheck(ctx, b.conn)
+	return err
+}
+
+// searchAnew searches over a new connection each time.
+func (b *bystanders) searchAnew(ctx context.Context) error {
+	conn, err := b.server.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = searchAndCheck(ctx, conn)
+	return err
+}
+
+// writeOnce changes an advertiser and reads it back.
+func (b *bystanders) writeOnce(ctx context.Context, writer int) error {
+	client := pb.NewCampaignServiceClient(b.conn)
+	a := &pb.Advertiser{Name: fmt.Sprintf("advertisers/writer-%d", writer), DisplayName: fmt.Sprint(time.Now().UnixNano())}
+	if _, err := client.UpdateAdvertiser(ctx, &pb.UpdateAdvertiserRequest{Advertiser: a, AllowMissing: true}); err != nil {
+		return err
+	}
+	got, err := client.GetAdvertiser(ctx, &pb.GetAdvertiserRequest{Name: a.Name})
+	if err == nil && got.GetDisplayName() != a.DisplayName {
+		return fmt.Errorf("%w: %s was written as %q and reads %q", errWrong, a.Name, a.DisplayName, got.GetDisplayName())
+	}
+	return err
+}
+
+// recovered waits for a whole and right answer over a new connection.
+func (b *bystanders) recovered(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	conn, err := b.server.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	for {
+		whole, err := searchAndCheck(ctx, conn)
+		if whole && err == nil || errors.Is(err, errWrong) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("after %v: whole %v, %w", patience, whole, err)
+		case <-time.After(bystanderPause):
+		}
+	}
+}
+
+// searchAndCheck searches the bystanders' market. An answer is whole unless the server
+// says that it ran out of its budget of time; what is there must be right.
+func searchAndCheck(ctx context.Context, conn *grpc.ClientConn) (whole bool, err error) {
+	r, err := pb.NewSearchServiceClient(conn).SearchNearby(ctx, &pb.SearchNearbyRequest{
+		Location: &pb.Location{Latitude: bystandersLatitude, Longitude: bystandersLongitude},
+		Host:     bystandersHost, Category: bystandersCategory, SponsoredSlots: proto.Int32(slots)})
+	if err != nil {
+		return false, err
+	}
+	return !r.GetSponsoredSkipped() && !r.GetNearbyIncomplete(), checkAnswer(r)
+}
+
+func checkAnswer(r *pb.SearchNearbyResponse) error {
+	won := slots
+	if r.GetSponsoredSkipped() {
+		won = 0
+	}
+	if len(r.GetSponsored()) != won {
+		return fmt.Errorf("%w: %d sponsored, want %d", errWrong, len(r.GetSponsored()), won)
+	}
+	for i, s := range r.GetSponsored() {
+		bid := bidders - i
+		if want := fmt.Sprintf("advertisers/bystander-%d/campaigns/c", bid); s.GetCampaign() != want || s.GetPriceMicros() != int64(bid-1)*yuan {
+			return fmt.Errorf("%w: slot %d is %s at %d micros, want %s at %d", errWrong, i+1, s.GetCampaign(), s.GetPriceMicros(), want, (bid-1)*yuan)
+		}
+	}
+	return checkNearby(r, won)
+}
+
+func checkNearby(r *pb.SearchNearbyResponse, won int) error {
+	var want []int // shops that won no slot, by distance
+	for i := 1; i <= shops; i++ {
+		if i > bidders || i <= bidders-won {
+			want = append(want, i)
+		}
+	}
+	if len(r.GetNearby()) > len(want) || len(r.GetNearby()) < len(want) && !r.GetNearbyIncomplete() {
+		return fmt.Errorf("%w: %d nearby, want %d", errWrong, len(r.GetNearby()), len(want))
+	}
+	for i, n := range r.GetNearby() {
+		name := fmt.Sprintf("advertisers/bystander-%d/programs/p/places/l", want[i])
+		if n.GetPlace().GetName() != name || math.Abs(n.GetDistanceM()-shopDistanceM(want[i])) > 1e-3 {
+			return fmt.Errorf("%w: nearby %d is %s at %v m, want %s", errWrong, i+1, n.GetPlace().GetName(), n.GetDistanceM(), name)
+		}
+	}
+	return nil
+}
+
+// importRows stores rows, all of which must be good.
+func importRows(ctx context.Context, conn *grpc.ClientConn, rows []*pb.ImportRow) error {
+	const batch = 1000
+	stream, err := pb.NewCampaignServiceClient(conn).Import(ctx)
+	if err != nil {
+		return err
+	}
+	for len(rows) > 0 {
+		n := min(len(rows), batch)
+		if err := stream.Send(&pb.ImportRequest{Rows: rows[:n]}); err != nil {
+			return err
+		}
+		answer, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		for _, o := range answer.GetOutcomes() {
+			if o.GetError() != nil {
+				return fmt.Errorf("%s: %v", o.GetName(), o.GetError())
+			}
+		}
+		rows = rows[n:]
+	}
+	if err := stream.CloseSend(); err != nil {
+		return err
+	}
+	if _, err := stream.Recv(); err != io.EOF {
+		return fmt.Errorf("an import ended with %w", err)
+	}
+	return nil
+}

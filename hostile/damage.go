@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// corruption damages a file of the data folder after a kill, and starts the service
+// again. Either the start ends with status 1 and names the file, or what was
+// acknowledged is there. It works on a service of its own, and on copies of its folder.
+func corruption(ctx context.Context, r *round) error {
+	dir, err := os.MkdirTemp("", "hexbid-hostile-damage-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	s, err := newServer(r.options, r.tally, dir)
+	if err != nil {
+		return err
+	}
+	known, err := r.keep(ctx, s)
+	if err != nil {
+		return err
+	}
+	whole := s.data
+	stop, _ := r.until(ctx)
+	for n := 0; n < len(damages) || stop.Err() == nil; n++ {
+		s.data = filepath.Join(dir, fmt.Sprintf("copy-%d", n))
+		if err := os.CopyFS(s.data, os.DirFS(whole)); err != nil {
+			return err
+		}
+		if err := r.damageOnce(ctx, s, known, damages[n%len(damages)]); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(s.data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep fills a service in two lives, so that its folder has tables and logs, and kills
+// it.
+func (r *round) keep(ctx context.Context, s *server) (*ledger, error) {
+	known := newLedger()
+	for life := range 2 {
+		if err := s.start(ctx); err != nil {
+			return nil, err
+		}
+		conn, err := s.dial()
+		if err != nil {
+			return nil, err
+		}
+		for i := range 50 {
+			r.createOne(ctx, conn, known, fmt.Sprintf("kept-%d-%d", life, i))
+			if i%10 == 0 {
+				r.importSome(ctx, conn, known, fmt.Sprintf("kept-%d-batch-%d", life, i))
+			}
+		}
+		_, err = pb.NewCampaignServiceClient(conn).GetAdvertiser(ctx, &pb.GetAdvertiserRequest{Name: "advertisers/kept-0-0"})
+		if err := errors.Join(err, conn.Close(), s.kill()); err != nil {
+			return nil, err
+		}
+		r.tally.kills.Add(1)
+	}
+	return known, nil
+}
+
+// damage is one way to spoil a file.
+type damage struct {
+	name  string
+	spoil func(r *rand.Rand, path string, content []byte) error
+}
+
+var damages = []damage{
+	{"a flipped bit", func(r *rand.Rand, path string, b []byte) error {
+		b[r.IntN(len(b))] ^= 1 << r.IntN(8)
+		return os.WriteFile(path, b, 0o600)
+	}},
+	{"a block of zeros", func(r *rand.Rand, path string, b []byte) error {
+		at := r.IntN(len(b))
+		clear(b[at:min(len(b), at+4096)])
+		return os.WriteFile(path, b, 0o600)
+	}},
+	{"a lost end", func(r *rand.Rand, path string, b []byte) error { return os.WriteFile(path, b[:r.IntN(len(b))], 0o600) }},
+	{"noise", func(r *rand.Rand, path string, b []byte) error {
+		for i := r.IntN(len(b)); i < len(b); i++ {
+			b[i] = byte(r.IntN(256))
+		}
+		return os.WriteFile(path, b, 0o600)
+	}},
+	{"no content", func(_ *rand.Rand, path string, _ []byte) error { return os.WriteFile(path, nil, 0o600) }},
+	{"no file", func(_ *rand.Rand, path string, _ []byte) error { return os.Remove(path) }},
+}
+
+func (r *round) damageOnce(ctx context.Context, s *server, known *ledger, d damage) error {
+	path, err := pickFile(r.random, s.data)
+	if err != nil {
+		return err
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := d.spoil(r.random, path, content); err != nil {
+		return err
+	}
+	r.tally.damages.Add(1)
+	what := fmt.Sprintf("%s in %s", d.name, filepath.Base(path))
+	began := time.Now()
+	err = s.start(ctx)
+	if err == nil {
+		err = r.judgeLost(ctx, s, known)
+		s.judgeLog()
+		if err != nil {
+			r.tally.fall("%s: it serves, and %v", what, err)
+		}
+		return s.kill()
+	}
+	var exit *exec.ExitError
+	switch log := s.log.tail(); {
+	case !errors.Is(err, errEnded):
+		r.tally.fall("%s: after %v %v", what, time.Since(began).Round(time.Second), err)
+	case !errors.As(s.exit, &exit) || exit.ExitCode() != 1 || strings.Contains(log, "goroutine "):
+		r.tally.fall("%s: %v\n%s", what, s.exit, log)
+	case !strings.Contains(log, s.data):
+		r.tally.fall("%s: the message names no file of it: %s", what, log)
+	}
+	return ctx.Err()
+}
+
+// pickFile draws a file that has content.
+func pickFile(r *rand.Rand, dir string) (string, error) {
+	var files []string
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil && info.Size() > 0 {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil || len(files) == 0 {
+		return "", errors.Join(err, fmt.Errorf("%s holds no files", dir))
+	}
+	return files[r.IntN(len(files))], nil
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// TestAShortRound makes some attacks of little work, so that the harness itself is
+// known to run. make test-hostile makes them all.
+func TestAShortRound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts the real program several times")
+	}
+	binary := filepath.Join(t.TempDir(), "hexbid")
+	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/hexbid").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	o := options{binary: binary, seconds: 3, memoryCapMB: 4096, seed: 1, only: "idle-calls,rapid-reset,corruption"}
+	if code := run(t.Context(), o); code != 0 {
+		t.Errorf("status %d", code)
+	}
+}
+
+// TestARoundFails when the program is not there, or takes more memory than it may.
+func TestARoundFails(t *testing.T) {
+	if code := run(t.Context(), options{binary: "no-such-program", seconds: 1}); code != 1 {
+		t.Errorf("without a program: status %d", code)
+	}
+	if code := run(t.Context(), options{only: "no-such-attack"}); code != 2 {
+		t.Errorf("without an attack: status %d", code)
+	}
+}
+
+// rightAnswer is what the rules give to the bystanders' search.
+func rightAnswer() *pb.SearchNearbyResponse {
+	r := &pb.SearchNearbyResponse{}
+	for slot, name := range []string{"5", "4", "3"} {
+		r.Sponsored = append(r.Sponsored, &pb.SponsoredResult{Slot: int32(slot + 1), Campaign: "advertisers/bystander-" + name + "/campaigns/c", PriceMicros: int64(4-slot) * yuan})
+	}
+	for i, name := range strings.Fields("1 2 6 7 8 9 10 11 12") {
+		distances := []float64{100, 200, 600, 700, 800, 900, 1000, 1100, 1200}
+		r.Nearby = append(r.Nearby, &pb.NearbyResult{Place: &pb.PlaceCard{Name: "advertisers/bystander-" + name + "/programs/p/places/l"}, DistanceM: distances[i]})
+	}
+	return r
+}
+
+func TestWrongAnswersAreSeen(t *testing.T) {
+	if err := checkAnswer(rightAnswer()); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*pb.SearchNearbyResponse){
+		"a slot is missing":       func(r *pb.SearchNearbyResponse) { r.Sponsored = r.Sponsored[:2] },
+		"slots are exchanged":     func(r *pb.SearchNearbyResponse) { r.Sponsored[0], r.Sponsored[1] = r.Sponsored[1], r.Sponsored[0] },
+		"a micro too much":        func(r *pb.SearchNearbyResponse) { r.Sponsored[2].PriceMicros++ },
+		"skipped, yet there":      func(r *pb.SearchNearbyResponse) { r.SponsoredSkipped = true },
+		"a place is missing":      func(r *pb.SearchNearbyResponse) { r.Nearby = r.Nearby[:8] },
+		"a nearer place left out": func(r *pb.SearchNearbyResponse) { r.Nearby, r.NearbyIncomplete = r.Nearby[1:], true },
+		"a metre too far":         func(r *pb.SearchNearbyResponse) { r.Nearby[3].DistanceM++ },
+	} {
+		r := proto.Clone(rightAnswer()).(*pb.SearchNearbyResponse)
+		if spoil(r); !errors.Is(checkAnswer(r), errWrong) {
+			t.Errorf("%s: not seen", name)
+		}
+	}
+}
+
+func TestATallyTellsFaultsFromRefusals(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		fell bool
+	}{
+		{nil, false},
+		{status.Error(codes.InvalidArgument, "no"), false},
+		{status.Error(codes.ResourceExhausted, "no"), false},
+		{status.Error(codes.DeadlineExceeded, "late"), false},
+		{status.Error(codes.Internal, "stream terminated by RST_STREAM with error code: PROTOCOL_ERROR"), false},
+		{status.Error(codes.Internal, "something went wrong here"), true},
+		{status.Error(codes.DataLoss, "gone"), true},
+		{errors.New("whatever"), true},
+	} {
+		tally := &tally{}
+		if tally.called("m", c.err); tally.fell() != c.fell {
+			t.Errorf("%v: fell %v", c.err, tally.fell())
+		}
+	}
+}
+
+func TestALogShowsPanics(t *testing.T) {
+	l := newServerLog()
+	l.follow(strings.NewReader("level=INFO msg=serving\npanic: runtime error\ngoroutine 1\nlevel=ERROR msg=\"a call failed\" error=x"))
+	select {
+	case <-l.serving:
+	default:
+		t.Error("serving was not seen")
+	}
+	if faults := l.takeFaults(); len(faults) != 2 {
+		t.Errorf("%q", faults)
+	}
+}
+
+func TestALedgerSeesWhatIsGivenTwice(t *testing.T) {
+	l := newLedger()
+	for _, c := range []struct {
+		name, etag string
+		uid        uint64
+		twice      bool
+	}{{"a", "1", 1, false}, {"b", "2", 2, false}, {"c", "3", 2, true}, {"d", "1", 4, true}} {
+		if err := l.acknowledge(&pb.Advertiser{Name: c.name, Uid: c.uid, Etag: c.etag}); (err != nil) != c.twice {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestBystandersMayBeRefusedUnderFloodsOnly(t *testing.T) {
+	refused := status.Error(codes.ResourceExhausted, "no")
+	for _, idle := range []bool{false, true} {
+		b := &bystanders{tally: &tally{}}
+		b.idle.Store(idle)
+		if b.judge(refused); b.tally.fell() != idle {
+			t.Errorf("idle %v: fell %v", idle, b.tally.fell())
+		}
+	}
+	b := &bystanders{tally: &tally{}}
+	if b.judge(context.DeadlineExceeded); !b.tally.fell() {
+		t.Errorf("a call without an answer in %v is no fall", time.Duration(patience))
+	}
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// ledger is what was acknowledged: by name, the uid and etag that a write returned.
+type ledger struct {
+	mu    sync.Mutex // guards what follows
+	named map[string]identity
+	given map[identity]string // uids and etags, each with its name
+}
+
+// identity is what the service gives to a write and to no other: its uid, its etag, or both.
+type identity struct {
+	uid  uint64
+	etag string
+}
+
+func newLedger() *ledger {
+	return &ledger{named: map[string]identity{}, given: map[identity]string{}}
+}
+
+// acknowledge notes a write, and says what was given twice.
+func (l *ledger) acknowledge(a *pb.Advertiser) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.named[a.GetName()] = identity{a.GetUid(), a.GetEtag()}
+	for _, once := range []identity{{uid: a.GetUid()}, {etag: a.GetEtag()}} {
+		if other, twice := l.given[once]; twice {
+			return fmt.Errorf("%+v was given to %s and to %s", once, other, a.GetName())
+		}
+		l.given[once] = a.GetName()
+	}
+	return nil
+}
+
+// lost are the names whose writes are not there as they were acknowledged.
+func (l *ledger) lost(ctx context.Context, conn *grpc.ClientConn) (names []string, err error) {
+	there, err := listAll(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, want := range l.named {
+		// A batch is acknowledged by name alone.
+		if got, found := there[name]; !found || want != (identity{}) && got != want {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+func listAll(ctx context.Context, conn *grpc.ClientConn) (map[string]identity, error) {
+	there, client := map[string]identity{}, pb.NewCampaignServiceClient(conn)
+	for token := ""; ; {
+		page, err := client.ListAdvertisers(ctx, &pb.ListAdvertisersRequest{PageSize: 1000, PageToken: token})
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range page.GetAdvertisers() {
+			there[a.GetName()] = identity{a.GetUid(), a.GetEtag()}
+		}
+		if token = page.GetNextPageToken(); token == "" {
+			return there, nil
+		}
+	}
+}
+
+const (
+	leastKills  = 5
+	killWriters = 4
+)
+
+// kills ends a process without warning while it takes imports and single writes,
+// starts it again, and looks for everything that it had acknowledged: once with all
+// that the attacks before have left, then over and over with a folder of its own, which
+// starts soon.
+func kills(ctx context.Context, r *round) error {
+	stop, _ := r.until(ctx)
+	if err := r.killOften(ctx, r.server, func(n int) bool { return n < 1 }); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "hexbid-hostile-kills-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	s, err := newServer(r.options, r.tally, dir)
+	if err != nil {
+		return err
+	}
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	err = r.killOften(ctx, s, func(n int) bool { return n < leastKills || stop.Err() == nil })
+	return errors.Join(err, s.kill())
+}
+
+// killOften goes on as long as it is told to, by the number of kills so far.
+func (r *round) killOften(ctx context.Context, s *server, on func(n int) bool) error {
+	known := newLedger()
+	for n := 0; on(n); n++ {
+		if err := r.writeAndKill(ctx, s, known, n); err != nil {
+			return err
+		}
+		if err := s.start(ctx); err != nil {
+			return fmt.Errorf("after kill %d: %w", n+1, err)
+		}
+		if err := r.judgeLost(ctx, s, known); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *round) judgeLost(ctx context.Context, s *server, known *ledger) error {
+	conn, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	names, err := known.lost(ctx, conn)
+	if len(names) > 0 {
+		r.tally.lost.Add(int64(len(names)))
+		r.tally.fall("%d acknowledged writes are lost, of them %s", len(names), names[0])
+	}
+	return err
+}
+
+// writeAndKill writes from many clients, kills the process at a random moment once
+// something was acknowledged, and waits for the clients to notice.
+func (r *round) writeAndKill(ctx context.Context, s *server, known *ledger, n int) error {
+	conn, err := s.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var group sync.WaitGroup
+	acknowledged := make(chan struct{}, 1)
+	for writer := range killWriters {
+		write := r.createOne
+		if writer%2 == 1 {
+			write = r.importSome
+		}
+		group.Go(func() {
+			for i := 0; write(ctx, conn, known, fmt.Sprintf("kill-%d-%d-%d", n, writer, i)); i++ {
+				select {
+				case acknowledged <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}
+	<-acknowledged
+	time.Sleep(time.Duration(r.random.IntN(400)) * time.Millisecond)
+	s.judgeLog()
+	err = s.kill()
+	r.tally.kills.Add(1)
+	group.Wait()
+	return err
+}
+
+// createOne writes one advertiser; false when the process is gone.
+func (r *round) createOne(ctx context.Context, conn *grpc.ClientConn, known *ledger, id string) bool {
+	a, err := pb.NewCampaignServiceClient(conn).CreateAdvertiser(ctx, &pb.CreateAdvertiserRequest{AdvertiserId: id, Advertiser: &pb.Advertiser{DisplayName: id}})
+	r.tally.called("a write before a kill", err)
+	if err == nil {
+		if err := known.acknowledge(a); err != nil {
+			r.tally.fall("%v", err)
+		}
+	}
+	return err == nil || status.Code(err) == codes.ResourceExhausted
+}
+
+// importSome imports a batch; false when the process is gone.
+func (r *round) importSome(ctx context.Context, conn *grpc.ClientConn, known *ledger, id string) bool {
+	var rows []*pb.ImportRow
+	for i := range 200 {
+		rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: fmt.Sprintf("advertisers/%s-%d", id, i), DisplayName: id}}})
+	}
+	err := exchangeBatch(ctx, conn, rows, func(o *pb.ImportOutcome) {
+		if o.GetAction() == pb.ImportAction_IMPORT_ACTION_CREATED {
+			known.mu.Lock()
+			known.named[o.GetName()] = identity{}
+			known.mu.Unlock()
+		}
+	})
+	r.tally.called("an import before a kill", err)
+	return err == nil || status.Code(err) == codes.ResourceExhausted && !errors.Is(ctx.Err(), context.DeadlineExceeded)
+}

@@ -1,0 +1,172 @@
+// Command hostile attacks the real program. It starts hexbid as a second process on
+// loopback with a temporary data folder, lets bystanders search and write beside, and
+// runs one attack after another: slow senders, floods, bombs, noise, kills, damaged
+// files. What must hold is counted, not timed:
+//
+//   - a bystander's answer is right, and idle callers never have it refused;
+//   - no call ends in INTERNAL, and no panic is in the server's log;
+//   - memory stays below a cap;
+//   - after each attack the service answers as before;
+//   - nothing acknowledged is lost, and no uid or etag is given twice.
+//
+// The last line gives the counts. The exit status is 1 when anything fell.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options are the flags.
+type options struct {
+	binary      string
+	seconds     int
+	memoryCapMB int64
+	seed        uint64
+	only        string
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.binary, "binary", "bin/hexbid", "program under attack")
+	flag.IntVar(&o.seconds, "seconds", 180, "about how long all attacks take together")
+	flag.Int64Var(&o.memoryCapMB, "memory-cap-mb", 4096, "most memory that the program may take, resident, MiB")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of what is drawn at random")
+	flag.StringVar(&o.only, "only", "", "attacks to run, by name, with commas between; all when empty")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, o)
+	stop()
+	os.Exit(code)
+}
+
+// attack is one way to harm the service. Its function returns when its share of the
+// time is over or its work is done; it reports what fell to the round's tally.
+type attack struct {
+	name string
+	run  func(ctx context.Context, r *round) error
+}
+
+// attacks run in this order: those that end the process come last.
+var attacks = []attack{
+	{"idle-streams", idleStreams},
+	{"idle-watchers", idleWatchers},
+	{"idle-calls", idleCalls},
+	{"slow-bodies", slowBodies},
+	{"unfinished-connections", unfinishedConnections},
+	{"unfinished-tls", unfinishedTLS},
+	{"untaken-answers", untakenAnswers},
+	{"rapid-reset", rapidReset},
+	{"control-frames", controlFrames},
+	{"header-bombs", headerBombs},
+	{"message-bombs", messageBombs},
+	{"shape-bombs", shapeBombs},
+	{"place-bombs", placeBombs},
+	{"word-bombs", wordBombs},
+	{"call-floods", callFloods},
+	{"fuzz", fuzz},
+	{"kills", kills},
+	{"corruption", corruption},
+}
+
+// round is one run of all attacks.
+type round struct {
+	options
+	share  time.Duration // of the time, for each attack
+	random *rand.Rand    // for the attack that runs; not for its goroutines
+	server *server
+	tally  *tally
+	beside *bystanders
+}
+
+// run makes a round and prints its last line.
+func run(ctx context.Context, o options) int {
+	chosen, err := choose(o.only)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	t := &tally{}
+	fmt.Printf("hostile: seed %d, %d attacks, about %d s\n", o.seed, len(chosen), o.seconds)
+	if err := attackAll(ctx, o, t, chosen); err != nil {
+		t.fall("the round ended early: %v", err)
+	}
+	fmt.Println(t.lastLine())
+	if t.fell() {
+		return 1
+	}
+	return 0
+}
+
+func choose(only string) ([]attack, error) {
+	if only == "" {
+		return attacks, nil
+	}
+	var chosen []attack
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.IndexFunc(attacks, func(a attack) bool { return a.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no attack %q", name)
+		}
+		chosen = append(chosen, attacks[i])
+	}
+	return chosen, nil
+}
+
+func attackAll(ctx context.Context, o options, t *tally, chosen []attack) error {
+	dir, err := os.MkdirTemp("", "hexbid-hostile-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	s, err := newServer(o, t, dir)
+	if err != nil {
+		return err
+	}
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	defer s.kill()
+	r := &round{options: o, share: time.Duration(o.seconds) * time.Second / time.Duration(len(chosen)), server: s, tally: t}
+	if r.beside, err = newBystanders(ctx, s, t); err != nil {
+		return err
+	}
+	defer r.beside.stop()
+	for i, a := range chosen {
+		r.random = rand.New(rand.NewPCG(o.seed, uint64(i)))
+		if err := r.attackOnce(ctx, a); err != nil {
+			return fmt.Errorf("%s: %w", a.name, err)
+		}
+	}
+	return nil
+}
+
+// attackOnce makes one attack, and then asks the service whether it is well.
+func (r *round) attackOnce(ctx context.Context, a attack) error {
+	r.tally.begin(a.name)
+	before, began := r.tally.counts(), time.Now()
+	if err := a.run(ctx, r); err != nil {
+		return err
+	}
+	r.tally.attacks.Add(1)
+	took := time.Since(began)
+	if err := r.beside.recovered(ctx); err != nil {
+		r.tally.fall("the service did not answer as before: %v", err)
+	}
+	r.server.judgeLog()
+	fmt.Printf("%-22s %5.1f s, %s; %d MiB\n", a.name, took.Seconds(), r.tally.counts().since(before), r.server.residentMB())
+	return ctx.Err()
+}
+
+// until is a context that ends with the attack's share of the time.
+func (r *round) until(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, r.share)
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// tally counts what happened, and keeps what fell.
+type tally struct {
+	attacks, kills, damages, lost                 atomic.Int64
+	calls, refused, late, wrong, internal, beside atomic.Int64
+	rowsStored, rowsRefused                       atomic.Int64 // of bombs
+	peakMB                                        atomic.Int64
+
+	mu     sync.Mutex // guards attack and falls
+	attack string
+	falls  map[string]int
+}
+
+// begin names the attack that falls are put down to.
+func (t *tally) begin(attack string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.attack = attack
+}
+
+// fall notes something that must not be. What repeats is printed once.
+func (t *tally) fall(format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.falls == nil {
+		t.falls = map[string]int{}
+	}
+	what := t.attack + ": " + fmt.Sprintf(format, args...)
+	if t.falls[what]++; t.falls[what] == 1 && len(t.falls) <= mostFallsPrinted {
+		fmt.Println("FELL", what)
+	}
+}
+
+// mostFallsPrinted keeps a round in which all falls readable.
+const mostFallsPrinted = 60
+
+func (t *tally) fell() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.falls) > 0
+}
+
+// called counts an attacker's call and judges its outcome. An attacker may be
+// refused, cut off and told that it is wrong; nothing may go wrong inside.
+func (t *tally) called(method string, err error) {
+	t.calls.Add(1)
+	switch status.Code(err) {
+	case codes.ResourceExhausted:
+		t.refused.Add(1)
+	case codes.DeadlineExceeded:
+		t.late.Add(1)
+	case codes.Internal, codes.Unknown, codes.DataLoss:
+		if !cutOff(err) {
+			t.internal.Add(1)
+			t.fall("%s: %.300s", method, err)
+		}
+	}
+}
+
+// row counts a row of a bomb.
+func (t *tally) row(stored bool) {
+	if stored {
+		t.rowsStored.Add(1)
+	} else {
+		t.rowsRefused.Add(1)
+	}
+}
+
+// cutOff tells a call whose own client gave INTERNAL because the server reset its
+// stream or closed its connection: gRPC puts such ends as INTERNAL or UNKNOWN.
+func cutOff(err error) bool {
+	message := status.Convert(err).Message()
+	return strings.Contains(message, "stream terminated by RST_STREAM") || strings.Contains(message, "transport: ")
+}
+
+// counts are the counts of a tally at an instant.
+type counts struct{ calls, refused, late, beside, rowsStored, rowsRefused int64 }
+
+func (t *tally) counts() counts {
+	return counts{t.calls.Load(), t.refused.Load(), t.late.Load(), t.beside.Load(), t.rowsStored.Load(), t.rowsRefused.Load()}
+}
+
+func (c counts) since(before counts) string {
+	text := fmt.Sprintf("%d calls, %d refused, %d late, %d beside", c.calls-before.calls, c.refused-before.refused, c.late-before.late, c.beside-before.beside)
+	if stored, refused := c.rowsStored-before.rowsStored, c.rowsRefused-before.rowsRefused; stored+refused > 0 {
+		text += fmt.Sprintf(", rows: %d stored, %d refused", stored, refused)
+	}
+	return text
+}
+
+// lastLine sums a round up.
+func (t *tally) lastLine() string {
+	t.mu.Lock()
+	fell := len(t.falls)
+	t.mu.Unlock()
+	return fmt.Sprintf("hostile: %d attacks, %s calls, %s refused, %s past their deadline, %s bystanders' calls, %d wrong answers, %d internal errors, %d kills, %d damages, %d lost, peak %d MiB, %d fell",
+		t.attacks.Load(), grouped(t.calls.Load()), grouped(t.refused.Load()), grouped(t.late.Load()), grouped(t.beside.Load()),
+		t.wrong.Load(), t.internal.Load(), t.kills.Load(), t.damages.Load(), t.lost.Load(), t.peakMB.Load(), fell)
+}
+
+// grouped writes a count with commas between thousands.
+func grouped(n int64) string {
+	digits := fmt.Sprint(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+	"google.golang.org/protobuf/proto"
+)
+
+// wire is an HTTP/2 connection that is driven frame by frame, so that it can do what
+// no well-behaved client would. Its methods may be called by many goroutines.
+type wire struct {
+	net.Conn
+	mu      sync.Mutex // guards what follows
+	framer  *http2.Framer
+	encoder *hpack.Encoder
+	block   bytes.Buffer
+	stream  uint32 // next one's number
+}
+
+// wireTimeout bounds a write: a server that closes its window to an attacker is right.
+const wireTimeout = 5 * time.Second
+
+// newWire begins HTTP/2 on a connection that is open.
+func newWire(conn net.Conn, settings ...http2.Setting) (*wire, error) {
+	w := &wire{Conn: conn, framer: http2.NewFramer(conn, conn), stream: 1}
+	w.encoder = hpack.NewEncoder(&w.block)
+	if _, err := conn.Write([]byte(http2.ClientPreface)); err != nil {
+		return nil, err
+	}
+	return w, w.framer.WriteSettings(settings...)
+}
+
+func (s *server) wire(settings ...http2.Setting) (*wire, error) {
+	conn, err := net.DialTimeout("tcp", s.address, patience)
+	if err != nil {
+		return nil, err
+	}
+	w, err := newWire(conn, settings...)
+	if err != nil {
+		conn.Close()
+	}
+	return w, err
+}
+
+// drain reads what the server sends and acknowledges its settings and pings, until
+// the connection ends.
+func (w *wire) drain() {
+	for {
+		frame, err := w.framer.ReadFrame()
+		if _, stream := err.(http2.StreamError); stream {
+			continue
+		}
+		if err != nil {
+			return
+		}
+		switch f := frame.(type) {
+		case *http2.SettingsFrame:
+			if !f.IsAck() {
+				err = w.do(func(framer *http2.Framer) error { return framer.WriteSettingsAck() })
+			}
+		case *http2.PingFrame:
+			if !f.IsAck() {
+				err = w.do(func(framer *http2.Framer) error { return framer.WritePing(true, f.Data) })
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// do writes with the framer.
+func (w *wire) do(write func(*http2.Framer) error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.SetWriteDeadline(time.Now().Add(wireTimeout)); err != nil {
+		return err
+	}
+	return write(w.framer)
+}
+
+// open sends the headers of a call, with further ones of the caller's choice.
+func (w *wire) open(method string, further ...hpack.HeaderField) (stream uint32, err error) {
+	err = w.do(func(framer *http2.Framer) error {
+		stream = w.stream
+		w.stream += 2
+		return framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: w.headers(method, further), EndHeaders: true})
+	})
+	return stream, err
+}
+
+// headers encodes the headers of a call. The lock is held.
+func (w *wire) headers(method string, further []hpack.HeaderField) []byte {
+	w.block.Reset()
+	for _, f := range append([]hpack.HeaderField{{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"}, {Name: ":path", Value: method},
+		{Name: ":authority", Value: "localhost"}, {Name: "content-type", Value: "application/grpc"}, {Name: "te", Value: "trailers"}}, further...) {
+		_ = w.encoder.WriteField(f) // into memory
+	}
+	return w.block.Bytes()
+}
+
+func (w *wire) data(stream uint32, payload []byte, end bool) error {
+	return w.do(func(framer *http2.Framer) error { return framer.WriteData(stream, end, payload) })
+}
+
+func (w *wire) reset(stream uint32) error {
+	return w.do(func(framer *http2.Framer) error { return framer.WriteRSTStream(stream, http2.ErrCodeCancel) })
+}
+
+// envelope is a message as gRPC puts it on a stream.
+func envelope(message proto.Message) []byte {
+	body, err := proto.Marshal(message)
+	if err != nil {
+		panic(fmt.Sprintf("%T: %v", message, err)) // made here
+	}
+	return frame(body, uint32(len(body)), false)
+}
+
+// frame puts gRPC's prefix before a body; it may lie about its length.
+func frame(body []byte, length uint32, compressed bool) []byte {
+	prefix := make([]byte, 5, 5+len(body))
+	if compressed {
+		prefix[0] = 1
+	}
+	binary.BigEndian.PutUint32(prefix[1:], length)
+	return append(prefix, body...)
+}
+
+// wires opens connections, each read by a goroutine of its own, and closes them when
+// the context ends. One that the server closes is gone; that is its right.
+func (r *round) wires(ctx context.Context, n int, settings ...http2.Setting) (open []*wire, wait func(), err error) {
+	var group sync.WaitGroup
+	for range n {
+		w, err := r.server.wire(settings...)
+		if err != nil {
+			return open, group.Wait, fmt.Errorf("a connection after %d: %w", len(open), err)
+		}
+		open = append(open, w)
+		context.AfterFunc(ctx, func() { w.Close() })
+		group.Go(w.drain)
+	}
+	return open, group.Wait, nil
+}
+
+// onWires runs an attack over each of so many connections at once until the share of
+// the time is over. An attack whose connection the server closes gets a new one.
+func (r *round) onWires(ctx context.Context, n int, attack func(ctx context.Context, w *wire) error) error {
+	ctx, cancel := r.until(ctx)
+	defer cancel()
+	var group sync.WaitGroup
+	for range n {
+		group.Go(func() {
+			for ctx.Err() == nil {
+				if err := r.onWire(ctx, attack); err != nil {
+					time.Sleep(time.Millisecond) // the server has had enough of this one
+				}
+			}
+		})
+	}
+	group.Wait()
+	return nil
+}
+
+func (r *round) onWire(ctx context.Context, attack func(ctx context.Context, w *wire) error) error {
+	one, cancel := context.WithCancel(ctx)
+	defer cancel()
+	open, wait, err := r.wires(one, 1)
+	if err != nil {
+		return err
+	}
+	err = attack(one, open[0])
+	cancel()
+	wait()
+	return err
+}
