@@ -221,8 +221,7 @@ func (a *application) take(u *upload, o *pb.ImportOutcome, mayWait bool) {
 		return
 	}
 	for _, notice := range o.GetNotices() {
-		field, words, _ := strings.Cut(notice, ": ")
-		a.notices.add(u.doc.file, u.doc.line, fileField(field)+": "+fileWords(words))
+		a.notices.add(u.doc.file, u.doc.line, fileNotice(notice))
 	}
 	a.summary.count(o, u.row.GetCampaign() != nil)
 }

@@ -151,7 +151,8 @@ type approveCommand struct {
 	clientFlags `embed:""`
 }
 
-// Run reviews each.
+// Run reviews each, and shows what the verdict is about: an owner may have changed
+// the place since the operator looked at it.
 func (c *approveCommand) Run(s *session) error {
 	verdict := pb.ReviewState_REVIEW_STATE_APPROVED
 	if c.Hide {
@@ -163,8 +164,19 @@ func (c *approveCommand) Run(s *session) error {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(s.Stdout, place.GetName(), "is", enumName(place.GetReviewState()))
+			fmt.Fprintln(s.Stdout, place.GetName(), "is", enumName(place.GetReviewState())+":", placeLine(place))
 		}
 		return nil
 	})
+}
+
+// placeLine is all that viewers see of a place, in a line.
+func placeLine(p *pb.Place) string {
+	parts := []string{fmt.Sprintf("%.5f, %.5f", p.GetLatitude(), p.GetLongitude())}
+	for _, text := range []string{p.GetDisplayName(), p.GetAddress(), p.GetOpeningHours()} {
+		if text != "" {
+			parts = append(parts, fmt.Sprintf("%q", text))
+		}
+	}
+	return strings.Join(parts, "; ")
 }

@@ -47,6 +47,16 @@ var (
 	identifier = regexp.MustCompile(`[a-z0-9_]*[a-z_]+[a-z0-9_.]*`)
 )
 
+// fileNotice says a notice of the server as fileWords does. One about a field begins
+// with the field's path.
+func fileNotice(notice string) string {
+	field, words, found := strings.Cut(notice, ": ")
+	if !found || strings.Contains(field, " ") {
+		return fileWords(notice)
+	}
+	return fileField(field) + ": " + fileWords(words)
+}
+
 // fileWords says a message of the server in the words and units of files:
 // amounts in currency, parts per million in percent, fields by their names
 // there. What is in quotes stays as the file has it.

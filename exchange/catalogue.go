@@ -26,7 +26,7 @@ func (e *Exchange) List(ctx context.Context, q store.ListQuery, visit func(hexbi
 // takes it back; Searchable tells. With validateOnly it checks everything and changes
 // nothing.
 func (e *Exchange) Create(ctx context.Context, r hexbid.Resource, validateOnly bool) (hexbid.Resource, error) {
-	return e.write(ctx, store.Op{Put: &store.Record{Resource: r}}, validateOnly)
+	return e.write(ctx, r, 0, validateOnly)
 }
 
 // Searchable says whether searches see a resource as a write has returned it.
@@ -43,17 +43,6 @@ type Change func(present hexbid.Resource) (hexbid.Resource, error)
 // another write comes between and any version will do, it is tried again. It returns
 // as Create does.
 func (e *Exchange) Update(ctx context.Context, name string, ifVersion uint64, validateOnly bool, change Change) (hexbid.Resource, error) {
-	return e.update(ctx, name, ifVersion, validateOnly, func(present hexbid.Resource) (store.Op, error) {
-		next, err := change(present)
-		if err != nil {
-			return store.Op{}, err
-		}
-		next.Metadata().CreatedAt = present.Metadata().CreatedAt
-		return store.Op{Put: &store.Record{Resource: next}}, nil
-	})
-}
-
-func (e *Exchange) update(ctx context.Context, name string, ifVersion uint64, validateOnly bool, change func(present hexbid.Resource) (store.Op, error)) (hexbid.Resource, error) {
 	const tries = 5
 	for try := 1; ; try++ {
 		present, err := e.store.Get(ctx, name)
@@ -63,12 +52,12 @@ func (e *Exchange) update(ctx context.Context, name string, ifVersion uint64, va
 		if ifVersion != store.AnyVersion && ifVersion != present.Meta().Version {
 			return nil, staleError(name)
 		}
-		op, err := change(present.Resource)
+		next, err := change(present.Resource)
 		if err != nil {
 			return nil, err
 		}
-		op.IfVersion = present.Meta().Version
-		r, err := e.write(ctx, op, validateOnly)
+		next.Metadata().CreatedAt = present.Meta().CreatedAt
+		r, err := e.write(ctx, next, present.Meta().Version, validateOnly)
 		if hexbid.KindOf(err) == hexbid.Stale && ifVersion == store.AnyVersion && try < tries {
 			continue
 		}
@@ -80,10 +69,9 @@ func staleError(name string) error {
 	return hexbid.Errorf(hexbid.Stale, "etag", "%q has changed since it was read: read it again", name)
 }
 
-func (e *Exchange) write(ctx context.Context, op store.Op, validateOnly bool) (hexbid.Resource, error) {
-	r := op.Put.Resource
-	var err error
-	if op.Put, err = e.prepare(ctx, r, nil); err != nil {
+func (e *Exchange) write(ctx context.Context, r hexbid.Resource, ifVersion uint64, validateOnly bool) (hexbid.Resource, error) {
+	record, err := e.prepare(ctx, r, nil)
+	if err != nil {
 		return nil, err
 	}
 	change, err := func() (store.Change, error) {
@@ -92,7 +80,7 @@ func (e *Exchange) write(ctx context.Context, op store.Op, validateOnly bool) (h
 		if err := e.checkReferences(ctx, r, func(name string) (bool, error) { return e.exists(ctx, name) }); err != nil {
 			return store.Change{}, err
 		}
-		return e.commitOne(ctx, op, validateOnly)
+		return e.commitOne(ctx, store.Op{Put: record, IfVersion: ifVersion}, validateOnly)
 	}()
 	if err != nil {
 		return nil, err

@@ -13,7 +13,8 @@ import (
 // of every change of a place and is stored with the place, so that whoever reads
 // the place, the index among them, need not know how it came about.
 
-// Review records the operator's verdict on a place as it is at present.
+// Review records the operator's verdict on a place as it is at present. It returns
+// as Create does.
 func (e *Exchange) Review(ctx context.Context, name string, ifVersion uint64, verdict hexbid.ReviewState) (hexbid.Resource, error) {
 	if verdict == hexbid.ReviewUnspecified {
 		return nil, hexbid.Invalidf("review_state", "is not stated: use in_review, approved or hidden")
@@ -21,12 +22,28 @@ func (e *Exchange) Review(ctx context.Context, name string, ifVersion uint64, ve
 	if _, err := hexbid.ParseNameOf(hexbid.KindPlace, "name", name); err != nil {
 		return nil, err
 	}
-	return e.update(ctx, name, ifVersion, false, func(present hexbid.Resource) (store.Op, error) {
-		next := *present.(*hexbid.Place)
-		next.Review = verdict
-		return store.Op{Put: &store.Record{Resource: &next},
-			Verdict: &store.Verdict{State: verdict, At: e.config.Clock().UTC(), Of: *ownersPart(&next).(*hexbid.Place)}}, nil
-	})
+	change, err := e.commitVerdict(ctx, name, ifVersion, verdict)
+	if err != nil {
+		return nil, err
+	}
+	_ = e.indexer.WaitFor(ctx, change.Version) // durable, searchable or not
+	return change.Puts[0].Resource, nil
+}
+
+// commitVerdict stores a verdict and what follows for the place. It reads the place
+// while it holds the catalogue, so that an owner who writes without end cannot get in
+// the operator's way.
+func (e *Exchange) commitVerdict(ctx context.Context, name string, ifVersion uint64, verdict hexbid.ReviewState) (store.Change, error) {
+	e.catalogue.Lock()
+	defer e.catalogue.Unlock()
+	present, err := e.store.Get(ctx, name)
+	if err != nil {
+		return store.Change{}, err
+	}
+	next := *present.Resource.(*hexbid.Place)
+	next.Review, next.UpdatedAt = verdict, e.config.Clock().UTC()
+	return e.commitOne(ctx, store.Op{Put: &store.Record{Resource: &next}, IfVersion: ifVersion,
+		Verdict: &store.Verdict{State: verdict, At: next.UpdatedAt, Of: *ownersPart(&next).(*hexbid.Place)}}, false)
 }
 
 // earlier is what a change finds under its name.

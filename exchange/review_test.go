@@ -1,10 +1,12 @@
 package exchange
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -317,6 +319,93 @@ func TestAPlaceThatWasHiddenBeforeVerdictsWereKeptApartStaysHidden(t *testing.T)
 			})
 		})
 	}
+}
+
+// meddling is a store with whom an owner writes whenever anyone has read a record
+// while no write is under way.
+type meddling struct {
+	store.Store
+	meddle func()
+}
+
+func (m *meddling) Get(ctx context.Context, name string) (store.Record, error) {
+	r, err := m.Store.Get(ctx, name)
+	if m.meddle != nil {
+		m.meddle()
+	}
+	return r, err
+}
+
+func TestAnOwnerCannotGetBetweenTheOperatorAndAVerdict(t *testing.T) {
+	m := &meddling{Store: store.NewMemory()}
+	e := openOn(t, m, 1000)
+	fill(t, e, place("l", hub))
+	writes := 0
+	var meddle func()
+	meddle = func() {
+		if !e.catalogue.TryLock() {
+			return
+		}
+		e.catalogue.Unlock()
+		m.meddle = nil // the owner's own reads
+		defer func() { m.meddle = meddle }()
+		writes++
+		fill(t, e, version(writes%5))
+	}
+	m.meddle = meddle
+	if _, err := e.Review(ctx, place("l", hub).Name, store.AnyVersion, hexbid.Hidden); err != nil {
+		t.Errorf("after %d writes of the owner: %v", writes, err)
+	}
+	m.meddle = nil
+}
+
+// TestWhatIsHiddenStaysHiddenBesideOwnersWhoWriteWithoutEnd hides a place beside
+// owners that write it in every way.
+func TestWhatIsHiddenStaysHiddenBesideOwnersWhoWriteWithoutEnd(t *testing.T) {
+	engines(t, func(t *testing.T, r *reviewed) {
+		r.put(0)
+		ended := make(chan struct{})
+		var owners sync.WaitGroup
+		for owner := range 4 {
+			owners.Go(func() {
+				for i := 0; ; i++ {
+					select {
+					case <-ended:
+						return
+					default:
+					}
+					n := (owner + i) % 5
+					// Each may come between another's, and fail: what counts is what shows.
+					_ = r.upload(false, n, n+1)
+					_, _ = r.Update(ctx, r.watched, store.AnyVersion, false, func(hexbid.Resource) (hexbid.Resource, error) { return version(n), nil })
+					if owner == 0 {
+						_ = r.Delete(ctx, r.watched, store.AnyVersion, false)
+						_, _ = r.Create(ctx, version(n), false)
+					}
+				}
+			})
+		}
+		defer owners.Wait()
+		defer close(ended)
+		for range 10 {
+			for _, verdict := range []hexbid.ReviewState{hexbid.Hidden, hexbid.Approved} {
+				for {
+					_, err := r.Review(ctx, r.watched, store.AnyVersion, verdict)
+					if err == nil {
+						break
+					}
+					if hexbid.KindOf(err) != hexbid.NotFound { // its owner has just deleted it
+						t.Fatalf("%s: %v", verdict, err)
+					}
+				}
+				for range 10 {
+					if verdict == hexbid.Hidden && r.shows() {
+						t.Fatal("a hidden place shows")
+					}
+				}
+			}
+		}
+	})
 }
 
 func TestReviewStates(t *testing.T) {

@@ -30,6 +30,11 @@ type served struct {
 
 func serve(t *testing.T, change func(*Config)) *served {
 	t.Helper()
+	return serveOn(t, store.NewMemory(), change)
+}
+
+func serveOn(t *testing.T, catalogue store.Store, change func(*Config)) *served {
+	t.Helper()
 	s := newServer(t, change)
 	keys, err := token.OpenKeys(token.Source{Path: filepath.Join(t.TempDir(), "keys")})
 	if err != nil {
@@ -37,7 +42,7 @@ func serve(t *testing.T, change func(*Config)) *served {
 	}
 	config := exchange.DefaultConfig()
 	config.Log, config.Cards = slog.New(slog.DiscardHandler), Cards{}
-	e, err := exchange.Open(t.Context(), config, store.NewMemory(), keys)
+	e, err := exchange.Open(t.Context(), config, catalogue, keys)
 	if err != nil {
 		t.Fatal(err)
 	}

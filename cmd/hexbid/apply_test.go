@@ -194,7 +194,7 @@ func TestCommandsThatReadAndChange(t *testing.T) {
 	if out := s.mustRun(t, "", "search", "--lat", "30.2553", "--lng", "120.1640"); !strings.Contains(out, "nothing in the radius") {
 		t.Errorf("a place in review shows: %q", out)
 	}
-	if out := s.mustRun(t, "", "approve", place); !strings.Contains(out, "is approved") {
+	if out := s.mustRun(t, "", "approve", place); !strings.Contains(out, "is approved: 30.2") {
 		t.Errorf("approve: %q", out)
 	}
 	if out := s.mustRun(t, "", "search", "--lat", "30.2653", "--lng", "120.1640", "--slots", "0"); !strings.Contains(out, "1.1 km") {
@@ -225,6 +225,37 @@ func TestCommandsThatReadAndChange(t *testing.T) {
 	s.stop()
 	if code, _, errs := s.run(t, "", "search", "--lat", "30", "--lng", "0"); code != 1 || !strings.Contains(errs, "hexbid serve") {
 		t.Errorf("no server: %d, %q", code, errs)
+	}
+}
+
+func TestAnUploadTellsWhichPlacesDoNotShow(t *testing.T) {
+	s := boot(t, func(c *cli.ServeConfig) { c.ManualReview = true })
+	smallCatalogue(t, testContext(t), s)
+	const name = "advertisers/a/programs/p/places/l"
+	place := func(text string) string {
+		return "kind: place\nname: " + name + "\nlat: 30.2553\nlng: 120.1640\ndisplay_name: " + text
+	}
+	apply := func(text, want string, flags ...string) {
+		t.Helper()
+		code, out, errs := s.run(t, place(text), append([]string{"apply", "-f", "-"}, flags...)...)
+		if told := strings.Contains(errs, "notice"); code != 0 || told != (want != "") || !strings.Contains(errs, want) {
+			t.Errorf("%d\n%s%s: want %q", code, out, errs, want)
+		}
+	}
+	const inReview, hidden = "-:1: notice: the place is in review: it shows once", "-:1: notice: the operator has hidden the place: it does not show"
+	apply("A", inReview)
+	s.mustRun(t, "", "approve", name)
+	apply("A", "")
+	apply("B", inReview, "--dry-run")
+	apply("B", inReview)
+	if out := s.mustRun(t, "", "approve", "--hide", name); !strings.Contains(out, `is hidden: 30.25530, 120.16400; "B"`) {
+		t.Errorf("hide: %q", out)
+	}
+	s.mustRun(t, "", "delete", name)
+	apply("C", hidden, "--dry-run")
+	apply("C", hidden)
+	if out := s.mustRun(t, "", "search", "--lat", "30.2553", "--lng", "120.1640"); !strings.Contains(out, "nothing in the radius") {
+		t.Errorf("a hidden place shows: %q", out)
 	}
 }
 
