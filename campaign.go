@@ -8,12 +8,6 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of the market on bids, in micros.
-const (
-	MaxBidCPC Money = 1_000_000_000     // a click
-	MaxBidCPM Money = 1_000_000_000_000 // a thousand impressions
-)
-
 // Campaign buys for a program.
 type Campaign struct {
 	Meta
@@ -43,35 +37,6 @@ type Keyword struct {
 	Text     string
 	Match    KeywordMatch
 	Negative bool
-}
-
-// HostBid is a campaign's bid on one host, as parts per million of Bid.
-type HostBid struct {
-	Host          Host
-	MultiplierPPM int64
-}
-
-// MaxHostMultiplierPPM is the highest multiplier of a bid: tenfold.
-const MaxHostMultiplierPPM = 10_000_000
-
-// BidOn is the bid on a host: the campaign's own times the host's multiplier,
-// rounded down.
-func (c *Campaign) BidOn(host Host) Money {
-	for _, b := range c.HostBids {
-		if b.Host == host {
-			return Money(uint64(c.Bid) * uint64(b.MultiplierPPM) / 1_000_000) // 10¹² · 10⁷ needs the 64th bit
-		}
-	}
-	return c.Bid
-}
-
-// BidRange is the lowest and the highest bid over all hosts.
-func (c *Campaign) BidRange() (lowest, highest Money) {
-	lowest, highest = c.Bid, c.Bid
-	for _, b := range c.HostBids {
-		lowest, highest = min(lowest, c.BidOn(b.Host)), max(highest, c.BidOn(b.Host))
-	}
-	return lowest, highest
 }
 
 // DefaultTimeZone is the zone of a campaign that names none.
@@ -201,65 +166,6 @@ func (c *Campaign) validateProgram() error {
 		return Invalidf("campaign.program", "%q belongs to another advertiser: a campaign buys for its own advertiser's programs", c.Program)
 	}
 	return nil
-}
-
-func (c *Campaign) validateMoney() error {
-	if err := checkEnum("campaign.pricing_model", c.Pricing, PricingCount, false); err != nil {
-		return JoinErrors(err, c.validateBudgets(1)) // what a bid may be hangs on the model
-	}
-	least, most := Money(1), MaxBidCPC
-	if c.Pricing == CPM { // an impression costs whole micros
-		least, most = 1000, MaxBidCPM
-	}
-	if c.Bid < least || c.Bid > most {
-		return JoinErrors(
-			Invalidf("campaign.bid_micros", "%s is out of range: use %s to %s for %s", c.Bid.Micros(), least.Micros(), most.Micros(), c.Pricing),
-			c.validateBudgets(1))
-	}
-	if err := c.validateHostBids(least, most); err != nil {
-		return JoinErrors(err, c.validateBudgets(1))
-	}
-	_, event := c.BidRange()
-	if c.Pricing == CPM {
-		event = (event + 999) / 1000
-	}
-	return c.validateBudgets(event)
-}
-
-// validateBudgets checks that the budgets pay for one event.
-func (c *Campaign) validateBudgets(event Money) error {
-	var daily, total error
-	if c.DailyBudget < event {
-		daily = Invalidf("campaign.daily_budget_micros", "%s does not pay for one event: give at least %s", c.DailyBudget.Micros(), event.Micros())
-	}
-	if c.TotalBudget != 0 && c.TotalBudget < event {
-		total = Invalidf("campaign.total_budget_micros", "%s does not pay for one event: give at least %s, or 0 for no limit", c.TotalBudget.Micros(), event.Micros())
-	}
-	return JoinErrors(daily, total)
-}
-
-func (c *Campaign) validateHostBids(least, most Money) error {
-	const field = "campaign.host_bids."
-	var seen [HostCount]bool
-	var errs []error
-	for _, b := range c.HostBids {
-		err := checkEnum(field+"host", b.Host, HostCount, false)
-		switch {
-		case err != nil:
-		case seen[b.Host]:
-			err = Invalidf(field+"host", "%s stands twice: give one bid a host", b.Host)
-		case b.MultiplierPPM < 1 || b.MultiplierPPM > MaxHostMultiplierPPM:
-			err = Invalidf(field+"multiplier_ppm", "%d ppm is out of range: use 1 ppm to %d ppm", b.MultiplierPPM, MaxHostMultiplierPPM)
-		case c.BidOn(b.Host) < least || c.BidOn(b.Host) > most:
-			err = Invalidf(field+"multiplier_ppm", "%d ppm makes a bid of %s on %s: use one that makes %s to %s",
-				b.MultiplierPPM, c.BidOn(b.Host).Micros(), b.Host, least.Micros(), most.Micros())
-		}
-		if b.Host < HostCount {
-			seen[b.Host] = true
-		}
-		errs = append(errs, err)
-	}
-	return JoinErrors(errs...)
 }
 
 func (c *Campaign) validateSchedule() error {

@@ -483,8 +483,8 @@ func TestVerdictsSayWhatShutACampaignOut(t *testing.T) {
 		if id == "elsewhere" && (v.MissedByM < 100 || v.MissedByM > 125) {
 			t.Errorf("missed by %.0f m, want about 112", v.MissedByM)
 		}
-		if id == "poor" && s.BidNeeded(&v) != 500 { // 15,000 a thousand at 3 %
-			t.Errorf("a bid of %d is needed, want 500", s.BidNeeded(&v))
+		if bid, _ := s.BidToWin(&v); id == "poor" && (v.Entry.Reserve != 15_000_000 || bid != 1_000_001) { // above the winner of its own advertiser
+			t.Errorf("a bid of %d is needed above a reserve of %d", bid, v.Entry.Reserve)
 		}
 	}
 	if v, _, _ := s.Explain(context.Background(), &q, 1<<40, &w); v.Rule != RuleNotIndexed {

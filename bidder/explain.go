@@ -9,8 +9,8 @@ import (
 )
 
 // Explain returns the verdict on one campaign, as Plain's account has it, without
-// looking at every other. The rules are asked of the campaign alone; where they
-// let it enter, the search itself tells who won. Only a campaign that
+// looking at every other. The rules are asked of the campaign alone; where only its
+// bid may stand in its way, the search itself tells who won. Only a campaign that
 // competes and whose advertiser won nothing has to be compared with its advertiser's
 // other campaigns. Looked is the number of campaigns that this took. At an instant
 // that the snapshot does not hold it takes all of them. The error is the context's.
@@ -21,7 +21,7 @@ func (s *Snapshot) Explain(ctx context.Context, q *Query, uid hexbid.UID, w *Scr
 	}
 	var reserves reserveTable
 	reserves.fill(s.reserves, q)
-	if v = s.judge(i, q, &reserves); v.Rule != Shown {
+	if v = s.judge(i, q, &reserves); v.Rule != Shown && v.Rule != RuleReserve {
 		return v, 1, nil
 	}
 	if !s.Holds(q.Now) {
@@ -55,8 +55,8 @@ func (s *Snapshot) ordinalOf(uid hexbid.UID) (uint32, bool) {
 // bestOfOwner is the entry that the advertiser of a campaign competes with: one that
 // won, or the best of all that it owns.
 func (s *Snapshot) bestOfOwner(ctx context.Context, v *Verdict, q *Query, a *Account) (auction.Entry, error) {
-	if q.Slots == 0 {
-		return v.Entry, nil // nothing competes
+	if v.Rule == RuleReserve {
+		return v.Entry, nil // it does not compete
 	}
 	for i := range a.Awards {
 		if a.Awards[i].Entry.Advertiser == v.Entry.Advertiser {

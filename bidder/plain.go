@@ -3,12 +3,10 @@ package bidder
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math"
 	"runtime"
 	"slices"
 
-	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/targeting"
@@ -17,35 +15,45 @@ import (
 // Rule is the first rule that shuts a campaign out.
 type Rule string
 
-// The rules, in the order that they are looked at; Shown is none.
+// The rules, in the order that they are looked at; Shown is none. ExplainResponse in
+// campaign_service.proto tells what each says.
 const (
-	Shown           Rule = ""
-	RuleStatus      Rule = "status"
-	RuleSchedule    Rule = "schedule"
-	RuleHours       Rule = "hours"
-	RuleArea        Rule = "area"
-	RulePersonal    Rule = "personalization"
-	RuleCategory    Rule = "category"
-	RuleAudience    Rule = "audience"
-	RuleWords       Rule = "words"
-	RuleReserve     Rule = "reserve"
-	RuleOwnBetter   Rule = "own_better"
-	RuleOutbid      Rule = "outbid"
-	RuleNotIndexed  Rule = "not_indexed"
-	RuleNoSlotAsked Rule = "no_slots"
+	Shown          Rule = ""
+	RuleNotIndexed Rule = "not_indexed"
+	RuleStatus     Rule = "status"
+	RuleAdvertiser Rule = "advertiser"
+	RuleBudget     Rule = "budget"
+	RuleSchedule   Rule = "schedule"
+	RuleHours      Rule = "hours"
+	RulePlaces     Rule = "places"
+	RuleArea       Rule = "area"
+	RuleCategory   Rule = "category"
+	RuleProgram    Rule = "program"
+	RulePersonal   Rule = "personalization"
+	RuleAudience   Rule = "audience"
+	RuleWords      Rule = "words"
+	RuleNoSlots    Rule = "no_slots"
+	RulePacing     Rule = "pacing"
+	RuleReserve    Rule = "reserve"
+	RuleOwnBetter  Rule = "own_better"
+	RuleOutbid     Rule = "outbid"
 )
 
 // Verdict is what became of one campaign in one auction.
 type Verdict struct {
 	Ordinal   uint32
 	Rule      Rule
-	MissedByM float64       // RuleArea: infinite when it cannot be told
+	MissedByM float64       // RuleArea
 	Excluded  bool          // RuleArea: inside an excluded shape
-	Dimension targeting.Dim // RuleAudience, RulePersonal and RuleCategory
-	Entry     auction.Entry // from RuleReserve on
-	Needed    int64         // score that was missing: the reserve's, or of the last slot
-	Better    uint32        // RuleOwnBetter: the advertiser's better campaign
-	Award     auction.Award // Shown
+	Dimension targeting.Dim // RuleProgram and RuleAudience
+	Entry     auction.Entry // from RuleNoSlots on
+	Ahead     auction.Entry // RuleOwnBetter: the advertiser's better campaign; RuleOutbid: who won the last slot
+	// What would win a slot, of RuleReserve, RuleOwnBetter and RuleOutbid: the least
+	// score that does so whatever the request's id, and the slot that it wins at
+	// least.
+	Needed     int64
+	NeededSlot int
+	Award      auction.Award // Shown
 }
 
 // Account is the exhaustive account of one auction.
@@ -101,38 +109,86 @@ func (a *Account) look(ctx context.Context) error {
 
 // judge looks at the rules in order, up to the reserve.
 func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
-	c, d := s.campaigns.at(i), s.details.at(i)
-	schedule := &d.ask(s.specifics).schedule
 	v := Verdict{Ordinal: i}
-	v.Rule = func() Rule {
-		switch {
-		case c.state&active == 0:
-			return RuleStatus
-		case !schedule.InFlight(q.Now):
-			return RuleSchedule
-		case !schedule.InHours(q.Now):
-			return RuleHours
-		case !s.contains(c, i, &q.At):
-			v.MissedByM, v.Excluded = s.missed(c, d, &q.At)
-			return RuleArea
+	for _, rules := range [...]func(*Verdict, *Query) Rule{s.judgeServing, s.judgePoint, s.judgeViewer} {
+		if v.Rule = rules(&v, q); v.Rule != Shown {
+			return v
 		}
-		rule := s.rule(d)
-		if dim, missed := rule.FirstMiss(&q.Profile); missed {
-			v.Dimension = dim
-			return ruleOf(dim)
-		}
-		if !d.ask(s.specifics).keywords.Compete(&q.Words, s.programs.at(d.program).text) {
-			return RuleWords
-		}
-		candidate := s.candidate(i, q.Host, reserves[c.category])
-		entry, enters := candidate.Enter()
-		v.Entry, v.Needed = entry, max(entry.Reserve, 1)
-		if !enters {
-			return RuleReserve
-		}
-		return Shown
-	}()
+	}
+	c := s.campaigns.at(i)
+	candidate := s.candidate(i, q.Host, reserves[c.category])
+	entry, enters := candidate.Enter()
+	switch v.Entry = entry; {
+	case q.Slots == 0:
+		v.Rule = RuleNoSlots
+	case c.pacingPPM == 0:
+		v.Rule = RulePacing
+	case !enters:
+		v.Rule = RuleReserve
+	}
 	return v
+}
+
+// judgeServing asks whether a campaign serves at all, and now.
+func (s *Snapshot) judgeServing(v *Verdict, q *Query) Rule {
+	state := s.campaigns.at(v.Ordinal).state
+	schedule := &s.specificsOf(v.Ordinal).schedule
+	switch {
+	case state&paused != 0:
+		return RuleStatus
+	case state&ownerPaused != 0:
+		return RuleAdvertiser
+	case state&spent != 0:
+		return RuleBudget
+	case !schedule.InFlight(q.Now):
+		return RuleSchedule
+	case !schedule.InHours(q.Now):
+		return RuleHours
+	}
+	return Shown
+}
+
+// judgePoint asks whether a campaign serves at the request's point.
+func (s *Snapshot) judgePoint(v *Verdict, q *Query) Rule {
+	c := s.campaigns.at(v.Ordinal)
+	if s.contains(c, v.Ordinal, &q.At) {
+		return Shown
+	}
+	v.MissedByM, v.Excluded = s.missed(c, s.details.at(v.Ordinal), &q.At)
+	if !v.Excluded && math.IsInf(v.MissedByM, 1) {
+		v.MissedByM = 0
+		return RulePlaces
+	}
+	return RuleArea
+}
+
+// judgeViewer asks the program's gate first, then the audience, which the index keeps
+// joined to it, then the words.
+func (s *Snapshot) judgeViewer(v *Verdict, q *Query) Rule {
+	d := s.details.at(v.Ordinal)
+	gate := s.programs.at(d.program).gate.Rule()
+	dimension, missed := gate.FirstMiss(&q.Profile)
+	switch {
+	case missed && dimension == targeting.Category:
+		return RuleCategory
+	case missed:
+		v.Dimension = dimension
+		return RuleProgram
+	}
+	joined := s.rule(d)
+	dimension, missed = joined.FirstMiss(&q.Profile)
+	switch {
+	case missed && dimension == targeting.Personal:
+		return RulePersonal
+	case missed && dimension == targeting.Intent:
+		return RuleWords
+	case missed:
+		v.Dimension = dimension
+		return RuleAudience
+	case !s.competes(v.Ordinal, q):
+		return RuleWords
+	}
+	return Shown
 }
 
 // missed tells how far a point is from a campaign's area, and whether it is in
@@ -152,18 +208,6 @@ func (s *Snapshot) missed(c *campaign, d *detail, at *geoindex.Position) (metres
 	return metres, s.excludes(d, own, at)
 }
 
-func ruleOf(d targeting.Dim) Rule {
-	switch d {
-	case targeting.Personal:
-		return RulePersonal
-	case targeting.Category:
-		return RuleCategory
-	case targeting.Intent:
-		return RuleWords
-	}
-	return RuleAudience
-}
-
 // rank sorts what entered, keeps the best of each advertiser, prices, and
 // completes the verdicts.
 func (s *Snapshot) rank(a *Account, q *Query) {
@@ -173,7 +217,7 @@ func (s *Snapshot) rank(a *Account, q *Query) {
 		if a.Verdicts[i].Rule == Shown {
 			entries = append(entries, a.Verdicts[i].Entry)
 		}
-		if r := a.Verdicts[i].Rule; r == Shown || r == RuleReserve {
+		if a.Verdicts[i].Entry.CampaignUID != 0 {
 			a.Matches++
 		}
 	}
@@ -186,7 +230,7 @@ func (s *Snapshot) rank(a *Account, q *Query) {
 	}
 	a.Awards = auction.Price(a.Entries, s.market.pricing(q.Scene, q.Slots), nil)
 	for i := range a.Verdicts {
-		if v := &a.Verdicts[i]; v.Rule == Shown {
+		if v := &a.Verdicts[i]; v.Rule == Shown || v.Rule == RuleReserve {
 			a.settle(v, best[v.Entry.Advertiser], q.Slots)
 		}
 	}
@@ -199,70 +243,36 @@ func (q *Query) compareEntries(x, y *auction.Entry) int {
 }
 
 // settle tells a winner from a campaign that lost to its own advertiser's
-// better one, or to others.
+// better one, or to others, and what a loser would need.
 func (a *Account) settle(v *Verdict, best auction.Entry, slots int) {
 	won := slices.IndexFunc(a.Awards, func(w auction.Award) bool { return w.Entry.Ordinal == v.Ordinal })
 	switch {
 	case won >= 0:
 		v.Award = a.Awards[won]
-	case slots == 0:
-		v.Rule = RuleNoSlotAsked
+		return
+	case v.Rule == RuleReserve:
 	case best.Ordinal != v.Ordinal:
-		v.Rule, v.Better, v.Needed = RuleOwnBetter, best.Ordinal, best.Score
+		v.Rule, v.Ahead = RuleOwnBetter, best
 	default:
-		v.Rule, v.Needed = RuleOutbid, a.Awards[len(a.Awards)-1].Entry.Score
+		v.Rule, v.Ahead = RuleOutbid, a.Awards[len(a.Awards)-1].Entry
 	}
+	v.Needed, v.NeededSlot = a.toWin(&v.Entry, slots)
 }
 
-// Reason says a verdict in words; name tells that of a campaign.
-func (v *Verdict) Reason(name func(ordinal uint32) string) string {
-	switch v.Rule {
-	case Shown:
-		return fmt.Sprintf("won slot %d at %s (%s), set by %s", v.Award.Slot, v.Award.Price, v.Award.Entry.Pricing, v.Award.SetBy)
-	case RuleStatus:
-		return "the campaign or its advertiser is paused, or its budget is spent"
-	case RuleSchedule:
-		return "the flight has not begun or is over"
-	case RuleHours:
-		return "it does not serve at this hour of the week"
-	case RuleArea:
-		return areaReason(v)
-	case RulePersonal:
-		return "it names something personal, or caps frequency, and the request is not personalised or has no user key"
-	case RuleCategory:
-		return "the request filters another category"
-	case RuleAudience:
-		return fmt.Sprintf("the viewer's %s is not in its audience", v.Dimension)
-	case RuleWords:
-		return "its keywords, or without any its program's names and category, do not meet the words"
-	case RuleReserve:
-		return fmt.Sprintf("its score %d is below the reserve %d", v.Entry.Score, v.Needed)
-	case RuleOwnBetter:
-		return fmt.Sprintf("its advertiser enters with %s, which ranks higher", name(v.Better))
-	case RuleOutbid:
-		return fmt.Sprintf("outbid: its score %d does not reach the last slot's %d", v.Entry.Score, v.Needed)
-	case RuleNoSlotAsked:
-		return "the request asks for no sponsored slot"
+// toWin is the least score with which an entry that won nothing would win a slot
+// whatever the request's id, and the slot that it would win at least. An equal score
+// would leave it to the tie-breaking hash, so more is needed than who stands
+// before it has: the advertiser's own winner, or where there is none and no slot is
+// free, who won the last.
+func (a *Account) toWin(e *auction.Entry, slots int) (score int64, slot int) {
+	least := max(e.Reserve, 1)
+	for i := range a.Awards {
+		if own := &a.Awards[i]; own.Entry.Advertiser == e.Advertiser {
+			return max(least, own.Entry.Score+1), own.Slot
+		}
 	}
-	return "it is not in the index"
-}
-
-func areaReason(v *Verdict) string {
-	switch {
-	case v.Excluded:
-		return "the point is inside an excluded area"
-	case math.IsInf(v.MissedByM, 1):
-		return "its area is empty: the program has no approved place"
+	if len(a.Awards) < slots {
+		return least, len(a.Awards) + 1
 	}
-	return fmt.Sprintf("the point is %.0f m outside its area", v.MissedByM)
-}
-
-// BidNeeded is the bid, on the request's host, that would reach a verdict's
-// needed score; 0 when more money is not what is missing.
-func (s *Snapshot) BidNeeded(v *Verdict) hexbid.Money {
-	if v.Rule != RuleReserve && v.Rule != RuleOutbid && v.Rule != RuleOwnBetter {
-		return 0
-	}
-	c := s.campaigns.at(v.Ordinal)
-	return auction.BidToScore(c.pricing, v.Needed, int64(c.qualityPPM), int64(c.pacingPPM))
+	return max(least, a.Awards[len(a.Awards)-1].Entry.Score+1), slots
 }

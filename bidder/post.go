@@ -271,9 +271,9 @@ func (x *Indexer) deleteCampaign(i uint32) {
 // the next quarter hour. A campaign that goes off stays posted for a while: it
 // may be back in a moment.
 func (x *Indexer) setState(i uint32) {
-	k, state := x.kept.edit(i), servingState(0)
-	if !k.paused && !k.spent && !x.accounts.at(x.campaigns.at(i).advertiser).paused {
-		state |= active
+	k, state := x.kept.edit(i), x.standstill(i)
+	if state == 0 {
+		state = active
 	}
 	schedule := &x.specificsOf(i).schedule
 	some, all := schedule.DuringQuarter(x.next.quarter)
@@ -299,6 +299,21 @@ func (x *Indexer) setState(i uint32) {
 			x.off[i] = x.clock()
 		}
 	}
+}
+
+// standstill tells what keeps a campaign from being active, 0 when nothing does.
+func (x *Indexer) standstill(i uint32) (state servingState) {
+	k := x.kept.at(i)
+	if k.paused {
+		state |= paused
+	}
+	if x.accounts.at(x.campaigns.at(i).advertiser).paused {
+		state |= ownerPaused
+	}
+	if k.spent {
+		state |= spent
+	}
+	return state
 }
 
 // offFor is how long a campaign may be off before it leaves the lists, where it

@@ -23,14 +23,17 @@ type campaign struct {
 	state      servingState
 }
 
-// servingState is three bits that the indexer works out ahead, so that a search
-// seldom asks a schedule.
+// servingState is what the indexer works out ahead, so that a search seldom asks a
+// schedule; and for explanations, why a campaign is not active.
 type servingState uint8
 
 const (
-	active servingState = 1 << iota // neither paused, nor its advertiser, nor out of budget
-	timely                          // scheduled at some instant of the quarter hour
-	check                           // but not at all of them: ask its schedule
+	active      servingState = 1 << iota // none of the last three
+	timely                               // scheduled at some instant of the quarter hour
+	check                                // but not at all of them: ask its schedule
+	paused                               // by its own state
+	ownerPaused                          // its advertiser is
+	spent                                // its budget is
 )
 
 // specificsBits say what a search must ask the specifics for.

@@ -199,9 +199,9 @@ func (c *explainCommand) Run(s *session) error {
 			fmt.Fprintf(s.Stdout, "%s shows: %s\n", c.Campaign, response.GetReason())
 			return nil
 		}
-		fmt.Fprintf(s.Stdout, "%s does not show (%s): %s\n", c.Campaign, response.GetRule(), strings.TrimPrefix(response.GetReason(), response.GetRule()+": "))
-		if bid := response.GetNeededBidMicros(); bid > 0 {
-			fmt.Fprintf(s.Stdout, "A bid of %s would reach it; at equal scores a hash of the request decides.\n", hexbid.Money(bid))
+		fmt.Fprintf(s.Stdout, "%s does not show (%s): %s\n", c.Campaign, response.GetRule(), response.GetReason())
+		if advice := response.GetAdvice(); advice != "" {
+			fmt.Fprintln(s.Stdout, advice)
 		}
 		return nil
 	})

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"math"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -150,19 +149,19 @@ func traceFromNoun(t *exchange.Trace) *pb.Trace {
 }
 
 func explanation(e *exchange.Explanation) *pb.ExplainResponse {
-	s, v := e.Snapshot, &e.Verdict
-	out := &pb.ExplainResponse{Shown: v.Rule == bidder.Shown, Rule: string(v.Rule), Reason: e.Reason, Score: v.Entry.Score, RequestId: e.RequestID}
+	v, a := &e.Verdict, &e.Advice
+	out := &pb.ExplainResponse{Shown: v.Rule == bidder.Shown, Rule: string(v.Rule), Reason: e.Reason, Score: v.Entry.Score, RequestId: e.RequestID,
+		NeededScore: v.Needed, NeededSlot: int32(v.NeededSlot), Advice: e.AdviceText,
+		NeededBidMicros: int64(a.Bid), NeededHostMultiplierPpm: a.HostPPM, NeededDailyBudgetMicros: int64(a.DailyBudget), NeededTotalBudgetMicros: int64(a.TotalBudget)}
 	switch v.Rule {
 	case bidder.Shown:
 		out.Slot, out.PriceMicros, out.PriceSetBy = int32(v.Award.Slot), int64(v.Award.Price), v.Award.SetBy.String()
 	case bidder.RuleArea:
-		if !v.Excluded && !math.IsInf(v.MissedByM, 0) {
+		if !v.Excluded {
 			out.MissedByM = proto.Float64(v.MissedByM)
 		}
-	case bidder.RuleAudience:
+	case bidder.RuleProgram, bidder.RuleAudience:
 		out.Dimension = v.Dimension.String()
-	case bidder.RuleReserve, bidder.RuleOutbid, bidder.RuleOwnBetter:
-		out.NeededScore, out.NeededBidMicros = v.Needed, int64(s.BidNeeded(v))
 	}
 	return out
 }

@@ -177,9 +177,18 @@ func TestBidToScoreIsTheLeastThatReaches(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := Candidate{Pricing: rapid.SampledFrom([]hexbid.PricingModel{hexbid.CPC, hexbid.CPM}).Draw(t, "pricing"),
 			QualityPPM: rapid.Int64Range(1, PPM).Draw(t, "q"), MultiplierPPM: rapid.Int64Range(1, PPM).Draw(t, "m")}
-		target := rapid.Int64Range(1, 1_000_000_000).Draw(t, "target")
-		c.Bid = BidToScore(c.Pricing, target, c.QualityPPM, c.MultiplierPPM)
-		if e, _ := c.Enter(); e.Score < target {
+		target := int64(1) << rapid.IntRange(0, 49).Draw(t, "magnitude")
+		target += rapid.Int64Range(0, target).Draw(t, "target")
+		_, most := c.Pricing.BidLimits()
+		bid, legal := BidToScore(c.Pricing, target, c.QualityPPM, c.MultiplierPPM)
+		if c.Bid = most; !legal {
+			if e, _ := c.Enter(); e.Score >= target {
+				t.Fatalf("no bid is said to reach %d, %d does", target, most)
+			}
+			return
+		}
+		c.Bid = bid
+		if e, _ := c.Enter(); e.Score < target || bid > most {
 			t.Fatalf("a bid of %d scores %d, short of %d", c.Bid, e.Score, target)
 		}
 		c.Bid--
@@ -187,6 +196,9 @@ func TestBidToScoreIsTheLeastThatReaches(t *testing.T) {
 			t.Fatalf("a bid of %d would do for %d", c.Bid, target)
 		}
 	})
+	if bid, legal := BidToScore(hexbid.CPC, 1, PPM, 0); legal {
+		t.Errorf("pacing lets nothing through, a bid of %d is said to", bid)
+	}
 }
 
 // TestNarratedCases reads testdata: cases for people.

@@ -160,15 +160,17 @@ func (e *Entry) wholeMicros(price hexbid.Money) hexbid.Money {
 
 func ceilDiv(n, d int64) int64 { return (n + d - 1) / d }
 
-// BidToScore is the least bid, unpaced, whose score reaches a target.
-func BidToScore(pricing hexbid.PricingModel, target, qualityPPM, multiplierPPM int64) hexbid.Money {
-	if multiplierPPM == 0 {
-		return 0
-	}
+// BidToScore is the least bid, unpaced, whose score reaches a target; false when no
+// bid that the market takes does.
+func BidToScore(pricing hexbid.PricingModel, target, qualityPPM, multiplierPPM int64) (hexbid.Money, bool) {
+	_, most := pricing.BidLimits()
 	paced := ceilDiv(target, divisor(pricing, qualityPPM))
 	if pricing == hexbid.CPM {
 		paced = ceilDiv(paced, 1000) * 1000
 	}
-	whole, rest := paced/multiplierPPM, paced%multiplierPPM // paced·10⁶ would overflow
-	return hexbid.Money(whole*PPM + ceilDiv(rest*PPM, multiplierPPM))
+	if multiplierPPM == 0 || paced > int64(most) {
+		return 0, false
+	}
+	bid := hexbid.Money(ceilDiv(paced*PPM, multiplierPPM)) // 10¹² · 10⁶ fits
+	return bid, bid <= most
 }

@@ -2413,23 +2413,46 @@ type ExplainResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether it won a slot.
 	Shown bool `protobuf:"varint,1,opt,name=shown,proto3" json:"shown,omitempty"`
-	// The first rule that shut it out: status, schedule, hours, area, audience,
-	// personalization, category, words, reserve, own_better, outbid; empty when
-	// shown.
+	// The first rule that shut it out, empty when shown. In the order that they are
+	// looked at:
+	//
+	//	not_indexed      the change that made it is not searchable yet
+	//	status           the campaign is paused
+	//	advertiser       its advertiser is paused
+	//	budget           its budget is spent
+	//	schedule         outside its flight
+	//	hours            not at this hour of the week
+	//	places           it serves around places, and none is approved
+	//	area             outside its area, or inside an excluded one
+	//	category         the request filters another category than its program's
+	//	program          its program is not for this host, system or age
+	//	personalization  it asks for what the request does not tell about a person
+	//	audience         the viewer is not in its audience
+	//	words            the words typed, or that there are none
+	//	no_slots         the request asks for no sponsored slot
+	//	pacing           pacing holds it back at present
+	//	reserve          its score is below what the market asks for
+	//	own_better       another campaign of its advertiser stands before it
+	//	outbid           others have higher scores, or equal ones and the higher hash
 	Rule string `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
 	// The same for people.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Rule area: metres from the point to the nearest edge of the area, when it
 	// can be told.
 	MissedByM *float64 `protobuf:"fixed64,4,opt,name=missed_by_m,json=missedByM,proto3,oneof" json:"missed_by_m,omitempty"`
-	// Rule audience: the first dimension that does not hold.
+	// Rules program and audience: the first dimension that does not hold.
 	Dimension string `protobuf:"bytes,5,opt,name=dimension,proto3" json:"dimension,omitempty"`
-	// Score it would need, in 10^-6 micros a seen impression.
+	// Rules reserve, own_better and outbid: the least score, in 10^-6 micros a seen
+	// impression, that wins needed_slot whatever the id of the request.
 	NeededScore int64 `protobuf:"varint,6,opt,name=needed_score,json=neededScore,proto3" json:"needed_score,omitempty"`
 	// Its score.
 	Score int64 `protobuf:"varint,7,opt,name=score,proto3" json:"score,omitempty"`
-	// Bid that would reach needed_score, in micros; 0 when more money is not
-	// what is missing.
+	// What reaches needed_score is told by the fields needed_*_micros and
+	// needed_host_multiplier_ppm: set all of those that are not 0, and leave the rest
+	// as it is. When all are 0, no bid that the market takes is enough, or more money
+	// is not what is missing.
+	//
+	// The campaign's bid_micros, the least that does. Hosts get their parts of it.
 	NeededBidMicros int64 `protobuf:"varint,8,opt,name=needed_bid_micros,json=neededBidMicros,proto3" json:"needed_bid_micros,omitempty"`
 	// Slot won; 0 when none.
 	Slot int32 `protobuf:"varint,9,opt,name=slot,proto3" json:"slot,omitempty"`
@@ -2438,7 +2461,18 @@ type ExplainResponse struct {
 	// What set the price: "next", "reserve", "bid" or "others".
 	PriceSetBy string `protobuf:"bytes,11,opt,name=price_set_by,json=priceSetBy,proto3" json:"price_set_by,omitempty"`
 	// Identity of the explained request.
-	RequestId     string `protobuf:"bytes,12,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,12,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The multiplier_ppm in host_bids for the request's host. It is given where the
+	// campaign's bid alone cannot do, within the limits of bids on every host.
+	NeededHostMultiplierPpm int64 `protobuf:"varint,13,opt,name=needed_host_multiplier_ppm,json=neededHostMultiplierPpm,proto3" json:"needed_host_multiplier_ppm,omitempty"`
+	// The least daily_budget_micros that the new bid asks for.
+	NeededDailyBudgetMicros int64 `protobuf:"varint,14,opt,name=needed_daily_budget_micros,json=neededDailyBudgetMicros,proto3" json:"needed_daily_budget_micros,omitempty"`
+	// The least total_budget_micros that the new bid asks for.
+	NeededTotalBudgetMicros int64 `protobuf:"varint,15,opt,name=needed_total_budget_micros,json=neededTotalBudgetMicros,proto3" json:"needed_total_budget_micros,omitempty"`
+	// The slot that needed_score wins, or a better one.
+	NeededSlot int32 `protobuf:"varint,16,opt,name=needed_slot,json=neededSlot,proto3" json:"needed_slot,omitempty"`
+	// The needed_* fields for people; empty where money is not what is missing.
+	Advice        string `protobuf:"bytes,17,opt,name=advice,proto3" json:"advice,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2553,6 +2587,41 @@ func (x *ExplainResponse) GetPriceSetBy() string {
 func (x *ExplainResponse) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ExplainResponse) GetNeededHostMultiplierPpm() int64 {
+	if x != nil {
+		return x.NeededHostMultiplierPpm
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetNeededDailyBudgetMicros() int64 {
+	if x != nil {
+		return x.NeededDailyBudgetMicros
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetNeededTotalBudgetMicros() int64 {
+	if x != nil {
+		return x.NeededTotalBudgetMicros
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetNeededSlot() int32 {
+	if x != nil {
+		return x.NeededSlot
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetAdvice() string {
+	if x != nil {
+		return x.Advice
 	}
 	return ""
 }
@@ -2719,7 +2788,7 @@ const file_hexbid_v1_campaign_service_proto_rawDesc = "" +
 	"\rother_adcodes\x18\x06 \x03(\tR\fotherAdcodes\"^\n" +
 	"\x0eExplainRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
-	"\arequest\x18\x02 \x01(\v2\x1e.hexbid.v1.SearchNearbyRequestR\arequest\"\x83\x03\n" +
+	"\arequest\x18\x02 \x01(\v2\x1e.hexbid.v1.SearchNearbyRequestR\arequest\"\xf3\x04\n" +
 	"\x0fExplainResponse\x12\x14\n" +
 	"\x05shown\x18\x01 \x01(\bR\x05shown\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x16\n" +
@@ -2735,7 +2804,13 @@ const file_hexbid_v1_campaign_service_proto_rawDesc = "" +
 	"\fprice_set_by\x18\v \x01(\tR\n" +
 	"priceSetBy\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\f \x01(\tR\trequestIdB\x0e\n" +
+	"request_id\x18\f \x01(\tR\trequestId\x12;\n" +
+	"\x1aneeded_host_multiplier_ppm\x18\r \x01(\x03R\x17neededHostMultiplierPpm\x12;\n" +
+	"\x1aneeded_daily_budget_micros\x18\x0e \x01(\x03R\x17neededDailyBudgetMicros\x12;\n" +
+	"\x1aneeded_total_budget_micros\x18\x0f \x01(\x03R\x17neededTotalBudgetMicros\x12\x1f\n" +
+	"\vneeded_slot\x18\x10 \x01(\x05R\n" +
+	"neededSlot\x12\x16\n" +
+	"\x06advice\x18\x11 \x01(\tR\x06adviceB\x0e\n" +
 	"\f_missed_by_m*;\n" +
 	"\x04View\x12\x14\n" +
 	"\x10VIEW_UNSPECIFIED\x10\x00\x12\x0e\n" +

@@ -1,0 +1,163 @@
+package exchange
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/store"
+)
+
+// situation is a campaign, all that it hangs on, and a search: what an explanation may
+// name.
+type situation struct {
+	owner    *hexbid.Advertiser
+	program  *hexbid.Program
+	place    *hexbid.Place
+	better   *hexbid.Campaign // of the same advertiser
+	campaign *hexbid.Campaign
+	learned  bidder.Adjustment
+	request  *hexbid.Request
+}
+
+// obstacle is one thing that keeps the campaign from showing, and what takes exactly
+// that away.
+type obstacle struct {
+	rule      bidder.Rule
+	dimension string
+	put, take func(*situation)
+}
+
+// obstacles are in the order in which the rules are looked at.
+var obstacles = []obstacle{
+	{bidder.RuleStatus, "", func(s *situation) { s.campaign.State = hexbid.Paused }, func(s *situation) { s.campaign.State = hexbid.Active }},
+	{bidder.RuleAdvertiser, "", func(s *situation) { s.owner.State = hexbid.Paused }, func(s *situation) { s.owner.State = hexbid.Active }},
+	{bidder.RuleBudget, "", func(s *situation) { s.learned.Spent = true }, func(s *situation) { s.learned.Spent = false }},
+	{bidder.RuleSchedule, "", func(s *situation) { s.campaign.Start = now.Add(time.Hour) }, func(s *situation) { s.campaign.Start = now }},
+	{bidder.RuleHours, "", func(s *situation) { s.campaign.Hours = []hexbid.WeeklyHours{{Day: 1, Start: 3, End: 4}} }, func(s *situation) { s.campaign.Hours = nil }},
+	{bidder.RulePlaces, "", func(s *situation) { s.place.Review = hexbid.Hidden }, func(s *situation) { s.place.Review = hexbid.Approved }},
+	{bidder.RuleArea, "", func(s *situation) { s.place.Point.Lat += 1 }, func(s *situation) { s.place.Point = hub }},
+	{bidder.RuleCategory, "", func(s *situation) { s.request.Category = hexbid.Shopping }, func(s *situation) { s.request.Category = 0 }},
+	{bidder.RuleProgram, "host", func(s *situation) { s.program.Hosts = []hexbid.Host{hexbid.Douyin} }, func(s *situation) { s.program.Hosts = []hexbid.Host{hexbid.Douyin, hexbid.WeChat} }},
+	{bidder.RuleProgram, "operating_system", func(s *situation) { s.program.OS = []hexbid.OS{hexbid.IOS} }, func(s *situation) { s.program.OS = []hexbid.OS{hexbid.IOS, hexbid.Android} }},
+	{bidder.RuleProgram, "age", func(s *situation) { s.program.MinimumAge = 40 }, func(s *situation) { s.program.MinimumAge = 18 }},
+	{bidder.RulePersonal, "", func(s *situation) {
+		s.campaign.Cap = hexbid.FrequencyCap{Impressions: 3, Window: time.Hour}
+		s.request.Viewer.UserKey = ""
+	},
+		func(s *situation) { s.campaign.Cap.ServeUncapped = true }},
+	{bidder.RuleAudience, "host", func(s *situation) { s.campaign.Audience.Hosts = []hexbid.Host{hexbid.QQ} }, func(s *situation) { s.campaign.Audience.Hosts = nil }},
+	{bidder.RuleAudience, "operating_system", func(s *situation) { s.campaign.Audience.OS = []hexbid.OS{hexbid.HarmonyOS} }, func(s *situation) { s.campaign.Audience.OS = nil }},
+	{bidder.RuleAudience, "age", func(s *situation) { s.campaign.Audience.Ages = []hexbid.AgeRange{{Min: 50, Max: 60}} }, func(s *situation) { s.campaign.Audience.Ages = []hexbid.AgeRange{{Min: 30, Max: 60}} }},
+	{bidder.RuleAudience, "gender", func(s *situation) { s.campaign.Audience.Genders = []hexbid.Gender{hexbid.Male} },
+		func(s *situation) {
+			s.campaign.Audience.IncludeUnknown = append(s.campaign.Audience.IncludeUnknown, hexbid.DimGender)
+		}},
+	{bidder.RuleAudience, "scene", func(s *situation) { s.campaign.Audience.Scenes = []hexbid.Scene{hexbid.Scan} }, func(s *situation) { s.request.Scene = hexbid.Scan }},
+	{bidder.RuleAudience, "network", func(s *situation) { s.campaign.Audience.Networks = []hexbid.Network{hexbid.WiFi} }, func(s *situation) { s.request.Viewer.Network = hexbid.WiFi }},
+	{bidder.RuleAudience, "interest", func(s *situation) { s.campaign.Audience.Interests = []hexbid.Category{hexbid.Travel} },
+		func(s *situation) { s.request.Viewer.Interests = []hexbid.Category{hexbid.Travel} }},
+	{bidder.RuleAudience, "credit_band", func(s *situation) { s.campaign.Audience.Credit = []hexbid.CreditBand{hexbid.Credit700AndAbove} }, func(s *situation) { s.campaign.Audience.Credit = nil }},
+	{bidder.RuleAudience, "residence", func(s *situation) { s.campaign.Audience.Residences = []hexbid.Residence{hexbid.Resident} }, func(s *situation) { s.request.Viewer.HomeRegion = "330100" }},
+	{bidder.RuleWords, "", func(s *situation) { s.campaign.Keywords = []hexbid.Keyword{{Text: "火锅"}} }, func(s *situation) { s.request.Words = "火锅" }},
+	{bidder.RuleNoSlots, "", func(s *situation) { s.request.Slots = 0 }, func(s *situation) { s.request.Slots = 1 }},
+	{bidder.RulePacing, "", func(s *situation) { s.learned.PacingPPM = 0 }, func(s *situation) { s.learned.PacingPPM = auction.PPM }},
+	{bidder.RuleReserve, "", func(s *situation) { s.campaign.Bid = 10 }, nil}, // the advice says
+	{bidder.RuleOwnBetter, "", func(s *situation) { s.better.State = hexbid.Active }, func(s *situation) { s.better.State = hexbid.Paused }},
+	{bidder.RuleOutbid, "", func(s *situation) { s.campaign.Bid = min(s.campaign.Bid, 900_000) }, nil},
+}
+
+func newSituation() *situation {
+	better := campaign("better")
+	better.Bid, better.State, better.Area = 3_000_000, hexbid.Paused, hexbid.Area{Everywhere: true}
+	better.Keywords, better.Audience.IncludeUnknown = []hexbid.Keyword{{Text: "火锅"}}, []hexbid.Dimension{hexbid.DimKeyword}
+	c := campaign("c")
+	c.Bid, c.DailyBudget = 2_000_000, 1_000_000_000
+	r := at(hub)
+	r.Slots, r.Viewer.OS = 1, hexbid.Android
+	return &situation{
+		owner:   &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "A"},
+		program: &hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: "P", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}},
+		place:   place("l", hub), better: better, campaign: c, learned: bidder.Adjustment{PacingPPM: auction.PPM, QualityPPM: 30_000}, request: r}
+}
+
+// write stores the situation.
+func (s *situation) write(t *rapid.T, e *Exchange) {
+	owner, program, place, better, c := *s.owner, *s.program, *s.place, *s.better, *s.campaign
+	for _, o := range e.Import(ctx, []hexbid.Resource{&owner, &program, &place, &better, &c}, false) {
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+	}
+	verdict := max(s.place.Review, hexbid.Approved)
+	if _, err := e.Review(ctx, s.place.Name, store.AnyVersion, verdict); err != nil {
+		t.Fatal(err)
+	}
+	record, err := e.store.Get(ctx, s.campaign.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	learned := s.learned
+	learned.Campaign = record.Meta().UID
+	if err := e.indexer.Adjust(ctx, []bidder.Adjustment{learned}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTakingAwayWhatARuleNamesLeadsToALaterRuleOrToASlot puts random obstacles in a
+// campaign's way and follows the explanations until it shows: they must name
+// exactly those obstacles, in order.
+func TestTakingAwayWhatARuleNamesLeadsToALaterRuleOrToASlot(t *testing.T) {
+	e := open(t, func(c *Config) {
+		c.AuctionBudget = time.Hour
+		c.Market.Reserves = []bidder.Reserve{{PerThousand: 1000}}
+	})
+	fill(t, e, &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/b"}, DisplayName: "B"},
+		&hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/b/programs/p"}, DisplayName: "火锅", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}},
+		&hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/b/campaigns/c"}, DisplayName: "c", Program: "advertisers/b/programs/p", Pricing: hexbid.CPC,
+			Bid: 1_000_000, DailyBudget: 10_000_000, Area: hexbid.Area{Everywhere: true}})
+	rapid.Check(t, func(t *rapid.T) {
+		s := newSituation()
+		var left []obstacle
+		for _, o := range obstacles {
+			if rapid.IntRange(0, 3).Draw(t, fmt.Sprint(o.rule, " ", o.dimension)) == 0 {
+				o.put(s)
+				left = append(left, o)
+			}
+		}
+		s.followRules(t, e, left)
+	})
+}
+
+func (s *situation) followRules(t *rapid.T, e *Exchange, left []obstacle) {
+	for {
+		s.write(t, e)
+		x, err := e.Explain(ctx, s.campaign.Name, s.request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.Verdict.Rule == bidder.Shown {
+			if len(left) > 0 {
+				t.Fatalf("it shows with %q in its way", left[0].rule)
+			}
+			return
+		}
+		i := slices.IndexFunc(left, func(o obstacle) bool { return o.rule == x.Verdict.Rule })
+		if i != 0 || left[0].dimension != "" && left[0].dimension != x.Verdict.Dimension.String() {
+			t.Fatalf("%q (%s): %s\nin its way are %+v", x.Verdict.Rule, x.Verdict.Dimension, x.Reason, left)
+		}
+		if left[0].take != nil {
+			left[0].take(s)
+			left = left[1:]
+			continue
+		}
+		s.campaign = followed(s.campaign, s.request.Host, x.Advice)
+		left = nil // the advice is for a slot, whoever else is in the way
+	}
+}
