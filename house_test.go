@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"exchange":           5,
 	"simulator/load":     5,
 	"simulator/plan":     5,
+	"simulator/vitals":   5,
 	"server":             6,
 	"simulator/capacity": 6,
 	"simulator/traffic":  6,

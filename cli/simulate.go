@@ -26,6 +26,7 @@ type simulateCommand struct {
 	Load     simulateLoadCommand     `cmd:"" help:"Offer searches at planned instants and measure the answers."`
 	Capacity simulateCapacityCommand `cmd:"" help:"Find the highest rate that meets an objective, as 'p99<5ms'."`
 	Plan     simulatePlanCommand     `cmd:"" help:"Work out machines, memory, disk, network and cost from a capacity and a business."`
+	Page     simulatePageCommand     `cmd:"" help:"Write the page of a run again, beside an older run."`
 	Verify   simulateVerifyCommand   `cmd:"" help:"Prove the instrument: queues of known answer, a standstill, published curves."`
 }
 
@@ -48,6 +49,7 @@ type artifactFlags struct {
 	Out       string  `help:"Folder for the artifact: run.json, run.csv, run.bench.txt and run.html." placeholder:"DIR"`
 	FailIf    string  `help:"Exit with status 2 if one of these holds, as 'p99>5ms,errors>0.1%', or cannot be judged." placeholder:"CONDITIONS"`
 	Baseline  string  `help:"run.json of an older run: exit with status 2 where this one is worse." placeholder:"FILE"`
+	Compare   string  `help:"run.json of an older run, to show beside this one in the page; --baseline shows its own." placeholder:"FILE"`
 	Tolerance float64 `help:"Share by which it may be worse than the baseline." default:"0.1"`
 }
 
@@ -250,30 +252,61 @@ func commandLine(args []string) string {
 	return strings.Join(words, " ")
 }
 
-// checkGates reads the flags before a run, so that a wrong one costs no time.
-func (f *artifactFlags) checkGates() (conditions []capacity.Condition, baseline *report.Run, err error) {
+// beside is what a run is judged by and shown beside.
+type beside struct {
+	conditions []capacity.Condition
+	baseline   *report.Run // that gates compare with; nil for none
+	compared   *report.Run // that the page shows; nil for none
+}
+
+// read reads the flags before a run of a kind, so that a wrong one costs no time.
+func (f *artifactFlags) read(kind string) (b beside, err error) {
 	if f.FailIf != "" {
-		if conditions, err = capacity.ParseConditions("--fail-if", f.FailIf); err != nil {
-			return nil, nil, err
+		if b.conditions, err = capacity.ParseConditions("--fail-if", f.FailIf); err != nil {
+			return b, err
 		}
 	}
 	if !(f.Tolerance >= 0 && f.Tolerance < 1) {
-		return nil, nil, hexbid.Invalidf("--tolerance", "%v: it is a share of 1, as 0.1", f.Tolerance)
+		return b, hexbid.Invalidf("--tolerance", "%v: it is a share of 1, as 0.1", f.Tolerance)
 	}
-	if f.Baseline != "" {
-		if baseline, err = report.Read(f.Baseline); err != nil {
-			return conditions, nil, fmt.Errorf("--baseline: %w", err)
-		}
+	if b.baseline, err = older("--baseline", f.Baseline, kind); err != nil {
+		return b, err
 	}
-	return conditions, baseline, nil
+	if b.compared, err = older("--compare", f.Compare, kind); err != nil {
+		return b, err
+	}
+	if b.compared == nil {
+		b.compared = b.baseline
+	}
+	return b, nil
+}
+
+// older reads a run of a kind that a flag names, if it names one.
+func older(flag, path, kind string) (*report.Run, error) {
+	if path == "" {
+		return nil, nil
+	}
+	r, err := report.Read(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	if r.Kind != kind {
+		return nil, hexbid.Invalidf(flag, "%s is a run of %q, this is one of %q: compare runs of one kind", path, r.Kind, kind)
+	}
+	return r, nil
 }
 
 // finish judges the run and writes the artifact.
-func (f *artifactFlags) finish(s *session, r *report.Run, conditions []capacity.Condition, baseline *report.Run) error {
+func (f *artifactFlags) finish(s *session, r *report.Run, b beside) error {
 	r.Seconds = time.Since(r.Started).Seconds()
-	r.FailIf(conditions)
-	if baseline != nil {
-		if err := r.Baseline(baseline, f.Tolerance); err != nil {
+	r.FailIf(b.conditions)
+	if b.baseline != nil {
+		if err := r.Baseline(b.baseline, f.Tolerance); err != nil {
+			return err
+		}
+	}
+	if b.compared != nil {
+		if err := r.CompareWith(b.compared); err != nil {
 			return err
 		}
 	}

@@ -30,6 +30,7 @@ type simulateLoadCommand struct {
 	Speed            float64       `help:"How much faster than recorded to replay." default:"1"`
 	Zone             string        `help:"Zone of times in --requests that name none." default:"Asia/Shanghai"`
 	ChangesPerSecond float64       `name:"changes" help:"Campaign changes a second beside the searches: bids raised by a hundredth and put back. They change the market under load." default:"0"`
+	Metrics          string        `help:"Address of the server's /metrics, for its CPU, memory and collector pauses in the page; none for none. auto asks 127.0.0.1:7601 of a server on 127.0.0.1:7600." default:"auto" placeholder:"URL"`
 	trafficFlags     `embed:""`
 	artifactFlags    `embed:""`
 	clientFlags      `embed:""`
@@ -61,7 +62,7 @@ func (c *simulateLoadCommand) Run(s *session) error {
 	if err := c.refuseUnused(s.given); err != nil {
 		return err
 	}
-	conditions, baseline, err := c.checkGates()
+	b, err := c.read("load")
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func (c *simulateLoadCommand) Run(s *session) error {
 	if err := c.offer(s, t, r, c.plan(t, curve, recorded)); err != nil {
 		return err
 	}
-	if err := c.finish(s, r, conditions, baseline); err != nil {
+	if err := c.finish(s, r, b); err != nil {
 		return err
 	}
 	if c.Output == "json" {
@@ -167,6 +168,10 @@ func (c *simulateLoadCommand) saysRate() string {
 
 // offer makes the calls, and the changes beside them.
 func (c *simulateLoadCommand) offer(s *session, t *target, r *report.Run, p planned) error {
+	own, err := c.watchVitals(s, t)
+	if err != nil {
+		return err
+	}
 	watch := newWatch(s, t, c.CallTimeout)
 	config := load.Config{WarmUp: c.WarmUp, MaxInFlight: c.MaxInFlight, Timeout: c.CallTimeout, Progress: watch.see}
 	ctx, stop := context.WithCancelCause(s.ctx)
@@ -174,16 +179,18 @@ func (c *simulateLoadCommand) offer(s *session, t *target, r *report.Run, p plan
 	watch.stop = stop
 	changed, err := c.change(ctx, t)
 	if err != nil {
+		own()
 		return err
 	}
 	measured, err := load.Run(ctx, config, p.arrivals, p.call)
+	vitals := own()
 	watch.end()
 	changes, unrestored := changed()
 	if err != nil {
 		return errors.Join(err, unrestored)
 	}
 	r.Load = report.NewLoad(p.says, config, measured, t.tally.Summary())
-	r.Load.Changes = changes
+	r.Load.Changes, r.Load.Vitals = changes, vitals
 	r.Interrupted = measured.Interrupted
 	if unrestored != nil { // what was measured is kept all the same
 		r.Notes = slices.Insert(r.Notes, 0, unrestored.Error())

@@ -1,11 +1,11 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/simulator/plan"
@@ -15,6 +15,7 @@ import (
 type simulatePlanCommand struct {
 	Capacity    string `help:"run.json of hexbid simulate capacity; its figures go before those of the flags." placeholder:"FILE"`
 	Unconfirmed bool   `help:"Plan with a run that was interrupted or has no verdict all the same."`
+	Out         string `help:"Folder for the artifact: plan.json and plan.html, a page with the regions, what changes the answer most, and costs." placeholder:"DIR"`
 	plan.Inputs `embed:""`
 	outputFlags `embed:""`
 }
@@ -23,7 +24,7 @@ type simulatePlanCommand struct {
 func (*simulatePlanCommand) Help() string {
 	return `The defaults are the 450 million daily users and 7 million mini-programs that are published of the largest market, with assumptions for what is not. Every one is shown with its source, and changed by a flag or in a file:
 
-  hexbid simulate plan --capacity capacity1/run.json
+  hexbid simulate plan --capacity capacity1/run.json --out plan1
   hexbid simulate plan --per-second 9000 --measured-cores 2 --daily-users 2e6 --regions 1 --largest-share 1
   hexbid --config business.yaml simulate plan
 
@@ -51,10 +52,14 @@ func (c *simulatePlanCommand) Run(s *session) error {
 		return err
 	}
 	p.Warnings = append(notes, p.Warnings...)
+	if c.Out != "" {
+		if err := report.WritePlan(c.Out, p, commandLine(s.args), figure); err != nil {
+			return err
+		}
+		fmt.Fprintf(s.Stderr, "Wrote %s/plan.html and plan.json\n", strings.TrimSuffix(c.Out, "/"))
+	}
 	if c.Output == "json" {
-		e := json.NewEncoder(s.Stdout)
-		e.SetIndent("", " ")
-		return e.Encode(p)
+		return report.WritePlanJSON(s.Stdout, p)
 	}
 	printPlan(s.Stdout, p)
 	return nil

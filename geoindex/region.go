@@ -58,6 +58,31 @@ func (r *Region) OtherCodes() []string {
 	return codes
 }
 
+// Rings are the outline, each ring's last point its first.
+func (r *Region) Rings() (rings [][]hexbid.Point) {
+	var ring []hexbid.Point
+	var end hexbid.Point
+	for _, e := range r.outline.edges {
+		from, to := hexbid.Point{Lat: e.lat1, Lng: e.lng1}, hexbid.Point{Lat: e.lat2, Lng: e.lng2}
+		if len(ring) > 0 && from != end { // edges of a ring follow each other
+			rings, ring = append(rings, ring), nil
+		}
+		if len(ring) == 0 {
+			ring = append(ring, from)
+		}
+		ring, end = append(ring, to), to
+	}
+	if len(ring) > 0 {
+		rings = append(rings, ring)
+	}
+	return rings
+}
+
+// Bounds are the region's extremes in degrees.
+func (r *Region) Bounds() (west, east, south, north float64) {
+	return r.outline.west, r.outline.east, r.outline.south, r.outline.north
+}
+
 // municipalities are the provinces that are cities, by their code as a
 // prefecture. Chongqing's counties have a code of their own.
 var municipalities = map[string]string{"110100": "110000", "120100": "120000", "310100": "310000", "500100": "500000", "500200": "500000"}
@@ -130,6 +155,15 @@ func Preload() { regions() }
 
 // RegionCount is the number of shipped regions.
 func RegionCount() int { return len(regions().regions) }
+
+// RegionIDs are the shipped regions in order of adcode.
+func RegionIDs() []RegionID {
+	ids := make([]RegionID, RegionCount())
+	for i := range ids {
+		ids[i] = RegionID(i)
+	}
+	return ids
+}
 
 // RegionsOver finds the regions over a point.
 func RegionsOver(p hexbid.Point) RegionSet { return regions().over(p) }

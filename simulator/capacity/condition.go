@@ -26,34 +26,47 @@ type Condition struct {
 // String is the condition as it was written.
 func (c *Condition) String() string { return c.text }
 
-// kind of a measure: what its bound is written in.
-type kind uint8
+// Kind of a measure: what its values are.
+type Kind uint8
 
+// The kinds, and how a bound of each is written.
 const (
-	span  kind = iota // 5ms
-	share             // 0.1% or 0.001
-	number
+	Span   Kind = iota // 5ms
+	Share              // 0.1% or 0.001
+	Number             // 1000
 )
 
 // measures that a condition may name, but for times.
-var measures = map[string]kind{
-	"errors": share, "dropped": share, "answered": share, "fill": share, "skipped": share,
-	"asked": number, "reached": number, "price": number, "generator_busy": share,
+var measures = map[string]Kind{
+	"errors": Share, "dropped": Share, "answered": Share, "fill": Share, "skipped": Share,
+	"asked": Number, "reached": Number, "price": Number, "generator_busy": Share,
 }
 
 var families = []string{"", "service_", "server_", "lag_"}
 
-func kindOf(measure string) (k kind, known bool) {
+func kindOf(measure string) (k Kind, known bool) {
 	if k, known := measures[measure]; known {
 		return k, true
 	}
 	for _, family := range families {
 		base, of := strings.CutPrefix(measure, family)
 		if of && (base == "mean" || base == "max" || slices.ContainsFunc(load.Percentiles, func(p float64) bool { return load.PercentileName(p) == base })) {
-			return span, true
+			return Span, true
 		}
 	}
 	return 0, false
+}
+
+// KindOf is the kind of a measure; of an unknown one, a length of time.
+func KindOf(measure string) Kind {
+	k, _ := kindOf(measure)
+	return k
+}
+
+// IsMeasure says whether there is a measure of that name.
+func IsMeasure(name string) bool {
+	_, known := kindOf(name)
+	return known
 }
 
 // Names of the measures for people.
@@ -91,15 +104,15 @@ func parseCondition(text string) (Condition, error) {
 	return c, err
 }
 
-func parseBound(k kind, text string) (float64, error) {
+func parseBound(k Kind, text string) (float64, error) {
 	switch k {
-	case span:
+	case Span:
 		d, err := time.ParseDuration(text)
 		if err != nil || d < 0 {
 			return 0, fmt.Errorf("%q is no length of time: write as in 5ms, 800us, 1.5s", text)
 		}
 		return d.Seconds(), nil
-	case share:
+	case Share:
 		digits, percent := strings.CutSuffix(text, "%")
 		v, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
 		if percent {
@@ -136,10 +149,10 @@ func (c *Condition) Holds(m load.Measures) (bool, error) {
 
 // Format writes a measure for people.
 func Format(measure string, v float64) string {
-	switch k, _ := kindOf(measure); k {
-	case span:
+	switch KindOf(measure) {
+	case Span:
 		return FormatSeconds(v)
-	case share:
+	case Share:
 		return fmt.Sprintf("%.3g %%", 100*v)
 	}
 	return fmt.Sprintf("%.4g", v)

@@ -150,6 +150,7 @@ func (r *run) hand(j job) {
 func (r *run) work(j job) {
 	ctx, cancel := context.WithTimeout(context.Background(), r.Timeout)
 	defer cancel()
+	r.recorder.Begin()
 	sent := time.Since(r.started)
 	err := r.call(ctx, j.i)
 	r.recorder.Record(j.planned, sent, time.Since(r.started), err)

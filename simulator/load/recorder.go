@@ -17,6 +17,8 @@ type Recorder struct {
 	report Report
 	now    Moment                  // the one under way
 	times  *hdrhistogram.Histogram // its response times
+
+	inFlight int // calls under way
 }
 
 // Moment is a stretch of a run: the calls that were planned in it, and those
@@ -28,7 +30,10 @@ type Moment struct {
 	Answered       int
 	Failed         int
 	Dropped        int
-	P50, P99, P999 time.Duration // response times
+	Codes          map[codes.Code]int // of those that failed
+	MostInFlight   int                // calls under way at once
+	P50, P99, P999 time.Duration      // response times
+	Latencies      Latencies          // response times
 }
 
 // mostMoments bounds what is kept of a run. Beyond it neighbours become one.
@@ -61,19 +66,25 @@ func (r *Recorder) Plan() {
 	r.now.Planned++
 }
 
+// Begin counts a call that is made, as under way until its Record.
+func (r *Recorder) Begin() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.inFlight++
+	r.now.MostInFlight = max(r.now.MostInFlight, r.inFlight)
+}
+
 // Record adds a call by its instants since the start of a run.
 func (r *Recorder) Record(planned, sent, done time.Duration, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	code := status.Code(err)
 	waited := code == codes.OK || code == codes.DeadlineExceeded
-	if code == codes.OK {
-		r.now.Answered++
-	} else {
-		r.now.Failed++
-	}
+	r.inFlight = max(0, r.inFlight-1) // calls in virtual time are recorded alone
+	r.now.count(code)
 	if waited {
 		record(r.times, done-planned)
+		r.now.Latencies.add(done - planned)
 	}
 	if planned < r.warmUp {
 		return
@@ -90,6 +101,22 @@ func (r *Recorder) Record(planned, sent, done time.Duration, err error) {
 		record(r.report.Service, done-sent)
 		record(r.report.Lag, sent-planned)
 	}
+}
+
+// count adds a call that ended.
+func (m *Moment) count(code codes.Code) {
+	if code == codes.OK {
+		m.Answered++
+		return
+	}
+	if m.Codes == nil {
+		m.Codes = map[codes.Code]int{}
+	}
+	if code > codes.Unauthenticated {
+		code = codes.Unknown // a server may send any number
+	}
+	m.Failed++
+	m.Codes[code]++
 }
 
 // Drop counts a call that was not made.
@@ -113,7 +140,7 @@ func (r *Recorder) EndMoment(at time.Duration) Moment {
 		r.report.Moments = halved(r.report.Moments)
 	}
 	r.report.Moments = append(r.report.Moments, m)
-	r.now = Moment{Start: at, WarmUp: at < r.warmUp}
+	r.now = Moment{Start: at, WarmUp: at < r.warmUp, MostInFlight: r.inFlight}
 	r.times.Reset()
 	return m
 }
@@ -130,8 +157,18 @@ func halved(moments []Moment) []Moment {
 // with is a moment and the next in one. Percentiles cannot be added: the worse
 // stands for both.
 func (m Moment) with(next Moment) Moment {
-	return Moment{Start: m.Start, Lasts: m.Lasts + next.Lasts, WarmUp: m.WarmUp, Planned: m.Planned + next.Planned, Answered: m.Answered + next.Answered,
-		Failed: m.Failed + next.Failed, Dropped: m.Dropped + next.Dropped, P50: max(m.P50, next.P50), P99: max(m.P99, next.P99), P999: max(m.P999, next.P999)}
+	both := Moment{Start: m.Start, Lasts: m.Lasts + next.Lasts, WarmUp: m.WarmUp, Planned: m.Planned + next.Planned, Answered: m.Answered + next.Answered,
+		Failed: m.Failed + next.Failed, Dropped: m.Dropped + next.Dropped, MostInFlight: max(m.MostInFlight, next.MostInFlight),
+		P50: max(m.P50, next.P50), P99: max(m.P99, next.P99), P999: max(m.P999, next.P999), Latencies: m.Latencies.with(&next.Latencies)}
+	for _, part := range []map[codes.Code]int{m.Codes, next.Codes} {
+		for code, calls := range part {
+			if both.Codes == nil {
+				both.Codes = map[codes.Code]int{}
+			}
+			both.Codes[code] += calls
+		}
+	}
+	return both
 }
 
 // shortest moment that stands alone at the end: the rate of a shorter one says

@@ -130,11 +130,38 @@ type Figure struct {
 	Because string  `json:"because"`
 }
 
+// Names of figures that are looked up.
+const (
+	figureNodes  = "nodes"
+	figureMemory = "memory of a node"
+	figureDisk   = "disk of a node"
+	figureCost   = "cost of a month"
+)
+
+// Region is one with nodes of its own.
+type Region struct {
+	Name      string  `json:"name"`
+	PerSecond float64 `json:"per_second"` // at the festival's peak
+	Nodes     int     `json:"nodes"`      // spare ones too
+	Spare     int     `json:"spare"`
+}
+
+// Part is a share of a figure, in its unit.
+type Part struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+}
+
 // Plan is what is needed.
 type Plan struct {
-	Figures     []Figure     `json:"figures"`
-	Warnings    []string     `json:"warnings"`
-	Assumptions []Assumption `json:"assumptions"`
+	Figures       []Figure      `json:"figures"`
+	Regions       []Region      `json:"regions"`
+	Memory        []Part        `json:"memory"`         // of a node, GB
+	Disk          []Part        `json:"disk"`           // of a node, GB
+	Cost          []Part        `json:"cost,omitempty"` // of a month
+	Sensitivities []Sensitivity `json:"sensitivities"`
+	Warnings      []string      `json:"warnings"`
+	Assumptions   []Assumption  `json:"assumptions"`
 }
 
 func (p *Plan) add(name string, value float64, unit, because string, args ...any) {
@@ -150,20 +177,30 @@ const (
 
 // Make works it out. Its error is Invalid and names the flag.
 func Make(in Inputs) (*Plan, error) {
+	if in.NodeCores == 0 {
+		in.NodeCores = in.MeasuredCores
+	}
+	p, err := work(&in)
+	if err != nil {
+		return nil, err
+	}
+	p.Sensitivities = sensitivities(&in, p)
+	p.Assumptions = in.Assumptions()
+	return p, nil
+}
+
+// work is the arithmetic.
+func work(in *Inputs) (*Plan, error) {
 	if err := in.check(); err != nil {
 		return nil, err
 	}
 	p := &Plan{}
-	if in.NodeCores == 0 {
-		in.NodeCores = in.MeasuredCores
-	}
-	peak := p.traffic(&in)
-	nodes := p.nodes(&in, peak)
-	p.memory(&in)
-	disk := p.disk(&in, nodes)
-	sent := p.network(&in, peak)
-	p.cost(&in, nodes, disk, sent)
-	p.Assumptions = in.Assumptions()
+	peak := p.traffic(in)
+	nodes := p.nodes(in, peak)
+	p.memory(in)
+	disk := p.disk(in, nodes)
+	sent := p.network(in, peak)
+	p.cost(in, nodes, disk, sent)
 	return p, nil
 }
 
@@ -189,24 +226,41 @@ func (p *Plan) nodes(in *Inputs, peak float64) float64 {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("a node of %d cores is taken to do %.1f times what was measured on %d: this was not measured. Measure a node as it will be, or plan with --node-cores=%d",
 			in.NodeCores, float64(in.NodeCores)/float64(in.MeasuredCores), in.MeasuredCores, in.MeasuredCores))
 	}
-	largest := math.Ceil(peak*in.LargestShare/perNode) + float64(in.SpareNodes)
+	largest := p.region(in, "the largest region", peak*in.LargestShare, perNode)
 	p.add("nodes of the largest region", largest, "", "⌈festival's peak × its share ÷ rate of a node⌉ + spare")
 	total := largest
 	if in.Regions > 1 {
 		others := float64(in.Regions - 1)
-		each := math.Ceil(peak*(1-in.LargestShare)/others/perNode) + float64(in.SpareNodes)
+		each := 0.0
+		for n := range min(in.Regions-1, mostRegions) {
+			each = p.region(in, fmt.Sprintf("region %d", n+2), peak*(1-in.LargestShare)/others, perNode)
+		}
 		p.add("nodes of each other region", each, "", "the rest of the searches, shared evenly, + spare")
 		total += others * each
 	}
-	p.add("nodes", total, "", "over %d regions", in.Regions)
+	p.add(figureNodes, total, "", "over %d regions", in.Regions)
 	p.add("cores", total*float64(in.NodeCores), "", "nodes × cores")
 	return total
+}
+
+// mostRegions that are listed beside the largest: the others are like them.
+const mostRegions = 50
+
+// region gives the nodes of one.
+func (p *Plan) region(in *Inputs, name string, perSecond, perNode float64) float64 {
+	nodes := math.Ceil(perSecond/perNode) + float64(in.SpareNodes)
+	p.Regions = append(p.Regions, Region{name, perSecond, int(min(nodes, math.MaxInt32)), in.SpareNodes})
+	return nodes
 }
 
 func (p *Plan) memory(in *Inputs) {
 	index := in.Campaigns*in.BytesACampaign + in.Programs*max(1, in.PlacesEach)*in.BytesAProgram
 	p.add("index of a node", index/giga, "GB", "campaigns × bytes + programs × places × bytes; every node holds all of it")
-	p.add("memory of a node", (index*in.CollectorFactor+in.CacheMB*(1<<20))/giga+0.5, "GB", "index × collector factor + cache + half a GB for calls under way")
+	const underWay = 0.5 // GB
+	cache := in.CacheMB * (1 << 20) / giga
+	p.Memory = []Part{{"index of campaigns", in.Campaigns * in.BytesACampaign / giga}, {"index of programs", in.Programs * max(1, in.PlacesEach) * in.BytesAProgram / giga},
+		{"room for the collector", index * (in.CollectorFactor - 1) / giga}, {"display cache", cache}, {"calls under way", underWay}}
+	p.add(figureMemory, index*in.CollectorFactor/giga+cache+underWay, "GB", "index × collector factor + cache + half a GB for calls under way")
 }
 
 // disk gives that of a node, in GB.
@@ -217,8 +271,10 @@ func (p *Plan) disk(in *Inputs, nodes float64) float64 {
 	p.add("events a day", events, "", "searches × slots filled × seen share × (1 + click share)")
 	p.add("events a second at the festival's peak", events/day*in.PeakHourShare*24*in.PeakWithinHour*in.FestivalPeak, "/s", "in the shape of the searches")
 	p.add("event log a day", events*in.EventBytes/giga, "GB", "events × bytes of an event")
-	disk := catalogue + events*in.EventBytes*in.KeepDays/giga/nodes
-	p.add("disk of a node", disk, "GB", "catalogue × disk factor + its share of %.0f days of events", in.KeepDays)
+	log := events * in.EventBytes * in.KeepDays / giga / nodes
+	disk := catalogue + log
+	p.Disk = []Part{{"catalogue", catalogue}, {"events", log}}
+	p.add(figureDisk, disk, "GB", "catalogue × disk factor + its share of %.0f days of events", in.KeepDays)
 	return disk
 }
 
@@ -234,8 +290,10 @@ func (p *Plan) network(in *Inputs, peak float64) float64 {
 }
 
 func (p *Plan) cost(in *Inputs, nodes, disk, sent float64) {
-	cost := nodes*(in.NodePrice+disk*in.DiskPriceGB) + sent*in.NetworkPriceGB
+	parts := []Part{{"nodes", nodes * in.NodePrice}, {"disk", nodes * disk * in.DiskPriceGB}, {"network", sent * in.NetworkPriceGB}}
+	cost := parts[0].Value + parts[1].Value + parts[2].Value
 	if cost > 0 {
-		p.add("cost of a month", cost, "", "nodes × (price + disk × price of a GB) + GB sent × price")
+		p.Cost = parts
+		p.add(figureCost, cost, "", "nodes × (price + disk × price of a GB) + GB sent × price")
 	}
 }

@@ -2,15 +2,19 @@ package report
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"html"
+	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,118 +22,190 @@ import (
 
 func writeText(path, text string) error { return os.WriteFile(path, []byte(text), 0o600) }
 
-// harness opens the page in two widths and writes down what a person would see.
-const harness = `<!DOCTYPE html><body><pre id="seen">not yet</pre><script>
-var seen = {}, left = 2;
-[1200, 360].forEach(function (width) {
-  var frame = document.createElement("iframe");
-  frame.style.width = width + "px"; frame.style.height = "900px"; frame.style.border = "0";
-  frame.onload = function () {
-    setTimeout(function () {
-      var d = frame.contentDocument, w = frame.contentWindow;
-      function count(query) { return d.querySelectorAll(query).length; }
-      var drawn = Array.prototype.map.call(d.querySelectorAll(".chart"), function (c) { return c.querySelectorAll("svg path").length; });
-      var visible = Array.prototype.filter.call(d.querySelectorAll(".layers > div"), function (m) { return w.getComputedStyle(m).display != "none"; }).length;
-      function second() { var m = d.querySelector("#map1"); return m ? w.getComputedStyle(m).display : ""; }
-      var before = second();
-      if (d.querySelector("label[for=layer1]")) d.querySelector("label[for=layer1]").click();
-      seen[width] = {overflow: d.documentElement.scrollWidth - d.documentElement.clientWidth, drawn: drawn, hexagons: count("#map0 polygon"), maps: visible,
-        before: before, after: second(), title: d.querySelector("h1").textContent, errors: w.pageErrors};
-      if (--left == 0) document.getElementById("seen").textContent = JSON.stringify(seen);
-    }, 500);
-  };
-  frame.src = "/run.html";
-  document.body.appendChild(frame);
-});
-</script></body>`
+//go:embed testdata/harness.html
+var harness string
 
 // seen is what the harness writes down, of one width.
 type seen struct {
-	Overflow, Hexagons, Maps int
-	Drawn                    []int // paths of each chart
-	Before, After            string
-	Title                    string
-	Errors                   []string
+	view
+	Switched           view // after a click on the button for the scheme of colours
+	Hexagons, Outlines int
+	Before, After      string
+	Title              string
+	Tiles              int
+	Errors             []string
 }
 
-// TestThePageInABrowser opens pages in Chromium, wide and narrow: charts are drawn,
-// nothing overflows, the map changes its layer, and nothing is fetched.
-func TestThePageInABrowser(t *testing.T) {
-	browser := ""
+// view is a page in one scheme of colours.
+type view struct {
+	Overflow   float64
+	Background float64 // luminance
+	Charts     []struct {
+		Left, Right, Height float64
+		Paths               int
+		Texts               []string
+		Advice              string
+	}
+	Clipped, Pale []string
+	RowEnds       []float64
+}
+
+// check what is true of every page in every width and scheme.
+func (v *view) check(t *testing.T, width string, charts int) {
+	t.Helper()
+	if v.Overflow > 0 || len(v.Clipped) > 0 {
+		t.Errorf("at %s pixels the page overflows by %v and clips %q", width, v.Overflow, v.Clipped)
+	}
+	if len(v.Pale) > 0 {
+		t.Errorf("at %s pixels, luminance %.2f, there is too little contrast in %q", width, v.Background, v.Pale)
+	}
+	if len(v.Charts) != charts {
+		t.Fatalf("%d charts, expected %d", len(v.Charts), charts)
+	}
+	for i, c := range v.Charts {
+		if c.Height != v.Charts[0].Height || c.Height < 200 || c.Left < 0 || c.Right <= c.Left {
+			t.Errorf("at %s pixels chart %d is %+v, the first %v high", width, i, c, v.Charts[0].Height)
+		}
+		if c.Advice == "" && (c.Paths < 8 || len(c.Texts) < 5) {
+			t.Errorf("at %s pixels chart %d has %d paths and texts %q", width, i, c.Paths, c.Texts)
+		}
+	}
+	for _, end := range v.RowEnds {
+		if end != v.RowEnds[0] {
+			t.Errorf("at %s pixels a row of charts ends at %v, another at %v: a part of it is empty", width, end, v.RowEnds[0])
+		}
+	}
+}
+
+func findBrowser(t *testing.T) string {
+	t.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
-			browser = path
-			break
+			return path
 		}
 	}
-	if browser == "" {
-		t.Skip("there is no Chromium: the page was not looked at in a browser")
+	t.Skip("there is no Chromium: the page was not looked at in a browser")
+	return ""
+}
+
+// browsed is a page that is opened in a browser, and what is expected of it.
+type browsed struct {
+	write  func(io.Writer) error
+	title  string
+	charts int
+	faint  bool // whether there is a baseline in it
+	isMap  bool
+}
+
+// TestPagesInABrowser opens pages in Chromium in three widths and both schemes of
+// colours: charts are drawn, equally high, nothing is clipped, overflows or is
+// fetched, all text is legible, the map changes its layer.
+func TestPagesInABrowser(t *testing.T) {
+	browser := findBrowser(t)
+	pages := map[string]browsed{
+		"load":              {aLoad(t).WritePage, aLoad(t).Verdict(), 7, false, true},
+		"load-compared":     {aComparedLoad(t).WritePage, aComparedLoad(t).Verdict(), 11, true, true},
+		"capacity":          {aCapacity().WritePage, aCapacity().Verdict(), 4, false, false},
+		"capacity-compared": {aComparedCapacity(t).WritePage, aCapacity().Verdict(), 4, true, false},
+		"plan":              {aPlanPage(t, false), "nodes in 3 regions", 6, false, false},
+		"plan-with-prices":  {aPlanPage(t, true), "nodes in 3 regions", 7, false, false},
 	}
-	for _, r := range []*Run{aLoad(t), aCapacity()} {
-		t.Run(r.Kind, func(t *testing.T) {
-			for width, s := range look(t, browser, r) {
-				if s.Overflow > 0 {
-					t.Errorf("at %s pixels the page overflows by %d", width, s.Overflow)
+	for scheme, dark := range map[string]bool{"0": true, "1": false} {
+		for name, widths := range look(t, browser, scheme, pages) {
+			t.Run(name+", scheme "+scheme, func(t *testing.T) {
+				if len(widths) != 3 {
+					t.Errorf("%d widths", len(widths))
 				}
-				for i, paths := range s.Drawn {
-					if paths < 8 {
-						t.Errorf("at %s pixels chart %d has %d paths", width, i, paths)
-					}
+				for width, s := range widths {
+					s.checkPage(t, width, dark, pages[name])
 				}
-				if want := map[string]int{"load": 3, "capacity": 2}[r.Kind]; len(s.Drawn) != want {
-					t.Errorf("%d charts, expected %d", len(s.Drawn), want)
-				}
-				if s.Title != r.Verdict() || len(s.Errors) > 0 {
-					t.Errorf("title %q, errors %q", s.Title, s.Errors)
-				}
-				if r.Kind == "load" && (s.Hexagons < 100 || s.Maps != 1 || s.Before != "none" || s.After != "block") {
-					t.Errorf("at %s pixels the map: %+v", width, s)
-				}
-			}
-		})
+			})
+		}
 	}
 }
 
-// look gives what is seen by width in pixels.
-func look(t *testing.T, browser string, r *Run) (widths map[string]seen) {
+// checkPage what differs from page to page.
+func (s *seen) checkPage(t *testing.T, width string, dark bool, want browsed) {
 	t.Helper()
-	var mu sync.Mutex // guards asked
-	var asked []string
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		mu.Lock()
-		asked = append(asked, q.URL.Path)
-		mu.Unlock()
-		switch q.URL.Path {
-		case "/":
-			fmt.Fprint(w, harness)
-		case "/run.html":
-			fmt.Fprint(w, `<script>window.pageErrors = []; addEventListener("error", function (e) { pageErrors.push(e.message); });</script>`)
-			if err := r.WritePage(w); err != nil {
-				t.Error(err)
-			}
-		default:
-			http.NotFound(w, q)
+	s.check(t, width, want.charts)
+	s.Switched.check(t, width, want.charts)
+	if isDark := s.Background < 0.2; isDark != dark || (s.Switched.Background < 0.2) == dark {
+		t.Errorf("luminance %.2f, after the click %.2f", s.Background, s.Switched.Background)
+	}
+	if !strings.Contains(s.Title, want.title) || len(s.Errors) > 0 || s.Tiles < 5 {
+		t.Errorf("title %q, errors %q, %d tiles", s.Title, s.Errors, s.Tiles)
+	}
+	if want.isMap && (s.Hexagons < 100 || s.Outlines < 1 || s.Before != "none" || s.After != "block") {
+		t.Errorf("at %s pixels the map has %d hexagons and %d outlines; its second layer is %q, then %q", width, s.Hexagons, s.Outlines, s.Before, s.After)
+	}
+	if faint := slices.Contains(s.Charts[0].Texts, "before"); faint != want.faint {
+		t.Errorf("the first chart's texts: %q", s.Charts[0].Texts)
+	}
+}
+
+// pageServer serves the pages and the harness that looks at them, and keeps what
+// was asked for.
+type pageServer struct {
+	t     *testing.T
+	pages map[string]browsed
+	mu    sync.Mutex // guards asked
+	asked []string
+}
+
+// ServeHTTP implements http.Handler.
+func (s *pageServer) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	name := strings.TrimPrefix(q.URL.Path, "/")
+	s.mu.Lock()
+	s.asked = append(s.asked, name)
+	s.mu.Unlock()
+	page, known := s.pages[name]
+	switch {
+	case name == "":
+		names, _ := json.Marshal(slices.Collect(maps.Keys(s.pages))) // strings
+		fmt.Fprint(w, strings.Replace(harness, "PAGES", string(names), 1))
+	case known:
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprint(w, `<!DOCTYPE html><script>window.pageErrors = []; addEventListener("error", function (e) { pageErrors.push(e.message); });
+			addEventListener("securitypolicyviolation", function (e) { pageErrors.push(e.violatedDirective + " " + e.blockedURI); });
+			console.error = console.warn = function () { pageErrors.push(Array.prototype.join.call(arguments, " ")); };</script>`)
+		if err := page.write(w); err != nil {
+			s.t.Error(err)
 		}
-	}))
+	default:
+		http.NotFound(w, q)
+	}
+}
+
+// look gives what is seen by page and width in pixels.
+func look(t *testing.T, browser, scheme string, pages map[string]browsed) (found map[string]map[string]seen) {
+	t.Helper()
+	handler := &pageServer{t: t, pages: pages}
+	server := httptest.NewServer(handler)
 	defer server.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	dom, err := exec.CommandContext(ctx, browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--user-data-dir="+t.TempDir(), "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-		"--window-size=1400,2000", "--virtual-time-budget=10000", "--dump-dom", server.URL).Output()
+	dom, err := exec.CommandContext(ctx, browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+		"--user-data-dir="+t.TempDir(), "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--blink-settings=preferredColorScheme="+scheme,
+		"--window-size=1500,3000", "--virtual-time-budget=60000", "--dump-dom", server.URL).Output()
 	if err != nil {
 		t.Fatalf("%s: %v", browser, err)
 	}
-	found := regexp.MustCompile(`(?s)<pre id="seen">(.*?)</pre>`).FindSubmatch(dom)
-	if found == nil {
+	text := regexp.MustCompile(`(?s)<pre id="seen">(.*?)</pre>`).FindSubmatch(dom)
+	if text == nil {
 		t.Fatalf("the browser gave %.500s", dom)
 	}
-	if err := json.Unmarshal([]byte(html.UnescapeString(string(found[1]))), &widths); err != nil {
-		t.Fatalf("%s: %v", found[1], err)
+	if err := json.Unmarshal([]byte(html.UnescapeString(string(text[1]))), &found); err != nil {
+		t.Fatalf("%s: %v", text[1], err)
 	}
-	for _, path := range asked {
-		if !slices.Contains([]string{"/", "/run.html", "/favicon.ico"}, path) {
-			t.Errorf("the page fetched %s", path)
+	handler.mu.Lock()
+	defer handler.mu.Unlock()
+	for _, name := range handler.asked {
+		if _, known := pages[name]; !known && name != "" && name != "favicon.ico" {
+			t.Errorf("a page fetched %s", name)
 		}
 	}
-	return widths
+	if len(found) != len(pages) {
+		t.Errorf("%d pages of %d were seen", len(found), len(pages))
+	}
+	return found
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/hexbid/hexbid/simulator/capacity"
 	"github.com/hexbid/hexbid/simulator/load"
 	"github.com/hexbid/hexbid/simulator/traffic"
+	"github.com/hexbid/hexbid/simulator/vitals"
 )
 
 // Schema names the JSON. Fields are added to it; none changes its meaning.
@@ -39,6 +40,8 @@ type Run struct {
 	Capacity    *Capacity `json:"capacity,omitempty"`
 	Gates       []Gate    `json:"gates,omitempty"`
 	Notes       []string  `json:"notes,omitempty"` // assumptions, and what a reader must know
+
+	compared *Run // what the page shows beside it
 }
 
 // Machine is where the generator ran.
@@ -61,6 +64,8 @@ type Load struct {
 	Failures    []Failure        `json:"failures,omitempty"`
 	Spectrum    []Percentile     `json:"spectrum"`
 	Moments     []Moment         `json:"moments"`
+	Buckets     []float64        `json:"latency_bucket_starts"` // of the moments' latencies, in seconds
+	Vitals      *vitals.Vitals   `json:"server_vitals,omitempty"`
 	Answers     *traffic.Summary `json:"answers"` // of the warm-up too
 	Changes     load.Measures    `json:"changes,omitempty"`
 }
@@ -91,6 +96,10 @@ type Moment struct {
 	P50     float64 `json:"p50"`
 	P99     float64 `json:"p99"`
 	P999    float64 `json:"p99.9"`
+
+	Codes        map[string]int `json:"failed_by_code,omitempty"`
+	MostInFlight int            `json:"most_in_flight"`
+	Latencies    load.Latencies `json:"latencies"` // response times: "BUCKET:CALLS ..."
 }
 
 // Capacity is a search for one.
@@ -134,14 +143,28 @@ func NewLoad(curve string, config load.Config, r *load.Report, answers *traffic.
 		l.Failures = append(l.Failures, Failure{code.String(), r.Failed[code], r.Said[code]})
 	}
 	l.Spectrum = spectrum(r.Response, r.Service)
-	for _, m := range r.Moments {
-		if m.Lasts <= 0 {
-			continue
+	for i := range r.Moments {
+		if r.Moments[i].Lasts > 0 {
+			l.Moments = append(l.Moments, newMoment(&r.Moments[i]))
 		}
-		l.Moments = append(l.Moments, Moment{Start: m.Start.Seconds(), Lasts: m.Lasts.Seconds(), WarmUp: m.WarmUp, Asked: float64(m.Planned) / m.Lasts.Seconds(),
-			Reached: float64(m.Answered) / m.Lasts.Seconds(), Failed: m.Failed, Dropped: m.Dropped, P50: m.P50.Seconds(), P99: m.P99.Seconds(), P999: m.P999.Seconds()})
+	}
+	for bucket := range len(load.Latencies{}) {
+		l.Buckets = append(l.Buckets, load.BucketStart(bucket))
 	}
 	return l
+}
+
+func newMoment(m *load.Moment) Moment {
+	seconds := m.Lasts.Seconds()
+	moment := Moment{Start: m.Start.Seconds(), Lasts: seconds, WarmUp: m.WarmUp, Asked: float64(m.Planned) / seconds, Reached: float64(m.Answered) / seconds, Failed: m.Failed, Dropped: m.Dropped,
+		P50: m.P50.Seconds(), P99: m.P99.Seconds(), P999: m.P999.Seconds(), MostInFlight: m.MostInFlight, Latencies: m.Latencies}
+	for code, calls := range m.Codes {
+		if moment.Codes == nil {
+			moment.Codes = map[string]int{}
+		}
+		moment.Codes[code.String()] = calls
+	}
+	return moment
 }
 
 // spectrum halves the distance to 100 % in four steps, as far as there are calls

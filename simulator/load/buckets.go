@@ -1,0 +1,72 @@
+package load
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hexbid/hexbid"
+)
+
+// Latencies counts calls by how long they took, in buckets a tenth of a decade
+// wide: some 26 %. It is of fixed size, so that a run of any length can keep one
+// for each of its moments.
+type Latencies [latencyBuckets]int
+
+const (
+	bucketsADecade = 10
+	latencyBuckets = 88 // a microsecond to ten minutes
+)
+
+func (l *Latencies) add(took time.Duration) {
+	bucket := 0
+	if took > shortest {
+		bucket = int(bucketsADecade * math.Log10(float64(took)/float64(shortest)))
+	}
+	l[min(bucket, latencyBuckets-1)]++
+}
+
+// with is the sum of two.
+func (l *Latencies) with(o *Latencies) (sum Latencies) {
+	for i := range l {
+		sum[i] = l[i] + o[i]
+	}
+	return sum
+}
+
+// BucketStart is the shortest latency of a bucket, in seconds. The first holds
+// what is shorter too, and the last what is longer.
+func BucketStart(bucket int) float64 {
+	return shortest.Seconds() * math.Pow(10, float64(bucket)/bucketsADecade)
+}
+
+// MarshalText writes the buckets that hold calls, as "30:4 31:20": four calls in
+// bucket 30.
+func (l Latencies) MarshalText() ([]byte, error) {
+	var text []byte
+	for bucket, calls := range l {
+		if calls > 0 {
+			text = fmt.Appendf(text, "%d:%d ", bucket, calls)
+		}
+	}
+	return bytes.TrimRight(text, " "), nil
+}
+
+// UnmarshalText reads what MarshalText wrote. Its error names the part that is
+// not a bucket with a count.
+func (l *Latencies) UnmarshalText(text []byte) error {
+	*l = Latencies{}
+	for part := range strings.FieldsSeq(string(text)) {
+		number, count, _ := strings.Cut(part, ":")
+		bucket, err1 := strconv.Atoi(number)
+		calls, err2 := strconv.Atoi(count)
+		if err1 != nil || err2 != nil || bucket < 0 || bucket >= latencyBuckets || calls < 0 {
+			return fmt.Errorf("latencies: %q is not BUCKET:CALLS with a bucket of 0 to %d", hexbid.Shorten(part), latencyBuckets-1)
+		}
+		l[bucket] = calls
+	}
+	return nil
+}

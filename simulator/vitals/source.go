@@ -1,0 +1,185 @@
+package vitals
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/hexbid/hexbid"
+)
+
+// Bounds of an answer. A hexbid server's has some 20 kB and a hundred lines that
+// are read here.
+const (
+	mostBytes = 4 << 20
+	mostLine  = 16 << 10
+	mostLines = 1000 // that are read
+	mostNames = 32   // of codes and of classes; the rest is counted as others
+)
+
+// reading is one answer of a server.
+type reading struct {
+	at                  time.Duration // since the start of the watch
+	cpu                 float64       // seconds
+	resident, heap      float64       // bytes
+	pauses, collections float64       // seconds; number
+	calls               map[string]float64
+	working, refused    map[string]float64
+}
+
+// source is a server's /metrics.
+type source struct {
+	url    string
+	client *http.Client
+}
+
+func newSource(address string) (*source, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, hexbid.Invalidf("--metrics", "%q is not the address of a server's metrics: write as in http://127.0.0.1:7601/metrics, or none", hexbid.Shorten(address))
+	}
+	if u.Path == "" {
+		u.Path = "/metrics"
+	}
+	client := &http.Client{
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: mostLine},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return &source{u.String(), client}, nil
+}
+
+// read asks once.
+func (s *source) read(ctx context.Context) (reading, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
+	if err != nil {
+		return reading{}, err
+	}
+	answer, err := s.client.Do(request)
+	if err != nil {
+		return reading{}, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return reading{}, fmt.Errorf("%s answered %s", s.url, answer.Status)
+	}
+	r, err := parse(answer.Body)
+	if err != nil {
+		return reading{}, fmt.Errorf("%s: %w", s.url, err)
+	}
+	return r, nil
+}
+
+// families that are read; others are passed over unparsed.
+var families = map[string]bool{
+	"process_cpu_seconds_total": true, "process_resident_memory_bytes": true, "go_memstats_heap_alloc_bytes": true, "go_gc_duration_seconds": true,
+	"go_gc_duration_seconds_sum": true, "go_gc_duration_seconds_count": true, "hexbid_calls_total": true, "hexbid_working": true, "hexbid_refused_total": true,
+}
+
+// parse reads an answer in the text format of Prometheus. Its error says why it is
+// none of a hexbid server, or passes a bound.
+func parse(body io.Reader) (reading, error) {
+	text, err := relevant(body)
+	if err != nil {
+		return reading{}, err
+	}
+	var found map[string]*dto.MetricFamily
+	err = hexbid.Contain(func() error { // whatever a stranger's bytes do to the parser
+		parser := expfmt.NewTextParser(model.LegacyValidation)
+		found, err = parser.TextToMetricFamilies(bytes.NewReader(text))
+		return err
+	})
+	if err != nil {
+		return reading{}, fmt.Errorf("it is not in the text format of Prometheus: %s", hexbid.Shorten(err.Error()))
+	}
+	if found["process_cpu_seconds_total"] == nil {
+		return reading{}, fmt.Errorf("there is no process_cpu_seconds_total: is it the /metrics of a hexbid server?")
+	}
+	r := reading{cpu: sum(found["process_cpu_seconds_total"]), resident: sum(found["process_resident_memory_bytes"]), heap: sum(found["go_memstats_heap_alloc_bytes"]),
+		calls: by("code", found["hexbid_calls_total"]), working: by("class", found["hexbid_working"]), refused: by("class", found["hexbid_refused_total"])}
+	if pauses := found["go_gc_duration_seconds"]; pauses != nil {
+		for _, m := range pauses.GetMetric() {
+			r.pauses += sane(m.GetSummary().GetSampleSum())
+			r.collections += sane(float64(m.GetSummary().GetSampleCount()))
+		}
+	}
+	return r, nil
+}
+
+// relevant are the lines of the families that are read.
+func relevant(body io.Reader) (text []byte, err error) {
+	limited := &io.LimitedReader{R: body, N: mostBytes + 1}
+	lines := bufio.NewScanner(limited)
+	lines.Buffer(nil, mostLine)
+	kept := 0
+	for lines.Scan() {
+		line := lines.Bytes()
+		if !families[familyOf(line)] {
+			continue
+		}
+		if kept++; kept > mostLines {
+			return nil, fmt.Errorf("its answer has over %d lines of the figures that are read", mostLines)
+		}
+		text = append(append(text, line...), '\n')
+	}
+	if limited.N == 0 {
+		return nil, fmt.Errorf("its answer is longer than %d MiB", mostBytes>>20)
+	}
+	return text, lines.Err()
+}
+
+// familyOf is the name that a line begins with, or that it gives the type of.
+func familyOf(line []byte) string {
+	name := bytes.TrimPrefix(line, []byte("# TYPE "))
+	if end := bytes.IndexAny(name, " {\t"); end >= 0 {
+		name = name[:end]
+	}
+	return string(name)
+}
+
+func value(m *dto.Metric) float64 {
+	return sane(m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue())
+}
+
+// sane takes what is no number that a server could mean for nothing: JSON has
+// neither infinities nor NaN.
+func sane(v float64) float64 {
+	const most = 1e18
+	if !(v >= 0 && v <= most) {
+		return 0
+	}
+	return v
+}
+
+func sum(f *dto.MetricFamily) (total float64) {
+	for _, m := range f.GetMetric() {
+		total += value(m)
+	}
+	return total
+}
+
+// by is a family's figures by the value of a label.
+func by(label string, f *dto.MetricFamily) map[string]float64 {
+	totals := map[string]float64{}
+	for _, m := range f.GetMetric() {
+		for _, l := range m.GetLabel() {
+			if l.GetName() != label {
+				continue
+			}
+			name := hexbid.Shorten(l.GetValue())
+			if _, known := totals[name]; !known && len(totals) == mostNames {
+				name = "others"
+			}
+			totals[name] += value(m)
+		}
+	}
+	return totals
+}

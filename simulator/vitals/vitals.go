@@ -1,0 +1,172 @@
+// Package vitals reads what a server says of itself while it is under load: CPU,
+// memory, collector pauses, calls by code. It asks the server's /metrics once a
+// second, in a goroutine of its own that ends with the watch.
+package vitals
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Stretch is what a server said of itself over a stretch of a run.
+type Stretch struct {
+	Start         float64            `json:"start"` // seconds since the start of the watch
+	Lasts         float64            `json:"lasts"` // seconds
+	CPU           float64            `json:"cpu_cores"`
+	ResidentBytes float64            `json:"resident_bytes"`
+	HeapBytes     float64            `json:"heap_bytes"`
+	Pauses        float64            `json:"collector_pauses"` // seconds that all goroutines stood still, a second
+	Collections   float64            `json:"collections"`      // a second
+	Calls         map[string]float64 `json:"calls,omitempty"`  // answered a second, by gRPC code
+	Working       map[string]float64 `json:"working,omitempty"`
+	Refused       map[string]float64 `json:"refused,omitempty"` // a second, by class of call
+}
+
+// Vitals are the stretches of a run in order.
+type Vitals struct {
+	URL       string    `json:"url"`
+	Stretches []Stretch `json:"stretches"`
+	Missed    int       `json:"missed,omitempty"` // readings that failed
+	Said      string    `json:"said,omitempty"`   // what the last of them failed with
+}
+
+// mostStretches bounds what is kept of a run. Beyond it neighbours become one.
+const mostStretches = 1200
+
+// Every is how often a server is asked, and the longest that an answer may take.
+const Every = time.Second
+
+// Watch follows a server.
+type Watch struct {
+	source  *source
+	started time.Time
+	last    reading
+	found   Vitals
+	stop    context.CancelFunc
+	ended   sync.WaitGroup
+}
+
+// Start asks a server's /metrics for the first time, and then once a second until
+// End. Its error says what is wrong with the address or the answer.
+func Start(ctx context.Context, url string) (*Watch, error) {
+	source, err := newSource(url)
+	if err != nil {
+		return nil, err
+	}
+	w := &Watch{source: source, started: time.Now(), found: Vitals{URL: url}}
+	if w.last, err = w.read(ctx); err != nil {
+		return nil, err
+	}
+	ctx, w.stop = context.WithCancel(context.WithoutCancel(ctx))
+	w.ended.Go(func() { w.follow(ctx) })
+	return w, nil
+}
+
+// follow reads until ctx ends. A reading that takes longer than its second makes
+// the next one wait: there is never more than one under way.
+func (w *Watch) follow(ctx context.Context) {
+	ticker := time.NewTicker(Every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			w.see(w.read(ctx))
+		}
+	}
+}
+
+func (w *Watch) read(ctx context.Context) (reading, error) {
+	ctx, cancel := context.WithTimeout(ctx, Every)
+	defer cancel()
+	r, err := w.source.read(ctx)
+	r.at = time.Since(w.started)
+	return r, err
+}
+
+// see keeps the stretch from the last reading to this one.
+func (w *Watch) see(r reading, err error) {
+	if err != nil {
+		w.found.Missed++
+		w.found.Said = err.Error()
+		return
+	}
+	if r.at <= w.last.at {
+		return
+	}
+	if len(w.found.Stretches) == mostStretches {
+		w.found.Stretches = halved(w.found.Stretches)
+	}
+	w.found.Stretches = append(w.found.Stretches, between(&w.last, &r))
+	w.last = r
+}
+
+// shortest stretch that a last reading is taken for: CPU is counted in hundredths
+// of a second, so that of a shorter one says little.
+const shortest = Every / 2
+
+// End stops the watch with a last reading, and gives what was found.
+func (w *Watch) End() *Vitals {
+	w.stop()
+	w.ended.Wait()
+	if time.Since(w.started)-w.last.at >= shortest {
+		w.see(w.read(context.Background()))
+	}
+	w.source.client.CloseIdleConnections()
+	return &w.found
+}
+
+// between is the stretch of two readings. Counters that fell are those of a server
+// that was started anew: they count from 0.
+func between(a, b *reading) Stretch {
+	lasts := (b.at - a.at).Seconds()
+	perSecond := func(was, now float64) float64 {
+		if now < was {
+			was = 0
+		}
+		return (now - was) / lasts
+	}
+	each := func(was, now map[string]float64) map[string]float64 {
+		rates := map[string]float64{}
+		for name, v := range now {
+			rates[name] = perSecond(was[name], v)
+		}
+		return rates
+	}
+	return Stretch{Start: a.at.Seconds(), Lasts: lasts, CPU: perSecond(a.cpu, b.cpu), ResidentBytes: b.resident, HeapBytes: b.heap, Pauses: perSecond(a.pauses, b.pauses),
+		Collections: perSecond(a.collections, b.collections), Calls: each(a.calls, b.calls), Working: b.working, Refused: each(a.refused, b.refused)}
+}
+
+// halved makes one stretch of two.
+func halved(all []Stretch) []Stretch {
+	half := all[:0]
+	for i := 0; i+1 < len(all); i += 2 {
+		half = append(half, all[i].with(&all[i+1]))
+	}
+	return half
+}
+
+// with is a stretch and the next in one: the mean of what is a rate, the most of
+// what is a level.
+func (s *Stretch) with(next *Stretch) Stretch {
+	lasts := s.Lasts + next.Lasts
+	mean := func(a, b float64) float64 { return (a*s.Lasts + b*next.Lasts) / lasts }
+	return Stretch{Start: s.Start, Lasts: lasts, CPU: mean(s.CPU, next.CPU), ResidentBytes: max(s.ResidentBytes, next.ResidentBytes), HeapBytes: max(s.HeapBytes, next.HeapBytes),
+		Pauses: mean(s.Pauses, next.Pauses), Collections: mean(s.Collections, next.Collections), Calls: join(s.Calls, next.Calls, mean),
+		Working: join(s.Working, next.Working, func(a, b float64) float64 { return max(a, b) }), Refused: join(s.Refused, next.Refused, mean)}
+}
+
+func join(a, b map[string]float64, both func(a, b float64) float64) map[string]float64 {
+	joined := map[string]float64{}
+	for name, v := range a {
+		joined[name] = both(v, b[name])
+	}
+	for name, v := range b {
+		if _, known := a[name]; !known {
+			joined[name] = both(0, v)
+		}
+	}
+	return joined
+}
