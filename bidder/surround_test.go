@@ -33,7 +33,7 @@ func newChainMarket(tb rapid.TB) *chainMarket {
 	m.feed = m.store.Watch()
 	m.put(tb, &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "a"})
 	for _, name := range []string{"p", "q"} {
-		m.put(tb, &hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/" + name}, DisplayName: "Coffee", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
+		m.put(tb, chainProgram(name))
 	}
 	return m
 }
@@ -75,6 +75,10 @@ func (m *chainMarket) apply(tb rapid.TB, ops []store.Op) {
 		tb.Fatal(err)
 	}
 	m.indexer.apply(&change)
+}
+
+func chainProgram(name string) *hexbid.Program {
+	return &hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/" + name}, DisplayName: "Coffee", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}
 }
 
 func chainPlace(program string, i int, p hexbid.Point) *hexbid.Place {
@@ -261,10 +265,34 @@ func drawChainPoint(t *rapid.T) hexbid.Point {
 	return hexbid.Point{Lat: 30 + at(), Lng: 120 + at()}
 }
 
+// startOver deletes programs with all that belongs to them, each in one batch, and makes
+// them anew: each may take the other's ordinal, and that of its places.
+func (m *chainMarket) startOver(t *rapid.T) {
+	names := rapid.Permutation([]string{"p", "q"}).Draw(t, "gone")[:rapid.IntRange(1, 2).Draw(t, "programs")]
+	for _, name := range names {
+		program := "advertisers/a/programs/" + name
+		ops := []store.Op{{Delete: program, IfVersion: store.AnyVersion}}
+		for of, r := range m.nouns {
+			if c, buys := r.(*hexbid.Campaign); buys && c.Program == program || store.UnderParent(of, mustName(program)) {
+				ops = append(ops, store.Op{Delete: of, IfVersion: store.AnyVersion})
+			}
+		}
+		for _, op := range ops {
+			delete(m.nouns, op.Delete)
+		}
+		m.apply(t, ops)
+	}
+	for _, name := range rapid.Permutation(names).Draw(t, "again") {
+		m.put(t, chainProgram(name))
+	}
+}
+
 // step makes one random change.
 func (m *chainMarket) step(t *rapid.T) {
 	program := rapid.SampledFrom([]string{"p", "q"}).Draw(t, "program")
-	switch rapid.IntRange(0, 9).Draw(t, "step") {
+	switch rapid.IntRange(0, 10).Draw(t, "step") {
+	case 10:
+		m.startOver(t)
 	case 0, 1, 2, 3, 4:
 		p := chainPlace(program, rapid.IntRange(0, 25).Draw(t, "place"), drawChainPoint(t))
 		p.Review = rapid.SampledFrom([]hexbid.ReviewState{hexbid.Approved, hexbid.Approved, hexbid.Approved, hexbid.Hidden}).Draw(t, "review")

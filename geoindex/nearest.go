@@ -52,21 +52,11 @@ type child struct {
 	marks  Marks
 }
 
-// Len counts the sites.
-func (t *Tree) Len() int { return t.root.len() }
-
-func (n *node) len() int {
-	count := len(n.sites)
-	for i := range n.children {
-		if c := n.children[i].node; c != nil {
-			count += c.len()
-		}
-	}
-	return count
-}
-
 // Edit is a change of a Tree in the making; it is used by one goroutine.
-type Edit struct{ root *node }
+type Edit struct {
+	root    *node // nil once the change has ended
+	visited int   // children and sites that deletions looked at
+}
 
 // Edit starts a change. The tree itself never changes. A nil tree is empty.
 func (t *Tree) Edit() *Edit {
@@ -79,8 +69,14 @@ func (t *Tree) Edit() *Edit {
 	return e
 }
 
-// Tree ends the change. The Edit must not be used after.
-func (e *Edit) Tree() *Tree { return &Tree{e.root} }
+// Tree ends the change. The Edit must not be used after. Its nodes go on referring to
+// it as their owner, so it lets go of the root: otherwise each of them would keep the
+// whole tree of its time in memory.
+func (e *Edit) Tree() *Tree {
+	t := &Tree{e.root}
+	e.root = nil
+	return t
+}
 
 // own gives a node that this edit may change: itself, or a copy.
 func (e *Edit) own(n *node) *node {
@@ -141,6 +137,7 @@ func (n *node) slot(c Cell) int {
 func (e *Edit) Delete(ordinal uint32, at Cell) bool { return e.delete(e.root, ordinal, at) }
 
 func (e *Edit) delete(n *node, ordinal uint32, at Cell) bool {
+	e.visited += len(n.sites) + len(n.children)
 	if n.children == nil {
 		i := slices.IndexFunc(n.sites, func(s Site) bool { return s.Ordinal == ordinal })
 		if i < 0 {
@@ -157,10 +154,17 @@ func (e *Edit) delete(n *node, ordinal uint32, at Cell) bool {
 	if !e.delete(c.node, ordinal, at) {
 		return false
 	}
-	if c.marks = c.node.allMarks(); c.marks == (Marks{}) && c.node.len() == 0 {
+	if c.marks = c.node.allMarks(); e.isEmpty(c.node) {
 		*c = child{}
 	}
 	return true
+}
+
+// isEmpty says whether a node has no site: an empty child is dropped at once, so its
+// own children tell.
+func (e *Edit) isEmpty(n *node) bool {
+	e.visited += len(n.children)
+	return len(n.sites) == 0 && !slices.ContainsFunc(n.children, func(c child) bool { return c.node != nil })
 }
 
 func (n *node) allMarks() (all Marks) {

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
+	"weak"
 
 	"github.com/hexbid/hexbid"
 )
@@ -75,8 +77,8 @@ func TestNearestAgreesWithSortingEverything(t *testing.T) {
 			fresh.insert(edit)
 			sites = append(sites, fresh)
 			tree = edit.Tree()
-			if old.Len() != len(before) {
-				t.Fatalf("the old tree changed: %d sites, had %d", old.Len(), len(before))
+			if countSites(old.root) != len(before) {
+				t.Fatalf("the old tree changed: %d sites, had %d", countSites(old.root), len(before))
 			}
 		}
 		from := VecOf(hexbid.Point{Lat: 30.25 + 0.1*r.NormFloat64(), Lng: 120.16 + 0.1*r.NormFloat64()})
@@ -100,6 +102,63 @@ func TestNearestAgreesWithSortingEverything(t *testing.T) {
 		}
 		if extra, _ := walk.Next(); extra != nil {
 			t.Fatalf("one site too many: %+v", extra)
+		}
+	}
+}
+
+func countSites(n *node) int {
+	count := len(n.sites)
+	for i := range n.children {
+		if c := n.children[i].node; c != nil {
+			count += countSites(c)
+		}
+	}
+	return count
+}
+
+// TestATreeKeepsNoEarlierOneInMemory: every change leaves nodes that were made for it,
+// and those must not lead back to the tree as it was then.
+func TestATreeKeepsNoEarlierOneInMemory(t *testing.T) {
+	sites := randomSites(rand.New(rand.NewPCG(21, 22)), 500)
+	var tree *Tree
+	var earlier []weak.Pointer[node]
+	for _, s := range sites {
+		edit := tree.Edit()
+		s.insert(edit)
+		tree = edit.Tree()
+		earlier = append(earlier, weak.Make(tree.root))
+	}
+	runtime.GC()
+	for i, root := range earlier[:len(earlier)-1] {
+		if root.Value() != nil {
+			t.Fatalf("the tree of %d sites is still in memory beside that of %d", i+1, len(sites))
+		}
+	}
+	runtime.KeepAlive(tree)
+}
+
+// TestADeletionCostsTheSameHoweverManyThereAre: of sites that need no marks, too.
+func TestADeletionCostsTheSameHoweverManyThereAre(t *testing.T) {
+	const mostVisited = leafSites + baseCells + 2*7*(Finest+1)
+	for _, n := range []int{100, 1000, 10_000} {
+		sites := randomSites(rand.New(rand.NewPCG(23, 24)), n)
+		fill := (*Tree)(nil).Edit()
+		for i := range sites {
+			sites[i].Marks = Marks{}
+			sites[i].insert(fill)
+		}
+		edit := fill.Tree().Edit()
+		for _, s := range sites {
+			before := edit.visited
+			if !edit.Delete(s.Ordinal, s.Cell) {
+				t.Fatal("a site was not there to delete")
+			}
+			if visited := edit.visited - before; visited > mostVisited {
+				t.Fatalf("deleting one of %d sites looked at %d: want at most %d", n, visited, mostVisited)
+			}
+		}
+		if left := countSites(edit.Tree().root); left != 0 {
+			t.Fatalf("%d sites are left", left)
 		}
 	}
 }
