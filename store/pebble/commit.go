@@ -96,17 +96,28 @@ func (s *Store) checkRoom() error {
 }
 
 // write syncs a batch to disk. When Pebble gives up meanwhile, its goroutine
-// never returns: the caller is told and it is left behind.
+// never returns: it is left behind, and the caller is told that nobody knows how much
+// of the batch reached the disk.
 func (s *Store) write(batch *pebble.Batch) error {
 	done := make(chan error, 1)
 	go func() { done <- batch.Commit(pebble.Sync) }()
-	select {
-	case err := <-done:
+	written := func(err error) error {
 		if err != nil {
 			return hexbid.Errorf(hexbid.Unavailable, "data", "folder %s refused the write: %v", s.dir, err)
 		}
 		return nil
+	}
+	select {
+	case err := <-done:
+		return written(err)
 	case <-s.failed:
-		return s.Failure()
+		select {
+		case err := <-done: // at the same time
+			return written(err)
+		default:
+		}
+		why := *s.failure.Load()
+		why.Detail += "; this change was under way and may be there after the restart"
+		return &why
 	}
 }
