@@ -102,13 +102,13 @@ func audienceReason(d targeting.Dim, a *hexbid.Audience, r *hexbid.Request) stri
 	v := &r.Viewer
 	switch d {
 	case targeting.Host:
-		return miss(d, r.Host, a.Hosts)
+		return fmt.Sprintf("the request is from %s, its audience is %s", r.Host, list(a.Hosts))
 	case targeting.OS:
 		return miss(d, v.OS, a.OS)
 	case targeting.Gender:
 		return miss(d, v.Gender, a.Genders)
 	case targeting.Scene:
-		return miss(d, r.Scene, a.Scenes)
+		return fmt.Sprintf("the viewer came by %s, its audience by %s", r.Scene, list(a.Scenes))
 	case targeting.Network:
 		return miss(d, v.Network, a.Networks)
 	case targeting.CreditBand:

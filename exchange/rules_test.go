@@ -2,7 +2,10 @@ package exchange
 
 import (
 	"fmt"
+	"os"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,7 +91,7 @@ func newSituation() *situation {
 }
 
 // write stores the situation.
-func (s *situation) write(t *rapid.T, e *Exchange) {
+func (s *situation) write(t rapid.TB, e *Exchange) {
 	owner, program, place, better, c := *s.owner, *s.program, *s.place, *s.better, *s.campaign
 	for _, o := range e.Import(ctx, []hexbid.Resource{&owner, &program, &place, &better, &c}, false) {
 		if o.Err != nil {
@@ -114,14 +117,7 @@ func (s *situation) write(t *rapid.T, e *Exchange) {
 // campaign's way and follows the explanations until it shows: they must name
 // exactly those obstacles, in order.
 func TestTakingAwayWhatARuleNamesLeadsToALaterRuleOrToASlot(t *testing.T) {
-	e := open(t, func(c *Config) {
-		c.AuctionBudget = time.Hour
-		c.Market.Reserves = []bidder.Reserve{{PerThousand: 1000}}
-	})
-	fill(t, e, &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/b"}, DisplayName: "B"},
-		&hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/b/programs/p"}, DisplayName: "火锅", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}},
-		&hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/b/campaigns/c"}, DisplayName: "c", Program: "advertisers/b/programs/p", Pricing: hexbid.CPC,
-			Bid: 1_000_000, DailyBudget: 10_000_000, Area: hexbid.Area{Everywhere: true}})
+	e := openBesideARival(t)
 	rapid.Check(t, func(t *rapid.T) {
 		s := newSituation()
 		var left []obstacle
@@ -133,6 +129,64 @@ func TestTakingAwayWhatARuleNamesLeadsToALaterRuleOrToASlot(t *testing.T) {
 		}
 		s.followRules(t, e, left)
 	})
+}
+
+// openBesideARival opens an exchange in which another advertiser bids 1.00.
+func openBesideARival(t *testing.T) *Exchange {
+	e := open(t, func(c *Config) {
+		c.AuctionBudget = time.Hour
+		c.Market.Reserves = []bidder.Reserve{{PerThousand: 1000}}
+	})
+	fill(t, e, &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/b"}, DisplayName: "B"},
+		&hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/b/programs/p"}, DisplayName: "火锅", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}},
+		&hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/b/campaigns/c"}, DisplayName: "c", Program: "advertisers/b/programs/p", Pricing: hexbid.CPC,
+			Bid: 1_000_000, DailyBudget: 10_000_000, Area: hexbid.Area{Everywhere: true}})
+	return e
+}
+
+var ruleRow = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| .* \\| (.*) \\|$")
+
+// TestTheDocsHaveEveryRuleWithAReasonThatItGives compares the table of
+// docs/advertisers.md with each obstacle alone.
+func TestTheDocsHaveEveryRuleWithAReasonThatItGives(t *testing.T) {
+	docs, err := os.ReadFile("../docs/advertisers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(docs), "## Why does my ad not show?")
+	var documented []bidder.Rule
+	reasons := map[bidder.Rule]string{}
+	for _, row := range ruleRow.FindAllStringSubmatch(table, -1) {
+		documented = append(documented, bidder.Rule(row[1]))
+		reasons[bidder.Rule(row[1])] = row[2]
+	}
+	rules := []bidder.Rule{bidder.RuleNotIndexed}
+	e, given := openBesideARival(t), map[bidder.Rule]bool{}
+	for _, o := range obstacles {
+		if rules[len(rules)-1] != o.rule {
+			rules = append(rules, o.rule)
+		}
+		s := newSituation()
+		o.put(s)
+		s.write(t, e)
+		x, err := e.Explain(ctx, s.campaign.Name, s.request)
+		if err != nil || x.Verdict.Rule != o.rule {
+			t.Fatalf("%+v, %v\nwant %q", x, err, o.rule)
+		}
+		if strings.HasPrefix(x.Reason, string(o.rule)+":") {
+			t.Errorf("%q says its rule twice", x.Reason)
+		}
+		given[o.rule] = given[o.rule] || x.Reason == reasons[o.rule]
+		t.Logf("| `%s` | | %s |", o.rule, x.Reason)
+	}
+	if !slices.Equal(documented, rules) {
+		t.Errorf("the docs have the rules\n%q, they are\n%q", documented, rules)
+	}
+	for _, rule := range rules[1:] {
+		if !given[rule] {
+			t.Errorf("the docs give %q for %q, which it is not", reasons[rule], rule)
+		}
+	}
 }
 
 func (s *situation) followRules(t *rapid.T, e *Exchange, left []obstacle) {

@@ -63,19 +63,20 @@ func TestVCGIsItsFormulaAndNeverAboveGSPOrTheBid(t *testing.T) {
 	})
 }
 
-// payoff is what an advertiser of a value a click gains, times 10¹²: the chance
-// that its slot is seen and clicked, times value less price.
+// payoff is what an advertiser of a value a click, or a thousand impressions, gains,
+// times 10¹²: the chance that its slot is seen, and for a click clicked, times value
+// less price.
 func payoff(candidates []Candidate, p Pricing, who hexbid.UID, value int64) int64 {
 	for _, a := range Price(boardOf(candidates, p.Slots, NewTieBreak("r")), p, nil) {
 		if a.Entry.CampaignUID == who {
-			return p.Factors[a.Slot-1] * a.Entry.QualityPPM * (value - int64(a.Price))
+			return p.Factors[a.Slot-1] * divisor(a.Entry.Pricing, a.Entry.QualityPPM) * (value - int64(a.Price))
 		}
 	}
 	return 0
 }
 
-// TestTellingTheTruthIsBest tries a grid of deviations. Prices are rounded up to
-// a micro, so a truthful bid may lose less than a micro's worth.
+// TestTellingTheTruthIsBest tries a grid of deviations. Prices are rounded up to a
+// micro a click or an impression, so a truthful bid may lose less than a micro's worth.
 func TestTellingTheTruthIsBest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var candidates []Candidate
@@ -93,14 +94,18 @@ func TestTellingTheTruthIsBest(t *testing.T) {
 			p.Mechanism, p.Slots = GSP, 1
 		}
 		me := &candidates[0]
+		step, micro := hexbid.Money(49_999), p.Factors[0]*me.QualityPPM
+		if rapid.Bool().Draw(t, "by impressions") { // a micro an impression is 1,000 a thousand
+			me.Pricing, me.Bid, step, micro = hexbid.CPM, me.Bid*20, 999_000, p.Factors[0]*1000*1000
+		}
 		value := int64(me.Bid)
 		truthful := payoff(candidates, p, me.CampaignUID, value)
-		if truthful < -p.Factors[0]*me.QualityPPM {
+		if truthful < -micro {
 			t.Fatalf("telling the truth loses %d", truthful)
 		}
 		for deviation := int64(1); deviation <= 61; deviation++ {
-			me.Bid = hexbid.Money(deviation * 49_999)
-			if gain := payoff(candidates, p, me.CampaignUID, value); gain > truthful+p.Factors[0]*me.QualityPPM {
+			me.Bid = hexbid.Money(deviation) * step
+			if gain := payoff(candidates, p, me.CampaignUID, value); gain > truthful+micro {
 				t.Fatalf("bidding %d instead of %d gains %d instead of %d", me.Bid, value, gain, truthful)
 			}
 		}
