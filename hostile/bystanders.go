@@ -50,7 +50,7 @@ const (
 )
 
 func newBystanders(ctx context.Context, s *server, t *tally) (*bystanders, error) {
-	conn, err := s.dial()
+	conn, err := s.dial(grpc.WithDefaultCallOptions(grpc.WaitForReady(true))) // after a kill too
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func degreesOf(distanceM float64) float64 { return distanceM / earthRadiusM * 18
 // repeat makes calls until the context ends, and judges what comes of each.
 func (b *bystanders) repeat(ctx context.Context, call func(context.Context) error) {
 	for ctx.Err() == nil {
-		wasDown := b.server.down.Load()
+		life := b.server.life.Load()
 		one, cancel := context.WithTimeout(ctx, patience)
 		err := call(one)
 		cancel()
@@ -106,7 +106,7 @@ func (b *bystanders) repeat(ctx context.Context, call func(context.Context) erro
 			return
 		}
 		b.tally.beside.Add(1)
-		if !wasDown && !b.server.down.Load() {
+		if life%2 == 1 && life == b.server.life.Load() {
 			b.judge(err)
 		}
 		time.Sleep(bystanderPause)

@@ -33,7 +33,8 @@ func corruption(ctx context.Context, r *round) error {
 		return err
 	}
 	whole := s.data
-	stop, _ := r.until(ctx)
+	stop, cancel := r.until(ctx)
+	defer cancel()
 	for n := 0; n < len(damages) || stop.Err() == nil; n++ {
 		s.data = filepath.Join(dir, fmt.Sprintf("copy-%d", n))
 		if err := os.CopyFS(s.data, os.DirFS(whole)); err != nil {

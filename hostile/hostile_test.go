@@ -26,7 +26,7 @@ func TestAShortRound(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/hexbid").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	o := options{binary: binary, seconds: 3, memoryCapMB: 4096, seed: 1, only: "idle-calls,rapid-reset,corruption"}
+	o := options{binary: binary, seconds: 3, memoryCapMB: 4096, seed: 1, only: "idle-streams,rapid-reset,corruption"}
 	if code := run(t.Context(), o); code != 0 {
 		t.Errorf("status %d", code)
 	}

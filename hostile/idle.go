@@ -123,17 +123,27 @@ func unfinishedConnections(ctx context.Context, r *round) error {
 	return r.openUnfinished(ctx, r.server.address, beginnings)
 }
 
+// openUnfinished keeps so many open, and opens new ones in the place of the oldest.
 func (r *round) openUnfinished(ctx context.Context, address string, beginnings []string) error {
-	for i := range unfinishedCount {
+	var open []net.Conn
+	defer func() {
+		for _, conn := range open {
+			conn.Close()
+		}
+	}()
+	for i := 0; ctx.Err() == nil || i < unfinishedCount; i++ {
 		conn, err := net.DialTimeout("tcp", address, patience)
 		if err != nil {
 			return err
 		}
-		defer conn.Close()
 		r.tally.calls.Add(1)
 		_, _ = conn.Write([]byte(beginnings[i%len(beginnings)])) // refused is well
+		if open = append(open, conn); len(open) > unfinishedCount {
+			open[0].Close()
+			open = open[1:]
+			time.Sleep(time.Millisecond)
+		}
 	}
-	<-ctx.Done()
 	return nil
 }
 

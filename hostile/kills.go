@@ -63,20 +63,60 @@ func (l *ledger) lost(ctx context.Context, conn *grpc.ClientConn) (names []strin
 	return names, nil
 }
 
-func listAll(ctx context.Context, conn *grpc.ClientConn) (map[string]identity, error) {
-	there, client := map[string]identity{}, pb.NewCampaignServiceClient(conn)
+// named is a record as lists show it.
+type named interface {
+	GetName() string
+	GetUid() uint64
+	GetEtag() string
+}
+
+// listed adds what pages show, until the last.
+func listed[T named](there map[string]identity, page func(token string) ([]T, string, error)) error {
 	for token := ""; ; {
-		page, err := client.ListAdvertisers(ctx, &pb.ListAdvertisersRequest{PageSize: 1000, PageToken: token})
+		records, next, err := page(token)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, a := range page.GetAdvertisers() {
-			there[a.GetName()] = identity{a.GetUid(), a.GetEtag()}
+		for _, record := range records {
+			there[record.GetName()] = identity{record.GetUid(), record.GetEtag()}
 		}
-		if token = page.GetNextPageToken(); token == "" {
-			return there, nil
+		if token = next; token == "" {
+			return nil
 		}
 	}
+}
+
+const listPage = 1000
+
+func listAll(ctx context.Context, conn *grpc.ClientConn) (map[string]identity, error) {
+	there, client := map[string]identity{}, pb.NewCampaignServiceClient(conn)
+	return there, listed(there, func(token string) ([]*pb.Advertiser, string, error) {
+		page, err := client.ListAdvertisers(ctx, &pb.ListAdvertisersRequest{PageSize: listPage, PageToken: token})
+		return page.GetAdvertisers(), page.GetNextPageToken(), err
+	})
+}
+
+// inventory is all that stands below advertisers.
+func (r *round) inventory(ctx context.Context) (map[string]identity, error) {
+	conn, err := r.server.dial()
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	there, client := map[string]identity{}, pb.NewCampaignServiceClient(conn)
+	return there, errors.Join(
+		listed(there, func(token string) ([]*pb.Program, string, error) {
+			page, err := client.ListPrograms(ctx, &pb.ListProgramsRequest{Parent: "advertisers/-", PageSize: listPage, PageToken: token})
+			return page.GetPrograms(), page.GetNextPageToken(), err
+		}),
+		listed(there, func(token string) ([]*pb.Place, string, error) {
+			page, err := client.ListPlaces(ctx, &pb.ListPlacesRequest{Parent: "advertisers/-/programs/-", PageSize: listPage, PageToken: token})
+			return page.GetPlaces(), page.GetNextPageToken(), err
+		}),
+		listed(there, func(token string) ([]*pb.Campaign, string, error) {
+			page, err := client.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: listPage, PageToken: token})
+			return page.GetCampaigns(), page.GetNextPageToken(), err
+		}))
 }
 
 const (
@@ -89,8 +129,9 @@ const (
 // that the attacks before have left, then over and over with a folder of its own, which
 // starts soon.
 func kills(ctx context.Context, r *round) error {
-	stop, _ := r.until(ctx)
-	if err := r.killOften(ctx, r.server, func(n int) bool { return n < 1 }); err != nil {
+	stop, cancel := r.until(ctx)
+	defer cancel()
+	if err := r.killOnce(ctx); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "hexbid-hostile-kills-")
@@ -107,6 +148,29 @@ func kills(ctx context.Context, r *round) error {
 	}
 	err = r.killOften(ctx, s, func(n int) bool { return n < leastKills || stop.Err() == nil })
 	return errors.Join(err, s.kill())
+}
+
+// killOnce kills the process that the other attacks were made on, and looks for all that
+// they stored in it.
+func (r *round) killOnce(ctx context.Context) error {
+	before, err := r.inventory(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.killOften(ctx, r.server, func(n int) bool { return n < 1 }); err != nil {
+		return err
+	}
+	after, err := r.inventory(ctx)
+	if err != nil {
+		return err
+	}
+	for name, was := range before {
+		if after[name] != was {
+			r.tally.lost.Add(1)
+			r.tally.fall("%s was %+v before a kill, and is %+v", name, was, after[name])
+		}
+	}
+	return nil
 }
 
 // killOften goes on as long as it is told to, by the number of kills so far.

@@ -68,6 +68,7 @@ var attacks = []attack{
 	{"control-frames", controlFrames},
 	{"header-bombs", headerBombs},
 	{"message-bombs", messageBombs},
+	{"held-messages", heldMessages},
 	{"shape-bombs", shapeBombs},
 	{"place-bombs", placeBombs},
 	{"word-bombs", wordBombs},

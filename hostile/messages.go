@@ -5,6 +5,8 @@ import (
 	"compress/gzip"
 	"context"
 	"strings"
+	"sync"
+	"time"
 
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -73,15 +75,30 @@ func (r *round) throw(w *wire, b bomb) error {
 		return err
 	}
 	r.tally.calls.Add(1)
-	const most = 16 << 10
-	for rest := b.frame; ; rest = rest[most:] {
-		if len(rest) <= most {
-			return w.data(stream, rest, true)
+	return w.body(stream, b.frame, true)
+}
+
+// heldMessages sends large messages all but their last byte, on many streams at once.
+func heldMessages(ctx context.Context, r *round) error {
+	held := frame(make([]byte, mostBytes-1), mostBytes, false)
+	methods := []string{pb.CampaignService_Import_FullMethodName, pb.CampaignService_CreateCampaign_FullMethodName, pb.SearchService_SearchNearby_FullMethodName}
+	return r.onWires(ctx, floodConnections, func(ctx context.Context, w *wire) error {
+		var group sync.WaitGroup
+		for i := range 50 {
+			stream, err := w.open(methods[i%len(methods)])
+			if err != nil {
+				break
+			}
+			r.tally.calls.Add(1)
+			group.Go(func() { _ = w.body(stream, held, false) }) // until the server has had enough
 		}
-		if err := w.data(stream, rest[:most], false); err != nil {
-			return err
+		group.Wait()
+		select {
+		case <-ctx.Done():
+		case <-time.After(r.share / 4): // and then anew
 		}
-	}
+		return nil
+	})
 }
 
 // nested puts a body into a field of a message.

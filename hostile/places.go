@@ -12,7 +12,8 @@ import (
 // around them, each with a radius of its own; and then moves the places. Bystanders
 // write beside: each write of theirs is answered.
 func placeBombs(ctx context.Context, r *round) error {
-	stop, _ := r.until(ctx)
+	stop, cancel := r.until(ctx)
+	defer cancel()
 	for round := 0; round == 0 || stop.Err() == nil; round++ {
 		advertiser := fmt.Sprintf("places-%d", round)
 		rows := programRows(advertiser)

@@ -18,7 +18,8 @@ import (
 // shapeBombs imports batches of eight megabytes of every shape that costs much to
 // check, to cover or to index. A row may be refused; each batch is answered.
 func shapeBombs(ctx context.Context, r *round) error {
-	stop, _ := r.until(ctx)
+	stop, cancel := r.until(ctx)
+	defer cancel()
 	for i := 0; i < len(shapes) || stop.Err() == nil; i++ {
 		s := shapes[i%len(shapes)]
 		advertiser := fmt.Sprintf("shapes-%d", i)

@@ -23,6 +23,7 @@ type wire struct {
 	encoder *hpack.Encoder
 	block   bytes.Buffer
 	stream  uint32 // next one's number
+	windows windows
 }
 
 // wireTimeout bounds a write: a server that closes its window to an attacker is right.
@@ -30,7 +31,7 @@ const wireTimeout = 5 * time.Second
 
 // newWire begins HTTP/2 on a connection that is open.
 func newWire(conn net.Conn, settings ...http2.Setting) (*wire, error) {
-	w := &wire{Conn: conn, framer: http2.NewFramer(conn, conn), stream: 1}
+	w := &wire{Conn: conn, framer: http2.NewFramer(conn, conn), stream: 1, windows: newWindows()}
 	w.encoder = hpack.NewEncoder(&w.block)
 	if _, err := conn.Write([]byte(http2.ClientPreface)); err != nil {
 		return nil, err
@@ -50,9 +51,10 @@ func (s *server) wire(settings ...http2.Setting) (*wire, error) {
 	return w, err
 }
 
-// drain reads what the server sends and acknowledges its settings and pings, until
-// the connection ends.
+// drain reads what the server sends, acknowledges its settings and pings and notes the
+// windows that it opens, until the connection ends.
 func (w *wire) drain() {
+	defer w.windows.close()
 	for {
 		frame, err := w.framer.ReadFrame()
 		if _, stream := err.(http2.StreamError); stream {
@@ -64,8 +66,15 @@ func (w *wire) drain() {
 		switch f := frame.(type) {
 		case *http2.SettingsFrame:
 			if !f.IsAck() {
+				if size, given := f.Value(http2.SettingInitialWindowSize); given {
+					w.windows.initially(int64(size))
+				}
 				err = w.do(func(framer *http2.Framer) error { return framer.WriteSettingsAck() })
 			}
+		case *http2.WindowUpdateFrame:
+			w.windows.give(f.StreamID, int64(f.Increment))
+		case *http2.RSTStreamFrame:
+			w.windows.give(f.StreamID, 1<<31) // what is sent to it is dropped
 		case *http2.PingFrame:
 			if !f.IsAck() {
 				err = w.do(func(framer *http2.Framer) error { return framer.WritePing(true, f.Data) })
@@ -109,6 +118,22 @@ func (w *wire) headers(method string, further []hpack.HeaderField) []byte {
 
 func (w *wire) data(stream uint32, payload []byte, end bool) error {
 	return w.do(func(framer *http2.Framer) error { return framer.WriteData(stream, end, payload) })
+}
+
+// body sends a payload of any size as the server's windows permit, which data does not
+// look at.
+func (w *wire) body(stream uint32, payload []byte, end bool) error {
+	const most = 16 << 10 // of a frame
+	for {
+		n := min(len(payload), most)
+		if err := w.windows.take(stream, int64(n)); err != nil {
+			return err
+		}
+		if err := w.data(stream, payload[:n], end && n == len(payload)); err != nil || n == len(payload) {
+			return err
+		}
+		payload = payload[n:]
+	}
 }
 
 func (w *wire) reset(stream uint32) error {

@@ -13,7 +13,8 @@ import (
 // wordBombs stores campaigns with the most and the longest keywords, all of which share
 // their words, and searches for those.
 func wordBombs(ctx context.Context, r *round) error {
-	stop, _ := r.until(ctx)
+	stop, cancel := r.until(ctx)
+	defer cancel()
 	conn, err := r.server.dial()
 	if err != nil {
 		return err
