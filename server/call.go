@@ -124,7 +124,7 @@ func (c *call) receive(m any, receive func(any) error) error {
 	c.peer.callArrived(e.size())
 	defer e.free()
 	if err != nil {
-		return err
+		return malformed(err)
 	}
 	at := time.Now()
 	if err := c.server.enter(c.gate, e.size()); err != nil {

@@ -5,9 +5,11 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
 	encodingproto "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -51,6 +53,16 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	data.Ref()
 	e.data = data
 	return nil
+}
+
+// malformed is the error of a request that could not be received. One that is framed
+// wrongly or ends half-way is the caller's fault and nothing for the operator's log.
+// gRPC has told the caller INTERNAL by then, as its protocol says.
+func malformed(err error) error {
+	if s, told := status.FromError(err); told && s.Code() == codes.Internal {
+		return hexbid.Invalidf("", "the request is malformed: %s", hexbid.Shorten(s.Message()))
+	}
+	return err
 }
 
 // mostMessages bounds the messages within a request. An empty one takes two bytes of

@@ -79,7 +79,7 @@ func (g *guardedStream) RecvMsg(m any) error {
 	g.peer.batchArrived(e.size())
 	defer e.free()
 	if err != nil {
-		return err
+		return malformed(err)
 	}
 	if err := g.begin(e.size()); err != nil {
 		return err
