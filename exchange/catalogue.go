@@ -235,7 +235,7 @@ func cover(record *store.Record, c *hexbid.Campaign) error {
 }
 
 // checkReferences looks for what a resource refers to; exists says whether a
-// name is there. The catalogue must be held.
+// name is there. The catalogue must be held when a commit follows.
 func (e *Exchange) checkReferences(ctx context.Context, r hexbid.Resource, exists func(name string) (bool, error)) error {
 	name, err := hexbid.ParseName(r.Metadata().Name)
 	if err != nil {

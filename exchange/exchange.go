@@ -111,6 +111,7 @@ type Exchange struct {
 	// commit, so that nothing it needs goes away between.
 	catalogue sync.Mutex
 	usage     *usage
+	trials    trials
 
 	stop    context.CancelFunc
 	running sync.WaitGroup

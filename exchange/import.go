@@ -63,7 +63,9 @@ type row struct {
 // row is, and every outcome says so. Two rows of one name are judged one after
 // the other; both outcomes show the resource as the batch leaves it.
 func (e *Exchange) Import(ctx context.Context, resources []hexbid.Resource, validateOnly bool) []Outcome {
-	b, err := e.NewUpload(validateOnly).Prepare(ctx, incomingOf(resources))
+	u := e.NewUpload(validateOnly)
+	defer u.Close()
+	b, err := u.Prepare(ctx, incomingOf(resources))
 	if err != nil {
 		return rejectAll(resources, err)
 	}
@@ -103,13 +105,20 @@ func (u *Upload) tally() *tally {
 	return u.exchange.usage.tally()
 }
 
-// NewUpload begins an upload; with validateOnly it changes nothing.
+// NewUpload begins an upload; with validateOnly it changes nothing. Close it.
 func (e *Exchange) NewUpload(validateOnly bool) *Upload {
 	u := &Upload{exchange: e}
 	if validateOnly {
-		u.trial = newTrial(e.usage.tally())
+		u.trial = e.trials.begin(e.usage.tally())
 	}
 	return u
+}
+
+// Close ends an upload; a batch that is still on its way may be rejected.
+func (u *Upload) Close() {
+	if u.trial != nil {
+		u.trial.end()
+	}
 }
 
 // Batch is a part of an upload on its way, in three steps that may overlap with
@@ -230,11 +239,14 @@ func (e *Exchange) prepareAll(ctx context.Context, incoming []Incoming) ([]row, 
 }
 
 // commitRows judges the rows in order and commits those that are good. A context
-// that has ended by then changes nothing.
+// that has ended by then changes nothing. A dry run does not hold the catalogue: it
+// commits nothing, and no writer should wait for it.
 func (b *Batch) commitRows(ctx context.Context) (store.Change, error) {
 	e := b.upload.exchange
-	e.catalogue.Lock()
-	defer e.catalogue.Unlock()
+	if b.upload.trial == nil {
+		e.catalogue.Lock()
+		defer e.catalogue.Unlock()
+	}
 	if err := ctx.Err(); err != nil {
 		return store.Change{}, &hexbid.Error{Kind: hexbid.Unavailable, Detail: "the call ended before the row was stored: nothing was changed", Err: err}
 	}
@@ -269,17 +281,29 @@ func (b *Batch) judge(ctx context.Context, r *row, counts *tally) (*store.Op, er
 	if err != nil || !changes || r.checkOnly {
 		return nil, err
 	}
-	name := resource.Metadata().Name
-	if err := counts.replace(name, r.before, *r.record); err != nil {
+	if err := b.count(r, counts); err != nil {
 		return nil, err
 	}
-	if b.upload.trial != nil {
-		if err := b.upload.trial.put(resource); err != nil {
-			return nil, err
-		}
-	}
+	name := resource.Metadata().Name
 	b.puts[name], b.there[name] = resource, true
 	return &store.Op{Put: r.record, IfVersion: store.AnyVersion}, nil
+}
+
+// count counts what a row adds, to a dry run's trial too, or says why there is no room.
+func (b *Batch) count(r *row, counts *tally) error {
+	name, trial := r.outcome.Resource.Metadata().Name, b.upload.trial
+	if trial == nil {
+		return counts.replace(name, r.before, *r.record)
+	}
+	if err := trial.makeRoom(name); err != nil {
+		return err
+	}
+	if err := counts.replace(name, r.before, *r.record); err != nil {
+		trial.giveBack(name)
+		return err
+	}
+	trial.put(r.outcome.Resource)
+	return nil
 }
 
 // compare finds what a row does to what is there: in the batch, in the trial or
@@ -321,7 +345,7 @@ func (b *Batch) compare(ctx context.Context, r *row) (changes bool, err error) {
 }
 
 // checkReferences finds what a resource refers to in the store, in the batch or
-// in the trial. The catalogue must be held.
+// in the trial.
 func (b *Batch) checkReferences(ctx context.Context, r hexbid.Resource) error {
 	return b.upload.exchange.checkReferences(ctx, r, func(name string) (bool, error) {
 		if b.there[name] || b.upload.trial.has(name) {

@@ -89,8 +89,8 @@ func reviewState(verdict *store.Verdict, present earlier, next *hexbid.Place, ma
 	return hexbid.InReview
 }
 
-// settleReview gives a place on its way in the state that follows. Whoever calls it
-// holds the catalogue until the commit, so that no verdict comes between.
+// settleReview gives a place on its way in the state that follows. Whoever commits
+// it holds the catalogue until then, so that no verdict comes between.
 func (e *Exchange) settleReview(ctx context.Context, next, present hexbid.Resource, found earlier) error {
 	place, ok := next.(*hexbid.Place)
 	if !ok {

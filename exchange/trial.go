@@ -4,18 +4,33 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
+	"sync"
 
 	"github.com/hexbid/hexbid"
 )
 
-// maxTrial is the most names that a dry run keeps: some 40 MB.
-const maxTrial = 1_000_000
+const (
+	// namesATrial is the most names that a dry run keeps, some 90 to 150 bytes
+	// each.
+	namesATrial = 1_000_000
+	// namesOfTrials is the most names that all dry runs under way keep: some 300 MB.
+	namesOfTrials = 2 * namesATrial
+)
+
+// trials counts the names that the dry runs under way keep, for anyone may start many.
+type trials struct {
+	mu    sync.Mutex // guards names, and ended and names of each trial
+	names int
+}
 
 // trial is what an upload that only validates has accepted so far, so that a
 // row is judged against the rows before it, whatever batch they came in. It
 // keeps hashes of names and contents under a seed of its own; two of a million
 // names share one once in 40 million uploads.
 type trial struct {
+	all      *trials
+	names    int  // that it keeps
+	ended    bool // it keeps nothing more
 	seed     maphash.Seed
 	contents map[uint64]uint64             // by name
 	paused   map[uint64]bool               // advertisers: whether they are
@@ -23,8 +38,8 @@ type trial struct {
 	counts   *tally                        // of what is stored and what the trial has accepted
 }
 
-func newTrial(counts *tally) *trial {
-	return &trial{seed: maphash.MakeSeed(), contents: map[uint64]uint64{}, paused: map[uint64]bool{}, reviews: map[uint64]hexbid.ReviewState{}, counts: counts}
+func (a *trials) begin(counts *tally) *trial {
+	return &trial{all: a, seed: maphash.MakeSeed(), contents: map[uint64]uint64{}, paused: map[uint64]bool{}, reviews: map[uint64]hexbid.ReviewState{}, counts: counts}
 }
 
 // has says whether the trial has accepted a name. A nil trial has none.
@@ -47,12 +62,50 @@ func (t *trial) earlier(r hexbid.Resource) earlier {
 	return earlier{there: tried, same: tried && content == t.hash(r), review: t.reviews[name]}
 }
 
-// put accepts a resource; Exhausted when the trial is full.
-func (t *trial) put(r hexbid.Resource) error {
-	name := maphash.String(t.seed, r.Metadata().Name)
-	if _, known := t.contents[name]; !known && len(t.contents) >= maxTrial {
-		return hexbid.Errorf(hexbid.Exhausted, "name", "a dry run checks at most %d resources against each other: split the upload", maxTrial)
+// end gives back what the trial has of the names of all. It may come while the last
+// batch is judged, whose caller has gone.
+func (t *trial) end() {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	t.all.names -= t.names
+	t.names, t.ended = 0, true
+}
+
+// makeRoom takes one of the names of all for a name that the trial does not have yet.
+// It is Exhausted when there is none left, and Unavailable once the trial has ended.
+func (t *trial) makeRoom(name string) error {
+	if t.has(name) {
+		return nil
 	}
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	switch {
+	case t.ended:
+		return hexbid.Errorf(hexbid.Unavailable, "", "the dry run has ended")
+	case t.names >= namesATrial:
+		return hexbid.Errorf(hexbid.Exhausted, "name", "a dry run checks at most %d resources against each other: split the upload", namesATrial)
+	case t.all.names >= namesOfTrials:
+		return hexbid.Errorf(hexbid.Exhausted, "name", "all dry runs under way keep %d resources, the most at once: try again later", namesOfTrials)
+	}
+	t.names, t.all.names = t.names+1, t.all.names+1
+	return nil
+}
+
+// giveBack undoes makeRoom of a name that was not put.
+func (t *trial) giveBack(name string) {
+	if t.has(name) {
+		return
+	}
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	if !t.ended {
+		t.names, t.all.names = t.names-1, t.all.names-1
+	}
+}
+
+// put accepts a resource that there is room for.
+func (t *trial) put(r hexbid.Resource) {
+	name := maphash.String(t.seed, r.Metadata().Name)
 	t.contents[name] = t.hash(r)
 	switch v := r.(type) {
 	case *hexbid.Advertiser:
@@ -60,7 +113,6 @@ func (t *trial) put(r hexbid.Resource) error {
 	case *hexbid.Place:
 		t.reviews[name] = v.Review
 	}
-	return nil
 }
 
 // pauses says whether the trial has accepted an advertiser, and whether it is

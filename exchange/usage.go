@@ -71,38 +71,44 @@ func (c counting) Scan(ctx context.Context, f func(store.Record) error) (version
 	return version, err
 }
 
-// burden is what one record adds to the counts; the zero burden adds nothing.
+// burden is what one record adds to the counts; the zero burden adds nothing. A dry run
+// keeps one for each of its names.
 type burden struct {
-	advertiser, program         uint64 // hashes of names
-	advertiserName, programName string // for errors
-	own                         int64  // entries of a campaign, whatever places there are
-	place, approved             int64  // 1 of a place, and of an approved one
-	campaign                    int64  // 1 of a campaign around places
-	buyer                       int64  // 1 of any campaign
+	advertiser, program uint64 // hashes of names
+	own                 int64  // entries of a campaign, whatever places there are
+	place, approved     int8   // 1 of a place, and of an approved one
+	campaign            int8   // 1 of a campaign around places
+	buyer               int8   // 1 of any campaign
 }
 
-func (u *usage) burdenOf(r store.Record) burden {
-	if r.Resource == nil {
-		return burden{}
-	}
-	name, _ := hexbid.ParseName(r.Meta().Name) // stored names parse
-	b := burden{advertiserName: name.Owner().String()}
+func (u *usage) burdenOf(r store.Record) (b burden) {
 	switch v := r.Resource.(type) {
 	case *hexbid.Place:
-		b.programName, b.place = name.Parent().String(), 1
+		b.place = 1
 		if v.Review == hexbid.Approved {
 			b.approved = 1
 		}
 	case *hexbid.Campaign:
-		b.programName, b.buyer, b.own = v.Program, 1, int64(len(r.Covering))+entriesOf(&v.Area)+entriesOf(&v.Excluded)
+		b.buyer, b.own = 1, int64(len(r.Covering))+entriesOf(&v.Area)+entriesOf(&v.Excluded)
 		if v.Area.AroundPlacesM > 0 {
 			b.campaign = 1
 		}
 	default:
 		return burden{}
 	}
-	b.advertiser, b.program = maphash.String(u.seed, b.advertiserName), maphash.String(u.seed, b.programName)
+	advertiser, program := countedUnder(r.Resource)
+	b.advertiser, b.program = maphash.String(u.seed, advertiser), maphash.String(u.seed, program)
 	return b
+}
+
+// countedUnder names the advertiser and the program that a place or a campaign counts
+// for.
+func countedUnder(r hexbid.Resource) (advertiser, program string) {
+	name, _ := hexbid.ParseName(r.Metadata().Name) // stored names parse
+	if c, ok := r.(*hexbid.Campaign); ok {
+		return name.Owner().String(), c.Program
+	}
+	return name.Owner().String(), name.Parent().String()
 }
 
 // entriesOf counts what an area names.
@@ -165,7 +171,7 @@ func (t *tally) replace(name string, before, after store.Record) error {
 	present := t.entriesOf(now.advertiser)
 	t.add(was, -1)
 	t.add(now, 1)
-	if err := t.check(present, was, now); err != nil {
+	if err := t.check(present, was, now, after.Resource); err != nil {
 		t.add(now, -1)
 		t.add(was, 1)
 		return err
@@ -183,29 +189,32 @@ func (t *tally) add(b burden, by int64) {
 	}
 	p, entries := t.programOf(b.program), t.entriesOf(b.advertiser)
 	entries -= entriesAPlace * p.approved * p.campaigns
-	p.places, p.approved, p.campaigns = p.places+by*b.place, p.approved+by*b.approved, p.campaigns+by*b.campaign
-	p.buyers += by * b.buyer
+	p.places, p.approved = p.places+by*int64(b.place), p.approved+by*int64(b.approved)
+	p.campaigns, p.buyers = p.campaigns+by*int64(b.campaign), p.buyers+by*int64(b.buyer)
 	entries += entriesAPlace*p.approved*p.campaigns + by*b.own
 	t.programs[b.program], t.entries[b.advertiser] = p, entries
 }
 
-// check judges the counts after a record has taken the place of another.
-func (t *tally) check(present int64, was, now burden) error {
+// check judges the counts after a resource, nil for none, has taken the place of another.
+func (t *tally) check(present int64, was, now burden, r hexbid.Resource) error {
 	p, entries := t.programOf(now.program), t.entriesOf(now.advertiser)
-	if now.place > was.place && p.places > MaxPlaces {
-		return hexbid.Errorf(hexbid.Exhausted, "name", "%q has %d places already: at most %d a program; delete some, or share them among several programs",
-			now.programName, p.places-1, MaxPlaces)
-	}
-	if entries <= t.usage.limit || entries <= present {
+	tooMany := now.place > was.place && p.places > MaxPlaces
+	if !tooMany && (entries <= t.usage.limit || entries <= present) {
 		return nil
+	}
+	advertiser, program := countedUnder(r)
+	if tooMany {
+		return hexbid.Errorf(hexbid.Exhausted, "name", "%q has %d places already: at most %d a program; delete some, or share them among several programs",
+			program, p.places-1, MaxPlaces)
 	}
 	const remedy = "delete campaigns, go around fewer places, name fewer or coarser shapes, or ask the operator for more (--advertiser-entries)"
 	if now.place > 0 {
 		return hexbid.Errorf(hexbid.Exhausted, "place.review_state", "approved, it would add %d index entries, %d for each of the %d campaigns around the places of %q, to the %d of %q: at most %d; %s",
-			entries-present, entriesAPlace, p.campaigns, now.programName, present, now.advertiserName, t.usage.limit, remedy)
+			entries-present, entriesAPlace, p.campaigns, program, present, advertiser, t.usage.limit, remedy)
 	}
+	around := int64(now.campaign) * p.approved
 	return hexbid.Errorf(hexbid.Exhausted, "campaign.area", "it would bring the index entries of %q from %d to %d, %d of them for %d approved places of its program: at most %d; %s",
-		now.advertiserName, present, entries, entriesAPlace*now.campaign*p.approved, now.campaign*p.approved, t.usage.limit, remedy)
+		advertiser, present, entries, entriesAPlace*around, around, t.usage.limit, remedy)
 }
 
 // commit makes the tally's counts those of the usage.

@@ -75,6 +75,7 @@ func (s *campaignService) receiveBatches(ctx context.Context, stream grpc.BidiSt
 		}
 		if upload == nil {
 			upload = s.exchange().NewUpload(r.GetValidateOnly())
+			context.AfterFunc(ctx, upload.Close) // when Import is over
 		}
 		batch, err := prepareRows(ctx, upload, r.GetRows())
 		if err != nil {

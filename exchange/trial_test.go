@@ -1,0 +1,102 @@
+package exchange
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/hexbid/hexbid"
+)
+
+func TestADryRunHoldsUpNoWriter(t *testing.T) {
+	e := open(t, nil)
+	fill(t, e)
+	e.catalogue.Lock() // a writer's
+	defer e.catalogue.Unlock()
+	told := make(chan []string, 1)
+	go func() { told <- upload(e, [][]hexbid.Resource{{place("l", hub), campaign("c")}}, true) }()
+	select {
+	case <-told:
+	case <-time.After(time.Minute):
+		t.Error("a dry run waits for a writer: so would writers for it")
+	}
+}
+
+// lotsOf are so many new advertisers.
+func lotsOf(n int, prefix string) []hexbid.Resource {
+	all := make([]hexbid.Resource, n)
+	for i := range all {
+		all[i] = &hexbid.Advertiser{Meta: hexbid.Meta{Name: fmt.Sprint("advertisers/", prefix, i)}, DisplayName: "A"}
+	}
+	return all
+}
+
+func dryRun(t *testing.T, u *Upload, resources ...hexbid.Resource) []Outcome {
+	t.Helper()
+	b, err := u.Prepare(ctx, incomingOf(resources))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Commit(ctx)
+	return b.Outcomes(ctx)
+}
+
+func TestAllDryRunsTogetherKeepABoundedNumberOfNames(t *testing.T) {
+	e := open(t, nil)
+	e.trials.names = namesOfTrials - 10 // others'
+	first, second := e.NewUpload(true), e.NewUpload(true)
+	dryRun(t, first, lotsOf(10, "a")...)
+	refused := dryRun(t, second, lotsOf(5, "b")...)
+	for _, o := range refused {
+		wantRefused(t, o.Err, "name", "try again")
+	}
+	if n := len(second.trial.counts.counted) + len(second.trial.contents); n != 0 {
+		t.Errorf("of refused rows %d are kept", n)
+	}
+	for _, o := range dryRun(t, first, lotsOf(10, "a")...) {
+		if o.Action != Unchanged {
+			t.Errorf("a name that is kept already: %+v", o)
+		}
+	}
+	first.Close()
+	first.Close()
+	for _, o := range dryRun(t, second, lotsOf(10, "b")...) {
+		if o.Err != nil {
+			t.Errorf("with room again: %v", o.Err)
+		}
+	}
+	if o := dryRun(t, first, lotsOf(1, "c")...)[0]; hexbid.KindOf(o.Err) != hexbid.Unavailable {
+		t.Errorf("after its end: %+v", o)
+	}
+	second.Close()
+	if e.trials.names != namesOfTrials-10 {
+		t.Errorf("%d names are taken after all", e.trials.names)
+	}
+}
+
+func TestADryRunKeepsABoundedNumberOfNames(t *testing.T) {
+	e := open(t, nil)
+	u := e.NewUpload(true)
+	defer u.Close()
+	u.trial.names = namesATrial
+	wantRefused(t, dryRun(t, u, lotsOf(1, "a")[0])[0].Err, "name", "split the upload")
+	if n := len(u.trial.counts.counted); n != 0 {
+		t.Errorf("of refused rows %d are counted", n)
+	}
+}
+
+func TestARowThatADryRunRefusesTakesNoName(t *testing.T) {
+	e := open(t, func(c *Config) { c.AdvertiserEntries = 1000 })
+	fill(t, e)
+	u := e.NewUpload(true)
+	defer u.Close()
+	c := campaign("c")
+	c.Area = hexbid.Area{}
+	for i := range 500 { // some eight cells each
+		c.Area.Circles = append(c.Area.Circles, hexbid.Circle{Center: hexbid.Point{Lat: 30, Lng: float64(i) / 10}, RadiusM: 300})
+	}
+	wantRefused(t, dryRun(t, u, c)[0].Err, "campaign.area")
+	if u.trial.names != 0 || e.trials.names != 0 {
+		t.Errorf("%d names are taken", e.trials.names)
+	}
+}
