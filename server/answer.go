@@ -172,8 +172,11 @@ func encodeAnswer(peer *connection, m proto.Message) (answer, error) {
 	options := proto.MarshalOptions{UseCachedSize: true}
 	memory := peer.Get(proto.Size(m))
 	b, err := options.MarshalAppend((*memory)[:0], m)
+	if err != nil {
+		return answer{}, err
+	}
 	*memory = b
-	return peer.answer(memory), err
+	return peer.answer(memory), nil
 }
 
 // answerBytes is the room for an answer without a trace.

@@ -62,14 +62,15 @@ var unguarded = connections{limits: &Limits{StreamsAConnection: 1, WaitingCalls:
 func (c *connection) RemoteAddr() net.Addr { return &c.address }
 
 // Read implements net.Conn. What is read while no message is waited for is no
-// message's: settings, pings, and the headers of the next call.
+// message's: settings, pings, and the headers of the next call. While one is, headers of
+// other calls count as its bytes, but never as more than it may have.
 func (c *connection) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.change(func(w *waiting) {
 		if w.receiving == 0 {
 			w.arriving = 0
 		}
-		w.arriving += int64(n)
+		w.arriving = min(w.arriving+int64(n), max(w.receiving, 1)*(c.of.requestBytes+messageOverheadBytes))
 	})
 	return n, err
 }
@@ -157,17 +158,20 @@ func (c *connection) end() {
 	c.worked.Store(time.Now().UnixNano())
 }
 
-// answer is an encoded message that waits for the caller to take it.
+// answer is an encoded message, in memory that Get gave, that waits for the caller to
+// take it.
 func (c *connection) answer(encoded *[]byte) answer {
-	if mem.IsBelowBufferPoolingThreshold(cap(*encoded)) {
-		return answer{mem.SliceBuffer(*encoded)} // gRPC does not say when it is done with it
-	}
 	c.change(func(w *waiting) { w.untaken += int64(cap(*encoded)) })
 	return answer{mem.NewBuffer(encoded, c)}
 }
 
+// leastAnswerBytes is the least memory of which gRPC says when it is done with it.
+const leastAnswerBytes = 1<<10 + 1
+
 // Get implements mem.BufferPool, of which gRPC uses Put alone.
-func (c *connection) Get(length int) *[]byte { return mem.DefaultBufferPool().Get(length) }
+func (c *connection) Get(length int) *[]byte {
+	return mem.DefaultBufferPool().Get(max(length, leastAnswerBytes))
+}
 
 // Put implements mem.BufferPool: an answer has been written, or was given up.
 func (c *connection) Put(encoded *[]byte) {

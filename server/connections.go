@@ -13,8 +13,9 @@ import (
 // answers for their caller. Past a bound the connection that has the most goes,
 // never the one that works.
 type connections struct {
-	limits *Limits
-	log    *slog.Logger
+	limits       *Limits
+	requestBytes int64 // that a request may have
+	log          *slog.Logger
 
 	calls, bytes atomic.Int64 // that wait, on all connections
 
@@ -39,8 +40,8 @@ const (
 
 var closingWords = [closingCount]string{"displaced", "turned_away", "waiting_calls", "waiting_bytes"}
 
-func newConnections(limits *Limits, log *slog.Logger) *connections {
-	return &connections{limits: limits, log: log, open: map[*connection]struct{}{}}
+func newConnections(config *Config) *connections {
+	return &connections{limits: &config.Limits, requestBytes: int64(config.MaxRequestBytes), log: config.Log, open: map[*connection]struct{}{}}
 }
 
 // guardedListener counts the connections that it accepts.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/hexbid/hexbid/exchange"
@@ -334,17 +336,37 @@ func TestWhatWaitsComesToNothingWhenCallsEnd(t *testing.T) {
 	})
 }
 
+// TestHeadersOfOtherCallsDoNotAddUpBesideAStream makes calls with headers that differ
+// beside an import that brings nothing yet.
+func TestHeadersOfOtherCallsDoNotAddUpBesideAStream(t *testing.T) {
+	const mostBytes = 64 << 10
+	s := serve(t, func(c *Config) { c.MaxRequestBytes, c.Limits.StreamTimeout = mostBytes, time.Hour })
+	conn := s.dial(t)
+	open(t, t.Context(), conn, pb.CampaignService_Import_FullMethodName)
+	for i := range 200 {
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "x-trace", strings.Repeat("x", 4000)+strconv.Itoa(i))
+		if _, err := pb.NewCampaignServiceClient(conn).ListAdvertisers(ctx, &pb.ListAdvertisersRequest{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if bytes := s.connections.bytes.Load(); bytes > 3*mostBytes { // two messages, and an answer that is about to be freed
+		t.Errorf("%d bytes wait", bytes)
+	}
+}
+
 func TestAnAnswerWaitsUntilGRPCIsDoneWithIt(t *testing.T) {
-	s := newConnections(&Limits{Connections: 2, WaitingCalls: 10, WaitingBytes: 1 << 20}, slog.New(slog.DiscardHandler))
+	s := newConnections(&Config{Limits: Limits{Connections: 2, WaitingCalls: 10, WaitingBytes: 1 << 20}, Log: slog.New(slog.DiscardHandler)})
 	near, far := net.Pipe()
 	defer far.Close()
 	c := s.admit(near)
-	a := c.answer(c.Get(100_000))
-	if s.bytes.Load() < 100_000 {
-		t.Errorf("%d bytes wait", s.bytes.Load())
-	}
-	if a.Free(); s.bytes.Load() != 0 {
-		t.Errorf("%d bytes wait after it", s.bytes.Load())
+	for _, size := range []int{1, 256, 1024, 100_000} {
+		a := c.answer(c.Get(size))
+		if s.bytes.Load() < int64(size) {
+			t.Errorf("%d bytes wait of %d", s.bytes.Load(), size)
+		}
+		if a.Free(); s.bytes.Load() != 0 {
+			t.Errorf("%d bytes wait after it", s.bytes.Load())
+		}
 	}
 	late := c.answer(c.Get(100_000))
 	c.Close()

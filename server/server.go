@@ -76,7 +76,7 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{config: config, health: health.NewServer(), metrics: newMetrics(config.Registry), codec: newCodec(), unaryMethods: map[string]bool{}}
 	s.openGates()
-	s.connections = newConnections(&s.config.Limits, config.Log)
+	s.connections = newConnections(&s.config)
 	s.metrics.watch(s)
 	options, err := s.options()
 	if err != nil {
