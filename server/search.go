@@ -30,11 +30,11 @@ func (s *searchService) answer(ctx context.Context, r *pb.SearchNearbyRequest) (
 	if names := metadata.ValueFromIncomingContext(ctx, ClientHeader); len(names) > 0 {
 		request.ClientID = names[0]
 	}
-	c, slots := callOf(ctx), request.Slots
+	c := callOf(ctx)
 	response, err := s.server.exchange.Load().Search(ctx, request, c.arrived)
 	if err != nil {
 		return nil, err
 	}
-	s.server.metrics.search(slots, response)
+	s.server.metrics.search(request.Slots, response) // none of a later page
 	return answerTo(c, response, request.Datum), nil
 }

@@ -210,3 +210,37 @@ func TestEveryKindOfErrorHasItsCodeAndKeepsItsSecrets(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestSlotsAreCountedOnFirstPagesAlone(t *testing.T) {
+	s := serve(t, nil)
+	resources := []hexbid.Resource{&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "A"}}
+	for _, id := range []string{"p", "q"} {
+		program := "advertisers/a/programs/" + id
+		resources = append(resources,
+			&hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: "P", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}, Path: "index"},
+			&hexbid.Place{Meta: hexbid.Meta{Name: program + "/places/l"}, Point: hexbid.Point{Lat: 30, Lng: 120}})
+	}
+	for _, o := range s.exchange.Load().Import(t.Context(), resources, false) {
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+	}
+	client, limit := pb.NewSearchServiceClient(s.dial(t)), int32(1)
+	r := &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30, Longitude: 120}, NearbyLimit: &limit}
+	for page := range 2 {
+		response, err := client.SearchNearby(t.Context(), r)
+		if err != nil || len(response.GetNearby()) != 1 {
+			t.Fatalf("page %d: %v, %v", page, response, err)
+		}
+		r.PageToken = response.GetNextPageToken()
+	}
+	families, err := s.config.Registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if slots := f.GetMetric()[0].GetCounter().GetValue(); f.GetName() == "hexbid_sponsored_slots_total" && slots != hexbid.DefaultSlots {
+			t.Errorf("%v slots were asked for: want the first page's", slots)
+		}
+	}
+}
