@@ -97,20 +97,22 @@ func (s *Store) start() error {
 }
 
 // openPebble opens the folder. A Pebble that gives up, or panics, leaves its
-// goroutine behind.
+// goroutine behind, with what it may still open.
 func (s *Store) openPebble() error {
-	opened := make(chan error, 1)
+	opened, failed := make(chan *pebble.DB, 1), make(chan error, 1)
 	go func() {
-		opened <- hexbid.Contain(func() (err error) {
-			s.db, err = pebble.Open(s.dir, s.pebbleOptions())
+		failed <- hexbid.Contain(func() error {
+			db, err := pebble.Open(s.dir, s.pebbleOptions())
+			opened <- db
 			return err
 		})
 	}()
 	select {
-	case err := <-opened:
+	case err := <-failed:
 		if err != nil {
 			return s.doesNotOpen(err)
 		}
+		s.db = <-opened
 		return nil
 	case <-s.failed:
 		return s.Failure()
