@@ -323,7 +323,8 @@ func (b *Batch) compare(ctx context.Context, r *row) (changes bool, err error) {
 		resource.Metadata().CreatedAt = present.Metadata().CreatedAt
 	}
 	found := b.upload.trial.earlier(resource)
-	if !found.there {
+	tried := found.there // in an earlier batch, so that what is stored is not what the row finds
+	if !tried {
 		found = earlierOf(present, resource)
 	}
 	if err := b.upload.exchange.settleReview(ctx, resource, present, found); err != nil {
@@ -332,7 +333,7 @@ func (b *Batch) compare(ctx context.Context, r *row) (changes bool, err error) {
 	switch {
 	case found.same && found.review == reviewOf(resource):
 		r.outcome.Action = Unchanged
-		if present != nil {
+		if present != nil && !tried {
 			r.outcome.Resource = present
 		}
 		return false, nil
