@@ -157,3 +157,26 @@ func BenchmarkLoadRegions(b *testing.B) {
 		loadRegions()
 	}
 }
+
+// TestRingsOfARegionAreItsOutline: closed, and as many edges as it was read with.
+func TestRingsOfARegionAreItsOutline(t *testing.T) {
+	for _, id := range RegionIDs() {
+		r := id.Region()
+		west, east, south, north := r.Bounds()
+		edges := 0
+		for _, ring := range r.Rings() {
+			if len(ring) < 3 || ring[0] != ring[len(ring)-1] {
+				t.Fatalf("%s has a ring of %d points from %v to %v", r.Code, len(ring), ring[0], ring[len(ring)-1])
+			}
+			edges += len(ring) - 1
+			for _, p := range ring {
+				if p.Lng < west || p.Lng > east || p.Lat < south || p.Lat > north {
+					t.Fatalf("%s: %v is out of its bounds", r.Code, p)
+				}
+			}
+		}
+		if edges != len(r.outline.edges) {
+			t.Errorf("%s: %d edges of %d", r.Code, edges, len(r.outline.edges))
+		}
+	}
+}

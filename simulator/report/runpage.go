@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -105,7 +106,10 @@ func tiles(now, before load.Measures, which []named) (all []tile) {
 		}
 		t := tile{Name: n.says, Value: capacity.Format(n.name, v)}
 		if !capacity.IsMeasure(n.name) {
-			t.Value = fmt.Sprintf("%.4g", v)
+			t.Value = fmt.Sprintf("%.3g", v)
+			if math.Abs(v) >= 100 {
+				t.Value = fmt.Sprintf("%.0f", v)
+			}
 		}
 		if old, known := before[n.name]; known {
 			t.Was = n.beside(v, old)

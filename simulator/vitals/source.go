@@ -175,7 +175,7 @@ func by(label string, f *dto.MetricFamily) map[string]float64 {
 				continue
 			}
 			name := hexbid.Shorten(l.GetValue())
-			if _, known := totals[name]; !known && len(totals) == mostNames {
+			if _, known := totals[name]; !known && len(totals) >= mostNames {
 				name = "others"
 			}
 			totals[name] += value(m)
