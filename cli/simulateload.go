@@ -179,11 +179,12 @@ func (c *simulateLoadCommand) offer(s *session, t *target, r *report.Run, p plan
 	watch.stop = stop
 	changed, err := c.change(ctx, t)
 	if err != nil {
-		own()
+		own(time.Now())
 		return err
 	}
+	began := time.Now()
 	measured, err := load.Run(ctx, config, p.arrivals, p.call)
-	vitals := own()
+	vitals := own(began)
 	watch.end()
 	changes, unrestored := changed()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"time"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/simulator/report"
@@ -59,10 +60,10 @@ const (
 	usualMetrics = "http://127.0.0.1:7601/metrics"
 )
 
-// watchVitals follows the server's own figures until end, which gives them. An
-// address that was given must answer; the usual one may be silent.
-func (c *simulateLoadCommand) watchVitals(s *session, t *target) (end func() *vitals.Vitals, err error) {
-	none := func() *vitals.Vitals { return nil }
+// watchVitals follows the server's own figures until end, which gives those since a
+// run began. An address that was given must answer; the usual one may be silent.
+func (c *simulateLoadCommand) watchVitals(s *session, t *target) (end func(began time.Time) *vitals.Vitals, err error) {
+	none := func(time.Time) *vitals.Vitals { return nil }
 	address := c.Metrics
 	switch address {
 	case "none", "":

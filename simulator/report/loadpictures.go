@@ -15,7 +15,10 @@ var (
 
 // pictures of a load, in the order of the page.
 func (l *Load) pictures() []*picture {
-	all := []*picture{l.heatPicture(), l.timePicture(), l.ratePicture(), l.failuresPicture(), l.inFlightPicture(), l.spectrumPicture()}
+	all := []*picture{l.timePicture(), l.ratePicture(), l.failuresPicture(), l.inFlightPicture(), l.spectrumPicture()}
+	if heat := l.heatPicture(); len(heat.Heat) > 0 { // an older program kept no latencies
+		all = append([]*picture{heat}, all...)
+	}
 	if l.Vitals == nil || len(l.Vitals.Stretches) == 0 {
 		return append(all, noVitals())
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/simulator/capacity"
+	"github.com/hexbid/hexbid/simulator/load"
 	"github.com/hexbid/hexbid/simulator/plan"
 	"github.com/hexbid/hexbid/simulator/vitals"
 )
@@ -222,6 +223,36 @@ func TestTilesSayTheRatioToTheBaseline(t *testing.T) {
 	}
 	if err := r.CompareWith(aLoad(t)); hexbid.KindOf(err) != hexbid.Invalid {
 		t.Errorf("a run of another kind: %v", err)
+	}
+}
+
+// TestWhatCannotBeJudgedIsNeitherBetterNorWorse: a ratio to a run in which the
+// generator was late stands without a colour.
+func TestWhatCannotBeJudgedIsNeitherBetterNorWorse(t *testing.T) {
+	now, old := aLoad(t), aLoad(t)
+	old.Load.Measures["p99"], old.Load.Measures["errors"] = 2*now.Load.Measures["p99"], 0.5
+	old.Load.Limited = "the generator sent late"
+	if err := now.CompareWith(old); err != nil {
+		t.Fatal(err)
+	}
+	for _, tile := range tiles(now.figures(), old.figures(), now.tileNames(), now.comparable) {
+		want := map[string]string{"p99": "", "errors": "better"}
+		if class, known := want[tile.Name]; known && tile.Was.Class != class {
+			t.Errorf("%s: %+v", tile.Name, tile.Was)
+		}
+	}
+}
+
+// TestARunOfAnOlderProgramHasNoHeatMap, for it kept no latencies.
+func TestARunOfAnOlderProgramHasNoHeatMap(t *testing.T) {
+	r := aLoad(t)
+	for i := range r.Load.Moments {
+		r.Load.Moments[i].Latencies = load.Latencies{}
+	}
+	for _, p := range r.pictures() {
+		if p.ID == "heat" {
+			t.Error("there is an empty heat map")
+		}
 	}
 }
 

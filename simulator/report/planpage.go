@@ -46,7 +46,10 @@ func WritePlanJSON(w io.Writer, p *plan.Plan) error {
 
 // WritePlanPage writes a plan's page.
 func WritePlanPage(w io.Writer, p *plan.Plan, command string, written func(float64) string) error {
-	v := &page{Title: "Hexbid plan", Says: "hexbid simulate plan: arithmetic on the assumptions at the end of this page, each of which is a flag", Warnings: p.Warnings}
+	v := &page{Title: "Hexbid plan", Says: "hexbid simulate plan: arithmetic on the assumptions at the end of this page, each of which is a flag"}
+	for _, warning := range p.Warnings {
+		v.Warnings = append(v.Warnings, "Warning: "+warning)
+	}
 	values := map[string]string{}
 	for _, f := range p.Figures {
 		values[f.Name] = strings.TrimSpace(written(f.Value) + " " + f.Unit)

@@ -32,7 +32,7 @@ func (r *Run) WritePage(w io.Writer) error {
 		p.Compared = fmt.Sprintf("the run of %s, %s. %s", old.Started.Format("2006-01-02 15:04:05 MST"), old.Command, old.Verdict())
 		pictures, before = overlaid(pictures, old.pictures()), old.figures()
 	}
-	p.Tiles = tiles(r.figures(), before, r.tileNames())
+	p.Tiles = tiles(r.figures(), before, r.tileNames(), r.comparable)
 	p.Tables = r.tables()
 	if r.Load != nil {
 		var err error
@@ -41,6 +41,11 @@ func (r *Run) WritePage(w io.Writer) error {
 		}
 	}
 	return p.write(w, pictures)
+}
+
+// comparable says whether a measure of the run and of the baseline can be judged.
+func (r *Run) comparable(measure string) bool {
+	return r.compared != nil && r.unjudged(measure) == "" && r.compared.unjudged(measure) == ""
 }
 
 // pictures of the run.
@@ -98,7 +103,7 @@ func (r *Run) tileNames() []named {
 }
 
 // tiles are the figures that were measured, with those of a baseline where there is one.
-func tiles(now, before load.Measures, which []named) (all []tile) {
+func tiles(now, before load.Measures, which []named, comparable func(measure string) bool) (all []tile) {
 	for _, n := range which {
 		v, measured := now[n.name]
 		if !measured || n.name == "fails at" && v == 0 {
@@ -112,6 +117,9 @@ func tiles(now, before load.Measures, which []named) (all []tile) {
 			}
 		}
 		if old, known := before[n.name]; known {
+			if !comparable(n.name) {
+				n.direction = 0
+			}
 			t.Was = n.beside(v, old)
 		}
 		all = append(all, t)

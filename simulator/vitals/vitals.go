@@ -11,7 +11,7 @@ import (
 
 // Stretch is what a server said of itself over a stretch of a run.
 type Stretch struct {
-	Start         float64            `json:"start"` // seconds since the start of the watch
+	Start         float64            `json:"start"` // seconds since the start of the run
 	Lasts         float64            `json:"lasts"` // seconds
 	CPU           float64            `json:"cpu_cores"`
 	ResidentBytes float64            `json:"resident_bytes"`
@@ -107,15 +107,27 @@ func (w *Watch) see(r reading, err error) {
 // of a second, so that of a shorter one says little.
 const shortest = Every / 2
 
-// End stops the watch with a last reading, and gives what was found.
-func (w *Watch) End() *Vitals {
+// End stops the watch with a last reading, and gives what was found since a run
+// began, which is later than the watch.
+func (w *Watch) End(began time.Time) *Vitals {
 	w.stop()
 	w.ended.Wait()
 	if time.Since(w.started)-w.last.at >= shortest {
 		w.see(w.read(context.Background()))
 	}
 	w.source.client.CloseIdleConnections()
+	w.found.Stretches = since(w.found.Stretches, began.Sub(w.started).Seconds())
 	return &w.found
+}
+
+// since counts the stretches from a later start. What lay before it mostly is left out.
+func since(all []Stretch, start float64) (later []Stretch) {
+	for _, s := range all {
+		if s.Start -= start; s.Start+s.Lasts/2 >= 0 {
+			later = append(later, s)
+		}
+	}
+	return later
 }
 
 // between is the stretch of two readings. Counters that fell are those of a server

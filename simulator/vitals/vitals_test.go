@@ -85,6 +85,14 @@ func TestAServerStartedAnewCountsFromZero(t *testing.T) {
 	}
 }
 
+// TestStretchesCountFromTheStartOfTheRun, which is later than the watch's.
+func TestStretchesCountFromTheStartOfTheRun(t *testing.T) {
+	later := since([]Stretch{{Start: 0, Lasts: 1}, {Start: 1, Lasts: 1}, {Start: 2, Lasts: 1}}, 1.25)
+	if len(later) != 2 || later[0].Start != -0.25 || later[1].Start != 0.75 {
+		t.Errorf("%+v", later)
+	}
+}
+
 // TestALongWatchIsBounded: stretches become longer, and the means stay.
 func TestALongWatchIsBounded(t *testing.T) {
 	w := &Watch{last: parsed(t, answer(0), 0)}
@@ -204,7 +212,7 @@ func TestAWatchGoesOnWhereReadingsFail(t *testing.T) {
 	for deadline := time.Now().Add(2 * time.Minute); asked.Load() < 5 && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond)
 	}
-	v := w.End()
+	v := w.End(w.started)
 	if v.Missed < 2 || v.Said == "" || len(v.Stretches) == 0 {
 		t.Errorf("%+v", v)
 	}
