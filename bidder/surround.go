@@ -293,13 +293,13 @@ func (x *Indexer) followMoves() {
 	type moves struct{ came, left []geoindex.Vec }
 	byProgram := map[uint32]*moves{}
 	for _, m := range x.moved {
-		if m.before == m.now {
-			continue
-		}
 		of := byProgram[m.program]
 		if of == nil {
 			of = &moves{}
 			byProgram[m.program] = of
+		}
+		if m.before == m.now { // no disc changes, but a surround made in between knows another place
+			continue
 		}
 		if m.before.is {
 			of.left = append(of.left, m.before.vec)
@@ -316,7 +316,7 @@ func (x *Indexer) followMoves() {
 				s.alone = alone
 				x.setArounds(s)
 			}
-			if s.filled {
+			if s.filled && len(of.left)+len(of.came) > 0 {
 				x.moveDiscs(s, of.left, of.came)
 			}
 		}

@@ -188,6 +188,24 @@ func TestACampaignThatStandsAsItDidStaysPosted(t *testing.T) {
 	m.compareWithFresh(t)
 }
 
+// TestAPlaceThatComesAndGoesBetweenTwoPublicationsLeavesNothing: a campaign that was put
+// while the place was there bought the disc around it alone.
+func TestAPlaceThatComesAndGoesBetweenTwoPublicationsLeavesNothing(t *testing.T) {
+	m := newChainMarket(t)
+	m.put(t, chainCampaign("p", 0, hexbid.Area{AroundPlacesM: 800}, hexbid.Area{}))
+	m.indexer.publish()
+	here := hexbid.Point{Lat: 30, Lng: 120}
+	m.put(t, chainPlace("p", 0, here))
+	m.put(t, chainCampaign("p", 1, hexbid.Area{AroundPlacesM: 2500}, hexbid.Area{}))
+	m.remove(t, m.placeName(0))
+	m.indexer.publish()
+	s := m.indexer.Snapshot()
+	q := NewQuery(&hexbid.Request{Point: here, Slots: 3, Host: hexbid.WeChat, Viewer: hexbid.Viewer{Age: 30}}, "request", fixedClock())
+	if account := s.Plain(&q); len(account.Verdicts) > 0 {
+		t.Errorf("around no place: %+v", account.Verdicts)
+	}
+}
+
 // told is a posting by what does not depend on the order of changes.
 type told struct {
 	campaign hexbid.UID
