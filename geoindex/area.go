@@ -2,7 +2,6 @@ package geoindex
 
 import (
 	"math"
-	"unsafe"
 
 	"github.com/uber/h3-go/v4"
 
@@ -155,19 +154,6 @@ func newDisc(center Vec, radiusM float64) disc {
 
 // NewDisc is the circle of a radius in metres around a point.
 func NewDisc(center Vec, radiusM float64) Disc { return Disc{center, Chord2OfM(radiusM)} }
-
-// ShapeBytes is the memory that the compiled shapes hold, in bytes: the figure
-// for a limit on what an advertiser may keep. It grows with what the area names
-// alone. A polygon that several areas share counts in each of them.
-func (a *Area) ShapeBytes() int64 { return a.in.bytes() + a.out.bytes() }
-
-func (s *shapes) bytes() int64 {
-	n := len(s.discs)*int(unsafe.Sizeof(disc{})) + len(s.cells)*int(unsafe.Sizeof(Cell(0))) + len(s.regions)*int(unsafe.Sizeof(RegionID(0)))
-	for _, p := range s.polygons {
-		n += p.bytes()
-	}
-	return int64(n)
-}
 
 // Contains is the exact test of membership.
 func (a *Area) Contains(at *Position) bool { return a.in.contain(at) && !a.out.contain(at) }

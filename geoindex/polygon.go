@@ -3,7 +3,6 @@ package geoindex
 import (
 	"math"
 	"slices"
-	"unsafe"
 
 	"github.com/hexbid/hexbid"
 )
@@ -40,15 +39,6 @@ func newPolygon(rings [][][2]float64) polygon {
 	p.slabs = newSlabs(p.edges, p.south, p.north)
 	p.runs = boundRuns(p.edges)
 	return p
-}
-
-// bytes is the memory that the polygon holds.
-func (p *polygon) bytes() int {
-	n := int(unsafe.Sizeof(*p)) + cap(p.edges)*int(unsafe.Sizeof(edge{})) + p.slabs.bytes()
-	for _, level := range p.runs {
-		n += cap(level) * int(unsafe.Sizeof(box{}))
-	}
-	return n
 }
 
 func (p *polygon) contains(q hexbid.Point) bool {

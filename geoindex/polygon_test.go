@@ -246,31 +246,6 @@ func TestPolygonsThatNothingUsesAreSweptFromTheInterner(t *testing.T) {
 	}
 }
 
-func TestShapeBytesGrowWithWhatAnAreaNames(t *testing.T) {
-	bytesOf := func(in hexbid.Area) int64 {
-		area, err := CompileArea(&in, &hexbid.Area{}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return area.ShapeBytes()
-	}
-	circle := hexbid.Circle{Center: hexbid.Point{Lat: 30, Lng: 120}, RadiusM: 500}
-	one, two := bytesOf(hexbid.Area{Circles: []hexbid.Circle{circle}}), bytesOf(hexbid.Area{Circles: []hexbid.Circle{circle, circle}})
-	if one <= 0 || two != 2*one {
-		t.Errorf("one circle holds %d bytes, two %d", one, two)
-	}
-	city := hangzhouOutline(t)
-	vertices := 0
-	for _, p := range city {
-		for _, ring := range p {
-			vertices += len(ring)
-		}
-	}
-	if held := bytesOf(hexbid.Area{Polygons: city}); held < int64(16*vertices) || held > int64(200*vertices) {
-		t.Errorf("an outline of %d vertices holds %d bytes", vertices, held)
-	}
-}
-
 func FuzzParsePolygons(f *testing.F) {
 	f.Add(`{"type":"Polygon","coordinates":[[[0,0],[1,0],[1,1],[0,1],[0,0]]]}`)
 	f.Add(`{"type":"FeatureCollection","features":[{"type":"Feature","geometry":{"type":"MultiPolygon","coordinates":[[[[0,0],[1,0],[1,1],[0,0]]]]}}]}`)

@@ -2,8 +2,10 @@ package geoindex
 
 import (
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 
 	"pgregory.net/rapid"
 
@@ -86,6 +88,42 @@ func zigzag(n int, turned bool) hexbid.Polygon {
 		}
 	}
 	return closedRing(ring)
+}
+
+// bytes is the memory that a polygon holds.
+func (p *polygon) bytes() int {
+	n := int(unsafe.Sizeof(*p)) + cap(p.edges)*int(unsafe.Sizeof(edge{})) + p.slabs.bytes()
+	for _, level := range p.runs {
+		n += cap(level) * int(unsafe.Sizeof(box{}))
+	}
+	return n
+}
+
+// mostSteps is the most edges that a test looks at, by halving or one by one,
+// leaving out those nearby.
+func (s *slabs) mostSteps() (most int) {
+	for slab := range s.count() {
+		steps := len(s.ending.at(slab))
+		for node := slab + s.count(); node > 0; node = s.above(node) {
+			n := len(s.across.at(node))
+			if n > shortList && (s.tangled == nil || !s.tangled[node]) {
+				n = bits.Len(uint(n)) + 2
+			}
+			steps += n
+		}
+		most = max(most, steps)
+	}
+	return most
+}
+
+// entries is how often edges are listed.
+func (s *slabs) entries() int { return len(s.ending.edges) + len(s.across.edges) }
+
+// bytes is the memory that the slabs hold.
+func (s *slabs) bytes() int {
+	ints := cap(s.ending.starts) + cap(s.ending.edges) + cap(s.across.starts) + cap(s.across.edges)
+	ints += cap(s.guide.before)
+	return cap(s.cuts)*int(unsafe.Sizeof(float64(0))) + ints*int(unsafe.Sizeof(int32(0))) + cap(s.tangled)
 }
 
 // TestNoOutlineTakesMoreThanLinearMemoryNorManySteps counts what the structure
