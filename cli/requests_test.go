@@ -53,6 +53,17 @@ func TestTimesAreReadAsUsersHaveThem(t *testing.T) {
 	}
 }
 
+// TestTimesThatLieTooFarApartAreBad: no two that are read are more than what a
+// time.Duration holds apart.
+func TestTimesThatLieTooFarApartAreBad(t *testing.T) {
+	for _, year := range []string{"1701", "1899", "2190", "2249"} {
+		_, said, err := readText(t, "time,lat,lon\n2008-10-23 05:53:05,30,120\n"+year+"-10-23 05:53:05,30,120\n", simulateLoadCommand{})
+		if err == nil || !strings.Contains(said, "line 3: time: ") {
+			t.Errorf("%s: %v\n%s", year, err, said)
+		}
+	}
+}
+
 // TestAZoneIsOfTimesThatNameNone: clocks went back an hour in New York between these
 // two, and never in Shanghai.
 func TestAZoneIsOfTimesThatNameNone(t *testing.T) {

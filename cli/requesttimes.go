@@ -71,5 +71,6 @@ func readNumber(text string, v float64) (at time.Duration, c clock) {
 	return 0, unknownClock
 }
 
-// inRange says whether a time fits nanoseconds since 1970.
-func inRange(t time.Time) bool { return t.Year() > 1700 && t.Year() < 2250 }
+// inRange says whether the nanoseconds between a time and any other in range fit a
+// time.Duration, which holds 292 years.
+func inRange(t time.Time) bool { return t.Year() >= 1900 && t.Year() < 2190 }
