@@ -10,8 +10,9 @@ import (
 )
 
 // What an advertiser keeps in the index is counted in entries. One entry is one cell
-// of a covering, or one circle, cell, region or vertex that an area names: some 64
-// bytes. A campaign around places has entriesAPlace more for every approved place of
+// of a covering, or one circle, cell, region or vertex that an area names: some 30 to
+// 130 bytes, the most where campaigns go around the same places at radii of their own.
+// A campaign around places has entriesAPlace more for every approved place of
 // its program, so that places times campaigns count.
 const (
 	// entriesAPlace is the number of cells that a disc is covered by, on average over
