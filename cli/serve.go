@@ -33,7 +33,7 @@ type ServeConfig struct {
 	NearbyBudget  time.Duration `help:"Time that the walk of a nearby list may take; past it the answer has what was found, and says so." default:"5ms" env:"HEXBID_NEARBY_BUDGET"`
 	ClickExpiry   time.Duration `help:"How long a token admits an impression and a click." default:"30m" env:"HEXBID_CLICK_EXPIRY"`
 	ManualReview  bool          `help:"Leave new and changed places in review until they are approved." env:"HEXBID_MANUAL_REVIEW"`
-	MostEntries   int64         `name:"advertiser-entries" help:"Most index entries of one advertiser: one for each cell of a covering, circle, cell, region and vertex of its campaigns, 8 for each approved place that a campaign goes around." default:"1000000" env:"HEXBID_ADVERTISER_ENTRIES"`
+	MostEntries   int64         `name:"advertiser-entries" help:"Most index entries of one advertiser: one for each cell of a covering, circle, cell, region and vertex of its campaigns, 8 for each approved place that a campaign goes around, 1 for each keyword and every 8 bytes of it." default:"1000000" env:"HEXBID_ADVERTISER_ENTRIES"`
 	CacheMB       int64         `name:"cache-mb" help:"Cache of display records, MiB." default:"64" env:"HEXBID_CACHE_MB"`
 	MemoryMB      int64         `name:"memory-mb" help:"Memory to use, MiB: the more there is, the less often the collector runs. 0 leaves it to GOGC and GOMEMLIMIT." default:"0" env:"HEXBID_MEMORY_MB"`
 	AllowTrace    string        `help:"Permit exhaustive traces: auto (on loopback only), yes or no." enum:"auto,yes,no" default:"auto" env:"HEXBID_ALLOW_TRACE"`

@@ -36,7 +36,8 @@ type Config struct {
 	ClickExpiry time.Duration
 	// AdvertiserEntries is the most that an advertiser may keep in the index: one
 	// entry for each cell of a campaign's covering and each circle, cell, region and
-	// vertex that it names, and eight for each approved place that it goes around.
+	// vertex that it names, eight for each approved place that it goes around, and for
+	// each keyword one and one more for every eight bytes of it.
 	AdvertiserEntries int64
 	// ManualReview leaves new places in review until the operator approves.
 	ManualReview bool

@@ -12,12 +12,16 @@ import (
 // What an advertiser keeps in the index is counted in entries. One entry is one cell
 // of a covering, or one circle, cell, region or vertex that an area names: some 30 to
 // 130 bytes, the most where campaigns go around the same places at radii of their own.
-// A campaign around places has entriesAPlace more for every approved place of
+// A keyword takes one, and one more for every keywordBytesAnEntry of its text. A
+// campaign around places has entriesAPlace more for every approved place of
 // its program, so that places times campaigns count.
 const (
 	// entriesAPlace is the number of cells that a disc is covered by, on average over
 	// radii; at most 20.
 	entriesAPlace = 8
+	// keywordBytesAnEntry is the text of a keyword that takes an entry's memory where
+	// its words are as short as they can be.
+	keywordBytesAnEntry = 8
 	// MaxPlaces is the most places that a program may have.
 	MaxPlaces = 20_000
 )
@@ -90,7 +94,7 @@ func (u *usage) burdenOf(r store.Record) (b burden) {
 			b.approved = 1
 		}
 	case *hexbid.Campaign:
-		b.buyer, b.own = 1, int64(len(r.Covering))+entriesOf(&v.Area)+entriesOf(&v.Excluded)
+		b.buyer, b.own = 1, int64(len(r.Covering))+entriesOf(&v.Area)+entriesOf(&v.Excluded)+entriesOfKeywords(v.Keywords)
 		if v.Area.AroundPlacesM > 0 {
 			b.campaign = 1
 		}
@@ -121,6 +125,13 @@ func entriesOf(a *hexbid.Area) int64 {
 		}
 	}
 	return int64(n)
+}
+
+func entriesOfKeywords(keywords []hexbid.Keyword) (n int64) {
+	for i := range keywords {
+		n += 1 + int64(len(keywords[i].Text)/keywordBytesAnEntry)
+	}
+	return n
 }
 
 // tally is the usage as the writes of one batch leave it, one after another. It is
@@ -208,7 +219,7 @@ func (t *tally) check(present int64, was, now burden, r hexbid.Resource) error {
 		return hexbid.Errorf(hexbid.Exhausted, "name", "%q has %d places already: at most %d a program; delete some, or share them among several programs",
 			program, p.places-1, MaxPlaces)
 	}
-	const remedy = "delete campaigns, go around fewer places, name fewer or coarser shapes, or ask the operator for more (--advertiser-entries)"
+	const remedy = "delete campaigns, go around fewer places, name fewer or coarser shapes or fewer keywords, or ask the operator for more (--advertiser-entries)"
 	if now.place > 0 {
 		return hexbid.Errorf(hexbid.Exhausted, "place.review_state", "approved, it would add %d index entries, %d for each of the %d campaigns around the places of %q, to the %d of %q: at most %d; %s",
 			entries-present, entriesAPlace, p.campaigns, program, present, advertiser, t.usage.limit, remedy)

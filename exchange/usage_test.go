@@ -92,6 +92,22 @@ func TestACampaignAboveItsAdvertisersEntriesIsRefused(t *testing.T) {
 	}
 }
 
+func TestKeywordsTakeEntries(t *testing.T) {
+	e := openOn(t, store.NewMemory(), 1000)
+	fill(t, e)
+	c := campaign("words")
+	for range 200 { // of 16 bytes each: 3 entries
+		c.Keywords = append(c.Keywords, hexbid.Keyword{Text: fmt.Sprintf("coffee shop %04d", len(c.Keywords)), Match: hexbid.MatchBroad})
+	}
+	if _, err := e.Create(ctx, c, false); err != nil {
+		t.Fatalf("600 entries of keywords: %v", err)
+	}
+	more := *c
+	more.Name = campaign("more").Name
+	_, err := e.Create(ctx, &more, false)
+	wantRefused(t, err, "campaign.area", "at most 1000", "fewer keywords")
+}
+
 func ring(vertices int) (r []hexbid.Point) {
 	for i := range vertices / 2 {
 		r = append(r, hexbid.Point{Lat: 30, Lng: 120 + float64(i)/1000})

@@ -143,8 +143,15 @@ func ParseWords(query string) (w Words) {
 	}
 	tokens, units := tokenize(query)
 	w.tokens, w.text, w.signature = tokens, textOf(tokens), signatureOf(tokens)
+	w.units = make([]Text, 0, len(units))
+	at := 0
 	for _, unit := range units {
-		w.units = append(w.units, textOf(unit))
+		length := 0
+		for _, token := range unit {
+			length += len(token) + len(edge)
+		}
+		w.units = append(w.units, w.text[at:at+length+len(edge)]) // the text's own bytes
+		at += length
 	}
 	return w
 }
