@@ -100,6 +100,7 @@ func (b *bystanders) repeat(ctx context.Context, call func(context.Context) erro
 	for ctx.Err() == nil {
 		life := b.server.life.Load()
 		one, cancel := context.WithTimeout(ctx, patience)
+		began := time.Now()
 		err := call(one)
 		cancel()
 		if ctx.Err() != nil {
@@ -107,6 +108,7 @@ func (b *bystanders) repeat(ctx context.Context, call func(context.Context) erro
 		}
 		b.tally.beside.Add(1)
 		if life%2 == 1 && life == b.server.life.Load() {
+			b.tally.waited(time.Since(began))
 			b.judge(err)
 		}
 		time.Sleep(bystanderPause)

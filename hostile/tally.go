@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -17,16 +18,24 @@ type tally struct {
 	rowsStored, rowsRefused                       atomic.Int64 // of bombs
 	peakMB                                        atomic.Int64
 
-	mu     sync.Mutex // guards attack and falls
-	attack string
-	falls  map[string]int
+	mu      sync.Mutex // guards attack and falls
+	attack  string
+	slowest time.Duration // bystander's call during the attack; told, not judged
+	falls   map[string]int
 }
 
 // begin names the attack that falls are put down to.
 func (t *tally) begin(attack string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.attack = attack
+	t.attack, t.slowest = attack, 0
+}
+
+// waited notes how long a bystander waited for an answer.
+func (t *tally) waited(took time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.slowest = max(t.slowest, took)
 }
 
 // fall notes something that must not be. What repeats is printed once.
@@ -85,14 +94,19 @@ func cutOff(err error) bool {
 }
 
 // counts are the counts of a tally at an instant.
-type counts struct{ calls, refused, late, beside, rowsStored, rowsRefused int64 }
+type counts struct {
+	calls, refused, late, beside, rowsStored, rowsRefused int64
+	slowest                                               time.Duration
+}
 
 func (t *tally) counts() counts {
-	return counts{t.calls.Load(), t.refused.Load(), t.late.Load(), t.beside.Load(), t.rowsStored.Load(), t.rowsRefused.Load()}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return counts{t.calls.Load(), t.refused.Load(), t.late.Load(), t.beside.Load(), t.rowsStored.Load(), t.rowsRefused.Load(), t.slowest}
 }
 
 func (c counts) since(before counts) string {
-	text := fmt.Sprintf("%d calls, %d refused, %d late, %d beside", c.calls-before.calls, c.refused-before.refused, c.late-before.late, c.beside-before.beside)
+	text := fmt.Sprintf("%d calls, %d refused, %d late; %d beside within %.2f s", c.calls-before.calls, c.refused-before.refused, c.late-before.late, c.beside-before.beside, c.slowest.Seconds())
 	if stored, refused := c.rowsStored-before.rowsStored, c.rowsRefused-before.rowsRefused; stored+refused > 0 {
 		text += fmt.Sprintf(", rows: %d stored, %d refused", stored, refused)
 	}
