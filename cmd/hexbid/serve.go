@@ -172,7 +172,7 @@ func (m *Main) start(ctx context.Context) (err error) {
 		return err
 	}
 	c.AuctionBudget, c.ClickExpiry, c.ManualReview = m.Config.AuctionBudget, m.Config.ClickExpiry, m.Config.ManualReview
-	c.NearbyBudget, c.AdvertiserEntries = m.Config.NearbyBudget, m.Config.MostEntries
+	c.NearbyBudget, c.AdvertiserEntries = m.Config.NearbyBudget, m.Config.AdvertiserEntries
 	c.Cards, c.CacheBytes, c.Clock, c.Log = server.Cards{}, m.Config.CacheMB<<20, m.Clock, m.Log
 	if m.Config.Demo {
 		c.Home = &exchange.Home{Name: demo.City, Center: demo.Center, RadiusM: demo.RadiusM}
