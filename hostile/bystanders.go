@@ -33,13 +33,12 @@ const (
 
 // bystanders search and write while others attack, and check every answer.
 type bystanders struct {
-	server   *server
-	tally    *tally
-	conn     *grpc.ClientConn
-	cancel   context.CancelFunc
-	group    sync.WaitGroup
-	idle     atomic.Bool // the attack is idleness: no refusal is right
-	searches atomic.Int64
+	server *server
+	tally  *tally
+	conn   *grpc.ClientConn
+	cancel context.CancelFunc
+	group  sync.WaitGroup
+	idle   atomic.Bool // the attack is idleness: no refusal is right
 }
 
 // bystanderCount are goroutines of each kind, and bystanderPause what they wait between
