@@ -16,8 +16,8 @@ import (
 )
 
 // corruption damages a file of the data folder after a kill, and starts the service
-// again. Either the start ends with status 1 and names the file, or what was
-// acknowledged is there. It works on a service of its own, and on copies of its folder.
+// again. Either the start ends with status 1 and names the file (or the catalogue, where
+// the damage shows in another of its files), or what was acknowledged is there. It works on a service of its own, and on copies of its folder.
 func corruption(ctx context.Context, r *round) error {
 	dir, err := os.MkdirTemp("", "hexbid-hostile-damage-")
 	if err != nil {
@@ -33,11 +33,17 @@ func corruption(ctx context.Context, r *round) error {
 		return err
 	}
 	whole := s.data
+	if s.data = filepath.Join(dir, "undamaged"); copyFolder(s.data, whole) != nil || s.start(ctx) != nil {
+		return fmt.Errorf("an undamaged copy does not serve: %s", s.log.tail())
+	}
+	if err := errors.Join(r.judgeLost(ctx, s, known), s.kill()); err != nil {
+		return err
+	}
 	stop, cancel := r.until(ctx)
 	defer cancel()
 	for n := 0; n < len(damages) || stop.Err() == nil; n++ {
 		s.data = filepath.Join(dir, fmt.Sprintf("copy-%d", n))
-		if err := os.CopyFS(s.data, os.DirFS(whole)); err != nil {
+		if err := copyFolder(s.data, whole); err != nil {
 			return err
 		}
 		if err := r.damageOnce(ctx, s, known, damages[n%len(damages)]); err != nil {
@@ -48,6 +54,23 @@ func corruption(ctx context.Context, r *round) error {
 		}
 	}
 	return nil
+}
+
+// copyFolder copies files with their permissions: keys that others may read are refused.
+func copyFolder(to, from string) error {
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		return err
+	}
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		return os.Chmod(to+strings.TrimPrefix(path, from), info.Mode())
+	})
 }
 
 // keep fills a service in two lives, so that its folder has tables and logs, and kills
@@ -128,13 +151,14 @@ func (r *round) damageOnce(ctx context.Context, s *server, known *ledger, d dama
 		}
 		return s.kill()
 	}
+	r.tally.notStarted.Add(1)
 	var exit *exec.ExitError
 	switch log := s.log.tail(); {
 	case !errors.Is(err, errEnded):
 		r.tally.fall("%s: after %v %v", what, time.Since(began).Round(time.Second), err)
 	case !errors.As(s.exit, &exit) || exit.ExitCode() != 1 || strings.Contains(log, "goroutine "):
 		r.tally.fall("%s: %v\n%s", what, s.exit, log)
-	case !strings.Contains(log, s.data):
+	case !strings.Contains(log, filepath.Base(path)) && !strings.Contains(log, filepath.Join(s.data, "catalogue")):
 		r.tally.fall("%s: the message names no file of it: %s", what, log)
 	}
 	return ctx.Err()

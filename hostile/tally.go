@@ -13,7 +13,7 @@ import (
 
 // tally counts what happened, and keeps what fell.
 type tally struct {
-	attacks, kills, damages, lost                 atomic.Int64
+	attacks, kills, damages, notStarted, lost     atomic.Int64
 	calls, refused, late, wrong, internal, beside atomic.Int64
 	rowsStored, rowsRefused                       atomic.Int64 // of bombs
 	peakMB                                        atomic.Int64
@@ -118,9 +118,9 @@ func (t *tally) lastLine() string {
 	t.mu.Lock()
 	fell := len(t.falls)
 	t.mu.Unlock()
-	return fmt.Sprintf("hostile: %d attacks, %s calls, %s refused, %s past their deadline, %s bystanders' calls, %d wrong answers, %d internal errors, %d kills, %d damages, %d lost, peak %d MiB, %d fell",
+	return fmt.Sprintf("hostile: %d attacks, %s calls, %s refused, %s past their deadline, %s bystanders' calls, %d wrong answers, %d internal errors, %d kills, %d damages of which %d refused to start, %d lost, peak %d MiB, %d fell",
 		t.attacks.Load(), grouped(t.calls.Load()), grouped(t.refused.Load()), grouped(t.late.Load()), grouped(t.beside.Load()),
-		t.wrong.Load(), t.internal.Load(), t.kills.Load(), t.damages.Load(), t.lost.Load(), t.peakMB.Load(), fell)
+		t.wrong.Load(), t.internal.Load(), t.kills.Load(), t.damages.Load(), t.notStarted.Load(), t.lost.Load(), t.peakMB.Load(), fell)
 }
 
 // grouped writes a count with commas between thousands.
