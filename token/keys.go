@@ -71,7 +71,7 @@ func (k *Keys) open() error {
 	}
 	if before != nil {
 		if err := before.check(&file, k.source.Clock()); err != nil {
-			if err := k.lost("%s does not continue the keys that were in force here until %s: %v", k.source.Path, before.Used.Format(time.RFC3339), err); err != nil {
+			if err := k.lost("%s does not continue the keys that were in force here until %s by %s: %v", k.source.Path, before.Used.Format(time.RFC3339), k.source.Record, err); err != nil {
 				return err
 			}
 		}
@@ -116,7 +116,7 @@ func (k *Keys) lost(format string, args ...any) error {
 		k.loss = errors.Join(k.loss, errors.New(loss))
 		return nil
 	}
-	return hexbid.Invalidf("keys", "%s. Restore the file as it was; or go on with --accept-loss: every token that the lost keys sealed is invalid then, and viewers may get new pseudonyms", loss)
+	return hexbid.Invalidf("keys", "%s. Restore the files as they were; or go on with --accept-loss: every token that the lost keys sealed is invalid then, and viewers may get new pseudonyms", loss)
 }
 
 // Loss is what AcceptLoss went on in spite of; nil for nothing.
