@@ -17,7 +17,8 @@ import (
 
 // corruption damages a file of the data folder after a kill, and starts the service
 // again. Either the start ends with status 1 and names the file (or the catalogue, where
-// the damage shows in another of its files), or what was acknowledged is there. It works on a service of its own, and on copies of its folder.
+// the damage shows in another of its files), or what was acknowledged is there. It works
+// on a service of its own, and on copies of its folder.
 func corruption(ctx context.Context, r *round) error {
 	dir, err := os.MkdirTemp("", "hexbid-hostile-damage-")
 	if err != nil {

@@ -114,10 +114,15 @@ func planPictures(p *plan.Plan, written func(float64) string) (all []*picture) {
 	for i := range p.Sensitivities {
 		all = append(all, swingPicture(&p.Sensitivities[i], written))
 	}
-	all = append(all, partsPicture("memory", "What a node's memory is for", "Every node holds the whole index.", "bytes", 1e9, p.Memory),
-		partsPicture("disk", "What a node's disk is for", "Events are shared among the nodes, the catalogue is on each.", "bytes", 1e9, p.Disk))
+	const bytesAGB = 1e9
+	all = append(all,
+		partsPicture(picture{ID: "memory", Title: "What a node's memory is for", Says: "Every node holds the whole index.",
+			X: axis{Name: "memory", Unit: "bytes"}}, bytesAGB, p.Memory),
+		partsPicture(picture{ID: "disk", Title: "What a node's disk is for", Says: "Events are shared among the nodes, the catalogue is on each.",
+			X: axis{Name: "disk", Unit: "bytes"}}, bytesAGB, p.Disk))
 	if len(p.Cost) > 0 {
-		return append(all, partsPicture("cost", "Cost of a month", "In the currency of the prices that were given.", "money", 1, p.Cost))
+		return append(all, partsPicture(picture{ID: "cost", Title: "Cost of a month", Says: "In the currency of the prices that were given.",
+			X: axis{Name: "cost", Unit: "money"}}, 1, p.Cost))
 	}
 	return append(all, &picture{ID: "cost", Title: "Cost of a month", Says: "What nodes, disk and network cost.",
 		Advice: "No prices were given. Give those of your provider with --node-price, --disk-price-gb and --network-price-gb."})
@@ -145,10 +150,11 @@ func swingPicture(s *plan.Sensitivity, written func(float64) string) *picture {
 	return p
 }
 
-func partsPicture(id, title, says, unit string, scale float64, parts []plan.Part) *picture {
-	p := &picture{ID: id, Title: title, Says: says, X: axis{Name: id, Unit: unit}}
+// partsPicture draws what a figure is made of, in the unit of the axis: a part's value
+// times a scale.
+func partsPicture(p picture, scale float64, parts []plan.Part) *picture {
 	for _, part := range parts {
 		p.Bars = append(p.Bars, bar{Name: part.Name, Values: []float64{round(part.Value * scale)}})
 	}
-	return p
+	return &p
 }
