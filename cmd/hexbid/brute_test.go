@@ -190,6 +190,7 @@ func compare(t *testing.T, ctx context.Context, s *testServer, o *oracle, r *pb.
 }
 
 func TestDemoSearchesEqualBruteForce(t *testing.T) {
+	t.Parallel()
 	requests := 2000
 	if testing.Short() {
 		requests = 100
@@ -372,6 +373,7 @@ func importRows(t *testing.T, ctx context.Context, s *testServer, rows []*pb.Imp
 }
 
 func TestSearchesAllOverTheGlobeEqualBruteForce(t *testing.T) {
+	t.Parallel()
 	campaigns, requests := 20_000, 2000
 	if testing.Short() {
 		campaigns, requests = 8000, 100

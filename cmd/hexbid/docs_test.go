@@ -18,6 +18,10 @@ var consoleBlock = regexp.MustCompile("(?s)```console\n(.*?)```")
 // TestCommandsShownInTheDocsRun runs each line that a ```console block begins
 // with "$ ", in order, beside a demo server.
 func TestCommandsShownInTheDocsRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it runs a program that the race detector does not watch")
+	}
+	t.Parallel()
 	path, err := builtBinary()
 	if err != nil {
 		t.Fatal(err)

@@ -117,6 +117,10 @@ func TestADamagedLogOrTableEndsAStart(t *testing.T) {
 }
 
 func TestAFolderDeletedUnderARunningServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it runs a program that the race detector does not watch")
+	}
+	t.Parallel()
 	data := t.TempDir()
 	p := startProcess(t, "--data", data)
 	conn := p.dial(t)
