@@ -9,8 +9,8 @@ import (
 )
 
 // Explain returns the verdict on one campaign, as Plain's account has it, without
-// looking at every other. The rules are asked of the campaign alone; where only its
-// bid may stand in its way, the search itself tells who won. Only a campaign that
+// looking at every other. It tests the rules on this campaign alone; where only the
+// bid may stand in the way, the search itself tells who won. Only a campaign that
 // competes and whose advertiser won nothing has to be compared with its advertiser's
 // other campaigns. Looked is the number of campaigns that this took. At an instant
 // that the snapshot does not hold it takes all of them. The error is the context's.

@@ -13,6 +13,17 @@ import (
 	"github.com/hexbid/hexbid/targeting"
 )
 
+// each calls f for every key and what it leads to.
+func (t *table[E, X]) each(f func(e *entry[E, X])) {
+	var entries []entry[E, X]
+	for slot := range t.size {
+		entries = t.at(slot).entries(entries[:0])
+		for i := range entries {
+			f(&entries[i])
+		}
+	}
+}
+
 func TestACapCodeBoundsAndOrdersScores(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		scores := rapid.SliceOfN(rapid.OneOf(rapid.Int64Range(0, 1e15), rapid.Int64Range(0, 1<<27)), 2, 2).Draw(t, "scores")

@@ -231,17 +231,6 @@ func (w *tableWriter[E, X]) grow(keys int) {
 	w.groups = w.writer.paged
 }
 
-// each calls f for every key and what it leads to.
-func (t *table[E, X]) each(f func(e *entry[E, X])) {
-	var entries []entry[E, X]
-	for slot := range t.size {
-		entries = t.at(slot).entries(entries[:0])
-		for i := range entries {
-			f(&entries[i])
-		}
-	}
-}
-
 // freeze gives the table as it is to a snapshot.
 func (w *tableWriter[E, X]) freeze() table[E, X] {
 	clear(w.scratch[:cap(w.scratch)]) // let go of old runs

@@ -17,8 +17,8 @@ type Explanation struct {
 	RequestID  string
 }
 
-// Explain says what becomes of a campaign in a search: the rules are asked of it
-// one by one, and the search itself tells its rank. Errors are *hexbid.Error, or
+// Explain says what becomes of a campaign in a search. It tests the campaign against
+// one rule after another; the search itself then tells its rank. Errors are *hexbid.Error, or
 // the context's.
 func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Request) (*Explanation, error) {
 	if err := r.Validate(); err != nil {
