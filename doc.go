@@ -36,6 +36,9 @@
 // A write returns when it is durable and searchable. Readers load one pointer
 // and take no lock.
 //
+// Both ways enter package exchange with a Principal in the context: who the call is
+// made for. A caller without rights is refused there.
+//
 // # How a machine is measured
 //
 //	simulator/traffic       people: where, who, when

@@ -12,12 +12,18 @@ import (
 
 // Get reads a resource.
 func (e *Exchange) Get(ctx context.Context, name string) (hexbid.Resource, error) {
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
 	r, err := e.store.Get(ctx, name)
 	return r.Resource, err
 }
 
 // List shows resources to visit in order of name, as store.Store says.
 func (e *Exchange) List(ctx context.Context, q store.ListQuery, visit func(hexbid.Resource) (more bool)) (next string, err error) {
+	if err := admit(ctx); err != nil {
+		return "", err
+	}
 	return e.store.List(ctx, q, func(r store.Record) bool { return visit(r.Resource) })
 }
 
@@ -26,6 +32,9 @@ func (e *Exchange) List(ctx context.Context, q store.ListQuery, visit func(hexbi
 // takes it back; Searchable tells. With validateOnly it checks everything and changes
 // nothing.
 func (e *Exchange) Create(ctx context.Context, r hexbid.Resource, validateOnly bool) (hexbid.Resource, error) {
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
 	return e.write(ctx, r, 0, validateOnly)
 }
 
@@ -43,6 +52,9 @@ type Change func(present hexbid.Resource) (hexbid.Resource, error)
 // another write comes between and any version will do, it is tried again. It returns
 // as Create does.
 func (e *Exchange) Update(ctx context.Context, name string, ifVersion uint64, validateOnly bool, change Change) (hexbid.Resource, error) {
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
 	const tries = 5
 	for try := 1; ; try++ {
 		present, err := e.store.Get(ctx, name)
@@ -171,7 +183,7 @@ func (e *Exchange) exists(ctx context.Context, name string) (bool, error) {
 // campaign's area: the costly part of a write, outside any lock. What is known
 // to be wrong with it is part of the error.
 func (e *Exchange) prepare(ctx context.Context, r hexbid.Resource, known error) (*store.Record, error) {
-	if err := e.Check(r, known); err != nil {
+	if err := e.check(r, known); err != nil {
 		return nil, err
 	}
 	meta := r.Metadata()
@@ -189,7 +201,15 @@ func (e *Exchange) prepare(ctx context.Context, r hexbid.Resource, known error) 
 // Check tells everything that is wrong with a resource, as far as it alone and
 // the market's rules tell. What is known already, of fields that could not be
 // converted, comes first, and nothing else is said about those fields.
-func (e *Exchange) Check(r hexbid.Resource, known error) error {
+func (e *Exchange) Check(ctx context.Context, r hexbid.Resource, known error) error {
+	if err := admit(ctx); err != nil {
+		return err
+	}
+	return e.check(r, known)
+}
+
+// check is Check for who has been admitted.
+func (e *Exchange) check(r hexbid.Resource, known error) error {
 	_, name := hexbid.ParseNameOf(store.KindOf(r), "name", r.Metadata().Name)
 	found := hexbid.JoinErrors(name, r.Validate())
 	if c, ok := r.(*hexbid.Campaign); ok {
@@ -263,6 +283,9 @@ func checkExists(field, name string, exists func(name string) (bool, error)) err
 // finds it any more, or when it is durably gone and the context ends. The operator's
 // verdict on a place stays.
 func (e *Exchange) Delete(ctx context.Context, name string, ifVersion uint64, validateOnly bool) error {
+	if err := admit(ctx); err != nil {
+		return err
+	}
 	n, err := hexbid.ParseName(name)
 	if err != nil {
 		return hexbid.Invalidf("name", "%v", err)
@@ -348,22 +371,22 @@ func (e *Exchange) checkNoBuyer(ctx context.Context, program hexbid.Name) error 
 	return inUseError(program.String(), buyer)
 }
 
-// Serving says whether a campaign takes part in auctions at present, and why
-// not.
-func (e *Exchange) Serving(ctx context.Context, c *hexbid.Campaign) (bool, string) {
-	return e.ServingAmong()(ctx, c)
+// Serving says whether a campaign takes part in auctions at present, and why not.
+type Serving func(*hexbid.Campaign) (serving bool, reason string)
+
+// Serving judges campaigns under a context. It remembers the advertisers that it has
+// looked up, so one is for the campaigns of one call.
+func (e *Exchange) Serving(ctx context.Context) (Serving, error) {
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
+	return e.servingWith(ctx, nil), nil
 }
 
-// ServingAmong is Serving for many campaigns: it remembers the advertisers that
-// it has looked up.
-func (e *Exchange) ServingAmong() func(context.Context, *hexbid.Campaign) (bool, string) {
-	return e.servingAmong(nil)
-}
-
-// servingAmong is ServingAmong; with a trial, what that has accepted counts as stored.
-func (e *Exchange) servingAmong(t *trial) func(context.Context, *hexbid.Campaign) (bool, string) {
+// servingWith is Serving; with a trial, what that has accepted counts as stored.
+func (e *Exchange) servingWith(ctx context.Context, t *trial) Serving {
 	paused := map[string]bool{}
-	return func(ctx context.Context, c *hexbid.Campaign) (bool, string) {
+	return func(c *hexbid.Campaign) (bool, string) {
 		name, _ := hexbid.ParseName(c.Name) // stored names parse
 		owner := name.Owner().String()
 		if _, known := paused[owner]; !known {

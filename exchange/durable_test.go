@@ -74,7 +74,7 @@ func TestRowsThatAreDurableWhenTheCallEndsAreToldAsWhatTheyAre(t *testing.T) {
 	e, l, ending := openLagging(t)
 	far := hexbid.Point{Lat: 31.2304, Lng: 121.4737}
 	before := e.Size().Version
-	b, err := e.NewUpload(false).Prepare(ctx, append(incomingOf([]hexbid.Resource{place("l", far), place("m", hub), place("m", hub), place("", hub)}),
+	b, err := newUpload(e, false).Prepare(ctx, append(incomingOf([]hexbid.Resource{place("l", far), place("m", hub), place("m", hub), place("", hub)}),
 		Incoming{Resource: place("n", hub), CheckOnly: true}))
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestASingleWriteThatIsDurableWhenTheCallEndsIsASuccess(t *testing.T) {
 func TestACallThatEndsBeforeTheCommitChangesNothing(t *testing.T) {
 	e := open(t, nil)
 	fill(t, e, place("l", hub))
-	b, err := e.NewUpload(false).Prepare(ctx, incomingOf([]hexbid.Resource{place("m", hub)}))
+	b, err := newUpload(e, false).Prepare(ctx, incomingOf([]hexbid.Resource{place("m", hub)}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
-	ctx = context.Background()
+	ctx = hexbid.WithPrincipal(context.Background(), hexbid.Principal{Role: hexbid.System, ID: "tests", Origin: hexbid.InProcess})
 	now = time.Date(2026, 11, 20, 4, 7, 30, 0, time.UTC)
 	hub = hexbid.Point{Lat: 30.2553, Lng: 120.1640}
 )
@@ -94,6 +94,24 @@ func fill(t testing.TB, e *Exchange, more ...hexbid.Resource) {
 func at(p hexbid.Point) *hexbid.Request {
 	return &hexbid.Request{Point: p, RadiusM: 3000, NearbyLimit: 20, Slots: 3, Host: hexbid.WeChat, Scene: hexbid.NearbyList, ClientID: "app",
 		Viewer: hexbid.Viewer{Age: 30, UserKey: "someone"}}
+}
+
+// newUpload begins an upload of the tests' principal, who is admitted.
+func newUpload(e *Exchange, validateOnly bool) *Upload {
+	u, err := e.NewUpload(ctx, validateOnly)
+	if err != nil {
+		panic(err)
+	}
+	return u
+}
+
+// mustServing is Serving for the tests' principal, who is admitted.
+func mustServing(e *Exchange) Serving {
+	serving, err := e.Serving(ctx)
+	if err != nil {
+		panic(err)
+	}
+	return serving
 }
 
 func mustSearch(t testing.TB, e *Exchange, r *hexbid.Request) *Response {
@@ -290,10 +308,10 @@ func TestCampaignsFollowThePlacesTheyGoAround(t *testing.T) {
 	shows := func(p hexbid.Point) bool { return len(mustSearch(t, e, at(p)).Sponsored) == 1 }
 	shaped := campaign("c")
 	shaped.Area.Polygons = []hexbid.Polygon{{}}
-	if serving, why := e.Serving(ctx, shaped); !serving {
+	if serving, why := mustServing(e)(shaped); !serving {
 		t.Errorf("a campaign with a polygon beside its program's places does not serve: %s", why)
 	}
-	if serving, why := e.Serving(ctx, campaign("c")); serving || !strings.Contains(why, "none is approved") || shows(hub) {
+	if serving, why := mustServing(e)(campaign("c")); serving || !strings.Contains(why, "none is approved") || shows(hub) {
 		t.Errorf("without a place it serves: %v, %q", serving, why)
 	}
 	fill(t, e, place("l", hub))
@@ -415,7 +433,7 @@ func TestAPanicInAWorkerOfAnImportIsAnErrorOfThatImport(t *testing.T) {
 	e := open(t, nil)
 	fill(t, e)
 	rows := []hexbid.Resource{place("l", hub), faulty, campaign("c")}
-	if _, err := e.NewUpload(false).Prepare(ctx, incomingOf(rows)); hexbid.KindOf(err) != hexbid.Internal || err == nil || !strings.Contains(err.Error(), "nil pointer") {
+	if _, err := newUpload(e, false).Prepare(ctx, incomingOf(rows)); hexbid.KindOf(err) != hexbid.Internal || err == nil || !strings.Contains(err.Error(), "nil pointer") {
 		t.Errorf("prepare: %v", err)
 	}
 	for _, o := range e.Import(ctx, rows, false) {
@@ -433,7 +451,7 @@ func TestAnImportOfACallerWhoWentAwayIsNotPrepared(t *testing.T) {
 	e := open(t, nil)
 	gone, cancel := context.WithCancel(ctx)
 	cancel()
-	if _, err := e.NewUpload(false).Prepare(gone, []Incoming{{Resource: faulty}}); !errors.Is(err, context.Canceled) {
+	if _, err := newUpload(e, false).Prepare(gone, []Incoming{{Resource: faulty}}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }

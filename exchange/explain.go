@@ -21,6 +21,9 @@ type Explanation struct {
 // one rule after another; the search itself then tells its rank. Errors are *hexbid.Error, or
 // the context's.
 func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Request) (*Explanation, error) {
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}

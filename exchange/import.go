@@ -63,7 +63,10 @@ type row struct {
 // row is, and every outcome says so. Two rows of one name are judged one after
 // the other; both outcomes show the resource as the batch leaves it.
 func (e *Exchange) Import(ctx context.Context, resources []hexbid.Resource, validateOnly bool) []Outcome {
-	u := e.NewUpload(validateOnly)
+	u, err := e.NewUpload(ctx, validateOnly)
+	if err != nil {
+		return rejectAll(resources, err)
+	}
 	defer u.Close()
 	b, err := u.Prepare(ctx, incomingOf(resources))
 	if err != nil {
@@ -106,12 +109,15 @@ func (u *Upload) tally() *tally {
 }
 
 // NewUpload begins an upload; with validateOnly it changes nothing. Close it.
-func (e *Exchange) NewUpload(validateOnly bool) *Upload {
+func (e *Exchange) NewUpload(ctx context.Context, validateOnly bool) (*Upload, error) {
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
 	u := &Upload{exchange: e}
 	if validateOnly {
 		u.trial = e.trials.begin(e.usage.tally())
 	}
-	return u
+	return u, nil
 }
 
 // Close ends an upload; a batch that is still on its way may be rejected.
@@ -206,11 +212,11 @@ func (b *Batch) settleOutcome(i int, stored map[string]hexbid.Resource, searchab
 
 // tellServing says of each accepted campaign whether it serves.
 func (b *Batch) tellServing(ctx context.Context) {
-	serving := b.upload.exchange.servingAmong(b.upload.trial)
+	serving := b.upload.exchange.servingWith(ctx, b.upload.trial)
 	for i := range b.rows {
 		o := &b.rows[i].outcome
 		if c, ok := o.Resource.(*hexbid.Campaign); ok && o.Action != Rejected {
-			o.Serving, o.NotServingReason = serving(ctx, c)
+			o.Serving, o.NotServingReason = serving(c)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func copied(resources []hexbid.Resource) []Incoming {
 
 // upload runs batches and tells their outcomes, a line a row.
 func upload(e *Exchange, batches [][]hexbid.Resource, validateOnly bool) (told []string) {
-	u := e.NewUpload(validateOnly)
+	u := newUpload(e, validateOnly)
 	for _, batch := range batches {
 		b, err := u.Prepare(ctx, copied(batch))
 		if err != nil {
@@ -107,7 +107,7 @@ func TestARowToldToBeInErrorIsJudgedAndNotStored(t *testing.T) {
 	fill(t, e)
 	c := campaign("c")
 	c.DisplayName, c.Program, c.Area = "", program+"-missing", hexbid.Area{Regions: []string{"1", "2"}}
-	u := e.NewUpload(false)
+	u := newUpload(e, false)
 	b, err := u.Prepare(ctx, []Incoming{{Resource: campaign("d"), CheckOnly: true}, {Resource: c, Err: hexbid.Invalidf("campaign.bid_micros", "could not be read")}})
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,9 @@ import (
 // Review records the operator's verdict on a place as it is at present. It returns
 // as Create does.
 func (e *Exchange) Review(ctx context.Context, name string, ifVersion uint64, verdict hexbid.ReviewState) (hexbid.Resource, error) {
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
 	if verdict == hexbid.ReviewUnspecified {
 		return nil, hexbid.Invalidf("review_state", "is not stated: use in_review, approved or hidden")
 	}

@@ -92,6 +92,9 @@ type scratch struct {
 // Search answers a request. Arrived is when it came in, on the wall's clock.
 // Errors are *hexbid.Error, or the context's.
 func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.Time) (*Response, error) {
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func dryRun(t *testing.T, u *Upload, resources ...hexbid.Resource) []Outcome {
 func TestAllDryRunsTogetherKeepABoundedNumberOfNames(t *testing.T) {
 	e := open(t, nil)
 	e.trials.names = namesOfTrials - 10 // others'
-	first, second := e.NewUpload(true), e.NewUpload(true)
+	first, second := newUpload(e, true), newUpload(e, true)
 	dryRun(t, first, lotsOf(10, "a")...)
 	refused := dryRun(t, second, lotsOf(5, "b")...)
 	for _, o := range refused {
@@ -76,7 +76,7 @@ func TestAllDryRunsTogetherKeepABoundedNumberOfNames(t *testing.T) {
 
 func TestADryRunKeepsABoundedNumberOfNames(t *testing.T) {
 	e := open(t, nil)
-	u := e.NewUpload(true)
+	u := newUpload(e, true)
 	defer u.Close()
 	u.trial.names = namesATrial
 	wantRefused(t, dryRun(t, u, lotsOf(1, "a")[0])[0].Err, "name", "split the upload")
@@ -88,7 +88,7 @@ func TestADryRunKeepsABoundedNumberOfNames(t *testing.T) {
 func TestARowThatADryRunRefusesTakesNoName(t *testing.T) {
 	e := open(t, func(c *Config) { c.AdvertiserEntries = 1000 })
 	fill(t, e)
-	u := e.NewUpload(true)
+	u := newUpload(e, true)
 	defer u.Close()
 	c := campaign("c")
 	c.Area = hexbid.Area{}

@@ -257,9 +257,9 @@ func TestServingReadsNoPlaces(t *testing.T) {
 	s := &failing{Store: store.NewMemory()}
 	e := openOn(t, s, 1000)
 	fillToTheLimit(t, e)
-	before, serving := s.lists.Load(), e.ServingAmong()
+	before, serving := s.lists.Load(), mustServing(e)
 	for i := range 12 {
-		if on, why := serving(ctx, campaign(fmt.Sprint("c", i))); !on {
+		if on, why := serving(campaign(fmt.Sprint("c", i))); !on {
 			t.Errorf("campaign %d does not serve: %s", i, why)
 		}
 	}
@@ -268,7 +268,7 @@ func TestServingReadsNoPlaces(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if on, why := e.Serving(ctx, campaign("c0")); on || !strings.Contains(why, "none is approved") {
+	if on, why := mustServing(e)(campaign("c0")); on || !strings.Contains(why, "none is approved") {
 		t.Errorf("without places it serves: %v, %q", on, why)
 	}
 	if n := s.lists.Load() - before; n != 0 {

@@ -95,7 +95,7 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 		var response any
 		failure := hexbid.Contain(func() (err error) {
 			received := func(m any) error { return c.receive(m, receive) }
-			if response, err = handler(service, c.context(ctx), received, nil); err == nil {
+			if response, err = handler(service, hexbid.WithPrincipal(c.context(ctx), c.peer.caller), received, nil); err == nil {
 				response, err = c.encode(response)
 			}
 			return err

@@ -37,18 +37,22 @@ var collections = map[hexbid.ResourceKind]string{
 
 // show converts a resource for an answer, with a campaign's serving status and
 // what was mended of it.
-func show[T resource](ctx context.Context, s *campaignService, r hexbid.Resource, notices ...string) T {
+func show[T resource](ctx context.Context, s *campaignService, r hexbid.Resource, notices ...string) (none T, err error) {
 	m := fromNoun(r)
 	if c, ok := r.(*hexbid.Campaign); ok {
+		serving, err := s.exchange().Serving(ctx)
+		if err != nil {
+			return none, err
+		}
 		out := m.(*pb.Campaign)
-		out.Serving, out.NotServingReason = s.exchange().Serving(ctx, c)
+		out.Serving, out.NotServingReason = serving(c)
 		out.Notices = notices
 	}
-	return m.(T)
+	return m.(T), nil
 }
 
 // showWritten is show for what a write has returned.
-func showWritten[T resource](ctx context.Context, s *campaignService, r hexbid.Resource, notices []string) T {
+func showWritten[T resource](ctx context.Context, s *campaignService, r hexbid.Resource, notices []string) (T, error) {
 	if !s.exchange().Searchable(r) {
 		notices = append(notices, exchange.NotYetSearchable)
 	}
@@ -73,7 +77,7 @@ func create[T resource](ctx context.Context, s *campaignService, m T, o creation
 	}
 	m = proto.Clone(m).(T)
 	setName(m, name)
-	noun, notices, err := s.toNoun(m)
+	noun, notices, err := s.toNoun(ctx, m)
 	if err != nil {
 		return none, err
 	}
@@ -81,15 +85,15 @@ func create[T resource](ctx context.Context, s *campaignService, m T, o creation
 	if err != nil {
 		return none, err
 	}
-	return showWritten[T](ctx, s, created, notices), nil
+	return showWritten[T](ctx, s, created, notices)
 }
 
 // toNoun converts a resource. When some of it does not convert, the error tells
 // what else is wrong with it too.
-func (s *campaignService) toNoun(m proto.Message) (hexbid.Resource, []string, error) {
+func (s *campaignService) toNoun(ctx context.Context, m proto.Message) (hexbid.Resource, []string, error) {
 	noun, notices, err := toNoun(m)
 	if err != nil {
-		return nil, nil, s.exchange().Check(noun, err)
+		return nil, nil, s.exchange().Check(ctx, noun, err)
 	}
 	return noun, notices, nil
 }
@@ -128,7 +132,7 @@ func get[T resource](ctx context.Context, s *campaignService, kind hexbid.Resour
 	if err != nil {
 		return none, err
 	}
-	return show[T](ctx, s, r), nil
+	return show[T](ctx, s, r)
 }
 
 // updateOptions are what an update says beside the resource.
@@ -153,20 +157,20 @@ func update[T resource](ctx context.Context, s *campaignService, kind hexbid.Res
 	r, err := s.exchange().Update(ctx, m.GetName(), version, o.validateOnly, func(present hexbid.Resource) (next hexbid.Resource, err error) {
 		merged, err := merge(fromNoun(present), m, o.mask)
 		if err == nil {
-			next, notices, err = s.toNoun(merged)
+			next, notices, err = s.toNoun(ctx, merged)
 		}
 		return next, err
 	})
 	if o.allowMissing && hexbid.KindOf(err) == hexbid.NotFound {
 		var noun hexbid.Resource
-		if noun, notices, err = s.toNoun(m); err == nil {
+		if noun, notices, err = s.toNoun(ctx, m); err == nil {
 			r, err = s.exchange().Create(ctx, noun, o.validateOnly)
 		}
 	}
 	if err != nil {
 		return none, err
 	}
-	return showWritten[T](ctx, s, r, notices), nil
+	return showWritten[T](ctx, s, r, notices)
 }
 
 // maxMaskPaths is more than there are fields to name.

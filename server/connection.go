@@ -9,6 +9,8 @@ import (
 
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/peer"
+
+	"github.com/hexbid/hexbid"
 )
 
 // connection is one that is open, and what waits on it.
@@ -16,10 +18,11 @@ type connection struct {
 	net.Conn
 	of       *connections
 	address  peerAddress
-	accepted int64        // Unix nanoseconds
-	worked   atomic.Int64 // when work last began or ended; 0 for never
-	working  atomic.Int32 // calls and batches that are worked on
-	streams  atomic.Int32 // that are open
+	caller   hexbid.Principal // whom its calls are made for
+	accepted int64            // Unix nanoseconds
+	worked   atomic.Int64     // when work last began or ended; 0 for never
+	working  atomic.Int32     // calls and batches that are worked on
+	streams  atomic.Int32     // that are open
 
 	mu   sync.Mutex // guards own and gone
 	own  waiting
@@ -48,12 +51,22 @@ type peerAddress struct {
 // connectionOf is the connection of a call; a stand-in where the listener was not
 // guarded.
 func connectionOf(ctx context.Context) *connection {
+	origin := ""
 	if p, ok := peer.FromContext(ctx); ok {
 		if a, ok := p.Addr.(*peerAddress); ok {
 			return a.connection
 		}
+		if p.Addr != nil {
+			origin = p.Addr.String()
+		}
 	}
-	return &connection{of: &unguarded}
+	return &connection{of: &unguarded, caller: networkCaller(origin)}
+}
+
+// networkCaller is whom calls from an address are made for: so far the operator,
+// whoever reaches the port.
+func networkCaller(address string) hexbid.Principal {
+	return hexbid.Principal{Role: hexbid.Operator, Origin: address}
 }
 
 var unguarded = connections{limits: &Limits{StreamsAConnection: 1, WaitingCalls: 1 << 62, WaitingBytes: 1 << 62}}

@@ -66,7 +66,7 @@ func (l guardedListener) Accept() (net.Conn, error) {
 // admit takes a connection in, in the place of another when there are as many as may
 // be. It closes the newcomer and returns nil when every other one works.
 func (s *connections) admit(conn net.Conn) *connection {
-	c := &connection{Conn: conn, of: s, accepted: time.Now().UnixNano()}
+	c := &connection{Conn: conn, of: s, caller: networkCaller(conn.RemoteAddr().String()), accepted: time.Now().UnixNano()}
 	c.address = peerAddress{conn.RemoteAddr(), c}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -29,7 +29,7 @@ func TestAWriteWhoseTimeIsUpSaysWhatBecameOfIt(t *testing.T) {
 		t.Helper()
 		waitUntil(t, "a write of "+name+" is durable", func() bool {
 			err := call()
-			_, missing := s.exchange.Load().Get(t.Context(), name)
+			_, missing := s.exchange.Load().Get(ctx, name)
 			there := hexbid.KindOf(missing) != hexbid.NotFound
 			if there != (err == nil) || err != nil && status.Code(err) != codes.DeadlineExceeded {
 				t.Fatalf("%s: %v; it is there: %v", name, err, there)

@@ -74,7 +74,9 @@ func (s *campaignService) receiveBatches(ctx context.Context, stream grpc.BidiSt
 			return hexbid.Invalidf("rows", "a batch has %d rows: send 1 to %d", n, maxImportRows)
 		}
 		if upload == nil {
-			upload = s.exchange().NewUpload(r.GetValidateOnly())
+			if upload, err = s.exchange().NewUpload(ctx, r.GetValidateOnly()); err != nil {
+				return err
+			}
 			context.AfterFunc(ctx, upload.Close) // when Import is over
 		}
 		batch, err := prepareRows(ctx, upload, r.GetRows())
@@ -196,7 +198,7 @@ func (s *campaignService) ReviewPlace(ctx context.Context, r *pb.ReviewPlaceRequ
 	if err != nil {
 		return nil, err
 	}
-	return show[*pb.Place](ctx, s, place), nil
+	return show[*pb.Place](ctx, s, place)
 }
 
 // Explain implements pb.CampaignServiceServer.

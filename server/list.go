@@ -73,7 +73,10 @@ func list[T resource](ctx context.Context, s *campaignService, l listing) ([]T, 
 	if err != nil {
 		return nil, "", err
 	}
-	p := page[T]{listing: l, show: s.shower(ctx, l.view)}
+	p := page[T]{listing: l}
+	if p.show, err = s.shower(ctx, l.view); err != nil {
+		return nil, "", err
+	}
 	next, err := s.exchange().List(ctx, q, p.add)
 	if err != nil {
 		return nil, "", err
@@ -85,17 +88,20 @@ func list[T resource](ctx context.Context, s *campaignService, l listing) ([]T, 
 }
 
 // shower converts resources of a list. It looks every advertiser up once.
-func (s *campaignService) shower(ctx context.Context, view pb.View) func(hexbid.Resource) proto.Message {
-	serving := s.exchange().ServingAmong()
+func (s *campaignService) shower(ctx context.Context, view pb.View) (func(hexbid.Resource) proto.Message, error) {
+	serving, err := s.exchange().Serving(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return func(r hexbid.Resource) proto.Message {
 		c, ok := r.(*hexbid.Campaign)
 		if !ok {
 			return fromNoun(r)
 		}
 		out := campaignIn(view, c)
-		out.Serving, out.NotServingReason = serving(ctx, c)
+		out.Serving, out.NotServingReason = serving(c)
 		return out
-	}
+	}, nil
 }
 
 // page takes in resources as long as there is room.

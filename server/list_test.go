@@ -21,7 +21,7 @@ import (
 	"github.com/hexbid/hexbid/token"
 )
 
-var ctx = context.Background()
+var ctx = hexbid.WithPrincipal(context.Background(), hexbid.Principal{Role: hexbid.System, ID: "tests", Origin: hexbid.InProcess})
 
 // forEngines runs a test on the catalogue of every engine.
 func forEngines(t *testing.T, test func(*testing.T, *campaignService)) {

@@ -220,7 +220,7 @@ func TestSlotsAreCountedOnFirstPagesAlone(t *testing.T) {
 			&hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: "P", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}, Path: "index"},
 			&hexbid.Place{Meta: hexbid.Meta{Name: program + "/places/l"}, Point: hexbid.Point{Lat: 30, Lng: 120}})
 	}
-	for _, o := range s.exchange.Load().Import(t.Context(), resources, false) {
+	for _, o := range s.exchange.Load().Import(ctx, resources, false) {
 		if o.Err != nil {
 			t.Fatal(o.Err)
 		}

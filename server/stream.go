@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"math"
 	"sync"
 	"time"
@@ -45,6 +46,7 @@ func (s *Server) stream(service any, raw grpc.ServerStream, info *grpc.StreamSer
 // up a stream that brings nothing, or whose client does not take the answers.
 type guardedStream struct {
 	grpc.ServerStream
+	ctx      context.Context // of the stream, with the principal
 	server   *Server
 	gate     *gate
 	peer     *connection
@@ -63,13 +65,16 @@ var (
 )
 
 func (s *Server) watch(raw grpc.ServerStream, info *grpc.StreamServerInfo, peer *connection) *guardedStream {
-	g := &guardedStream{ServerStream: raw, server: s, gate: &s.gates[classOf[info.FullMethod]], peer: peer,
+	g := &guardedStream{ServerStream: raw, ctx: hexbid.WithPrincipal(raw.Context(), peer.caller), server: s, gate: &s.gates[classOf[info.FullMethod]], peer: peer,
 		answered: info.IsClientStream, givenUp: make(chan error, 1)}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.idle = time.AfterFunc(s.config.Limits.StreamTimeout, func() { g.giveUp(errIdleStream, 0) })
 	return g
 }
+
+// Context implements grpc.ServerStream.
+func (g *guardedStream) Context() context.Context { return g.ctx }
 
 // RecvMsg implements grpc.ServerStream.
 func (g *guardedStream) RecvMsg(m any) error {

@@ -189,8 +189,12 @@ func (m *Main) start(ctx context.Context) (err error) {
 	return nil
 }
 
+// demoLoader is whom the demo market is imported for.
+var demoLoader = hexbid.Principal{Role: hexbid.System, ID: "demo", Origin: hexbid.InProcess}
+
 // fillDemo imports the demo market.
 func (m *Main) fillDemo(ctx context.Context) error {
+	ctx = hexbid.WithPrincipal(ctx, demoLoader)
 	market, err := demo.Market()
 	if err != nil {
 		return err

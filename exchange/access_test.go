@@ -1,0 +1,128 @@
+package exchange
+
+import (
+	"context"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/store"
+)
+
+// doors are the exported methods of an exchange that read or write for a caller.
+var doors = map[string]func(context.Context, *Exchange) error{
+	"Get": func(ctx context.Context, e *Exchange) error {
+		_, err := e.Get(ctx, program)
+		return err
+	},
+	"List": func(ctx context.Context, e *Exchange) error {
+		_, err := e.List(ctx, store.ListQuery{Kind: hexbid.KindAdvertiser}, func(hexbid.Resource) bool { return true })
+		return err
+	},
+	"Create": func(ctx context.Context, e *Exchange) error {
+		_, err := e.Create(ctx, place("new", hub), false)
+		return err
+	},
+	"Update": func(ctx context.Context, e *Exchange) error {
+		_, err := e.Update(ctx, program+"/places/l", store.AnyVersion, false, func(hexbid.Resource) (hexbid.Resource, error) { return place("l", hub), nil })
+		return err
+	},
+	"Delete": func(ctx context.Context, e *Exchange) error {
+		return e.Delete(ctx, "advertisers/a/campaigns/c", store.AnyVersion, true)
+	},
+	"Review": func(ctx context.Context, e *Exchange) error {
+		_, err := e.Review(ctx, program+"/places/l", store.AnyVersion, hexbid.Approved)
+		return err
+	},
+	"Check": func(ctx context.Context, e *Exchange) error { return e.Check(ctx, place("l", hub), nil) },
+	"Serving": func(ctx context.Context, e *Exchange) error {
+		_, err := e.Serving(ctx)
+		return err
+	},
+	"Import": func(ctx context.Context, e *Exchange) error {
+		return e.Import(ctx, []hexbid.Resource{place("another", hub)}, false)[0].Err
+	},
+	"NewUpload": func(ctx context.Context, e *Exchange) error {
+		u, err := e.NewUpload(ctx, true)
+		if err == nil {
+			u.Close()
+		}
+		return err
+	},
+	"Search": func(ctx context.Context, e *Exchange) error {
+		_, err := e.Search(ctx, at(hub), time.Now())
+		return err
+	},
+	"Explain": func(ctx context.Context, e *Exchange) error {
+		_, err := e.Explain(ctx, "advertisers/a/campaigns/c", at(hub))
+		return err
+	},
+}
+
+// without are the exported methods that are no doors, and why.
+var without = map[string]string{
+	"Close":         "ends the process's own exchange",
+	"Size":          "counts for the operator's metrics",
+	"CacheHitRatio": "counts for the operator's metrics",
+	"Searchable":    "says of a resource that a door has returned whether it is published",
+}
+
+func TestEveryDoorRefusesACallerWithoutRights(t *testing.T) {
+	e := open(t, nil)
+	fill(t, e, place("l", hub), campaign("c"))
+	before := e.Size()
+	methods := reflect.TypeFor[*Exchange]()
+	for i := range methods.NumMethod() {
+		name := methods.Method(i).Name
+		if _, none := without[name]; none {
+			continue
+		}
+		door, known := doors[name]
+		if !known {
+			t.Errorf("%s is no door that this test knows: list it", name)
+			continue
+		}
+		for _, nobody := range []context.Context{context.Background(), hexbid.WithPrincipal(ctx, hexbid.Principal{}),
+			hexbid.WithPrincipal(ctx, hexbid.Principal{Role: 200, ID: "tests", Origin: hexbid.InProcess})} {
+			if err := door(nobody, e); hexbid.KindOf(err) != hexbid.Denied {
+				t.Errorf("%s for %s: %v", name, hexbid.PrincipalOf(nobody), err)
+			}
+		}
+	}
+	if after := e.Size(); after != before {
+		t.Errorf("the market was %v and is %v", before, after)
+	}
+	for name, door := range doors { // so that it is not something else that refuses
+		for _, role := range []hexbid.Role{hexbid.Operator, hexbid.System} {
+			if err := door(hexbid.WithPrincipal(t.Context(), hexbid.Principal{Role: role}), e); err != nil && hexbid.KindOf(err) != hexbid.AlreadyExists {
+				t.Errorf("%s for the role %s: %v", name, role, err)
+			}
+		}
+	}
+}
+
+type depth int // of a context that carries much
+
+func TestAskingForRightsAllocatesNothing(t *testing.T) {
+	deep, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for i := range 10 {
+		deep = context.WithValue(deep, depth(i), i)
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		if err := admit(deep); err != nil {
+			t.Error(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkAskingForRights(b *testing.B) {
+	for b.Loop() {
+		if err := admit(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
