@@ -8,9 +8,8 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Position is all that a search needs to know of a point, found once. It
-// belongs to one search: it remembers the polygons that it was tested against,
-// for many campaigns may share one.
+// Position holds what a search needs to know of its point, computed once. It belongs to one search. It remembers the
+// results of polygon tests, because many campaigns may share a polygon.
 type Position struct {
 	Point   hexbid.Point
 	Vec     Vec
@@ -24,14 +23,14 @@ type Position struct {
 	nextClosest uint8 // of closest, to overwrite
 }
 
-// closestIn is how far the nearest site of a tree is.
+// closestIn is the remembered distance to the nearest site of one tree.
 type closestIn struct {
 	tree   *Tree
 	chord2 float64
 }
 
-// ClosestIn is the squared chord to the nearest site of a tree, infinite when it has
-// none. It remembers: many campaigns may go around the same places.
+// ClosestIn returns the squared chord to the nearest site of a tree, infinite when the tree is empty. It remembers the
+// result, because many campaigns may target the same places.
 func (at *Position) ClosestIn(t *Tree) float64 {
 	for i := range at.closest {
 		if c := &at.closest[i]; c.tree == t && t != nil {
@@ -108,10 +107,9 @@ type disc struct {
 	angle float64 // radius in radians
 }
 
-// CompileArea compiles the area that a campaign buys, but for the discs around its
-// program's places, which change when a place does. Polygons are shared through
-// the interner, which may be nil. The error is of a cell or an adcode that does
-// not exist.
+// CompileArea compiles the area that a campaign buys, without the discs around its program's places: those change
+// whenever a place does. Equal polygons are shared through the interner, which may be nil. The error names a cell or
+// an adcode that does not exist.
 func CompileArea(in, out *hexbid.Area, shared *Interner) (*Area, error) {
 	var a Area
 	var err error

@@ -1,14 +1,14 @@
 package geoindex
 
-// Coverings use every other resolution, from the coarsest level: the fewer they
-// are, the fewer lists a search looks at, and a posting tells of the children
-// between.
+// A covering uses every other resolution, starting at the coarsest level. A search looks up one list for each
+// resolution in use, so fewer resolutions mean fewer lookups. The bits of a posting describe the resolution between
+// two levels.
 const (
 	coarsestLevel = 1
 	levelStep     = 2
 )
 
-// levelFor is the finest level whose cells are no smaller than an angle.
+// levelFor returns the finest level whose cells are at least as large as an angle.
 func levelFor(angle float64) int {
 	level := Finest
 	for level > coarsestLevel && planarCircumradius[level] < angle {
@@ -17,9 +17,8 @@ func levelFor(angle float64) int {
 	return level
 }
 
-// The steps that a covering may take, however its shapes lie. Shapes of which
-// hundreds overlap everywhere use them up; then cells stay as coarse as they are
-// and are posted without a claim, for the exact test decides in the end.
+// These constants bound the steps of a covering. Hundreds of shapes that overlap everywhere use the steps up. The
+// remaining cells then stay coarse, and their postings claim no full child, so the exact test decides there.
 const (
 	stepsOfCovering = 20_000
 	stepsOfShape    = 1_000
@@ -28,23 +27,23 @@ const (
 // mostChildren is the number of children of a cell that is no pentagon.
 const mostChildren = 7
 
-// covering is a covering in the making: cells that are partly in a union of
-// shapes less what is excluded, to be split.
+// covering builds a covering. It holds the cells that lie partly in the included shapes minus the excluded ones and
+// still wait to be split.
 type covering struct {
 	in, out *roots
 	budget  int // of cells
 	finest  int // level of cells
 	steps   int // left
 
-	queue  [Finest + 1][]candidate // by resolution
+	queue  [Finest + 1][]partial // by resolution
 	queued int
 	done   []Posting
 	looked footprint // of the cell looked at
 }
 
-// candidate is a cell with the shapes that it is partly in, and those excluded;
-// shapes that it is outside of cannot matter to its children.
-type candidate struct {
+// partial is a cell with the included and the excluded shapes that cross it. The other shapes lie outside the cell and
+// therefore outside its children, so the children need not be compared with them.
+type partial struct {
 	cell    Cell
 	in, out []int32
 }
@@ -66,7 +65,7 @@ func newCovering(a *Area) *covering {
 	return c
 }
 
-// bounded are the shapes that a covering goes around.
+// bounded lists the shapes that a covering compares cells with.
 func (s *shapes) bounded() []bounded {
 	var all []bounded
 	for i := range s.discs {
@@ -84,8 +83,8 @@ func (c *covering) lookAt(cell Cell) {
 	c.looked = footprint{cell: cell, limit: cell.Cap()}
 }
 
-// relationTo is that of the cell looked at to the union of some shapes, with those
-// that it is partly in, or one that it is inside of.
+// relationTo returns the relation of the present cell to the union of some shapes. It also returns the shapes that
+// cross the cell, or one shape that holds it.
 func (c *covering) relationTo(shapes []bounded, some []int32) (best relation, matter []int32) {
 	for i, shape := range some {
 		if c.steps--; c.steps < 0 {
@@ -108,19 +107,19 @@ func (c *covering) relationTo(shapes []bounded, some []int32) (best relation, ma
 
 // classify finds the relation of a cell to the area, and the shapes that matter
 // to its children when it is partly in it.
-func (c *covering) classify(cell Cell, in, out []int32) (relation, candidate) {
+func (c *covering) classify(cell Cell, in, out []int32) (relation, partial) {
 	c.lookAt(cell)
 	best, in := c.relationTo(c.in.shapes, in)
 	if best == outside {
-		return outside, candidate{}
+		return outside, partial{}
 	}
 	switch excluded, out := c.relationTo(c.out.shapes, out); excluded {
 	case inside:
-		return outside, candidate{}
+		return outside, partial{}
 	case partly:
-		return partly, candidate{cell, in, out}
+		return partly, partial{cell, in, out}
 	}
-	return best, candidate{cell, in, nil}
+	return best, partial{cell, in, nil}
 }
 
 // coverShapes splits the coarsest cell that is partly in the area into cells of
@@ -188,14 +187,14 @@ func (c *covering) postCell(cell Cell) {
 	}
 }
 
-func (c *covering) push(at candidate) {
+func (c *covering) push(at partial) {
 	res := at.cell.Resolution()
 	c.queue[res] = append(c.queue[res], at)
 	c.queued++
 }
 
 // split replaces a cell by its grandchildren, or posts it.
-func (c *covering) split(current candidate) {
+func (c *covering) split(current partial) {
 	if c.steps <= 0 {
 		c.postWhole([]Cell{current.cell}, false)
 		return
@@ -224,13 +223,13 @@ func (c *covering) split(current candidate) {
 
 // children classifies the children of a cell: as marks of its own posting, and
 // those that are partly in the area.
-func (c *covering) children(from candidate) (whole Posting, inPart []candidate) {
+func (c *covering) children(from partial) (whole Posting, inPart []partial) {
 	res := from.cell.Resolution()
 	if res == Finest {
 		return wholePosting(KeyOfCell(from.cell), false), nil
 	}
 	whole.Key = KeyOfCell(from.cell)
-	inPart = make([]candidate, 0, mostChildren)
+	inPart = make([]partial, 0, mostChildren)
 	var cells [mostChildren]Cell
 	for _, child := range from.cell.Children(cells[:0]) {
 		bit := uint8(1) << child.digit(res+1)
@@ -246,8 +245,8 @@ func (c *covering) children(from candidate) (whole Posting, inPart []candidate) 
 }
 
 // grandchildren classifies the children of children that are partly in the area.
-func (c *covering) grandchildren(children []candidate) (full []Posting, inPart []candidate) {
-	inPart = make([]candidate, 0, mostChildren*len(children))
+func (c *covering) grandchildren(children []partial) (full []Posting, inPart []partial) {
+	inPart = make([]partial, 0, mostChildren*len(children))
 	for _, child := range children {
 		var cells [mostChildren]Cell
 		for _, grandchild := range child.cell.Children(cells[:0]) {

@@ -10,8 +10,7 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Interner keeps one compiled copy of equal polygons, as long as an area uses
-// it. It is used by one goroutine.
+// Interner stores one compiled copy of equal polygons for as long as an area uses it. One goroutine uses an Interner.
 type Interner struct {
 	polygons map[polygonKey]weak.Pointer[polygon]
 	sweepAt  int // size at which the keys of polygons that nothing uses are swept out
@@ -53,8 +52,8 @@ func (x *Interner) polygon(p hexbid.Polygon) *polygon {
 	return compiled
 }
 
-// sweep removes the keys of polygons that nothing uses, whenever the keys have
-// doubled since it last did: its cost is spread over the polygons compiled.
+// sweep removes the keys of polygons that no area uses any more. It runs whenever the number of keys has doubled since
+// the last sweep, so its cost is spread over the polygons compiled.
 func (x *Interner) sweep() {
 	if x.polygons == nil {
 		x.polygons, x.sweepAt = map[polygonKey]weak.Pointer[polygon]{}, smallestSweep

@@ -14,7 +14,7 @@ type Site struct {
 	Group   uint32 // of what it belongs to
 }
 
-// Marks are what a query may need of a site.
+// Marks are the properties of a site that a query may filter by.
 type Marks struct {
 	Tags uint64 // bits of which a query may need some
 	Has  uint64 // bits of which a query may need all
@@ -26,16 +26,15 @@ func (m *Marks) add(other Marks) { m.Tags, m.Has = m.Tags|other.Tags, m.Has|othe
 // sites is split into its cell's children. A Tree is immutable; an Edit makes
 // the next one and shares what it does not change.
 //
-// A node knows of each child a ball that holds its sites and the union of their
-// marks, so that a search passes over what is too far or cannot match without
-// following a pointer. A leaf keeps marks, points and sites apart: of most sites a
-// search reads the marks alone, and of most others the point.
+// A node stores for each child a ball that holds the child's sites and the union of their marks. A search therefore
+// skips a child that is too far away or cannot match without following a pointer. A leaf stores marks, points and
+// sites in separate arrays, because a search reads only the marks of most sites, and only the points of most others.
 type Tree struct{ root *node }
 
 const leafSites = 64
 
-// node is a cell of the hierarchy. The root stands above the 122 base cells; once
-// it is split it has one child for each.
+// node is a cell of the hierarchy. The root stands above the 122 base cells and has one child for each once it is
+// split.
 type node struct {
 	owner    *Edit // that may change the node in place
 	res      int8  // -1 at the root
@@ -52,7 +51,7 @@ type child struct {
 	marks  Marks
 }
 
-// Edit is a change of a Tree in the making; it is used by one goroutine.
+// Edit builds the next Tree from the present one. One goroutine uses it.
 type Edit struct {
 	root    *node // nil once the change has ended
 	visited int   // children and sites that deletions looked at
@@ -69,16 +68,15 @@ func (t *Tree) Edit() *Edit {
 	return e
 }
 
-// Tree ends the change. The Edit must not be used after. Its nodes go on referring to
-// it as their owner, so it lets go of the root: otherwise each of them would keep the
-// whole tree of its time in memory.
+// Tree ends the edit, which must not be used afterwards. New nodes keep pointing to the edit as their owner. The edit
+// therefore drops its own pointer to the root: otherwise every such node would keep that whole tree in memory.
 func (e *Edit) Tree() *Tree {
 	t := &Tree{e.root}
 	e.root = nil
 	return t
 }
 
-// own gives a node that this edit may change: itself, or a copy.
+// own returns n if this edit made it, and otherwise a copy that the edit may change.
 func (e *Edit) own(n *node) *node {
 	if n.owner == e {
 		return n
@@ -131,9 +129,8 @@ func (n *node) slot(c Cell) int {
 	return int(c.digit(int(n.res) + 1))
 }
 
-// Delete removes the site of an ordinal; it says whether it was there. Nodes
-// that become empty are dropped; small ones are not merged, for another site
-// is likely to come.
+// Delete removes the site of an ordinal and reports whether it was there. Nodes that become empty are dropped. Small
+// nodes are not merged, because another site is likely to arrive.
 func (e *Edit) Delete(ordinal uint32, at Cell) bool { return e.delete(e.root, ordinal, at) }
 
 func (e *Edit) delete(n *node, ordinal uint32, at Cell) bool {
@@ -160,8 +157,8 @@ func (e *Edit) delete(n *node, ordinal uint32, at Cell) bool {
 	return true
 }
 
-// isEmpty says whether a node has no site: an empty child is dropped at once, so its
-// own children tell.
+// isEmpty reports whether a node has no site. Delete drops an empty child at once, so a node without children is
+// empty.
 func (e *Edit) isEmpty(n *node) bool {
 	e.visited += len(n.children)
 	return len(n.sites) == 0 && !slices.ContainsFunc(n.children, func(c child) bool { return c.node != nil })
@@ -177,10 +174,9 @@ func (n *node) allMarks() (all Marks) {
 	return all
 }
 
-// Closest finds the site nearest to a point and its squared chord, of those at
-// equal distances the one of lowest rank and Tie; nil and infinity when there is
-// no site. It allocates nothing. It goes down the branch that may hold the nearest
-// first, and passes over every branch whose ball lies beyond what it has found.
+// Closest returns the site nearest to a point and its squared chord, or nil and infinity when the tree is empty. Among
+// sites at equal distance the lowest rank wins, then the lowest Tie. Closest allocates nothing. It descends into the
+// nearest ball first and skips every branch whose ball lies beyond the best site found so far.
 func (t *Tree) Closest(from Vec) (*Site, float64) {
 	c := t.closest(from)
 	return c.site, c.chord2
@@ -227,8 +223,8 @@ func (c *closest) search(n *node) {
 	}
 }
 
-// bound is a squared chord that no site of the child is nearer than, by the triangle
-// inequality on straight distances; infinite when there is no site.
+// bound returns a lower bound of the squared chord to any site of the child, by the triangle inequality on straight
+// distances. It is infinite when the child has no site.
 func (c *child) bound(from Vec) float64 {
 	if c.node == nil {
 		return math.Inf(1)
@@ -245,11 +241,10 @@ func (s *Site) precedes(other *Site) bool {
 	return s.Tie < other.Tie
 }
 
-// Nearest walks the sites of a tree by distance. The nodes that it met wait in a
-// heap, and the nearest of them is the horizon: what has not been seen is not
-// nearer. Sites of opened leaves lie in no order until the horizon has passed
-// them, which most of them never see. Its zero value is ready for Start; it
-// allocates only to grow, so keep it.
+// Nearest walks the sites of a tree in order of distance. The nodes that it has met wait in a heap. The nearest of
+// them is the horizon: no unseen site is nearer than the horizon. Sites of an opened leaf stay unsorted until the
+// horizon lies beyond them. Most walks end before that, so most sites are never sorted. The zero value is ready for
+// Start. Reuse a Nearest: it allocates only to grow.
 type Nearest struct {
 	from    Vec
 	max     float64 // squared chord
@@ -264,15 +259,15 @@ type Nearest struct {
 	Steps int
 }
 
-// waiting is a node of those met, or a site of it, that is at least so far away.
+// waiting is a met node, or one of its sites, with a lower bound of its distance.
 type waiting struct {
 	chord2 float64
 	node   int32
 	site   int32 // -1 for the node itself
 }
 
-// Need is what the marks of a site must be: its tags must meet every mask of
-// Some, and it must have All.
+// Need is the filter of a walk. The tags of a site must share a bit with every mask of Some, and its Has must include
+// All.
 type Need struct {
 	Some []uint64
 	All  uint64
@@ -290,8 +285,8 @@ func (n *Need) metBy(m *Marks) bool {
 	return true
 }
 
-// Start begins a walk: sites within a squared chord that meet the need,
-// nearest first, ties by rank, then Tie.
+// Start begins a walk over the sites that lie within a squared chord and meet the need, nearest first. Rank, then Tie,
+// orders sites at equal distances.
 func (w *Nearest) Start(t *Tree, from Vec, maxChord2 float64, need Need) {
 	clear(w.met)
 	*w = Nearest{from: from, max: maxChord2, need: need, met: w.met[:0], ahead: w.ahead[:0], beyond: w.beyond[:0], near: w.near[:0], pauseAt: math.MaxInt}
@@ -300,15 +295,13 @@ func (w *Nearest) Start(t *Tree, from Vec, maxChord2 float64, need Need) {
 	}
 }
 
-// Allow lets the walk go on for about so many more steps: then Next pauses until
-// it is allowed more. A walk that was allowed nothing goes to the end.
+// Allow lets the walk take about so many more steps before Next pauses. A walk without any Allow never pauses.
 func (w *Nearest) Allow(steps int) { w.pauseAt = w.Steps + min(steps, math.MaxInt-w.Steps) }
 
-// Paused says whether Next returned nil because the walk has used its steps up.
+// Paused reports whether Next returned nil because the walk used up its steps.
 func (w *Nearest) Paused() bool { return w.Steps >= w.pauseAt }
 
-// Next returns the next site and its squared chord; nil at the end, and at a
-// pause.
+// Next returns the next site and its squared chord, or nil at the end and at a pause.
 func (w *Nearest) Next() (*Site, float64) {
 	for !w.Paused() {
 		if len(w.near) > 0 {
@@ -327,8 +320,8 @@ func (w *Nearest) Next() (*Site, float64) {
 	return nil, 0
 }
 
-// sift takes the sites that are nearer than the horizon. One at the horizon
-// waits: a node there may hold another of lower rank.
+// sift moves the sites that are nearer than the horizon into order. A site exactly at the horizon waits, because a node
+// at the same distance may hold a site of lower rank.
 func (w *Nearest) sift() {
 	horizon := math.Inf(1)
 	if len(w.ahead) > 0 {
@@ -346,7 +339,7 @@ func (w *Nearest) sift() {
 	w.beyond = rest
 }
 
-// open looks at what a node holds.
+// open replaces a waiting node by its children or its sites.
 func (w *Nearest) open(x waiting) {
 	n := w.met[x.node]
 	w.Steps += len(n.sites) + len(n.children)

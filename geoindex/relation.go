@@ -17,8 +17,8 @@ const (
 
 // bounded is a shape that a covering goes around or stays out of.
 type bounded interface {
-	// relationTo may say partly where inside or outside would be true, never the
-	// other way round. It takes the steps of its work from a budget.
+	// relationTo may answer partly where inside or outside would be true, never the reverse. It subtracts the
+	// steps of its work from a budget.
 	relationTo(f *footprint, steps *int) relation
 	// bounds is a disc that holds the shape.
 	bounds() (center Vec, angle float64)
@@ -32,7 +32,7 @@ type footprint struct {
 	n     int    // of boxes
 }
 
-// What a step stands for is the comparison of a cell with a disc, some 15 ns.
+// One step is the comparison of a cell with a disc, some 15 ns.
 const (
 	stepsOfFootprint = 8
 	stepsOfBoxes     = 6
@@ -68,8 +68,8 @@ func (c Cell) bounds() (Vec, float64) {
 	return limit.Center, limit.Angle
 }
 
-// relationTo bounds a cap by one box, or two at the antimeridian. Where no edge
-// meets a box, all of it is inside or all outside, as its middle is.
+// relationTo encloses the cell's cap in one box, or in two at the antimeridian. A box that no edge meets is entirely
+// inside or entirely outside, so its middle decides for all of it.
 func (p *polygon) relationTo(f *footprint, steps *int) relation {
 	if f.n == 0 {
 		f.boxes, f.n = f.limit.boxes()
@@ -94,8 +94,8 @@ func (p *polygon) relationTo(f *footprint, steps *int) relation {
 	return outside
 }
 
-// bounds is a disc around the polygon's box. Of a box less than half the globe
-// wide a corner is farthest from the middle; a wider one is bounded by the globe.
+// bounds returns a disc around the polygon's box. In a box less than half the globe wide, a corner is the farthest
+// point from the middle. For a wider box the disc is the whole globe.
 func (p *polygon) bounds() (Vec, float64) {
 	middle := VecOf(hexbid.Point{Lat: (p.south + p.north) / 2, Lng: (p.west + p.east) / 2})
 	if p.east-p.west >= 180 {

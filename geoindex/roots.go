@@ -26,11 +26,11 @@ type rooted struct {
 	shape int32
 }
 
-// position orders cells of all resolutions: a cell comes right after all of its
-// descendants, for the digits that it does not use are the highest.
+// position orders cells of all resolutions. A cell comes right after all of its descendants, because H3 fills unused
+// digits with the highest value.
 func (c Cell) position() Cell { return c &^ (15 << 52) }
 
-// firstPosition is at or before those of the cell's descendants.
+// firstPosition is at or before the position of every descendant of the cell.
 func (c Cell) firstPosition() Cell { return c.position() &^ (digitsMask >> (3 * uint(c.Resolution()))) }
 
 func newRoots(shapes []bounded) *roots {
@@ -53,9 +53,8 @@ func newRoots(shapes []bounded) *roots {
 	return r
 }
 
-// rootsOf finds cells that hold a shape: one over its middle that is twice its
-// size or more, and the neighbours of that one. There are none of a shape that is
-// larger than the cells of the coarsest level.
+// rootsOf returns cells that together hold a shape: the cell over its middle that is at least twice as large, and the
+// neighbours of that cell. A shape larger than the cells of the coarsest level has no roots.
 func rootsOf(s bounded) []Cell {
 	if c, ok := s.(Cell); ok {
 		return []Cell{c}
@@ -78,8 +77,7 @@ func rootsOf(s bounded) []Cell {
 	return cells
 }
 
-// tops are the roots that descend from no other, in order of position: together
-// they hold every shape.
+// tops returns the roots that have no other root above them, in order of position. Together they hold every shape.
 func (r *roots) tops() (cells []Cell) {
 	if len(r.worldwide) > 0 {
 		return BaseCells()
@@ -94,8 +92,8 @@ func (r *roots) tops() (cells []Cell) {
 	return cells
 }
 
-// over lists the shapes that may meet a cell, each once. It takes the roots that it
-// looks at from a budget of steps, without regard to how many are left.
+// over lists the shapes that may meet a cell, each once. It subtracts the number of roots that it looks at from steps,
+// even below zero; the caller checks.
 func (r *roots) over(c Cell, steps *int) []int32 {
 	r.questions++
 	found := slices.Clone(r.worldwide)

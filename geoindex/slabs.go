@@ -38,9 +38,8 @@ const (
 	entriesPerEdge = 16
 	// shortList is the length of a list up to which halving does not pay.
 	shortList = 8
-	// nearby is the distance in degrees below which rounding may tell the wrong
-	// order of a point and an edge, or of two edges: a tenth of a micrometre,
-	// and ten times the rounding.
+	// nearby is the distance in degrees below which rounding may give the wrong order of a point and an edge, or
+	// of two edges. It is a tenth of a micrometre, ten times the rounding error.
 	nearby = 1e-12
 	// mostNearby bounds the edges on either side of a point that are looked at
 	// one by one because they are nearby.
@@ -65,8 +64,8 @@ func newSlabs(edges []edge, south, north float64) slabs {
 	return s
 }
 
-// cutsBetween cuts sorted latitudes into slabs with at most so many inside. More
-// that are equal become a cut themselves: then nothing ends inside a slab there.
+// cutsBetween cuts sorted latitudes into slabs with at most a given number of them inside each. A longer run of equal latitudes
+// becomes a cut of its own, so no edge ends inside a slab there.
 func cutsBetween(lats []float64, most int) (cuts []float64) {
 	inside := 0
 	for first := 0; first < len(lats); {
@@ -87,8 +86,8 @@ func cutsBetween(lats []float64, most int) (cuts []float64) {
 
 func (s *slabs) count() int { return len(s.cuts) + 1 }
 
-// guide tells about where a latitude stands among cuts: it divides their range
-// evenly, and knows the cuts before each part.
+// guide finds the neighbourhood of a latitude among the cuts. It divides their range into even parts and stores the
+// number of cuts before each part.
 type guide struct {
 	south, perDegree float64
 	before           []int32
@@ -147,9 +146,8 @@ func (s *slabs) fill(edges []edge, south, north float64) bool {
 	return true
 }
 
-// place says where each edge is listed: with the slabs that it ends inside of,
-// and with the nodes that it runs across. An edge takes part from its southern
-// latitude up to, and without, its northern one.
+// place lists each edge with the slabs that it ends inside and with the nodes that it runs across. An edge includes its
+// southern latitude and excludes its northern one.
 func (s *slabs) place(edges []edge, south, north float64, list func(to *lists, at int, edge int32)) {
 	for i := range edges {
 		low, high := min(edges[i].lat1, edges[i].lat2), max(edges[i].lat1, edges[i].lat2)
@@ -171,7 +169,7 @@ func (s *slabs) place(edges []edge, south, north float64, list func(to *lists, a
 	}
 }
 
-// nodes gives those that make up the slabs from one up to and without another.
+// nodes visits the tree nodes that make up the slabs in the half-open range [from, to).
 func (s *slabs) nodes(from, to int, give func(node int)) {
 	from, to = from+s.count(), to+s.count()
 	for !s.tree && from < to {
@@ -248,8 +246,8 @@ func (s *slabs) order(edges []edge, south, north float64) {
 	}
 }
 
-// inOrder says whether edges stand from west to east at a latitude, but for
-// rounding. Those that do so at both ends of a slab do so all through it.
+// inOrder reports whether a list of edges runs from west to east at a latitude, rounding aside. A list in order at both
+// ends of a slab is in order all through it, because edges do not cross.
 func inOrder(edges []edge, list []int32, lat float64) bool {
 	eastmost := edges[list[0]].lngAt(lat)
 	for _, e := range list[1:] {
@@ -270,8 +268,8 @@ func (s *slabs) above(node int) int {
 	return 0
 }
 
-// crossings counts the edges that a ray from q to the east crosses. Rounding is
-// that of crossedBy on every edge, unless more than mostNearby are nearby.
+// crossings counts the edges that a ray from q to the east crosses. It rounds exactly as crossedBy on every edge would,
+// unless more than mostNearby edges are nearby.
 func (s *slabs) crossings(edges []edge, q hexbid.Point) int {
 	slab := s.slabOf(q.Lat)
 	n := 0
@@ -291,8 +289,7 @@ func (s *slabs) crossings(edges []edge, q hexbid.Point) int {
 	return n
 }
 
-// crossingsInOrder counts the edges east of q among some that stand from west to
-// east, and lie across its latitude.
+// crossingsInOrder counts the edges east of q in a list that runs from west to east and crosses the latitude of q.
 func crossingsInOrder(edges []edge, list []int32, q hexbid.Point) int {
 	low, high := 0, len(list)
 	for low < high {
