@@ -1,8 +1,7 @@
 package geoindex
 
-// lists are many lists of numbers of edges in one piece of memory, one after the
-// other. They are made in two passes over the same entries: the first counts
-// them, the second puts them in.
+// lists stores many lists of edge numbers back to back in one allocation. Two passes over the same entries fill it: the
+// first counts them, the second puts them in.
 type lists struct {
 	starts []int32 // and the end of the last
 	edges  []int32
@@ -33,15 +32,14 @@ func (l *lists) allot() {
 	l.edges = make([]int32, start)
 }
 
-// put adds an entry. While entries are put in, a list's start is where its next
-// one goes.
+// put adds an entry. During the second pass the start of a list is the position of its next entry.
 func (l *lists) put(at int, edge int32) {
 	l.edges[l.starts[at]] = edge
 	l.starts[at]++
 }
 
-// settle turns starts, each now the end of its list, into starts again.
-func (l *lists) settle() {
+// rewind restores the starts, each of which put has moved to the end of its list.
+func (l *lists) rewind() {
 	copy(l.starts[1:], l.starts)
 	l.starts[0] = 0
 }

@@ -141,8 +141,8 @@ func (s *slabs) fill(edges []edge, south, north float64) bool {
 	s.ending.allot()
 	s.across.allot()
 	s.place(edges, south, north, (*lists).put)
-	s.ending.settle()
-	s.across.settle()
+	s.ending.rewind()
+	s.across.rewind()
 	return true
 }
 

@@ -39,7 +39,7 @@ func CompileBlock(rules []*Rule) Block {
 	return b
 }
 
-// rowsOf are the rows of one dimension, one a value.
+// rowsOf returns the rows of one dimension, one for each value.
 func rowsOf(rules []*Rule, d Dim) []uint64 {
 	var free uint64 // rules that admit every value
 	rows := make([]uint64, dimValues[d])
@@ -62,7 +62,7 @@ func rowsOf(rules []*Rule, d Dim) []uint64 {
 	return rows
 }
 
-// addAgeRows keeps the rows of ages that differ. Neighbours mostly do not.
+// addAgeRows stores one row for each run of equal ages, because the rows of neighbouring ages are mostly equal.
 func (b *Block) addAgeRows(rows []uint64) {
 	b.ageRow = new([128]uint8)
 	first := len(b.rows)
@@ -76,7 +76,7 @@ func (b *Block) addAgeRows(rows []uint64) {
 	}
 }
 
-// Match keeps those bits of alive whose rules match the profile.
+// Match clears the bits of alive whose rules do not match the profile.
 func (b *Block) Match(p *Profile, alive uint64) uint64 {
 	for left := b.restricts &^ p.any; left != 0 && alive != 0; left &= left - 1 {
 		d := bits.TrailingZeros16(left)

@@ -6,9 +6,8 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Gate compiles what a program itself asks of a viewer: one of its hosts,
-// unless the request names none; a system it supports; its minimum age, which
-// an unknown age does not reach.
+// Gate compiles the demands of a program itself: the viewer uses one of its hosts (a request without a host passes),
+// runs a system that it supports, and has its minimum age. An unknown age is below every minimum age.
 func Gate(p *hexbid.Program) Rule {
 	r := newRule()
 	r.restrict(Category, setOf(p.Category))
@@ -22,9 +21,9 @@ func Gate(p *hexbid.Program) Rule {
 	return r
 }
 
-// Compile compiles a campaign's audience and frequency cap; And adds its
-// program's gate. A campaign with keywords sits out without words, unless it
-// includes the unknown; how words meet keywords is not for rules to say.
+// Compile compiles a campaign's audience and frequency cap. And adds the gate of its program. A campaign with keywords
+// does not match a request without words, unless it includes unknown search intent. Matching the words themselves
+// belongs to Keywords.
 func Compile(c *hexbid.Campaign) Rule {
 	r, a := newRule(), &c.Audience
 	restrictTo(&r, Host, hexbid.DimHost, a, setOf(a.Hosts...))
@@ -54,7 +53,7 @@ func Compile(c *hexbid.Campaign) Rule {
 	return r
 }
 
-// And is the rule that admits whom both admit.
+// And returns the rule that admits the viewers whom both rules admit.
 func (r *Rule) And(other *Rule) Rule {
 	both := *r
 	both.restricts |= other.restricts

@@ -7,8 +7,8 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Keywords are a campaign's, compiled. Each has an anchor, its first token: words
-// that lack every anchor cannot match.
+// Keywords are the compiled keywords of a campaign. The anchor of a keyword is its first token. A query without any
+// anchor cannot match.
 type Keywords struct {
 	wanted, unwanted []keyword
 }
@@ -37,10 +37,10 @@ func CompileKeywords(list []hexbid.Keyword) *Keywords {
 	return k
 }
 
-// HasWanted says whether some keyword is not negative.
+// HasWanted reports whether some keyword is not negative.
 func (k *Keywords) HasWanted() bool { return k != nil && len(k.wanted) > 0 }
 
-// Anchors are the distinct first tokens of the wanted keywords.
+// Anchors returns the distinct first tokens of the keywords that are not negative.
 func (k *Keywords) Anchors() (anchors []string) {
 	for i := range k.wanted {
 		first, _, _ := strings.Cut(string(k.wanted[i].text[len(edge):]), edge)
@@ -50,8 +50,8 @@ func (k *Keywords) Anchors() (anchors []string) {
 	return slices.Compact(anchors)
 }
 
-// matches: an exact keyword is the whole query, a phrase stands in it, and of a
-// broad one every unit does, in any order.
+// matches reports whether a keyword matches a query. An exact keyword equals the query, a phrase stands in it, and of
+// a broad keyword every unit does, in any order.
 func (k *keyword) matches(w *Words) bool {
 	switch k.match {
 	case hexbid.MatchExact:
@@ -62,10 +62,9 @@ func (k *keyword) matches(w *Words) bool {
 	return !slices.ContainsFunc(k.units, func(unit Text) bool { return !w.text.has(unit) })
 }
 
-// Compete says whether a campaign takes part in a request's words: without
-// words always (its rule has judged that), with words when no negative keyword
-// matches, and a wanted one does; without wanted ones its program's texts must
-// have the words.
+// Compete reports whether a campaign competes on the words of a request. Without words it always does, for its rule
+// has judged that case. With words, no negative keyword may match and one of the others must. A campaign with only
+// negative keywords competes when the texts of its program have the words.
 func (k *Keywords) Compete(w *Words, text Text) bool {
 	if w.None() {
 		return true

@@ -6,9 +6,8 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Mask is a rule in one word, for lists too short for a Block. It says all of
-// most rules; of the others it says enough to pass over most campaigns, and
-// that the rule has more to say.
+// Mask is a rule in one word, for lists too short for a Block. Most rules fit completely. For the rest the mask rules
+// out most campaigns, and its More bit says that the rule must decide.
 //
 // From the lowest bit: a bit for each value of the operating systems, genders,
 // hosts and scenes that the rule admits; whether it admits viewers without a
@@ -38,12 +37,11 @@ const (
 // The categories of programs, from 1, must fit their field.
 const _ = 1<<categoryBits - uint(hexbid.CategoryCount-1)
 
-// toldByMask are the dimensions that a mask tells all of, but for ages with
-// gaps.
+// toldByMask lists the dimensions that a mask holds completely, except for ages with gaps.
 const toldByMask = 1<<OS | 1<<Gender | 1<<Host | 1<<Scene | 1<<Personal | 1<<Intent | 1<<Age | 1<<Category
 
-// Mask is the rule in one word. The category is that of a rule which admits one
-// only, as every program's gate does.
+// Mask packs the rule into one word. The category field is set when the rule admits exactly one, as the gate of every
+// program does.
 func (r *Rule) Mask() Mask {
 	values := func(d Dim) Mask { return Mask(r.admits[d][0]) & (1<<dimValues[d] - 1) }
 	m := values(OS)<<maskOS | values(Gender)<<maskGender | values(Host)<<maskHost | values(Scene)<<maskScene
@@ -64,7 +62,7 @@ func (r *Rule) Mask() Mask {
 	return m
 }
 
-// Rule is the rule of a gated mask that has no More.
+// Rule returns the rule of a gated mask that has no More.
 func (m Mask) Rule() Rule {
 	r := newRule()
 	restrict := func(d Dim, shift uint) {
@@ -78,7 +76,7 @@ func (m Mask) Rule() Rule {
 	restrict(Host, maskHost)
 	restrict(Scene, maskScene)
 	standings := setOf(Keyed)
-	for bit, s := range [...]Standing{Keyless, Impersonal} {
+	for bit, s := range [...]Personalization{Keyless, Impersonal} {
 		if m>>(maskKeyless+uint(bit))&1 == 1 {
 			standings.add(int(s))
 		}
@@ -100,8 +98,7 @@ func (m Mask) Rule() Rule {
 	return r
 }
 
-// Audience is the rule of a mask that no gate has given a category, and that has
-// no More.
+// Audience returns the rule of an audience's own mask, which has no category and no More.
 func (m Mask) Audience() Rule {
 	r := m.Rule()
 	r.restricts &^= 1 << Category
@@ -109,14 +106,14 @@ func (m Mask) Audience() Rule {
 	return r
 }
 
-// ages are the first and the last admitted.
+// ages returns the youngest and the oldest age that the mask admits.
 func (m Mask) ages() (first, last int) {
 	first = int(m >> maskAge & ageField)
 	return first, first + int(m>>(maskAge+ageBits)&ageField)
 }
 
-// And is the mask of what an audience and a gate admit together, false when
-// masks cannot tell.
+// And returns the mask of the viewers that both an audience and a gate admit, or false when a mask cannot hold the
+// answer.
 func (m Mask) And(gate Mask) (Mask, bool) {
 	if (m | gate).More() {
 		return 0, false
@@ -136,8 +133,8 @@ func categoryMask(c hexbid.Category) Mask {
 	return Mask(c-1) & (1<<categoryBits - 1) << maskCategory
 }
 
-// ageRun is the run of ages from the lowest admitted to the highest, and whether
-// it has gaps. A rule that admits no age at all is left to the rule.
+// ageRun returns the run from the lowest admitted age to the highest and reports whether it has gaps. A rule that
+// admits no age counts as one with gaps, so the rule itself decides.
 func (r *Rule) ageRun() (lowest, count int, gaps bool) {
 	if r.restricts>>Age&1 == 0 {
 		return 0, 1 << ageBits, false
@@ -155,24 +152,24 @@ func (r *Rule) ageRun() (lowest, count int, gaps bool) {
 	return lowest, count, admitted < count
 }
 
-// AdmitsNoWords says whether the rule admits requests without words.
+// AdmitsNoWords reports whether the rule admits requests without words.
 func (m Mask) AdmitsNoWords() bool { return m>>maskNoWords&1 == 1 }
 
-// More says whether the rule says more than its mask.
+// More reports whether the rule restricts more than its mask holds.
 func (m Mask) More() bool { return m>>maskMore&1 == 1 }
 
-// Want is a profile as masks are asked for it: their bits under Care must be
-// those of Bits, and the age must lie in the run.
+// Want is a profile in the form that masks are tested with: a mask's bits under Care must equal Bits, and the age must
+// lie in the mask's run.
 type Want struct {
 	Care, Bits Mask
 	age        uint64
 }
 
-// Want is what masks must have to admit the profile.
+// Want returns the test that masks must pass to admit the profile.
 func (p *Profile) Want() (w Want) {
 	w.age = uint64(p.only[Age])
 	w.Bits = 1<<(maskOS+uint(p.only[OS])) | 1<<(maskGender+uint(p.only[Gender])) | 1<<(maskHost+uint(p.only[Host])) | 1<<(maskScene+uint(p.only[Scene]))
-	switch Standing(p.only[Personal]) {
+	switch Personalization(p.only[Personal]) {
 	case Keyless:
 		w.Bits |= 1 << maskKeyless
 	case Impersonal:
@@ -189,8 +186,7 @@ func (p *Profile) Want() (w Want) {
 	return w
 }
 
-// Admits says whether a mask admits the profile. When the mask has More, its
-// rule decides in the end.
+// Admits reports whether a mask admits the profile. When the mask has More, the caller must ask its rule too.
 func (w *Want) Admits(m Mask) bool {
 	return m&w.Care == w.Bits && (w.age-uint64(m>>maskAge))&ageField <= uint64(m>>(maskAge+ageBits))&ageField
 }

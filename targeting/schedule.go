@@ -15,8 +15,7 @@ type Schedule struct {
 	zone       *time.Location
 }
 
-// CompileSchedule compiles a valid campaign's schedule. The error is of an
-// unknown time zone.
+// CompileSchedule compiles the schedule of a valid campaign. Its error names an unknown time zone.
 func CompileSchedule(c *hexbid.Campaign) (Schedule, error) {
 	zone, err := c.Location()
 	if err != nil {
@@ -38,22 +37,21 @@ func CompileSchedule(c *hexbid.Campaign) (Schedule, error) {
 	return s, nil
 }
 
-// AlwaysOn is the schedule of a campaign that names none.
+// AlwaysOn is the schedule of a campaign without flight and hours.
 var AlwaysOn = Schedule{start: math.MinInt64, end: math.MaxInt64, everyHour: true, zone: time.UTC}
 
-// IsAlwaysOn says whether the schedule never shuts the campaign out.
+// IsAlwaysOn reports whether the schedule serves at every instant.
 func (s *Schedule) IsAlwaysOn() bool {
 	return s.everyHour && s.start == math.MinInt64 && s.end == math.MaxInt64
 }
 
-// InFlight says whether an instant lies between start and end.
+// InFlight reports whether an instant lies between start and end.
 func (s *Schedule) InFlight(at time.Time) bool {
 	t := at.UnixNano()
 	return t >= s.start && t < s.end
 }
 
-// InHours says whether the hour of the week at an instant, in the campaign's
-// zone, is one that it serves in.
+// InHours reports whether the campaign serves in the hour of the week that an instant falls into, in its own zone.
 func (s *Schedule) InHours(at time.Time) bool {
 	if s.everyHour {
 		return true
@@ -63,15 +61,15 @@ func (s *Schedule) InHours(at time.Time) bool {
 	return s.hours[bit/64]>>(bit%64)&1 == 1
 }
 
-// On says whether the campaign serves at an instant.
+// On reports whether the campaign serves at an instant.
 func (s *Schedule) On(at time.Time) bool { return s.InFlight(at) && s.InHours(at) }
 
-// Quarter is the span that schedules are read ahead for: no zone in use
-// changes its hour or its offset off a quarter hour.
+// Quarter is the span that the index reads schedules ahead for. Every zone in use begins its hours, and changes its
+// offset, on a quarter hour.
 const Quarter = 15 * time.Minute
 
-// DuringQuarter says whether the campaign serves at some instant of the quarter
-// hour that begins at from, and whether at all of them.
+// DuringQuarter reports whether the campaign serves at some instant of the quarter hour that begins at from, and
+// whether it serves at all of them.
 func (s *Schedule) DuringQuarter(from time.Time) (some, all bool) {
 	if !s.InHours(from) {
 		return false, false

@@ -2,12 +2,11 @@ package targeting
 
 import "hash/fnv"
 
-// Signature sums up what words a campaign competes on, in 64 bits: a bit above
-// the lowest for each token, by its hash. It may let a campaign through that
-// does not compete, never the other way round.
+// Signature sums up in 64 bits the words that a campaign competes on. Each token sets one bit above the lowest, by its
+// hash. A signature may pass a campaign that does not compete. It never stops one that does.
 //
-// The lowest bit tells a campaign with keywords, which needs one of its tokens
-// in the words, from one without, whose program's texts must have them all.
+// The lowest bit marks a campaign with keywords: one of its tokens must stand among the words. Without the bit, the
+// texts of the program must have all the words.
 type Signature uint64
 
 const anyOf Signature = 1
@@ -21,8 +20,7 @@ func signatureOf(tokens []string) (s Signature) {
 	return s
 }
 
-// SignatureOf is that of a campaign: by the first tokens of its keywords, or by
-// its program's texts.
+// SignatureOf returns the signature of a campaign: of the first tokens of its keywords, or of its program's texts.
 func SignatureOf(k *Keywords, text Text) Signature {
 	if k.HasWanted() {
 		return signatureOf(k.Anchors()) | anyOf
@@ -30,7 +28,7 @@ func SignatureOf(k *Keywords, text Text) Signature {
 	return signatureOf(text.Tokens())
 }
 
-// MayCompete says whether a campaign of this signature may compete on words.
+// MayCompete reports whether a campaign of this signature may compete on words.
 func (s Signature) MayCompete(w *Words) bool {
 	if s&anyOf != 0 {
 		return s&w.signature != 0
@@ -38,7 +36,7 @@ func (s Signature) MayCompete(w *Words) bool {
 	return w.signature&^s == 0
 }
 
-// WordRows are the signatures of up to 64 campaigns, a row a bit.
+// WordRows are the signatures of up to 64 campaigns, transposed: one row for each bit.
 type WordRows [64]uint64
 
 // CompileWordRows turns signatures into rows.
@@ -52,7 +50,7 @@ func CompileWordRows(signatures []Signature) *WordRows {
 	return rows
 }
 
-// Match keeps those bits of alive whose signatures may compete.
+// Match clears the bits of alive whose signatures cannot compete.
 func (r *WordRows) Match(w *Words, alive uint64) uint64 {
 	some, all := uint64(0), ^uint64(0)
 	for bit := 1; bit < len(r); bit++ {

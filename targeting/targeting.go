@@ -14,13 +14,13 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Dim is a dimension of a compiled rule: those of an audience and three that
-// follow from the program and the request.
+// Dim is a dimension of a compiled rule: one of an audience's, or one of three that follow from the program and the
+// request.
 type Dim uint8
 
 // The dimensions, in the order that a miss is reported.
 const (
-	Personal Dim = iota // what personalisation leaves: see Standing
+	Personal Dim = iota // what personalisation leaves: see Personalization
 	Category            // the request's filter against the program's category
 	Host
 	OS
@@ -41,21 +41,21 @@ func (d Dim) String() string {
 	return [...]string{"personalization", "category", "host", "operating_system", "age", "gender", "scene", "network", "interest", "interest", "credit_band", "residence", "keyword", "none"}[min(d, DimCount)]
 }
 
-// Standing is what personalisation leaves of a request.
-type Standing uint8
+// Personalization tells how personal a request is.
+type Personalization uint8
 
-// The standings: a user with a key, one without, and personalisation off.
+// The three cases: a viewer with a user key, a viewer without one, and personalisation switched off.
 const (
-	Keyed Standing = iota
+	Keyed Personalization = iota
 	Keyless
 	Impersonal
-	standingCount
+	personalizationCount
 )
 
 // dimValues is the number of values of each dimension, the unknown one
 // included.
 var dimValues = [DimCount]int{
-	Personal: int(standingCount),
+	Personal: int(personalizationCount),
 	Category: int(hexbid.CategoryCount),
 	Host:     int(hexbid.HostCount),
 	OS:       int(hexbid.OSCount),
@@ -94,8 +94,7 @@ func (s Set) and(t Set) Set { return Set{s[0] & t[0], s[1] & t[1]} }
 
 var everyValue = Set{^uint64(0), ^uint64(0)}
 
-// wantsAll says whether a dimension must admit every value of a viewer, not
-// only one.
+// wantsAll reports whether a dimension must admit every value of a viewer. The others need to admit one.
 func wantsAll(d Dim) bool { return d == Avoided }
 
 // Rule is a compiled audience: a viewer matches when every restricted
@@ -118,13 +117,13 @@ func (r *Rule) restrict(d Dim, to Set) {
 	r.admits[d] = r.admits[d].and(to)
 }
 
-// Matches is the plain test.
+// Matches reports whether every dimension admits the viewer. It is the plain form, the oracle of the fast ones.
 func (r *Rule) Matches(p *Profile) bool {
 	_, missed := r.FirstMiss(p)
 	return !missed
 }
 
-// FirstMiss is the first dimension that does not admit the viewer.
+// FirstMiss returns the first dimension that does not admit the viewer.
 func (r *Rule) FirstMiss(p *Profile) (Dim, bool) {
 	for left := r.restricts; left != 0; left &= left - 1 {
 		d := Dim(bits.TrailingZeros16(left))
@@ -135,7 +134,7 @@ func (r *Rule) FirstMiss(p *Profile) (Dim, bool) {
 	return DimCount, false
 }
 
-// Profile is a request as rules see it: the values it has in each dimension.
+// Profile is a request as rules see it: its set of values in each dimension.
 type Profile struct {
 	values [DimCount]Set
 	only   [DimCount]uint8 // the one value, where there is one
@@ -143,8 +142,8 @@ type Profile struct {
 	many   uint16          // dimensions with several values
 }
 
-// ProfileOf reads a request, and where it finds the viewer. Without
-// personalisation everything personal is unknown.
+// ProfileOf makes the profile of a request from a visitor or a resident. Without personalisation every
+// personal value is unknown.
 func ProfileOf(r *hexbid.Request, residence hexbid.Residence, words *Words) Profile {
 	var p Profile
 	p.set(Intent, 0)

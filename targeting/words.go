@@ -33,8 +33,8 @@ var simplified = sync.OnceValue(func() map[rune]rune {
 	return table
 })
 
-// Fold makes texts comparable: compatibility forms, full width and case (Unicode
-// NFKC and full case folding), and traditional characters.
+// Fold makes texts comparable. It removes differences of compatibility forms, width and case (Unicode NFKC and full
+// case folding) and maps traditional characters to simplified ones.
 func Fold(s string) string {
 	table := simplified()
 	return strings.Map(func(r rune) rune {
@@ -45,15 +45,15 @@ func Fold(s string) string {
 	}, cases.Fold().String(norm.NFKC.String(s)))
 }
 
-// Tokens folds a text and cuts it: a token is one Han character, or a run of
-// other letters and digits. All else separates.
+// Tokens folds a text and cuts it into tokens. A token is one Han character or a run of other letters and digits.
+// Every other character separates tokens.
 func Tokens(s string) []string {
 	tokens, _ := tokenize(s)
 	return tokens
 }
 
-// tokenize also groups the tokens into units: Han characters that nothing
-// separates are one, any other token is one of its own.
+// tokenize also groups the tokens into units. Adjacent Han characters form one unit; any other token is a unit by
+// itself.
 func tokenize(s string) (tokens []string, units [][]string) {
 	folded := Fold(s)
 	begins := []int{}         // index of the first token of each unit
@@ -93,8 +93,8 @@ func tokenize(s string) (tokens []string, units [][]string) {
 	return tokens, units
 }
 
-// Text is a list of tokens in one string, an edge around each: so tokens stand
-// in a text one after another where one Text is a part of another.
+// Text is a list of tokens in one string with an edge around each. One Text is therefore a substring of another exactly
+// when its tokens follow each other there.
 type Text string
 
 const (
@@ -121,7 +121,7 @@ func NewText(texts ...string) Text {
 
 func (t Text) has(run Text) bool { return strings.Contains(string(t), string(run)) }
 
-// Tokens are the distinct tokens of the text.
+// Tokens returns the distinct tokens of the text.
 func (t Text) Tokens() []string {
 	tokens := strings.FieldsFunc(string(t), func(r rune) bool { return r < ' ' })
 	slices.Sort(tokens)
@@ -136,7 +136,7 @@ type Words struct {
 	signature Signature
 }
 
-// ParseWords reads a query; one without a token is as none.
+// ParseWords reads a query. A query without any token counts as none.
 func ParseWords(query string) (w Words) {
 	if query == "" {
 		return w
@@ -156,16 +156,16 @@ func ParseWords(query string) (w Words) {
 	return w
 }
 
-// None says whether nothing was typed.
+// None reports whether the query is empty.
 func (w *Words) None() bool { return len(w.tokens) == 0 }
 
-// Tokens are what was typed, token by token.
+// Tokens returns the tokens of the query in order.
 func (w *Words) Tokens() []string { return w.tokens }
 
-// In says whether a text has every unit of the query, in any order.
+// In reports whether a text has every unit of the query, in any order.
 func (w *Words) In(text Text) bool { return w.InEither(text, "") }
 
-// InEither says whether two texts together have every unit of the query.
+// InEither reports whether two texts together have every unit of the query.
 func (w *Words) InEither(one, other Text) bool {
 	for _, unit := range w.units {
 		if !one.has(unit) && !other.has(unit) {
@@ -175,9 +175,8 @@ func (w *Words) InEither(one, other Text) bool {
 	return true
 }
 
-// Bits of the query's tokens: a text whose bits lack one of them cannot have
-// its words.
+// Bits returns a bit for each token of the query. A text whose bits lack one of them cannot have the words.
 func (w *Words) Bits() uint64 { return uint64(w.signature) }
 
-// Bits of a text's tokens.
+// Bits returns a bit for each token of a text.
 func (t Text) Bits() uint64 { return uint64(signatureOf(t.Tokens())) }

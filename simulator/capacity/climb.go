@@ -30,9 +30,9 @@ const (
 	unjudged // the generator may have been why it failed
 )
 
-// settle tries a rate until its verdict is clear: nothing but the rate makes a try
-// hold, so one is enough; a stall makes it fail, so that takes two.
-func (f *finder) settle(rate float64) (verdict, error) {
+// tryUntilClear tries a rate until its verdict is clear. A try that holds proves the rate, so one is enough. A stall of
+// the machine may make a try fail, so a failure takes two.
+func (f *finder) tryUntilClear(rate float64) (verdict, error) {
 	for failed, limited := 0, 0; ; {
 		t, err := f.try("climb", rate)
 		switch {
@@ -64,7 +64,7 @@ const quickAfter = 8
 func (f *finder) climb() error {
 	rate, looked := min(f.Start, f.Most), false
 	for n := 0; ; n++ {
-		v, err := f.settle(rate)
+		v, err := f.tryUntilClear(rate)
 		if err != nil {
 			return err
 		}

@@ -83,7 +83,7 @@ func NewCrowd(config Config) (*Crowd, error) {
 	for _, b := range bands {
 		c.ages.add(b, b.thousands)
 	}
-	if err := c.settle(); err != nil {
+	if err := c.readWhere(); err != nil {
 		return nil, err
 	}
 	if c.places, err = demoPlaces(); err != nil {
@@ -92,8 +92,8 @@ func NewCrowd(config Config) (*Crowd, error) {
 	return c, nil
 }
 
-// settle reads Where.
-func (c *Crowd) settle() error {
+// readWhere turns Where into cities to draw from, or a point and its spread.
+func (c *Crowd) readWhere() error {
 	if center, km, isPoint := parsePoint(c.Where); isPoint {
 		if err := center.Validate("where"); err != nil || !(km > 0 && km <= 5000) {
 			return hexbid.Invalidf("where", "%q: write latitude,longitude,km with a spread above 0 and up to 5000 km", c.Where)
