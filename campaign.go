@@ -174,7 +174,7 @@ func (c *Campaign) validateSchedule() error {
 		flight = Invalidf("campaign.end_time", "%s is not after start_time %s", c.End.Format(time.RFC3339), c.Start.Format(time.RFC3339))
 	}
 	_, zone := c.Location()
-	return JoinErrors(flight, zone, c.validateHours())
+	return JoinErrors(checkInstant("campaign.start_time", c.Start), checkInstant("campaign.end_time", c.End), flight, zone, c.validateHours())
 }
 
 func (c *Campaign) validateHours() error {
@@ -325,7 +325,8 @@ func (c *Coupon) validate(field string) error {
 	if c == nil {
 		return nil
 	}
-	var until, count error
+	var count error
+	until := checkInstant(field+"valid_until_time", c.ValidUntil)
 	if c.ValidUntil.IsZero() {
 		until = Invalidf(field+"valid_until_time", "is missing: a coupon is valid until some instant")
 	}

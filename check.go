@@ -2,6 +2,7 @@ package hexbid
 
 import (
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -38,6 +39,15 @@ func checkTexts(field string, texts []string, count, most int) error {
 func checkRange(field string, value, low, high int) error {
 	if value < low || value > high {
 		return Invalidf(field, "%d is out of range: use %d to %d", value, low, high)
+	}
+	return nil
+}
+
+// checkInstant refuses instants whose nanoseconds since 1970 64 bits do not hold; the
+// zero one is unset.
+func checkInstant(field string, at time.Time) error {
+	if !at.IsZero() && (at.Year() < 1970 || at.Year() > 2200) {
+		return Invalidf(field, "%d s is not an instant between 1970 and 2200", at.Unix())
 	}
 	return nil
 }

@@ -12,7 +12,7 @@
 //
 // # How a search goes
 //
-//	server.SearchNearby     proto to nouns; limits, deadlines, metrics
+//	server.SearchNearby     limits, deadlines, metrics; proto to nouns (package wire)
 //	exchange.Search         clock, time budget, display records, tokens
 //	bidder.Snapshot.Search  cells over the point → blocks → match → auction
 //	bidder.Snapshot.Nearby  places by distance
@@ -28,7 +28,7 @@
 //
 // # How a change goes
 //
-//	server.CampaignService  proto to nouns, field masks, batches
+//	server.CampaignService  field masks, batches; proto to nouns (package wire)
 //	exchange                validate, cover the area, commit, wait
 //	store, store/pebble     versions, atomic batches, synced; a feed of changes
 //	bidder.Indexer          one writer: a new Snapshot shares what did not change

@@ -55,7 +55,7 @@ func (r *Request) Personalized() bool {
 
 // Validate refuses what is out of bounds; the error is an *Error that names
 // the field. Coordinates are checked before they are converted, by package
-// server.
+// wire.
 func (r *Request) Validate() error {
 	if !(r.RadiusM > 0 && r.RadiusM <= MaxRadiusM) {
 		return Invalidf("radius_m", "%v is out of range: use metres above 0 and at most %v", r.RadiusM, MaxRadiusM)

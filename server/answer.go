@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"time"
@@ -16,99 +15,14 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/exchange"
-	"github.com/hexbid/hexbid/geoindex"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/wire"
 )
 
-// An answer to a search is put together from encoded parts, for building some
-// hundred messages takes longer than all that finds them. By the wire format of
-// protobuf a message is its fields in any order:
-//
-//	card of a nearby result:    program | place
-//	card of a sponsored result: program | creative | campaign | nearest_place
-//
-// A place, always last in its card, ends with its coordinates: twenty bytes of
-// fixed length, which are written over when a request is in another datum. A
-// result is its card and what differs by request: a distance, a price, a token.
-//
-// Numbers of fields are those of search.proto; a test decodes answers and
-// compares them with messages built the plain way.
-
-// Cards implements exchange.Cards in the wire format.
-type Cards struct{}
-
-// Nearby implements exchange.Cards.
-func (Cards) Nearby(p *hexbid.Program, l *hexbid.Place) []byte {
-	return appendPlace(encoded(&pb.NearbyResult{Program: programCard(p)}), 2, p, l)
-}
-
-// Sponsored implements exchange.Cards.
-func (Cards) Sponsored(c *hexbid.Campaign, creative *hexbid.Creative, p *hexbid.Program, l *hexbid.Place) []byte {
-	card := encoded(&pb.SponsoredResult{Program: programCard(p), Creative: creativeCard(creative), Campaign: c.Name})
-	if l == nil {
-		return card
-	}
-	return appendPlace(card, 4, p, l)
-}
-
-func programCard(p *hexbid.Program) *pb.ProgramCard {
-	return &pb.ProgramCard{Name: p.Name, Uid: uint64(p.UID), DisplayName: p.DisplayName, Category: pb.Category(p.Category), Path: p.Path, IconUri: p.IconURI}
-}
-
-func creativeCard(c *hexbid.Creative) *pb.CreativeCard {
-	card := &pb.CreativeCard{Title: c.Title, Promotion: c.Promotion, Path: c.Path, ImageUri: c.ImageURI}
-	if coupon := c.Coupon; coupon != nil {
-		card.Coupon = &pb.CouponCard{Text: coupon.Text, Terms: coupon.Terms, ValidUntilTime: timestamp(coupon.ValidUntil)}
-	}
-	return card
-}
-
-// placeCard is a place but for its coordinates.
-func placeCard(l *hexbid.Place, of *hexbid.Program) *pb.PlaceCard {
-	name := l.DisplayName
-	if name == "" {
-		name = of.DisplayName
-	}
-	return &pb.PlaceCard{Name: l.Name, DisplayName: name, Address: l.Address, OpeningHours: l.OpeningHours}
-}
-
-// encoded is a message that holds valid text only, as all that is stored does.
-func encoded(m proto.Message) []byte {
-	b, err := proto.Marshal(m)
-	if err != nil {
-		panic(fmt.Sprintf("encoding a card: %v", err))
-	}
-	return b
-}
-
-// pointBytes are a place's coordinates and datum: two doubles and a byte, with
-// their tags.
-const pointBytes = 9 + 9 + 2
-
-func appendPlace(card []byte, field protowire.Number, of *hexbid.Program, l *hexbid.Place) []byte {
-	place := encoded(placeCard(l, of))
-	card = protowire.AppendTag(card, field, protowire.BytesType)
-	card = protowire.AppendVarint(card, uint64(len(place)+pointBytes))
-	return appendPoint(append(card, place...), l.Point, hexbid.WGS84)
-}
-
-func appendPoint(b []byte, at hexbid.Point, datum hexbid.Datum) []byte {
-	b = appendDouble(b, 5, at.Lat)
-	b = appendDouble(b, 6, at.Lng)
-	return appendVarint(b, 7, uint64(datum))
-}
-
-// appendCard copies a card that ends with a place, and writes the place's
-// coordinates in the datum of the answer.
-func appendCard(b, card []byte, datum hexbid.Datum) []byte {
-	b = append(b, card...)
-	if datum == hexbid.WGS84 || datum == hexbid.DatumUnspecified {
-		return b
-	}
-	point := b[len(b)-pointBytes:]
-	at := hexbid.Point{Lat: math.Float64frombits(binary.LittleEndian.Uint64(point[1:])), Lng: math.Float64frombits(binary.LittleEndian.Uint64(point[10:]))}
-	return appendPoint(b[:len(b)-pointBytes], geoindex.FromWGS84(datum, at), datum)
-}
+// An answer to a search is put together from cards, which package wire encodes, and
+// what differs by request: a distance, a price, a token. Numbers of fields are those
+// of search.proto; a test decodes answers and compares them with messages built the
+// plain way.
 
 func appendDouble(b []byte, field protowire.Number, v float64) []byte {
 	return protowire.AppendFixed64(protowire.AppendTag(b, field, protowire.Fixed64Type), math.Float64bits(v))
@@ -127,7 +41,7 @@ func appendNearby(b []byte, n *exchange.Nearby, datum hexbid.Datum) []byte {
 	const distanceBytes = 9
 	b = protowire.AppendTag(b, 2, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(len(n.Card)+distanceBytes))
-	return appendDouble(appendCard(b, n.Card, datum), 3, n.DistanceM)
+	return appendDouble(wire.AppendCard(b, n.Card, datum), 3, n.DistanceM)
 }
 
 // appendSponsored adds a SponsoredResult.
@@ -146,7 +60,7 @@ func appendSponsored(b []byte, s *exchange.Sponsored, datum hexbid.Datum) []byte
 	if s.Place == 0 {
 		return append(b, s.Card...)
 	}
-	return appendCard(b, s.Card, datum)
+	return wire.AppendCard(b, s.Card, datum)
 }
 
 // answer is an encoded SearchNearbyResponse, which the codec passes on.

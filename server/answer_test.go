@@ -12,8 +12,8 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/exchange"
-	"github.com/hexbid/hexbid/geoindex"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/wire"
 )
 
 var texts = rapid.StringN(0, 40, 200)
@@ -43,16 +43,6 @@ var creatives = rapid.Custom(func(t *rapid.T) *hexbid.Creative {
 	return c
 })
 
-// plainPlace is a place's card in a datum, as a message.
-func plainPlace(l *hexbid.Place, of *hexbid.Program, datum hexbid.Datum) *pb.PlaceCard {
-	if datum == hexbid.DatumUnspecified {
-		datum = hexbid.WGS84
-	}
-	at, card := geoindex.FromWGS84(datum, l.Point), placeCard(l, of)
-	card.Latitude, card.Longitude, card.Datum = at.Lat, at.Lng, pb.Datum(datum)
-	return card
-}
-
 func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		datum := hexbid.Datum(rapid.IntRange(0, int(hexbid.DatumCount)-1).Draw(t, "datum"))
@@ -63,22 +53,22 @@ func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 		for i := range rapid.IntRange(0, 4).Draw(t, "sponsored") {
 			program, creative, c := programs.Draw(t, "program"), creatives.Draw(t, "creative"), &hexbid.Campaign{Meta: hexbid.Meta{Name: texts.Draw(t, "campaign")}}
 			s := exchange.Sponsored{Slot: i + 1, Price: hexbid.Money(rapid.Int64Range(0, 1e12).Draw(t, "price")), Pricing: hexbid.CPM, Token: rapid.StringN(0, 600, 600).Draw(t, "token")}
-			message := &pb.SponsoredResult{Slot: int32(i + 1), Program: programCard(program), Creative: creativeCard(creative), Campaign: c.Name, PriceMicros: int64(s.Price),
+			message := &pb.SponsoredResult{Slot: int32(i + 1), Program: wire.ProgramCard(program), Creative: wire.CreativeCard(creative), Campaign: c.Name, PriceMicros: int64(s.Price),
 				PricingModel: pb.PricingModel_PRICING_MODEL_CPM, Token: s.Token}
 			var place *hexbid.Place
 			if rapid.Bool().Draw(t, "has a place") {
 				place = places.Draw(t, "place")
 				s.Place, s.DistanceM = place.UID, rapid.Float64Range(0, 1e6).Draw(t, "distance")
-				message.NearestPlace, message.DistanceM = plainPlace(place, program, datum), proto.Float64(s.DistanceM)
+				message.NearestPlace, message.DistanceM = wire.PlaceCard(place, program, datum), proto.Float64(s.DistanceM)
 			}
-			s.Card = Cards{}.Sponsored(c, creative, program, place)
+			s.Card = wire.Cards{}.Sponsored(c, creative, program, place)
 			in.Sponsored, want.Sponsored = append(in.Sponsored, s), append(want.Sponsored, message)
 		}
 		for range rapid.IntRange(0, 4).Draw(t, "nearby") {
 			program, place := programs.Draw(t, "program"), places.Draw(t, "place")
-			n := exchange.Nearby{DistanceM: rapid.Float64Range(0, 1e6).Draw(t, "distance"), Card: Cards{}.Nearby(program, place)}
+			n := exchange.Nearby{DistanceM: rapid.Float64Range(0, 1e6).Draw(t, "distance"), Card: wire.Cards{}.Nearby(program, place)}
 			in.Nearby = append(in.Nearby, n)
-			want.Nearby = append(want.Nearby, &pb.NearbyResult{Program: programCard(program), Place: plainPlace(place, program, datum), DistanceM: n.DistanceM})
+			want.Nearby = append(want.Nearby, &pb.NearbyResult{Program: wire.ProgramCard(program), Place: wire.PlaceCard(place, program, datum), DistanceM: n.DistanceM})
 		}
 		a, got := answerTo(callOf(context.Background()), in, datum), new(pb.SearchNearbyResponse)
 		defer a.Free()
@@ -93,7 +83,7 @@ func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 }
 
 func TestWritingACardInAnotherDatumLeavesTheCacheAlone(t *testing.T) {
-	card := Cards{}.Nearby(&hexbid.Program{}, &hexbid.Place{Point: hexbid.Point{Lat: 30, Lng: 120}})
+	card := wire.Cards{}.Nearby(&hexbid.Program{}, &hexbid.Place{Point: hexbid.Point{Lat: 30, Lng: 120}})
 	before := string(card)
 	answerTo(callOf(t.Context()), &exchange.Response{Nearby: []exchange.Nearby{{Card: card}}}, hexbid.BD09).Free()
 	if string(card) != before {

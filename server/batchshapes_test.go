@@ -14,6 +14,7 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/geoindex"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/wire"
 )
 
 func TestRowsBeyondTheShapesOfABatchAreRefused(t *testing.T) {
@@ -150,7 +151,7 @@ func BenchmarkBatch(b *testing.B) {
 }
 
 func takeIn(b *testing.B, a *pb.Area) {
-	noun, _, err := toNoun(&pb.Campaign{DisplayName: "c", Program: "advertisers/a/programs/p", PricingModel: pb.PricingModel_PRICING_MODEL_CPC,
+	noun, _, err := wire.ToNoun(&pb.Campaign{DisplayName: "c", Program: "advertisers/a/programs/p", PricingModel: pb.PricingModel_PRICING_MODEL_CPC,
 		BidMicros: 1, DailyBudgetMicros: 1, Area: a})
 	if err != nil {
 		b.Fatal(err)

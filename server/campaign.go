@@ -14,6 +14,8 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/exchange"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/store"
+	"github.com/hexbid/hexbid/wire"
 )
 
 type campaignService struct {
@@ -38,7 +40,7 @@ var collections = map[hexbid.ResourceKind]string{
 // show converts a resource for an answer, with a campaign's serving status and
 // what was mended of it.
 func show[T resource](ctx context.Context, s *campaignService, r hexbid.Resource, notices ...string) (none T, err error) {
-	m := fromNoun(r)
+	m := wire.FromNoun(r)
 	if c, ok := r.(*hexbid.Campaign); ok {
 		serving, err := s.exchange().Serving(ctx)
 		if err != nil {
@@ -91,7 +93,7 @@ func create[T resource](ctx context.Context, s *campaignService, m T, o creation
 // toNoun converts a resource. When some of it does not convert, the error tells
 // what else is wrong with it too.
 func (s *campaignService) toNoun(ctx context.Context, m proto.Message) (hexbid.Resource, []string, error) {
-	noun, notices, err := toNoun(m)
+	noun, notices, err := wire.ToNoun(m)
 	if err != nil {
 		return nil, nil, s.exchange().Check(ctx, noun, err)
 	}
@@ -155,7 +157,7 @@ func update[T resource](ctx context.Context, s *campaignService, kind hexbid.Res
 	}
 	var notices []string
 	r, err := s.exchange().Update(ctx, m.GetName(), version, o.validateOnly, func(present hexbid.Resource) (next hexbid.Resource, err error) {
-		merged, err := merge(fromNoun(present), m, o.mask)
+		merged, err := merge(wire.FromNoun(present), m, o.mask)
 		if err == nil {
 			next, notices, err = s.toNoun(ctx, merged)
 		}
@@ -205,7 +207,7 @@ func mergePath(to, from protoreflect.Message, path []string) error {
 		return mergePath(to.Mutable(field).Message(), from.Get(field).Message(), path[1:])
 	}
 	if a, ok := from.Interface().(*pb.Area); ok && a.GetOmittedShapes() > 0 && holdsShapes(field) && !from.Has(field) {
-		return omittedError(a)
+		return wire.OmittedError(a)
 	}
 	if from.Has(field) {
 		to.Set(field, from.Get(field))
@@ -232,4 +234,13 @@ func remove(ctx context.Context, s *campaignService, o removal) (*emptypb.Empty,
 		return nil, err
 	}
 	return &emptypb.Empty{}, s.exchange().Delete(ctx, o.name, version, o.validateOnly)
+}
+
+// ifVersion is the version that an etag stands for; an empty one waives the
+// condition.
+func ifVersion(etag string) (uint64, error) {
+	if etag == "" {
+		return store.AnyVersion, nil
+	}
+	return wire.ParseEtag(etag)
 }

@@ -22,6 +22,7 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/token"
+	"github.com/hexbid/hexbid/wire"
 )
 
 // served is a server on a port of its own with an empty market.
@@ -43,7 +44,7 @@ func serveOn(t *testing.T, catalogue store.Store, change func(*Config)) *served 
 		t.Fatal(err)
 	}
 	config := exchange.DefaultConfig()
-	config.Log, config.Cards = slog.New(slog.DiscardHandler), Cards{}
+	config.Log, config.Cards = slog.New(slog.DiscardHandler), wire.Cards{}
 	e, err := exchange.Open(t.Context(), config, catalogue, keys)
 	if err != nil {
 		t.Fatal(err)

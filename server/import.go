@@ -12,6 +12,7 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/exchange"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/wire"
 )
 
 // maxImportRows bounds a batch.
@@ -111,7 +112,7 @@ func prepareRows(ctx context.Context, upload *exchange.Upload, rows []*pb.Import
 			b.response.Outcomes[i] = rejected(row, "", hexbid.Invalidf("resource", "is missing: give an advertiser, program, place or campaign"))
 			continue
 		}
-		noun, notices, err := toNoun(m)
+		noun, notices, err := wire.ToNoun(m)
 		if tooMany := named.admit(noun); tooMany != nil {
 			b.response.Outcomes[i] = rejected(row, m.GetName(), tooMany)
 			continue
@@ -186,7 +187,7 @@ func codeName(kind hexbid.ErrorKind) string { return code.Code(codeOf(kind)).Str
 
 // ReviewPlace implements pb.CampaignServiceServer.
 func (s *campaignService) ReviewPlace(ctx context.Context, r *pb.ReviewPlaceRequest) (*pb.Place, error) {
-	verdict, err := enum("review_state", r.GetReviewState(), hexbid.ReviewCount)
+	verdict, err := wire.Enum("review_state", r.GetReviewState(), hexbid.ReviewCount)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +204,7 @@ func (s *campaignService) ReviewPlace(ctx context.Context, r *pb.ReviewPlaceRequ
 
 // Explain implements pb.CampaignServiceServer.
 func (s *campaignService) Explain(ctx context.Context, r *pb.ExplainRequest) (*pb.ExplainResponse, error) {
-	request, err := requestToNoun(r.GetRequest())
+	request, err := wire.ToRequest(r.GetRequest())
 	if err != nil {
 		var e *hexbid.Error
 		if errors.As(err, &e) {

@@ -9,6 +9,7 @@ import (
 	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 	"github.com/hexbid/hexbid/store"
+	"github.com/hexbid/hexbid/wire"
 )
 
 // Bounds of a page of a list.
@@ -96,7 +97,7 @@ func (s *campaignService) shower(ctx context.Context, view pb.View) (func(hexbid
 	return func(r hexbid.Resource) proto.Message {
 		c, ok := r.(*hexbid.Campaign)
 		if !ok {
-			return fromNoun(r)
+			return wire.FromNoun(r)
 		}
 		out := campaignIn(view, c)
 		out.Serving, out.NotServingReason = serving(c)
@@ -149,11 +150,11 @@ func shapeBytes(a *hexbid.Area) int {
 // campaignIn converts a campaign with as much of it as a view gives.
 func campaignIn(view pb.View, c *hexbid.Campaign) *pb.Campaign {
 	if view == pb.View_VIEW_FULL {
-		return fromNoun(c).(*pb.Campaign)
+		return wire.FromNoun(c).(*pb.Campaign)
 	}
 	basic := *c
 	basic.Area, basic.Excluded = withoutShapes(&c.Area), withoutShapes(&c.Excluded)
-	out := fromNoun(&basic).(*pb.Campaign)
+	out := wire.FromNoun(&basic).(*pb.Campaign)
 	noteOmitted(&out.Area, &c.Area)
 	noteOmitted(&out.ExcludedArea, &c.Excluded)
 	return out
@@ -181,11 +182,4 @@ func noteOmitted(shown **pb.Area, a *hexbid.Area) {
 		*shown = &pb.Area{}
 	}
 	(*shown).OmittedShapes = int32(omitted)
-}
-
-// omittedError refuses to write an area whose shapes were left out when it was
-// read: they would be lost.
-func omittedError(a *pb.Area) error {
-	return hexbid.Errorf(hexbid.Invalid, "", "has %d shapes that view BASIC left out, and a write would lose them: "+
-		"read the campaign with GetCampaign or view FULL, or leave the area out of update_mask", a.GetOmittedShapes())
 }

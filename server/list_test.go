@@ -19,6 +19,7 @@ import (
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/store/pebble"
 	"github.com/hexbid/hexbid/token"
+	"github.com/hexbid/hexbid/wire"
 )
 
 var ctx = hexbid.WithPrincipal(context.Background(), hexbid.Principal{Role: hexbid.System, ID: "tests", Origin: hexbid.InProcess})
@@ -181,7 +182,7 @@ func TestWhatAListLeftOutIsNotLostInAWrite(t *testing.T) {
 	}
 	_, err := s.CreateCampaign(ctx, &pb.CreateCampaignRequest{Parent: "advertisers/a", CampaignId: "copy", Campaign: listed})
 	refused("a copy", err)
-	_, _, err = toNoun(listed) // as Import does
+	_, _, err = wire.ToNoun(listed) // as Import does
 	refused("an import", err)
 	listed.BidMicros = 2_000_000
 	updated, err := s.UpdateCampaign(ctx, &pb.UpdateCampaignRequest{Campaign: listed, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"bid_micros", "area.around_places_m"}}})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/wire"
 )
 
 // ClientHeader is the metadata key that a search client names itself by; the
@@ -20,7 +21,7 @@ type searchService struct {
 
 // answer is SearchNearby.
 func (s *searchService) answer(ctx context.Context, r *pb.SearchNearbyRequest) (any, error) {
-	request, err := requestToNoun(r)
+	request, err := wire.ToRequest(r)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/store/pebble"
 	"github.com/hexbid/hexbid/token"
+	"github.com/hexbid/hexbid/wire"
 )
 
 // Main is the program that serves. A test boots the real one on port 0, with a
@@ -173,7 +174,7 @@ func (m *Main) start(ctx context.Context) (err error) {
 	}
 	c.AuctionBudget, c.ClickExpiry, c.ManualReview = m.Config.AuctionBudget, m.Config.ClickExpiry, m.Config.ManualReview
 	c.NearbyBudget, c.AdvertiserEntries = m.Config.NearbyBudget, m.Config.AdvertiserEntries
-	c.Cards, c.CacheBytes, c.Clock, c.Log = server.Cards{}, m.Config.CacheMB<<20, m.Clock, m.Log
+	c.Cards, c.CacheBytes, c.Clock, c.Log = wire.Cards{}, m.Config.CacheMB<<20, m.Clock, m.Log
 	if m.Config.Demo {
 		c.Home = &exchange.Home{Name: demo.City, Center: demo.Center, RadiusM: demo.RadiusM}
 	}
