@@ -124,8 +124,7 @@ func (x *Indexer) putProgram(p *hexbid.Program) error {
 	*slot = program{uid: p.UID, version: p.Version, category: p.Category, gate: gate.Mask(), text: textOf(p), tags: siteTags(p),
 		places: before.places, placed: before.placed, tree: before.tree, buyers: before.buyers, links: before.links}
 	if before.text != slot.text {
-		x.wordEdits.name(before.text.Tokens(), i, false)
-		x.wordEdits.name(slot.text.Tokens(), i, true)
+		x.words.name(i, before.text, slot.text)
 	}
 	if before.text != slot.text || before.gate != slot.gate || before.tags != slot.tags {
 		x.changedPrograms[i] = struct{}{}
@@ -187,7 +186,7 @@ func (x *Indexer) deleteProgram(name string) {
 		leave(&x.programs, &x.accounts.edit(owner).programs, i)
 	}
 	slot := x.programs.edit(i)
-	x.wordEdits.name(slot.text.Tokens(), i, false)
+	x.words.name(i, slot.text, "")
 	*slot = program{}
 	delete(x.byName, key)
 	delete(x.changedPrograms, i)

@@ -38,11 +38,10 @@ type Indexer struct {
 	places      pagedWriter[place]
 	advertisers pagedWriter[hexbid.UID]
 	lists       tableWriter[posting, tail]
-	words       tableWriter[struct{}, worded]
+	words       wordWriter
 	siteEdit    *geoindex.Edit
 
 	edits     editLog // of lists, since the last publication
-	wordEdits wordEdits
 	keysByRes [otherKeys + 1]int
 
 	ordinals    struct{ campaigns, programs, places, advertisers ordinals }
@@ -81,7 +80,7 @@ func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Index
 	x := &Indexer{
 		market: market, clock: clock, log: log,
 		stale: make(chan struct{}, 1), adjustments: make(chan adjusting), advance: make(chan struct{}),
-		wordEdits:  wordEdits{},
+		words:      newWordWriter(),
 		campaignOf: &sharedUIDs{uids: uidMap{}}, placeOf: uidMap{}, byName: map[nameKey]uint32{}, off: map[uint32]time.Time{},
 		surroundBy: map[surroundKey]uint32{}, surroundsOf: map[uint32]*surround{},
 		moved: map[hexbid.UID]movedPlace{}, treeEdits: map[uint32]*geoindex.Edit{},
@@ -279,7 +278,6 @@ func (x *Indexer) publish() {
 	x.turnQuarter()
 	x.settle()
 	x.applyEdits()
-	x.wordEdits.applyTo(&x.words)
 	if x.siteEdit != nil {
 		x.next.sites, x.siteEdit = x.siteEdit.Tree(), nil
 	}
@@ -287,7 +285,7 @@ func (x *Indexer) publish() {
 	s.campaigns, s.details, s.specifics = x.campaigns.freeze(), x.details.freeze(), rare[specifics]{x.specifics.freeze()}
 	s.programs, s.places, s.advertisers = x.programs.freeze(), x.places.freeze(), x.advertisers.freeze()
 	s.trees = rare[geoindex.Tree]{x.trees.freeze()}
-	s.lists, s.words = x.lists.freeze(), wordIndex{x.words.freeze()}
+	s.lists, s.words = x.lists.freeze(), x.words.publish()
 	for res, n := range x.keysByRes {
 		if n > 0 {
 			s.resolutions |= 1 << res

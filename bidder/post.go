@@ -248,8 +248,7 @@ func (x *Indexer) moveProgram(i uint32, before belonging) {
 		join(&x.details, &x.programs.edit(now.program).buyers, i)
 	}
 	if !slices.Equal(now.anchors, before.anchors) {
-		x.wordEdits.anchor(before.anchors, i, false)
-		x.wordEdits.anchor(now.anchors, i, true)
+		x.words.anchor(i, before.anchors, now.anchors)
 	}
 }
 
@@ -257,7 +256,7 @@ func (x *Indexer) deleteCampaign(i uint32) {
 	x.unpost(i)
 	was := x.belonging(i)
 	leave(&x.details, &x.programs.edit(was.program).buyers, i)
-	x.wordEdits.anchor(was.anchors, i, false)
+	x.words.anchor(i, was.anchors, nil)
 	x.specifics.set(&x.details.edit(i).specifics, nil)
 	x.joinSurround(i, 0)
 	x.campaignOf.drop(x.campaigns.at(i).uid)

@@ -1,24 +1,30 @@
 package bidder
 
 import (
-	"slices"
-
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/hexbid/hexbid/targeting"
 )
 
-// wordIndex finds the campaigns that may compete on words which few do; lists
-// find those on words that many do before long. Between the two, the work for
-// words stays bounded however many campaigns lie over the point.
-type wordIndex struct{ table[struct{}, worded] }
+// wordIndex finds the campaigns that may compete on words which few of them are
+// about. Words which many are about need no index, for lists soon come to a match.
+// So the work for words stays bounded however many campaigns lie over the point.
+type wordIndex struct {
+	anchored tokenLists // campaigns, by the first token of each of their keywords
+	named    tokenLists // programs, by the tokens of their texts
+}
 
-// worded is what a token leads to, by ordinal, ascending: campaigns that it
-// anchors a keyword of, and programs whose texts have it.
-type worded struct{ anchored, named []uint32 }
+// tokenLists lead from a token to the ordinals of what has it, ascending, where
+// those are few. Where they are many, the token leads to a mark: searches read no
+// list that long, so snapshots hold none, and no change copies one.
+type tokenLists struct{ table[uint32, many] }
 
-// Bounds of the campaigns that a search takes from the index, and of the
-// programs that it looks through for them; above, it reads the lists.
+// many marks a token that more have than a list may hold.
+type many struct{}
+
+// Bounds of the lists by token: of campaigns that a search takes from the index, and
+// of programs whose campaigns it takes; above, it reads the lists of the cells over
+// the point.
 const (
 	fewCampaigns = 512
 	fewPrograms  = 256
@@ -26,36 +32,47 @@ const (
 
 func tokenKey(token string) uint64 { return max(1, xxhash.Sum64String(token)) }
 
+// of lists what has a token, or says that many have it.
+func (l *tokenLists) of(token string) (ordinals []uint32, isMany bool) {
+	ordinals, mark := l.get(tokenKey(token))
+	return ordinals, mark != nil
+}
+
 // fewAnchored collects the campaigns with keywords that may compete on words,
 // false when they are many. One may stand twice.
 func (x *wordIndex) fewAnchored(w *targeting.Words, campaigns []uint32) ([]uint32, bool) {
 	for _, token := range w.Tokens() {
-		_, found := x.get(tokenKey(token))
-		if found == nil {
-			continue
-		}
-		if len(campaigns)+len(found.anchored) > fewCampaigns {
+		anchored, isMany := x.anchored.of(token)
+		if isMany || len(campaigns)+len(anchored) > fewCampaigns {
 			return nil, false
 		}
-		campaigns = append(campaigns, found.anchored...)
+		campaigns = append(campaigns, anchored...)
 	}
 	return campaigns, true
+}
+
+// rarestNamed lists the programs that have the rarest of the words, false when
+// they are many. Where no program has one of the words, there are none.
+func (x *wordIndex) rarestNamed(w *targeting.Words) (rarest []uint32, few bool) {
+	for _, token := range w.Tokens() {
+		named, isMany := x.named.of(token)
+		switch {
+		case isMany:
+			continue
+		case len(named) == 0:
+			return nil, true
+		case !few || len(named) < len(rarest):
+			rarest, few = named, true
+		}
+	}
+	return rarest, few
 }
 
 // fewNamed collects the campaigns of the programs that have the rarest of the
 // words, false when they are many.
 func (s *Snapshot) fewNamed(w *targeting.Words, campaigns []uint32) ([]uint32, bool) {
-	var rarest []uint32
-	for i, token := range w.Tokens() {
-		_, found := s.words.get(tokenKey(token))
-		if found == nil {
-			return nil, true // no program has all words
-		}
-		if i == 0 || len(found.named) < len(rarest) {
-			rarest = found.named
-		}
-	}
-	if len(rarest) > fewPrograms {
+	rarest, few := s.words.rarestNamed(w)
+	if !few {
 		return nil, false
 	}
 	for _, program := range rarest {
@@ -67,71 +84,4 @@ func (s *Snapshot) fewNamed(w *targeting.Words, campaigns []uint32) ([]uint32, b
 		}
 	}
 	return campaigns, true
-}
-
-// wordEdits collects what a batch does to the index, by key.
-type wordEdits map[uint64]*wordEdit
-
-type wordEdit struct{ anchored, named ordinalEdit }
-
-// ordinalEdit puts ordinals in (true) or takes them out.
-type ordinalEdit map[uint32]bool
-
-func (e wordEdits) of(token string) *wordEdit {
-	key := tokenKey(token)
-	if e[key] == nil {
-		e[key] = &wordEdit{ordinalEdit{}, ordinalEdit{}}
-	}
-	return e[key]
-}
-
-func (e wordEdits) anchor(tokens []string, campaign uint32, in bool) {
-	for _, token := range tokens {
-		e.of(token).anchored[campaign] = in
-	}
-}
-
-func (e wordEdits) name(tokens []string, program uint32, in bool) {
-	for _, token := range tokens {
-		e.of(token).named[program] = in
-	}
-}
-
-// applyTo changes the index and empties the edits.
-func (e wordEdits) applyTo(x *tableWriter[struct{}, worded]) {
-	var changes []change[struct{}, worded]
-	for key, edit := range e {
-		_, before := x.get(key)
-		c := change[struct{}, worded]{entry[struct{}, worded]{key: key}, before == nil}
-		if c.isNew {
-			before = &worded{}
-		}
-		after := worded{edit.anchored.applied(before.anchored), edit.named.applied(before.named)}
-		if len(after.anchored)+len(after.named) > 0 {
-			c.extra = &after
-		}
-		changes = append(changes, c)
-	}
-	x.apply(changes)
-	clear(e)
-}
-
-// applied is a set of ordinals, ascending, after the edit.
-func (e ordinalEdit) applied(before []uint32) []uint32 {
-	if len(e) == 0 {
-		return before
-	}
-	after := make([]uint32, 0, len(before)+len(e))
-	for _, ordinal := range before {
-		if _, edited := e[ordinal]; !edited {
-			after = append(after, ordinal)
-		}
-	}
-	for ordinal, in := range e {
-		if in {
-			after = append(after, ordinal)
-		}
-	}
-	slices.Sort(after)
-	return slices.Clip(after)
 }

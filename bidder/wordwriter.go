@@ -1,0 +1,178 @@
+package bidder
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/hexbid/hexbid/targeting"
+)
+
+// wordWriter makes word indexes. The indexer tells it which tokens lead to a
+// campaign or a program, and takes an index of the present state at each
+// publication. It belongs to the indexer's goroutine.
+type wordWriter struct{ anchored, named tokenWriter }
+
+func newWordWriter() wordWriter {
+	return wordWriter{newTokenWriter(fewCampaigns), newTokenWriter(fewPrograms)}
+}
+
+// anchor makes tokens lead to a campaign in the place of those that did before.
+func (w *wordWriter) anchor(campaign uint32, before, now []string) {
+	w.anchored.move(campaign, before, now)
+}
+
+// name makes the tokens of a text lead to a program in the place of those that did
+// before.
+func (w *wordWriter) name(program uint32, before, now targeting.Text) {
+	w.named.move(program, before.Tokens(), now.Tokens())
+}
+
+// publish gives the index as it is to a snapshot.
+func (w *wordWriter) publish() wordIndex {
+	return wordIndex{w.anchored.publish(), w.named.publish()}
+}
+
+// tokenWriter makes lists by token. What a token of few leads to stands in the table
+// that snapshots share, whose lists are short, so that a change copies little. What a
+// token of many leads to, a crowd, only the writer has, and changes in its place: it
+// must be known so that the list is there again when the crowd has shrunk.
+type tokenWriter struct {
+	most   int // ordinals of a list; more are a crowd
+	lists  tableWriter[uint32, many]
+	crowds map[uint64]*crowd
+	edits  []tokenEdit // since they were last applied
+}
+
+// crowd is what a token of many leads to. A bitmap of Roaring takes a bit to two bytes
+// an ordinal, as dense as they are, and a change of it some kilobytes at most.
+type crowd struct {
+	members *roaring.Bitmap
+	count   int
+}
+
+// tokenEdit makes a token lead to an ordinal, or no longer.
+type tokenEdit struct {
+	token   uint64 // its key
+	ordinal uint32
+	leads   bool
+}
+
+const (
+	mostTokenEdits = 1 << 16 // are noted before they are applied: a megabyte
+	keptTokenEdits = 1 << 12 // of which the memory is used again
+)
+
+func newTokenWriter(most int) tokenWriter {
+	return tokenWriter{most: most, crowds: map[uint64]*crowd{}}
+}
+
+// move makes tokens lead to an ordinal in the place of others.
+func (w *tokenWriter) move(ordinal uint32, before, now []string) {
+	for _, token := range before {
+		w.note(tokenEdit{tokenKey(token), ordinal, false})
+	}
+	for _, token := range now {
+		w.note(tokenEdit{tokenKey(token), ordinal, true})
+	}
+}
+
+func (w *tokenWriter) note(e tokenEdit) {
+	if w.edits = append(w.edits, e); len(w.edits) == mostTokenEdits {
+		w.apply()
+	}
+}
+
+// publish gives the lists as they are to a snapshot.
+func (w *tokenWriter) publish() tokenLists {
+	w.apply()
+	if cap(w.edits) > keptTokenEdits {
+		w.edits = nil
+	}
+	return tokenLists{w.lists.freeze()}
+}
+
+// apply makes the edits noted.
+func (w *tokenWriter) apply() {
+	var changes []change[uint32, many]
+	for edits := lastEdits(w.edits); len(edits) > 0; {
+		n := 1
+		for n < len(edits) && edits[n].token == edits[0].token {
+			n++
+		}
+		if c, changed := w.edited(edits[:n]); changed {
+			changes = append(changes, c)
+		}
+		edits = edits[n:]
+	}
+	w.lists.apply(changes)
+	w.edits = w.edits[:0]
+}
+
+// lastEdits sorts edits by token and ordinal, in their place, and drops those that a
+// later one of the same two overrules.
+func lastEdits(edits []tokenEdit) []tokenEdit {
+	slices.SortStableFunc(edits, tokenEdit.compare)
+	last := edits[:0]
+	for i, e := range edits {
+		if i+1 == len(edits) || e.compare(edits[i+1]) != 0 {
+			last = append(last, e)
+		}
+	}
+	return last
+}
+
+func (e tokenEdit) compare(f tokenEdit) int {
+	return cmp.Or(cmp.Compare(e.token, f.token), cmp.Compare(e.ordinal, f.ordinal))
+}
+
+// edited makes the edits of one token, one an ordinal, ascending. It says whether they
+// change what the table has of the token, and to what.
+func (w *tokenWriter) edited(edits []tokenEdit) (c change[uint32, many], changed bool) {
+	c.key = edits[0].token
+	if crowd := w.crowds[c.key]; crowd != nil {
+		if crowd.edit(edits); crowd.count > w.most {
+			return c, false
+		}
+		delete(w.crowds, c.key)
+		c.run = crowd.members.ToArray()
+		return c, true
+	}
+	before, _ := w.lists.get(c.key)
+	after := editedList(before, edits)
+	if c.isNew = len(before) == 0; len(after) > w.most {
+		w.crowds[c.key] = &crowd{roaring.BitmapOf(after...), len(after)}
+		c.extra = &many{}
+	} else {
+		c.run = after
+	}
+	return c, !slices.Equal(before, after)
+}
+
+// editedList is a list of ordinals after edits, all of them ascending.
+func editedList(before []uint32, edits []tokenEdit) []uint32 {
+	after := make([]uint32, 0, len(before)+len(edits))
+	for _, e := range edits {
+		at, listed := slices.BinarySearch(before, e.ordinal)
+		after = append(after, before[:at]...)
+		if before = before[at:]; listed {
+			before = before[1:]
+		}
+		if e.leads {
+			after = append(after, e.ordinal)
+		}
+	}
+	return append(after, before...)
+}
+
+func (c *crowd) edit(edits []tokenEdit) {
+	for _, e := range edits {
+		switch {
+		case e.leads && c.members.CheckedAdd(e.ordinal):
+			c.count++
+		case !e.leads && c.members.CheckedRemove(e.ordinal):
+			c.count--
+		}
+	}
+}
