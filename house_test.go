@@ -15,7 +15,7 @@ var floors = map[string]int{
 	"geoindex":           1,
 	"targeting":          1,
 	"bidder/auction":     1,
-	"token":              1,
+	"token":              2, // an award's token carries what the auction priced it by
 	"wire":               2,
 	"demo":               2,
 	"store":              3,

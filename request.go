@@ -9,6 +9,7 @@ const (
 	MaxNearbyResults   = 1000 // on all pages of a nearby list
 	DefaultSlots       = 3
 	MaxSlots           = 10
+	MaxClientIDBytes   = 64
 	maxAccuracyM       = 100_000.0
 	adultAge           = 14 // younger viewers are never personalised
 )
@@ -72,7 +73,7 @@ func (r *Request) Validate() error {
 		checkEnum("scene", r.Scene, SceneCount, true),
 		checkEnum("category", r.Category, CategoryCount, true),
 		checkEnum("personalization", r.Personalization, PersonalizationCount, true),
-		checkText("x-hexbid-client", r.ClientID, 0, 64),
+		checkText("x-hexbid-client", r.ClientID, 0, MaxClientIDBytes),
 		r.Viewer.validate(),
 	)
 }

@@ -67,8 +67,8 @@ func (s *Snapshot) bestOfOwner(ctx context.Context, v *Verdict, q *Query, a *Acc
 	reserves.fill(s.reserves, q)
 	best := v.Entry
 	err := s.eachOfOwner(v.Ordinal, func(i uint32) error {
-		candidate := s.candidate(i, q.Host, reserves[s.campaigns.at(i).category])
-		if entry, enters := candidate.Enter(); enters && q.compareEntries(&entry, &best) < 0 && s.judge(i, q, &reserves).Rule == Shown {
+		var entry auction.Entry
+		if s.enter(&entry, i, q.Host, &reserves) && q.compareEntries(&entry, &best) < 0 && s.judge(i, q, &reserves).Rule == Shown {
 			best = entry
 		}
 		return a.look(ctx)

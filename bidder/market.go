@@ -2,6 +2,7 @@ package bidder
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/hexbid/hexbid"
@@ -11,6 +12,9 @@ import (
 
 // Market is the operator's configuration of the auction.
 type Market struct {
+	// Version counts the operator's configurations from 1. Tokens carry it, so that an
+	// auditor knows which one an award followed.
+	Version uint64
 	// PriorPPM is the predicted chance of a click once seen, by category, in
 	// parts per million: the quality of every campaign until clicks are
 	// learned.
@@ -43,7 +47,7 @@ type Reserve struct {
 // DefaultMarket has priors of 1.2 % to 3 %, no reserve, no increment and no
 // minimum bid.
 func DefaultMarket() Market {
-	m := Market{PositionFactors: []int64{1000, 720, 560, 460, 390, 340, 300, 270, 245, 225}}
+	m := Market{Version: 1, PositionFactors: []int64{1000, 720, 560, 460, 390, 340, 300, 270, 245, 225}}
 	for c := range m.PriorPPM {
 		m.PriorPPM[c] = 20_000
 	}
@@ -63,9 +67,18 @@ func (m *Market) pricing(scene hexbid.Scene, slots int) auction.Pricing {
 	return auction.Pricing{Mechanism: mechanism, Slots: slots, Increment: m.Increment, Factors: m.PositionFactors}
 }
 
+// PricingOf is how the auction of a query is priced.
+func (s *Snapshot) PricingOf(q *Query) auction.Pricing { return s.market.pricing(q.Scene, q.Slots) }
+
+// MarketVersion is the version of the market that the snapshot's auctions follow.
+func (s *Snapshot) MarketVersion() uint64 { return s.market.Version }
+
 // Validate refuses a market that the arithmetic of package auction does not
 // cover; the error names the setting.
 func (m *Market) Validate() error {
+	if m.Version < 1 || m.Version > math.MaxInt64 {
+		return hexbid.Invalidf("market.version", "%d is out of range: use 1 to %d", m.Version, uint64(math.MaxInt64))
+	}
 	for c, ppm := range m.PriorPPM {
 		if ppm < 1 || ppm > auction.PPM {
 			return hexbid.Invalidf("market.prior_ppm", "%d for %s is out of range: use 1 to %d", ppm, hexbid.Category(c), auction.PPM)

@@ -115,13 +115,11 @@ func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
 			return v
 		}
 	}
-	c := s.campaigns.at(i)
-	candidate := s.candidate(i, q.Host, reserves[c.category])
-	entry, enters := candidate.Enter()
-	switch v.Entry = entry; {
+	enters := s.enter(&v.Entry, i, q.Host, reserves)
+	switch {
 	case q.Slots == 0:
 		v.Rule = RuleNoSlots
-	case c.pacingPPM == 0:
+	case v.Entry.MultiplierPPM == 0:
 		v.Rule = RulePacing
 	case !enters:
 		v.Rule = RuleReserve
@@ -228,7 +226,7 @@ func (s *Snapshot) rank(a *Account, q *Query) {
 			a.Entries = append(a.Entries, e)
 		}
 	}
-	a.Awards = auction.Price(a.Entries, s.market.pricing(q.Scene, q.Slots), nil)
+	a.Awards = auction.Price(a.Entries, s.PricingOf(q), nil)
 	for i := range a.Verdicts {
 		if v := &a.Verdicts[i]; v.Rule == Shown || v.Rule == RuleReserve {
 			a.settle(v, best[v.Entry.Advertiser], q.Slots)

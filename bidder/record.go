@@ -170,10 +170,13 @@ func (s *Snapshot) bidOn(c *campaign, ordinal uint32, host hexbid.Host) hexbid.M
 	return c.bid
 }
 
-func (s *Snapshot) candidate(ordinal uint32, host hexbid.Host, reserve int64) auction.Candidate {
+// enter writes a campaign's entry into e, where a copy of what was just written would
+// be waited for. It says whether the entry reaches its reserve.
+func (s *Snapshot) enter(e *auction.Entry, ordinal uint32, host hexbid.Host, reserves *reserveTable) bool {
 	c := s.campaigns.at(ordinal)
-	return auction.Candidate{Ordinal: ordinal, Advertiser: c.advertiser, CampaignUID: c.uid, Pricing: c.pricing, Bid: s.bidOn(c, ordinal, host),
-		MultiplierPPM: int64(c.pacingPPM), QualityPPM: int64(c.qualityPPM), Reserve: reserve}
+	e.Ordinal, e.Advertiser, e.CampaignUID, e.Pricing, e.Bid = ordinal, c.advertiser, c.uid, c.pricing, s.bidOn(c, ordinal, host)
+	e.MultiplierPPM, e.QualityPPM, e.Reserve = int64(c.pacingPPM), int64(c.qualityPPM), reserves[c.category]
+	return e.Enter()
 }
 
 // serves says whether a campaign is active and scheduled at the query's instant:

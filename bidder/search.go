@@ -178,11 +178,9 @@ func (s *Snapshot) searchWords(q *Query, w *Scratch, cursors []cursor) []cursor 
 func (s *Snapshot) price(q *Query, w *Scratch) []auction.Award {
 	standings := w.board.Standings()
 	for i := range standings {
-		ordinal := standings[i].Ordinal
-		candidate := s.candidate(ordinal, q.Host, w.reserves[s.campaigns.at(ordinal).category])
-		candidate.EnterAs(&w.entries[i])
+		s.enter(&w.entries[i], standings[i].Ordinal, q.Host, &w.reserves)
 	}
-	return auction.Price(w.entries[:len(standings)], s.market.pricing(q.Scene, q.Slots), w.awards[:0])
+	return auction.Price(w.entries[:len(standings)], s.PricingOf(q), w.awards[:0])
 }
 
 // offerFew offers campaigns that were found by words alone.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/demo"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/store"
@@ -141,11 +143,12 @@ func TestATokenCarriesTheAwardAndNothingMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	cell := geoindex.CellAt(geoindex.VecOf(hub)).Parent(7)
-	want := token.Award{Campaign: won.Campaign, Advertiser: 1, Price: won.Price, Pricing: hexbid.CPC, Slot: 1, Host: hexbid.WeChat, Scene: hexbid.NearbyList,
-		Cell: uint64(cell), QualityPPM: 30_000, ClientID: "app", HasViewer: true, Viewer: ring.Pseudonym("someone"),
+	want := token.Award{RequestID: response.RequestID, Campaign: won.Campaign, Advertiser: 1, Price: won.Price, Slot: 1, Host: hexbid.WeChat, Scene: hexbid.NearbyList,
+		Cell: uint64(cell), MarketVersion: 1, ClientID: "app", HasViewer: true, Viewer: ring.Pseudonym("someone"),
+		Basis:    auction.Basis{Pricing: hexbid.CPC, Bid: 1_000_000, MultiplierPPM: auction.PPM, QualityPPM: 30_000, Factors: []int64{1000}},
 		IssuedAt: now, ClickExpiry: now.Add(30 * time.Minute)}
 	want.IssuedAt, want.ClickExpiry = want.IssuedAt.Truncate(time.Millisecond), want.ClickExpiry.Truncate(time.Millisecond)
-	if award != want {
+	if len(want.RequestID) != 32 || !reflect.DeepEqual(award, want) {
 		t.Errorf("got  %+v\nwant %+v", award, want)
 	}
 	for _, anonymous := range []func(*hexbid.Request){

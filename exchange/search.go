@@ -75,6 +75,7 @@ type searching struct {
 	snapshot *bidder.Snapshot
 	scratch  *scratch
 	awards   []auction.Award // in scratch
+	pricing  auction.Pricing // of the awards
 	page     *page           // that the request asks for; nil for the first
 	out      *Response
 
@@ -174,6 +175,7 @@ func (s *searching) fillSponsored() error {
 		return nil
 	}
 	s.out.Sponsored = make([]Sponsored, 0, len(s.awards))
+	s.pricing = s.snapshot.PricingOf(&s.query)
 	shown := s.snapshot.Showings(s.awards, s.query.At.Vec)
 	for i := range s.awards {
 		result, err := s.sponsored(&s.awards[i], &shown[i])
@@ -206,8 +208,9 @@ const tokenResolution = 7
 func (s *searching) sealAward(a *auction.Award) string {
 	ring, r := s.keys.Ring(), s.request
 	award := token.Award{
-		Campaign: a.Entry.CampaignUID, Advertiser: s.snapshot.AdvertiserOf(a.Entry.Ordinal), Price: a.Price, Pricing: a.Entry.Pricing, Slot: a.Slot,
-		Host: r.Host, Scene: r.Scene, Cell: uint64(s.query.At.Cell.Parent(tokenResolution)), QualityPPM: a.Entry.QualityPPM, ClientID: r.ClientID,
+		RequestID: s.out.RequestID, Campaign: a.Entry.CampaignUID, Advertiser: s.snapshot.AdvertiserOf(a.Entry.Ordinal), Price: a.Price, Slot: a.Slot,
+		Host: r.Host, Scene: r.Scene, Cell: uint64(s.query.At.Cell.Parent(tokenResolution)), ClientID: r.ClientID,
+		MarketVersion: s.snapshot.MarketVersion(), Basis: a.Basis(&s.pricing),
 		IssuedAt: s.out.EvaluatedAt, ClickExpiry: s.out.EvaluatedAt.Add(s.config.ClickExpiry),
 	}
 	if r.Personalized() && r.Viewer.UserKey != "" {

@@ -7,33 +7,48 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/auction"
 )
 
-// Award is what a sponsored result's token carries: all that billing its
-// events will need, fixed when the auction was won.
+// Award is what a sponsored result's token carries: all that billing its events
+// will need, fixed when the auction was won, and all that its price follows from.
 type Award struct {
-	Campaign    hexbid.UID
-	Advertiser  hexbid.UID
-	Price       hexbid.Money
-	Pricing     hexbid.PricingModel
-	Slot        int
-	Host        hexbid.Host
-	Scene       hexbid.Scene
-	Cell        uint64 // H3, resolution 7: never the exact point
-	QualityPPM  int64
-	Explored    bool // the quality was a trial, not an estimate
-	ClientID    string
-	HasViewer   bool // false without personalisation or user key
-	Viewer      [16]byte
-	IssuedAt    time.Time // to the millisecond
-	ClickExpiry time.Time // to the millisecond
+	RequestID  string // of at most auction.MaxRequestIDBytes
+	Campaign   hexbid.UID
+	Advertiser hexbid.UID
+	Price      hexbid.Money
+	Slot       int
+	Host       hexbid.Host
+	Scene      hexbid.Scene
+	Cell       uint64 // H3, resolution 7: never the exact point
+	// MarketVersion is the version of the operator's configuration that the auction
+	// followed. It is 0 in a token of the first version: that says neither its request
+	// nor its bid, nor what set its price, and of its basis the pricing model and the
+	// quality alone.
+	MarketVersion uint64
+	Basis         auction.Basis
+	Explored      bool   // the quality was a trial, not an estimate
+	ClientID      string // of at most hexbid.MaxClientIDBytes
+	HasViewer     bool   // false without personalisation or user key
+	Viewer        [16]byte
+	IssuedAt      time.Time // to the millisecond
+	ClickExpiry   time.Time // to the millisecond
 }
+
+// MaxAwardBytes bounds the text of a sealed award, and leaves room for what tokens
+// may yet carry. One of today has at most 426 bytes, with the longest ids and the
+// greatest numbers; one of a GSP auction has some 220.
+const MaxAwardBytes = 512
 
 // SealAward seals an award.
 func (k *Keyring) SealAward(a *Award) string {
-	var buffer [192]byte
+	var buffer [maxPlainAwardBytes]byte
 	return k.Seal(AwardPurpose, a.append(buffer[:0]))
 }
+
+// maxPlainAwardBytes is what MaxAwardBytes of base64url hold, but for the header and
+// the tag.
+const maxPlainAwardBytes = MaxAwardBytes*3/4 - headerBytes - tagBytes
 
 // OpenAward opens what SealAward gave, and returns the token's name beside it.
 // Its error is ErrNotSealedHere, wrapped.
@@ -46,68 +61,177 @@ func (k *Keyring) OpenAward(text string) (Award, Name, error) {
 	return a, name, err
 }
 
-// awardVersion is the first byte of an encoded award. Tokens of an earlier one
-// stay out for eight days after the program is replaced: a new version decodes
-// them too.
-const awardVersion = 1
+// WorkOutPrice works the price out again, and what set it, from what the token
+// carries. The error says why that cannot be done: the token is of the first version,
+// or holds what no auction gives.
+func (a *Award) WorkOutPrice() (hexbid.Money, auction.SetBy, error) {
+	if a.MarketVersion == 0 {
+		return 0, 0, fmt.Errorf("the token was issued before tokens carried what set their price")
+	}
+	if err := a.Basis.Check(); err != nil {
+		return 0, 0, fmt.Errorf("the token's basis: %w", err)
+	}
+	price, setBy := a.Basis.Price()
+	return price, setBy, nil
+}
+
+// The first byte of an encoded award is its version. Tokens of an earlier one stay
+// out for eight days after the program is replaced: the program decodes them too.
+const (
+	firstAwardVersion = 1
+	awardVersion      = 2
+)
 
 const (
 	flagExplored = 1 << iota
 	flagViewer
 )
 
-// append encodes: version, flags, one byte enumerations, unsigned varints, then
-// the texts.
+// append encodes: version, flags, one byte enumerations, the count of factors,
+// unsigned varints, then viewer and texts. What a mechanism does not read is left
+// out. So is what follows from the rest: paced bid, score, and what set the price.
 func (a *Award) append(b []byte) []byte {
-	flags := byte(0)
+	basis, flags := &a.Basis, byte(0)
 	if a.Explored {
 		flags |= flagExplored
 	}
 	if a.HasViewer {
 		flags |= flagViewer
 	}
-	b = append(b, awardVersion, flags, byte(a.Pricing), byte(a.Slot), byte(a.Host), byte(a.Scene))
-	for _, v := range []uint64{uint64(a.Campaign), uint64(a.Advertiser), uint64(a.Price), uint64(a.QualityPPM),
-		a.Cell, uint64(a.IssuedAt.UnixMilli()), uint64(a.ClickExpiry.UnixMilli())} {
+	b = append(b, awardVersion, flags, byte(basis.Pricing), byte(a.Slot), byte(a.Host), byte(a.Scene), byte(basis.Mechanism), byte(len(basis.Factors)))
+	for _, v := range [...]uint64{uint64(a.Campaign), uint64(a.Advertiser), uint64(a.Price), uint64(basis.QualityPPM), a.Cell, uint64(a.IssuedAt.UnixMilli()),
+		uint64(a.ClickExpiry.UnixMilli()), a.MarketVersion, uint64(basis.Bid), uint64(basis.MultiplierPPM), uint64(basis.Reserve)} {
 		b = binary.AppendUvarint(b, v)
+	}
+	switch basis.Mechanism {
+	case auction.GSP:
+		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(basis.Increment)), uint64(basis.Next))
+	case auction.VCG:
+		b = binary.AppendUvarint(binary.AppendUvarint(b, basis.Sum.High), basis.Sum.Low)
+	}
+	for _, factor := range basis.Factors {
+		b = binary.AppendUvarint(b, uint64(factor))
 	}
 	if a.HasViewer {
 		b = append(b, a.Viewer[:]...)
 	}
+	id := a.RequestID[:min(len(a.RequestID), auction.MaxRequestIDBytes)] // as much of it as breaks ties
+	b = append(append(b, byte(len(id))), id...)
 	return append(b, a.ClientID...)
 }
 
-// awardHeaderBytes are the bytes before the varints.
-const awardHeaderBytes = 6
-
 func decodeAward(b []byte) (a Award, err error) {
-	if len(b) < awardHeaderBytes {
-		return a, fmt.Errorf("%w: %d bytes are too few", ErrNotSealedHere, len(b))
+	d := awardDecoder{rest: b}
+	switch version := d.byte(); version {
+	case firstAwardVersion:
+		d.first(&a)
+	case awardVersion:
+		d.award(&a)
+	default:
+		return Award{}, fmt.Errorf("%w: an award of version %d", ErrNotSealedHere, version)
 	}
-	if b[0] != awardVersion {
-		return a, fmt.Errorf("%w: an award of version %d", ErrNotSealedHere, b[0])
+	if d.broken {
+		return Award{}, fmt.Errorf("%w: an award of %d bytes does not decode", ErrNotSealedHere, len(b))
 	}
-	flags := b[1]
-	a.Pricing, a.Slot, a.Host, a.Scene = hexbid.PricingModel(b[2]), int(b[3]), hexbid.Host(b[4]), hexbid.Scene(b[5])
-	b = b[awardHeaderBytes:]
-	var numbers [7]uint64
-	for i := range numbers {
-		v, n := binary.Uvarint(b)
-		if n <= 0 || v > math.MaxInt64 {
-			return Award{}, fmt.Errorf("%w: number %d does not decode", ErrNotSealedHere, i)
-		}
-		numbers[i], b = v, b[n:]
-	}
-	a.Campaign, a.Advertiser = hexbid.UID(numbers[0]), hexbid.UID(numbers[1])
-	a.Price, a.QualityPPM, a.Cell = hexbid.Money(numbers[2]), int64(numbers[3]), numbers[4]
-	a.IssuedAt, a.ClickExpiry = time.UnixMilli(int64(numbers[5])).UTC(), time.UnixMilli(int64(numbers[6])).UTC()
-	a.Explored, a.HasViewer = flags&flagExplored != 0, flags&flagViewer != 0
-	if a.HasViewer {
-		if len(b) < len(a.Viewer) {
-			return Award{}, fmt.Errorf("%w: the pseudonym is cut short", ErrNotSealedHere)
-		}
-		b = b[copy(a.Viewer[:], b):]
-	}
-	a.ClientID = string(b)
 	return a, nil
+}
+
+// awardDecoder reads an encoded award. Past its end, or at a number that is too
+// great, it is broken and reads zeros.
+type awardDecoder struct {
+	rest   []byte
+	broken bool
+}
+
+// award decodes the present version.
+func (d *awardDecoder) award(a *Award) {
+	d.fixed(a)
+	basis := &a.Basis
+	basis.Mechanism = auction.Mechanism(d.byte())
+	factors := int(d.byte())
+	d.numbers(a)
+	a.MarketVersion, basis.Bid, basis.MultiplierPPM, basis.Reserve = uint64(d.number()), hexbid.Money(d.number()), d.number(), d.number()
+	switch basis.Mechanism {
+	case auction.GSP:
+		basis.Increment, basis.Next = hexbid.Money(d.number()), d.number()
+	case auction.VCG:
+		basis.Sum = auction.Sum{High: d.uvarint(), Low: d.uvarint()}
+	}
+	d.factors(basis, factors)
+	d.viewer(a)
+	a.RequestID = string(d.take(int(d.byte())))
+	a.ClientID = string(d.rest)
+}
+
+func (d *awardDecoder) factors(b *auction.Basis, count int) {
+	if count > hexbid.MaxSlots {
+		d.broken = true
+		return
+	}
+	b.Factors = make([]int64, count)
+	for i := range b.Factors {
+		b.Factors[i] = d.number()
+	}
+}
+
+// first decodes the first version: what the present one starts with, but for the
+// basis.
+func (d *awardDecoder) first(a *Award) {
+	d.fixed(a)
+	d.numbers(a)
+	d.viewer(a)
+	a.ClientID = string(d.rest)
+}
+
+// fixed, numbers and viewer decode what both versions have.
+func (d *awardDecoder) fixed(a *Award) {
+	flags := d.byte()
+	a.Explored, a.HasViewer = flags&flagExplored != 0, flags&flagViewer != 0
+	a.Basis.Pricing, a.Slot, a.Host, a.Scene = hexbid.PricingModel(d.byte()), int(d.byte()), hexbid.Host(d.byte()), hexbid.Scene(d.byte())
+}
+
+func (d *awardDecoder) numbers(a *Award) {
+	a.Campaign, a.Advertiser = hexbid.UID(d.number()), hexbid.UID(d.number())
+	a.Price, a.Basis.QualityPPM, a.Cell = hexbid.Money(d.number()), d.number(), uint64(d.number())
+	a.IssuedAt, a.ClickExpiry = time.UnixMilli(d.number()).UTC(), time.UnixMilli(d.number()).UTC()
+}
+
+func (d *awardDecoder) viewer(a *Award) {
+	if a.HasViewer {
+		copy(a.Viewer[:], d.take(len(a.Viewer)))
+	}
+}
+
+// take returns the next n bytes.
+func (d *awardDecoder) take(n int) []byte {
+	if n > len(d.rest) {
+		d.rest, d.broken = nil, true
+		return nil
+	}
+	taken := d.rest[:n]
+	d.rest = d.rest[n:]
+	return taken
+}
+
+func (d *awardDecoder) byte() byte {
+	if b := d.take(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (d *awardDecoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.rest)
+	if n <= 0 {
+		d.broken, n = true, len(d.rest)
+	}
+	d.rest = d.rest[n:]
+	return v
+}
+
+// number reads a number of 63 bits.
+func (d *awardDecoder) number() int64 {
+	v := d.uvarint()
+	d.broken = d.broken || v > math.MaxInt64
+	return int64(v)
 }

@@ -6,12 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/auction"
 )
 
 // deployment is a folder of keys with a clock.
@@ -187,22 +189,40 @@ func TestAFileWithoutTimesOpensAndRotates(t *testing.T) {
 	}
 }
 
-// TestAGoldenTokenOpens holds the format of tokens: what is out when the program
-// is replaced must still open.
-func TestAGoldenTokenOpens(t *testing.T) {
+// TestGoldenTokensOpen holds the formats of tokens, the earlier one too: what is out
+// when the program is replaced must still open.
+func TestGoldenTokensOpen(t *testing.T) {
 	d := newDeployment(t)
 	d.write(d.path, d.read("testdata/keys-undated"))
-	text := strings.TrimSpace(string(d.read("testdata/award-1")))
-	got, name, err := d.mustStart().Ring().OpenAward(text)
-	want := goldenAward
-	if err != nil || got != want || name.Issuer.String() != "000102030405060708090a0b" || name.Sequence != 41 {
-		t.Errorf("got %+v, %+v, %v\nwant %+v", got, name, err, want)
+	ring := d.mustStart().Ring()
+	for file, want := range map[string]Award{"award-1": goldenAward(), "award-2": goldenAwardWithBasis()} {
+		got, name, err := ring.OpenAward(strings.TrimSpace(string(d.read("testdata/" + file))))
+		if err != nil || !reflect.DeepEqual(got, want) || name.Issuer.String() != "000102030405060708090a0b" || name.Sequence != 41 {
+			t.Errorf("%s: got %+v, %+v, %v\nwant %+v", file, got, name, err, want)
+		}
+		price, setBy, err := got.WorkOutPrice()
+		if file == "award-1" && err == nil || file == "award-2" && (price != want.Price || setBy != auction.SetByOthers || err != nil) {
+			t.Errorf("%s: its price is worked out as %d, set by %s, %v", file, price, setBy, err)
+		}
 	}
 }
 
-var goldenAward = Award{Campaign: 7, Advertiser: 3, Price: 1_200_000, Pricing: hexbid.CPC, Slot: 2, Host: hexbid.WeChat, Scene: hexbid.NearbyList,
-	Cell: 0x873099a4dffffff, QualityPPM: 30_000, ClientID: "app", HasViewer: true, Viewer: [16]byte{1, 2, 3},
-	IssuedAt: time.UnixMilli(1_795_316_400_123).UTC(), ClickExpiry: time.UnixMilli(1_795_318_200_123).UTC()}
+func goldenAward() Award {
+	return Award{Campaign: 7, Advertiser: 3, Price: 1_200_000, Slot: 2, Host: hexbid.WeChat, Scene: hexbid.NearbyList,
+		Cell: 0x873099a4dffffff, Basis: auction.Basis{Pricing: hexbid.CPC, QualityPPM: 30_000}, ClientID: "app", HasViewer: true, Viewer: [16]byte{1, 2, 3},
+		IssuedAt: time.UnixMilli(1_795_316_400_123).UTC(), ClickExpiry: time.UnixMilli(1_795_318_200_123).UTC()}
+}
+
+// goldenAwardWithBasis is the second of three slots in a VCG auction: the entry below
+// scores 40·10⁹, and nobody stands below that.
+func goldenAwardWithBasis() Award {
+	a := goldenAward()
+	a.RequestID, a.MarketVersion = "0f1e2d3c4b5a69788796a5b4c3d2e1f0", 12
+	a.Basis = auction.Basis{Mechanism: auction.VCG, Pricing: hexbid.CPC, Bid: 3_000_000, MultiplierPPM: 800_000, QualityPPM: 30_000, Reserve: 12_000_000_000,
+		Factors: []int64{720, 560}, Sum: auction.Sum{Low: (720-560)*40_000_000_000 + 560*12_000_000_000}}
+	a.Price = 607_408 // 13.12·10¹² / (720 · 30,000), rounded up
+	return a
+}
 
 func TestTokensOutliveARestartAndARotation(t *testing.T) {
 	d := newDeployment(t)

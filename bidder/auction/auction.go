@@ -32,29 +32,16 @@ type Candidate struct {
 
 // Entry is a candidate with its paced bid and score.
 type Entry struct {
-	Ordinal     uint32
-	Advertiser  uint32
-	CampaignUID hexbid.UID
-	Pricing     hexbid.PricingModel
-	PacedBid    hexbid.Money
-	QualityPPM  int64
-	Score       int64
-	Reserve     int64
+	Candidate
+	PacedBid hexbid.Money
+	Score    int64
 }
 
-// Enter paces and scores a candidate; false when the score does not reach its
-// reserve, or 1.
-func (c *Candidate) Enter() (e Entry, enters bool) {
-	enters = c.EnterAs(&e)
-	return e, enters
-}
-
-// EnterAs is Enter into memory that is there already: a copy of what was written a
-// moment ago is waited for.
-func (c *Candidate) EnterAs(e *Entry) bool {
-	e.Ordinal, e.Advertiser, e.CampaignUID, e.Pricing, e.QualityPPM, e.Reserve = c.Ordinal, c.Advertiser, c.CampaignUID, c.Pricing, c.QualityPPM, c.Reserve
-	e.PacedBid, e.Score = Pace(c.Pricing, c.Bid, c.MultiplierPPM, c.QualityPPM)
-	return Enters(e.Score, c.Reserve)
+// Enter paces and scores the entry's candidate; false when the score does not reach
+// its reserve, or 1.
+func (e *Entry) Enter() bool {
+	e.PacedBid, e.Score = Pace(e.Pricing, e.Bid, e.MultiplierPPM, e.QualityPPM)
+	return Enters(e.Score, e.Reserve)
 }
 
 // Pace is a bid paced, and its score.
@@ -86,15 +73,16 @@ func divisor(pricing hexbid.PricingModel, qualityPPM int64) int64 {
 // followed by the campaign's uid as eight little-endian bytes leads, then the
 // smaller uid. It is fair over requests and the same again in a replay.
 type TieBreak struct {
-	input [maxRequestID + 8]byte
+	input [MaxRequestIDBytes + 8]byte
 	n     int
 }
 
-const maxRequestID = 64
+// MaxRequestIDBytes bounds a request id: more are cut off.
+const MaxRequestIDBytes = 64
 
-// NewTieBreak takes a request id of at most 64 bytes; more are cut off.
+// NewTieBreak takes a request id of at most MaxRequestIDBytes.
 func NewTieBreak(requestID string) (t TieBreak) {
-	t.n = copy(t.input[:maxRequestID], requestID)
+	t.n = copy(t.input[:MaxRequestIDBytes], requestID)
 	return t
 }
 

@@ -14,12 +14,21 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
+// alike are the factors of slots that are all seen as often.
+var alike = slices.Repeat([]int64{1}, hexbid.MaxSlots)
+
+func entered(c Candidate) (Entry, bool) {
+	e := Entry{Candidate: c}
+	enters := e.Enter()
+	return e, enters
+}
+
 // plainAuction is the oracle: sort everything, then keep the first of each
 // advertiser.
 func plainAuction(candidates []Candidate, ties TieBreak) []Entry {
 	var entries []Entry
 	for i := range candidates {
-		if e, ok := candidates[i].Enter(); ok {
+		if e, ok := entered(candidates[i]); ok {
 			entries = append(entries, e)
 		}
 	}
@@ -65,7 +74,7 @@ func boardOf(candidates []Candidate, slots int, ties TieBreak) (entries []Entry)
 	b.Reset(slots, ties)
 	offered, best := map[uint32]Entry{}, map[uint32]int64{} // by ordinal and by advertiser
 	for i := range candidates {
-		e, ok := candidates[i].Enter()
+		e, ok := entered(candidates[i])
 		if !ok {
 			continue
 		}
@@ -104,7 +113,7 @@ func TestPricesKeepTheirPromises(t *testing.T) {
 		slots := rapid.IntRange(0, hexbid.MaxSlots).Draw(t, "slots")
 		increment := hexbid.Money(rapid.IntRange(0, 20_000).Draw(t, "increment"))
 		entries := boardOf(candidates, slots, NewTieBreak("r"))
-		for i, a := range Price(entries, Pricing{Slots: slots, Increment: increment}, nil) {
+		for i, a := range Price(entries, Pricing{Slots: slots, Increment: increment, Factors: alike}, nil) {
 			e := a.Entry
 			if a.Price > e.PacedBid || a.Price > candidates[e.Ordinal].Bid || a.Price < 0 {
 				t.Fatalf("price %d above the paced bid of %+v", a.Price, e)
@@ -158,7 +167,7 @@ func TestOneSlotIsVickrey(t *testing.T) {
 			candidates = append(candidates, Candidate{Advertiser: uint32(i), Pricing: hexbid.CPC, Bid: hexbid.Money(bid),
 				MultiplierPPM: PPM, QualityPPM: 1000, Reserve: reserve * 1000})
 		}
-		awards := Price(boardOf(numbered(candidates), 1, NewTieBreak("r")), Pricing{Slots: 1}, nil)
+		awards := Price(boardOf(numbered(candidates), 1, NewTieBreak("r")), Pricing{Slots: 1, Factors: alike}, nil)
 		slices.Sort(bids)
 		highest, second := bids[len(bids)-1], bids[len(bids)-2]
 		if highest < reserve {
@@ -182,17 +191,17 @@ func TestBidToScoreIsTheLeastThatReaches(t *testing.T) {
 		_, most := c.Pricing.BidLimits()
 		bid, legal := BidToScore(c.Pricing, target, c.QualityPPM, c.MultiplierPPM)
 		if c.Bid = most; !legal {
-			if e, _ := c.Enter(); e.Score >= target {
+			if e, _ := entered(c); e.Score >= target {
 				t.Fatalf("no bid is said to reach %d, %d does", target, most)
 			}
 			return
 		}
 		c.Bid = bid
-		if e, _ := c.Enter(); e.Score < target || bid > most {
+		if e, _ := entered(c); e.Score < target || bid > most {
 			t.Fatalf("a bid of %d scores %d, short of %d", c.Bid, e.Score, target)
 		}
 		c.Bid--
-		if e, _ := c.Enter(); e.Score >= target {
+		if e, _ := entered(c); e.Score >= target {
 			t.Fatalf("a bid of %d would do for %d", c.Bid, target)
 		}
 	})
@@ -211,7 +220,7 @@ func TestNarratedCases(t *testing.T) {
 func narrated(t *testing.T, d *datadriven.TestData) string {
 	var slots, increment int
 	mechanism := "gsp"
-	var factors []int64
+	factors := slices.Clone(alike)
 	d.ScanArgs(t, "slots", &slots)
 	d.MaybeScanArgs(t, "increment", &increment)
 	d.MaybeScanArgs(t, "mechanism", &mechanism)

@@ -2,7 +2,6 @@ package auction
 
 import (
 	"fmt"
-	"math/bits"
 
 	"github.com/hexbid/hexbid"
 )
@@ -30,6 +29,8 @@ type Award struct {
 	Slot  int          // 1 is the first
 	Price hexbid.Money // a click, or a thousand impressions
 	SetBy SetBy
+	Next  int64 // the score of the entry directly below, 0 when there is none
+	Sum   Sum   // VCG's
 }
 
 // Mechanism decides what a winner pays.
@@ -79,7 +80,7 @@ type Pricing struct {
 	Increment hexbid.Money // of GSP
 	// Factors are the chances that the slots are seen, relative to the first,
 	// in any common unit: at least as many as slots, from 1 to 10⁶, none above
-	// the one before. VCG reads them.
+	// the one before. VCG prices by them.
 	Factors []int64
 }
 
@@ -88,18 +89,31 @@ type Pricing struct {
 // appended to the given slice.
 func Price(entries []Entry, p Pricing, awards []Award) []Award {
 	for i := range entries[:min(p.Slots, len(entries))] {
-		awards = append(awards, Award{Entry: entries[i], Slot: i + 1})
+		awards = append(awards, Award{Entry: entries[i], Slot: i + 1, Next: scoreAt(entries, i+1)})
 		award := &awards[len(awards)-1]
-		switch p.Mechanism {
-		case VCG:
-			award.Price, award.SetBy = vcgPrice(entries, i, &p)
-		case FirstPrice:
-			award.Price, award.SetBy = entries[i].PacedBid, SetByBid
-		default:
-			award.Price, award.SetBy = gspPrice(entries, i, p.Increment)
+		if p.Mechanism == VCG {
+			award.Sum = displaced(entries, i, &p)
 		}
+		basis := award.Basis(&p)
+		award.Price, award.SetBy = basis.priceOf(award.Entry.PacedBid)
 	}
 	return awards
+}
+
+// Basis is what the price of an award follows from, in the pricing of its auction,
+// whose factors it shares.
+func (a *Award) Basis(p *Pricing) Basis {
+	e := &a.Entry
+	b := Basis{Mechanism: p.Mechanism, Pricing: e.Pricing, Bid: e.Bid, MultiplierPPM: e.MultiplierPPM, QualityPPM: e.QualityPPM, Reserve: e.Reserve}
+	last := a.Slot
+	switch p.Mechanism {
+	case GSP:
+		b.Increment, b.Next = p.Increment, a.Next
+	case VCG:
+		b.Sum, last = a.Sum, p.Slots
+	}
+	b.Factors = p.Factors[a.Slot-1 : last]
+	return b
 }
 
 // scoreAt is the score of the entry at a rank, 0 when there is none.
@@ -110,52 +124,16 @@ func scoreAt(entries []Entry, rank int) int64 {
 	return 0
 }
 
-func gspPrice(entries []Entry, i int, increment hexbid.Money) (hexbid.Money, SetBy) {
-	e, next := &entries[i], scoreAt(entries, i+1)
-	toBeat, setBy := next, SetByNext
-	if e.Reserve >= next {
-		toBeat, setBy = e.Reserve, SetByReserve
-	}
-	price := e.wholeMicros(hexbid.Money(ceilDiv(toBeat, divisor(e.Pricing, e.QualityPPM))) + increment)
-	if price > e.PacedBid {
-		return e.PacedBid, SetByBid
-	}
-	return price, setBy
-}
-
-func vcgPrice(entries []Entry, k int, p *Pricing) (hexbid.Money, SetBy) {
-	e := &entries[k]
-	var high, low uint64 // of the sum: w to 10⁶ times scores to 10¹⁵ do not fit in 64 bits
-	setBy := SetByReserve
-	for j := k; j < p.Slots; j++ {
+// displaced is VCG's sum for the entry of a rank.
+func displaced(entries []Entry, rank int, p *Pricing) (sum Sum) {
+	for j := rank; j < p.Slots; j++ {
 		var below int64 // w of the slot below
 		if j+1 < p.Slots {
 			below = p.Factors[j+1]
 		}
-		displaced := scoreAt(entries, j+1)
-		if displaced > e.Reserve && p.Factors[j] > below {
-			setBy = SetByOthers
-		}
-		h, l := bits.Mul64(uint64(p.Factors[j]-below), uint64(max(displaced, e.Reserve)))
-		var carry uint64
-		low, carry = bits.Add64(low, l, 0)
-		high, _ = bits.Add64(high, h, carry)
+		sum = sum.plus(p.Factors[j]-below, max(scoreAt(entries, j+1), entries[rank].Reserve))
 	}
-	// w_k·d reaches 10¹², and every term is at most w_k·10¹⁵ in all, so that the
-	// quotient fits.
-	quotient, rest := bits.Div64(high, low, uint64(p.Factors[k]*divisor(e.Pricing, e.QualityPPM)))
-	if rest > 0 {
-		quotient++
-	}
-	return e.wholeMicros(hexbid.Money(quotient)), setBy
-}
-
-// wholeMicros rounds a CPM price up to a multiple of 1,000.
-func (e *Entry) wholeMicros(price hexbid.Money) hexbid.Money {
-	if e.Pricing == hexbid.CPM {
-		return hexbid.Money(ceilDiv(int64(price), 1000) * 1000)
-	}
-	return price
+	return sum
 }
 
 func ceilDiv(n, d int64) int64 { return (n + d - 1) / d }
