@@ -66,3 +66,30 @@ func contractWithout(t *testing.T, file, line string) (folder string) {
 	}
 	return folder
 }
+
+// TestFieldsThatAreCalledOutputOnlyAreMarkedSo compares comments with the option that
+// programs read.
+func TestFieldsThatAreCalledOutputOnlyAreMarkedSo(t *testing.T) {
+	text, err := os.ReadFile("proto/hexbid/v1/catalog.proto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	called, fields := false, 0
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "//") {
+			called = called || strings.HasPrefix(line, "// Output only")
+			continue
+		}
+		if marked := strings.Contains(line, "[(output_only) = true]"); marked != called {
+			t.Errorf("%q: marked %v, called so %v", line, marked, called)
+		}
+		if called {
+			fields++
+		}
+		called = false
+	}
+	if fields < 17 {
+		t.Errorf("%d fields are output only", fields)
+	}
+}
