@@ -24,7 +24,7 @@ func TestTheEngineIsMeasured(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer m.Close()
-		if err := m.Adjust(); err != nil {
+		if err := m.HandIn(); err != nil {
 			t.Fatal(err)
 		}
 		figures, err := m.Auctions("engine", "1m")

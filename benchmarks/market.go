@@ -209,18 +209,22 @@ func (m *Market) SearchBytes() uint64 {
 	return bytes
 }
 
-// Adjust spreads multipliers and qualities fourfold and leaves 5 % without
+// HandIn spreads multipliers and qualities fourfold and leaves 5 % without
 // budget.
-func (m *Market) Adjust() error {
-	const batch = 50_000
-	for first := 0; first < m.Campaigns; first += batch {
-		var some []bidder.Adjustment
-		for i := first; i < min(first+batch, m.Campaigns); i++ {
-			r := m.rand(changeStream, i)
-			some = append(some, bidder.Adjustment{Campaign: m.uidOf(i), PacingPPM: 250_000 + r.Int64N(750_001), QualityPPM: 10_000 + r.Int64N(30_001), Spent: r.IntN(20) == 0})
+func (m *Market) HandIn() error {
+	for first := 0; first < m.Campaigns; first += bidder.MaxLiveUpdates {
+		n := min(bidder.MaxLiveUpdates, m.Campaigns-first)
+		pacing, quality, spent := make([]bidder.LiveUpdate, n), make([]bidder.LiveUpdate, n), make([]bidder.LiveUpdate, n)
+		for i := range n {
+			r, uid := m.rand(changeStream, first+i), m.uidOf(first+i)
+			pacing[i] = bidder.LiveUpdate{Campaign: uid, PacingPPM: 250_000 + r.Int64N(750_001)}
+			quality[i] = bidder.LiveUpdate{Campaign: uid, QualityPPM: 10_000 + r.Int64N(30_001)}
+			spent[i] = bidder.LiveUpdate{Campaign: uid, BudgetSpent: r.IntN(20) == 0}
 		}
-		if err := m.Indexer.Adjust(context.Background(), some); err != nil {
-			return fmt.Errorf("adjusting the workload: %w", err)
+		for owner, updates := range map[bidder.Owner][]bidder.LiveUpdate{bidder.OwnerPacing: pacing, bidder.OwnerQuality: quality, bidder.OwnerLedger: spent} {
+			if err := m.Indexer.HandIn(context.Background(), owner, updates); err != nil {
+				return fmt.Errorf("handing in the workload's live states: %w", err)
+			}
 		}
 	}
 	return nil

@@ -326,15 +326,13 @@ func (m *testMarket) change(t *testing.T, round int) {
 
 // adjust spreads the factors of some campaigns, and spends some budgets.
 func (m *testMarket) adjust(t *testing.T) {
-	var some []Adjustment
+	var some []worth
 	for range 60 {
 		if r, err := m.store.Get(context.Background(), pick(m.r, m.names...)); err == nil {
-			some = append(some, Adjustment{Campaign: r.Meta().UID, PacingPPM: pick(m.r, int64(0), 10_000, 500_000, 1_000_000), QualityPPM: 1 + m.r.Int64N(50_000), Spent: m.r.IntN(4) == 0})
+			some = append(some, worth{campaign: r.Meta().UID, pacingPPM: pick(m.r, int64(0), 10_000, 500_000, 1_000_000), qualityPPM: 1 + m.r.Int64N(50_000), spent: m.r.IntN(4) == 0})
 		}
 	}
-	if err := m.indexer.Adjust(context.Background(), some); err != nil {
-		t.Fatal(err)
-	}
+	m.indexer.handInAll(t, some)
 }
 
 func (m *testMarket) deleteSome(t *testing.T) {

@@ -21,9 +21,10 @@ type Indexer struct {
 	clock  func() time.Time
 	log    *slog.Logger
 
-	published   atomic.Pointer[Snapshot]
-	stale       chan struct{} // a reader noticed that the quarter hour is over
-	adjustments chan adjusting
+	published atomic.Pointer[Snapshot]
+	stale     chan struct{} // a reader noticed that the quarter hour is over
+	handIns   chan handIn   // the door: it has no room, so that whoever waits may still leave
+	ended     chan struct{} // closed when Run returns
 
 	waiting sync.Mutex    // guards advance
 	advance chan struct{} // closed and replaced at every publication
@@ -47,7 +48,8 @@ type Indexer struct {
 	ordinals    struct{ campaigns, programs, places, advertisers ordinals }
 	campaignOf  *sharedUIDs // snapshots look up in it too
 	placeOf     uidMap
-	byName      map[nameKey]uint32   // programs and advertisers, which others name
+	byName      map[nameKey]uint32 // programs and advertisers, which others name
+	live        liveStates
 	kept        pagedWriter[kept]    // by campaign; never frozen
 	surrounds   rareWriter[surround] // of kept; never frozen
 	coverings   coverings            // by campaign, but for its surround's
@@ -79,9 +81,9 @@ type Indexer struct {
 func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Indexer {
 	x := &Indexer{
 		market: market, clock: clock, log: log,
-		stale: make(chan struct{}, 1), adjustments: make(chan adjusting), advance: make(chan struct{}),
-		words:      newWordWriter(),
-		campaignOf: &sharedUIDs{uids: uidMap{}}, placeOf: uidMap{}, byName: map[nameKey]uint32{}, off: map[uint32]time.Time{},
+		stale: make(chan struct{}, 1), handIns: make(chan handIn), ended: make(chan struct{}), advance: make(chan struct{}),
+		words: newWordWriter(), live: newLiveStates(),
+		campaignOf: &sharedUIDs{uids: newUIDMap()}, placeOf: newUIDMap(), byName: map[nameKey]uint32{}, off: map[uint32]time.Time{},
 		surroundBy: map[surroundKey]uint32{}, surroundsOf: map[uint32]*surround{},
 		moved: map[hexbid.UID]movedPlace{}, treeEdits: map[uint32]*geoindex.Edit{},
 		changedOwners: map[uint32]struct{}{}, changedPrograms: map[uint32]struct{}{},
@@ -113,6 +115,7 @@ func (x *Indexer) Load(ctx context.Context, s store.Store) (*store.Feed, error) 
 		return nil, fmt.Errorf("indexing the catalogue: %w", err)
 	}
 	x.next.Version = version
+	x.live.open()
 	x.publish()
 	x.log.Info("indexed the catalogue", "version", version, "campaigns", x.next.Campaigns, "programs", x.next.Programs,
 		"places", x.next.Places, "took", time.Since(started).Round(time.Millisecond))
@@ -137,6 +140,7 @@ const (
 // publishes once, and turns the schedules of the next quarter hour when the
 // last is over.
 func (x *Indexer) Run(ctx context.Context, feed *store.Feed) {
+	defer close(x.ended)
 	changes := make(chan store.Change)
 	var follow sync.WaitGroup
 	follow.Go(func() {
@@ -152,48 +156,53 @@ func (x *Indexer) Run(ctx context.Context, feed *store.Feed) {
 	defer follow.Wait()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for {
-		var adjusted []adjusting
-		select {
-		case change, ok := <-changes:
-			if !ok {
-				return
-			}
-			x.apply(&change)
-		case a := <-x.adjustments:
-			adjusted = append(adjusted, x.adjust(a))
-		case <-x.stale: // publishing turns the page
-		case <-tick.C:
-			if turned, unposted := x.turnQuarter(), x.unpostOff(); !turned && !unposted {
-				continue
-			}
-		}
-		adjusted = append(adjusted, x.gather(changes)...)
-		x.publish()
-		for _, a := range adjusted {
-			close(a.done)
-		}
+	for x.turn(changes, tick.C) {
 	}
 }
 
-// gather applies what else comes in until it is time to publish.
-func (x *Indexer) gather(changes <-chan store.Change) (adjusted []adjusting) {
+// turn waits for something to do, does it with what else comes in, and publishes once.
+// It says whether there may be more.
+func (x *Indexer) turn(changes <-chan store.Change, tick <-chan time.Time) (more bool) {
+	var taken []handIn
+	select {
+	case change, ok := <-changes:
+		if !ok {
+			return false
+		}
+		x.apply(&change)
+	case call := <-x.handIns:
+		taken = append(taken, x.take(call))
+	case <-x.stale: // publishing turns the page
+	case <-tick:
+		if turned, unposted := x.turnQuarter(), x.unpostOff(); !turned && !unposted {
+			return true
+		}
+	}
+	x.gather(changes)
+	taken = x.takeWaiting(taken)
+	x.publish()
+	for _, call := range taken {
+		close(call.inForce)
+	}
+	return true
+}
+
+// gather applies what else comes in until it is time to publish. Hand-ins wait at the
+// door meanwhile.
+func (x *Indexer) gather(changes <-chan store.Change) {
 	wait := time.NewTimer(publishEvery - time.Since(x.publishedAt))
 	defer wait.Stop()
 	for range mostChangesABatch {
 		select {
 		case change, ok := <-changes:
 			if !ok {
-				return adjusted
+				return
 			}
 			x.apply(&change)
-		case a := <-x.adjustments:
-			adjusted = append(adjusted, x.adjust(a))
 		case <-wait.C:
-			return adjusted
+			return
 		}
 	}
-	return adjusted
 }
 
 // WaitFor waits until a version is searchable. Its error is the context's.
@@ -281,6 +290,7 @@ func (x *Indexer) publish() {
 	if x.siteEdit != nil {
 		x.next.sites, x.siteEdit = x.siteEdit.Tree(), nil
 	}
+	x.next.publication++
 	s := x.next
 	s.campaigns, s.details, s.specifics = x.campaigns.freeze(), x.details.freeze(), rare[specifics]{x.specifics.freeze()}
 	s.programs, s.places, s.advertisers = x.programs.freeze(), x.places.freeze(), x.advertisers.freeze()

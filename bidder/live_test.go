@@ -84,26 +84,24 @@ func TestWorkIsBoundedOverTheDensestPoints(t *testing.T) {
 func TestTheThrottledAndTheExhaustedDoNotStandInTheWay(t *testing.T) {
 	m := newTestMarket(t, 3, hangzhou)
 	dense(t, m, func(i int) int { return i }, func(int, *hexbid.Campaign) {})
-	adjust := func(to Adjustment) {
-		var some []Adjustment
+	adjust := func(to worth) {
+		var some []worth
 		for _, name := range m.names[:5000] {
 			r, err := m.store.Get(context.Background(), name)
 			if err != nil {
 				t.Fatal(err)
 			}
-			to.Campaign = r.Meta().UID
+			to.campaign = r.Meta().UID
 			some = append(some, to)
 		}
-		if err := m.indexer.Adjust(context.Background(), some); err != nil {
-			t.Fatal(err)
-		}
+		m.indexer.handInAll(t, some)
 	}
-	adjust(Adjustment{PacingPPM: auction.PPM / 100, QualityPPM: 30_000})
+	adjust(worth{pacingPPM: auction.PPM / 100, qualityPPM: 30_000})
 	if w := m.searchDense(t); w.Sifted > 128 || w.Tested > 64 {
 		t.Errorf("throttled: %d sifted, %d tested", w.Sifted, w.Tested)
 	}
-	adjust(Adjustment{PacingPPM: auction.PPM, QualityPPM: 30_000})
-	adjust(Adjustment{PacingPPM: auction.PPM, QualityPPM: 30_000, Spent: true})
+	adjust(worth{pacingPPM: auction.PPM, qualityPPM: 30_000})
+	adjust(worth{pacingPPM: auction.PPM, qualityPPM: 30_000, spent: true})
 	m.searchDense(t) // at once none of them wins
 	m.now = m.now.Add(2 * offFor)
 	m.clock.Store(m.now.UnixNano())
@@ -141,19 +139,6 @@ func TestAReaderNeverWaitsForAnInstantThatIsOver(t *testing.T) {
 		s, now, err := m.indexer.SnapshotNow(ctx)
 		if err != nil || !s.Holds(now) {
 			t.Fatalf("at %s: %v", now, err)
-		}
-	}
-}
-
-func TestAdjustRefusesFactorsOutOfRange(t *testing.T) {
-	m := newTestMarket(t, 4, hangzhou)
-	m.commit(t, m.advertiser(0), m.program(0), m.place(0))
-	if err := m.indexer.Adjust(context.Background(), []Adjustment{{Campaign: 3, PacingPPM: 1, QualityPPM: 1}}); err != nil { // a place's uid
-		t.Error(err)
-	}
-	for _, a := range []Adjustment{{PacingPPM: -1, QualityPPM: 1}, {PacingPPM: auction.PPM + 1, QualityPPM: 1}, {QualityPPM: 0}, {QualityPPM: auction.PPM + 1}} {
-		if err := m.indexer.Adjust(context.Background(), []Adjustment{a}); hexbid.KindOf(err) != hexbid.Invalid {
-			t.Errorf("%+v: %v", a, err)
 		}
 	}
 }

@@ -97,48 +97,60 @@ func (o *ordinals) take() uint32 {
 
 func (o *ordinals) giveBack(i uint32) { o.free = append(o.free, i) }
 
-// uidMap finds ordinals by uid. Uids are given out in turn, so that pages of them
-// are nearly full: five bytes each.
-type uidMap map[hexbid.UID]*uidPage
+// byUID holds a T for some uids; the zero T stands for none. Uids are given out in
+// turn, so pages of them are nearly full.
+type byUID[T comparable] map[hexbid.UID]*uidPage[T]
 
 const uidsAPage = 1024
 
-type uidPage struct {
-	ordinals [uidsAPage]uint32 // and 1; 0 is none
-	count    int
+type uidPage[T comparable] struct {
+	items [uidsAPage]T
+	count int // of those that are not zero
 }
 
-func (m uidMap) get(uid hexbid.UID) (uint32, bool) {
-	p := m[uid/uidsAPage]
-	if p == nil || p.ordinals[uid%uidsAPage] == 0 {
-		return 0, false
+func (m byUID[T]) at(uid hexbid.UID) (item T) {
+	if p := m[uid/uidsAPage]; p != nil {
+		item = p.items[uid%uidsAPage]
 	}
-	return p.ordinals[uid%uidsAPage] - 1, true
+	return item
 }
 
-func (m uidMap) set(uid hexbid.UID, ordinal uint32) {
+// set gives a uid another item, or with the zero T none.
+func (m byUID[T]) set(uid hexbid.UID, item T) {
+	var none T
 	p := m[uid/uidsAPage]
 	if p == nil {
-		p = &uidPage{}
+		if item == none {
+			return
+		}
+		p = &uidPage[T]{}
 		m[uid/uidsAPage] = p
 	}
-	slot := &p.ordinals[uid%uidsAPage]
-	if *slot == 0 {
+	slot := &p.items[uid%uidsAPage]
+	if *slot != none {
+		p.count--
+	}
+	if *slot = item; item != none {
 		p.count++
 	}
-	*slot = ordinal + 1
-}
-
-func (m uidMap) drop(uid hexbid.UID) {
-	p := m[uid/uidsAPage]
-	if p == nil || p.ordinals[uid%uidsAPage] == 0 {
-		return
-	}
-	p.ordinals[uid%uidsAPage] = 0
-	if p.count--; p.count == 0 {
+	if p.count == 0 {
 		delete(m, uid/uidsAPage)
 	}
 }
+
+// uidMap finds ordinals by uid, in some five bytes each.
+type uidMap struct{ numbers byUID[uint32] } // ordinals and 1
+
+func newUIDMap() uidMap { return uidMap{byUID[uint32]{}} }
+
+func (m uidMap) get(uid hexbid.UID) (uint32, bool) {
+	number := m.numbers.at(uid)
+	return number - 1, number != 0
+}
+
+func (m uidMap) set(uid hexbid.UID, ordinal uint32) { m.numbers.set(uid, ordinal+1) }
+
+func (m uidMap) drop(uid hexbid.UID) { m.numbers.set(uid, 0) }
 
 // sharedUIDs is a uidMap that the indexer changes while others look uids up. It is
 // of the present: whoever looks up checks the record of the ordinal in its snapshot.

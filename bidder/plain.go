@@ -23,6 +23,7 @@ const (
 	RuleStatus     Rule = "status"
 	RuleAdvertiser Rule = "advertiser"
 	RuleBudget     Rule = "budget"
+	RuleFrequency  Rule = "frequency"
 	RuleSchedule   Rule = "schedule"
 	RuleHours      Rule = "hours"
 	RulePlaces     Rule = "places"
@@ -138,6 +139,8 @@ func (s *Snapshot) judgeServing(v *Verdict, q *Query) Rule {
 		return RuleAdvertiser
 	case state&spent != 0:
 		return RuleBudget
+	case state&capped != 0:
+		return RuleFrequency
 	case !schedule.InFlight(q.Now):
 		return RuleSchedule
 	case !schedule.InHours(q.Now):

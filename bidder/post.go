@@ -21,7 +21,6 @@ type kept struct {
 	posted   bool
 	waiting  bool // for the publication, to be posted
 	paused   bool
-	spent    bool // its budget
 	shape    shape
 }
 
@@ -130,22 +129,24 @@ func (x *Indexer) campaignSlot(uid hexbid.UID) uint32 {
 	i = x.ordinals.campaigns.take()
 	x.campaignOf.set(uid, i)
 	*x.kept.edit(i) = kept{}
-	*x.campaigns.edit(i), *x.details.edit(i) = campaign{pacingPPM: auction.PPM}, detail{}
+	*x.campaigns.edit(i), *x.details.edit(i) = campaign{}, detail{}
+	x.live.arrive(uid)
 	x.next.Campaigns++
 	return i
 }
 
-// setNumbers sets what scores are made of; pacing stays.
+// setNumbers sets what scores are made of.
 func (x *Indexer) setNumbers(i uint32, c *hexbid.Campaign, program uint32) {
 	hot := x.campaigns.edit(i)
 	name, _ := hexbid.ParseName(c.Name) // stored names parse
 	category := x.programs.at(program).category
 	hot.uid, hot.bid, hot.pricing, hot.category = c.UID, c.Bid, c.Pricing, category
-	hot.advertiser, hot.qualityPPM = x.byName[keyOf(name.Owner().String())], uint32(x.market.PriorPPM[category])
+	hot.advertiser = x.byName[keyOf(name.Owner().String())]
 	hot.has &^= hasHostBids
 	if len(c.HostBids) > 0 {
 		hot.has |= hasHostBids
 	}
+	x.setFactors(i)
 }
 
 // setArea puts one disc beside the numbers, anything else into the specifics.
@@ -213,7 +214,8 @@ func (x *Indexer) gatedBy(program uint32, audience targeting.Mask, own *specific
 func (x *Indexer) reindex(i uint32) {
 	hot := x.campaigns.edit(i)
 	if category := x.programs.at(x.details.at(i).program).category; category != hot.category {
-		hot.category, hot.qualityPPM = category, uint32(x.market.PriorPPM[category])
+		hot.category = category
+		x.setFactors(i)
 	}
 	own, now := *x.specificsOf(i), x.standingOf(i)
 	now.gated = x.gatedBy(x.details.at(i).program, x.kept.at(i).audience, &own)
@@ -260,6 +262,7 @@ func (x *Indexer) deleteCampaign(i uint32) {
 	x.specifics.set(&x.details.edit(i).specifics, nil)
 	x.joinSurround(i, 0)
 	x.campaignOf.drop(x.campaigns.at(i).uid)
+	x.live.leave(x.campaigns.at(i).uid)
 	*x.campaigns.edit(i), *x.details.edit(i), *x.kept.edit(i) = campaign{}, detail{}, kept{}
 	x.coverings.set(i, nil)
 	x.ordinals.campaigns.giveBack(i)
@@ -302,15 +305,19 @@ func (x *Indexer) setState(i uint32) {
 
 // standstill tells what keeps a campaign from being active, 0 when nothing does.
 func (x *Indexer) standstill(i uint32) (state servingState) {
-	k := x.kept.at(i)
-	if k.paused {
+	c := x.campaigns.at(i)
+	live := x.live.of(c.uid)
+	if x.kept.at(i).paused {
 		state |= paused
 	}
-	if x.accounts.at(x.campaigns.at(i).advertiser).paused {
+	if x.accounts.at(c.advertiser).paused {
 		state |= ownerPaused
 	}
-	if k.spent {
+	if live.spent {
 		state |= spent
+	}
+	if live.capped {
+		state |= capped
 	}
 	return state
 }
@@ -341,6 +348,9 @@ func (x *Indexer) unpostOff() bool {
 	}
 	return n > 0
 }
+
+// twofold is the difference of codes whose scores are twice each other.
+const twofold = 1 << mantissaBits
 
 // scoreOf is the best score that a campaign can have at present.
 func (x *Indexer) scoreOf(i uint32) int64 {

@@ -37,6 +37,7 @@ var plainReasons = map[Rule]string{
 	RuleStatus:     "the campaign is paused",
 	RuleAdvertiser: "the advertiser is paused",
 	RuleBudget:     "its budget is spent",
+	RuleFrequency:  "its frequency cap holds it back at present",
 	RuleSchedule:   "its flight has not begun or is over",
 	RuleHours:      "it does not serve at this hour of the week",
 	RulePlaces:     "it serves around the program's places, and none is approved",

@@ -19,7 +19,7 @@ type campaign struct {
 	pacingPPM  uint32
 	pricing    hexbid.PricingModel
 	category   hexbid.Category
-	has        specificsBits
+	has        campaignBits
 	state      servingState
 }
 
@@ -28,20 +28,23 @@ type campaign struct {
 type servingState uint8
 
 const (
-	active      servingState = 1 << iota // none of the last three
+	active      servingState = 1 << iota // none of the last four
 	timely                               // scheduled at some instant of the quarter hour
 	check                                // but not at all of them: ask its schedule
 	paused                               // by its own state
 	ownerPaused                          // its advertiser is
 	spent                                // its budget is
+	capped                               // its frequency is
 )
 
-// specificsBits say what a search must ask the specifics for.
-type specificsBits uint8
+// campaignBits say what a search must ask the specifics for, and where the quality is
+// from.
+type campaignBits uint8
 
 const (
-	hasArea     specificsBits = 1 << iota // other than one disc
-	hasHostBids                           // other than the bid
+	hasArea         campaignBits = 1 << iota // other than one disc
+	hasHostBids                              // other than the bid
+	hasPriorQuality                          // of its category: none has been handed in
 )
 
 // detail is the rest of a campaign.

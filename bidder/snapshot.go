@@ -17,6 +17,7 @@ type Snapshot struct {
 	Programs  int
 	Places    int // approved
 
+	publication uint64    // how many there were before it
 	quarter     time.Time // schedules are read ahead for the quarter hour from here
 	campaigns   paged[campaign]
 	details     paged[detail]

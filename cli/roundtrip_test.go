@@ -15,7 +15,7 @@ import (
 
 // notWritten are fields that files do not have: what the server puts out.
 var notWritten = map[protoreflect.Name]bool{"name": true, "uid": true, "etag": true, "create_time": true, "update_time": true, "review_state": true,
-	"serving": true, "not_serving_reason": true, "notices": true, "omitted_shapes": true}
+	"serving": true, "not_serving_reason": true, "notices": true, "omitted_shapes": true, "live_state": true}
 
 // anyText has what YAML and the lists' notations could lose.
 var anyText = rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"a;b", " x ", "- y", "#z", "no", "1.0", "[k]", `"k"`, "-k", "@file", "a\nb", "'", "~", "面馆", "2026-01-01", "0x1f", "\t", "{a: b}", "k: v", "\u2028", "!!str x", "&a", "*a", "% x", "`"})).

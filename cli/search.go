@@ -195,16 +195,23 @@ func (c *explainCommand) Run(s *session) error {
 		if c.Output == "json" {
 			return printJSON(s, response)
 		}
-		if response.GetShown() {
-			fmt.Fprintf(s.Stdout, "%s shows: %s\n", c.Campaign, response.GetReason())
-			return nil
-		}
-		fmt.Fprintf(s.Stdout, "%s does not show (%s): %s\n", c.Campaign, response.GetRule(), response.GetReason())
-		if advice := response.GetAdvice(); advice != "" {
-			fmt.Fprintln(s.Stdout, advice)
-		}
+		c.print(s, response)
 		return nil
 	})
+}
+
+func (c *explainCommand) print(s *session, response *pb.ExplainResponse) {
+	if response.GetShown() {
+		fmt.Fprintf(s.Stdout, "%s shows: %s\n", c.Campaign, response.GetReason())
+	} else {
+		fmt.Fprintf(s.Stdout, "%s does not show (%s): %s\n", c.Campaign, response.GetRule(), response.GetReason())
+	}
+	if advice := response.GetAdvice(); advice != "" {
+		fmt.Fprintln(s.Stdout, advice)
+	}
+	if live := response.GetLiveState(); live != nil {
+		fmt.Fprintln(s.Stdout, liveLine(live))
+	}
 }
 
 // introduce shows a new demo market to a person: a search, and what to try.

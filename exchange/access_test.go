@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/store"
 )
 
@@ -38,6 +39,13 @@ var doors = map[string]func(context.Context, *Exchange) error{
 	"Check": func(ctx context.Context, e *Exchange) error { return e.Check(ctx, place("l", hub), nil) },
 	"Serving": func(ctx context.Context, e *Exchange) error {
 		_, err := e.Serving(ctx)
+		return err
+	},
+	"HandIn": func(ctx context.Context, e *Exchange) error {
+		return e.HandIn(ctx, bidder.OwnerLedger, []bidder.LiveUpdate{{Campaign: 1}})
+	},
+	"LiveStates": func(ctx context.Context, e *Exchange) error {
+		_, err := e.LiveStates(ctx)
 		return err
 	},
 	"Import": func(ctx context.Context, e *Exchange) error {

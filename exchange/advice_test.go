@@ -23,11 +23,11 @@ type auctionHouse struct {
 	e         *Exchange
 	requests  int
 	campaigns []*hexbid.Campaign
-	factors   map[string]bidder.Adjustment
+	factors   map[string]worth
 }
 
 func newAuctionHouse(t *rapid.T, keys *token.Keys) *auctionHouse {
-	h := &auctionHouse{factors: map[string]bidder.Adjustment{}}
+	h := &auctionHouse{factors: map[string]worth{}}
 	config := DefaultConfig()
 	config.Clock, config.Log, config.Cards, config.CacheBytes = func() time.Time { return now }, slog.New(slog.DiscardHandler), plainCards{}, 1<<20
 	config.AuctionBudget = time.Hour
@@ -61,12 +61,12 @@ func (h *auctionHouse) addAdvertiser(t *rapid.T, name string, alike bool) {
 	for i := range rapid.IntRange(1, 3).Draw(t, "campaigns") {
 		c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", name, i)}, DisplayName: "C", Program: program, Area: hexbid.Area{Everywhere: true}}
 		c.Pricing, c.Bid, c.DailyBudget = hexbid.CPC, 200_000, 200_000
-		h.factors[c.Name] = bidder.Adjustment{PacingPPM: auction.PPM, QualityPPM: 30_000}
+		h.factors[c.Name] = worth{pacingPPM: auction.PPM, qualityPPM: 30_000}
 		if !alike {
 			drawBids(t, c)
-			h.factors[c.Name] = bidder.Adjustment{
-				PacingPPM:  rapid.SampledFrom([]int64{auction.PPM, auction.PPM, 333_333, 500_000, 1}).Draw(t, "pacing"),
-				QualityPPM: rapid.SampledFrom([]int64{30_000, 30_000, 777, auction.PPM, 1}).Draw(t, "quality")}
+			h.factors[c.Name] = worth{
+				pacingPPM:  rapid.SampledFrom([]int64{auction.PPM, auction.PPM, 333_333, 500_000, 1}).Draw(t, "pacing"),
+				qualityPPM: rapid.SampledFrom([]int64{30_000, 30_000, 777, auction.PPM, 1}).Draw(t, "quality")}
 		}
 		h.campaigns = append(h.campaigns, c)
 		h.set(t, c)
@@ -117,11 +117,7 @@ func (h *auctionHouse) trySet(t *rapid.T, c *hexbid.Campaign) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	factors := h.factors[c.Name]
-	factors.Campaign = record.Meta().UID
-	if err := h.e.indexer.Adjust(ctx, []bidder.Adjustment{factors}); err != nil {
-		t.Fatal(err)
-	}
+	h.factors[c.Name].handIn(t, h.e, record.Meta().UID)
 	return nil
 }
 
@@ -235,7 +231,7 @@ func (h *auctionHouse) expectNoBidWins(t *rapid.T, c *hexbid.Campaign, host hexb
 		t.Fatalf("%+v\nis told that other hosts are in the way", c)
 	}
 	factors := h.factors[c.Name]
-	if _, score := auction.Pace(c.Pricing, most, factors.PacingPPM, factors.QualityPPM); score >= x.Verdict.Needed {
+	if _, score := auction.Pace(c.Pricing, most, factors.pacingPPM, factors.qualityPPM); score >= x.Verdict.Needed {
 		t.Fatalf("%+v\nis told that no bid wins, %s scores %d of %d", c, most, score, x.Verdict.Needed)
 	}
 }

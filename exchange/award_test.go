@@ -52,7 +52,7 @@ func (h *auctionHouse) checkToken(t *rapid.T, won *Sponsored, host hexbid.Host, 
 			continue
 		}
 		b, learned := &award.Basis, h.factors[c.Name]
-		if b.Bid != c.BidOn(host) || b.MultiplierPPM != learned.PacingPPM || b.QualityPPM != learned.QualityPPM {
+		if b.Bid != c.BidOn(host) || b.MultiplierPPM != learned.pacingPPM || b.QualityPPM != learned.qualityPPM {
 			t.Fatalf("%+v\nis not as %+v and %+v say", award, c, learned)
 		}
 		return

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/store"
 )
@@ -421,6 +422,9 @@ func (e *Exchange) serving(c *hexbid.Campaign, ownerPaused bool, t *trial) (bool
 	}
 	if ownerPaused {
 		return false, "the advertiser is paused"
+	}
+	if rule := e.heldBackBy(c.UID); rule != bidder.Shown {
+		return false, (&bidder.Verdict{Rule: rule}).Reason(nil)
 	}
 	if !c.Start.IsZero() && now.Before(c.Start) {
 		return false, "its flight begins at " + c.Start.UTC().Format(time.RFC3339)

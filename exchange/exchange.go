@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -45,6 +46,10 @@ type Config struct {
 	Cards Cards
 	// CacheBytes bounds the cache of cards.
 	CacheBytes int64
+	// LiveStates hands in what owners know of campaigns before the first search: Open
+	// calls it once, before it reads the catalogue, and fails with its error. HandIn takes
+	// what becomes known later. Nil hands in nothing.
+	LiveStates func(ctx context.Context, handIn func(bidder.Owner, []bidder.LiveUpdate) error) error
 	// Home, of a demo market, is where its places are: a search outside it is
 	// told so.
 	Home *Home
@@ -135,7 +140,7 @@ func Open(ctx context.Context, config Config, s store.Store, keys *token.Keys) (
 	e := &Exchange{config: config, store: s, keys: keys, display: cache, usage: newUsage(config.AdvertiserEntries),
 		indexer: bidder.NewIndexer(&config.Market, config.Clock, config.Log),
 		scratch: sync.Pool{New: func() any { return new(scratch) }}, exhaustive: newTurns(max(1, runtime.GOMAXPROCS(0)/4), exhaustiveInLine)}
-	feed, err := e.indexer.Load(ctx, counting{s, e.usage})
+	feed, err := e.load(ctx)
 	if err != nil {
 		cache.close()
 		return nil, err
@@ -144,6 +149,16 @@ func Open(ctx context.Context, config Config, s store.Store, keys *token.Keys) (
 	e.stop = stop
 	e.running.Go(func() { e.indexer.Run(follow, feed) })
 	return e, nil
+}
+
+// load indexes live states and the catalogue.
+func (e *Exchange) load(ctx context.Context) (*store.Feed, error) {
+	if e.config.LiveStates != nil {
+		if err := e.config.LiveStates(ctx, e.indexer.HandInFirst); err != nil {
+			return nil, fmt.Errorf("handing in live states: %w", err)
+		}
+	}
+	return e.indexer.Load(ctx, counting{e.store, e.usage})
 }
 
 // Close stops following the store.

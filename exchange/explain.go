@@ -15,6 +15,7 @@ type Explanation struct {
 	Advice     Advice
 	AdviceText string // for people; empty where money is not what is missing
 	RequestID  string
+	Live       *bidder.LiveState // nil when the campaign is not indexed
 }
 
 // Explain says what becomes of a campaign in a search. It tests the campaign against
@@ -44,6 +45,9 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 		return nil, err
 	}
 	out := &Explanation{RequestID: e.config.RequestID()}
+	if live, indexed := snapshot.LiveState(c.UID); indexed {
+		out.Live = &live
+	}
 	q := bidder.NewQuery(r, out.RequestID, now)
 	if out.Verdict, err = e.judge(ctx, snapshot, &q, c.UID); err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ type situation struct {
 	place    *hexbid.Place
 	better   *hexbid.Campaign // of the same advertiser
 	campaign *hexbid.Campaign
-	learned  bidder.Adjustment
+	learned  worth
 	request  *hexbid.Request
 }
 
@@ -41,7 +41,8 @@ type obstacle struct {
 var obstacles = []obstacle{
 	{bidder.RuleStatus, "", func(s *situation) { s.campaign.State = hexbid.Paused }, func(s *situation) { s.campaign.State = hexbid.Active }},
 	{bidder.RuleAdvertiser, "", func(s *situation) { s.owner.State = hexbid.Paused }, func(s *situation) { s.owner.State = hexbid.Active }},
-	{bidder.RuleBudget, "", func(s *situation) { s.learned.Spent = true }, func(s *situation) { s.learned.Spent = false }},
+	{bidder.RuleBudget, "", func(s *situation) { s.learned.spent = true }, func(s *situation) { s.learned.spent = false }},
+	{bidder.RuleFrequency, "", func(s *situation) { s.learned.capped = true }, func(s *situation) { s.learned.capped = false }},
 	{bidder.RuleSchedule, "", func(s *situation) { s.campaign.Start = now.Add(time.Hour) }, func(s *situation) { s.campaign.Start = now }},
 	{bidder.RuleHours, "", func(s *situation) { s.campaign.Hours = []hexbid.WeeklyHours{{Day: 1, Start: 3, End: 4}} }, func(s *situation) { s.campaign.Hours = nil }},
 	{bidder.RulePlaces, "", func(s *situation) { s.place.Review = hexbid.Hidden }, func(s *situation) { s.place.Review = hexbid.Approved }},
@@ -70,7 +71,7 @@ var obstacles = []obstacle{
 	{bidder.RuleAudience, "residence", func(s *situation) { s.campaign.Audience.Residences = []hexbid.Residence{hexbid.Resident} }, func(s *situation) { s.request.Viewer.HomeRegion = "330100" }},
 	{bidder.RuleWords, "", func(s *situation) { s.campaign.Keywords = []hexbid.Keyword{{Text: "火锅"}} }, func(s *situation) { s.request.Words = "火锅" }},
 	{bidder.RuleNoSlots, "", func(s *situation) { s.request.Slots = 0 }, func(s *situation) { s.request.Slots = 1 }},
-	{bidder.RulePacing, "", func(s *situation) { s.learned.PacingPPM = 0 }, func(s *situation) { s.learned.PacingPPM = auction.PPM }},
+	{bidder.RulePacing, "", func(s *situation) { s.learned.pacingPPM = 0 }, func(s *situation) { s.learned.pacingPPM = auction.PPM }},
 	{bidder.RuleReserve, "", func(s *situation) { s.campaign.Bid = 10 }, nil}, // the advice says
 	{bidder.RuleOwnBetter, "", func(s *situation) { s.better.State = hexbid.Active }, func(s *situation) { s.better.State = hexbid.Paused }},
 	{bidder.RuleOutbid, "", func(s *situation) { s.campaign.Bid = min(s.campaign.Bid, 900_000) }, nil},
@@ -87,7 +88,7 @@ func newSituation() *situation {
 	return &situation{
 		owner:   &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "A"},
 		program: &hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: "P", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}},
-		place:   place("l", hub), better: better, campaign: c, learned: bidder.Adjustment{PacingPPM: auction.PPM, QualityPPM: 30_000}, request: r}
+		place:   place("l", hub), better: better, campaign: c, learned: worth{pacingPPM: auction.PPM, qualityPPM: 30_000}, request: r}
 }
 
 // write stores the situation.
@@ -106,11 +107,7 @@ func (s *situation) write(t rapid.TB, e *Exchange) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	learned := s.learned
-	learned.Campaign = record.Meta().UID
-	if err := e.indexer.Adjust(ctx, []bidder.Adjustment{learned}); err != nil {
-		t.Fatal(err)
-	}
+	s.learned.handIn(t, e, record.Meta().UID)
 }
 
 // TestTakingAwayWhatARuleNamesLeadsToALaterRuleOrToASlot puts random obstacles in a

@@ -37,18 +37,15 @@ var collections = map[hexbid.ResourceKind]string{
 	hexbid.KindAdvertiser: "advertisers", hexbid.KindProgram: "programs", hexbid.KindPlace: "places", hexbid.KindCampaign: "campaigns",
 }
 
-// show converts a resource for an answer, with a campaign's serving status and
-// what was mended of it.
+// show converts a resource for an answer, with what was mended of a campaign.
 func show[T resource](ctx context.Context, s *campaignService, r hexbid.Resource, notices ...string) (none T, err error) {
-	m := wire.FromNoun(r)
-	if c, ok := r.(*hexbid.Campaign); ok {
-		serving, err := s.exchange().Serving(ctx)
-		if err != nil {
-			return none, err
-		}
-		out := m.(*pb.Campaign)
-		out.Serving, out.NotServingReason = serving(c)
-		out.Notices = notices
+	convert, err := s.shower(ctx, pb.View_VIEW_FULL)
+	if err != nil {
+		return none, err
+	}
+	m := convert(r)
+	if c, ok := m.(*pb.Campaign); ok {
+		c.Notices = notices
 	}
 	return m.(T), nil
 }

@@ -52,11 +52,21 @@ func traceFromNoun(t *exchange.Trace) *pb.Trace {
 	return out
 }
 
+// liveState converts a live state; nil is of a campaign that searches do not see.
+func liveState(s *bidder.LiveState) *pb.LiveState {
+	if s == nil {
+		return nil
+	}
+	return &pb.LiveState{PacingMultiplierPpm: s.PacingPPM, QualityPpm: s.QualityPPM, QualityIsPrior: s.QualityIsPrior,
+		BudgetSpent: s.BudgetSpent, FrequencyCapped: s.FrequencyCapped}
+}
+
 func explanation(e *exchange.Explanation) *pb.ExplainResponse {
 	v, a := &e.Verdict, &e.Advice
 	out := &pb.ExplainResponse{Shown: v.Rule == bidder.Shown, Rule: string(v.Rule), Reason: e.Reason, Score: v.Entry.Score, RequestId: e.RequestID,
 		NeededScore: v.Needed, NeededSlot: int32(v.NeededSlot), Advice: e.AdviceText,
 		NeededBidMicros: int64(a.Bid), NeededHostMultiplierPpm: a.HostPPM, NeededDailyBudgetMicros: int64(a.DailyBudget), NeededTotalBudgetMicros: int64(a.TotalBudget)}
+	out.LiveState = liveState(e.Live)
 	switch v.Rule {
 	case bidder.Shown:
 		out.Slot, out.PriceMicros, out.PriceSetBy = int32(v.Award.Slot), int64(v.Award.Price), v.Award.SetBy.String()

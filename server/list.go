@@ -88,9 +88,14 @@ func list[T resource](ctx context.Context, s *campaignService, l listing) ([]T, 
 	return p.resources, next, nil
 }
 
-// shower converts resources of a list. It looks every advertiser up once.
+// shower converts resources for an answer, campaigns with whether they serve and their
+// live state. It looks every advertiser up once.
 func (s *campaignService) shower(ctx context.Context, view pb.View) (func(hexbid.Resource) proto.Message, error) {
 	serving, err := s.exchange().Serving(ctx)
+	if err != nil {
+		return nil, err
+	}
+	live, err := s.exchange().LiveStates(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -101,6 +106,7 @@ func (s *campaignService) shower(ctx context.Context, view pb.View) (func(hexbid
 		}
 		out := campaignIn(view, c)
 		out.Serving, out.NotServingReason = serving(c)
+		out.LiveState = liveState(live(c.UID))
 		return out
 	}, nil
 }

@@ -153,7 +153,7 @@ func engine(*session) (spreads, error) {
 
 func live(*session) (spreads, error) {
 	return with(true, million, 0, func(m *benchmarks.Market) (spreads, error) {
-		if err := m.Adjust(); err != nil {
+		if err := m.HandIn(); err != nil {
 			return nil, err
 		}
 		time.Sleep(10 * time.Second) // until those without budget have left the lists

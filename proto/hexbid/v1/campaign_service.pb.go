@@ -2420,6 +2420,7 @@ type ExplainResponse struct {
 	//	status           the campaign is paused
 	//	advertiser       its advertiser is paused
 	//	budget           its budget is spent
+	//	frequency        its frequency cap holds it back at present
 	//	schedule         outside its flight
 	//	hours            not at this hour of the week
 	//	places           it serves around places, and none is approved
@@ -2472,7 +2473,10 @@ type ExplainResponse struct {
 	// The slot that needed_score wins, or a better one.
 	NeededSlot int32 `protobuf:"varint,16,opt,name=needed_slot,json=neededSlot,proto3" json:"needed_slot,omitempty"`
 	// The needed_* fields for people; empty where money is not what is missing.
-	Advice        string `protobuf:"bytes,17,opt,name=advice,proto3" json:"advice,omitempty"`
+	Advice string `protobuf:"bytes,17,opt,name=advice,proto3" json:"advice,omitempty"`
+	// What the campaign is worth right now, and so what score is worked out of; unset of
+	// the rule not_indexed.
+	LiveState     *LiveState `protobuf:"bytes,18,opt,name=live_state,json=liveState,proto3" json:"live_state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2624,6 +2628,13 @@ func (x *ExplainResponse) GetAdvice() string {
 		return x.Advice
 	}
 	return ""
+}
+
+func (x *ExplainResponse) GetLiveState() *LiveState {
+	if x != nil {
+		return x.LiveState
+	}
+	return nil
 }
 
 var File_hexbid_v1_campaign_service_proto protoreflect.FileDescriptor
@@ -2788,7 +2799,7 @@ const file_hexbid_v1_campaign_service_proto_rawDesc = "" +
 	"\rother_adcodes\x18\x06 \x03(\tR\fotherAdcodes\"^\n" +
 	"\x0eExplainRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
-	"\arequest\x18\x02 \x01(\v2\x1e.hexbid.v1.SearchNearbyRequestR\arequest\"\xf3\x04\n" +
+	"\arequest\x18\x02 \x01(\v2\x1e.hexbid.v1.SearchNearbyRequestR\arequest\"\xa8\x05\n" +
 	"\x0fExplainResponse\x12\x14\n" +
 	"\x05shown\x18\x01 \x01(\bR\x05shown\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x16\n" +
@@ -2810,7 +2821,9 @@ const file_hexbid_v1_campaign_service_proto_rawDesc = "" +
 	"\x1aneeded_total_budget_micros\x18\x0f \x01(\x03R\x17neededTotalBudgetMicros\x12\x1f\n" +
 	"\vneeded_slot\x18\x10 \x01(\x05R\n" +
 	"neededSlot\x12\x16\n" +
-	"\x06advice\x18\x11 \x01(\tR\x06adviceB\x0e\n" +
+	"\x06advice\x18\x11 \x01(\tR\x06advice\x123\n" +
+	"\n" +
+	"live_state\x18\x12 \x01(\v2\x14.hexbid.v1.LiveStateR\tliveStateB\x0e\n" +
 	"\f_missed_by_m*;\n" +
 	"\x04View\x12\x14\n" +
 	"\x10VIEW_UNSPECIFIED\x10\x00\x12\x0e\n" +
@@ -2911,7 +2924,8 @@ var file_hexbid_v1_campaign_service_proto_goTypes = []any{
 	(*Campaign)(nil),                // 41: hexbid.v1.Campaign
 	(ReviewState)(0),                // 42: hexbid.v1.ReviewState
 	(*SearchNearbyRequest)(nil),     // 43: hexbid.v1.SearchNearbyRequest
-	(*emptypb.Empty)(nil),           // 44: google.protobuf.Empty
+	(*LiveState)(nil),               // 44: hexbid.v1.LiveState
+	(*emptypb.Empty)(nil),           // 45: google.protobuf.Empty
 }
 var file_hexbid_v1_campaign_service_proto_depIdxs = []int32{
 	37, // 0: hexbid.v1.CreateAdvertiserRequest.advertiser:type_name -> hexbid.v1.Advertiser
@@ -2943,59 +2957,60 @@ var file_hexbid_v1_campaign_service_proto_depIdxs = []int32{
 	31, // 26: hexbid.v1.ImportOutcome.further_errors:type_name -> hexbid.v1.RowError
 	34, // 27: hexbid.v1.ListRegionsResponse.regions:type_name -> hexbid.v1.Region
 	43, // 28: hexbid.v1.ExplainRequest.request:type_name -> hexbid.v1.SearchNearbyRequest
-	2,  // 29: hexbid.v1.CampaignService.CreateAdvertiser:input_type -> hexbid.v1.CreateAdvertiserRequest
-	3,  // 30: hexbid.v1.CampaignService.GetAdvertiser:input_type -> hexbid.v1.GetAdvertiserRequest
-	4,  // 31: hexbid.v1.CampaignService.ListAdvertisers:input_type -> hexbid.v1.ListAdvertisersRequest
-	6,  // 32: hexbid.v1.CampaignService.UpdateAdvertiser:input_type -> hexbid.v1.UpdateAdvertiserRequest
-	7,  // 33: hexbid.v1.CampaignService.DeleteAdvertiser:input_type -> hexbid.v1.DeleteAdvertiserRequest
-	8,  // 34: hexbid.v1.CampaignService.CreateProgram:input_type -> hexbid.v1.CreateProgramRequest
-	9,  // 35: hexbid.v1.CampaignService.GetProgram:input_type -> hexbid.v1.GetProgramRequest
-	10, // 36: hexbid.v1.CampaignService.ListPrograms:input_type -> hexbid.v1.ListProgramsRequest
-	12, // 37: hexbid.v1.CampaignService.UpdateProgram:input_type -> hexbid.v1.UpdateProgramRequest
-	13, // 38: hexbid.v1.CampaignService.DeleteProgram:input_type -> hexbid.v1.DeleteProgramRequest
-	14, // 39: hexbid.v1.CampaignService.CreatePlace:input_type -> hexbid.v1.CreatePlaceRequest
-	15, // 40: hexbid.v1.CampaignService.GetPlace:input_type -> hexbid.v1.GetPlaceRequest
-	16, // 41: hexbid.v1.CampaignService.ListPlaces:input_type -> hexbid.v1.ListPlacesRequest
-	18, // 42: hexbid.v1.CampaignService.UpdatePlace:input_type -> hexbid.v1.UpdatePlaceRequest
-	19, // 43: hexbid.v1.CampaignService.DeletePlace:input_type -> hexbid.v1.DeletePlaceRequest
-	20, // 44: hexbid.v1.CampaignService.CreateCampaign:input_type -> hexbid.v1.CreateCampaignRequest
-	21, // 45: hexbid.v1.CampaignService.GetCampaign:input_type -> hexbid.v1.GetCampaignRequest
-	22, // 46: hexbid.v1.CampaignService.ListCampaigns:input_type -> hexbid.v1.ListCampaignsRequest
-	24, // 47: hexbid.v1.CampaignService.UpdateCampaign:input_type -> hexbid.v1.UpdateCampaignRequest
-	25, // 48: hexbid.v1.CampaignService.DeleteCampaign:input_type -> hexbid.v1.DeleteCampaignRequest
-	26, // 49: hexbid.v1.CampaignService.ReviewPlace:input_type -> hexbid.v1.ReviewPlaceRequest
-	27, // 50: hexbid.v1.CampaignService.Import:input_type -> hexbid.v1.ImportRequest
-	32, // 51: hexbid.v1.CampaignService.ListRegions:input_type -> hexbid.v1.ListRegionsRequest
-	35, // 52: hexbid.v1.CampaignService.Explain:input_type -> hexbid.v1.ExplainRequest
-	37, // 53: hexbid.v1.CampaignService.CreateAdvertiser:output_type -> hexbid.v1.Advertiser
-	37, // 54: hexbid.v1.CampaignService.GetAdvertiser:output_type -> hexbid.v1.Advertiser
-	5,  // 55: hexbid.v1.CampaignService.ListAdvertisers:output_type -> hexbid.v1.ListAdvertisersResponse
-	37, // 56: hexbid.v1.CampaignService.UpdateAdvertiser:output_type -> hexbid.v1.Advertiser
-	44, // 57: hexbid.v1.CampaignService.DeleteAdvertiser:output_type -> google.protobuf.Empty
-	39, // 58: hexbid.v1.CampaignService.CreateProgram:output_type -> hexbid.v1.Program
-	39, // 59: hexbid.v1.CampaignService.GetProgram:output_type -> hexbid.v1.Program
-	11, // 60: hexbid.v1.CampaignService.ListPrograms:output_type -> hexbid.v1.ListProgramsResponse
-	39, // 61: hexbid.v1.CampaignService.UpdateProgram:output_type -> hexbid.v1.Program
-	44, // 62: hexbid.v1.CampaignService.DeleteProgram:output_type -> google.protobuf.Empty
-	40, // 63: hexbid.v1.CampaignService.CreatePlace:output_type -> hexbid.v1.Place
-	40, // 64: hexbid.v1.CampaignService.GetPlace:output_type -> hexbid.v1.Place
-	17, // 65: hexbid.v1.CampaignService.ListPlaces:output_type -> hexbid.v1.ListPlacesResponse
-	40, // 66: hexbid.v1.CampaignService.UpdatePlace:output_type -> hexbid.v1.Place
-	44, // 67: hexbid.v1.CampaignService.DeletePlace:output_type -> google.protobuf.Empty
-	41, // 68: hexbid.v1.CampaignService.CreateCampaign:output_type -> hexbid.v1.Campaign
-	41, // 69: hexbid.v1.CampaignService.GetCampaign:output_type -> hexbid.v1.Campaign
-	23, // 70: hexbid.v1.CampaignService.ListCampaigns:output_type -> hexbid.v1.ListCampaignsResponse
-	41, // 71: hexbid.v1.CampaignService.UpdateCampaign:output_type -> hexbid.v1.Campaign
-	44, // 72: hexbid.v1.CampaignService.DeleteCampaign:output_type -> google.protobuf.Empty
-	40, // 73: hexbid.v1.CampaignService.ReviewPlace:output_type -> hexbid.v1.Place
-	29, // 74: hexbid.v1.CampaignService.Import:output_type -> hexbid.v1.ImportResponse
-	33, // 75: hexbid.v1.CampaignService.ListRegions:output_type -> hexbid.v1.ListRegionsResponse
-	36, // 76: hexbid.v1.CampaignService.Explain:output_type -> hexbid.v1.ExplainResponse
-	53, // [53:77] is the sub-list for method output_type
-	29, // [29:53] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	44, // 29: hexbid.v1.ExplainResponse.live_state:type_name -> hexbid.v1.LiveState
+	2,  // 30: hexbid.v1.CampaignService.CreateAdvertiser:input_type -> hexbid.v1.CreateAdvertiserRequest
+	3,  // 31: hexbid.v1.CampaignService.GetAdvertiser:input_type -> hexbid.v1.GetAdvertiserRequest
+	4,  // 32: hexbid.v1.CampaignService.ListAdvertisers:input_type -> hexbid.v1.ListAdvertisersRequest
+	6,  // 33: hexbid.v1.CampaignService.UpdateAdvertiser:input_type -> hexbid.v1.UpdateAdvertiserRequest
+	7,  // 34: hexbid.v1.CampaignService.DeleteAdvertiser:input_type -> hexbid.v1.DeleteAdvertiserRequest
+	8,  // 35: hexbid.v1.CampaignService.CreateProgram:input_type -> hexbid.v1.CreateProgramRequest
+	9,  // 36: hexbid.v1.CampaignService.GetProgram:input_type -> hexbid.v1.GetProgramRequest
+	10, // 37: hexbid.v1.CampaignService.ListPrograms:input_type -> hexbid.v1.ListProgramsRequest
+	12, // 38: hexbid.v1.CampaignService.UpdateProgram:input_type -> hexbid.v1.UpdateProgramRequest
+	13, // 39: hexbid.v1.CampaignService.DeleteProgram:input_type -> hexbid.v1.DeleteProgramRequest
+	14, // 40: hexbid.v1.CampaignService.CreatePlace:input_type -> hexbid.v1.CreatePlaceRequest
+	15, // 41: hexbid.v1.CampaignService.GetPlace:input_type -> hexbid.v1.GetPlaceRequest
+	16, // 42: hexbid.v1.CampaignService.ListPlaces:input_type -> hexbid.v1.ListPlacesRequest
+	18, // 43: hexbid.v1.CampaignService.UpdatePlace:input_type -> hexbid.v1.UpdatePlaceRequest
+	19, // 44: hexbid.v1.CampaignService.DeletePlace:input_type -> hexbid.v1.DeletePlaceRequest
+	20, // 45: hexbid.v1.CampaignService.CreateCampaign:input_type -> hexbid.v1.CreateCampaignRequest
+	21, // 46: hexbid.v1.CampaignService.GetCampaign:input_type -> hexbid.v1.GetCampaignRequest
+	22, // 47: hexbid.v1.CampaignService.ListCampaigns:input_type -> hexbid.v1.ListCampaignsRequest
+	24, // 48: hexbid.v1.CampaignService.UpdateCampaign:input_type -> hexbid.v1.UpdateCampaignRequest
+	25, // 49: hexbid.v1.CampaignService.DeleteCampaign:input_type -> hexbid.v1.DeleteCampaignRequest
+	26, // 50: hexbid.v1.CampaignService.ReviewPlace:input_type -> hexbid.v1.ReviewPlaceRequest
+	27, // 51: hexbid.v1.CampaignService.Import:input_type -> hexbid.v1.ImportRequest
+	32, // 52: hexbid.v1.CampaignService.ListRegions:input_type -> hexbid.v1.ListRegionsRequest
+	35, // 53: hexbid.v1.CampaignService.Explain:input_type -> hexbid.v1.ExplainRequest
+	37, // 54: hexbid.v1.CampaignService.CreateAdvertiser:output_type -> hexbid.v1.Advertiser
+	37, // 55: hexbid.v1.CampaignService.GetAdvertiser:output_type -> hexbid.v1.Advertiser
+	5,  // 56: hexbid.v1.CampaignService.ListAdvertisers:output_type -> hexbid.v1.ListAdvertisersResponse
+	37, // 57: hexbid.v1.CampaignService.UpdateAdvertiser:output_type -> hexbid.v1.Advertiser
+	45, // 58: hexbid.v1.CampaignService.DeleteAdvertiser:output_type -> google.protobuf.Empty
+	39, // 59: hexbid.v1.CampaignService.CreateProgram:output_type -> hexbid.v1.Program
+	39, // 60: hexbid.v1.CampaignService.GetProgram:output_type -> hexbid.v1.Program
+	11, // 61: hexbid.v1.CampaignService.ListPrograms:output_type -> hexbid.v1.ListProgramsResponse
+	39, // 62: hexbid.v1.CampaignService.UpdateProgram:output_type -> hexbid.v1.Program
+	45, // 63: hexbid.v1.CampaignService.DeleteProgram:output_type -> google.protobuf.Empty
+	40, // 64: hexbid.v1.CampaignService.CreatePlace:output_type -> hexbid.v1.Place
+	40, // 65: hexbid.v1.CampaignService.GetPlace:output_type -> hexbid.v1.Place
+	17, // 66: hexbid.v1.CampaignService.ListPlaces:output_type -> hexbid.v1.ListPlacesResponse
+	40, // 67: hexbid.v1.CampaignService.UpdatePlace:output_type -> hexbid.v1.Place
+	45, // 68: hexbid.v1.CampaignService.DeletePlace:output_type -> google.protobuf.Empty
+	41, // 69: hexbid.v1.CampaignService.CreateCampaign:output_type -> hexbid.v1.Campaign
+	41, // 70: hexbid.v1.CampaignService.GetCampaign:output_type -> hexbid.v1.Campaign
+	23, // 71: hexbid.v1.CampaignService.ListCampaigns:output_type -> hexbid.v1.ListCampaignsResponse
+	41, // 72: hexbid.v1.CampaignService.UpdateCampaign:output_type -> hexbid.v1.Campaign
+	45, // 73: hexbid.v1.CampaignService.DeleteCampaign:output_type -> google.protobuf.Empty
+	40, // 74: hexbid.v1.CampaignService.ReviewPlace:output_type -> hexbid.v1.Place
+	29, // 75: hexbid.v1.CampaignService.Import:output_type -> hexbid.v1.ImportResponse
+	33, // 76: hexbid.v1.CampaignService.ListRegions:output_type -> hexbid.v1.ListRegionsResponse
+	36, // 77: hexbid.v1.CampaignService.Explain:output_type -> hexbid.v1.ExplainResponse
+	54, // [54:78] is the sub-list for method output_type
+	30, // [30:54] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_campaign_service_proto_init() }

@@ -1,0 +1,113 @@
+package bidder
+
+import (
+	"context"
+	"slices"
+
+	"github.com/hexbid/hexbid"
+)
+
+// handIn is one call of HandIn on its way to the indexer.
+type handIn struct {
+	owner   Owner
+	updates []LiveUpdate
+	inForce chan struct{} // closed when searches use them
+}
+
+// HandIn sets an owner's field of some campaigns' live states and returns when searches
+// use it: with the next publication, however many changes of the catalogue are in line.
+// A field stays as it was handed in, through edits of its campaign, until its owner hands
+// in another or withdraws it. What is handed in about a uid that the index has no campaign
+// of is in force as soon as it has; at most mostUnindexed such states are kept, and they
+// are lost when the process ends: an owner hands in all again when a market opens.
+//
+// The error is of an update that the owner may not hand in, and then nothing is changed;
+// the context's, and then the updates may be in force a moment later; or Unavailable, when
+// the indexer has ended.
+func (x *Indexer) HandIn(ctx context.Context, owner Owner, updates []LiveUpdate) error {
+	if err := checkUpdates(owner, updates); err != nil {
+		return err
+	}
+	call := handIn{owner, slices.Clone(updates), make(chan struct{})}
+	select {
+	case x.handIns <- call:
+	case <-x.ended:
+		return errEnded()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-call.inForce:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-x.ended:
+	}
+	select {
+	case <-call.inForce: // before it ended
+		return nil
+	default:
+		return errEnded()
+	}
+}
+
+func errEnded() error {
+	return hexbid.Errorf(hexbid.Unavailable, "", "the market is closed: hand in again when it is open")
+}
+
+// HandInFirst is HandIn before Load, by the goroutine that will call Load: so the first
+// snapshot of the catalogue is of the states that are handed in.
+func (x *Indexer) HandInFirst(owner Owner, updates []LiveUpdate) error {
+	if err := checkUpdates(owner, updates); err != nil {
+		return err
+	}
+	x.take(handIn{owner: owner, updates: updates})
+	return nil
+}
+
+// mostUpdatesAPublication bounds how long the hand-ins of one publication hold it up; more
+// wait for the next.
+const mostUpdatesAPublication = 4 * MaxLiveUpdates
+
+// takeWaiting takes the hand-ins that wait at the door, so that none waits for a further
+// publication.
+func (x *Indexer) takeWaiting(taken []handIn) []handIn {
+	for n := 0; n < mostUpdatesAPublication; {
+		select {
+		case call := <-x.handIns:
+			taken = append(taken, x.take(call))
+			n += len(call.updates)
+		default:
+			return taken
+		}
+	}
+	return taken
+}
+
+// take brings a hand-in to the next publication.
+func (x *Indexer) take(call handIn) handIn {
+	for i := range call.updates {
+		u := &call.updates[i]
+		ordinal, isIndexed := x.campaignOf.get(u.Campaign)
+		if x.live.update(call.owner, u, isIndexed) {
+			x.setFactors(ordinal)
+			x.setState(ordinal)
+		}
+	}
+	return call
+}
+
+// setFactors gives a campaign the factors of its live state.
+func (x *Indexer) setFactors(i uint32) {
+	c := x.campaigns.at(i)
+	state := x.live.of(c.uid)
+	pacingPPM, qualityPPM := state.factors(x.market.PriorPPM[c.category])
+	has := c.has | hasPriorQuality
+	if state.by.has(OwnerQuality) {
+		has = c.has &^ hasPriorQuality
+	}
+	if c.pacingPPM != pacingPPM || c.qualityPPM != qualityPPM || c.has != has {
+		hot := x.campaigns.edit(i)
+		hot.pacingPPM, hot.qualityPPM, hot.has = pacingPPM, qualityPPM, has
+	}
+}

@@ -1,0 +1,157 @@
+package bidder
+
+import (
+	"fmt"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/auction"
+)
+
+// LiveState is what a campaign is worth right now, as searches take it: what its
+// owner wrote says nothing of it, and an edit of the campaign does not change it.
+type LiveState struct {
+	PacingPPM       int64 // multiplies the bid, in parts per million; auction.PPM until one is handed in
+	QualityPPM      int64 // the chance of a click once seen, in parts per million
+	QualityIsPrior  bool  // no quality has been handed in: it is the prior of the program's category
+	BudgetSpent     bool  // the campaign does not serve
+	FrequencyCapped bool  // the campaign does not serve
+}
+
+// Owner is who knows one thing about what campaigns are worth right now. Each field of
+// a LiveUpdate belongs to one owner, who sets that field and no other.
+type Owner uint8
+
+// The owners, with the field of each.
+const (
+	OwnerLedger    Owner = 1 + iota // BudgetSpent
+	OwnerPacing                     // PacingPPM
+	OwnerQuality                    // QualityPPM
+	OwnerFrequency                  // FrequencyCapped
+)
+
+var ownerNames = [...]string{OwnerLedger: "ledger", OwnerPacing: "pacing", OwnerQuality: "quality", OwnerFrequency: "frequency"}
+
+// String is the owner's name.
+func (o Owner) String() string {
+	if o.isKnown() {
+		return ownerNames[o]
+	}
+	return fmt.Sprintf("owner %d", uint8(o))
+}
+
+func (o Owner) isKnown() bool { return o >= OwnerLedger && int(o) < len(ownerNames) }
+
+// LiveUpdate is what one owner says about one campaign. The fields of other owners
+// stay zero.
+type LiveUpdate struct {
+	Campaign hexbid.UID
+	// Withdrawn says that the owner has nothing to say about the campaign any more: its
+	// field is as before it handed anything in.
+	Withdrawn       bool
+	BudgetSpent     bool
+	PacingPPM       int64 // 0 to auction.PPM
+	QualityPPM      int64 // 1 to auction.PPM
+	FrequencyCapped bool
+}
+
+// MaxLiveUpdates is the most updates of one hand-in.
+const MaxLiveUpdates = 1 << 16
+
+// checkUpdates refuses updates that an owner may not hand in; the error names the field.
+func checkUpdates(owner Owner, updates []LiveUpdate) error {
+	if !owner.isKnown() {
+		return hexbid.Invalidf("owner", "%d is not known: use %d to %d", uint8(owner), OwnerLedger, len(ownerNames)-1)
+	}
+	if len(updates) > MaxLiveUpdates {
+		return hexbid.Invalidf("updates", "has %d entries: hand in at most %d at a time", len(updates), MaxLiveUpdates)
+	}
+	for i := range updates {
+		if field, why := updates[i].fault(owner); field != "" {
+			return hexbid.Invalidf(fmt.Sprintf("updates[%d].%s", i, field), "%s", why)
+		}
+	}
+	return nil
+}
+
+// fault is the first field that does not hold for an owner, and why; empty when all do.
+func (u *LiveUpdate) fault(owner Owner) (field, why string) {
+	if u.Campaign == 0 {
+		return "campaign", "is missing: give the campaign's uid"
+	}
+	for _, f := range [...]struct {
+		owner Owner
+		name  string
+		isSet bool
+	}{{OwnerLedger, "budget_spent", u.BudgetSpent}, {OwnerPacing, "pacing_ppm", u.PacingPPM != 0},
+		{OwnerQuality, "quality_ppm", u.QualityPPM != 0}, {OwnerFrequency, "frequency_capped", u.FrequencyCapped}} {
+		if f.isSet && f.owner != owner {
+			return f.name, fmt.Sprintf("belongs to the owner %s, not to %s: leave it out", f.owner, owner)
+		}
+	}
+	switch {
+	case u.Withdrawn:
+	case u.PacingPPM < 0 || u.PacingPPM > auction.PPM:
+		return "pacing_ppm", fmt.Sprintf("%d is out of range: use 0 to %d", u.PacingPPM, auction.PPM)
+	case owner == OwnerQuality && (u.QualityPPM < 1 || u.QualityPPM > auction.PPM):
+		return "quality_ppm", fmt.Sprintf("%d is out of range: use 1 to %d", u.QualityPPM, auction.PPM)
+	}
+	return "", ""
+}
+
+// handedIn is what owners have handed in about one campaign; the zero value when none
+// has said anything.
+type handedIn struct {
+	pacingPPM, qualityPPM uint32
+	by                    ownerBits // who has handed something in
+	spent, capped         bool
+}
+
+// ownerBits is a set of owners.
+type ownerBits uint8
+
+func (b ownerBits) has(o Owner) bool { return b>>o&1 == 1 }
+
+// with is the state after an owner's update: its field changes and no other.
+func (s handedIn) with(owner Owner, u *LiveUpdate) handedIn {
+	s.by |= 1 << owner
+	if u.Withdrawn {
+		s.by &^= 1 << owner
+		u = &LiveUpdate{}
+	}
+	switch owner {
+	case OwnerLedger:
+		s.spent = u.BudgetSpent
+	case OwnerPacing:
+		s.pacingPPM = uint32(u.PacingPPM)
+	case OwnerQuality:
+		s.qualityPPM = uint32(u.QualityPPM)
+	case OwnerFrequency:
+		s.capped = u.FrequencyCapped
+	}
+	return s
+}
+
+// factors are what a score multiplies the bid by. A prior counts until a quality is
+// handed in.
+func (s handedIn) factors(priorPPM int64) (pacingPPM, qualityPPM uint32) {
+	pacingPPM, qualityPPM = auction.PPM, uint32(priorPPM)
+	if s.by.has(OwnerPacing) {
+		pacingPPM = s.pacingPPM
+	}
+	if s.by.has(OwnerQuality) {
+		qualityPPM = s.qualityPPM
+	}
+	return pacingPPM, qualityPPM
+}
+
+// LiveState is what this snapshot takes a campaign to be worth; false when it does not
+// have the campaign.
+func (s *Snapshot) LiveState(campaign hexbid.UID) (LiveState, bool) {
+	i, there := s.ordinalOf(campaign)
+	if !there {
+		return LiveState{}, false
+	}
+	c := s.campaigns.at(i)
+	return LiveState{PacingPPM: int64(c.pacingPPM), QualityPPM: int64(c.qualityPPM), QualityIsPrior: c.has&hasPriorQuality != 0,
+		BudgetSpent: c.state&spent != 0, FrequencyCapped: c.state&capped != 0}, true
+}

@@ -1,0 +1,27 @@
+package cli
+
+import (
+	"strconv"
+	"strings"
+
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// liveLine says in a line what a campaign is worth right now.
+func liveLine(s *pb.LiveState) string {
+	quality := percent(s.GetQualityPpm()) + " chance of a click"
+	if s.GetQualityIsPrior() {
+		quality += " (its category's prior)"
+	}
+	parts := []string{percent(s.GetPacingMultiplierPpm()) + " of its bid", quality}
+	if s.GetBudgetSpent() {
+		parts = append(parts, "budget spent")
+	}
+	if s.GetFrequencyCapped() {
+		parts = append(parts, "held back by its frequency cap")
+	}
+	return "Right now: " + strings.Join(parts, ", ")
+}
+
+// percent writes parts per million.
+func percent(ppm int64) string { return strconv.FormatFloat(float64(ppm)/10_000, 'f', -1, 64) + " %" }

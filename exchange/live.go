@@ -1,0 +1,47 @@
+package exchange
+
+import (
+	"context"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
+)
+
+// HandIn sets an owner's field of some campaigns' live states, as bidder.Indexer.HandIn
+// says: it passes the catalogue's changes in line and returns when searches use it.
+func (e *Exchange) HandIn(ctx context.Context, owner bidder.Owner, updates []bidder.LiveUpdate) error {
+	if err := admit(ctx); err != nil {
+		return err
+	}
+	return e.indexer.HandIn(ctx, owner, updates)
+}
+
+// LiveStates tells what searches take campaigns to be worth right now, nil of one that
+// they do not see.
+type LiveStates func(campaign hexbid.UID) *bidder.LiveState
+
+// LiveStates tells the live states of campaigns.
+func (e *Exchange) LiveStates(ctx context.Context) (LiveStates, error) {
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
+	return func(campaign hexbid.UID) *bidder.LiveState {
+		live, seen := e.indexer.Snapshot().LiveState(campaign)
+		if !seen {
+			return nil
+		}
+		return &live
+	}, nil
+}
+
+// heldBackBy is the rule by which a campaign's live state keeps it from serving.
+func (e *Exchange) heldBackBy(campaign hexbid.UID) bidder.Rule {
+	live, _ := e.indexer.Snapshot().LiveState(campaign)
+	switch {
+	case live.BudgetSpent:
+		return bidder.RuleBudget
+	case live.FrequencyCapped:
+		return bidder.RuleFrequency
+	}
+	return bidder.Shown
+}

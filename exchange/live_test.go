@@ -1,0 +1,132 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/store"
+)
+
+// worth is what the owners say about a campaign.
+type worth struct {
+	pacingPPM, qualityPPM int64
+	spent, capped         bool
+}
+
+// fatal is a test, of either kind.
+type fatal interface{ Fatal(...any) }
+
+func (w worth) handIn(t fatal, e *Exchange, campaign hexbid.UID) {
+	for owner, u := range map[bidder.Owner]bidder.LiveUpdate{
+		bidder.OwnerLedger:    {BudgetSpent: w.spent},
+		bidder.OwnerPacing:    {PacingPPM: w.pacingPPM},
+		bidder.OwnerQuality:   {QualityPPM: w.qualityPPM},
+		bidder.OwnerFrequency: {FrequencyCapped: w.capped},
+	} {
+		u.Campaign = campaign
+		if err := e.HandIn(ctx, owner, []bidder.LiveUpdate{u}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestACampaignSaysThatItsLiveStateKeepsItFromServing(t *testing.T) {
+	e := open(t, nil)
+	c := campaign("c")
+	fill(t, e, c, place("l", hub))
+	read := func() *hexbid.Campaign {
+		r, err := e.Get(ctx, c.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.(*hexbid.Campaign)
+	}
+	uid := read().UID
+	for _, state := range []struct {
+		worth
+		reason string
+	}{
+		{worth{auction.PPM, 30_000, false, false}, ""},
+		{worth{auction.PPM, 30_000, true, true}, "its budget is spent"},
+		{worth{auction.PPM, 30_000, false, true}, "its frequency cap holds it back at present"},
+		{worth{500_000, 30_000, true, false}, "its budget is spent"},
+	} {
+		state.handIn(t, e, uid)
+		if serves, reason := mustServing(e)(read()); serves != (reason == "") || reason != state.reason {
+			t.Errorf("%+v: serving %v, %q", state.worth, serves, reason)
+		}
+	}
+	edited := *read()
+	edited.Bid += 100_000
+	if _, err := e.Update(ctx, c.Name, edited.Version, false, func(hexbid.Resource) (hexbid.Resource, error) { return &edited, nil }); err != nil {
+		t.Fatal(err)
+	}
+	if _, reason := mustServing(e)(read()); reason != "its budget is spent" {
+		t.Errorf("after an edit: %q", reason)
+	}
+	x, err := e.Explain(ctx, c.Name, at(hub))
+	if want := (bidder.LiveState{PacingPPM: 500_000, QualityPPM: 30_000, BudgetSpent: true}); err != nil || x.Verdict.Rule != bidder.RuleBudget || x.Live == nil || *x.Live != want {
+		t.Errorf("%+v, %v, want the live state %+v", x, err, want)
+	}
+}
+
+// TestTheFirstSearchAfterARestartIsOfTheStatesThatOwnersHandIn opens the same catalogue
+// again, with what the owners know and without.
+func TestTheFirstSearchAfterARestartIsOfTheStatesThatOwnersHandIn(t *testing.T) {
+	engine := store.NewMemory()
+	start := func(handIn func(context.Context, func(bidder.Owner, []bidder.LiveUpdate) error) error) (*Exchange, error) {
+		config := DefaultConfig()
+		config.Clock, config.Cards, config.AuctionBudget, config.LiveStates = func() time.Time { return now }, plainCards{}, time.Hour, handIn
+		return Open(ctx, config, engine, open(t, nil).keys)
+	}
+	e, err := start(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := campaign("c")
+	fill(t, e, c, place("l", hub))
+	record, err := engine.Get(ctx, c.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slots := func() int {
+		response, err := e.Search(ctx, at(hub), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(response.Sponsored)
+	}
+	if slots() != 1 {
+		t.Fatal("the campaign does not show")
+	}
+	e.Close()
+	handIn := func(_ context.Context, handIn func(bidder.Owner, []bidder.LiveUpdate) error) error {
+		return errors.Join(handIn(bidder.OwnerLedger, []bidder.LiveUpdate{{Campaign: record.Meta().UID, BudgetSpent: true}}),
+			handIn(bidder.OwnerQuality, []bidder.LiveUpdate{{Campaign: record.Meta().UID, QualityPPM: 5}}))
+	}
+	if e, err = start(handIn); err != nil {
+		t.Fatal(err)
+	}
+	if slots() != 0 {
+		t.Error("the first search shows a campaign whose budget is spent")
+	}
+	live, err := e.LiveStates(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := live(record.Meta().UID); got == nil || *got != (bidder.LiveState{PacingPPM: auction.PPM, QualityPPM: 5, BudgetSpent: true}) {
+		t.Errorf("%+v", got)
+	}
+	e.Close()
+	_, err = start(func(_ context.Context, handIn func(bidder.Owner, []bidder.LiveUpdate) error) error {
+		return handIn(bidder.OwnerQuality, []bidder.LiveUpdate{{Campaign: 1}})
+	})
+	if hexbid.KindOf(err) != hexbid.Invalid {
+		t.Errorf("an owner that hands in what it may not: %v", err)
+	}
+}

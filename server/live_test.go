@@ -1,0 +1,65 @@
+package server
+
+import (
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/store"
+)
+
+// TestACampaignIsReadWithItsLiveState: Get, List and Explain give what owners have handed in,
+// and why the campaign does not serve; a write that says another changes nothing.
+func TestACampaignIsReadWithItsLiveState(t *testing.T) {
+	s := openService(t, store.NewMemory())
+	mustImport(t, s, &hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a/campaigns/c"}, DisplayName: "C", Program: "advertisers/a/programs/p",
+		Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 10_000_000, Area: hexbid.Area{Everywhere: true}})
+	get := func() *pb.Campaign {
+		c, err := s.GetCampaign(ctx, &pb.GetCampaignRequest{Name: "advertisers/a/campaigns/c"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	check := func(want *pb.LiveState, reason string) {
+		t.Helper()
+		got := get()
+		list, err := s.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/a"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, err := s.Explain(ctx, &pb.ExplainRequest{Name: got.GetName(), Request: &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30, Longitude: 120}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, live := range map[string]*pb.LiveState{"get": got.GetLiveState(), "list": list.GetCampaigns()[0].GetLiveState(), "explain": x.GetLiveState()} {
+			if !proto.Equal(live, want) {
+				t.Errorf("%s: %v, want %v", name, live, want)
+			}
+		}
+		if got.GetServing() != (reason == "") || got.GetNotServingReason() != reason || list.GetCampaigns()[0].GetNotServingReason() != reason {
+			t.Errorf("serving %v, %q, want %q", got.GetServing(), got.GetNotServingReason(), reason)
+		}
+	}
+	prior := &pb.LiveState{PacingMultiplierPpm: 1_000_000, QualityPpm: 30_000, QualityIsPrior: true}
+	check(prior, "")
+	uid := hexbid.UID(get().GetUid())
+	for owner, u := range map[bidder.Owner]bidder.LiveUpdate{bidder.OwnerLedger: {BudgetSpent: true}, bidder.OwnerPacing: {PacingPPM: 250_000},
+		bidder.OwnerQuality: {QualityPPM: 41_000}, bidder.OwnerFrequency: {FrequencyCapped: true}} {
+		u.Campaign = uid
+		if err := s.exchange().HandIn(ctx, owner, []bidder.LiveUpdate{u}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := &pb.LiveState{PacingMultiplierPpm: 250_000, QualityPpm: 41_000, BudgetSpent: true, FrequencyCapped: true}
+	check(want, "its budget is spent")
+	written := get()
+	written.LiveState, written.BidMicros = prior, 2_000_000
+	if _, err := s.UpdateCampaign(ctx, &pb.UpdateCampaignRequest{Campaign: written}); err != nil {
+		t.Fatal(err)
+	}
+	check(want, "its budget is spent")
+}
