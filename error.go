@@ -1,6 +1,7 @@
 package hexbid
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,16 +14,18 @@ type ErrorKind uint8
 
 // The kinds of error, each mapped to one gRPC code by package server.
 const (
-	Internal      ErrorKind = iota // our fault
-	Invalid                        // the request must change
-	NotFound                       // the named thing is not there
-	AlreadyExists                  // the named thing is there already
-	Stale                          // read again, then write: the etag has moved on
-	InUse                          // something else still needs it
-	Exhausted                      // a limit is reached; try later or less
-	Unavailable                    // try again, here or elsewhere
-	Denied                         // the deployment does not permit it
-	DataLoss                       // what was stored is damaged or gone: an operator must restore it
+	Internal         ErrorKind = iota // our fault
+	Invalid                           // the request must change
+	NotFound                          // the named thing is not there
+	AlreadyExists                     // the named thing is there already
+	Stale                             // read again, then write: the etag has moved on
+	InUse                             // something else still needs it
+	Exhausted                         // a limit is reached; try later or less
+	Unavailable                       // try again, here or elsewhere
+	Denied                            // the deployment does not permit it
+	DataLoss                          // what was stored is damaged or gone: an operator must restore it
+	Canceled                          // the caller has gone away
+	DeadlineExceeded                  // the call's time ran out before it was done
 )
 
 // Error is every error that a user may see. It names the field, what was there
@@ -110,7 +113,7 @@ func join(errs []error) error {
 }
 
 // ErrorsOf lists the errors in one, and how many more there were. One that is
-// not an *Error becomes one, of kind Internal.
+// not an *Error becomes one, of the kind that KindOf says.
 func ErrorsOf(err error) (all []*Error, omitted int) {
 	var several *Errors
 	var one *Error
@@ -122,8 +125,12 @@ func ErrorsOf(err error) (all []*Error, omitted int) {
 	case errors.As(err, &one):
 		return []*Error{one}, 0
 	}
-	return []*Error{{Kind: KindOf(err), Err: err}}, 0
+	kind := KindOf(err)
+	return []*Error{{Kind: kind, Detail: endings[kind], Err: err}}, 0
 }
+
+// endings are the words for a context that has ended.
+var endings = map[ErrorKind]string{Canceled: "the caller went away", DeadlineExceeded: "the deadline passed before the answer was ready"}
 
 // WithoutFields drops the errors about fields that others are about already:
 // about the field itself, a part of it or what it is a part of. A field that
@@ -148,11 +155,17 @@ func within(path, into string) bool {
 	return path == into || strings.HasPrefix(path, into+".")
 }
 
-// KindOf finds the kind of an error; one that is not an *Error is Internal.
+// KindOf finds the kind of an error. One that is not an *Error is of a context that
+// has ended, or Internal.
 func KindOf(err error) ErrorKind {
 	var e *Error
-	if errors.As(err, &e) {
+	switch {
+	case errors.As(err, &e):
 		return e.Kind
+	case errors.Is(err, context.DeadlineExceeded):
+		return DeadlineExceeded
+	case errors.Is(err, context.Canceled):
+		return Canceled
 	}
 	return Internal
 }

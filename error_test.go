@@ -1,6 +1,9 @@
 package hexbid
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -59,5 +62,15 @@ func TestNoErrorsCostNoMemory(t *testing.T) {
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestAnEndedContextIsToldAsSuch(t *testing.T) {
+	for ended, kind := range map[error]ErrorKind{context.Canceled: Canceled, context.DeadlineExceeded: DeadlineExceeded, errors.New("x"): Internal} {
+		err := fmt.Errorf("reading: %w", ended)
+		all, _ := ErrorsOf(JoinErrors(nil, err))
+		if KindOf(err) != kind || len(all) != 1 || all[0].Kind != kind || !errors.Is(all[0], ended) || (all[0].Detail == "") != (kind == Internal) {
+			t.Errorf("%v is of kind %d and told as %v", err, KindOf(err), all)
+		}
 	}
 }

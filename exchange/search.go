@@ -135,6 +135,7 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 // auction runs the auction inside its budget of time. The clock is looked at
 // when it would start and when it ends; awards are dropped whole.
 func (s *searching) auction(arrived time.Time) {
+	s.scratch.bidder.Sifted, s.scratch.bidder.Scored = 0, 0 // of the search before
 	if s.query.Slots == 0 {
 		return
 	}

@@ -1,12 +1,10 @@
 package server
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -19,10 +17,69 @@ import (
 	"github.com/hexbid/hexbid/wire"
 )
 
-// An answer to a search is put together from cards, which package wire encodes, and
-// what differs by request: a distance, a price, a token. Numbers of fields are those
-// of search.proto; a test decodes answers and compares them with messages built the
-// plain way.
+// An answer to a search has two forms: the message that the contract states, for
+// callers in this process, and its bytes, for the network. The bytes are put together
+// from cards, which package wire encodes, and what differs by request: a distance, a
+// price, a token. Building the message would take longer than the search. Numbers of
+// fields are those of search.proto; a test compares the two forms.
+
+// message is the answer as the contract states it.
+func (f *found) message() *pb.SearchNearbyResponse {
+	out := f.rest()
+	for i := range f.Sponsored {
+		s := &f.Sponsored[i]
+		m := wire.SponsoredResult(s.Card, f.datum)
+		m.Slot, m.PriceMicros, m.PricingModel, m.Token = int32(s.Slot), int64(s.Price), pb.PricingModel(s.Pricing), s.Token
+		if s.Place != 0 {
+			m.DistanceM = proto.Float64(s.DistanceM)
+		}
+		out.Sponsored = append(out.Sponsored, m)
+	}
+	for i := range f.Nearby {
+		m := wire.NearbyResult(f.Nearby[i].Card, f.datum)
+		m.DistanceM = f.Nearby[i].DistanceM
+		out.Nearby = append(out.Nearby, m)
+	}
+	return out
+}
+
+// rest is what an answer has beside its results.
+func (f *found) rest() *pb.SearchNearbyResponse {
+	return &pb.SearchNearbyResponse{NextPageToken: f.NextPageToken, RequestId: f.RequestID, EvaluateTime: timestamppb.New(f.EvaluatedAt),
+		AuctionDuration: durationpb.New(f.AuctionTook), SponsoredSkipped: f.SponsoredSkipped, NearbyIncomplete: f.NearbyEnd != exchange.NearbyWhole,
+		Notice: f.Notice, Trace: traceFromNoun(f.Trace), ServerDuration: durationpb.New(time.Since(f.arrived))}
+}
+
+// encode is the answer in memory of gRPC's pool, which takes it back when it is sent.
+func (f *found) encode(peer *connection) answer {
+	memory := peer.Get(f.bytes())
+	b := (*memory)[:0]
+	for i := range f.Sponsored {
+		b = appendSponsored(b, &f.Sponsored[i], f.datum)
+	}
+	for i := range f.Nearby {
+		b = appendNearby(b, &f.Nearby[i], f.datum)
+	}
+	b, err := proto.MarshalOptions{}.MarshalAppend(b, f.rest())
+	if err != nil {
+		panic(fmt.Sprintf("encoding an answer: %v", err))
+	}
+	*memory = b
+	return peer.answer(memory)
+}
+
+// bytes is room for the encoded answer, but for a trace.
+func (f *found) bytes() int {
+	const aResult, others = 16, 512
+	n := others + len(f.Notice)
+	for i := range f.Sponsored {
+		n += aResult + 64 + len(f.Sponsored[i].Token) + len(f.Sponsored[i].Card)
+	}
+	for i := range f.Nearby {
+		n += aResult + len(f.Nearby[i].Card)
+	}
+	return n
+}
 
 func appendDouble(b []byte, field protowire.Number, v float64) []byte {
 	return protowire.AppendFixed64(protowire.AppendTag(b, field, protowire.Fixed64Type), math.Float64bits(v))
@@ -63,23 +120,8 @@ func appendSponsored(b []byte, s *exchange.Sponsored, datum hexbid.Datum) []byte
 	return wire.AppendCard(b, s.Card, datum)
 }
 
-// answer is an encoded SearchNearbyResponse, which the codec passes on.
+// answer is an encoded message, which the codec passes on.
 type answer struct{ mem.Buffer }
-
-// answerTo encodes an answer into memory of gRPC's pool, which takes it back when it
-// is sent.
-func answerTo(c *call, r *exchange.Response, datum hexbid.Datum) answer {
-	memory := c.peer.Get(answerBytes(r))
-	b := (*memory)[:0]
-	for i := range r.Sponsored {
-		b = appendSponsored(b, &r.Sponsored[i], datum)
-	}
-	for i := range r.Nearby {
-		b = appendNearby(b, &r.Nearby[i], datum)
-	}
-	*memory = appendRest(b, r, c.arrived)
-	return c.peer.answer(memory)
-}
 
 // encodeAnswer encodes an answer that is a message.
 func encodeAnswer(peer *connection, m proto.Message) (answer, error) {
@@ -91,43 +133,4 @@ func encodeAnswer(peer *connection, m proto.Message) (answer, error) {
 	}
 	*memory = b
 	return peer.answer(memory), nil
-}
-
-// answerBytes is the room for an answer without a trace.
-func answerBytes(r *exchange.Response) int {
-	const aResult, others = 16, 512
-	n := others + len(r.Notice)
-	for i := range r.Sponsored {
-		n += aResult + 64 + len(r.Sponsored[i].Token) + len(r.Sponsored[i].Card)
-	}
-	for i := range r.Nearby {
-		n += aResult + len(r.Nearby[i].Card)
-	}
-	return n
-}
-
-// appendRest adds what an answer has beside its results.
-func appendRest(b []byte, r *exchange.Response, arrived time.Time) []byte {
-	rest := pb.SearchNearbyResponse{NextPageToken: r.NextPageToken, RequestId: r.RequestID, EvaluateTime: timestamppb.New(r.EvaluatedAt),
-		AuctionDuration: durationpb.New(r.AuctionTook), SponsoredSkipped: r.SponsoredSkipped, NearbyIncomplete: r.NearbyEnd != exchange.NearbyWhole, Notice: r.Notice, Trace: traceFromNoun(r.Trace),
-		ServerDuration: durationpb.New(time.Since(arrived))}
-	b, err := proto.MarshalOptions{}.MarshalAppend(b, &rest)
-	if err != nil {
-		panic(fmt.Sprintf("encoding an answer: %v", err))
-	}
-	return b
-}
-
-// registerSearch registers the service with a method that returns an answer
-// where the generated one would return a message.
-func registerSearch(g grpc.ServiceRegistrar, s *searchService) {
-	description := pb.SearchService_ServiceDesc
-	description.Methods = []grpc.MethodDesc{{MethodName: "SearchNearby", Handler: func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-		r := new(pb.SearchNearbyRequest)
-		if err := decode(r); err != nil {
-			return nil, err
-		}
-		return s.answer(ctx, r)
-	}}}
-	g.RegisterService(&description, s)
 }

@@ -43,6 +43,17 @@ var creatives = rapid.Custom(func(t *rapid.T) *hexbid.Creative {
 	return c
 })
 
+// bothForms are the message and what the bytes decode to.
+func bothForms(t rapid.TB, f *found) map[string]*pb.SearchNearbyResponse {
+	t.Helper()
+	encoded, decoded := f.encode(connectionOf(context.Background())), new(pb.SearchNearbyResponse)
+	defer encoded.Free()
+	if err := proto.Unmarshal(encoded.ReadOnlyData(), decoded); err != nil {
+		t.Fatal(err)
+	}
+	return map[string]*pb.SearchNearbyResponse{"the message": f.message(), "the encoded answer": decoded}
+}
+
 func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		datum := hexbid.Datum(rapid.IntRange(0, int(hexbid.DatumCount)-1).Draw(t, "datum"))
@@ -70,14 +81,11 @@ func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 			in.Nearby = append(in.Nearby, n)
 			want.Nearby = append(want.Nearby, &pb.NearbyResult{Program: wire.ProgramCard(program), Place: wire.PlaceCard(place, program, datum), DistanceM: n.DistanceM})
 		}
-		a, got := answerTo(callOf(context.Background()), in, datum), new(pb.SearchNearbyResponse)
-		defer a.Free()
-		if err := proto.Unmarshal(a.ReadOnlyData(), got); err != nil {
-			t.Fatal(err)
-		}
-		want.ServerDuration = got.GetServerDuration() // a clock's
-		if !proto.Equal(got, want) {
-			t.Fatalf("got  %v\nwant %v", got, want)
+		for form, got := range bothForms(t, &found{in, datum, time.Now()}) {
+			want.ServerDuration = got.GetServerDuration() // a clock's
+			if !proto.Equal(got, want) {
+				t.Fatalf("%s is %v\nwant %v", form, got, want)
+			}
 		}
 	})
 }
@@ -85,7 +93,7 @@ func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 func TestWritingACardInAnotherDatumLeavesTheCacheAlone(t *testing.T) {
 	card := wire.Cards{}.Nearby(&hexbid.Program{}, &hexbid.Place{Point: hexbid.Point{Lat: 30, Lng: 120}})
 	before := string(card)
-	answerTo(callOf(t.Context()), &exchange.Response{Nearby: []exchange.Nearby{{Card: card}}}, hexbid.BD09).Free()
+	bothForms(t, &found{&exchange.Response{Nearby: []exchange.Nearby{{Card: card}}}, hexbid.BD09, time.Now()})
 	if string(card) != before {
 		t.Error("the card that others share was written over")
 	}

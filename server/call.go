@@ -12,17 +12,19 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hexbid/hexbid"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// A unary call goes through four stages:
+// A unary call goes through four stages, each bounded:
 //
-//	open     headers are there; the tap bounds the time that its request may take
+//	open     its headers are there; tap bounds the time that its request may take
 //	arrived  the request is there, whole and encoded
-//	working  its class has let it in; it is decoded and handled
+//	working  its class has let it in; it is decoded, and its method answers
 //	done     the answer is encoded and waits for the caller to take it
 //
-// gRPC's interceptors run when a request is decoded, which would leave the first
-// three out of every limit. So methods are wrapped where they are registered.
+// gRPC runs interceptors when a request has been decoded, too late for the limits of
+// the first three stages. So methods are wrapped where they are registered; the wrapper
+// calls the generated handler with an interceptor of its own.
 
 // registrar registers services whose unary methods go through Server.unary.
 type registrar struct {
@@ -75,16 +77,6 @@ type call struct {
 	bytes   int       // of the request
 }
 
-type callKey struct{}
-
-// callOf is the call that a context belongs to; a stand-in outside of one.
-func callOf(ctx context.Context) *call {
-	if c, ok := ctx.Value(callKey{}).(*call); ok {
-		return c
-	}
-	return &call{peer: connectionOf(ctx), arrived: time.Now()}
-}
-
 // unary is every unary call's way in and out: the wait for its request, its class's
 // limit, readiness, panics, errors and metrics.
 func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHandler {
@@ -94,13 +86,10 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 		defer c.leave()
 		var response any
 		failure := hexbid.Contain(func() (err error) {
-			received := func(m any) error { return c.receive(m, receive) }
-			if response, err = handler(service, hexbid.WithPrincipal(c.context(ctx), c.peer.caller), received, nil); err == nil {
-				response, err = c.encode(response)
-			}
+			response, err = handler(service, c.context(ctx), func(m any) error { return c.receive(m, receive) }, c.answer)
 			return err
 		})
-		if err := s.finish(method, c.since(), failure); err != nil {
+		if err := s.finish(method, c.peer, c.since(), failure); err != nil {
 			return nil, err
 		}
 		return response, nil
@@ -111,9 +100,9 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 // tap gave to a call that states none.
 func (c *call) context(ctx context.Context) context.Context {
 	if stated, ok := ctx.Value(statedKey{}).(context.Context); ok {
-		ctx = stated
+		return stated
 	}
-	return context.WithValue(ctx, callKey{}, c)
+	return ctx
 }
 
 // receive waits for a request, asks its class to let it in, and decodes it.
@@ -160,19 +149,25 @@ func (c *call) since() time.Time {
 	return c.arrived
 }
 
-// encode encodes an answer while the call still counts as worked on.
-func (c *call) encode(response any) (any, error) {
-	if m, ok := response.(proto.Message); ok {
-		return encodeAnswer(c.peer, m)
+// answer is the interceptor of unary calls. It says who calls, and encodes what the
+// method answers while the call still counts as worked on. A search is asked for bytes.
+func (c *call) answer(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	ctx = hexbid.WithPrincipal(ctx, c.peer.caller)
+	if r, ok := request.(*pb.SearchNearbyRequest); ok {
+		return info.Server.(*searchService).encoded(ctx, c, r)
 	}
-	return response, nil
+	response, err := handler(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	return encodeAnswer(c.peer, response.(proto.Message))
 }
 
 // finish makes the status of a call's outcome, logs what is our fault and counts it.
-func (s *Server) finish(method string, since time.Time, failure error) error {
+func (s *Server) finish(method string, peer *connection, since time.Time, failure error) error {
 	err := statusOf(failure)
 	if status.Code(err) == codes.Internal {
-		s.config.Log.Error("a call failed", "method", method, "error", failure)
+		s.config.Log.Error("a call failed", "method", method, "caller", peer.caller, "error", failure)
 	}
 	s.metrics.call(method, since, err)
 	return err

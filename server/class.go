@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"sync/atomic"
 
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -99,6 +100,7 @@ func (s *Server) openGates() {
 	l := &s.config.Limits
 	large := &room{limit: l.WorkingBytes}
 	s.gates = [classCount]gate{
+		unclassed: {limit: math.MaxInt64, maxBytes: s.config.MaxRequestBytes},
 		searching: {limit: int64(l.Searches), maxBytes: smallRequestBytes},
 		reading:   {limit: int64(l.Reads), maxBytes: smallRequestBytes},
 		writing:   {limit: int64(l.Writes), maxBytes: s.config.MaxRequestBytes, memory: large},
@@ -112,9 +114,6 @@ func (s *Server) openGates() {
 // enter counts a request of so many bytes in. After an error it is not counted,
 // otherwise leave must follow, with as many.
 func (g *gate) enter(bytes int) error {
-	if g.class == unclassed {
-		return nil
-	}
 	if bytes > g.maxBytes {
 		return hexbid.Invalidf("", "the request has %d bytes: send at most %d", bytes, g.maxBytes)
 	}
@@ -134,8 +133,6 @@ func (g *gate) enter(bytes int) error {
 }
 
 func (g *gate) leave(bytes int) {
-	if g.class != unclassed {
-		g.working.Add(-1)
-		g.memory.give(bytes)
-	}
+	g.working.Add(-1)
+	g.memory.give(bytes)
 }

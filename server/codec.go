@@ -6,7 +6,6 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/encoding"
 	encodingproto "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
@@ -17,15 +16,14 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// codec is gRPC's own but for two things. A request that comes in an envelope stays
-// encoded, so that it is decoded when its class has let it in; and one that does not
-// decode is the caller's fault, where gRPC would answer INTERNAL. Answers come to it
-// encoded.
-type codec struct{ encoding.CodecV2 }
+// codec passes bytes through, and leaves it to the server when they are decoded and
+// encoded. gRPC would decode a request before its class has let it in, and would answer
+// INTERNAL to one that does not decode, which is the caller's fault.
+type codec struct{}
 
-func newCodec() codec { return codec{encoding.GetCodecV2(encodingproto.Name)} }
+func newCodec() codec { return codec{} }
 
-// envelope takes a request in as its bytes.
+// envelope takes a request in as its bytes, which open decodes.
 type envelope struct{ data mem.BufferSlice }
 
 func (e *envelope) size() int { return e.data.Len() }
@@ -35,19 +33,23 @@ func (e *envelope) free() {
 	e.data = nil
 }
 
-// Marshal implements encoding.CodecV2.
-func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	if a, encoded := v.(answer); encoded {
-		return mem.BufferSlice{a.Buffer}, nil
+// Name implements encoding.CodecV2.
+func (codec) Name() string { return encodingproto.Name }
+
+// Marshal implements encoding.CodecV2 for an answer.
+func (codec) Marshal(v any) (mem.BufferSlice, error) {
+	a, encoded := v.(answer)
+	if !encoded {
+		return nil, fmt.Errorf("%T is to be sent, which is not encoded", v)
 	}
-	return c.CodecV2.Marshal(v)
+	return mem.BufferSlice{a.Buffer}, nil
 }
 
-// Unmarshal implements encoding.CodecV2.
-func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+// Unmarshal implements encoding.CodecV2 for an envelope.
+func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	e, enveloped := v.(*envelope)
 	if !enveloped {
-		return c.CodecV2.Unmarshal(data, v)
+		return fmt.Errorf("%T is to be received, which is no envelope", v)
 	}
 	e.free() // a second message where there should be one: gRPC refuses it
 	data.Ref()
@@ -71,21 +73,21 @@ func malformed(err error) error {
 const mostMessages = 500_000
 
 // open decodes the request in an envelope.
-func (c codec) open(e *envelope, v any) error {
-	if m, ok := v.(proto.Message); ok && e.size() > smallRequestBytes {
-		left := mostMessages
-		if countMessages(e.data.Materialize(), m.ProtoReflect().Descriptor(), &left); left < 0 {
+func (codec) open(e *envelope, v any) error {
+	m, encoded := v.(proto.Message), e.data.MaterializeToBuffer(mem.DefaultBufferPool())
+	defer encoded.Free()
+	data, left := encoded.ReadOnlyData(), mostMessages
+	if len(data) > smallRequestBytes {
+		if countMessages(data, m.ProtoReflect().Descriptor(), &left); left < 0 {
 			return hexbid.Invalidf("", "the request holds more than %d messages: split it", mostMessages)
 		}
 	}
-	err := c.CodecV2.Unmarshal(e.data, v)
+	err := proto.Unmarshal(data, m)
 	if err == nil {
 		return nil
 	}
-	if m, ok := v.(proto.Message); ok {
-		if field := invalidText(e.data.Materialize(), m.ProtoReflect().Descriptor()); field != "" {
-			return hexbid.Invalidf(field, "the text is not valid UTF-8: send UTF-8")
-		}
+	if field := invalidText(data, m.ProtoReflect().Descriptor()); field != "" {
+		return hexbid.Invalidf(field, "the text is not valid UTF-8: send UTF-8")
 	}
 	return hexbid.Invalidf("", "the message does not decode: %s", hexbid.Shorten(strings.ToValidUTF8(err.Error(), "?")))
 }

@@ -29,6 +29,8 @@ import (
 type served struct {
 	*Server
 	address string
+	stop    context.CancelFunc
+	ended   chan struct{} // closed when Serve has returned
 }
 
 func serve(t *testing.T, change func(*Config)) *served {
@@ -38,14 +40,19 @@ func serve(t *testing.T, change func(*Config)) *served {
 
 func serveOn(t *testing.T, catalogue store.Store, change func(*Config)) *served {
 	t.Helper()
+	config := exchange.DefaultConfig()
+	config.Log, config.Cards = slog.New(slog.DiscardHandler), wire.Cards{}
+	return serveMarket(t, catalogue, config, change)
+}
+
+func serveMarket(t *testing.T, catalogue store.Store, market exchange.Config, change func(*Config)) *served {
+	t.Helper()
 	s := newServer(t, change)
 	keys, err := token.OpenKeys(token.Source{Path: filepath.Join(t.TempDir(), "keys")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := exchange.DefaultConfig()
-	config.Log, config.Cards = slog.New(slog.DiscardHandler), wire.Cards{}
-	e, err := exchange.Open(t.Context(), config, catalogue, keys)
+	e, err := exchange.Open(t.Context(), market, catalogue, keys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,8 +61,8 @@ func serveOn(t *testing.T, catalogue store.Store, change func(*Config)) *served 
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, l) }()
+	ended := make(chan struct{})
+	go func() { _ = s.Serve(ctx, l); close(ended) }()
 	t.Cleanup(func() {
 		stop()
 		s.grpc.Stop() // callers of these tests do not go by themselves
@@ -63,7 +70,7 @@ func serveOn(t *testing.T, catalogue store.Store, change func(*Config)) *served 
 		e.Close()
 	})
 	s.Ready(e)
-	return &served{s, l.Addr().String()}
+	return &served{s, l.Addr().String(), stop, ended}
 }
 
 // dial opens a connection of its own.

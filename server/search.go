@@ -2,10 +2,12 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc/metadata"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/exchange"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 	"github.com/hexbid/hexbid/wire"
 )
@@ -19,8 +21,34 @@ type searchService struct {
 	server *Server
 }
 
-// answer is SearchNearby.
-func (s *searchService) answer(ctx context.Context, r *pb.SearchNearbyRequest) (any, error) {
+// SearchNearby implements pb.SearchServiceServer.
+func (s *searchService) SearchNearby(ctx context.Context, r *pb.SearchNearbyRequest) (*pb.SearchNearbyResponse, error) {
+	found, err := s.search(ctx, r, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return found.message(), nil
+}
+
+// encoded is SearchNearby for a call from the network: the same answer, encoded
+// without building its message.
+func (s *searchService) encoded(ctx context.Context, c *call, r *pb.SearchNearbyRequest) (answer, error) {
+	found, err := s.search(ctx, r, c.arrived)
+	if err != nil {
+		return answer{}, err
+	}
+	return found.encode(c.peer), nil
+}
+
+// found is what a search has found, and what else its answer depends on.
+type found struct {
+	*exchange.Response
+	datum   hexbid.Datum // of the answer's coordinates
+	arrived time.Time    // when the request had
+}
+
+// search is what both forms of an answer are made of.
+func (s *searchService) search(ctx context.Context, r *pb.SearchNearbyRequest, arrived time.Time) (*found, error) {
 	request, err := wire.ToRequest(r)
 	if err != nil {
 		return nil, err
@@ -31,11 +59,10 @@ func (s *searchService) answer(ctx context.Context, r *pb.SearchNearbyRequest) (
 	if names := metadata.ValueFromIncomingContext(ctx, ClientHeader); len(names) > 0 {
 		request.ClientID = names[0]
 	}
-	c := callOf(ctx)
-	response, err := s.server.exchange.Load().Search(ctx, request, c.arrived)
+	response, err := s.server.exchange.Load().Search(ctx, request, arrived)
 	if err != nil {
 		return nil, err
 	}
 	s.server.metrics.search(request.Slots, response) // none of a later page
-	return answerTo(c, response, request.Datum), nil
+	return &found{response, request.Datum, arrived}, nil
 }

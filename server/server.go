@@ -84,7 +84,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.grpc = grpc.NewServer(options...)
 	services := registrar{s.grpc, s}
-	registerSearch(services, &searchService{server: s})
+	pb.RegisterSearchServiceServer(services, &searchService{server: s})
 	pb.RegisterCampaignServiceServer(services, &campaignService{server: s})
 	healthpb.RegisterHealthServer(services, s.health)
 	reflection.Register(services)
@@ -163,8 +163,10 @@ func (s *Server) setServing(serving bool) {
 	}
 }
 
-// Serve accepts calls until the context ends, then drains: health says
-// NOT_SERVING, nothing new is accepted, calls in flight may finish.
+// Serve accepts calls until the context ends, then drains: health says NOT_SERVING,
+// nothing new is accepted, calls in flight may finish. After DrainTimeout it ends the
+// contexts of those that are left. It returns when no handler runs any more, so that the
+// exchange can be closed; for how long a handler may hang is the caller's to bound.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.grpc.Serve(guardedListener{l, s.connections}) }()

@@ -198,7 +198,8 @@ func TestARequestThatDoesNotDecodeLeavesNothingBehind(t *testing.T) {
 func TestEveryKindOfErrorHasItsCodeAndKeepsItsSecrets(t *testing.T) {
 	for kind, code := range map[hexbid.ErrorKind]codes.Code{hexbid.Invalid: codes.InvalidArgument, hexbid.NotFound: codes.NotFound,
 		hexbid.AlreadyExists: codes.AlreadyExists, hexbid.Stale: codes.Aborted, hexbid.InUse: codes.FailedPrecondition,
-		hexbid.Exhausted: codes.ResourceExhausted, hexbid.Unavailable: codes.Unavailable, hexbid.Denied: codes.PermissionDenied, hexbid.DataLoss: codes.DataLoss, hexbid.Internal: codes.Internal} {
+		hexbid.Exhausted: codes.ResourceExhausted, hexbid.Unavailable: codes.Unavailable, hexbid.Denied: codes.PermissionDenied, hexbid.DataLoss: codes.DataLoss,
+		hexbid.Canceled: codes.Canceled, hexbid.DeadlineExceeded: codes.DeadlineExceeded, hexbid.Internal: codes.Internal} {
 		if got := statusOf(hexbid.Errorf(kind, "field", "detail")); status.Code(got) != code {
 			t.Errorf("kind %d gives %v", kind, got)
 		}
@@ -206,8 +207,14 @@ func TestEveryKindOfErrorHasItsCodeAndKeepsItsSecrets(t *testing.T) {
 	if err := statusOf(errors.New("a password")); status.Code(err) != codes.Internal || strings.Contains(err.Error(), "password") {
 		t.Errorf("%v", err)
 	}
-	if err := statusOf(context.DeadlineExceeded); status.Code(err) != codes.DeadlineExceeded {
-		t.Errorf("%v", err)
+	for ended, code := range map[error]codes.Code{context.DeadlineExceeded: codes.DeadlineExceeded, context.Canceled: codes.Canceled} {
+		err := fmt.Errorf("reading a place: %w", ended)
+		if got := statusOf(err); status.Code(got) != code || strings.Contains(got.Error(), "place") {
+			t.Errorf("%v", got)
+		}
+		if row := rejected(new(pb.ImportRow), "", err).GetError(); row.GetCode() != codeName(hexbid.KindOf(err)) || row.GetCode() == "INTERNAL" || row.GetMessage() == "" {
+			t.Errorf("a row is told %v", row)
+		}
 	}
 }
 

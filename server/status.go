@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -32,23 +31,26 @@ func codeOf(kind hexbid.ErrorKind) codes.Code {
 		return codes.PermissionDenied
 	case hexbid.DataLoss:
 		return codes.DataLoss
+	case hexbid.Canceled:
+		return codes.Canceled
+	case hexbid.DeadlineExceeded:
+		return codes.DeadlineExceeded
 	}
 	return codes.Internal
 }
 
-// statusOf makes the status of an error, with the field in its details.
+// statusOf makes the status of an error, with the fields in its details.
 func statusOf(err error) error {
 	if err == nil {
 		return nil
 	}
 	var e *hexbid.Error
-	switch {
-	case errors.As(err, &e):
+	if errors.As(err, &e) {
 		return detailed(status.New(codeOf(e.Kind), err.Error()), err)
-	case errors.Is(err, context.DeadlineExceeded):
-		return status.Error(codes.DeadlineExceeded, "the deadline passed before the answer was ready")
-	case errors.Is(err, context.Canceled):
-		return status.Error(codes.Canceled, "the caller went away")
+	}
+	if kind := hexbid.KindOf(err); kind != hexbid.Internal { // of a context that has ended
+		all, _ := hexbid.ErrorsOf(err)
+		return status.Error(codeOf(kind), all[0].Detail)
 	}
 	if _, ok := status.FromError(err); ok {
 		return err

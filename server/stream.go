@@ -25,7 +25,7 @@ func (s *Server) stream(service any, raw grpc.ServerStream, info *grpc.StreamSer
 	opened, conn := time.Now(), connectionOf(raw.Context())
 	if n := int(conn.streams.Add(1)); n > s.config.Limits.StreamsAConnection {
 		conn.streams.Add(-1)
-		return s.finish(info.FullMethod, opened, hexbid.Errorf(hexbid.Exhausted, "",
+		return s.finish(info.FullMethod, conn, opened, hexbid.Errorf(hexbid.Exhausted, "",
 			"the connection has %d streams open, the most: end one, or use another connection", n-1))
 	}
 	g, handled := s.watch(raw, info, conn), make(chan error, 1)
@@ -39,7 +39,7 @@ func (s *Server) stream(service any, raw grpc.ServerStream, info *grpc.StreamSer
 	case failure = <-g.givenUp:
 	case failure = <-handled:
 	}
-	return s.finish(info.FullMethod, opened, failure)
+	return s.finish(info.FullMethod, conn, opened, failure)
 }
 
 // guardedStream counts what a stream brings as work until it is answered, and gives

@@ -112,3 +112,37 @@ func AppendCard(b, card []byte, datum hexbid.Datum) []byte {
 	at := hexbid.Point{Lat: math.Float64frombits(binary.LittleEndian.Uint64(point[1:])), Lng: math.Float64frombits(binary.LittleEndian.Uint64(point[10:]))}
 	return appendPoint(b[:len(b)-pointBytes], geoindex.FromWGS84(datum, at), datum)
 }
+
+// NearbyResult is a card of a nearby result as a message, the place's coordinates in
+// the datum of the answer.
+func NearbyResult(card []byte, datum hexbid.Datum) *pb.NearbyResult {
+	m := new(pb.NearbyResult)
+	decode(card, m)
+	moveTo(m.GetPlace(), datum)
+	return m
+}
+
+// SponsoredResult is a card of a sponsored result as a message, the place's
+// coordinates in the datum of the answer.
+func SponsoredResult(card []byte, datum hexbid.Datum) *pb.SponsoredResult {
+	m := new(pb.SponsoredResult)
+	decode(card, m)
+	moveTo(m.GetNearestPlace(), datum)
+	return m
+}
+
+// decode decodes what Cards has encoded.
+func decode(card []byte, into proto.Message) {
+	if err := proto.Unmarshal(card, into); err != nil {
+		panic(fmt.Sprintf("decoding a card: %v", err))
+	}
+}
+
+// moveTo converts the coordinates of a card, which are WGS-84.
+func moveTo(l *pb.PlaceCard, datum hexbid.Datum) {
+	if l == nil || datum == hexbid.DatumUnspecified {
+		return
+	}
+	at := geoindex.FromWGS84(datum, hexbid.Point{Lat: l.GetLatitude(), Lng: l.GetLongitude()})
+	l.Latitude, l.Longitude, l.Datum = at.Lat, at.Lng, pb.Datum(datum)
+}
