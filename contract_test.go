@@ -8,27 +8,55 @@ import (
 	"testing"
 )
 
+// contractFiles are what the committed image is compared with: the contract, and
+// what lies on disk.
+var contractFiles = []string{"buf.yaml", "proto/hexbid/v1/search.proto", "proto/hexbid/v1/catalog.proto", "proto/hexbid/v1/campaign_service.proto",
+	"proto/hexbid/disk/v1/disk.proto"}
+
 // TestBreakingChangesOfTheContractAreCaught removes a field from a copy of the
-// contract and expects buf to name it against the committed image.
+// contract, or of what lies on disk, and expects buf to name it against the committed
+// image.
 func TestBreakingChangesOfTheContractAreCaught(t *testing.T) {
 	buf, err := filepath.Abs("bin/buf")
 	if _, statErr := os.Stat(buf); err != nil || statErr != nil {
 		t.Skip("bin/buf is not built: make check builds it")
 	}
-	dir := t.TempDir()
-	for _, name := range []string{"buf.yaml", "proto/hexbid/v1/search.proto", "proto/hexbid/v1/catalog.proto", "proto/hexbid/v1/campaign_service.proto"} {
+	image, err := filepath.Abs("proto/baseline.binpb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, removed := range []struct{ file, line, name string }{
+		{"search.proto", "  int64 price_micros = 6;\n", "price_micros"},
+		{"catalog.proto", "  int64 total_budget_micros = 12;\n", "total_budget_micros"},
+		{"disk.proto", "  bytes excluded_polygons = 6;\n", "excluded_polygons"},
+		{"disk.proto", "  string times_owner = 4;\n", "times_owner"},
+		{"", "", ""}, // nothing
+	} {
+		command := exec.Command(buf, "breaking", "--against", image)
+		command.Dir = contractWithout(t, removed.file, removed.line)
+		out, err := command.CombinedOutput()
+		if caught := err != nil && strings.Contains(string(out), removed.name); caught != (removed.name != "") {
+			t.Errorf("removing %q: %v\n%s", removed.name, err, out)
+		}
+	}
+}
+
+// contractWithout is a folder with a copy of the contract that lacks a line of a
+// file.
+func contractWithout(t *testing.T, file, line string) (folder string) {
+	folder = t.TempDir()
+	for _, name := range contractFiles {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		const field = "  int64 price_micros = 6;\n"
-		if strings.HasSuffix(name, "search.proto") {
-			if !strings.Contains(string(text), field) {
-				t.Fatalf("%s has no %q to remove", name, field)
+		if file != "" && strings.HasSuffix(name, file) {
+			if !strings.Contains(string(text), line) {
+				t.Fatalf("%s has no %q to remove", name, line)
 			}
-			text = []byte(strings.Replace(string(text), field, "", 1))
+			text = []byte(strings.Replace(string(text), line, "", 1))
 		}
-		path := filepath.Join(dir, name)
+		path := filepath.Join(folder, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -36,14 +64,32 @@ func TestBreakingChangesOfTheContractAreCaught(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	image, err := filepath.Abs("proto/baseline.binpb")
+	return folder
+}
+
+// TestFieldsThatAreCalledOutputOnlyAreMarkedSo compares comments with the option that
+// programs read.
+func TestFieldsThatAreCalledOutputOnlyAreMarkedSo(t *testing.T) {
+	text, err := os.ReadFile("proto/hexbid/v1/catalog.proto")
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command(buf, "breaking", "--against", image)
-	command.Dir = dir
-	out, err := command.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "price_micros") {
-		t.Errorf("removing price_micros passes: %v\n%s", err, out)
+	called, fields := false, 0
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "//") {
+			called = called || strings.HasPrefix(line, "// Output only")
+			continue
+		}
+		if marked := strings.Contains(line, "[(output_only) = true]"); marked != called {
+			t.Errorf("%q: marked %v, called so %v", line, marked, called)
+		}
+		if called {
+			fields++
+		}
+		called = false
+	}
+	if fields < 17 {
+		t.Errorf("%d fields are output only", fields)
 	}
 }

@@ -10,31 +10,32 @@ import (
 // floors are the packages of the house from the ground up. A package imports
 // only floors below its own, and only what may know the wire contract does.
 var floors = map[string]int{
-	"":                   0,
-	"proto/hexbid/v1":    0,
-	"geoindex":           1,
-	"targeting":          1,
-	"bidder/auction":     1,
-	"token":              2, // an award's token carries what the auction priced it by
-	"wire":               2,
-	"demo":               2,
-	"store":              3,
-	"store/pebble":       4, // an engine stands on the contract
-	"store/storetest":    4,
-	"bidder":             4,
-	"exchange":           5,
-	"simulator/load":     5,
-	"simulator/plan":     5,
-	"simulator/vitals":   5,
-	"server":             6,
-	"simulator/capacity": 6,
-	"simulator/traffic":  6,
-	"simulator/verify":   7,
-	"simulator/report":   7,
-	"cli":                8,
-	"cmd/hexbid":         9,
-	"examples/go":        9,
-	"hostile":            9,
+	"":                     0,
+	"proto/hexbid/v1":      0,
+	"proto/hexbid/disk/v1": 0,
+	"geoindex":             1,
+	"targeting":            1,
+	"bidder/auction":       1,
+	"token":                2, // an award's token carries what the auction priced it by
+	"wire":                 2,
+	"demo":                 2,
+	"store":                3,
+	"store/pebble":         4, // an engine stands on the contract
+	"store/storetest":      4,
+	"bidder":               4,
+	"exchange":             5,
+	"simulator/load":       5,
+	"simulator/plan":       5,
+	"simulator/vitals":     5,
+	"server":               6,
+	"simulator/capacity":   6,
+	"simulator/traffic":    6,
+	"simulator/verify":     7,
+	"simulator/report":     7,
+	"cli":                  8,
+	"cmd/hexbid":           9,
+	"examples/go":          9,
+	"hostile":              9,
 }
 
 const module = "github.com/hexbid/hexbid"
@@ -82,8 +83,11 @@ func checkArrows(t *testing.T, from string, imports []string) {
 		if floors[to] >= floor && floor > 0 {
 			t.Errorf("%q (floor %d) imports %q (floor %d)", from, floor, to, floors[to])
 		}
-		if to == "proto/hexbid/v1" && from != "wire" && floor < floors["server"] {
+		if to == "proto/hexbid/v1" && from != "wire" && from != "proto/hexbid/disk/v1" && floor < floors["server"] {
 			t.Errorf("%q imports the wire contract, which stops at server and at wire", from)
+		}
+		if to == "proto/hexbid/disk/v1" && from != "wire" && !strings.HasPrefix(from, "store/") {
+			t.Errorf("%q imports what lies on disk, which engines alone know", from)
 		}
 	}
 }

@@ -11,6 +11,7 @@ package hexbidv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	descriptorpb "google.golang.org/protobuf/types/descriptorpb"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
@@ -890,6 +891,8 @@ type Campaign struct {
 	PricingModel PricingModel `protobuf:"varint,9,opt,name=pricing_model,json=pricingModel,proto3,enum=hexbid.v1.PricingModel" json:"pricing_model,omitempty"`
 	// Micros a click (at most 10^9) or a thousand impressions (at most 10^12).
 	BidMicros int64 `protobuf:"varint,10,opt,name=bid_micros,json=bidMicros,proto3" json:"bid_micros,omitempty"`
+	// Bids on single hosts, as parts of bid_micros; at most one a host.
+	HostBids []*HostBid `protobuf:"bytes,25,rep,name=host_bids,json=hostBids,proto3" json:"host_bids,omitempty"`
 	// Micros a day; required.
 	DailyBudgetMicros int64 `protobuf:"varint,11,opt,name=daily_budget_micros,json=dailyBudgetMicros,proto3" json:"daily_budget_micros,omitempty"`
 	// Micros in all; 0 is no limit.
@@ -910,13 +913,14 @@ type Campaign struct {
 	ExcludedArea *Area `protobuf:"bytes,19,opt,name=excluded_area,json=excludedArea,proto3" json:"excluded_area,omitempty"`
 	// Who it serves; unset is everyone.
 	Audience *Audience `protobuf:"bytes,20,opt,name=audience,proto3" json:"audience,omitempty"`
+	// What it competes on when a viewer types words, at most 200. Without any, it
+	// competes when its program's names, keywords or category have the words.
+	Keywords []*Keyword `protobuf:"bytes,27,rep,name=keywords,proto3" json:"keywords,omitempty"`
 	// How often one user may see it.
 	FrequencyCap *FrequencyCap `protobuf:"bytes,21,opt,name=frequency_cap,json=frequencyCap,proto3" json:"frequency_cap,omitempty"`
 	// What is shown; the program's own name and path when empty. One may leave
 	// host unset: it serves hosts that have none of their own.
 	Creatives []*Creative `protobuf:"bytes,22,rep,name=creatives,proto3" json:"creatives,omitempty"`
-	// Bids on single hosts, as parts of bid_micros; at most one a host.
-	HostBids []*HostBid `protobuf:"bytes,25,rep,name=host_bids,json=hostBids,proto3" json:"host_bids,omitempty"`
 	// Output only: whether it takes part in auctions now.
 	Serving bool `protobuf:"varint,23,opt,name=serving,proto3" json:"serving,omitempty"`
 	// Output only: why not, for people.
@@ -924,9 +928,6 @@ type Campaign struct {
 	// Output only, in the answer to a write: what was mended on the way in; that
 	// searches do not see the change yet.
 	Notices []string `protobuf:"bytes,26,rep,name=notices,proto3" json:"notices,omitempty"`
-	// What it competes on when a viewer types words, at most 200. Without any, it
-	// competes when its program's names, keywords or category have the words.
-	Keywords []*Keyword `protobuf:"bytes,27,rep,name=keywords,proto3" json:"keywords,omitempty"`
 	// Output only: what searches take it to be worth right now; unset while they do
 	// not see it.
 	LiveState     *LiveState `protobuf:"bytes,28,opt,name=live_state,json=liveState,proto3" json:"live_state,omitempty"`
@@ -1034,6 +1035,13 @@ func (x *Campaign) GetBidMicros() int64 {
 	return 0
 }
 
+func (x *Campaign) GetHostBids() []*HostBid {
+	if x != nil {
+		return x.HostBids
+	}
+	return nil
+}
+
 func (x *Campaign) GetDailyBudgetMicros() int64 {
 	if x != nil {
 		return x.DailyBudgetMicros
@@ -1104,6 +1112,13 @@ func (x *Campaign) GetAudience() *Audience {
 	return nil
 }
 
+func (x *Campaign) GetKeywords() []*Keyword {
+	if x != nil {
+		return x.Keywords
+	}
+	return nil
+}
+
 func (x *Campaign) GetFrequencyCap() *FrequencyCap {
 	if x != nil {
 		return x.FrequencyCap
@@ -1114,13 +1129,6 @@ func (x *Campaign) GetFrequencyCap() *FrequencyCap {
 func (x *Campaign) GetCreatives() []*Creative {
 	if x != nil {
 		return x.Creatives
-	}
-	return nil
-}
-
-func (x *Campaign) GetHostBids() []*HostBid {
-	if x != nil {
-		return x.HostBids
 	}
 	return nil
 }
@@ -1142,13 +1150,6 @@ func (x *Campaign) GetNotServingReason() string {
 func (x *Campaign) GetNotices() []string {
 	if x != nil {
 		return x.Notices
-	}
-	return nil
-}
-
-func (x *Campaign) GetKeywords() []*Keyword {
-	if x != nil {
-		return x.Keywords
 	}
 	return nil
 }
@@ -1623,16 +1624,16 @@ type Audience struct {
 	Networks []Network `protobuf:"varint,6,rep,packed,name=networks,proto3,enum=hexbid.v1.Network" json:"networks,omitempty"`
 	// A viewer with any of these.
 	Interests []Category `protobuf:"varint,7,rep,packed,name=interests,proto3,enum=hexbid.v1.Category" json:"interests,omitempty"`
-	// Dimensions whose unknown value is admitted.
-	IncludeUnknown []AudienceDimension `protobuf:"varint,8,rep,packed,name=include_unknown,json=includeUnknown,proto3,enum=hexbid.v1.AudienceDimension" json:"include_unknown,omitempty"`
+	// A viewer with none of these; it names the dimension INTEREST too.
+	ExcludedInterests []Category `protobuf:"varint,11,rep,packed,name=excluded_interests,json=excludedInterests,proto3,enum=hexbid.v1.Category" json:"excluded_interests,omitempty"`
 	// Any of these consented bands.
 	CreditBands []CreditBand `protobuf:"varint,9,rep,packed,name=credit_bands,json=creditBands,proto3,enum=hexbid.v1.CreditBand" json:"credit_bands,omitempty"`
 	// Visitors, residents, or both, by the viewer's home region.
 	Residences []Residence `protobuf:"varint,10,rep,packed,name=residences,proto3,enum=hexbid.v1.Residence" json:"residences,omitempty"`
-	// A viewer with none of these; it names the dimension INTEREST too.
-	ExcludedInterests []Category `protobuf:"varint,11,rep,packed,name=excluded_interests,json=excludedInterests,proto3,enum=hexbid.v1.Category" json:"excluded_interests,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Dimensions whose unknown value is admitted.
+	IncludeUnknown []AudienceDimension `protobuf:"varint,8,rep,packed,name=include_unknown,json=includeUnknown,proto3,enum=hexbid.v1.AudienceDimension" json:"include_unknown,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Audience) Reset() {
@@ -1714,9 +1715,9 @@ func (x *Audience) GetInterests() []Category {
 	return nil
 }
 
-func (x *Audience) GetIncludeUnknown() []AudienceDimension {
+func (x *Audience) GetExcludedInterests() []Category {
 	if x != nil {
-		return x.IncludeUnknown
+		return x.ExcludedInterests
 	}
 	return nil
 }
@@ -1735,9 +1736,9 @@ func (x *Audience) GetResidences() []Residence {
 	return nil
 }
 
-func (x *Audience) GetExcludedInterests() []Category {
+func (x *Audience) GetIncludeUnknown() []AudienceDimension {
 	if x != nil {
-		return x.ExcludedInterests
+		return x.IncludeUnknown
 	}
 	return nil
 }
@@ -2027,29 +2028,49 @@ func (x *Coupon) GetTotalCount() int64 {
 	return 0
 }
 
+var file_hexbid_v1_catalog_proto_extTypes = []protoimpl.ExtensionInfo{
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         61842,
+		Name:          "hexbid.v1.output_only",
+		Tag:           "varint,61842,opt,name=output_only",
+		Filename:      "hexbid/v1/catalog.proto",
+	},
+}
+
+// Extension fields to descriptorpb.FieldOptions.
+var (
+	// The server alone sets the field: callers leave it out, or send it back as it
+	// came.
+	//
+	// optional bool output_only = 61842;
+	E_OutputOnly = &file_hexbid_v1_catalog_proto_extTypes[0]
+)
+
 var File_hexbid_v1_catalog_proto protoreflect.FileDescriptor
 
 const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\n" +
-	"\x17hexbid/v1/catalog.proto\x12\thexbid.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16hexbid/v1/search.proto\"\x92\x02\n" +
+	"\x17hexbid/v1/catalog.proto\x12\thexbid.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16hexbid/v1/search.proto\"\xa4\x02\n" +
 	"\n" +
 	"Advertiser\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
-	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12\x12\n" +
-	"\x04etag\x18\x03 \x01(\tR\x04etag\x12;\n" +
-	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x12;\n" +
-	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x03uid\x18\x02 \x01(\x04B\x04\x90\x99\x1e\x01R\x03uid\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\x12A\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\x90\x99\x1e\x01R\n" +
+	"createTime\x12A\n" +
+	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\x90\x99\x1e\x01R\n" +
 	"updateTime\x12!\n" +
 	"\fdisplay_name\x18\x06 \x01(\tR\vdisplayName\x12-\n" +
-	"\x05state\x18\a \x01(\x0e2\x17.hexbid.v1.ServingStateR\x05state\"\x9a\x04\n" +
+	"\x05state\x18\a \x01(\x0e2\x17.hexbid.v1.ServingStateR\x05state\"\xac\x04\n" +
 	"\aProgram\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
-	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12\x12\n" +
-	"\x04etag\x18\x03 \x01(\tR\x04etag\x12;\n" +
-	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x12;\n" +
-	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x03uid\x18\x02 \x01(\x04B\x04\x90\x99\x1e\x01R\x03uid\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\x12A\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\x90\x99\x1e\x01R\n" +
+	"createTime\x12A\n" +
+	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\x90\x99\x1e\x01R\n" +
 	"updateTime\x12!\n" +
 	"\fdisplay_name\x18\x06 \x01(\tR\vdisplayName\x12+\n" +
 	"\x11alternative_names\x18\a \x03(\tR\x10alternativeNames\x12/\n" +
@@ -2061,14 +2082,14 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"minimumAge\x12\x12\n" +
 	"\x04path\x18\f \x01(\tR\x04path\x12\x19\n" +
 	"\bicon_uri\x18\r \x01(\tR\aiconUri\x12\x1a\n" +
-	"\bkeywords\x18\x0e \x03(\tR\bkeywords\"\xba\x03\n" +
+	"\bkeywords\x18\x0e \x03(\tR\bkeywords\"\xd2\x03\n" +
 	"\x05Place\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
-	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12\x12\n" +
-	"\x04etag\x18\x03 \x01(\tR\x04etag\x12;\n" +
-	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x12;\n" +
-	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x03uid\x18\x02 \x01(\x04B\x04\x90\x99\x1e\x01R\x03uid\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\x12A\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\x90\x99\x1e\x01R\n" +
+	"createTime\x12A\n" +
+	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\x90\x99\x1e\x01R\n" +
 	"updateTime\x12!\n" +
 	"\fdisplay_name\x18\x06 \x01(\tR\vdisplayName\x12\x1a\n" +
 	"\blatitude\x18\a \x01(\x01R\blatitude\x12\x1c\n" +
@@ -2076,15 +2097,15 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x05datum\x18\t \x01(\x0e2\x10.hexbid.v1.DatumR\x05datum\x12\x18\n" +
 	"\aaddress\x18\n" +
 	" \x01(\tR\aaddress\x12#\n" +
-	"\ropening_hours\x18\v \x01(\tR\fopeningHours\x129\n" +
-	"\freview_state\x18\f \x01(\x0e2\x16.hexbid.v1.ReviewStateR\vreviewState\"\xd1\t\n" +
+	"\ropening_hours\x18\v \x01(\tR\fopeningHours\x12?\n" +
+	"\freview_state\x18\f \x01(\x0e2\x16.hexbid.v1.ReviewStateB\x04\x90\x99\x1e\x01R\vreviewState\"\xfb\t\n" +
 	"\bCampaign\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
-	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12\x12\n" +
-	"\x04etag\x18\x03 \x01(\tR\x04etag\x12;\n" +
-	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x12;\n" +
-	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x03uid\x18\x02 \x01(\x04B\x04\x90\x99\x1e\x01R\x03uid\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\x12A\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\x90\x99\x1e\x01R\n" +
+	"createTime\x12A\n" +
+	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\x90\x99\x1e\x01R\n" +
 	"updateTime\x12!\n" +
 	"\fdisplay_name\x18\x06 \x01(\tR\vdisplayName\x12\x18\n" +
 	"\aprogram\x18\a \x01(\tR\aprogram\x12-\n" +
@@ -2092,7 +2113,8 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\rpricing_model\x18\t \x01(\x0e2\x17.hexbid.v1.PricingModelR\fpricingModel\x12\x1d\n" +
 	"\n" +
 	"bid_micros\x18\n" +
-	" \x01(\x03R\tbidMicros\x12.\n" +
+	" \x01(\x03R\tbidMicros\x12/\n" +
+	"\thost_bids\x18\x19 \x03(\v2\x12.hexbid.v1.HostBidR\bhostBids\x12.\n" +
 	"\x13daily_budget_micros\x18\v \x01(\x03R\x11dailyBudgetMicros\x12.\n" +
 	"\x13total_budget_micros\x18\f \x01(\x03R\x11totalBudgetMicros\x12)\n" +
 	"\x06pacing\x18\r \x01(\x0e2\x11.hexbid.v1.PacingR\x06pacing\x129\n" +
@@ -2103,16 +2125,15 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\fweekly_hours\x18\x11 \x03(\v2\x16.hexbid.v1.WeeklyHoursR\vweeklyHours\x12#\n" +
 	"\x04area\x18\x12 \x01(\v2\x0f.hexbid.v1.AreaR\x04area\x124\n" +
 	"\rexcluded_area\x18\x13 \x01(\v2\x0f.hexbid.v1.AreaR\fexcludedArea\x12/\n" +
-	"\baudience\x18\x14 \x01(\v2\x13.hexbid.v1.AudienceR\baudience\x12<\n" +
+	"\baudience\x18\x14 \x01(\v2\x13.hexbid.v1.AudienceR\baudience\x12.\n" +
+	"\bkeywords\x18\x1b \x03(\v2\x12.hexbid.v1.KeywordR\bkeywords\x12<\n" +
 	"\rfrequency_cap\x18\x15 \x01(\v2\x17.hexbid.v1.FrequencyCapR\ffrequencyCap\x121\n" +
-	"\tcreatives\x18\x16 \x03(\v2\x13.hexbid.v1.CreativeR\tcreatives\x12/\n" +
-	"\thost_bids\x18\x19 \x03(\v2\x12.hexbid.v1.HostBidR\bhostBids\x12\x18\n" +
-	"\aserving\x18\x17 \x01(\bR\aserving\x12,\n" +
-	"\x12not_serving_reason\x18\x18 \x01(\tR\x10notServingReason\x12\x18\n" +
-	"\anotices\x18\x1a \x03(\tR\anotices\x12.\n" +
-	"\bkeywords\x18\x1b \x03(\v2\x12.hexbid.v1.KeywordR\bkeywords\x123\n" +
+	"\tcreatives\x18\x16 \x03(\v2\x13.hexbid.v1.CreativeR\tcreatives\x12\x1e\n" +
+	"\aserving\x18\x17 \x01(\bB\x04\x90\x99\x1e\x01R\aserving\x122\n" +
+	"\x12not_serving_reason\x18\x18 \x01(\tB\x04\x90\x99\x1e\x01R\x10notServingReason\x12\x1e\n" +
+	"\anotices\x18\x1a \x03(\tB\x04\x90\x99\x1e\x01R\anotices\x129\n" +
 	"\n" +
-	"live_state\x18\x1c \x01(\v2\x14.hexbid.v1.LiveStateR\tliveState\"\xd8\x01\n" +
+	"live_state\x18\x1c \x01(\v2\x14.hexbid.v1.LiveStateB\x04\x90\x99\x1e\x01R\tliveState\"\xd8\x01\n" +
 	"\tLiveState\x122\n" +
 	"\x15pacing_multiplier_ppm\x18\x01 \x01(\x03R\x13pacingMultiplierPpm\x12\x1f\n" +
 	"\vquality_ppm\x18\x02 \x01(\x03R\n" +
@@ -2131,7 +2152,7 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x03day\x18\x01 \x01(\x0e2\x14.hexbid.v1.DayOfWeekR\x03day\x12\x1d\n" +
 	"\n" +
 	"start_hour\x18\x02 \x01(\x05R\tstartHour\x12\x19\n" +
-	"\bend_hour\x18\x03 \x01(\x05R\aendHour\"\xf3\x01\n" +
+	"\bend_hour\x18\x03 \x01(\x05R\aendHour\"\xf9\x01\n" +
 	"\x04Area\x12&\n" +
 	"\x0faround_places_m\x18\x01 \x01(\x01R\raroundPlacesM\x12+\n" +
 	"\acircles\x18\x02 \x03(\v2\x11.hexbid.v1.CircleR\acircles\x12\x19\n" +
@@ -2140,8 +2161,8 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\n" +
 	"everywhere\x18\x05 \x01(\bR\n" +
 	"everywhere\x12\x1a\n" +
-	"\bpolygons\x18\x06 \x03(\tR\bpolygons\x12%\n" +
-	"\x0eomitted_shapes\x18\a \x01(\x05R\romittedShapes\"\x85\x01\n" +
+	"\bpolygons\x18\x06 \x03(\tR\bpolygons\x12+\n" +
+	"\x0eomitted_shapes\x18\a \x01(\x05B\x04\x90\x99\x1e\x01R\romittedShapes\"\x85\x01\n" +
 	"\x06Circle\x12\x1a\n" +
 	"\blatitude\x18\x01 \x01(\x01R\blatitude\x12\x1c\n" +
 	"\tlongitude\x18\x02 \x01(\x01R\tlongitude\x12&\n" +
@@ -2154,14 +2175,14 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x05hosts\x18\x04 \x03(\x0e2\x0f.hexbid.v1.HostR\x05hosts\x12(\n" +
 	"\x06scenes\x18\x05 \x03(\x0e2\x10.hexbid.v1.SceneR\x06scenes\x12.\n" +
 	"\bnetworks\x18\x06 \x03(\x0e2\x12.hexbid.v1.NetworkR\bnetworks\x121\n" +
-	"\tinterests\x18\a \x03(\x0e2\x13.hexbid.v1.CategoryR\tinterests\x12E\n" +
-	"\x0finclude_unknown\x18\b \x03(\x0e2\x1c.hexbid.v1.AudienceDimensionR\x0eincludeUnknown\x128\n" +
+	"\tinterests\x18\a \x03(\x0e2\x13.hexbid.v1.CategoryR\tinterests\x12B\n" +
+	"\x12excluded_interests\x18\v \x03(\x0e2\x13.hexbid.v1.CategoryR\x11excludedInterests\x128\n" +
 	"\fcredit_bands\x18\t \x03(\x0e2\x15.hexbid.v1.CreditBandR\vcreditBands\x124\n" +
 	"\n" +
 	"residences\x18\n" +
 	" \x03(\x0e2\x14.hexbid.v1.ResidenceR\n" +
-	"residences\x12B\n" +
-	"\x12excluded_interests\x18\v \x03(\x0e2\x13.hexbid.v1.CategoryR\x11excludedInterests\"<\n" +
+	"residences\x12E\n" +
+	"\x0finclude_unknown\x18\b \x03(\x0e2\x1c.hexbid.v1.AudienceDimensionR\x0eincludeUnknown\"<\n" +
 	"\bAgeRange\x12\x17\n" +
 	"\amin_age\x18\x01 \x01(\x05R\x06minAge\x12\x17\n" +
 	"\amax_age\x18\x02 \x01(\x05R\x06maxAge\"\x8a\x01\n" +
@@ -2225,7 +2246,9 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\tResidence\x12\x19\n" +
 	"\x15RESIDENCE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11RESIDENCE_VISITOR\x10\x01\x12\x16\n" +
-	"\x12RESIDENCE_RESIDENT\x10\x02BD\n" +
+	"\x12RESIDENCE_RESIDENT\x10\x02:@\n" +
+	"\voutput_only\x12\x1d.google.protobuf.FieldOptions\x18\x92\xe3\x03 \x01(\bR\n" +
+	"outputOnlyBD\n" +
 	"\rcom.hexbid.v1P\x01Z1github.com/hexbid/hexbid/proto/hexbid/v1;hexbidv1b\x06proto3"
 
 var (
@@ -2243,39 +2266,40 @@ func file_hexbid_v1_catalog_proto_rawDescGZIP() []byte {
 var file_hexbid_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
 var file_hexbid_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_hexbid_v1_catalog_proto_goTypes = []any{
-	(KeywordMatch)(0),             // 0: hexbid.v1.KeywordMatch
-	(ServingState)(0),             // 1: hexbid.v1.ServingState
-	(ReviewState)(0),              // 2: hexbid.v1.ReviewState
-	(Pacing)(0),                   // 3: hexbid.v1.Pacing
-	(DayOfWeek)(0),                // 4: hexbid.v1.DayOfWeek
-	(AudienceDimension)(0),        // 5: hexbid.v1.AudienceDimension
-	(Residence)(0),                // 6: hexbid.v1.Residence
-	(*Advertiser)(nil),            // 7: hexbid.v1.Advertiser
-	(*Program)(nil),               // 8: hexbid.v1.Program
-	(*Place)(nil),                 // 9: hexbid.v1.Place
-	(*Campaign)(nil),              // 10: hexbid.v1.Campaign
-	(*LiveState)(nil),             // 11: hexbid.v1.LiveState
-	(*Keyword)(nil),               // 12: hexbid.v1.Keyword
-	(*HostBid)(nil),               // 13: hexbid.v1.HostBid
-	(*WeeklyHours)(nil),           // 14: hexbid.v1.WeeklyHours
-	(*Area)(nil),                  // 15: hexbid.v1.Area
-	(*Circle)(nil),                // 16: hexbid.v1.Circle
-	(*Audience)(nil),              // 17: hexbid.v1.Audience
-	(*AgeRange)(nil),              // 18: hexbid.v1.AgeRange
-	(*FrequencyCap)(nil),          // 19: hexbid.v1.FrequencyCap
-	(*Creative)(nil),              // 20: hexbid.v1.Creative
-	(*Coupon)(nil),                // 21: hexbid.v1.Coupon
-	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
-	(Category)(0),                 // 23: hexbid.v1.Category
-	(Host)(0),                     // 24: hexbid.v1.Host
-	(OperatingSystem)(0),          // 25: hexbid.v1.OperatingSystem
-	(Datum)(0),                    // 26: hexbid.v1.Datum
-	(PricingModel)(0),             // 27: hexbid.v1.PricingModel
-	(Gender)(0),                   // 28: hexbid.v1.Gender
-	(Scene)(0),                    // 29: hexbid.v1.Scene
-	(Network)(0),                  // 30: hexbid.v1.Network
-	(CreditBand)(0),               // 31: hexbid.v1.CreditBand
-	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
+	(KeywordMatch)(0),                 // 0: hexbid.v1.KeywordMatch
+	(ServingState)(0),                 // 1: hexbid.v1.ServingState
+	(ReviewState)(0),                  // 2: hexbid.v1.ReviewState
+	(Pacing)(0),                       // 3: hexbid.v1.Pacing
+	(DayOfWeek)(0),                    // 4: hexbid.v1.DayOfWeek
+	(AudienceDimension)(0),            // 5: hexbid.v1.AudienceDimension
+	(Residence)(0),                    // 6: hexbid.v1.Residence
+	(*Advertiser)(nil),                // 7: hexbid.v1.Advertiser
+	(*Program)(nil),                   // 8: hexbid.v1.Program
+	(*Place)(nil),                     // 9: hexbid.v1.Place
+	(*Campaign)(nil),                  // 10: hexbid.v1.Campaign
+	(*LiveState)(nil),                 // 11: hexbid.v1.LiveState
+	(*Keyword)(nil),                   // 12: hexbid.v1.Keyword
+	(*HostBid)(nil),                   // 13: hexbid.v1.HostBid
+	(*WeeklyHours)(nil),               // 14: hexbid.v1.WeeklyHours
+	(*Area)(nil),                      // 15: hexbid.v1.Area
+	(*Circle)(nil),                    // 16: hexbid.v1.Circle
+	(*Audience)(nil),                  // 17: hexbid.v1.Audience
+	(*AgeRange)(nil),                  // 18: hexbid.v1.AgeRange
+	(*FrequencyCap)(nil),              // 19: hexbid.v1.FrequencyCap
+	(*Creative)(nil),                  // 20: hexbid.v1.Creative
+	(*Coupon)(nil),                    // 21: hexbid.v1.Coupon
+	(*timestamppb.Timestamp)(nil),     // 22: google.protobuf.Timestamp
+	(Category)(0),                     // 23: hexbid.v1.Category
+	(Host)(0),                         // 24: hexbid.v1.Host
+	(OperatingSystem)(0),              // 25: hexbid.v1.OperatingSystem
+	(Datum)(0),                        // 26: hexbid.v1.Datum
+	(PricingModel)(0),                 // 27: hexbid.v1.PricingModel
+	(Gender)(0),                       // 28: hexbid.v1.Gender
+	(Scene)(0),                        // 29: hexbid.v1.Scene
+	(Network)(0),                      // 30: hexbid.v1.Network
+	(CreditBand)(0),                   // 31: hexbid.v1.CreditBand
+	(*durationpb.Duration)(nil),       // 32: google.protobuf.Duration
+	(*descriptorpb.FieldOptions)(nil), // 33: google.protobuf.FieldOptions
 }
 var file_hexbid_v1_catalog_proto_depIdxs = []int32{
 	22, // 0: hexbid.v1.Advertiser.create_time:type_name -> google.protobuf.Timestamp
@@ -2294,17 +2318,17 @@ var file_hexbid_v1_catalog_proto_depIdxs = []int32{
 	22, // 13: hexbid.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 14: hexbid.v1.Campaign.state:type_name -> hexbid.v1.ServingState
 	27, // 15: hexbid.v1.Campaign.pricing_model:type_name -> hexbid.v1.PricingModel
-	3,  // 16: hexbid.v1.Campaign.pacing:type_name -> hexbid.v1.Pacing
-	22, // 17: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
-	22, // 18: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
-	14, // 19: hexbid.v1.Campaign.weekly_hours:type_name -> hexbid.v1.WeeklyHours
-	15, // 20: hexbid.v1.Campaign.area:type_name -> hexbid.v1.Area
-	15, // 21: hexbid.v1.Campaign.excluded_area:type_name -> hexbid.v1.Area
-	17, // 22: hexbid.v1.Campaign.audience:type_name -> hexbid.v1.Audience
-	19, // 23: hexbid.v1.Campaign.frequency_cap:type_name -> hexbid.v1.FrequencyCap
-	20, // 24: hexbid.v1.Campaign.creatives:type_name -> hexbid.v1.Creative
-	13, // 25: hexbid.v1.Campaign.host_bids:type_name -> hexbid.v1.HostBid
-	12, // 26: hexbid.v1.Campaign.keywords:type_name -> hexbid.v1.Keyword
+	13, // 16: hexbid.v1.Campaign.host_bids:type_name -> hexbid.v1.HostBid
+	3,  // 17: hexbid.v1.Campaign.pacing:type_name -> hexbid.v1.Pacing
+	22, // 18: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
+	22, // 19: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
+	14, // 20: hexbid.v1.Campaign.weekly_hours:type_name -> hexbid.v1.WeeklyHours
+	15, // 21: hexbid.v1.Campaign.area:type_name -> hexbid.v1.Area
+	15, // 22: hexbid.v1.Campaign.excluded_area:type_name -> hexbid.v1.Area
+	17, // 23: hexbid.v1.Campaign.audience:type_name -> hexbid.v1.Audience
+	12, // 24: hexbid.v1.Campaign.keywords:type_name -> hexbid.v1.Keyword
+	19, // 25: hexbid.v1.Campaign.frequency_cap:type_name -> hexbid.v1.FrequencyCap
+	20, // 26: hexbid.v1.Campaign.creatives:type_name -> hexbid.v1.Creative
 	11, // 27: hexbid.v1.Campaign.live_state:type_name -> hexbid.v1.LiveState
 	0,  // 28: hexbid.v1.Keyword.match:type_name -> hexbid.v1.KeywordMatch
 	24, // 29: hexbid.v1.HostBid.host:type_name -> hexbid.v1.Host
@@ -2318,18 +2342,19 @@ var file_hexbid_v1_catalog_proto_depIdxs = []int32{
 	29, // 37: hexbid.v1.Audience.scenes:type_name -> hexbid.v1.Scene
 	30, // 38: hexbid.v1.Audience.networks:type_name -> hexbid.v1.Network
 	23, // 39: hexbid.v1.Audience.interests:type_name -> hexbid.v1.Category
-	5,  // 40: hexbid.v1.Audience.include_unknown:type_name -> hexbid.v1.AudienceDimension
+	23, // 40: hexbid.v1.Audience.excluded_interests:type_name -> hexbid.v1.Category
 	31, // 41: hexbid.v1.Audience.credit_bands:type_name -> hexbid.v1.CreditBand
 	6,  // 42: hexbid.v1.Audience.residences:type_name -> hexbid.v1.Residence
-	23, // 43: hexbid.v1.Audience.excluded_interests:type_name -> hexbid.v1.Category
+	5,  // 43: hexbid.v1.Audience.include_unknown:type_name -> hexbid.v1.AudienceDimension
 	32, // 44: hexbid.v1.FrequencyCap.window:type_name -> google.protobuf.Duration
 	24, // 45: hexbid.v1.Creative.host:type_name -> hexbid.v1.Host
 	21, // 46: hexbid.v1.Creative.coupon:type_name -> hexbid.v1.Coupon
 	22, // 47: hexbid.v1.Coupon.valid_until_time:type_name -> google.protobuf.Timestamp
-	48, // [48:48] is the sub-list for method output_type
-	48, // [48:48] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
+	33, // 48: hexbid.v1.output_only:extendee -> google.protobuf.FieldOptions
+	49, // [49:49] is the sub-list for method output_type
+	49, // [49:49] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	48, // [48:49] is the sub-list for extension extendee
 	0,  // [0:48] is the sub-list for field type_name
 }
 
@@ -2346,13 +2371,14 @@ func file_hexbid_v1_catalog_proto_init() {
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hexbid_v1_catalog_proto_rawDesc), len(file_hexbid_v1_catalog_proto_rawDesc)),
 			NumEnums:      7,
 			NumMessages:   15,
-			NumExtensions: 0,
+			NumExtensions: 1,
 			NumServices:   0,
 		},
 		GoTypes:           file_hexbid_v1_catalog_proto_goTypes,
 		DependencyIndexes: file_hexbid_v1_catalog_proto_depIdxs,
 		EnumInfos:         file_hexbid_v1_catalog_proto_enumTypes,
 		MessageInfos:      file_hexbid_v1_catalog_proto_msgTypes,
+		ExtensionInfos:    file_hexbid_v1_catalog_proto_extTypes,
 	}.Build()
 	File_hexbid_v1_catalog_proto = out.File
 	file_hexbid_v1_catalog_proto_goTypes = nil

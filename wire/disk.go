@@ -1,0 +1,141 @@
+package wire
+
+import (
+	"encoding/binary"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/hexbid/hexbid"
+	diskpb "github.com/hexbid/hexbid/proto/hexbid/disk/v1"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// Pack gives the disk's form of a resource: what a Record has of it, but for its uid
+// and version, which AppendNumbers adds to the encoded Record. It shares texts and
+// lists with the resource.
+func Pack(r hexbid.Resource) *diskpb.Record {
+	switch v := r.(type) {
+	case *hexbid.Advertiser:
+		m := advertiserFromNoun(v)
+		m.Uid, m.Etag = 0, ""
+		return &diskpb.Record{Resource: &diskpb.Record_Advertiser{Advertiser: m}}
+	case *hexbid.Program:
+		m := programFromNoun(v)
+		m.Uid, m.Etag = 0, ""
+		return &diskpb.Record{Resource: &diskpb.Record_Program{Program: m}}
+	case *hexbid.Place:
+		m := placeFromNoun(v)
+		m.Uid, m.Etag = 0, ""
+		return &diskpb.Record{Resource: &diskpb.Record_Place{Place: m}}
+	case *hexbid.Campaign:
+		return packCampaign(v)
+	}
+	return &diskpb.Record{}
+}
+
+func packCampaign(v *hexbid.Campaign) *diskpb.Record {
+	bare := *v // whose polygons are not written as text
+	bare.Area.Polygons, bare.Excluded.Polygons = nil, nil
+	m := campaignFromNoun(&bare)
+	m.Uid, m.Etag = 0, ""
+	return &diskpb.Record{
+		Resource:         &diskpb.Record_Campaign{Campaign: m},
+		AreaPolygons:     appendPolygons(nil, v.Area.Polygons),
+		ExcludedPolygons: appendPolygons(nil, v.Excluded.Polygons),
+	}
+}
+
+// Unpack gives the resource of a Record, with its uid and version. The error says
+// what of the Record no resource can have: such a Record is damaged, or was written by
+// a later program. The resource shares texts and lists with the Record.
+func Unpack(m *diskpb.Record) (hexbid.Resource, error) {
+	c := conversion{stored: true}
+	var r hexbid.Resource
+	switch v := m.GetResource().(type) {
+	case *diskpb.Record_Advertiser:
+		r = c.advertiser(v.Advertiser)
+	case *diskpb.Record_Program:
+		r = c.program(v.Program)
+	case *diskpb.Record_Place:
+		r = c.place(v.Place)
+	case *diskpb.Record_Campaign:
+		r = c.unpackCampaign(m, v.Campaign)
+	default:
+		return nil, hexbid.Errorf(hexbid.DataLoss, "resource", "is of no kind that there is")
+	}
+	meta := r.Metadata()
+	meta.UID, meta.Version = hexbid.UID(m.GetUid()), m.GetVersion()
+	return r, c.err
+}
+
+func (c *conversion) unpackCampaign(m *diskpb.Record, v *pb.Campaign) *hexbid.Campaign {
+	out := c.campaign(v)
+	out.Area.Polygons = c.unpackPolygons("area_polygons", m.GetAreaPolygons())
+	out.Excluded.Polygons = c.unpackPolygons("excluded_polygons", m.GetExcludedPolygons())
+	return out
+}
+
+// numbersBytes is how many bytes the two numbers at the end of a Record take, with
+// their tags.
+const numbersBytes = 2 * (1 + 8)
+
+// Tags of the two numbers.
+var (
+	uidTag     = byte(protowire.EncodeTag(14, protowire.Fixed64Type))
+	versionTag = byte(protowire.EncodeTag(15, protowire.Fixed64Type))
+)
+
+// AppendNumbers completes an encoded Record that has no uid and version yet. It must
+// be what is done last: a message that is marshalled with its numbers has them
+// somewhere before its resource.
+func AppendNumbers(b []byte, uid hexbid.UID, version uint64) []byte {
+	b = binary.LittleEndian.AppendUint64(append(b, uidTag), uint64(uid))
+	return binary.LittleEndian.AppendUint64(append(b, versionTag), version)
+}
+
+// Numbers reads the uid and the version of an encoded Record without decoding it; ok
+// is false when it does not end with them.
+func Numbers(b []byte) (uid hexbid.UID, version uint64, ok bool) {
+	if len(b) < numbersBytes {
+		return 0, 0, false
+	}
+	end := b[len(b)-numbersBytes:]
+	if end[0] != uidTag || end[9] != versionTag {
+		return 0, 0, false
+	}
+	return hexbid.UID(binary.LittleEndian.Uint64(end[1:])), binary.LittleEndian.Uint64(end[10:]), true
+}
+
+// Verdict is what store.Verdict is: either converts to the other.
+type Verdict struct {
+	State   hexbid.ReviewState
+	At      time.Time
+	Of      hexbid.Place
+	Version uint64
+}
+
+// PackVerdict gives the disk's form of a verdict.
+func PackVerdict(v *Verdict) *diskpb.Verdict {
+	of := Pack(&v.Of)
+	of.Uid, of.Version = uint64(v.Of.UID), v.Of.Version
+	return &diskpb.Verdict{State: pb.ReviewState(v.State), At: fromInstant(v.At), Of: of, Version: v.Version}
+}
+
+// UnpackVerdict is PackVerdict backwards; the error is as of Unpack.
+func UnpackVerdict(m *diskpb.Verdict) (Verdict, error) {
+	c := conversion{stored: true}
+	v := Verdict{State: toEnum(&c, "verdict.state", m.GetState(), hexbid.ReviewCount), At: c.instant("verdict.at", m.GetAt()), Version: m.GetVersion()}
+	if m.GetOf() == nil {
+		return v, c.err
+	}
+	r, err := Unpack(m.GetOf())
+	c.note(err)
+	place, ok := r.(*hexbid.Place)
+	if !ok {
+		c.note(hexbid.Errorf(hexbid.DataLoss, "verdict.of", "is a %T, not a place", r))
+		return v, c.err
+	}
+	v.Of = *place
+	return v, c.err
+}
