@@ -20,6 +20,7 @@ var floors = map[string]int{
 	"wire":                 2,
 	"demo":                 2,
 	"store":                3,
+	"store/pebble/earlier": 3,
 	"store/pebble":         4, // an engine stands on the contract
 	"store/storetest":      4,
 	"bidder":               4,

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/hexbid/hexbid"
 	diskpb "github.com/hexbid/hexbid/proto/hexbid/disk/v1"
@@ -67,6 +68,67 @@ func Unpack(m *diskpb.Record) (hexbid.Resource, error) {
 	meta := r.Metadata()
 	meta.UID, meta.Version = hexbid.UID(m.GetUid()), m.GetVersion()
 	return r, c.err
+}
+
+// UnpackResource gives the resource of an encoded Record, as Unpack does, and decodes
+// nothing else of it: a start reads every record and needs only that.
+func UnpackResource(b []byte) (hexbid.Resource, error) {
+	var m diskpb.Record
+	for rest := b; len(rest) > 0; {
+		field, kind, n := protowire.ConsumeTag(rest)
+		if n < 0 {
+			return nil, protowire.ParseError(n)
+		}
+		size := protowire.ConsumeFieldValue(field, kind, rest[n:])
+		if size < 0 {
+			return nil, protowire.ParseError(size)
+		}
+		if err := takeField(&m, field, kind, rest[n:n+size]); err != nil {
+			return nil, err
+		}
+		rest = rest[n+size:]
+	}
+	return Unpack(&m)
+}
+
+// takeField decodes a field of a Record, by its number, where it is the resource's.
+func takeField(m *diskpb.Record, field protowire.Number, kind protowire.Type, value []byte) error {
+	if kind == protowire.Fixed64Type {
+		switch field {
+		case 14:
+			m.Uid = binary.LittleEndian.Uint64(value)
+		case 15:
+			m.Version = binary.LittleEndian.Uint64(value)
+		}
+		return nil
+	}
+	if kind != protowire.BytesType {
+		return nil
+	}
+	value, _ = protowire.ConsumeBytes(value)
+	switch field {
+	case 1:
+		v := new(pb.Advertiser)
+		m.Resource = &diskpb.Record_Advertiser{Advertiser: v}
+		return proto.Unmarshal(value, v)
+	case 2:
+		v := new(pb.Program)
+		m.Resource = &diskpb.Record_Program{Program: v}
+		return proto.Unmarshal(value, v)
+	case 3:
+		v := new(pb.Place)
+		m.Resource = &diskpb.Record_Place{Place: v}
+		return proto.Unmarshal(value, v)
+	case 4:
+		v := new(pb.Campaign)
+		m.Resource = &diskpb.Record_Campaign{Campaign: v}
+		return proto.Unmarshal(value, v)
+	case 5:
+		m.AreaPolygons = value
+	case 6:
+		m.ExcludedPolygons = value
+	}
+	return nil
 }
 
 func (c *conversion) unpackCampaign(m *diskpb.Record, v *pb.Campaign) *hexbid.Campaign {

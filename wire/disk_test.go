@@ -34,18 +34,19 @@ func load(b []byte) (hexbid.Resource, error) {
 }
 
 func TestNounsComeBackFromTheDiskAsTheyWere(t *testing.T) {
-	for _, r := range nouns(distinct) {
-		if back, err := load(stored(t, r)); err != nil || !reflect.DeepEqual(r, back) {
-			t.Errorf("%v\ngone  %+v\ncame  %+v", err, r, back)
-		}
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		for _, r := range nouns(func() *source { return drawn(t) }) {
-			if back, err := load(stored(t, r)); err != nil || !reflect.DeepEqual(r, back) {
+	check := func(t rapid.TB, all []hexbid.Resource) {
+		for _, r := range all {
+			b := stored(t, r)
+			if back, err := load(b); err != nil || !reflect.DeepEqual(r, back) {
 				t.Fatalf("%v\ngone  %+v\ncame  %+v", err, r, back)
 			}
+			if back, err := UnpackResource(b); err != nil || !reflect.DeepEqual(r, back) {
+				t.Fatalf("alone: %v\ngone  %+v\ncame  %+v", err, r, back)
+			}
 		}
-	})
+	}
+	check(t, nouns(distinct))
+	rapid.Check(t, func(t *rapid.T) { check(t, nouns(func() *source { return drawn(t) })) })
 }
 
 // drawnPolygons have rings of any length and coordinates of any bits.
@@ -180,6 +181,7 @@ func FuzzUnpack(f *testing.F) {
 		f.Add(stored(f, r))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
+		_, _ = UnpackResource(b)
 		r, err := load(b)
 		if err != nil {
 			return

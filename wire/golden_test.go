@@ -93,6 +93,9 @@ func TestGoldenRecordsAreReadAndWrittenForEver(t *testing.T) {
 		if got, err := Unpack(decoded); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %v\ngot  %+v\nwant %+v", name, err, got, want)
 		}
+		if got, err := UnpackResource(kept); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s, the resource alone: %v\ngot  %+v\nwant %+v", name, err, got, want)
+		}
 		m.Uid, m.Version = uint64(want.Metadata().UID), want.Metadata().Version
 		if !proto.Equal(m, decoded) {
 			t.Errorf("%s has another envelope: %v", name, decoded)
