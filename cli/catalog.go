@@ -67,7 +67,7 @@ func writeDocument(w io.Writer, m proto.Message) error {
 	return err
 }
 
-func getByName(ctx context.Context, c pb.CampaignServiceClient, name string) (proto.Message, error) {
+func getByName(ctx context.Context, c pb.CampaignServiceClient, name string) (resource, error) {
 	n, err := hexbid.ParseName(name)
 	if err != nil {
 		return nil, err

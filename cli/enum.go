@@ -2,7 +2,7 @@ package cli
 
 import (
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -16,37 +16,44 @@ type wireEnum interface {
 
 // enumName is a value's name as files and flags write it: HOST_WECHAT is
 // "wechat".
-func enumName[E wireEnum](value E) string {
-	v := value.Descriptor().Values().ByNumber(value.Number())
+func enumName[E wireEnum](value E) string { return valueName(value.Descriptor(), value.Number()) }
+
+func valueName(d protoreflect.EnumDescriptor, number protoreflect.EnumNumber) string {
+	v := d.Values().ByNumber(number)
 	if v == nil {
-		return fmt.Sprint(value.Number())
+		return fmt.Sprint(number)
 	}
-	return strings.ToLower(strings.TrimPrefix(string(v.Name()), enumPrefix(value.Descriptor())))
+	return shortName(v)
+}
+
+// shortName is a value's name without what buf's lint makes every value of an
+// enumeration begin with.
+func shortName(v protoreflect.EnumValueDescriptor) string {
+	d := v.Parent().(protoreflect.EnumDescriptor)
+	prefix := strings.TrimSuffix(string(d.Values().ByNumber(0).Name()), "UNSPECIFIED")
+	return strings.ToLower(strings.TrimPrefix(string(v.Name()), prefix))
 }
 
 // parseEnum reads a name; the error lists those there are.
 func parseEnum[E wireEnum](name string) (E, error) {
 	var zero E
-	values := zero.Descriptor().Values()
-	var known []string
-	for i := range values.Len() {
-		v := values.Get(i)
-		short := strings.ToLower(strings.TrimPrefix(string(v.Name()), enumPrefix(zero.Descriptor())))
-		if short == strings.ToLower(name) {
-			return E(v.Number()), nil
-		}
-		if v.Number() != 0 {
-			known = append(known, short)
-		}
-	}
-	sort.Strings(known)
-	return zero, fmt.Errorf("%q is not known: use one of %s", name, strings.Join(known, ", "))
+	number, err := parseValue(zero.Descriptor(), name)
+	return E(number), err
 }
 
-// enumPrefix is what buf's lint makes every value of an enumeration begin with.
-func enumPrefix(d protoreflect.EnumDescriptor) string {
-	zero := string(d.Values().ByNumber(0).Name())
-	return strings.TrimSuffix(zero, "UNSPECIFIED")
+func parseValue(d protoreflect.EnumDescriptor, name string) (protoreflect.EnumNumber, error) {
+	var known []string
+	for i := range d.Values().Len() {
+		v := d.Values().Get(i)
+		if shortName(v) == strings.ToLower(name) {
+			return v.Number(), nil
+		}
+		if v.Number() != 0 {
+			known = append(known, shortName(v))
+		}
+	}
+	slices.Sort(known)
+	return 0, fmt.Errorf("%q is not known: use one of %s", name, strings.Join(known, ", "))
 }
 
 // enumReader reads several names and keeps the first error.

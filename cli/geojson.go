@@ -9,12 +9,37 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/hexbid/hexbid"
 )
 
 // maxGeoJSONBytes bounds a file of shapes: a row has to fit into a message.
 const maxGeoJSONBytes = 8 << 20
+
+// geoJSON is a list of GeoJSON texts.
+func geoJSON(f protoreflect.FieldDescriptor) field {
+	return field{
+		name: fileName(f),
+		set: func(m protoreflect.Message, n *yaml.Node, folder string) error {
+			list, err := shapeNode(folder, n)
+			if err != nil {
+				return err
+			}
+			for _, shape := range list.Content {
+				m.Mutable(f).List().Append(protoreflect.ValueOfString(shape.Value))
+			}
+			return nil
+		},
+		get: func(m protoreflect.Message) *yaml.Node {
+			n := listNode(valuesOf(m.Get(f).List()), func(v protoreflect.Value) *yaml.Node { return textNode(v.String()) })
+			if n != nil {
+				n.Style = 0 // one a line
+			}
+			return n
+		},
+	}
+}
 
 // shapeNode makes a list of GeoJSON texts of what a file says of polygons:
 // GeoJSON as a mapping (JSON is YAML) or as text, @ and the path of a file, lists

@@ -12,59 +12,50 @@ import (
 
 var dayNumbers = map[string]int{"mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6, "sun": 7}
 
-// setHours reads runs such as "mon-fri 11-14" and "sat,sun 0-24". Without days a
+// parseHours reads a run such as "mon-fri 11-14" and "sat,sun 0-24". Without days a
 // run is of every day. One that ends before it begins goes past midnight and
 // belongs to the day that it begins on: "fri 22-2" ends on Saturday.
-func setHours(m *pb.Campaign, n *yaml.Node) error {
-	runs, err := items(n)
-	if err != nil {
-		return err
+func parseHours(run string) (all []*pb.WeeklyHours, err error) {
+	words := strings.Fields(strings.ToLower(run))
+	if len(words) == 1 {
+		words = []string{"mon-sun", words[0]}
 	}
-	for _, run := range runs {
-		words := strings.Fields(strings.ToLower(run))
-		if len(words) == 1 {
-			words = []string{"mon-sun", words[0]}
-		}
-		if len(words) != 2 {
-			return wrongHours(run)
-		}
-		days, err := parseDays(words[0])
-		from, to, ok := strings.Cut(words[1], "-")
-		start, err1 := parseWhole(from)
-		end, err2 := parseWhole(to)
-		if err != nil || !ok || err1 != nil || err2 != nil || start < 0 || start > 23 || end < 0 || end > 24 || start == end {
-			return wrongHours(run)
-		}
-		for _, day := range days {
-			addHours(m, day, start, end)
-		}
+	if len(words) != 2 {
+		return nil, wrongHours(run)
 	}
-	return nil
+	days, err := parseDays(words[0])
+	from, to, ok := strings.Cut(words[1], "-")
+	start, err1 := parseWhole(from)
+	end, err2 := parseWhole(to)
+	if err != nil || !ok || err1 != nil || err2 != nil || start < 0 || start > 23 || end < 0 || end > 24 || start == end {
+		return nil, wrongHours(run)
+	}
+	for _, day := range days {
+		all = append(all, hoursFrom(day, start, end)...)
+	}
+	return all, nil
 }
 
 func wrongHours(run string) error {
 	return fmt.Errorf("%q is not a run of hours: write it as mon-fri 11-14, as 9-18 for every day, or as fri 22-2 to go past midnight", hexbid.Shorten(run))
 }
 
-// addHours adds a run that begins on a day, in two parts when it goes past
-// midnight.
-func addHours(m *pb.Campaign, day int, start, end int32) {
+// hoursFrom is a run that begins on a day, in two parts when it goes past midnight.
+func hoursFrom(day int, start, end int32) []*pb.WeeklyHours {
 	if end > start {
-		m.WeeklyHours = append(m.WeeklyHours, &pb.WeeklyHours{Day: pb.DayOfWeek(day), StartHour: start, EndHour: end})
-		return
+		return []*pb.WeeklyHours{{Day: pb.DayOfWeek(day), StartHour: start, EndHour: end}}
 	}
-	m.WeeklyHours = append(m.WeeklyHours, &pb.WeeklyHours{Day: pb.DayOfWeek(day), StartHour: start, EndHour: 24})
+	parts := []*pb.WeeklyHours{{Day: pb.DayOfWeek(day), StartHour: start, EndHour: 24}}
 	if end > 0 {
-		m.WeeklyHours = append(m.WeeklyHours, &pb.WeeklyHours{Day: pb.DayOfWeek(day%7 + 1), StartHour: 0, EndHour: end})
+		parts = append(parts, &pb.WeeklyHours{Day: pb.DayOfWeek(day%7 + 1), StartHour: 0, EndHour: end})
 	}
+	return parts
 }
 
 var dayNames = []string{"", "mon", "tue", "wed", "thu", "fri", "sat", "sun"}
 
-// getHours writes runs of equal hours on days that follow each other as one.
-func getHours(m *pb.Campaign) *yaml.Node {
-	var runs []string
-	hours := m.GetWeeklyHours()
+// hoursNodes writes runs of equal hours on days that follow each other as one.
+func hoursNodes(hours []*pb.WeeklyHours) (runs []*yaml.Node) {
 	for i := 0; i < len(hours); {
 		last := i
 		for last+1 < len(hours) && last-i < 6 && follows(hours[last], hours[last+1]) {
@@ -74,10 +65,10 @@ func getHours(m *pb.Campaign) *yaml.Node {
 		if last > i {
 			days += "-" + dayName(hours[last].GetDay())
 		}
-		runs = append(runs, fmt.Sprintf("%s %d-%d", days, hours[i].GetStartHour(), hours[i].GetEndHour()))
+		runs = append(runs, textNode(fmt.Sprintf("%s %d-%d", days, hours[i].GetStartHour(), hours[i].GetEndHour())))
 		i = last + 1
 	}
-	return listNode(runs, textNode)
+	return runs
 }
 
 func follows(a, b *pb.WeeklyHours) bool {

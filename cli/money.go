@@ -30,6 +30,15 @@ func moneyMapper() kong.Mapper {
 	})
 }
 
+// strictNode decodes a mapping and refuses keys that the target does not have.
+func strictNode(n *yaml.Node, into any) error {
+	text, err := yaml.Marshal(n)
+	if err != nil {
+		return err
+	}
+	return strictYAML(text, into)
+}
+
 // strictYAML decodes and refuses fields that the target does not have.
 func strictYAML(text []byte, into any) error {
 	d := yaml.NewDecoder(bytes.NewReader(text))

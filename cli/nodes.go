@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"fmt"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // plainNode is a scalar that is no text: a number, an amount, an instant.
@@ -57,14 +59,48 @@ func submapping(mapping *yaml.Node, name string) *yaml.Node {
 }
 
 // documentOf writes a resource as a document that apply takes.
-func documentOf(m proto.Message) ([]byte, error) {
-	m = proto.Clone(m) // reading some fields makes the messages that hold them
-	kind := strings.ToLower(string(m.ProtoReflect().Descriptor().Name()))
+func documentOf(resource proto.Message) ([]byte, error) {
+	m := resource.ProtoReflect()
+	kind := strings.ToLower(string(m.Descriptor().Name()))
 	mapping := &yaml.Node{Kind: yaml.MappingNode}
 	put(mapping, "kind", textNode(kind))
-	put(mapping, "name", textNode(m.(interface{ GetName() string }).GetName()))
-	for _, f := range fieldsByKind[kind].list {
-		put(mapping, f.name, f.get(m))
-	}
+	put(mapping, "name", textNode(m.Get(m.Descriptor().Fields().ByName("name")).String()))
+	fieldsByKind[kind].put(mapping, m)
 	return yaml.Marshal(mapping)
+}
+
+// put adds what a message says to a mapping.
+func (k *messageFields) put(mapping *yaml.Node, m protoreflect.Message) {
+	for i := range k.list {
+		put(mapping, k.list[i].name, k.list[i].get(m))
+	}
+}
+
+// scalar is a node's text.
+func scalar(n *yaml.Node) (string, error) {
+	if n.Kind != yaml.ScalarNode {
+		return "", fmt.Errorf("is a list or a mapping: write one value")
+	}
+	return n.Value, nil
+}
+
+// items are the texts of a list, or of one text with semicolons.
+func items(n *yaml.Node) ([]string, error) {
+	var out []string
+	if n.Kind == yaml.ScalarNode {
+		for _, item := range strings.Split(n.Value, ";") {
+			if item = strings.TrimSpace(item); item != "" {
+				out = append(out, item)
+			}
+		}
+		return out, nil
+	}
+	for _, item := range n.Content {
+		value, err := scalar(item)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, value)
+	}
+	return out, nil
 }

@@ -218,9 +218,5 @@ func (r *remover) removeOne(ctx context.Context, one removal) (err error) {
 func (r *remover) get(ctx context.Context, name string) (resource, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.walk.timeout)
 	defer cancel()
-	m, err := getByName(ctx, r.walk.client.campaigns, name)
-	if err != nil {
-		return nil, err
-	}
-	return m.(resource), nil
+	return getByName(ctx, r.walk.client.campaigns, name)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
@@ -17,18 +18,19 @@ import (
 // the document; such a row is sent to be checked only, so that the server says
 // what else is wrong.
 type upload struct {
-	doc  *document
-	name string
-	row  *pb.ImportRow
+	doc    *document
+	name   string
+	fields *messageFields // of its kind
+	row    *pb.ImportRow
 }
 
 // newUpload converts a document; nil when not even its kind is known.
 func newUpload(d *document) *upload {
 	u := &upload{doc: d, row: &pb.ImportRow{}}
 	kind := strings.ToLower(d.scalar("kind"))
-	fields, known := fieldsByKind[kind]
-	if !known {
-		d.failAt("kind", fmt.Sprintf("%q is not a kind: use advertiser, program, place or campaign", hexbid.Shorten(d.scalar("kind"))))
+	u.fields = fieldsByKind[kind]
+	if u.fields == nil {
+		d.failAt("kind", fmt.Sprintf("%q is not a kind: use %s", hexbid.Shorten(d.scalar("kind")), kindNames()))
 		return nil
 	}
 	if u.name = d.scalar("name"); u.name == "" {
@@ -36,34 +38,36 @@ func newUpload(d *document) *upload {
 	}
 	message := u.message(kind)
 	for _, name := range sortedFields(d) {
-		d.read(message, fields.byName[name], name)
+		d.read(message, u.fields.byName[name], name)
 	}
 	u.row.ValidateOnly = len(d.wrong) > 0
 	return u
 }
 
 // read puts a field into a message; what is wrong with it is noted.
-func (d *document) read(message proto.Message, f *field, name string) {
+func (d *document) read(message protoreflect.Message, f *field, name string) {
 	n := d.fields[name]
 	switch {
 	case isUnreadable(n):
 		d.failAt(name, unreadableMessage)
 	case name == "kind" || name == "name":
 	case f == nil:
-		kind := strings.ToLower(string(message.ProtoReflect().Descriptor().Name()))
+		kind := strings.ToLower(string(message.Descriptor().Name()))
 		d.failAt(name, fmt.Sprintf("is not a field of %s: see hexbid apply --template yaml", article(kind)))
 	default:
-		var err error
-		if strings.HasSuffix(name, ".polygons") {
-			n, err = shapeNode(d.folder(), n)
-		}
-		if err == nil {
-			err = f.set(message, n)
-		}
-		if err != nil {
+		if err := f.set(message, n, d.folder()); err != nil {
 			d.failAt(name, err.Error())
 		}
 	}
+}
+
+// kindNames lists the kinds in words.
+func kindNames() string {
+	var names []string
+	for _, k := range kinds {
+		names = append(names, k.name)
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
 }
 
 func article(kind string) string {
@@ -91,23 +95,10 @@ func (d *document) scalar(field string) string {
 }
 
 // message makes the message of a kind and puts it into the row.
-func (u *upload) message(kind string) proto.Message {
-	switch kind {
-	case "advertiser":
-		m := &pb.Advertiser{Name: u.name}
-		u.row.Resource = &pb.ImportRow_Advertiser{Advertiser: m}
-		return m
-	case "program":
-		m := &pb.Program{Name: u.name}
-		u.row.Resource = &pb.ImportRow_Program{Program: m}
-		return m
-	case "place":
-		m := &pb.Place{Name: u.name}
-		u.row.Resource = &pb.ImportRow_Place{Place: m}
-		return m
-	}
-	m := &pb.Campaign{Name: u.name}
-	u.row.Resource = &pb.ImportRow_Campaign{Campaign: m}
+func (u *upload) message(kind string) protoreflect.Message {
+	row := u.row.ProtoReflect()
+	m := row.Mutable(row.Descriptor().Fields().ByName(protoreflect.Name(kind))).Message()
+	m.Set(m.Descriptor().Fields().ByName("name"), protoreflect.ValueOfString(u.name))
 	return m
 }
 
@@ -129,7 +120,7 @@ func (u *upload) errors(outcome *pb.ImportOutcome) []*rowError {
 	all := u.doc.wrong
 	if e := outcome.GetError(); e != nil {
 		for _, e := range append([]*pb.RowError{e}, outcome.GetFurtherErrors()...) {
-			field := u.doc.written(fileField(e.GetField()))
+			field := u.written(fileField(e.GetField()))
 			if !u.doc.isWrong(field) {
 				all = append(all, &rowError{u.doc.file, u.doc.lineOf(field), field, fileWords(e.GetMessage())})
 			}
@@ -158,9 +149,13 @@ func (d *document) isWrong(field string) bool {
 
 // written is a field's name as the document has it: it may write its one
 // creative as creative.title.
-func (d *document) written(field string) string {
-	if rest, ok := strings.CutPrefix(field, "creatives."); ok && d.fields["creatives"] == nil {
-		return "creative." + rest
+func (u *upload) written(field string) string {
+	list, part, ok := strings.Cut(field, ".")
+	if !ok || u.doc.fields[list] != nil {
+		return field
+	}
+	if one := inSingular(list) + "." + part; u.fields.byName[one] != nil {
+		return one
 	}
 	return field
 }

@@ -5,39 +5,74 @@ import (
 	"strconv"
 	"strings"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
+
 	"github.com/hexbid/hexbid"
 )
-
-// fileNames are the names that files have for fields of the contract, where
-// they differ. "" leaves a part of a path out: files write such a part inside
-// the field's own notation.
-var fileNames = map[string]string{
-	"bid_micros": "bid", "daily_budget_micros": "daily_budget", "total_budget_micros": "total_budget", "pricing_model": "pricing",
-	"start_time": "start", "end_time": "end", "weekly_hours": "hours", "latitude": "lat", "longitude": "lng",
-	"operating_systems": "os", "icon_uri": "icon", "image_uri": "image", "excluded_area": "exclude", "h3_cells": "cells",
-	"excluded_interests": "not_interests", "valid_until_time": "valid_until",
-	"weekly_hours.day": "hours", "host_bids.host": "host_bids", "host_bids.multiplier_ppm": "host_bids",
-	"keywords.text": "keywords", "keywords.match": "keywords",
-}
 
 // fileField is the name that files have for a field of the contract:
 // campaign.bid_micros is bid.
 func fileField(path string) string {
-	if kind, rest, ok := strings.Cut(path, "."); ok && fieldsByKind[kind] != nil {
-		path = rest
-	} else if fieldsByKind[path] != nil {
-		return ""
-	}
-	if name, ok := fileNames[path]; ok {
-		return name
-	}
-	parts := strings.Split(path, ".")
-	for i, part := range parts {
-		if name, ok := fileNames[part]; ok {
-			parts[i] = name
+	first, rest, _ := strings.Cut(path, ".")
+	for _, k := range kinds {
+		if k.name == first {
+			name, _ := pathInFiles(k.message, rest)
+			return name
 		}
 	}
-	return strings.Join(parts, ".")
+	for _, k := range kinds {
+		if name, ok := pathInFiles(k.message, path); ok {
+			return name
+		}
+	}
+	return path
+}
+
+// pathInFiles is the name that files have for the path of a field in a message; false
+// when the message has no such field. Where files write an entry of a list as one text,
+// a part of it has the list's name.
+func pathInFiles(d protoreflect.MessageDescriptor, path string) (name string, ok bool) {
+	var names []string
+	for path != "" {
+		part, rest, _ := strings.Cut(path, ".")
+		var f protoreflect.FieldDescriptor
+		if d != nil {
+			f = d.Fields().ByName(protoreflect.Name(part))
+		}
+		if f == nil {
+			return strings.Join(append(names, path), "."), false
+		}
+		names = append(names, fileName(f))
+		if d = f.Message(); d != nil && f.IsList() && listNotations[d.FullName()].isText() {
+			break
+		}
+		path = rest
+	}
+	return strings.Join(names, "."), true
+}
+
+// renamed are the names of files for names of the contract that stand alone in a
+// message, where they differ.
+var renamed = renamedFields()
+
+func renamedFields() map[string]string {
+	names := map[string]string{}
+	var add func(protoreflect.MessageDescriptor)
+	add = func(d protoreflect.MessageDescriptor) {
+		for i := range d.Fields().Len() {
+			f := d.Fields().Get(i)
+			if in := fileName(f); in != string(f.Name()) {
+				names[string(f.Name())] = in
+			}
+			if f.Message() != nil {
+				add(f.Message())
+			}
+		}
+	}
+	for _, k := range kinds {
+		add(k.message)
+	}
+	return names
 }
 
 var (
@@ -89,7 +124,10 @@ func translate(text string) string {
 	})
 	return identifier.ReplaceAllStringFunc(text, func(word string) string {
 		path := strings.TrimRight(word, ".")
-		if fileNames[path] == "" && !strings.HasPrefix(path, "campaign.") {
+		if name, ok := renamed[path]; ok {
+			return name + word[len(path):]
+		}
+		if !strings.Contains(path, ".") {
 			return word
 		}
 		return fileField(path) + word[len(path):]
