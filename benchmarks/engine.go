@@ -1,15 +1,12 @@
 package benchmarks
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder"
-	"github.com/hexbid/hexbid/store"
 )
 
 const (
@@ -117,61 +114,4 @@ func Dense(w *Workload) (map[string]Spread, error) {
 		m.Close()
 	}
 	return worst, nil
-}
-
-// Changes puts changed bids at 10,000 a second for some seconds, and measures
-// how long each takes to be searchable, and searches meanwhile against quiet
-// ones.
-func (m *Market) Changes() (map[string]Spread, error) {
-	queries := m.queries(nil)
-	var w bidder.Scratch
-	searches := func() float64 {
-		_, _, p99 := timed(callsARound, func(i int) { m.Indexer.Snapshot().Search(&queries[i%len(queries)], &w) })
-		return p99
-	}
-	return Rounds(3, func() (Figures, error) {
-		quiet := searches()
-		var stop atomic.Bool
-		visible, changed := make(chan []time.Duration), m.changedBids(40_000)
-		go func() { visible <- m.changeUntil(changed, &stop) }()
-		busy := searches()
-		stop.Store(true)
-		took := <-visible
-		lasted := took[len(took)-1]
-		took = took[:len(took)-1]
-		_, p99 := quantiles(took)
-		return Figures{"change_visible_p99_ms": p99 / 1e6, "changes_per_s": float64(len(took)) / lasted.Seconds(), "live_change_search_p99_ratio": busy / quiet}, nil
-	})
-}
-
-// changeUntil puts ten changes a millisecond. The last duration is that of all.
-func (m *Market) changeUntil(changed []store.Record, stop *atomic.Bool) []time.Duration {
-	type change struct {
-		version uint64
-		at      time.Time
-	}
-	pending, done := make(chan change, len(changed)), make(chan []time.Duration)
-	go func() {
-		var took []time.Duration
-		for c := range pending {
-			if m.Indexer.WaitFor(context.Background(), c.version) == nil {
-				took = append(took, time.Since(c.at))
-			}
-		}
-		done <- took
-	}()
-	started := time.Now()
-	for n, r := range changed {
-		if planned := started.Add(time.Duration(n) * 100 * time.Microsecond); n%10 == 0 {
-			time.Sleep(time.Until(planned))
-		}
-		if stop.Load() {
-			break
-		}
-		at := time.Now()
-		pending <- change{m.put(r), at}
-	}
-	took := time.Since(started)
-	close(pending)
-	return append(<-done, took)
 }

@@ -24,6 +24,7 @@ type Market struct {
 
 	before  uint64 // bytes of heap without it
 	owners  int
+	renamed int // programs so far
 	tape    *store.Tape
 	version uint64
 	stop    context.CancelFunc
@@ -182,6 +183,21 @@ func (m *Market) changedBids(n int) []store.Record {
 		changed = append(changed, r)
 		return nil
 	})
+	return changed
+}
+
+// changedPrograms are programs with names that none had before, and other keywords.
+func (m *Market) changedPrograms(n int) []store.Record {
+	changed := make([]store.Record, n)
+	for i := range changed {
+		m.renamed++
+		r := m.rand(changeStream, m.renamed)
+		at := r.IntN(m.owners)
+		_, program, _ := m.Owner(at)
+		program.UID = hexbid.UID(m.owners + at + 1)
+		program.DisplayName, program.Keywords = fmt.Sprintf("小程序 新 %d", m.renamed), []string{words[r.IntN(len(words))]}
+		changed[i] = store.Record{Resource: program}
+	}
 	return changed
 }
 

@@ -37,7 +37,7 @@ type part struct {
 }
 
 var parts = []part{
-	{"engine", true, engine}, {"live", true, live}, {"dense", true, dense}, {"nearby", true, nearby}, {"server", true, server},
+	{"engine", true, engine}, {"live", true, live}, {"dense", true, dense}, {"nearby", true, nearby}, {"programs", true, programs}, {"server", true, server},
 	{"sizes", false, sizes}, {"country", false, country}, {"nearby7m", false, nearbyMany}, {"cache", false, cache}, {"peers", false, besidePeers},
 }
 
@@ -162,6 +162,11 @@ func live(*session) (spreads, error) {
 			return nil, err
 		}
 		some, err := m.Changes()
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, some)
+		some, err = m.ProgramChanges("campaigns")
 		maps.Copy(all, some)
 		return all, err
 	})
@@ -176,6 +181,12 @@ func dense(*session) (spreads, error) {
 }
 
 func nearby(*session) (spreads, error) { return nearbyOf(million, "1m", benchmarks.NearbyPlaces[:2]) }
+
+// programs measures changes of programs beside a million of them, which all share
+// words.
+func programs(*session) (spreads, error) {
+	return with(false, 0, million, func(m *benchmarks.Market) (spreads, error) { return m.ProgramChanges("programs") })
+}
 
 func nearbyMany(*session) (spreads, error) {
 	return nearbyOf(7*million, "7m", benchmarks.NearbyPlaces)
