@@ -71,8 +71,9 @@ func (m *Market) changeUntil(changed []store.Record, stop *atomic.Bool) []time.D
 // ProgramChanges gives programs other names and keywords beside all others, which
 // share words with them. It measures how many of those the index takes in a second
 // when they come all at once, and how long one that comes alone takes to be searchable
-// and what it allocates, the publication included.
-func (m *Market) ProgramChanges(suffix string) (map[string]Spread, error) {
+// and what it allocates, the publication included. The figures' names say what the
+// programs change beside.
+func (m *Market) ProgramChanges(beside string) (map[string]Spread, error) {
 	const atOnce, alone = 20_000, 200
 	return Rounds(3, func() (Figures, error) {
 		started := time.Now()
@@ -92,8 +93,8 @@ func (m *Market) ProgramChanges(suffix string) (map[string]Spread, error) {
 		}
 		runtime.ReadMemStats(&after)
 		_, p99 := quantiles(took)
-		return Figures{"program_changes_per_s_" + suffix: perSecond, "program_change_visible_p99_ms_" + suffix: p99 / 1e6,
-			"program_change_bytes_" + suffix: float64(after.TotalAlloc-before.TotalAlloc) / alone}, nil
+		return Figures{"program_changes_per_s_beside_" + beside: perSecond, "program_change_visible_p99_ms_beside_" + beside: p99 / 1e6,
+			"program_change_bytes_beside_" + beside: float64(after.TotalAlloc-before.TotalAlloc) / alone}, nil
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/simulator/load"
 )
 
@@ -99,5 +100,40 @@ func TestServersInProcessesOfTheirOwnAreMeasured(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestChangesOfProgramsAreMeasured on small markets, with campaigns and without: every
+// change is another name, and an owner's program is what changes.
+func TestChangesOfProgramsAreMeasured(t *testing.T) {
+	w, err := NewWorkload(1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for campaigns, owners := range map[int]int{0: 1000, 2000: 0} {
+		m, err := NewMarket(w, campaigns, owners)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		before := m.Indexer.Snapshot()
+		figures, err := m.ProgramChanges("x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(figures) != 3 {
+			t.Errorf("figures %v", figures)
+		}
+		for name, f := range figures {
+			if f.Low <= 0 || f.Median < f.Low || f.High < f.Median {
+				t.Errorf("%s: %v", name, f)
+			}
+		}
+		if after := m.Indexer.Snapshot(); after.Programs != before.Programs || after.Version != 1+3*(20_000+200) {
+			t.Errorf("%d programs at version %d, were %d", after.Programs, after.Version, before.Programs)
+		}
+		if a, b := m.changedPrograms(1)[0], m.changedPrograms(1)[0]; a.Resource.(*hexbid.Program).DisplayName == b.Resource.(*hexbid.Program).DisplayName {
+			t.Error("two changes to one name")
+		}
 	}
 }

@@ -93,7 +93,7 @@ func (x *Indexer) followOwners() {
 			}
 		}
 	}
-	clear(x.changedOwners)
+	x.changedOwners = emptied(x.changedOwners)
 }
 
 // parentOf finds what a resource belongs to.
@@ -126,7 +126,7 @@ func (x *Indexer) putProgram(p *hexbid.Program) error {
 	if before.text != slot.text {
 		x.words.name(i, before.text, slot.text)
 	}
-	if before.text != slot.text || before.gate != slot.gate || before.tags != slot.tags {
+	if known && (before.text != slot.text || before.gate != slot.gate || before.tags != slot.tags) {
 		x.changedPrograms[i] = struct{}{}
 	}
 	return nil
@@ -144,7 +144,21 @@ func (x *Indexer) followPrograms() {
 			x.insertSite(at - 1)
 		}
 	}
-	clear(x.changedPrograms)
+	x.changedPrograms = emptied(x.changedPrograms)
+}
+
+// smallMap is the number of entries up to which a map is used again.
+const smallMap = 1 << 10
+
+// emptied is an empty map: the given one, or where it held much another. A walk over a
+// map takes as long as the most that it ever held, so a map that a load has filled would
+// cost each later publication a walk over the whole catalogue.
+func emptied[K comparable, V any](m map[K]V) map[K]V {
+	if len(m) > smallMap {
+		return map[K]V{}
+	}
+	clear(m)
+	return m
 }
 
 // textOf is what words are looked for in: the program's names and keywords, and

@@ -107,7 +107,7 @@ func (x *Indexer) setTrees() {
 	for number, edit := range x.treeEdits {
 		x.trees.set(&x.programs.edit(number).tree, edit.Tree())
 	}
-	clear(x.treeEdits)
+	x.treeEdits = emptied(x.treeEdits)
 }
 
 func (x *Indexer) insertSite(at uint32) {

@@ -308,7 +308,7 @@ func (x *Indexer) followMoves() {
 			of.came = append(of.came, m.now.vec)
 		}
 	}
-	clear(x.moved)
+	x.moved = emptied(x.moved)
 	for program, of := range byProgram {
 		alone := x.onlyPlaceOf(program)
 		for s := x.surroundsOf[program]; s != nil; s = s.next {

@@ -162,11 +162,6 @@ func live(*session) (spreads, error) {
 			return nil, err
 		}
 		some, err := m.Changes()
-		if err != nil {
-			return nil, err
-		}
-		maps.Copy(all, some)
-		some, err = m.ProgramChanges("campaigns")
 		maps.Copy(all, some)
 		return all, err
 	})
@@ -183,9 +178,17 @@ func dense(*session) (spreads, error) {
 func nearby(*session) (spreads, error) { return nearbyOf(million, "1m", benchmarks.NearbyPlaces[:2]) }
 
 // programs measures changes of programs beside a million of them, which all share
-// words.
+// words, and beside a million campaigns, five a program.
 func programs(*session) (spreads, error) {
-	return with(false, 0, million, func(m *benchmarks.Market) (spreads, error) { return m.ProgramChanges("programs") })
+	all := spreads{}
+	for beside, size := range map[string]struct{ campaigns, owners int }{"programs": {0, million}, "campaigns": {million, 0}} {
+		some, err := with(false, size.campaigns, size.owners, func(m *benchmarks.Market) (spreads, error) { return m.ProgramChanges(beside) })
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, some)
+	}
+	return all, nil
 }
 
 func nearbyMany(*session) (spreads, error) {
