@@ -1,6 +1,6 @@
 // Package cli is the command line: it parses flags, speaks the wire contract to
-// a server as any client would, and reads and writes the file formats. What
-// serving takes is handed in by cmd/hexbid.
+// a server as any client would, and reads and writes the file formats. Commands that
+// work on the server's machine are handed in by cmd/hexbid.
 package cli
 
 import (
@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -23,28 +22,28 @@ import (
 type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	// Serve runs a server until the context ends; ready is called with its
-	// address once it answers.
-	Serve func(ctx context.Context, config *ServeConfig, ready func(address string)) error
 	// Version of the program.
 	Version string
+	// Commands are what the program adds to those of a client: pointers to structs of
+	// kong commands, whose Run may take a context.Context and an Env.
+	Commands []any
 }
 
 // commands are the sub-commands; kong reads their tags.
 type commands struct {
 	Config kong.ConfigFlag `help:"YAML file with the same names as the flags; flags and environment win." placeholder:"FILE"`
 
-	Serve      serveCommand      `cmd:"" help:"Serve a market over gRPC."`
-	Apply      applyCommand      `cmd:"" help:"Create or replace advertisers, programs, places and campaigns from files."`
-	Get        getCommand        `cmd:"" help:"Show one resource by name, or list those of a kind."`
-	Delete     deleteCommand     `cmd:"" help:"Delete resources, and with --cascade what needs them."`
-	Approve    approveCommand    `cmd:"" help:"Approve places that are in review, or hide them."`
-	Regions    regionsCommand    `cmd:"" help:"List the provinces and prefectures that campaigns can name, by adcode or words."`
-	Search     searchCommand     `cmd:"" help:"Search the mini-programs around a point."`
-	Explain    explainCommand    `cmd:"" help:"Say why a campaign shows or does not."`
-	Simulate   simulateCommand   `cmd:"" help:"Measure a server under load, find its capacity, plan machines."`
-	RotateKeys rotateKeysCommand `cmd:"" help:"Put a new sealing key on top of a key file, and drop those that were replaced more than eight days ago."`
-	Version    versionCommand    `cmd:"" help:"Print the version."`
+	Added kong.Plugins `embed:""`
+
+	Apply    applyCommand    `cmd:"" help:"Create or replace advertisers, programs, places and campaigns from files."`
+	Get      getCommand      `cmd:"" help:"Show one resource by name, or list those of a kind."`
+	Delete   deleteCommand   `cmd:"" help:"Delete resources, and with --cascade what needs them."`
+	Approve  approveCommand  `cmd:"" help:"Approve places that are in review, or hide them."`
+	Regions  regionsCommand  `cmd:"" help:"List the provinces and prefectures that campaigns can name, by adcode or words."`
+	Search   searchCommand   `cmd:"" help:"Search the mini-programs around a point."`
+	Explain  explainCommand  `cmd:"" help:"Say why a campaign shows or does not."`
+	Simulate simulateCommand `cmd:"" help:"Measure a server under load, find its capacity, plan machines."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
 // session is what commands get to work with.
@@ -75,20 +74,16 @@ func Run(ctx context.Context, args []string, env Env) (code int) {
 			code = int(exit)
 		}
 	}()
-	var c commands
-	var file configFile
+	c, file := commands{Added: env.Commands}, configFile{}
 	parser, err := kong.New(&c, kong.Name("hexbid"), kong.Description(description), kong.UsageOnError(),
 		kong.Writers(env.Stdout, env.Stderr), kong.Exit(func(code int) { panic(exitCode(code)) }),
 		kong.Configuration(file.read), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
-		kong.TypeMapper(reflect.TypeOf(moneyFlag(0)), moneyMapper()))
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(env))
 	if err != nil {
 		fmt.Fprintln(env.Stderr, "hexbid:", err)
 		return 2
 	}
 	selected, err := parser.Parse(args)
-	if err == nil {
-		err = file.readMarket(&c.Serve.Market)
-	}
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "hexbid: %v\nSee hexbid --help.\n", err)
 		return 2

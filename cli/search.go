@@ -214,9 +214,9 @@ func (c *explainCommand) print(s *session, response *pb.ExplainResponse) {
 	}
 }
 
-// introduce shows a new demo market to a person: a search, and what to try.
-func introduce(s *session, address string) {
-	flags := clientFlags{Server: address, Timeout: 10 * time.Second}
+// Introduce shows a new demo market to a person: a search, and what to try.
+func Introduce(ctx context.Context, env Env, address string) {
+	s, flags := &session{Env: env, ctx: ctx}, clientFlags{Server: address, Timeout: 10 * time.Second}
 	r := &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30.2553, Longitude: 120.1640}, NearbyLimit: proto.Int32(8),
 		Viewer: &pb.Viewer{Age: proto.Int32(24), Gender: pb.Gender_GENDER_FEMALE, OperatingSystem: pb.OperatingSystem_OPERATING_SYSTEM_IOS},
 		Host:   pb.Host_HOST_WECHAT}

@@ -185,7 +185,7 @@ func TestApplyReadsFoldersInAnyOrderAndStandardInput(t *testing.T) {
 }
 
 func TestCommandsThatReadAndChange(t *testing.T) {
-	s := boot(t, func(c *cli.ServeConfig) { c.ManualReview = true })
+	s := boot(t, func(c *ServeConfig) { c.ManualReview = true })
 	smallCatalogue(t, testContext(t), s)
 	const place = "advertisers/a/programs/p/places/l"
 	if out := s.mustRun(t, "", "get", "places"); !strings.Contains(out, place) || !strings.Contains(out, "in_review") {
@@ -229,7 +229,7 @@ func TestCommandsThatReadAndChange(t *testing.T) {
 }
 
 func TestAnUploadTellsWhichPlacesDoNotShow(t *testing.T) {
-	s := boot(t, func(c *cli.ServeConfig) { c.ManualReview = true })
+	s := boot(t, func(c *ServeConfig) { c.ManualReview = true })
 	smallCatalogue(t, testContext(t), s)
 	const name = "advertisers/a/programs/p/places/l"
 	place := func(text string) string {
@@ -270,8 +270,8 @@ market:
     - {host: alipay, category: finance, region: "330100", per_thousand: 12.5}
 `)
 	t.Setenv("HEXBID_CACHE_MB", "11")
-	var got *cli.ServeConfig
-	env := cli.Env{Stdout: &bytes.Buffer{}, Stderr: os.Stderr, Serve: func(_ context.Context, c *cli.ServeConfig, _ func(string)) error { got = c; return nil }}
+	var got *ServeConfig
+	env := cli.Env{Stdout: &bytes.Buffer{}, Stderr: os.Stderr, Commands: commands(func(_ context.Context, c *ServeConfig, _ func(string)) error { got = c; return nil })}
 	if code := cli.Run(testContext(t), []string{"serve", "--config", file, "--listen", "127.0.0.1:2"}, env); code != 0 {
 		t.Fatalf("exit %d", code)
 	}
@@ -284,13 +284,13 @@ market:
 		t.Errorf("config %+v, market %+v", got, market)
 	}
 	for text, word := range map[string]string{"colour: red": "colour", "market: {colour: 1}": "colour", "market: {reserves: [{host: myspace}]}": "myspace",
-		"auction-budget: soon": "soon", "cache-mb: [": "config"} {
+		"market: 7": "market section", "auction-budget: soon": "soon", "cache-mb: [": "config", "drain-timeout: [1]": "drain-timeout"} {
 		var errs bytes.Buffer
 		env.Stderr = &errs
-		env.Serve = func(_ context.Context, c *cli.ServeConfig, _ func(string)) error {
+		env.Commands = commands(func(_ context.Context, c *ServeConfig, _ func(string)) error {
 			_, err := c.BuildMarket()
 			return err
-		}
+		})
 		if code := cli.Run(testContext(t), []string{"serve", "--config", write(t, "bad.yaml", text)}, env); code == 0 || !strings.Contains(errs.String(), word) {
 			t.Errorf("%q: exit %d, %q", text, code, errs.String())
 		}
@@ -299,7 +299,7 @@ market:
 
 // TestTheMinimumBidIsCheckedAtUpload uses the operator's setting.
 func TestTheMinimumBidIsCheckedAtUpload(t *testing.T) {
-	s := boot(t, func(c *cli.ServeConfig) { c.MinimumBidCPC = 500_000 })
+	s := boot(t, func(c *ServeConfig) { c.MinimumBidCPC = 500_000 })
 	smallCatalogue(t, testContext(t), s)
 	err := create(func(c *pb.Campaign) { c.BidMicros = 499_999 })(testContext(t), s)
 	if err == nil || !strings.Contains(err.Error(), "minimum of 500000") {

@@ -17,7 +17,6 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/hexbid/hexbid/cli"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -225,7 +224,7 @@ func smallCatalogue(t *testing.T, ctx context.Context, s *testServer) {
 }
 
 func TestBadInputIsNamedAndChangesNothing(t *testing.T) {
-	s, ctx := boot(t, func(c *cli.ServeConfig) { c.Data = t.TempDir() }), testContext(t)
+	s, ctx := boot(t, func(c *ServeConfig) { c.Data = t.TempDir() }), testContext(t)
 	smallCatalogue(t, ctx, s)
 	before := s.main.exchange.Size()
 	for _, group := range [][]badInput{badSearches, badCampaigns, badCalls} {

@@ -16,12 +16,11 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/cli"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
 // bruteMarket has reserves and an increment, so that they are proven too.
-func bruteMarket(c *cli.ServeConfig) {
+func bruteMarket(c *ServeConfig) {
 	c.Increment, c.Reserve = 10_000, 5_000_000
 	if err := yaml.Unmarshal([]byte(`reserves:
   - {host: alipay, per_thousand: 9.00}
@@ -195,7 +194,7 @@ func TestDemoSearchesEqualBruteForce(t *testing.T) {
 	if testing.Short() {
 		requests = 100
 	}
-	s, ctx := boot(t, func(c *cli.ServeConfig) { withDemo(c); bruteMarket(c) }), testContext(t)
+	s, ctx := boot(t, func(c *ServeConfig) { withDemo(c); bruteMarket(c) }), testContext(t)
 	o := loadOracle(t, ctx, s)
 	r := rand.New(rand.NewPCG(1, 1))
 	sponsored, nearby := 0, 0
@@ -378,7 +377,7 @@ func TestSearchesAllOverTheGlobeEqualBruteForce(t *testing.T) {
 	if testing.Short() {
 		campaigns, requests = 8000, 100
 	}
-	s, ctx := boot(t, func(c *cli.ServeConfig) { bruteMarket(c); c.Data = t.TempDir() }), testContext(t)
+	s, ctx := boot(t, func(c *ServeConfig) { bruteMarket(c); c.Data = t.TempDir() }), testContext(t)
 	g := newGlobe(rand.New(rand.NewPCG(2, 2)))
 	importRows(t, ctx, s, g.rows(campaigns))
 	o := loadOracle(t, ctx, s)

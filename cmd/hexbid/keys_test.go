@@ -38,7 +38,7 @@ func mustPage(t *testing.T, s *testServer, pageToken string) string {
 // tokens out, without its key file and with another one.
 func TestAKeyFileThatIsLostOrReplacedIsNotMadeAnew(t *testing.T) {
 	data := t.TempDir()
-	config := func(c *cli.ServeConfig) { c.Data, c.Demo = data, true }
+	config := func(c *ServeConfig) { c.Data, c.Demo = data, true }
 	first := boot(t, config)
 	sealed := mustPage(t, first, "")
 	first.stop()
@@ -51,15 +51,15 @@ func TestAKeyFileThatIsLostOrReplacedIsNotMadeAnew(t *testing.T) {
 	if err := token.CreateKeyFile(other, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	for name, c := range map[string]func(*cli.ServeConfig){
-		"lost, and the record with it": func(c *cli.ServeConfig) { config(c); c.Data = withoutRecord(t, data) },
+	for name, c := range map[string]func(*ServeConfig){
+		"lost, and the record with it": func(c *ServeConfig) { config(c); c.Data = withoutRecord(t, data) },
 		"lost":                         config,
-		"replaced":                     func(c *cli.ServeConfig) { config(c); c.Keys = other },
+		"replaced":                     func(c *ServeConfig) { config(c); c.Keys = other },
 	} {
 		if err := os.RemoveAll(keys); err != nil {
 			t.Fatal(err)
 		}
-		configured := cli.DefaultServeConfig()
+		configured := DefaultServeConfig()
 		configured.Listen, configured.MetricsListen = "127.0.0.1:0", ""
 		c(&configured)
 		err := NewMain(configured).Open(context.Background())
@@ -79,7 +79,7 @@ func TestAKeyFileThatIsLostOrReplacedIsNotMadeAnew(t *testing.T) {
 	if err := os.Remove(keys); err != nil {
 		t.Fatal(err)
 	}
-	accepted := boot(t, func(c *cli.ServeConfig) { config(c); c.AcceptLoss = true })
+	accepted := boot(t, func(c *ServeConfig) { config(c); c.AcceptLoss = true })
 	if _, err := page(t, accepted, sealed); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("a token of lost keys: %v", err)
 	}
@@ -107,7 +107,7 @@ func withoutRecord(t *testing.T, data string) string {
 // and comes back, and then rotates.
 func TestKeysStayInForceWhenTheirFileIsNoRotation(t *testing.T) {
 	data := t.TempDir()
-	s := boot(t, func(c *cli.ServeConfig) { c.Data, c.Demo = data, true })
+	s := boot(t, func(c *ServeConfig) { c.Data, c.Demo = data, true })
 	sealed := mustPage(t, s, "")
 	var log bytes.Buffer
 	watched := &Main{keys: s.main.keys, Log: slog.New(slog.NewTextHandler(&log, nil))}
@@ -134,14 +134,14 @@ func TestKeysStayInForceWhenTheirFileIsNoRotation(t *testing.T) {
 		t.Errorf("restored:\n%s", log.String())
 	}
 	var out bytes.Buffer
-	if code := cli.Run(testContext(t), []string{"rotate-keys", keys}, cli.Env{Stdout: &out, Stderr: &out}); code != 0 ||
+	if code := cli.Run(testContext(t), []string{"rotate-keys", keys}, cli.Env{Stdout: &out, Stderr: &out, Commands: commands(nil)}); code != 0 ||
 		!strings.Contains(out.String(), "new sealing key, 2.") || !strings.Contains(out.String(), "still open what they sealed: 1.") {
 		t.Fatalf("exit %d: %s", code, &out)
 	}
 	watch.look()
 	mustPage(t, s, sealed)
 	missing := filepath.Join(data, "none")
-	if code := cli.Run(testContext(t), []string{"rotate-keys", missing}, cli.Env{Stdout: &out, Stderr: &out}); code == 0 || !strings.Contains(out.String(), missing) {
+	if code := cli.Run(testContext(t), []string{"rotate-keys", missing}, cli.Env{Stdout: &out, Stderr: &out, Commands: commands(nil)}); code == 0 || !strings.Contains(out.String(), missing) {
 		t.Errorf("exit %d: %s", code, &out)
 	}
 }

@@ -18,7 +18,6 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
-	"github.com/hexbid/hexbid/cli"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -216,7 +215,7 @@ func TestAProcessThatDoesNotStopIsEnded(t *testing.T) {
 
 func TestMetricsTellHowTheStoreFares(t *testing.T) {
 	data := t.TempDir()
-	s := boot(t, func(c *cli.ServeConfig) { c.Data, c.MetricsListen = data, "127.0.0.1:0" })
+	s := boot(t, func(c *ServeConfig) { c.Data, c.MetricsListen = data, "127.0.0.1:0" })
 	if err := os.RemoveAll(filepath.Join(data, "catalogue")); err != nil {
 		t.Fatal(err)
 	}

@@ -19,13 +19,13 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	code := cli.Run(ctx, os.Args[1:], cli.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Serve: serve, Version: version()})
+	code := cli.Run(ctx, os.Args[1:], cli.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: version(), Commands: commands(serve)})
 	stop()
 	os.Exit(code)
 }
 
 // serve runs a Main until the context ends.
-func serve(ctx context.Context, config *cli.ServeConfig, ready func(address string)) error {
+func serve(ctx context.Context, config *ServeConfig, ready func(address string)) error {
 	if err := useMemory(config.MemoryMB); err != nil {
 		return err
 	}

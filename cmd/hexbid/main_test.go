@@ -11,7 +11,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/hexbid/hexbid/cli"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -29,9 +28,9 @@ type testServer struct {
 var testNow = time.Date(2026, 11, 20, 4, 7, 30, 0, time.UTC) // a Friday, 12:07 in Shanghai
 
 // boot starts the program; change adjusts its configuration.
-func boot(t *testing.T, change func(*cli.ServeConfig)) *testServer {
+func boot(t *testing.T, change func(*ServeConfig)) *testServer {
 	t.Helper()
-	config := cli.DefaultServeConfig()
+	config := DefaultServeConfig()
 	config.Listen, config.MetricsListen = "127.0.0.1:0", ""
 	config.AuctionBudget, config.NearbyBudget = 10*time.Second, 10*time.Second
 	if change != nil {
@@ -75,7 +74,7 @@ func boot(t *testing.T, change func(*cli.ServeConfig)) *testServer {
 	return s
 }
 
-func withDemo(c *cli.ServeConfig) { c.Demo = true }
+func withDemo(c *ServeConfig) { c.Demo = true }
 
 func testContext(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute) // of a busy machine

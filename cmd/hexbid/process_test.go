@@ -23,7 +23,6 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
-	"github.com/hexbid/hexbid/cli"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -262,7 +261,7 @@ func TestAFullDisk(t *testing.T) {
 }
 
 func TestMetricsAndHealth(t *testing.T) {
-	s := boot(t, func(c *cli.ServeConfig) { c.MetricsListen = "127.0.0.1:0" })
+	s := boot(t, func(c *ServeConfig) { c.MetricsListen = "127.0.0.1:0" })
 	ctx := testContext(t)
 	if err := search(func(*pb.SearchNearbyRequest) {})(ctx, s); err != nil {
 		t.Fatal(err)

@@ -10,7 +10,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/cli"
 	"github.com/hexbid/hexbid/geoindex"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
@@ -46,7 +45,7 @@ func TestATraceHasTheSameWinnersAndSaysWhyTheOthersLost(t *testing.T) {
 }
 
 func TestATraceIsForOperators(t *testing.T) {
-	s := boot(t, func(c *cli.ServeConfig) { c.AllowTrace = "no" })
+	s := boot(t, func(c *ServeConfig) { c.AllowTrace = "no" })
 	err := search(func(r *pb.SearchNearbyRequest) { r.Trace = true })(testContext(t), s)
 	if status.Code(err) != codes.PermissionDenied {
 		t.Errorf("a trace where none is permitted: %v", err)

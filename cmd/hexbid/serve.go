@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/cli"
 	"github.com/hexbid/hexbid/demo"
 	"github.com/hexbid/hexbid/exchange"
 	"github.com/hexbid/hexbid/server"
@@ -29,7 +28,7 @@ import (
 // Main is the program that serves. A test boots the real one on port 0, with a
 // clock of its own: NewMain, Open, Run.
 type Main struct {
-	Config cli.ServeConfig
+	Config ServeConfig
 	Clock  func() time.Time
 	Log    *slog.Logger
 
@@ -44,7 +43,7 @@ type Main struct {
 }
 
 // NewMain has the wall's clock and logs to standard error.
-func NewMain(config cli.ServeConfig) *Main {
+func NewMain(config ServeConfig) *Main {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(config.LogLevel)) // the flag's choices are levels
 	return &Main{Config: config, Clock: time.Now, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))}
@@ -118,7 +117,7 @@ func (m *Main) openServer() (err error) {
 }
 
 // limitsOf are the limits that the configuration states, and the defaults of others.
-func limitsOf(c *cli.ServeConfig) server.Limits {
+func limitsOf(c *ServeConfig) server.Limits {
 	l := server.DefaultLimits()
 	l.Searches, l.Reads, l.Writes, l.Imports = c.MaxSearches, c.MaxReads, c.MaxWrites, c.MaxImports
 	l.Connections, l.WaitingBytes = c.MaxConnections, c.MaxWaitingMB<<20

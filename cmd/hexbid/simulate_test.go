@@ -357,7 +357,7 @@ func TestRequestsAreReplayed(t *testing.T) {
 	}
 	file.WriteString("2.1,95,120.16,20,female,ios,wechat,search,catering,3000,2,5,u\n")
 	file.WriteString("2.2,30.25,120.16,20,neither,ios,wechat,search,catering,3000,2,5,u\n")
-	s := boot(t, func(c *cli.ServeConfig) { c.Demo = true })
+	s := boot(t, func(c *ServeConfig) { c.Demo = true })
 	dir := t.TempDir()
 	code, out, errs := simulate(testContext(t), s.main.Address(), "load", "--requests", write(t, "requests.csv", file.String()), "--speed", "100", "--call-timeout", "1m", "--out", dir)
 	if code != 0 || !strings.Contains(errs, `line 402: lat: "95" is no number from -90 to 90`) || !strings.Contains(errs, "line 403: gender:") || !strings.Contains(errs, "2 of 402 rows are bad and were skipped") {

@@ -6,14 +6,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-
-	"github.com/hexbid/hexbid/cli"
 )
 
 // TestALoadHasTheServersOwnFigures: CPU, memory and answers of its /metrics, beside
 // what the generator saw.
 func TestALoadHasTheServersOwnFigures(t *testing.T) {
-	s := boot(t, func(c *cli.ServeConfig) { c.MetricsListen = "127.0.0.1:0" })
+	s := boot(t, func(c *ServeConfig) { c.MetricsListen = "127.0.0.1:0" })
 	dir := t.TempDir()
 	args := []string{"load", "--rate", "50", "--duration", "2500ms", "--warm-up", "0s", "--call-timeout", "1m", "--out", dir}
 	code, out, errs := simulate(testContext(t), s.main.Address(), append(args, "--metrics", "http://"+s.main.MetricsAddress())...)
@@ -49,7 +47,7 @@ func TestALoadHasTheServersOwnFigures(t *testing.T) {
 // TestMetricsOfALoad: an address that was given must answer; one that was not may be
 // silent; hostile ones cost the run nothing.
 func TestMetricsOfALoad(t *testing.T) {
-	s := boot(t, func(*cli.ServeConfig) {})
+	s := boot(t, func(*ServeConfig) {})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"go.yaml.in/yaml/v3"
+)
+
+// configFile resolves flags that neither the command line nor the environment
+// sets.
+type configFile struct{ settings map[string]yaml.Node }
+
+// read is kong's loader of the file.
+func (f *configFile) read(r io.Reader) (kong.Resolver, error) {
+	if err := yaml.NewDecoder(r).Decode(&f.settings); err != nil && err != io.EOF {
+		return nil, fmt.Errorf("config file: %w", err)
+	}
+	return f, nil
+}
+
+// Validate refuses settings that no flag has.
+func (f *configFile) Validate(app *kong.Application) error {
+	var known []string
+	var visit func(n *kong.Node)
+	visit = func(n *kong.Node) {
+		for _, flag := range n.Flags {
+			known = append(known, flag.Name)
+		}
+		for _, child := range n.Children {
+			visit(child)
+		}
+	}
+	visit(app.Node)
+	for name := range f.settings {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("config file: %q is not a setting: its names are those of flags, see hexbid serve --help", name)
+		}
+	}
+	return nil
+}
+
+// Resolve gives a flag its value; a list or a mapping as YAML.
+func (f *configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	for _, env := range flag.Envs {
+		if _, set := os.LookupEnv(env); set {
+			return nil, nil
+		}
+	}
+	node, ok := f.settings[flag.Name]
+	if !ok {
+		return nil, nil
+	}
+	if node.Kind == yaml.ScalarNode {
+		return node.Value, nil
+	}
+	text, err := yaml.Marshal(&node)
+	return strings.TrimSpace(string(text)), err
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hexbid/hexbid/cli"
+	"github.com/hexbid/hexbid/token"
+)
+
+// serveFunc runs a server until the context ends; ready is called with its address
+// once it answers.
+type serveFunc func(ctx context.Context, config *ServeConfig, ready func(address string)) error
+
+// ownCommands are those that work on the server's machine. Those of package cli speak
+// to a server over the network.
+type ownCommands struct {
+	Serve      serveCommand      `cmd:"" help:"Serve a market over gRPC."`
+	RotateKeys rotateKeysCommand `cmd:"" help:"Put a new sealing key on top of a key file, and drop those that were replaced more than eight days ago."`
+}
+
+// commands are what the program adds to the command line.
+func commands(serve serveFunc) []any {
+	return []any{&ownCommands{Serve: serveCommand{serve: serve}}}
+}
+
+type serveCommand struct {
+	ServeConfig `embed:""`
+	serve       serveFunc
+}
+
+// Run serves until it is told to stop. A demo market introduces itself.
+func (c *serveCommand) Run(ctx context.Context, env cli.Env) error {
+	return c.serve(ctx, &c.ServeConfig, func(address string) {
+		if c.Demo {
+			cli.Introduce(ctx, env, address)
+		}
+	})
+}
+
+type rotateKeysCommand struct {
+	File string `arg:"" help:"The key file: DATA/keys of a server unless --keys says otherwise." type:"path"`
+}
+
+// Run rotates; a running server notices within a second.
+func (c *rotateKeysCommand) Run(env cli.Env) error {
+	r, err := token.Rotate(c.File, time.Now())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(env.Stdout, "%s has a new sealing key, %d. Earlier keys that still open what they sealed: %d. Retired, replaced more than eight days ago: %d.\n",
+		c.File, r.Sealing, r.Open, r.Retired)
+	return err
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/hexbid/hexbid"
+)
+
+// ServeConfig is all that a server can be told: by flags, by HEXBID_* in the
+// environment, or by a YAML file.
+type ServeConfig struct {
+	Listen            string        `help:"Address of the gRPC port." default:"127.0.0.1:7600" env:"HEXBID_LISTEN"`
+	MetricsListen     string        `help:"Loopback address of /metrics; empty for none." default:"127.0.0.1:7601" env:"HEXBID_METRICS_LISTEN"`
+	Data              string        `help:"Folder of the catalogue and the keys; empty keeps everything in memory." placeholder:"DIR" env:"HEXBID_DATA"`
+	Demo              bool          `help:"Fill an empty catalogue with the demo market of Hangzhou." env:"HEXBID_DEMO"`
+	Keys              string        `help:"Key file of the tokens; DATA/keys by default. Read again when it changes." placeholder:"FILE" env:"HEXBID_KEYS"`
+	AcceptLoss        bool          `help:"Go on although acknowledged writes are lost, or keys that tokens were sealed with, as the start without it has said. For one start: refused when nothing is lost."`
+	Currency          string        `help:"Currency of all amounts, recorded in the data folder." default:"CNY" env:"HEXBID_CURRENCY"`
+	TLSCert           string        `name:"tls-cert" help:"Certificate, PEM." placeholder:"FILE" env:"HEXBID_TLS_CERT"`
+	TLSKey            string        `name:"tls-key" help:"Its key, PEM." placeholder:"FILE" env:"HEXBID_TLS_KEY"`
+	Insecure          bool          `help:"Permit an address that is not loopback without TLS." env:"HEXBID_INSECURE"`
+	AuctionBudget     time.Duration `help:"Time from arrival that an auction must have ended in; past it the answer is the nearby list alone." default:"1ms" env:"HEXBID_AUCTION_BUDGET"`
+	NearbyBudget      time.Duration `help:"Time that the walk of a nearby list may take; past it the answer has what was found, and says so." default:"5ms" env:"HEXBID_NEARBY_BUDGET"`
+	ClickExpiry       time.Duration `help:"How long a token admits an impression and a click." default:"30m" env:"HEXBID_CLICK_EXPIRY"`
+	ManualReview      bool          `help:"Leave new and changed places in review until they are approved." env:"HEXBID_MANUAL_REVIEW"`
+	AdvertiserEntries int64         `name:"advertiser-entries" help:"Most index entries of one advertiser: one for each cell of a covering, circle, cell, region and vertex of its campaigns, 8 for each approved place that a campaign goes around, 1 for each keyword and every 8 bytes of it." default:"1000000" env:"HEXBID_ADVERTISER_ENTRIES"`
+	CacheMB           int64         `name:"cache-mb" help:"Cache of display records, MiB." default:"64" env:"HEXBID_CACHE_MB"`
+	MemoryMB          int64         `name:"memory-mb" help:"Memory to use, MiB: the more there is, the less often the collector runs. 0 leaves it to GOGC and GOMEMLIMIT." default:"0" env:"HEXBID_MEMORY_MB"`
+	AllowTrace        string        `help:"Permit exhaustive traces: auto (on loopback only), yes or no." enum:"auto,yes,no" default:"auto" env:"HEXBID_ALLOW_TRACE"`
+	DrainTimeout      time.Duration `help:"How long a stop waits for calls in flight." default:"15s" env:"HEXBID_DRAIN_TIMEOUT"`
+	LogLevel          string        `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HEXBID_LOG_LEVEL"`
+	MinimumBidCPC     amount        `name:"minimum-bid-cpc" help:"Least bid a click that an upload may make." default:"0" placeholder:"AMOUNT" env:"HEXBID_MINIMUM_BID_CPC"`
+	MinimumBidCPM     amount        `name:"minimum-bid-cpm" help:"Least bid a thousand impressions." default:"0" placeholder:"AMOUNT" env:"HEXBID_MINIMUM_BID_CPM"`
+	Mechanism         string        `help:"What winners pay by: gsp, vcg or first_price; by scene in the market section of --config." enum:"gsp,vcg,first_price" default:"gsp" env:"HEXBID_MECHANISM"`
+	Increment         amount        `help:"Added to the price that another entry or a reserve sets." default:"0" placeholder:"AMOUNT" env:"HEXBID_INCREMENT"`
+	Reserve           amount        `help:"Reserve for a thousand seen impressions, everywhere; finer ones stand in the market section of --config." default:"0" placeholder:"AMOUNT" env:"HEXBID_RESERVE"`
+
+	MaxSearches    int   `help:"Searches worked on at once; more are refused." default:"4096" env:"HEXBID_MAX_SEARCHES"`
+	MaxReads       int   `help:"Reads of the catalogue worked on at once." default:"256" env:"HEXBID_MAX_READS"`
+	MaxWrites      int   `help:"Writes worked on at once." default:"256" env:"HEXBID_MAX_WRITES"`
+	MaxImports     int   `help:"Batches of uploads worked on at once." default:"32" env:"HEXBID_MAX_IMPORTS"`
+	MaxConnections int   `help:"Connections; one more takes the place of the idlest." default:"1024" env:"HEXBID_MAX_CONNECTIONS"`
+	MaxWaitingMB   int64 `name:"max-waiting-mb" help:"Memory, MiB, of requests that have not arrived whole and of answers not taken; past it the connection that has the most is closed." default:"512" env:"HEXBID_MAX_WAITING_MB"`
+
+	Market marketSection `hidden:"" help:"Market section of --config, as YAML."`
+}
+
+// DefaultServeConfig is what "hexbid serve" without flags has.
+func DefaultServeConfig() ServeConfig {
+	var c struct {
+		ServeConfig `embed:""`
+	}
+	parser, err := kong.New(&c)
+	if err == nil {
+		_, err = parser.Parse(nil)
+	}
+	if err != nil {
+		panic(err) // the tags above are constant
+	}
+	return c.ServeConfig
+}
+
+// amount is money on the command line, in decimal currency.
+type amount hexbid.Money
+
+// Decode implements kong.MapperValue.
+func (a *amount) Decode(ctx *kong.DecodeContext) error {
+	var text string
+	if err := ctx.Scan.PopValueInto("amount", &text); err != nil {
+		return err
+	}
+	money, err := hexbid.ParseMoney(text)
+	*a = amount(money)
+	return err
+}
