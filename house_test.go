@@ -84,6 +84,9 @@ func checkArrows(t *testing.T, from string, imports []string) {
 		if floors[to] >= floor && floor > 0 {
 			t.Errorf("%q (floor %d) imports %q (floor %d)", from, floor, to, floors[to])
 		}
+		if from == "cli" && to != "proto/hexbid/v1" && !strings.HasPrefix(to, "simulator/") {
+			t.Errorf("%q imports %q: commands speak the wire contract alone", from, to)
+		}
 		if to == "proto/hexbid/v1" && from != "wire" && from != "proto/hexbid/disk/v1" && floor < floors["server"] {
 			t.Errorf("%q imports the wire contract, which stops at server and at wire", from)
 		}
