@@ -14,6 +14,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -51,7 +52,7 @@ func (c *applyCommand) Run(s *session) error {
 	a.summary.DryRun, a.summary.NotServingReasons = c.DryRun, map[string]int{}
 	failed := a.applyFiles(files)
 	if failed == nil && c.Prune {
-		failed = a.prune(ctx, &remover{session: s, walk: &walk{client: conn, timeout: c.Timeout, view: pb.View_VIEW_BASIC, pageSize: 1000}, dryRun: c.DryRun, yes: c.Yes})
+		failed = a.prune(ctx, &remover{session: s, walk: &walk{client: conn, timeout: c.Timeout, view: pb.View_VIEW_BASIC, pageSize: hexbid.MaxPageSize}, dryRun: c.DryRun, yes: c.Yes})
 	}
 	if err := a.report(c.Output, failed); failed == nil {
 		return err

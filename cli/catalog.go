@@ -50,13 +50,19 @@ func (c *getCommand) writeDocuments(s *session) error {
 	defer conn.conn.Close()
 	w := &walk{client: conn, timeout: c.Timeout, view: pb.View_VIEW_FULL, pageSize: c.PageSize}
 	separator := ""
-	return w.each(s.ctx, listing{c.What, c.Parent, c.Page}, func(m resource) error {
+	for m, err := range w.all(s.ctx, listing{c.What, c.Parent, c.Page}) {
+		if err != nil {
+			return err
+		}
 		if _, err := io.WriteString(s.Stdout, separator); err != nil {
 			return err
 		}
+		if err := writeDocument(s.Stdout, m); err != nil {
+			return err
+		}
 		separator = "---\n"
-		return writeDocument(s.Stdout, m)
-	})
+	}
+	return nil
 }
 
 func writeDocument(w io.Writer, m proto.Message) error {

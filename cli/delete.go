@@ -25,7 +25,7 @@ func (c *deleteCommand) Run(s *session) error {
 		return err
 	}
 	defer conn.conn.Close()
-	r := &remover{session: s, walk: &walk{client: conn, timeout: c.Timeout, view: pb.View_VIEW_BASIC, pageSize: 1000}, dryRun: c.DryRun, yes: c.Yes || !c.Cascade}
+	r := &remover{session: s, walk: &walk{client: conn, timeout: c.Timeout, view: pb.View_VIEW_BASIC, pageSize: hexbid.MaxPageSize}, dryRun: c.DryRun, yes: c.Yes || !c.Cascade}
 	plan, err := c.plan(s.ctx, r)
 	if err != nil {
 		return err
@@ -69,19 +69,24 @@ func (r *remover) addNeeding(ctx context.Context, plan *removalPlan, n hexbid.Na
 	case hexbid.KindAdvertiser:
 		return r.addOwned(ctx, plan, n.String(), func(string) bool { return true })
 	case hexbid.KindProgram:
-		err := r.walk.each(ctx, listing{kind: "campaigns", parent: n.Owner().String()}, func(m resource) error {
-			if m.(*pb.Campaign).GetProgram() == n.String() {
-				plan.add(hexbid.KindCampaign, m)
-			}
-			return nil
-		})
+		buysForIt := func(m resource) bool { return m.(*pb.Campaign).GetProgram() == n.String() }
+		if err := r.addListed(ctx, plan, hexbid.KindCampaign, listing{kind: "campaigns", parent: n.Owner().String()}, buysForIt); err != nil {
+			return err
+		}
+		return r.addListed(ctx, plan, hexbid.KindPlace, listing{kind: "places", parent: n.String()}, func(resource) bool { return true })
+	}
+	return nil
+}
+
+// addListed adds those of a listing that goes says of that they are to go.
+func (r *remover) addListed(ctx context.Context, plan *removalPlan, kind hexbid.ResourceKind, l listing, goes func(resource) bool) error {
+	for m, err := range r.walk.all(ctx, l) {
 		if err != nil {
 			return err
 		}
-		return r.walk.each(ctx, listing{kind: "places", parent: n.String()}, func(m resource) error {
-			plan.add(hexbid.KindPlace, m)
-			return nil
-		})
+		if goes(m) {
+			plan.add(kind, m)
+		}
 	}
 	return nil
 }
@@ -96,12 +101,7 @@ func (r *remover) addOwned(ctx context.Context, plan *removalPlan, advertiser st
 		{hexbid.KindPlace, listing{kind: "places", parent: advertiser + "/programs/-"}},
 		{hexbid.KindProgram, listing{kind: "programs", parent: advertiser}},
 	} {
-		err := r.walk.each(ctx, list.listing, func(m resource) error {
-			if goes(m.GetName()) {
-				plan.add(list.kind, m)
-			}
-			return nil
-		})
+		err := r.addListed(ctx, plan, list.kind, list.listing, func(m resource) bool { return goes(m.GetName()) })
 		if err != nil {
 			return fmt.Errorf("listing the %s of %s: %w", list.listing.kind, advertiser, err)
 		}

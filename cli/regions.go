@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -16,13 +17,18 @@ type regionsCommand struct {
 // Run lists regions.
 func (c *regionsCommand) Run(s *session) error {
 	return c.call(s, func(ctx context.Context, conn *client) error {
-		r := &pb.ListRegionsRequest{Words: strings.Join(c.Words, " "), PageSize: 1000} // there are some 400
-		response, err := conn.campaigns.ListRegions(ctx, r)
-		if err != nil {
-			return err
+		var response pb.ListRegionsResponse
+		for region, err := range hexbid.Pages(func(token string) ([]*pb.Region, string, error) {
+			r, err := conn.campaigns.ListRegions(ctx, &pb.ListRegionsRequest{Words: strings.Join(c.Words, " "), PageSize: hexbid.MaxPageSize, PageToken: token})
+			return r.GetRegions(), r.GetNextPageToken(), err
+		}) {
+			if err != nil {
+				return err
+			}
+			response.Regions = append(response.Regions, region)
 		}
 		if c.Output == "json" {
-			return printJSON(s, response)
+			return printJSON(s, &response)
 		}
 		var t table
 		t.add("ADCODE", "NAME", "LATIN NAME", "PROVINCE", "ALSO")

@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
+	"iter"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -66,26 +68,13 @@ type walk struct {
 	pageSize int32
 }
 
-// each visits every resource of a listing, in order of name.
-func (w *walk) each(ctx context.Context, l listing, visit func(resource) error) error {
-	for {
-		p, err := w.fetch(ctx, l)
-		if err != nil {
-			return err
-		}
-		for _, m := range p.resources {
-			if err := visit(m); err != nil {
-				return err
-			}
-		}
-		if l.token = p.next; l.token == "" {
-			return nil
-		}
-	}
-}
-
-func (w *walk) fetch(ctx context.Context, l listing) (page, error) {
-	ctx, cancel := context.WithTimeout(ctx, w.timeout)
-	defer cancel()
-	return fetchPage(ctx, w.client.campaigns, l, w.pageSize, w.view)
+// all are the resources of a listing, in order of name.
+func (w *walk) all(ctx context.Context, l listing) iter.Seq2[resource, error] {
+	return hexbid.PagesFrom(l.token, func(token string) ([]resource, string, error) {
+		ctx, cancel := context.WithTimeout(ctx, w.timeout)
+		defer cancel()
+		l.token = token
+		p, err := fetchPage(ctx, w.client.campaigns, l, w.pageSize, w.view)
+		return p.resources, p.next, err
+	})
 }

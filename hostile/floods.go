@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -75,15 +76,15 @@ var floods = []struct {
 		return err
 	}},
 	{"a list of campaigns", func(ctx context.Context, conn *grpc.ClientConn, _ *rand.Rand) error {
-		_, err := pb.NewCampaignServiceClient(conn).ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: 1000, View: pb.View_VIEW_FULL})
+		_, err := pb.NewCampaignServiceClient(conn).ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize, View: pb.View_VIEW_FULL})
 		return err
 	}},
 	{"a list of places", func(ctx context.Context, conn *grpc.ClientConn, _ *rand.Rand) error {
-		_, err := pb.NewCampaignServiceClient(conn).ListPlaces(ctx, &pb.ListPlacesRequest{Parent: "advertisers/-/programs/none", PageSize: 1000})
+		_, err := pb.NewCampaignServiceClient(conn).ListPlaces(ctx, &pb.ListPlacesRequest{Parent: "advertisers/-/programs/none", PageSize: hexbid.MaxPageSize})
 		return err
 	}},
 	{"a list of regions", func(ctx context.Context, conn *grpc.ClientConn, _ *rand.Rand) error {
-		_, err := pb.NewCampaignServiceClient(conn).ListRegions(ctx, &pb.ListRegionsRequest{Words: "a a a a a a a a", PageSize: 1000})
+		_, err := pb.NewCampaignServiceClient(conn).ListRegions(ctx, &pb.ListRegionsRequest{Words: "a a a a a a a a", PageSize: hexbid.MaxPageSize})
 		return err
 	}},
 }

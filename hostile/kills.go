@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -72,26 +73,19 @@ type named interface {
 
 // listed adds what pages show, until the last.
 func listed[T named](there map[string]identity, page func(token string) ([]T, string, error)) error {
-	for token := ""; ; {
-		records, next, err := page(token)
+	for record, err := range hexbid.Pages(page) {
 		if err != nil {
 			return err
 		}
-		for _, record := range records {
-			there[record.GetName()] = identity{record.GetUid(), record.GetEtag()}
-		}
-		if token = next; token == "" {
-			return nil
-		}
+		there[record.GetName()] = identity{record.GetUid(), record.GetEtag()}
 	}
+	return nil
 }
-
-const listPage = 1000
 
 func listAll(ctx context.Context, conn *grpc.ClientConn) (map[string]identity, error) {
 	there, client := map[string]identity{}, pb.NewCampaignServiceClient(conn)
 	return there, listed(there, func(token string) ([]*pb.Advertiser, string, error) {
-		page, err := client.ListAdvertisers(ctx, &pb.ListAdvertisersRequest{PageSize: listPage, PageToken: token})
+		page, err := client.ListAdvertisers(ctx, &pb.ListAdvertisersRequest{PageSize: hexbid.MaxPageSize, PageToken: token})
 		return page.GetAdvertisers(), page.GetNextPageToken(), err
 	})
 }
@@ -106,15 +100,15 @@ func (r *round) inventory(ctx context.Context) (map[string]identity, error) {
 	there, client := map[string]identity{}, pb.NewCampaignServiceClient(conn)
 	return there, errors.Join(
 		listed(there, func(token string) ([]*pb.Program, string, error) {
-			page, err := client.ListPrograms(ctx, &pb.ListProgramsRequest{Parent: "advertisers/-", PageSize: listPage, PageToken: token})
+			page, err := client.ListPrograms(ctx, &pb.ListProgramsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize, PageToken: token})
 			return page.GetPrograms(), page.GetNextPageToken(), err
 		}),
 		listed(there, func(token string) ([]*pb.Place, string, error) {
-			page, err := client.ListPlaces(ctx, &pb.ListPlacesRequest{Parent: "advertisers/-/programs/-", PageSize: listPage, PageToken: token})
+			page, err := client.ListPlaces(ctx, &pb.ListPlacesRequest{Parent: "advertisers/-/programs/-", PageSize: hexbid.MaxPageSize, PageToken: token})
 			return page.GetPlaces(), page.GetNextPageToken(), err
 		}),
 		listed(there, func(token string) ([]*pb.Campaign, string, error) {
-			page, err := client.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: listPage, PageToken: token})
+			page, err := client.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize, PageToken: token})
 			return page.GetCampaigns(), page.GetNextPageToken(), err
 		}))
 }

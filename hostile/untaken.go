@@ -8,6 +8,7 @@ import (
 	"golang.org/x/net/http2"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -20,7 +21,7 @@ func untakenAnswers(ctx context.Context, r *round) error {
 	defer r.idling()()
 	ctx, cancel := r.until(ctx)
 	defer cancel()
-	list := envelope(&pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: 1000, View: pb.View_VIEW_FULL})
+	list := envelope(&pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize, View: pb.View_VIEW_FULL})
 	search := envelope(&pb.SearchNearbyRequest{Location: &pb.Location{Latitude: bystandersLatitude, Longitude: bystandersLongitude}, NearbyLimit: proto.Int32(100)})
 	var group sync.WaitGroup
 	for i := range 40 {

@@ -14,7 +14,7 @@ import (
 
 // Bounds of a page of a list.
 const (
-	defaultPage, maxPage = 100, 1000
+	defaultPage, maxPage = 100, hexbid.MaxPageSize
 	// maxPageBytes is what a page's resources take on the wire, but for one that
 	// takes more alone.
 	maxPageBytes = 1 << 20

@@ -72,53 +72,49 @@ func loadOracle(t *testing.T, ctx context.Context, s *testServer) *oracle {
 		}
 		return reserve
 	}
-	pages(t, func(token string) (string, error) {
-		r, err := s.campaigns.ListPrograms(ctx, &pb.ListProgramsRequest{Parent: "advertisers/-", PageSize: 1000, PageToken: token})
-		for _, p := range r.GetPrograms() {
-			o.programs[p.GetName()] = p
+	for p, err := range hexbid.Pages(func(token string) ([]*pb.Program, string, error) {
+		r, err := s.campaigns.ListPrograms(ctx, &pb.ListProgramsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize, PageToken: token})
+		return r.GetPrograms(), r.GetNextPageToken(), err
+	}) {
+		if err != nil {
+			t.Fatal(err)
 		}
-		return r.GetNextPageToken(), err
-	})
-	pages(t, func(token string) (string, error) {
-		r, err := s.campaigns.ListPlaces(ctx, &pb.ListPlacesRequest{Parent: "advertisers/-/programs/-", PageSize: 1000, PageToken: token})
-		for _, p := range r.GetPlaces() {
-			name, _ := hexbid.ParseName(p.GetName())
-			if p.GetReviewState() == pb.ReviewState_REVIEW_STATE_APPROVED {
-				o.places[name.Parent().String()] = append(o.places[name.Parent().String()], p)
-			}
+		o.programs[p.GetName()] = p
+	}
+	for p, err := range hexbid.Pages(func(token string) ([]*pb.Place, string, error) {
+		r, err := s.campaigns.ListPlaces(ctx, &pb.ListPlacesRequest{Parent: "advertisers/-/programs/-", PageSize: hexbid.MaxPageSize, PageToken: token})
+		return r.GetPlaces(), r.GetNextPageToken(), err
+	}) {
+		if err != nil {
+			t.Fatal(err)
 		}
-		return r.GetNextPageToken(), err
-	})
-	pages(t, func(token string) (string, error) {
-		r, err := s.campaigns.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: 1000, PageToken: token, View: pb.View_VIEW_FULL})
-		for _, c := range r.GetCampaigns() {
-			o.campaigns = append(o.campaigns, c)
-			zone := c.GetTimeZone()
-			if zone == "" {
-				zone = "Asia/Shanghai"
-			}
-			loc, err := time.LoadLocation(zone)
-			if err != nil {
-				t.Fatal(err)
-			}
-			o.zones[c.GetTimeZone()] = loc
+		name, _ := hexbid.ParseName(p.GetName())
+		if p.GetReviewState() == pb.ReviewState_REVIEW_STATE_APPROVED {
+			o.places[name.Parent().String()] = append(o.places[name.Parent().String()], p)
 		}
-		return r.GetNextPageToken(), err
-	})
+	}
+	for c, err := range hexbid.Pages(func(token string) ([]*pb.Campaign, string, error) {
+		r, err := s.campaigns.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize, PageToken: token, View: pb.View_VIEW_FULL})
+		return r.GetCampaigns(), r.GetNextPageToken(), err
+	}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.addCampaign(t, c)
+	}
 	return o
 }
 
-func pages(t *testing.T, next func(token string) (string, error)) {
-	t.Helper()
-	for token := ""; ; {
-		var err error
-		if token, err = next(token); err != nil {
-			t.Fatal(err)
-		}
-		if token == "" {
-			return
-		}
+func (o *oracle) addCampaign(t *testing.T, c *pb.Campaign) {
+	zone := c.GetTimeZone()
+	if zone == "" {
+		zone = "Asia/Shanghai"
 	}
+	loc, err := time.LoadLocation(zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.campaigns, o.zones[c.GetTimeZone()] = append(o.campaigns, c), loc
 }
 
 func some[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }

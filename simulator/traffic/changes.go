@@ -28,17 +28,17 @@ const mostChanged = 2000
 // or Unavailable where there are none.
 func NewChanges(ctx context.Context, client pb.CampaignServiceClient) (*Changes, error) {
 	c := &Changes{client: client, raised: map[int]bool{}}
-	for page := ""; len(c.campaigns) < mostChanged; {
-		r, err := client.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: 1000, PageToken: page})
+	for campaign, err := range hexbid.Pages(func(token string) ([]*pb.Campaign, string, error) {
+		r, err := client.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize, PageToken: token})
+		return r.GetCampaigns(), r.GetNextPageToken(), err
+	}) {
 		if err != nil {
 			return nil, fmt.Errorf("listing campaigns to change: %w", err)
 		}
-		c.campaigns = append(c.campaigns, r.GetCampaigns()...)
-		if page = r.GetNextPageToken(); page == "" {
+		if c.campaigns = append(c.campaigns, campaign); len(c.campaigns) == mostChanged {
 			break
 		}
 	}
-	c.campaigns = c.campaigns[:min(len(c.campaigns), mostChanged)]
 	if len(c.campaigns) == 0 {
 		return nil, hexbid.Errorf(hexbid.Unavailable, "", "the market has no campaigns to change")
 	}
