@@ -37,38 +37,3 @@ func leave[T any, P chained[T]](w *pagedWriter[T], start *uint32, i uint32) {
 		*start = own.next
 	}
 }
-
-// rare holds what few records have, by a number that those keep and that is 0 for
-// the others; so their pages hold no pointers.
-type rare[T any] struct{ paged[*T] }
-
-func (r rare[T]) get(number uint32) *T {
-	if number == 0 {
-		return nil
-	}
-	return *r.at(number - 1)
-}
-
-// rareWriter changes a rare.
-type rareWriter[T any] struct {
-	pagedWriter[*T]
-	ordinals ordinals
-}
-
-func (w *rareWriter[T]) get(number uint32) *T { return rare[T]{w.paged}.get(number) }
-
-// set gives a record's number something else to stand for; nil frees the number.
-func (w *rareWriter[T]) set(number *uint32, value *T) {
-	switch {
-	case value == nil && *number == 0:
-		return
-	case value == nil:
-		*w.edit(*number - 1) = nil
-		w.ordinals.giveBack(*number - 1)
-		*number = 0
-		return
-	case *number == 0:
-		*number = w.ordinals.take() + 1
-	}
-	*w.edit(*number - 1) = value
-}

@@ -61,7 +61,7 @@ func (x *Indexer) HandInFirst(owner Owner, updates []LiveUpdate) error {
 	if err := checkUpdates(owner, updates); err != nil {
 		return err
 	}
-	x.take(handIn{owner: owner, updates: updates})
+	x.take(owner, updates)
 	return nil
 }
 
@@ -75,7 +75,7 @@ func (x *Indexer) takeWaiting(taken []handIn) []handIn {
 	for n := 0; n < mostUpdatesAPublication; {
 		select {
 		case call := <-x.handIns:
-			taken = append(taken, x.take(call))
+			taken = append(taken, x.takeCall(call))
 			n += len(call.updates)
 		default:
 			return taken
@@ -84,30 +84,7 @@ func (x *Indexer) takeWaiting(taken []handIn) []handIn {
 	return taken
 }
 
-// take brings a hand-in to the next publication.
-func (x *Indexer) take(call handIn) handIn {
-	for i := range call.updates {
-		u := &call.updates[i]
-		ordinal, isIndexed := x.campaignOf.get(u.Campaign)
-		if x.live.update(call.owner, u, isIndexed) {
-			x.setFactors(ordinal)
-			x.setState(ordinal)
-		}
-	}
+func (x *Indexer) takeCall(call handIn) handIn {
+	x.take(call.owner, call.updates)
 	return call
-}
-
-// setFactors gives a campaign the factors of its live state.
-func (x *Indexer) setFactors(i uint32) {
-	c := x.campaigns.at(i)
-	state := x.live.of(c.uid)
-	pacingPPM, qualityPPM := state.factors(x.market.PriorPPM[c.category])
-	has := c.has | hasPriorQuality
-	if state.by.has(OwnerQuality) {
-		has = c.has &^ hasPriorQuality
-	}
-	if c.pacingPPM != pacingPPM || c.qualityPPM != qualityPPM || c.has != has {
-		hot := x.campaigns.edit(i)
-		hot.pacingPPM, hot.qualityPPM, hot.has = pacingPPM, qualityPPM, has
-	}
 }

@@ -44,7 +44,7 @@ func (m *chainMarket) handIn(tb rapid.TB, owner Owner, u LiveUpdate) {
 	if err := checkUpdates(owner, []LiveUpdate{u}); err != nil {
 		tb.Fatalf("%v", err)
 	}
-	m.indexer.take(handIn{owner: owner, updates: []LiveUpdate{u}})
+	m.indexer.take(owner, []LiveUpdate{u})
 }
 
 func (m *chainMarket) uidOf(tb rapid.TB, name string) hexbid.UID {
@@ -119,7 +119,7 @@ func TestAnUndoneDeleteFindsItsLiveState(t *testing.T) {
 		t.Error("a deleted campaign has a live state")
 	}
 	m.handIn(t, OwnerPacing, LiveUpdate{Campaign: uid, PacingPPM: 2}) // the owner goes on
-	m.indexer.apply(&store.Change{Version: m.indexer.next.Version + 1, Puts: []store.Record{record}})
+	m.indexer.apply(&store.Change{Version: m.indexer.version + 1, Puts: []store.Record{record}})
 	if got, there := m.live(uid); !there || got != (LiveState{PacingPPM: 2, QualityPPM: prior, QualityIsPrior: true, BudgetSpent: true}) {
 		t.Errorf("after the delete was undone: %+v", got)
 	}
@@ -144,7 +144,7 @@ func TestAStateOfACampaignThatIsStillToComeIsInForceWithIt(t *testing.T) {
 	for uid, want := range map[hexbid.UID]int64{1000: prior, 1999 - most: prior, 1950: 1950, 1999: 1999} {
 		c.Meta = hexbid.Meta{Name: fmt.Sprintf("advertisers/a/campaigns/c%d", uid), UID: uid, Version: 1}
 		noun := *c
-		m.indexer.apply(&store.Change{Version: m.indexer.next.Version + 1, Puts: []store.Record{{Resource: &noun}}})
+		m.indexer.apply(&store.Change{Version: m.indexer.version + 1, Puts: []store.Record{{Resource: &noun}}})
 		if got, there := m.live(uid); !there || got.QualityPPM != want {
 			t.Errorf("campaign %d has quality %d, want %d", uid, got.QualityPPM, want)
 		}
@@ -189,8 +189,8 @@ func TestStatesHandedInBeforeTheMarketOpensAreInTheFirstSnapshot(t *testing.T) {
 			t.Errorf("campaign %d: %+v", i, got)
 		}
 	}
-	if x.edits.ever != plain.edits.ever {
-		t.Errorf("%d edits of lists, %d without live states", x.edits.ever, plain.edits.ever)
+	if x.postings.lists.edits.ever != plain.postings.lists.edits.ever {
+		t.Errorf("%d edits of lists, %d without live states", x.postings.lists.edits.ever, plain.postings.lists.edits.ever)
 	}
 	if n := x.live.unindexed(); n != 10 {
 		t.Errorf("%d states are kept of uids without a campaign, want 10", n)
@@ -399,8 +399,8 @@ func (m *chainMarket) checkWorth(t *rapid.T, words map[hexbid.UID]handedIn) {
 		if got, _ := s.LiveState(uid); got != words[uid].seen(prior) {
 			t.Fatalf("campaign %d: %+v, want %+v", uid, got, words[uid].seen(prior))
 		}
-		if k := m.indexer.kept.at(i); s.campaigns.at(i).state&active != 0 && (!k.posted || k.cap < capOf(m.indexer.scoreOf(i))) {
-			t.Fatalf("campaign %d, posted %v, has a score of %d above its cap", uid, k.posted, m.indexer.scoreOf(i))
+		if k := m.indexer.postings.states.at(i); s.campaigns.at(i).state&active != 0 && (!k.posted || k.cap < capOf(m.indexer.records.bestScore(i))) {
+			t.Fatalf("campaign %d, posted %v, has a score of %d above its cap", uid, k.posted, m.indexer.records.bestScore(i))
 		}
 	}
 }

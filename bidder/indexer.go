@@ -8,19 +8,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/store"
-	"github.com/hexbid/hexbid/targeting"
 )
 
 // Indexer builds snapshots from the changes of a store. Load once, then Run in
 // one goroutine; everything else may be called from anywhere.
 type Indexer struct {
-	market *Market
-	clock  func() time.Time
-	log    *slog.Logger
-
 	published atomic.Pointer[Snapshot]
 	stale     chan struct{} // a reader noticed that the quarter hour is over
 	handIns   chan handIn   // the door: it has no room, so that whoever waits may still leave
@@ -29,66 +22,15 @@ type Indexer struct {
 	waiting sync.Mutex    // guards advance
 	advance chan struct{} // closed and replaced at every publication
 
-	// Below: owned by the goroutine of Load and Run.
-	next Snapshot // what the next publication has of plain fields
-
-	campaigns   pagedWriter[campaign]
-	details     pagedWriter[detail]
-	specifics   rareWriter[specifics]
-	programs    pagedWriter[program]
-	places      pagedWriter[place]
-	advertisers pagedWriter[hexbid.UID]
-	lists       tableWriter[posting, tail]
-	words       wordWriter
-	siteEdit    *geoindex.Edit
-
-	edits     editLog // of lists, since the last publication
-	keysByRes [otherKeys + 1]int
-
-	ordinals    struct{ campaigns, programs, places, advertisers ordinals }
-	campaignOf  *sharedUIDs // snapshots look up in it too
-	placeOf     uidMap
-	byName      map[nameKey]uint32 // programs and advertisers, which others name
-	live        liveStates
-	kept        pagedWriter[kept]    // by campaign; never frozen
-	surrounds   rareWriter[surround] // of kept; never frozen
-	coverings   coverings            // by campaign, but for its surround's
-	unpacked    []geoindex.Posting   // the one last read
-	accounts    pagedWriter[account] // by advertiser; never frozen
-	rules       ruleSet
-	interner    geoindex.Interner
-	off         map[uint32]time.Time // campaigns that are still posted, though off since
+	*index      // of Load and Run's goroutine alone
 	publishedAt time.Time
-
-	surroundBy  map[surroundKey]uint32 // numbers of surrounds
-	surroundsOf map[uint32]*surround   // the first by program
-	deserted    []uint32               // numbers of surrounds that a last member has left
-	trees       rareWriter[geoindex.Tree]
-
-	// What waits for the next publication, so that what changes many times in
-	// between is worked out once.
-	changedOwners   map[uint32]struct{}       // advertisers that were paused or are on again
-	changedPrograms map[uint32]struct{}       // whose campaigns and sites have their old gates and tags
-	moved           map[hexbid.UID]movedPlace // places that surrounds have not followed
-	waitingPosts    []uint32                  // campaigns to be posted
-	treeEdits       map[uint32]*geoindex.Edit // by program
-
-	covered int // discs around places, since the start
 }
 
 // NewIndexer makes an indexer with an empty snapshot. The market must be
 // valid.
 func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Indexer {
-	x := &Indexer{
-		market: market, clock: clock, log: log,
-		stale: make(chan struct{}, 1), handIns: make(chan handIn), ended: make(chan struct{}), advance: make(chan struct{}),
-		words: newWordWriter(), live: newLiveStates(),
-		campaignOf: &sharedUIDs{uids: newUIDMap()}, placeOf: newUIDMap(), byName: map[nameKey]uint32{}, off: map[uint32]time.Time{},
-		surroundBy: map[surroundKey]uint32{}, surroundsOf: map[uint32]*surround{},
-		moved: map[hexbid.UID]movedPlace{}, treeEdits: map[uint32]*geoindex.Edit{},
-		changedOwners: map[uint32]struct{}{}, changedPrograms: map[uint32]struct{}{},
-	}
-	x.next = Snapshot{quarter: clock().Truncate(targeting.Quarter), market: market, reserves: compileReserves(market.Reserves), campaignOf: x.campaignOf}
+	x := &Indexer{stale: make(chan struct{}, 1), handIns: make(chan handIn), ended: make(chan struct{}), advance: make(chan struct{}),
+		index: newIndex(market, clock, log, newLiveStates())}
 	x.publish()
 	return x
 }
@@ -106,19 +48,19 @@ func (x *Indexer) Load(ctx context.Context, s store.Store) (*store.Feed, error) 
 			reported = time.Now()
 			x.log.Info("indexing the catalogue", "records", n)
 		}
-		if len(x.waitingPosts) >= mostWaiting {
-			x.settle()
+		if len(x.postings.waiting) >= mostWaiting {
+			x.postAhead()
 		}
 		return x.put(&r)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("indexing the catalogue: %w", err)
 	}
-	x.next.Version = version
+	x.version = version
 	x.live.open()
 	x.publish()
-	x.log.Info("indexed the catalogue", "version", version, "campaigns", x.next.Campaigns, "programs", x.next.Programs,
-		"places", x.next.Places, "took", time.Since(started).Round(time.Millisecond))
+	x.log.Info("indexed the catalogue", "version", version, "campaigns", x.records.size.campaigns, "programs", x.records.size.programs,
+		"places", x.records.size.places, "took", time.Since(started).Round(time.Millisecond))
 	return feed, nil
 }
 
@@ -126,9 +68,6 @@ const (
 	// publishEvery spaces publications under load: each costs some hundred
 	// kilobytes however little has changed. An idle indexer publishes at once.
 	publishEvery = 2 * time.Millisecond
-	// mostEdits bounds the memory of edits: half a gigabyte, and as much again while
-	// they are sorted.
-	mostEdits = 1 << 24
 	// mostWaiting bounds the campaigns that wait to be posted while a catalogue is
 	// loaded.
 	mostWaiting = 1 << 12
@@ -171,10 +110,10 @@ func (x *Indexer) turn(changes <-chan store.Change, tick <-chan time.Time) (more
 		}
 		x.apply(&change)
 	case call := <-x.handIns:
-		taken = append(taken, x.take(call))
+		taken = append(taken, x.takeCall(call))
 	case <-x.stale: // publishing turns the page
 	case <-tick:
-		if turned, unposted := x.turnQuarter(), x.unpostOff(); !turned && !unposted {
+		if turned, unposted := x.turnQuarter(), x.postings.unpostOff(x.clock()); !turned && !unposted {
 			return true
 		}
 	}
@@ -254,84 +193,12 @@ func (x *Indexer) noteStale() {
 	}
 }
 
-// turnQuarter reads all schedules ahead for the present quarter hour; it says
-// whether it is another.
-func (x *Indexer) turnQuarter() bool {
-	quarter := x.clock().Truncate(targeting.Quarter)
-	if quarter.Equal(x.next.quarter) {
-		return false
-	}
-	x.next.quarter = quarter
-	for i := range x.ordinals.campaigns.next {
-		if x.details.at(i).specifics != 0 && x.campaigns.at(i).uid != 0 {
-			x.setState(i)
-		}
-	}
-	return true
-}
-
-// settle works out what waits for the publication.
-func (x *Indexer) settle() {
-	x.dropDeserted()
-	x.followOwners()
-	x.followPrograms()
-	x.followMoves()
-	x.postWaiting()
-	x.setTrees()
-}
-
-// publish makes a snapshot of the present state and lets waiters look. Every
-// publication is of the present quarter hour, so that a run of changes, however long,
-// does not hold up the next one.
+// publish makes a snapshot of the present state and lets waiters look.
 func (x *Indexer) publish() {
-	x.turnQuarter()
-	x.settle()
-	x.applyEdits()
-	if x.siteEdit != nil {
-		x.next.sites, x.siteEdit = x.siteEdit.Tree(), nil
-	}
-	x.next.publication++
-	s := x.next
-	s.campaigns, s.details, s.specifics = x.campaigns.freeze(), x.details.freeze(), rare[specifics]{x.specifics.freeze()}
-	s.programs, s.places, s.advertisers = x.programs.freeze(), x.places.freeze(), x.advertisers.freeze()
-	s.trees = rare[geoindex.Tree]{x.trees.freeze()}
-	s.lists, s.words = x.lists.freeze(), x.words.publish()
-	for res, n := range x.keysByRes {
-		if n > 0 {
-			s.resolutions |= 1 << res
-		}
-	}
-	x.published.Store(&s)
+	x.published.Store(x.publication())
 	x.publishedAt = time.Now()
 	x.waiting.Lock()
 	defer x.waiting.Unlock()
 	close(x.advance)
 	x.advance = make(chan struct{})
-}
-
-// otherKeys stands for regions and everywhere where keys are told by resolution.
-const otherKeys = geoindex.Finest + 1
-
-// listAt is the list of a key, perhaps an empty one.
-func (x *Indexer) listAt(key uint64) *list {
-	head, tail := x.lists.get(key)
-	return &list{head, tail}
-}
-
-// setLists puts changed lists in their place, and counts the keys in use.
-func (x *Indexer) setLists(changed []change[posting, tail]) {
-	for i := range changed {
-		c := &changed[i]
-		res, ok := geoindex.Key(c.key &^ withKeywords).CellResolution()
-		if !ok {
-			res = otherKeys
-		}
-		if !c.isNew {
-			x.keysByRes[res]--
-		}
-		if !c.drops() {
-			x.keysByRes[res]++
-		}
-	}
-	x.lists.apply(changed)
 }

@@ -2,9 +2,7 @@ package bidder
 
 import (
 	"cmp"
-	"runtime"
 	"slices"
-	"sync"
 )
 
 // edit is a posting that comes to the list of a key, or goes: one that goes is
@@ -95,38 +93,4 @@ func (e *listEdit) read(edits []edit) (rest []edit) {
 		}
 	}
 	return edits
-}
-
-// manyEdits is the number from which every core helps.
-const manyEdits = 5000
-
-// applyEdits makes the lists that have been edited.
-func (x *Indexer) applyEdits() {
-	workers := 1
-	if x.edits.n >= manyEdits {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	after := make([][]change[posting, tail], workers)
-	var group sync.WaitGroup
-	for worker := range workers {
-		group.Go(func() { after[worker] = x.edited(x.edits.part(worker, workers)) })
-	}
-	group.Wait()
-	x.setLists(slices.Concat(after...))
-	x.edits.empty()
-}
-
-// edited makes lists from edits; it changes nothing else.
-func (x *Indexer) edited(edits []edit) (after []change[posting, tail]) {
-	slices.SortFunc(edits, func(a, b edit) int { return a.compare(&b) })
-	var e listEdit
-	for len(edits) > 0 {
-		key := edits[0].key
-		if edits = e.read(edits); len(e.add)+len(e.remove) > 0 {
-			before := x.listAt(key)
-			become := before.edited(&e, x)
-			after = append(after, change[posting, tail]{entry[posting, tail]{key, become.head, become.tail}, len(before.head) == 0})
-		}
-	}
-	return after
 }

@@ -27,8 +27,8 @@ type liveStates struct {
 // some forty megabytes.
 const mostUnindexed = 1 << 20
 
-func newLiveStates() liveStates {
-	return liveStates{indexed: byUID[handedIn]{}, recent: map[hexbid.UID]handedIn{}, opening: true, generation: mostUnindexed / 2}
+func newLiveStates() *liveStates {
+	return &liveStates{indexed: byUID[handedIn]{}, recent: map[hexbid.UID]handedIn{}, opening: true, generation: mostUnindexed / 2}
 }
 
 // of is the state of a campaign that the index has.

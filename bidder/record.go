@@ -96,7 +96,7 @@ func (s specifics) unlessPlain() *specifics {
 var plain = &specifics{schedule: targeting.AlwaysOn}
 
 // ask gives the specifics, of a plain campaign too.
-func (d *detail) ask(all rare[specifics]) *specifics {
+func (d *detail) ask(all sparse[specifics]) *specifics {
 	if own := all.get(d.specifics); own != nil {
 		return own
 	}
@@ -106,15 +106,6 @@ func (d *detail) ask(all rare[specifics]) *specifics {
 // specificsOf are those of a campaign.
 func (s *Snapshot) specificsOf(ordinal uint32) *specifics {
 	return s.details.at(ordinal).ask(s.specifics)
-}
-
-func (x *Indexer) specificsOf(ordinal uint32) *specifics {
-	return x.details.at(ordinal).ask(rare[specifics]{x.specifics.paged})
-}
-
-// setSpecifics keeps what a plain campaign does without.
-func (x *Indexer) setSpecifics(d *detail, own specifics) {
-	x.specifics.set(&d.specifics, own.unlessPlain())
 }
 
 // admits says whether a campaign's audience has the viewer.

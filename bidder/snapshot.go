@@ -21,10 +21,10 @@ type Snapshot struct {
 	quarter     time.Time // schedules are read ahead for the quarter hour from here
 	campaigns   paged[campaign]
 	details     paged[detail]
-	specifics   rare[specifics]
+	specifics   sparse[specifics]
 	programs    paged[program]
 	places      paged[place]
-	trees       rare[geoindex.Tree] // of the places of programs that have many
+	trees       sparse[geoindex.Tree] // of the places of programs that have many
 	lists       table[posting, tail]
 	words       wordIndex
 	resolutions uint32 // bit r: some posting is under a cell of resolution r; otherKeys: under another key

@@ -103,14 +103,14 @@ func TestAPlaceCostsTheSameHoweverManyThereAre(t *testing.T) {
 			m.put(t, chainCampaign("p", i, hexbid.Area{AroundPlacesM: 3000}, hexbid.Area{}))
 		}
 		m.indexer.publish()
-		coveredBefore, editsBefore := m.indexer.covered, m.indexer.edits.ever
+		coveredBefore, editsBefore := m.indexer.surrounds.covered, m.indexer.postings.lists.edits.ever
 		for _, lat := range []float64{29.505, 29.515} { // apart from the others
 			m.put(t, chainPlace("p", places, hexbid.Point{Lat: lat, Lng: 120.005}))
 			m.indexer.publish()
 		}
 		m.remove(t, m.placeName(places))
 		m.indexer.publish()
-		return m.indexer.covered - coveredBefore, m.indexer.edits.ever - editsBefore
+		return m.indexer.surrounds.covered - coveredBefore, m.indexer.postings.lists.edits.ever - editsBefore
 	}
 	for _, places := range []int{1, 10, 1000, 3000} {
 		covered, edits := work(places)
@@ -132,7 +132,7 @@ func TestManyChangesOfOnePlaceCostOne(t *testing.T) {
 	}
 	m.put(t, chainCampaign("p", 0, hexbid.Area{AroundPlacesM: 3000}, hexbid.Area{}))
 	m.indexer.publish()
-	covered, edits := m.indexer.covered, m.indexer.edits.ever
+	covered, edits := m.indexer.surrounds.covered, m.indexer.postings.lists.edits.ever
 	for i := range 200 {
 		hidden := chainPlace("p", 7, hexbid.Point{Lat: 31, Lng: 121})
 		if i%2 == 0 {
@@ -148,10 +148,10 @@ func TestManyChangesOfOnePlaceCostOne(t *testing.T) {
 		m.put(t, &owner)
 	}
 	m.indexer.publish()
-	if n := m.indexer.covered - covered; n > 102 { // the places at the radius it ends with
+	if n := m.indexer.surrounds.covered - covered; n > 102 { // the places at the radius it ends with
 		t.Errorf("%d discs were covered", n)
 	}
-	if n := m.indexer.edits.ever - edits; n > 2*20*100 {
+	if n := m.indexer.postings.lists.edits.ever - edits; n > 2*20*100 {
 		t.Errorf("%d edits were noted", n)
 	}
 	m.compareWithFresh(t)
@@ -167,7 +167,7 @@ func TestACampaignThatStandsAsItDidStaysPosted(t *testing.T) {
 	c := chainCampaign("p", 0, hexbid.Area{AroundPlacesM: 3000}, hexbid.Area{})
 	m.put(t, c)
 	m.indexer.publish()
-	covered, edits := m.indexer.covered, m.indexer.edits.ever
+	covered, edits := m.indexer.surrounds.covered, m.indexer.postings.lists.edits.ever
 	renamed := *c
 	renamed.DisplayName, renamed.DailyBudget, renamed.Bid = "another", 20_000_000, c.Bid-1
 	m.put(t, &renamed)
@@ -175,14 +175,14 @@ func TestACampaignThatStandsAsItDidStaysPosted(t *testing.T) {
 	program.Path = "index"
 	m.put(t, &program)
 	m.indexer.publish()
-	if m.indexer.covered != covered || m.indexer.edits.ever != edits {
-		t.Errorf("%d discs were covered and %d edits noted", m.indexer.covered-covered, m.indexer.edits.ever-edits)
+	if m.indexer.surrounds.covered != covered || m.indexer.postings.lists.edits.ever != edits {
+		t.Errorf("%d discs were covered and %d edits noted", m.indexer.surrounds.covered-covered, m.indexer.postings.lists.edits.ever-edits)
 	}
 	higher := renamed
 	higher.Bid = 3 * c.Bid
 	m.put(t, &higher)
 	m.indexer.publish()
-	if m.indexer.edits.ever == edits {
+	if m.indexer.postings.lists.edits.ever == edits {
 		t.Error("a higher bid is above the cap that the campaign is posted with")
 	}
 	m.compareWithFresh(t)
@@ -354,7 +354,7 @@ func (m *chainMarket) checkAreas(t *rapid.T, w *Scratch) {
 		if err != nil {
 			t.Fatalf("%v", err)
 		}
-		ordinal, _ := m.indexer.campaignOf.get(stored.Meta().UID)
+		ordinal, _ := m.indexer.records.campaignOf.get(stored.Meta().UID)
 		in, out := m.areaHolds(c, &c.Area, r.Point), m.areaHolds(c, &c.Excluded, r.Point)
 		hot := s.campaigns.at(ordinal)
 		if got := s.contains(hot, ordinal, &q.At); got != (in && !out) {
@@ -404,13 +404,13 @@ func TestPlacesThatComeMoveAndGoLeaveTheListsOfAFreshIndex(t *testing.T) {
 			}
 		}
 		// Those that went off lately are still posted.
-		for i := range m.indexer.off {
-			m.indexer.unpost(i)
+		for i := range m.indexer.postings.off {
+			m.indexer.postings.unpost(i)
 		}
 		m.indexer.publish()
 		m.compareWithFresh(t)
-		if m.indexer.surrounds.ordinals.next > uint32(len(m.indexer.surrounds.ordinals.free)) != (len(m.indexer.surroundBy) > 0) || len(m.indexer.deserted) > 0 {
-			t.Fatalf("surrounds without members are left: %d, %d", len(m.indexer.surroundBy), len(m.indexer.deserted))
+		if m.indexer.surrounds.numbers.count() > 0 != (len(m.indexer.surrounds.byKey) > 0) || len(m.indexer.surrounds.deserted) > 0 {
+			t.Fatalf("surrounds without members are left: %d, %d", len(m.indexer.surrounds.byKey), len(m.indexer.surrounds.deserted))
 		}
 	})
 }

@@ -1,0 +1,215 @@
+package bidder
+
+import (
+	"slices"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/geoindex"
+	"github.com/hexbid/hexbid/targeting"
+)
+
+// putCampaign indexes a campaign as it is written; covering is the packed covering of its
+// area, but for the discs around places.
+func (x *index) putCampaign(c *hexbid.Campaign, covering []byte) error {
+	program, known := x.records.byName[keyOf(c.Program)]
+	if !known {
+		return hexbid.Errorf(hexbid.Internal, "campaign.program", "%q is not indexed", c.Program)
+	}
+	area, err := geoindex.CompileArea(&c.Area, &c.Excluded, &x.interner)
+	if err != nil {
+		return err
+	}
+	schedule, err := targeting.CompileSchedule(c)
+	if err != nil {
+		return err
+	}
+	i, isNew := x.records.campaignSlot(c.UID)
+	if isNew {
+		x.postings.add(i)
+		x.live.arrive(c.UID)
+	}
+	audience := targeting.Compile(c)
+	own := specifics{schedule: schedule, keywords: targeting.CompileKeywords(c.Keywords), hostBids: hostBids(c)}
+	if audience.Mask().More() {
+		own.audience = x.rules.intern(audience)
+	}
+	x.setAnchors(i, own.anchors())
+	x.postings.relist(i, own, listing{x.gatedBy(program, audience.Mask(), &own), own.keywords.HasWanted(),
+		shapeOf(c), x.surrounds.number(program, c.Area.AroundPlacesM), covering})
+	x.records.setProgram(i, program, isNew)
+	x.records.details.edit(i).version = c.Version
+	*x.records.terms.edit(i) = terms{audience.Mask(), c.State == hexbid.Paused}
+	x.setNumbers(i, c, program)
+	x.setArea(i, area, nearPlacesOf(c))
+	x.setState(i)
+	return nil
+}
+
+func (x *index) deleteCampaign(i uint32) {
+	x.postings.drop(i)
+	x.setAnchors(i, nil)
+	x.live.leave(x.records.campaigns.at(i).uid)
+	x.records.dropCampaign(i)
+}
+
+// setAnchors makes words lead to a campaign in the place of those that did before. Most
+// changes are to neither.
+func (x *index) setAnchors(i uint32, now []string) {
+	if before := x.records.specificsOf(i).anchors(); !slices.Equal(before, now) {
+		x.words.anchor(i, before, now)
+	}
+}
+
+// anchors are the tokens that lead to a campaign with keywords.
+func (s *specifics) anchors() []string {
+	if !s.keywords.HasWanted() {
+		return nil
+	}
+	return s.keywords.Anchors()
+}
+
+// hostBids is the bid by host; nil when all are the same.
+func hostBids(c *hexbid.Campaign) *[hexbid.HostCount]hexbid.Money {
+	if len(c.HostBids) == 0 {
+		return nil
+	}
+	var bids [hexbid.HostCount]hexbid.Money
+	for host := range bids {
+		bids[host] = c.BidOn(hexbid.Host(host))
+	}
+	return &bids
+}
+
+// setNumbers sets what scores are made of.
+func (x *index) setNumbers(i uint32, c *hexbid.Campaign, program uint32) {
+	hot := x.records.campaigns.edit(i)
+	name, _ := hexbid.ParseName(c.Name) // stored names parse
+	hot.bid, hot.pricing, hot.category = c.Bid, c.Pricing, x.records.programs.at(program).category
+	hot.advertiser = x.records.byName[keyOf(name.Owner().String())]
+	hot.has &^= hasHostBids
+	if len(c.HostBids) > 0 {
+		hot.has |= hasHostBids
+	}
+	x.setFactors(i)
+}
+
+// setFactors gives a campaign the factors of its live state.
+func (x *index) setFactors(i uint32) {
+	c := x.records.campaigns.at(i)
+	state := x.live.of(c.uid)
+	pacingPPM, qualityPPM := state.factors(x.market.PriorPPM[c.category])
+	has := c.has | hasPriorQuality
+	if state.by.has(OwnerQuality) {
+		has = c.has &^ hasPriorQuality
+	}
+	if c.pacingPPM != pacingPPM || c.qualityPPM != qualityPPM || c.has != has {
+		hot := x.records.campaigns.edit(i)
+		hot.pacingPPM, hot.qualityPPM, hot.has = pacingPPM, qualityPPM, has
+	}
+}
+
+// setArea puts one disc beside the numbers, anything else into the specifics.
+func (x *index) setArea(i uint32, area *geoindex.Area, near nearPlaces) {
+	if x.postings.shapeOf(i).onlyAround {
+		x.setAround(i)
+		return
+	}
+	hot, own := x.records.campaigns.edit(i), *x.records.specificsOf(i)
+	var simple bool
+	if hot.disc, simple = area.AsDisc(); simple && near == (nearPlaces{}) {
+		hot.has, own.area, own.places = hot.has&^hasArea, nil, nearPlaces{}
+	} else {
+		hot.has, own.area, own.places = hot.has|hasArea, area, near
+	}
+	x.records.setSpecifics(i, own)
+}
+
+// setAround is setArea of a campaign that goes around places and nowhere else: around
+// the only place of its program it buys one disc.
+func (x *index) setAround(i uint32) {
+	hot, around := x.records.campaigns.edit(i), x.surrounds.of(i)
+	own := *x.records.specificsOf(i)
+	own.area = nil
+	if around.alone.is {
+		hot.disc = geoindex.NewDisc(around.alone.vec, around.radiusM)
+		hot.has, own.places = hot.has&^hasArea, nearPlaces{}
+	} else {
+		hot.has, own.places = hot.has|hasArea, nearPlaces{in: geoindex.Chord2OfM(around.radiusM)}
+	}
+	x.records.setSpecifics(i, own)
+}
+
+// gatedBy joins an audience to a program's gate: as masks, or where those do not tell
+// all, as rules.
+func (x *index) gatedBy(program uint32, audience targeting.Mask, own *specifics) gated {
+	p := x.records.programs.at(program)
+	g := gated{signature: targeting.SignatureOf(own.keywords, p.text)}
+	mask, told := audience.And(p.gate)
+	if g.mask = mask; told {
+		return g
+	}
+	whole, gate := audience.Audience(), p.gate.Rule()
+	if own.audience != nil {
+		whole = *own.audience
+	}
+	rule := whole.And(&gate)
+	if g.mask = rule.Mask(); g.mask.More() {
+		g.rule = x.rules.intern(rule)
+	}
+	return g
+}
+
+// followProgram takes over what a campaign has from its program. It stays posted unless
+// that changes what it is posted with.
+func (x *index) followProgram(i uint32) {
+	program := x.records.details.at(i).program
+	if category := x.records.programs.at(program).category; category != x.records.campaigns.at(i).category {
+		x.records.campaigns.edit(i).category = category
+		x.setFactors(i)
+	}
+	own, now := *x.records.specificsOf(i), x.postings.listingOf(i)
+	now.gated = x.gatedBy(program, x.records.terms.at(i).audience, &own)
+	x.postings.relist(i, own, now)
+	x.setState(i)
+}
+
+// setState works out a campaign's state, and posts one that is on, or will be in
+// the next quarter hour.
+func (x *index) setState(i uint32) {
+	state := x.standstill(i)
+	if state == 0 {
+		state = active
+	}
+	schedule := &x.records.specificsOf(i).schedule
+	some, all := schedule.DuringQuarter(x.quarter)
+	soon, _ := schedule.DuringQuarter(x.quarter.Add(targeting.Quarter))
+	if some {
+		state |= timely
+	}
+	if some && !all {
+		state |= check
+	}
+	if x.records.campaigns.at(i).state != state {
+		x.records.campaigns.edit(i).state = state
+	}
+	if state&active != 0 && (some || soon) {
+		x.postings.post(i)
+	} else {
+		x.postings.hold(i, x.clock())
+	}
+}
+
+// standstill tells what keeps a campaign from being active, 0 when nothing does.
+func (x *index) standstill(i uint32) (state servingState) {
+	c := x.records.campaigns.at(i)
+	live := x.live.of(c.uid)
+	for _, cause := range [...]struct {
+		holds bool
+		state servingState
+	}{{x.records.terms.at(i).paused, paused}, {x.records.accounts.at(c.advertiser).paused, ownerPaused}, {live.spent, spent}, {live.capped, capped}} {
+		if cause.holds {
+			state |= cause.state
+		}
+	}
+	return state
+}

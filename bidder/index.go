@@ -1,0 +1,189 @@
+package bidder
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/geoindex"
+	"github.com/hexbid/hexbid/store"
+	"github.com/hexbid/hexbid/targeting"
+)
+
+// index is all that an Indexer makes of a catalogue, in rooms. Each room is a type that owns
+// its fields and has a file and tests of its own:
+//
+//	records     what the catalogue says
+//	live        what campaigns are worth right now
+//	words       what tokens lead to
+//	sites       where places are
+//	surrounds   the coverings around places
+//	postings    who stands in which list (and lists, which are its own)
+//
+// The index takes changes to the rooms at once where only the changed record matters. What
+// follows for others, and may change many times before anyone sees it, waits for the next
+// publication.
+type index struct {
+	market *Market
+	clock  func() time.Time
+	log    *slog.Logger
+
+	version uint64    // of the catalogue
+	quarter time.Time // that schedules are read ahead for
+
+	records   *records
+	live      *liveStates
+	words     wordWriter
+	sites     *sites
+	surrounds *surrounds
+	postings  *postings
+
+	rules    ruleSet
+	interner geoindex.Interner
+	reserves []reserveRule
+
+	turnedOwners    map[uint32]struct{} // advertisers that were paused or are on again, whose campaigns do not know yet
+	changedPrograms map[uint32]struct{} // whose campaigns and sites have their old gates and tags
+	publications    uint64
+}
+
+func newIndex(market *Market, clock func() time.Time, log *slog.Logger, live *liveStates) *index {
+	r := newRecords()
+	s := newSurrounds(r)
+	return &index{market: market, clock: clock, log: log, quarter: clock().Truncate(targeting.Quarter), reserves: compileReserves(market.Reserves),
+		records: r, live: live, words: newWordWriter(), sites: newSites(r), surrounds: s, postings: newPostings(r, s, log),
+		turnedOwners: map[uint32]struct{}{}, changedPrograms: map[uint32]struct{}{}}
+}
+
+// apply indexes one batch. What a record refers to is put before it and
+// deleted after it.
+func (x *index) apply(change *store.Change) {
+	if change.Version <= x.version {
+		return // the scan has seen it
+	}
+	for kind := hexbid.KindCampaign; kind >= hexbid.KindAdvertiser; kind-- {
+		for i := range change.Deletes {
+			if r := change.Deletes[i].Resource; store.KindOf(r) == kind {
+				x.delete(r)
+			}
+		}
+	}
+	for kind := hexbid.KindAdvertiser; kind <= hexbid.KindCampaign; kind++ {
+		for i := range change.Puts {
+			if r := &change.Puts[i]; store.KindOf(r.Resource) == kind {
+				if err := x.put(r); err != nil {
+					// What is stored was valid when it was written; the market
+					// goes on without it.
+					x.log.Error("a record cannot be indexed", "name", r.Meta().Name, "error", err)
+				}
+			}
+		}
+	}
+	x.version = change.Version
+}
+
+func (x *index) put(r *store.Record) error {
+	switch v := r.Resource.(type) {
+	case *hexbid.Advertiser:
+		if i, turned := x.records.putAdvertiser(v); turned {
+			x.turnedOwners[i] = struct{}{}
+		}
+	case *hexbid.Program:
+		return x.putProgram(v)
+	case *hexbid.Place:
+		return x.putPlace(v)
+	case *hexbid.Campaign:
+		covering, err := coveringOf(r, v)
+		if err != nil {
+			return err
+		}
+		return x.putCampaign(v, covering)
+	}
+	return nil
+}
+
+// coveringOf is the packed covering of a campaign, as stored or worked out.
+func coveringOf(r *store.Record, c *hexbid.Campaign) ([]byte, error) {
+	covering := r.Covering
+	if len(covering) == 0 {
+		area, err := geoindex.CompileArea(&c.Area, &c.Excluded, nil)
+		if err != nil {
+			return nil, err
+		}
+		covering = area.Cover()
+	}
+	return geoindex.PackCovering(nil, covering), nil
+}
+
+func (x *index) putProgram(p *hexbid.Program) error {
+	i, before, now, err := x.records.putProgram(p)
+	if err != nil {
+		return err
+	}
+	if before.text != now.text {
+		x.words.name(i, before.text, now.text)
+	}
+	isNew := before.uid == 0 // and nothing belongs to it yet
+	if !isNew && (before.text != now.text || before.gate != now.gate || before.tags != now.tags) {
+		x.changedPrograms[i] = struct{}{}
+	}
+	return nil
+}
+
+func (x *index) putPlace(p *hexbid.Place) error {
+	parent, err := x.records.parentOf(p.Name)
+	if err != nil {
+		return err
+	}
+	x.deletePlace(p.UID)
+	if p.Review == hexbid.Approved {
+		i := x.records.addPlace(p, parent)
+		x.sites.come(i)
+		x.surrounds.come(i)
+	}
+	return nil
+}
+
+// delete takes a resource out of the index, if it is there.
+func (x *index) delete(r hexbid.Resource) {
+	meta := r.Metadata()
+	switch r.(type) {
+	case *hexbid.Advertiser:
+		if i, known := x.records.dropAdvertiser(meta.Name); known {
+			delete(x.turnedOwners, i)
+		}
+	case *hexbid.Program:
+		if i, was, known := x.records.dropProgram(meta.Name); known {
+			x.words.name(i, was.text, "")
+			delete(x.changedPrograms, i)
+		}
+	case *hexbid.Place:
+		x.deletePlace(meta.UID)
+	case *hexbid.Campaign:
+		if i, indexed := x.records.campaignOf.get(meta.UID); indexed {
+			x.deleteCampaign(i)
+		}
+	}
+}
+
+// deletePlace takes a place out, unless it is not shown: in review or hidden.
+func (x *index) deletePlace(uid hexbid.UID) {
+	i, shown := x.records.placeOf.get(uid)
+	if !shown {
+		return
+	}
+	x.surrounds.leave(i)
+	x.sites.leave(i)
+	x.records.dropPlace(i)
+}
+
+// take brings a hand-in to the next publication.
+func (x *index) take(owner Owner, updates []LiveUpdate) {
+	for i := range updates {
+		ordinal, isIndexed := x.records.campaignOf.get(updates[i].Campaign)
+		if x.live.update(owner, &updates[i], isIndexed) {
+			x.setFactors(ordinal)
+			x.setState(ordinal)
+		}
+	}
+}

@@ -1,0 +1,275 @@
+package bidder
+
+import (
+	"crypto/sha256"
+	"iter"
+	"slices"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/geoindex"
+	"github.com/hexbid/hexbid/targeting"
+)
+
+// records is the room of what the catalogue says: a record for each campaign, program,
+// place and advertiser by its ordinal, the names and uids that lead to ordinals, and the
+// chains that lead from a program to its places and campaigns and from an advertiser to
+// its programs. Other rooms read it. It knows nothing of them.
+type records struct {
+	campaigns   pagedWriter[campaign]
+	details     pagedWriter[detail]
+	specifics   sparseWriter[specifics]
+	programs    pagedWriter[program]
+	places      pagedWriter[place]
+	advertisers pagedWriter[hexbid.UID]
+	terms       pagedWriter[terms]   // by campaign; no snapshot has them
+	accounts    pagedWriter[account] // by advertiser; no snapshot has them
+
+	ordinals   struct{ campaigns, programs, places, advertisers ordinals }
+	campaignOf *sharedUIDs // snapshots look up in it too
+	placeOf    uidMap
+	byName     map[nameKey]uint32 // programs and advertisers, which others name
+	size       struct{ campaigns, programs, places int }
+}
+
+// terms are what a campaign says that only the index's writer needs.
+type terms struct {
+	audience targeting.Mask // without its program's gate
+	paused   bool
+}
+
+// account is what only the writer needs of an advertiser.
+type account struct {
+	paused   bool
+	programs uint32 // where the chain of them starts
+}
+
+// nameKey stands for a name: half of its SHA-256, so that millions of names
+// need not be held.
+type nameKey [16]byte
+
+func keyOf(name string) nameKey {
+	sum := sha256.Sum256([]byte(name))
+	return nameKey(sum[:16])
+}
+
+func newRecords() *records {
+	return &records{campaignOf: &sharedUIDs{uids: newUIDMap()}, placeOf: newUIDMap(), byName: map[nameKey]uint32{}}
+}
+
+// parentOf finds what a resource belongs to.
+func (r *records) parentOf(name string) (uint32, error) {
+	n, _ := hexbid.ParseName(name) // stored names parse
+	i, known := r.byName[keyOf(n.Parent().String())]
+	if !known {
+		return 0, hexbid.Errorf(hexbid.Internal, "name", "what %q belongs to is not indexed", name)
+	}
+	return i, nil
+}
+
+// putAdvertiser says whether the advertiser was paused or is on again.
+func (r *records) putAdvertiser(a *hexbid.Advertiser) (i uint32, turned bool) {
+	key := keyOf(a.Name)
+	i, known := r.byName[key]
+	if !known {
+		i = r.ordinals.advertisers.take()
+		r.byName[key] = i
+		*r.accounts.edit(i) = account{}
+	}
+	*r.advertisers.edit(i) = a.UID
+	owner, paused := r.accounts.edit(i), a.State == hexbid.Paused
+	turned = owner.paused != paused
+	owner.paused = paused
+	return i, turned
+}
+
+func (r *records) dropAdvertiser(name string) (i uint32, known bool) {
+	key := keyOf(name)
+	if i, known = r.byName[key]; known {
+		delete(r.byName, key)
+		*r.accounts.edit(i) = account{}
+		r.ordinals.advertisers.giveBack(i)
+	}
+	return i, known
+}
+
+// putProgram returns the record as it was and as it is.
+func (r *records) putProgram(p *hexbid.Program) (i uint32, before, now program, err error) {
+	owner, err := r.parentOf(p.Name)
+	if err != nil {
+		return 0, before, now, err
+	}
+	key := keyOf(p.Name)
+	i, known := r.byName[key]
+	if !known {
+		i = r.ordinals.programs.take()
+		r.byName[key] = i
+		join(&r.programs, &r.accounts.edit(owner).programs, i)
+		r.size.programs++
+	}
+	slot, gate := r.programs.edit(i), targeting.Gate(p)
+	before, now = *slot, *slot
+	now.uid, now.version, now.category, now.gate, now.text, now.tags = p.UID, p.Version, p.Category, gate.Mask(), textOf(p), siteTags(p)
+	*slot = now
+	return i, before, now, nil
+}
+
+// textOf is what words are looked for in: the program's names and keywords, and
+// its category in both languages.
+func textOf(p *hexbid.Program) targeting.Text {
+	texts := append([]string{p.DisplayName, p.Category.String(), p.Category.Chinese()}, p.AlternativeNames...)
+	return targeting.NewText(append(texts, p.Keywords...)...)
+}
+
+func (r *records) dropProgram(name string) (i uint32, was program, known bool) {
+	key := keyOf(name)
+	if i, known = r.byName[key]; !known {
+		return 0, was, false
+	}
+	if owner, err := r.parentOf(name); err == nil {
+		leave(&r.programs, &r.accounts.edit(owner).programs, i)
+	}
+	slot := r.programs.edit(i)
+	was, *slot = *slot, program{}
+	delete(r.byName, key)
+	r.ordinals.programs.giveBack(i)
+	r.size.programs--
+	return i, was, true
+}
+
+func (r *records) addPlace(p *hexbid.Place, parent uint32) (i uint32) {
+	i, v := r.ordinals.places.take(), geoindex.VecOf(p.Point)
+	r.placeOf.set(p.UID, i)
+	*r.places.edit(i) = place{uid: p.UID, version: p.Version, program: parent, vec: v, cell: geoindex.CellAt(v), text: targeting.NewText(p.DisplayName)}
+	of := r.programs.edit(parent)
+	join(&r.places, &of.places, i)
+	of.placed++
+	r.size.places++
+	return i
+}
+
+func (r *records) dropPlace(i uint32) {
+	p := *r.places.at(i)
+	of := r.programs.edit(p.program)
+	leave(&r.places, &of.places, i)
+	of.placed--
+	*r.places.edit(i) = place{}
+	r.ordinals.places.giveBack(i)
+	r.placeOf.drop(p.uid)
+	r.size.places--
+}
+
+// campaignSlot is the ordinal of a campaign, known or new.
+func (r *records) campaignSlot(uid hexbid.UID) (i uint32, isNew bool) {
+	i, known := r.campaignOf.get(uid)
+	if known {
+		return i, false
+	}
+	i = r.ordinals.campaigns.take()
+	r.campaignOf.set(uid, i)
+	*r.campaigns.edit(i), *r.details.edit(i), *r.terms.edit(i) = campaign{uid: uid}, detail{}, terms{}
+	r.size.campaigns++
+	return i, true
+}
+
+// setProgram makes a campaign one that its program's chain leads to.
+func (r *records) setProgram(campaign, program uint32, isNew bool) {
+	d := r.details.edit(campaign)
+	if !isNew && d.program == program {
+		return // as of most changes
+	}
+	if !isNew {
+		leave(&r.details, &r.programs.edit(d.program).buyers, campaign)
+	}
+	d.program = program
+	join(&r.details, &r.programs.edit(program).buyers, campaign)
+}
+
+func (r *records) dropCampaign(i uint32) {
+	d := r.details.edit(i)
+	leave(&r.details, &r.programs.edit(d.program).buyers, i)
+	r.specifics.set(&d.specifics, nil)
+	r.campaignOf.drop(r.campaigns.at(i).uid)
+	*r.campaigns.edit(i), *r.details.edit(i), *r.terms.edit(i) = campaign{}, detail{}, terms{}
+	r.ordinals.campaigns.giveBack(i)
+	r.size.campaigns--
+}
+
+// specificsOf are those of a campaign.
+func (r *records) specificsOf(campaign uint32) *specifics {
+	return r.details.at(campaign).ask(sparse[specifics]{r.specifics.paged})
+}
+
+// setSpecifics keeps what a plain campaign does without.
+func (r *records) setSpecifics(campaign uint32, own specifics) {
+	r.specifics.set(&r.details.edit(campaign).specifics, own.unlessPlain())
+}
+
+// bestScore is the best score that a campaign can have at present, on any host.
+func (r *records) bestScore(i uint32) int64 {
+	c := r.campaigns.at(i)
+	bid := c.bid
+	if bids := r.specificsOf(i).hostBids; bids != nil {
+		bid = slices.Max(bids[:])
+	}
+	_, score := auction.Pace(c.pricing, bid, int64(c.pacingPPM), int64(c.qualityPPM))
+	return score
+}
+
+// onlyPlaceOf is the one place of a program, if it has one.
+func (r *records) onlyPlaceOf(program uint32) onlyPlace {
+	if p := r.programs.at(program); p.placed == 1 {
+		return onlyPlace{true, r.places.at(p.places - 1).vec}
+	}
+	return onlyPlace{}
+}
+
+// placesOf are the approved places of a program.
+func (r *records) placesOf(program uint32) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for at := r.programs.at(program).places; at != 0 && yield(at-1); {
+			at = r.places.at(at - 1).next
+		}
+	}
+}
+
+// buyersOf are the campaigns that buy for a program.
+func (r *records) buyersOf(program uint32) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for at := r.programs.at(program).buyers; at != 0 && yield(at-1); {
+			at = r.details.at(at - 1).next
+		}
+	}
+}
+
+// ownedBy are the campaigns of an advertiser.
+func (r *records) ownedBy(advertiser uint32) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for at := r.accounts.at(advertiser).programs; at != 0; at = r.programs.at(at - 1).next {
+			for campaign := range r.buyersOf(at - 1) {
+				if !yield(campaign) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// all are the ordinals of the campaigns that there are.
+func (r *records) all() iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for i := range r.ordinals.campaigns.next {
+			if r.campaigns.at(i).uid != 0 && !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+// freezeInto gives the records as they are to a snapshot.
+func (r *records) freezeInto(s *Snapshot) {
+	s.Campaigns, s.Programs, s.Places = r.size.campaigns, r.size.programs, r.size.places
+	s.campaigns, s.details, s.specifics = r.campaigns.freeze(), r.details.freeze(), r.specifics.freeze()
+	s.programs, s.places, s.advertisers = r.programs.freeze(), r.places.freeze(), r.advertisers.freeze()
+	s.campaignOf = r.campaignOf
+}

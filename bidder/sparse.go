@@ -1,0 +1,41 @@
+package bidder
+
+// sparse stores an optional part that few records have. A record keeps its number, 0 for
+// none. So pages of records hold no pointers, and the garbage collector skips them.
+type sparse[T any] struct{ paged[*T] }
+
+func (s sparse[T]) get(number uint32) *T {
+	if number == 0 {
+		return nil
+	}
+	return *s.at(number - 1)
+}
+
+// sparseWriter changes a sparse.
+type sparseWriter[T any] struct {
+	pagedWriter[*T]
+	ordinals ordinals
+}
+
+func (w *sparseWriter[T]) get(number uint32) *T { return sparse[T]{w.paged}.get(number) }
+
+// set gives a record's number something else to stand for; nil frees the number.
+func (w *sparseWriter[T]) set(number *uint32, value *T) {
+	switch {
+	case value == nil && *number == 0:
+		return
+	case value == nil:
+		*w.edit(*number - 1) = nil
+		w.ordinals.giveBack(*number - 1)
+		*number = 0
+		return
+	case *number == 0:
+		*number = w.ordinals.take() + 1
+	}
+	*w.edit(*number - 1) = value
+}
+
+// count is how many numbers stand for something.
+func (w *sparseWriter[T]) count() int { return int(w.ordinals.next) - len(w.ordinals.free) }
+
+func (w *sparseWriter[T]) freeze() sparse[T] { return sparse[T]{w.pagedWriter.freeze()} }
