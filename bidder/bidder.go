@@ -34,8 +34,13 @@
 //
 // All state is owned by the Indexer's goroutine but for the published snapshot,
 // one atomic pointer: readers take no lock, wait for nobody and allocate
-// nothing. What comes to lists and what goes is noted in a log, which is sorted by
-// list when a snapshot is made: each list is looked up and copied once.
+// nothing. The state is an index of rooms, which index.go names. A publication goes
+// through the stages of publication.go. What comes to lists and what goes is noted
+// in a log, which is sorted by list when a snapshot is made: each list is looked up
+// and copied once.
+//
+// What a campaign is worth right now is no part of the catalogue. Its owners hand it
+// in by uid at a door of its own (HandIn), past all changes in line.
 //
 // A cap must bound the score: a campaign whose score rises above it is posted
 // anew in the same publication. One whose score falls to half is posted anew
