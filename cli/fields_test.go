@@ -164,3 +164,41 @@ func TestWhatIsWrongInAListOfMappingsIsNamed(t *testing.T) {
 		}
 	}
 }
+
+// FuzzDocument reads any text as a file. It never panics, and what reads without an
+// error is written as a document that reads as the same.
+func FuzzDocument(f *testing.F) {
+	f.Add("kind: campaign\nname: n\nbid: 1.20\nhost_bids: [alipay 120%]\nhours: fri 22-2\narea: {circles: [{lat: 1, lng: 2, radius_m: 3}], polygons: [{a: 1}]}\n")
+	f.Add("kind: campaign\nname: n\ncreatives: [{title: a, coupon: {text: b, total_count: 1}}]\nkeywords: [-a, '[b]', {text: '-c'}]\naudience: {credit_bands: 650+, ages: 18-30}\n")
+	f.Add("kind: campaign\nname: n\ncreative: {title: a, coupon: {valid_until: 2030-01-01T00:00:00Z}}\nfrequency_cap: {window: 24h}\n")
+	f.Add("kind: place\nname: n\nlat: 1\nlng: .5\n---\nkind: program\nname: n\nhosts: baidu_open_league\n")
+	uploads := func(text string, visit func(*upload)) {
+		readDocuments("x.yaml", strings.NewReader(text), func(d *document) {
+			if u := newUpload(d); u != nil && len(d.wrong) == 0 {
+				visit(u)
+			}
+		}, func(*rowError) {}, func(int, string) {})
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		uploads(text, func(u *upload) {
+			row := u.row.ProtoReflect()
+			m := row.Get(row.WhichOneof(row.Descriptor().Oneofs().Get(0))).Message().Interface()
+			written, err := documentOf(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			read := 0
+			uploads(string(written), func(again *upload) {
+				read++
+				other := again.row.ProtoReflect()
+				got := other.Get(other.WhichOneof(other.Descriptor().Oneofs().Get(0))).Message()
+				if !proto.Equal(without(got), without(m.ProtoReflect())) {
+					t.Fatalf("got  %v\nwant %v\n%s", got, m, written)
+				}
+			})
+			if read != 1 {
+				t.Fatalf("%d documents of\n%s", read, written)
+			}
+		})
+	})
+}

