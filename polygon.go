@@ -9,6 +9,16 @@ type Polygon [][]Point
 // MaxVertices is the most vertices that the polygons of an area have in all.
 const MaxVertices = 50_000
 
+// Vertices is the number of positions of the area's polygons.
+func (a *Area) Vertices() (n int) {
+	for _, polygon := range a.Polygons {
+		for _, ring := range polygon {
+			n += len(ring)
+		}
+	}
+	return n
+}
+
 // validatePolygons refuses rings that bound nothing or do not say what they
 // bound.
 func validatePolygons(field string, polygons []Polygon) error {

@@ -36,9 +36,5 @@ func (b *batchShapes) admit(r hexbid.Resource) error {
 
 func (b *batchShapes) add(a *hexbid.Area) {
 	b.shapes += len(a.Circles) + len(a.Cells) + len(a.Regions) + len(a.Polygons)
-	for _, polygon := range a.Polygons {
-		for _, ring := range polygon {
-			b.vertices += len(ring)
-		}
-	}
+	b.vertices += a.Vertices()
 }

@@ -144,13 +144,7 @@ func (p *page[T]) add(r hexbid.Resource) bool {
 // shapeBytes is about what the shapes of an area take in memory.
 func shapeBytes(a *hexbid.Area) int {
 	const circle, cell, vertex = 24, 8, 16
-	n := circle*len(a.Circles) + cell*len(a.Cells)
-	for _, polygon := range a.Polygons {
-		for _, ring := range polygon {
-			n += vertex * len(ring)
-		}
-	}
-	return n
+	return circle*len(a.Circles) + cell*len(a.Cells) + vertex*a.Vertices()
 }
 
 // campaignIn converts a campaign with as much of it as a view gives.
