@@ -54,7 +54,7 @@ func newCovering(a *Area) *covering {
 		out = append(out, c)
 	}
 	for _, id := range a.out.regions {
-		out = append(out, &id.Region().outline)
+		out = append(out, id.Region().outline)
 	}
 	c := &covering{in: newRoots(in), out: newRoots(out), budget: CellBudget(len(in)), finest: coarsestLevel}
 	for _, shape := range in {

@@ -22,17 +22,18 @@ type polygon struct {
 
 type edge struct{ lat1, lng1, lat2, lng2 float64 }
 
-// newPolygon takes rings of [longitude, latitude] as GeoJSON writes them.
-func newPolygon(rings [][][2]float64) polygon {
-	p := polygon{box: box{south: 90, west: 180, north: -90, east: -180}}
+// compilePolygon compiles rings, of one polygon or of several that do not overlap. It
+// closes a ring that is left open.
+func compilePolygon(rings hexbid.Polygon) *polygon {
+	p := &polygon{box: box{south: 90, west: 180, north: -90, east: -180}}
 	for _, ring := range rings {
 		for i, b := range ring {
-			a := ring[(i+len(ring)-1)%len(ring)] // closes a ring that is left open, too
+			a := ring[(i+len(ring)-1)%len(ring)]
 			if a != b {
-				p.edges = append(p.edges, edge{a[1], a[0], b[1], b[0]})
+				p.edges = append(p.edges, edge{a.Lat, a.Lng, b.Lat, b.Lng})
 			}
-			p.south, p.north = min(p.south, a[1]), max(p.north, a[1])
-			p.west, p.east = min(p.west, a[0]), max(p.east, a[0])
+			p.south, p.north = min(p.south, a.Lat), max(p.north, a.Lat)
+			p.west, p.east = min(p.west, a.Lng), max(p.east, a.Lng)
 		}
 	}
 	p.edges = slices.Clip(p.edges)
@@ -74,26 +75,13 @@ func (p *polygon) distanceM(q hexbid.Point) float64 {
 }
 
 func (e *edge) distanceM(q hexbid.Point) float64 {
-	const metresPerDegree = hexbid.EarthRadiusM * radians
-	east := metresPerDegree * math.Cos(q.Lat*radians)
-	ax, ay := math.Remainder(e.lng1-q.Lng, 360)*east, (e.lat1-q.Lat)*metresPerDegree
-	bx, by := math.Remainder(e.lng2-q.Lng, 360)*east, (e.lat2-q.Lat)*metresPerDegree
+	east := hexbid.DegreeM * math.Cos(q.Lat*radians)
+	ax, ay := math.Remainder(e.lng1-q.Lng, 360)*east, (e.lat1-q.Lat)*hexbid.DegreeM
+	bx, by := math.Remainder(e.lng2-q.Lng, 360)*east, (e.lat2-q.Lat)*hexbid.DegreeM
 	dx, dy := bx-ax, by-ay
 	along := 0.0
 	if length2 := dx*dx + dy*dy; length2 > 0 {
 		along = max(0, min(1, -(ax*dx+ay*dy)/length2))
 	}
 	return math.Hypot(ax+along*dx, ay+along*dy)
-}
-
-// compilePolygon compiles one of a campaign's polygons.
-func compilePolygon(p hexbid.Polygon) *polygon {
-	rings := make([][][2]float64, len(p))
-	for i, ring := range p {
-		for _, v := range ring {
-			rings[i] = append(rings[i], [2]float64{v.Lng, v.Lat})
-		}
-	}
-	compiled := newPolygon(rings)
-	return &compiled
 }

@@ -54,7 +54,7 @@ func TestOutlinesAgreeWithARayOnManyPoints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	province := &id.Region().outline
+	province := id.Region().outline
 	city := hangzhouOutline(t)
 	compiled := make([]*polygon, len(city))
 	for i, p := range city {

@@ -34,7 +34,7 @@ type Region struct {
 	Code    string // six-digit adcode
 	Name    string // Chinese
 	Latin   string // customary name, with its pinyin where that differs
-	outline polygon
+	outline *polygon
 }
 
 // Province is the adcode of the province that a prefecture lies in; "" of a
@@ -336,10 +336,7 @@ func readOutlines(gz []byte) map[string]Region {
 		Features []struct {
 			ID         string
 			Properties struct{ Name string }
-			Geometry   struct {
-				Type        string
-				Coordinates json.RawMessage
-			}
+			Geometry   geometry
 		}
 	}
 	unzipped, err := gzip.NewReader(bytes.NewReader(gz))
@@ -351,22 +348,11 @@ func readOutlines(gz []byte) map[string]Region {
 	}
 	outlines := map[string]Region{}
 	for _, f := range file.Features {
-		rings, err := readRings(f.Geometry.Type, f.Geometry.Coordinates)
+		polygons, err := f.Geometry.polygons(0)
 		if err != nil {
 			panic(fmt.Sprintf("geoindex: embedded outline %s: %v", f.ID, err))
 		}
-		outlines[f.ID] = Region{Code: f.ID, Name: f.Properties.Name, outline: newPolygon(rings)}
+		outlines[f.ID] = Region{Code: f.ID, Name: f.Properties.Name, outline: compilePolygon(slices.Concat(polygons...))}
 	}
 	return outlines
-}
-
-func readRings(kind string, coordinates []byte) ([][][2]float64, error) {
-	if kind == "Polygon" {
-		var rings [][][2]float64
-		err := json.Unmarshal(coordinates, &rings)
-		return rings, err
-	}
-	var polygons [][][][2]float64
-	err := json.Unmarshal(coordinates, &polygons)
-	return slices.Concat(polygons...), err
 }

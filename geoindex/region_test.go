@@ -17,7 +17,7 @@ func TestRegionsOverAgreesWithARayThroughEveryEdge(t *testing.T) {
 	for range 3000 {
 		p := hexbid.Point{Lat: 18 + 35*r.Float64(), Lng: 74 + 61*r.Float64()}
 		if r.IntN(3) == 0 { // at a border
-			outline := &regions().regions[r.IntN(RegionCount())].outline
+			outline := regions().regions[r.IntN(RegionCount())].outline
 			e := outline.edges[r.IntN(len(outline.edges))]
 			p = hexbid.Point{Lat: e.lat1 + 1e-4*r.NormFloat64(), Lng: e.lng1 + 1e-4*r.NormFloat64()}
 		}
