@@ -199,14 +199,20 @@ func (c *Campaign) Location() (*time.Location, error) {
 	if zone == "" {
 		zone = DefaultTimeZone
 	}
-	if known, ok := zones.Load(zone); ok {
+	return TimeZone("campaign.time_zone", zone)
+}
+
+// TimeZone finds a time zone by its IANA name. What means the zone of this machine, or none, is not one. The error
+// names the field.
+func TimeZone(field, name string) (*time.Location, error) {
+	if known, ok := zones.Load(name); ok {
 		return known.(*time.Location), nil
 	}
-	loc, err := time.LoadLocation(zone)
-	if err != nil || zone == "Local" {
-		return nil, Invalidf("campaign.time_zone", "%q is not a time zone: use an IANA name such as Asia/Shanghai", Shorten(zone))
+	loc, err := time.LoadLocation(name)
+	if err != nil || name == "" || name == "Local" {
+		return nil, Invalidf(field, "%q is not a time zone: use an IANA name such as %s", Shorten(name), DefaultTimeZone)
 	}
-	zones.Store(zone, loc)
+	zones.Store(name, loc)
 	return loc, nil
 }
 

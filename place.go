@@ -46,6 +46,9 @@ func (p Point) Validate(field string) error {
 // sphere of that radius.
 const EarthRadiusM = 6371008.8
 
+// DegreeM is the length in metres of a degree of latitude on that sphere.
+const DegreeM = EarthRadiusM * math.Pi / 180
+
 // DistanceM is the great-circle distance to q in metres (haversine).
 func (p Point) DistanceM(q Point) float64 {
 	const rad = math.Pi / 180

@@ -76,7 +76,7 @@ func (w *Workload) rand(stream uint64, i int) *rand.Rand {
 func (w *Workload) point(r *rand.Rand) hexbid.Point {
 	last := w.cumulative[len(w.cumulative)-1]
 	c := w.centers[sort.SearchFloat64s(w.cumulative, r.Float64()*last)]
-	const degree = 6000 / 111_195.0
+	const degree = 6000 / hexbid.DegreeM
 	return hexbid.Point{Lat: c.Lat + degree*r.NormFloat64(), Lng: c.Lng + degree*r.NormFloat64()/math.Cos(c.Lat*math.Pi/180)}
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -10,7 +11,11 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-var dayNumbers = map[string]int{"mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6, "sun": 7}
+// dayNames are those of files, by the day's number in the contract.
+var dayNames = []string{1: "mon", "tue", "wed", "thu", "fri", "sat", "sun"}
+
+// nextDay is the day after another; Monday follows Sunday.
+func nextDay(day int) int { return day%7 + 1 }
 
 // parseHours reads a run such as "mon-fri 11-14" and "sat,sun 0-24". Without days a
 // run is of every day. One that ends before it begins goes past midnight and
@@ -47,12 +52,10 @@ func hoursFrom(day int, start, end int32) []*pb.WeeklyHours {
 	}
 	parts := []*pb.WeeklyHours{{Day: pb.DayOfWeek(day), StartHour: start, EndHour: 24}}
 	if end > 0 {
-		parts = append(parts, &pb.WeeklyHours{Day: pb.DayOfWeek(day%7 + 1), StartHour: 0, EndHour: end})
+		parts = append(parts, &pb.WeeklyHours{Day: pb.DayOfWeek(nextDay(day)), StartHour: 0, EndHour: end})
 	}
 	return parts
 }
-
-var dayNames = []string{"", "mon", "tue", "wed", "thu", "fri", "sat", "sun"}
 
 // hoursNodes writes runs of equal hours on days that follow each other as one.
 func hoursNodes(hours []*pb.WeeklyHours) (runs []*yaml.Node) {
@@ -72,7 +75,7 @@ func hoursNodes(hours []*pb.WeeklyHours) (runs []*yaml.Node) {
 }
 
 func follows(a, b *pb.WeeklyHours) bool {
-	return a.GetStartHour() == b.GetStartHour() && a.GetEndHour() == b.GetEndHour() && int(b.GetDay()) == int(a.GetDay())%7+1
+	return a.GetStartHour() == b.GetStartHour() && a.GetEndHour() == b.GetEndHour() && int(b.GetDay()) == nextDay(int(a.GetDay()))
 }
 
 func dayName(day pb.DayOfWeek) string {
@@ -89,11 +92,11 @@ func parseDays(s string) (days []int, err error) {
 		if !isRange {
 			to = from
 		}
-		first, last := dayNumbers[from], dayNumbers[to]
-		if first == 0 || last == 0 {
+		first, last := slices.Index(dayNames, from), slices.Index(dayNames, to)
+		if first < 1 || last < 1 {
 			return nil, fmt.Errorf("%q is not a day", part)
 		}
-		for day := first; ; day = day%7 + 1 {
+		for day := first; ; day = nextDay(day) {
 			days = append(days, day)
 			if day == last {
 				break

@@ -53,9 +53,9 @@ func (c *simulateLoadCommand) record(given []string, w io.Writer) (*recording, e
 	if !(c.Speed > 0) {
 		return nil, hexbid.Invalidf("--speed", "%v: it must be above 0", c.Speed)
 	}
-	zone, err := time.LoadLocation(c.Zone)
-	if err != nil || c.Zone == "" || c.Zone == "Local" {
-		return nil, hexbid.Invalidf("--zone", "%q is not a time zone: use an IANA name such as Asia/Shanghai", c.Zone)
+	zone, err := hexbid.TimeZone("--zone", c.Zone)
+	if err != nil {
+		return nil, err
 	}
 	file := requestFile{path: c.Requests, timed: !c.atARate(given), zone: zone, slots: c.Slots, limit: c.Limit, radiusM: c.RadiusM}
 	r, err := file.read(w)

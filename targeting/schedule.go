@@ -30,12 +30,15 @@ func CompileSchedule(c *hexbid.Campaign) (Schedule, error) {
 	}
 	for _, h := range c.Hours {
 		for hour := h.Start; hour < h.End; hour++ {
-			bit := (h.Day-1)*24 + hour
+			bit := hourOfWeek(h.Day, hour)
 			s.hours[bit/64] |= 1 << (bit % 64)
 		}
 	}
 	return s, nil
 }
+
+// hourOfWeek numbers the hours of a week from Monday's first, which is 0. Days are numbered as in hexbid.WeeklyHours.
+func hourOfWeek(day, hour int) int { return (day-1)*24 + hour }
 
 // AlwaysOn is the schedule of a campaign without flight and hours.
 var AlwaysOn = Schedule{start: math.MinInt64, end: math.MaxInt64, everyHour: true, zone: time.UTC}
@@ -57,7 +60,8 @@ func (s *Schedule) InHours(at time.Time) bool {
 		return true
 	}
 	local := at.In(s.zone)
-	bit := (int(local.Weekday())+6)%7*24 + local.Hour() // Monday is 0
+	day := (int(local.Weekday())+6)%7 + 1 // Go counts from Sunday, which is 0
+	bit := hourOfWeek(day, local.Hour())
 	return s.hours[bit/64]>>(bit%64)&1 == 1
 }
 

@@ -56,7 +56,7 @@ func TestTheScaleIsTrue(t *testing.T) {
 	}
 	metres *= 1000
 	x, y := f.xy(hexbid.Point{Lat: 30, Lng: 120})
-	_, y2 := f.xy(hexbid.Point{Lat: 30 + metres/metresOfADegree, Lng: 120})
+	_, y2 := f.xy(hexbid.Point{Lat: 30 + metres/hexbid.DegreeM, Lng: 120})
 	if off := (y - y2) / pixels; off < 0.99 || off > 1.01 || pixels > mapWidth/4+0.1 || x < 0 {
 		t.Errorf("%s is %v pixels, and %v northwards", bar.Says, pixels, y-y2)
 	}

@@ -82,12 +82,9 @@ func (f *frame) outline(r *geoindex.Region) outline {
 	return o
 }
 
-// metresOfADegree of latitude.
-const metresOfADegree = 111_195.0
-
 // scaleBar is of a round length, at most a quarter of the width.
 func (f *frame) scaleBar() scaleBar {
-	metres := metresOfADegree / f.scale // of a pixel
+	metres := hexbid.DegreeM / f.scale // of a pixel
 	most := mapWidth / 4 * metres
 	length := math.Pow(10, math.Floor(math.Log10(most)))
 	for _, times := range []float64{5, 2} {

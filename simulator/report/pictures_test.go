@@ -16,6 +16,7 @@ import (
 	"github.com/hexbid/hexbid/simulator/capacity"
 	"github.com/hexbid/hexbid/simulator/load"
 	"github.com/hexbid/hexbid/simulator/plan"
+	"github.com/hexbid/hexbid/simulator/traffic"
 	"github.com/hexbid/hexbid/simulator/vitals"
 )
 
@@ -276,5 +277,18 @@ func TestPicturesAreNumbers(t *testing.T) {
 		if err := r.WritePage(io.Discard); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestAPlanHasTheBusiestHourOfADay: what a plan takes for the share of the busiest hour
+// is that of the day which simulated people have.
+func TestAPlanHasTheBusiestHourOfADay(t *testing.T) {
+	total, busiest := 0.0, 0.0
+	for _, share := range traffic.Hours {
+		total, busiest = total+share, max(busiest, share)
+	}
+	f, ok := reflect.TypeFor[plan.Inputs]().FieldByName("PeakHourShare")
+	if want := strconv.FormatFloat(busiest/100, 'g', 6, 64); !ok || math.Abs(total-100) > 1e-9 || f.Tag.Get("default") != want {
+		t.Errorf("the hours are %v %% of a day, the busiest %s of it; a plan takes %q", total, want, f.Tag.Get("default"))
 	}
 }

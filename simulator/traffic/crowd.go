@@ -50,7 +50,6 @@ const (
 	citySpreadM  = 6000
 	placeSpreadM = 250
 	atPlaces     = 0.6
-	earthDegreeM = hexbid.EarthRadiusM * math.Pi / 180
 )
 
 // Shares of requests: phones are published for the last quarter of 2024, the
@@ -66,9 +65,9 @@ var (
 	words    = shares(share[string]{"咖啡", 3}, share[string]{"火锅", 2}, share[string]{"药店", 2}, share[string]{"银行", 1}, share[string]{"酒店", 1}, share[string]{"奶茶", 2}, share[string]{"充电", 1}, share[string]{"面馆", 1})
 )
 
-// Hours are the shares of a day's requests by hour of local time: meals, and the
-// evening above all (an assumption).
-var Hours = [24]float64{1.2, 0.7, 0.4, 0.3, 0.3, 0.6, 1.6, 3.2, 4.3, 4.5, 5.0, 6.6, 7.2, 5.6, 4.8, 4.8, 5.2, 6.2, 7.6, 7.8, 7.2, 6.3, 5.0, 2.9}
+// Hours are the shares of a day's requests by hour of local time, in percent: meals,
+// and the evening above all (an assumption).
+var Hours = [24]float64{1.2, 0.7, 0.4, 0.3, 0.3, 0.6, 1.6, 3.2, 4.4, 4.5, 5.0, 6.6, 7.2, 5.8, 5.0, 5.0, 5.2, 6.2, 7.6, 7.8, 7.2, 6.3, 5.0, 2.9}
 
 // NewCrowd reads the tables. Its error is Invalid where Where names nothing.
 func NewCrowd(config Config) (*Crowd, error) {
@@ -167,7 +166,7 @@ func (c *Crowd) point(r *rand.Rand) hexbid.Point {
 		center, spread = c.places[r.IntN(len(c.places))], placeSpreadM
 	}
 	north, east := spread*r.NormFloat64(), spread*r.NormFloat64()
-	p := hexbid.Point{Lat: center.Lat + north/earthDegreeM, Lng: center.Lng + east/earthDegreeM/math.Cos(center.Lat*math.Pi/180)}
+	p := hexbid.Point{Lat: center.Lat + north/hexbid.DegreeM, Lng: center.Lng + east/hexbid.DegreeM/math.Cos(center.Lat*math.Pi/180)}
 	p.Lat = max(-90, min(90, p.Lat))
 	p.Lng -= 360 * math.Round(p.Lng/360)
 	return p
