@@ -44,6 +44,28 @@ func TestTheEngineIsMeasured(t *testing.T) {
 	}
 }
 
+// TestHandInsAreMeasured on a small market: they come at their rate, and are in force.
+func TestHandInsAreMeasured(t *testing.T) {
+	w, err := NewWorkload(1, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := NewMarket(w, 2000, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	figures, err := m.HandIns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"handins_search_p99_ratio", "handins_per_s", "handin_alone_in_force_p99_ms", "handin_in_force_p99_ms", "handins_beside_edits_per_s"} {
+		if f := figures[name]; f.Low <= 0 || f.Median < f.Low || f.High < f.Median {
+			t.Errorf("%s: %v", name, f)
+		}
+	}
+}
+
 // TestMain serves a canned answer where a test has started this program to.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[1] == CannedCommand {

@@ -37,7 +37,7 @@ type part struct {
 }
 
 var parts = []part{
-	{"engine", true, engine}, {"live", true, live}, {"dense", true, dense}, {"nearby", true, nearby}, {"programs", true, programs}, {"server", true, server},
+	{"engine", true, engine}, {"live", true, live}, {"dense", true, dense}, {"nearby", true, nearby}, {"handins", true, handIns}, {"programs", true, programs}, {"server", true, server},
 	{"sizes", false, sizes}, {"country", false, country}, {"nearby7m", false, nearbyMany}, {"cache", false, cache}, {"peers", false, besidePeers},
 }
 
@@ -164,6 +164,17 @@ func live(*session) (spreads, error) {
 		some, err := m.Changes()
 		maps.Copy(all, some)
 		return all, err
+	})
+}
+
+// handIns measures live states that change in a live market.
+func handIns(*session) (spreads, error) {
+	return with(true, million, 0, func(m *benchmarks.Market) (spreads, error) {
+		if err := m.HandIn(); err != nil {
+			return nil, err
+		}
+		time.Sleep(10 * time.Second) // as in live
+		return m.HandIns()
 	})
 }
 
