@@ -1,0 +1,147 @@
+package bidder
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/geoindex"
+	"github.com/hexbid/hexbid/targeting"
+)
+
+// wanted is what the room should have of a campaign.
+type wanted struct {
+	on       bool
+	listing  listing
+	postings []geoindex.Posting // of listing
+	off      time.Time          // since when, of one that is not on
+}
+
+// TestListsHoldWhoIsPostedWithWhatTheyAreListedWith relists campaigns at random, changes their
+// scores, has them go off and come back, and compares each publication's lists with what the
+// listings say.
+func TestListsHoldWhoIsPostedWithWhatTheyAreListedWith(t *testing.T) {
+	var masks []targeting.Mask
+	for _, genders := range [][]hexbid.Gender{nil, {hexbid.Female}, {hexbid.Male}} {
+		rule := targeting.Compile(&hexbid.Campaign{Audience: hexbid.Audience{Genders: genders}})
+		masks = append(masks, rule.Mask())
+	}
+	var coverings [][]geoindex.Posting
+	for i := range 4 {
+		coverings = append(coverings, geoindex.CoverDisc(geoindex.VecOf(hexbid.Point{Lat: 30 + float64(i)/100, Lng: 120}), 1500))
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		r := newRecords()
+		surrounds := newSurrounds(r)
+		p, now := newPostings(r, surrounds, slog.New(slog.DiscardHandler)), testStart
+		want := map[uint32]*wanted{}
+		for range rapid.IntRange(1, 6).Draw(t, "publications") {
+			for range rapid.IntRange(1, 20).Draw(t, "steps") {
+				i, isNew := r.campaignSlot(hexbid.UID(rapid.IntRange(1, 9).Draw(t, "uid")))
+				if isNew {
+					p.add(i)
+					*r.campaigns.edit(i) = campaign{uid: r.campaigns.at(i).uid, pricing: hexbid.CPC, bid: 1_000_000, pacingPPM: 1_000_000, qualityPPM: 30_000}
+					want[i] = &wanted{}
+				}
+				w := want[i]
+				switch rapid.IntRange(0, 4).Draw(t, "step") {
+				case 0:
+					covering := rapid.SampledFrom(coverings).Draw(t, "covering")
+					w.postings, w.listing = covering, listing{gated: gated{mask: rapid.SampledFrom(masks).Draw(t, "mask")}, covering: geoindex.PackCovering(nil, covering)}
+					stood := w.on
+					p.relist(i, *r.specificsOf(i), w.listing)
+					if stood {
+						p.post(i)
+					}
+				case 1:
+					r.campaigns.edit(i).pacingPPM = uint32(rapid.IntRange(0, 1_000_000).Draw(t, "pacing"))
+					if w.on {
+						p.post(i)
+					}
+				case 2:
+					w.on = true
+					p.post(i)
+				case 3:
+					if p.hold(i, now); w.on || w.off.IsZero() {
+						w.off = now
+					}
+					w.on = false
+				case 4:
+					now = now.Add(rapid.SampledFrom([]time.Duration{time.Second, offFor}).Draw(t, "later"))
+					p.unpostOff(now)
+				}
+			}
+			p.postWaiting(surrounds.follow(func(surroundChange) {}))
+			s := &Snapshot{}
+			p.freezeInto(s)
+			checkPostings(t, p, s, want)
+		}
+	})
+}
+
+func checkPostings(t *rapid.T, p *postings, s *Snapshot, want map[uint32]*wanted) {
+	type at struct {
+		key     uint64
+		ordinal uint32
+	}
+	found := map[at]posting{}
+	s.lists.each(func(e *entry[posting, tail]) {
+		for _, posting := range e.run {
+			found[at{e.key, posting.ordinal}] = posting
+		}
+	})
+	for i, w := range want {
+		state := p.states.at(i)
+		if w.on && !state.posted {
+			t.Fatalf("campaign %d is on and not posted", i)
+		}
+		if cap := capOf(p.records.bestScore(i)); w.on && (state.cap < cap || state.cap >= cap+twofold) {
+			t.Fatalf("campaign %d is posted with cap %d, its score has %d", i, state.cap, cap)
+		}
+		if !state.posted {
+			continue
+		}
+		for _, c := range w.postings {
+			k := at{uint64(c.Key), i}
+			if got, wanted := found[k], (posting{postingMask(w.listing.mask, c), i, state.cap}); got != wanted {
+				t.Fatalf("campaign %d under %x: %+v, want %+v", i, c.Key, got, wanted)
+			}
+			delete(found, k)
+		}
+	}
+	if len(found) > 0 {
+		t.Fatalf("nobody should stand in %v", found)
+	}
+}
+
+// TestTheKeysInUseAreCountedByResolution has lists come and go: a search asks for keys of
+// those resolutions alone.
+func TestTheKeysInUseAreCountedByResolution(t *testing.T) {
+	cell := geoindex.CellAt(geoindex.VecOf(hangzhou))
+	keys := []geoindex.Key{geoindex.Everywhere, geoindex.KeyOfCell(cell.Parent(5)), geoindex.KeyOfCell(cell.Parent(7))}
+	rapid.Check(t, func(t *rapid.T) {
+		var l lists
+		stand := map[uint64]bool{}
+		for range rapid.IntRange(1, 30).Draw(t, "edits") {
+			key := uint64(rapid.SampledFrom(keys).Draw(t, "key")) | rapid.SampledFrom([]uint64{0, withKeywords}).Draw(t, "kind")
+			l.note(key, posting{ordinal: 1, cap: 7}, stand[key])
+			if stand[key] = !stand[key]; rapid.Bool().Draw(t, "apply") {
+				l.apply(fakeSource{})
+			}
+		}
+		s, want := &Snapshot{}, uint32(0)
+		l.apply(fakeSource{})
+		l.freezeInto(s)
+		for i, res := range []int{otherKeys, 5, 7} {
+			if stand[uint64(keys[i])] || stand[uint64(keys[i])|withKeywords] {
+				want |= 1 << res
+			}
+		}
+		if s.resolutions != want {
+			t.Fatalf("resolutions %b are in use, want %b", s.resolutions, want)
+		}
+	})
+}
