@@ -137,6 +137,15 @@ func TestRecordsLeadToWhatTheCatalogueSays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRecords()
 		p := &plainRecords{map[int]bool{}, map[int]int{}, map[hexbid.UID]int{}, map[hexbid.UID]int{}}
+		for of := range 2 {
+			p.owners[of], p.programs[of], p.programs[of+2] = false, of, of
+			r.putAdvertiser(&hexbid.Advertiser{Meta: hexbid.Meta{Name: ownerOf(of)}})
+			for _, i := range []int{of, of + 2} {
+				if _, _, _, err := r.putProgram(&hexbid.Program{Meta: hexbid.Meta{Name: programOf(of, i), UID: hexbid.UID(100 + i)}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
 		for range rapid.IntRange(1, 80).Draw(t, "steps") {
 			p.step(t, r)
 			p.check(t, r)
