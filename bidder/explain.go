@@ -32,7 +32,7 @@ func (s *Snapshot) Explain(ctx context.Context, q *Query, uid hexbid.UID, w *Scr
 	if err != nil {
 		return Verdict{}, a.Looked, err
 	}
-	a.settle(&v, best, q.Slots)
+	a.conclude(&v, best, q.Slots)
 	return v, a.Looked, nil
 }
 

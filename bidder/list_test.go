@@ -140,10 +140,10 @@ func TestATableHoldsWhatWasSet(t *testing.T) {
 }
 
 // drawChanges draws a batch of changes, one a key, and makes them to a map too.
-func drawChanges(t *rapid.T, want map[uint64]entry[int, string]) (changes []change[int, string]) {
+func drawChanges(t *rapid.T, want map[uint64]entry[int, string]) (changes []keyChange[int, string]) {
 	for _, key := range rapid.SliceOfNDistinct(rapid.Uint64Range(1, 700), 0, 200, rapid.ID).Draw(t, "keys") {
 		_, there := want[key]
-		c := change[int, string]{entry[int, string]{key: key}, !there}
+		c := keyChange[int, string]{entry[int, string]{key: key}, !there}
 		if kind := rapid.IntRange(0, 3).Draw(t, "kind"); kind > 0 {
 			c.run = rapid.SliceOfN(rapid.Int(), 1, 5).Draw(t, "run")
 			if kind == 3 {

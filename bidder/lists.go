@@ -38,7 +38,7 @@ func (l *lists) apply(from postingSource) {
 	if l.edits.n >= manyEdits {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	after := make([][]change[posting, tail], workers)
+	after := make([][]keyChange[posting, tail], workers)
 	var group sync.WaitGroup
 	for worker := range workers {
 		group.Go(func() { after[worker] = l.edited(l.edits.part(worker, workers), from) })
@@ -49,7 +49,7 @@ func (l *lists) apply(from postingSource) {
 }
 
 // edited makes lists from edits; it changes nothing else.
-func (l *lists) edited(edits []edit, from postingSource) (after []change[posting, tail]) {
+func (l *lists) edited(edits []edit, from postingSource) (after []keyChange[posting, tail]) {
 	slices.SortFunc(edits, func(a, b edit) int { return a.compare(&b) })
 	var e listEdit
 	for len(edits) > 0 {
@@ -57,7 +57,7 @@ func (l *lists) edited(edits []edit, from postingSource) (after []change[posting
 		if edits = e.read(edits); len(e.add)+len(e.remove) > 0 {
 			before := l.at(key)
 			become := before.edited(&e, from)
-			after = append(after, change[posting, tail]{entry[posting, tail]{key, become.head, become.tail}, len(before.head) == 0})
+			after = append(after, keyChange[posting, tail]{entry[posting, tail]{key, become.head, become.tail}, len(before.head) == 0})
 		}
 	}
 	return after
@@ -70,7 +70,7 @@ func (l *lists) at(key uint64) *list {
 }
 
 // set puts changed lists in their place, and counts the keys in use.
-func (l *lists) set(changed []change[posting, tail]) {
+func (l *lists) set(changed []keyChange[posting, tail]) {
 	for i := range changed {
 		c := &changed[i]
 		res, ok := geoindex.Key(c.key &^ withKeywords).CellResolution()

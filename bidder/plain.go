@@ -232,7 +232,7 @@ func (s *Snapshot) rank(a *Account, q *Query) {
 	a.Awards = auction.Price(a.Entries, s.PricingOf(q), nil)
 	for i := range a.Verdicts {
 		if v := &a.Verdicts[i]; v.Rule == Shown || v.Rule == RuleReserve {
-			a.settle(v, best[v.Entry.Advertiser], q.Slots)
+			a.conclude(v, best[v.Entry.Advertiser], q.Slots)
 		}
 	}
 }
@@ -243,9 +243,9 @@ func (q *Query) compareEntries(x, y *auction.Entry) int {
 		cmp.Compare(x.CampaignUID, y.CampaignUID))
 }
 
-// settle tells a winner from a campaign that lost to its own advertiser's
+// conclude tells a winner from a campaign that lost to its own advertiser's
 // better one, or to others, and what a loser would need.
-func (a *Account) settle(v *Verdict, best auction.Entry, slots int) {
+func (a *Account) conclude(v *Verdict, best auction.Entry, slots int) {
 	won := slices.IndexFunc(a.Awards, func(w auction.Award) bool { return w.Entry.Ordinal == v.Ordinal })
 	switch {
 	case won >= 0:

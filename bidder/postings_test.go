@@ -17,7 +17,6 @@ type wanted struct {
 	on       bool
 	listing  listing
 	postings []geoindex.Posting // of listing
-	off      time.Time          // since when, of one that is not on
 }
 
 // TestListsHoldWhoIsPostedWithWhatTheyAreListedWith relists campaigns at random, changes their
@@ -36,50 +35,56 @@ func TestListsHoldWhoIsPostedWithWhatTheyAreListedWith(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRecords()
 		surrounds := newSurrounds(r)
-		p, now := newPostings(r, surrounds, slog.New(slog.DiscardHandler)), testStart
-		want := map[uint32]*wanted{}
+		m := &postingMarket{masks, coverings, newPostings(r, surrounds, slog.New(slog.DiscardHandler)), testStart, map[uint32]*wanted{}}
 		for range rapid.IntRange(1, 6).Draw(t, "publications") {
 			for range rapid.IntRange(1, 20).Draw(t, "steps") {
-				i, isNew := r.campaignSlot(hexbid.UID(rapid.IntRange(1, 9).Draw(t, "uid")))
-				if isNew {
-					p.add(i)
-					*r.campaigns.edit(i) = campaign{uid: r.campaigns.at(i).uid, pricing: hexbid.CPC, bid: 1_000_000, pacingPPM: 1_000_000, qualityPPM: 30_000}
-					want[i] = &wanted{}
-				}
-				w := want[i]
-				switch rapid.IntRange(0, 4).Draw(t, "step") {
-				case 0:
-					covering := rapid.SampledFrom(coverings).Draw(t, "covering")
-					w.postings, w.listing = covering, listing{gated: gated{mask: rapid.SampledFrom(masks).Draw(t, "mask")}, covering: geoindex.PackCovering(nil, covering)}
-					stood := w.on
-					p.relist(i, *r.specificsOf(i), w.listing)
-					if stood {
-						p.post(i)
-					}
-				case 1:
-					r.campaigns.edit(i).pacingPPM = uint32(rapid.IntRange(0, 1_000_000).Draw(t, "pacing"))
-					if w.on {
-						p.post(i)
-					}
-				case 2:
-					w.on = true
-					p.post(i)
-				case 3:
-					if p.hold(i, now); w.on || w.off.IsZero() {
-						w.off = now
-					}
-					w.on = false
-				case 4:
-					now = now.Add(rapid.SampledFrom([]time.Duration{time.Second, offFor}).Draw(t, "later"))
-					p.unpostOff(now)
-				}
+				m.step(t)
 			}
-			p.postWaiting(surrounds.follow(func(surroundChange) {}))
+			m.postWaiting(surrounds.follow(func(surroundChange) {}))
 			s := &Snapshot{}
-			p.freezeInto(s)
-			checkPostings(t, p, s, want)
+			m.freezeInto(s)
+			checkPostings(t, m.postings, s, m.want)
 		}
 	})
+}
+
+// postingMarket is the room, and what it should have.
+type postingMarket struct {
+	masks     []targeting.Mask
+	coverings [][]geoindex.Posting
+	*postings
+	now  time.Time
+	want map[uint32]*wanted
+}
+
+// step makes a random change to some campaign.
+func (m *postingMarket) step(t *rapid.T) {
+	i, isNew := m.records.campaignSlot(hexbid.UID(rapid.IntRange(1, 9).Draw(t, "uid")))
+	if isNew {
+		m.add(i)
+		*m.records.campaigns.edit(i) = campaign{uid: m.records.campaigns.at(i).uid, pricing: hexbid.CPC, bid: 1_000_000, pacingPPM: 1_000_000, qualityPPM: 30_000}
+		m.want[i] = &wanted{}
+	}
+	w := m.want[i]
+	switch rapid.IntRange(0, 4).Draw(t, "step") {
+	case 0:
+		w.postings = rapid.SampledFrom(m.coverings).Draw(t, "covering")
+		w.listing = listing{gated: gated{mask: rapid.SampledFrom(m.masks).Draw(t, "mask")}, covering: geoindex.PackCovering(nil, w.postings)}
+		m.relist(i, *m.records.specificsOf(i), w.listing)
+	case 1:
+		m.records.campaigns.edit(i).pacingPPM = uint32(rapid.IntRange(0, 1_000_000).Draw(t, "pacing"))
+	case 2:
+		w.on = true
+	case 3:
+		w.on = false
+		m.hold(i, m.now)
+	case 4:
+		m.now = m.now.Add(rapid.SampledFrom([]time.Duration{time.Second, offFor}).Draw(t, "later"))
+		m.unpostOff(m.now)
+	}
+	if w.on {
+		m.post(i)
+	}
 }
 
 func checkPostings(t *rapid.T, p *postings, s *Snapshot, want map[uint32]*wanted) {

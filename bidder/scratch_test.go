@@ -23,18 +23,18 @@ func findAll(s *Snapshot, q *Query, w *Scratch) found {
 }
 
 // abandon leaves a scratch as a search that panics half-way may leave it: with
-// candidates in the batch, which another request's audience and area let through,
+// matches in the batch, which another request's audience and area let through,
 // and with numbers that shut others out.
 func (w *Scratch) abandon(r *rand.Rand, campaigns uint32) {
 	w.batched = 1 + r.IntN(batchSize)
 	for i := range w.batch[:w.batched] {
-		w.batch[i] = candidate{ordinal: r.Uint32N(campaigns), cap: ^capCode(0), inside: true}
+		w.batch[i] = match{ordinal: r.Uint32N(campaigns), cap: ^capCode(0), inside: true}
 	}
 	w.floor, w.ahead = ^capCode(0), true
-	for i := range w.settled {
-		w.settled[i] = settled{r.Uint32N(advertisers), ^capCode(0)}
+	for i := range w.onBoard {
+		w.onBoard[i] = onBoard{r.Uint32N(advertisers), ^capCode(0)}
 	}
-	w.settling = uint8(r.Uint32())
+	w.oldest = uint8(r.Uint32())
 	w.Sifted, w.Tested, w.Scored = r.Int(), r.Int(), r.Int()
 	w.listed, w.listGoesOn = r.IntN(hexbid.MaxNearbyLimit), true
 	for program := range uint32(2 * keptGroups) {

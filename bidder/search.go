@@ -57,10 +57,10 @@ type Scratch struct {
 	board    auction.Board
 	floor    capCode // of the board's: a lower cap cannot matter
 	ahead    bool    // schedules were read ahead for the query's instant
-	settled  [4]settled
-	settling uint8               // the next of settled to overwrite
+	onBoard  [4]onBoard
+	oldest   uint8               // the next of onBoard to overwrite
 	cursors  [2 * maxKeys]cursor // of two kinds of lists
-	batch    [batchSize]candidate
+	batch    [batchSize]match
 	batched  int
 	fetched  hexbid.UID // keeps the loads of a batch from being left out
 	reserves reserveTable
@@ -85,43 +85,44 @@ type Scratch struct {
 // everywhere.
 const maxKeys = geoindex.Finest + 1 + geoindex.MaxRegionsOver + 1
 
-// candidate is a campaign whose mask or rows match.
-type candidate struct {
+// match is a campaign whose mask or rows match.
+type match struct {
 	ordinal uint32
 	cap     capCode
 	inside  bool // its area holds the point
 	askRule bool // its mask has not said all
 }
 
-// settled is an advertiser whose further campaigns cannot matter when their caps
-// are lower: one may own thousands of the best.
-type settled struct {
+// onBoard is an advertiser that has an entry on the board. Its further campaigns cannot
+// matter when their caps are lower, and one may own thousands of the best.
+type onBoard struct {
 	advertiser uint32
-	below      capCode // 0 settles none
+	best       capCode // of its entry; 0 of none
 }
 
-func (w *Scratch) isSettled(advertiser uint32, cap capCode) bool {
-	for i := range w.settled {
-		if w.settled[i].advertiser == advertiser && cap < w.settled[i].below {
+// isOutdone says whether a campaign with a cap cannot better its advertiser's entry.
+func (w *Scratch) isOutdone(advertiser uint32, cap capCode) bool {
+	for i := range w.onBoard {
+		if w.onBoard[i].advertiser == advertiser && cap < w.onBoard[i].best {
 			return true
 		}
 	}
 	return false
 }
 
-// settle notes an advertiser that has an entry on the board already.
-func (w *Scratch) settle(advertiser uint32, score int64) {
-	for i := range w.settled {
-		if w.settled[i].advertiser == advertiser {
-			w.settled[i].below = capOf(score)
+// noteOnBoard notes the score of an advertiser that has had an entry before.
+func (w *Scratch) noteOnBoard(advertiser uint32, score int64) {
+	for i := range w.onBoard {
+		if w.onBoard[i].advertiser == advertiser {
+			w.onBoard[i].best = capOf(score)
 			return
 		}
 	}
-	w.settled[w.settling%uint8(len(w.settled))] = settled{advertiser, capOf(score)}
-	w.settling++
+	w.onBoard[w.oldest%uint8(len(w.onBoard))] = onBoard{advertiser, capOf(score)}
+	w.oldest++
 }
 
-// A batch of candidates has its records fetched together: a core waits for six to
+// A batch of matches has its records fetched together: a core waits for six to
 // ten cache lines in the time of one. Enough are as many as fill the board of ten
 // slots, when all stand.
 const (
@@ -147,11 +148,11 @@ func (s *Snapshot) Search(q *Query, w *Scratch) []auction.Award {
 }
 
 // reset forgets what a former Search left: one that panicked half-way leaves
-// candidates in the batch. Everything else in the scratch is written before it is
+// matches in the batch. Everything else in the scratch is written before it is
 // read.
 func (s *Snapshot) reset(q *Query, w *Scratch) {
 	w.Sifted, w.Tested, w.Scored, w.batched = 0, 0, 0, 0
-	w.floor, w.ahead, w.settled, w.settling = 0, s.Covers(q.Now), [4]settled{}, 0
+	w.floor, w.ahead, w.onBoard, w.oldest = 0, s.Covers(q.Now), [4]onBoard{}, 0
 	w.board.Reset(q.Slots, q.Ties)
 	w.reserves.fill(s.reserves, q)
 }
@@ -189,14 +190,14 @@ func (s *Snapshot) offerFew(ordinals []uint32, q *Query, w *Scratch) {
 		if w.batched == batchSize {
 			s.offerBatch(q, w)
 		}
-		w.batch[w.batched] = candidate{ordinal: ordinal, cap: ^capCode(0), askRule: true}
+		w.batch[w.batched] = match{ordinal: ordinal, cap: ^capCode(0), askRule: true}
 		w.batched++
 	}
 	s.offerBatch(q, w)
 }
 
 // searchLists merges the lists over the point by cap, until none can matter.
-// Candidates are tested when enough are batched, or nothing more can come.
+// Matches are tested when enough are batched, or nothing more can come.
 func (s *Snapshot) searchLists(cursors []cursor, q *Query, w *Scratch) {
 	for {
 		best := highest(cursors)
@@ -334,7 +335,7 @@ func (s *Snapshot) readBlock(c *cursor, q *Query, w *Scratch) {
 	b, words := c.blocks[0], !q.Words.None()
 	c.blocks = c.blocks[1:]
 	w.Sifted += b.len()
-	if w.isSettled(b.owner, b.first) {
+	if w.isOutdone(b.owner, b.first) {
 		return
 	}
 	matching := b.audience.Match(&q.Profile, b.alive&b.touched[c.child])
@@ -346,15 +347,15 @@ func (s *Snapshot) readBlock(c *cursor, q *Query, w *Scratch) {
 			s.offerBatch(q, w)
 		}
 		i := bits.TrailingZeros64(matching)
-		if w.isSettled(b.advertisers[i], b.first) {
+		if w.isOutdone(b.advertisers[i], b.first) {
 			continue
 		}
-		w.batch[w.batched] = candidate{ordinal: b.ordinals[i], cap: b.first, inside: b.full[c.child]>>i&1 == 1}
+		w.batch[w.batched] = match{ordinal: b.ordinals[i], cap: b.first, inside: b.full[c.child]>>i&1 == 1}
 		w.batched++
 	}
 }
 
-// offerBatch tests the candidates batched, and offers those that stand.
+// offerBatch tests the matches batched, and offers those that stand.
 func (s *Snapshot) offerBatch(q *Query, w *Scratch) {
 	batch := w.batch[:w.batched]
 	w.batched = 0
@@ -375,25 +376,25 @@ func (s *Snapshot) offerBatch(q *Query, w *Scratch) {
 
 // mayCompete keeps those of a batch whose tokens may be the request's. What it reads
 // of them it reads together, and the programs of those kept too.
-func (s *Snapshot) mayCompete(batch []candidate, q *Query, w *Scratch) []candidate {
+func (s *Snapshot) mayCompete(batch []match, q *Query, w *Scratch) []match {
 	fetched := w.fetched
 	for i := range batch {
 		fetched ^= hexbid.UID(s.details.at(batch[i].ordinal).signature)
 	}
-	kept := batch[:0]
+	may := batch[:0]
 	for i := range batch {
 		if d := s.details.at(batch[i].ordinal); d.signature.MayCompete(&q.Words) {
-			kept = append(kept, batch[i])
+			may = append(may, batch[i])
 		}
 	}
-	for i := range kept {
-		fetched ^= s.programs.at(s.details.at(kept[i].ordinal).program).uid
+	for i := range may {
+		fetched ^= s.programs.at(s.details.at(may[i].ordinal).program).uid
 	}
 	w.fetched = fetched
-	return kept
+	return may
 }
 
-func (s *Snapshot) offer(x *candidate, q *Query, w *Scratch) {
+func (s *Snapshot) offer(x *match, q *Query, w *Scratch) {
 	w.Tested++
 	c := s.campaigns.at(x.ordinal)
 	if !s.serves(c, x.ordinal, q, w.ahead) {
@@ -414,7 +415,7 @@ func (s *Snapshot) offer(x *candidate, q *Query, w *Scratch) {
 		return
 	}
 	if best, again := w.board.Offer(auction.Standing{Score: score, CampaignUID: c.uid, Ordinal: x.ordinal, Advertiser: c.advertiser}); again {
-		w.settle(c.advertiser, best)
+		w.noteOnBoard(c.advertiser, best)
 	}
 	w.floor = capOf(w.board.Floor())
 }

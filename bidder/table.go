@@ -142,16 +142,16 @@ type tableWriter[E, X any] struct {
 	scratch []entry[E, X]
 }
 
-// change sets what a key leads to, or with neither run nor extra drops the key.
-type change[E, X any] struct {
+// keyChange sets what a key leads to, or with neither run nor extra drops the key.
+type keyChange[E, X any] struct {
 	entry[E, X]
 	isNew bool // the key was not there
 }
 
-func (c *change[E, X]) drops() bool { return len(c.run) == 0 && c.extra == nil }
+func (c *keyChange[E, X]) drops() bool { return len(c.run) == 0 && c.extra == nil }
 
 // apply makes changes, one a key. It sorts them.
-func (w *tableWriter[E, X]) apply(changes []change[E, X]) {
+func (w *tableWriter[E, X]) apply(changes []keyChange[E, X]) {
 	added := 0
 	for i := range changes {
 		if changes[i].isNew && !changes[i].drops() {
@@ -164,7 +164,7 @@ func (w *tableWriter[E, X]) apply(changes []change[E, X]) {
 	if w.size == 0 {
 		return // nothing to drop
 	}
-	slices.SortFunc(changes, func(a, b change[E, X]) int { return cmp.Compare(w.slot(a.key), w.slot(b.key)) })
+	slices.SortFunc(changes, func(a, b keyChange[E, X]) int { return cmp.Compare(w.slot(a.key), w.slot(b.key)) })
 	var own *group[E, X]
 	var number uint32 // of own
 	for len(changes) > 0 {
@@ -191,7 +191,7 @@ func (w *tableWriter[E, X]) ownGroup(number uint32) *group[E, X] {
 }
 
 // change makes the changes of one bucket.
-func (w *tableWriter[E, X]) change(b *bucket[E, X], changes []change[E, X]) {
+func (w *tableWriter[E, X]) change(b *bucket[E, X], changes []keyChange[E, X]) {
 	entries := b.entries(w.scratch[:0])
 	w.count -= len(entries)
 	for i := range changes {

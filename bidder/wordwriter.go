@@ -95,7 +95,7 @@ func (w *tokenWriter) publish() tokenLists {
 
 // apply makes the edits noted.
 func (w *tokenWriter) apply() {
-	var changes []change[uint32, many]
+	var changes []keyChange[uint32, many]
 	for edits := lastEdits(w.edits); len(edits) > 0; {
 		n := 1
 		for n < len(edits) && edits[n].token == edits[0].token {
@@ -129,7 +129,7 @@ func (e tokenEdit) compare(f tokenEdit) int {
 
 // edited makes the edits of one token, one an ordinal, ascending. It says whether they
 // change what the table has of the token, and to what.
-func (w *tokenWriter) edited(edits []tokenEdit) (c change[uint32, many], changed bool) {
+func (w *tokenWriter) edited(edits []tokenEdit) (c keyChange[uint32, many], changed bool) {
 	c.key = edits[0].token
 	if crowd := w.crowds[c.key]; crowd != nil {
 		if crowd.edit(edits); crowd.count > w.most {
