@@ -1,14 +1,13 @@
 package hexbid
 
-// Limits of the market on bids, in micros.
+// Limits of bids in micros.
 const (
 	MaxBidCPC Money = 1_000_000_000     // a click
 	MaxBidCPM Money = 1_000_000_000_000 // a thousand impressions
 )
 
-// BidLimits are the lowest and the highest bid that the market takes, on every
-// host. A thousand impressions cost a multiple of 1,000 micros, so that one costs
-// whole micros.
+// BidLimits returns the lowest and the highest bid that the market accepts on any host. A bid for a thousand
+// impressions is a multiple of 1,000 micros, so that one impression costs whole micros.
 func (p PricingModel) BidLimits() (least, most Money) {
 	if p == CPM {
 		return 1000, MaxBidCPM
@@ -16,18 +15,18 @@ func (p PricingModel) BidLimits() (least, most Money) {
 	return 1, MaxBidCPC
 }
 
-// HostBid is a campaign's bid on one host, as parts per million of Bid.
+// HostBid is the bid of a campaign on one host, in parts per million of Campaign.Bid.
 type HostBid struct {
 	Host          Host
 	MultiplierPPM int64
 }
 
-// MaxHostMultiplierPPM is the highest multiplier of a bid: tenfold.
+// MaxHostMultiplierPPM is the highest multiplier on a host: tenfold.
 const MaxHostMultiplierPPM = 10_000_000
 
 const wholePPM = 1_000_000
 
-// MultiplierOn is the part of the bid that a host gets, in parts per million.
+// MultiplierOn returns the multiplier of the bid on a host, in parts per million.
 func (c *Campaign) MultiplierOn(host Host) int64 {
 	for _, b := range c.HostBids {
 		if b.Host == host {
@@ -37,20 +36,18 @@ func (c *Campaign) MultiplierOn(host Host) int64 {
 	return wholePPM
 }
 
-// BidOn is the bid on a host: the campaign's own times the host's multiplier,
-// rounded down.
+// BidOn returns the bid on a host: Bid times the host's multiplier, rounded down.
 func (c *Campaign) BidOn(host Host) Money {
-	return Money(uint64(c.Bid) * uint64(c.MultiplierOn(host)) / wholePPM) // 10¹² · 10⁷ needs the 64th bit
+	return Money(uint64(c.Bid) * uint64(c.MultiplierOn(host)) / wholePPM) // 10¹² · 10⁷ needs all 64 bits
 }
 
-// BidFor is the least Bid with which BidOn a host reaches a wanted bid of at most
-// MaxBidCPM.
+// BidFor returns the least Bid that makes BidOn(host) reach a wanted bid. The wanted bid is at most MaxBidCPM.
 func (c *Campaign) BidFor(host Host, wanted Money) Money {
 	return Money(ceilDiv(int64(wanted)*wholePPM, c.MultiplierOn(host)))
 }
 
-// MultiplierFor is the least multiplier, in parts per million, that makes the
-// present Bid reach a wanted one of at most MaxBidCPM.
+// MultiplierFor returns the least multiplier, in parts per million, that makes the present Bid reach a wanted bid. The
+// wanted bid is at most MaxBidCPM.
 func (c *Campaign) MultiplierFor(wanted Money) int64 {
 	return ceilDiv(int64(wanted)*wholePPM, int64(c.Bid))
 }
@@ -58,7 +55,7 @@ func (c *Campaign) MultiplierFor(wanted Money) int64 {
 // ceilDiv divides positive numbers and rounds up.
 func ceilDiv(n, d int64) int64 { return (n + d - 1) / d }
 
-// BidRange is the lowest and the highest bid over all hosts.
+// BidRange returns the lowest and the highest bid over all hosts.
 func (c *Campaign) BidRange() (lowest, highest Money) {
 	lowest, highest = c.Bid, c.Bid
 	for _, b := range c.HostBids {
@@ -67,8 +64,7 @@ func (c *Campaign) BidRange() (lowest, highest Money) {
 	return lowest, highest
 }
 
-// DearestEvent is the most that one event can cost, which each budget must pay for: a
-// click, or one impression.
+// DearestEvent returns the most that one click or one impression can cost. Every budget must pay for at least one.
 func (c *Campaign) DearestEvent() Money {
 	_, event := c.BidRange()
 	if c.Pricing == CPM {
@@ -79,7 +75,7 @@ func (c *Campaign) DearestEvent() Money {
 
 func (c *Campaign) validateMoney() error {
 	if err := checkEnum("campaign.pricing_model", c.Pricing, PricingCount, false); err != nil {
-		return JoinErrors(err, c.validateBudgets(1)) // what a bid may be hangs on the model
+		return JoinErrors(err, c.validateBudgets(1)) // the limits of a bid depend on the model
 	}
 	least, most := c.Pricing.BidLimits()
 	if c.Bid < least || c.Bid > most {
@@ -93,7 +89,7 @@ func (c *Campaign) validateMoney() error {
 	return c.validateBudgets(c.DearestEvent())
 }
 
-// validateBudgets checks that the budgets pay for one event.
+// validateBudgets refuses a budget that does not pay for one event.
 func (c *Campaign) validateBudgets(event Money) error {
 	var daily, total error
 	if c.DailyBudget < event {

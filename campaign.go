@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Campaign buys for a program.
+// Campaign buys clicks or impressions for a program.
 type Campaign struct {
 	Meta
 	DisplayName string
@@ -17,10 +17,10 @@ type Campaign struct {
 	Pricing     PricingModel
 	Bid         Money
 	DailyBudget Money
-	TotalBudget Money // 0 is no limit
+	TotalBudget Money // 0 means no limit
 	Pacing      Pacing
-	Start, End  time.Time // zero is unbounded; End is excluded
-	TimeZone    string    // IANA; empty is DefaultTimeZone
+	Start, End  time.Time // zero means unbounded; End is excluded
+	TimeZone    string    // IANA; empty means DefaultTimeZone
 	Hours       []WeeklyHours
 	Area        Area
 	Excluded    Area
@@ -31,8 +31,8 @@ type Campaign struct {
 	Keywords    []Keyword
 }
 
-// Keyword is a word or a phrase that a campaign competes on, or with Negative
-// stays away from.
+// Keyword is a word or a phrase that a campaign competes on. A Negative keyword keeps the campaign out of the searches
+// that match it.
 type Keyword struct {
 	Text     string
 	Match    KeywordMatch
@@ -42,15 +42,15 @@ type Keyword struct {
 // DefaultTimeZone is the zone of a campaign that names none.
 const DefaultTimeZone = "Asia/Shanghai"
 
-// WeeklyHours is a run of whole hours of one day in the campaign's time zone.
+// WeeklyHours is a run of whole hours on one day of the week, in the campaign's time zone.
 type WeeklyHours struct {
 	Day        int // 1 Monday … 7 Sunday
 	Start, End int // hours; End is excluded
 }
 
-// Area is a union of shapes.
+// Area is the union of its shapes.
 type Area struct {
-	AroundPlacesM float64 // metres around each approved place of the program; 0 is unused
+	AroundPlacesM float64 // metres around each approved place of the program; 0 means not used
 	Circles       []Circle
 	Cells         []uint64 // H3 indexes
 	Regions       []string // adcodes
@@ -58,13 +58,13 @@ type Area struct {
 	Everywhere    bool
 }
 
-// Circle on the sphere of EarthRadiusM.
+// Circle is a disc on the sphere of EarthRadiusM.
 type Circle struct {
 	Center  Point
 	RadiusM float64
 }
 
-// Audience narrows by dimension: an empty one admits everyone.
+// Audience restricts who sees a campaign, dimension by dimension. An empty dimension admits everyone.
 type Audience struct {
 	Ages           []AgeRange
 	Genders        []Gender
@@ -72,31 +72,31 @@ type Audience struct {
 	Hosts          []Host
 	Scenes         []Scene
 	Networks       []Network
-	Interests      []Category // any of
-	NotInterests   []Category // none of
+	Interests      []Category // the viewer has one of them
+	NotInterests   []Category // the viewer has none of them
 	Credit         []CreditBand
 	Residences     []Residence
 	IncludeUnknown []Dimension
 }
 
-// AgeRange in years, both ends included.
+// AgeRange is a range of ages in years. Both ends are included.
 type AgeRange struct{ Min, Max int }
 
-// FrequencyCap bounds impressions a user; Impressions 0 is no cap.
+// FrequencyCap limits the impressions that one user gets. Impressions 0 means no limit.
 type FrequencyCap struct {
 	Impressions   int
 	Window        time.Duration
 	ServeUncapped bool
 }
 
-// Creative is what is shown; Host 0 serves every host without one of its own.
+// Creative is what a viewer sees of a campaign. A creative with Host 0 serves every host that has none of its own.
 type Creative struct {
 	Host                             Host
 	Title, Promotion, Path, ImageURI string
-	Coupon                           *Coupon // nil when it carries none
+	Coupon                           *Coupon // nil when the creative has none
 }
 
-// Coupon is what a viewer gets with a creative, at most once each.
+// Coupon is an offer that a creative carries. A viewer can take it once.
 type Coupon struct {
 	Text, Terms string
 	ValidUntil  time.Time // excluded
@@ -106,27 +106,25 @@ type Coupon struct {
 // MaxCoupons is the most coupons that a creative may offer.
 const MaxCoupons = 1_000_000_000
 
-// IsEmpty says whether the area names no shape at all.
+// IsEmpty reports whether the area has no shape at all.
 func (a *Area) IsEmpty() bool {
 	return a.AroundPlacesM == 0 && len(a.Circles) == 0 && len(a.Cells) == 0 && len(a.Regions) == 0 && len(a.Polygons) == 0 && !a.Everywhere
 }
 
-// OnlyAroundPlaces says whether the area is where the program's places are and
-// nothing else.
+// OnlyAroundPlaces reports whether the area consists of the surroundings of the program's places alone.
 func (a *Area) OnlyAroundPlaces() bool {
 	rest := *a
 	rest.AroundPlacesM = 0
 	return a.AroundPlacesM > 0 && rest.IsEmpty()
 }
 
-// GoesAroundPlaces says whether the program's places decide where the campaign
-// serves.
+// GoesAroundPlaces reports whether the program's places decide where the campaign serves.
 func (c *Campaign) GoesAroundPlaces() bool {
 	return c.Area.AroundPlacesM > 0 || c.Excluded.AroundPlacesM > 0
 }
 
-// CreativeFor picks the creative for a host: its own, else the one without a
-// host, else the zero Creative.
+// CreativeFor returns the creative for a host. If the host has none of its own it returns the one without a host, or
+// the zero Creative if there is none either.
 func (c *Campaign) CreativeFor(host Host) Creative {
 	var fallback Creative
 	for _, creative := range c.Creatives {
@@ -193,7 +191,7 @@ func (c *Campaign) validateHours() error {
 	return JoinErrors(errs...)
 }
 
-// Location is the campaign's time zone.
+// Location returns the campaign's time zone.
 func (c *Campaign) Location() (*time.Location, error) {
 	zone := c.TimeZone
 	if zone == "" {
@@ -202,8 +200,8 @@ func (c *Campaign) Location() (*time.Location, error) {
 	return TimeZone("campaign.time_zone", zone)
 }
 
-// TimeZone finds a time zone by its IANA name. What means the zone of this machine, or none, is not one. The error
-// names the field.
+// TimeZone finds a time zone by its IANA name. It refuses names that mean the zone of this machine, or no zone. The
+// error names the field.
 func TimeZone(field, name string) (*time.Location, error) {
 	if known, ok := zones.Load(name); ok {
 		return known.(*time.Location), nil
@@ -216,7 +214,7 @@ func TimeZone(field, name string) (*time.Location, error) {
 	return loc, nil
 }
 
-// zones are those loaded before, some hundred at most: each costs a file.
+// zones caches the time zones loaded so far, because loading one reads a file. There are some hundreds at most.
 var zones sync.Map
 
 func (c *Campaign) validateAreas() error {

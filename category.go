@@ -3,7 +3,7 @@ package hexbid
 // Category is a top category of mini-programs, and an interest of viewers.
 type Category uint8
 
-// The categories; CategoryUnknown as a filter is any.
+// The categories. As a filter CategoryUnknown means any.
 const (
 	CategoryUnknown Category = iota
 	Catering
@@ -31,10 +31,10 @@ var categoryNames = [...]string{"any", "catering", "shopping", "travel", "leisur
 var categoryNamesZh = [...]string{"", "餐饮", "购物", "旅游", "影音休闲", "金融", "交通出行", "教育",
 	"医疗健康", "政务民生", "生活服务", "丽人", "游戏", "体育健身", "汽车", "房产家居", "宠物"}
 
-// String is the English name as files and flags write it.
+// String returns the English name as files and flags write it.
 func (c Category) String() string { return nameIn(categoryNames[:], uint8(c)) }
 
-// Chinese is the Chinese name.
+// Chinese returns the Chinese name.
 func (c Category) Chinese() string {
 	if c < CategoryCount {
 		return categoryNamesZh[c]

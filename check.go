@@ -43,8 +43,7 @@ func checkRange(field string, value, low, high int) error {
 	return nil
 }
 
-// checkInstant refuses instants whose nanoseconds since 1970 64 bits do not hold; the
-// zero one is unset.
+// checkInstant refuses an instant whose nanoseconds since 1970 do not fit in 64 bits. The zero instant means unset.
 func checkInstant(field string, at time.Time) error {
 	if !at.IsZero() && (at.Year() < 1970 || at.Year() > 2200) {
 		return Invalidf(field, "%d s is not an instant between 1970 and 2200", at.Unix())

@@ -8,14 +8,12 @@ import (
 	"testing"
 )
 
-// contractFiles are what the committed image is compared with: the contract, and
-// what lies on disk.
+// contractFiles are compared with the committed image: the wire contract, and the messages of the disk.
 var contractFiles = []string{"buf.yaml", "proto/hexbid/v1/search.proto", "proto/hexbid/v1/catalog.proto", "proto/hexbid/v1/campaign_service.proto",
 	"proto/hexbid/disk/v1/disk.proto"}
 
-// TestBreakingChangesOfTheContractAreCaught removes a field from a copy of the
-// contract, or of what lies on disk, and expects buf to name it against the committed
-// image.
+// TestBreakingChangesOfTheContractAreCaught removes a field from a copy of the contract, or of the messages of the
+// disk. buf must name that field when it compares the copy with the committed image.
 func TestBreakingChangesOfTheContractAreCaught(t *testing.T) {
 	buf, err := filepath.Abs("bin/buf")
 	if _, statErr := os.Stat(buf); err != nil || statErr != nil {
@@ -41,8 +39,7 @@ func TestBreakingChangesOfTheContractAreCaught(t *testing.T) {
 	}
 }
 
-// contractWithout is a folder with a copy of the contract that lacks a line of a
-// file.
+// contractWithout returns a folder with a copy of the contract in which one line of a file is missing.
 func contractWithout(t *testing.T, file, line string) (folder string) {
 	folder = t.TempDir()
 	for _, name := range contractFiles {
@@ -67,8 +64,7 @@ func contractWithout(t *testing.T, file, line string) (folder string) {
 	return folder
 }
 
-// TestFieldsThatAreCalledOutputOnlyAreMarkedSo compares comments with the option that
-// programs read.
+// TestFieldsThatAreCalledOutputOnlyAreMarkedSo compares the comments of fields with the option that programs read.
 func TestFieldsThatAreCalledOutputOnlyAreMarkedSo(t *testing.T) {
 	text, err := os.ReadFile("proto/hexbid/v1/catalog.proto")
 	if err != nil {

@@ -8,23 +8,19 @@ import (
 	"slices"
 )
 
-// This file finds edges of a polygon that cross, by the sweep line of Shamos and
-// Hoey ("Geometric intersection problems", 1976): a vertical line moves east over
-// the polygon, and an ordered tree holds the edges under it from south to north.
-// Two edges that cross are neighbours in that order just before they do, so only
-// neighbours are compared, and n edges take O(n log n) comparisons however they
-// lie. Points on one meridian are visited from south to north, as if the line
-// leaned a little; so edges that run due north need no special case.
+// This file finds edges of a polygon that cross, by the sweep line of Shamos and Hoey ("Geometric intersection
+// problems", 1976). A vertical line moves east over the polygon. An ordered tree holds the edges that the line meets,
+// from south to north. Two edges that cross are neighbours in that order just before they do. So only neighbours are
+// compared, and n edges take O(n log n) comparisons however they lie. The sweep visits points on one meridian from
+// south to north, as if the line leaned a little, so edges that run due north need no special case.
 //
-// Two edges cross when they share a point that is inside both and they are not
-// parallel. Edges that meet at an end of one of them touch, and edges that lie
-// on each other overlap; neither is a crossing. So a ring may come back to one of
-// its vertices, to one of its edges, or run along an edge twice.
+// Two edges cross when they share a point that is inside both and they are not parallel. Edges that meet at an end of
+// one of them touch, and edges on one line overlap; neither is a crossing. So a ring may return to one of its vertices
+// or edges, and may run along an edge twice.
 
-// gridPoint is a point in units of 2⁻⁵⁴ degrees (six picometres). A coordinate
-// of a quarter of a degree or more is on that grid exactly. Differences fit
-// 64 bits and products of two differences 126, so that no comparison is rounded;
-// a sweep whose comparisons contradict each other would lose its order.
+// gridPoint is a point in units of 2⁻⁵⁴ degrees (six picometres). A coordinate of a quarter of a degree or more lies
+// exactly on that grid. Differences fit in 64 bits and products of two differences in 126, so no comparison is rounded.
+// Rounded comparisons could contradict each other, and the sweep would lose its order.
 type gridPoint struct{ lng, lat int64 }
 
 func onGrid(p Point) gridPoint {
@@ -40,8 +36,7 @@ func (p gridPoint) compare(q gridPoint) int {
 	return cmp.Compare(p.lat, q.lat)
 }
 
-// side says where c lies of the line from a to b: 1 to the left, -1 to the
-// right, 0 on it.
+// side returns 1 when c lies to the left of the line from a to b, -1 to the right, and 0 on the line.
 func side(a, b, c gridPoint) int {
 	high1, low1 := product(b.lng-a.lng, c.lat-a.lat)
 	high2, low2 := product(b.lat-a.lat, c.lng-a.lng)
@@ -51,16 +46,15 @@ func side(a, b, c gridPoint) int {
 	return cmp.Compare(low1, low2)
 }
 
-// product is the product of two numbers in 128 bits.
+// product returns the product of two numbers in 128 bits.
 func product(x, y int64) (high int64, low uint64) {
 	unsigned, low := bits.Mul64(uint64(x), uint64(y))
 	return int64(unsigned) - x>>63&y - y>>63&x, low
 }
 
-// sweptEdge is an edge of the polygon, from the end that the sweep visits first,
-// and its node in the tree of edges under the line: a treap, a binary tree in
-// order of latitude whose random priorities keep it balanced whatever the order
-// of insertions.
+// sweptEdge is an edge of the polygon, from the end that the sweep visits first, and its node in the tree of edges
+// under the line. The tree is a treap: a binary tree in order of latitude. Random priorities keep it balanced in
+// whatever order edges are inserted.
 type sweptEdge struct {
 	from, to            gridPoint
 	south, north, above int32 // children and parent in the tree
@@ -76,7 +70,7 @@ const none int32 = -1
 type sweep struct {
 	edges       []sweptEdge
 	root        int32
-	comparisons int // of an edge with another, the measure of the work done
+	comparisons int // of two edges: the measure of the work
 }
 
 // crossing is two edges that cross, and where.
@@ -85,8 +79,8 @@ type crossing struct {
 	sameRing bool
 }
 
-// findCrossing finds two edges of a polygon that cross, and says how many pairs
-// of edges it compared. Rings must be closed.
+// findCrossing looks for two edges of a polygon that cross. It also returns how many pairs of edges it compared. Rings
+// must be closed.
 func findCrossing(p Polygon) (found *crossing, comparisons int) {
 	s := sweep{root: none}
 	visits := s.load(p)
@@ -107,10 +101,10 @@ func findCrossing(p Polygon) (found *crossing, comparisons int) {
 // visit is a vertex at which the sweep stops, with the edges that meet there.
 type visit struct {
 	at    gridPoint
-	edges [2]int32 // none for one of no length
+	edges [2]int32 // none stands for an edge of no length
 }
 
-// load takes in the edges of a polygon.
+// load stores the edges of a polygon and returns the vertices to visit.
 func (s *sweep) load(p Polygon) (visits []visit) {
 	for ring, points := range p {
 		first, before := len(visits), none
@@ -136,8 +130,8 @@ func (s *sweep) load(p Polygon) (visits []visit) {
 	return visits
 }
 
-// visit takes out the edges that end at a point and puts in those that begin
-// there. It returns two that cross, when it makes such two neighbours.
+// visit removes the edges that end at a point and inserts those that begin there. Either makes edges neighbours that
+// were not; visit returns the first such pair that crosses.
 func (s *sweep) visit(here []visit) (a, b int32) {
 	for _, v := range here {
 		for _, e := range v.edges {
@@ -166,8 +160,7 @@ func (s *sweep) visit(here []visit) (a, b int32) {
 	return none, none
 }
 
-// cross says whether two edges share a point that is inside both, and are not
-// parallel.
+// cross reports whether two edges share a point that is inside both, and are not parallel.
 func (s *sweep) cross(a, b int32) bool {
 	if a == none || b == none {
 		return false
@@ -180,9 +173,9 @@ func (e *sweptEdge) crosses(f *sweptEdge) bool {
 	return side(e.from, e.to, f.from)*side(e.from, e.to, f.to) < 0 && side(f.from, f.to, e.from)*side(f.from, f.to, e.to) < 0
 }
 
-// isNorthOf says whether an edge that begins under the line lies north of one
-// that is there already. Where it begins on that one, what follows decides; of
-// edges on one line the later is taken as the northern.
+// isNorthOf reports whether an edge that begins under the line lies north of one that is in the tree already. If it
+// begins on that edge its other end decides. Of two edges on one line the one with the larger number counts as the
+// northern.
 func (s *sweep) isNorthOf(e, other int32) bool {
 	s.comparisons++
 	begins, there := &s.edges[e], &s.edges[other]
@@ -195,7 +188,7 @@ func (s *sweep) isNorthOf(e, other int32) bool {
 	return e > other
 }
 
-// crossingOf says where two edges cross, up to rounding.
+// crossingOf returns where two edges cross, up to rounding.
 func (s *sweep) crossingOf(a, b int32) *crossing {
 	e, f := &s.edges[a], &s.edges[b]
 	dx, dy := float64(e.to.lng-e.from.lng), float64(e.to.lat-e.from.lat)

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// exactSide is side in fractions of any length, from the coordinates as written.
+// exactSide computes side in exact fractions, from the coordinates as written.
 func exactSide(a, b, c Point) int {
 	minus := func(x, y float64) *big.Rat {
 		return new(big.Rat).Sub(new(big.Rat).SetFloat64(x), new(big.Rat).SetFloat64(y))
@@ -18,7 +18,7 @@ func exactSide(a, b, c Point) int {
 	return left.Cmp(new(big.Rat).Mul(minus(b.Lat, a.Lat), minus(c.Lng, a.Lng)))
 }
 
-// plainlyCrosses is the oracle: every edge beside every other.
+// plainlyCrosses is the oracle: it compares every edge with every other.
 func plainlyCrosses(p Polygon) bool {
 	var edges [][2]Point
 	for _, ring := range p {
@@ -38,8 +38,8 @@ func plainlyCrosses(p Polygon) bool {
 
 func closed(ring []Point) []Point { return append(ring, ring[0]) }
 
-// latticeRing draws a ring over few positions, so that vertices repeat, lie on
-// other edges, and edges overlap or run due north.
+// latticeRing draws a ring over few positions. So vertices repeat, vertices lie on other edges, and edges overlap or
+// run due north.
 func latticeRing(t *rapid.T, label string) []Point {
 	size := rapid.IntRange(2, 9).Draw(t, label+" size")
 	step := rapid.SampledFrom([]float64{1, 0.1, 1e-9}).Draw(t, label+" step")
@@ -68,8 +68,8 @@ func TestTheSweepAgreesWithEveryPairOfEdgesOnALattice(t *testing.T) {
 	})
 }
 
-// TestTheSweepAgreesOnRingsThatHardlyCross draws rings without a crossing, which
-// random ones seldom are, and moves one vertex.
+// TestTheSweepAgreesOnRingsThatHardlyCross draws rings without a crossing and then moves one vertex. Purely random
+// rings nearly always cross.
 func TestTheSweepAgreesOnRingsThatHardlyCross(t *testing.T) {
 	r := rand.New(rand.NewPCG(31, 32))
 	crossing := 0
@@ -99,7 +99,7 @@ func TestTheSweepAgreesOnRingsThatHardlyCross(t *testing.T) {
 	}
 }
 
-// untangled draws a ring around a point, whose vertices stand in order of angle.
+// untangled draws a ring around a point. Its vertices stand in order of angle.
 func untangled(r *rand.Rand, n int) (ring []Point) {
 	for i := range n {
 		sin, cos := math.Sincos(2 * math.Pi * (float64(i) + 0.9*r.Float64()) / float64(n))
@@ -147,7 +147,7 @@ func TestSidesAreExact(t *testing.T) {
 		along := r.Float64()
 		c := Point{Lat: beside(a.Lat + along*(b.Lat-a.Lat)), Lng: beside(a.Lng + along*(b.Lng-a.Lng))}
 		if min(math.Abs(a.Lat), math.Abs(a.Lng), math.Abs(b.Lat), math.Abs(b.Lng), math.Abs(c.Lat), math.Abs(c.Lng)) < 0.25 {
-			continue // rounded to the grid
+			continue // this point was rounded to the grid
 		}
 		if got, want := side(onGrid(a), onGrid(b), onGrid(c)), exactSide(a, b, c); got != want {
 			t.Fatalf("%v, %v, %v: side %d, exactly %d", a, b, c, got, want)

@@ -2,11 +2,10 @@ package hexbid
 
 import "fmt"
 
-// The enumerations are dense and start at 0, the unknown or unstated value, so
-// that a value is also a bit number in package targeting. Their numbers are
-// those of the wire contract.
+// The enumerations are dense and start at 0, which is the unknown or unstated value. So package targeting can use a
+// value as a bit number. The numbers are those of the wire contract.
 
-// Gender of a viewer.
+// Gender is the gender of a viewer.
 type Gender uint8
 
 // The genders.
@@ -30,10 +29,10 @@ const (
 	OSCount
 )
 
-// Network is what the viewer's phone is connected by.
+// Network is how the viewer's phone is connected.
 type Network uint8
 
-// The networks; SlowNetwork is the third generation or older.
+// The networks. SlowNetwork is the third generation or older.
 const (
 	NetworkUnknown Network = iota
 	WiFi
@@ -63,7 +62,7 @@ const (
 	HostCount
 )
 
-// Scene is how a viewer came to the list.
+// Scene is the way by which a viewer opened the list.
 type Scene uint8
 
 // The scenes.
@@ -79,7 +78,7 @@ const (
 	SceneCount
 )
 
-// CreditBand is a consented band of credit, never a score.
+// CreditBand is a band of credit that the viewer agreed to share, never a score.
 type CreditBand uint8
 
 // The bands.
@@ -93,7 +92,7 @@ const (
 	CreditBandCount
 )
 
-// Residence is a viewer's home region against the point's.
+// Residence compares a viewer's home region with the region of the point.
 type Residence uint8
 
 // The residences; unknown is without a home region.
@@ -127,7 +126,7 @@ const (
 	PricingCount
 )
 
-// Personalization says whether who the viewer is may choose the ads.
+// Personalization reports whether who the viewer is may choose the ads.
 type Personalization uint8
 
 // Personalization; unspecified is on.
@@ -226,34 +225,34 @@ func nameIn(names []string, value uint8) string {
 	return fmt.Sprintf("undefined(%d)", value)
 }
 
-// String is the name as files and flags write it.
+// String returns the name as files and flags write it.
 func (g Gender) String() string { return nameIn(genderNames[:], uint8(g)) }
 
-// String is the name as files and flags write it.
+// String returns the name as files and flags write it.
 func (o OS) String() string { return nameIn(osNames[:], uint8(o)) }
 
-// String is the name as files and flags write it.
+// String returns the name as files and flags write it.
 func (n Network) String() string { return nameIn(networkNames[:], uint8(n)) }
 
-// String is the name as files and flags write it.
+// String returns the name as files and flags write it.
 func (h Host) String() string { return nameIn(hostNames[:], uint8(h)) }
 
-// String is the name as files and flags write it.
+// String returns the name as files and flags write it.
 func (s Scene) String() string { return nameIn(sceneNames[:], uint8(s)) }
 
-// String is the name as files and flags write it.
+// String returns the name as files and flags write it.
 func (p PricingModel) String() string { return nameIn(pricingNames[:], uint8(p)) }
 
-// String is the name as files and flags write it.
+// String returns the name as files and flags write it.
 func (c CreditBand) String() string { return nameIn(creditNames[:], uint8(c)) }
 
-// String is the name as files and flags write it.
+// String returns the name as files and flags write it.
 func (r Residence) String() string { return nameIn(residenceNames[:], uint8(r)) }
 
-// String is the name as files and flags write it.
+// String returns the name as files and flags write it.
 func (d Dimension) String() string { return nameIn(dimensionNames[:], uint8(d)) }
 
-// String is the name as files and flags write it.
+// String returns the name as files and flags write it.
 func (r ReviewState) String() string { return nameIn(reviewNames[:], uint8(r)) }
 
 // ParseHost reads a host's name.

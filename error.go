@@ -12,28 +12,27 @@ import (
 // ErrorKind says what a caller can do about an error.
 type ErrorKind uint8
 
-// The kinds of error, each mapped to one gRPC code by package server.
+// The kinds of error. Package server maps each to one gRPC code.
 const (
-	Internal         ErrorKind = iota // our fault
+	Internal         ErrorKind = iota // a fault of this program
 	Invalid                           // the request must change
-	NotFound                          // the named thing is not there
-	AlreadyExists                     // the named thing is there already
-	Stale                             // read again, then write: the etag has moved on
-	InUse                             // something else still needs it
-	Exhausted                         // a limit is reached; try later or less
-	Unavailable                       // try again, here or elsewhere
+	NotFound                          // the named resource does not exist
+	AlreadyExists                     // the named resource exists already
+	Stale                             // the etag is old: read again, then write
+	InUse                             // another resource still needs it
+	Exhausted                         // a limit is reached: try later or less
+	Unavailable                       // try again, here or at another server
 	Denied                            // the deployment does not permit it
-	DataLoss                          // what was stored is damaged or gone: an operator must restore it
+	DataLoss                          // stored data is damaged or missing: an operator must restore it
 	Canceled                          // the caller has gone away
-	DeadlineExceeded                  // the call's time ran out before it was done
+	DeadlineExceeded                  // the call ran out of time
 )
 
-// Error is every error that a user may see. It names the field, what was there
-// and what would be right.
+// Error is every error that a user may see. It names the field, the value and what would be right.
 type Error struct {
 	Kind   ErrorKind
 	Field  string // path of the field, as in "campaign.bid_micros"; may be empty
-	Detail string // value and remedy
+	Detail string // the value and the remedy
 	Err    error  // cause, for the log; may be nil
 }
 
@@ -64,16 +63,16 @@ func Invalidf(field, format string, args ...any) *Error {
 	return Errorf(Invalid, field, format, args...)
 }
 
-// MaxErrors is the most errors that Errors keeps of one resource.
+// MaxErrors is the most errors that Errors keeps for one resource.
 const MaxErrors = 20
 
-// Errors are several errors of one resource, in the order of its fields.
+// Errors holds several errors of one resource, in the order of its fields.
 type Errors struct {
 	All     []*Error // at least two, at most MaxErrors
-	Omitted int      // how many more there were
+	Omitted int      // how many errors All leaves out
 }
 
-// Error tells the first and how many others there are.
+// Error returns the first error and says how many others there are.
 func (e *Errors) Error() string {
 	return fmt.Sprintf("%v (and %d more)", e.All[0], len(e.All)-1+e.Omitted)
 }
@@ -87,15 +86,15 @@ func (e *Errors) Unwrap() []error {
 	return out
 }
 
-// JoinErrors makes one error of those that are not nil: nil, the one there is,
-// or *Errors.
+// JoinErrors combines the errors that are not nil. It returns nil for none, the error itself for one, and *Errors for
+// more.
 func JoinErrors(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
 			return join(errs)
 		}
 	}
-	return nil // without an allocation: every search is validated
+	return nil // no allocation, because every search is validated
 }
 
 func join(errs []error) error {
@@ -112,8 +111,8 @@ func join(errs []error) error {
 	return &joined
 }
 
-// ErrorsOf lists the errors in one, and how many more there were. One that is
-// not an *Error becomes one, of the kind that KindOf says.
+// ErrorsOf lists the errors that an error consists of, and how many more were omitted. It turns one that is not an
+// *Error into an *Error of the kind that KindOf returns.
 func ErrorsOf(err error) (all []*Error, omitted int) {
 	var several *Errors
 	var one *Error
@@ -129,12 +128,12 @@ func ErrorsOf(err error) (all []*Error, omitted int) {
 	return []*Error{{Kind: kind, Detail: endings[kind], Err: err}}, 0
 }
 
-// endings are the words for a context that has ended.
+// endings explain why a context has ended.
 var endings = map[ErrorKind]string{Canceled: "the caller went away", DeadlineExceeded: "the deadline passed before the answer was ready"}
 
-// WithoutFields drops the errors about fields that others are about already:
-// about the field itself, a part of it or what it is a part of. A field that
-// could not be read otherwise seems to be missing too.
+// WithoutFields drops the errors about a field that another error is already about. A field counts as the same when it
+// equals the other, is a part of it, or contains it. Without this, a field that could not be read would also be
+// reported as missing.
 func WithoutFields(err, others error) error {
 	known, _ := ErrorsOf(others)
 	all, omitted := ErrorsOf(err)
@@ -150,13 +149,13 @@ func WithoutFields(err, others error) error {
 	return JoinErrors(&kept)
 }
 
-// within says whether a path is another or leads into it.
+// within reports whether a path equals another or leads into it.
 func within(path, into string) bool {
 	return path == into || strings.HasPrefix(path, into+".")
 }
 
-// KindOf finds the kind of an error. One that is not an *Error is of a context that
-// has ended, or Internal.
+// KindOf returns the kind of an error. The error of an ended context is Canceled or DeadlineExceeded, and any other
+// that is not an *Error is Internal.
 func KindOf(err error) ErrorKind {
 	var e *Error
 	switch {
@@ -170,7 +169,7 @@ func KindOf(err error) ErrorKind {
 	return Internal
 }
 
-// Shorten cuts what a user sent to a length fit for an error message.
+// Shorten cuts a text that a user sent to a length fit for an error message.
 func Shorten(s string) string {
 	const most = 60
 	if len(s) <= most {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// floors are the packages of the house from the ground up. A package imports
-// only floors below its own, and only what may know the wire contract does.
+// floors lists the packages of the house from the ground up. A package imports only floors below its own. Only some
+// packages may import the wire contract.
 var floors = map[string]int{
 	"":                     0,
 	"proto/hexbid/v1":      0,
@@ -16,7 +16,7 @@ var floors = map[string]int{
 	"geoindex":             1,
 	"targeting":            1,
 	"bidder/auction":       1,
-	"token":                2, // an award's token carries what the auction priced it by
+	"token":                2, // the token of an award carries what its price follows from
 	"wire":                 2,
 	"demo":                 2,
 	"store":                3,

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// intricate are outlines of so many vertices without a crossing, each slow for
-// some way of checking it.
+// intricate makes outlines of n vertices without a crossing. Each outline is slow for some way of checking it.
 var intricate = map[string]func(n int) []Point{
 	"a comb of teeth across all latitudes":  func(n int) []Point { return comb(n-3, false) },
 	"a comb of teeth across all longitudes": func(n int) []Point { return comb(n-3, true) },
@@ -60,8 +59,7 @@ var intricate = map[string]func(n int) []Point{
 	},
 }
 
-// comb has long teeth that do not cross: every edge overlaps every other along
-// one axis, none along the other.
+// comb has long teeth that do not cross. Along one axis every edge overlaps every other, along the other axis none.
 func comb(vertices int, turned bool) []Point {
 	var ring []Point
 	for i := range vertices {
@@ -80,7 +78,7 @@ func comb(vertices int, turned bool) []Point {
 	return ring
 }
 
-// diagonalTeeth runs to and fro between two parallel lines, its teeth at 45°.
+// diagonalTeeth runs to and fro between two parallel lines. Its teeth stand at 45°.
 func diagonalTeeth(n int) (ring []Point) {
 	for i := range n - 3 {
 		start := -80 + 80*float64(i)/float64(n)
@@ -93,7 +91,7 @@ func diagonalTeeth(n int) (ring []Point) {
 	return closed(append(ring, Point{Lat: -85, Lng: -90}, Point{Lat: -85, Lng: 5}))
 }
 
-// spiral winds in and, a little beside that, out again.
+// spiral winds inward, and back outward beside its own track.
 func spiral(n int) (ring []Point) {
 	half := (n - 1) / 2
 	at := func(i int, wide float64) Point {

@@ -46,8 +46,8 @@ func (m Money) String() string {
 	return fmt.Sprintf("%s%d.%s", sign, micros/MicrosPerUnit, fraction)
 }
 
-// Micros writes the amount as the API counts it, as in "1200000 micros". Every
-// amount in an error reads so, which lets a client say it in decimal currency.
+// Micros writes the amount as the API counts it, as in "1200000 micros". Every amount in an error has this form, so
+// that a client can turn it into decimal currency.
 func (m Money) Micros() string { return fmt.Sprintf("%d micros", int64(m)) }
 
 func allDigits(s string) bool {

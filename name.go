@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// UID identifies a resource for ever: it is never used twice, names may be.
+// UID identifies a resource for ever. Unlike a name, a uid is never used again.
 type UID uint64
 
 // ResourceKind tells the four kinds of resource apart.
 type ResourceKind uint8
 
-// The kinds of resource, in the order that one may need another.
+// The kinds of resource. A kind may refer only to kinds above it.
 const (
 	KindAdvertiser ResourceKind = iota + 1
 	KindProgram
@@ -19,7 +19,7 @@ const (
 	KindCampaign
 )
 
-// String is the kind's singular name.
+// String returns the kind's singular name.
 func (k ResourceKind) String() string {
 	return [...]string{"resource", "advertiser", "program", "place", "campaign"}[min(k, KindCampaign)]
 }
@@ -38,8 +38,7 @@ type Name struct {
 // AnyID stands for every id in the parent of a list.
 const AnyID = "-"
 
-// ParseName reads a resource name.
-// The error says which form was expected.
+// ParseName reads a resource name. The error says which form was expected.
 func ParseName(s string) (Name, error) {
 	parts := strings.Split(s, "/")
 	for i := 1; i < len(parts); i += 2 {
@@ -68,7 +67,7 @@ func ParseName(s string) (Name, error) {
 		"advertisers/{a}/programs/{p}/places/{l} or advertisers/{a}/campaigns/{c}", Shorten(s))
 }
 
-// ParseNameOf reads a name of one kind, refusing "-"; field names it in the error.
+// ParseNameOf reads a name of one kind and refuses "-" in it. The error names the field.
 func ParseNameOf(kind ResourceKind, field, s string) (Name, error) {
 	name, err := ParseName(s)
 	if err != nil {
@@ -85,8 +84,7 @@ func ParseNameOf(kind ResourceKind, field, s string) (Name, error) {
 	return name, nil
 }
 
-// CheckID refuses an id that is not 1 to 63 of a-z, 0-9 and '-', with no '-'
-// at either end.
+// CheckID refuses an id unless it has 1 to 63 characters of a-z, 0-9 and '-', with no '-' at either end.
 func CheckID(id string) error {
 	ok := len(id) >= 1 && len(id) <= 63 && id[0] != '-' && id[len(id)-1] != '-'
 	for _, c := range []byte(id) {
@@ -113,11 +111,10 @@ func (n Name) String() string {
 	return ""
 }
 
-// Owner is the name of the advertiser that owns the resource.
+// Owner returns the name of the advertiser that owns the resource.
 func (n Name) Owner() Name { return Name{Kind: KindAdvertiser, Advertiser: n.Advertiser} }
 
-// Parent is the name of the resource one level up; an advertiser's is the zero
-// Name.
+// Parent returns the name of the resource one level up. The parent of an advertiser is the zero Name.
 func (n Name) Parent() Name {
 	switch n.Kind {
 	case KindPlace:

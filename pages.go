@@ -2,18 +2,17 @@ package hexbid
 
 import "iter"
 
-// MaxPageSize bounds the entries of a page of a list.
+// MaxPageSize is the most entries that a page of a list has.
 const MaxPageSize = 1000
 
-// Pages goes through a list that a server gives in pages, to its end. Page gives the
-// entries that a token leads to, "" for the first, and the token of what follows, ""
-// for nothing. A page may be empty and still have one that follows. An error of a page
-// comes last, with the zero entry.
+// Pages iterates over a list that a server returns in pages. The function page returns the entries at a token, "" for
+// the first page, and the token of the next page, "" after the last. A page may be empty although another follows. When
+// page returns an error, Pages yields it last, with the zero entry.
 func Pages[T any](page func(token string) (entries []T, next string, err error)) iter.Seq2[T, error] {
 	return PagesFrom("", page)
 }
 
-// PagesFrom is Pages from a token on.
+// PagesFrom is Pages, starting at a token.
 func PagesFrom[T any](token string, page func(token string) (entries []T, next string, err error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for token := token; ; {

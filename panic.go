@@ -5,10 +5,9 @@ import (
 	"runtime/debug"
 )
 
-// Contain calls a function and turns a panic of it into an error of kind
-// Internal, with the stack for the operator's log. A goroutine that works for a
-// call runs inside Contain: a panic that nothing recovers ends the process, and
-// with it every other call.
+// Contain calls a function and turns a panic into an error of kind Internal, which carries the stack for the operator's
+// log. A goroutine that works for a call runs inside Contain. Otherwise a panic would end the process, and with it
+// every other call.
 func Contain(call func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

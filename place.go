@@ -5,35 +5,33 @@ import (
 	"time"
 )
 
-// Meta is what every resource of the catalogue carries.
+// Meta holds what every resource of the catalogue has.
 type Meta struct {
 	Name      string    // resource name
 	UID       UID       // never used twice
-	Version   uint64    // of the commit that last wrote it; the etag
+	Version   uint64    // version of the commit that last wrote it; the etag
 	CreatedAt time.Time // UTC
 	UpdatedAt time.Time // UTC
 }
 
-// Metadata gives a Resource its Meta.
+// Metadata returns the Meta of a resource.
 func (m *Meta) Metadata() *Meta { return m }
 
 // Resource is an Advertiser, a Program, a Place or a Campaign.
 type Resource interface {
 	Metadata() *Meta
-	// Validate checks what the resource alone can tell: its error is an
-	// *Error that names the field, or *Errors. What it refers to is checked by package
-	// exchange.
+	// Validate checks the resource by itself. Its error is an *Error that names the field, or *Errors. Package exchange
+	// checks the resources that it refers to.
 	Validate() error
 }
 
 // Point is a position in WGS-84, in degrees.
 type Point struct{ Lat, Lng float64 }
 
-// Validate refuses coordinates that are not on the globe; field is the path of
-// the pair.
+// Validate refuses coordinates that are not on the globe. The argument field is the path of the pair.
 func (p Point) Validate(field string) error {
 	var lat, lng error
-	if !(p.Lat >= -90 && p.Lat <= 90) { // written so that NaN fails too
+	if !(p.Lat >= -90 && p.Lat <= 90) { // in this form NaN fails too
 		lat = Invalidf(field+".latitude", "%v is not a latitude: use degrees from -90 to 90", p.Lat)
 	}
 	if !(p.Lng >= -180 && p.Lng <= 180) {
@@ -42,14 +40,13 @@ func (p Point) Validate(field string) error {
 	return JoinErrors(lat, lng)
 }
 
-// EarthRadiusM is the mean radius of the Earth in metres; distances are on the
-// sphere of that radius.
+// EarthRadiusM is the mean radius of the Earth in metres. Distances are measured on the sphere of that radius.
 const EarthRadiusM = 6371008.8
 
-// DegreeM is the length in metres of a degree of latitude on that sphere.
+// DegreeM is the length in metres of one degree of latitude on that sphere.
 const DegreeM = EarthRadiusM * math.Pi / 180
 
-// DistanceM is the great-circle distance to q in metres (haversine).
+// DistanceM returns the great-circle distance to q in metres (haversine).
 func (p Point) DistanceM(q Point) float64 {
 	const rad = math.Pi / 180
 	sinLat := math.Sin((q.Lat - p.Lat) * rad / 2)
@@ -80,7 +77,7 @@ type Program struct {
 	AlternativeNames []string
 	Category         Category
 	Hosts            []Host
-	OS               []OS // empty is all
+	OS               []OS // empty means all
 	MinimumAge       int  // years; above 0 the viewer's age must be known
 	Path             string
 	IconURI          string
@@ -102,13 +99,13 @@ func (p *Program) Validate() error {
 	)
 }
 
-// Place is where a program can be visited.
+// Place is a location where a program can be visited.
 type Place struct {
 	Meta
 	DisplayName  string
 	Point        Point
 	Address      string
-	OpeningHours string // shown, not filtered
+	OpeningHours string // for people to read; it filters nothing
 	Review       ReviewState
 }
 

@@ -2,14 +2,14 @@ package hexbid
 
 import "math"
 
-// Polygon is an outer ring and its holes, as GeoJSON has them (RFC 7946): every
-// ring closed, edges straight in longitude and latitude.
+// Polygon is an outer ring and its holes, as in GeoJSON (RFC 7946). Every ring is closed. Edges are straight in
+// longitude and latitude.
 type Polygon [][]Point
 
-// MaxVertices is the most vertices that the polygons of an area have in all.
+// MaxVertices is the most vertices that the polygons of one area may have together.
 const MaxVertices = 50_000
 
-// Vertices is the number of positions of the area's polygons.
+// Vertices returns the number of positions in the area's polygons.
 func (a *Area) Vertices() (n int) {
 	for _, polygon := range a.Polygons {
 		for _, ring := range polygon {
@@ -19,8 +19,7 @@ func (a *Area) Vertices() (n int) {
 	return n
 }
 
-// validatePolygons refuses rings that bound nothing or do not say what they
-// bound.
+// validatePolygons refuses rings that are too short, open, without an area, or that cross, and too many vertices.
 func validatePolygons(field string, polygons []Polygon) error {
 	vertices := 0
 	for _, p := range polygons {
@@ -66,8 +65,7 @@ func validateRing(field string, ring []Point) error {
 	return nil
 }
 
-// validateCrossings refuses edges that cross: what such rings bound is not what
-// they seem to.
+// validateCrossings refuses edges that cross, because such rings do not bound the area that their author sees.
 func validateCrossings(field string, p Polygon) error {
 	found, _ := findCrossing(p)
 	switch {
@@ -80,11 +78,11 @@ func validateCrossings(field string, p Polygon) error {
 		found.at.Lng, found.at.Lat)
 }
 
-// RingArea is the signed area of a ring in square degrees, positive when it
-// runs counter-clockwise (the shoelace formula).
+// RingArea returns the signed area of a ring in square degrees, by the shoelace formula. It is positive when the ring
+// runs counter-clockwise.
 func RingArea(ring []Point) float64 {
 	area := 0.0
-	origin := ring[0] // near it little is lost to cancellation
+	origin := ring[0] // differences from a point of the ring lose few digits to cancellation
 	for i := 1; i < len(ring); i++ {
 		a, b := ring[i-1], ring[i]
 		area += (a.Lng-origin.Lng)*(b.Lat-origin.Lat) - (b.Lng-origin.Lng)*(a.Lat-origin.Lat)

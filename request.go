@@ -6,7 +6,7 @@ const (
 	MaxRadiusM         = 50_000.0
 	DefaultNearbyLimit = 20
 	MaxNearbyLimit     = 100
-	MaxNearbyResults   = 1000 // on all pages of a nearby list
+	MaxNearbyResults   = 1000 // over all pages of a nearby list
 	DefaultSlots       = 3
 	MaxSlots           = 10
 	MaxClientIDBytes   = 64
@@ -20,7 +20,7 @@ const AgeUnknown = -1
 // Request is one search, in WGS-84, with every default filled in.
 type Request struct {
 	Point           Point
-	Datum           Datum // that the answer is written in
+	Datum           Datum // in which the answer is written
 	AccuracyM       float64
 	Viewer          Viewer
 	Host            Host
@@ -36,7 +36,7 @@ type Request struct {
 	ClientID        string // of the search client, for its tokens
 }
 
-// Viewer is who asks; zero values and AgeUnknown are unknown.
+// Viewer is the person who searches. Zero values and AgeUnknown mean unknown.
 type Viewer struct {
 	UserKey    string
 	Age        int
@@ -48,15 +48,14 @@ type Viewer struct {
 	HomeRegion string // adcode
 }
 
-// Personalized says whether who the viewer is may choose the ads: the request
-// allows it and the viewer is not known to be under 14.
+// Personalized reports whether the viewer's properties may choose the ads. The request must allow it, and the viewer
+// must not be known to be under 14.
 func (r *Request) Personalized() bool {
 	return r.Personalization != PersonalizationOff && (r.Viewer.Age == AgeUnknown || r.Viewer.Age >= adultAge)
 }
 
-// Validate refuses what is out of bounds; the error is an *Error that names
-// the field. Coordinates are checked before they are converted, by package
-// wire.
+// Validate refuses a value out of bounds. The error is an *Error that names the field. Package wire checks coordinates
+// before it converts them to WGS-84.
 func (r *Request) Validate() error {
 	if !(r.RadiusM > 0 && r.RadiusM <= MaxRadiusM) {
 		return Invalidf("radius_m", "%v is out of range: use metres above 0 and at most %v", r.RadiusM, MaxRadiusM)

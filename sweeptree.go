@@ -1,6 +1,6 @@
 package hexbid
 
-// insert puts an edge in its place among those under the sweep line.
+// insert puts an edge into the tree of edges under the sweep line.
 func (s *sweep) insert(e int32) {
 	edge := &s.edges[e]
 	edge.south, edge.north, edge.above, edge.before, edge.after = none, none, none, none, none
@@ -28,7 +28,7 @@ func (s *sweep) insert(e int32) {
 	}
 }
 
-// remove takes an edge out: it sinks until it has no child.
+// remove takes an edge out of the tree. It first sinks the edge until it has no child.
 func (s *sweep) remove(e int32) {
 	edge := &s.edges[e]
 	for edge.south != none || edge.north != none {
@@ -52,7 +52,7 @@ func (s *sweep) link(before, after int32) {
 	}
 }
 
-// rise turns the tree so that an edge takes the place of its parent.
+// rise rotates the tree so that an edge takes the place of its parent.
 func (s *sweep) rise(e int32) {
 	edge := &s.edges[e]
 	down := edge.above
@@ -72,7 +72,7 @@ func (s *sweep) rise(e int32) {
 	edge.above, parent.above = parent.above, e
 }
 
-// replaceChild puts a child, or none, in the place of another.
+// replaceChild puts a child, or none, into the place of another.
 func (s *sweep) replaceChild(parent, child, with int32) {
 	switch {
 	case parent == none:

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestAZoneIsGivenByName: one that means another on each machine is none, also when asked for again.
+// TestAZoneIsGivenByName: a name that means a different zone on each machine is refused, also when it is asked for
+// again.
 func TestAZoneIsGivenByName(t *testing.T) {
 	for range 2 {
 		for _, name := range []string{"", "Local", "Mars/Olympus", "asia"} {

@@ -1,10 +1,9 @@
-// Package auction ranks and prices: pure arithmetic in exact integers, with no
-// clock, no float and no allocation.
+// Package auction ranks entries and prices slots. It is pure arithmetic in exact integers, with no clock, no float and
+// no allocation.
 //
-// Scores are in 10⁻⁶ micros a seen impression. A CPC candidate scores
-// b·q for a paced bid of b micros a click and a quality of q parts per million;
-// a CPM candidate scores b·1000 for b micros a thousand impressions. Both stay
-// below 10¹⁵, so that nothing overflows.
+// The unit of a score is 10⁻⁶ micros for one impression that is seen. A CPC candidate scores b·q for a paced bid of b
+// micros a click and a quality of q parts per million. A CPM candidate scores b·1000 for b micros a thousand
+// impressions. Both stay below 10¹⁵, so nothing overflows.
 package auction
 
 import (
@@ -20,13 +19,13 @@ const PPM = 1_000_000
 
 // Candidate is one campaign that matches a request.
 type Candidate struct {
-	Ordinal       uint32 // the caller's own
+	Ordinal       uint32 // chosen by the caller
 	Advertiser    uint32 // equal for campaigns of one advertiser
 	CampaignUID   hexbid.UID
 	Pricing       hexbid.PricingModel
 	Bid           hexbid.Money
 	MultiplierPPM int64 // of pacing, 0 to PPM
-	QualityPPM    int64 // predicted chance of a click once seen, 1 to PPM
+	QualityPPM    int64 // predicted chance of a click once the slot is seen, 1 to PPM
 	Reserve       int64 // in the unit of score
 }
 
@@ -37,14 +36,14 @@ type Entry struct {
 	Score    int64
 }
 
-// Enter paces and scores the entry's candidate; false when the score does not reach
-// its reserve, or 1.
+// Enter paces the bid of the entry's candidate and computes its score. It returns false when the score is below the
+// reserve or below 1.
 func (e *Entry) Enter() bool {
 	e.PacedBid, e.Score = Pace(e.Pricing, e.Bid, e.MultiplierPPM, e.QualityPPM)
 	return Enters(e.Score, e.Reserve)
 }
 
-// Pace is a bid paced, and its score.
+// Pace multiplies a bid by the pacing multiplier and returns the paced bid with its score.
 func Pace(pricing hexbid.PricingModel, bid hexbid.Money, multiplierPPM, qualityPPM int64) (paced hexbid.Money, score int64) {
 	paced = hexbid.Money(int64(bid) * multiplierPPM / PPM)
 	if pricing == hexbid.CPM { // one impression costs whole micros
@@ -53,15 +52,15 @@ func Pace(pricing hexbid.PricingModel, bid hexbid.Money, multiplierPPM, qualityP
 	return paced, Score(pricing, paced, qualityPPM)
 }
 
-// Enters says whether a score reaches its reserve, and 1.
+// Enters reports whether a score reaches both the reserve and 1.
 func Enters(score, reserve int64) bool { return score >= max(reserve, 1) }
 
-// Score is the score of a bid.
+// Score returns the score of a bid.
 func Score(pricing hexbid.PricingModel, bid hexbid.Money, qualityPPM int64) int64 {
 	return int64(bid) * divisor(pricing, qualityPPM)
 }
 
-// divisor is the score that one micro of bid buys.
+// divisor returns the score that one micro of bid buys.
 func divisor(pricing hexbid.PricingModel, qualityPPM int64) int64 {
 	if pricing == hexbid.CPM {
 		return 1000
@@ -69,30 +68,30 @@ func divisor(pricing hexbid.PricingModel, qualityPPM int64) int64 {
 	return qualityPPM
 }
 
-// TieBreak orders equal scores: the larger XXH64 of the request id's bytes
-// followed by the campaign's uid as eight little-endian bytes leads, then the
-// smaller uid. It is fair over requests and the same again in a replay.
+// TieBreak orders equal scores. The entry with the larger hash ranks first, and of equal hashes the smaller uid. The
+// hash is XXH64 of the request id's bytes followed by the campaign's uid as eight little-endian bytes. So ties are fair
+// over many requests, and a replay gives the same order.
 type TieBreak struct {
 	input [MaxRequestIDBytes + 8]byte
 	n     int
 }
 
-// MaxRequestIDBytes bounds a request id: more are cut off.
+// MaxRequestIDBytes is the longest request id in bytes. TieBreak ignores the bytes beyond.
 const MaxRequestIDBytes = 64
 
-// NewTieBreak takes a request id of at most MaxRequestIDBytes.
+// NewTieBreak returns the tie-break of a request id, of which it reads at most MaxRequestIDBytes.
 func NewTieBreak(requestID string) (t TieBreak) {
 	t.n = copy(t.input[:MaxRequestIDBytes], requestID)
 	return t
 }
 
-// Hash is the tie-breaking hash of a campaign.
+// Hash returns the tie-breaking hash of a campaign.
 func (t *TieBreak) Hash(uid hexbid.UID) uint64 {
 	binary.LittleEndian.PutUint64(t.input[t.n:], uint64(uid))
 	return xxhash.Sum64(t.input[:t.n+8])
 }
 
-// before says whether a ranks above b.
+// before reports whether a ranks above b.
 func (t *TieBreak) before(a, b *Standing) bool {
 	if a.Score != b.Score {
 		return a.Score > b.Score

@@ -14,7 +14,7 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// alike are the factors of slots that are all seen as often.
+// alike holds equal factors: every slot is seen as often as the first.
 var alike = slices.Repeat([]int64{1}, hexbid.MaxSlots)
 
 func entered(c Candidate) (Entry, bool) {
@@ -23,8 +23,7 @@ func entered(c Candidate) (Entry, bool) {
 	return e, enters
 }
 
-// plainAuction is the oracle: sort everything, then keep the first of each
-// advertiser.
+// plainAuction is the oracle. It sorts all entries, then keeps the first of each advertiser.
 func plainAuction(candidates []Candidate, ties TieBreak) []Entry {
 	var entries []Entry
 	for i := range candidates {
@@ -68,11 +67,11 @@ func numbered(candidates []Candidate) []Candidate {
 	return candidates
 }
 
-// boardOf offers numbered candidates, in any order.
+// boardOf numbers the candidates, offers them to a board in random order, and returns the entries that the board keeps.
 func boardOf(candidates []Candidate, slots int, ties TieBreak) (entries []Entry) {
 	var b Board
 	b.Reset(slots, ties)
-	offered, best := map[uint32]Entry{}, map[uint32]int64{} // by ordinal and by advertiser
+	offered, best := map[uint32]Entry{}, map[uint32]int64{} // by ordinal, and by advertiser
 	for i := range candidates {
 		e, ok := entered(candidates[i])
 		if !ok {

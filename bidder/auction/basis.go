@@ -7,34 +7,32 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// MaxScore is the highest score that there is: the highest bid of either pricing
-// model at its best.
+// MaxScore is the highest possible score: the highest bid of either pricing model at the best quality.
 const MaxScore = 1_000_000_000_000_000
 
-// Basis is everything that one price follows from, and nothing that another award
-// needs. Tokens carry it, so that a receipt works the price out again without any
-// state.
+// Basis holds everything that one price follows from, and nothing that another award needs. Tokens carry it, so a
+// receipt can recompute the price without any stored state.
 type Basis struct {
 	Mechanism     Mechanism
 	Pricing       hexbid.PricingModel
 	Bid           hexbid.Money // on the request's host, before pacing
 	MultiplierPPM int64        // of pacing, 0 to PPM
-	QualityPPM    int64        // predicted chance of a click once seen, 1 to PPM
+	QualityPPM    int64        // predicted chance of a click once the slot is seen, 1 to PPM
 	Reserve       int64        // in the unit of score
-	Increment     hexbid.Money // of GSP, else 0
-	Next          int64        // of GSP: the score of the entry directly below, 0 when there is none
-	// Factors are the chances that slots are seen, best first: of the award's own
-	// slot, and under VCG of every slot below it too.
+	Increment     hexbid.Money // of GSP, otherwise 0
+	Next          int64        // of GSP: the score of the entry directly below, 0 when nobody is below
+	// Factors are the chances that slots are seen. The first is that of the award's own slot. Under VCG those of all
+	// slots below follow.
 	Factors []int64
-	// Sum is VCG's, of the score that each slot from the award's own down is worth to
-	// whoever the award displaces there, weighted by the step between the factors.
+	// Sum is the sum in VCG's formula. Each slot from the award's own down adds one term: the score of the entry that
+	// the award displaces there, times the difference between this slot's factor and the next one's.
 	Sum Sum
 }
 
-// Sum has 128 bits: factors to 10⁶ times scores to 10¹⁵ do not fit in 64.
+// Sum is a 128-bit integer, because factors up to 10⁶ times scores up to 10¹⁵ do not fit in 64 bits.
 type Sum struct{ High, Low uint64 }
 
-// plus adds a product; both are at least 0.
+// plus adds the product of a and b, which are both at least 0.
 func (s Sum) plus(a, b int64) Sum {
 	high, low := bits.Mul64(uint64(a), uint64(b))
 	low, carry := bits.Add64(s.Low, low, 0)
@@ -42,10 +40,10 @@ func (s Sum) plus(a, b int64) Sum {
 	return Sum{high, low}
 }
 
-// above says whether s is greater than t.
+// above reports whether s is greater than t.
 func (s Sum) above(t Sum) bool { return s.High > t.High || s.High == t.High && s.Low > t.Low }
 
-// ceilDiv is the quotient, rounded up, which must fit in 63 bits.
+// ceilDiv returns the quotient, rounded up. The quotient must fit in 63 bits.
 func (s Sum) ceilDiv(by int64) hexbid.Money {
 	quotient, rest := bits.Div64(s.High, s.Low, uint64(by))
 	if rest > 0 {
@@ -54,8 +52,8 @@ func (s Sum) ceilDiv(by int64) hexbid.Money {
 	return hexbid.Money(quotient)
 }
 
-// Price works out the price, a click or a thousand impressions, and what set it. The
-// formulas stand at the mechanisms. A basis that Check refuses has none.
+// Price computes the price of a click or of a thousand impressions, and says what set it. The constants of Mechanism
+// state the formulas. Price is meaningless for a basis that Check refuses.
 func (b *Basis) Price() (hexbid.Money, SetBy) {
 	paced, _ := Pace(b.Pricing, b.Bid, b.MultiplierPPM, b.QualityPPM)
 	return b.priceOf(paced)
@@ -83,8 +81,8 @@ func (b *Basis) gsp(paced hexbid.Money) (hexbid.Money, SetBy) {
 	return price, setBy
 }
 
-// vcg divides by w·d, at most 10¹². Every term of the sum is at most w·10¹⁵ in all, so
-// that the quotient fits. Without anyone above the reserve the sum is w times it.
+// vcg computes the price under VCG. It divides by w·d, which is at most 10¹². The terms of the sum add up to at most
+// w·10¹⁵, so the quotient fits in 63 bits. When nobody below scores above the reserve, the sum is w times the reserve.
 func (b *Basis) vcg() (hexbid.Money, SetBy) {
 	setBy := SetByReserve
 	if b.Sum.above(Sum{}.plus(b.Factors[0], b.Reserve)) {
@@ -101,8 +99,8 @@ func (b *Basis) wholeMicros(price hexbid.Money) hexbid.Money {
 	return price
 }
 
-// Check refuses a basis that no award has: the arithmetic of Price does not cover
-// it. The error names what is out of range.
+// Check refuses a basis that no award can have, because the arithmetic of Price does not cover it. The error names the
+// value that is out of range.
 func (b *Basis) Check() error {
 	if b.Mechanism > FirstPrice {
 		return fmt.Errorf("mechanism %d is unknown", b.Mechanism)

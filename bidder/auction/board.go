@@ -2,8 +2,8 @@ package auction
 
 import "github.com/hexbid/hexbid"
 
-// Standing is what ranks an entry. It is small, for a board moves it about; the
-// rest of the few that are left at the end is worked out then.
+// Standing is the part of an entry that ranks it. It is small because a board moves standings about. The rest of an
+// entry is computed at the end, for the few that stay on the board.
 type Standing struct {
 	Score       int64
 	CampaignUID hexbid.UID
@@ -11,14 +11,12 @@ type Standing struct {
 	Advertiser  uint32
 }
 
-// Board keeps the standings of the best entries of an auction, one an advertiser:
-// as many as there are slots and one more, which prices the last slot. Its zero
-// value keeps nothing; use Reset.
+// Board keeps the standings of the best entries of an auction, one for each advertiser. It holds one more than there
+// are slots, because the entry below the last slot prices it. The zero value keeps nothing: call Reset first.
 //
-// It is exact in any order of arrival. An advertiser that belongs among the
-// best is there with its best candidate X: when X arrives at most slots others
-// hold better entries, so X finds room, and it is never pushed out for the
-// same reason.
+// The result does not depend on the order of arrival. Let X be the best entry of an advertiser that belongs on the
+// board. Fewer other advertisers have better entries than the board has places. So X finds a place whenever it arrives,
+// and no later entry pushes it out.
 type Board struct {
 	best    [hexbid.MaxSlots + 1]Standing
 	n, size int
@@ -30,12 +28,11 @@ func (b *Board) Reset(slots int, ties TieBreak) {
 	b.n, b.size, b.ties = 0, min(slots, hexbid.MaxSlots)+1, ties
 }
 
-// Standings are those kept, best first. They are overwritten by the next Offer or
-// Reset.
+// Standings returns the standings on the board, best first. The next Offer or Reset overwrites them.
 func (b *Board) Standings() []Standing { return b.best[:b.n] }
 
-// Floor is the lowest score kept once the board is full, before that 0: an
-// entry that scores less cannot matter, an equal one may.
+// Floor returns the lowest score on the board once the board is full, and 0 before. An entry with a lower score cannot
+// change the board; one with an equal score may.
 func (b *Board) Floor() int64 {
 	if b.n < b.size {
 		return 0
@@ -43,8 +40,8 @@ func (b *Board) Floor() int64 {
 	return b.best[b.n-1].Score
 }
 
-// Offer considers an entry. It says whether its advertiser stood there already,
-// and with which score does now.
+// Offer puts a standing on the board if it is good enough. It returns the best score of its advertiser on the board and
+// reports whether that advertiser was there before.
 func (b *Board) Offer(s Standing) (best int64, again bool) {
 	place := b.n
 	for i := range b.best[:b.n] {

@@ -17,7 +17,7 @@ func drawFactors(t *rapid.T) []int64 {
 	return factors
 }
 
-// plainVCG is the formula in big integers.
+// plainVCG computes the formula in big integers.
 func plainVCG(entries []Entry, k int, p Pricing) *big.Int {
 	e, sum := entries[k], new(big.Int)
 	for j := k; j < p.Slots; j++ {
@@ -63,9 +63,8 @@ func TestVCGIsItsFormulaAndNeverAboveGSPOrTheBid(t *testing.T) {
 	})
 }
 
-// payoff is what an advertiser of a value a click, or a thousand impressions, gains,
-// times 10¹²: the chance that its slot is seen, and for a click clicked, times value
-// less price.
+// payoff returns what an advertiser gains, times 10¹²: the chance that its slot is seen (and, for CPC, clicked), times
+// its value less the price. The value is for a click or for a thousand impressions.
 func payoff(candidates []Candidate, p Pricing, who hexbid.UID, value int64) int64 {
 	for _, a := range Price(boardOf(candidates, p.Slots, NewTieBreak("r")), p, nil) {
 		if a.Entry.CampaignUID == who {
@@ -75,8 +74,8 @@ func payoff(candidates []Candidate, p Pricing, who hexbid.UID, value int64) int6
 	return 0
 }
 
-// TestTellingTheTruthIsBest tries a grid of deviations. Prices are rounded up to a
-// micro a click or an impression, so a truthful bid may lose less than a micro's worth.
+// TestTellingTheTruthIsBest tries a grid of bids around the true value. Prices are rounded up to a micro a click or an
+// impression, so a truthful bid may lose less than one micro's worth.
 func TestTellingTheTruthIsBest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var candidates []Candidate
@@ -95,7 +94,7 @@ func TestTellingTheTruthIsBest(t *testing.T) {
 		}
 		me := &candidates[0]
 		step, micro := hexbid.Money(49_999), p.Factors[0]*me.QualityPPM
-		if rapid.Bool().Draw(t, "by impressions") { // a micro an impression is 1,000 a thousand
+		if rapid.Bool().Draw(t, "by impressions") { // one micro an impression is 1,000 micros a thousand
 			me.Pricing, me.Bid, step, micro = hexbid.CPM, me.Bid*20, 999_000, p.Factors[0]*1000*1000
 		}
 		value := int64(me.Bid)

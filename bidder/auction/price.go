@@ -6,11 +6,11 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// SetBy is what set a price.
+// SetBy says what set a price.
 type SetBy uint8
 
-// What sets a price: the score of the entry below, the reserve, the winner's
-// own bid, which no price exceeds, or all the entries below (VCG).
+// A price is set by the score of the entry below, by the reserve, by the winner's own bid, which no price exceeds, or
+// under VCG by all the entries below.
 const (
 	SetByNext SetBy = iota + 1
 	SetByReserve
@@ -18,25 +18,25 @@ const (
 	SetByOthers
 )
 
-// String is the word that traces use.
+// String returns the word that traces use.
 func (s SetBy) String() string {
 	return [...]string{"", "next", "reserve", "bid", "others"}[min(s, SetByOthers)]
 }
 
-// Award is a won slot.
+// Award is a slot that an entry has won.
 type Award struct {
 	Entry Entry
 	Slot  int          // 1 is the first
 	Price hexbid.Money // a click, or a thousand impressions
 	SetBy SetBy
-	Next  int64 // the score of the entry directly below, 0 when there is none
-	Sum   Sum   // VCG's
+	Next  int64 // the score of the entry directly below, 0 when nobody is below
+	Sum   Sum   // of VCG's formula
 }
 
 // Mechanism decides what a winner pays.
 type Mechanism uint8
 
-// The mechanisms. All three rank by score; they differ in the price.
+// All three mechanisms rank by score and differ in the price.
 const (
 	// GSP is the generalised second price (Edelman, Ostrovsky and Schwarz
 	// 2007; Varian 2007), weighted by quality:
@@ -60,10 +60,10 @@ const (
 
 var mechanismNames = []string{"gsp", "vcg", "first_price"}
 
-// String is the name that settings use.
+// String returns the name that settings use.
 func (m Mechanism) String() string { return mechanismNames[min(m, FirstPrice)] }
 
-// ParseMechanism reads a name.
+// ParseMechanism reads the name of a mechanism.
 func ParseMechanism(s string) (Mechanism, error) {
 	for i, name := range mechanismNames {
 		if name == s {
@@ -73,20 +73,18 @@ func ParseMechanism(s string) (Mechanism, error) {
 	return 0, fmt.Errorf("%q is not a mechanism: use gsp, vcg or first_price", hexbid.Shorten(s))
 }
 
-// Pricing is how one auction is priced.
+// Pricing says how one auction is priced.
 type Pricing struct {
 	Mechanism Mechanism
 	Slots     int
 	Increment hexbid.Money // of GSP
-	// Factors are the chances that the slots are seen, relative to the first,
-	// in any common unit: at least as many as slots, from 1 to 10⁶, none above
-	// the one before. VCG prices by them.
+	// Factors are the chances that the slots are seen, relative to the first slot, in any common unit. There are at
+	// least as many as slots. Each is from 1 to 10⁶ and none is above the one before it. Only VCG reads them.
 	Factors []int64
 }
 
-// Price awards the slots to entries, best first. A CPM price is rounded up to a
-// multiple of 1,000, so that one impression costs whole micros. The awards are
-// appended to the given slice.
+// Price awards the slots to the entries, which stand best first. It rounds a CPM price up to a multiple of 1,000, so
+// that one impression costs whole micros. It appends the awards to the given slice.
 func Price(entries []Entry, p Pricing, awards []Award) []Award {
 	for i := range entries[:min(p.Slots, len(entries))] {
 		awards = append(awards, Award{Entry: entries[i], Slot: i + 1, Next: scoreAt(entries, i+1)})
@@ -100,8 +98,8 @@ func Price(entries []Entry, p Pricing, awards []Award) []Award {
 	return awards
 }
 
-// Basis is what the price of an award follows from, in the pricing of its auction,
-// whose factors it shares.
+// Basis returns what the price of an award follows from, under the pricing of its auction. The basis shares the factors
+// of that pricing.
 func (a *Award) Basis(p *Pricing) Basis {
 	e := &a.Entry
 	b := Basis{Mechanism: p.Mechanism, Pricing: e.Pricing, Bid: e.Bid, MultiplierPPM: e.MultiplierPPM, QualityPPM: e.QualityPPM, Reserve: e.Reserve}
@@ -116,7 +114,7 @@ func (a *Award) Basis(p *Pricing) Basis {
 	return b
 }
 
-// scoreAt is the score of the entry at a rank, 0 when there is none.
+// scoreAt returns the score of the entry at a rank, or 0 when the rank is empty.
 func scoreAt(entries []Entry, rank int) int64 {
 	if rank < len(entries) {
 		return entries[rank].Score
@@ -124,7 +122,7 @@ func scoreAt(entries []Entry, rank int) int64 {
 	return 0
 }
 
-// displaced is VCG's sum for the entry of a rank.
+// displaced returns the sum of VCG's formula for the entry at a rank.
 func displaced(entries []Entry, rank int, p *Pricing) (sum Sum) {
 	for j := rank; j < p.Slots; j++ {
 		var below int64 // w of the slot below
@@ -138,8 +136,8 @@ func displaced(entries []Entry, rank int, p *Pricing) (sum Sum) {
 
 func ceilDiv(n, d int64) int64 { return (n + d - 1) / d }
 
-// BidToScore is the least bid, unpaced, whose score reaches a target; false when no
-// bid that the market takes does.
+// BidToScore returns the least bid before pacing whose score reaches a target. It returns false when no bid that the
+// market accepts is high enough.
 func BidToScore(pricing hexbid.PricingModel, target, qualityPPM, multiplierPPM int64) (hexbid.Money, bool) {
 	_, most := pricing.BidLimits()
 	paced := ceilDiv(target, divisor(pricing, qualityPPM))
