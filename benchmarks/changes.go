@@ -14,7 +14,7 @@ import (
 // Changes puts changed bids at 10,000 a second for some seconds, and measures
 // how long each takes to be searchable, and searches meanwhile against quiet
 // ones.
-func (m *Market) Changes() (map[string]Spread, error) {
+func (m *Population) Changes() (map[string]Spread, error) {
 	queries := m.queries(nil)
 	var w bidder.Scratch
 	searches := func() float64 {
@@ -37,7 +37,7 @@ func (m *Market) Changes() (map[string]Spread, error) {
 }
 
 // changeUntil puts ten changes a millisecond. The last duration is that of all.
-func (m *Market) changeUntil(changed []store.Record, stop *atomic.Bool) []time.Duration {
+func (m *Population) changeUntil(changed []store.Record, stop *atomic.Bool) []time.Duration {
 	type change struct {
 		version uint64
 		at      time.Time
@@ -73,7 +73,7 @@ func (m *Market) changeUntil(changed []store.Record, stop *atomic.Bool) []time.D
 // when they come all at once, and how long one that comes alone takes to be searchable
 // and what it allocates, the publication included. The figures' names say what the
 // programs change beside.
-func (m *Market) ProgramChanges(beside string) (map[string]Spread, error) {
+func (m *Population) ProgramChanges(beside string) (map[string]Spread, error) {
 	const atOnce, alone = 20_000, 200
 	return Rounds(3, func() (Figures, error) {
 		started := time.Now()
@@ -99,7 +99,7 @@ func (m *Market) ProgramChanges(beside string) (map[string]Spread, error) {
 }
 
 // putAll commits records one by one and waits until the last is searchable.
-func (m *Market) putAll(records []store.Record) error {
+func (m *Population) putAll(records []store.Record) error {
 	var last uint64
 	for _, r := range records {
 		last = m.put(r)

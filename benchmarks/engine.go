@@ -15,7 +15,7 @@ const (
 	rounds           = 5
 )
 
-func (m *Market) queries(change func(*hexbid.Request)) []bidder.Query {
+func (m *Population) queries(change func(*hexbid.Request)) []bidder.Query {
 	queries := make([]bidder.Query, distinctRequests)
 	for i := range queries {
 		r := m.Request(i, 10, 20)
@@ -28,7 +28,7 @@ func (m *Market) queries(change func(*hexbid.Request)) []bidder.Query {
 }
 
 // Auctions measures bidder.Search of ten slots, one core.
-func (m *Market) Auctions(prefix, suffix string) (map[string]Spread, error) {
+func (m *Population) Auctions(prefix, suffix string) (map[string]Spread, error) {
 	queries, s := m.queries(nil), m.Indexer.Snapshot()
 	var w bidder.Scratch
 	search := func(i int) { s.Search(&queries[i%len(queries)], &w) }
@@ -66,7 +66,7 @@ func around(center hexbid.Point, spread float64) func(*hexbid.Request) {
 }
 
 // Nearby measures the 20 nearest places.
-func (m *Market) Nearby(places Places, suffix string) (map[string]Spread, error) {
+func (m *Population) Nearby(places Places, suffix string) (map[string]Spread, error) {
 	queries, s := m.queries(places.Change), m.Indexer.Snapshot()
 	var w bidder.Scratch
 	nearby := func(i int) { s.Nearby(&queries[i%len(queries)], &w) }

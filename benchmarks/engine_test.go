@@ -20,7 +20,7 @@ func TestTheEngineIsMeasured(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := NewMarket(w, 2000, 0)
+		m, err := NewPopulation(w, 2000, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestHandInsAreMeasured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := NewMarket(w, 2000, 0)
+	m, err := NewPopulation(w, 2000, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestChangesOfProgramsAreMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	for campaigns, owners := range map[int]int{0: 1000, 2000: 0} {
-		m, err := NewMarket(w, campaigns, owners)
+		m, err := NewPopulation(w, campaigns, owners)
 		if err != nil {
 			t.Fatal(err)
 		}

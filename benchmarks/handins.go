@@ -20,7 +20,7 @@ const (
 // HandIns hands in live states at 10,000 a second: first alone, and measures searches
 // meanwhile against quiet ones; then beside 10,000 edits a second and searches without
 // pause, and measures how long each hand-in takes to be in force.
-func (m *Market) HandIns() (map[string]Spread, error) {
+func (m *Population) HandIns() (map[string]Spread, error) {
 	queries := m.queries(nil)
 	var w bidder.Scratch
 	searches := func() float64 {
@@ -51,7 +51,7 @@ func (m *Market) HandIns() (map[string]Spread, error) {
 type handedIn struct{ perSecond, p99MS float64 }
 
 // handInWhile hands in until something has ended.
-func (m *Market) handInWhile(something func()) (handedIn, error) {
+func (m *Population) handInWhile(something func()) (handedIn, error) {
 	var stop atomic.Bool
 	outcome, failed := make(chan handedIn), make(chan error, 1)
 	go func() {
@@ -67,7 +67,7 @@ func (m *Market) handInWhile(something func()) (handedIn, error) {
 
 // handInUntil makes each call when it is due, whether those before are in force or not,
 // and takes its time from then.
-func (m *Market) handInUntil(stop *atomic.Bool) (handedIn, error) {
+func (m *Population) handInUntil(stop *atomic.Bool) (handedIn, error) {
 	var calls sync.WaitGroup
 	var mu sync.Mutex // guards took and failed
 	var took []time.Duration
@@ -95,7 +95,7 @@ func (m *Market) handInUntil(stop *atomic.Bool) (handedIn, error) {
 }
 
 // someUpdates are of random campaigns, by a random owner.
-func (m *Market) someUpdates(r *rand.Rand) (bidder.Owner, []bidder.LiveUpdate) {
+func (m *Population) someUpdates(r *rand.Rand) (bidder.Owner, []bidder.LiveUpdate) {
 	owner := []bidder.Owner{bidder.OwnerPacing, bidder.OwnerQuality, bidder.OwnerLedger}[r.IntN(3)]
 	updates := make([]bidder.LiveUpdate, handInsACall)
 	for i := range updates {

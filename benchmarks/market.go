@@ -14,8 +14,8 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// Market is an indexed workload: what bidder holds of it and no nouns.
-type Market struct {
+// Population is a workload in an index. It holds what package bidder stores, and no nouns.
+type Population struct {
 	*Workload
 	Indexer   *bidder.Indexer
 	Campaigns int
@@ -94,13 +94,13 @@ func covered(c *hexbid.Campaign) store.Record {
 	return store.Record{Resource: c, Covering: area.Cover()}
 }
 
-// NewMarket indexes so many campaigns and, unless they are given, an owner to
+// NewPopulation indexes so many campaigns and, unless they are given, an owner to
 // every few of them; it runs its indexer until Close.
-func NewMarket(w *Workload, campaigns, owners int) (*Market, error) {
+func NewPopulation(w *Workload, campaigns, owners int) (*Population, error) {
 	if owners == 0 {
 		owners = (campaigns + w.anOwner - 1) / w.anOwner
 	}
-	m := &Market{Workload: w, Campaigns: campaigns, owners: owners}
+	m := &Population{Workload: w, Campaigns: campaigns, owners: owners}
 	return m, m.index(func(f func(store.Record) error) error {
 		for kind := range 3 {
 			err := made(owners, func(i int) store.Record {
@@ -117,9 +117,9 @@ func NewMarket(w *Workload, campaigns, owners int) (*Market, error) {
 
 // NewDense indexes 10,000 campaigns over one point, the best first, each changed
 // by f before it is covered; campaign i is of advertiser owner(i).
-func NewDense(w *Workload, owner func(i int) int, change func(i int, c *hexbid.Campaign)) (*Market, error) {
+func NewDense(w *Workload, owner func(i int) int, change func(i int, c *hexbid.Campaign)) (*Population, error) {
 	const n = 10_000
-	m := &Market{Workload: w, Campaigns: n, owners: n}
+	m := &Population{Workload: w, Campaigns: n, owners: n}
 	return m, m.index(func(f func(store.Record) error) error {
 		for kind := range 2 {
 			for i := range n {
@@ -142,13 +142,13 @@ func NewDense(w *Workload, owner func(i int) int, change func(i int, c *hexbid.C
 // DensePoint is where NewDense puts its campaigns.
 var DensePoint = hexbid.Point{Lat: 30.2553, Lng: 120.1640}
 
-// uidOf is the uid of campaign i in a market of NewMarket.
-func (m *Market) uidOf(i int) hexbid.UID { return hexbid.UID(3*m.owners + i + 1) }
+// uidOf is the uid of campaign i in a market of NewPopulation.
+func (m *Population) uidOf(i int) hexbid.UID { return hexbid.UID(3*m.owners + i + 1) }
 
 // CampaignOf is the number of the campaign with a uid: uidOf backwards.
-func (m *Market) CampaignOf(uid hexbid.UID) int { return int(uid) - 3*m.owners - 1 }
+func (m *Population) CampaignOf(uid hexbid.UID) int { return int(uid) - 3*m.owners - 1 }
 
-func (m *Market) index(each func(func(store.Record) error) error) error {
+func (m *Population) index(each func(func(store.Record) error) error) error {
 	m.before = heap()
 	started := time.Now()
 	rules := bidder.DefaultMarket()
@@ -171,7 +171,7 @@ func (m *Market) index(each func(func(store.Record) error) error) error {
 
 // changedBids are campaigns with other bids, covered as an exchange has them when
 // it commits.
-func (m *Market) changedBids(n int) []store.Record {
+func (m *Population) changedBids(n int) []store.Record {
 	changed := make([]store.Record, 0, n)
 	made(n, func(i int) store.Record {
 		r := m.rand(changeStream, i)
@@ -187,7 +187,7 @@ func (m *Market) changedBids(n int) []store.Record {
 }
 
 // changedPrograms are programs with names that none had before, and other keywords.
-func (m *Market) changedPrograms(n int) []store.Record {
+func (m *Population) changedPrograms(n int) []store.Record {
 	changed := make([]store.Record, n)
 	for i := range changed {
 		m.renamed++
@@ -202,7 +202,7 @@ func (m *Market) changedPrograms(n int) []store.Record {
 }
 
 // put is a commit of one record; it returns the version to wait for.
-func (m *Market) put(r store.Record) uint64 {
+func (m *Population) put(r store.Record) uint64 {
 	m.version++
 	r.Meta().Version = m.version
 	m.tape.Append(store.Change{Version: m.version, Puts: []store.Record{r}})
@@ -210,13 +210,13 @@ func (m *Market) put(r store.Record) uint64 {
 }
 
 // Close ends the indexer.
-func (m *Market) Close() {
+func (m *Population) Close() {
 	m.stop()
 	<-m.done
 }
 
 // SearchBytes ends the indexer, and is what its last snapshot alone takes.
-func (m *Market) SearchBytes() uint64 {
+func (m *Population) SearchBytes() uint64 {
 	m.Close()
 	s := m.Indexer.Snapshot()
 	m.Indexer, m.tape = nil, nil
@@ -227,7 +227,7 @@ func (m *Market) SearchBytes() uint64 {
 
 // HandIn spreads multipliers and qualities fourfold and leaves 5 % without
 // budget.
-func (m *Market) HandIn() error {
+func (m *Population) HandIn() error {
 	for first := 0; first < m.Campaigns; first += bidder.MaxLiveUpdates {
 		n := min(bidder.MaxLiveUpdates, m.Campaigns-first)
 		pacing, quality, spent := make([]bidder.LiveUpdate, n), make([]bidder.LiveUpdate, n), make([]bidder.LiveUpdate, n)

@@ -9,8 +9,8 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// campaigns draws what a shop buys. Small shops buy clicks around themselves
-// with small budgets; chains add the city, the province or the country.
+// campaigns draws the campaigns of a shop. Small shops buy clicks around themselves with small budgets. Chains also buy
+// the city, the province or the country.
 func (s *shop) campaigns(r *rand.Rand) []hexbid.Resource {
 	var out []hexbid.Resource
 	count := 1 + r.IntN(3)
@@ -41,14 +41,12 @@ func (s *shop) campaigns(r *rand.Rand) []hexbid.Resource {
 	return out
 }
 
-// cents rounds an amount of yuan to a cent; it never passes through money's own
-// arithmetic.
+// cents rounds an amount of yuan to a cent. It computes in floats, because drawn amounts are not money yet.
 func cents(yuan float64) hexbid.Money {
 	return hexbid.Money(math.Round(yuan*100)) * (hexbid.MicrosPerUnit / 100)
 }
 
-// drawWideArea: brands buy the city, the province or the country, some of them
-// by impressions.
+// drawWideArea gives a brand the city, the province or the country. Some brands buy impressions.
 func drawWideArea(r *rand.Rand, c *hexbid.Campaign) {
 	c.DailyBudget = cents(500 + 4500*r.Float64())
 	switch r.IntN(4) {
@@ -64,8 +62,7 @@ func drawWideArea(r *rand.Rand, c *hexbid.Campaign) {
 	}
 }
 
-// drawAudience follows use: the young lead in catering, leisure and travel,
-// ages 30 to 49 in shopping.
+// drawAudience follows usage: the young lead in catering, leisure and travel, ages 30 to 49 in shopping.
 func drawAudience(r *rand.Rand, category hexbid.Category) (a hexbid.Audience) {
 	if r.IntN(2) == 0 {
 		switch category {
@@ -94,7 +91,7 @@ func drawAudience(r *rand.Rand, category hexbid.Category) (a hexbid.Audience) {
 		a.IncludeUnknown = []hexbid.Dimension{hexbid.DimScene}
 	}
 	switch {
-	case category == hexbid.Transport || category == hexbid.Travel && r.IntN(4) == 0: // a deposit is waived from 650 on
+	case category == hexbid.Transport || category == hexbid.Travel && r.IntN(4) == 0: // 650 waives a deposit
 		a.Credit = []hexbid.CreditBand{hexbid.Credit650To699, hexbid.Credit700AndAbove}
 	case (category == hexbid.Travel || category == hexbid.Leisure) && r.IntN(3) == 0:
 		a.Residences = []hexbid.Residence{hexbid.Visitor}
@@ -106,8 +103,7 @@ func drawAudience(r *rand.Rand, category hexbid.Category) (a hexbid.Audience) {
 	return a
 }
 
-// drawHours: a third of the restaurants buy meal times, places of leisure the
-// evening.
+// drawHours gives a third of the restaurants their meal times, and some places of leisure the evening.
 func drawHours(r *rand.Rand, category hexbid.Category, c *hexbid.Campaign) {
 	var runs [][2]int
 	switch {

@@ -1,7 +1,7 @@
-// Package demo is the demo market: real places of Hangzhou from OpenStreetMap,
-// chains from the name-suggestion-index, and what the map lacks (shops, hotels,
-// leisure) at seeded positions and labelled synthetic, with campaigns drawn
-// from one seed. It makes nouns only, the same every time.
+// Package demo makes the demo market: real places of Hangzhou from OpenStreetMap, and chains from the
+// name-suggestion-index. The map lacks most shops, hotels and places of leisure, so the package puts some at seeded
+// positions and labels them synthetic. Campaigns are drawn from one seed. The package makes nouns only, and always the
+// same ones.
 package demo
 
 import (
@@ -13,21 +13,21 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// City is where the demo market is.
+// City is the city of the demo market.
 const City = "Hangzhou"
 
 // Center is Hubin, on the east shore of the West Lake.
 var Center = hexbid.Point{Lat: 30.2553, Lng: 120.1640}
 
-// RadiusM holds the prefecture, whose places lie up to 200 km from the centre.
+// RadiusM is the radius of a circle that holds the prefecture, whose places lie up to 200 km from the centre.
 const RadiusM = 220_000
 
-// seed of everything that is drawn.
+// seed is the seed of everything that is drawn.
 const seed = 4
 
-// shop is a program with its places, before it has names of the catalogue.
+// shop is a program with its places, before it has a resource name.
 type shop struct {
-	id         string // of advertiser and program
+	id         string // of the advertiser and the program
 	name       string
 	otherNames []string
 	category   hexbid.Category
@@ -41,9 +41,9 @@ type spot struct {
 	point    hexbid.Point
 }
 
-// Market is the whole demo market: advertisers, programs, places and
-// campaigns, each after what it needs. The error is of the embedded files.
-func Market() ([]hexbid.Resource, error) {
+// Resources returns the whole demo market: advertisers, programs, places and campaigns. Each resource follows those
+// that it refers to. An error means that an embedded file is damaged.
+func Resources() ([]hexbid.Resource, error) {
 	shops, err := realShops()
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func (s *shop) advertiser() string { return "advertisers/" + s.id }
 
 func (s *shop) program() string { return s.advertiser() + "/programs/main" }
 
-// resources are the advertiser, the program and its places.
+// resources returns the advertiser, the program and its places.
 func (s *shop) resources(r *rand.Rand) []hexbid.Resource {
 	display := s.name
 	if s.synthetic {
@@ -93,7 +93,7 @@ func (s *shop) resources(r *rand.Rand) []hexbid.Resource {
 var openingHours = map[hexbid.Category]string{hexbid.Catering: "Mo-Su 10:00-22:00", hexbid.Finance: "Mo-Fr 09:00-17:00", hexbid.Shopping: "Mo-Su 09:00-21:30",
 	hexbid.Leisure: "Mo-Su 12:00-24:00", hexbid.Travel: "24/7", hexbid.Automotive: "24/7"}
 
-// drawHosts: every shop runs on WeChat; Alipay, Douyin and Meituan follow.
+// drawHosts draws the hosts of a shop. Every shop runs on WeChat, and fewer on Alipay, Douyin and Meituan.
 func drawHosts(r *rand.Rand, chain bool) []hexbid.Host {
 	hosts := []hexbid.Host{hexbid.WeChat}
 	for _, more := range []struct {
@@ -107,7 +107,7 @@ func drawHosts(r *rand.Rand, chain bool) []hexbid.Host {
 	return hosts
 }
 
-// slug makes an id of a name: its Latin letters, or a hash where there are none.
+// slug makes an id from a name: its Latin letters, or a hash where it has none.
 func slug(prefix, name string) string {
 	var b strings.Builder
 	for _, c := range strings.ToLower(name) {

@@ -9,11 +9,11 @@ import (
 )
 
 func TestTheMarketIsWholeAndAlwaysTheSame(t *testing.T) {
-	market, err := Market()
+	market, err := Resources()
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, _ := Market()
+	again, _ := Resources()
 	if !reflect.DeepEqual(market, again) {
 		t.Error("two calls give two markets")
 	}
@@ -47,7 +47,7 @@ func TestAChainIsOneProgramWithManyPlaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	least := map[string]int{"星巴克": 60, "肯德基": 54, "麦当劳": 37, "必胜客": 16} // 52 of the first's name, and its aliases
+	least := map[string]int{"星巴克": 60, "肯德基": 54, "麦当劳": 37, "必胜客": 16} // 52 are named 星巴克, the others by an alias
 	for _, s := range shops {
 		if n, wanted := least[s.name]; wanted {
 			if len(s.places) < n {
@@ -62,7 +62,7 @@ func TestAChainIsOneProgramWithManyPlaces(t *testing.T) {
 }
 
 func TestWhatIsSyntheticSaysSo(t *testing.T) {
-	market, err := Market()
+	market, err := Resources()
 	if err != nil {
 		t.Fatal(err)
 	}

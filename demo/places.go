@@ -23,9 +23,8 @@ var placesCSV []byte
 //go:embed data/brands_cn_nsi.csv
 var brandsCSV []byte
 
-// categories are the OpenStreetMap amenities that could be a business with a
-// mini-program, and the category each is in. Benches, bicycle stands, toilets,
-// schools and offices of the state are left out.
+// categories maps the OpenStreetMap amenities that could be a business with a mini-program to their category. It leaves
+// out benches, bicycle stands, toilets, schools and public offices.
 var categories = map[string]hexbid.Category{
 	"restaurant": hexbid.Catering, "cafe": hexbid.Catering, "fast_food": hexbid.Catering, "food_court": hexbid.Catering,
 	"ice_cream": hexbid.Catering, "bar": hexbid.Catering, "pub": hexbid.Catering,
@@ -65,7 +64,7 @@ func readRows(file []byte, name string) ([][]string, error) {
 	return rows[1:], nil
 }
 
-// realShops reads the map: a shop a row, but one for all places of a chain.
+// realShops reads the map. Each row becomes a shop, except that all places of one chain become one shop.
 func realShops() ([]shop, error) {
 	brands, err := readBrands()
 	if err != nil {
@@ -114,9 +113,8 @@ func chainShop(b *brand, category hexbid.Category) shop {
 	return s
 }
 
-// brandOf finds the brand of a place: the longest whose Chinese or English
-// name the place's begins with, among those of the same amenity or of any
-// amenity for exact names.
+// brandOf returns the brand of a place. Candidates are brands of a similar amenity, and brands of any amenity whose
+// name is exactly the place's. It picks the longest whose Chinese or English name begins the place's name.
 func brandOf(name, value string, brands []brand) *brand {
 	var best *brand
 	longest := 0
@@ -139,11 +137,11 @@ func brandOf(name, value string, brands []brand) *brand {
 	return best
 }
 
-// similar amenities are mapped one way or the other.
+// similar reports whether two amenities are so close that mappers use either.
 func similar(a, b string) bool { return a == b || categories[a] != 0 && categories[a] == categories[b] }
 
 func cutName(s string) string {
-	const most = 150 // bytes; a few names of the map are essays
+	const most = 150 // bytes; some names on the map are essays
 	for len(s) > most {
 		_, size := utf8.DecodeLastRuneInString(s)
 		s = s[:len(s)-size]
@@ -151,8 +149,7 @@ func cutName(s string) string {
 	return s
 }
 
-// lacking are the branches that the map of Hangzhou lacks, with the category
-// they are in here.
+// lacking maps the kinds of business that the map of Hangzhou lacks to their category here.
 var lacking = map[string]hexbid.Category{
 	"shop/convenience": hexbid.Shopping, "shop/supermarket": hexbid.Shopping, "shop/clothes": hexbid.Shopping, "shop/jewelry": hexbid.Shopping,
 	"shop/shoes": hexbid.Shopping, "shop/department_store": hexbid.Shopping, "shop/books": hexbid.Shopping, "shop/electronics": hexbid.Shopping,
@@ -161,7 +158,7 @@ var lacking = map[string]hexbid.Category{
 	"leisure/fitness_centre": hexbid.Sports, "shop/optician": hexbid.Health, "shop/toys": hexbid.Shopping,
 }
 
-// syntheticShops puts chains of the lacking branches near real places.
+// syntheticShops puts chains of the lacking kinds near real places.
 func syntheticShops(r *rand.Rand, brands []brand, near []shop) []shop {
 	var shops []shop
 	for i := range brands {

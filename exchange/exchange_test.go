@@ -207,7 +207,7 @@ func TestACardFollowsWhatItIsMadeOf(t *testing.T) {
 
 func TestNothingPersonalChangesAnAnswerWithoutPersonalisation(t *testing.T) {
 	e := open(t, func(c *Config) { c.RequestID = func() string { return "the same" } })
-	market, err := demo.Market()
+	market, err := demo.Resources()
 	if err != nil {
 		t.Fatal(err)
 	}

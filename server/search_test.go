@@ -29,7 +29,7 @@ func serveDemo(t *testing.T) *served {
 	market.AuctionBudget, market.NearbyBudget = time.Hour, time.Hour
 	market.Clock, market.RequestID = func() time.Time { return now }, func() string { return "a request" }
 	s := serveMarket(t, store.NewMemory(), market, func(c *Config) { c.AllowTrace = true })
-	resources, err := demo.Market()
+	resources, err := demo.Resources()
 	if err != nil {
 		t.Fatal(err)
 	}

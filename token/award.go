@@ -10,10 +10,10 @@ import (
 	"github.com/hexbid/hexbid/bidder/auction"
 )
 
-// Award is what a sponsored result's token carries: all that billing its events
-// will need, fixed when the auction was won, and all that its price follows from.
+// Award is what the token of a sponsored result carries: everything that billing its events will need, fixed when the
+// auction was won, and everything that its price follows from.
 type Award struct {
-	RequestID  string // of at most auction.MaxRequestIDBytes
+	RequestID  string // at most auction.MaxRequestIDBytes long
 	Campaign   hexbid.UID
 	Advertiser hexbid.UID
 	Price      hexbid.Money
@@ -21,23 +21,21 @@ type Award struct {
 	Host       hexbid.Host
 	Scene      hexbid.Scene
 	Cell       uint64 // H3, resolution 7: never the exact point
-	// MarketVersion is the version of the operator's configuration that the auction
-	// followed. It is 0 in a token of the first version: that says neither its request
-	// nor its bid, nor what set its price, and of its basis the pricing model and the
-	// quality alone.
+	// MarketVersion is the version of the operator's configuration that the auction followed. It is 0 in a token of the
+	// first format version. Such a token has no request id, no bid and nothing that set its price. Of its basis it has
+	// only the pricing model and the quality.
 	MarketVersion uint64
 	Basis         auction.Basis
 	Explored      bool   // the quality was a trial, not an estimate
-	ClientID      string // of at most hexbid.MaxClientIDBytes
-	HasViewer     bool   // false without personalisation or user key
+	ClientID      string // at most hexbid.MaxClientIDBytes long
+	HasViewer     bool   // false without personalisation or without a user key
 	Viewer        [16]byte
 	IssuedAt      time.Time // to the millisecond
 	ClickExpiry   time.Time // to the millisecond
 }
 
-// MaxAwardBytes bounds the text of a sealed award, and leaves room for what tokens
-// may yet carry. One of today has at most 426 bytes, with the longest ids and the
-// greatest numbers; one of a GSP auction has some 220.
+// MaxAwardBytes is the most characters of a sealed award. It leaves room for fields to come: today a token has at most
+// 426, with the longest ids and the greatest numbers, and one of a GSP auction has some 220.
 const MaxAwardBytes = 512
 
 // SealAward seals an award.
@@ -46,12 +44,10 @@ func (k *Keyring) SealAward(a *Award) string {
 	return k.Seal(AwardPurpose, a.append(buffer[:0]))
 }
 
-// maxPlainAwardBytes is what MaxAwardBytes of base64url hold, but for the header and
-// the tag.
+// maxPlainAwardBytes is how many bytes MaxAwardBytes of base64url hold, less the header and the tag.
 const maxPlainAwardBytes = MaxAwardBytes*3/4 - headerBytes - tagBytes
 
-// OpenAward opens what SealAward gave, and returns the token's name beside it.
-// Its error is ErrNotSealedHere, wrapped.
+// OpenAward opens a text that SealAward returned, and returns the token's name too. Its error wraps ErrNotSealedHere.
 func (k *Keyring) OpenAward(text string) (Award, Name, error) {
 	plain, name, err := k.Open(AwardPurpose, text)
 	if err != nil {
@@ -61,9 +57,8 @@ func (k *Keyring) OpenAward(text string) (Award, Name, error) {
 	return a, name, err
 }
 
-// WorkOutPrice works the price out again, and what set it, from what the token
-// carries. The error says why that cannot be done: the token is of the first version,
-// or holds what no auction gives.
+// WorkOutPrice computes the price, and what set it, from the token alone. It fails for a token of the first format
+// version and for a basis that no auction produces.
 func (a *Award) WorkOutPrice() (hexbid.Money, auction.SetBy, error) {
 	if a.MarketVersion == 0 {
 		return 0, 0, fmt.Errorf("the token was issued before tokens carried what set their price")
@@ -75,8 +70,8 @@ func (a *Award) WorkOutPrice() (hexbid.Money, auction.SetBy, error) {
 	return price, setBy, nil
 }
 
-// The first byte of an encoded award is its version. Tokens of an earlier one stay
-// out for eight days after the program is replaced: the program decodes them too.
+// The first byte of an encoded award is its format version. Tokens of an earlier version are still in use for eight
+// days after the program is replaced, so the program decodes them too.
 const (
 	firstAwardVersion = 1
 	awardVersion      = 2
@@ -87,9 +82,9 @@ const (
 	flagViewer
 )
 
-// append encodes: version, flags, one byte enumerations, the count of factors,
-// unsigned varints, then viewer and texts. What a mechanism does not read is left
-// out. So is what follows from the rest: paced bid, score, and what set the price.
+// append encodes the award: version, flags, enumerations of one byte, the number of factors, unsigned varints, then the
+// viewer and the texts. It leaves out what the award's mechanism does not read, and what follows from the rest: paced
+// bid, score and what set the price.
 func (a *Award) append(b []byte) []byte {
 	basis, flags := &a.Basis, byte(0)
 	if a.Explored {
@@ -115,7 +110,7 @@ func (a *Award) append(b []byte) []byte {
 	if a.HasViewer {
 		b = append(b, a.Viewer[:]...)
 	}
-	id := a.RequestID[:min(len(a.RequestID), auction.MaxRequestIDBytes)] // as much of it as breaks ties
+	id := a.RequestID[:min(len(a.RequestID), auction.MaxRequestIDBytes)] // the tie-break reads no more of it
 	b = append(append(b, byte(len(id))), id...)
 	return append(b, a.ClientID...)
 }
@@ -136,8 +131,8 @@ func decodeAward(b []byte) (a Award, err error) {
 	return a, nil
 }
 
-// awardDecoder reads an encoded award. Past its end, or at a number that is too
-// great, it is broken and reads zeros.
+// awardDecoder reads an encoded award. After the end of the input, or after a number that is too great, broken is set
+// and the decoder reads zeros.
 type awardDecoder struct {
 	rest   []byte
 	broken bool
@@ -174,8 +169,7 @@ func (d *awardDecoder) factors(b *auction.Basis, count int) {
 	}
 }
 
-// first decodes the first version: what the present one starts with, but for the
-// basis.
+// first decodes the first version. It has the fields that the present version starts with, without the basis.
 func (d *awardDecoder) first(a *Award) {
 	d.fixed(a)
 	d.numbers(a)
@@ -183,7 +177,7 @@ func (d *awardDecoder) first(a *Award) {
 	a.ClientID = string(d.rest)
 }
 
-// fixed, numbers and viewer decode what both versions have.
+// fixed, numbers and viewer decode the fields that both versions have.
 func (d *awardDecoder) fixed(a *Award) {
 	flags := d.byte()
 	a.Explored, a.HasViewer = flags&flagExplored != 0, flags&flagViewer != 0

@@ -16,7 +16,7 @@ import (
 	"github.com/hexbid/hexbid/bidder/auction"
 )
 
-// drawAuction draws the entries of an auction, best first, and how it is priced.
+// drawAuction draws the entries of an auction, best first, and its pricing.
 func drawAuction(t *rapid.T) ([]auction.Entry, auction.Pricing) {
 	p := auction.Pricing{
 		Mechanism: rapid.SampledFrom([]auction.Mechanism{auction.GSP, auction.VCG, auction.FirstPrice}).Draw(t, "mechanism"),
@@ -46,7 +46,7 @@ func drawEntry(t *rapid.T, i int) auction.Entry {
 		Reserve:    rapid.SampledFrom([]int64{0, 1, 12_345_678_000, 20_000_000_000, auction.MaxScore}).Draw(t, "reserve")}}
 }
 
-// drawAward draws what the token of an award carries beside its basis.
+// drawAward draws the fields of an award other than its basis.
 func drawAward(t *rapid.T) Award {
 	a := Award{
 		RequestID:     rapid.StringN(0, 20, auction.MaxRequestIDBytes).Draw(t, "request"),
@@ -67,9 +67,8 @@ func drawAward(t *rapid.T) Award {
 	return a
 }
 
-// TestAPriceFollowsFromItsTokenAlone seals what random auctions of every mechanism
-// award, opens it, and works each price out again: as the package does, and by the
-// formulas in big integers from the token's fields alone.
+// TestAPriceFollowsFromItsTokenAlone runs random auctions of every mechanism, and seals and opens their awards. It
+// computes each price from the token in two ways: by the package, and by the formulas in big integers.
 func TestAPriceFollowsFromItsTokenAlone(t *testing.T) {
 	ring := openKeys(t).Ring()
 	rapid.Check(t, func(t *rapid.T) {
@@ -98,7 +97,7 @@ func TestAPriceFollowsFromItsTokenAlone(t *testing.T) {
 	})
 }
 
-// priceInBigIntegers is what docs/search-clients.md and the mechanisms say.
+// priceInBigIntegers computes the formulas that docs/search-clients.md and the constants of Mechanism state.
 func priceInBigIntegers(b *auction.Basis) *big.Int {
 	whole := func(n *big.Int) *big.Int {
 		if b.Pricing == hexbid.CPM {
@@ -161,8 +160,7 @@ func TestTheLongestTokenIsAsLongAsTheDocsSay(t *testing.T) {
 	}
 }
 
-// TestNoBasisMakesItsPriceFail works out what no auction gives: a token may say it only
-// if whoever holds the keys sealed it.
+// TestNoBasisMakesItsPriceFail tries bases that no auction produces. Only a holder of the keys could seal one.
 func TestNoBasisMakesItsPriceFail(t *testing.T) {
 	for what, change := range map[string]func(*auction.Basis){
 		"mechanism": func(b *auction.Basis) { b.Mechanism++ }, "pricing model": func(b *auction.Basis) { b.Pricing = 0 }, "bid": func(b *auction.Basis) { b.Bid++ },
@@ -199,10 +197,10 @@ func FuzzDecodeAward(f *testing.F) {
 		}
 		_, _, _ = a.WorkOutPrice()
 		if len(a.RequestID) > auction.MaxRequestIDBytes {
-			return // none was sealed so
+			return // a basis that was never sealed
 		}
 		if plain[0] == firstAwardVersion {
-			a.Basis.Factors = []int64{} // as the present version says that there are none
+			a.Basis.Factors = []int64{} // the present version decodes an empty list, not nil
 		}
 		if b, err := decodeAward(a.append(nil)); err != nil || !reflect.DeepEqual(a, b) {
 			t.Fatalf("%+v encodes to %+v, %v", a, b, err)
@@ -213,7 +211,7 @@ func FuzzDecodeAward(f *testing.F) {
 func TestAnAwardThatIsCutShortDoesNotDecode(t *testing.T) {
 	a := greatestAward()
 	whole := a.append(nil)
-	for n := range len(whole) - len(a.ClientID) { // the client's id is what is left
+	for n := range len(whole) - len(a.ClientID) { // the client's id is the rest, so it may have any length
 		if got, err := decodeAward(whole[:n]); !errors.Is(err, ErrNotSealedHere) || !reflect.DeepEqual(got, Award{}) {
 			t.Fatalf("%d of %d bytes: %+v, %v", n, len(whole), got, err)
 		}

@@ -10,28 +10,26 @@ import (
 
 func newKey() []byte {
 	key := make([]byte, keyBytes)
-	rand.Read(key) // never fails: it aborts the program instead
+	rand.Read(key) // never returns an error: it aborts the program instead
 	return key
 }
 
-// locked does something while nobody else does anything locked to the file, in
-// this process or another. The lock is a file beside it, which stays: the file
-// itself is replaced by every change.
+// locked calls do while it holds the lock of a file, which keeps out other calls in this process and others. The lock
+// is a second file beside the first, because every change replaces the first. The lock file is never removed.
 func locked(path string, do func() error) error {
 	lock, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("key file: %w", err)
 	}
-	defer lock.Close() // and so unlocks
+	defer lock.Close() // this also unlocks
 	if err := lockFile(lock); err != nil {
 		return fmt.Errorf("key file: %s: %w", lock.Name(), err)
 	}
 	return do()
 }
 
-// writeWhole replaces a file so that, after a crash at whatever instant, it has
-// either its old text or the new one. Its callers hold a lock: a leftover of a
-// crash is overwritten.
+// writeWhole replaces a file. After a crash at any instant the file has either its old text or the new one. Callers
+// hold the lock, so writeWhole may overwrite the temporary file that a crash left behind.
 func writeWhole(path string, text []byte) (err error) {
 	temporary := path + ".new"
 	defer func() {

@@ -4,8 +4,8 @@ package token
 
 import "os"
 
-// lockFile does nothing here: rotate from one place at a time.
+// lockFile does nothing on this system: rotate the keys from one process at a time.
 func lockFile(*os.File) error { return nil }
 
-// openToOthers does not know here.
+// openToOthers returns false on this system, which has no such permissions to read.
 func openToOthers(os.FileInfo) bool { return false }

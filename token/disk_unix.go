@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// lockFile waits until no other open file holds the lock; closing f releases it.
+// lockFile waits until no other open file holds the lock. Closing f releases it.
 func lockFile(f *os.File) error {
 	for {
 		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != syscall.EINTR {
@@ -16,5 +16,5 @@ func lockFile(f *os.File) error {
 	}
 }
 
-// openToOthers says whether a file's group or all may do anything with it.
+// openToOthers reports whether the file's group or anyone else has any permission on it.
 func openToOthers(info os.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }

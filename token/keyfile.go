@@ -18,25 +18,21 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// The key file is text, a key a line, newest first; the first seal key seals, all
-// open:
+// The key file is text with one key on each line, newest first. The first seal key seals. All seal keys open:
 //
 //	viewer  <32 bytes in base64>
 //	seal 2  <32 bytes in base64> 2026-11-22T03:00:00Z
 //	seal 1  <32 bytes in base64> 2026-11-21T03:00:00Z
 //
-// The time is when the key was made, so a key sealed until the time on the line
-// above it. A line without one, as files had at first, gets the time of the first
-// rotation that sees it.
+// The time says when the key was made. A key sealed until the time on the line above its own. The first format had
+// lines without a time. Such a line gets the time of the first rotation that reads it.
 
-// Retention is how long a key opens after another took its place. A token admits
-// a click for 24 hours at most, and a conversion for seven days after its click.
-// The two hours more are for servers that notice a rotation late, clocks that
-// differ, and a record of keys that is an hour old.
+// Retention is how long a key still opens tokens after another has replaced it. A token permits a click for at most 24
+// hours, and a conversion for seven days after the click. The two extra hours allow for servers that notice a rotation
+// late, for clocks that differ, and for a record of keys that is an hour old.
 const Retention = 8*24*time.Hour + 2*time.Hour
 
-// MaxKeys is how many seal keys a file may have: enough to rotate every quarter
-// of an hour.
+// MaxKeys is the most seal keys that a file may have. It allows a rotation every quarter of an hour.
 const MaxKeys = 1000
 
 const keyBytes = 32
@@ -55,14 +51,13 @@ type sealKey struct {
 // Rotation says what a rotation did to a key file.
 type Rotation struct {
 	Sealing uint32 // id of the key that seals from now on
-	Open    int    // earlier keys that still open what they sealed
-	Retired int    // keys that were replaced longer ago than Retention, and are gone
+	Open    int    // earlier keys that still open their tokens
+	Retired int    // keys dropped because they were replaced longer ago than Retention
 }
 
-// Rotate puts a new sealing key on top of a key file and drops those that were
-// replaced longer ago than Retention. The file is whole at every instant, and
-// rotations at the same time follow one another. A file that is not there is not
-// made: see CreateKeyFile.
+// Rotate adds a new sealing key at the top of a key file, and drops the keys that were replaced longer ago than
+// Retention. The file is complete at every instant. Simultaneous rotations run one after another. Rotate does not make
+// a missing file: CreateKeyFile does.
 func Rotate(path string, now time.Time) (r Rotation, err error) {
 	target, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -84,8 +79,7 @@ func Rotate(path string, now time.Time) (r Rotation, err error) {
 	return r, err
 }
 
-// CreateKeyFile makes a key file with one sealing key; one that is there already
-// stays as it is.
+// CreateKeyFile makes a key file with one sealing key. It leaves an existing file as it is.
 func CreateKeyFile(path string, now time.Time) error {
 	return locked(path, func() error {
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -160,7 +154,7 @@ func (f *keyFile) write(path string) error {
 	return nil
 }
 
-// readKeyFile reads and parses a key file; errors name it and hold no key.
+// readKeyFile reads and parses a key file. Its errors name the file and never contain a key.
 func readKeyFile(path string) (file keyFile, text []byte, err error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -13,39 +13,38 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Source says where keys are.
+// Source says where the keys are.
 type Source struct {
-	// Path is the key file's. It is made when it is not there and nothing tells of
+	// Path is the path of the key file. OpenKeys makes the file when it is missing and nothing shows that there were
 	// keys before.
 	Path string
-	// Record is the path of the record of the keys in force, in the folder of what
-	// outlives the process; "" keeps none, and then nobody knows of keys before.
+	// Record is the path of the record of the keys in force. It lies in the folder that outlives the process. With ""
+	// there is no record, and a lost key file goes unnoticed.
 	Record string
-	// Served says that tokens were given out from here before, as a catalogue with
-	// records shows: then a key file that is not there was lost, record or not.
+	// Served says that this deployment has issued tokens before, as a catalogue with records shows. A missing key file
+	// then counts as lost, with or without a record.
 	Served bool
-	// AcceptLoss opens although the key file does not continue the recorded keys:
-	// what they sealed is invalid then.
+	// AcceptLoss lets OpenKeys go on although the key file does not continue the recorded keys. The tokens that the
+	// lost keys sealed are then invalid.
 	AcceptLoss bool
-	// Clock tells the time; time.Now when nil.
+	// Clock returns the time; nil means time.Now.
 	Clock func() time.Time
 }
 
-// Keys is a keyring read from a file that rotates at any time.
+// Keys holds the keyring of a key file that may be rotated at any time.
 type Keys struct {
 	source  Source
 	counter *counter
 	ring    atomic.Pointer[Keyring]
 	loss    error
 
-	guard  sync.Mutex // of what follows
-	text   []byte     // of the file, as last taken
+	guard  sync.Mutex // guards the fields below
+	text   []byte     // of the file, as last read
 	record record     // of the keys in force
 }
 
-// OpenKeys reads a key file, or makes one where none was before. A file that is
-// missing although keys were in force, or that does not continue them, is
-// refused with an *hexbid.Error.
+// OpenKeys reads the key file, or makes it for a new deployment. It returns an *hexbid.Error when the file is missing
+// although keys were in force, and when the file does not continue those keys.
 func OpenKeys(source Source) (*Keys, error) {
 	if source.Clock == nil {
 		source.Clock = time.Now
@@ -79,7 +78,7 @@ func (k *Keys) open() error {
 	return k.take(&file, text)
 }
 
-// readRecord reads the record of the keys before; nil when there is none.
+// readRecord reads the record of the earlier keys, or returns nil when there is none.
 func (k *Keys) readRecord() (*record, error) {
 	if k.source.Record == "" {
 		return nil, nil
@@ -91,10 +90,10 @@ func (k *Keys) readRecord() (*record, error) {
 	return before, err
 }
 
-// create makes the key file when it is not there.
+// create makes the key file when it is missing and no keys were lost.
 func (k *Keys) create(before *record) error {
 	if _, err := os.Stat(k.source.Path); !errors.Is(err, fs.ErrNotExist) {
-		return nil // reading it tells of other errors
+		return nil // readKeyFile reports any other error
 	}
 	var err error
 	switch {
@@ -109,7 +108,7 @@ func (k *Keys) create(before *record) error {
 	return CreateKeyFile(k.source.Path, k.source.Clock())
 }
 
-// lost refuses to go on after a loss, unless that is accepted: then it is kept.
+// lost returns an error about a loss. If the operator accepts losses it notes the loss and returns nil.
 func (k *Keys) lost(format string, args ...any) error {
 	loss := fmt.Sprintf(format, args...)
 	if k.source.AcceptLoss {
@@ -119,15 +118,14 @@ func (k *Keys) lost(format string, args ...any) error {
 	return hexbid.Invalidf("keys", "%s. Restore the files as they were; or go on with --accept-loss: every token that the lost keys sealed is invalid then, and viewers may get new pseudonyms", loss)
 }
 
-// Loss is what AcceptLoss went on in spite of; nil for nothing.
+// Loss returns the losses that AcceptLoss let OpenKeys ignore, or nil.
 func (k *Keys) Loss() error { return k.loss }
 
-// Ring is the keyring in force.
+// Ring returns the keyring in force.
 func (k *Keys) Ring() *Keyring { return k.ring.Load() }
 
-// Reload reads the file again if it has changed; it says whether a new ring is in
-// force. A file that is missing, damaged or anything but a rotation of the keys in
-// force is an error, and these stay in force.
+// Reload reads the key file again and reports whether it put a new keyring in force. It returns an error and keeps the
+// present keyring when the file is missing, damaged, or changed in another way than by a rotation.
 func (k *Keys) Reload() (changed bool, err error) {
 	k.guard.Lock()
 	defer k.guard.Unlock()
@@ -151,7 +149,7 @@ func (k *Keys) Reload() (changed bool, err error) {
 	return true, nil
 }
 
-// take puts keys in force once they are recorded.
+// take puts keys in force, after it has recorded them.
 func (k *Keys) take(file *keyFile, text []byte) error {
 	next := file.record(k.source.Clock())
 	if err := k.write(&next); err != nil {
@@ -162,7 +160,7 @@ func (k *Keys) take(file *keyFile, text []byte) error {
 	return nil
 }
 
-// recordUse brings the time in the record up to date when it is too old.
+// recordUse updates the time in the record when that time is too old.
 func (k *Keys) recordUse(now time.Time) error {
 	if now.Sub(k.record.Used) < recordEvery {
 		return nil

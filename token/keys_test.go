@@ -28,7 +28,7 @@ func newDeployment(t testing.TB) *deployment {
 	return &deployment{t, filepath.Join(dir, "keys"), filepath.Join(dir, "keys.record"), time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)}
 }
 
-// start opens the keys as a process that starts does.
+// start opens the keys as a starting process does.
 func (d *deployment) start(acceptLoss bool) (*Keys, error) {
 	return OpenKeys(Source{Path: d.path, Record: d.record, AcceptLoss: acceptLoss, Clock: func() time.Time { return d.now }})
 }
@@ -79,8 +79,8 @@ func opens(keys *Keys, text string) bool {
 	return err == nil
 }
 
-// TestRotationLosesNoTokenForEightDays rotates at several intervals and looks at
-// every token that was ever sealed, as long as eight days later.
+// TestRotationLosesNoTokenForEightDays rotates at several intervals. It opens every token for eight days after it was
+// sealed.
 func TestRotationLosesNoTokenForEightDays(t *testing.T) {
 	for _, every := range []time.Duration{time.Hour, 7 * time.Hour, 24 * time.Hour, 5 * 24 * time.Hour, 30 * 24 * time.Hour} {
 		t.Run(every.String(), func(t *testing.T) {
@@ -163,9 +163,8 @@ func TestAFileHasNoMoreKeysThanItsLimit(t *testing.T) {
 	}
 }
 
-// TestAFileWithoutTimesOpensAndRotates opens the file that the first format had.
-// Nothing says when its keys were replaced, so all of them stay for eight days
-// from the first rotation.
+// TestAFileWithoutTimesOpensAndRotates opens a file of the first format, which does not say when its keys were made.
+// All of them stay for eight days after the first rotation.
 func TestAFileWithoutTimesOpensAndRotates(t *testing.T) {
 	d := newDeployment(t)
 	d.write(d.path, d.read("testdata/keys-undated"))
@@ -189,8 +188,8 @@ func TestAFileWithoutTimesOpensAndRotates(t *testing.T) {
 	}
 }
 
-// TestGoldenTokensOpen holds the formats of tokens, the earlier one too: what is out
-// when the program is replaced must still open.
+// TestGoldenTokensOpen holds the formats of tokens. It includes the earlier format, because tokens issued before the
+// program is replaced must still open.
 func TestGoldenTokensOpen(t *testing.T) {
 	d := newDeployment(t)
 	d.write(d.path, d.read("testdata/keys-undated"))
@@ -213,8 +212,8 @@ func goldenAward() Award {
 		IssuedAt: time.UnixMilli(1_795_316_400_123).UTC(), ClickExpiry: time.UnixMilli(1_795_318_200_123).UTC()}
 }
 
-// goldenAwardWithBasis is the second of three slots in a VCG auction: the entry below
-// scores 40·10⁹, and nobody stands below that.
+// goldenAwardWithBasis is the second of three slots in a VCG auction. The entry below it scores 40·10⁹, and nobody is
+// below that entry.
 func goldenAwardWithBasis() Award {
 	a := goldenAward()
 	a.RequestID, a.MarketVersion = "0f1e2d3c4b5a69788796a5b4c3d2e1f0", 12
@@ -244,8 +243,7 @@ func TestTokensOutliveARestartAndARotation(t *testing.T) {
 	}
 }
 
-// TestRotationsAtOnceFollowOneAnother rotates from processes of their own while
-// another reads.
+// TestRotationsAtOnceFollowOneAnother rotates in several processes while another process reads.
 func TestRotationsAtOnceFollowOneAnother(t *testing.T) {
 	d := newDeployment(t)
 	d.now = time.Now()
@@ -279,7 +277,7 @@ func TestRotationsAtOnceFollowOneAnother(t *testing.T) {
 	}
 }
 
-// TestRotatorProcess is the process of the test above, and of the one below.
+// TestRotatorProcess is the process that the tests above and below start.
 func TestRotatorProcess(t *testing.T) {
 	path, times := os.Getenv("ROTATE"), 0
 	if path == "" {
@@ -295,7 +293,7 @@ func TestRotatorProcess(t *testing.T) {
 	}
 }
 
-// TestAKillInARotationLeavesTheFileWhole kills rotators at whatever instant.
+// TestAKillInARotationLeavesTheFileWhole kills rotators at random instants.
 func TestAKillInARotationLeavesTheFileWhole(t *testing.T) {
 	d := newDeployment(t)
 	d.now = time.Now()
@@ -307,7 +305,7 @@ func TestAKillInARotationLeavesTheFileWhole(t *testing.T) {
 		if err := rotator.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(time.Minute); keys.Ring().sealing < sealing+3; { // it is at it
+		for deadline := time.Now().Add(time.Minute); keys.Ring().sealing < sealing+3; { // wait until the rotator runs
 			if _, err := keys.Reload(); err != nil || time.Now().After(deadline) {
 				t.Fatal("no rotation within a minute: ", err)
 			}
@@ -326,8 +324,7 @@ func TestAKillInARotationLeavesTheFileWhole(t *testing.T) {
 	}
 }
 
-// TestLeftoversOfACrashAreNoObstacle has a half-written file of a rotation and of
-// a record.
+// TestLeftoversOfACrashAreNoObstacle starts with the temporary files of a rotation and of a record, half written.
 func TestLeftoversOfACrashAreNoObstacle(t *testing.T) {
 	d := newDeployment(t)
 	d.write(d.path+".new", []byte("vie"))

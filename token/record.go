@@ -10,23 +10,22 @@ import (
 	"time"
 )
 
-// record tells which keys were in force, without telling the keys. It lies beside
-// the data that outlives the process, apart from the key file, so that a key file
-// that is lost or replaced is noticed before anything is sealed with other keys.
+// record identifies the keys in force without containing them. It lies in the folder of the data, apart from the key
+// file. So a server notices that the key file was lost or replaced before it seals anything with other keys.
 type record struct {
 	Used   time.Time `json:"used"` // when the first seal key last sealed, to the hour
 	Viewer string    `json:"viewer"`
 	Seals  []mark    `json:"seals"` // newest first
 }
 
-// mark is a seal key's, by fingerprint.
+// mark identifies one seal key by its fingerprint.
 type mark struct {
 	ID          uint32    `json:"id"`
 	Fingerprint string    `json:"fingerprint"`
 	Made        time.Time `json:"made"` // zero when the key file does not say
 }
 
-// recordEvery is how old the time of use in a record may be.
+// recordEvery is the greatest age of the time Used in a record.
 const recordEvery = time.Hour
 
 func (f *keyFile) record(now time.Time) record {
@@ -37,13 +36,11 @@ func (f *keyFile) record(now time.Time) record {
 	return r
 }
 
-// fingerprint tells keys apart and gives none away: it is derived by a one-way
-// function.
+// fingerprint identifies a key by a one-way function, so it does not give the key away.
 func fingerprint(key []byte) string { return hex.EncodeToString(expand(key, "hexbid fingerprint", 16)) }
 
-// check says why a key file does not continue the recorded keys: the viewer key
-// stays, and so does each seal key whose tokens may still be out. A rotation
-// leaves both.
+// check returns an error when a key file does not continue the recorded keys. The viewer key must be the same, and so
+// must each seal key whose tokens may still be in use. A rotation keeps both.
 func (r *record) check(f *keyFile, now time.Time) error {
 	if fingerprint(f.viewer) != r.Viewer {
 		return errors.New("its viewer key is another one")
@@ -62,7 +59,7 @@ func (r *record) check(f *keyFile, now time.Time) error {
 	return nil
 }
 
-// sealedUntil is when a recorded key may last have sealed.
+// sealedUntil returns the latest time at which a recorded key may have sealed.
 func (r *record) sealedUntil(i int) time.Time {
 	if i == 0 || r.Seals[i-1].Made.IsZero() {
 		return r.Used
@@ -70,7 +67,7 @@ func (r *record) sealedUntil(i int) time.Time {
 	return r.Seals[i-1].Made
 }
 
-// readRecord reads a record; nil when there is none.
+// readRecord reads a record, or returns nil when there is none.
 func readRecord(path string) (*record, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// damages are what may happen to a key file but a rotation.
+// damages are changes of a key file that are not rotations.
 var damages = map[string]func(d *deployment, text string) string{
 	"missing":        func(*deployment, string) string { return "" },
 	"another viewer": func(d *deployment, text string) string { return swapKey(text, "viewer ") },
@@ -52,7 +52,7 @@ func dropLine(text, start string) string {
 	return text[:from] + text[from+strings.Index(text[from:], "\n")+1:]
 }
 
-// swapKey changes one letter of the key in a line.
+// swapKey changes one letter of the key on the line with a given start.
 func swapKey(text, start string) string {
 	at := strings.Index(text, start) + len(start) + 5
 	letter := "A"
@@ -62,9 +62,8 @@ func swapKey(text, start string) string {
 	return text[:at] + letter + text[at+1:]
 }
 
-// TestAKeyFileThatIsNoRotationIsRefused meets each damage at a start and at run
-// time. Nothing is made anew, and what sealed before opens while the process
-// runs, and again once the file is restored.
+// TestAKeyFileThatIsNoRotationIsRefused applies each damage before a start and at run time. The program makes no new
+// key. Older tokens still open while the process runs, and again once the file is restored.
 func TestAKeyFileThatIsNoRotationIsRefused(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +101,7 @@ func TestAKeyFileThatIsNoRotationIsRefused(t *testing.T) {
 	}
 }
 
-// TestNoKeyIsInAnError looks at the errors that end in a log.
+// TestNoKeyIsInAnError looks for keys in the errors that end up in a log.
 func TestNoKeyIsInAnError(t *testing.T) {
 	for name, damage := range damages {
 		d := newDeployment(t)
@@ -158,13 +157,13 @@ func TestALossIsAcceptedWhenToldSo(t *testing.T) {
 	}
 }
 
-// TestKeysMayGoOnceNoTokenIsOut rotates daily for longer than keys are kept while
-// no server runs, and takes a key away by hand once it is no longer needed.
+// TestKeysMayGoOnceNoTokenIsOut rotates daily, while no server runs, for longer than keys are kept. Then it removes a
+// key that is no longer needed by hand.
 func TestKeysMayGoOnceNoTokenIsOut(t *testing.T) {
 	d := newDeployment(t)
 	keys := d.mustStart()
 	d.now = d.now.Add(40 * 24 * time.Hour)
-	if _, err := keys.Reload(); err != nil { // the record learns that the key still seals
+	if _, err := keys.Reload(); err != nil { // this records that the key still seals
 		t.Fatal(err)
 	}
 	for range 8 {
@@ -187,7 +186,7 @@ func TestKeysMayGoOnceNoTokenIsOut(t *testing.T) {
 	d.mustStart()
 }
 
-// TestARecordIsNoSecret looks for keys in it.
+// TestARecordIsNoSecret looks for keys in a record.
 func TestARecordIsNoSecret(t *testing.T) {
 	d := newDeployment(t)
 	d.mustStart()
@@ -202,8 +201,7 @@ func TestARecordIsNoSecret(t *testing.T) {
 	}
 }
 
-// TestARecordThatCannotBeWrittenKeepsTheOldKeys: the record is durable before a
-// new key seals.
+// TestARecordThatCannotBeWrittenKeepsTheOldKeys: a new key seals only after its record is durable.
 func TestARecordThatCannotBeWrittenKeepsTheOldKeys(t *testing.T) {
 	d := newDeployment(t)
 	keys := d.mustStart()

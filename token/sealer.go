@@ -9,21 +9,21 @@ import (
 	"sync"
 )
 
-// sealerKey says which keys a sealer has.
+// sealerKey identifies the keys of a sealer.
 type sealerKey struct {
 	keyID   uint32
 	purpose Purpose
 	issuer  Issuer
 }
 
-// sealer has the two derived keys of one key line, purpose and issuer.
+// sealer holds the two derived keys of one (key line, purpose, issuer).
 type sealer struct {
 	names cipher.Block
 	data  cipher.AEAD
 }
 
-// derive makes a sealer from a line's key. It costs some microseconds, which is
-// what a forged token of an unknown issuer costs its receiver.
+// derive makes a sealer from the key on a line. It takes a few microseconds. That is what a forged token of an unknown
+// issuer costs its receiver.
 func derive(key []byte, of sealerKey) *sealer {
 	info := append(make([]byte, 0, 64), "hexbid token 2 "...)
 	info = append(append(info, of.purpose.String()...), ' ')
@@ -36,11 +36,11 @@ func derive(key []byte, of sealerKey) *sealer {
 	return &sealer{names: newAES(keys[:32]), data: gcm}
 }
 
-// expand is HKDF-Expand with SHA-256 of at most 255 × 32 bytes.
+// expand is HKDF-Expand with SHA-256. It derives at most 255 × 32 bytes.
 func expand(key []byte, info string, bytes int) []byte {
 	derived, err := hkdf.Expand(sha256.New, key, info, bytes)
 	if err != nil {
-		panic(err) // keys have 32 bytes, and no caller asks for too many
+		panic(err) // keys have 32 bytes, and no caller wants too many
 	}
 	return derived
 }
@@ -48,17 +48,16 @@ func expand(key []byte, info string, bytes int) []byte {
 func newAES(key []byte) cipher.Block {
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		panic(err) // expand gave 32 bytes
+		panic(err) // expand returned 32 bytes
 	}
 	return block
 }
 
-// nonceAt is where a box holds its nonce before the name is enciphered: the last
-// twelve bytes of the block of zeros and sequence.
+// nonceAt is the position of the nonce in a box whose name is not enciphered yet. The nonce is the last twelve bytes of
+// the block of zeros and sequence.
 const nonceAt = headerBytes - 12
 
-// seal completes a box of header, without its name, and plain text, in its own
-// memory.
+// seal completes a box in place. The box holds a header without its name, and the plain text.
 func (s *sealer) seal(box []byte, sequence uint64) []byte {
 	name := box[nameAt:headerBytes]
 	binary.BigEndian.PutUint64(name[8:], sequence)
@@ -68,7 +67,7 @@ func (s *sealer) seal(box []byte, sequence uint64) []byte {
 	return box
 }
 
-// open deciphers a box in its own memory.
+// open deciphers a box in place.
 func (s *sealer) open(box []byte) (plain []byte, sequence uint64, err error) {
 	name := box[nameAt:headerBytes]
 	s.names.Decrypt(name, name)
@@ -82,14 +81,14 @@ func (s *sealer) open(box []byte) (plain []byte, sequence uint64, err error) {
 	return plain, binary.BigEndian.Uint64(name[8:]), nil
 }
 
-// maxSealers bounds the sealers that a keyring remembers, of some two kilobytes
-// each: replicas and earlier starts, times the key lines that have tokens out.
+// maxSealers is the most sealers that a keyring caches. Each takes some two kilobytes. The number needed is that of
+// replicas and their earlier starts, times the key lines whose tokens are in use.
 const maxSealers = 2048
 
-// sealers remembers derived keys. Only those of a token that opened are added, so
-// forged tokens neither fill it nor push anything out.
+// sealers caches derived keys. It caches the keys of a token only after the token has opened, so forged tokens neither
+// fill the cache nor push anything out.
 type sealers struct {
-	guard sync.RWMutex // of what follows
+	guard sync.RWMutex // guards the map
 	byKey map[sealerKey]*sealer
 }
 
@@ -99,7 +98,7 @@ func (m *sealers) get(which sealerKey) *sealer {
 	return m.byKey[which]
 }
 
-// remember adds a sealer; when there are too many, any other goes.
+// remember adds a sealer. When the cache is full it first removes an arbitrary one.
 func (m *sealers) remember(which sealerKey, s *sealer) {
 	m.guard.Lock()
 	defer m.guard.Unlock()

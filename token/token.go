@@ -1,6 +1,5 @@
-// Package token seals what must come back unread and unchanged: the award that
-// a sponsored result carries, and the position that a page token pins. It owns
-// the keyring and the names of tokens.
+// Package token seals what clients hand back unread and unchanged: the award of a sponsored result, and the position of
+// a page token. It owns the keyring and the names of tokens.
 //
 // # Format
 //
@@ -8,44 +7,38 @@
 //
 //	version (1 byte) | key id (4) | issuer (12) | name (16) | ciphertext and tag
 //
-// The key id says which line of the key file sealed. The issuer is drawn at
-// random when a process starts. The name is the token's sequence number within
-// its issuer and purpose, enciphered, so that outsiders see neither how many
-// tokens there are nor their order. (issuer, sequence) names a token for good:
-// Open returns it, and single use can be a bitmap by issuer.
+// The key id says which line of the key file sealed. A process draws its issuer at random when it starts. The name is
+// the token's sequence number within its issuer and purpose. It is enciphered, so that outsiders learn neither the
+// number of tokens nor their order. The pair (issuer, sequence) names a token for good. Open returns it, so single use
+// can be recorded in a bitmap for each issuer.
 //
 // # Keys
 //
-// For each (key line, purpose, issuer) HKDF-Expand with SHA-256 (RFC 5869; the
-// key lines are uniformly random, so its section 3.3 lets the extraction be left
-// out) derives two keys:
+// HKDF-Expand with SHA-256 (RFC 5869) derives two keys for each (key line, purpose, issuer). The key lines are
+// uniformly random, so section 3.3 of the RFC allows to leave out the extraction. The keys are:
 //
-//   - the data key seals with AES-256-GCM. Its nonce is the sequence number.
-//   - the name key enciphers the block of 8 zero bytes and the sequence number
-//     with AES-256, a permutation, so that different sequences have different
-//     names. Cutting the block to the 12 bytes of a nonce would lose that, so all
-//     16 travel. Open deciphers the block and refuses one without its zeros.
+//   - The data key seals with AES-256-GCM. Its nonce is the sequence number.
+//   - The name key enciphers the block of 8 zero bytes and the sequence number with AES-256. This is a permutation, so
+//     different sequences have different names. A name cut to the 12 bytes of a nonce could repeat, so a token carries
+//     all 16 bytes. Open deciphers the block and refuses one without its zeros.
 //
-// A token of one purpose is sealed under another key than a token of the other,
-// and so is one of another issuer or line: neither opens as the other.
+// Tokens of different purposes, issuers or key lines are sealed under different keys, so none opens as another.
 //
 // # Why no nonce repeats
 //
-// A key's nonces are the values of one atomic counter of 64 bits: this is the
-// deterministic construction of NIST SP 800-38D, section 8.2.1, to which the
-// bound of 2³² seals a key for random nonces (section 8.3) does not apply. The
-// counters go on when the key file rotates. Two processes share a key when they
-// draw the same issuer: of n process starts under one key line two do with a
-// probability below n²/2⁹⁷, which stays below the 2⁻³² that section 8 asks for
-// up to 2³² starts. What bounds a data key is the number of blocks that it
-// enciphers: a token has some eight, and after 2⁴⁵ tokens (a million a second for a
-// year, without one rotation) an attacker tells the ciphertexts from noise with
-// a chance of 2⁻³², by σ²/2¹²⁹ (Iwata, Ohashi, Minematsu: Breaking and Repairing
-// GCM Security Proofs, CRYPTO 2012, for 96-bit nonces). A rotation starts afresh.
+// The nonces of a key are the values of one atomic counter of 64 bits. This is the deterministic construction of NIST
+// SP 800-38D, section 8.2.1. The bound of 2³² seals a key is for random nonces (section 8.3) and does not apply. A
+// rotation of the key file does not reset the counters. Two processes share a key only when they draw the same issuer.
+// Among n process starts under one key line the probability of this is below n²/2⁹⁷. Section 8 requires 2⁻³², which
+// holds up to 2³² starts.
 //
-// What this does not bear is a running process that is copied with its memory,
-// as a virtual machine resumed twice from one snapshot: both copies go on with
-// the same issuer and sequence.
+// What limits a data key is the number of blocks that it enciphers. A token has some eight. After 2⁴⁵ tokens, which is
+// a million a second for a year without a rotation, an attacker can tell the ciphertexts from noise with a probability
+// of 2⁻³², by σ²/2¹²⁹ (Iwata, Ohashi, Minematsu: Breaking and Repairing GCM Security Proofs, CRYPTO 2012, for 96-bit
+// nonces). Each rotation starts a new key.
+//
+// One case is not covered: a running process that is copied with its memory, as when a virtual machine is resumed twice
+// from one snapshot. Both copies then continue with the same issuer and sequence.
 package token
 
 import (
@@ -60,7 +53,7 @@ import (
 	"sync/atomic"
 )
 
-// Purpose keeps tokens apart: each has derived keys and a sequence of its own.
+// Purpose separates tokens: each purpose has its own derived keys and its own sequence.
 type Purpose uint8
 
 // The purposes.
@@ -70,11 +63,11 @@ const (
 	purposes
 )
 
-// String is the purpose as key derivation spells it.
+// String returns the purpose as key derivation spells it.
 func (p Purpose) String() string { return [purposes]string{"award", "page"}[p] }
 
-// ErrNotSealedHere is the error of a text that these keys did not seal: it was
-// forged, damaged, or its key has been retired.
+// ErrNotSealedHere is the error for a text that these keys did not seal: it was forged or damaged, or its key has been
+// retired.
 var ErrNotSealedHere = errors.New("is not a token of this deployment, was altered, or its key is retired")
 
 const (
@@ -86,24 +79,23 @@ const (
 	issuerBytes   = 12
 	nameBytes     = 16
 	tagBytes      = 16
-	// MaxBytes is the longest text that Open looks at.
+	// MaxBytes is the length of the longest text that Open accepts.
 	MaxBytes = 1024
 )
 
-// Issuer is one start of a process that seals.
+// Issuer identifies one start of a process that seals.
 type Issuer [issuerBytes]byte
 
-// String is the issuer in hexadecimal.
+// String returns the issuer in hexadecimal.
 func (i Issuer) String() string { return hex.EncodeToString(i[:]) }
 
-// Name is what tells a token from all others of its purpose: sequences count from
-// 0 within an issuer.
+// Name distinguishes a token from all others of its purpose. Sequences count from 0 within an issuer.
 type Name struct {
 	Issuer   Issuer
 	Sequence uint64
 }
 
-// counter gives names to the tokens of one process, whichever keys seal them.
+// counter names the tokens of one process, for all its keys.
 type counter struct {
 	issuer Issuer
 	next   [purposes]atomic.Uint64
@@ -111,12 +103,12 @@ type counter struct {
 
 func newCounter() *counter {
 	c := new(counter)
-	rand.Read(c.issuer[:]) // never fails: it aborts the program instead
+	rand.Read(c.issuer[:]) // never returns an error: it aborts the program instead
 	return c
 }
 
-// Keyring holds the keys in force: the first of the key file seals, all open. But
-// for its memory of other issuers it is immutable.
+// Keyring holds the keys in force. The first of the key file seals, all open. A keyring is immutable, except for its
+// cache of other issuers' sealers.
 type Keyring struct {
 	sealing   uint32
 	sealers   [purposes]*sealer // of the sealing key and the counter's issuer
@@ -126,7 +118,7 @@ type Keyring struct {
 	pseudonym []byte
 }
 
-// Seal encrypts plain for a purpose, under a name of its own.
+// Seal encrypts plain for a purpose, under a new name.
 func (k *Keyring) Seal(purpose Purpose, plain []byte) string {
 	box := make([]byte, headerBytes, headerBytes+len(plain)+tagBytes)
 	box[0] = formatVersion
@@ -136,8 +128,8 @@ func (k *Keyring) Seal(purpose Purpose, plain []byte) string {
 	return base64.RawURLEncoding.EncodeToString(k.sealers[purpose].seal(append(box, plain...), sequence))
 }
 
-// Open decrypts what Seal gave for the same purpose, and returns the token's
-// name. Its error is ErrNotSealedHere, wrapped.
+// Open decrypts a text that Seal returned for the same purpose, and returns the token's name too. Its error wraps
+// ErrNotSealedHere.
 func (k *Keyring) Open(purpose Purpose, text string) ([]byte, Name, error) {
 	box, err := decode(text)
 	if err != nil {
@@ -158,8 +150,8 @@ func (k *Keyring) Open(purpose Purpose, text string) ([]byte, Name, error) {
 	return plain, Name{which.issuer, sequence}, nil
 }
 
-// find returns the sealer of a token, derived anew unless it is known; nil without
-// its key.
+// find returns the sealer of a token. It derives the sealer if it is not cached, and returns nil when the key is
+// missing.
 func (k *Keyring) find(which sealerKey) (s *sealer, known bool) {
 	if which.keyID == k.sealing && which.issuer == k.counter.issuer {
 		return k.sealers[which.purpose], true
@@ -180,15 +172,15 @@ func decode(text string) ([]byte, error) {
 	}
 	encoding := base64.RawURLEncoding.Strict()
 	box, err := encoding.DecodeString(text)
-	lineBreaks := len(text) != encoding.EncodedLen(len(box)) // which the decoder passes over
+	lineBreaks := len(text) != encoding.EncodedLen(len(box)) // the decoder ignores line breaks
 	if err != nil || lineBreaks || len(box) < headerBytes+tagBytes || box[0] != formatVersion {
 		return nil, ErrNotSealedHere
 	}
 	return box, nil
 }
 
-// Pseudonym is a viewer's keyed HMAC-SHA-256, cut to 16 bytes: equal for equal
-// user keys, and nothing without the key.
+// Pseudonym returns the HMAC-SHA-256 of a viewer's user key, cut to 16 bytes. Equal user keys give equal pseudonyms.
+// Without the viewer key of the key file a pseudonym tells nothing.
 func (k *Keyring) Pseudonym(userKey string) (p [16]byte) {
 	mac := hmac.New(sha256.New, k.pseudonym)
 	mac.Write([]byte(userKey))

@@ -42,7 +42,7 @@ func TestNothingOfATokenMayChange(t *testing.T) {
 			t.Fatalf("cut after %d bytes: %v", i, err)
 		}
 	}
-	for i := range len(text) + 1 { // the decoder passes over these
+	for i := range len(text) + 1 { // the decoder ignores line breaks
 		for _, c := range []string{"\n", "\r"} {
 			if _, _, err := ring.OpenAward(text[:i] + c + text[i:]); !errors.Is(err, ErrNotSealedHere) {
 				t.Fatalf("%q put in after %d bytes: %v", c, i, err)
@@ -57,8 +57,7 @@ func TestNothingOfATokenMayChange(t *testing.T) {
 	}
 }
 
-// FuzzOpen opens whatever comes, as either purpose: it neither panics nor opens
-// anything but what was sealed.
+// FuzzOpen opens arbitrary texts for both purposes. Open must not panic, and must open nothing but what was sealed.
 func FuzzOpen(f *testing.F) {
 	ring := openKeys(f).Ring()
 	sealed := map[string]Purpose{}
@@ -85,8 +84,7 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// sealedAs is the header and the plain text of a token, read with nothing but what
-// the package comment says.
+// sealedAs returns the header and the plain text of a token. It follows the package comment alone.
 func sealedAs(t *testing.T, key []byte, purpose, text string) (issuer Issuer, sequence uint64, plain []byte) {
 	t.Helper()
 	box, err := base64.RawURLEncoding.DecodeString(text)
@@ -135,9 +133,9 @@ func TestATokenIsAsThePackageCommentSays(t *testing.T) {
 	}
 }
 
-// TestNoTwoSealsShareANonceUnderAKey seals a million tokens from many goroutines,
-// of two purposes, over two processes at once, a restart and a rotation. A derived
-// key stands for (key line, purpose, issuer), and a name for a nonce.
+// TestNoTwoSealsShareANonceUnderAKey seals a million tokens from many goroutines: of two purposes, in two processes at
+// once, over a restart and a rotation. In it (key line, purpose, issuer) stands for a derived key, and a name for a
+// nonce.
 func TestNoTwoSealsShareANonceUnderAKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
 	open := func() *Keys {
@@ -197,8 +195,8 @@ func TestNoTwoSealsShareANonceUnderAKey(t *testing.T) {
 	}
 }
 
-// TestForgedTokensFillNoMemory sends tokens of made-up issuers, and true ones with
-// a byte changed, beside tokens of a process before.
+// TestForgedTokensFillNoMemory opens tokens of invented issuers, and true tokens with one byte changed, beside tokens
+// of an earlier process.
 func TestForgedTokensFillNoMemory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
 	before, err := OpenKeys(Source{Path: path})
@@ -239,7 +237,7 @@ func TestKnownIssuersAreBounded(t *testing.T) {
 	}
 }
 
-// forged has the live key line, a made-up issuer and nothing else that is true.
+// forged makes a token of the live key line with an invented issuer. Nothing else in it is true.
 func forged(ring *Keyring, i uint64) string {
 	box := make([]byte, headerBytes+40)
 	box[0] = formatVersion

@@ -195,7 +195,7 @@ var demoLoader = hexbid.Principal{Role: hexbid.System, ID: "demo", Origin: hexbi
 // fillDemo imports the demo market.
 func (m *Main) fillDemo(ctx context.Context) error {
 	ctx = hexbid.WithPrincipal(ctx, demoLoader)
-	market, err := demo.Market()
+	market, err := demo.Resources()
 	if err != nil {
 		return err
 	}

@@ -130,7 +130,7 @@ func parsePoint(text string) (p hexbid.Point, km float64, ok bool) {
 
 // demoPlaces are the real places that we have: those of the demo market.
 func demoPlaces() (points []hexbid.Point, err error) {
-	market, err := demo.Market()
+	market, err := demo.Resources()
 	if err != nil {
 		return nil, err
 	}

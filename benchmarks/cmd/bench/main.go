@@ -124,7 +124,7 @@ func (s *session) serve(data string) (*benchmarks.Process, error) {
 }
 
 // with makes a market, measures it and lets it go.
-func with(live bool, campaigns, owners int, measure func(*benchmarks.Market) (spreads, error)) (spreads, error) {
+func with(live bool, campaigns, owners int, measure func(*benchmarks.Population) (spreads, error)) (spreads, error) {
 	w, err := benchmarks.NewWorkload(1, live)
 	if err != nil {
 		return nil, err
@@ -132,8 +132,8 @@ func with(live bool, campaigns, owners int, measure func(*benchmarks.Market) (sp
 	return withWorkload(w, campaigns, owners, measure)
 }
 
-func withWorkload(w *benchmarks.Workload, campaigns, owners int, measure func(*benchmarks.Market) (spreads, error)) (spreads, error) {
-	m, err := benchmarks.NewMarket(w, campaigns, owners)
+func withWorkload(w *benchmarks.Workload, campaigns, owners int, measure func(*benchmarks.Population) (spreads, error)) (spreads, error) {
+	m, err := benchmarks.NewPopulation(w, campaigns, owners)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func withWorkload(w *benchmarks.Workload, campaigns, owners int, measure func(*b
 }
 
 func engine(*session) (spreads, error) {
-	return with(false, million, 0, func(m *benchmarks.Market) (spreads, error) {
+	return with(false, million, 0, func(m *benchmarks.Population) (spreads, error) {
 		all, err := m.Auctions("engine", "1m")
 		if err == nil {
 			all["engine_search_bytes_per_campaign_1m"] = benchmarks.Once(float64(m.SearchBytes()) / million)
@@ -152,7 +152,7 @@ func engine(*session) (spreads, error) {
 }
 
 func live(*session) (spreads, error) {
-	return with(true, million, 0, func(m *benchmarks.Market) (spreads, error) {
+	return with(true, million, 0, func(m *benchmarks.Population) (spreads, error) {
 		if err := m.HandIn(); err != nil {
 			return nil, err
 		}
@@ -169,7 +169,7 @@ func live(*session) (spreads, error) {
 
 // handIns measures live states that change in a live market.
 func handIns(*session) (spreads, error) {
-	return with(true, million, 0, func(m *benchmarks.Market) (spreads, error) {
+	return with(true, million, 0, func(m *benchmarks.Population) (spreads, error) {
 		if err := m.HandIn(); err != nil {
 			return nil, err
 		}
@@ -193,7 +193,7 @@ func nearby(*session) (spreads, error) { return nearbyOf(million, "1m", benchmar
 func programs(*session) (spreads, error) {
 	all := spreads{}
 	for beside, size := range map[string]struct{ campaigns, owners int }{"programs": {0, million}, "campaigns": {million, 0}} {
-		some, err := with(false, size.campaigns, size.owners, func(m *benchmarks.Market) (spreads, error) { return m.ProgramChanges(beside) })
+		some, err := with(false, size.campaigns, size.owners, func(m *benchmarks.Population) (spreads, error) { return m.ProgramChanges(beside) })
 		if err != nil {
 			return nil, err
 		}
@@ -207,7 +207,7 @@ func nearbyMany(*session) (spreads, error) {
 }
 
 func nearbyOf(places int, suffix string, where []benchmarks.Places) (spreads, error) {
-	return with(false, 0, places, func(m *benchmarks.Market) (spreads, error) {
+	return with(false, 0, places, func(m *benchmarks.Population) (spreads, error) {
 		all := spreads{}
 		for _, w := range where {
 			some, err := m.Nearby(w, suffix)
@@ -224,7 +224,7 @@ func nearbyOf(places int, suffix string, where []benchmarks.Places) (spreads, er
 func sizes(*session) (spreads, error) {
 	all := spreads{}
 	for suffix, campaigns := range map[string]int{"10k": 10_000, "100k": 100_000, "7m": 7 * million} {
-		some, err := with(false, campaigns, 0, func(m *benchmarks.Market) (spreads, error) { return m.Auctions("engine", suffix) })
+		some, err := with(false, campaigns, 0, func(m *benchmarks.Population) (spreads, error) { return m.Auctions("engine", suffix) })
 		if err != nil {
 			return nil, err
 		}
@@ -240,7 +240,7 @@ func country(*session) (spreads, error) {
 	if err != nil {
 		return nil, err
 	}
-	return withWorkload(w.Everywhere(), million/5, 0, func(m *benchmarks.Market) (spreads, error) { return m.Auctions("country", "200k") })
+	return withWorkload(w.Everywhere(), million/5, 0, func(m *benchmarks.Population) (spreads, error) { return m.Auctions("country", "200k") })
 }
 
 // server imports a million campaigns over gRPC into a data folder, starts again

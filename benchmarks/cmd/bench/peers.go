@@ -25,7 +25,7 @@ import (
 // engineAsPeer is bidder.Search for ten slots, with an advertiser to each
 // campaign, so that its winners are the ten highest bids.
 type engineAsPeer struct {
-	*benchmarks.Market
+	*benchmarks.Population
 	scratch sync.Pool
 }
 
@@ -36,7 +36,7 @@ func (*engineAsPeer) Name() string { return "Hexbid" }
 func (*engineAsPeer) Load([]peers.Circle) error { return nil }
 
 // Close implements peers.Peer.
-func (e *engineAsPeer) Close() error { e.Market.Close(); return nil }
+func (e *engineAsPeer) Close() error { e.Population.Close(); return nil }
 
 // TopTen implements peers.Peer.
 func (e *engineAsPeer) TopTen(q *peers.Query, into []int) ([]int, error) {
@@ -215,11 +215,11 @@ func besidePeers(s *session) (spreads, error) {
 	networked, err := c.filled(peers.Networked)
 	defer closeAll(networked)
 	failed = errors.Join(failed, err)
-	m, err := benchmarks.NewMarket(c.workload, million, 0)
+	m, err := benchmarks.NewPopulation(c.workload, million, 0)
 	if err != nil {
 		return nil, err
 	}
-	engine := &engineAsPeer{Market: m}
+	engine := &engineAsPeer{Population: m}
 	defer engine.Close()
 	all, err := c.beside("peers_in_process", engine, inProcess, 1)
 	failed = errors.Join(failed, err)
