@@ -150,7 +150,8 @@ func (c *call) since() time.Time {
 }
 
 // answer is the interceptor of unary calls. It says who calls, and encodes what the
-// method answers while the call still counts as worked on. A search is asked for bytes.
+// method answers while the call still counts as worked on. The search service gives
+// the bytes itself, which costs it less than the message would.
 func (c *call) answer(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	ctx = hexbid.WithPrincipal(ctx, c.peer.caller)
 	if r, ok := request.(*pb.SearchNearbyRequest); ok {
