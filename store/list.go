@@ -10,7 +10,10 @@ import (
 type ListQuery struct {
 	Kind   hexbid.ResourceKind
 	Parent hexbid.Name // the zero Name for any; an id may be hexbid.AnyID
-	After  string      // names above this one
+	// Owners are the names of the advertisers whose records are asked for; nil for all.
+	// Engines seek their ranges and look at no name of another advertiser.
+	Owners []string
+	After  string // names above this one
 	// Names bounds the names that one call looks at, those of other parents
 	// included; 0 is no bound.
 	Names int

@@ -2,109 +2,80 @@ package store
 
 import "github.com/hexbid/hexbid"
 
-// Stage works out a batch before anything is written: it judges each step
-// against the records as the steps before it leave them, gives out uids and the
-// version, and collects the outcome. Engines share it so that they agree.
+// View is a state of the catalogue that groups are judged by: an engine's at one
+// moment, or that which a Stage leaves.
+type View interface {
+	// Record finds the record of a name.
+	Record(name string) (r Record, there bool, err error)
+	// Exists says whether there is a record of a name.
+	Exists(name string) (bool, error)
+	// NameOf is the name of the record that has a uid; empty when none has.
+	NameOf(uid hexbid.UID) (name string, err error)
+	// Verdict is the verdict on a name; the zero one when there is none.
+	Verdict(name string) (Verdict, error)
+	// Counted is a counter's value.
+	Counted(owner string, c Counter) (int64, error)
+	// Referrers shows the names of the records that refer to a name, in order, until
+	// visit says that there need be no more.
+	Referrers(name string, visit func(referrer string) (more bool)) error
+}
+
+// Stage judges groups one after another before anything is written. It is itself the
+// view that the groups which hold leave. So the stage of the next round of commits can
+// stand on one that is being synced.
 type Stage struct {
-	After    map[string]*Record // the outcome by name; nil is deleted
-	Before   map[string]Record  // the committed record of a name, where there is one
-	Verdicts map[string]Verdict // those that the batch sets, by name
-	LastUID  hexbid.UID         // given out
-
-	version uint64
-	read    func(name string) (Record, bool, error)
+	Version uint64     // last given out
+	LastUID hexbid.UID // last given out
 }
 
-// NewStage starts from the version and the last uid in force; read finds a
-// committed record.
-func NewStage(version uint64, lastUID hexbid.UID, read func(string) (Record, bool, error)) *Stage {
-	return &Stage{After: map[string]*Record{}, Before: map[string]Record{}, Verdicts: map[string]Verdict{}, LastUID: lastUID, version: version + 1, read: read}
+// NewStage starts from a view, and the last version and uid given out.
+func NewStage(below View, version uint64, lastUID hexbid.UID) *Stage { panic("to be written") }
+
+// StandOn puts a view that holds the same state in the place of the one that the stage
+// stands on: what the stage below has left is synced and can be read from the disk.
+func (s *Stage) StandOn(below View) { panic("to be written") }
+
+// BeginCommit begins the groups of another call of Commit: InThisCommit refers to
+// those that are taken from now on.
+func (s *Stage) BeginCommit() { panic("to be written") }
+
+// Taken is a group that holds, and all that it changes apart from counters.
+type Taken struct {
+	// Change has the group's version; its records have uid and version, and so has what
+	// was derived. The engine sets its hashes.
+	Change Change
+	// Steps are the indexes of the steps that Change.Puts come from.
+	Steps []int
+	// Verdicts are those that the group sets, one a name.
+	Verdicts []SetVerdict
+	// References are those that come and go.
+	References []SetReference
 }
 
-// Apply works out the steps in order. After an error nothing of the stage may
-// be used.
-func (s *Stage) Apply(ops []Op) (Change, error) {
-	last := map[string]int{} // step of each name: only that one is told
-	for i := range ops {
-		if err := s.apply(&ops[i]); err != nil {
-			return Change{}, err
-		}
-		last[ops[i].Name()] = i
-	}
-	change := Change{Version: s.version}
-	for i := range ops {
-		name := ops[i].Name()
-		if last[name] != i {
-			continue
-		}
-		before, after := s.Before[name], s.After[name]
-		if before.uid() != 0 && (after == nil || after.uid() != before.uid()) {
-			change.Deletes = append(change.Deletes, before)
-		}
-		if after != nil {
-			change.Puts = append(change.Puts, *after)
-		}
-	}
-	return change, nil
+// SetVerdict is a verdict that a group sets on a name.
+type SetVerdict struct {
+	Name          string
+	Before, After Verdict
 }
 
-func (s *Stage) apply(op *Op) error {
-	current, exists, err := s.current(op.Name())
-	if err != nil {
-		return err
-	}
-	var version uint64
-	if exists {
-		version = current.Meta().Version
-	}
-	if err := CheckCondition(op, version); err != nil {
-		return err
-	}
-	if err := s.setVerdict(op); err != nil {
-		return err
-	}
-	if op.Put == nil {
-		s.After[op.Delete] = nil
-		return nil
-	}
-	put := s.number(*op.Put, current, exists)
-	s.After[op.Name()] = &put
-	return nil
+// SetReference is a reference that a group adds to a name or takes off it.
+type SetReference struct {
+	Name, Referrer string
+	Gone           bool
 }
 
-// setVerdict notes the verdict of a step that has one.
-func (s *Stage) setVerdict(op *Op) error {
-	if op.Verdict == nil {
-		return nil
-	}
-	if _, err := hexbid.ParseNameOf(hexbid.KindPlace, "name", op.Name()); err != nil {
-		return err
-	}
-	verdict := *op.Verdict
-	verdict.Version = s.version
-	s.Verdicts[op.Name()] = verdict
-	return nil
-}
+// Take judges a group. One that is refused, or that the view below could not be read
+// for, leaves nothing behind. One that holds gets the next version.
+func (s *Stage) Take(g *Group) (Taken, error) { panic("to be written") }
 
-func (s *Stage) current(name string) (Record, bool, error) {
-	if r, staged := s.After[name]; staged {
-		if r == nil {
-			return Record{}, false, nil
-		}
-		return *r, true, nil
-	}
-	r, exists, err := s.read(name)
-	if exists {
-		s.Before[name] = r
-	}
-	return r, exists, err
-}
+// Counters are the counters that differ from the view below, as they are now.
+func (s *Stage) Counters() map[CounterKey]int64 { panic("to be written") }
 
-// number gives a put its uid: the present one, or the next.
-func (s *Stage) number(put, current Record, exists bool) Record {
-	if exists {
-		return WithMeta(put, current.Meta().UID, s.version)
-	}
-	s.LastUID++
-	return WithMeta(put, s.LastUID, s.version)
-}
+var _ View = (*Stage)(nil)
+
+func (s *Stage) Record(name string) (Record, bool, error)             { panic("to be written") }
+func (s *Stage) Exists(name string) (bool, error)                     { panic("to be written") }
+func (s *Stage) NameOf(uid hexbid.UID) (string, error)                { panic("to be written") }
+func (s *Stage) Verdict(name string) (Verdict, error)                 { panic("to be written") }
+func (s *Stage) Counted(owner string, c Counter) (int64, error)       { panic("to be written") }
+func (s *Stage) Referrers(name string, visit func(string) bool) error { panic("to be written") }

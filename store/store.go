@@ -1,8 +1,16 @@
-// Package store is the durable contract of the catalogue: versioned records in
-// atomic batches, and a feed of every change for whoever indexes them.
+// Package store is the durable contract of the catalogue: versioned records that
+// are written in groups of steps, all or none, and a log of every change for
+// whoever follows, reviews or undoes them.
 //
-// Two engines keep it: Memory, here, and Pebble, in store/pebble; package
-// store/storetest holds both, and any other, to the same conduct.
+// A caller describes a write as a Group: steps, and conditions and limits that must
+// hold when it is judged. No caller holds a lock around what it has read and what it
+// writes. Records declare what they refer to and what they count; the engine keeps
+// reverse keys and counters of them, so that it can judge references and limits
+// itself.
+//
+// Two engines keep the contract: Memory, here, and Pebble, in store/pebble. Both
+// judge groups with Stage. Package store/storetest holds them, and any other, to the
+// same conduct.
 package store
 
 import (
@@ -10,88 +18,42 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/geoindex"
 )
 
-// Record is a resource as stored. It is immutable: neither the engine nor a
-// caller changes a Resource that has been committed or read.
+// Record is a resource as stored, with what it declares to the engine. It is
+// immutable: neither the engine nor a caller changes a Record that has been
+// committed or read. Declare makes the Record of a resource.
 type Record struct {
 	Resource hexbid.Resource
-	// Covering is where a campaign is posted, but for the discs around its program's
-	// places. When it is empty the index works it out.
-	Covering []geoindex.Posting
+	Refers   []Reference // records that must be there as long as this one is
+	Counts   []Count     // what it adds to counters as long as it is there
+}
+
+// Reference is a record that another cannot be without: its parent, or the program
+// that a campaign buys for.
+type Reference struct {
+	Name string
+	// Field is what an error about the reference names, as in "campaign.program". It
+	// is not stored: a Record that was read has none.
+	Field string
 }
 
 // Meta is the resource's metadata.
 func (r *Record) Meta() *hexbid.Meta { return r.Resource.Metadata() }
 
 // uid is the record's; 0 of the zero Record.
-func (r Record) uid() hexbid.UID {
+func (r *Record) uid() hexbid.UID {
 	if r.Resource == nil {
 		return 0
 	}
 	return r.Meta().UID
 }
 
-// CheckUID is what engines answer to ByUID when they have found a record by a
-// name that the uid once had.
-func CheckUID(r Record, uid hexbid.UID, err error) (Record, error) {
-	if err == nil && r.uid() == uid {
-		return r, nil
-	}
-	if err == nil || hexbid.KindOf(err) == hexbid.NotFound {
-		err = hexbid.Errorf(hexbid.NotFound, "uid", "%d does not exist", uid)
-	}
-	return Record{}, err
-}
-
-// Op is one step of a batch. It puts Put under its name, or deletes the record
-// of the name Delete.
-type Op struct {
-	Put    *Record
-	Delete string
-	// IfVersion must be the version in force; 0 says that there must be no
-	// such record, and AnyVersion that it does not matter.
-	IfVersion uint64
-	// Verdict, when it is not nil, becomes the verdict on the step's name, which
-	// must be a place's. Without one the verdict stays, of a deleted place too.
-	Verdict *Verdict
-}
-
-// AnyVersion waives the condition of an Op.
-const AnyVersion = ^uint64(0)
-
-// Name is the name that the step is about.
-func (o *Op) Name() string {
-	if o.Put != nil {
-		return o.Put.Meta().Name
-	}
-	return o.Delete
-}
-
-// Verdict is what the operator has decided about a place. It belongs to the
-// place's name and is kept apart from the place: nothing that the owner does
-// changes it, and it is still there when the place is deleted and made again.
-type Verdict struct {
-	// State is the decision; hexbid.ReviewUnspecified of the zero Verdict, which
-	// stands for none.
-	State hexbid.ReviewState `cbor:"state"`
-	At    time.Time          `cbor:"at"`
-	// Of is the place as the operator saw it.
-	Of hexbid.Place `cbor:"of"`
-	// Version is that of the batch that the verdict came with; the engine sets it.
-	Version uint64 `cbor:"version"`
-}
-
-// Change is a committed batch. Puts carry their uid and version.
-type Change struct {
-	Version uint64 // of the store after the batch; the next one's is larger
-	Puts    []Record
-	Deletes []Record // as they were
-}
-
-// Store is an engine. All methods may be called at any time from any
-// goroutine; errors are *hexbid.Error.
+// Store is an engine. All methods may be called at any time from any goroutine.
+// Errors are *hexbid.Error, or the context's when that has ended.
+//
+// Get, ByUID, List, Verdict, Counted, Scan, Watch and Log show only what is synced:
+// nothing that they have shown is gone after a crash.
 type Store interface {
 	// Get reads a record; NotFound when there is none.
 	Get(ctx context.Context, name string) (Record, error)
@@ -105,19 +67,40 @@ type Store interface {
 	// Verdict reads the operator's verdict on the place of a name, whether or not
 	// there is such a place; the zero Verdict when there is none.
 	Verdict(ctx context.Context, name string) (Verdict, error)
-	// Commit applies all steps, durably, or none. It gives a put without uid
-	// the next one, which is never used twice, and every put the version of
-	// the batch. Stale when a condition does not hold, AlreadyExists or
-	// NotFound where that says it better; Unavailable when the disk refuses,
-	// DataLoss when a file is damaged.
-	Commit(ctx context.Context, ops []Op) (Change, error)
-	// Watch starts a feed of the changes committed after the call.
-	Watch() *Feed
-	// Scan calls f for every record of one version, advertisers first, then
-	// programs, places and campaigns, and returns that version. Watch first,
-	// then Scan, and skip what is not newer, to miss nothing.
-	Scan(ctx context.Context, f func(Record) error) (version uint64, err error)
-	// Close releases the engine; later calls fail.
+	// Counted reads a counter of an owner: the sum of what all records count for it.
+	Counted(ctx context.Context, owner string, c Counter) (int64, error)
+
+	// Commit judges groups in order, each as those before it leave the catalogue, and
+	// writes those that hold. Each group is written whole or not at all and has an
+	// outcome of its own, in the order of the groups; one sync serves them all. Its
+	// own error says that no group was committed: the store is closed (Unavailable),
+	// the disk refuses (Unavailable, or Exhausted when it has no room), a file is
+	// damaged (DataLoss), or the context ended before the commit began.
+	Commit(ctx context.Context, groups []Group) ([]Outcome, error)
+	// Judge gives the outcomes that Commit would give at this moment and changes
+	// nothing. Its Changes have no version and no hash; a record that would be new has
+	// no uid.
+	Judge(ctx context.Context, groups []Group) ([]Outcome, error)
+	// KeepDerived writes what was worked out of records, without waiting for the
+	// disk. It passes over what is of a record that is gone or has another version.
+	KeepDerived(ctx context.Context, derived []Derived) error
+
+	// Watch starts a feed of the changes after a version. Watch(Version()) follows
+	// what is committed from now on; to miss nothing, Scan and then Watch the version
+	// that Scan returns.
+	Watch(after uint64) *Feed
+	// Scan calls f for every record of one version with what was derived from it (nil
+	// when nothing is kept), advertisers first, then programs, places and campaigns,
+	// each kind in order of name. It returns that version.
+	Scan(ctx context.Context, f func(Record, *Derived) error) (version uint64, err error)
+	// Log shows the changes after a version to visit, in order, until visit says that
+	// there need be no more. Its error is a gap (see IsGap) when the log does not go
+	// back so far, and DataLoss when a record of the log does not carry the hash of
+	// the one before it.
+	Log(ctx context.Context, after uint64, visit func(*Change) (more bool)) error
+	// Version is that of the last change that is synced.
+	Version() uint64
+	// Close releases the engine; later calls fail, and feeds end.
 	Close() error
 }
 
@@ -143,19 +126,16 @@ type Loss struct {
 	What         string    `cbor:"what"`
 }
 
-// CheckCondition judges one step against the version in force (0 for none).
-func CheckCondition(op *Op, current uint64) error {
-	switch {
-	case op.Put == nil && current == 0:
-		return hexbid.Errorf(hexbid.NotFound, "name", "%q does not exist", op.Name())
-	case op.IfVersion == AnyVersion || op.IfVersion == current:
-		return nil
-	case op.IfVersion == 0:
-		return hexbid.Errorf(hexbid.AlreadyExists, "name", "%q exists already", op.Name())
-	case current == 0:
-		return hexbid.Errorf(hexbid.NotFound, "name", "%q does not exist", op.Name())
+// CheckUID is what engines answer to ByUID when they have found a record by a
+// name that the uid once had.
+func CheckUID(r Record, uid hexbid.UID, err error) (Record, error) {
+	if err == nil && r.uid() == uid {
+		return r, nil
 	}
-	return hexbid.Errorf(hexbid.Stale, "etag", "%q has changed since it was read: read it again", op.Name())
+	if err == nil || hexbid.KindOf(err) == hexbid.NotFound {
+		err = hexbid.Errorf(hexbid.NotFound, "uid", "%d does not exist", uid)
+	}
+	return Record{}, err
 }
 
 // KindOf is the kind of a resource.
