@@ -1,5 +1,11 @@
 package store
 
+import (
+	"cmp"
+
+	"github.com/hexbid/hexbid"
+)
+
 // Condition is what must hold of a name when its group is judged, as the groups
 // before leave it and before the group's own steps.
 type Condition struct {
@@ -25,3 +31,136 @@ const (
 	// HasVerdict: the verdict on the name has the version; 0 says that there is none.
 	HasVerdict
 )
+
+// checkCondition judges a condition of a group whose steps have not been done yet.
+func (s *Stage) checkCondition(c *Condition) error {
+	field := cmp.Or(c.Field, "name")
+	switch c.Is {
+	case HasVersion:
+		current, _, err := s.Record(c.Name)
+		if err != nil {
+			return err
+		}
+		return s.compare(field, c.Name, c.Version, versionOf(&current))
+	case Exists:
+		return s.checkExists(field, c.Name)
+	case Unreferenced:
+		return s.checkUnreferenced(field, c.Name)
+	case HasVerdict:
+		v, err := s.Verdict(c.Name)
+		if err == nil && !s.allows(c.Version, v.Version) {
+			err = hexbid.Errorf(hexbid.Stale, field, "the verdict on %q has changed since it was read: read it again", hexbid.Shorten(c.Name))
+		}
+		return err
+	}
+	return hexbid.Invalidf(field, "%d is no condition", c.Is)
+}
+
+// versionOf is the version of a record; 0 of the zero Record.
+func versionOf(r *Record) uint64 {
+	if r.Resource == nil {
+		return 0
+	}
+	return r.Meta().Version
+}
+
+// allows says whether a version in force, 0 for none, is the one that is wanted.
+func (s *Stage) allows(wanted, current uint64) bool {
+	return wanted == current || wanted == AnyVersion || wanted == InThisCommit && current > s.begun
+}
+
+// checkVersion judges the version that a step names.
+func (s *Stage) checkVersion(step *Step, current *Record) error {
+	if step.Put == nil && current.Resource == nil {
+		return missing("name", step.Delete)
+	}
+	return s.compare("name", step.Name(), step.IfVersion, versionOf(current))
+}
+
+// compare tells how the version of a name differs from the one that is wanted.
+func (s *Stage) compare(field, name string, wanted, current uint64) error {
+	switch {
+	case s.allows(wanted, current):
+		return nil
+	case wanted == 0:
+		return hexbid.Errorf(hexbid.AlreadyExists, field, "%q exists already", hexbid.Shorten(name))
+	case current == 0:
+		return missing(field, name)
+	case field == "name":
+		field = "etag"
+	}
+	return hexbid.Errorf(hexbid.Stale, field, "%q has changed since it was read: read it again", hexbid.Shorten(name))
+}
+
+func missing(field, name string) error {
+	return hexbid.Errorf(hexbid.NotFound, field, "%q does not exist", hexbid.Shorten(name))
+}
+
+func (s *Stage) checkExists(field, name string) error {
+	there, err := s.Exists(name)
+	if err == nil && !there {
+		err = hexbid.Errorf(hexbid.NotFound, field, "%q does not exist: create it first", hexbid.Shorten(name))
+	}
+	return err
+}
+
+// checkUnreferenced refuses when a record refers to a name, and tells one.
+func (s *Stage) checkUnreferenced(field, name string) error {
+	var user string
+	if err := s.Referrers(name, func(referrer string) bool {
+		user = referrer
+		return false
+	}); err != nil || user == "" {
+		return err
+	}
+	return hexbid.Errorf(hexbid.InUse, field, "%q is needed by %q: delete that first", hexbid.Shorten(name), hexbid.Shorten(user))
+}
+
+// checkReferences judges what a group leaves: what its records refer to is there, and
+// nothing refers to what it has deleted.
+func (s *Stage) checkReferences() error {
+	var found []error
+	for i := range s.effects.all {
+		e := &s.effects.all[i]
+		for _, r := range e.refers {
+			if err := s.checkExists(cmp.Or(r.Field, "name"), r.Name); err != nil {
+				found = append(found, err)
+			}
+		}
+		if e.after.Resource == nil && e.before.Resource != nil {
+			if err := s.checkUnreferenced("name", e.name); err != nil {
+				found = append(found, err)
+			}
+		}
+	}
+	return hexbid.JoinErrors(found...)
+}
+
+// checkLimits judges the counters that a group leaves against those it found.
+func (s *Stage) checkLimits(limits []Limit, before []int64) error {
+	for i := range limits {
+		after, err := s.Counted(limits[i].Owner, limits[i].Counter)
+		if err != nil {
+			return err
+		}
+		if after > limits[i].AtMost && after > before[i] {
+			return &LimitError{Limit: limits[i], Before: before[i], After: after}
+		}
+	}
+	return nil
+}
+
+// checkRevive judges the uid that a step wants to give to a record again.
+func (s *Stage) checkRevive(step *Step, there bool) error {
+	if there {
+		return hexbid.Errorf(hexbid.AlreadyExists, "name", "%q exists already", hexbid.Shorten(step.Name()))
+	}
+	if step.Revive > s.LastUID {
+		return hexbid.Invalidf("uid", "%d was never given out", step.Revive)
+	}
+	name, err := s.NameOf(step.Revive)
+	if err == nil && name != "" {
+		err = hexbid.Errorf(hexbid.AlreadyExists, "uid", "%d is that of %q", step.Revive, hexbid.Shorten(name))
+	}
+	return err
+}

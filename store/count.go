@@ -1,7 +1,7 @@
 package store
 
 import (
-	"fmt"
+	"math"
 
 	"github.com/hexbid/hexbid"
 )
@@ -76,5 +76,24 @@ type CounterKey struct {
 	Counter Counter
 }
 
-// String is for messages.
-func (k CounterKey) String() string { return fmt.Sprintf("counter %d of %s", k.Counter, k.Owner) }
+// product multiplies what a record counts; Invalid when it does not fit.
+func product(by, times int64) (int64, error) {
+	p := by * times
+	if by != 0 && (p/by != times || by == -1 && times == math.MinInt64) {
+		return 0, overflow()
+	}
+	return p, nil
+}
+
+// sum adds to a counter; Invalid when it does not fit.
+func sum(present, by int64) (int64, error) {
+	n := present + by
+	if (n > present) != (by > 0) && by != 0 {
+		return 0, overflow()
+	}
+	return n, nil
+}
+
+func overflow() error {
+	return hexbid.Invalidf("", "a counter would not fit 64 bits: count less")
+}

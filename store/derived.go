@@ -13,7 +13,7 @@ type Derived struct {
 	Value   []byte
 }
 
-// of says whether a derivation was made from a record as it is.
-func (d *Derived) of(r *Record) bool {
+// Of says whether it was worked out of a record as that is.
+func (d *Derived) Of(r *Record) bool {
 	return r.Resource != nil && d.UID == r.Meta().UID && d.Version == r.Meta().Version
 }

@@ -1,39 +1,191 @@
 package store
 
-import "context"
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/hexbid/hexbid"
+)
 
 // LogReader shows the changes after a version to visit, as Store.Log does.
 type LogReader func(ctx context.Context, after uint64, visit func(*Change) (more bool)) error
 
-// Tape is the end of the log of changes, kept in memory for the feeds that keep up.
-// It is bounded in changes and bytes: a feed that falls behind reads the log.
-type Tape struct{}
+const (
+	// tapeChanges and tapeBytes bound what a tape holds. The last change is always held.
+	tapeChanges = 4096
+	tapeBytes   = 16 << 20
+	// aheadChanges and aheadRecords bound what a feed reads from the log at a time.
+	aheadChanges = 64
+	aheadRecords = 256
+)
+
+// Tape is the end of the log of changes, kept in memory for the feeds that keep up. A
+// feed that falls behind reads the log instead, so no feed makes the tape longer.
+type Tape struct {
+	log LogReader
+
+	mu      sync.Mutex // guards all below
+	held    []taped    // in order of version
+	bytes   int        // of all that is held
+	start   uint64     // held are all changes after this version
+	version uint64
+	grown   chan struct{} // closed at the next Append or Close
+	closed  error
+}
+
+// taped is a change and about what it takes.
+type taped struct {
+	Change
+	bytes int
+}
 
 // NewTape makes the tape of a store whose last change has a version. A feed reads
-// what the tape no longer holds through log.
-func NewTape(version uint64, log LogReader) *Tape { panic("to be written") }
+// what the tape does not hold through log.
+func NewTape(version uint64, log LogReader) *Tape {
+	return &Tape{log: log, start: version, version: version, grown: make(chan struct{})}
+}
 
-// Append adds a change that is synced, and its size in the log. Engines call it in
-// order of version.
-func (t *Tape) Append(c Change, bytes int) { panic("to be written") }
+// Append adds a change that is synced and can be read from the log; bytes is about
+// what it takes in memory. Engines call it in order of version.
+func (t *Tape) Append(c Change, bytes int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.held = append(t.held, taped{c, bytes})
+	t.bytes += bytes
+	t.version = c.Version
+	for len(t.held) > 1 && (len(t.held) > tapeChanges || t.bytes > tapeBytes) {
+		t.start = t.held[0].Version
+		t.bytes -= t.held[0].bytes
+		t.held[0] = taped{} // for the collector: the array lives on
+		t.held = t.held[1:]
+	}
+	close(t.grown)
+	t.grown = make(chan struct{})
+}
 
 // Version is that of the last change.
-func (t *Tape) Version() uint64 { panic("to be written") }
+func (t *Tape) Version() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.version
+}
 
-// Feed starts a feed of the changes after a version.
-func (t *Tape) Feed(after uint64) *Feed { panic("to be written") }
+// Close ends all feeds: after the changes that they have in memory, Next gives err.
+func (t *Tape) Close(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed == nil {
+		t.closed = err
+		close(t.grown)
+		t.grown = make(chan struct{})
+	}
+}
 
-// Close ends all feeds: once they have what is on the tape, Next gives the error.
-func (t *Tape) Close(err error) { panic("to be written") }
+// Feed starts a feed of the changes after a version. A version that the tape has not
+// come to is asked of the log, for an engine may show a state before its tape has the
+// change.
+func (t *Tape) Feed(after uint64) *Feed {
+	return &Feed{tape: t, after: after, fromLog: after > t.Version()}
+}
+
+// next is the first change after a version, if the tape holds it. Otherwise it tells
+// what to do: read the log, or wait until the tape has grown.
+func (t *Tape) next(after uint64) (c Change, there, readLog bool, grown <-chan struct{}, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if after >= t.start {
+		i, _ := slices.BinarySearchFunc(t.held, after+1, func(c taped, version uint64) int {
+			if c.Version < version {
+				return -1
+			}
+			return 1
+		})
+		if i < len(t.held) {
+			return t.held[i].Change, true, false, nil, nil
+		}
+	}
+	return Change{}, false, after < t.start, t.grown, t.closed
+}
 
 // Feed is one reader's place in the log of changes; it is used by one goroutine. It
 // holds a few changes at most, however far behind it is.
-type Feed struct{}
+type Feed struct {
+	tape    *Tape
+	after   uint64   // version of the last change handed out
+	ahead   []Change // that follow it, read from the log
+	fromLog bool     // the log must be asked first
+}
 
 // Next waits for the next change. Its error is the context's, a gap (see IsGap) when
-// the log no longer has the change, or that of reading the log; after each of them
-// the feed stays where it was.
-func (f *Feed) Next(ctx context.Context) (Change, error) { panic("to be written") }
+// the log does not have the change, that of reading the log, or Unavailable when the
+// store is closed. After an error the feed stays where it was.
+func (f *Feed) Next(ctx context.Context) (Change, error) {
+	for {
+		if change, there := f.Waiting(); there {
+			return change, nil
+		}
+		change, there, readLog, grown, err := f.tape.next(f.after)
+		switch {
+		case err != nil:
+			return Change{}, err
+		case there && !f.fromLog:
+			return f.hand(change), nil
+		case readLog || f.fromLog:
+			if err := f.read(ctx, readLog); err != nil {
+				return Change{}, err
+			}
+			continue
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return Change{}, ctx.Err()
+		}
+	}
+}
 
 // Waiting returns a further change if one is in memory already.
-func (f *Feed) Waiting() (Change, bool) { panic("to be written") }
+func (f *Feed) Waiting() (Change, bool) {
+	if len(f.ahead) > 0 {
+		change := f.ahead[0]
+		f.ahead[0] = Change{} // for the collector
+		f.ahead = f.ahead[1:]
+		return f.hand(change), true
+	}
+	if f.fromLog {
+		return Change{}, false
+	}
+	change, there, _, _, _ := f.tape.next(f.after)
+	if there {
+		f.hand(change)
+	}
+	return change, there
+}
+
+// hand notes that a change is handed out.
+func (f *Feed) hand(c Change) Change {
+	f.after = c.Version
+	return c
+}
+
+// read takes some changes from the log; there must be some when the tape has dropped
+// changes that the feed has not seen.
+func (f *Feed) read(ctx context.Context, must bool) error {
+	f.ahead = nil
+	records := 0
+	err := f.tape.log(ctx, f.after, func(c *Change) bool {
+		f.ahead = append(f.ahead, *c)
+		records += len(c.Puts) + len(c.Deletes)
+		return len(f.ahead) < aheadChanges && records < aheadRecords
+	})
+	if err != nil {
+		f.ahead = nil
+		return err
+	}
+	if must && len(f.ahead) == 0 {
+		return hexbid.Errorf(hexbid.DataLoss, "data", "the log of changes ends at version %d, before the last change", f.after)
+	}
+	f.fromLog = false
+	return nil
+}

@@ -1,6 +1,9 @@
 package store
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hexbid/hexbid"
@@ -82,3 +85,74 @@ type Outcome struct {
 	Change Change
 	Err    error
 }
+
+// What one record may declare: a bound on the work of judging it.
+const (
+	mostRefers = 16
+	mostCounts = 16
+)
+
+// checkStep refuses a step that no engine could do.
+func checkStep(s *Step) error {
+	if s.Put == nil {
+		return checkDelete(s)
+	}
+	if s.Put.Resource == nil || s.Delete != "" {
+		return hexbid.Invalidf("name", "a step puts a resource or deletes a name: make two steps, each of one")
+	}
+	kind := KindOf(s.Put.Resource)
+	if _, err := hexbid.ParseNameOf(kind, "name", s.Name()); err != nil {
+		return err
+	}
+	if s.Verdict != nil && kind != hexbid.KindPlace {
+		return noPlace(s.Name())
+	}
+	return checkDeclared(s.Put)
+}
+
+func checkDelete(s *Step) error {
+	name, err := hexbid.ParseName(s.Delete)
+	switch {
+	case err != nil:
+		return hexbid.Invalidf("name", "%v", err)
+	case s.Derived != nil || s.Revive != 0:
+		return hexbid.Invalidf("name", "a step that deletes %q has nothing derived and revives no uid", s.Delete)
+	case s.Verdict != nil && name.Kind != hexbid.KindPlace:
+		return noPlace(s.Delete)
+	}
+	return nil
+}
+
+func noPlace(name string) error {
+	return hexbid.Invalidf("name", "%q has no verdict: only places have", name)
+}
+
+// checkDeclared refuses what a record declares when no engine could keep it.
+func checkDeclared(r *Record) error {
+	if len(r.Refers) > mostRefers || len(r.Counts) > mostCounts {
+		return hexbid.Invalidf("name", "%q declares %d references and %d counts: at most %d and %d", r.Meta().Name, len(r.Refers), len(r.Counts), mostRefers, mostCounts)
+	}
+	for _, to := range r.Refers {
+		if !keepsAsKey(to.Name) {
+			return missing(cmp.Or(to.Field, "name"), to.Name)
+		}
+	}
+	for i := range r.Counts {
+		c := &r.Counts[i]
+		if !keepsAsKey(c.Owner) || c.Counter == 0 || c.Counter >= counters || c.Times >= counters || c.Times != 0 && !keepsAsKey(c.TimesOwner) {
+			return hexbid.Invalidf("name", "%q declares a count that cannot be kept: %+v", r.Meta().Name, *c)
+		}
+		if c.Times != 0 && r.changes(CounterKey{c.TimesOwner, c.Times}) {
+			return hexbid.Invalidf("name", "%q changes a counter that it multiplies by: %+v", r.Meta().Name, *c)
+		}
+	}
+	return nil
+}
+
+// changes says whether a record counts for a counter.
+func (r *Record) changes(key CounterKey) bool {
+	return slices.ContainsFunc(r.Counts, func(c Count) bool { return c.Owner == key.Owner && c.Counter == key.Counter })
+}
+
+// keepsAsKey says whether a name can be part of a key, where a zero byte ends it.
+func keepsAsKey(name string) bool { return name != "" && strings.IndexByte(name, 0) < 0 }

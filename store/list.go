@@ -1,6 +1,8 @@
 package store
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/hexbid/hexbid"
@@ -11,11 +13,11 @@ type ListQuery struct {
 	Kind   hexbid.ResourceKind
 	Parent hexbid.Name // the zero Name for any; an id may be hexbid.AnyID
 	// Owners are the names of the advertisers whose records are asked for; nil for all.
-	// Engines seek their ranges and look at no name of another advertiser.
+	// An engine seeks the range of each and looks at no name of another advertiser.
 	Owners []string
 	After  string // names above this one
 	// Names bounds the names that one call looks at, those of other parents
-	// included; 0 is no bound.
+	// included; 0 is no bound. One more may be looked at for each of Owners.
 	Names int
 }
 
@@ -30,45 +32,101 @@ func (q *ListQuery) Prefix() string {
 	return q.Parent.String() + "/"
 }
 
+// span is a range of names; to is excluded.
+type span struct{ from, to string }
+
+// spans are the ranges that hold all names which a query may find, in order and apart
+// from each other.
+func (q *ListQuery) spans() []span {
+	prefix := q.Prefix()
+	all := span{prefix, above(prefix)}
+	if q.Owners == nil {
+		return []span{all}
+	}
+	spans := make([]span, 0, len(q.Owners))
+	for _, owner := range q.Owners {
+		s := span{owner + "/", above(owner + "/")}
+		if q.Kind == hexbid.KindAdvertiser {
+			s = span{owner, owner + "\x00"}
+		}
+		s.from, s.to = max(s.from, all.from), min(s.to, all.to)
+		if s.from < s.to {
+			spans = append(spans, s)
+		}
+	}
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	return slices.CompactFunc(spans, func(a, b span) bool { return a.from == b.from })
+}
+
 // Course is how an engine goes through the names of a list. As long as there is
-// More it seeks the least name of the query's kind that is not below From, and
-// ends where there is none below End. It shows that name to Finds, which says
-// whether the query asks for it and sets From to where the next may be.
+// More, the engine seeks the least name of the query's kind from From on and below To.
+// It shows that name to Finds; when there is none it ends the course.
 type Course struct {
-	From, End string
+	// From is where to seek, and To is above every name that the query may find.
+	From, To string
 	// Next is where another call goes on, as ListQuery.After: the last name
-	// looked at.
+	// looked at; empty when the list has ended.
 	Next string
 
 	query  ListQuery
+	spans  []span // those that are left; From is in the first or before it
 	looked int
 }
 
 // NewCourse begins a list.
 func NewCourse(q ListQuery) *Course {
-	prefix := q.Prefix()
-	c := &Course{From: prefix, End: above(prefix), Next: q.After, query: q}
-	if next := q.After + "\x00"; q.After != "" && next > prefix {
-		c.From = next
+	c := &Course{Next: q.After, query: q, spans: q.spans()}
+	if len(c.spans) > 0 {
+		c.To = c.spans[len(c.spans)-1].to
 	}
+	var from string
+	if q.After != "" {
+		from = q.After + "\x00"
+	}
+	c.seek(from)
 	return c
 }
 
 // above is the least text above every text with a prefix that ends in '/'.
 func above(prefix string) string { return prefix[:len(prefix)-1] + "0" }
 
-// More says whether the call may look at another name.
-func (c *Course) More() bool { return c.query.Names == 0 || c.looked < c.query.Names }
+// seek goes on from a name, or from the first after it that a span holds.
+func (c *Course) seek(from string) {
+	for len(c.spans) > 0 && c.spans[0].to <= from {
+		c.spans = c.spans[1:]
+	}
+	if len(c.spans) == 0 {
+		c.End()
+		return
+	}
+	c.From = max(from, c.spans[0].from)
+}
 
-// Finds says whether the query asks for a name.
+// End ends the course: no name is left.
+func (c *Course) End() { c.spans, c.Next = nil, "" }
+
+// More says whether the call looks at another name.
+func (c *Course) More() bool {
+	return len(c.spans) > 0 && (c.query.Names == 0 || c.looked < c.query.Names)
+}
+
+// Finds says whether the query asks for a name. A name beyond the range of an owner only
+// tells where to go on: it counts for no bound and is never Next, for it may be another
+// advertiser's.
 func (c *Course) Finds(name string) bool {
+	if name >= c.spans[0].to {
+		c.seek(name)
+	}
+	if len(c.spans) == 0 || name < c.spans[0].from {
+		return false
+	}
 	c.looked++
 	c.Next = name
 	if UnderParent(name, c.query.Parent) {
-		c.From = name + "\x00"
+		c.seek(name + "\x00")
 		return true
 	}
-	c.From = c.query.beyond(name)
+	c.seek(c.query.beyond(name))
 	return false
 }
 

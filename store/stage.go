@@ -1,54 +1,64 @@
 package store
 
-import "github.com/hexbid/hexbid"
+import (
+	"slices"
 
-// View is a state of the catalogue that groups are judged by: an engine's at one
-// moment, or that which a Stage leaves.
-type View interface {
-	// Record finds the record of a name.
-	Record(name string) (r Record, there bool, err error)
-	// Exists says whether there is a record of a name.
-	Exists(name string) (bool, error)
-	// NameOf is the name of the record that has a uid; empty when none has.
-	NameOf(uid hexbid.UID) (name string, err error)
-	// Verdict is the verdict on a name; the zero one when there is none.
-	Verdict(name string) (Verdict, error)
-	// Counted is a counter's value.
-	Counted(owner string, c Counter) (int64, error)
-	// Referrers shows the names of the records that refer to a name, in order, until
-	// visit says that there need be no more.
-	Referrers(name string, visit func(referrer string) (more bool)) error
-}
+	"github.com/hexbid/hexbid"
+)
 
 // Stage judges groups one after another before anything is written. It is itself the
-// view that the groups which hold leave. So the stage of the next round of commits can
-// stand on one that is being synced.
+// View that the groups which hold leave. So the stage of the next round of commits can
+// stand on the stage of a round that is being synced.
+//
+// A stage belongs to one goroutine.
 type Stage struct {
 	Version uint64     // last given out
 	LastUID hexbid.UID // last given out
+
+	below View
+	// begun is the version before the first group of the call of Commit at hand.
+	begun uint64
+
+	// What differs from the view below.
+	records    edits[string, Record]     // the zero Record of one that is gone
+	names      edits[hexbid.UID, string] // of records by uid; empty of a uid that is free
+	verdicts   edits[string, Verdict]    // by name
+	counters   edits[CounterKey, int64]  // as they are now
+	references edits[referenceKey, bool] // whether there is such a reference
+	touched    edits[string, []string]   // referrers of a name that references tells of
+	effects    effects                   // of the group that is judged
 }
 
+// referenceKey says that the record referrer refers to the name.
+type referenceKey struct{ name, referrer string }
+
 // NewStage starts from a view, and the last version and uid given out.
-func NewStage(below View, version uint64, lastUID hexbid.UID) *Stage { panic("to be written") }
+func NewStage(below View, version uint64, lastUID hexbid.UID) *Stage {
+	return &Stage{Version: version, LastUID: lastUID, begun: version, below: below,
+		records: newEdits[string, Record](), names: newEdits[hexbid.UID, string](), verdicts: newEdits[string, Verdict](),
+		counters: newEdits[CounterKey, int64](), references: newEdits[referenceKey, bool](), touched: newEdits[string, []string]()}
+}
 
-// StandOn puts a view that holds the same state in the place of the one that the stage
-// stands on: what the stage below has left is synced and can be read from the disk.
-func (s *Stage) StandOn(below View) { panic("to be written") }
+// StandOn puts another view of the same state in the place of the one that the stage
+// stands on. An engine does so when what the stage below has left is synced and can be
+// read from the disk.
+func (s *Stage) StandOn(below View) { s.below = below }
 
-// BeginCommit begins the groups of another call of Commit: InThisCommit refers to
-// those that are taken from now on.
-func (s *Stage) BeginCommit() { panic("to be written") }
+// BeginCommit begins the groups of another call of Commit: InThisCommit means the
+// groups that are taken from now on.
+func (s *Stage) BeginCommit() { s.begun = s.Version }
 
 // Taken is a group that holds, and all that it changes apart from counters.
 type Taken struct {
-	// Change has the group's version; its records have uid and version, and so has what
-	// was derived. The engine sets its hashes.
+	// Change has the group's version. Its records have uid and version, and so has
+	// what was derived from them. The engine sets its hashes.
 	Change Change
 	// Steps are the indexes of the steps that Change.Puts come from.
 	Steps []int
 	// Verdicts are those that the group sets, one a name.
 	Verdicts []SetVerdict
-	// References are those that come and go.
+	// References are those that come and go, in order: of a reference that stands here
+	// several times, the last holds.
 	References []SetReference
 }
 
@@ -58,24 +68,227 @@ type SetVerdict struct {
 	Before, After Verdict
 }
 
-// SetReference is a reference that a group adds to a name or takes off it.
+// SetReference is a reference that a group adds to a name, or takes off it.
 type SetReference struct {
 	Name, Referrer string
 	Gone           bool
 }
 
-// Take judges a group. One that is refused, or that the view below could not be read
-// for, leaves nothing behind. One that holds gets the next version.
-func (s *Stage) Take(g *Group) (Taken, error) { panic("to be written") }
+// Take judges a group. A group that holds gets the next version. A group that is
+// refused leaves nothing behind, and neither does one that could not be judged because
+// the view below could not be read.
+func (s *Stage) Take(g *Group) (Taken, error) {
+	lastUID := s.LastUID
+	s.effects.begin(len(g.Steps))
+	if err := s.judge(g); err != nil {
+		s.LastUID = lastUID
+		s.records.takeBack()
+		s.names.takeBack()
+		s.verdicts.takeBack()
+		s.counters.takeBack()
+		s.references.takeBack()
+		s.touched.takeBack()
+		return Taken{}, err
+	}
+	s.records.keep()
+	s.names.keep()
+	s.verdicts.keep()
+	s.counters.keep()
+	s.references.keep()
+	s.touched.keep()
+	s.Version++
+	return s.taken(g), nil
+}
 
-// Counters are the counters that differ from the view below, as they are now.
-func (s *Stage) Counters() map[CounterKey]int64 { panic("to be written") }
+// judge applies a group's steps between what must hold before them and after.
+func (s *Stage) judge(g *Group) error {
+	for i := range g.Steps {
+		if err := checkStep(&g.Steps[i]); err != nil {
+			return err
+		}
+	}
+	for i := range g.Conditions {
+		if err := s.checkCondition(&g.Conditions[i]); err != nil {
+			return err
+		}
+	}
+	before, err := s.limited(g.Limits)
+	if err != nil {
+		return err
+	}
+	for i := range g.Steps {
+		if err := s.apply(g, i); err != nil {
+			return err
+		}
+	}
+	if err := s.checkReferences(); err != nil {
+		return err
+	}
+	return s.checkLimits(g.Limits, before)
+}
 
-var _ View = (*Stage)(nil)
+// apply does a step.
+func (s *Stage) apply(g *Group, i int) error {
+	step := &g.Steps[i]
+	name := step.Name()
+	current, there, err := s.Record(name)
+	if err != nil {
+		return err
+	}
+	if err := s.checkVersion(step, &current); err != nil {
+		return err
+	}
+	effect := s.effects.on(name, current)
+	effect.step, effect.derived = i, step.Derived
+	if err := s.setVerdict(effect, step.Verdict); err != nil {
+		return err
+	}
+	if err := s.count(current.Counts, -1); err != nil {
+		return err
+	}
+	effect.after, effect.refers = Record{}, nil
+	if step.Put == nil {
+		s.remove(name, &current)
+		return nil
+	}
+	if effect.after, err = s.number(step, &current, there); err != nil {
+		return err
+	}
+	effect.refers = step.Put.Refers
+	return s.put(name, &current, effect.after)
+}
 
-func (s *Stage) Record(name string) (Record, bool, error)             { panic("to be written") }
-func (s *Stage) Exists(name string) (bool, error)                     { panic("to be written") }
-func (s *Stage) NameOf(uid hexbid.UID) (string, error)                { panic("to be written") }
-func (s *Stage) Verdict(name string) (Verdict, error)                 { panic("to be written") }
-func (s *Stage) Counted(owner string, c Counter) (int64, error)       { panic("to be written") }
-func (s *Stage) Referrers(name string, visit func(string) bool) error { panic("to be written") }
+// remove takes out a record whose counts are off already.
+func (s *Stage) remove(name string, current *Record) {
+	s.records.set(name, Record{})
+	s.names.set(current.uid(), "")
+	for _, r := range current.Refers {
+		s.refer(r.Name, name, false)
+	}
+}
+
+// put sets a record that has its uid and version in the place of the current one,
+// whose counts are off already.
+func (s *Stage) put(name string, current *Record, put Record) error {
+	s.records.set(name, put)
+	if current.uid() == 0 {
+		s.names.set(put.uid(), name)
+	}
+	for _, r := range current.Refers {
+		if !refersTo(&put, r.Name) {
+			s.refer(r.Name, name, false)
+		}
+	}
+	for _, r := range put.Refers {
+		if !refersTo(current, r.Name) {
+			s.refer(r.Name, name, true)
+		}
+	}
+	return s.count(put.Counts, 1)
+}
+
+func refersTo(r *Record, name string) bool {
+	return slices.ContainsFunc(r.Refers, func(to Reference) bool { return to.Name == name })
+}
+
+// refer notes a reference that comes or goes.
+func (s *Stage) refer(name, referrer string, comes bool) {
+	key := referenceKey{name, referrer}
+	if _, known := s.references.of[key]; !known {
+		s.touched.set(name, append(s.touched.of[name], referrer))
+	}
+	s.references.set(key, comes)
+	s.effects.references = append(s.effects.references, SetReference{Name: name, Referrer: referrer, Gone: !comes})
+}
+
+// number gives a put its version and its uid: the present one, the one to revive, or
+// the next.
+func (s *Stage) number(step *Step, current *Record, there bool) (Record, error) {
+	uid := current.uid()
+	switch {
+	case step.Revive != 0:
+		if err := s.checkRevive(step, there); err != nil {
+			return Record{}, err
+		}
+		uid = step.Revive
+	case !there:
+		s.LastUID++
+		uid = s.LastUID
+	}
+	put := WithMeta(*step.Put, uid, s.Version+1)
+	put.Refers = stripped(put.Refers)
+	return put, nil
+}
+
+// stripped are references without the fields that errors name.
+func stripped(refers []Reference) []Reference {
+	if !slices.ContainsFunc(refers, func(r Reference) bool { return r.Field != "" }) {
+		return refers
+	}
+	bare := make([]Reference, len(refers))
+	for i := range refers {
+		bare[i].Name = refers[i].Name
+	}
+	return bare
+}
+
+// setVerdict sets the verdict that a step has on its name.
+func (s *Stage) setVerdict(e *effect, v *Verdict) error {
+	if v == nil {
+		return nil
+	}
+	if e.verdict == nil {
+		before, err := s.Verdict(e.name)
+		if err != nil {
+			return err
+		}
+		e.verdict = &SetVerdict{Name: e.name, Before: before}
+	}
+	e.verdict.After = *v
+	e.verdict.After.Version = s.Version + 1
+	s.verdicts.set(e.name, e.verdict.After)
+	return nil
+}
+
+// count adds counts to their counters, or with sign -1 takes them off.
+func (s *Stage) count(counts []Count, sign int64) error {
+	for i := range counts {
+		c := &counts[i]
+		by := sign * c.By
+		if c.Times != 0 {
+			times, err := s.Counted(c.TimesOwner, c.Times)
+			if err != nil {
+				return err
+			}
+			if by, err = product(by, times); err != nil {
+				return err
+			}
+		}
+		present, err := s.Counted(c.Owner, c.Counter)
+		if err != nil {
+			return err
+		}
+		after, err := sum(present, by)
+		if err != nil {
+			return err
+		}
+		s.counters.set(CounterKey{c.Owner, c.Counter}, after)
+	}
+	return nil
+}
+
+// limited are the values of the counters that limits are about.
+func (s *Stage) limited(limits []Limit) ([]int64, error) {
+	if len(limits) == 0 {
+		return nil, nil
+	}
+	values := make([]int64, len(limits))
+	for i := range limits {
+		n, err := s.Counted(limits[i].Owner, limits[i].Counter)
+		if err != nil {
+			return nil, err
+		}
+		values[i] = n
+	}
+	return values, nil
+}

@@ -1,5 +1,7 @@
 // Package storetest is the conduct that every engine of package store must
 // keep.
+//go:build ignore
+
 package storetest
 
 import (

@@ -1,0 +1,94 @@
+package store
+
+// effects collects what a group does, by name.
+type effects struct {
+	all        []effect       // in order of the first step of a name
+	byName     map[string]int // index in all; used for groups of many steps
+	references []SetReference
+}
+
+// effect is what a group does to the record and the verdict of a name.
+type effect struct {
+	name          string
+	before, after Record      // as the group found it and leaves it; zero for none
+	step          int         // the last of the name
+	refers        []Reference // of after, with the fields that errors name
+	derived       *Derived
+	verdict       *SetVerdict // nil when the group sets none
+}
+
+// stepsSearched are the most steps of a group whose effects are found by looking at
+// each of them.
+const stepsSearched = 8
+
+// begin forgets the group before.
+func (e *effects) begin(steps int) {
+	*e = effects{all: make([]effect, 0, steps)}
+	if steps > stepsSearched {
+		e.byName = make(map[string]int, steps)
+	}
+}
+
+// on is the effect on a name, which has the current record if the group did
+// nothing to it yet. It holds until the next call.
+func (e *effects) on(name string, current Record) *effect {
+	if i := e.find(name); i >= 0 {
+		return &e.all[i]
+	}
+	if e.byName != nil {
+		e.byName[name] = len(e.all)
+	}
+	e.all = append(e.all, effect{name: name, before: current})
+	return &e.all[len(e.all)-1]
+}
+
+func (e *effects) find(name string) int {
+	if e.byName != nil {
+		if i, there := e.byName[name]; there {
+			return i
+		}
+		return -1
+	}
+	for i := range e.all {
+		if e.all[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// taken tells a group that holds from its effects.
+func (s *Stage) taken(g *Group) Taken {
+	t := Taken{References: s.effects.references,
+		Change: Change{Version: s.Version, At: g.At, Who: g.Who, From: g.From}}
+	for i := range s.effects.all {
+		e := &s.effects.all[i]
+		if e.verdict != nil {
+			t.Verdicts = append(t.Verdicts, *e.verdict)
+		}
+		replaced := e.before.uid() != 0 && e.before.uid() == e.after.uid()
+		if e.before.uid() != 0 && !replaced {
+			t.Change.Deletes = append(t.Change.Deletes, e.before)
+		}
+		if e.after.uid() != 0 {
+			t.Change.Puts = append(t.Change.Puts, e.written(replaced))
+			t.Steps = append(t.Steps, e.step)
+		}
+	}
+	return t
+}
+
+// written is the record that an effect leaves. Of a name that was deleted and put
+// again the record before was another's.
+func (e *effect) written(replaced bool) Written {
+	w := Written{Record: e.after}
+	if replaced {
+		w.Before = e.before
+	}
+	if e.derived != nil {
+		derived := *e.derived
+		derived.UID, derived.Version = e.after.uid(), e.after.Meta().Version
+		w.Derived = &derived
+	}
+	return w
+}

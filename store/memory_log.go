@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/hexbid/hexbid"
+)
+
+// memoryLog is the log of changes of Memory.
+type memoryLog struct {
+	retention Retention
+	entries   []logged // in order of version
+	bytes     int64    // of all records
+	start     uint64   // entries are all changes after this version
+	version   uint64   // of the last change
+	last      [32]byte // its hash
+}
+
+// logged is a change and its record, which the hash is of.
+type logged struct {
+	Change
+	record []byte
+}
+
+// append gives a change its hashes, keeps it, and drops what is beyond the retention.
+// It returns the size of its record.
+func (l *memoryLog) append(c *Change) int {
+	c.Previous = l.last
+	record := encodeChange(c)
+	c.Hash = sha256.Sum256(record)
+	l.last, l.version = c.Hash, c.Version
+	l.entries = append(l.entries, logged{*c, record})
+	l.bytes += int64(len(record))
+	for len(l.entries) > 1 && l.retention.drops(l.bytes, c.At.Sub(l.entries[0].At)) {
+		l.start = l.entries[0].Version
+		l.bytes -= int64(len(l.entries[0].record))
+		l.entries[0] = logged{} // for the collector: the array lives on
+		l.entries = l.entries[1:]
+	}
+	return len(record)
+}
+
+// drops says whether the oldest change goes from a log of so many bytes, when it is so
+// much older than the last.
+func (r Retention) drops(bytes int64, older time.Duration) bool {
+	return bytes > r.Bytes || older > r.Age
+}
+
+// after are the entries after a version.
+func (l *memoryLog) after(version uint64) ([]logged, error) {
+	if version < l.start || version > l.version {
+		return nil, Gap(version, l.start)
+	}
+	i, _ := slices.BinarySearchFunc(l.entries, version+1, func(e logged, version uint64) int {
+		if e.Version < version {
+			return -1
+		}
+		return 1
+	})
+	return l.entries[i:min(i+changesATurn, len(l.entries))], nil
+}
+
+// check refuses an entry whose record is not what its hash was made of, or that does
+// not follow the one before.
+func (e *logged) check(previous *[32]byte) error {
+	if sha256.Sum256(e.record) != e.Hash || previous != nil && e.Previous != *previous {
+		return hexbid.Errorf(hexbid.DataLoss, "data", "the log of changes is broken at version %d: restore the catalogue from a copy", e.Version)
+	}
+	return nil
+}
+
+// changesATurn are read from the log while the lock is held.
+const changesATurn = 64
+
+// Log implements Store.
+func (m *Memory) Log(ctx context.Context, after uint64, visit func(*Change) bool) error {
+	var previous *[32]byte
+	for {
+		var turn []logged
+		err := m.read(func() (err error) {
+			turn, err = m.log.after(after)
+			turn = slices.Clone(turn) // its array is cleared as changes are dropped
+			return err
+		})
+		if err != nil || len(turn) == 0 {
+			return err
+		}
+		for i := range turn {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			e := &turn[i]
+			if err := e.check(previous); err != nil {
+				return err
+			}
+			previous, after = &e.Hash, e.Version
+			if !visit(m.shown(e)) {
+				return nil
+			}
+		}
+	}
+}
+
+// shown is a change as the log tells it: with what is derived from its records now.
+func (m *Memory) shown(e *logged) *Change {
+	c := e.Change
+	c.Puts = slices.Clone(c.Puts)
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for i := range c.Puts {
+		w := &c.Puts[i]
+		w.Derived = nil
+		if d, there := m.derived[w.Meta().Name]; there && d.Of(&w.Record) {
+			w.Derived = &d
+		}
+	}
+	return &c
+}
+
+// encodeChange is the record of a change in the log.
+func encodeChange(c *Change) []byte {
+	record, _ := json.Marshal(c) // nouns hold numbers, texts and times
+	return record
+}
