@@ -13,7 +13,8 @@ type Change struct {
 	At        time.Time
 	Who, From string
 	Puts      []Written
-	Deletes   []Record // as they were
+	Deletes   []Record      // as they were
+	Verdicts  []PastVerdict // those that it replaced by others
 	// Hash is the SHA-256 of the change's record in the log of changes, and Previous
 	// that of the record before it, which this one holds; zero before the first.
 	Hash, Previous [32]byte
@@ -24,6 +25,13 @@ type Written struct {
 	Record
 	Before  Record   // of the same uid; the zero Record when there was none
 	Derived *Derived // nil when none is kept
+}
+
+// PastVerdict is a verdict on a place before a change set another; the zero Verdict when
+// there was none.
+type PastVerdict struct {
+	Name string
+	Verdict
 }
 
 // Retention bounds the log of changes. The oldest changes go first.

@@ -9,12 +9,14 @@ type effects struct {
 
 // effect is what a group does to the record and the verdict of a name.
 type effect struct {
-	name          string
+	name    string
+	verdict *SetVerdict // nil when the group sets none
+
+	wrote         bool        // whether a step puts or deletes the record
 	before, after Record      // as the group found it and leaves it; zero for none
-	step          int         // the last of the name
+	step          int         // the last that wrote it
 	refers        []Reference // of after, with the fields that errors name
-	derived       *Derived
-	verdict       *SetVerdict // nil when the group sets none
+	derived       *Derived    // of after
 }
 
 // stepsSearched are the most steps of a group whose effects are found by looking at
@@ -29,19 +31,30 @@ func (e *effects) begin(steps int) {
 	}
 }
 
-// on is the effect on a name, which has the current record if the group did
-// nothing to it yet. It holds until the next call.
-func (e *effects) on(name string, current Record) *effect {
+// on is the effect on a name. It holds until the next call.
+func (e *effects) on(name string) *effect {
 	if i := e.find(name); i >= 0 {
 		return &e.all[i]
 	}
 	if e.byName != nil {
 		e.byName[name] = len(e.all)
 	}
-	e.all = append(e.all, effect{name: name, before: current})
+	e.all = append(e.all, effect{name: name})
 	return &e.all[len(e.all)-1]
 }
 
+// write notes that the step of an index puts or deletes the record, which is current.
+func (e *effect) write(i int, step *Step, current Record) {
+	if !e.wrote {
+		e.before, e.wrote = current, true
+	}
+	e.step, e.after, e.refers, e.derived = i, Record{}, nil, step.Derived
+	if step.Put != nil {
+		e.refers = step.Put.Refers
+	}
+}
+
+// find is the index of a name's effect; -1 when there is none.
 func (e *effects) find(name string) int {
 	if e.byName != nil {
 		if i, there := e.byName[name]; there {
@@ -65,6 +78,7 @@ func (s *Stage) taken(g *Group) Taken {
 		e := &s.effects.all[i]
 		if e.verdict != nil {
 			t.Verdicts = append(t.Verdicts, *e.verdict)
+			t.Change.Verdicts = append(t.Change.Verdicts, PastVerdict{e.name, e.verdict.Before})
 		}
 		replaced := e.before.uid() != 0 && e.before.uid() == e.after.uid()
 		if e.before.uid() != 0 && !replaced {

@@ -41,8 +41,11 @@ type taped struct {
 }
 
 // NewTape makes the tape of a store whose last change has a version. A feed reads
-// what the tape does not hold through log.
+// what the tape does not hold through log; without one that is a gap.
 func NewTape(version uint64, log LogReader) *Tape {
+	if log == nil {
+		log = func(_ context.Context, after uint64, _ func(*Change) bool) error { return Gap(after, version) }
+	}
 	return &Tape{log: log, start: version, version: version, grown: make(chan struct{})}
 }
 

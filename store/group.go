@@ -26,15 +26,18 @@ type Group struct {
 	Who, From string
 }
 
-// Step puts a record under its name, or deletes the record of the name Delete. A step
-// sees what the steps before it have done.
+// Step does one thing: it puts a record under its name, deletes the record of the name
+// Delete, or sets the verdict on the place of the name Judge and leaves the place as it
+// is. A step sees what the steps before it have done.
 type Step struct {
 	Put    *Record
 	Delete string
+	Judge  string
 	// IfVersion must be the version of the record in force: 0 says that there must be
 	// none, AnyVersion that it does not matter, and InThisCommit that an earlier group
 	// of the same Commit, or an earlier step of this group, must have written it. A
-	// Delete needs a record whatever IfVersion says.
+	// Delete needs a record whatever IfVersion says, and a Judge has no IfVersion: a
+	// Condition may say that the place exists.
 	IfVersion uint64
 	// Verdict, when it is not nil, becomes the verdict on the step's name, which must
 	// be a place's. Without one the verdict stays, of a deleted place too.
@@ -60,7 +63,7 @@ func (s *Step) Name() string {
 	if s.Put != nil {
 		return s.Put.Meta().Name
 	}
-	return s.Delete
+	return cmp.Or(s.Delete, s.Judge)
 }
 
 // Verdict is what the operator has decided about a place. It belongs to the
@@ -94,37 +97,41 @@ const (
 
 // checkStep refuses a step that no engine could do.
 func checkStep(s *Step) error {
-	if s.Put == nil {
-		return checkDelete(s)
+	puts, deletes, judges := s.Put != nil && s.Put.Resource != nil, s.Delete != "", s.Judge != ""
+	switch {
+	case puts && deletes || puts && judges || deletes && judges || !puts && !deletes && !judges:
+		return hexbid.Invalidf("name", "a step puts a resource, deletes a name or judges one: make a step for each")
+	case s.Put == nil && (s.Derived != nil || s.Revive != 0):
+		return hexbid.Invalidf("name", "a step that does not put %q has nothing derived and revives no uid", hexbid.Shorten(s.Name()))
+	case s.Judge != "" && s.Verdict == nil:
+		return hexbid.Invalidf("name", "a step that judges %q needs a verdict", hexbid.Shorten(s.Judge))
 	}
-	if s.Put.Resource == nil || s.Delete != "" {
-		return hexbid.Invalidf("name", "a step puts a resource or deletes a name: make two steps, each of one")
+	kind, err := s.kind()
+	if err != nil {
+		return err
 	}
-	kind := KindOf(s.Put.Resource)
 	if _, err := hexbid.ParseNameOf(kind, "name", s.Name()); err != nil {
 		return err
 	}
 	if s.Verdict != nil && kind != hexbid.KindPlace {
-		return noPlace(s.Name())
+		return hexbid.Invalidf("name", "%q has no verdict: only places have", s.Name())
+	}
+	if s.Put == nil {
+		return nil
 	}
 	return checkDeclared(s.Put)
 }
 
-func checkDelete(s *Step) error {
-	name, err := hexbid.ParseName(s.Delete)
-	switch {
-	case err != nil:
-		return hexbid.Invalidf("name", "%v", err)
-	case s.Derived != nil || s.Revive != 0:
-		return hexbid.Invalidf("name", "a step that deletes %q has nothing derived and revives no uid", s.Delete)
-	case s.Verdict != nil && name.Kind != hexbid.KindPlace:
-		return noPlace(s.Delete)
+// kind is what the step's name must name.
+func (s *Step) kind() (hexbid.ResourceKind, error) {
+	if s.Put != nil {
+		return KindOf(s.Put.Resource), nil
 	}
-	return nil
-}
-
-func noPlace(name string) error {
-	return hexbid.Invalidf("name", "%q has no verdict: only places have", name)
+	name, err := hexbid.ParseName(s.Name())
+	if err != nil {
+		return 0, hexbid.Invalidf("name", "%v", err)
+	}
+	return name.Kind, nil
 }
 
 // checkDeclared refuses what a record declares when no engine could keep it.

@@ -121,8 +121,37 @@ func (m *Memory) shown(e *logged) *Change {
 	return &c
 }
 
-// encodeChange is the record of a change in the log.
+// changeRecord is what Memory's log keeps of a change, as JSON: what Pebble's keeps.
+type changeRecord struct {
+	Version   uint64
+	At        time.Time
+	Who, From string
+	Entries   []changeEntry
+	Previous  [32]byte
+}
+
+// changeEntry is what a change did to one name.
+type changeEntry struct {
+	Name                string
+	UIDBefore, UIDAfter hexbid.UID
+	Before              hexbid.Resource
+	VerdictBefore       *Verdict
+}
+
+// encodeChange is the record of a change, without its hash.
 func encodeChange(c *Change) []byte {
-	record, _ := json.Marshal(c) // nouns hold numbers, texts and times
+	r := changeRecord{Version: c.Version, At: c.At, Who: c.Who, From: c.From, Previous: c.Previous}
+	for i := range c.Deletes {
+		before := &c.Deletes[i]
+		r.Entries = append(r.Entries, changeEntry{Name: before.Meta().Name, UIDBefore: before.uid(), Before: before.Resource})
+	}
+	for i := range c.Puts {
+		w := &c.Puts[i]
+		r.Entries = append(r.Entries, changeEntry{Name: w.Meta().Name, UIDBefore: w.Before.uid(), UIDAfter: w.uid(), Before: w.Before.Resource})
+	}
+	for i := range c.Verdicts {
+		r.Entries = append(r.Entries, changeEntry{Name: c.Verdicts[i].Name, VerdictBefore: &c.Verdicts[i].Verdict})
+	}
+	record, _ := json.Marshal(r) // nouns hold finite numbers, texts and times
 	return record
 }

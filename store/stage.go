@@ -130,32 +130,29 @@ func (s *Stage) judge(g *Group) error {
 // apply does a step.
 func (s *Stage) apply(g *Group, i int) error {
 	step := &g.Steps[i]
-	name := step.Name()
-	current, there, err := s.Record(name)
+	effect := s.effects.on(step.Name())
+	if err := s.setVerdict(effect, step.Verdict); err != nil || step.Judge != "" {
+		return err
+	}
+	current, there, err := s.Record(effect.name)
 	if err != nil {
 		return err
 	}
 	if err := s.checkVersion(step, &current); err != nil {
 		return err
 	}
-	effect := s.effects.on(name, current)
-	effect.step, effect.derived = i, step.Derived
-	if err := s.setVerdict(effect, step.Verdict); err != nil {
-		return err
-	}
+	effect.write(i, step, current)
 	if err := s.count(current.Counts, -1); err != nil {
 		return err
 	}
-	effect.after, effect.refers = Record{}, nil
 	if step.Put == nil {
-		s.remove(name, &current)
+		s.remove(effect.name, &current)
 		return nil
 	}
 	if effect.after, err = s.number(step, &current, there); err != nil {
 		return err
 	}
-	effect.refers = step.Put.Refers
-	return s.put(name, &current, effect.after)
+	return s.put(effect.name, &current, effect.after)
 }
 
 // remove takes out a record whose counts are off already.
