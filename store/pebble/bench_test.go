@@ -18,7 +18,7 @@ func BenchmarkCommit(b *testing.B) {
 	}
 	defer s.Close()
 	for i := range b.N {
-		if _, err := s.Commit(context.Background(), []store.Op{advertiser(fmt.Sprintf("advertisers/a%d", i))}); err != nil {
+		if _, err := commit(s, []store.Step{advertiser(fmt.Sprintf("advertisers/a%d", i))}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -32,17 +32,17 @@ func BenchmarkScan(b *testing.B) {
 	}
 	defer s.Close()
 	for first := 0; first < 100_000; first += 5000 {
-		var ops []store.Op
+		var ops []store.Step
 		for i := first; i < first+5000; i++ {
-			ops = append(ops, store.Op{Put: &store.Record{Resource: &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a/campaigns/c%d", i)},
+			ops = append(ops, store.Step{Put: &store.Record{Resource: &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a/campaigns/c%d", i)},
 				Program: "advertisers/a/programs/p", Area: hexbid.Area{Circles: []hexbid.Circle{{RadiusM: 300}}}}}})
 		}
-		if _, err := s.Commit(context.Background(), ops); err != nil {
+		if _, err := commit(s, ops); err != nil {
 			b.Fatal(err)
 		}
 	}
 	for b.Loop() {
-		if _, err := s.Scan(context.Background(), func(store.Record) error { return nil }); err != nil {
+		if _, err := s.Scan(context.Background(), func(store.Record, *store.Derived) error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

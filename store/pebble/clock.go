@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 
 	"github.com/cespare/xxhash/v2"
@@ -9,58 +10,82 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// clock is what every commit writes beside its records: how far the catalogue
-// has come, and what it must hold.
+// clock is what every round of commits writes beside its records: how far the
+// catalogue has come, what it must hold, and where its log of changes begins and ends.
 type clock struct {
-	version uint64     // of the last commit
-	uid     hexbid.UID // last given out
-	tally   tally      // of all records
+	version  uint64     // of the last commit
+	uid      hexbid.UID // last given out
+	tally    tally      // of all records and verdicts
+	counters tally      // of all counters
+	log      logBounds
 }
 
-// tally counts records and verdicts and sums their fingerprints (name, uid, version),
-// modulo 2^64. A commit adds what it puts and takes away what it replaces or deletes.
-// A scan sums again: a table or a log of writes that is missing in the middle,
-// or an older one in its place, gives another sum.
-type tally struct{ records, sum uint64 }
+// logBounds tell the log of changes from one that lacks its first or last records.
+type logBounds struct {
+	start     uint64 // the log holds every change after this version
+	startHash digest // of the change of that version
+	lastHash  digest // of the last change
+	bytes     uint64 // of all its records
+}
 
+type digest = [sha256.Size]byte
+
+// tally counts entries and sums their fingerprints, modulo 2^64. A commit adds what
+// it puts and takes away what it replaces or deletes. A scan sums again: a table or
+// a log of writes that is missing in the middle, or an older one in its place, gives
+// another sum.
+type tally struct{ entries, sum uint64 }
+
+func (t *tally) add(fingerprint uint64)    { t.entries++; t.sum += fingerprint }
+func (t *tally) remove(fingerprint uint64) { t.entries--; t.sum -= fingerprint }
+
+// join adds another tally.
+func (t *tally) join(other tally) { t.entries, t.sum = t.entries+other.entries, t.sum+other.sum }
+
+// fingerprint is what a record adds to the tally's sum.
 func fingerprint(m *hexbid.Meta) uint64 {
 	var room [128]byte
 	b := binary.BigEndian.AppendUint64(append(room[:0], m.Name...), uint64(m.UID))
 	return xxhash.Sum64(binary.BigEndian.AppendUint64(b, m.Version))
 }
 
-func (t *tally) add(r *store.Record)    { t.records++; t.sum += fingerprint(r.Meta()) }
-func (t *tally) remove(r *store.Record) { t.records--; t.sum -= fingerprint(r.Meta()) }
+// fingerprintOfVerdict is what a verdict adds. Its name begins like no record's.
+func fingerprintOfVerdict(name string, v *store.Verdict) uint64 {
+	return fingerprint(&hexbid.Meta{Name: "v/" + name, Version: v.Version})
+}
 
-// after is the clock once a stage is committed.
-func (c clock) after(stage *store.Stage, version uint64) clock {
-	c.version, c.uid = version, stage.LastUID
-	for name, r := range stage.After {
-		if before, existed := stage.Before[name]; existed {
-			c.tally.remove(&before)
-		}
-		if r != nil {
-			c.tally.add(r)
-		}
+// fingerprintOfCounter is what a counter adds.
+func fingerprintOfCounter(owner string, c store.Counter, value int64) uint64 {
+	var room [128]byte
+	return xxhash.Sum64(binary.BigEndian.AppendUint64(append(append(room[:0], owner...), 0, byte(c)), uint64(value)))
+}
+
+// clockBytes is the length of an encoded clock; those of older formats are shorter.
+const clockBytes = 128
+
+func (c *clock) encode() []byte {
+	b := make([]byte, 0, clockBytes)
+	for _, n := range []uint64{c.version, uint64(c.uid), c.tally.entries, c.tally.sum, c.counters.entries, c.counters.sum, c.log.start, c.log.bytes} {
+		b = binary.BigEndian.AppendUint64(b, n)
 	}
-	return c
+	return append(append(b, c.log.startHash[:]...), c.log.lastHash[:]...)
 }
 
-func (c clock) encode() []byte {
-	b := binary.BigEndian.AppendUint64(nil, c.version)
-	b = binary.BigEndian.AppendUint64(b, uint64(c.uid))
-	b = binary.BigEndian.AppendUint64(b, c.tally.records)
-	return binary.BigEndian.AppendUint64(b, c.tally.sum)
-}
-
-// decodeClock reads a clock; those of the first two formats have no tally.
+// decodeClock reads a clock. Those of the first two formats have no tally, and that
+// of the third no counters and no log.
 func decodeClock(b []byte) (c clock, ok bool) {
-	if len(b) != 16 && len(b) != 32 {
-		return c, false
+	number := func(i int) uint64 { return binary.BigEndian.Uint64(b[8*i:]) }
+	switch len(b) {
+	case clockBytes:
+		c.counters = tally{number(4), number(5)}
+		c.log = logBounds{start: number(6), bytes: number(7), startHash: digest(b[64:96]), lastHash: digest(b[96:])}
+		fallthrough
+	case 32:
+		c.tally = tally{number(2), number(3)}
+		fallthrough
+	case 16:
+		c.version, c.uid = number(0), hexbid.UID(number(1))
+		return c, true
 	}
-	c.version, c.uid = binary.BigEndian.Uint64(b), hexbid.UID(binary.BigEndian.Uint64(b[8:]))
-	if len(b) == 32 {
-		c.tally = tally{binary.BigEndian.Uint64(b[16:]), binary.BigEndian.Uint64(b[24:])}
-	}
-	return c, true
+	return c, false
 }

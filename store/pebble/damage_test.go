@@ -42,7 +42,7 @@ func fill(t *testing.T, fs vfs.FS, dir string) *catalogue {
 		c.commit(t, s, "advertisers/a0-0")
 		if round > 0 {
 			gone := fmt.Sprintf("advertisers/a%d-1", round-1)
-			if _, err := s.Commit(context.Background(), []store.Op{{Delete: gone, IfVersion: store.AnyVersion}}); err != nil {
+			if _, err := commit(s, []store.Step{{Delete: gone, IfVersion: store.AnyVersion}}); err != nil {
 				t.Fatal(err)
 			}
 			delete(c.want, gone)
@@ -61,7 +61,7 @@ func fill(t *testing.T, fs vfs.FS, dir string) *catalogue {
 
 func (c *catalogue) commit(t *testing.T, s *Store, name string) {
 	t.Helper()
-	change, err := s.Commit(context.Background(), []store.Op{{Put: &store.Record{Resource: &hexbid.Advertiser{Meta: hexbid.Meta{Name: name},
+	change, err := commit(s, []store.Step{{Put: &store.Record{Resource: &hexbid.Advertiser{Meta: hexbid.Meta{Name: name},
 		DisplayName: strings.Repeat("x", 700)}}, IfVersion: store.AnyVersion}})
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func (c *catalogue) look(dir string, accept bool) (whole bool, s *Store, err err
 		return false, nil, err
 	}
 	found := map[string]hexbid.Meta{}
-	_, err = s.Scan(context.Background(), func(r store.Record) error {
+	_, err = s.Scan(context.Background(), func(r store.Record, _ *store.Derived) error {
 		found[r.Meta().Name] = *r.Meta()
 		return nil
 	})
@@ -261,7 +261,7 @@ func TestADamagedTableAtRunTimeAnswersDataLoss(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("the store does not say that it failed")
 	}
-	_, err = s.Commit(context.Background(), []store.Op{advertiser("advertisers/new")})
+	_, err = commit(s, []store.Step{advertiser("advertisers/new")})
 	if hexbid.KindOf(err) != hexbid.DataLoss || hexbid.KindOf(s.Failure()) != hexbid.DataLoss {
 		t.Errorf("a write: %v; the failure: %v", err, s.Failure())
 	}

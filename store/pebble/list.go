@@ -5,19 +5,23 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/store"
 )
 
 // List implements store.Store. It decodes one record at a time.
-func (s *Store) List(ctx context.Context, q store.ListQuery, visit func(store.Record) bool) (string, error) {
-	if s.closed.Load() {
-		return "", errClosed
-	}
+func (s *Store) List(ctx context.Context, q store.ListQuery, visit func(store.Record) bool) (next string, err error) {
+	err = s.reading(func(v *view) error {
+		next, err = v.list(ctx, q, visit)
+		return err
+	})
+	return next, err
+}
+
+func (v *view) list(ctx context.Context, q store.ListQuery, visit func(store.Record) bool) (string, error) {
 	course := store.NewCourse(q)
-	iter, err := s.db.NewIter(&pebble.IterOptions{LowerBound: recordKey(q.Kind, course.From), UpperBound: recordKey(q.Kind, course.End)})
+	iter, err := v.snapshot.NewIter(&pebble.IterOptions{LowerBound: recordKey(q.Kind, course.From), UpperBound: recordKey(q.Kind, course.To)})
 	if err != nil {
-		return "", s.unreadable(err)
+		return "", v.store.unreadable(err)
 	}
 	defer iter.Close()
 	for course.More() {
@@ -25,10 +29,11 @@ func (s *Store) List(ctx context.Context, q store.ListQuery, visit func(store.Re
 			return "", err
 		}
 		if !iter.SeekGE(recordKey(q.Kind, course.From)) {
-			return "", s.ended(iter)
+			course.End()
+			return course.Next, v.store.ended(iter)
 		}
 		if name := nameIn(iter.Key()); course.Finds(name) {
-			r, err := s.decode(q.Kind, iter.Value())
+			r, err := v.store.decode(q.Kind, iter.Value())
 			if err != nil {
 				return "", err
 			}
@@ -39,14 +44,3 @@ func (s *Store) List(ctx context.Context, q store.ListQuery, visit func(store.Re
 	}
 	return course.Next, nil
 }
-
-// ended is the error of an iterator that has come to its end, if it has one.
-func (s *Store) ended(iter *pebble.Iterator) error {
-	if err := iter.Error(); err != nil {
-		return s.unreadable(err)
-	}
-	return nil
-}
-
-// nameIn is the name in a record's key.
-func nameIn(key []byte) string { return string(key[len(recordKey(hexbid.KindAdvertiser, "")):]) }

@@ -27,7 +27,8 @@ type logFile struct {
 	records int
 	last    clock // the last in it; zero without one
 	whole   int64 // bytes up to the first record that cannot be read
-	damaged bool  // something synced stands behind those
+	torn    bool  // there is such a record
+	damaged bool  // something synced stands behind it
 }
 
 // inspectLogs looks at the logs of writes of a folder, oldest first.
@@ -91,7 +92,10 @@ func (l *logFile) read(next func() (r io.Reader, at int64, err error), note func
 		case err == nil:
 			l.records++
 			note(record.Bytes())
-		case errors.Is(err, io.EOF), invalidRecord(err):
+		case errors.Is(err, io.EOF):
+			return nil
+		case invalidRecord(err):
+			l.torn = true
 			return nil
 		default:
 			return err

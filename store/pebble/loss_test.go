@@ -115,7 +115,7 @@ func TestAnAcceptedLossIsRecordedAndGivesNoNumberTwice(t *testing.T) {
 	if _, err := os.Stat(logs[len(logs)-1] + ".damaged"); err != nil {
 		t.Errorf("the log as it was is not kept: %v", err)
 	}
-	change, err := s.Commit(context.Background(), []store.Op{advertiser("advertisers/after")})
+	change, err := commit(s, []store.Step{advertiser("advertisers/after")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,13 +177,13 @@ func TestAFolderDeletedUnderneathTakesNoMoreWrites(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "catalogue")
 			s := open(t, Options{Dir: dir, Log: quiet})
 			defer s.Close()
-			if _, err := s.Commit(context.Background(), []store.Op{advertiser("advertisers/kept")}); err != nil {
+			if _, err := commit(s, []store.Step{advertiser("advertisers/kept")}); err != nil {
 				t.Fatal(err)
 			}
 			if err := lose(dir); err != nil {
 				t.Fatal(err)
 			}
-			_, err := s.Commit(context.Background(), []store.Op{advertiser("advertisers/nowhere")})
+			_, err := commit(s, []store.Step{advertiser("advertisers/nowhere")})
 			wantRefusal(t, err, dir, "deleted or moved", "restart")
 			if hexbid.KindOf(err) != hexbid.Unavailable {
 				t.Errorf("kind %d: %v", hexbid.KindOf(err), err)
@@ -243,7 +243,7 @@ func TestAMissingCatalogueBesideItsWitnessIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	change, err := s.Commit(context.Background(), []store.Op{advertiser("advertisers/anew")})
+	change, err := commit(s, []store.Step{advertiser("advertisers/anew")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,39 +264,13 @@ func TestACopyRestoredWithoutItsWitnessGivesNoNumberTwice(t *testing.T) {
 		t.Fatalf("whole %v, %v", whole, err)
 	}
 	defer s.Close()
-	change, err := s.Commit(context.Background(), []store.Op{advertiser("advertisers/after")})
+	change, err := commit(s, []store.Step{advertiser("advertisers/after")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if m := change.Puts[0].Meta(); m.UID < unknownLeaseGap || m.Version < unknownLeaseGap {
 		t.Errorf("uid %d and version %d may have been given out after the copy", m.UID, m.Version)
 	}
-}
-
-func TestAFolderOfTheSecondFormatIsGivenATallyAndAWitness(t *testing.T) {
-	fs := vfs.NewMem()
-	c := fill(t, fs, "d/c")
-	s := open(t, Options{Dir: "d/c", FS: fs, Log: quiet})
-	batch := s.db.NewBatch()
-	err := errors.Join(batch.Set(keyFormat, []byte(secondFormat), nil), batch.Set(keyClock, s.clock.encode()[:16], nil),
-		s.write(batch), s.Close(), fs.Remove(witnessPath("d/c")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		whole, s, err := c.look("d/c", false)
-		if err != nil || !whole {
-			t.Fatalf("whole %v, %v", whole, err)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := fs.Remove(witnessPath("d/c")); err != nil {
-		t.Fatal(err)
-	}
-	_, _, err = c.look("d/c", false)
-	wantRefusal(t, err, witnessPath("d/c"), "missing or damaged")
 }
 
 // history is what a crash may not contradict: what was acknowledged when, and
@@ -370,18 +344,18 @@ func (c *client) known() history {
 // uids.
 func (c *client) commit(t *testing.T, s *Store, name string, uids int) {
 	t.Helper()
-	ops := []store.Op{advertiser(name)}
+	ops := []store.Step{advertiser(name)}
 	for i := range uids - 1 {
 		passing := fmt.Sprintf("advertisers/passing%d", i)
-		ops = append(ops, advertiser(passing), store.Op{Delete: passing, IfVersion: store.AnyVersion})
+		ops = append(ops, advertiser(passing), store.Step{Delete: passing, IfVersion: store.AnyVersion})
 	}
-	change, err := s.Commit(context.Background(), ops)
+	change, err := commit(s, ops)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.version, c.mostUID = change.Version, max(c.mostUID, s.uid)
+	c.version, c.mostUID = change.Version, max(c.mostUID, s.synced.Load().clock.uid)
 	c.acked[name] = *change.Puts[0].Meta()
 }
 
@@ -398,7 +372,7 @@ func (h *history) check(t *testing.T) {
 			t.Fatalf("crash before %s: %s is %v, %v; want %v", h.where, name, r.Resource, err, want)
 		}
 	}
-	change, err := s.Commit(context.Background(), []store.Op{advertiser("advertisers/next")})
+	change, err := commit(s, []store.Step{advertiser("advertisers/next")})
 	if err != nil {
 		t.Fatal(err)
 	}

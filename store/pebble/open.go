@@ -1,7 +1,6 @@
 package pebble
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"syscall"
@@ -22,8 +21,10 @@ type Options struct {
 	// AcceptLoss opens a catalogue that has lost acknowledged writes, and records
 	// the loss; AcceptedLoss tells whether it did.
 	AcceptLoss bool
-	FS         vfs.FS       // the real one when nil
-	Log        *slog.Logger // slog.Default when nil
+	// Retention of the log of changes; store.DefaultRetention when it is zero.
+	Retention store.Retention
+	FS        vfs.FS       // the real one when nil
+	Log       *slog.Logger // slog.Default when nil
 }
 
 // Open opens or creates a store. Its error says what stands in the way: another
@@ -36,8 +37,15 @@ func Open(o Options) (*Store, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	s := &Store{dir: o.Dir, fs: o.FS, log: o.Log, tape: store.NewTape(), failed: make(chan struct{}), closing: make(chan struct{}),
-		cleaner: hold(pebble.DeleteCleaner{}.Clean)}
+	if o.Retention == (store.Retention{}) {
+		o.Retention = store.DefaultRetention
+	}
+	if err := o.Retention.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Store{dir: o.Dir, fs: o.FS, log: o.Log, retention: o.Retention, cleaner: hold(pebble.DeleteCleaner{}.Clean),
+		failed: make(chan struct{}), closing: make(chan struct{}), queue: make(chan *request, requestsWaiting), free: make(chan struct{}),
+		staged: make(chan *round), stagerEnded: make(chan struct{}), pruneSoon: make(chan struct{}, 1)}
 	var err error
 	if s.lock, err = lockDir(o.FS, o.Dir); err != nil {
 		return nil, err
@@ -92,7 +100,16 @@ func (s *Store) start() error {
 		}
 		s.place = append(s.place, file)
 	}
-	s.watching.Go(s.watch)
+	latest, err := s.latestChange()
+	if err != nil {
+		return err
+	}
+	s.tape = store.NewTape(s.clock.version, s.Log)
+	s.publish(&view{clock: s.clock, latest: latest})
+	s.pruneSoon <- struct{}{} // the retention may be shorter than before
+	for _, run := range []func(){s.watch, s.stageRounds, s.writeRounds, s.pruneLog} {
+		s.running.Go(run)
+	}
 	return s.Failure() // of a background goroutine of Pebble's
 }
 
@@ -143,46 +160,6 @@ func (s *Store) doesNotOpen(err error) error {
 		kind = hexbid.Unavailable // the system refuses, the files may be whole
 	}
 	return hexbid.Errorf(kind, "data", "folder %s does not open: %v; if a file is damaged or missing, restore the catalogue from a copy", s.dir, err)
-}
-
-// bringOver gives a new folder its format and currency, and an old one the
-// present format.
-func (s *Store) bringOver(currency string) error {
-	format, err := s.read(keyFormat)
-	if err != nil || string(format) == Format {
-		return err
-	}
-	batch := s.db.NewBatch()
-	_ = batch.Set(keyFormat, []byte(Format), nil) // a batch in memory takes every Set
-	_ = batch.Set(keyCurrency, []byte(currency), nil)
-	if format != nil {
-		if err := s.retell(batch); err != nil {
-			return err
-		}
-	}
-	if err := s.write(batch); err != nil {
-		return err
-	}
-	// The log that Pebble begins a new folder with does not say what was synced;
-	// the next one does.
-	if err := s.db.Flush(); err != nil {
-		return s.unreadable(err)
-	}
-	return nil
-}
-
-// retell writes what the first two formats lack: names by uid, and the tally.
-func (s *Store) retell(batch *pebble.Batch) error {
-	snapshot := s.db.NewSnapshot()
-	defer snapshot.Close()
-	var err error
-	s.clock.tally, err = s.walk(context.Background(), snapshot, func(r store.Record) error {
-		return batch.Set(uidKey(r.Meta().UID), []byte(r.Meta().Name), nil)
-	})
-	if err == nil && s.clock.version > 0 {
-		err = batch.Set(keyClock, s.clock.encode(), nil)
-	}
-	return err
 }
 
 // watch syncs the witness, and looks whether the folder is still there.

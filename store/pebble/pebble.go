@@ -1,30 +1,40 @@
 // Package pebble keeps the catalogue in a Pebble folder, and a witness beside it.
 //
-// Keys:
+// Keys, where K is a byte for a kind, 0 a zero byte, and numbers are big-endian:
 //
-//	m/format    version of this layout, decimal
-//	m/currency  the deployment's currency
-//	m/clock     last version and last uid, number of records and verdicts and the
-//	            sum of their fingerprints, big-endian
-//	m/losses    the losses of acknowledged writes that were accepted
-//	r/K NAME    a record; K is a byte for its kind
-//	u/UID       its name, by its uid, big-endian
-//	v/NAME      the operator's verdict on the place of a name, which may be gone
+//	m/format     version of this layout, decimal
+//	m/currency   the deployment's currency
+//	m/clock      how far the catalogue has come, what it must hold, and the ends of
+//	             its log of changes (clock.go)
+//	m/losses     the losses of acknowledged writes that were accepted
+//	m/bringover  how far a folder of an older format is brought over
+//	r/K NAME     a record
+//	u/UID        its name
+//	d/K NAME     what was derived from it: uid, version, By, Inputs, value (derived.go)
+//	v/NAME       the operator's verdict on the place of a name, which may be gone
+//	x/NAME 0 REFERRER   says that the record REFERRER refers to NAME
+//	n/OWNER 0 COUNTER   a counter of an owner, a varint; none of zero
+//	c/VERSION    a change (changelog.go)
+//	h/NAME 0 VERSION    says that the change of a version is about NAME
 //
-// A batch is one Pebble batch, synced before the answer. When the disk refuses a
-// write, Pebble cannot go on: the store then refuses every later write and still
-// serves reads, until the process is restarted on a disk with room. So it is when a
-// file is found damaged or the folder gone.
+// Records, verdicts, changes and losses are messages of hexbid.disk.v1.
+//
+// Commits go through a stager and a writer (stager.go), many in one Pebble batch that
+// is synced before the answers. Reads see only what is synced (view.go). When the disk
+// refuses a write, Pebble cannot go on: the store then refuses every later write and
+// still serves reads, until the process is restarted on a disk with room. So it is when
+// a file is found damaged or the folder gone.
 //
 // Nothing acknowledged goes missing unnoticed. Three things are compared when a
 // folder is opened: the logs of writes with what they say was synced (logs.go), the
-// clock with the witness (witness.go), and all records and verdicts with the clock's sum, when
-// they are first scanned (clock.go).
+// clock with the witness (witness.go), and all records, verdicts and counters with the
+// clock's sums, when they are first scanned (scan.go). Names by uid and references are
+// compared with what the records say. The log of changes is a chain of hashes between
+// ends that the clock has.
 package pebble
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,14 +50,9 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// Format is the version of the layout on disk. The first had no names by uid, the
-// second no tally and no witness: a folder of theirs is brought over when it is
-// opened.
-const (
-	Format       = "3"
-	firstFormat  = "1"
-	secondFormat = "2"
-)
+// Format is the version of the layout on disk. Folders of the formats before are
+// brought over when they are opened.
+const Format = "4"
 
 const (
 	// minFreeBytes is the room that a commit wants to see on the disk: a refusal
@@ -72,17 +77,26 @@ type Store struct {
 	cleaner cleaner
 	losses  []store.Loss
 
+	retention    store.Retention
 	acceptedLoss bool // by this start
 
-	commit  sync.Mutex // guards what follows, and orders commits
-	clock   clock      // of the last commit
-	version uint64     // last given out
-	uid     hexbid.UID // last given out
-	witness *witness
+	// What the folder holds when it is opened. Afterwards views have clocks.
+	clock clock
+	given numbers // last given out
 
+	// How commits travel (stager.go).
+	queue       chan *request
+	free        chan struct{} // the writer wants a round
+	staged      chan *round
+	stagerEnded chan struct{}
+	pruneSoon   chan struct{}
+	synced      atomic.Pointer[view]
+	views       sync.WaitGroup // of all that are held
+
+	witness    *witness
 	place      []guarded // what must stay in its place
 	currentLog atomic.Pointer[guarded]
-	watching   sync.WaitGroup
+	running    sync.WaitGroup // what runs beside, until closing
 	closing    chan struct{}
 
 	failed   chan struct{} // closed when the store cannot go on
@@ -92,20 +106,13 @@ type Store struct {
 	closed   atomic.Bool
 }
 
-var (
-	keyFormat   = []byte("m/format")
-	keyCurrency = []byte("m/currency")
-	keyClock    = []byte("m/clock")
-	keyLosses   = []byte("m/losses")
-)
-
 // checkFormat refuses a folder of another format or another currency.
 func (s *Store) checkFormat(currency string) error {
 	format, err := s.read(keyFormat)
 	if err != nil || format == nil {
 		return err
 	}
-	if !slices.Contains([]string{firstFormat, secondFormat, Format}, string(format)) {
+	if string(format) != Format && !slices.Contains(earlierFormats, string(format)) {
 		return hexbid.Errorf(hexbid.Unavailable, "data", "folder %s has format %q, this program reads %q: use the program that wrote it, "+
 			"or export and import the catalogue", s.dir, format, Format)
 	}
@@ -128,7 +135,7 @@ func (s *Store) readClock() error {
 	return nil
 }
 
-// read copies a value; nil when there is none.
+// read copies a value while the store is being opened; nil when there is none.
 func (s *Store) read(key []byte) ([]byte, error) {
 	value, closer, err := s.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -141,53 +148,63 @@ func (s *Store) read(key []byte) ([]byte, error) {
 	return append([]byte{}, value...), nil
 }
 
-func recordKey(kind hexbid.ResourceKind, name string) []byte {
-	return append([]byte{'r', '/', byte(kind)}, name...)
-}
-
-func uidKey(uid hexbid.UID) []byte {
-	return binary.BigEndian.AppendUint64([]byte("u/"), uint64(uid))
-}
-
 // ByUID implements store.Store.
-func (s *Store) ByUID(ctx context.Context, uid hexbid.UID) (store.Record, error) {
-	if s.closed.Load() {
-		return store.Record{}, errClosed
-	}
-	name, err := s.read(uidKey(uid))
-	if err != nil {
-		return store.Record{}, err
-	}
-	r, err := s.Get(ctx, string(name))
-	return store.CheckUID(r, uid, err)
-}
-
-// Get implements store.Store.
-func (s *Store) Get(_ context.Context, name string) (store.Record, error) {
-	if s.closed.Load() {
-		return store.Record{}, errClosed
-	}
-	r, ok, err := s.get(name)
-	if err == nil && !ok {
-		err = hexbid.Errorf(hexbid.NotFound, "name", "%q does not exist", hexbid.Shorten(name))
-	}
+func (s *Store) ByUID(_ context.Context, uid hexbid.UID) (r store.Record, err error) {
+	err = s.reading(func(v *view) error {
+		name, err := v.NameOf(uid)
+		if err != nil {
+			return err
+		}
+		r, _, err = v.Record(name)
+		if err == nil && (r.Resource == nil || r.Meta().UID != uid) {
+			r, err = store.Record{}, hexbid.Errorf(hexbid.NotFound, "uid", "%d does not exist", uid)
+		}
+		return err
+	})
 	return r, err
 }
 
-var errClosed = hexbid.Errorf(hexbid.Unavailable, "", "the store is closed")
-
-func (s *Store) get(name string) (r store.Record, ok bool, err error) {
-	n, err := hexbid.ParseName(name)
-	if err != nil {
-		return r, false, nil
-	}
-	value, err := s.read(recordKey(n.Kind, name))
-	if err != nil || value == nil {
-		return r, false, err
-	}
-	r, err = s.decode(n.Kind, value)
-	return r, err == nil, err
+// Get implements store.Store.
+func (s *Store) Get(_ context.Context, name string) (r store.Record, err error) {
+	err = s.reading(func(v *view) error {
+		there := false
+		r, there, err = v.Record(name)
+		if err == nil && !there {
+			err = hexbid.Errorf(hexbid.NotFound, "name", "%q does not exist", hexbid.Shorten(name))
+		}
+		return err
+	})
+	return r, err
 }
+
+// Verdict implements store.Store.
+func (s *Store) Verdict(_ context.Context, name string) (verdict store.Verdict, err error) {
+	err = s.reading(func(v *view) error {
+		verdict, err = v.Verdict(name)
+		return err
+	})
+	return verdict, err
+}
+
+// Counted implements store.Store.
+func (s *Store) Counted(_ context.Context, owner string, c store.Counter) (value int64, err error) {
+	err = s.reading(func(v *view) error {
+		value, err = v.Counted(owner, c)
+		return err
+	})
+	return value, err
+}
+
+// Version implements store.Store.
+func (s *Store) Version() (version uint64) {
+	_ = s.reading(func(v *view) error {
+		version = v.clock.version
+		return nil
+	})
+	return version
+}
+
+var errClosed = hexbid.Errorf(hexbid.Unavailable, "", "the store is closed")
 
 func (s *Store) decode(kind hexbid.ResourceKind, value []byte) (store.Record, error) {
 	r, err := decode(kind, value)
@@ -197,39 +214,24 @@ func (s *Store) decode(kind hexbid.ResourceKind, value []byte) (store.Record, er
 	return r, nil
 }
 
-// Watch implements store.Store.
-func (s *Store) Watch() *store.Feed { return s.tape.Feed() }
-
-// Scan implements store.Store. What it has found must add up to what commits
-// counted: a DataLoss when records are missing, or old ones stand in their place.
-func (s *Store) Scan(ctx context.Context, f func(store.Record) error) (uint64, error) {
-	if s.closed.Load() {
-		return 0, errClosed
-	}
-	s.commit.Lock()
-	snapshot, version, want := s.db.NewSnapshot(), s.version, s.clock.tally
-	s.commit.Unlock()
-	defer snapshot.Close()
-	found, err := s.walk(ctx, snapshot, f)
+func (s *Store) decodeVerdict(value []byte) (store.Verdict, error) {
+	v, err := decodeVerdict(value)
 	if err != nil {
-		return 0, err
+		return v, damage("in "+s.dir, err)
 	}
-	if found != want {
-		return 0, hexbid.Errorf(hexbid.DataLoss, "data", "the catalogue in %s does not add up (of %d records %d are there, or others in their place): "+
-			"acknowledged writes are lost: %s", s.dir, want.records, found.records, orAcceptLoss)
-	}
-	s.cleaner.release()
-	return version, s.Failure()
+	return v, nil
 }
 
-// Close implements store.Store. It waits for a commit in progress, and not for a
+// Watch implements store.Store.
+func (s *Store) Watch(after uint64) *store.Feed { return s.tape.Feed(after) }
+
+// Close implements store.Store. It waits for the commits in progress, and not for a
 // Pebble that cannot go on.
 func (s *Store) Close() error {
-	s.commit.Lock()
-	defer s.commit.Unlock()
 	if s.closed.Swap(true) {
 		return nil
 	}
+	s.tape.Close(errClosed)
 	return s.release()
 }
 
@@ -255,7 +257,11 @@ func (s *Store) release() error {
 // closeAll closes a Pebble that is not stuck. The witness hears last that all went
 // well.
 func (s *Store) closeAll() error {
-	s.watching.Wait()
+	s.running.Wait()
+	if last := s.synced.Swap(nil); last != nil {
+		last.release()
+	}
+	s.views.Wait() // no reader may find Pebble closed
 	var err error
 	if !s.stuck.Load() {
 		if s.db != nil {

@@ -2,18 +2,18 @@ package pebble
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/store"
-	"github.com/hexbid/hexbid/store/storetest"
 )
 
 func open(t *testing.T, o Options) *Store {
@@ -28,19 +28,27 @@ func open(t *testing.T, o Options) *Store {
 	return s
 }
 
-func TestPebble(t *testing.T) {
-	storetest.Run(t,
-		func(t *testing.T) store.Store { return open(t, Options{Dir: t.TempDir()}) },
-		func(t *testing.T, s store.Store) store.Store {
-			if err := s.Close(); err != nil {
-				t.Fatal(err)
-			}
-			return open(t, Options{Dir: s.(*Store).dir})
-		})
+// commit commits one group.
+func commit(s *Store, steps []store.Step) (store.Change, error) {
+	outcomes, err := s.Commit(context.Background(), []store.Group{{Steps: steps, At: time.Unix(1_800_000_000, 0)}})
+	if err != nil {
+		return store.Change{}, err
+	}
+	return outcomes[0].Change, outcomes[0].Err
 }
 
-func advertiser(name string) store.Op {
-	return store.Op{Put: &store.Record{Resource: &hexbid.Advertiser{Meta: hexbid.Meta{Name: name}, DisplayName: "x"}}}
+func scan(s *Store) (version uint64, err error) {
+	return s.Scan(context.Background(), func(store.Record, *store.Derived) error { return nil })
+}
+
+// showAll shows readers what a test has written past the committer.
+func showAll(s *Store) {
+	present := s.synced.Load()
+	s.publish(&view{clock: present.clock, round: present.round, latest: present.latest})
+}
+
+func advertiser(name string) store.Step {
+	return store.Step{Put: &store.Record{Resource: &hexbid.Advertiser{Meta: hexbid.Meta{Name: name}, DisplayName: "x"}}}
 }
 
 func wantRefusal(t *testing.T, err error, words ...string) {
@@ -76,31 +84,12 @@ func TestAnotherCurrencyAndAnotherFormatAreRefused(t *testing.T) {
 	if err := batch.Set(keyFormat, []byte("999"), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.write(batch); err != nil {
+	if err := s.write(batch, pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
 	_, err = Open(Options{Dir: "d", FS: fs, Currency: "CNY"})
 	wantRefusal(t, err, "999", Format)
-}
-
-func TestAFolderOfTheFirstFormatIsGivenNamesByUID(t *testing.T) {
-	fs := vfs.NewMem()
-	s := open(t, Options{Dir: "d", FS: fs})
-	change, err := s.Commit(context.Background(), []store.Op{advertiser("advertisers/old")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	uid := change.Puts[0].Meta().UID
-	batch := s.db.NewBatch()
-	if err := errors.Join(batch.Set(keyFormat, []byte(firstFormat), nil), batch.Delete(uidKey(uid), nil), s.write(batch), s.Close()); err != nil {
-		t.Fatal(err)
-	}
-	s = open(t, Options{Dir: "d", FS: fs})
-	defer s.Close()
-	if r, err := s.ByUID(context.Background(), uid); err != nil || r.Meta().Name != "advertisers/old" {
-		t.Errorf("by uid: %+v, %v", r.Resource, err)
-	}
 }
 
 // TestADiskThatFillsUpLosesNothing lets the disk refuse in the middle of a
@@ -115,17 +104,17 @@ func TestADiskThatFillsUpLosesNothing(t *testing.T) {
 	})}
 	s := open(t, Options{Dir: "d", FS: errorfs.Wrap(mem, &full)})
 	ctx := context.Background()
-	if _, err := s.Commit(ctx, []store.Op{advertiser("advertisers/kept")}); err != nil {
+	if _, err := commit(s, []store.Step{advertiser("advertisers/kept")}); err != nil {
 		t.Fatal(err)
 	}
 	full.On()
-	_, err := s.Commit(ctx, []store.Op{advertiser("advertisers/refused")})
+	_, err := commit(s, []store.Step{advertiser("advertisers/refused")})
 	wantRefusal(t, err, "refuses", "restart", "this change was under way and may be there")
 	if hexbid.KindOf(err) != hexbid.Unavailable {
 		t.Errorf("kind %d", hexbid.KindOf(err))
 	}
 	full.Off()
-	if _, err := s.Commit(ctx, []store.Op{advertiser("advertisers/later")}); err == nil || strings.Contains(err.Error(), "under way") {
+	if _, err := commit(s, []store.Step{advertiser("advertisers/later")}); err == nil || strings.Contains(err.Error(), "under way") {
 		t.Errorf("a failed store takes writes again, or says that it might: %v", err)
 	}
 	if _, err := s.Get(ctx, "advertisers/kept"); err != nil {
@@ -155,7 +144,7 @@ func TestAReadOnlyDiskIsRefusedAtOpen(t *testing.T) {
 func TestACommitWantsRoomOnTheDisk(t *testing.T) {
 	s := open(t, Options{Dir: "d", FS: nearlyFull{vfs.NewMem()}})
 	defer s.Close()
-	_, err := s.Commit(context.Background(), []store.Op{advertiser("advertisers/a")})
+	_, err := commit(s, []store.Step{advertiser("advertisers/a")})
 	wantRefusal(t, err, "MiB left", "nothing was written")
 	if hexbid.KindOf(err) != hexbid.Exhausted {
 		t.Errorf("kind %d", hexbid.KindOf(err))
@@ -176,7 +165,7 @@ func TestEveryAcknowledgedBatchSurvivesACrash(t *testing.T) {
 	ctx := context.Background()
 	for i := range 20 {
 		name := "advertisers/a" + strings.Repeat("x", i)
-		change, err := s.Commit(ctx, []store.Op{advertiser(name), advertiser(name + "-pair")})
+		change, err := commit(s, []store.Step{advertiser(name), advertiser(name + "-pair")})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -143,7 +143,8 @@ func (r *recovery) openPebble() error {
 	err := r.store.openPebble()
 	cut := false
 	for i := range r.olderLogs {
-		if log := &r.olderLogs[i]; err != nil && log.damaged {
+		// A later log is begun when the one before is whole.
+		if log := &r.olderLogs[i]; err != nil && (log.damaged || log.torn) {
 			if err := r.cut(log); err != nil {
 				return err
 			}
@@ -192,7 +193,7 @@ func (r *recovery) compare() error {
 	if s.witness, err = newWitness(s.fs, witnessPath(s.dir), next); err != nil {
 		return hexbid.Errorf(hexbid.Unavailable, "data", "%v", err)
 	}
-	if s.clock.tally.records == 0 {
+	if s.clock.tally.entries == 0 {
 		s.cleaner.release() // there is nothing that could be taken for obsolete
 	}
 	return s.tellLosses()
@@ -203,46 +204,67 @@ func (r *recovery) compare() error {
 // number may have been seen whose write did not survive.
 func (r *recovery) giveOutAbove(next *testimony) {
 	s := r.store
-	s.version, s.uid = s.clock.version, s.clock.uid
+	s.given = numbers{s.clock.uid, s.clock.version}
 	switch {
 	case !r.witnessed && len(r.missing) > 0:
-		s.version, s.uid = s.version+unknownLeaseGap, s.uid+unknownLeaseGap
+		s.given = numbers{s.given.uid + unknownLeaseGap, s.given.version + unknownLeaseGap}
 	case r.witnessed && (!r.said.closed || len(r.missing) > 0):
-		s.version, s.uid = max(s.version, r.said.versions), max(s.uid, r.said.uids)
+		s.given = numbers{max(s.given.uid, r.said.uids), max(s.given.version, r.said.versions)}
 	}
-	next.lease(s.version, s.uid)
+	next.lease(s.given.version, s.given.uid)
 }
 
-// goOn accepts what is lost: it counts what is there and records the loss.
+// goOn accepts what is lost: it counts what is there, makes what belongs to records
+// agree with them, begins the log of changes anew, and records the loss.
 func (r *recovery) goOn() error {
 	s := r.store
-	snapshot := s.db.NewSnapshot()
-	defer snapshot.Close()
-	counted, err := s.walk(context.Background(), snapshot, func(store.Record) error { return nil })
+	found, err := s.audit()
 	if err != nil {
 		return err
 	}
-	if r.isCurrent && counted != s.clock.tally {
-		r.missing = append(r.missing, fmt.Sprintf("of %d records %d are there, or others in their place", s.clock.tally.records, counted.records))
+	if missing := found.missing(&s.clock); r.isCurrent && missing != "" {
+		r.missing = append(r.missing, missing)
 	}
 	if len(r.missing) == 0 {
 		return nil
 	}
-	s.clock.tally, s.acceptedLoss = counted, true
+	s.acceptedLoss = true
 	s.cleaner.release()
 	loss := store.Loss{At: time.Now().UTC(), Acknowledged: r.said.acknowledged, Found: s.clock.version, What: strings.Join(r.missing, "; ")}
 	if err := s.readLosses(); err != nil {
 		return err
 	}
 	s.log.Error("acknowledged writes are lost, and the catalogue goes on without them", "acknowledged", loss.Acknowledged, "found", loss.Found, "what", loss.What)
-	value, err := encoding.Marshal(append(s.losses, loss))
+	value, err := encodeLosses(append(s.losses, loss))
 	if err != nil {
 		return err
 	}
+	if err := s.relink(context.Background()); err != nil {
+		return err
+	}
+	s.clock.tally = found.tally
 	batch := s.db.NewBatch()
+	s.forgetLog(batch)
 	_ = batch.Set(keyClock, s.clock.encode(), nil) // a batch in memory takes every Set
 	_ = batch.Set(keyLosses, value, nil)
-	return s.write(batch)
+	return s.write(batch, pebble.Sync)
+}
+
+// audit counts all that there is while the store is being opened.
+func (s *Store) audit() (audit, error) {
+	v := s.opening()
+	defer v.release()
+	return v.walk(context.Background(), func(store.Record, *store.Derived) error { return nil })
+}
+
+// forgetLog begins the log of changes anew behind the present version: whoever
+// follows has seen what is lost, and must scan.
+func (s *Store) forgetLog(batch *pebble.Batch) {
+	for _, letter := range []byte{changeSpace, historySpace} {
+		from, end := space(letter)
+		_ = batch.DeleteRange(from, end, nil) // a batch in memory takes every DeleteRange
+	}
+	s.clock.log = logBounds{start: s.clock.version}
 }
 
 // tellLosses reads the losses that were accepted, and says so at every start.
@@ -260,8 +282,8 @@ func (s *Store) readLosses() error {
 	if err != nil || value == nil {
 		return err
 	}
-	if err := decoding.Unmarshal(value, &s.losses); err != nil {
-		return s.unreadable(err)
+	if s.losses, err = decodeLosses(value); err != nil {
+		return damage("in "+s.dir, err)
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 package pebble
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"runtime"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -10,65 +12,101 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// A scan reads in one goroutine, decodes on every core, which is what costs, and
-// hands records on in order in the caller's. Chunks of records travel with a
-// channel each for what becomes of them, and the channels stand in order.
+// Scan implements store.Store. What it has found must add up to what commits
+// counted: a DataLoss when entries are missing, or old ones stand in their place.
+func (s *Store) Scan(ctx context.Context, f func(store.Record, *store.Derived) error) (version uint64, err error) {
+	err = s.reading(func(v *view) error {
+		found, err := v.walk(ctx, f)
+		if err == nil {
+			err = found.check(s.dir, &v.clock)
+		}
+		version = v.clock.version
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	s.cleaner.release()
+	return version, s.Failure()
+}
+
+// A scan reads records and what is derived from them in one goroutine, which merges
+// the two, decodes on every core, which is what costs, and hands records on in order in
+// the caller's. Chunks of records travel with a channel each for what becomes of them,
+// and the channels stand in order. Beside it the audit counts all that is no record.
 const (
 	recordsAChunk = 256
 	chunksAhead   = 16
 )
 
+// chunk is records on their way to be decoded, their bytes in one piece.
 type chunk struct {
-	kinds   []hexbid.ResourceKind
-	values  [][]byte
+	data    []byte
+	items   []item
 	decoded chan decodedChunk
+}
+
+// item is where a chunk has a record, and behind it what is derived from it.
+type item struct {
+	kind                 hexbid.ResourceKind
+	from, derived, until int
 }
 
 type decodedChunk struct {
 	records []store.Record
-	tally   tally
+	derived []*store.Derived
+	audit   audit
 	err     error
 }
 
-// walk calls f for every record of a snapshot, and counts them and the verdicts.
-func (s *Store) walk(ctx context.Context, snapshot *pebble.Snapshot, f func(store.Record) error) (tally, error) {
-	records, err := s.walkRecords(ctx, snapshot, f)
+// walk calls f for every record of a view, and counts all that there is.
+func (v *view) walk(ctx context.Context, f func(store.Record, *store.Derived) error) (found audit, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	others := make(chan error, 1)
+	var beside audit
+	go func() { others <- hexbid.Contain(func() error { return beside.count(ctx, v) }) }()
+	found, err = v.walkRecords(ctx, f)
 	if err != nil {
-		return records, err
+		stop()
 	}
-	verdicts, err := s.walkVerdicts(ctx, snapshot)
-	return tally{records.records + verdicts.records, records.sum + verdicts.sum}, err
+	err = errors.Join(err, <-others)
+	found.join(&beside)
+	return found, firstError(err)
 }
 
-func (s *Store) walkRecords(ctx context.Context, snapshot *pebble.Snapshot, f func(store.Record) error) (tally, error) {
-	iter, err := snapshot.NewIter(&pebble.IterOptions{LowerBound: []byte("r/"), UpperBound: []byte("r0")})
-	if err != nil {
-		return tally{}, s.unreadable(err)
+// firstError is the first of joined errors: the others are of what it has stopped.
+func firstError(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()[0]
 	}
-	defer iter.Close()
-	return s.scanDecoded(ctx, iter, f)
+	return err
 }
 
-// scanDecoded calls f for what an iterator gives, in order.
-func (s *Store) scanDecoded(ctx context.Context, iter *pebble.Iterator, f func(store.Record) error) (tally, error) {
+// walkRecords calls f for all records, in order.
+func (v *view) walkRecords(ctx context.Context, f func(store.Record, *store.Derived) error) (audit, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	work, ordered, failed := make(chan *chunk, chunksAhead), make(chan *chunk, chunksAhead), make(chan error, 1)
 	go func() {
 		defer close(ordered)
 		defer close(work)
-		failed <- s.readChunks(ctx, iter, work, ordered)
+		failed <- hexbid.Contain(func() error { return v.readChunks(ctx, work, ordered) })
 	}()
 	for range runtime.GOMAXPROCS(0) {
 		go func() {
 			for c := range work {
-				c.decoded <- s.decodeChunk(c)
+				var done decodedChunk
+				if err := hexbid.Contain(func() error { done = v.store.decodeChunk(c); return nil }); err != nil {
+					done.err = err
+				}
+				c.decoded <- done
 			}
 		}()
 	}
 	found, err := handOn(ordered, f)
 	stop()
-	for range ordered { // the reader holds the iterator until it has seen the stop
+	for range ordered { // the reader holds its iterators until it has seen the stop
 	}
 	if readErr := <-failed; err == nil {
 		err = readErr
@@ -76,15 +114,15 @@ func (s *Store) scanDecoded(ctx context.Context, iter *pebble.Iterator, f func(s
 	return found, err
 }
 
-func handOn(ordered <-chan *chunk, f func(store.Record) error) (found tally, err error) {
+func handOn(ordered <-chan *chunk, f func(store.Record, *store.Derived) error) (found audit, err error) {
 	for c := range ordered {
 		done := <-c.decoded
 		if done.err != nil {
 			return found, done.err
 		}
-		found.records, found.sum = found.records+done.tally.records, found.sum+done.tally.sum
+		found.join(&done.audit)
 		for i := range done.records {
-			if err := f(done.records[i]); err != nil {
+			if err := f(done.records[i], done.derived[i]); err != nil {
 				return found, err
 			}
 		}
@@ -92,12 +130,24 @@ func handOn(ordered <-chan *chunk, f func(store.Record) error) (found tally, err
 	return found, nil
 }
 
-func (s *Store) readChunks(ctx context.Context, iter *pebble.Iterator, to ...chan<- *chunk) error {
+// readChunks sends records with what is derived from them, which stands in the same
+// order.
+func (v *view) readChunks(ctx context.Context, to ...chan<- *chunk) error {
+	iter, err := v.iterate(recordSpace)
+	if err != nil {
+		return err
+	}
+	defer iter.Close()
+	beside, err := v.iterate(derivedSpace)
+	if err != nil {
+		return err
+	}
+	defer beside.Close()
+	beside.First()
 	for ok := iter.First(); ok; {
-		c := &chunk{decoded: make(chan decodedChunk, 1)}
-		for ; ok && len(c.values) < recordsAChunk; ok = iter.Next() {
-			c.kinds = append(c.kinds, hexbid.ResourceKind(iter.Key()[2]))
-			c.values = append(c.values, append([]byte(nil), iter.Value()...))
+		c := &chunk{items: make([]item, 0, recordsAChunk), decoded: make(chan decodedChunk, 1)}
+		for ; ok && len(c.items) < recordsAChunk; ok = iter.Next() {
+			c.add(iter, beside)
 		}
 		for _, channel := range to {
 			select {
@@ -107,20 +157,43 @@ func (s *Store) readChunks(ctx context.Context, iter *pebble.Iterator, to ...cha
 			}
 		}
 	}
-	if err := iter.Error(); err != nil {
-		return s.unreadable(err)
+	return errors.Join(v.store.ended(iter), v.store.ended(beside))
+}
+
+func (c *chunk) add(iter, beside *pebble.Iterator) {
+	key := iter.Key()
+	i := item{kind: hexbid.ResourceKind(key[nameAt-1]), from: len(c.data)}
+	c.data = append(c.data, iter.Value()...)
+	i.derived = len(c.data)
+	for beside.Valid() && bytes.Compare(beside.Key()[1:], key[1:]) < 0 {
+		beside.Next()
 	}
-	return nil
+	if beside.Valid() && bytes.Equal(beside.Key()[1:], key[1:]) {
+		c.data = append(c.data, beside.Value()...)
+	}
+	i.until = len(c.data)
+	c.items = append(c.items, i)
 }
 
 func (s *Store) decodeChunk(c *chunk) (done decodedChunk) {
-	for i, value := range c.values {
-		r, err := s.decode(c.kinds[i], value)
+	done.records, done.derived = make([]store.Record, 0, len(c.items)), make([]*store.Derived, len(c.items))
+	for n, i := range c.items {
+		r, err := s.decode(i.kind, c.data[i.from:i.derived])
 		if err != nil {
 			return decodedChunk{err: err}
 		}
 		done.records = append(done.records, r)
-		done.tally.add(&r)
+		done.audit.addRecord(&r)
+		if i.derived == i.until {
+			continue
+		}
+		d, err := decodeDerived(c.data[i.derived:i.until])
+		if err != nil {
+			return decodedChunk{err: damage("in "+s.dir, err)}
+		}
+		if d.Of(&r) {
+			done.derived[n] = &d
+		}
 	}
 	return done
 }

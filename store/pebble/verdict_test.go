@@ -19,9 +19,9 @@ const judgedPlace = "advertisers/a/programs/p/places/l"
 
 // judged is the step of a round: it puts or deletes a place together with a verdict
 // on it. Both carry the number of the round.
-func judged(round int) store.Op {
+func judged(round int) store.Step {
 	place := hexbid.Place{Meta: hexbid.Meta{Name: judgedPlace}, DisplayName: strconv.Itoa(round), Review: hexbid.Hidden}
-	op := store.Op{IfVersion: store.AnyVersion, Verdict: &store.Verdict{State: hexbid.Hidden, Of: place}}
+	op := store.Step{IfVersion: store.AnyVersion, Verdict: &store.Verdict{State: hexbid.Hidden, Of: place}}
 	if deletes(round) {
 		op.Delete = judgedPlace
 	} else {
@@ -87,7 +87,7 @@ func TestAVerdictAndItsPlaceAgreeAfterACrashAtAnyInstant(t *testing.T) {
 	}))
 	s := open(t, Options{Dir: "d/c", FS: fs, Log: quiet})
 	for round := range rounds {
-		if _, err := s.Commit(context.Background(), []store.Op{judged(round)}); err != nil {
+		if _, err := commit(s, []store.Step{judged(round)}); err != nil {
 			t.Fatal(err)
 		}
 		hooked.Lock()
@@ -105,7 +105,7 @@ func TestAVerdictAndItsPlaceAgreeAfterACrashAtAnyInstant(t *testing.T) {
 		if round := roundOf(t, s); round < c.acked {
 			t.Errorf("crash %d: round %d of %d acknowledged", i, round, c.acked)
 		}
-		if _, err := s.Scan(context.Background(), func(store.Record) error { return nil }); err != nil {
+		if _, err := s.Scan(context.Background(), func(store.Record, *store.Derived) error { return nil }); err != nil {
 			t.Errorf("crash %d: %v", i, err)
 		}
 		if err := s.Close(); err != nil {
@@ -130,10 +130,10 @@ func TestALostOrDamagedVerdictIsNoticed(t *testing.T) {
 			defer s.Close()
 			var older []byte
 			for round := range 2 {
-				if _, err := s.Commit(ctx, []store.Op{judged(round)}); err != nil {
+				if _, err := commit(s, []store.Step{judged(round)}); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := s.Scan(ctx, func(store.Record) error { return nil }); err != nil {
+				if _, err := s.Scan(ctx, func(store.Record, *store.Derived) error { return nil }); err != nil {
 					t.Fatal(err)
 				}
 				if round == 0 {
@@ -143,7 +143,8 @@ func TestALostOrDamagedVerdictIsNoticed(t *testing.T) {
 			if err := c.harm(s, older); err != nil {
 				t.Fatal(err)
 			}
-			_, err := s.Scan(ctx, func(store.Record) error { return nil })
+			showAll(s)
+			_, err := s.Scan(ctx, func(store.Record, *store.Derived) error { return nil })
 			wantRefusal(t, err, c.want)
 			if hexbid.KindOf(err) != hexbid.DataLoss {
 				t.Errorf("kind %d", hexbid.KindOf(err))
@@ -153,7 +154,7 @@ func TestALostOrDamagedVerdictIsNoticed(t *testing.T) {
 }
 
 func FuzzDecodeVerdict(f *testing.F) {
-	value, err := encoding.Marshal(store.Verdict{State: hexbid.Hidden, Version: 3})
+	value, err := encodeVerdict(&store.Verdict{State: hexbid.Hidden, Version: 3})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -1,0 +1,409 @@
+package pebble
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	diskpb "github.com/hexbid/hexbid/proto/hexbid/disk/v1"
+	"github.com/hexbid/hexbid/store"
+	"github.com/hexbid/hexbid/wire"
+)
+
+// The log of changes has a record for each change, under its version, written in the
+// change's own batch. A record holds who asked for the change, from where and when,
+// what was there before under each name, and the SHA-256 of the record before. The
+// clock holds the hash of the last one, and that of the one before the first. So a
+// record that is altered or missing anywhere shows when the log is read.
+//
+// What a change put is not kept twice: it is what the next change of that name found,
+// and where there is none, it is there now. An index by name leads to that change.
+
+// log adds a group to the log of changes, and gives its change its hashes.
+func (r *round) log(got *store.Taken) error {
+	c := &got.Change
+	c.Previous = r.clock.log.lastHash
+	entries, err := r.entriesOf(got)
+	if err != nil {
+		return err
+	}
+	value, err := appendHead(r.value[:0], c)
+	if err != nil {
+		return err
+	}
+	for i := range entries {
+		r.room = entries[i].append(r.room[:0])
+		value = appendBytes(value, changeEntries, r.room)
+	}
+	value = appendEnd(value, c.Version, c.Previous)
+	r.value = value
+	c.Hash = sha256.Sum256(value)
+	r.room = appendChangeKey(r.room[:0], c.Version)
+	_ = r.batch.Set(r.room, value, nil) // a batch in memory takes every Set
+	for i := range entries {
+		r.room = appendHistoryKey(r.room[:0], entries[i].name, c.Version)
+		_ = r.batch.Set(r.room, nil, nil)
+	}
+	r.clock.log.lastHash = c.Hash
+	r.clock.log.bytes += uint64(len(value))
+	r.logged = append(r.logged, stagedChange{*c, len(value)})
+	return nil
+}
+
+// entriesOf makes an entry of each name that a group has to do with.
+func (r *round) entriesOf(got *store.Taken) ([]entry, error) {
+	list := entryList{entries: r.entries[:0]}
+	clear(r.entries)
+	for i := range got.Change.Deletes {
+		before := &got.Change.Deletes[i]
+		if err := list.of(before.Meta().Name).replaces(before); err != nil {
+			return nil, err
+		}
+	}
+	for i := range got.Change.Puts {
+		put := &got.Change.Puts[i]
+		e := list.of(put.Meta().Name)
+		e.after = put.Meta().UID
+		if put.Before.Resource == nil {
+			continue
+		}
+		if err := e.replaces(&put.Before); err != nil {
+			return nil, err
+		}
+	}
+	for i := range got.Verdicts {
+		v := &got.Verdicts[i]
+		if err := list.of(v.Name).replacesVerdict(&v.Before); err != nil {
+			return nil, err
+		}
+	}
+	r.entries = list.entries
+	return list.entries, nil
+}
+
+// entryList has an entry a name. Few names are searched through, many are indexed.
+type entryList struct {
+	entries []entry
+	at      map[string]int
+}
+
+const indexedAbove = 8
+
+func (l *entryList) of(name string) *entry {
+	i := -1
+	if l.at != nil {
+		if at, there := l.at[name]; there {
+			i = at
+		}
+	} else {
+		i = slices.IndexFunc(l.entries, func(e entry) bool { return e.name == name })
+	}
+	if i < 0 {
+		i = len(l.entries)
+		l.add(name)
+	}
+	return &l.entries[i]
+}
+
+func (l *entryList) add(name string) {
+	l.entries = append(l.entries, entry{name: name})
+	if len(l.entries) == indexedAbove {
+		l.at = map[string]int{}
+		for i := range l.entries {
+			l.at[l.entries[i].name] = i
+		}
+	} else if l.at != nil {
+		l.at[name] = len(l.entries) - 1
+	}
+}
+
+func (e *entry) replaces(before *store.Record) (err error) {
+	e.before = before.Meta().UID
+	e.image, err = encode(before)
+	return err
+}
+
+// replacesVerdict notes a verdict; the empty one when there was none.
+func (e *entry) replacesVerdict(before *store.Verdict) (err error) {
+	if e.verdict = []byte{}; before.Version > 0 {
+		e.verdict, err = encodeVerdict(before)
+	}
+	return err
+}
+
+// Log implements store.Store.
+func (s *Store) Log(ctx context.Context, after uint64, visit func(*store.Change) bool) error {
+	v := s.look()
+	if v == nil {
+		return errClosed
+	}
+	defer v.release()
+	if after < v.clock.log.start {
+		return store.Gap(after, v.clock.log.start)
+	}
+	reader, err := v.readLog(after)
+	if err != nil {
+		return err
+	}
+	defer reader.close()
+	for {
+		c, err := reader.next(ctx)
+		if err != nil || c == nil || !visit(c) {
+			return err
+		}
+	}
+}
+
+// logReader goes through the log of changes of a view.
+type logReader struct {
+	view     *view
+	changes  *pebble.Iterator
+	history  *pebble.Iterator
+	previous digest
+	last     uint64 // version of the last change read
+	later    laterChanges
+}
+
+// readLog begins after a version, which the log must reach.
+func (v *view) readLog(after uint64) (*logReader, error) {
+	r := &logReader{view: v, previous: v.clock.log.startHash, last: after, later: laterChanges{view: v}}
+	var err error
+	if r.changes, err = v.iterate(changeSpace); err != nil {
+		return nil, err
+	}
+	if r.history, err = v.iterate(historySpace); err != nil {
+		return nil, errors.Join(err, r.changes.Close())
+	}
+	if r.changes.SeekLT(changeKey(after + 1)) {
+		r.previous = sha256.Sum256(r.changes.Value())
+		r.changes.Next()
+	} else {
+		r.changes.First()
+	}
+	return r, nil
+}
+
+// iterate goes through a space of keys.
+func (v *view) iterate(letter byte) (*pebble.Iterator, error) {
+	from, end := space(letter)
+	iter, err := v.snapshot.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: end})
+	if err != nil {
+		return nil, v.store.unreadable(err)
+	}
+	return iter, nil
+}
+
+func (r *logReader) close() {
+	_, _ = r.changes.Close(), r.history.Close() // their errors were told when they came
+}
+
+// next reads the next change, nil at the end of the log.
+func (r *logReader) next(ctx context.Context) (*store.Change, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if !r.changes.Valid() {
+		err := r.view.store.ended(r.changes)
+		if err == nil && r.previous != r.view.clock.log.lastHash {
+			err = r.broken("its end is missing")
+		}
+		return nil, err
+	}
+	value, err := r.changes.ValueAndErr()
+	if err != nil {
+		return nil, r.view.store.unreadable(err)
+	}
+	record, err := decodeChange(value)
+	if err != nil {
+		return nil, r.broken(err.Error())
+	}
+	if !bytes.Equal(record.GetPrevious(), r.previous[:]) || record.GetVersion() != versionIn(r.changes.Key()) {
+		return nil, r.broken("a record was altered, or is missing")
+	}
+	c := &store.Change{Version: record.GetVersion(), Who: record.GetWho(), From: record.GetFrom(), Previous: r.previous, Hash: sha256.Sum256(value)}
+	if record.GetAt() != nil {
+		c.At = record.GetAt().AsTime()
+	}
+	if err := r.fill(ctx, c, record.GetEntries()); err != nil {
+		return nil, err
+	}
+	r.previous, r.last = c.Hash, c.Version
+	r.changes.Next()
+	return c, nil
+}
+
+// broken is the error of a log that does not hold together.
+func (r *logReader) broken(how string) error {
+	return damage("in "+r.view.store.dir, fmt.Errorf("the log of changes breaks off behind version %d: %s", r.last, how))
+}
+
+// fill gives a change what it put and deleted.
+func (r *logReader) fill(ctx context.Context, c *store.Change, entries []*diskpb.Entry) error {
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := r.view.store.addVerdict(c, e); err != nil {
+			return err
+		}
+		before, err := r.view.store.image(e)
+		if err != nil {
+			return err
+		}
+		if e.GetUidBefore() != 0 && e.GetUidBefore() != e.GetUidAfter() {
+			c.Deletes = append(c.Deletes, before)
+			before = store.Record{}
+		}
+		if e.GetUidAfter() == 0 {
+			continue
+		}
+		w := store.Written{Before: before}
+		if w.Record, err = r.after(c.Version, e); err != nil {
+			return err
+		}
+		if w.Derived, err = r.view.derivedOf(&w.Record); err != nil {
+			return err
+		}
+		c.Puts = append(c.Puts, w)
+	}
+	return nil
+}
+
+// addVerdict adds the verdict that an entry found, if the change has set another.
+func (s *Store) addVerdict(c *store.Change, e *diskpb.Entry) error {
+	if e.GetVerdictBefore() == nil {
+		return nil
+	}
+	v, err := wire.UnpackVerdict(e.GetVerdictBefore())
+	if err != nil {
+		return damage("in "+s.dir, err)
+	}
+	c.Verdicts = append(c.Verdicts, store.PastVerdict{Name: e.GetName(), Verdict: store.Verdict(v)})
+	return nil
+}
+
+// image decodes what an entry found; the zero Record when it found none.
+func (s *Store) image(e *diskpb.Entry) (store.Record, error) {
+	if e.GetUidBefore() == 0 {
+		return store.Record{}, nil
+	}
+	r, err := unpack(kindIn(e.GetName()), e.GetBefore())
+	if err != nil {
+		return r, damage("in "+s.dir, err)
+	}
+	return r, nil
+}
+
+// after is the record that the change of a version left under a name: what the next
+// change of it found, or what is there.
+func (r *logReader) after(version uint64, e *diskpb.Entry) (record store.Record, err error) {
+	there := false
+	prefix := appendHistoryKey(nil, e.GetName(), version)
+	from := appendHistoryKey(nil, e.GetName(), version+1)
+	for ok := r.history.SeekGE(from); ok && !there && bytes.HasPrefix(r.history.Key(), prefix[:len(prefix)-8]); ok = r.history.Next() {
+		var later *diskpb.Entry
+		if later, err = r.later.entry(versionIn(r.history.Key()), e.GetName()); err != nil {
+			return record, err
+		}
+		if there = later.GetUidBefore() != 0; there { // else it was about the verdict alone
+			record, err = r.view.store.image(later)
+		}
+	}
+	if err == nil {
+		err = r.view.store.ended(r.history)
+	}
+	if err == nil && !there {
+		record, there, err = r.view.Record(e.GetName())
+	}
+	if err == nil && (!there || uint64(record.Meta().UID) != e.GetUidAfter() || record.Meta().Version != version) {
+		err = r.broken(fmt.Sprintf("what version %d put under %q is not there", version, e.GetName()))
+	}
+	return record, err
+}
+
+// derivedOf reads what is kept of a record; nil when nothing is, or of another version.
+func (v *view) derivedOf(r *store.Record) (kept *store.Derived, err error) {
+	m := r.Meta()
+	_, err = v.read(appendDerivedKey(nil, kindIn(m.Name), m.Name), func(value []byte) error {
+		d, err := decodeDerived(value)
+		if err != nil {
+			return damage("in "+v.store.dir, err)
+		}
+		if d.UID == m.UID && d.Version == m.Version {
+			kept = &d
+		}
+		return nil
+	})
+	return kept, err
+}
+
+// mostLater is how many entries a reader of the log keeps of changes that it looked
+// ahead at.
+const mostLater = 20_000
+
+// laterChanges finds entries of changes by name. Successive changes often have the
+// same names, as where a file is uploaded again: each is decoded once.
+type laterChanges struct {
+	view   *view
+	kept   map[uint64]map[string]*diskpb.Entry
+	amount int
+}
+
+func (l *laterChanges) entry(version uint64, name string) (*diskpb.Entry, error) {
+	byName := l.kept[version]
+	if byName == nil {
+		var err error
+		if byName, err = l.decode(version); err != nil {
+			return nil, err
+		}
+	}
+	e := byName[name]
+	if e == nil {
+		return nil, damage("in "+l.view.store.dir, fmt.Errorf("the log of changes has version %d without %q", version, name))
+	}
+	return e, nil
+}
+
+func (l *laterChanges) decode(version uint64) (map[string]*diskpb.Entry, error) {
+	byName := map[string]*diskpb.Entry{}
+	found, err := l.view.read(changeKey(version), func(value []byte) error {
+		record, err := decodeChange(value)
+		if err != nil {
+			return damage("in "+l.view.store.dir, err)
+		}
+		for _, e := range record.GetEntries() {
+			byName[e.GetName()] = e
+		}
+		return nil
+	})
+	if err == nil && !found {
+		err = damage("in "+l.view.store.dir, fmt.Errorf("the log of changes lacks version %d", version))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if l.amount += len(byName); l.kept == nil || l.amount > mostLater {
+		l.kept, l.amount = map[uint64]map[string]*diskpb.Entry{}, len(byName)
+	}
+	l.kept[version] = byName
+	return byName, nil
+}
+
+// latestChange is when the last change was made.
+func (s *Store) latestChange() (at time.Time, err error) {
+	value, err := s.read(changeKey(s.clock.version))
+	if err != nil || value == nil {
+		return at, err
+	}
+	change, err := decodeChange(value)
+	if err != nil {
+		return at, damage("in "+s.dir, err)
+	}
+	return change.GetAt().AsTime(), nil
+}

@@ -1,0 +1,78 @@
+package pebble
+
+import (
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/store"
+)
+
+// mostKnown bounds each part of what the stager remembers.
+const mostKnown = 50_000
+
+// memory is the view that a stage stands on, with a bounded memory of what groups ask
+// again and again: whether parents exist, and counters. What changes is forgotten or
+// set when its round is handed over; until that round is synced its stage answers.
+type memory struct {
+	*view
+	exists   map[string]bool
+	counters map[store.CounterKey]int64
+}
+
+var _ store.View = (*memory)(nil)
+
+func newMemory() *memory {
+	return &memory{exists: map[string]bool{}, counters: map[store.CounterKey]int64{}}
+}
+
+// Exists implements store.View. Only advertisers and programs are remembered, which
+// others refer to.
+func (m *memory) Exists(name string) (bool, error) {
+	if kind := kindIn(name); kind != hexbid.KindAdvertiser && kind != hexbid.KindProgram {
+		return m.view.Exists(name)
+	}
+	if exists, known := m.exists[name]; known {
+		return exists, nil
+	}
+	exists, err := m.view.Exists(name)
+	if err == nil {
+		bound(m.exists)
+		m.exists[name] = exists
+	}
+	return exists, err
+}
+
+// Counted implements store.View.
+func (m *memory) Counted(owner string, c store.Counter) (int64, error) {
+	key := store.CounterKey{Owner: owner, Counter: c}
+	if value, known := m.counters[key]; known {
+		return value, nil
+	}
+	value, err := m.view.Counted(owner, c)
+	if err == nil {
+		bound(m.counters)
+		m.counters[key] = value
+	}
+	return value, err
+}
+
+// forget drops what is remembered of names that a round changes.
+func (m *memory) forget(names map[string]struct{}) {
+	for name := range names {
+		delete(m.exists, name)
+	}
+}
+
+// set remembers the counters that a round has set, once it is synced.
+func (m *memory) set(counters map[store.CounterKey]int64) {
+	for key, value := range counters {
+		bound(m.counters)
+		m.counters[key] = value
+	}
+}
+
+// bound empties a memory that is full. To fill it again costs less than to know what
+// of it was used last.
+func bound[K comparable, V any](m map[K]V) {
+	if len(m) >= mostKnown {
+		clear(m)
+	}
+}

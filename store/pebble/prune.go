@@ -1,0 +1,115 @@
+package pebble
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	diskpb "github.com/hexbid/hexbid/proto/hexbid/disk/v1"
+)
+
+// The log of changes is kept as long as the retention says. Its oldest changes are
+// taken off by a goroutine of their own, in steps of bounded size that travel with the
+// rounds: no caller's commit waits for it.
+const (
+	changesAStep = 512
+	bytesAStep   = 4 << 20
+)
+
+// pruning is a step: what is taken off the log's beginning.
+type pruning struct {
+	from, to  uint64 // versions: the log begins after from, and then after to
+	startHash digest // of the change of the version to
+	bytes     uint64 // of what is taken off
+	history   [][]byte
+}
+
+// prune takes off a step, unless another has been before it.
+func (r *round) prune(p *pruning) {
+	if r.clock.log.start != p.from {
+		return
+	}
+	_ = r.batch.DeleteRange(changeKey(p.from), changeKey(p.to+1), nil)
+	for _, key := range p.history {
+		_ = r.batch.Delete(key, nil)
+	}
+	r.clock.log.start, r.clock.log.startHash = p.to, p.startHash
+	r.clock.log.bytes -= p.bytes
+}
+
+// pruneLog prunes when there is something new, until the store closes.
+func (s *Store) pruneLog() {
+	oldest := time.Time{}
+	for {
+		select {
+		case <-s.closing:
+			return
+		case <-s.pruneSoon:
+		}
+		for more := true; more; {
+			err := hexbid.Contain(func() (err error) { more, err = s.pruneStep(&oldest); return err })
+			if err != nil {
+				s.log.Warn("the log of changes is not pruned", "error", firstLine(err))
+				break
+			}
+		}
+	}
+}
+
+// pruneStep takes a step, if one is due, and says whether it did.
+func (s *Store) pruneStep(oldest *time.Time) (bool, error) {
+	v := s.look()
+	if v == nil {
+		return false, nil
+	}
+	defer v.release()
+	horizon := v.latest.Add(-s.retention.Age)
+	if v.clock.log.bytes <= uint64(s.retention.Bytes) && !oldest.IsZero() && !oldest.Before(horizon) {
+		return false, nil
+	}
+	p, err := v.dueForPruning(uint64(s.retention.Bytes), horizon, oldest)
+	if err != nil || p == nil {
+		return false, err
+	}
+	return true, s.ask(context.Background(), &request{prune: p, done: make(chan struct{})})
+}
+
+// dueForPruning reads the oldest changes: those that have to go, up to a step. It
+// notes when the first of the others was made. The last change always stays.
+func (v *view) dueForPruning(mostBytes uint64, horizon time.Time, oldest *time.Time) (*pruning, error) {
+	iter, err := v.iterate(changeSpace)
+	if err != nil {
+		return nil, err
+	}
+	defer iter.Close()
+	p := &pruning{from: v.clock.log.start, to: v.clock.log.start}
+	n := 0
+	for ok := iter.First(); ok && versionIn(iter.Key()) < v.clock.version && n < changesAStep && p.bytes < bytesAStep; ok = iter.Next() {
+		value, err := iter.ValueAndErr()
+		if err != nil {
+			return nil, v.store.unreadable(err)
+		}
+		change, err := decodeChange(value)
+		if err != nil {
+			return nil, damage("in "+v.store.dir, err)
+		}
+		if *oldest = change.GetAt().AsTime(); v.clock.log.bytes-p.bytes <= mostBytes && !oldest.Before(horizon) {
+			break
+		}
+		p.add(change, value)
+		n++
+	}
+	if n == 0 {
+		p = nil
+	}
+	return p, v.store.ended(iter)
+}
+
+func (p *pruning) add(change *diskpb.Change, value []byte) {
+	p.to, p.startHash = change.GetVersion(), sha256.Sum256(value)
+	p.bytes += uint64(len(value))
+	for _, e := range change.GetEntries() {
+		p.history = append(p.history, appendHistoryKey(nil, e.GetName(), p.to))
+	}
+}

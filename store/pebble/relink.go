@@ -1,0 +1,80 @@
+package pebble
+
+import (
+	"context"
+	"encoding/binary"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/hexbid/hexbid/store"
+)
+
+// bytesABatch bounds the batches that make a folder over while it is being opened.
+const bytesABatch = 4 << 20
+
+// relink writes names by uid, references and counters anew, as the records say, and
+// counts the counters. A relink that is interrupted is done again from its start.
+func (s *Store) relink(ctx context.Context) error {
+	l := linker{store: s, batch: s.db.NewBatch(), counted: map[store.CounterKey]int64{}}
+	for _, letter := range []byte{uidSpace, referenceSpace, counterSpace} {
+		from, end := space(letter)
+		_ = l.batch.DeleteRange(from, end, nil) // a batch in memory takes every step
+	}
+	v := s.opening()
+	defer v.release()
+	if _, err := v.walkRecords(ctx, func(r store.Record, _ *store.Derived) error { return l.link(&r) }); err != nil {
+		return err
+	}
+	s.clock.counters = tally{}
+	for key, value := range l.counted {
+		if value == 0 {
+			continue
+		}
+		s.clock.counters.add(fingerprintOfCounter(key.Owner, key.Counter, value))
+		_ = l.batch.Set(appendCounterKey(nil, key.Owner, key.Counter), binary.AppendVarint(nil, value), nil)
+		if err := l.writeFull(); err != nil {
+			return err
+		}
+	}
+	return l.write()
+}
+
+// linker collects what records say.
+type linker struct {
+	store   *Store
+	batch   *pebble.Batch
+	counted map[store.CounterKey]int64
+}
+
+func (l *linker) link(r *store.Record) error {
+	m := r.Meta()
+	_ = l.batch.Set(uidKey(m.UID), []byte(m.Name), nil)
+	for i := range r.Refers {
+		_ = l.batch.Set(appendReferenceKey(nil, r.Refers[i].Name, m.Name), nil, nil)
+	}
+	for i := range r.Counts {
+		c := &r.Counts[i]
+		by := c.By
+		if c.Times != 0 {
+			by *= l.counted[store.CounterKey{Owner: c.TimesOwner, Counter: c.Times}]
+		}
+		l.counted[store.CounterKey{Owner: c.Owner, Counter: c.Counter}] += by
+	}
+	return l.writeFull()
+}
+
+// writeFull writes the batch when it has grown to its size.
+func (l *linker) writeFull() error {
+	if l.batch.Len() < bytesABatch {
+		return nil
+	}
+	return l.write()
+}
+
+func (l *linker) write() error {
+	if err := l.store.write(l.batch, pebble.Sync); err != nil {
+		return err
+	}
+	l.batch = l.store.db.NewBatch()
+	return nil
+}

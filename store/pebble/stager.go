@@ -1,0 +1,175 @@
+package pebble
+
+import (
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/store"
+)
+
+// How a commit goes. Callers encode what they bring and queue. One goroutine, the
+// stager, judges what has queued, against what is synced and what is staged above it,
+// and puts it into one Pebble batch, a round. Another, the writer, syncs a round at a
+// time. While it does, the stager gathers the next round, which goes on growing until
+// the writer is free. So two rounds are under way at most, nobody holds a lock during
+// a sync, and a round is the larger the longer a sync takes.
+//
+// Whatever a request is told, an outcome that refuses it included, it is told after
+// its round is synced: what it was judged by is on disk then, and can be read.
+
+// Bounds of a round. A request is never split, so that one sync serves it; the last
+// one may go beyond.
+const (
+	groupsARound = 4096
+	bytesARound  = 8 << 20
+	// requestsWaiting is the length of the queue. Callers beyond wait to queue.
+	requestsWaiting = 1024
+)
+
+// stager owns what is staged: no other goroutine sees it.
+type stager struct {
+	store   *Store
+	last    *round // handed to the writer, if any
+	current *round // being gathered; nil at first
+	clock   clock  // as the last round handed over leaves it
+	given   numbers
+	number  uint64 // of that round
+	known   *memory
+}
+
+// stageRounds gathers rounds until the store closes.
+func (s *Store) stageRounds() {
+	defer close(s.stagerEnded)
+	st := &stager{store: s, clock: s.clock, given: s.given, known: newMemory()}
+	for {
+		if r := st.waiting(); r != nil {
+			st.take(r)
+			continue
+		}
+		select {
+		case r := <-st.queue():
+			st.take(r)
+		case <-st.writerFree():
+			st.handOver()
+		case <-s.closing:
+			st.end()
+			return
+		}
+	}
+}
+
+// queue is the queue of requests, unless the round is full.
+func (st *stager) queue() <-chan *request {
+	if st.current != nil && st.current.full() {
+		return nil
+	}
+	return st.store.queue
+}
+
+// waiting is a request that waits already, nil if there is none.
+func (st *stager) waiting() *request {
+	select {
+	case r := <-st.queue():
+		return r
+	default:
+		return nil
+	}
+}
+
+// writerFree tells when the writer wants the round, if there is one.
+func (st *stager) writerFree() <-chan struct{} {
+	if st.current == nil {
+		return nil
+	}
+	return st.store.free
+}
+
+// take judges a request into the round.
+func (st *stager) take(r *request) {
+	if !r.take() {
+		return
+	}
+	if err := st.store.Failure(); err != nil {
+		r.answer(err)
+		return
+	}
+	if st.current == nil {
+		if err := st.begin(); err != nil {
+			r.answer(err)
+			return
+		}
+	}
+	st.current.requests = append(st.current.requests, r)
+	if err := hexbid.Contain(func() error { return st.current.add(r) }); err != nil {
+		st.drop(err)
+	}
+}
+
+// begin begins a round above the last one, or above what is synced if that is done.
+func (st *stager) begin() error {
+	if err := st.store.checkRoom(); err != nil {
+		return err
+	}
+	base := st.store.hold()
+	st.current = &round{store: st.store, number: st.number + 1, base: base, clock: st.clock, changed: map[string]struct{}{}, batch: st.store.db.NewBatch()}
+	st.known.view = base
+	if last := st.last; last != nil && base.round < last.number {
+		last.stage.StandOn(st.known)
+		last.before = nil
+		st.current.before, st.current.under = last, last.stage
+	} else {
+		st.forgetLast()
+		st.current.under = st.known
+	}
+	st.current.stage = store.NewStage(st.current.under, st.given.version, st.given.uid)
+	return nil
+}
+
+// forgetLast lets go of a round that is synced, and keeps the counters that it has set.
+func (st *stager) forgetLast() {
+	if st.last != nil {
+		st.known.set(st.last.counters)
+		st.last = nil
+	}
+}
+
+// drop fails the round: a request of it could not be staged, and the others may have
+// been judged by it.
+func (st *stager) drop(err error) {
+	failed := st.current
+	st.current = nil
+	_ = failed.batch.Close()
+	failed.end(err)
+}
+
+// handOver gives the round to the writer, who waits for it.
+func (st *stager) handOver() {
+	r := st.current
+	if err := hexbid.Contain(r.finish); err != nil {
+		st.drop(err)
+		st.store.staged <- nil
+		return
+	}
+	st.known.forget(r.changed)
+	st.forgetLast()
+	st.last, st.current = r, nil
+	st.clock, st.number = r.clock, r.number
+	st.given = numbers{r.stage.LastUID, r.stage.Version}
+	st.store.staged <- r
+}
+
+// end hands over what is gathered, and refuses what waits.
+func (st *stager) end() {
+	if st.current != nil {
+		<-st.store.free
+		st.handOver()
+	}
+	for {
+		select {
+		case r := <-st.store.queue:
+			if r.take() {
+				r.answer(errClosed)
+			}
+		default:
+			return
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package pebble
+
+import (
+	"encoding/binary"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/store"
+)
+
+// view is the catalogue as a round of commits left it, once that was synced. Pebble
+// shows a batch to readers before its sync has ended; so all reads go through a view,
+// which the committer replaces after each sync. It counts its holders, the store
+// being one, and gives the snapshot back after the last of them.
+type view struct {
+	store    *Store
+	snapshot *pebble.Snapshot
+	clock    clock
+	round    uint64    // number of the last round in it
+	latest   time.Time // when the last change was made
+	holders  atomic.Int64
+}
+
+var _ store.View = (*view)(nil)
+
+// publish makes what Pebble holds now the view of all readers from now on. Only one
+// goroutine writes and publishes.
+func (s *Store) publish(next *view) {
+	next.store, next.snapshot = s, s.db.NewSnapshot()
+	next.holders.Store(1)
+	s.views.Add(1)
+	if before := s.synced.Swap(next); before != nil {
+		before.release()
+	}
+}
+
+// opening is a view of what there is while the store is being opened. The caller
+// releases it.
+func (s *Store) opening() *view {
+	v := &view{store: s, snapshot: s.db.NewSnapshot(), clock: s.clock}
+	v.holders.Store(1)
+	s.views.Add(1)
+	return v
+}
+
+// reading calls f with the present view, unless the store is closed.
+func (s *Store) reading(f func(*view) error) error {
+	v := s.look()
+	if v == nil {
+		return errClosed
+	}
+	defer v.release()
+	return f(v)
+}
+
+// look holds the present view; nil when the store is closed. The caller releases it.
+func (s *Store) look() *view {
+	if s.closed.Load() {
+		return nil
+	}
+	return s.hold()
+}
+
+// hold is look for the committer, which goes on until its last round has ended.
+func (s *Store) hold() *view {
+	for {
+		v := s.synced.Load()
+		if v == nil || v.hold() {
+			return v
+		}
+	}
+}
+
+// hold counts a holder, unless the last one has gone already.
+func (v *view) hold() bool {
+	for {
+		n := v.holders.Load()
+		if n == 0 {
+			return false
+		}
+		if v.holders.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (v *view) release() {
+	if v.holders.Add(-1) == 0 {
+		_ = v.snapshot.Close() // gives memory back and never fails
+		v.store.views.Done()
+	}
+}
+
+// read shows a value, which it keeps for itself; found is false when there is none.
+func (v *view) read(key []byte, use func(value []byte) error) (found bool, err error) {
+	value, closer, err := v.snapshot.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, v.store.unreadable(err)
+	}
+	defer closer.Close()
+	return true, use(value)
+}
+
+// Record implements store.View.
+func (v *view) Record(name string) (r store.Record, there bool, err error) {
+	kind := kindIn(name)
+	there, err = v.read(recordKey(kind, name), func(value []byte) (err error) {
+		r, err = v.store.decode(kind, value)
+		return err
+	})
+	return r, there && err == nil, err
+}
+
+// Exists implements store.View.
+func (v *view) Exists(name string) (bool, error) {
+	return v.read(recordKey(kindIn(name), name), func([]byte) error { return nil })
+}
+
+// NameOf implements store.View.
+func (v *view) NameOf(uid hexbid.UID) (name string, err error) {
+	_, err = v.read(uidKey(uid), func(value []byte) error {
+		name = string(value)
+		return nil
+	})
+	return name, err
+}
+
+// Verdict implements store.View.
+func (v *view) Verdict(name string) (verdict store.Verdict, err error) {
+	_, err = v.read(verdictKey(name), func(value []byte) (err error) {
+		verdict, err = v.store.decodeVerdict(value)
+		return err
+	})
+	return verdict, err
+}
+
+// Counted implements store.View.
+func (v *view) Counted(owner string, c store.Counter) (value int64, err error) {
+	_, err = v.read(appendCounterKey(nil, owner, c), func(b []byte) (err error) {
+		value, err = v.store.decodeCounter(b)
+		return err
+	})
+	return value, err
+}
+
+// Referrers implements store.View.
+func (v *view) Referrers(name string, visit func(string) bool) error {
+	from := appendReferenceKey(nil, name, "")
+	end := append(from[:len(from)-1:len(from)-1], 1)
+	iter, err := v.snapshot.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: end})
+	if err != nil {
+		return v.store.unreadable(err)
+	}
+	defer iter.Close()
+	for ok := iter.First(); ok && visit(string(iter.Key()[len(from):])); ok = iter.Next() {
+	}
+	return v.store.ended(iter)
+}
+
+// isVersion says whether the record of a name has a uid and a version, decoding no more
+// than these.
+func (v *view) isVersion(name string, want numbers) (is bool, err error) {
+	_, err = v.read(recordKey(kindIn(name), name), func(value []byte) error {
+		got, err := decodeNumbers(value)
+		if err != nil {
+			return damage("in "+v.store.dir, err)
+		}
+		is = got == want
+		return nil
+	})
+	return is, err
+}
+
+func (s *Store) decodeCounter(b []byte) (int64, error) {
+	value, n := binary.Varint(b)
+	if n != len(b) {
+		return 0, damage("in "+s.dir, errors.New("a counter that is no number"))
+	}
+	return value, nil
+}
+
+// ended is the error of an iterator that has come to its end, if it has one.
+func (s *Store) ended(iter *pebble.Iterator) error {
+	if err := iter.Error(); err != nil {
+		return s.unreadable(err)
+	}
+	return nil
+}
