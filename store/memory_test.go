@@ -8,5 +8,8 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	storetest.Run(t, func(*testing.T) store.Store { return store.NewMemory() }, nil)
+	storetest.Run(t, storetest.Engine{
+		Open:   func(_ testing.TB, r store.Retention) store.Store { return store.NewMemoryKeeping(r) },
+		Tamper: func(_ testing.TB, s store.Store, version uint64) { store.Tamper(s.(*store.Memory), version) },
+	})
 }

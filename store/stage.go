@@ -251,7 +251,10 @@ func (s *Stage) setVerdict(e *effect, v *Verdict) error {
 func (s *Stage) count(counts []Count, sign int64) error {
 	for i := range counts {
 		c := &counts[i]
-		by := sign * c.By
+		by, err := product(sign, c.By)
+		if err != nil {
+			return err
+		}
 		if c.Times != 0 {
 			times, err := s.Counted(c.TimesOwner, c.Times)
 			if err != nil {

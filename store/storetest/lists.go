@@ -1,0 +1,192 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/store"
+)
+
+var lists = []conduct{
+	{"a list has order, pages and parents", testList},
+	{"a list looks at so many names a call", testListBounds},
+	{"a list of owners seeks what they have", testListOwners},
+	{"a list ends with its context, and holds up no write", testListContext},
+}
+
+func testList(t *testing.T, e Engine) {
+	s := opened(t, e)
+	steps := putAll(fullRecords())
+	for i := range 7 {
+		steps = append(steps, put(fmt.Sprintf("advertisers/b%d", i), "b"))
+	}
+	mustCommit(t, s, append(steps, put("advertisers/a-1", "prefix of no one"))...)
+	names := mustList(t, s, store.ListQuery{Kind: hexbid.KindAdvertiser}, 4)
+	if len(names) != 9 || !slices.IsSorted(names) {
+		t.Errorf("listed %v", names)
+	}
+	for parent, want := range map[string]int{"advertisers/a/programs/p": 1, "advertisers/-/programs/-": 1, "advertisers/a/programs/-": 1,
+		"advertisers/-/programs/p": 1, "advertisers/b/programs/p": 0, "advertisers/-/programs/q": 0} {
+		if found := mustList(t, s, store.ListQuery{Kind: hexbid.KindPlace, Parent: mustParse(t, parent)}, 10); len(found) != want {
+			t.Errorf("places under %s: %v; want %d", parent, found, want)
+		}
+	}
+}
+
+// mustList reads a list to its end, in pages.
+func mustList(t testing.TB, s store.Store, q store.ListQuery, page int) (names []string) {
+	t.Helper()
+	for {
+		n := 0
+		next, err := s.List(ctx, q, func(r store.Record) bool {
+			names = append(names, r.Meta().Name)
+			n++
+			return n < page
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next == "" {
+			return names
+		}
+		if n == page && next != names[len(names)-1] {
+			t.Fatalf("a list that was ended at %q goes on after %q", names[len(names)-1], next)
+		}
+		q.After = next
+	}
+}
+
+// market puts owners with places of three programs; few have the program m.
+func market(t *testing.T, s store.Store, owners, each int) (places int) {
+	var steps []store.Step
+	for a := range owners {
+		owner := fmt.Sprintf("advertisers/a%d", a)
+		steps = append(steps, put(owner, "x"))
+		for _, id := range []string{"m", "other", "z"} {
+			if id == "m" && a%10 != 7 {
+				continue
+			}
+			steps = append(steps, program(owner+"/programs/"+id))
+			for l := range each {
+				steps = append(steps, place(fmt.Sprintf("%s/programs/%s/places/l%d", owner, id, l), hexbid.Approved))
+				places++
+			}
+		}
+	}
+	mustCommit(t, s, steps...)
+	return places
+}
+
+// pages reads a list whose calls are bounded, and counts the calls.
+func pages(t *testing.T, s store.Store, q store.ListQuery) (names []string, calls int) {
+	for {
+		calls++
+		next, err := s.List(ctx, q, func(r store.Record) bool { names = append(names, r.Meta().Name); return true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next == "" {
+			return names, calls
+		}
+		if next <= q.After || !q.MayFollow(next) {
+			t.Fatalf("%q after %q", next, q.After)
+		}
+		q.After = next
+	}
+}
+
+// testListBounds lists the places of one program id among many advertisers that
+// have others.
+func testListBounds(t *testing.T, e Engine) {
+	s := opened(t, e)
+	const owners, each = 40, 25
+	places := market(t, s, owners, each)
+	const names = 10
+	found, calls := pages(t, s, store.ListQuery{Kind: hexbid.KindPlace, Parent: mustParse(t, "advertisers/-/programs/m"), Names: names})
+	if len(found) != owners/10*each {
+		t.Errorf("found %d of %d", len(found), owners/10*each)
+	}
+	// What others have is leapt over: two names an advertiser are looked at, not
+	// fifty, and those found.
+	if looked := calls * names; looked > len(found)+3*owners {
+		t.Errorf("%d names looked at for %d among %d advertisers", looked, len(found), owners)
+	}
+	if most := places/names + 1; calls > most {
+		t.Errorf("%d calls", calls)
+	}
+	one := store.ListQuery{Kind: hexbid.KindPlace, Parent: mustParse(t, "advertisers/-/programs/none"), Names: 1}
+	if next, err := s.List(ctx, one, func(r store.Record) bool { t.Errorf("found %s", r.Meta().Name); return true }); err != nil || next == "" {
+		t.Errorf("a list of which one name was looked at: %q, %v", next, err)
+	}
+}
+
+// testListOwners lists what some advertisers have among many.
+func testListOwners(t *testing.T, e Engine) {
+	s := opened(t, e)
+	const owners, each = 40, 25
+	market(t, s, owners, each)
+	mustCommit(t, s, put("advertisers/a7-x", "x"), program("advertisers/a7-x/programs/m"), place("advertisers/a7-x/programs/m/places/l", hexbid.Approved))
+	asked := []string{"advertisers/a7", "advertisers/a33", "advertisers/none", "advertisers/a7", "advertisers/a12"}
+	places := store.ListQuery{Kind: hexbid.KindPlace, Owners: asked}
+	for _, c := range []struct {
+		query store.ListQuery
+		want  int
+	}{
+		{places, 7 * each},
+		{store.ListQuery{Kind: hexbid.KindAdvertiser, Owners: asked}, 3},
+		{store.ListQuery{Kind: hexbid.KindProgram, Owners: asked}, 7},
+		{store.ListQuery{Kind: hexbid.KindPlace, Owners: asked, Parent: mustParse(t, "advertisers/-/programs/m")}, each},
+		{store.ListQuery{Kind: hexbid.KindPlace, Owners: asked, Parent: mustParse(t, "advertisers/a12/programs/z")}, each},
+		{store.ListQuery{Kind: hexbid.KindPlace, Owners: asked, Parent: mustParse(t, "advertisers/a13/programs/z")}, 0},
+		{store.ListQuery{Kind: hexbid.KindPlace, Owners: []string{}}, 0},
+		{store.ListQuery{Kind: hexbid.KindPlace, Owners: []string{"advertisers/zz"}}, 0},
+	} {
+		for _, page := range []int{1, 3, 1000} {
+			if found := mustList(t, s, c.query, page); len(found) != c.want || !slices.IsSorted(found) {
+				t.Errorf("%+v: found %d %v, want %d", c.query, len(found), found, c.want)
+			}
+		}
+		c.query.Names = 4
+		found, calls := pages(t, s, c.query)
+		if len(found) != c.want {
+			t.Errorf("%+v in calls of four names: found %d, want %d", c.query, len(found), c.want)
+		}
+		// Seeking, it looks at the names found and one more an owner or program id.
+		if most := (len(found)+2*len(asked))/4 + 1; calls > most {
+			t.Errorf("%+v: %d calls of four names for %d found", c.query, calls, len(found))
+		}
+	}
+}
+
+// testListContext ends a list's context while it goes on.
+func testListContext(t *testing.T, e Engine) {
+	s := opened(t, e)
+	var steps []store.Step
+	for i := range 1000 {
+		steps = append(steps, put(fmt.Sprintf("advertisers/a%d", i), "x"))
+	}
+	mustCommit(t, s, steps...)
+	ending, end := context.WithCancel(ctx)
+	defer end()
+	visited := 0
+	_, err := s.List(ending, store.ListQuery{Kind: hexbid.KindAdvertiser}, func(store.Record) bool {
+		if visited++; visited == 3 {
+			end()
+		}
+		return true
+	})
+	if !errors.Is(err, context.Canceled) || visited != 3 {
+		t.Errorf("%d records were visited, the context ended at 3: %v", visited, err)
+	}
+	// A write may come between while a list goes on.
+	if _, err := s.List(ctx, store.ListQuery{Kind: hexbid.KindAdvertiser}, func(r store.Record) bool {
+		mustCommit(t, s, put(r.Meta().Name, "y"))
+		return r.Meta().Name < "advertisers/a2"
+	}); err != nil {
+		t.Error(err)
+	}
+}
