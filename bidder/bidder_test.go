@@ -45,48 +45,60 @@ func newTestMarket(tb testing.TB, seed uint64, center hexbid.Point) *testMarket 
 	m.clock.Store(m.now.UnixNano())
 	m.indexer = NewIndexer(&market, func() time.Time { return time.Unix(0, m.clock.Load()).UTC() }, slog.New(slog.DiscardHandler))
 	ctx, stop := context.WithCancel(context.Background())
-	feed, err := m.indexer.Load(ctx, m.store)
-	if err != nil {
+	if err := m.indexer.Load(ctx, m.store); err != nil {
 		tb.Fatal(err)
 	}
 	done := make(chan struct{})
 	run := m.indexer
-	go func() { defer close(done); run.Run(ctx, feed) }()
+	go func() { defer close(done); run.Run(ctx, m.store) }()
 	m.dropIndexer = func() { stop(); <-done; m.indexer, run = nil, nil }
 	tb.Cleanup(func() { stop(); <-done })
 	return m
 }
 
 // deletion is of some campaign, if it is there.
-func (m *testMarket) deletion() []store.Op {
+func (m *testMarket) deletion() []store.Step {
 	for {
 		name := pick(m.r, m.names...)
 		if _, err := m.store.Get(context.Background(), name); err == nil {
-			return []store.Op{{Delete: name, IfVersion: store.AnyVersion}}
+			return []store.Step{{Delete: name, IfVersion: store.AnyVersion}}
 		}
 	}
 }
 
 func (m *testMarket) commit(tb testing.TB, resources ...hexbid.Resource) {
 	tb.Helper()
-	var ops []store.Op
+	var steps []store.Step
 	for _, r := range resources {
-		ops = append(ops, store.Op{Put: &store.Record{Resource: r}, IfVersion: store.AnyVersion})
+		steps = append(steps, store.Step{Put: &store.Record{Resource: r}, IfVersion: store.AnyVersion})
 	}
-	m.wait(tb, ops)
+	m.wait(tb, steps)
 }
 
-func (m *testMarket) wait(tb testing.TB, ops []store.Op) {
+func (m *testMarket) wait(tb testing.TB, steps []store.Step) {
 	tb.Helper()
-	change, err := m.store.Commit(context.Background(), ops)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	change := mustCommit(tb, m.store, steps)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if err := m.indexer.WaitFor(ctx, change.Version); err != nil {
 		tb.Fatal(err)
 	}
+}
+
+// mustCommit commits steps as one group.
+func mustCommit(tb interface {
+	Helper()
+	Fatal(...any)
+}, s store.Store, steps []store.Step) store.Change {
+	tb.Helper()
+	outcomes, err := s.Commit(context.Background(), []store.Group{{Steps: steps}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := outcomes[0].Err; err != nil {
+		tb.Fatal(err)
+	}
+	return outcomes[0].Change
 }
 
 func (m *testMarket) point(spread float64) hexbid.Point {
@@ -339,11 +351,11 @@ func (m *testMarket) deleteSome(t *testing.T) {
 	for range 5 {
 		name := pick(m.r, m.names...)
 		if _, err := m.store.Get(context.Background(), name); err == nil {
-			m.wait(t, []store.Op{{Delete: name, IfVersion: store.AnyVersion}})
+			m.wait(t, []store.Step{{Delete: name, IfVersion: store.AnyVersion}})
 		}
 	}
 	for name := range m.places {
-		m.wait(t, []store.Op{{Delete: name, IfVersion: store.AnyVersion}})
+		m.wait(t, []store.Step{{Delete: name, IfVersion: store.AnyVersion}})
 		delete(m.places, name)
 		return
 	}

@@ -119,7 +119,7 @@ func TestAnUndoneDeleteFindsItsLiveState(t *testing.T) {
 		t.Error("a deleted campaign has a live state")
 	}
 	m.handIn(t, OwnerPacing, LiveUpdate{Campaign: uid, PacingPPM: 2}) // the owner goes on
-	m.indexer.apply(&store.Change{Version: m.indexer.version + 1, Puts: []store.Record{record}})
+	m.indexer.apply(puts(m.indexer.version+1, record.Resource))
 	if got, there := m.live(uid); !there || got != (LiveState{PacingPPM: 2, QualityPPM: prior, QualityIsPrior: true, BudgetSpent: true}) {
 		t.Errorf("after the delete was undone: %+v", got)
 	}
@@ -144,7 +144,7 @@ func TestAStateOfACampaignThatIsStillToComeIsInForceWithIt(t *testing.T) {
 	for uid, want := range map[hexbid.UID]int64{1000: prior, 1999 - most: prior, 1950: 1950, 1999: 1999} {
 		c.Meta = hexbid.Meta{Name: fmt.Sprintf("advertisers/a/campaigns/c%d", uid), UID: uid, Version: 1}
 		noun := *c
-		m.indexer.apply(&store.Change{Version: m.indexer.version + 1, Puts: []store.Record{{Resource: &noun}}})
+		m.indexer.apply(puts(m.indexer.version+1, &noun))
 		if got, there := m.live(uid); !there || got.QualityPPM != want {
 			t.Errorf("campaign %d has quality %d, want %d", uid, got.QualityPPM, want)
 		}
@@ -163,7 +163,7 @@ func TestStatesHandedInBeforeTheMarketOpensAreInTheFirstSnapshot(t *testing.T) {
 		x := NewIndexer(&market, fixedClock, slog.New(slog.DiscardHandler))
 		x.live.generation = 10
 		first(x)
-		if _, err := x.Load(context.Background(), m.store); err != nil {
+		if err := x.Load(context.Background(), m.store); err != nil {
 			t.Fatal(err)
 		}
 		return x
@@ -249,15 +249,15 @@ func TestAHandInPassesEveryChangeInLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		market := DefaultMarket()
 		x := NewIndexer(&market, fixedClock, slog.New(slog.DiscardHandler))
-		if _, err := x.Load(t.Context(), store.NewMemory()); err != nil {
+		if err := x.Load(t.Context(), store.NewMemory()); err != nil {
 			t.Fatal(err)
 		}
-		stop, changes := make(chan struct{}), make(chan store.Change)
+		stop, changes := make(chan struct{}), make(chan *update)
 		go func() {
 			for version := uint64(1); ; version++ {
 				a := &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a", UID: 1, Version: version}}
 				select {
-				case changes <- store.Change{Version: version, Puts: []store.Record{{Resource: a}}}:
+				case changes <- puts(version, a):
 				case <-stop:
 					return
 				}

@@ -1,6 +1,7 @@
 package bidder
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -55,35 +56,81 @@ func newIndex(market *Market, clock func() time.Time, log *slog.Logger, live *li
 		turnedOwners: map[uint32]struct{}{}, changedPrograms: map[uint32]struct{}{}}
 }
 
-// apply indexes one batch. What a record refers to is put before it and
-// deleted after it.
-func (x *index) apply(change *store.Change) {
-	if change.Version <= x.version {
+// load indexes every record of a store.
+func (x *index) load(ctx context.Context, from Catalogue) error {
+	started, reported, n := time.Now(), time.Now(), 0
+	s := supply{catalogue: from, log: x.log}
+	var version uint64
+	err := s.run(ctx, func(ctx context.Context, send func(*parcel) error) (err error) {
+		version, err = s.scan(ctx, send)
+		return err
+	}, func(p *parcel) error {
+		for i := range p.updates {
+			n += len(p.updates[i].puts)
+			x.applyAll(&p.updates[i])
+		}
+		if len(x.postings.waiting) >= mostWaiting {
+			x.postAhead()
+		}
+		if time.Since(reported) > time.Second {
+			reported = time.Now()
+			x.log.Info("indexing the catalogue", "records", n)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	x.version = version
+	x.live.open()
+	x.log.Info("indexed the catalogue", "version", version, "campaigns", x.records.size.campaigns, "programs", x.records.size.programs,
+		"places", x.records.size.places, "took", time.Since(started).Round(time.Millisecond))
+	return nil
+}
+
+// apply indexes a change, unless it is indexed already.
+func (x *index) apply(u *update) {
+	if u.version <= x.version {
 		return // the scan has seen it
 	}
-	for kind := hexbid.KindCampaign; kind >= hexbid.KindAdvertiser; kind-- {
-		for i := range change.Deletes {
-			if r := change.Deletes[i].Resource; store.KindOf(r) == kind {
+	x.applyAll(u)
+	x.version = u.version
+}
+
+// applyAll indexes what an update holds. What a record refers to is put before it and
+// deleted after it.
+func (x *index) applyAll(u *update) {
+	for kind := hexbid.KindCampaign; kind >= hexbid.KindAdvertiser && len(u.deletes) > 0; kind-- {
+		for _, r := range u.deletes {
+			if store.KindOf(r) == kind {
 				x.delete(r)
 			}
 		}
 	}
 	for kind := hexbid.KindAdvertiser; kind <= hexbid.KindCampaign; kind++ {
-		for i := range change.Puts {
-			if r := &change.Puts[i]; store.KindOf(r.Resource) == kind {
-				if err := x.put(r); err != nil {
-					// What is stored was valid when it was written; the market
-					// goes on without it.
-					x.log.Error("a record cannot be indexed", "name", r.Meta().Name, "error", err)
-				}
+		for i := range u.puts {
+			if r := &u.puts[i]; store.KindOf(r.resource) == kind {
+				x.putOrLeaveOut(r)
 			}
 		}
 	}
-	x.version = change.Version
 }
 
-func (x *index) put(r *store.Record) error {
-	switch v := r.Resource.(type) {
+// putOrLeaveOut indexes a record. What is stored was valid when it was written; when it
+// cannot be indexed all the same, the market goes on without it.
+func (x *index) putOrLeaveOut(r *incoming) {
+	err := r.err
+	if err == nil {
+		err = x.put(r)
+	}
+	if err != nil {
+		x.log.Error("a record cannot be indexed", "name", r.resource.Metadata().Name, "error", err)
+		x.delete(r.resource)
+	}
+}
+
+func (x *index) put(r *incoming) error {
+	switch v := r.resource.(type) {
 	case *hexbid.Advertiser:
 		if i, turned := x.records.putAdvertiser(v); turned {
 			x.turnedOwners[i] = struct{}{}
@@ -93,26 +140,9 @@ func (x *index) put(r *store.Record) error {
 	case *hexbid.Place:
 		return x.putPlace(v)
 	case *hexbid.Campaign:
-		covering, err := coveringOf(r, v)
-		if err != nil {
-			return err
-		}
-		return x.putCampaign(v, covering)
+		return x.putCampaign(v, r.covering)
 	}
 	return nil
-}
-
-// coveringOf is the packed covering of a campaign, as stored or worked out.
-func coveringOf(r *store.Record, c *hexbid.Campaign) ([]byte, error) {
-	covering := r.Covering
-	if len(covering) == 0 {
-		area, err := geoindex.CompileArea(&c.Area, &c.Excluded, nil)
-		if err != nil {
-			return nil, err
-		}
-		covering = area.Cover()
-	}
-	return geoindex.PackCovering(nil, covering), nil
 }
 
 func (x *index) putProgram(p *hexbid.Program) error {

@@ -7,13 +7,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/hexbid/hexbid/store"
 )
 
 // Indexer builds snapshots from the changes of a store. Load once, then Run in
 // one goroutine; everything else may be called from anywhere.
 type Indexer struct {
+	clock     func() time.Time
 	published atomic.Pointer[Snapshot]
 	stale     chan struct{} // a reader noticed that the quarter hour is over
 	handIns   chan handIn   // the door: it has no room, so that whoever waits may still leave
@@ -29,7 +28,7 @@ type Indexer struct {
 // NewIndexer makes an indexer with an empty snapshot. The market must be
 // valid.
 func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Indexer {
-	x := &Indexer{stale: make(chan struct{}, 1), handIns: make(chan handIn), ended: make(chan struct{}), advance: make(chan struct{}),
+	x := &Indexer{clock: clock, stale: make(chan struct{}, 1), handIns: make(chan handIn), ended: make(chan struct{}), advance: make(chan struct{}),
 		index: newIndex(market, clock, log, newLiveStates())}
 	x.publish()
 	return x
@@ -38,30 +37,14 @@ func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Index
 // Snapshot is the market as last published.
 func (x *Indexer) Snapshot() *Snapshot { return x.published.Load() }
 
-// Load indexes every record of a store, with progress in the log, and returns
-// the feed to Run on.
-func (x *Indexer) Load(ctx context.Context, s store.Store) (*store.Feed, error) {
-	feed := s.Watch()
-	started, reported, n := time.Now(), time.Now(), 0
-	version, err := s.Scan(ctx, func(r store.Record) error {
-		if n++; n%1000 == 0 && time.Since(reported) > time.Second {
-			reported = time.Now()
-			x.log.Info("indexing the catalogue", "records", n)
-		}
-		if len(x.postings.waiting) >= mostWaiting {
-			x.postAhead()
-		}
-		return x.put(&r)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("indexing the catalogue: %w", err)
+// Load indexes every record of a store, with progress in the log. Run goes on from
+// there. A record that cannot be indexed is logged and left out.
+func (x *Indexer) Load(ctx context.Context, from Catalogue) error {
+	if err := x.load(ctx, from); err != nil {
+		return fmt.Errorf("indexing the catalogue: %w", err)
 	}
-	x.version = version
-	x.live.open()
 	x.publish()
-	x.log.Info("indexed the catalogue", "version", version, "campaigns", x.records.size.campaigns, "programs", x.records.size.programs,
-		"places", x.records.size.places, "took", time.Since(started).Round(time.Millisecond))
-	return feed, nil
+	return nil
 }
 
 const (
@@ -75,40 +58,94 @@ const (
 	mostChangesABatch = 4096
 )
 
-// Run follows a feed until the context ends: it applies what has come in,
-// publishes once, and turns the schedules of the next quarter hour when the
-// last is over.
-func (x *Indexer) Run(ctx context.Context, feed *store.Feed) {
+// Run follows a store from where Load has ended, until the context ends. When the feed
+// ends before, for a gap or because the log of changes cannot be read, it indexes the
+// catalogue anew.
+func (x *Indexer) Run(ctx context.Context, from Catalogue) {
 	defer close(x.ended)
-	changes := make(chan store.Change)
-	var follow sync.WaitGroup
-	follow.Go(func() {
-		for {
-			change, err := feed.Next(ctx)
-			if err != nil {
-				close(changes)
-				return
-			}
-			changes <- change
+	for {
+		err := x.follow(ctx, from)
+		if ctx.Err() != nil {
+			return
 		}
+		x.log.Error("the log of changes does not lead on from what is indexed: indexing the catalogue anew, searches go on as of then",
+			"version", x.version, "error", err)
+		for x.loadAnew(ctx, from) != nil && ctx.Err() == nil {
+			pause(ctx, tryAgainAfter)
+		}
+	}
+}
+
+// tryAgainAfter spaces the tries to index a catalogue that cannot be read.
+const tryAgainAfter = time.Second
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// loadAnew indexes the catalogue beside what is indexed, and takes the new index when it
+// is whole. Both are in memory until then, and hand-ins wait. What was handed in stays.
+func (x *Indexer) loadAnew(ctx context.Context, from Catalogue) error {
+	fresh := newIndex(x.market, x.clock, x.log, x.live.reopened())
+	fresh.publications = x.publications
+	if err := fresh.load(ctx, from); err != nil {
+		x.log.Error("the catalogue cannot be indexed anew", "error", err)
+		return err
+	}
+	x.index = fresh
+	x.publish()
+	return nil
+}
+
+// follow applies what comes in after the version that is indexed, publishes once, and
+// turns the schedules of the next quarter hour when the last is over. It ends with the
+// context or with the feed; the error tells why.
+func (x *Indexer) follow(ctx context.Context, from Catalogue) error {
+	ctx, stop := context.WithCancel(ctx)
+	var supplying sync.WaitGroup
+	defer supplying.Wait()
+	defer stop()
+	updates, after := make(chan *update), x.version
+	var ended error
+	supplying.Go(func() {
+		defer close(updates)
+		s := supply{catalogue: from, log: x.log}
+		ended = s.run(ctx, func(ctx context.Context, send func(*parcel) error) error { return s.follow(ctx, after, send) }, handOn(ctx, updates))
 	})
-	defer follow.Wait()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for x.turn(changes, tick.C) {
+	for x.turn(updates, tick.C) {
+	}
+	return ended
+}
+
+// handOn sends the updates of parcels one by one.
+func handOn(ctx context.Context, to chan<- *update) func(*parcel) error {
+	return func(p *parcel) error {
+		for i := range p.updates {
+			select {
+			case to <- &p.updates[i]:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
 	}
 }
 
 // turn waits for something to do, does it with what else comes in, and publishes once.
 // It says whether there may be more.
-func (x *Indexer) turn(changes <-chan store.Change, tick <-chan time.Time) (more bool) {
+func (x *Indexer) turn(updates <-chan *update, tick <-chan time.Time) (more bool) {
 	var taken []handIn
 	select {
-	case change, ok := <-changes:
+	case u, ok := <-updates:
 		if !ok {
 			return false
 		}
-		x.apply(&change)
+		x.apply(u)
 	case call := <-x.handIns:
 		taken = append(taken, x.takeCall(call))
 	case <-x.stale: // publishing turns the page
@@ -117,7 +154,7 @@ func (x *Indexer) turn(changes <-chan store.Change, tick <-chan time.Time) (more
 			return true
 		}
 	}
-	x.gather(changes)
+	x.gather(updates)
 	taken = x.takeWaiting(taken)
 	x.publish()
 	for _, call := range taken {
@@ -128,16 +165,16 @@ func (x *Indexer) turn(changes <-chan store.Change, tick <-chan time.Time) (more
 
 // gather applies what else comes in until it is time to publish. Hand-ins wait at the
 // door meanwhile.
-func (x *Indexer) gather(changes <-chan store.Change) {
+func (x *Indexer) gather(updates <-chan *update) {
 	wait := time.NewTimer(publishEvery - time.Since(x.publishedAt))
 	defer wait.Stop()
 	for range mostChangesABatch {
 		select {
-		case change, ok := <-changes:
+		case u, ok := <-updates:
 			if !ok {
 				return
 			}
-			x.apply(&change)
+			x.apply(u)
 		case <-wait.C:
 			return
 		}

@@ -233,7 +233,7 @@ func TestAChangedMarketIsAsAFreshOne(t *testing.T) {
 	before := heapOf()
 	market := *m.indexer.market
 	fresh := NewIndexer(&market, m.indexer.clock, slog.New(slog.DiscardHandler))
-	if _, err := fresh.Load(context.Background(), m.store); err != nil {
+	if err := fresh.Load(context.Background(), m.store); err != nil {
 		t.Fatal(err)
 	}
 	freshBytes := heapOf() - before

@@ -88,5 +88,21 @@ func (l *liveStates) open() {
 	l.recent, l.older = left, nil
 }
 
+// reopened is a copy of the states for an index that is loaded anew.
+func (l *liveStates) reopened() *liveStates {
+	fresh := newLiveStates()
+	fresh.generation = l.generation
+	maps.Copy(fresh.recent, l.older)
+	maps.Copy(fresh.recent, l.recent)
+	for number, page := range l.indexed {
+		for i, s := range page.items {
+			if s.by != 0 {
+				fresh.recent[number*uidsAPage+hexbid.UID(i)] = s
+			}
+		}
+	}
+	return fresh
+}
+
 // unindexed is the number of states that are kept of uids without an indexed campaign.
 func (l *liveStates) unindexed() int { return len(l.recent) + len(l.older) }

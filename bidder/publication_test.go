@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/store"
 )
 
 // TestAMapThatHeldMuchIsNotWalkedAgain: each publication walks the maps of what has
@@ -32,7 +31,7 @@ func TestANewProgramHasNothingThatFollowsIt(t *testing.T) {
 	x := NewIndexer(&market, time.Now, slog.New(slog.DiscardHandler))
 	put := func(r hexbid.Resource) {
 		t.Helper()
-		if err := x.put(&store.Record{Resource: r}); err != nil {
+		if err := x.put(&incoming{resource: r}); err != nil {
 			t.Fatal(err)
 		}
 	}

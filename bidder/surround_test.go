@@ -30,7 +30,7 @@ type chainMarket struct {
 func newChainMarket(tb rapid.TB) *chainMarket {
 	m := &chainMarket{store: store.NewMemory(), nouns: map[string]hexbid.Resource{}}
 	m.indexer = m.freshIndexer(tb)
-	m.feed = m.store.Watch()
+	m.feed = m.store.Watch(m.store.Version())
 	m.put(tb, &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "a"})
 	for _, name := range []string{"p", "q"} {
 		m.put(tb, chainProgram(name))
@@ -45,7 +45,7 @@ func (m *chainMarket) freshIndexer(tb rapid.TB) *Indexer {
 		tb.Fatal(err)
 	}
 	x := NewIndexer(&market, fixedClock, slog.New(slog.DiscardHandler))
-	if _, err := x.Load(context.Background(), m.store); err != nil {
+	if err := x.Load(context.Background(), m.store); err != nil {
 		tb.Fatal(err)
 	}
 	return x
@@ -53,28 +53,43 @@ func (m *chainMarket) freshIndexer(tb rapid.TB) *Indexer {
 
 // put commits resources and indexes them, published or not.
 func (m *chainMarket) put(tb rapid.TB, resources ...hexbid.Resource) {
-	var ops []store.Op
+	var steps []store.Step
 	for _, r := range resources {
-		ops = append(ops, store.Op{Put: &store.Record{Resource: r}, IfVersion: store.AnyVersion})
+		steps = append(steps, store.Step{Put: &store.Record{Resource: r}, IfVersion: store.AnyVersion})
 		m.nouns[r.Metadata().Name] = r
 	}
-	m.apply(tb, ops)
+	m.apply(tb, steps)
 }
 
 func (m *chainMarket) remove(tb rapid.TB, name string) {
-	m.apply(tb, []store.Op{{Delete: name, IfVersion: store.AnyVersion}})
+	m.apply(tb, []store.Step{{Delete: name, IfVersion: store.AnyVersion}})
 	delete(m.nouns, name)
 }
 
-func (m *chainMarket) apply(tb rapid.TB, ops []store.Op) {
-	if _, err := m.store.Commit(context.Background(), ops); err != nil {
-		tb.Fatal(err)
-	}
+func (m *chainMarket) apply(tb rapid.TB, steps []store.Step) {
+	mustCommit(tb, m.store, steps)
 	change, err := m.feed.Next(context.Background())
 	if err != nil {
 		tb.Fatal(err)
 	}
-	m.indexer.apply(&change)
+	m.indexer.apply(completed(updateOf(&change)))
+}
+
+// completed has worked out what the index needs of an update.
+func completed(u update) *update {
+	for i := range u.puts {
+		u.puts[i].complete()
+	}
+	return &u
+}
+
+// puts is an update that puts resources.
+func puts(version uint64, resources ...hexbid.Resource) *update {
+	u := update{version: version}
+	for _, r := range resources {
+		u.puts = append(u.puts, incoming{resource: r})
+	}
+	return completed(u)
 }
 
 func chainProgram(name string) *hexbid.Program {
@@ -289,16 +304,16 @@ func (m *chainMarket) startOver(t *rapid.T) {
 	names := rapid.Permutation([]string{"p", "q"}).Draw(t, "gone")[:rapid.IntRange(1, 2).Draw(t, "programs")]
 	for _, name := range names {
 		program := "advertisers/a/programs/" + name
-		ops := []store.Op{{Delete: program, IfVersion: store.AnyVersion}}
+		steps := []store.Step{{Delete: program, IfVersion: store.AnyVersion}}
 		for of, r := range m.nouns {
 			if c, buys := r.(*hexbid.Campaign); buys && c.Program == program || store.UnderParent(of, mustName(program)) {
-				ops = append(ops, store.Op{Delete: of, IfVersion: store.AnyVersion})
+				steps = append(steps, store.Step{Delete: of, IfVersion: store.AnyVersion})
 			}
 		}
-		for _, op := range ops {
+		for _, op := range steps {
 			delete(m.nouns, op.Delete)
 		}
-		m.apply(t, ops)
+		m.apply(t, steps)
 	}
 	for _, name := range rapid.Permutation(names).Draw(t, "again") {
 		m.put(t, chainProgram(name))
