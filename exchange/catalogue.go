@@ -36,7 +36,16 @@ func (e *Exchange) Create(ctx context.Context, r hexbid.Resource, validateOnly b
 	if err := admit(ctx); err != nil {
 		return nil, err
 	}
-	return e.write(ctx, r, 0, validateOnly)
+	d, err := e.prepare(r, nil)
+	if err != nil {
+		return nil, err
+	}
+	for try := 1; ; try++ {
+		written, err := e.put(ctx, d, store.Record{}, validateOnly)
+		if !cameBetween(err, try) {
+			return written, err
+		}
+	}
 }
 
 // Searchable says whether searches see a resource as a write has returned it.
@@ -56,105 +65,92 @@ func (e *Exchange) Update(ctx context.Context, name string, ifVersion uint64, va
 	if err := admit(ctx); err != nil {
 		return nil, err
 	}
-	const tries = 5
 	for try := 1; ; try++ {
-		present, err := e.store.Get(ctx, name)
+		present, err := e.read(ctx, name, ifVersion)
 		if err != nil {
 			return nil, err
-		}
-		if ifVersion != store.AnyVersion && ifVersion != present.Meta().Version {
-			return nil, staleError(name)
 		}
 		next, err := change(present.Resource)
 		if err != nil {
 			return nil, err
 		}
 		next.Metadata().CreatedAt = present.Meta().CreatedAt
-		r, err := e.write(ctx, next, present.Meta().Version, validateOnly)
-		if hexbid.KindOf(err) == hexbid.Stale && ifVersion == store.AnyVersion && try < tries {
-			continue
+		d, err := e.prepare(next, nil)
+		if err != nil {
+			return nil, err
 		}
-		return r, err
+		written, err := e.put(ctx, d, present, validateOnly)
+		if !cameBetween(err, try) {
+			return written, err
+		}
 	}
 }
 
-func staleError(name string) error {
-	return hexbid.Errorf(hexbid.Stale, "etag", "%q has changed since it was read: read it again", name)
+// tries bounds how often a write is tried while others keep coming between what it reads
+// and its commit.
+const tries = 5
+
+// cameBetween says whether another write came between, so that one may try again.
+func cameBetween(err error, try int) bool { return hexbid.KindOf(err) == hexbid.Stale && try < tries }
+
+// read is the record of a name, which must have a version unless any will do.
+func (e *Exchange) read(ctx context.Context, name string, ifVersion uint64) (store.Record, error) {
+	present, err := e.store.Get(ctx, name)
+	if err == nil && ifVersion != store.AnyVersion && ifVersion != present.Meta().Version {
+		err = hexbid.Errorf(hexbid.Stale, "etag", "%q has changed since it was read: read it again", name)
+	}
+	return present, err
 }
 
-func (e *Exchange) write(ctx context.Context, r hexbid.Resource, ifVersion uint64, validateOnly bool) (hexbid.Resource, error) {
-	record, err := e.prepare(ctx, r, nil)
+// put commits a draft in the place of what is present, the zero Record for nothing, and
+// waits until it is searchable. It is Stale when another write, or a verdict on a place,
+// came between.
+func (e *Exchange) put(ctx context.Context, d *draft, present store.Record, validateOnly bool) (hexbid.Resource, error) {
+	found := earlierOf(present.Resource, d.resource)
+	conditions, err := e.settleReview(ctx, d.resource, present.Resource, found)
 	if err != nil {
 		return nil, err
 	}
-	change, err := func() (store.Change, error) {
-		e.catalogue.Lock()
-		defer e.catalogue.Unlock()
-		if err := e.checkReferences(ctx, r, func(name string) (bool, error) { return e.exists(ctx, name) }); err != nil {
-			return store.Change{}, err
-		}
-		return e.commitOne(ctx, store.Op{Put: record, IfVersion: ifVersion}, validateOnly)
-	}()
+	g := e.putting(ctx, d, versionOf(present))
+	g.Conditions = conditions
+	change, err := e.commit(ctx, g, validateOnly)
 	if err != nil {
 		return nil, err
 	}
 	if validateOnly {
-		return r, nil
+		return d.resource, nil
 	}
 	_ = e.indexer.WaitFor(ctx, change.Version) // durable, searchable or not
 	return change.Puts[0].Resource, nil
 }
 
-// commitOne judges and commits one step; with validateOnly it judges it only. A
-// context that has ended by then changes nothing. The catalogue must be held.
-func (e *Exchange) commitOne(ctx context.Context, op store.Op, validateOnly bool) (store.Change, error) {
-	if err := ctx.Err(); err != nil {
-		return store.Change{}, err
+// putting is the group that puts a draft.
+func (e *Exchange) putting(ctx context.Context, d *draft, ifVersion uint64) store.Group {
+	record := store.Declare(d.resource, d.cells)
+	g := e.group(ctx, store.Step{Put: &record, IfVersion: ifVersion, Derived: d.derived})
+	g.Limits = limitsOf(d.resource, e.config.AdvertiserEntries)
+	return g
+}
+
+// group is steps that are stamped with when, on whose behalf and from where they come.
+func (e *Exchange) group(ctx context.Context, steps ...store.Step) store.Group {
+	caller := hexbid.PrincipalOf(ctx)
+	who := hexbid.Principal{Role: caller.Role, ID: caller.ID}
+	return store.Group{Steps: steps, At: e.config.Clock().UTC(), Who: who.String(), From: caller.Origin}
+}
+
+// commit commits a group, or with validateOnly judges it. A context that has ended by
+// then changes nothing.
+func (e *Exchange) commit(ctx context.Context, g store.Group, validateOnly bool) (store.Change, error) {
+	commit := e.store.Commit
+	if validateOnly {
+		commit = e.store.Judge
 	}
-	before, err := e.present(ctx, op.Name())
+	outcomes, err := commit(ctx, []store.Group{g})
 	if err != nil {
 		return store.Change{}, err
 	}
-	if err := store.CheckCondition(&op, versionOf(before)); err != nil {
-		return store.Change{}, err
-	}
-	if err := e.settle(ctx, &op, before); err != nil {
-		return store.Change{}, err
-	}
-	var after store.Record
-	if op.Put != nil {
-		after = *op.Put
-	}
-	counts := e.usage.tally()
-	if err := counts.replace(op.Name(), before, after); err != nil || validateOnly {
-		return store.Change{}, err
-	}
-	change, err := e.store.Commit(ctx, []store.Op{op})
-	if err == nil {
-		counts.commit()
-	}
-	return change, err
-}
-
-// settle works out what a step says about a place's review. The catalogue must be held.
-func (e *Exchange) settle(ctx context.Context, op *store.Op, before store.Record) (err error) {
-	switch {
-	case op.Verdict != nil: // the operator's own
-	case op.Put == nil:
-		op.Verdict, err = e.verdictToKeep(ctx, before.Resource)
-	default:
-		err = e.settleReview(ctx, op.Put.Resource, before.Resource, earlierOf(before.Resource, op.Put.Resource))
-	}
-	return err
-}
-
-// checkVersion judges a step without committing it.
-func (e *Exchange) checkVersion(ctx context.Context, op *store.Op) error {
-	r, err := e.present(ctx, op.Name())
-	if err != nil {
-		return err
-	}
-	return store.CheckCondition(op, versionOf(r))
+	return e.told(ctx, &g, &outcomes[0])
 }
 
 // present is the record of a name, the zero Record when there is none.
@@ -174,16 +170,18 @@ func versionOf(r store.Record) uint64 {
 	return r.Meta().Version
 }
 
-// exists says whether there is a record of a name.
-func (e *Exchange) exists(ctx context.Context, name string) (bool, error) {
-	r, err := e.present(ctx, name)
-	return r.Resource != nil, err
+// draft is a resource that is ready to be put: checked, stamped, and with what was worked
+// out of it.
+type draft struct {
+	resource hexbid.Resource
+	cells    int            // of its covering
+	derived  *store.Derived // of a campaign
 }
 
 // prepare checks all that a resource alone can tell, stamps it and covers a
-// campaign's area: the costly part of a write, outside any lock. What is known
-// to be wrong with it is part of the error.
-func (e *Exchange) prepare(ctx context.Context, r hexbid.Resource, known error) (*store.Record, error) {
+// campaign's area: the costly part of a write. What is known to be wrong with it is part
+// of the error.
+func (e *Exchange) prepare(r hexbid.Resource, known error) (*draft, error) {
 	if err := e.check(r, known); err != nil {
 		return nil, err
 	}
@@ -192,11 +190,14 @@ func (e *Exchange) prepare(ctx context.Context, r hexbid.Resource, known error) 
 	if meta.CreatedAt.IsZero() {
 		meta.CreatedAt = meta.UpdatedAt
 	}
-	record := &store.Record{Resource: r}
-	if c, ok := r.(*hexbid.Campaign); ok {
-		return record, cover(record, c)
+	d := &draft{resource: r}
+	c, isCampaign := r.(*hexbid.Campaign)
+	if !isCampaign {
+		return d, nil
 	}
-	return record, nil
+	var err error
+	d.derived, d.cells, err = bidder.Derive(c)
+	return d, err
 }
 
 // Check tells everything that is wrong with a resource, as far as it alone and
@@ -244,32 +245,18 @@ func checkRegions(field string, a *hexbid.Area) error {
 	return hexbid.JoinErrors(errs...)
 }
 
-// cover works out where a campaign is posted, but for the discs around its program's
-// places: those are the index's, for they change when a place does.
-func cover(record *store.Record, c *hexbid.Campaign) error {
-	area, err := geoindex.CompileArea(&c.Area, &c.Excluded, nil)
-	if err != nil {
-		return err
-	}
-	record.Covering = area.Cover()
-	return nil
-}
-
-// checkReferences looks for what a resource refers to; exists says whether a
-// name is there. The catalogue must be held when a commit follows.
-func (e *Exchange) checkReferences(ctx context.Context, r hexbid.Resource, exists func(name string) (bool, error)) error {
-	name, err := hexbid.ParseName(r.Metadata().Name)
-	if err != nil {
+// checkReferences looks for what a resource refers to; exists says whether a name is
+// there. The engine judges references at the commit too: this tells of all that is wrong
+// with a row, and what a dry run finds.
+func checkReferences(r hexbid.Resource, exists func(name string) (bool, error)) error {
+	if _, err := hexbid.ParseName(r.Metadata().Name); err != nil {
 		return hexbid.Invalidf("name", "%v", err)
 	}
-	var parent, program error
-	if up := name.Parent(); up.Kind != 0 {
-		parent = checkExists("name", up.String(), exists)
+	var missing []error
+	for _, reference := range store.Declare(r, 0).Refers {
+		missing = append(missing, checkExists(reference.Field, reference.Name, exists))
 	}
-	if c, ok := r.(*hexbid.Campaign); ok {
-		program = checkExists("campaign.program", c.Program, exists)
-	}
-	return hexbid.JoinErrors(parent, program)
+	return hexbid.JoinErrors(missing...)
 }
 
 func checkExists(field, name string, exists func(name string) (bool, error)) error {
@@ -291,85 +278,22 @@ func (e *Exchange) Delete(ctx context.Context, name string, ifVersion uint64, va
 	if err != nil {
 		return hexbid.Invalidf("name", "%v", err)
 	}
-	change, err := func() (store.Change, error) {
-		e.catalogue.Lock()
-		defer e.catalogue.Unlock()
-		op := store.Op{Delete: name, IfVersion: ifVersion}
-		if err := e.checkVersion(ctx, &op); err != nil {
-			return store.Change{}, err
+	for try := 1; ; try++ {
+		g := e.group(ctx, store.Step{Delete: name, IfVersion: ifVersion})
+		if n.Kind == hexbid.KindPlace {
+			if err := e.keepVerdict(ctx, &g); err != nil {
+				return err
+			}
 		}
-		if err := e.checkUnused(ctx, n); err != nil {
-			return store.Change{}, err
+		change, err := e.commit(ctx, g, validateOnly)
+		if cameBetween(err, try) && len(g.Conditions) > 0 {
+			continue
 		}
-		return e.commitOne(ctx, op, validateOnly)
-	}()
-	if err == nil && !validateOnly {
-		_ = e.indexer.WaitFor(ctx, change.Version) // durable, searchable or not
-	}
-	return err
-}
-
-// checkUnused refuses to remove what another resource needs, and names one.
-func (e *Exchange) checkUnused(ctx context.Context, n hexbid.Name) error {
-	var needs []store.ListQuery
-	switch n.Kind {
-	case hexbid.KindAdvertiser:
-		needs = []store.ListQuery{{Kind: hexbid.KindCampaign, Parent: n}, {Kind: hexbid.KindProgram, Parent: n}}
-	case hexbid.KindProgram:
-		needs = []store.ListQuery{{Kind: hexbid.KindPlace, Parent: n}}
-		if err := e.checkNoBuyer(ctx, n); err != nil {
-			return err
+		if err == nil && !validateOnly {
+			_ = e.indexer.WaitFor(ctx, change.Version) // durable, searchable or not
 		}
-	}
-	for _, q := range needs {
-		user, err := e.first(ctx, q, func(hexbid.Resource) bool { return true })
-		if err != nil {
-			return err
-		}
-		if user != "" {
-			return inUseError(n.String(), user)
-		}
-	}
-	return nil
-}
-
-// first is the name of the first resource of a list that is as it should be;
-// empty when there is none.
-func (e *Exchange) first(ctx context.Context, q store.ListQuery, is func(hexbid.Resource) bool) (name string, err error) {
-	_, err = e.store.List(ctx, q, func(r store.Record) bool {
-		if is(r.Resource) {
-			name = r.Meta().Name
-		}
-		return name == ""
-	})
-	return name, err
-}
-
-func inUseError(name, user string) error {
-	return hexbid.Errorf(hexbid.InUse, "name", "%q is needed by %q: delete that first", name, user)
-}
-
-// namesForAnError bounds what is looked at, while the catalogue is held, to name a
-// campaign in an error.
-const namesForAnError = 1000
-
-// checkNoBuyer refuses to remove a program that campaigns buy for, and names one if
-// it is soon found. The count tells, for an advertiser may have many campaigns of
-// other programs.
-func (e *Exchange) checkNoBuyer(ctx context.Context, program hexbid.Name) error {
-	buyers := e.usage.buyersOf(program.String())
-	if buyers == 0 {
-		return nil
-	}
-	buyer, err := e.first(ctx, store.ListQuery{Kind: hexbid.KindCampaign, Parent: program.Owner(), Names: namesForAnError},
-		func(r hexbid.Resource) bool { return r.(*hexbid.Campaign).Program == program.String() })
-	if err != nil {
 		return err
 	}
-	if buyer == "" {
-		return hexbid.Errorf(hexbid.InUse, "name", "%q is needed by campaigns, %d in all: delete those first", program.String(), buyers)
-	}
-	return inUseError(program.String(), buyer)
 }
 
 // Serving says whether a campaign takes part in auctions at present, and why not.
@@ -393,7 +317,7 @@ func (e *Exchange) servingWith(ctx context.Context, t *trial) Serving {
 		if _, known := paused[owner]; !known {
 			paused[owner] = e.isPaused(ctx, owner, t)
 		}
-		return e.serving(c, paused[owner], t)
+		return e.serving(ctx, c, paused[owner], t)
 	}
 }
 
@@ -408,14 +332,14 @@ func (e *Exchange) isPaused(ctx context.Context, advertiser string, t *trial) bo
 
 // approvedIn is the number of approved places of a program, those that a trial has
 // accepted included.
-func (e *Exchange) approvedIn(program string, t *trial) int64 {
+func (e *Exchange) approvedIn(ctx context.Context, program string, t *trial) (int64, error) {
 	if t != nil {
-		return t.counts.approvedIn(program)
+		return t.counts.approvedIn(ctx, program)
 	}
-	return e.usage.approvedIn(program)
+	return e.store.Counted(ctx, program, store.Approved)
 }
 
-func (e *Exchange) serving(c *hexbid.Campaign, ownerPaused bool, t *trial) (bool, string) {
+func (e *Exchange) serving(ctx context.Context, c *hexbid.Campaign, ownerPaused bool, t *trial) (bool, string) {
 	now := e.config.Clock()
 	if c.State == hexbid.Paused {
 		return false, "the campaign is paused"
@@ -432,7 +356,13 @@ func (e *Exchange) serving(c *hexbid.Campaign, ownerPaused bool, t *trial) (bool
 	if !c.End.IsZero() && !now.Before(c.End) {
 		return false, "its flight ended at " + c.End.UTC().Format(time.RFC3339)
 	}
-	if c.Area.OnlyAroundPlaces() && e.approvedIn(c.Program, t) == 0 {
+	if !c.Area.OnlyAroundPlaces() {
+		return true, ""
+	}
+	switch approved, err := e.approvedIn(ctx, c.Program, t); {
+	case err != nil:
+		return false, "it serves around the program's places, which cannot be read at present"
+	case approved == 0:
 		return false, "it serves around the program's places, and none is approved"
 	}
 	return true, ""

@@ -22,24 +22,31 @@ type lagging struct {
 	free bool
 }
 
-func (l *lagging) Watch() *store.Feed { return l.tape.Feed() }
+func (l *lagging) Watch(after uint64) *store.Feed { return l.tape.Feed(after) }
 
-func (l *lagging) Commit(ctx context.Context, ops []store.Op) (store.Change, error) {
-	change, err := l.Store.Commit(ctx, ops)
-	if err != nil {
-		return change, err
-	}
+func (l *lagging) Commit(ctx context.Context, groups []store.Group) ([]store.Outcome, error) {
+	outcomes, err := l.Store.Commit(ctx, groups)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for i := range outcomes {
+		if outcomes[i].Err == nil {
+			l.held = append(l.held, outcomes[i].Change)
+		}
+	}
 	if l.free {
-		l.tape.Append(change)
-	} else {
-		l.held = append(l.held, change)
+		l.appendHeld()
 	}
 	if l.committed != nil {
 		l.committed()
 	}
-	return change, nil
+	return outcomes, err
+}
+
+func (l *lagging) appendHeld() {
+	for _, change := range l.held {
+		l.tape.Append(change, 0)
+	}
+	l.held = nil
 }
 
 func (l *lagging) hold(committed func()) {
@@ -51,17 +58,15 @@ func (l *lagging) hold(committed func()) {
 func (l *lagging) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, change := range l.held {
-		l.tape.Append(change)
-	}
-	l.held, l.free, l.committed = nil, true, nil
+	l.appendHeld()
+	l.free, l.committed = true, nil
 }
 
 // openLagging opens a market with a place, whose index stands still from then on.
 // The context ends while a batch is committed.
 func openLagging(t *testing.T) (*Exchange, *lagging, context.Context) {
 	t.Helper()
-	l := &lagging{Store: store.NewMemory(), tape: store.NewTape(), free: true}
+	l := &lagging{Store: store.NewMemory(), tape: store.NewTape(0, nil), free: true}
 	e := openOn(t, l, 1000)
 	fill(t, e, place("l", hub))
 	ending, cancel := context.WithCancel(ctx)

@@ -113,11 +113,7 @@ type Exchange struct {
 	// exhaustive admits explanations and traces, which may look at many campaigns.
 	exhaustive *turns
 
-	// catalogue is held from the check of what a write refers to until its
-	// commit, so that nothing it needs goes away between.
-	catalogue sync.Mutex
-	usage     *usage
-	trials    trials
+	trials trials
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -137,28 +133,27 @@ func Open(ctx context.Context, config Config, s store.Store, keys *token.Keys) (
 	if err != nil {
 		return nil, err
 	}
-	e := &Exchange{config: config, store: s, keys: keys, display: cache, usage: newUsage(config.AdvertiserEntries),
+	e := &Exchange{config: config, store: s, keys: keys, display: cache,
 		indexer: bidder.NewIndexer(&config.Market, config.Clock, config.Log),
 		scratch: sync.Pool{New: func() any { return new(scratch) }}, exhaustive: newTurns(max(1, runtime.GOMAXPROCS(0)/4), exhaustiveInLine)}
-	feed, err := e.load(ctx)
-	if err != nil {
+	if err := e.load(ctx); err != nil {
 		cache.close()
 		return nil, err
 	}
 	follow, stop := context.WithCancel(context.Background())
 	e.stop = stop
-	e.running.Go(func() { e.indexer.Run(follow, feed) })
+	e.running.Go(func() { e.indexer.Run(follow, s) })
 	return e, nil
 }
 
 // load indexes live states and the catalogue.
-func (e *Exchange) load(ctx context.Context) (*store.Feed, error) {
+func (e *Exchange) load(ctx context.Context) error {
 	if e.config.LiveStates != nil {
 		if err := e.config.LiveStates(ctx, e.indexer.HandInFirst); err != nil {
-			return nil, fmt.Errorf("handing in live states: %w", err)
+			return fmt.Errorf("handing in live states: %w", err)
 		}
 	}
-	return e.indexer.Load(ctx, counting{e.store, e.usage})
+	return e.indexer.Load(ctx, e.store)
 }
 
 // Close stops following the store.

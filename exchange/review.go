@@ -9,9 +9,10 @@ import (
 
 // A place shows when it is approved. Two things decide that: the operator's
 // verdict, which is kept by the place's name and which no owner can change, and
-// what the owner wants to show. The state that follows is worked out in the commit
-// of every change of a place and is stored with the place, so that whoever reads
-// the place, the index among them, need not know how it came about.
+// what the owner wants to show. The state that follows is worked out before the commit
+// of every change of a place, on the condition that the verdict is still the same then,
+// and is stored with the place. So whoever reads the place, the index among them, need
+// not know how it came about.
 
 // Review records the operator's verdict on a place as it is at present. It returns
 // as Create does.
@@ -25,28 +26,100 @@ func (e *Exchange) Review(ctx context.Context, name string, ifVersion uint64, ve
 	if _, err := hexbid.ParseNameOf(hexbid.KindPlace, "name", name); err != nil {
 		return nil, err
 	}
-	change, err := e.commitVerdict(ctx, name, ifVersion, verdict)
+	place, err := e.commitVerdict(ctx, name, ifVersion, verdict)
 	if err != nil {
 		return nil, err
 	}
-	_ = e.indexer.WaitFor(ctx, change.Version) // durable, searchable or not
-	return change.Puts[0].Resource, nil
+	_ = e.indexer.WaitFor(ctx, place.Metadata().Version) // durable, searchable or not
+	return place, nil
 }
 
-// commitVerdict stores a verdict and what follows for the place. It reads the place
-// while it holds the catalogue, so that an owner who writes without end cannot get in
-// the operator's way.
-func (e *Exchange) commitVerdict(ctx context.Context, name string, ifVersion uint64, verdict hexbid.ReviewState) (store.Change, error) {
-	e.catalogue.Lock()
-	defer e.catalogue.Unlock()
+// commitVerdict commits a verdict and the place as it follows, as one group. Where the place has
+// changed since it was read, and any version will do, the verdict goes ahead of the place.
+func (e *Exchange) commitVerdict(ctx context.Context, name string, ifVersion uint64, state hexbid.ReviewState) (hexbid.Resource, error) {
+	present, err := e.read(ctx, name, ifVersion)
+	if err != nil {
+		return nil, err
+	}
+	g := e.reviewing(ctx, &present, state)
+	g.Steps[0].Verdict = e.verdictOf(&present, state)
+	change, err := e.commit(ctx, g, false)
+	if hexbid.KindOf(err) == hexbid.Stale && ifVersion == store.AnyVersion {
+		return e.judgeAhead(ctx, name, state)
+	}
+	return placeOf(&change), err
+}
+
+// judgeAhead commits a verdict whatever the place is by then, and with it the place, if
+// that is as it was read. An owner who writes without end can make the second group
+// Stale, but not the first. Whoever writes the place after the verdict has worked out its
+// state from it, for writes of places are conditional on the verdict. So one more try
+// settles the place: either nobody has written it since the verdict, and the try
+// succeeds, or somebody has, and the place is as it should be.
+func (e *Exchange) judgeAhead(ctx context.Context, name string, state hexbid.ReviewState) (hexbid.Resource, error) {
 	present, err := e.store.Get(ctx, name)
 	if err != nil {
-		return store.Change{}, err
+		return nil, err
+	}
+	verdict := e.group(ctx, store.Step{Judge: name, Verdict: e.verdictOf(&present, state)})
+	verdict.Conditions = []store.Condition{{Name: name, Is: store.Exists}}
+	place := e.reviewing(ctx, &present, state)
+	place.Conditions = []store.Condition{{Name: name, Is: store.HasVerdict, Version: store.InThisCommit}}
+	groups := []store.Group{verdict, place}
+	outcomes, err := e.store.Commit(ctx, groups)
+	if err != nil {
+		return nil, err
+	}
+	if err := outcomes[0].Err; err != nil {
+		return nil, err
+	}
+	if hexbid.KindOf(outcomes[1].Err) == hexbid.Stale {
+		return e.reviewAfter(ctx, name, outcomes[0].Change.Version)
+	}
+	change, err := e.told(ctx, &groups[1], &outcomes[1])
+	return placeOf(&change), err
+}
+
+// reviewAfter gives a place the state that follows from the verdict of a version, unless
+// the place has been written since.
+func (e *Exchange) reviewAfter(ctx context.Context, name string, verdict uint64) (hexbid.Resource, error) {
+	present, err := e.store.Get(ctx, name)
+	if err != nil || present.Meta().Version > verdict {
+		return present.Resource, err
 	}
 	next := *present.Resource.(*hexbid.Place)
-	next.Review, next.UpdatedAt = verdict, e.config.Clock().UTC()
-	return e.commitOne(ctx, store.Op{Put: &store.Record{Resource: &next}, IfVersion: ifVersion,
-		Verdict: &store.Verdict{State: verdict, At: next.UpdatedAt, Of: *ownersPart(&next).(*hexbid.Place)}}, false)
+	conditions, err := e.settleReview(ctx, &next, present.Resource, earlierOf(present.Resource, &next))
+	if err != nil {
+		return nil, err
+	}
+	g := e.reviewing(ctx, &present, next.Review)
+	g.Conditions = conditions
+	change, err := e.commit(ctx, g, false)
+	if hexbid.KindOf(err) == hexbid.Stale { // written since, by somebody who knew the verdict
+		present, err = e.store.Get(ctx, name)
+		return present.Resource, err
+	}
+	return placeOf(&change), err
+}
+
+// reviewing is the group that puts a place as it was read with a review state.
+func (e *Exchange) reviewing(ctx context.Context, present *store.Record, state hexbid.ReviewState) store.Group {
+	next := *present.Resource.(*hexbid.Place)
+	next.Review, next.UpdatedAt = state, e.config.Clock().UTC()
+	return e.putting(ctx, &draft{resource: &next}, next.Version)
+}
+
+// placeOf is the place that a change has put; nil when it has put none.
+func placeOf(c *store.Change) hexbid.Resource {
+	if len(c.Puts) == 0 {
+		return nil
+	}
+	return c.Puts[0].Resource
+}
+
+// verdictOf is the verdict on a place as it was read.
+func (e *Exchange) verdictOf(present *store.Record, state hexbid.ReviewState) *store.Verdict {
+	return &store.Verdict{State: state, At: e.config.Clock().UTC(), Of: *ownersPart(present.Resource).(*hexbid.Place)}
 }
 
 // earlier is what a change finds under its name.
@@ -92,18 +165,19 @@ func reviewState(verdict *store.Verdict, present earlier, next *hexbid.Place, ma
 	return hexbid.InReview
 }
 
-// settleReview gives a place on its way in the state that follows. Whoever commits
-// it holds the catalogue until then, so that no verdict comes between.
-func (e *Exchange) settleReview(ctx context.Context, next, present hexbid.Resource, found earlier) error {
+// settleReview gives a place on its way in the state that follows, on the conditions
+// that it returns: no other verdict may come between. Anything else has none.
+func (e *Exchange) settleReview(ctx context.Context, next, present hexbid.Resource, found earlier) ([]store.Condition, error) {
 	place, ok := next.(*hexbid.Place)
 	if !ok {
-		return nil
+		return nil, nil
 	}
 	verdict, err := e.verdictOn(ctx, place.Name, present)
-	if err == nil {
-		place.Review = reviewState(&verdict, found, place, e.config.ManualReview)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	place.Review = reviewState(&verdict, found, place, e.config.ManualReview)
+	return []store.Condition{{Name: place.Name, Is: store.HasVerdict, Version: verdict.Version}}, nil
 }
 
 // verdictOn reads the verdict on the place of a name. A place that is hidden without
@@ -116,17 +190,21 @@ func (e *Exchange) verdictOn(ctx context.Context, name string, present hexbid.Re
 	return verdict, err
 }
 
-// verdictToKeep is the verdict to write when a place is deleted: one that only the
-// place itself tells of.
-func (e *Exchange) verdictToKeep(ctx context.Context, present hexbid.Resource) (*store.Verdict, error) {
-	if reviewOf(present) != hexbid.Hidden {
-		return nil, nil
+// keepVerdict makes a group that deletes a place keep a verdict which only the place
+// itself tells of.
+func (e *Exchange) keepVerdict(ctx context.Context, g *store.Group) error {
+	step := &g.Steps[0]
+	present, err := e.read(ctx, step.Delete, step.IfVersion)
+	if err != nil || reviewOf(present.Resource) != hexbid.Hidden {
+		return err
 	}
-	verdict, err := e.verdictOn(ctx, present.Metadata().Name, present)
+	verdict, err := e.verdictOn(ctx, step.Delete, present.Resource)
 	if err != nil || verdict.Version > 0 {
-		return nil, err
+		return err
 	}
-	return &verdict, nil
+	step.Verdict = &verdict
+	g.Conditions = []store.Condition{{Name: step.Delete, Is: store.HasVerdict}}
+	return nil
 }
 
 // reviewNotice tells an owner why a place does not show; empty when it does. Equal

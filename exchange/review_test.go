@@ -124,8 +124,10 @@ func TestAPlaceThatWasHiddenBeforeVerdictsWereKeptApartStaysHidden(t *testing.T)
 				r.put()
 				old := version(0)
 				old.Review = hexbid.Hidden
-				if _, err := r.store.Commit(ctx, []store.Op{{Put: &store.Record{Resource: old}}}); err != nil {
-					t.Fatal(err)
+				record := store.Declare(old, 0)
+				outcomes, err := r.store.Commit(ctx, []store.Group{{Steps: []store.Step{{Put: &record}}}})
+				if err != nil || outcomes[0].Err != nil {
+					t.Fatal(err, outcomes)
 				}
 				r.restart(false)
 				act(r)
@@ -141,8 +143,7 @@ func TestAPlaceThatWasHiddenBeforeVerdictsWereKeptApartStaysHidden(t *testing.T)
 	}
 }
 
-// meddling is a store with whom an owner writes whenever anyone has read a record
-// while no write is under way.
+// meddling is a store with which an owner writes whenever anyone has read a record.
 type meddling struct {
 	store.Store
 	meddle func()
@@ -163,10 +164,6 @@ func TestAnOwnerCannotGetBetweenTheOperatorAndAVerdict(t *testing.T) {
 	writes := 0
 	var meddle func()
 	meddle = func() {
-		if !e.catalogue.TryLock() {
-			return
-		}
-		e.catalogue.Unlock()
 		m.meddle = nil // the owner's own reads
 		defer func() { m.meddle = meddle }()
 		writes++

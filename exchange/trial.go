@@ -1,12 +1,14 @@
 package exchange
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
 	"sync"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/store"
 )
 
 const (
@@ -103,7 +105,23 @@ func (t *trial) giveBack(name string) {
 	}
 }
 
-// put accepts a resource that there is room for.
+// accept takes a resource that would be stored in the place of what is stored, perhaps
+// the zero Record, unless there is no room for its name or a limit is reached.
+func (t *trial) accept(ctx context.Context, d *draft, stored *store.Record) error {
+	name := d.resource.Metadata().Name
+	if err := t.makeRoom(name); err != nil {
+		return err
+	}
+	declared := store.Declare(d.resource, d.cells)
+	if err := t.counts.replace(ctx, stored, &declared); err != nil {
+		t.giveBack(name)
+		return err
+	}
+	t.put(d.resource)
+	return nil
+}
+
+// put notes a resource.
 func (t *trial) put(r hexbid.Resource) {
 	name := maphash.String(t.seed, r.Metadata().Name)
 	t.contents[name] = t.hash(r)

@@ -1,18 +1,42 @@
 package exchange
 
 import (
+	"context"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/store"
 )
 
+// held is a store whose commits stand still when told.
+type held struct {
+	store.Store
+	holds            atomic.Bool
+	committing, goOn chan struct{}
+}
+
+func (h *held) Commit(ctx context.Context, groups []store.Group) ([]store.Outcome, error) {
+	if h.holds.Load() {
+		h.committing <- struct{}{}
+		<-h.goOn
+	}
+	return h.Store.Commit(ctx, groups)
+}
+
 func TestADryRunHoldsUpNoWriter(t *testing.T) {
-	e := open(t, nil)
+	s := &held{Store: store.NewMemory(), committing: make(chan struct{}), goOn: make(chan struct{})}
+	e := openOn(t, s, 1000)
 	fill(t, e)
-	e.catalogue.Lock() // a writer's
-	defer e.catalogue.Unlock()
+	s.holds.Store(true)
+	var writer sync.WaitGroup
+	writer.Go(func() { _, _ = e.Create(ctx, place("m", hub), false) })
+	defer writer.Wait()
+	defer close(s.goOn)
+	<-s.committing
 	told := make(chan []string, 1)
 	go func() { told <- upload(e, [][]hexbid.Resource{{place("l", hub), campaign("c")}}, true) }()
 	select {
@@ -50,7 +74,7 @@ func TestAllDryRunsTogetherKeepABoundedNumberOfNames(t *testing.T) {
 	for _, o := range refused {
 		wantRefused(t, o.Err, "name", "try again")
 	}
-	if n := len(second.trial.counts.counted) + len(second.trial.contents); n != 0 {
+	if n := len(second.trial.counts.burdens) + len(second.trial.contents); n != 0 {
 		t.Errorf("of refused rows %d are kept", n)
 	}
 	for _, o := range dryRun(t, first, lotsOf(10, "a")...) {
@@ -80,7 +104,7 @@ func TestADryRunKeepsABoundedNumberOfNames(t *testing.T) {
 	defer u.Close()
 	u.trial.names = namesATrial
 	wantRefused(t, dryRun(t, u, lotsOf(1, "a")[0])[0].Err, "name", "split the upload")
-	if n := len(u.trial.counts.counted); n != 0 {
+	if n := len(u.trial.counts.burdens); n != 0 {
 		t.Errorf("of refused rows %d are counted", n)
 	}
 }

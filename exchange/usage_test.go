@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/token"
 )
@@ -221,11 +222,11 @@ type failing struct {
 	lists atomic.Int32
 }
 
-func (f *failing) Commit(ctx context.Context, ops []store.Op) (store.Change, error) {
+func (f *failing) Commit(ctx context.Context, groups []store.Group) ([]store.Outcome, error) {
 	if f.fails.Load() {
-		return store.Change{}, hexbid.Errorf(hexbid.Unavailable, "", "no room")
+		return nil, hexbid.Errorf(hexbid.Unavailable, "", "no room")
 	}
-	return f.Store.Commit(ctx, ops)
+	return f.Store.Commit(ctx, groups)
 }
 
 func (f *failing) List(ctx context.Context, q store.ListQuery, visit func(store.Record) bool) (string, error) {
@@ -301,49 +302,123 @@ func TestAProgramHasAtMost20000Places(t *testing.T) {
 	}
 }
 
-// TestTheCountsAreThoseOfAFreshScan: however records come, change and go.
-func TestTheCountsAreThoseOfAFreshScan(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := store.NewMemory()
-		e := &Exchange{config: DefaultConfig(), store: s, usage: newUsage(400)}
-		for range rapid.IntRange(1, 60).Draw(t, "steps") {
-			name, record := drawRecord(t)
-			if rapid.IntRange(0, 3).Draw(t, "delete") == 0 {
-				_, _ = e.commitOne(ctx, store.Op{Delete: name, IfVersion: store.AnyVersion}, false)
-			} else {
-				_, _ = e.commitOne(ctx, store.Op{Put: record, IfVersion: store.AnyVersion}, rapid.Bool().Draw(t, "validate only"))
+// TestTheCountsAreThoseOfWhatIsStored puts and deletes at random, and then adds up what
+// is stored: places, approved places times campaigns, and what campaigns have themselves.
+func TestTheCountsAreThoseOfWhatIsStored(t *testing.T) {
+	const limit = 1000
+	e := openOn(t, store.NewMemory(), limit)
+	rapid.Check(t, func(rt *rapid.T) {
+		clearAdvertiser(rt, e)
+		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
+			r := drawCounted(rt)
+			switch rapid.SampledFrom([]string{"delete", "upload", "upload", "check", "hide", "approve"}).Draw(rt, "act") {
+			case "delete":
+				_ = e.Delete(ctx, r.Metadata().Name, store.AnyVersion, false)
+			case "upload":
+				e.Import(ctx, []hexbid.Resource{r, drawCounted(rt)}, false)
+			case "check":
+				e.Import(ctx, []hexbid.Resource{r, drawCounted(rt)}, true)
+			case "hide":
+				_, _ = e.Review(ctx, r.Metadata().Name, store.AnyVersion, hexbid.Hidden)
+			case "approve":
+				_, _ = e.Review(ctx, r.Metadata().Name, store.AnyVersion, hexbid.Approved)
 			}
 		}
-		fresh := newUsage(400)
-		fresh.seed = e.usage.seed
-		if _, err := (counting{s, fresh}).Scan(ctx, func(store.Record) error { return nil }); err != nil {
-			t.Fatal(err)
-		}
-		if fmt.Sprint(fresh.entries, fresh.programs) != fmt.Sprint(e.usage.entries, e.usage.programs) {
-			t.Fatalf("%v %v, of a fresh scan %v %v", e.usage.entries, e.usage.programs, fresh.entries, fresh.programs)
-		}
-		for _, n := range fresh.entries {
-			if n > 400 {
-				t.Fatalf("%d entries passed a limit of 400", n)
-			}
-		}
+		checkCounts(rt, e, limit)
 	})
 }
 
-func drawRecord(t *rapid.T) (name string, r *store.Record) {
-	in := fmt.Sprintf("advertisers/a/programs/p%d", rapid.IntRange(0, 1).Draw(t, "program"))
+// clearAdvertiser leaves two programs of an advertiser, and nothing else.
+func clearAdvertiser(t rapid.TB, e *Exchange) {
+	for _, kind := range []hexbid.ResourceKind{hexbid.KindCampaign, hexbid.KindPlace} {
+		for _, name := range namesOf(t, e, kind) {
+			if err := e.Delete(ctx, name, store.AnyVersion, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i := range 2 {
+		for _, o := range e.Import(ctx, []hexbid.Resource{&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "A"},
+			&hexbid.Program{Meta: hexbid.Meta{Name: fmt.Sprint(program, i)}, DisplayName: "P", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}}, false) {
+			if o.Err != nil {
+				t.Fatal(o.Err)
+			}
+		}
+	}
+}
+
+func namesOf(t rapid.TB, e *Exchange, kind hexbid.ResourceKind) (names []string) {
+	_, err := e.List(ctx, store.ListQuery{Kind: kind}, func(r hexbid.Resource) bool { names = append(names, r.Metadata().Name); return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// checkCounts adds up what is stored.
+func checkCounts(t rapid.TB, e *Exchange, limit int64) {
+	var entries int64
+	want := map[store.CounterKey]int64{}
+	for _, kind := range []hexbid.ResourceKind{hexbid.KindPlace, hexbid.KindCampaign} {
+		for _, name := range namesOf(t, e, kind) {
+			r, err := e.store.Get(ctx, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch v := r.Resource.(type) {
+			case *hexbid.Place:
+				of := strings.TrimSuffix(v.Name, v.Name[strings.Index(v.Name, "/places/"):])
+				want[store.CounterKey{Owner: of, Counter: store.Places}]++
+				if v.Review == hexbid.Approved {
+					want[store.CounterKey{Owner: of, Counter: store.Approved}]++
+				}
+			case *hexbid.Campaign:
+				_, cells, err := bidder.Derive(v)
+				if err != nil {
+					t.Fatal(err)
+				}
+				entries += int64(cells + len(v.Area.Circles))
+				want[store.CounterKey{Owner: v.Program, Counter: store.Buyers}]++
+				if v.Area.AroundPlacesM > 0 {
+					want[store.CounterKey{Owner: v.Program, Counter: store.Around}]++
+				}
+			}
+		}
+	}
+	for i := range 2 {
+		of := fmt.Sprint(program, i)
+		entries += 8 * want[store.CounterKey{Owner: of, Counter: store.Approved}] * want[store.CounterKey{Owner: of, Counter: store.Around}]
+		for c := store.Places; c <= store.Buyers; c++ {
+			checkCounter(t, e, of, c, want[store.CounterKey{Owner: of, Counter: c}])
+		}
+	}
+	checkCounter(t, e, "advertisers/a", store.Entries, entries)
+	if entries > limit {
+		t.Fatalf("%d entries passed a limit of %d", entries, limit)
+	}
+}
+
+func checkCounter(t rapid.TB, e *Exchange, owner string, c store.Counter, want int64) {
+	if n, err := e.store.Counted(ctx, owner, c); err != nil || n != want {
+		t.Fatalf("counter %d of %s: %d, %v; want %d", c, owner, n, err, want)
+	}
+}
+
+// drawCounted draws a place or a campaign of one of two programs.
+func drawCounted(t *rapid.T) hexbid.Resource {
+	in := fmt.Sprint(program, rapid.IntRange(0, 1).Draw(t, "program"))
 	if rapid.Bool().Draw(t, "place") {
 		p := place(fmt.Sprint("l", rapid.IntRange(0, 7).Draw(t, "number")), hub)
 		p.Name = strings.Replace(p.Name, program, in, 1)
-		p.Review = rapid.SampledFrom([]hexbid.ReviewState{hexbid.Approved, hexbid.Hidden}).Draw(t, "review")
-		return p.Name, &store.Record{Resource: p}
+		return p
 	}
 	c := campaign(fmt.Sprint("c", rapid.IntRange(0, 7).Draw(t, "number")))
 	c.Program, c.Area.AroundPlacesM = in, rapid.SampledFrom([]float64{0, 500}).Draw(t, "radius")
-	for range rapid.IntRange(0, 5).Draw(t, "circles") {
-		c.Area.Circles = append(c.Area.Circles, hexbid.Circle{Center: hub, RadiusM: 100})
+	for i := range rapid.IntRange(0, 20).Draw(t, "circles") {
+		c.Area.Circles = append(c.Area.Circles, hexbid.Circle{Center: hexbid.Point{Lat: 30, Lng: float64(i)}, RadiusM: 100})
 	}
-	record := &store.Record{Resource: c}
-	_ = cover(record, c)
-	return c.Name, record
+	if c.Area.IsEmpty() {
+		c.Area.Everywhere = true
+	}
+	return c
 }

@@ -1,0 +1,82 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/store"
+)
+
+// MaxPlaces is the most places that a program may have.
+const MaxPlaces = 20_000
+
+// limitsOf are the limits that a put of a resource is held to. The engine judges them at
+// the commit, so that two writers cannot both take the last entry; what is above a limit
+// already may stay and shrink. entriesAtMost is what an advertiser may keep in the
+// index.
+func limitsOf(r hexbid.Resource, entriesAtMost int64) []store.Limit {
+	advertiser, program := countedUnder(r)
+	entries := store.Limit{Owner: advertiser, Counter: store.Entries, AtMost: entriesAtMost}
+	switch r.(type) {
+	case *hexbid.Place:
+		entries.Field = "place.review_state"
+		return []store.Limit{{Owner: program, Counter: store.Places, AtMost: MaxPlaces, Field: "name"}, entries}
+	case *hexbid.Campaign:
+		entries.Field = "campaign.area"
+		return []store.Limit{entries}
+	}
+	return nil
+}
+
+// countedUnder names the advertiser and the program that a place or a campaign counts
+// for.
+func countedUnder(r hexbid.Resource) (advertiser, program string) {
+	name, _ := hexbid.ParseName(r.Metadata().Name) // names were checked before
+	if c, ok := r.(*hexbid.Campaign); ok {
+		return name.Owner().String(), c.Program
+	}
+	return name.Owner().String(), name.Parent().String()
+}
+
+// told is what became of a group, in the words of the market.
+func (e *Exchange) told(ctx context.Context, g *store.Group, o *store.Outcome) (store.Change, error) {
+	var limit *store.LimitError
+	if !errors.As(o.Err, &limit) {
+		return o.Change, o.Err
+	}
+	r := g.Steps[0].Put.Resource
+	_, program := countedUnder(r)
+	other := store.Approved
+	if _, isPlace := r.(*hexbid.Place); isPlace {
+		other = store.Around
+	}
+	n, err := e.store.Counted(ctx, program, other) // beside the refusal; the words alone need it
+	if err != nil {
+		return store.Change{}, err
+	}
+	return store.Change{}, limitError(r, limit, n)
+}
+
+// limitError words the refusal of a place or a campaign by a limit. Of a place others is
+// the number of campaigns around its program's places, of a campaign that of approved
+// places of its program.
+func limitError(r hexbid.Resource, limit *store.LimitError, others int64) error {
+	const remedy = "delete campaigns, go around fewer places, name fewer or coarser shapes or fewer keywords, or ask the operator for more (--advertiser-entries)"
+	advertiser, program := countedUnder(r)
+	field, before, after, atMost := limit.Limit.Field, limit.Before, limit.After, limit.Limit.AtMost
+	if limit.Limit.Counter == store.Places {
+		return hexbid.Errorf(hexbid.Exhausted, field, "%q has %d places already: at most %d a program; delete some, or share them among several programs",
+			program, before, atMost)
+	}
+	c, isCampaign := r.(*hexbid.Campaign)
+	if !isCampaign {
+		return hexbid.Errorf(hexbid.Exhausted, field, "approved, it would add %d index entries, %d for each of the %d campaigns around the places of %q, to the %d of %q: at most %d; %s",
+			after-before, store.EntriesAPlace, others, program, before, advertiser, atMost, remedy)
+	}
+	if c.Area.AroundPlacesM == 0 {
+		others = 0
+	}
+	return hexbid.Errorf(hexbid.Exhausted, field, "it would bring the index entries of %q from %d to %d, %d of them for %d approved places of its program: at most %d; %s",
+		advertiser, before, after, store.EntriesAPlace*others, others, atMost, remedy)
+}

@@ -1,0 +1,278 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/store"
+)
+
+// storeRows commits the rows, each as a group of its own, with one sync for all. The
+// engine judges the groups in the order of the rows. Rows that another write has come
+// between are tried again.
+func (b *Batch) storeRows(ctx context.Context) {
+	for try := 1; ctx.Err() == nil; try++ {
+		p := plan{batch: b, last: try == tries, puts: map[string]*row{}, found: map[string]store.Record{}}
+		for i := range b.rows {
+			if r := &b.rows[i]; !r.decided {
+				p.add(ctx, r)
+			}
+		}
+		if len(p.groups) == 0 {
+			return
+		}
+		outcomes, err := b.upload.exchange.store.Commit(ctx, p.groups)
+		if err != nil {
+			b.rejectUndecided(ctx, err)
+			return
+		}
+		p.settle(ctx, outcomes)
+	}
+	b.rejectUndecided(ctx, ctx.Err())
+}
+
+// rejectUndecided rejects the rows that an error has kept from being stored.
+func (b *Batch) rejectUndecided(ctx context.Context, err error) {
+	if err == nil {
+		return
+	}
+	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
+		err = &hexbid.Error{Kind: hexbid.Unavailable, Detail: "the call ended before the row was stored: nothing was changed", Err: err}
+	}
+	for i := range b.rows {
+		if r := &b.rows[i]; !r.decided {
+			r.reject(err)
+		}
+	}
+}
+
+// plan is one try to store the undecided rows of a batch. Each row is planned as if all
+// those before it will hold. Where one of them does not:
+//
+//   - a row that refers to it is refused by the engine;
+//   - a row that changes what it would have put is put all the same, for an import
+//     puts whatever is there;
+//   - a row that says the same is put in its stead: its group holds only if the one
+//     before does not.
+type plan struct {
+	batch  *Batch
+	last   bool                    // try: any version will do
+	puts   map[string]*row         // that are planned, the last of each name
+	found  map[string]store.Record // what is stored under the names of rows
+	groups []store.Group
+	steps  []plannedRow // of the groups
+}
+
+// plannedRow is the row of a group.
+type plannedRow struct {
+	*row
+	insteadOf *row // nil, or that of the group before which says the same
+}
+
+// add judges a row as far as the exchange can, and plans a group for one that is good
+// and changes something.
+func (p *plan) add(ctx context.Context, r *row) {
+	b := p.batch
+	references := checkReferences(r.resource, func(name string) (bool, error) {
+		if p.puts[name] != nil {
+			return true, nil
+		}
+		return b.exists(ctx, name)
+	})
+	if err := hexbid.JoinErrors(r.outcome.Err, hexbid.WithoutFields(references, r.outcome.Err)); err != nil {
+		r.reject(err)
+		return
+	}
+	stored, err := p.stored(ctx, r.name())
+	if err != nil {
+		r.reject(err)
+		return
+	}
+	before, present := p.puts[r.name()], stored.Resource
+	if before != nil {
+		present = before.resource
+	}
+	changes, conditions, err := b.compare(ctx, r, present, earlierOf(present, r.resource))
+	switch {
+	case err != nil:
+		r.reject(err)
+	case r.checkOnly:
+		r.decided = true
+	case !changes && before == nil:
+		r.outcome.Resource, r.decided = present, true
+	case !changes:
+		p.put(ctx, plannedRow{r, before}, versionOf(stored), conditions)
+	case before != nil || p.last:
+		p.put(ctx, plannedRow{r, nil}, store.AnyVersion, conditions)
+	default:
+		p.put(ctx, plannedRow{r, nil}, versionOf(stored), conditions)
+	}
+}
+
+// stored reads what is stored under a name, once a plan.
+func (p *plan) stored(ctx context.Context, name string) (store.Record, error) {
+	r, read := p.found[name]
+	if read {
+		return r, nil
+	}
+	r, err := p.batch.upload.exchange.present(ctx, name)
+	if err == nil {
+		p.found[name] = r
+	}
+	return r, err
+}
+
+func (p *plan) put(ctx context.Context, r plannedRow, ifVersion uint64, conditions []store.Condition) {
+	g := p.batch.upload.exchange.putting(ctx, r.draft, ifVersion)
+	g.Conditions = conditions
+	p.groups, p.steps = append(p.groups, g), append(p.steps, r)
+	if r.insteadOf == nil {
+		p.puts[r.name()] = r.row
+	}
+}
+
+// settle decides rows by what became of their groups. One that was refused is undecided
+// when another write came between, or when a row before it is undecided: that may bring
+// what it needs. On the last try all are decided.
+func (p *plan) settle(ctx context.Context, outcomes []store.Outcome) {
+	b, waiting := p.batch, false
+	for i := range outcomes {
+		r, o := p.steps[i], &outcomes[i]
+		switch lost := lostTo(o.Err, p.groups[i].Steps[0].IfVersion); {
+		case o.Err == nil:
+			b.accept(r.row, &o.Change)
+		case lost && r.insteadOf.isStored():
+			r.outcome.Action, r.decided = Unchanged, true
+		case p.last || !lost && !waiting:
+			_, err := b.upload.exchange.told(ctx, &p.groups[i], o)
+			r.reject(err)
+		default:
+			waiting = true
+		}
+	}
+	p.passOver()
+}
+
+// passOver decides the undecided rows that a later row of their name has replaced in this
+// try: it is as if they had been stored just before.
+func (p *plan) passOver() {
+	replaced := map[string]bool{}
+	for i := len(p.steps) - 1; i >= 0; i-- {
+		r := p.steps[i].row
+		switch {
+		case r.isStored():
+			replaced[r.name()] = true
+		case !r.decided && replaced[r.name()]:
+			r.decided = true
+		}
+	}
+}
+
+// isStored says whether a row is stored.
+func (r *row) isStored() bool { return r != nil && r.decided && r.outcome.Action != Rejected }
+
+// lostTo says whether a group was refused for a write that came after what was read.
+func lostTo(refusal error, ifVersion uint64) bool {
+	switch hexbid.KindOf(refusal) {
+	case hexbid.Stale, hexbid.AlreadyExists:
+		return refusal != nil
+	case hexbid.NotFound: // what was there has been deleted
+		return ifVersion != 0 && ifVersion != store.AnyVersion
+	}
+	return false
+}
+
+// accept notes that a row is stored.
+func (b *Batch) accept(r *row, c *store.Change) {
+	put := &c.Puts[0]
+	r.outcome.Action, r.decided = Created, true
+	if put.Before.Resource != nil {
+		r.outcome.Action = Updated
+	}
+	b.accepted[r.name()], b.there[r.name()], b.version = put.Resource, true, c.Version
+}
+
+// exists says whether the store has a record of a name.
+func (b *Batch) exists(ctx context.Context, name string) (bool, error) {
+	if b.there[name] {
+		return true, nil
+	}
+	r, err := b.upload.exchange.present(ctx, name)
+	b.there[name] = r.Resource != nil
+	return b.there[name], err
+}
+
+// compare works out what a row does to what is present under its name, nil for nothing,
+// as found tells it. It says whether there is anything to store, and on what conditions.
+func (b *Batch) compare(ctx context.Context, r *row, present hexbid.Resource, found earlier) (changes bool, conditions []store.Condition, err error) {
+	if present != nil {
+		r.resource.Metadata().CreatedAt = present.Metadata().CreatedAt
+	}
+	conditions, err = b.upload.exchange.settleReview(ctx, r.resource, present, found)
+	if err != nil {
+		return false, nil, err
+	}
+	changes, r.outcome.Action = true, Created
+	if found.there {
+		r.outcome.Action = Updated
+	}
+	if found.same && found.review == reviewOf(r.resource) {
+		changes, r.outcome.Action = false, Unchanged
+	}
+	return changes, conditions, nil
+}
+
+// tryRows judges the rows of a dry run in their order, each as if those before it had
+// been stored.
+func (b *Batch) tryRows(ctx context.Context) {
+	b.rejectUndecided(ctx, ctx.Err())
+	for i := range b.rows {
+		if r := &b.rows[i]; !r.decided {
+			if err := b.tryRow(ctx, r); err != nil {
+				r.reject(err)
+			}
+		}
+	}
+	for i := range b.rows { // as they would be stored: of a name that stands twice, the last
+		if o := &b.rows[i].outcome; o.Action != Rejected && b.accepted[b.rows[i].name()] != nil {
+			o.Resource = b.accepted[b.rows[i].name()]
+		}
+	}
+}
+
+func (b *Batch) tryRow(ctx context.Context, r *row) error {
+	trial := b.upload.trial
+	references := checkReferences(r.resource, func(name string) (bool, error) {
+		if trial.has(name) {
+			return true, nil
+		}
+		return b.exists(ctx, name)
+	})
+	if err := hexbid.JoinErrors(r.outcome.Err, hexbid.WithoutFields(references, r.outcome.Err)); err != nil {
+		return err
+	}
+	stored, err := b.upload.exchange.present(ctx, r.name())
+	if err != nil {
+		return err
+	}
+	present, found := stored.Resource, trial.earlier(r.resource)
+	if b.accepted[r.name()] != nil {
+		present = b.accepted[r.name()]
+	}
+	if !found.there {
+		found = earlierOf(present, r.resource)
+		if found.same {
+			r.outcome.Resource = present
+		}
+	}
+	changes, _, err := b.compare(ctx, r, present, found)
+	if err != nil || !changes || r.checkOnly {
+		return err
+	}
+	if err := trial.accept(ctx, r.draft, &stored); err != nil {
+		return err
+	}
+	b.accepted[r.name()] = r.resource
+	return nil
+}

@@ -1,0 +1,163 @@
+package exchange
+
+import (
+	"context"
+	"hash/maphash"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/store"
+)
+
+// tally is what a dry run's rows would bring the store's counters to, one after another.
+// It starts from the store's own, each read when a row first counts for its owner.
+type tally struct {
+	store store.Store
+	limit int64 // entries an advertiser
+	seed  maphash.Seed
+
+	burdens  map[uint64]burden // by hash of a record's name: of those that the dry run has accepted
+	entries  map[uint64]int64  // by hash of an advertiser's name
+	programs map[uint64]programCounts
+}
+
+// programCounts are the counters of a program that a limit is about or that multiply.
+type programCounts struct{ places, approved, around int64 }
+
+// burden is what one record adds to the counters; the zero burden adds nothing. A dry run
+// keeps one for each of its names, so it is small.
+type burden struct {
+	advertiser, program uint64 // hashes of names
+	own                 int64  // entries of a campaign, whatever places there are
+	place, approved     int8   // 1 of a place, and of an approved one
+	around              int8   // 1 of a campaign around places
+}
+
+func (e *Exchange) newTally() *tally {
+	return &tally{store: e.store, limit: e.config.AdvertiserEntries, seed: maphash.MakeSeed(),
+		burdens: map[uint64]burden{}, entries: map[uint64]int64{}, programs: map[uint64]programCounts{}}
+}
+
+// approvedIn is the number of approved places that a program has by the tally.
+func (t *tally) approvedIn(ctx context.Context, program string) (int64, error) {
+	if p, read := t.programs[maphash.String(t.seed, program)]; read {
+		return p.approved, nil
+	}
+	return t.store.Counted(ctx, program, store.Approved)
+}
+
+// burdenOf is what a record counts, in short: the zero burden of the zero Record, an
+// advertiser and a program.
+func (t *tally) burdenOf(r *store.Record) (b burden) {
+	if len(r.Counts) == 0 {
+		return b
+	}
+	for i := range r.Counts {
+		switch c := &r.Counts[i]; {
+		case c.Counter == store.Places:
+			b.place = 1
+		case c.Counter == store.Approved:
+			b.approved = 1
+		case c.Counter == store.Around:
+			b.around = 1
+		case c.Counter == store.Entries && c.Times == 0:
+			b.own = c.By
+		}
+	}
+	advertiser, program := countedUnder(r.Resource)
+	b.advertiser, b.program = maphash.String(t.seed, advertiser), maphash.String(t.seed, program)
+	return b
+}
+
+// readFor reads the counters that a record counts for, those that have not been read.
+func (t *tally) readFor(ctx context.Context, r *store.Record) error {
+	if len(r.Counts) == 0 {
+		return nil
+	}
+	advertiser, program := countedUnder(r.Resource)
+	if key := maphash.String(t.seed, advertiser); !has(t.entries, key) {
+		n, err := t.store.Counted(ctx, advertiser, store.Entries)
+		if err != nil {
+			return err
+		}
+		t.entries[key] = n
+	}
+	key := maphash.String(t.seed, program)
+	if has(t.programs, key) {
+		return nil
+	}
+	var p programCounts
+	for counter, to := range map[store.Counter]*int64{store.Places: &p.places, store.Approved: &p.approved, store.Around: &p.around} {
+		var err error
+		if *to, err = t.store.Counted(ctx, program, counter); err != nil {
+			return err
+		}
+	}
+	t.programs[key] = p
+	return nil
+}
+
+func has[V any](m map[uint64]V, key uint64) bool {
+	_, there := m[key]
+	return there
+}
+
+// replace counts a record in the place of another, each of them perhaps the zero Record.
+// What would go above a limit is refused, in the words of a real run, and not counted;
+// what is above it already may stay and shrink.
+func (t *tally) replace(ctx context.Context, before, after *store.Record) error {
+	for _, r := range [...]*store.Record{before, after} {
+		if err := t.readFor(ctx, r); err != nil {
+			return err
+		}
+	}
+	name := maphash.String(t.seed, after.Meta().Name)
+	was, again := t.burdens[name]
+	if !again {
+		was = t.burdenOf(before)
+	}
+	now := t.burdenOf(after)
+	entries, places := t.entries[now.advertiser], t.programs[now.program].places
+	t.add(was, -1)
+	t.add(now, 1)
+	if err := t.check(now, entries, places, after.Resource); err != nil {
+		t.add(now, -1)
+		t.add(was, 1)
+		return err
+	}
+	t.burdens[name] = now
+	return nil
+}
+
+// add counts a burden, or with by -1 takes it off. The entries are those of campaigns
+// themselves and, of each program, approved places times campaigns around them: so the
+// order in which records come and go does not matter.
+func (t *tally) add(b burden, by int64) {
+	if b == (burden{}) {
+		return
+	}
+	p, entries := t.programs[b.program], t.entries[b.advertiser]
+	entries -= store.EntriesAPlace * p.approved * p.around
+	p.places, p.approved, p.around = p.places+by*int64(b.place), p.approved+by*int64(b.approved), p.around+by*int64(b.around)
+	entries += store.EntriesAPlace*p.approved*p.around + by*b.own
+	t.programs[b.program], t.entries[b.advertiser] = p, entries
+}
+
+// check judges the counts after a resource has been counted, against those before.
+func (t *tally) check(now burden, entries, places int64, r hexbid.Resource) error {
+	p := t.programs[now.program]
+	for _, limit := range limitsOf(r, t.limit) {
+		refused := store.LimitError{Limit: limit, Before: entries, After: t.entries[now.advertiser]}
+		if limit.Counter == store.Places {
+			refused.Before, refused.After = places, p.places
+		}
+		if refused.After <= limit.AtMost || refused.After <= refused.Before {
+			continue
+		}
+		others := p.approved
+		if now.place > 0 {
+			others = p.around
+		}
+		return limitError(r, &refused, others)
+	}
+	return nil
+}
