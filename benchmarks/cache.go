@@ -29,15 +29,20 @@ func FillPrograms(data string, w *Workload, programs int) error {
 	}
 	defer s.Close()
 	const batch = 10_000
-	var ops []store.Op
+	var steps []store.Step
+	commit := func() error {
+		outcomes, err := s.Commit(context.Background(), []store.Group{{Steps: steps, At: time.Now()}})
+		if steps = nil; err != nil {
+			return err
+		}
+		return outcomes[0].Err
+	}
 	put := func(r hexbid.Resource) error {
-		ops = append(ops, store.Op{Put: &store.Record{Resource: r}})
-		if len(ops) < batch {
+		declared := store.Declare(r, 0)
+		if steps = append(steps, store.Step{Put: &declared}); len(steps) < batch {
 			return nil
 		}
-		_, err := s.Commit(context.Background(), ops)
-		ops = ops[:0]
-		return err
+		return commit()
 	}
 	for i := range programs {
 		_, program, place := w.Owner(i)
@@ -57,7 +62,7 @@ func FillPrograms(data string, w *Workload, programs int) error {
 			return err
 		}
 	}
-	if _, err := s.Commit(context.Background(), ops); err != nil {
+	if err := commit(); err != nil {
 		return err
 	}
 	return token.CreateKeyFile(filepath.Join(data, "keys"), time.Now())

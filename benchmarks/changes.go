@@ -37,7 +37,7 @@ func (m *Population) Changes() (map[string]Spread, error) {
 }
 
 // changeUntil puts ten changes a millisecond. The last duration is that of all.
-func (m *Population) changeUntil(changed []store.Record, stop *atomic.Bool) []time.Duration {
+func (m *Population) changeUntil(changed []record, stop *atomic.Bool) []time.Duration {
 	type change struct {
 		version uint64
 		at      time.Time
@@ -99,7 +99,7 @@ func (m *Population) ProgramChanges(beside string) (map[string]Spread, error) {
 }
 
 // putAll commits records one by one and waits until the last is searchable.
-func (m *Population) putAll(records []store.Record) error {
+func (m *Population) putAll(records []record) error {
 	var last uint64
 	for _, r := range records {
 		last = m.put(r)

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"sort"
 	"sync"
 	"time"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder"
-	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/store"
 )
 
@@ -26,40 +26,71 @@ type Population struct {
 	owners  int
 	renamed int // programs so far
 	tape    *store.Tape
+	log     changeLog
 	version uint64
 	stop    context.CancelFunc
 	done    chan struct{}
 }
 
-// generated is a store that makes its records while it is scanned.
+// generated is a catalogue that makes its records while it is scanned.
 type generated struct {
-	store.Store
 	tape *store.Tape
-	each func(func(store.Record) error) error
+	each func(func(record) error) error
 }
 
-// Watch implements store.Store.
-func (g *generated) Watch() *store.Feed { return g.tape.Feed() }
+// changeLog is what has been put, for a feed that falls behind the tape.
+type changeLog struct {
+	mu      sync.Mutex // guards changes
+	changes []store.Change
+}
 
-// Scan implements store.Store.
-func (g *generated) Scan(_ context.Context, f func(store.Record) error) (uint64, error) {
+func (l *changeLog) append(c store.Change) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changes = append(l.changes, c)
+}
+
+// read implements store.LogReader.
+func (l *changeLog) read(_ context.Context, after uint64, visit func(*store.Change) bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first := sort.Search(len(l.changes), func(i int) bool { return l.changes[i].Version > after })
+	for i := first; i < len(l.changes) && visit(&l.changes[i]); i++ {
+	}
+	return nil
+}
+
+// record is a resource as a store has it, a campaign with its covering.
+type record struct {
+	hexbid.Resource
+	derived *store.Derived
+}
+
+// Watch implements bidder.Catalogue.
+func (g *generated) Watch(after uint64) *store.Feed { return g.tape.Feed(after) }
+
+// KeepDerived implements bidder.Catalogue: everything has been derived.
+func (g *generated) KeepDerived(context.Context, []store.Derived) error { return nil }
+
+// Scan implements bidder.Catalogue.
+func (g *generated) Scan(_ context.Context, f func(store.Record, *store.Derived) error) (uint64, error) {
 	uid := hexbid.UID(0)
-	return 1, g.each(func(r store.Record) error {
+	return 1, g.each(func(r record) error {
 		uid++
-		meta := r.Meta()
+		meta := r.Metadata()
 		meta.UID, meta.Version = uid, 1
-		return f(r)
+		return f(store.Record{Resource: r.Resource}, r.derived)
 	})
 }
 
 // made calls f for n records in order, made on every core ahead of it.
-func made(n int, record func(i int) store.Record, f func(store.Record) error) (err error) {
+func made(n int, of func(i int) record, f func(record) error) (err error) {
 	const chunk = 20_000
-	chunks := make(chan []store.Record)
+	chunks := make(chan []record)
 	go func() {
 		defer close(chunks)
 		for first := 0; first < n; first += chunk {
-			chunks <- makeChunk(first, min(chunk, n-first), record)
+			chunks <- makeChunk(first, min(chunk, n-first), of)
 		}
 	}()
 	for records := range chunks {
@@ -70,14 +101,14 @@ func made(n int, record func(i int) store.Record, f func(store.Record) error) (e
 	return err
 }
 
-func makeChunk(first, n int, record func(i int) store.Record) []store.Record {
-	records := make([]store.Record, n)
+func makeChunk(first, n int, of func(i int) record) []record {
+	records := make([]record, n)
 	var group sync.WaitGroup
 	workers := runtime.GOMAXPROCS(0)
 	for worker := range workers {
 		group.Go(func() {
 			for i := worker; i < n; i += workers {
-				records[i] = record(first + i)
+				records[i] = of(first + i)
 			}
 		})
 	}
@@ -86,12 +117,12 @@ func makeChunk(first, n int, record func(i int) store.Record) []store.Record {
 }
 
 // covered is a campaign as a store has it, with its covering.
-func covered(c *hexbid.Campaign) store.Record {
-	area, err := geoindex.CompileArea(&c.Area, &c.Excluded, nil)
+func covered(c *hexbid.Campaign) record {
+	derived, _, err := bidder.Derive(c)
 	if err != nil {
 		panic(err) // the workload draws circles
 	}
-	return store.Record{Resource: c, Covering: area.Cover()}
+	return record{c, derived}
 }
 
 // NewPopulation indexes so many campaigns and, unless they are given, an owner to
@@ -101,17 +132,17 @@ func NewPopulation(w *Workload, campaigns, owners int) (*Population, error) {
 		owners = (campaigns + w.anOwner - 1) / w.anOwner
 	}
 	m := &Population{Workload: w, Campaigns: campaigns, owners: owners}
-	return m, m.index(func(f func(store.Record) error) error {
+	return m, m.index(func(f func(record) error) error {
 		for kind := range 3 {
-			err := made(owners, func(i int) store.Record {
+			err := made(owners, func(i int) record {
 				advertiser, program, place := w.Owner(i)
-				return store.Record{Resource: []hexbid.Resource{advertiser, program, place}[kind]}
+				return record{Resource: []hexbid.Resource{advertiser, program, place}[kind]}
 			}, f)
 			if err != nil {
 				return err
 			}
 		}
-		return made(campaigns, func(i int) store.Record { return covered(w.Campaign(i)) }, f)
+		return made(campaigns, func(i int) record { return covered(w.Campaign(i)) }, f)
 	})
 }
 
@@ -120,17 +151,17 @@ func NewPopulation(w *Workload, campaigns, owners int) (*Population, error) {
 func NewDense(w *Workload, owner func(i int) int, change func(i int, c *hexbid.Campaign)) (*Population, error) {
 	const n = 10_000
 	m := &Population{Workload: w, Campaigns: n, owners: n}
-	return m, m.index(func(f func(store.Record) error) error {
+	return m, m.index(func(f func(record) error) error {
 		for kind := range 2 {
 			for i := range n {
 				advertiser, program, _ := w.Owner(i)
 				program.Category = hexbid.Catering
-				if err := f(store.Record{Resource: []hexbid.Resource{advertiser, program}[kind]}); err != nil {
+				if err := f(record{Resource: []hexbid.Resource{advertiser, program}[kind]}); err != nil {
 					return err
 				}
 			}
 		}
-		return made(n, func(i int) store.Record {
+		return made(n, func(i int) record {
 			c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", ownerName(owner(i)), i)}, Program: ownerName(owner(i)) + "/programs/p",
 				Pricing: hexbid.CPC, Bid: hexbid.Money(20_000_000 - 1000*i), Area: hexbid.Area{Circles: []hexbid.Circle{{Center: DensePoint, RadiusM: 2000}}}}
 			change(i, c)
@@ -148,7 +179,7 @@ func (m *Population) uidOf(i int) hexbid.UID { return hexbid.UID(3*m.owners + i 
 // CampaignOf is the number of the campaign with a uid: uidOf backwards.
 func (m *Population) CampaignOf(uid hexbid.UID) int { return int(uid) - 3*m.owners - 1 }
 
-func (m *Population) index(each func(func(store.Record) error) error) error {
+func (m *Population) index(each func(func(record) error) error) error {
 	m.before = heap()
 	started := time.Now()
 	rules := bidder.DefaultMarket()
@@ -156,30 +187,30 @@ func (m *Population) index(each func(func(store.Record) error) error) error {
 		rules.PriorPPM[c] = 1_000_000 // all factors 1
 	}
 	m.Indexer = bidder.NewIndexer(&rules, time.Now, slog.New(slog.DiscardHandler))
-	m.tape = store.NewTape()
+	m.tape = store.NewTape(1, m.log.read)
 	ctx, stop := context.WithCancel(context.Background())
-	feed, err := m.Indexer.Load(ctx, &generated{tape: m.tape, each: each})
-	if err != nil {
+	catalogue := &generated{tape: m.tape, each: each}
+	if err := m.Indexer.Load(ctx, catalogue); err != nil {
 		stop()
 		return fmt.Errorf("indexing the workload: %w", err)
 	}
 	m.version, m.stop, m.done = 1, stop, make(chan struct{})
 	m.Took, m.HeapBytes = time.Since(started), heap()-m.before
-	go func() { defer close(m.done); m.Indexer.Run(ctx, feed) }()
+	go func() { defer close(m.done); m.Indexer.Run(ctx, catalogue) }()
 	return nil
 }
 
 // changedBids are campaigns with other bids, covered as an exchange has them when
 // it commits.
-func (m *Population) changedBids(n int) []store.Record {
-	changed := make([]store.Record, 0, n)
-	made(n, func(i int) store.Record {
+func (m *Population) changedBids(n int) []record {
+	changed := make([]record, 0, n)
+	made(n, func(i int) record {
 		r := m.rand(changeStream, i)
 		at := r.IntN(m.Campaigns)
 		c := m.Campaign(at)
 		c.UID, c.Bid = m.uidOf(at), hexbid.Money(500_000+r.IntN(2_000_000))
 		return covered(c)
-	}, func(r store.Record) error {
+	}, func(r record) error {
 		changed = append(changed, r)
 		return nil
 	})
@@ -187,8 +218,8 @@ func (m *Population) changedBids(n int) []store.Record {
 }
 
 // changedPrograms are programs with names that none had before, and other keywords.
-func (m *Population) changedPrograms(n int) []store.Record {
-	changed := make([]store.Record, n)
+func (m *Population) changedPrograms(n int) []record {
+	changed := make([]record, n)
 	for i := range changed {
 		m.renamed++
 		r := m.rand(changeStream, m.renamed)
@@ -196,16 +227,18 @@ func (m *Population) changedPrograms(n int) []store.Record {
 		_, program, _ := m.Owner(at)
 		program.UID = hexbid.UID(m.owners + at + 1)
 		program.DisplayName, program.Keywords = fmt.Sprintf("小程序 新 %d", m.renamed), []string{words[r.IntN(len(words))]}
-		changed[i] = store.Record{Resource: program}
+		changed[i] = record{Resource: program}
 	}
 	return changed
 }
 
 // put is a commit of one record; it returns the version to wait for.
-func (m *Population) put(r store.Record) uint64 {
+func (m *Population) put(r record) uint64 {
 	m.version++
-	r.Meta().Version = m.version
-	m.tape.Append(store.Change{Version: m.version, Puts: []store.Record{r}})
+	r.Metadata().Version = m.version
+	change := store.Change{Version: m.version, Puts: []store.Written{{Record: store.Record{Resource: r.Resource}, Derived: r.derived}}}
+	m.log.append(change)
+	m.tape.Append(change, 0)
 	return m.version
 }
 

@@ -17,7 +17,7 @@ import (
 // unheard is a store whose changes never come to the index.
 type unheard struct{ store.Store }
 
-func (unheard) Watch() *store.Feed { return store.NewTape().Feed() }
+func (unheard) Watch(after uint64) *store.Feed { return store.NewTape(after, nil).Feed(after) }
 
 // TestAWriteWhoseTimeIsUpSaysWhatBecameOfIt lets the server's own bound end every
 // write: after its commit, or on a busy machine before.

@@ -195,16 +195,16 @@ func TestAPageMayBeEmptyAndGoOn(t *testing.T) {
 	engine := store.NewMemory()
 	s := openService(t, engine)
 	const owners = maxPageNames*3/4 + 1
-	var ops []store.Op
+	var steps []store.Step
 	add := func(name string) {
-		ops = append(ops, store.Op{Put: &store.Record{Resource: &hexbid.Place{Meta: hexbid.Meta{Name: name}}}})
+		steps = append(steps, store.Step{Put: &store.Record{Resource: &hexbid.Place{Meta: hexbid.Meta{Name: name}}}})
 	}
 	for i := range owners { // each has places of programs around the one that is asked for
 		add(fmt.Sprintf("advertisers/b%d/programs/b/places/l", i))
 		add(fmt.Sprintf("advertisers/b%d/programs/x/places/l", i))
 	}
 	add("advertisers/z/programs/p/places/last")
-	if _, err := engine.Commit(ctx, ops); err != nil {
+	if _, err := engine.Commit(ctx, []store.Group{{Steps: steps}}); err != nil {
 		t.Fatal(err)
 	}
 	r := &pb.ListPlacesRequest{Parent: "advertisers/-/programs/p"}

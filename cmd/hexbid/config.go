@@ -17,6 +17,8 @@ type ServeConfig struct {
 	Demo              bool          `help:"Fill an empty catalogue with the demo market of Hangzhou." env:"HEXBID_DEMO"`
 	Keys              string        `help:"Key file of the tokens; DATA/keys by default. Read again when it changes." placeholder:"FILE" env:"HEXBID_KEYS"`
 	AcceptLoss        bool          `help:"Go on although acknowledged writes are lost, or keys that tokens were sealed with, as the start without it has said. For one start: refused when nothing is lost."`
+	ChangeLogDays     int           `help:"Days that a change of the catalogue stays in its log, from which whoever has fallen behind goes on." default:"90" env:"HEXBID_CHANGE_LOG_DAYS"`
+	ChangeLogMB       int64         `name:"change-log-mb" help:"The log of changes may take so much; the oldest changes go first." default:"1024" env:"HEXBID_CHANGE_LOG_MB"`
 	Currency          string        `help:"Currency of all amounts, recorded in the data folder." default:"CNY" env:"HEXBID_CURRENCY"`
 	TLSCert           string        `name:"tls-cert" help:"Certificate, PEM." placeholder:"FILE" env:"HEXBID_TLS_CERT"`
 	TLSKey            string        `name:"tls-key" help:"Its key, PEM." placeholder:"FILE" env:"HEXBID_TLS_KEY"`

@@ -125,11 +125,15 @@ func limitsOf(c *ServeConfig) server.Limits {
 }
 
 func (m *Main) openStore() (store.Store, error) {
+	retention := store.Retention{Age: time.Duration(m.Config.ChangeLogDays) * 24 * time.Hour, Bytes: m.Config.ChangeLogMB << 20}
+	if err := retention.Validate(); err != nil {
+		return nil, err
+	}
 	if m.Config.Data == "" {
-		return store.NewMemory(), nil
+		return store.NewMemoryKeeping(retention), nil
 	}
 	s, err := pebble.Open(pebble.Options{Dir: filepath.Join(m.Config.Data, "catalogue"), Currency: m.Config.Currency,
-		AcceptLoss: m.Config.AcceptLoss, Log: m.Log})
+		Retention: retention, AcceptLoss: m.Config.AcceptLoss, Log: m.Log})
 	if err != nil {
 		return nil, err // and no *pebble.Store in the interface
 	}
