@@ -144,7 +144,7 @@ func (s *Store) Log(ctx context.Context, after uint64, visit func(*store.Change)
 		return errClosed
 	}
 	defer v.release()
-	if after < v.clock.log.start {
+	if after < v.clock.log.start || after > v.clock.version {
 		return store.Gap(after, v.clock.log.start)
 	}
 	reader, err := v.readLog(after)

@@ -1,21 +1,68 @@
-//go:build storetest
-
 package pebble
 
 import (
+	"sync/atomic"
+	"syscall"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/store/storetest"
 )
 
 func TestPebble(t *testing.T) {
-	storetest.Run(t,
-		func(t *testing.T) store.Store { return open(t, Options{Dir: t.TempDir()}) },
-		func(t *testing.T, s store.Store) store.Store {
+	storetest.Run(t, storetest.Engine{
+		Open: func(t testing.TB, r store.Retention) store.Store {
+			return open(t, Options{Dir: t.TempDir() + "/c", Retention: r})
+		},
+		Reopen: func(t testing.TB, s store.Store) store.Store {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			return open(t, Options{Dir: s.(*Store).dir})
-		})
+			was := s.(*Store)
+			return open(t, Options{Dir: was.dir, FS: was.fs, Retention: was.retention})
+		},
+		OpenAgain: func(_ testing.TB, s store.Store) (store.Store, error) {
+			first := s.(*Store)
+			return Open(Options{Dir: first.dir, FS: first.fs, Currency: "CNY"})
+		},
+		Stopping: stopping,
+		Tamper:   tamper,
+	})
+}
+
+// stopping opens an empty store whose disk refuses its k-th write and all that follow.
+func stopping(t testing.TB, k int) (store.Store, func() (store.Store, bool)) {
+	mem := vfs.NewCrashableMem()
+	var counting, stopped atomic.Bool
+	var writes atomic.Int64
+	s := open(t, Options{Dir: "d/c", Log: quiet, FS: errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() != errorfs.OpIsWrite || !counting.Load() || writes.Add(1) < int64(k) {
+			return nil
+		}
+		stopped.Store(true)
+		return syscall.EIO
+	}))})
+	counting.Store(true)
+	return s, func() (store.Store, bool) {
+		_ = s.Close()
+		return open(t, Options{Dir: "d/c", Log: quiet, FS: mem.CrashClone(vfs.CrashCloneCfg{})}), stopped.Load()
+	}
+}
+
+// tamper flips a bit of a change in the log.
+func tamper(t testing.TB, s store.Store, version uint64) {
+	p := s.(*Store)
+	value, err := p.read(changeKey(version))
+	if err != nil || value == nil {
+		t.Fatalf("the change of version %d: %v", version, err)
+	}
+	value[len(value)/2] ^= 1
+	if err := p.db.Set(changeKey(version), value, pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	showAll(p)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-func open(t *testing.T, o Options) *Store {
+func open(t testing.TB, o Options) *Store {
 	t.Helper()
 	if o.Currency == "" {
 		o.Currency = "CNY"

@@ -65,6 +65,12 @@ func (r *recovery) inspect() error {
 		return err
 	}
 	manifest, err := inspectManifest(s.fs, peek.ManifestFilename)
+	if later := unfinishedMarker(files, peek.ManifestFilename); errors.Is(err, os.ErrNotExist) && later != "" {
+		if err := remove(s.fs, s.dir, later); err != nil {
+			return s.unreadable(err)
+		}
+		return r.inspect()
+	}
 	if err != nil {
 		return damage(peek.ManifestFilename, err)
 	}
