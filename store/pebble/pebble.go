@@ -85,13 +85,14 @@ type Store struct {
 	given numbers // last given out
 
 	// How commits travel (stager.go).
-	queue       chan *request
-	free        chan struct{} // the writer wants a round
-	staged      chan *round
-	stagerEnded chan struct{}
-	pruneSoon   chan struct{}
-	synced      atomic.Pointer[view]
-	views       sync.WaitGroup // of all that are held
+	queue         chan *request
+	takenRequests atomic.Int64  // by the stager, all in all
+	free          chan struct{} // the writer wants a round
+	staged        chan *round
+	stagerEnded   chan struct{}
+	pruneSoon     chan struct{}
+	synced        atomic.Pointer[view]
+	views         sync.WaitGroup // of all that are held
 
 	witness    *witness
 	place      []guarded // what must stay in its place

@@ -78,13 +78,21 @@ func (s *Store) Commit(ctx context.Context, groups []store.Group) ([]store.Outco
 		return nil, ctx.Err()
 	}
 	r := newRequest(groups)
-	if r.bytes > mostCommitBytes {
-		return nil, hexbid.Invalidf("", "one commit brings %d MiB: at most %d, share it among several", r.bytes>>20, mostCommitBytes>>20)
+	if err := r.bounded(); err != nil {
+		return nil, err
 	}
 	if err := s.ask(ctx, r); err != nil {
 		return nil, err
 	}
 	return r.outcomes, nil
+}
+
+// bounded refuses a request that Pebble could not keep in memory.
+func (r *request) bounded() error {
+	if r.bytes > mostCommitBytes {
+		return hexbid.Invalidf("", "one commit brings %d MiB: at most %d, share it among several", r.bytes>>20, mostCommitBytes>>20)
+	}
+	return nil
 }
 
 // ask queues a request and waits for its answer. A context that ends before the

@@ -101,6 +101,7 @@ func (st *stager) take(r *request) {
 	if err := hexbid.Contain(func() error { return st.current.add(r) }); err != nil {
 		st.drop(err)
 	}
+	st.store.takenRequests.Add(1)
 }
 
 // begin begins a round above the last one, or above what is synced if that is done.
