@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid/bidder"
-	"github.com/hexbid/hexbid/store"
 )
 
 // Changes puts changed bids at 10,000 a second for some seconds, and measures
