@@ -1,15 +1,72 @@
 package pebble
 
-import "github.com/cockroachdb/pebble/v2"
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"time"
 
-var earlierFormats = []string{}
+	"github.com/cockroachdb/pebble/v2"
+	"google.golang.org/protobuf/proto"
 
-// bringOver gives a new folder its format and currency.
-func (s *Store) bringOver(currency string) error {
+	"github.com/hexbid/hexbid"
+	diskpb "github.com/hexbid/hexbid/proto/hexbid/disk/v1"
+	"github.com/hexbid/hexbid/store"
+	"github.com/hexbid/hexbid/store/pebble/earlier"
+)
+
+// A folder of an earlier format is brought over when it is opened. First it is counted
+// as it is, where its clock has a tally to compare with. The first batch then makes it
+// one of the present format, which earlier programs refuse, and notes in m/bringover
+// the format that it had. Records and verdicts are written anew under their keys, in
+// the order of keys, so many a batch; each batch notes the last key in m/bringover, and
+// whoever opens the folder after a crash goes on behind it. Names by uid, references and
+// counters follow (relink.go). The last batch removes m/bringover.
+//
+// Coverings are left out: they are derived again.
+
+// earlierFormats are those that are brought over. The first had no names by uid, the
+// second no tally and no witness.
+var earlierFormats = []string{"1", "2", tallied}
+
+// tallied is the first format that has a tally and a witness.
+const tallied = "3"
+
+const (
+	// entriesABatch bounds a batch, as bytesABatch does.
+	entriesABatch = 1000
+	// tellEvery spaces the lines of the log that tell how far it is.
+	tellEvery = 5 * time.Second
+)
+
+// bringOver gives a new folder its format and currency, and an old one the present
+// format.
+func (s *Store) bringOver(o *Options) error {
 	format, err := s.read(keyFormat)
-	if err != nil || string(format) == Format {
+	if err != nil {
 		return err
 	}
+	if format == nil {
+		return s.begin(o.Currency)
+	}
+	if s.bringing == nil {
+		return nil
+	}
+	p := passage{store: s, state: s.bringing, batch: s.db.NewBatch(), entriesABatch: o.entriesABatch, begun: time.Now()}
+	if p.entriesABatch == 0 {
+		p.entriesABatch = entriesABatch
+	}
+	if string(format) != Format {
+		if err := p.begin(); err != nil {
+			return err
+		}
+	}
+	return p.goOn(context.Background())
+}
+
+// begin makes a new folder.
+func (s *Store) begin(currency string) error {
 	batch := s.db.NewBatch()
 	_ = batch.Set(keyFormat, []byte(Format), nil) // a batch in memory takes every Set
 	_ = batch.Set(keyCurrency, []byte(currency), nil)
@@ -22,4 +79,216 @@ func (s *Store) bringOver(currency string) error {
 		return s.unreadable(err)
 	}
 	return nil
+}
+
+// readBringOver notes whether the folder is to be brought over, or is half-way.
+func (s *Store) readBringOver() error {
+	format, err := s.read(keyFormat)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(earlierFormats, string(format)) {
+		s.bringing = &diskpb.BringOver{From: string(format)}
+		return nil
+	}
+	value, err := s.read(keyBringOver)
+	if err != nil || value == nil {
+		return err
+	}
+	s.bringing = new(diskpb.BringOver)
+	if err := proto.Unmarshal(value, s.bringing); err != nil {
+		return damage("in "+s.dir, err)
+	}
+	return nil
+}
+
+// hasTally says whether the clock has a tally of what the folder holds.
+func (s *Store) hasTally() bool { return s.bringing == nil || s.bringing.GetFrom() >= tallied }
+
+// isEarlier says whether a value is CBOR, as earlier formats have it. No message of
+// hexbid.disk.v1 begins with such a byte, for none has a field above 15.
+func isEarlier(value []byte) bool { return len(value) > 0 && value[0] >= 0x80 }
+
+// decodeEarlier decodes a record of an earlier format, and declares what it would
+// today.
+func decodeEarlier(kind hexbid.ResourceKind, value []byte) (store.Record, error) {
+	r, err := earlier.DecodeRecord(kind, value)
+	if err != nil {
+		return store.Record{}, err
+	}
+	return store.Declare(r.Resource, len(r.Covering)), nil
+}
+
+func decodeEarlierVerdict(value []byte) (store.Verdict, error) {
+	v, err := earlier.DecodeVerdict(value)
+	return store.Verdict(v), err
+}
+
+func decodeEarlierLosses(value []byte) (losses []store.Loss, err error) {
+	all, err := earlier.DecodeLosses(value)
+	for _, l := range all {
+		losses = append(losses, store.Loss(l))
+	}
+	return losses, err
+}
+
+// passage is a folder on its way to the present format.
+type passage struct {
+	store         *Store
+	state         *diskpb.BringOver
+	batch         *pebble.Batch
+	entries       int // in the batch
+	entriesABatch int // at most
+	found         tally
+	begun, told   time.Time
+}
+
+// begin makes the folder one of the present format, unless something is missing of it.
+func (p *passage) begin() error {
+	s := p.store
+	if s.hasTally() {
+		found, err := s.audit()
+		if err != nil {
+			return err
+		}
+		if err := p.check(found.tally); err != nil {
+			return err
+		}
+	}
+	s.clock.log = logBounds{start: s.clock.version}
+	_ = p.batch.Set(keyFormat, []byte(Format), nil) // a batch in memory takes every Set
+	_ = p.batch.Set(keyClock, s.clock.encode(), nil)
+	if len(s.losses) > 0 {
+		losses, err := encodeLosses(s.losses)
+		if err != nil {
+			return err
+		}
+		_ = p.batch.Set(keyLosses, losses, nil)
+	}
+	return p.write()
+}
+
+// check compares what was found with what commits have counted.
+func (p *passage) check(found tally) error {
+	c := &p.store.clock
+	return (&audit{tally: found, counters: c.counters}).check(p.store.dir, c)
+}
+
+// goOn brings over what is left.
+func (p *passage) goOn(ctx context.Context) error {
+	p.tell("bringing the catalogue over to the present format")
+	if err := p.rewriteRecords(ctx); err != nil {
+		return err
+	}
+	if err := p.rewriteVerdicts(ctx); err != nil {
+		return err
+	}
+	if err := p.write(); err != nil {
+		return err
+	}
+	s := p.store
+	if s.hasTally() {
+		if err := p.check(p.found); err != nil {
+			return err
+		}
+	}
+	s.clock.tally, s.bringing = p.found, nil // what is CBOR still is damage from here on
+	if err := s.relink(ctx); err != nil {
+		return err
+	}
+	return p.end()
+}
+
+// rewriteRecords writes the records anew.
+func (p *passage) rewriteRecords(ctx context.Context) error {
+	v := p.store.opening()
+	defer v.release()
+	found, err := v.walkRecords(ctx, func(r store.Record, _ *store.Derived) error {
+		key := recordKey(store.KindOf(r.Resource), r.Meta().Name)
+		return p.rewrite(key, func() ([]byte, error) { return encode(&r) })
+	})
+	p.found.join(found.tally)
+	return err
+}
+
+func (p *passage) rewriteVerdicts(ctx context.Context) error {
+	v := p.store.opening()
+	defer v.release()
+	return v.each(ctx, verdictSpace, func(iter *pebble.Iterator) error {
+		verdict, err := p.store.decodeVerdict(iter.Value())
+		if err != nil {
+			return err
+		}
+		key := bytes.Clone(iter.Key())
+		p.found.add(fingerprintOfVerdict(string(key[len("v/"):]), &verdict))
+		return p.rewrite(key, func() ([]byte, error) { return encodeVerdict(&verdict) })
+	})
+}
+
+// rewrite writes a value under its key, unless that was done before a crash.
+func (p *passage) rewrite(key []byte, encoded func() ([]byte, error)) error {
+	if bytes.Compare(key, p.state.GetDone()) <= 0 {
+		return nil
+	}
+	value, err := encoded()
+	if err != nil {
+		return fmt.Errorf("encoding %q: %w", key, err)
+	}
+	_ = p.batch.Set(key, value, nil) // a batch in memory takes every Set
+	p.state.Done = key
+	p.state.Entries++
+	p.entries++
+	if p.entries < p.entriesABatch && p.batch.Len() < bytesABatch {
+		return nil
+	}
+	return p.write()
+}
+
+// write syncs the batch, with a note of how far it goes.
+func (p *passage) write() error {
+	if err := p.store.checkRoom(); err != nil {
+		return err
+	}
+	if err := p.store.noteBringOver(p.batch); err != nil {
+		return err
+	}
+	if err := p.store.write(p.batch, pebble.Sync); err != nil {
+		return err
+	}
+	p.batch, p.entries = p.store.db.NewBatch(), 0
+	if time.Since(p.told) >= tellEvery {
+		p.tell("bringing the catalogue over")
+	}
+	return nil
+}
+
+// noteBringOver makes a batch say how far the folder is brought over; a folder that is
+// not says nothing.
+func (s *Store) noteBringOver(batch *pebble.Batch) error {
+	if s.bringing == nil {
+		return nil
+	}
+	state, err := proto.Marshal(s.bringing)
+	if err != nil {
+		return err
+	}
+	return batch.Set(keyBringOver, state, nil)
+}
+
+// end takes the note away.
+func (p *passage) end() error {
+	s := p.store
+	_ = p.batch.Delete(keyBringOver, nil) // a batch in memory takes every step
+	_ = p.batch.Set(keyClock, s.clock.encode(), nil)
+	if err := s.write(p.batch, pebble.Sync); err != nil {
+		return err
+	}
+	p.tell("the catalogue has the present format")
+	return nil
+}
+
+func (p *passage) tell(what string) {
+	p.told = time.Now()
+	p.store.log.Info(what, "folder", p.store.dir, "from", p.state.GetFrom(), "to", Format, "entries", p.state.GetEntries(),
+		"of", p.store.clock.tally.entries, "after", time.Since(p.begun).Round(time.Millisecond))
 }

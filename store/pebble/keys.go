@@ -9,10 +9,11 @@ import (
 )
 
 var (
-	keyFormat   = []byte("m/format")
-	keyCurrency = []byte("m/currency")
-	keyClock    = []byte("m/clock")
-	keyLosses   = []byte("m/losses")
+	keyFormat    = []byte("m/format")
+	keyCurrency  = []byte("m/currency")
+	keyClock     = []byte("m/clock")
+	keyLosses    = []byte("m/losses")
+	keyBringOver = []byte("m/bringover")
 )
 
 // Every space of keys begins with a letter and '/', and ends before the letter and '0'.

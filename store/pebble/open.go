@@ -25,6 +25,8 @@ type Options struct {
 	Retention store.Retention
 	FS        vfs.FS       // the real one when nil
 	Log       *slog.Logger // slog.Default when nil
+
+	entriesABatch int // of bringing over; entriesABatch when 0
 }
 
 // Open opens or creates a store. Its error says what stands in the way: another
@@ -79,13 +81,16 @@ func (s *Store) open(o *Options) error {
 	if err := s.checkFormat(o.Currency); err != nil {
 		return err
 	}
+	if err := s.readBringOver(); err != nil {
+		return err
+	}
 	if err := s.readClock(); err != nil {
 		return err
 	}
 	if err := r.compare(); err != nil {
 		return err
 	}
-	if err := s.bringOver(o.Currency); err != nil {
+	if err := s.bringOver(o); err != nil {
 		return err
 	}
 	return s.start()

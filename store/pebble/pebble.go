@@ -47,6 +47,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/hexbid/hexbid"
+	diskpb "github.com/hexbid/hexbid/proto/hexbid/disk/v1"
 	"github.com/hexbid/hexbid/store"
 )
 
@@ -79,6 +80,9 @@ type Store struct {
 
 	retention    store.Retention
 	acceptedLoss bool // by this start
+	// bringing is how far a folder of an earlier format is brought over while it is
+	// opened; nil when it has the present one.
+	bringing *diskpb.BringOver
 
 	// What the folder holds when it is opened. Afterwards views have clocks.
 	clock clock
@@ -208,6 +212,10 @@ func (s *Store) Version() (version uint64) {
 var errClosed = hexbid.Errorf(hexbid.Unavailable, "", "the store is closed")
 
 func (s *Store) decode(kind hexbid.ResourceKind, value []byte) (store.Record, error) {
+	decode := decode
+	if s.bringing != nil && isEarlier(value) {
+		decode = decodeEarlier
+	}
 	r, err := decode(kind, value)
 	if err != nil {
 		return r, damage("in "+s.dir, err)
@@ -216,7 +224,11 @@ func (s *Store) decode(kind hexbid.ResourceKind, value []byte) (store.Record, er
 }
 
 func (s *Store) decodeVerdict(value []byte) (store.Verdict, error) {
-	v, err := decodeVerdict(value)
+	decode := decodeVerdict
+	if s.bringing != nil && isEarlier(value) {
+		decode = decodeEarlierVerdict
+	}
+	v, err := decode(value)
 	if err != nil {
 		return v, damage("in "+s.dir, err)
 	}

@@ -24,7 +24,6 @@ type recovery struct {
 	witnessed bool // there is a witness, and it can be read
 	said      testimony
 	olderLogs []logFile
-	isCurrent bool     // the folder has the present format: a witness and a tally
 	missing   []string // what is lost, in words
 }
 
@@ -182,8 +181,8 @@ func (r *recovery) compare() error {
 	if err != nil {
 		return err
 	}
-	r.isCurrent = string(format) == Format
-	if !r.witnessed && r.isCurrent {
+	hadWitness := string(format) == Format || s.bringing != nil && s.hasTally()
+	if !r.witnessed && hadWitness {
 		err = r.lost("the witness %s is missing or damaged, and whether all is here cannot be told", witnessPath(s.dir))
 	} else if s.clock.version < r.said.acknowledged && len(r.missing) == 0 {
 		err = r.lost("the catalogue in %s is too short: %s", s.dir, r.upTo(s.clock.version))
@@ -228,7 +227,7 @@ func (r *recovery) goOn() error {
 	if err != nil {
 		return err
 	}
-	if missing := found.missing(&s.clock); r.isCurrent && missing != "" {
+	if missing := r.missingFrom(&found); missing != "" {
 		r.missing = append(r.missing, missing)
 	}
 	if len(r.missing) == 0 {
@@ -253,7 +252,24 @@ func (r *recovery) goOn() error {
 	s.forgetLog(batch)
 	_ = batch.Set(keyClock, s.clock.encode(), nil) // a batch in memory takes every Set
 	_ = batch.Set(keyLosses, value, nil)
+	_ = batch.Set(keyFormat, []byte(Format), nil)
+	if err := s.noteBringOver(batch); err != nil {
+		return err
+	}
 	return s.write(batch, pebble.Sync)
+}
+
+// missingFrom says in words what a count does not agree with. A folder of an earlier
+// format has a tally at most.
+func (r *recovery) missingFrom(found *audit) string {
+	s := r.store
+	switch {
+	case s.bringing == nil:
+		return found.missing(&s.clock)
+	case s.hasTally():
+		return (&audit{tally: found.tally, counters: s.clock.counters}).missing(&s.clock)
+	}
+	return ""
 }
 
 // audit counts all that there is while the store is being opened.
@@ -288,7 +304,11 @@ func (s *Store) readLosses() error {
 	if err != nil || value == nil {
 		return err
 	}
-	if s.losses, err = decodeLosses(value); err != nil {
+	decode := decodeLosses
+	if s.bringing != nil && isEarlier(value) {
+		decode = decodeEarlierLosses
+	}
+	if s.losses, err = decode(value); err != nil {
 		return damage("in "+s.dir, err)
 	}
 	return nil

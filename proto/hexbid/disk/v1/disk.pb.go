@@ -659,6 +659,71 @@ func (x *Entry) GetUidAfter() uint64 {
 	return 0
 }
 
+// BringOver is how far a folder of an earlier format has been brought over to the
+// present one.
+type BringOver struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The format that it had.
+	From string `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// The last key that was written anew; empty before the first.
+	Done []byte `protobuf:"bytes,2,opt,name=done,proto3" json:"done,omitempty"`
+	// How many records and verdicts were.
+	Entries       uint64 `protobuf:"varint,3,opt,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BringOver) Reset() {
+	*x = BringOver{}
+	mi := &file_hexbid_disk_v1_disk_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BringOver) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BringOver) ProtoMessage() {}
+
+func (x *BringOver) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_disk_v1_disk_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BringOver.ProtoReflect.Descriptor instead.
+func (*BringOver) Descriptor() ([]byte, []int) {
+	return file_hexbid_disk_v1_disk_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *BringOver) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *BringOver) GetDone() []byte {
+	if x != nil {
+		return x.Done
+	}
+	return nil
+}
+
+func (x *BringOver) GetEntries() uint64 {
+	if x != nil {
+		return x.Entries
+	}
+	return 0
+}
+
 var File_hexbid_disk_v1_disk_proto protoreflect.FileDescriptor
 
 const file_hexbid_disk_v1_disk_proto_rawDesc = "" +
@@ -711,7 +776,11 @@ const file_hexbid_disk_v1_disk_proto_rawDesc = "" +
 	"\x0everdict_before\x18\x03 \x01(\v2\x17.hexbid.disk.v1.VerdictR\rverdictBefore\x12\x1d\n" +
 	"\n" +
 	"uid_before\x18\x04 \x01(\x06R\tuidBefore\x12\x1b\n" +
-	"\tuid_after\x18\x05 \x01(\x06R\buidAfterB6Z4github.com/hexbid/hexbid/proto/hexbid/disk/v1;diskv1b\x06proto3"
+	"\tuid_after\x18\x05 \x01(\x06R\buidAfter\"M\n" +
+	"\tBringOver\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
+	"\x04done\x18\x02 \x01(\fR\x04done\x12\x18\n" +
+	"\aentries\x18\x03 \x01(\x04R\aentriesB6Z4github.com/hexbid/hexbid/proto/hexbid/disk/v1;diskv1b\x06proto3"
 
 var (
 	file_hexbid_disk_v1_disk_proto_rawDescOnce sync.Once
@@ -725,7 +794,7 @@ func file_hexbid_disk_v1_disk_proto_rawDescGZIP() []byte {
 	return file_hexbid_disk_v1_disk_proto_rawDescData
 }
 
-var file_hexbid_disk_v1_disk_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_hexbid_disk_v1_disk_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_hexbid_disk_v1_disk_proto_goTypes = []any{
 	(*Record)(nil),                // 0: hexbid.disk.v1.Record
 	(*Count)(nil),                 // 1: hexbid.disk.v1.Count
@@ -734,25 +803,26 @@ var file_hexbid_disk_v1_disk_proto_goTypes = []any{
 	(*Losses)(nil),                // 4: hexbid.disk.v1.Losses
 	(*Change)(nil),                // 5: hexbid.disk.v1.Change
 	(*Entry)(nil),                 // 6: hexbid.disk.v1.Entry
-	(*v1.Advertiser)(nil),         // 7: hexbid.v1.Advertiser
-	(*v1.Program)(nil),            // 8: hexbid.v1.Program
-	(*v1.Place)(nil),              // 9: hexbid.v1.Place
-	(*v1.Campaign)(nil),           // 10: hexbid.v1.Campaign
-	(v1.ReviewState)(0),           // 11: hexbid.v1.ReviewState
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*BringOver)(nil),             // 7: hexbid.disk.v1.BringOver
+	(*v1.Advertiser)(nil),         // 8: hexbid.v1.Advertiser
+	(*v1.Program)(nil),            // 9: hexbid.v1.Program
+	(*v1.Place)(nil),              // 10: hexbid.v1.Place
+	(*v1.Campaign)(nil),           // 11: hexbid.v1.Campaign
+	(v1.ReviewState)(0),           // 12: hexbid.v1.ReviewState
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
 }
 var file_hexbid_disk_v1_disk_proto_depIdxs = []int32{
-	7,  // 0: hexbid.disk.v1.Record.advertiser:type_name -> hexbid.v1.Advertiser
-	8,  // 1: hexbid.disk.v1.Record.program:type_name -> hexbid.v1.Program
-	9,  // 2: hexbid.disk.v1.Record.place:type_name -> hexbid.v1.Place
-	10, // 3: hexbid.disk.v1.Record.campaign:type_name -> hexbid.v1.Campaign
+	8,  // 0: hexbid.disk.v1.Record.advertiser:type_name -> hexbid.v1.Advertiser
+	9,  // 1: hexbid.disk.v1.Record.program:type_name -> hexbid.v1.Program
+	10, // 2: hexbid.disk.v1.Record.place:type_name -> hexbid.v1.Place
+	11, // 3: hexbid.disk.v1.Record.campaign:type_name -> hexbid.v1.Campaign
 	1,  // 4: hexbid.disk.v1.Record.counts:type_name -> hexbid.disk.v1.Count
-	11, // 5: hexbid.disk.v1.Verdict.state:type_name -> hexbid.v1.ReviewState
-	12, // 6: hexbid.disk.v1.Verdict.at:type_name -> google.protobuf.Timestamp
+	12, // 5: hexbid.disk.v1.Verdict.state:type_name -> hexbid.v1.ReviewState
+	13, // 6: hexbid.disk.v1.Verdict.at:type_name -> google.protobuf.Timestamp
 	0,  // 7: hexbid.disk.v1.Verdict.of:type_name -> hexbid.disk.v1.Record
-	12, // 8: hexbid.disk.v1.Loss.at:type_name -> google.protobuf.Timestamp
+	13, // 8: hexbid.disk.v1.Loss.at:type_name -> google.protobuf.Timestamp
 	3,  // 9: hexbid.disk.v1.Losses.losses:type_name -> hexbid.disk.v1.Loss
-	12, // 10: hexbid.disk.v1.Change.at:type_name -> google.protobuf.Timestamp
+	13, // 10: hexbid.disk.v1.Change.at:type_name -> google.protobuf.Timestamp
 	6,  // 11: hexbid.disk.v1.Change.entries:type_name -> hexbid.disk.v1.Entry
 	0,  // 12: hexbid.disk.v1.Entry.before:type_name -> hexbid.disk.v1.Record
 	2,  // 13: hexbid.disk.v1.Entry.verdict_before:type_name -> hexbid.disk.v1.Verdict
@@ -780,7 +850,7 @@ func file_hexbid_disk_v1_disk_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hexbid_disk_v1_disk_proto_rawDesc), len(file_hexbid_disk_v1_disk_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

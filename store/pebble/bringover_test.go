@@ -1,0 +1,535 @@
+package pebble
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/batchrepr"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/cockroachdb/pebble/v2/wal"
+	"github.com/fxamacker/cbor/v2"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/hexbid/hexbid"
+	diskpb "github.com/hexbid/hexbid/proto/hexbid/disk/v1"
+	"github.com/hexbid/hexbid/store"
+	"github.com/hexbid/hexbid/store/pebble/earlier"
+)
+
+// earlierFolders were written by the programs of their time.
+var earlierFolders = []string{"format-1", "format-2-with-places", "format-2", "format-3"}
+
+// earlierFolder copies a folder of an earlier format into memory, as "catalogue".
+func earlierFolder(t testing.TB, name string) *vfs.MemFS {
+	t.Helper()
+	files, err := zip.OpenReader("earlier/testdata/" + name + ".zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer files.Close()
+	mem := vfs.NewCrashableMem()
+	err = fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(files, name)
+		if err == nil {
+			err = writeFile(mem, name, content)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mem
+}
+
+func writeFile(mem *vfs.MemFS, name string, content []byte) error {
+	if err := makeDir(mem, path.Dir(name)); err != nil {
+		return err
+	}
+	f, err := mem.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, _ = f.Write(content) // into memory
+	_, _ = f.Sync(), f.Close()
+	dir, err := mem.OpenDir(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	_, err = dir.Sync(), dir.Close()
+	return err
+}
+
+// edited opens a folder past the store.
+func edited(t testing.TB, mem vfs.FS, edit func(*pebble.DB)) {
+	t.Helper()
+	db, err := pebble.Open("catalogue", &pebble.Options{FS: mem, Logger: &logger{log: quiet}, FormatMajorVersion: pebble.FormatNewest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit(db)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// holding is what a catalogue holds, in whatever format.
+type holding struct {
+	records  map[string]hexbid.Resource
+	verdicts map[string]store.Verdict
+	losses   []store.Loss
+}
+
+// heldEarlier reads a folder of an earlier format past the store.
+func heldEarlier(t testing.TB, mem *vfs.MemFS) *holding {
+	h := &holding{records: map[string]hexbid.Resource{}, verdicts: map[string]store.Verdict{}}
+	edited(t, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: seeded()}), func(db *pebble.DB) {
+		iter, err := db.NewIter(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer iter.Close()
+		for ok := iter.First(); ok; ok = iter.Next() {
+			if err := h.add(string(iter.Key()), iter.Value()); err != nil {
+				t.Fatalf("%q: %v", iter.Key(), err)
+			}
+		}
+	})
+	if len(h.records) < 5 {
+		t.Fatalf("only %d records", len(h.records))
+	}
+	return h
+}
+
+func (h *holding) add(key string, value []byte) (err error) {
+	switch {
+	case strings.HasPrefix(key, "r/"):
+		var r earlier.Record
+		r, err = earlier.DecodeRecord(hexbid.ResourceKind(key[2]), value)
+		h.records[key[nameAt:]] = r.Resource
+	case strings.HasPrefix(key, "v/"):
+		h.verdicts[key[2:]], err = decodeEarlierVerdict(value)
+	case key == string(keyLosses):
+		h.losses, err = decodeEarlierLosses(value)
+	}
+	return err
+}
+
+// check looks whether a store holds the same.
+func (h *holding) check(s *Store) error {
+	ctx, found := context.Background(), map[string]hexbid.Resource{}
+	_, err := s.Scan(ctx, func(r store.Record, _ *store.Derived) error {
+		found[r.Meta().Name] = r.Resource
+		if want := store.Declare(r.Resource, 0); len(want.Refers) != len(r.Refers) || len(want.Counts) != len(r.Counts) {
+			return fmt.Errorf("%s declares %v and %v", r.Meta().Name, r.Refers, r.Counts)
+		}
+		return nil
+	})
+	if err != nil || !reflect.DeepEqual(found, h.records) {
+		return fmt.Errorf("%w: scanned %v, want %v", err, slices.Collect(maps.Keys(found)), slices.Collect(maps.Keys(h.records)))
+	}
+	for name, want := range h.records {
+		if r, err := s.ByUID(ctx, want.Metadata().UID); err != nil || !reflect.DeepEqual(r.Resource, want) {
+			return fmt.Errorf("%s by its uid: %w, %+v", name, err, r.Resource)
+		}
+	}
+	for name, want := range h.verdicts {
+		if v, err := s.Verdict(ctx, name); err != nil || !reflect.DeepEqual(v, want) {
+			return fmt.Errorf("the verdict on %s: %w, %+v", name, err, v)
+		}
+	}
+	if !reflect.DeepEqual(s.Losses(), h.losses) {
+		return fmt.Errorf("losses %+v, want %+v", s.Losses(), h.losses)
+	}
+	return nil
+}
+
+func TestFoldersOfEveryEarlierFormatAreBroughtOver(t *testing.T) {
+	for _, folder := range earlierFolders {
+		t.Run(folder, func(t *testing.T) {
+			mem := earlierFolder(t, folder)
+			want := heldEarlier(t, mem)
+			var log bytes.Buffer
+			for range 2 {
+				s := open(t, Options{Dir: "catalogue", FS: mem, Log: slog.New(slog.NewTextHandler(&log, nil))})
+				if err := want.check(s); err != nil {
+					t.Fatal(err)
+				}
+				if format, err := s.read(keyFormat); err != nil || string(format) != Format {
+					t.Errorf("format %q, %v", format, err)
+				}
+				checkCounters(t, s, folder)
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if strings.Count(log.String(), want.told(folder)) != 1 {
+				t.Errorf("the log does not tell once %q:\n%s", want.told(folder), &log)
+			}
+		})
+	}
+}
+
+const hasCome = "has the present format"
+
+// told is what the log says at the end, however many lives it took.
+func (h *holding) told(folder string) string {
+	return fmt.Sprintf(hasCome+"\" folder=catalogue from=%s to=4 entries=%d ", folder[len("format-"):][:1], len(h.records)+len(h.verdicts))
+}
+
+// checkCounters looks at what records count since they were brought over, and that they
+// are held by what refers to them.
+func checkCounters(t *testing.T, s *Store, folder string) {
+	t.Helper()
+	ctx, program := context.Background(), "advertisers/tea/programs/order"
+	cells := map[string]int64{"format-1": 0, "format-2-with-places": 2}[folder] // of coverings without places in them
+	if folder == "format-2" || folder == "format-3" {
+		cells = 4
+	}
+	for counter, want := range map[store.Counter]int64{store.Places: 1, store.Approved: 1, store.Around: 1, store.Buyers: 2} {
+		if n, err := s.Counted(ctx, program, counter); err != nil || n != want {
+			t.Errorf("counter %d of the program is %d, want %d (%v)", counter, n, want, err)
+		}
+	}
+	// Of winter a circle, a cell, two regions, three rings, two keywords, and a place; of
+	// the other a circle.
+	want := cells + 1 + 1 + 2 + 15 + 2 + store.EntriesAPlace + 1
+	if n, err := s.Counted(ctx, "advertisers/tea", store.Entries); err != nil || n != want {
+		t.Errorf("the advertiser has %d entries, want %d (%v)", n, want, err)
+	}
+	if _, err := commit(s, []store.Step{{Delete: program, IfVersion: store.AnyVersion}}); hexbid.KindOf(err) != hexbid.InUse {
+		t.Errorf("a program that others need is deleted: %v", err)
+	}
+}
+
+// TestAFolderIsBroughtOverWhereverAKillInterruptsIt takes a copy of the disk at every
+// operation on it, with and without what was not synced, opens every copy, and of some
+// of them takes copies again.
+func TestAFolderIsBroughtOverWhereverAKillInterruptsIt(t *testing.T) {
+	for _, folder := range earlierFolders {
+		t.Run(folder, func(t *testing.T) {
+			t.Parallel()
+			mem := earlierFolder(t, folder)
+			want := heldEarlier(t, mem)
+			killed := killedAtEveryOperation(t, mem)
+			halfWay := map[string]int{}
+			for i, k := range killed {
+				if done := doneIn(t, k.fs); done != "" {
+					halfWay[done]++
+				}
+				again := k.fs
+				if i%7 == 0 {
+					second := killedAtEveryOperation(t, k.fs.CrashClone(vfs.CrashCloneCfg{}))
+					again = second[i%len(second)].fs
+				}
+				var log bytes.Buffer
+				s, err := Open(Options{Dir: "catalogue", FS: again, Currency: "CNY", Log: slog.New(slog.NewTextHandler(&log, nil))})
+				if err == nil {
+					err = want.check(s)
+				}
+				if err == nil && strings.Contains(log.String(), hasCome) && !strings.Contains(log.String(), want.told(folder)) {
+					err = fmt.Errorf("the log does not tell %q:\n%s", want.told(folder), &log)
+				}
+				if err != nil {
+					t.Fatalf("killed before %s: %v", k.where, err)
+				}
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if entries := len(want.records) + len(want.verdicts); len(halfWay) != entries {
+				t.Errorf("of %d entries, the folder was left after %v", entries, halfWay)
+			}
+			t.Logf("%d kills, %d of them half-way", len(killed), sum(halfWay))
+		})
+	}
+}
+
+func sum(counts map[string]int) (n int) {
+	for _, count := range counts {
+		n += count
+	}
+	return n
+}
+
+// killedDisk is a disk as a kill or a power cut leaves it.
+type killedDisk struct {
+	fs    *vfs.MemFS
+	where string
+}
+
+// killedAtEveryOperation brings a folder over, one entry a batch, and copies the disk
+// before each operation that changes it.
+func killedAtEveryOperation(t *testing.T, mem *vfs.MemFS) (killed []killedDisk) {
+	t.Helper()
+	random := seeded()
+	var guard sync.Mutex
+	hooked := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
+			return nil
+		}
+		guard.Lock()
+		defer guard.Unlock()
+		for _, kept := range []int{0, 100} {
+			killed = append(killed, killedDisk{mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: kept, RNG: random}),
+				fmt.Sprintf("operation %d, of kind %d on %s, with %d %% of what was not synced", len(killed)/2, op.Kind, op.Path, kept)})
+		}
+		return nil
+	}))
+	s := open(t, Options{Dir: "catalogue", FS: hooked, Log: quiet, entriesABatch: 1})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return killed
+}
+
+// doneIn is the last key that was written anew in a folder that is half-way. Such a
+// folder has the present format, which programs of the earlier ones refuse.
+func doneIn(t *testing.T, mem *vfs.MemFS) (done string) {
+	t.Helper()
+	edited(t, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: seeded()}), func(db *pebble.DB) {
+		value, closer, err := db.Get(keyBringOver)
+		if err != nil {
+			return
+		}
+		defer closer.Close()
+		state := new(diskpb.BringOver)
+		if err := proto.Unmarshal(value, state); err != nil {
+			t.Fatal(err)
+		}
+		format, also, err := db.Get(keyFormat)
+		if err != nil || string(format) != Format {
+			t.Fatalf("half-way with format %q, %v", format, err)
+		}
+		_ = also.Close()
+		done = string(state.GetDone())
+	})
+	return done
+}
+
+// manyEarlier makes a folder of the third format with many advertisers.
+func manyEarlier(t testing.TB, count int) *vfs.MemFS {
+	t.Helper()
+	mem := vfs.NewCrashableMem()
+	fillEarlier(t, mem, count, func(m hexbid.Meta) hexbid.Resource {
+		m.Name = fmt.Sprintf("advertisers/a%d", m.UID-1)
+		return &hexbid.Advertiser{Meta: m, DisplayName: "x"}
+	})
+	return mem
+}
+
+// fillEarlier makes a folder of the third format with resources of a kind.
+func fillEarlier(t testing.TB, mem vfs.FS, count int, resource func(hexbid.Meta) hexbid.Resource) {
+	t.Helper()
+	if err := makeDir(mem, "catalogue"); err != nil {
+		t.Fatal(err)
+	}
+	encoding, err := cbor.EncOptions{Time: cbor.TimeRFC3339Nano}.EncMode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited(t, mem, func(db *pebble.DB) {
+		batch, counted := db.NewBatch(), tally{}
+		for i := range count {
+			r := resource(hexbid.Meta{UID: hexbid.UID(i + 1), Version: uint64(i + 1)})
+			value, err := encoding.Marshal(map[string]any{"noun": r})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = batch.Set(recordKey(store.KindOf(r), r.Metadata().Name), value, nil)
+			counted.add(fingerprint(r.Metadata()))
+		}
+		c := clock{version: uint64(count), uid: hexbid.UID(count), tally: counted}
+		_ = batch.Set(keyClock, c.encode()[:32], nil)
+		_ = batch.Set(keyFormat, []byte("3"), nil)
+		_ = batch.Set(keyCurrency, []byte("CNY"), nil)
+		if err := batch.Commit(pebble.Sync); err != nil {
+			t.Fatal(err)
+		}
+	})
+	w, err := newWitness(mem, witnessPath("catalogue"), testimony{acknowledged: uint64(count), versions: uint64(count), uids: hexbid.UID(count), closed: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.close(true); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// BenchmarkBringOver brings over 100,000 campaigns a time, on the disk that holds
+// temporary files.
+func BenchmarkBringOver(b *testing.B) {
+	const count = 100_000
+	for b.Loop() {
+		b.StopTimer()
+		b.Chdir(b.TempDir())
+		fillEarlier(b, vfs.Default, count, func(m hexbid.Meta) hexbid.Resource {
+			m.Name = fmt.Sprintf("advertisers/a%d/campaigns/c%d", m.UID%5000, m.UID)
+			return &hexbid.Campaign{Meta: m, DisplayName: m.Name, Program: fmt.Sprintf("advertisers/a%d/programs/p", m.UID%5000), Pricing: hexbid.CPC, Bid: 1_000_000,
+				DailyBudget: 100_000_000, Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 30.251234, Lng: 120.151234}, RadiusM: 1834}}},
+				Creatives: []hexbid.Creative{{Title: "A cup of tea", Promotion: "半价"}}}
+		})
+		b.StartTimer()
+		s, err := Open(Options{Dir: "catalogue", Currency: "CNY", Log: quiet})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/count, "µs/campaign")
+}
+
+func TestNoBatchOfBringingOverIsLarge(t *testing.T) {
+	const count = 3*entriesABatch + 7
+	mem := manyEarlier(t, count)
+	s := open(t, Options{Dir: "catalogue", FS: mem, Log: quiet})
+	defer s.Close()
+	if _, err := scan(s); err != nil {
+		t.Fatal(err)
+	}
+	rewritten, batches := 0, 0
+	for _, steps := range batchesInLogs(t, mem, "r/") {
+		if steps > 0 && steps <= entriesABatch {
+			rewritten, batches = rewritten+steps, batches+1
+		}
+	}
+	if rewritten != count || batches != 4 {
+		t.Errorf("%d of %d records were rewritten in %d batches of at most %d", rewritten, count, batches, entriesABatch)
+	}
+}
+
+// batchesInLogs counts the keys of a prefix by batch that stands in a log of writes.
+func batchesInLogs(t *testing.T, mem vfs.FS, prefix string) (counts []int) {
+	t.Helper()
+	logs, err := wal.Scan(wal.Dir{FS: mem, Dirname: "catalogue"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, log := range logs {
+		var file logFile
+		reader := log.OpenForRead()
+		err := file.read(func() (io.Reader, int64, error) {
+			r, at, err := reader.NextRecord()
+			return r, at.Physical, err
+		}, func(batch []byte) {
+			n, steps := 0, batchrepr.Read(batch)
+			for {
+				_, key, _, ok, err := steps.Next()
+				if !ok || err != nil {
+					break
+				}
+				if strings.HasPrefix(string(key), prefix) {
+					n++
+				}
+			}
+			counts = append(counts, n)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = reader.Close()
+	}
+	return counts
+}
+
+func TestAnEarlierFolderThatLacksARecordIsLeftAsItIs(t *testing.T) {
+	mem := earlierFolder(t, "format-3")
+	want := heldEarlier(t, mem)
+	edited(t, mem, func(db *pebble.DB) {
+		if err := db.Delete(recordKey(hexbid.KindCampaign, "advertisers/tea/campaigns/circle"), pebble.Sync); err != nil {
+			t.Fatal(err)
+		}
+	})
+	for range 2 {
+		_, err := Open(Options{Dir: "catalogue", FS: mem, Currency: "CNY", Log: quiet})
+		wantRefusal(t, err, "does not add up", "of 7 records 6", "--accept-loss")
+		edited(t, mem, func(db *pebble.DB) {
+			if format, closer, err := db.Get(keyFormat); err != nil || string(format) != "3" || closer.Close() != nil {
+				t.Errorf("format %q, %v", format, err)
+			}
+		})
+	}
+	delete(want.records, "advertisers/tea/campaigns/circle")
+	for life := range 2 {
+		s := open(t, Options{Dir: "catalogue", FS: mem, Log: quiet, AcceptLoss: life == 0})
+		if len(s.Losses()) != 2 || !strings.Contains(s.Losses()[1].What, "of 7 records 6") {
+			t.Fatalf("%+v", s.Losses())
+		}
+		want.losses = s.Losses()
+		if err := want.check(s); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAFolderOfTheThirdFormatNeedsItsWitness(t *testing.T) {
+	mem := earlierFolder(t, "format-3")
+	if err := mem.Remove(witnessPath("catalogue")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(Options{Dir: "catalogue", FS: mem, Currency: "CNY", Log: quiet})
+	wantRefusal(t, err, witnessPath("catalogue"), "missing or damaged")
+}
+
+func TestAnEarlierRecordInAFolderOfThePresentFormatIsDamage(t *testing.T) {
+	mem := manyEarlier(t, 1)
+	var before []byte
+	edited(t, mem, func(db *pebble.DB) {
+		value, closer, err := db.Get(recordKey(hexbid.KindAdvertiser, "advertisers/a0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		before = bytes.Clone(value)
+		_ = closer.Close()
+	})
+	s := open(t, Options{Dir: "catalogue", FS: mem, Log: quiet})
+	defer s.Close()
+	if err := s.db.Set(recordKey(hexbid.KindAdvertiser, "advertisers/a0"), before, pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	showAll(s)
+	if _, err := s.Get(context.Background(), "advertisers/a0"); hexbid.KindOf(err) != hexbid.DataLoss {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestNoValueOfThePresentFormatIsTakenForAnEarlierOne(t *testing.T) {
+	for number := range 5 {
+		m := &diskpb.Record{Uid: 1, AreaPolygons: make([]byte, number*50), Refers: make([]string, number)}
+		b, err := proto.Marshal(m)
+		if err != nil || isEarlier(b) {
+			t.Errorf("%x: %v", b, err)
+		}
+	}
+	for _, m := range []proto.Message{new(diskpb.Record), new(diskpb.Verdict), new(diskpb.Losses)} {
+		fields := m.ProtoReflect().Descriptor().Fields()
+		for i := range fields.Len() {
+			if fields.Get(i).Number() > 15 {
+				t.Errorf("%s has a number above 15: a value could begin as CBOR does", fields.Get(i).FullName())
+			}
+		}
+	}
+}
