@@ -350,9 +350,10 @@ const mostLater = 20_000
 // laterChanges finds entries of changes by name. Successive changes often have the
 // same names, as where a file is uploaded again: each is decoded once.
 type laterChanges struct {
-	view   *view
-	kept   map[uint64]map[string]*diskpb.Entry
-	amount int
+	view    *view
+	kept    map[uint64]map[string]*diskpb.Entry // by version, then name
+	amount  int                                 // of entries kept
+	decoded int                                 // changes, all in all
 }
 
 func (l *laterChanges) entry(version uint64, name string) (*diskpb.Entry, error) {
@@ -372,6 +373,7 @@ func (l *laterChanges) entry(version uint64, name string) (*diskpb.Entry, error)
 
 func (l *laterChanges) decode(version uint64) (map[string]*diskpb.Entry, error) {
 	byName := map[string]*diskpb.Entry{}
+	l.decoded++
 	found, err := l.view.read(changeKey(version), func(value []byte) error {
 		record, err := decodeChange(value)
 		if err != nil {

@@ -187,3 +187,18 @@ func (c *crash) check(t *testing.T) {
 		t.Fatalf("crash before %s: version %d after %d: %v", c.where, change.Version, c.version, err)
 	}
 }
+
+// crashing tells of the disk as a power cut before each operation that writes leaves it.
+func crashing(mem *vfs.MemFS, tell func(*vfs.MemFS)) vfs.FS {
+	var hooked sync.Mutex // guards what follows
+	operations, random := 0, seeded()
+	return errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			hooked.Lock()
+			defer hooked.Unlock()
+			operations++
+			tell(mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: operations % 3 * 50, RNG: random}))
+		}
+		return nil
+	}))
+}

@@ -328,3 +328,61 @@ func TestMoreThanABatchMayHoldIsRefused(t *testing.T) {
 	r.bytes = mostCommitBytes + 1
 	wantRefusal(t, r.bounded(), "MiB", "share")
 }
+
+// TestDerivedDataOfWhatARoundUnderWayReplacesIsPassedOver keeps what was derived from
+// records that are synced and that a round changes which is not.
+func TestDerivedDataOfWhatARoundUnderWayReplacesIsPassedOver(t *testing.T) {
+	s, disk := onSlowDisk(t)
+	change, err := commit(s, []store.Step{advertiser("advertisers/replaced"), advertiser("advertisers/deleted"), advertiser("advertisers/stays")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk.hold()
+	replaced := advertiser("advertisers/replaced")
+	replaced.IfVersion = store.AnyVersion
+	first := begin(s, replaced)
+	waitFor(t, "the first round is under way", func() bool { return disk.heldSyncs() > 0 })
+	second := begin(s, store.Step{Delete: "advertisers/deleted", IfVersion: store.AnyVersion})
+	waitFor(t, "the second is staged", func() bool { return s.takenRequests.Load() == 3 })
+	var derived []store.Derived
+	for i := range change.Puts {
+		m := change.Puts[i].Meta()
+		derived = append(derived, store.Derived{UID: m.UID, Version: m.Version, By: 1, Value: []byte(m.Name)})
+	}
+	kept := make(chan error, 1)
+	go func() { kept <- s.KeepDerived(context.Background(), derived) }()
+	waitFor(t, "it is taken", func() bool { return s.takenRequests.Load() == 4 })
+	disk.release(false)
+	if err := errors.Join((<-first).err, (<-second).err, <-kept); err != nil {
+		t.Fatal(err)
+	}
+	if n := keysIn(t, s, derivedSpace); n != 1 {
+		t.Errorf("what was derived of %d records is kept, of one it can be", n)
+	}
+	if _, err := s.Scan(context.Background(), func(r store.Record, d *store.Derived) error {
+		if name := r.Meta().Name; (d != nil) != (name == "advertisers/stays") || d != nil && string(d.Value) != name {
+			t.Errorf("%s has %+v", name, d)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDerivedDataCausesNoSync keeps some and counts the syncs of the log.
+func TestDerivedDataCausesNoSync(t *testing.T) {
+	s, disk := onSlowDisk(t)
+	change, err := commit(s, []store.Step{advertiser("advertisers/a")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk.hold() // whoever synced would wait for ever
+	m := change.Puts[0].Meta()
+	if err := s.KeepDerived(context.Background(), []store.Derived{{UID: m.UID, Version: m.Version, Value: []byte("x")}}); err != nil {
+		t.Fatal(err)
+	}
+	if n := keysIn(t, s, derivedSpace); n != 1 || disk.heldSyncs() > 0 {
+		t.Errorf("%d are kept, with %d syncs", n, disk.heldSyncs())
+	}
+	disk.release(false)
+}
