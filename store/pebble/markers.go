@@ -17,14 +17,17 @@ import (
 // the folder yet. Nobody was told of that manifest: the one before counts.
 
 // unfinishedMarker finds the later marker in the case above: of a manifest that is
-// missing, with a marker before its own whose manifest is there. It is empty when it is
-// not so.
+// missing, with a marker before its own whose manifest is there, or in a folder without
+// any data. It is empty when it is not so.
 func unfinishedMarker(files []string, manifest string) string {
 	var markers []string
 	for _, name := range files {
 		if strings.HasPrefix(name, "marker.manifest.") {
 			markers = append(markers, name)
 		}
+	}
+	if len(markers) == 1 && !slices.ContainsFunc(files, holdsData) {
+		return markers[0] // of a folder that was being made
 	}
 	if len(markers) < 2 {
 		return ""
@@ -35,6 +38,10 @@ func unfinishedMarker(files []string, manifest string) string {
 		return ""
 	}
 	return later
+}
+
+func holdsData(name string) bool {
+	return strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".log") || strings.HasPrefix(name, "MANIFEST-")
 }
 
 func markerNumber(name string) (n int) {

@@ -11,6 +11,8 @@ func TestALaterMarkerIsUnfinishedOnlyBesideTheOneBefore(t *testing.T) {
 		"both markers, the manifest before": {[]string{later, before, "MANIFEST-000004"}, later},
 		"no manifest at all":                {[]string{later, before}, ""},
 		"one marker":                        {[]string{later, "MANIFEST-000004"}, ""},
+		"one marker and a log":              {[]string{later, "000007.log"}, ""},
+		"a folder that was being made":      {[]string{later, "LOCK"}, later},
 		"a marker without a number":         {[]string{later, "marker.manifest.", "MANIFEST-000004"}, ""},
 	} {
 		if got := unfinishedMarker(c.files, "d/c/MANIFEST-000008"); got != c.want {
