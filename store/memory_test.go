@@ -13,3 +13,13 @@ func TestMemory(t *testing.T) {
 		Tamper: func(_ testing.TB, s store.Store, version uint64) { store.Tamper(s.(*store.Memory), version) },
 	})
 }
+
+// TestRoundsOfStages holds stages that stand on each other to the contract.
+func TestRoundsOfStages(t *testing.T) {
+	storetest.Run(t, storetest.Engine{
+		Open: func(_ testing.TB, r store.Retention) store.Store {
+			return store.Rounds{Memory: store.NewMemoryKeeping(r)}
+		},
+		Tamper: func(_ testing.TB, s store.Store, version uint64) { store.Tamper(s.(store.Rounds).Memory, version) },
+	})
+}

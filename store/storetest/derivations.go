@@ -94,6 +94,7 @@ func testDerivedGoes(t *testing.T, e Engine) {
 	mustCommit(t, s, put("advertisers/a", "replaced"))
 	mustCommit(t, s, remove("advertisers/b"), withDerived("advertisers/c", "5"))
 	mustCommit(t, s, remove("advertisers/d"), put("advertisers/d", "another"))
+	mustCommit(t, s, withDerived("advertisers/d", "6"), put("advertisers/d", "put once more"))
 	wantDerived(t, s, map[string]string{"advertisers/c": "5"}, "after a replacement and deletes")
 	if got := logged(t, s, 0)[0].Puts[2].Derived; got != nil {
 		t.Errorf("the log tells %+v of a record that was replaced", got)

@@ -12,6 +12,7 @@ import (
 var groups = []conduct{
 	{"the groups of a commit hold or fail each on its own", testIndependent},
 	{"a group sees what the groups before it have done", testInThisCommit},
+	{"a refused group leaves nothing to those after it", testRefusedLeavesNothing},
 	{"conditions on other names are judged", testConditions},
 	{"what a record refers to must be there", testReferences},
 	{"what a record refers to cannot be deleted", testInUse},
@@ -73,6 +74,39 @@ func testInThisCommit(t *testing.T, e Engine) {
 	lost := group(put("advertisers/old", "x"), remove("advertisers/none"))
 	if outcomes := commit(t, s, lost, at("advertisers/old", store.InThisCommit)); hexbid.KindOf(outcomes[1].Err) != hexbid.Stale {
 		t.Errorf("after a refused group: %v", outcomes[1].Err)
+	}
+}
+
+// testRefusedLeavesNothing looks, within one commit, for what a refused group had done
+// before its last step failed.
+func testRefusedLeavesNothing(t *testing.T, e Engine) {
+	s := opened(t, e)
+	placed := mustCommit(t, s, append(parents(), place(placeName, hexbid.Approved), put("advertisers/free", "x"))...)
+	judges := store.Step{Judge: placeName, Verdict: judged(hexbid.Hidden, "x").Verdict}
+	lost := group(judges, remove(placeName), program("advertisers/free/programs/q"), put("advertisers/a", "changed"),
+		counting("advertisers/e", store.Count{Owner: "x", Counter: store.Places, By: 5}), remove("advertisers/none"))
+	unjudged := group(put("advertisers/b", "b"))
+	unjudged.Conditions = []store.Condition{{Name: placeName, Is: store.HasVerdict}}
+	revives := place(placeName+"2", hexbid.Approved)
+	revives.Revive = placed.Puts[2].Meta().UID
+	counts := group(counting("advertisers/f", store.Count{Owner: "x", Counter: store.Places, By: 1}))
+	counts.Limits = []store.Limit{{Owner: "x", Counter: store.Places, AtMost: 1}}
+	update := put("advertisers/a", "again")
+	update.IfVersion = placed.Version
+	outcomes := commit(t, s, lost, unjudged, group(revives), group(remove("advertisers/a/programs/p")), group(remove("advertisers/free")), counts, group(update), lost)
+	for i, want := range []hexbid.ErrorKind{hexbid.NotFound, 0, hexbid.AlreadyExists, hexbid.InUse, 0, 0, 0, hexbid.NotFound} {
+		if got := outcomes[i].Err; (got == nil) != (want == 0) || got != nil && hexbid.KindOf(got) != want {
+			t.Errorf("outcome %d: %v, want kind %d", i, got, want)
+		}
+	}
+	// What a group that held has done is there for the next.
+	judged := group(put("advertisers/g", "g"))
+	judged.Conditions = []store.Condition{{Name: placeName, Is: store.HasVerdict, Version: store.InThisCommit}}
+	outcomes = commit(t, s, group(judges), judged, unjudged, group(remove(placeName)), group(revives), group(remove(placeName+"2")))
+	for i, want := range []hexbid.ErrorKind{0, 0, hexbid.Stale, 0, 0, 0} {
+		if got := outcomes[i].Err; (got == nil) != (want == 0) || got != nil && hexbid.KindOf(got) != want {
+			t.Errorf("after a group that held, outcome %d: %v, want kind %d", i, got, want)
+		}
 	}
 }
 

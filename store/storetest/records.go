@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -125,6 +126,13 @@ func testTwiceInOneGroup(t *testing.T, s store.Store) {
 	wantKind(t, err, hexbid.NotFound)
 	if _, err := s.ByUID(ctx, again.Puts[0].Meta().UID); err != nil {
 		t.Error(err)
+	}
+	var many []store.Step // so many that an engine may look names up otherwise
+	for i := range 20 {
+		many = append(many, put("advertisers/a", fmt.Sprint(i)), put(fmt.Sprint("advertisers/many-", i), "x"))
+	}
+	if change := mustCommit(t, s, many...); len(change.Puts) != 21 || change.Puts[0].Resource.(*hexbid.Advertiser).DisplayName != "19" {
+		t.Errorf("one name 20 times among others: %d puts, %+v", len(change.Puts), change.Puts[0].Resource)
 	}
 }
 

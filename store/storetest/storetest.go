@@ -29,6 +29,10 @@ type Engine struct {
 	// drops what was not synced, and opens what is left on a disk that works; it says
 	// whether the disk had stopped. Nil for an engine that keeps nothing.
 	Stopping func(t testing.TB, k int) (s store.Store, restart func() (again store.Store, stopped bool))
+	// Holding makes an empty store whose syncs of commits can be held up: after hold, the
+	// next one closes waits and does not end before release. Nil for an engine that does
+	// not sync.
+	Holding func(t testing.TB) (s store.Store, hold func() (waits <-chan struct{}, release func()))
 	// Tamper changes a byte of the change of a version in the log.
 	Tamper func(t testing.TB, s store.Store, version uint64)
 }
@@ -41,7 +45,7 @@ type conduct struct {
 
 // Run holds an engine to the contract.
 func Run(t *testing.T, e Engine) {
-	for _, part := range [][]conduct{records, groups, lists, feeds, logs, derivations, races, models, restarts} {
+	for _, part := range [][]conduct{records, groups, lists, feeds, logs, derivations, races, models, syncs, restarts} {
 		for _, c := range part {
 			t.Run(c.name, func(t *testing.T) { c.test(t, e) })
 		}
