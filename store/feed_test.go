@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
+	"testing/synctest"
 
 	"github.com/hexbid/hexbid"
 )
@@ -106,6 +108,9 @@ func TestFeedTellsErrorsAndStays(t *testing.T) {
 	if _, err := feed.Next(context.Background()); !errors.Is(err, broken) {
 		t.Errorf("a log that fails: %v", err)
 	}
+	if c, there := feed.Waiting(); there {
+		t.Errorf("half a turn: version %d", c.Version)
+	}
 	failing = nil
 	if c, err := feed.Next(context.Background()); err != nil || c.Version != 2 {
 		t.Errorf("afterwards: version %d, %v", c.Version, err)
@@ -139,19 +144,42 @@ func TestFeedAheadOfTheTapeWaits(t *testing.T) {
 	}
 }
 
+func TestFeedsThatWaitAreWoken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tape := NewTape(0, nil)
+		var got []uint64
+		var last error
+		go func() {
+			for feed := tape.Feed(0); last == nil; {
+				var c Change
+				if c, last = feed.Next(context.Background()); last == nil {
+					got = append(got, c.Version)
+				}
+			}
+		}()
+		for v := range uint64(3) {
+			synctest.Wait() // until the feed waits
+			tape.Append(Change{Version: v + 1}, 1)
+		}
+		synctest.Wait()
+		tape.Close(errClosed)
+		synctest.Wait()
+		if !slices.Equal(got, []uint64{1, 2, 3}) || !errors.Is(last, errClosed) {
+			t.Errorf("the feed has got %v and ends with %v", got, last)
+		}
+	})
+}
+
 func TestTapeThatIsClosedEndsItsFeeds(t *testing.T) {
 	tape := NewTape(0, nil)
-	waiting := make(chan error)
-	go func() {
-		_, err := tape.Feed(0).Next(context.Background())
-		waiting <- err
-	}()
+	feed := tape.Feed(0)
+	tape.Append(Change{Version: 1}, 1)
 	tape.Close(errClosed)
-	if err := <-waiting; !errors.Is(err, errClosed) {
-		t.Errorf("a feed that waited: %v", err)
-	}
 	tape.Close(errors.New("another"))
-	if _, err := tape.Feed(0).Next(context.Background()); !errors.Is(err, errClosed) {
+	if c, there := feed.Waiting(); !there || c.Version != 1 {
+		t.Errorf("what the tape holds: version %d, there: %v", c.Version, there)
+	}
+	if _, err := feed.Next(context.Background()); !errors.Is(err, errClosed) {
 		t.Errorf("a feed of a closed tape: %v", err)
 	}
 }

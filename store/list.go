@@ -35,8 +35,8 @@ func (q *ListQuery) Prefix() string {
 // span is a range of names; to is excluded.
 type span struct{ from, to string }
 
-// spans are the ranges that hold all names which a query may find, in order and apart
-// from each other.
+// spans are the ranges that hold all names which a query may find, in order. Two are
+// the same or apart from each other.
 func (q *ListQuery) spans() []span {
 	prefix := q.Prefix()
 	all := span{prefix, above(prefix)}
@@ -55,7 +55,7 @@ func (q *ListQuery) spans() []span {
 		}
 	}
 	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
-	return slices.CompactFunc(spans, func(a, b span) bool { return a.from == b.from })
+	return spans
 }
 
 // Course is how an engine goes through the names of a list. As long as there is

@@ -92,11 +92,16 @@ func pages(t *testing.T, s store.Store, q store.ListQuery) (names []string, call
 		if next == "" {
 			return names, calls
 		}
-		if next <= q.After || !q.MayFollow(next) {
+		if next <= q.After || !q.MayFollow(next) || !isOwned(t, next, q.Owners) {
 			t.Fatalf("%q after %q", next, q.After)
 		}
 		q.After = next
 	}
+}
+
+// isOwned says whether a name is of one of the owners; nil stands for all.
+func isOwned(t *testing.T, name string, owners []string) bool {
+	return owners == nil || slices.Contains(owners, mustParse(t, name).Owner().String())
 }
 
 // testListBounds lists the places of one program id among many advertisers that
