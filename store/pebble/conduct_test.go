@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -30,6 +31,7 @@ func TestPebble(t *testing.T) {
 			return Open(Options{Dir: first.dir, FS: first.fs, Currency: "CNY"})
 		},
 		Stopping: stopping,
+		Holding:  holdingUp,
 		Tamper:   tamper,
 	})
 }
@@ -50,6 +52,28 @@ func stopping(t testing.TB, k int) (store.Store, func() (store.Store, bool)) {
 	return s, func() (store.Store, bool) {
 		_ = s.Close()
 		return open(t, Options{Dir: "d/c", Log: quiet, FS: mem.CrashClone(vfs.CrashCloneCfg{})}), stopped.Load()
+	}
+}
+
+// holdingUp opens an empty store whose next sync of a log of writes can be held up.
+func holdingUp(t testing.TB) (store.Store, func() (<-chan struct{}, func())) {
+	type gate struct{ waits, released chan struct{} }
+	var next atomic.Pointer[gate]
+	s := open(t, Options{Dir: "d/c", Log: quiet, FS: errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		isSync := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo
+		if !isSync || !strings.HasSuffix(op.Path, ".log") {
+			return nil
+		}
+		if g := next.Swap(nil); g != nil {
+			close(g.waits)
+			<-g.released
+		}
+		return nil
+	}))})
+	return s, func() (<-chan struct{}, func()) {
+		g := &gate{make(chan struct{}), make(chan struct{})}
+		next.Store(g)
+		return g.waits, func() { close(g.released) }
 	}
 }
 
