@@ -12,7 +12,7 @@ import (
 // Indexer builds snapshots from the changes of a store. Load once, then Run in
 // one goroutine; everything else may be called from anywhere.
 type Indexer struct {
-	clock     func() time.Time
+	clock     func() time.Time // also the index's, which Run may replace while callers ask for the time
 	published atomic.Pointer[Snapshot]
 	stale     chan struct{} // a reader noticed that the quarter hour is over
 	handIns   chan handIn   // the door: it has no room, so that whoever waits may still leave

@@ -437,7 +437,7 @@ func fixedClock() time.Time { return testStart }
 func TestAPublicationIsOfThePresentQuarterHour(t *testing.T) {
 	m := newChainMarket(t)
 	at := testStart
-	m.indexer.clock = func() time.Time { return at }
+	m.indexer.index.clock = func() time.Time { return at }
 	c := chainCampaign("p", 0, hexbid.Area{AroundPlacesM: 3000}, hexbid.Area{})
 	c.Start = testStart.Add(3 * targeting.Quarter)
 	m.put(t, c, chainPlace("p", 0, hexbid.Point{Lat: 30, Lng: 120}))
