@@ -12,7 +12,7 @@ type Change struct {
 	Version   uint64 // in the order of commits; versions may skip
 	At        time.Time
 	Who, From string
-	Puts      []Written
+	Puts      []Written     // these three in the order of the steps that first had to do with a name
 	Deletes   []Record      // as they were
 	Verdicts  []PastVerdict // those that it replaced by others
 	// Hash is the SHA-256 of the change's record in the log of changes, and Previous

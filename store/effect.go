@@ -76,6 +76,10 @@ func (s *Stage) taken(g *Group) Taken {
 		Change: Change{Version: s.Version, At: g.At, Who: g.Who, From: g.From}}
 	for i := range s.effects.all {
 		e := &s.effects.all[i]
+		if e.verdict == nil && e.before.uid() == 0 && e.after.uid() == 0 {
+			continue // put and deleted again
+		}
+		t.Names = append(t.Names, e.name)
 		if e.verdict != nil {
 			t.Verdicts = append(t.Verdicts, *e.verdict)
 			t.Change.Verdicts = append(t.Change.Verdicts, PastVerdict{e.name, e.verdict.Before})

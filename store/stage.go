@@ -53,6 +53,9 @@ type Taken struct {
 	// Change has the group's version. Its records have uid and version, and so has
 	// what was derived from them. The engine sets its hashes.
 	Change Change
+	// Names are those that Change tells of, in the order of their first steps. Puts,
+	// Deletes and Verdicts stand in that order; so must they when the log tells them.
+	Names []string
 	// Steps are the indexes of the steps that Change.Puts come from.
 	Steps []int
 	// Verdicts are those that the group sets, one a name.

@@ -60,6 +60,9 @@ func (r *round) log(got *store.Taken) error {
 func (r *round) entriesOf(got *store.Taken) ([]entry, error) {
 	list := entryList{entries: r.entries[:0]}
 	clear(r.entries)
+	for _, name := range got.Names { // whose order the log keeps
+		list.add(name)
+	}
 	for i := range got.Change.Deletes {
 		before := &got.Change.Deletes[i]
 		if err := list.of(before.Meta().Name).replaces(before); err != nil {

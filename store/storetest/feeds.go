@@ -118,7 +118,11 @@ func history(t *testing.T, s store.Store) (changes []store.Change) {
 	keep(group(remove("advertisers/b"), put("advertisers/b", "another")), group(judged(hexbid.Approved, "again")))
 	keep(group(store.Step{Judge: placeName, Verdict: judged(hexbid.InReview, "").Verdict}))
 	keep(group(put("advertisers/c", "c"), remove("advertisers/c")), group(), group(remove("advertisers/b")))
-	keep(group(put("advertisers/a", "three"), put("advertisers/a", "four")))
+	keep(group(put("advertisers/a", "three"), put("advertisers/a", "four")), group(put("advertisers/d", "d")))
+	// The order of the names is kept, whatever becomes of each.
+	other := place(placeName+"2", hexbid.Hidden)
+	other.Verdict = &store.Verdict{State: hexbid.Hidden, At: noon}
+	keep(group(put("advertisers/c", "c"), store.Step{Judge: placeName, Verdict: other.Verdict}, other, remove("advertisers/d"), put("advertisers/e", "e"), put("advertisers/d", "again")))
 	return changes
 }
 
