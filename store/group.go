@@ -72,12 +72,12 @@ func (s *Step) Name() string {
 type Verdict struct {
 	// State is the decision; hexbid.ReviewUnspecified of the zero Verdict, which
 	// stands for none.
-	State hexbid.ReviewState `cbor:"state"`
-	At    time.Time          `cbor:"at"`
+	State hexbid.ReviewState
+	At    time.Time
 	// Of is the place as the operator saw it.
-	Of hexbid.Place `cbor:"of"`
+	Of hexbid.Place
 	// Version is that of the change that the verdict came with; the engine sets it.
-	Version uint64 `cbor:"version"`
+	Version uint64
 }
 
 // Outcome is what became of a group: its Change, or the error that refused it. A

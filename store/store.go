@@ -120,10 +120,10 @@ type Durable interface {
 
 // Loss is a loss of acknowledged writes that an operator accepted.
 type Loss struct {
-	At           time.Time `cbor:"at"`
-	Acknowledged uint64    `cbor:"acknowledged"` // version that the catalogue had had; 0 when unknown
-	Found        uint64    `cbor:"found"`        // version that it had when the loss was accepted
-	What         string    `cbor:"what"`
+	At           time.Time
+	Acknowledged uint64 // version that the catalogue had had; 0 when unknown
+	Found        uint64 // version that it had when the loss was accepted
+	What         string
 }
 
 // CheckUID is what engines answer to ByUID when they have found a record by a
