@@ -29,8 +29,8 @@
 // # How a change goes
 //
 //	server.CampaignService  field masks, batches; proto to nouns (package wire)
-//	exchange                validate, cover the area, commit, wait
-//	store, store/pebble     versions, atomic batches, synced; a feed of changes
+//	exchange                validate, cover the area, commit on conditions, wait
+//	store, store/pebble     judge groups of steps, sync many at once; a log of changes
 //	bidder.Indexer          one writer: a new Snapshot shares what did not change
 //
 // A write returns when it is durable and searchable. Readers load one pointer

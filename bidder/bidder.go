@@ -39,6 +39,9 @@
 // in a log, which is sorted by list when a snapshot is made: each list is looked up
 // and copied once.
 //
+// Records come from the store through a supply (supply.go): workers on every core give
+// each campaign its covering, and the records keep the order of their versions.
+//
 // What a campaign is worth right now is no part of the catalogue. Its owners hand it
 // in by uid at a door of its own (HandIn), past all changes in line.
 //
