@@ -203,6 +203,27 @@ func TestAReferenceThatGoesBetweenIsMissing(t *testing.T) {
 	}
 }
 
+// TestARowThatNeedsOneWhichOthersCrossIsTriedWithIt: a program is deleted after its row
+// was read. Its row makes it anew, and then the place has what it needs.
+func TestARowThatNeedsOneWhichOthersCrossIsTriedWithIt(t *testing.T) {
+	e, c := crossing(t)
+	other := hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/other"}, DisplayName: "O", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}
+	fill(t, e, &other)
+	c.cross(times(1, func() {
+		if err := e.Delete(ctx, other.Name, store.AnyVersion, false); err != nil {
+			t.Fatal(err)
+		}
+	}))
+	renamed := other
+	renamed.Meta, renamed.DisplayName = hexbid.Meta{Name: other.Name}, "renamed"
+	outcomes := e.Import(ctx, []hexbid.Resource{&renamed, &hexbid.Place{Meta: hexbid.Meta{Name: other.Name + "/places/l"}, Point: hub}}, false)
+	for i, o := range outcomes {
+		if o.Action != Created {
+			t.Errorf("row %d: %+v", i, o)
+		}
+	}
+}
+
 // TestALogOfChangesSaysWhoChangedWhat: as the context of a call says, and of an upload
 // who began it.
 func TestALogOfChangesSaysWhoChangedWhat(t *testing.T) {
