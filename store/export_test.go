@@ -1,6 +1,9 @@
 package store
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Tamper changes a byte of the change of a version in the log of a Memory.
 func Tamper(m *Memory, version uint64) {
@@ -11,6 +14,13 @@ func Tamper(m *Memory, version uint64) {
 			e.record[len(e.record)/2] ^= 1
 		}
 	}
+}
+
+// Drop takes the change of a version out of the log of a Memory.
+func Drop(m *Memory, version uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.log.entries = slices.DeleteFunc(m.log.entries, func(e logged) bool { return e.Version == version })
 }
 
 // Rounds is a Memory that judges each group of a commit on a stage of its own, which

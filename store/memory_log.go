@@ -16,6 +16,7 @@ type memoryLog struct {
 	entries   []logged // in order of version
 	bytes     int64    // of all records
 	start     uint64   // entries are all changes after this version
+	startHash [32]byte // of the change of that version
 	version   uint64   // of the last change
 	last      [32]byte // its hash
 }
@@ -36,7 +37,7 @@ func (l *memoryLog) append(c *Change) int {
 	l.entries = append(l.entries, logged{*c, record})
 	l.bytes += int64(len(record))
 	for len(l.entries) > 1 && l.retention.drops(l.bytes, c.At.Sub(l.entries[0].At)) {
-		l.start = l.entries[0].Version
+		l.start, l.startHash = l.entries[0].Version, l.entries[0].Hash
 		l.bytes -= int64(len(l.entries[0].record))
 		l.entries[0] = logged{} // for the collector: the array lives on
 		l.entries = l.entries[1:]
@@ -50,7 +51,7 @@ func (r Retention) drops(bytes int64, older time.Duration) bool {
 	return bytes > r.Bytes || older > r.Age
 }
 
-// after are the entries after a version.
+// after are the entries after a version, as many as a turn takes; none at the end.
 func (l *memoryLog) after(version uint64) ([]logged, error) {
 	if version < l.start || version > l.version {
 		return nil, Gap(version, l.start)
@@ -61,16 +62,30 @@ func (l *memoryLog) after(version uint64) ([]logged, error) {
 		}
 		return 1
 	})
-	return l.entries[i:min(i+changesATurn, len(l.entries))], nil
+	previous := l.startHash
+	if i > 0 {
+		previous = l.entries[i-1].Hash
+	}
+	turn := l.entries[i:min(i+changesATurn, len(l.entries))]
+	for j := range turn {
+		if !turn[j].follows(previous) {
+			return nil, broken(version)
+		}
+		previous = turn[j].Hash
+	}
+	if len(turn) == 0 && previous != l.last {
+		return nil, broken(version)
+	}
+	return turn, nil
 }
 
-// check refuses an entry whose record is not what its hash was made of, or that does
-// not follow the one before.
-func (e *logged) check(previous *[32]byte) error {
-	if sha256.Sum256(e.record) != e.Hash || previous != nil && e.Previous != *previous {
-		return hexbid.Errorf(hexbid.DataLoss, "data", "the log of changes is broken at version %d: restore the catalogue from a copy", e.Version)
-	}
-	return nil
+// follows says whether an entry is as it was made, after one of a hash.
+func (e *logged) follows(previous [32]byte) bool {
+	return e.Previous == previous && sha256.Sum256(e.record) == e.Hash
+}
+
+func broken(version uint64) error {
+	return hexbid.Errorf(hexbid.DataLoss, "data", "the log of changes is broken after version %d: restore the catalogue from a copy", version)
 }
 
 // changesATurn are read from the log while the lock is held.
@@ -78,7 +93,6 @@ const changesATurn = 64
 
 // Log implements Store.
 func (m *Memory) Log(ctx context.Context, after uint64, visit func(*Change) bool) error {
-	var previous *[32]byte
 	for {
 		var turn []logged
 		err := m.read(func() (err error) {
@@ -93,12 +107,8 @@ func (m *Memory) Log(ctx context.Context, after uint64, visit func(*Change) bool
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			e := &turn[i]
-			if err := e.check(previous); err != nil {
-				return err
-			}
-			previous, after = &e.Hash, e.Version
-			if !visit(m.shown(e)) {
+			after = turn[i].Version
+			if !visit(m.shown(&turn[i])) {
 				return nil
 			}
 		}

@@ -11,6 +11,7 @@ func TestMemory(t *testing.T) {
 	storetest.Run(t, storetest.Engine{
 		Open:   func(_ testing.TB, r store.Retention) store.Store { return store.NewMemoryKeeping(r) },
 		Tamper: func(_ testing.TB, s store.Store, version uint64) { store.Tamper(s.(*store.Memory), version) },
+		Drop:   func(_ testing.TB, s store.Store, version uint64) { store.Drop(s.(*store.Memory), version) },
 	})
 }
 
@@ -21,5 +22,6 @@ func TestRoundsOfStages(t *testing.T) {
 			return store.Rounds{Memory: store.NewMemoryKeeping(r)}
 		},
 		Tamper: func(_ testing.TB, s store.Store, version uint64) { store.Tamper(s.(store.Rounds).Memory, version) },
+		Drop:   func(_ testing.TB, s store.Store, version uint64) { store.Drop(s.(store.Rounds).Memory, version) },
 	})
 }

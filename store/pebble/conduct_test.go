@@ -33,6 +33,7 @@ func TestPebble(t *testing.T) {
 		Stopping: stopping,
 		Holding:  holdingUp,
 		Tamper:   tamper,
+		Drop:     drop,
 	})
 }
 
@@ -86,6 +87,15 @@ func tamper(t testing.TB, s store.Store, version uint64) {
 	}
 	value[len(value)/2] ^= 1
 	if err := p.db.Set(changeKey(version), value, pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	showAll(p)
+}
+
+// drop takes a change out of the log.
+func drop(t testing.TB, s store.Store, version uint64) {
+	p := s.(*Store)
+	if err := p.db.Delete(changeKey(version), pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
 	showAll(p)

@@ -33,8 +33,9 @@ type Engine struct {
 	// next one closes waits and does not end before release. Nil for an engine that does
 	// not sync.
 	Holding func(t testing.TB) (s store.Store, hold func() (waits <-chan struct{}, release func()))
-	// Tamper changes a byte of the change of a version in the log.
-	Tamper func(t testing.TB, s store.Store, version uint64)
+	// Tamper changes a byte of the change of a version in the log, and Drop takes the
+	// change out of it.
+	Tamper, Drop func(t testing.TB, s store.Store, version uint64)
 }
 
 // conduct is one part of the contract.
