@@ -125,8 +125,8 @@ func covered(c *hexbid.Campaign) record {
 	return record{c, derived}
 }
 
-// NewPopulation indexes so many campaigns and, unless they are given, an owner to
-// every few of them; it runs its indexer until Close.
+// NewPopulation indexes a number of campaigns. Without a number of owners every few campaigns share one. It runs the
+// indexer until Close.
 func NewPopulation(w *Workload, campaigns, owners int) (*Population, error) {
 	if owners == 0 {
 		owners = (campaigns + w.anOwner - 1) / w.anOwner
@@ -173,7 +173,7 @@ func NewDense(w *Workload, owner func(i int) int, change func(i int, c *hexbid.C
 // DensePoint is where NewDense puts its campaigns.
 var DensePoint = hexbid.Point{Lat: 30.2553, Lng: 120.1640}
 
-// uidOf is the uid of campaign i in a market of NewPopulation.
+// uidOf is the uid of campaign i in a population of NewPopulation.
 func (m *Population) uidOf(i int) hexbid.UID { return hexbid.UID(3*m.owners + i + 1) }
 
 // CampaignOf is the number of the campaign with a uid: uidOf backwards.

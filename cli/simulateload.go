@@ -211,7 +211,7 @@ func (c *simulateLoadCommand) change(ctx context.Context, t *target) (done func(
 	if c.ChangesPerSecond == 0 {
 		return func() (load.Measures, error) { return nil, nil }, nil
 	}
-	changes, err := traffic.NewChanges(ctx, t.clients[0].campaigns)
+	edits, err := traffic.NewBidEdits(ctx, t.clients[0].campaigns)
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +222,7 @@ func (c *simulateLoadCommand) change(ctx context.Context, t *target) (done func(
 	var group sync.WaitGroup
 	group.Go(func() {
 		config := load.Config{MaxInFlight: c.MaxInFlight, Timeout: c.CallTimeout}
-		r, failed = load.Run(ctx, config, load.Constant(c.ChangesPerSecond, aYear).Poisson(c.Seed+1), changes.Change)
+		r, failed = load.Run(ctx, config, load.Constant(c.ChangesPerSecond, aYear).Poisson(c.Seed+1), edits.Edit)
 	})
 	return func() (load.Measures, error) {
 		stop()
@@ -232,7 +232,7 @@ func (c *simulateLoadCommand) change(ctx context.Context, t *target) (done func(
 		}
 		restore, cancel := context.WithTimeout(context.Background(), c.Timeout)
 		defer cancel()
-		return r.Measures(), changes.Restore(restore)
+		return r.Measures(), edits.Restore(restore)
 	}, nil
 }
 

@@ -2,40 +2,37 @@ package capacity
 
 import "math"
 
-// belief is what the tries so far say about the capacity: a probability for each
-// capacity and each spread. The spread tells over how wide a range of rates, as a
-// share of the capacity, chance decides whether the objective holds. Nobody knows
-// it beforehand, so it is learned with the capacity: where verdicts contradict
-// each other, the belief stays wide by itself.
+// belief is what the tries so far say about the capacity: a probability for each pair of a capacity and a spread. The
+// spread is the range of rates, as a share of the capacity, over which chance decides whether the objective holds.
+// Nobody knows the spread beforehand, so the belief learns it with the capacity. When verdicts contradict each other,
+// the belief stays wide by itself.
 //
-// The method is that of hearing tests, which have the same question: Watson and
-// Pelli, "QUEST: a Bayesian adaptive psychometric method", 1983, with the spread
-// learned as in Kontsevich and Tyler, "Bayesian adaptive estimation of
+// The method comes from hearing tests, which ask the same question: Watson and Pelli, "QUEST: a Bayesian adaptive
+// psychometric method", 1983. The spread is learned as in Kontsevich and Tyler, "Bayesian adaptive estimation of
 // psychometric slope and threshold", 1999.
 type belief struct {
-	least   float64     // the lowest capacity thought possible
-	step    float64     // between neighbouring capacities, of the logarithm
-	spreads []float64   // of the logarithm
+	least   float64     // the lowest capacity considered possible
+	step    float64     // between neighbouring capacities, on a logarithmic scale
+	spreads []float64   // on a logarithmic scale
 	weights [][]float64 // by spread and capacity; they add up to 1
 }
 
 const (
-	stallChance = 0.03  // that a try fails whatever its rate
-	luckChance  = 0.003 // that a try holds whatever its rate
+	stallChance = 0.03  // probability that a try fails whatever its rate
+	luckChance  = 0.003 // probability that a try holds whatever its rate
 
-	stepsInPrecision = 10   // capacities told apart within the precision
-	spreadsTried     = 6    // from a step to the widest, evenly on the scale of ratios
+	stepsInPrecision = 10   // number of capacities within the precision
+	spreadsTried     = 6    // from one step to widestSpread, evenly on a logarithmic scale
 	widestSpread     = 0.18 // some three tenths to either side
-	spreadDecay      = 0.6  // a spread is so much less likely beforehand than the next narrower
+	spreadDecay      = 0.6  // how much less likely a spread is beforehand than the next narrower one
 
-	// The ends leave so much of the probability inside, and stand so many spreads
-	// farther out, where chance seldom decides.
+	// The ends enclose this much of the probability, and lie this many spreads farther out, where chance seldom
+	// decides.
 	probabilityInside = 0.6
 	spreadsOutside    = 1.6
 )
 
-// newBelief thinks each capacity from least to most as likely as another, on the
-// scale of ratios.
+// newBelief gives every capacity from least to most the same probability, on a logarithmic scale.
 func newBelief(least, most, precision float64) *belief {
 	b := &belief{least: least, step: math.Log1p(precision) / stepsInPrecision}
 	capacities := 1 + int(math.Ceil(math.Log(most/least)/b.step))
@@ -52,8 +49,8 @@ func newBelief(least, most, precision float64) *belief {
 	return b
 }
 
-// see learns from a verdict at a rate, by Bayes' rule. The chance to hold is a
-// logistic curve around the capacity.
+// see updates the belief by a verdict on a rate, using Bayes' rule. The probability to hold is a logistic curve around
+// the capacity.
 func (b *belief) see(rate float64, held bool) {
 	at := math.Log(rate / b.least)
 	for i, spread := range b.spreads {
@@ -83,7 +80,7 @@ func (b *belief) scale() {
 	}
 }
 
-// quantile is the rate that the capacity lies below with a probability.
+// quantile returns the rate below which the capacity lies with a probability.
 func (b *belief) quantile(probability float64) float64 {
 	last := len(b.weights[0]) - 1
 	for c := range last {
@@ -99,7 +96,7 @@ func (b *belief) quantile(probability float64) float64 {
 
 func (b *belief) rate(c int) float64 { return b.least * math.Exp(b.step*float64(c)) }
 
-// spread is the mean one.
+// spread returns the mean spread.
 func (b *belief) spread() (mean float64) {
 	for i, weights := range b.weights {
 		for _, w := range weights {
@@ -109,7 +106,7 @@ func (b *belief) spread() (mean float64) {
 	return mean
 }
 
-// ends are the rates to confirm.
+// ends returns the rates to confirm.
 func (b *belief) ends() (low, high float64) {
 	out := math.Exp(spreadsOutside * b.spread())
 	return b.quantile((1-probabilityInside)/2) / out, b.quantile((1+probabilityInside)/2) * out

@@ -6,14 +6,14 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// bracket is what a climb found, in calls a second; 0 stands for none.
+// bracket is the result of a climb, in calls a second. 0 stands for none.
 type bracket struct {
-	held    float64 // the objective held
-	missed  float64 // it failed, and the server was why
-	limited float64 // it failed, and the generator may have been why: the lowest such rate
+	held    float64 // the objective held at this rate
+	missed  float64 // the objective failed, because of the server
+	limited float64 // the lowest rate at which the objective failed, perhaps because of the generator
 }
 
-// top is the upper end of what remains to be searched.
+// top returns the upper end of the range that remains to be searched.
 func (b *bracket) top() float64 {
 	if b.missed > 0 {
 		return b.missed
@@ -21,13 +21,13 @@ func (b *bracket) top() float64 {
 	return b.limited
 }
 
-// verdict on a rate.
+// verdict is the result of trying a rate.
 type verdict uint8
 
 const (
 	holds verdict = iota
 	fails
-	unjudged // the generator may have been why it failed
+	unjudged // the objective failed, perhaps because of the generator
 )
 
 // tryUntilClear tries a rate until its verdict is clear. A try that holds proves the rate, so one is enough. A stall of
@@ -51,16 +51,15 @@ func (f *finder) tryUntilClear(rate float64) (verdict, error) {
 		case limited == mostContrary:
 			return unjudged, nil
 		}
-		f.decide("missed: tried again, for a stall may be why")
+		f.decide("missed: tried again, because a stall of the machine may be the cause")
 	}
 }
 
-// quickAfter is how many doublings make the climb go on by quadrupling.
+// quickAfter is the number of doublings after which the climb quadruples the rate.
 const quickAfter = 8
 
-// climb doubles the rate until it fails, or quarters it until it holds. Where the
-// generator is the limit it looks once above, where the server may fail by itself,
-// and goes on below.
+// climb doubles the rate until it fails, or quarters it until it holds. When the generator is the limit it tries one
+// higher rate, at which the server may fail by itself, and then goes on below.
 func (f *finder) climb() error {
 	rate, looked := min(f.Start, f.Most), false
 	for n := 0; ; n++ {
@@ -95,7 +94,7 @@ func (f *finder) climb() error {
 	}
 }
 
-// climbed gives the rate above one that held, 0 at the top of the climb.
+// climbed returns the rate to try after one that held, or 0 at the top of the climb.
 func (f *finder) climbed(rate float64, tries int) (next float64) {
 	f.held = rate
 	if f.limited < rate {
@@ -110,7 +109,7 @@ func (f *finder) climbed(rate float64, tries int) (next float64) {
 	return min(4*rate, f.Most)
 }
 
-// descend gives the rate below one that did not hold, where none has yet.
+// descend returns the rate to try after one that did not hold, while no rate has held yet.
 func (f *finder) descend(rate float64, v verdict) (next float64, err error) {
 	t := &f.found.Tries[len(f.found.Tries)-1]
 	switch {
@@ -122,7 +121,7 @@ func (f *finder) descend(rate float64, v verdict) (next float64, err error) {
 	return 0, hexbid.Errorf(hexbid.Unavailable, "", "no verdict: even at %.2g a second %s", rate, t.Limited)
 }
 
-// says what a verdict of the climb leads to.
+// says describes what a verdict of the climb leads to.
 func (f *finder) says(v verdict, next float64) string {
 	because := [...]string{"held", "missed again", "the generator was the limit again"}[v]
 	switch {
@@ -131,5 +130,5 @@ func (f *finder) says(v verdict, next float64) string {
 	case f.top() > 0:
 		return fmt.Sprintf("%s: the capacity lies between %.0f and %.0f", because, f.held, f.top())
 	}
-	return because + ": this is the most that was to be tried"
+	return because + ": this is the highest rate to try"
 }

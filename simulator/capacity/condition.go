@@ -1,7 +1,6 @@
-// Package capacity finds the highest rate at which a server keeps an objective,
-// and how its throughput grows with concurrency. It decides by measures and makes
-// no calls itself: what is tried is handed in, so that the same search is proven
-// against queues whose answer is known.
+// Package capacity finds the highest rate at which a server keeps an objective, and how its throughput grows with
+// concurrency. It decides by measures and makes no calls itself: its caller passes in a probe that makes them. So the
+// tests prove the same search against queues whose capacity is known.
 package capacity
 
 import (
@@ -23,10 +22,10 @@ type Condition struct {
 	text    string
 }
 
-// String is the condition as it was written.
+// String returns the condition as it was written.
 func (c *Condition) String() string { return c.text }
 
-// Kind of a measure: what its values are.
+// Kind says what the values of a measure are.
 type Kind uint8
 
 // The kinds, and how a bound of each is written.
@@ -36,7 +35,7 @@ const (
 	Number             // 1000
 )
 
-// measures that a condition may name, but for times.
+// measures are the measures that a condition may name, apart from times.
 var measures = map[string]Kind{
 	"errors": Share, "dropped": Share, "answered": Share, "fill": Share, "skipped": Share,
 	"asked": Number, "reached": Number, "price": Number, "generator_busy": Share,
@@ -57,23 +56,22 @@ func kindOf(measure string) (k Kind, known bool) {
 	return 0, false
 }
 
-// KindOf is the kind of a measure; of an unknown one, a length of time.
+// KindOf returns the kind of a measure. An unknown measure counts as a time.
 func KindOf(measure string) Kind {
 	k, _ := kindOf(measure)
 	return k
 }
 
-// IsMeasure says whether there is a measure of that name.
+// IsMeasure reports whether a measure has that name.
 func IsMeasure(name string) bool {
 	_, known := kindOf(name)
 	return known
 }
 
-// Names of the measures for people.
+// Names lists the measures for people.
 const Names = "p50, p75, p90, p95, p99, p99.9, p99.99, mean and max, also after service_, server_ and lag_; errors, dropped, answered, fill, skipped and generator_busy (shares); asked and reached (a second); price"
 
-// ParseConditions reads conditions that commas separate. Its error is Invalid and
-// names the field.
+// ParseConditions reads conditions separated by commas. Its error is Invalid and names the field.
 func ParseConditions(field, text string) (conditions []Condition, err error) {
 	for part := range strings.SplitSeq(text, ",") {
 		c, err := parseCondition(strings.TrimSpace(part))
@@ -88,7 +86,7 @@ func ParseConditions(field, text string) (conditions []Condition, err error) {
 func parseCondition(text string) (Condition, error) {
 	at := strings.IndexAny(text, "<>")
 	if at < 0 {
-		return Condition{}, fmt.Errorf("it has neither < nor >: write as in p99<5ms")
+		return Condition{}, fmt.Errorf("it has neither < nor >: write it like p99<5ms")
 	}
 	c := Condition{Measure: strings.TrimSpace(text[:at]), Op: text[at : at+1], text: text}
 	bound := text[at+1:]
@@ -97,7 +95,7 @@ func parseCondition(text string) (Condition, error) {
 	}
 	k, known := kindOf(c.Measure)
 	if !known {
-		return c, fmt.Errorf("there is no measure %q: there are %s", c.Measure, Names)
+		return c, fmt.Errorf("there is no measure %q: the measures are %s", c.Measure, Names)
 	}
 	var err error
 	c.Bound, err = parseBound(k, strings.TrimSpace(bound))
@@ -109,7 +107,7 @@ func parseBound(k Kind, text string) (float64, error) {
 	case Span:
 		d, err := time.ParseDuration(text)
 		if err != nil || d < 0 {
-			return 0, fmt.Errorf("%q is no length of time: write as in 5ms, 800us, 1.5s", text)
+			return 0, fmt.Errorf("%q is not a length of time: write it like 5ms, 800us or 1.5s", text)
 		}
 		return d.Seconds(), nil
 	case Share:
@@ -119,18 +117,18 @@ func parseBound(k Kind, text string) (float64, error) {
 			v /= 100
 		}
 		if err != nil || !(v >= 0 && v <= 1) {
-			return 0, fmt.Errorf("%q is no share: write as in 0.1%% or 0.001", text)
+			return 0, fmt.Errorf("%q is not a share: write it like 0.1%% or 0.001", text)
 		}
 		return v, nil
 	}
 	v, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(v >= 0) {
-		return 0, fmt.Errorf("%q is no number", text)
+		return 0, fmt.Errorf("%q is not a number", text)
 	}
 	return v, nil
 }
 
-// Holds compares. Its error says that the measure is missing.
+// Holds reports whether a condition holds. It returns an error when the measure is missing.
 func (c *Condition) Holds(m load.Measures) (bool, error) {
 	v, measured := m[c.Measure]
 	if !measured {
@@ -158,7 +156,7 @@ func Format(measure string, v float64) string {
 	return fmt.Sprintf("%.4g", v)
 }
 
-// FormatSeconds writes a length of time with three digits.
+// FormatSeconds writes a time with three digits.
 func FormatSeconds(s float64) string {
 	switch {
 	case s >= 1:

@@ -8,60 +8,58 @@ import (
 	"github.com/hexbid/hexbid/simulator/load"
 )
 
-// Search bounds a search for a capacity.
+// Search says what to search for, and limits the search.
 type Search struct {
-	// Objective must hold, and as good as all calls must be answered.
+	// Objective must hold, and nearly all calls must be answered.
 	Objective []Condition
-	// Start is the first rate tried, Most the highest, calls a second.
+	// Start is the first rate tried and Most the highest, in calls a second.
 	Start, Most float64
-	// Precision is how far apart, relative to the lower, the ends of the interval
-	// lie before they are confirmed, where the machine's noise allows it.
+	// Precision is how close together the ends of the interval must be before they are confirmed, relative to the lower
+	// end. On a noisy machine they may stay farther apart.
 	Precision float64
-	// Confirmations is how many repeats must agree for an end to stand, before two
-	// disagree.
+	// Confirmations is how many repeats must agree before two disagree, for an end to stand.
 	Confirmations int
 }
 
-// DefaultSearch is for an objective.
+// DefaultSearch returns the default search for an objective.
 func DefaultSearch(objective []Condition) Search {
 	return Search{Objective: objective, Start: 100, Most: 1e6, Precision: 0.05, Confirmations: 3}
 }
 
 const (
-	least        = 1     // a second: below it nothing is tried
-	leastAnswers = 0.999 // share that an objective takes for granted
-	mostContrary = 2     // tries that turn a verdict: one may have met a stall
+	least        = 1     // calls a second: the lowest rate that is tried
+	leastAnswers = 0.999 // share of answered calls that every objective includes
+	mostContrary = 2     // tries that overturn a verdict: a single one may have met a stall
 
-	// Tries to find the ends and to move them, beside those that confirm them. With
-	// three confirmations a search makes at most 40.
+	// Tries to find and to move the ends, without those that confirm them. With three confirmations a search makes at
+	// most 40 tries.
 	triesToFind = 25
 	triesToMove = 9
 )
 
-// Try is one rate that was tried.
+// Try is one try of a rate.
 type Try struct {
 	PerSecond float64       `json:"per_second"`
 	Phase     string        `json:"phase"` // climb, narrow, confirm
 	Held      bool          `json:"held"`
 	Missed    string        `json:"missed,omitempty"`  // the first condition that did not hold
-	Limited   string        `json:"limited,omitempty"` // why the generator, not the server, may have set it
+	Limited   string        `json:"limited,omitempty"` // why the generator, rather than the server, may have determined the result
 	Decision  string        `json:"decision"`          // what the search did next, and why
 	Measures  load.Measures `json:"measures"`
 }
 
-// Found is a capacity as an interval. The objective held at the lower end and
-// failed at the upper in the median of their repeats.
+// Found is a capacity as an interval. Of the repeats at the lower end most held the objective, and of those at the
+// upper end most failed it.
 type Found struct {
 	Low  float64 `json:"low_per_second"`
-	High float64 `json:"high_per_second"` // 0 where none is known
-	// NoVerdict says why an end is missing or was not confirmed; empty where both
-	// stand.
+	High float64 `json:"high_per_second"` // 0 where it is unknown
+	// NoVerdict says why an end is missing or not confirmed. It is empty when both ends stand.
 	NoVerdict string `json:"no_verdict,omitempty"`
 	Tries     []Try  `json:"tries"`
 }
 
-// Probe offers a rate to a server, or a model of one, and gives its measures. A
-// reason why the generator was the bottleneck is no error.
+// Probe offers a rate to a server, or to a model of one, and returns its measures. When the generator was the
+// bottleneck it returns the reason in limited, not as an error.
 type Probe func(ctx context.Context, perSecond float64) (m load.Measures, limited string, err error)
 
 // finder is a search under way.
@@ -73,16 +71,13 @@ type finder struct {
 	bracket
 }
 
-// Find brackets the capacity by doubling the rate, narrows the bracket, and
-// confirms both ends. No single try decides anything, for the machine may have
-// stood still just then: a miss is tried again before it ends the climb, the
-// bracket is narrowed by what all tries together make likely, and an end stands
-// when its repeats agree. One that does not stand moves out, twice as far each
-// time.
+// Find brackets the capacity by doubling the rate, narrows the bracket, and confirms both ends. A stall of the machine
+// may spoil any single try, so no single try decides. Find repeats a miss before it ends the climb, narrows the bracket
+// by what all tries together make likely, and accepts an end when its repeats agree. An end that does not stand moves
+// outward, twice as far each time.
 //
-// The tries so far are returned with an error too: of a probe, Invalid for an
-// objective that fails at the lowest rate, or Unavailable where nothing could be
-// judged. Then NoVerdict says so.
+// Find returns the tries so far even with an error: an error of the probe, Invalid for an objective that fails at the
+// lowest rate, or Unavailable when nothing could be judged. In the last case NoVerdict says why.
 func (s Search) Find(ctx context.Context, probe Probe) (*Found, error) {
 	f := &finder{Search: s, ctx: ctx, probe: probe}
 	err := f.climb()
@@ -102,13 +97,13 @@ func (s Search) Find(ctx context.Context, probe Probe) (*Found, error) {
 	return &f.found, err
 }
 
-// mostTries bounds a search.
+// mostTries returns the most tries that a search makes.
 func (s *Search) mostTries() int { return triesToFind + triesToMove + 2*s.Confirmations }
 
 // try measures a rate.
 func (f *finder) try(phase string, perSecond float64) (*Try, error) {
 	if len(f.found.Tries) == f.mostTries() {
-		return nil, hexbid.Errorf(hexbid.Unavailable, "", "no interval stood after %d tries: the machine is too restless, or a try too short", f.mostTries())
+		return nil, hexbid.Errorf(hexbid.Unavailable, "", "no interval stood after %d tries: the machine's speed varies too much, or the tries are too short", f.mostTries())
 	}
 	m, limited, err := f.probe(f.ctx, perSecond)
 	if err != nil {
@@ -126,12 +121,12 @@ func (f *finder) try(phase string, perSecond float64) (*Try, error) {
 	return &f.found.Tries[len(f.found.Tries)-1], nil
 }
 
-// decide keeps what followed from the last try.
+// decide notes what the search does after the last try.
 func (f *finder) decide(format string, args ...any) {
 	f.found.Tries[len(f.found.Tries)-1].Decision = fmt.Sprintf(format, args...)
 }
 
-// misses is the first condition that does not hold.
+// misses returns the first condition that does not hold.
 func (f *finder) misses(m load.Measures) (string, error) {
 	if answered := m["answered"]; answered < leastAnswers {
 		return fmt.Sprintf("answered %.4g %% of the calls", 100*answered), nil
@@ -149,8 +144,8 @@ func (f *finder) misses(m load.Measures) (string, error) {
 	return "", nil
 }
 
-// serverMisses says whether the objective would be missed by service times too,
-// which a generator that sends late does not lengthen; one without cores does.
+// serverMisses reports whether service times miss the objective too. A generator that sends late does not lengthen
+// service times. One without free cores does.
 func (f *finder) serverMisses(m load.Measures) bool {
 	if m["generator_busy"] > load.MostGeneratorBusy {
 		return false
@@ -164,13 +159,13 @@ func (f *finder) serverMisses(m load.Measures) bool {
 	return false
 }
 
-// narrow tries rates within the bracket until the ends that all tries so far make
-// likely are as close as was asked, or until the tries are needed to confirm them.
+// narrow tries rates within the bracket. It stops when the ends that all tries so far make likely are close enough, or
+// when the remaining tries are needed to confirm the ends.
 func (f *finder) narrow() error {
 	if f.top() == 0 {
 		return nil
 	}
-	const slack = 1.1 // the climb may have been lucky, or a stall's
+	const slack = 1.1 // the climb may have had luck, or met a stall
 	b := newBelief(f.held/slack, f.top()*slack, f.Precision)
 	for i := range f.found.Tries {
 		b.see(f.found.Tries[i].PerSecond, f.found.Tries[i].Held)
@@ -192,6 +187,6 @@ func (f *finder) narrow() error {
 	}
 }
 
-// askedAt are the quantiles of the belief that are tried in turn. Away from the
-// middle a try tells of the spread too.
+// askedAt are the quantiles of the belief that are tried in turn. A try away from the middle also tells about the
+// spread.
 var askedAt = [...]float64{0.3, 0.7}

@@ -23,7 +23,7 @@ func mustParse(t interface{ Fatal(...any) }, text string) []Condition {
 	return conditions
 }
 
-// cliff is a server that keeps p99 at a millisecond up to a rate.
+// cliff returns a server that keeps p99 at a millisecond up to a rate.
 func cliff(edge float64) Probe {
 	return func(_ context.Context, perSecond float64) (load.Measures, string, error) {
 		if perSecond > edge {
@@ -48,8 +48,7 @@ func TestTheIntervalHoldsTheEdge(t *testing.T) {
 	})
 }
 
-// TestARestlessEdgeWidensTheInterval: within a tenth of the edge it is chance
-// whether a rate holds.
+// TestARestlessEdgeWidensTheInterval: within a tenth of the edge chance decides whether a rate holds.
 func TestARestlessEdgeWidensTheInterval(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 50 {
@@ -99,8 +98,8 @@ func TestABusyGeneratorIsNoUpperEnd(t *testing.T) {
 	}
 }
 
-// TestAGeneratorsLimitOnceIsNotTheEnd: the generator lags in one try, whichever it
-// is, and the interval is found all the same.
+// TestAGeneratorsLimitOnceIsNotTheEnd: the generator lags in any one try, and the search finds the interval all the
+// same.
 func TestAGeneratorsLimitOnceIsNotTheEnd(t *testing.T) {
 	for k := 1; k <= 30; k++ {
 		tries := 0
@@ -116,9 +115,8 @@ func TestAGeneratorsLimitOnceIsNotTheEnd(t *testing.T) {
 	}
 }
 
-// TestAGeneratorsLimitInTheClimbIsGoneAround: between 3,000 and 5,000 a second the
-// generator is the limit, above that the server is by itself. The interval spans
-// what could not be judged.
+// TestAGeneratorsLimitInTheClimbIsGoneAround: between 3,000 and 5,000 a second the generator is the limit, and above
+// 5,000 the server is. The interval includes the rates that could not be judged.
 func TestAGeneratorsLimitInTheClimbIsGoneAround(t *testing.T) {
 	found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(), func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
 		m, _, err := cliff(3000)(ctx, perSecond)
@@ -132,7 +130,7 @@ func TestAGeneratorsLimitInTheClimbIsGoneAround(t *testing.T) {
 	}
 }
 
-// TestAGeneratorTooSlowForTheFirstRateIsAskedLess: the search goes on below.
+// TestAGeneratorTooSlowForTheFirstRateIsAskedLess: the search goes on at lower rates.
 func TestAGeneratorTooSlowForTheFirstRateIsAskedLess(t *testing.T) {
 	s := DefaultSearch(mustParse(t, "p99<5ms"))
 	s.Start = 8000
@@ -154,8 +152,7 @@ func TestAGeneratorTooSlowForTheFirstRateIsAskedLess(t *testing.T) {
 	}
 }
 
-// TestTheMostHeldAtTimesIsSaidToBe: the highest rate to be tried holds once and then
-// not.
+// TestTheMostHeldAtTimesIsSaidToBe: the highest rate that may be tried holds once and then fails.
 func TestTheMostHeldAtTimesIsSaidToBe(t *testing.T) {
 	s, tries := DefaultSearch(mustParse(t, "p99<5ms")), 0
 	s.Start, s.Most = 1000, 1000
@@ -165,13 +162,12 @@ func TestTheMostHeldAtTimesIsSaidToBe(t *testing.T) {
 		}
 		return cliff(800)(ctx, perSecond)
 	})
-	if err != nil || found.Low > 800 || found.Low < 600 || found.High != 0 || !strings.Contains(found.NoVerdict, "at times at 1000") {
+	if err != nil || found.Low > 800 || found.Low < 600 || found.High != 0 || !strings.Contains(found.NoVerdict, "sometimes holds at 1000") {
 		t.Errorf("%.0f to %.0f, %q, %v", found.Low, found.High, found.NoVerdict, err)
 	}
 }
 
-// TestTheUpperEndGoesOutFromWhereTheServerFailed: past the generator's limit it fails
-// at times only.
+// TestTheUpperEndGoesOutFromWhereTheServerFailed: above the generator's limit the server fails only sometimes.
 func TestTheUpperEndGoesOutFromWhereTheServerFailed(t *testing.T) {
 	sixes := 0
 	found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(), func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
@@ -191,8 +187,7 @@ func TestTheUpperEndGoesOutFromWhereTheServerFailed(t *testing.T) {
 	}
 }
 
-// TestEveryTrySaysWhatFollowed: each decision is kept, and names the rate that was
-// tried next where it gives one.
+// TestEveryTrySaysWhatFollowed: the search notes each decision. A decision that names a rate names the one tried next.
 func TestEveryTrySaysWhatFollowed(t *testing.T) {
 	for _, edge := range []float64{9079, 30, 1e9} {
 		found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(), cliff(edge))
@@ -210,8 +205,7 @@ func TestEveryTrySaysWhatFollowed(t *testing.T) {
 	}
 }
 
-// TestARestlessMachineIsRefused: where every verdict is a coin's, there is no
-// interval, and what there is says so.
+// TestARestlessMachineIsRefused: when every verdict is a coin toss the search returns no interval, and says why.
 func TestARestlessMachineIsRefused(t *testing.T) {
 	r, refused := rand.New(rand.NewPCG(5, 6)), 0
 	for range 50 {
@@ -230,8 +224,7 @@ func TestARestlessMachineIsRefused(t *testing.T) {
 	}
 }
 
-// TestALateGeneratorDoesNotExcuseTheServer: where service times alone miss, the
-// lag is not why.
+// TestALateGeneratorDoesNotExcuseTheServer: when service times alone miss the objective, the lag is not the cause.
 func TestALateGeneratorDoesNotExcuseTheServer(t *testing.T) {
 	found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(), func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
 		m, _, err := cliff(1000)(ctx, perSecond)
@@ -277,8 +270,8 @@ func TestConditionsAreRead(t *testing.T) {
 
 func TestBadConditionsSayWhatWouldBeRight(t *testing.T) {
 	for text, words := range map[string]string{
-		"": "neither < nor >", "p99": "neither", "p98<5ms": "no measure \"p98\"", "p99<5": "as in 5ms", "p99<-5ms": "as in 5ms", "errors<2": "no share", "errors<200%": "no share",
-		"errors<NaN": "no share", "reached>x": "no number", "<5ms": "no measure", "foo_p99<5ms": "no measure", "p99<5ms,,": "neither",
+		"": "neither < nor >", "p99": "neither", "p98<5ms": "no measure \"p98\"", "p99<5": "like 5ms", "p99<-5ms": "like 5ms", "errors<2": "not a share", "errors<200%": "not a share",
+		"errors<NaN": "not a share", "reached>x": "not a number", "<5ms": "no measure", "foo_p99<5ms": "no measure", "p99<5ms,,": "neither",
 	} {
 		_, err := ParseConditions("--slo", text)
 		var e *hexbid.Error

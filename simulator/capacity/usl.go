@@ -19,8 +19,8 @@ type Load struct {
 //
 //	X(N) = λN / (1 + σ(N−1) + κN(N−1))
 //
-// (Gunther, "Guerrilla Capacity Planning", 2007.) λ is the throughput of one
-// caller, σ the share of work that waits its turn, κ what it costs to agree.
+// (Gunther, "Guerrilla Capacity Planning", 2007.) λ is the throughput of one caller, σ the share of work that waits its
+// turn, and κ the cost of agreement between callers.
 type Scalability struct {
 	Lambda float64 `json:"lambda"`
 	Sigma  float64 `json:"sigma"`
@@ -28,11 +28,11 @@ type Scalability struct {
 	R2     float64 `json:"r2"` // share of the variance that the law explains
 }
 
-// leastLoads are needed for three parameters and some room to be wrong.
+// leastLoads is the fewest points for a fit of three parameters that leaves some room for error.
 const leastLoads = 4
 
-// FitScalability fits the law by least squares of the throughput. Its error is
-// Invalid where there are too few points, or one that is not above 0.
+// FitScalability fits the law by least squares of the throughput. It returns an Invalid error for too few points, and
+// for a point that is not above 0.
 func FitScalability(points []Load) (Scalability, error) {
 	if len(points) < leastLoads {
 		return Scalability{}, hexbid.Invalidf("points", "%d are too few for three parameters: give %d or more", len(points), leastLoads)
@@ -42,8 +42,7 @@ func FitScalability(points []Load) (Scalability, error) {
 			return Scalability{}, hexbid.Invalidf("points", "%v callers at %v a second: both must be above 0", p.Callers, p.PerSecond)
 		}
 	}
-	// Squares keep the parameters from going below 0; the scale of λ is that of
-	// the first point.
+	// The fit uses squares, so that no parameter falls below 0. The first point gives the scale of λ.
 	scale := points[0].PerSecond / points[0].Callers
 	at := func(x []float64) Scalability {
 		return Scalability{Lambda: scale * x[0] * x[0], Sigma: x[1] * x[1], Kappa: x[2] * x[2]}
@@ -65,12 +64,12 @@ func FitScalability(points []Load) (Scalability, error) {
 	return best, nil
 }
 
-// At is the throughput of so many callers.
+// At returns the throughput of a number of callers.
 func (s Scalability) At(n float64) float64 {
 	return s.Lambda * n / (1 + s.Sigma*(n-1) + s.Kappa*n*(n-1))
 }
 
-// Peak is the concurrency of the highest throughput, infinite where κ is 0.
+// Peak returns the concurrency of the highest throughput. It is infinite when κ is 0.
 func (s Scalability) Peak() float64 {
 	if s.Kappa < 1e-12 {
 		return math.Inf(1)

@@ -7,8 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestTheLawIsFoundAgain fits points that lie on a law. (Published ones are among
-// the checks of simulator/verify.)
+// TestTheLawIsFoundAgain fits points that lie on a law. (simulator/verify fits published points.)
 func TestTheLawIsFoundAgain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		law := Scalability{Lambda: rapid.Float64Range(1, 1e5).Draw(t, "λ"), Sigma: rapid.Float64Range(0, 0.5).Draw(t, "σ"), Kappa: rapid.Float64Range(0, 0.01).Draw(t, "κ")}

@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// Arrivals gives the planned instants of calls since the start, in order, until
-// there are no more.
+// Arrivals returns the next planned instant, counted from the start. The instants ascend. It returns false when there
+// are no more.
 type Arrivals func() (at time.Duration, more bool)
 
-// Curve is a rate over time, in pieces that follow each other.
+// Curve is a rate over time. Its pieces follow each other.
 type Curve []Piece
 
-// Piece is a stretch of a curve whose rate changes evenly.
+// Piece is a stretch of a curve on which the rate changes linearly.
 type Piece struct {
 	Lasts    time.Duration
 	From, To float64 // calls a second
 }
 
-// Constant is a curve of one rate.
+// Constant returns a curve with one rate.
 func Constant(perSecond float64, lasts time.Duration) Curve {
 	return Curve{{lasts, perSecond, perSecond}}
 }
@@ -36,18 +36,17 @@ func (c Curve) Even() Arrivals {
 	})
 }
 
-// Poisson plans independent calls, as those of many people: a Poisson process
-// of the curve's rate. Equal seeds give equal plans.
+// Poisson plans calls as many independent people make them: a Poisson process with the curve's rate. Equal seeds give
+// equal plans.
 func (c Curve) Poisson(seed uint64) Arrivals {
 	r := rand.New(rand.NewPCG(seed, 0x706f6973736f6e))
 	return c.arrivals(r.ExpFloat64)
 }
 
-// arrivals inverts the integral of the rate: between two calls it grows by a gap.
-// Within a piece it is a·t + k·t², so that t = 2m / (a + √(a² + 4km)), a form
-// that stays exact when k is small.
+// arrivals inverts the integral of the rate, which grows by one gap between two calls. Within a piece the integral is
+// a·t + k·t², so t = 2m / (a + √(a² + 4km)). This form stays exact when k is small.
 func (c Curve) arrivals(gap func() float64) Arrivals {
-	piece, start, mass := 0, time.Duration(0), 0.0 // mass since the start of the piece
+	piece, start, mass := 0, time.Duration(0), 0.0 // the integral since the start of the piece
 	return func() (time.Duration, bool) {
 		mass += gap()
 		for piece < len(c) && mass >= c[piece].calls() {
@@ -68,13 +67,13 @@ func (c Curve) arrivals(gap func() float64) Arrivals {
 	}
 }
 
-// calls is how many calls a piece has: the integral of its rate.
+// calls returns how many calls a piece has, which is the integral of its rate.
 func (p *Piece) calls() float64 { return p.Lasts.Seconds() * (p.From + p.To) / 2 }
 
-// Ramp is a curve that goes evenly from one rate to another.
+// Ramp returns a curve that goes linearly from one rate to another.
 func Ramp(from, to float64, lasts time.Duration) Curve { return Curve{{lasts, from, to}} }
 
-// Steps is a curve that holds each of some rates for as long as the others.
+// Steps returns a curve that holds each of the rates for the same time.
 func Steps(lasts time.Duration, perSecond ...float64) Curve {
 	c := make(Curve, len(perSecond))
 	for i, rate := range perSecond {
@@ -83,9 +82,9 @@ func Steps(lasts time.Duration, perSecond ...float64) Curve {
 	return c
 }
 
-// Day is a curve of a day's hours, squeezed into a while. Weights are the shares
-// of the hours in any unit, and the rate changes evenly from the middle of an
-// hour to that of the next, as people do; its mean is perSecond.
+// Day returns a curve with the hours of a day, compressed into the given time. Weights are the shares of the hours in
+// any unit. The rate changes linearly from the middle of one hour to the middle of the next, as the number of people
+// does. Its mean is perSecond.
 func Day(weights [24]float64, perSecond float64, lasts time.Duration) Curve {
 	total := 0.0
 	for _, w := range weights {
@@ -101,7 +100,7 @@ func Day(weights [24]float64, perSecond float64, lasts time.Duration) Curve {
 	return append(c, Piece{half, rate(23), midnight})
 }
 
-// Lasts is how long a curve goes on.
+// Lasts returns the length of a curve.
 func (c Curve) Lasts() (lasts time.Duration) {
 	for i := range c {
 		lasts += c[i].Lasts
@@ -109,7 +108,7 @@ func (c Curve) Lasts() (lasts time.Duration) {
 	return lasts
 }
 
-// Calls is how many calls a curve plans, on average.
+// Calls returns how many calls a curve plans on average.
 func (c Curve) Calls() (calls float64) {
 	for i := range c {
 		calls += c[i].calls()
@@ -117,7 +116,7 @@ func (c Curve) Calls() (calls float64) {
 	return calls
 }
 
-// Replay plans calls at instants recorded before, in order.
+// Replay plans calls at the instants of an earlier recording, in order.
 func Replay(at []time.Duration) Arrivals {
 	next := 0
 	return func() (time.Duration, bool) {

@@ -11,14 +11,13 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Latencies counts calls by how long they took, in buckets a tenth of a decade
-// wide: some 26 %. It is of fixed size, so that a run of any length can keep one
-// for each of its moments.
+// Latencies counts calls by their latency, in buckets a tenth of a decade wide (some 26 %). Its size is fixed, so a run
+// of any length can have one for each of its moments.
 type Latencies [latencyBuckets]int
 
 const (
 	bucketsADecade = 10
-	latencyBuckets = 88 // a microsecond to ten minutes
+	latencyBuckets = 88 // from a microsecond to ten minutes
 )
 
 func (l *Latencies) add(took time.Duration) {
@@ -29,7 +28,7 @@ func (l *Latencies) add(took time.Duration) {
 	l[min(bucket, latencyBuckets-1)]++
 }
 
-// with is the sum of two.
+// with returns the sum of two.
 func (l *Latencies) with(o *Latencies) (sum Latencies) {
 	for i := range l {
 		sum[i] = l[i] + o[i]
@@ -37,14 +36,13 @@ func (l *Latencies) with(o *Latencies) (sum Latencies) {
 	return sum
 }
 
-// BucketStart is the shortest latency of a bucket, in seconds. The first holds
-// what is shorter too, and the last what is longer.
+// BucketStart returns the shortest latency of a bucket, in seconds. The first bucket also counts shorter latencies, and
+// the last bucket longer ones.
 func BucketStart(bucket int) float64 {
 	return shortest.Seconds() * math.Pow(10, float64(bucket)/bucketsADecade)
 }
 
-// MarshalText writes the buckets that hold calls, as "30:4 31:20": four calls in
-// bucket 30.
+// MarshalText writes the buckets that are not empty, as "30:4 31:20": four calls in bucket 30.
 func (l Latencies) MarshalText() ([]byte, error) {
 	var text []byte
 	for bucket, calls := range l {
@@ -55,8 +53,7 @@ func (l Latencies) MarshalText() ([]byte, error) {
 	return bytes.TrimRight(text, " "), nil
 }
 
-// UnmarshalText reads what MarshalText wrote. Its error names the part that is
-// not a bucket with a count.
+// UnmarshalText reads the output of MarshalText. Its error names the part that is not a bucket with a count.
 func (l *Latencies) UnmarshalText(text []byte) error {
 	*l = Latencies{}
 	for part := range strings.FieldsSeq(string(text)) {

@@ -9,8 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestALatencyIsInTheBucketThatItsTimeIsIn, those beyond the ends in the first and
-// the last.
+// TestALatencyIsInTheBucketThatItsTimeIsIn also checks that a latency beyond either end counts in the first or the last
+// bucket.
 func TestALatencyIsInTheBucketThatItsTimeIsIn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		took := time.Duration(rapid.Int64Range(-1e9, 2e12).Draw(t, "took"))
@@ -44,7 +44,7 @@ func TestWhatIsNoCountOfLatenciesIsRefused(t *testing.T) {
 	}
 }
 
-// TestMomentsCountWhatIsUnderWayAndWhatFails, and so do those that became one.
+// TestMomentsCountWhatIsUnderWayAndWhatFails also checks moments that were merged.
 func TestMomentsCountWhatIsUnderWayAndWhatFails(t *testing.T) {
 	r := NewRecorder(0)
 	busy := status.Error(codes.ResourceExhausted, "busy")
@@ -88,7 +88,7 @@ func TestCallsThatLastAreInFlightInTheNextMomentToo(t *testing.T) {
 		t.Errorf("%d in flight", m.MostInFlight)
 	}
 	r.Record(0, 0, 3*time.Second, nil)
-	r.Record(0, 0, 3*time.Second, nil) // in virtual time nothing begins
+	r.Record(0, 0, 3*time.Second, nil) // in virtual time there is no Begin
 	r.EndMoment(3 * time.Second)
 	if m := r.EndMoment(4 * time.Second); m.MostInFlight != 0 {
 		t.Errorf("%d in flight", m.MostInFlight)

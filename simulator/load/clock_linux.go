@@ -8,10 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// alarm wakes its goroutine on time, through a timer of the kernel that the
-// runtime waits for as for a socket. The runtime's own timers are late by up to a
-// millisecond, for its wait counts those; a sleeping thread would be on time, but
-// keep what is ready to run on its processor waiting too.
+// alarm wakes its goroutine on time. It sleeps by a timer of the kernel, for which the runtime waits as for a socket.
+// The runtime's own timers are up to a millisecond late, because the runtime waits in whole milliseconds. A sleeping
+// thread would be on time, but would delay the goroutines that are ready to run on its processor.
 type alarm struct {
 	fd   int
 	file *os.File
@@ -41,7 +40,7 @@ func (a *alarm) sleep(d time.Duration) error {
 
 func (a *alarm) close() { a.file.Close() }
 
-// cpuTime is what this process has taken of all cores.
+// cpuTime returns the time that this process has run on all cores together.
 func cpuTime() time.Duration {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {

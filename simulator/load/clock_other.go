@@ -4,7 +4,7 @@ package load
 
 import "time"
 
-// alarm is the runtime's timer.
+// alarm sleeps by the runtime's timer.
 type alarm struct{}
 
 func newAlarm() (*alarm, error) { return &alarm{}, nil }
@@ -16,5 +16,5 @@ func (*alarm) sleep(d time.Duration) error {
 
 func (*alarm) close() {}
 
-// cpuTime is not measured here: a report says that the generator took nothing.
+// cpuTime measures nothing on this system, so a report says that the generator took no CPU time.
 func cpuTime() time.Duration { return 0 }

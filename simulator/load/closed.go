@@ -7,10 +7,9 @@ import (
 	"time"
 )
 
-// Closed has so many callers make a call after another until ctx ends, and gives
-// the rate of answers after the warm-up. It measures throughput over concurrency
-// and no latency: its callers wait for the server. Its error is the first of a
-// call.
+// Closed runs a number of callers until ctx ends, and each makes one call after another. It returns the rate of answers
+// after the warm-up. It measures throughput over concurrency and no latency, because its callers wait for the server.
+// It returns the first error of a call.
 func Closed(ctx context.Context, callers int, warmUp, lasts time.Duration, call Call) (perSecond float64, err error) {
 	var calls, counted atomic.Int64
 	var failed atomic.Pointer[error]

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// rateAt is the rate of a curve, the plain way.
+// rateAt returns the rate of a curve, computed piece by piece.
 func (c Curve) rateAt(at time.Duration) float64 {
 	for _, p := range c {
 		if at < p.Lasts {
@@ -20,8 +20,8 @@ func (c Curve) rateAt(at time.Duration) float64 {
 	return 0
 }
 
-// TestADayHasItsMeanAndItsHours: the middle of each hour has the hour's rate, and
-// the curve never jumps, not even at midnight.
+// TestADayHasItsMeanAndItsHours: the rate in the middle of each hour is the hour's rate, and the curve never jumps, not
+// even at midnight.
 func TestADayHasItsMeanAndItsHours(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var weights [24]float64
@@ -69,13 +69,13 @@ func TestAReplayKeepsItsInstants(t *testing.T) {
 	}
 }
 
-// TestMomentsOfALongRunAreFew: a day of seconds is kept in at most 1,200 rows that
-// add up to all of it, the worst of each kept.
+// TestMomentsOfALongRunAreFew: a day of seconds fits in at most 1,200 moments. They add up to the whole run, and each
+// keeps its worst percentiles.
 func TestMomentsOfALongRunAreFew(t *testing.T) {
 	r := NewRecorder(0)
 	seconds := 86_400
 	if testing.Short() {
-		seconds = 6_000 // several halvings too
+		seconds = 6_000 // long enough for several halvings
 	}
 	for s := range seconds {
 		at := time.Duration(s) * time.Second

@@ -1,11 +1,10 @@
-// Package load offers requests to a server at instants planned ahead and
-// measures each from its plan: an open loop. A closed loop, or a latency from the
-// actual send, leaves out those who had to wait while the server stood still
-// (Tene, "How NOT to Measure Latency": coordinated omission).
+// Package load sends requests to a server at instants planned ahead, and measures each from its planned instant: an
+// open loop. A closed loop, or a latency measured from the actual send, leaves out the users who had to wait while the
+// server stood still (Tene, "How NOT to Measure Latency": coordinated omission).
 //
 //	Curve → Arrivals → Run: pacer → workers → recorder → Report
 //
-// It owns the goroutines of a run, which end with it.
+// The package owns the goroutines of a run, which end with the run.
 package load
 
 import (
@@ -17,14 +16,13 @@ import (
 
 // Config bounds a run.
 type Config struct {
-	// WarmUp is how long calls are made before they count.
+	// WarmUp is how long Run makes calls before they count.
 	WarmUp time.Duration
-	// MaxInFlight bounds the calls under way; a call planned beyond it is dropped
-	// and counted.
+	// MaxInFlight is the most calls in flight. Run drops and counts a call that is planned beyond it.
 	MaxInFlight int
-	// Timeout bounds a call.
+	// Timeout is the longest that a call may take.
 	Timeout time.Duration
-	// Progress is told of each second, warm-up included; nil for no one.
+	// Progress receives each second of the run, warm-up included. It may be nil.
 	Progress func(Moment)
 }
 
@@ -36,7 +34,7 @@ func DefaultConfig() Config {
 // Call makes the i-th call of a run, counted from 0.
 type Call func(ctx context.Context, i int) error
 
-// run is one run under way.
+// run is a run under way.
 type run struct {
 	Config
 	call     Call
@@ -49,12 +47,12 @@ type run struct {
 
 type job struct {
 	i       int
-	planned time.Duration // since the start
+	planned time.Duration // since the start of the run
 }
 
-// Run makes calls as they are planned until there are no more, or ctx ends: then
-// it makes no more, waits for those under way, and the report says so. Its error
-// is of the timer that it sends by.
+// Run makes calls at their planned instants until there are no more or ctx ends. When ctx ends it makes no more calls,
+// waits for those in flight, and marks the report as interrupted. It returns an error when the timer that it sends by
+// fails.
 func Run(ctx context.Context, config Config, arrivals Arrivals, call Call) (*Report, error) {
 	alarm, err := newAlarm()
 	if err != nil {
@@ -79,7 +77,7 @@ func Run(ctx context.Context, config Config, arrivals Arrivals, call Call) (*Rep
 	return report, nil
 }
 
-// watch ends the recorder's moments, a second each, until stop.
+// watch ends the recorder's moments, one each second, until stop is called.
 func (r *run) watch() (stop func()) {
 	ticker, done := time.NewTicker(time.Second), make(chan struct{})
 	var ended sync.WaitGroup
@@ -103,8 +101,7 @@ func (r *run) watch() (stop func()) {
 	}
 }
 
-// pace hands each call to a worker at its instant; it says whether it was
-// interrupted.
+// pace hands each call to a worker at its planned instant. It reports whether ctx ended before the last call.
 func (r *run) pace(ctx context.Context, alarm *alarm, arrivals Arrivals) (interrupted bool, err error) {
 	const glance = 50 * time.Millisecond // between looks at ctx
 	for i := 0; ; i++ {
@@ -125,7 +122,7 @@ func (r *run) pace(ctx context.Context, alarm *alarm, arrivals Arrivals) (interr
 	}
 }
 
-// hand gives a call to an idle worker, to a new one, or drops it.
+// hand gives a call to an idle worker, or else to a new one. With MaxInFlight workers busy it drops the call.
 func (r *run) hand(j job) {
 	select {
 	case r.jobs <- j:
@@ -145,8 +142,7 @@ func (r *run) hand(j job) {
 	})
 }
 
-// work makes a call. It has a context of its own: an interrupted run waits for
-// the calls that it has made.
+// work makes a call. The call has a context of its own, because an interrupted run waits for the calls in flight.
 func (r *run) work(j job) {
 	ctx, cancel := context.WithTimeout(context.Background(), r.Timeout)
 	defer cancel()

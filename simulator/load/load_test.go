@@ -45,7 +45,7 @@ var curves = rapid.Custom(func(t *rapid.T) Curve {
 	return c
 })
 
-// callsUntil is the integral of a curve's rate, the plain way.
+// callsUntil returns the integral of a curve's rate, computed piece by piece.
 func (c Curve) callsUntil(at time.Duration) (calls float64) {
 	for _, p := range c {
 		t := min(at, p.Lasts).Seconds()
@@ -81,9 +81,8 @@ func TestEvenArrivalsFollowTheIntegralOfTheRate(t *testing.T) {
 	})
 }
 
-// TestPoissonArrivalsAreAPoissonProcess rescales time by the integral of the
-// rate: gaps must then be exponential of mean one (Brown et al., 2002), by the
-// test of Kolmogorov and Smirnov at 1 %, and not correlated.
+// TestPoissonArrivalsAreAPoissonProcess rescales time by the integral of the rate. The gaps must then be exponential
+// with mean one (Brown et al., 2002), by the Kolmogorov–Smirnov test at 1 %, and must not be correlated.
 func TestPoissonArrivalsAreAPoissonProcess(t *testing.T) {
 	for name, c := range map[string]Curve{
 		"constant": Constant(1000, 20*time.Second),
@@ -119,8 +118,8 @@ func TestPoissonArrivalsAreAPoissonProcess(t *testing.T) {
 	}
 }
 
-// TestAFreezeShowsInLatencyFromThePlan is coordinated omission: a server of one
-// call at a time, at 1,000/s for 10 s, stands still for the fifth second.
+// TestAFreezeShowsInLatencyFromThePlan shows coordinated omission. A server that does one call at a time gets 1,000
+// calls a second for 10 s, and stands still during the fifth second.
 func TestAFreezeShowsInLatencyFromThePlan(t *testing.T) {
 	r := NewRecorder(0)
 	free := time.Duration(0)

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// PinSelf keeps this process on some cores, and its runtime to as many.
+// PinSelf restricts this process to some cores, and its runtime to as many threads.
 func PinSelf(cores []int) error {
 	if err := Pin(os.Getpid(), cores); err != nil {
 		return err
@@ -20,8 +20,7 @@ func PinSelf(cores []int) error {
 	return nil
 }
 
-// Pin keeps a process, with all its threads, on some cores. Threads made later
-// stay there too.
+// Pin restricts a process and all its threads to some cores. Later threads inherit the restriction.
 func Pin(pid int, cores []int) error {
 	var set unix.CPUSet
 	for _, core := range cores {
@@ -36,14 +35,14 @@ func Pin(pid int, cores []int) error {
 		if err != nil {
 			continue
 		}
-		if err := unix.SchedSetaffinity(thread, &set); err != nil && err != unix.ESRCH { // ended meanwhile
+		if err := unix.SchedSetaffinity(thread, &set); err != nil && err != unix.ESRCH { // the thread has ended meanwhile
 			return fmt.Errorf("pinning process %d to cores %v: %w", pid, cores, err)
 		}
 	}
 	return nil
 }
 
-// Cores are those that a process may use; 0 is this one.
+// Cores returns the cores that a process may use. The pid 0 means this process.
 func Cores(pid int) (cores []int, err error) {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(pid, &set); err != nil {
@@ -57,14 +56,14 @@ func Cores(pid int) (cores []int, err error) {
 	return cores, nil
 }
 
-// Listener finds the process of this machine that listens on a TCP port. It sees
-// processes of other users only with the rights to.
+// Listener returns the process on this machine that listens on a TCP port. It finds processes of other users only when
+// this process has the rights to see them.
 func Listener(port int) (pid int, err error) {
 	inode := ""
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		text, err := os.ReadFile(table)
 		if err != nil {
-			continue // no IPv6, say
+			continue // the file is missing, for example without IPv6
 		}
 		for line := range strings.Lines(string(text)) {
 			// sl local_address rem_address st … inode; state 0A is LISTEN.

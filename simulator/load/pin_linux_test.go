@@ -45,7 +45,7 @@ func TestTheListenerOfAPortIsFound(t *testing.T) {
 		t.Errorf("process %d, %v; this is %d", pid, err, os.Getpid())
 	}
 	l.Close()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); { // until the kernel has let go
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); { // until the kernel has released the port
 		if _, err = Listener(port); err != nil {
 			return
 		}

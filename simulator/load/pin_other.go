@@ -6,14 +6,14 @@ import "errors"
 
 var errNoPins = errors.New("cores can be chosen on Linux alone")
 
-// PinSelf keeps this process on some cores; on Linux alone.
+// PinSelf would keep this process on some cores. It works on Linux only.
 func PinSelf([]int) error { return errNoPins }
 
-// Pin keeps a process on some cores; on Linux alone.
+// Pin would keep a process on some cores. It works on Linux only.
 func Pin(int, []int) error { return errNoPins }
 
-// Cores are those that a process may use; on Linux alone.
+// Cores would return the cores that a process may use. It works on Linux only.
 func Cores(int) ([]int, error) { return nil, errNoPins }
 
-// Listener finds the process that listens on a port; on Linux alone.
+// Listener would find the process that listens on a port. It works on Linux only.
 func Listener(int) (int, error) { return 0, errNoPins }

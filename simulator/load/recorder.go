@@ -9,20 +9,19 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Recorder gathers the calls of a run.
+// Recorder counts and times the calls of a run.
 type Recorder struct {
 	warmUp time.Duration
 
 	mu     sync.Mutex // guards the rest
 	report Report
-	now    Moment                  // the one under way
-	times  *hdrhistogram.Histogram // its response times
+	now    Moment                  // the moment under way
+	times  *hdrhistogram.Histogram // response times in the moment under way
 
 	inFlight int // calls under way
 }
 
-// Moment is a stretch of a run: the calls that were planned in it, and those
-// that ended in it.
+// Moment is a stretch of a run. It counts the calls that were planned in it, and the calls that ended in it.
 type Moment struct {
 	Start, Lasts   time.Duration // since the start of the run
 	WarmUp         bool
@@ -30,43 +29,41 @@ type Moment struct {
 	Answered       int
 	Failed         int
 	Dropped        int
-	Codes          map[codes.Code]int // of those that failed
+	Codes          map[codes.Code]int // of the failed calls
 	MostInFlight   int                // calls under way at once
 	P50, P99, P999 time.Duration      // response times
 	Latencies      Latencies          // response times
 }
 
-// mostMoments bounds what is kept of a run. Beyond it neighbours become one.
+// mostMoments is the most moments that a report has. A recorder with more merges neighbouring ones.
 const mostMoments = 1200
 
-// The histograms' range: what is beyond counts as its end.
+// The range of the histograms. A time outside it counts as the nearest end.
 const (
 	shortest = time.Microsecond
 	longest  = 10 * time.Minute
 	digits   = 3
 )
 
-// NewHistogram makes a histogram of a microsecond to ten minutes, of 200 kB
-// whatever it holds.
+// NewHistogram returns a histogram for one microsecond to ten minutes. It takes 200 kB however many values it holds.
 func NewHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(int64(shortest), int64(longest), digits)
 }
 
-// NewRecorder starts with nothing. Calls planned in the warm-up count in moments
-// alone.
+// NewRecorder returns an empty recorder. Calls planned in the warm-up count in moments only.
 func NewRecorder(warmUp time.Duration) *Recorder {
 	return &Recorder{warmUp: warmUp, times: NewHistogram(), now: Moment{WarmUp: warmUp > 0},
 		report: Report{Failed: map[codes.Code]int{}, Said: map[codes.Code]string{}, Response: NewHistogram(), Service: NewHistogram(), Lag: NewHistogram()}}
 }
 
-// Plan counts a call that is due, made or not.
+// Plan counts a call that is due, whether or not it is then made.
 func (r *Recorder) Plan() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.now.Planned++
 }
 
-// Begin counts a call that is made, as under way until its Record.
+// Begin counts a call that is made. The call is in flight until Record.
 func (r *Recorder) Begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -74,13 +71,13 @@ func (r *Recorder) Begin() {
 	r.now.MostInFlight = max(r.now.MostInFlight, r.inFlight)
 }
 
-// Record adds a call by its instants since the start of a run.
+// Record adds a call that has ended. Its three instants count from the start of the run.
 func (r *Recorder) Record(planned, sent, done time.Duration, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	code := status.Code(err)
 	waited := code == codes.OK || code == codes.DeadlineExceeded
-	r.inFlight = max(0, r.inFlight-1) // calls in virtual time are recorded alone
+	r.inFlight = max(0, r.inFlight-1) // in virtual time Record is called without Begin
 	r.now.count(code)
 	if waited {
 		record(r.times, done-planned)
@@ -103,7 +100,7 @@ func (r *Recorder) Record(planned, sent, done time.Duration, err error) {
 	}
 }
 
-// count adds a call that ended.
+// count counts a call that ended.
 func (m *Moment) count(code codes.Code) {
 	if code == codes.OK {
 		m.Answered++
@@ -113,7 +110,7 @@ func (m *Moment) count(code codes.Code) {
 		m.Codes = map[codes.Code]int{}
 	}
 	if code > codes.Unauthenticated {
-		code = codes.Unknown // a server may send any number
+		code = codes.Unknown // a server may answer with any number
 	}
 	m.Failed++
 	m.Codes[code]++
@@ -129,7 +126,7 @@ func (r *Recorder) Drop(planned time.Duration) {
 	}
 }
 
-// EndMoment ends the moment under way and starts the next.
+// EndMoment ends the moment under way and starts the next one.
 func (r *Recorder) EndMoment(at time.Duration) Moment {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -145,7 +142,7 @@ func (r *Recorder) EndMoment(at time.Duration) Moment {
 	return m
 }
 
-// halved makes one moment of two.
+// halved merges the moments in pairs.
 func halved(moments []Moment) []Moment {
 	half := moments[:0]
 	for i := 0; i+1 < len(moments); i += 2 {
@@ -154,8 +151,7 @@ func halved(moments []Moment) []Moment {
 	return half
 }
 
-// with is a moment and the next in one. Percentiles cannot be added: the worse
-// stands for both.
+// with merges a moment with the next one. Percentiles cannot be added, so it takes the worse of the two.
 func (m Moment) with(next Moment) Moment {
 	both := Moment{Start: m.Start, Lasts: m.Lasts + next.Lasts, WarmUp: m.WarmUp, Planned: m.Planned + next.Planned, Answered: m.Answered + next.Answered,
 		Failed: m.Failed + next.Failed, Dropped: m.Dropped + next.Dropped, MostInFlight: max(m.MostInFlight, next.MostInFlight),
@@ -171,11 +167,10 @@ func (m Moment) with(next Moment) Moment {
 	return both
 }
 
-// shortest moment that stands alone at the end: the rate of a shorter one says
-// little.
+// shortestMoment is the shortest last moment that stands alone. The rate of a shorter one says little.
 const shortestMoment = 500 * time.Millisecond
 
-// Report ends the recording, which took so long with its warm-up.
+// Report ends the recording. The whole run, with its warm-up, took the given time.
 func (r *Recorder) Report(took time.Duration) *Report {
 	last := r.EndMoment(took)
 	r.mu.Lock()
@@ -188,5 +183,5 @@ func (r *Recorder) Report(took time.Duration) *Report {
 }
 
 func record(h *hdrhistogram.Histogram, took time.Duration) {
-	_ = h.RecordValue(int64(min(max(took, 0), longest))) // never out of range
+	_ = h.RecordValue(int64(min(max(took, 0), longest))) // in range, so it never fails
 }

@@ -10,29 +10,28 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// Report is what a run measured. The histograms hold nanoseconds to three
-// digits, of calls that were answered or ran out of time; calls that were
-// refused otherwise are counted alone, for a quick refusal is no quick answer.
+// Report holds the results of a run. The histograms hold nanoseconds to three digits, for calls that were answered or
+// timed out. Calls that failed otherwise are only counted, because a quick refusal is not a quick answer.
 type Report struct {
 	Took     time.Duration // without the warm-up
 	Answered int
-	Dropped  int // planned beyond the bound in flight
+	Dropped  int // planned while MaxInFlight calls were in flight
 	Failed   map[codes.Code]int
 	Said     map[codes.Code]string // the first message of each failure
 
 	Response *hdrhistogram.Histogram // from the planned send to the answer
 	Service  *hdrhistogram.Histogram // from the actual send to the answer
-	Lag      *hdrhistogram.Histogram // from the planned send to the actual
+	Lag      *hdrhistogram.Histogram // from the planned send to the actual send
 
 	Moments       []Moment // in order, the warm-up included
 	Interrupted   bool
-	GeneratorBusy float64 // share that this process took of the cores it may use
+	GeneratorBusy float64 // share of its cores that the generator used
 }
 
-// Planned is the number of calls that counted.
+// Planned returns the number of calls that counted.
 func (r *Report) Planned() int { return r.Answered + r.Dropped + r.Errors() }
 
-// Errors is the number of calls that failed.
+// Errors returns the number of calls that failed.
 func (r *Report) Errors() (n int) {
 	for _, failed := range r.Failed {
 		n += failed
@@ -40,10 +39,10 @@ func (r *Report) Errors() (n int) {
 	return n
 }
 
-// AskedPerSecond is the rate of calls planned.
+// AskedPerSecond returns the rate of planned calls.
 func (r *Report) AskedPerSecond() float64 { return perSecond(r.Planned(), r.Took) }
 
-// ReachedPerSecond is the rate of answers.
+// ReachedPerSecond returns the rate of answers.
 func (r *Report) ReachedPerSecond() float64 { return perSecond(r.Answered, r.Took) }
 
 func perSecond(n int, took time.Duration) float64 {
@@ -53,17 +52,17 @@ func perSecond(n int, took time.Duration) float64 {
 	return float64(n) / took.Seconds()
 }
 
-// Bounds of what may be the generator's own in a measurement.
+// Limits within which the generator does not distort a measurement.
 const (
 	harmlessLag  = time.Millisecond
 	mostLagShare = 0.5 // of the response time's p99
 
-	// MostGeneratorBusy is the share of its cores that a generator may take.
+	// MostGeneratorBusy is the largest share of its cores that a generator may use.
 	MostGeneratorBusy = 0.85
 )
 
-// Limited says why the generator, not the server, may have set what was
-// measured; it is empty where the run can be judged.
+// Limited says why the generator, rather than the server, may have determined the result. It returns "" when the run
+// can be judged.
 func (r *Report) Limited() string {
 	lag, response := At(r.Lag, 99), At(r.Response, 99)
 	switch {
@@ -77,7 +76,7 @@ func (r *Report) Limited() string {
 	return ""
 }
 
-// String is the report on one line.
+// String returns the report on one line.
 func (r *Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%.0f/s answered, p50 %s, p99 %s, p99.9 %s from the plan", r.ReachedPerSecond(), At(r.Response, 50), At(r.Response, 99), At(r.Response, 99.9))
@@ -90,7 +89,7 @@ func (r *Report) String() string {
 	return b.String()
 }
 
-// FailedCodes are the codes of calls that failed, in their order.
+// FailedCodes returns the codes of failed calls in ascending order.
 func (r *Report) FailedCodes() (failed []codes.Code) {
 	for code := range r.Failed {
 		failed = append(failed, code)
@@ -99,7 +98,7 @@ func (r *Report) FailedCodes() (failed []codes.Code) {
 	return failed
 }
 
-// At is a percentile of a histogram.
+// At returns a percentile of a histogram.
 func At(h *hdrhistogram.Histogram, percentile float64) time.Duration {
 	return time.Duration(h.ValueAtPercentile(percentile)).Round(time.Microsecond)
 }

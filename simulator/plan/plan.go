@@ -1,6 +1,5 @@
-// Package plan works out what a business needs of machines from what one of them
-// was measured to do. It is arithmetic on stated assumptions: every figure says
-// how it comes about, and what was not measured is said.
+// Package plan computes how many machines a business needs from what one machine was measured to do. It is arithmetic
+// on stated assumptions. Every figure says how it is computed, and the plan says what was not measured.
 package plan
 
 import (
@@ -11,8 +10,8 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Inputs are the business and the machine. The tags are those of the command line:
-// help says the meaning and unit, default the value, source where it is from.
+// Inputs describe the business and the machine. The tags are those of the command line: help is the meaning and unit,
+// default the value, and source the origin of the value.
 type Inputs struct {
 	PerSecond     float64 `name:"per-second" help:"Searches a second that a measured machine holds at its objective." default:"0" source:"measured: hexbid simulate capacity"`
 	MeasuredCores int     `name:"measured-cores" help:"Cores that the measured server had." default:"0" source:"measured: hexbid simulate capacity"`
@@ -21,10 +20,10 @@ type Inputs struct {
 
 	DailyUsers     float64 `name:"daily-users" help:"People who use mini-programs in a day." default:"450e6" source:"published: more than 450 million on one host"`
 	NearbyShare    float64 `name:"nearby-share" help:"Share of them who open the nearby list that day." default:"0.1" source:"assumption"`
-	SearchesAUser  float64 `name:"searches-a-user" help:"Searches in a day by each of these." default:"4" source:"assumption"`
+	SearchesAUser  float64 `name:"searches-a-user" help:"Searches a day by each of them." default:"4" source:"assumption"`
 	PeakHourShare  float64 `name:"peak-hour-share" help:"Share of a day's searches in its busiest hour." default:"0.078" source:"assumption: the hours of hexbid simulate load --day"`
-	PeakWithinHour float64 `name:"peak-within-hour" help:"Busiest second of that hour, in means of the hour." default:"1.3" source:"assumption"`
-	FestivalPeak   float64 `name:"festival-peak" help:"A festival's day, in ordinary days." default:"2.5" source:"assumption"`
+	PeakWithinHour float64 `name:"peak-within-hour" help:"Rate in the busiest second of that hour, as a multiple of the hour's mean." default:"1.3" source:"assumption"`
+	FestivalPeak   float64 `name:"festival-peak" help:"Searches on a festival's day, as a multiple of an ordinary day's." default:"2.5" source:"assumption"`
 
 	Campaigns    float64 `help:"Campaigns that serve." default:"1e6" source:"assumption: three times the largest published ceiling, 350,000"`
 	Programs     float64 `help:"Mini-programs." default:"7e6" source:"published: more than 7 million over all hosts"`
@@ -36,24 +35,24 @@ type Inputs struct {
 	KeepDays     float64 `name:"keep-days" help:"Days that events are kept on a node's disk." default:"90" source:"assumption"`
 	Regions      int     `help:"Regions, each with nodes of its own and the whole index." default:"3" source:"assumption"`
 	LargestShare float64 `name:"largest-share" help:"Share of the searches in the largest region." default:"0.45" source:"assumption: use concentrates in the south-east"`
-	SpareNodes   int     `name:"spare-nodes" help:"Nodes of a region that may be away while it keeps up." default:"1" source:"assumption"`
+	SpareNodes   int     `name:"spare-nodes" help:"Nodes of a region that may be down while the others keep up." default:"1" source:"assumption"`
 
 	NodeCores        int     `name:"node-cores" help:"Cores of a node; 0 for as many as were measured." default:"0" source:"assumption"`
 	Headroom         float64 `help:"Share of the measured rate that is left unused at the festival's peak." default:"0.3" source:"assumption"`
 	BytesACampaign   float64 `name:"bytes-a-campaign" help:"Bytes of memory for a campaign." default:"490" source:"measured: benchmarks/RESULTS.md, a million campaigns"`
 	BytesAProgram    float64 `name:"bytes-a-program" help:"Bytes of memory for a program and its place." default:"900" source:"measured: seven million of each, the index takes some six gigabytes"`
-	CollectorFactor  float64 `name:"collector-factor" help:"Memory given to the process, in sizes of the index, so that the collector runs seldom." default:"2" source:"docs/operators.md"`
+	CollectorFactor  float64 `name:"collector-factor" help:"Memory given to the process, as a multiple of the index. With more the garbage collector runs less often." default:"2" source:"docs/operators.md"`
 	CacheMB          float64 `name:"cache-mb" help:"Cache of display records, MiB." default:"512" source:"docs/operators.md"`
 	DiskACampaign    float64 `name:"disk-a-campaign" help:"Bytes of disk for a campaign." default:"250" source:"measured: a data folder of a million"`
 	DiskAProgram     float64 `name:"disk-a-program" help:"Bytes of disk for a program and its place." default:"250" source:"measured: a data folder of a million places"`
-	DiskFactor       float64 `name:"disk-factor" help:"Disk for compactions and copies, in sizes of the catalogue." default:"3" source:"assumption"`
+	DiskFactor       float64 `name:"disk-factor" help:"Disk with room for compactions and copies, as a multiple of the catalogue." default:"3" source:"assumption"`
 	NodePrice        float64 `name:"node-price" help:"Price of a node for a month; 0 for no cost." default:"0" source:"your price list"`
 	DiskPriceGB      float64 `name:"disk-price-gb" help:"Price of a GB of disk for a month." default:"0" source:"your price list"`
 	NetworkPriceGB   float64 `name:"network-price-gb" help:"Price of a GB sent." default:"0" source:"your price list"`
 	PeakDaysPerMonth float64 `name:"peak-days" help:"Days of a festival in a month, for network and cost." default:"1" source:"assumption"`
 }
 
-// check says what cannot be planned with.
+// check refuses inputs that allow no plan.
 func (in *Inputs) check() error {
 	if !(in.PerSecond > 0) || in.MeasuredCores < 1 {
 		return hexbid.Invalidf("--capacity", "there is no measured capacity: give run.json of hexbid simulate capacity, or --per-second and --measured-cores")
@@ -101,8 +100,7 @@ type Assumption struct {
 	Source  string  `json:"source"`
 }
 
-// Assumptions are all inputs; one that differs from its default is said to have
-// been given.
+// Assumptions returns all inputs. The source of an input that differs from its default is "given".
 func (in *Inputs) Assumptions() (all []Assumption) {
 	v := reflect.ValueOf(in).Elem()
 	for i := range v.NumField() {
@@ -122,7 +120,7 @@ func (in *Inputs) Assumptions() (all []Assumption) {
 	return all
 }
 
-// Figure is one result and how it comes about.
+// Figure is one result and how it was computed.
 type Figure struct {
 	Name    string  `json:"name"`
 	Value   float64 `json:"value"`
@@ -130,7 +128,7 @@ type Figure struct {
 	Because string  `json:"because"`
 }
 
-// Names of figures that are looked up.
+// Names of the figures that the program looks up.
 const (
 	figureNodes  = "nodes"
 	figureMemory = "memory of a node"
@@ -138,21 +136,21 @@ const (
 	figureCost   = "cost of a month"
 )
 
-// Region is one with nodes of its own.
+// Region is a region with nodes of its own.
 type Region struct {
 	Name      string  `json:"name"`
 	PerSecond float64 `json:"per_second"` // at the festival's peak
-	Nodes     int     `json:"nodes"`      // spare ones too
+	Nodes     int     `json:"nodes"`      // spare nodes included
 	Spare     int     `json:"spare"`
 }
 
-// Part is a share of a figure, in its unit.
+// Part is a part of a figure, in the figure's unit.
 type Part struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
 }
 
-// Plan is what is needed.
+// Plan is what the business needs.
 type Plan struct {
 	Figures       []Figure      `json:"figures"`
 	Regions       []Region      `json:"regions"`
@@ -175,7 +173,7 @@ const (
 	giga  = 1e9
 )
 
-// Make works it out. Its error is Invalid and names the flag.
+// Make computes a plan. Its error is Invalid and names the flag.
 func Make(in Inputs) (*Plan, error) {
 	if in.NodeCores == 0 {
 		in.NodeCores = in.MeasuredCores
@@ -189,7 +187,7 @@ func Make(in Inputs) (*Plan, error) {
 	return p, nil
 }
 
-// work is the arithmetic.
+// work does the arithmetic.
 func work(in *Inputs) (*Plan, error) {
 	if err := in.check(); err != nil {
 		return nil, err
@@ -204,7 +202,7 @@ func work(in *Inputs) (*Plan, error) {
 	return p, nil
 }
 
-// traffic gives the searches of the festival's busiest second.
+// traffic returns the searches in the festival's busiest second.
 func (p *Plan) traffic(in *Inputs) (peak float64) {
 	searches := in.DailyUsers * in.NearbyShare * in.SearchesAUser
 	p.add("searches a day", searches, "", "daily users × nearby share × searches a user")
@@ -212,18 +210,18 @@ func (p *Plan) traffic(in *Inputs) (peak float64) {
 	busy := searches * in.PeakHourShare / hour * in.PeakWithinHour
 	p.add("peak of an ordinary day", busy, "/s", "peak hour's share over 3,600 s × peak within the hour")
 	peak = busy * in.FestivalPeak
-	p.add("peak of a festival", peak, "/s", "that × festival peak")
+	p.add("peak of a festival", peak, "/s", "peak of an ordinary day × festival peak")
 	return peak
 }
 
-// nodes gives their number over all regions.
+// nodes returns the number of nodes over all regions.
 func (p *Plan) nodes(in *Inputs, peak float64) float64 {
 	perCore := in.PerSecond / float64(in.MeasuredCores)
 	p.add("rate of a core", perCore, "/s", "measured rate over measured cores")
 	perNode := perCore * float64(in.NodeCores) * (1 - in.Headroom)
 	p.add("rate of a node", perNode, "/s", "rate of a core × %d cores × (1 − headroom)", in.NodeCores)
 	if in.NodeCores > in.MeasuredCores {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("a node of %d cores is taken to do %.1f times what was measured on %d: this was not measured. Measure a node as it will be, or plan with --node-cores=%d",
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the plan assumes that a node of %d cores does %.1f times what was measured on %d cores. This was not measured: measure a node as it will be, or plan with --node-cores=%d",
 			in.NodeCores, float64(in.NodeCores)/float64(in.MeasuredCores), in.MeasuredCores, in.MeasuredCores))
 	}
 	largest := p.region(in, "the largest region", peak*in.LargestShare, perNode)
@@ -243,10 +241,10 @@ func (p *Plan) nodes(in *Inputs, peak float64) float64 {
 	return total
 }
 
-// mostRegions that are listed beside the largest: the others are like them.
+// mostRegions is the most regions that a plan lists beside the largest. The others are like them.
 const mostRegions = 50
 
-// region gives the nodes of one.
+// region returns the nodes of one region.
 func (p *Plan) region(in *Inputs, name string, perSecond, perNode float64) float64 {
 	nodes := math.Ceil(perSecond/perNode) + float64(in.SpareNodes)
 	p.Regions = append(p.Regions, Region{name, perSecond, int(min(nodes, math.MaxInt32)), in.SpareNodes})
@@ -263,13 +261,13 @@ func (p *Plan) memory(in *Inputs) {
 	p.add(figureMemory, index*in.CollectorFactor/giga+cache+underWay, "GB", "index × collector factor + cache + half a GB for calls under way")
 }
 
-// disk gives that of a node, in GB.
+// disk returns the disk of a node, in GB.
 func (p *Plan) disk(in *Inputs, nodes float64) float64 {
 	catalogue := (in.Campaigns*in.DiskACampaign + in.Programs*max(1, in.PlacesEach)*in.DiskAProgram) * in.DiskFactor / giga
 	shown := in.DailyUsers * in.NearbyShare * in.SearchesAUser * in.SlotsFilled * in.SeenShare
 	events := shown * (1 + in.ClickShare)
 	p.add("events a day", events, "", "searches × slots filled × seen share × (1 + click share)")
-	p.add("events a second at the festival's peak", events/day*in.PeakHourShare*24*in.PeakWithinHour*in.FestivalPeak, "/s", "in the shape of the searches")
+	p.add("events a second at the festival's peak", events/day*in.PeakHourShare*24*in.PeakWithinHour*in.FestivalPeak, "/s", "spread over the day as the searches are")
 	p.add("event log a day", events*in.EventBytes/giga, "GB", "events × bytes of an event")
 	log := events * in.EventBytes * in.KeepDays / giga / nodes
 	disk := catalogue + log
@@ -278,14 +276,14 @@ func (p *Plan) disk(in *Inputs, nodes float64) float64 {
 	return disk
 }
 
-// network gives what is sent in a month, in GB.
+// network returns the GB sent in a month.
 func (p *Plan) network(in *Inputs, peak float64) float64 {
 	const bits = 8
 	p.add("network out at the festival's peak", peak*in.ResponseBytes*bits/giga, "Gbit/s", "peak × bytes of an answer")
 	p.add("network in at the festival's peak", peak*in.RequestBytes*bits/giga, "Gbit/s", "peak × bytes of a request")
 	days := month + in.PeakDaysPerMonth*(in.FestivalPeak-1)
 	sent := in.DailyUsers * in.NearbyShare * in.SearchesAUser * in.ResponseBytes * days / giga
-	p.add("sent in a month", sent, "GB", "searches of %.0f days, a festival's counted as more × bytes of an answer", month)
+	p.add("sent in a month", sent, "GB", "searches of %.0f days, festival days counted by their peak, × bytes of an answer", month)
 	return sent
 }
 

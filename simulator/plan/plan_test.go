@@ -12,7 +12,7 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// defaults are the flags' own.
+// defaults returns the defaults of the flags.
 func defaults(t interface{ Fatal(...any) }, args ...string) Inputs {
 	var c struct {
 		Inputs `embed:""`
@@ -37,9 +37,9 @@ func (p *Plan) value(t interface{ Fatalf(string, ...any) }, name string) float64
 	return 0
 }
 
-// TestAPlanByHand: 86,400 searches a day are one a second. Twice as many in the
-// busiest hour, three times in its busiest second, ten times at the festival: 60 a
-// second. A node of 4 cores at 10 a second and core, half of it used, does 20.
+// TestAPlanByHand: 86,400 searches a day are one a second. The busiest hour has twice as many, its busiest second three
+// times that, and the festival ten times that: 60 a second. A node of 4 cores at 10 a second and core, half of it used,
+// does 20 a second.
 func TestAPlanByHand(t *testing.T) {
 	in := defaults(t, "--per-second=20", "--measured-cores=2", "--daily-users=43200", "--nearby-share=1", "--searches-a-user=2", "--peak-hour-share=0.0833333333333333333", "--peak-within-hour=3",
 		"--festival-peak=10", "--regions=2", "--largest-share=0.75", "--spare-nodes=1", "--node-cores=4", "--headroom=0.5", "--campaigns=1000", "--bytes-a-campaign=1000", "--programs=1000",
@@ -82,7 +82,7 @@ func TestMoreUsersNeverNeedFewerNodes(t *testing.T) {
 		if more.value(t, "nodes") < fewer.value(t, "nodes") {
 			t.Errorf("%v nodes, then %v", fewer.value(t, "nodes"), more.value(t, "nodes"))
 		}
-		// Each region keeps up at the festival's peak with its spare nodes away.
+		// Without its spare nodes each region still keeps up with the festival's peak.
 		peak, perNode := more.value(t, "peak of a festival"), more.value(t, "rate of a node")
 		if (more.value(t, "nodes of the largest region")-float64(in.SpareNodes))*perNode < peak*in.LargestShare*0.999999 {
 			t.Error("the largest region does not keep up")

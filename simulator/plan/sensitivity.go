@@ -7,17 +7,16 @@ import (
 	"slices"
 )
 
-// Sensitivity is how one figure of a plan answers to its assumptions.
+// Sensitivity says how one figure of a plan depends on the assumptions.
 type Sensitivity struct {
 	Figure string  `json:"figure"`
 	Unit   string  `json:"unit"`
 	Value  float64 `json:"value"`
-	Swings []Swing `json:"swings"` // those that change it, the widest first
+	Swings []Swing `json:"swings"` // those that change the figure, the widest first
 }
 
-// Swing is what a figure becomes when one assumption is halved and when it is
-// doubled, the others staying as they are. One that cannot go so far goes as far
-// as it can: a share to 1, a whole number to the next.
+// Swing is the effect on a figure when one assumption is halved and when it is doubled, while the others stay. An
+// assumption that cannot go so far goes as far as it can: a share to 1, a whole number to the next.
 type Swing struct {
 	Flag    string  `json:"flag"`
 	Low     float64 `json:"low"`  // of the assumption
@@ -26,15 +25,15 @@ type Swing struct {
 	Doubled float64 `json:"doubled"`
 }
 
-// width of a swing.
+// width returns how far a swing moves a figure.
 func (s *Swing) width(value float64) float64 {
 	return max(s.Halved, s.Doubled, value) - min(s.Halved, s.Doubled, value)
 }
 
-// swung are the figures whose sensitivity a plan tells.
+// swung lists the figures whose sensitivity a plan contains.
 var swung = []string{figureNodes, figureMemory, figureDisk, figureCost}
 
-// sensitivities of a plan, by making it again with each assumption changed.
+// sensitivities makes the plan again with each assumption changed.
 func sensitivities(in *Inputs, p *Plan) (all []Sensitivity) {
 	for _, name := range swung {
 		if f := p.figure(name); f != nil {
@@ -60,8 +59,7 @@ func sensitivities(in *Inputs, p *Plan) (all []Sensitivity) {
 	return all
 }
 
-// changed plans with one assumption multiplied; the plan is nil where there is none
-// with such a value.
+// changed makes the plan with one assumption multiplied. The plan is nil when the changed value is not possible.
 func changed(in *Inputs, field int, by float64) (value float64, p *Plan) {
 	other := *in
 	f := reflect.ValueOf(&other).Elem().Field(field)
@@ -69,7 +67,7 @@ func changed(in *Inputs, field int, by float64) (value float64, p *Plan) {
 	if f.Kind() == reflect.Int {
 		f.SetInt(int64(math.Round(float64(f.Int()) * by)))
 		value = float64(f.Int())
-		if name == "Regions" { // the largest of fewer has more
+		if name == "Regions" { // with fewer regions the largest has a larger share
 			other.LargestShare = max(other.LargestShare, 1/value)
 		}
 	} else {
@@ -83,7 +81,7 @@ func changed(in *Inputs, field int, by float64) (value float64, p *Plan) {
 	return value, p
 }
 
-// bounded keeps a share a share.
+// bounded keeps shares at most 1.
 func bounded(in *Inputs, name string, v float64) float64 {
 	const mostHeadroom = 0.9
 	switch {
@@ -109,7 +107,7 @@ func (p *Plan) figure(name string) *Figure {
 	return nil
 }
 
-// valueOf a figure, or another where the plan has none.
+// valueOf returns the value of a figure, or a default when the plan does not have it.
 func (p *Plan) valueOf(name string, otherwise float64) float64 {
 	if f := p.figure(name); f != nil {
 		return f.Value

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestASwingIsThePlanOfTheChangedAssumption: each is made again by hand.
+// TestASwingIsThePlanOfTheChangedAssumption makes each changed plan again by hand.
 func TestASwingIsThePlanOfTheChangedAssumption(t *testing.T) {
 	in := defaults(t)
 	in.PerSecond, in.MeasuredCores = 6575, 1
@@ -51,7 +51,7 @@ func made(t *testing.T, in Inputs, figure string) float64 {
 	return p.figure(figure).Value
 }
 
-// TestPartsAddUp to the figures that they are parts of.
+// TestPartsAddUp: the parts of a figure add up to it.
 func TestPartsAddUp(t *testing.T) {
 	in := defaults(t)
 	in.PerSecond, in.MeasuredCores = 6575, 1

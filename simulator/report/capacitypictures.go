@@ -6,16 +6,16 @@ import (
 	"github.com/hexbid/hexbid/simulator/capacity"
 )
 
-// mostConditions that have a picture of their own.
+// mostConditions is the most conditions that get a picture each.
 const mostConditions = 4
 
 var ofRate = axis{Name: "searches a second asked", Unit: "rate"}
 
-// pictures of a search for a capacity, in the order of the page.
+// pictures returns the pictures of a search for a capacity, in the order of the page.
 func (c *Capacity) pictures() (all []*picture) {
 	conditions, err := capacity.ParseConditions("objective", c.Objective)
 	if err != nil {
-		conditions = nil // of a newer program: the rest is shown
+		conditions = nil // a newer program wrote it: show the rest
 	}
 	for i := range conditions[:min(len(conditions), mostConditions)] {
 		all = append(all, c.objectivePicture(&conditions[i]))
@@ -27,7 +27,7 @@ func (c *Capacity) pictures() (all []*picture) {
 	return all
 }
 
-// interval is the capacity as a band, a line where one end is missing.
+// interval draws the capacity as a band, or as a line when the upper end is missing.
 func (c *Capacity) interval(p *picture, on string) {
 	switch {
 	case c.Low > 0 && c.High > 0:
@@ -37,11 +37,11 @@ func (c *Capacity) interval(p *picture, on string) {
 	}
 }
 
-// objectivePicture shows a condition's measure at every rate that was tried.
+// objectivePicture shows the measure of a condition at every rate that was tried.
 func (c *Capacity) objectivePicture(condition *capacity.Condition) *picture {
 	unit := unitOf(condition.Measure)
 	p := &picture{ID: "objective " + condition.String(), Title: "The objective " + condition.String(),
-		Says: "Each try by its number, at the rate that it asked. The line is the objective; the band is the capacity: below it the objective holds, above it fails, inside chance decides.",
+		Says: "Each try is a point with its number, at its rate. The line is the objective. The band is the capacity: below the band the objective holds, above it the objective fails, and inside it chance decides.",
 		X:    ofRate, Y: axis{Name: condition.Measure, Unit: unit, Log: unit == "seconds"}}
 	p.Lines = []line{{condition.String(), "y", condition.Bound}}
 	c.interval(p, "x")
@@ -52,14 +52,14 @@ func (c *Capacity) objectivePicture(condition *capacity.Condition) *picture {
 	return p
 }
 
-// unitOf a measure.
+// unitOf returns the unit of a measure.
 func unitOf(measure string) string {
 	return [...]string{capacity.Span: "seconds", capacity.Share: "share", capacity.Number: "count"}[capacity.KindOf(measure)]
 }
 
 // orderPicture shows how the search went.
 func (c *Capacity) orderPicture() *picture {
-	p := &picture{ID: "order", Title: "The search, try by try", Says: "What was asked in turn: a climb until the objective fails, then narrowing, then repeats at both ends.",
+	p := &picture{ID: "order", Title: "The search, try by try", Says: "The rate of each try in order: a climb until the objective fails, then narrowing, then repeats at both ends.",
 		X: axis{Name: "try", Unit: "count"}, Y: axis{Name: "searches a second", Unit: "rate", Log: true}}
 	c.interval(p, "y")
 	path := curve{Name: "in order", Tone: "quiet"}
@@ -72,7 +72,7 @@ func (c *Capacity) orderPicture() *picture {
 	return p
 }
 
-// dots are the tries, by verdict.
+// dots returns the tries as points, one curve for each verdict.
 func (c *Capacity) dots(p *picture, at func(i int, t *capacity.Try) ([2]float64, bool)) []curve {
 	curves := []curve{{Name: "held", Look: "dots", Tone: "good"}, {Name: "missed", Look: "dots", Tone: "bad"}, {Name: "no verdict", Look: "dots", Tone: "unsure"}}
 	for i := range c.Tries {
@@ -99,7 +99,7 @@ func (c *Capacity) dots(p *picture, at func(i int, t *capacity.Try) ([2]float64,
 	return kept
 }
 
-// saysTry is what a reader who points at a try is told.
+// saysTry returns the text for a reader who points at a try.
 func saysTry(i int, t *capacity.Try) string {
 	says := fmt.Sprintf("Try %d, %s: %.0f a second, p50 %s, p99 %s\n", i+1, t.Phase, t.PerSecond, capacity.FormatSeconds(t.Measures["p50"]), capacity.FormatSeconds(t.Measures["p99"]))
 	switch {

@@ -17,8 +17,8 @@ type Gate struct {
 	Because string `json:"because"`
 }
 
-// FailIf adds a gate a condition: the run fails where one holds, where its measure
-// is missing, and where the generator may have spoiled it.
+// FailIf adds a gate for each condition. The run fails when the condition holds, when its measure is missing, and when
+// the generator may have spoiled the measure.
 func (r *Run) FailIf(conditions []capacity.Condition) {
 	m := r.measures()
 	for i := range conditions {
@@ -36,7 +36,7 @@ func (r *Run) FailIf(conditions []capacity.Condition) {
 	}
 }
 
-// measures are those that gates look at.
+// measures returns the measures that gates judge.
 func (r *Run) measures() load.Measures {
 	switch {
 	case r.Load != nil:
@@ -47,7 +47,7 @@ func (r *Run) measures() load.Measures {
 	return nil
 }
 
-// unjudged says why a measure of the run cannot be judged; it is empty where it can.
+// unjudged says why a measure of the run cannot be judged. It returns "" when it can.
 func (r *Run) unjudged(measure string) string {
 	switch {
 	case r.Interrupted:
@@ -64,13 +64,12 @@ func (r *Run) unjudged(measure string) string {
 	return ""
 }
 
-// unspoiled are the measures that do not depend on when calls were sent: what the
-// server answered, and what the generator says of itself.
+// unspoiled are the measures that do not depend on when calls were sent: the contents of the answers, and what the
+// generator reports about itself.
 var unspoiled = []string{"errors", "fill", "skipped", "price", "generator_busy"}
 
-// spoils says whether a generator that was the bottleneck spoils a measure. One that
-// sends late makes calls wait longer and come in bursts. Only one without cores left
-// lengthens service times, for it reads answers late.
+// spoils reports whether a generator that was the bottleneck spoils a measure. A generator that sends late makes calls
+// wait longer and come in bursts. Only one without free cores lengthens service times, because it reads answers late.
 func (l *Load) spoils(measure string) bool {
 	switch {
 	case slices.Contains(unspoiled, measure), strings.HasPrefix(measure, "server_"), strings.HasPrefix(measure, "lag_"):
@@ -81,8 +80,7 @@ func (l *Load) spoils(measure string) bool {
 	return true
 }
 
-// atLow are the measures of the last run that held at the lower end, and the ends
-// themselves.
+// atLow returns the measures of the last try that held at the lower end.
 func (c *Capacity) atLow() load.Measures {
 	m := load.Measures{}
 	for _, t := range c.Tries {
@@ -93,19 +91,18 @@ func (c *Capacity) atLow() load.Measures {
 	return m
 }
 
-// compared are the measures of a run that a baseline judges, and whether more of
-// them is worse.
+// compared lists the measures that a baseline judges, and whether more of a measure is worse.
 var compared = []struct {
 	name      string
 	moreWorse bool
 }{{"p50", true}, {"p99", true}, {"service_p99", true}, {"errors", true}, {"dropped", true}, {"reached", false}}
 
-// noise is what a share of errors may grow by unremarked.
+// noise is the share of errors by which a run may exceed its baseline.
 const noise = 0.001
 
-// Baseline adds a gate a measure: the run fails where one is worse than in an
-// older run by more than a share of it, and where it is missing in either. Its
-// error is Invalid for an older run that cannot be compared.
+// Baseline adds a gate for each measure. The run fails when a measure is worse than in an older run by more than the
+// given share, and when it is missing in either run. Baseline returns an Invalid error when the runs cannot be
+// compared.
 func (r *Run) Baseline(old *Run, tolerance float64) error {
 	if old.Kind != r.Kind {
 		return hexbid.Invalidf("baseline", "it is a run of %q, this is one of %q", old.Kind, r.Kind)
@@ -148,7 +145,7 @@ func noiseOf(measure string) float64 {
 	return 0
 }
 
-// Passed says whether every gate is open.
+// Passed reports whether every gate is open.
 func (r *Run) Passed() bool {
 	for _, g := range r.Gates {
 		if !g.OK {

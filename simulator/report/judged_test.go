@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestWhatLateSendingCannotSpoilIsJudged: a generator that sent late makes calls wait
-// longer, and nothing else.
+// TestWhatLateSendingCannotSpoilIsJudged: a generator that sends late lengthens response times and changes nothing
+// else.
 func TestWhatLateSendingCannotSpoilIsJudged(t *testing.T) {
 	for conditions, want := range map[string]struct{ ok, judged bool }{
 		"errors>0.5%": {false, true}, "errors>2%": {true, true}, "fill>99.9%": {true, true}, "price>1": {false, true}, "skipped>1%": {true, true}, "lag_p99>1h": {true, true},
@@ -29,7 +29,7 @@ func TestWhatLateSendingCannotSpoilIsJudged(t *testing.T) {
 	}
 }
 
-// TestABusyGeneratorSpoilsServiceTimes: it reads answers late.
+// TestABusyGeneratorSpoilsServiceTimes: a busy generator reads answers late.
 func TestABusyGeneratorSpoilsServiceTimes(t *testing.T) {
 	r := aLoad(t)
 	r.Load.Limited, r.Load.Measures["generator_busy"] = "the generator took 99 % of its cores", 0.99
@@ -41,7 +41,7 @@ func TestABusyGeneratorSpoilsServiceTimes(t *testing.T) {
 	}
 }
 
-// TestABaselineIsComparedWhereLateSendingSpoilsNothing is the same beside an older run.
+// TestABaselineIsComparedWhereLateSendingSpoilsNothing checks the same for an older run.
 func TestABaselineIsComparedWhereLateSendingSpoilsNothing(t *testing.T) {
 	now := aLoad(t)
 	now.Load.Limited = "the generator sent late"

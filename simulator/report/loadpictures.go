@@ -13,10 +13,10 @@ var (
 	ofResponse = axis{Name: "response time", Unit: "seconds", Log: true}
 )
 
-// pictures of a load, in the order of the page.
+// pictures returns the pictures of a load, in the order of the page.
 func (l *Load) pictures() []*picture {
 	all := []*picture{l.timePicture(), l.ratePicture(), l.failuresPicture(), l.inFlightPicture(), l.spectrumPicture()}
-	if heat := l.heatPicture(); len(heat.Heat) > 0 { // an older program kept no latencies
+	if heat := l.heatPicture(); len(heat.Heat) > 0 { // older programs recorded no latencies
 		all = append([]*picture{heat}, all...)
 	}
 	if l.Vitals == nil || len(l.Vitals.Stretches) == 0 {
@@ -25,7 +25,7 @@ func (l *Load) pictures() []*picture {
 	return append(all, vitalsPictures(l.Vitals)...)
 }
 
-// mostColumns of a heat map: more would be narrower than a pixel or two.
+// mostColumns is the most columns of a heat map. More would be narrower than a pixel or two.
 const mostColumns = 120
 
 func (l *Load) heatPicture() *picture {
@@ -41,7 +41,7 @@ func (l *Load) heatPicture() *picture {
 	return p
 }
 
-// column gives the cells of some moments in one.
+// column returns the cells of one column, which combines some moments.
 func column(moments []Moment) (cells []cell) {
 	first, last := &moments[0], &moments[len(moments)-1]
 	end := last.Start + last.Lasts
@@ -59,7 +59,7 @@ func column(moments []Moment) (cells []cell) {
 	return cells
 }
 
-// quantile of moments.
+// quantile is a percentile of moments.
 type quantile struct {
 	name string
 	of   func(*Moment) float64
@@ -92,7 +92,7 @@ func (l *Load) ratePicture() *picture {
 	return p
 }
 
-// warmUp is a band over what did not count.
+// warmUp returns a band over the warm-up, which does not count.
 func (l *Load) warmUp() []band {
 	if l.WarmUp <= 0 {
 		return nil
@@ -150,7 +150,7 @@ type vital struct {
 	of   func(*vitals.Stretch) float64
 }
 
-// vitalsPictures are the server's own figures, on the same axis of time.
+// vitalsPictures shows the server's own figures on the same time axis.
 func vitalsPictures(v *vitals.Vitals) []*picture {
 	all := []*picture{
 		drawn(v, &picture{ID: "cpu", Title: "The server's CPU", Says: "Cores that its process kept busy.", Y: axis{Name: "cores", Unit: "count"}}, vital{"CPU", func(s *vitals.Stretch) float64 { return s.CPU }}),
@@ -168,7 +168,7 @@ func vitalsPictures(v *vitals.Vitals) []*picture {
 	return all
 }
 
-// drawn is a picture with figures of stretches.
+// drawn returns a picture with some figures of the stretches.
 func drawn(v *vitals.Vitals, p *picture, which ...vital) *picture {
 	p.X = ofMoments
 	for _, f := range which {
@@ -182,7 +182,7 @@ func drawn(v *vitals.Vitals, p *picture, which ...vital) *picture {
 	return p
 }
 
-// byName are figures that have names, those of nothing but 0 left out.
+// byName returns figures that have names. It leaves out those that are always 0.
 func byName(v *vitals.Vitals, prefix string, of func(*vitals.Stretch) map[string]float64) (all []vital) {
 	seen := map[string]bool{}
 	for i := range v.Stretches {

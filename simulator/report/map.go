@@ -13,7 +13,7 @@ import (
 	"github.com/hexbid/hexbid/simulator/traffic"
 )
 
-// hexMap is a map of hexagons in three colourings.
+// hexMap is a map of hexagons, coloured in three ways.
 type hexMap struct {
 	Width, Height float64
 	Says          string
@@ -33,7 +33,7 @@ type hexagon struct {
 	Class, Says string
 }
 
-// shading of a cell in a layer.
+// shading is the colour of a cell in one layer.
 type shading struct {
 	name   string
 	value  func(c *traffic.Cell) (v float64, known bool)
@@ -50,7 +50,7 @@ const (
 	mapWidth  = 900.0
 	shades    = 7
 	mapShare  = 0.995 // of the requests that the map is fitted to, on each axis
-	mapMargin = 0.04  // of its width, around them
+	mapMargin = 0.04  // around them, as a share of the map's width
 )
 
 // placed is a cell with its outline.
@@ -60,7 +60,7 @@ type placed struct {
 	center  hexbid.Point
 }
 
-// newMap draws the cells of a summary. Its error is of a cell that is none.
+// newMap draws the cells of a summary. It returns an error for a cell that does not exist.
 func newMap(s *traffic.Summary) (*hexMap, error) {
 	if s == nil || len(s.Cells) == 0 {
 		return nil, nil
@@ -89,7 +89,7 @@ func newMap(s *traffic.Summary) (*hexMap, error) {
 	return m, nil
 }
 
-// says what the map shows, and what lies outside it.
+// says describes what the map shows, and what lies outside it.
 func says(all, inside []placed, resolution int) string {
 	requests := func(cells []placed) (n int) {
 		for _, c := range cells {
@@ -105,14 +105,14 @@ func says(all, inside []placed, resolution int) string {
 	return text
 }
 
-// frame is a window of the earth on a picture, north up, as wide at its middle
-// latitude as it is high.
+// frame is a window of the earth on a picture, north up. A kilometre at its middle latitude is equally long in both
+// directions.
 type frame struct {
-	west, east, south, north float64 // degrees; east may pass 180
+	west, east, south, north float64 // degrees; east may exceed 180
 	squeeze, scale, height   float64
 }
 
-// fit is the frame of the middle 99.5 % of the requests.
+// fit returns the frame of the middle 99.5 % of the requests.
 func fit(cells []placed) *frame {
 	home := cells[0].center.Lng
 	lng := func(c *placed, at float64) float64 { return nearTo(home, at) }
@@ -136,7 +136,7 @@ func fit(cells []placed) *frame {
 	return f
 }
 
-// widen adds a margin, and makes a frame that is slim or flat less so.
+// widen adds a margin, and makes a narrow or a flat frame less so.
 func (f *frame) widen() {
 	wide, high := (f.east-f.west)*f.squeeze, f.north-f.south
 	margin := mapMargin * max(wide, high)
@@ -146,7 +146,7 @@ func (f *frame) widen() {
 	f.west, f.east, f.south, f.north = f.west-moreWide/f.squeeze, f.east+moreWide/f.squeeze, max(-90, f.south-moreHigh), min(90, f.north+moreHigh)
 }
 
-// nearTo turns a longitude to within half a turn of another.
+// nearTo turns a longitude until it lies within 180° of another.
 func nearTo(home, lng float64) float64 {
 	for lng-home > 180 {
 		lng -= 360
@@ -157,7 +157,7 @@ func nearTo(home, lng float64) float64 {
 	return lng
 }
 
-// middle is the range of a coordinate that 99.5 % of the requests lie in.
+// middle returns the range of a coordinate in which 99.5 % of the requests lie.
 func middle(cells []placed, of func(*placed) float64) (low, high float64) {
 	order := make([]*placed, len(cells))
 	total := 0
@@ -180,7 +180,7 @@ func middle(cells []placed, of func(*placed) float64) (low, high float64) {
 	return low, high
 }
 
-// xy of a point on the picture.
+// xy returns the position of a point on the picture.
 func (f *frame) xy(p hexbid.Point) (x, y float64) {
 	return (nearTo((f.west+f.east)/2, p.Lng) - f.west) * f.squeeze * f.scale, (f.north - p.Lat) * f.scale
 }
@@ -225,7 +225,7 @@ func (f *frame) points(outline []hexbid.Point) template.HTMLAttr {
 	return template.HTMLAttr(`points="` + strings.TrimSpace(b.String()) + `"`)
 }
 
-// shade is the class of a share; most cells hold little, so the root decides.
+// shade returns the class of a share. It uses the square root, because most cells hold little.
 func shade(share float64) string {
 	return fmt.Sprintf("s%d", min(int(math.Sqrt(share)*shades), shades-1))
 }

@@ -14,8 +14,7 @@ func cellAt(lat, lng float64, answers int) traffic.Cell {
 	return traffic.Cell{Cell: geoindex.CellAt(geoindex.VecOf(hexbid.Point{Lat: lat, Lng: lng})).Parent(7).String(), Counts: traffic.Counts{Answers: answers}}
 }
 
-// TestTheMapIsFittedToNearlyAllRequests: one request in Ürümqi does not shrink
-// Hangzhou to a dot, and is counted.
+// TestTheMapIsFittedToNearlyAllRequests: a single request in Ürümqi is counted, but does not shrink Hangzhou to a dot.
 func TestTheMapIsFittedToNearlyAllRequests(t *testing.T) {
 	s := &traffic.Summary{Resolution: 7}
 	for i := range 20 {
@@ -41,8 +40,7 @@ func TestTheMapIsFittedToNearlyAllRequests(t *testing.T) {
 	}
 }
 
-// TestTheScaleIsTrue: the bar is as many pixels long as its length on the ground is
-// at the map's scale.
+// TestTheScaleIsTrue: the bar has as many pixels as its length has at the map's scale.
 func TestTheScaleIsTrue(t *testing.T) {
 	f := fit([]placed{{Cell: &traffic.Cell{Counts: traffic.Counts{Answers: 1}}, center: hexbid.Point{Lat: 30, Lng: 120},
 		outline: []hexbid.Point{{Lat: 29.5, Lng: 119.5}, {Lat: 30.5, Lng: 120.5}}}})

@@ -10,24 +10,24 @@ import (
 	"github.com/hexbid/hexbid/geoindex"
 )
 
-// outline of a region on a map.
+// outline is the outline of a region on a map.
 type outline struct {
 	Path template.HTMLAttr
-	Name string // "" where its middle is outside the map
+	Name string // "" when the region's middle lies outside the map
 	X, Y float64
 }
 
-// scaleBar is a length on a map.
+// scaleBar shows a length on a map.
 type scaleBar struct {
 	Path template.HTMLAttr
 	X, Y float64
 	Says string
 }
 
-// mostPrefectures that a map shows; of a wider one the provinces are shown.
+// mostPrefectures is the most prefectures that a map shows. A map with more shows the provinces instead.
 const mostPrefectures = 12
 
-// outlines are those of the regions that the cells lie in.
+// outlines returns the outlines of the regions that the cells lie in.
 func (f *frame) outlines(cells []placed) (all []outline) {
 	seen := map[geoindex.RegionID]bool{}
 	prefectures := 0
@@ -50,9 +50,9 @@ func (f *frame) outlines(cells []placed) (all []outline) {
 	return all
 }
 
-// outline draws the rings of a region, without points that nobody could tell apart.
+// outline draws the rings of a region. It leaves out points too close to the one before to be seen.
 func (f *frame) outline(r *geoindex.Region) outline {
-	const apart = 0.7 // of a pixel
+	const apart = 0.7 // pixels
 	var b strings.Builder
 	var xs, ys []float64
 	for _, ring := range r.Rings() {
@@ -60,7 +60,7 @@ func (f *frame) outline(r *geoindex.Region) outline {
 		move := "M"
 		for i, p := range ring {
 			x, y := f.xy(p)
-			x, y = min(max(x, -mapWidth), 2*mapWidth), min(max(y, -f.height), 2*f.height) // far outside: bounded
+			x, y = min(max(x, -mapWidth), 2*mapWidth), min(max(y, -f.height), 2*f.height) // bounds points far outside
 			if math.Hypot(x-lastX, y-lastY) < apart && i < len(ring)-1 {
 				continue
 			}
@@ -82,9 +82,9 @@ func (f *frame) outline(r *geoindex.Region) outline {
 	return o
 }
 
-// scaleBar is of a round length, at most a quarter of the width.
+// scaleBar returns a bar of a round length, at most a quarter of the map's width.
 func (f *frame) scaleBar() scaleBar {
-	metres := hexbid.DegreeM / f.scale // of a pixel
+	metres := hexbid.DegreeM / f.scale // in one pixel
 	most := mapWidth / 4 * metres
 	length := math.Pow(10, math.Floor(math.Log10(most)))
 	for _, times := range []float64{5, 2} {

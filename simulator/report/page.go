@@ -8,8 +8,8 @@ import (
 	"io"
 )
 
-// Apache ECharts 5.6.0, the whole build, Apache License 2.0; see NOTICE. It
-// stands in every page, so that the page needs no network.
+// Apache ECharts 5.6.0, the whole build, Apache License 2.0; see NOTICE. Every page contains it, so that a page needs
+// no network.
 //
 //go:embed assets/echarts.min.js
 var echarts string
@@ -25,10 +25,10 @@ var pageText string
 
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
-// page is what the template shows: one page for every kind of artifact.
+// page is the input of the template, which makes one page for every kind of artifact.
 type page struct {
 	Title, Verdict, Says string
-	Compared             string // what a baseline is, "" for none
+	Compared             string // describes the baseline; "" without one
 	Warnings             []string
 	Tiles                []tile
 	Gates                []Gate
@@ -42,10 +42,10 @@ type page struct {
 	Style                     template.CSS
 }
 
-// mostTiles in a row.
+// mostTiles is the most tiles in a row.
 const mostTiles = 8
 
-// TileColumns makes rows of tiles equally long.
+// TileColumns returns the number of columns that makes the rows of tiles equally long.
 func (p *page) TileColumns() int {
 	if len(p.Tiles) <= mostTiles {
 		return max(1, len(p.Tiles))
@@ -53,22 +53,22 @@ func (p *page) TileColumns() int {
 	return (len(p.Tiles) + 1) / 2
 }
 
-// chart is a picture's place in the page.
+// chart is the place of a picture in the page.
 type chart struct {
 	*picture
 	Wide bool
 }
 
-// tile is one figure in large, and what it was in a baseline.
+// tile shows one figure in large type, and its value in a baseline.
 type tile struct {
 	Name, Value string
 	Was         *was
 }
 
-// was is a figure of a baseline beside today's.
+// was shows the value in a baseline.
 type was struct{ Says, Class string }
 
-// dataTable is a table with a title, and figures by name below it.
+// dataTable is a table with a title, with named figures below it.
 type dataTable struct {
 	Title string
 	Head  []string
@@ -81,7 +81,7 @@ type tableCell struct {
 	Code        bool
 }
 
-// texts are plain cells.
+// texts returns plain cells.
 func texts(all ...string) (row []tableCell) {
 	for _, text := range all {
 		row = append(row, tableCell{Text: text})
@@ -89,8 +89,7 @@ func texts(all ...string) (row []tableCell) {
 	return row
 }
 
-// write fills the template in. Where the number of charts is odd the first is
-// wide, so that no half of a row is empty.
+// write fills in the template. With an odd number of charts the first is wide, so that no half of a row is empty.
 func (p *page) write(w io.Writer, pictures []*picture) error {
 	text, err := json.Marshal(pictures)
 	if err != nil {

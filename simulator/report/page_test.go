@@ -25,10 +25,10 @@ func writeText(path, text string) error { return os.WriteFile(path, []byte(text)
 //go:embed testdata/harness.html
 var harness string
 
-// seen is what the harness writes down, of one width.
+// seen is what the harness notes down at one width.
 type seen struct {
 	view
-	Switched           view // after a click on the button for the scheme of colours
+	Switched           view // after a click on the button for the colour scheme
 	Hexagons, Outlines int
 	Before, After      string
 	Title              string
@@ -36,7 +36,7 @@ type seen struct {
 	Errors             []string
 }
 
-// view is a page in one scheme of colours.
+// view is a page in one colour scheme.
 type view struct {
 	Overflow   float64
 	Background float64 // luminance
@@ -50,7 +50,7 @@ type view struct {
 	RowEnds       []float64
 }
 
-// check what is true of every page in every width and scheme.
+// check checks what holds for every page at every width and in both schemes.
 func (v *view) check(t *testing.T, width string, charts int) {
 	t.Helper()
 	if v.Overflow > 0 || len(v.Clipped) > 0 {
@@ -88,18 +88,18 @@ func findBrowser(t *testing.T) string {
 	return ""
 }
 
-// browsed is a page that is opened in a browser, and what is expected of it.
+// browsed is a page to open in a browser, and what must be on it.
 type browsed struct {
 	write  func(io.Writer) error
 	title  string
 	charts int
-	faint  bool // whether there is a baseline in it
+	faint  bool // whether it has a baseline
 	isMap  bool
 }
 
-// TestPagesInABrowser opens pages in Chromium in three widths and both schemes of
-// colours: charts are drawn, equally high, nothing is clipped, overflows or is
-// fetched, all text is legible, the map changes its layer.
+// TestPagesInABrowser opens pages in Chromium at three widths and in both colour schemes. Charts must be drawn and
+// equally high. Nothing may be clipped, overflow, or be fetched from the network. All text must be legible, and the map
+// must change its layer.
 func TestPagesInABrowser(t *testing.T) {
 	browser := findBrowser(t)
 	pages := map[string]browsed{
@@ -124,7 +124,7 @@ func TestPagesInABrowser(t *testing.T) {
 	}
 }
 
-// checkPage what differs from page to page.
+// checkPage checks what differs from page to page.
 func (s *seen) checkPage(t *testing.T, width string, dark bool, want browsed) {
 	t.Helper()
 	s.check(t, width, want.charts)
@@ -143,8 +143,7 @@ func (s *seen) checkPage(t *testing.T, width string, dark bool, want browsed) {
 	}
 }
 
-// pageServer serves the pages and the harness that looks at them, and keeps what
-// was asked for.
+// pageServer serves the pages and the harness that looks at them, and notes the paths requested.
 type pageServer struct {
 	t     *testing.T
 	pages map[string]browsed
@@ -161,7 +160,7 @@ func (s *pageServer) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	page, known := s.pages[name]
 	switch {
 	case name == "":
-		names, _ := json.Marshal(slices.Collect(maps.Keys(s.pages))) // strings
+		names, _ := json.Marshal(slices.Collect(maps.Keys(s.pages))) // strings always marshal
 		fmt.Fprint(w, strings.Replace(harness, "PAGES", string(names), 1))
 	case known:
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -176,7 +175,7 @@ func (s *pageServer) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	}
 }
 
-// look gives what is seen by page and width in pixels.
+// look opens the pages in a browser and returns what the harness saw, by page and width in pixels.
 func look(t *testing.T, browser, scheme string, pages map[string]browsed) (found map[string]map[string]seen) {
 	t.Helper()
 	handler := &pageServer{t: t, pages: pages}

@@ -4,8 +4,8 @@ import (
 	"math"
 )
 
-// picture is a chart, by what it shows and not by how it looks: page.js draws it
-// in the colours of the reader's scheme. Values are in base units.
+// picture describes what a chart shows, not its looks. page.js draws it in the colours of the reader's scheme. Values
+// are in base units.
 type picture struct {
 	ID     string  `json:"id"`
 	Title  string  `json:"title"`
@@ -17,19 +17,19 @@ type picture struct {
 	Bands  []band  `json:"bands,omitempty"`
 	Heat   []cell  `json:"heat,omitempty"`
 	Bars   []bar   `json:"bars,omitempty"`
-	Base   float64 `json:"base,omitempty"` // where bars start
+	Base   float64 `json:"base,omitempty"` // value at which bars start
 	Advice string  `json:"advice,omitempty"`
 }
 
-// axis of a picture. Unit is "seconds", "moment", "rate", "bytes", "share",
-// "count" or "" and decides how values are written.
+// axis is an axis of a picture. Unit decides how values are written. It is "seconds", "moment", "rate", "bytes",
+// "share", "count" or "".
 type axis struct {
 	Name string `json:"name"`
 	Unit string `json:"unit"`
 	Log  bool   `json:"log,omitempty"`
 }
 
-// curve is a line, or points where its Look is "dots". A baseline's is faint.
+// curve is a line, or separate points when Look is "dots". The curve of a baseline is faint.
 type curve struct {
 	Name   string  `json:"name"`
 	Look   string  `json:"look,omitempty"` // "dots", "area", or a line
@@ -38,7 +38,7 @@ type curve struct {
 	Points []point `json:"points"`
 }
 
-// point of a curve.
+// point is a point of a curve.
 type point struct {
 	At    [2]float64 `json:"at"`
 	Label string     `json:"label,omitempty"`
@@ -61,20 +61,20 @@ type band struct {
 	Faint bool    `json:"faint,omitempty"`
 }
 
-// cell of a heat map: from and to on x, from and to on y, calls a second.
+// cell is a cell of a heat map: from and to on x, from and to on y, calls a second.
 type cell [5]float64
 
-// bar of a picture: one value, or two ends around the base.
+// bar is a bar of a picture. It has one value, or two that lie on either side of the base.
 type bar struct {
 	Name   string    `json:"name"`
 	Values []float64 `json:"values"`
 	Says   string    `json:"says,omitempty"`
 }
 
-// before is the suffix of what a baseline adds.
+// before is the suffix of the names in a baseline.
 const before = ", before"
 
-// overlay adds to a picture what the same picture of a baseline shows, fainter.
+// overlay adds the same picture of a baseline to a picture, fainter.
 func (p *picture) overlay(old *picture) {
 	for _, c := range old.Curves {
 		c.Name, c.Faint = c.Name+before, true
@@ -82,14 +82,14 @@ func (p *picture) overlay(old *picture) {
 	}
 	for _, b := range old.Bands {
 		if b.Faint {
-			continue // what did not count
+			continue // the warm-up
 		}
 		b.Name, b.Faint = b.Name+before, true
 		p.Bands = append(p.Bands, b)
 	}
 }
 
-// overlaid are the pictures of a run with those of a baseline in them.
+// overlaid returns the pictures of a run with those of a baseline laid over them.
 func overlaid(now, old []*picture) []*picture {
 	for _, p := range now {
 		for _, q := range old {
@@ -101,7 +101,7 @@ func overlaid(now, old []*picture) []*picture {
 	return now
 }
 
-// add puts a point at the end of a curve, where its axes can show it.
+// add appends a point to a curve unless the axes cannot show it.
 func (c *curve) add(p *picture, x, y float64) {
 	if p.X.shows(x) && p.Y.shows(y) {
 		c.Points = append(c.Points, point{At: [2]float64{round(x), round(y)}})
@@ -110,7 +110,7 @@ func (c *curve) add(p *picture, x, y float64) {
 
 func (a *axis) shows(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) && (!a.Log || v > 0) }
 
-// round to five digits, for shorter pages.
+// round rounds to five digits, which makes pages shorter.
 func round(v float64) float64 {
 	if v == 0 || math.IsInf(v, 0) || math.IsNaN(v) {
 		return v

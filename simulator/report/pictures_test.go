@@ -20,7 +20,7 @@ import (
 	"github.com/hexbid/hexbid/simulator/vitals"
 )
 
-// aComparedLoad has the server's own figures, and a baseline of half the latency.
+// aComparedLoad returns a run with the server's own figures, and with a baseline of half its latency.
 func aComparedLoad(t *testing.T) *Run {
 	t.Helper()
 	now, old := aLoad(t), aLoad(t)
@@ -84,7 +84,7 @@ func pictureOf(t *testing.T, all []*picture, id string) *picture {
 	return nil
 }
 
-// TestTheHeatMapCountsEveryCall: cells times their seconds are the calls.
+// TestTheHeatMapCountsEveryCall: the rates of the cells times their seconds add up to the calls.
 func TestTheHeatMapCountsEveryCall(t *testing.T) {
 	r := aLoad(t)
 	calls := 0.0
@@ -94,12 +94,12 @@ func TestTheHeatMapCountsEveryCall(t *testing.T) {
 		}
 		calls += c[4] * (c[1] - c[0])
 	}
-	if math.Abs(calls-1980) > 0.5 { // of 2,000 one in a hundred was refused
+	if math.Abs(calls-1980) > 0.5 { // one of every hundred of the 2,000 was refused
 		t.Errorf("%v calls", calls)
 	}
 }
 
-// TestALongRunsHeatMapIsNoWider than a screen has pixels for.
+// TestALongRunsHeatMapIsNoWider: a heat map has no more columns than a screen has pixels for.
 func TestALongRunsHeatMapIsNoWider(t *testing.T) {
 	r := aLoad(t)
 	one := r.Load.Moments[0]
@@ -154,7 +154,7 @@ func TestFailuresAreDrawnByCode(t *testing.T) {
 	}
 }
 
-// TestACapacityIsDrawnWithItsObjectiveAndInterval: tries keep their numbers and say why.
+// TestACapacityIsDrawnWithItsObjectiveAndInterval: each try has its number and says why it was made.
 func TestACapacityIsDrawnWithItsObjectiveAndInterval(t *testing.T) {
 	r := aCapacity()
 	r.Capacity.Tries[3].Missed, r.Capacity.Tries[3].Decision = "p99<5ms: p99 is 4.4 ms", "the upper end: 1 of 3"
@@ -188,7 +188,7 @@ func TestACapacityIsDrawnWithItsObjectiveAndInterval(t *testing.T) {
 	}
 }
 
-// TestABaselineIsInEachPicture: every curve has a fainter one of its name.
+// TestABaselineIsInEachPicture: every curve has a fainter one of the same name.
 func TestABaselineIsInEachPicture(t *testing.T) {
 	for _, r := range []*Run{aComparedLoad(t), aComparedCapacity(t)} {
 		for _, p := range overlaid(r.pictures(), r.compared.pictures()) {
@@ -227,8 +227,7 @@ func TestTilesSayTheRatioToTheBaseline(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBeJudgedIsNeitherBetterNorWorse: a ratio to a run in which the
-// generator was late stands without a colour.
+// TestWhatCannotBeJudgedIsNeitherBetterNorWorse: the ratio to a run whose generator was late has no colour.
 func TestWhatCannotBeJudgedIsNeitherBetterNorWorse(t *testing.T) {
 	now, old := aLoad(t), aLoad(t)
 	old.Load.Measures["p99"], old.Load.Measures["errors"] = 2*now.Load.Measures["p99"], 0.5
@@ -244,7 +243,7 @@ func TestWhatCannotBeJudgedIsNeitherBetterNorWorse(t *testing.T) {
 	}
 }
 
-// TestARunOfAnOlderProgramHasNoHeatMap, for it kept no latencies.
+// TestARunOfAnOlderProgramHasNoHeatMap: older programs did not record latencies.
 func TestARunOfAnOlderProgramHasNoHeatMap(t *testing.T) {
 	r := aLoad(t)
 	for i := range r.Load.Moments {
@@ -264,7 +263,7 @@ func TestAPageWithoutVitalsSaysHowToGetThem(t *testing.T) {
 	}
 }
 
-// TestPicturesAreNumbers that JSON has, whatever a run is like.
+// TestPicturesAreNumbers: every number in a picture is one that JSON can hold, whatever the run.
 func TestPicturesAreNumbers(t *testing.T) {
 	empty := New("load", "", "", "", 1)
 	empty.Load = &Load{}
@@ -280,8 +279,7 @@ func TestPicturesAreNumbers(t *testing.T) {
 	}
 }
 
-// TestAPlanHasTheBusiestHourOfADay: what a plan takes for the share of the busiest hour
-// is that of the day which simulated people have.
+// TestAPlanHasTheBusiestHourOfADay: a plan's share of the busiest hour equals that of the simulated day.
 func TestAPlanHasTheBusiestHourOfADay(t *testing.T) {
 	total, busiest := 0.0, 0.0
 	for _, share := range traffic.Hours {

@@ -11,17 +11,17 @@ import (
 	"github.com/hexbid/hexbid/simulator/plan"
 )
 
-// regionBox is a region in the diagram of a plan.
+// regionBox shows a region in the diagram of a plan.
 type regionBox struct {
 	Name, Says string
-	Squares    []bool // whether each stands for spare nodes
+	Squares    []bool // one for each square: whether it stands for spare nodes
 }
 
-// mostSquares of a region: beyond, a square stands for several nodes.
+// mostSquares is the most squares of a region. In a larger region one square stands for several nodes.
 const mostSquares = 120
 
-// WritePlan puts a plan's artifact into a folder that it makes: plan.json and
-// plan.html. Written writes numbers for people, command is what was typed.
+// WritePlan writes a plan's artifact into a folder, which it makes: plan.json and plan.html. The function written
+// formats numbers for people. The argument command is the command that was typed.
 func WritePlan(dir string, p *plan.Plan, command string, written func(float64) string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("the artifact's folder: %w", err)
@@ -65,7 +65,7 @@ func WritePlanPage(w io.Writer, p *plan.Plan, command string, written func(float
 	return v.write(w, planPictures(p, written))
 }
 
-// regionsOf a plan; it lists no more than so many.
+// regionsOf returns the number of a plan's regions. The plan itself lists only some of them.
 func regionsOf(p *plan.Plan) int {
 	for _, a := range p.Assumptions {
 		if a.Flag == "--regions" {
@@ -109,7 +109,7 @@ func assumptionsTable(p *plan.Plan, written func(float64) string) dataTable {
 	return t
 }
 
-// planPictures are what the answer hangs on, and what it is made of.
+// planPictures shows what the answer depends on, and what it consists of.
 func planPictures(p *plan.Plan, written func(float64) string) (all []*picture) {
 	for i := range p.Sensitivities {
 		all = append(all, swingPicture(&p.Sensitivities[i], written))
@@ -128,7 +128,7 @@ func planPictures(p *plan.Plan, written func(float64) string) (all []*picture) {
 		Advice: "No prices were given. Give those of your provider with --node-price, --disk-price-gb and --network-price-gb."})
 }
 
-// mostSwings that a picture shows.
+// mostSwings is the most swings that a picture shows.
 const mostSwings = 10
 
 func swingPicture(s *plan.Sensitivity, written func(float64) string) *picture {
@@ -150,8 +150,7 @@ func swingPicture(s *plan.Sensitivity, written func(float64) string) *picture {
 	return p
 }
 
-// partsPicture draws what a figure is made of, in the unit of the axis: a part's value
-// times a scale.
+// partsPicture draws the parts of a figure. It multiplies each value by scale to get the unit of the axis.
 func partsPicture(p picture, scale float64, parts []plan.Part) *picture {
 	for _, part := range parts {
 		p.Bars = append(p.Bars, bar{Name: part.Name, Values: []float64{round(part.Value * scale)}})

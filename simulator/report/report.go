@@ -1,6 +1,6 @@
-// Package report keeps what a simulator's run measured in one artifact: JSON of a
-// stable schema, CSV, text for benchstat, and one page for a browser that needs no
-// network. It judges a run against conditions and against an older run.
+// Package report writes the results of a simulator's run as one artifact: JSON of a stable schema, CSV, text for
+// benchstat, and one page for a browser that needs no network. It judges a run against conditions and against an older
+// run.
 package report
 
 import (
@@ -21,13 +21,13 @@ import (
 	"github.com/hexbid/hexbid/simulator/vitals"
 )
 
-// Schema names the JSON. Fields are added to it; none changes its meaning.
+// Schema names the JSON schema. It may gain fields, but no field changes its meaning.
 const Schema = "hexbid.simulate/1"
 
 // Run is the artifact of one run.
 type Run struct {
 	Schema      string    `json:"schema"`
-	Kind        string    `json:"kind"` // load or capacity
+	Kind        string    `json:"kind"` // "load" or "capacity"
 	Command     string    `json:"command"`
 	Version     string    `json:"version"`
 	Started     time.Time `json:"started"`
@@ -35,26 +35,26 @@ type Run struct {
 	Seed        uint64    `json:"seed"`
 	Server      string    `json:"server"`
 	Machine     Machine   `json:"machine"`
-	Interrupted bool      `json:"interrupted"` // the rest is what was measured until then
+	Interrupted bool      `json:"interrupted"` // the run ended early, so the rest covers the time until then
 	Load        *Load     `json:"load,omitempty"`
 	Capacity    *Capacity `json:"capacity,omitempty"`
 	Gates       []Gate    `json:"gates,omitempty"`
 	Notes       []string  `json:"notes,omitempty"` // assumptions, and what a reader must know
 
-	compared *Run // what the page shows beside it
+	compared *Run // the older run that the page shows beside this one
 }
 
-// Machine is where the generator ran.
+// Machine describes the machine that the generator ran on.
 type Machine struct {
 	CPU            string `json:"cpu"`
 	Cores          int    `json:"cores"`
 	OS             string `json:"os"`
 	Go             string `json:"go"`
-	GeneratorCores string `json:"generator_cores,omitempty"` // where they are pinned
+	GeneratorCores string `json:"generator_cores,omitempty"` // the cores that the generator is restricted to
 	ServerCores    string `json:"server_cores,omitempty"`
 }
 
-// Load is a run at planned rates.
+// Load holds the results of a run at planned rates.
 type Load struct {
 	Curve       string           `json:"curve"`
 	WarmUp      float64          `json:"warm_up_seconds"`
@@ -66,7 +66,7 @@ type Load struct {
 	Moments     []Moment         `json:"moments"`
 	Buckets     []float64        `json:"latency_bucket_starts"` // of the moments' latencies, in seconds
 	Vitals      *vitals.Vitals   `json:"server_vitals,omitempty"`
-	Answers     *traffic.Summary `json:"answers"` // of the warm-up too
+	Answers     *traffic.Summary `json:"answers"` // the warm-up included
 	Changes     load.Measures    `json:"changes,omitempty"`
 }
 
@@ -74,17 +74,17 @@ type Load struct {
 type Failure struct {
 	Code    string `json:"code"`
 	Calls   int    `json:"calls"`
-	Message string `json:"message"` // of the first
+	Message string `json:"message"` // of the first failure
 }
 
-// Percentile of the response and the service time, in seconds.
+// Percentile is a percentile of the response time and of the service time, in seconds.
 type Percentile struct {
 	Percentile float64 `json:"percentile"`
 	Response   float64 `json:"response"`
 	Service    float64 `json:"service"`
 }
 
-// Moment is a stretch of the run; times are in seconds since its start.
+// Moment is a stretch of the run. Its times are in seconds since the start of the run.
 type Moment struct {
 	Start   float64 `json:"start"`
 	Lasts   float64 `json:"lasts"`
@@ -102,11 +102,11 @@ type Moment struct {
 	Latencies    load.Latencies `json:"latencies"` // response times: "BUCKET:CALLS ..."
 }
 
-// Capacity is a search for one.
+// Capacity holds the results of a search for a capacity.
 type Capacity struct {
 	Objective string `json:"objective"`
 	capacity.Found
-	ServerCores   int                   `json:"server_cores"` // that the server may use; 0 where that is not known
+	ServerCores   int                   `json:"server_cores"` // cores that the server may use; 0 when unknown
 	Loads         []capacity.Load       `json:"closed_loops,omitempty"`
 	Law           *capacity.Scalability `json:"scalability,omitempty"`
 	RequestBytes  float64               `json:"request_bytes"`
@@ -114,13 +114,13 @@ type Capacity struct {
 	Fill          float64               `json:"fill"`
 }
 
-// New starts an artifact.
+// New returns an empty artifact.
 func New(kind, command, version, server string, seed uint64) *Run {
 	return &Run{Schema: Schema, Kind: kind, Command: command, Version: version, Server: server, Seed: seed, Started: time.Now().UTC().Truncate(time.Second),
 		Machine: Machine{CPU: cpuModel(), Cores: runtime.NumCPU(), OS: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}}
 }
 
-// cpuModel is what Linux calls the processor; empty elsewhere.
+// cpuModel returns Linux's name of the processor, or "" on other systems.
 func cpuModel() string {
 	f, err := os.Open("/proc/cpuinfo")
 	if err != nil {
@@ -135,7 +135,7 @@ func cpuModel() string {
 	return ""
 }
 
-// NewLoad is what a run measured.
+// NewLoad returns the results of a run.
 func NewLoad(curve string, config load.Config, r *load.Report, answers *traffic.Summary) *Load {
 	l := &Load{Curve: curve, WarmUp: config.WarmUp.Seconds(), MaxInFlight: config.MaxInFlight, Measures: r.Measures(), Limited: r.Limited(), Answers: answers}
 	answers.AddTo(l.Measures)
@@ -167,8 +167,7 @@ func newMoment(m *load.Moment) Moment {
 	return moment
 }
 
-// spectrum halves the distance to 100 % in four steps, as far as there are calls
-// to tell.
+// spectrum returns percentiles that halve the distance to 100 % in four steps, as far as the number of calls allows.
 func spectrum(response, service *hdrhistogram.Histogram) (s []Percentile) {
 	const step = 0.8409 // the fourth root of a half
 	for left := 100.0; left/100*float64(response.TotalCount()) >= 1; left *= step {
@@ -178,7 +177,7 @@ func spectrum(response, service *hdrhistogram.Histogram) (s []Percentile) {
 	return s
 }
 
-// Read reads the JSON of an artifact. Its error is Invalid where it is none.
+// Read reads the JSON of an artifact. It returns an Invalid error when the file is not one.
 func Read(path string) (*Run, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -194,7 +193,7 @@ func Read(path string) (*Run, error) {
 	return &r, nil
 }
 
-// Verdict is the run in a sentence.
+// Verdict sums up the run in one sentence.
 func (r *Run) Verdict() string {
 	switch {
 	case r.Capacity != nil && r.Capacity.High > 0 && r.Capacity.NoVerdict != "":

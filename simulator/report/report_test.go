@@ -24,8 +24,8 @@ import (
 	"github.com/hexbid/hexbid/simulator/traffic"
 )
 
-// aLoad is a run of two seconds at 1,000 a second: answers after one to two
-// milliseconds, one in a hundred refused.
+// aLoad returns a run of two seconds at 1,000 a second. Answers take one to two milliseconds, and one in a hundred is
+// refused.
 func aLoad(t *testing.T) *Run {
 	t.Helper()
 	recorder, tally := load.NewRecorder(0), traffic.NewTally()
@@ -80,8 +80,7 @@ func TestTheArtifactComesBackAsItWasWritten(t *testing.T) {
 	}
 }
 
-// TestTheSchemaIsStable holds the names that programs read. Add to it; change
-// nothing.
+// TestTheSchemaIsStable holds the names that programs read. Add names, and change none.
 func TestTheSchemaIsStable(t *testing.T) {
 	want := map[string][]string{
 		"load": {"command", "kind", "load", "load.answers", "load.answers.answers", "load.answers.cpc_price_sum_micros", "load.answers.cpc_results", "load.answers.cpm_price_sum_micros", "load.answers.cpm_results",
@@ -109,7 +108,7 @@ func TestTheSchemaIsStable(t *testing.T) {
 	}
 }
 
-// paths of a tree of objects; figures in "measures" are named by themselves.
+// paths lists the paths of a tree of objects. Figures in "measures" keep their own names.
 func paths(prefix string, tree map[string]any) (all []string) {
 	for name, value := range tree {
 		all = append(all, prefix+name)
@@ -121,7 +120,7 @@ func paths(prefix string, tree map[string]any) (all []string) {
 }
 
 func TestTextForProgramsHasItsRows(t *testing.T) {
-	line := regexp.MustCompile(`^Benchmark\S+ \t\d+(\t[-0-9.e+]+ \S+)+$`) // as package testing writes them
+	line := regexp.MustCompile(`^Benchmark\S+ \t\d+(\t[-0-9.e+]+ \S+)+$`) // as package testing writes benchmarks
 	for _, r := range []*Run{aLoad(t), aCapacity()} {
 		var rows, bench bytes.Buffer
 		if err := errors.Join(r.WriteCSV(&rows), r.WriteBenchstat(&bench)); err != nil {

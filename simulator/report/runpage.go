@@ -12,8 +12,7 @@ import (
 	"github.com/hexbid/hexbid/simulator/load"
 )
 
-// CompareWith makes the page show an older run beside this one. Its error is
-// Invalid for a run of another kind.
+// CompareWith makes the page show an older run beside this one. It returns an Invalid error for a run of another kind.
 func (r *Run) CompareWith(old *Run) error {
 	if old.Kind != r.Kind {
 		return hexbid.Invalidf("compare", "it is a run of %q, this is one of %q: compare runs of one kind", old.Kind, r.Kind)
@@ -43,12 +42,12 @@ func (r *Run) WritePage(w io.Writer) error {
 	return p.write(w, pictures)
 }
 
-// comparable says whether a measure of the run and of the baseline can be judged.
+// comparable reports whether a measure of the run and of the baseline can be judged.
 func (r *Run) comparable(measure string) bool {
 	return r.compared != nil && r.unjudged(measure) == "" && r.compared.unjudged(measure) == ""
 }
 
-// pictures of the run.
+// pictures returns the pictures of the run.
 func (r *Run) pictures() (all []*picture) {
 	if r.Load != nil {
 		all = append(all, r.Load.pictures()...)
@@ -61,12 +60,12 @@ func (r *Run) pictures() (all []*picture) {
 
 func (r *Run) warnings() (all []string) {
 	if r.Interrupted {
-		all = append(all, "Interrupted: what follows was measured until then.")
+		all = append(all, "Interrupted: the figures cover the time until then.")
 	}
 	return all
 }
 
-// figures are the measures of the run and those that only its page names.
+// figures returns the measures of the run and the figures that only its page names.
 func (r *Run) figures() load.Measures {
 	m := load.Measures{}
 	for name, v := range r.measures() {
@@ -90,7 +89,7 @@ func (r *Run) figures() load.Measures {
 // named is a figure for a tile.
 type named struct {
 	name, says string
-	direction  int // 1 where more is better, -1 where less is, 0 where it is neither
+	direction  int // 1 where more is better, -1 where less is better, 0 where neither is
 }
 
 func (r *Run) tileNames() []named {
@@ -102,7 +101,7 @@ func (r *Run) tileNames() []named {
 		{"server_p99", "server's own p99", -1}, {"errors", "errors", -1}, {"dropped", "dropped", -1}, {"fill", "fill rate", 1}, {"price", "price of a click", 0}, {"server's CPU, cores", "server's CPU, most cores", -1}}
 }
 
-// tiles are the figures that were measured, with those of a baseline where there is one.
+// tiles returns the figures that were measured, beside those of a baseline if there is one.
 func tiles(now, before load.Measures, which []named, comparable func(measure string) bool) (all []tile) {
 	for _, n := range which {
 		v, measured := now[n.name]
@@ -127,10 +126,10 @@ func tiles(now, before load.Measures, which []named, comparable func(measure str
 	return all
 }
 
-// same is the share by which a figure may differ without a word.
+// same is the share by which a figure may differ without being called better or worse.
 const same = 0.02
 
-// beside says what a figure was, and whether it got better or worse.
+// beside shows the value in the baseline, and whether the figure got better or worse.
 func (n *named) beside(now, old float64) *was {
 	written := fmt.Sprintf("%.4g", old)
 	if capacity.IsMeasure(n.name) {
@@ -187,7 +186,7 @@ func (l *Load) failuresTable() dataTable {
 	return t
 }
 
-// measuresTable has the times by percentile, and the other measures below.
+// measuresTable lists the times by percentile, and the other measures below them.
 func (l *Load) measuresTable() dataTable {
 	t := dataTable{Title: "Measures", Head: []string{""}}
 	var columns []string

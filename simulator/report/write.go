@@ -11,8 +11,7 @@ import (
 	"strconv"
 )
 
-// Write puts the artifact into a folder that it makes: run.json, run.csv,
-// run.bench.txt and run.html.
+// Write writes the artifact into a folder, which it makes: run.json, run.csv, run.bench.txt and run.html.
 func (r *Run) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("the artifact's folder: %w", err)
@@ -47,7 +46,7 @@ func (r *Run) WriteJSON(w io.Writer) error {
 	return e.Encode(r)
 }
 
-// WriteCSV writes the moments of a load, or the tries of a search, a row each.
+// WriteCSV writes one row for each moment of a load, or for each try of a search.
 func (r *Run) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	var rows [][]string
@@ -85,8 +84,7 @@ func (c *Capacity) rows() [][]string {
 	return rows
 }
 
-// WriteBenchstat writes lines as Go's benchmarks do, for benchstat to compare
-// runs.
+// WriteBenchstat writes lines in the form of Go's benchmarks, so that benchstat can compare runs.
 func (r *Run) WriteBenchstat(w io.Writer) error {
 	if _, err := fmt.Fprintf(w, "goos: %s\ngoarch: %s\npkg: github.com/hexbid/hexbid/simulator\ncpu: %s\n", runtime.GOOS, runtime.GOARCH, r.Machine.CPU); err != nil {
 		return err

@@ -22,7 +22,7 @@ type City struct {
 	People        float64
 }
 
-// Cities lists them, the largest first. Its error is of the embedded file.
+// Cities lists the cities, the largest first. An error means that the embedded file is damaged.
 func Cities() ([]City, error) {
 	rows, err := csv.NewReader(strings.NewReader(citiesCSV)).ReadAll()
 	if err != nil {
@@ -46,14 +46,14 @@ func Cities() ([]City, error) {
 //go:embed data/demog_wpp2019_china_age_sex_thousands.csv
 var agesCSV string
 
-// ageBand is five years of one sex; thousands of people in 2020.
+// ageBand is a band of five years of one sex, with its people in thousands in 2020.
 type ageBand struct {
 	female    bool
 	youngest  int
 	thousands float64
 }
 
-// ageBands reads the table. Its error is of the embedded file.
+// ageBands reads the table. An error means that the embedded file is damaged.
 func ageBands() (bands []ageBand, err error) {
 	rows, err := csv.NewReader(strings.NewReader(agesCSV)).ReadAll()
 	if err != nil {

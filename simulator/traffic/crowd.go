@@ -1,7 +1,6 @@
-// Package traffic makes the requests of people and the changes of advertisers,
-// and counts what comes back. People are drawn from published figures: cities by
-// population (GeoNames), age and sex (UN World Population Prospects 2019), phones
-// (China, end of 2024). What has no source is said to be an assumption.
+// Package traffic makes the requests of people and the edits of advertisers, and counts the answers. People are drawn
+// from published figures: cities by population (GeoNames), age and sex (UN World Population Prospects 2019), phones
+// (China, end of 2024). Figures without a source are called assumptions.
 package traffic
 
 import (
@@ -18,42 +17,40 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// Config says who asks for what.
+// Config says which people ask, and for what.
 type Config struct {
 	Seed uint64
-	// Where people are: "china", the name of a city in English or Chinese, or
-	// "lat,lng,km", a point and the spread around it.
+	// Where is the place of the people: "china", the name of a city in English or Chinese, or "lat,lng,km", which is a
+	// point and the spread around it.
 	Where string
 	// Viewers is the number of different people.
 	Viewers int
-	// Slots, Limit and RadiusM go into each request; nil is the server's default.
+	// Slots, Limit and RadiusM go into each request. Nil means the server's default.
 	Slots, Limit *int32
 	RadiusM      *float64
 }
 
-// DefaultConfig is people in the city of the demo market.
+// DefaultConfig puts the people into the city of the demo market.
 func DefaultConfig() Config { return Config{Seed: 1, Where: demo.City, Viewers: 1_000_000} }
 
-// Crowd draws requests. Each is drawn by its number, so that equal seeds give
-// equal requests in whatever order.
+// Crowd draws requests. It draws each from the request's number, so equal seeds give equal requests in any order.
 type Crowd struct {
 	Config
 	cities  *pick[City]
-	spreadM float64        // around the centre of a city, or around the one point
-	places  []hexbid.Point // of the demo market's city, where people go
+	spreadM float64        // around the centre of a city, or around the given point
+	places  []hexbid.Point // of the demo market; people in its city go there
 	ages    *pick[ageBand]
 }
 
-// Where people are in a city, in metres around its centre or around a place that
-// they visit, and how many do (assumptions).
+// Distances in metres from the centre of a city, or from a place that people visit, and the share of people who visit
+// one. All are assumptions.
 const (
 	citySpreadM  = 6000
 	placeSpreadM = 250
 	atPlaces     = 0.6
 )
 
-// Shares of requests: phones are published for the last quarter of 2024, the
-// others are assumptions.
+// Shares of requests. Those of phones are published for the last quarter of 2024. The others are assumptions.
 var (
 	systems = shares(share[pb.OperatingSystem]{pb.OperatingSystem_OPERATING_SYSTEM_ANDROID, 64}, share[pb.OperatingSystem]{pb.OperatingSystem_OPERATING_SYSTEM_HARMONYOS, 19},
 		share[pb.OperatingSystem]{pb.OperatingSystem_OPERATING_SYSTEM_IOS, 17})
@@ -65,11 +62,11 @@ var (
 	words    = shares(share[string]{"咖啡", 3}, share[string]{"火锅", 2}, share[string]{"药店", 2}, share[string]{"银行", 1}, share[string]{"酒店", 1}, share[string]{"奶茶", 2}, share[string]{"充电", 1}, share[string]{"面馆", 1})
 )
 
-// Hours are the shares of a day's requests by hour of local time, in percent: meals,
-// and the evening above all (an assumption).
+// Hours are the shares of a day's requests by hour of local time, in percent. Meals and above all the evening have more
+// (an assumption).
 var Hours = [24]float64{1.2, 0.7, 0.4, 0.3, 0.3, 0.6, 1.6, 3.2, 4.4, 4.5, 5.0, 6.6, 7.2, 5.8, 5.0, 5.0, 5.2, 6.2, 7.6, 7.8, 7.2, 6.3, 5.0, 2.9}
 
-// NewCrowd reads the tables. Its error is Invalid where Where names nothing.
+// NewCrowd reads the tables. It returns an Invalid error when Where names no place.
 func NewCrowd(config Config) (*Crowd, error) {
 	if config.Viewers < 1 {
 		return nil, hexbid.Invalidf("viewers", "%d: there must be at least one", config.Viewers)
@@ -128,7 +125,7 @@ func parsePoint(text string) (p hexbid.Point, km float64, ok bool) {
 	return p, km, err == [3]error{}
 }
 
-// demoPlaces are the real places that we have: those of the demo market.
+// demoPlaces returns the real places of the demo market.
 func demoPlaces() (points []hexbid.Point, err error) {
 	market, err := demo.Resources()
 	if err != nil {
@@ -142,7 +139,7 @@ func demoPlaces() (points []hexbid.Point, err error) {
 	return points, nil
 }
 
-// Request is the i-th request.
+// Request returns the i-th request.
 func (c *Crowd) Request(i int) *pb.SearchNearbyRequest {
 	r := rand.New(rand.NewPCG(c.Seed, uint64(i)))
 	at := c.point(r)
@@ -157,8 +154,8 @@ func (c *Crowd) Request(i int) *pb.SearchNearbyRequest {
 	return q
 }
 
-// point is near a place that people go to where we have them, and near the
-// centre of a city elsewhere.
+// point draws a point near a place that people visit, in the city whose places are known. In other cities it draws one
+// near the centre.
 func (c *Crowd) point(r *rand.Rand) hexbid.Point {
 	city := c.cities.draw(r)
 	center, spread := city.Center, c.spreadM
@@ -172,8 +169,8 @@ func (c *Crowd) point(r *rand.Rand) hexbid.Point {
 	return p
 }
 
-// viewer has an age and a sex of the table, drawn by the viewer's number: a
-// person stays the same. Children under seven have no phone.
+// viewer draws age and sex from the table by the viewer's number, so a person stays the same. Children under seven have
+// no phone.
 func (c *Crowd) viewer(r *rand.Rand) *pb.Viewer {
 	number := r.IntN(c.Viewers)
 	of := rand.New(rand.NewPCG(c.Seed^0x76696577, uint64(number)))
@@ -192,7 +189,7 @@ func (c *Crowd) viewer(r *rand.Rand) *pb.Viewer {
 	}
 }
 
-// Assumptions are what no source says, for people.
+// Assumptions lists the assumptions about people that have no source.
 func Assumptions() []string {
 	return []string{
 		fmt.Sprintf("people stand %d km around a city's centre, and in %s %.0f %% of them %d m around a place", citySpreadM/1000, demo.City, 100*atPlaces, placeSpreadM),

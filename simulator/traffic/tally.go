@@ -12,11 +12,11 @@ import (
 	"github.com/hexbid/hexbid/simulator/load"
 )
 
-// Counts are what answers held.
+// Counts add up what answers contained.
 type Counts struct {
 	Answers     int          `json:"answers"`
-	Slots       int          `json:"slots"`  // that were asked for
-	Filled      int          `json:"filled"` // of them
+	Slots       int          `json:"slots"`  // slots asked for
+	Filled      int          `json:"filled"` // slots filled
 	Nearby      int          `json:"nearby"` // programs listed
 	Skipped     int          `json:"skipped"`
 	Clicks      int          `json:"cpc_results"` // filled slots that pay by click
@@ -30,10 +30,10 @@ func (c *Counts) add(o *Counts) {
 	c.Clicks, c.ClickPrices, c.Thousands, c.ShownPrices = c.Clicks+o.Clicks, c.ClickPrices+o.ClickPrices, c.Thousands+o.Thousands, c.ShownPrices+o.ShownPrices
 }
 
-// FillRate is the share of slots asked for that were filled.
+// FillRate returns the share of the slots asked for that were filled.
 func (c *Counts) FillRate() float64 { return ratio(c.Filled, c.Slots) }
 
-// ClickPrice is the mean price of a click among filled slots, in currency.
+// ClickPrice returns the mean price of a click among filled slots, in currency.
 func (c *Counts) ClickPrice() float64 {
 	return ratio(int(c.ClickPrices), c.Clicks) / 1e6
 }
@@ -45,19 +45,18 @@ func ratio(a, b int) float64 {
 	return float64(a) / float64(b)
 }
 
-// Tally counts answers. It holds bounded memory: where there are too many cells
-// of the map, they become coarser.
+// Tally counts answers in bounded memory. When the map has too many cells it makes them coarser.
 type Tally struct {
 	mu         sync.Mutex // guards the rest
 	all        Counts
-	since      Counts // the last Take
+	since      Counts // counts since the last Take
 	server     *hdrhistogram.Histogram
 	bytes      sample
 	resolution int
 	cells      map[geoindex.Cell]*Counts
 }
 
-// sample is of messages' sizes.
+// sample adds up the sizes of some messages.
 type sample struct{ n, request, response int }
 
 func (s *sample) add(o sample) {
@@ -67,10 +66,10 @@ func (s *sample) add(o sample) {
 const (
 	finestOfMap = 8 // some 500 m across
 	mostOfMap   = 1500
-	sampleEvery = 16 // answers whose bytes are counted
+	sampleEvery = 16 // one answer in sixteen has its bytes counted
 )
 
-// NewTally starts with nothing.
+// NewTally returns an empty tally.
 func NewTally() *Tally {
 	return &Tally{server: load.NewHistogram(), resolution: finestOfMap, cells: map[geoindex.Cell]*Counts{}}
 }
@@ -99,7 +98,7 @@ func (t *Tally) Add(q *pb.SearchNearbyRequest, r *pb.SearchNearbyResponse) {
 	}
 	t.all.add(&c)
 	t.since.add(&c)
-	_ = t.server.RecordValue(int64(r.GetServerDuration().AsDuration())) // a minute at most: in range
+	_ = t.server.RecordValue(int64(r.GetServerDuration().AsDuration())) // at most a minute, so in range
 	t.addToMap(at, &c)
 }
 
@@ -126,7 +125,7 @@ func (t *Tally) addToMap(at geoindex.Cell, c *Counts) {
 	}
 }
 
-// Take gives what came since the last Take.
+// Take returns the counts since the last Take.
 func (t *Tally) Take() Counts {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -135,11 +134,11 @@ func (t *Tally) Take() Counts {
 	return c
 }
 
-// Summary is a tally at the end of a run.
+// Summary holds a tally at the end of a run.
 type Summary struct {
 	Counts
-	RequestBytes  float64 `json:"request_bytes"`  // mean of a message
-	ResponseBytes float64 `json:"response_bytes"` // mean of a message
+	RequestBytes  float64 `json:"request_bytes"`  // mean size of a message
+	ResponseBytes float64 `json:"response_bytes"` // mean size of a message
 	Resolution    int     `json:"map_resolution"`
 	Cells         []Cell  `json:"map"`
 
@@ -153,7 +152,7 @@ type Cell struct {
 	Counts
 }
 
-// Summary of all.
+// Summary returns the counts of the whole run.
 func (t *Tally) Summary() *Summary {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -165,8 +164,8 @@ func (t *Tally) Summary() *Summary {
 	return s
 }
 
-// AddTo adds the measures of answers: the server's own time, fill rate, share of
-// auctions skipped, and the mean price of a click. Those of nothing are missing.
+// AddTo adds the measures of answers: the server's own time, the fill rate, the share of auctions skipped, and the mean
+// price of a click. It leaves out a measure that has no values.
 func (s *Summary) AddTo(m load.Measures) {
 	m.AddTimes("server_", s.server)
 	if s.Answers > 0 {
@@ -180,7 +179,7 @@ func (s *Summary) AddTo(m load.Measures) {
 	}
 }
 
-// AddSummary counts what another tally counted, but for its map.
+// AddSummary adds the counts of another tally, without its map.
 func (t *Tally) AddSummary(s *Summary) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

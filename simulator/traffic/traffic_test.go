@@ -40,8 +40,7 @@ func TestEqualSeedsGiveEqualRequestsInAnyOrder(t *testing.T) {
 	}
 }
 
-// near says whether a share of n draws is what it should be, within five standard
-// deviations.
+// near reports whether a share of n draws is as expected, within five standard deviations.
 func near(got, n, share float64) bool {
 	return math.Abs(got-n*share) < 5*math.Sqrt(n*share*(1-share))
 }
@@ -68,8 +67,7 @@ func TestPeopleAreWhoTheTablesSay(t *testing.T) {
 			t.Fatalf("%s with words %q", r.GetScene(), r.GetWords())
 		}
 	}
-	// Of people of seven and older; the band from five to nine counts for three
-	// of its five years.
+	// Only people of seven and older count, so the band from five to nine counts for three of its five years.
 	var all, women, thirties float64
 	for _, b := range c.ages.values {
 		people := b.thousands
@@ -115,7 +113,7 @@ func TestPeopleStandInCitiesByPopulation(t *testing.T) {
 			inShanghai++
 		}
 	}
-	// Towns of the same conurbation are near too.
+	// Towns of the same conurbation lie near too.
 	if share := cities[0].People / total; inShanghai/n < share*0.95 || inShanghai/n > share*1.6 {
 		t.Errorf("%.4f of people are in %s, which has %.4f", inShanghai/n, cities[0].Name, share)
 	}
@@ -163,8 +161,7 @@ func TestWhere(t *testing.T) {
 	}
 }
 
-// TestATallyAddsUp: the sums are those of its answers, and the map's cells hold
-// them all, however coarse they became.
+// TestATallyAddsUp: the sums equal those of the answers, and the map's cells hold every answer however coarse they are.
 func TestATallyAddsUp(t *testing.T) {
 	tally, c := NewTally(), crowd(t, "china", 1)
 	const n = 30_000

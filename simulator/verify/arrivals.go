@@ -12,7 +12,7 @@ import (
 	"github.com/hexbid/hexbid/simulator/load"
 )
 
-// gathered are the instants of a plan, in seconds.
+// gathered collects the instants of a plan, in seconds.
 func gathered(next load.Arrivals) (at []float64) {
 	for {
 		t, more := next()
@@ -23,9 +23,8 @@ func gathered(next load.Arrivals) (at []float64) {
 	}
 }
 
-// arrivals tests plans: a test statistic must stay below what chance gives it once
-// in a thousand, so the share of that bound is expected at 0 with a tolerance
-// of 1.
+// arrivals tests plans. Each figure is a test statistic divided by the value that chance exceeds once in a thousand. It
+// should be 0 and may be 1.
 func arrivals(seed uint64) []Check {
 	const perSecond = 500.0
 	at := gathered(load.Constant(perSecond, 400*time.Second).Poisson(seed))
@@ -45,7 +44,7 @@ func arrivals(seed uint64) []Check {
 	}
 }
 
-// dayOfTest is a curve with hours of different weights.
+// dayOfTest has hours of different weights.
 var dayOfTest = func() (weights [24]float64) {
 	for h := range weights {
 		weights[h] = 1 + math.Cos(float64(h-20)/12*math.Pi)*0.9
@@ -53,8 +52,8 @@ var dayOfTest = func() (weights [24]float64) {
 	return weights
 }()
 
-// kolmogorov is the largest distance between the gaps' distribution and the
-// exponential one, as a share of what chance exceeds once in a thousand.
+// kolmogorov returns the largest distance between the distribution of the gaps and the exponential one, divided by the
+// distance that chance exceeds once in a thousand.
 func kolmogorov(gaps []float64, perSecond float64) float64 {
 	slices.Sort(gaps)
 	d, n := 0.0, float64(len(gaps))
@@ -65,7 +64,7 @@ func kolmogorov(gaps []float64, perSecond float64) float64 {
 	return d * math.Sqrt(n) / math.Sqrt(math.Log(2/0.001)/2)
 }
 
-// dispersion compares the variance of counts in stretches with their mean.
+// dispersion compares the variance of the counts in stretches with their mean.
 func dispersion(at []float64, stretch float64) float64 {
 	counts := make([]float64, int(math.Ceil(at[len(at)-1]/stretch)))
 	for _, t := range at {
@@ -75,7 +74,7 @@ func dispersion(at []float64, stretch float64) float64 {
 	return chiSquare(counts, func(int) float64 { return mean })
 }
 
-// follows compares the calls of each piece of a curve with its integral.
+// follows compares the number of calls in each piece of a curve with the integral of its rate.
 func follows(at []float64, curve load.Curve) float64 {
 	counts, ends := make([]float64, len(curve)), time.Duration(0)
 	next := 0
@@ -103,10 +102,10 @@ func longestGap(at []float64) (longest float64) {
 	return longest
 }
 
-// omission: a server that answers at once stands still for a second of ten, and
-// 1,000 calls a second are planned. Those of that second wait for its end, so the
-// hundredth part of all waits 0.9 s or more. The caller here waits for each answer,
-// sends the next late, and by the actual send sees one slow call.
+// omission checks coordinated omission. A server that answers at once stands still for one second of ten, and 1,000
+// calls a second are planned. The calls of that second wait until it ends, so one hundredth of all calls waits 0.9 s or
+// more. A second caller waits for each answer, therefore sends the next call late, and measures from the actual send.
+// It sees one slow call.
 func omission(uint64) []Check {
 	const service, freeze, thaw = 0.00001, 5.0, 6.0
 	recorder, plan := load.NewRecorder(0), load.Constant(1000, 10*time.Second).Even()
@@ -134,9 +133,9 @@ func omission(uint64) []Check {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// inRealTime is the same against the clock of this machine, through the pacer and
-// its workers, in little: a standstill of 0.4 s in four. A machine that is busy with
-// other things misses it, and is right to: it cannot measure.
+// inRealTime makes the same check against the clock of this machine, through the pacer and its workers. It is shorter:
+// a standstill of 0.4 s in four seconds. On a machine busy with other work the check misses, rightly, because such a
+// machine cannot measure.
 func inRealTime(ctx context.Context) ([]Check, error) {
 	const freeze, thaw = 1800 * time.Millisecond, 2200 * time.Millisecond
 	var once sync.Once

@@ -11,12 +11,11 @@ import (
 	"github.com/hexbid/hexbid/simulator/load"
 )
 
-// queue is a server in virtual time: calls wait in one line for so many
-// servers.
+// queue is a server in virtual time. Calls wait in one line for a number of servers.
 type queue struct {
 	servers int
 	service func(r *rand.Rand) float64 // seconds
-	// freeze and thaw are when no call is begun, in seconds.
+	// No call begins between freeze and thaw, in seconds.
 	freeze, thaw float64
 }
 
@@ -28,12 +27,12 @@ func constant(perSecond float64) func(*rand.Rand) float64 {
 	return func(*rand.Rand) float64 { return 1 / perSecond }
 }
 
-// offer gives the report of a run against the queue.
+// offer runs a curve against the queue and returns the report.
 func (q queue) offer(curve load.Curve, seed uint64) *load.Report {
 	warmUp := curve.Lasts() / 50
 	recorder, arrivals := load.NewRecorder(warmUp), curve.Poisson(seed)
 	r := rand.New(rand.NewPCG(seed, 0x73657276696365))
-	free := make([]float64, q.servers) // when each server is
+	free := make([]float64, q.servers) // when each server is free
 	for {
 		planned, more := arrivals()
 		if !more {
@@ -56,36 +55,36 @@ func (q queue) offer(curve load.Curve, seed uint64) *load.Report {
 }
 
 const (
-	mu    = 1000.0 // calls a second that one server works off
+	mu    = 1000.0 // calls a second that one server can do
 	calls = 2_000_000
 )
 
-// theory is what a queue's response time must be.
+// theory says what the response time of a queue must be.
 type theory struct {
 	name, source string
 	queue        queue
 	lambda       float64
 	mean         float64
-	beyond       func(t float64) float64 // chance of a response time above t seconds
+	beyond       func(t float64) float64 // probability of a response time above t seconds
 }
 
 func theories() []theory {
 	return []theory{mm1(700), mm1(900), md1(700), mmc(4, 3200)}
 }
 
-// mm1: response times are exponential with rate μ − λ.
+// mm1 returns the theory of an M/M/1 queue: response times are exponential with rate μ − λ.
 func mm1(lambda float64) theory {
 	return theory{fmt.Sprintf("M/M/1 at %.0f %%", 100*lambda/mu), "Kleinrock, Queueing Systems I, §3.2", queue{servers: 1, service: exponential(mu)}, lambda,
 		1 / (mu - lambda), func(t float64) float64 { return math.Exp(-(mu - lambda) * t) }}
 }
 
-// md1: waiting times follow Erlang's formula, here by Crommelin's sum.
+// md1 returns the theory of an M/D/1 queue: waiting times follow Erlang's formula, here by Crommelin's sum.
 func md1(lambda float64) theory {
 	d := 1 / mu
 	rho := lambda * d
 	return theory{fmt.Sprintf("M/D/1 at %.0f %%", 100*rho), "Erlang 1909; Crommelin 1932", queue{servers: 1, service: constant(mu)}, lambda,
 		d + rho*d/(2*(1-rho)), func(t float64) float64 {
-			x := t - d // the wait
+			x := t - d // time spent waiting
 			if x < 0 {
 				return 1
 			}
@@ -99,7 +98,8 @@ func md1(lambda float64) theory {
 		}}
 }
 
-// mmc: a call waits with the chance of Erlang's C formula, and then exponentially.
+// mmc returns the theory of an M/M/c queue: a call waits with the probability of Erlang's C formula, for an exponential
+// time.
 func mmc(servers int, lambda float64) theory {
 	c, a := float64(servers), lambda/mu
 	term, sum := 1.0, 0.0
@@ -116,8 +116,8 @@ func mmc(servers int, lambda float64) theory {
 		}}
 }
 
-// quantile inverts the chance of being above, by halving. Farther out than a few
-// means Crommelin's sum, of alternating signs, loses its digits.
+// quantile inverts beyond by bisection. It is good for a few means. Farther out Crommelin's sum loses its digits,
+// because its signs alternate.
 func (q *theory) quantile(share float64) float64 {
 	low, high := 0.0, 12*q.mean
 	for range 60 {
@@ -130,8 +130,8 @@ func (q *theory) quantile(share float64) float64 {
 	return high
 }
 
-// tolerance of a queue's figures: the fuller it is, the longer its calls
-// remember each other. At 90 % the mean of two million calls is good to some 2 %.
+// tolerance returns how far a queue's figures may be off. In a full queue the waits of neighbouring calls are
+// correlated, so the tolerance grows with the load. At 90 % the mean of two million calls is exact to some 2 %.
 func (q *theory) tolerance() float64 { return 0.01 / (1 - q.lambda/(mu*float64(q.queue.servers))) }
 
 func queues(seed uint64) (checks []Check) {
@@ -149,7 +149,7 @@ func queues(seed uint64) (checks []Check) {
 	return checks
 }
 
-// objective: an M/M/1 queue keeps "p99 < T" up to λ = μ − ln(100)/T.
+// objective searches for the capacity of an M/M/1 queue. The queue keeps "p99 < T" up to λ = μ − ln(100)/T.
 func objective(ctx context.Context, seed uint64) ([]Check, error) {
 	const bound = 0.010
 	q, tries := queue{servers: 1, service: exponential(mu)}, uint64(0)
@@ -180,15 +180,15 @@ func search(ctx context.Context, objective string, offer func(perSecond float64)
 	})
 }
 
-// Searches that one stall must not turn, and how long each of their tries lasts: as
-// short that the noise of p99 is some tenths by itself.
+// The number of searches that one stall must not mislead, and the length of a try in them. Tries are so short that p99
+// varies by some tenths without a stall.
 const (
 	stallSearches = 30
 	stallTry      = 3 * time.Second
 )
 
-// stalls: a queue whose capacity is 9,079 a second stands still for a second in the
-// k-th try of the k-th search. Each interval must hold the capacity.
+// stalls runs searches on a queue whose capacity is 9,079 a second. In the k-th search the queue stands still for a
+// second during the k-th try. Each interval must hold the capacity.
 func stalls(ctx context.Context, seed uint64) ([]Check, error) {
 	const bound = 0.005
 	still := queue{servers: 1, service: exponential(10 * mu)}
@@ -216,8 +216,7 @@ func stalls(ctx context.Context, seed uint64) ([]Check, error) {
 	}, nil
 }
 
-// published points of the SPEC SDM91 benchmark, and the law that the R package usl
-// 3.0 fits to them.
+// Published points of the SPEC SDM91 benchmark, and the law that the R package usl 3.0 fits to them.
 var (
 	specSDM91 = []capacity.Load{{Callers: 1, PerSecond: 64.9}, {Callers: 18, PerSecond: 995.9}, {Callers: 36, PerSecond: 1652.4}, {Callers: 72, PerSecond: 1853.2},
 		{Callers: 108, PerSecond: 1828.9}, {Callers: 144, PerSecond: 1775.0}, {Callers: 216, PerSecond: 1702.2}}

@@ -1,7 +1,6 @@
-// Package verify proves the instrument: that the load generator and the search
-// for a capacity measure what queueing theory and published figures say that they
-// must. Most of it runs in virtual time, through the plans, the recorder and the
-// search that a real run uses; only calls and their answers are a model.
+// Package verify proves the instrument. Queueing theory and published figures say what the load generator and the
+// search for a capacity must measure, and the package compares. Most checks run in virtual time, through the plans, the
+// recorder and the search of a real run. Only the calls and their answers are a model.
 package verify
 
 import (
@@ -12,28 +11,27 @@ import (
 	"github.com/hexbid/hexbid/simulator/capacity"
 )
 
-// Check is one figure beside what it must be.
+// Check is one figure and its expected value.
 type Check struct {
 	Name      string  `json:"name"`
 	Expected  float64 `json:"expected"`
 	Measured  float64 `json:"measured"`
-	Tolerance float64 `json:"tolerance"` // relative to what is expected; absolute where that is 0
+	Tolerance float64 `json:"tolerance"` // relative to the expected value; absolute where that is 0
 	Unit      string  `json:"unit"`      // s, /s, or empty
 	Source    string  `json:"source"`
 }
 
-// OK says whether it is.
+// OK reports whether the figure is within its tolerance.
 func (c *Check) OK() bool {
 	off := math.Abs(c.Measured - c.Expected)
 	if c.Expected != 0 {
 		off /= math.Abs(c.Expected)
 	}
-	return off <= c.Tolerance // false for what is not a number
+	return off <= c.Tolerance // false for NaN
 }
 
-// All makes every check. Equal seeds give equal figures, but for those in real
-// time. The error is of the machine or a context that ended, not of a check that
-// misses.
+// All makes every check. Equal seeds give equal figures, except for the checks in real time. An error comes from the
+// machine or from an ended context, never from a check that misses.
 func All(ctx context.Context, seed uint64) ([]Check, error) {
 	checks, err := inVirtualTime(ctx, seed)
 	if err != nil {
@@ -43,8 +41,8 @@ func All(ctx context.Context, seed uint64) ([]Check, error) {
 	return append(checks, made...), err
 }
 
-// inVirtualTime makes the checks that do not look at the clock: they tell of the
-// instrument alone, however busy the machine is.
+// inVirtualTime makes the checks that do not read the clock. They judge the instrument alone, however busy the machine
+// is.
 func inVirtualTime(ctx context.Context, seed uint64) ([]Check, error) {
 	checks := queues(seed)
 	checks = append(checks, arrivals(seed)...)

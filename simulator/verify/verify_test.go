@@ -19,8 +19,7 @@ func TestTheInstrumentMeasuresWhatItMust(t *testing.T) {
 	}
 }
 
-// TestAStandstillShowsInRealTime holds on any machine: one that is busy only adds to
-// the time that calls wait from their planned send.
+// TestAStandstillShowsInRealTime holds on any machine: a busy machine only lengthens the time from the planned send.
 func TestAStandstillShowsInRealTime(t *testing.T) {
 	checks, err := inRealTime(t.Context())
 	if err != nil {

@@ -17,13 +17,12 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Bounds of an answer. A hexbid server's has some 20 kB and a hundred lines that
-// are read here.
+// Limits of an answer. The answer of a hexbid server has some 20 kB, and this package reads a hundred of its lines.
 const (
 	mostBytes = 4 << 20
 	mostLine  = 16 << 10
-	mostLines = 1000 // that are read
-	mostNames = 32   // of codes and of classes; the rest is counted as others
+	mostLines = 1000 // lines that are parsed
+	mostNames = 32   // codes and classes; the rest counts as "others"
 )
 
 // reading is one answer of a server.
@@ -57,7 +56,7 @@ func newSource(address string) (*source, error) {
 	return &source{u.String(), client}, nil
 }
 
-// read asks once.
+// read requests the metrics once.
 func (s *source) read(ctx context.Context) (reading, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
@@ -78,21 +77,21 @@ func (s *source) read(ctx context.Context) (reading, error) {
 	return r, nil
 }
 
-// families that are read; others are passed over unparsed.
+// families are the metrics that are parsed. Others are skipped unparsed.
 var families = map[string]bool{
 	"process_cpu_seconds_total": true, "process_resident_memory_bytes": true, "go_memstats_heap_alloc_bytes": true, "go_gc_duration_seconds": true,
 	"go_gc_duration_seconds_sum": true, "go_gc_duration_seconds_count": true, "hexbid_calls_total": true, "hexbid_working": true, "hexbid_refused_total": true,
 }
 
-// parse reads an answer in the text format of Prometheus. Its error says why it is
-// none of a hexbid server, or passes a bound.
+// parse reads an answer in the text format of Prometheus. It refuses an answer that does not come from a hexbid server
+// or exceeds a limit.
 func parse(body io.Reader) (reading, error) {
 	text, err := relevant(body)
 	if err != nil {
 		return reading{}, err
 	}
 	var found map[string]*dto.MetricFamily
-	err = hexbid.Contain(func() error { // whatever a stranger's bytes do to the parser
+	err = hexbid.Contain(func() error { // the parser might panic on hostile bytes
 		parser := expfmt.NewTextParser(model.LegacyValidation)
 		found, err = parser.TextToMetricFamilies(bytes.NewReader(text))
 		return err
@@ -114,7 +113,7 @@ func parse(body io.Reader) (reading, error) {
 	return r, nil
 }
 
-// relevant are the lines of the families that are read.
+// relevant returns the lines of the families that are parsed.
 func relevant(body io.Reader) (text []byte, err error) {
 	limited := &io.LimitedReader{R: body, N: mostBytes + 1}
 	lines := bufio.NewScanner(limited)
@@ -136,7 +135,7 @@ func relevant(body io.Reader) (text []byte, err error) {
 	return text, lines.Err()
 }
 
-// familyOf is the name that a line begins with, or that it gives the type of.
+// familyOf returns the name that a line begins with, or whose type the line declares.
 func familyOf(line []byte) string {
 	name := bytes.TrimPrefix(line, []byte("# TYPE "))
 	if end := bytes.IndexAny(name, " {\t"); end >= 0 {
@@ -149,8 +148,7 @@ func value(m *dto.Metric) float64 {
 	return sane(m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue())
 }
 
-// sane takes what is no number that a server could mean for nothing: JSON has
-// neither infinities nor NaN.
+// sane returns 0 for a value that no server could mean, because JSON has neither infinities nor NaN.
 func sane(v float64) float64 {
 	const most = 1e18
 	if !(v >= 0 && v <= most) {
@@ -166,7 +164,7 @@ func sum(f *dto.MetricFamily) (total float64) {
 	return total
 }
 
-// by is a family's figures by the value of a label.
+// by returns a family's figures by the value of a label.
 func by(label string, f *dto.MetricFamily) map[string]float64 {
 	totals := map[string]float64{}
 	for _, m := range f.GetMetric() {

@@ -1,6 +1,5 @@
-// Package vitals reads what a server says of itself while it is under load: CPU,
-// memory, collector pauses, calls by code. It asks the server's /metrics once a
-// second, in a goroutine of its own that ends with the watch.
+// Package vitals reads what a server reports about itself while it is under load: CPU, memory, collector pauses, calls
+// by code. It reads the server's /metrics once a second, in a goroutine of its own that ends with the watch.
 package vitals
 
 import (
@@ -9,35 +8,35 @@ import (
 	"time"
 )
 
-// Stretch is what a server said of itself over a stretch of a run.
+// Stretch holds what a server reported over a stretch of a run.
 type Stretch struct {
 	Start         float64            `json:"start"` // seconds since the start of the run
 	Lasts         float64            `json:"lasts"` // seconds
 	CPU           float64            `json:"cpu_cores"`
 	ResidentBytes float64            `json:"resident_bytes"`
 	HeapBytes     float64            `json:"heap_bytes"`
-	Pauses        float64            `json:"collector_pauses"` // seconds that all goroutines stood still, a second
+	Pauses        float64            `json:"collector_pauses"` // seconds in which all goroutines stood still, a second
 	Collections   float64            `json:"collections"`      // a second
 	Calls         map[string]float64 `json:"calls,omitempty"`  // answered a second, by gRPC code
 	Working       map[string]float64 `json:"working,omitempty"`
 	Refused       map[string]float64 `json:"refused,omitempty"` // a second, by class of call
 }
 
-// Vitals are the stretches of a run in order.
+// Vitals holds the stretches of a run in order.
 type Vitals struct {
 	URL       string    `json:"url"`
 	Stretches []Stretch `json:"stretches"`
 	Missed    int       `json:"missed,omitempty"` // readings that failed
-	Said      string    `json:"said,omitempty"`   // what the last of them failed with
+	Said      string    `json:"said,omitempty"`   // error of the last of them
 }
 
-// mostStretches bounds what is kept of a run. Beyond it neighbours become one.
+// mostStretches is the most stretches that a run has. A watch with more merges neighbouring ones.
 const mostStretches = 1200
 
-// Every is how often a server is asked, and the longest that an answer may take.
+// Every is the time between two readings, and the longest that an answer may take.
 const Every = time.Second
 
-// Watch follows a server.
+// Watch reads the metrics of a server over a run.
 type Watch struct {
 	source  *source
 	started time.Time
@@ -47,8 +46,8 @@ type Watch struct {
 	ended   sync.WaitGroup
 }
 
-// Start asks a server's /metrics for the first time, and then once a second until
-// End. Its error says what is wrong with the address or the answer.
+// Start reads a server's /metrics, and then again once a second until End. Its error says what is wrong with the
+// address or with the answer.
 func Start(ctx context.Context, url string) (*Watch, error) {
 	source, err := newSource(url)
 	if err != nil {
@@ -63,8 +62,8 @@ func Start(ctx context.Context, url string) (*Watch, error) {
 	return w, nil
 }
 
-// follow reads until ctx ends. A reading that takes longer than its second makes
-// the next one wait: there is never more than one under way.
+// follow reads until ctx ends. A reading that takes longer than its second delays the next one, so there is never more
+// than one under way.
 func (w *Watch) follow(ctx context.Context) {
 	ticker := time.NewTicker(Every)
 	defer ticker.Stop()
@@ -86,7 +85,7 @@ func (w *Watch) read(ctx context.Context) (reading, error) {
 	return r, err
 }
 
-// see keeps the stretch from the last reading to this one.
+// see adds the stretch between the last reading and this one.
 func (w *Watch) see(r reading, err error) {
 	if err != nil {
 		w.found.Missed++
@@ -103,12 +102,11 @@ func (w *Watch) see(r reading, err error) {
 	w.last = r
 }
 
-// shortest stretch that a last reading is taken for: CPU is counted in hundredths
-// of a second, so that of a shorter one says little.
+// shortest is the shortest stretch for which End takes a last reading. CPU time is counted in hundredths of a second,
+// so the figure of a shorter stretch says little.
 const shortest = Every / 2
 
-// End stops the watch with a last reading, and gives what was found since a run
-// began, which is later than the watch.
+// End stops the watch with a last reading. It returns the stretches since a run began, which is later than the watch.
 func (w *Watch) End(began time.Time) *Vitals {
 	w.stop()
 	w.ended.Wait()
@@ -120,7 +118,7 @@ func (w *Watch) End(began time.Time) *Vitals {
 	return &w.found
 }
 
-// since counts the stretches from a later start. What lay before it mostly is left out.
+// since returns the stretches counted from a later start. It leaves out a stretch that lies mostly before that start.
 func since(all []Stretch, start float64) (later []Stretch) {
 	for _, s := range all {
 		if s.Start -= start; s.Start+s.Lasts/2 >= 0 {
@@ -130,8 +128,8 @@ func since(all []Stretch, start float64) (later []Stretch) {
 	return later
 }
 
-// between is the stretch of two readings. Counters that fell are those of a server
-// that was started anew: they count from 0.
+// between returns the stretch between two readings. A counter that fell belongs to a restarted server, so its count
+// begins at 0.
 func between(a, b *reading) Stretch {
 	lasts := (b.at - a.at).Seconds()
 	perSecond := func(was, now float64) float64 {
@@ -151,7 +149,7 @@ func between(a, b *reading) Stretch {
 		Collections: perSecond(a.collections, b.collections), Calls: each(a.calls, b.calls), Working: b.working, Refused: each(a.refused, b.refused)}
 }
 
-// halved makes one stretch of two.
+// halved merges the stretches in pairs.
 func halved(all []Stretch) []Stretch {
 	half := all[:0]
 	for i := 0; i+1 < len(all); i += 2 {
@@ -160,8 +158,7 @@ func halved(all []Stretch) []Stretch {
 	return half
 }
 
-// with is a stretch and the next in one: the mean of what is a rate, the most of
-// what is a level.
+// with merges a stretch with the next one. It takes the mean of rates and the maximum of levels.
 func (s *Stretch) with(next *Stretch) Stretch {
 	lasts := s.Lasts + next.Lasts
 	mean := func(a, b float64) float64 { return (a*s.Lasts + b*next.Lasts) / lasts }

@@ -17,7 +17,7 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// answer is what a server exports at a second of its life.
+// answer returns what a server exports at a second of its life.
 func answer(second int) string {
 	return fmt.Sprintf(`# HELP go_gc_duration_seconds A summary.
 # TYPE go_gc_duration_seconds summary
@@ -77,7 +77,7 @@ func TestAStretchHasTheRatesBetweenTwoReadings(t *testing.T) {
 	near("working", s.Working["search"], 7)
 }
 
-// TestAServerStartedAnewCountsFromZero: no rate is below 0.
+// TestAServerStartedAnewCountsFromZero: no rate is negative.
 func TestAServerStartedAnewCountsFromZero(t *testing.T) {
 	a, b := parsed(t, answer(100), 0), parsed(t, answer(2), time.Second)
 	if s := between(&a, &b); s.CPU != 1 || s.Calls["OK"] != 2001 || s.Pauses != 0.004 {
@@ -85,7 +85,7 @@ func TestAServerStartedAnewCountsFromZero(t *testing.T) {
 	}
 }
 
-// TestStretchesCountFromTheStartOfTheRun, which is later than the watch's.
+// TestStretchesCountFromTheStartOfTheRun: a run starts later than its watch.
 func TestStretchesCountFromTheStartOfTheRun(t *testing.T) {
 	later := since([]Stretch{{Start: 0, Lasts: 1}, {Start: 1, Lasts: 1}, {Start: 2, Lasts: 1}}, 1.25)
 	if len(later) != 2 || later[0].Start != -0.25 || later[1].Start != 0.75 {
@@ -93,7 +93,7 @@ func TestStretchesCountFromTheStartOfTheRun(t *testing.T) {
 	}
 }
 
-// TestALongWatchIsBounded: stretches become longer, and the means stay.
+// TestALongWatchIsBounded: stretches get longer, and their means stay.
 func TestALongWatchIsBounded(t *testing.T) {
 	w := &Watch{last: parsed(t, answer(0), 0)}
 	const seconds = 10_000
@@ -113,12 +113,12 @@ func TestALongWatchIsBounded(t *testing.T) {
 	}
 }
 
-// TestHostileAnswersAreBounded: each is refused or cut, in little memory.
+// TestHostileAnswersAreBounded: each answer is refused or cut, within little memory.
 func TestHostileAnswersAreBounded(t *testing.T) {
 	valid := answer(1)
 	for name, c := range map[string]struct {
 		body io.Reader
-		want string // of the error; "" for none
+		want string // of the error; "" for no error
 	}{
 		"no metrics":           {strings.NewReader("<html>hello</html>"), "process_cpu_seconds_total"},
 		"empty":                {strings.NewReader(""), "process_cpu_seconds_total"},
@@ -191,8 +191,7 @@ func serve(t *testing.T, conduct http.HandlerFunc) string {
 	return server.URL
 }
 
-// TestAWatchGoesOnWhereReadingsFail: what failed is counted and said, and a slow
-// server holds nobody up.
+// TestAWatchGoesOnWhereReadingsFail: failed readings are counted and reported, and a slow server delays nobody.
 func TestAWatchGoesOnWhereReadingsFail(t *testing.T) {
 	var asked atomic.Int64
 	url := serve(t, func(w http.ResponseWriter, q *http.Request) {
