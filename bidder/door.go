@@ -65,9 +65,10 @@ func (x *Indexer) HandInFirst(owner Owner, updates []LiveUpdate) error {
 	return nil
 }
 
-// mostUpdatesAPublication bounds how long the hand-ins of one publication hold it up; more
-// wait for the next.
-const mostUpdatesAPublication = 4 * MaxLiveUpdates
+// mostUpdatesAPublication bounds how long the hand-ins of one publication hold it up. Calls
+// that come after so many updates wait for the next, in order: an owner that hands in a
+// whole market lets others through.
+const mostUpdatesAPublication = MaxLiveUpdates
 
 // takeWaiting takes the hand-ins that wait at the door, so that none waits for a further
 // publication.
@@ -76,7 +77,7 @@ func (x *Indexer) takeWaiting(taken []handIn) []handIn {
 		select {
 		case call := <-x.handIns:
 			taken = append(taken, x.takeCall(call))
-			n += len(call.updates)
+			n += 1 + len(call.updates)
 		default:
 			return taken
 		}

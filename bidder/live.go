@@ -54,8 +54,9 @@ type LiveUpdate struct {
 	FrequencyCapped bool
 }
 
-// MaxLiveUpdates is the most updates of one hand-in.
-const MaxLiveUpdates = 1 << 16
+// MaxLiveUpdates is the most updates of one hand-in: some tens of milliseconds of the
+// indexer's time.
+const MaxLiveUpdates = 10_000
 
 // checkUpdates refuses updates that an owner may not hand in; the error names the field.
 func checkUpdates(owner Owner, updates []LiveUpdate) error {

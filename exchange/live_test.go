@@ -94,14 +94,7 @@ func TestTheFirstSearchAfterARestartIsOfTheStatesThatOwnersHandIn(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	slots := func() int {
-		response, err := e.Search(ctx, at(hub), time.Now())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(response.Sponsored)
-	}
-	if slots() != 1 {
+	if slotsWon(t, e) != 1 {
 		t.Fatal("the campaign does not show")
 	}
 	e.Close()
@@ -112,7 +105,7 @@ func TestTheFirstSearchAfterARestartIsOfTheStatesThatOwnersHandIn(t *testing.T) 
 	if e, err = start(handIn); err != nil {
 		t.Fatal(err)
 	}
-	if slots() != 0 {
+	if slotsWon(t, e) != 0 {
 		t.Error("the first search shows a campaign whose budget is spent")
 	}
 	live, err := e.LiveStates(ctx)
@@ -129,4 +122,13 @@ func TestTheFirstSearchAfterARestartIsOfTheStatesThatOwnersHandIn(t *testing.T) 
 	if hexbid.KindOf(err) != hexbid.Invalid {
 		t.Errorf("an owner that hands in what it may not: %v", err)
 	}
+}
+
+func slotsWon(t *testing.T, e *Exchange) int {
+	t.Helper()
+	response, err := e.Search(ctx, at(hub), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(response.Sponsored)
 }
