@@ -62,11 +62,13 @@ func TestTapeIsBoundedAndFeedsReadTheRestFromTheLog(t *testing.T) {
 
 func TestTapeIsBoundedInBytes(t *testing.T) {
 	tape := NewTape(0, nil)
+	array := make([]taped, 200)
+	tape.held = array[:0]
 	for v := range uint64(100) {
 		tape.Append(Change{Version: v + 1}, tapeBytes/10)
 	}
-	if len(tape.held) > 10 || tape.bytes > tapeBytes {
-		t.Errorf("%d changes of %d bytes are held", len(tape.held), tape.bytes)
+	if len(tape.held) > 10 || tape.bytes > tapeBytes || array[0].Version != 0 {
+		t.Errorf("%d changes of %d bytes are held, version %d among them", len(tape.held), tape.bytes, array[0].Version)
 	}
 	tape.Append(Change{Version: 101}, 2*tapeBytes) // the last is held whatever it takes
 	if c, there := tape.Feed(100).Waiting(); !there || c.Version != 101 || len(tape.held) != 1 {
@@ -160,8 +162,10 @@ func TestFeedsThatWaitAreWoken(t *testing.T) {
 		for v := range uint64(3) {
 			synctest.Wait() // until the feed waits
 			tape.Append(Change{Version: v + 1}, 1)
+			if synctest.Wait(); uint64(len(got)) != v+1 {
+				t.Fatalf("after version %d the feed has got %v", v+1, got)
+			}
 		}
-		synctest.Wait()
 		tape.Close(errClosed)
 		synctest.Wait()
 		if !slices.Equal(got, []uint64{1, 2, 3}) || !errors.Is(last, errClosed) {

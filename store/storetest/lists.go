@@ -155,14 +155,16 @@ func testListOwners(t *testing.T, e Engine) {
 				t.Errorf("%+v: found %d %v, want %d", c.query, len(found), found, c.want)
 			}
 		}
-		c.query.Names = 4
-		found, calls := pages(t, s, c.query)
-		if len(found) != c.want {
-			t.Errorf("%+v in calls of four names: found %d, want %d", c.query, len(found), c.want)
-		}
-		// Seeking, it looks at the names found and one more an owner or program id.
-		if most := (len(found)+2*len(asked))/4 + 1; calls > most {
-			t.Errorf("%+v: %d calls of four names for %d found", c.query, calls, len(found))
+		for _, c.query.Names = range []int{1, 3, 4} {
+			found, calls := pages(t, s, c.query)
+			if len(found) != c.want {
+				t.Errorf("%+v: found %d, want %d", c.query, len(found), c.want)
+			}
+			// Seeking, it looks at the names found and one more an owner or program id. A
+			// call of one name has no second one to leap to.
+			if most := (len(found)+2*len(asked))/c.query.Names + 1; calls > most && c.query.Names > 1 {
+				t.Errorf("%+v: %d calls for %d found", c.query, calls, len(found))
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/store"
@@ -50,7 +51,7 @@ func testUnsynced(t *testing.T, e Engine) {
 			t.Error(o.Err)
 		}
 	})
-	<-waits
+	mustCome(t, waits)
 	if now := shownBy(t, s, feed, next); !reflect.DeepEqual(now, before) {
 		t.Errorf("while a commit is synced there is\n%+v\nbefore it there was\n%+v", now, before)
 	}
@@ -66,6 +67,16 @@ func testUnsynced(t *testing.T, e Engine) {
 	if now := shownBy(t, s, s.Watch(before.Version), next); !now.Waiting || !now.ByUID || now.Version <= before.Version || len(now.Listed) != len(before.Listed)+1 ||
 		now.Counters[store.CounterKey{Owner: "x", Counter: store.Places}] != 5 || now.Verdict.State != hexbid.Approved || now.Derived["advertisers/d"] != "two" {
 		t.Errorf("after the sync there is %+v", now)
+	}
+}
+
+// mustCome waits for a sync.
+func mustCome(t *testing.T, waits <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-waits:
+	case <-time.After(patience):
+		t.Fatal("a commit was made without a sync")
 	}
 }
 
@@ -92,7 +103,7 @@ func testWhileSyncing(t *testing.T, e Engine) {
 	}
 	first := group(program("advertisers/a/programs/p"), remove("advertisers/b"), counting("advertisers/c", store.Count{Owner: "x", Counter: store.Places, By: 5}))
 	commits(0, first)
-	<-waits
+	mustCome(t, waits)
 	again := program("advertisers/a/programs/p")
 	again.IfVersion = 0
 	commits(hexbid.AlreadyExists, group(again))
