@@ -209,15 +209,30 @@ func (l *list) edited(e *listEdit, from postingSource) *list {
 func (l *list) thinned(c cutter, remove []posting) []*block {
 	blocks := slices.Clone(l.tail.blocks)
 	for i := range remove {
-		at, begins := slices.BinarySearchFunc(blocks, &remove[i], func(b *block, p *posting) int { begin := b.begin(); return inOrder(&begin, p) })
-		if !begins {
-			at = max(at-1, 0)
-		}
+		at := blockAt(blocks, &remove[i])
 		if blocks[at] = blocks[at].without(remove[i : i+1]); blocks[at].len() < leastInTail {
 			return l.recut(c, remove, nil)
 		}
 	}
 	return blocks
+}
+
+// blockAt is the place of the block that holds a posting, if one of them does.
+func blockAt(blocks []*block, p *posting) int {
+	at, begins := slices.BinarySearchFunc(blocks, p, func(b *block, p *posting) int { begin := b.begin(); return inOrder(&begin, p) })
+	if begins {
+		return at
+	}
+	return max(at-1, 0)
+}
+
+// blockOf is the block that holds a posting of the list, unless it stands by itself: then
+// nil, or a block that would hold it.
+func (l *list) blockOf(p *posting) *block {
+	if below := l.below(); len(below.blocks) > 0 && inOrder(p, &below.top) >= 0 {
+		return below.blocks[blockAt(below.blocks, p)]
+	}
+	return nil
 }
 
 // recut makes the blocks of a tail anew where postings come or few are left.

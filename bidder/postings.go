@@ -96,9 +96,12 @@ func (l *listing) equals(m *listing) bool {
 }
 
 // relist changes a campaign's listing, and its specifics with it. One that is listed as it
-// was stays posted: most changes are of a bid or a budget.
+// was stays posted: most changes are of a bid or a budget. So does one of which the words
+// alone are others.
 func (p *postings) relist(i uint32, own specifics, now listing) {
-	if before := p.listingOf(i); !before.equals(&now) {
+	before := p.listingOf(i)
+	otherWords := before.signature != now.signature
+	if before.signature = now.signature; !before.equals(&now) {
 		p.unpost(i)
 	}
 	p.surrounds.join(i, now.around)
@@ -107,6 +110,23 @@ func (p *postings) relist(i uint32, own specifics, now listing) {
 	d := p.records.details.edit(i)
 	d.mask, d.signature, own.rule = now.mask, now.signature, now.rule
 	p.records.setSpecifics(i, own)
+	if otherWords {
+		p.reword(i)
+	}
+}
+
+// reword makes the blocks anew that have the words of a campaign. Few do: postings are
+// without words, and searches read them from the campaign's record.
+func (p *postings) reword(i uint32) {
+	if !p.states.at(i).posted {
+		return
+	}
+	p.each(i, p.surrounds.of(i), func(key uint64, as posting) {
+		if b := p.lists.at(key).blockOf(&as); b != nil && b.words != nil {
+			p.lists.note(key, as, true)
+			p.lists.note(key, as, false)
+		}
+	})
 }
 
 func (p *postings) shapeOf(i uint32) shape { return p.states.at(i).shape }
@@ -206,32 +226,42 @@ func (p *postings) freezeInto(s *Snapshot) {
 	p.lists.freezeInto(s)
 }
 
-// noteAll notes an edit for every list that a campaign stands in: under one cell it
-// has one posting, of its own covering and its surround's, which is nil for none.
+// noteAll notes an edit for every list that a campaign stands in.
 func (p *postings) noteAll(i uint32, around *surround, going bool) {
+	p.each(i, around, func(key uint64, as posting) { p.lists.note(key, as, going) })
+}
+
+// each visits every list that a campaign stands in: under one cell it has one posting, of
+// its own covering and its surround's, which is nil for none.
+func (p *postings) each(i uint32, around *surround, visit func(key uint64, as posting)) {
 	own := p.covering(i)
 	for _, at := range own {
 		if around == nil || around.at(at.Key).Touched == 0 {
-			p.note(i, at, going)
+			p.eachKind(i, at, visit)
 		}
 	}
 	if around != nil {
-		around.each(func(at geoindex.Posting) { p.note(i, p.joined(i, at, own), going) })
+		around.each(func(at geoindex.Posting) { p.eachKind(i, p.joined(i, at, own), visit) })
 	}
 }
 
-// note notes an edit of one posting, for both kinds of lists where it stands in
-// both.
-func (p *postings) note(i uint32, at geoindex.Posting, going bool) {
+// eachKind visits the lists under one key that a campaign stands in, of both kinds where
+// it stands in both.
+func (p *postings) eachKind(i uint32, at geoindex.Posting, visit func(key uint64, as posting)) {
 	d := p.records.details.at(i)
 	as := posting{postingMask(d.mask, at), i, p.states.at(i).cap}
 	keyworded := p.records.specificsOf(i).keywords.HasWanted()
 	if keyworded {
-		p.lists.note(uint64(at.Key)|withKeywords, as, going)
+		visit(uint64(at.Key)|withKeywords, as)
 	}
 	if !keyworded || d.mask.AdmitsNoWords() {
-		p.lists.note(uint64(at.Key), as, going)
+		visit(uint64(at.Key), as)
 	}
+}
+
+// note notes an edit of what is posted of a campaign under one key.
+func (p *postings) note(i uint32, at geoindex.Posting, going bool) {
+	p.eachKind(i, at, func(key uint64, as posting) { p.lists.note(key, as, going) })
 }
 
 // followCells changes what is posted of a surround's members under cells that have changed.
