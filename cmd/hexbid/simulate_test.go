@@ -335,7 +335,7 @@ func TestGatesSetTheExitStatus(t *testing.T) {
 		{[]string{"--fail-if", "p50>1us"}, 2, "MISSED: fail if p50>1us"},
 		{[]string{"--fail-if", "price>1"}, 2, "price was not measured"},
 		{[]string{"--baseline", filepath.Join(dir, "run.json"), "--tolerance", "0.99"}, 0, "passed: reached beside the baseline"},
-		{[]string{"--fail-if", "p99>10"}, 1, "as in 5ms"},
+		{[]string{"--fail-if", "p99>10"}, 1, "like 5ms"},
 		{[]string{"--baseline", filepath.Join(dir, "run.csv")}, 1, "no run of hexbid simulate"},
 		{[]string{"--baseline", filepath.Join(dir, "none.json")}, 1, "--baseline"},
 		{[]string{"--rate", "0"}, 1, "--rate"}, {[]string{"--rate", "5..6..7"}, 1, "two ends"}, {[]string{"--rate", "1,x"}, 1, "--rate"}, {[]string{"--rate", "100,200", "--day"}, 1, "the day's mean"},
