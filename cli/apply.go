@@ -39,7 +39,7 @@ func (c *applyCommand) Run(s *session) error {
 		return err
 	}
 	if c.Prune && !c.Yes && !c.DryRun && (slices.Contains(files, "-") || !isTerminal(s.Stdin)) {
-		return errAskFirst // before anything is applied
+		return errAskFirst // refuse before anything is applied
 	}
 	conn, err := c.dial()
 	if err != nil {
@@ -60,7 +60,7 @@ func (c *applyCommand) Run(s *session) error {
 	return failed
 }
 
-// listFiles expands folders to the files of known formats in them, by name.
+// listFiles replaces each folder by the files of known formats in it, sorted by name.
 func listFiles(paths []string) ([]string, error) {
 	if len(paths) == 0 {
 		return nil, errors.New("--file: name at least one file, folder or -")
@@ -85,7 +85,7 @@ func listFiles(paths []string) ([]string, error) {
 	return files, nil
 }
 
-// newBar shows progress on a terminal; nil elsewhere.
+// newBar returns a progress bar on a terminal, and nil elsewhere.
 func newBar(s *session, doing, unit string) *progressbar.ProgressBar {
 	if !isTerminal(s.Stderr) {
 		return nil
@@ -101,9 +101,9 @@ type application struct {
 	bar      *progressbar.ProgressBar
 	seen     *seen
 	batch    []*upload
-	bytes    int       // of the batch
-	waiting  []*upload // rejected for something that may come later
-	owners   []string  // advertisers whose own row is in the files
+	bytes    int       // in the batch
+	waiting  []*upload // rows that refer to something that may come later
+	owners   []string  // advertisers that have a row of their own in the files
 	notices  notices
 	summary  summary
 }
@@ -138,7 +138,7 @@ func (a *application) applyFile(path string) error {
 	return failed
 }
 
-// add puts a document into the batch and sends that when it is full.
+// add puts a document into the batch and sends the batch when it is full.
 func (a *application) add(d *document) error {
 	u := newUpload(d)
 	if u == nil {
@@ -171,7 +171,7 @@ func (a *application) add(d *document) error {
 	return a.send(true)
 }
 
-// reject prints the errors of a row and goes on.
+// reject prints the errors of a row. The run goes on.
 func (a *application) reject(errs []*rowError) {
 	a.summary.Rejected++
 	a.clearBar()
@@ -183,12 +183,12 @@ func (a *application) reject(errs []*rowError) {
 
 func (a *application) clearBar() {
 	if a.bar != nil {
-		_ = a.bar.Clear() // of the terminal; nothing hangs on it
+		_ = a.bar.Clear() // an error of the terminal does not matter
 	}
 }
 
-// send sends the batch and takes in its outcomes. A row that lacks something
-// waits for the end when it may.
+// send sends the batch and records its outcomes. If mayWait is set, a row that refers to something missing waits for
+// the end.
 func (a *application) send(mayWait bool) error {
 	if len(a.batch) == 0 {
 		return nil
@@ -206,7 +206,7 @@ func (a *application) send(mayWait bool) error {
 		a.take(a.batch[i], o, mayWait)
 	}
 	if a.bar != nil {
-		_ = a.bar.Add(len(a.batch)) // likewise
+		_ = a.bar.Add(len(a.batch)) // an error of the terminal does not matter
 	}
 	a.batch, a.bytes = a.batch[:0], 0
 	return nil
@@ -227,8 +227,7 @@ func (a *application) take(u *upload, o *pb.ImportOutcome, mayWait bool) {
 	a.summary.count(o, u.row.GetCampaign() != nil)
 }
 
-// finish sends the rest; rows that lacked something are tried again as long as
-// that helps.
+// finish sends the rest. It sends the waiting rows again as long as each round accepts some of them.
 func (a *application) finish() error {
 	if err := a.send(true); err != nil {
 		return err

@@ -17,12 +17,12 @@ type getCommand struct {
 	Parent      string `help:"List only under this name; an id may be - for any." placeholder:"NAME"`
 	PageSize    int32  `help:"Length of a page." default:"50"`
 	Page        string `help:"next_page_token of the page before."`
-	Output      string `short:"o" help:"table, json for programs, or yaml: documents that apply takes; of a list all pages." enum:"table,json,yaml" default:"table"`
+	Output      string `short:"o" help:"table, json for programs, or yaml: documents for apply, with all pages of a list." enum:"table,json,yaml" default:"table"`
 	clientFlags `embed:""`
 }
 
-// Run shows one resource, or lists a page. Documents are all pages: what is
-// left out of a file would seem to be gone.
+// Run shows one resource, or lists a page. With -o yaml it writes all pages, because a file with one page would look as
+// if the other resources were gone.
 func (c *getCommand) Run(s *session) error {
 	if !strings.Contains(c.What, "/") && c.Output == "yaml" {
 		return c.writeDocuments(s)
@@ -91,12 +91,12 @@ func getByName(ctx context.Context, c pb.CampaignServiceClient, name string) (re
 
 func (c *getCommand) list(ctx context.Context, s *session, campaigns pb.CampaignServiceClient) error {
 	view := pb.View_VIEW_FULL
-	if c.Output == "table" { // which does not show the shapes of areas
+	if c.Output == "table" { // a table does not show the shapes of areas
 		view = pb.View_VIEW_BASIC
 	}
 	l := listing{c.What, c.Parent, c.Page}
 	page, err := fetchPage(ctx, campaigns, l, c.PageSize, view)
-	for err == nil && len(page.resources) == 0 && page.next != "" { // a server may look through much and find nothing yet
+	for err == nil && len(page.resources) == 0 && page.next != "" { // a server may look at many names and find none that match
 		l.token = page.next
 		page, err = fetchPage(ctx, campaigns, l, c.PageSize, view)
 	}
@@ -118,7 +118,7 @@ func (c *getCommand) list(ctx context.Context, s *session, campaigns pb.Campaign
 	return nil
 }
 
-// tableHeads are the columns of each kind's table.
+// tableHeads are the columns of the table of each kind.
 var tableHeads = map[string][]string{
 	"advertisers": {"NAME", "DISPLAY NAME", "STATE"},
 	"programs":    {"NAME", "DISPLAY NAME", "CATEGORY"},
@@ -157,8 +157,8 @@ type approveCommand struct {
 	clientFlags `embed:""`
 }
 
-// Run reviews each, and shows what the verdict is about: an owner may have changed
-// the place since the operator looked at it.
+// Run reviews each place and shows the place that the verdict is about, because its owner may have changed it since the
+// operator looked.
 func (c *approveCommand) Run(s *session) error {
 	verdict := pb.ReviewState_REVIEW_STATE_APPROVED
 	if c.Hide {
@@ -176,7 +176,7 @@ func (c *approveCommand) Run(s *session) error {
 	})
 }
 
-// placeLine is all that viewers see of a place, in a line.
+// placeLine returns all that viewers see of a place, in one line.
 func placeLine(p *pb.Place) string {
 	parts := []string{fmt.Sprintf("%.5f, %.5f", p.GetLatitude(), p.GetLongitude())}
 	for _, text := range []string{p.GetDisplayName(), p.GetAddress(), p.GetOpeningHours()} {

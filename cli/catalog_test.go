@@ -12,7 +12,7 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// slowLister finds a campaign on the third page.
+// slowLister returns two empty pages before the one with a campaign.
 type slowLister struct {
 	pb.CampaignServiceClient
 	asked []string // page tokens

@@ -1,6 +1,5 @@
-// Package cli is the command line: it parses flags, speaks the wire contract to
-// a server as any client would, and reads and writes the file formats. Commands that
-// work on the server's machine are handed in by cmd/hexbid.
+// Package cli is the command line. It parses flags, speaks the wire contract to a server as any client would, and reads
+// and writes the file formats. Package cmd/hexbid adds the commands that work on the server's own machine.
 package cli
 
 import (
@@ -18,18 +17,18 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Env is what a run of the command line touches.
+// Env is the environment of a run: its streams, and what the program adds.
 type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	// Version of the program.
+	// Version is the version of the program.
 	Version string
-	// Commands are what the program adds to those of a client: pointers to structs of
-	// kong commands, whose Run may take a context.Context and an Env.
+	// Commands are the commands that the program adds to those of a client. Each is a pointer to a struct of kong
+	// commands, whose Run may take a context.Context and an Env.
 	Commands []any
 }
 
-// commands are the sub-commands; kong reads their tags.
+// commands are the sub-commands. kong reads their tags.
 type commands struct {
 	Config kong.ConfigFlag `help:"YAML file with the same names as the flags; flags and environment win." placeholder:"FILE"`
 
@@ -46,24 +45,23 @@ type commands struct {
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
-// session is what commands get to work with.
+// session is what a command works with.
 type session struct {
 	Env
 	ctx   context.Context
-	args  []string // as they were typed
-	given []string // names of the flags that the command line or its file gave
+	args  []string // as typed
+	given []string // names of the flags set on the command line or in the configuration file
 }
 
 const description = `Mini Programs Nearby, with an auction: finds the mini-programs around a viewer, lets advertisers compete for the slots above them, and prices the winners.
 
 Try "hexbid serve --demo", then "hexbid search --lat 30.2553 --lng 120.1640 --age 24 --gender female".`
 
-// exitCode ends kong's own exits (--help) without ending the process.
+// exitCode lets kong's own exits (--help) end the run without ending the process.
 type exitCode int
 
-// Run runs one command line and returns the exit status: 0, 1 for an error, 2
-// for a command line that cannot be read, or where a gate of a simulation was
-// missed. Errors go to Stderr.
+// Run runs one command line and returns the exit status: 0 for success, 1 for an error, and 2 for a command line that
+// cannot be read or a simulation that missed a gate. It writes errors to Stderr.
 func Run(ctx context.Context, args []string, env Env) (code int) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -100,7 +98,7 @@ func Run(ctx context.Context, args []string, env Env) (code int) {
 	return 0
 }
 
-// givenFlags are the names of those that do not have their default.
+// givenFlags returns the names of the flags that the command line or its file sets.
 func givenFlags(c *kong.Context) (names []string) {
 	for _, p := range c.Path {
 		if p.Flag != nil {
@@ -110,10 +108,10 @@ func givenFlags(c *kong.Context) (names []string) {
 	return names
 }
 
-// errReported ends a command whose errors have been printed.
+// errReported ends a command that has printed its errors already.
 var errReported = errors.New("reported")
 
-// explainError turns a status into what a person needs.
+// explainError turns a gRPC status into a message for people.
 func explainError(err error) string {
 	s, ok := status.FromError(err)
 	if !ok {
@@ -134,7 +132,7 @@ func explainError(err error) string {
 	return s.Message()
 }
 
-// isTransport says whether gRPC's client, not the server, gave up.
+// isTransport reports whether the error comes from gRPC's client rather than from the server.
 func isTransport(message string) bool {
 	for _, words := range []string{"connection", "transport", "name resolver", "write tcp", "read tcp"} {
 		if strings.Contains(message, words) {
@@ -152,7 +150,7 @@ func (versionCommand) Run(s *session) error {
 	return err
 }
 
-// isTerminal says whether a stream is one.
+// isTerminal reports whether a stream is a terminal.
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

@@ -19,14 +19,14 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// clientFlags say which server a command speaks to.
+// clientFlags say which server a command calls.
 type clientFlags struct {
 	Server  string        `help:"Address of the server." default:"127.0.0.1:7600" env:"HEXBID_SERVER"`
 	CA      string        `name:"tls-ca" help:"Speak TLS and trust this certificate authority, PEM; \"system\" for the system's." placeholder:"FILE" env:"HEXBID_TLS_CA"`
 	Timeout time.Duration `help:"How long to wait for an answer." default:"10s"`
 }
 
-// client is a connection with both services.
+// client is a connection to a server, with its services.
 type client struct {
 	conn      *grpc.ClientConn
 	search    pb.SearchServiceClient
@@ -56,7 +56,7 @@ func (f *clientFlags) dial() (*client, error) {
 	return &client{conn, pb.NewSearchServiceClient(conn), pb.NewCampaignServiceClient(conn)}, nil
 }
 
-// call dials, runs one call inside the timeout and hangs up.
+// call connects, runs one call within the timeout, and closes the connection.
 func (f *clientFlags) call(s *session, run func(ctx context.Context, c *client) error) error {
 	c, err := f.dial()
 	if err != nil {
@@ -68,7 +68,7 @@ func (f *clientFlags) call(s *session, run func(ctx context.Context, c *client) 
 	return run(ctx, c)
 }
 
-// outputFlags choose between output for people and for programs.
+// outputFlags choose between output for people and output for programs.
 type outputFlags struct {
 	Output string `short:"o" help:"table, or json for programs." enum:"table,json" default:"table"`
 }
@@ -78,7 +78,7 @@ func printJSON(s *session, m proto.Message) error {
 	if err != nil {
 		return err
 	}
-	var indented bytes.Buffer // protojson's own spacing differs from build to build
+	var indented bytes.Buffer // the spacing of protojson differs between builds
 	if err := json.Indent(&indented, text, "", "  "); err != nil {
 		return err
 	}

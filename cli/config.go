@@ -11,11 +11,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// configFile resolves flags that neither the command line nor the environment
-// sets.
+// configFile supplies the flags that neither the command line nor the environment sets.
 type configFile struct{ settings map[string]yaml.Node }
 
-// read is kong's loader of the file.
+// read loads the file for kong.
 func (f *configFile) read(r io.Reader) (kong.Resolver, error) {
 	if err := yaml.NewDecoder(r).Decode(&f.settings); err != nil && err != io.EOF {
 		return nil, fmt.Errorf("config file: %w", err)
@@ -23,7 +22,7 @@ func (f *configFile) read(r io.Reader) (kong.Resolver, error) {
 	return f, nil
 }
 
-// Validate refuses settings that no flag has.
+// Validate refuses a setting that is not a flag.
 func (f *configFile) Validate(app *kong.Application) error {
 	var known []string
 	var visit func(n *kong.Node)
@@ -44,7 +43,7 @@ func (f *configFile) Validate(app *kong.Application) error {
 	return nil
 }
 
-// Resolve gives a flag its value; a list or a mapping as YAML.
+// Resolve returns the value of a flag. It returns a list or a mapping as YAML.
 func (f *configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	for _, env := range flag.Envs {
 		if _, set := os.LookupEnv(env); set {

@@ -10,17 +10,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// csvFile is a CSV on its way in.
+// csvFile is a CSV file that is being read.
 type csvFile struct {
 	*reader
 	comma      rune
 	header     []string
-	kind, name int // columns
+	kind, name int // indexes of these columns
 }
 
-// readCSV reads a header and a resource a row; empty cells are unset, rows of
-// empty cells and lines that begin with # are passed over. A header of tabs
-// makes it a table of tabs.
+// readCSV reads a header and then one resource from each row. An empty cell is unset. Rows of empty cells and lines that
+// begin with # are skipped. If the header has tabs and no commas, the separator is the tab.
 func (r *reader) readCSV() {
 	c := &csvFile{reader: r, comma: ','}
 	if !c.readHeader() {
@@ -76,7 +75,7 @@ func (c *csvFile) readHeader() bool {
 	for _, cell := range cells {
 		c.header = append(c.header, cell.text)
 	}
-	for len(c.header) > 0 && c.header[len(c.header)-1] == "" { // spreadsheets keep columns once used
+	for len(c.header) > 0 && c.header[len(c.header)-1] == "" { // spreadsheets keep columns that were once used
 		c.header = c.header[:len(c.header)-1]
 	}
 	if err == nil {
@@ -90,14 +89,14 @@ func (c *csvFile) readHeader() bool {
 	return true
 }
 
-// cell is a cell and its line.
+// cell is the text of a cell, and its line.
 type cell struct {
 	text string
 	line int
 }
 
-// record reads one record and says at which line it begins, 0 at the end. A
-// quote that is not closed before the next row costs its own line only.
+// record reads one record and returns the line at which it begins, or 0 at the end. A quote that nothing closes before
+// the next row spoils only its own line.
 func (c *csvFile) record() (cells []cell, first int, err error) {
 	next, ok := c.lines.next()
 	for ok && (strings.TrimSpace(next.text) == "" || next.text[0] == '#') {
@@ -129,8 +128,8 @@ func (c *csvFile) record() (cells []cell, first int, err error) {
 	return cells, first, err
 }
 
-// beginsRow says whether a line inside quotes looks like a row of its own: it
-// has a kind and a name where those stand.
+// beginsRow reports whether a line inside quotes looks like a row of its own: it has a kind and a name in their
+// columns.
 func (c *csvFile) beginsRow(text string) bool {
 	if c.kind < 0 {
 		return false
@@ -163,14 +162,14 @@ func (c *csvFile) parse(gathered []line) (cells []cell, err error) {
 	return cells, nil
 }
 
-// quotes follows the quotes of a CSV over the lines of a record.
+// quotes tracks the open quote of a CSV record over its lines.
 type quotes struct {
 	comma byte
-	open  bool // the lines so far end inside quotes
+	open  bool // the last line ended inside quotes
 }
 
 func (q *quotes) line(text string) {
-	begins := !q.open // of a cell: only there a quote opens
+	begins := !q.open // at the start of a cell; a quote opens only there
 	for i := 0; i < len(text); i++ {
 		switch b := text[i]; {
 		case q.open && b == '"' && i+1 < len(text) && text[i+1] == '"':

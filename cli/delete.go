@@ -10,7 +10,7 @@ import (
 )
 
 type deleteCommand struct {
-	Names       []string `arg:"" help:"Names of resources; what needs others goes first."`
+	Names       []string `arg:"" help:"Names of resources; those that need others are deleted first."`
 	Cascade     bool     `help:"Delete all that needs them too: campaigns of a program, everything of an advertiser. Shows the list and asks."`
 	Yes         bool     `short:"y" help:"Do not ask; for scripts."`
 	DryRun      bool     `help:"Show what would be deleted and delete nothing."`
@@ -18,7 +18,7 @@ type deleteCommand struct {
 	outputFlags `embed:""`
 }
 
-// Run deletes each; one that cannot be deleted does not hold up the others.
+// Run deletes each resource. One that cannot be deleted does not stop the others.
 func (c *deleteCommand) Run(s *session) error {
 	conn, err := c.dial()
 	if err != nil {
@@ -39,7 +39,7 @@ func (c *deleteCommand) Run(s *session) error {
 	return err
 }
 
-// plan lists what is to go: the names, and with --cascade all that needs them.
+// plan lists the resources to delete: the given names and, with --cascade, everything that needs them.
 func (c *deleteCommand) plan(ctx context.Context, r *remover) (removalPlan, error) {
 	var plan removalPlan
 	for _, name := range c.Names {
@@ -63,7 +63,7 @@ func (c *deleteCommand) plan(ctx context.Context, r *remover) (removalPlan, erro
 	return plan, nil
 }
 
-// addNeeding adds what a resource must not go before.
+// addNeeding adds the resources that must be deleted before this one.
 func (r *remover) addNeeding(ctx context.Context, plan *removalPlan, n hexbid.Name) error {
 	switch n.Kind {
 	case hexbid.KindAdvertiser:
@@ -78,7 +78,7 @@ func (r *remover) addNeeding(ctx context.Context, plan *removalPlan, n hexbid.Na
 	return nil
 }
 
-// addListed adds those of a listing that goes says of that they are to go.
+// addListed adds the resources of a listing for which goes returns true.
 func (r *remover) addListed(ctx context.Context, plan *removalPlan, kind hexbid.ResourceKind, l listing, goes func(resource) bool) error {
 	for m, err := range r.walk.all(ctx, l) {
 		if err != nil {
@@ -91,7 +91,7 @@ func (r *remover) addListed(ctx context.Context, plan *removalPlan, kind hexbid.
 	return nil
 }
 
-// addOwned adds what an advertiser owns and goes says of that it is to go.
+// addOwned adds the resources of an advertiser for which goes returns true.
 func (r *remover) addOwned(ctx context.Context, plan *removalPlan, advertiser string, goes func(name string) bool) error {
 	for _, list := range []struct {
 		kind hexbid.ResourceKind

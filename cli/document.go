@@ -12,17 +12,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// document is one resource of a file: its fields by dotted name, as YAML nodes
-// that know their lines. YAML, JSON lines and CSV all become documents, so that
-// they mean the same.
+// document is one resource of a file. It holds fields by dotted name, as YAML nodes that know their lines. YAML, JSON
+// lines and CSV all become documents, so that they mean the same.
 type document struct {
 	file   string
 	line   int
 	fields map[string]*yaml.Node
-	wrong  []*rowError // found while reading
+	wrong  []*rowError // errors found while reading
 }
 
-// rowError is an error of a file, a line and a field.
+// rowError is an error in a line and a field of a file.
 type rowError struct {
 	File    string `json:"file"`
 	Line    int    `json:"line,omitempty"`
@@ -30,7 +29,7 @@ type rowError struct {
 	Message string `json:"message"`
 }
 
-// Error is file:line: field: message.
+// Error writes the error as file:line: field: message.
 func (e *rowError) Error() string {
 	where := e.File
 	if e.Line > 0 {
@@ -46,12 +45,12 @@ func (e *rowError) Error() string {
 type reader struct {
 	file  string
 	lines *lines
-	visit func(*document) // of every document, in order
-	fail  func(*rowError) // of every one that cannot be read
+	visit func(*document) // receives every document, in order
+	fail  func(*rowError) // receives an error for every document that cannot be read
 }
 
-// readDocuments reads a file. Its name chooses the format: .csv, .tsv, .jsonl
-// or .ndjson, .txt when it has tabs, else YAML.
+// readDocuments reads a file. The name of the file chooses the format: CSV for .csv and .tsv, JSON lines for .jsonl and
+// .ndjson, CSV for .txt with tabs, otherwise YAML.
 func readDocuments(file string, text io.Reader, visit func(*document), fail func(*rowError), notice func(line int, text string)) {
 	r := &reader{file, newLines(text, notice), visit, fail}
 	switch strings.ToLower(filepath.Ext(file)) {
@@ -64,7 +63,7 @@ func readDocuments(file string, text io.Reader, visit func(*document), fail func
 		if ok {
 			r.lines.pushBack([]line{first})
 		}
-		if strings.Contains(first.text, "\t") { // what Excel calls Unicode text
+		if strings.Contains(first.text, "\t") { // Excel calls this format Unicode text
 			r.readCSV()
 			break
 		}
@@ -77,8 +76,7 @@ func readDocuments(file string, text io.Reader, visit func(*document), fail func
 	}
 }
 
-// readYAML reads a file in pieces that begin at the lines ---, so that a syntax
-// error costs its own document only.
+// readYAML reads a file in pieces separated by lines of ---, so that a syntax error spoils only its own document.
 func (r *reader) readYAML() {
 	var piece []string
 	first := 1
@@ -97,7 +95,7 @@ func (r *reader) readYAML() {
 
 var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?((?s).*)$`)
 
-// readPiece reads YAML that begins at a line of the file.
+// readPiece reads a piece of YAML that begins at the given line of the file.
 func (r *reader) readPiece(text string, first int) {
 	decoder := yaml.NewDecoder(strings.NewReader(text))
 	for {
@@ -127,7 +125,7 @@ func (r *reader) syntaxError(err error, first int) *rowError {
 	return &rowError{r.file, at, "", "is not YAML: " + message}
 }
 
-// readJSONLines reads an object a line; JSON is YAML.
+// readJSONLines reads one object from each line. JSON is YAML.
 func (r *reader) readJSONLines() {
 	for next, ok := r.lines.next(); ok; next, ok = r.lines.next() {
 		text := strings.TrimSpace(next.text)
@@ -147,7 +145,7 @@ func (r *reader) readJSONLines() {
 	}
 }
 
-// visitNode flattens a mapping, or each of a sequence of mappings.
+// visitNode flattens a mapping, or each mapping of a sequence.
 func (r *reader) visitNode(node *yaml.Node, linesBefore int) {
 	switch node.Kind {
 	case yaml.SequenceNode:
@@ -163,13 +161,13 @@ func (r *reader) visitNode(node *yaml.Node, linesBefore int) {
 	}
 }
 
-// Bounds on a document, which aliases could otherwise make endless.
+// Limits of a document. Without them aliases could make one endless.
 const (
 	maxDepth  = 8
 	maxFields = 1000
 )
 
-// flatten gives nested fields dotted names.
+// flatten stores nested fields under dotted names.
 func (d *document) flatten(prefix string, mapping *yaml.Node, linesBefore int) {
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
 		if len(d.fields) >= maxFields {
@@ -188,18 +186,19 @@ func (d *document) flatten(prefix string, mapping *yaml.Node, linesBefore int) {
 		if d.fields[name] != nil {
 			d.fail(linesBefore+key.Line, name, "stands twice")
 		}
-		at := *value // an alias is one node in many places
+		at := *value // an alias shares one node between several places
 		at.Line = linesBefore + key.Line
 		d.fields[name] = &at
 	}
 }
 
-// fail notes an error of a field.
+// fail records an error of a field.
 func (d *document) fail(line int, field, message string) {
 	d.wrong = append(d.wrong, &rowError{d.file, line, field, message})
 }
 
-// lineOf is the line of a field, of what it is a part of, or of the document.
+// lineOf returns the line of a field. If the field has none it returns the line of the field around it, or of the
+// document.
 func (d *document) lineOf(field string) int {
 	for field != "" {
 		if n := d.fields[field]; n != nil {
@@ -212,7 +211,7 @@ func (d *document) lineOf(field string) int {
 
 const unreadableMessage = "is neither UTF-8 nor GB18030, or a line of more than 16 MiB: save the file as UTF-8"
 
-// isUnreadable says whether a value holds what could not be read.
+// isUnreadable reports whether a value contains bytes that could not be read.
 func isUnreadable(n *yaml.Node) bool {
 	if strings.Contains(n.Value, unreadable) {
 		return true

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// read reads a file and tells its documents' names and what failed.
+// read reads a file and returns its documents' names and its errors.
 func read(file, text string) (names, failures []string) {
 	readDocuments(file, strings.NewReader(text), func(d *document) {
 		if u := newUpload(d); u != nil && len(d.wrong) == 0 {
@@ -27,7 +27,7 @@ func TestARowInErrorCostsItselfOnly(t *testing.T) {
 	for name, c := range map[string]struct {
 		file, text string
 		names      []string
-		failures   []string // beginnings
+		failures   []string // beginnings of the errors
 	}{
 		"YAML syntax": {"x.yaml", "kind: advertiser\nname: advertisers/a\n---\nkind: [open\n---\nkind: advertiser\nname: advertisers/b\n",
 			[]string{"advertisers/a", "advertisers/b"}, []string{"x.yaml:"}},
@@ -64,8 +64,7 @@ func TestARowInErrorCostsItselfOnly(t *testing.T) {
 	}
 }
 
-// TestQuotesThatNothingClosesCostLittle counts the lines that are read again:
-// each row looks at most one line ahead.
+// TestQuotesThatNothingClosesCostLittle counts the lines that are read twice. Each row reads at most one line ahead.
 func TestQuotesThatNothingClosesCostLittle(t *testing.T) {
 	const rows = 2000
 	var text strings.Builder

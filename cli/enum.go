@@ -14,8 +14,7 @@ type wireEnum interface {
 	protoreflect.Enum
 }
 
-// enumName is a value's name as files and flags write it: HOST_WECHAT is
-// "wechat".
+// enumName returns the name of a value as files and flags write it: HOST_WECHAT is "wechat".
 func enumName[E wireEnum](value E) string { return valueName(value.Descriptor(), value.Number()) }
 
 func valueName(d protoreflect.EnumDescriptor, number protoreflect.EnumNumber) string {
@@ -26,15 +25,14 @@ func valueName(d protoreflect.EnumDescriptor, number protoreflect.EnumNumber) st
 	return shortName(v)
 }
 
-// shortName is a value's name without what buf's lint makes every value of an
-// enumeration begin with.
+// shortName returns the name of a value without the prefix that buf's lint requires of the values of an enumeration.
 func shortName(v protoreflect.EnumValueDescriptor) string {
 	d := v.Parent().(protoreflect.EnumDescriptor)
 	prefix := strings.TrimSuffix(string(d.Values().ByNumber(0).Name()), "UNSPECIFIED")
 	return strings.ToLower(strings.TrimPrefix(string(v.Name()), prefix))
 }
 
-// parseEnum reads a name; the error lists those there are.
+// parseEnum reads a name. Its error lists the possible names.
 func parseEnum[E wireEnum](name string) (E, error) {
 	var zero E
 	number, err := parseValue(zero.Descriptor(), name)

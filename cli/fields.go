@@ -8,18 +8,16 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// field is a field of documents of one kind: it is read from a document into a
-// message, and written from a message so that reading gives the same again. Paths of
-// files that a document names begin at the folder.
+// field is a field that documents of one kind may have. It reads a node of a document into a message. It also writes
+// the field of a message as a node that reads back as the same. Relative paths in a document begin at the folder.
 type field struct {
 	name string
 	set  func(m protoreflect.Message, n *yaml.Node, folder string) error
-	get  func(m protoreflect.Message) *yaml.Node // nil when it is not set, or another field writes it
+	get  func(m protoreflect.Message) *yaml.Node // nil when the field is unset, or when another field writes it
 }
 
-// messageFields are the fields that documents may have for one message, in the
-// contract's order. They follow from its descriptor: notation.go says how files write
-// what, and where names differ.
+// messageFields are the fields that documents may have for one message, in the contract's order. They follow from the
+// message's descriptor. notation.go says how files write values, and which names differ.
 type messageFields struct {
 	list   []field
 	byName map[string]*field
@@ -31,7 +29,7 @@ type kind struct {
 	message protoreflect.MessageDescriptor
 }
 
-// kinds are the kinds of documents: those of an import's rows, in their order.
+// kinds are the kinds of documents: those that an import row may hold, in the same order.
 var kinds = importedKinds()
 
 func importedKinds() (all []kind) {
@@ -42,7 +40,7 @@ func importedKinds() (all []kind) {
 	return all
 }
 
-// fieldsByKind are the fields that documents of each kind may have.
+// fieldsByKind maps each kind to the fields that its documents may have.
 var fieldsByKind = fieldsOfKinds()
 
 func fieldsOfKinds() map[string]*messageFields {
@@ -53,13 +51,13 @@ func fieldsOfKinds() map[string]*messageFields {
 	return byKind
 }
 
-// resourceFields are the fields of a resource. Every document has a name, which
-// newUpload reads, and none has an etag: a file says what is to be, whatever is there.
+// resourceFields returns the fields of a resource. They leave out the name, which newUpload reads, and the etag: a file
+// says what a resource must be, whatever the server has now.
 func resourceFields(d protoreflect.MessageDescriptor) *messageFields {
 	return deriveFields(d, func(f protoreflect.FieldDescriptor) bool { return f.Name() == "name" || f.Name() == "etag" })
 }
 
-// partFields are the fields of a message inside a resource.
+// partFields returns the fields of a message inside a resource.
 func partFields(d protoreflect.MessageDescriptor) *messageFields {
 	return deriveFields(d, func(protoreflect.FieldDescriptor) bool { return false })
 }
@@ -78,7 +76,7 @@ func deriveFields(d protoreflect.MessageDescriptor, leaveOut func(protoreflect.F
 	return k
 }
 
-// derive gives the fields of documents that one field of the contract makes.
+// derive returns the fields of documents that follow from one field of the contract.
 func derive(f protoreflect.FieldDescriptor) []field {
 	switch {
 	case f.FullName() == geoJSONField:
@@ -94,7 +92,7 @@ func derive(f protoreflect.FieldDescriptor) []field {
 	return partsOf(f)
 }
 
-// partsOf are the fields of a message in a message: area.circles is a part of area.
+// partsOf returns the fields of a message inside a message: area.circles is a part of area.
 func partsOf(f protoreflect.FieldDescriptor) (all []field) {
 	for _, part := range partFields(f.Message()).list {
 		all = append(all, field{
@@ -113,7 +111,7 @@ func partsOf(f protoreflect.FieldDescriptor) (all []field) {
 	return all
 }
 
-// scalarField is one value. The zero value is not written.
+// scalarField returns a field with one value. It does not write the zero value.
 func scalarField(f protoreflect.FieldDescriptor) field {
 	as := scalarNotationOf(f)
 	return field{
@@ -139,8 +137,8 @@ func scalarField(f protoreflect.FieldDescriptor) field {
 	}
 }
 
-// assign sets a field. A message is copied field by field, for a value of the
-// contract's Go types may go into a message that has only descriptors.
+// assign sets a field. It copies a message field by field, because a message of a Go type cannot be stored in a message
+// that has only a descriptor.
 func assign(m protoreflect.Message, f protoreflect.FieldDescriptor, v protoreflect.Value) {
 	if f.Message() == nil {
 		m.Set(f, v)
@@ -149,7 +147,7 @@ func assign(m protoreflect.Message, f protoreflect.FieldDescriptor, v protorefle
 	fill(m.Mutable(f).Message(), v.Message())
 }
 
-// fill copies the fields of a message of scalars.
+// fill copies the fields of a message whose fields are scalars.
 func fill(to, from protoreflect.Message) {
 	from.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		to.Set(to.Descriptor().Fields().ByNumber(f.Number()), v)
@@ -157,7 +155,7 @@ func fill(to, from protoreflect.Message) {
 	})
 }
 
-// listOfScalars is a list of values, or in files one text with semicolons.
+// listOfScalars returns a field with a list of values. Files may also write the list as one text with semicolons.
 func listOfScalars(f protoreflect.FieldDescriptor) field {
 	as := scalarNotationOf(f)
 	return field{

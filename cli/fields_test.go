@@ -15,8 +15,7 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// grownCampaign is the contract's campaign with fields that nobody has written a line
-// of code for.
+// grownCampaign returns the contract's campaign with additional fields for which nobody has written code.
 func grownCampaign(t *testing.T) protoreflect.MessageDescriptor {
 	t.Helper()
 	type kind = descriptorpb.FieldDescriptorProto_Type
@@ -62,8 +61,8 @@ func grownCampaign(t *testing.T) protoreflect.MessageDescriptor {
 	return file.Messages().ByName("Campaign")
 }
 
-// TestAFieldThatTheContractGrowsIsReadAndWrittenWithoutFurtherCode grows the contract
-// by fields of every kind, and by none that programs may not set.
+// TestAFieldThatTheContractGrowsIsReadAndWrittenWithoutFurtherCode adds fields of every kind to the contract, and some
+// that programs may not set.
 func TestAFieldThatTheContractGrowsIsReadAndWrittenWithoutFurtherCode(t *testing.T) {
 	const text = `bid: 1.20
 hours: [mon-fri 9-18]
@@ -115,7 +114,7 @@ offers:
 	}
 }
 
-// TestFilesHaveTheseFields holds the names that people's files have, column by column.
+// TestFilesHaveTheseFields holds the names of the fields in people's files, in the order of columns.
 func TestFilesHaveTheseFields(t *testing.T) {
 	for kind, want := range map[string]string{
 		"advertiser": "display_name state",
@@ -129,7 +128,7 @@ func TestFilesHaveTheseFields(t *testing.T) {
 			"creatives creative.host creative.title creative.promotion creative.path creative.image creative.coupon.text creative.coupon.terms " +
 			"creative.coupon.valid_until creative.coupon.total_count",
 	} {
-		if got := strings.Join(fieldsByKind[kind].names(), " "); !strings.HasPrefix(got, want) { // what the contract grows comes after
+		if got := strings.Join(fieldsByKind[kind].names(), " "); !strings.HasPrefix(got, want) { // additional fields come after these
 			t.Errorf("a %s has\n got %s\nwant %s", kind, got, want)
 		}
 	}
@@ -142,14 +141,14 @@ func TestWhatIsWrongInAListOfMappingsIsNamed(t *testing.T) {
 		"creatives: [{coupon: {valid_until: soon}}]":             `creatives: coupon.valid_until: "soon" is not an instant`,
 		"creatives: [{coupon: {colour: red}}]":                   "creatives: coupon.colour is not one of",
 		"creatives: [{host: {a: b}}]":                            "creatives: host: is a list or a mapping",
-		"creatives: [soup]":                                      "creatives: has an entry that is no mapping",
+		"creatives: [soup]":                                      "creatives: has an entry that is not a mapping",
 		"creatives: soup":                                        "creatives: is not a list: write a list of mappings, or for one creative.host",
 		"area: {circles: [{lat: 1, radius_m: 5}]}":               "area.circles: lacks lng",
 		"area: {circles: [{lat: x, lng: 1, radius_m: 5}]}":       `area.circles: lat: "x" is not a number`,
 		"area: {circles: [[1, 2, 3]]}":                           "area.circles: is a list or a mapping",
 		"audience: {credit_bands: [x]}":                          `or for several 550+, 600+, 650+, 700+`,
 		"keywords: [{text: a, negative: perhaps}]":               `keywords: negative: "perhaps" is not true or false`,
-		"x: &a [1]\ncreatives: *a":                               "creatives: has an entry that is no mapping",
+		"x: &a [1]\ncreatives: *a":                               "creatives: has an entry that is not a mapping",
 		"audience: {ages: [{min_age: 18, max_age: 30, age: 1}]}": "audience.ages: age is not one of min_age, max_age",
 	} {
 		_, failures := read("x.yaml", "kind: campaign\nname: advertisers/a/campaigns/c\n"+text+"\n")
@@ -165,8 +164,8 @@ func TestWhatIsWrongInAListOfMappingsIsNamed(t *testing.T) {
 	}
 }
 
-// FuzzDocument reads any text as a file. It never panics, and what reads without an
-// error is written as a document that reads as the same.
+// FuzzDocument reads any text as a file. It never panics. What reads without an error is written as a document that
+// reads back as the same.
 func FuzzDocument(f *testing.F) {
 	f.Add("kind: campaign\nname: n\nbid: 1.20\nhost_bids: [alipay 120%]\nhours: fri 22-2\narea: {circles: [{lat: 1, lng: 2, radius_m: 3}], polygons: [{a: 1}]}\n")
 	f.Add("kind: campaign\nname: n\ncreatives: [{title: a, coupon: {text: b, total_count: 1}}]\nkeywords: [-a, '[b]', {text: '-c'}]\naudience: {credit_bands: 650+, ages: 18-30}\n")

@@ -14,10 +14,10 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// maxGeoJSONBytes bounds a file of shapes: a row has to fit into a message.
+// maxGeoJSONBytes is the largest file of shapes, because a row must fit into a message.
 const maxGeoJSONBytes = 8 << 20
 
-// geoJSON is a list of GeoJSON texts.
+// geoJSON returns a field with a list of GeoJSON texts.
 func geoJSON(f protoreflect.FieldDescriptor) field {
 	return field{
 		name: fileName(f),
@@ -34,17 +34,16 @@ func geoJSON(f protoreflect.FieldDescriptor) field {
 		get: func(m protoreflect.Message) *yaml.Node {
 			n := listNode(valuesOf(m.Get(f).List()), func(v protoreflect.Value) *yaml.Node { return textNode(v.String()) })
 			if n != nil {
-				n.Style = 0 // one a line
+				n.Style = 0 // one on each line
 			}
 			return n
 		},
 	}
 }
 
-// shapeNode makes a list of GeoJSON texts of what a file says of polygons:
-// GeoJSON as a mapping (JSON is YAML) or as text, @ and the path of a file, lists
-// of those, and in one text several with semicolons between. Paths begin at the
-// folder of the file that names them.
+// shapeNode turns a file's polygons into a list of GeoJSON texts. A file may write GeoJSON as a mapping (JSON is YAML)
+// or as text, @ and the path of a file, lists of these, or one text with several separated by semicolons. Relative
+// paths begin at the folder of the file.
 func shapeNode(folder string, n *yaml.Node) (*yaml.Node, error) {
 	nodes := []*yaml.Node{n}
 	if n.Kind == yaml.SequenceNode {
@@ -78,8 +77,7 @@ func shapesOf(folder string, n *yaml.Node) ([]string, error) {
 	return []string{string(text)}, err
 }
 
-// splitShapes reads a text of one or more shapes: JSON values and @paths, with
-// semicolons between.
+// splitShapes reads a text of one or more shapes: JSON values and @paths, separated by semicolons.
 func splitShapes(folder, text string) (shapes []string, err error) {
 	for {
 		text = strings.TrimLeft(text, "; \t\r\n")
@@ -108,7 +106,7 @@ func splitShapes(folder, text string) (shapes []string, err error) {
 	}
 }
 
-// members are the values of a JSON array, or the one value that is none.
+// members returns the values of a JSON array, or the single value that is not an array.
 func members(value json.RawMessage) ([]string, error) {
 	if value[0] != '[' {
 		return []string{string(value)}, nil
@@ -122,8 +120,8 @@ func members(value json.RawMessage) ([]string, error) {
 	return out, err
 }
 
-// readShape reads a file of GeoJSON: beside the file that names it, or else in
-// the working directory. What is not JSON never leaves the machine.
+// readShape reads a file of GeoJSON, in the folder of the file that names it or else in the working directory. It
+// refuses a file that is not JSON, so no other file ever leaves the machine.
 func readShape(folder, path string) (string, error) {
 	tried := []string{path}
 	if !filepath.IsAbs(path) {

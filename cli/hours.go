@@ -11,15 +11,14 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// dayNames are those of files, by the day's number in the contract.
+// dayNames are the names of days in files, by the day's number in the contract.
 var dayNames = []string{1: "mon", "tue", "wed", "thu", "fri", "sat", "sun"}
 
-// nextDay is the day after another; Monday follows Sunday.
+// nextDay returns the next day. Monday follows Sunday.
 func nextDay(day int) int { return day%7 + 1 }
 
-// parseHours reads a run such as "mon-fri 11-14" and "sat,sun 0-24". Without days a
-// run is of every day. One that ends before it begins goes past midnight and
-// belongs to the day that it begins on: "fri 22-2" ends on Saturday.
+// parseHours reads a run such as "mon-fri 11-14" and "sat,sun 0-24". A run without days is for every day. A run whose
+// end is not after its start goes past midnight and belongs to the day that it begins on: "fri 22-2" ends on Saturday.
 func parseHours(run string) (all []*pb.WeeklyHours, err error) {
 	words := strings.Fields(strings.ToLower(run))
 	if len(words) == 1 {
@@ -45,7 +44,7 @@ func wrongHours(run string) error {
 	return fmt.Errorf("%q is not a run of hours: write it as mon-fri 11-14, as 9-18 for every day, or as fri 22-2 to go past midnight", hexbid.Shorten(run))
 }
 
-// hoursFrom is a run that begins on a day, in two parts when it goes past midnight.
+// hoursFrom returns a run that begins on a day. A run past midnight has two parts.
 func hoursFrom(day int, start, end int32) []*pb.WeeklyHours {
 	if end > start {
 		return []*pb.WeeklyHours{{Day: pb.DayOfWeek(day), StartHour: start, EndHour: end}}
@@ -57,7 +56,7 @@ func hoursFrom(day int, start, end int32) []*pb.WeeklyHours {
 	return parts
 }
 
-// hoursNodes writes runs of equal hours on days that follow each other as one.
+// hoursNodes writes equal hours on consecutive days as one run.
 func hoursNodes(hours []*pb.WeeklyHours) (runs []*yaml.Node) {
 	for i := 0; i < len(hours); {
 		last := i
@@ -85,7 +84,7 @@ func dayName(day pb.DayOfWeek) string {
 	return dayNames[day]
 }
 
-// parseDays reads "mon", "mon-fri" and "sat,sun"; a range may pass Sunday.
+// parseDays reads "mon", "mon-fri" and "sat,sun". A range may go past Sunday.
 func parseDays(s string) (days []int, err error) {
 	for _, part := range strings.Split(s, ",") {
 		from, to, isRange := strings.Cut(part, "-")

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestARunOfHoursNamesItsDays in the ways that files may write them, past Sunday and past midnight too.
+// TestARunOfHoursNamesItsDays tries the ways in which files may write days, past Sunday and past midnight too.
 func TestARunOfHoursNamesItsDays(t *testing.T) {
 	for run, want := range map[string]string{
 		"mon 9-18": "1:9-18", "Sat,Sun 0-24": "6:0-24 7:0-24", "fri-mon 1-2": "5:1-2 6:1-2 7:1-2 1:1-2", "sun 22-2": "7:22-24 1:0-2", "wed 22-0": "3:22-24",

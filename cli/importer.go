@@ -15,25 +15,23 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// Bounds of a batch: rows and bytes sent at once.
+// Limits of a batch: the rows and bytes sent at once.
 const (
 	batchRows  = 500
 	batchBytes = 1 << 20
 )
 
-// importer sends batches over an import stream and opens it again when the
-// server has closed it meanwhile. A batch may be sent again: it replaces what is
-// there by the same.
+// importer sends batches over an import stream. It opens the stream again when the server has closed it. It may then
+// send a batch twice, which is harmless: the second writes the same rows over the first.
 type importer struct {
 	ctx      context.Context
 	client   pb.CampaignServiceClient
 	dryRun   bool
 	stream   grpc.BidiStreamingClient[pb.ImportRequest, pb.ImportResponse]
-	answered int // batches, on this stream
+	answered int // batches answered on this stream
 }
 
-// send gives the outcomes of rows, in their order. A row that the server cannot
-// take in a message is an error of that row only.
+// send returns the outcomes of rows, in their order. If one row makes the server refuse a batch, only that row fails.
 func (i *importer) send(rows []*pb.ImportRow) ([]*pb.ImportOutcome, error) {
 	response, err := i.exchange(&pb.ImportRequest{ValidateOnly: i.dryRun, Rows: rows})
 	switch {
@@ -55,14 +53,14 @@ func (i *importer) send(rows []*pb.ImportRow) ([]*pb.ImportOutcome, error) {
 	return append(first, second...), err
 }
 
-// isOfRows says whether a batch was refused for what is in it.
+// isOfRows reports whether a batch was refused because of its rows.
 func isOfRows(err error) bool {
 	message := status.Convert(err).Message()
 	return status.Code(err) == codes.InvalidArgument || strings.Contains(message, "larger than max") || strings.Contains(message, "error while marshaling")
 }
 
-// exchange sends a batch and receives its answer, over a new stream when the
-// present one has ended since its last answer.
+// exchange sends a batch and receives its answer. It uses a new stream if the present one has ended since its last
+// answer.
 func (i *importer) exchange(r *pb.ImportRequest) (*pb.ImportResponse, error) {
 	for {
 		response, err := i.try(r)
@@ -76,7 +74,7 @@ func (i *importer) exchange(r *pb.ImportRequest) (*pb.ImportResponse, error) {
 		case !idle || i.ctx.Err() != nil:
 			return nil, err
 		case i.dryRun && !isOfRows(err):
-			return nil, fmt.Errorf("the server closed the stream of this dry run, and with it what it knew of the rows so far: run it again (%s)", explainError(err))
+			return nil, fmt.Errorf("the server closed the stream of this dry run and lost what it knew about the rows so far: run it again (%s)", explainError(err))
 		}
 	}
 }

@@ -14,14 +14,14 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// fakeServer answers imports: it closes a stream after some batches, and takes
-// no batch that has a row of a name that it dislikes.
+// fakeServer answers imports. It closes a stream after some batches, and refuses a batch that has a row of one given
+// name.
 type fakeServer struct {
 	pb.CampaignServiceClient
-	closesAfter int // batches; 0 never
+	closesAfter int // batches; 0 means never
 	dislikes    string
 	streams     int
-	sent        []int // rows of each batch that was sent
+	sent        []int // rows in each batch
 }
 
 func (f *fakeServer) Import(context.Context, ...grpc.CallOption) (grpc.BidiStreamingClient[pb.ImportRequest, pb.ImportResponse], error) {

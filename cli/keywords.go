@@ -9,15 +9,14 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// keywordMarks are the marks around a keyword, by how it matches.
+// keywordMarks are the marks around a keyword, by how the keyword matches.
 var keywordMarks = []struct {
 	open, shut string
 	match      pb.KeywordMatch
 }{{`"`, `"`, pb.KeywordMatch_KEYWORD_MATCH_PHRASE}, {"[", "]", pb.KeywordMatch_KEYWORD_MATCH_EXACT}}
 
-// parseKeyword reads the notation of search advertising: noodles is broad,
-// "noodle soup" a phrase, [noodle soup] exact, and -hotpot negative. A mapping
-// {text, match, negative} takes its text as it is.
+// parseKeyword reads the notation of search advertising: noodles is broad, "noodle soup" a phrase, [noodle soup] exact,
+// and -hotpot negative. In a mapping {text, match, negative} the text is taken as it is.
 func parseKeyword(text string) (*pb.Keyword, error) {
 	k := &pb.Keyword{Match: pb.KeywordMatch_KEYWORD_MATCH_BROAD}
 	k.Text, k.Negative = strings.CutPrefix(strings.TrimSpace(text), "-")
@@ -30,7 +29,7 @@ func parseKeyword(text string) (*pb.Keyword, error) {
 	return k, nil
 }
 
-// keywordNode writes the notation where it reads back as the same keyword.
+// keywordNode writes the notation if it reads back as the same keyword, and otherwise a mapping.
 func keywordNode(k *pb.Keyword) *yaml.Node {
 	text := k.GetText()
 	for _, mark := range keywordMarks {

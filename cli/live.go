@@ -7,7 +7,7 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// liveLine says in a line what a campaign is worth right now.
+// liveLine describes in one line what a campaign is worth right now.
 func liveLine(s *pb.LiveState) string {
 	quality := percent(s.GetQualityPpm()) + " chance of a click"
 	if s.GetQualityIsPrior() {
@@ -23,5 +23,5 @@ func liveLine(s *pb.LiveState) string {
 	return "Right now: " + strings.Join(parts, ", ")
 }
 
-// percent writes parts per million.
+// percent writes parts per million as a percentage.
 func percent(ppm int64) string { return strconv.FormatFloat(float64(ppm)/10_000, 'f', -1, 64) + " %" }

@@ -9,10 +9,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// listOfMessages is a list of mappings. Where its messages have a notation, an entry
-// may be a text instead, and several may be one text with semicolons. Where they have
-// none, a document with one entry may write it without a list, as CSV does:
-// creative.title is the title of the first of creatives.
+// listOfMessages returns the fields for a list of messages. An entry is a mapping, or a text if the message has a
+// notation; then one text may hold several entries with semicolons. A document with one entry of a message without a
+// notation may write no list, as CSV does: creative.title is the title of the first of creatives.
 func listOfMessages(f protoreflect.FieldDescriptor) []field {
 	l := &messageList{f, partFields(f.Message()), listNotations[f.Message().FullName()]}
 	all := []field{{name: fileName(f), set: l.set, get: l.get}}
@@ -25,7 +24,7 @@ func listOfMessages(f protoreflect.FieldDescriptor) []field {
 			set: func(m protoreflect.Message, n *yaml.Node, folder string) error {
 				return part.set(l.first(m), n, folder)
 			},
-			get: func(protoreflect.Message) *yaml.Node { return nil }, // the list writes it
+			get: func(protoreflect.Message) *yaml.Node { return nil }, // the field of the list writes it
 		})
 	}
 	return all
@@ -37,7 +36,7 @@ func inSingular(name string) string { return strings.TrimSuffix(name, "s") }
 type messageList struct {
 	protoreflect.FieldDescriptor
 	parts    *messageFields
-	notation listNotation // the zero one for none
+	notation listNotation // the zero value when there is none
 }
 
 func (l *messageList) set(m protoreflect.Message, n *yaml.Node, folder string) error {
@@ -64,7 +63,7 @@ func (l *messageList) set(m protoreflect.Message, n *yaml.Node, folder string) e
 	return nil
 }
 
-// first is the one entry of a document that writes no list.
+// first returns the only entry of a document that writes no list.
 func (l *messageList) first(m protoreflect.Message) protoreflect.Message {
 	list := m.Mutable(l.FieldDescriptor).List()
 	if list.Len() == 0 {
@@ -73,7 +72,7 @@ func (l *messageList) first(m protoreflect.Message) protoreflect.Message {
 	return list.Get(0).Message()
 }
 
-// addTexts adds entries from one text.
+// addTexts adds the entries in one text.
 func (l *messageList) addTexts(list protoreflect.List, n *yaml.Node) error {
 	if l.notation.parse == nil {
 		name := inSingular(fileName(l))
@@ -88,10 +87,10 @@ func (l *messageList) addTexts(list protoreflect.List, n *yaml.Node) error {
 	return err
 }
 
-// addText adds what one text stands for.
+// addText adds the entries that one text stands for.
 func (l *messageList) addText(list protoreflect.List, n *yaml.Node) error {
 	if l.notation.parse == nil {
-		return errors.New("has an entry that is no mapping")
+		return errors.New("has an entry that is not a mapping")
 	}
 	text, err := scalar(n)
 	if err != nil {
@@ -117,7 +116,7 @@ func (l *messageList) readMapping(m protoreflect.Message, n *yaml.Node, folder s
 	return nil
 }
 
-// read puts a mapping into a message, and notes the names that were given.
+// read reads a mapping into a message, and records the names that the mapping has.
 func (k *messageFields) read(m protoreflect.Message, n *yaml.Node, prefix string, given map[string]bool, folder string) error {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, value := prefix+n.Content[i].Value, n.Content[i+1]
@@ -150,7 +149,7 @@ func (k *messageFields) readOne(m protoreflect.Message, n *yaml.Node, name strin
 	return fmt.Errorf("%s is not one of %s", name, strings.Join(k.names(), ", "))
 }
 
-// hasParts says whether a name stands before parts.
+// hasParts reports whether some field's name begins with this name and a dot.
 func (k *messageFields) hasParts(name string) bool {
 	for i := range k.list {
 		if strings.HasPrefix(k.list[i].name, name+".") {
@@ -182,7 +181,7 @@ func (l *messageList) get(m protoreflect.Message) *yaml.Node {
 	}
 	n := listNode(nodes, func(n *yaml.Node) *yaml.Node { return n })
 	if n != nil && (l.notation.format == nil || l.notation.lines) {
-		n.Style = 0 // one a line
+		n.Style = 0 // one on each line
 	}
 	return n
 }

@@ -9,12 +9,12 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// plainNode is a scalar that is no text: a number, an amount, an instant.
+// plainNode returns a scalar that is not a text: a number, an amount or an instant.
 func plainNode(value string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Value: value}
 }
 
-// textNode is a text, quoted where YAML would read something else.
+// textNode returns a text. The text is quoted if YAML would read it as something else.
 func textNode(value string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}
 	if strings.ContainsAny(value, "\n\r\t\u0085\u2028\u2029\ufeff") || strings.TrimSpace(value) != value {
@@ -23,7 +23,7 @@ func textNode(value string) *yaml.Node {
 	return n
 }
 
-// listNode is a list on one line; nil when it is empty.
+// listNode returns a list on one line, or nil for an empty list.
 func listNode[T any](values []T, item func(T) *yaml.Node) *yaml.Node {
 	if len(values) == 0 {
 		return nil
@@ -35,7 +35,7 @@ func listNode[T any](values []T, item func(T) *yaml.Node) *yaml.Node {
 	return n
 }
 
-// put adds a field to a mapping, by its dotted name; a nil value is left out.
+// put adds a field to a mapping, by its dotted name. It leaves out a nil value.
 func put(mapping *yaml.Node, name string, value *yaml.Node) {
 	if value == nil {
 		return
@@ -58,7 +58,7 @@ func submapping(mapping *yaml.Node, name string) *yaml.Node {
 	return inner
 }
 
-// documentOf writes a resource as a document that apply takes.
+// documentOf writes a resource as a document that apply accepts.
 func documentOf(resource proto.Message) ([]byte, error) {
 	m := resource.ProtoReflect()
 	kind := strings.ToLower(string(m.Descriptor().Name()))
@@ -69,14 +69,14 @@ func documentOf(resource proto.Message) ([]byte, error) {
 	return yaml.Marshal(mapping)
 }
 
-// put adds what a message says to a mapping.
+// put adds the fields of a message to a mapping.
 func (k *messageFields) put(mapping *yaml.Node, m protoreflect.Message) {
 	for i := range k.list {
 		put(mapping, k.list[i].name, k.list[i].get(m))
 	}
 }
 
-// scalar is a node's text.
+// scalar returns the text of a node.
 func scalar(n *yaml.Node) (string, error) {
 	if n.Kind != yaml.ScalarNode {
 		return "", fmt.Errorf("is a list or a mapping: write one value")
@@ -84,7 +84,7 @@ func scalar(n *yaml.Node) (string, error) {
 	return n.Value, nil
 }
 
-// items are the texts of a list, or of one text with semicolons.
+// items returns the texts of a list, or of one text with semicolons.
 func items(n *yaml.Node) ([]string, error) {
 	var out []string
 	if n.Kind == yaml.ScalarNode {

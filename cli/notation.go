@@ -11,19 +11,17 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// A field of the contract is a field of files by the same name and with the obvious
-// notation, but for what this file says. Amounts, instants and the like follow from the
-// contract's own habits (micros, time, uri, ppm at a name's end), so that a new field
-// needs nothing here.
+// A field of files has the name of the contract's field and the obvious notation. This file lists the exceptions. The
+// notation of amounts, instants and the like follows from the end of a field's name (micros, time, uri, ppm), so a new
+// field needs no entry here.
 
-// fileNames are the names that files have for fields of the contract, where they
-// differ otherwise.
+// fileNames maps fields of the contract to their names in files, where they differ in another way.
 var fileNames = map[protoreflect.Name]string{
 	"pricing_model": "pricing", "latitude": "lat", "longitude": "lng", "operating_systems": "os", "weekly_hours": "hours",
 	"excluded_area": "exclude", "h3_cells": "cells", "excluded_interests": "not_interests",
 }
 
-// fileName is the name that files have for a field of the contract.
+// fileName returns the name that files have for a field of the contract.
 func fileName(f protoreflect.FieldDescriptor) string {
 	if name, ok := fileNames[f.Name()]; ok {
 		return name
@@ -50,19 +48,18 @@ const (
 	geoJSONField  = "hexbid.v1.Area.polygons"
 )
 
-// isAmount says whether a field is money, which files write in decimal currency.
+// isAmount reports whether a field is money, which files write in decimal currency.
 func isAmount(f protoreflect.FieldDescriptor) bool {
 	return f.Kind() == protoreflect.Int64Kind && strings.HasSuffix(string(f.Name()), microsSuffix)
 }
 
-// isRatio says whether a field is a part of a whole, which files write as 120% or 1.2.
+// isRatio reports whether a field is a ratio, which files write as 120% or 1.2.
 func isRatio(f protoreflect.FieldDescriptor) bool {
 	return f.Kind() == protoreflect.Int64Kind && strings.HasSuffix(string(f.Name()), ppmSuffix)
 }
 
-// groups are names that stand for several values of an enumeration in lists: Baidu and
-// the member apps of its open league, which run the same mini-programs; a credit band
-// and all above.
+// groups are names that stand for several values of an enumeration in lists. One stands for Baidu and the member apps
+// of its open league, which run the same mini-programs. The others stand for a credit band and all bands above.
 var groups = map[protoreflect.FullName]map[string][]string{
 	"hexbid.v1.Host": {"baidu_open_league": {"baidu", "baidu_league"}},
 	"hexbid.v1.CreditBand": {
@@ -71,19 +68,19 @@ var groups = map[protoreflect.FullName]map[string][]string{
 	},
 }
 
-// listNotation is how files write the messages of a list as texts.
+// listNotation says how files write the messages of a list as texts.
 type listNotation struct {
 	parse  func(text string) ([]protoreflect.Message, error)
-	format func(protoreflect.List) []*yaml.Node // nil for an entry that only a mapping can say
-	needs  []string                             // what a mapping must have
-	parts  bool                                 // errors of the server name a part of an entry, not the list alone
-	lines  bool                                 // one a line
+	format func(protoreflect.List) []*yaml.Node // nil for an entry that only a mapping can express
+	needs  []string                             // the fields that a mapping must have
+	parts  bool                                 // errors of the server name a part of an entry, not only the list
+	lines  bool                                 // one on each line
 }
 
-// isText says whether files write every entry as a text, whose parts have no names.
+// isText reports whether files write every entry as a text, whose parts have no names.
 func (n listNotation) isText() bool { return n.parse != nil && !n.parts }
 
-// listNotations are those there are, by message.
+// listNotations maps messages to their notation.
 var listNotations = map[protoreflect.FullName]listNotation{
 	"hexbid.v1.AgeRange":    notationOfEach(parseAges, agesNode),
 	"hexbid.v1.HostBid":     notationOfEach(parseHostBid, hostBidNode),
@@ -98,7 +95,7 @@ func circleNotation() listNotation {
 	return n
 }
 
-// notationOf makes a notation of which a text may stand for several messages.
+// notationOf makes a notation in which one text may stand for several messages.
 func notationOf[M proto.Message](parse func(string) ([]M, error), format func([]M) []*yaml.Node) listNotation {
 	return listNotation{
 		parse: func(text string) (all []protoreflect.Message, err error) {
@@ -120,7 +117,7 @@ func notationOf[M proto.Message](parse func(string) ([]M, error), format func([]
 	}
 }
 
-// notationOfEach makes a notation of one message a text.
+// notationOfEach makes a notation in which one text stands for one message.
 func notationOfEach[M proto.Message](parse func(string) (M, error), format func(M) *yaml.Node) listNotation {
 	return notationOf(func(text string) ([]M, error) {
 		m, err := parse(text)
@@ -137,7 +134,7 @@ func notationOfEach[M proto.Message](parse func(string) (M, error), format func(
 	})
 }
 
-// parseAges reads a range such as 18-30, and a single age such as 35.
+// parseAges reads a range such as 18-30, or a single age such as 35.
 func parseAges(text string) (*pb.AgeRange, error) {
 	low, high, isRange := strings.Cut(text, "-")
 	if !isRange {
@@ -158,7 +155,7 @@ func agesNode(r *pb.AgeRange) *yaml.Node {
 	return textNode(fmt.Sprintf("%d-%d", r.GetMinAge(), r.GetMaxAge()))
 }
 
-// parseHostBid reads a part of the bid such as "alipay 120%" and "douyin 0.8".
+// parseHostBid reads a multiplier of the bid on a host, such as "alipay 120%" and "douyin 0.8".
 func parseHostBid(text string) (*pb.HostBid, error) {
 	words := strings.Fields(text)
 	if len(words) != 2 {

@@ -5,10 +5,10 @@ import (
 	"io"
 )
 
-// maxNotices is the most different notices that are told.
+// maxNotices is the most different notices that are printed.
 const maxNotices = 100
 
-// notice is one thing told of rows, and how many it was told of.
+// notice is one message about rows, and the number of rows that it is about.
 type notice struct {
 	File    string `json:"file"`
 	Line    int    `json:"line"`
@@ -16,7 +16,7 @@ type notice struct {
 	Rows    int    `json:"rows"`
 }
 
-// notices counts equal notices, so that each is told once.
+// notices counts equal notices, so that each is printed once.
 type notices struct {
 	list    []*notice
 	byText  map[string]*notice

@@ -6,13 +6,11 @@ import (
 	"slices"
 )
 
-// errNotPruned keeps what is there when the files may have named it in a row
-// that could not be read.
-var errNotPruned = errors.New("nothing was pruned, for some rows were rejected: mend them first")
+// errNotPruned is the error when some rows could not be read. Such a row may name something that pruning would delete.
+var errNotPruned = errors.New("nothing was pruned, because some rows were rejected: correct them first")
 
-// prune deletes what the advertisers of the upload own and the upload does not
-// name. Only advertisers whose own row is in the files are meant: files with a
-// few campaigns of an advertiser do not say what else it has.
+// prune deletes what the advertisers of the upload own and the upload does not name. It leaves out advertisers without
+// a row of their own in the files. Files with only a few campaigns of an advertiser do not say what else it owns.
 func (a *application) prune(ctx context.Context, r *remover) error {
 	if a.summary.Rejected > 0 {
 		return errNotPruned

@@ -18,23 +18,23 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// removal is a resource that is to go: as it was listed, when it has an etag.
+// removal is a resource to delete, with its etag if it was listed.
 type removal struct {
 	kind       hexbid.ResourceKind
 	name, etag string
 }
 
-// removalPlan is what is to go.
+// removalPlan lists the resources to delete.
 type removalPlan []removal
 
 func (p *removalPlan) add(kind hexbid.ResourceKind, m resource) {
 	*p = append(*p, removal{kind, m.GetName(), m.GetEtag()})
 }
 
-// removalOrder is the order in which kinds go: what needs others first.
+// removalOrder is the order in which kinds are deleted. A kind comes before the kinds that it needs.
 var removalOrder = []hexbid.ResourceKind{hexbid.KindCampaign, hexbid.KindPlace, hexbid.KindProgram, hexbid.KindAdvertiser}
 
-// sorted is the plan in the order that it can be carried out, each name once.
+// sorted returns the plan in an order in which it can be carried out, with each name once.
 func (p removalPlan) sorted() removalPlan {
 	order := slices.Clone(p)
 	slices.SortStableFunc(order, func(a, b removal) int {
@@ -43,10 +43,10 @@ func (p removalPlan) sorted() removalPlan {
 	return slices.CompactFunc(order, func(a, b removal) bool { return a.name == b.name })
 }
 
-// maxShown is the most names that are shown before it is asked.
+// maxShown is the most names that are shown before the question.
 const maxShown = 100
 
-// show lists what is to go, and counts it.
+// show lists and counts the resources to delete.
 func (p removalPlan) show(w io.Writer) {
 	for i, r := range p {
 		if i == maxShown {
@@ -58,7 +58,7 @@ func (p removalPlan) show(w io.Writer) {
 	fmt.Fprintln(w, p.count())
 }
 
-// count is as in "2 campaigns, 1 place".
+// count describes the numbers, as in "2 campaigns, 1 place".
 func (p removalPlan) count() string {
 	var parts []string
 	for _, kind := range removalOrder {
@@ -77,7 +77,7 @@ func (p removalPlan) count() string {
 	return strings.Join(parts, ", ")
 }
 
-// removed is what a removal did.
+// removed is the result of a removal.
 type removed struct {
 	DryRun  bool        `json:"dryRun"`
 	Deleted []string    `json:"deleted"`
@@ -94,18 +94,18 @@ func (r *removed) print(w io.Writer) {
 	}
 }
 
-// remover deletes resources, many at a time.
+// remover deletes resources, several at a time.
 type remover struct {
 	session     *session
 	walk        *walk
 	dryRun, yes bool
 }
 
-// errAskFirst refuses to delete unasked.
-var errAskFirst = errors.New("this deletes more than what is named, and standard input is no terminal to ask at: look at --dry-run, then give --yes")
+// errAskFirst is the error when there is nobody to ask.
+var errAskFirst = errors.New("this deletes more than what is named, and standard input is not a terminal, so nobody can be asked: look at --dry-run, then give --yes")
 
-// remove shows the plan and asks, then carries it out; nil when the answer was
-// no. Its error says that something did not go.
+// remove shows the plan, asks, and carries the plan out. It returns an error when the answer is no, and when some
+// resource could not be deleted.
 func (r *remover) remove(ctx context.Context, plan removalPlan, show bool) (*removed, error) {
 	if show {
 		plan = plan.sorted()
@@ -138,18 +138,18 @@ func (r *remover) remove(ctx context.Context, plan removalPlan, show bool) (*rem
 	return out, errReported
 }
 
-// confirm asks, and takes "yes" alone for yes.
+// confirm asks a question. Only the answer "yes" counts as yes.
 func confirm(in io.Reader, out io.Writer, question string) bool {
 	fmt.Fprint(out, question)
-	answer, _ := bufio.NewReader(in).ReadString('\n') // what ends early is no yes
+	answer, _ := bufio.NewReader(in).ReadString('\n') // an answer cut short is not yes
 	return strings.TrimSpace(answer) == "yes"
 }
 
-// removeWorkers delete at the same time: a delete waits for the disk and for the
-// index, which many share.
+// removeWorkers is the number of deletes at one time. A delete waits for the disk and for the index, and deletes at the
+// same time share these waits.
 const removeWorkers = 8
 
-// carryOut deletes kind after kind.
+// carryOut deletes one kind after the other.
 func (r *remover) carryOut(ctx context.Context, plan removalPlan, out *removed) {
 	bar := newBar(r.session, "deleting", "resources")
 	for len(plan) > 0 {
@@ -159,19 +159,19 @@ func (r *remover) carryOut(ctx context.Context, plan removalPlan, out *removed) 
 		}
 		r.removeAll(ctx, plan[:n], out, func() {
 			if bar != nil {
-				_ = bar.Add(1) // of the terminal; nothing hangs on it
+				_ = bar.Add(1) // an error of the terminal does not matter
 			}
 		})
 		plan = plan[n:]
 	}
 	if bar != nil {
-		_ = bar.Finish() // likewise
+		_ = bar.Finish() // an error of the terminal does not matter
 	}
 }
 
 func (r *remover) removeAll(ctx context.Context, plan removalPlan, out *removed, progress func()) {
 	failures := make([]error, len(plan))
-	var guard sync.Mutex // of the progress
+	var guard sync.Mutex // guards the progress
 	var group sync.WaitGroup
 	for worker := range removeWorkers {
 		group.Go(func() {
@@ -193,8 +193,8 @@ func (r *remover) removeAll(ctx context.Context, plan removalPlan, out *removed,
 	}
 }
 
-// removeOne deletes a resource unless it has changed since it was listed. One
-// that was listed and is gone meanwhile is as good as deleted.
+// removeOne deletes a resource unless it has changed since it was listed. A resource that was listed and no longer
+// exists counts as deleted.
 func (r *remover) removeOne(ctx context.Context, one removal) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.walk.timeout)
 	defer cancel()

@@ -17,13 +17,13 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// recording is what is replayed: requests and their instants since the first.
+// recording holds the requests to replay, and their instants since the first.
 type recording struct {
 	at       []time.Duration
 	requests []*pb.SearchNearbyRequest
 }
 
-// Len implements sort.Interface, by instant.
+// Len implements sort.Interface, which sorts by instant.
 func (r *recording) Len() int { return len(r.at) }
 
 // Less implements sort.Interface.
@@ -36,31 +36,31 @@ func (r *recording) Swap(i, j int) {
 }
 
 const (
-	mostBadRows  = 0.01 // share of a file that may be skipped
+	mostBadRows  = 0.01 // share of the rows in a file that may be skipped
 	badRowsNamed = 10
 )
 
-// requestColumns are those of a file of requests.
+// requestColumns are the columns that a file of requests may have.
 var requestColumns = []string{"time", "lat", "lon", "age", "gender", "os", "network", "host", "scene", "words", "category", "radius", "slots", "limit", "user"}
 
 // requestFile is a CSV of requests to read.
 type requestFile struct {
 	path  string
 	timed bool           // whether its times are used
-	zone  *time.Location // of times that name none
-	// given to rows that have none of their own
+	zone  *time.Location // of times without a zone
+	// Slots and limit of rows without their own.
 	slots, limit *int32
 	radiusM      *float64
 
-	columns []string // empty where one is not used
-	clock   clock    // of the first time read
+	columns []string // names by column; "" for a column that is not used
+	clock   clock    // that the first time in the file follows
 }
 
-// mostRequests bounds what is held in memory.
+// mostRequests is the most requests that are held in memory.
 const mostRequests = 5_000_000
 
-// read reads it. Bad rows are named by their line and skipped; its error is Invalid
-// where they are more than a hundredth, or the header is no header.
+// read reads the file. It skips bad rows and names them by their line. It returns an Invalid error when more than one
+// row of a hundred is bad, and when the header is wrong.
 func (f *requestFile) read(w io.Writer) (*recording, error) {
 	file, err := os.Open(f.path)
 	if err != nil {
@@ -89,10 +89,10 @@ func (f *requestFile) read(w io.Writer) (*recording, error) {
 	return r, nil
 }
 
-// columnsCalled are other names of columns.
+// columnsCalled maps other names of columns to the names used here.
 var columnsCalled = map[string]string{"lng": "lon", "latitude": "lat", "longitude": "lon", "timestamp": "time", "datetime": "time"}
 
-// readHeader finds the columns; one notice names those that are not used.
+// readHeader finds the columns. One notice names the columns that are not used.
 func (f *requestFile) readHeader(header []string, w io.Writer) error {
 	f.columns = make([]string, len(header))
 	var unused []string
@@ -121,7 +121,7 @@ func (f *requestFile) readHeader(header []string, w io.Writer) error {
 	return nil
 }
 
-// needed are the columns that each row must fill.
+// needed returns the columns that each row must fill.
 func (f *requestFile) needed() []string {
 	if f.timed {
 		return requestColumns[:3]
@@ -161,7 +161,7 @@ func (f *requestFile) readRows(rows *csv.Reader, w io.Writer) (r *recording, bad
 	}
 }
 
-// lineOf is the line of the row read last, which may not be CSV.
+// lineOf returns the line of the row that was read last, also when the row is not valid CSV.
 func lineOf(rows *csv.Reader, syntax *csv.ParseError) int {
 	if syntax != nil {
 		return syntax.StartLine
@@ -170,7 +170,7 @@ func lineOf(rows *csv.Reader, syntax *csv.ParseError) int {
 	return line
 }
 
-// readRow reads a row; at is since the Unix epoch, or whatever the file counts from.
+// readRow reads a row. The time at counts from the Unix epoch, or from wherever the file counts.
 func (file *requestFile) readRow(row []string) (at time.Duration, q *pb.SearchNearbyRequest, err error) {
 	if len(row) != len(file.columns) {
 		return 0, nil, fmt.Errorf("it has %d fields, the header has %d", len(row), len(file.columns))
@@ -220,7 +220,7 @@ func (f *requestFields) number(name string, low, high float64) *float64 {
 	}
 	v, err := strconv.ParseFloat(f.of[name], 64)
 	if err != nil || !(v >= low && v <= high) {
-		f.fail(name, "%q is no number from %g to %g", f.of[name], low, high)
+		f.fail(name, "%q is not a number from %g to %g", f.of[name], low, high)
 	}
 	return &v
 }
@@ -231,7 +231,7 @@ func (f *requestFields) whole(name string, high int) *int32 {
 	}
 	v, err := strconv.Atoi(f.of[name])
 	if err != nil || v < 0 || v > high {
-		f.fail(name, "%q is no whole number from 0 to %d", f.of[name], high)
+		f.fail(name, "%q is not a whole number from 0 to %d", f.of[name], high)
 	}
 	n := int32(v)
 	return &n
@@ -244,7 +244,7 @@ func orZero(v *float64) float64 {
 	return *v
 }
 
-// start sorts by time and lets the first be at 0.
+// start sorts the requests by time and moves the first to 0.
 func (r *recording) start() {
 	sort.Stable(r)
 	for i, first := 0, r.at[0]; i < len(r.at); i++ {
@@ -252,7 +252,7 @@ func (r *recording) start() {
 	}
 }
 
-// hasten makes the replay faster.
+// hasten makes the replay faster by a factor.
 func (r *recording) hasten(times float64) {
 	for i := range r.at {
 		r.at[i] = time.Duration(float64(r.at[i]) / times)

@@ -13,7 +13,7 @@ import (
 	"github.com/hexbid/hexbid/simulator/report"
 )
 
-// readText reads a file of requests by the flags of simulate load.
+// readText reads a file of requests under the flags of simulate load.
 func readText(t *testing.T, text string, c simulateLoadCommand, given ...string) (r *recording, said string, err error) {
 	t.Helper()
 	c.Requests = writeFile(t, "requests.csv", text)
@@ -37,14 +37,14 @@ func writeFile(t *testing.T, name, text string) (path string) {
 	return path
 }
 
-// TestTimesAreReadAsUsersHaveThem: each pair is a minute and a half apart.
+// TestTimesAreReadAsUsersHaveThem: the two times of each pair are a minute and a half apart.
 func TestTimesAreReadAsUsersHaveThem(t *testing.T) {
 	for first, second := range map[string]string{
 		"12.5": "102.5", "1224741185": "1224741275", "1224741185123": "1224741275123", "1224741185123456": "1224741275123456", "1224741185123456789": "1224741275123456789",
 		"2008-10-23 05:53:05": "2008-10-23 05:54:35", "2008-10-23T05:53:05": "2008-10-23T05:54:35", "2008-10-23 05:53:05.250": "2008-10-23 05:54:35.250",
 		"2008/10/23 05:53:05": "2008/10/23 05:54:35", "2008/1/3 05:53:05": "2008/1/3 05:54:35", "2008-10-23T05:53:05Z": "2008-10-23T05:54:35Z",
 		"2008-10-23T13:53:05+08:00": "2008-10-23T05:54:35Z", "2008-10-23 05:53:05+08:00": "2008-10-22T21:54:35Z", "2008-10-23 05:53:05 +0800": "2008-10-22T21:54:35Z",
-		"2008-10-23 13:53:05": "2008-10-23T05:54:35Z", // the zone is Shanghai's
+		"2008-10-23 13:53:05": "2008-10-23T05:54:35Z", // in the zone of Shanghai
 	} {
 		r, said, err := readText(t, "time,lat,lon\n"+first+",30,120\n"+second+",30,120\n", simulateLoadCommand{})
 		if err != nil || len(r.at) != 2 || r.at[0] != 0 || r.at[1] != 90*time.Second || !strings.Contains(said, "2 requests over 1m30s, 0.0222 a second on average") {
@@ -53,8 +53,8 @@ func TestTimesAreReadAsUsersHaveThem(t *testing.T) {
 	}
 }
 
-// TestTimesThatLieTooFarApartAreBad: no two that are read are more than what a
-// time.Duration holds apart.
+// TestTimesThatLieTooFarApartAreBad: any two times that are accepted are so close that a time.Duration holds their
+// difference.
 func TestTimesThatLieTooFarApartAreBad(t *testing.T) {
 	for _, year := range []string{"1701", "1899", "2190", "2249"} {
 		_, said, err := readText(t, "time,lat,lon\n2008-10-23 05:53:05,30,120\n"+year+"-10-23 05:53:05,30,120\n", simulateLoadCommand{})
@@ -64,8 +64,7 @@ func TestTimesThatLieTooFarApartAreBad(t *testing.T) {
 	}
 }
 
-// TestAZoneIsOfTimesThatNameNone: clocks went back an hour in New York between these
-// two, and never in Shanghai.
+// TestAZoneIsOfTimesThatNameNone: between these two times clocks went back an hour in New York, and never in Shanghai.
 func TestAZoneIsOfTimesThatNameNone(t *testing.T) {
 	for zone, want := range map[string]time.Duration{"America/New_York": 25 * time.Hour, "Asia/Shanghai": 24 * time.Hour, "UTC": 24 * time.Hour} {
 		r, _, err := readText(t, "time,lat,lon\n2008-11-01 12:00:00,30,120\n2008-11-02 12:00:00,30,120\n", simulateLoadCommand{Zone: zone})
@@ -93,7 +92,7 @@ func TestColumnsThatAreNotKnownAreNamedOnce(t *testing.T) {
 func TestBadRowsNameFileAndLine(t *testing.T) {
 	good := strings.Repeat("1,30,120\n", 400)
 	for _, test := range []struct{ row, says string }{
-		{"yesterday,30,120", `requests.csv: line 402: time: "yesterday" is neither a number of seconds`}, {"2008-10-23 05:53:05,30,120", "line 402: time: \"2008-10-23 05:53:05\" is a date or a number"},
+		{"yesterday,30,120", `requests.csv: line 402: time: "yesterday" is neither a number of seconds`}, {"2008-10-23 05:53:05,30,120", "line 402: time: \"2008-10-23 05:53:05\" is a date where the rows before"},
 		{"-1,30,120", "line 402: time:"}, {"NaN,30,120", "line 402: time:"}, {"1e300,30,120", "line 402: time:"}, {"9999999999999999999999,30,120", "line 402: time:"},
 		{"1,95,120", "line 402: lat:"}, {"1,,120", "line 402: lat: it is empty"}, {"1,30", "line 402: it has 2 fields"}, {"1,\"30,120", "line 402:"},
 	} {
@@ -104,7 +103,7 @@ func TestBadRowsNameFileAndLine(t *testing.T) {
 	}
 }
 
-// TestPlacesAreReplayedAtARate: times are not needed then, nor looked at.
+// TestPlacesAreReplayedAtARate: at a rate the times are not needed and not read.
 func TestPlacesAreReplayedAtARate(t *testing.T) {
 	for _, text := range []string{"lat,lon\n30,120\n31,121\n", "time,lat,lon\nyesterday,30,120\nnow,31,121\n"} {
 		r, said, err := readText(t, text, simulateLoadCommand{Rate: "500", Duration: time.Minute}, "rate", "requests")
@@ -147,14 +146,14 @@ func TestFlagsFillWhatRowsLeaveOut(t *testing.T) {
 	}
 }
 
-// run is a command line that ends before it speaks to a server.
+// run runs a command line that ends before it calls a server.
 func run(args ...string) (code int, stderr string) {
 	var out, errs bytes.Buffer
 	code = Run(context.Background(), append([]string{"simulate"}, args...), Env{Stdout: &out, Stderr: &errs})
 	return code, out.String() + errs.String()
 }
 
-// TestFlagsThatWouldBeIgnoredAreRefused, each by its name; a flag of a file counts too.
+// TestFlagsThatWouldBeIgnoredAreRefused: each flag is named. A flag set in a file counts too.
 func TestFlagsThatWouldBeIgnoredAreRefused(t *testing.T) {
 	file := writeFile(t, "requests.csv", "time,lat,lon\n1,30,120\n")
 	config := writeFile(t, "config.yaml", "viewers: 7\n")
@@ -178,7 +177,7 @@ func TestFlagsThatWouldBeIgnoredAreRefused(t *testing.T) {
 			}
 		}
 	}
-	// What is used is not refused: these get as far as the server, which is not there.
+	// These command lines use all their flags. They get as far as calling the server, which does not exist.
 	for _, args := range [][]string{
 		{"--requests", file, "--speed", "2", "--zone", "UTC", "--slots", "2", "--max-in-flight", "5"}, {"--requests", file, "--seed", "3", "--changes", "1"},
 		{"--requests", file, "--rate", "5", "--duration", "1s", "--seed", "3", "--arrivals", "even"}, {"--rate", "5", "--where", "china"},
@@ -189,7 +188,7 @@ func TestFlagsThatWouldBeIgnoredAreRefused(t *testing.T) {
 	}
 }
 
-// TestAPlanRefusesWhatWasNotConfirmed unless it is told to take it.
+// TestAPlanRefusesWhatWasNotConfirmed: a flag makes the plan accept it.
 func TestAPlanRefusesWhatWasNotConfirmed(t *testing.T) {
 	confirmed := func() *report.Run {
 		r := report.New("capacity", "", "test", "", 1)

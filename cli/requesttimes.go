@@ -5,29 +5,28 @@ import (
 	"time"
 )
 
-// clock is what the times of a file count from. A file has one: beside a time of
-// day, "12.5" would lie decades away.
+// clock says what the times of a file count from. All times of a file must count from the same: next to a time of day a
+// number such as "12.5" would lie decades away.
 type clock uint8
 
 const (
 	unknownClock clock = iota
-	numberClock        // seconds from anywhere, or since the Unix epoch in some unit
+	numberClock        // seconds from any start, or some unit since the Unix epoch
 	calendarClock
 )
 
-// Units of numbers since the Unix epoch, told apart by size: between 1973 and 2255
-// none is mistaken for another.
+// Units of numbers since the Unix epoch. The size of a number tells its unit: from 1973 to 2255 no two units overlap.
 var epochUnits = []struct {
 	least, most float64
 	unit        time.Duration
 }{{0, 9e9, time.Second}, {1e11, 9e12, time.Millisecond}, {1e14, 9e15, time.Microsecond}, {1e17, 9e18, time.Nanosecond}}
 
-// calendars are the forms of times with a date. Those without a zone come last.
+// calendars are the forms of times with a date. The forms without a zone come last.
 var calendars = []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05 -0700"}
 
 var localCalendars = []string{"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006/01/02 15:04:05", "2006/1/2 15:04:05", "2006-01-02 15:04", "2006/1/2 15:04"}
 
-// instant reads the time of a row. Its errors are the row's.
+// instant reads the time of a row. Errors are recorded with the row.
 func (file *requestFile) instant(f *requestFields) time.Duration {
 	text := f.of["time"]
 	at, clock := readClock(text, file.zone)
@@ -37,7 +36,7 @@ func (file *requestFile) instant(f *requestFields) time.Duration {
 	case file.clock == unknownClock:
 		file.clock = clock
 	case clock != file.clock:
-		f.fail("time", "%q is a date or a number, and the rows before have the other", text)
+		f.fail("time", "%q is a date where the rows before have numbers, or the reverse", text)
 	}
 	return at
 }
@@ -51,7 +50,7 @@ func readClock(text string, zone *time.Location) (at time.Duration, c clock) {
 			return time.Duration(t.UnixNano()), calendarClock
 		}
 	}
-	for _, form := range localCalendars { // a fraction of a second is read in any form
+	for _, form := range localCalendars { // every form accepts a fraction of a second
 		if t, err := time.ParseInLocation(form, text, zone); err == nil && inRange(t) {
 			return time.Duration(t.UnixNano()), calendarClock
 		}
@@ -71,6 +70,6 @@ func readNumber(text string, v float64) (at time.Duration, c clock) {
 	return 0, unknownClock
 }
 
-// inRange says whether the nanoseconds between a time and any other in range fit a
-// time.Duration, which holds 292 years.
+// inRange reports whether a time is near enough. A time.Duration holds 292 years, which is more than any two times in
+// range are apart.
 func inRange(t time.Time) bool { return t.Year() >= 1900 && t.Year() < 2190 }

@@ -13,15 +13,15 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// notWritten are fields that files do not have: what the server puts out.
+// notWritten are the fields that files do not have, because the server sets them.
 var notWritten = map[protoreflect.Name]bool{"name": true, "uid": true, "etag": true, "create_time": true, "update_time": true, "review_state": true,
 	"serving": true, "not_serving_reason": true, "notices": true, "omitted_shapes": true, "live_state": true}
 
-// anyText has what YAML and the lists' notations could lose.
+// anyText contains texts that YAML and the notations of lists could distort.
 var anyText = rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"a;b", " x ", "- y", "#z", "no", "1.0", "[k]", `"k"`, "-k", "@file", "a\nb", "'", "~", "面馆", "2026-01-01", "0x1f", "\t", "{a: b}", "k: v", "\u2028", "!!str x", "&a", "*a", "% x", "`"})).
 	Filter(func(s string) bool { return s != "" && !strings.Contains(s, unreadable) })
 
-// drawMessage fills every field of a message that files have, or leaves it out.
+// drawMessage fills every field that files may have, or leaves it out.
 func drawMessage(t *rapid.T, m protoreflect.Message) {
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {
@@ -48,7 +48,7 @@ func drawValue(t *rapid.T, f protoreflect.FieldDescriptor, fresh func() protoref
 		}
 		return protoreflect.ValueOfString(anyText.Draw(t, "text"))
 	case protoreflect.DoubleKind:
-		return protoreflect.ValueOfFloat64(rapid.Float64Range(-1e9, 1e9).Draw(t, "number") + 0) // -0 is 0
+		return protoreflect.ValueOfFloat64(rapid.Float64Range(-1e9, 1e9).Draw(t, "number") + 0) // turns -0 into 0
 	case protoreflect.BoolKind:
 		return protoreflect.ValueOfBool(true)
 	case protoreflect.Int32Kind:
@@ -84,7 +84,7 @@ func drawValue(t *rapid.T, f protoreflect.FieldDescriptor, fresh func() protoref
 	panic(f.Kind())
 }
 
-// without drops empty messages, which say nothing: a file does not write them.
+// without drops empty messages, because a file does not write them.
 func without(m protoreflect.Message) proto.Message {
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		if f.Message() != nil && !f.IsList() {
@@ -105,7 +105,7 @@ func TestADocumentReadsBackAsTheResourceItWasWrittenFrom(t *testing.T) {
 				m := proto.Clone(kind)
 				drawMessage(t, m.ProtoReflect())
 				if c, ok := m.(*pb.Campaign); ok && c.GetExcludedArea() != nil {
-					c.ExcludedArea.Everywhere = false // no campaign may say so
+					c.ExcludedArea.Everywhere = false // no campaign may exclude everywhere
 				}
 				text, err := documentOf(m)
 				if err != nil {

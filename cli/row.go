@@ -14,9 +14,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// upload is a document on its way to the server. What is wrong with it stands in
-// the document; such a row is sent to be checked only, so that the server says
-// what else is wrong.
+// upload is a document on its way to the server. The document holds its own errors. The server only checks the row of a
+// document with errors, and may find further ones.
 type upload struct {
 	doc    *document
 	name   string
@@ -24,7 +23,7 @@ type upload struct {
 	row    *pb.ImportRow
 }
 
-// newUpload converts a document; nil when not even its kind is known.
+// newUpload converts a document. It returns nil when the kind of the document is unknown.
 func newUpload(d *document) *upload {
 	u := &upload{doc: d, row: &pb.ImportRow{}}
 	kind := strings.ToLower(d.scalar("kind"))
@@ -44,7 +43,7 @@ func newUpload(d *document) *upload {
 	return u
 }
 
-// read puts a field into a message; what is wrong with it is noted.
+// read reads a field into a message, and records an error of the field.
 func (d *document) read(message protoreflect.Message, f *field, name string) {
 	n := d.fields[name]
 	switch {
@@ -77,7 +76,7 @@ func article(kind string) string {
 	return "a " + kind
 }
 
-// folder is where relative paths of the document begin.
+// folder returns the folder where relative paths of the document begin.
 func (d *document) folder() string {
 	if d.file == "-" {
 		return "."
@@ -85,7 +84,7 @@ func (d *document) folder() string {
 	return filepath.Dir(d.file)
 }
 
-// scalar is the text of a field; "" when it has none.
+// scalar returns the text of a field, or "" when the document does not have it.
 func (d *document) scalar(field string) string {
 	n := d.fields[field]
 	if n == nil {
@@ -111,11 +110,10 @@ func sortedFields(d *document) []string {
 	return names
 }
 
-// failAt notes an error of a field, at its line.
+// failAt records an error of a field, at its line.
 func (d *document) failAt(field, message string) { d.fail(d.lineOf(field), field, message) }
 
-// errors are what is wrong with a row: what the file's own reading found, then
-// what the server says of other fields.
+// errors returns the errors of a row: those found in the file, then those that the server reports about other fields.
 func (u *upload) errors(outcome *pb.ImportOutcome) []*rowError {
 	all := u.doc.wrong
 	if e := outcome.GetError(); e != nil {
@@ -136,8 +134,7 @@ func (u *upload) errors(outcome *pb.ImportOutcome) []*rowError {
 	return all
 }
 
-// isWrong says whether the file's own reading found a field, a part of it or
-// what it is a part of to be wrong.
+// isWrong reports whether the file has an error in this field, in a part of it, or in the field around it.
 func (d *document) isWrong(field string) bool {
 	for _, e := range d.wrong {
 		if e.Field == field || strings.HasPrefix(e.Field, field+".") || strings.HasPrefix(field, e.Field+".") {
@@ -147,8 +144,7 @@ func (d *document) isWrong(field string) bool {
 	return false
 }
 
-// written is a field's name as the document has it: it may write its one
-// creative as creative.title.
+// written returns a field's name as the document writes it. A document may write its only creative as creative.title.
 func (u *upload) written(field string) string {
 	list, part, ok := strings.Cut(field, ".")
 	if !ok || u.doc.fields[list] != nil {
@@ -160,7 +156,7 @@ func (u *upload) written(field string) string {
 	return field
 }
 
-// needsMore says whether a row lacks something that may come later.
+// needsMore reports whether a row refers to something that may come later.
 func needsMore(outcome *pb.ImportOutcome) bool {
 	for _, e := range append([]*pb.RowError{outcome.GetError()}, outcome.GetFurtherErrors()...) {
 		if e.GetCode() == "NOT_FOUND" {
@@ -170,8 +166,8 @@ func needsMore(outcome *pb.ImportOutcome) bool {
 	return false
 }
 
-// seen remembers the rows of an upload by name: where each stood first and what
-// it said. It keeps hashes, some 40 bytes a row.
+// seen remembers the rows of an upload by name: where each first stood, and its content. It stores hashes, some 40
+// bytes a row.
 type seen struct {
 	seed  maphash.Seed
 	files []string
@@ -185,19 +181,18 @@ type seenRow struct {
 
 func newSeen() *seen { return &seen{seed: maphash.MakeSeed(), rows: map[uint64]seenRow{}} }
 
-// has says whether an upload has had a name.
+// has reports whether the upload has had a row of this name.
 func (s *seen) has(name string) bool {
 	_, ok := s.rows[maphash.String(s.seed, name)]
 	return ok
 }
 
-// add takes a row in. When there was one of that name before, it gives where,
-// and whether it said the same.
+// add adds a row. If there was one of that name before, it returns where that one stood, and whether it was equal.
 func (s *seen) add(u *upload) (where string, same, before bool) {
 	name := maphash.String(s.seed, u.name)
 	content, err := proto.MarshalOptions{Deterministic: true}.Marshal(u.row)
 	if err != nil {
-		content = nil // of a row in error
+		content = nil // a row with an error
 	}
 	if first, before := s.rows[name]; before {
 		return fmt.Sprintf("%s:%d", s.files[first.file], first.line), first.content == maphash.Bytes(s.seed, content), true

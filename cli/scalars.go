@@ -16,14 +16,14 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// scalarNotation is how files write one value.
+// scalarNotation says how files write one value.
 type scalarNotation struct {
 	parse  func(text string) (protoreflect.Value, error)
 	format func(protoreflect.Value) *yaml.Node
 	groups map[string][]string // names that stand for several values in a list
 }
 
-// expand gives the names that one of a list stands for.
+// expand returns the values that one name in a list stands for.
 func (s *scalarNotation) expand(text string) []string {
 	if members, isGroup := s.groups[strings.TrimSpace(text)]; isGroup {
 		return members
@@ -39,7 +39,7 @@ func (s *scalarNotation) orGroups(err error) error {
 	return fmt.Errorf("%w, or for several %s", err, strings.Join(slices.Sorted(maps.Keys(s.groups)), ", "))
 }
 
-// scalarNotationOf is the notation of a field, or of the entries of a list.
+// scalarNotationOf returns the notation of a field, or of the entries of a list.
 func scalarNotationOf(f protoreflect.FieldDescriptor) *scalarNotation {
 	switch f.Kind() {
 	case protoreflect.StringKind:
@@ -60,10 +60,10 @@ func scalarNotationOf(f protoreflect.FieldDescriptor) *scalarNotation {
 		}
 		return &scalarNotation{parse: parseInstantValue, format: instantNode}
 	}
-	panic(fmt.Sprintf("files have no notation for %s of %s: give it one", f.Kind(), f.FullName())) // when the program starts, so in every test
+	panic(fmt.Sprintf("files have no notation for %s of %s: give it one", f.Kind(), f.FullName())) // runs when the program starts, so every test would notice
 }
 
-// hasScalarNotation says whether files write a message as one value.
+// hasScalarNotation reports whether files write a message as one value.
 func hasScalarNotation(d protoreflect.MessageDescriptor) bool {
 	return d.FullName() == timestampName || d.FullName() == durationName
 }
@@ -125,7 +125,7 @@ func parseNumber(s string) (float64, error) {
 	return v, nil
 }
 
-// formatNumber writes a number so that reading gives every bit of it again.
+// formatNumber writes a number with all its bits.
 func formatNumber(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
 func parseWhole(s string) (int32, error) {
@@ -143,13 +143,12 @@ func parseInt(s string, bits int) (int64, error) {
 	return v, nil
 }
 
-// parseRatio reads a part of a whole in parts per million, as exactly as money is: 1.2
-// and 120% are 1,200,000.
+// parseRatio reads a ratio into parts per million, as exactly as money: 1.2 and 120% are 1,200,000.
 func parseRatio(s string) (int64, error) {
 	part, percent := strings.CutSuffix(strings.TrimSpace(s), "%")
 	ppm, err := hexbid.ParseMoney(part)
 	if err != nil {
-		return 0, fmt.Errorf("%q is not a part of a whole: write it as 120%% or 1.2", s)
+		return 0, fmt.Errorf("%q is not a ratio: write it as 120%% or 1.2", s)
 	}
 	if percent {
 		ppm /= 100

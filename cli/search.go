@@ -87,7 +87,7 @@ func printSearch(s *session, r *pb.SearchNearbyResponse, asked *pb.SearchNearbyR
 	switch {
 	case asked.SponsoredSlots != nil && asked.GetSponsoredSlots() == 0 || asked.GetPageToken() != "":
 	case r.GetSponsoredSkipped():
-		fmt.Fprintln(w, "Sponsored: skipped, the auction ran out of its budget of time")
+		fmt.Fprintln(w, "Sponsored: skipped, because the auction ran out of time")
 	case len(r.GetSponsored()) > 0:
 		fmt.Fprintln(w, "Sponsored")
 		printSponsored(s, r.GetSponsored())
@@ -109,7 +109,7 @@ func printSearch(s *session, r *pb.SearchNearbyResponse, asked *pb.SearchNearbyR
 	}
 	switch {
 	case r.GetNearbyIncomplete():
-		fmt.Fprintln(w, "Nearby: not the whole list, it ended at the server's limit of time or of results")
+		fmt.Fprintln(w, "Nearby: the list is incomplete, because it reached the server's limit of time or of results")
 	case r.GetNextPageToken() != "":
 		fmt.Fprintln(w, "More: --page", r.GetNextPageToken())
 	}
@@ -214,7 +214,7 @@ func (c *explainCommand) print(s *session, response *pb.ExplainResponse) {
 	}
 }
 
-// Introduce shows a new demo market to a person: a search, and what to try.
+// Introduce shows a demo market that was just made: one search, and what to try next.
 func Introduce(ctx context.Context, env Env, address string) {
 	s, flags := &session{Env: env, ctx: ctx}, clientFlags{Server: address, Timeout: 10 * time.Second}
 	r := &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30.2553, Longitude: 120.1640}, NearbyLimit: proto.Int32(8),

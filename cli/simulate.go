@@ -21,16 +21,16 @@ import (
 	"github.com/hexbid/hexbid/simulator/traffic"
 )
 
-// simulateCommand are the simulator's instruments.
+// simulateCommand has the commands of the simulator.
 type simulateCommand struct {
 	Load     simulateLoadCommand     `cmd:"" help:"Offer searches at planned instants and measure the answers."`
 	Capacity simulateCapacityCommand `cmd:"" help:"Find the highest rate that meets an objective, as 'p99<5ms'."`
 	Plan     simulatePlanCommand     `cmd:"" help:"Work out machines, memory, disk, network and cost from a capacity and a business."`
-	Page     simulatePageCommand     `cmd:"" help:"Write the page of a run again, beside an older run."`
-	Verify   simulateVerifyCommand   `cmd:"" help:"Prove the instrument: queues of known answer, a standstill, published curves."`
+	Page     simulatePageCommand     `cmd:"" help:"Write the page of a run again, with an older run beside it."`
+	Verify   simulateVerifyCommand   `cmd:"" help:"Prove the instrument: queues whose answer is known, a standstill, published curves."`
 }
 
-// trafficFlags say who asks, how and for how long a call may take.
+// trafficFlags say which people search, how, and how long a call may take.
 type trafficFlags struct {
 	Where       string        `help:"Where people are: china, a city as Hangzhou or 杭州, or LAT,LNG,KM." default:"Hangzhou"`
 	Seed        uint64        `help:"Equal seeds give equal requests at equal instants." default:"1"`
@@ -38,22 +38,22 @@ type trafficFlags struct {
 	Slots       *int32        `help:"Sponsored slots asked for (3)."`
 	Limit       *int32        `help:"Length of the nearby list asked for (20)."`
 	RadiusM     *float64      `name:"radius" help:"Radius of the nearby list in metres (3000)."`
-	MaxInFlight int           `help:"Calls under way at once; a call planned beyond is dropped and counted." default:"2000"`
+	MaxInFlight int           `help:"Most calls in flight at once; a call planned beyond that is dropped and counted." default:"2000"`
 	CallTimeout time.Duration `help:"Longest that a search may take." default:"5s"`
 	Connections int           `help:"Connections to the server." default:"1"`
-	Pin         string        `help:"Keep server and generator on cores of their own: auto (half each), or SERVER:GENERATOR as in 0-3:4-7. The server must run on this machine." placeholder:"CORES"`
+	Pin         string        `help:"Keep the server and the generator on separate cores: auto (half each), or SERVER:GENERATOR as in 0-3:4-7. The server must run on this machine." placeholder:"CORES"`
 }
 
-// artifactFlags say what becomes of what was measured.
+// artifactFlags say where the results go, and what they are judged by.
 type artifactFlags struct {
 	Out       string  `help:"Folder for the artifact: run.json, run.csv, run.bench.txt and run.html." placeholder:"DIR"`
 	FailIf    string  `help:"Exit with status 2 if one of these holds, as 'p99>5ms,errors>0.1%', or cannot be judged." placeholder:"CONDITIONS"`
 	Baseline  string  `help:"run.json of an older run: exit with status 2 where this one is worse." placeholder:"FILE"`
 	Compare   string  `help:"run.json of an older run, to show beside this one in the page; --baseline shows its own." placeholder:"FILE"`
-	Tolerance float64 `help:"Share by which it may be worse than the baseline." default:"0.1"`
+	Tolerance float64 `help:"Share by which the run may be worse than the baseline." default:"0.1"`
 }
 
-// errMissed ends a command whose gates were missed; the exit status is 2.
+// errMissed ends a command whose gates were missed. The exit status is 2.
 var errMissed = errors.New("missed")
 
 // target is the server under load.
@@ -67,7 +67,7 @@ type target struct {
 	unpin   func() // gives the server its cores back
 }
 
-// aim connects, and asks once, so that a wrong address is an error at once.
+// aim connects and makes one search, so that a wrong address is noticed at once.
 func (f *trafficFlags) aim(ctx context.Context, server *clientFlags) (*target, error) {
 	if err := f.validate(); err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func (f *trafficFlags) aim(ctx context.Context, server *clientFlags) (*target, e
 func (f *trafficFlags) validate() error {
 	switch {
 	case f.MaxInFlight < 1:
-		return hexbid.Invalidf("--max-in-flight", "%d: at least one call must be under way", f.MaxInFlight)
+		return hexbid.Invalidf("--max-in-flight", "%d: at least one call must be in flight", f.MaxInFlight)
 	case f.CallTimeout <= 0:
 		return hexbid.Invalidf("--call-timeout", "%s: it must be above 0", f.CallTimeout)
 	case f.Connections < 1 || f.Connections > 1000:
@@ -122,7 +122,7 @@ func (t *target) ask(ctx context.Context, timeout time.Duration) error {
 		case codes.Unavailable, codes.InvalidArgument:
 			return err
 		default:
-			return fmt.Errorf("%s answers, and not as a hexbid server does: %s (%s)", t.address, status.Convert(err).Message(), status.Code(err))
+			return fmt.Errorf("%s answers, but not like a hexbid server: %s (%s)", t.address, status.Convert(err).Message(), status.Code(err))
 		}
 	}
 	return nil
@@ -148,7 +148,7 @@ func (t *target) send(ctx context.Context, i int, q *pb.SearchNearbyRequest) err
 	return err
 }
 
-// pin keeps the server and this process on cores of their own.
+// pin restricts the server and this process to separate cores.
 func (t *target) pin() (err error) {
 	if t.flags.Pin == "" {
 		return nil
@@ -175,7 +175,7 @@ func (t *target) pin() (err error) {
 	if err != nil {
 		return fmt.Errorf("--pin: %w", err)
 	}
-	t.unpin = func() { _ = load.Pin(pid, before) } // it may have ended
+	t.unpin = func() { _ = load.Pin(pid, before) } // the server may have ended
 	if err := load.Pin(pid, t.pinned.server); err != nil {
 		return fmt.Errorf("--pin: %w", err)
 	}
@@ -213,7 +213,7 @@ func parseCores(text string) (cores []int, err error) {
 		first, err1 := strconv.Atoi(low)
 		last, err2 := strconv.Atoi(high)
 		if err := errors.Join(err1, err2); err != nil || first < 0 || last < first || last > 1023 {
-			return nil, fmt.Errorf("%q is no range of cores", part)
+			return nil, fmt.Errorf("%q is not a range of cores", part)
 		}
 		for core := first; core <= last; core++ {
 			cores = append(cores, core)
@@ -240,7 +240,7 @@ func (t *target) artifact(s *session, kind string) *report.Run {
 	return r
 }
 
-// commandLine is what was typed, quoted for a shell where it must be.
+// commandLine returns the typed command, quoted for a shell where necessary.
 func commandLine(args []string) string {
 	words := []string{"hexbid"}
 	for _, word := range args {
@@ -252,14 +252,14 @@ func commandLine(args []string) string {
 	return strings.Join(words, " ")
 }
 
-// beside is what a run is judged by and shown beside.
+// beside is what a run is judged by and shown next to.
 type beside struct {
 	conditions []capacity.Condition
-	baseline   *report.Run // that gates compare with; nil for none
-	compared   *report.Run // that the page shows; nil for none
+	baseline   *report.Run // for the gates; nil for none
+	compared   *report.Run // for the page; nil for none
 }
 
-// read reads the flags before a run of a kind, so that a wrong one costs no time.
+// read reads these flags before a run of the given kind starts, so that a wrong flag costs no time.
 func (f *artifactFlags) read(kind string) (b beside, err error) {
 	if f.FailIf != "" {
 		if b.conditions, err = capacity.ParseConditions("--fail-if", f.FailIf); err != nil {
@@ -281,7 +281,7 @@ func (f *artifactFlags) read(kind string) (b beside, err error) {
 	return b, nil
 }
 
-// older reads a run of a kind that a flag names, if it names one.
+// older reads the run that a flag names, if it names one. The run must be of the given kind.
 func older(flag, path, kind string) (*report.Run, error) {
 	if path == "" {
 		return nil, nil
@@ -319,7 +319,7 @@ func (f *artifactFlags) finish(s *session, r *report.Run, b beside) error {
 	return nil
 }
 
-// end prints gates and turns the run into an exit status.
+// end prints the gates and returns errMissed when one was missed.
 func end(s *session, r *report.Run) error {
 	for _, g := range r.Gates {
 		verdict := "passed"

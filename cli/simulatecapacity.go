@@ -21,17 +21,17 @@ type simulateCapacityCommand struct {
 	StartRate     float64       `help:"First rate tried, searches a second." default:"100"`
 	MaxRate       float64       `help:"Highest rate tried." default:"1000000"`
 	Try           time.Duration `name:"try" help:"How long each rate is offered; a low rate up to ten times as long, for 500 calls." default:"5s"`
-	WarmUp        time.Duration `help:"How long before it counts." default:"1s"`
+	WarmUp        time.Duration `help:"Warm-up, before calls count." default:"1s"`
 	Precision     float64       `help:"How far apart the ends of the interval lie, relative to the lower, before they are confirmed." default:"0.05"`
 	Confirmations int           `help:"How many tries at an end must agree before two disagree." default:"3"`
-	Callers       []int         `help:"Concurrencies of the scalability law; none with --callers=0." default:"1,2,4,8,16,32,64"`
+	Callers       []int         `help:"Numbers of callers at which to measure the scalability law; --callers=0 leaves it out." default:"1,2,4,8,16,32,64"`
 	trafficFlags  `embed:""`
 	artifactFlags `embed:""`
 	clientFlags   `embed:""`
 	outputFlags   `embed:""`
 }
 
-// Help teaches.
+// Help returns the text of --help.
 func (*simulateCapacityCommand) Help() string {
 	return `Climbs until the objective fails, narrows the interval, then confirms both ends by repeats, so that the capacity is an interval: the objective holds at the lower end and fails at the upper, and what chance decides lies inside. No single try decides anything: a miss is tried again, for the machine may have stood still just then. A search makes at most 40 tries; the table lists them in order, each with what it led to. A call counts from its planned send. Where the generator is the bottleneck there is no verdict.
 
@@ -41,7 +41,7 @@ func (*simulateCapacityCommand) Help() string {
 Exit status: 0; 1 for an error, an objective that cannot be met, no verdict or an interrupted run; 2 where a gate was missed.`
 }
 
-// Run searches and prints.
+// Run searches and prints the result.
 func (c *simulateCapacityCommand) Run(s *session) error {
 	search, err := c.search()
 	if err != nil {
@@ -102,7 +102,7 @@ func (c *simulateCapacityCommand) search() (capacity.Search, error) {
 	return capacity.Search{Objective: objective, Start: c.StartRate, Most: c.MaxRate, Precision: c.Precision, Confirmations: c.Confirmations}, err
 }
 
-// measure searches, and then fits the law of scalability.
+// measure searches for the capacity, and then fits the scalability law.
 func (c *simulateCapacityCommand) measure(s *session, t *target, search capacity.Search, into *report.Capacity) error {
 	tries := 0
 	found, err := search.Find(s.ctx, func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
@@ -119,12 +119,12 @@ func (c *simulateCapacityCommand) measure(s *session, t *target, search capacity
 }
 
 const (
-	callsATry     = 10_000_000 // keeps the requests of tries apart
-	callsToJudge  = 500        // a p99 of fewer says little: a try at a low rate takes longer
-	mostStretched = 10         // times
+	callsATry     = 10_000_000 // lets no two tries make the same requests
+	callsToJudge  = 500        // a p99 of fewer calls says little, so a try at a low rate takes longer
+	mostStretched = 10         // times longer
 )
 
-// try offers one rate. The measures are of this try alone.
+// try offers one rate and returns the measures of this try alone.
 func (c *simulateCapacityCommand) try(ctx context.Context, s *session, t *target, number int, perSecond float64) (load.Measures, string, error) {
 	config := load.Config{WarmUp: c.WarmUp, MaxInFlight: c.MaxInFlight, Timeout: c.CallTimeout}
 	lasts := min(max(c.Try, time.Duration(callsToJudge/perSecond*float64(time.Second))), mostStretched*c.Try)
@@ -153,7 +153,7 @@ func (c *simulateCapacityCommand) try(ctx context.Context, s *session, t *target
 
 const closedLasts = 2 * time.Second
 
-// scale measures closed loops.
+// scale measures closed loops with growing numbers of callers.
 func (c *simulateCapacityCommand) scale(s *session, t *target, into *report.Capacity) error {
 	for _, callers := range c.Callers {
 		if callers < 1 {
@@ -179,7 +179,7 @@ func printCapacity(w io.Writer, r *report.Run) {
 	c := r.Capacity
 	fmt.Fprintln(w, r.Verdict())
 	if r.Interrupted {
-		fmt.Fprintln(w, "Interrupted: this is what was measured until then.")
+		fmt.Fprintln(w, "Interrupted: the figures cover the time until then.")
 	}
 	var t table
 	t.add("TRY", "PHASE", "RATE", "P50", "P99", "P99.9", "VERDICT", "DECISION")
@@ -205,7 +205,7 @@ func printCapacity(w io.Writer, r *report.Run) {
 	fmt.Fprintf(w, "Answers: fill rate %.1f %%, %.0f bytes each of %.0f bytes asked\n", 100*c.Fill, c.ResponseBytes, c.RequestBytes)
 	printPins(w, r)
 	if c.ServerCores == 0 {
-		fmt.Fprintln(w, "Note: the server was not pinned; a plan takes its cores to be all of this machine's.")
+		fmt.Fprintln(w, "Note: the server was not pinned. A plan assumes that it used all cores of this machine.")
 	}
 }
 
@@ -214,7 +214,7 @@ type simulateVerifyCommand struct {
 	outputFlags `embed:""`
 }
 
-// Run makes every check; one that misses ends it with an error.
+// Run makes every check. It returns an error when one misses.
 func (c *simulateVerifyCommand) Run(s *session) error {
 	checks, err := verify.All(s.ctx, c.Seed)
 	if err != nil {

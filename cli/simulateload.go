@@ -22,22 +22,22 @@ import (
 
 type simulateLoadCommand struct {
 	Rate             string        `help:"Searches a second: 500; 100..1000, a ramp; 100,200,400, steps of equal length; with --day the mean of the day." default:"100"`
-	Duration         time.Duration `help:"How long, after the warm-up." default:"30s"`
-	WarmUp           time.Duration `help:"How long before it counts, at the first rate." default:"2s"`
+	Duration         time.Duration `help:"How long to offer the load, after the warm-up." default:"30s"`
+	WarmUp           time.Duration `help:"Warm-up at the first rate, before calls count." default:"2s"`
 	Day              bool          `help:"Follow the hours of a day, squeezed into the duration."`
-	Arrivals         string        `help:"poisson, as of many people, or even." enum:"poisson,even" default:"poisson"`
+	Arrivals         string        `help:"poisson, like the searches of many people, or even." enum:"poisson,even" default:"poisson"`
 	Requests         string        `help:"CSV to replay at its times; with --rate, its places in their order, over and over. A header with time, lat, lon and any of age, gender, os, network, host, scene, words, category, radius, slots, limit, user; other columns are not used. Times: seconds, milliseconds since 1970, 2008-10-23 05:53:05, RFC 3339." placeholder:"FILE"`
 	Speed            float64       `help:"How much faster than recorded to replay." default:"1"`
-	Zone             string        `help:"Zone of times in --requests that name none." default:"Asia/Shanghai"`
-	ChangesPerSecond float64       `name:"changes" help:"Campaign changes a second beside the searches: bids raised by a hundredth and put back. They change the market under load." default:"0"`
-	Metrics          string        `help:"Address of the server's /metrics, for its CPU, memory and collector pauses in the page; none for none. auto asks 127.0.0.1:7601 of a server on 127.0.0.1:7600." default:"auto" placeholder:"URL"`
+	Zone             string        `help:"Time zone of the times in --requests that have none." default:"Asia/Shanghai"`
+	ChangesPerSecond float64       `name:"changes" help:"Campaign edits a second beside the searches: bids raised by a hundredth and lowered again. They change the market under load." default:"0"`
+	Metrics          string        `help:"Address of the server's /metrics, which give the page the server's CPU, memory and collector pauses; none leaves them out. auto reads 127.0.0.1:7601 when the server is 127.0.0.1:7600." default:"auto" placeholder:"URL"`
 	trafficFlags     `embed:""`
 	artifactFlags    `embed:""`
 	clientFlags      `embed:""`
 	outputFlags      `embed:""`
 }
 
-// Help teaches.
+// Help returns the text of --help.
 func (*simulateLoadCommand) Help() string {
 	return `Searches are planned ahead and sent at their instants whether or not the server keeps up, and the response time counts from the plan: who would have waited is counted as waiting. The service time, from the actual send, stands beside it.
 
@@ -49,7 +49,7 @@ func (*simulateLoadCommand) Help() string {
 Exit status: 0; 1 for an error or an interrupted run; 2 where a gate was missed or could not be judged.`
 }
 
-// planned is what a run offers.
+// planned says which calls a run makes, and when.
 type planned struct {
 	arrivals load.Arrivals
 	says     string
@@ -57,7 +57,7 @@ type planned struct {
 	calls    float64 // on average
 }
 
-// Run offers the load and prints what came of it.
+// Run offers the load and prints the result.
 func (c *simulateLoadCommand) Run(s *session) error {
 	if err := c.refuseUnused(s.given); err != nil {
 		return err
@@ -99,7 +99,7 @@ func (c *simulateLoadCommand) Run(s *session) error {
 	return errors.Join(err, end(s, r))
 }
 
-// curve reads the rate.
+// curve returns the curve that the flags ask for.
 func (c *simulateLoadCommand) curve() (load.Curve, error) {
 	rates, err := parseRates(c.Rate)
 	if err != nil {
@@ -166,7 +166,7 @@ func (c *simulateLoadCommand) saysRate() string {
 	return says
 }
 
-// offer makes the calls, and the changes beside them.
+// offer makes the calls, and the edits beside them.
 func (c *simulateLoadCommand) offer(s *session, t *target, r *report.Run, p planned) error {
 	own, err := c.watchVitals(s, t)
 	if err != nil {
@@ -193,7 +193,7 @@ func (c *simulateLoadCommand) offer(s *session, t *target, r *report.Run, p plan
 	r.Load = report.NewLoad(p.says, config, measured, t.tally.Summary())
 	r.Load.Changes, r.Load.Vitals = changes, vitals
 	r.Interrupted = measured.Interrupted
-	if unrestored != nil { // what was measured is kept all the same
+	if unrestored != nil { // keep the results all the same
 		r.Notes = slices.Insert(r.Notes, 0, unrestored.Error())
 	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
@@ -205,8 +205,8 @@ func (c *simulateLoadCommand) offer(s *session, t *target, r *report.Run, p plan
 	return nil
 }
 
-// change starts the campaign changes; done waits for the last, puts the bids back
-// and gives their measures.
+// change starts the edits of campaigns. The function done waits for the last edit, restores the bids, and returns the
+// measures of the edits.
 func (c *simulateLoadCommand) change(ctx context.Context, t *target) (done func() (load.Measures, error), err error) {
 	if c.ChangesPerSecond == 0 {
 		return func() (load.Measures, error) { return nil, nil }, nil
@@ -236,7 +236,7 @@ func (c *simulateLoadCommand) change(ctx context.Context, t *target) (done func(
 	}, nil
 }
 
-// watch shows a run while it goes on, and ends it when the server has gone.
+// watch shows a run while it lasts, and ends the run when the server is gone.
 type watch struct {
 	w        io.Writer
 	terminal bool
@@ -244,18 +244,18 @@ type watch struct {
 	patience time.Duration
 	stop     context.CancelCauseFunc
 
-	silent time.Duration // for how long no answer has come
+	silent time.Duration // how long there has been no answer
 	shown  time.Duration // when a line was last printed
 }
 
-// every is how often a line is printed where there is no terminal.
+// every is the time between two lines when the output is not a terminal.
 const every = 5 * time.Second
 
 func newWatch(s *session, t *target, timeout time.Duration) *watch {
 	return &watch{w: s.Stderr, terminal: isTerminal(s.Stderr), tally: t.tally, patience: 5*time.Second + timeout}
 }
 
-// see is told of each second.
+// see receives each second of the run.
 func (w *watch) see(m load.Moment) {
 	end := m.Start + m.Lasts
 	if w.silent += m.Lasts; m.Answered > 0 || m.Failed+m.Dropped == 0 {
@@ -281,8 +281,7 @@ func (w *watch) see(m load.Moment) {
 	fmt.Fprintln(w.w, line)
 }
 
-// cutToWidth keeps a line on one line of its terminal, so that the next can take
-// its place.
+// cutToWidth cuts a line to the width of its terminal, so that the next line can replace it.
 func cutToWidth(w io.Writer, line string) string {
 	f, isFile := w.(*os.File)
 	if !isFile {
@@ -295,7 +294,7 @@ func cutToWidth(w io.Writer, line string) string {
 	return line
 }
 
-// end leaves the terminal's line.
+// end finishes the terminal's line.
 func (w *watch) end() {
 	if w.terminal {
 		fmt.Fprintln(w.w)
@@ -317,7 +316,7 @@ func printLoad(w io.Writer, r *report.Run) {
 	l := r.Load
 	fmt.Fprintf(w, "%s (%s)\n", r.Verdict(), l.Curve)
 	if r.Interrupted {
-		fmt.Fprintln(w, "Interrupted: this is what was measured until then.")
+		fmt.Fprintln(w, "Interrupted: the figures cover the time until then.")
 	}
 	printTimes(w, l.Measures)
 	m := l.Measures
@@ -332,7 +331,7 @@ func printLoad(w io.Writer, r *report.Run) {
 	if l.Changes != nil {
 		fmt.Fprintf(w, "Changes: %.1f a second, p50 %.1f ms, p99 %.1f ms, errors %.3g %%\n", l.Changes["reached"], 1e3*l.Changes["p50"], 1e3*l.Changes["p99"], 100*l.Changes["errors"])
 	}
-	fmt.Fprintf(w, "The generator took %.0f %% of its cores\n", 100*m["generator_busy"])
+	fmt.Fprintf(w, "The generator used %.0f %% of its cores\n", 100*m["generator_busy"])
 	printPins(w, r)
 	for _, note := range r.Notes[:min(2, len(r.Notes))] {
 		fmt.Fprintln(w, "Note:", note)

@@ -17,14 +17,14 @@ type simulatePageCommand struct {
 	Out     string `help:"File to write." default:"run.html" placeholder:"FILE"`
 }
 
-// Help teaches.
+// Help returns the text of --help.
 func (*simulatePageCommand) Help() string {
 	return `Makes no calls: it draws what a run left.
 
   hexbid simulate page run2/run.json --compare run1/run.json --out compared.html`
 }
 
-// Run draws.
+// Run draws the page.
 func (c *simulatePageCommand) Run(s *session) error {
 	r, err := report.Read(c.Path)
 	if err != nil {
@@ -54,14 +54,14 @@ func (c *simulatePageCommand) Run(s *session) error {
 	return nil
 }
 
-// Where hexbid serve listens unless it is told otherwise.
+// The default addresses of hexbid serve.
 const (
 	usualPort    = "7600"
 	usualMetrics = "http://127.0.0.1:7601/metrics"
 )
 
-// watchVitals follows the server's own figures until end, which gives those since a
-// run began. An address that was given must answer; the usual one may be silent.
+// watchVitals reads the server's own figures until end is called. The function end returns the figures since a run
+// began. An address that was given must answer. The default address may be silent.
 func (c *simulateLoadCommand) watchVitals(s *session, t *target) (end func(began time.Time) *vitals.Vitals, err error) {
 	none := func(time.Time) *vitals.Vitals { return nil }
 	address := c.Metrics
@@ -83,10 +83,10 @@ func (c *simulateLoadCommand) watchVitals(s *session, t *target) (end func(began
 	case hexbid.KindOf(err) == hexbid.Invalid:
 		return nil, err
 	}
-	return nil, hexbid.Errorf(hexbid.Unavailable, "--metrics", "%s; leave it out to do without", err)
+	return nil, hexbid.Errorf(hexbid.Unavailable, "--metrics", "%s; leave out --metrics to run without them", err)
 }
 
-// isUsual says whether a server is on this machine at the usual port.
+// isUsual reports whether a server is on this machine at the default port.
 func isUsual(address string) bool {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || port != usualPort {

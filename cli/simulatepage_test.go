@@ -11,7 +11,7 @@ import (
 	"github.com/hexbid/hexbid/simulator/report"
 )
 
-// runSimulate runs a command of the simulator that asks no server.
+// runSimulate runs a command of the simulator that calls no server.
 func runSimulate(t *testing.T, args ...string) (code int, errs string) {
 	t.Helper()
 	var out, stderr bytes.Buffer
@@ -19,7 +19,7 @@ func runSimulate(t *testing.T, args ...string) (code int, errs string) {
 	return code, stderr.String()
 }
 
-// aRunOf a kind, written to a file.
+// aRunOf writes a run of a kind to a file.
 func aRunOf(t *testing.T, kind, schema string) string {
 	t.Helper()
 	r := report.New(kind, "hexbid simulate "+kind, "test", "127.0.0.1:1", 1)
@@ -53,7 +53,7 @@ func TestAPageIsWrittenAgainBesideAnother(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBeShownBesideARunIsRefused, before anything is measured.
+// TestWhatCannotBeShownBesideARunIsRefused: the refusal comes before anything is measured.
 func TestWhatCannotBeShownBesideARunIsRefused(t *testing.T) {
 	load, older := aRunOf(t, "load", report.Schema), aRunOf(t, "capacity", "hexbid.simulate/0")
 	for _, c := range []struct {

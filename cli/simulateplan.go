@@ -13,14 +13,14 @@ import (
 )
 
 type simulatePlanCommand struct {
-	Capacity    string `help:"run.json of hexbid simulate capacity; its figures go before those of the flags." placeholder:"FILE"`
-	Unconfirmed bool   `help:"Plan with a run that was interrupted or has no verdict all the same."`
+	Capacity    string `help:"run.json of hexbid simulate capacity; its figures override those of the flags." placeholder:"FILE"`
+	Unconfirmed bool   `help:"Accept a run that was interrupted or has no verdict."`
 	Out         string `help:"Folder for the artifact: plan.json and plan.html, a page with the regions, what changes the answer most, and costs." placeholder:"DIR"`
 	plan.Inputs `embed:""`
 	outputFlags `embed:""`
 }
 
-// Help teaches.
+// Help returns the text of --help.
 func (*simulatePlanCommand) Help() string {
 	return `The defaults are the 450 million daily users and 7 million mini-programs that are published of the largest market, with assumptions for what is not. Every one is shown with its source, and changed by a flag or in a file:
 
@@ -34,7 +34,7 @@ with business.yaml as
   node-price: 310`
 }
 
-// Run plans and prints.
+// Run makes a plan and prints it.
 func (c *simulatePlanCommand) Run(s *session) error {
 	in := c.Inputs
 	var notes []string
@@ -65,8 +65,7 @@ func (c *simulatePlanCommand) Run(s *session) error {
 	return nil
 }
 
-// unconfirmed says why the capacity of a run was not confirmed; it is empty where it
-// was.
+// unconfirmed says why the capacity of a run was not confirmed. It returns "" when the capacity was confirmed.
 func unconfirmed(r *report.Run) string {
 	switch {
 	case r.Interrupted:
@@ -79,9 +78,8 @@ func unconfirmed(r *report.Run) string {
 	return ""
 }
 
-// useCapacity takes the measured figures of a run; what a reader must know of them
-// comes back as warnings. Its error is Invalid for a run without a capacity, or with
-// one that was not confirmed unless that is accepted.
+// useCapacity takes over the measured figures of a run. It returns what a reader must know about them as warnings. It
+// returns an Invalid error for a run without a capacity, and for an unconfirmed one unless accept is set.
 func useCapacity(in *plan.Inputs, r *report.Run, accept bool) (warnings []string, err error) {
 	c := r.Capacity
 	if c == nil || c.Low <= 0 {
@@ -89,12 +87,12 @@ func useCapacity(in *plan.Inputs, r *report.Run, accept bool) (warnings []string
 	}
 	doubt := unconfirmed(r)
 	if doubt != "" && !accept {
-		return nil, hexbid.Invalidf("--capacity", "%s: measure again, or plan with it all the same by --unconfirmed", doubt)
+		return nil, hexbid.Invalidf("--capacity", "%s: measure again, or accept it with --unconfirmed", doubt)
 	}
 	in.PerSecond, in.MeasuredCores, in.ResponseBytes, in.RequestBytes = c.Low, c.ServerCores, c.ResponseBytes, c.RequestBytes
 	if c.ServerCores == 0 {
 		in.MeasuredCores = r.Machine.Cores
-		warnings = append(warnings, fmt.Sprintf("the server was not pinned: its %.0f searches a second are taken to be of all %d cores, which it shared with the generator", c.Low, r.Machine.Cores))
+		warnings = append(warnings, fmt.Sprintf("the server was not pinned: the plan assumes that it did its %.0f searches a second on all %d cores, which it shared with the generator", c.Low, r.Machine.Cores))
 	}
 	warnings = append(warnings, "the rate is that of the market that was measured: a larger one is slower, so measure one of the size that you plan for")
 	if doubt != "" {
@@ -121,7 +119,7 @@ func printPlan(w io.Writer, p *plan.Plan) {
 	a.print(w)
 }
 
-// figure writes a number of any size for people: whole numbers with separators.
+// figure writes a number of any size for people, and a whole number with separators.
 func figure(v float64) string {
 	switch {
 	case v != math.Trunc(v) && math.Abs(v) < 100:

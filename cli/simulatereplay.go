@@ -12,7 +12,7 @@ import (
 	"github.com/hexbid/hexbid/simulator/load"
 )
 
-// Flags that a way to send requests does not use.
+// The flags that each way of sending requests ignores.
 var (
 	ofReplays     = []string{"speed", "zone"}
 	ofDrawn       = []string{"where", "viewers"}
@@ -20,7 +20,7 @@ var (
 	unusedAtARate = slices.Concat(ofDrawn, ofReplays)
 )
 
-// refuseUnused names the flags that were given and would be ignored.
+// refuseUnused returns an error that names the given flags that would be ignored.
 func (c *simulateLoadCommand) refuseUnused(given []string) error {
 	unused, because := ofReplays, "they are of a replay: add --requests"
 	switch {
@@ -41,14 +41,14 @@ func (c *simulateLoadCommand) refuseUnused(given []string) error {
 	return nil
 }
 
-// atARate says whether the places of a file are sent at a rate, not at their times.
+// atARate reports whether the places of a file are sent at a rate rather than at the file's times.
 func (c *simulateLoadCommand) atARate(given []string) bool {
 	return c.Day || slices.Contains(given, "rate")
 }
 
 const longestReplay = 366 * 24 * time.Hour
 
-// record reads the file of requests, and says what will be sent before it is.
+// record reads the file of requests and prints what will be sent.
 func (c *simulateLoadCommand) record(given []string, w io.Writer) (*recording, error) {
 	if !(c.Speed > 0) {
 		return nil, hexbid.Invalidf("--speed", "%v: it must be above 0", c.Speed)
@@ -73,7 +73,7 @@ func (c *simulateLoadCommand) record(given []string, w io.Writer) (*recording, e
 	return r, nil
 }
 
-// saysReplay is what will be sent, for people.
+// saysReplay describes for people what will be sent.
 func (c *simulateLoadCommand) saysReplay(r *recording) string {
 	n := len(r.requests)
 	if len(r.at) == 0 {
@@ -94,7 +94,7 @@ func (c *simulateLoadCommand) saysReplay(r *recording) string {
 	return says
 }
 
-// burst says whether requests share instants because the times are whole seconds.
+// burst reports whether requests share instants because the times are whole seconds.
 func (r *recording) burst() bool {
 	shared := false
 	for i, at := range r.at {
@@ -106,7 +106,7 @@ func (r *recording) burst() bool {
 	return shared
 }
 
-// replay is the plan of a recording; a curve that is not nil gives the rate.
+// replay returns the plan of a recording. A curve that is not nil sets the rate.
 func (c *simulateLoadCommand) replay(t *target, curve load.Curve, r *recording) planned {
 	call := func(ctx context.Context, i int) error { return t.send(ctx, i, r.requests[i%len(r.requests)]) }
 	if len(r.at) > 0 {

@@ -11,11 +11,10 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// maxErrorsKept is the most errors that the summary for programs lists; all of
-// them are printed to standard error.
+// maxErrorsKept is the most errors in the summary for programs. Standard error has all of them.
 const maxErrorsKept = 10_000
 
-// summary is what a run of apply did.
+// summary is the result of a run of apply.
 type summary struct {
 	DryRun            bool           `json:"dryRun"`
 	Created           int            `json:"created"`
@@ -29,9 +28,9 @@ type summary struct {
 	ErrorsOmitted     int            `json:"errorsOmitted"`
 	Notices           []*notice      `json:"notices"`
 	NoticesOmitted    int            `json:"noticesOmitted"`
-	// Pruned is what --prune deleted.
+	// Pruned is the result of --prune.
 	Pruned *removed `json:"pruned,omitempty"`
-	// Interrupted says why the upload ended early; what is counted was done.
+	// Interrupted says why the upload ended early. The counts are those of the rows before.
 	Interrupted string `json:"interrupted,omitempty"`
 }
 
@@ -43,7 +42,7 @@ func (s *summary) addError(err *rowError) {
 	}
 }
 
-// count takes an accepted row in.
+// count counts an accepted row.
 func (s *summary) count(o *pb.ImportOutcome, campaign bool) {
 	switch o.GetAction() {
 	case pb.ImportAction_IMPORT_ACTION_CREATED:
@@ -65,11 +64,11 @@ func (s *summary) count(o *pb.ImportOutcome, campaign bool) {
 
 func (s *summary) accepted() int { return s.Created + s.Updated + s.Unchanged }
 
-// report prints the totals; an error when a row was rejected. failed is what
-// ended the upload early.
+// report prints the totals. It returns an error when a row was rejected. The argument failed is the error that ended
+// the upload early.
 func (a *application) report(output string, failed error) error {
 	if a.bar != nil {
-		_ = a.bar.Finish() // of the terminal; nothing hangs on it
+		_ = a.bar.Finish() // an error of the terminal does not matter
 	}
 	a.notices.print(a.session.Stderr)
 	s := &a.summary
@@ -89,7 +88,7 @@ func (a *application) report(output string, failed error) error {
 	}
 	switch {
 	case failed != nil:
-		return nil // it is told by whoever gave it
+		return nil // the caller reports the error
 	case s.accepted()+s.Rejected == 0:
 		return errors.New("the files hold no resource: see hexbid apply --template yaml")
 	case s.Rejected > 0:

@@ -8,8 +8,7 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// table prints rows in columns. Chinese characters are two columns wide, which
-// text/tabwriter does not know.
+// table prints rows in columns. A Chinese character is two columns wide, which text/tabwriter does not know.
 type table struct{ rows [][]string }
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }

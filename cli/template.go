@@ -11,5 +11,5 @@ var jsonlTemplate string
 //go:embed templates/template.csv
 var csvTemplate string
 
-// templates are commented files that apply as they are.
+// templates are commented files that can be applied as they are.
 var templates = map[string]string{"yaml": yamlTemplate, "jsonl": jsonlTemplate, "csv": csvTemplate}

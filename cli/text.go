@@ -12,16 +12,16 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// unreadable stands in a text for bytes that are in no encoding that is known
-// here. It is the last private character of Unicode, which no text uses.
+// unreadable stands in a text for bytes in an unknown encoding. It is the last private character of Unicode, which no
+// text uses.
 const unreadable = "\U0010FFFD"
 
 const (
 	maxLineBytes  = 16 << 20
-	evidenceBytes = 1 << 20 // looked at to tell a file's encoding
+	evidenceBytes = 1 << 20 // read to find out a file's encoding
 )
 
-// notices of a text that was converted.
+// Notices about a text that was converted.
 const (
 	noticeGB18030 = "the text is GB18030 (as Excel saves it in China), not UTF-8, and was converted"
 	noticeUTF16   = "the text is UTF-16, not UTF-8, and was converted"
@@ -33,31 +33,30 @@ type line struct {
 	number int
 }
 
-// lines reads a text line by line as UTF-8. It converts UTF-16 that begins with
-// a byte order mark, and lines in GB18030, with a notice. Bytes in neither
-// become the unreadable character, so that they cost the row that they are in
-// and no other.
+// lines reads a text line by line as UTF-8. It converts UTF-16 that begins with a byte order mark, and lines in
+// GB18030, and says so in a notice. Bytes in neither encoding become the unreadable character, so that they spoil only
+// their own row.
 type lines struct {
 	in     *bufio.Reader
 	notice func(line int, text string)
 	utf16  bool
-	number int    // of the last line read
-	back   []line // pushed back, the next one last
-	utf8   int    // lines seen that are UTF-8 and more than ASCII
-	gb     int    // lines seen that are GB18030 and not UTF-8
-	err    error  // of reading
+	number int    // of the line read last
+	back   []line // lines pushed back; the next one is last
+	utf8   int    // lines read that are UTF-8 and not ASCII
+	gb     int    // lines read that are GB18030 and not UTF-8
+	err    error  // from reading
 }
 
 func newLines(r io.Reader, notice func(line int, text string)) *lines {
 	l := &lines{in: bufio.NewReaderSize(r, evidenceBytes), notice: notice}
-	start, _ := l.in.Peek(2) // a short file has no mark
+	start, _ := l.in.Peek(2) // in a short file there is no mark
 	if l.utf16 = bytes.Equal(start, []byte{0xFF, 0xFE}) || bytes.Equal(start, []byte{0xFE, 0xFF}); l.utf16 {
 		decoded := transform.NewReader(l.in, unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder())
 		l.in = bufio.NewReaderSize(decoded, evidenceBytes)
 		notice(1, noticeUTF16)
 		return l
 	}
-	sample, _ := l.in.Peek(evidenceBytes) // as much as there is
+	sample, _ := l.in.Peek(evidenceBytes) // as many bytes as there are
 	for text := range bytes.Lines(sample) {
 		l.weigh(text)
 	}
@@ -77,7 +76,7 @@ func (l *lines) weigh(text []byte) {
 	}
 }
 
-// next reads a line; ok is false at the end, or when the file cannot be read.
+// next reads a line. It returns false at the end, and when the file cannot be read.
 func (l *lines) next() (next line, ok bool) {
 	if n := len(l.back); n > 0 {
 		next, l.back = l.back[n-1], l.back[:n-1]
@@ -100,15 +99,14 @@ func (l *lines) next() (next line, ok bool) {
 	return line{l.decode(bytes.TrimRight(raw, "\r\n")), l.number}, true
 }
 
-// pushBack makes next give these lines again, in order.
+// pushBack makes next return these lines again, in order.
 func (l *lines) pushBack(again []line) {
 	for i := len(again) - 1; i >= 0; i-- {
 		l.back = append(l.back, again[i])
 	}
 }
 
-// read reads up to the end of a line; of a longer one than maxLineBytes it keeps
-// the beginning.
+// read reads up to the end of a line. It keeps only the beginning of a line longer than maxLineBytes.
 func (l *lines) read() (raw []byte, tooLong bool, err error) {
 	for {
 		part, err := l.in.ReadSlice('\n')
@@ -123,9 +121,8 @@ func (l *lines) read() (raw []byte, tooLong bool, err error) {
 	}
 }
 
-// decode makes UTF-8 of a line. Most lines of a file decide what a line is that
-// could be either: some GB18030 is valid UTF-8 by accident, and the other way
-// round.
+// decode converts a line to UTF-8. Some GB18030 is valid UTF-8 by accident, and the reverse. The majority of the file's
+// lines decide how to read such a line.
 func (l *lines) decode(raw []byte) string {
 	if l.utf16 {
 		return strings.ReplaceAll(string(raw), "\uFFFD", unreadable)
@@ -161,9 +158,8 @@ func fromGB18030(raw []byte) (string, bool) {
 	return string(text), err == nil && !bytes.ContainsRune(text, utf8.RuneError)
 }
 
-// hasHanUTF8 says whether some character of three bytes or more is UTF-8, as
-// Chinese ones are: such a line is damaged UTF-8, and what GB18030 makes of it
-// would be nonsense.
+// hasHanUTF8 reports whether some character of three or more bytes, as Chinese ones are, is valid UTF-8. Then the line
+// is damaged UTF-8, and reading it as GB18030 would give nonsense.
 func hasHanUTF8(raw []byte) bool {
 	for len(raw) > 0 {
 		r, size := utf8.DecodeRune(raw)

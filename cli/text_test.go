@@ -11,7 +11,7 @@ import (
 	"golang.org/x/text/encoding/unicode"
 )
 
-// readAll reads a text and tells its lines and notices.
+// readAll returns the lines and notices of a text.
 func readAll(text string) (got []string, notices []string) {
 	l := newLines(strings.NewReader(text), func(line int, text string) { notices = append(notices, fmt.Sprint(line, " ", text)) })
 	for next, ok := l.next(); ok; next, ok = l.next() {
@@ -60,8 +60,7 @@ func TestALineInGB18030AmongUTF8IsConvertedAndADamagedOneIsNot(t *testing.T) {
 	}
 }
 
-// TestGB18030ThatIsValidUTF8ByAccidentIsReadAsItsFile has a line whose GB18030
-// bytes are UTF-8 too.
+// TestGB18030ThatIsValidUTF8ByAccidentIsReadAsItsFile reads a line whose GB18030 bytes are valid UTF-8 too.
 func TestGB18030ThatIsValidUTF8ByAccidentIsReadAsItsFile(t *testing.T) {
 	const accident = "\xc4\xa3\xca\xbd" // 模式 in GB18030, two accented letters in UTF-8
 	got, _ := readAll(gb(t, "面馆\n西湖\n") + accident)

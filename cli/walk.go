@@ -19,8 +19,8 @@ type resource interface {
 	GetEtag() string
 }
 
-// listing is a list: of a kind in the plural, under a parent, from a page token.
-// An empty parent is any.
+// listing is a list of a kind, which is named in the plural, under a parent, from a page token on. An empty parent
+// means any.
 type listing struct{ kind, parent, token string }
 
 // page is a page of a listing.
@@ -60,7 +60,7 @@ func resources[T resource](list []T) []resource {
 	return out
 }
 
-// walk reads lists to their end. Each page has the timeout to itself.
+// walk reads lists to their end. Each page has the full timeout.
 type walk struct {
 	client   *client
 	timeout  time.Duration
@@ -68,7 +68,7 @@ type walk struct {
 	pageSize int32
 }
 
-// all are the resources of a listing, in order of name.
+// all iterates over the resources of a listing, in order of name.
 func (w *walk) all(ctx context.Context, l listing) iter.Seq2[resource, error] {
 	return hexbid.PagesFrom(l.token, func(token string) ([]resource, string, error) {
 		ctx, cancel := context.WithTimeout(ctx, w.timeout)

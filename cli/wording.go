@@ -10,8 +10,7 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// fileField is the name that files have for a field of the contract:
-// campaign.bid_micros is bid.
+// fileField returns the name that files have for a field of the contract: campaign.bid_micros is bid.
 func fileField(path string) string {
 	first, rest, _ := strings.Cut(path, ".")
 	for _, k := range kinds {
@@ -28,9 +27,8 @@ func fileField(path string) string {
 	return path
 }
 
-// pathInFiles is the name that files have for the path of a field in a message; false
-// when the message has no such field. Where files write an entry of a list as one text,
-// a part of it has the list's name.
+// pathInFiles returns the name that files have for the path of a field in a message, or false when the message has no
+// such field. If files write an entry of a list as one text, a part of the entry has the list's name.
 func pathInFiles(d protoreflect.MessageDescriptor, path string) (name string, ok bool) {
 	var names []string
 	for path != "" {
@@ -51,8 +49,7 @@ func pathInFiles(d protoreflect.MessageDescriptor, path string) (name string, ok
 	return strings.Join(names, "."), true
 }
 
-// renamed are the names of files for names of the contract that stand alone in a
-// message, where they differ.
+// renamed maps names of the contract to names of files, where a name stands alone in a message and differs.
 var renamed = renamedFields()
 
 func renamedFields() map[string]string {
@@ -82,8 +79,8 @@ var (
 	identifier = regexp.MustCompile(`[a-z0-9_]*[a-z_]+[a-z0-9_.]*`)
 )
 
-// fileNotice says a notice of the server as fileWords does. One about a field begins
-// with the field's path.
+// fileNotice rewrites a notice of the server as fileWords does. It also replaces the field path that a notice may begin
+// with.
 func fileNotice(notice string) string {
 	field, words, found := strings.Cut(notice, ": ")
 	if !found || strings.Contains(field, " ") {
@@ -92,9 +89,8 @@ func fileNotice(notice string) string {
 	return fileField(field) + ": " + fileWords(words)
 }
 
-// fileWords says a message of the server in the words and units of files:
-// amounts in currency, parts per million in percent, fields by their names
-// there. What is in quotes stays as the file has it.
+// fileWords rewrites a message of the server in the words and units of files: amounts in currency, parts per million in
+// percent, and fields by their names in files. It leaves text in quotes as it is.
 func fileWords(message string) string {
 	var out strings.Builder
 	from := 0

@@ -18,10 +18,9 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// The market of the bystanders is small and stands where nobody else does, so that the
-// right answer follows from the rules alone: five advertisers bid 1 to 5 for a click in
-// one circle, equal in quality, so the winners pay the next one's bid; and places
-// stand due north, a hundred metres apart.
+// The market of the bystanders is small and lies where nobody else's does, so the right answer follows from the rules
+// alone. Five advertisers bid 1 to 5 for a click in one circle. Their quality is equal, so each winner pays the next
+// one's bid. The places stand due north, a hundred metres apart.
 const (
 	bystandersLatitude, bystandersLongitude = -48.5, -123.25
 	bystandersHost, bystandersCategory      = pb.Host_HOST_KUAISHOU, pb.Category_CATEGORY_CATERING
@@ -31,25 +30,25 @@ const (
 	earthRadiusM          = 6_371_008.8
 )
 
-// bystanders search and write while others attack, and check every answer.
+// bystanders search and write during the attacks, and check every answer.
 type bystanders struct {
 	server *server
 	tally  *tally
 	conn   *grpc.ClientConn
 	cancel context.CancelFunc
 	group  sync.WaitGroup
-	idle   atomic.Bool // the attack is idleness: no refusal is right
+	idle   atomic.Bool // the attack is idleness, so no call may be refused
 }
 
-// bystanderCount are goroutines of each kind, and bystanderPause what they wait between
-// calls: they are there to be harmed, not to load the machine.
+// bystanderCount is the number of goroutines of each kind. bystanderPause is the pause between two calls. Bystanders
+// should notice harm, not load the machine.
 const (
 	bystanderCount = 2
 	bystanderPause = 10 * time.Millisecond
 )
 
 func newBystanders(ctx context.Context, s *server, t *tally) (*bystanders, error) {
-	conn, err := s.dial(grpc.WithDefaultCallOptions(grpc.WaitForReady(true))) // after a kill too
+	conn, err := s.dial(grpc.WithDefaultCallOptions(grpc.WaitForReady(true))) // also after a kill
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +93,7 @@ func bystandersMarket() (rows []*pb.ImportRow) {
 func shopDistanceM(i int) float64         { return 100 * float64(i) }
 func degreesOf(distanceM float64) float64 { return distanceM / earthRadiusM * 180 / math.Pi }
 
-// repeat makes calls until the context ends, and judges what comes of each.
+// repeat makes calls until the context ends, and judges the result of each.
 func (b *bystanders) repeat(ctx context.Context, call func(context.Context) error) {
 	for ctx.Err() == nil {
 		life := b.server.life.Load()
@@ -114,7 +113,7 @@ func (b *bystanders) repeat(ctx context.Context, call func(context.Context) erro
 	}
 }
 
-// judge tells what a bystander may meet: under floods a refusal, and nothing else.
+// judge judges the error of a bystander's call. The only error allowed is a refusal during a flood.
 func (b *bystanders) judge(err error) {
 	switch {
 	case err == nil:
@@ -160,7 +159,7 @@ func (b *bystanders) writeOnce(ctx context.Context, writer int) error {
 	return err
 }
 
-// recovered waits for a whole and right answer over a new connection.
+// recovered waits for a complete and right answer over a new connection.
 func (b *bystanders) recovered(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -182,8 +181,8 @@ func (b *bystanders) recovered(ctx context.Context) error {
 	}
 }
 
-// searchAndCheck searches the bystanders' market. An answer is whole unless the server
-// says that it ran out of its budget of time; what is there must be right.
+// searchAndCheck searches the bystanders' market. An answer is complete unless the server says that it ran out of time.
+// Whatever the answer contains must be right.
 func searchAndCheck(ctx context.Context, conn *grpc.ClientConn) (whole bool, err error) {
 	r, err := pb.NewSearchServiceClient(conn).SearchNearby(ctx, &pb.SearchNearbyRequest{
 		Location: &pb.Location{Latitude: bystandersLatitude, Longitude: bystandersLongitude},
@@ -212,7 +211,7 @@ func checkAnswer(r *pb.SearchNearbyResponse) error {
 }
 
 func checkNearby(r *pb.SearchNearbyResponse, won int) error {
-	var want []int // shops that won no slot, by distance
+	var want []int // shops without a slot, by distance
 	for i := 1; i <= shops; i++ {
 		if i > bidders || i <= bidders-won {
 			want = append(want, i)
@@ -230,7 +229,7 @@ func checkNearby(r *pb.SearchNearbyResponse, won int) error {
 	return nil
 }
 
-// importRows stores rows, all of which must be good.
+// importRows stores rows. All of them must be accepted.
 func importRows(ctx context.Context, conn *grpc.ClientConn, rows []*pb.ImportRow) error {
 	const batch = 1000
 	stream, err := pb.NewCampaignServiceClient(conn).Import(ctx)

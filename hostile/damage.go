@@ -15,10 +15,9 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// corruption damages a file of the data folder after a kill, and starts the service
-// again. Either the start ends with status 1 and names the file (or the catalogue, where
-// the damage shows in another of its files), or what was acknowledged is there. It works
-// on a service of its own, and on copies of its folder.
+// corruption kills the service, damages a file of its data folder, and starts it again. The start may end with status 1
+// and name the file (or the catalogue, if the damage shows in another of its files). Otherwise everything acknowledged
+// must be there. The attack uses its own service, and copies of that service's folder.
 func corruption(ctx context.Context, r *round) error {
 	dir, err := os.MkdirTemp("", "hexbid-hostile-damage-")
 	if err != nil {
@@ -57,7 +56,7 @@ func corruption(ctx context.Context, r *round) error {
 	return nil
 }
 
-// copyFolder copies files with their permissions: keys that others may read are refused.
+// copyFolder copies files with their permissions, because the service refuses keys that others may read.
 func copyFolder(to, from string) error {
 	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
 		return err
@@ -74,8 +73,7 @@ func copyFolder(to, from string) error {
 	})
 }
 
-// keep fills a service in two lives, so that its folder has tables and logs, and kills
-// it.
+// keep fills a service in two lives, so that its folder has tables and logs, and kills it.
 func (r *round) keep(ctx context.Context, s *server) (*ledger, error) {
 	known := newLedger()
 	for life := range 2 {
@@ -101,7 +99,7 @@ func (r *round) keep(ctx context.Context, s *server) (*ledger, error) {
 	return known, nil
 }
 
-// damage is one way to spoil a file.
+// damage is one way to damage a file.
 type damage struct {
 	name  string
 	spoil func(r *rand.Rand, path string, content []byte) error
@@ -165,7 +163,7 @@ func (r *round) damageOnce(ctx context.Context, s *server, known *ledger, d dama
 	return ctx.Err()
 }
 
-// pickFile draws a file that has content.
+// pickFile draws a file that is not empty.
 func pickFile(r *rand.Rand, dir string) (string, error) {
 	var files []string
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {

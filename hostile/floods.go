@@ -19,8 +19,8 @@ const (
 	floodCallTimeout = 10 * time.Second
 )
 
-// callFloods makes the dearest calls there are, from many clients at once. They may be
-// refused or late; bystanders may be refused, and are never answered wrongly.
+// callFloods makes the most expensive calls from many clients at once. The service may refuse or delay them. It may
+// refuse bystanders, but must never answer them wrongly.
 func callFloods(ctx context.Context, r *round) error {
 	ctx, cancel := r.until(ctx)
 	defer cancel()
@@ -94,7 +94,7 @@ func wideSearch(r *rand.Rand) *pb.SearchNearbyRequest {
 		RadiusM: proto.Float64(50_000), NearbyLimit: proto.Int32(100), SponsoredSlots: proto.Int32(10)}
 }
 
-// deepPages turns pages to the last.
+// deepPages reads a list page by page to its end.
 func deepPages(ctx context.Context, conn *grpc.ClientConn, r *rand.Rand) error {
 	request := wideSearch(r)
 	for {

@@ -13,8 +13,7 @@ import (
 
 const floodConnections = 8
 
-// rapidReset opens calls and takes them back at once, with and without their message
-// (CVE-2023-44487).
+// rapidReset opens calls and cancels them at once, with and without their message (CVE-2023-44487).
 func rapidReset(ctx context.Context, r *round) error {
 	body := envelope(&pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 1, Longitude: 1}})
 	return r.onWires(ctx, floodConnections, func(ctx context.Context, w *wire) error {
@@ -35,7 +34,7 @@ func rapidReset(ctx context.Context, r *round) error {
 	})
 }
 
-// controlFrames floods with frames that are no calls (CVE-2019-9512, -9515, -9518).
+// controlFrames floods the service with frames that belong to no call (CVE-2019-9512, -9515, -9518).
 func controlFrames(ctx context.Context, r *round) error {
 	writes := []func(*http2.Framer, int) error{
 		func(f *http2.Framer, i int) error { return f.WritePing(false, [8]byte{byte(i), byte(i >> 8)}) },
@@ -61,8 +60,8 @@ func controlFrames(ctx context.Context, r *round) error {
 	}))
 }
 
-// headerBombs sends headers that are small on the wire and large in memory, that
-// never end, or that are too many (CVE-2016-6581, CVE-2023-45288).
+// headerBombs sends headers that are small on the wire and large in memory, headers that never end, and too many
+// headers (CVE-2016-6581, CVE-2023-45288).
 func headerBombs(ctx context.Context, r *round) error {
 	kinds := []func(context.Context, *wire, *round) error{compressedHeaders, endlessHeaders, manyHeaders, endlessData}
 	return r.onWires(ctx, 2*len(kinds), eachOf(func(ctx context.Context, w *wire, kind int) error {
@@ -75,7 +74,7 @@ func headerBombs(ctx context.Context, r *round) error {
 	}))
 }
 
-// compressedHeaders names one large header of the table over and over.
+// compressedHeaders refers to one large header of the table over and over.
 func compressedHeaders(_ context.Context, w *wire, r *round) error {
 	bomb := []hpack.HeaderField{}
 	large := strings.Repeat("x", 3000)
@@ -87,7 +86,7 @@ func compressedHeaders(_ context.Context, w *wire, r *round) error {
 	return err
 }
 
-// endlessHeaders sends CONTINUATION frames that no END_HEADERS follows.
+// endlessHeaders sends CONTINUATION frames and never END_HEADERS.
 func endlessHeaders(ctx context.Context, w *wire, r *round) error {
 	return w.do(func(f *http2.Framer) error {
 		stream := w.stream
@@ -110,12 +109,12 @@ func endlessHeaders(ctx context.Context, w *wire, r *round) error {
 func (w *wire) headersOnly(fields ...hpack.HeaderField) []byte {
 	w.block.Reset()
 	for _, f := range fields {
-		_ = w.encoder.WriteField(f) // into memory
+		_ = w.encoder.WriteField(f) // cannot fail, because it writes into memory
 	}
 	return w.block.Bytes()
 }
 
-// manyHeaders sends thousands of small ones.
+// manyHeaders sends thousands of small headers.
 func manyHeaders(_ context.Context, w *wire, r *round) error {
 	var many []hpack.HeaderField
 	for i := range 300 {
@@ -139,7 +138,8 @@ func endlessData(ctx context.Context, w *wire, r *round) error {
 	return err
 }
 
-// eachOf numbers the connections of an attack, so that each kind has its own.
+// eachOf numbers the connections of an attack, so that an attack of several kinds can give each kind connections of its
+// own.
 func eachOf(attack func(ctx context.Context, w *wire, kind int) error) func(context.Context, *wire) error {
 	var n atomic.Int64
 	return func(ctx context.Context, w *wire) error { return attack(ctx, w, int(n.Add(1)-1)) }

@@ -17,9 +17,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// fuzz sends messages that are nearly valid to every method: half with fields of
-// extreme values, half with bytes altered. It goes on until its share is over, and makes
-// leastFuzzed calls at least.
+// fuzz sends nearly valid messages to every method. Half of them have fields with extreme values, half have altered
+// bytes. It goes on until its share of the time is over, and makes at least leastFuzzed calls.
 func fuzz(ctx context.Context, r *round) error {
 	stop, cancel := r.until(ctx)
 	defer cancel()
@@ -49,7 +48,7 @@ const (
 	fuzzWorkers = 8
 )
 
-// fuzzed are valid messages of every method, which noise is made of.
+// fuzzed has valid messages of every method. fuzz changes them.
 var fuzzed = []struct {
 	method  string
 	message proto.Message
@@ -129,7 +128,7 @@ func (r *round) fuzzOnce(ctx context.Context, conn *grpc.ClientConn, random *ran
 	r.tally.called(f.method, conn.Invoke(ctx, f.method, body, &answer, grpc.ForceCodecV2(rawCodec{})))
 }
 
-// distort gives a field of the message, or of one inside it, an extreme value.
+// distort sets a field of the message, or of a message inside it, to an extreme value.
 func distort(r *rand.Rand, m protoreflect.Message) {
 	fields := m.Descriptor().Fields()
 	field := fields.Get(r.IntN(fields.Len()))
@@ -162,7 +161,7 @@ func distort(r *rand.Rand, m protoreflect.Message) {
 
 func oneOf[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
-// extreme is a value at or past the ends of what a field may hold.
+// extreme returns a value at or beyond the limits of a field.
 func extreme(r *rand.Rand, field protoreflect.FieldDescriptor) protoreflect.Value {
 	whole := oneOf[int64](r, 0, 1, -1, 2, 120, 121, 1000, 1001, math.MaxInt32, math.MinInt32, math.MaxInt64, math.MinInt64, 1e12)
 	switch field.Kind() {
@@ -186,7 +185,7 @@ func extreme(r *rand.Rand, field protoreflect.FieldDescriptor) protoreflect.Valu
 		"8f0a00000000000", "ffffffffffffffff", "000000", "330100", "Asia/Nowhere", "../../etc/passwd", "*", "area.circles.latitude", "18446744073709551616", "%s%n"))
 }
 
-// alter changes bytes of a message.
+// alter changes some bytes of a message.
 func alter(r *rand.Rand, body []byte) []byte {
 	for range 1 + r.IntN(4) {
 		if len(body) == 0 {

@@ -16,8 +16,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// TestAShortRound makes some attacks of little work, so that the harness itself is
-// known to run. make test-hostile makes them all.
+// TestAShortRound makes some short attacks, so that every test run tries the harness. make test-hostile makes all
+// attacks.
 func TestAShortRound(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts the real program several times")
@@ -32,7 +32,7 @@ func TestAShortRound(t *testing.T) {
 	}
 }
 
-// TestARoundFails when the program is not there, or takes more memory than it may.
+// TestARoundFails: a round fails when the program is missing, and when the program takes too much memory.
 func TestARoundFails(t *testing.T) {
 	if code := run(t.Context(), options{binary: "no-such-program", seconds: 1}); code != 1 {
 		t.Errorf("without a program: status %d", code)
@@ -42,7 +42,7 @@ func TestARoundFails(t *testing.T) {
 	}
 }
 
-// rightAnswer is what the rules give to the bystanders' search.
+// rightAnswer returns the answer that the rules give to the bystanders' search.
 func rightAnswer() *pb.SearchNearbyResponse {
 	r := &pb.SearchNearbyResponse{}
 	for slot, name := range []string{"5", "4", "3"} {

@@ -23,7 +23,7 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// idling marks the attack as idleness: whoever works is not refused because of it.
+// idling marks the attack as idleness. While it lasts no bystander may be refused.
 func (r *round) idling() (end func()) {
 	r.beside.idle.Store(true)
 	return func() { r.beside.idle.Store(false) }
@@ -56,7 +56,7 @@ func idleCalls(ctx context.Context, r *round) error {
 		pb.CampaignService_CreateCampaign_FullMethodName, pb.CampaignService_Explain_FullMethodName})
 }
 
-// openAndWait opens calls over a few connections, and stays.
+// openAndWait opens calls over a few connections and keeps them open.
 func (r *round) openAndWait(ctx context.Context, methods []string) error {
 	defer r.idling()()
 	ctx, cancel := r.until(ctx)
@@ -69,7 +69,7 @@ func (r *round) openAndWait(ctx context.Context, methods []string) error {
 	for _, w := range open {
 		for i := range idleAConnection {
 			if _, err := w.open(methods[i%len(methods)]); err != nil {
-				break // the server closed it
+				break // the server closed the connection
 			}
 			r.tally.calls.Add(1)
 		}
@@ -78,7 +78,7 @@ func (r *round) openAndWait(ctx context.Context, methods []string) error {
 	return nil
 }
 
-// slowBodies sends messages a byte at a time, and announces ones that are large.
+// slowBodies sends messages one byte at a time, and announces large ones.
 func slowBodies(ctx context.Context, r *round) error {
 	defer r.idling()()
 	body := envelope(&pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 1, Longitude: 1}, Words: "coffee"})
@@ -100,7 +100,7 @@ func slowBodies(ctx context.Context, r *round) error {
 					from = large
 				}
 				if at >= len(from)-1 {
-					continue // its last byte never comes
+					continue // the last byte never follows
 				}
 				if err := w.data(stream, from[at:at+1], false); err != nil {
 					return err
@@ -114,7 +114,7 @@ func slowBodies(ctx context.Context, r *round) error {
 
 const unfinishedCount = 2000
 
-// unfinishedConnections opens connections that never get to HTTP/2.
+// unfinishedConnections opens connections that never begin HTTP/2.
 func unfinishedConnections(ctx context.Context, r *round) error {
 	defer r.idling()()
 	ctx, cancel := r.until(ctx)
@@ -123,7 +123,7 @@ func unfinishedConnections(ctx context.Context, r *round) error {
 	return r.openUnfinished(ctx, r.server.address, beginnings)
 }
 
-// openUnfinished keeps so many open, and opens new ones in the place of the oldest.
+// openUnfinished keeps a number of connections open, and replaces the oldest by new ones.
 func (r *round) openUnfinished(ctx context.Context, address string, beginnings []string) error {
 	var open []net.Conn
 	defer func() {
@@ -137,7 +137,7 @@ func (r *round) openUnfinished(ctx context.Context, address string, beginnings [
 			return err
 		}
 		r.tally.calls.Add(1)
-		_, _ = conn.Write([]byte(beginnings[i%len(beginnings)])) // refused is well
+		_, _ = conn.Write([]byte(beginnings[i%len(beginnings)])) // the server may refuse it
 		if open = append(open, conn); len(open) > unfinishedCount {
 			open[0].Close()
 			open = open[1:]
@@ -147,7 +147,7 @@ func (r *round) openUnfinished(ctx context.Context, address string, beginnings [
 	return nil
 }
 
-// unfinishedTLS does the same to a server that speaks TLS, and asks it beside.
+// unfinishedTLS does the same to a server that speaks TLS, and calls that server beside it.
 func unfinishedTLS(ctx context.Context, r *round) error {
 	dir, err := os.MkdirTemp("", "hexbid-hostile-tls-")
 	if err != nil {
@@ -197,7 +197,7 @@ func (r *round) searchTLS(ctx context.Context, s *server, certificate *x509.Cert
 	return nil
 }
 
-// writeCertificate writes a certificate for localhost that signs itself.
+// writeCertificate writes a self-signed certificate for localhost.
 func writeCertificate(dir string) (*x509.CertPool, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

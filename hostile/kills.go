@@ -16,14 +16,14 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// ledger is what was acknowledged: by name, the uid and etag that a write returned.
+// ledger records what was acknowledged: the uid and etag that each write returned, by name.
 type ledger struct {
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	named map[string]identity
 	given map[identity]string // uids and etags, each with its name
 }
 
-// identity is what the service gives to a write and to no other: its uid, its etag, or both.
+// identity is what the service gives to one write and to no other: its uid, its etag, or both.
 type identity struct {
 	uid  uint64
 	etag string
@@ -33,7 +33,7 @@ func newLedger() *ledger {
 	return &ledger{named: map[string]identity{}, given: map[identity]string{}}
 }
 
-// acknowledge notes a write, and says what was given twice.
+// acknowledge notes a write. It returns an error when the write got a uid or an etag that another has.
 func (l *ledger) acknowledge(a *pb.Advertiser) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -47,7 +47,7 @@ func (l *ledger) acknowledge(a *pb.Advertiser) error {
 	return nil
 }
 
-// lost are the names whose writes are not there as they were acknowledged.
+// lost returns the names whose acknowledged writes are missing or different.
 func (l *ledger) lost(ctx context.Context, conn *grpc.ClientConn) (names []string, err error) {
 	there, err := listAll(ctx, conn)
 	if err != nil {
@@ -56,7 +56,7 @@ func (l *ledger) lost(ctx context.Context, conn *grpc.ClientConn) (names []strin
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for name, want := range l.named {
-		// A batch is acknowledged by name alone.
+		// An import acknowledges names, without uids and etags.
 		if got, found := there[name]; !found || want != (identity{}) && got != want {
 			names = append(names, name)
 		}
@@ -71,7 +71,7 @@ type named interface {
 	GetEtag() string
 }
 
-// listed adds what pages show, until the last.
+// listed adds the records of all pages.
 func listed[T named](there map[string]identity, page func(token string) ([]T, string, error)) error {
 	for record, err := range hexbid.Pages(page) {
 		if err != nil {
@@ -90,7 +90,7 @@ func listAll(ctx context.Context, conn *grpc.ClientConn) (map[string]identity, e
 	})
 }
 
-// inventory is all that stands below advertisers.
+// inventory returns everything that advertisers own.
 func (r *round) inventory(ctx context.Context) (map[string]identity, error) {
 	conn, err := r.server.dial()
 	if err != nil {
@@ -118,10 +118,9 @@ const (
 	killWriters = 4
 )
 
-// kills ends a process without warning while it takes imports and single writes,
-// starts it again, and looks for everything that it had acknowledged: once with all
-// that the attacks before have left, then over and over with a folder of its own, which
-// starts soon.
+// kills ends a process without warning while it takes imports and single writes. It starts the process again and looks
+// for everything that was acknowledged. It does so once with all that the earlier attacks have stored. Then it repeats
+// it with a folder of its own, with which the process starts quickly.
 func kills(ctx context.Context, r *round) error {
 	stop, cancel := r.until(ctx)
 	defer cancel()
@@ -144,8 +143,7 @@ func kills(ctx context.Context, r *round) error {
 	return errors.Join(err, s.kill())
 }
 
-// killOnce kills the process that the other attacks were made on, and looks for all that
-// they stored in it.
+// killOnce kills the process that the other attacks used, and looks for everything that they stored in it.
 func (r *round) killOnce(ctx context.Context) error {
 	before, err := r.inventory(ctx)
 	if err != nil {
@@ -167,7 +165,7 @@ func (r *round) killOnce(ctx context.Context) error {
 	return nil
 }
 
-// killOften goes on as long as it is told to, by the number of kills so far.
+// killOften repeats as long as the function on returns true for the number of kills so far.
 func (r *round) killOften(ctx context.Context, s *server, on func(n int) bool) error {
 	known := newLedger()
 	for n := 0; on(n); n++ {
@@ -198,8 +196,8 @@ func (r *round) judgeLost(ctx context.Context, s *server, known *ledger) error {
 	return err
 }
 
-// writeAndKill writes from many clients, kills the process at a random moment once
-// something was acknowledged, and waits for the clients to notice.
+// writeAndKill writes from many clients. At a random moment after the first acknowledgement it kills the process, and
+// then waits for the clients to notice.
 func (r *round) writeAndKill(ctx context.Context, s *server, known *ledger, n int) error {
 	conn, err := s.dial()
 	if err != nil {
@@ -233,7 +231,7 @@ func (r *round) writeAndKill(ctx context.Context, s *server, known *ledger, n in
 	return err
 }
 
-// createOne writes one advertiser; false when the process is gone.
+// createOne writes one advertiser. It returns false when the process has ended.
 func (r *round) createOne(ctx context.Context, conn *grpc.ClientConn, known *ledger, id string) bool {
 	a, err := pb.NewCampaignServiceClient(conn).CreateAdvertiser(ctx, &pb.CreateAdvertiserRequest{AdvertiserId: id, Advertiser: &pb.Advertiser{DisplayName: id}})
 	r.tally.called("a write before a kill", err)
@@ -245,7 +243,7 @@ func (r *round) createOne(ctx context.Context, conn *grpc.ClientConn, known *led
 	return err == nil || status.Code(err) == codes.ResourceExhausted
 }
 
-// importSome imports a batch; false when the process is gone.
+// importSome imports a batch. It returns false when the process has ended.
 func (r *round) importSome(ctx context.Context, conn *grpc.ClientConn, known *ledger, id string) bool {
 	var rows []*pb.ImportRow
 	for i := range 200 {

@@ -1,15 +1,14 @@
-// Command hostile attacks the real program. It starts hexbid as a second process on
-// loopback with a temporary data folder, lets bystanders search and write beside, and
-// runs one attack after another: slow senders, floods, bombs, noise, kills, damaged
-// files. What must hold is counted, not timed:
+// Command hostile attacks the real program. It starts hexbid as a second process on loopback with a temporary data
+// folder, and runs one attack after another: slow senders, floods, bombs, noise, kills, damaged files. Meanwhile
+// bystanders search and write. The command counts violations of these rules, and never judges times:
 //
-//   - a bystander's answer is right, and idle callers never have it refused;
+//   - a bystander's answer is right, and idle callers never cause a refusal;
 //   - no call ends in INTERNAL, and no panic is in the server's log;
 //   - memory stays below a cap;
 //   - after each attack the service answers as before;
 //   - nothing acknowledged is lost, and no uid or etag is given twice.
 //
-// The last line gives the counts. The exit status is 1 when anything fell.
+// A violation is called a fall. The last line gives the counts. The exit status is 1 when there was a fall.
 package main
 
 import (
@@ -48,14 +47,14 @@ func main() {
 	os.Exit(code)
 }
 
-// attack is one way to harm the service. Its function returns when its share of the
-// time is over or its work is done; it reports what fell to the round's tally.
+// attack is one way to harm the service. Its function returns when its share of the time is over or its work is done.
+// It reports falls to the round's tally.
 type attack struct {
 	name string
 	run  func(ctx context.Context, r *round) error
 }
 
-// attacks run in this order: those that end the process come last.
+// attacks run in this order. Those that end the process come last.
 var attacks = []attack{
 	{"idle-streams", idleStreams},
 	{"idle-watchers", idleWatchers},
@@ -81,8 +80,8 @@ var attacks = []attack{
 // round is one run of all attacks.
 type round struct {
 	options
-	share  time.Duration // of the time, for each attack
-	random *rand.Rand    // for the attack that runs; not for its goroutines
+	share  time.Duration // the time that each attack has
+	random *rand.Rand    // for the present attack, not for its goroutines
 	server *server
 	tally  *tally
 	beside *bystanders
@@ -150,7 +149,7 @@ func attackAll(ctx context.Context, o options, t *tally, chosen []attack) error 
 	return nil
 }
 
-// attackOnce makes one attack, and then asks the service whether it is well.
+// attackOnce makes one attack, and then checks that the service still answers as before.
 func (r *round) attackOnce(ctx context.Context, a attack) error {
 	r.tally.begin(a.name)
 	before, began := r.tally.counts(), time.Now()
@@ -167,7 +166,7 @@ func (r *round) attackOnce(ctx context.Context, a attack) error {
 	return ctx.Err()
 }
 
-// until is a context that ends with the attack's share of the time.
+// until returns a context that ends with the attack's share of the time.
 func (r *round) until(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, r.share)
 }

@@ -6,12 +6,12 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// What attackers store is on a host and in a category that bystanders do not ask for.
+// Attackers store programs on a host and in a category that bystanders never search.
 const (
 	attackersHost, attackersCategory = pb.Host_HOST_WECHAT, pb.Category_CATEGORY_PETS
 )
 
-// programRows are an advertiser of attackers and its program.
+// programRows returns an advertiser of the attackers and its program.
 func programRows(advertiser string) []*pb.ImportRow {
 	name := "advertisers/" + advertiser
 	return []*pb.ImportRow{

@@ -15,11 +15,11 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// mostBytes is the largest message that the service takes.
+// mostBytes is the largest message that the service accepts.
 const mostBytes = 8 << 20
 
-// messageBombs sends messages that are small and cost much, or lie about themselves.
-// Some clients send one after another and never wait for answers.
+// messageBombs sends small messages that cost much work, and messages that lie about themselves. Some clients send one
+// after another and never wait for answers.
 func messageBombs(ctx context.Context, r *round) error {
 	bombs := r.bombs()
 	return r.onWires(ctx, 2, eachOf(func(ctx context.Context, w *wire, n int) error {
@@ -32,7 +32,7 @@ func messageBombs(ctx context.Context, r *round) error {
 	}))
 }
 
-// bomb is a message on its way to a method.
+// bomb is a message and its method.
 type bomb struct {
 	method  string
 	frame   []byte
@@ -78,7 +78,7 @@ func (r *round) throw(w *wire, b bomb) error {
 	return w.body(stream, b.frame, true)
 }
 
-// heldMessages sends large messages all but their last byte, on many streams at once.
+// heldMessages sends large messages without their last byte, on many streams at once.
 func heldMessages(ctx context.Context, r *round) error {
 	held := frame(make([]byte, mostBytes-1), mostBytes, false)
 	methods := []string{pb.CampaignService_Import_FullMethodName, pb.CampaignService_CreateCampaign_FullMethodName, pb.SearchService_SearchNearby_FullMethodName}
@@ -90,18 +90,18 @@ func heldMessages(ctx context.Context, r *round) error {
 				break
 			}
 			r.tally.calls.Add(1)
-			group.Go(func() { _ = w.body(stream, held, false) }) // until the server has had enough
+			group.Go(func() { _ = w.body(stream, held, false) }) // until the server closes the connection
 		}
 		group.Wait()
 		select {
 		case <-ctx.Done():
-		case <-time.After(r.share / 4): // and then anew
+		case <-time.After(r.share / 4): // then begin again
 		}
 		return nil
 	})
 }
 
-// nested puts a body into a field of a message.
+// nested returns a body as a field of a message.
 func nested(field protowire.Number, body []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(nil, field, protowire.BytesType), body)
 }
@@ -132,7 +132,7 @@ func zippedZeros(size int) []byte {
 	z := gzip.NewWriter(&out)
 	zeros := make([]byte, 1<<20)
 	for range size >> 20 {
-		_, _ = z.Write(zeros) // into memory
+		_, _ = z.Write(zeros) // cannot fail, because it writes into memory
 	}
 	_ = z.Close()
 	return out.Bytes()

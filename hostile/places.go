@@ -8,9 +8,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// placeBombs gives one program as many places as it may have, under many campaigns
-// around them, each with a radius of its own; and then moves the places. Bystanders
-// write beside: each write of theirs is answered.
+// placeBombs gives one program as many places as possible, with many campaigns around them that each have a radius of
+// their own. Then it moves the places. Every write that bystanders make meanwhile must be answered.
 func placeBombs(ctx context.Context, r *round) error {
 	stop, cancel := r.until(ctx)
 	defer cancel()
@@ -28,7 +27,7 @@ func placeBombs(ctx context.Context, r *round) error {
 		if err := r.importBomb(ctx, "campaigns around places", rows); err != nil {
 			return err
 		}
-		const batches, most = 21, 1000 // one thousand more than a program may have
+		const batches, most = 21, 1000 // the last thousand are more than a program may have
 		for batch := 0; batch < batches && (batch < 3 || stop.Err() == nil); batch++ {
 			rows = rows[:0]
 			for i := range most {
@@ -38,7 +37,7 @@ func placeBombs(ctx context.Context, r *round) error {
 				return err
 			}
 		}
-		for i := range rows { // all to one point
+		for i := range rows { // all places at one point
 			rows[i] = placeRow(advertiser, i, -60, -150)
 		}
 		if err := r.importBomb(ctx, "places that move", rows); err != nil {

@@ -20,18 +20,17 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// patience is how long anything may take that must happen in the end. It judges no
-// machine's speed: it only ends a round that hangs.
+// patience is how long anything may take that must happen in the end. It judges no machine's speed. It only ends a
+// round that hangs.
 const patience = 2 * time.Minute
 
-// server is the program under attack, as a process of its own. It may be killed and
-// started again at the same address.
+// server is the program under attack, as a process of its own. It can be killed and started again at the same address.
 type server struct {
 	binary, data, address string
 	args                  []string
 	tally                 *tally
 	capMB                 int64
-	life                  atomic.Int64 // starts and kills; odd while it serves
+	life                  atomic.Int64 // number of starts and kills; odd while the process serves
 
 	command *exec.Cmd
 	log     *serverLog
@@ -52,7 +51,7 @@ func newServer(o options, t *tally, dir string) (*server, error) {
 	return &server{binary: binary, data: filepath.Join(dir, "data"), address: l.Addr().String(), tally: t, capMB: o.memoryCapMB}, nil
 }
 
-// errEnded is a start that ended by itself.
+// errEnded means that the process ended by itself before it served.
 var errEnded = errors.New("it ended before it served")
 
 // start starts the process and waits until it serves.
@@ -85,7 +84,7 @@ func (s *server) start(ctx context.Context) error {
 	}
 }
 
-// kill ends the process without a warning and waits for its end.
+// kill ends the process without warning and waits until it has ended.
 func (s *server) kill() error {
 	if s.life.Load()%2 == 1 {
 		s.life.Add(1)
@@ -98,16 +97,16 @@ func (s *server) kill() error {
 	return err
 }
 
-// dial opens a connection of its own for every call of it.
+// dial returns a connection for one client.
 func (s *server) dial(options ...grpc.DialOption) (*grpc.ClientConn, error) {
 	return grpc.NewClient(s.address, append(options, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))...)
 }
 
-// memoryEvery is how often memory is looked at; the kernel keeps the peak between.
+// memoryEvery is how often memory is read. The kernel keeps the peak between two readings.
 const memoryEvery = 200 * time.Millisecond
 
-// watchMemory holds the process' peak of resident memory to the cap.
+// watchMemory compares the process' peak of resident memory with the cap.
 func (s *server) watchMemory(pid int, ended <-chan struct{}) {
 	for over := false; ; {
 		if peak := statusMB(pid, "VmHWM:"); peak > 0 {
@@ -136,7 +135,7 @@ func raise(most *atomic.Int64, to int64) {
 	}
 }
 
-// statusMB reads a line of /proc/PID/status, in MiB; 0 when there is none.
+// statusMB reads a line of /proc/PID/status, in MiB. It returns 0 when the line is missing.
 func statusMB(pid int, field string) int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -154,11 +153,11 @@ func statusMB(pid int, field string) int64 {
 	return 0
 }
 
-// judgeLog holds against the server what its log must not have.
+// judgeLog reports faults in the server's log as falls.
 func (s *server) judgeLog() {
 	for _, line := range s.log.takeFaults() {
 		if _, rest, dated := strings.Cut(line, " level="); dated {
-			line = rest // what repeats is one fall
+			line = rest // equal faults count as one fall
 		}
 		s.tally.fall("the server's log says: %.1000s", strings.TrimSpace(line))
 	}
@@ -171,22 +170,21 @@ func (s *server) judgeLog() {
 	}
 }
 
-// serverLog keeps the end of a process' log and the faults in it.
+// serverLog keeps the end of a process' log, and the faults in it.
 type serverLog struct {
 	serving chan struct{}
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	last   bytes.Buffer
 	faults []string
 }
 
 func newServerLog() *serverLog { return &serverLog{serving: make(chan struct{})} }
 
-// faultWords are of lines that no input may bring about: a call that failed with
-// INTERNAL, a panic, the runtime's own end.
+// faultWords mark lines that no input may cause: a call that failed with INTERNAL, a panic, an error of the Go runtime.
 var faultWords = []string{`msg="a call failed"`, "panic:", "fatal error:", "DATA RACE"}
 
-// mostLogKept bounds the log that is kept; the half of it goes when it is full.
+// mostLogKept is the most bytes of the log that are kept. When it is full its older half is dropped.
 const mostLogKept = 64 << 10
 
 func (l *serverLog) follow(from io.Reader) {
@@ -225,7 +223,7 @@ func (l *serverLog) tail() string {
 	return l.last.String()
 }
 
-// takeFaults are the faults since the last time.
+// takeFaults returns the faults since the last call.
 func (l *serverLog) takeFaults() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -15,8 +15,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// shapeBombs imports batches of eight megabytes of every shape that costs much to
-// check, to cover or to index. A row may be refused; each batch is answered.
+// shapeBombs imports batches of eight megabytes, each full of one shape that is expensive to check, to cover or to
+// index. The service may refuse a row, but must answer each batch.
 func shapeBombs(ctx context.Context, r *round) error {
 	stop, cancel := r.until(ctx)
 	defer cancel()
@@ -38,7 +38,7 @@ func shapeBombs(ctx context.Context, r *round) error {
 	return nil
 }
 
-// importBomb imports one batch, over a connection of its own.
+// importBomb imports one batch over a connection of its own.
 func (r *round) importBomb(ctx context.Context, name string, rows []*pb.ImportRow) error {
 	conn, err := r.server.dial()
 	if err != nil {
@@ -61,7 +61,7 @@ func (r *round) importBomb(ctx context.Context, name string, rows []*pb.ImportRo
 	return nil
 }
 
-// exchangeBatch sends one batch and hands its outcomes on.
+// exchangeBatch sends one batch and passes each outcome on.
 func exchangeBatch(ctx context.Context, conn *grpc.ClientConn, rows []*pb.ImportRow, outcome func(*pb.ImportOutcome)) error {
 	stream, err := pb.NewCampaignServiceClient(conn).Import(ctx)
 	if err != nil {
@@ -80,7 +80,7 @@ func exchangeBatch(ctx context.Context, conn *grpc.ClientConn, rows []*pb.Import
 	return err
 }
 
-// shapes are areas that are the worst of their kind.
+// shapes are areas, each the worst of its kind.
 var shapes = []struct {
 	name string
 	area func(*rand.Rand) *pb.Area
@@ -122,7 +122,7 @@ func polygon(rings ...string) string {
 	return `{"type":"Polygon","coordinates":[` + strings.Join(rings, ",") + `]}`
 }
 
-// zigzag is a band whose edges run to and fro across it; slope turns it.
+// zigzag returns a band whose edges run to and fro across it. The slope turns the band.
 func zigzag(vertices int, heightDegrees, slope float64) string {
 	var up, down [][2]float64
 	step := 80 / float64(vertices)
@@ -138,7 +138,7 @@ func zigzag(vertices int, heightDegrees, slope float64) string {
 	return polygon(ring(up))
 }
 
-// comb has teeth that hang from a beam.
+// comb returns a ring of teeth that hang from a beam.
 func comb(teeth int) string {
 	points := [][2]float64{{-160, 80}}
 	step := 60 / float64(teeth)
@@ -159,7 +159,7 @@ func star(r *rand.Rand, vertices int) string {
 	return polygon(ring(points))
 }
 
-// holes is a square full of small squares.
+// holes returns a square with many small square holes.
 func holes(n int) string {
 	rings := []string{ring([][2]float64{{-160, 0}, {-100, 0}, {-100, 60}, {-160, 60}})}
 	side := int(math.Sqrt(float64(n)))
@@ -173,7 +173,7 @@ func holes(n int) string {
 	return polygon(rings...)
 }
 
-// crossings crosses itself everywhere: it is refused, and must be so soon.
+// crossings returns a ring that crosses itself everywhere. The service must refuse it quickly.
 func crossings(r *rand.Rand, vertices int) string {
 	var points [][2]float64
 	for range vertices {
@@ -191,7 +191,7 @@ func triangles(r *rand.Rand, n int) string {
 	return `{"type":"MultiPolygon","coordinates":[` + strings.Join(all, ",") + `]}`
 }
 
-// slivers are thin and long, each a polygon of its own, minus as many.
+// slivers returns an area of thin, long polygons, minus as many others.
 func slivers(r *rand.Rand) *pb.Area {
 	a := &pb.Area{}
 	for range 50 {
@@ -209,12 +209,12 @@ func circles(r *rand.Rand, n int, spread, radiusM float64) *pb.Area {
 	return a
 }
 
-// cells are H3 cells of resolution 15 by their numbers: mode, resolution, one of the
-// base cells, fifteen digits.
+// cells returns H3 cells of resolution 15. It makes them from their numbers: mode, resolution, base cell, fifteen
+// digits.
 func cells(r *rand.Rand, n int) *pb.Area {
 	a := &pb.Area{}
 	for range n {
-		cell := uint64(1)<<59 | 15<<52 | uint64(5+r.IntN(3))<<45 // no pentagon
+		cell := uint64(1)<<59 | 15<<52 | uint64(5+r.IntN(3))<<45 // base cells that are not pentagons
 		for digit := range 15 {
 			cell |= uint64(r.IntN(7)) << (3 * digit)
 		}

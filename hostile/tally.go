@@ -11,20 +11,20 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// tally counts what happened, and keeps what fell.
+// tally counts the calls and their outcomes, and records the falls.
 type tally struct {
 	attacks, kills, damages, notStarted, lost     atomic.Int64
 	calls, refused, late, wrong, internal, beside atomic.Int64
-	rowsStored, rowsRefused                       atomic.Int64 // of bombs
+	rowsStored, rowsRefused                       atomic.Int64 // rows of bombs
 	peakMB                                        atomic.Int64
 
 	mu      sync.Mutex // guards attack and falls
 	attack  string
-	slowest time.Duration // bystander's call during the attack; told, not judged
+	slowest time.Duration // longest call of a bystander during the attack; printed, not judged
 	falls   map[string]int
 }
 
-// begin names the attack that falls are put down to.
+// begin names the attack to which later falls belong.
 func (t *tally) begin(attack string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -38,7 +38,7 @@ func (t *tally) waited(took time.Duration) {
 	t.slowest = max(t.slowest, took)
 }
 
-// fall notes something that must not be. What repeats is printed once.
+// fall records a violation. It prints equal ones once.
 func (t *tally) fall(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -51,7 +51,7 @@ func (t *tally) fall(format string, args ...any) {
 	}
 }
 
-// mostFallsPrinted keeps a round in which all falls readable.
+// mostFallsPrinted limits the output of a round in which everything falls.
 const mostFallsPrinted = 60
 
 func (t *tally) fell() bool {
@@ -60,8 +60,8 @@ func (t *tally) fell() bool {
 	return len(t.falls) > 0
 }
 
-// called counts an attacker's call and judges its outcome. An attacker may be
-// refused, cut off and told that it is wrong; nothing may go wrong inside.
+// called counts an attacker's call and judges its outcome. The service may refuse the call, reject its input, or close
+// its connection. It must not fail internally.
 func (t *tally) called(method string, err error) {
 	t.calls.Add(1)
 	switch status.Code(err) {
@@ -86,14 +86,14 @@ func (t *tally) row(stored bool) {
 	}
 }
 
-// cutOff tells a call whose own client gave INTERNAL because the server reset its
-// stream or closed its connection: gRPC puts such ends as INTERNAL or UNKNOWN.
+// cutOff recognizes a call for which the client itself reported INTERNAL, because the server had reset the stream or
+// closed the connection. gRPC reports such ends as INTERNAL or UNKNOWN.
 func cutOff(err error) bool {
 	message := status.Convert(err).Message()
 	return strings.Contains(message, "stream terminated by RST_STREAM") || strings.Contains(message, "transport: ")
 }
 
-// counts are the counts of a tally at an instant.
+// counts are the counts of a tally at one instant.
 type counts struct {
 	calls, refused, late, beside, rowsStored, rowsRefused int64
 	slowest                                               time.Duration
@@ -113,7 +113,7 @@ func (c counts) since(before counts) string {
 	return text
 }
 
-// lastLine sums a round up.
+// lastLine sums up a round.
 func (t *tally) lastLine() string {
 	t.mu.Lock()
 	fell := len(t.falls)

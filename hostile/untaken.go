@@ -12,8 +12,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// untakenAnswers asks for large answers and does not take them: some clients keep
-// their windows shut, the others open them and never read.
+// untakenAnswers requests large answers and does not read them. Some clients keep their windows shut. The others open
+// their windows and never read.
 func untakenAnswers(ctx context.Context, r *round) error {
 	if err := r.fillLists(ctx); err != nil {
 		return err
@@ -37,7 +37,7 @@ func untakenAnswers(ctx context.Context, r *round) error {
 	return nil
 }
 
-// askAndLeave makes calls until the server closes the connection, or no longer reads.
+// askAndLeave makes calls until the server closes the connection, or stops reading.
 func (r *round) askAndLeave(ctx context.Context, window uint32, list, search []byte) {
 	w, err := r.server.wire(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
 	if err != nil {
@@ -60,18 +60,18 @@ func (r *round) askAndLeave(ctx context.Context, window uint32, list, search []b
 	}
 	select {
 	case <-ctx.Done():
-	case <-time.After(r.share / 3): // and then ask anew
+	case <-time.After(r.share / 3): // then begin again
 	}
 }
 
-// fillLists stores campaigns whose list is long: pages of a megabyte.
+// fillLists stores campaigns whose list is long, with pages of a megabyte.
 func (r *round) fillLists(ctx context.Context) error {
 	conn, err := r.server.dial()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	const campaigns, aBatch = 200, 80 // of 500 circles each
+	const campaigns, aBatch = 200, 80 // campaigns have 500 circles each
 	rows := programRows("lists")
 	for i := range campaigns {
 		area := &pb.Area{}

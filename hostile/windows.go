@@ -5,17 +5,16 @@ import (
 	"sync"
 )
 
-// windows are how much a server is ready to take, of a connection and of each stream
-// (RFC 9113, section 5.2).
+// windows track how many bytes the server accepts, on a connection and on each stream (RFC 9113, section 5.2).
 type windows struct {
-	changed    *sync.Cond // its lock guards what follows
+	changed    *sync.Cond // its lock guards the fields below
 	connection int64
 	initial    int64            // of a stream
 	streams    map[uint32]int64 // beyond initial
 	closed     bool
 }
 
-const initialWindow = 65_535 // before anybody says otherwise
+const initialWindow = 65_535 // the default of the protocol
 
 func newWindows() windows {
 	return windows{changed: sync.NewCond(&sync.Mutex{}), connection: initialWindow, initial: initialWindow, streams: map[uint32]int64{}}
@@ -32,7 +31,7 @@ func (w *windows) initially(size int64) { w.change(func() { w.initial = size }) 
 
 func (w *windows) close() { w.change(func() { w.closed = true }) }
 
-// give opens a window; stream 0 is the connection.
+// give enlarges a window. Stream 0 means the connection.
 func (w *windows) give(stream uint32, n int64) {
 	w.change(func() {
 		if stream == 0 {
@@ -43,7 +42,7 @@ func (w *windows) give(stream uint32, n int64) {
 	})
 }
 
-// take waits until so much may be sent; its error says that the connection ended.
+// take waits until n bytes may be sent. It returns an error when the connection has ended.
 func (w *windows) take(stream uint32, n int64) error {
 	w.changed.L.Lock()
 	defer w.changed.L.Unlock()

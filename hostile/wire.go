@@ -14,22 +14,22 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// wire is an HTTP/2 connection that is driven frame by frame, so that it can do what
-// no well-behaved client would. Its methods may be called by many goroutines.
+// wire is an HTTP/2 connection that is controlled frame by frame, so that it can do what no well-behaved client would
+// do. Many goroutines may call its methods.
 type wire struct {
 	net.Conn
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	framer  *http2.Framer
 	encoder *hpack.Encoder
 	block   bytes.Buffer
-	stream  uint32 // next one's number
+	stream  uint32 // number of the next stream
 	windows windows
 }
 
-// wireTimeout bounds a write: a server that closes its window to an attacker is right.
+// wireTimeout is the longest that a write may take. A server may rightly close its window to an attacker.
 const wireTimeout = 5 * time.Second
 
-// newWire begins HTTP/2 on a connection that is open.
+// newWire begins HTTP/2 on an open connection.
 func newWire(conn net.Conn, settings ...http2.Setting) (*wire, error) {
 	w := &wire{Conn: conn, framer: http2.NewFramer(conn, conn), stream: 1, windows: newWindows()}
 	w.encoder = hpack.NewEncoder(&w.block)
@@ -51,8 +51,8 @@ func (s *server) wire(settings ...http2.Setting) (*wire, error) {
 	return w, err
 }
 
-// drain reads what the server sends, acknowledges its settings and pings and notes the
-// windows that it opens, until the connection ends.
+// drain reads what the server sends until the connection ends. It acknowledges settings and pings, and notes the
+// windows that the server opens.
 func (w *wire) drain() {
 	defer w.windows.close()
 	for {
@@ -74,7 +74,7 @@ func (w *wire) drain() {
 		case *http2.WindowUpdateFrame:
 			w.windows.give(f.StreamID, int64(f.Increment))
 		case *http2.RSTStreamFrame:
-			w.windows.give(f.StreamID, 1<<31) // what is sent to it is dropped
+			w.windows.give(f.StreamID, 1<<31) // the server drops what is sent on it
 		case *http2.PingFrame:
 			if !f.IsAck() {
 				err = w.do(func(framer *http2.Framer) error { return framer.WritePing(true, f.Data) })
@@ -86,7 +86,7 @@ func (w *wire) drain() {
 	}
 }
 
-// do writes with the framer.
+// do writes with the framer, under the lock.
 func (w *wire) do(write func(*http2.Framer) error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -96,7 +96,7 @@ func (w *wire) do(write func(*http2.Framer) error) error {
 	return write(w.framer)
 }
 
-// open sends the headers of a call, with further ones of the caller's choice.
+// open sends the headers of a call, with further headers of the caller's choice.
 func (w *wire) open(method string, further ...hpack.HeaderField) (stream uint32, err error) {
 	err = w.do(func(framer *http2.Framer) error {
 		stream = w.stream
@@ -106,12 +106,12 @@ func (w *wire) open(method string, further ...hpack.HeaderField) (stream uint32,
 	return stream, err
 }
 
-// headers encodes the headers of a call. The lock is held.
+// headers encodes the headers of a call. The caller holds the lock.
 func (w *wire) headers(method string, further []hpack.HeaderField) []byte {
 	w.block.Reset()
 	for _, f := range append([]hpack.HeaderField{{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"}, {Name: ":path", Value: method},
 		{Name: ":authority", Value: "localhost"}, {Name: "content-type", Value: "application/grpc"}, {Name: "te", Value: "trailers"}}, further...) {
-		_ = w.encoder.WriteField(f) // into memory
+		_ = w.encoder.WriteField(f) // cannot fail, because it writes into memory
 	}
 	return w.block.Bytes()
 }
@@ -120,10 +120,9 @@ func (w *wire) data(stream uint32, payload []byte, end bool) error {
 	return w.do(func(framer *http2.Framer) error { return framer.WriteData(stream, end, payload) })
 }
 
-// body sends a payload of any size as the server's windows permit, which data does not
-// look at.
+// body sends a payload of any size as the server's windows permit. data ignores the windows.
 func (w *wire) body(stream uint32, payload []byte, end bool) error {
-	const most = 16 << 10 // of a frame
+	const most = 16 << 10 // bytes in a frame
 	for {
 		n := min(len(payload), most)
 		if err := w.windows.take(stream, int64(n)); err != nil {
@@ -140,16 +139,16 @@ func (w *wire) reset(stream uint32) error {
 	return w.do(func(framer *http2.Framer) error { return framer.WriteRSTStream(stream, http2.ErrCodeCancel) })
 }
 
-// envelope is a message as gRPC puts it on a stream.
+// envelope returns a message as gRPC puts it on a stream.
 func envelope(message proto.Message) []byte {
 	body, err := proto.Marshal(message)
 	if err != nil {
-		panic(fmt.Sprintf("%T: %v", message, err)) // made here
+		panic(fmt.Sprintf("%T: %v", message, err)) // cannot happen: the caller made the message
 	}
 	return frame(body, uint32(len(body)), false)
 }
 
-// frame puts gRPC's prefix before a body; it may lie about its length.
+// frame puts gRPC's prefix before a body. The prefix may lie about the length.
 func frame(body []byte, length uint32, compressed bool) []byte {
 	prefix := make([]byte, 5, 5+len(body))
 	if compressed {
@@ -159,8 +158,8 @@ func frame(body []byte, length uint32, compressed bool) []byte {
 	return append(prefix, body...)
 }
 
-// wires opens connections, each read by a goroutine of its own, and closes them when
-// the context ends. One that the server closes is gone; that is its right.
+// wires opens connections and closes them when the context ends. A goroutine reads each. The server may close any of
+// them.
 func (r *round) wires(ctx context.Context, n int, settings ...http2.Setting) (open []*wire, wait func(), err error) {
 	var group sync.WaitGroup
 	for range n {
@@ -175,8 +174,8 @@ func (r *round) wires(ctx context.Context, n int, settings ...http2.Setting) (op
 	return open, group.Wait, nil
 }
 
-// onWires runs an attack over each of so many connections at once until the share of
-// the time is over. An attack whose connection the server closes gets a new one.
+// onWires runs an attack over n connections at once until the attack's share of the time is over. It replaces a
+// connection that the server closes.
 func (r *round) onWires(ctx context.Context, n int, attack func(ctx context.Context, w *wire) error) error {
 	ctx, cancel := r.until(ctx)
 	defer cancel()
@@ -185,7 +184,7 @@ func (r *round) onWires(ctx context.Context, n int, attack func(ctx context.Cont
 		group.Go(func() {
 			for ctx.Err() == nil {
 				if err := r.onWire(ctx, attack); err != nil {
-					time.Sleep(time.Millisecond) // the server has had enough of this one
+					time.Sleep(time.Millisecond) // the server has closed this connection
 				}
 			}
 		})

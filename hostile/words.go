@@ -10,8 +10,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// wordBombs stores campaigns with the most and the longest keywords, all of which share
-// their words, and searches for those.
+// wordBombs stores campaigns with the most and the longest keywords, all with the same words, and searches for those
+// words.
 func wordBombs(ctx context.Context, r *round) error {
 	stop, cancel := r.until(ctx)
 	defer cancel()

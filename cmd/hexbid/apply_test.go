@@ -13,7 +13,7 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// run runs a command line against a server, in this process.
+// run runs a command line against a server, inside this process.
 func (s *testServer) run(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -96,7 +96,7 @@ func TestARowInErrorIsNamedByFileLineAndField(t *testing.T) {
 	for name, c := range map[string]struct {
 		file, text string
 		words      []string
-		accepted   int // good rows that went in all the same
+		accepted   int // good rows that were accepted all the same
 	}{
 		"1.2.3 yuan":        {"x.yaml", goodDocuments + goodYAML("1.2.3"), []string{"x.yaml:16: bid: ", `"1.2.3"`, "1.20"}, 2},
 		"negative money":    {"x.yaml", goodDocuments + goodYAML("-1"), []string{"x.yaml:16: bid: ", `"-1"`}, 2},
@@ -147,7 +147,7 @@ func TestARowInErrorIsNamedByFileLineAndField(t *testing.T) {
 func TestPolygonsComeFromFilesMappingsAndText(t *testing.T) {
 	s := boot(t, nil)
 	s.mustRun(t, goodDocuments, "apply", "-f", "-")
-	square := `{"type":"Polygon","coordinates":[[[120,30],[120,31],[121,31],[121,30],[120,30]]]}` // clockwise: to be turned
+	square := `{"type":"Polygon","coordinates":[[[120,30],[120,31],[121,31],[121,30],[120,30]]]}` // clockwise, so it must be turned
 	file := write(t, "square.geojson", square)
 	for _, form := range []string{"polygons: ['" + square + "']", "polygons: " + square, "polygons: [" + square + "]", "polygons: ['@" + file + "']", "polygons: '@" + file + "'"} {
 		code, out, errs := s.run(t, strings.Replace(goodYAML("1.00"), "everywhere: true", form, 1), "apply", "-f", "-")

@@ -20,13 +20,13 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// badInput is one bad call and what its error must say.
+// badInput is one bad call, and what its error must say.
 type badInput struct {
 	name  string
 	call  func(context.Context, *testServer) error
 	code  codes.Code
 	field string
-	words []string // value and remedy
+	words []string // the value and the remedy
 }
 
 func search(change func(*pb.SearchNearbyRequest)) func(context.Context, *testServer) error {
@@ -208,8 +208,7 @@ func importing(batches ...*pb.ImportRequest) func(context.Context, *testServer) 
 	}
 }
 
-// smallCatalogue is an advertiser with a program, a place and a campaign, and
-// a second advertiser.
+// smallCatalogue stores an advertiser with a program, a place and a campaign, and a second advertiser.
 func smallCatalogue(t *testing.T, ctx context.Context, s *testServer) {
 	c := goodCampaign()
 	c.Name = "advertisers/a/campaigns/c"

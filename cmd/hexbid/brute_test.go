@@ -19,7 +19,7 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// bruteMarket has reserves and an increment, so that they are proven too.
+// bruteMarket sets reserves and an increment, so that the test covers them.
 func bruteMarket(c *ServeConfig) {
 	c.Increment, c.Reserve = 10_000, 5_000_000
 	if err := yaml.Unmarshal([]byte(`reserves:
@@ -33,7 +33,7 @@ func bruteMarket(c *ServeConfig) {
 	c.Market.MechanismByScene = map[string]string{"search": "vcg", "scan": "vcg", "feed": "first_price"}
 }
 
-// load reads the whole catalogue over the API.
+// loadOracle reads the whole catalogue over the API.
 func loadOracle(t *testing.T, ctx context.Context, s *testServer) *oracle {
 	t.Helper()
 	o := &oracle{programs: map[string]*pb.Program{}, places: map[string][]*pb.Place{}, paused: map[string]bool{}, outlines: readOutlines(t),
@@ -43,7 +43,7 @@ func loadOracle(t *testing.T, ctx context.Context, s *testServer) *oracle {
 			return map[pb.Scene]string{pb.Scene_SCENE_SEARCH: "vcg", pb.Scene_SCENE_SCAN: "vcg", pb.Scene_SCENE_FEED: "first_price"}[s]
 		},
 		quality: func(c pb.Category) int64 {
-			switch c { // docs/operators.md: the default priors, and catering as configured above
+			switch c { // the default priors of docs/operators.md, and catering as configured above
 			case pb.Category_CATEGORY_CATERING:
 				return 31_000
 			case pb.Category_CATEGORY_LIFE_SERVICES:
@@ -145,7 +145,7 @@ func bruteRequest(r *rand.Rand, lat, lng float64) *pb.SearchNearbyRequest {
 	return out
 }
 
-// compare sends a request and holds the answer to the oracle's.
+// compare sends a request and compares the answer with the oracle's.
 func compare(t *testing.T, ctx context.Context, s *testServer, o *oracle, r *pb.SearchNearbyRequest) (sponsored, nearby int) {
 	t.Helper()
 	got, err := s.search.SearchNearby(ctx, r)
@@ -195,7 +195,7 @@ func TestDemoSearchesEqualBruteForce(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	sponsored, nearby := 0, 0
 	for i := range requests {
-		if i%50 == 0 { // another moment of the week
+		if i%50 == 0 { // move to another time of the week
 			s.now.Store(testNow.Add(time.Duration(r.Int64N(int64(7 * 24 * time.Hour)))).UnixNano())
 		}
 		spread := some(r, 0.005, 0.05, 0.5)
@@ -208,7 +208,7 @@ func TestDemoSearchesEqualBruteForce(t *testing.T) {
 	}
 }
 
-// globe is a catalogue all over the world.
+// globe is a catalogue over the whole world.
 type globe struct {
 	r       *rand.Rand
 	anchors [][2]float64
@@ -261,7 +261,7 @@ func (g *globe) area() *pb.Area {
 	return a
 }
 
-// polygon draws a star around a point, inside the map.
+// polygon draws a star around a point, within the map.
 func (g *globe) polygon(lat, lng float64) string {
 	n, reach := 3+g.r.IntN(9), some(g.r, 0.05, 0.5, 3)
 	var ring []string

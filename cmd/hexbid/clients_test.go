@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestClientsInOtherLanguagesSeeTheSame runs each example against the demo.
+// TestClientsInOtherLanguagesSeeTheSame runs each example client against the demo market.
 func TestClientsInOtherLanguagesSeeTheSame(t *testing.T) {
 	s := boot(t, withDemo)
 	root, err := filepath.Abs("../..")

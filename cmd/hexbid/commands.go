@@ -9,18 +9,17 @@ import (
 	"github.com/hexbid/hexbid/token"
 )
 
-// serveFunc runs a server until the context ends; ready is called with its address
-// once it answers.
+// serveFunc runs a server until the context ends. It calls ready with the server's address once the server answers.
 type serveFunc func(ctx context.Context, config *ServeConfig, ready func(address string)) error
 
-// ownCommands are those that work on the server's machine. Those of package cli speak
-// to a server over the network.
+// ownCommands are the commands that work on the server's own machine. The commands of package cli call a server over
+// the network.
 type ownCommands struct {
 	Serve      serveCommand      `cmd:"" help:"Serve a market over gRPC."`
 	RotateKeys rotateKeysCommand `cmd:"" help:"Put a new sealing key on top of a key file, and drop those that were replaced more than eight days ago."`
 }
 
-// commands are what the program adds to the command line.
+// commands returns the commands that the program adds to the command line.
 func commands(serve serveFunc) []any {
 	return []any{&ownCommands{Serve: serveCommand{serve: serve}}}
 }
@@ -30,7 +29,7 @@ type serveCommand struct {
 	serve       serveFunc
 }
 
-// Run serves until it is told to stop. A demo market introduces itself.
+// Run serves until a signal ends it. With a new demo market it prints an introduction.
 func (c *serveCommand) Run(ctx context.Context, env cli.Env) error {
 	return c.serve(ctx, &c.ServeConfig, func(address string) {
 		if c.Demo {
@@ -43,7 +42,7 @@ type rotateKeysCommand struct {
 	File string `arg:"" help:"The key file: DATA/keys of a server unless --keys says otherwise." type:"path"`
 }
 
-// Run rotates; a running server notices within a second.
+// Run rotates the keys. A running server notices within a second.
 func (c *rotateKeysCommand) Run(env cli.Env) error {
 	r, err := token.Rotate(c.File, time.Now())
 	if err != nil {

@@ -8,23 +8,22 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// ServeConfig is all that a server can be told: by flags, by HEXBID_* in the
-// environment, or by a YAML file.
+// ServeConfig holds every setting of a server. Flags, HEXBID_* variables of the environment, and a YAML file set it.
 type ServeConfig struct {
 	Listen            string        `help:"Address of the gRPC port." default:"127.0.0.1:7600" env:"HEXBID_LISTEN"`
 	MetricsListen     string        `help:"Loopback address of /metrics; empty for none." default:"127.0.0.1:7601" env:"HEXBID_METRICS_LISTEN"`
 	Data              string        `help:"Folder of the catalogue and the keys; empty keeps everything in memory." placeholder:"DIR" env:"HEXBID_DATA"`
 	Demo              bool          `help:"Fill an empty catalogue with the demo market of Hangzhou." env:"HEXBID_DEMO"`
 	Keys              string        `help:"Key file of the tokens; DATA/keys by default. Read again when it changes." placeholder:"FILE" env:"HEXBID_KEYS"`
-	AcceptLoss        bool          `help:"Go on although acknowledged writes are lost, or keys that tokens were sealed with, as the start without it has said. For one start: refused when nothing is lost."`
-	ChangeLogDays     int           `help:"Days that a change of the catalogue stays in its log, from which whoever has fallen behind goes on." default:"90" env:"HEXBID_CHANGE_LOG_DAYS"`
-	ChangeLogMB       int64         `name:"change-log-mb" help:"The log of changes may take so much; the oldest changes go first." default:"1024" env:"HEXBID_CHANGE_LOG_MB"`
+	AcceptLoss        bool          `help:"Start although acknowledged writes are lost, or keys that sealed tokens, as a start without this flag reported. For one start only: refused when nothing is lost."`
+	ChangeLogDays     int           `help:"Days that changes of the catalogue stay in the log of changes, from which a follower that fell behind continues." default:"90" env:"HEXBID_CHANGE_LOG_DAYS"`
+	ChangeLogMB       int64         `name:"change-log-mb" help:"Most disk for the log of changes, MiB; beyond it the oldest changes are dropped." default:"1024" env:"HEXBID_CHANGE_LOG_MB"`
 	Currency          string        `help:"Currency of all amounts, recorded in the data folder." default:"CNY" env:"HEXBID_CURRENCY"`
 	TLSCert           string        `name:"tls-cert" help:"Certificate, PEM." placeholder:"FILE" env:"HEXBID_TLS_CERT"`
 	TLSKey            string        `name:"tls-key" help:"Its key, PEM." placeholder:"FILE" env:"HEXBID_TLS_KEY"`
 	Insecure          bool          `help:"Permit an address that is not loopback without TLS." env:"HEXBID_INSECURE"`
-	AuctionBudget     time.Duration `help:"Time from arrival that an auction must have ended in; past it the answer is the nearby list alone." default:"1ms" env:"HEXBID_AUCTION_BUDGET"`
-	NearbyBudget      time.Duration `help:"Time that the walk of a nearby list may take; past it the answer has what was found, and says so." default:"5ms" env:"HEXBID_NEARBY_BUDGET"`
+	AuctionBudget     time.Duration `help:"Time from a request's arrival within which its auction must end; after it the answer has only the nearby list." default:"1ms" env:"HEXBID_AUCTION_BUDGET"`
+	NearbyBudget      time.Duration `help:"Time that the walk of a nearby list may take; after it the answer has what was found, and says so." default:"5ms" env:"HEXBID_NEARBY_BUDGET"`
 	ClickExpiry       time.Duration `help:"How long a token admits an impression and a click." default:"30m" env:"HEXBID_CLICK_EXPIRY"`
 	ManualReview      bool          `help:"Leave new and changed places in review until they are approved." env:"HEXBID_MANUAL_REVIEW"`
 	AdvertiserEntries int64         `name:"advertiser-entries" help:"Most index entries of one advertiser: one for each cell of a covering, circle, cell, region and vertex of its campaigns, 8 for each approved place that a campaign goes around, 1 for each keyword and every 8 bytes of it." default:"1000000" env:"HEXBID_ADVERTISER_ENTRIES"`
@@ -35,7 +34,7 @@ type ServeConfig struct {
 	LogLevel          string        `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HEXBID_LOG_LEVEL"`
 	MinimumBidCPC     amount        `name:"minimum-bid-cpc" help:"Least bid a click that an upload may make." default:"0" placeholder:"AMOUNT" env:"HEXBID_MINIMUM_BID_CPC"`
 	MinimumBidCPM     amount        `name:"minimum-bid-cpm" help:"Least bid a thousand impressions." default:"0" placeholder:"AMOUNT" env:"HEXBID_MINIMUM_BID_CPM"`
-	Mechanism         string        `help:"What winners pay by: gsp, vcg or first_price; by scene in the market section of --config." enum:"gsp,vcg,first_price" default:"gsp" env:"HEXBID_MECHANISM"`
+	Mechanism         string        `help:"How winners pay: gsp, vcg or first_price; by scene in the market section of --config." enum:"gsp,vcg,first_price" default:"gsp" env:"HEXBID_MECHANISM"`
 	Increment         amount        `help:"Added to the price that another entry or a reserve sets." default:"0" placeholder:"AMOUNT" env:"HEXBID_INCREMENT"`
 	Reserve           amount        `help:"Reserve for a thousand seen impressions, everywhere; finer ones stand in the market section of --config." default:"0" placeholder:"AMOUNT" env:"HEXBID_RESERVE"`
 
@@ -43,13 +42,13 @@ type ServeConfig struct {
 	MaxReads       int   `help:"Reads of the catalogue worked on at once." default:"256" env:"HEXBID_MAX_READS"`
 	MaxWrites      int   `help:"Writes worked on at once." default:"256" env:"HEXBID_MAX_WRITES"`
 	MaxImports     int   `help:"Batches of uploads worked on at once." default:"32" env:"HEXBID_MAX_IMPORTS"`
-	MaxConnections int   `help:"Connections; one more takes the place of the idlest." default:"1024" env:"HEXBID_MAX_CONNECTIONS"`
-	MaxWaitingMB   int64 `name:"max-waiting-mb" help:"Memory, MiB, of requests that have not arrived whole and of answers not taken; past it the connection that has the most is closed." default:"512" env:"HEXBID_MAX_WAITING_MB"`
+	MaxConnections int   `help:"Most connections; a further one replaces the one that has been idle longest." default:"1024" env:"HEXBID_MAX_CONNECTIONS"`
+	MaxWaitingMB   int64 `name:"max-waiting-mb" help:"Memory, MiB, for requests that are still arriving and answers that clients have not read; beyond it the connection that holds the most is closed." default:"512" env:"HEXBID_MAX_WAITING_MB"`
 
 	Market marketSection `hidden:"" help:"Market section of --config, as YAML."`
 }
 
-// DefaultServeConfig is what "hexbid serve" without flags has.
+// DefaultServeConfig returns the settings of "hexbid serve" without flags.
 func DefaultServeConfig() ServeConfig {
 	var c struct {
 		ServeConfig `embed:""`

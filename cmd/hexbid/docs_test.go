@@ -10,13 +10,13 @@ import (
 	"testing"
 )
 
-// elsewhere are commands of the docs that other tests or CI run.
+// elsewhere are commands in the docs that other tests or CI run.
 var elsewhere = []string{"make run", "make test"}
 
 var consoleBlock = regexp.MustCompile("(?s)```console\n(.*?)```")
 
-// TestCommandsShownInTheDocsRun runs each line that a ```console block begins
-// with "$ ", in order, beside a demo server.
+// TestCommandsShownInTheDocsRun runs the lines that begin with "$ " in each ```console block, in order, next to a demo
+// server.
 func TestCommandsShownInTheDocsRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it runs a program that the race detector does not watch")
@@ -26,7 +26,7 @@ func TestCommandsShownInTheDocsRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir() // where bin/hexbid is what it says
+	dir := t.TempDir() // bin/hexbid in it is the program under test
 	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestCommandsShownInTheDocsRun(t *testing.T) {
 				c.Dir, c.Env = dir, append(os.Environ(), "HEXBID_SERVER="+p.address)
 				out, err := c.CombinedOutput()
 				if missed, anywhere := missedIn(string(out)); missed > 0 && len(anywhere) == 0 {
-					err = nil // simulate verify on a machine that is busy with other things
+					err = nil // simulate verify misses on a machine busy with other work
 				}
 				if err != nil {
 					t.Errorf("%s: %s: %v\n%s", filepath.Base(file), command, err, out)

@@ -45,7 +45,7 @@ func TestExplainTellsWhatToSetInTheWordsOfFiles(t *testing.T) {
 	} {
 		apply("b", test.bid, test.hosts, test.budget)
 		told := explain()
-		for range 50 { // at a tie it wins some requests
+		for range 50 { // with equal scores it wins some requests
 			if strings.Contains(told, "does not show") {
 				break
 			}

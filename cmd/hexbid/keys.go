@@ -12,9 +12,8 @@ import (
 	"github.com/hexbid/hexbid/token"
 )
 
-// openKeys opens the key file: the one asked for, the data folder's, or one
-// that lasts as long as the process. The data folder records which keys are in
-// force, wherever their file is.
+// openKeys opens a key file: the given one, that of the data folder, or one that lasts as long as the process. The data
+// folder records which keys are in force, wherever the key file is.
 func (m *Main) openKeys(ctx context.Context) (_ *token.Keys, err error) {
 	source := token.Source{Path: m.Config.Keys, AcceptLoss: m.Config.AcceptLoss}
 	if source.Served, err = hasRecords(ctx, m.store); err != nil {
@@ -41,8 +40,8 @@ func (m *Main) openKeys(ctx context.Context) (_ *token.Keys, err error) {
 	return keys, err
 }
 
-// hasRecords says whether a catalogue has any record: each belongs to an
-// advertiser.
+// hasRecords reports whether a catalogue has any record. It looks for advertisers, because every other record belongs
+// to one.
 func hasRecords(ctx context.Context, s store.Store) (has bool, err error) {
 	_, err = s.List(ctx, store.ListQuery{Kind: hexbid.KindAdvertiser}, func(store.Record) bool {
 		has = true
@@ -51,7 +50,7 @@ func hasRecords(ctx context.Context, s store.Store) (has bool, err error) {
 	return has, err
 }
 
-// watchKeys reads the key file again when it changes.
+// watchKeys reads the key file again whenever it changes.
 func (m *Main) watchKeys(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -65,12 +64,11 @@ func (m *Main) watchKeys(ctx context.Context) {
 	}
 }
 
-// keyWatch reloads keys and logs what is new, and every minute what is still
-// wrong.
+// keyWatch reloads keys. It logs each new result, and every minute an error that persists.
 type keyWatch struct {
 	main  *Main
-	wrong string // what the last look found; "" for nothing
-	looks int    // since then that found the same
+	wrong string // error of the last look; "" for none
+	looks int    // looks since then with the same error
 }
 
 const looksBetweenLogs = 60

@@ -18,7 +18,7 @@ import (
 	"github.com/hexbid/hexbid/token"
 )
 
-// page searches the demo market, from a page token on.
+// page searches the demo market from a page token on.
 func page(t *testing.T, s *testServer, pageToken string) (*pb.SearchNearbyResponse, error) {
 	limit := int32(2)
 	return s.search.SearchNearby(testContext(t), &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30.2553, Longitude: 120.1640},
@@ -34,8 +34,8 @@ func mustPage(t *testing.T, s *testServer, pageToken string) string {
 	return response.GetNextPageToken()
 }
 
-// TestAKeyFileThatIsLostOrReplacedIsNotMadeAnew starts on a folder that gave
-// tokens out, without its key file and with another one.
+// TestAKeyFileThatIsLostOrReplacedIsNotMadeAnew starts on a folder that has issued tokens, first without its key file
+// and then with another key file.
 func TestAKeyFileThatIsLostOrReplacedIsNotMadeAnew(t *testing.T) {
 	data := t.TempDir()
 	config := func(c *ServeConfig) { c.Data, c.Demo = data, true }
@@ -85,10 +85,10 @@ func TestAKeyFileThatIsLostOrReplacedIsNotMadeAnew(t *testing.T) {
 	}
 	mustPage(t, accepted, mustPage(t, accepted, ""))
 	accepted.stop()
-	boot(t, config) // the new keys are the ones to continue
+	boot(t, config) // from here on the new keys must continue
 }
 
-// withoutRecord copies a data folder without its record of keys and its key file.
+// withoutRecord copies a data folder without its key file and its record of keys.
 func withoutRecord(t *testing.T, data string) string {
 	t.Helper()
 	folder := filepath.Join(t.TempDir(), "data")
@@ -103,8 +103,7 @@ func withoutRecord(t *testing.T, data string) string {
 	return folder
 }
 
-// TestKeysStayInForceWhenTheirFileIsNoRotation watches a key file that is deleted
-// and comes back, and then rotates.
+// TestKeysStayInForceWhenTheirFileIsNoRotation watches a key file that is deleted, comes back, and is then rotated.
 func TestKeysStayInForceWhenTheirFileIsNoRotation(t *testing.T) {
 	data := t.TempDir()
 	s := boot(t, func(c *ServeConfig) { c.Data, c.Demo = data, true })

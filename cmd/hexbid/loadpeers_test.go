@@ -24,9 +24,8 @@ import (
 	"github.com/hexbid/hexbid/simulator/traffic"
 )
 
-// TestTheSimulatorBesideOtherClients compares hexbid simulate load with ghz, for
-// service times, and with a client of its own for response times. It takes minutes
-// and a machine with little else to do: HEXBID_LONG=1.
+// TestTheSimulatorBesideOtherClients compares hexbid simulate load with two other clients: with ghz for service times,
+// and with one written here for response times. It takes minutes on an otherwise idle machine: HEXBID_LONG=1.
 func TestTheSimulatorBesideOtherClients(t *testing.T) {
 	if os.Getenv("HEXBID_LONG") == "" {
 		t.Skip("HEXBID_LONG is not set: the simulator was not compared with ghz")
@@ -37,9 +36,8 @@ func TestTheSimulatorBesideOtherClients(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building ghz: %v\n%s", err, out)
 	}
-	// Four seats, four milliseconds each: ghz's own tenths of a millisecond, which
-	// it takes to read an answer whose type it learns from the server, are little
-	// beside that.
+	// Four seats of four milliseconds each. ghz learns the type of answers from the server and takes tenths of a
+	// millisecond to read one, which is little beside four milliseconds.
 	seats := make(chan struct{}, 4)
 	seated, _ := serveFake(t, func(call int64) (*pb.SearchNearbyResponse, error) {
 		seats <- struct{}{}
@@ -70,7 +68,7 @@ func closedCapacity(t *testing.T, address string) float64 {
 	return perSecond
 }
 
-// openCapacity is what is answered where more is offered.
+// openCapacity returns the rate of answers when more calls are offered than the server can answer.
 func openCapacity(t *testing.T, address string, offered float64) float64 {
 	t.Helper()
 	client, crowd := dialSearch(t, address), demoCrowd(t)
@@ -103,7 +101,7 @@ func demoCrowd(t *testing.T) *traffic.Crowd {
 	return crowd
 }
 
-// interval of several runs.
+// interval is the range of a figure over several runs.
 type interval struct{ low, high float64 }
 
 func (i *interval) add(v float64) {
@@ -115,10 +113,10 @@ func (i *interval) add(v float64) {
 
 func (i interval) meets(o interval) bool { return i.low <= o.high && o.low <= i.high }
 
-const turns = 5 // runs of each, alternating
+const turns = 5 // runs of each client, alternating
 
-// besideGHZ: rates within 1 %, medians of service times within 15 %. Both replay
-// the same thousand requests evenly over one connection.
+// besideGHZ compares with ghz: rates within 1 %, medians of service times within 15 %. Both replay the same thousand
+// requests evenly over one connection.
 func besideGHZ(t *testing.T, ghz, address string, perSecond float64) {
 	t.Helper()
 	const seconds = 5
@@ -182,8 +180,8 @@ func median(values []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// besideOwnClient: the response times of five runs each overlap at the median and
-// p99.
+// besideOwnClient compares with plainOpenLoop. The response times of five runs of each must overlap at the median and
+// at p99.
 func besideOwnClient(t *testing.T, address string, perSecond float64) {
 	t.Helper()
 	var ours, theirs [2]interval
@@ -206,8 +204,8 @@ func besideOwnClient(t *testing.T, address string, perSecond float64) {
 	}
 }
 
-// plainOpenLoop is an open loop of its own: a goroutine a call, sent at its
-// instant, measured from it.
+// plainOpenLoop is a second open loop. It starts a goroutine for each call at the call's instant, and measures from
+// that instant.
 func plainOpenLoop(t *testing.T, address string, perSecond float64, lasts time.Duration, seed uint64) (p50, p99 float64) {
 	t.Helper()
 	client, crowd := dialSearch(t, address), demoCrowd(t)

@@ -44,7 +44,7 @@ func wantRefusedStart(t *testing.T, args []string, words ...string) {
 	}
 }
 
-// stopped sends SIGTERM and waits for the end.
+// stopped sends SIGTERM and waits until the process has ended.
 func (p *process) stopped(t *testing.T) error {
 	t.Helper()
 	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
@@ -107,7 +107,7 @@ func TestADamagedLogOrTableEndsAStart(t *testing.T) {
 		t.Fatalf("%v\n%s", err, p.output)
 	}
 	wantRefusedStart(t, []string{"--data", data, "--accept-loss"}, "accept-loss", "nothing is lost")
-	p = startProcess(t, "--data", data) // which has made tables of the log
+	p = startProcess(t, "--data", data) // the start turns the log into tables
 	if err := p.stopped(t); err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestAFolderDeletedUnderARunningServer(t *testing.T) {
 		t.Errorf("searches stopped: %v", err)
 	}
 	if err := p.stopped(t); err != nil {
-		t.Logf("it ended with %v", err) // its store could not be closed in order
+		t.Logf("it ended with %v", err) // its store could not be closed properly
 	}
 	wantRefusedStart(t, []string{"--data", data}, filepath.Join(data, "catalogue"), "holds no catalogue", "version 3 was acknowledged")
 }
@@ -161,8 +161,8 @@ func waitForHealth(t *testing.T, conn *grpc.ClientConn, service string, want hea
 	}
 }
 
-// TestASecondSignalEndsAStartThatHangs makes a start wait for ever, by a pipe that
-// nobody writes to in place of a file.
+// TestASecondSignalEndsAStartThatHangs makes a start wait for ever: it puts a pipe that nobody writes to in the place
+// of a file.
 func TestASecondSignalEndsAStartThatHangs(t *testing.T) {
 	data := t.TempDir()
 	if err := startProcess(t, "--data", data).stopped(t); err != nil {
@@ -187,7 +187,7 @@ func TestASecondSignalEndsAStartThatHangs(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- command.Wait() }()
 	defer command.Process.Kill()
-	for deadline := time.Now().Add(time.Minute); ; { // signals until it ends; the first ones may be lost or only ask
+	for deadline := time.Now().Add(time.Minute); ; { // signal until the process ends; the first signals may be lost, or only ask
 		if err := command.Process.Signal(syscall.SIGTERM); err != nil {
 			break
 		}

@@ -1,5 +1,4 @@
-// Command hexbid serves "Mini Programs Nearby" with an auction, and is its own
-// client. See hexbid --help.
+// Command hexbid serves "Mini Programs Nearby" with an auction, and is also the client for it. See hexbid --help.
 package main
 
 import (
@@ -10,7 +9,7 @@ import (
 	"runtime/debug"
 	"syscall"
 	"time"
-	_ "time/tzdata" // campaigns name time zones, machines may lack them
+	_ "time/tzdata" // campaigns name time zones, which a machine may lack
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/cli"
@@ -37,11 +36,11 @@ func serve(ctx context.Context, config *ServeConfig, ready func(address string))
 	return m.Run(ctx, ready)
 }
 
-// closingGrace is what closing may take beyond draining.
+// closingGrace is how long closing may take after draining.
 const closingGrace = 45 * time.Second
 
-// endAfter ends the process a bounded time after it was told to stop, whatever
-// hangs: a disk that does not answer holds a start, a read or a close for ever.
+// endAfter ends the process a bounded time after it was told to stop. Without it a disk that does not answer could hold
+// a start, a read or a close for ever.
 func endAfter(ctx context.Context, bound time.Duration, exit func(code int)) {
 	<-ctx.Done()
 	time.Sleep(bound)
@@ -51,15 +50,13 @@ func endAfter(ctx context.Context, bound time.Duration, exit func(code int)) {
 
 const (
 	leastMemoryMB = 256
-	// seldom is how far the heap may grow beyond what is in use, in percent, before
-	// the collector runs, where memory allows. Beyond it memory that has not been
-	// used before costs more than is gained.
+	// seldom is how far the heap may grow beyond the memory in use before the collector runs, in percent, if there is
+	// room. A higher value costs more than it saves, because memory that was never used before is slow.
 	seldom = 300
 )
 
-// useMemory lets the collector run seldom while there is room. A run over a
-// million campaigns takes a core for some tenths of a second, which the slowest
-// calls wait for.
+// useMemory makes the collector run seldom while there is room. One collection of a million campaigns takes a core for
+// some tenths of a second, and the slowest calls wait for it.
 func useMemory(mb int64) error {
 	if mb == 0 {
 		return nil
@@ -72,7 +69,7 @@ func useMemory(mb int64) error {
 	return nil
 }
 
-// version is the module's, from the build.
+// version returns the version of the module, from the build.
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version

@@ -14,8 +14,7 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// testServer is the real program on a port of its own, with a clock that the
-// test sets.
+// testServer is the real program on a port of its own, with a clock that the test sets.
 type testServer struct {
 	main      *Main
 	conn      *grpc.ClientConn
@@ -27,7 +26,7 @@ type testServer struct {
 
 var testNow = time.Date(2026, 11, 20, 4, 7, 30, 0, time.UTC) // a Friday, 12:07 in Shanghai
 
-// boot starts the program; change adjusts its configuration.
+// boot starts the program. The function change adjusts its configuration.
 func boot(t *testing.T, change func(*ServeConfig)) *testServer {
 	t.Helper()
 	config := DefaultServeConfig()
@@ -77,7 +76,7 @@ func boot(t *testing.T, change func(*ServeConfig)) *testServer {
 func withDemo(c *ServeConfig) { c.Demo = true }
 
 func testContext(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute) // of a busy machine
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute) // generous, for a busy machine
 	t.Cleanup(cancel)
 	return ctx
 }

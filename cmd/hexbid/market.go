@@ -13,7 +13,7 @@ import (
 	"github.com/hexbid/hexbid/bidder/auction"
 )
 
-// BuildMarket joins the flags and the file's market section.
+// BuildMarket combines the flags with the market section of the file.
 func (c *ServeConfig) BuildMarket() (bidder.Market, error) {
 	m := bidder.DefaultMarket()
 	m.MinimumBid[hexbid.CPC], m.MinimumBid[hexbid.CPM] = hexbid.Money(c.MinimumBidCPC), hexbid.Money(c.MinimumBidCPM)
@@ -31,13 +31,12 @@ func (c *ServeConfig) BuildMarket() (bidder.Market, error) {
 	return m, m.Validate()
 }
 
-// marketSection is the market section of a config file. It is a hidden flag, so that
-// the file fills it as it fills the others.
+// marketSection is the market section of a config file. It is a hidden flag, so that the file sets it like other flags.
 type marketSection struct {
 	PriorPPM        map[string]int64 `yaml:"prior_ppm"`
 	PositionFactors []int64          `yaml:"position_factors"`
 	Reserves        []reserveEntry   `yaml:"reserves"`
-	// MechanismByScene says what winners pay by in a scene, where it differs.
+	// MechanismByScene says how winners pay in a scene, where this differs.
 	MechanismByScene map[string]string `yaml:"mechanism_by_scene"`
 }
 
@@ -57,7 +56,7 @@ func (s *marketSection) Decode(ctx *kong.DecodeContext) error {
 	}
 	d := yaml.NewDecoder(strings.NewReader(text))
 	d.KnownFields(true)
-	if err := d.Decode(s); err != nil && err != io.EOF { // an empty section
+	if err := d.Decode(s); err != nil && err != io.EOF { // EOF means an empty section
 		return fmt.Errorf("the market section of the config file: %w", err)
 	}
 	return nil

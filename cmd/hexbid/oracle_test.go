@@ -21,9 +21,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// oracle evaluates a search from what the API lists, by looping over
-// everything. It shares no code with the product: geometry, targeting, auction
-// and prices are written again here, as plainly as the rules read.
+// oracle evaluates a search by looping over everything that the API lists. It shares no code with the product: it
+// implements geometry, targeting, auction and prices again, as plainly as the rules read.
 type oracle struct {
 	programs  map[string]*pb.Program
 	places    map[string][]*pb.Place // by program
@@ -32,7 +31,7 @@ type oracle struct {
 	outlines  map[string][][][2]float64
 	zones     map[string]*time.Location
 	quality   func(pb.Category) int64
-	reserve   func(*pb.SearchNearbyRequest, pb.Category) int64 // micros a thousand
+	reserve   func(*pb.SearchNearbyRequest, pb.Category) int64 // micros for a thousand impressions
 	increment int64
 	mechanism func(pb.Scene) string
 	factors   []int64
@@ -100,7 +99,7 @@ func (o *oracle) inside(a *pb.Area, program string, at *pb.Location) bool {
 	return false
 }
 
-// oracleRings are a GeoJSON polygon's, each text read once.
+// oracleRings returns the rings of a GeoJSON polygon. It reads each text once.
 func oracleRings(text string) [][][2]float64 {
 	if rings, known := ringsOfText.Load(text); known {
 		return rings.([][][2]float64)
@@ -133,8 +132,8 @@ func evenOdd(rings [][][2]float64, lat, lng float64) bool {
 	return in
 }
 
-// names says whether a dimension admits a value: not named, or among the named,
-// or unknown and included.
+// names reports whether a dimension admits a value: the dimension is empty, or names the value, or the value is unknown
+// and the audience includes the unknown.
 func names[E cmp.Ordered](named []E, value E, audience *pb.Audience, dimension pb.AudienceDimension) bool {
 	var unknown E
 	if len(named) == 0 {
@@ -241,8 +240,8 @@ func oracleHash(requestID string, uid uint64) uint64 {
 	return xxhash.Sum64(binary.LittleEndian.AppendUint64([]byte(requestID), uid))
 }
 
-// oracleUnits cuts words plainly: at spaces and other signs, and between Han
-// and other characters. The test's words need no folding but of case.
+// oracleUnits cuts a text into words plainly: at spaces and other signs, and between Han and other characters. The
+// words of the test need no folding except of case.
 func oracleUnits(s string) (units []string) {
 	unit, unitHan := "", false
 	end := func() {
@@ -266,9 +265,8 @@ func oracleUnits(s string) (units []string) {
 	return units
 }
 
-// spaced writes a text so that a unit is found in it exactly where its words
-// and characters stand: every Han character and every other word between
-// spaces. Texts come again by the thousand, so each is written once.
+// spaced writes every Han character and every other word of a text between spaces. A unit is then found in it exactly
+// where its words and characters stand. The same texts occur thousands of times, so spaced caches its results.
 func spaced(s string) string {
 	if text, written := spacedTexts.Load(s); written {
 		return text.(string)
@@ -340,7 +338,7 @@ func bidOn(c *pb.Campaign, host pb.Host) int64 {
 	return c.GetBidMicros()
 }
 
-// auction is the ranking and the prices.
+// auction ranks the entries and computes the prices.
 func (o *oracle) auction(r *pb.SearchNearbyRequest, slots int, requestID string, at time.Time) []oracleSlot {
 	type bidding struct {
 		c              *pb.Campaign
@@ -405,7 +403,7 @@ func (o *oracle) auction(r *pb.SearchNearbyRequest, slots int, requestID string,
 	return won
 }
 
-// nearby is the list of programs by distance.
+// nearby returns the list of programs by distance.
 func (o *oracle) nearby(r *pb.SearchNearbyRequest, radiusM float64, sponsored []oracleSlot) []oracleNear {
 	var list []oracleNear
 	for name, p := range o.programs {
@@ -432,8 +430,7 @@ func (o *oracle) nearby(r *pb.SearchNearbyRequest, radiusM float64, sponsored []
 	return list
 }
 
-// readOutlines reads the shipped regions from their files; the finer file
-// counts where both have one.
+// readOutlines reads the outlines of the shipped regions. Where two files have one, the finer file counts.
 func readOutlines(t *testing.T) map[string][][][2]float64 {
 	t.Helper()
 	outlines := map[string][][][2]float64{}

@@ -132,7 +132,7 @@ func TestSIGTERMDrainsAndExits0(t *testing.T) {
 	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	for range 100 { // until nothing new is accepted
+	for range 100 { // until the server accepts nothing new
 		conn := p.dial(t)
 		quick, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 		_, err := healthpb.NewHealthClient(conn).Check(quick, &healthpb.HealthCheckRequest{})
@@ -142,7 +142,7 @@ func TestSIGTERMDrainsAndExits0(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	send("advertisers/in-flight") // the call in flight goes on
+	send("advertisers/in-flight") // the call in flight continues
 	if err := stream.CloseSend(); err != nil {
 		t.Fatal(err)
 	}

@@ -25,8 +25,7 @@ import (
 	"github.com/hexbid/hexbid/wire"
 )
 
-// Main is the program that serves. A test boots the real one on port 0, with a
-// clock of its own: NewMain, Open, Run.
+// Main is the program that serves. A test boots the real one on port 0 with a clock of its own: NewMain, Open, Run.
 type Main struct {
 	Config ServeConfig
 	Clock  func() time.Time
@@ -39,20 +38,20 @@ type Main struct {
 	listener       net.Listener
 	metrics        net.Listener
 	metricsHandler http.Handler
-	keyDir         string // made for keys that nobody asked to keep
+	keyDir         string // made for keys when nobody asked to keep them
 }
 
-// NewMain has the wall's clock and logs to standard error.
+// NewMain returns a Main with the system clock that logs to standard error.
 func NewMain(config ServeConfig) *Main {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(config.LogLevel)) // the flag's choices are levels
+	_ = level.UnmarshalText([]byte(config.LogLevel)) // kong allows only levels here
 	return &Main{Config: config, Clock: time.Now, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))}
 }
 
-// Address is where the gRPC port listens, after Open.
+// Address returns where the gRPC port listens, after Open.
 func (m *Main) Address() string { return m.listener.Addr().String() }
 
-// MetricsAddress is where /metrics listens, after Open; "" for nowhere.
+// MetricsAddress returns where /metrics listens, after Open, or "" when it does not listen.
 func (m *Main) MetricsAddress() string {
 	if m.metrics == nil {
 		return ""
@@ -60,8 +59,7 @@ func (m *Main) MetricsAddress() string {
 	return m.metrics.Addr().String()
 }
 
-// Open takes what serving needs: ports, data folder, keys. After an error
-// nothing is left open.
+// Open opens what serving needs: ports, data folder, keys. When it returns an error it has closed everything again.
 func (m *Main) Open(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
@@ -83,7 +81,7 @@ func (m *Main) Open(ctx context.Context) (err error) {
 	return ctx.Err()
 }
 
-// lossAccepted says whether there was a loss to accept.
+// lossAccepted reports whether there was a loss to accept.
 func (m *Main) lossAccepted() bool {
 	p, ok := m.store.(*pebble.Store)
 	return ok && p.AcceptedLoss() || m.keys.Loss() != nil
@@ -116,7 +114,7 @@ func (m *Main) openServer() (err error) {
 	return nil
 }
 
-// limitsOf are the limits that the configuration states, and the defaults of others.
+// limitsOf returns the limits that the configuration sets, with the defaults for the others.
 func limitsOf(c *ServeConfig) server.Limits {
 	l := server.DefaultLimits()
 	l.Searches, l.Reads, l.Writes, l.Imports = c.MaxSearches, c.MaxReads, c.MaxWrites, c.MaxImports
@@ -135,13 +133,12 @@ func (m *Main) openStore() (store.Store, error) {
 	s, err := pebble.Open(pebble.Options{Dir: filepath.Join(m.Config.Data, "catalogue"), Currency: m.Config.Currency,
 		Retention: retention, AcceptLoss: m.Config.AcceptLoss, Log: m.Log})
 	if err != nil {
-		return nil, err // and no *pebble.Store in the interface
+		return nil, err // not a nil *pebble.Store in an interface
 	}
 	return s, nil
 }
 
-// Run serves until the context ends, then drains and releases everything.
-// Ready is called once searches are answered.
+// Run serves until the context ends, then drains and releases everything. It calls ready once searches are answered.
 func (m *Main) Run(ctx context.Context, ready func(address string)) (err error) {
 	defer func() { err = errors.Join(err, m.close()) }()
 	ctx, cancel := context.WithCancel(ctx)
@@ -193,7 +190,7 @@ func (m *Main) start(ctx context.Context) (err error) {
 	return nil
 }
 
-// demoLoader is whom the demo market is imported for.
+// demoLoader is the principal that imports the demo market.
 var demoLoader = hexbid.Principal{Role: hexbid.System, ID: "demo", Origin: hexbid.InProcess}
 
 // fillDemo imports the demo market.
@@ -232,7 +229,7 @@ func (m *Main) serveMetrics(ctx context.Context, group *sync.WaitGroup) {
 	})
 }
 
-// close releases what is open, the exchange before its store.
+// close releases everything that is open, the exchange before its store.
 func (m *Main) close() error {
 	var errs []error
 	if m.exchange != nil {
@@ -243,7 +240,7 @@ func (m *Main) close() error {
 	}
 	for _, c := range []io.Closer{m.listener, m.metrics} {
 		if l, ok := c.(net.Listener); ok && l != nil {
-			l.Close() // closed already when it was served on
+			l.Close() // serving closes it too
 		}
 	}
 	if m.keyDir != "" {

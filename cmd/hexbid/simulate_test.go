@@ -41,7 +41,7 @@ func simulate(ctx context.Context, address string, args ...string) (code int, st
 	return code, out.String(), errs.String()
 }
 
-// fake is a search service that does what a test wants of each call.
+// fake is a search service that does with each call what a test wants.
 type fake struct {
 	pb.UnimplementedSearchServiceServer
 	search func(q *pb.SearchNearbyRequest) (*pb.SearchNearbyResponse, error)
@@ -59,7 +59,7 @@ func serveFake(t *testing.T, search func(call int64) (*pb.SearchNearbyResponse, 
 	return serveRequests(t, func(*pb.SearchNearbyRequest) (*pb.SearchNearbyResponse, error) { return search(calls.Add(1)) })
 }
 
-// serveRequests gives the address and what stops the server.
+// serveRequests returns the address and a function that stops the server.
 func serveRequests(t *testing.T, search func(q *pb.SearchNearbyRequest) (*pb.SearchNearbyResponse, error)) (address string, stop func()) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -68,7 +68,7 @@ func serveRequests(t *testing.T, search func(q *pb.SearchNearbyRequest) (*pb.Sea
 	}
 	server := grpc.NewServer()
 	pb.RegisterSearchServiceServer(server, &fake{search: search})
-	reflection.Register(server) // ghz asks it for the contract
+	reflection.Register(server) // ghz reads the contract from the server
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(server.Stop)
 	return l.Addr().String(), server.Stop
@@ -96,7 +96,7 @@ func TestALoadOverTheRealPort(t *testing.T) {
 	}
 	r := readRun(t, dir)
 	m := r.Load.Measures
-	// Every call of the plan is answered, the warm-up's too.
+	// Every planned call is answered, those of the warm-up too.
 	if planned := len(plannedCalls(200, 3500*time.Millisecond)); r.Load.Answers.Answers != planned || m["reached"] != m["asked"] || m["asked"] <= 0 || m["fill"] <= 0 {
 		t.Errorf("%d answers of %d planned; asked %v, reached %v, filled %v", r.Load.Answers.Answers, planned, m["asked"], m["reached"], m["fill"])
 	}
@@ -121,7 +121,7 @@ func TestALoadOverTheRealPort(t *testing.T) {
 	}
 }
 
-// plannedCalls are the instants that a run of the first seed plans.
+// plannedCalls returns the instants that a run with the first seed plans.
 func plannedCalls(perSecond float64, lasts time.Duration) (at []time.Duration) {
 	for next := load.Constant(perSecond, lasts).Poisson(1); ; {
 		planned, more := next()
@@ -141,7 +141,7 @@ func bids(t *testing.T, address string) string {
 	return regexp.MustCompile(`"(etag|updateTime)": "[^"]*"`).ReplaceAllString(out.String(), "")
 }
 
-// TestFaultsOfTheServer: each ends with a message that says what is wrong.
+// TestFaultsOfTheServer: each fault ends with a message that says what is wrong.
 func TestFaultsOfTheServer(t *testing.T) {
 	refusing, _ := serveFake(t, func(int64) (*pb.SearchNearbyResponse, error) {
 		return nil, status.Error(codes.ResourceExhausted, "all seats are taken")
@@ -184,8 +184,7 @@ func TestFaultsOfTheServer(t *testing.T) {
 	}
 }
 
-// The next three tests count calls, not seconds: how long a busy machine takes to make
-// them is not what they are about.
+// The next three tests count calls, not seconds, because a busy machine may take long to make the calls.
 
 func TestAServerThatDiesHalfWayEndsTheRunWithWhatWasMeasured(t *testing.T) {
 	t.Parallel()
@@ -203,7 +202,7 @@ func TestAServerThatDiesHalfWayEndsTheRunWithWhatWasMeasured(t *testing.T) {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 	r := readRun(t, dir)
-	// All calls before the last were answered but those in flight with it.
+	// All calls before the last were answered, except those in flight with it.
 	if !r.Interrupted || r.Load.Answers.Answers < 300-51 || len(r.Load.Failures) == 0 {
 		t.Errorf("interrupted %t after %v s, %d answers, %+v", r.Interrupted, r.Seconds, r.Load.Answers.Answers, r.Load.Failures)
 	}
@@ -213,7 +212,7 @@ func TestAnInterruptedRunIsWrittenAndMarked(t *testing.T) {
 	t.Parallel()
 	for _, command := range [][]string{
 		{"load", "--rate", "200", "--duration", "1h"},
-		{"capacity", "--slo", "p99<1h", "--start-rate", "200", "--try", "300ms", "--warm-up", "0s", "--call-timeout", "1m", "--max-in-flight", "10000"}, // tries of 500 calls that hold
+		{"capacity", "--slo", "p99<1h", "--start-rate", "200", "--try", "300ms", "--warm-up", "0s", "--call-timeout", "1m", "--max-in-flight", "10000"}, // these tries have 500 calls and hold
 	} {
 		ctx, interrupt := context.WithCancel(testContext(t))
 		address, _ := serveFake(t, func(call int64) (*pb.SearchNearbyResponse, error) {
@@ -275,9 +274,8 @@ func TestCtrlCEndsARun(t *testing.T) {
 	}
 }
 
-// TestAGeneratorThatWasStoppedHasNoVerdict: its process stands still for a second of
-// three, so that a third of its calls are sent late on any machine. What that spoils is
-// not judged, and errors are.
+// TestAGeneratorThatWasStoppedHasNoVerdict stops the generator's process for one second of three, so that on any
+// machine a third of its calls are sent late. The run must not judge what late calls spoil, and must judge errors.
 func TestAGeneratorThatWasStoppedHasNoVerdict(t *testing.T) {
 	t.Parallel()
 	underWay := make(chan struct{})
@@ -317,8 +315,8 @@ func TestAGeneratorThatWasStoppedHasNoVerdict(t *testing.T) {
 	}
 }
 
-// TestGatesSetTheExitStatus: the server takes a second, so that a busy machine's
-// generator is not what is slow.
+// TestGatesSetTheExitStatus uses a server that takes a second, so that even on a busy machine the generator is not the
+// slow part.
 func TestGatesSetTheExitStatus(t *testing.T) {
 	address, _ := serveFake(t, func(call int64) (*pb.SearchNearbyResponse, error) {
 		time.Sleep(time.Second)
@@ -360,7 +358,7 @@ func TestRequestsAreReplayed(t *testing.T) {
 	s := boot(t, func(c *ServeConfig) { c.Demo = true })
 	dir := t.TempDir()
 	code, out, errs := simulate(testContext(t), s.main.Address(), "load", "--requests", write(t, "requests.csv", file.String()), "--speed", "100", "--call-timeout", "1m", "--out", dir)
-	if code != 0 || !strings.Contains(errs, `line 402: lat: "95" is no number from -90 to 90`) || !strings.Contains(errs, "line 403: gender:") || !strings.Contains(errs, "2 of 402 rows are bad and were skipped") {
+	if code != 0 || !strings.Contains(errs, `line 402: lat: "95" is not a number from -90 to 90`) || !strings.Contains(errs, "line 403: gender:") || !strings.Contains(errs, "2 of 402 rows are bad and were skipped") {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
 	if !strings.Contains(errs, "400 requests over 3m19.5s, 2.01 a second on average; 100 times as fast 1.995s, 201 a second") {
@@ -372,7 +370,7 @@ func TestRequestsAreReplayed(t *testing.T) {
 	}
 }
 
-// TestPlacesAreReplayedOverAndOver: a hundred calls of three places.
+// TestPlacesAreReplayedOverAndOver makes a hundred calls of three places.
 func TestPlacesAreReplayedOverAndOver(t *testing.T) {
 	var mu sync.Mutex
 	asked := map[float64]int{}
@@ -405,7 +403,7 @@ func TestBadFilesOfRequestsAreRefused(t *testing.T) {
 		"bad time":      {"time,lat,lon\nyesterday,30,120\n", "line 2: time:"},
 		"ragged":        {"time,lat,lon\n1,30\n", "2 fields, the header has 3"},
 		"a quote":       {"time,lat,lon\n1,\"30,120\n", "line 2"},
-		"no number":     {"time,lat,lon\n1,NaN,120\n", `"NaN" is no number`},
+		"no number":     {"time,lat,lon\n1,NaN,120\n", `"NaN" is not a number`},
 		"nothing":       {"time,lat,lon\n1,,120\n", "lat: it is empty"},
 	} {
 		code, out, errs := simulate(testContext(t), address, "load", "--requests", write(t, "requests.csv", test.text))
@@ -421,10 +419,9 @@ func TestBadFilesOfRequestsAreRefused(t *testing.T) {
 	}
 }
 
-// TestCapacityIsFoundPrintedAndKept: the objective is of the rate itself, which is
-// planned, and the server waits longer than a busy machine is late; so what is found
-// does not depend on how fast the machine is. Whether the search finds what a server
-// can do is proven in virtual time.
+// TestCapacityIsFoundPrintedAndKept: the objective is about the rate itself, which is planned, and the server waits
+// longer than a busy machine is late. So the result does not depend on the machine's speed. Other tests prove in
+// virtual time that the search finds what a server can do.
 func TestCapacityIsFoundPrintedAndKept(t *testing.T) {
 	t.Parallel()
 	address, _ := serveFake(t, func(call int64) (*pb.SearchNearbyResponse, error) {
@@ -438,7 +435,7 @@ func TestCapacityIsFoundPrintedAndKept(t *testing.T) {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
 	r := readRun(t, dir)
-	// A try of a second ends when its last call is answered: a late machine asks less a second.
+	// A try of a second ends when its last call is answered, so a late machine reports a lower rate.
 	c := r.Capacity
 	if c.Low < 100 || c.High <= c.Low || c.NoVerdict != "" || len(c.Tries) > 40 {
 		t.Errorf("%v to %v after %d tries, %q: %s", c.Low, c.High, len(c.Tries), c.NoVerdict, out)
@@ -494,9 +491,8 @@ func TestPlanWithoutACapacityAsksForOne(t *testing.T) {
 	}
 }
 
-// missedIn counts the expectations that a verification missed, and lists those that
-// hold on any machine: what is measured in real time may miss where the machine is
-// busy with other things.
+// missedIn counts the expectations that a verification missed. It also lists the missed ones that hold on any machine.
+// Those measured in real time may miss on a machine that is busy with other work.
 func missedIn(out string) (missed int, anywhere []string) {
 	for line := range strings.Lines(out) {
 		if !strings.Contains(line, "MISSED") {
@@ -510,8 +506,8 @@ func missedIn(out string) (missed int, anywhere []string) {
 	return missed, anywhere
 }
 
-// TestVerifyPrintsExpectedAndMeasured: a machine that is busy with other things may
-// miss what is measured in real time, and verify must say so; all else holds anywhere.
+// TestVerifyPrintsExpectedAndMeasured: on a busy machine the checks in real time may miss, and verify must say so. All
+// others hold anywhere.
 func TestVerifyPrintsExpectedAndMeasured(t *testing.T) {
 	if testing.Short() {
 		t.Skip("some seconds of arithmetic, ten times as many with the race detector")

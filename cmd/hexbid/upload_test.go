@@ -16,8 +16,7 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// TestARowNeverCostsItsNeighbours has rows that could not even be sent among
-// good ones.
+// TestARowNeverCostsItsNeighbours puts rows that could not even be sent among good ones.
 func TestARowNeverCostsItsNeighbours(t *testing.T) {
 	s := boot(t, nil)
 	gbk, err := simplifiedchinese.GBK.NewEncoder().String("kind,name,display_name\nadvertiser,advertisers/a,面馆\nadvertiser,advertisers/b,西湖\nadvertiser,advertisers/c,联通\n")
@@ -84,8 +83,8 @@ func TestAllErrorsOfARowAreToldAtOnceInTheFilesWords(t *testing.T) {
 	}
 }
 
-// uploadOfSeveralBatches needs rows of earlier batches, names a program that is
-// nowhere, says names twice and pauses an advertiser.
+// uploadOfSeveralBatches returns an upload whose rows need rows of earlier batches. It also refers to a missing
+// program, has names twice, and pauses an advertiser.
 func uploadOfSeveralBatches() string {
 	var b strings.Builder
 	b.WriteString("kind,name,display_name,category,hosts,lat,lng,program,pricing,bid,daily_budget,area.around_places_m,state\n")

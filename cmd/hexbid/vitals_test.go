@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestALoadHasTheServersOwnFigures: CPU, memory and answers of its /metrics, beside
-// what the generator saw.
+// TestALoadHasTheServersOwnFigures: a load has CPU, memory and answers from the server's /metrics, next to the
+// generator's figures.
 func TestALoadHasTheServersOwnFigures(t *testing.T) {
 	s := boot(t, func(c *ServeConfig) { c.MetricsListen = "127.0.0.1:0" })
 	dir := t.TempDir()
@@ -44,15 +44,15 @@ func TestALoadHasTheServersOwnFigures(t *testing.T) {
 	}
 }
 
-// TestMetricsOfALoad: an address that was given must answer; one that was not may be
-// silent; hostile ones cost the run nothing.
+// TestMetricsOfALoad: an address that was given must answer, and the default one may be silent. Hostile metrics do not
+// harm the run.
 func TestMetricsOfALoad(t *testing.T) {
 	s := boot(t, func(*ServeConfig) {})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() // accepts and never answers
+	defer l.Close() // accepts connections and never answers
 	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		line := []byte(strings.Repeat("process_cpu_seconds_total 1\n", 1000))
 		for q.Context().Err() == nil {

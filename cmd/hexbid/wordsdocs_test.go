@@ -11,8 +11,7 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// docsTable reads the rows of a table of the docs by its header, cells without
-// backquotes.
+// docsTable reads the rows of the table under a header in the docs. It strips backquotes from the cells.
 func docsTable(t *testing.T, file, header string) (rows [][]string) {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/" + file)
@@ -62,7 +61,7 @@ area.everywhere: true
 keywords: [%s]
 `
 
-// TestWordsMeetTextsAndKeywordsAsTheTablesOfTheDocsSay asks the server every row.
+// TestWordsMeetTextsAndKeywordsAsTheTablesOfTheDocsSay tries every row on the server.
 func TestWordsMeetTextsAndKeywordsAsTheTablesOfTheDocsSay(t *testing.T) {
 	s, ctx := boot(t, nil), testContext(t)
 	try := func(name, category, keywords, words string) *pb.SearchNearbyResponse {
@@ -86,7 +85,7 @@ func TestWordsMeetTextsAndKeywordsAsTheTablesOfTheDocsSay(t *testing.T) {
 	}
 	texts := docsTable(t, "search-clients.md", "| typed | program's name | category | found | for |")
 	for _, row := range texts {
-		for _, negative := range []string{"", "-hotpot"} { // only negative keywords are as none
+		for _, negative := range []string{"", "-hotpot"} { // only negative keywords count as none
 			response := try(row[1], row[2], negative, row[0])
 			if competes := len(response.GetSponsored()) == 1; competes != (row[3] == "yes") {
 				t.Errorf("typed %q, name %q in %s: the ad competes %v, the docs say %s", row[0], row[1], row[2], competes, row[3])
