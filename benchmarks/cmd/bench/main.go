@@ -37,7 +37,8 @@ type part struct {
 }
 
 var parts = []part{
-	{"engine", true, engine}, {"live", true, live}, {"dense", true, dense}, {"nearby", true, nearby}, {"handins", true, handIns}, {"programs", true, programs}, {"server", true, server},
+	{"engine", true, engine}, {"live", true, live}, {"dense", true, dense}, {"nearby", true, nearby}, {"handins", true, handIns}, {"programs", true, programs},
+	{"server", true, server}, {"writers", true, writers},
 	{"sizes", false, sizes}, {"country", false, country}, {"nearby7m", false, nearbyMany}, {"cache", false, cache}, {"peers", false, besidePeers},
 }
 
@@ -283,6 +284,15 @@ func server(s *session) (spreads, error) {
 	}
 	all["grpc_rps"], all["grpc_canned_rps"] = all["grpc_rps_full"], all["grpc_canned_rps_full"]
 	return all, p.Close()
+}
+
+// writers measures many writers at once at the store's contract, on disks of their own.
+func writers(s *session) (spreads, error) {
+	w, err := benchmarks.NewWorkload(1, false)
+	if err != nil {
+		return nil, err
+	}
+	return benchmarks.Writers(s.dir, w)
 }
 
 // besideCanned measures capacity, and for the default answer latency at 70 % of
