@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/hexbid/hexbid"
 	diskpb "github.com/hexbid/hexbid/proto/hexbid/disk/v1"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/wire"
@@ -208,6 +209,21 @@ func (r *logReader) close() {
 
 // next reads the next change, nil at the end of the log.
 func (r *logReader) next(ctx context.Context) (*store.Change, error) {
+	previous := r.previous
+	record, err := r.link(ctx)
+	if err != nil || record == nil {
+		return nil, err
+	}
+	c := &store.Change{Version: record.GetVersion(), Who: record.GetWho(), From: record.GetFrom(), Previous: previous, Hash: r.previous}
+	if record.GetAt() != nil {
+		c.At = record.GetAt().AsTime()
+	}
+	return c, r.fill(ctx, c, record.GetEntries())
+}
+
+// link reads the next record, which must hold the hash of the one before; nil at the
+// end of the log.
+func (r *logReader) link(ctx context.Context) (*diskpb.Change, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -229,21 +245,32 @@ func (r *logReader) next(ctx context.Context) (*store.Change, error) {
 	if !bytes.Equal(record.GetPrevious(), r.previous[:]) || record.GetVersion() != versionIn(r.changes.Key()) {
 		return nil, r.broken("a record was altered, or is missing")
 	}
-	c := &store.Change{Version: record.GetVersion(), Who: record.GetWho(), From: record.GetFrom(), Previous: r.previous, Hash: sha256.Sum256(value)}
-	if record.GetAt() != nil {
-		c.At = record.GetAt().AsTime()
-	}
-	if err := r.fill(ctx, c, record.GetEntries()); err != nil {
-		return nil, err
-	}
-	r.previous, r.last = c.Hash, c.Version
+	r.previous, r.last = sha256.Sum256(value), record.GetVersion()
 	r.changes.Next()
-	return c, nil
+	return record, nil
 }
 
-// broken is the error of a log that does not hold together.
+// broken is the error of a log that does not hold together. Records are whole
+// without it.
 func (r *logReader) broken(how string) error {
-	return damage("in "+r.view.store.dir, fmt.Errorf("the log of changes breaks off behind version %d: %s", r.last, how))
+	return hexbid.Errorf(hexbid.DataLoss, "data", "the log of changes in %s breaks off behind version %d (%s): "+
+		"restore the catalogue from a copy, or start once with --accept-loss to begin the log anew", r.view.store.dir, r.last, how)
+}
+
+// logIsWhole reads the log from its start to its end; its error says where it breaks.
+func (s *Store) logIsWhole(ctx context.Context) error {
+	v := s.opening()
+	defer v.release()
+	reader, err := v.readLog(v.clock.log.start)
+	if err != nil {
+		return err
+	}
+	defer reader.close()
+	for {
+		if record, err := reader.link(ctx); err != nil || record == nil {
+			return err
+		}
+	}
 }
 
 // fill gives a change what it put and deleted.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -165,8 +166,8 @@ func TestAStepOfPruningThatIsOvertakenDoesNothing(t *testing.T) {
 func TestAnEndOrABeginningThatIsMissingIsNoticed(t *testing.T) {
 	for name, version := range map[string]uint64{"first": 1, "in the middle": 3, "last": 5} {
 		t.Run(name, func(t *testing.T) {
-			s := open(t, Options{Dir: "d/c", FS: vfs.NewMem()})
-			defer s.Close()
+			fs := vfs.NewMem()
+			s := open(t, Options{Dir: "d/c", FS: fs})
 			for i := range 5 {
 				if _, err := commit(s, []store.Step{advertiser(fmt.Sprintf("advertisers/a%d", i))}); err != nil {
 					t.Fatal(err)
@@ -181,7 +182,32 @@ func TestAnEndOrABeginningThatIsMissingIsNoticed(t *testing.T) {
 			if hexbid.KindOf(err) != hexbid.DataLoss {
 				t.Errorf("kind %d", hexbid.KindOf(err))
 			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			wantLogBegunAnew(t, fs)
 		})
+	}
+}
+
+// wantLogBegunAnew accepts that the log is lost. The records are all there, and what
+// is committed from now on is in the log.
+func wantLogBegunAnew(t *testing.T, fs vfs.FS) {
+	t.Helper()
+	s := open(t, Options{Dir: "d/c", FS: fs, Log: quiet, AcceptLoss: true})
+	defer s.Close()
+	if l := s.Losses(); !s.AcceptedLoss() || len(l) != 1 || !strings.Contains(l[0].What, "the log of changes") {
+		t.Errorf("losses %+v", l)
+	}
+	after := s.Version()
+	if version, err := scan(s); err != nil || version != 5 {
+		t.Errorf("version %d, %v", version, err)
+	}
+	if _, err := commit(s, []store.Step{advertiser("advertisers/after")}); err != nil {
+		t.Fatal(err)
+	}
+	if got := logged(t, s, after); len(got) != 1 {
+		t.Errorf("%d changes", len(got))
 	}
 }
 

@@ -230,6 +230,9 @@ func (r *recovery) goOn() error {
 	if missing := r.missingFrom(&found); missing != "" {
 		r.missing = append(r.missing, missing)
 	}
+	if err := s.logIsWhole(context.Background()); hexbid.KindOf(err) == hexbid.DataLoss && s.bringing == nil {
+		r.missing = append(r.missing, fmt.Sprintf("the log of changes does not hold together behind version %d", s.clock.log.start))
+	}
 	if len(r.missing) == 0 {
 		return nil
 	}
