@@ -137,7 +137,8 @@ func (s *Step) kind() (hexbid.ResourceKind, error) {
 // checkDeclared refuses what a record declares when no engine could keep it.
 func checkDeclared(r *Record) error {
 	if len(r.Refers) > mostRefers || len(r.Counts) > mostCounts {
-		return hexbid.Invalidf("name", "%q declares %d references and %d counts: at most %d and %d", r.Meta().Name, len(r.Refers), len(r.Counts), mostRefers, mostCounts)
+		return hexbid.Invalidf("name", "%q declares %d references and %d counts: at most %d and %d",
+			r.Meta().Name, len(r.Refers), len(r.Counts), mostRefers, mostCounts)
 	}
 	for _, to := range r.Refers {
 		if !keepsAsKey(to.Name) {

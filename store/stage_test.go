@@ -60,7 +60,8 @@ func TestStageShowsEachReferrerOnce(t *testing.T) {
 func TestTakenTellsWhichStepEachPutCameFrom(t *testing.T) {
 	state := newMemoryView()
 	s := NewStage(&state, 7, 0)
-	steps := []Step{advertiser("advertisers/a"), advertiser("advertisers/b"), advertiser("advertisers/a"), {Delete: "advertisers/b", IfVersion: AnyVersion}, advertiser("advertisers/c")}
+	steps := []Step{advertiser("advertisers/a"), advertiser("advertisers/b"), advertiser("advertisers/a"),
+		{Delete: "advertisers/b", IfVersion: AnyVersion}, advertiser("advertisers/c")}
 	for i := range 10 { // more than are looked at one by one
 		steps = append(steps, advertiser(fmt.Sprint("advertisers/d", i)))
 	}

@@ -122,7 +122,8 @@ func history(t *testing.T, s store.Store) (changes []store.Change) {
 	// The order of the names is kept, whatever becomes of each.
 	other := place(placeName+"2", hexbid.Hidden)
 	other.Verdict = &store.Verdict{State: hexbid.Hidden, At: noon}
-	keep(group(put("advertisers/c", "c"), store.Step{Judge: placeName, Verdict: other.Verdict}, other, remove("advertisers/d"), put("advertisers/e", "e"), put("advertisers/d", "again")))
+	keep(group(put("advertisers/c", "c"), store.Step{Judge: placeName, Verdict: other.Verdict}, other, remove("advertisers/d"),
+		put("advertisers/e", "e"), put("advertisers/d", "again")))
 	return changes
 }
 

@@ -25,7 +25,8 @@ var groups = []conduct{
 
 func testIndependent(t *testing.T, e Engine) {
 	s := opened(t, e)
-	outcomes := commit(t, s, each(create("advertisers/a"), create("advertisers/a"), remove("advertisers/none"), create("advertisers/b"), program("advertisers/b/programs/p"))...)
+	outcomes := commit(t, s, each(create("advertisers/a"), create("advertisers/a"), remove("advertisers/none"), create("advertisers/b"),
+		program("advertisers/b/programs/p"))...)
 	for i, want := range []error{nil, hexbid.Errorf(hexbid.AlreadyExists, "", ""), hexbid.Errorf(hexbid.NotFound, "", ""), nil, nil} {
 		if got := outcomes[i].Err; (got == nil) != (want == nil) || got != nil && hexbid.KindOf(got) != hexbid.KindOf(want) {
 			t.Errorf("outcome %d: %v", i, got)
@@ -93,7 +94,8 @@ func testRefusedLeavesNothing(t *testing.T, e Engine) {
 	counts.Limits = []store.Limit{{Owner: "x", Counter: store.Places, AtMost: 1}}
 	update := put("advertisers/a", "again")
 	update.IfVersion = placed.Version
-	outcomes := commit(t, s, lost, unjudged, group(revives), group(remove("advertisers/a/programs/p")), group(remove("advertisers/free")), counts, group(update), lost)
+	outcomes := commit(t, s, lost, unjudged, group(revives), group(remove("advertisers/a/programs/p")), group(remove("advertisers/free")),
+		counts, group(update), lost)
 	for i, want := range []hexbid.ErrorKind{hexbid.NotFound, 0, hexbid.AlreadyExists, hexbid.InUse, 0, 0, 0, hexbid.NotFound} {
 		if got := outcomes[i].Err; (got == nil) != (want == 0) || got != nil && hexbid.KindOf(got) != want {
 			t.Errorf("outcome %d: %v, want kind %d", i, got, want)
@@ -316,7 +318,8 @@ func testLimits(t *testing.T, e Engine) {
 	mustHold(t, s, limited(5, places("advertisers/a", 5)))
 	refused(t, s, hexbid.Exhausted, limited(5, places("advertisers/a", 6)))
 	// Within a commit a group has what those before it left.
-	outcomes := commit(t, s, limited(5, places("advertisers/a", 3)), limited(5, places("advertisers/c", 3)), limited(5, places("advertisers/c", 2)), limited(5, places("advertisers/d", 1)))
+	outcomes := commit(t, s, limited(5, places("advertisers/a", 3)), limited(5, places("advertisers/c", 3)),
+		limited(5, places("advertisers/c", 2)), limited(5, places("advertisers/d", 1)))
 	for i, want := range []bool{true, false, true, false} {
 		if holds := outcomes[i].Err == nil; holds != want {
 			t.Errorf("outcome %d: %v", i, outcomes[i].Err)

@@ -81,7 +81,7 @@ func testTampered(t *testing.T, e Engine) {
 			s := opened(t, e)
 			var changes []store.Change
 			for i := range 5 {
-				changes = append(changes, mustCommit(t, s, put("advertisers/a", fmt.Sprint("name ", i))))
+				changes = append(changes, mustCommit(t, s, put(fmt.Sprint("advertisers/a", i), "x")))
 			}
 			harm(t, s, changes[at].Version)
 			wantKind(t, s.Log(ctx, 0, func(*store.Change) bool { return true }), hexbid.DataLoss)

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"reflect"
 	"runtime"
 	"sync"
@@ -15,6 +16,7 @@ import (
 var syncs = []conduct{
 	{"nothing that is not synced is seen", testUnsynced},
 	{"commits are judged by what is being synced, and answered after it", testWhileSyncing},
+	{"two commits that share a sync are not one commit", testShareSync},
 }
 
 // shown is all that a store shows of what testUnsynced commits.
@@ -70,6 +72,44 @@ func testUnsynced(t *testing.T, e Engine) {
 	}
 }
 
+// testShareSync lets one commit name what another beside it has written as its own. They
+// share a sync most times, for one before them is held up.
+func testShareSync(t *testing.T, e Engine) {
+	if e.Holding == nil {
+		t.Skip("the engine does not sync")
+	}
+	s, hold := e.Holding(t)
+	defer func() { _ = s.Close() }()
+	for i := range 20 {
+		name := fmt.Sprint("advertisers/a", i)
+		again := put(name, "of another commit")
+		again.IfVersion = store.InThisCommit
+		waits, release := hold()
+		var work sync.WaitGroup
+		work.Go(func() { try(t, s, group(put("advertisers/first", "x"))) })
+		mustCome(t, waits)
+		work.Go(func() { try(t, s, group(create(name))) })
+		yield()
+		for range 3 {
+			work.Go(func() {
+				if o := try(t, s, group(again)); hexbid.KindOf(o.Err) != hexbid.Stale && hexbid.KindOf(o.Err) != hexbid.NotFound {
+					t.Errorf("what another commit wrote is taken for that of this one: %v", o.Err)
+				}
+			})
+		}
+		yield()
+		release()
+		work.Wait()
+	}
+}
+
+// yield gives commits the chance to queue, and answers that come too early to come.
+func yield() {
+	for range 10_000 {
+		runtime.Gosched()
+	}
+}
+
 // mustCome waits for a sync.
 func mustCome(t *testing.T, waits <-chan struct{}) {
 	t.Helper()
@@ -114,9 +154,7 @@ func testWhileSyncing(t *testing.T, e Engine) {
 	limited.Steps[0].Put.Counts = []store.Count{{Owner: "x", Counter: store.Places, By: 1}}
 	limited.Limits = []store.Limit{{Owner: "x", Counter: store.Places, AtMost: 5}}
 	commits(hexbid.Exhausted, limited)
-	for range 10_000 { // give answers that come too early their chance
-		runtime.Gosched()
-	}
+	yield()
 	released.Store(true)
 	release()
 	work.Wait()
