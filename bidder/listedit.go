@@ -25,8 +25,8 @@ type editLog struct {
 }
 
 const (
-	chunkEdits = 1 << 16 // the length of a chunk: two megabytes
-	keptEdits  = 1 << 12 // of which the memory is used again: some two hundred changes
+	chunkEdits  = 1 << 16 // the length of a chunk: two megabytes
+	reusedEdits = 1 << 12 // of which the memory is used again: some two hundred changes
 )
 
 func (l *editLog) note(key uint64, p posting, going bool) {
@@ -41,7 +41,7 @@ func (l *editLog) note(key uint64, p posting, going bool) {
 
 // empty forgets the edits, and their memory where it is much.
 func (l *editLog) empty() {
-	if l.n > keptEdits {
+	if l.n > reusedEdits {
 		l.chunks = nil
 	} else if l.n > 0 {
 		l.chunks[0] = l.chunks[0][:0]

@@ -104,15 +104,15 @@ type groups struct {
 }
 
 const (
-	fewGroups  = 64
-	keptGroups = 1 << 12 // of which the map's memory is used again
+	fewGroups    = 64
+	reusedGroups = 1 << 12 // of which the map's memory is used again
 )
 
 // reset empties the set. Clearing a map costs as much as the most it ever held, so
 // a map that one deep page has made large is dropped.
 func (g *groups) reset() {
 	g.few = g.few[:0]
-	if len(g.many) > keptGroups {
+	if len(g.many) > reusedGroups {
 		g.many = nil
 	}
 	clear(g.many)

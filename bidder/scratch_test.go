@@ -37,7 +37,7 @@ func (w *Scratch) abandon(r *rand.Rand, campaigns uint32) {
 	w.oldest = uint8(r.Uint32())
 	w.Sifted, w.Tested, w.Scored = r.Int(), r.Int(), r.Int()
 	w.listed, w.listGoesOn = r.IntN(hexbid.MaxNearbyLimit), true
-	for program := range uint32(2 * keptGroups) {
+	for program := range uint32(2 * reusedGroups) {
 		w.seen.add(program)
 	}
 }
@@ -60,7 +60,7 @@ func TestASearchSeesNothingOfTheOneBeforeInItsScratch(t *testing.T) {
 
 func TestAScratchDoesNotKeepTheMapOfADeepPage(t *testing.T) {
 	var g groups
-	for program := range uint32(fewGroups + keptGroups + 1) {
+	for program := range uint32(fewGroups + reusedGroups + 1) {
 		g.add(program)
 	}
 	if g.reset(); g.many != nil {

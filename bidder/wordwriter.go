@@ -60,8 +60,8 @@ type tokenEdit struct {
 }
 
 const (
-	mostTokenEdits = 1 << 16 // are noted before they are applied: a megabyte
-	keptTokenEdits = 1 << 12 // of which the memory is used again
+	mostTokenEdits   = 1 << 16 // are noted before they are applied: a megabyte
+	reusedTokenEdits = 1 << 12 // of which the memory is used again
 )
 
 func newTokenWriter(most int) tokenWriter {
@@ -87,7 +87,7 @@ func (w *tokenWriter) note(e tokenEdit) {
 // publish gives the lists as they are to a snapshot.
 func (w *tokenWriter) publish() tokenLists {
 	w.apply()
-	if cap(w.edits) > keptTokenEdits {
+	if cap(w.edits) > reusedTokenEdits {
 		w.edits = nil
 	}
 	return tokenLists{w.lists.freeze()}

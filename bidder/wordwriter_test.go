@@ -156,7 +156,7 @@ func TestManyEditsAtOnceLeaveNoMemory(t *testing.T) {
 			t.Fatalf("room for %d edits after %d", cap(w.edits), i)
 		}
 	}
-	if w.publish(); cap(w.edits) > keptTokenEdits {
+	if w.publish(); cap(w.edits) > reusedTokenEdits {
 		t.Errorf("room for %d edits is kept", cap(w.edits))
 	}
 	if _, isMany := (&tokenLists{w.lists.freeze()}).of("a"); !isMany {
