@@ -118,6 +118,7 @@ func (e *Exchange) put(ctx context.Context, d *draft, present store.Record, vali
 		return nil, err
 	}
 	if validateOnly {
+		keepUID(d.resource, present)
 		return d.resource, nil
 	}
 	_ = e.indexer.WaitFor(ctx, change.Version) // durable, searchable or not

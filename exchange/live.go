@@ -5,6 +5,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/store"
 )
 
 // HandIn sets an owner's field of some campaigns' live states, as bidder.Indexer.HandIn
@@ -44,4 +45,12 @@ func (e *Exchange) heldBackBy(campaign hexbid.UID) bidder.Rule {
 		return bidder.RuleFrequency
 	}
 	return bidder.Shown
+}
+
+// keepUID gives a resource that would replace a record the record's uid, by which its live
+// state is known.
+func keepUID(r hexbid.Resource, stored store.Record) {
+	if stored.Resource != nil {
+		r.Metadata().UID = stored.Meta().UID
+	}
 }

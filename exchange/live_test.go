@@ -132,3 +132,31 @@ func slotsWon(t *testing.T, e *Exchange) int {
 	}
 	return len(response.Sponsored)
 }
+
+// TestADryRunTellsOfTheLiveStateThatTheRowWouldHave: an edit keeps the uid, and with it the
+// live state.
+func TestADryRunTellsOfTheLiveStateThatTheRowWouldHave(t *testing.T) {
+	e := open(t, nil)
+	fill(t, e, campaign("c"), place("l", hub))
+	r, err := e.Get(ctx, campaign("c").Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	worth{pacingPPM: auction.PPM, qualityPPM: 30_000, spent: true}.handIn(t, e, r.Metadata().UID)
+	for _, validateOnly := range []bool{true, false} {
+		edited := campaign("c")
+		edited.Bid += 100_000
+		if o := e.Import(ctx, []hexbid.Resource{edited}, validateOnly)[0]; o.Err != nil || o.Serving || o.NotServingReason != "its budget is spent" {
+			t.Errorf("validate only: %v, %+v", validateOnly, o)
+		}
+		again := campaign("c")
+		again.Bid += 200_000
+		updated, err := e.Update(ctx, again.Name, store.AnyVersion, validateOnly, func(hexbid.Resource) (hexbid.Resource, error) { return again, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if serving, reason := mustServing(e)(updated.(*hexbid.Campaign)); serving || reason != "its budget is spent" {
+			t.Errorf("validate only: %v, an update would serve: %v, %q", validateOnly, serving, reason)
+		}
+	}
+}

@@ -256,6 +256,7 @@ func (b *Batch) tryRow(ctx context.Context, r *row) error {
 	if err != nil {
 		return err
 	}
+	keepUID(r.resource, stored)
 	present, found := stored.Resource, trial.earlier(r.resource)
 	if b.accepted[r.name()] != nil {
 		present = b.accepted[r.name()]
