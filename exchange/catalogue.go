@@ -111,7 +111,7 @@ func (e *Exchange) put(ctx context.Context, d *draft, present store.Record, vali
 	if err != nil {
 		return nil, err
 	}
-	g := e.putting(ctx, d, versionOf(present))
+	g := e.putting(e.stampOf(ctx), d, versionOf(present))
 	g.Conditions = conditions
 	change, err := e.commit(ctx, g, validateOnly)
 	if err != nil {
@@ -126,18 +126,27 @@ func (e *Exchange) put(ctx context.Context, d *draft, present store.Record, vali
 }
 
 // putting is the group that puts a draft.
-func (e *Exchange) putting(ctx context.Context, d *draft, ifVersion uint64) store.Group {
-	record := store.Declare(d.resource, d.cells)
-	g := e.group(ctx, store.Step{Put: &record, IfVersion: ifVersion, Derived: d.derived})
-	g.Limits = limitsOf(d.resource, e.config.AdvertiserEntries)
+func (e *Exchange) putting(s stamp, d *draft, ifVersion uint64) store.Group {
+	record := d.record()
+	g := s.group(store.Step{Put: &record, IfVersion: ifVersion, Derived: d.derived})
+	g.Limits = limitsOf(&record, e.config.AdvertiserEntries)
 	return g
 }
 
-// group is steps that are stamped with when, on whose behalf and from where they come.
-func (e *Exchange) group(ctx context.Context, steps ...store.Step) store.Group {
+// stamp tells when, on whose behalf and from where a write comes.
+type stamp struct {
+	at        time.Time
+	who, from string
+}
+
+func (e *Exchange) stampOf(ctx context.Context) stamp {
 	caller := hexbid.PrincipalOf(ctx)
-	who := hexbid.Principal{Role: caller.Role, ID: caller.ID}
-	return store.Group{Steps: steps, At: e.config.Clock().UTC(), Who: who.String(), From: caller.Origin}
+	return stamp{e.config.Clock().UTC(), hexbid.Principal{Role: caller.Role, ID: caller.ID}.String(), caller.Origin}
+}
+
+// group is steps with the stamp.
+func (s *stamp) group(steps ...store.Step) store.Group {
+	return store.Group{Steps: steps, At: s.at, Who: s.who, From: s.from}
 }
 
 // commit commits a group, or with validateOnly judges it. A context that has ended by
@@ -175,8 +184,16 @@ func versionOf(r store.Record) uint64 {
 // out of it.
 type draft struct {
 	resource hexbid.Resource
-	cells    int            // of its covering
+	declared store.Record   // of the resource; of a place as long as its review state stays
 	derived  *store.Derived // of a campaign
+}
+
+// record is what the engine is given.
+func (d *draft) record() store.Record {
+	if _, isPlace := d.resource.(*hexbid.Place); isPlace {
+		return store.Declare(d.resource, 0)
+	}
+	return d.declared
 }
 
 // prepare checks all that a resource alone can tell, stamps it and covers a
@@ -191,14 +208,12 @@ func (e *Exchange) prepare(r hexbid.Resource, known error) (*draft, error) {
 	if meta.CreatedAt.IsZero() {
 		meta.CreatedAt = meta.UpdatedAt
 	}
-	d := &draft{resource: r}
 	c, isCampaign := r.(*hexbid.Campaign)
 	if !isCampaign {
-		return d, nil
+		return &draft{resource: r, declared: store.Declare(r, 0)}, nil
 	}
-	var err error
-	d.derived, d.cells, err = bidder.Derive(c)
-	return d, err
+	derived, cells, err := bidder.Derive(c)
+	return &draft{resource: r, declared: store.Declare(r, cells), derived: derived}, err
 }
 
 // Check tells everything that is wrong with a resource, as far as it alone and
@@ -246,16 +261,15 @@ func checkRegions(field string, a *hexbid.Area) error {
 	return hexbid.JoinErrors(errs...)
 }
 
-// checkReferences looks for what a resource refers to; exists says whether a name is
+// checkReferences looks for what a record refers to; exists says whether a name is
 // there. The engine judges references at the commit too: this tells of all that is wrong
 // with a row, and what a dry run finds.
-func checkReferences(r hexbid.Resource, exists func(name string) (bool, error)) error {
-	if _, err := hexbid.ParseName(r.Metadata().Name); err != nil {
-		return hexbid.Invalidf("name", "%v", err)
-	}
+func checkReferences(refers []store.Reference, exists func(name string) (bool, error)) error {
 	var missing []error
-	for _, reference := range store.Declare(r, 0).Refers {
-		missing = append(missing, checkExists(reference.Field, reference.Name, exists))
+	for i := range refers {
+		if err := checkExists(refers[i].Field, refers[i].Name, exists); err != nil {
+			missing = append(missing, err)
+		}
 	}
 	return hexbid.JoinErrors(missing...)
 }
@@ -280,7 +294,8 @@ func (e *Exchange) Delete(ctx context.Context, name string, ifVersion uint64, va
 		return hexbid.Invalidf("name", "%v", err)
 	}
 	for try := 1; ; try++ {
-		g := e.group(ctx, store.Step{Delete: name, IfVersion: ifVersion})
+		s := e.stampOf(ctx)
+		g := s.group(store.Step{Delete: name, IfVersion: ifVersion})
 		if n.Kind == hexbid.KindPlace {
 			if err := e.keepVerdict(ctx, &g); err != nil {
 				return err

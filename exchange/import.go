@@ -62,6 +62,14 @@ type row struct {
 
 func (r *row) name() string { return r.resource.Metadata().Name }
 
+// refers are the references of the row's resource, whatever else is wrong with it.
+func (r *row) refers() []store.Reference {
+	if r.draft != nil {
+		return r.draft.declared.Refers
+	}
+	return store.Declare(r.resource, 0).Refers
+}
+
 func (r *row) reject(err error) {
 	r.outcome, r.decided = Outcome{Action: Rejected, Err: err, Resource: r.resource}, true
 }

@@ -11,22 +11,26 @@ import (
 // MaxPlaces is the most places that a program may have.
 const MaxPlaces = 20_000
 
-// limitsOf are the limits that a put of a resource is held to. The engine judges them at
-// the commit, so that two writers cannot both take the last entry; what is above a limit
-// already may stay and shrink. entriesAtMost is what an advertiser may keep in the
-// index.
-func limitsOf(r hexbid.Resource, entriesAtMost int64) []store.Limit {
-	advertiser, program := countedUnder(r)
-	entries := store.Limit{Owner: advertiser, Counter: store.Entries, AtMost: entriesAtMost}
-	switch r.(type) {
-	case *hexbid.Place:
-		entries.Field = "place.review_state"
-		return []store.Limit{{Owner: program, Counter: store.Places, AtMost: MaxPlaces, Field: "name"}, entries}
-	case *hexbid.Campaign:
-		entries.Field = "campaign.area"
-		return []store.Limit{entries}
+// limitsOf are the limits that a put of a record is held to: one for each counter that it
+// adds to and that is limited. The engine judges them at the commit, so that two writers
+// cannot both take the last entry; what is above a limit already may stay and shrink.
+// entriesAtMost is what an advertiser may keep in the index.
+func limitsOf(r *store.Record, entriesAtMost int64) (limits []store.Limit) {
+	field := "campaign.area"
+	if _, isPlace := r.Resource.(*hexbid.Place); isPlace {
+		field = "place.review_state"
 	}
-	return nil
+	hasEntries := false
+	for i := range r.Counts {
+		switch c := &r.Counts[i]; {
+		case c.Counter == store.Places:
+			limits = append(limits, store.Limit{Owner: c.Owner, Counter: c.Counter, AtMost: MaxPlaces, Field: "name"})
+		case c.Counter == store.Entries && !hasEntries:
+			hasEntries = true
+			limits = append(limits, store.Limit{Owner: c.Owner, Counter: c.Counter, AtMost: entriesAtMost, Field: field})
+		}
+	}
+	return limits
 }
 
 // countedUnder names the advertiser and the program that a place or a campaign counts

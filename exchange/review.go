@@ -61,7 +61,8 @@ func (e *Exchange) judgeAhead(ctx context.Context, name string, state hexbid.Rev
 	if err != nil {
 		return nil, err
 	}
-	verdict := e.group(ctx, store.Step{Judge: name, Verdict: e.verdictOf(&present, state)})
+	s := e.stampOf(ctx)
+	verdict := s.group(store.Step{Judge: name, Verdict: e.verdictOf(&present, state)})
 	verdict.Conditions = []store.Condition{{Name: name, Is: store.Exists}}
 	place := e.reviewing(ctx, &present, state)
 	place.Conditions = []store.Condition{{Name: name, Is: store.HasVerdict, Version: store.InThisCommit}}
@@ -106,7 +107,7 @@ func (e *Exchange) reviewAfter(ctx context.Context, name string, verdict uint64)
 func (e *Exchange) reviewing(ctx context.Context, present *store.Record, state hexbid.ReviewState) store.Group {
 	next := *present.Resource.(*hexbid.Place)
 	next.Review, next.UpdatedAt = state, e.config.Clock().UTC()
-	return e.putting(ctx, &draft{resource: &next}, next.Version)
+	return e.putting(e.stampOf(ctx), &draft{resource: &next}, next.Version)
 }
 
 // placeOf is the place that a change has put; nil when it has put none.

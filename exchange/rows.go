@@ -13,7 +13,7 @@ import (
 // between are tried again.
 func (b *Batch) storeRows(ctx context.Context) {
 	for try := 1; ctx.Err() == nil; try++ {
-		p := plan{batch: b, last: try == tries, puts: map[string]*row{}, found: map[string]store.Record{}}
+		p := plan{batch: b, stamp: b.upload.exchange.stampOf(ctx), last: try == tries, puts: map[string]*row{}, found: map[string]store.Record{}}
 		for i := range b.rows {
 			if r := &b.rows[i]; !r.decided {
 				p.add(ctx, r)
@@ -57,6 +57,7 @@ func (b *Batch) rejectUndecided(ctx context.Context, err error) {
 //     before does not.
 type plan struct {
 	batch  *Batch
+	stamp  stamp
 	last   bool                    // try: any version will do
 	puts   map[string]*row         // that are planned, the last of each name
 	found  map[string]store.Record // what is stored under the names of rows
@@ -74,7 +75,7 @@ type plannedRow struct {
 // and changes something.
 func (p *plan) add(ctx context.Context, r *row) {
 	b := p.batch
-	references := checkReferences(r.resource, func(name string) (bool, error) {
+	references := checkReferences(r.refers(), func(name string) (bool, error) {
 		if p.puts[name] != nil {
 			return true, nil
 		}
@@ -102,11 +103,11 @@ func (p *plan) add(ctx context.Context, r *row) {
 	case !changes && before == nil:
 		r.outcome.Resource, r.decided = present, true
 	case !changes:
-		p.put(ctx, plannedRow{r, before}, versionOf(stored), conditions)
+		p.put(plannedRow{r, before}, versionOf(stored), conditions)
 	case before != nil || p.last:
-		p.put(ctx, plannedRow{r, nil}, store.AnyVersion, conditions)
+		p.put(plannedRow{r, nil}, store.AnyVersion, conditions)
 	default:
-		p.put(ctx, plannedRow{r, nil}, versionOf(stored), conditions)
+		p.put(plannedRow{r, nil}, versionOf(stored), conditions)
 	}
 }
 
@@ -123,8 +124,8 @@ func (p *plan) stored(ctx context.Context, name string) (store.Record, error) {
 	return r, err
 }
 
-func (p *plan) put(ctx context.Context, r plannedRow, ifVersion uint64, conditions []store.Condition) {
-	g := p.batch.upload.exchange.putting(ctx, r.draft, ifVersion)
+func (p *plan) put(r plannedRow, ifVersion uint64, conditions []store.Condition) {
+	g := p.batch.upload.exchange.putting(p.stamp, r.draft, ifVersion)
 	g.Conditions = conditions
 	p.groups, p.steps = append(p.groups, g), append(p.steps, r)
 	if r.insteadOf == nil {
@@ -243,7 +244,7 @@ func (b *Batch) tryRows(ctx context.Context) {
 
 func (b *Batch) tryRow(ctx context.Context, r *row) error {
 	trial := b.upload.trial
-	references := checkReferences(r.resource, func(name string) (bool, error) {
+	references := checkReferences(r.refers(), func(name string) (bool, error) {
 		if trial.has(name) {
 			return true, nil
 		}

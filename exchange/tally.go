@@ -4,7 +4,6 @@ import (
 	"context"
 	"hash/maphash"
 
-	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/store"
 )
 
@@ -119,7 +118,7 @@ func (t *tally) replace(ctx context.Context, before, after *store.Record) error 
 	entries, places := t.entries[now.advertiser], t.programs[now.program].places
 	t.add(was, -1)
 	t.add(now, 1)
-	if err := t.check(now, entries, places, after.Resource); err != nil {
+	if err := t.check(now, entries, places, after); err != nil {
 		t.add(now, -1)
 		t.add(was, 1)
 		return err
@@ -142,8 +141,8 @@ func (t *tally) add(b burden, by int64) {
 	t.programs[b.program], t.entries[b.advertiser] = p, entries
 }
 
-// check judges the counts after a resource has been counted, against those before.
-func (t *tally) check(now burden, entries, places int64, r hexbid.Resource) error {
+// check judges the counts after a record has been counted, against those before.
+func (t *tally) check(now burden, entries, places int64, r *store.Record) error {
 	p := t.programs[now.program]
 	for _, limit := range limitsOf(r, t.limit) {
 		refused := store.LimitError{Limit: limit, Before: entries, After: t.entries[now.advertiser]}
@@ -157,7 +156,7 @@ func (t *tally) check(now burden, entries, places int64, r hexbid.Resource) erro
 		if now.place > 0 {
 			others = p.around
 		}
-		return limitError(r, &refused, others)
+		return limitError(r.Resource, &refused, others)
 	}
 	return nil
 }

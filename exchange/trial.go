@@ -112,7 +112,7 @@ func (t *trial) accept(ctx context.Context, d *draft, stored *store.Record) erro
 	if err := t.makeRoom(name); err != nil {
 		return err
 	}
-	declared := store.Declare(d.resource, d.cells)
+	declared := d.record()
 	if err := t.counts.replace(ctx, stored, &declared); err != nil {
 		t.giveBack(name)
 		return err
