@@ -373,16 +373,16 @@ func (v *view) derivedOf(r *store.Record) (kept *store.Derived, err error) {
 	return kept, err
 }
 
-// mostLater is how many entries a reader of the log keeps of changes that it looked
-// ahead at.
-const mostLater = 20_000
+// mostLaterBytes bounds what a reader of the log keeps of changes that it looked ahead
+// at, by what they take in the log. The last one is always kept.
+const mostLaterBytes = 16 << 20
 
 // laterChanges finds entries of changes by name. Successive changes often have the
 // same names, as where a file is uploaded again: each is decoded once.
 type laterChanges struct {
 	view    *view
 	kept    map[uint64]map[string]*diskpb.Entry // by version, then name
-	amount  int                                 // of entries kept
+	bytes   int                                 // of what is kept
 	decoded int                                 // changes, all in all
 }
 
@@ -404,7 +404,9 @@ func (l *laterChanges) entry(version uint64, name string) (*diskpb.Entry, error)
 func (l *laterChanges) decode(version uint64) (map[string]*diskpb.Entry, error) {
 	byName := map[string]*diskpb.Entry{}
 	l.decoded++
+	size := 0
 	found, err := l.view.read(changeKey(version), func(value []byte) error {
+		size = len(value)
 		record, err := decodeChange(value)
 		if err != nil {
 			return damage("in "+l.view.store.dir, err)
@@ -420,8 +422,8 @@ func (l *laterChanges) decode(version uint64) (map[string]*diskpb.Entry, error) 
 	if err != nil {
 		return nil, err
 	}
-	if l.amount += len(byName); l.kept == nil || l.amount > mostLater {
-		l.kept, l.amount = map[uint64]map[string]*diskpb.Entry{}, len(byName)
+	if l.bytes += size; l.kept == nil || l.bytes > mostLaterBytes {
+		l.kept, l.bytes = map[uint64]map[string]*diskpb.Entry{}, size
 	}
 	l.kept[version] = byName
 	return byName, nil

@@ -323,6 +323,28 @@ func TestAPanicInTheStagerCostsItsRoundAlone(t *testing.T) {
 	}
 }
 
+// TestAPanicInTheWriterStopsWritesAlone takes the tape away, which the writer tells of a
+// round that is synced.
+func TestAPanicInTheWriterStopsWritesAlone(t *testing.T) {
+	s, _ := onSlowDisk(t)
+	if _, err := commit(s, []store.Step{advertiser("advertisers/kept")}); err != nil {
+		t.Fatal(err)
+	}
+	tape := s.tape
+	s.tape = nil
+	_, err := commit(s, []store.Step{advertiser("advertisers/told")})
+	s.tape = tape
+	wantRefusal(t, err, "restart", "may be there")
+	_, err = commit(s, []store.Step{advertiser("advertisers/next")})
+	wantRefusal(t, err, "restart")
+	if strings.Contains(s.Failure().Error(), "goroutine") {
+		t.Errorf("the stack is told: %v", s.Failure())
+	}
+	if _, err := s.Get(context.Background(), "advertisers/kept"); err != nil {
+		t.Errorf("reads stopped too: %v", err)
+	}
+}
+
 func TestMoreThanABatchMayHoldIsRefused(t *testing.T) {
 	r := newRequest([]store.Group{{Steps: []store.Step{advertiser("advertisers/a")}}})
 	r.bytes = mostCommitBytes + 1

@@ -21,12 +21,23 @@ func (s *Store) writeRounds() {
 		if r == nil {
 			continue // it could not be finished
 		}
+		r.end(s.complete(r))
+	}
+}
+
+// complete syncs a round and tells of it. After a panic nobody knows how far it came.
+func (s *Store) complete(r *round) error {
+	err := hexbid.Contain(func() error {
 		err := s.sync(r)
 		if err == nil {
 			s.conclude(r)
 		}
-		r.end(err)
+		return err
+	})
+	if err == nil || s.Failure() != nil {
+		return err
 	}
+	return s.written(err)
 }
 
 // sync writes a round. Without a change in it, it does not wait for the disk.
