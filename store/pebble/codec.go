@@ -64,20 +64,25 @@ func decodeNumbers(value []byte) (numbers, error) {
 	return numbers{uid, version}, nil
 }
 
-func decode(kind hexbid.ResourceKind, value []byte) (store.Record, error) {
-	m := new(diskpb.Record)
-	if err := proto.Unmarshal(value, m); err != nil {
-		return store.Record{}, err
+func decode(kind hexbid.ResourceKind, value []byte) (r store.Record, err error) {
+	if r.Resource, err = wire.UnpackResource(value); err != nil {
+		return r, err
 	}
-	return unpack(kind, m)
+	if store.KindOf(r.Resource) != kind {
+		return r, errOtherKind
+	}
+	return r, decodeDeclared(value, &r)
 }
 
+var errOtherKind = errors.New("a record of another kind than its key says")
+
+// unpack is decode of a record that has been decoded with what it stands in.
 func unpack(kind hexbid.ResourceKind, m *diskpb.Record) (r store.Record, err error) {
 	if r.Resource, err = wire.Unpack(m); err != nil {
 		return r, err
 	}
 	if store.KindOf(r.Resource) != kind {
-		return r, errors.New("a record of another kind than its key says")
+		return r, errOtherKind
 	}
 	for _, name := range m.GetRefers() {
 		r.Refers = append(r.Refers, store.Reference{Name: name})
