@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -258,6 +259,61 @@ func TestAGapInTheLogIsCrossedByIndexingAnew(t *testing.T) {
 	if _, there := s.ordinalOf(first.Puts[0].Meta().UID); !there {
 		t.Error("a campaign of before is missing")
 	}
+}
+
+// TestAnIndexThatFellBehindMissesNothing lets more changes come than a tape holds, before
+// an index follows: with a log that has them all, and with one that has dropped most.
+func TestAnIndexThatFellBehindMissesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		retention store.Retention
+		scans     int32
+	}{
+		"and goes on from the log":     {store.DefaultRetention, 1},
+		"and scans, for the log's gap": {store.Retention{Age: time.Hour, Bytes: 10_000}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, x := newWatched(), newIndexer(t)
+			w.Memory = store.NewMemoryKeeping(c.retention)
+			w.putOwner(t)
+			if err := x.Load(context.Background(), w); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 3000 {
+				mustCommit(t, w, []store.Step{{Put: &store.Record{Resource: supplied(i)}}})
+				if i%3 == 0 {
+					changed := supplied(i)
+					changed.Bid++
+					mustCommit(t, w, []store.Step{{Put: &store.Record{Resource: changed}, IfVersion: store.AnyVersion}})
+				}
+				if i%5 == 0 {
+					mustCommit(t, w, []store.Step{{Delete: supplied(i).Name, IfVersion: store.AnyVersion}})
+				}
+			}
+			runs(t, x, w)
+			waitFor(t, x, w.Version())
+			if n := w.scans.Load(); n != c.scans {
+				t.Errorf("%d scans, want %d", n, c.scans)
+			}
+			fresh := newIndexer(t)
+			if err := fresh.Load(context.Background(), w); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := bidsOf(x), bidsOf(fresh); len(want) != 2400 || !maps.Equal(got, want) {
+				t.Errorf("%d campaigns, of a fresh index %d; or their bids differ", len(got), len(want))
+			}
+		})
+	}
+}
+
+// bidsOf are the bids and versions of campaigns by uid.
+func bidsOf(x *Indexer) map[hexbid.UID][2]int64 {
+	s, bids := x.Snapshot(), map[hexbid.UID][2]int64{}
+	for uid := range hexbid.UID(10_000) {
+		if i, there := s.ordinalOf(uid); there {
+			bids[uid] = [2]int64{int64(s.campaigns.at(i).bid), int64(s.details.at(i).version)}
+		}
+	}
+	return bids
 }
 
 func TestWhatWasHandedInOutlivesIndexingAnew(t *testing.T) {

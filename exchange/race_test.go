@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/store"
@@ -222,6 +223,37 @@ func TestARowThatNeedsOneWhichOthersCrossIsTriedWithIt(t *testing.T) {
 			t.Errorf("row %d: %+v", i, o)
 		}
 	}
+}
+
+// TestUploadsDoNotWaitForEachOther holds one upload in its commit while others, and single
+// writes, begin and end.
+func TestUploadsDoNotWaitForEachOther(t *testing.T) {
+	s := &held{Store: store.NewMemory(), committing: make(chan struct{}), goOn: make(chan struct{})}
+	e := openOn(t, s, 1000)
+	fill(t, e)
+	s.holds.Store(true)
+	var first sync.WaitGroup
+	first.Go(func() { fill(t, e, place("l", hub)) })
+	<-s.committing
+	s.holds.Store(false)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		fill(t, e, place("m", hub))
+		must(e.Create(ctx, place("n", hub), false))
+		must(e.Review(ctx, place("n", hub).Name, store.AnyVersion, hexbid.Hidden))
+		if err := e.Delete(ctx, place("m", hub).Name, store.AnyVersion, false); err != nil {
+			t.Error(err)
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Error("a writer waits for another's commit")
+	}
+	close(s.goOn)
+	first.Wait()
+	<-done
 }
 
 // TestALogOfChangesSaysWhoChangedWhat: as the context of a call says, and of an upload
