@@ -315,8 +315,8 @@ func (e *Exchange) Delete(ctx context.Context, name string, ifVersion uint64, va
 // Serving says whether a campaign takes part in auctions at present, and why not.
 type Serving func(*hexbid.Campaign) (serving bool, reason string)
 
-// Serving judges campaigns under a context. It remembers the advertisers that it has
-// looked up, so one is for the campaigns of one call.
+// Serving judges campaigns under a context. It remembers the advertisers and programs
+// that it has looked up, so one is for the campaigns of one call.
 func (e *Exchange) Serving(ctx context.Context) (Serving, error) {
 	if err := admit(ctx); err != nil {
 		return nil, err
@@ -326,14 +326,24 @@ func (e *Exchange) Serving(ctx context.Context) (Serving, error) {
 
 // servingWith is Serving; with a trial, what that has accepted counts as stored.
 func (e *Exchange) servingWith(ctx context.Context, t *trial) Serving {
-	paused := map[string]bool{}
+	paused, approved := map[string]bool{}, map[string]int64{}
+	approvedIn := func(program string) (n int64, err error) {
+		n, known := approved[program]
+		if known {
+			return n, nil
+		}
+		if n, err = e.approvedIn(ctx, program, t); err == nil {
+			approved[program] = n
+		}
+		return n, err
+	}
 	return func(c *hexbid.Campaign) (bool, string) {
 		name, _ := hexbid.ParseName(c.Name) // stored names parse
 		owner := name.Owner().String()
 		if _, known := paused[owner]; !known {
 			paused[owner] = e.isPaused(ctx, owner, t)
 		}
-		return e.serving(ctx, c, paused[owner], t)
+		return e.serving(c, paused[owner], approvedIn)
 	}
 }
 
@@ -355,7 +365,7 @@ func (e *Exchange) approvedIn(ctx context.Context, program string, t *trial) (in
 	return e.store.Counted(ctx, program, store.Approved)
 }
 
-func (e *Exchange) serving(ctx context.Context, c *hexbid.Campaign, ownerPaused bool, t *trial) (bool, string) {
+func (e *Exchange) serving(c *hexbid.Campaign, ownerPaused bool, approvedIn func(program string) (int64, error)) (bool, string) {
 	now := e.config.Clock()
 	if c.State == hexbid.Paused {
 		return false, "the campaign is paused"
@@ -375,7 +385,7 @@ func (e *Exchange) serving(ctx context.Context, c *hexbid.Campaign, ownerPaused 
 	if !c.Area.OnlyAroundPlaces() {
 		return true, ""
 	}
-	switch approved, err := e.approvedIn(ctx, c.Program, t); {
+	switch approved, err := approvedIn(c.Program); {
 	case err != nil:
 		return false, "it serves around the program's places, which cannot be read at present"
 	case approved == 0:
