@@ -80,7 +80,8 @@ func (c *Campaign) validateMoney() error {
 	least, most := c.Pricing.BidLimits()
 	if c.Bid < least || c.Bid > most {
 		return JoinErrors(
-			Invalidf("campaign.bid_micros", "%s is out of range: use %s to %s for %s", c.Bid.Micros(), least.Micros(), most.Micros(), c.Pricing),
+			Invalidf("campaign.bid_micros", "%s is out of range: use %s to %s for %s", c.Bid.Micros(), least.Micros(),
+				most.Micros(), c.Pricing),
 			c.validateBudgets(1))
 	}
 	if err := c.validateHostBids(least, most); err != nil {
@@ -93,10 +94,12 @@ func (c *Campaign) validateMoney() error {
 func (c *Campaign) validateBudgets(event Money) error {
 	var daily, total error
 	if c.DailyBudget < event {
-		daily = Invalidf("campaign.daily_budget_micros", "%s does not pay for one event: give at least %s", c.DailyBudget.Micros(), event.Micros())
+		daily = Invalidf("campaign.daily_budget_micros", "%s does not pay for one event: give at least %s",
+			c.DailyBudget.Micros(), event.Micros())
 	}
 	if c.TotalBudget != 0 && c.TotalBudget < event {
-		total = Invalidf("campaign.total_budget_micros", "%s does not pay for one event: give at least %s, or 0 for no limit", c.TotalBudget.Micros(), event.Micros())
+		total = Invalidf("campaign.total_budget_micros", "%s does not pay for one event: give at least %s, or 0 for no limit",
+			c.TotalBudget.Micros(), event.Micros())
 	}
 	return JoinErrors(daily, total)
 }
@@ -112,7 +115,8 @@ func (c *Campaign) validateHostBids(least, most Money) error {
 		case seen[b.Host]:
 			err = Invalidf(field+"host", "%s stands twice: give one bid a host", b.Host)
 		case b.MultiplierPPM < 1 || b.MultiplierPPM > MaxHostMultiplierPPM:
-			err = Invalidf(field+"multiplier_ppm", "%d ppm is out of range: use 1 ppm to %d ppm", b.MultiplierPPM, MaxHostMultiplierPPM)
+			err = Invalidf(field+"multiplier_ppm", "%d ppm is out of range: use 1 ppm to %d ppm", b.MultiplierPPM,
+				MaxHostMultiplierPPM)
 		case c.BidOn(b.Host) < least || c.BidOn(b.Host) > most:
 			err = Invalidf(field+"multiplier_ppm", "%d ppm makes a bid of %s on %s: use one that makes %s to %s",
 				b.MultiplierPPM, c.BidOn(b.Host).Micros(), b.Host, least.Micros(), most.Micros())

@@ -13,11 +13,13 @@ func TestBidForAndMultiplierForAreTheLeastThatReach(t *testing.T) {
 			return Money(magnitude + rapid.Int64Range(0, magnitude).Draw(t, label))
 		}
 		wanted := min(amount("wanted"), MaxBidCPM)
-		c := &Campaign{Bid: min(amount("bid"), MaxBidCPM), HostBids: []HostBid{{Host: Alipay, MultiplierPPM: rapid.Int64Range(1, MaxHostMultiplierPPM).Draw(t, "ppm")}}}
+		c := &Campaign{Bid: min(amount("bid"), MaxBidCPM),
+			HostBids: []HostBid{{Host: Alipay, MultiplierPPM: rapid.Int64Range(1, MaxHostMultiplierPPM).Draw(t, "ppm")}}}
 		bidOn := func(bid Money, ppm int64) Money {
 			return (&Campaign{Bid: bid, HostBids: []HostBid{{Host: Alipay, MultiplierPPM: ppm}}}).BidOn(Alipay)
 		}
-		if ppm := c.MultiplierFor(wanted); ppm <= MaxHostMultiplierPPM && bidOn(c.Bid, ppm) < wanted || ppm > 1 && ppm <= MaxHostMultiplierPPM && bidOn(c.Bid, ppm-1) >= wanted {
+		if ppm := c.MultiplierFor(wanted); ppm <= MaxHostMultiplierPPM && bidOn(c.Bid, ppm) < wanted ||
+			ppm > 1 && ppm <= MaxHostMultiplierPPM && bidOn(c.Bid, ppm-1) >= wanted {
 			t.Errorf("%d ppm of %d for %d", ppm, c.Bid, wanted)
 		}
 		ppm, bid := c.MultiplierOn(Alipay), c.BidFor(Alipay, wanted)

@@ -108,7 +108,8 @@ const MaxCoupons = 1_000_000_000
 
 // IsEmpty reports whether the area has no shape at all.
 func (a *Area) IsEmpty() bool {
-	return a.AroundPlacesM == 0 && len(a.Circles) == 0 && len(a.Cells) == 0 && len(a.Regions) == 0 && len(a.Polygons) == 0 && !a.Everywhere
+	return a.AroundPlacesM == 0 && len(a.Circles) == 0 && len(a.Cells) == 0 && len(a.Regions) == 0 &&
+		len(a.Polygons) == 0 && !a.Everywhere
 }
 
 // OnlyAroundPlaces reports whether the area consists of the surroundings of the program's places alone.
@@ -161,7 +162,8 @@ func (c *Campaign) validateProgram() error {
 		return err
 	}
 	if own, err := ParseName(c.Name); err == nil && own.Advertiser != name.Advertiser {
-		return Invalidf("campaign.program", "%q belongs to another advertiser: a campaign buys for its own advertiser's programs", c.Program)
+		return Invalidf("campaign.program",
+			"%q belongs to another advertiser: a campaign buys for its own advertiser's programs", c.Program)
 	}
 	return nil
 }
@@ -169,10 +171,12 @@ func (c *Campaign) validateProgram() error {
 func (c *Campaign) validateSchedule() error {
 	var flight error
 	if !c.Start.IsZero() && !c.End.IsZero() && !c.End.After(c.Start) {
-		flight = Invalidf("campaign.end_time", "%s is not after start_time %s", c.End.Format(time.RFC3339), c.Start.Format(time.RFC3339))
+		flight = Invalidf("campaign.end_time", "%s is not after start_time %s", c.End.Format(time.RFC3339),
+			c.Start.Format(time.RFC3339))
 	}
 	_, zone := c.Location()
-	return JoinErrors(checkInstant("campaign.start_time", c.Start), checkInstant("campaign.end_time", c.End), flight, zone, c.validateHours())
+	return JoinErrors(checkInstant("campaign.start_time", c.Start), checkInstant("campaign.end_time", c.End), flight, zone,
+		c.validateHours())
 }
 
 func (c *Campaign) validateHours() error {
@@ -182,10 +186,12 @@ func (c *Campaign) validateHours() error {
 	var errs []error
 	for _, h := range c.Hours {
 		if h.Day < 1 || h.Day > 7 {
-			errs = append(errs, Invalidf("campaign.weekly_hours.day", "%d is not a day: use 1 for Monday to 7 for Sunday", h.Day))
+			errs = append(errs, Invalidf("campaign.weekly_hours.day", "%d is not a day: use 1 for Monday to 7 for Sunday",
+				h.Day))
 		}
 		if h.Start < 0 || h.End > 24 || h.Start >= h.End {
-			errs = append(errs, Invalidf("campaign.weekly_hours", "%d to %d is not a run of hours: start 0 to 23, end above start and at most 24", h.Start, h.End))
+			errs = append(errs, Invalidf("campaign.weekly_hours",
+				"%d to %d is not a run of hours: start 0 to 23, end above start and at most 24", h.Start, h.End))
 		}
 	}
 	return JoinErrors(errs...)
@@ -220,7 +226,8 @@ var zones sync.Map
 func (c *Campaign) validateAreas() error {
 	var empty, whole error
 	if c.Area.IsEmpty() {
-		empty = Invalidf("campaign.area", "is empty: name circles, h3_cells, regions, polygons, around_places_m or everywhere")
+		empty = Invalidf("campaign.area",
+			"is empty: name circles, h3_cells, regions, polygons, around_places_m or everywhere")
 	}
 	if c.Excluded.Everywhere {
 		whole = Invalidf("campaign.excluded_area.everywhere", "excludes the whole world: leave it out, or pause the campaign")
@@ -237,16 +244,19 @@ const (
 func (a *Area) validate(field string) error {
 	var around error
 	if a.AroundPlacesM != 0 && !(a.AroundPlacesM >= MinCircleM && a.AroundPlacesM <= MaxCircleM) {
-		around = Invalidf(field+".around_places_m", "%v is out of range: use %d to %d metres", a.AroundPlacesM, MinCircleM, MaxCircleM)
+		around = Invalidf(field+".around_places_m", "%v is out of range: use %d to %d metres", a.AroundPlacesM, MinCircleM,
+			MaxCircleM)
 	}
 	if len(a.Circles) > 1000 || len(a.Cells) > 1000 || len(a.Regions) > 400 {
-		return JoinErrors(around, Invalidf(field, "has %d circles, %d cells and %d regions: at most 1000, 1000 and 400", len(a.Circles), len(a.Cells), len(a.Regions)))
+		return JoinErrors(around, Invalidf(field, "has %d circles, %d cells and %d regions: at most 1000, 1000 and 400",
+			len(a.Circles), len(a.Cells), len(a.Regions)))
 	}
 	errs := []error{around, validatePolygons(field+".polygons", a.Polygons)}
 	for _, circle := range a.Circles {
 		errs = append(errs, circle.Center.Validate(field+".circles"))
 		if !(circle.RadiusM >= MinCircleM && circle.RadiusM <= MaxCircleM) {
-			errs = append(errs, Invalidf(field+".circles.radius_m", "%v is out of range: use %d to %d metres", circle.RadiusM, MinCircleM, MaxCircleM))
+			errs = append(errs, Invalidf(field+".circles.radius_m", "%v is out of range: use %d to %d metres", circle.RadiusM,
+				MinCircleM, MaxCircleM))
 		}
 	}
 	return JoinErrors(errs...)
@@ -276,7 +286,8 @@ func (a *Audience) validateAges(field string) error {
 	var errs []error
 	for _, r := range a.Ages {
 		if r.Min < 0 || r.Max > MaxAge || r.Min > r.Max {
-			errs = append(errs, Invalidf(field, "%d to %d is not a range of ages: use 0 to %d, the youngest first", r.Min, r.Max, MaxAge))
+			errs = append(errs, Invalidf(field, "%d to %d is not a range of ages: use 0 to %d, the youngest first", r.Min, r.Max,
+				MaxAge))
 		}
 	}
 	return JoinErrors(errs...)
@@ -353,7 +364,8 @@ func (c *Campaign) validateKeywords() error {
 
 func (k *Keyword) validate(field string) error {
 	text := checkText(field+"text", k.Text, 1, 80)
-	if text == nil && !strings.ContainsFunc(k.Text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
+	letterOrDigit := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+	if text == nil && !strings.ContainsFunc(k.Text, letterOrDigit) {
 		text = Invalidf(field+"text", "%q has no letter and no digit: nothing could match it", k.Text)
 	}
 	return JoinErrors(text, checkEnum(field+"match", k.Match, MatchCount, true))

@@ -170,7 +170,8 @@ func (s *sweep) cross(a, b int32) bool {
 }
 
 func (e *sweptEdge) crosses(f *sweptEdge) bool {
-	return side(e.from, e.to, f.from)*side(e.from, e.to, f.to) < 0 && side(f.from, f.to, e.from)*side(f.from, f.to, e.to) < 0
+	return side(e.from, e.to, f.from)*side(e.from, e.to, f.to) < 0 &&
+		side(f.from, f.to, e.from)*side(f.from, f.to, e.to) < 0
 }
 
 // isNorthOf reports whether an edge that begins under the line lies north of one that is in the tree already. If it

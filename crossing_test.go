@@ -28,7 +28,8 @@ func plainlyCrosses(p Polygon) bool {
 	}
 	for i, e := range edges {
 		for _, f := range edges[:i] {
-			if exactSide(e[0], e[1], f[0])*exactSide(e[0], e[1], f[1]) < 0 && exactSide(f[0], f[1], e[0])*exactSide(f[0], f[1], e[1]) < 0 {
+			if exactSide(e[0], e[1], f[0])*exactSide(e[0], e[1], f[1]) < 0 &&
+				exactSide(f[0], f[1], e[0])*exactSide(f[0], f[1], e[1]) < 0 {
 				return true
 			}
 		}

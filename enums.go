@@ -206,13 +206,15 @@ const (
 const MaxAge = 120
 
 var (
-	genderNames    = [...]string{"unknown", "female", "male"}
-	osNames        = [...]string{"unknown", "ios", "android", "harmonyos", "other"}
-	networkNames   = [...]string{"unknown", "wifi", "5g", "4g", "slow"}
-	hostNames      = [...]string{"unknown", "wechat", "qq", "alipay", "baidu", "douyin", "toutiao", "xiaohongshu", "kuaishou", "meituan", "taobao", "baidu_league"}
+	genderNames  = [...]string{"unknown", "female", "male"}
+	osNames      = [...]string{"unknown", "ios", "android", "harmonyos", "other"}
+	networkNames = [...]string{"unknown", "wifi", "5g", "4g", "slow"}
+	hostNames    = [...]string{"unknown", "wechat", "qq", "alipay", "baidu", "douyin", "toutiao", "xiaohongshu",
+		"kuaishou", "meituan", "taobao", "baidu_league"}
 	sceneNames     = [...]string{"unknown", "nearby_list", "search", "scan", "share", "message_link", "web_link", "feed"}
 	pricingNames   = [...]string{"unspecified", "cpc", "cpm"}
-	dimensionNames = [...]string{"unspecified", "age", "gender", "operating_system", "host", "scene", "network", "interest", "credit_band", "residence", "keyword"}
+	dimensionNames = [...]string{"unspecified", "age", "gender", "operating_system", "host", "scene", "network",
+		"interest", "credit_band", "residence", "keyword"}
 	creditNames    = [...]string{"unknown", "below_550", "550_to_599", "600_to_649", "650_to_699", "700_and_above"}
 	residenceNames = [...]string{"unknown", "visitor", "resident"}
 	reviewNames    = [...]string{"unspecified", "in_review", "approved", "hidden"}

@@ -129,7 +129,8 @@ func ErrorsOf(err error) (all []*Error, omitted int) {
 }
 
 // endings explain why a context has ended.
-var endings = map[ErrorKind]string{Canceled: "the caller went away", DeadlineExceeded: "the deadline passed before the answer was ready"}
+var endings = map[ErrorKind]string{Canceled: "the caller went away",
+	DeadlineExceeded: "the deadline passed before the answer was ready"}
 
 // WithoutFields drops the errors about a field that another error is already about. A field counts as the same when it
 // equals the other, is a part of it, or contains it. Without this, a field that could not be read would also be

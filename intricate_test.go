@@ -24,7 +24,8 @@ var intricate = map[string]func(n int) []Point{
 		for i := 0; i+3 < n; i += 3 {
 			a := 2 * math.Pi * float64(i) / float64(n)
 			b := 2 * math.Pi * float64(i+1) / float64(n)
-			ring = append(ring, Point{1, 1}, Point{1 + 60*math.Sin(a), 1 + 60*math.Cos(a)}, Point{1 + 60*math.Sin(b), 1 + 60*math.Cos(b)})
+			ring = append(ring, Point{1, 1}, Point{1 + 60*math.Sin(a), 1 + 60*math.Cos(a)},
+				Point{1 + 60*math.Sin(b), 1 + 60*math.Cos(b)})
 		}
 		return closed(ring)
 	},

@@ -15,12 +15,14 @@ func TestMoneyReadsBackAsItWasWritten(t *testing.T) {
 			t.Fatalf("%d writes as %s and reads as %d, %v", m, m, back, err)
 		}
 	})
-	for text, want := range map[string]Money{"1.20": 1_200_000, "12": 12_000_000, "0.000001": 1, " 0.5 ": 500_000, "007": 7_000_000} {
+	for text, want := range map[string]Money{"1.20": 1_200_000, "12": 12_000_000, "0.000001": 1, " 0.5 ": 500_000,
+		"007": 7_000_000} {
 		if got, err := ParseMoney(text); err != nil || got != want {
 			t.Errorf("%q reads as %d, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", ".", "1.", ".5", "-1", "+1", "1e3", "1.2.3", "1,20", "0.0000001", "9223372036855", "99999999999999999999", "１", "NaN"} {
+	for _, text := range []string{"", ".", "1.", ".5", "-1", "+1", "1e3", "1.2.3", "1,20", "0.0000001", "9223372036855",
+		"99999999999999999999", "１", "NaN"} {
 		if got, err := ParseMoney(text); err == nil {
 			t.Errorf("%q reads as %d", text, got)
 		}
@@ -34,12 +36,14 @@ func TestMoneyReadsBackAsItWasWritten(t *testing.T) {
 }
 
 func TestNamesParseToThemselves(t *testing.T) {
-	for _, s := range []string{"advertisers/a", "advertisers/a-1/programs/p", "advertisers/a/programs/p/places/l", "advertisers/a/campaigns/c", "advertisers/-/programs/-"} {
+	for _, s := range []string{"advertisers/a", "advertisers/a-1/programs/p", "advertisers/a/programs/p/places/l",
+		"advertisers/a/campaigns/c", "advertisers/-/programs/-"} {
 		if n, err := ParseName(s); err != nil || n.String() != s {
 			t.Errorf("%q parses to %q, %v", s, n, err)
 		}
 	}
-	for _, s := range []string{"", "advertisers", "advertisers/", "advertisers/A", "advertisers/a/", "programs/p", "advertisers/a/places/l", "advertisers/-a",
+	for _, s := range []string{"", "advertisers", "advertisers/", "advertisers/A", "advertisers/a/", "programs/p",
+		"advertisers/a/places/l", "advertisers/-a",
 		"advertisers/a/campaigns/c/places/l", "advertisers/" + strings.Repeat("x", 64), "advertisers/a\x00"} {
 		if n, err := ParseName(s); err == nil {
 			t.Errorf("%q parses to %+v", s, n)
@@ -48,7 +52,8 @@ func TestNamesParseToThemselves(t *testing.T) {
 }
 
 func TestABidOnAHostNeverOverflows(t *testing.T) {
-	c := Campaign{Bid: MaxBidCPM, HostBids: []HostBid{{Host: Alipay, MultiplierPPM: MaxHostMultiplierPPM}, {Host: QQ, MultiplierPPM: 1}}}
+	c := Campaign{Bid: MaxBidCPM, HostBids: []HostBid{{Host: Alipay, MultiplierPPM: MaxHostMultiplierPPM},
+		{Host: QQ, MultiplierPPM: 1}}}
 	if got := c.BidOn(Alipay); got != 10*MaxBidCPM {
 		t.Errorf("tenfold is %d", got)
 	}

@@ -17,10 +17,13 @@ func TestPagesAreReadToTheirEndAndNoFurther(t *testing.T) {
 		asked  []string
 		failed bool
 	}{
-		{pages: map[string][]int{"": {1, 2}, "a": {}, "b": {3}}, next: map[string]string{"": "a", "a": "b"}, most: 9, want: []int{1, 2, 3}, asked: []string{"", "a", "b"}},
+		{pages: map[string][]int{"": {1, 2}, "a": {}, "b": {3}}, next: map[string]string{"": "a", "a": "b"}, most: 9,
+			want: []int{1, 2, 3}, asked: []string{"", "a", "b"}},
 		{pages: map[string][]int{"a": {2}}, from: "a", most: 9, want: []int{2}, asked: []string{"a"}},
-		{pages: map[string][]int{"": {1, 2}}, next: map[string]string{"": "a"}, most: 2, want: []int{1, 2}, asked: []string{""}},
-		{pages: map[string][]int{"": {1}}, next: map[string]string{"": "bad"}, most: 9, want: []int{1}, asked: []string{"", "bad"}, failed: true},
+		{pages: map[string][]int{"": {1, 2}}, next: map[string]string{"": "a"}, most: 2, want: []int{1, 2},
+			asked: []string{""}},
+		{pages: map[string][]int{"": {1}}, next: map[string]string{"": "bad"}, most: 9, want: []int{1},
+			asked: []string{"", "bad"}, failed: true},
 	} {
 		for range 2 { // a sequence begins anew
 			var asked []string

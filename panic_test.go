@@ -10,7 +10,8 @@ import (
 
 func TestContainMakesAnErrorOfAPanicWithItsStack(t *testing.T) {
 	err := hexbid.Contain(func() error { panic("a fault") })
-	if err == nil || hexbid.KindOf(err) != hexbid.Internal || !strings.Contains(err.Error(), "a fault") || !strings.Contains(err.Error(), "panic_test.go") {
+	if err == nil || hexbid.KindOf(err) != hexbid.Internal || !strings.Contains(err.Error(), "a fault") ||
+		!strings.Contains(err.Error(), "panic_test.go") {
 		t.Errorf("%v", err)
 	}
 	want := errors.New("an error")

@@ -44,10 +44,12 @@ func validatePolygons(field string, polygons []Polygon) error {
 
 func validateRing(field string, ring []Point) error {
 	if len(ring) < 4 {
-		return Invalidf(field, "has a ring of %d positions: a ring needs at least four, the last equal to the first", len(ring))
+		return Invalidf(field, "has a ring of %d positions: a ring needs at least four, the last equal to the first",
+			len(ring))
 	}
 	if first, last := ring[0], ring[len(ring)-1]; first != last {
-		return Invalidf(field, "has an open ring: it begins at %v, %v and ends at %v, %v; repeat the first position at the end",
+		return Invalidf(field, "has an open ring: it begins at %v, %v and ends at %v, %v; repeat the first position at "+
+			"the end",
 			first.Lng, first.Lat, last.Lng, last.Lat)
 	}
 	for i, p := range ring {
@@ -55,7 +57,8 @@ func validateRing(field string, ring []Point) error {
 			return err
 		}
 		if i > 0 && math.Abs(p.Lng-ring[i-1].Lng) > 180 && math.Abs(p.Lat) != 90 {
-			return Invalidf(field, "has an edge from longitude %v to %v, more than half the globe: split the polygon at the antimeridian (RFC 7946, 3.1.9)",
+			return Invalidf(field, "has an edge from longitude %v to %v, more than half the globe: split the polygon at the "+
+				"antimeridian (RFC 7946, 3.1.9)",
 				ring[i-1].Lng, p.Lng)
 		}
 	}
@@ -72,9 +75,11 @@ func validateCrossings(field string, p Polygon) error {
 	case found == nil:
 		return nil
 	case found.sameRing:
-		return Invalidf(field, "has a ring that crosses itself near %v, %v: untangle it, or make it two", found.at.Lng, found.at.Lat)
+		return Invalidf(field, "has a ring that crosses itself near %v, %v: untangle it, or make it two", found.at.Lng,
+			found.at.Lat)
 	}
-	return Invalidf(field, "has two rings that cross near %v, %v: keep holes inside their outer ring, and make other outlines polygons of their own",
+	return Invalidf(field, "has two rings that cross near %v, %v: keep holes inside their outer ring, and make other "+
+		"outlines polygons of their own",
 		found.at.Lng, found.at.Lat)
 }
 

@@ -11,7 +11,8 @@ func TestAZoneIsGivenByName(t *testing.T) {
 	for range 2 {
 		for _, name := range []string{"", "Local", "Mars/Olympus", "asia"} {
 			zone, err := TimeZone("--zone", name)
-			if zone != nil || KindOf(err) != Invalid || !strings.HasPrefix(err.Error(), "--zone") || !strings.Contains(err.Error(), DefaultTimeZone) {
+			if zone != nil || KindOf(err) != Invalid || !strings.HasPrefix(err.Error(), "--zone") ||
+				!strings.Contains(err.Error(), DefaultTimeZone) {
 				t.Errorf("%q: %v, %v", name, zone, err)
 			}
 		}

@@ -76,12 +76,13 @@ func (s *shop) resources(r *rand.Rand) []hexbid.Resource {
 	}
 	out := []hexbid.Resource{
 		&hexbid.Advertiser{Meta: hexbid.Meta{Name: s.advertiser()}, DisplayName: display},
-		&hexbid.Program{Meta: hexbid.Meta{Name: s.program()}, DisplayName: display, AlternativeNames: s.otherNames, Category: s.category,
-			Hosts: drawHosts(r, s.chain), Path: "pages/index", IconURI: "https://icons.example/" + s.id + ".png"},
+		&hexbid.Program{Meta: hexbid.Meta{Name: s.program()}, DisplayName: display, AlternativeNames: s.otherNames,
+			Category: s.category, Hosts: drawHosts(r, s.chain), Path: "pages/index",
+			IconURI: "https://icons.example/" + s.id + ".png"},
 	}
 	for _, at := range s.places {
-		place := &hexbid.Place{Meta: hexbid.Meta{Name: s.program() + "/places/" + at.id}, DisplayName: at.name, Point: at.point,
-			Address: "浙江省杭州市", OpeningHours: openingHours[s.category]}
+		place := &hexbid.Place{Meta: hexbid.Meta{Name: s.program() + "/places/" + at.id}, DisplayName: at.name,
+			Point: at.point, Address: "浙江省杭州市", OpeningHours: openingHours[s.category]}
 		if s.synthetic {
 			place.Address = "synthetic position"
 		}
@@ -90,8 +91,9 @@ func (s *shop) resources(r *rand.Rand) []hexbid.Resource {
 	return out
 }
 
-var openingHours = map[hexbid.Category]string{hexbid.Catering: "Mo-Su 10:00-22:00", hexbid.Finance: "Mo-Fr 09:00-17:00", hexbid.Shopping: "Mo-Su 09:00-21:30",
-	hexbid.Leisure: "Mo-Su 12:00-24:00", hexbid.Travel: "24/7", hexbid.Automotive: "24/7"}
+var openingHours = map[hexbid.Category]string{hexbid.Catering: "Mo-Su 10:00-22:00", hexbid.Finance: "Mo-Fr 09:00-17:00",
+	hexbid.Shopping: "Mo-Su 09:00-21:30", hexbid.Leisure: "Mo-Su 12:00-24:00", hexbid.Travel: "24/7",
+	hexbid.Automotive: "24/7"}
 
 // drawHosts draws the hosts of a shop. Every shop runs on WeChat, and fewer on Alipay, Douyin and Meituan.
 func drawHosts(r *rand.Rand, chain bool) []hexbid.Host {

@@ -36,7 +36,8 @@ func TestTheMarketIsWholeAndAlwaysTheSame(t *testing.T) {
 		seen[name] = true
 		counts[n.Kind]++
 	}
-	t.Logf("%d advertisers, %d programs, %d places, %d campaigns", counts[hexbid.KindAdvertiser], counts[hexbid.KindProgram], counts[hexbid.KindPlace], counts[hexbid.KindCampaign])
+	t.Logf("%d advertisers, %d programs, %d places, %d campaigns", counts[hexbid.KindAdvertiser],
+		counts[hexbid.KindProgram], counts[hexbid.KindPlace], counts[hexbid.KindCampaign])
 	if counts[hexbid.KindCampaign] < 3000 || counts[hexbid.KindPlace] < 1600 {
 		t.Errorf("a market of %v is too small", counts)
 	}

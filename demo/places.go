@@ -31,10 +31,11 @@ var categories = map[string]hexbid.Category{
 	"cinema": hexbid.Leisure, "theatre": hexbid.Leisure, "arts_centre": hexbid.Leisure, "nightclub": hexbid.Leisure,
 	"internet_cafe": hexbid.Leisure, "studio": hexbid.Leisure,
 	"bank": hexbid.Finance, "bureau_de_change": hexbid.Finance,
-	"pharmacy": hexbid.Health, "clinic": hexbid.Health, "dentist": hexbid.Health, "doctors": hexbid.Health, "hospital": hexbid.Health,
-	"fuel": hexbid.Automotive, "charging_station": hexbid.Automotive, "car_wash": hexbid.Automotive, "vehicle_inspection": hexbid.Automotive,
-	"car_rental": hexbid.Transport, "taxi": hexbid.Transport, "ferry_terminal": hexbid.Transport,
-	"driving_school": hexbid.Education, "driver_training": hexbid.Education, "prep_school": hexbid.Education, "language_school": hexbid.Education,
+	"pharmacy": hexbid.Health, "clinic": hexbid.Health, "dentist": hexbid.Health, "doctors": hexbid.Health,
+	"hospital": hexbid.Health, "fuel": hexbid.Automotive, "charging_station": hexbid.Automotive,
+	"car_wash": hexbid.Automotive, "vehicle_inspection": hexbid.Automotive, "car_rental": hexbid.Transport,
+	"taxi": hexbid.Transport, "ferry_terminal": hexbid.Transport, "driving_school": hexbid.Education,
+	"driver_training": hexbid.Education, "prep_school": hexbid.Education, "language_school": hexbid.Education,
 	"marketplace": hexbid.Shopping, "post_office": hexbid.LifeServices, "parcel_locker": hexbid.LifeServices,
 	"public_bath": hexbid.Beauty, "veterinary": hexbid.Pets, "kindergarten": hexbid.Education,
 	"exhibition_centre": hexbid.Leisure, "conference_centre": hexbid.Leisure,
@@ -86,7 +87,8 @@ func realShops() ([]shop, error) {
 		if latErr != nil || lngErr != nil {
 			return nil, fmt.Errorf("embedded poi_osm_hangzhou.csv: %q, %q are no coordinates", row[2], row[3])
 		}
-		at := spot{id: slug("", strings.ReplaceAll(row[0], "/", "-")), name: cutName(row[1]), point: hexbid.Point{Lat: lat, Lng: lng}}
+		at := spot{id: slug("", strings.ReplaceAll(row[0], "/", "-")), name: cutName(row[1]),
+			point: hexbid.Point{Lat: lat, Lng: lng}}
 		of := brandOf(row[1], row[5], brands)
 		if of == nil {
 			shops = append(shops, shop{id: "osm-" + at.id, name: at.name, category: category, places: []spot{at}})
@@ -151,11 +153,13 @@ func cutName(s string) string {
 
 // lacking maps the kinds of business that the map of Hangzhou lacks to their category here.
 var lacking = map[string]hexbid.Category{
-	"shop/convenience": hexbid.Shopping, "shop/supermarket": hexbid.Shopping, "shop/clothes": hexbid.Shopping, "shop/jewelry": hexbid.Shopping,
-	"shop/shoes": hexbid.Shopping, "shop/department_store": hexbid.Shopping, "shop/books": hexbid.Shopping, "shop/electronics": hexbid.Shopping,
-	"shop/sports": hexbid.Sports, "shop/bakery": hexbid.Catering, "tourism/hotel": hexbid.Travel, "tourism/theme_park": hexbid.Leisure,
-	"shop/cosmetics": hexbid.Beauty, "shop/hairdresser": hexbid.Beauty, "shop/furniture": hexbid.HomeLiving, "shop/pet": hexbid.Pets,
-	"leisure/fitness_centre": hexbid.Sports, "shop/optician": hexbid.Health, "shop/toys": hexbid.Shopping,
+	"shop/convenience": hexbid.Shopping, "shop/supermarket": hexbid.Shopping, "shop/clothes": hexbid.Shopping,
+	"shop/jewelry": hexbid.Shopping, "shop/shoes": hexbid.Shopping, "shop/department_store": hexbid.Shopping,
+	"shop/books": hexbid.Shopping, "shop/electronics": hexbid.Shopping, "shop/sports": hexbid.Sports,
+	"shop/bakery": hexbid.Catering, "tourism/hotel": hexbid.Travel, "tourism/theme_park": hexbid.Leisure,
+	"shop/cosmetics": hexbid.Beauty, "shop/hairdresser": hexbid.Beauty, "shop/furniture": hexbid.HomeLiving,
+	"shop/pet": hexbid.Pets, "leisure/fitness_centre": hexbid.Sports, "shop/optician": hexbid.Health,
+	"shop/toys": hexbid.Shopping,
 }
 
 // syntheticShops puts chains of the lacking kinds near real places.

@@ -93,9 +93,11 @@ func (a *Award) append(b []byte) []byte {
 	if a.HasViewer {
 		flags |= flagViewer
 	}
-	b = append(b, awardVersion, flags, byte(basis.Pricing), byte(a.Slot), byte(a.Host), byte(a.Scene), byte(basis.Mechanism), byte(len(basis.Factors)))
-	for _, v := range [...]uint64{uint64(a.Campaign), uint64(a.Advertiser), uint64(a.Price), uint64(basis.QualityPPM), a.Cell, uint64(a.IssuedAt.UnixMilli()),
-		uint64(a.ClickExpiry.UnixMilli()), a.MarketVersion, uint64(basis.Bid), uint64(basis.MultiplierPPM), uint64(basis.Reserve)} {
+	b = append(b, awardVersion, flags, byte(basis.Pricing), byte(a.Slot), byte(a.Host), byte(a.Scene),
+		byte(basis.Mechanism), byte(len(basis.Factors)))
+	for _, v := range [...]uint64{uint64(a.Campaign), uint64(a.Advertiser), uint64(a.Price), uint64(basis.QualityPPM),
+		a.Cell, uint64(a.IssuedAt.UnixMilli()), uint64(a.ClickExpiry.UnixMilli()), a.MarketVersion, uint64(basis.Bid),
+		uint64(basis.MultiplierPPM), uint64(basis.Reserve)} {
 		b = binary.AppendUvarint(b, v)
 	}
 	switch basis.Mechanism {
@@ -145,7 +147,8 @@ func (d *awardDecoder) award(a *Award) {
 	basis.Mechanism = auction.Mechanism(d.byte())
 	factors := int(d.byte())
 	d.numbers(a)
-	a.MarketVersion, basis.Bid, basis.MultiplierPPM, basis.Reserve = uint64(d.number()), hexbid.Money(d.number()), d.number(), d.number()
+	a.MarketVersion, basis.Bid, basis.MultiplierPPM, basis.Reserve = uint64(d.number()), hexbid.Money(d.number()),
+		d.number(), d.number()
 	switch basis.Mechanism {
 	case auction.GSP:
 		basis.Increment, basis.Next = hexbid.Money(d.number()), d.number()
@@ -181,7 +184,8 @@ func (d *awardDecoder) first(a *Award) {
 func (d *awardDecoder) fixed(a *Award) {
 	flags := d.byte()
 	a.Explored, a.HasViewer = flags&flagExplored != 0, flags&flagViewer != 0
-	a.Basis.Pricing, a.Slot, a.Host, a.Scene = hexbid.PricingModel(d.byte()), int(d.byte()), hexbid.Host(d.byte()), hexbid.Scene(d.byte())
+	a.Basis.Pricing, a.Slot, a.Host, a.Scene = hexbid.PricingModel(d.byte()), int(d.byte()), hexbid.Host(d.byte()),
+		hexbid.Scene(d.byte())
 }
 
 func (d *awardDecoder) numbers(a *Award) {

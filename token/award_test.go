@@ -22,7 +22,8 @@ func drawAuction(t *rapid.T) ([]auction.Entry, auction.Pricing) {
 		Mechanism: rapid.SampledFrom([]auction.Mechanism{auction.GSP, auction.VCG, auction.FirstPrice}).Draw(t, "mechanism"),
 		Slots:     rapid.IntRange(1, hexbid.MaxSlots).Draw(t, "slots"),
 		Increment: hexbid.Money(rapid.SampledFrom([]int64{0, 1, 10_000, int64(hexbid.MaxBidCPC)}).Draw(t, "increment")),
-		Factors:   rapid.SliceOfN(rapid.OneOf(rapid.Int64Range(1, 20), rapid.Int64Range(1, auction.PPM)), hexbid.MaxSlots, hexbid.MaxSlots).Draw(t, "factors"),
+		Factors: rapid.SliceOfN(rapid.OneOf(rapid.Int64Range(1, 20), rapid.Int64Range(1, auction.PPM)), hexbid.MaxSlots,
+			hexbid.MaxSlots).Draw(t, "factors"),
 	}
 	slices.Sort(p.Factors)
 	slices.Reverse(p.Factors)
@@ -39,9 +40,12 @@ func drawAuction(t *rapid.T) ([]auction.Entry, auction.Pricing) {
 func drawEntry(t *rapid.T, i int) auction.Entry {
 	pricing := rapid.SampledFrom([]hexbid.PricingModel{hexbid.CPC, hexbid.CPM}).Draw(t, "pricing")
 	least, most := pricing.BidLimits()
-	bid := rapid.OneOf(rapid.Int64Range(int64(least), 5_000_000), rapid.Int64Range(int64(least), int64(most)), rapid.Just(int64(most))).Draw(t, "bid")
-	return auction.Entry{Candidate: auction.Candidate{Advertiser: uint32(i), CampaignUID: hexbid.UID(rapid.Uint64Range(1, math.MaxInt64).Draw(t, "campaign")),
-		Pricing: pricing, Bid: hexbid.Money(bid), MultiplierPPM: rapid.SampledFrom([]int64{1, 333_333, 999_999, auction.PPM}).Draw(t, "multiplier"),
+	bid := rapid.OneOf(rapid.Int64Range(int64(least), 5_000_000), rapid.Int64Range(int64(least), int64(most)),
+		rapid.Just(int64(most))).Draw(t, "bid")
+	return auction.Entry{Candidate: auction.Candidate{Advertiser: uint32(i),
+		CampaignUID: hexbid.UID(rapid.Uint64Range(1, math.MaxInt64).Draw(t, "campaign")), Pricing: pricing,
+		Bid: hexbid.Money(bid), MultiplierPPM: rapid.SampledFrom([]int64{1, 333_333, 999_999, auction.PPM}).Draw(t,
+			"multiplier"),
 		QualityPPM: rapid.SampledFrom([]int64{1, 777, 30_000, auction.PPM}).Draw(t, "quality"),
 		Reserve:    rapid.SampledFrom([]int64{0, 1, 12_345_678_000, 20_000_000_000, auction.MaxScore}).Draw(t, "reserve")}}
 }
@@ -85,12 +89,15 @@ func TestAPriceFollowsFromItsTokenAlone(t *testing.T) {
 				t.Fatalf("got  %+v, %v\nwant %+v", got, err, want)
 			}
 			if price, setBy, err := got.WorkOutPrice(); err != nil || price != won.Price || setBy != won.SetBy {
-				t.Fatalf("%+v\nis worked out as %d set by %s, %v; was %d set by %s", got.Basis, price, setBy, err, won.Price, won.SetBy)
+				t.Fatalf("%+v\nis worked out as %d set by %s, %v; was %d set by %s", got.Basis, price, setBy, err, won.Price,
+					won.SetBy)
 			}
 			if price := priceInBigIntegers(&got.Basis); price.Cmp(big.NewInt(int64(won.Price))) != 0 {
 				t.Fatalf("%+v\nis %v by the formula, was %d", got.Basis, price, won.Price)
 			}
-			if got.Basis.Mechanism == auction.VCG && !slices.Equal(got.Basis.Factors, pricing.Factors[won.Slot-1:pricing.Slots]) || got.Basis.Factors[0] != pricing.Factors[won.Slot-1] {
+			factors := pricing.Factors[won.Slot-1 : pricing.Slots]
+			if got.Basis.Mechanism == auction.VCG && !slices.Equal(got.Basis.Factors, factors) ||
+				got.Basis.Factors[0] != factors[0] {
 				t.Fatalf("slot %d of %v has the factors %v", won.Slot, pricing.Factors, got.Basis.Factors)
 			}
 		}
@@ -139,11 +146,12 @@ func ceilQuotient(n, d *big.Int) *big.Int {
 // greatestAward has the longest texts and the greatest number in every field.
 func greatestAward() Award {
 	last := time.UnixMilli(1<<47 - 1).UTC() // beyond the year 6400
-	return Award{RequestID: strings.Repeat("r", auction.MaxRequestIDBytes), Campaign: math.MaxInt64, Advertiser: math.MaxInt64, Price: hexbid.MaxBidCPM,
-		Slot: hexbid.MaxSlots, Cell: math.MaxInt64, MarketVersion: math.MaxInt64, Explored: true, ClientID: strings.Repeat("c", hexbid.MaxClientIDBytes),
-		HasViewer: true, IssuedAt: last, ClickExpiry: last,
-		Basis: auction.Basis{Mechanism: auction.VCG, Pricing: hexbid.CPM, Bid: hexbid.MaxBidCPM, MultiplierPPM: auction.PPM, QualityPPM: auction.PPM,
-			Reserve: auction.MaxScore, Factors: slices.Repeat([]int64{auction.PPM}, hexbid.MaxSlots), Sum: auction.Sum{High: 53, Low: math.MaxUint64}}}
+	return Award{RequestID: strings.Repeat("r", auction.MaxRequestIDBytes), Campaign: math.MaxInt64,
+		Advertiser: math.MaxInt64, Price: hexbid.MaxBidCPM, Slot: hexbid.MaxSlots, Cell: math.MaxInt64,
+		MarketVersion: math.MaxInt64, Explored: true, ClientID: strings.Repeat("c", hexbid.MaxClientIDBytes), HasViewer: true,
+		IssuedAt: last, ClickExpiry: last, Basis: auction.Basis{Mechanism: auction.VCG, Pricing: hexbid.CPM,
+			Bid: hexbid.MaxBidCPM, MultiplierPPM: auction.PPM, QualityPPM: auction.PPM, Reserve: auction.MaxScore,
+			Factors: slices.Repeat([]int64{auction.PPM}, hexbid.MaxSlots), Sum: auction.Sum{High: 53, Low: math.MaxUint64}}}
 }
 
 func TestTheLongestTokenIsAsLongAsTheDocsSay(t *testing.T) {
@@ -163,10 +171,13 @@ func TestTheLongestTokenIsAsLongAsTheDocsSay(t *testing.T) {
 // TestNoBasisMakesItsPriceFail tries bases that no auction produces. Only a holder of the keys could seal one.
 func TestNoBasisMakesItsPriceFail(t *testing.T) {
 	for what, change := range map[string]func(*auction.Basis){
-		"mechanism": func(b *auction.Basis) { b.Mechanism++ }, "pricing model": func(b *auction.Basis) { b.Pricing = 0 }, "bid": func(b *auction.Basis) { b.Bid++ },
-		"multiplier": func(b *auction.Basis) { b.MultiplierPPM = -1 }, "quality": func(b *auction.Basis) { b.QualityPPM = 0 }, "reserve": func(b *auction.Basis) { b.Reserve++ },
-		"increment": func(b *auction.Basis) { b.Increment = -1 }, "score": func(b *auction.Basis) { b.Next = -1 }, "sum": func(b *auction.Basis) { b.Sum.High = 55 },
-		"there is no position factor": func(b *auction.Basis) { b.Factors = nil }, "position factor 0": func(b *auction.Basis) { b.Factors[3] = 0 },
+		"mechanism": func(b *auction.Basis) { b.Mechanism++ }, "pricing model": func(b *auction.Basis) { b.Pricing = 0 },
+		"bid": func(b *auction.Basis) { b.Bid++ }, "multiplier": func(b *auction.Basis) { b.MultiplierPPM = -1 },
+		"quality": func(b *auction.Basis) { b.QualityPPM = 0 }, "reserve": func(b *auction.Basis) { b.Reserve++ },
+		"increment": func(b *auction.Basis) { b.Increment = -1 }, "score": func(b *auction.Basis) { b.Next = -1 },
+		"sum":                         func(b *auction.Basis) { b.Sum.High = 55 },
+		"there is no position factor": func(b *auction.Basis) { b.Factors = nil },
+		"position factor 0":           func(b *auction.Basis) { b.Factors[3] = 0 },
 	} {
 		a := greatestAward()
 		if change(&a.Basis); what == "mechanism" {
@@ -221,8 +232,10 @@ func TestAnAwardThatIsCutShortDoesNotDecode(t *testing.T) {
 // benchmarked is an award of the default market.
 func benchmarked() Award {
 	now := time.Now()
-	return Award{RequestID: "0f1e2d3c4b5a69788796a5b4c3d2e1f0", Campaign: 1, Advertiser: 2, Price: 1_234_567, MarketVersion: 1, HasViewer: true, IssuedAt: now, ClickExpiry: now,
-		Basis: auction.Basis{Pricing: hexbid.CPC, Bid: 1_500_000, MultiplierPPM: auction.PPM, QualityPPM: 30_000, Next: 37_000_000_000, Factors: []int64{1000}}}
+	return Award{RequestID: "0f1e2d3c4b5a69788796a5b4c3d2e1f0", Campaign: 1, Advertiser: 2, Price: 1_234_567,
+		MarketVersion: 1, HasViewer: true, IssuedAt: now, ClickExpiry: now,
+		Basis: auction.Basis{Pricing: hexbid.CPC, Bid: 1_500_000, MultiplierPPM: auction.PPM, QualityPPM: 30_000,
+			Next: 37_000_000_000, Factors: []int64{1000}}}
 }
 
 func BenchmarkSealAward(b *testing.B) {

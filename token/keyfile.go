@@ -61,7 +61,8 @@ type Rotation struct {
 func Rotate(path string, now time.Time) (r Rotation, err error) {
 	target, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return r, hexbid.Errorf(hexbid.NotFound, "keys", "there is no key file %s: restore it; a server makes one when it first starts", path)
+		return r, hexbid.Errorf(hexbid.NotFound, "keys",
+			"there is no key file %s: restore it; a server makes one when it first starts", path)
 	}
 	if err != nil {
 		return r, fmt.Errorf("key file: %w", err)
@@ -112,7 +113,8 @@ func (f *keyFile) rotate(now time.Time) (r Rotation, err error) {
 	r.Open = len(f.seals) - 1
 	r.Retired = before - r.Open
 	if len(f.seals) > MaxKeys {
-		return r, hexbid.Errorf(hexbid.Exhausted, "keys", "%d keys of the last eight days are in the file, and no more fit: rotate less often", before)
+		return r, hexbid.Errorf(hexbid.Exhausted, "keys",
+			"%d keys of the last eight days are in the file, and no more fit: rotate less often", before)
 	}
 	return r, nil
 }
@@ -167,7 +169,8 @@ func readKeyFile(path string) (file keyFile, text []byte, err error) {
 		return file, nil, hexbid.Invalidf("keys", "%s is not a file", path)
 	}
 	if openToOthers(info) {
-		return file, nil, hexbid.Invalidf("keys", "%s may be read by others than its owner (mode %04o): chmod 600 it", path, info.Mode().Perm())
+		return file, nil, hexbid.Invalidf("keys", "%s may be read by others than its owner (mode %04o): chmod 600 it", path,
+			info.Mode().Perm())
 	}
 	if text, err = os.ReadFile(path); err != nil {
 		return file, nil, fmt.Errorf("key file: %w", err)

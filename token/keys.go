@@ -70,7 +70,8 @@ func (k *Keys) open() error {
 	}
 	if before != nil {
 		if err := before.check(&file, k.source.Clock()); err != nil {
-			if err := k.lost("%s does not continue the keys that were in force here until %s by %s: %v", k.source.Path, before.Used.Format(time.RFC3339), k.source.Record, err); err != nil {
+			if err := k.lost("%s does not continue the keys that were in force here until %s by %s: %v", k.source.Path,
+				before.Used.Format(time.RFC3339), k.source.Record, err); err != nil {
 				return err
 			}
 		}
@@ -98,7 +99,8 @@ func (k *Keys) create(before *record) error {
 	var err error
 	switch {
 	case before != nil:
-		err = k.lost("%s is missing, with the keys that were in force here until %s", k.source.Path, before.Used.Format(time.RFC3339))
+		err = k.lost("%s is missing, with the keys that were in force here until %s", k.source.Path,
+			before.Used.Format(time.RFC3339))
 	case k.source.Served:
 		err = k.lost("%s is missing, though the catalogue has been served before", k.source.Path)
 	}
@@ -115,7 +117,9 @@ func (k *Keys) lost(format string, args ...any) error {
 		k.loss = errors.Join(k.loss, errors.New(loss))
 		return nil
 	}
-	return hexbid.Invalidf("keys", "%s. Restore the files as they were; or go on with --accept-loss: every token that the lost keys sealed is invalid then, and viewers may get new pseudonyms", loss)
+	return hexbid.Invalidf("keys",
+		"%s. Restore the files as they were; or go on with --accept-loss: every token that the lost keys sealed is invalid "+
+			"then, and viewers may get new pseudonyms", loss)
 }
 
 // Loss returns the losses that AcceptLoss let OpenKeys ignore, or nil.
@@ -140,7 +144,9 @@ func (k *Keys) Reload() (changed bool, err error) {
 	inForce := k.record
 	inForce.Used = now
 	if err := inForce.check(&file, now); err != nil {
-		return false, hexbid.Invalidf("keys", "%s has changed, and not by a rotation: %v. Restore the file as it was; or start again with --accept-loss: every token that the lost keys sealed is invalid then",
+		return false, hexbid.Invalidf("keys",
+			"%s has changed, and not by a rotation: %v. Restore the file as it was; or start again with --accept-loss: every "+
+				"token that the lost keys sealed is invalid then",
 			k.source.Path, err)
 	}
 	if err := k.take(&file, text); err != nil {

@@ -25,12 +25,14 @@ type deployment struct {
 
 func newDeployment(t testing.TB) *deployment {
 	dir := t.TempDir()
-	return &deployment{t, filepath.Join(dir, "keys"), filepath.Join(dir, "keys.record"), time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)}
+	return &deployment{t, filepath.Join(dir, "keys"), filepath.Join(dir, "keys.record"),
+		time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)}
 }
 
 // start opens the keys as a starting process does.
 func (d *deployment) start(acceptLoss bool) (*Keys, error) {
-	return OpenKeys(Source{Path: d.path, Record: d.record, AcceptLoss: acceptLoss, Clock: func() time.Time { return d.now }})
+	return OpenKeys(Source{Path: d.path, Record: d.record, AcceptLoss: acceptLoss,
+		Clock: func() time.Time { return d.now }})
 }
 
 func (d *deployment) mustStart() *Keys {
@@ -82,7 +84,8 @@ func opens(keys *Keys, text string) bool {
 // TestRotationLosesNoTokenForEightDays rotates at several intervals. It opens every token for eight days after it was
 // sealed.
 func TestRotationLosesNoTokenForEightDays(t *testing.T) {
-	for _, every := range []time.Duration{time.Hour, 7 * time.Hour, 24 * time.Hour, 5 * 24 * time.Hour, 30 * 24 * time.Hour} {
+	for _, every := range []time.Duration{time.Hour, 7 * time.Hour, 24 * time.Hour, 5 * 24 * time.Hour,
+		30 * 24 * time.Hour} {
 		t.Run(every.String(), func(t *testing.T) {
 			d := newDeployment(t)
 			keys := d.mustStart()
@@ -196,11 +199,13 @@ func TestGoldenTokensOpen(t *testing.T) {
 	ring := d.mustStart().Ring()
 	for file, want := range map[string]Award{"award-1": goldenAward(), "award-2": goldenAwardWithBasis()} {
 		got, name, err := ring.OpenAward(strings.TrimSpace(string(d.read("testdata/" + file))))
-		if err != nil || !reflect.DeepEqual(got, want) || name.Issuer.String() != "000102030405060708090a0b" || name.Sequence != 41 {
+		if err != nil || !reflect.DeepEqual(got, want) || name.Issuer.String() != "000102030405060708090a0b" ||
+			name.Sequence != 41 {
 			t.Errorf("%s: got %+v, %+v, %v\nwant %+v", file, got, name, err, want)
 		}
 		price, setBy, err := got.WorkOutPrice()
-		if file == "award-1" && err == nil || file == "award-2" && (price != want.Price || setBy != auction.SetByOthers || err != nil) {
+		if file == "award-1" && err == nil ||
+			file == "award-2" && (price != want.Price || setBy != auction.SetByOthers || err != nil) {
 			t.Errorf("%s: its price is worked out as %d, set by %s, %v", file, price, setBy, err)
 		}
 	}
@@ -208,8 +213,9 @@ func TestGoldenTokensOpen(t *testing.T) {
 
 func goldenAward() Award {
 	return Award{Campaign: 7, Advertiser: 3, Price: 1_200_000, Slot: 2, Host: hexbid.WeChat, Scene: hexbid.NearbyList,
-		Cell: 0x873099a4dffffff, Basis: auction.Basis{Pricing: hexbid.CPC, QualityPPM: 30_000}, ClientID: "app", HasViewer: true, Viewer: [16]byte{1, 2, 3},
-		IssuedAt: time.UnixMilli(1_795_316_400_123).UTC(), ClickExpiry: time.UnixMilli(1_795_318_200_123).UTC()}
+		Cell: 0x873099a4dffffff, Basis: auction.Basis{Pricing: hexbid.CPC, QualityPPM: 30_000}, ClientID: "app",
+		HasViewer: true, Viewer: [16]byte{1, 2, 3}, IssuedAt: time.UnixMilli(1_795_316_400_123).UTC(),
+		ClickExpiry: time.UnixMilli(1_795_318_200_123).UTC()}
 }
 
 // goldenAwardWithBasis is the second of three slots in a VCG auction. The entry below it scores 40·10⁹, and nobody is
@@ -217,8 +223,9 @@ func goldenAward() Award {
 func goldenAwardWithBasis() Award {
 	a := goldenAward()
 	a.RequestID, a.MarketVersion = "0f1e2d3c4b5a69788796a5b4c3d2e1f0", 12
-	a.Basis = auction.Basis{Mechanism: auction.VCG, Pricing: hexbid.CPC, Bid: 3_000_000, MultiplierPPM: 800_000, QualityPPM: 30_000, Reserve: 12_000_000_000,
-		Factors: []int64{720, 560}, Sum: auction.Sum{Low: (720-560)*40_000_000_000 + 560*12_000_000_000}}
+	a.Basis = auction.Basis{Mechanism: auction.VCG, Pricing: hexbid.CPC, Bid: 3_000_000, MultiplierPPM: 800_000,
+		QualityPPM: 30_000, Reserve: 12_000_000_000, Factors: []int64{720, 560},
+		Sum: auction.Sum{Low: (720-560)*40_000_000_000 + 560*12_000_000_000}}
 	a.Price = 607_408 // 13.12·10¹² / (720 · 30,000), rounded up
 	return a
 }
@@ -272,7 +279,8 @@ func TestRotationsAtOnceFollowOneAnother(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := keys.Reload(); err != nil || keys.Ring().sealing != 1+processes*each || len(keys.Ring().byID) != 1+processes*each || !opens(keys, first) {
+	if _, err := keys.Reload(); err != nil || keys.Ring().sealing != 1+processes*each ||
+		len(keys.Ring().byID) != 1+processes*each || !opens(keys, first) {
 		t.Errorf("%v: seal %d of %d", err, keys.Ring().sealing, len(keys.Ring().byID))
 	}
 }

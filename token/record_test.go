@@ -84,7 +84,8 @@ func TestAKeyFileThatIsNoRotationIsRefused(t *testing.T) {
 			if changed, err := keys.Reload(); changed || err == nil || !strings.Contains(err.Error(), d.path) {
 				t.Errorf("at run time: changed %v, %v", changed, err)
 			}
-			if _, err := d.start(false); err == nil || !strings.Contains(err.Error(), d.path) || !strings.Contains(strings.ToLower(err.Error()), "restore") {
+			if _, err := d.start(false); err == nil || !strings.Contains(err.Error(), d.path) ||
+				!strings.Contains(strings.ToLower(err.Error()), "restore") {
 				t.Errorf("at a start: %v", err)
 			}
 			if now, _ := os.ReadFile(d.path); string(now) != damaged || !bytes.Equal(recorded, d.read(d.record)) {
@@ -206,7 +207,8 @@ func TestARecordThatCannotBeWrittenKeepsTheOldKeys(t *testing.T) {
 	d := newDeployment(t)
 	keys := d.mustStart()
 	recorded := d.read(d.record)
-	if err := errors.Join(os.Remove(d.record), os.Mkdir(d.record, 0o700), os.Mkdir(filepath.Join(d.record, "full"), 0o700)); err != nil {
+	if err := errors.Join(os.Remove(d.record), os.Mkdir(d.record, 0o700),
+		os.Mkdir(filepath.Join(d.record, "full"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	d.rotate()

@@ -24,7 +24,8 @@ func openKeys(t testing.TB) *Keys {
 
 func TestNothingOfATokenMayChange(t *testing.T) {
 	ring := openKeys(t).Ring()
-	award := Award{Campaign: 7, Price: 1_200_000, Slot: 1, IssuedAt: time.UnixMilli(5).UTC(), ClickExpiry: time.UnixMilli(6).UTC()}
+	award := Award{Campaign: 7, Price: 1_200_000, Slot: 1, IssuedAt: time.UnixMilli(5).UTC(),
+		ClickExpiry: time.UnixMilli(6).UTC()}
 	text := ring.SealAward(&award)
 	if again := ring.SealAward(&award); again == text {
 		t.Error("two tokens of one award are equal")
@@ -217,7 +218,8 @@ func TestForgedTokensFillNoMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := len(ring.others.byKey); n != 1 || known == nil || ring.others.get(sealerKey{ring.sealing, PagePurpose, before.counter.issuer}) != known {
+	if n := len(ring.others.byKey); n != 1 || known == nil ||
+		ring.others.get(sealerKey{ring.sealing, PagePurpose, before.counter.issuer}) != known {
 		t.Errorf("%d issuers are known after a flood of forged ones: want the true one alone", n)
 	}
 }
@@ -228,7 +230,8 @@ func TestKnownIssuersAreBounded(t *testing.T) {
 		other := &Keyring{sealing: ring.sealing, counter: newCounter()}
 		which := sealerKey{ring.sealing, PagePurpose, other.counter.issuer}
 		other.sealers[PagePurpose] = derive(ring.byID[ring.sealing], which)
-		if _, name, err := ring.Open(PagePurpose, other.Seal(PagePurpose, nil)); err != nil || name.Issuer != other.counter.issuer {
+		if _, name, err := ring.Open(PagePurpose, other.Seal(PagePurpose, nil)); err != nil ||
+			name.Issuer != other.counter.issuer {
 			t.Fatal(i, err)
 		}
 	}

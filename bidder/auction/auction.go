@@ -44,7 +44,9 @@ func (e *Entry) Enter() bool {
 }
 
 // Pace multiplies a bid by the pacing multiplier and returns the paced bid with its score.
-func Pace(pricing hexbid.PricingModel, bid hexbid.Money, multiplierPPM, qualityPPM int64) (paced hexbid.Money, score int64) {
+func Pace(
+	pricing hexbid.PricingModel, bid hexbid.Money, multiplierPPM, qualityPPM int64,
+) (paced hexbid.Money, score int64) {
 	paced = hexbid.Money(int64(bid) * multiplierPPM / PPM)
 	if pricing == hexbid.CPM { // one impression costs whole micros
 		paced -= paced % 1000

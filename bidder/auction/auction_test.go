@@ -32,7 +32,8 @@ func plainAuction(candidates []Candidate, ties TieBreak) []Entry {
 		}
 	}
 	slices.SortFunc(entries, func(a, b Entry) int {
-		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(ties.Hash(b.CampaignUID), ties.Hash(a.CampaignUID)), cmp.Compare(a.CampaignUID, b.CampaignUID))
+		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(ties.Hash(b.CampaignUID), ties.Hash(a.CampaignUID)),
+			cmp.Compare(a.CampaignUID, b.CampaignUID))
 	})
 	seen := map[uint32]bool{}
 	return slices.DeleteFunc(entries, func(e Entry) bool {
@@ -55,7 +56,8 @@ func drawCandidates(t *rapid.T) []Candidate {
 		if c.Pricing == hexbid.CPM {
 			top = int64(hexbid.MaxBidCPM)
 		}
-		c.Bid = hexbid.Money(rapid.OneOf(rapid.Int64Range(1, 50), rapid.Int64Range(1, 5_000_000), rapid.Int64Range(1, top), rapid.Just(top)).Draw(t, "bid"))
+		c.Bid = hexbid.Money(rapid.OneOf(rapid.Int64Range(1, 50), rapid.Int64Range(1, 5_000_000), rapid.Int64Range(1, top),
+			rapid.Just(top)).Draw(t, "bid"))
 		return c
 	}), 0, 60).Draw(t, "candidates")
 }
@@ -78,7 +80,8 @@ func boardOf(candidates []Candidate, slots int, ties TieBreak) (entries []Entry)
 			continue
 		}
 		offered[e.Ordinal], best[e.Advertiser] = e, max(best[e.Advertiser], e.Score)
-		if score, again := b.Offer(Standing{e.Score, e.CampaignUID, e.Ordinal, e.Advertiser}); again && score != best[e.Advertiser] {
+		score, again := b.Offer(Standing{e.Score, e.CampaignUID, e.Ordinal, e.Advertiser})
+		if again && score != best[e.Advertiser] {
 			panic(fmt.Sprintf("the board says %d of advertiser %d, whose best is %d", score, e.Advertiser, best[e.Advertiser]))
 		}
 	}
@@ -99,7 +102,8 @@ func TestTheBoardKeepsTheBestOfASort(t *testing.T) {
 			t.Fatalf("got  %+v\nwant %+v", got, want)
 		}
 		shuffled := slices.Clone(candidates)
-		rand.New(rand.NewPCG(1, uint64(len(candidates)))).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		rand.New(rand.NewPCG(1, uint64(len(candidates)))).Shuffle(len(shuffled),
+			func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 		if got := boardOf(shuffled, slots, ties); !slices.Equal(got, want) {
 			t.Fatalf("another order of arrival gives %+v, want %+v", got, want)
 		}
@@ -147,7 +151,8 @@ func TestRaisingABidNeverLowersItsSlot(t *testing.T) {
 		ties := NewTieBreak("one request")
 		i := rapid.IntRange(0, len(candidates)-1).Draw(t, "who")
 		rank := func() int {
-			return slices.IndexFunc(plainAuction(candidates, ties), func(e Entry) bool { return e.CampaignUID == candidates[i].CampaignUID })
+			return slices.IndexFunc(plainAuction(candidates, ties),
+				func(e Entry) bool { return e.CampaignUID == candidates[i].CampaignUID })
 		}
 		before := rank()
 		candidates[i].Bid += hexbid.Money(rapid.Int64Range(1, 1_000_000).Draw(t, "more"))
@@ -247,7 +252,8 @@ func narrated(t *testing.T, d *datadriven.TestData) string {
 	var out strings.Builder
 	pricing := Pricing{Mechanism: m, Slots: slots, Increment: hexbid.Money(increment), Factors: factors}
 	for _, a := range Price(boardOf(candidates, slots, NewTieBreak("golden")), pricing, nil) {
-		fmt.Fprintf(&out, "slot %d: %s scores %d and pays %d, set by %s\n", a.Slot, names[a.Entry.Ordinal], a.Entry.Score, a.Price, a.SetBy)
+		fmt.Fprintf(&out, "slot %d: %s scores %d and pays %d, set by %s\n", a.Slot, names[a.Entry.Ordinal], a.Entry.Score,
+			a.Price, a.SetBy)
 	}
 	if out.Len() == 0 {
 		return "no award\n"

@@ -124,7 +124,8 @@ func (b *Basis) Check() error {
 		of             string
 		is, least, end int64
 	}{
-		{"bid", int64(b.Bid), 0, int64(most)}, {"multiplier", b.MultiplierPPM, 0, PPM}, {"quality", b.QualityPPM, 1, PPM}, {"reserve", b.Reserve, 0, MaxScore},
+		{"bid", int64(b.Bid), 0, int64(most)}, {"multiplier", b.MultiplierPPM, 0, PPM}, {"quality", b.QualityPPM, 1, PPM},
+		{"reserve", b.Reserve, 0, MaxScore},
 		{"increment", int64(b.Increment), 0, int64(hexbid.MaxBidCPC)}, {"rival's score", b.Next, 0, MaxScore},
 	} {
 		if err := within(number.of, number.is, number.least, number.end); err != nil {

@@ -11,7 +11,8 @@ import (
 )
 
 func drawFactors(t *rapid.T) []int64 {
-	factors := rapid.SliceOfN(rapid.OneOf(rapid.Int64Range(1, 20), rapid.Int64Range(1, 1_000_000)), hexbid.MaxSlots, hexbid.MaxSlots).Draw(t, "factors")
+	factors := rapid.SliceOfN(rapid.OneOf(rapid.Int64Range(1, 20), rapid.Int64Range(1, 1_000_000)), hexbid.MaxSlots,
+		hexbid.MaxSlots).Draw(t, "factors")
 	slices.Sort(factors)
 	slices.Reverse(factors)
 	return factors
@@ -81,7 +82,8 @@ func TestTellingTheTruthIsBest(t *testing.T) {
 		var candidates []Candidate
 		for i := range rapid.IntRange(1, 6).Draw(t, "rivals") {
 			candidates = append(candidates, Candidate{Advertiser: uint32(i + 1), Pricing: hexbid.CPC, MultiplierPPM: PPM,
-				Bid: hexbid.Money(rapid.Int64Range(1, 60).Draw(t, "bid") * 50_000), QualityPPM: rapid.SampledFrom([]int64{10_000, 20_000, 35_000}).Draw(t, "q")})
+				Bid:        hexbid.Money(rapid.Int64Range(1, 60).Draw(t, "bid") * 50_000),
+				QualityPPM: rapid.SampledFrom([]int64{10_000, 20_000, 35_000}).Draw(t, "q")})
 		}
 		reserve := rapid.SampledFrom([]int64{0, 5_000_000_000, 20_000_000_000}).Draw(t, "reserve")
 		for i := range candidates {

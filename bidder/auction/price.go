@@ -102,7 +102,8 @@ func Price(entries []Entry, p Pricing, awards []Award) []Award {
 // of that pricing.
 func (a *Award) Basis(p *Pricing) Basis {
 	e := &a.Entry
-	b := Basis{Mechanism: p.Mechanism, Pricing: e.Pricing, Bid: e.Bid, MultiplierPPM: e.MultiplierPPM, QualityPPM: e.QualityPPM, Reserve: e.Reserve}
+	b := Basis{Mechanism: p.Mechanism, Pricing: e.Pricing, Bid: e.Bid, MultiplierPPM: e.MultiplierPPM,
+		QualityPPM: e.QualityPPM, Reserve: e.Reserve}
 	last := a.Slot
 	switch p.Mechanism {
 	case GSP:
