@@ -38,7 +38,7 @@ func (x *index) putCampaign(c *hexbid.Campaign, covering []byte) error {
 		shapeOf(c), x.surrounds.number(program, c.Area.AroundPlacesM), covering})
 	x.records.setProgram(i, program, isNew)
 	x.records.details.edit(i).version = c.Version
-	*x.records.terms.edit(i) = terms{audience.Mask(), c.State == hexbid.Paused}
+	*x.records.terms.at(i) = terms{audience.Mask(), c.State == hexbid.Paused}
 	x.setNumbers(i, c, program)
 	x.setArea(i, area, nearPlacesOf(c))
 	x.setState(i)

@@ -79,6 +79,21 @@ func (w *pagedWriter[T]) freeze() paged[T] {
 	return paged[T]{append([]*middle[T](nil), w.middles...)}
 }
 
+// growing is an array by ordinal that no snapshot shares, so that it changes in place.
+type growing[T any] struct{ pages []*page[T] }
+
+// at gives an item that there is room for, to read or to change.
+func (g *growing[T]) at(i uint32) *T { return &g.pages[i>>pageBits][i%(1<<pageBits)] }
+
+// clear makes room for an item, and makes it the zero T.
+func (g *growing[T]) clear(i uint32) {
+	for int(i>>pageBits) >= len(g.pages) {
+		g.pages = append(g.pages, new(page[T]))
+	}
+	var zero T
+	*g.at(i) = zero
+}
+
 // ordinals gives out small numbers and takes them back.
 type ordinals struct {
 	free []uint32

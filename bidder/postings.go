@@ -22,11 +22,11 @@ type postings struct {
 	records   *records
 	surrounds *surrounds
 	lists     lists
-	states    pagedWriter[postingState] // by campaign; no snapshot has them
-	coverings coverings                 // by campaign, but for its surround's
-	unpacked  []geoindex.Posting        // the covering last read
-	waiting   []uint32                  // campaigns that are to be posted
-	off       map[uint32]time.Time      // campaigns that are still posted, though off since
+	states    growing[postingState] // by campaign
+	coverings coverings             // by campaign, but for its surround's
+	unpacked  []geoindex.Posting    // the covering last read
+	waiting   []uint32              // campaigns that are to be posted
+	off       map[uint32]time.Time  // campaigns that are still posted, though off since
 	log       *slog.Logger
 }
 
@@ -74,7 +74,7 @@ func newPostings(r *records, s *surrounds, log *slog.Logger) *postings {
 
 // add makes room for a campaign, which is not posted yet.
 func (p *postings) add(i uint32) {
-	*p.states.edit(i) = postingState{}
+	p.states.clear(i)
 	p.surrounds.add(i)
 }
 
@@ -106,7 +106,7 @@ func (p *postings) relist(i uint32, own specifics, now listing) {
 	}
 	p.surrounds.join(i, now.around)
 	p.coverings.set(i, now.covering)
-	p.states.edit(i).shape = now.shape
+	p.states.at(i).shape = now.shape
 	d := p.records.details.edit(i)
 	d.mask, d.signature, own.rule = now.mask, now.signature, now.rule
 	p.records.setSpecifics(i, own)
@@ -146,7 +146,7 @@ const twofold = 1 << mantissaBits
 // where it would clog the heads of lists.
 func (p *postings) post(i uint32) {
 	delete(p.off, i)
-	state := p.states.edit(i)
+	state := p.states.at(i)
 	if cap := capOf(p.records.bestScore(i)); state.posted && (cap > state.cap || cap+twofold <= state.cap) {
 		p.unpost(i)
 	}
@@ -159,7 +159,7 @@ func (p *postings) post(i uint32) {
 // hold leaves a campaign that is off where it stands for a while: it may be back in a
 // moment.
 func (p *postings) hold(i uint32, now time.Time) {
-	state := p.states.edit(i)
+	state := p.states.at(i)
 	state.waiting = false
 	if _, known := p.off[i]; state.posted && !known {
 		p.off[i] = now
@@ -196,7 +196,7 @@ func (p *postings) unpostOff(now time.Time) bool {
 // unpost takes a campaign off its lists.
 func (p *postings) unpost(i uint32) {
 	delete(p.off, i)
-	state := p.states.edit(i)
+	state := p.states.at(i)
 	state.waiting = false
 	if state.posted {
 		state.posted = false
@@ -208,7 +208,7 @@ func (p *postings) unpost(i uint32) {
 // that there are.
 func (p *postings) postWaiting(around coveredPlaces) {
 	for _, i := range p.waiting {
-		state := p.states.edit(i)
+		state := p.states.at(i)
 		if !state.waiting {
 			continue
 		}

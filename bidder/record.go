@@ -85,12 +85,9 @@ func nearPlacesOf(c *hexbid.Campaign) (n nearPlaces) {
 	return n
 }
 
-// unlessPlain is nil for what a plain campaign does without.
-func (s specifics) unlessPlain() *specifics {
-	if s.area == nil && s.places == (nearPlaces{}) && s.schedule.IsAlwaysOn() && s.keywords == nil && s.hostBids == nil && s.audience == nil && s.rule == nil {
-		return nil
-	}
-	return &s
+// arePlain says that there is nothing but what a plain campaign does without.
+func (s *specifics) arePlain() bool {
+	return s.area == nil && s.places == (nearPlaces{}) && s.schedule.IsAlwaysOn() && s.keywords == nil && s.hostBids == nil && s.audience == nil && s.rule == nil
 }
 
 var plain = &specifics{schedule: targeting.AlwaysOn}

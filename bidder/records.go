@@ -22,8 +22,8 @@ type records struct {
 	programs    pagedWriter[program]
 	places      pagedWriter[place]
 	advertisers pagedWriter[hexbid.UID]
-	terms       pagedWriter[terms]   // by campaign; no snapshot has them
-	accounts    pagedWriter[account] // by advertiser; no snapshot has them
+	terms       growing[terms]   // by campaign
+	accounts    growing[account] // by advertiser
 
 	ordinals   struct{ campaigns, programs, places, advertisers ordinals }
 	campaignOf *sharedUIDs // snapshots look up in it too
@@ -74,10 +74,10 @@ func (r *records) putAdvertiser(a *hexbid.Advertiser) (i uint32, turned bool) {
 	if !known {
 		i = r.ordinals.advertisers.take()
 		r.byName[key] = i
-		*r.accounts.edit(i) = account{}
+		r.accounts.clear(i)
 	}
 	*r.advertisers.edit(i) = a.UID
-	owner, paused := r.accounts.edit(i), a.State == hexbid.Paused
+	owner, paused := r.accounts.at(i), a.State == hexbid.Paused
 	turned = owner.paused != paused
 	owner.paused = paused
 	return i, turned
@@ -87,7 +87,7 @@ func (r *records) dropAdvertiser(name string) (i uint32, known bool) {
 	key := keyOf(name)
 	if i, known = r.byName[key]; known {
 		delete(r.byName, key)
-		*r.accounts.edit(i) = account{}
+		r.accounts.clear(i)
 		r.ordinals.advertisers.giveBack(i)
 	}
 	return i, known
@@ -104,7 +104,7 @@ func (r *records) putProgram(p *hexbid.Program) (i uint32, before, now program, 
 	if !known {
 		i = r.ordinals.programs.take()
 		r.byName[key] = i
-		join(&r.programs, &r.accounts.edit(owner).programs, i)
+		join(&r.programs, &r.accounts.at(owner).programs, i)
 		r.size.programs++
 	}
 	slot, gate := r.programs.edit(i), targeting.Gate(p)
@@ -127,7 +127,7 @@ func (r *records) dropProgram(name string) (i uint32, was program, known bool) {
 		return 0, was, false
 	}
 	if owner, err := r.parentOf(name); err == nil {
-		leave(&r.programs, &r.accounts.edit(owner).programs, i)
+		leave(&r.programs, &r.accounts.at(owner).programs, i)
 	}
 	slot := r.programs.edit(i)
 	was, *slot = *slot, program{}
@@ -167,21 +167,21 @@ func (r *records) campaignSlot(uid hexbid.UID) (i uint32, isNew bool) {
 	}
 	i = r.ordinals.campaigns.take()
 	r.campaignOf.set(uid, i)
-	*r.campaigns.edit(i), *r.details.edit(i), *r.terms.edit(i) = campaign{uid: uid}, detail{}, terms{}
+	*r.campaigns.edit(i), *r.details.edit(i) = campaign{uid: uid}, detail{}
+	r.terms.clear(i)
 	r.size.campaigns++
 	return i, true
 }
 
 // setProgram makes a campaign one that its program's chain leads to.
 func (r *records) setProgram(campaign, program uint32, isNew bool) {
-	d := r.details.edit(campaign)
-	if !isNew && d.program == program {
-		return // as of most changes
+	if before := r.details.at(campaign).program; !isNew {
+		if before == program {
+			return // as of most changes
+		}
+		leave(&r.details, &r.programs.edit(before).buyers, campaign)
 	}
-	if !isNew {
-		leave(&r.details, &r.programs.edit(d.program).buyers, campaign)
-	}
-	d.program = program
+	r.details.edit(campaign).program = program
 	join(&r.details, &r.programs.edit(program).buyers, campaign)
 }
 
@@ -190,7 +190,8 @@ func (r *records) dropCampaign(i uint32) {
 	leave(&r.details, &r.programs.edit(d.program).buyers, i)
 	r.specifics.set(&d.specifics, nil)
 	r.campaignOf.drop(r.campaigns.at(i).uid)
-	*r.campaigns.edit(i), *r.details.edit(i), *r.terms.edit(i) = campaign{}, detail{}, terms{}
+	*r.campaigns.edit(i), *r.details.edit(i) = campaign{}, detail{}
+	r.terms.clear(i)
 	r.ordinals.campaigns.giveBack(i)
 	r.size.campaigns--
 }
@@ -202,7 +203,12 @@ func (r *records) specificsOf(campaign uint32) *specifics {
 
 // setSpecifics keeps what a plain campaign does without.
 func (r *records) setSpecifics(campaign uint32, own specifics) {
-	r.specifics.set(&r.details.edit(campaign).specifics, own.unlessPlain())
+	if !own.arePlain() {
+		stored := own
+		r.specifics.set(&r.details.edit(campaign).specifics, &stored)
+	} else if r.details.at(campaign).specifics != 0 {
+		r.specifics.set(&r.details.edit(campaign).specifics, nil)
+	}
 }
 
 // bestScore is the best score that a campaign can have at present, on any host.

@@ -19,7 +19,7 @@ type surrounds struct {
 	numbers   sparseWriter[surround] // no snapshot has them
 	byKey     map[surroundKey]uint32
 	ofProgram map[uint32]*surround     // the first of each program
-	members   pagedWriter[membership]  // by campaign; no snapshot has them
+	members   growing[membership]      // by campaign
 	deserted  []uint32                 // numbers of those that a last member has left
 	moved     map[hexbid.UID]placeMove // since follow
 	covered   int                      // discs around places, since the start
@@ -72,7 +72,7 @@ func (s *surrounds) number(program uint32, radiusM float64) (number uint32) {
 }
 
 // add makes room for a campaign, which is a member of none yet.
-func (s *surrounds) add(campaign uint32) { *s.members.edit(campaign) = membership{} }
+func (s *surrounds) add(campaign uint32) { s.members.clear(campaign) }
 
 // join makes a campaign a member of a surround, or with 0 of none, and no longer of
 // another.
@@ -80,11 +80,11 @@ func (s *surrounds) join(campaign, number uint32) {
 	if s.numberOf(campaign) == number {
 		return
 	}
-	m := s.members.edit(campaign)
+	m := s.members.at(campaign)
 	if left := s.numbers.get(m.number); left != nil {
 		last := len(left.members) - 1
 		moved := left.members[last]
-		left.members[m.place], s.members.edit(moved).place = moved, m.place
+		left.members[m.place], s.members.at(moved).place = moved, m.place
 		left.members = left.members[:last]
 		if last == 0 {
 			s.deserted = append(s.deserted, m.number)
