@@ -373,6 +373,37 @@ func TestAnEarlierFolderThatLacksARecordIsLeftAsItIs(t *testing.T) {
 	}
 }
 
+func TestALossInAFolderThatIsHalfWayIsNoticedAndCanBeAccepted(t *testing.T) {
+	mem, lost := earlierFolder(t, "format-3"), "advertisers/tea/programs/order"
+	want := heldEarlier(t, mem)
+	delete(want.records, lost)
+	halfWay := 0
+	for _, k := range killedAtEveryOperation(t, mem) {
+		if doneIn(t, k.fs) == "" {
+			continue
+		}
+		halfWay++
+		edited(t, k.fs, func(db *pebble.DB) {
+			if err := db.Delete(recordKey(hexbid.KindProgram, lost), pebble.Sync); err != nil {
+				t.Fatal(err)
+			}
+		})
+		_, err := Open(Options{Dir: "catalogue", FS: k.fs, Currency: "CNY", Log: quiet})
+		wantRefusal(t, err, "does not add up", "of 7 records 6", "--accept-loss")
+		s := open(t, Options{Dir: "catalogue", FS: k.fs, Log: quiet, AcceptLoss: true})
+		want.losses = s.Losses()
+		if err := want.check(s); err != nil || len(want.losses) != 2 {
+			t.Fatalf("killed before %s: %v, losses %+v", k.where, err, want.losses)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if halfWay < 10 {
+		t.Errorf("only %d folders were half-way", halfWay)
+	}
+}
+
 func TestAFolderOfTheThirdFormatNeedsItsWitness(t *testing.T) {
 	mem := earlierFolder(t, "format-3")
 	if err := mem.Remove(witnessPath("catalogue")); err != nil {
