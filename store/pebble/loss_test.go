@@ -389,3 +389,24 @@ func FuzzDecodeTestimony(f *testing.F) {
 		}
 	})
 }
+
+// TestNumbersBeyondALeaseAreNotGivenTwiceAfterALoss uses up a lease of uids in one
+// commit, and loses the folder.
+func TestNumbersBeyondALeaseAreNotGivenTwiceAfterALoss(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, Options{Dir: "d/c", FS: fs, Log: quiet})
+	now := client{history: history{acked: map[string]hexbid.Meta{}}}
+	now.commit(t, s, "advertisers/many", leasedAtOnce+10)
+	if err := errors.Join(s.Close(), fs.RemoveAll("d/c")); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, Options{Dir: "d/c", FS: fs, Log: quiet, AcceptLoss: true})
+	defer s.Close()
+	change, err := commit(s, []store.Step{advertiser("advertisers/anew")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uid := change.Puts[0].Meta().UID; uid <= now.mostUID {
+		t.Errorf("uid %d was given out before, up to %d", uid, now.mostUID)
+	}
+}
