@@ -34,7 +34,8 @@ type PastVerdict struct {
 	Verdict
 }
 
-// Retention bounds the log of changes. The oldest changes go first.
+// Retention bounds the log of changes. The oldest changes go first, soon after they
+// are beyond it.
 type Retention struct {
 	// Age is how far behind the last change, by their At, a change is kept.
 	Age time.Duration

@@ -81,11 +81,16 @@ func testKeepDerived(t *testing.T, e Engine) {
 		t.Fatal(err)
 	}
 	wantDerived(t, s, map[string]string{"advertisers/a": "later"}, "kept again")
-	mustCommit(t, s, put("advertisers/a", "changed"))
-	if err := s.KeepDerived(ctx, []store.Derived{{UID: a.UID, Version: a.Version, Value: []byte("too late")}}); err != nil {
+	changed := mustCommit(t, s, put("advertisers/a", "changed"), withDerived("advertisers/b", "new"))
+	tooLate := []store.Derived{{UID: a.UID, Version: a.Version, Value: []byte("too late")}, {UID: b.UID, Version: b.Version, Value: []byte("too late")}}
+	if err := s.KeepDerived(ctx, tooLate); err != nil {
 		t.Fatal(err)
 	}
-	wantDerived(t, s, map[string]string{}, "of a version that was replaced")
+	wantDerived(t, s, map[string]string{"advertisers/b": "new"}, "of a version that was replaced")
+	if err := s.KeepDerived(ctx, []store.Derived{{UID: a.UID, Version: changed.Version, Value: []byte("in time")}}); err != nil {
+		t.Fatal(err)
+	}
+	wantDerived(t, s, map[string]string{"advertisers/a": "in time", "advertisers/b": "new"}, "of the version that replaced it")
 }
 
 func testDerivedGoes(t *testing.T, e Engine) {
