@@ -164,7 +164,7 @@ func wantFromStart(t *testing.T, e Engine, s store.Store, versions []uint64, kep
 }
 
 func testRetentionBySize(t *testing.T, e Engine) {
-	const bytes = 100_000
+	const bytes = 30_000
 	s := openedKeeping(t, e, store.Retention{Age: 1 << 62, Bytes: bytes})
 	versions := hourlyUntilGap(t, s, nil, func() {})
 	if len(versions) < 50 {

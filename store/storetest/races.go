@@ -3,9 +3,11 @@ package storetest
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 
@@ -15,6 +17,7 @@ import (
 
 var races = []conduct{
 	{"commits from many goroutines keep one order", testOneOrder},
+	{"what a feed tells can be read", testFeedThenRead},
 	{"of many creators one wins", testCreators},
 	{"of many writers of one version one wins", testWriters},
 	{"a counter never passes its limit", testRacingLimits},
@@ -69,6 +72,38 @@ func testOneOrder(t *testing.T, e Engine) {
 	if len(uids) != writers*each {
 		t.Errorf("%d uids for %d records", len(uids), writers*each)
 	}
+}
+
+// testFeedThenRead reads each change that a feed tells at once.
+func testFeedThenRead(t *testing.T, e Engine) {
+	s := opened(t, e)
+	const writers, each = 3, 80
+	run(writers+1, func(i int) {
+		if i < writers {
+			for n := range each {
+				try(t, s, group(put(fmt.Sprintf("advertisers/w%d-%d", i, n), "x"), counting("advertisers/n", store.Count{Owner: "x", Counter: store.Places, By: 1})))
+			}
+			return
+		}
+		feed := s.Watch(0)
+		for range writers * each {
+			c := pollNext(t, feed)
+			r, err := s.Get(ctx, c.Puts[0].Meta().Name)
+			if err != nil || r.Meta().Version != c.Version || s.Version() < c.Version {
+				t.Errorf("a feed has told version %d, the store is at %d: %v", c.Version, s.Version(), err)
+			}
+		}
+	})
+}
+
+// pollNext asks for the next change without pause, so that it comes the moment it can.
+func pollNext(t *testing.T, f *store.Feed) store.Change {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); runtime.Gosched() {
+		if c, there := f.Waiting(); there {
+			return c
+		}
+	}
+	return mustNext(t, f)
 }
 
 func testCreators(t *testing.T, e Engine) {
