@@ -32,7 +32,7 @@ type simulateCommand struct {
 
 // trafficFlags say which people search, how, and how long a call may take.
 type trafficFlags struct {
-	Where       string        `help:"Where people are: china, a city as Hangzhou or 杭州, or LAT,LNG,KM." default:"Hangzhou"`
+	Where       string        `help:"Where people are: china, a city like Hangzhou or 杭州, or LAT,LNG,KM." default:"Hangzhou"`
 	Seed        uint64        `help:"Equal seeds give equal requests at equal instants." default:"1"`
 	Viewers     int           `help:"Number of different people." default:"1000000"`
 	Slots       *int32        `help:"Sponsored slots asked for (3)."`

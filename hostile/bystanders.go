@@ -77,14 +77,20 @@ func (b *bystanders) stop() {
 func bystandersMarket() (rows []*pb.ImportRow) {
 	for i := 1; i <= shops; i++ {
 		advertiser := fmt.Sprintf("advertisers/bystander-%d", i)
-		program := &pb.Program{Name: advertiser + "/programs/p", DisplayName: "p", Category: bystandersCategory, Hosts: []pb.Host{bystandersHost}}
-		place := &pb.Place{Name: program.Name + "/places/l", Latitude: bystandersLatitude + degreesOf(shopDistanceM(i)), Longitude: bystandersLongitude}
-		rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: advertiser, DisplayName: "b"}}},
-			&pb.ImportRow{Resource: &pb.ImportRow_Program{Program: program}}, &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: place}})
+		program := &pb.Program{Name: advertiser + "/programs/p", DisplayName: "p", Category: bystandersCategory,
+			Hosts: []pb.Host{bystandersHost}}
+		place := &pb.Place{Name: program.Name + "/places/l", Latitude: bystandersLatitude + degreesOf(shopDistanceM(i)),
+			Longitude: bystandersLongitude}
+		owner := &pb.Advertiser{Name: advertiser, DisplayName: "b"}
+		rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: owner}},
+			&pb.ImportRow{Resource: &pb.ImportRow_Program{Program: program}},
+			&pb.ImportRow{Resource: &pb.ImportRow_Place{Place: place}})
 		if i <= bidders {
-			rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Campaign{Campaign: &pb.Campaign{Name: advertiser + "/campaigns/c", DisplayName: "c",
-				Program: program.Name, PricingModel: pb.PricingModel_PRICING_MODEL_CPC, BidMicros: int64(i) * yuan, DailyBudgetMicros: 1000 * yuan,
-				Area: &pb.Area{Circles: []*pb.Circle{{Latitude: bystandersLatitude, Longitude: bystandersLongitude, RadiusM: 2000}}}}}})
+			rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Campaign{Campaign: &pb.Campaign{
+				Name: advertiser + "/campaigns/c", DisplayName: "c", Program: program.Name,
+				PricingModel: pb.PricingModel_PRICING_MODEL_CPC, BidMicros: int64(i) * yuan, DailyBudgetMicros: 1000 * yuan,
+				Area: &pb.Area{Circles: []*pb.Circle{{Latitude: bystandersLatitude, Longitude: bystandersLongitude,
+					RadiusM: 2000}}}}}})
 		}
 	}
 	return rows
@@ -203,8 +209,10 @@ func checkAnswer(r *pb.SearchNearbyResponse) error {
 	}
 	for i, s := range r.GetSponsored() {
 		bid := bidders - i
-		if want := fmt.Sprintf("advertisers/bystander-%d/campaigns/c", bid); s.GetCampaign() != want || s.GetPriceMicros() != int64(bid-1)*yuan {
-			return fmt.Errorf("%w: slot %d is %s at %d micros, want %s at %d", errWrong, i+1, s.GetCampaign(), s.GetPriceMicros(), want, (bid-1)*yuan)
+		if want := fmt.Sprintf("advertisers/bystander-%d/campaigns/c", bid); s.GetCampaign() != want ||
+			s.GetPriceMicros() != int64(bid-1)*yuan {
+			return fmt.Errorf("%w: slot %d is %s at %d micros, want %s at %d", errWrong, i+1, s.GetCampaign(),
+				s.GetPriceMicros(), want, (bid-1)*yuan)
 		}
 	}
 	return checkNearby(r, won)
@@ -223,7 +231,8 @@ func checkNearby(r *pb.SearchNearbyResponse, won int) error {
 	for i, n := range r.GetNearby() {
 		name := fmt.Sprintf("advertisers/bystander-%d/programs/p/places/l", want[i])
 		if n.GetPlace().GetName() != name || math.Abs(n.GetDistanceM()-shopDistanceM(want[i])) > 1e-3 {
-			return fmt.Errorf("%w: nearby %d is %s at %v m, want %s", errWrong, i+1, n.GetPlace().GetName(), n.GetDistanceM(), name)
+			return fmt.Errorf("%w: nearby %d is %s at %v m, want %s", errWrong, i+1, n.GetPlace().GetName(), n.GetDistanceM(),
+				name)
 		}
 	}
 	return nil

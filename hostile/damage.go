@@ -115,7 +115,9 @@ var damages = []damage{
 		clear(b[at:min(len(b), at+4096)])
 		return os.WriteFile(path, b, 0o600)
 	}},
-	{"a lost end", func(r *rand.Rand, path string, b []byte) error { return os.WriteFile(path, b[:r.IntN(len(b))], 0o600) }},
+	{"a lost end", func(r *rand.Rand, path string, b []byte) error {
+		return os.WriteFile(path, b[:r.IntN(len(b))], 0o600)
+	}},
 	{"noise", func(r *rand.Rand, path string, b []byte) error {
 		for i := r.IntN(len(b)); i < len(b); i++ {
 			b[i] = byte(r.IntN(256))

@@ -72,26 +72,31 @@ var floods = []struct {
 	}},
 	{"deep pages", deepPages},
 	{"an explanation", func(ctx context.Context, conn *grpc.ClientConn, r *rand.Rand) error {
-		_, err := pb.NewCampaignServiceClient(conn).Explain(ctx, &pb.ExplainRequest{Name: "advertisers/bystander-1/campaigns/c", Request: wideSearch(r)})
+		_, err := pb.NewCampaignServiceClient(conn).Explain(ctx,
+			&pb.ExplainRequest{Name: "advertisers/bystander-1/campaigns/c", Request: wideSearch(r)})
 		return err
 	}},
 	{"a list of campaigns", func(ctx context.Context, conn *grpc.ClientConn, _ *rand.Rand) error {
-		_, err := pb.NewCampaignServiceClient(conn).ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize, View: pb.View_VIEW_FULL})
+		_, err := pb.NewCampaignServiceClient(conn).ListCampaigns(ctx,
+			&pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize, View: pb.View_VIEW_FULL})
 		return err
 	}},
 	{"a list of places", func(ctx context.Context, conn *grpc.ClientConn, _ *rand.Rand) error {
-		_, err := pb.NewCampaignServiceClient(conn).ListPlaces(ctx, &pb.ListPlacesRequest{Parent: "advertisers/-/programs/none", PageSize: hexbid.MaxPageSize})
+		_, err := pb.NewCampaignServiceClient(conn).ListPlaces(ctx,
+			&pb.ListPlacesRequest{Parent: "advertisers/-/programs/none", PageSize: hexbid.MaxPageSize})
 		return err
 	}},
 	{"a list of regions", func(ctx context.Context, conn *grpc.ClientConn, _ *rand.Rand) error {
-		_, err := pb.NewCampaignServiceClient(conn).ListRegions(ctx, &pb.ListRegionsRequest{Words: "a a a a a a a a", PageSize: hexbid.MaxPageSize})
+		_, err := pb.NewCampaignServiceClient(conn).ListRegions(ctx,
+			&pb.ListRegionsRequest{Words: "a a a a a a a a", PageSize: hexbid.MaxPageSize})
 		return err
 	}},
 }
 
 func wideSearch(r *rand.Rand) *pb.SearchNearbyRequest {
-	return &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: -60 + r.Float64(), Longitude: -150 + r.Float64()}, Words: []string{"", "a a a", "面"}[r.IntN(3)],
-		RadiusM: proto.Float64(50_000), NearbyLimit: proto.Int32(100), SponsoredSlots: proto.Int32(10)}
+	return &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: -60 + r.Float64(), Longitude: -150 + r.Float64()},
+		Words: []string{"", "a a a", "面"}[r.IntN(3)], RadiusM: proto.Float64(50_000), NearbyLimit: proto.Int32(100),
+		SponsoredSlots: proto.Int32(10)}
 }
 
 // deepPages reads a list page by page to its end.

@@ -18,7 +18,8 @@ func rapidReset(ctx context.Context, r *round) error {
 	body := envelope(&pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 1, Longitude: 1}})
 	return r.onWires(ctx, floodConnections, func(ctx context.Context, w *wire) error {
 		for i := 0; ctx.Err() == nil; i++ {
-			stream, err := w.open([]string{pb.SearchService_SearchNearby_FullMethodName, pb.CampaignService_Import_FullMethodName, "/no.such/Method"}[i%3])
+			stream, err := w.open([]string{pb.SearchService_SearchNearby_FullMethodName,
+				pb.CampaignService_Import_FullMethodName, "/no.such/Method"}[i%3])
 			if err == nil && i%2 == 0 {
 				err = w.data(stream, body, true)
 			}

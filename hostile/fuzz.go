@@ -27,7 +27,8 @@ func fuzz(ctx context.Context, r *round) error {
 		return err
 	}
 	defer conn.Close()
-	if err := importRows(ctx, conn, append(programRows("fuzz"), placeRow("fuzz", 0, 1, -150), campaignRow("fuzz", 0, fuzzedCampaign().GetArea()))); err != nil {
+	if err := importRows(ctx, conn, append(programRows("fuzz"), placeRow("fuzz", 0, 1, -150),
+		campaignRow("fuzz", 0, fuzzedCampaign().GetArea()))); err != nil {
 		return err
 	}
 	var group sync.WaitGroup
@@ -55,57 +56,81 @@ var fuzzed = []struct {
 }{
 	{pb.SearchService_SearchNearby_FullMethodName, fuzzedSearch()},
 	{pb.SearchService_SearchNearby_FullMethodName, fuzzedSearch()},
-	{pb.CampaignService_Explain_FullMethodName, &pb.ExplainRequest{Name: "advertisers/fuzz/campaigns/c0", Request: fuzzedSearch()}},
-	{pb.CampaignService_CreateAdvertiser_FullMethodName, &pb.CreateAdvertiserRequest{AdvertiserId: "fuzz-1", Advertiser: &pb.Advertiser{DisplayName: "f"}}},
+	{pb.CampaignService_Explain_FullMethodName, &pb.ExplainRequest{Name: "advertisers/fuzz/campaigns/c0",
+		Request: fuzzedSearch()}},
+	{pb.CampaignService_CreateAdvertiser_FullMethodName, &pb.CreateAdvertiserRequest{AdvertiserId: "fuzz-1",
+		Advertiser: &pb.Advertiser{DisplayName: "f"}}},
 	{pb.CampaignService_GetAdvertiser_FullMethodName, &pb.GetAdvertiserRequest{Name: "advertisers/fuzz"}},
 	{pb.CampaignService_ListAdvertisers_FullMethodName, &pb.ListAdvertisersRequest{PageSize: 10, PageToken: "token"}},
-	{pb.CampaignService_UpdateAdvertiser_FullMethodName, &pb.UpdateAdvertiserRequest{Advertiser: &pb.Advertiser{Name: "advertisers/fuzz", Etag: "1", DisplayName: "f"}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"display_name", "state"}}, AllowMissing: true}},
+	{pb.CampaignService_UpdateAdvertiser_FullMethodName,
+		&pb.UpdateAdvertiserRequest{Advertiser: &pb.Advertiser{Name: "advertisers/fuzz", Etag: "1", DisplayName: "f"},
+			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"display_name", "state"}}, AllowMissing: true}},
 	{pb.CampaignService_DeleteAdvertiser_FullMethodName, &pb.DeleteAdvertiserRequest{Name: "advertisers/fuzz", Etag: "1"}},
-	{pb.CampaignService_CreateProgram_FullMethodName, &pb.CreateProgramRequest{Parent: "advertisers/fuzz", ProgramId: "q", Program: fuzzedProgram()}},
+	{pb.CampaignService_CreateProgram_FullMethodName, &pb.CreateProgramRequest{Parent: "advertisers/fuzz", ProgramId: "q",
+		Program: fuzzedProgram()}},
 	{pb.CampaignService_GetProgram_FullMethodName, &pb.GetProgramRequest{Name: "advertisers/fuzz/programs/p"}},
 	{pb.CampaignService_ListPrograms_FullMethodName, &pb.ListProgramsRequest{Parent: "advertisers/-", PageSize: 10}},
-	{pb.CampaignService_UpdateProgram_FullMethodName, &pb.UpdateProgramRequest{Program: fuzzedProgram(), UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"hosts", "keywords", "minimum_age"}}, AllowMissing: true}},
+	{pb.CampaignService_UpdateProgram_FullMethodName, &pb.UpdateProgramRequest{Program: fuzzedProgram(),
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"hosts", "keywords", "minimum_age"}}, AllowMissing: true}},
 	{pb.CampaignService_DeleteProgram_FullMethodName, &pb.DeleteProgramRequest{Name: "advertisers/fuzz/programs/q"}},
-	{pb.CampaignService_CreatePlace_FullMethodName, &pb.CreatePlaceRequest{Parent: "advertisers/fuzz/programs/p", PlaceId: "m", Place: fuzzedPlace()}},
+	{pb.CampaignService_CreatePlace_FullMethodName, &pb.CreatePlaceRequest{Parent: "advertisers/fuzz/programs/p",
+		PlaceId: "m", Place: fuzzedPlace()}},
 	{pb.CampaignService_GetPlace_FullMethodName, &pb.GetPlaceRequest{Name: "advertisers/fuzz/programs/p/places/l0"}},
-	{pb.CampaignService_ListPlaces_FullMethodName, &pb.ListPlacesRequest{Parent: "advertisers/fuzz/programs/-", PageSize: 10}},
-	{pb.CampaignService_UpdatePlace_FullMethodName, &pb.UpdatePlaceRequest{Place: fuzzedPlace(), UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"latitude", "longitude"}}}},
-	{pb.CampaignService_ReviewPlace_FullMethodName, &pb.ReviewPlaceRequest{Name: "advertisers/fuzz/programs/p/places/l0", ReviewState: 2}},
+	{pb.CampaignService_ListPlaces_FullMethodName, &pb.ListPlacesRequest{Parent: "advertisers/fuzz/programs/-",
+		PageSize: 10}},
+	{pb.CampaignService_UpdatePlace_FullMethodName, &pb.UpdatePlaceRequest{Place: fuzzedPlace(),
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"latitude", "longitude"}}}},
+	{pb.CampaignService_ReviewPlace_FullMethodName, &pb.ReviewPlaceRequest{Name: "advertisers/fuzz/programs/p/places/l0",
+		ReviewState: 2}},
 	{pb.CampaignService_DeletePlace_FullMethodName, &pb.DeletePlaceRequest{Name: "advertisers/fuzz/programs/p/places/m"}},
-	{pb.CampaignService_CreateCampaign_FullMethodName, &pb.CreateCampaignRequest{Parent: "advertisers/fuzz", CampaignId: "d", Campaign: fuzzedCampaign()}},
+	{pb.CampaignService_CreateCampaign_FullMethodName, &pb.CreateCampaignRequest{Parent: "advertisers/fuzz",
+		CampaignId: "d", Campaign: fuzzedCampaign()}},
 	{pb.CampaignService_GetCampaign_FullMethodName, &pb.GetCampaignRequest{Name: "advertisers/fuzz/campaigns/c0"}},
-	{pb.CampaignService_ListCampaigns_FullMethodName, &pb.ListCampaignsRequest{Parent: "advertisers/fuzz", PageSize: 10, View: 2}},
-	{pb.CampaignService_UpdateCampaign_FullMethodName, &pb.UpdateCampaignRequest{Campaign: fuzzedCampaign(), UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"area.polygons", "audience", "keywords"}}, AllowMissing: true}},
+	{pb.CampaignService_ListCampaigns_FullMethodName, &pb.ListCampaignsRequest{Parent: "advertisers/fuzz", PageSize: 10,
+		View: 2}},
+	{pb.CampaignService_UpdateCampaign_FullMethodName, &pb.UpdateCampaignRequest{Campaign: fuzzedCampaign(),
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"area.polygons", "audience", "keywords"}}, AllowMissing: true}},
 	{pb.CampaignService_DeleteCampaign_FullMethodName, &pb.DeleteCampaignRequest{Name: "advertisers/fuzz/campaigns/d"}},
 	{pb.CampaignService_ListRegions_FullMethodName, &pb.ListRegionsRequest{Words: "hang", PageSize: 10}},
-	{pb.CampaignService_Import_FullMethodName, &pb.ImportRequest{Rows: append(programRows("fuzz"), placeRow("fuzz", 0, 1, -150), &pb.ImportRow{Resource: &pb.ImportRow_Campaign{Campaign: fuzzedCampaign()}})}},
+	{pb.CampaignService_Import_FullMethodName,
+		&pb.ImportRequest{Rows: append(programRows("fuzz"), placeRow("fuzz", 0, 1, -150),
+			&pb.ImportRow{Resource: &pb.ImportRow_Campaign{Campaign: fuzzedCampaign()}})}},
 }
 
 func fuzzedSearch() *pb.SearchNearbyRequest {
 	return &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 1, Longitude: -150, Datum: 2, AccuracyM: 10},
-		Viewer: &pb.Viewer{UserKey: "u", Age: proto.Int32(30), Gender: 1, OperatingSystem: 2, Network: 3, Interests: []pb.Category{1, 2}, CreditBand: 3, HomeRegion: "330100"},
-		Host:   attackersHost, Scene: 2, Words: "coffee 咖啡", Category: attackersCategory, RadiusM: proto.Float64(3000), NearbyLimit: proto.Int32(20), SponsoredSlots: proto.Int32(3), Personalization: 1, Trace: true}
+		Viewer: &pb.Viewer{UserKey: "u", Age: proto.Int32(30), Gender: 1, OperatingSystem: 2, Network: 3,
+			Interests: []pb.Category{1, 2}, CreditBand: 3, HomeRegion: "330100"},
+		Host: attackersHost, Scene: 2, Words: "coffee 咖啡", Category: attackersCategory, RadiusM: proto.Float64(3000),
+		NearbyLimit: proto.Int32(20), SponsoredSlots: proto.Int32(3), Personalization: 1, Trace: true}
 }
 
 func fuzzedProgram() *pb.Program {
-	return &pb.Program{Name: "advertisers/fuzz/programs/p", DisplayName: "p", AlternativeNames: []string{"咖啡"}, Category: attackersCategory, Hosts: []pb.Host{attackersHost},
-		OperatingSystems: []pb.OperatingSystem{1}, MinimumAge: 18, Path: "p", IconUri: "https://icon", Keywords: []string{"coffee"}}
+	return &pb.Program{Name: "advertisers/fuzz/programs/p", DisplayName: "p", AlternativeNames: []string{"咖啡"},
+		Category: attackersCategory, Hosts: []pb.Host{attackersHost}, OperatingSystems: []pb.OperatingSystem{1},
+		MinimumAge: 18, Path: "p", IconUri: "https://icon", Keywords: []string{"coffee"}}
 }
 
 func fuzzedPlace() *pb.Place {
-	return &pb.Place{Name: "advertisers/fuzz/programs/p/places/l0", DisplayName: "l", Latitude: 1, Longitude: -150, Datum: 3, Address: "a", OpeningHours: "Mo-Su"}
+	return &pb.Place{Name: "advertisers/fuzz/programs/p/places/l0", DisplayName: "l", Latitude: 1, Longitude: -150,
+		Datum: 3, Address: "a", OpeningHours: "Mo-Su"}
 }
 
 func fuzzedCampaign() *pb.Campaign {
-	c := campaignOf("fuzz", 0, &pb.Area{AroundPlacesM: 500, Circles: []*pb.Circle{{Latitude: 1, Longitude: -150, Datum: 1, RadiusM: 100}}, H3Cells: []string{"8f0a00000000000"}, Regions: []string{"330100"},
-		Polygons: []string{`{"type":"Polygon","coordinates":[[[-150,0],[-149,0],[-149,1],[-150,0]]]}`}})
+	c := campaignOf("fuzz", 0, &pb.Area{AroundPlacesM: 500,
+		Circles: []*pb.Circle{{Latitude: 1, Longitude: -150, Datum: 1, RadiusM: 100}}, H3Cells: []string{"8f0a00000000000"},
+		Regions: []string{"330100"}, Polygons: []string{`{"type":"Polygon","coordinates":[[[-150,0],[-149,0],[-149,1],[-150,0]]]}`}})
 	c.ExcludedArea = &pb.Area{Circles: []*pb.Circle{{Latitude: 1, Longitude: -150, RadiusM: 20}}}
-	c.StartTime, c.EndTime, c.TimeZone = &timestamppb.Timestamp{Seconds: 1e9}, &timestamppb.Timestamp{Seconds: 4e9}, "Asia/Shanghai"
+	c.StartTime, c.EndTime, c.TimeZone = &timestamppb.Timestamp{Seconds: 1e9}, &timestamppb.Timestamp{Seconds: 4e9},
+		"Asia/Shanghai"
 	c.WeeklyHours = []*pb.WeeklyHours{{Day: 1, StartHour: 8, EndHour: 20}}
-	c.Audience = &pb.Audience{Ages: []*pb.AgeRange{{MinAge: 18, MaxAge: 40}}, Genders: []pb.Gender{1}, OperatingSystems: []pb.OperatingSystem{1}, Hosts: []pb.Host{1}, Scenes: []pb.Scene{2}, Networks: []pb.Network{1},
-		Interests: []pb.Category{1}, IncludeUnknown: []pb.AudienceDimension{1, 10}, CreditBands: []pb.CreditBand{2}, Residences: []pb.Residence{1}, ExcludedInterests: []pb.Category{3}}
+	c.Audience = &pb.Audience{Ages: []*pb.AgeRange{{MinAge: 18, MaxAge: 40}}, Genders: []pb.Gender{1},
+		OperatingSystems: []pb.OperatingSystem{1}, Hosts: []pb.Host{1}, Scenes: []pb.Scene{2}, Networks: []pb.Network{1},
+		Interests: []pb.Category{1}, IncludeUnknown: []pb.AudienceDimension{1, 10}, CreditBands: []pb.CreditBand{2},
+		Residences: []pb.Residence{1}, ExcludedInterests: []pb.Category{3}}
 	c.FrequencyCap = &pb.FrequencyCap{Impressions: 2, Window: durationpb.New(3600e9), ServeUncapped: true}
-	c.Creatives = []*pb.Creative{{Host: 1, Title: "t", Promotion: "p", Path: "p", ImageUri: "https://i", Coupon: &pb.Coupon{Text: "c", Terms: "t", ValidUntilTime: &timestamppb.Timestamp{Seconds: 4e9}, TotalCount: 5}}}
+	c.Creatives = []*pb.Creative{{Host: 1, Title: "t", Promotion: "p", Path: "p", ImageUri: "https://i",
+		Coupon: &pb.Coupon{Text: "c", Terms: "t", ValidUntilTime: &timestamppb.Timestamp{Seconds: 4e9}, TotalCount: 5}}}
 	c.HostBids = []*pb.HostBid{{Host: 1, MultiplierPpm: 2_000_000}}
 	c.Keywords = []*pb.Keyword{{Text: "coffee 咖啡", Match: 2}, {Text: "tea", Negative: true}}
 	return c
@@ -163,7 +188,8 @@ func oneOf[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
 // extreme returns a value at or beyond the limits of a field.
 func extreme(r *rand.Rand, field protoreflect.FieldDescriptor) protoreflect.Value {
-	whole := oneOf[int64](r, 0, 1, -1, 2, 120, 121, 1000, 1001, math.MaxInt32, math.MinInt32, math.MaxInt64, math.MinInt64, 1e12)
+	whole := oneOf[int64](r, 0, 1, -1, 2, 120, 121, 1000, 1001, math.MaxInt32, math.MinInt32, math.MaxInt64, math.MinInt64,
+		1e12)
 	switch field.Kind() {
 	case protoreflect.BoolKind:
 		return protoreflect.ValueOfBool(r.IntN(2) == 0)
@@ -176,13 +202,17 @@ func extreme(r *rand.Rand, field protoreflect.FieldDescriptor) protoreflect.Valu
 	case protoreflect.Uint64Kind:
 		return protoreflect.ValueOfUint64(uint64(whole))
 	case protoreflect.DoubleKind:
-		return protoreflect.ValueOfFloat64(oneOf(r, 0, math.Copysign(0, -1), 90, 180, -180, math.NaN(), math.Inf(1), math.Inf(-1), 1e308, 5e-324, 90.0000001, 1e7))
+		return protoreflect.ValueOfFloat64(oneOf(r, 0, math.Copysign(0, -1), 90, 180, -180, math.NaN(), math.Inf(1),
+			math.Inf(-1), 1e308, 5e-324, 90.0000001, 1e7))
 	case protoreflect.BytesKind:
 		return protoreflect.ValueOfBytes([]byte("\x00\xff"))
 	}
-	return protoreflect.ValueOfString(oneOf(r, "", "-", "/", "advertisers/-", "advertisers/fuzz/programs/-", "../..", "\x00", "咖啡", "é"+string(make([]byte, 300)),
-		`{"type":"Polygon","coordinates":[[[0,0],[0,0],[0,0],[0,0]]]}`, `{"type":"Polygon","coordinates":[[]]}`, `{"type":"MultiPolygon","coordinates":null}`, `{"type":"Feature","geometry":{}}`,
-		"8f0a00000000000", "ffffffffffffffff", "000000", "330100", "Asia/Nowhere", "../../etc/passwd", "*", "area.circles.latitude", "18446744073709551616", "%s%n"))
+	return protoreflect.ValueOfString(oneOf(r, "", "-", "/", "advertisers/-", "advertisers/fuzz/programs/-", "../..",
+		"\x00", "咖啡", "é"+string(make([]byte, 300)),
+		`{"type":"Polygon","coordinates":[[[0,0],[0,0],[0,0],[0,0]]]}`, `{"type":"Polygon","coordinates":[[]]}`,
+		`{"type":"MultiPolygon","coordinates":null}`, `{"type":"Feature","geometry":{}}`,
+		"8f0a00000000000", "ffffffffffffffff", "000000", "330100", "Asia/Nowhere", "../../etc/passwd", "*",
+		"area.circles.latitude", "18446744073709551616", "%s%n"))
 }
 
 // alter changes some bytes of a message.

@@ -46,11 +46,13 @@ func TestARoundFails(t *testing.T) {
 func rightAnswer() *pb.SearchNearbyResponse {
 	r := &pb.SearchNearbyResponse{}
 	for slot, name := range []string{"5", "4", "3"} {
-		r.Sponsored = append(r.Sponsored, &pb.SponsoredResult{Slot: int32(slot + 1), Campaign: "advertisers/bystander-" + name + "/campaigns/c", PriceMicros: int64(4-slot) * yuan})
+		r.Sponsored = append(r.Sponsored, &pb.SponsoredResult{Slot: int32(slot + 1),
+			Campaign: "advertisers/bystander-" + name + "/campaigns/c", PriceMicros: int64(4-slot) * yuan})
 	}
 	for i, name := range strings.Fields("1 2 6 7 8 9 10 11 12") {
 		distances := []float64{100, 200, 600, 700, 800, 900, 1000, 1100, 1200}
-		r.Nearby = append(r.Nearby, &pb.NearbyResult{Place: &pb.PlaceCard{Name: "advertisers/bystander-" + name + "/programs/p/places/l"}, DistanceM: distances[i]})
+		r.Nearby = append(r.Nearby, &pb.NearbyResult{Place: &pb.PlaceCard{Name: "advertisers/bystander-" + name +
+			"/programs/p/places/l"}, DistanceM: distances[i]})
 	}
 	return r
 }
@@ -60,8 +62,10 @@ func TestWrongAnswersAreSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(*pb.SearchNearbyResponse){
-		"a slot is missing":       func(r *pb.SearchNearbyResponse) { r.Sponsored = r.Sponsored[:2] },
-		"slots are exchanged":     func(r *pb.SearchNearbyResponse) { r.Sponsored[0], r.Sponsored[1] = r.Sponsored[1], r.Sponsored[0] },
+		"a slot is missing": func(r *pb.SearchNearbyResponse) { r.Sponsored = r.Sponsored[:2] },
+		"slots are exchanged": func(r *pb.SearchNearbyResponse) {
+			r.Sponsored[0], r.Sponsored[1] = r.Sponsored[1], r.Sponsored[0]
+		},
 		"a micro too much":        func(r *pb.SearchNearbyResponse) { r.Sponsored[2].PriceMicros++ },
 		"skipped, yet there":      func(r *pb.SearchNearbyResponse) { r.SponsoredSkipped = true },
 		"a place is missing":      func(r *pb.SearchNearbyResponse) { r.Nearby = r.Nearby[:8] },
@@ -98,7 +102,8 @@ func TestATallyTellsFaultsFromRefusals(t *testing.T) {
 
 func TestALogShowsPanics(t *testing.T) {
 	l := newServerLog()
-	l.follow(strings.NewReader("level=INFO msg=serving\npanic: runtime error\ngoroutine 1\nlevel=ERROR msg=\"a call failed\" error=x"))
+	l.follow(strings.NewReader("level=INFO msg=serving\npanic: runtime error\ngoroutine 1\nlevel=ERROR msg=\"a call " +
+		"failed\" error=x"))
 	select {
 	case <-l.serving:
 	default:

@@ -52,7 +52,8 @@ func idleWatchers(ctx context.Context, r *round) error {
 
 // idleCalls opens thousands of unary calls and never sends their messages.
 func idleCalls(ctx context.Context, r *round) error {
-	return r.openAndWait(ctx, []string{pb.SearchService_SearchNearby_FullMethodName, pb.CampaignService_ListCampaigns_FullMethodName,
+	return r.openAndWait(ctx, []string{pb.SearchService_SearchNearby_FullMethodName,
+		pb.CampaignService_ListCampaigns_FullMethodName,
 		pb.CampaignService_CreateCampaign_FullMethodName, pb.CampaignService_Explain_FullMethodName})
 }
 
@@ -86,7 +87,8 @@ func slowBodies(ctx context.Context, r *round) error {
 	return r.onWires(ctx, idleConnections, func(ctx context.Context, w *wire) error {
 		var streams []uint32
 		for i := range 200 {
-			stream, err := w.open([]string{pb.SearchService_SearchNearby_FullMethodName, pb.CampaignService_Import_FullMethodName}[i%2])
+			stream, err := w.open([]string{pb.SearchService_SearchNearby_FullMethodName,
+				pb.CampaignService_Import_FullMethodName}[i%2])
 			if err != nil {
 				return err
 			}
@@ -162,7 +164,8 @@ func unfinishedTLS(ctx context.Context, r *round) error {
 	if err != nil {
 		return err
 	}
-	s.args = []string{"--tls-cert", filepath.Join(dir, "cert.pem"), "--tls-key", filepath.Join(dir, "key.pem"), "--auction-budget", "1m"}
+	s.args = []string{"--tls-cert", filepath.Join(dir, "cert.pem"), "--tls-key", filepath.Join(dir, "key.pem"),
+		"--auction-budget", "1m"}
 	if err := s.start(ctx); err != nil {
 		return err
 	}
@@ -178,12 +181,14 @@ func unfinishedTLS(ctx context.Context, r *round) error {
 
 func (r *round) searchTLS(ctx context.Context, s *server, certificate *x509.CertPool) error {
 	for ctx.Err() == nil {
-		conn, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: certificate, ServerName: "localhost"})))
+		conn, err := grpc.NewClient(s.address,
+			grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: certificate, ServerName: "localhost"})))
 		if err != nil {
 			return err
 		}
 		one, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-		_, err = pb.NewSearchServiceClient(conn).SearchNearby(one, &pb.SearchNearbyRequest{Location: &pb.Location{}, SponsoredSlots: proto.Int32(0)})
+		_, err = pb.NewSearchServiceClient(conn).SearchNearby(one,
+			&pb.SearchNearbyRequest{Location: &pb.Location{}, SponsoredSlots: proto.Int32(0)})
 		cancel()
 		r.tally.beside.Add(1)
 		if err != nil {
@@ -203,8 +208,9 @@ func writeCertificate(dir string) (*x509.CertPool, error) {
 	if err != nil {
 		return nil, err
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true,
+		BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		return nil, err
@@ -217,5 +223,6 @@ func writeCertificate(dir string) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(certificate)
 	return pool, errors.Join(os.WriteFile(filepath.Join(dir, "cert.pem"), certificate, 0o600),
-		os.WriteFile(filepath.Join(dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}), 0o600))
+		os.WriteFile(filepath.Join(dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}),
+			0o600))
 }

@@ -100,15 +100,18 @@ func (r *round) inventory(ctx context.Context) (map[string]identity, error) {
 	there, client := map[string]identity{}, pb.NewCampaignServiceClient(conn)
 	return there, errors.Join(
 		listed(there, func(token string) ([]*pb.Program, string, error) {
-			page, err := client.ListPrograms(ctx, &pb.ListProgramsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize, PageToken: token})
+			page, err := client.ListPrograms(ctx, &pb.ListProgramsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize,
+				PageToken: token})
 			return page.GetPrograms(), page.GetNextPageToken(), err
 		}),
 		listed(there, func(token string) ([]*pb.Place, string, error) {
-			page, err := client.ListPlaces(ctx, &pb.ListPlacesRequest{Parent: "advertisers/-/programs/-", PageSize: hexbid.MaxPageSize, PageToken: token})
+			page, err := client.ListPlaces(ctx, &pb.ListPlacesRequest{Parent: "advertisers/-/programs/-",
+				PageSize: hexbid.MaxPageSize, PageToken: token})
 			return page.GetPlaces(), page.GetNextPageToken(), err
 		}),
 		listed(there, func(token string) ([]*pb.Campaign, string, error) {
-			page, err := client.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize, PageToken: token})
+			page, err := client.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-",
+				PageSize: hexbid.MaxPageSize, PageToken: token})
 			return page.GetCampaigns(), page.GetNextPageToken(), err
 		}))
 }
@@ -233,7 +236,8 @@ func (r *round) writeAndKill(ctx context.Context, s *server, known *ledger, n in
 
 // createOne writes one advertiser. It returns false when the process has ended.
 func (r *round) createOne(ctx context.Context, conn *grpc.ClientConn, known *ledger, id string) bool {
-	a, err := pb.NewCampaignServiceClient(conn).CreateAdvertiser(ctx, &pb.CreateAdvertiserRequest{AdvertiserId: id, Advertiser: &pb.Advertiser{DisplayName: id}})
+	a, err := pb.NewCampaignServiceClient(conn).CreateAdvertiser(ctx,
+		&pb.CreateAdvertiserRequest{AdvertiserId: id, Advertiser: &pb.Advertiser{DisplayName: id}})
 	r.tally.called("a write before a kill", err)
 	if err == nil {
 		if err := known.acknowledge(a); err != nil {

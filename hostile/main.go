@@ -135,7 +135,8 @@ func attackAll(ctx context.Context, o options, t *tally, chosen []attack) error 
 		return err
 	}
 	defer s.kill()
-	r := &round{options: o, share: time.Duration(o.seconds) * time.Second / time.Duration(len(chosen)), server: s, tally: t}
+	r := &round{options: o, share: time.Duration(o.seconds) * time.Second / time.Duration(len(chosen)), server: s,
+		tally: t}
 	if r.beside, err = newBystanders(ctx, s, t); err != nil {
 		return err
 	}
@@ -162,7 +163,8 @@ func (r *round) attackOnce(ctx context.Context, a attack) error {
 		r.tally.fall("the service did not answer as before: %v", err)
 	}
 	r.server.judgeLog()
-	fmt.Printf("%-22s %5.1f s, %s; %d MiB\n", a.name, took.Seconds(), r.tally.counts().since(before), r.server.residentMB())
+	fmt.Printf("%-22s %5.1f s, %s; %d MiB\n", a.name, took.Seconds(), r.tally.counts().since(before),
+		r.server.residentMB())
 	return ctx.Err()
 }
 

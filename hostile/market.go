@@ -16,7 +16,8 @@ func programRows(advertiser string) []*pb.ImportRow {
 	name := "advertisers/" + advertiser
 	return []*pb.ImportRow{
 		{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: name, DisplayName: advertiser}}},
-		{Resource: &pb.ImportRow_Program{Program: &pb.Program{Name: name + "/programs/p", DisplayName: "p", Category: attackersCategory, Hosts: []pb.Host{attackersHost}}}},
+		{Resource: &pb.ImportRow_Program{Program: &pb.Program{Name: name + "/programs/p", DisplayName: "p",
+			Category: attackersCategory, Hosts: []pb.Host{attackersHost}}}},
 	}
 }
 
@@ -31,6 +32,7 @@ func campaignRow(advertiser string, i int, area *pb.Area) *pb.ImportRow {
 }
 
 func placeRow(advertiser string, i int, latitude, longitude float64) *pb.ImportRow {
-	return &pb.ImportRow{Row: int64(i), Resource: &pb.ImportRow_Place{Place: &pb.Place{Name: fmt.Sprintf("advertisers/%s/programs/p/places/l%d", advertiser, i),
-		Latitude: latitude, Longitude: longitude}}}
+	name := fmt.Sprintf("advertisers/%s/programs/p/places/l%d", advertiser, i)
+	return &pb.ImportRow{Row: int64(i),
+		Resource: &pb.ImportRow_Place{Place: &pb.Place{Name: name, Latitude: latitude, Longitude: longitude}}}
 }

@@ -81,7 +81,8 @@ func (r *round) throw(w *wire, b bomb) error {
 // heldMessages sends large messages without their last byte, on many streams at once.
 func heldMessages(ctx context.Context, r *round) error {
 	held := frame(make([]byte, mostBytes-1), mostBytes, false)
-	methods := []string{pb.CampaignService_Import_FullMethodName, pb.CampaignService_CreateCampaign_FullMethodName, pb.SearchService_SearchNearby_FullMethodName}
+	methods := []string{pb.CampaignService_Import_FullMethodName, pb.CampaignService_CreateCampaign_FullMethodName,
+		pb.SearchService_SearchNearby_FullMethodName}
 	return r.onWires(ctx, floodConnections, func(ctx context.Context, w *wire) error {
 		var group sync.WaitGroup
 		for i := range 50 {

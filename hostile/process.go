@@ -48,7 +48,8 @@ func newServer(o options, t *tally, dir string) (*server, error) {
 		return nil, err
 	}
 	defer l.Close()
-	return &server{binary: binary, data: filepath.Join(dir, "data"), address: l.Addr().String(), tally: t, capMB: o.memoryCapMB}, nil
+	return &server{binary: binary, data: filepath.Join(dir, "data"), address: l.Addr().String(), tally: t,
+		capMB: o.memoryCapMB}, nil
 }
 
 // errEnded means that the process ended by itself before it served.
@@ -56,7 +57,8 @@ var errEnded = errors.New("it ended before it served")
 
 // start starts the process and waits until it serves.
 func (s *server) start(ctx context.Context) error {
-	s.command = exec.Command(s.binary, append([]string{"serve", "--listen", s.address, "--metrics-listen", "", "--data", s.data}, s.args...)...)
+	s.command = exec.Command(s.binary,
+		append([]string{"serve", "--listen", s.address, "--metrics-listen", "", "--data", s.data}, s.args...)...)
 	stderr, err := s.command.StderrPipe()
 	if err != nil {
 		return err

@@ -62,7 +62,8 @@ func (r *round) importBomb(ctx context.Context, name string, rows []*pb.ImportRo
 }
 
 // exchangeBatch sends one batch and passes each outcome on.
-func exchangeBatch(ctx context.Context, conn *grpc.ClientConn, rows []*pb.ImportRow, outcome func(*pb.ImportOutcome)) error {
+func exchangeBatch(ctx context.Context, conn *grpc.ClientConn, rows []*pb.ImportRow,
+	outcome func(*pb.ImportOutcome)) error {
 	stream, err := pb.NewCampaignServiceClient(conn).Import(ctx)
 	if err != nil {
 		return err
@@ -204,7 +205,8 @@ func slivers(r *rand.Rand) *pb.Area {
 func circles(r *rand.Rand, n int, spread, radiusM float64) *pb.Area {
 	a := &pb.Area{}
 	for range n {
-		a.Circles = append(a.Circles, &pb.Circle{Latitude: spread * 60 * (r.Float64() - 0.5), Longitude: -150 + spread*50*r.Float64(), RadiusM: max(10, min(1e7, radiusM))})
+		a.Circles = append(a.Circles, &pb.Circle{Latitude: spread * 60 * (r.Float64() - 0.5),
+			Longitude: -150 + spread*50*r.Float64(), RadiusM: max(10, min(1e7, radiusM))})
 	}
 	return a
 }

@@ -102,11 +102,13 @@ type counts struct {
 func (t *tally) counts() counts {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return counts{t.calls.Load(), t.refused.Load(), t.late.Load(), t.beside.Load(), t.rowsStored.Load(), t.rowsRefused.Load(), t.slowest}
+	return counts{t.calls.Load(), t.refused.Load(), t.late.Load(), t.beside.Load(), t.rowsStored.Load(),
+		t.rowsRefused.Load(), t.slowest}
 }
 
 func (c counts) since(before counts) string {
-	text := fmt.Sprintf("%d calls, %d refused, %d late; %d beside within %.2f s", c.calls-before.calls, c.refused-before.refused, c.late-before.late, c.beside-before.beside, c.slowest.Seconds())
+	text := fmt.Sprintf("%d calls, %d refused, %d late; %d beside within %.2f s", c.calls-before.calls,
+		c.refused-before.refused, c.late-before.late, c.beside-before.beside, c.slowest.Seconds())
 	if stored, refused := c.rowsStored-before.rowsStored, c.rowsRefused-before.rowsRefused; stored+refused > 0 {
 		text += fmt.Sprintf(", rows: %d stored, %d refused", stored, refused)
 	}
@@ -118,9 +120,11 @@ func (t *tally) lastLine() string {
 	t.mu.Lock()
 	fell := len(t.falls)
 	t.mu.Unlock()
-	return fmt.Sprintf("hostile: %d attacks, %s calls, %s refused, %s past their deadline, %s bystanders' calls, %d wrong answers, %d internal errors, %d kills, %d damages of which %d refused to start, %d lost, peak %d MiB, %d fell",
-		t.attacks.Load(), grouped(t.calls.Load()), grouped(t.refused.Load()), grouped(t.late.Load()), grouped(t.beside.Load()),
-		t.wrong.Load(), t.internal.Load(), t.kills.Load(), t.damages.Load(), t.notStarted.Load(), t.lost.Load(), t.peakMB.Load(), fell)
+	return fmt.Sprintf("hostile: %d attacks, %s calls, %s refused, %s past their deadline, %s bystanders' calls, %d "+
+		"wrong answers, %d internal errors, %d kills, %d damages of which %d refused to start, %d lost, peak %d MiB, %d fell",
+		t.attacks.Load(), grouped(t.calls.Load()), grouped(t.refused.Load()), grouped(t.late.Load()),
+		grouped(t.beside.Load()), t.wrong.Load(), t.internal.Load(), t.kills.Load(), t.damages.Load(),
+		t.notStarted.Load(), t.lost.Load(), t.peakMB.Load(), fell)
 }
 
 // grouped writes a count with commas between thousands.

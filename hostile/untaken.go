@@ -21,8 +21,10 @@ func untakenAnswers(ctx context.Context, r *round) error {
 	defer r.idling()()
 	ctx, cancel := r.until(ctx)
 	defer cancel()
-	list := envelope(&pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize, View: pb.View_VIEW_FULL})
-	search := envelope(&pb.SearchNearbyRequest{Location: &pb.Location{Latitude: bystandersLatitude, Longitude: bystandersLongitude}, NearbyLimit: proto.Int32(100)})
+	list := envelope(&pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize,
+		View: pb.View_VIEW_FULL})
+	search := envelope(&pb.SearchNearbyRequest{Location: &pb.Location{Latitude: bystandersLatitude,
+		Longitude: bystandersLongitude}, NearbyLimit: proto.Int32(100)})
 	var group sync.WaitGroup
 	for i := range 40 {
 		window := []uint32{0, 1<<31 - 1}[i%2]
@@ -76,7 +78,8 @@ func (r *round) fillLists(ctx context.Context) error {
 	for i := range campaigns {
 		area := &pb.Area{}
 		for range 500 {
-			area.Circles = append(area.Circles, &pb.Circle{Latitude: 10 + 10*r.random.Float64(), Longitude: -160 + 10*r.random.Float64(), RadiusM: 100})
+			area.Circles = append(area.Circles, &pb.Circle{Latitude: 10 + 10*r.random.Float64(),
+				Longitude: -160 + 10*r.random.Float64(), RadiusM: 100})
 		}
 		rows = append(rows, campaignRow("lists", i, area))
 		if (i+1)%aBatch != 0 && i+1 < campaigns {

@@ -17,7 +17,8 @@ type windows struct {
 const initialWindow = 65_535 // the default of the protocol
 
 func newWindows() windows {
-	return windows{changed: sync.NewCond(&sync.Mutex{}), connection: initialWindow, initial: initialWindow, streams: map[uint32]int64{}}
+	return windows{changed: sync.NewCond(&sync.Mutex{}), connection: initialWindow, initial: initialWindow,
+		streams: map[uint32]int64{}}
 }
 
 func (w *windows) change(by func()) {

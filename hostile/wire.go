@@ -101,7 +101,8 @@ func (w *wire) open(method string, further ...hpack.HeaderField) (stream uint32,
 	err = w.do(func(framer *http2.Framer) error {
 		stream = w.stream
 		w.stream += 2
-		return framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: w.headers(method, further), EndHeaders: true})
+		return framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: w.headers(method, further),
+			EndHeaders: true})
 	})
 	return stream, err
 }
@@ -109,8 +110,9 @@ func (w *wire) open(method string, further ...hpack.HeaderField) (stream uint32,
 // headers encodes the headers of a call. The caller holds the lock.
 func (w *wire) headers(method string, further []hpack.HeaderField) []byte {
 	w.block.Reset()
-	for _, f := range append([]hpack.HeaderField{{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"}, {Name: ":path", Value: method},
-		{Name: ":authority", Value: "localhost"}, {Name: "content-type", Value: "application/grpc"}, {Name: "te", Value: "trailers"}}, further...) {
+	for _, f := range append([]hpack.HeaderField{{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"},
+		{Name: ":path", Value: method}, {Name: ":authority", Value: "localhost"},
+		{Name: "content-type", Value: "application/grpc"}, {Name: "te", Value: "trailers"}}, further...) {
 		_ = w.encoder.WriteField(f) // cannot fail, because it writes into memory
 	}
 	return w.block.Bytes()

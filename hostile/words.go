@@ -26,10 +26,12 @@ func wordBombs(ctx context.Context, r *round) error {
 				return err
 			}
 		}
-		for _, words := range []string{strings.Repeat("a ", 100), strings.Repeat("面", 66), strings.Repeat("ﷺ", 66), strings.Repeat("e\u0301", 66), "a b c d e f", "\u202e\u0000", strings.Repeat("aé", 66)} {
+		for _, words := range []string{strings.Repeat("a ", 100), strings.Repeat("面", 66), strings.Repeat("ﷺ", 66),
+			strings.Repeat("e\u0301", 66), "a b c d e f", "\u202e\u0000", strings.Repeat("aé", 66)} {
 			one, cancel := context.WithTimeout(ctx, patience)
-			_, err := pb.NewSearchServiceClient(conn).SearchNearby(one, &pb.SearchNearbyRequest{Location: &pb.Location{Longitude: -150}, Words: words,
-				SponsoredSlots: proto.Int32(10), NearbyLimit: proto.Int32(100), RadiusM: proto.Float64(50_000)})
+			_, err := pb.NewSearchServiceClient(conn).SearchNearby(one,
+				&pb.SearchNearbyRequest{Location: &pb.Location{Longitude: -150}, Words: words,
+					SponsoredSlots: proto.Int32(10), NearbyLimit: proto.Int32(100), RadiusM: proto.Float64(50_000)})
 			cancel()
 			r.tally.called("a search for words", err)
 		}

@@ -49,7 +49,8 @@ func kindOf(measure string) (k Kind, known bool) {
 	}
 	for _, family := range families {
 		base, of := strings.CutPrefix(measure, family)
-		if of && (base == "mean" || base == "max" || slices.ContainsFunc(load.Percentiles, func(p float64) bool { return load.PercentileName(p) == base })) {
+		if of && (base == "mean" || base == "max" || slices.ContainsFunc(load.Percentiles,
+			func(p float64) bool { return load.PercentileName(p) == base })) {
 			return Span, true
 		}
 	}
@@ -69,7 +70,8 @@ func IsMeasure(name string) bool {
 }
 
 // Names lists the measures for people.
-const Names = "p50, p75, p90, p95, p99, p99.9, p99.99, mean and max, also after service_, server_ and lag_; errors, dropped, answered, fill, skipped and generator_busy (shares); asked and reached (a second); price"
+const Names = "p50, p75, p90, p95, p99, p99.9, p99.99, mean and max, also after service_, server_ and lag_; errors, " +
+	"dropped, answered, fill, skipped and generator_busy (shares); asked and reached (a second); price"
 
 // ParseConditions reads conditions separated by commas. Its error is Invalid and names the field.
 func ParseConditions(field, text string) (conditions []Condition, err error) {

@@ -28,7 +28,8 @@ func (f *finder) confirm() error {
 	} else {
 		f.found.NoVerdict = fmt.Sprintf("the objective holds at %.0f a second, the highest rate to try", f.Most)
 	}
-	low, high := &end{name: "lower", rate: &f.found.Low, holds: true, distance: distance}, &end{name: "upper", rate: &f.found.High, distance: distance}
+	low, high := &end{name: "lower", rate: &f.found.Low, holds: true, distance: distance},
+		&end{name: "upper", rate: &f.found.High, distance: distance}
 	for !f.stands(low) || !f.stands(high) {
 		for _, e := range []*end{low, high} {
 			if f.stands(e) {

@@ -66,8 +66,10 @@ func (o *outcomes) String() string {
 	slices.Sort(o.lows)
 	slices.Sort(o.highs)
 	middle := func(all []float64) float64 { return all[len(all)/2] }
-	return fmt.Sprintf("of %d searches %d hold the truth, %d with both ends within 5 %%, %d found none; at most %d tries; lower ends %.3f, %.3f, %.3f (least, median, most), upper %.3f, %.3f, %.3f",
-		o.searches, o.inside, o.close, o.refused, o.mostTries, o.lows[0], middle(o.lows), o.lows[len(o.lows)-1], o.highs[0], middle(o.highs), o.highs[len(o.highs)-1])
+	return fmt.Sprintf("of %d searches %d hold the truth, %d with both ends within 5 %%, %d found none; at most %d "+
+		"tries; lower ends %.3f, %.3f, %.3f (least, median, most), upper %.3f, %.3f, %.3f",
+		o.searches, o.inside, o.close, o.refused, o.mostTries, o.lows[0], middle(o.lows), o.lows[len(o.lows)-1], o.highs[0],
+		middle(o.highs), o.highs[len(o.highs)-1])
 }
 
 // searched returns the outcomes for machines with seeds 0, 1, …. Equal seeds give equal outcomes.
@@ -105,7 +107,8 @@ func TestTheTruthLiesInside(t *testing.T) {
 	anywhere := func(seed float64) float64 { return 9079 * math.Pow(2, seed) }
 	drifting := func(change func(seed, try float64) float64) func(float64, *rand.Rand) *machine {
 		return func(seed float64, r *rand.Rand) *machine {
-			return &machine{bound: 0.005, noise: logNormal(0.1, r), capacity: func(try int) float64 { return anywhere(seed) * change(seed, float64(try)) }}
+			return &machine{bound: 0.005, noise: logNormal(0.1, r),
+				capacity: func(try int) float64 { return anywhere(seed) * change(seed, float64(try)) }}
 		}
 	}
 	for name, test := range map[string]struct {
@@ -123,7 +126,8 @@ func TestTheTruthLiesInside(t *testing.T) {
 		}, 99, 75, 0},
 		"the same and one stall": {func(seed float64, r *rand.Rand) *machine {
 			k := 1 + int(seed*30)
-			return &machine{bound: 0.005, capacity: steady(9079), noise: logNormal(0.2, r), stalls: func(try int) bool { return try == k }}
+			return &machine{bound: 0.005, capacity: steady(9079), noise: logNormal(0.2, r),
+				stalls: func(try int) bool { return try == k }}
 		}, 99, 60, 0},
 		// Chance decides over a sixth of the rate to either side, and the ends lie there.
 		"20 % of noise where p99 hardly depends on the rate": {func(_ float64, r *rand.Rand) *machine {
@@ -138,7 +142,9 @@ func TestTheTruthLiesInside(t *testing.T) {
 		"rises by a twelfth on the way": {drifting(func(_, try float64) float64 { return math.Exp(0.002 * try) }), 97, 0, 0},
 		"falls by a fifth on the way":   {drifting(func(_, try float64) float64 { return math.Exp(-0.005 * try) }), 94, 0, 0},
 		"rises by a fifth on the way":   {drifting(func(_, try float64) float64 { return math.Exp(0.005 * try) }), 92, 0, 0},
-		"goes up and down by a tenth":   {drifting(func(seed, try float64) float64 { return 1 + 0.1*math.Sin(try/6+100*seed) }), 94, 0, 3},
+		"goes up and down by a tenth": {drifting(func(seed, try float64) float64 {
+			return 1 + 0.1*math.Sin(try/6+100*seed)
+		}), 94, 0, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			const searches = 400
@@ -146,7 +152,8 @@ func TestTheTruthLiesInside(t *testing.T) {
 			if strings.Contains(name, "on the way") && (o.lows[len(o.lows)-1] > 1.03 || o.highs[0] < 0.97) {
 				t.Error("an interval misses the truth by more than 3 %")
 			}
-			if 100*o.inside < test.inside*searches || 100*o.close < test.close*searches || 100*o.refused > test.refused*searches || o.mostTries > 40 {
+			if 100*o.inside < test.inside*searches || 100*o.close < test.close*searches ||
+				100*o.refused > test.refused*searches || o.mostTries > 40 {
 				t.Errorf("expected of a hundred %d, %d and %d", test.inside, test.close, test.refused)
 			}
 		})
@@ -158,7 +165,8 @@ func TestOneStallInAnyTryChangesNothing(t *testing.T) {
 	for k := range 31 {
 		m := &machine{bound: 0.005, capacity: steady(9079), stalls: func(try int) bool { return try == k }}
 		found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(), m.probe)
-		if err != nil || found.Low > 9079 || found.High < 9079 || found.Low < 0.95*9079 || found.High > 1.05*9079 || len(found.Tries) > 40 {
+		if err != nil || found.Low > 9079 || found.High < 9079 || found.Low < 0.95*9079 || found.High > 1.05*9079 ||
+			len(found.Tries) > 40 {
 			t.Errorf("a stall in try %d: %.0f to %.0f after %d tries, %v", k, found.Low, found.High, len(found.Tries), err)
 		}
 	}
@@ -183,7 +191,8 @@ func TestASuddenChangeIsFollowed(t *testing.T) {
 			low, high := m.truth(found)
 			if k <= len(found.Tries)-8 && (found.Low > low || found.High < high) {
 				missed++
-				t.Logf("times %v from try %d of %d: %.0f to %.0f, the truth was %.0f to %.0f", change, k, len(found.Tries), found.Low, found.High, low, high)
+				t.Logf("times %v from try %d of %d: %.0f to %.0f, the truth was %.0f to %.0f", change, k, len(found.Tries),
+					found.Low, found.High, low, high)
 			}
 		}
 		if missed > 0 {

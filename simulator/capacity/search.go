@@ -39,13 +39,14 @@ const (
 
 // Try is one try of a rate.
 type Try struct {
-	PerSecond float64       `json:"per_second"`
-	Phase     string        `json:"phase"` // climb, narrow, confirm
-	Held      bool          `json:"held"`
-	Missed    string        `json:"missed,omitempty"`  // the first condition that did not hold
-	Limited   string        `json:"limited,omitempty"` // why the generator, rather than the server, may have determined the result
-	Decision  string        `json:"decision"`          // what the search did next, and why
-	Measures  load.Measures `json:"measures"`
+	PerSecond float64 `json:"per_second"`
+	Phase     string  `json:"phase"` // climb, narrow, confirm
+	Held      bool    `json:"held"`
+	Missed    string  `json:"missed,omitempty"` // the first condition that did not hold
+	// Limited says why the generator, rather than the server, may have determined the result.
+	Limited  string        `json:"limited,omitempty"`
+	Decision string        `json:"decision"` // what the search did next, and why
+	Measures load.Measures `json:"measures"`
 }
 
 // Found is a capacity as an interval. Of the repeats at the lower end most held the objective, and of those at the
@@ -103,7 +104,8 @@ func (s *Search) mostTries() int { return triesToFind + triesToMove + 2*s.Confir
 // try measures a rate.
 func (f *finder) try(phase string, perSecond float64) (*Try, error) {
 	if len(f.found.Tries) == f.mostTries() {
-		return nil, hexbid.Errorf(hexbid.Unavailable, "", "no interval stood after %d tries: the machine's speed varies too much, or the tries are too short", f.mostTries())
+		return nil, hexbid.Errorf(hexbid.Unavailable, "",
+			"no interval stood after %d tries: the machine's speed varies too much, or the tries are too short", f.mostTries())
 	}
 	m, limited, err := f.probe(f.ctx, perSecond)
 	if err != nil {

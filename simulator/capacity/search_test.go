@@ -42,7 +42,8 @@ func TestTheIntervalHoldsTheEdge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if found.Low > edge || found.High <= edge || found.Low < edge*(1-s.Precision) || found.High > edge*(1+s.Precision) || len(found.Tries) > 40 {
+		if found.Low > edge || found.High <= edge || found.Low < edge*(1-s.Precision) || found.High > edge*(1+s.Precision) ||
+			len(found.Tries) > 40 {
 			t.Fatalf("%g to %g, the edge is %g", found.Low, found.High, edge)
 		}
 	})
@@ -52,9 +53,10 @@ func TestTheIntervalHoldsTheEdge(t *testing.T) {
 func TestARestlessEdgeWidensTheInterval(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 50 {
-		found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(), func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
-			return cliff(1000*(0.9+0.2*r.Float64()))(ctx, perSecond)
-		})
+		found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(),
+			func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
+				return cliff(1000*(0.9+0.2*r.Float64()))(ctx, perSecond)
+			})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +69,8 @@ func TestARestlessEdgeWidensTheInterval(t *testing.T) {
 func TestAnObjectiveThatCannotBeMetIsAnError(t *testing.T) {
 	found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(), cliff(0))
 	var e *hexbid.Error
-	if !errors.As(err, &e) || e.Kind != hexbid.Invalid || !strings.Contains(err.Error(), "cannot be met") || !strings.Contains(err.Error(), "p99 is 1 s") {
+	if !errors.As(err, &e) || e.Kind != hexbid.Invalid || !strings.Contains(err.Error(), "cannot be met") ||
+		!strings.Contains(err.Error(), "p99 is 1 s") {
 		t.Errorf("%v", err)
 	}
 	if found.Low != 0 || len(found.Tries) == 0 {
@@ -76,9 +79,10 @@ func TestAnObjectiveThatCannotBeMetIsAnError(t *testing.T) {
 }
 
 func TestCallsThatAreNotAnsweredMissAnyObjective(t *testing.T) {
-	found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(), func(_ context.Context, perSecond float64) (load.Measures, string, error) {
-		return load.Measures{"p99": 0.001, "answered": min(1, 1000/perSecond)}, "", nil
-	})
+	found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(),
+		func(_ context.Context, perSecond float64) (load.Measures, string, error) {
+			return load.Measures{"p99": 0.001, "answered": min(1, 1000/perSecond)}, "", nil
+		})
 	if err != nil || found.Low > 1002 || found.High < 1000 {
 		t.Errorf("%g to %g, %v", found.Low, found.High, err)
 	}
@@ -103,13 +107,15 @@ func TestABusyGeneratorIsNoUpperEnd(t *testing.T) {
 func TestAGeneratorsLimitOnceIsNotTheEnd(t *testing.T) {
 	for k := 1; k <= 30; k++ {
 		tries := 0
-		found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(), func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
-			if tries++; tries == k {
-				return load.Measures{"p99": 1, "answered": 1}, "the generator sent late", nil
-			}
-			return cliff(9079)(ctx, perSecond)
-		})
-		if err != nil || found.NoVerdict != "" || found.Low < 0.95*9079 || found.Low > 9079 || found.High > 1.05*9079 || found.High < 9079 {
+		found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(),
+			func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
+				if tries++; tries == k {
+					return load.Measures{"p99": 1, "answered": 1}, "the generator sent late", nil
+				}
+				return cliff(9079)(ctx, perSecond)
+			})
+		if err != nil || found.NoVerdict != "" || found.Low < 0.95*9079 || found.Low > 9079 || found.High > 1.05*9079 ||
+			found.High < 9079 {
 			t.Errorf("in try %d: %.0f to %.0f, %q, %v", k, found.Low, found.High, found.NoVerdict, err)
 		}
 	}
@@ -118,14 +124,16 @@ func TestAGeneratorsLimitOnceIsNotTheEnd(t *testing.T) {
 // TestAGeneratorsLimitInTheClimbIsGoneAround: between 3,000 and 5,000 a second the generator is the limit, and above
 // 5,000 the server is. The interval includes the rates that could not be judged.
 func TestAGeneratorsLimitInTheClimbIsGoneAround(t *testing.T) {
-	found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(), func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
-		m, _, err := cliff(3000)(ctx, perSecond)
-		if perSecond > 5000 {
-			m["service_p99"] = 1
-		}
-		return m, "the generator sent late", err
-	})
-	if err != nil || found.NoVerdict != "" || found.Low < 0.95*3000 || found.Low > 3000 || found.High < 5000 || found.High > 10_000 {
+	found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(),
+		func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
+			m, _, err := cliff(3000)(ctx, perSecond)
+			if perSecond > 5000 {
+				m["service_p99"] = 1
+			}
+			return m, "the generator sent late", err
+		})
+	if err != nil || found.NoVerdict != "" || found.Low < 0.95*3000 || found.Low > 3000 || found.High < 5000 ||
+		found.High > 10_000 {
 		t.Errorf("%.0f to %.0f, %q, %v", found.Low, found.High, found.NoVerdict, err)
 	}
 }
@@ -140,7 +148,8 @@ func TestAGeneratorTooSlowForTheFirstRateIsAskedLess(t *testing.T) {
 		}
 		return load.Measures{"p99": 0.001, "answered": 1}, "", nil
 	})
-	if err != nil || !strings.Contains(found.NoVerdict, "sent late") || found.High != 0 || found.Low < 0.95*900 || found.Low > 900 {
+	if err != nil || !strings.Contains(found.NoVerdict, "sent late") || found.High != 0 || found.Low < 0.95*900 ||
+		found.Low > 900 {
 		t.Errorf("%.0f to %.0f, %q, %v", found.Low, found.High, found.NoVerdict, err)
 	}
 	_, err = s.Find(t.Context(), func(context.Context, float64) (load.Measures, string, error) {
@@ -162,7 +171,8 @@ func TestTheMostHeldAtTimesIsSaidToBe(t *testing.T) {
 		}
 		return cliff(800)(ctx, perSecond)
 	})
-	if err != nil || found.Low > 800 || found.Low < 600 || found.High != 0 || !strings.Contains(found.NoVerdict, "sometimes holds at 1000") {
+	if err != nil || found.Low > 800 || found.Low < 600 || found.High != 0 ||
+		!strings.Contains(found.NoVerdict, "sometimes holds at 1000") {
 		t.Errorf("%.0f to %.0f, %q, %v", found.Low, found.High, found.NoVerdict, err)
 	}
 }
@@ -170,18 +180,19 @@ func TestTheMostHeldAtTimesIsSaidToBe(t *testing.T) {
 // TestTheUpperEndGoesOutFromWhereTheServerFailed: above the generator's limit the server fails only sometimes.
 func TestTheUpperEndGoesOutFromWhereTheServerFailed(t *testing.T) {
 	sixes := 0
-	found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(), func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
-		m, _, err := cliff(3000)(ctx, perSecond)
-		if perSecond == 6400 {
-			if sixes++; sixes == 4 || sixes == 5 {
-				return load.Measures{"p99": 0.001, "answered": 1}, "", nil
+	found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(),
+		func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
+			m, _, err := cliff(3000)(ctx, perSecond)
+			if perSecond == 6400 {
+				if sixes++; sixes == 4 || sixes == 5 {
+					return load.Measures{"p99": 0.001, "answered": 1}, "", nil
+				}
 			}
-		}
-		if perSecond > 5000 {
-			m["service_p99"] = 1
-		}
-		return m, "the generator sent late", err
-	})
+			if perSecond > 5000 {
+				m["service_p99"] = 1
+			}
+			return m, "the generator sent late", err
+		})
 	if err != nil || found.High <= 6400 || found.Low > 3000 || found.Low < 0.95*3000 {
 		t.Errorf("%.0f to %.0f, %q, %v", found.Low, found.High, found.NoVerdict, err)
 	}
@@ -198,7 +209,8 @@ func TestEveryTrySaysWhatFollowed(t *testing.T) {
 			if try.Decision == "" {
 				t.Errorf("try %d of %d, at %.0f in the %s, has no decision", i+1, len(found.Tries), try.PerSecond, try.Phase)
 			}
-			if _, next, names := strings.Cut(try.Decision, "on to "); names && try.Phase == "climb" && next != fmt.Sprintf("%.0f", found.Tries[i+1].PerSecond) {
+			if _, next, names := strings.Cut(try.Decision, "on to "); names && try.Phase == "climb" &&
+				next != fmt.Sprintf("%.0f", found.Tries[i+1].PerSecond) {
 				t.Errorf("%q, and then %.0f was tried", try.Decision, found.Tries[i+1].PerSecond)
 			}
 		}
@@ -209,9 +221,10 @@ func TestEveryTrySaysWhatFollowed(t *testing.T) {
 func TestARestlessMachineIsRefused(t *testing.T) {
 	r, refused := rand.New(rand.NewPCG(5, 6)), 0
 	for range 50 {
-		found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(), func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
-			return cliff(perSecond*(0.5+r.Float64()))(ctx, perSecond)
-		})
+		found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(),
+			func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
+				return cliff(perSecond*(0.5+r.Float64()))(ctx, perSecond)
+			})
 		if err != nil {
 			refused++
 			if found.NoVerdict == "" {
@@ -226,11 +239,12 @@ func TestARestlessMachineIsRefused(t *testing.T) {
 
 // TestALateGeneratorDoesNotExcuseTheServer: when service times alone miss the objective, the lag is not the cause.
 func TestALateGeneratorDoesNotExcuseTheServer(t *testing.T) {
-	found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(), func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
-		m, _, err := cliff(1000)(ctx, perSecond)
-		m["service_p99"] = m["p99"] * 0.9
-		return m, "the generator sent late", err
-	})
+	found, err := DefaultSearch(mustParse(t, "p99<5ms")).Find(t.Context(),
+		func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
+			m, _, err := cliff(1000)(ctx, perSecond)
+			m["service_p99"] = m["p99"] * 0.9
+			return m, "the generator sent late", err
+		})
 	if err != nil || found.Low > 1000 || found.High < 1000 || found.NoVerdict != "" {
 		t.Errorf("%+v, %v", found, err)
 	}
@@ -255,8 +269,8 @@ func TestAMeasureThatIsMissingEndsTheSearch(t *testing.T) {
 func TestConditionsAreRead(t *testing.T) {
 	m := load.Measures{"p99": 0.005, "p99.9": 0.02, "errors": 0.001, "fill": 0.8, "reached": 990, "service_p50": 0.0007}
 	for text, want := range map[string]bool{
-		"p99<5ms": false, "p99<=5ms": true, "p99 > 4.9ms": true, "p99.9<1s": true, "errors<0.2%": true, "errors<0.001": false, "errors>=0.1%": true,
-		"fill>50%": true, "reached>1000": false, "service_p50<800us": true,
+		"p99<5ms": false, "p99<=5ms": true, "p99 > 4.9ms": true, "p99.9<1s": true, "errors<0.2%": true, "errors<0.001": false,
+		"errors>=0.1%": true, "fill>50%": true, "reached>1000": false, "service_p50<800us": true,
 	} {
 		c := mustParse(t, text)[0]
 		if holds, err := c.Holds(m); err != nil || holds != want {
@@ -270,8 +284,9 @@ func TestConditionsAreRead(t *testing.T) {
 
 func TestBadConditionsSayWhatWouldBeRight(t *testing.T) {
 	for text, words := range map[string]string{
-		"": "neither < nor >", "p99": "neither", "p98<5ms": "no measure \"p98\"", "p99<5": "like 5ms", "p99<-5ms": "like 5ms", "errors<2": "not a share", "errors<200%": "not a share",
-		"errors<NaN": "not a share", "reached>x": "not a number", "<5ms": "no measure", "foo_p99<5ms": "no measure", "p99<5ms,,": "neither",
+		"": "neither < nor >", "p99": "neither", "p98<5ms": "no measure \"p98\"", "p99<5": "like 5ms", "p99<-5ms": "like 5ms",
+		"errors<2": "not a share", "errors<200%": "not a share", "errors<NaN": "not a share", "reached>x": "not a number",
+		"<5ms": "no measure", "foo_p99<5ms": "no measure", "p99<5ms,,": "neither",
 	} {
 		_, err := ParseConditions("--slo", text)
 		var e *hexbid.Error

@@ -10,7 +10,8 @@ import (
 // TestTheLawIsFoundAgain fits points that lie on a law. (simulator/verify fits published points.)
 func TestTheLawIsFoundAgain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		law := Scalability{Lambda: rapid.Float64Range(1, 1e5).Draw(t, "λ"), Sigma: rapid.Float64Range(0, 0.5).Draw(t, "σ"), Kappa: rapid.Float64Range(0, 0.01).Draw(t, "κ")}
+		law := Scalability{Lambda: rapid.Float64Range(1, 1e5).Draw(t, "λ"), Sigma: rapid.Float64Range(0, 0.5).Draw(t, "σ"),
+			Kappa: rapid.Float64Range(0, 0.01).Draw(t, "κ")}
 		var points []Load
 		for n := 1.0; n <= 128; n *= 2 {
 			points = append(points, Load{n, law.At(n)})
@@ -38,7 +39,8 @@ func TestEqualThroughputsAreFitted(t *testing.T) {
 }
 
 func TestPointsThatCannotBeFitted(t *testing.T) {
-	for _, points := range [][]Load{nil, {{1, 10}, {2, 20}, {3, 30}}, {{1, 10}, {2, 20}, {3, 0}, {4, 40}}, {{1, 10}, {2, 20}, {0, 30}, {4, 40}}, {{1, math.NaN()}, {2, 20}, {3, 30}, {4, 40}}} {
+	for _, points := range [][]Load{nil, {{1, 10}, {2, 20}, {3, 30}}, {{1, 10}, {2, 20}, {3, 0}, {4, 40}},
+		{{1, 10}, {2, 20}, {0, 30}, {4, 40}}, {{1, math.NaN()}, {2, 20}, {3, 30}, {4, 40}}} {
 		if _, err := FitScalability(points); err == nil {
 			t.Errorf("%v was fitted", points)
 		}

@@ -61,7 +61,8 @@ func (l *Latencies) UnmarshalText(text []byte) error {
 		bucket, err1 := strconv.Atoi(number)
 		calls, err2 := strconv.Atoi(count)
 		if err1 != nil || err2 != nil || bucket < 0 || bucket >= latencyBuckets || calls < 0 {
-			return fmt.Errorf("latencies: %q is not BUCKET:CALLS with a bucket of 0 to %d", hexbid.Shorten(part), latencyBuckets-1)
+			return fmt.Errorf("latencies: %q is not BUCKET:CALLS with a bucket of 0 to %d", hexbid.Shorten(part),
+				latencyBuckets-1)
 		}
 		l[bucket] = calls
 	}

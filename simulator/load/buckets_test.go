@@ -31,7 +31,8 @@ func TestALatencyIsInTheBucketThatItsTimeIsIn(t *testing.T) {
 			t.Fatalf("%q: %v", text, err)
 		}
 	})
-	if last := BucketStart(latencyBuckets - 1); last > longest.Seconds() || BucketStart(latencyBuckets) < longest.Seconds()*0.9 {
+	if last := BucketStart(latencyBuckets - 1); last > longest.Seconds() ||
+		BucketStart(latencyBuckets) < longest.Seconds()*0.9 {
 		t.Errorf("the last bucket starts at %v s", last)
 	}
 }

@@ -30,7 +30,8 @@ func TestADayHasItsMeanAndItsHours(t *testing.T) {
 			weights[h] = rapid.Float64Range(0.01, 10).Draw(t, "weight")
 			total += weights[h]
 		}
-		mean, lasts := rapid.Float64Range(1, 1000).Draw(t, "mean"), 48*time.Duration(rapid.IntRange(1e6, 1e9).Draw(t, "half an hour"))
+		mean, lasts := rapid.Float64Range(1, 1000).Draw(t, "mean"),
+			48*time.Duration(rapid.IntRange(1e6, 1e9).Draw(t, "half an hour"))
 		day := Day(weights, mean, lasts)
 		if day.Lasts() != lasts || math.Abs(day.Calls()/(mean*lasts.Seconds())-1) > 1e-9 {
 			t.Fatalf("%v calls in %v, expected %v in %v", day.Calls(), day.Lasts(), mean*lasts.Seconds(), lasts)
@@ -60,7 +61,8 @@ func TestRampsAndSteps(t *testing.T) {
 
 func TestAReplayKeepsItsInstants(t *testing.T) {
 	at := []time.Duration{0, 5 * time.Millisecond, 5 * time.Millisecond, 80 * time.Millisecond}
-	r := mustRun(t, t.Context(), Config{MaxInFlight: 10, Timeout: time.Second}, Replay(at), func(context.Context, int) error { return nil })
+	r := mustRun(t, t.Context(), Config{MaxInFlight: 10, Timeout: time.Second}, Replay(at),
+		func(context.Context, int) error { return nil })
 	if r.Answered != 4 || r.Took < 80*time.Millisecond {
 		t.Errorf("%d of 4 answered in %v", r.Answered, r.Took)
 	}
@@ -97,7 +99,8 @@ func TestMomentsOfALongRunAreFew(t *testing.T) {
 		sum += m.Answered
 		worst = max(worst, m.P99)
 	}
-	if len(report.Moments) > mostMoments || sum != seconds || end != time.Duration(seconds)*time.Second || worst < 990*time.Millisecond {
+	if len(report.Moments) > mostMoments || sum != seconds || end != time.Duration(seconds)*time.Second ||
+		worst < 990*time.Millisecond {
 		t.Errorf("%d moments with %d answers until %v, the worst p99 %v", len(report.Moments), sum, end, worst)
 	}
 }

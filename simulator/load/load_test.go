@@ -145,15 +145,16 @@ func TestEveryPlannedCallIsMadeOnceAndWarmUpDoesNotCount(t *testing.T) {
 	config.WarmUp = 100 * time.Millisecond
 	var mu sync.Mutex
 	var made []int
-	report := mustRun(t, context.Background(), config, Constant(2000, 300*time.Millisecond).Poisson(7), func(_ context.Context, i int) error {
-		mu.Lock()
-		defer mu.Unlock()
-		made = append(made, i)
-		if i%10 == 0 {
-			return status.Error(codes.Unavailable, "of every tenth")
-		}
-		return nil
-	})
+	report := mustRun(t, context.Background(), config, Constant(2000, 300*time.Millisecond).Poisson(7),
+		func(_ context.Context, i int) error {
+			mu.Lock()
+			defer mu.Unlock()
+			made = append(made, i)
+			if i%10 == 0 {
+				return status.Error(codes.Unavailable, "of every tenth")
+			}
+			return nil
+		})
 	slices.Sort(made)
 	counted, refused := 0, 0
 	for i, at := range all(Constant(2000, 300*time.Millisecond).Poisson(7)) {
@@ -167,7 +168,8 @@ func TestEveryPlannedCallIsMadeOnceAndWarmUpDoesNotCount(t *testing.T) {
 			}
 		}
 	}
-	if report.Planned() != counted || report.Failed[codes.Unavailable] != refused || report.Dropped != 0 || report.Response.TotalCount() != int64(counted-refused) {
+	if report.Planned() != counted || report.Failed[codes.Unavailable] != refused || report.Dropped != 0 ||
+		report.Response.TotalCount() != int64(counted-refused) {
 		t.Errorf("%+v; want %d planned, %d refused", report, counted, refused)
 	}
 }
@@ -194,22 +196,24 @@ func TestCallsBeyondTheBoundInFlightAreDroppedAndCounted(t *testing.T) {
 
 func TestAnInterruptedRunWaitsForItsCallsAndSaysSo(t *testing.T) {
 	ctx, interrupt := context.WithCancel(context.Background())
-	report := mustRun(t, ctx, Config{MaxInFlight: 10, Timeout: time.Minute}, Constant(1000, time.Hour).Even(), func(inner context.Context, i int) error {
-		if i == 5 {
-			interrupt()
-		}
-		return inner.Err()
-	})
+	report := mustRun(t, ctx, Config{MaxInFlight: 10, Timeout: time.Minute}, Constant(1000, time.Hour).Even(),
+		func(inner context.Context, i int) error {
+			if i == 5 {
+				interrupt()
+			}
+			return inner.Err()
+		})
 	if !report.Interrupted || report.Answered < 6 || len(report.Failed) > 0 {
 		t.Errorf("%+v", report)
 	}
 }
 
 func TestACallThatRunsOutOfTimeCountsAsSlow(t *testing.T) {
-	report := mustRun(t, context.Background(), Config{MaxInFlight: 10, Timeout: 20 * time.Millisecond}, Constant(100, 50*time.Millisecond).Even(), func(ctx context.Context, i int) error {
-		<-ctx.Done()
-		return status.FromContextError(ctx.Err()).Err()
-	})
+	report := mustRun(t, context.Background(), Config{MaxInFlight: 10, Timeout: 20 * time.Millisecond},
+		Constant(100, 50*time.Millisecond).Even(), func(ctx context.Context, i int) error {
+			<-ctx.Done()
+			return status.FromContextError(ctx.Err()).Err()
+		})
 	if report.Failed[codes.DeadlineExceeded] != 5 || At(report.Response, 50) < 20*time.Millisecond {
 		t.Errorf("%+v", report)
 	}

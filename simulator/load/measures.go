@@ -40,7 +40,8 @@ func (r *Report) Measures() Measures {
 	m["generator_busy"] = r.GeneratorBusy
 	if planned := float64(r.Planned()); planned > 0 {
 		m["asked"], m["reached"] = r.AskedPerSecond(), r.ReachedPerSecond()
-		m["errors"], m["dropped"], m["answered"] = float64(r.Errors())/planned, float64(r.Dropped)/planned, float64(r.Answered)/planned
+		m["errors"], m["dropped"], m["answered"] = float64(r.Errors())/planned, float64(r.Dropped)/planned,
+			float64(r.Answered)/planned
 	}
 	return m
 }

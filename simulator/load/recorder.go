@@ -53,7 +53,8 @@ func NewHistogram() *hdrhistogram.Histogram {
 // NewRecorder returns an empty recorder. Calls planned in the warm-up count in moments only.
 func NewRecorder(warmUp time.Duration) *Recorder {
 	return &Recorder{warmUp: warmUp, times: NewHistogram(), now: Moment{WarmUp: warmUp > 0},
-		report: Report{Failed: map[codes.Code]int{}, Said: map[codes.Code]string{}, Response: NewHistogram(), Service: NewHistogram(), Lag: NewHistogram()}}
+		report: Report{Failed: map[codes.Code]int{}, Said: map[codes.Code]string{}, Response: NewHistogram(),
+			Service: NewHistogram(), Lag: NewHistogram()}}
 }
 
 // Plan counts a call that is due, whether or not it is then made.
@@ -153,9 +154,10 @@ func halved(moments []Moment) []Moment {
 
 // with merges a moment with the next one. Percentiles cannot be added, so it takes the worse of the two.
 func (m Moment) with(next Moment) Moment {
-	both := Moment{Start: m.Start, Lasts: m.Lasts + next.Lasts, WarmUp: m.WarmUp, Planned: m.Planned + next.Planned, Answered: m.Answered + next.Answered,
-		Failed: m.Failed + next.Failed, Dropped: m.Dropped + next.Dropped, MostInFlight: max(m.MostInFlight, next.MostInFlight),
-		P50: max(m.P50, next.P50), P99: max(m.P99, next.P99), P999: max(m.P999, next.P999), Latencies: m.Latencies.with(&next.Latencies)}
+	both := Moment{Start: m.Start, Lasts: m.Lasts + next.Lasts, WarmUp: m.WarmUp, Planned: m.Planned + next.Planned,
+		Answered: m.Answered + next.Answered, Failed: m.Failed + next.Failed, Dropped: m.Dropped + next.Dropped,
+		MostInFlight: max(m.MostInFlight, next.MostInFlight), P50: max(m.P50, next.P50), P99: max(m.P99, next.P99),
+		P999: max(m.P999, next.P999), Latencies: m.Latencies.with(&next.Latencies)}
 	for _, part := range []map[codes.Code]int{m.Codes, next.Codes} {
 		for code, calls := range part {
 			if both.Codes == nil {

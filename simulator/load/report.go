@@ -79,7 +79,8 @@ func (r *Report) Limited() string {
 // String returns the report on one line.
 func (r *Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%.0f/s answered, p50 %s, p99 %s, p99.9 %s from the plan", r.ReachedPerSecond(), At(r.Response, 50), At(r.Response, 99), At(r.Response, 99.9))
+	fmt.Fprintf(&b, "%.0f/s answered, p50 %s, p99 %s, p99.9 %s from the plan", r.ReachedPerSecond(), At(r.Response, 50),
+		At(r.Response, 99), At(r.Response, 99.9))
 	if r.Dropped > 0 {
 		fmt.Fprintf(&b, ", %d dropped", r.Dropped)
 	}

@@ -55,13 +55,17 @@ type Inputs struct {
 // check refuses inputs that allow no plan.
 func (in *Inputs) check() error {
 	if !(in.PerSecond > 0) || in.MeasuredCores < 1 {
-		return hexbid.Invalidf("--capacity", "there is no measured capacity: give run.json of hexbid simulate capacity, or --per-second and --measured-cores")
+		return hexbid.Invalidf("--capacity",
+			"there is no measured capacity: give run.json of hexbid simulate capacity, or --per-second and --measured-cores")
 	}
 	if in.Regions < 1 || in.SpareNodes < 0 || in.NodeCores < 0 {
-		return hexbid.Invalidf("--regions", "%d regions, %d spare nodes, %d cores: there is at least one region, and none of them is below 0", in.Regions, in.SpareNodes, in.NodeCores)
+		return hexbid.Invalidf("--regions",
+			"%d regions, %d spare nodes, %d cores: there is at least one region, and none of them is below 0", in.Regions,
+			in.SpareNodes, in.NodeCores)
 	}
 	if in.LargestShare*float64(in.Regions) < 1-1e-9 {
-		return hexbid.Invalidf("--largest-share", "%v of %d regions: the largest has at least %.3f", in.LargestShare, in.Regions, 1/float64(in.Regions))
+		return hexbid.Invalidf("--largest-share", "%v of %d regions: the largest has at least %.3f", in.LargestShare,
+			in.Regions, 1/float64(in.Regions))
 	}
 	v := reflect.ValueOf(in).Elem()
 	for i := range v.NumField() {
@@ -83,7 +87,8 @@ func (in *Inputs) check() error {
 	return nil
 }
 
-var isShare = map[string]bool{"NearbyShare": true, "PeakHourShare": true, "SeenShare": true, "ClickShare": true, "LargestShare": true, "Headroom": true}
+var isShare = map[string]bool{"NearbyShare": true, "PeakHourShare": true, "SeenShare": true, "ClickShare": true,
+	"LargestShare": true, "Headroom": true}
 
 func flagName(f reflect.StructField) string {
 	if name := f.Tag.Get("name"); name != "" {
@@ -221,8 +226,10 @@ func (p *Plan) nodes(in *Inputs, peak float64) float64 {
 	perNode := perCore * float64(in.NodeCores) * (1 - in.Headroom)
 	p.add("rate of a node", perNode, "/s", "rate of a core × %d cores × (1 − headroom)", in.NodeCores)
 	if in.NodeCores > in.MeasuredCores {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("the plan assumes that a node of %d cores does %.1f times what was measured on %d cores. This was not measured: measure a node as it will be, or plan with --node-cores=%d",
-			in.NodeCores, float64(in.NodeCores)/float64(in.MeasuredCores), in.MeasuredCores, in.MeasuredCores))
+		p.Warnings = append(p.Warnings,
+			fmt.Sprintf("the plan assumes that a node of %d cores does %.1f times what was measured on %d cores. This was not "+
+				"measured: measure a node as it will be, or plan with --node-cores=%d",
+				in.NodeCores, float64(in.NodeCores)/float64(in.MeasuredCores), in.MeasuredCores, in.MeasuredCores))
 	}
 	largest := p.region(in, "the largest region", peak*in.LargestShare, perNode)
 	p.add("nodes of the largest region", largest, "", "⌈festival's peak × its share ÷ rate of a node⌉ + spare")
@@ -256,9 +263,12 @@ func (p *Plan) memory(in *Inputs) {
 	p.add("index of a node", index/giga, "GB", "campaigns × bytes + programs × places × bytes; every node holds all of it")
 	const underWay = 0.5 // GB
 	cache := in.CacheMB * (1 << 20) / giga
-	p.Memory = []Part{{"index of campaigns", in.Campaigns * in.BytesACampaign / giga}, {"index of programs", in.Programs * max(1, in.PlacesEach) * in.BytesAProgram / giga},
-		{"room for the collector", index * (in.CollectorFactor - 1) / giga}, {"display cache", cache}, {"calls under way", underWay}}
-	p.add(figureMemory, index*in.CollectorFactor/giga+cache+underWay, "GB", "index × collector factor + cache + half a GB for calls under way")
+	p.Memory = []Part{{"index of campaigns", in.Campaigns * in.BytesACampaign / giga},
+		{"index of programs", in.Programs * max(1, in.PlacesEach) * in.BytesAProgram / giga},
+		{"room for the collector", index * (in.CollectorFactor - 1) / giga}, {"display cache", cache},
+		{"calls under way", underWay}}
+	p.add(figureMemory, index*in.CollectorFactor/giga+cache+underWay, "GB",
+		"index × collector factor + cache + half a GB for calls under way")
 }
 
 // disk returns the disk of a node, in GB.
@@ -267,7 +277,8 @@ func (p *Plan) disk(in *Inputs, nodes float64) float64 {
 	shown := in.DailyUsers * in.NearbyShare * in.SearchesAUser * in.SlotsFilled * in.SeenShare
 	events := shown * (1 + in.ClickShare)
 	p.add("events a day", events, "", "searches × slots filled × seen share × (1 + click share)")
-	p.add("events a second at the festival's peak", events/day*in.PeakHourShare*24*in.PeakWithinHour*in.FestivalPeak, "/s", "spread over the day as the searches are")
+	p.add("events a second at the festival's peak", events/day*in.PeakHourShare*24*in.PeakWithinHour*in.FestivalPeak, "/s",
+		"spread over the day as the searches are")
 	p.add("event log a day", events*in.EventBytes/giga, "GB", "events × bytes of an event")
 	log := events * in.EventBytes * in.KeepDays / giga / nodes
 	disk := catalogue + log
@@ -283,12 +294,14 @@ func (p *Plan) network(in *Inputs, peak float64) float64 {
 	p.add("network in at the festival's peak", peak*in.RequestBytes*bits/giga, "Gbit/s", "peak × bytes of a request")
 	days := month + in.PeakDaysPerMonth*(in.FestivalPeak-1)
 	sent := in.DailyUsers * in.NearbyShare * in.SearchesAUser * in.ResponseBytes * days / giga
-	p.add("sent in a month", sent, "GB", "searches of %.0f days, festival days counted by their peak, × bytes of an answer", month)
+	p.add("sent in a month", sent, "GB",
+		"searches of %.0f days, festival days counted by their peak, × bytes of an answer", month)
 	return sent
 }
 
 func (p *Plan) cost(in *Inputs, nodes, disk, sent float64) {
-	parts := []Part{{"nodes", nodes * in.NodePrice}, {"disk", nodes * disk * in.DiskPriceGB}, {"network", sent * in.NetworkPriceGB}}
+	parts := []Part{{"nodes", nodes * in.NodePrice}, {"disk", nodes * disk * in.DiskPriceGB},
+		{"network", sent * in.NetworkPriceGB}}
 	cost := parts[0].Value + parts[1].Value + parts[2].Value
 	if cost > 0 {
 		p.Cost = parts

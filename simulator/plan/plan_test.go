@@ -41,19 +41,25 @@ func (p *Plan) value(t interface{ Fatalf(string, ...any) }, name string) float64
 // times that, and the festival ten times that: 60 a second. A node of 4 cores at 10 a second and core, half of it used,
 // does 20 a second.
 func TestAPlanByHand(t *testing.T) {
-	in := defaults(t, "--per-second=20", "--measured-cores=2", "--daily-users=43200", "--nearby-share=1", "--searches-a-user=2", "--peak-hour-share=0.0833333333333333333", "--peak-within-hour=3",
-		"--festival-peak=10", "--regions=2", "--largest-share=0.75", "--spare-nodes=1", "--node-cores=4", "--headroom=0.5", "--campaigns=1000", "--bytes-a-campaign=1000", "--programs=1000",
-		"--bytes-a-program=1000", "--places-each=2", "--collector-factor=3", "--cache-mb=0", "--slots-filled=2", "--seen-share=0.5", "--click-share=0.1", "--event-bytes=1000", "--keep-days=10",
-		"--disk-a-campaign=0", "--disk-a-program=0", "--response-bytes=1000", "--request-bytes=100", "--node-price=100", "--disk-price-gb=0", "--network-price-gb=0", "--peak-days=0")
+	in := defaults(t, "--per-second=20", "--measured-cores=2", "--daily-users=43200", "--nearby-share=1",
+		"--searches-a-user=2", "--peak-hour-share=0.0833333333333333333", "--peak-within-hour=3",
+		"--festival-peak=10", "--regions=2", "--largest-share=0.75", "--spare-nodes=1", "--node-cores=4", "--headroom=0.5",
+		"--campaigns=1000", "--bytes-a-campaign=1000", "--programs=1000",
+		"--bytes-a-program=1000", "--places-each=2", "--collector-factor=3", "--cache-mb=0", "--slots-filled=2",
+		"--seen-share=0.5", "--click-share=0.1", "--event-bytes=1000", "--keep-days=10",
+		"--disk-a-campaign=0", "--disk-a-program=0", "--response-bytes=1000", "--request-bytes=100", "--node-price=100",
+		"--disk-price-gb=0", "--network-price-gb=0", "--peak-days=0")
 	p, err := Make(in)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]float64{
-		"searches a day": 86_400, "mean rate": 1, "peak of an ordinary day": 6, "peak of a festival": 60, "rate of a core": 10, "rate of a node": 20,
-		"nodes of the largest region": 4, "nodes of each other region": 2, "nodes": 6, "cores": 24, // ⌈45/20⌉+1 and ⌈15/20⌉+1
-		"index of a node": 0.003, "memory of a node": 0.509, "events a day": 95_040, "event log a day": 0.09504, "disk of a node": 0.1584,
-		"network out at the festival's peak": 60 * 8000 / 1e9, "sent in a month": 86_400 * 1000 * 30 / 1e9, "cost of a month": 600,
+		"searches a day": 86_400, "mean rate": 1, "peak of an ordinary day": 6, "peak of a festival": 60,
+		// ⌈45/20⌉+1 and ⌈15/20⌉+1
+		"rate of a core": 10, "rate of a node": 20, "nodes of the largest region": 4, "nodes of each other region": 2,
+		"nodes": 6, "cores": 24, "index of a node": 0.003, "memory of a node": 0.509, "events a day": 95_040,
+		"event log a day": 0.09504, "disk of a node": 0.1584, "network out at the festival's peak": 60 * 8000 / 1e9,
+		"sent in a month": 86_400 * 1000 * 30 / 1e9, "cost of a month": 600,
 	} {
 		if got := p.value(t, name); math.Abs(got-want) > 1e-9*math.Max(1, want) {
 			t.Errorf("%s is %v, by hand %v", name, got, want)
@@ -92,8 +98,10 @@ func TestMoreUsersNeverNeedFewerNodes(t *testing.T) {
 
 func TestWhatCannotBePlannedWithNamesItsFlag(t *testing.T) {
 	for arg, field := range map[string]string{
-		"--per-second=0": "--capacity", "--measured-cores=0": "--capacity", "--per-second=NaN": "--capacity", "--daily-users=-1": "--daily-users", "--nearby-share=1.5": "--nearby-share",
-		"--headroom=1": "--headroom", "--regions=0": "--regions", "--largest-share=0.1": "--largest-share", "--campaigns=+Inf": "--campaigns", "--spare-nodes=-1": "--regions",
+		"--per-second=0": "--capacity", "--measured-cores=0": "--capacity", "--per-second=NaN": "--capacity",
+		"--daily-users=-1": "--daily-users", "--nearby-share=1.5": "--nearby-share", "--headroom=1": "--headroom",
+		"--regions=0": "--regions", "--largest-share=0.1": "--largest-share", "--campaigns=+Inf": "--campaigns",
+		"--spare-nodes=-1": "--regions",
 	} {
 		_, err := Make(defaults(t, "--per-second=1000", "--measured-cores=2", arg))
 		var e *hexbid.Error

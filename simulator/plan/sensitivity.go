@@ -46,7 +46,8 @@ func sensitivities(in *Inputs, p *Plan) (all []Sensitivity) {
 		high, doubled := changed(in, i, 2)
 		for k := range all {
 			s := &all[k]
-			swing := Swing{"--" + flagName(fields.Field(i)), low, high, halved.valueOf(s.Figure, s.Value), doubled.valueOf(s.Figure, s.Value)}
+			swing := Swing{"--" + flagName(fields.Field(i)), low, high, halved.valueOf(s.Figure, s.Value),
+				doubled.valueOf(s.Figure, s.Value)}
 			if swing.width(s.Value) > 0 {
 				s.Swings = append(s.Swings, swing)
 			}

@@ -31,7 +31,8 @@ func (c *Capacity) pictures() (all []*picture) {
 func (c *Capacity) interval(p *picture, on string) {
 	switch {
 	case c.Low > 0 && c.High > 0:
-		p.Bands = append(p.Bands, band{Name: fmt.Sprintf("capacity %.0f to %.0f /s", c.Low, c.High), Axis: on, From: round(c.Low), To: round(c.High)})
+		p.Bands = append(p.Bands, band{Name: fmt.Sprintf("capacity %.0f to %.0f /s", c.Low, c.High), Axis: on,
+			From: round(c.Low), To: round(c.High)})
 	case c.Low > 0:
 		p.Lines = append(p.Lines, line{fmt.Sprintf("holds at %.0f /s", c.Low), on, round(c.Low)})
 	}
@@ -41,8 +42,9 @@ func (c *Capacity) interval(p *picture, on string) {
 func (c *Capacity) objectivePicture(condition *capacity.Condition) *picture {
 	unit := unitOf(condition.Measure)
 	p := &picture{ID: "objective " + condition.String(), Title: "The objective " + condition.String(),
-		Says: "Each try is a point with its number, at its rate. The line is the objective. The band is the capacity: below the band the objective holds, above it the objective fails, and inside it chance decides.",
-		X:    ofRate, Y: axis{Name: condition.Measure, Unit: unit, Log: unit == "seconds"}}
+		Says: "Each try is a point with its number, at its rate. The line is the objective. The band is the capacity: " +
+			"below the band the objective holds, above it the objective fails, and inside it chance decides.",
+		X: ofRate, Y: axis{Name: condition.Measure, Unit: unit, Log: unit == "seconds"}}
 	p.Lines = []line{{condition.String(), "y", condition.Bound}}
 	c.interval(p, "x")
 	p.Curves = c.dots(p, func(i int, t *capacity.Try) (at [2]float64, known bool) {
@@ -54,13 +56,15 @@ func (c *Capacity) objectivePicture(condition *capacity.Condition) *picture {
 
 // unitOf returns the unit of a measure.
 func unitOf(measure string) string {
-	return [...]string{capacity.Span: "seconds", capacity.Share: "share", capacity.Number: "count"}[capacity.KindOf(measure)]
+	return [...]string{capacity.Span: "seconds", capacity.Share: "share",
+		capacity.Number: "count"}[capacity.KindOf(measure)]
 }
 
 // orderPicture shows how the search went.
 func (c *Capacity) orderPicture() *picture {
-	p := &picture{ID: "order", Title: "The search, try by try", Says: "The rate of each try in order: a climb until the objective fails, then narrowing, then repeats at both ends.",
-		X: axis{Name: "try", Unit: "count"}, Y: axis{Name: "searches a second", Unit: "rate", Log: true}}
+	p := &picture{ID: "order", Title: "The search, try by try",
+		Says: "The rate of each try in order: a climb until the objective fails, then narrowing, then repeats at both ends.",
+		X:    axis{Name: "try", Unit: "count"}, Y: axis{Name: "searches a second", Unit: "rate", Log: true}}
 	c.interval(p, "y")
 	path := curve{Name: "in order", Tone: "quiet"}
 	for i := range c.Tries {
@@ -74,7 +78,8 @@ func (c *Capacity) orderPicture() *picture {
 
 // dots returns the tries as points, one curve for each verdict.
 func (c *Capacity) dots(p *picture, at func(i int, t *capacity.Try) ([2]float64, bool)) []curve {
-	curves := []curve{{Name: "held", Look: "dots", Tone: "good"}, {Name: "missed", Look: "dots", Tone: "bad"}, {Name: "no verdict", Look: "dots", Tone: "unsure"}}
+	curves := []curve{{Name: "held", Look: "dots", Tone: "good"}, {Name: "missed", Look: "dots", Tone: "bad"},
+		{Name: "no verdict", Look: "dots", Tone: "unsure"}}
 	for i := range c.Tries {
 		t := &c.Tries[i]
 		xy, known := at(i, t)
@@ -88,7 +93,8 @@ func (c *Capacity) dots(p *picture, at func(i int, t *capacity.Try) ([2]float64,
 		case t.Limited != "":
 			verdict = &curves[2]
 		}
-		verdict.Points = append(verdict.Points, point{[2]float64{round(xy[0]), round(xy[1])}, fmt.Sprint(i + 1), saysTry(i, t)})
+		verdict.Points = append(verdict.Points, point{[2]float64{round(xy[0]), round(xy[1])}, fmt.Sprint(i + 1),
+			saysTry(i, t)})
 	}
 	kept := curves[:0]
 	for _, c := range curves {
@@ -101,7 +107,8 @@ func (c *Capacity) dots(p *picture, at func(i int, t *capacity.Try) ([2]float64,
 
 // saysTry returns the text for a reader who points at a try.
 func saysTry(i int, t *capacity.Try) string {
-	says := fmt.Sprintf("Try %d, %s: %.0f a second, p50 %s, p99 %s\n", i+1, t.Phase, t.PerSecond, capacity.FormatSeconds(t.Measures["p50"]), capacity.FormatSeconds(t.Measures["p99"]))
+	says := fmt.Sprintf("Try %d, %s: %.0f a second, p50 %s, p99 %s\n", i+1, t.Phase, t.PerSecond,
+		capacity.FormatSeconds(t.Measures["p50"]), capacity.FormatSeconds(t.Measures["p99"]))
 	switch {
 	case t.Held:
 		says += "held"
@@ -117,7 +124,8 @@ func saysTry(i int, t *capacity.Try) string {
 }
 
 func (c *Capacity) latencyPicture() *picture {
-	p := &picture{ID: "latency", Title: "Latency against rate", Says: "Response times at each rate that was tried, each try a point.", X: ofRate, Y: ofResponse}
+	p := &picture{ID: "latency", Title: "Latency against rate",
+		Says: "Response times at each rate that was tried, each try a point.", X: ofRate, Y: ofResponse}
 	c.interval(p, "x")
 	for _, name := range []string{"p50", "p99", "p99.9"} {
 		dots := curve{Name: name, Look: "dots"}
@@ -130,8 +138,9 @@ func (c *Capacity) latencyPicture() *picture {
 }
 
 func (c *Capacity) lawPicture() *picture {
-	p := &picture{ID: "law", Title: "Throughput against concurrency", Says: "Closed loops: callers who each wait for their answer, and the scalability law fitted to them.",
-		X: axis{Name: "callers", Unit: "count", Log: true}, Y: axis{Name: "answers a second", Unit: "rate"}}
+	p := &picture{ID: "law", Title: "Throughput against concurrency",
+		Says: "Closed loops: callers who each wait for their answer, and the scalability law fitted to them.",
+		X:    axis{Name: "callers", Unit: "count", Log: true}, Y: axis{Name: "answers a second", Unit: "rate"}}
 	measured, law := curve{Name: "measured", Look: "dots"}, curve{Name: "scalability law"}
 	most := 0.0
 	for _, l := range c.Loads {

@@ -109,7 +109,8 @@ func (r *Run) Baseline(old *Run, tolerance float64) error {
 	}
 	if r.Capacity != nil && old.Capacity != nil {
 		now, was := r.Capacity.Low, old.Capacity.Low
-		g := Gate{"capacity beside the baseline", was > 0 && now >= was*(1-tolerance), fmt.Sprintf("%.0f a second, was %.0f", now, was)}
+		g := Gate{"capacity beside the baseline", was > 0 && now >= was*(1-tolerance),
+			fmt.Sprintf("%.0f a second, was %.0f", now, was)}
 		if r.Interrupted || old.Interrupted {
 			g.OK, g.Because = false, "one of the runs was interrupted"
 		}

@@ -9,9 +9,11 @@ import (
 // else.
 func TestWhatLateSendingCannotSpoilIsJudged(t *testing.T) {
 	for conditions, want := range map[string]struct{ ok, judged bool }{
-		"errors>0.5%": {false, true}, "errors>2%": {true, true}, "fill>99.9%": {true, true}, "price>1": {false, true}, "skipped>1%": {true, true}, "lag_p99>1h": {true, true},
-		"server_p99>1s": {true, true}, "service_p99>1h": {true, true}, "service_p99>1us": {false, true}, "generator_busy>99%": {true, true},
-		"p99>1h": {false, false}, "max>1h": {false, false}, "dropped>1%": {false, false}, "answered<50%": {false, false}, "reached<1": {false, false}, "asked<1": {false, false},
+		"errors>0.5%": {false, true}, "errors>2%": {true, true}, "fill>99.9%": {true, true}, "price>1": {false, true},
+		"skipped>1%": {true, true}, "lag_p99>1h": {true, true}, "server_p99>1s": {true, true}, "service_p99>1h": {true, true},
+		"service_p99>1us": {false, true}, "generator_busy>99%": {true, true}, "p99>1h": {false, false},
+		"max>1h": {false, false}, "dropped>1%": {false, false}, "answered<50%": {false, false}, "reached<1": {false, false},
+		"asked<1": {false, false},
 	} {
 		r := aLoad(t)
 		r.Load.Limited = "the generator sent late"
@@ -59,7 +61,8 @@ func TestABaselineIsComparedWhereLateSendingSpoilsNothing(t *testing.T) {
 func TestARunWithoutAVerdictSaysSo(t *testing.T) {
 	r := aCapacity()
 	r.Capacity.NoVerdict = "no interval stood after 40 tries"
-	if v := r.Verdict(); strings.Contains(v, "holds") || !strings.Contains(v, "no verdict") || !strings.Contains(v, "40 tries") {
+	if v := r.Verdict(); strings.Contains(v, "holds") || !strings.Contains(v, "no verdict") ||
+		!strings.Contains(v, "40 tries") {
 		t.Error(v)
 	}
 }

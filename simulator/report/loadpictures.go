@@ -29,12 +29,15 @@ func (l *Load) pictures() []*picture {
 const mostColumns = 120
 
 func (l *Load) heatPicture() *picture {
-	p := &picture{ID: "heat", Title: "Latency heat map", Says: "How many calls a second took how long, from the planned send, over the run. The lines are p50 and p99.", X: ofMoments, Y: ofResponse}
+	p := &picture{ID: "heat", Title: "Latency heat map",
+		Says: "How many calls a second took how long, from the planned send, over the run. The lines are p50 and p99.",
+		X:    ofMoments, Y: ofResponse}
 	together := (len(l.Moments) + mostColumns - 1) / mostColumns
 	for moments := range slices.Chunk(l.Moments, max(1, together)) {
 		p.Heat = append(p.Heat, column(moments)...)
 	}
-	p.Curves = l.quantiles(p, quantile{"p50", func(m *Moment) float64 { return m.P50 }}, quantile{"p99", func(m *Moment) float64 { return m.P99 }})
+	p.Curves = l.quantiles(p, quantile{"p50", func(m *Moment) float64 { return m.P50 }},
+		quantile{"p99", func(m *Moment) float64 { return m.P99 }})
 	for i := range p.Curves {
 		p.Curves[i].Tone = "quiet"
 	}
@@ -53,7 +56,8 @@ func column(moments []Moment) (cells []cell) {
 	}
 	for bucket, n := range calls {
 		if n > 0 {
-			cells = append(cells, cell{round(first.Start), round(end), round(load.BucketStart(bucket)), round(load.BucketStart(bucket + 1)), round(float64(n) / (end - first.Start))})
+			cells = append(cells, cell{round(first.Start), round(end), round(load.BucketStart(bucket)),
+				round(load.BucketStart(bucket + 1)), round(float64(n) / (end - first.Start))})
 		}
 	}
 	return cells
@@ -79,15 +83,20 @@ func (l *Load) quantiles(p *picture, which ...quantile) (curves []curve) {
 func (m *Moment) middle() float64 { return m.Start + m.Lasts/2 }
 
 func (l *Load) timePicture() *picture {
-	p := &picture{ID: "time", Title: "Latency over time", Says: "Percentiles of the response times of the calls that ended in each second.", X: ofMoments, Y: ofResponse}
-	p.Curves = l.quantiles(p, quantile{"p50", func(m *Moment) float64 { return m.P50 }}, quantile{"p99", func(m *Moment) float64 { return m.P99 }},
+	p := &picture{ID: "time", Title: "Latency over time",
+		Says: "Percentiles of the response times of the calls that ended in each second.", X: ofMoments, Y: ofResponse}
+	p.Curves = l.quantiles(p, quantile{"p50", func(m *Moment) float64 { return m.P50 }},
+		quantile{"p99", func(m *Moment) float64 { return m.P99 }},
 		quantile{"p99.9", func(m *Moment) float64 { return m.P999 }})
 	return p
 }
 
 func (l *Load) ratePicture() *picture {
-	p := &picture{ID: "rate", Title: "Rate over time", Says: "Searches a second that were planned, and that were answered.", X: ofMoments, Y: axis{Name: "searches a second", Unit: "rate"}}
-	p.Curves = l.quantiles(p, quantile{"asked", func(m *Moment) float64 { return m.Asked }}, quantile{"answered", func(m *Moment) float64 { return m.Reached }})
+	p := &picture{ID: "rate", Title: "Rate over time",
+		Says: "Searches a second that were planned, and that were answered.", X: ofMoments,
+		Y: axis{Name: "searches a second", Unit: "rate"}}
+	p.Curves = l.quantiles(p, quantile{"asked", func(m *Moment) float64 { return m.Asked }},
+		quantile{"answered", func(m *Moment) float64 { return m.Reached }})
 	p.Bands = l.warmUp()
 	return p
 }
@@ -101,7 +110,9 @@ func (l *Load) warmUp() []band {
 }
 
 func (l *Load) failuresPicture() *picture {
-	p := &picture{ID: "failures", Title: "Errors and drops", Says: "Calls a second that failed, by gRPC code, and that were dropped because too many were under way.", X: ofMoments, Y: axis{Name: "calls a second", Unit: "rate"}}
+	p := &picture{ID: "failures", Title: "Errors and drops",
+		Says: "Calls a second that failed, by gRPC code, and that were dropped because too many were under way.",
+		X:    ofMoments, Y: axis{Name: "calls a second", Unit: "rate"}}
 	which := []quantile{{"dropped", func(m *Moment) float64 { return float64(m.Dropped) / m.Lasts }}}
 	seen := map[string]bool{}
 	for i := range l.Moments {
@@ -120,13 +131,17 @@ func (l *Load) failuresPicture() *picture {
 }
 
 func (l *Load) inFlightPicture() *picture {
-	p := &picture{ID: "inflight", Title: "Calls in flight", Says: "The most calls under way at once in each second, as the generator saw it.", X: ofMoments, Y: axis{Name: "calls", Unit: "count"}}
+	p := &picture{ID: "inflight", Title: "Calls in flight",
+		Says: "The most calls under way at once in each second, as the generator saw it.", X: ofMoments,
+		Y: axis{Name: "calls", Unit: "count"}}
 	p.Curves = l.quantiles(p, quantile{"in flight", func(m *Moment) float64 { return float64(m.MostInFlight) }})
 	return p
 }
 
 func (l *Load) spectrumPicture() *picture {
-	p := &picture{ID: "spectrum", Title: "Latency spectrum", Says: "One call in so many took at least so long: response time from the planned send, service time from the actual one.",
+	p := &picture{ID: "spectrum", Title: "Latency spectrum",
+		Says: "One call in so many took at least so long: response time from the planned send, service time from the " +
+			"actual one.",
 		X: axis{Name: "one call in", Unit: "count", Log: true}, Y: axis{Name: "time", Unit: "seconds", Log: true}}
 	response, service := curve{Name: "response time"}, curve{Name: "service time"}
 	for _, s := range l.Spectrum {
@@ -139,8 +154,10 @@ func (l *Load) spectrumPicture() *picture {
 }
 
 func noVitals() *picture {
-	return &picture{ID: "cpu", Title: "The server's own figures", Says: "CPU, memory, collector pauses and refusals, beside what clients saw.",
-		Advice: "Not measured: no /metrics was read. A server on 127.0.0.1:7600 is asked at 127.0.0.1:7601; for another give its address with --metrics http://HOST:PORT/metrics. " +
+	return &picture{ID: "cpu", Title: "The server's own figures",
+		Says: "CPU, memory, collector pauses and refusals, beside what clients saw.",
+		Advice: "Not measured: no /metrics was read. A server on 127.0.0.1:7600 is asked at 127.0.0.1:7601; for another " +
+			"give its address with --metrics http://HOST:PORT/metrics. " +
 			"It must be reachable from the generator."}
 }
 
@@ -153,17 +170,26 @@ type vital struct {
 // vitalsPictures shows the server's own figures on the same time axis.
 func vitalsPictures(v *vitals.Vitals) []*picture {
 	all := []*picture{
-		drawn(v, &picture{ID: "cpu", Title: "The server's CPU", Says: "Cores that its process kept busy.", Y: axis{Name: "cores", Unit: "count"}}, vital{"CPU", func(s *vitals.Stretch) float64 { return s.CPU }}),
-		drawn(v, &picture{ID: "memory", Title: "The server's memory", Says: "Memory that its process holds, and its heap as it fills and is collected.", Y: axis{Name: "memory", Unit: "bytes"}},
-			vital{"resident", func(s *vitals.Stretch) float64 { return s.ResidentBytes }}, vital{"heap", func(s *vitals.Stretch) float64 { return s.HeapBytes }}),
-		drawn(v, &picture{ID: "pauses", Title: "The server's collector pauses", Says: "How long in each second the garbage collector stopped everything.", Y: axis{Name: "paused in a second", Unit: "seconds"}},
+		drawn(v, &picture{ID: "cpu", Title: "The server's CPU", Says: "Cores that its process kept busy.",
+			Y: axis{Name: "cores", Unit: "count"}}, vital{"CPU", func(s *vitals.Stretch) float64 { return s.CPU }}),
+		drawn(v, &picture{ID: "memory", Title: "The server's memory",
+			Says: "Memory that its process holds, and its heap as it fills and is collected.",
+			Y:    axis{Name: "memory", Unit: "bytes"}},
+			vital{"resident", func(s *vitals.Stretch) float64 { return s.ResidentBytes }},
+			vital{"heap", func(s *vitals.Stretch) float64 { return s.HeapBytes }}),
+		drawn(v, &picture{ID: "pauses", Title: "The server's collector pauses",
+			Says: "How long in each second the garbage collector stopped everything.",
+			Y:    axis{Name: "paused in a second", Unit: "seconds"}},
 			vital{"paused", func(s *vitals.Stretch) float64 { return s.Pauses }}),
 	}
 	admitted := byName(v, "calls ", func(s *vitals.Stretch) map[string]float64 { return s.Calls })
 	admitted = append(admitted, byName(v, "refused: ", func(s *vitals.Stretch) map[string]float64 { return s.Refused })...)
-	all = append(all, drawn(v, &picture{ID: "calls", Title: "The server's answers", Says: "Calls a second that it answered, by gRPC code, and those that it refused, by class.", Y: axis{Name: "calls a second", Unit: "rate"}}, admitted...))
+	all = append(all, drawn(v, &picture{ID: "calls", Title: "The server's answers",
+		Says: "Calls a second that it answered, by gRPC code, and those that it refused, by class.",
+		Y:    axis{Name: "calls a second", Unit: "rate"}}, admitted...))
 	if working := byName(v, "", func(s *vitals.Stretch) map[string]float64 { return s.Working }); len(working) > 0 {
-		all = append(all, drawn(v, &picture{ID: "working", Title: "What the server worked on", Says: "Calls that it worked on when it was asked, by class.", Y: axis{Name: "calls", Unit: "count"}}, working...))
+		all = append(all, drawn(v, &picture{ID: "working", Title: "What the server worked on",
+			Says: "Calls that it worked on when it was asked, by class.", Y: axis{Name: "calls", Unit: "count"}}, working...))
 	}
 	return all
 }

@@ -79,7 +79,8 @@ func newMap(s *traffic.Summary) (*hexMap, error) {
 	}
 	frame := fit(cells)
 	inside := slices.DeleteFunc(slices.Clone(cells), func(c placed) bool { return !frame.holds(c.center) })
-	m := &hexMap{Width: mapWidth, Height: frame.height, Outlines: frame.outlines(inside), Scale: frame.scaleBar(), Says: says(cells, inside, s.Resolution)}
+	m := &hexMap{Width: mapWidth, Height: frame.height, Outlines: frame.outlines(inside), Scale: frame.scaleBar(),
+		Says: says(cells, inside, s.Resolution)}
 	for i := range shades {
 		m.Shades = append(m.Shades, i)
 	}
@@ -100,7 +101,8 @@ func says(all, inside []placed, resolution int) string {
 	text := fmt.Sprintf("H3 cells of resolution %d; point at one for its figure.", resolution)
 	if left := len(all) - len(inside); left > 0 {
 		n := requests(all)
-		text += fmt.Sprintf(" The map is fitted to 99.5 %% of the requests: %d of %d, in %d cells, lie outside.", n-requests(inside), n, left)
+		text += fmt.Sprintf(" The map is fitted to 99.5 %% of the requests: %d of %d, in %d cells, lie outside.",
+			n-requests(inside), n, left)
 	}
 	return text
 }
@@ -143,7 +145,8 @@ func (f *frame) widen() {
 	moreWide, moreHigh := margin, margin
 	moreWide += max(0, 0.9*high-wide) / 2
 	moreHigh += max(0, 0.45*wide-high) / 2
-	f.west, f.east, f.south, f.north = f.west-moreWide/f.squeeze, f.east+moreWide/f.squeeze, max(-90, f.south-moreHigh), min(90, f.north+moreHigh)
+	f.west, f.east, f.south, f.north = f.west-moreWide/f.squeeze, f.east+moreWide/f.squeeze, max(-90, f.south-moreHigh),
+		min(90, f.north+moreHigh)
 }
 
 // nearTo turns a longitude until it lies within 180° of another.

@@ -11,7 +11,8 @@ import (
 )
 
 func cellAt(lat, lng float64, answers int) traffic.Cell {
-	return traffic.Cell{Cell: geoindex.CellAt(geoindex.VecOf(hexbid.Point{Lat: lat, Lng: lng})).Parent(7).String(), Counts: traffic.Counts{Answers: answers}}
+	return traffic.Cell{Cell: geoindex.CellAt(geoindex.VecOf(hexbid.Point{Lat: lat, Lng: lng})).Parent(7).String(),
+		Counts: traffic.Counts{Answers: answers}}
 }
 
 // TestTheMapIsFittedToNearlyAllRequests: a single request in Ürümqi is counted, but does not shrink Hangzhou to a dot.

@@ -43,7 +43,8 @@ func (f *frame) outlines(cells []placed) (all []outline) {
 	for _, id := range geoindex.RegionIDs() {
 		r := id.Region()
 		isProvince := r.Province() == ""
-		if seen[id] && (isProvince && (prefectures > mostPrefectures || len(r.OtherCodes()) > 0 || prefectures == 0) || !isProvince && prefectures <= mostPrefectures) {
+		if seen[id] && (isProvince && (prefectures > mostPrefectures || len(r.OtherCodes()) > 0 || prefectures == 0) ||
+			!isProvince && prefectures <= mostPrefectures) {
 			all = append(all, f.outline(r))
 		}
 	}

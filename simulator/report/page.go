@@ -98,6 +98,7 @@ func (p *page) write(w io.Writer, pictures []*picture) error {
 	for i, picture := range pictures {
 		p.Charts = append(p.Charts, chart{picture, i == 0 && len(pictures)%2 == 1})
 	}
-	p.Pictures, p.Library, p.Script, p.Style = template.JS(text), template.JS(echarts), template.JS(script), template.CSS(style)
+	p.Pictures, p.Library, p.Script, p.Style = template.JS(text), template.JS(echarts), template.JS(script),
+		template.CSS(style)
 	return pageTemplate.Execute(w, p)
 }

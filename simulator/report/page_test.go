@@ -136,7 +136,8 @@ func (s *seen) checkPage(t *testing.T, width string, dark bool, want browsed) {
 		t.Errorf("title %q, errors %q, %d tiles", s.Title, s.Errors, s.Tiles)
 	}
 	if want.isMap && (s.Hexagons < 100 || s.Outlines < 1 || s.Before != "none" || s.After != "block") {
-		t.Errorf("at %s pixels the map has %d hexagons and %d outlines; its second layer is %q, then %q", width, s.Hexagons, s.Outlines, s.Before, s.After)
+		t.Errorf("at %s pixels the map has %d hexagons and %d outlines; its second layer is %q, then %q", width, s.Hexagons,
+			s.Outlines, s.Before, s.After)
 	}
 	if faint := slices.Contains(s.Charts[0].Texts, "before"); faint != want.faint {
 		t.Errorf("the first chart's texts: %q", s.Charts[0].Texts)
@@ -183,8 +184,10 @@ func look(t *testing.T, browser, scheme string, pages map[string]browsed) (found
 	defer server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	dom, err := exec.CommandContext(ctx, browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-		"--user-data-dir="+t.TempDir(), "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--blink-settings=preferredColorScheme="+scheme,
+	dom, err := exec.CommandContext(ctx, browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic",
+		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+		"--user-data-dir="+t.TempDir(), "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+		"--blink-settings=preferredColorScheme="+scheme,
 		"--window-size=1500,3000", "--virtual-time-budget=60000", "--dump-dom", server.URL).Output()
 	if err != nil {
 		t.Fatalf("%s: %v", browser, err)

@@ -27,8 +27,10 @@ func aComparedLoad(t *testing.T) *Run {
 	for _, r := range []*Run{now, old} {
 		r.Load.Vitals = &vitals.Vitals{URL: "http://127.0.0.1:7601/metrics"}
 		for s := range 2 {
-			r.Load.Vitals.Stretches = append(r.Load.Vitals.Stretches, vitals.Stretch{Start: float64(s), Lasts: 1, CPU: 0.5 + float64(s), ResidentBytes: 2e8, HeapBytes: 1e8, Pauses: 0.0002, Collections: 3,
-				Calls: map[string]float64{"OK": 990, "ResourceExhausted": 10}, Working: map[string]float64{"search": 2 + float64(s), "write": 0}, Refused: map[string]float64{"search": 10}})
+			r.Load.Vitals.Stretches = append(r.Load.Vitals.Stretches,
+				vitals.Stretch{Start: float64(s), Lasts: 1, CPU: 0.5 + float64(s), ResidentBytes: 2e8, HeapBytes: 1e8,
+					Pauses: 0.0002, Collections: 3, Calls: map[string]float64{"OK": 990, "ResourceExhausted": 10},
+					Working: map[string]float64{"search": 2 + float64(s), "write": 0}, Refused: map[string]float64{"search": 10}})
 		}
 	}
 	for i := range old.Load.Moments {
@@ -52,9 +54,11 @@ func aComparedCapacity(t *testing.T) *Run {
 
 func aPlan(t *testing.T, prices bool) *plan.Plan {
 	t.Helper()
-	in := plan.Inputs{PerSecond: 6575, MeasuredCores: 1, ResponseBytes: 4200, RequestBytes: 70, DailyUsers: 450e6, NearbyShare: 0.1, SearchesAUser: 4, PeakHourShare: 0.078, PeakWithinHour: 1.3, FestivalPeak: 2.5,
-		Campaigns: 1e6, Programs: 7e6, PlacesEach: 1, SlotsFilled: 2, SeenShare: 0.7, ClickShare: 0.02, EventBytes: 400, KeepDays: 90, Regions: 3, LargestShare: 0.45, SpareNodes: 1, Headroom: 0.3,
-		BytesACampaign: 490, BytesAProgram: 900, CollectorFactor: 2, CacheMB: 512, DiskACampaign: 250, DiskAProgram: 250, DiskFactor: 3}
+	in := plan.Inputs{PerSecond: 6575, MeasuredCores: 1, ResponseBytes: 4200, RequestBytes: 70, DailyUsers: 450e6,
+		NearbyShare: 0.1, SearchesAUser: 4, PeakHourShare: 0.078, PeakWithinHour: 1.3, FestivalPeak: 2.5, Campaigns: 1e6,
+		Programs: 7e6, PlacesEach: 1, SlotsFilled: 2, SeenShare: 0.7, ClickShare: 0.02, EventBytes: 400, KeepDays: 90,
+		Regions: 3, LargestShare: 0.45, SpareNodes: 1, Headroom: 0.3, BytesACampaign: 490, BytesAProgram: 900,
+		CollectorFactor: 2, CacheMB: 512, DiskACampaign: 250, DiskAProgram: 250, DiskFactor: 3}
 	if prices {
 		in.NodePrice, in.DiskPriceGB, in.NetworkPriceGB = 310, 0.1, 0.08
 	}
@@ -158,7 +162,8 @@ func TestFailuresAreDrawnByCode(t *testing.T) {
 func TestACapacityIsDrawnWithItsObjectiveAndInterval(t *testing.T) {
 	r := aCapacity()
 	r.Capacity.Tries[3].Missed, r.Capacity.Tries[3].Decision = "p99<5ms: p99 is 4.4 ms", "the upper end: 1 of 3"
-	r.Capacity.Tries = append(r.Capacity.Tries, capacity.Try{PerSecond: 2000, Limited: "the generator sent late", Measures: r.Capacity.Tries[0].Measures})
+	r.Capacity.Tries = append(r.Capacity.Tries, capacity.Try{PerSecond: 2000, Limited: "the generator sent late",
+		Measures: r.Capacity.Tries[0].Measures})
 	p := pictureOf(t, r.pictures(), "objective p99<5ms")
 	if len(p.Lines) != 1 || p.Lines[0].At != 0.005 || p.Lines[0].Axis != "y" {
 		t.Errorf("lines %+v", p.Lines)
@@ -174,7 +179,8 @@ func TestACapacityIsDrawnWithItsObjectiveAndInterval(t *testing.T) {
 			says += point.Says
 		}
 	}
-	if want := map[string]string{"1": "held", "2": "held", "3": "held", "4": "missed", "5": "no verdict"}; !reflect.DeepEqual(found, want) {
+	if want := map[string]string{"1": "held", "2": "held", "3": "held", "4": "missed",
+		"5": "no verdict"}; !reflect.DeepEqual(found, want) {
 		t.Errorf("verdicts by number: %v", found)
 	}
 	for _, words := range []string{"p99 is 4.4 ms", "the upper end: 1 of 3", "sent late"} {
@@ -286,7 +292,8 @@ func TestAPlanHasTheBusiestHourOfADay(t *testing.T) {
 		total, busiest = total+share, max(busiest, share)
 	}
 	f, ok := reflect.TypeFor[plan.Inputs]().FieldByName("PeakHourShare")
-	if want := strconv.FormatFloat(busiest/100, 'g', 6, 64); !ok || math.Abs(total-100) > 1e-9 || f.Tag.Get("default") != want {
+	if want := strconv.FormatFloat(busiest/100, 'g', 6, 64); !ok || math.Abs(total-100) > 1e-9 ||
+		f.Tag.Get("default") != want {
 		t.Errorf("the hours are %v %% of a day, the busiest %s of it; a plan takes %q", total, want, f.Tag.Get("default"))
 	}
 }

@@ -29,7 +29,8 @@ func WritePlan(dir string, p *plan.Plan, command string, written func(float64) s
 	for _, file := range []struct {
 		name  string
 		write func(io.Writer) error
-	}{{"plan.json", func(w io.Writer) error { return WritePlanJSON(w, p) }}, {"plan.html", func(w io.Writer) error { return WritePlanPage(w, p, command, written) }}} {
+	}{{"plan.json", func(w io.Writer) error { return WritePlanJSON(w, p) }},
+		{"plan.html", func(w io.Writer) error { return WritePlanPage(w, p, command, written) }}} {
 		if err := writeFile(filepath.Join(dir, file.name), file.write); err != nil {
 			return fmt.Errorf("%s: %w", file.name, err)
 		}
@@ -46,7 +47,8 @@ func WritePlanJSON(w io.Writer, p *plan.Plan) error {
 
 // WritePlanPage writes a plan's page.
 func WritePlanPage(w io.Writer, p *plan.Plan, command string, written func(float64) string) error {
-	v := &page{Title: "Hexbid plan", Says: "hexbid simulate plan: arithmetic on the assumptions at the end of this page, each of which is a flag"}
+	v := &page{Title: "Hexbid plan",
+		Says: "hexbid simulate plan: arithmetic on the assumptions at the end of this page, each of which is a flag"}
 	for _, warning := range p.Warnings {
 		v.Warnings = append(v.Warnings, "Warning: "+warning)
 	}
@@ -54,14 +56,17 @@ func WritePlanPage(w io.Writer, p *plan.Plan, command string, written func(float
 	for _, f := range p.Figures {
 		values[f.Name] = strings.TrimSpace(written(f.Value) + " " + f.Unit)
 	}
-	v.Verdict = fmt.Sprintf("%s nodes in %d regions carry %s searches a second at a festival's peak.", values["nodes"], regionsOf(p), strings.TrimSuffix(values["peak of a festival"], " /s"))
-	for _, name := range []string{"nodes", "cores", "searches a day", "peak of a festival", "rate of a node", "memory of a node", "disk of a node", "network out at the festival's peak", "cost of a month"} {
+	v.Verdict = fmt.Sprintf("%s nodes in %d regions carry %s searches a second at a festival's peak.", values["nodes"],
+		regionsOf(p), strings.TrimSuffix(values["peak of a festival"], " /s"))
+	for _, name := range []string{"nodes", "cores", "searches a day", "peak of a festival", "rate of a node",
+		"memory of a node", "disk of a node", "network out at the festival's peak", "cost of a month"} {
 		if text, known := values[name]; known {
 			v.Tiles = append(v.Tiles, tile{Name: name, Value: text})
 		}
 	}
 	v.Regions, v.NodesASquare = regionBoxes(p.Regions, written)
-	v.Tables = []dataTable{figuresTable(p, written), assumptionsTable(p, written), {Title: "How it was planned", Rows: [][]tableCell{{{Text: "command"}, {Text: command, Class: "wide", Code: true}}}}}
+	v.Tables = []dataTable{figuresTable(p, written), assumptionsTable(p, written),
+		{Title: "How it was planned", Rows: [][]tableCell{{{Text: "command"}, {Text: command, Class: "wide", Code: true}}}}}
 	return v.write(w, planPictures(p, written))
 }
 
@@ -84,7 +89,8 @@ func regionBoxes(regions []plan.Region, written func(float64) string) (boxes []r
 	for _, r := range regions {
 		squares := (r.Nodes + nodesASquare - 1) / nodesASquare
 		box := regionBox{Name: strings.ToUpper(r.Name[:1]) + r.Name[1:], Squares: make([]bool, squares),
-			Says: fmt.Sprintf("%s searches a second, %s nodes, %d of them spare", written(r.PerSecond), written(float64(r.Nodes)), r.Spare)}
+			Says: fmt.Sprintf("%s searches a second, %s nodes, %d of them spare", written(r.PerSecond),
+				written(float64(r.Nodes)), r.Spare)}
 		for i := range box.Squares {
 			box.Squares[i] = i >= squares-r.Spare/nodesASquare
 		}
@@ -96,7 +102,8 @@ func regionBoxes(regions []plan.Region, written func(float64) string) (boxes []r
 func figuresTable(p *plan.Plan, written func(float64) string) dataTable {
 	t := dataTable{Title: "What is needed, and why", Head: []string{"what", "needed", "", "because"}}
 	for _, f := range p.Figures {
-		t.Rows = append(t.Rows, []tableCell{{Text: f.Name}, {Text: written(f.Value), Class: "number"}, {Text: f.Unit}, {Text: f.Because, Class: "wide"}})
+		t.Rows = append(t.Rows, []tableCell{{Text: f.Name}, {Text: written(f.Value), Class: "number"}, {Text: f.Unit},
+			{Text: f.Because, Class: "wide"}})
 	}
 	return t
 }
@@ -104,7 +111,8 @@ func figuresTable(p *plan.Plan, written func(float64) string) dataTable {
 func assumptionsTable(p *plan.Plan, written func(float64) string) dataTable {
 	t := dataTable{Title: "Assumptions", Head: []string{"flag", "value", "meaning", "from"}}
 	for _, a := range p.Assumptions {
-		t.Rows = append(t.Rows, []tableCell{{Text: a.Flag, Code: true}, {Text: written(a.Value), Class: "number"}, {Text: a.Meaning, Class: "wide"}, {Text: a.Source, Class: "wide"}})
+		t.Rows = append(t.Rows, []tableCell{{Text: a.Flag, Code: true}, {Text: written(a.Value), Class: "number"},
+			{Text: a.Meaning, Class: "wide"}, {Text: a.Source, Class: "wide"}})
 	}
 	return t
 }
@@ -118,21 +126,24 @@ func planPictures(p *plan.Plan, written func(float64) string) (all []*picture) {
 	all = append(all,
 		partsPicture(picture{ID: "memory", Title: "What a node's memory is for", Says: "Every node holds the whole index.",
 			X: axis{Name: "memory", Unit: "bytes"}}, bytesAGB, p.Memory),
-		partsPicture(picture{ID: "disk", Title: "What a node's disk is for", Says: "Events are shared among the nodes, the catalogue is on each.",
-			X: axis{Name: "disk", Unit: "bytes"}}, bytesAGB, p.Disk))
+		partsPicture(picture{ID: "disk", Title: "What a node's disk is for",
+			Says: "Events are shared among the nodes, the catalogue is on each.", X: axis{Name: "disk", Unit: "bytes"}},
+			bytesAGB, p.Disk))
 	if len(p.Cost) > 0 {
-		return append(all, partsPicture(picture{ID: "cost", Title: "Cost of a month", Says: "In the currency of the prices that were given.",
-			X: axis{Name: "cost", Unit: "money"}}, 1, p.Cost))
+		return append(all, partsPicture(picture{ID: "cost", Title: "Cost of a month",
+			Says: "In the currency of the prices that were given.", X: axis{Name: "cost", Unit: "money"}}, 1, p.Cost))
 	}
 	return append(all, &picture{ID: "cost", Title: "Cost of a month", Says: "What nodes, disk and network cost.",
-		Advice: "No prices were given. Give those of your provider with --node-price, --disk-price-gb and --network-price-gb."})
+		Advice: "No prices were given. Give those of your provider with --node-price, --disk-price-gb and " +
+			"--network-price-gb."})
 }
 
 // mostSwings is the most swings that a picture shows.
 const mostSwings = 10
 
 func swingPicture(s *plan.Sensitivity, written func(float64) string) *picture {
-	p := &picture{ID: "swing " + s.Figure, Title: "What changes the " + s.Figure + " most", X: axis{Name: s.Figure, Unit: "count"}}
+	p := &picture{ID: "swing " + s.Figure, Title: "What changes the " + s.Figure + " most",
+		X: axis{Name: s.Figure, Unit: "count"}}
 	scale := 1.0
 	switch {
 	case s.Unit == "GB":
@@ -141,11 +152,13 @@ func swingPicture(s *plan.Sensitivity, written func(float64) string) *picture {
 		p.Title = "What changes the number of nodes most"
 	}
 	p.Base = round(s.Value * scale)
-	p.Says = fmt.Sprintf("Each assumption halved and doubled by itself, shares up to 1. The line is the plan; %d of %d that matter are shown.", min(len(s.Swings), mostSwings), len(s.Swings))
+	p.Says = fmt.Sprintf("Each assumption halved and doubled by itself, shares up to 1. The line is the plan; %d of %d "+
+		"that matter are shown.", min(len(s.Swings), mostSwings), len(s.Swings))
 	for i := range s.Swings[:min(len(s.Swings), mostSwings)] {
 		swing := &s.Swings[i]
-		p.Bars = append(p.Bars, bar{Name: strings.TrimPrefix(swing.Flag, "--"), Values: []float64{round(swing.Halved * scale), round(swing.Doubled * scale)},
-			Says: fmt.Sprintf("%s from %s to %s", swing.Flag, written(swing.Low), written(swing.High))})
+		p.Bars = append(p.Bars, bar{Name: strings.TrimPrefix(swing.Flag, "--"),
+			Values: []float64{round(swing.Halved * scale), round(swing.Doubled * scale)},
+			Says:   fmt.Sprintf("%s from %s to %s", swing.Flag, written(swing.Low), written(swing.High))})
 	}
 	return p
 }

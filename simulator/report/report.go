@@ -116,8 +116,9 @@ type Capacity struct {
 
 // New returns an empty artifact.
 func New(kind, command, version, server string, seed uint64) *Run {
-	return &Run{Schema: Schema, Kind: kind, Command: command, Version: version, Server: server, Seed: seed, Started: time.Now().UTC().Truncate(time.Second),
-		Machine: Machine{CPU: cpuModel(), Cores: runtime.NumCPU(), OS: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}}
+	return &Run{Schema: Schema, Kind: kind, Command: command, Version: version, Server: server, Seed: seed,
+		Started: time.Now().UTC().Truncate(time.Second), Machine: Machine{CPU: cpuModel(), Cores: runtime.NumCPU(),
+			OS: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}}
 }
 
 // cpuModel returns Linux's name of the processor, or "" on other systems.
@@ -137,7 +138,8 @@ func cpuModel() string {
 
 // NewLoad returns the results of a run.
 func NewLoad(curve string, config load.Config, r *load.Report, answers *traffic.Summary) *Load {
-	l := &Load{Curve: curve, WarmUp: config.WarmUp.Seconds(), MaxInFlight: config.MaxInFlight, Measures: r.Measures(), Limited: r.Limited(), Answers: answers}
+	l := &Load{Curve: curve, WarmUp: config.WarmUp.Seconds(), MaxInFlight: config.MaxInFlight, Measures: r.Measures(),
+		Limited: r.Limited(), Answers: answers}
 	answers.AddTo(l.Measures)
 	for _, code := range r.FailedCodes() {
 		l.Failures = append(l.Failures, Failure{code.String(), r.Failed[code], r.Said[code]})
@@ -156,8 +158,9 @@ func NewLoad(curve string, config load.Config, r *load.Report, answers *traffic.
 
 func newMoment(m *load.Moment) Moment {
 	seconds := m.Lasts.Seconds()
-	moment := Moment{Start: m.Start.Seconds(), Lasts: seconds, WarmUp: m.WarmUp, Asked: float64(m.Planned) / seconds, Reached: float64(m.Answered) / seconds, Failed: m.Failed, Dropped: m.Dropped,
-		P50: m.P50.Seconds(), P99: m.P99.Seconds(), P999: m.P999.Seconds(), MostInFlight: m.MostInFlight, Latencies: m.Latencies}
+	moment := Moment{Start: m.Start.Seconds(), Lasts: seconds, WarmUp: m.WarmUp, Asked: float64(m.Planned) / seconds,
+		Reached: float64(m.Answered) / seconds, Failed: m.Failed, Dropped: m.Dropped, P50: m.P50.Seconds(),
+		P99: m.P99.Seconds(), P999: m.P999.Seconds(), MostInFlight: m.MostInFlight, Latencies: m.Latencies}
 	for code, calls := range m.Codes {
 		if moment.Codes == nil {
 			moment.Codes = map[string]int{}
@@ -172,7 +175,8 @@ func spectrum(response, service *hdrhistogram.Histogram) (s []Percentile) {
 	const step = 0.8409 // the fourth root of a half
 	for left := 100.0; left/100*float64(response.TotalCount()) >= 1; left *= step {
 		p := 100 - left
-		s = append(s, Percentile{p, time.Duration(response.ValueAtPercentile(p)).Seconds(), time.Duration(service.ValueAtPercentile(p)).Seconds()})
+		s = append(s, Percentile{p, time.Duration(response.ValueAtPercentile(p)).Seconds(),
+			time.Duration(service.ValueAtPercentile(p)).Seconds()})
 	}
 	return s
 }
@@ -197,17 +201,21 @@ func Read(path string) (*Run, error) {
 func (r *Run) Verdict() string {
 	switch {
 	case r.Capacity != nil && r.Capacity.High > 0 && r.Capacity.NoVerdict != "":
-		return fmt.Sprintf("%s: no verdict, the search got to %.0f to %.0f searches a second: %s.", r.Capacity.Objective, r.Capacity.Low, r.Capacity.High, r.Capacity.NoVerdict)
+		return fmt.Sprintf("%s: no verdict, the search got to %.0f to %.0f searches a second: %s.", r.Capacity.Objective,
+			r.Capacity.Low, r.Capacity.High, r.Capacity.NoVerdict)
 	case r.Capacity != nil && r.Capacity.High > 0:
-		return fmt.Sprintf("%s holds at %.0f searches a second and fails at %.0f.", r.Capacity.Objective, r.Capacity.Low, r.Capacity.High)
+		return fmt.Sprintf("%s holds at %.0f searches a second and fails at %.0f.", r.Capacity.Objective, r.Capacity.Low,
+			r.Capacity.High)
 	case r.Capacity != nil && r.Capacity.Low > 0:
-		return fmt.Sprintf("%s holds at %.0f searches a second. No verdict on the most: %s.", r.Capacity.Objective, r.Capacity.Low, r.Capacity.NoVerdict)
+		return fmt.Sprintf("%s holds at %.0f searches a second. No verdict on the most: %s.", r.Capacity.Objective,
+			r.Capacity.Low, r.Capacity.NoVerdict)
 	case r.Capacity != nil:
 		return fmt.Sprintf("%s holds at no rate that was tried.", r.Capacity.Objective)
 	case r.Load == nil:
 		return ""
 	}
-	rates := fmt.Sprintf("%.0f searches a second asked, %.0f answered.", r.Load.Measures["asked"], r.Load.Measures["reached"])
+	rates := fmt.Sprintf("%.0f searches a second asked, %.0f answered.", r.Load.Measures["asked"],
+		r.Load.Measures["reached"])
 	if r.Load.Limited != "" {
 		rates += " No verdict on the server: " + r.Load.Limited + "."
 	}

@@ -43,7 +43,8 @@ func aLoad(t *testing.T) *Run {
 		if i%100 == 99 {
 			failed = status.Error(codes.ResourceExhausted, "too <busy>")
 		} else {
-			tally.Add(crowd.Request(i), &pb.SearchNearbyResponse{Sponsored: []*pb.SponsoredResult{{PriceMicros: 1_500_000, PricingModel: pb.PricingModel_PRICING_MODEL_CPC}}})
+			tally.Add(crowd.Request(i), &pb.SearchNearbyResponse{Sponsored: []*pb.SponsoredResult{{PriceMicros: 1_500_000,
+				PricingModel: pb.PricingModel_PRICING_MODEL_CPC}}})
 		}
 		recorder.Record(planned, planned+100*time.Microsecond, planned+time.Millisecond+time.Duration(i)*500, failed)
 	}
@@ -55,11 +56,14 @@ func aLoad(t *testing.T) *Run {
 func aCapacity() *Run {
 	r := New("capacity", "hexbid simulate capacity --slo 'p99<5ms'", "test", "127.0.0.1:1", 1)
 	law := capacity.Scalability{Lambda: 900, Sigma: 0.05, Kappa: 0.001, R2: 0.99}
-	r.Capacity = &Capacity{Objective: "p99<5ms", ServerCores: 2, Law: &law, Loads: []capacity.Load{{Callers: 1, PerSecond: 900}, {Callers: 8, PerSecond: 5000}}}
+	r.Capacity = &Capacity{Objective: "p99<5ms", ServerCores: 2, Law: &law,
+		Loads: []capacity.Load{{Callers: 1, PerSecond: 900}, {Callers: 8, PerSecond: 5000}}}
 	r.Capacity.Low, r.Capacity.High = 1000, 1100
 	for _, rate := range []float64{500, 1000, 1000, 1100} {
-		m := load.Measures{"p50": 0.001, "p99": rate / 250_000, "p99.9": rate / 200_000, "service_p99": 0.003, "mean": 0.001, "reached": rate}
-		r.Capacity.Tries = append(r.Capacity.Tries, capacity.Try{PerSecond: rate, Phase: "confirm", Held: rate < 1100, Measures: m})
+		m := load.Measures{"p50": 0.001, "p99": rate / 250_000, "p99.9": rate / 200_000, "service_p99": 0.003, "mean": 0.001,
+			"reached": rate}
+		r.Capacity.Tries = append(r.Capacity.Tries, capacity.Try{PerSecond: rate, Phase: "confirm", Held: rate < 1100,
+			Measures: m})
 	}
 	return r
 }
@@ -74,7 +78,8 @@ func TestTheArtifactComesBackAsItWasWritten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !reflect.DeepEqual(back.measures(), r.measures()) || back.Verdict() != r.Verdict() || !back.Started.Equal(r.Started) {
+		if !reflect.DeepEqual(back.measures(), r.measures()) || back.Verdict() != r.Verdict() ||
+			!back.Started.Equal(r.Started) {
 			t.Errorf("%+v came back as %+v", r, back)
 		}
 	}
@@ -83,12 +88,18 @@ func TestTheArtifactComesBackAsItWasWritten(t *testing.T) {
 // TestTheSchemaIsStable holds the names that programs read. Add names, and change none.
 func TestTheSchemaIsStable(t *testing.T) {
 	want := map[string][]string{
-		"load": {"command", "kind", "load", "load.answers", "load.answers.answers", "load.answers.cpc_price_sum_micros", "load.answers.cpc_results", "load.answers.cpm_price_sum_micros", "load.answers.cpm_results",
-			"load.answers.filled", "load.answers.map", "load.answers.map_resolution", "load.answers.nearby", "load.answers.request_bytes", "load.answers.response_bytes", "load.answers.skipped", "load.answers.slots",
-			"load.curve", "load.failures", "load.max_in_flight", "load.measures", "load.moments", "load.spectrum", "load.warm_up_seconds"},
-		"capacity": {"capacity", "capacity.closed_loops", "capacity.fill", "capacity.high_per_second", "capacity.low_per_second", "capacity.objective", "capacity.request_bytes", "capacity.response_bytes",
-			"capacity.scalability", "capacity.scalability.kappa", "capacity.scalability.lambda", "capacity.scalability.r2", "capacity.scalability.sigma", "capacity.server_cores", "capacity.tries"},
-		"": {"interrupted", "machine", "machine.cores", "machine.cpu", "machine.go", "machine.os", "schema", "seconds", "seed", "server", "started", "version"},
+		"load": {"command", "kind", "load", "load.answers", "load.answers.answers", "load.answers.cpc_price_sum_micros",
+			"load.answers.cpc_results", "load.answers.cpm_price_sum_micros", "load.answers.cpm_results",
+			"load.answers.filled", "load.answers.map", "load.answers.map_resolution", "load.answers.nearby",
+			"load.answers.request_bytes", "load.answers.response_bytes", "load.answers.skipped", "load.answers.slots",
+			"load.curve", "load.failures", "load.max_in_flight", "load.measures", "load.moments", "load.spectrum",
+			"load.warm_up_seconds"},
+		"capacity": {"capacity", "capacity.closed_loops", "capacity.fill", "capacity.high_per_second",
+			"capacity.low_per_second", "capacity.objective", "capacity.request_bytes", "capacity.response_bytes",
+			"capacity.scalability", "capacity.scalability.kappa", "capacity.scalability.lambda", "capacity.scalability.r2",
+			"capacity.scalability.sigma", "capacity.server_cores", "capacity.tries"},
+		"": {"interrupted", "machine", "machine.cores", "machine.cpu", "machine.go", "machine.os", "schema", "seconds",
+			"seed", "server", "started", "version"},
 	}
 	for _, r := range []*Run{aLoad(t), aCapacity()} {
 		var text bytes.Buffer
@@ -177,7 +188,8 @@ func gate(t *testing.T, r *Run, conditions string) Gate {
 
 func TestGatesFailWhereTheConditionHoldsOrCannotBeJudged(t *testing.T) {
 	r := aLoad(t)
-	for conditions, want := range map[string]bool{"p99>5ms": true, "p99>1ms": false, "errors>0.5%": false, "errors>2%": true, "price>1": false, "server_p99>1s": true, "skipped>0.1": true, "max>1h": true} {
+	for conditions, want := range map[string]bool{"p99>5ms": true, "p99>1ms": false, "errors>0.5%": false,
+		"errors>2%": true, "price>1": false, "server_p99>1s": true, "skipped>0.1": true, "max>1h": true} {
 		if g := gate(t, r, conditions); g.OK != want {
 			t.Errorf("%s: %+v", conditions, g)
 		}

@@ -24,11 +24,13 @@ func (r *Run) CompareWith(old *Run) error {
 // WritePage writes the page.
 func (r *Run) WritePage(w io.Writer) error {
 	p := &page{Title: "Hexbid " + r.Kind, Verdict: r.Verdict(), Gates: r.Gates, Warnings: r.warnings(),
-		Says: fmt.Sprintf("hexbid simulate %s, %s, %.0f s against %s", r.Kind, r.Started.Format("2006-01-02 15:04:05 MST"), r.Seconds, r.Server)}
+		Says: fmt.Sprintf("hexbid simulate %s, %s, %.0f s against %s", r.Kind, r.Started.Format("2006-01-02 15:04:05 MST"),
+			r.Seconds, r.Server)}
 	pictures := r.pictures()
 	var before load.Measures
 	if old := r.compared; old != nil {
-		p.Compared = fmt.Sprintf("the run of %s, %s. %s", old.Started.Format("2006-01-02 15:04:05 MST"), old.Command, old.Verdict())
+		p.Compared = fmt.Sprintf("the run of %s, %s. %s", old.Started.Format("2006-01-02 15:04:05 MST"), old.Command,
+			old.Verdict())
 		pictures, before = overlaid(pictures, old.pictures()), old.figures()
 	}
 	p.Tiles = tiles(r.figures(), before, r.tileNames(), r.comparable)
@@ -94,11 +96,14 @@ type named struct {
 
 func (r *Run) tileNames() []named {
 	if r.Capacity != nil {
-		return []named{{"holds at", "a second holds", 1}, {"fails at", "a second fails", 1}, {"p50", "p50 there", -1}, {"p99", "p99 there", -1}, {"p99.9", "p99.9 there", -1},
+		return []named{{"holds at", "a second holds", 1}, {"fails at", "a second fails", 1}, {"p50", "p50 there", -1},
+			{"p99", "p99 there", -1}, {"p99.9", "p99.9 there", -1},
 			{"service_p99", "service p99 there", -1}, {"σ, waiting", "σ, waiting", -1}, {"κ, agreeing", "κ, agreeing", -1}}
 	}
-	return []named{{"asked", "asked a second", 0}, {"reached", "answered a second", 1}, {"p50", "p50", -1}, {"p99", "p99", -1}, {"p99.9", "p99.9", -1}, {"service_p99", "service p99", -1},
-		{"server_p99", "server's own p99", -1}, {"errors", "errors", -1}, {"dropped", "dropped", -1}, {"fill", "fill rate", 1}, {"price", "price of a click", 0}, {"server's CPU, cores", "server's CPU, most cores", -1}}
+	return []named{{"asked", "asked a second", 0}, {"reached", "answered a second", 1}, {"p50", "p50", -1},
+		{"p99", "p99", -1}, {"p99.9", "p99.9", -1}, {"service_p99", "service p99", -1},
+		{"server_p99", "server's own p99", -1}, {"errors", "errors", -1}, {"dropped", "dropped", -1},
+		{"fill", "fill rate", 1}, {"price", "price of a click", 0}, {"server's CPU, cores", "server's CPU, most cores", -1}}
 }
 
 // tiles returns the figures that were measured, beside those of a baseline if there is one.
@@ -163,14 +168,16 @@ func (r *Run) tables() (all []dataTable) {
 }
 
 func (c *Capacity) table() dataTable {
-	t := dataTable{Title: "Rates tried, in order", Head: []string{"try", "a second", "phase", "objective", "p50", "p99", "p99.9", "why", "what followed"}}
+	t := dataTable{Title: "Rates tried, in order", Head: []string{"try", "a second", "phase", "objective", "p50", "p99",
+		"p99.9", "why", "what followed"}}
 	for i := range c.Tries {
 		try := &c.Tries[i]
 		verdict, class := "held", "ok"
 		if !try.Held {
 			verdict, class = "missed", "miss"
 		}
-		row := texts(fmt.Sprint(i+1), fmt.Sprintf("%.0f", try.PerSecond), try.Phase, verdict, capacity.FormatSeconds(try.Measures["p50"]), capacity.FormatSeconds(try.Measures["p99"]),
+		row := texts(fmt.Sprint(i+1), fmt.Sprintf("%.0f", try.PerSecond), try.Phase, verdict,
+			capacity.FormatSeconds(try.Measures["p50"]), capacity.FormatSeconds(try.Measures["p99"]),
 			capacity.FormatSeconds(try.Measures["p99.9"]), strings.TrimSpace(try.Missed+" "+try.Limited), try.Decision)
 		row[1].Class, row[3].Class, row[7].Class, row[8].Class = "number", class, "wide", "wide"
 		t.Rows = append(t.Rows, row)
@@ -196,7 +203,8 @@ func (l *Load) measuresTable() dataTable {
 	columns = append(columns, "max", "mean")
 	t.Head = append(t.Head, columns...)
 	inTable := map[string]bool{}
-	for _, row := range []struct{ prefix, name string }{{"", "response, from the plan"}, {"service_", "service, from the send"}, {"server_", "server's own"}, {"lag_", "generator's lag"}} {
+	for _, row := range []struct{ prefix, name string }{{"", "response, from the plan"},
+		{"service_", "service, from the send"}, {"server_", "server's own"}, {"lag_", "generator's lag"}} {
 		cells := texts(row.name)
 		for _, column := range columns {
 			name, text := row.prefix+column, "–"
@@ -225,8 +233,10 @@ func (r *Run) howTable() dataTable {
 	if r.Machine.ServerCores != "" {
 		machine += "; server on cores " + r.Machine.ServerCores
 	}
-	t := dataTable{Title: "How it was measured", Rows: [][]tableCell{{{Text: "command"}, {Text: r.Command, Class: "wide", Code: true}},
-		texts("version", r.Version+", "+r.Machine.Go), {{Text: "machine"}, {Text: machine, Class: "wide"}}, texts("seed", fmt.Sprint(r.Seed))}}
+	t := dataTable{Title: "How it was measured",
+		Rows: [][]tableCell{{{Text: "command"}, {Text: r.Command, Class: "wide", Code: true}},
+			texts("version", r.Version+", "+r.Machine.Go), {{Text: "machine"}, {Text: machine, Class: "wide"}},
+			texts("seed", fmt.Sprint(r.Seed))}}
 	note := func(name, text string) {
 		t.Rows = append(t.Rows, []tableCell{{Text: name}, {Text: text, Class: "wide"}})
 	}

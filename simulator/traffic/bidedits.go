@@ -24,12 +24,13 @@ type BidEdits struct {
 
 const mostEdited = 2000
 
-// NewBidEdits lists the campaigns to edit, at most 2,000. It returns the server's error, or Unavailable when there are no
-// campaigns.
+// NewBidEdits lists the campaigns to edit, at most 2,000. It returns the server's error, or Unavailable when there
+// are no campaigns.
 func NewBidEdits(ctx context.Context, client pb.CampaignServiceClient) (*BidEdits, error) {
 	e := &BidEdits{client: client, raised: map[int]bool{}}
 	for campaign, err := range hexbid.Pages(func(token string) ([]*pb.Campaign, string, error) {
-		r, err := client.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize, PageToken: token})
+		r, err := client.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize,
+			PageToken: token})
 		return r.GetCampaigns(), r.GetNextPageToken(), err
 	}) {
 		if err != nil {
@@ -61,7 +62,9 @@ func (e *BidEdits) setBid(ctx context.Context, at int, raised bool) error {
 	if raised {
 		bid += max(bid/100_000, 1) * 1000
 	}
-	_, err := e.client.UpdateCampaign(ctx, &pb.UpdateCampaignRequest{Campaign: &pb.Campaign{Name: was.GetName(), BidMicros: bid}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"bid_micros"}}})
+	_, err := e.client.UpdateCampaign(ctx,
+		&pb.UpdateCampaignRequest{Campaign: &pb.Campaign{Name: was.GetName(), BidMicros: bid},
+			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"bid_micros"}}})
 	return err
 }
 

@@ -52,19 +52,26 @@ const (
 
 // Shares of requests. Those of phones are published for the last quarter of 2024. The others are assumptions.
 var (
-	systems = shares(share[pb.OperatingSystem]{pb.OperatingSystem_OPERATING_SYSTEM_ANDROID, 64}, share[pb.OperatingSystem]{pb.OperatingSystem_OPERATING_SYSTEM_HARMONYOS, 19},
+	systems = shares(share[pb.OperatingSystem]{pb.OperatingSystem_OPERATING_SYSTEM_ANDROID, 64},
+		share[pb.OperatingSystem]{pb.OperatingSystem_OPERATING_SYSTEM_HARMONYOS, 19},
 		share[pb.OperatingSystem]{pb.OperatingSystem_OPERATING_SYSTEM_IOS, 17})
-	hosts = shares(share[pb.Host]{pb.Host_HOST_WECHAT, 55}, share[pb.Host]{pb.Host_HOST_ALIPAY, 20}, share[pb.Host]{pb.Host_HOST_DOUYIN, 10}, share[pb.Host]{pb.Host_HOST_MEITUAN, 6},
-		share[pb.Host]{pb.Host_HOST_BAIDU, 4}, share[pb.Host]{pb.Host_HOST_XIAOHONGSHU, 3}, share[pb.Host]{pb.Host_HOST_QQ, 2})
-	scenes = shares(share[pb.Scene]{pb.Scene_SCENE_NEARBY_LIST, 75}, share[pb.Scene]{pb.Scene_SCENE_SEARCH, 15}, share[pb.Scene]{pb.Scene_SCENE_SCAN, 5}, share[pb.Scene]{pb.Scene_SCENE_FEED, 3},
+	hosts = shares(share[pb.Host]{pb.Host_HOST_WECHAT, 55}, share[pb.Host]{pb.Host_HOST_ALIPAY, 20},
+		share[pb.Host]{pb.Host_HOST_DOUYIN, 10}, share[pb.Host]{pb.Host_HOST_MEITUAN, 6},
+		share[pb.Host]{pb.Host_HOST_BAIDU, 4}, share[pb.Host]{pb.Host_HOST_XIAOHONGSHU, 3},
+		share[pb.Host]{pb.Host_HOST_QQ, 2})
+	scenes = shares(share[pb.Scene]{pb.Scene_SCENE_NEARBY_LIST, 75}, share[pb.Scene]{pb.Scene_SCENE_SEARCH, 15},
+		share[pb.Scene]{pb.Scene_SCENE_SCAN, 5}, share[pb.Scene]{pb.Scene_SCENE_FEED, 3},
 		share[pb.Scene]{pb.Scene_SCENE_SHARE, 2})
-	networks = shares(share[pb.Network]{pb.Network_NETWORK_WIFI, 45}, share[pb.Network]{pb.Network_NETWORK_5G, 33}, share[pb.Network]{pb.Network_NETWORK_4G, 21}, share[pb.Network]{pb.Network_NETWORK_SLOW, 1})
-	words    = shares(share[string]{"咖啡", 3}, share[string]{"火锅", 2}, share[string]{"药店", 2}, share[string]{"银行", 1}, share[string]{"酒店", 1}, share[string]{"奶茶", 2}, share[string]{"充电", 1}, share[string]{"面馆", 1})
+	networks = shares(share[pb.Network]{pb.Network_NETWORK_WIFI, 45}, share[pb.Network]{pb.Network_NETWORK_5G, 33},
+		share[pb.Network]{pb.Network_NETWORK_4G, 21}, share[pb.Network]{pb.Network_NETWORK_SLOW, 1})
+	words = shares(share[string]{"咖啡", 3}, share[string]{"火锅", 2}, share[string]{"药店", 2}, share[string]{"银行", 1},
+		share[string]{"酒店", 1}, share[string]{"奶茶", 2}, share[string]{"充电", 1}, share[string]{"面馆", 1})
 )
 
 // Hours are the shares of a day's requests by hour of local time, in percent. Meals and above all the evening have more
 // (an assumption).
-var Hours = [24]float64{1.2, 0.7, 0.4, 0.3, 0.3, 0.6, 1.6, 3.2, 4.4, 4.5, 5.0, 6.6, 7.2, 5.8, 5.0, 5.0, 5.2, 6.2, 7.6, 7.8, 7.2, 6.3, 5.0, 2.9}
+var Hours = [24]float64{1.2, 0.7, 0.4, 0.3, 0.3, 0.6, 1.6, 3.2, 4.4, 4.5, 5.0, 6.6, 7.2, 5.8, 5.0, 5.0, 5.2, 6.2, 7.6,
+	7.8, 7.2, 6.3, 5.0, 2.9}
 
 // NewCrowd reads the tables. It returns an Invalid error when Where names no place.
 func NewCrowd(config Config) (*Crowd, error) {
@@ -103,12 +110,15 @@ func (c *Crowd) readWhere() error {
 		return err
 	}
 	for _, city := range cities {
-		if strings.EqualFold(c.Where, "china") || strings.EqualFold(c.Where, city.Name) || c.Where == city.Chinese && c.Where != "" {
+		if strings.EqualFold(c.Where, "china") || strings.EqualFold(c.Where, city.Name) ||
+			c.Where == city.Chinese && c.Where != "" {
 			c.cities.add(city, city.People)
 		}
 	}
 	if len(c.cities.values) == 0 {
-		return hexbid.Invalidf("where", "%q is no city of over 15,000 people in China: write china, a city as Hangzhou or 杭州, or latitude,longitude,km", c.Where)
+		return hexbid.Invalidf("where",
+			"%q is not a city of over 15,000 people in China: write china, a city like Hangzhou or 杭州, or latitude,longitude,km",
+			c.Where)
 	}
 	return nil
 }
@@ -163,7 +173,8 @@ func (c *Crowd) point(r *rand.Rand) hexbid.Point {
 		center, spread = c.places[r.IntN(len(c.places))], placeSpreadM
 	}
 	north, east := spread*r.NormFloat64(), spread*r.NormFloat64()
-	p := hexbid.Point{Lat: center.Lat + north/hexbid.DegreeM, Lng: center.Lng + east/hexbid.DegreeM/math.Cos(center.Lat*math.Pi/180)}
+	p := hexbid.Point{Lat: center.Lat + north/hexbid.DegreeM,
+		Lng: center.Lng + east/hexbid.DegreeM/math.Cos(center.Lat*math.Pi/180)}
 	p.Lat = max(-90, min(90, p.Lat))
 	p.Lng -= 360 * math.Round(p.Lng/360)
 	return p
@@ -174,7 +185,8 @@ func (c *Crowd) point(r *rand.Rand) hexbid.Point {
 func (c *Crowd) viewer(r *rand.Rand) *pb.Viewer {
 	number := r.IntN(c.Viewers)
 	of := rand.New(rand.NewPCG(c.Seed^0x76696577, uint64(number)))
-	v := &pb.Viewer{UserKey: "viewer-" + strconv.Itoa(number), OperatingSystem: systems.draw(of), Network: networks.draw(r)}
+	v := &pb.Viewer{UserKey: "viewer-" + strconv.Itoa(number), OperatingSystem: systems.draw(of),
+		Network: networks.draw(r)}
 	for {
 		band := c.ages.draw(of)
 		age := band.youngest + of.IntN(5)
@@ -192,9 +204,11 @@ func (c *Crowd) viewer(r *rand.Rand) *pb.Viewer {
 // Assumptions lists the assumptions about people that have no source.
 func Assumptions() []string {
 	return []string{
-		fmt.Sprintf("people stand %d km around a city's centre, and in %s %.0f %% of them %d m around a place", citySpreadM/1000, demo.City, 100*atPlaces, placeSpreadM),
+		fmt.Sprintf("people stand %d km around a city's centre, and in %s %.0f %% of them %d m around a place",
+			citySpreadM/1000, demo.City, 100*atPlaces, placeSpreadM),
 		"hosts: " + percentages(hosts), "scenes: " + percentages(scenes), "networks: " + percentages(networks),
-		"hours of the day: the evening most, then noon", "every viewer asks as often as another; children under seven have no phone",
+		"hours of the day: the evening most, then noon",
+		"every viewer asks as often as another; children under seven have no phone",
 	}
 }
 

@@ -26,8 +26,10 @@ type Counts struct {
 }
 
 func (c *Counts) add(o *Counts) {
-	c.Answers, c.Slots, c.Filled, c.Nearby, c.Skipped = c.Answers+o.Answers, c.Slots+o.Slots, c.Filled+o.Filled, c.Nearby+o.Nearby, c.Skipped+o.Skipped
-	c.Clicks, c.ClickPrices, c.Thousands, c.ShownPrices = c.Clicks+o.Clicks, c.ClickPrices+o.ClickPrices, c.Thousands+o.Thousands, c.ShownPrices+o.ShownPrices
+	c.Answers, c.Slots, c.Filled, c.Nearby, c.Skipped = c.Answers+o.Answers, c.Slots+o.Slots, c.Filled+o.Filled,
+		c.Nearby+o.Nearby, c.Skipped+o.Skipped
+	c.Clicks, c.ClickPrices, c.Thousands, c.ShownPrices = c.Clicks+o.Clicks, c.ClickPrices+o.ClickPrices,
+		c.Thousands+o.Thousands, c.ShownPrices+o.ShownPrices
 }
 
 // FillRate returns the share of the slots asked for that were filled.
@@ -90,7 +92,8 @@ func (t *Tally) Add(q *pb.SearchNearbyRequest, r *pb.SearchNearbyResponse) {
 			c.Clicks, c.ClickPrices = c.Clicks+1, c.ClickPrices+hexbid.Money(s.GetPriceMicros())
 		}
 	}
-	at := geoindex.CellAt(geoindex.VecOf(hexbid.Point{Lat: q.GetLocation().GetLatitude(), Lng: q.GetLocation().GetLongitude()}))
+	at := geoindex.CellAt(geoindex.VecOf(hexbid.Point{Lat: q.GetLocation().GetLatitude(),
+		Lng: q.GetLocation().GetLongitude()}))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.all.Answers%sampleEvery == 0 {
@@ -156,8 +159,8 @@ type Cell struct {
 func (t *Tally) Summary() *Summary {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := &Summary{Counts: t.all, RequestBytes: ratio(t.bytes.request, t.bytes.n), ResponseBytes: ratio(t.bytes.response, t.bytes.n),
-		Resolution: t.resolution, server: t.server, bytes: t.bytes}
+	s := &Summary{Counts: t.all, RequestBytes: ratio(t.bytes.request, t.bytes.n),
+		ResponseBytes: ratio(t.bytes.response, t.bytes.n), Resolution: t.resolution, server: t.server, bytes: t.bytes}
 	for cell, c := range t.cells {
 		s.Cells = append(s.Cells, Cell{cell.String(), *c})
 	}

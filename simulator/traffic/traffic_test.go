@@ -84,7 +84,9 @@ func TestPeopleAreWhoTheTablesSay(t *testing.T) {
 			women += people
 		}
 	}
-	for name, share := range map[string]float64{"women": women / all, "30 to 34": thirties / all, "OPERATING_SYSTEM_ANDROID": 0.64, "OPERATING_SYSTEM_HARMONYOS": 0.19, "OPERATING_SYSTEM_IOS": 0.17, "SCENE_SEARCH": 0.15} {
+	for name, share := range map[string]float64{"women": women / all, "30 to 34": thirties / all,
+		"OPERATING_SYSTEM_ANDROID": 0.64, "OPERATING_SYSTEM_HARMONYOS": 0.19, "OPERATING_SYSTEM_IOS": 0.17,
+		"SCENE_SEARCH": 0.15} {
 		if !near(counts[name], n, share) {
 			t.Errorf("%s: %.4f, expected %.4f", name, counts[name]/n, share)
 		}
@@ -141,7 +143,8 @@ func TestAPersonStaysTheSame(t *testing.T) {
 }
 
 func TestWhere(t *testing.T) {
-	for _, where := range []string{"china", "China", "Hangzhou", "杭州", "shanghai", "31.2,121.4,3", "-89.9, 179.99, 100", "90,0,1"} {
+	for _, where := range []string{"china", "China", "Hangzhou", "杭州", "shanghai", "31.2,121.4,3", "-89.9, 179.99, 100",
+		"90,0,1"} {
 		c := crowd(t, where, 1)
 		for i := range 200 {
 			at := c.Request(i).GetLocation()
@@ -166,11 +169,14 @@ func TestATallyAddsUp(t *testing.T) {
 	tally, c := NewTally(), crowd(t, "china", 1)
 	const n = 30_000
 	for i := range n {
-		r := &pb.SearchNearbyResponse{Sponsored: []*pb.SponsoredResult{{PriceMicros: 2_000_000, PricingModel: pb.PricingModel_PRICING_MODEL_CPC}, {PriceMicros: 9_000_000, PricingModel: pb.PricingModel_PRICING_MODEL_CPM}}[:i%3]}
+		r := &pb.SearchNearbyResponse{Sponsored: []*pb.SponsoredResult{{PriceMicros: 2_000_000,
+			PricingModel: pb.PricingModel_PRICING_MODEL_CPC}, {PriceMicros: 9_000_000,
+			PricingModel: pb.PricingModel_PRICING_MODEL_CPM}}[:i%3]}
 		tally.Add(c.Request(i), r)
 	}
 	s := tally.Summary()
-	want := Counts{Answers: n, Slots: 3 * n, Filled: n, Clicks: 2 * n / 3, ClickPrices: 2_000_000 * 2 * n / 3, Thousands: n / 3, ShownPrices: 9_000_000 * n / 3}
+	want := Counts{Answers: n, Slots: 3 * n, Filled: n, Clicks: 2 * n / 3, ClickPrices: 2_000_000 * 2 * n / 3,
+		Thousands: n / 3, ShownPrices: 9_000_000 * n / 3}
 	if s.Counts != want {
 		t.Errorf("%+v, expected %+v", s.Counts, want)
 	}

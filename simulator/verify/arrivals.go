@@ -36,9 +36,12 @@ func arrivals(seed uint64) []Check {
 	day := load.Day(dayOfTest, 200, 1000*time.Second)
 	even := gathered(load.Constant(perSecond, 10*time.Second).Even())
 	return []Check{
-		{"Poisson gaps are exponential: share of Kolmogorov's bound", 0, kolmogorov(gaps, perSecond), 1, "", "Kolmogorov 1933, one in a thousand"},
-		{"Poisson counts are Poisson: share of the bound of dispersion", 0, dispersion(at, 1), 1, "", "Fisher's index of dispersion, one in a thousand"},
-		{"a day's calls follow its curve: share of the bound of χ²", 0, follows(gathered(day.Poisson(seed)), day), 1, "", "Pearson 1900, one in a thousand"},
+		{"Poisson gaps are exponential: share of Kolmogorov's bound", 0, kolmogorov(gaps, perSecond), 1, "",
+			"Kolmogorov 1933, one in a thousand"},
+		{"Poisson counts are Poisson: share of the bound of dispersion", 0, dispersion(at, 1), 1, "",
+			"Fisher's index of dispersion, one in a thousand"},
+		{"a day's calls follow its curve: share of the bound of χ²", 0, follows(gathered(day.Poisson(seed)), day), 1, "",
+			"Pearson 1900, one in a thousand"},
 		{"even plans: calls in ten seconds", perSecond * 10, float64(len(even)), 0, "", "by definition"},
 		{"even plans: the longest gap", 1 / perSecond, longestGap(even), 1e-6, "s", "by definition"},
 	}
@@ -140,13 +143,14 @@ func inRealTime(ctx context.Context) ([]Check, error) {
 	const freeze, thaw = 1800 * time.Millisecond, 2200 * time.Millisecond
 	var once sync.Once
 	var started time.Time
-	r, err := load.Run(ctx, load.Config{MaxInFlight: 1000, Timeout: 5 * time.Second}, load.Constant(500, 4*time.Second).Even(), func(context.Context, int) error {
-		once.Do(func() { started = time.Now() })
-		if at := time.Since(started); at > freeze && at < thaw {
-			time.Sleep(thaw - at)
-		}
-		return nil
-	})
+	r, err := load.Run(ctx, load.Config{MaxInFlight: 1000, Timeout: 5 * time.Second},
+		load.Constant(500, 4*time.Second).Even(), func(context.Context, int) error {
+			once.Do(func() { started = time.Now() })
+			if at := time.Since(started); at > freeze && at < thaw {
+				time.Sleep(thaw - at)
+			}
+			return nil
+		})
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,8 @@ func theories() []theory {
 
 // mm1 returns the theory of an M/M/1 queue: response times are exponential with rate μ − λ.
 func mm1(lambda float64) theory {
-	return theory{fmt.Sprintf("M/M/1 at %.0f %%", 100*lambda/mu), "Kleinrock, Queueing Systems I, §3.2", queue{servers: 1, service: exponential(mu)}, lambda,
+	return theory{fmt.Sprintf("M/M/1 at %.0f %%", 100*lambda/mu), "Kleinrock, Queueing Systems I, §3.2",
+		queue{servers: 1, service: exponential(mu)}, lambda,
 		1 / (mu - lambda), func(t float64) float64 { return math.Exp(-(mu - lambda) * t) }}
 }
 
@@ -82,7 +83,8 @@ func mm1(lambda float64) theory {
 func md1(lambda float64) theory {
 	d := 1 / mu
 	rho := lambda * d
-	return theory{fmt.Sprintf("M/D/1 at %.0f %%", 100*rho), "Erlang 1909; Crommelin 1932", queue{servers: 1, service: constant(mu)}, lambda,
+	return theory{fmt.Sprintf("M/D/1 at %.0f %%", 100*rho), "Erlang 1909; Crommelin 1932",
+		queue{servers: 1, service: constant(mu)}, lambda,
 		d + rho*d/(2*(1-rho)), func(t float64) float64 {
 			x := t - d // time spent waiting
 			if x < 0 {
@@ -109,7 +111,8 @@ func mmc(servers int, lambda float64) theory {
 	}
 	waits := term / (1 - a/c) / (sum + term/(1-a/c))
 	theta := c*mu - lambda
-	return theory{fmt.Sprintf("M/M/%d at %.0f %%", servers, 100*a/c), "Erlang 1917 (C formula)", queue{servers: servers, service: exponential(mu)}, lambda,
+	return theory{fmt.Sprintf("M/M/%d at %.0f %%", servers, 100*a/c), "Erlang 1917 (C formula)",
+		queue{servers: servers, service: exponential(mu)}, lambda,
 		1/mu + waits/theta, func(t float64) float64 {
 			both := (theta*math.Exp(-mu*t) - mu*math.Exp(-theta*t)) / (theta - mu)
 			return (1-waits)*math.Exp(-mu*t) + waits*both
@@ -170,14 +173,17 @@ func objective(ctx context.Context, seed uint64) ([]Check, error) {
 
 const capacitySource = "λ = μ − ln(100)/T, of the M/M/1 queue"
 
-func search(ctx context.Context, objective string, offer func(perSecond float64) *load.Report) (*capacity.Found, error) {
+func search(ctx context.Context, objective string, offer func(perSecond float64) *load.Report) (
+	*capacity.Found, error,
+) {
 	conditions, err := capacity.ParseConditions("slo", objective)
 	if err != nil {
 		return nil, err
 	}
-	return capacity.DefaultSearch(conditions).Find(ctx, func(_ context.Context, perSecond float64) (load.Measures, string, error) {
+	probe := func(_ context.Context, perSecond float64) (load.Measures, string, error) {
 		return offer(perSecond).Measures(), "", ctx.Err()
-	})
+	}
+	return capacity.DefaultSearch(conditions).Find(ctx, probe)
 }
 
 // The number of searches that one stall must not mislead, and the length of a try in them. Tries are so short that p99
@@ -211,14 +217,16 @@ func stalls(ctx context.Context, seed uint64) ([]Check, error) {
 		off += max(1-found.Low/best, found.High/best-1) / stallSearches
 	}
 	return []Check{
-		{"a stall in try 1, 2 … 30 of a search: share of intervals that hold the capacity", 1, inside / stallSearches, 0.1, "", capacitySource},
+		{"a stall in try 1, 2 … 30 of a search: share of intervals that hold the capacity", 1, inside / stallSearches, 0.1,
+			"", capacitySource},
 		{"the same: how far the farther end lies from the capacity, mean share", 0, off, 0.08, "", capacitySource},
 	}, nil
 }
 
 // Published points of the SPEC SDM91 benchmark, and the law that the R package usl 3.0 fits to them.
 var (
-	specSDM91 = []capacity.Load{{Callers: 1, PerSecond: 64.9}, {Callers: 18, PerSecond: 995.9}, {Callers: 36, PerSecond: 1652.4}, {Callers: 72, PerSecond: 1853.2},
+	specSDM91 = []capacity.Load{{Callers: 1, PerSecond: 64.9}, {Callers: 18, PerSecond: 995.9},
+		{Callers: 36, PerSecond: 1652.4}, {Callers: 72, PerSecond: 1853.2},
 		{Callers: 108, PerSecond: 1828.9}, {Callers: 144, PerSecond: 1775.0}, {Callers: 216, PerSecond: 1702.2}}
 	fitted = capacity.Scalability{Lambda: 89.9952, Sigma: 0.0277299, Kappa: 1.04396e-4}
 )

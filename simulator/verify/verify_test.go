@@ -31,7 +31,8 @@ func TestAStandstillShowsInRealTime(t *testing.T) {
 }
 
 func TestACheckMissesWhatIsOff(t *testing.T) {
-	for _, c := range []Check{{Expected: 1, Measured: 1.2, Tolerance: 0.1}, {Expected: 0, Measured: 1.1, Tolerance: 1}, {Expected: 1, Measured: math.NaN(), Tolerance: 1}} {
+	for _, c := range []Check{{Expected: 1, Measured: 1.2, Tolerance: 0.1}, {Expected: 0, Measured: 1.1, Tolerance: 1},
+		{Expected: 1, Measured: math.NaN(), Tolerance: 1}} {
 		if c.OK() {
 			t.Errorf("%+v passes", c)
 		}

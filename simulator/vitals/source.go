@@ -44,7 +44,9 @@ type source struct {
 func newSource(address string) (*source, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, hexbid.Invalidf("--metrics", "%q is not the address of a server's metrics: write as in http://127.0.0.1:7601/metrics, or none", hexbid.Shorten(address))
+		return nil, hexbid.Invalidf("--metrics",
+			"%q is not the address of a server's metrics: write it like http://127.0.0.1:7601/metrics, or none",
+			hexbid.Shorten(address))
 	}
 	if u.Path == "" {
 		u.Path = "/metrics"
@@ -79,8 +81,9 @@ func (s *source) read(ctx context.Context) (reading, error) {
 
 // families are the metrics that are parsed. Others are skipped unparsed.
 var families = map[string]bool{
-	"process_cpu_seconds_total": true, "process_resident_memory_bytes": true, "go_memstats_heap_alloc_bytes": true, "go_gc_duration_seconds": true,
-	"go_gc_duration_seconds_sum": true, "go_gc_duration_seconds_count": true, "hexbid_calls_total": true, "hexbid_working": true, "hexbid_refused_total": true,
+	"process_cpu_seconds_total": true, "process_resident_memory_bytes": true, "go_memstats_heap_alloc_bytes": true,
+	"go_gc_duration_seconds": true, "go_gc_duration_seconds_sum": true, "go_gc_duration_seconds_count": true,
+	"hexbid_calls_total": true, "hexbid_working": true, "hexbid_refused_total": true,
 }
 
 // parse reads an answer in the text format of Prometheus. It refuses an answer that does not come from a hexbid server
@@ -102,8 +105,9 @@ func parse(body io.Reader) (reading, error) {
 	if found["process_cpu_seconds_total"] == nil {
 		return reading{}, fmt.Errorf("there is no process_cpu_seconds_total: is it the /metrics of a hexbid server?")
 	}
-	r := reading{cpu: sum(found["process_cpu_seconds_total"]), resident: sum(found["process_resident_memory_bytes"]), heap: sum(found["go_memstats_heap_alloc_bytes"]),
-		calls: by("code", found["hexbid_calls_total"]), working: by("class", found["hexbid_working"]), refused: by("class", found["hexbid_refused_total"])}
+	r := reading{cpu: sum(found["process_cpu_seconds_total"]), resident: sum(found["process_resident_memory_bytes"]),
+		heap: sum(found["go_memstats_heap_alloc_bytes"]), calls: by("code", found["hexbid_calls_total"]),
+		working: by("class", found["hexbid_working"]), refused: by("class", found["hexbid_refused_total"])}
 	if pauses := found["go_gc_duration_seconds"]; pauses != nil {
 		for _, m := range pauses.GetMetric() {
 			r.pauses += sane(m.GetSummary().GetSampleSum())

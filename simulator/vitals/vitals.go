@@ -145,8 +145,9 @@ func between(a, b *reading) Stretch {
 		}
 		return rates
 	}
-	return Stretch{Start: a.at.Seconds(), Lasts: lasts, CPU: perSecond(a.cpu, b.cpu), ResidentBytes: b.resident, HeapBytes: b.heap, Pauses: perSecond(a.pauses, b.pauses),
-		Collections: perSecond(a.collections, b.collections), Calls: each(a.calls, b.calls), Working: b.working, Refused: each(a.refused, b.refused)}
+	return Stretch{Start: a.at.Seconds(), Lasts: lasts, CPU: perSecond(a.cpu, b.cpu), ResidentBytes: b.resident,
+		HeapBytes: b.heap, Pauses: perSecond(a.pauses, b.pauses), Collections: perSecond(a.collections, b.collections),
+		Calls: each(a.calls, b.calls), Working: b.working, Refused: each(a.refused, b.refused)}
 }
 
 // halved merges the stretches in pairs.
@@ -162,9 +163,11 @@ func halved(all []Stretch) []Stretch {
 func (s *Stretch) with(next *Stretch) Stretch {
 	lasts := s.Lasts + next.Lasts
 	mean := func(a, b float64) float64 { return (a*s.Lasts + b*next.Lasts) / lasts }
-	return Stretch{Start: s.Start, Lasts: lasts, CPU: mean(s.CPU, next.CPU), ResidentBytes: max(s.ResidentBytes, next.ResidentBytes), HeapBytes: max(s.HeapBytes, next.HeapBytes),
-		Pauses: mean(s.Pauses, next.Pauses), Collections: mean(s.Collections, next.Collections), Calls: join(s.Calls, next.Calls, mean),
-		Working: join(s.Working, next.Working, func(a, b float64) float64 { return max(a, b) }), Refused: join(s.Refused, next.Refused, mean)}
+	return Stretch{Start: s.Start, Lasts: lasts, CPU: mean(s.CPU, next.CPU),
+		ResidentBytes: max(s.ResidentBytes, next.ResidentBytes), HeapBytes: max(s.HeapBytes, next.HeapBytes),
+		Pauses: mean(s.Pauses, next.Pauses), Collections: mean(s.Collections, next.Collections),
+		Calls: join(s.Calls, next.Calls, mean), Refused: join(s.Refused, next.Refused, mean),
+		Working: join(s.Working, next.Working, func(a, b float64) float64 { return max(a, b) })}
 }
 
 func join(a, b map[string]float64, both func(a, b float64) float64) map[string]float64 {

@@ -128,7 +128,8 @@ func TestHostileAnswersAreBounded(t *testing.T) {
 		"not the format":       {strings.NewReader("process_cpu_seconds_total twelve\n"), "text format"},
 		"no text":              {strings.NewReader("process_cpu_seconds_total{a=\"\xff\xfe\"} 1\n"), "text format"},
 		"halfway":              {strings.NewReader(valid[:strings.Index(valid, "process_resident")+4]), ""},
-		"no numbers":           {strings.NewReader("process_cpu_seconds_total NaN\nprocess_resident_memory_bytes +Inf\ngo_memstats_heap_alloc_bytes -5\nhexbid_calls_total{code=\"OK\"} 1e308\n"), ""},
+		"no numbers": {strings.NewReader("process_cpu_seconds_total NaN\nprocess_resident_memory_bytes " +
+			"+Inf\ngo_memstats_heap_alloc_bytes -5\nhexbid_calls_total{code=\"OK\"} 1e308\n"), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var m1, m2 runtime.MemStats
@@ -228,12 +229,15 @@ func TestAWrongAddressIsAnErrorAtOnce(t *testing.T) {
 		url, want string
 		kind      hexbid.ErrorKind
 	}{
-		"no address":  {"7601", "http://127.0.0.1:7601/metrics", hexbid.Invalid},
-		"a file":      {"file:///etc/passwd", "http://127.0.0.1:7601/metrics", hexbid.Invalid},
-		"nobody":      {"http://127.0.0.1:1/metrics", "refused", hexbid.Internal},
-		"a redirect":  {serve(t, func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, elsewhere, http.StatusFound) }), "302", hexbid.Internal},
-		"not found":   {serve(t, http.NotFound), "404", hexbid.Internal},
-		"another one": {serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "up 1\n") }), "hexbid server", hexbid.Internal},
+		"no address": {"7601", "http://127.0.0.1:7601/metrics", hexbid.Invalid},
+		"a file":     {"file:///etc/passwd", "http://127.0.0.1:7601/metrics", hexbid.Invalid},
+		"nobody":     {"http://127.0.0.1:1/metrics", "refused", hexbid.Internal},
+		"a redirect": {serve(t, func(w http.ResponseWriter, q *http.Request) {
+			http.Redirect(w, q, elsewhere, http.StatusFound)
+		}), "302", hexbid.Internal},
+		"not found": {serve(t, http.NotFound), "404", hexbid.Internal},
+		"another one": {serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "up 1\n") }), "hexbid server",
+			hexbid.Internal},
 	} {
 		_, err := Start(context.Background(), c.url)
 		if err == nil || !strings.Contains(err.Error(), c.want) || hexbid.KindOf(err) != c.kind {
