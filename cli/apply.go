@@ -48,11 +48,13 @@ func (c *applyCommand) Run(s *session) error {
 	defer conn.conn.Close()
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
-	a := &application{session: s, importer: &importer{ctx: ctx, client: conn.campaigns, dryRun: c.DryRun}, seen: newSeen(), bar: newBar(s, "applying", "rows")}
+	a := &application{session: s, importer: &importer{ctx: ctx, client: conn.campaigns, dryRun: c.DryRun}, seen: newSeen(),
+		bar: newBar(s, "applying", "rows")}
 	a.summary.DryRun, a.summary.NotServingReasons = c.DryRun, map[string]int{}
 	failed := a.applyFiles(files)
 	if failed == nil && c.Prune {
-		failed = a.prune(ctx, &remover{session: s, walk: &walk{client: conn, timeout: c.Timeout, view: pb.View_VIEW_BASIC, pageSize: hexbid.MaxPageSize}, dryRun: c.DryRun, yes: c.Yes})
+		failed = a.prune(ctx, &remover{session: s, walk: &walk{client: conn, timeout: c.Timeout, view: pb.View_VIEW_BASIC,
+			pageSize: hexbid.MaxPageSize}, dryRun: c.DryRun, yes: c.Yes})
 	}
 	if err := a.report(c.Output, failed); failed == nil {
 		return err
@@ -72,7 +74,8 @@ func listFiles(paths []string) ([]string, error) {
 			continue
 		}
 		err := filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
-			known := slices.Contains([]string{".yaml", ".yml", ".jsonl", ".ndjson", ".csv", ".tsv"}, strings.ToLower(filepath.Ext(name)))
+			known := slices.Contains([]string{".yaml", ".yml", ".jsonl", ".ndjson", ".csv", ".tsv"},
+				strings.ToLower(filepath.Ext(name)))
 			if err == nil && !entry.IsDir() && (known || name == path) {
 				files = append(files, name)
 			}
@@ -134,7 +137,8 @@ func (a *application) applyFile(path string) error {
 			failed = a.add(d)
 		}
 	}
-	readDocuments(path, r, visit, func(e *rowError) { a.reject([]*rowError{e}) }, func(line int, text string) { a.notices.add(path, line, text) })
+	readDocuments(path, r, visit, func(e *rowError) { a.reject([]*rowError{e}) },
+		func(line int, text string) { a.notices.add(path, line, text) })
 	return failed
 }
 

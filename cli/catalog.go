@@ -96,7 +96,8 @@ func (c *getCommand) list(ctx context.Context, s *session, campaigns pb.Campaign
 	}
 	l := listing{c.What, c.Parent, c.Page}
 	page, err := fetchPage(ctx, campaigns, l, c.PageSize, view)
-	for err == nil && len(page.resources) == 0 && page.next != "" { // a server may look at many names and find none that match
+	// a server may look at many names and find none that match
+	for err == nil && len(page.resources) == 0 && page.next != "" {
 		l.token = page.next
 		page, err = fetchPage(ctx, campaigns, l, c.PageSize, view)
 	}
@@ -133,13 +134,15 @@ func tableRow(m resource) []string {
 	case *pb.Program:
 		return []string{v.GetName(), v.GetDisplayName(), enumName(v.GetCategory())}
 	case *pb.Place:
-		return []string{v.GetName(), v.GetDisplayName(), enumName(v.GetReviewState()), fmt.Sprintf("%.5f, %.5f", v.GetLatitude(), v.GetLongitude())}
+		return []string{v.GetName(), v.GetDisplayName(), enumName(v.GetReviewState()),
+			fmt.Sprintf("%.5f, %.5f", v.GetLatitude(), v.GetLongitude())}
 	case *pb.Campaign:
 		serving := "yes"
 		if !v.GetServing() {
 			serving = v.GetNotServingReason()
 		}
-		return []string{v.GetName(), v.GetDisplayName(), price(v.GetBidMicros(), v.GetPricingModel()), hexbid.Money(v.GetDailyBudgetMicros()).String(), serving}
+		return []string{v.GetName(), v.GetDisplayName(), price(v.GetBidMicros(), v.GetPricingModel()),
+			hexbid.Money(v.GetDailyBudgetMicros()).String(), serving}
 	}
 	return nil
 }

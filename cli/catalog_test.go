@@ -19,12 +19,14 @@ type slowLister struct {
 	views []pb.View
 }
 
-func (l *slowLister) ListCampaigns(_ context.Context, r *pb.ListCampaignsRequest, _ ...grpc.CallOption) (*pb.ListCampaignsResponse, error) {
+func (l *slowLister) ListCampaigns(_ context.Context, r *pb.ListCampaignsRequest,
+	_ ...grpc.CallOption) (*pb.ListCampaignsResponse, error) {
 	l.asked, l.views = append(l.asked, r.GetPageToken()), append(l.views, r.GetView())
 	if len(l.asked) < 3 {
 		return &pb.ListCampaignsResponse{NextPageToken: strings.Repeat("n", len(l.asked))}, nil
 	}
-	return &pb.ListCampaignsResponse{Campaigns: []*pb.Campaign{{Name: "advertisers/a/campaigns/found"}}, NextPageToken: "more"}, nil
+	return &pb.ListCampaignsResponse{Campaigns: []*pb.Campaign{{Name: "advertisers/a/campaigns/found"}},
+		NextPageToken: "more"}, nil
 }
 
 func TestGetGoesOnOverEmptyPages(t *testing.T) {

@@ -18,8 +18,8 @@ type csvFile struct {
 	kind, name int // indexes of these columns
 }
 
-// readCSV reads a header and then one resource from each row. An empty cell is unset. Rows of empty cells and lines that
-// begin with # are skipped. If the header has tabs and no commas, the separator is the tab.
+// readCSV reads a header and then one resource from each row. An empty cell is unset. Rows of empty cells and lines
+// that begin with # are skipped. If the header has tabs and no commas, the separator is the tab.
 func (r *reader) readCSV() {
 	c := &csvFile{reader: r, comma: ','}
 	if !c.readHeader() {

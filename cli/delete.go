@@ -25,7 +25,8 @@ func (c *deleteCommand) Run(s *session) error {
 		return err
 	}
 	defer conn.conn.Close()
-	r := &remover{session: s, walk: &walk{client: conn, timeout: c.Timeout, view: pb.View_VIEW_BASIC, pageSize: hexbid.MaxPageSize}, dryRun: c.DryRun, yes: c.Yes || !c.Cascade}
+	r := &remover{session: s, walk: &walk{client: conn, timeout: c.Timeout, view: pb.View_VIEW_BASIC,
+		pageSize: hexbid.MaxPageSize}, dryRun: c.DryRun, yes: c.Yes || !c.Cascade}
 	plan, err := c.plan(s.ctx, r)
 	if err != nil {
 		return err
@@ -70,16 +71,19 @@ func (r *remover) addNeeding(ctx context.Context, plan *removalPlan, n hexbid.Na
 		return r.addOwned(ctx, plan, n.String(), func(string) bool { return true })
 	case hexbid.KindProgram:
 		buysForIt := func(m resource) bool { return m.(*pb.Campaign).GetProgram() == n.String() }
-		if err := r.addListed(ctx, plan, hexbid.KindCampaign, listing{kind: "campaigns", parent: n.Owner().String()}, buysForIt); err != nil {
+		if err := r.addListed(ctx, plan, hexbid.KindCampaign, listing{kind: "campaigns", parent: n.Owner().String()},
+			buysForIt); err != nil {
 			return err
 		}
-		return r.addListed(ctx, plan, hexbid.KindPlace, listing{kind: "places", parent: n.String()}, func(resource) bool { return true })
+		return r.addListed(ctx, plan, hexbid.KindPlace, listing{kind: "places", parent: n.String()},
+			func(resource) bool { return true })
 	}
 	return nil
 }
 
 // addListed adds the resources of a listing for which goes returns true.
-func (r *remover) addListed(ctx context.Context, plan *removalPlan, kind hexbid.ResourceKind, l listing, goes func(resource) bool) error {
+func (r *remover) addListed(ctx context.Context, plan *removalPlan, kind hexbid.ResourceKind, l listing,
+	goes func(resource) bool) error {
 	for m, err := range r.walk.all(ctx, l) {
 		if err != nil {
 			return err
@@ -92,7 +96,8 @@ func (r *remover) addListed(ctx context.Context, plan *removalPlan, kind hexbid.
 }
 
 // addOwned adds the resources of an advertiser for which goes returns true.
-func (r *remover) addOwned(ctx context.Context, plan *removalPlan, advertiser string, goes func(name string) bool) error {
+func (r *remover) addOwned(ctx context.Context, plan *removalPlan, advertiser string,
+	goes func(name string) bool) error {
 	for _, list := range []struct {
 		kind hexbid.ResourceKind
 		listing

@@ -51,7 +51,8 @@ type reader struct {
 
 // readDocuments reads a file. The name of the file chooses the format: CSV for .csv and .tsv, JSON lines for .jsonl and
 // .ndjson, CSV for .txt with tabs, otherwise YAML.
-func readDocuments(file string, text io.Reader, visit func(*document), fail func(*rowError), notice func(line int, text string)) {
+func readDocuments(file string, text io.Reader, visit func(*document), fail func(*rowError),
+	notice func(line int, text string)) {
 	r := &reader{file, newLines(text, notice), visit, fail}
 	switch strings.ToLower(filepath.Ext(file)) {
 	case ".csv", ".tsv":
@@ -138,7 +139,8 @@ func (r *reader) readJSONLines() {
 		}
 		var node yaml.Node
 		if err := yaml.Unmarshal([]byte(text), &node); err != nil || len(node.Content) == 0 {
-			r.fail(&rowError{r.file, next.number, "", "is not a JSON object: " + strings.TrimPrefix(fmt.Sprint(err), "yaml: line 1: ")})
+			r.fail(&rowError{r.file, next.number, "", "is not a JSON object: " +
+				strings.TrimPrefix(fmt.Sprint(err), "yaml: line 1: ")})
 			continue
 		}
 		r.visitNode(node.Content[0], next.number-1)
@@ -179,7 +181,8 @@ func (d *document) flatten(prefix string, mapping *yaml.Node, linesBefore int) {
 			value = value.Alias
 		}
 		name := prefix + key.Value
-		if value.Kind == yaml.MappingNode && key.Value != "polygons" && strings.Count(name, ".") < maxDepth { // GeoJSON stays whole
+		// GeoJSON stays whole
+		if value.Kind == yaml.MappingNode && key.Value != "polygons" && strings.Count(name, ".") < maxDepth {
 			d.flatten(name+".", value, linesBefore)
 			continue
 		}

@@ -29,25 +29,35 @@ func TestARowInErrorCostsItselfOnly(t *testing.T) {
 		names      []string
 		failures   []string // beginnings of the errors
 	}{
-		"YAML syntax": {"x.yaml", "kind: advertiser\nname: advertisers/a\n---\nkind: [open\n---\nkind: advertiser\nname: advertisers/b\n",
+		"YAML syntax": {"x.yaml", "kind: advertiser\nname: advertisers/a\n---\nkind: [open\n---\nkind: advertiser\nname: " +
+			"advertisers/b\n",
 			[]string{"advertisers/a", "advertisers/b"}, []string{"x.yaml:"}},
-		"YAML bytes": {"x.yaml", "kind: advertiser\nname: advertisers/a\ndisplay_name: \xff\xff\n---\nkind: advertiser\nname: advertisers/b\n",
+		"YAML bytes": {"x.yaml", "kind: advertiser\nname: advertisers/a\ndisplay_name: \xff\xff\n---\nkind: " +
+			"advertiser\nname: advertisers/b\n",
 			[]string{"advertisers/b"}, []string{"x.yaml:3: display_name: is neither UTF-8 nor GB18030"}},
 		"bytes in a comment": {"x.yaml", "# \xff\nkind: advertiser\nname: advertisers/a\n", []string{"advertisers/a"}, nil},
-		"a field twice":      {"x.yaml", "kind: advertiser\nname: advertisers/a\nstate: active\nstate: paused\n", nil, []string{"x.yaml:4: state: stands twice"}},
-		"an endless alias":   {"x.yaml", "kind: &a {b: *a}\n", nil, []string{"x.yaml:1:"}},
+		"a field twice": {"x.yaml", "kind: advertiser\nname: advertisers/a\nstate: active\nstate: paused\n", nil,
+			[]string{"x.yaml:4: state: stands twice"}},
+		"an endless alias": {"x.yaml", "kind: &a {b: *a}\n", nil, []string{"x.yaml:1:"}},
 		"JSON lines": {"x.jsonl", "{\"kind\":\"advertiser\",\"name\":\"advertisers/a\"}\n{\n\xff\xff\n{\"kind\":\"advertiser\",\"name\":\"advertisers/b\"}\n",
-			[]string{"advertisers/a", "advertisers/b"}, []string{"x.jsonl:2: is not a JSON object", "x.jsonl:3: is neither UTF-8"}},
-		"a quote that nothing closes": {"x.csv", header + "advertiser,advertisers/a,\"A\nadvertiser,advertisers/b,\"B\"\nadvertiser,advertisers/c,C\n",
+			[]string{"advertisers/a", "advertisers/b"}, []string{"x.jsonl:2: is not a JSON object",
+				"x.jsonl:3: is neither UTF-8"}},
+		"a quote that nothing closes": {"x.csv",
+			header + "advertiser,advertisers/a,\"A\nadvertiser,advertisers/b,\"B\"\nadvertiser,advertisers/c,C\n",
 			[]string{"advertisers/b", "advertisers/c"}, []string{"x.csv:2: has a quote"}},
-		"a quote that a later row closes": {"x.csv", header + "advertiser,advertisers/a,\"A\nadvertiser,advertisers/b,B\nadvertiser,advertisers/c,\"C\"\n",
+		"a quote that a later row closes": {"x.csv",
+			header + "advertiser,advertisers/a,\"A\nadvertiser,advertisers/b,B\nadvertiser,advertisers/c,\"C\"\n",
 			[]string{"advertisers/b", "advertisers/c"}, []string{"x.csv:2: has a quote"}},
-		"a bare quote": {"x.csv", header + "advertiser,advertisers/a,5\" pizza\nadvertiser,advertisers/b,B\n", []string{"advertisers/b"}, []string{"x.csv:2: is not a row of CSV"}},
-		"a cell of several lines": {"x.csv", header + "advertiser,advertisers/a,\"A\nB\"\nadvertiser,advertisers/b,\"\xff\n\xff\"\nadvertiser,advertisers/c,C\n",
+		"a bare quote": {"x.csv", header + "advertiser,advertisers/a,5\" pizza\nadvertiser,advertisers/b,B\n",
+			[]string{"advertisers/b"}, []string{"x.csv:2: is not a row of CSV"}},
+		"a cell of several lines": {"x.csv",
+			header + "advertiser,advertisers/a,\"A\nB\"\nadvertiser,advertisers/b,\"\xff\n\xff\"\nadvertiser,advertisers/c,C\n",
 			[]string{"advertisers/a", "advertisers/c"}, []string{"x.csv:4: display_name: is neither"}},
-		"rows of nothing":    {"x.csv", header + ",,\n\n# note\nadvertiser,advertisers/a,A\n", []string{"advertisers/a"}, nil},
+		"rows of nothing": {"x.csv", header + ",,\n\n# note\nadvertiser,advertisers/a,A\n", []string{"advertisers/a"},
+			nil},
 		"columns of nothing": {"x.csv", "kind,name,,\nadvertiser,advertisers/a,,\n", []string{"advertisers/a"}, nil},
-		"tabs":               {"x.txt", "kind\tname\tdisplay_name\nadvertiser\tadvertisers/a\tA, B\n", []string{"advertisers/a"}, nil},
+		"tabs": {"x.txt", "kind\tname\tdisplay_name\nadvertiser\tadvertisers/a\tA, B\n",
+			[]string{"advertisers/a"}, nil},
 		"every error": {"x.csv", "kind,name,pricing,bid,lat\ncampaign,advertisers/a/campaigns/c,cpx,1.2.3,4\n", nil,
 			[]string{"x.csv:2: bid: ", "x.csv:2: lat: is not a field of a campaign", "x.csv:2: pricing: "}},
 	} {
@@ -72,7 +82,8 @@ func TestQuotesThatNothingClosesCostLittle(t *testing.T) {
 	for i := range rows {
 		fmt.Fprintf(&text, "advertiser,advertisers/a%d,\"A\n", i)
 	}
-	r := &reader{file: "x.csv", lines: newLines(strings.NewReader(text.String()), func(int, string) {}), visit: func(*document) {}}
+	r := &reader{file: "x.csv", lines: newLines(strings.NewReader(text.String()), func(int, string) {}),
+		visit: func(*document) {}}
 	deepest, failed := 0, 0
 	r.fail = func(*rowError) { failed++; deepest = max(deepest, len(r.lines.back)) }
 	r.readCSV()
@@ -100,7 +111,9 @@ func TestShapesAreFoundBesideTheirFileAndSeveralInOneCell(t *testing.T) {
 			t.Errorf("%s: %q, %v", text, shapes, err)
 		}
 	}
-	for text, words := range map[string][]string{"@b.geojson": {folder + "/b.geojson and b.geojson"}, "@secret.txt": {"is not GeoJSON"}, "@.": {"is not a file"}, "{": {"is not GeoJSON"}, "@/nowhere/x": {"tried /nowhere/x"}} {
+	for text, words := range map[string][]string{"@b.geojson": {folder + "/b.geojson and b.geojson"},
+		"@secret.txt": {"is not GeoJSON"}, "@.": {"is not a file"}, "{": {"is not GeoJSON"},
+		"@/nowhere/x": {"tried /nowhere/x"}} {
 		_, err := splitShapes(folder, text)
 		for _, w := range words {
 			if err == nil || !strings.Contains(err.Error(), w) || strings.Contains(err.Error(), "secret\"") {

@@ -20,7 +20,8 @@ func grownCampaign(t *testing.T) protoreflect.MessageDescriptor {
 	t.Helper()
 	type kind = descriptorpb.FieldDescriptorProto_Type
 	made := func(number int32, name string, k kind, message string, many bool) *descriptorpb.FieldDescriptorProto {
-		f := &descriptorpb.FieldDescriptorProto{Name: &name, Number: &number, Type: &k, Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()}
+		f := &descriptorpb.FieldDescriptorProto{Name: &name, Number: &number, Type: &k,
+			Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()}
 		if message != "" {
 			f.TypeName = &message
 		}
@@ -29,7 +30,8 @@ func grownCampaign(t *testing.T) protoreflect.MessageDescriptor {
 		}
 		return f
 	}
-	const text, amount, enum, message = descriptorpb.FieldDescriptorProto_TYPE_STRING, descriptorpb.FieldDescriptorProto_TYPE_INT64,
+	const text, amount, enum, message = descriptorpb.FieldDescriptorProto_TYPE_STRING,
+		descriptorpb.FieldDescriptorProto_TYPE_INT64,
 		descriptorpb.FieldDescriptorProto_TYPE_ENUM, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE
 	campaign := protodesc.ToDescriptorProto((&pb.Campaign{}).ProtoReflect().Descriptor())
 	campaign.Field = append(campaign.Field,
@@ -48,10 +50,14 @@ func grownCampaign(t *testing.T) protoreflect.MessageDescriptor {
 	proto.SetExtension(hidden.Options, pb.E_OutputOnly, true)
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
 		Name: proto.String("made.proto"), Package: proto.String("made"), Syntax: proto.String("proto3"),
-		Dependency: []string{"hexbid/v1/catalog.proto", "hexbid/v1/search.proto", "google/protobuf/timestamp.proto", "google/protobuf/duration.proto"},
+		Dependency: []string{"hexbid/v1/catalog.proto", "hexbid/v1/search.proto", "google/protobuf/timestamp.proto",
+			"google/protobuf/duration.proto"},
 		MessageType: []*descriptorpb.DescriptorProto{campaign,
-			{Name: proto.String("Tenure"), Field: []*descriptorpb.FieldDescriptorProto{made(1, "least", message, ".google.protobuf.Duration", false), made(2, "levels", amount, "", true)}},
-			{Name: proto.String("Offer"), Field: []*descriptorpb.FieldDescriptorProto{made(1, "title", text, "", false), made(2, "price_micros", amount, "", false),
+			{Name: proto.String("Tenure"),
+				Field: []*descriptorpb.FieldDescriptorProto{made(1, "least", message, ".google.protobuf.Duration", false),
+					made(2, "levels", amount, "", true)}},
+			{Name: proto.String("Offer"), Field: []*descriptorpb.FieldDescriptorProto{made(1, "title", text, "", false),
+				made(2, "price_micros", amount, "", false),
 				made(3, "tenure", message, ".made.Tenure", false), made(4, "around", message, ".hexbid.v1.Circle", true)}},
 		},
 	}, protoregistry.GlobalFiles)
@@ -104,10 +110,12 @@ offers:
 	if got := m.Get(d.Fields().ByName("deposit_micros")).Int(); got != 12_500_000 {
 		t.Errorf("a deposit of 12.50 is %d micros", got)
 	}
-	if fields.byName["offer.price"] == nil || fields.byName["grade"] != nil || fields.byName["uid"] != nil || fields.byName["etag"] != nil {
+	if fields.byName["offer.price"] == nil || fields.byName["grade"] != nil || fields.byName["uid"] != nil ||
+		fields.byName["etag"] != nil {
 		t.Errorf("the fields of files are %q", fields.names())
 	}
-	for path, want := range map[string]string{"deposit_micros": "deposit", "offers.price_micros": "offers.price", "quiet_hours.day": "quiet_hours", "offers.around.radius_m": "offers.around.radius_m"} {
+	for path, want := range map[string]string{"deposit_micros": "deposit", "offers.price_micros": "offers.price",
+		"quiet_hours.day": "quiet_hours", "offers.around.radius_m": "offers.around.radius_m"} {
 		if got, ok := pathInFiles(d, path); !ok || got != want {
 			t.Errorf("%q is %q in files, %v", path, got, ok)
 		}
@@ -120,15 +128,18 @@ func TestFilesHaveTheseFields(t *testing.T) {
 		"advertiser": "display_name state",
 		"program":    "display_name alternative_names category hosts os minimum_age path icon keywords",
 		"place":      "display_name lat lng datum address opening_hours",
-		"campaign": "display_name program state pricing bid host_bids daily_budget total_budget pacing start end time_zone hours " +
-			"area.around_places_m area.circles area.cells area.regions area.everywhere area.polygons " +
+		"campaign": "display_name program state pricing bid host_bids daily_budget total_budget pacing start end time_zone " +
+			"hours area.around_places_m area.circles area.cells area.regions area.everywhere area.polygons " +
 			"exclude.around_places_m exclude.circles exclude.cells exclude.regions exclude.everywhere exclude.polygons " +
-			"audience.ages audience.genders audience.os audience.hosts audience.scenes audience.networks audience.interests audience.not_interests " +
-			"audience.credit_bands audience.residences audience.include_unknown keywords frequency_cap.impressions frequency_cap.window frequency_cap.serve_uncapped " +
-			"creatives creative.host creative.title creative.promotion creative.path creative.image creative.coupon.text creative.coupon.terms " +
-			"creative.coupon.valid_until creative.coupon.total_count",
+			"audience.ages audience.genders audience.os audience.hosts audience.scenes audience.networks " +
+			"audience.interests audience.not_interests audience.credit_bands audience.residences " +
+			"audience.include_unknown keywords frequency_cap.impressions frequency_cap.window " +
+			"frequency_cap.serve_uncapped creatives creative.host creative.title creative.promotion creative.path " +
+			"creative.image creative.coupon.text creative.coupon.terms creative.coupon.valid_until " +
+			"creative.coupon.total_count",
 	} {
-		if got := strings.Join(fieldsByKind[kind].names(), " "); !strings.HasPrefix(got, want) { // additional fields come after these
+		// additional fields come after these
+		if got := strings.Join(fieldsByKind[kind].names(), " "); !strings.HasPrefix(got, want) {
 			t.Errorf("a %s has\n got %s\nwant %s", kind, got, want)
 		}
 	}
@@ -156,7 +167,8 @@ func TestWhatIsWrongInAListOfMappingsIsNamed(t *testing.T) {
 			t.Errorf("%s: %q", text, all)
 		}
 	}
-	for _, text := range []string{"creatives: [{title: ~, coupon: ~}]", "keywords: [{text: a, negative: yes}]", "area: {circles: [{lat: 1, lng: 2, radius_m: 3, datum: ~}]}",
+	for _, text := range []string{"creatives: [{title: ~, coupon: ~}]", "keywords: [{text: a, negative: yes}]",
+		"area: {circles: [{lat: 1, lng: 2, radius_m: 3, datum: ~}]}",
 		"area: {circles: [&a {lat: 1, lng: 2, radius_m: 3}, *a]}", "audience: {ages: [{min_age: 18, max_age: 30}, 35]}"} {
 		if names, failures := read("x.yaml", "kind: campaign\nname: advertisers/a/campaigns/c\n"+text+"\n"); len(names) != 1 {
 			t.Errorf("%s: %q", text, failures)
@@ -167,9 +179,12 @@ func TestWhatIsWrongInAListOfMappingsIsNamed(t *testing.T) {
 // FuzzDocument reads any text as a file. It never panics. What reads without an error is written as a document that
 // reads back as the same.
 func FuzzDocument(f *testing.F) {
-	f.Add("kind: campaign\nname: n\nbid: 1.20\nhost_bids: [alipay 120%]\nhours: fri 22-2\narea: {circles: [{lat: 1, lng: 2, radius_m: 3}], polygons: [{a: 1}]}\n")
-	f.Add("kind: campaign\nname: n\ncreatives: [{title: a, coupon: {text: b, total_count: 1}}]\nkeywords: [-a, '[b]', {text: '-c'}]\naudience: {credit_bands: 650+, ages: 18-30}\n")
-	f.Add("kind: campaign\nname: n\ncreative: {title: a, coupon: {valid_until: 2030-01-01T00:00:00Z}}\nfrequency_cap: {window: 24h}\n")
+	f.Add("kind: campaign\nname: n\nbid: 1.20\nhost_bids: [alipay 120%]\nhours: fri 22-2\narea: {circles: [{lat: 1, " +
+		"lng: 2, radius_m: 3}], polygons: [{a: 1}]}\n")
+	f.Add("kind: campaign\nname: n\ncreatives: [{title: a, coupon: {text: b, total_count: 1}}]\nkeywords: [-a, '[b]', " +
+		"{text: '-c'}]\naudience: {credit_bands: 650+, ages: 18-30}\n")
+	f.Add("kind: campaign\nname: n\ncreative: {title: a, coupon: {valid_until: 2030-01-01T00:00:00Z}}\nfrequency_cap: " +
+		"{window: 24h}\n")
 	f.Add("kind: place\nname: n\nlat: 1\nlng: .5\n---\nkind: program\nname: n\nhosts: baidu_open_league\n")
 	uploads := func(text string, visit func(*upload)) {
 		readDocuments("x.yaml", strings.NewReader(text), func(d *document) {

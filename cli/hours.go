@@ -41,7 +41,8 @@ func parseHours(run string) (all []*pb.WeeklyHours, err error) {
 }
 
 func wrongHours(run string) error {
-	return fmt.Errorf("%q is not a run of hours: write it as mon-fri 11-14, as 9-18 for every day, or as fri 22-2 to go past midnight", hexbid.Shorten(run))
+	return fmt.Errorf("%q is not a run of hours: write it as mon-fri 11-14, as 9-18 for every day, or as fri 22-2 to go "+
+		"past midnight", hexbid.Shorten(run))
 }
 
 // hoursFrom returns a run that begins on a day. A run past midnight has two parts.
@@ -74,7 +75,8 @@ func hoursNodes(hours []*pb.WeeklyHours) (runs []*yaml.Node) {
 }
 
 func follows(a, b *pb.WeeklyHours) bool {
-	return a.GetStartHour() == b.GetStartHour() && a.GetEndHour() == b.GetEndHour() && int(b.GetDay()) == nextDay(int(a.GetDay()))
+	return a.GetStartHour() == b.GetStartHour() && a.GetEndHour() == b.GetEndHour() &&
+		int(b.GetDay()) == nextDay(int(a.GetDay()))
 }
 
 func dayName(day pb.DayOfWeek) string {

@@ -43,7 +43,8 @@ func (i *importer) send(rows []*pb.ImportRow) ([]*pb.ImportOutcome, error) {
 		return nil, err
 	case len(rows) == 1:
 		return []*pb.ImportOutcome{{Action: pb.ImportAction_IMPORT_ACTION_REJECTED, Error: &pb.RowError{
-			Code: "INVALID_ARGUMENT", Message: fmt.Sprintf("the server does not take its %d bytes: %s", proto.Size(rows[0]), explainError(err))}}}, nil
+			Code: "INVALID_ARGUMENT", Message: fmt.Sprintf("the server does not take its %d bytes: %s", proto.Size(rows[0]),
+				explainError(err))}}}, nil
 	}
 	first, err := i.send(rows[:len(rows)/2])
 	if err != nil {
@@ -56,7 +57,8 @@ func (i *importer) send(rows []*pb.ImportRow) ([]*pb.ImportOutcome, error) {
 // isOfRows reports whether a batch was refused because of its rows.
 func isOfRows(err error) bool {
 	message := status.Convert(err).Message()
-	return status.Code(err) == codes.InvalidArgument || strings.Contains(message, "larger than max") || strings.Contains(message, "error while marshaling")
+	return status.Code(err) == codes.InvalidArgument || strings.Contains(message, "larger than max") ||
+		strings.Contains(message, "error while marshaling")
 }
 
 // exchange sends a batch and receives its answer. It uses a new stream if the present one has ended since its last
@@ -74,7 +76,8 @@ func (i *importer) exchange(r *pb.ImportRequest) (*pb.ImportResponse, error) {
 		case !idle || i.ctx.Err() != nil:
 			return nil, err
 		case i.dryRun && !isOfRows(err):
-			return nil, fmt.Errorf("the server closed the stream of this dry run and lost what it knew about the rows so far: run it again (%s)", explainError(err))
+			return nil, fmt.Errorf("the server closed the stream of this dry run and lost what it knew about the rows so far: "+
+				"run it again (%s)", explainError(err))
 		}
 	}
 }

@@ -24,7 +24,9 @@ type fakeServer struct {
 	sent        []int // rows in each batch
 }
 
-func (f *fakeServer) Import(context.Context, ...grpc.CallOption) (grpc.BidiStreamingClient[pb.ImportRequest, pb.ImportResponse], error) {
+func (f *fakeServer) Import(
+	context.Context, ...grpc.CallOption,
+) (grpc.BidiStreamingClient[pb.ImportRequest, pb.ImportResponse], error) {
 	f.streams++
 	return &fakeStream{server: f}, nil
 }
@@ -59,7 +61,8 @@ func (s *fakeStream) Recv() (*pb.ImportResponse, error) {
 			s.rejected = true
 			return nil, status.Error(codes.ResourceExhausted, "grpc: received message larger than max")
 		}
-		r.Outcomes = append(r.Outcomes, &pb.ImportOutcome{Name: row.GetAdvertiser().GetName(), Action: pb.ImportAction_IMPORT_ACTION_CREATED})
+		r.Outcomes = append(r.Outcomes, &pb.ImportOutcome{Name: row.GetAdvertiser().GetName(),
+			Action: pb.ImportAction_IMPORT_ACTION_CREATED})
 	}
 	return r, nil
 }

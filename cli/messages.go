@@ -76,7 +76,8 @@ func (l *messageList) first(m protoreflect.Message) protoreflect.Message {
 func (l *messageList) addTexts(list protoreflect.List, n *yaml.Node) error {
 	if l.notation.parse == nil {
 		name := inSingular(fileName(l))
-		return fmt.Errorf("is not a list: write a list of mappings, or for one %s.%s and the like", name, l.parts.list[0].name)
+		return fmt.Errorf("is not a list: write a list of mappings, or for one %s.%s and the like", name,
+			l.parts.list[0].name)
 	}
 	texts, err := items(n)
 	for _, text := range texts {
@@ -117,7 +118,8 @@ func (l *messageList) readMapping(m protoreflect.Message, n *yaml.Node, folder s
 }
 
 // read reads a mapping into a message, and records the names that the mapping has.
-func (k *messageFields) read(m protoreflect.Message, n *yaml.Node, prefix string, given map[string]bool, folder string) error {
+func (k *messageFields) read(m protoreflect.Message, n *yaml.Node, prefix string, given map[string]bool,
+	folder string) error {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, value := prefix+n.Content[i].Value, n.Content[i+1]
 		if value.Kind == yaml.AliasNode {
@@ -130,7 +132,8 @@ func (k *messageFields) read(m protoreflect.Message, n *yaml.Node, prefix string
 	return nil
 }
 
-func (k *messageFields) readOne(m protoreflect.Message, n *yaml.Node, name string, given map[string]bool, folder string) error {
+func (k *messageFields) readOne(m protoreflect.Message, n *yaml.Node, name string, given map[string]bool,
+	folder string) error {
 	f, twice := k.byName[name], given[name]
 	given[name] = true
 	switch {

@@ -63,8 +63,9 @@ func isRatio(f protoreflect.FieldDescriptor) bool {
 var groups = map[protoreflect.FullName]map[string][]string{
 	"hexbid.v1.Host": {"baidu_open_league": {"baidu", "baidu_league"}},
 	"hexbid.v1.CreditBand": {
-		"550+": {"550_to_599", "600_to_649", "650_to_699", "700_and_above"}, "600+": {"600_to_649", "650_to_699", "700_and_above"},
-		"650+": {"650_to_699", "700_and_above"}, "700+": {"700_and_above"},
+		"550+": {"550_to_599", "600_to_649", "650_to_699", "700_and_above"},
+		"600+": {"600_to_649", "650_to_699", "700_and_above"}, "650+": {"650_to_699", "700_and_above"},
+		"700+": {"700_and_above"},
 	},
 }
 
@@ -178,7 +179,8 @@ func hostBidNode(b *pb.HostBid) *yaml.Node {
 
 // parseCircle reads "lat lng radius_m [datum]".
 func parseCircle(text string) (*pb.Circle, error) {
-	wrong := fmt.Errorf("%q is not a circle: write latitude, longitude and radius in metres, as in 30.2553 120.1640 1500", text)
+	wrong := fmt.Errorf("%q is not a circle: write latitude, longitude and radius in metres, as in 30.2553 120.1640 1500",
+		text)
 	words := strings.Fields(strings.ReplaceAll(text, ",", " "))
 	if len(words) < 3 || len(words) > 4 {
 		return nil, wrong

@@ -19,7 +19,8 @@ func (c *regionsCommand) Run(s *session) error {
 	return c.call(s, func(ctx context.Context, conn *client) error {
 		var response pb.ListRegionsResponse
 		for region, err := range hexbid.Pages(func(token string) ([]*pb.Region, string, error) {
-			r, err := conn.campaigns.ListRegions(ctx, &pb.ListRegionsRequest{Words: strings.Join(c.Words, " "), PageSize: hexbid.MaxPageSize, PageToken: token})
+			r, err := conn.campaigns.ListRegions(ctx, &pb.ListRegionsRequest{Words: strings.Join(c.Words, " "),
+				PageSize: hexbid.MaxPageSize, PageToken: token})
 			return r.GetRegions(), r.GetNextPageToken(), err
 		}) {
 			if err != nil {
@@ -33,7 +34,8 @@ func (c *regionsCommand) Run(s *session) error {
 		var t table
 		t.add("ADCODE", "NAME", "LATIN NAME", "PROVINCE", "ALSO")
 		for _, region := range response.GetRegions() {
-			t.add(region.GetAdcode(), region.GetDisplayName(), region.GetLatinName(), region.GetProvinceAdcode(), strings.Join(region.GetOtherAdcodes(), ", "))
+			t.add(region.GetAdcode(), region.GetDisplayName(), region.GetLatinName(), region.GetProvinceAdcode(),
+				strings.Join(region.GetOtherAdcodes(), ", "))
 		}
 		t.print(s.Stdout)
 		return nil

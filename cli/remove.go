@@ -32,13 +32,15 @@ func (p *removalPlan) add(kind hexbid.ResourceKind, m resource) {
 }
 
 // removalOrder is the order in which kinds are deleted. A kind comes before the kinds that it needs.
-var removalOrder = []hexbid.ResourceKind{hexbid.KindCampaign, hexbid.KindPlace, hexbid.KindProgram, hexbid.KindAdvertiser}
+var removalOrder = []hexbid.ResourceKind{hexbid.KindCampaign, hexbid.KindPlace, hexbid.KindProgram,
+	hexbid.KindAdvertiser}
 
 // sorted returns the plan in an order in which it can be carried out, with each name once.
 func (p removalPlan) sorted() removalPlan {
 	order := slices.Clone(p)
 	slices.SortStableFunc(order, func(a, b removal) int {
-		return cmp.Or(cmp.Compare(slices.Index(removalOrder, a.kind), slices.Index(removalOrder, b.kind)), cmp.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(slices.Index(removalOrder, a.kind), slices.Index(removalOrder, b.kind)),
+			cmp.Compare(a.name, b.name))
 	})
 	return slices.CompactFunc(order, func(a, b removal) bool { return a.name == b.name })
 }
@@ -102,7 +104,8 @@ type remover struct {
 }
 
 // errAskFirst is the error when there is nobody to ask.
-var errAskFirst = errors.New("this deletes more than what is named, and standard input is not a terminal, so nobody can be asked: look at --dry-run, then give --yes")
+var errAskFirst = errors.New("this deletes more than what is named, and standard input is not a terminal, so nobody " +
+	"can be asked: look at --dry-run, then give --yes")
 
 // remove shows the plan, asks, and carries the plan out. It returns an error when the answer is no, and when some
 // resource could not be deleted.

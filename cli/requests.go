@@ -41,7 +41,8 @@ const (
 )
 
 // requestColumns are the columns that a file of requests may have.
-var requestColumns = []string{"time", "lat", "lon", "age", "gender", "os", "network", "host", "scene", "words", "category", "radius", "slots", "limit", "user"}
+var requestColumns = []string{"time", "lat", "lon", "age", "gender", "os", "network", "host", "scene", "words",
+	"category", "radius", "slots", "limit", "user"}
 
 // requestFile is a CSV of requests to read.
 type requestFile struct {
@@ -71,7 +72,8 @@ func (f *requestFile) read(w io.Writer) (*recording, error) {
 	rows.FieldsPerRecord, rows.ReuseRecord = -1, true
 	header, err := rows.Read()
 	if err != nil {
-		return nil, hexbid.Invalidf(f.path, "it has no header: write time,lat,lon and more of %s", strings.Join(requestColumns[3:], ", "))
+		return nil, hexbid.Invalidf(f.path, "it has no header: write time,lat,lon and more of %s",
+			strings.Join(requestColumns[3:], ", "))
 	}
 	if err := f.readHeader(header, w); err != nil {
 		return nil, err
@@ -81,7 +83,8 @@ func (f *requestFile) read(w io.Writer) (*recording, error) {
 		return nil, err
 	}
 	if share := float64(bad) / float64(max(1, bad+len(r.requests))); share > mostBadRows || len(r.requests) == 0 {
-		return nil, hexbid.Invalidf(f.path, "%d of %d rows are bad: more than %.0f %%, so nothing is replayed", bad, bad+len(r.requests), 100*mostBadRows)
+		return nil, hexbid.Invalidf(f.path, "%d of %d rows are bad: more than %.0f %%, so nothing is replayed", bad,
+			bad+len(r.requests), 100*mostBadRows)
 	}
 	if bad > 0 {
 		fmt.Fprintf(w, "%s: %d of %d rows are bad and were skipped\n", f.path, bad, bad+len(r.requests))
@@ -90,7 +93,8 @@ func (f *requestFile) read(w io.Writer) (*recording, error) {
 }
 
 // columnsCalled maps other names of columns to the names used here.
-var columnsCalled = map[string]string{"lng": "lon", "latitude": "lat", "longitude": "lon", "timestamp": "time", "datetime": "time"}
+var columnsCalled = map[string]string{"lng": "lon", "latitude": "lat", "longitude": "lon", "timestamp": "time",
+	"datetime": "time"}
 
 // readHeader finds the columns. One notice names the columns that are not used.
 func (f *requestFile) readHeader(header []string, w io.Writer) error {
@@ -112,11 +116,13 @@ func (f *requestFile) readHeader(header []string, w io.Writer) error {
 	}
 	for _, needed := range f.needed() {
 		if !slices.Contains(f.columns, needed) {
-			return hexbid.Invalidf(f.path, "line 1: it has no column %q: a header is time,lat,lon and more; times are not needed with --rate", needed)
+			return hexbid.Invalidf(f.path,
+				"line 1: it has no column %q: a header is time,lat,lon and more; times are not needed with --rate", needed)
 		}
 	}
 	if len(unused) > 0 {
-		fmt.Fprintf(w, "%s: not used: %s; there are %s\n", f.path, strings.Join(unused[:min(len(unused), badRowsNamed)], ", "), strings.Join(requestColumns, ", "))
+		fmt.Fprintf(w, "%s: not used: %s; there are %s\n", f.path,
+			strings.Join(unused[:min(len(unused), badRowsNamed)], ", "), strings.Join(requestColumns, ", "))
 	}
 	return nil
 }
@@ -187,11 +193,15 @@ func (file *requestFile) readRow(row []string) (at time.Duration, q *pb.SearchNe
 	lat, lon := f.number("lat", -90, 90), f.number("lon", -180, 180)
 	q = &pb.SearchNearbyRequest{
 		Location: &pb.Location{Latitude: orZero(lat), Longitude: orZero(lon)},
-		Viewer: &pb.Viewer{UserKey: f.of["user"], Age: f.whole("age", hexbid.MaxAge), Gender: readEnum[pb.Gender](&f.enums, "gender", f.of["gender"]),
-			OperatingSystem: readEnum[pb.OperatingSystem](&f.enums, "os", f.of["os"]), Network: readEnum[pb.Network](&f.enums, "network", f.of["network"])},
-		Host: readEnum[pb.Host](&f.enums, "host", f.of["host"]), Scene: readEnum[pb.Scene](&f.enums, "scene", f.of["scene"]), Words: f.of["words"],
-		Category: readEnum[pb.Category](&f.enums, "category", f.of["category"]), RadiusM: cmp.Or(f.number("radius", 1, hexbid.MaxRadiusM), file.radiusM),
-		SponsoredSlots: cmp.Or(f.whole("slots", hexbid.MaxSlots), file.slots), NearbyLimit: cmp.Or(f.whole("limit", hexbid.MaxNearbyLimit), file.limit),
+		Viewer: &pb.Viewer{UserKey: f.of["user"], Age: f.whole("age", hexbid.MaxAge),
+			Gender:          readEnum[pb.Gender](&f.enums, "gender", f.of["gender"]),
+			OperatingSystem: readEnum[pb.OperatingSystem](&f.enums, "os", f.of["os"]),
+			Network:         readEnum[pb.Network](&f.enums, "network", f.of["network"])},
+		Host: readEnum[pb.Host](&f.enums, "host", f.of["host"]), Scene: readEnum[pb.Scene](&f.enums, "scene", f.of["scene"]),
+		Words: f.of["words"], Category: readEnum[pb.Category](&f.enums, "category", f.of["category"]),
+		RadiusM:        cmp.Or(f.number("radius", 1, hexbid.MaxRadiusM), file.radiusM),
+		SponsoredSlots: cmp.Or(f.whole("slots", hexbid.MaxSlots), file.slots),
+		NearbyLimit:    cmp.Or(f.whole("limit", hexbid.MaxNearbyLimit), file.limit),
 	}
 	for _, needed := range file.needed() {
 		if f.of[needed] == "" {

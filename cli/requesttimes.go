@@ -22,9 +22,11 @@ var epochUnits = []struct {
 }{{0, 9e9, time.Second}, {1e11, 9e12, time.Millisecond}, {1e14, 9e15, time.Microsecond}, {1e17, 9e18, time.Nanosecond}}
 
 // calendars are the forms of times with a date. The forms without a zone come last.
-var calendars = []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05 -0700"}
+var calendars = []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05 Z07:00",
+	"2006-01-02 15:04:05 -0700"}
 
-var localCalendars = []string{"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006/01/02 15:04:05", "2006/1/2 15:04:05", "2006-01-02 15:04", "2006/1/2 15:04"}
+var localCalendars = []string{"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006/01/02 15:04:05", "2006/1/2 15:04:05",
+	"2006-01-02 15:04", "2006/1/2 15:04"}
 
 // instant reads the time of a row. Errors are recorded with the row.
 func (file *requestFile) instant(f *requestFields) time.Duration {
@@ -32,7 +34,8 @@ func (file *requestFile) instant(f *requestFields) time.Duration {
 	at, clock := readClock(text, file.zone)
 	switch {
 	case clock == unknownClock:
-		f.fail("time", "%q is neither a number of seconds, as 12.5, nor milliseconds since 1970, nor a time as 2008-10-23 05:53:05 or 2026-10-01T12:00:00+08:00", text)
+		f.fail("time", "%q is neither a number of seconds, as 12.5, nor milliseconds since 1970, nor a time as 2008-10-23 "+
+			"05:53:05 or 2026-10-01T12:00:00+08:00", text)
 	case file.clock == unknownClock:
 		file.clock = clock
 	case clock != file.clock:

@@ -14,11 +14,14 @@ import (
 )
 
 // notWritten are the fields that files do not have, because the server sets them.
-var notWritten = map[protoreflect.Name]bool{"name": true, "uid": true, "etag": true, "create_time": true, "update_time": true, "review_state": true,
-	"serving": true, "not_serving_reason": true, "notices": true, "omitted_shapes": true, "live_state": true}
+var notWritten = map[protoreflect.Name]bool{"name": true, "uid": true, "etag": true, "create_time": true,
+	"update_time": true, "review_state": true, "serving": true, "not_serving_reason": true, "notices": true,
+	"omitted_shapes": true, "live_state": true}
 
 // anyText contains texts that YAML and the notations of lists could distort.
-var anyText = rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"a;b", " x ", "- y", "#z", "no", "1.0", "[k]", `"k"`, "-k", "@file", "a\nb", "'", "~", "面馆", "2026-01-01", "0x1f", "\t", "{a: b}", "k: v", "\u2028", "!!str x", "&a", "*a", "% x", "`"})).
+var anyText = rapid.OneOf(rapid.String(),
+	rapid.SampledFrom([]string{"a;b", " x ", "- y", "#z", "no", "1.0", "[k]", `"k"`, "-k", "@file", "a\nb", "'", "~", "面馆",
+		"2026-01-01", "0x1f", "\t", "{a: b}", "k: v", "\u2028", "!!str x", "&a", "*a", "% x", "`"})).
 	Filter(func(s string) bool { return s != "" && !strings.Contains(s, unreadable) })
 
 // drawMessage fills every field that files may have, or leaves it out.
@@ -56,21 +59,26 @@ func drawValue(t *rapid.T, f protoreflect.FieldDescriptor, fresh func() protoref
 	case protoreflect.Int64Kind:
 		return protoreflect.ValueOfInt64(rapid.Int64Range(1, 1e15).Draw(t, "amount"))
 	case protoreflect.EnumKind:
-		return protoreflect.ValueOfEnum(protoreflect.EnumNumber(rapid.IntRange(1, f.Enum().Values().Len()-1).Draw(t, "choice")))
+		return protoreflect.ValueOfEnum(protoreflect.EnumNumber(rapid.IntRange(1, f.Enum().Values().Len()-1).Draw(t,
+			"choice")))
 	case protoreflect.MessageKind:
 		switch fresh().Message().Interface().(type) {
 		case *timestamppb.Timestamp:
-			return protoreflect.ValueOfMessage((&timestamppb.Timestamp{Seconds: rapid.Int64Range(0, 4e9).Draw(t, "s"), Nanos: rapid.Int32Range(0, 999_999_999).Draw(t, "ns")}).ProtoReflect())
+			return protoreflect.ValueOfMessage((&timestamppb.Timestamp{Seconds: rapid.Int64Range(0, 4e9).Draw(t, "s"),
+				Nanos: rapid.Int32Range(0, 999_999_999).Draw(t, "ns")}).ProtoReflect())
 		case *durationpb.Duration:
 			return protoreflect.ValueOfMessage(durationpb.New(3600e9 + 1).ProtoReflect())
 		case *pb.AgeRange:
 			low := rapid.Int32Range(0, 60).Draw(t, "low")
-			return protoreflect.ValueOfMessage((&pb.AgeRange{MinAge: low, MaxAge: low + rapid.Int32Range(0, 60).Draw(t, "more")}).ProtoReflect())
+			return protoreflect.ValueOfMessage((&pb.AgeRange{MinAge: low,
+				MaxAge: low + rapid.Int32Range(0, 60).Draw(t, "more")}).ProtoReflect())
 		case *pb.WeeklyHours:
 			start := rapid.Int32Range(0, 23).Draw(t, "start")
-			return protoreflect.ValueOfMessage((&pb.WeeklyHours{Day: pb.DayOfWeek(rapid.Int32Range(1, 7).Draw(t, "day")), StartHour: start, EndHour: rapid.Int32Range(start+1, 24).Draw(t, "end")}).ProtoReflect())
+			return protoreflect.ValueOfMessage((&pb.WeeklyHours{Day: pb.DayOfWeek(rapid.Int32Range(1, 7).Draw(t, "day")),
+				StartHour: start, EndHour: rapid.Int32Range(start+1, 24).Draw(t, "end")}).ProtoReflect())
 		case *pb.HostBid:
-			return protoreflect.ValueOfMessage((&pb.HostBid{Host: pb.Host(rapid.Int32Range(1, 11).Draw(t, "host")), MultiplierPpm: rapid.Int64Range(1, 1e7).Draw(t, "ppm")}).ProtoReflect())
+			return protoreflect.ValueOfMessage((&pb.HostBid{Host: pb.Host(rapid.Int32Range(1, 11).Draw(t, "host")),
+				MultiplierPpm: rapid.Int64Range(1, 1e7).Draw(t, "ppm")}).ProtoReflect())
 		case *pb.Coupon:
 			c := &pb.Coupon{ValidUntilTime: &timestamppb.Timestamp{Seconds: 1}}
 			drawMessage(t, c.ProtoReflect())

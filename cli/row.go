@@ -129,7 +129,8 @@ func (u *upload) errors(outcome *pb.ImportOutcome) []*rowError {
 		all, omitted = all[:most:most], omitted+len(all)-most
 	}
 	if omitted > 0 {
-		all = append(all[:len(all):len(all)], &rowError{u.doc.file, u.doc.line, "", fmt.Sprintf("has %d more errors", omitted)})
+		all = append(all[:len(all):len(all)], &rowError{u.doc.file, u.doc.line, "",
+			fmt.Sprintf("has %d more errors", omitted)})
 	}
 	return all
 }

@@ -60,7 +60,8 @@ func scalarNotationOf(f protoreflect.FieldDescriptor) *scalarNotation {
 		}
 		return &scalarNotation{parse: parseInstantValue, format: instantNode}
 	}
-	panic(fmt.Sprintf("files have no notation for %s of %s: give it one", f.Kind(), f.FullName())) // runs when the program starts, so every test would notice
+	// runs when the program starts, so every test would notice
+	panic(fmt.Sprintf("files have no notation for %s of %s: give it one", f.Kind(), f.FullName()))
 }
 
 // hasScalarNotation reports whether files write a message as one value.

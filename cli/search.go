@@ -40,11 +40,14 @@ func (f *requestFlags) request() (*pb.SearchNearbyRequest, error) {
 	var e enumReader
 	r := &pb.SearchNearbyRequest{
 		Location: &pb.Location{Latitude: f.Lat, Longitude: f.Lng, Datum: readEnum[pb.Datum](&e, "--datum", f.Datum)},
-		Viewer: &pb.Viewer{UserKey: f.User, Age: f.Age, HomeRegion: f.Home, CreditBand: readEnum[pb.CreditBand](&e, "--credit", f.Credit), Gender: readEnum[pb.Gender](&e, "--gender", f.Gender),
-			OperatingSystem: readEnum[pb.OperatingSystem](&e, "--os", f.OS), Network: readEnum[pb.Network](&e, "--network", f.Network)},
+		Viewer: &pb.Viewer{UserKey: f.User, Age: f.Age, HomeRegion: f.Home,
+			CreditBand: readEnum[pb.CreditBand](&e, "--credit", f.Credit), Gender: readEnum[pb.Gender](&e, "--gender", f.Gender),
+			OperatingSystem: readEnum[pb.OperatingSystem](&e, "--os", f.OS),
+			Network:         readEnum[pb.Network](&e, "--network", f.Network)},
 		Host: readEnum[pb.Host](&e, "--host", f.Host), Scene: readEnum[pb.Scene](&e, "--scene", f.Scene), Words: f.Words,
-		Category: readEnum[pb.Category](&e, "--category", f.Category), RadiusM: f.RadiusM, NearbyLimit: f.Limit, SponsoredSlots: f.Slots,
-		PageToken: f.Page, Personalization: readEnum[pb.Personalization](&e, "--personalization", f.Personalization),
+		Category: readEnum[pb.Category](&e, "--category", f.Category), RadiusM: f.RadiusM, NearbyLimit: f.Limit,
+		SponsoredSlots: f.Slots, PageToken: f.Page, Personalization: readEnum[pb.Personalization](&e, "--personalization",
+			f.Personalization),
 	}
 	for _, interest := range f.Interests {
 		r.Viewer.Interests = append(r.Viewer.Interests, readEnum[pb.Category](&e, "--interests", interest))
@@ -101,7 +104,8 @@ func printSearch(s *session, r *pb.SearchNearbyResponse, asked *pb.SearchNearbyR
 		var t table
 		t.add("#", "PROGRAM", "PLACE", "CATEGORY", "DISTANCE")
 		for i, n := range r.GetNearby() {
-			t.add(fmt.Sprint(i+1), n.GetProgram().GetDisplayName(), n.GetPlace().GetDisplayName(), enumName(n.GetProgram().GetCategory()), distance(n.GetDistanceM()))
+			t.add(fmt.Sprint(i+1), n.GetProgram().GetDisplayName(), n.GetPlace().GetDisplayName(),
+				enumName(n.GetProgram().GetCategory()), distance(n.GetDistanceM()))
 		}
 		t.print(w)
 	default:
@@ -113,7 +117,8 @@ func printSearch(s *session, r *pb.SearchNearbyResponse, asked *pb.SearchNearbyR
 	case r.GetNextPageToken() != "":
 		fmt.Fprintln(w, "More: --page", r.GetNextPageToken())
 	}
-	fmt.Fprintf(w, "Auction %s, server %s, request %s\n", micros(r.GetAuctionDuration().AsDuration()), micros(r.GetServerDuration().AsDuration()), r.GetRequestId())
+	fmt.Fprintf(w, "Auction %s, server %s, request %s\n", micros(r.GetAuctionDuration().AsDuration()),
+		micros(r.GetServerDuration().AsDuration()), r.GetRequestId())
 	if t := r.GetTrace(); t != nil {
 		printTrace(s, t)
 	}
@@ -150,7 +155,8 @@ func price(amountMicros int64, model pb.PricingModel) string {
 }
 
 func printTrace(s *session, t *pb.Trace) {
-	fmt.Fprintf(s.Stdout, "Trace (%s): %d campaigns, %d whose area holds the point, %d of them match; the fast pass read %d blocks and scored %d\n",
+	fmt.Fprintf(s.Stdout, "Trace (%s): %d campaigns, %d whose area holds the point, %d of them match; the fast pass "+
+		"read %d blocks and scored %d\n",
 		t.GetMechanism(), t.GetCampaigns(), t.GetCandidates(), t.GetMatches(), t.GetBlocksRead(), t.GetCandidatesScored())
 	fmt.Fprintf(s.Stdout, "  regions %s; cell %s\n", strings.Join(t.GetRegions(), ", "), t.GetCells()[9])
 	var entries table
@@ -160,7 +166,8 @@ func printTrace(s *session, t *pb.Trace) {
 		if e.GetSlot() > 0 {
 			paid = hexbid.Money(e.GetPriceMicros()).String()
 		}
-		entries.add(fmt.Sprint(i+1), e.GetCampaign(), hexbid.Money(e.GetPacedBidMicros()).String(), fmt.Sprint(e.GetQualityPpm()), fmt.Sprint(e.GetScore()),
+		entries.add(fmt.Sprint(i+1), e.GetCampaign(), hexbid.Money(e.GetPacedBidMicros()).String(),
+			fmt.Sprint(e.GetQualityPpm()), fmt.Sprint(e.GetScore()),
 			fmt.Sprint(e.GetReserve()), paid, e.GetPriceSetBy())
 	}
 	entries.print(s.Stdout)
@@ -217,9 +224,10 @@ func (c *explainCommand) print(s *session, response *pb.ExplainResponse) {
 // Introduce shows a demo market that was just made: one search, and what to try next.
 func Introduce(ctx context.Context, env Env, address string) {
 	s, flags := &session{Env: env, ctx: ctx}, clientFlags{Server: address, Timeout: 10 * time.Second}
-	r := &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30.2553, Longitude: 120.1640}, NearbyLimit: proto.Int32(8),
-		Viewer: &pb.Viewer{Age: proto.Int32(24), Gender: pb.Gender_GENDER_FEMALE, OperatingSystem: pb.OperatingSystem_OPERATING_SYSTEM_IOS},
-		Host:   pb.Host_HOST_WECHAT}
+	r := &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30.2553, Longitude: 120.1640},
+		NearbyLimit: proto.Int32(8), Viewer: &pb.Viewer{Age: proto.Int32(24), Gender: pb.Gender_GENDER_FEMALE,
+			OperatingSystem: pb.OperatingSystem_OPERATING_SYSTEM_IOS},
+		Host: pb.Host_HOST_WECHAT}
 	err := flags.call(s, func(ctx context.Context, c *client) error {
 		response, err := c.search.SearchNearby(ctx, r)
 		if err == nil {

@@ -72,7 +72,8 @@ func (f *trafficFlags) aim(ctx context.Context, server *clientFlags) (*target, e
 	if err := f.validate(); err != nil {
 		return nil, err
 	}
-	config := traffic.Config{Seed: f.Seed, Where: f.Where, Viewers: f.Viewers, Slots: f.Slots, Limit: f.Limit, RadiusM: f.RadiusM}
+	config := traffic.Config{Seed: f.Seed, Where: f.Where, Viewers: f.Viewers, Slots: f.Slots, Limit: f.Limit,
+		RadiusM: f.RadiusM}
 	crowd, err := traffic.NewCrowd(config)
 	if err != nil {
 		return nil, err
@@ -122,7 +123,8 @@ func (t *target) ask(ctx context.Context, timeout time.Duration) error {
 		case codes.Unavailable, codes.InvalidArgument:
 			return err
 		default:
-			return fmt.Errorf("%s answers, but not like a hexbid server: %s (%s)", t.address, status.Convert(err).Message(), status.Code(err))
+			return fmt.Errorf("%s answers, but not like a hexbid server: %s (%s)", t.address, status.Convert(err).Message(),
+				status.Code(err))
 		}
 	}
 	return nil
@@ -199,7 +201,8 @@ func splitCores(text string) (server, generator []int, err error) {
 	server, err1 := parseCores(first)
 	generator, err2 := parseCores(second)
 	if !both || err1 != nil || err2 != nil {
-		return nil, nil, hexbid.Invalidf("--pin", "%q: write auto, or the server's cores and the generator's as in 0-3:4-7", text)
+		return nil, nil, hexbid.Invalidf("--pin", "%q: write auto, or the server's cores and the generator's as in 0-3:4-7",
+			text)
 	}
 	return server, generator, nil
 }
@@ -235,7 +238,8 @@ func (t *target) artifact(s *session, kind string) *report.Run {
 	r := report.New(kind, commandLine(s.args), s.Version, t.address, t.flags.Seed)
 	r.Machine.ServerCores, r.Machine.GeneratorCores = coresText(t.pinned.server), coresText(t.pinned.generator)
 	if t.flags.Pin == "" {
-		r.Notes = append(r.Notes, "server and generator were not pinned: where they share a machine, each takes time from the other")
+		r.Notes = append(r.Notes, "server and generator were not pinned: where they share a machine, each takes time from "+
+			"the other")
 	}
 	return r
 }
@@ -291,7 +295,8 @@ func older(flag, path, kind string) (*report.Run, error) {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	if r.Kind != kind {
-		return nil, hexbid.Invalidf(flag, "%s is a run of %q, this is one of %q: compare runs of one kind", path, r.Kind, kind)
+		return nil, hexbid.Invalidf(flag, "%s is a run of %q, this is one of %q: compare runs of one kind", path, r.Kind,
+			kind)
 	}
 	return r, nil
 }

@@ -91,7 +91,8 @@ func (c *simulateCapacityCommand) search() (capacity.Search, error) {
 	}
 	switch {
 	case !(c.StartRate > 0 && c.StartRate <= c.MaxRate && c.MaxRate <= mostPerSecond):
-		err = hexbid.Invalidf("--start-rate", "%v up to %v: rates lie above 0 and up to %.0f", c.StartRate, c.MaxRate, mostPerSecond)
+		err = hexbid.Invalidf("--start-rate", "%v up to %v: rates lie above 0 and up to %.0f", c.StartRate, c.MaxRate,
+			mostPerSecond)
 	case c.Try < 100*time.Millisecond || c.WarmUp < 0:
 		err = hexbid.Invalidf("--try", "%s after %s: a try takes 100ms or more", c.Try, c.WarmUp)
 	case !(c.Precision >= 0.005 && c.Precision <= 1):
@@ -99,7 +100,8 @@ func (c *simulateCapacityCommand) search() (capacity.Search, error) {
 	case c.Confirmations < 1 || c.Confirmations > 20:
 		err = hexbid.Invalidf("--confirmations", "%d: use 1 to 20", c.Confirmations)
 	}
-	return capacity.Search{Objective: objective, Start: c.StartRate, Most: c.MaxRate, Precision: c.Precision, Confirmations: c.Confirmations}, err
+	return capacity.Search{Objective: objective, Start: c.StartRate, Most: c.MaxRate, Precision: c.Precision,
+		Confirmations: c.Confirmations}, err
 }
 
 // measure searches for the capacity, and then fits the scalability law.
@@ -125,14 +127,16 @@ const (
 )
 
 // try offers one rate and returns the measures of this try alone.
-func (c *simulateCapacityCommand) try(ctx context.Context, s *session, t *target, number int, perSecond float64) (load.Measures, string, error) {
+func (c *simulateCapacityCommand) try(ctx context.Context, s *session, t *target, number int,
+	perSecond float64) (load.Measures, string, error) {
 	config := load.Config{WarmUp: c.WarmUp, MaxInFlight: c.MaxInFlight, Timeout: c.CallTimeout}
 	lasts := min(max(c.Try, time.Duration(callsToJudge/perSecond*float64(time.Second))), mostStretched*c.Try)
 	whole := t.tally
 	t.tally = traffic.NewTally()
 	defer func() { t.tally = whole }()
 	arrivals := load.Constant(perSecond, c.WarmUp+lasts).Poisson(c.Seed + uint64(number))
-	r, err := load.Run(ctx, config, arrivals, func(ctx context.Context, i int) error { return t.search(ctx, number*callsATry+i) })
+	r, err := load.Run(ctx, config, arrivals,
+		func(ctx context.Context, i int) error { return t.search(ctx, number*callsATry+i) })
 	if err != nil {
 		return nil, "", err
 	}
@@ -141,7 +145,8 @@ func (c *simulateCapacityCommand) try(ctx context.Context, s *session, t *target
 	}
 	if r.Answered == 0 && r.Errors() > 0 {
 		code := r.FailedCodes()[0]
-		return nil, "", fmt.Errorf("at %.0f a second no search was answered; the first of %d that failed with %s: %s", perSecond, r.Failed[code], code, r.Said[code])
+		return nil, "", fmt.Errorf("at %.0f a second no search was answered; the first of %d that failed with %s: %s",
+			perSecond, r.Failed[code], code, r.Said[code])
 	}
 	m := r.Measures()
 	summary := t.tally.Summary()
@@ -192,7 +197,8 @@ func printCapacity(w io.Writer, r *report.Run) {
 		if try.Limited != "" {
 			verdict += "; " + try.Limited
 		}
-		t.add(fmt.Sprint(i+1), try.Phase, fmt.Sprintf("%.0f/s", try.PerSecond), capacity.FormatSeconds(m["p50"]), capacity.FormatSeconds(m["p99"]), capacity.FormatSeconds(m["p99.9"]), verdict, try.Decision)
+		t.add(fmt.Sprint(i+1), try.Phase, fmt.Sprintf("%.0f/s", try.PerSecond), capacity.FormatSeconds(m["p50"]),
+			capacity.FormatSeconds(m["p99"]), capacity.FormatSeconds(m["p99.9"]), verdict, try.Decision)
 	}
 	t.print(w)
 	if law := c.Law; law != nil {
@@ -200,9 +206,11 @@ func printCapacity(w io.Writer, r *report.Run) {
 		if peak := law.Peak(); !math.IsInf(peak, 0) {
 			most = fmt.Sprintf("the most at %.0f callers", peak)
 		}
-		fmt.Fprintf(w, "Scalability: λ %.0f/s a caller, σ %.3f (waiting), κ %.2g (agreeing), R² %.3f; %s\n", law.Lambda, law.Sigma, law.Kappa, law.R2, most)
+		fmt.Fprintf(w, "Scalability: λ %.0f/s a caller, σ %.3f (waiting), κ %.2g (agreeing), R² %.3f; %s\n", law.Lambda,
+			law.Sigma, law.Kappa, law.R2, most)
 	}
-	fmt.Fprintf(w, "Answers: fill rate %.1f %%, %.0f bytes each of %.0f bytes asked\n", 100*c.Fill, c.ResponseBytes, c.RequestBytes)
+	fmt.Fprintf(w, "Answers: fill rate %.1f %%, %.0f bytes each of %.0f bytes asked\n", 100*c.Fill, c.ResponseBytes,
+		c.RequestBytes)
 	printPins(w, r)
 	if c.ServerCores == 0 {
 		fmt.Fprintln(w, "Note: the server was not pinned. A plan assumes that it used all cores of this machine.")
@@ -232,7 +240,8 @@ func (c *simulateVerifyCommand) Run(s *session) error {
 		printChecks(s.Stdout, checks)
 	}
 	if err == nil && missed > 0 {
-		err = fmt.Errorf("%d of %d checks missed: what this machine measures with hexbid simulate cannot be trusted", missed, len(checks))
+		err = fmt.Errorf("%d of %d checks missed: what this machine measures with hexbid simulate cannot be trusted", missed,
+			len(checks))
 	}
 	return err
 }

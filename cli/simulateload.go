@@ -67,7 +67,9 @@ func (c *simulateLoadCommand) Run(s *session) error {
 		return err
 	}
 	if c.WarmUp < 0 || c.Duration <= 0 || c.ChangesPerSecond < 0 {
-		return hexbid.Invalidf("--duration", "%s after %s of warm-up, %v changes a second: the first must be above 0, the others not below", c.Duration, c.WarmUp, c.ChangesPerSecond)
+		return hexbid.Invalidf("--duration",
+			"%s after %s of warm-up, %v changes a second: the first must be above 0, the others not below", c.Duration, c.WarmUp,
+			c.ChangesPerSecond)
 	}
 	curve, err := c.curve()
 	if err != nil {
@@ -134,7 +136,8 @@ func parseRates(text string) (rates []float64, err error) {
 	for part := range strings.SplitSeq(text, separator) {
 		rate, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
 		if err != nil || !(rate > 0 && rate <= mostPerSecond) {
-			return nil, hexbid.Invalidf("--rate", "%q: write searches a second above 0 and up to %.0f, as 500, 100..1000 or 100,200,400", text, mostPerSecond)
+			return nil, hexbid.Invalidf("--rate",
+				"%q: write searches a second above 0 and up to %.0f, as 500, 100..1000 or 100,200,400", text, mostPerSecond)
 		}
 		rates = append(rates, rate)
 	}
@@ -262,15 +265,17 @@ func (w *watch) see(m load.Moment) {
 		w.silent = 0
 	}
 	if w.silent > w.patience {
-		w.stop(fmt.Errorf("the server stopped answering %s after the start; the run was ended", (end - w.silent).Round(time.Second)))
+		w.stop(fmt.Errorf("the server stopped answering %s after the start; the run was ended",
+			(end - w.silent).Round(time.Second)))
 	}
 	if !w.terminal && end-w.shown < every {
 		return
 	}
 	w.shown = end
 	counts, lasts := w.tally.Take(), m.Lasts.Seconds()
-	line := fmt.Sprintf("%4.0f s  asked %.0f/s  got %.0f/s  p50 %s  p99 %s  p99.9 %s  errors %d  dropped %d  fill %.0f %%  price %.2f", end.Seconds(), float64(m.Planned)/lasts,
-		float64(m.Answered)/lasts, short(m.P50), short(m.P99), short(m.P999), m.Failed, m.Dropped, 100*counts.FillRate(), counts.ClickPrice())
+	line := fmt.Sprintf("%4.0f s  asked %.0f/s  got %.0f/s  p50 %s  p99 %s  p99.9 %s  errors %d  dropped %d  fill %.0f "+
+		"%%  price %.2f", end.Seconds(), float64(m.Planned)/lasts, float64(m.Answered)/lasts, short(m.P50), short(m.P99), short(m.P999), m.Failed, m.Dropped, 100*counts.FillRate(),
+		counts.ClickPrice())
 	if m.WarmUp {
 		line += "  (warm-up)"
 	}
@@ -322,14 +327,16 @@ func printLoad(w io.Writer, r *report.Run) {
 	m := l.Measures
 	fmt.Fprintf(w, "Errors %.3g %%, dropped %.3g %%", 100*m["errors"], 100*m["dropped"])
 	if fill, known := m["fill"]; known {
-		fmt.Fprintf(w, "; fill rate %.1f %%, mean price of a click %.2f, auctions skipped %.3g %%", 100*fill, m["price"], 100*m["skipped"])
+		fmt.Fprintf(w, "; fill rate %.1f %%, mean price of a click %.2f, auctions skipped %.3g %%", 100*fill, m["price"],
+			100*m["skipped"])
 	}
 	fmt.Fprintln(w)
 	for _, f := range l.Failures {
 		fmt.Fprintf(w, "  %d calls failed with %s: %s\n", f.Calls, f.Code, f.Message)
 	}
 	if l.Changes != nil {
-		fmt.Fprintf(w, "Changes: %.1f a second, p50 %.1f ms, p99 %.1f ms, errors %.3g %%\n", l.Changes["reached"], 1e3*l.Changes["p50"], 1e3*l.Changes["p99"], 100*l.Changes["errors"])
+		fmt.Fprintf(w, "Changes: %.1f a second, p50 %.1f ms, p99 %.1f ms, errors %.3g %%\n", l.Changes["reached"],
+			1e3*l.Changes["p50"], 1e3*l.Changes["p99"], 100*l.Changes["errors"])
 	}
 	fmt.Fprintf(w, "The generator used %.0f %% of its cores\n", 100*m["generator_busy"])
 	printPins(w, r)
@@ -348,7 +355,8 @@ func printTimes(w io.Writer, m load.Measures) {
 	var t table
 	columns := []string{"p50", "p90", "p99", "p99.9", "p99.99", "max"}
 	t.add(append([]string{"TIME"}, columns...)...)
-	for _, row := range []struct{ prefix, name string }{{"", "response, from the plan"}, {"service_", "service, from the send"}, {"server_", "server's own"}, {"lag_", "generator's lag"}} {
+	for _, row := range []struct{ prefix, name string }{{"", "response, from the plan"},
+		{"service_", "service, from the send"}, {"server_", "server's own"}, {"lag_", "generator's lag"}} {
 		cells := []string{row.name}
 		for _, c := range columns {
 			if v, known := m[row.prefix+c]; known {

@@ -60,7 +60,8 @@ func TestWhatCannotBeShownBesideARunIsRefused(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"page", measuredRun, "--compare", load}, `--compare: ` + load + ` is a run of "load", this is one of "capacity"`},
+		{[]string{"page", measuredRun, "--compare", load}, `--compare: ` + load +
+			` is a run of "load", this is one of "capacity"`},
 		{[]string{"page", measuredRun, "--compare", older}, `its schema is "hexbid.simulate/0"`},
 		{[]string{"page", "missing.json"}, "missing.json"},
 		{[]string{"load", "--compare", measuredRun}, `this is one of "load"`},
@@ -75,14 +76,16 @@ func TestWhatCannotBeShownBesideARunIsRefused(t *testing.T) {
 
 func TestAPlanLeavesAPage(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "plan")
-	if code, errs := runSimulate(t, "plan", "--capacity", measuredRun, "--node-price", "310", "--out", dir); code != 0 || !strings.Contains(errs, "plan.html") {
+	if code, errs := runSimulate(t, "plan", "--capacity", measuredRun, "--node-price", "310", "--out", dir); code != 0 ||
+		!strings.Contains(errs, "plan.html") {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
 	page, err := os.ReadFile(filepath.Join(dir, "plan.html"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, words := range []string{"7 nodes in 3 regions carry 12,675 searches a second", "What changes the number of nodes most", "Cost of a month", "--daily-users", "450,000,000", "The largest region"} {
+	for _, words := range []string{"7 nodes in 3 regions carry 12,675 searches a second",
+		"What changes the number of nodes most", "Cost of a month", "--daily-users", "450,000,000", "The largest region"} {
 		if !strings.Contains(string(page), words) {
 			t.Errorf("the page does not say %q", words)
 		}
@@ -92,13 +95,16 @@ func TestAPlanLeavesAPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	var back struct{ Sensitivities, Regions, Figures []any }
-	if err := json.Unmarshal(text, &back); err != nil || len(back.Sensitivities) != 4 || len(back.Regions) != 3 || len(back.Figures) < 15 {
-		t.Errorf("%v: %d sensitivities, %d regions, %d figures", err, len(back.Sensitivities), len(back.Regions), len(back.Figures))
+	if err := json.Unmarshal(text, &back); err != nil || len(back.Sensitivities) != 4 || len(back.Regions) != 3 ||
+		len(back.Figures) < 15 {
+		t.Errorf("%v: %d sensitivities, %d regions, %d figures", err, len(back.Sensitivities), len(back.Regions),
+			len(back.Figures))
 	}
 }
 
 func TestOnlyTheUsualServersMetricsAreLookedFor(t *testing.T) {
-	for address, want := range map[string]bool{"127.0.0.1:7600": true, "localhost:7600": true, "[::1]:7600": true, "127.0.0.1:7700": false, "10.0.0.1:7600": false, "hexbid.example:7600": false, "nonsense": false} {
+	for address, want := range map[string]bool{"127.0.0.1:7600": true, "localhost:7600": true, "[::1]:7600": true,
+		"127.0.0.1:7700": false, "10.0.0.1:7600": false, "hexbid.example:7600": false, "nonsense": false} {
 		if got := isUsual(address); got != want {
 			t.Errorf("%s: %v", address, got)
 		}

@@ -83,18 +83,22 @@ func unconfirmed(r *report.Run) string {
 func useCapacity(in *plan.Inputs, r *report.Run, accept bool) (warnings []string, err error) {
 	c := r.Capacity
 	if c == nil || c.Low <= 0 {
-		return nil, hexbid.Invalidf("--capacity", "it is a run of %q without a capacity: give run.json of hexbid simulate capacity", r.Kind)
+		return nil, hexbid.Invalidf("--capacity",
+			"it is a run of %q without a capacity: give run.json of hexbid simulate capacity", r.Kind)
 	}
 	doubt := unconfirmed(r)
 	if doubt != "" && !accept {
 		return nil, hexbid.Invalidf("--capacity", "%s: measure again, or accept it with --unconfirmed", doubt)
 	}
-	in.PerSecond, in.MeasuredCores, in.ResponseBytes, in.RequestBytes = c.Low, c.ServerCores, c.ResponseBytes, c.RequestBytes
+	in.PerSecond, in.MeasuredCores, in.ResponseBytes, in.RequestBytes = c.Low, c.ServerCores, c.ResponseBytes,
+		c.RequestBytes
 	if c.ServerCores == 0 {
 		in.MeasuredCores = r.Machine.Cores
-		warnings = append(warnings, fmt.Sprintf("the server was not pinned: the plan assumes that it did its %.0f searches a second on all %d cores, which it shared with the generator", c.Low, r.Machine.Cores))
+		warnings = append(warnings, fmt.Sprintf("the server was not pinned: the plan assumes that it did its %.0f searches "+
+			"a second on all %d cores, which it shared with the generator", c.Low, r.Machine.Cores))
 	}
-	warnings = append(warnings, "the rate is that of the market that was measured: a larger one is slower, so measure one of the size that you plan for")
+	warnings = append(warnings, "the rate is that of the market that was measured: a larger one is slower, so measure "+
+		"one of the size that you plan for")
 	if doubt != "" {
 		warnings = append(warnings, doubt+"; the plan takes its lower end as it is")
 	}

@@ -27,7 +27,9 @@ func (c *simulateLoadCommand) refuseUnused(given []string) error {
 	case c.Requests != "" && c.atARate(given):
 		unused, because = unusedAtARate, "a replay of --requests at a rate does not use them"
 	case c.Requests != "":
-		unused, because = unusedAtTimes, "a replay of --requests at its own times does not use them: leave them out, or add --rate to send its places at a rate"
+		unused, because = unusedAtTimes,
+			"a replay of --requests at its own times does not use them: leave them out, or add --rate to send its places at a "+
+				"rate"
 	}
 	var refused []string
 	for _, name := range unused {
@@ -57,7 +59,8 @@ func (c *simulateLoadCommand) record(given []string, w io.Writer) (*recording, e
 	if err != nil {
 		return nil, err
 	}
-	file := requestFile{path: c.Requests, timed: !c.atARate(given), zone: zone, slots: c.Slots, limit: c.Limit, radiusM: c.RadiusM}
+	file := requestFile{path: c.Requests, timed: !c.atARate(given), zone: zone, slots: c.Slots, limit: c.Limit,
+		radiusM: c.RadiusM}
 	r, err := file.read(w)
 	if err != nil {
 		return nil, err
@@ -65,7 +68,9 @@ func (c *simulateLoadCommand) record(given []string, w io.Writer) (*recording, e
 	if file.timed {
 		r.start()
 		if takes := float64(r.at[len(r.at)-1]) / c.Speed; takes > float64(longestReplay) {
-			return nil, hexbid.Invalidf("--speed", "%g: the file spans %s, so its replay would take over %s: are its first and last times right?", c.Speed, r.at[len(r.at)-1], longestReplay)
+			return nil, hexbid.Invalidf("--speed",
+				"%g: the file spans %s, so its replay would take over %s: are its first and last times right?", c.Speed,
+				r.at[len(r.at)-1], longestReplay)
 		}
 	}
 	fmt.Fprintln(w, c.saysReplay(r))
@@ -77,16 +82,19 @@ func (c *simulateLoadCommand) record(given []string, w io.Writer) (*recording, e
 func (c *simulateLoadCommand) saysReplay(r *recording) string {
 	n := len(r.requests)
 	if len(r.at) == 0 {
-		return fmt.Sprintf("%s: %d requests, in the order of the file and from its start again after the last, at %s a second for %s", c.Requests, n, c.Rate, c.Duration)
+		return fmt.Sprintf("%s: %d requests, in the order of the file and from its start again after the last, at %s a "+
+			"second for %s", c.Requests, n, c.Rate, c.Duration)
 	}
 	span := r.at[n-1]
 	if span == 0 {
 		return fmt.Sprintf("%s: %d requests, all at one instant", c.Requests, n)
 	}
 	mean := float64(n) / span.Seconds()
-	says := fmt.Sprintf("%s: %d requests over %s, %.3g a second on average", c.Requests, n, span.Round(time.Millisecond), mean)
+	says := fmt.Sprintf("%s: %d requests over %s, %.3g a second on average", c.Requests, n, span.Round(time.Millisecond),
+		mean)
 	if c.Speed != 1 {
-		says += fmt.Sprintf("; %g times as fast %s, %.3g a second", c.Speed, time.Duration(float64(span)/c.Speed).Round(time.Millisecond), mean*c.Speed)
+		says += fmt.Sprintf("; %g times as fast %s, %.3g a second", c.Speed,
+			time.Duration(float64(span)/c.Speed).Round(time.Millisecond), mean*c.Speed)
 	}
 	if r.burst() {
 		says += "; its times are whole seconds, and those of one second are sent at once"
@@ -111,7 +119,8 @@ func (c *simulateLoadCommand) replay(t *target, curve load.Curve, r *recording) 
 	call := func(ctx context.Context, i int) error { return t.send(ctx, i, r.requests[i%len(r.requests)]) }
 	if len(r.at) > 0 {
 		c.WarmUp = 0
-		return planned{load.Replay(r.at), fmt.Sprintf("replay of %s, %g times as fast", c.Requests, c.Speed), call, float64(len(r.at))}
+		return planned{load.Replay(r.at), fmt.Sprintf("replay of %s, %g times as fast", c.Requests, c.Speed), call,
+			float64(len(r.at))}
 	}
 	return planned{c.arrivals(curve), c.saysRate() + ", places of " + c.Requests, call, curve.Calls()}
 }

@@ -13,7 +13,8 @@ import (
 
 // readAll returns the lines and notices of a text.
 func readAll(text string) (got []string, notices []string) {
-	l := newLines(strings.NewReader(text), func(line int, text string) { notices = append(notices, fmt.Sprint(line, " ", text)) })
+	l := newLines(strings.NewReader(text),
+		func(line int, text string) { notices = append(notices, fmt.Sprint(line, " ", text)) })
 	for next, ok := l.next(); ok; next, ok = l.next() {
 		got = append(got, next.text)
 	}
@@ -42,8 +43,9 @@ func TestTextsInEveryEncodingReadAlike(t *testing.T) {
 		text    string
 		notices int
 	}{
-		"UTF-8": {text, 0}, "UTF-8 with a mark": {"\ufeff" + text, 0}, "DOS lines": {strings.ReplaceAll(text, "\n", "\r\n"), 0},
-		"GB18030": {gb(t, text), 2}, "UTF-16 little": {utf16(unicode.LittleEndian), 1}, "UTF-16 big": {utf16(unicode.BigEndian), 1},
+		"UTF-8": {text, 0}, "UTF-8 with a mark": {"\ufeff" + text, 0},
+		"DOS lines": {strings.ReplaceAll(text, "\n", "\r\n"), 0}, "GB18030": {gb(t, text), 2},
+		"UTF-16 little": {utf16(unicode.LittleEndian), 1}, "UTF-16 big": {utf16(unicode.BigEndian), 1},
 	} {
 		got, notices := readAll(c.text)
 		if strings.Join(got, "\n") != text || len(notices) != c.notices {
@@ -80,7 +82,8 @@ func TestAFileThatBreaksOffIsTold(t *testing.T) {
 	var failures []*rowError
 	r := io.MultiReader(strings.NewReader("kind,name\nadvertiser,advertisers/a\n"), iotest.ErrReader(io.ErrUnexpectedEOF))
 	rows := 0
-	readDocuments("x.csv", r, func(*document) { rows++ }, func(e *rowError) { failures = append(failures, e) }, func(int, string) {})
+	readDocuments("x.csv", r, func(*document) { rows++ }, func(e *rowError) { failures = append(failures, e) },
+		func(int, string) {})
 	if rows != 1 || len(failures) != 1 || !strings.Contains(failures[0].Error(), "unexpected EOF") {
 		t.Errorf("%d rows, %v", rows, failures)
 	}
@@ -92,6 +95,7 @@ func FuzzReadDocuments(f *testing.F) {
 	f.Add("x.jsonl", []byte("{\"kind\":\"place\"}\n{"))
 	f.Add("x.txt", []byte("\xff\xfek\x00\t\x00"))
 	f.Fuzz(func(_ *testing.T, file string, text []byte) {
-		readDocuments(file, strings.NewReader(string(text)), func(d *document) { newUpload(d) }, func(*rowError) {}, func(int, string) {})
+		readDocuments(file, strings.NewReader(string(text)), func(d *document) { newUpload(d) }, func(*rowError) {},
+			func(int, string) {})
 	})
 }

@@ -31,9 +31,12 @@ type page struct {
 }
 
 // fetchPage reads a page.
-func fetchPage(ctx context.Context, campaigns pb.CampaignServiceClient, l listing, size int32, view pb.View) (p page, err error) {
+func fetchPage(
+	ctx context.Context, campaigns pb.CampaignServiceClient, l listing, size int32, view pb.View,
+) (p page, err error) {
 	if l.parent == "" {
-		l.parent = map[string]string{"programs": "advertisers/-", "campaigns": "advertisers/-", "places": "advertisers/-/programs/-"}[l.kind]
+		l.parent = map[string]string{"programs": "advertisers/-", "campaigns": "advertisers/-",
+			"places": "advertisers/-/programs/-"}[l.kind]
 	}
 	switch l.kind {
 	case "advertisers":
@@ -46,7 +49,8 @@ func fetchPage(ctx context.Context, campaigns pb.CampaignServiceClient, l listin
 		r, err := campaigns.ListPlaces(ctx, &pb.ListPlacesRequest{Parent: l.parent, PageSize: size, PageToken: l.token})
 		return page{r, resources(r.GetPlaces()), r.GetNextPageToken()}, err
 	case "campaigns":
-		r, err := campaigns.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: l.parent, PageSize: size, PageToken: l.token, View: view})
+		r, err := campaigns.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: l.parent, PageSize: size, PageToken: l.token,
+			View: view})
 		return page{r, resources(r.GetCampaigns()), r.GetNextPageToken()}, err
 	}
 	return page{}, fmt.Errorf("%q is neither a name nor a kind: use advertisers, programs, places or campaigns", l.kind)

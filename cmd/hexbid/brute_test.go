@@ -36,11 +36,12 @@ func bruteMarket(c *ServeConfig) {
 // loadOracle reads the whole catalogue over the API.
 func loadOracle(t *testing.T, ctx context.Context, s *testServer) *oracle {
 	t.Helper()
-	o := &oracle{programs: map[string]*pb.Program{}, places: map[string][]*pb.Place{}, paused: map[string]bool{}, outlines: readOutlines(t),
-		zones: map[string]*time.Location{}, increment: 10_000,
+	o := &oracle{programs: map[string]*pb.Program{}, places: map[string][]*pb.Place{}, paused: map[string]bool{},
+		outlines: readOutlines(t), zones: map[string]*time.Location{}, increment: 10_000,
 		factors: []int64{1000, 720, 560, 460, 390, 340, 300, 270, 245, 225},
 		mechanism: func(s pb.Scene) string {
-			return map[pb.Scene]string{pb.Scene_SCENE_SEARCH: "vcg", pb.Scene_SCENE_SCAN: "vcg", pb.Scene_SCENE_FEED: "first_price"}[s]
+			return map[pb.Scene]string{pb.Scene_SCENE_SEARCH: "vcg", pb.Scene_SCENE_SCAN: "vcg",
+				pb.Scene_SCENE_FEED: "first_price"}[s]
 		},
 		quality: func(c pb.Category) int64 {
 			switch c { // the default priors of docs/operators.md, and catering as configured above
@@ -67,13 +68,15 @@ func loadOracle(t *testing.T, ctx context.Context, s *testServer) *oracle {
 		if r.GetScene() == pb.Scene_SCENE_SEARCH && c == pb.Category_CATEGORY_SHOPPING {
 			reserve = max(reserve, 12_500_000)
 		}
-		if r.GetHost() == pb.Host_HOST_WECHAT && c == pb.Category_CATEGORY_CATERING && o.inRegion("330100", r.GetLocation().GetLatitude(), r.GetLocation().GetLongitude()) {
+		if r.GetHost() == pb.Host_HOST_WECHAT && c == pb.Category_CATEGORY_CATERING &&
+			o.inRegion("330100", r.GetLocation().GetLatitude(), r.GetLocation().GetLongitude()) {
 			reserve = max(reserve, 20_000_000)
 		}
 		return reserve
 	}
 	for p, err := range hexbid.Pages(func(token string) ([]*pb.Program, string, error) {
-		r, err := s.campaigns.ListPrograms(ctx, &pb.ListProgramsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize, PageToken: token})
+		r, err := s.campaigns.ListPrograms(ctx, &pb.ListProgramsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize,
+			PageToken: token})
 		return r.GetPrograms(), r.GetNextPageToken(), err
 	}) {
 		if err != nil {
@@ -82,7 +85,8 @@ func loadOracle(t *testing.T, ctx context.Context, s *testServer) *oracle {
 		o.programs[p.GetName()] = p
 	}
 	for p, err := range hexbid.Pages(func(token string) ([]*pb.Place, string, error) {
-		r, err := s.campaigns.ListPlaces(ctx, &pb.ListPlacesRequest{Parent: "advertisers/-/programs/-", PageSize: hexbid.MaxPageSize, PageToken: token})
+		r, err := s.campaigns.ListPlaces(ctx, &pb.ListPlacesRequest{Parent: "advertisers/-/programs/-",
+			PageSize: hexbid.MaxPageSize, PageToken: token})
 		return r.GetPlaces(), r.GetNextPageToken(), err
 	}) {
 		if err != nil {
@@ -94,7 +98,8 @@ func loadOracle(t *testing.T, ctx context.Context, s *testServer) *oracle {
 		}
 	}
 	for c, err := range hexbid.Pages(func(token string) ([]*pb.Campaign, string, error) {
-		r, err := s.campaigns.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize, PageToken: token, View: pb.View_VIEW_FULL})
+		r, err := s.campaigns.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-",
+			PageSize: hexbid.MaxPageSize, PageToken: token, View: pb.View_VIEW_FULL})
 		return r.GetCampaigns(), r.GetNextPageToken(), err
 	}) {
 		if err != nil {
@@ -123,11 +128,16 @@ func some[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 func bruteRequest(r *rand.Rand, lat, lng float64) *pb.SearchNearbyRequest {
 	out := &pb.SearchNearbyRequest{
 		Location: &pb.Location{Latitude: lat, Longitude: lng},
-		Viewer: &pb.Viewer{UserKey: some(r, "", "user"), Gender: pb.Gender(r.IntN(3)), OperatingSystem: pb.OperatingSystem(r.IntN(5)), Network: pb.Network(r.IntN(5)),
-			Interests: some(r, nil, nil, []pb.Category{1}, []pb.Category{2, 7}), CreditBand: pb.CreditBand(r.IntN(6)), HomeRegion: some(r, "", "330100", "330000", "310000")},
-		Host:  some(r, pb.Host_HOST_UNSPECIFIED, pb.Host_HOST_WECHAT, pb.Host_HOST_WECHAT, pb.Host_HOST_ALIPAY, pb.Host_HOST_DOUYIN),
-		Scene: pb.Scene(r.IntN(8)), Category: some(r, 0, 0, 0, 0, pb.Category_CATEGORY_CATERING, pb.Category_CATEGORY_SHOPPING),
-		Personalization: some(r, pb.Personalization_PERSONALIZATION_UNSPECIFIED, pb.Personalization_PERSONALIZATION_ON, pb.Personalization_PERSONALIZATION_OFF),
+		Viewer: &pb.Viewer{UserKey: some(r, "", "user"), Gender: pb.Gender(r.IntN(3)),
+			OperatingSystem: pb.OperatingSystem(r.IntN(5)), Network: pb.Network(r.IntN(5)),
+			Interests: some(r, nil, nil, []pb.Category{1}, []pb.Category{2, 7}), CreditBand: pb.CreditBand(r.IntN(6)),
+			HomeRegion: some(r, "", "330100", "330000", "310000")},
+		Host: some(r, pb.Host_HOST_UNSPECIFIED, pb.Host_HOST_WECHAT, pb.Host_HOST_WECHAT, pb.Host_HOST_ALIPAY,
+			pb.Host_HOST_DOUYIN),
+		Scene: pb.Scene(r.IntN(8)), Category: some(r, 0, 0, 0, 0, pb.Category_CATEGORY_CATERING,
+			pb.Category_CATEGORY_SHOPPING),
+		Personalization: some(r, pb.Personalization_PERSONALIZATION_UNSPECIFIED, pb.Personalization_PERSONALIZATION_ON,
+			pb.Personalization_PERSONALIZATION_OFF),
 	}
 	out.Words = some(r, "", "", "", "", "咖啡", "coffee", "牛肉面", "coffee 咖啡", "catering", "银行 bank", "hot pot 火锅", "餐饮")
 	if r.IntN(5) > 0 {
@@ -146,7 +156,9 @@ func bruteRequest(r *rand.Rand, lat, lng float64) *pb.SearchNearbyRequest {
 }
 
 // compare sends a request and compares the answer with the oracle's.
-func compare(t *testing.T, ctx context.Context, s *testServer, o *oracle, r *pb.SearchNearbyRequest) (sponsored, nearby int) {
+func compare(
+	t *testing.T, ctx context.Context, s *testServer, o *oracle, r *pb.SearchNearbyRequest,
+) (sponsored, nearby int) {
 	t.Helper()
 	got, err := s.search.SearchNearby(ctx, r)
 	if err != nil {
@@ -167,7 +179,8 @@ func compare(t *testing.T, ctx context.Context, s *testServer, o *oracle, r *pb.
 		t.Fatalf("%v: %d sponsored, want %d: %v\n%v", r, len(got.GetSponsored()), len(won), won, got.GetSponsored())
 	}
 	for i, g := range got.GetSponsored() {
-		if w := won[i]; g.GetCampaign() != w.campaign || g.GetProgram().GetName() != w.program || g.GetPriceMicros() != w.price || g.GetSlot() != int32(i+1) || g.GetToken() == "" {
+		if w := won[i]; g.GetCampaign() != w.campaign || g.GetProgram().GetName() != w.program ||
+			g.GetPriceMicros() != w.price || g.GetSlot() != int32(i+1) || g.GetToken() == "" {
 			t.Fatalf("%v: slot %d is %v, want %+v", r, i+1, g, w)
 		}
 	}
@@ -177,7 +190,8 @@ func compare(t *testing.T, ctx context.Context, s *testServer, o *oracle, r *pb.
 		t.Fatalf("%v: %d nearby, want %d", r, len(got.GetNearby()), len(list))
 	}
 	for i, g := range got.GetNearby() {
-		if w := list[i]; g.GetProgram().GetName() != w.program || g.GetPlace().GetName() != w.place || math.Abs(g.GetDistanceM()-w.distanceM) > 1e-3 {
+		if w := list[i]; g.GetProgram().GetName() != w.program || g.GetPlace().GetName() != w.place ||
+			math.Abs(g.GetDistanceM()-w.distanceM) > 1e-3 {
 			t.Fatalf("%v: nearby %d is %v, want %+v", r, i+1, g, w)
 		}
 	}
@@ -215,7 +229,8 @@ type globe struct {
 }
 
 func newGlobe(r *rand.Rand) *globe {
-	g := &globe{r: r, anchors: [][2]float64{{90, 0}, {-90, 0}, {89.9, 120}, {-89.95, -30}, {0, 180}, {51.5, 180}, {-17, -180}, {0, 0}, {30.2553, 120.1640}, {39.9, 116.4}}}
+	g := &globe{r: r, anchors: [][2]float64{{90, 0}, {-90, 0}, {89.9, 120}, {-89.95, -30}, {0, 180}, {51.5, 180},
+		{-17, -180}, {0, 0}, {30.2553, 120.1640}, {39.9, 116.4}}}
 	for res := range 4 {
 		pentagons, err := h3.Pentagons(res)
 		if err != nil {
@@ -254,7 +269,8 @@ func (g *globe) area() *pb.Area {
 		a.Polygons = []string{g.polygon(lat, lng)}
 	default:
 		for range 1 + g.r.IntN(2) {
-			a.Circles = append(a.Circles, &pb.Circle{Latitude: lat, Longitude: lng, RadiusM: min(9e6, max(10, 20_000*math.Exp(1.5*g.r.NormFloat64())))})
+			a.Circles = append(a.Circles, &pb.Circle{Latitude: lat, Longitude: lng,
+				RadiusM: min(9e6, max(10, 20_000*math.Exp(1.5*g.r.NormFloat64())))})
 			lat, lng = g.point()
 		}
 	}
@@ -268,7 +284,8 @@ func (g *globe) polygon(lat, lng float64) string {
 	for i := range n {
 		sin, cos := math.Sincos(2 * math.Pi * float64(i) / float64(n))
 		r := reach * (0.3 + 0.7*g.r.Float64())
-		ring = append(ring, fmt.Sprintf("[%v,%v]", max(-179.999, min(179.999, lng+r*cos)), max(-89.999, min(89.999, lat+r*sin))))
+		ring = append(ring, fmt.Sprintf("[%v,%v]", max(-179.999, min(179.999, lng+r*cos)),
+			max(-89.999, min(89.999, lat+r*sin))))
 	}
 	return `{"type":"Polygon","coordinates":[[` + strings.Join(append(ring, ring[0]), ",") + `]]}`
 }
@@ -278,8 +295,10 @@ func (g *globe) rows(campaigns int) []*pb.ImportRow {
 	var rows []*pb.ImportRow
 	for i := range advertisers {
 		a := fmt.Sprintf("advertisers/g%d", i)
-		rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: a, DisplayName: "g"}}},
-			&pb.ImportRow{Resource: &pb.ImportRow_Program{Program: &pb.Program{Name: a + "/programs/p", DisplayName: some(g.r, "p", "Coffee 咖啡店", "老王牛肉面", "Hot Pot 火锅"), Category: pb.Category(1 + g.r.IntN(16)),
+		rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: a,
+			DisplayName: "g"}}},
+			&pb.ImportRow{Resource: &pb.ImportRow_Program{Program: &pb.Program{Name: a + "/programs/p",
+				DisplayName: some(g.r, "p", "Coffee 咖啡店", "老王牛肉面", "Hot Pot 火锅"), Category: pb.Category(1 + g.r.IntN(16)),
 				Hosts: []pb.Host{pb.Host_HOST_WECHAT, pb.Host(1 + g.r.IntN(10))}, MinimumAge: some[int32](g.r, 0, 0, 18),
 				OperatingSystems: some(g.r, nil, nil, []pb.OperatingSystem{1, 2})}}})
 		for l := range g.r.IntN(12) {
@@ -288,16 +307,19 @@ func (g *globe) rows(campaigns int) []*pb.ImportRow {
 		}
 	}
 	for i := range campaigns {
-		rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Campaign{Campaign: g.campaign(i, fmt.Sprintf("advertisers/g%d", g.r.IntN(advertisers)))}})
+		rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Campaign{Campaign: g.campaign(i,
+			fmt.Sprintf("advertisers/g%d", g.r.IntN(advertisers)))}})
 	}
 	return rows
 }
 
 func (g *globe) campaign(i int, owner string) *pb.Campaign {
 	r := g.r
-	c := &pb.Campaign{Name: fmt.Sprintf("%s/campaigns/c%d", owner, i), DisplayName: "c", Program: owner + "/programs/p", PricingModel: pb.PricingModel(1 + r.IntN(2)),
-		BidMicros: int64(1+r.IntN(30)) * 100_000, DailyBudgetMicros: 1e9, Area: g.area(), Audience: &pb.Audience{},
-		TimeZone: some(r, "", "Asia/Shanghai", "America/New_York", "Asia/Kathmandu", "UTC"), State: some(r, pb.ServingState_SERVING_STATE_ACTIVE, pb.ServingState_SERVING_STATE_ACTIVE, pb.ServingState_SERVING_STATE_PAUSED)}
+	c := &pb.Campaign{Name: fmt.Sprintf("%s/campaigns/c%d", owner, i), DisplayName: "c", Program: owner + "/programs/p",
+		PricingModel: pb.PricingModel(1 + r.IntN(2)), BidMicros: int64(1+r.IntN(30)) * 100_000, DailyBudgetMicros: 1e9,
+		Area: g.area(), Audience: &pb.Audience{}, TimeZone: some(r, "", "Asia/Shanghai", "America/New_York", "Asia/Kathmandu",
+			"UTC"), State: some(r, pb.ServingState_SERVING_STATE_ACTIVE, pb.ServingState_SERVING_STATE_ACTIVE,
+			pb.ServingState_SERVING_STATE_PAUSED)}
 	if c.PricingModel == pb.PricingModel_PRICING_MODEL_CPM {
 		c.BidMicros *= 25
 	}
@@ -308,7 +330,8 @@ func (g *globe) campaign(i int, owner string) *pb.Campaign {
 		}
 	}
 	if r.IntN(3) == 0 {
-		c.HostBids = []*pb.HostBid{{Host: pb.Host_HOST_WECHAT, MultiplierPpm: int64(300_000 + r.IntN(1_500_000))}, {Host: pb.Host_HOST_ALIPAY, MultiplierPpm: int64(300_000 + r.IntN(3_000_000))}}
+		c.HostBids = []*pb.HostBid{{Host: pb.Host_HOST_WECHAT, MultiplierPpm: int64(300_000 + r.IntN(1_500_000))},
+			{Host: pb.Host_HOST_ALIPAY, MultiplierPpm: int64(300_000 + r.IntN(3_000_000))}}
 	}
 	if r.IntN(3) == 0 {
 		low := int32(r.IntN(50))
@@ -319,19 +342,22 @@ func (g *globe) campaign(i int, owner string) *pb.Campaign {
 	c.Audience.Interests = some(r, nil, nil, nil, []pb.Category{1, 2})
 	if r.IntN(3) == 0 {
 		for range 1 + r.IntN(3) {
-			c.Keywords = append(c.Keywords, &pb.Keyword{Text: some(r, "咖啡", "coffee", "牛肉面", "面", "pot hot", "hot pot", "火锅", "bank"),
-				Match: pb.KeywordMatch(r.IntN(4)), Negative: r.IntN(4) == 0})
+			c.Keywords = append(c.Keywords,
+				&pb.Keyword{Text: some(r, "咖啡", "coffee", "牛肉面", "面", "pot hot", "hot pot", "火锅", "bank"),
+					Match: pb.KeywordMatch(r.IntN(4)), Negative: r.IntN(4) == 0})
 		}
 	}
 	c.Audience.ExcludedInterests = some(r, nil, nil, nil, []pb.Category{1, 7})
 	c.Audience.CreditBands = some(r, nil, nil, nil, []pb.CreditBand{4, 5})
 	c.Audience.Residences = some(r, nil, nil, nil, []pb.Residence{1}, []pb.Residence{2})
-	c.Audience.IncludeUnknown = some(r, nil, []pb.AudienceDimension{1, 2}, []pb.AudienceDimension{6, 7}, []pb.AudienceDimension{7, 8, 9, 10})
+	c.Audience.IncludeUnknown = some(r, nil, []pb.AudienceDimension{1, 2}, []pb.AudienceDimension{6, 7},
+		[]pb.AudienceDimension{7, 8, 9, 10})
 	if r.IntN(5) == 0 {
 		c.FrequencyCap = &pb.FrequencyCap{Impressions: 2, Window: durationpb.New(time.Hour), ServeUncapped: r.IntN(2) == 0}
 	}
 	if r.IntN(4) == 0 {
-		c.WeeklyHours = []*pb.WeeklyHours{{Day: pb.DayOfWeek(1 + r.IntN(7)), StartHour: 0, EndHour: 24}, {Day: 5, StartHour: 8, EndHour: 20}}
+		c.WeeklyHours = []*pb.WeeklyHours{{Day: pb.DayOfWeek(1 + r.IntN(7)), StartHour: 0, EndHour: 24},
+			{Day: 5, StartHour: 8, EndHour: 20}}
 	}
 	if r.IntN(6) == 0 {
 		from := testNow.Add(time.Duration(r.IntN(120)-60) * time.Hour)

@@ -16,7 +16,8 @@ func TestClientsInOtherLanguagesSeeTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := output(t, root, nil, "go", "run", "./examples/go", s.main.Address())
-	if lines := strings.Split(strings.TrimSpace(want), "\n"); len(lines) != 8 || !strings.HasPrefix(lines[0], "ad 1: ") || !strings.Contains(lines[3], " m: ") {
+	if lines := strings.Split(strings.TrimSpace(want), "\n"); len(lines) != 8 || !strings.HasPrefix(lines[0], "ad 1: ") ||
+		!strings.Contains(lines[3], " m: ") {
 		t.Fatalf("the Go client prints %q", want)
 	}
 	t.Run("python", func(t *testing.T) {
@@ -25,8 +26,10 @@ func TestClientsInOtherLanguagesSeeTheSame(t *testing.T) {
 			t.Skip("python3-grpcio and protobuf-compiler-grpc are not installed")
 		}
 		generated := t.TempDir()
-		output(t, root, nil, "protoc", "-Iproto", "--python_out="+generated, "--grpc_python_out="+generated, "--plugin=protoc-gen-grpc_python="+plugin, "hexbid/v1/search.proto")
-		if got := output(t, root, []string{"PYTHONPATH=" + generated}, "/usr/bin/python3", "examples/python/client.py", s.main.Address()); got != want {
+		output(t, root, nil, "protoc", "-Iproto", "--python_out="+generated, "--grpc_python_out="+generated,
+			"--plugin=protoc-gen-grpc_python="+plugin, "hexbid/v1/search.proto")
+		if got := output(t, root, []string{"PYTHONPATH=" + generated}, "/usr/bin/python3", "examples/python/client.py",
+			s.main.Address()); got != want {
 			t.Errorf("Python prints %q, Go %q", got, want)
 		}
 	})

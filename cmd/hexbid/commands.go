@@ -48,7 +48,9 @@ func (c *rotateKeysCommand) Run(env cli.Env) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.Stdout, "%s has a new sealing key, %d. Earlier keys that still open what they sealed: %d. Retired, replaced more than eight days ago: %d.\n",
+	_, err = fmt.Fprintf(env.Stdout,
+		"%s has a new sealing key, %d. Earlier keys that still open what they sealed: %d. Retired, replaced more than "+
+			"eight days ago: %d.\n",
 		c.File, r.Sealing, r.Open, r.Retired)
 	return err
 }

@@ -38,9 +38,11 @@ func TestExplainTellsWhatToSetInTheWordsOfFiles(t *testing.T) {
 	}
 	apply("a", "2.00", "", "100")
 	for _, test := range []struct{ bid, hosts, budget, says, set, hostsSet, budgetSet string }{
-		{"1.50", "wechat 10%", "10", "Set bid to 20.00001 and daily_budget to 20.00001 or more: that wins slot 1", "20.00001", "wechat 10%", "20.00001"},
+		{"1.50", "wechat 10%", "10", "Set bid to 20.00001 and daily_budget to 20.00001 or more: that wins slot 1", "20.00001",
+			"wechat 10%", "20.00001"},
 		{"1.50", "wechat 10%", "100", "Set bid to 20.00001: that wins slot 1", "20.00001", "wechat 10%", "100"},
-		{"150", "alipay 600%, wechat 0.01%", "1000", "Set host_bids of wechat to 1.3334%: that wins slot 1", "150", "alipay 600%, wechat 1.3334%", "1000"},
+		{"150", "alipay 600%, wechat 0.01%", "1000", "Set host_bids of wechat to 1.3334%: that wins slot 1", "150",
+			"alipay 600%, wechat 1.3334%", "1000"},
 		{"2.00", "", "100", "Set bid to 2.000001: that wins slot 1", "2.000001", "", "100"},
 	} {
 		apply("b", test.bid, test.hosts, test.budget)
@@ -51,7 +53,8 @@ func TestExplainTellsWhatToSetInTheWordsOfFiles(t *testing.T) {
 			}
 			told = explain()
 		}
-		if !strings.Contains(told, "advertisers/b/campaigns/c does not show (outbid): slot 1, the last, went to ") || !strings.Contains(told, test.says) {
+		if !strings.Contains(told, "advertisers/b/campaigns/c does not show (outbid): slot 1, the last, went to ") ||
+			!strings.Contains(told, test.says) {
 			t.Errorf("a bid of %s, %q: %s\nwant %s", test.bid, test.hosts, told, test.says)
 		}
 		apply("b", test.set, test.hostsSet, test.budgetSet)

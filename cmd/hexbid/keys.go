@@ -35,7 +35,8 @@ func (m *Main) openKeys(ctx context.Context) (_ *token.Keys, err error) {
 	}
 	keys, err := token.OpenKeys(source)
 	if err == nil && keys.Loss() != nil {
-		m.Log.Error("keys are lost, and what they sealed is invalid from now on, as --accept-loss accepts", "loss", keys.Loss())
+		m.Log.Error("keys are lost, and what they sealed is invalid from now on, as --accept-loss accepts", "loss",
+			keys.Loss())
 	}
 	return keys, err
 }

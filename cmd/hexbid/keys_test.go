@@ -21,8 +21,9 @@ import (
 // page searches the demo market from a page token on.
 func page(t *testing.T, s *testServer, pageToken string) (*pb.SearchNearbyResponse, error) {
 	limit := int32(2)
-	return s.search.SearchNearby(testContext(t), &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30.2553, Longitude: 120.1640},
-		NearbyLimit: &limit, PageToken: pageToken})
+	return s.search.SearchNearby(testContext(t),
+		&pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30.2553, Longitude: 120.1640},
+			NearbyLimit: &limit, PageToken: pageToken})
 }
 
 func mustPage(t *testing.T, s *testServer, pageToken string) string {
@@ -133,14 +134,17 @@ func TestKeysStayInForceWhenTheirFileIsNoRotation(t *testing.T) {
 		t.Errorf("restored:\n%s", log.String())
 	}
 	var out bytes.Buffer
-	if code := cli.Run(testContext(t), []string{"rotate-keys", keys}, cli.Env{Stdout: &out, Stderr: &out, Commands: commands(nil)}); code != 0 ||
-		!strings.Contains(out.String(), "new sealing key, 2.") || !strings.Contains(out.String(), "still open what they sealed: 1.") {
+	if code := cli.Run(testContext(t), []string{"rotate-keys", keys},
+		cli.Env{Stdout: &out, Stderr: &out, Commands: commands(nil)}); code != 0 ||
+		!strings.Contains(out.String(), "new sealing key, 2.") ||
+		!strings.Contains(out.String(), "still open what they sealed: 1.") {
 		t.Fatalf("exit %d: %s", code, &out)
 	}
 	watch.look()
 	mustPage(t, s, sealed)
 	missing := filepath.Join(data, "none")
-	if code := cli.Run(testContext(t), []string{"rotate-keys", missing}, cli.Env{Stdout: &out, Stderr: &out, Commands: commands(nil)}); code == 0 || !strings.Contains(out.String(), missing) {
+	if code := cli.Run(testContext(t), []string{"rotate-keys", missing},
+		cli.Env{Stdout: &out, Stderr: &out, Commands: commands(nil)}); code == 0 || !strings.Contains(out.String(), missing) {
 		t.Errorf("exit %d: %s", code, &out)
 	}
 }

@@ -72,10 +72,11 @@ func closedCapacity(t *testing.T, address string) float64 {
 func openCapacity(t *testing.T, address string, offered float64) float64 {
 	t.Helper()
 	client, crowd := dialSearch(t, address), demoCrowd(t)
-	r, err := load.Run(t.Context(), load.Config{WarmUp: time.Second, MaxInFlight: 256, Timeout: 5 * time.Second}, load.Constant(offered, 4*time.Second).Poisson(1), func(ctx context.Context, i int) error {
-		_, err := client.SearchNearby(ctx, crowd.Request(i))
-		return err
-	})
+	r, err := load.Run(t.Context(), load.Config{WarmUp: time.Second, MaxInFlight: 256, Timeout: 5 * time.Second},
+		load.Constant(offered, 4*time.Second).Poisson(1), func(ctx context.Context, i int) error {
+			_, err := client.SearchNearby(ctx, crowd.Request(i))
+			return err
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,12 +131,14 @@ func besideGHZ(t *testing.T, ghz, address string, perSecond float64) {
 		requests = append(requests, text)
 	}
 	file := filepath.Join(t.TempDir(), "requests.json")
-	if err := os.WriteFile(file, append(append([]byte("["), bytes.Join(requests, []byte(","))...), ']'), 0o600); err != nil {
+	if err := os.WriteFile(file, append(append([]byte("["), bytes.Join(requests, []byte(","))...), ']'),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	var ours, theirs, ourRates, theirRates []float64
 	for range turns {
-		out, err := exec.Command(ghz, "--insecure", "--call", "hexbid.v1.SearchService.SearchNearby", "--data-file", file, "--rps", strconv.Itoa(int(perSecond)), "--concurrency", "50", "--total", strconv.Itoa(int(perSecond)*seconds),
+		out, err := exec.Command(ghz, "--insecure", "--call", "hexbid.v1.SearchService.SearchNearby", "--data-file", file,
+			"--rps", strconv.Itoa(int(perSecond)), "--concurrency", "50", "--total", strconv.Itoa(int(perSecond)*seconds),
 			"--connections", "1", "--format", "json", address).Output()
 		if err != nil {
 			t.Fatalf("ghz: %v\n%s", err, out)
@@ -157,7 +160,8 @@ func besideGHZ(t *testing.T, ghz, address string, perSecond float64) {
 			}
 		}
 		dir := t.TempDir()
-		code, text, errs := simulate(testContext(t), address, "load", "--rate", fmt.Sprint(perSecond), "--duration", fmt.Sprintf("%ds", seconds), "--warm-up", "0s", "--arrivals", "even", "--out", dir)
+		code, text, errs := simulate(testContext(t), address, "load", "--rate", fmt.Sprint(perSecond), "--duration",
+			fmt.Sprintf("%ds", seconds), "--warm-up", "0s", "--arrivals", "even", "--out", dir)
 		if code != 0 {
 			t.Fatalf("exit %d\n%s%s", code, text, errs)
 		}
@@ -190,7 +194,8 @@ func besideOwnClient(t *testing.T, address string, perSecond float64) {
 		theirs[0].add(p50)
 		theirs[1].add(p99)
 		dir := t.TempDir()
-		code, text, errs := simulate(testContext(t), address, "load", "--rate", fmt.Sprint(perSecond), "--duration", "5s", "--warm-up", "0s", "--arrivals", "even", "--max-in-flight", "100000", "--out", dir)
+		code, text, errs := simulate(testContext(t), address, "load", "--rate", fmt.Sprint(perSecond), "--duration", "5s",
+			"--warm-up", "0s", "--arrivals", "even", "--max-in-flight", "100000", "--out", dir)
 		if code != 0 {
 			t.Fatalf("exit %d\n%s%s", code, text, errs)
 		}
@@ -206,7 +211,9 @@ func besideOwnClient(t *testing.T, address string, perSecond float64) {
 
 // plainOpenLoop is a second open loop. It starts a goroutine for each call at the call's instant, and measures from
 // that instant.
-func plainOpenLoop(t *testing.T, address string, perSecond float64, lasts time.Duration, seed uint64) (p50, p99 float64) {
+func plainOpenLoop(
+	t *testing.T, address string, perSecond float64, lasts time.Duration, seed uint64,
+) (p50, p99 float64) {
 	t.Helper()
 	client, crowd := dialSearch(t, address), demoCrowd(t)
 	if _, err := client.SearchNearby(t.Context(), crowd.Request(0)); err != nil {

@@ -63,7 +63,9 @@ func createAdvertisers(t *testing.T, conn *grpc.ClientConn, names string, n int)
 	t.Helper()
 	client := pb.NewCampaignServiceClient(conn)
 	for i := range n {
-		_, err := client.CreateAdvertiser(testContext(t), &pb.CreateAdvertiserRequest{AdvertiserId: fmt.Sprintf("%s%d", names, i), Advertiser: &pb.Advertiser{DisplayName: "x"}})
+		_, err := client.CreateAdvertiser(testContext(t),
+			&pb.CreateAdvertiserRequest{AdvertiserId: fmt.Sprintf("%s%d", names, i),
+				Advertiser: &pb.Advertiser{DisplayName: "x"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,23 +130,27 @@ func TestAFolderDeletedUnderARunningServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := testContext(t)
-	_, err := pb.NewCampaignServiceClient(conn).CreateAdvertiser(ctx, &pb.CreateAdvertiserRequest{AdvertiserId: "nowhere", Advertiser: &pb.Advertiser{DisplayName: "x"}})
+	_, err := pb.NewCampaignServiceClient(conn).CreateAdvertiser(ctx,
+		&pb.CreateAdvertiserRequest{AdvertiserId: "nowhere", Advertiser: &pb.Advertiser{DisplayName: "x"}})
 	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "deleted or moved") {
 		t.Errorf("a write into nowhere: %v", err)
 	}
 	waitForHealth(t, conn, "hexbid.v1.CampaignService", healthpb.HealthCheckResponse_NOT_SERVING)
 	waitForHealth(t, conn, "hexbid.v1.SearchService", healthpb.HealthCheckResponse_SERVING)
-	if _, err := pb.NewSearchServiceClient(conn).SearchNearby(ctx, &pb.SearchNearbyRequest{Location: &pb.Location{}}); err != nil {
+	if _, err := pb.NewSearchServiceClient(conn).SearchNearby(ctx,
+		&pb.SearchNearbyRequest{Location: &pb.Location{}}); err != nil {
 		t.Errorf("searches stopped: %v", err)
 	}
 	if err := p.stopped(t); err != nil {
 		t.Logf("it ended with %v", err) // its store could not be closed properly
 	}
-	wantRefusedStart(t, []string{"--data", data}, filepath.Join(data, "catalogue"), "holds no catalogue", "version 3 was acknowledged")
+	wantRefusedStart(t, []string{"--data", data}, filepath.Join(data, "catalogue"), "holds no catalogue",
+		"version 3 was acknowledged")
 }
 
 // waitForHealth waits until a service has a status.
-func waitForHealth(t *testing.T, conn *grpc.ClientConn, service string, want healthpb.HealthCheckResponse_ServingStatus) {
+func waitForHealth(t *testing.T, conn *grpc.ClientConn, service string,
+	want healthpb.HealthCheckResponse_ServingStatus) {
 	t.Helper()
 	watch, err := healthpb.NewHealthClient(conn).Watch(testContext(t), &healthpb.HealthCheckRequest{Service: service})
 	if err != nil {
@@ -187,7 +193,8 @@ func TestASecondSignalEndsAStartThatHangs(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- command.Wait() }()
 	defer command.Process.Kill()
-	for deadline := time.Now().Add(time.Minute); ; { // signal until the process ends; the first signals may be lost, or only ask
+	// signal until the process ends; the first signals may be lost, or only ask
+	for deadline := time.Now().Add(time.Minute); ; {
 		if err := command.Process.Signal(syscall.SIGTERM); err != nil {
 			break
 		}

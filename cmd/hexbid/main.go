@@ -18,7 +18,8 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	code := cli.Run(ctx, os.Args[1:], cli.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: version(), Commands: commands(serve)})
+	code := cli.Run(ctx, os.Args[1:], cli.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: version(),
+		Commands: commands(serve)})
 	stop()
 	os.Exit(code)
 }
@@ -44,7 +45,8 @@ const closingGrace = 45 * time.Second
 func endAfter(ctx context.Context, bound time.Duration, exit func(code int)) {
 	<-ctx.Done()
 	time.Sleep(bound)
-	fmt.Fprintf(os.Stderr, "hexbid did not stop by itself within %s of the signal, and is ended; what was acknowledged is on disk\n", bound)
+	fmt.Fprintf(os.Stderr, "hexbid did not stop by itself within %s of the signal, and is ended; what was acknowledged "+
+		"is on disk\n", bound)
 	exit(1)
 }
 

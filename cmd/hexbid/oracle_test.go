@@ -52,7 +52,8 @@ func oracleDistance(lat1, lng1, lat2, lng2 float64) float64 {
 	if math.Abs(lat1) == 90 || math.Abs(lat2) == 90 { // at a pole every longitude is the same point
 		lng1, lng2 = 0, 0
 	}
-	a := math.Pow(math.Sin((lat2-lat1)*rad/2), 2) + math.Cos(lat1*rad)*math.Cos(lat2*rad)*math.Pow(math.Sin((lng2-lng1)*rad/2), 2)
+	a := math.Pow(math.Sin((lat2-lat1)*rad/2), 2) +
+		math.Cos(lat1*rad)*math.Cos(lat2*rad)*math.Pow(math.Sin((lng2-lng1)*rad/2), 2)
 	return 2 * 6371008.8 * math.Asin(math.Min(1, math.Sqrt(a)))
 }
 
@@ -146,7 +147,8 @@ func names[E cmp.Ordered](named []E, value E, audience *pb.Audience, dimension p
 }
 
 func (o *oracle) impersonal(r *pb.SearchNearbyRequest) bool {
-	return r.GetPersonalization() == pb.Personalization_PERSONALIZATION_OFF || r.GetViewer().Age != nil && r.GetViewer().GetAge() < 14
+	return r.GetPersonalization() == pb.Personalization_PERSONALIZATION_OFF ||
+		r.GetViewer().Age != nil && r.GetViewer().GetAge() < 14
 }
 
 func (o *oracle) opens(p *pb.Program, r *pb.SearchNearbyRequest) bool {
@@ -173,7 +175,8 @@ func (o *oracle) audience(c *pb.Campaign, r *pb.SearchNearbyRequest) bool {
 	if o.impersonal(r) && (personal || capped) || capped && v.GetUserKey() == "" {
 		return false
 	}
-	if !names(a.GetOperatingSystems(), v.GetOperatingSystem(), a, pb.AudienceDimension_AUDIENCE_DIMENSION_OPERATING_SYSTEM) ||
+	if !names(a.GetOperatingSystems(), v.GetOperatingSystem(), a,
+		pb.AudienceDimension_AUDIENCE_DIMENSION_OPERATING_SYSTEM) ||
 		!names(a.GetHosts(), r.GetHost(), a, pb.AudienceDimension_AUDIENCE_DIMENSION_HOST) ||
 		!names(a.GetScenes(), r.GetScene(), a, pb.AudienceDimension_AUDIENCE_DIMENSION_SCENE) ||
 		!names(a.GetNetworks(), v.GetNetwork(), a, pb.AudienceDimension_AUDIENCE_DIMENSION_NETWORK) ||
@@ -187,15 +190,18 @@ func (o *oracle) audience(c *pb.Campaign, r *pb.SearchNearbyRequest) bool {
 			if !slices.Contains(a.GetIncludeUnknown(), pb.AudienceDimension_AUDIENCE_DIMENSION_AGE) {
 				return false
 			}
-		} else if !slices.ContainsFunc(a.GetAges(), func(g *pb.AgeRange) bool { return v.GetAge() >= g.GetMinAge() && v.GetAge() <= g.GetMaxAge() }) {
+		} else if !slices.ContainsFunc(a.GetAges(),
+			func(g *pb.AgeRange) bool { return v.GetAge() >= g.GetMinAge() && v.GetAge() <= g.GetMaxAge() }) {
 			return false
 		}
 	}
 	if len(a.GetExcludedInterests()) > 0 {
-		if len(v.GetInterests()) == 0 && !slices.Contains(a.GetIncludeUnknown(), pb.AudienceDimension_AUDIENCE_DIMENSION_INTEREST) {
+		if len(v.GetInterests()) == 0 && !slices.Contains(a.GetIncludeUnknown(),
+			pb.AudienceDimension_AUDIENCE_DIMENSION_INTEREST) {
 			return false
 		}
-		if slices.ContainsFunc(v.GetInterests(), func(i pb.Category) bool { return slices.Contains(a.GetExcludedInterests(), i) }) {
+		if slices.ContainsFunc(v.GetInterests(),
+			func(i pb.Category) bool { return slices.Contains(a.GetExcludedInterests(), i) }) {
 			return false
 		}
 	}
@@ -223,7 +229,8 @@ func (o *oracle) onAir(c *pb.Campaign, at time.Time) bool {
 	if c.GetState() == pb.ServingState_SERVING_STATE_PAUSED || o.paused[strings.SplitN(c.GetName(), "/campaigns/", 2)[0]] {
 		return false
 	}
-	if c.GetStartTime() != nil && at.Before(c.GetStartTime().AsTime()) || c.GetEndTime() != nil && !at.Before(c.GetEndTime().AsTime()) {
+	if c.GetStartTime() != nil && at.Before(c.GetStartTime().AsTime()) ||
+		c.GetEndTime() != nil && !at.Before(c.GetEndTime().AsTime()) {
 		return false
 	}
 	if len(c.GetWeeklyHours()) == 0 {
@@ -289,7 +296,8 @@ func spaced(s string) string {
 var spacedTexts sync.Map
 
 func (o *oracle) has(p *pb.Program, words string, more ...string) bool {
-	texts := append([]string{p.GetDisplayName(), strings.TrimPrefix(p.GetCategory().String(), "CATEGORY_"), oracleChinese[p.GetCategory()]}, p.GetAlternativeNames()...)
+	texts := append([]string{p.GetDisplayName(), strings.TrimPrefix(p.GetCategory().String(), "CATEGORY_"),
+		oracleChinese[p.GetCategory()]}, p.GetAlternativeNames()...)
 	texts = append(append(texts, p.GetKeywords()...), more...)
 	for _, unit := range oracleUnits(words) {
 		if !slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(spaced(text), spaced(unit)) }) {
@@ -299,7 +307,8 @@ func (o *oracle) has(p *pb.Program, words string, more ...string) bool {
 	return true
 }
 
-var oracleChinese = []string{"", "餐饮", "购物", "旅游", "影音休闲", "金融", "交通出行", "教育", "医疗健康", "政务民生", "生活服务", "丽人", "游戏", "体育健身", "汽车", "房产家居", "宠物"}
+var oracleChinese = []string{"", "餐饮", "购物", "旅游", "影音休闲", "金融", "交通出行", "教育", "医疗健康", "政务民生", "生活服务", "丽人", "游戏",
+	"体育健身", "汽车", "房产家居", "宠物"}
 
 func (o *oracle) competes(c *pb.Campaign, p *pb.Program, words string) bool {
 	wanted, hit := false, false
@@ -349,11 +358,13 @@ func (o *oracle) auction(r *pb.SearchNearbyRequest, slots int, requestID string,
 	var bids []bidding
 	for _, c := range o.campaigns {
 		p := o.programs[c.GetProgram()]
-		if !o.onAir(c, at) || !o.inside(c.GetArea(), c.GetProgram(), r.GetLocation()) || o.inside(c.GetExcludedArea(), c.GetProgram(), r.GetLocation()) ||
+		if !o.onAir(c, at) || !o.inside(c.GetArea(), c.GetProgram(), r.GetLocation()) ||
+			o.inside(c.GetExcludedArea(), c.GetProgram(), r.GetLocation()) ||
 			!o.opens(p, r) || !o.audience(c, r) || !o.competes(c, p, r.GetWords()) {
 			continue
 		}
-		b := bidding{c: c, owner: strings.SplitN(c.GetName(), "/campaigns/", 2)[0], unit: o.quality(p.GetCategory()), most: bidOn(c, r.GetHost()), reserve: 1000 * o.reserve(r, p.GetCategory())}
+		b := bidding{c: c, owner: strings.SplitN(c.GetName(), "/campaigns/", 2)[0], unit: o.quality(p.GetCategory()),
+			most: bidOn(c, r.GetHost()), reserve: 1000 * o.reserve(r, p.GetCategory())}
 		if c.GetPricingModel() == pb.PricingModel_PRICING_MODEL_CPM {
 			b.unit, b.most = 1000, b.most/1000*1000
 		}
@@ -363,7 +374,8 @@ func (o *oracle) auction(r *pb.SearchNearbyRequest, slots int, requestID string,
 		}
 	}
 	slices.SortFunc(bids, func(a, b bidding) int {
-		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(oracleHash(requestID, b.c.GetUid()), oracleHash(requestID, a.c.GetUid())),
+		return cmp.Or(cmp.Compare(b.score, a.score),
+			cmp.Compare(oracleHash(requestID, b.c.GetUid()), oracleHash(requestID, a.c.GetUid())),
 			cmp.Compare(a.c.GetUid(), b.c.GetUid()))
 	})
 	seen := map[string]bool{}
@@ -415,7 +427,8 @@ func (o *oracle) nearby(r *pb.SearchNearbyRequest, radiusM float64, sponsored []
 			if !o.has(p, r.GetWords(), at.GetDisplayName()) {
 				continue
 			}
-			d := oracleDistance(r.GetLocation().GetLatitude(), r.GetLocation().GetLongitude(), at.GetLatitude(), at.GetLongitude())
+			d := oracleDistance(r.GetLocation().GetLatitude(), r.GetLocation().GetLongitude(), at.GetLatitude(),
+				at.GetLongitude())
 			if d < best.distanceM || d == best.distanceM && at.GetUid() < bestUID {
 				best, bestUID = oracleNear{name, at.GetName(), d}, at.GetUid()
 			}
@@ -425,7 +438,8 @@ func (o *oracle) nearby(r *pb.SearchNearbyRequest, radiusM float64, sponsored []
 		}
 	}
 	slices.SortFunc(list, func(a, b oracleNear) int {
-		return cmp.Or(cmp.Compare(a.distanceM, b.distanceM), cmp.Compare(o.programs[a.program].GetUid(), o.programs[b.program].GetUid()))
+		return cmp.Or(cmp.Compare(a.distanceM, b.distanceM),
+			cmp.Compare(o.programs[a.program].GetUid(), o.programs[b.program].GetUid()))
 	})
 	return list
 }

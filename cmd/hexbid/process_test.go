@@ -162,13 +162,15 @@ func TestAKilledServerKeepsWhatItAcknowledged(t *testing.T) {
 		ctx := testContext(t)
 		for past := range round {
 			for i := range 5 {
-				if _, err := client.GetAdvertiser(ctx, &pb.GetAdvertiserRequest{Name: fmt.Sprintf("advertisers/r%d-%d", past, i)}); err != nil {
+				if _, err := client.GetAdvertiser(ctx,
+					&pb.GetAdvertiserRequest{Name: fmt.Sprintf("advertisers/r%d-%d", past, i)}); err != nil {
 					t.Fatalf("after kill %d: %v", round, err)
 				}
 			}
 		}
 		for i := range 5 {
-			if _, err := client.CreateAdvertiser(ctx, &pb.CreateAdvertiserRequest{AdvertiserId: fmt.Sprintf("r%d-%d", round, i), Advertiser: &pb.Advertiser{DisplayName: "x"}}); err != nil {
+			if _, err := client.CreateAdvertiser(ctx, &pb.CreateAdvertiserRequest{AdvertiserId: fmt.Sprintf("r%d-%d", round, i),
+				Advertiser: &pb.Advertiser{DisplayName: "x"}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -194,14 +196,19 @@ func TestAServerThatCannotStartSaysWhyAndExits1(t *testing.T) {
 		args  []string
 		words []string
 	}{
-		"data folder in use":      {[]string{"--listen", "127.0.0.1:0", "--data", data}, []string{"data: folder", data, "in use by another process"}},
-		"port in use":             {[]string{"--listen", running.address}, []string{"listen:", running.address, "in use"}},
-		"not loopback, no TLS":    {[]string{"--listen", "0.0.0.0:0"}, []string{"listen:", "loopback", "--tls-cert", "--insecure"}},
-		"metrics on all networks": {[]string{"--listen", "127.0.0.1:0", "--metrics-listen", "0.0.0.0:0"}, []string{"metrics-listen", "loopback"}},
-		"no such certificate":     {[]string{"--listen", "127.0.0.1:0", "--tls-cert", "none.pem", "--tls-key", "none.pem"}, []string{"tls-cert", "none.pem"}},
-		"data is a file":          {[]string{"--listen", "127.0.0.1:0", "--data", file}, []string{"data: folder", file}},
-		"no time for auctions":    {[]string{"--listen", "127.0.0.1:0", "--auction-budget", "0s"}, []string{"auction-budget", "1ms"}},
-		"1.2.3 yuan":              {[]string{"--reserve", "1.2.3"}, []string{"--reserve", "1.2.3", "1.20"}},
+		"data folder in use": {[]string{"--listen", "127.0.0.1:0", "--data", data},
+			[]string{"data: folder", data, "in use by another process"}},
+		"port in use": {[]string{"--listen", running.address}, []string{"listen:", running.address, "in use"}},
+		"not loopback, no TLS": {[]string{"--listen", "0.0.0.0:0"},
+			[]string{"listen:", "loopback", "--tls-cert", "--insecure"}},
+		"metrics on all networks": {[]string{"--listen", "127.0.0.1:0", "--metrics-listen", "0.0.0.0:0"},
+			[]string{"metrics-listen", "loopback"}},
+		"no such certificate": {[]string{"--listen", "127.0.0.1:0", "--tls-cert", "none.pem", "--tls-key", "none.pem"},
+			[]string{"tls-cert", "none.pem"}},
+		"data is a file": {[]string{"--listen", "127.0.0.1:0", "--data", file}, []string{"data: folder", file}},
+		"no time for auctions": {[]string{"--listen", "127.0.0.1:0", "--auction-budget", "0s"},
+			[]string{"auction-budget", "1ms"}},
+		"1.2.3 yuan": {[]string{"--reserve", "1.2.3"}, []string{"--reserve", "1.2.3", "1.20"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"serve", "--metrics-listen", ""}, c.args...)
@@ -232,7 +239,8 @@ func TestAFullDisk(t *testing.T) {
 	ctx, conn := testContext(t), p.dial(t)
 	client := pb.NewCampaignServiceClient(conn)
 	create := func(id string) error {
-		_, err := client.CreateAdvertiser(ctx, &pb.CreateAdvertiserRequest{AdvertiserId: id, Advertiser: &pb.Advertiser{DisplayName: "x"}})
+		_, err := client.CreateAdvertiser(ctx, &pb.CreateAdvertiserRequest{AdvertiserId: id,
+			Advertiser: &pb.Advertiser{DisplayName: "x"}})
 		return err
 	}
 	if err := create("kept"); err != nil {
@@ -246,7 +254,8 @@ func TestAFullDisk(t *testing.T) {
 	if status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "nothing was written") {
 		t.Fatalf("on a full disk: %v", err)
 	}
-	if _, err := pb.NewSearchServiceClient(conn).SearchNearby(ctx, &pb.SearchNearbyRequest{Location: &pb.Location{}}); err != nil {
+	if _, err := pb.NewSearchServiceClient(conn).SearchNearby(ctx,
+		&pb.SearchNearbyRequest{Location: &pb.Location{}}); err != nil {
 		t.Errorf("searches stopped: %v", err)
 	}
 	if err := os.Remove(filler); err != nil {
@@ -255,7 +264,8 @@ func TestAFullDisk(t *testing.T) {
 	if err := create("after"); err != nil {
 		t.Errorf("with room again: %v", err)
 	}
-	if _, err := client.GetAdvertiser(ctx, &pb.GetAdvertiserRequest{Name: "advertisers/refused"}); status.Code(err) != codes.NotFound {
+	if _, err := client.GetAdvertiser(ctx,
+		&pb.GetAdvertiserRequest{Name: "advertisers/refused"}); status.Code(err) != codes.NotFound {
 		t.Errorf("the refused write is there: %v", err)
 	}
 }
@@ -275,12 +285,14 @@ func TestMetricsAndHealth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{`hexbid_calls_total{code="OK",method="SearchNearby"} 1`, "hexbid_sponsored_slots_total 3", "hexbid_campaigns 0", "hexbid_auction_seconds_count 1"} {
+	for _, line := range []string{`hexbid_calls_total{code="OK",method="SearchNearby"} 1`,
+		"hexbid_sponsored_slots_total 3", "hexbid_campaigns 0", "hexbid_auction_seconds_count 1"} {
 		if !strings.Contains(string(text), line) {
 			t.Errorf("/metrics lacks %q", line)
 		}
 	}
-	check, err := healthpb.NewHealthClient(s.conn).Check(ctx, &healthpb.HealthCheckRequest{Service: "hexbid.v1.SearchService"})
+	check, err := healthpb.NewHealthClient(s.conn).Check(ctx,
+		&healthpb.HealthCheckRequest{Service: "hexbid.v1.SearchService"})
 	if err != nil || check.GetStatus() != healthpb.HealthCheckResponse_SERVING {
 		t.Errorf("health: %v, %v", check, err)
 	}

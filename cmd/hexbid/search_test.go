@@ -26,14 +26,17 @@ func TestATraceHasTheSameWinnersAndSaysWhyTheOthersLost(t *testing.T) {
 		}
 		trace := got.GetTrace()
 		for i, won := range got.GetSponsored() {
-			if e := trace.GetEntries()[i]; e.GetCampaign() != won.GetCampaign() || e.GetPriceMicros() != won.GetPriceMicros() || e.GetSlot() != won.GetSlot() || e.GetPriceSetBy() == "" {
+			if e := trace.GetEntries()[i]; e.GetCampaign() != won.GetCampaign() || e.GetPriceMicros() != won.GetPriceMicros() ||
+				e.GetSlot() != won.GetSlot() || e.GetPriceSetBy() == "" {
 				t.Fatalf("slot %d: the trace has %v, the answer %v", i+1, e, won)
 			}
 		}
-		if len(trace.GetCells()) != 16 || trace.GetMatches() > trace.GetCandidates() || trace.GetCandidates() > trace.GetCampaigns() {
+		if len(trace.GetCells()) != 16 || trace.GetMatches() > trace.GetCandidates() ||
+			trace.GetCandidates() > trace.GetCampaigns() {
 			t.Errorf("trace %v", trace)
 		}
-		if accounted := int64(len(trace.GetLosses())+len(got.GetSponsored())) + trace.GetLossesOmitted(); accounted != trace.GetCandidates() {
+		if accounted := int64(len(trace.GetLosses())+len(got.GetSponsored())) +
+			trace.GetLossesOmitted(); accounted != trace.GetCandidates() {
 			t.Errorf("%d campaigns are accounted for, %d were candidates", accounted, trace.GetCandidates())
 		}
 		for _, l := range trace.GetLosses() {
@@ -58,8 +61,9 @@ func TestEveryDatumGivesTheSameAnswerInItsOwnCoordinates(t *testing.T) {
 	var want *pb.SearchNearbyResponse
 	for _, datum := range []hexbid.Datum{hexbid.WGS84, hexbid.GCJ02, hexbid.BD09} {
 		at := geoindex.FromWGS84(datum, point)
-		got, err := s.search.SearchNearby(ctx, &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: at.Lat, Longitude: at.Lng, Datum: pb.Datum(datum)},
-			Viewer: &pb.Viewer{Age: proto.Int32(30)}, NearbyLimit: proto.Int32(100)})
+		got, err := s.search.SearchNearby(ctx,
+			&pb.SearchNearbyRequest{Location: &pb.Location{Latitude: at.Lat, Longitude: at.Lng, Datum: pb.Datum(datum)},
+				Viewer: &pb.Viewer{Age: proto.Int32(30)}, NearbyLimit: proto.Int32(100)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +77,8 @@ func TestEveryDatumGivesTheSameAnswerInItsOwnCoordinates(t *testing.T) {
 			w := want.GetNearby()[i]
 			shown := hexbid.Point{Lat: n.GetPlace().GetLatitude(), Lng: n.GetPlace().GetLongitude()}
 			truth := hexbid.Point{Lat: w.GetPlace().GetLatitude(), Lng: w.GetPlace().GetLongitude()}
-			if n.GetProgram().GetName() != w.GetProgram().GetName() || math.Abs(n.GetDistanceM()-w.GetDistanceM()) > 0.01 || int32(n.GetPlace().GetDatum()) != int32(datum) {
+			if n.GetProgram().GetName() != w.GetProgram().GetName() || math.Abs(n.GetDistanceM()-w.GetDistanceM()) > 0.01 ||
+				int32(n.GetPlace().GetDatum()) != int32(datum) {
 				t.Fatalf("nearby %d: %v, in WGS-84 %v", i, n, w)
 			}
 			if d := geoindex.ToWGS84(datum, shown).DistanceM(truth); d > 0.01 {

@@ -45,7 +45,8 @@ type Main struct {
 func NewMain(config ServeConfig) *Main {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(config.LogLevel)) // kong allows only levels here
-	return &Main{Config: config, Clock: time.Now, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))}
+	return &Main{Config: config, Clock: time.Now,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))}
 }
 
 // Address returns where the gRPC port listens, after Open.
@@ -76,7 +77,8 @@ func (m *Main) Open(ctx context.Context) (err error) {
 		return err
 	}
 	if m.Config.AcceptLoss && !m.lossAccepted() {
-		return hexbid.Invalidf("accept-loss", "nothing is lost: start without --accept-loss, which is for one start after a loss")
+		return hexbid.Invalidf("accept-loss",
+			"nothing is lost: start without --accept-loss, which is for one start after a loss")
 	}
 	return ctx.Err()
 }
@@ -106,7 +108,8 @@ func (m *Main) openServer() (err error) {
 		return hexbid.Invalidf("metrics-listen", "%q cannot be listened on: %v", m.Config.MetricsListen, err)
 	}
 	if !m.metrics.Addr().(*net.TCPAddr).IP.IsLoopback() {
-		return hexbid.Invalidf("metrics-listen", "%q is not a loopback address: metrics are served to this machine only", m.Config.MetricsListen)
+		return hexbid.Invalidf("metrics-listen", "%q is not a loopback address: metrics are served to this machine only",
+			m.Config.MetricsListen)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(c.Registry, promhttp.HandlerOpts{}))
@@ -123,7 +126,8 @@ func limitsOf(c *ServeConfig) server.Limits {
 }
 
 func (m *Main) openStore() (store.Store, error) {
-	retention := store.Retention{Age: time.Duration(m.Config.ChangeLogDays) * 24 * time.Hour, Bytes: m.Config.ChangeLogMB << 20}
+	retention := store.Retention{Age: time.Duration(m.Config.ChangeLogDays) * 24 * time.Hour,
+		Bytes: m.Config.ChangeLogMB << 20}
 	if err := retention.Validate(); err != nil {
 		return nil, err
 	}

@@ -56,11 +56,15 @@ func (f *fake) SearchNearby(_ context.Context, q *pb.SearchNearbyRequest) (*pb.S
 func serveFake(t *testing.T, search func(call int64) (*pb.SearchNearbyResponse, error)) (address string, stop func()) {
 	t.Helper()
 	var calls atomic.Int64
-	return serveRequests(t, func(*pb.SearchNearbyRequest) (*pb.SearchNearbyResponse, error) { return search(calls.Add(1)) })
+	return serveRequests(t, func(*pb.SearchNearbyRequest) (*pb.SearchNearbyResponse, error) {
+		return search(calls.Add(1))
+	})
 }
 
 // serveRequests returns the address and a function that stops the server.
-func serveRequests(t *testing.T, search func(q *pb.SearchNearbyRequest) (*pb.SearchNearbyResponse, error)) (address string, stop func()) {
+func serveRequests(
+	t *testing.T, search func(q *pb.SearchNearbyRequest) (*pb.SearchNearbyResponse, error),
+) (address string, stop func()) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -90,15 +94,18 @@ func readRun(t *testing.T, dir string) *report.Run {
 func TestALoadOverTheRealPort(t *testing.T) {
 	p := startProcess(t, "--demo")
 	before, dir := bids(t, p.address), t.TempDir()
-	code, out, errs := simulate(testContext(t), p.address, "load", "--rate", "200", "--duration", "3s", "--warm-up", "500ms", "--changes", "20", "--call-timeout", "1m", "--out", dir)
+	code, out, errs := simulate(testContext(t), p.address, "load", "--rate", "200", "--duration", "3s", "--warm-up",
+		"500ms", "--changes", "20", "--call-timeout", "1m", "--out", dir)
 	if code != 0 {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
 	r := readRun(t, dir)
 	m := r.Load.Measures
 	// Every planned call is answered, those of the warm-up too.
-	if planned := len(plannedCalls(200, 3500*time.Millisecond)); r.Load.Answers.Answers != planned || m["reached"] != m["asked"] || m["asked"] <= 0 || m["fill"] <= 0 {
-		t.Errorf("%d answers of %d planned; asked %v, reached %v, filled %v", r.Load.Answers.Answers, planned, m["asked"], m["reached"], m["fill"])
+	if planned := len(plannedCalls(200, 3500*time.Millisecond)); r.Load.Answers.Answers != planned ||
+		m["reached"] != m["asked"] || m["asked"] <= 0 || m["fill"] <= 0 {
+		t.Errorf("%d answers of %d planned; asked %v, reached %v, filled %v", r.Load.Answers.Answers, planned, m["asked"],
+			m["reached"], m["fill"])
 	}
 	if m["service_p50"] > m["p50"] || m["server_p50"] > m["service_p50"] || m["server_p50"] <= 0 {
 		t.Errorf("the server's %v, service %v, response %v", m["server_p50"], m["service_p50"], m["p50"])
@@ -135,7 +142,8 @@ func plannedCalls(perSecond float64, lasts time.Duration) (at []time.Duration) {
 func bids(t *testing.T, address string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
-	if code := cli.Run(testContext(t), []string{"get", "campaigns", "-o", "json", "--server", address}, cli.Env{Stdout: &out, Stderr: &errs}); code != 0 {
+	if code := cli.Run(testContext(t), []string{"get", "campaigns", "-o", "json", "--server", address},
+		cli.Env{Stdout: &out, Stderr: &errs}); code != 0 {
 		t.Fatalf("exit %d: %s", code, errs.String())
 	}
 	return regexp.MustCompile(`"(etag|updateTime)": "[^"]*"`).ReplaceAllString(out.String(), "")
@@ -146,7 +154,10 @@ func TestFaultsOfTheServer(t *testing.T) {
 	refusing, _ := serveFake(t, func(int64) (*pb.SearchNearbyResponse, error) {
 		return nil, status.Error(codes.ResourceExhausted, "all seats are taken")
 	})
-	hanging, _ := serveFake(t, func(int64) (*pb.SearchNearbyResponse, error) { time.Sleep(10 * time.Second); return answer(0) })
+	hanging, _ := serveFake(t, func(int64) (*pb.SearchNearbyResponse, error) {
+		time.Sleep(10 * time.Second)
+		return answer(0)
+	})
 	raw := func(conduct func(net.Conn)) string {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -165,13 +176,15 @@ func TestFaultsOfTheServer(t *testing.T) {
 		return l.Addr().String()
 	}
 	for name, test := range map[string]struct{ address, says string }{
-		"absent":            {freeAddress(t), `is "hexbid serve" running there?`},
-		"refusing":          {refusing, "all seats are taken"},
-		"hanging":           {hanging, "accepts calls and does not answer"},
-		"silent":            {raw(func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), "does not answer"},
-		"answering garbage": {raw(func(c net.Conn) { _, _ = c.Write(bytes.Repeat([]byte("garbage\r\n"), 2000)); c.Close() }), "no server answers"},
-		"speaking HTTP":     {raw(func(c net.Conn) { fmt.Fprint(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); c.Close() }), "no server answers"},
-		"no address":        {"nowhere.invalid:1", "no server answers"},
+		"absent":   {freeAddress(t), `is "hexbid serve" running there?`},
+		"refusing": {refusing, "all seats are taken"},
+		"hanging":  {hanging, "accepts calls and does not answer"},
+		"silent":   {raw(func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), "does not answer"},
+		"answering garbage": {raw(func(c net.Conn) { _, _ = c.Write(bytes.Repeat([]byte("garbage\r\n"), 2000)); c.Close() }),
+			"no server answers"},
+		"speaking HTTP": {raw(func(c net.Conn) { fmt.Fprint(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); c.Close() }),
+			"no server answers"},
+		"no address": {"nowhere.invalid:1", "no server answers"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, command := range [][]string{{"load", "--duration", "1s"}, {"capacity", "--slo", "p99<5ms"}} {
@@ -197,14 +210,16 @@ func TestAServerThatDiesHalfWayEndsTheRunWithWhatWasMeasured(t *testing.T) {
 	})
 	dies <- stop
 	dir := t.TempDir()
-	code, out, errs := simulate(testContext(t), address, "load", "--rate", "200", "--duration", "1h", "--warm-up", "0s", "--call-timeout", "500ms", "--max-in-flight", "50", "--out", dir)
+	code, out, errs := simulate(testContext(t), address, "load", "--rate", "200", "--duration", "1h", "--warm-up", "0s",
+		"--call-timeout", "500ms", "--max-in-flight", "50", "--out", dir)
 	if code != 1 || !strings.Contains(out, "stopped answering") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 	r := readRun(t, dir)
 	// All calls before the last were answered, except those in flight with it.
 	if !r.Interrupted || r.Load.Answers.Answers < 300-51 || len(r.Load.Failures) == 0 {
-		t.Errorf("interrupted %t after %v s, %d answers, %+v", r.Interrupted, r.Seconds, r.Load.Answers.Answers, r.Load.Failures)
+		t.Errorf("interrupted %t after %v s, %d answers, %+v", r.Interrupted, r.Seconds, r.Load.Answers.Answers,
+			r.Load.Failures)
 	}
 }
 
@@ -212,7 +227,9 @@ func TestAnInterruptedRunIsWrittenAndMarked(t *testing.T) {
 	t.Parallel()
 	for _, command := range [][]string{
 		{"load", "--rate", "200", "--duration", "1h"},
-		{"capacity", "--slo", "p99<1h", "--start-rate", "200", "--try", "300ms", "--warm-up", "0s", "--call-timeout", "1m", "--max-in-flight", "10000"}, // these tries have 500 calls and hold
+		// these tries have 500 calls and hold
+		{"capacity", "--slo", "p99<1h", "--start-rate", "200", "--try", "300ms", "--warm-up", "0s", "--call-timeout", "1m",
+			"--max-in-flight", "10000"},
 	} {
 		ctx, interrupt := context.WithCancel(testContext(t))
 		address, _ := serveFake(t, func(call int64) (*pb.SearchNearbyResponse, error) {
@@ -252,7 +269,8 @@ func TestCtrlCEndsARun(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, dir := testContext(t), t.TempDir()
-	run := exec.CommandContext(ctx, path, "simulate", "load", "--rate", "100", "--duration", "1h", "--warm-up", "0s", "--max-in-flight", "50", "--out", dir, "--server", address)
+	run := exec.CommandContext(ctx, path, "simulate", "load", "--rate", "100", "--duration", "1h", "--warm-up", "0s",
+		"--max-in-flight", "50", "--out", dir, "--server", address)
 	var out bytes.Buffer
 	run.Stdout = &out
 	if err := run.Start(); err != nil {
@@ -266,7 +284,8 @@ func TestCtrlCEndsARun(t *testing.T) {
 		t.Fatal(err)
 	}
 	var exit *exec.ExitError
-	if err := run.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(out.String(), "Interrupted") {
+	if err := run.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 ||
+		!strings.Contains(out.String(), "Interrupted") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 	if r := readRun(t, dir); !r.Interrupted || r.Load.Answers.Answers < 300-51 {
@@ -290,7 +309,8 @@ func TestAGeneratorThatWasStoppedHasNoVerdict(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, dir := testContext(t), t.TempDir()
-	run := exec.CommandContext(ctx, path, "simulate", "load", "--rate", "100", "--duration", "3s", "--warm-up", "0s", "--call-timeout", "1m", "--out", dir, "--server", address,
+	run := exec.CommandContext(ctx, path, "simulate", "load", "--rate", "100", "--duration", "3s", "--warm-up", "0s",
+		"--call-timeout", "1m", "--out", dir, "--server", address,
 		"--fail-if", "p99>1h,errors>1%")
 	var out, errs bytes.Buffer
 	run.Stdout, run.Stderr = &out, &errs
@@ -309,8 +329,10 @@ func TestAGeneratorThatWasStoppedHasNoVerdict(t *testing.T) {
 		t.Fatal(err)
 	}
 	var exit *exec.ExitError
-	if err := run.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 2 || !strings.Contains(out.String(), "No verdict on the server") ||
-		!strings.Contains(errs.String(), "MISSED: fail if p99>1h (the generator sent late") || !strings.Contains(errs.String(), "passed: fail if errors>1%") {
+	if err := run.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 2 ||
+		!strings.Contains(out.String(), "No verdict on the server") ||
+		!strings.Contains(errs.String(), "MISSED: fail if p99>1h (the generator sent late") ||
+		!strings.Contains(errs.String(), "passed: fail if errors>1%") {
 		t.Errorf("%v\n%s%s", err, out.String(), errs.String())
 	}
 }
@@ -332,15 +354,21 @@ func TestGatesSetTheExitStatus(t *testing.T) {
 		{[]string{"--fail-if", "p99>1h"}, 0, "passed: fail if p99>1h"},
 		{[]string{"--fail-if", "p50>1us"}, 2, "MISSED: fail if p50>1us"},
 		{[]string{"--fail-if", "price>1"}, 2, "price was not measured"},
-		{[]string{"--baseline", filepath.Join(dir, "run.json"), "--tolerance", "0.99"}, 0, "passed: reached beside the baseline"},
+		{[]string{"--baseline", filepath.Join(dir, "run.json"), "--tolerance", "0.99"}, 0,
+			"passed: reached beside the baseline"},
 		{[]string{"--fail-if", "p99>10"}, 1, "like 5ms"},
 		{[]string{"--baseline", filepath.Join(dir, "run.csv")}, 1, "no run of hexbid simulate"},
 		{[]string{"--baseline", filepath.Join(dir, "none.json")}, 1, "--baseline"},
-		{[]string{"--rate", "0"}, 1, "--rate"}, {[]string{"--rate", "5..6..7"}, 1, "two ends"}, {[]string{"--rate", "1,x"}, 1, "--rate"}, {[]string{"--rate", "100,200", "--day"}, 1, "the day's mean"},
-		{[]string{"--duration", "0s"}, 1, "--duration"}, {[]string{"--where", "Atlantis"}, 1, "Atlantis"}, {[]string{"--connections", "0"}, 1, "--connections"}, {[]string{"--pin", "0-x:1"}, 1, "--pin"},
-		{[]string{"--max-in-flight", "0"}, 1, "--max-in-flight"}, {[]string{"--tolerance", "2"}, 1, "--tolerance"}, {[]string{"--viewers", "0"}, 1, "viewers"},
+		{[]string{"--rate", "0"}, 1, "--rate"}, {[]string{"--rate", "5..6..7"}, 1, "two ends"},
+		{[]string{"--rate", "1,x"}, 1, "--rate"}, {[]string{"--rate", "100,200", "--day"}, 1, "the day's mean"},
+		{[]string{"--duration", "0s"}, 1, "--duration"}, {[]string{"--where", "Atlantis"}, 1, "Atlantis"},
+		{[]string{"--connections", "0"}, 1, "--connections"}, {[]string{"--pin", "0-x:1"}, 1, "--pin"},
+		{[]string{"--max-in-flight", "0"}, 1, "--max-in-flight"}, {[]string{"--tolerance", "2"}, 1, "--tolerance"},
+		{[]string{"--viewers", "0"}, 1, "viewers"},
 	} {
-		code, out, errs := simulate(testContext(t), address, append([]string{"load", "--rate", "300", "--duration", "400ms", "--warm-up", "0s", "--call-timeout", "1m", "--where", "china"}, test.args...)...)
+		code, out, errs := simulate(testContext(t), address,
+			append([]string{"load", "--rate", "300", "--duration", "400ms", "--warm-up", "0s", "--call-timeout", "1m", "--where",
+				"china"}, test.args...)...)
 		if code != test.code || !strings.Contains(errs, test.says) {
 			t.Errorf("%v: exit %d, expected %d with %q\n%s%s", test.args, code, test.code, test.says, out, errs)
 		}
@@ -351,17 +379,21 @@ func TestRequestsAreReplayed(t *testing.T) {
 	var file strings.Builder
 	file.WriteString("time,lat,lon,age,gender,os,host,scene,category,radius,slots,limit,user\n")
 	for i := range 400 {
-		fmt.Fprintf(&file, "%.3f,30.25,120.16,%d,female,ios,wechat,search,catering,3000,2,5,u%d\n", float64(i)*0.5, 20+i%40, i)
+		fmt.Fprintf(&file, "%.3f,30.25,120.16,%d,female,ios,wechat,search,catering,3000,2,5,u%d\n", float64(i)*0.5,
+			20+i%40, i)
 	}
 	file.WriteString("2.1,95,120.16,20,female,ios,wechat,search,catering,3000,2,5,u\n")
 	file.WriteString("2.2,30.25,120.16,20,neither,ios,wechat,search,catering,3000,2,5,u\n")
 	s := boot(t, func(c *ServeConfig) { c.Demo = true })
 	dir := t.TempDir()
-	code, out, errs := simulate(testContext(t), s.main.Address(), "load", "--requests", write(t, "requests.csv", file.String()), "--speed", "100", "--call-timeout", "1m", "--out", dir)
-	if code != 0 || !strings.Contains(errs, `line 402: lat: "95" is not a number from -90 to 90`) || !strings.Contains(errs, "line 403: gender:") || !strings.Contains(errs, "2 of 402 rows are bad and were skipped") {
+	code, out, errs := simulate(testContext(t), s.main.Address(), "load", "--requests",
+		write(t, "requests.csv", file.String()), "--speed", "100", "--call-timeout", "1m", "--out", dir)
+	if code != 0 || !strings.Contains(errs, `line 402: lat: "95" is not a number from -90 to 90`) ||
+		!strings.Contains(errs, "line 403: gender:") || !strings.Contains(errs, "2 of 402 rows are bad and were skipped") {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
-	if !strings.Contains(errs, "400 requests over 3m19.5s, 2.01 a second on average; 100 times as fast 1.995s, 201 a second") {
+	if !strings.Contains(errs, "400 requests over 3m19.5s, 2.01 a second on average; 100 times as fast 1.995s, 201 a "+
+		"second") {
 		t.Errorf("the replay does not say what it will do:\n%s", errs)
 	}
 	r := readRun(t, dir)
@@ -381,7 +413,8 @@ func TestPlacesAreReplayedOverAndOver(t *testing.T) {
 		return answer(0)
 	})
 	places, dir := write(t, "places.csv", "lat,lon\n31,121\n32,122\n33,123\n"), t.TempDir()
-	code, out, errs := simulate(testContext(t), address, "load", "--requests", places, "--rate", "100", "--duration", "1s", "--warm-up", "0s", "--arrivals", "even", "--call-timeout", "1m", "--out", dir)
+	code, out, errs := simulate(testContext(t), address, "load", "--requests", places, "--rate", "100", "--duration", "1s",
+		"--warm-up", "0s", "--arrivals", "even", "--call-timeout", "1m", "--out", dir)
 	if code != 0 || !strings.Contains(errs, "3 requests, in the order of the file") {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
@@ -411,10 +444,12 @@ func TestBadFilesOfRequestsAreRefused(t *testing.T) {
 			t.Errorf("%s: exit %d\n%s%s", name, code, out, errs)
 		}
 	}
-	if code, _, errs := simulate(testContext(t), address, "load", "--requests", "/nowhere/requests.csv"); code != 1 || !strings.Contains(errs, "--requests") {
+	if code, _, errs := simulate(testContext(t), address, "load", "--requests", "/nowhere/requests.csv"); code != 1 ||
+		!strings.Contains(errs, "--requests") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
-	if code, _, errs := simulate(testContext(t), address, "load", "--requests", write(t, "r.csv", "time,lat,lon\n"+good), "--speed", "0"); code != 1 || !strings.Contains(errs, "--speed") {
+	if code, _, errs := simulate(testContext(t), address, "load", "--requests", write(t, "r.csv", "time,lat,lon\n"+good),
+		"--speed", "0"); code != 1 || !strings.Contains(errs, "--speed") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }
@@ -429,7 +464,8 @@ func TestCapacityIsFoundPrintedAndKept(t *testing.T) {
 		return answer(call)
 	})
 	dir := t.TempDir()
-	code, out, errs := simulate(testContext(t), address, "capacity", "--slo", "asked<200", "--start-rate", "100", "--try", "100ms", "--warm-up", "0s", "--call-timeout", "1m", "--confirmations", "1",
+	code, out, errs := simulate(testContext(t), address, "capacity", "--slo", "asked<200", "--start-rate", "100", "--try",
+		"100ms", "--warm-up", "0s", "--call-timeout", "1m", "--confirmations", "1",
 		"--precision", "0.3", "--callers", "1,2,3,4", "--out", dir)
 	if code != 0 {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
@@ -450,7 +486,8 @@ func TestCapacityIsFoundPrintedAndKept(t *testing.T) {
 		t.Errorf("%v, %v", c.Loads, c.Law)
 	}
 	code, out, errs = simulate(testContext(t), "", "plan", "--capacity", filepath.Join(dir, "run.json"))
-	if code != 0 || !strings.Contains(out, "nodes of the largest region") || !strings.Contains(out, "Warning: the server was not pinned") {
+	if code != 0 || !strings.Contains(out, "nodes of the largest region") ||
+		!strings.Contains(out, "Warning: the server was not pinned") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 	code, out, _ = simulate(testContext(t), "", "plan", "--capacity", filepath.Join(dir, "run.json"), "-o", "json")
@@ -464,15 +501,19 @@ func TestAnObjectiveThatCannotBeMetSaysSo(t *testing.T) {
 	t.Parallel()
 	address, _ := serveFake(t, answer)
 	dir := t.TempDir()
-	code, out, errs := simulate(testContext(t), address, "capacity", "--slo", "p50<1us", "--start-rate", "4", "--try", "300ms", "--warm-up", "0s", "--out", dir)
+	code, out, errs := simulate(testContext(t), address, "capacity", "--slo", "p50<1us", "--start-rate", "4", "--try",
+		"300ms", "--warm-up", "0s", "--out", dir)
 	if code != 1 || !strings.Contains(errs, "cannot be met") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 	if r := readRun(t, dir); r.Capacity.Low != 0 || len(r.Capacity.Tries) < 2 {
 		t.Errorf("%+v", r.Capacity)
 	}
-	for _, args := range [][]string{{"--slo", "p99"}, {"--slo", "p99<5ms", "--start-rate", "0"}, {"--slo", "p99<5ms", "--try", "1ms"}, {"--slo", "p99<5ms", "--precision", "0"}, {"--slo", "p99<5ms", "--confirmations", "0"}} {
-		if code, _, errs := simulate(testContext(t), address, append([]string{"capacity"}, args...)...); code != 1 || !strings.Contains(errs, "--") {
+	for _, args := range [][]string{{"--slo", "p99"}, {"--slo", "p99<5ms", "--start-rate", "0"},
+		{"--slo", "p99<5ms", "--try", "1ms"}, {"--slo", "p99<5ms", "--precision", "0"},
+		{"--slo", "p99<5ms", "--confirmations", "0"}} {
+		if code, _, errs := simulate(testContext(t), address, append([]string{"capacity"}, args...)...); code != 1 ||
+			!strings.Contains(errs, "--") {
 			t.Errorf("%v: exit %d: %s", args, code, errs)
 		}
 	}
@@ -483,7 +524,8 @@ func TestPlanWithoutACapacityAsksForOne(t *testing.T) {
 	if code != 1 || !strings.Contains(errs, "--capacity") || !strings.Contains(errs, "--per-second") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
-	file := write(t, "business.yaml", "per-second: 5000\nmeasured-cores: 2\ndaily-users: 2e6\nregions: 1\nlargest-share: 1\n")
+	file := write(t, "business.yaml",
+		"per-second: 5000\nmeasured-cores: 2\ndaily-users: 2e6\nregions: 1\nlargest-share: 1\n")
 	var out, errOut bytes.Buffer
 	code = cli.Run(testContext(t), []string{"--config", file, "simulate", "plan"}, cli.Env{Stdout: &out, Stderr: &errOut})
 	if code != 0 || !strings.Contains(out.String(), "2,000,000") {

@@ -25,17 +25,21 @@ func TestARowNeverCostsItsNeighbours(t *testing.T) {
 	}
 	file := write(t, "gbk.csv", gbk+"advertiser,advertisers/d,\xff\n")
 	code, out, errs := s.run(t, "", "apply", "-f", file)
-	if code != 1 || !strings.Contains(out, "accepted 3 (3 new") || !strings.Contains(errs, "gbk.csv:5: display_name: is neither UTF-8 nor GB18030") ||
-		strings.Count(errs, "notice:") != 1 || !strings.Contains(errs, "gbk.csv:2: notice: the text is GB18030") || !strings.Contains(errs, "(3 times, here first)") {
+	if code != 1 || !strings.Contains(out, "accepted 3 (3 new") ||
+		!strings.Contains(errs, "gbk.csv:5: display_name: is neither UTF-8 nor GB18030") ||
+		strings.Count(errs, "notice:") != 1 || !strings.Contains(errs, "gbk.csv:2: notice: the text is GB18030") ||
+		!strings.Contains(errs, "(3 times, here first)") {
 		t.Errorf("exit %d, %q, %q", code, out, errs)
 	}
 	if out := s.mustRun(t, "", "get", "advertisers"); !strings.Contains(out, "面馆") || !strings.Contains(out, "联通") {
 		t.Errorf("stored: %s", out)
 	}
-	large := "kind: advertiser\nname: advertisers/x\ndisplay_name: X\n---\nkind: advertiser\nname: advertisers/y\ndisplay_name: " +
+	large := "kind: advertiser\nname: advertisers/x\ndisplay_name: X\n---\nkind: advertiser\nname: " +
+		"advertisers/y\ndisplay_name: " +
 		strings.Repeat("y", 9<<20) + "\n---\nkind: advertiser\nname: advertisers/z\ndisplay_name: Z\n"
 	code, out, errs = s.run(t, "", "apply", "-f", write(t, "large.yaml", large))
-	if code != 1 || !strings.Contains(out, "accepted 2 (2 new") || !strings.Contains(errs, "large.yaml:5: the server does not take its 94372") {
+	if code != 1 || !strings.Contains(out, "accepted 2 (2 new") ||
+		!strings.Contains(errs, "large.yaml:5: the server does not take its 94372") {
 		t.Errorf("a row larger than a message: exit %d, %q, %.500q", code, out, errs)
 	}
 }
@@ -56,8 +60,10 @@ func TestAllErrorsOfARowAreToldAtOnceInTheFilesWords(t *testing.T) {
 	s.mustRun(t, goodDocuments, "apply", "-f", "-")
 	file := write(t, "x.yaml", manyErrors)
 	code, _, errs := s.run(t, "", "apply", "-f", file)
-	for _, words := range []string{"x.yaml:4: pricing: ", "x.yaml:5: start: ", "x.yaml:1: display_name: is empty", "x.yaml:3: program: \"advertisers/a/programs/missing\" does not exist",
-		"x.yaml:7: daily_budget: 0.00 does not pay for one event", "x.yaml:8: area.circles.radius_m: ", "x.yaml:8: area.regions: \"123456\""} {
+	for _, words := range []string{"x.yaml:4: pricing: ", "x.yaml:5: start: ", "x.yaml:1: display_name: is empty",
+		"x.yaml:3: program: \"advertisers/a/programs/missing\" does not exist",
+		"x.yaml:7: daily_budget: 0.00 does not pay for one event", "x.yaml:8: area.circles.radius_m: ",
+		"x.yaml:8: area.regions: \"123456\""} {
 		if code != 1 || !strings.Contains(errs, words) {
 			t.Errorf("%q is not in\n%s", words, errs)
 		}
@@ -67,8 +73,10 @@ func TestAllErrorsOfARowAreToldAtOnceInTheFilesWords(t *testing.T) {
 			t.Errorf("%s is told twice:\n%s", field, errs)
 		}
 	}
-	code, _, errs = s.run(t, "", "apply", "-f", write(t, "x.yaml", strings.NewReplacer("cpx", "cpc", "tomorrow", "2026-11-01T00:00:00+08:00").Replace(manyErrors)))
-	if code != 1 || !strings.Contains(errs, "x.yaml:6: bid: 5000.00 is out of range: use 0.000001 to 1000.00 for cpc") || strings.Contains(errs, "micros") {
+	code, _, errs = s.run(t, "", "apply", "-f",
+		write(t, "x.yaml", strings.NewReplacer("cpx", "cpc", "tomorrow", "2026-11-01T00:00:00+08:00").Replace(manyErrors)))
+	if code != 1 || !strings.Contains(errs, "x.yaml:6: bid: 5000.00 is out of range: use 0.000001 to 1000.00 for cpc") ||
+		strings.Contains(errs, "micros") {
 		t.Errorf("exit %d\n%s", code, errs)
 	}
 	err := create(func(c *pb.Campaign) { c.DisplayName, c.BidMicros, c.TimeZone = "", -1, "Mars" })(testContext(t), s)
@@ -78,7 +86,8 @@ func TestAllErrorsOfARowAreToldAtOnceInTheFilesWords(t *testing.T) {
 			fields = append(fields, v.GetField())
 		}
 	}
-	if want := []string{"campaign.display_name", "campaign.bid_micros", "campaign.time_zone"}; !reflect.DeepEqual(fields, want) {
+	if want := []string{"campaign.display_name", "campaign.bid_micros", "campaign.time_zone"}; !reflect.DeepEqual(fields,
+		want) {
 		t.Errorf("the status names %q, want %q", fields, want)
 	}
 }
@@ -125,11 +134,14 @@ func TestADryRunSaysWhatTheRealRunDoes(t *testing.T) {
 	if !reflect.DeepEqual(dry, real) || dryErrs != realErrs {
 		t.Errorf("the dry run said\n%v\n%s\nthen came\n%v\n%s", dry, dryErrs, real, realErrs)
 	}
-	if real["created"] != 706.0 || real["unchanged"] != 1.0 || real["rejected"] != 3.0 || real["serving"] != 1.0 || real["notServing"] != 1.0 {
+	if real["created"] != 706.0 || real["unchanged"] != 1.0 || real["rejected"] != 3.0 || real["serving"] != 1.0 ||
+		real["notServing"] != 1.0 {
 		t.Errorf("%v", real)
 	}
-	for _, words := range []string{`x.csv:707: program: "advertisers/a/programs/missing" does not exist`, `x.csv:709: name: "advertisers/x" does not exist`,
-		`x.csv:709: program: "advertisers/x/programs/p" does not exist`, "x.csv:711: name: \"advertisers/a/programs/p/places/l6\" stands twice in this upload, first at " + file + ":12",
+	for _, words := range []string{`x.csv:707: program: "advertisers/a/programs/missing" does not exist`,
+		`x.csv:709: name: "advertisers/x" does not exist`,
+		`x.csv:709: program: "advertisers/x/programs/p" does not exist`,
+		"x.csv:711: name: \"advertisers/a/programs/p/places/l6\" stands twice in this upload, first at " + file + ":12",
 		"x.csv:710: notice: stands twice in this upload, with equal content"} {
 		if !strings.Contains(realErrs, words) {
 			t.Errorf("%q is not in\n%s", words, realErrs)
@@ -160,16 +172,20 @@ func TestWhatGetPrintsAsYAMLAppliesUnchanged(t *testing.T) {
 func TestPruneRemovesWhatIsGoneFromTheFilesOfAnAdvertiser(t *testing.T) {
 	s := boot(t, nil)
 	other := strings.ReplaceAll(goodDocuments, "advertisers/a", "advertisers/b")
-	s.mustRun(t, goodDocuments+goodYAML("1")+strings.Replace(goodYAML("1"), "campaigns/c", "campaigns/old", 1)+"---\n"+other, "apply", "-f", "-")
+	s.mustRun(t, goodDocuments+goodYAML("1")+strings.Replace(goodYAML("1"), "campaigns/c", "campaigns/old",
+		1)+"---\n"+other, "apply", "-f", "-")
 	file := write(t, "x.yaml", goodDocuments+goodYAML("1"))
 	const old = "advertisers/a/campaigns/old"
-	if out := s.mustRun(t, "", "apply", "-f", file, "--prune", "--dry-run"); !strings.Contains(out, "would delete "+old) || strings.Count(out, "would delete") != 1 {
+	if out := s.mustRun(t, "", "apply", "-f", file, "--prune", "--dry-run"); !strings.Contains(out, "would delete "+old) ||
+		strings.Count(out, "would delete") != 1 {
 		t.Errorf("dry run: %q", out)
 	}
-	if code, out, errs := s.run(t, "", "apply", "-f", file, "--prune"); code != 1 || out != "" || !strings.Contains(errs, "--yes") {
+	if code, out, errs := s.run(t, "", "apply", "-f", file, "--prune"); code != 1 || out != "" ||
+		!strings.Contains(errs, "--yes") {
 		t.Errorf("unasked: exit %d, %q, %q", code, out, errs)
 	}
-	if code, _, errs := s.run(t, "", "apply", "-f", write(t, "bad.yaml", goodDocuments+goodYAML("x")), "--prune", "--yes"); code != 1 || !strings.Contains(errs, "nothing was pruned") {
+	if code, _, errs := s.run(t, "", "apply", "-f", write(t, "bad.yaml", goodDocuments+goodYAML("x")), "--prune",
+		"--yes"); code != 1 || !strings.Contains(errs, "nothing was pruned") {
 		t.Errorf("with a row in error: exit %d, %q", code, errs)
 	}
 	if out := s.mustRun(t, goodYAML("1"), "apply", "-f", "-", "--prune", "--yes"); strings.Contains(out, "deleted") {
@@ -188,10 +204,12 @@ func TestPruneRemovesWhatIsGoneFromTheFilesOfAnAdvertiser(t *testing.T) {
 func TestDeleteCascadeShowsAndRemovesWhatNeedsAResource(t *testing.T) {
 	s := boot(t, nil)
 	smallCatalogue(t, testContext(t), s)
-	if code, _, errs := s.run(t, "", "delete", "--cascade", "advertisers/a/programs/p"); code != 1 || !strings.Contains(errs, "--yes") {
+	if code, _, errs := s.run(t, "", "delete", "--cascade", "advertisers/a/programs/p"); code != 1 ||
+		!strings.Contains(errs, "--yes") {
 		t.Errorf("unasked: exit %d, %q", code, errs)
 	}
-	want := []any{"advertisers/a/campaigns/c", "advertisers/a/programs/p/places/l", "advertisers/a/programs/p", "advertisers/a"}
+	want := []any{"advertisers/a/campaigns/c", "advertisers/a/programs/p/places/l", "advertisers/a/programs/p",
+		"advertisers/a"}
 	for _, flag := range []string{"--dry-run", "--yes"} {
 		code, out, errs := s.run(t, "", "delete", "--cascade", "advertisers/a", flag, "-o", "json")
 		var told map[string]any
@@ -202,7 +220,8 @@ func TestDeleteCascadeShowsAndRemovesWhatNeedsAResource(t *testing.T) {
 			t.Errorf("it shows %q", errs)
 		}
 	}
-	if code, out, errs := s.run(t, "", "delete", "advertisers/none", "advertisers/b/programs/p"); code != 1 || !strings.Contains(out, "deleted advertisers/b/programs/p") || !strings.Contains(errs, "advertisers/none") {
+	if code, out, errs := s.run(t, "", "delete", "advertisers/none", "advertisers/b/programs/p"); code != 1 ||
+		!strings.Contains(out, "deleted advertisers/b/programs/p") || !strings.Contains(errs, "advertisers/none") {
 		t.Errorf("one that is not there holds up the other: exit %d, %q, %q", code, out, errs)
 	}
 	if out := s.mustRun(t, "", "get", "programs"); strings.Contains(out, "advertisers/") {
@@ -212,7 +231,8 @@ func TestDeleteCascadeShowsAndRemovesWhatNeedsAResource(t *testing.T) {
 
 func TestRegionsAreListedAndAMunicipalityWorksByItsOwnCode(t *testing.T) {
 	s := boot(t, nil)
-	if out := s.mustRun(t, "", "regions", "hangzhou"); !strings.Contains(out, "330100") || !strings.Contains(out, "杭州") || strings.Count(out, "\n") != 2 {
+	if out := s.mustRun(t, "", "regions", "hangzhou"); !strings.Contains(out, "330100") || !strings.Contains(out, "杭州") ||
+		strings.Count(out, "\n") != 2 {
 		t.Errorf("regions hangzhou: %s", out)
 	}
 	if out := s.mustRun(t, "", "regions", "浙江", "-o", "json"); strings.Count(out, `"adcode"`) != 12 {
@@ -231,10 +251,12 @@ func TestRegionsAreListedAndAMunicipalityWorksByItsOwnCode(t *testing.T) {
 	}
 	s.mustRun(t, "", "apply", "-f", filepath.Join(folder, "x.csv"))
 	out := s.mustRun(t, "", "get", "advertisers/a/campaigns/c", "-o", "yaml")
-	if strings.Count(out, "Polygon") != 2 || !strings.Contains(out, "mon 22-24") || !strings.Contains(out, "sun 22-24, mon 0-2") {
+	if strings.Count(out, "Polygon") != 2 || !strings.Contains(out, "mon 22-24") ||
+		!strings.Contains(out, "sun 22-24, mon 0-2") {
 		t.Errorf("stored: %s", out)
 	}
-	if out := s.mustRun(t, "", "explain", "advertisers/a/campaigns/c", "--lat", "31.2304", "--lng", "121.4737"); strings.Contains(out, "outside its area") {
+	if out := s.mustRun(t, "", "explain", "advertisers/a/campaigns/c", "--lat", "31.2304", "--lng",
+		"121.4737"); strings.Contains(out, "outside its area") {
 		t.Errorf("in Shanghai: %s", out)
 	}
 }

@@ -69,8 +69,9 @@ func TestWordsMeetTextsAndKeywordsAsTheTablesOfTheDocsSay(t *testing.T) {
 			keywords = "'" + keywords + "'"
 		}
 		s.mustRun(t, fmt.Sprintf(wordsDocument, name, category, keywords), "apply", "-f", "-")
-		response, err := s.search.SearchNearby(ctx, &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30.2553, Longitude: 120.1640}, Words: words,
-			Viewer: &pb.Viewer{Age: proto.Int32(30)}})
+		response, err := s.search.SearchNearby(ctx,
+			&pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30.2553, Longitude: 120.1640}, Words: words,
+				Viewer: &pb.Viewer{Age: proto.Int32(30)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +92,8 @@ func TestWordsMeetTextsAndKeywordsAsTheTablesOfTheDocsSay(t *testing.T) {
 				t.Errorf("typed %q, name %q in %s: the ad competes %v, the docs say %s", row[0], row[1], row[2], competes, row[3])
 			}
 			s.mustRun(t, "", "delete", "advertisers/words/campaigns/c")
-			response, err := s.search.SearchNearby(ctx, &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30.2553, Longitude: 120.1640}, Words: row[0]})
+			response, err := s.search.SearchNearby(ctx,
+				&pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30.2553, Longitude: 120.1640}, Words: row[0]})
 			if err != nil {
 				t.Fatal(err)
 			}
