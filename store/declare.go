@@ -61,13 +61,7 @@ func countsOfCampaign(c *hexbid.Campaign, advertiser string, entriesOfCovering i
 
 // entriesOf counts what an area names.
 func entriesOf(a *hexbid.Area) int64 {
-	n := len(a.Circles) + len(a.Cells) + len(a.Regions)
-	for _, polygon := range a.Polygons {
-		for _, ring := range polygon {
-			n += len(ring)
-		}
-	}
-	return int64(n)
+	return int64(len(a.Circles) + len(a.Cells) + len(a.Regions) + a.Vertices())
 }
 
 func entriesOfKeywords(keywords []hexbid.Keyword) (n int64) {
