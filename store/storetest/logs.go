@@ -126,6 +126,9 @@ func testRetentionByAge(t *testing.T, e Engine) {
 	feed := s.Watch(versions[hours-1])
 	versions = hourlyUntilGap(t, s, versions, func() { mustNext(t, feed) }) // which keeps up
 	wantChain(t, wantLast(t, s, versions, hours))
+	if names := scannedNames(t, s); len(names) != 7 {
+		t.Errorf("scanning again finds %v", names)
+	}
 	wantFromStart(t, e, s, versions, hours+1)
 }
 
