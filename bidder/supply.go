@@ -58,15 +58,7 @@ func (r *incoming) weight() int {
 }
 
 // shapesOf counts the circles, cells and vertices of an area.
-func shapesOf(a *hexbid.Area) int {
-	n := len(a.Circles) + len(a.Cells)
-	for _, polygon := range a.Polygons {
-		for _, ring := range polygon {
-			n += len(ring)
-		}
-	}
-	return n
-}
+func shapesOf(a *hexbid.Area) int { return len(a.Circles) + len(a.Cells) + a.Vertices() }
 
 // parcel is some updates that travel through a supply together.
 type parcel struct {
