@@ -125,10 +125,21 @@ func limitsOf(c *ServeConfig) server.Limits {
 	return l
 }
 
+// retentionOf is how long the log of changes keeps them.
+func retentionOf(c *ServeConfig) (store.Retention, error) {
+	const mostDays, mostMB = 36_500, 1 << 30 // a hundred years, a pebibyte
+	if c.ChangeLogDays < 1 || c.ChangeLogDays > mostDays {
+		return store.Retention{}, hexbid.Invalidf("change-log-days", "%d is out of range: use 1 to %d", c.ChangeLogDays, mostDays)
+	}
+	if c.ChangeLogMB < 1 || c.ChangeLogMB > mostMB {
+		return store.Retention{}, hexbid.Invalidf("change-log-mb", "%d is out of range: use 1 to %d", c.ChangeLogMB, mostMB)
+	}
+	return store.Retention{Age: time.Duration(c.ChangeLogDays) * 24 * time.Hour, Bytes: c.ChangeLogMB << 20}, nil
+}
+
 func (m *Main) openStore() (store.Store, error) {
-	retention := store.Retention{Age: time.Duration(m.Config.ChangeLogDays) * 24 * time.Hour,
-		Bytes: m.Config.ChangeLogMB << 20}
-	if err := retention.Validate(); err != nil {
+	retention, err := retentionOf(&m.Config)
+	if err != nil {
 		return nil, err
 	}
 	if m.Config.Data == "" {
