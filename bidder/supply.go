@@ -99,9 +99,10 @@ type supply struct {
 	derived   chan []store.Derived
 }
 
-// run reads and hands on until the reader ends, take or the reader fails, or the context
-// ends. It returns when all its goroutines have. A panic of the reader is its error; one
-// of a worker is an error of the record that it was about.
+// run reads parcels and hands them to take until the reader ends, one of the two fails, or
+// the context ends. It returns when all its goroutines have ended. A panic of the reader
+// is returned as an error; a panic of a worker becomes the error of the record that the
+// worker had at hand.
 func (s *supply) run(ctx context.Context, read func(ctx context.Context, send func(*parcel) error) error, take func(*parcel) error) error {
 	s.work, s.ordered, s.derived = make(chan *parcel, parcelsAhead), make(chan *parcel, parcelsAhead), make(chan []store.Derived, parcelsAhead)
 	ctx, stop := context.WithCancel(ctx)

@@ -50,25 +50,28 @@ func (b *Batch) rejectUndecided(ctx context.Context, err error) {
 // plan is one try to store the undecided rows of a batch. Each row is planned as if all
 // those before it will hold. Where one of them does not:
 //
-//   - a row that refers to it is refused by the engine;
-//   - a row that changes what it would have put is put all the same, for an import
-//     puts whatever is there;
-//   - a row that says the same is put in its stead: its group holds only if the one
-//     before does not.
+//   - the engine refuses a row that refers to it;
+//   - a later row of its name that says something else is put all the same, for an
+//     import replaces whatever is there;
+//   - a later row of its name that says the same is put in its stead. The group of such
+//     a row asks for the version from before the batch, so it holds only if the earlier
+//     row's group did not.
 type plan struct {
 	batch  *Batch
 	stamp  stamp
-	last   bool                    // try: any version will do
-	puts   map[string]*row         // that are planned, the last of each name
-	found  map[string]store.Record // what is stored under the names of rows
+	last   bool                    // this is the last try, on which any version will do
+	puts   map[string]*row         // the last row planned of each name
+	found  map[string]store.Record // what is stored under the rows' names
 	groups []store.Group
-	steps  []plannedRow // of the groups
+	steps  []plannedRow // the row of each group
 }
 
 // plannedRow is the row of a group.
 type plannedRow struct {
 	*row
-	insteadOf *row // nil, or that of the group before which says the same
+	// insteadOf is an earlier row that says the same, if there is one: the group holds
+	// only when that row is refused.
+	insteadOf *row
 }
 
 // add judges a row as far as the exchange can, and plans a group for one that is good
@@ -133,9 +136,9 @@ func (p *plan) put(r plannedRow, ifVersion uint64, conditions []store.Condition)
 	}
 }
 
-// settle decides rows by what became of their groups. One that was refused is undecided
-// when another write came between, or when a row before it is undecided: that may bring
-// what it needs. On the last try all are decided.
+// settle decides rows by the outcomes of their groups. A refused row stays undecided when
+// another write came between, or when an earlier row is undecided, which may bring what the
+// refused row needs. On the last try all are decided.
 func (p *plan) settle(ctx context.Context, outcomes []store.Outcome) {
 	b, waiting := p.batch, false
 	for i := range outcomes {
@@ -156,7 +159,7 @@ func (p *plan) settle(ctx context.Context, outcomes []store.Outcome) {
 }
 
 // passOver decides the undecided rows that a later row of their name has replaced in this
-// try: it is as if they had been stored just before.
+// try, as if they had been stored just before that row.
 func (p *plan) passOver() {
 	replaced := map[string]bool{}
 	for i := len(p.steps) - 1; i >= 0; i-- {
@@ -173,7 +176,8 @@ func (p *plan) passOver() {
 // isStored says whether a row is stored.
 func (r *row) isStored() bool { return r != nil && r.decided && r.outcome.Action != Rejected }
 
-// lostTo says whether a group was refused for a write that came after what was read.
+// lostTo says whether a group was refused because another write came after the exchange
+// had read.
 func lostTo(refusal error, ifVersion uint64) bool {
 	switch hexbid.KindOf(refusal) {
 	case hexbid.Stale, hexbid.AlreadyExists:
