@@ -27,7 +27,8 @@ func Derive(c *hexbid.Campaign) (d *store.Derived, cells int, err error) {
 		return nil, 0, err
 	}
 	covering := area.Cover()
-	return &store.Derived{By: derivation, Inputs: fingerprintOf(c), Value: geoindex.PackCovering(nil, covering)}, len(covering), nil
+	return &store.Derived{By: derivation, Inputs: fingerprintOf(c), Value: geoindex.PackCovering(nil, covering)},
+		len(covering), nil
 }
 
 // holds says whether something derived, nil for nothing, is what Derive would give.

@@ -15,8 +15,10 @@ import (
 // areasOfEveryKind are campaigns whose areas differ in one thing each.
 func areasOfEveryKind() []*hexbid.Campaign {
 	hub, other := hexbid.Point{Lat: 30.2553, Lng: 120.1640}, hexbid.Point{Lat: 30.2553, Lng: 120.1641}
-	square := []hexbid.Point{{Lat: 30, Lng: 120}, {Lat: 30, Lng: 121}, {Lat: 31, Lng: 121}, {Lat: 31, Lng: 120}, {Lat: 30, Lng: 120}}
-	hole := []hexbid.Point{{Lat: 30.4, Lng: 120.4}, {Lat: 30.6, Lng: 120.4}, {Lat: 30.6, Lng: 120.6}, {Lat: 30.4, Lng: 120.4}}
+	square := []hexbid.Point{{Lat: 30, Lng: 120}, {Lat: 30, Lng: 121}, {Lat: 31, Lng: 121}, {Lat: 31, Lng: 120},
+		{Lat: 30, Lng: 120}}
+	hole := []hexbid.Point{{Lat: 30.4, Lng: 120.4}, {Lat: 30.6, Lng: 120.4}, {Lat: 30.6, Lng: 120.6},
+		{Lat: 30.4, Lng: 120.4}}
 	areas := []hexbid.Area{
 		{AroundPlacesM: 2000},
 		{AroundPlacesM: 2001},
@@ -37,7 +39,8 @@ func areasOfEveryKind() []*hexbid.Campaign {
 	}
 	var all []*hexbid.Campaign
 	for i := range areas {
-		all = append(all, &hexbid.Campaign{Area: areas[i]}, &hexbid.Campaign{Area: areas[i], Excluded: hexbid.Area{Circles: []hexbid.Circle{{Center: hub, RadiusM: 500}}}},
+		all = append(all, &hexbid.Campaign{Area: areas[i]}, &hexbid.Campaign{Area: areas[i],
+			Excluded: hexbid.Area{Circles: []hexbid.Circle{{Center: hub, RadiusM: 500}}}},
 			&hexbid.Campaign{Area: hexbid.Area{Everywhere: true, Cells: []uint64{1}}, Excluded: areas[i]})
 	}
 	return all
@@ -93,13 +96,14 @@ func TestACoveringThatIsMadeOtherwiseHasAnotherVersion(t *testing.T) {
 func TestAnErrorOrAPanicOfOneRecordDoesNotStopTheOthers(t *testing.T) {
 	m := newTestMarket(t, 5, hexbid.Point{Lat: 30, Lng: 120})
 	good := func(id string) *hexbid.Campaign {
-		return &hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a1/campaigns/" + id}, Program: m.programName(1), Pricing: hexbid.CPC, Bid: 1_000_000,
-			Area: hexbid.Area{Circles: []hexbid.Circle{{Center: m.center, RadiusM: 100}}}}
+		return &hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a1/campaigns/" + id}, Program: m.programName(1),
+			Pricing: hexbid.CPC, Bid: 1_000_000, Area: hexbid.Area{Circles: []hexbid.Circle{{Center: m.center, RadiusM: 100}}}}
 	}
 	unknown, panics := good("unknown"), good("panics")
 	unknown.Area = hexbid.Area{Regions: []string{"1"}}
 	panics.Area = hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: math.NaN()}, RadiusM: 1}}}
-	m.commit(t, m.advertiser(1), &hexbid.Program{Meta: hexbid.Meta{Name: m.programName(1)}}, good("first"), unknown, panics, good("last"))
+	m.commit(t, m.advertiser(1), &hexbid.Program{Meta: hexbid.Meta{Name: m.programName(1)}}, good("first"), unknown,
+		panics, good("last"))
 	if n := m.indexer.Snapshot().Campaigns; n != 2 {
 		t.Errorf("%d campaigns are indexed, want the two that can be", n)
 	}

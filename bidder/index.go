@@ -51,9 +51,10 @@ type index struct {
 func newIndex(market *Market, clock func() time.Time, log *slog.Logger, live *liveStates) *index {
 	r := newRecords()
 	s := newSurrounds(r)
-	return &index{market: market, clock: clock, log: log, quarter: clock().Truncate(targeting.Quarter), reserves: compileReserves(market.Reserves),
-		records: r, live: live, words: newWordWriter(), sites: newSites(r), surrounds: s, postings: newPostings(r, s, log),
-		turnedOwners: map[uint32]struct{}{}, changedPrograms: map[uint32]struct{}{}}
+	return &index{market: market, clock: clock, log: log, quarter: clock().Truncate(targeting.Quarter),
+		reserves: compileReserves(market.Reserves), records: r, live: live, words: newWordWriter(), sites: newSites(r),
+		surrounds: s, postings: newPostings(r, s, log), turnedOwners: map[uint32]struct{}{},
+		changedPrograms: map[uint32]struct{}{}}
 }
 
 // load indexes every record of a store.
@@ -83,7 +84,8 @@ func (x *index) load(ctx context.Context, from Catalogue) error {
 	}
 	x.version = version
 	x.live.open()
-	x.log.Info("indexed the catalogue", "version", version, "campaigns", x.records.size.campaigns, "programs", x.records.size.programs,
+	x.log.Info("indexed the catalogue", "version", version, "campaigns", x.records.size.campaigns, "programs",
+		x.records.size.programs,
 		"places", x.records.size.places, "took", time.Since(started).Round(time.Millisecond))
 	return nil
 }

@@ -28,8 +28,8 @@ type Indexer struct {
 // NewIndexer makes an indexer with an empty snapshot. The market must be
 // valid.
 func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Indexer {
-	x := &Indexer{clock: clock, stale: make(chan struct{}, 1), handIns: make(chan handIn), ended: make(chan struct{}), advance: make(chan struct{}),
-		index: newIndex(market, clock, log, newLiveStates())}
+	x := &Indexer{clock: clock, stale: make(chan struct{}, 1), handIns: make(chan handIn), ended: make(chan struct{}),
+		advance: make(chan struct{}), index: newIndex(market, clock, log, newLiveStates())}
 	x.publish()
 	return x
 }
@@ -68,7 +68,8 @@ func (x *Indexer) Run(ctx context.Context, from Catalogue) {
 		if ctx.Err() != nil {
 			return
 		}
-		x.log.Error("the log of changes does not lead on from what is indexed: indexing the catalogue anew, searches go on as of then",
+		x.log.Error("the log of changes does not lead on from what is indexed: indexing the catalogue anew, searches go on "+
+			"as of then",
 			"version", x.version, "error", err)
 		for x.loadAnew(ctx, from) != nil && ctx.Err() == nil {
 			pause(ctx, tryAgainAfter)
@@ -113,7 +114,8 @@ func (x *Indexer) follow(ctx context.Context, from Catalogue) error {
 	supplying.Go(func() {
 		defer close(updates)
 		s := supply{catalogue: from, log: x.log}
-		ended = s.run(ctx, func(ctx context.Context, send func(*parcel) error) error { return s.follow(ctx, after, send) }, handOn(ctx, updates))
+		ended = s.run(ctx, func(ctx context.Context, send func(*parcel) error) error { return s.follow(ctx, after, send) },
+			handOn(ctx, updates))
 	})
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

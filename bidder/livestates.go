@@ -28,7 +28,8 @@ type liveStates struct {
 const mostUnindexed = 1 << 20
 
 func newLiveStates() *liveStates {
-	return &liveStates{indexed: byUID[handedIn]{}, recent: map[hexbid.UID]handedIn{}, opening: true, generation: mostUnindexed / 2}
+	return &liveStates{indexed: byUID[handedIn]{}, recent: map[hexbid.UID]handedIn{}, opening: true,
+		generation: mostUnindexed / 2}
 }
 
 // of is the state of a campaign that the index has.

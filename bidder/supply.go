@@ -103,8 +103,10 @@ type supply struct {
 // the context ends. It returns when all its goroutines have ended. A panic of the reader
 // is returned as an error; a panic of a worker becomes the error of the record that the
 // worker had at hand.
-func (s *supply) run(ctx context.Context, read func(ctx context.Context, send func(*parcel) error) error, take func(*parcel) error) error {
-	s.work, s.ordered, s.derived = make(chan *parcel, parcelsAhead), make(chan *parcel, parcelsAhead), make(chan []store.Derived, parcelsAhead)
+func (s *supply) run(ctx context.Context, read func(ctx context.Context, send func(*parcel) error) error,
+	take func(*parcel) error) error {
+	s.work, s.ordered, s.derived = make(chan *parcel, parcelsAhead), make(chan *parcel, parcelsAhead),
+		make(chan []store.Derived, parcelsAhead)
 	ctx, stop := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	defer group.Wait()

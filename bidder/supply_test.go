@@ -61,14 +61,17 @@ func (w *watched) takeKept() map[hexbid.UID]store.Derived {
 }
 
 func supplied(i int) *hexbid.Campaign {
-	return &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a/campaigns/c%d", i)}, Program: "advertisers/a/programs/p", Pricing: hexbid.CPC, Bid: 1_000_000,
-		Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 30, Lng: 120 + float64(i%1000)/1000}, RadiusM: 300}}}}
+	return &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a/campaigns/c%d", i)},
+		Program: "advertisers/a/programs/p", Pricing: hexbid.CPC, Bid: 1_000_000,
+		Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 30, Lng: 120 + float64(i%1000)/1000},
+			RadiusM: 300}}}}
 }
 
 // putOwner puts what campaigns need first.
 func (w *watched) putOwner(t *testing.T) {
 	mustCommit(t, w, []store.Step{{Put: &store.Record{Resource: &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}}}},
-		{Put: &store.Record{Resource: &hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/p"}, Category: hexbid.Catering}}}})
+		{Put: &store.Record{Resource: &hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/p"},
+			Category: hexbid.Catering}}}})
 }
 
 func newIndexer(t *testing.T) *Indexer {
@@ -153,7 +156,8 @@ func TestACoveringThatDoesNotHoldIsWorkedOutAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		kept := w.takeKept()
-		if d := kept[right.UID]; !slices.Equal(d.Value, right.Value) || d.Inputs != right.Inputs || d.By != right.By || !slices.Equal(x.postings.coverings.at(0), right.Value) {
+		if d := kept[right.UID]; !slices.Equal(d.Value, right.Value) || d.Inputs != right.Inputs || d.By != right.By ||
+			!slices.Equal(x.postings.coverings.at(0), right.Value) {
 			t.Errorf("%s: kept %+v", name, kept)
 		}
 	}
@@ -172,7 +176,8 @@ func TestChangesComeInOrderWhateverHasToBeWorkedOut(t *testing.T) {
 		c.Bid += hexbid.Money(i)
 		if i%7 == 0 {
 			for j := range 300 {
-				c.Area.Circles = append(c.Area.Circles, hexbid.Circle{Center: hexbid.Point{Lat: float64(j % 80), Lng: float64(j)}, RadiusM: 9000})
+				c.Area.Circles = append(c.Area.Circles, hexbid.Circle{Center: hexbid.Point{Lat: float64(j % 80), Lng: float64(j)},
+					RadiusM: 9000})
 			}
 		}
 		last = mustCommit(t, w, []store.Step{{Put: &store.Record{Resource: c}, IfVersion: store.AnyVersion}})
@@ -244,7 +249,8 @@ func TestAGapInTheLogIsCrossedByIndexingAnew(t *testing.T) {
 	mustCommit(t, w, []store.Step{{Delete: supplied(3).Name, IfVersion: store.AnyVersion}})
 	changed := supplied(4)
 	changed.Bid = 7_000_000
-	missed := mustCommit(t, w, []store.Step{{Put: &store.Record{Resource: changed}, IfVersion: store.AnyVersion}, {Put: &store.Record{Resource: supplied(10)}}})
+	missed := mustCommit(t, w, []store.Step{{Put: &store.Record{Resource: changed}, IfVersion: store.AnyVersion},
+		{Put: &store.Record{Resource: supplied(10)}}})
 	runs(t, x, w)
 	waitFor(t, x, missed.Version) // what the log did not show
 	next := mustCommit(t, w, []store.Step{{Put: &store.Record{Resource: supplied(11)}}})
@@ -319,7 +325,8 @@ func bidsOf(x *Indexer) map[hexbid.UID][2]int64 {
 func TestWhatWasHandedInOutlivesIndexingAnew(t *testing.T) {
 	w, x := newWatched(), newIndexer(t)
 	w.putOwner(t)
-	put := mustCommit(t, w, []store.Step{{Put: &store.Record{Resource: supplied(0)}}, {Put: &store.Record{Resource: supplied(1)}}})
+	put := mustCommit(t, w, []store.Step{{Put: &store.Record{Resource: supplied(0)}},
+		{Put: &store.Record{Resource: supplied(1)}}})
 	if err := x.Load(context.Background(), w); err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +344,8 @@ func TestWhatWasHandedInOutlivesIndexingAnew(t *testing.T) {
 	tape.Close(hexbid.Errorf(hexbid.DataLoss, "data", "a file is damaged"))
 	next := mustCommit(t, w, []store.Step{{Put: &store.Record{Resource: supplied(2)}}})
 	waitFor(t, x, next.Version)
-	for campaign, want := range map[hexbid.UID]LiveState{uid: {PacingPPM: auction.PPM / 2, QualityPPM: 77, BudgetSpent: true}, coming: {PacingPPM: auction.PPM / 4, QualityPPM: 78}} {
+	for campaign, want := range map[hexbid.UID]LiveState{uid: {PacingPPM: auction.PPM / 2, QualityPPM: 77,
+		BudgetSpent: true}, coming: {PacingPPM: auction.PPM / 4, QualityPPM: 78}} {
 		if state, there := x.Snapshot().LiveState(campaign); !there || state != want {
 			t.Errorf("campaign %d: %+v, %v; want %+v", campaign, state, there, want)
 		}

@@ -19,6 +19,7 @@ func admit(ctx context.Context) error {
 	case hexbid.Operator, hexbid.System:
 		return nil
 	default:
-		return hexbid.Errorf(hexbid.Denied, "", "the call is made for %s, who may neither read nor change the market: call as a principal that has rights", caller)
+		return hexbid.Errorf(hexbid.Denied, "",
+			"the call is made for %s, who may neither read nor change the market: call as a principal that has rights", caller)
 	}
 }

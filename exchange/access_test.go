@@ -26,7 +26,8 @@ var doors = map[string]func(context.Context, *Exchange) error{
 		return err
 	},
 	"Update": func(ctx context.Context, e *Exchange) error {
-		_, err := e.Update(ctx, program+"/places/l", store.AnyVersion, false, func(hexbid.Resource) (hexbid.Resource, error) { return place("l", hub), nil })
+		_, err := e.Update(ctx, program+"/places/l", store.AnyVersion, false,
+			func(hexbid.Resource) (hexbid.Resource, error) { return place("l", hub), nil })
 		return err
 	},
 	"Delete": func(ctx context.Context, e *Exchange) error {
@@ -103,7 +104,8 @@ func TestEveryDoorRefusesACallerWithoutRights(t *testing.T) {
 	}
 	for name, door := range doors { // so that it is not something else that refuses
 		for _, role := range []hexbid.Role{hexbid.Operator, hexbid.System} {
-			if err := door(hexbid.WithPrincipal(t.Context(), hexbid.Principal{Role: role}), e); err != nil && hexbid.KindOf(err) != hexbid.AlreadyExists {
+			if err := door(hexbid.WithPrincipal(t.Context(), hexbid.Principal{Role: role}), e); err != nil &&
+				hexbid.KindOf(err) != hexbid.AlreadyExists {
 				t.Errorf("%s for the role %s: %v", name, role, err)
 			}
 		}

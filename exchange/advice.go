@@ -40,7 +40,8 @@ func adviseBid(c *hexbid.Campaign, host hexbid.Host, wanted, minimum hexbid.Mone
 	atLeast := max(c.Bid, leastBidAbove(&others, minimum), tenth(wanted))
 	for _, bid := range []hexbid.Money{atLeast, wanted, tenth(wanted)} {
 		next.Bid = bid
-		next.HostBids = append(slices.Clip(others.HostBids), hexbid.HostBid{Host: host, MultiplierPPM: next.MultiplierFor(wanted)})
+		next.HostBids = append(slices.Clip(others.HostBids),
+			hexbid.HostBid{Host: host, MultiplierPPM: next.MultiplierFor(wanted)})
 		if isLegal(&next, minimum) {
 			return adviceFor(c, &next, host), true
 		}
@@ -111,7 +112,8 @@ func (a *Advice) words(host hexbid.Host) string {
 	if a.TotalBudget > 0 {
 		set = append(set, fmt.Sprintf("total_budget to %s or more", a.TotalBudget))
 	}
-	return fmt.Sprintf("Set %s: that wins slot %d or a better one, as long as the others bid as they do.", strings.Join(set, " and "), a.Slot)
+	return fmt.Sprintf("Set %s: that wins slot %d or a better one, as long as the others bid as they do.",
+		strings.Join(set, " and "), a.Slot)
 }
 
 // percent writes parts per million in hundredths.
@@ -130,5 +132,6 @@ func noBidWords(c *hexbid.Campaign, host hexbid.Host, legal bool) string {
 	if host != hexbid.HostUnknown {
 		where = " on " + host.String()
 	}
-	return fmt.Sprintf("No bid wins a slot here: it would take more than %s%s, the highest that the market takes for %s.", most, where, c.Pricing)
+	return fmt.Sprintf("No bid wins a slot here: it would take more than %s%s, the highest that the market takes for %s.",
+		most, where, c.Pricing)
 }

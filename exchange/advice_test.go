@@ -29,15 +29,19 @@ type auctionHouse struct {
 func newAuctionHouse(t *rapid.T, keys *token.Keys) *auctionHouse {
 	h := &auctionHouse{factors: map[string]worth{}}
 	config := DefaultConfig()
-	config.Clock, config.Log, config.Cards, config.CacheBytes = func() time.Time { return now }, slog.New(slog.DiscardHandler), plainCards{}, 1<<20
+	config.Clock, config.Log, config.Cards, config.CacheBytes = func() time.Time { return now },
+		slog.New(slog.DiscardHandler), plainCards{}, 1<<20
 	config.AuctionBudget = time.Hour
 	config.RequestID = func() string { h.requests++; return fmt.Sprint("request ", h.requests) }
-	config.Market.Mechanism = rapid.SampledFrom([]auction.Mechanism{auction.GSP, auction.VCG, auction.FirstPrice}).Draw(t, "mechanism")
+	config.Market.Mechanism = rapid.SampledFrom([]auction.Mechanism{auction.GSP, auction.VCG, auction.FirstPrice}).Draw(t,
+		"mechanism")
 	config.Market.Increment = rapid.SampledFrom([]hexbid.Money{0, 7}).Draw(t, "increment")
 	config.Market.Reserves = []bidder.Reserve{
 		{PerThousand: rapid.SampledFrom([]hexbid.Money{0, 1, 3_000_001, 30_000_000}).Draw(t, "reserve")},
-		{Host: hexbid.Alipay, PerThousand: rapid.SampledFrom([]hexbid.Money{0, 45_000_000, 1_000_000_000_000}).Draw(t, "reserve of alipay")},
-		{Category: hexbid.Finance, PerThousand: rapid.SampledFrom([]hexbid.Money{0, 12_345_678}).Draw(t, "reserve of finance")},
+		{Host: hexbid.Alipay, PerThousand: rapid.SampledFrom([]hexbid.Money{0, 45_000_000, 1_000_000_000_000}).Draw(t,
+			"reserve of alipay")},
+		{Category: hexbid.Finance, PerThousand: rapid.SampledFrom([]hexbid.Money{0, 12_345_678}).Draw(t,
+			"reserve of finance")},
 	}
 	e, err := Open(ctx, config, store.NewMemory(), keys)
 	if err != nil {
@@ -56,10 +60,12 @@ func newAuctionHouse(t *rapid.T, keys *token.Keys) *auctionHouse {
 func (h *auctionHouse) addAdvertiser(t *rapid.T, name string, alike bool) {
 	program := name + "/programs/p"
 	h.put(t, &hexbid.Advertiser{Meta: hexbid.Meta{Name: name}, DisplayName: "A"},
-		&hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: "P", Hosts: []hexbid.Host{hexbid.WeChat, hexbid.Alipay},
+		&hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: "P",
+			Hosts:    []hexbid.Host{hexbid.WeChat, hexbid.Alipay},
 			Category: rapid.SampledFrom([]hexbid.Category{hexbid.Catering, hexbid.Finance}).Draw(t, "category")})
 	for i := range rapid.IntRange(1, 3).Draw(t, "campaigns") {
-		c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", name, i)}, DisplayName: "C", Program: program, Area: hexbid.Area{Everywhere: true}}
+		c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", name, i)}, DisplayName: "C",
+			Program: program, Area: hexbid.Area{Everywhere: true}}
 		c.Pricing, c.Bid, c.DailyBudget = hexbid.CPC, 200_000, 200_000
 		h.factors[c.Name] = worth{pacingPPM: auction.PPM, qualityPPM: 30_000}
 		if !alike {
@@ -77,13 +83,15 @@ func (h *auctionHouse) addAdvertiser(t *rapid.T, name string, alike bool) {
 func drawBids(t *rapid.T, c *hexbid.Campaign) {
 	c.Pricing = rapid.SampledFrom([]hexbid.PricingModel{hexbid.CPC, hexbid.CPC, hexbid.CPM}).Draw(t, "pricing")
 	least, most := c.Pricing.BidLimits()
-	c.Bid = rapid.SampledFrom([]hexbid.Money{1, 10, 100_000, 200_000, 200_000, 1_000_000, 99_999_999, 1_000_000_000}).Draw(t, "bid")
+	c.Bid = rapid.SampledFrom([]hexbid.Money{1, 10, 100_000, 200_000, 200_000, 1_000_000, 99_999_999,
+		1_000_000_000}).Draw(t, "bid")
 	if c.Pricing == hexbid.CPM {
 		c.Bid *= rapid.SampledFrom([]hexbid.Money{1000, 30, 999}).Draw(t, "a thousand")
 	}
 	c.Bid = max(c.Bid, least)
 	for _, host := range []hexbid.Host{hexbid.WeChat, hexbid.Alipay} {
-		ppm := rapid.SampledFrom([]int64{0, 0, 1, 100_000, 333_333, 1_200_000, hexbid.MaxHostMultiplierPPM}).Draw(t, host.String())
+		ppm := rapid.SampledFrom([]int64{0, 0, 1, 100_000, 333_333, 1_200_000, hexbid.MaxHostMultiplierPPM}).Draw(t,
+			host.String())
 		if bid := hexbid.Money(int64(c.Bid) * ppm / 1_000_000); bid >= least && bid <= most {
 			c.HostBids = append(c.HostBids, hexbid.HostBid{Host: host, MultiplierPPM: ppm})
 		}
@@ -224,7 +232,8 @@ func (h *auctionHouse) expectNoBidWins(t *rapid.T, c *hexbid.Campaign, host hexb
 		highest := *c
 		highest.Bid = most
 		for _, b := range c.HostBids {
-			if bid := highest.BidOn(b.Host); b.Host != host && (bid < h.e.config.Market.MinimumBid[c.Pricing] || bid > most && host == hexbid.HostUnknown) {
+			if bid := highest.BidOn(b.Host); b.Host != host && (bid < h.e.config.Market.MinimumBid[c.Pricing] ||
+				bid > most && host == hexbid.HostUnknown) {
 				return
 			}
 		}
@@ -247,15 +256,18 @@ func TestAdviceIsWhatTheAdvertiserSets(t *testing.T) {
 		hosts   []hexbid.HostBid
 		want    Advice
 	}{
-		"a plain bid":                        {clicks, 100, nil, Advice{Bid: 2_000_001}},
-		"at a tie":                           {clicks, 2_000_000, nil, Advice{Bid: 2_000_001}},
-		"whole micros an impression":         {impressions, 1000, nil, Advice{Bid: 60_001_000}}, // 2,000,000 × 0.03 × 1,000, and one more
-		"a host that gets a tenth":           {clicks, 1_500_000, on(hexbid.WeChat, 100_000), Advice{Bid: 20_000_010}},
-		"a host that gets tenfold":           {clicks, 100, on(hexbid.WeChat, 10_000_000), Advice{Bid: 200_001}},
-		"another host's part":                {clicks, 100, on(hexbid.Alipay, 100_000), Advice{Bid: 2_000_001}},
-		"a part too small for any bid":       {clicks, 1_500_000, on(hexbid.WeChat, 1), Advice{HostPPM: 1_333_334}},
-		"another host at its limit":          {clicks, 100_000_000, append(on(hexbid.Alipay, 10_000_000), on(hexbid.WeChat, 10_000)...), Advice{HostPPM: 20_001}},
-		"both, for the part goes to a limit": {clicks, 10_000, on(hexbid.WeChat, 100), Advice{Bid: 200_001, HostPPM: 9_999_956}},
+		"a plain bid": {clicks, 100, nil, Advice{Bid: 2_000_001}},
+		"at a tie":    {clicks, 2_000_000, nil, Advice{Bid: 2_000_001}},
+		// 2,000,000 × 0.03 × 1,000, and one more
+		"whole micros an impression":   {impressions, 1000, nil, Advice{Bid: 60_001_000}},
+		"a host that gets a tenth":     {clicks, 1_500_000, on(hexbid.WeChat, 100_000), Advice{Bid: 20_000_010}},
+		"a host that gets tenfold":     {clicks, 100, on(hexbid.WeChat, 10_000_000), Advice{Bid: 200_001}},
+		"another host's part":          {clicks, 100, on(hexbid.Alipay, 100_000), Advice{Bid: 2_000_001}},
+		"a part too small for any bid": {clicks, 1_500_000, on(hexbid.WeChat, 1), Advice{HostPPM: 1_333_334}},
+		"another host at its limit": {clicks, 100_000_000,
+			append(on(hexbid.Alipay, 10_000_000), on(hexbid.WeChat, 10_000)...), Advice{HostPPM: 20_001}},
+		"both, for the part goes to a limit": {clicks, 10_000, on(hexbid.WeChat, 100),
+			Advice{Bid: 200_001, HostPPM: 9_999_956}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			// The larger hash of this request is the incumbent's.
@@ -263,7 +275,8 @@ func TestAdviceIsWhatTheAdvertiserSets(t *testing.T) {
 			fill(t, e)
 			for _, owner := range []string{"advertisers/b", "advertisers/c"} {
 				fill(t, e, &hexbid.Advertiser{Meta: hexbid.Meta{Name: owner}, DisplayName: "A"},
-					&hexbid.Program{Meta: hexbid.Meta{Name: owner + "/programs/p"}, DisplayName: "P", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
+					&hexbid.Program{Meta: hexbid.Meta{Name: owner + "/programs/p"}, DisplayName: "P", Category: hexbid.Catering,
+						Hosts: []hexbid.Host{hexbid.WeChat}})
 			}
 			put := func(owner string, pricing hexbid.PricingModel, bid hexbid.Money, hosts []hexbid.HostBid) *hexbid.Campaign {
 				c := campaign("c")

@@ -44,7 +44,8 @@ func (h *auctionHouse) checkToken(t *rapid.T, won *Sponsored, host hexbid.Host, 
 		t.Fatalf("%+v\nis worked out as %d set by %s, %v; was %d", award, price, setBy, err, won.Price)
 	}
 	market := &h.e.config.Market
-	if award.RequestID != requestID || award.MarketVersion != market.Version || award.Basis.Mechanism != market.Mechanism || award.Basis.Pricing != won.Pricing {
+	if award.RequestID != requestID || award.MarketVersion != market.Version ||
+		award.Basis.Mechanism != market.Mechanism || award.Basis.Pricing != won.Pricing {
 		t.Fatalf("%+v\nis of request %q in market %+v", award, requestID, market)
 	}
 	for _, c := range h.campaigns {

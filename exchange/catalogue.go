@@ -21,7 +21,8 @@ func (e *Exchange) Get(ctx context.Context, name string) (hexbid.Resource, error
 }
 
 // List shows resources to visit in order of name, as store.Store says.
-func (e *Exchange) List(ctx context.Context, q store.ListQuery, visit func(hexbid.Resource) (more bool)) (next string, err error) {
+func (e *Exchange) List(ctx context.Context, q store.ListQuery, visit func(hexbid.Resource) (more bool)) (next string,
+	err error) {
 	if err := admit(ctx); err != nil {
 		return "", err
 	}
@@ -61,7 +62,8 @@ type Change func(present hexbid.Resource) (hexbid.Resource, error)
 // stays. A version other than store.AnyVersion must be the one in force. When
 // another write comes between and any version will do, it is tried again. It returns
 // as Create does.
-func (e *Exchange) Update(ctx context.Context, name string, ifVersion uint64, validateOnly bool, change Change) (hexbid.Resource, error) {
+func (e *Exchange) Update(ctx context.Context, name string, ifVersion uint64, validateOnly bool,
+	change Change) (hexbid.Resource, error) {
 	if err := admit(ctx); err != nil {
 		return nil, err
 	}
@@ -105,7 +107,8 @@ func (e *Exchange) read(ctx context.Context, name string, ifVersion uint64) (sto
 // put commits a draft in the place of what is present, the zero Record for nothing, and
 // waits until it is searchable. It is Stale when another write, or a verdict on a place,
 // came between.
-func (e *Exchange) put(ctx context.Context, d *draft, present store.Record, validateOnly bool) (hexbid.Resource, error) {
+func (e *Exchange) put(ctx context.Context, d *draft, present store.Record, validateOnly bool) (hexbid.Resource,
+	error) {
 	found := earlierOf(present.Resource, d.resource)
 	conditions, err := e.settleReview(ctx, d.resource, present.Resource, found)
 	if err != nil {
@@ -231,7 +234,8 @@ func (e *Exchange) check(r hexbid.Resource, known error) error {
 	_, name := hexbid.ParseNameOf(store.KindOf(r), "name", r.Metadata().Name)
 	found := hexbid.JoinErrors(name, r.Validate())
 	if c, ok := r.(*hexbid.Campaign); ok {
-		found = hexbid.JoinErrors(found, e.checkMinimumBid(c, hexbid.JoinErrors(known, found)), checkRegions("campaign.area", &c.Area), checkRegions("campaign.excluded_area", &c.Excluded))
+		found = hexbid.JoinErrors(found, e.checkMinimumBid(c, hexbid.JoinErrors(known, found)),
+			checkRegions("campaign.area", &c.Area), checkRegions("campaign.excluded_area", &c.Excluded))
 	}
 	return hexbid.JoinErrors(known, hexbid.WithoutFields(found, known))
 }
@@ -240,13 +244,15 @@ func (e *Exchange) check(r hexbid.Resource, known error) error {
 func (e *Exchange) checkMinimumBid(c *hexbid.Campaign, soFar error) error {
 	errs, _ := hexbid.ErrorsOf(soFar)
 	for _, err := range errs {
-		if strings.HasPrefix(err.Field, "campaign.bid") || strings.HasPrefix(err.Field, "campaign.pricing") || strings.HasPrefix(err.Field, "campaign.host_bids") {
+		if strings.HasPrefix(err.Field, "campaign.bid") || strings.HasPrefix(err.Field, "campaign.pricing") ||
+			strings.HasPrefix(err.Field, "campaign.host_bids") {
 			return nil
 		}
 	}
 	minimum := e.config.Market.MinimumBid[c.Pricing]
 	if lowest, _ := c.BidRange(); lowest < minimum {
-		return hexbid.Invalidf("campaign.bid_micros", "%s is below this market's minimum of %s for %s", lowest.Micros(), minimum.Micros(), c.Pricing)
+		return hexbid.Invalidf("campaign.bid_micros", "%s is below this market's minimum of %s for %s", lowest.Micros(),
+			minimum.Micros(), c.Pricing)
 	}
 	return nil
 }
@@ -365,7 +371,8 @@ func (e *Exchange) approvedIn(ctx context.Context, program string, t *trial) (in
 	return e.store.Counted(ctx, program, store.Approved)
 }
 
-func (e *Exchange) serving(c *hexbid.Campaign, ownerPaused bool, approvedIn func(program string) (int64, error)) (bool, string) {
+func (e *Exchange) serving(c *hexbid.Campaign, ownerPaused bool, approvedIn func(program string) (int64, error)) (bool,
+	string) {
 	now := e.config.Clock()
 	if c.State == hexbid.Paused {
 		return false, "the campaign is paused"

@@ -25,7 +25,8 @@ func TestSearchesGoOnWithoutWhatLiesInADamagedFile(t *testing.T) {
 	e := open(t, nil)
 	const other = "advertisers/a/programs/other"
 	fill(t, e, place("l", hub), campaign("c"),
-		&hexbid.Program{Meta: hexbid.Meta{Name: other}, DisplayName: "O", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}},
+		&hexbid.Program{Meta: hexbid.Meta{Name: other}, DisplayName: "O", Category: hexbid.Catering,
+			Hosts: []hexbid.Host{hexbid.WeChat}},
 		&hexbid.Place{Meta: hexbid.Meta{Name: other + "/places/l"}, Point: hub})
 	for damaged, want := range map[string][2]int{"advertisers/a/campaigns/c": {0, 1}, other: {1, 0}, program: {0, 1}} {
 		r, err := e.Get(ctx, damaged)

@@ -26,7 +26,8 @@ func TestDeletingAProgramLooksAtFewOfItsOwnersCampaigns(t *testing.T) {
 	counted := &visitedStore{Store: e.store}
 	e.store = counted
 	other := "advertisers/a/programs/other"
-	all := []hexbid.Resource{&hexbid.Program{Meta: hexbid.Meta{Name: other}, DisplayName: "O", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}}
+	all := []hexbid.Resource{&hexbid.Program{Meta: hexbid.Meta{Name: other}, DisplayName: "O", Category: hexbid.Catering,
+		Hosts: []hexbid.Host{hexbid.WeChat}}}
 	for i := range 3000 {
 		c := campaign(fmt.Sprintf("c%d", i))
 		c.Area = hexbid.Area{Regions: []string{"330100"}}
@@ -38,7 +39,8 @@ func TestDeletingAProgramLooksAtFewOfItsOwnersCampaigns(t *testing.T) {
 	}
 	counted.visited = 0
 	err := e.Delete(ctx, program, store.AnyVersion, false)
-	if hexbid.KindOf(err) != hexbid.InUse || !strings.Contains(err.Error(), `is needed by "advertisers/a/campaigns/c`) || counted.visited > 10 {
+	if hexbid.KindOf(err) != hexbid.InUse || !strings.Contains(err.Error(), `is needed by "advertisers/a/campaigns/c`) ||
+		counted.visited > 10 {
 		t.Errorf("many buy for it: %v, %d records looked at", err, counted.visited)
 	}
 	last := campaign("z")

@@ -79,8 +79,9 @@ func TestRowsThatAreDurableWhenTheCallEndsAreToldAsWhatTheyAre(t *testing.T) {
 	e, l, ending := openLagging(t)
 	far := hexbid.Point{Lat: 31.2304, Lng: 121.4737}
 	before := e.Size().Version
-	b, err := newUpload(e, false).Prepare(ctx, append(incomingOf([]hexbid.Resource{place("l", far), place("m", hub), place("m", hub), place("", hub)}),
-		Incoming{Resource: place("n", hub), CheckOnly: true}))
+	b, err := newUpload(e, false).Prepare(ctx,
+		append(incomingOf([]hexbid.Resource{place("l", far), place("m", hub), place("m", hub), place("", hub)}),
+			Incoming{Resource: place("n", hub), CheckOnly: true}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +90,8 @@ func TestRowsThatAreDurableWhenTheCallEndsAreToldAsWhatTheyAre(t *testing.T) {
 	for i, want := range []Action{Updated, Created, Unchanged, Rejected, Created} {
 		o := outcomes[i]
 		durable := i < 3
-		if o.Action != want || (o.Err != nil) != (want == Rejected) || slices.Contains(o.Notices, NotYetSearchable) != durable || durable && e.Searchable(o.Resource) {
+		if o.Action != want || (o.Err != nil) != (want == Rejected) ||
+			slices.Contains(o.Notices, NotYetSearchable) != durable || durable && e.Searchable(o.Resource) {
 			t.Errorf("row %d: %+v; want action %d", i, o, want)
 		}
 	}
@@ -97,7 +99,8 @@ func TestRowsThatAreDurableWhenTheCallEndsAreToldAsWhatTheyAre(t *testing.T) {
 		t.Fatal("the index did not stand still")
 	}
 	l.release()
-	if err := e.indexer.WaitFor(ctx, outcomes[0].Resource.Metadata().Version); err != nil || e.Size().Places != 2 || !e.Searchable(outcomes[1].Resource) {
+	if err := e.indexer.WaitFor(ctx, outcomes[0].Resource.Metadata().Version); err != nil || e.Size().Places != 2 ||
+		!e.Searchable(outcomes[1].Resource) {
 		t.Errorf("%v, %+v", err, e.Size())
 	}
 	for _, o := range e.Import(ctx, []hexbid.Resource{place("l", far)}, false) {
@@ -113,7 +116,8 @@ func TestASingleWriteThatIsDurableWhenTheCallEndsIsASuccess(t *testing.T) {
 			return e.Create(ctx, place("m", hub), false)
 		},
 		"update": func(ctx context.Context, e *Exchange) (hexbid.Resource, error) {
-			return e.Update(ctx, place("l", hub).Name, store.AnyVersion, false, func(hexbid.Resource) (hexbid.Resource, error) { return version(2), nil })
+			return e.Update(ctx, place("l", hub).Name, store.AnyVersion, false,
+				func(hexbid.Resource) (hexbid.Resource, error) { return version(2), nil })
 		},
 		"review": func(ctx context.Context, e *Exchange) (hexbid.Resource, error) {
 			return e.Review(ctx, place("l", hub).Name, store.AnyVersion, hexbid.Hidden)
@@ -151,7 +155,8 @@ func TestACallThatEndsBeforeTheCommitChangesNothing(t *testing.T) {
 	cancel()
 	before := e.Size()
 	b.Commit(gone)
-	if o := b.Outcomes(gone)[0]; o.Action != Rejected || hexbid.KindOf(o.Err) != hexbid.Unavailable || !errors.Is(o.Err, context.Canceled) {
+	if o := b.Outcomes(gone)[0]; o.Action != Rejected || hexbid.KindOf(o.Err) != hexbid.Unavailable ||
+		!errors.Is(o.Err, context.Canceled) {
 		t.Errorf("%+v", o)
 	}
 	if _, err := e.Create(gone, place("m", hub), false); !errors.Is(err, context.Canceled) {

@@ -71,8 +71,9 @@ type Home struct {
 
 // DefaultConfig is a market of default rules with a budget of one millisecond.
 func DefaultConfig() Config {
-	return Config{Market: bidder.DefaultMarket(), AuctionBudget: time.Millisecond, NearbyBudget: 5 * time.Millisecond, ClickExpiry: 30 * time.Minute,
-		AdvertiserEntries: 1_000_000, CacheBytes: 64 << 20, Clock: time.Now, Stopwatch: time.Now, RequestID: randomID, Log: slog.Default()}
+	return Config{Market: bidder.DefaultMarket(), AuctionBudget: time.Millisecond, NearbyBudget: 5 * time.Millisecond,
+		ClickExpiry: 30 * time.Minute, AdvertiserEntries: 1_000_000, CacheBytes: 64 << 20, Clock: time.Now,
+		Stopwatch: time.Now, RequestID: randomID, Log: slog.Default()}
 }
 
 // Validate refuses a configuration that cannot work; the error names the
@@ -88,7 +89,8 @@ func (c *Config) Validate() error {
 		return hexbid.Invalidf("click-expiry", "%s is out of range: use 1m to 24h", c.ClickExpiry)
 	}
 	if c.AdvertiserEntries < 1000 {
-		return hexbid.Invalidf("advertiser-entries", "%d are too few for an advertiser: use 1000 or more", c.AdvertiserEntries)
+		return hexbid.Invalidf("advertiser-entries", "%d are too few for an advertiser: use 1000 or more",
+			c.AdvertiserEntries)
 	}
 	if c.CacheBytes < 1<<20 {
 		return hexbid.Invalidf("cache", "%d bytes are too few: use 1 MiB or more", c.CacheBytes)
@@ -134,8 +136,9 @@ func Open(ctx context.Context, config Config, s store.Store, keys *token.Keys) (
 		return nil, err
 	}
 	e := &Exchange{config: config, store: s, keys: keys, display: cache,
-		indexer: bidder.NewIndexer(&config.Market, config.Clock, config.Log),
-		scratch: sync.Pool{New: func() any { return new(scratch) }}, exhaustive: newTurns(max(1, runtime.GOMAXPROCS(0)/4), exhaustiveInLine)}
+		indexer:    bidder.NewIndexer(&config.Market, config.Clock, config.Log),
+		scratch:    sync.Pool{New: func() any { return new(scratch) }},
+		exhaustive: newTurns(max(1, runtime.GOMAXPROCS(0)/4), exhaustiveInLine)}
 	if err := e.load(ctx); err != nil {
 		cache.close()
 		return nil, err

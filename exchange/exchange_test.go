@@ -27,7 +27,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
-	ctx = hexbid.WithPrincipal(context.Background(), hexbid.Principal{Role: hexbid.System, ID: "tests", Origin: hexbid.InProcess})
+	ctx = hexbid.WithPrincipal(context.Background(), hexbid.Principal{Role: hexbid.System, ID: "tests",
+		Origin: hexbid.InProcess})
 	now = time.Date(2026, 11, 20, 4, 7, 30, 0, time.UTC)
 	hub = hexbid.Point{Lat: 30.2553, Lng: 120.1640}
 )
@@ -35,7 +36,8 @@ var (
 func open(t testing.TB, change func(*Config)) *Exchange {
 	t.Helper()
 	config := DefaultConfig()
-	config.Clock, config.Log, config.AuctionBudget, config.Cards = func() time.Time { return now }, slog.New(slog.DiscardHandler), time.Minute, plainCards{}
+	config.Clock, config.Log, config.AuctionBudget, config.Cards = func() time.Time { return now },
+		slog.New(slog.DiscardHandler), time.Minute, plainCards{}
 	if change != nil {
 		change(&config)
 	}
@@ -72,8 +74,8 @@ func (plainCards) Sponsored(c *hexbid.Campaign, creative *hexbid.Creative, p *he
 const program = "advertisers/a/programs/p"
 
 func campaign(id string) *hexbid.Campaign {
-	return &hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a/campaigns/" + id}, DisplayName: "c", Program: program, Pricing: hexbid.CPC,
-		Bid: 1_000_000, DailyBudget: 10_000_000, Area: hexbid.Area{AroundPlacesM: 2000}}
+	return &hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a/campaigns/" + id}, DisplayName: "c", Program: program,
+		Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 10_000_000, Area: hexbid.Area{AroundPlacesM: 2000}}
 }
 
 func place(id string, p hexbid.Point) *hexbid.Place {
@@ -84,7 +86,8 @@ func fill(t testing.TB, e *Exchange, more ...hexbid.Resource) {
 	t.Helper()
 	all := append([]hexbid.Resource{
 		&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "A"},
-		&hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: "P", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}, Path: "index"},
+		&hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: "P", Category: hexbid.Catering,
+			Hosts: []hexbid.Host{hexbid.WeChat}, Path: "index"},
 	}, more...)
 	for _, o := range e.Import(ctx, all, false) {
 		if o.Err != nil {
@@ -94,8 +97,8 @@ func fill(t testing.TB, e *Exchange, more ...hexbid.Resource) {
 }
 
 func at(p hexbid.Point) *hexbid.Request {
-	return &hexbid.Request{Point: p, RadiusM: 3000, NearbyLimit: 20, Slots: 3, Host: hexbid.WeChat, Scene: hexbid.NearbyList, ClientID: "app",
-		Viewer: hexbid.Viewer{Age: 30, UserKey: "someone"}}
+	return &hexbid.Request{Point: p, RadiusM: 3000, NearbyLimit: 20, Slots: 3, Host: hexbid.WeChat,
+		Scene: hexbid.NearbyList, ClientID: "app", Viewer: hexbid.Viewer{Age: 30, UserKey: "someone"}}
 }
 
 // newUpload begins an upload of the tests' principal, who is admitted.
@@ -130,7 +133,8 @@ func TestATokenCarriesTheAwardAndNothingMore(t *testing.T) {
 	fill(t, e, place("l", hub), campaign("c"))
 	response := mustSearch(t, e, at(hub))
 	if len(response.Sponsored) != 1 || len(response.Nearby) != 0 {
-		t.Fatalf("%d sponsored, %d nearby: want the one program, sponsored and not repeated", len(response.Sponsored), len(response.Nearby))
+		t.Fatalf("%d sponsored, %d nearby: want the one program, sponsored and not repeated", len(response.Sponsored),
+			len(response.Nearby))
 	}
 	won := response.Sponsored[0]
 	card := "advertisers/a/campaigns/c for " + program + " title P path index at " + program + "/places/l"
@@ -143,9 +147,10 @@ func TestATokenCarriesTheAwardAndNothingMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	cell := geoindex.CellAt(geoindex.VecOf(hub)).Parent(7)
-	want := token.Award{RequestID: response.RequestID, Campaign: won.Campaign, Advertiser: 1, Price: won.Price, Slot: 1, Host: hexbid.WeChat, Scene: hexbid.NearbyList,
-		Cell: uint64(cell), MarketVersion: 1, ClientID: "app", HasViewer: true, Viewer: ring.Pseudonym("someone"),
-		Basis:    auction.Basis{Pricing: hexbid.CPC, Bid: 1_000_000, MultiplierPPM: auction.PPM, QualityPPM: 30_000, Factors: []int64{1000}},
+	want := token.Award{RequestID: response.RequestID, Campaign: won.Campaign, Advertiser: 1, Price: won.Price, Slot: 1,
+		Host: hexbid.WeChat, Scene: hexbid.NearbyList, Cell: uint64(cell), MarketVersion: 1, ClientID: "app", HasViewer: true,
+		Viewer: ring.Pseudonym("someone"), Basis: auction.Basis{Pricing: hexbid.CPC, Bid: 1_000_000,
+			MultiplierPPM: auction.PPM, QualityPPM: 30_000, Factors: []int64{1000}},
 		IssuedAt: now, ClickExpiry: now.Add(30 * time.Minute)}
 	want.IssuedAt, want.ClickExpiry = want.IssuedAt.Truncate(time.Millisecond), want.ClickExpiry.Truncate(time.Millisecond)
 	if len(want.RequestID) != 32 || !reflect.DeepEqual(award, want) {
@@ -169,7 +174,8 @@ func TestACouponShowsWhileItIsValid(t *testing.T) {
 	clock := now
 	e := open(t, func(c *Config) { c.Clock = func() time.Time { return clock } })
 	c := campaign("c")
-	c.Creatives = []hexbid.Creative{{Coupon: &hexbid.Coupon{Text: "8 off", ValidUntil: now.Add(time.Second), TotalCount: 5}}}
+	c.Creatives = []hexbid.Creative{{Coupon: &hexbid.Coupon{Text: "8 off", ValidUntil: now.Add(time.Second),
+		TotalCount: 5}}}
 	fill(t, e, place("l", hub), c)
 	const coupon = "coupon 8 off"
 	for range 3 { // made, then from the cache
@@ -192,7 +198,8 @@ func TestACardFollowsWhatItIsMadeOf(t *testing.T) {
 	fill(t, e, place("l", hub), campaign("c"))
 	for i := range 5 {
 		title := fmt.Sprint("P", i)
-		fill(t, e, &hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: title, Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}, Path: "index"})
+		fill(t, e, &hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: title, Category: hexbid.Catering,
+			Hosts: []hexbid.Host{hexbid.WeChat}, Path: "index"})
 		for range 2 { // made, then from the cache
 			if card := mustSearch(t, e, at(hub)).Sponsored[0].Card; !strings.Contains(string(card), "title "+title+" ") {
 				t.Errorf("after the program is named %s: %s", title, card)
@@ -233,8 +240,10 @@ func TestNothingPersonalChangesAnAnswerWithoutPersonalisation(t *testing.T) {
 		draw := func(label string) *hexbid.Request {
 			r := at(hexbid.Point{Lat: 30.25 + float64(rapid.IntRange(0, 20).Draw(t, "north"))/1000, Lng: 120.16})
 			r.Slots = 10
-			r.Viewer = hexbid.Viewer{UserKey: rapid.SampledFrom([]string{"", "u", "v"}).Draw(t, label+"user"), Age: rapid.IntRange(-1, 80).Draw(t, label+"age"),
-				Gender: hexbid.Gender(rapid.IntRange(0, 2).Draw(t, label+"gender")), Credit: hexbid.CreditBand(rapid.IntRange(0, 5).Draw(t, label+"credit")),
+			r.Viewer = hexbid.Viewer{UserKey: rapid.SampledFrom([]string{"", "u", "v"}).Draw(t, label+"user"),
+				Age:        rapid.IntRange(-1, 80).Draw(t, label+"age"),
+				Gender:     hexbid.Gender(rapid.IntRange(0, 2).Draw(t, label+"gender")),
+				Credit:     hexbid.CreditBand(rapid.IntRange(0, 5).Draw(t, label+"credit")),
 				HomeRegion: rapid.SampledFrom([]string{"", "330100", "110000"}).Draw(t, label+"home")}
 			if rapid.Bool().Draw(t, label+"likes") {
 				r.Viewer.Interests = []hexbid.Category{hexbid.Category(rapid.IntRange(1, 16).Draw(t, label+"interest"))}
@@ -291,7 +300,8 @@ func TestAChangeIsSearchableWhenItsCallReturns(t *testing.T) {
 		for _, state := range []hexbid.ServingState{hexbid.Paused, hexbid.Active} {
 			paused.State = state
 			next := paused
-			if _, err := e.Update(ctx, next.Name, store.AnyVersion, false, func(hexbid.Resource) (hexbid.Resource, error) { return &next, nil }); err != nil {
+			if _, err := e.Update(ctx, next.Name, store.AnyVersion, false,
+				func(hexbid.Resource) (hexbid.Resource, error) { return &next, nil }); err != nil {
 				t.Fatal(err)
 			}
 			if shows() != (state == hexbid.Active) {
@@ -337,7 +347,9 @@ func TestCampaignsFollowThePlacesTheyGoAround(t *testing.T) {
 func TestAPauseOfTheAdvertiserPausesItsCampaigns(t *testing.T) {
 	e := open(t, nil)
 	fill(t, e, place("l", hub), campaign("c"))
-	for _, o := range e.Import(ctx, []hexbid.Resource{&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "A", State: hexbid.Paused}}, false) {
+	for _, o := range e.Import(ctx,
+		[]hexbid.Resource{&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "A",
+			State: hexbid.Paused}}, false) {
 		if o.Err != nil {
 			t.Fatal(o.Err)
 		}
@@ -356,7 +368,8 @@ func TestASearchFarFromADemoIsToldWhereItIs(t *testing.T) {
 	if notice := mustSearch(t, e, at(hub)).Notice; notice != "" {
 		t.Errorf("at home: %q", notice)
 	}
-	if notice := mustSearch(t, e, at(hexbid.Point{Lat: 39.9, Lng: 116.4})).Notice; !strings.Contains(notice, "Hangzhou") || !strings.Contains(notice, "30.2553, 120.1640") {
+	if notice := mustSearch(t, e, at(hexbid.Point{Lat: 39.9, Lng: 116.4})).Notice; !strings.Contains(notice, "Hangzhou") ||
+		!strings.Contains(notice, "30.2553, 120.1640") {
 		t.Errorf("far away: %q", notice)
 	}
 }
@@ -406,11 +419,12 @@ func TestConcurrentUpdatesLoseNothing(t *testing.T) {
 	for range 8 {
 		group.Go(func() {
 			for range 20 {
-				_, err := e.Update(ctx, campaign("c").Name, store.AnyVersion, false, func(present hexbid.Resource) (hexbid.Resource, error) {
-					next := *present.(*hexbid.Campaign)
-					next.Bid++
-					return &next, nil
-				})
+				_, err := e.Update(ctx, campaign("c").Name, store.AnyVersion, false,
+					func(present hexbid.Resource) (hexbid.Resource, error) {
+						next := *present.(*hexbid.Campaign)
+						next.Bid++
+						return &next, nil
+					})
 				if err == nil {
 					done.Add(1)
 				} else if hexbid.KindOf(err) != hexbid.Stale {
@@ -436,7 +450,8 @@ func TestAPanicInAWorkerOfAnImportIsAnErrorOfThatImport(t *testing.T) {
 	e := open(t, nil)
 	fill(t, e)
 	rows := []hexbid.Resource{place("l", hub), faulty, campaign("c")}
-	if _, err := newUpload(e, false).Prepare(ctx, incomingOf(rows)); hexbid.KindOf(err) != hexbid.Internal || err == nil || !strings.Contains(err.Error(), "nil pointer") {
+	if _, err := newUpload(e, false).Prepare(ctx, incomingOf(rows)); hexbid.KindOf(err) != hexbid.Internal || err == nil ||
+		!strings.Contains(err.Error(), "nil pointer") {
 		t.Errorf("prepare: %v", err)
 	}
 	for _, o := range e.Import(ctx, rows, false) {

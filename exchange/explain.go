@@ -79,7 +79,8 @@ func (e *Exchange) advise(out *Explanation, s *bidder.Snapshot, c *hexbid.Campai
 }
 
 // judge finds the verdict on a campaign when it is its turn.
-func (e *Exchange) judge(ctx context.Context, s *bidder.Snapshot, q *bidder.Query, campaign hexbid.UID) (bidder.Verdict, error) {
+func (e *Exchange) judge(ctx context.Context, s *bidder.Snapshot, q *bidder.Query, campaign hexbid.UID) (bidder.Verdict,
+	error) {
 	done, err := e.exhaustive.take(ctx)
 	if err != nil {
 		return bidder.Verdict{}, err

@@ -230,7 +230,8 @@ func (e *Exchange) prepareAll(ctx context.Context, incoming []Incoming) ([]row, 
 				for i := worker; i < len(rows) && ctx.Err() == nil; i += workers {
 					in := &incoming[i]
 					d, err := e.prepare(in.Resource, in.Err)
-					rows[i] = row{resource: in.Resource, draft: d, checkOnly: in.CheckOnly, outcome: Outcome{Resource: in.Resource, Err: err}}
+					rows[i] = row{resource: in.Resource, draft: d, checkOnly: in.CheckOnly,
+						outcome: Outcome{Resource: in.Resource, Err: err}}
 				}
 				return ctx.Err()
 			})

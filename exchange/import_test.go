@@ -22,7 +22,8 @@ func drawResource(t *rapid.T, prefix string) hexbid.Resource {
 		state := rapid.SampledFrom([]hexbid.ServingState{hexbid.Active, hexbid.Paused}).Draw(t, "state")
 		return &hexbid.Advertiser{Meta: hexbid.Meta{Name: advertiser}, DisplayName: text, State: state}
 	case 1:
-		return &hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: text, Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}
+		return &hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: text, Category: hexbid.Catering,
+			Hosts: []hexbid.Host{hexbid.WeChat}}
 	case 2:
 		return &hexbid.Place{Meta: hexbid.Meta{Name: program + "/places/l"}, DisplayName: text, Point: hub}
 	}
@@ -63,7 +64,8 @@ func upload(e *Exchange, batches [][]hexbid.Resource, validateOnly bool) (told [
 		}
 		b.Commit(ctx)
 		for _, o := range b.Outcomes(ctx) {
-			told = append(told, fmt.Sprintf("%s: %d %v %v %s %q", o.Resource.Metadata().Name, o.Action, o.Err, o.Serving, o.NotServingReason, o.Notices))
+			told = append(told, fmt.Sprintf("%s: %d %v %v %s %q", o.Resource.Metadata().Name, o.Action, o.Err, o.Serving,
+				o.NotServingReason, o.Notices))
 		}
 	}
 	return told
@@ -83,8 +85,10 @@ func testDryRuns(t *testing.T, e *Exchange) {
 		batch := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) hexbid.Resource { return drawResource(rt, prefix) }), 1, 8)
 		upload(e, [][]hexbid.Resource{batch.Draw(rt, "before")}, false)
 		for _, id := range []string{"p", "q"} {
-			verdict := rapid.SampledFrom([]hexbid.ReviewState{hexbid.InReview, hexbid.Approved, hexbid.Approved, hexbid.Hidden}).Draw(rt, "verdict")
-			if _, err := e.Review(ctx, fmt.Sprintf("advertisers/%sa/programs/%s/places/l", prefix, id), store.AnyVersion, verdict); err != nil && hexbid.KindOf(err) != hexbid.NotFound {
+			verdict := rapid.SampledFrom([]hexbid.ReviewState{hexbid.InReview, hexbid.Approved, hexbid.Approved,
+				hexbid.Hidden}).Draw(rt, "verdict")
+			if _, err := e.Review(ctx, fmt.Sprintf("advertisers/%sa/programs/%s/places/l", prefix, id), store.AnyVersion,
+				verdict); err != nil && hexbid.KindOf(err) != hexbid.NotFound {
 				rt.Fatal(err)
 			}
 		}
@@ -108,7 +112,8 @@ func TestARowToldToBeInErrorIsJudgedAndNotStored(t *testing.T) {
 	c := campaign("c")
 	c.DisplayName, c.Program, c.Area = "", program+"-missing", hexbid.Area{Regions: []string{"1", "2"}}
 	u := newUpload(e, false)
-	b, err := u.Prepare(ctx, []Incoming{{Resource: campaign("d"), CheckOnly: true}, {Resource: c, Err: hexbid.Invalidf("campaign.bid_micros", "could not be read")}})
+	b, err := u.Prepare(ctx, []Incoming{{Resource: campaign("d"), CheckOnly: true},
+		{Resource: c, Err: hexbid.Invalidf("campaign.bid_micros", "could not be read")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +127,8 @@ func TestARowToldToBeInErrorIsJudgedAndNotStored(t *testing.T) {
 	for _, err := range all {
 		fmt.Fprintln(&told, err)
 	}
-	for _, words := range []string{"campaign.bid_micros: could not", "campaign.display_name: is empty", `campaign.area.regions: "1"`, `campaign.area.regions: "2"`, `p-missing" does not exist`} {
+	for _, words := range []string{"campaign.bid_micros: could not", "campaign.display_name: is empty",
+		`campaign.area.regions: "1"`, `campaign.area.regions: "2"`, `p-missing" does not exist`} {
 		if !strings.Contains(told.String(), words) {
 			t.Errorf("%q is not among\n%s", words, told.String())
 		}

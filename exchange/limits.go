@@ -66,21 +66,27 @@ func (e *Exchange) told(ctx context.Context, g *store.Group, o *store.Outcome) (
 // the number of campaigns around its program's places, of a campaign that of approved
 // places of its program.
 func limitError(r hexbid.Resource, limit *store.LimitError, others int64) error {
-	const remedy = "delete campaigns, go around fewer places, name fewer or coarser shapes or fewer keywords, or ask the operator for more (--advertiser-entries)"
+	const remedy = "delete campaigns, go around fewer places, name fewer or coarser shapes or fewer keywords, or ask " +
+		"the operator for more (--advertiser-entries)"
 	advertiser, program := countedUnder(r)
 	field, before, after, atMost := limit.Limit.Field, limit.Before, limit.After, limit.Limit.AtMost
 	if limit.Limit.Counter == store.Places {
-		return hexbid.Errorf(hexbid.Exhausted, field, "%q has %d places already: at most %d a program; delete some, or share them among several programs",
+		return hexbid.Errorf(hexbid.Exhausted, field,
+			"%q has %d places already: at most %d a program; delete some, or share them among several programs",
 			program, before, atMost)
 	}
 	c, isCampaign := r.(*hexbid.Campaign)
 	if !isCampaign {
-		return hexbid.Errorf(hexbid.Exhausted, field, "approved, it would add %d index entries, %d for each of the %d campaigns around the places of %q, to the %d of %q: at most %d; %s",
+		return hexbid.Errorf(hexbid.Exhausted, field,
+			"approved, it would add %d index entries, %d for each of the %d campaigns around the places of %q, to the %d of "+
+				"%q: at most %d; %s",
 			after-before, store.EntriesAPlace, others, program, before, advertiser, atMost, remedy)
 	}
 	if c.Area.AroundPlacesM == 0 {
 		others = 0
 	}
-	return hexbid.Errorf(hexbid.Exhausted, field, "it would bring the index entries of %q from %d to %d, %d of them for %d approved places of its program: at most %d; %s",
+	return hexbid.Errorf(hexbid.Exhausted, field,
+		"it would bring the index entries of %q from %d to %d, %d of them for %d approved places of its program: at most "+
+			"%d; %s",
 		advertiser, before, after, store.EntriesAPlace*others, others, atMost, remedy)
 }

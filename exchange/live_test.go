@@ -63,14 +63,16 @@ func TestACampaignSaysThatItsLiveStateKeepsItFromServing(t *testing.T) {
 	}
 	edited := *read()
 	edited.Bid += 100_000
-	if _, err := e.Update(ctx, c.Name, edited.Version, false, func(hexbid.Resource) (hexbid.Resource, error) { return &edited, nil }); err != nil {
+	if _, err := e.Update(ctx, c.Name, edited.Version, false,
+		func(hexbid.Resource) (hexbid.Resource, error) { return &edited, nil }); err != nil {
 		t.Fatal(err)
 	}
 	if _, reason := mustServing(e)(read()); reason != "its budget is spent" {
 		t.Errorf("after an edit: %q", reason)
 	}
 	x, err := e.Explain(ctx, c.Name, at(hub))
-	if want := (bidder.LiveState{PacingPPM: 500_000, QualityPPM: 30_000, BudgetSpent: true}); err != nil || x.Verdict.Rule != bidder.RuleBudget || x.Live == nil || *x.Live != want {
+	if want := (bidder.LiveState{PacingPPM: 500_000, QualityPPM: 30_000, BudgetSpent: true}); err != nil ||
+		x.Verdict.Rule != bidder.RuleBudget || x.Live == nil || *x.Live != want {
 		t.Errorf("%+v, %v, want the live state %+v", x, err, want)
 	}
 }
@@ -81,7 +83,8 @@ func TestTheFirstSearchAfterARestartIsOfTheStatesThatOwnersHandIn(t *testing.T) 
 	engine := store.NewMemory()
 	start := func(handIn func(context.Context, func(bidder.Owner, []bidder.LiveUpdate) error) error) (*Exchange, error) {
 		config := DefaultConfig()
-		config.Clock, config.Cards, config.AuctionBudget, config.LiveStates = func() time.Time { return now }, plainCards{}, time.Hour, handIn
+		config.Clock, config.Cards, config.AuctionBudget, config.LiveStates = func() time.Time { return now }, plainCards{},
+			time.Hour, handIn
 		return Open(ctx, config, engine, open(t, nil).keys)
 	}
 	e, err := start(nil)
@@ -112,7 +115,8 @@ func TestTheFirstSearchAfterARestartIsOfTheStatesThatOwnersHandIn(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := live(record.Meta().UID); got == nil || *got != (bidder.LiveState{PacingPPM: auction.PPM, QualityPPM: 5, BudgetSpent: true}) {
+	if got := live(record.Meta().UID); got == nil ||
+		*got != (bidder.LiveState{PacingPPM: auction.PPM, QualityPPM: 5, BudgetSpent: true}) {
 		t.Errorf("%+v", got)
 	}
 	e.Close()
@@ -146,12 +150,14 @@ func TestADryRunTellsOfTheLiveStateThatTheRowWouldHave(t *testing.T) {
 	for _, validateOnly := range []bool{true, false} {
 		edited := campaign("c")
 		edited.Bid += 100_000
-		if o := e.Import(ctx, []hexbid.Resource{edited}, validateOnly)[0]; o.Err != nil || o.Serving || o.NotServingReason != "its budget is spent" {
+		if o := e.Import(ctx, []hexbid.Resource{edited}, validateOnly)[0]; o.Err != nil || o.Serving ||
+			o.NotServingReason != "its budget is spent" {
 			t.Errorf("validate only: %v, %+v", validateOnly, o)
 		}
 		again := campaign("c")
 		again.Bid += 200_000
-		updated, err := e.Update(ctx, again.Name, store.AnyVersion, validateOnly, func(hexbid.Resource) (hexbid.Resource, error) { return again, nil })
+		updated, err := e.Update(ctx, again.Name, store.AnyVersion, validateOnly,
+			func(hexbid.Resource) (hexbid.Resource, error) { return again, nil })
 		if err != nil {
 			t.Fatal(err)
 		}

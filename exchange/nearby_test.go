@@ -18,7 +18,8 @@ func crowd(t *testing.T, e *Exchange) {
 	fill(t, e)
 	for p := range 4 {
 		name := fmt.Sprintf("advertisers/a/programs/crowd%d", p)
-		batch := []hexbid.Resource{&hexbid.Program{Meta: hexbid.Meta{Name: name}, DisplayName: name, Category: hexbid.Shopping, Hosts: []hexbid.Host{hexbid.WeChat}}}
+		batch := []hexbid.Resource{&hexbid.Program{Meta: hexbid.Meta{Name: name}, DisplayName: name,
+			Category: hexbid.Shopping, Hosts: []hexbid.Host{hexbid.WeChat}}}
 		for l := range 4000 {
 			batch = append(batch, &hexbid.Place{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/places/l%d", name, l)},
 				Point: hexbid.Point{Lat: hub.Lat + 0.00001*float64(l%100), Lng: hub.Lng + 0.00001*float64(l/100)}})
@@ -88,8 +89,10 @@ func TestTheNearbyPagesEndAtAThousandResults(t *testing.T) {
 	var more []hexbid.Resource
 	for i := range programs {
 		name := fmt.Sprintf("advertisers/a/programs/p%d", i)
-		more = append(more, &hexbid.Program{Meta: hexbid.Meta{Name: name}, DisplayName: name, Category: hexbid.Shopping, Hosts: []hexbid.Host{hexbid.WeChat}},
-			&hexbid.Place{Meta: hexbid.Meta{Name: name + "/places/l"}, Point: hexbid.Point{Lat: hub.Lat + 0.00001*float64(i), Lng: hub.Lng}})
+		more = append(more, &hexbid.Program{Meta: hexbid.Meta{Name: name}, DisplayName: name, Category: hexbid.Shopping,
+			Hosts: []hexbid.Host{hexbid.WeChat}},
+			&hexbid.Place{Meta: hexbid.Meta{Name: name + "/places/l"},
+				Point: hexbid.Point{Lat: hub.Lat + 0.00001*float64(i), Lng: hub.Lng}})
 	}
 	fill(t, e, more...)
 	r := at(hub)

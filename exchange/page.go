@@ -49,15 +49,18 @@ func (e *Exchange) openPage(r *hexbid.Request) (*page, error) {
 		return nil, nil
 	}
 	plain, _, err := e.keys.Ring().Open(token.PagePurpose, r.PageToken)
-	if err == nil && (len(plain) < pageHeaderBytes || len(plain) > maxPageBytes || (len(plain)-pageHeaderBytes)%8 != 0 || plain[0] != pageVersion) {
+	if err == nil && (len(plain) < pageHeaderBytes || len(plain) > maxPageBytes || (len(plain)-pageHeaderBytes)%8 != 0 ||
+		plain[0] != pageVersion) {
 		err = token.ErrNotSealedHere
 	}
 	if err != nil {
-		return nil, hexbid.Invalidf("page_token", "%q %v: send next_page_token as it came, or leave it out for the first page",
+		return nil, hexbid.Invalidf("page_token",
+			"%q %v: send next_page_token as it came, or leave it out for the first page",
 			hexbid.Shorten(r.PageToken), err)
 	}
 	if binary.BigEndian.Uint64(plain[17:]) != fingerprint(r) {
-		return nil, hexbid.Invalidf("page_token", "belongs to another request: send the same fields with every page, or leave it out for the first page")
+		return nil, hexbid.Invalidf("page_token",
+			"belongs to another request: send the same fields with every page, or leave it out for the first page")
 	}
 	return decodePage(plain), nil
 }
@@ -69,7 +72,8 @@ func decodePage(plain []byte) *page {
 		numbers[n] = binary.BigEndian.Uint64(plain[at:])
 		n++
 	}
-	p := &page{pin: bidder.Pin{Chord2: math.Float64frombits(numbers[0]), ProgramUID: hexbid.UID(numbers[1])}, depth: int(numbers[3])}
+	p := &page{pin: bidder.Pin{Chord2: math.Float64frombits(numbers[0]), ProgramUID: hexbid.UID(numbers[1])},
+		depth: int(numbers[3])}
 	for _, uid := range numbers[4:n] {
 		p.sponsored = append(p.sponsored, hexbid.UID(uid))
 	}
@@ -112,5 +116,6 @@ func (e *Exchange) notice(p hexbid.Point) string {
 	if away <= home.RadiusM {
 		return ""
 	}
-	return fmt.Sprintf("this market's places are in %s: search around %.4f, %.4f, %.0f km from here", home.Name, home.Center.Lat, home.Center.Lng, away/1000)
+	return fmt.Sprintf("this market's places are in %s: search around %.4f, %.4f, %.0f km from here", home.Name,
+		home.Center.Lat, home.Center.Lng, away/1000)
 }

@@ -18,8 +18,8 @@ import (
 func TestAPageTokenComesBackAsItWas(t *testing.T) {
 	e := open(t, nil)
 	rapid.Check(t, func(t *rapid.T) {
-		want := page{pin: bidder.Pin{Chord2: rapid.Float64Range(0, 4).Draw(t, "chord²"), ProgramUID: hexbid.UID(rapid.Uint64().Draw(t, "program"))},
-			depth: rapid.IntRange(0, 1<<40).Draw(t, "depth")}
+		want := page{pin: bidder.Pin{Chord2: rapid.Float64Range(0, 4).Draw(t, "chord²"),
+			ProgramUID: hexbid.UID(rapid.Uint64().Draw(t, "program"))}, depth: rapid.IntRange(0, 1<<40).Draw(t, "depth")}
 		for range rapid.IntRange(0, hexbid.MaxSlots).Draw(t, "slots") {
 			want.sponsored = append(want.sponsored, hexbid.UID(rapid.Uint64().Draw(t, "sponsored")))
 		}
@@ -55,7 +55,8 @@ func TestPagesJoinToTheWholeList(t *testing.T) {
 	var more []hexbid.Resource
 	for i := range 37 {
 		p := fmt.Sprintf("advertisers/a/programs/p%d", i)
-		more = append(more, &hexbid.Program{Meta: hexbid.Meta{Name: p}, DisplayName: p, Category: hexbid.Shopping, Hosts: []hexbid.Host{hexbid.WeChat}})
+		more = append(more, &hexbid.Program{Meta: hexbid.Meta{Name: p}, DisplayName: p, Category: hexbid.Shopping,
+			Hosts: []hexbid.Host{hexbid.WeChat}})
 		for j := range 3 { // a chain's farther places must not come again
 			more = append(more, &hexbid.Place{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/places/l%d", p, j)},
 				Point: hexbid.Point{Lat: hub.Lat + 0.0005*float64(i%10+10*j), Lng: hub.Lng}})
@@ -90,7 +91,8 @@ func TestPagesJoinToTheWholeList(t *testing.T) {
 	first := mustSearch(t, e, at(hub))
 	other := at(hexbid.Point{Lat: 30.3, Lng: 120.2})
 	other.PageToken = first.NextPageToken
-	if _, err := e.Search(ctx, other, time.Now()); hexbid.KindOf(err) != hexbid.Invalid || !strings.Contains(err.Error(), "another request") {
+	if _, err := e.Search(ctx, other, time.Now()); hexbid.KindOf(err) != hexbid.Invalid ||
+		!strings.Contains(err.Error(), "another request") {
 		t.Errorf("a page token of another request: %v", err)
 	}
 }
@@ -116,7 +118,8 @@ func TestPagesNeverRepeatWhatTheFirstSponsored(t *testing.T) {
 				}
 			}
 			r.PageToken, r.Slots = response.NextPageToken, slots
-			fill(t, e, &hexbid.Program{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a/programs/new%d", page)}, DisplayName: "new", Category: hexbid.Shopping, Hosts: []hexbid.Host{hexbid.WeChat}})
+			fill(t, e, &hexbid.Program{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a/programs/new%d", page)},
+				DisplayName: "new", Category: hexbid.Shopping, Hosts: []hexbid.Host{hexbid.WeChat}})
 		}
 		if sponsored != slots || len(shown) != programs {
 			t.Errorf("%d slots: %d sponsored, %d of %d programs shown", slots, sponsored, len(shown), programs)
@@ -152,10 +155,13 @@ func sponsoredPrograms(n int) (all []hexbid.Resource) {
 		owner := fmt.Sprintf("advertisers/b%d", i)
 		program := owner + "/programs/p"
 		all = append(all, &hexbid.Advertiser{Meta: hexbid.Meta{Name: owner}, DisplayName: "B"},
-			&hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: owner, Category: hexbid.Shopping, Hosts: []hexbid.Host{hexbid.WeChat}},
-			&hexbid.Place{Meta: hexbid.Meta{Name: program + "/places/l"}, Point: hexbid.Point{Lat: hub.Lat + 0.0005*float64(i), Lng: hub.Lng}},
-			&hexbid.Campaign{Meta: hexbid.Meta{Name: owner + "/campaigns/c"}, DisplayName: "c", Program: program, Pricing: hexbid.CPC,
-				Bid: hexbid.Money(1_000_000 + 10_000*i), DailyBudget: 100_000_000, Area: hexbid.Area{AroundPlacesM: 20_000}})
+			&hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: owner, Category: hexbid.Shopping,
+				Hosts: []hexbid.Host{hexbid.WeChat}},
+			&hexbid.Place{Meta: hexbid.Meta{Name: program + "/places/l"},
+				Point: hexbid.Point{Lat: hub.Lat + 0.0005*float64(i), Lng: hub.Lng}},
+			&hexbid.Campaign{Meta: hexbid.Meta{Name: owner + "/campaigns/c"}, DisplayName: "c", Program: program,
+				Pricing: hexbid.CPC, Bid: hexbid.Money(1_000_000 + 10_000*i), DailyBudget: 100_000_000,
+				Area: hexbid.Area{AroundPlacesM: 20_000}})
 	}
 	return all
 }

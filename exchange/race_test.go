@@ -66,11 +66,12 @@ func must[T any](result T, err error) T {
 }
 
 func raiseBid(e *Exchange, by hexbid.Money) (hexbid.Resource, error) {
-	return e.Update(ctx, campaign("c").Name, store.AnyVersion, false, func(present hexbid.Resource) (hexbid.Resource, error) {
-		next := *present.(*hexbid.Campaign)
-		next.Bid += by
-		return &next, nil
-	})
+	return e.Update(ctx, campaign("c").Name, store.AnyVersion, false,
+		func(present hexbid.Resource) (hexbid.Resource, error) {
+			next := *present.(*hexbid.Campaign)
+			next.Bid += by
+			return &next, nil
+		})
 }
 
 func TestAnUpdateThatOthersCrossIsMadeOfTheirs(t *testing.T) {
@@ -90,7 +91,8 @@ func TestAnUpdateOfAVersionThatOthersCrossIsStale(t *testing.T) {
 	e, c := crossing(t)
 	present := must(e.Get(ctx, campaign("c").Name))
 	c.cross(times(1, func() { must(raiseBid(e, 10)) }))
-	_, err := e.Update(ctx, campaign("c").Name, present.Metadata().Version, false, func(hexbid.Resource) (hexbid.Resource, error) { return campaign("c"), nil })
+	_, err := e.Update(ctx, campaign("c").Name, present.Metadata().Version, false,
+		func(hexbid.Resource) (hexbid.Resource, error) { return campaign("c"), nil })
 	if hexbid.KindOf(err) != hexbid.Stale {
 		t.Error(err)
 	}
@@ -141,7 +143,8 @@ func TestRowsThatOthersCrossAreStoredInTheirOrder(t *testing.T) {
 func TestAVerdictThatCrossesAnOwnersWriteHolds(t *testing.T) {
 	for name, write := range map[string]func(e *Exchange) error{
 		"update": func(e *Exchange) error {
-			_, err := e.Update(ctx, place("l", hub).Name, store.AnyVersion, false, func(hexbid.Resource) (hexbid.Resource, error) { return version(1), nil })
+			_, err := e.Update(ctx, place("l", hub).Name, store.AnyVersion, false,
+				func(hexbid.Resource) (hexbid.Resource, error) { return version(1), nil })
 			return err
 		},
 		"upload": func(e *Exchange) error { return e.Import(ctx, []hexbid.Resource{version(1), version(2)}, false)[1].Err },
@@ -190,7 +193,8 @@ func TestAnOwnersWriteThatCrossesAVerdictIsHidden(t *testing.T) {
 func TestAReferenceThatGoesBetweenIsMissing(t *testing.T) {
 	e, c := crossing(t)
 	other := "advertisers/a/programs/other"
-	fill(t, e, &hexbid.Program{Meta: hexbid.Meta{Name: other}, DisplayName: "O", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
+	fill(t, e, &hexbid.Program{Meta: hexbid.Meta{Name: other}, DisplayName: "O", Category: hexbid.Catering,
+		Hosts: []hexbid.Host{hexbid.WeChat}})
 	row := campaign("d")
 	row.Program = other
 	c.cross(times(1, func() {
@@ -208,7 +212,8 @@ func TestAReferenceThatGoesBetweenIsMissing(t *testing.T) {
 // was read. Its row makes it anew, and then the place has what it needs.
 func TestARowThatNeedsOneWhichOthersCrossIsTriedWithIt(t *testing.T) {
 	e, c := crossing(t)
-	other := hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/other"}, DisplayName: "O", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}
+	other := hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/other"}, DisplayName: "O",
+		Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}
 	fill(t, e, &other)
 	c.cross(times(1, func() {
 		if err := e.Delete(ctx, other.Name, store.AnyVersion, false); err != nil {
@@ -217,7 +222,8 @@ func TestARowThatNeedsOneWhichOthersCrossIsTriedWithIt(t *testing.T) {
 	}))
 	renamed := other
 	renamed.Meta, renamed.DisplayName = hexbid.Meta{Name: other.Name}, "renamed"
-	outcomes := e.Import(ctx, []hexbid.Resource{&renamed, &hexbid.Place{Meta: hexbid.Meta{Name: other.Name + "/places/l"}, Point: hub}}, false)
+	outcomes := e.Import(ctx, []hexbid.Resource{&renamed,
+		&hexbid.Place{Meta: hexbid.Meta{Name: other.Name + "/places/l"}, Point: hub}}, false)
 	for i, o := range outcomes {
 		if o.Action != Created {
 			t.Errorf("row %d: %+v", i, o)
@@ -262,7 +268,8 @@ func TestALogOfChangesSaysWhoChangedWhat(t *testing.T) {
 	e := open(t, nil)
 	fill(t, e)
 	from := e.store.Version()
-	operator := hexbid.WithPrincipal(context.Background(), hexbid.Principal{Role: hexbid.Operator, Origin: "10.0.0.7:51514"})
+	operator := hexbid.WithPrincipal(context.Background(),
+		hexbid.Principal{Role: hexbid.Operator, Origin: "10.0.0.7:51514"})
 	if _, err := e.Create(operator, place("l", hub), false); err != nil {
 		t.Fatal(err)
 	}

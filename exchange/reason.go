@@ -49,7 +49,8 @@ func hoursReason(c *hexbid.Campaign, now time.Time) string {
 	if err != nil {
 		return "" // stored zones are known
 	}
-	return fmt.Sprintf("it does not serve at this hour of the week: it is %s in %s", now.In(zone).Format("Monday 15:04"), zone)
+	return fmt.Sprintf("it does not serve at this hour of the week: it is %s in %s", now.In(zone).Format("Monday 15:04"),
+		zone)
 }
 
 // programReason sets what the request has beside what the program asks of every
@@ -114,13 +115,16 @@ func audienceReason(d targeting.Dim, a *hexbid.Audience, r *hexbid.Request) stri
 	case targeting.CreditBand:
 		return miss(d, v.Credit, a.Credit)
 	case targeting.Residence:
-		return fmt.Sprintf("the viewer's home region is %s, its audience is %s", cmp.Or(v.HomeRegion, "unknown"), list(a.Residences))
+		return fmt.Sprintf("the viewer's home region is %s, its audience is %s", cmp.Or(v.HomeRegion, "unknown"),
+			list(a.Residences))
 	case targeting.Age:
 		return fmt.Sprintf("the viewer's age is %s, its audience is %s", ageOf(r), ageRanges(a.Ages))
 	case targeting.Interest:
-		return fmt.Sprintf("the viewer's interests are %s, its audience is %s", cmp.Or(list(v.Interests), "unknown"), list(a.Interests))
+		return fmt.Sprintf("the viewer's interests are %s, its audience is %s", cmp.Or(list(v.Interests), "unknown"),
+			list(a.Interests))
 	}
-	return fmt.Sprintf("the viewer's interests are %s, its audience is without %s", cmp.Or(list(v.Interests), "unknown"), list(a.NotInterests))
+	return fmt.Sprintf("the viewer's interests are %s, its audience is without %s", cmp.Or(list(v.Interests), "unknown"),
+		list(a.NotInterests))
 }
 
 // wordsReason sets the campaign's keywords beside what was typed.

@@ -16,7 +16,8 @@ import (
 
 // Review records the operator's verdict on a place as it is at present. It returns
 // as Create does.
-func (e *Exchange) Review(ctx context.Context, name string, ifVersion uint64, verdict hexbid.ReviewState) (hexbid.Resource, error) {
+func (e *Exchange) Review(ctx context.Context, name string, ifVersion uint64,
+	verdict hexbid.ReviewState) (hexbid.Resource, error) {
 	if err := admit(ctx); err != nil {
 		return nil, err
 	}
@@ -36,7 +37,8 @@ func (e *Exchange) Review(ctx context.Context, name string, ifVersion uint64, ve
 
 // commitVerdict commits a verdict and the place as it follows, as one group. Where the place has
 // changed since it was read, and any version will do, the verdict goes ahead of the place.
-func (e *Exchange) commitVerdict(ctx context.Context, name string, ifVersion uint64, state hexbid.ReviewState) (hexbid.Resource, error) {
+func (e *Exchange) commitVerdict(ctx context.Context, name string, ifVersion uint64,
+	state hexbid.ReviewState) (hexbid.Resource, error) {
 	present, err := e.read(ctx, name, ifVersion)
 	if err != nil {
 		return nil, err
@@ -168,7 +170,8 @@ func reviewState(verdict *store.Verdict, present earlier, next *hexbid.Place, ma
 
 // settleReview gives a place on its way in the state that follows, on the conditions
 // that it returns: no other verdict may come between. Anything else has none.
-func (e *Exchange) settleReview(ctx context.Context, next, present hexbid.Resource, found earlier) ([]store.Condition, error) {
+func (e *Exchange) settleReview(ctx context.Context, next, present hexbid.Resource, found earlier) ([]store.Condition,
+	error) {
 	place, ok := next.(*hexbid.Place)
 	if !ok {
 		return nil, nil
@@ -185,7 +188,8 @@ func (e *Exchange) settleReview(ctx context.Context, next, present hexbid.Resour
 // one was hidden before verdicts were kept apart.
 func (e *Exchange) verdictOn(ctx context.Context, name string, present hexbid.Resource) (store.Verdict, error) {
 	verdict, err := e.store.Verdict(ctx, name)
-	if place, ok := present.(*hexbid.Place); ok && err == nil && verdict.State == hexbid.ReviewUnspecified && place.Review == hexbid.Hidden {
+	if place, ok := present.(*hexbid.Place); ok && err == nil && verdict.State == hexbid.ReviewUnspecified &&
+		place.Review == hexbid.Hidden {
 		return store.Verdict{State: hexbid.Hidden, At: place.UpdatedAt, Of: *ownersPart(place).(*hexbid.Place)}, nil
 	}
 	return verdict, err

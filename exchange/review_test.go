@@ -194,7 +194,8 @@ func TestWhatIsHiddenStaysHiddenBesideOwnersWhoWriteWithoutEnd(t *testing.T) {
 					n := (owner + i) % 5
 					// Each may come between another's, and fail: what counts is what shows.
 					_ = r.upload(false, n, n+1)
-					_, _ = r.Update(ctx, r.watched, store.AnyVersion, false, func(hexbid.Resource) (hexbid.Resource, error) { return version(n), nil })
+					_, _ = r.Update(ctx, r.watched, store.AnyVersion, false,
+						func(hexbid.Resource) (hexbid.Resource, error) { return version(n), nil })
 					if owner == 0 {
 						_ = r.Delete(ctx, r.watched, store.AnyVersion, false)
 						_, _ = r.Create(ctx, version(n), false)
@@ -309,7 +310,8 @@ type model struct {
 }
 
 func (m *model) act() {
-	switch rapid.SampledFrom([]string{"upload", "upload", "change", "change", "delete", "judge", "judge", "restart"}).Draw(m.t, "act") {
+	switch rapid.SampledFrom([]string{"upload", "upload", "change", "change", "delete", "judge", "judge",
+		"restart"}).Draw(m.t, "act") {
 	case "upload":
 		contents := rapid.SliceOfN(rapid.IntRange(0, 2), 1, 3).Draw(m.t, "contents")
 		dry := m.upload(true, contents...)
@@ -329,7 +331,8 @@ func (m *model) act() {
 		}
 	case "judge":
 		if m.state != hexbid.ReviewUnspecified {
-			m.verdict = rapid.SampledFrom([]hexbid.ReviewState{hexbid.Hidden, hexbid.Hidden, hexbid.Approved, hexbid.InReview}).Draw(m.t, "verdict")
+			m.verdict = rapid.SampledFrom([]hexbid.ReviewState{hexbid.Hidden, hexbid.Hidden, hexbid.Approved,
+				hexbid.InReview}).Draw(m.t, "verdict")
 			m.judge(m.verdict)
 			m.judged, m.state = m.content, m.verdict
 		}

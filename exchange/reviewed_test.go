@@ -118,7 +118,8 @@ func (r *reviewed) put(contents ...int) {
 func (r *reviewed) upload(validateOnly bool, contents ...int) []Outcome {
 	rows := []hexbid.Resource{
 		&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "A"},
-		&hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: "P", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}},
+		&hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: "P", Category: hexbid.Catering,
+			Hosts: []hexbid.Host{hexbid.WeChat}},
 	}
 	for _, n := range contents {
 		rows = append(rows, r.version(n))
@@ -128,7 +129,8 @@ func (r *reviewed) upload(validateOnly bool, contents ...int) []Outcome {
 
 func (r *reviewed) update(n int) {
 	r.t.Helper()
-	if _, err := r.Update(ctx, r.watched, store.AnyVersion, false, func(hexbid.Resource) (hexbid.Resource, error) { return r.version(n), nil }); err != nil {
+	if _, err := r.Update(ctx, r.watched, store.AnyVersion, false,
+		func(hexbid.Resource) (hexbid.Resource, error) { return r.version(n), nil }); err != nil {
 		r.t.Fatalf("%v", err)
 	}
 }

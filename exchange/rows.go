@@ -13,7 +13,8 @@ import (
 // between are tried again.
 func (b *Batch) storeRows(ctx context.Context) {
 	for try := 1; ctx.Err() == nil; try++ {
-		p := plan{batch: b, stamp: b.upload.exchange.stampOf(ctx), last: try == tries, puts: map[string]*row{}, found: map[string]store.Record{}}
+		p := plan{batch: b, stamp: b.upload.exchange.stampOf(ctx), last: try == tries, puts: map[string]*row{},
+			found: map[string]store.Record{}}
 		for i := range b.rows {
 			if r := &b.rows[i]; !r.decided {
 				p.add(ctx, r)
@@ -38,7 +39,8 @@ func (b *Batch) rejectUndecided(ctx context.Context, err error) {
 		return
 	}
 	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
-		err = &hexbid.Error{Kind: hexbid.Unavailable, Detail: "the call ended before the row was stored: nothing was changed", Err: err}
+		err = &hexbid.Error{Kind: hexbid.Unavailable, Detail: "the call ended before the row was stored: nothing was changed",
+			Err: err}
 	}
 	for i := range b.rows {
 		if r := &b.rows[i]; !r.decided {
@@ -210,7 +212,8 @@ func (b *Batch) exists(ctx context.Context, name string) (bool, error) {
 
 // compare works out what a row does to what is present under its name, nil for nothing,
 // as found tells it. It says whether there is anything to store, and on what conditions.
-func (b *Batch) compare(ctx context.Context, r *row, present hexbid.Resource, found earlier) (changes bool, conditions []store.Condition, err error) {
+func (b *Batch) compare(ctx context.Context, r *row, present hexbid.Resource, found earlier) (changes bool,
+	conditions []store.Condition, err error) {
 	if present != nil {
 		r.resource.Metadata().CreatedAt = present.Metadata().CreatedAt
 	}

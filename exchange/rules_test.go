@@ -39,41 +39,65 @@ type obstacle struct {
 
 // obstacles are in the order in which the rules are looked at.
 var obstacles = []obstacle{
-	{bidder.RuleStatus, "", func(s *situation) { s.campaign.State = hexbid.Paused }, func(s *situation) { s.campaign.State = hexbid.Active }},
-	{bidder.RuleAdvertiser, "", func(s *situation) { s.owner.State = hexbid.Paused }, func(s *situation) { s.owner.State = hexbid.Active }},
+	{bidder.RuleStatus, "", func(s *situation) { s.campaign.State = hexbid.Paused },
+		func(s *situation) { s.campaign.State = hexbid.Active }},
+	{bidder.RuleAdvertiser, "", func(s *situation) { s.owner.State = hexbid.Paused },
+		func(s *situation) { s.owner.State = hexbid.Active }},
 	{bidder.RuleBudget, "", func(s *situation) { s.learned.spent = true }, func(s *situation) { s.learned.spent = false }},
-	{bidder.RuleFrequency, "", func(s *situation) { s.learned.capped = true }, func(s *situation) { s.learned.capped = false }},
-	{bidder.RuleSchedule, "", func(s *situation) { s.campaign.Start = now.Add(time.Hour) }, func(s *situation) { s.campaign.Start = now }},
-	{bidder.RuleHours, "", func(s *situation) { s.campaign.Hours = []hexbid.WeeklyHours{{Day: 1, Start: 3, End: 4}} }, func(s *situation) { s.campaign.Hours = nil }},
-	{bidder.RulePlaces, "", func(s *situation) { s.place.Review = hexbid.Hidden }, func(s *situation) { s.place.Review = hexbid.Approved }},
+	{bidder.RuleFrequency, "", func(s *situation) { s.learned.capped = true },
+		func(s *situation) { s.learned.capped = false }},
+	{bidder.RuleSchedule, "", func(s *situation) { s.campaign.Start = now.Add(time.Hour) },
+		func(s *situation) { s.campaign.Start = now }},
+	{bidder.RuleHours, "", func(s *situation) { s.campaign.Hours = []hexbid.WeeklyHours{{Day: 1, Start: 3, End: 4}} },
+		func(s *situation) { s.campaign.Hours = nil }},
+	{bidder.RulePlaces, "", func(s *situation) { s.place.Review = hexbid.Hidden },
+		func(s *situation) { s.place.Review = hexbid.Approved }},
 	{bidder.RuleArea, "", func(s *situation) { s.place.Point.Lat += 1 }, func(s *situation) { s.place.Point = hub }},
-	{bidder.RuleCategory, "", func(s *situation) { s.request.Category = hexbid.Shopping }, func(s *situation) { s.request.Category = 0 }},
-	{bidder.RuleProgram, "host", func(s *situation) { s.program.Hosts = []hexbid.Host{hexbid.Douyin} }, func(s *situation) { s.program.Hosts = []hexbid.Host{hexbid.Douyin, hexbid.WeChat} }},
-	{bidder.RuleProgram, "operating_system", func(s *situation) { s.program.OS = []hexbid.OS{hexbid.IOS} }, func(s *situation) { s.program.OS = []hexbid.OS{hexbid.IOS, hexbid.Android} }},
-	{bidder.RuleProgram, "age", func(s *situation) { s.program.MinimumAge = 40 }, func(s *situation) { s.program.MinimumAge = 18 }},
+	{bidder.RuleCategory, "", func(s *situation) { s.request.Category = hexbid.Shopping },
+		func(s *situation) { s.request.Category = 0 }},
+	{bidder.RuleProgram, "host", func(s *situation) { s.program.Hosts = []hexbid.Host{hexbid.Douyin} },
+		func(s *situation) { s.program.Hosts = []hexbid.Host{hexbid.Douyin, hexbid.WeChat} }},
+	{bidder.RuleProgram, "operating_system", func(s *situation) { s.program.OS = []hexbid.OS{hexbid.IOS} },
+		func(s *situation) { s.program.OS = []hexbid.OS{hexbid.IOS, hexbid.Android} }},
+	{bidder.RuleProgram, "age", func(s *situation) { s.program.MinimumAge = 40 },
+		func(s *situation) { s.program.MinimumAge = 18 }},
 	{bidder.RulePersonal, "", func(s *situation) {
 		s.campaign.Cap = hexbid.FrequencyCap{Impressions: 3, Window: time.Hour}
 		s.request.Viewer.UserKey = ""
 	},
 		func(s *situation) { s.campaign.Cap.ServeUncapped = true }},
-	{bidder.RuleAudience, "host", func(s *situation) { s.campaign.Audience.Hosts = []hexbid.Host{hexbid.QQ} }, func(s *situation) { s.campaign.Audience.Hosts = nil }},
-	{bidder.RuleAudience, "operating_system", func(s *situation) { s.campaign.Audience.OS = []hexbid.OS{hexbid.HarmonyOS} }, func(s *situation) { s.campaign.Audience.OS = nil }},
-	{bidder.RuleAudience, "age", func(s *situation) { s.campaign.Audience.Ages = []hexbid.AgeRange{{Min: 50, Max: 60}} }, func(s *situation) { s.campaign.Audience.Ages = []hexbid.AgeRange{{Min: 30, Max: 60}} }},
+	{bidder.RuleAudience, "host", func(s *situation) { s.campaign.Audience.Hosts = []hexbid.Host{hexbid.QQ} },
+		func(s *situation) { s.campaign.Audience.Hosts = nil }},
+	{bidder.RuleAudience, "operating_system",
+		func(s *situation) { s.campaign.Audience.OS = []hexbid.OS{hexbid.HarmonyOS} },
+		func(s *situation) { s.campaign.Audience.OS = nil }},
+	{bidder.RuleAudience, "age", func(s *situation) { s.campaign.Audience.Ages = []hexbid.AgeRange{{Min: 50, Max: 60}} },
+		func(s *situation) { s.campaign.Audience.Ages = []hexbid.AgeRange{{Min: 30, Max: 60}} }},
 	{bidder.RuleAudience, "gender", func(s *situation) { s.campaign.Audience.Genders = []hexbid.Gender{hexbid.Male} },
 		func(s *situation) {
 			s.campaign.Audience.IncludeUnknown = append(s.campaign.Audience.IncludeUnknown, hexbid.DimGender)
 		}},
-	{bidder.RuleAudience, "scene", func(s *situation) { s.campaign.Audience.Scenes = []hexbid.Scene{hexbid.Scan} }, func(s *situation) { s.request.Scene = hexbid.Scan }},
-	{bidder.RuleAudience, "network", func(s *situation) { s.campaign.Audience.Networks = []hexbid.Network{hexbid.WiFi} }, func(s *situation) { s.request.Viewer.Network = hexbid.WiFi }},
-	{bidder.RuleAudience, "interest", func(s *situation) { s.campaign.Audience.Interests = []hexbid.Category{hexbid.Travel} },
+	{bidder.RuleAudience, "scene", func(s *situation) { s.campaign.Audience.Scenes = []hexbid.Scene{hexbid.Scan} },
+		func(s *situation) { s.request.Scene = hexbid.Scan }},
+	{bidder.RuleAudience, "network", func(s *situation) { s.campaign.Audience.Networks = []hexbid.Network{hexbid.WiFi} },
+		func(s *situation) { s.request.Viewer.Network = hexbid.WiFi }},
+	{bidder.RuleAudience, "interest",
+		func(s *situation) { s.campaign.Audience.Interests = []hexbid.Category{hexbid.Travel} },
 		func(s *situation) { s.request.Viewer.Interests = []hexbid.Category{hexbid.Travel} }},
-	{bidder.RuleAudience, "credit_band", func(s *situation) { s.campaign.Audience.Credit = []hexbid.CreditBand{hexbid.Credit700AndAbove} }, func(s *situation) { s.campaign.Audience.Credit = nil }},
-	{bidder.RuleAudience, "residence", func(s *situation) { s.campaign.Audience.Residences = []hexbid.Residence{hexbid.Resident} }, func(s *situation) { s.request.Viewer.HomeRegion = "330100" }},
-	{bidder.RuleWords, "", func(s *situation) { s.campaign.Keywords = []hexbid.Keyword{{Text: "火锅"}} }, func(s *situation) { s.request.Words = "火锅" }},
+	{bidder.RuleAudience, "credit_band",
+		func(s *situation) { s.campaign.Audience.Credit = []hexbid.CreditBand{hexbid.Credit700AndAbove} },
+		func(s *situation) { s.campaign.Audience.Credit = nil }},
+	{bidder.RuleAudience, "residence",
+		func(s *situation) { s.campaign.Audience.Residences = []hexbid.Residence{hexbid.Resident} },
+		func(s *situation) { s.request.Viewer.HomeRegion = "330100" }},
+	{bidder.RuleWords, "", func(s *situation) { s.campaign.Keywords = []hexbid.Keyword{{Text: "火锅"}} },
+		func(s *situation) { s.request.Words = "火锅" }},
 	{bidder.RuleNoSlots, "", func(s *situation) { s.request.Slots = 0 }, func(s *situation) { s.request.Slots = 1 }},
-	{bidder.RulePacing, "", func(s *situation) { s.learned.pacingPPM = 0 }, func(s *situation) { s.learned.pacingPPM = auction.PPM }},
+	{bidder.RulePacing, "", func(s *situation) { s.learned.pacingPPM = 0 },
+		func(s *situation) { s.learned.pacingPPM = auction.PPM }},
 	{bidder.RuleReserve, "", func(s *situation) { s.campaign.Bid = 10 }, nil}, // the advice says
-	{bidder.RuleOwnBetter, "", func(s *situation) { s.better.State = hexbid.Active }, func(s *situation) { s.better.State = hexbid.Paused }},
+	{bidder.RuleOwnBetter, "", func(s *situation) { s.better.State = hexbid.Active },
+		func(s *situation) { s.better.State = hexbid.Paused }},
 	{bidder.RuleOutbid, "", func(s *situation) { s.campaign.Bid = min(s.campaign.Bid, 900_000) }, nil},
 }
 
@@ -86,9 +110,11 @@ func newSituation() *situation {
 	r := at(hub)
 	r.Slots, r.Viewer.OS = 1, hexbid.Android
 	return &situation{
-		owner:   &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "A"},
-		program: &hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: "P", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}},
-		place:   place("l", hub), better: better, campaign: c, learned: worth{pacingPPM: auction.PPM, qualityPPM: 30_000}, request: r}
+		owner: &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "A"},
+		program: &hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: "P", Category: hexbid.Catering,
+			Hosts: []hexbid.Host{hexbid.WeChat}},
+		place: place("l", hub), better: better, campaign: c, learned: worth{pacingPPM: auction.PPM, qualityPPM: 30_000},
+		request: r}
 }
 
 // write stores the situation.
@@ -135,9 +161,11 @@ func openBesideARival(t *testing.T) *Exchange {
 		c.Market.Reserves = []bidder.Reserve{{PerThousand: 1000}}
 	})
 	fill(t, e, &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/b"}, DisplayName: "B"},
-		&hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/b/programs/p"}, DisplayName: "火锅", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}},
-		&hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/b/campaigns/c"}, DisplayName: "c", Program: "advertisers/b/programs/p", Pricing: hexbid.CPC,
-			Bid: 1_000_000, DailyBudget: 10_000_000, Area: hexbid.Area{Everywhere: true}})
+		&hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/b/programs/p"}, DisplayName: "火锅", Category: hexbid.Catering,
+			Hosts: []hexbid.Host{hexbid.WeChat}},
+		&hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/b/campaigns/c"}, DisplayName: "c",
+			Program: "advertisers/b/programs/p", Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 10_000_000,
+			Area: hexbid.Area{Everywhere: true}})
 	return e
 }
 

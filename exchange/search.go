@@ -198,8 +198,9 @@ func (s *searching) sponsored(a *auction.Award, shown *bidder.Showing) (Sponsore
 	if err != nil {
 		return Sponsored{}, err
 	}
-	return Sponsored{Slot: a.Slot, Campaign: of.campaign.UID, Program: of.program.UID, Place: of.place.UID, DistanceM: geoindex.MetresOfChord2(shown.Chord2),
-		Price: a.Price, Pricing: a.Entry.Pricing, Token: s.sealAward(a), Card: card}, nil
+	return Sponsored{Slot: a.Slot, Campaign: of.campaign.UID, Program: of.program.UID, Place: of.place.UID,
+		DistanceM: geoindex.MetresOfChord2(shown.Chord2), Price: a.Price, Pricing: a.Entry.Pricing, Token: s.sealAward(a),
+		Card: card}, nil
 }
 
 // tokenResolution is the H3 resolution of the cell in a token: some five
@@ -209,9 +210,9 @@ const tokenResolution = 7
 func (s *searching) sealAward(a *auction.Award) string {
 	ring, r := s.keys.Ring(), s.request
 	award := token.Award{
-		RequestID: s.out.RequestID, Campaign: a.Entry.CampaignUID, Advertiser: s.snapshot.AdvertiserOf(a.Entry.Ordinal), Price: a.Price, Slot: a.Slot,
-		Host: r.Host, Scene: r.Scene, Cell: uint64(s.query.At.Cell.Parent(tokenResolution)), ClientID: r.ClientID,
-		MarketVersion: s.snapshot.MarketVersion(), Basis: a.Basis(&s.pricing),
+		RequestID: s.out.RequestID, Campaign: a.Entry.CampaignUID, Advertiser: s.snapshot.AdvertiserOf(a.Entry.Ordinal),
+		Price: a.Price, Slot: a.Slot, Host: r.Host, Scene: r.Scene, Cell: uint64(s.query.At.Cell.Parent(tokenResolution)),
+		ClientID: r.ClientID, MarketVersion: s.snapshot.MarketVersion(), Basis: a.Basis(&s.pricing),
 		IssuedAt: s.out.EvaluatedAt, ClickExpiry: s.out.EvaluatedAt.Add(s.config.ClickExpiry),
 	}
 	if r.Personalized() && r.Viewer.UserKey != "" {
@@ -243,7 +244,8 @@ func (s *searching) fillNearby() error {
 		if err != nil {
 			return err
 		}
-		s.out.Nearby = append(s.out.Nearby, Nearby{of.program.UID, of.place.UID, geoindex.MetresOfChord2(list[i].Chord2), card})
+		s.out.Nearby = append(s.out.Nearby, Nearby{of.program.UID, of.place.UID, geoindex.MetresOfChord2(list[i].Chord2),
+			card})
 	}
 	switch depth += len(list); {
 	case more && depth >= hexbid.MaxNearbyResults:

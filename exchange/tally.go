@@ -85,7 +85,8 @@ func (t *tally) readFor(ctx context.Context, r *store.Record) error {
 		return nil
 	}
 	var p programCounts
-	for counter, to := range map[store.Counter]*int64{store.Places: &p.places, store.Approved: &p.approved, store.Around: &p.around} {
+	for counter, to := range map[store.Counter]*int64{store.Places: &p.places, store.Approved: &p.approved,
+		store.Around: &p.around} {
 		var err error
 		if *to, err = t.store.Counted(ctx, program, counter); err != nil {
 			return err
@@ -136,7 +137,8 @@ func (t *tally) add(b burden, by int64) {
 	}
 	p, entries := t.programs[b.program], t.entries[b.advertiser]
 	entries -= store.EntriesAPlace * p.approved * p.around
-	p.places, p.approved, p.around = p.places+by*int64(b.place), p.approved+by*int64(b.approved), p.around+by*int64(b.around)
+	p.places, p.approved, p.around = p.places+by*int64(b.place), p.approved+by*int64(b.approved),
+		p.around+by*int64(b.around)
 	entries += store.EntriesAPlace*p.approved*p.around + by*b.own
 	t.programs[b.program], t.entries[b.advertiser] = p, entries
 }

@@ -41,7 +41,8 @@ type trial struct {
 }
 
 func (a *trials) begin(counts *tally) *trial {
-	return &trial{all: a, seed: maphash.MakeSeed(), contents: map[uint64]uint64{}, paused: map[uint64]bool{}, reviews: map[uint64]hexbid.ReviewState{}, counts: counts}
+	return &trial{all: a, seed: maphash.MakeSeed(), contents: map[uint64]uint64{}, paused: map[uint64]bool{},
+		reviews: map[uint64]hexbid.ReviewState{}, counts: counts}
 }
 
 // has says whether the trial has accepted a name. A nil trial has none.
@@ -85,9 +86,11 @@ func (t *trial) makeRoom(name string) error {
 	case t.ended:
 		return hexbid.Errorf(hexbid.Unavailable, "", "the dry run has ended")
 	case t.names >= namesATrial:
-		return hexbid.Errorf(hexbid.Exhausted, "name", "a dry run checks at most %d resources against each other: split the upload", namesATrial)
+		return hexbid.Errorf(hexbid.Exhausted, "name",
+			"a dry run checks at most %d resources against each other: split the upload", namesATrial)
 	case t.all.names >= namesOfTrials:
-		return hexbid.Errorf(hexbid.Exhausted, "name", "all dry runs under way keep %d resources, the most at once: try again later", namesOfTrials)
+		return hexbid.Errorf(hexbid.Exhausted, "name",
+			"all dry runs under way keep %d resources, the most at once: try again later", namesOfTrials)
 	}
 	t.names, t.all.names = t.names+1, t.all.names+1
 	return nil

@@ -23,7 +23,8 @@ func (t *turns) take(ctx context.Context) (done func(), err error) {
 	select {
 	case t.line <- struct{}{}:
 	default:
-		return nil, hexbid.Errorf(hexbid.Exhausted, "", "%d calls that look at many campaigns are in line already: back off and try again", cap(t.line))
+		return nil, hexbid.Errorf(hexbid.Exhausted, "",
+			"%d calls that look at many campaigns are in line already: back off and try again", cap(t.line))
 	}
 	select {
 	case t.working <- struct{}{}:

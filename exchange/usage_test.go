@@ -24,7 +24,8 @@ import (
 func openOn(t testing.TB, s store.Store, limit int64) *Exchange {
 	t.Helper()
 	config := DefaultConfig()
-	config.Clock, config.Log, config.AdvertiserEntries = func() time.Time { return now }, slog.New(slog.DiscardHandler), limit
+	config.Clock, config.Log, config.AdvertiserEntries = func() time.Time { return now }, slog.New(slog.DiscardHandler),
+		limit
 	keys, err := token.OpenKeys(token.Source{Path: filepath.Join(t.TempDir(), "keys")})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +72,8 @@ func TestACampaignAboveItsAdvertisersEntriesIsRefused(t *testing.T) {
 	e := openOn(t, store.NewMemory(), 1000)
 	fillToTheLimit(t, e)
 	_, err := e.Create(ctx, campaign("more"), false)
-	wantRefused(t, err, "campaign.area", "960", "1040", "at most 1000", "10 approved places", "--advertiser-entries", "delete campaigns")
+	wantRefused(t, err, "campaign.area", "960", "1040", "at most 1000", "10 approved places", "--advertiser-entries",
+		"delete campaigns")
 	_, err = e.Create(ctx, campaign("more"), true)
 	wantRefused(t, err, "campaign.area")
 
@@ -98,7 +100,8 @@ func TestKeywordsTakeEntries(t *testing.T) {
 	fill(t, e)
 	c := campaign("words")
 	for range 200 { // of 16 bytes each: 3 entries
-		c.Keywords = append(c.Keywords, hexbid.Keyword{Text: fmt.Sprintf("coffee shop %04d", len(c.Keywords)), Match: hexbid.MatchBroad})
+		c.Keywords = append(c.Keywords, hexbid.Keyword{Text: fmt.Sprintf("coffee shop %04d", len(c.Keywords)),
+			Match: hexbid.MatchBroad})
 	}
 	if _, err := e.Create(ctx, c, false); err != nil {
 		t.Fatalf("600 entries of keywords: %v", err)
@@ -293,11 +296,12 @@ func TestAProgramHasAtMost20000Places(t *testing.T) {
 	}
 	_, err := e.Create(ctx, spreadPlace(MaxPlaces), false)
 	wantRefused(t, err, "name", "20000 places already", "at most 20000", "several programs")
-	if _, err := e.Update(ctx, spreadPlace(7).Name, store.AnyVersion, false, func(r hexbid.Resource) (hexbid.Resource, error) {
-		moved := *r.(*hexbid.Place)
-		moved.Point.Lng++
-		return &moved, nil
-	}); err != nil {
+	if _, err := e.Update(ctx, spreadPlace(7).Name, store.AnyVersion, false,
+		func(r hexbid.Resource) (hexbid.Resource, error) {
+			moved := *r.(*hexbid.Place)
+			moved.Point.Lng++
+			return &moved, nil
+		}); err != nil {
 		t.Errorf("a place of a full program cannot move: %v", err)
 	}
 }
@@ -338,8 +342,10 @@ func clearAdvertiser(t rapid.TB, e *Exchange) {
 		}
 	}
 	for i := range 2 {
-		for _, o := range e.Import(ctx, []hexbid.Resource{&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "A"},
-			&hexbid.Program{Meta: hexbid.Meta{Name: fmt.Sprint(program, i)}, DisplayName: "P", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}}, false) {
+		for _, o := range e.Import(ctx,
+			[]hexbid.Resource{&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "A"},
+				&hexbid.Program{Meta: hexbid.Meta{Name: fmt.Sprint(program, i)}, DisplayName: "P", Category: hexbid.Catering,
+					Hosts: []hexbid.Host{hexbid.WeChat}}}, false) {
 			if o.Err != nil {
 				t.Fatal(o.Err)
 			}
@@ -348,7 +354,8 @@ func clearAdvertiser(t rapid.TB, e *Exchange) {
 }
 
 func namesOf(t rapid.TB, e *Exchange, kind hexbid.ResourceKind) (names []string) {
-	_, err := e.List(ctx, store.ListQuery{Kind: kind}, func(r hexbid.Resource) bool { names = append(names, r.Metadata().Name); return true })
+	_, err := e.List(ctx, store.ListQuery{Kind: kind},
+		func(r hexbid.Resource) bool { names = append(names, r.Metadata().Name); return true })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -387,7 +394,8 @@ func checkCounts(t rapid.TB, e *Exchange, limit int64) {
 	}
 	for i := range 2 {
 		of := fmt.Sprint(program, i)
-		entries += 8 * want[store.CounterKey{Owner: of, Counter: store.Approved}] * want[store.CounterKey{Owner: of, Counter: store.Around}]
+		entries += 8 * want[store.CounterKey{Owner: of, Counter: store.Approved}] * want[store.CounterKey{Owner: of,
+			Counter: store.Around}]
 		for c := store.Places; c <= store.Buyers; c++ {
 			checkCounter(t, e, of, c, want[store.CounterKey{Owner: of, Counter: c}])
 		}
