@@ -8,8 +8,8 @@ import (
 	"github.com/hexbid/hexbid/targeting"
 )
 
-// putCampaign indexes a campaign as it is written; covering is the packed covering of its
-// area, but for the discs around places.
+// putCampaign indexes a campaign as written. covering is the packed covering of its area, without the discs around
+// places.
 func (x *index) putCampaign(c *hexbid.Campaign, covering []byte) error {
 	program, known := x.records.byName[keyOf(c.Program)]
 	if !known {
@@ -52,15 +52,14 @@ func (x *index) deleteCampaign(i uint32) {
 	x.records.dropCampaign(i)
 }
 
-// setAnchors makes words lead to a campaign in the place of those that did before. Most
-// changes are to neither.
+// setAnchors replaces the tokens that lead to a campaign. Most changes leave them as they are.
 func (x *index) setAnchors(i uint32, now []string) {
 	if before := x.records.specificsOf(i).anchors(); !slices.Equal(before, now) {
 		x.words.anchor(i, before, now)
 	}
 }
 
-// anchors are the tokens that lead to a campaign with keywords.
+// anchors returns the tokens that lead to a campaign with keywords.
 func (s *specifics) anchors() []string {
 	if !s.keywords.HasWanted() {
 		return nil
@@ -68,7 +67,7 @@ func (s *specifics) anchors() []string {
 	return s.keywords.Anchors()
 }
 
-// hostBids is the bid by host; nil when all are the same.
+// hostBids returns the bid by host, nil when all hosts get the same bid.
 func hostBids(c *hexbid.Campaign) *[hexbid.HostCount]hexbid.Money {
 	if len(c.HostBids) == 0 {
 		return nil
@@ -80,7 +79,7 @@ func hostBids(c *hexbid.Campaign) *[hexbid.HostCount]hexbid.Money {
 	return &bids
 }
 
-// setNumbers sets what scores are made of.
+// setNumbers sets the numbers that a score is computed from.
 func (x *index) setNumbers(i uint32, c *hexbid.Campaign, program uint32) {
 	hot := x.records.campaigns.edit(i)
 	name, _ := hexbid.ParseName(c.Name) // stored names parse
@@ -93,7 +92,7 @@ func (x *index) setNumbers(i uint32, c *hexbid.Campaign, program uint32) {
 	x.setFactors(i)
 }
 
-// setFactors gives a campaign the factors of its live state.
+// setFactors copies the factors of a campaign's live state into its record.
 func (x *index) setFactors(i uint32) {
 	c := x.records.campaigns.at(i)
 	state := x.live.of(c.uid)
@@ -108,7 +107,7 @@ func (x *index) setFactors(i uint32) {
 	}
 }
 
-// setArea puts one disc beside the numbers, anything else into the specifics.
+// setArea stores a single disc in the campaign's record, and any other area in its specifics.
 func (x *index) setArea(i uint32, area *geoindex.Area, near nearPlaces) {
 	if x.postings.shapeOf(i).onlyAround {
 		x.setAround(i)
@@ -124,8 +123,8 @@ func (x *index) setArea(i uint32, area *geoindex.Area, near nearPlaces) {
 	x.records.setSpecifics(i, own)
 }
 
-// setAround is setArea of a campaign that goes around places and nowhere else: around
-// the only place of its program it buys one disc.
+// setAround sets the area of a campaign that buys the discs around its program's places and nothing else. A program
+// with one place gives one disc, which the campaign's record holds.
 func (x *index) setAround(i uint32) {
 	hot, around := x.records.campaigns.edit(i), x.surrounds.of(i)
 	own := *x.records.specificsOf(i)
@@ -139,8 +138,7 @@ func (x *index) setAround(i uint32) {
 	x.records.setSpecifics(i, own)
 }
 
-// gatedBy joins an audience to a program's gate: as masks, or where those do not tell
-// all, as rules.
+// gatedBy joins an audience to a program's gate: as masks, or as rules where masks cannot hold the result.
 func (x *index) gatedBy(program uint32, audience targeting.Mask, own *specifics) gated {
 	p := x.records.programs.at(program)
 	g := gated{signature: targeting.SignatureOf(own.keywords, p.text)}
@@ -159,8 +157,7 @@ func (x *index) gatedBy(program uint32, audience targeting.Mask, own *specifics)
 	return g
 }
 
-// followProgram takes over what a campaign has from its program. It stays posted unless
-// that changes what it is posted with.
+// followProgram copies what a campaign takes from its program. The campaign stays posted unless its listing changes.
 func (x *index) followProgram(i uint32) {
 	program := x.records.details.at(i).program
 	if category := x.records.programs.at(program).category; category != x.records.campaigns.at(i).category {
@@ -173,8 +170,7 @@ func (x *index) followProgram(i uint32) {
 	x.setState(i)
 }
 
-// setState works out a campaign's state, and posts one that is on, or will be in
-// the next quarter hour.
+// setState computes a campaign's state. It posts a campaign that is on now or will be within the next quarter hour.
 func (x *index) setState(i uint32) {
 	state := x.standstill(i)
 	if state == 0 {
@@ -199,7 +195,7 @@ func (x *index) setState(i uint32) {
 	}
 }
 
-// standstill tells what keeps a campaign from being active, 0 when nothing does.
+// standstill returns the reason why a campaign is not active, 0 when it is.
 func (x *index) standstill(i uint32) (state servingState) {
 	c := x.records.campaigns.at(i)
 	live := x.live.of(c.uid)

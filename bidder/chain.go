@@ -1,13 +1,12 @@
 package bidder
 
-// A chain is a list of records that runs through the records themselves: it
-// costs no memory of its own, and the collector has no lists to look into. Its
-// start is the first one's ordinal and 1, or 0 where there is none.
+// A chain is a list of records whose links are fields of the records themselves. It needs no memory of its own and no
+// pointers for the garbage collector to follow. Its start holds the ordinal of the first record plus 1, or 0 for an
+// empty chain.
 //
 //	for at := owner.places; at != 0; at = places.at(at - 1).next { … places.at(at - 1) … }
 
-// links tie a record into its chain: the next and the one before, as starts are
-// written.
+// links tie a record into its chain. Both hold an ordinal plus 1, or 0 for none.
 type links struct{ next, before uint32 }
 
 // chained is a record that has links.

@@ -5,9 +5,8 @@ import (
 	"slices"
 )
 
-// coverings holds packed coverings by campaign. Those of a page of campaigns
-// stand in one piece of memory: a million of their own are a million things
-// that the collector must look at.
+// coverings holds packed coverings by campaign. One allocation holds those of a whole page of campaigns, because a
+// million separate ones would be a million objects for the garbage collector to mark.
 type coverings struct{ pages []*coveringPage }
 
 type coveringPage struct {
@@ -15,7 +14,7 @@ type coveringPage struct {
 	bytes []byte
 }
 
-// at is a campaign's covering, valid until the next set.
+// at returns a campaign's covering, valid until the next set.
 func (c *coverings) at(campaign uint32) []byte {
 	page := campaign >> pageBits
 	if int(page) >= len(c.pages) {

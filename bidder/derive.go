@@ -11,16 +11,14 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// derivation is the version of what Derive works out. It changes whenever Derive gives
-// something else for an equal area: what earlier versions have left in a store is then
-// worked out again.
+// derivation is the version of Derive's results. It changes whenever Derive returns something else for an equal area.
+// The indexer then derives again whatever a store holds from earlier versions.
 const derivation = 1
 
-// Derive works out where a campaign is posted: the packed covering of its area without
-// its excluded area, and the number of cells of it. It leaves out the discs around the
-// program's places. Those belong to surrounds, which change when a place does. So a
-// covering depends on nothing but the campaign's two areas. The error is of a cell or
-// an adcode that does not exist.
+// Derive computes the packed covering of a campaign's area without its excluded area, and returns it with the number of
+// its cells. It leaves out the discs around the program's places: they belong to surrounds, which change when a place
+// does. A covering therefore depends on the campaign's two areas alone. The error names a cell or an adcode that does
+// not exist.
 func Derive(c *hexbid.Campaign) (d *store.Derived, cells int, err error) {
 	area, err := geoindex.CompileArea(&c.Area, &c.Excluded, nil)
 	if err != nil {
@@ -31,12 +29,12 @@ func Derive(c *hexbid.Campaign) (d *store.Derived, cells int, err error) {
 		len(covering), nil
 }
 
-// holds says whether something derived, nil for nothing, is what Derive would give.
+// holds reports whether a stored derivation (nil for none) still equals what Derive would return.
 func holds(d *store.Derived, c *hexbid.Campaign) bool {
 	return d != nil && d.By == derivation && d.Inputs == fingerprintOf(c)
 }
 
-// fingerprintOf stands for all that Derive reads of a campaign.
+// fingerprintOf hashes everything that Derive reads of a campaign.
 func fingerprintOf(c *hexbid.Campaign) uint64 {
 	var f fingerprint
 	f.hash.Reset()
@@ -46,8 +44,8 @@ func fingerprintOf(c *hexbid.Campaign) uint64 {
 	return f.hash.Sum64()
 }
 
-// fingerprint hashes areas. Each list is hashed after its length, so that no two
-// different areas write the same bytes.
+// fingerprint hashes areas. It hashes the length of each list before the list, so different areas never write the same
+// bytes.
 type fingerprint struct {
 	hash   xxhash.Digest
 	buffer [512]byte
@@ -110,10 +108,10 @@ func (f *fingerprint) word(v uint64) {
 func (f *fingerprint) text(s string) {
 	f.count(len(s))
 	f.flush()
-	_, _ = f.hash.WriteString(s) // a digest takes every text
+	_, _ = f.hash.WriteString(s) // a digest never fails
 }
 
 func (f *fingerprint) flush() {
-	_, _ = f.hash.Write(f.buffer[:f.filled]) // a digest takes all bytes
+	_, _ = f.hash.Write(f.buffer[:f.filled]) // a digest never fails
 	f.filled = 0
 }

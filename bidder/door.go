@@ -14,16 +14,14 @@ type handIn struct {
 	inForce chan struct{} // closed when searches use them
 }
 
-// HandIn sets an owner's field of some campaigns' live states and returns when searches
-// use it: with the next publication, however many changes of the catalogue are in line.
-// A field stays as it was handed in, through edits of its campaign, until its owner hands
-// in another or withdraws it. What is handed in about a uid that the index has no campaign
-// of is in force as soon as it has; at most mostUnindexed such states are kept, and they
-// are lost when the process ends: an owner hands in all again when a market opens.
+// HandIn sets an owner's field in the live states of some campaigns. It returns once searches use the new values: with
+// the next publication, however many changes of the catalogue wait. A field keeps its value through edits of its
+// campaign until its owner hands in another or withdraws it. An update may name a uid that the index does not have: the
+// index keeps at most mostUnindexed such states and uses each when its campaign arrives. All states are lost when the
+// process ends, so an owner hands in everything again when a market opens.
 //
-// The error is of an update that the owner may not hand in, and then nothing is changed;
-// the context's, and then the updates may be in force a moment later; or Unavailable, when
-// the indexer has ended.
+// An error names an update that the owner may not hand in; nothing has changed then. The context's error leaves open
+// whether the updates come into force a moment later. Unavailable says that the indexer has ended.
 func (x *Indexer) HandIn(ctx context.Context, owner Owner, updates []LiveUpdate) error {
 	if err := checkUpdates(owner, updates); err != nil {
 		return err
@@ -55,8 +53,8 @@ func errEnded() error {
 	return hexbid.Errorf(hexbid.Unavailable, "", "the market is closed: hand in again when it is open")
 }
 
-// HandInFirst is HandIn before Load, by the goroutine that will call Load: so the first
-// snapshot of the catalogue is of the states that are handed in.
+// HandInFirst is HandIn for use before Load, by the goroutine that will call Load. The first snapshot of the catalogue
+// then already has these states.
 func (x *Indexer) HandInFirst(owner Owner, updates []LiveUpdate) error {
 	if err := checkUpdates(owner, updates); err != nil {
 		return err
@@ -65,13 +63,11 @@ func (x *Indexer) HandInFirst(owner Owner, updates []LiveUpdate) error {
 	return nil
 }
 
-// mostUpdatesAPublication bounds how long the hand-ins of one publication hold it up. Calls
-// that come after so many updates wait for the next, in order: an owner that hands in a
-// whole market lets others through.
+// mostUpdatesAPublication bounds how long the hand-ins of one publication delay it. Calls beyond so many updates wait
+// for the next publication, in order, so an owner that hands in a whole market lets others through.
 const mostUpdatesAPublication = MaxLiveUpdates
 
-// takeWaiting takes the hand-ins that wait at the door, so that none waits for a further
-// publication.
+// takeWaiting adds all hand-ins that wait at the door, so that none waits for a further publication.
 func (x *Indexer) takeWaiting(taken []handIn) []handIn {
 	for n := 0; n < mostUpdatesAPublication; {
 		select {

@@ -8,12 +8,11 @@ import (
 	"github.com/hexbid/hexbid/bidder/auction"
 )
 
-// Explain returns the verdict on one campaign, as Plain's account has it, without
-// looking at every other. It tests the rules on this campaign alone; where only the
-// bid may stand in the way, the search itself tells who won. Only a campaign that
-// competes and whose advertiser won nothing has to be compared with its advertiser's
-// other campaigns. Looked is the number of campaigns that this took. At an instant
-// that the snapshot does not hold it takes all of them. The error is the context's.
+// Explain returns the verdict on one campaign, the same as in Plain's account, without evaluating every other campaign.
+// It tests the rules on this campaign alone. Where only the bid can decide, it runs the search to learn who won. It
+// compares a campaign with its advertiser's other campaigns only if the campaign competes and the advertiser won
+// nothing. looked counts the campaigns evaluated; at an instant that the snapshot does not hold, those are all. The
+// error is the context's.
 func (s *Snapshot) Explain(ctx context.Context, q *Query, uid hexbid.UID, w *Scratch) (v Verdict, looked int, err error) {
 	i, there := s.ordinalOf(uid)
 	if !there {
@@ -36,7 +35,7 @@ func (s *Snapshot) Explain(ctx context.Context, q *Query, uid hexbid.UID, w *Scr
 	return v, a.Looked, nil
 }
 
-// explainFully finds the verdict on a campaign that competes in the whole account.
+// explainFully takes the verdict on a campaign that competes from the whole account.
 func (s *Snapshot) explainFully(ctx context.Context, q *Query, ordinal uint32) (v Verdict, looked int, err error) {
 	a, err := s.PlainWithin(ctx, q)
 	if err != nil {
@@ -46,14 +45,14 @@ func (s *Snapshot) explainFully(ctx context.Context, q *Query, ordinal uint32) (
 	return a.Verdicts[at], a.Looked, nil
 }
 
-// ordinalOf finds a campaign by its uid.
+// ordinalOf returns the ordinal of a campaign's uid.
 func (s *Snapshot) ordinalOf(uid hexbid.UID) (uint32, bool) {
 	i, there := s.campaignOf.get(uid)
 	return i, there && i < s.campaigns.len() && s.campaigns.at(i).uid == uid
 }
 
-// bestOfOwner is the entry that the advertiser of a campaign competes with: one that
-// won, or the best of all that it owns.
+// bestOfOwner returns the entry that the campaign's advertiser competes with: the one that won, or else the best of all
+// its campaigns.
 func (s *Snapshot) bestOfOwner(ctx context.Context, v *Verdict, q *Query, a *Account) (auction.Entry, error) {
 	if v.Rule == RuleReserve {
 		return v.Entry, nil // it does not compete
@@ -76,7 +75,7 @@ func (s *Snapshot) bestOfOwner(ctx context.Context, v *Verdict, q *Query, a *Acc
 	return best, err
 }
 
-// eachOfOwner visits every campaign of the advertiser that owns one, until an error.
+// eachOfOwner visits every campaign of the advertiser that owns the given one. It stops at the first error.
 func (s *Snapshot) eachOfOwner(campaign uint32, visit func(uint32) error) error {
 	own := s.details.at(campaign).program
 	for s.programs.at(own).before != 0 {

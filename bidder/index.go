@@ -11,26 +11,25 @@ import (
 	"github.com/hexbid/hexbid/targeting"
 )
 
-// index is all that an Indexer makes of a catalogue, in rooms. Each room is a type that owns
-// its fields and has a file and tests of its own:
+// index holds everything that an Indexer computes from a catalogue, in rooms. Each room is a type that owns its fields
+// and has a file and tests of its own:
 //
 //	records     what the catalogue says
 //	live        what campaigns are worth right now
-//	words       what tokens lead to
+//	words       which campaigns and programs a token leads to
 //	sites       where places are
 //	surrounds   the coverings around places
-//	postings    who stands in which list (and lists, which are its own)
+//	postings    which lists a campaign stands in (with lists, which it owns)
 //
-// The index takes changes to the rooms at once where only the changed record matters. What
-// follows for others, and may change many times before anyone sees it, waits for the next
-// publication.
+// A change that concerns only its own record enters the rooms at once. Its effects on other records may change many
+// times before anyone sees them, so they wait for the next publication.
 type index struct {
 	market *Market
 	clock  func() time.Time
 	log    *slog.Logger
 
 	version uint64    // of the catalogue
-	quarter time.Time // that schedules are read ahead for
+	quarter time.Time // that schedules are evaluated ahead for
 
 	records   *records
 	live      *liveStates
@@ -43,8 +42,8 @@ type index struct {
 	interner geoindex.Interner
 	reserves []reserveRule
 
-	turnedOwners    map[uint32]struct{} // advertisers that were paused or are on again, whose campaigns do not know yet
-	changedPrograms map[uint32]struct{} // whose campaigns and sites have their old gates and tags
+	turnedOwners    map[uint32]struct{} // advertisers that were paused or resumed; their campaigns do not show it yet
+	changedPrograms map[uint32]struct{} // whose campaigns and sites still have the old gates and tags
 	publications    uint64
 }
 
@@ -90,17 +89,17 @@ func (x *index) load(ctx context.Context, from Catalogue) error {
 	return nil
 }
 
-// apply indexes a change, unless it is indexed already.
+// apply indexes a change. It skips a change that the scan already included.
 func (x *index) apply(u *update) {
 	if u.version <= x.version {
-		return // the scan has seen it
+		return // the scan has included it
 	}
 	x.applyAll(u)
 	x.version = u.version
 }
 
-// applyAll indexes what an update holds. What a record refers to is put before it and
-// deleted after it.
+// applyAll indexes the records of an update: it puts a record after those that it refers to, and deletes it before
+// them.
 func (x *index) applyAll(u *update) {
 	for kind := hexbid.KindCampaign; kind >= hexbid.KindAdvertiser && len(u.deletes) > 0; kind-- {
 		for _, r := range u.deletes {
@@ -118,8 +117,8 @@ func (x *index) applyAll(u *update) {
 	}
 }
 
-// putOrLeaveOut indexes a record. What is stored was valid when it was written; when it
-// cannot be indexed all the same, the market goes on without it.
+// putOrLeaveOut indexes a record. A stored record was valid when it was written. If it cannot be indexed all the same,
+// the index leaves it out and the market goes on without it.
 func (x *index) putOrLeaveOut(r *incoming) {
 	err := r.err
 	if err == nil {
@@ -155,7 +154,7 @@ func (x *index) putProgram(p *hexbid.Program) error {
 	if before.text != now.text {
 		x.words.name(i, before.text, now.text)
 	}
-	isNew := before.uid == 0 // and nothing belongs to it yet
+	isNew := before.uid == 0 // so no campaign or site refers to it yet
 	if !isNew && (before.text != now.text || before.gate != now.gate || before.tags != now.tags) {
 		x.changedPrograms[i] = struct{}{}
 	}
@@ -198,7 +197,7 @@ func (x *index) delete(r hexbid.Resource) {
 	}
 }
 
-// deletePlace takes a place out, unless it is not shown: in review or hidden.
+// deletePlace removes a place. A place in review or hidden is not in the index, so there is nothing to remove.
 func (x *index) deletePlace(uid hexbid.UID) {
 	i, shown := x.records.placeOf.get(uid)
 	if !shown {
@@ -209,7 +208,7 @@ func (x *index) deletePlace(uid hexbid.UID) {
 	x.records.dropPlace(i)
 }
 
-// take brings a hand-in to the next publication.
+// take applies a hand-in to the live states, for the next publication.
 func (x *index) take(owner Owner, updates []LiveUpdate) {
 	for i := range updates {
 		ordinal, isIndexed := x.records.campaignOf.get(updates[i].Campaign)

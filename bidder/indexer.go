@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// Indexer builds snapshots from the changes of a store. Load once, then Run in
-// one goroutine; everything else may be called from anywhere.
+// Indexer builds snapshots from the changes of a store. Call Load once, then Run in one goroutine. Every other method
+// may be called from any goroutine.
 type Indexer struct {
-	clock     func() time.Time // also the index's, which Run may replace while callers ask for the time
+	clock     func() time.Time // the index uses it too; Run may replace the index while callers ask for the time
 	published atomic.Pointer[Snapshot]
-	stale     chan struct{} // a reader noticed that the quarter hour is over
-	handIns   chan handIn   // the door: it has no room, so that whoever waits may still leave
+	stale     chan struct{} // signals that a reader's instant lies beyond the quarter hour
+	handIns   chan handIn   // the door, without a buffer, so that a caller who waits may still give up
 	ended     chan struct{} // closed when Run returns
 
 	waiting sync.Mutex    // guards advance
@@ -34,7 +34,7 @@ func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Index
 	return x
 }
 
-// Snapshot is the market as last published.
+// Snapshot returns the market as last published.
 func (x *Indexer) Snapshot() *Snapshot { return x.published.Load() }
 
 // Load indexes every record of a store, with progress in the log. Run goes on from
@@ -48,8 +48,8 @@ func (x *Indexer) Load(ctx context.Context, from Catalogue) error {
 }
 
 const (
-	// publishEvery spaces publications under load: each costs some hundred
-	// kilobytes however little has changed. An idle indexer publishes at once.
+	// publishEvery spaces publications under load, because each allocates some hundred kilobytes however little has
+	// changed. An idle indexer publishes at once.
 	publishEvery = 2 * time.Millisecond
 	// mostWaiting bounds the campaigns that wait to be posted while a catalogue is
 	// loaded.
@@ -58,9 +58,8 @@ const (
 	mostChangesABatch = 4096
 )
 
-// Run follows a store from where Load has ended, until the context ends. When the feed
-// ends before, for a gap or because the log of changes cannot be read, it indexes the
-// catalogue anew.
+// Run follows a store from the version where Load ended until the context ends. The feed may end earlier, because
+// changes are missing or the log of changes cannot be read. Run then indexes the whole catalogue anew.
 func (x *Indexer) Run(ctx context.Context, from Catalogue) {
 	defer close(x.ended)
 	for {
@@ -77,7 +76,7 @@ func (x *Indexer) Run(ctx context.Context, from Catalogue) {
 	}
 }
 
-// tryAgainAfter spaces the tries to index a catalogue that cannot be read.
+// tryAgainAfter spaces the attempts to index a catalogue that cannot be read.
 const tryAgainAfter = time.Second
 
 func pause(ctx context.Context, d time.Duration) {
@@ -87,8 +86,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// loadAnew indexes the catalogue beside what is indexed, and takes the new index when it
-// is whole. Both are in memory until then, and hand-ins wait. What was handed in stays.
+// loadAnew indexes the catalogue again beside the present index, and switches to the new index once it is whole. Until
+// then both are in memory, and hand-ins wait. The new index takes over all states handed in.
 func (x *Indexer) loadAnew(ctx context.Context, from Catalogue) error {
 	fresh := newIndex(x.market, x.clock, x.log, x.live.reopened())
 	fresh.publications = x.publications
@@ -101,9 +100,9 @@ func (x *Indexer) loadAnew(ctx context.Context, from Catalogue) error {
 	return nil
 }
 
-// follow applies what comes in after the version that is indexed, publishes once, and
-// turns the schedules of the next quarter hour when the last is over. It ends with the
-// context or with the feed; the error tells why.
+// follow applies the changes after the indexed version, publishing once for each batch. It also publishes when a
+// quarter hour ends, to evaluate the schedules of the next one. It returns when the context or the feed ends, with the
+// error that says why.
 func (x *Indexer) follow(ctx context.Context, from Catalogue) error {
 	ctx, stop := context.WithCancel(ctx)
 	var supplying sync.WaitGroup
@@ -138,8 +137,8 @@ func handOn(ctx context.Context, to chan<- *update) func(*parcel) error {
 	}
 }
 
-// turn waits for something to do, does it with what else comes in, and publishes once.
-// It says whether there may be more.
+// turn waits for work, does it together with whatever else has arrived, and publishes once. It reports whether the feed
+// goes on.
 func (x *Indexer) turn(updates <-chan *update, tick <-chan time.Time) (more bool) {
 	var taken []handIn
 	select {
@@ -150,7 +149,7 @@ func (x *Indexer) turn(updates <-chan *update, tick <-chan time.Time) (more bool
 		x.apply(u)
 	case call := <-x.handIns:
 		taken = append(taken, x.takeCall(call))
-	case <-x.stale: // publishing turns the page
+	case <-x.stale: // publishing evaluates the schedules of the present quarter hour
 	case <-tick:
 		if turned, unposted := x.turnQuarter(), x.postings.unpostOff(x.clock()); !turned && !unposted {
 			return true
@@ -165,8 +164,7 @@ func (x *Indexer) turn(updates <-chan *update, tick <-chan time.Time) (more bool
 	return true
 }
 
-// gather applies what else comes in until it is time to publish. Hand-ins wait at the
-// door meanwhile.
+// gather applies further updates until it is time to publish. Hand-ins wait at the door meanwhile.
 func (x *Indexer) gather(updates <-chan *update) {
 	wait := time.NewTimer(publishEvery - time.Since(x.publishedAt))
 	defer wait.Stop()
@@ -183,15 +181,14 @@ func (x *Indexer) gather(updates <-chan *update) {
 	}
 }
 
-// WaitFor waits until a version is searchable. Its error is the context's.
+// WaitFor blocks until searches see a version. Its error is the context's.
 func (x *Indexer) WaitFor(ctx context.Context, version uint64) error {
 	return x.await(ctx, func() bool { return x.Snapshot().Version >= version })
 }
 
-// SnapshotNow is the market as last published and the indexer's clock, once the
-// one holds what is scheduled at the other: at once and without a lock, but for a
-// clock that jumps. The clock is read last, so that a quarter hour that turns
-// meanwhile does not leave the instant behind. The error is the context's.
+// SnapshotNow returns the last published snapshot and the time on the indexer's clock. The snapshot covers the
+// schedules at that time. SnapshotNow returns at once and takes no lock, except when the clock jumps. It reads the
+// clock last, so that a quarter hour that ends meanwhile is noticed. The error is the context's.
 func (x *Indexer) SnapshotNow(ctx context.Context) (s *Snapshot, now time.Time, err error) {
 	holds := func() bool {
 		s, now = x.Snapshot(), x.clock()
@@ -206,7 +203,7 @@ func (x *Indexer) SnapshotNow(ctx context.Context) (s *Snapshot, now time.Time, 
 	return s, now, x.await(ctx, holds)
 }
 
-// await waits for a publication that is enough.
+// await blocks until a publication after which enough returns true.
 func (x *Indexer) await(ctx context.Context, enough func() bool) error {
 	for {
 		x.waiting.Lock()
@@ -223,8 +220,7 @@ func (x *Indexer) await(ctx context.Context, enough func() bool) error {
 	}
 }
 
-// noteStale tells the indexer that a reader's instant is not covered by the
-// snapshot's quarter hour.
+// noteStale tells the indexer that a reader's instant lies outside the snapshot's quarter hour.
 func (x *Indexer) noteStale() {
 	select {
 	case x.stale <- struct{}{}:
@@ -232,7 +228,7 @@ func (x *Indexer) noteStale() {
 	}
 }
 
-// publish makes a snapshot of the present state and lets waiters look.
+// publish publishes a snapshot of the present state and wakes the waiters.
 func (x *Indexer) publish() {
 	x.published.Store(x.publication())
 	x.publishedAt = time.Now()

@@ -9,34 +9,33 @@ import (
 	"github.com/hexbid/hexbid/targeting"
 )
 
-// posting is a campaign under one key, in 16 bytes: what a search needs to pass
-// over it.
+// posting is a campaign under one key, in 16 bytes. They suffice for a search to skip most campaigns.
 //
-// Above the bits of its rule, the mask marks the children of the key's cell
-// that its area touches, and those that it fills.
+// Above the bits of the campaign's rule, the mask marks the children of the key's cell that the campaign's area
+// touches, and those that the area fills.
 type posting struct {
 	mask    targeting.Mask
 	ordinal uint32
-	cap     capCode // the best score that it can have
+	cap     capCode // an upper bound of its score
 }
 
 const (
 	touchedBit = targeting.MaskBits
 	fullBit    = touchedBit + 7
-	_          = 64 - uint(fullBit+7) // there is room
+	_          = 64 - uint(fullBit+7) // does not compile when the mask has no room
 )
 
-// postingMask joins what a rule and a covering say.
+// postingMask combines the mask of a rule with the bits of a covering.
 func postingMask(rule targeting.Mask, p geoindex.Posting) targeting.Mask {
 	return rule | targeting.Mask(p.Touched)<<touchedBit | targeting.Mask(p.Full)<<fullBit
 }
 
-// withKeywords is the bit of the keys of a second kind of list: campaigns with
-// keywords stand apart, for most requests have no words and most campaigns no
-// keywords. One that includes requests without words stands in both.
+// withKeywords is the bit that marks the keys of the second kind of list. Campaigns with keywords have lists of their
+// own, because most requests have no words and most campaigns no keywords. A campaign with keywords that also serves
+// requests without words stands in both kinds.
 const withKeywords = 1 << 61
 
-// inOrder sorts the best first.
+// inOrder compares postings: the higher cap first, then the lower ordinal.
 func inOrder(a, b *posting) int {
 	if a.cap != b.cap {
 		return cmp.Compare(b.cap, a.cap)
@@ -44,26 +43,25 @@ func inOrder(a, b *posting) int {
 	return cmp.Compare(a.ordinal, b.ordinal)
 }
 
-// list holds the postings of one key, the best first: a head of single ones,
-// which is all that most searches read and all that most lists have, and a tail
-// of blocks, which are passed over 64 at a time.
+// list holds the postings of one key, the best first. Its head holds single postings; most lists have only a head, and
+// most searches read no further. Its tail holds blocks of up to 64, which a search skips as a whole.
 type list struct {
 	head []posting
-	tail *tail // nil of most lists
+	tail *tail // nil in most lists
 }
 
-// tail are blocks, and what has come to them since they were made: a block is
-// costly to make, so that postings wait, in order, until they are many.
+// tail holds blocks, and fresh postings that arrived since the blocks were made. Making a block is costly, so fresh
+// postings wait, sorted, until there are many.
 //
-// Whatever comes and goes, the head lies above the tail's top and all of the tail
-// does not: so it is known where a posting is.
+// Invariant: every posting in the head ranks above tail.top; every posting in the tail ranks at or below it. Comparing
+// a posting with tail.top therefore tells which part holds it.
 type tail struct {
 	top    posting
 	blocks []*block
 	fresh  []posting
 }
 
-// below is the tail, perhaps an empty one.
+// below returns the tail, an empty one when the list has none.
 func (l *list) below() tail {
 	if l.tail == nil {
 		return tail{}
@@ -71,43 +69,43 @@ func (l *list) below() tail {
 	return *l.tail
 }
 
-// Bounds of a head. One that grows above the most spills a block's worth into
-// the tail; one that shrinks below the least takes the next block in.
+// These constants bound the length of a head. A head that grows above mostInHead spills a block's worth into the tail.
+// A head that shrinks below leastInHead takes the next block in.
 const (
 	mostInHead  = 2 * targeting.BlockSize
 	leastInHead = 32
-	leastInTail = 24 // of a block, or its neighbour takes it in
+	leastInTail = 24 // of a block; a smaller one is joined to its neighbour
 	mostFresh   = 2 * targeting.BlockSize
-	// wordRowsFrom is the number of blocks in a tail from which they carry rows
-	// for words: half a kilobyte each.
+	// wordRowsFrom is the length of a tail, in blocks, from which its blocks carry rows for words: half a kilobyte
+	// each.
 	wordRowsFrom = 32
 )
 
-// block holds up to 64 postings as rows: bit i of each is of posting i.
+// block holds up to 64 postings as rows of bits. Bit i of each row belongs to posting i.
 type block struct {
-	first         capCode // no cap is higher
-	alive         uint64  // bits of postings that have not gone since
+	first         capCode // the highest cap of the block
+	alive         uint64  // bits of the postings that have not been removed
 	ordinals      []uint32
-	advertisers   []uint32  // of the same
-	owner         uint32    // the advertiser of all, or several
+	advertisers   []uint32  // of the same postings
+	owner         uint32    // the advertiser of all of them, or several
 	touched, full [7]uint64 // by child
 	audience      targeting.Block
 	words         *targeting.WordRows // nil in short tails
 }
 
-// postingSource tells what a block leaves out of its postings.
+// postingSource tells what a campaign was posted with, which a block does not store.
 type postingSource interface{ posted(ordinal uint32) postedAs }
 
 // postedAs is what a campaign is posted with.
 type postedAs struct {
 	mask       targeting.Mask
-	rule       *targeting.Rule // nil when the mask says all
+	rule       *targeting.Rule // nil when the mask holds all of it
 	cap        capCode
 	signature  targeting.Signature
 	advertiser uint32
 }
 
-// several stands for more than one advertiser.
+// several marks a block with postings of more than one advertiser.
 const several = ^uint32(0)
 
 func newBlock(postings []posting, from postingSource, withWords bool) *block {
@@ -139,7 +137,7 @@ func newBlock(postings []posting, from postingSource, withWords bool) *block {
 	return b
 }
 
-// without is the block with the bits of some postings off; it shares all else.
+// without returns the block with the bits of some postings off. It shares everything else with b.
 func (b *block) without(going []posting) *block {
 	alive := b.alive
 	if len(going) > 0 {
@@ -159,8 +157,8 @@ func (b *block) without(going []posting) *block {
 
 func (b *block) len() int { return bits.OnesCount64(b.alive) }
 
-// postings takes a block apart again, without those that have gone: what they
-// were posted with is no longer known.
+// postings turns a block back into postings. It leaves out removed ones, because what they were posted with is no
+// longer known.
 func (b *block) postings(from postingSource) []posting {
 	postings := make([]posting, 0, mostInHead)
 	for i, ordinal := range b.ordinals {
@@ -181,8 +179,8 @@ func has(postings []posting, ordinal uint32) bool {
 	return slices.ContainsFunc(postings, func(p posting) bool { return p.ordinal == ordinal })
 }
 
-// edited applies an edit, whose memory it does not keep. Blocks that it does not
-// touch are shared.
+// edited returns the list after an edit. It keeps no reference to the edit's memory and shares the blocks that the edit
+// does not touch.
 func (l *list) edited(e *listEdit, from postingSource) *list {
 	slices.SortFunc(e.add, func(a, b posting) int { return inOrder(&a, &b) })
 	slices.SortFunc(e.remove, func(a, b posting) int { return inOrder(&a, &b) })
@@ -204,8 +202,8 @@ func (l *list) edited(e *listEdit, from postingSource) *list {
 	return c.list(head, tail{old.top, blocks, fresh})
 }
 
-// thinned turns bits off in the blocks of a tail, of which it looks at few. One
-// that becomes too small is joined to its neighbour.
+// thinned turns off the bits of removed postings in the blocks of a tail. It visits only the blocks that hold one, and
+// joins a block that becomes too small to its neighbour.
 func (l *list) thinned(c cutter, remove []posting) []*block {
 	blocks := slices.Clone(l.tail.blocks)
 	for i := range remove {
@@ -217,7 +215,7 @@ func (l *list) thinned(c cutter, remove []posting) []*block {
 	return blocks
 }
 
-// blockAt is the place of the block that holds a posting, if one of them does.
+// blockAt returns the index of the block that holds a posting if the tail does.
 func blockAt(blocks []*block, p *posting) int {
 	at, begins := slices.BinarySearchFunc(blocks, p, func(b *block, p *posting) int { begin := b.begin(); return inOrder(&begin, p) })
 	if begins {
@@ -226,8 +224,8 @@ func blockAt(blocks []*block, p *posting) int {
 	return max(at-1, 0)
 }
 
-// blockOf is the block that holds a posting of the list, unless it stands by itself: then
-// nil, or a block that would hold it.
+// blockOf returns the block whose range holds a posting. It returns nil for a posting in the head. A posting that still
+// waits among the fresh ones gets the block that it would belong to.
 func (l *list) blockOf(p *posting) *block {
 	if below := l.below(); len(below.blocks) > 0 && inOrder(p, &below.top) >= 0 {
 		return below.blocks[blockAt(below.blocks, p)]
@@ -235,7 +233,7 @@ func (l *list) blockOf(p *posting) *block {
 	return nil
 }
 
-// recut makes the blocks of a tail anew where postings come or few are left.
+// recut makes the blocks of a tail anew wherever postings arrive or few remain.
 func (l *list) recut(c cutter, remove, ready []posting) []*block {
 	var blocks []*block
 	var loose []posting
@@ -258,8 +256,8 @@ type cutter struct {
 	withWords bool
 }
 
-// list gives a list a head of the right size. A head that is too small comes with
-// a tail that has nothing fresh.
+// list builds a list with a head of the right size. A head that is too small must come with a tail without fresh
+// postings.
 func (c cutter) list(head []posting, t tail) *list {
 	if len(t.blocks) == 0 {
 		head, t.fresh = spliced(head, nil, t.fresh), nil
@@ -282,12 +280,11 @@ func (c cutter) list(head []posting, t tail) *list {
 	return l
 }
 
-// begin is where a block begins in the order of its list.
+// begin returns the position in list order at which a block begins.
 func (b *block) begin() posting { return posting{cap: b.first, ordinal: b.ordinals[0]} }
 
-// part cuts off those of the sorted postings that belong to run i of the list:
-// 0 is the head, which reaches down to the tail's top; a block reaches down to
-// where the next one begins.
+// part cuts the postings that belong to run i of the list off the front of sorted ones. Run 0 is the head, which
+// reaches down to the tail's top. Each further run is a block, which reaches down to the start of the next.
 func (l *list) part(i int, sorted *[]posting) []posting {
 	n, below := len(*sorted), l.below()
 	if i < len(below.blocks) {
@@ -302,8 +299,8 @@ func (l *list) part(i int, sorted *[]posting) []posting {
 	return run
 }
 
-// spliced is a run without those that are going and with those that are coming,
-// all in order. Of those going, some may stand elsewhere.
+// spliced returns a run without the postings in going and with those in coming, in order. Some of going may not be in
+// the run.
 func spliced(run, going, coming []posting) []posting {
 	if len(going)+len(coming) == 0 {
 		return run
@@ -325,7 +322,7 @@ func spliced(run, going, coming []posting) []posting {
 	return append(out, coming...)
 }
 
-// cut makes as few blocks as hold the sorted postings, of nearly equal length.
+// cut makes the fewest blocks that hold the sorted postings, of nearly equal length.
 func (c cutter) cut(postings []posting) []*block {
 	var blocks []*block
 	for n := (len(postings) + targeting.BlockSize - 1) / targeting.BlockSize; n > 0; n-- {

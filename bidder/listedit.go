@@ -5,33 +5,31 @@ import (
 	"slices"
 )
 
-// edit is a posting that comes to the list of a key, or goes: one that goes is
-// found by its ordinal and the cap that it was posted with. Edits are noted one
-// after another and sorted by list when they are applied, so that a million
-// campaigns are posted without looking for their lists a million times.
+// edit adds a posting to the list of a key, or removes one, which the list finds by its ordinal and the cap that it was
+// posted with. The log collects edits and sorts them by list when it applies them. Posting a million campaigns
+// therefore does not look their lists up a million times.
 type edit struct {
 	key     uint64
 	posting posting
-	order   uint32 // of noting
+	order   uint32 // in which edits were noted
 	going   bool
 }
 
-// editLog holds edits in chunks: a slice that grows by being copied would cost a
-// load more than all the rest.
+// editLog holds edits in chunks. A slice that grows by copying would cost a load more than all other work.
 type editLog struct {
 	chunks [][]edit
 	n      int
-	ever   int // noted since the start
+	ever   int // edits noted since the start
 }
 
 const (
 	chunkEdits  = 1 << 16 // the length of a chunk: two megabytes
-	reusedEdits = 1 << 12 // of which the memory is used again: some two hundred changes
+	reusedEdits = 1 << 12 // a log up to this long keeps its memory for reuse: some two hundred changes
 )
 
 func (l *editLog) note(key uint64, p posting, going bool) {
 	if l.n == len(l.chunks)*chunkEdits {
-		l.chunks = append(l.chunks, make([]edit, 0, min(l.n, chunkEdits))) // the first, seldom full, grows
+		l.chunks = append(l.chunks, make([]edit, 0, min(l.n, chunkEdits))) // the first chunk, seldom full, grows
 	}
 	last := &l.chunks[len(l.chunks)-1]
 	*last = append(*last, edit{key, p, uint32(l.n), going})
@@ -39,7 +37,7 @@ func (l *editLog) note(key uint64, p posting, going bool) {
 	l.ever++
 }
 
-// empty forgets the edits, and their memory where it is much.
+// empty drops all edits. It also drops their memory when that is large.
 func (l *editLog) empty() {
 	if l.n > reusedEdits {
 		l.chunks = nil
@@ -49,7 +47,7 @@ func (l *editLog) empty() {
 	l.n = 0
 }
 
-// part is one of so many parts of the edits, those of a key together.
+// part returns the edits of one worker, with all edits of a key at the same worker.
 func (l *editLog) part(worker, workers int) []edit {
 	if workers == 1 {
 		return slices.Concat(l.chunks...)
@@ -72,11 +70,11 @@ func (e *edit) compare(f *edit) int {
 	return cmp.Or(cmp.Compare(e.posting.ordinal, f.posting.ordinal), cmp.Compare(e.order, f.order))
 }
 
-// listEdit is what a batch does to one list.
+// listEdit holds the changes of one batch to one list.
 type listEdit struct{ remove, add []posting }
 
-// read takes the edits of one key off the front of sorted ones. An addition that is
-// taken back before any snapshot has it leaves nothing.
+// read takes the edits of one key off the front of sorted ones. A posting that was added and removed again before any
+// snapshot leaves no trace.
 func (e *listEdit) read(edits []edit) (rest []edit) {
 	e.remove, e.add = e.remove[:0], e.add[:0]
 	key := edits[0].key

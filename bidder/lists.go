@@ -8,18 +8,18 @@ import (
 	"github.com/hexbid/hexbid/geoindex"
 )
 
-// lists is the room of the posting lists. Edits of postings are noted, and made when
-// apply is called: each list that they touch is looked up and copied once.
+// lists is the room of the posting lists. It collects edits of postings until apply is called. Each list that they
+// touch is then looked up and copied once.
 type lists struct {
 	table     tableWriter[posting, tail]
 	edits     editLog
-	keysByRes [otherKeys + 1]int // lists by the resolution of their key
+	keysByRes [otherKeys + 1]int // number of lists by the resolution of their key
 }
 
-// otherKeys stands for regions and everywhere where keys are told by resolution.
+// otherKeys is the index in keysByRes of keys that are no cells: regions and everywhere.
 const otherKeys = geoindex.Finest + 1
 
-// Bounds of the edits noted.
+// These constants bound the edits that wait.
 const (
 	// mostEdits bounds their memory: half a gigabyte, and as much again while they are
 	// sorted.
@@ -28,11 +28,11 @@ const (
 	manyEdits = 5000
 )
 
-// note notes an edit of one posting, which comes to the list of a key or goes. Postings
-// say what they were made with until apply.
+// note adds an edit that puts a posting into the list of a key, or removes it. Until apply is called, posted must
+// return what the postings were made with.
 func (l *lists) note(key uint64, p posting, going bool) { l.edits.note(key, p, going) }
 
-// apply makes the edits noted.
+// apply makes the edits that were noted.
 func (l *lists) apply(from postingSource) {
 	workers := 1
 	if l.edits.n >= manyEdits {
@@ -48,7 +48,7 @@ func (l *lists) apply(from postingSource) {
 	l.edits.empty()
 }
 
-// edited makes lists from edits; it changes nothing else.
+// edited returns the changed lists. It changes nothing else.
 func (l *lists) edited(edits []edit, from postingSource) (after []keyChange[posting, tail]) {
 	slices.SortFunc(edits, func(a, b edit) int { return a.compare(&b) })
 	var e listEdit
@@ -63,13 +63,13 @@ func (l *lists) edited(edits []edit, from postingSource) (after []keyChange[post
 	return after
 }
 
-// at is the list of a key, perhaps an empty one.
+// at returns the list of a key, an empty one when the key has none.
 func (l *lists) at(key uint64) *list {
 	head, tail := l.table.get(key)
 	return &list{head, tail}
 }
 
-// set puts changed lists in their place, and counts the keys in use.
+// set stores changed lists and counts the keys in use.
 func (l *lists) set(changed []keyChange[posting, tail]) {
 	for i := range changed {
 		c := &changed[i]
@@ -87,7 +87,7 @@ func (l *lists) set(changed []keyChange[posting, tail]) {
 	l.table.apply(changed)
 }
 
-// freezeInto gives the lists as they are to a snapshot.
+// freezeInto shares the present lists with a snapshot.
 func (l *lists) freezeInto(s *Snapshot) {
 	s.lists = l.table.freeze()
 	for res, n := range l.keysByRes {

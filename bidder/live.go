@@ -7,21 +7,21 @@ import (
 	"github.com/hexbid/hexbid/bidder/auction"
 )
 
-// LiveState is what a campaign is worth right now, as searches take it: what its
-// owner wrote says nothing of it, and an edit of the campaign does not change it.
+// LiveState is what a campaign is worth right now, as searches use it. It is no part of the catalogue, so an edit of
+// the campaign does not change it.
 type LiveState struct {
 	PacingPPM       int64 // multiplies the bid, in parts per million; auction.PPM until one is handed in
 	QualityPPM      int64 // the chance of a click once seen, in parts per million
-	QualityIsPrior  bool  // no quality has been handed in: it is the prior of the program's category
+	QualityIsPrior  bool  // no quality has been handed in: QualityPPM is the prior of the program's category
 	BudgetSpent     bool  // the campaign does not serve
 	FrequencyCapped bool  // the campaign does not serve
 }
 
-// Owner is who knows one thing about what campaigns are worth right now. Each field of
-// a LiveUpdate belongs to one owner, who sets that field and no other.
+// Owner names the part of the system that knows one thing about what campaigns are worth right now. Each field of a
+// LiveUpdate belongs to one owner, and only that owner sets it.
 type Owner uint8
 
-// The owners, with the field of each.
+// The owners, each with its field.
 const (
 	OwnerLedger    Owner = 1 + iota // BudgetSpent
 	OwnerPacing                     // PacingPPM
@@ -31,7 +31,7 @@ const (
 
 var ownerNames = [...]string{OwnerLedger: "ledger", OwnerPacing: "pacing", OwnerQuality: "quality", OwnerFrequency: "frequency"}
 
-// String is the owner's name.
+// String returns the owner's name.
 func (o Owner) String() string {
 	if o.isKnown() {
 		return ownerNames[o]
@@ -41,12 +41,10 @@ func (o Owner) String() string {
 
 func (o Owner) isKnown() bool { return o >= OwnerLedger && int(o) < len(ownerNames) }
 
-// LiveUpdate is what one owner says about one campaign. The fields of other owners
-// stay zero.
+// LiveUpdate is what one owner hands in about one campaign. The fields of other owners stay zero.
 type LiveUpdate struct {
 	Campaign hexbid.UID
-	// Withdrawn says that the owner has nothing to say about the campaign any more: its
-	// field is as before it handed anything in.
+	// Withdrawn takes back whatever the owner has handed in about the campaign: its field returns to the initial value.
 	Withdrawn       bool
 	BudgetSpent     bool
 	PacingPPM       int64 // 0 to auction.PPM
@@ -54,11 +52,10 @@ type LiveUpdate struct {
 	FrequencyCapped bool
 }
 
-// MaxLiveUpdates is the most updates of one hand-in: some tens of milliseconds of the
-// indexer's time.
+// MaxLiveUpdates is the most updates of one hand-in. Applying so many takes the indexer some tens of milliseconds.
 const MaxLiveUpdates = 10_000
 
-// checkUpdates refuses updates that an owner may not hand in; the error names the field.
+// checkUpdates refuses updates that an owner may not hand in. Its error names the field.
 func checkUpdates(owner Owner, updates []LiveUpdate) error {
 	if !owner.isKnown() {
 		return hexbid.Invalidf("owner", "%d is not known: use %d to %d", uint8(owner), OwnerLedger, len(ownerNames)-1)
@@ -74,7 +71,7 @@ func checkUpdates(owner Owner, updates []LiveUpdate) error {
 	return nil
 }
 
-// fault is the first field that does not hold for an owner, and why; empty when all do.
+// fault returns the first field that an owner may not set so, and why; both are empty when the update is valid.
 func (u *LiveUpdate) fault(owner Owner) (field, why string) {
 	if u.Campaign == 0 {
 		return "campaign", "is missing: give the campaign's uid"
@@ -99,11 +96,10 @@ func (u *LiveUpdate) fault(owner Owner) (field, why string) {
 	return "", ""
 }
 
-// handedIn is what owners have handed in about one campaign; the zero value when none
-// has said anything.
+// handedIn holds what owners have handed in about one campaign. The zero value says that none has.
 type handedIn struct {
 	pacingPPM, qualityPPM uint32
-	by                    ownerBits // who has handed something in
+	by                    ownerBits // owners who have handed something in
 	spent, capped         bool
 }
 
@@ -112,7 +108,7 @@ type ownerBits uint8
 
 func (b ownerBits) has(o Owner) bool { return b>>o&1 == 1 }
 
-// with is the state after an owner's update: its field changes and no other.
+// with returns the state after an owner's update. Only the owner's field changes.
 func (s handedIn) with(owner Owner, u *LiveUpdate) handedIn {
 	s.by |= 1 << owner
 	if u.Withdrawn {
@@ -132,8 +128,7 @@ func (s handedIn) with(owner Owner, u *LiveUpdate) handedIn {
 	return s
 }
 
-// factors are what a score multiplies the bid by. A prior counts until a quality is
-// handed in.
+// factors returns the numbers that a score multiplies the bid by. The prior counts until a quality is handed in.
 func (s handedIn) factors(priorPPM int64) (pacingPPM, qualityPPM uint32) {
 	pacingPPM, qualityPPM = auction.PPM, uint32(priorPPM)
 	if s.by.has(OwnerPacing) {
@@ -145,8 +140,7 @@ func (s handedIn) factors(priorPPM int64) (pacingPPM, qualityPPM uint32) {
 	return pacingPPM, qualityPPM
 }
 
-// LiveState is what this snapshot takes a campaign to be worth; false when it does not
-// have the campaign.
+// LiveState returns what this snapshot takes a campaign to be worth, false when it does not have the campaign.
 func (s *Snapshot) LiveState(campaign hexbid.UID) (LiveState, bool) {
 	i, there := s.ordinalOf(campaign)
 	if !there {

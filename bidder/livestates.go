@@ -7,24 +7,22 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// liveStates holds what owners have handed in, by campaign uid. It stands beside the
-// catalogue: what the catalogue says about a campaign changes nothing here.
+// liveStates holds what owners have handed in, by campaign uid. Changes of the catalogue do not alter these states.
 //
-// A state of a campaign that the index has stays until its owners withdraw it. States of
-// other uids are kept too: a campaign that is not indexed yet will come, and an undone
-// delete brings a uid back. Those are bounded by mostUnindexed, the oldest go first.
+// The state of an indexed campaign stays until its owners withdraw it. States of other uids are kept too: the campaign
+// may be indexed later, or an undone delete may bring the uid back. mostUnindexed bounds those states, and the oldest
+// go first.
 type liveStates struct {
 	indexed byUID[handedIn]
-	// States of uids without an indexed campaign, in two generations: recent fills up,
-	// takes the place of older, and what older had is let go. So at most mostUnindexed
-	// states are kept, and at least the half of them that was handed in or left last.
+	// recent and older hold the states of uids without an indexed campaign, in two generations. When recent is full it
+	// replaces older, whose states are dropped. So at most mostUnindexed states are kept, and always at least the
+	// latest half of that number.
 	recent, older map[hexbid.UID]handedIn
-	opening       bool // the catalogue is not loaded yet, so nothing is indexed and all is kept
-	generation    int  // of states, at most
+	opening       bool // the catalogue is still loading, so no uid is dropped for want of a campaign
+	generation    int  // the most states of one generation
 }
 
-// mostUnindexed bounds the states that are kept of uids without an indexed campaign:
-// some forty megabytes.
+// mostUnindexed bounds the kept states of uids without an indexed campaign: some forty megabytes.
 const mostUnindexed = 1 << 20
 
 func newLiveStates() *liveStates {
@@ -32,10 +30,10 @@ func newLiveStates() *liveStates {
 		generation: mostUnindexed / 2}
 }
 
-// of is the state of a campaign that the index has.
+// of returns the state of an indexed campaign.
 func (l *liveStates) of(campaign hexbid.UID) handedIn { return l.indexed.at(campaign) }
 
-// update takes an owner's word on a uid. It says whether that changes anything.
+// update applies an owner's update of a uid and reports whether the state of an indexed campaign changed.
 func (l *liveStates) update(owner Owner, u *LiveUpdate, isIndexed bool) (changed bool) {
 	if isIndexed {
 		before := l.indexed.at(u.Campaign)
@@ -47,26 +45,26 @@ func (l *liveStates) update(owner Owner, u *LiveUpdate, isIndexed bool) (changed
 	return false
 }
 
-// arrive notes that the index has a campaign from now on.
+// arrive records that the index now has a campaign.
 func (l *liveStates) arrive(campaign hexbid.UID) { l.indexed.set(campaign, l.take(campaign)) }
 
-// leave notes that the index no longer has a campaign.
+// leave records that the index no longer has a campaign.
 func (l *liveStates) leave(campaign hexbid.UID) {
 	l.keep(campaign, l.indexed.at(campaign))
 	l.indexed.set(campaign, handedIn{})
 }
 
-// keep keeps a state for the time when its campaign comes.
+// keep stores a state until its campaign arrives.
 func (l *liveStates) keep(campaign hexbid.UID, s handedIn) {
 	if s.by == 0 {
-		return // nobody says anything
+		return // no owner has handed anything in
 	}
 	if l.recent[campaign] = s; len(l.recent) >= l.generation && !l.opening {
 		l.older, l.recent = l.recent, map[hexbid.UID]handedIn{}
 	}
 }
 
-// take is the state of a uid without an indexed campaign, which is no longer kept.
+// take removes and returns the kept state of a uid without an indexed campaign.
 func (l *liveStates) take(campaign hexbid.UID) handedIn {
 	s, there := l.recent[campaign]
 	if !there {
@@ -77,8 +75,8 @@ func (l *liveStates) take(campaign hexbid.UID) handedIn {
 	return s
 }
 
-// open ends the opening: all campaigns that there are have been indexed. Of the others'
-// states those of the latest uids stay.
+// open ends the opening, when every campaign of the catalogue has been indexed. Of the remaining states it keeps those
+// of the latest uids.
 func (l *liveStates) open() {
 	l.opening = false
 	uids := slices.Sorted(maps.Keys(l.recent))
@@ -89,7 +87,7 @@ func (l *liveStates) open() {
 	l.recent, l.older = left, nil
 }
 
-// reopened is a copy of the states for an index that is loaded anew.
+// reopened returns a copy of the states for an index that is loaded anew.
 func (l *liveStates) reopened() *liveStates {
 	fresh := newLiveStates()
 	fresh.generation = l.generation
@@ -105,5 +103,5 @@ func (l *liveStates) reopened() *liveStates {
 	return fresh
 }
 
-// unindexed is the number of states that are kept of uids without an indexed campaign.
+// unindexed counts the kept states of uids without an indexed campaign.
 func (l *liveStates) unindexed() int { return len(l.recent) + len(l.older) }

@@ -15,32 +15,29 @@ type Market struct {
 	// Version counts the operator's configurations from 1. Tokens carry it, so that an
 	// auditor knows which one an award followed.
 	Version uint64
-	// PriorPPM is the predicted chance of a click once seen, by category, in
-	// parts per million: the quality of every campaign until clicks are
-	// learned.
+	// PriorPPM is the predicted chance of a click on a seen impression, by category, in parts per million. It is the
+	// quality of every campaign until clicks are learned.
 	PriorPPM [hexbid.CategoryCount]int64
-	// Reserves are floors; the highest that applies to a candidate counts.
+	// Reserves are floors. The highest that applies to a candidate counts.
 	Reserves []Reserve
-	// Mechanism decides what winners pay, MechanismOf instead in the scenes that
-	// it names.
+	// Mechanism decides what winners pay. MechanismOf overrides it in the scenes that it names.
 	Mechanism   auction.Mechanism
 	MechanismOf map[hexbid.Scene]auction.Mechanism
 	// Increment is added to a price that another entry or a reserve sets.
 	Increment hexbid.Money
-	// PositionFactors are the chances that the slots are seen, relative to the
-	// first, in any common unit.
+	// PositionFactors are the chances that the slots are seen, relative to the first slot and in any common unit.
 	PositionFactors []int64
-	// MinimumBid is checked when a campaign is uploaded, by pricing model.
+	// MinimumBid is the least bid by pricing model, checked when a campaign is uploaded.
 	MinimumBid [hexbid.PricingCount]hexbid.Money
 }
 
-// Reserve is a floor in micros per thousand seen impressions. It applies where
-// every field that is stated does.
+// Reserve is a floor in micros per thousand seen impressions. It applies to a candidate that matches every stated
+// field.
 type Reserve struct {
 	Host        hexbid.Host
 	Scene       hexbid.Scene
 	Category    hexbid.Category // of the candidate's program
-	Region      string          // adcode over the request's point
+	Region      string          // adcode of a region that holds the request's point
 	PerThousand hexbid.Money
 }
 
@@ -58,7 +55,7 @@ func DefaultMarket() Market {
 	return m
 }
 
-// pricing is how an auction of so many slots in a scene is priced.
+// pricing returns the rules by which an auction of so many slots in a scene is priced.
 func (m *Market) pricing(scene hexbid.Scene, slots int) auction.Pricing {
 	mechanism, own := m.MechanismOf[scene]
 	if !own {
@@ -67,14 +64,13 @@ func (m *Market) pricing(scene hexbid.Scene, slots int) auction.Pricing {
 	return auction.Pricing{Mechanism: mechanism, Slots: slots, Increment: m.Increment, Factors: m.PositionFactors}
 }
 
-// PricingOf is how the auction of a query is priced.
+// PricingOf returns the rules by which the auction of a query is priced.
 func (s *Snapshot) PricingOf(q *Query) auction.Pricing { return s.market.pricing(q.Scene, q.Slots) }
 
-// MarketVersion is the version of the market that the snapshot's auctions follow.
+// MarketVersion returns the version of the market that the snapshot's auctions follow.
 func (s *Snapshot) MarketVersion() uint64 { return s.market.Version }
 
-// Validate refuses a market that the arithmetic of package auction does not
-// cover; the error names the setting.
+// Validate refuses a market that the arithmetic of package auction does not cover. Its error names the setting.
 func (m *Market) Validate() error {
 	if m.Version < 1 || m.Version > math.MaxInt64 {
 		return hexbid.Invalidf("market.version", "%d is out of range: use 1 to %d", m.Version, uint64(math.MaxInt64))
@@ -108,8 +104,7 @@ func (m *Market) Validate() error {
 	return nil
 }
 
-// reserveTable is the reserve of each category for one request, in the unit of
-// score.
+// reserveTable holds the reserve of each category for one request, in the unit of score.
 type reserveTable [hexbid.CategoryCount]int64
 
 // rule is a Reserve with its region looked up.
@@ -124,15 +119,14 @@ func compileReserves(reserves []Reserve) []reserveRule {
 	for i, r := range reserves {
 		rules[i].Reserve = r
 		if r.Region != "" {
-			rules[i].region, _ = geoindex.RegionByCode(r.Region) // Validate found it
+			rules[i].region, _ = geoindex.RegionByCode(r.Region) // Validate has found it
 			rules[i].hasRegion = true
 		}
 	}
 	return rules
 }
 
-// fill finds the reserves that apply to a request. Micros per thousand times
-// 1,000 is the unit of score.
+// fill sets the reserves that apply to a request. A floor in micros per thousand, times 1,000, is in the unit of score.
 func (t *reserveTable) fill(rules []reserveRule, q *Query) {
 	*t = reserveTable{}
 	for i := range rules {

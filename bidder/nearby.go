@@ -15,34 +15,32 @@ type Found struct {
 	Chord2         float64 // squared chord of the distance
 }
 
-// Pin is where a page of the nearby list ended.
+// Pin marks where a page of the nearby list ended.
 type Pin struct {
 	Chord2     float64
 	ProgramUID hexbid.UID
 }
 
-// Nearby lists programs by the distance of their nearest approved place in the
-// radius that passes the filters, then by uid (at equal distances of two places of one, at the place of
-// lower uid): each once, only those that the viewer can open and that
-// pass the request's filters, none of the programs to skip, and after the query's
-// pin only what follows it. More says that the list goes on. The list is in
-// scratch memory that the next search overwrites.
+// Nearby lists programs by the distance of their nearest approved place, then by uid. Each program appears once, at its
+// nearest place within the radius that passes the filters (of two equally near, the place of the lower uid). The list
+// has only programs that the viewer can open, that pass the request's filters and that the query does not skip. With a
+// pin it continues after the pin. more says that the list goes on. The list lies in scratch memory, which the next
+// search overwrites.
 func (s *Snapshot) Nearby(q *Query, w *Scratch) (list []Found, more bool) {
 	s.StartNearby(q, w)
 	s.ContinueNearby(q, math.MaxInt, w)
 	return w.NearbyFound()
 }
 
-// StartNearby begins the list that Nearby describes, for a caller that looks at
-// its clock between calls of ContinueNearby.
+// StartNearby begins the list that Nearby describes. A caller that watches its clock uses it with ContinueNearby.
 func (s *Snapshot) StartNearby(q *Query, w *Scratch) {
 	w.seen.reset()
 	w.listed, w.listGoesOn = 0, false
 	w.nearest.Start(s.sites, q.At.Vec, geoindex.Chord2OfM(q.RadiusM), geoindex.Need{Some: q.need(w.need[:0]), All: q.Words.Bits()})
 }
 
-// ContinueNearby goes on with a list for about so many steps of geoindex.Nearest.
-// It says whether the list is done: at its end, or as long as the query's limit.
+// ContinueNearby extends the list by about so many steps of geoindex.Nearest. It reports whether the list is done: at
+// its end, or at the query's limit.
 func (s *Snapshot) ContinueNearby(q *Query, steps int, w *Scratch) (done bool) {
 	if q.Limit == 0 {
 		return true
@@ -55,7 +53,7 @@ func (s *Snapshot) ContinueNearby(q *Query, steps int, w *Scratch) (done bool) {
 			return !w.nearest.Paused()
 		}
 		if !s.opens(site, &want, q) || !w.seen.add(site.Group) {
-			continue // not for this viewer, or a program that has had its turn
+			continue // not open to this viewer, or a program already listed
 		}
 		if q.After != nil && !q.After.before(chord2, hexbid.UID(site.Rank)) || slices.Contains(q.Skip, hexbid.UID(site.Rank)) {
 			continue
@@ -69,8 +67,7 @@ func (s *Snapshot) ContinueNearby(q *Query, steps int, w *Scratch) (done bool) {
 	}
 }
 
-// NearbyFound is the list so far. More says that it is as long as the limit and
-// goes on.
+// NearbyFound returns the list so far. more says that it has reached the limit and goes on.
 func (w *Scratch) NearbyFound() (list []Found, more bool) {
 	return w.found[:w.listed], w.listGoesOn
 }
@@ -79,7 +76,7 @@ func (p *Pin) before(chord2 float64, uid hexbid.UID) bool {
 	return chord2 > p.Chord2 || chord2 == p.Chord2 && uid > p.ProgramUID
 }
 
-// need is what the tags of a site must meet.
+// need returns the masks that the tags of a site must meet.
 func (q *Query) need(masks []uint64) []uint64 {
 	masks = append(masks, 1<<(hostTags+uint(q.Host)), 1<<(osTags+uint(q.OS)))
 	if q.Category != hexbid.CategoryUnknown {
@@ -88,8 +85,8 @@ func (q *Query) need(masks []uint64) []uint64 {
 	return masks
 }
 
-// opens says whether the viewer can open a site's program, and the program and
-// the place together have the words.
+// opens reports whether the viewer can open a site's program, and whether the program and the place together have the
+// words.
 func (s *Snapshot) opens(site *geoindex.Site, want *targeting.Want, q *Query) bool {
 	if !want.Admits(targeting.Mask(site.Note)) { // the program's gate
 		return false
@@ -97,7 +94,7 @@ func (s *Snapshot) opens(site *geoindex.Site, want *targeting.Want, q *Query) bo
 	return q.Words.None() || q.Words.InEither(s.programs.at(site.Group).text, s.places.at(site.Ordinal).text)
 }
 
-// groups is a set of programs: a list while it is short.
+// groups is a set of programs. A short set is a list, a long one a map.
 type groups struct {
 	few  []uint32
 	many map[uint32]struct{}
@@ -105,11 +102,11 @@ type groups struct {
 
 const (
 	fewGroups    = 64
-	reusedGroups = 1 << 12 // of which the map's memory is used again
+	reusedGroups = 1 << 12 // a map up to this size is reused
 )
 
-// reset empties the set. Clearing a map costs as much as the most it ever held, so
-// a map that one deep page has made large is dropped.
+// reset empties the set. Clearing a map costs as much as the most it ever held, so reset drops a map that one deep page
+// has made large.
 func (g *groups) reset() {
 	g.few = g.few[:0]
 	if len(g.many) > reusedGroups {
@@ -118,7 +115,7 @@ func (g *groups) reset() {
 	clear(g.many)
 }
 
-// add says whether a program was not in the set before.
+// add adds a program and reports whether it was new to the set.
 func (g *groups) add(program uint32) bool {
 	if slices.Contains(g.few, program) {
 		return false
@@ -135,5 +132,5 @@ func (g *groups) add(program uint32) bool {
 	return !again
 }
 
-// Pin is the pin of a page that ends with f.
+// Pin returns the pin of a page that ends with f.
 func (s *Snapshot) Pin(f Found) Pin { return Pin{f.Chord2, s.programs.at(f.Program).uid} }

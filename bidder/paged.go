@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	pageBits = 6 // of items a page: small, for a change copies one
-	midBits  = 8 // of pages a middle node
+	pageBits = 6 // of items in a page: small, because a change copies a page
+	midBits  = 8 // of pages in a middle node
 )
 
 type (
@@ -16,16 +16,15 @@ type (
 	middle[T any] [1 << midBits]*page[T]
 )
 
-// paged is an immutable array by ordinal: a tree of three levels, whose pages
-// snapshots share.
+// paged is an immutable array by ordinal. It is a tree of three levels, and snapshots share its pages.
 type paged[T any] struct{ middles []*middle[T] }
 
-// at is the item of an ordinal below the array's length.
+// at returns the item of an ordinal below the array's length.
 func (p paged[T]) at(i uint32) *T {
 	return &p.middles[i>>(pageBits+midBits)][i>>pageBits%(1<<midBits)][i%(1<<pageBits)]
 }
 
-// len is the number of items that there are pages for.
+// len returns the number of items that there are pages for.
 func (p paged[T]) len() uint32 {
 	if len(p.middles) == 0 {
 		return 0
@@ -37,15 +36,14 @@ func (p paged[T]) len() uint32 {
 	return uint32(len(p.middles)-1)<<(pageBits+midBits) + pages<<pageBits
 }
 
-// pagedWriter changes a paged copy on write: a page is copied the first time
-// that it is changed after a freeze.
+// pagedWriter changes a paged by copy on write. It copies a page at its first change after a freeze.
 type pagedWriter[T any] struct {
 	paged[T]
-	owned    map[*page[T]]struct{} // that no snapshot shares
+	owned    map[*page[T]]struct{} // pages that no snapshot shares
 	ownedMid map[*middle[T]]struct{}
 }
 
-// edit gives an item to change, growing the array as needed.
+// edit returns an item to change. It grows the array as needed.
 func (w *pagedWriter[T]) edit(i uint32) *T {
 	if w.owned == nil {
 		w.owned, w.ownedMid = map[*page[T]]struct{}{}, map[*middle[T]]struct{}{}
@@ -57,7 +55,8 @@ func (w *pagedWriter[T]) edit(i uint32) *T {
 	return &own(&mid[i>>pageBits%(1<<midBits)], w.owned)[i%(1<<pageBits)]
 }
 
-// own makes what a slot points to the writer's own: itself, a copy, or new.
+// own makes the target of a slot the writer's own: it keeps one that is already owned, copies a shared one and makes a
+// missing one.
 func own[T any](slot **T, owned map[*T]struct{}) *T {
 	if *slot != nil {
 		if _, mine := owned[*slot]; mine {
@@ -73,19 +72,19 @@ func own[T any](slot **T, owned map[*T]struct{}) *T {
 	return fresh
 }
 
-// freeze gives the array as it is to a snapshot.
+// freeze shares the present array with a snapshot.
 func (w *pagedWriter[T]) freeze() paged[T] {
 	w.owned, w.ownedMid = nil, nil
 	return paged[T]{append([]*middle[T](nil), w.middles...)}
 }
 
-// growing is an array by ordinal that no snapshot shares, so that it changes in place.
+// growing is an array by ordinal that no snapshot shares, so its items change in place.
 type growing[T any] struct{ pages []*page[T] }
 
-// at gives an item that there is room for, to read or to change.
+// at returns an item that has room already, to read or to change.
 func (g *growing[T]) at(i uint32) *T { return &g.pages[i>>pageBits][i%(1<<pageBits)] }
 
-// clear makes room for an item, and makes it the zero T.
+// clear makes room for an item and sets it to the zero T.
 func (g *growing[T]) clear(i uint32) {
 	for int(i>>pageBits) >= len(g.pages) {
 		g.pages = append(g.pages, new(page[T]))
@@ -94,7 +93,7 @@ func (g *growing[T]) clear(i uint32) {
 	*g.at(i) = zero
 }
 
-// ordinals gives out small numbers and takes them back.
+// ordinals assigns small numbers and takes them back.
 type ordinals struct {
 	free []uint32
 	next uint32
@@ -112,15 +111,15 @@ func (o *ordinals) take() uint32 {
 
 func (o *ordinals) giveBack(i uint32) { o.free = append(o.free, i) }
 
-// byUID holds a T for some uids; the zero T stands for none. Uids are given out in
-// turn, so pages of them are nearly full.
+// byUID holds a T for some uids; the zero T stands for none. Uids are assigned in sequence, so pages of them are nearly
+// full.
 type byUID[T comparable] map[hexbid.UID]*uidPage[T]
 
 const uidsAPage = 1024
 
 type uidPage[T comparable] struct {
 	items [uidsAPage]T
-	count int // of those that are not zero
+	count int // of items that are not zero
 }
 
 func (m byUID[T]) at(uid hexbid.UID) (item T) {
@@ -130,7 +129,7 @@ func (m byUID[T]) at(uid hexbid.UID) (item T) {
 	return item
 }
 
-// set gives a uid another item, or with the zero T none.
+// set stores an item for a uid. The zero T removes the uid's item.
 func (m byUID[T]) set(uid hexbid.UID, item T) {
 	var none T
 	p := m[uid/uidsAPage]
@@ -154,7 +153,7 @@ func (m byUID[T]) set(uid hexbid.UID, item T) {
 }
 
 // uidMap finds ordinals by uid, in some five bytes each.
-type uidMap struct{ numbers byUID[uint32] } // ordinals and 1
+type uidMap struct{ numbers byUID[uint32] } // each the ordinal plus 1
 
 func newUIDMap() uidMap { return uidMap{byUID[uint32]{}} }
 
@@ -167,8 +166,8 @@ func (m uidMap) set(uid hexbid.UID, ordinal uint32) { m.numbers.set(uid, ordinal
 
 func (m uidMap) drop(uid hexbid.UID) { m.numbers.set(uid, 0) }
 
-// sharedUIDs is a uidMap that the indexer changes while others look uids up. It is
-// of the present: whoever looks up checks the record of the ordinal in its snapshot.
+// sharedUIDs is a uidMap that the indexer changes while readers look uids up. It is always the present state. A reader
+// therefore checks the record of the ordinal in its own snapshot.
 type sharedUIDs struct {
 	mu   sync.RWMutex // guards uids
 	uids uidMap

@@ -12,11 +12,11 @@ import (
 	"github.com/hexbid/hexbid/targeting"
 )
 
-// Rule is the first rule that shuts a campaign out.
+// Rule names the first rule that shuts a campaign out.
 type Rule string
 
-// The rules, in the order that they are looked at; Shown is none. ExplainResponse in
-// campaign_service.proto tells what each says.
+// The rules, in the order of their evaluation. Shown means that none shuts the campaign out. ExplainResponse in
+// campaign_service.proto documents each.
 const (
 	Shown          Rule = ""
 	RuleNotIndexed Rule = "not_indexed"
@@ -40,18 +40,17 @@ const (
 	RuleOutbid     Rule = "outbid"
 )
 
-// Verdict is what became of one campaign in one auction.
+// Verdict is the result of one campaign in one auction.
 type Verdict struct {
 	Ordinal   uint32
 	Rule      Rule
 	MissedByM float64       // RuleArea
 	Excluded  bool          // RuleArea: inside an excluded shape
-	Dimension targeting.Dim // RuleProgram and RuleAudience
+	Dimension targeting.Dim // which one differs, of RuleProgram and RuleAudience
 	Entry     auction.Entry // from RuleNoSlots on
-	Ahead     auction.Entry // RuleOwnBetter: the advertiser's better campaign; RuleOutbid: who won the last slot
-	// What would win a slot, of RuleReserve, RuleOwnBetter and RuleOutbid: the least
-	// score that does so whatever the request's id, and the slot that it wins at
-	// least.
+	Ahead     auction.Entry // RuleOwnBetter: the advertiser's better entry; RuleOutbid: the last winner
+	// Needed is the least score that wins a slot whatever the request's id, and Slot the slot that it wins at least.
+	// Both are set for RuleReserve, RuleOwnBetter and RuleOutbid.
 	Needed     int64
 	NeededSlot int
 	Award      auction.Award // Shown
@@ -62,21 +61,19 @@ type Account struct {
 	Verdicts   []Verdict // of every campaign whose area holds the point
 	Entries    []auction.Entry
 	Awards     []auction.Award
-	Looked     int // campaigns that were looked at: all of them
-	Candidates int // of those, whose area holds the point
-	Matches    int // of those, eligible and with a matching audience
+	Looked     int // campaigns evaluated: all of them
+	Candidates int // the evaluated campaigns whose area holds the point
+	Matches    int // the candidates that are eligible and whose audience matches
 }
 
-// Plain evaluates a query by looking at every campaign, with none of the index:
-// the oracle of Search.
+// Plain evaluates a query by looking at every campaign, without the index. It is the oracle of Search.
 func (s *Snapshot) Plain(q *Query) *Account {
-	a, _ := s.PlainWithin(context.Background(), q) // that context does not end
+	a, _ := s.PlainWithin(context.Background(), q) // this context never ends
 	return a
 }
 
-// PlainWithin is Plain for traces, which ask for all that is shut out, what is off
-// included; lists hold only what is on. It lets others run from time to time. Its
-// error is the context's, with the account so far.
+// PlainWithin is Plain for traces, which also ask about campaigns that are off; the lists hold only those that are on.
+// It yields the core from time to time. Its error is the context's, returned with the account so far.
 func (s *Snapshot) PlainWithin(ctx context.Context, q *Query) (*Account, error) {
 	a := &Account{}
 	var reserves reserveTable
@@ -94,12 +91,10 @@ func (s *Snapshot) PlainWithin(ctx context.Context, q *Query) (*Account, error) 
 	return a, nil
 }
 
-// looksATurn are campaigns between two looks at a context: some tens of
-// microseconds.
+// looksATurn is the number of campaigns between two checks of the context: some tens of microseconds.
 const looksATurn = 1024
 
-// look counts a campaign. At every turn it lets searches run that wait for the core,
-// and tells whether the context has ended.
+// look counts a campaign. Once a turn it yields the core to waiting searches and returns the context's error.
 func (a *Account) look(ctx context.Context) error {
 	if a.Looked++; a.Looked%looksATurn != 0 {
 		return nil
@@ -108,7 +103,7 @@ func (a *Account) look(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// judge looks at the rules in order, up to the reserve.
+// judge evaluates the rules in order, up to the reserve.
 func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
 	v := Verdict{Ordinal: i}
 	for _, rules := range [...]func(*Verdict, *Query) Rule{s.judgeServing, s.judgePoint, s.judgeViewer} {
@@ -128,7 +123,7 @@ func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
 	return v
 }
 
-// judgeServing asks whether a campaign serves at all, and now.
+// judgeServing returns the rule that keeps a campaign from serving at all or now.
 func (s *Snapshot) judgeServing(v *Verdict, q *Query) Rule {
 	state := s.campaigns.at(v.Ordinal).state
 	schedule := &s.specificsOf(v.Ordinal).schedule
@@ -149,7 +144,7 @@ func (s *Snapshot) judgeServing(v *Verdict, q *Query) Rule {
 	return Shown
 }
 
-// judgePoint asks whether a campaign serves at the request's point.
+// judgePoint returns the rule that keeps a campaign from serving at the request's point.
 func (s *Snapshot) judgePoint(v *Verdict, q *Query) Rule {
 	c := s.campaigns.at(v.Ordinal)
 	if s.contains(c, v.Ordinal, &q.At) {
@@ -163,8 +158,8 @@ func (s *Snapshot) judgePoint(v *Verdict, q *Query) Rule {
 	return RuleArea
 }
 
-// judgeViewer asks the program's gate first, then the audience, which the index keeps
-// joined to it, then the words.
+// judgeViewer evaluates the program's gate first, then the audience, then the words. The index stores the audience
+// joined to the gate.
 func (s *Snapshot) judgeViewer(v *Verdict, q *Query) Rule {
 	d := s.details.at(v.Ordinal)
 	gate := s.programs.at(d.program).gate.Rule()
@@ -192,8 +187,7 @@ func (s *Snapshot) judgeViewer(v *Verdict, q *Query) Rule {
 	return Shown
 }
 
-// missed tells how far a point is from a campaign's area, and whether it is in
-// an excluded shape.
+// missed returns how far a point is from a campaign's area, and whether the point is in an excluded shape.
 func (s *Snapshot) missed(c *campaign, d *detail, at *geoindex.Position) (metres float64, excluded bool) {
 	if c.has&hasArea == 0 {
 		return c.disc.MissedByM(at), false
@@ -209,8 +203,7 @@ func (s *Snapshot) missed(c *campaign, d *detail, at *geoindex.Position) (metres
 	return metres, s.excludes(d, own, at)
 }
 
-// rank sorts what entered, keeps the best of each advertiser, prices, and
-// completes the verdicts.
+// rank sorts the entries, keeps the best of each advertiser, prices them, and completes the verdicts.
 func (s *Snapshot) rank(a *Account, q *Query) {
 	best := map[uint32]auction.Entry{}
 	var entries []auction.Entry
@@ -237,14 +230,14 @@ func (s *Snapshot) rank(a *Account, q *Query) {
 	}
 }
 
-// compareEntries orders entries as an auction ranks them, the best first.
+// compareEntries orders entries as an auction does, the best first.
 func (q *Query) compareEntries(x, y *auction.Entry) int {
 	return cmp.Or(cmp.Compare(y.Score, x.Score), cmp.Compare(q.Ties.Hash(y.CampaignUID), q.Ties.Hash(x.CampaignUID)),
 		cmp.Compare(x.CampaignUID, y.CampaignUID))
 }
 
-// conclude tells a winner from a campaign that lost to its own advertiser's
-// better one, or to others, and what a loser would need.
+// conclude decides whether a campaign won, lost to its own advertiser's better campaign, or lost to others. For a loser
+// it computes what the campaign would need.
 func (a *Account) conclude(v *Verdict, best auction.Entry, slots int) {
 	won := slices.IndexFunc(a.Awards, func(w auction.Award) bool { return w.Entry.Ordinal == v.Ordinal })
 	switch {
@@ -260,11 +253,10 @@ func (a *Account) conclude(v *Verdict, best auction.Entry, slots int) {
 	v.Needed, v.NeededSlot = a.toWin(&v.Entry, slots)
 }
 
-// toWin is the least score with which an entry that won nothing would win a slot
-// whatever the request's id, and the slot that it would win at least. An equal score
-// would leave it to the tie-breaking hash, so more is needed than who stands
-// before it has: the advertiser's own winner, or where there is none and no slot is
-// free, who won the last.
+// toWin returns the least score with which an entry that won nothing would win a slot whatever the request's id, and
+// the slot that it would win at least. The rival is the advertiser's own winner; without one and without a free slot,
+// it is the winner of the last slot. An equal score would leave the slot to the tie-breaking hash, so the score must
+// exceed the rival's.
 func (a *Account) toWin(e *auction.Entry, slots int) (score int64, slot int) {
 	least := max(e.Reserve, 1)
 	for i := range a.Awards {

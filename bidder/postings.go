@@ -12,37 +12,36 @@ import (
 	"github.com/hexbid/hexbid/targeting"
 )
 
-// postings is the room of who stands in which list, and with what. It takes campaigns to
-// the lists and off them again.
+// postings is the room of the lists that campaigns stand in, and of what they are posted with. It puts campaigns into
+// the lists and takes them off again.
 //
-// A campaign's postings are found by what they were made with, so that must not change
-// while they stand. relist is therefore the one way to change it: whatever stands otherwise
-// than the new listing says is taken off first.
+// A campaign's postings are found by what they were made with, so that must not change while they stand. relist is
+// therefore the only way to change it. It first takes off every posting that the new listing changes.
 type postings struct {
 	records   *records
 	surrounds *surrounds
 	lists     lists
 	states    growing[postingState] // by campaign
-	coverings coverings             // by campaign, but for its surround's
-	unpacked  []geoindex.Posting    // the covering last read
-	waiting   []uint32              // campaigns that are to be posted
-	off       map[uint32]time.Time  // campaigns that are still posted, though off since
+	coverings coverings             // by campaign, without those of surrounds
+	unpacked  []geoindex.Posting    // the covering read last
+	waiting   []uint32              // campaigns to be posted
+	off       map[uint32]time.Time  // campaigns that are still posted, and since when they are off
 	log       *slog.Logger
 }
 
-// postingState is how a campaign stands.
+// postingState says whether and how a campaign is posted.
 type postingState struct {
-	cap     capCode // that it is posted with
+	cap     capCode // that the campaign is posted with
 	posted  bool
 	waiting bool // to be posted
 	shape   shape
 }
 
-// shape is what its areas tell of how a campaign is posted.
+// shape holds the properties of a campaign's areas that decide how it is posted.
 type shape struct {
 	onlyAround     bool // its area is the discs around places and nothing else
-	excludes       bool // something
-	excludesPlaces bool // the discs around places, among others
+	excludes       bool // it excludes something
+	excludesPlaces bool // it excludes, among others, the discs around places
 }
 
 func shapeOf(c *hexbid.Campaign) shape {
@@ -51,20 +50,20 @@ func shapeOf(c *hexbid.Campaign) shape {
 	return s
 }
 
-// listing is what decides in which lists a campaign stands and with what, but for its cap.
+// listing decides in which lists a campaign stands and with what, except for its cap.
 type listing struct {
 	gated
 	keyworded bool
 	shape     shape
-	around    uint32 // number of a surround
-	covering  []byte // packed, of all but the discs around places
+	around    uint32 // number of its surround, 0 for none
+	covering  []byte // packed, without the discs around places
 }
 
 // gated is a campaign's audience joined to its program's gate, and the signature of
 // the words of both.
 type gated struct {
 	mask      targeting.Mask
-	rule      *targeting.Rule // nil when the mask says all
+	rule      *targeting.Rule // nil when the mask holds all of it
 	signature targeting.Signature
 }
 
@@ -72,20 +71,20 @@ func newPostings(r *records, s *surrounds, log *slog.Logger) *postings {
 	return &postings{records: r, surrounds: s, off: map[uint32]time.Time{}, log: log}
 }
 
-// add makes room for a campaign, which is not posted yet.
+// add makes room for a campaign, not posted yet.
 func (p *postings) add(i uint32) {
 	p.states.clear(i)
 	p.surrounds.add(i)
 }
 
-// drop forgets a campaign, while records still have it.
+// drop forgets a campaign. Records must still have it.
 func (p *postings) drop(i uint32) {
 	p.unpost(i)
 	p.surrounds.join(i, 0)
 	p.coverings.set(i, nil)
 }
 
-// listingOf is a campaign's at present.
+// listingOf returns a campaign's present listing.
 func (p *postings) listingOf(i uint32) listing {
 	d, own := p.records.details.at(i), p.records.specificsOf(i)
 	return listing{gated{d.mask, own.rule, d.signature}, own.keywords.HasWanted(), p.shapeOf(i), p.surrounds.numberOf(i), p.coverings.at(i)}
@@ -95,9 +94,8 @@ func (l *listing) equals(m *listing) bool {
 	return l.gated == m.gated && l.keyworded == m.keyworded && l.shape == m.shape && l.around == m.around && bytes.Equal(l.covering, m.covering)
 }
 
-// relist changes a campaign's listing, and its specifics with it. One that is listed as it
-// was stays posted: most changes are of a bid or a budget. So does one of which the words
-// alone are others.
+// relist changes a campaign's listing together with its specifics. A campaign stays posted if its listing is the same,
+// as after most changes, which touch a bid or a budget. It also stays posted if only its words differ.
 func (p *postings) relist(i uint32, own specifics, now listing) {
 	before := p.listingOf(i)
 	otherWords := before.signature != now.signature
@@ -115,8 +113,8 @@ func (p *postings) relist(i uint32, own specifics, now listing) {
 	}
 }
 
-// reword makes the blocks anew that have the words of a campaign. Few do: postings are
-// without words, and searches read them from the campaign's record.
+// reword makes anew the blocks that hold the words of a campaign. Few blocks do: single postings hold no words, and
+// searches read those from the campaign's record.
 func (p *postings) reword(i uint32) {
 	if !p.states.at(i).posted {
 		return
@@ -137,13 +135,12 @@ func (p *postings) posted(i uint32) postedAs {
 	return postedAs{d.mask, p.records.specificsOf(i).rule, p.states.at(i).cap, d.signature, p.records.campaigns.at(i).advertiser}
 }
 
-// twofold is the difference of codes whose scores are twice each other.
+// twofold is the difference between the codes of two scores of which one is twice the other.
 const twofold = 1 << mantissaBits
 
-// post has a campaign stand in the lists of its covering, from postWaiting on: until then
-// it may change many times. One whose score has risen above the cap that it is posted with,
-// which would no longer bound it, is posted anew; so is one whose score has fallen to half,
-// where it would clog the heads of lists.
+// post marks a campaign to be posted; postWaiting then puts it into the lists of its covering. Until then the campaign
+// may change many times. A campaign whose score has risen above its cap is posted anew, because the cap must bound the
+// score. So is one whose score has fallen to half, because it would clog the heads of lists.
 func (p *postings) post(i uint32) {
 	delete(p.off, i)
 	state := p.states.at(i)
@@ -156,8 +153,7 @@ func (p *postings) post(i uint32) {
 	}
 }
 
-// hold leaves a campaign that is off where it stands for a while: it may be back in a
-// moment.
+// hold leaves the postings of a campaign that is off in place for a while, because it may be on again in a moment.
 func (p *postings) hold(i uint32, now time.Time) {
 	state := p.states.at(i)
 	state.waiting = false
@@ -166,19 +162,17 @@ func (p *postings) hold(i uint32, now time.Time) {
 	}
 }
 
-// offFor is how long a campaign may be off before it leaves the lists, where it
-// would stand in the way of those behind it.
+// offFor is how long a campaign may be off before it leaves the lists. There it slows searches down.
 const offFor = 5 * time.Second
 
-// mostUnposted and mostUnpostedEdits bound what one publication takes off the lists,
-// by campaigns and by the lists that they stand in.
+// mostUnposted and mostUnpostedEdits bound what one publication takes off the lists, in campaigns and in edits of
+// lists.
 const (
 	mostUnposted      = 20_000
 	mostUnpostedEdits = 1 << 18
 )
 
-// unpostOff takes campaigns off the lists that have been off for long; it says
-// whether there were any.
+// unpostOff takes campaigns off the lists that have been off for offFor. It reports whether there were any.
 func (p *postings) unpostOff(now time.Time) bool {
 	n := 0
 	for i, since := range p.off {
@@ -204,8 +198,7 @@ func (p *postings) unpost(i uint32) {
 	}
 }
 
-// postWaiting posts the campaigns that wait for it. Their surrounds must cover the places
-// that there are.
+// postWaiting posts the campaigns that wait. Their surrounds must cover the present places already.
 func (p *postings) postWaiting(around coveredPlaces) {
 	for _, i := range p.waiting {
 		state := p.states.at(i)
@@ -220,7 +213,7 @@ func (p *postings) postWaiting(around coveredPlaces) {
 	p.waiting = p.waiting[:0]
 }
 
-// freezeInto gives the lists as they are to a snapshot.
+// freezeInto shares the present lists with a snapshot.
 func (p *postings) freezeInto(s *Snapshot) {
 	p.lists.apply(p)
 	p.lists.freezeInto(s)
@@ -231,8 +224,8 @@ func (p *postings) noteAll(i uint32, around *surround, going bool) {
 	p.each(i, around, func(key uint64, as posting) { p.lists.note(key, as, going) })
 }
 
-// each visits every list that a campaign stands in: under one cell it has one posting, of
-// its own covering and its surround's, which is nil for none.
+// each visits every list that a campaign stands in. around is its surround, nil for none. A cell that both its own
+// covering and its surround hold has one posting.
 func (p *postings) each(i uint32, around *surround, visit func(key uint64, as posting)) {
 	own := p.covering(i)
 	for _, at := range own {
@@ -245,8 +238,8 @@ func (p *postings) each(i uint32, around *surround, visit func(key uint64, as po
 	}
 }
 
-// eachKind visits the lists under one key that a campaign stands in, of both kinds where
-// it stands in both.
+// eachKind visits the lists under one key: of the kind that the campaign stands in, or of both kinds if it stands in
+// both.
 func (p *postings) eachKind(i uint32, at geoindex.Posting, visit func(key uint64, as posting)) {
 	d := p.records.details.at(i)
 	as := posting{postingMask(d.mask, at), i, p.states.at(i).cap}
@@ -259,12 +252,12 @@ func (p *postings) eachKind(i uint32, at geoindex.Posting, visit func(key uint64
 	}
 }
 
-// note notes an edit of what is posted of a campaign under one key.
+// note notes an edit of a campaign's posting under one key.
 func (p *postings) note(i uint32, at geoindex.Posting, going bool) {
 	p.eachKind(i, at, func(key uint64, as posting) { p.lists.note(key, as, going) })
 }
 
-// followCells changes what is posted of a surround's members under cells that have changed.
+// followCells changes the postings of a surround's members under the cells that have changed.
 func (p *postings) followCells(of *surround, cells []cellChange) {
 	if len(cells) == 0 {
 		return
@@ -292,9 +285,8 @@ func (p *postings) followCellsOf(i uint32, cells []cellChange) {
 	}
 }
 
-// joined joins a surround's posting to the one under the same cell of a member's own
-// covering, which is in order of key. Where a member excludes something the surround
-// fills no child: the exact test decides.
+// joined joins a surround's posting to a member's own posting under the same cell. own is sorted by key. If the member
+// excludes something, the surround fills no child, because the exact test must decide.
 func (p *postings) joined(i uint32, around geoindex.Posting, own []geoindex.Posting) geoindex.Posting {
 	if p.shapeOf(i).excludes {
 		around.Full = 0
@@ -309,7 +301,7 @@ func (p *postings) joined(i uint32, around geoindex.Posting, own []geoindex.Post
 	return around
 }
 
-// covering unpacks where a campaign is posted, but for its surround; the next call overwrites it.
+// covering unpacks a campaign's own covering, without its surround. The next call overwrites the result.
 func (p *postings) covering(i uint32) []geoindex.Posting {
 	unpacked, err := geoindex.UnpackCovering(p.unpacked[:0], p.coverings.at(i))
 	if err != nil {
@@ -317,7 +309,7 @@ func (p *postings) covering(i uint32) []geoindex.Posting {
 		return nil
 	}
 	if p.unpacked = unpacked; p.shapeOf(i).excludesPlaces {
-		for j := range unpacked { // a covering knows nothing of places
+		for j := range unpacked { // only surrounds cover places
 			unpacked[j].Full = 0
 		}
 	}

@@ -4,36 +4,33 @@ import (
 	"github.com/hexbid/hexbid/targeting"
 )
 
-// A publication makes a snapshot of the present state. It goes through stages. Each is a
-// type that says what holds from there on, and whose one method leads to the next, so that
-// no step is left out and none comes too early.
+// A publication makes a snapshot of the present state in stages. Each stage is a type that names what holds from there
+// on. Its one method leads to the next stage, so the compiler refuses to skip a stage or to run one too early.
 type (
-	// changed: records are as the catalogue says. What belongs to others has not followed.
+	// changed: records are as the catalogue says. Records that depend on them have not followed.
 	changed struct{ *index }
-	// followed: every campaign and site has what its advertiser and program say, and every
-	// campaign the state of the present quarter hour.
+	// followed: every campaign and site has what its advertiser and program say, and every campaign has its state of
+	// the present quarter hour.
 	followed struct{ *index }
-	// covered: surrounds cover the places that there are, and campaigns know it.
+	// covered: surrounds cover the present places, and their members know.
 	covered struct {
 		*index
 		around coveredPlaces
 	}
-	// posted: the edits of lists are noted that take every campaign that is on to its lists.
+	// posted: the edits are noted that put every active campaign into its lists.
 	posted struct{ *index }
 )
 
-// publication is a snapshot of the present state. Every one is of the present quarter hour,
-// so that a run of changes, however long, does not hold up the next one.
+// publication returns a snapshot of the present state. Every one evaluates the schedules of the present quarter hour,
+// so a long run of changes does not delay them.
 func (x *index) publication() *Snapshot {
 	return changed{x}.follow().cover().post().freeze()
 }
 
-// postAhead posts what waits for it, so that memory holds no more of it while a catalogue
-// is read.
+// postAhead posts the campaigns that wait, to bound their memory while a catalogue is read.
 func (x *index) postAhead() { changed{x}.follow().cover().post() }
 
-// follow gives campaigns and sites what they take from the clock, their advertiser and
-// their program.
+// follow copies to campaigns and sites what they take from the clock, their advertiser and their program.
 func (x changed) follow() followed {
 	x.turnQuarter()
 	for advertiser := range x.turnedOwners {
@@ -54,12 +51,12 @@ func (x changed) follow() followed {
 	return followed(x)
 }
 
-// smallMap is the number of entries up to which a map is used again.
+// smallMap is the most entries of a map that is reused.
 const smallMap = 1 << 10
 
-// emptied is an empty map: the given one, or where it held much another. A walk over a
-// map takes as long as the most that it ever held, so a map that a load has filled would
-// cost each later publication a walk over the whole catalogue.
+// emptied returns an empty map: m itself cleared, or a new one if m held many entries. A walk over a map takes as long
+// as the most that it ever held. Without this, a map that a load has filled would cost each later publication a walk
+// over the whole catalogue.
 func emptied[K comparable, V any](m map[K]V) map[K]V {
 	if len(m) > smallMap {
 		return map[K]V{}
@@ -68,8 +65,8 @@ func emptied[K comparable, V any](m map[K]V) map[K]V {
 	return m
 }
 
-// turnQuarter reads all schedules ahead for the present quarter hour; it says
-// whether it is another.
+// turnQuarter evaluates all schedules ahead for the present quarter hour. It reports whether a new quarter hour has
+// begun.
 func (x *index) turnQuarter() bool {
 	quarter := x.clock().Truncate(targeting.Quarter)
 	if quarter.Equal(x.quarter) {
@@ -84,7 +81,7 @@ func (x *index) turnQuarter() bool {
 	return true
 }
 
-// cover has surrounds follow the places, and their members the surrounds.
+// cover updates surrounds after changed places, and members after changed surrounds.
 func (x followed) cover() covered {
 	around := x.surrounds.follow(func(c surroundChange) {
 		if c.alone {
@@ -104,7 +101,7 @@ func (x covered) post() posted {
 	return posted{x.index}
 }
 
-// freeze gives everything as it is to a snapshot.
+// freeze shares the present state with a snapshot.
 func (x posted) freeze() *Snapshot {
 	s := &Snapshot{Version: x.version, publication: x.publications, quarter: x.quarter, market: x.market, reserves: x.reserves}
 	x.publications++

@@ -7,7 +7,7 @@ import (
 	"github.com/hexbid/hexbid/bidder/auction"
 )
 
-// Reason says a verdict in words; name tells that of a campaign.
+// Reason puts a verdict into words. name returns the name of a campaign.
 func (v *Verdict) Reason(name func(ordinal uint32) string) string {
 	switch v.Rule {
 	case Shown:
@@ -31,7 +31,7 @@ func (v *Verdict) Reason(name func(ordinal uint32) string) string {
 	return plainReasons[v.Rule]
 }
 
-// plainReasons are those that tell nothing of the request.
+// plainReasons are the reasons that say nothing about the request.
 var plainReasons = map[Rule]string{
 	RuleNotIndexed: "it is not in the index",
 	RuleStatus:     "the campaign is paused",
@@ -65,9 +65,8 @@ func (v *Verdict) outbidReason() string {
 	return fmt.Sprintf("slot %d, the last, went to a score of %d, this campaign has %d", v.NeededSlot, v.Ahead.Score, v.Entry.Score)
 }
 
-// BidToWin is the least bid on the request's host that reaches a verdict's needed
-// score; false when no bid that the market takes does, or more money is not what is
-// missing.
+// BidToWin returns the least bid on the request's host that reaches a verdict's needed score. It returns false when the
+// market takes no such bid, or when a higher bid would not help.
 func (s *Snapshot) BidToWin(v *Verdict) (hexbid.Money, bool) {
 	if v.Needed == 0 {
 		return 0, false

@@ -7,9 +7,8 @@ import (
 	"github.com/hexbid/hexbid/targeting"
 )
 
-// campaign is what an auction reads of one campaign, in one cache line of 64
-// bytes: the disc that most buy, and the numbers of a score. What few need
-// stands in its detail.
+// campaign holds what an auction reads of one campaign, in one cache line of 64 bytes: the disc, which is the whole
+// area of most, and the numbers of a score. Its detail holds what few searches need.
 type campaign struct {
 	disc       geoindex.Disc
 	bid        hexbid.Money
@@ -23,56 +22,54 @@ type campaign struct {
 	state      servingState
 }
 
-// servingState is what the indexer works out ahead, so that a search seldom asks a
-// schedule; and for explanations, why a campaign is not active.
+// servingState is computed ahead by the indexer, so that a search seldom evaluates a schedule. It also records why a
+// campaign is not active, for explanations.
 type servingState uint8
 
 const (
-	active      servingState = 1 << iota // none of the last four
+	active      servingState = 1 << iota // none of the last four bits is set
 	timely                               // scheduled at some instant of the quarter hour
-	check                                // but not at all of them: ask its schedule
+	check                                // and not scheduled at some other: evaluate its schedule
 	paused                               // by its own state
-	ownerPaused                          // its advertiser is
-	spent                                // its budget is
-	capped                               // its frequency is
+	ownerPaused                          // by the state of its advertiser
+	spent                                // its budget is spent
+	capped                               // its frequency is capped
 )
 
-// campaignBits say what a search must ask the specifics for, and where the quality is
-// from.
+// campaignBits say when a search must read the specifics, and where the quality comes from.
 type campaignBits uint8
 
 const (
-	hasArea         campaignBits = 1 << iota // other than one disc
-	hasHostBids                              // other than the bid
-	hasPriorQuality                          // of its category: none has been handed in
+	hasArea         campaignBits = 1 << iota // another area than one disc
+	hasHostBids                              // other bids than the one in the record
+	hasPriorQuality                          // the prior of its category: no quality has been handed in
 )
 
-// detail is the rest of a campaign.
+// detail holds the rest of a campaign.
 type detail struct {
 	version   uint64
 	signature targeting.Signature
 	mask      targeting.Mask
 	program   uint32
-	specifics uint32 // its number, 0 of a plain campaign
-	links            // among the campaigns of its program
+	specifics uint32 // index of its specifics, 0 for none
+	links            // in the chain of its program's campaigns
 }
 
 func (d *detail) tied() *links { return &d.links }
 
-// specifics are what plain campaigns do without.
+// specifics holds the parts that most campaigns do without.
 type specifics struct {
-	area     *geoindex.Area // nil for none but the discs around places
+	area     *geoindex.Area // nil when it has only the discs around places
 	places   nearPlaces
 	schedule targeting.Schedule
 	keywords *targeting.Keywords
 	hostBids *[hexbid.HostCount]hexbid.Money // nil when every host gets the bid
-	audience *targeting.Rule                 // nil when a mask says all of it
-	rule     *targeting.Rule                 // with the program's gate; nil when the mask says all
+	audience *targeting.Rule                 // nil when a mask holds all of it
+	rule     *targeting.Rule                 // joined to the program's gate; nil when the mask holds all of it
 }
 
-// nearPlaces says how near a point must be to an approved place of the campaign's
-// program to be in its area, and to be excluded from it: squared chords, 0 where
-// places do not matter.
+// nearPlaces holds two squared chords to the nearest approved place of the campaign's program. A point nearer than in
+// is in the campaign's area; a point nearer than out is excluded from it. 0 means that places do not matter.
 type nearPlaces struct{ in, out float64 }
 
 func nearPlacesOf(c *hexbid.Campaign) (n nearPlaces) {
@@ -85,14 +82,14 @@ func nearPlacesOf(c *hexbid.Campaign) (n nearPlaces) {
 	return n
 }
 
-// arePlain says that there is nothing but what a plain campaign does without.
+// arePlain reports whether a campaign needs no specifics.
 func (s *specifics) arePlain() bool {
 	return s.area == nil && s.places == (nearPlaces{}) && s.schedule.IsAlwaysOn() && s.keywords == nil && s.hostBids == nil && s.audience == nil && s.rule == nil
 }
 
 var plain = &specifics{schedule: targeting.AlwaysOn}
 
-// ask gives the specifics, of a plain campaign too.
+// ask returns the campaign's specifics, empty ones for a plain campaign.
 func (d *detail) ask(all sparse[specifics]) *specifics {
 	if own := all.get(d.specifics); own != nil {
 		return own
@@ -100,18 +97,18 @@ func (d *detail) ask(all sparse[specifics]) *specifics {
 	return plain
 }
 
-// specificsOf are those of a campaign.
+// specificsOf returns a campaign's specifics.
 func (s *Snapshot) specificsOf(ordinal uint32) *specifics {
 	return s.details.at(ordinal).ask(s.specifics)
 }
 
-// admits says whether a campaign's audience has the viewer.
+// admits reports whether a campaign's audience has the viewer.
 func (s *Snapshot) admits(ordinal uint32, q *Query) bool {
 	d, want := s.details.at(ordinal), q.Profile.Want()
 	return want.Admits(d.mask) && (!d.mask.More() || d.ask(s.specifics).rule.Matches(&q.Profile))
 }
 
-// rule is what admits says in the plain form.
+// rule returns the rule that admits evaluates, in the plain form.
 func (s *Snapshot) rule(d *detail) targeting.Rule {
 	if d.mask.More() {
 		return *d.ask(s.specifics).rule
@@ -119,7 +116,7 @@ func (s *Snapshot) rule(d *detail) targeting.Rule {
 	return d.mask.Rule()
 }
 
-// contains is the exact test of a campaign's area.
+// contains makes the exact test of a campaign's area.
 func (s *Snapshot) contains(c *campaign, ordinal uint32, at *geoindex.Position) bool {
 	if c.has&hasArea == 0 {
 		return c.disc.Contains(at)
@@ -132,18 +129,17 @@ func (s *Snapshot) contains(c *campaign, ordinal uint32, at *geoindex.Position) 
 	return s.includes(d, own, at) && !s.excludes(d, own, at)
 }
 
-// includes is the exact test of what an area names, places among it.
+// includes makes the exact test of the included area, places among it.
 func (s *Snapshot) includes(d *detail, own *specifics, at *geoindex.Position) bool {
 	return own.places.in > 0 && s.placeChord2(d.program, at) <= own.places.in || own.area != nil && own.area.Includes(at)
 }
 
-// excludes is the exact test of what an area excludes, places among it.
+// excludes makes the exact test of the excluded area, places among it.
 func (s *Snapshot) excludes(d *detail, own *specifics, at *geoindex.Position) bool {
 	return own.places.out > 0 && s.placeChord2(d.program, at) <= own.places.out || own.area != nil && own.area.Excludes(at)
 }
 
-// placeChord2 is the squared chord to the nearest approved place of a program,
-// infinite when it has none.
+// placeChord2 returns the squared chord to the nearest approved place of a program, infinite when it has none.
 func (s *Snapshot) placeChord2(number uint32, at *geoindex.Position) float64 {
 	p := s.programs.at(number)
 	if tree := s.trees.get(p.tree); tree != nil {
@@ -153,7 +149,7 @@ func (s *Snapshot) placeChord2(number uint32, at *geoindex.Position) float64 {
 	return chord2
 }
 
-// bidOn is a campaign's bid on a host.
+// bidOn returns a campaign's bid on a host.
 func (s *Snapshot) bidOn(c *campaign, ordinal uint32, host hexbid.Host) hexbid.Money {
 	if c.has&hasHostBids != 0 {
 		return s.specificsOf(ordinal).hostBids[host]
@@ -161,8 +157,8 @@ func (s *Snapshot) bidOn(c *campaign, ordinal uint32, host hexbid.Host) hexbid.M
 	return c.bid
 }
 
-// enter writes a campaign's entry into e, where a copy of what was just written would
-// be waited for. It says whether the entry reaches its reserve.
+// enter writes a campaign's entry into e instead of returning a copy. Copying an entry that was just written stalls on
+// the store buffer. enter reports whether the entry reaches its reserve.
 func (s *Snapshot) enter(e *auction.Entry, ordinal uint32, host hexbid.Host, reserves *reserveTable) bool {
 	c := s.campaigns.at(ordinal)
 	e.Ordinal, e.Advertiser, e.CampaignUID, e.Pricing, e.Bid = ordinal, c.advertiser, c.uid, c.pricing, s.bidOn(c, ordinal, host)
@@ -170,8 +166,8 @@ func (s *Snapshot) enter(e *auction.Entry, ordinal uint32, host hexbid.Host, res
 	return e.Enter()
 }
 
-// serves says whether a campaign is active and scheduled at the query's instant:
-// from the state when the quarter hour was read ahead, else from its schedule.
+// serves reports whether a campaign is active and scheduled at the query's instant. ahead says that its state was
+// computed for the quarter hour of that instant; otherwise serves evaluates its schedule.
 func (s *Snapshot) serves(c *campaign, ordinal uint32, q *Query, ahead bool) bool {
 	switch {
 	case c.state&active == 0:
@@ -186,13 +182,13 @@ type program struct {
 	uid      hexbid.UID // 0 is a free ordinal
 	version  uint64
 	gate     targeting.Mask
-	text     targeting.Text // of names, keywords and category, for words
+	text     targeting.Text // of names, keywords and category, to match words with
 	tags     uint64         // of its sites
 	places   uint32         // where the chain of its places starts
-	placed   uint32         // how many those are
-	tree     uint32         // number of the tree of its places, 0 where they are few
-	buyers   uint32         // and that of its campaigns
-	links                   // among the programs of its advertiser
+	placed   uint32         // number of those
+	tree     uint32         // index of the tree of its places, 0 when they are few
+	buyers   uint32         // start of the chain of its campaigns
+	links                   // in the chain of its advertiser's programs
 	category hexbid.Category
 }
 
@@ -205,12 +201,12 @@ type place struct {
 	cell    geoindex.Cell
 	text    targeting.Text // of its name
 	program uint32
-	links   // among the places of its program
+	links   // in the chain of its program's places
 }
 
 func (p *place) tied() *links { return &p.links }
 
-// Tags of a site: what a query may need, so that whole cells are passed over.
+// These constants lay out the tags of a site. A query needs some of them, so it skips whole cells that have none.
 // Unknown hosts and systems have bits too, for programs that admit them.
 const (
 	hostTags     = 0  // bits 0-15

@@ -11,10 +11,9 @@ import (
 	"github.com/hexbid/hexbid/targeting"
 )
 
-// records is the room of what the catalogue says: a record for each campaign, program,
-// place and advertiser by its ordinal, the names and uids that lead to ordinals, and the
-// chains that lead from a program to its places and campaigns and from an advertiser to
-// its programs. Other rooms read it. It knows nothing of them.
+// records is the room of what the catalogue says: a record for each campaign, program, place and advertiser by its
+// ordinal, the names and uids that lead to ordinals, and two kinds of chains. One leads from a program to its places
+// and campaigns, the other from an advertiser to its programs. Other rooms read it. It knows nothing of them.
 type records struct {
 	campaigns   pagedWriter[campaign]
 	details     pagedWriter[detail]
@@ -26,26 +25,25 @@ type records struct {
 	accounts    growing[account] // by advertiser
 
 	ordinals   struct{ campaigns, programs, places, advertisers ordinals }
-	campaignOf *sharedUIDs // snapshots look up in it too
+	campaignOf *sharedUIDs // snapshots look uids up in it too
 	placeOf    uidMap
-	byName     map[nameKey]uint32 // programs and advertisers, which others name
+	byName     map[nameKey]uint32 // programs and advertisers, which other records name
 	size       struct{ campaigns, programs, places int }
 }
 
-// terms are what a campaign says that only the index's writer needs.
+// terms holds the fields of a campaign that only the index's writer needs.
 type terms struct {
 	audience targeting.Mask // without its program's gate
 	paused   bool
 }
 
-// account is what only the writer needs of an advertiser.
+// account holds the fields of an advertiser that only the index's writer needs.
 type account struct {
 	paused   bool
-	programs uint32 // where the chain of them starts
+	programs uint32 // start of the chain of them
 }
 
-// nameKey stands for a name: half of its SHA-256, so that millions of names
-// need not be held.
+// nameKey is half of the SHA-256 of a name, so that the index need not hold millions of names.
 type nameKey [16]byte
 
 func keyOf(name string) nameKey {
@@ -57,7 +55,7 @@ func newRecords() *records {
 	return &records{campaignOf: &sharedUIDs{uids: newUIDMap()}, placeOf: newUIDMap(), byName: map[nameKey]uint32{}}
 }
 
-// parentOf finds what a resource belongs to.
+// parentOf returns the ordinal of the parent of a named resource.
 func (r *records) parentOf(name string) (uint32, error) {
 	n, _ := hexbid.ParseName(name) // stored names parse
 	i, known := r.byName[keyOf(n.Parent().String())]
@@ -67,7 +65,7 @@ func (r *records) parentOf(name string) (uint32, error) {
 	return i, nil
 }
 
-// putAdvertiser says whether the advertiser was paused or is on again.
+// putAdvertiser stores an advertiser. It reports whether the advertiser was paused or resumed.
 func (r *records) putAdvertiser(a *hexbid.Advertiser) (i uint32, turned bool) {
 	key := keyOf(a.Name)
 	i, known := r.byName[key]
@@ -93,7 +91,7 @@ func (r *records) dropAdvertiser(name string) (i uint32, known bool) {
 	return i, known
 }
 
-// putProgram returns the record as it was and as it is.
+// putProgram stores a program and returns its record before and now.
 func (r *records) putProgram(p *hexbid.Program) (i uint32, before, now program, err error) {
 	owner, err := r.parentOf(p.Name)
 	if err != nil {
@@ -114,8 +112,8 @@ func (r *records) putProgram(p *hexbid.Program) (i uint32, before, now program, 
 	return i, before, now, nil
 }
 
-// textOf is what words are looked for in: the program's names and keywords, and
-// its category in both languages.
+// textOf returns the text that words are looked for in: the program's names and keywords, and its category in both
+// languages.
 func textOf(p *hexbid.Program) targeting.Text {
 	texts := append([]string{p.DisplayName, p.Category.String(), p.Category.Chinese()}, p.AlternativeNames...)
 	return targeting.NewText(append(texts, p.Keywords...)...)
@@ -159,7 +157,7 @@ func (r *records) dropPlace(i uint32) {
 	r.size.places--
 }
 
-// campaignSlot is the ordinal of a campaign, known or new.
+// campaignSlot returns the ordinal of a campaign, a new one for an unknown uid.
 func (r *records) campaignSlot(uid hexbid.UID) (i uint32, isNew bool) {
 	i, known := r.campaignOf.get(uid)
 	if known {
@@ -173,11 +171,11 @@ func (r *records) campaignSlot(uid hexbid.UID) (i uint32, isNew bool) {
 	return i, true
 }
 
-// setProgram makes a campaign one that its program's chain leads to.
+// setProgram moves a campaign into its program's chain.
 func (r *records) setProgram(campaign, program uint32, isNew bool) {
 	if before := r.details.at(campaign).program; !isNew {
 		if before == program {
-			return // as of most changes
+			return // most changes keep the program
 		}
 		leave(&r.details, &r.programs.edit(before).buyers, campaign)
 	}
@@ -196,12 +194,12 @@ func (r *records) dropCampaign(i uint32) {
 	r.size.campaigns--
 }
 
-// specificsOf are those of a campaign.
+// specificsOf returns a campaign's specifics.
 func (r *records) specificsOf(campaign uint32) *specifics {
 	return r.details.at(campaign).ask(sparse[specifics]{r.specifics.paged})
 }
 
-// setSpecifics keeps what a plain campaign does without.
+// setSpecifics stores a campaign's specifics, or none for a plain campaign.
 func (r *records) setSpecifics(campaign uint32, own specifics) {
 	if !own.arePlain() {
 		stored := own
@@ -211,7 +209,7 @@ func (r *records) setSpecifics(campaign uint32, own specifics) {
 	}
 }
 
-// bestScore is the best score that a campaign can have at present, on any host.
+// bestScore returns the best score that a campaign can have at present on any host.
 func (r *records) bestScore(i uint32) int64 {
 	c := r.campaigns.at(i)
 	bid := c.bid
@@ -222,7 +220,7 @@ func (r *records) bestScore(i uint32) int64 {
 	return score
 }
 
-// onlyPlaceOf is the one place of a program, if it has one.
+// onlyPlaceOf returns the one place of a program, or the zero value when it has none or several.
 func (r *records) onlyPlaceOf(program uint32) onlyPlace {
 	if p := r.programs.at(program); p.placed == 1 {
 		return onlyPlace{true, r.places.at(p.places - 1).vec}
@@ -230,7 +228,7 @@ func (r *records) onlyPlaceOf(program uint32) onlyPlace {
 	return onlyPlace{}
 }
 
-// placesOf are the approved places of a program.
+// placesOf yields the approved places of a program.
 func (r *records) placesOf(program uint32) iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
 		for at := r.programs.at(program).places; at != 0 && yield(at-1); {
@@ -239,7 +237,7 @@ func (r *records) placesOf(program uint32) iter.Seq[uint32] {
 	}
 }
 
-// buyersOf are the campaigns that buy for a program.
+// buyersOf yields the campaigns that buy for a program.
 func (r *records) buyersOf(program uint32) iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
 		for at := r.programs.at(program).buyers; at != 0 && yield(at-1); {
@@ -248,7 +246,7 @@ func (r *records) buyersOf(program uint32) iter.Seq[uint32] {
 	}
 }
 
-// ownedBy are the campaigns of an advertiser.
+// ownedBy yields the campaigns of an advertiser.
 func (r *records) ownedBy(advertiser uint32) iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
 		for at := r.accounts.at(advertiser).programs; at != 0; at = r.programs.at(at - 1).next {
@@ -261,7 +259,7 @@ func (r *records) ownedBy(advertiser uint32) iter.Seq[uint32] {
 	}
 }
 
-// all are the ordinals of the campaigns that there are.
+// all yields the ordinals of all campaigns.
 func (r *records) all() iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
 		for i := range r.ordinals.campaigns.next {
@@ -272,7 +270,7 @@ func (r *records) all() iter.Seq[uint32] {
 	}
 }
 
-// freezeInto gives the records as they are to a snapshot.
+// freezeInto shares the present records with a snapshot.
 func (r *records) freezeInto(s *Snapshot) {
 	s.Campaigns, s.Programs, s.Places = r.size.campaigns, r.size.programs, r.size.places
 	s.campaigns, s.details, s.specifics = r.campaigns.freeze(), r.details.freeze(), r.specifics.freeze()

@@ -7,10 +7,11 @@ import (
 	"github.com/hexbid/hexbid/targeting"
 )
 
-// ruleSet keeps one copy of equal rules, as long as a campaign uses it: audiences repeat.
+// ruleSet stores one copy of equal rules for as long as a campaign uses it. Audiences repeat, so few copies serve many
+// campaigns.
 type ruleSet struct {
 	known   map[targeting.Rule]weak.Pointer[targeting.Rule]
-	sweepAt int // size from which the dead are swept out
+	sweepAt int // size from which unused rules are swept out
 }
 
 const smallestSweep = 1024

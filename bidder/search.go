@@ -10,7 +10,7 @@ import (
 	"github.com/hexbid/hexbid/targeting"
 )
 
-// Query is one search, worked out once.
+// Query is a request with everything computed that a search needs of it.
 type Query struct {
 	At      geoindex.Position
 	Now     time.Time
@@ -18,21 +18,21 @@ type Query struct {
 	Host    hexbid.Host
 	OS      hexbid.OS
 	Scene   hexbid.Scene
-	// Category filters; CategoryUnknown is any.
+	// Category filters by category; CategoryUnknown admits any.
 	Category hexbid.Category
 	Words    targeting.Words
 	Slots    int
 	Ties     auction.TieBreak
-	// Of the nearby list: what is nearer than RadiusM, at most Limit programs,
-	// none of those to skip (by uid, so that a later snapshot skips the same ones),
-	// and with a pin only what follows it.
+	// The nearby list alone reads these. It has what is nearer than RadiusM, and at most Limit programs. It leaves out
+	// the programs to skip, named by uid so that a later snapshot skips the same ones. With a pin it continues after
+	// the pin.
 	RadiusM float64
 	Limit   int
 	Skip    []hexbid.UID
 	After   *Pin
 }
 
-// NewQuery works out a valid request.
+// NewQuery computes the query of a valid request.
 func NewQuery(r *hexbid.Request, requestID string, now time.Time) Query {
 	at := geoindex.Locate(r.Point)
 	words := targeting.ParseWords(r.Words)
@@ -41,7 +41,7 @@ func NewQuery(r *hexbid.Request, requestID string, now time.Time) Query {
 	return q
 }
 
-// residence says whether a point is in the viewer's home region, an adcode.
+// residence reports whether a point is in the viewer's home region, an adcode.
 func residence(home string, at *geoindex.Position) hexbid.Residence {
 	if home == "" {
 		return hexbid.ResidenceUnknown
@@ -52,17 +52,17 @@ func residence(home string, at *geoindex.Position) hexbid.Residence {
 	return hexbid.Visitor
 }
 
-// Scratch is the memory that a search works in; keep it, one a goroutine.
+// Scratch is the memory that a search works in. Keep one for each goroutine and reuse it.
 type Scratch struct {
 	board    auction.Board
-	floor    capCode // of the board's: a lower cap cannot matter
-	ahead    bool    // schedules were read ahead for the query's instant
+	floor    capCode // of the board's lowest score: a campaign with a lower cap cannot win
+	ahead    bool    // schedules were evaluated ahead for the query's instant
 	onBoard  [4]onBoard
-	oldest   uint8               // the next of onBoard to overwrite
-	cursors  [2 * maxKeys]cursor // of two kinds of lists
+	oldest   uint8               // index in onBoard to overwrite next
+	cursors  [2 * maxKeys]cursor // in both kinds of lists
 	batch    [batchSize]match
 	batched  int
-	fetched  hexbid.UID // keeps the loads of a batch from being left out
+	fetched  hexbid.UID // stops the compiler from dropping the loads of a batch
 	reserves reserveTable
 	entries  [hexbid.MaxSlots + 1]auction.Entry
 	awards   [hexbid.MaxSlots]auction.Award
@@ -73,34 +73,32 @@ type Scratch struct {
 	seen       groups
 	found      [hexbid.MaxNearbyLimit]Found
 	listed     int  // of found
-	listGoesOn bool // beyond the limit
+	listGoesOn bool // the list has more than its limit
 
-	// Sifted, Tested and Scored count the work of the last Search: postings that
-	// masks and rows were asked of, campaigns whose records were read, and those
-	// of them that reached the auction.
+	// Sifted, Tested and Scored count the work of the last Search: postings whose masks or rows were compared,
+	// campaigns whose records were read, and campaigns that reached the auction.
 	Sifted, Tested, Scored int
 }
 
-// maxKeys is the most keys over one point: every resolution, the regions, and
-// everywhere.
+// maxKeys is the most keys over one point: one for every resolution, the regions, and everywhere.
 const maxKeys = geoindex.Finest + 1 + geoindex.MaxRegionsOver + 1
 
 // match is a campaign whose mask or rows match.
 type match struct {
 	ordinal uint32
 	cap     capCode
-	inside  bool // its area holds the point
-	askRule bool // its mask has not said all
+	inside  bool // its area surely holds the point
+	askRule bool // its mask does not hold all of its rule
 }
 
-// onBoard is an advertiser that has an entry on the board. Its further campaigns cannot
-// matter when their caps are lower, and one may own thousands of the best.
+// onBoard is an advertiser that has an entry on the board. Its further campaigns with lower caps cannot matter, and an
+// advertiser may own thousands of the best.
 type onBoard struct {
 	advertiser uint32
-	best       capCode // of its entry; 0 of none
+	best       capCode // the cap of its entry; 0 for none
 }
 
-// isOutdone says whether a campaign with a cap cannot better its advertiser's entry.
+// isOutdone reports whether a campaign with a cap cannot better its advertiser's entry.
 func (w *Scratch) isOutdone(advertiser uint32, cap capCode) bool {
 	for i := range w.onBoard {
 		if w.onBoard[i].advertiser == advertiser && cap < w.onBoard[i].best {
@@ -110,7 +108,7 @@ func (w *Scratch) isOutdone(advertiser uint32, cap capCode) bool {
 	return false
 }
 
-// noteOnBoard notes the score of an advertiser that has had an entry before.
+// noteOnBoard records the score of an advertiser's entry on the board.
 func (w *Scratch) noteOnBoard(advertiser uint32, score int64) {
 	for i := range w.onBoard {
 		if w.onBoard[i].advertiser == advertiser {
@@ -122,16 +120,15 @@ func (w *Scratch) noteOnBoard(advertiser uint32, score int64) {
 	w.oldest++
 }
 
-// A batch of matches has its records fetched together: a core waits for six to
-// ten cache lines in the time of one. Enough are as many as fill the board of ten
-// slots, when all stand.
+// A batch fetches the records of its matches together, because a core waits for six to ten cache lines no longer than
+// for one. enough matches are tested before the batch is full: if all pass, they fill the board of ten slots.
 const (
 	batchSize = 12
 	enough    = 11
 )
 
-// Search runs the auction: the awards, best slot first, in scratch memory that
-// the next Search overwrites.
+// Search runs the auction and returns the awards, best slot first. They lie in scratch memory, which the next Search
+// overwrites.
 func (s *Snapshot) Search(q *Query, w *Scratch) []auction.Award {
 	s.reset(q, w)
 	if q.Slots == 0 {
@@ -147,9 +144,8 @@ func (s *Snapshot) Search(q *Query, w *Scratch) []auction.Award {
 	return s.price(q, w)
 }
 
-// reset forgets what a former Search left: one that panicked half-way leaves
-// matches in the batch. Everything else in the scratch is written before it is
-// read.
+// reset clears what a former Search left: a Search that panicked half-way leaves matches in the batch. A search writes
+// everything else in the scratch before it reads it.
 func (s *Snapshot) reset(q *Query, w *Scratch) {
 	w.Sifted, w.Tested, w.Scored, w.batched = 0, 0, 0, 0
 	w.floor, w.ahead, w.onBoard, w.oldest = 0, s.Covers(q.Now), [4]onBoard{}, 0
@@ -157,9 +153,9 @@ func (s *Snapshot) reset(q *Query, w *Scratch) {
 	w.reserves.fill(s.reserves, q)
 }
 
-// searchWords offers the campaigns of the two kinds that compete on words, those
-// with keywords and those whose programs have the words, where the index leads to
-// few of a kind; where it leads to many, the kind's lists are still to be read.
+// searchWords offers the campaigns that compete on words and returns the cursors still to be read. There are two kinds:
+// campaigns with keywords, and those whose programs have the words. For a kind with few matches the index leads to them
+// directly. For a kind with many, the search must still read the kind's lists.
 func (s *Snapshot) searchWords(q *Query, w *Scratch, cursors []cursor) []cursor {
 	if few, ok := s.fewNamed(&q.Words, w.few[:0]); ok {
 		s.offerFew(few, q, w)
@@ -174,8 +170,7 @@ func (s *Snapshot) searchWords(q *Query, w *Scratch, cursors []cursor) []cursor 
 	return cursors
 }
 
-// price works out the entries of those that stand on the board, and awards the
-// slots.
+// price computes the entries on the board and awards the slots.
 func (s *Snapshot) price(q *Query, w *Scratch) []auction.Award {
 	standings := w.board.Standings()
 	for i := range standings {
@@ -184,7 +179,7 @@ func (s *Snapshot) price(q *Query, w *Scratch) []auction.Award {
 	return auction.Price(w.entries[:len(standings)], s.PricingOf(q), w.awards[:0])
 }
 
-// offerFew offers campaigns that were found by words alone.
+// offerFew offers campaigns that the word index found.
 func (s *Snapshot) offerFew(ordinals []uint32, q *Query, w *Scratch) {
 	for _, ordinal := range ordinals {
 		if w.batched == batchSize {
@@ -196,8 +191,8 @@ func (s *Snapshot) offerFew(ordinals []uint32, q *Query, w *Scratch) {
 	s.offerBatch(q, w)
 }
 
-// searchLists merges the lists over the point by cap, until none can matter.
-// Matches are tested when enough are batched, or nothing more can come.
+// searchLists merges the lists over the point by cap until no further campaign can win. It tests matches when enough
+// are batched, or when the lists end.
 func (s *Snapshot) searchLists(cursors []cursor, q *Query, w *Scratch) {
 	for {
 		best := highest(cursors)
@@ -220,7 +215,7 @@ func (s *Snapshot) searchLists(cursors []cursor, q *Query, w *Scratch) {
 	}
 }
 
-// highest is the cursor whose next posting has the highest cap; nil at the end.
+// highest returns the cursor whose next posting has the highest cap, nil at the end.
 func highest(cursors []cursor) *cursor {
 	var best *cursor
 	for i := range cursors {
@@ -231,20 +226,20 @@ func highest(cursors []cursor) *cursor {
 	return best
 }
 
-// cursor is a place in one list: in its head, or below it in what has come to the
-// tail lately and in the blocks, whichever is next by cap. The tail is looked at
-// when the head has been read, for most searches end before.
+// cursor is a position in one list. In the head it reads single postings; below the head it reads the fresh postings
+// and the blocks of the tail, whichever has the higher cap. It touches the tail only after the head, because most
+// searches end before.
 type cursor struct {
 	run    []posting
 	blocks []*block
-	tail   *tail   // not looked at yet, or nil
-	cap    capCode // of what is next
+	tail   *tail   // not touched yet; nil for none
+	cap    capCode // of the next posting
 	done   bool
-	child  uint // of the key's cell, that holds the point
+	child  uint // number of the child of the key's cell that holds the point
 	want   targeting.Want
 }
 
-// advance finds the cap of what is next.
+// advance finds the cap of the next posting.
 func (c *cursor) advance() {
 	if len(c.run) == 0 && c.tail != nil {
 		c.run, c.blocks, c.tail = c.tail.fresh, c.tail.blocks, nil
@@ -259,14 +254,13 @@ func (c *cursor) advance() {
 	}
 }
 
-// blockIsNext says whether the next block may hold a higher cap than what has come
-// lately.
+// blockIsNext reports whether the next block may hold a higher cap than the fresh postings.
 func (c *cursor) blockIsNext() bool {
 	return len(c.blocks) > 0 && (len(c.run) == 0 || c.blocks[0].first >= c.run[0].cap)
 }
 
-// listsOver finds the lists of a kind of every key over the point. The loads of
-// one stage do not wait for each other.
+// listsOver returns cursors into the lists of one kind over the point. It works in stages, because the loads within one
+// stage do not wait for each other.
 func (s *Snapshot) listsOver(q *Query, kind uint64, w *Scratch, cursors []cursor) []cursor {
 	var keys [maxKeys]geoindex.Key
 	var buckets [maxKeys]*bucket[posting, tail]
@@ -274,7 +268,7 @@ func (s *Snapshot) listsOver(q *Query, kind uint64, w *Scratch, cursors []cursor
 	for i, key := range keys[:n] {
 		buckets[i] = s.lists.bucket(uint64(key) | kind)
 	}
-	for _, b := range buckets[:n] { // where the lists stand, while the keys are on their way
+	for _, b := range buckets[:n] { // find the lists while the keys are being loaded
 		if b != nil {
 			w.fetched ^= hexbid.UID(b.ends[0])
 		}
@@ -307,16 +301,15 @@ func (s *Snapshot) keysOver(q *Query, keys []geoindex.Key) []geoindex.Key {
 	return keys
 }
 
-// mostAtATurn is the number of single postings that are sifted at a turn: two cache
-// lines.
+// mostAtATurn is the number of single postings sifted in a turn: two cache lines.
 const mostAtATurn = 8
 
-// readRun batches those of the next postings whose masks match.
+// readRun batches the next postings whose masks match.
 func (c *cursor) readRun(w *Scratch) {
 	n := 0
 	for ; n < min(len(c.run), mostAtATurn) && w.batched < batchSize; n++ {
 		p := &c.run[n]
-		if p.cap < w.floor { // what comes after can do no better, nor a tail that was not looked at
+		if p.cap < w.floor { // no later posting can win, nor any of a tail not touched yet
 			c.run, c.tail = nil, nil
 			return
 		}
@@ -330,7 +323,7 @@ func (c *cursor) readRun(w *Scratch) {
 	w.Sifted += n
 }
 
-// readBlock offers those of the next block whose rows match.
+// readBlock offers the postings of the next block whose rows match.
 func (s *Snapshot) readBlock(c *cursor, q *Query, w *Scratch) {
 	b, words := c.blocks[0], !q.Words.None()
 	c.blocks = c.blocks[1:]
@@ -355,7 +348,7 @@ func (s *Snapshot) readBlock(c *cursor, q *Query, w *Scratch) {
 	}
 }
 
-// offerBatch tests the matches batched, and offers those that stand.
+// offerBatch tests the batched matches and offers those that pass.
 func (s *Snapshot) offerBatch(q *Query, w *Scratch) {
 	batch := w.batch[:w.batched]
 	w.batched = 0
@@ -374,8 +367,8 @@ func (s *Snapshot) offerBatch(q *Query, w *Scratch) {
 	}
 }
 
-// mayCompete keeps those of a batch whose tokens may be the request's. What it reads
-// of them it reads together, and the programs of those kept too.
+// mayCompete keeps the matches of a batch whose word signature may match the request. It loads what it reads of all of
+// them together, and likewise the programs of those kept.
 func (s *Snapshot) mayCompete(batch []match, q *Query, w *Scratch) []match {
 	fetched := w.fetched
 	for i := range batch {
@@ -420,8 +413,7 @@ func (s *Snapshot) offer(x *match, q *Query, w *Scratch) {
 	w.floor = capOf(w.board.Floor())
 }
 
-// competes says whether a campaign whose signature may takes part in the request's
-// words.
+// competes makes the exact test of words, for a campaign whose signature may match.
 func (s *Snapshot) competes(ordinal uint32, q *Query) bool {
 	d := s.details.at(ordinal)
 	return d.ask(s.specifics).keywords.Compete(&q.Words, s.programs.at(d.program).text)

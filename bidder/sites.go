@@ -4,34 +4,34 @@ import (
 	"github.com/hexbid/hexbid/geoindex"
 )
 
-// sites is the room of where places are: the tree of all approved places, which nearby
-// lists walk, and a tree of its own for each program that has many, which finds the
-// nearest of its places. Both stand on what records say of places and programs.
+// sites is the room of where places are. It has a tree of all approved places, which nearby lists walk. It also has a
+// tree for each program with many places, which finds the nearest of them. Both are built from the records of places
+// and programs.
 type sites struct {
 	records   *records
-	tree      *geoindex.Tree // as published; nil is an empty one
-	edit      *geoindex.Edit // of tree since; nil when nothing has changed
+	tree      *geoindex.Tree // as published; nil when empty
+	edit      *geoindex.Edit // of tree since then; nil when nothing has changed
 	trees     sparseWriter[geoindex.Tree]
-	treeEdits map[uint32]*geoindex.Edit // of trees since, by program
+	treeEdits map[uint32]*geoindex.Edit // of trees since then, by program
 }
 
 func newSites(r *records) *sites {
 	return &sites{records: r, treeEdits: map[uint32]*geoindex.Edit{}}
 }
 
-// come takes in a place that records have from now on.
+// come adds a place that records now have.
 func (s *sites) come(place uint32) {
 	s.insert(place)
 	s.growTree(place)
 }
 
-// leave takes out a place that records still have.
+// leave removes a place that records still have.
 func (s *sites) leave(place uint32) {
 	s.remove(place)
 	s.shrinkTree(place)
 }
 
-// retag gives a place the tags that its program has now.
+// retag gives a place the present tags of its program.
 func (s *sites) retag(place uint32) {
 	s.remove(place)
 	s.insert(place)
@@ -53,12 +53,12 @@ func (s *sites) editSites() *geoindex.Edit {
 	return s.edit
 }
 
-// fewPlaces is the most places of a program that are looked at one by one; more stand
-// in a tree of its own, as long as half as many are left.
+// fewPlaces is the most places of a program that a search compares one by one. A program that comes to have more gets a
+// tree of them, and keeps it until half of fewPlaces or fewer are left.
 const fewPlaces = 4
 
-// growTree puts a place that has just joined its program's chain into the program's
-// tree, if there is one or should be.
+// growTree adds a place, which has just joined its program's chain, to the program's tree. It makes the tree if the
+// program now needs one.
 func (s *sites) growTree(i uint32) {
 	number := s.records.places.at(i).program
 	if p := s.records.programs.at(number); p.tree == 0 && s.treeEdits[number] == nil {
@@ -84,8 +84,8 @@ func (s *sites) editTree(program uint32) *geoindex.Edit {
 	return s.treeEdits[program]
 }
 
-// shrinkTree takes a place that is still in its program's chain out of the program's
-// tree, or lets go of the tree.
+// shrinkTree removes a place, which is still in its program's chain, from the program's tree. It drops the tree if too
+// few places are left.
 func (s *sites) shrinkTree(i uint32) {
 	number := s.records.places.at(i).program
 	p := s.records.programs.edit(number)
@@ -100,9 +100,8 @@ func (s *sites) shrinkTree(i uint32) {
 	s.trees.set(&p.tree, nil)
 }
 
-// endEdits makes the trees as they are the ones of the next snapshot. Programs then lead
-// to their trees, so it comes before the records are frozen: freezeInto of an endedSites
-// is the only way on.
+// endEdits turns the edited trees into the ones of the next snapshot and points programs at them. It must therefore run
+// before the records are frozen: only the endedSites that it returns has freezeInto.
 func (s *sites) endEdits() endedSites {
 	for program, edit := range s.treeEdits {
 		s.trees.set(&s.records.programs.edit(program).tree, edit.Tree())
@@ -114,10 +113,10 @@ func (s *sites) endEdits() endedSites {
 	return endedSites{s}
 }
 
-// endedSites are sites whose edits have ended.
+// endedSites is sites whose edits have ended.
 type endedSites struct{ *sites }
 
-// freezeInto gives records and sites to a snapshot.
+// freezeInto shares records and sites with a snapshot.
 func (s endedSites) freezeInto(to *Snapshot) {
 	s.records.freezeInto(to)
 	to.sites, to.trees = s.tree, s.trees.freeze()

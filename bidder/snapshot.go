@@ -17,68 +17,66 @@ type Snapshot struct {
 	Programs  int
 	Places    int // approved
 
-	publication uint64    // how many there were before it
-	quarter     time.Time // schedules are read ahead for the quarter hour from here
+	publication uint64    // number of snapshots published before it
+	quarter     time.Time // schedules are evaluated ahead for the quarter hour that begins here
 	campaigns   paged[campaign]
 	details     paged[detail]
 	specifics   sparse[specifics]
 	programs    paged[program]
 	places      paged[place]
-	trees       sparse[geoindex.Tree] // of the places of programs that have many
+	trees       sparse[geoindex.Tree] // of the places of programs with many
 	lists       table[posting, tail]
 	words       wordIndex
-	resolutions uint32 // bit r: some posting is under a cell of resolution r; otherKeys: under another key
+	resolutions uint32 // bit r: some posting has a cell of resolution r; otherKeys: some posting has another key
 	sites       *geoindex.Tree
 	advertisers paged[hexbid.UID]
 	market      *Market
 	reserves    []reserveRule
-	campaignOf  *sharedUIDs // of the present; this snapshot's records tell whether it holds here
+	campaignOf  *sharedUIDs // always the present state; this snapshot's records tell whether an entry holds here
 }
 
-// Ref refers to a record for whoever shows it: its version guards against a
-// late reader.
+// Ref refers to a record for display. Its version tells a late reader whether the record is still the same.
 type Ref struct {
 	UID     hexbid.UID
 	Version uint64
 }
 
-// CampaignRef refers to an award's campaign.
+// CampaignRef returns the reference to an award's campaign.
 func (s *Snapshot) CampaignRef(ordinal uint32) Ref {
 	return Ref{s.campaigns.at(ordinal).uid, s.details.at(ordinal).version}
 }
 
-// ProgramRef refers to a program.
+// ProgramRef returns the reference to a program.
 func (s *Snapshot) ProgramRef(ordinal uint32) Ref {
 	p := s.programs.at(ordinal)
 	return Ref{p.uid, p.version}
 }
 
-// PlaceRef refers to a place.
+// PlaceRef returns the reference to a place.
 func (s *Snapshot) PlaceRef(ordinal uint32) Ref {
 	p := s.places.at(ordinal)
 	return Ref{p.uid, p.version}
 }
 
-// ProgramOf is the program that an award's campaign buys for.
+// ProgramOf returns the program that an award's campaign buys for.
 func (s *Snapshot) ProgramOf(campaign uint32) uint32 { return s.details.at(campaign).program }
 
-// AdvertiserOf is the uid of the advertiser that owns a campaign.
+// AdvertiserOf returns the uid of the advertiser that owns a campaign.
 func (s *Snapshot) AdvertiserOf(campaign uint32) hexbid.UID {
 	return *s.advertisers.at(s.campaigns.at(campaign).advertiser)
 }
 
-// Showing is what an award shows.
+// Showing holds what an award displays.
 type Showing struct {
 	Campaign Ref
 	Program  Ref
-	Place    Ref     // the program's approved place nearest to the viewer; the zero Ref for none
+	Place    Ref     // the program's approved place nearest to the viewer; zero for none
 	Chord2   float64 // squared chord to Place
 	program  uint32
 }
 
-// Showings tells what awards show to a viewer, in the order of the awards. It goes
-// record by record rather than award by award, for loads that do not depend on
-// each other are waited for together.
+// Showings returns what awards display to a viewer, in the order of the awards. It reads the same record of all awards
+// before the next record, because loads that do not depend on each other overlap.
 func (s *Snapshot) Showings(awards []auction.Award, from geoindex.Vec) (shown [hexbid.MaxSlots]Showing) {
 	for i := range awards {
 		shown[i].program = s.ProgramOf(awards[i].Entry.Ordinal)
@@ -93,8 +91,7 @@ func (s *Snapshot) Showings(awards []auction.Award, from geoindex.Vec) (shown [h
 	return shown
 }
 
-// nearestPlace finds the program's approved place nearest to a point, the lowest uid
-// at equal distances.
+// nearestPlace returns the program's approved place nearest to a point, of equally near ones that of the lowest uid.
 func (s *Snapshot) nearestPlace(number uint32, from geoindex.Vec) (nearest Ref, chord2 float64) {
 	p := s.programs.at(number)
 	if tree := s.trees.get(p.tree); tree != nil {
@@ -108,7 +105,7 @@ func (s *Snapshot) nearestPlace(number uint32, from geoindex.Vec) (nearest Ref, 
 	return Ref{found.uid, found.version}, chord2
 }
 
-// nearestInChain is nearestPlace of a program with few places: it looks at each.
+// nearestInChain is nearestPlace for a program with few places. It compares each.
 func (s *Snapshot) nearestInChain(of *program, from geoindex.Vec) (nearest *place, least float64) {
 	least = math.Inf(1)
 	for at := of.places; at != 0; {
@@ -121,21 +118,21 @@ func (s *Snapshot) nearestInChain(of *program, from geoindex.Vec) (nearest *plac
 	return nearest, least
 }
 
-// Covers says whether schedules were read ahead for an instant.
+// Covers reports whether schedules were evaluated ahead for an instant.
 func (s *Snapshot) Covers(at time.Time) bool {
 	return !at.Before(s.quarter) && at.Before(s.quarter.Add(targeting.Quarter))
 }
 
-// Holds says whether the lists have every campaign that is scheduled at an
-// instant: those of the quarter hour that was read ahead, and of the next.
+// Holds reports whether the lists have every campaign that is scheduled at an instant. They do for the quarter hour
+// evaluated ahead and for the next.
 func (s *Snapshot) Holds(at time.Time) bool {
 	return !at.Before(s.quarter) && at.Before(s.quarter.Add(2*targeting.Quarter))
 }
 
-// MechanismIn is what winners pay by in a scene.
+// MechanismIn returns the mechanism that decides what winners pay in a scene.
 func (s *Snapshot) MechanismIn(scene hexbid.Scene) auction.Mechanism {
 	return s.market.pricing(scene, 0).Mechanism
 }
 
-// PositionFactors are the market's.
+// PositionFactors returns the market's position factors.
 func (s *Snapshot) PositionFactors() []int64 { return s.market.PositionFactors }

@@ -1,7 +1,7 @@
 package bidder
 
-// sparse stores an optional part that few records have. A record keeps its number, 0 for
-// none. So pages of records hold no pointers, and the garbage collector skips them.
+// sparse stores an optional part that few records have. A record keeps its index, 0 for none. Pages of records
+// therefore hold no pointers, and the garbage collector skips them.
 type sparse[T any] struct{ paged[*T] }
 
 func (s sparse[T]) get(number uint32) *T {
@@ -19,7 +19,7 @@ type sparseWriter[T any] struct {
 
 func (w *sparseWriter[T]) get(number uint32) *T { return sparse[T]{w.paged}.get(number) }
 
-// set gives a record's number something else to stand for; nil frees the number.
+// set stores a value and puts its index into number. With nil it frees the index and sets number to 0.
 func (w *sparseWriter[T]) set(number *uint32, value *T) {
 	switch {
 	case value == nil && *number == 0:
@@ -35,7 +35,7 @@ func (w *sparseWriter[T]) set(number *uint32, value *T) {
 	*w.edit(*number - 1) = value
 }
 
-// count is how many numbers stand for something.
+// count returns how many parts are stored.
 func (w *sparseWriter[T]) count() int { return int(w.ordinals.next) - len(w.ordinals.free) }
 
 func (w *sparseWriter[T]) freeze() sparse[T] { return sparse[T]{w.pagedWriter.freeze()} }

@@ -16,11 +16,11 @@ type Catalogue interface {
 	// Scan and Watch are those of store.Store.
 	Scan(ctx context.Context, f func(store.Record, *store.Derived) error) (version uint64, err error)
 	Watch(after uint64) *store.Feed
-	// KeepDerived is given what the indexer had to work out.
+	// KeepDerived stores what the indexer had to derive.
 	KeepDerived(ctx context.Context, derived []store.Derived) error
 }
 
-// incoming is a record on its way into the index, with what the index needs beyond it.
+// incoming is a record on its way into the index, with everything else that the index needs of it.
 type incoming struct {
 	resource hexbid.Resource
 	covering []byte // of a campaign, packed
@@ -28,10 +28,9 @@ type incoming struct {
 	found    *store.Derived
 }
 
-// update is what the index takes in one piece: a change of the store, or a part of a
-// scan.
+// update is what the index applies as a whole: a change of the store, or a part of a scan.
 type update struct {
-	version uint64 // 0 of a part of a scan
+	version uint64 // 0 for a part of a scan
 	puts    []incoming
 	deletes []hexbid.Resource
 }
@@ -47,8 +46,8 @@ func updateOf(c *store.Change) update {
 	return u
 }
 
-// weight is what a record takes on its way into the index: one, and one more for every
-// sixteen shapes and vertices of it.
+// weight returns the share of a parcel that a record takes: one, and one more for every sixteen of its shapes and
+// vertices.
 func (r *incoming) weight() int {
 	c, isCampaign := r.resource.(*hexbid.Campaign)
 	if !isCampaign {
@@ -60,18 +59,18 @@ func (r *incoming) weight() int {
 // shapesOf counts the circles, cells and vertices of an area.
 func shapesOf(a *hexbid.Area) int { return len(a.Circles) + len(a.Cells) + a.Vertices() }
 
-// parcel is some updates that travel through a supply together.
+// parcel is a group of updates that travel through a supply together.
 type parcel struct {
 	updates []update
 	weight  int
-	ready   chan struct{} // closed when every record has what the index needs
+	ready   chan struct{} // closed when every record has all that the index needs
 }
 
 const (
 	// fullParcel is the weight from which a parcel takes no further update.
 	fullParcel = 256
-	// parcelsAhead bounds the parcels that wait for a worker, and those that wait for
-	// the index: so a catalogue of any size takes a bounded memory on its way in.
+	// parcelsAhead bounds the parcels that wait for a worker, and those that wait for the index. A catalogue of any
+	// size therefore takes bounded memory on its way in.
 	parcelsAhead = 16
 )
 
@@ -86,11 +85,9 @@ func (p *parcel) add(u update) {
 	}
 }
 
-// supply stands between a store and the index. A reader cuts what it reads into
-// parcels. Workers on every core complete the records of each: they take a campaign's
-// covering from the store where it is still valid, and work it out where it is not. The
-// caller gets the parcels in the order in which they were read. What workers had to work
-// out goes back to the store.
+// supply stands between a store and the index. A reader cuts what it reads into parcels. Workers on every core complete
+// the records of each. They take a campaign's covering from the store if it is still valid, and compute it otherwise.
+// The caller gets the parcels in the order of reading. The store gets back what the workers computed.
 type supply struct {
 	catalogue Catalogue
 	log       *slog.Logger
@@ -133,11 +130,11 @@ func (s *supply) run(ctx context.Context, read func(ctx context.Context, send fu
 			return err
 		}
 	}
-	group.Wait() // until the last that was worked out is kept
+	group.Wait() // until the last derivations are stored
 	return readErr
 }
 
-// send puts a parcel in line, for a worker and for the caller.
+// send queues a parcel for a worker and for the caller.
 func (s *supply) send(ctx context.Context, p *parcel) error {
 	for _, line := range [...]chan<- *parcel{s.work, s.ordered} {
 		select {
@@ -155,7 +152,7 @@ func (s *supply) completeParcels(ctx context.Context) {
 		for i := range p.updates {
 			for j := range p.updates[i].puts {
 				if ctx.Err() != nil {
-					return // nobody takes the parcel any more
+					return // the caller takes no parcels any more
 				}
 				if d := p.updates[i].puts[j].complete(); d != nil {
 					made = append(made, *d)
@@ -174,8 +171,7 @@ func (s *supply) completeParcels(ctx context.Context) {
 	}
 }
 
-// keep gives the store what had to be worked out. The index does not need it: an error is
-// told once and is no reason to stop.
+// keep stores what had to be derived. The index works without it, so keep logs an error once and goes on.
 func (s *supply) keep(ctx context.Context) {
 	failed := false
 	for made := range s.derived {
@@ -187,8 +183,8 @@ func (s *supply) keep(ctx context.Context) {
 	}
 }
 
-// complete gives a record what the index needs of it, and tells what it had to work out.
-// A panic is the record's error, so that one record does not stop the others.
+// complete gives a record everything that the index needs of it, and returns what it had to derive. A panic becomes the
+// record's error, so that one record does not stop the others.
 func (r *incoming) complete() (made *store.Derived) {
 	c, isCampaign := r.resource.(*hexbid.Campaign)
 	if !isCampaign {
@@ -211,14 +207,14 @@ func (r *incoming) complete() (made *store.Derived) {
 	return made
 }
 
-// unpacks says whether something kept is a packed covering still.
+// unpacks reports whether stored bytes are still a packed covering.
 func unpacks(covering []byte) bool {
 	var some [32]geoindex.Posting // most coverings are smaller
 	_, err := geoindex.UnpackCovering(some[:0], covering)
 	return err == nil
 }
 
-// scan reads all records into parcels, and returns the version that they are of.
+// scan reads all records into parcels and returns their version.
 func (s *supply) scan(ctx context.Context, send func(*parcel) error) (version uint64, err error) {
 	var puts []incoming
 	weight := 0
@@ -242,8 +238,7 @@ func (s *supply) scan(ctx context.Context, send func(*parcel) error) (version ui
 	return version, err
 }
 
-// follow reads the changes after a version into parcels, for ever. Its error is the
-// context's or the feed's.
+// follow reads the changes after a version into parcels, without end. Its error is the context's or the feed's.
 func (s *supply) follow(ctx context.Context, after uint64, send func(*parcel) error) error {
 	feed := s.catalogue.Watch(after)
 	for {

@@ -2,30 +2,29 @@ package bidder
 
 import "github.com/hexbid/hexbid/geoindex"
 
-// surround is the covering around a program's approved places at one radius. All
-// campaigns that go around the places at that radius are its members and share it.
+// surround is the covering around a program's approved places at one radius. All campaigns that buy that radius around
+// the places are its members and share it.
 //
-// Every place's disc is covered on its own, and a cell counts the discs that touch
-// and fill each of its children. So a place that comes or goes changes the few cells
-// of its own disc, however many places there are.
+// Every place's disc is covered by itself. A cell counts the discs that touch and fill each of its children. A place
+// that is added or removed therefore changes only the few cells of its own disc, however many places there are.
 type surround struct {
 	program      uint32
 	radiusM      float64
-	next, before *surround // of the same program
+	next, before *surround // in the list of its program's surrounds
 	members      []uint32  // campaigns
-	alone        onlyPlace // what members know of the places
+	alone        onlyPlace // the only place, as members know it
 
-	filled bool // below are filled in when the first member is posted
-	// One place, as most programs have, is a packed covering; several are cells.
+	filled bool // the fields below are set when the first member is posted
+	// packed holds the covering of one place, which is all that most programs have. cells holds that of several.
 	packed  []byte
 	cells   map[geoindex.Key]overlap
-	changed map[geoindex.Key]geoindex.Posting // cells changed by the publication in the making, as they were before
+	changed map[geoindex.Key]geoindex.Posting // cells changed since the last publication, as they were then
 }
 
 // overlap counts the discs over a cell, by its children.
 type overlap struct{ touched, full [7]uint32 }
 
-// onlyPlace is the one place of a program that has no other.
+// onlyPlace is the place of a program with exactly one.
 type onlyPlace struct {
 	is  bool
 	vec geoindex.Vec
@@ -44,7 +43,7 @@ func (o *overlap) posting(key geoindex.Key) geoindex.Posting {
 	return p
 }
 
-// count adds a posting of one disc, or takes it away again.
+// count adds a posting of one disc, or subtracts it.
 func (o *overlap) count(p geoindex.Posting, by uint32) {
 	for child := range o.touched {
 		o.touched[child] += uint32(p.Touched>>child&1) * by
@@ -52,10 +51,10 @@ func (o *overlap) count(p geoindex.Posting, by uint32) {
 	}
 }
 
-// one and lessOne are what count counts by; it counts modulo 2³².
+// one and lessOne are what count counts by, modulo 2³².
 const one, lessOne = uint32(1), ^uint32(0)
 
-// add joins the covering of a place's disc.
+// add adds the covering of a place's disc.
 func (s *surround) add(disc []geoindex.Posting) {
 	if s.isEmpty() {
 		s.packed = geoindex.PackCovering(nil, disc)
@@ -70,7 +69,7 @@ func (s *surround) add(disc []geoindex.Posting) {
 	}
 }
 
-// remove takes the covering of a place's disc away again.
+// remove subtracts the covering of a place's disc.
 func (s *surround) remove(disc []geoindex.Posting) {
 	s.unpack()
 	for _, p := range disc {
@@ -80,7 +79,7 @@ func (s *surround) remove(disc []geoindex.Posting) {
 
 func (s *surround) isEmpty() bool { return len(s.packed) == 0 && len(s.cells) == 0 }
 
-// unpack makes cells of the covering of one place.
+// unpack turns the packed covering of one place into cells.
 func (s *surround) unpack() {
 	if s.cells == nil {
 		s.cells = map[geoindex.Key]overlap{}
@@ -110,7 +109,7 @@ func (s *surround) count(p geoindex.Posting, by uint32) {
 	}
 }
 
-// note keeps what a cell was before the publication in the making.
+// note remembers what a cell was at the last publication.
 func (s *surround) note(before geoindex.Posting) {
 	if s.changed == nil {
 		s.changed = map[geoindex.Key]geoindex.Posting{}
@@ -120,13 +119,13 @@ func (s *surround) note(before geoindex.Posting) {
 	}
 }
 
-// postings appends what s.packed unpacks to.
+// postings appends the unpacked covering of s.packed.
 func (s *surround) postings(to []geoindex.Posting) []geoindex.Posting {
-	to, _ = geoindex.UnpackCovering(to, s.packed) // what PackCovering packed unpacks
+	to, _ = geoindex.UnpackCovering(to, s.packed) // PackCovering made it, so it unpacks
 	return to
 }
 
-// at is the posting of a cell; one that touches no child is none.
+// at returns the posting of a cell. It touches no child if there is none.
 func (s *surround) at(key geoindex.Key) geoindex.Posting {
 	if o, there := s.cells[key]; there {
 		return o.posting(key)
@@ -149,10 +148,10 @@ func (s *surround) each(f func(geoindex.Posting)) {
 	}
 }
 
-// cellChange is the posting of a surround under one cell, before and after.
+// cellChange is the posting of a surround under one cell, before and now.
 type cellChange struct{ before, now geoindex.Posting }
 
-// takeChanges tells what has changed since the last publication, and forgets it.
+// takeChanges returns the changes since the last publication and forgets them.
 func (s *surround) takeChanges() []cellChange {
 	changes := make([]cellChange, 0, len(s.changed))
 	for key, before := range s.changed {

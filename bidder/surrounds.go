@@ -8,21 +8,20 @@ import (
 	"github.com/hexbid/hexbid/geoindex"
 )
 
-// surrounds is the room of the coverings around places: a surround for each program and
-// radius that campaigns go around, its members, and the places that have moved since the
-// surrounds last followed them.
+// surrounds is the room of the coverings around places. It has a surround for each program and radius that campaigns
+// buy, the members of each, and the places that have moved since the surrounds last followed them.
 //
-// What lists hold of a member was posted from its surround's cells. So cells change in
-// follow alone, which tells of each change, and not when a place does.
+// The postings of members come from their surround's cells. So cells change only in follow, which reports each change,
+// and not when a place does.
 type surrounds struct {
 	records   *records
-	numbers   sparseWriter[surround] // no snapshot has them
+	numbers   sparseWriter[surround] // snapshots do not have them
 	byKey     map[surroundKey]uint32
-	ofProgram map[uint32]*surround     // the first of each program
+	ofProgram map[uint32]*surround     // the first surround of each program
 	members   growing[membership]      // by campaign
-	deserted  []uint32                 // numbers of those that a last member has left
+	deserted  []uint32                 // numbers of surrounds whose last member has left
 	moved     map[hexbid.UID]placeMove // since follow
-	covered   int                      // discs around places, since the start
+	covered   int                      // discs covered since the start
 }
 
 type surroundKey struct {
@@ -30,13 +29,13 @@ type surroundKey struct {
 	radiusM float64
 }
 
-// membership is a campaign's in a surround.
+// membership is a campaign's place in a surround.
 type membership struct {
-	number uint32 // of the surround, 0 of none
-	place  uint32 // among its members
+	number uint32 // of the surround, 0 for none
+	place  uint32 // index among its members
 }
 
-// placeMove is a place before and after the changes since surrounds followed it.
+// placeMove is a place before and after the changes since surrounds last followed it.
 type placeMove struct {
 	program     uint32
 	before, now onlyPlace // "is" where the place was and is approved
@@ -46,14 +45,14 @@ func newSurrounds(r *records) *surrounds {
 	return &surrounds{records: r, byKey: map[surroundKey]uint32{}, ofProgram: map[uint32]*surround{}, moved: map[hexbid.UID]placeMove{}}
 }
 
-// numberOf is the number of the surround that a campaign is a member of, or 0.
+// numberOf returns the number of the surround that a campaign is a member of, 0 for none.
 func (s *surrounds) numberOf(campaign uint32) uint32 { return s.members.at(campaign).number }
 
-// of is the surround that a campaign is a member of, or nil.
+// of returns the surround that a campaign is a member of, nil for none.
 func (s *surrounds) of(campaign uint32) *surround { return s.numbers.get(s.numberOf(campaign)) }
 
-// number is that of the surround of a program's places at a radius; it makes one that is
-// not there. Without a radius there is none.
+// number returns the number of the surround of a program's places at a radius. It makes a surround that is missing.
+// Without a radius it returns 0.
 func (s *surrounds) number(program uint32, radiusM float64) (number uint32) {
 	if radiusM == 0 {
 		return 0
@@ -71,11 +70,10 @@ func (s *surrounds) number(program uint32, radiusM float64) (number uint32) {
 	return number
 }
 
-// add makes room for a campaign, which is a member of none yet.
+// add makes room for a campaign that is a member of no surround yet.
 func (s *surrounds) add(campaign uint32) { s.members.clear(campaign) }
 
-// join makes a campaign a member of a surround, or with 0 of none, and no longer of
-// another.
+// join moves a campaign from its present surround to another, or with 0 to none.
 func (s *surrounds) join(campaign, number uint32) {
 	if s.numberOf(campaign) == number {
 		return
@@ -96,9 +94,8 @@ func (s *surrounds) join(campaign, number uint32) {
 	}
 }
 
-// come notes a place that records have from now on, leave one that they will not have any
-// more. A place that changes many times before follow costs no more than one that changes
-// once.
+// come notes a place that records now have, leave one that they are about to lose. A place that changes many times
+// before follow costs no more than one that changes once.
 func (s *surrounds) come(place uint32)  { s.note(place, true) }
 func (s *surrounds) leave(place uint32) { s.note(place, false) }
 
@@ -121,19 +118,19 @@ func (s *surrounds) note(place uint32, comes bool) {
 	s.moved[p.uid] = m
 }
 
-// coveredPlaces are surrounds that cover the places that there are: those that were filled
-// have followed every place, so that others may be filled now.
+// coveredPlaces is surrounds that cover the present places: those that were filled have followed every place. Further
+// ones may be filled only now.
 type coveredPlaces struct{ *surrounds }
 
-// surroundChange tells what follow has changed about a surround.
+// surroundChange is what follow has changed in a surround.
 type surroundChange struct {
 	*surround
-	alone bool         // what members know of the places
-	cells []cellChange // of what is posted
+	alone bool         // the only place, as members know it, has changed
+	cells []cellChange // the postings that have changed
 }
 
-// follow changes surrounds by the places that came, moved and went since the last call,
-// lets go of those that have no members, and calls changed for each that has changed.
+// follow updates surrounds for the places that came, moved and went since the last call. It drops surrounds without
+// members and calls changed for each surround that has changed.
 func (s *surrounds) follow(changed func(surroundChange)) coveredPlaces {
 	s.dropDeserted()
 	for program, moves := range s.takeMoves() {
@@ -150,8 +147,8 @@ func (s *surrounds) follow(changed func(surroundChange)) coveredPlaces {
 	return coveredPlaces{s}
 }
 
-// dropDeserted lets go of surrounds without members. A campaign that is put again
-// with its radius finds its surround still there.
+// dropDeserted drops surrounds without members. It runs late, so that a campaign that is put again with its radius
+// still finds its surround.
 func (s *surrounds) dropDeserted() {
 	for _, number := range s.deserted {
 		of := s.numbers.get(number)
@@ -175,10 +172,10 @@ func (s *surrounds) dropDeserted() {
 	s.deserted = nil
 }
 
-// discMoves are the places of a program that came to a point, and that left one.
+// discMoves holds the positions that places of a program left, and those that places came to.
 type discMoves struct{ left, came []geoindex.Vec }
 
-// takeMoves tells the moves of places by program, and forgets them.
+// takeMoves returns the moves of places by program and forgets them.
 func (s *surrounds) takeMoves() map[uint32]discMoves {
 	byProgram := map[uint32]discMoves{}
 	for _, m := range s.moved {
@@ -191,7 +188,7 @@ func (s *surrounds) takeMoves() map[uint32]discMoves {
 				of.came = append(of.came, m.now.vec)
 			}
 		}
-		byProgram[m.program] = of // without a disc that changes too: a surround made in between knows another place
+		byProgram[m.program] = of // even if no disc changes: a surround made in between knows another place
 	}
 	s.moved = emptied(s.moved)
 	return byProgram
@@ -207,8 +204,8 @@ func (s *surrounds) moveDiscs(of *surround, moves discMoves) []cellChange {
 	return of.takeChanges()
 }
 
-// filledOf is the surround of a campaign that is to be posted, covered when it has not been
-// before; nil of a campaign that is a member of none.
+// filledOf returns the surround of a campaign that is to be posted, and covers it first if needed. It returns nil for a
+// campaign that is a member of none.
 func (s coveredPlaces) filledOf(campaign uint32) *surround {
 	of := s.of(campaign)
 	if of == nil || of.filled {
@@ -221,11 +218,11 @@ func (s coveredPlaces) filledOf(campaign uint32) *surround {
 	for _, disc := range s.cover(centers, of.radiusM) {
 		of.add(disc)
 	}
-	of.filled, of.changed = true, nil // nobody is posted yet
+	of.filled, of.changed = true, nil // no member is posted yet
 	return of
 }
 
-// cover covers the discs around some points, on every core where they are many.
+// cover computes the coverings of the discs around some points, on every core when there are many.
 func (s *surrounds) cover(centers []geoindex.Vec, radiusM float64) [][]geoindex.Posting {
 	s.covered += len(centers)
 	coverings := make([][]geoindex.Posting, len(centers))

@@ -6,25 +6,22 @@ import (
 	"github.com/hexbid/hexbid/targeting"
 )
 
-// wordIndex finds the campaigns that may compete on words which few of them are
-// about. Words which many are about need no index, for lists soon come to a match.
-// So the work for words stays bounded however many campaigns lie over the point.
+// wordIndex finds the campaigns that may compete on rare words. Common words need no index, because a walk of the lists
+// soon meets a match. The work for words thus stays bounded however many campaigns lie over the point.
 type wordIndex struct {
-	anchored tokenLists // campaigns, by the first token of each of their keywords
-	named    tokenLists // programs, by the tokens of their texts
+	anchored tokenLists // campaigns by the first token of each of their keywords
+	named    tokenLists // programs by the tokens of their texts
 }
 
-// tokenLists lead from a token to the ordinals of what has it, ascending, where
-// those are few. Where they are many, the token leads to a mark: searches read no
-// list that long, so snapshots hold none, and no change copies one.
+// tokenLists maps a token to the ascending ordinals of whatever has it, if those are few. A common token maps to a mark
+// instead: searches read no list that long, so snapshots hold none and changes copy none.
 type tokenLists struct{ table[uint32, many] }
 
-// many marks a token that more have than a list may hold.
+// many marks a token that more ordinals have than a list may hold.
 type many struct{}
 
-// Bounds of the lists by token: of campaigns that a search takes from the index, and
-// of programs whose campaigns it takes; above, it reads the lists of the cells over
-// the point.
+// These constants bound the lists by token: the campaigns that a search takes from the index, and the programs whose
+// campaigns it takes. Beyond them a search reads the lists of the cells over the point.
 const (
 	fewCampaigns = 512
 	fewPrograms  = 256
@@ -32,14 +29,14 @@ const (
 
 func tokenKey(token string) uint64 { return max(1, xxhash.Sum64String(token)) }
 
-// of lists what has a token, or says that many have it.
+// of returns the ordinals that have a token, or reports that many have it.
 func (l *tokenLists) of(token string) (ordinals []uint32, isMany bool) {
 	ordinals, mark := l.get(tokenKey(token))
 	return ordinals, mark != nil
 }
 
-// fewAnchored collects the campaigns with keywords that may compete on words,
-// false when they are many. One may stand twice.
+// fewAnchored appends the campaigns with keywords that may compete on words. It returns false when they are many. A
+// campaign may appear twice.
 func (x *wordIndex) fewAnchored(w *targeting.Words, campaigns []uint32) ([]uint32, bool) {
 	for _, token := range w.Tokens() {
 		anchored, isMany := x.anchored.of(token)
@@ -51,8 +48,8 @@ func (x *wordIndex) fewAnchored(w *targeting.Words, campaigns []uint32) ([]uint3
 	return campaigns, true
 }
 
-// rarestNamed lists the programs that have the rarest of the words, false when
-// they are many. Where no program has one of the words, there are none.
+// rarestNamed returns the programs that have the rarest of the words, or false when they are many. If some word is in
+// no program, the result is empty.
 func (x *wordIndex) rarestNamed(w *targeting.Words) (rarest []uint32, few bool) {
 	for _, token := range w.Tokens() {
 		named, isMany := x.named.of(token)
@@ -68,8 +65,8 @@ func (x *wordIndex) rarestNamed(w *targeting.Words) (rarest []uint32, few bool) 
 	return rarest, few
 }
 
-// fewNamed collects the campaigns of the programs that have the rarest of the
-// words, false when they are many.
+// fewNamed appends the campaigns of the programs that have the rarest of the words. It returns false when they are
+// many.
 func (s *Snapshot) fewNamed(w *targeting.Words, campaigns []uint32) ([]uint32, bool) {
 	rarest, few := s.words.rarestNamed(w)
 	if !few {

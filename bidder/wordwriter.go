@@ -9,66 +9,63 @@ import (
 	"github.com/hexbid/hexbid/targeting"
 )
 
-// wordWriter makes word indexes. The indexer tells it which tokens lead to a
-// campaign or a program, and takes an index of the present state at each
-// publication. It belongs to the indexer's goroutine.
+// wordWriter makes word indexes. The indexer tells it which tokens lead to a campaign or a program, and takes an index
+// of the present state at each publication. Only the indexer's goroutine uses it.
 type wordWriter struct{ anchored, named tokenWriter }
 
 func newWordWriter() wordWriter {
 	return wordWriter{newTokenWriter(fewCampaigns), newTokenWriter(fewPrograms)}
 }
 
-// anchor makes tokens lead to a campaign in the place of those that did before.
+// anchor replaces the tokens that lead to a campaign.
 func (w *wordWriter) anchor(campaign uint32, before, now []string) {
 	w.anchored.move(campaign, before, now)
 }
 
-// name makes the tokens of a text lead to a program in the place of those that did
-// before.
+// name replaces the text whose tokens lead to a program.
 func (w *wordWriter) name(program uint32, before, now targeting.Text) {
 	w.named.move(program, before.Tokens(), now.Tokens())
 }
 
-// publish gives the index as it is to a snapshot.
+// publish shares the present index with a snapshot.
 func (w *wordWriter) publish() wordIndex {
 	return wordIndex{w.anchored.publish(), w.named.publish()}
 }
 
-// tokenWriter makes lists by token. What a token of few leads to stands in the table
-// that snapshots share, whose lists are short, so that a change copies little. What a
-// token of many leads to, a crowd, only the writer has, and changes in its place: it
-// must be known so that the list is there again when the crowd has shrunk.
+// tokenWriter makes lists by token. The ordinals of a rare token are a list in the table that snapshots share; such
+// lists are short, so a change copies little. The ordinals of a common token are a crowd, which only the writer has and
+// changes in place. The writer must know a crowd to list it again once it has shrunk.
 type tokenWriter struct {
-	most   int // ordinals of a list; more are a crowd
+	most   int // ordinals in a list; more are a crowd
 	lists  tableWriter[uint32, many]
 	crowds map[uint64]*crowd
-	edits  []tokenEdit // since they were last applied
+	edits  []tokenEdit // since apply last ran
 }
 
-// crowd is what a token of many leads to. A bitmap of Roaring takes a bit to two bytes
-// an ordinal, as dense as they are, and a change of it some kilobytes at most.
+// crowd holds the ordinals of a common token. A Roaring bitmap takes one bit to two bytes for an ordinal, depending on
+// density, and a change of it copies some kilobytes at most.
 type crowd struct {
 	members *roaring.Bitmap
 	count   int
 }
 
-// tokenEdit makes a token lead to an ordinal, or no longer.
+// tokenEdit makes a token lead to an ordinal, or no longer lead to it.
 type tokenEdit struct {
-	token   uint64 // its key
+	token   uint64 // the key of the token
 	ordinal uint32
 	leads   bool
 }
 
 const (
-	mostTokenEdits   = 1 << 16 // are noted before they are applied: a megabyte
-	reusedTokenEdits = 1 << 12 // of which the memory is used again
+	mostTokenEdits   = 1 << 16 // applied at the latest when so many wait: a megabyte
+	reusedTokenEdits = 1 << 12 // edits up to this many keep their memory for reuse
 )
 
 func newTokenWriter(most int) tokenWriter {
 	return tokenWriter{most: most, crowds: map[uint64]*crowd{}}
 }
 
-// move makes tokens lead to an ordinal in the place of others.
+// move replaces the tokens that lead to an ordinal.
 func (w *tokenWriter) move(ordinal uint32, before, now []string) {
 	for _, token := range before {
 		w.note(tokenEdit{tokenKey(token), ordinal, false})
@@ -84,7 +81,7 @@ func (w *tokenWriter) note(e tokenEdit) {
 	}
 }
 
-// publish gives the lists as they are to a snapshot.
+// publish shares the present lists with a snapshot.
 func (w *tokenWriter) publish() tokenLists {
 	w.apply()
 	if cap(w.edits) > reusedTokenEdits {
@@ -93,7 +90,7 @@ func (w *tokenWriter) publish() tokenLists {
 	return tokenLists{w.lists.freeze()}
 }
 
-// apply makes the edits noted.
+// apply makes the edits that wait.
 func (w *tokenWriter) apply() {
 	var changes []keyChange[uint32, many]
 	for edits := lastEdits(w.edits); len(edits) > 0; {
@@ -110,8 +107,7 @@ func (w *tokenWriter) apply() {
 	w.edits = w.edits[:0]
 }
 
-// lastEdits sorts edits by token and ordinal, in their place, and drops those that a
-// later one of the same two overrules.
+// lastEdits sorts edits by token and ordinal, in place. Of several with the same token and ordinal it keeps the last.
 func lastEdits(edits []tokenEdit) []tokenEdit {
 	slices.SortStableFunc(edits, tokenEdit.compare)
 	last := edits[:0]
@@ -127,8 +123,8 @@ func (e tokenEdit) compare(f tokenEdit) int {
 	return cmp.Or(cmp.Compare(e.token, f.token), cmp.Compare(e.ordinal, f.ordinal))
 }
 
-// edited makes the edits of one token, one an ordinal, ascending. It says whether they
-// change what the table has of the token, and to what.
+// edited applies the sorted edits of one token, one for each ordinal. It returns the change of the token's table entry
+// and reports whether there is one.
 func (w *tokenWriter) edited(edits []tokenEdit) (c keyChange[uint32, many], changed bool) {
 	c.key = edits[0].token
 	if crowd := w.crowds[c.key]; crowd != nil {
@@ -150,7 +146,7 @@ func (w *tokenWriter) edited(edits []tokenEdit) (c keyChange[uint32, many], chan
 	return c, !slices.Equal(before, after)
 }
 
-// editedList is a list of ordinals after edits, all of them ascending.
+// editedList returns an ascending list of ordinals after ascending edits.
 func editedList(before []uint32, edits []tokenEdit) []uint32 {
 	after := make([]uint32, 0, len(before)+len(edits))
 	for _, e := range edits {
