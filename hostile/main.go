@@ -74,6 +74,7 @@ var attacks = []attack{
 	{"call-floods", callFloods},
 	{"fuzz", fuzz},
 	{"kills", kills},
+	{"races", races},
 	{"corruption", corruption},
 }
 
