@@ -1,5 +1,5 @@
 // Command hostile attacks the real program. It starts hexbid as a second process on loopback with a temporary data
-// folder, and runs one attack after another: slow senders, floods, bombs, noise, kills, damaged files. Meanwhile
+// folder, and runs one attack after another: slow senders, floods, bombs, noise, kills, races, damaged files. Meanwhile
 // bystanders search and write. The command counts violations of these rules, and never judges times:
 //
 //   - a bystander's answer is right, and idle callers never cause a refusal;
