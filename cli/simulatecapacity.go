@@ -33,7 +33,7 @@ type simulateCapacityCommand struct {
 
 // Help returns the text of --help.
 func (*simulateCapacityCommand) Help() string {
-	return `Climbs until the objective fails, narrows the interval, then confirms both ends by repeats, so that the capacity is an interval: the objective holds at the lower end and fails at the upper, and what chance decides lies inside. No single try decides anything: a miss is tried again, for the machine may have stood still just then. A search makes at most 40 tries; the table lists them in order, each with what it led to. A call counts from its planned send. Where the generator is the bottleneck there is no verdict.
+	return `The search climbs until the objective fails, narrows the interval, and confirms both ends by repeats. The result is an interval: the objective holds at the lower end and fails at the upper end, and between them chance decides. No single try decides, because the machine may have stood still during it, so the search repeats a miss. It makes at most 40 tries. The table lists them in order, each with the decision that followed. Response times count from the planned send. When the generator is the bottleneck there is no verdict.
 
   hexbid simulate capacity --slo 'p99<5ms' --pin auto --out capacity1
   hexbid simulate plan --capacity capacity1/run.json

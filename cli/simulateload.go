@@ -39,7 +39,7 @@ type simulateLoadCommand struct {
 
 // Help returns the text of --help.
 func (*simulateLoadCommand) Help() string {
-	return `Searches are planned ahead and sent at their instants whether or not the server keeps up, and the response time counts from the plan: who would have waited is counted as waiting. The service time, from the actual send, stands beside it.
+	return `The generator plans searches ahead and sends them at their instants whether or not the server keeps up. The response time counts from the planned instant, so it includes the wait behind slower searches. The service time counts from the actual send.
 
   hexbid simulate load --rate 500 --duration 1m --out run1
   hexbid simulate load --rate 100..2000 --where china --fail-if 'p99>5ms,errors>0.1%'

@@ -19,7 +19,7 @@ type simulatePageCommand struct {
 
 // Help returns the text of --help.
 func (*simulatePageCommand) Help() string {
-	return `Makes no calls: it draws what a run left.
+	return `This command makes no calls. It writes the page of an earlier run again.
 
   hexbid simulate page run2/run.json --compare run1/run.json --out compared.html`
 }

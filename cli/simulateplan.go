@@ -22,7 +22,7 @@ type simulatePlanCommand struct {
 
 // Help returns the text of --help.
 func (*simulatePlanCommand) Help() string {
-	return `The defaults are the 450 million daily users and 7 million mini-programs that are published of the largest market, with assumptions for what is not. Every one is shown with its source, and changed by a flag or in a file:
+	return `The defaults are the published 450 million daily users and 7 million mini-programs of the largest market. The rest are assumptions. The plan shows each with its source. Change one with a flag or in a file:
 
   hexbid simulate plan --capacity capacity1/run.json --out plan1
   hexbid simulate plan --per-second 9000 --measured-cores 2 --daily-users 2e6 --regions 1 --largest-share 1

@@ -73,7 +73,7 @@ func TestMetricsOfALoad(t *testing.T) {
 		"of another": {"auto", "", 0},
 		"no address": {"localhost:7601", "--metrics", 1},
 		"nobody":     {"http://127.0.0.1:1/metrics", "refused", 1},
-		"silent":     {"http://" + l.Addr().String() + "/metrics", "leave it out", 1},
+		"silent":     {"http://" + l.Addr().String() + "/metrics", "leave out --metrics", 1},
 		"endless":    {endless.URL, "over 1000 lines", 1},
 	} {
 		code, out, errs := simulate(testContext(t), s.main.Address(), append(load, "--metrics", c.metrics)...)
