@@ -19,62 +19,128 @@ import (
 )
 
 // Concurrent single writes: so many campaigns, each in a commit of its own, by so many
-// writers at once; and fewer by one writer.
+// writers at once; and fewer by one writer. The store and Pebble itself take turns, so
+// that what else the machine does meets both.
 const (
 	writersTogether = 200
-	writesTogether  = 60_000
+	writesATurn     = 10_000
+	writesTogether  = 6 * writesATurn
 	writesAlone     = 4_000
 )
 
 // Writers measures writes at the store's contract, beside Pebble itself with the
 // same bytes.
 func Writers(dir string, w *Workload) (map[string]Spread, error) {
+	groups := make([]store.Group, writesTogether)
+	for i := range groups {
+		groups[i] = campaignWrite(w, i)
+	}
+	model := filepath.Join(dir, "model")
+	if err := writeModel(model, w, groups); err != nil {
+		return nil, err
+	}
+	raw, err := readWrites(model)
+	if err != nil {
+		return nil, err
+	}
 	round := 0
 	return Rounds(3, func() (Figures, error) {
 		round++
-		return writersOnce(filepath.Join(dir, fmt.Sprint("writers", round)), w)
+		return writersOnce(filepath.Join(dir, fmt.Sprint("writers", round)), w, groups, raw)
 	})
 }
 
-// writersOnce measures all three on disks of their own, one after another.
-func writersOnce(dir string, w *Workload) (Figures, error) {
-	many, err := storeRate(filepath.Join(dir, "many"), w, writesTogether, writersTogether)
+// writeModel writes all campaigns in a few commits, to see what they write.
+func writeModel(dir string, w *Workload, groups []store.Group) error {
+	s, err := openWithOwners(dir, w)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	raw, err := rawRate(filepath.Join(dir, "many"), filepath.Join(dir, "raw"))
-	if err != nil {
-		return nil, err
+	for first := 0; first < len(groups) && err == nil; first += writesATurn {
+		_, err = s.Commit(context.Background(), groups[first:first+writesATurn])
 	}
-	one, err := storeRate(filepath.Join(dir, "one"), w, writesAlone, 1)
-	if err != nil {
-		return nil, err
-	}
-	return Figures{"store_writes_per_s_200": many, "store_writes_per_s_1": one, "pebble_writes_per_s_200": raw,
-		"store_writers_of_pebble": many / raw, "store_writers_ratio_200": many / one}, nil
+	return errors.Join(err, s.Close())
 }
 
-// storeRate is how many commits of one campaign a second the store takes.
-func storeRate(dir string, w *Workload, writes, writers int) (float64, error) {
-	s, err := pebble.Open(pebble.Options{Dir: dir, Currency: "CNY", Log: slog.New(slog.DiscardHandler)})
+// writersOnce measures on disks of their own.
+func writersOnce(dir string, w *Workload, groups []store.Group, raw [][]entry) (Figures, error) {
+	s, err := openWithOwners(filepath.Join(dir, "many"), w)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	if err := fillOwners(s, w, writes/w.anOwner+1); err != nil {
-		return 0, errors.Join(err, s.Close())
+	db, err := rawpebble.Open(filepath.Join(dir, "raw"), rawOptions())
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	groups := make([][]store.Group, writes)
-	for i := range groups {
-		groups[i] = []store.Group{campaignWrite(w, i)}
+	many, batches, err := inTurns(s, groups, db, raw)
+	if err := errors.Join(err, s.Close(), db.Close()); err != nil {
+		return nil, err
 	}
-	rate, err := together(writes, writers, func(i int) error {
-		outcomes, err := s.Commit(context.Background(), groups[i])
+	if s, err = openWithOwners(filepath.Join(dir, "one"), w); err != nil {
+		return nil, err
+	}
+	one, err := together(0, writesAlone, 1, commitOf(s, groups))
+	if err := errors.Join(err, s.Close()); err != nil {
+		return nil, err
+	}
+	perSecond := func(writes int, took time.Duration) float64 { return float64(writes) / took.Seconds() }
+	return Figures{"store_writes_per_s_200": perSecond(writesTogether, many), "store_writes_per_s_1": perSecond(writesAlone, one),
+		"pebble_writes_per_s_200": perSecond(writesTogether, batches), "store_writers_of_pebble": batches.Seconds() / many.Seconds(),
+		"store_writers_ratio_200": perSecond(writesTogether, many) / perSecond(writesAlone, one)}, nil
+}
+
+// inTurns lets the store and Pebble write a part each, in turns, and says how long
+// each took in all.
+func inTurns(s store.Store, groups []store.Group, db *rawpebble.DB, raw [][]entry) (ofStore, ofPebble time.Duration, err error) {
+	for first := 0; first < writesTogether; first += writesATurn {
+		took, err := together(first, first+writesATurn, writersTogether, commitOf(s, groups))
+		if err != nil {
+			return 0, 0, err
+		}
+		ofStore += took
+		if took, err = together(first, first+writesATurn, writersTogether, batchOf(db, raw)); err != nil {
+			return 0, 0, err
+		}
+		ofPebble += took
+	}
+	return ofStore, ofPebble, nil
+}
+
+// commitOf commits one campaign.
+func commitOf(s store.Store, groups []store.Group) func(i int) error {
+	return func(i int) error {
+		outcomes, err := s.Commit(context.Background(), groups[i:i+1])
 		if err == nil {
 			err = outcomes[0].Err
 		}
 		return err
-	})
-	return rate, errors.Join(err, s.Close())
+	}
+}
+
+// batchOf writes what the commit of a campaign has written, in a synced batch of
+// Pebble's.
+func batchOf(db *rawpebble.DB, raw [][]entry) func(i int) error {
+	return func(i int) error {
+		batch := db.NewBatch()
+		for _, e := range raw[i] {
+			if err := batch.Set(e.key, e.value, nil); err != nil {
+				return err
+			}
+		}
+		return batch.Commit(rawpebble.Sync)
+	}
+}
+
+// openWithOwners opens a store with the owners that the campaigns need.
+func openWithOwners(dir string, w *Workload) (store.Store, error) {
+	s, err := pebble.Open(pebble.Options{Dir: dir, Currency: "CNY", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	if err := fillOwners(s, w, writesTogether/w.anOwner); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // campaignWrite is a campaign as a call brings it to the store: it must find its program,
@@ -119,14 +185,16 @@ func fillOwners(s store.Store, w *Workload, owners int) error {
 	return nil
 }
 
-// together shares calls among goroutines, and says how many a second were made.
-func together(calls, goroutines int, call func(i int) error) (float64, error) {
+// together shares the calls of some numbers among goroutines, and says how long they
+// took.
+func together(from, to, goroutines int, call func(i int) error) (time.Duration, error) {
 	var next atomic.Int64
+	next.Store(int64(from))
 	done := make(chan error, goroutines)
 	started := time.Now()
 	for range goroutines {
 		go func() {
-			for i := int(next.Add(1)) - 1; i < calls; i = int(next.Add(1)) - 1 {
+			for i := int(next.Add(1)) - 1; i < to; i = int(next.Add(1)) - 1 {
 				if err := call(i); err != nil {
 					done <- err
 					return
@@ -139,34 +207,11 @@ func together(calls, goroutines int, call func(i int) error) (float64, error) {
 	for range goroutines {
 		failed = errors.Join(failed, <-done)
 	}
-	return float64(calls) / time.Since(started).Seconds(), failed
+	return time.Since(started), failed
 }
 
 // entry is a key and a value.
 type entry struct{ key, value []byte }
-
-// rawRate writes the campaigns of a folder into another, as the same keys and values, a
-// synced batch of Pebble's for each.
-func rawRate(from, dir string) (float64, error) {
-	writes, err := readWrites(from)
-	if err != nil {
-		return 0, err
-	}
-	db, err := rawpebble.Open(dir, rawOptions())
-	if err != nil {
-		return 0, err
-	}
-	rate, err := together(len(writes), writersTogether, func(i int) error {
-		batch := db.NewBatch()
-		for _, e := range writes[i] {
-			if err := batch.Set(e.key, e.value, nil); err != nil {
-				return err
-			}
-		}
-		return batch.Commit(rawpebble.Sync)
-	})
-	return rate, errors.Join(err, db.Close())
-}
 
 // rawOptions are as the store has them, where they matter to writes.
 func rawOptions() *rawpebble.Options {

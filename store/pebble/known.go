@@ -6,7 +6,7 @@ import (
 )
 
 // mostKnown bounds each part of what the stager remembers.
-const mostKnown = 50_000
+const mostKnown = 200_000
 
 // memory is the view that a stage stands on, with a bounded memory of what groups ask
 // again and again: whether parents exist, and counters. What changes is forgotten or
@@ -26,7 +26,7 @@ func newMemory() *memory {
 // Exists implements store.View. Only advertisers and programs are remembered, which
 // others refer to.
 func (m *memory) Exists(name string) (bool, error) {
-	if kind := kindIn(name); kind != hexbid.KindAdvertiser && kind != hexbid.KindProgram {
+	if !isParent(name) {
 		return m.view.Exists(name)
 	}
 	if exists, known := m.exists[name]; known {
@@ -55,10 +55,26 @@ func (m *memory) Counted(owner string, c store.Counter) (int64, error) {
 }
 
 // forget drops what is remembered of names that a round changes.
-func (m *memory) forget(names map[string]struct{}) {
+func (m *memory) forget(names map[string]bool) {
 	for name := range names {
 		delete(m.exists, name)
 	}
+}
+
+// learn remembers which parents a round has left, once it is synced.
+func (m *memory) learn(names map[string]bool) {
+	for name, exists := range names {
+		if isParent(name) {
+			bound(m.exists)
+			m.exists[name] = exists
+		}
+	}
+}
+
+// isParent says whether others may refer to a name.
+func isParent(name string) bool {
+	kind := kindIn(name)
+	return kind == hexbid.KindAdvertiser || kind == hexbid.KindProgram
 }
 
 // set remembers the counters that a round has set, once it is synced.

@@ -24,7 +24,7 @@ type round struct {
 	groups   int
 	bytes    int
 	logged   []stagedChange
-	changed  map[string]struct{} // names
+	changed  map[string]bool // names: whether the round leaves a record
 	counters map[store.CounterKey]int64
 
 	// Memory that is used again for what is on its way into the batch.
@@ -102,7 +102,7 @@ func (r *round) write(got *store.Taken, bodies [][]byte) error {
 }
 
 func (r *round) delete(m *hexbid.Meta) {
-	r.changed[m.Name] = struct{}{}
+	r.changed[m.Name] = false
 	r.clock.tally.remove(fingerprint(m))
 	kind := kindIn(m.Name)
 	r.room = appendRecordKey(r.room[:0], kind, m.Name)
@@ -115,7 +115,7 @@ func (r *round) delete(m *hexbid.Meta) {
 func (r *round) put(w *store.Written, body []byte) error {
 	m := w.Meta()
 	kind := kindIn(m.Name)
-	r.changed[m.Name] = struct{}{}
+	r.changed[m.Name] = true
 	if w.Before.Resource != nil {
 		r.clock.tally.remove(fingerprint(w.Before.Meta()))
 	} else {

@@ -110,7 +110,7 @@ func (st *stager) begin() error {
 		return err
 	}
 	base := st.store.hold()
-	st.current = &round{store: st.store, number: st.number + 1, base: base, clock: st.clock, changed: map[string]struct{}{}, batch: st.store.db.NewBatch()}
+	st.current = &round{store: st.store, number: st.number + 1, base: base, clock: st.clock, changed: map[string]bool{}, batch: st.store.db.NewBatch()}
 	st.known.view = base
 	if last := st.last; last != nil && base.round < last.number {
 		last.stage.StandOn(st.known)
@@ -124,10 +124,11 @@ func (st *stager) begin() error {
 	return nil
 }
 
-// forgetLast lets go of a round that is synced, and keeps the counters that it has set.
+// forgetLast lets go of a round that is synced, and remembers what it has set.
 func (st *stager) forgetLast() {
 	if st.last != nil {
 		st.known.set(st.last.counters)
+		st.known.learn(st.last.changed)
 		st.last = nil
 	}
 }
