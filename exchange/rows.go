@@ -28,7 +28,7 @@ func (b *Batch) storeRows(ctx context.Context) {
 			b.rejectUndecided(ctx, err)
 			return
 		}
-		p.settle(ctx, outcomes)
+		p.decideRows(ctx, outcomes)
 	}
 	b.rejectUndecided(ctx, ctx.Err())
 }
@@ -138,10 +138,10 @@ func (p *plan) put(r plannedRow, ifVersion uint64, conditions []store.Condition)
 	}
 }
 
-// settle decides rows by the outcomes of their groups. A refused row stays undecided when
+// decideRows decides rows by the outcomes of their groups. A refused row stays undecided when
 // another write came between, or when an earlier row is undecided, which may bring what the
 // refused row needs. On the last try all are decided.
-func (p *plan) settle(ctx context.Context, outcomes []store.Outcome) {
+func (p *plan) decideRows(ctx context.Context, outcomes []store.Outcome) {
 	b, waiting := p.batch, false
 	for i := range outcomes {
 		r, o := p.steps[i], &outcomes[i]
