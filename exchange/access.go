@@ -6,12 +6,11 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Every exported method that reads or writes the market for a caller is a door. It
-// takes the caller's context and asks admit first: this file is the one place that
-// says who may do what. An Upload is admitted when it begins; its batches act for
-// whom it was begun.
+// Every exported method that reads or writes the market for a caller is a door: it takes the caller's context and calls
+// admit first. This file alone says who may do what. NewUpload admits an Upload; its batches then act for the caller
+// who began it.
 //
-// The rule is short so far: whoever is named may do everything, and nobody nothing.
+// The rule is short so far: a named principal may do everything, an unnamed one nothing.
 
 // admit refuses a call whose principal has no rights. The error is of kind Denied.
 func admit(ctx context.Context) error {

@@ -9,20 +9,20 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Advice is what an advertiser can set so that a campaign whose score was too low
-// wins a slot, whatever the request's id: everything that is not 0, together. It is
-// the zero Advice where money is not what is missing, or no legal bid is enough.
+// Advice is what an advertiser can set so that a campaign whose score was too low wins a slot, whatever the request's
+// id. All fields that are not 0 apply together. Advice is zero when more money would not help, or when no legal bid is
+// enough.
 type Advice struct {
-	Slot        int          // that it wins at least
-	Bid         hexbid.Money // the campaign's own, of which hosts get their parts
+	Slot        int          // the worst slot that it then wins
+	Bid         hexbid.Money // the campaign's own, of which hosts get a part
 	HostPPM     int64        // host_bids of the request's host, in parts per million
-	DailyBudget hexbid.Money // what the bid asks of the budgets
+	DailyBudget hexbid.Money // raised as far as the bid requires
 	TotalBudget hexbid.Money
 }
 
-// adviseBid finds what makes a campaign bid at least a wanted amount on a host: the
-// campaign's own bid where that alone can do, else the host's part of it, else both.
-// None is legal where the bids on other hosts would leave the market's limits.
+// adviseBid finds the change that makes a campaign bid at least a wanted amount on a host. It raises the campaign's own
+// bid if that alone suffices, else the host's part of it, else both. No change is legal when the bids on other hosts
+// would leave the market's limits.
 func adviseBid(c *hexbid.Campaign, host hexbid.Host, wanted, minimum hexbid.Money) (a Advice, found bool) {
 	wanted = max(wanted, minimum)
 	next := *c
@@ -35,8 +35,8 @@ func adviseBid(c *hexbid.Campaign, host hexbid.Host, wanted, minimum hexbid.Mone
 	}
 	next.HostBids = withoutHost(c.HostBids, host)
 	others := next
-	// A host gets at most tenfold. Near the highest bid, where parts per million of the
-	// present bid pass over it, a round part does not.
+	// A host gets at most ten times the bid. Near the highest bid the wanted part falls between two parts per million
+	// of the present bid; a bid that makes it a round part hits it.
 	atLeast := max(c.Bid, leastBidAbove(&others, minimum), tenth(wanted))
 	for _, bid := range []hexbid.Money{atLeast, wanted, tenth(wanted)} {
 		next.Bid = bid
@@ -55,7 +55,7 @@ func withoutHost(bids []hexbid.HostBid, host hexbid.Host) []hexbid.HostBid {
 
 func tenth(m hexbid.Money) hexbid.Money { return (m + 9) / 10 }
 
-// adviceFor names what differs between a campaign and what it should be.
+// adviceFor returns the fields in which next differs from a campaign.
 func adviceFor(c, next *hexbid.Campaign, host hexbid.Host) (a Advice) {
 	if next.Bid != c.Bid {
 		a.Bid = next.Bid
@@ -73,7 +73,7 @@ func adviceFor(c, next *hexbid.Campaign, host hexbid.Host) (a Advice) {
 	return a
 }
 
-// leastBidAbove is the least bid with which no host's is below the market's minimum.
+// leastBidAbove returns the least bid with which no host's bid is below the market's minimum.
 func leastBidAbove(c *hexbid.Campaign, minimum hexbid.Money) hexbid.Money {
 	bid := minimum
 	for _, b := range c.HostBids {
@@ -82,7 +82,7 @@ func leastBidAbove(c *hexbid.Campaign, minimum hexbid.Money) hexbid.Money {
 	return bid
 }
 
-// isLegal says whether the market takes a campaign's bids.
+// isLegal reports whether the market takes a campaign's bids.
 func isLegal(c *hexbid.Campaign, minimum hexbid.Money) bool {
 	least, most := c.Pricing.BidLimits()
 	for _, b := range c.HostBids {
@@ -90,14 +90,14 @@ func isLegal(c *hexbid.Campaign, minimum hexbid.Money) bool {
 			return false
 		}
 	}
-	if c.Bid > most { // or the bids on hosts would overflow
+	if c.Bid > most { // beyond it the bids on hosts would overflow
 		return false
 	}
 	lowest, highest := c.BidRange()
 	return lowest >= max(least, minimum) && highest <= most
 }
 
-// words says the advice to a person, in what files write.
+// words puts the advice into words, in the units of upload files.
 func (a *Advice) words(host hexbid.Host) string {
 	var set []string
 	if a.Bid > 0 {
@@ -116,13 +116,12 @@ func (a *Advice) words(host hexbid.Host) string {
 		strings.Join(set, " and "), a.Slot)
 }
 
-// percent writes parts per million in hundredths.
+// percent writes parts per million as a percentage.
 func percent(ppm int64) string {
 	return strconv.FormatFloat(float64(ppm)/10_000, 'f', -1, 64)
 }
 
-// noBidWords say that more money on the request's host is not legal, or not without
-// changing the bids on others.
+// noBidWords says that a higher bid on the request's host is not legal, or not without changing the bids on others.
 func noBidWords(c *hexbid.Campaign, host hexbid.Host, legal bool) string {
 	_, most := c.Pricing.BidLimits()
 	if legal {

@@ -20,7 +20,7 @@ func (e *Exchange) Get(ctx context.Context, name string) (hexbid.Resource, error
 	return r.Resource, err
 }
 
-// List shows resources to visit in order of name, as store.Store says.
+// List calls visit with the matching resources in order of name, as store.Store documents.
 func (e *Exchange) List(ctx context.Context, q store.ListQuery, visit func(hexbid.Resource) (more bool)) (next string,
 	err error) {
 	if err := admit(ctx); err != nil {
@@ -29,10 +29,9 @@ func (e *Exchange) List(ctx context.Context, q store.ListQuery, visit func(hexbi
 	return e.store.List(ctx, q, func(r store.Record) bool { return visit(r.Resource) })
 }
 
-// Create adds a resource; it returns when it is durable and searchable. When the
-// context ends between the two, the write is a success all the same, for nothing
-// takes it back; Searchable tells. With validateOnly it checks everything and changes
-// nothing.
+// Create adds a resource. It returns when the write is durable and searchable. If the context ends between the two,
+// Create still succeeds, because nothing undoes the write; Searchable tells the caller. With validateOnly it checks
+// everything and changes nothing.
 func (e *Exchange) Create(ctx context.Context, r hexbid.Resource, validateOnly bool) (hexbid.Resource, error) {
 	if err := admit(ctx); err != nil {
 		return nil, err
@@ -49,21 +48,19 @@ func (e *Exchange) Create(ctx context.Context, r hexbid.Resource, validateOnly b
 	}
 }
 
-// Searchable says whether searches see a resource as a write has returned it.
+// Searchable reports whether searches see a resource in the version that a write returned.
 func (e *Exchange) Searchable(r hexbid.Resource) bool {
 	return e.indexer.Snapshot().Version >= r.Metadata().Version
 }
 
-// Change makes the next state of a resource from the present one, which it
-// must not alter.
-type Change func(present hexbid.Resource) (hexbid.Resource, error)
+// Edit makes the next state of a resource from the present one, which it must not alter.
+type Edit func(present hexbid.Resource) (hexbid.Resource, error)
 
-// Update replaces a resource by what change makes of it; when it was created
-// stays. A version other than store.AnyVersion must be the one in force. When
-// another write comes between and any version will do, it is tried again. It returns
-// as Create does.
+// Update replaces a resource with the result of edit and keeps its creation time. An ifVersion other than
+// store.AnyVersion must be the present version. With store.AnyVersion, Update tries again when another write comes
+// between. It returns as Create does.
 func (e *Exchange) Update(ctx context.Context, name string, ifVersion uint64, validateOnly bool,
-	change Change) (hexbid.Resource, error) {
+	edit Edit) (hexbid.Resource, error) {
 	if err := admit(ctx); err != nil {
 		return nil, err
 	}
@@ -72,7 +69,7 @@ func (e *Exchange) Update(ctx context.Context, name string, ifVersion uint64, va
 		if err != nil {
 			return nil, err
 		}
-		next, err := change(present.Resource)
+		next, err := edit(present.Resource)
 		if err != nil {
 			return nil, err
 		}
@@ -88,14 +85,13 @@ func (e *Exchange) Update(ctx context.Context, name string, ifVersion uint64, va
 	}
 }
 
-// tries bounds how often a write is tried while others keep coming between what it reads
-// and its commit.
+// tries bounds how often a write is tried while other writes keep coming between its read and its commit.
 const tries = 5
 
-// cameBetween says whether another write came between, so that one may try again.
+// cameBetween reports whether another write came between and the caller may try again.
 func cameBetween(err error, try int) bool { return hexbid.KindOf(err) == hexbid.Stale && try < tries }
 
-// read is the record of a name, which must have a version unless any will do.
+// read returns the record of a name. The record must have the version ifVersion, unless that is store.AnyVersion.
 func (e *Exchange) read(ctx context.Context, name string, ifVersion uint64) (store.Record, error) {
 	present, err := e.store.Get(ctx, name)
 	if err == nil && ifVersion != store.AnyVersion && ifVersion != present.Meta().Version {
@@ -104,13 +100,12 @@ func (e *Exchange) read(ctx context.Context, name string, ifVersion uint64) (sto
 	return present, err
 }
 
-// put commits a draft in the place of what is present, the zero Record for nothing, and
-// waits until it is searchable. It is Stale when another write, or a verdict on a place,
-// came between.
+// put commits a draft in place of present, the zero Record for none, and waits until it is searchable. The error is
+// Stale when another write, or a verdict on a place, came between.
 func (e *Exchange) put(ctx context.Context, d *draft, present store.Record, validateOnly bool) (hexbid.Resource,
 	error) {
 	found := earlierOf(present.Resource, d.resource)
-	conditions, err := e.settleReview(ctx, d.resource, present.Resource, found)
+	conditions, err := e.applyVerdict(ctx, d.resource, present.Resource, found)
 	if err != nil {
 		return nil, err
 	}
@@ -124,11 +119,11 @@ func (e *Exchange) put(ctx context.Context, d *draft, present store.Record, vali
 		keepUID(d.resource, present)
 		return d.resource, nil
 	}
-	_ = e.indexer.WaitFor(ctx, change.Version) // durable, searchable or not
+	_ = e.indexer.WaitFor(ctx, change.Version) // the write is durable either way
 	return change.Puts[0].Resource, nil
 }
 
-// putting is the group that puts a draft.
+// putting returns the group that puts a draft.
 func (e *Exchange) putting(s stamp, d *draft, ifVersion uint64) store.Group {
 	record := d.record()
 	g := s.group(store.Step{Put: &record, IfVersion: ifVersion, Derived: d.derived})
@@ -136,7 +131,7 @@ func (e *Exchange) putting(s stamp, d *draft, ifVersion uint64) store.Group {
 	return g
 }
 
-// stamp tells when, on whose behalf and from where a write comes.
+// stamp says when, on whose behalf and by what way a write arrives.
 type stamp struct {
 	at        time.Time
 	who, from string
@@ -147,13 +142,12 @@ func (e *Exchange) stampOf(ctx context.Context) stamp {
 	return stamp{e.config.Clock().UTC(), hexbid.Principal{Role: caller.Role, ID: caller.ID}.String(), caller.Origin}
 }
 
-// group is steps with the stamp.
+// group returns a group of steps with the stamp.
 func (s *stamp) group(steps ...store.Step) store.Group {
 	return store.Group{Steps: steps, At: s.at, Who: s.who, From: s.from}
 }
 
-// commit commits a group, or with validateOnly judges it. A context that has ended by
-// then changes nothing.
+// commit commits a group, or with validateOnly judges it. If the context has already ended, commit changes nothing.
 func (e *Exchange) commit(ctx context.Context, g store.Group, validateOnly bool) (store.Change, error) {
 	commit := e.store.Commit
 	if validateOnly {
@@ -166,7 +160,7 @@ func (e *Exchange) commit(ctx context.Context, g store.Group, validateOnly bool)
 	return e.told(ctx, &g, &outcomes[0])
 }
 
-// present is the record of a name, the zero Record when there is none.
+// present returns the record of a name, the zero Record when there is none.
 func (e *Exchange) present(ctx context.Context, name string) (store.Record, error) {
 	r, err := e.store.Get(ctx, name)
 	if hexbid.KindOf(err) == hexbid.NotFound {
@@ -175,7 +169,7 @@ func (e *Exchange) present(ctx context.Context, name string) (store.Record, erro
 	return r, err
 }
 
-// versionOf is the version of a record, 0 of the zero Record.
+// versionOf returns the version of a record, 0 for the zero Record.
 func versionOf(r store.Record) uint64 {
 	if r.Resource == nil {
 		return 0
@@ -183,15 +177,14 @@ func versionOf(r store.Record) uint64 {
 	return r.Meta().Version
 }
 
-// draft is a resource that is ready to be put: checked, stamped, and with what was worked
-// out of it.
+// draft is a resource that is ready to be put: checked, stamped, and complete with its derivations.
 type draft struct {
 	resource hexbid.Resource
-	declared store.Record   // of the resource; of a place as long as its review state stays
-	derived  *store.Derived // of a campaign
+	declared store.Record   // by the resource; for a place, while its review state stays
+	derived  *store.Derived // for a campaign
 }
 
-// record is what the engine is given.
+// record returns the record that the engine stores.
 func (d *draft) record() store.Record {
 	if _, isPlace := d.resource.(*hexbid.Place); isPlace {
 		return store.Declare(d.resource, 0)
@@ -199,9 +192,8 @@ func (d *draft) record() store.Record {
 	return d.declared
 }
 
-// prepare checks all that a resource alone can tell, stamps it and covers a
-// campaign's area: the costly part of a write. What is known to be wrong with it is part
-// of the error.
+// prepare makes a draft: it checks everything that the resource alone shows, stamps it, and covers a campaign's area.
+// This is the costly part of a write. The error includes what is already known to be wrong.
 func (e *Exchange) prepare(r hexbid.Resource, known error) (*draft, error) {
 	if err := e.check(r, known); err != nil {
 		return nil, err
@@ -219,9 +211,8 @@ func (e *Exchange) prepare(r hexbid.Resource, known error) (*draft, error) {
 	return &draft{resource: r, declared: store.Declare(r, cells), derived: derived}, err
 }
 
-// Check tells everything that is wrong with a resource, as far as it alone and
-// the market's rules tell. What is known already, of fields that could not be
-// converted, comes first, and nothing else is said about those fields.
+// Check returns everything that is wrong with a resource, as far as the resource and the market's rules show. known
+// holds errors of fields that could not be converted. They come first, and Check adds nothing about those fields.
 func (e *Exchange) Check(ctx context.Context, r hexbid.Resource, known error) error {
 	if err := admit(ctx); err != nil {
 		return err
@@ -229,7 +220,7 @@ func (e *Exchange) Check(ctx context.Context, r hexbid.Resource, known error) er
 	return e.check(r, known)
 }
 
-// check is Check for who has been admitted.
+// check is Check for a caller already admitted.
 func (e *Exchange) check(r hexbid.Resource, known error) error {
 	_, name := hexbid.ParseNameOf(store.KindOf(r), "name", r.Metadata().Name)
 	found := hexbid.JoinErrors(name, r.Validate())
@@ -240,7 +231,7 @@ func (e *Exchange) check(r hexbid.Resource, known error) error {
 	return hexbid.JoinErrors(known, hexbid.WithoutFields(found, known))
 }
 
-// checkMinimumBid holds a bid that is sound so far to the market's minimum.
+// checkMinimumBid compares a bid with the market's minimum, if the bid has no error so far.
 func (e *Exchange) checkMinimumBid(c *hexbid.Campaign, soFar error) error {
 	errs, _ := hexbid.ErrorsOf(soFar)
 	for _, err := range errs {
@@ -267,9 +258,8 @@ func checkRegions(field string, a *hexbid.Area) error {
 	return hexbid.JoinErrors(errs...)
 }
 
-// checkReferences looks for what a record refers to; exists says whether a name is
-// there. The engine judges references at the commit too: this tells of all that is wrong
-// with a row, and what a dry run finds.
+// checkReferences looks up what a record refers to; exists reports whether a name is stored. The engine judges
+// references again at the commit. This check lets a row and a dry run report all errors at once.
 func checkReferences(refers []store.Reference, exists func(name string) (bool, error)) error {
 	var missing []error
 	for i := range refers {
@@ -288,9 +278,8 @@ func checkExists(field, name string, exists func(name string) (bool, error)) err
 	return err
 }
 
-// Delete removes a resource that nothing else needs; it returns when no search
-// finds it any more, or when it is durably gone and the context ends. The operator's
-// verdict on a place stays.
+// Delete removes a resource that nothing else needs. It returns when no search finds the resource any more. If the
+// context ends earlier, it returns when the deletion is durable. The operator's verdict on a place stays.
 func (e *Exchange) Delete(ctx context.Context, name string, ifVersion uint64, validateOnly bool) error {
 	if err := admit(ctx); err != nil {
 		return err
@@ -312,17 +301,17 @@ func (e *Exchange) Delete(ctx context.Context, name string, ifVersion uint64, va
 			continue
 		}
 		if err == nil && !validateOnly {
-			_ = e.indexer.WaitFor(ctx, change.Version) // durable, searchable or not
+			_ = e.indexer.WaitFor(ctx, change.Version) // the deletion is durable either way
 		}
 		return err
 	}
 }
 
-// Serving says whether a campaign takes part in auctions at present, and why not.
+// Serving reports whether a campaign takes part in auctions at present, and why not.
 type Serving func(*hexbid.Campaign) (serving bool, reason string)
 
-// Serving judges campaigns under a context. It remembers the advertisers and programs
-// that it has looked up, so one is for the campaigns of one call.
+// Serving returns a function that judges campaigns under a context. The function remembers the advertisers and programs
+// that it has looked up, so use it for the campaigns of one call only.
 func (e *Exchange) Serving(ctx context.Context) (Serving, error) {
 	if err := admit(ctx); err != nil {
 		return nil, err
@@ -330,7 +319,7 @@ func (e *Exchange) Serving(ctx context.Context) (Serving, error) {
 	return e.servingWith(ctx, nil), nil
 }
 
-// servingWith is Serving; with a trial, what that has accepted counts as stored.
+// servingWith is Serving. With a trial, it treats what the trial has accepted as stored.
 func (e *Exchange) servingWith(ctx context.Context, t *trial) Serving {
 	paused, approved := map[string]bool{}, map[string]int64{}
 	approvedIn := func(program string) (n int64, err error) {
@@ -362,8 +351,7 @@ func (e *Exchange) isPaused(ctx context.Context, advertiser string, t *trial) bo
 	return err == nil && ok && a.State == hexbid.Paused
 }
 
-// approvedIn is the number of approved places of a program, those that a trial has
-// accepted included.
+// approvedIn counts the approved places of a program, those that a trial has accepted included.
 func (e *Exchange) approvedIn(ctx context.Context, program string, t *trial) (int64, error) {
 	if t != nil {
 		return t.counts.approvedIn(ctx, program)

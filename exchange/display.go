@@ -14,36 +14,32 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// Cards encode what people see. An answer shows some twenty records, which would
-// take longer to read and encode than to find: the exchange asks once and keeps
-// the bytes in a cache.
+// Cards encodes what people see. An answer displays some twenty records. Reading and encoding them would take longer
+// than finding them, so the exchange encodes each once and caches the bytes.
 type Cards interface {
 	// Nearby encodes a program at one of its places.
 	Nearby(*hexbid.Program, *hexbid.Place) []byte
-	// Sponsored encodes a campaign's creative, completed from its program, and the
-	// program's place nearest to the viewer, nil when it has none.
+	// Sponsored encodes a campaign's creative, completed from its program, and the program's place nearest to the
+	// viewer. The place is nil when the program has none.
 	Sponsored(*hexbid.Campaign, *hexbid.Creative, *hexbid.Program, *hexbid.Place) []byte
 }
 
-// display makes cards and keeps them. The cache is never the truth: a card says
-// by version what it was made of, so that a late fill cannot bring an old record
-// back.
+// display makes cards and caches them. A card carries the versions of the records that it was made from, so a late fill
+// of the cache cannot bring an old record back.
 type display struct {
 	store store.Store
 	cards Cards
 	cache *ristretto.Cache[uint64, card]
 }
 
-// subject is what a card shows: an ad on a host, or without a campaign a program
-// at a place.
+// subject says what a card displays: an ad on a host, or without a campaign a program at a place.
 type subject struct {
-	campaign, program, place bidder.Ref // the zero Ref for none
+	campaign, program, place bidder.Ref // zero for none
 	host                     hexbid.Host
 }
 
-// card is one piece of memory, for a cache's is seldom at hand: its subject, the
-// instant that it shows until (a coupon's end, in nanoseconds since 1970; 0 for
-// good), and what is shown.
+// card packs its key, expiry and bytes into one allocation, because each separate one would cost a cache miss. The key
+// is the card's subject. The expiry is the end of a coupon in nanoseconds since 1970, 0 for none.
 type card []byte
 
 const (
@@ -51,9 +47,8 @@ const (
 	cardHeaderBytes = subjectBytes + 8
 	// typicalCardBytes sizes the cache's counters.
 	typicalCardBytes = 512
-	// cardOverheadBytes is what ristretto takes a card beside the 56 bytes that it
-	// counts itself, its share of the counters included: 180 to 240 by measure, with
-	// 64 and 256 MiB full of cards of 240 bytes.
+	// cardOverheadBytes is what ristretto uses for each card beyond the 56 bytes that it counts itself, including a
+	// share of its counters. Measured: 180 to 240 bytes, with 64 and 256 MiB full of cards of 240 bytes.
 	cardOverheadBytes = 200
 )
 
@@ -72,7 +67,7 @@ func newDisplay(s store.Store, cards Cards, maxBytes int64) (*display, error) {
 
 func (d *display) close() { d.cache.Close() }
 
-// key mixes a subject; a collision is seen when the card is looked at.
+// key hashes a subject. When two subjects collide, get notices by comparing the card's subject.
 func (s *subject) key() uint64 {
 	const odd = 0x9e3779b97f4a7c15
 	key := uint64(s.host)
@@ -83,7 +78,7 @@ func (s *subject) key() uint64 {
 	return key
 }
 
-// shows says whether a card is of a subject.
+// shows reports whether a card is of a subject.
 func (c card) shows(s *subject) bool {
 	var header [subjectBytes]byte
 	return bytes.Equal(c[:subjectBytes], s.append(header[:0]))
@@ -97,7 +92,7 @@ func (s *subject) append(b []byte) []byte {
 	return append(b, byte(s.host))
 }
 
-// valid says whether a card may show at an instant.
+// valid reports whether a card may be displayed at an instant.
 func (c card) valid(now time.Time) bool {
 	until := binary.LittleEndian.Uint64(c[subjectBytes:])
 	return until == 0 || now.UnixNano() < int64(until)
@@ -113,9 +108,8 @@ func newCard(s *subject, until time.Time, wire []byte) card {
 	return append(c, wire...)
 }
 
-// get finds what is shown of a subject, or makes it. Of a record that has been
-// replaced since it shows the newer one, for a moment; one that is gone gives
-// NotFound.
+// get returns the card of a subject from the cache, or makes it. For a record that has just been replaced it may return
+// the newer one. For a record that is gone it returns NotFound.
 func (d *display) get(ctx context.Context, of *subject, now time.Time) ([]byte, error) {
 	if d.cards == nil {
 		return nil, nil
@@ -134,8 +128,7 @@ func (d *display) get(ctx context.Context, of *subject, now time.Time) ([]byte, 
 	return c[cardHeaderBytes:], nil
 }
 
-// make encodes a card from the store; it is lasting when every record had the
-// version that was asked for.
+// make encodes a card from the store. lasting reports whether every record had the version that the subject names.
 func (d *display) make(ctx context.Context, of *subject, now time.Time) (c card, lasting bool, err error) {
 	r := reader{ctx: ctx, store: d.store}
 	program := read[*hexbid.Program](&r, of.program)
@@ -151,12 +144,12 @@ func (d *display) make(ctx context.Context, of *subject, now time.Time) (c card,
 	if coupon := creative.Coupon; coupon != nil && now.Before(coupon.ValidUntil) {
 		until = coupon.ValidUntil
 	} else {
-		creative.Coupon = nil // no longer valid: the creative shows without it
+		creative.Coupon = nil // the coupon has expired: the creative goes without it
 	}
 	return newCard(of, until, d.cards.Sponsored(campaign, &creative, program, place)), !r.stale, nil
 }
 
-// completed fills what a creative leaves to its program.
+// completed fills the empty fields of a creative from its program.
 func completed(c hexbid.Creative, p *hexbid.Program) hexbid.Creative {
 	if c.Title == "" {
 		c.Title = p.DisplayName
@@ -170,7 +163,7 @@ func completed(c hexbid.Creative, p *hexbid.Program) hexbid.Creative {
 	return c
 }
 
-// reader reads the records of a card and keeps the first error.
+// reader reads the records of a card and remembers the first error.
 type reader struct {
 	ctx   context.Context
 	store store.Store
@@ -178,7 +171,7 @@ type reader struct {
 	err   error
 }
 
-// read is the record of a ref; nil without one, or after an error.
+// read returns the record of a ref, nil for the zero ref or after an error.
 func read[T hexbid.Resource](r *reader, ref bidder.Ref) (noun T) {
 	if r.err != nil || ref == (bidder.Ref{}) {
 		return noun

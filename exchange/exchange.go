@@ -1,5 +1,4 @@
-// Package exchange is the one composition of the market, with a clock and
-// without a network.
+// Package exchange puts the market together, with a clock and without a network.
 //
 //	write:   validate, cover, store, wait until searchable
 //	search:  locate, bidder.Search and Nearby, cards, tokens
@@ -24,60 +23,56 @@ import (
 	"github.com/hexbid/hexbid/token"
 )
 
-// Config is what an exchange can be told.
+// Config holds the settings of an exchange.
 type Config struct {
 	Market bidder.Market
-	// AuctionBudget is the time from a request's arrival that its auction must
-	// have ended in; past it the answer is the nearby list alone.
+	// AuctionBudget is the time from a request's arrival to the end of its auction. An auction that takes longer is
+	// dropped, and the answer is the nearby list alone.
 	AuctionBudget time.Duration
-	// NearbyBudget is the time that the walk of a nearby list may take; past it the
-	// answer has what was found.
+	// NearbyBudget is the time that the walk of a nearby list may take. After it the answer has the programs found so
+	// far.
 	NearbyBudget time.Duration
 	// ClickExpiry is how long a token admits an impression and a click.
 	ClickExpiry time.Duration
-	// AdvertiserEntries is the most that an advertiser may keep in the index: one
-	// entry for each cell of a campaign's covering and each circle, cell, region and
-	// vertex that it names, eight for each approved place that it goes around, and for
-	// each keyword one and one more for every eight bytes of it.
+	// AdvertiserEntries is the most entries that an advertiser may have in the index. Each cell of a campaign's
+	// covering counts one, and so does each circle, cell, region and vertex that it names. Each approved place that a
+	// campaign goes around counts eight. A keyword counts one, and one more for every eight of its bytes.
 	AdvertiserEntries int64
 	// ManualReview leaves new places in review until the operator approves.
 	ManualReview bool
-	// Cards encode what people see; without them results have numbers only.
+	// Cards encodes what people see. Without it results have numbers only.
 	Cards Cards
 	// CacheBytes bounds the cache of cards.
 	CacheBytes int64
-	// LiveStates hands in what owners know of campaigns before the first search: Open
-	// calls it once, before it reads the catalogue, and fails with its error. HandIn takes
-	// what becomes known later. Nil hands in nothing.
+	// LiveStates hands in what owners know of campaigns before the first search. Open calls it once before it reads the
+	// catalogue, and fails with its error. HandIn takes later knowledge. Nil hands in nothing.
 	LiveStates func(ctx context.Context, handIn func(bidder.Owner, []bidder.LiveUpdate) error) error
-	// Home, of a demo market, is where its places are: a search outside it is
-	// told so.
+	// Home is where the places of a demo market are. The answer to a search outside it says so. Nil for other markets.
 	Home *Home
-	// Clock tells the time that schedules are read at; time.Now when nil.
+	// Clock returns the time at which schedules are evaluated; time.Now when nil.
 	Clock func() time.Time
-	// Stopwatch tells the time that NearbyBudget is measured by; time.Now by default.
+	// Stopwatch returns the time that NearbyBudget is measured with; time.Now when nil.
 	Stopwatch func() time.Time
-	// RequestID makes request ids; random when nil.
+	// RequestID makes request ids; random ones when nil.
 	RequestID func() string
 	Log       *slog.Logger
 }
 
-// Home is where a market has its places.
+// Home is where the places of a market are.
 type Home struct {
 	Name    string
 	Center  hexbid.Point
 	RadiusM float64
 }
 
-// DefaultConfig is a market of default rules with a budget of one millisecond.
+// DefaultConfig returns a market of default rules with an auction budget of one millisecond.
 func DefaultConfig() Config {
 	return Config{Market: bidder.DefaultMarket(), AuctionBudget: time.Millisecond, NearbyBudget: 5 * time.Millisecond,
 		ClickExpiry: 30 * time.Minute, AdvertiserEntries: 1_000_000, CacheBytes: 64 << 20, Clock: time.Now,
 		Stopwatch: time.Now, RequestID: randomID, Log: slog.Default()}
 }
 
-// Validate refuses a configuration that cannot work; the error names the
-// setting.
+// Validate refuses a configuration that cannot work. Its error names the setting.
 func (c *Config) Validate() error {
 	if c.AuctionBudget <= 0 {
 		return hexbid.Invalidf("auction-budget", "%s leaves no time: use 1ms or more", c.AuctionBudget)
@@ -112,7 +107,7 @@ type Exchange struct {
 	indexer *bidder.Indexer
 	display *display
 	scratch sync.Pool
-	// exhaustive admits explanations and traces, which may look at many campaigns.
+	// exhaustive admits explanations and traces, which may evaluate many campaigns.
 	exhaustive *turns
 
 	trials trials
@@ -121,11 +116,10 @@ type Exchange struct {
 	running sync.WaitGroup
 }
 
-// exhaustiveInLine are the explanations and traces that may wait for a turn.
+// exhaustiveInLine is the most explanations and traces that may wait for a turn.
 const exhaustiveInLine = 64
 
-// Open loads a store and starts to follow it. Close the exchange, then the
-// store.
+// Open loads a store and starts to follow it. Close the exchange before the store.
 func Open(ctx context.Context, config Config, s store.Store, keys *token.Keys) (*Exchange, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
@@ -172,11 +166,11 @@ type Size struct {
 	Version                     uint64 // of the catalogue
 }
 
-// Size is what is searchable at present.
+// Size returns the counts of what is searchable at present.
 func (e *Exchange) Size() Size {
 	s := e.indexer.Snapshot()
 	return Size{s.Campaigns, s.Programs, s.Places, s.Version}
 }
 
-// CacheHitRatio is the share of cards found in the cache.
+// CacheHitRatio returns the share of cards found in the cache.
 func (e *Exchange) CacheHitRatio() float64 { return e.display.cache.Metrics.Ratio() }

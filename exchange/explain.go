@@ -13,14 +13,13 @@ type Explanation struct {
 	Verdict    bidder.Verdict
 	Reason     string // for people
 	Advice     Advice
-	AdviceText string // for people; empty where money is not what is missing
+	AdviceText string // for people; empty when more money would not help
 	RequestID  string
 	Live       *bidder.LiveState // nil when the campaign is not indexed
 }
 
-// Explain says what becomes of a campaign in a search. It tests the campaign against
-// one rule after another; the search itself then tells its rank. Errors are *hexbid.Error, or
-// the context's.
+// Explain returns the verdict on a campaign in a search. It tests the campaign against one rule after another. For the
+// rank it runs the search itself. Errors are *hexbid.Error, or the context's.
 func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Request) (*Explanation, error) {
 	if err := admit(ctx); err != nil {
 		return nil, err
@@ -60,7 +59,7 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 	return out, nil
 }
 
-// advise completes an explanation with what would win a slot.
+// advise adds to an explanation what would win a slot.
 func (e *Exchange) advise(out *Explanation, s *bidder.Snapshot, c *hexbid.Campaign, host hexbid.Host) {
 	if out.Verdict.Needed == 0 {
 		return
@@ -78,7 +77,7 @@ func (e *Exchange) advise(out *Explanation, s *bidder.Snapshot, c *hexbid.Campai
 	out.AdviceText = out.Advice.words(host)
 }
 
-// judge finds the verdict on a campaign when it is its turn.
+// judge waits for its turn and returns the verdict on a campaign.
 func (e *Exchange) judge(ctx context.Context, s *bidder.Snapshot, q *bidder.Query, campaign hexbid.UID) (bidder.Verdict,
 	error) {
 	done, err := e.exhaustive.take(ctx)
@@ -92,11 +91,11 @@ func (e *Exchange) judge(ctx context.Context, s *bidder.Snapshot, q *bidder.Quer
 	return v, err
 }
 
-// namesIn tells the names of a snapshot's campaigns.
+// namesIn returns a function that looks up the names of a snapshot's campaigns.
 func (e *Exchange) namesIn(ctx context.Context, s *bidder.Snapshot) func(campaign uint32) string {
 	return func(campaign uint32) string {
 		if ctx.Err() != nil {
-			return "" // nobody waits for it
+			return "" // the caller has gone
 		}
 		ref := s.CampaignRef(campaign)
 		r, err := e.store.ByUID(ctx, ref.UID)

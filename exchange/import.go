@@ -14,7 +14,7 @@ import (
 // Action is what Import did with a row.
 type Action uint8
 
-// The actions; their numbers are those of the wire contract.
+// The actions. Their numbers are those of the wire contract.
 const (
 	Created Action = iota + 1
 	Updated
@@ -22,47 +22,43 @@ const (
 	Rejected
 )
 
-// Outcome is what became of one row.
+// Outcome is the result of one row.
 type Outcome struct {
 	Action   Action
 	Err      error // of a rejected row, an *hexbid.Error or *hexbid.Errors
 	Resource hexbid.Resource
-	// Serving says of an accepted campaign whether it takes part in auctions
-	// now, and NotServingReason why not.
+	// Serving reports whether an accepted campaign takes part in auctions now; NotServingReason says why not.
 	Serving          bool
 	NotServingReason string
-	// Notices are what to know about an accepted row.
+	// Notices tell the caller what to know about an accepted row.
 	Notices []string
 }
 
-// NotYetSearchable is the notice of a change that is durable when the call ends
-// before searches see it.
+// NotYetSearchable is the notice of a durable change whose call ended before searches saw it.
 const NotYetSearchable = "the change is stored and lasts; the call ended before searches saw it, which they soon do"
 
-// Incoming is a resource on its way in.
+// Incoming is a resource as a caller sends it.
 type Incoming struct {
 	Resource hexbid.Resource
-	// Err is what is known to be wrong with it already. It is judged all the
-	// same, so that its outcome tells everything that is wrong.
+	// Err holds the errors already known. Import judges the row all the same, so that its outcome lists every error.
 	Err error
-	// CheckOnly says to judge it and to change nothing.
+	// CheckOnly asks for a judgement without any change.
 	CheckOnly bool
 }
 
-// row is one resource on its way in.
+// row is one resource of a batch.
 type row struct {
 	resource  hexbid.Resource
-	draft     *draft // of the resource; nil when something is wrong with it
+	draft     *draft // nil when the resource has errors
 	checkOnly bool
 	outcome   Outcome
-	// decided says that the outcome stands: the row is stored, changes nothing, or is
-	// rejected.
+	// decided reports that the outcome is final: the row is stored, changes nothing, or is rejected.
 	decided bool
 }
 
 func (r *row) name() string { return r.resource.Metadata().Name }
 
-// refers are the references of the row's resource, whatever else is wrong with it.
+// refers returns the references of the row's resource, even if the resource has errors.
 func (r *row) refers() []store.Reference {
 	if r.draft != nil {
 		return r.draft.declared.Refers
@@ -74,11 +70,10 @@ func (r *row) reject(err error) {
 	r.outcome, r.decided = Outcome{Action: Rejected, Err: err, Resource: r.resource}, true
 }
 
-// Import creates or replaces resources in one durable batch. A row may need
-// what an earlier one adds; a row in error does not hold up the others. The
-// outcomes stand in the order of the rows. A row that cannot be stored says so in
-// its outcome. Two rows of one name are judged one after the other; both outcomes
-// show the resource as the batch leaves it.
+// Import creates or replaces resources in one durable batch. A row may refer to resources that earlier rows add. A row
+// in error does not hold up the others. Outcomes come in the order of the rows, and the outcome of a row that cannot be
+// stored holds its error. Two rows of one name are judged one after the other; both outcomes show the resource as the
+// batch leaves it.
 func (e *Exchange) Import(ctx context.Context, resources []hexbid.Resource, validateOnly bool) []Outcome {
 	u, err := e.NewUpload(ctx, validateOnly)
 	if err != nil {
@@ -109,15 +104,15 @@ func rejectAll(resources []hexbid.Resource, err error) []Outcome {
 	return outcomes
 }
 
-// Upload is a run of batches from one caller. One that only validates judges
-// each row as if the rows before it had been stored.
+// Upload is a sequence of batches from one caller. An upload that only validates judges each row as if all earlier rows
+// had been stored.
 type Upload struct {
 	exchange *Exchange
-	caller   hexbid.Principal // for whom it was begun
-	trial    *trial           // of one that only validates
+	caller   hexbid.Principal // who began it
+	trial    *trial           // nil unless the upload only validates
 }
 
-// NewUpload begins an upload; with validateOnly it changes nothing. Close it.
+// NewUpload begins an upload. With validateOnly the upload changes nothing. The caller must Close it.
 func (e *Exchange) NewUpload(ctx context.Context, validateOnly bool) (*Upload, error) {
 	if err := admit(ctx); err != nil {
 		return nil, err
@@ -129,26 +124,24 @@ func (e *Exchange) NewUpload(ctx context.Context, validateOnly bool) (*Upload, e
 	return u, nil
 }
 
-// Close ends an upload; a batch that is still on its way may be rejected.
+// Close ends an upload. A batch that is still under way may be rejected.
 func (u *Upload) Close() {
 	if u.trial != nil {
 		u.trial.end()
 	}
 }
 
-// Batch is a part of an upload on its way, in three steps that may overlap with
-// those of the batches before and after it.
+// Batch is a part of an upload. It takes three steps, which may overlap with those of neighbouring batches.
 type Batch struct {
 	upload   *Upload
 	rows     []row
-	there    map[string]bool            // names that the store is known to have
-	accepted map[string]hexbid.Resource // what the batch has stored, or a dry run would store, by name
-	version  uint64                     // of the last change of the batch; 0 when there is none
+	there    map[string]bool            // names known to be stored
+	accepted map[string]hexbid.Resource // by name, what the batch has stored, or a dry run would store
+	version  uint64                     // of the batch's last change; 0 when there is none
 }
 
-// Prepare begins a batch: it checks what the rows alone tell, and covers. A row
-// in error is rejected in the outcomes. Prepare itself fails when the context ends,
-// or with an error of kind Internal when a row makes its check panic.
+// Prepare begins a batch: it checks what the rows alone show, and computes coverings. A row in error is rejected in the
+// outcomes. Prepare itself fails when the context ends, or with kind Internal when a row makes its check panic.
 func (u *Upload) Prepare(ctx context.Context, incoming []Incoming) (*Batch, error) {
 	rows, err := u.exchange.prepareAll(ctx, incoming)
 	if err != nil {
@@ -157,7 +150,7 @@ func (u *Upload) Prepare(ctx context.Context, incoming []Incoming) (*Batch, erro
 	return &Batch{upload: u, rows: rows, there: map[string]bool{}, accepted: map[string]hexbid.Resource{}}, nil
 }
 
-// Commit stores the batch. Batches that need each other are committed in turn.
+// Commit stores the batch. The caller commits batches in order when one needs another.
 func (b *Batch) Commit(ctx context.Context) {
 	ctx = hexbid.WithPrincipal(ctx, b.upload.caller)
 	if b.upload.trial != nil {
@@ -168,9 +161,8 @@ func (b *Batch) Commit(ctx context.Context) {
 	b.storeRows(ctx)
 }
 
-// Outcomes waits until what was stored is searchable, and tells what became of
-// the rows, as Import says. When the context ends before, the rows are stored all
-// the same: their outcomes say so in a notice.
+// Outcomes waits until the stored rows are searchable and returns the outcomes, as Import documents. If the context
+// ends earlier, the rows remain stored, and their outcomes say so in a notice.
 func (b *Batch) Outcomes(ctx context.Context) []Outcome {
 	var searchable error
 	if b.version > 0 {
@@ -189,8 +181,7 @@ func (b *Batch) Outcomes(ctx context.Context) []Outcome {
 	return outcomes
 }
 
-// show makes the outcome of an accepted row show the resource as the batch has stored
-// it, with its notices.
+// show puts the resource, as the batch has stored it, into the outcome of an accepted row, and adds its notices.
 func (b *Batch) show(o *Outcome, searchable error) {
 	if o.Action == Rejected {
 		return
@@ -206,7 +197,7 @@ func (b *Batch) show(o *Outcome, searchable error) {
 	}
 }
 
-// tellServing says of each accepted campaign whether it serves.
+// tellServing sets for each accepted campaign whether it serves.
 func (b *Batch) tellServing(ctx context.Context) {
 	serving := b.upload.exchange.servingWith(ctx, b.upload.trial)
 	for i := range b.rows {
@@ -217,8 +208,7 @@ func (b *Batch) tellServing(ctx context.Context) {
 	}
 }
 
-// prepareAll prepares rows on every core: coverings are what costs. The workers
-// stop when the context ends.
+// prepareAll prepares rows on every core, because coverings are costly. The workers stop when the context ends.
 func (e *Exchange) prepareAll(ctx context.Context, incoming []Incoming) ([]row, error) {
 	rows := make([]row, len(incoming))
 	workers := runtime.GOMAXPROCS(0)
@@ -241,14 +231,12 @@ func (e *Exchange) prepareAll(ctx context.Context, incoming []Incoming) ([]row, 
 	return rows, cmp.Or(failures...)
 }
 
-// sameContent says whether two resources of one name say the same, as far as their
-// owner decides.
+// sameContent reports whether two resources of one name agree in everything that their owner decides.
 func sameContent(a, b hexbid.Resource) bool {
 	return reflect.DeepEqual(ownersPart(a), ownersPart(b))
 }
 
-// ownersPart copies of a resource what its owner decides: neither the metadata nor
-// how a place was reviewed.
+// ownersPart returns a copy of a resource with only what its owner decides: without the metadata and a place's review.
 func ownersPart(r hexbid.Resource) hexbid.Resource {
 	c := store.WithMeta(store.Record{Resource: r}, 0, 0).Resource
 	*c.Metadata() = hexbid.Meta{}

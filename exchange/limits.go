@@ -11,10 +11,9 @@ import (
 // MaxPlaces is the most places that a program may have.
 const MaxPlaces = 20_000
 
-// limitsOf are the limits that a put of a record is held to: one for each counter that it
-// adds to and that is limited. The engine judges them at the commit, so that two writers
-// cannot both take the last entry; what is above a limit already may stay and shrink.
-// entriesAtMost is what an advertiser may keep in the index.
+// limitsOf returns the limits on a put of a record: one for each limited counter that the record adds to. The engine
+// judges them at the commit, so that two writers cannot both take the last entry. A counter that is above its limit
+// already may stay or shrink. entriesAtMost is the most entries of an advertiser in the index.
 func limitsOf(r *store.Record, entriesAtMost int64) (limits []store.Limit) {
 	field := "campaign.area"
 	if _, isPlace := r.Resource.(*hexbid.Place); isPlace {
@@ -33,17 +32,16 @@ func limitsOf(r *store.Record, entriesAtMost int64) (limits []store.Limit) {
 	return limits
 }
 
-// countedUnder names the advertiser and the program that a place or a campaign counts
-// for.
+// countedUnder returns the advertiser and the program whose counters a place or a campaign adds to.
 func countedUnder(r hexbid.Resource) (advertiser, program string) {
-	name, _ := hexbid.ParseName(r.Metadata().Name) // names were checked before
+	name, _ := hexbid.ParseName(r.Metadata().Name) // the name has been checked before
 	if c, ok := r.(*hexbid.Campaign); ok {
 		return name.Owner().String(), c.Program
 	}
 	return name.Owner().String(), name.Parent().String()
 }
 
-// told is what became of a group, in the words of the market.
+// told translates the outcome of a group into the words of the market.
 func (e *Exchange) told(ctx context.Context, g *store.Group, o *store.Outcome) (store.Change, error) {
 	var limit *store.LimitError
 	if !errors.As(o.Err, &limit) {
@@ -55,16 +53,15 @@ func (e *Exchange) told(ctx context.Context, g *store.Group, o *store.Outcome) (
 	if _, isPlace := r.(*hexbid.Place); isPlace {
 		other = store.Around
 	}
-	n, err := e.store.Counted(ctx, program, other) // beside the refusal; the words alone need it
+	n, err := e.store.Counted(ctx, program, other) // only the words of the refusal need it
 	if err != nil {
 		return store.Change{}, err
 	}
 	return store.Change{}, limitError(r, limit, n)
 }
 
-// limitError words the refusal of a place or a campaign by a limit. Of a place others is
-// the number of campaigns around its program's places, of a campaign that of approved
-// places of its program.
+// limitError words the refusal of a place or a campaign by a limit. For a place, others is the number of campaigns
+// around its program's places. For a campaign, it is the number of its program's approved places.
 func limitError(r hexbid.Resource, limit *store.LimitError, others int64) error {
 	const remedy = "delete campaigns, go around fewer places, name fewer or coarser shapes or fewer keywords, or ask " +
 		"the operator for more (--advertiser-entries)"

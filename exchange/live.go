@@ -8,8 +8,8 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// HandIn sets an owner's field of some campaigns' live states, as bidder.Indexer.HandIn
-// says: it passes the catalogue's changes in line and returns when searches use it.
+// HandIn sets an owner's field of some campaigns' live states. As bidder.Indexer.HandIn documents, it overtakes the
+// waiting changes of the catalogue and returns when searches use the new values.
 func (e *Exchange) HandIn(ctx context.Context, owner bidder.Owner, updates []bidder.LiveUpdate) error {
 	if err := admit(ctx); err != nil {
 		return err
@@ -17,11 +17,10 @@ func (e *Exchange) HandIn(ctx context.Context, owner bidder.Owner, updates []bid
 	return e.indexer.HandIn(ctx, owner, updates)
 }
 
-// LiveStates tells what searches take campaigns to be worth right now, nil of one that
-// they do not see.
+// LiveStates returns what searches take a campaign to be worth right now, nil for a campaign that they do not see.
 type LiveStates func(campaign hexbid.UID) *bidder.LiveState
 
-// LiveStates tells the live states of campaigns.
+// LiveStates returns a function that looks up the live states of campaigns.
 func (e *Exchange) LiveStates(ctx context.Context) (LiveStates, error) {
 	if err := admit(ctx); err != nil {
 		return nil, err
@@ -35,7 +34,7 @@ func (e *Exchange) LiveStates(ctx context.Context) (LiveStates, error) {
 	}, nil
 }
 
-// heldBackBy is the rule by which a campaign's live state keeps it from serving.
+// heldBackBy returns the rule by which a campaign's live state keeps it from serving.
 func (e *Exchange) heldBackBy(campaign hexbid.UID) bidder.Rule {
 	live, _ := e.indexer.Snapshot().LiveState(campaign)
 	switch {
@@ -47,8 +46,7 @@ func (e *Exchange) heldBackBy(campaign hexbid.UID) bidder.Rule {
 	return bidder.Shown
 }
 
-// keepUID gives a resource that would replace a record the record's uid, by which its live
-// state is known.
+// keepUID copies the uid of a stored record to the resource that would replace it. Live states are found by uid.
 func keepUID(r hexbid.Resource, stored store.Record) {
 	if stored.Resource != nil {
 		r.Metadata().UID = stored.Meta().UID

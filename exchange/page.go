@@ -13,20 +13,19 @@ import (
 	"github.com/hexbid/hexbid/token"
 )
 
-// A page token pins where the page before ended, the request that it belongs to,
-// how many results came before, and what the first page sponsored: a byte of
-// version, then squared chord, program uid, fingerprint and count, then the uids
-// of at most hexbid.MaxSlots programs; eight bytes each, sealed.
+// A page token pins four things: where the previous page ended, the request that it belongs to, how many results came
+// before, and what the first page sponsored. It is a version byte, then squared chord, program uid, fingerprint and
+// count, then the uids of at most hexbid.MaxSlots programs. Each field takes eight bytes. The token is sealed.
 const (
 	pageVersion     = 1
 	pageHeaderBytes = 1 + 4*8
 	maxPageBytes    = pageHeaderBytes + 8*hexbid.MaxSlots
 )
 
-// page is what a page token says.
+// page is the content of a page token.
 type page struct {
 	pin       bidder.Pin
-	depth     int          // results on the pages before
+	depth     int          // results on earlier pages
 	sponsored []hexbid.UID // programs on the first page
 }
 
@@ -43,7 +42,7 @@ func (e *Exchange) sealPage(r *hexbid.Request, p *page) string {
 	return e.keys.Ring().Seal(token.PagePurpose, plain)
 }
 
-// openPage reads a request's page token; nil without one.
+// openPage opens a request's page token. It returns nil when the request has none.
 func (e *Exchange) openPage(r *hexbid.Request) (*page, error) {
 	if r.PageToken == "" {
 		return nil, nil
@@ -80,8 +79,7 @@ func decodePage(plain []byte) *page {
 	return p
 }
 
-// fingerprint stands for the fields that decide the nearby list, but for its
-// limit, which may change from page to page.
+// fingerprint hashes the fields that decide the nearby list, except its limit, which may change from page to page.
 func fingerprint(r *hexbid.Request) uint64 {
 	age := r.Viewer.Age
 	if !r.Personalized() {

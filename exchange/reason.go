@@ -12,8 +12,8 @@ import (
 	"github.com/hexbid/hexbid/targeting"
 )
 
-// reasonOf sets what a campaign, or its program, says beside what the request has;
-// empty where the verdict says it all.
+// reasonOf contrasts what a campaign or its program demands with what the request has. It returns an empty string when
+// the verdict alone says it all.
 func reasonOf(v *bidder.Verdict, c *hexbid.Campaign, p *hexbid.Program, r *hexbid.Request, now time.Time) string {
 	switch v.Rule {
 	case bidder.RuleSchedule:
@@ -53,8 +53,7 @@ func hoursReason(c *hexbid.Campaign, now time.Time) string {
 		zone)
 }
 
-// programReason sets what the request has beside what the program asks of every
-// viewer, whoever buys for it.
+// programReason contrasts what the program demands of every viewer with what the request has.
 func programReason(d targeting.Dim, p *hexbid.Program, r *hexbid.Request) string {
 	switch d {
 	case targeting.Host:
@@ -65,8 +64,7 @@ func programReason(d targeting.Dim, p *hexbid.Program, r *hexbid.Request) string
 	return fmt.Sprintf("the viewer's age is %s, its program asks for a known age of %d or more", ageOf(r), p.MinimumAge)
 }
 
-// personalReason says why the request is not personal, and what the campaign asks of
-// it that is.
+// personalReason says why the request is not personal, and what personal demand the campaign makes.
 func personalReason(c *hexbid.Campaign, r *hexbid.Request) string {
 	if r.Personalized() {
 		return "it caps frequency without serve_uncapped, and the request has no user key to count by"
@@ -82,7 +80,7 @@ func personalReason(c *hexbid.Campaign, r *hexbid.Request) string {
 	return fmt.Sprintf("%s, and it names %s", why, strings.Join(named, ", "))
 }
 
-// personalIn are the personal dimensions that an audience names.
+// personalIn lists the personal dimensions that an audience restricts.
 func personalIn(a *hexbid.Audience) (named []string) {
 	for _, d := range []struct {
 		name   string
@@ -98,7 +96,7 @@ func personalIn(a *hexbid.Audience) (named []string) {
 	return named
 }
 
-// audienceReason sets what the viewer has beside what the campaign asks for.
+// audienceReason contrasts what the campaign demands with what the viewer has.
 func audienceReason(d targeting.Dim, a *hexbid.Audience, r *hexbid.Request) string {
 	v := &r.Viewer
 	switch d {
@@ -127,7 +125,7 @@ func audienceReason(d targeting.Dim, a *hexbid.Audience, r *hexbid.Request) stri
 		list(a.NotInterests))
 }
 
-// wordsReason sets the campaign's keywords beside what was typed.
+// wordsReason contrasts the campaign's keywords with the typed words.
 func wordsReason(c *hexbid.Campaign, words string) string {
 	var wanted, unwanted []string
 	for _, k := range c.Keywords {
@@ -154,7 +152,7 @@ func miss[T fmt.Stringer](d targeting.Dim, has T, audience []T) string {
 	return fmt.Sprintf("the viewer's %s is %s, its audience is %s", d, has, list(audience))
 }
 
-// ageOf is the viewer's age as rules see it.
+// ageOf returns the viewer's age as rules see it.
 func ageOf(r *hexbid.Request) string {
 	switch {
 	case r.Viewer.Age == hexbid.AgeUnknown:

@@ -7,15 +7,12 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// A place shows when it is approved. Two things decide that: the operator's
-// verdict, which is kept by the place's name and which no owner can change, and
-// what the owner wants to show. The state that follows is worked out before the commit
-// of every change of a place, on the condition that the verdict is still the same then,
-// and is stored with the place. So whoever reads the place, the index among them, need
-// not know how it came about.
+// Searches show a place when it is approved. Two things decide that: the operator's verdict and what the owner wants to
+// show. The verdict is kept by the place's name, and no owner can change it. Before the commit of every change of a
+// place, the exchange computes the resulting state and stores it with the place. The commit holds only if the verdict
+// is still the same. Readers of a place, the index among them, therefore need not know the verdict.
 
-// Review records the operator's verdict on a place as it is at present. It returns
-// as Create does.
+// Review records the operator's verdict on a place in its present version. It returns as Create does.
 func (e *Exchange) Review(ctx context.Context, name string, ifVersion uint64,
 	verdict hexbid.ReviewState) (hexbid.Resource, error) {
 	if err := admit(ctx); err != nil {
@@ -31,12 +28,12 @@ func (e *Exchange) Review(ctx context.Context, name string, ifVersion uint64,
 	if err != nil {
 		return nil, err
 	}
-	_ = e.indexer.WaitFor(ctx, place.Metadata().Version) // durable, searchable or not
+	_ = e.indexer.WaitFor(ctx, place.Metadata().Version) // the verdict is durable either way
 	return place, nil
 }
 
-// commitVerdict commits a verdict and the place as it follows, as one group. Where the place has
-// changed since it was read, and any version will do, the verdict goes ahead of the place.
+// commitVerdict commits a verdict and the resulting state of the place as one group. If the place has changed since it
+// was read and any version will do, judgeAhead commits the verdict first.
 func (e *Exchange) commitVerdict(ctx context.Context, name string, ifVersion uint64,
 	state hexbid.ReviewState) (hexbid.Resource, error) {
 	present, err := e.read(ctx, name, ifVersion)
@@ -52,12 +49,11 @@ func (e *Exchange) commitVerdict(ctx context.Context, name string, ifVersion uin
 	return placeOf(&change), err
 }
 
-// judgeAhead commits a verdict whatever the place is by then, and with it the place, if
-// that is as it was read. An owner who writes without end can make the second group
-// Stale, but not the first. Whoever writes the place after the verdict has worked out its
-// state from it, for writes of places are conditional on the verdict. So one more try
-// settles the place: either nobody has written it since the verdict, and the try
-// succeeds, or somebody has, and the place is as it should be.
+// judgeAhead commits two groups: a verdict whatever the place is by then, and the place with its new state if nobody
+// has written it since. An owner who writes without end can make the second group Stale, but not the first. A write of
+// the place is conditional on the verdict, so whoever writes it afterwards computes its state from the new verdict. One
+// more try therefore suffices: either nobody has written the place since the verdict, and the try succeeds, or a later
+// writer has already set the right state.
 func (e *Exchange) judgeAhead(ctx context.Context, name string, state hexbid.ReviewState) (hexbid.Resource, error) {
 	present, err := e.store.Get(ctx, name)
 	if err != nil {
@@ -83,36 +79,36 @@ func (e *Exchange) judgeAhead(ctx context.Context, name string, state hexbid.Rev
 	return placeOf(&change), err
 }
 
-// reviewAfter gives a place the state that follows from the verdict of a version, unless
-// the place has been written since.
+// reviewAfter gives a place the state that follows from the verdict of a version, unless the place has been written
+// since.
 func (e *Exchange) reviewAfter(ctx context.Context, name string, verdict uint64) (hexbid.Resource, error) {
 	present, err := e.store.Get(ctx, name)
 	if err != nil || present.Meta().Version > verdict {
 		return present.Resource, err
 	}
 	next := *present.Resource.(*hexbid.Place)
-	conditions, err := e.settleReview(ctx, &next, present.Resource, earlierOf(present.Resource, &next))
+	conditions, err := e.applyVerdict(ctx, &next, present.Resource, earlierOf(present.Resource, &next))
 	if err != nil {
 		return nil, err
 	}
 	g := e.reviewing(ctx, &present, next.Review)
 	g.Conditions = conditions
 	change, err := e.commit(ctx, g, false)
-	if hexbid.KindOf(err) == hexbid.Stale { // written since, by somebody who knew the verdict
+	if hexbid.KindOf(err) == hexbid.Stale { // a later writer knew the verdict
 		present, err = e.store.Get(ctx, name)
 		return present.Resource, err
 	}
 	return placeOf(&change), err
 }
 
-// reviewing is the group that puts a place as it was read with a review state.
+// reviewing returns the group that puts a place as it was read, with a review state.
 func (e *Exchange) reviewing(ctx context.Context, present *store.Record, state hexbid.ReviewState) store.Group {
 	next := *present.Resource.(*hexbid.Place)
 	next.Review, next.UpdatedAt = state, e.config.Clock().UTC()
 	return e.putting(e.stampOf(ctx), &draft{resource: &next}, next.Version)
 }
 
-// placeOf is the place that a change has put; nil when it has put none.
+// placeOf returns the place that a change has put, nil when it has put none.
 func placeOf(c *store.Change) hexbid.Resource {
 	if len(c.Puts) == 0 {
 		return nil
@@ -120,15 +116,15 @@ func placeOf(c *store.Change) hexbid.Resource {
 	return c.Puts[0].Resource
 }
 
-// verdictOf is the verdict on a place as it was read.
+// verdictOf returns the verdict on a place as it was read.
 func (e *Exchange) verdictOf(present *store.Record, state hexbid.ReviewState) *store.Verdict {
 	return &store.Verdict{State: state, At: e.config.Clock().UTC(), Of: *ownersPart(present.Resource).(*hexbid.Place)}
 }
 
-// earlier is what a change finds under its name.
+// earlier describes the resource that a change replaces.
 type earlier struct {
 	there  bool
-	same   bool // it says already what the change says
+	same   bool // it already has what the change would set
 	review hexbid.ReviewState
 }
 
@@ -140,7 +136,7 @@ func earlierOf(present, next hexbid.Resource) earlier {
 	return earlier{there: true, same: sameContent(present, next), review: reviewOf(present)}
 }
 
-// reviewOf is the review state of a place, and unspecified of anything else.
+// reviewOf returns the review state of a place, and unspecified for any other resource.
 func reviewOf(r hexbid.Resource) hexbid.ReviewState {
 	if place, ok := r.(*hexbid.Place); ok {
 		return place.Review
@@ -148,13 +144,13 @@ func reviewOf(r hexbid.Resource) hexbid.ReviewState {
 	return hexbid.ReviewUnspecified
 }
 
-// reviewState is the state of a place as its owner wants it next.
+// reviewState returns the state of a place as its owner wants it next.
 //
 //   - What the operator hid or sent back stays so until the next verdict.
 //   - Without manual review everything else is approved.
-//   - With it a place is approved as long as it says what the operator approved,
-//     or what was approved already. A viewer sees all that an owner writes of a
-//     place, so every change of it goes to review.
+//   - With manual review a place is approved while it equals what the operator approved,
+//     or what was approved already. A viewer sees all that an owner writes of a place,
+//     so every change of it goes to review.
 func reviewState(verdict *store.Verdict, present earlier, next *hexbid.Place, manual bool) hexbid.ReviewState {
 	held := verdict.State == hexbid.Hidden || verdict.State == hexbid.InReview
 	approved := verdict.State == hexbid.Approved && sameContent(&verdict.Of, next)
@@ -168,9 +164,9 @@ func reviewState(verdict *store.Verdict, present earlier, next *hexbid.Place, ma
 	return hexbid.InReview
 }
 
-// settleReview gives a place on its way in the state that follows, on the conditions
-// that it returns: no other verdict may come between. Anything else has none.
-func (e *Exchange) settleReview(ctx context.Context, next, present hexbid.Resource, found earlier) ([]store.Condition,
+// applyVerdict gives a place on its way in the state that follows from its verdict. It returns the condition that no
+// other verdict comes between. Any other resource has no verdict and needs no condition.
+func (e *Exchange) applyVerdict(ctx context.Context, next, present hexbid.Resource, found earlier) ([]store.Condition,
 	error) {
 	place, ok := next.(*hexbid.Place)
 	if !ok {
@@ -184,8 +180,8 @@ func (e *Exchange) settleReview(ctx context.Context, next, present hexbid.Resour
 	return []store.Condition{{Name: place.Name, Is: store.HasVerdict, Version: verdict.Version}}, nil
 }
 
-// verdictOn reads the verdict on the place of a name. A place that is hidden without
-// one was hidden before verdicts were kept apart.
+// verdictOn reads the verdict on the place of a name. A place that is hidden without a verdict was hidden before
+// verdicts were stored by themselves.
 func (e *Exchange) verdictOn(ctx context.Context, name string, present hexbid.Resource) (store.Verdict, error) {
 	verdict, err := e.store.Verdict(ctx, name)
 	if place, ok := present.(*hexbid.Place); ok && err == nil && verdict.State == hexbid.ReviewUnspecified &&
@@ -195,8 +191,8 @@ func (e *Exchange) verdictOn(ctx context.Context, name string, present hexbid.Re
 	return verdict, err
 }
 
-// keepVerdict makes a group that deletes a place keep a verdict which only the place
-// itself tells of.
+// keepVerdict completes a group that deletes a place. If only the place itself records the verdict, keepVerdict adds
+// the verdict to the group.
 func (e *Exchange) keepVerdict(ctx context.Context, g *store.Group) error {
 	step := &g.Steps[0]
 	present, err := e.read(ctx, step.Delete, step.IfVersion)
@@ -212,8 +208,8 @@ func (e *Exchange) keepVerdict(ctx context.Context, g *store.Group) error {
 	return nil
 }
 
-// reviewNotice tells an owner why a place does not show; empty when it does. Equal
-// states have equal words, so that whoever reports an upload can count them.
+// reviewNotice tells an owner why a place does not show; it is empty when the place does. Equal states have equal
+// words, so that the report of an upload can count them.
 func reviewNotice(r hexbid.Resource) string {
 	switch reviewOf(r) {
 	case hexbid.InReview:

@@ -8,9 +8,8 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// storeRows commits the rows, each as a group of its own, with one sync for all. The
-// engine judges the groups in the order of the rows. Rows that another write has come
-// between are tried again.
+// storeRows commits each row as a group of its own, with one sync for all. The engine judges the groups in the order of
+// the rows. storeRows tries a row again when another write has come between.
 func (b *Batch) storeRows(ctx context.Context) {
 	for try := 1; ctx.Err() == nil; try++ {
 		p := plan{batch: b, stamp: b.upload.exchange.stampOf(ctx), last: try == tries, puts: map[string]*row{},
@@ -76,8 +75,7 @@ type plannedRow struct {
 	insteadOf *row
 }
 
-// add judges a row as far as the exchange can, and plans a group for one that is good
-// and changes something.
+// add judges a row as far as the exchange can. For a good row that changes something it plans a group.
 func (p *plan) add(ctx context.Context, r *row) {
 	b := p.batch
 	references := checkReferences(r.refers(), func(name string) (bool, error) {
@@ -116,7 +114,7 @@ func (p *plan) add(ctx context.Context, r *row) {
 	}
 }
 
-// stored reads what is stored under a name, once a plan.
+// stored returns the stored record of a name. It reads each name once for a plan.
 func (p *plan) stored(ctx context.Context, name string) (store.Record, error) {
 	r, read := p.found[name]
 	if read {
@@ -175,22 +173,21 @@ func (p *plan) passOver() {
 	}
 }
 
-// isStored says whether a row is stored.
+// isStored reports whether a row is stored.
 func (r *row) isStored() bool { return r != nil && r.decided && r.outcome.Action != Rejected }
 
-// lostTo says whether a group was refused because another write came after the exchange
-// had read.
+// lostTo reports whether a group was refused because another write came after the exchange had read.
 func lostTo(refusal error, ifVersion uint64) bool {
 	switch hexbid.KindOf(refusal) {
 	case hexbid.Stale, hexbid.AlreadyExists:
 		return refusal != nil
-	case hexbid.NotFound: // what was there has been deleted
+	case hexbid.NotFound: // the stored record has been deleted
 		return ifVersion != 0 && ifVersion != store.AnyVersion
 	}
 	return false
 }
 
-// accept notes that a row is stored.
+// accept records that a row is stored.
 func (b *Batch) accept(r *row, c *store.Change) {
 	put := &c.Puts[0]
 	r.outcome.Action, r.decided = Created, true
@@ -200,7 +197,7 @@ func (b *Batch) accept(r *row, c *store.Change) {
 	b.accepted[r.name()], b.there[r.name()], b.version = put.Resource, true, c.Version
 }
 
-// exists says whether the store has a record of a name.
+// exists reports whether the store has a record of a name.
 func (b *Batch) exists(ctx context.Context, name string) (bool, error) {
 	if b.there[name] {
 		return true, nil
@@ -210,14 +207,14 @@ func (b *Batch) exists(ctx context.Context, name string) (bool, error) {
 	return b.there[name], err
 }
 
-// compare works out what a row does to what is present under its name, nil for nothing,
-// as found tells it. It says whether there is anything to store, and on what conditions.
+// compare works out what a row does to the present resource of its name, nil for none. found describes that resource.
+// compare reports whether there is anything to store, and returns the conditions of the commit.
 func (b *Batch) compare(ctx context.Context, r *row, present hexbid.Resource, found earlier) (changes bool,
 	conditions []store.Condition, err error) {
 	if present != nil {
 		r.resource.Metadata().CreatedAt = present.Metadata().CreatedAt
 	}
-	conditions, err = b.upload.exchange.settleReview(ctx, r.resource, present, found)
+	conditions, err = b.upload.exchange.applyVerdict(ctx, r.resource, present, found)
 	if err != nil {
 		return false, nil, err
 	}
@@ -231,8 +228,7 @@ func (b *Batch) compare(ctx context.Context, r *row, present hexbid.Resource, fo
 	return changes, conditions, nil
 }
 
-// tryRows judges the rows of a dry run in their order, each as if those before it had
-// been stored.
+// tryRows judges the rows of a dry run in order, each as if the earlier ones had been stored.
 func (b *Batch) tryRows(ctx context.Context) {
 	b.rejectUndecided(ctx, ctx.Err())
 	for i := range b.rows {
@@ -242,7 +238,7 @@ func (b *Batch) tryRows(ctx context.Context) {
 			}
 		}
 	}
-	for i := range b.rows { // as they would be stored: of a name that stands twice, the last
+	for i := range b.rows { // as they would be stored: for a name that appears twice, the last
 		if o := &b.rows[i].outcome; o.Action != Rejected && b.accepted[b.rows[i].name()] != nil {
 			o.Resource = b.accepted[b.rows[i].name()]
 		}

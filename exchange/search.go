@@ -25,14 +25,14 @@ type Response struct {
 	Trace            *Trace // when asked for
 }
 
-// NearbyEnd is why a nearby list goes no further.
+// NearbyEnd says why a nearby list ends.
 type NearbyEnd uint8
 
 // The ends of a nearby list.
 const (
-	NearbyWhole     NearbyEnd = iota // nothing else is in the radius, or it is on the next page
-	NearbyOutOfTime                  // it took Config.NearbyBudget
-	NearbyAtMost                     // its pages have hexbid.MaxNearbyResults
+	NearbyWhole     NearbyEnd = iota // it has everything in the radius, or goes on with the next page
+	NearbyOutOfTime                  // its walk took Config.NearbyBudget
+	NearbyAtMost                     // its pages have hexbid.MaxNearbyResults together
 )
 
 // Sponsored is one won slot.
@@ -40,12 +40,12 @@ type Sponsored struct {
 	Slot      int
 	Campaign  hexbid.UID
 	Program   hexbid.UID
-	Place     hexbid.UID // nearest approved; 0 when there is none
+	Place     hexbid.UID // the nearest approved; 0 when there is none
 	DistanceM float64    // to Place
 	Price     hexbid.Money
 	Pricing   hexbid.PricingModel
 	Token     string
-	Card      []byte // what people see, by Config.Cards; shared, not to be changed
+	Card      []byte // what people see, from Config.Cards; shared, so do not change it
 }
 
 // Nearby is one program at its nearest approved place.
@@ -53,7 +53,7 @@ type Nearby struct {
 	Program   hexbid.UID
 	Place     hexbid.UID
 	DistanceM float64
-	Card      []byte // as of Sponsored
+	Card      []byte // as in Sponsored
 }
 
 // Trace is the exhaustive account of an auction.
@@ -62,11 +62,11 @@ type Trace struct {
 	Query    bidder.Query
 	Account  *bidder.Account
 	Name     func(campaign uint32) string
-	// Work of the fast pass.
+	// Work of the auction's search, as in bidder.Scratch.
 	Sifted, Scored int
 }
 
-// searching is one search on its way.
+// searching is one search under way.
 type searching struct {
 	*Exchange
 	ctx      context.Context
@@ -76,22 +76,21 @@ type searching struct {
 	scratch  *scratch
 	awards   []auction.Award // in scratch
 	pricing  auction.Pricing // of the awards
-	page     *page           // that the request asks for; nil for the first
+	page     *page           // the page that the request asks for; nil for the first
 	out      *Response
 
-	viewer   [16]byte       // the viewer's, once it is asked for
-	viewerOf *token.Keyring // that made it
+	viewer   [16]byte       // the viewer's id, once asked for
+	viewerOf *token.Keyring // the keyring that made the id
 }
 
-// scratch is the memory of a search that the next one uses again.
+// scratch is the memory of a search. A later search reuses it.
 type scratch struct {
 	bidder    bidder.Scratch
 	subjects  [hexbid.MaxNearbyLimit]subject
 	sponsored [hexbid.MaxSlots]hexbid.UID
 }
 
-// Search answers a request. Arrived is when it came in, on the wall's clock.
-// Errors are *hexbid.Error, or the context's.
+// Search answers a request that arrived at an instant of the wall clock. Errors are *hexbid.Error, or the context's.
 func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.Time) (*Response, error) {
 	if err := admit(ctx); err != nil {
 		return nil, err
@@ -107,7 +106,7 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 		return nil, err
 	}
 	if page != nil {
-		r.Slots = 0 // sponsored results come with the first page only
+		r.Slots = 0 // only the first page has sponsored results
 	}
 	snapshot, now, err := e.indexer.SnapshotNow(ctx)
 	if err != nil {
@@ -132,10 +131,10 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 	return out, ctx.Err()
 }
 
-// auction runs the auction inside its budget of time. The clock is looked at
-// when it would start and when it ends; awards are dropped whole.
+// auction runs the auction within its time budget. It reads the clock before and after. An auction that is late loses
+// all its awards.
 func (s *searching) auction(arrived time.Time) {
-	s.scratch.bidder.Sifted, s.scratch.bidder.Scored = 0, 0 // of the search before
+	s.scratch.bidder.Sifted, s.scratch.bidder.Scored = 0, 0 // they hold those of the previous search
 	if s.query.Slots == 0 {
 		return
 	}
@@ -149,7 +148,7 @@ func (s *searching) auction(arrived time.Time) {
 	}
 }
 
-// trace accounts for every campaign when it is its turn.
+// trace waits for its turn and makes the account of every campaign.
 func (s *searching) trace() (*Trace, error) {
 	done, err := s.exhaustive.take(s.ctx)
 	if err != nil {
@@ -164,8 +163,8 @@ func (s *searching) trace() (*Trace, error) {
 		Sifted: s.scratch.bidder.Sifted, Scored: s.scratch.bidder.Scored}, nil
 }
 
-// leftOut says whether a result is left out for an error: its record was deleted a
-// moment ago, or lies in a damaged file, which the store's owner is told of.
+// leftOut reports whether an error leaves a result out: its record was deleted a moment ago, or lies in a damaged file,
+// which the store reports to its owner.
 func leftOut(err error) bool {
 	kind := hexbid.KindOf(err)
 	return kind == hexbid.NotFound || kind == hexbid.DataLoss
@@ -191,7 +190,7 @@ func (s *searching) fillSponsored() error {
 	return nil
 }
 
-// sponsored completes an award with what people see, and seals its token.
+// sponsored completes an award with its card and seals its token.
 func (s *searching) sponsored(a *auction.Award, shown *bidder.Showing) (Sponsored, error) {
 	of := subject{shown.Campaign, shown.Program, shown.Place, s.request.Host}
 	card, err := s.display.get(s.ctx, &of, s.out.EvaluatedAt)
@@ -203,8 +202,8 @@ func (s *searching) sponsored(a *auction.Award, shown *bidder.Showing) (Sponsore
 		Card: card}, nil
 }
 
-// tokenResolution is the H3 resolution of the cell in a token: some five
-// square kilometres, never the exact point.
+// tokenResolution is the H3 resolution of the cell in a token: some five square kilometres. A token never holds the
+// exact point.
 const tokenResolution = 7
 
 func (s *searching) sealAward(a *auction.Award) string {
@@ -231,7 +230,7 @@ func (s *searching) fillNearby() error {
 		return err
 	}
 	subjects := s.scratch.subjects[:len(list)]
-	for i, f := range list { // apart from what follows, so that their loads are waited for together
+	for i, f := range list { // a loop of its own, so that these loads overlap
 		subjects[i] = subject{program: s.snapshot.ProgramRef(f.Program), place: s.snapshot.PlaceRef(f.Place)}
 	}
 	s.out.Nearby = make([]Nearby, 0, len(list))
@@ -256,8 +255,8 @@ func (s *searching) fillNearby() error {
 	return nil
 }
 
-// nearbyQuery completes the query with what the page asks for. It returns the
-// number of results on the pages before.
+// nearbyQuery completes the query with the position of the requested page. It returns the number of results on the
+// pages before.
 func (s *searching) nearbyQuery() (depth int) {
 	s.query.Skip = s.sponsoredPrograms(s.scratch.sponsored[:0])
 	if s.page != nil {
@@ -267,11 +266,11 @@ func (s *searching) nearbyQuery() (depth int) {
 	return depth
 }
 
-// stepsATurn are some tens of microseconds of a walk. One that takes fewer, as
-// nearly all do, looks at no clock.
+// stepsATurn is the number of steps of a walk between two looks at the clock: some tens of microseconds. Nearly all
+// walks take fewer and read no clock.
 const stepsATurn = 4096
 
-// walkNearby finds the programs of the page, inside the budget of time.
+// walkNearby finds the programs of the page within the time budget.
 func (s *searching) walkNearby() (list []bidder.Found, more bool, err error) {
 	work, ends := &s.scratch.bidder, time.Time{}
 	s.snapshot.StartNearby(&s.query, work)
@@ -292,8 +291,7 @@ func (s *searching) walkNearby() (list []bidder.Found, more bool, err error) {
 	return list, more, nil
 }
 
-// sponsoredPrograms appends the programs that the first page sponsors: no page of
-// the nearby list repeats them.
+// sponsoredPrograms appends the programs that the first page sponsors, because no page of the nearby list repeats them.
 func (s *searching) sponsoredPrograms(uids []hexbid.UID) []hexbid.UID {
 	if s.page != nil {
 		return s.page.sponsored

@@ -7,28 +7,27 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// tally is what a dry run's rows would bring the store's counters to, one after another.
-// It starts from the store's own, each read when a row first counts for its owner.
+// tally computes what the rows of a dry run, one after another, would do to the store's counters. It starts from the
+// store's own values and reads each when a row first adds to it.
 type tally struct {
 	store store.Store
-	limit int64 // entries an advertiser
+	limit int64 // the most entries of an advertiser
 	seed  maphash.Seed
 
-	burdens  map[uint64]burden // by hash of a record's name: of those that the dry run has accepted
-	entries  map[uint64]int64  // by hash of an advertiser's name
+	burdens  map[uint64]burden // by hash of the name of each record that the dry run has accepted
+	entries  map[uint64]int64  // by hash of the advertiser's name
 	programs map[uint64]programCounts
 }
 
-// programCounts are the counters of a program that a limit is about or that multiply.
+// programCounts holds the counters of a program that a limit bounds or that multiply.
 type programCounts struct{ places, approved, around int64 }
 
-// burden is what one record adds to the counters; the zero burden adds nothing. A dry run
-// keeps one for each of its names, so it is small.
+// burden is what one record adds to the counters. It is small, because a dry run keeps one for each of its names.
 type burden struct {
 	advertiser, program uint64 // hashes of names
-	own                 int64  // entries of a campaign, whatever places there are
-	place, approved     int8   // 1 of a place, and of an approved one
-	around              int8   // 1 of a campaign around places
+	own                 int64  // entries of a campaign apart from those around places
+	place, approved     int8   // place is 1 for a place, approved is 1 for an approved one
+	around              int8   // 1 for a campaign around places
 }
 
 func (e *Exchange) newTally() *tally {
@@ -36,7 +35,7 @@ func (e *Exchange) newTally() *tally {
 		burdens: map[uint64]burden{}, entries: map[uint64]int64{}, programs: map[uint64]programCounts{}}
 }
 
-// approvedIn is the number of approved places that a program has by the tally.
+// approvedIn returns the number of approved places of a program by the tally.
 func (t *tally) approvedIn(ctx context.Context, program string) (int64, error) {
 	if p, read := t.programs[maphash.String(t.seed, program)]; read {
 		return p.approved, nil
@@ -44,8 +43,7 @@ func (t *tally) approvedIn(ctx context.Context, program string) (int64, error) {
 	return t.store.Counted(ctx, program, store.Approved)
 }
 
-// burdenOf is what a record counts, in short: the zero burden of the zero Record, an
-// advertiser and a program.
+// burdenOf returns the burden of a record. It is zero for the zero Record, an advertiser and a program.
 func (t *tally) burdenOf(r *store.Record) (b burden) {
 	if len(r.Counts) == 0 {
 		return b
@@ -67,7 +65,7 @@ func (t *tally) burdenOf(r *store.Record) (b burden) {
 	return b
 }
 
-// readFor reads the counters that a record counts for, those that have not been read.
+// readFor reads the counters that a record adds to, unless they have been read.
 func (t *tally) readFor(ctx context.Context, r *store.Record) error {
 	if len(r.Counts) == 0 {
 		return nil
@@ -101,9 +99,8 @@ func has[V any](m map[uint64]V, key uint64) bool {
 	return there
 }
 
-// replace counts a record in the place of another, each of them perhaps the zero Record.
-// What would go above a limit is refused, in the words of a real run, and not counted;
-// what is above it already may stay and shrink.
+// replace counts a record in place of another; either may be the zero Record. It refuses what would exceed a limit, in
+// the words of a real run, and then counts nothing. A counter that is above its limit already may stay or shrink.
 func (t *tally) replace(ctx context.Context, before, after *store.Record) error {
 	for _, r := range [...]*store.Record{before, after} {
 		if err := t.readFor(ctx, r); err != nil {
@@ -128,9 +125,9 @@ func (t *tally) replace(ctx context.Context, before, after *store.Record) error 
 	return nil
 }
 
-// add counts a burden, or with by -1 takes it off. The entries are those of campaigns
-// themselves and, of each program, approved places times campaigns around them: so the
-// order in which records come and go does not matter.
+// add adds a burden to the counters, or with by -1 subtracts it. An advertiser's entries are those of its campaigns
+// themselves plus, for each program, approved places times campaigns around them. The sum does not depend on the order
+// in which records are added and removed.
 func (t *tally) add(b burden, by int64) {
 	if b == (burden{}) {
 		return
@@ -143,7 +140,7 @@ func (t *tally) add(b burden, by int64) {
 	t.programs[b.program], t.entries[b.advertiser] = p, entries
 }
 
-// check judges the counts after a record has been counted, against those before.
+// check compares the counts after a record with the limits and with the counts before.
 func (t *tally) check(now burden, entries, places int64, r *store.Record) error {
 	p := t.programs[now.program]
 	for _, limit := range limitsOf(r, t.limit) {

@@ -12,32 +12,30 @@ import (
 )
 
 const (
-	// namesATrial is the most names that a dry run keeps, some 90 to 150 bytes
-	// each.
+	// namesATrial is the most names that a dry run keeps, at some 90 to 150 bytes each.
 	namesATrial = 1_000_000
-	// namesOfTrials is the most names that all dry runs under way keep: some 300 MB.
+	// namesOfTrials is the most names that all current dry runs keep together: some 300 MB.
 	namesOfTrials = 2 * namesATrial
 )
 
-// trials counts the names that the dry runs under way keep, for anyone may start many.
+// trials counts the names of all current dry runs, because any caller may start many.
 type trials struct {
 	mu    sync.Mutex // guards names, and ended and names of each trial
 	names int
 }
 
-// trial is what an upload that only validates has accepted so far, so that a
-// row is judged against the rows before it, whatever batch they came in. It
-// keeps hashes of names and contents under a seed of its own; two of a million
-// names share one once in 40 million uploads.
+// trial records what an upload that only validates has accepted so far, so that a row is judged against the rows before
+// it in any batch. It stores hashes of names and contents under a seed of its own. Two of a million names collide once
+// in 40 million uploads.
 type trial struct {
 	all      *trials
-	names    int  // that it keeps
+	names    int  // kept so far
 	ended    bool // it keeps nothing more
 	seed     maphash.Seed
-	contents map[uint64]uint64             // by name
-	paused   map[uint64]bool               // advertisers: whether they are
-	reviews  map[uint64]hexbid.ReviewState // places: their states
-	counts   *tally                        // of what is stored and what the trial has accepted
+	contents map[uint64]uint64             // hash of the content, by hash of the name
+	paused   map[uint64]bool               // of advertisers
+	reviews  map[uint64]hexbid.ReviewState // of places
+	counts   *tally                        // of stored and accepted records together
 }
 
 func (a *trials) begin(counts *tally) *trial {
@@ -45,7 +43,7 @@ func (a *trials) begin(counts *tally) *trial {
 		reviews: map[uint64]hexbid.ReviewState{}, counts: counts}
 }
 
-// has says whether the trial has accepted a name. A nil trial has none.
+// has reports whether the trial has accepted a name. A nil trial has accepted none.
 func (t *trial) has(name string) bool {
 	if t == nil {
 		return false
@@ -54,8 +52,7 @@ func (t *trial) has(name string) bool {
 	return ok
 }
 
-// earlier compares a resource with the one of its name that the trial has accepted,
-// if it has.
+// earlier compares a resource with the accepted one of its name, if there is one.
 func (t *trial) earlier(r hexbid.Resource) earlier {
 	if t == nil {
 		return earlier{}
@@ -65,8 +62,8 @@ func (t *trial) earlier(r hexbid.Resource) earlier {
 	return earlier{there: tried, same: tried && content == t.hash(r), review: t.reviews[name]}
 }
 
-// end gives back what the trial has of the names of all. It may come while the last
-// batch is judged, whose caller has gone.
+// end returns the trial's names to the common allowance. It may run while the last batch is still being judged, after
+// the caller has gone.
 func (t *trial) end() {
 	t.all.mu.Lock()
 	defer t.all.mu.Unlock()
@@ -74,8 +71,8 @@ func (t *trial) end() {
 	t.names, t.ended = 0, true
 }
 
-// makeRoom takes one of the names of all for a name that the trial does not have yet.
-// It is Exhausted when there is none left, and Unavailable once the trial has ended.
+// makeRoom takes one name from the common allowance for a name that is new to the trial. The error is Exhausted when
+// none is left, and Unavailable once the trial has ended.
 func (t *trial) makeRoom(name string) error {
 	if t.has(name) {
 		return nil
@@ -96,7 +93,7 @@ func (t *trial) makeRoom(name string) error {
 	return nil
 }
 
-// giveBack undoes makeRoom of a name that was not put.
+// giveBack undoes makeRoom for a name that was not put.
 func (t *trial) giveBack(name string) {
 	if t.has(name) {
 		return
@@ -108,8 +105,8 @@ func (t *trial) giveBack(name string) {
 	}
 }
 
-// accept takes a resource that would be stored in the place of what is stored, perhaps
-// the zero Record, unless there is no room for its name or a limit is reached.
+// accept records a resource that would replace stored, perhaps the zero Record. It refuses when there is no room for
+// the name or a limit is reached.
 func (t *trial) accept(ctx context.Context, d *draft, stored *store.Record) error {
 	name := d.resource.Metadata().Name
 	if err := t.makeRoom(name); err != nil {
@@ -136,8 +133,7 @@ func (t *trial) put(r hexbid.Resource) {
 	}
 }
 
-// pauses says whether the trial has accepted an advertiser, and whether it is
-// paused by it.
+// pauses reports whether the trial has accepted an advertiser, and whether the accepted state is paused.
 func (t *trial) pauses(advertiser string) (paused, known bool) {
 	if t == nil {
 		return false, false
@@ -146,7 +142,7 @@ func (t *trial) pauses(advertiser string) (paused, known bool) {
 	return paused, known
 }
 
-// hash is a fingerprint of what an owner says of a resource.
+// hash returns a fingerprint of what an owner decides of a resource.
 func (t *trial) hash(r hexbid.Resource) uint64 {
 	var h maphash.Hash
 	h.SetSeed(t.seed)

@@ -6,10 +6,10 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// turns let a few callers at a time do what takes milliseconds of a core, so that
-// searches keep the others. Some more wait in line; the rest are refused.
+// turns lets a few callers at a time do work that takes milliseconds of a core, so that searches keep the other cores.
+// Some more callers wait in line. The rest are refused.
 type turns struct {
-	line    chan struct{} // who waits or works
+	line    chan struct{} // whoever waits or works
 	working chan struct{}
 }
 
@@ -17,8 +17,7 @@ func newTurns(working, waiting int) *turns {
 	return &turns{make(chan struct{}, working+waiting), make(chan struct{}, working)}
 }
 
-// take waits for a turn; done ends it. The error is Exhausted when the line is full,
-// or the context's.
+// take waits for a turn; done ends it. The error is Exhausted when the line is full, or the context's.
 func (t *turns) take(ctx context.Context) (done func(), err error) {
 	select {
 	case t.line <- struct{}{}:
