@@ -96,7 +96,8 @@ func (d *Disc) MissedByM(at *Position) float64 {
 
 // AsDisc is the one disc that is all of the area, false when it is not so.
 func (a *Area) AsDisc() (Disc, bool) {
-	if len(a.in.discs) != 1 || a.in.everywhere || len(a.in.cells)+len(a.in.regions)+len(a.in.polygons) > 0 || !a.out.isEmpty() {
+	if len(a.in.discs) != 1 || a.in.everywhere || len(a.in.cells)+len(a.in.regions)+len(a.in.polygons) > 0 ||
+		!a.out.isEmpty() {
 		return Disc{}, false
 	}
 	return a.in.discs[0].Disc, true
@@ -129,7 +130,8 @@ func compileShapes(field string, area *hexbid.Area, shared *Interner) (s shapes,
 	}
 	for _, c := range area.Cells {
 		if !h3.Cell(c).IsValid() {
-			return s, hexbid.Invalidf(field+".h3_cells", "%q is not an H3 cell: use a hexadecimal index such as 89309ab36abffff", Cell(c))
+			return s, hexbid.Invalidf(field+".h3_cells", "%q is not an H3 cell: use a hexadecimal index such as 89309ab36abffff",
+				Cell(c))
 		}
 		s.cells = append(s.cells, Cell(c))
 	}

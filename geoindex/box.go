@@ -95,7 +95,8 @@ func (p *polygon) runMeets(level, run int, b *box, left *int) bool {
 // meets says whether a segment meets a box: their extents overlap, and the
 // box's corners are not all on one side of the segment's line.
 func (e *edge) meets(b *box) bool {
-	if min(e.lat1, e.lat2) > b.north || max(e.lat1, e.lat2) < b.south || min(e.lng1, e.lng2) > b.east || max(e.lng1, e.lng2) < b.west {
+	if min(e.lat1, e.lat2) > b.north || max(e.lat1, e.lat2) < b.south || min(e.lng1, e.lng2) > b.east ||
+		max(e.lng1, e.lng2) < b.west {
 		return false
 	}
 	dx, dy := e.lng2-e.lng1, e.lat2-e.lat1

@@ -20,7 +20,8 @@ func randomPoint(r *rand.Rand) hexbid.Point {
 // cell edges and vertices, poles and the antimeridian.
 func hardPoint(r *rand.Rand) hexbid.Point {
 	around := func(p hexbid.Point, deg float64) hexbid.Point {
-		return hexbid.Point{Lat: min(90, max(-90, p.Lat+deg*r.NormFloat64())), Lng: math.Remainder(p.Lng+deg*r.NormFloat64(), 360)}
+		return hexbid.Point{Lat: min(90, max(-90, p.Lat+deg*r.NormFloat64())),
+			Lng: math.Remainder(p.Lng+deg*r.NormFloat64(), 360)}
 	}
 	scale := math.Pow(10, -6*r.Float64())
 	switch r.IntN(5) {

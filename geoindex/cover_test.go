@@ -49,7 +49,8 @@ func randomArea(r *rand.Rand) (center hexbid.Point, radiusM float64, in, out hex
 		out.Polygons = append(out.Polygons, star(r, near(r, center, radiusM), radiusM/2))
 	}
 	if r.IntN(3) == 0 {
-		out.Circles = append(out.Circles, hexbid.Circle{Center: near(r, center, radiusM), RadiusM: max(hexbid.MinCircleM, radiusM*r.Float64())})
+		out.Circles = append(out.Circles, hexbid.Circle{Center: near(r, center, radiusM),
+			RadiusM: max(hexbid.MinCircleM, radiusM*r.Float64())})
 	}
 	if r.IntN(5) == 0 {
 		out.Cells = append(out.Cells, uint64(CellAt(VecOf(near(r, center, radiusM))).Parent(r.IntN(Finest+1))))
@@ -68,7 +69,8 @@ func star(r *rand.Rand, center hexbid.Point, radiusM float64) hexbid.Polygon {
 		for i := range n {
 			sin, cos := math.Sincos(2 * math.Pi * float64(i) / float64(n))
 			reach := deg * scale * (0.4 + 0.6*r.Float64())
-			ring = append(ring, hexbid.Point{Lat: max(-90, min(90, center.Lat+reach*sin)), Lng: max(-180, min(180, center.Lng+reach*cos))})
+			ring = append(ring, hexbid.Point{Lat: max(-90, min(90, center.Lat+reach*sin)),
+				Lng: max(-180, min(180, center.Lng+reach*cos))})
 		}
 		return append(ring, ring[0])
 	}
@@ -141,11 +143,13 @@ func TestContainsAgreesWithDistance(t *testing.T) {
 	for range 50_000 {
 		center := hardPoint(r)
 		radiusM := math.Min(hexbid.MaxCircleM, hexbid.MinCircleM*math.Exp(r.Float64()*math.Log(1e6)))
-		area, _ := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{{Center: center, RadiusM: radiusM}}}, &hexbid.Area{}, nil)
+		area, _ := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{{Center: center, RadiusM: radiusM}}}, &hexbid.Area{},
+			nil)
 		at := Locate(near(r, center, radiusM))
 		d := center.DistanceM(at.Point)
 		if math.Abs(d-radiusM) > 1e-6+radiusM*1e-12 && area.Contains(&at) != (d <= radiusM) {
-			t.Fatalf("%v is %.9f m from the centre of a circle of %.9f m: Contains says %v", at.Point, d, radiusM, area.Contains(&at))
+			t.Fatalf("%v is %.9f m from the centre of a circle of %.9f m: Contains says %v", at.Point, d, radiusM,
+				area.Contains(&at))
 		}
 	}
 }
@@ -192,7 +196,8 @@ func FuzzCoverHoldsTheDisc(f *testing.F) {
 		if center.Validate("") != nil || !(radiusM >= hexbid.MinCircleM && radiusM <= hexbid.MaxCircleM) {
 			t.Skip()
 		}
-		area, err := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{{Center: center, RadiusM: radiusM}}}, &hexbid.Area{}, nil)
+		area, err := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{{Center: center, RadiusM: radiusM}}}, &hexbid.Area{},
+			nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,7 +214,8 @@ func FuzzCoverHoldsTheDisc(f *testing.F) {
 }
 
 func FuzzUnpackCovering(f *testing.F) {
-	f.Add(PackCovering(nil, []Posting{wholePosting(Everywhere, true), {KeyOfRegion(7), 1, 0}, {0x89309ab36abffff, 0x55, 0x11}}))
+	f.Add(PackCovering(nil, []Posting{wholePosting(Everywhere, true), {KeyOfRegion(7), 1, 0},
+		{0x89309ab36abffff, 0x55, 0x11}}))
 	f.Add([]byte{0xff, 1, 2})
 	f.Fuzz(func(t *testing.T, packed []byte) {
 		postings, err := UnpackCovering(nil, packed)

@@ -203,7 +203,8 @@ func (c *covering) split(current partial) {
 	if part.Touched == 0 { // its margin met the shape, it does not
 		return
 	}
-	if len(children) == 0 || len(c.done)+c.queued+len(children) >= c.budget || current.cell.Resolution()+levelStep > c.finest {
+	if len(children) == 0 || len(c.done)+c.queued+len(children) >= c.budget ||
+		current.cell.Resolution()+levelStep > c.finest {
 		c.done = append(c.done, part)
 		return
 	}

@@ -20,7 +20,8 @@ var crowded = map[string]func(r *rand.Rand, n int) (in, out hexbid.Area){
 		return hexbid.Area{Circles: circles(r, n, 1, 3000)}, hexbid.Area{Circles: circles(r, n, 1, 3000)}
 	},
 	"circles less an intricate outline": func(r *rand.Rand, n int) (in, out hexbid.Area) {
-		return hexbid.Area{Circles: circles(r, n, 30, 3000)}, hexbid.Area{Polygons: []hexbid.Polygon{intricate["diagonal teeth"](10 * n)}}
+		return hexbid.Area{Circles: circles(r, n, 30, 3000)},
+			hexbid.Area{Polygons: []hexbid.Polygon{intricate["diagonal teeth"](10 * n)}}
 	},
 	"fine cells less an intricate outline, circles and provinces": func(r *rand.Rand, n int) (in, out hexbid.Area) {
 		for _, c := range circles(r, n, 2, 10) {
@@ -48,7 +49,8 @@ var crowded = map[string]func(r *rand.Rand, n int) (in, out hexbid.Area){
 func circles(r *rand.Rand, n int, degrees, radiusM float64) []hexbid.Circle {
 	all := make([]hexbid.Circle, n)
 	for i := range all {
-		all[i] = hexbid.Circle{Center: hexbid.Point{Lat: 30 + degrees*(r.Float64()-0.5), Lng: 120 + degrees*(r.Float64()-0.5)}, RadiusM: radiusM * (0.5 + r.Float64())}
+		all[i] = hexbid.Circle{Center: hexbid.Point{Lat: 30 + degrees*(r.Float64()-0.5),
+			Lng: 120 + degrees*(r.Float64()-0.5)}, RadiusM: radiusM * (0.5 + r.Float64())}
 	}
 	return all
 }
@@ -66,11 +68,13 @@ func TestTheStepsOfACoveringGrowWithItsShapesAlone(t *testing.T) {
 				t.Fatal(name, err)
 			}
 			postings, steps := area.cover()
-			shapes := len(in.Circles) + len(in.Cells) + len(in.Polygons) + len(out.Circles) + len(out.Cells) + len(out.Regions) + len(out.Polygons)
+			shapes := len(in.Circles) + len(in.Cells) + len(in.Polygons) + len(out.Circles) + len(out.Cells) + len(out.Regions) +
+				len(out.Polygons)
 			if most := stepsOfCovering + (stepsOfShape+lastQuestion)*shapes + mostSteps; steps > most {
 				t.Errorf("%s: %d steps for %d shapes, above %d", name, steps, shapes, most)
 			}
-			t.Logf("%s: %d shapes, %.0f steps each, %.1f cells each", name, shapes, float64(steps)/float64(shapes), float64(len(postings))/float64(shapes))
+			t.Logf("%s: %d shapes, %.0f steps each, %.1f cells each", name, shapes, float64(steps)/float64(shapes),
+				float64(len(postings))/float64(shapes))
 			checkCovering(t, name, area, postings, &in)
 		}
 	}

@@ -81,7 +81,8 @@ func (e *Edit) own(n *node) *node {
 	if n.owner == e {
 		return n
 	}
-	return &node{owner: e, res: n.res, children: slices.Clone(n.children), marks: slices.Clone(n.marks), vecs: slices.Clone(n.vecs), sites: slices.Clone(n.sites)}
+	return &node{owner: e, res: n.res, children: slices.Clone(n.children), marks: slices.Clone(n.marks),
+		vecs: slices.Clone(n.vecs), sites: slices.Clone(n.sites)}
 }
 
 // Insert adds a site in the Finest cell over it.
@@ -140,7 +141,8 @@ func (e *Edit) delete(n *node, ordinal uint32, at Cell) bool {
 		if i < 0 {
 			return false
 		}
-		n.marks, n.vecs, n.sites = slices.Delete(n.marks, i, i+1), slices.Delete(n.vecs, i, i+1), slices.Delete(n.sites, i, i+1)
+		n.marks, n.vecs, n.sites = slices.Delete(n.marks, i, i+1), slices.Delete(n.vecs, i, i+1),
+			slices.Delete(n.sites, i, i+1)
 		return true
 	}
 	c := &n.children[n.slot(at)]
@@ -289,7 +291,8 @@ func (n *Need) metBy(m *Marks) bool {
 // orders sites at equal distances.
 func (w *Nearest) Start(t *Tree, from Vec, maxChord2 float64, need Need) {
 	clear(w.met)
-	*w = Nearest{from: from, max: maxChord2, need: need, met: w.met[:0], ahead: w.ahead[:0], beyond: w.beyond[:0], near: w.near[:0], pauseAt: math.MaxInt}
+	*w = Nearest{from: from, max: maxChord2, need: need, met: w.met[:0], ahead: w.ahead[:0], beyond: w.beyond[:0],
+		near: w.near[:0], pauseAt: math.MaxInt}
 	if t != nil {
 		w.meet(t.root, 0)
 	}

@@ -35,7 +35,8 @@ func randomSites(r *rand.Rand, n int) []marked {
 			}
 		}
 		v := VecOf(p)
-		sites[i] = marked{Site{Rank: r.Uint64() % 1000, Tie: uint64(i), Ordinal: uint32(i)}, v, CellAt(v), Marks{1<<r.IntN(20) | 1<<(20+r.IntN(10)), r.Uint64() | r.Uint64()}}
+		sites[i] = marked{Site{Rank: r.Uint64() % 1000, Tie: uint64(i), Ordinal: uint32(i)}, v, CellAt(v),
+			Marks{1<<r.IntN(20) | 1<<(20+r.IntN(10)), r.Uint64() | r.Uint64()}}
 	}
 	return sites
 }
@@ -49,7 +50,8 @@ func slowNearest(sites []marked, from Vec, maxChord2 float64, need Need) []marke
 		}
 	}
 	slices.SortFunc(found, func(a, b marked) int {
-		return cmp.Or(cmp.Compare(a.Vec.Chord2(from), b.Vec.Chord2(from)), cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Tie, b.Tie))
+		return cmp.Or(cmp.Compare(a.Vec.Chord2(from), b.Vec.Chord2(from)), cmp.Compare(a.Rank, b.Rank),
+			cmp.Compare(a.Tie, b.Tie))
 	})
 	return found
 }

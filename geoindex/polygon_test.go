@@ -121,9 +121,11 @@ func TestPolygonsAtThePolesAndTheAntimeridian(t *testing.T) {
 		in, out []hexbid.Point
 	}{
 		"a polar cap": {`{"type":"Polygon","coordinates":[[[-180,-60],[180,-60],[180,-90],[-180,-90],[-180,-60]]]}`,
-			[]hexbid.Point{{Lat: -89.9, Lng: 12}, {Lat: -61, Lng: 180}, {Lat: -75, Lng: -180}}, []hexbid.Point{{Lat: -59, Lng: 0}, {Lat: 80, Lng: 0}}},
+			[]hexbid.Point{{Lat: -89.9, Lng: 12}, {Lat: -61, Lng: 180}, {Lat: -75, Lng: -180}},
+			[]hexbid.Point{{Lat: -59, Lng: 0}, {Lat: 80, Lng: 0}}},
 		"Fiji, split": {`{"type":"MultiPolygon","coordinates":[[[[177,-20],[180,-20],[180,-16],[177,-16],[177,-20]]],[[[-180,-20],[-178,-20],[-178,-16],[-180,-16],[-180,-20]]]]}`,
-			[]hexbid.Point{{Lat: -18, Lng: 179.99}, {Lat: -18, Lng: 180}, {Lat: -18, Lng: -180}, {Lat: -18, Lng: -179}}, []hexbid.Point{{Lat: -18, Lng: 176}, {Lat: -18, Lng: -177}, {Lat: -18, Lng: 0}}},
+			[]hexbid.Point{{Lat: -18, Lng: 179.99}, {Lat: -18, Lng: 180}, {Lat: -18, Lng: -180}, {Lat: -18, Lng: -179}},
+			[]hexbid.Point{{Lat: -18, Lng: 176}, {Lat: -18, Lng: -177}, {Lat: -18, Lng: 0}}},
 		"a hole": {`{"type":"Polygon","coordinates":[[[0,0],[10,0],[10,10],[0,10],[0,0]],[[4,4],[4,6],[6,6],[6,4],[4,4]]]}`,
 			[]hexbid.Point{{Lat: 1, Lng: 1}, {Lat: 5, Lng: 3}}, []hexbid.Point{{Lat: 5, Lng: 5}, {Lat: -1, Lng: 1}}},
 	} {
@@ -142,7 +144,8 @@ func TestPolygonsAtThePolesAndTheAntimeridian(t *testing.T) {
 			want := i < len(c.in)
 			some, full := under(postings, &at)
 			if area.Contains(&at) != want || want && !some || full && !want {
-				t.Errorf("%s: %v is inside: %v (under a posting %v, a full one %v), want %v", name, p, area.Contains(&at), some, full, want)
+				t.Errorf("%s: %v is inside: %v (under a posting %v, a full one %v), want %v", name, p, area.Contains(&at), some,
+					full, want)
 			}
 		}
 	}
@@ -163,7 +166,8 @@ func TestPolygonsThatBoundNothingAreRefused(t *testing.T) {
 	} {
 		polygons, _, err := ParsePolygons(c.geojson)
 		if err == nil {
-			campaign := hexbid.Campaign{DisplayName: "c", Program: "advertisers/a/programs/p", Pricing: hexbid.CPC, Bid: 1, DailyBudget: 1, Area: hexbid.Area{Polygons: polygons}}
+			campaign := hexbid.Campaign{DisplayName: "c", Program: "advertisers/a/programs/p", Pricing: hexbid.CPC, Bid: 1,
+				DailyBudget: 1, Area: hexbid.Area{Polygons: polygons}}
 			err = campaign.Validate()
 		}
 		if err == nil || !strings.Contains(err.Error(), c.word) {
@@ -182,8 +186,8 @@ func TestTooManyVerticesAreRefusedAndAsManyAsPermittedAreNot(t *testing.T) {
 		return hexbid.Polygon{append(ring, ring[0])}
 	}
 	for n, word := range map[int]string{hexbid.MaxVertices: "", hexbid.MaxVertices + 1: "more than 50000"} {
-		campaign := hexbid.Campaign{DisplayName: "c", Program: "advertisers/a/programs/p", Pricing: hexbid.CPC, Bid: 1, DailyBudget: 1,
-			Area: hexbid.Area{Polygons: []hexbid.Polygon{circle(n)}}}
+		campaign := hexbid.Campaign{DisplayName: "c", Program: "advertisers/a/programs/p", Pricing: hexbid.CPC, Bid: 1,
+			DailyBudget: 1, Area: hexbid.Area{Polygons: []hexbid.Polygon{circle(n)}}}
 		if err := campaign.Validate(); (err == nil) != (word == "") || err != nil && !strings.Contains(err.Error(), word) {
 			t.Errorf("%d vertices: %v", n, err)
 		}
@@ -254,7 +258,8 @@ func FuzzParsePolygons(f *testing.F) {
 		if err != nil {
 			return
 		}
-		campaign := hexbid.Campaign{DisplayName: "c", Program: "advertisers/a/programs/p", Pricing: hexbid.CPC, Bid: 1, DailyBudget: 1, Area: hexbid.Area{Polygons: polygons}}
+		campaign := hexbid.Campaign{DisplayName: "c", Program: "advertisers/a/programs/p", Pricing: hexbid.CPC, Bid: 1,
+			DailyBudget: 1, Area: hexbid.Area{Polygons: polygons}}
 		if len(polygons) == 0 || campaign.Validate() != nil {
 			return
 		}

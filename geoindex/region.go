@@ -85,7 +85,8 @@ func (r *Region) Bounds() (west, east, south, north float64) {
 
 // municipalities are the provinces that are cities, by their code as a
 // prefecture. Chongqing's counties have a code of their own.
-var municipalities = map[string]string{"110100": "110000", "120100": "120000", "310100": "310000", "500100": "500000", "500200": "500000"}
+var municipalities = map[string]string{"110100": "110000", "120100": "120000", "310100": "310000", "500100": "500000",
+	"500200": "500000"}
 
 // MaxRegionsOver is the most regions that one point is said to lie in:
 // simplified outlines overlap a little at their common borders.
@@ -140,7 +141,8 @@ func RegionByCode(code string) (RegionID, error) {
 	}
 	id, ok := regions().byCode[code]
 	if !ok {
-		return 0, fmt.Errorf("%q is not the adcode of a shipped region: use a province or prefecture such as 330000 or 330100; "+
+		return 0, fmt.Errorf("%q is not the adcode of a shipped region: use a province or prefecture such as 330000 or "+
+			"330100; "+
 			"a district needs a polygon; hexbid regions lists them", hexbid.Shorten(code))
 	}
 	return id, nil

@@ -80,7 +80,8 @@ func TestAMunicipalityIsItsOwnPrefecture(t *testing.T) {
 }
 
 func TestRegionsAreFoundByWords(t *testing.T) {
-	for words, want := range map[string]string{"杭州": "330100", "hangzhou": "330100", "浙江 杭": "330100", "ZHEJIANG hang": "330100", "xian": "610100", "310100": "310000",
+	for words, want := range map[string]string{"杭州": "330100", "hangzhou": "330100", "浙江 杭": "330100",
+		"ZHEJIANG hang": "330100", "xian": "610100", "310100": "310000",
 		"hong kong": "810000", "neimenggu hohhot": "150100", "吉林 吉林 2202": "220200"} {
 		found := FindRegions(words)
 		if !slices.ContainsFunc(found, func(r *Region) bool { return r.Code == want }) || len(found) > 40 {

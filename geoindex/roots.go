@@ -49,7 +49,10 @@ func newRoots(shapes []bounded) *roots {
 			r.resolutions |= 1 << c.Resolution()
 		}
 	}
-	slices.SortFunc(r.sorted, func(a, b rooted) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.shape, b.shape)) })
+	slices.SortFunc(r.sorted, func(a, b rooted) int {
+		return cmp.Or(cmp.Compare(a.at, b.at),
+			cmp.Compare(a.shape, b.shape))
+	})
 	return r
 }
 

@@ -64,8 +64,8 @@ func newSlabs(edges []edge, south, north float64) slabs {
 	return s
 }
 
-// cutsBetween cuts sorted latitudes into slabs with at most a given number of them inside each. A longer run of equal latitudes
-// becomes a cut of its own, so no edge ends inside a slab there.
+// cutsBetween cuts sorted latitudes into slabs with at most a given number of them inside each. A longer run of equal
+// latitudes becomes a cut of its own, so no edge ends inside a slab there.
 func cutsBetween(lats []float64, most int) (cuts []float64) {
 	inside := 0
 	for first := 0; first < len(lats); {

@@ -47,14 +47,16 @@ var intricate = map[string]func(n int) hexbid.Polygon{
 		for i := 0; i+3 < n; i += 3 {
 			sin, cos := math.Sincos(2 * math.Pi * float64(i) / float64(n))
 			after, cosAfter := math.Sincos(2 * math.Pi * float64(i+1) / float64(n))
-			ring = append(ring, hexbid.Point{Lat: 1, Lng: 1}, hexbid.Point{Lat: 1 + 60*sin, Lng: 1 + 60*cos}, hexbid.Point{Lat: 1 + 60*after, Lng: 1 + 60*cosAfter})
+			ring = append(ring, hexbid.Point{Lat: 1, Lng: 1}, hexbid.Point{Lat: 1 + 60*sin, Lng: 1 + 60*cos},
+				hexbid.Point{Lat: 1 + 60*after, Lng: 1 + 60*cosAfter})
 		}
 		return closedRing(ring)
 	},
 	"a square walked round thousands of times": func(n int) hexbid.Polygon {
 		var ring []hexbid.Point
 		for range (n - 1) / 4 {
-			ring = append(ring, hexbid.Point{Lat: 1, Lng: 1}, hexbid.Point{Lat: 1, Lng: 2}, hexbid.Point{Lat: 2, Lng: 2}, hexbid.Point{Lat: 2, Lng: 1})
+			ring = append(ring, hexbid.Point{Lat: 1, Lng: 1}, hexbid.Point{Lat: 1, Lng: 2}, hexbid.Point{Lat: 2, Lng: 2},
+				hexbid.Point{Lat: 2, Lng: 1})
 		}
 		return closedRing(ring)
 	},
@@ -66,7 +68,8 @@ var intricate = map[string]func(n int) hexbid.Polygon{
 		return closedRing(append(ring, hexbid.Point{Lat: 80, Lng: 80}, hexbid.Point{Lat: 80, Lng: -80}))
 	},
 	"as many triangular holes as fit": func(n int) hexbid.Polygon {
-		p := hexbid.Polygon{{{Lat: -1, Lng: -1}, {Lat: -1, Lng: 81}, {Lat: 81, Lng: 81}, {Lat: 81, Lng: -1}, {Lat: -1, Lng: -1}}}
+		p := hexbid.Polygon{{{Lat: -1, Lng: -1}, {Lat: -1, Lng: 81}, {Lat: 81, Lng: 81}, {Lat: 81, Lng: -1},
+			{Lat: -1, Lng: -1}}}
 		for i := range n/4 - 2 {
 			at := hexbid.Point{Lat: float64(i/112) * 0.7, Lng: float64(i%112) * 0.7}
 			p = append(p, []hexbid.Point{at, {Lat: at.Lat + 0.5, Lng: at.Lng}, {Lat: at.Lat, Lng: at.Lng + 0.5}, at})
@@ -133,8 +136,9 @@ func TestNoOutlineTakesMoreThanLinearMemoryNorManySteps(t *testing.T) {
 	for name, outline := range intricate {
 		for _, n := range []int{40_000, hexbid.MaxVertices} {
 			polygon := outline(n)
-			if err := (&hexbid.Campaign{DisplayName: "c", Program: "advertisers/a/programs/p", Pricing: hexbid.CPC, Bid: 1, DailyBudget: 1,
-				Area: hexbid.Area{Polygons: []hexbid.Polygon{polygon}}}).Validate(); err != nil {
+			if err := (&hexbid.Campaign{DisplayName: "c", Program: "advertisers/a/programs/p", Pricing: hexbid.CPC, Bid: 1,
+				DailyBudget: 1,
+				Area:        hexbid.Area{Polygons: []hexbid.Polygon{polygon}}}).Validate(); err != nil {
 				t.Errorf("%s of %d vertices is refused: %v", name, n, err)
 			}
 			p := compilePolygon(polygon)
@@ -144,7 +148,8 @@ func TestNoOutlineTakesMoreThanLinearMemoryNorManySteps(t *testing.T) {
 			if p.slabs.mostSteps() > steps || p.slabs.tangled != nil {
 				t.Errorf("%s: a test takes up to %d steps (tangled: %v)", name, p.slabs.mostSteps(), p.slabs.tangled != nil)
 			}
-			t.Logf("%s: %.1f entries and %d bytes a vertex, at most %d steps", name, float64(p.slabs.entries())/float64(n), p.bytes()/n, p.slabs.mostSteps())
+			t.Logf("%s: %.1f entries and %d bytes a vertex, at most %d steps", name, float64(p.slabs.entries())/float64(n),
+				p.bytes()/n, p.slabs.mostSteps())
 		}
 	}
 }

@@ -168,7 +168,8 @@ type Want struct {
 // Want returns the test that masks must pass to admit the profile.
 func (p *Profile) Want() (w Want) {
 	w.age = uint64(p.only[Age])
-	w.Bits = 1<<(maskOS+uint(p.only[OS])) | 1<<(maskGender+uint(p.only[Gender])) | 1<<(maskHost+uint(p.only[Host])) | 1<<(maskScene+uint(p.only[Scene]))
+	w.Bits = 1<<(maskOS+uint(p.only[OS])) | 1<<(maskGender+uint(p.only[Gender])) |
+		1<<(maskHost+uint(p.only[Host])) | 1<<(maskScene+uint(p.only[Scene]))
 	switch Personalization(p.only[Personal]) {
 	case Keyless:
 		w.Bits |= 1 << maskKeyless

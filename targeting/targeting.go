@@ -38,7 +38,8 @@ const (
 
 // String names the dimension as Explain reports it.
 func (d Dim) String() string {
-	return [...]string{"personalization", "category", "host", "operating_system", "age", "gender", "scene", "network", "interest", "interest", "credit_band", "residence", "keyword", "none"}[min(d, DimCount)]
+	return [...]string{"personalization", "category", "host", "operating_system", "age", "gender", "scene", "network",
+		"interest", "interest", "credit_band", "residence", "keyword", "none"}[min(d, DimCount)]
 }
 
 // Personalization tells how personal a request is.

@@ -15,7 +15,10 @@ func drawSome[T ~uint8](t *rapid.T, label string, count T) []T {
 	if rapid.IntRange(0, 2).Draw(t, label+"?") > 0 {
 		return nil
 	}
-	return rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) T { return T(rapid.IntRange(1, int(count)-1).Draw(t, label)) }),
+	return rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) T {
+		return T(rapid.IntRange(1, int(count)-1).Draw(t,
+			label))
+	}),
 		1, int(count)-1, rapid.ID[T]).Draw(t, label+"s")
 }
 
@@ -67,14 +70,16 @@ func drawProfile(t *rapid.T) Profile {
 
 func drawRequest(t *rapid.T) *hexbid.Request {
 	return &hexbid.Request{
-		Host: hexbid.Host(rapid.IntRange(0, int(hexbid.HostCount)-1).Draw(t, "rHost")), Scene: hexbid.Scene(rapid.IntRange(0, int(hexbid.SceneCount)-1).Draw(t, "rScene")),
+		Host:            hexbid.Host(rapid.IntRange(0, int(hexbid.HostCount)-1).Draw(t, "rHost")),
+		Scene:           hexbid.Scene(rapid.IntRange(0, int(hexbid.SceneCount)-1).Draw(t, "rScene")),
 		Category:        hexbid.Category(rapid.SampledFrom([]int{0, 0, 1, 2, 3}).Draw(t, "rCategory")),
 		Personalization: hexbid.Personalization(rapid.IntRange(0, 2).Draw(t, "rPersonal")),
 		Viewer: hexbid.Viewer{
 			UserKey: rapid.SampledFrom([]string{"", "u"}).Draw(t, "key"), Age: rapid.IntRange(-1, hexbid.MaxAge).Draw(t, "age"),
 			Gender: hexbid.Gender(rapid.IntRange(0, 2).Draw(t, "rGender")), OS: hexbid.OS(rapid.IntRange(0, 4).Draw(t, "rOS")),
-			Network: hexbid.Network(rapid.IntRange(0, 4).Draw(t, "rNetwork")), Interests: drawSome(t, "rInterest", hexbid.CategoryCount),
-			Credit: hexbid.CreditBand(rapid.IntRange(0, 5).Draw(t, "rCredit")),
+			Network:   hexbid.Network(rapid.IntRange(0, 4).Draw(t, "rNetwork")),
+			Interests: drawSome(t, "rInterest", hexbid.CategoryCount),
+			Credit:    hexbid.CreditBand(rapid.IntRange(0, 5).Draw(t, "rCredit")),
 		},
 	}
 }
@@ -118,7 +123,8 @@ func TestNothingPersonalDecidesWithoutPersonalisation(t *testing.T) {
 			t.Fatalf("%+v and %+v differ", one, other)
 		}
 		audience := &c.Audience
-		names := len(audience.Ages)+len(audience.Genders)+len(audience.Interests)+len(audience.NotInterests)+len(audience.Credit)+len(audience.Residences) > 0
+		names := len(audience.Ages)+len(audience.Genders)+len(audience.Interests)+len(audience.NotInterests)+
+			len(audience.Credit)+len(audience.Residences) > 0
 		if rule.Matches(&a) && (names || c.Cap.Impressions > 0 && !c.Cap.ServeUncapped) {
 			t.Fatal("a campaign that names something personal takes part")
 		}
@@ -135,8 +141,10 @@ func TestUnknownValues(t *testing.T) {
 	}{
 		{"nobody named", hexbid.Audience{}, true},
 		{"age named", hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 0, Max: 120}}}, false},
-		{"age named, unknown included", hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 18, Max: 30}}, IncludeUnknown: []hexbid.Dimension{hexbid.DimAge}}, true},
-		{"unknown included of another dimension", hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 18, Max: 30}}, IncludeUnknown: []hexbid.Dimension{hexbid.DimGender}}, false},
+		{"age named, unknown included", hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 18, Max: 30}},
+			IncludeUnknown: []hexbid.Dimension{hexbid.DimAge}}, true},
+		{"unknown included of another dimension", hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 18, Max: 30}},
+			IncludeUnknown: []hexbid.Dimension{hexbid.DimGender}}, false},
 		{"host named", hexbid.Audience{Hosts: []hexbid.Host{hexbid.WeChat}}, false},
 	} {
 		rule := gated(&hexbid.Campaign{Audience: c.audience}, program)
@@ -147,12 +155,14 @@ func TestUnknownValues(t *testing.T) {
 }
 
 func TestExcludedInterestsShutOutWhoHasAny(t *testing.T) {
-	rule := gated(&hexbid.Campaign{Audience: hexbid.Audience{NotInterests: []hexbid.Category{hexbid.Games, hexbid.Finance}}},
+	rule := gated(&hexbid.Campaign{Audience: hexbid.Audience{NotInterests: []hexbid.Category{hexbid.Games,
+		hexbid.Finance}}},
 		&hexbid.Program{Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
 	for _, c := range []struct {
 		has  []hexbid.Category
 		want bool
-	}{{nil, false}, {[]hexbid.Category{hexbid.Travel}, true}, {[]hexbid.Category{hexbid.Travel, hexbid.Games}, false}, {[]hexbid.Category{hexbid.Finance}, false}} {
+	}{{nil, false}, {[]hexbid.Category{hexbid.Travel}, true}, {[]hexbid.Category{hexbid.Travel, hexbid.Games}, false},
+		{[]hexbid.Category{hexbid.Finance}, false}} {
 		p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: 30, Interests: c.has}}, hexbid.ResidenceUnknown, &Words{})
 		if rule.Matches(&p) != c.want {
 			t.Errorf("a viewer who likes %v matches: %v, want %v", c.has, !c.want, c.want)
@@ -171,7 +181,8 @@ func TestAMinimumAgeNeedsAKnownAge(t *testing.T) {
 }
 
 func TestHoursFollowTheCampaignsZone(t *testing.T) {
-	c := &hexbid.Campaign{TimeZone: "Asia/Shanghai", Hours: []hexbid.WeeklyHours{{Day: 1, Start: 0, End: 2}, {Day: 7, Start: 23, End: 24}},
+	c := &hexbid.Campaign{TimeZone: "Asia/Shanghai", Hours: []hexbid.WeeklyHours{{Day: 1, Start: 0, End: 2},
+		{Day: 7, Start: 23, End: 24}},
 		Start: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), End: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)}
 	s, err := CompileSchedule(c)
 	if err != nil {
@@ -192,7 +203,8 @@ func TestHoursFollowTheCampaignsZone(t *testing.T) {
 }
 
 func TestHoursOverDaylightSavingChanges(t *testing.T) {
-	s, err := CompileSchedule(&hexbid.Campaign{TimeZone: "America/New_York", Hours: []hexbid.WeeklyHours{{Day: 7, Start: 1, End: 3}}})
+	s, err := CompileSchedule(&hexbid.Campaign{TimeZone: "America/New_York",
+		Hours: []hexbid.WeeklyHours{{Day: 7, Start: 1, End: 3}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +221,8 @@ func TestHoursOverDaylightSavingChanges(t *testing.T) {
 		return n
 	}
 	// 8 March 2026: two o'clock becomes three. 1 November: one o'clock comes twice.
-	for from, quarters := range map[string]int{"2026-03-01T05:00:00Z": 8, "2026-03-08T05:00:00Z": 4, "2026-11-01T04:00:00Z": 12, "2026-11-08T05:00:00Z": 8} {
+	for from, quarters := range map[string]int{"2026-03-01T05:00:00Z": 8, "2026-03-08T05:00:00Z": 4,
+		"2026-11-01T04:00:00Z": 12, "2026-11-08T05:00:00Z": 8} {
 		if got := hoursOn(from); got != quarters {
 			t.Errorf("on the Sunday from %s it serves %d quarter hours, want %d", from, got, quarters)
 		}
@@ -223,7 +236,8 @@ func TestAQuarterIsReadAheadAsItsInstants(t *testing.T) {
 		c := &hexbid.Campaign{TimeZone: rapid.SampledFrom(zones).Draw(t, "zone")}
 		for range rapid.IntRange(0, 4).Draw(t, "runs") {
 			start := rapid.IntRange(0, 23).Draw(t, "start")
-			c.Hours = append(c.Hours, hexbid.WeeklyHours{Day: rapid.IntRange(1, 7).Draw(t, "day"), Start: start, End: rapid.IntRange(start+1, 24).Draw(t, "end")})
+			c.Hours = append(c.Hours, hexbid.WeeklyHours{Day: rapid.IntRange(1, 7).Draw(t, "day"), Start: start,
+				End: rapid.IntRange(start+1, 24).Draw(t, "end")})
 		}
 		if rapid.Bool().Draw(t, "starts") {
 			c.Start = quarter.Add(time.Duration(rapid.IntRange(-1200, 1200).Draw(t, "startAt")) * time.Second)
@@ -257,7 +271,8 @@ func TestFoldMakesWidthCaseAndTraditionalCharactersEqual(t *testing.T) {
 }
 
 func TestTokensCutHanCharactersAndRuns(t *testing.T) {
-	if got := Tokens("  KFC肯德基, Café-Bar 24h! "); !slices.Equal(got, []string{"kfc", "肯", "德", "基", "café", "bar", "24h"}) {
+	if got := Tokens("  KFC肯德基, Café-Bar 24h! "); !slices.Equal(got,
+		[]string{"kfc", "肯", "德", "基", "café", "bar", "24h"}) {
 		t.Errorf("got %q", got)
 	}
 }
@@ -338,7 +353,8 @@ func TestAMaskAdmitsAsItsRuleDoes(t *testing.T) {
 			}
 			again := mask.Rule()
 			missed, misses := rule.FirstMiss(&profile)
-			if missedAgain, missesAgain := again.FirstMiss(&profile); !mask.More() && (missed != missedAgain || misses != missesAgain) {
+			if missedAgain, missesAgain := again.FirstMiss(&profile); !mask.More() &&
+				(missed != missedAgain || misses != missesAgain) {
 				t.Fatalf("%+v: the rule misses at %s, its mask's rule at %s", c.Audience, missed, missedAgain)
 			}
 		}
@@ -348,12 +364,14 @@ func TestAMaskAdmitsAsItsRuleDoes(t *testing.T) {
 func BenchmarkMatch64(b *testing.B) {
 	rules := make([]*Rule, BlockSize)
 	for i := range rules {
-		r := gated(&hexbid.Campaign{Audience: hexbid.Audience{Ages: []hexbid.AgeRange{{Min: i % 30, Max: 30 + i}}, Genders: []hexbid.Gender{hexbid.Gender(1 + i%2)}}},
+		r := gated(&hexbid.Campaign{Audience: hexbid.Audience{Ages: []hexbid.AgeRange{{Min: i % 30, Max: 30 + i}},
+			Genders: []hexbid.Gender{hexbid.Gender(1 + i%2)}}},
 			&hexbid.Program{Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
 		rules[i] = &r
 	}
 	block := CompileBlock(rules)
-	p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: 30, Gender: hexbid.Female}, Host: hexbid.WeChat}, hexbid.ResidenceUnknown, &Words{})
+	p := ProfileOf(&hexbid.Request{Viewer: hexbid.Viewer{Age: 30, Gender: hexbid.Female}, Host: hexbid.WeChat},
+		hexbid.ResidenceUnknown, &Words{})
 	for b.Loop() {
 		block.Match(&p, ^uint64(0))
 	}
