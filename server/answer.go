@@ -17,13 +17,12 @@ import (
 	"github.com/hexbid/hexbid/wire"
 )
 
-// An answer to a search has two forms: the message that the contract states, for
-// callers in this process, and its bytes, for the network. The bytes are put together
-// from cards, which package wire encodes, and what differs by request: a distance, a
-// price, a token. Building the message would take longer than the search. Numbers of
-// fields are those of search.proto; a test compares the two forms.
+// An answer to a search has two forms: the message that the contract states, for callers in this process, and its
+// bytes, for the network. The bytes join cards, which package wire has encoded, with what differs by request: a
+// distance, a price, a token. Building the message would take longer than the search. The field numbers are those of
+// search.proto; a test compares the two forms.
 
-// message is the answer as the contract states it.
+// message returns the answer as the contract states it.
 func (f *found) message() *pb.SearchNearbyResponse {
 	out := f.rest()
 	for i := range f.Sponsored {
@@ -43,14 +42,14 @@ func (f *found) message() *pb.SearchNearbyResponse {
 	return out
 }
 
-// rest is what an answer has beside its results.
+// rest returns everything of an answer except its results.
 func (f *found) rest() *pb.SearchNearbyResponse {
 	return &pb.SearchNearbyResponse{NextPageToken: f.NextPageToken, RequestId: f.RequestID, EvaluateTime: timestamppb.New(f.EvaluatedAt),
 		AuctionDuration: durationpb.New(f.AuctionTook), SponsoredSkipped: f.SponsoredSkipped, NearbyIncomplete: f.NearbyEnd != exchange.NearbyWhole,
 		Notice: f.Notice, Trace: traceFromNoun(f.Trace), ServerDuration: durationpb.New(time.Since(f.arrived))}
 }
 
-// encode is the answer in memory of gRPC's pool, which takes it back when it is sent.
+// encode writes the answer into memory of gRPC's pool, which gets the memory back once the answer is sent.
 func (f *found) encode(peer *connection) answer {
 	memory := peer.Get(f.bytes())
 	b := (*memory)[:0]
@@ -68,7 +67,7 @@ func (f *found) encode(peer *connection) answer {
 	return peer.answer(memory)
 }
 
-// bytes is room for the encoded answer, but for a trace.
+// bytes returns an upper bound of the size of the encoded answer without a trace.
 func (f *found) bytes() int {
 	const aResult, others = 16, 512
 	n := others + len(f.Notice)
@@ -93,7 +92,7 @@ func appendText(b []byte, field protowire.Number, text string) []byte {
 	return protowire.AppendString(protowire.AppendTag(b, field, protowire.BytesType), text)
 }
 
-// appendNearby adds a NearbyResult.
+// appendNearby appends a NearbyResult.
 func appendNearby(b []byte, n *exchange.Nearby, datum hexbid.Datum) []byte {
 	const distanceBytes = 9
 	b = protowire.AppendTag(b, 2, protowire.BytesType)
@@ -101,9 +100,9 @@ func appendNearby(b []byte, n *exchange.Nearby, datum hexbid.Datum) []byte {
 	return appendDouble(wire.AppendCard(b, n.Card, datum), 3, n.DistanceM)
 }
 
-// appendSponsored adds a SponsoredResult.
+// appendSponsored appends a SponsoredResult.
 func appendSponsored(b []byte, s *exchange.Sponsored, datum hexbid.Datum) []byte {
-	var fields [512]byte // but for the card: a token and a few numbers
+	var fields [512]byte // all but the card: a token and a few numbers
 	own := appendVarint(fields[:0], 1, uint64(s.Slot))
 	own = appendVarint(own, 6, uint64(s.Price))
 	own = appendVarint(own, 7, uint64(s.Pricing))

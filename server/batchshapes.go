@@ -2,18 +2,18 @@ package server
 
 import "github.com/hexbid/hexbid"
 
-// Limits of what the rows of one batch name in all. To cover fifty thousand shapes,
-// or to check half a million vertices, takes about a second of a core.
+// These constants limit what all rows of one batch name together. Covering fifty thousand shapes, or checking half a
+// million vertices, takes about a second of a core.
 const (
 	maxBatchShapes   = 50_000
 	maxBatchVertices = 500_000
 )
 
-// batchShapes counts what the rows of a batch name.
+// batchShapes counts the shapes and vertices that the rows of a batch name.
 type batchShapes struct{ shapes, vertices int }
 
-// admit counts a row, or refuses it because the batch would name too much. What is
-// refused does not count, so that smaller rows after it may still fit.
+// admit counts a row, or refuses a row with which the batch would name too much. A refused row does not count, so
+// smaller rows after it may still fit.
 func (b *batchShapes) admit(r hexbid.Resource) error {
 	c, ok := r.(*hexbid.Campaign)
 	if !ok {

@@ -17,14 +17,13 @@ import (
 
 // A unary call goes through four stages, each bounded:
 //
-//	open     its headers are there; tap bounds the time that its request may take
-//	arrived  the request is there, whole and encoded
-//	working  its class has let it in; it is decoded, and its method answers
+//	open     the headers have arrived; tap bounds the time that the request may take
+//	arrived  the whole request has arrived, still encoded
+//	working  the call's class has let it in; its method decodes the request and answers
 //	done     the answer is encoded and waits for the caller to take it
 //
-// gRPC runs interceptors when a request has been decoded, too late for the limits of
-// the first three stages. So methods are wrapped where they are registered; the wrapper
-// calls the generated handler with an interceptor of its own.
+// gRPC runs interceptors only after it has decoded a request, too late for the limits of the first three stages. The
+// registrar therefore wraps methods, and the wrapper calls the generated handler with an interceptor of its own.
 
 // registrar registers services whose unary methods go through Server.unary.
 type registrar struct {
@@ -45,12 +44,12 @@ func (r registrar) RegisterService(d *grpc.ServiceDesc, service any) {
 	r.Server.RegisterService(&own, service)
 }
 
-// statedKey leads to a call's context as it came, with the deadline that it states.
+// statedKey is the context key of a call's original context, which has the deadline that the caller stated.
 type statedKey struct{}
 
-// tap runs when a call's headers are there. It bounds how long a unary call's request
-// may take to arrive: gRPC waits for it as long as the context lasts that tap
-// returns. The end of the call cancels that context with the one that it is made of.
+// tap runs when the headers of a call have arrived. It bounds how long a unary call's request may take to arrive,
+// because gRPC waits for the request as long as the context that tap returns lasts. The end of the call cancels that
+// context together with its parent.
 func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
 	if !s.unaryMethods[info.FullMethodName] {
 		return ctx, nil
@@ -60,25 +59,25 @@ func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, erro
 		return ctx, nil
 	}
 	bounded, cancel := context.WithTimeout(ctx, s.config.Limits.RequestTimeout)
-	_ = cancel // by the end of ctx
+	_ = cancel // the end of ctx cancels it
 	if states {
 		bounded = context.WithValue(bounded, statedKey{}, ctx)
 	}
 	return bounded, nil
 }
 
-// call is a unary call on its way.
+// call is a unary call under way.
 type call struct {
 	server  *Server
 	gate    *gate
 	peer    *connection
-	opened  time.Time // when its headers had come
-	arrived time.Time // when its request had come whole; zero before that
+	opened  time.Time // when its headers arrived
+	arrived time.Time // when its whole request had arrived; zero before that
 	bytes   int       // of the request
 }
 
-// unary is every unary call's way in and out: the wait for its request, its class's
-// limit, readiness, panics, errors and metrics.
+// unary wraps every unary call: it waits for the request, applies the limit of its class, checks readiness, contains
+// panics, converts errors and counts metrics.
 func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHandler {
 	g := &s.gates[classOf[method]]
 	return func(service any, ctx context.Context, receive func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
@@ -96,8 +95,8 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 	}
 }
 
-// context is what a handler works under: the deadline that the caller states, or what
-// tap gave to a call that states none.
+// context returns the context of a handler: with the deadline that the caller stated, or with the one that tap gave to
+// a call without.
 func (c *call) context(ctx context.Context) context.Context {
 	if stated, ok := ctx.Value(statedKey{}).(context.Context); ok {
 		return stated
@@ -105,7 +104,7 @@ func (c *call) context(ctx context.Context) context.Context {
 	return ctx
 }
 
-// receive waits for a request, asks its class to let it in, and decodes it.
+// receive waits for a request, enters it into its class, and decodes it.
 func (c *call) receive(m any, receive func(any) error) error {
 	var e envelope
 	c.peer.awaitCall()
@@ -124,7 +123,7 @@ func (c *call) receive(m any, receive func(any) error) error {
 	return c.server.codec.open(&e, m)
 }
 
-// enter lets a request in: when the catalogue is there, and its class has room.
+// enter lets a request in if the catalogue is loaded and its class has room.
 func (s *Server) enter(g *gate, bytes int) error {
 	if g.class != unclassed && s.exchange.Load() == nil {
 		return status.Error(codes.Unavailable, "starting: the catalogue is being indexed; health says SERVING when it is ready")
@@ -132,7 +131,7 @@ func (s *Server) enter(g *gate, bytes int) error {
 	return g.enter(bytes)
 }
 
-// leave ends the work for a call, if it has begun.
+// leave ends the work on a call, if it has begun.
 func (c *call) leave() {
 	if !c.arrived.IsZero() {
 		c.gate.leave(c.bytes)
@@ -140,8 +139,7 @@ func (c *call) leave() {
 	}
 }
 
-// since is when a call began to count: its time to answer leaves out how long its
-// caller took to send it.
+// since returns when a call began to count. Its time to answer excludes the time that its caller took to send it.
 func (c *call) since() time.Time {
 	if c.arrived.IsZero() {
 		return c.opened
@@ -149,9 +147,8 @@ func (c *call) since() time.Time {
 	return c.arrived
 }
 
-// answer is the interceptor of unary calls. It says who calls, and encodes what the
-// method answers while the call still counts as worked on. The search service gives
-// the bytes itself, which costs it less than the message would.
+// answer is the interceptor of unary calls. It adds the principal to the context, and encodes the result while the call
+// still counts as work. The search service returns encoded bytes itself, which is cheaper than building the message.
 func (c *call) answer(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	ctx = hexbid.WithPrincipal(ctx, c.peer.caller)
 	if r, ok := request.(*pb.SearchNearbyRequest); ok {
@@ -164,7 +161,7 @@ func (c *call) answer(ctx context.Context, request any, info *grpc.UnaryServerIn
 	return encodeAnswer(c.peer, response.(proto.Message))
 }
 
-// finish makes the status of a call's outcome, logs what is our fault and counts it.
+// finish turns a call's outcome into a status, logs failures of our own and counts the call.
 func (s *Server) finish(method string, peer *connection, since time.Time, failure error) error {
 	err := statusOf(failure)
 	if status.Code(err) == codes.Internal {

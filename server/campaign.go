@@ -32,12 +32,12 @@ type resource interface {
 	GetEtag() string
 }
 
-// collections are the last literal of each kind's names.
+// collections holds the last literal in the names of each kind.
 var collections = map[hexbid.ResourceKind]string{
 	hexbid.KindAdvertiser: "advertisers", hexbid.KindProgram: "programs", hexbid.KindPlace: "places", hexbid.KindCampaign: "campaigns",
 }
 
-// show converts a resource for an answer, with what was mended of a campaign.
+// show converts a resource for an answer. Notices say what was corrected in a campaign.
 func show[T resource](ctx context.Context, s *campaignService, r hexbid.Resource, notices ...string) (none T, err error) {
 	convert, err := s.shower(ctx, pb.View_VIEW_FULL)
 	if err != nil {
@@ -50,7 +50,7 @@ func show[T resource](ctx context.Context, s *campaignService, r hexbid.Resource
 	return m.(T), nil
 }
 
-// showWritten is show for what a write has returned.
+// showWritten is show for the result of a write.
 func showWritten[T resource](ctx context.Context, s *campaignService, r hexbid.Resource, notices []string) (T, error) {
 	if !s.exchange().Searchable(r) {
 		notices = append(notices, exchange.NotYetSearchable)
@@ -58,7 +58,7 @@ func showWritten[T resource](ctx context.Context, s *campaignService, r hexbid.R
 	return show[T](ctx, s, r, notices...)
 }
 
-// creation is what a create says beside the resource.
+// creation holds the parameters of a create apart from the resource.
 type creation struct {
 	kind         hexbid.ResourceKind
 	parent, id   string
@@ -87,8 +87,7 @@ func create[T resource](ctx context.Context, s *campaignService, m T, o creation
 	return showWritten[T](ctx, s, created, notices)
 }
 
-// toNoun converts a resource. When some of it does not convert, the error tells
-// what else is wrong with it too.
+// toNoun converts a resource. If some fields do not convert, the error also lists what else is wrong.
 func (s *campaignService) toNoun(ctx context.Context, m proto.Message) (hexbid.Resource, []string, error) {
 	noun, notices, err := wire.ToNoun(m)
 	if err != nil {
@@ -102,7 +101,7 @@ func setName(m proto.Message, name string) {
 	r.Set(r.Descriptor().Fields().ByName("name"), protoreflect.ValueOfString(name))
 }
 
-// childName joins a parent and an id; the server chooses an id that is empty.
+// childName joins a parent and an id. The server chooses an id if the given one is empty.
 func childName(kind hexbid.ResourceKind, parent, id string) (string, error) {
 	if id == "" {
 		var random [10]byte
@@ -134,7 +133,7 @@ func get[T resource](ctx context.Context, s *campaignService, kind hexbid.Resour
 	return show[T](ctx, s, r)
 }
 
-// updateOptions are what an update says beside the resource.
+// updateOptions holds the parameters of an update apart from the resource.
 type updateOptions struct {
 	mask                       *fieldmaskpb.FieldMask
 	validateOnly, allowMissing bool
@@ -172,7 +171,7 @@ func update[T resource](ctx context.Context, s *campaignService, kind hexbid.Res
 	return showWritten[T](ctx, s, r, notices)
 }
 
-// maxMaskPaths is more than there are fields to name.
+// maxMaskPaths exceeds the number of fields that a mask can name.
 const maxMaskPaths = 200
 
 // merge copies the masked fields of an update over the present state.
@@ -214,7 +213,7 @@ func mergePath(to, from protoreflect.Message, path []string) error {
 	return nil
 }
 
-// removal is what a delete says.
+// removal holds the parameters of a delete.
 type removal struct {
 	kind         hexbid.ResourceKind
 	name, etag   string
@@ -233,8 +232,7 @@ func remove(ctx context.Context, s *campaignService, o removal) (*emptypb.Empty,
 	return &emptypb.Empty{}, s.exchange().Delete(ctx, o.name, version, o.validateOnly)
 }
 
-// ifVersion is the version that an etag stands for; an empty one waives the
-// condition.
+// ifVersion returns the version of an etag; an empty etag waives the condition.
 func ifVersion(etag string) (uint64, error) {
 	if etag == "" {
 		return store.AnyVersion, nil

@@ -10,12 +10,11 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// class is the kind of work that a call is. Each kind has a limit of its own, so
-// that no kind of caller can shut out another.
+// class is a kind of work. Each class has a limit of its own, so that no kind of caller can shut out another.
 type class uint8
 
 const (
-	unclassed class = iota // health and reflection: answered from memory, never refused
+	unclassed class = iota // health and reflection: answered from memory and never refused
 	searching
 	reading
 	writing
@@ -23,10 +22,10 @@ const (
 	classCount
 )
 
-// classWords are what messages, metrics and flags call the classes.
+// classWords holds the names of classes in messages, metrics and flags.
 var classWords = [classCount]string{"others", "searches", "reads", "writes", "imports"}
 
-// classOf is the class of every method of the contract.
+// classOf maps every method of the contract to its class.
 var classOf = map[string]class{
 	pb.SearchService_SearchNearby_FullMethodName: searching,
 
@@ -64,24 +63,24 @@ var classOf = map[string]class{
 // smallRequestBytes bounds a request that carries no resource.
 const smallRequestBytes = 64 << 10
 
-// gate counts what of a class is worked on: a request from the moment that it has
-// arrived whole until it is answered. A call that is merely open counts nowhere.
+// gate counts the requests of a class that are being worked on. A request counts from its whole arrival until its
+// answer. An open call without a request counts nowhere.
 type gate struct {
 	class    class
 	limit    int64
 	maxBytes int   // of one request
-	memory   *room // that the requests share with those of other classes; nil for small ones
+	memory   *room // shared with other classes; nil for small requests
 	working  atomic.Int64
 	refused  atomic.Int64
 }
 
-// room is how many bytes of requests may be worked on at once.
+// room bounds the bytes of requests that are worked on at once.
 type room struct {
 	limit int64
 	taken atomic.Int64
 }
 
-// take takes so many bytes, if they are there.
+// take reserves so many bytes if they are free.
 func (r *room) take(bytes int) bool {
 	if r == nil || r.taken.Add(int64(bytes)) <= r.limit {
 		return true
@@ -111,8 +110,7 @@ func (s *Server) openGates() {
 	}
 }
 
-// enter counts a request of so many bytes in. After an error it is not counted,
-// otherwise leave must follow, with as many.
+// enter counts a request of so many bytes. Unless it returns an error, leave must follow with the same number.
 func (g *gate) enter(bytes int) error {
 	if bytes > g.maxBytes {
 		return hexbid.Invalidf("", "the request has %d bytes: send at most %d", bytes, g.maxBytes)

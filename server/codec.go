@@ -16,14 +16,14 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// codec passes bytes through, and leaves it to the server when they are decoded and
-// encoded. gRPC would decode a request before its class has let it in, and would answer
-// INTERNAL to one that does not decode, which is the caller's fault.
+// codec passes bytes through. The server decodes requests and encodes answers itself. gRPC would decode a request
+// before its class has let it in. It would also answer INTERNAL to a request that does not decode, which is the
+// caller's fault.
 type codec struct{}
 
 func newCodec() codec { return codec{} }
 
-// envelope takes a request in as its bytes, which open decodes.
+// envelope holds the bytes of a request, which open decodes.
 type envelope struct{ data mem.BufferSlice }
 
 func (e *envelope) size() int { return e.data.Len() }
@@ -51,15 +51,14 @@ func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if !enveloped {
 		return fmt.Errorf("%T is to be received, which is no envelope", v)
 	}
-	e.free() // a second message where there should be one: gRPC refuses it
+	e.free() // a second message in place of the only one: gRPC refuses it
 	data.Ref()
 	e.data = data
 	return nil
 }
 
-// malformed is the error of a request that could not be received. One that is framed
-// wrongly or ends half-way is the caller's fault and nothing for the operator's log.
-// gRPC has told the caller INTERNAL by then, as its protocol says.
+// malformed returns the error of a request that could not be received. Wrong framing or an early end is the caller's
+// fault and does not belong in the operator's log. By then gRPC has answered INTERNAL, as its protocol says.
 func malformed(err error) error {
 	if s, told := status.FromError(err); told && s.Code() == codes.Internal {
 		return hexbid.Invalidf("", "the request is malformed: %s", hexbid.Shorten(s.Message()))
@@ -67,9 +66,8 @@ func malformed(err error) error {
 	return err
 }
 
-// mostMessages bounds the messages within a request. An empty one takes two bytes of
-// the request and some hundred of memory, so a large request is counted before it is
-// decoded; 8 MB of points are 400,000.
+// mostMessages bounds the messages within a request. An empty message takes two bytes of the request but hundreds of
+// bytes of memory, so open counts them in a large request before decoding it. 8 MB of points are 400,000 messages.
 const mostMessages = 500_000
 
 // open decodes the request in an envelope.
@@ -92,8 +90,8 @@ func (codec) open(e *envelope, v any) error {
 	return hexbid.Invalidf("", "the message does not decode: %s", hexbid.Shorten(strings.ToValidUTF8(err.Error(), "?")))
 }
 
-// countMessages takes the messages within an encoded one off a number, until it is
-// below zero. What does not decode is left to the decoder.
+// countMessages subtracts the number of messages within an encoded one from left, until left is below zero. It leaves
+// malformed bytes to the decoder.
 func countMessages(data []byte, d protoreflect.MessageDescriptor, left *int) {
 	for len(data) > 0 && *left >= 0 {
 		number, kind, n := protowire.ConsumeTag(data)
@@ -114,8 +112,8 @@ func countMessages(data []byte, d protoreflect.MessageDescriptor, left *int) {
 	}
 }
 
-// invalidText finds the path of the first text field whose bytes are not UTF-8,
-// by walking the wire format; "" when there is none.
+// invalidText walks the wire format and returns the path of the first text field that is not UTF-8, "" when there is
+// none.
 func invalidText(data []byte, d protoreflect.MessageDescriptor) string {
 	for len(data) > 0 {
 		number, kind, n := protowire.ConsumeTag(data)

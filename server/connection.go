@@ -13,43 +13,42 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// connection is one that is open, and what waits on it.
+// connection is an open connection with the counts of what waits on it.
 type connection struct {
 	net.Conn
 	of       *connections
 	address  peerAddress
-	caller   hexbid.Principal // whom its calls are made for
+	caller   hexbid.Principal // the principal of its calls
 	accepted int64            // Unix nanoseconds
 	worked   atomic.Int64     // when work last began or ended; 0 for never
-	working  atomic.Int32     // calls and batches that are worked on
-	streams  atomic.Int32     // that are open
+	working  atomic.Int32     // calls and batches being worked on
+	streams  atomic.Int32     // open streams
 
 	mu   sync.Mutex // guards own and gone
 	own  waiting
-	gone bool // closed: nothing of it waits any more
+	gone bool // closed: it counts as waiting no more
 }
 
-// waiting is what waits on a connection.
+// waiting counts what waits on a connection.
 type waiting struct {
-	receiving int64 // calls and streams, for a message
-	calls     int64 // unary calls, for their request
-	arriving  int64 // bytes read that belong to no message that has arrived whole
+	receiving int64 // calls and streams that wait for a message
+	calls     int64 // unary calls that wait for their request
+	arriving  int64 // bytes received of messages that have not arrived whole
 	untaken   int64 // bytes of answers that the caller has not taken
 }
 
 func (w waiting) bytes() int64 { return w.arriving + w.untaken }
 
-// messageOverheadBytes is about what the headers and frames of a message take.
+// messageOverheadBytes approximates the size of a message's headers and frames.
 const messageOverheadBytes = 128
 
-// peerAddress is the remote address by which a call finds its connection.
+// peerAddress is a remote address that leads a call to its connection.
 type peerAddress struct {
 	net.Addr
 	connection *connection
 }
 
-// connectionOf is the connection of a call; a stand-in where the listener was not
-// guarded.
+// connectionOf returns the connection of a call, or a stand-in if the listener is not guarded.
 func connectionOf(ctx context.Context) *connection {
 	origin := ""
 	if p, ok := peer.FromContext(ctx); ok {
@@ -63,8 +62,7 @@ func connectionOf(ctx context.Context) *connection {
 	return &connection{of: &unguarded, caller: networkCaller(origin)}
 }
 
-// networkCaller is whom calls from an address are made for: so far the operator,
-// whoever reaches the port.
+// networkCaller returns the principal of calls from an address. So far everybody who reaches the port is the operator.
 func networkCaller(address string) hexbid.Principal {
 	return hexbid.Principal{Role: hexbid.Operator, Origin: address}
 }
@@ -74,9 +72,9 @@ var unguarded = connections{limits: &Limits{StreamsAConnection: 1, WaitingCalls:
 // RemoteAddr implements net.Conn.
 func (c *connection) RemoteAddr() net.Addr { return &c.address }
 
-// Read implements net.Conn. What is read while no message is waited for is no
-// message's: settings, pings, and the headers of the next call. While one is, headers of
-// other calls count as its bytes, but never as more than it may have.
+// Read implements net.Conn. While no message is expected, the bytes belong to settings, pings or the headers of the
+// next call, and do not count. While one is expected, headers of other calls count as its bytes, but never beyond its
+// limit.
 func (c *connection) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.change(func(w *waiting) {
@@ -88,8 +86,8 @@ func (c *connection) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write implements net.Conn. A peer that takes nothing for a while is given up: one
-// goroutine writes all of a connection's answers, and would wait for good.
+// Write implements net.Conn. It gives up a peer that takes nothing for a while. One goroutine writes all answers of a
+// connection and would otherwise wait for good.
 func (c *connection) Write(b []byte) (int, error) {
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.of.limits.StreamTimeout)); err != nil {
 		return 0, err
@@ -110,8 +108,8 @@ func (c *connection) waiting() waiting {
 	return c.own
 }
 
-// change alters what waits on the connection, and with it the sums of all. When
-// they are above the limits then, the connection that has the most is closed.
+// change alters the connection's counts and the sums over all connections. If a sum then exceeds its limit, the
+// connection that holds the most is closed.
 func (c *connection) change(by func(*waiting)) {
 	c.mu.Lock()
 	if c.gone {
@@ -127,7 +125,7 @@ func (c *connection) change(by func(*waiting)) {
 	}
 }
 
-// giveUp takes what waits on a connection out of the sums, for good.
+// giveUp removes the connection's counts from the sums for good.
 func (c *connection) giveUp() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -135,9 +133,8 @@ func (c *connection) giveUp() {
 	c.own, c.gone = waiting{}, true
 }
 
-// awaitCall notes that a unary call waits for its request, awaitBatch that a stream
-// waits for its next message; callArrived and batchArrived end that, with the size of
-// what came.
+// awaitCall counts a unary call that waits for its request, awaitBatch a stream that waits for its next message.
+// callArrived and batchArrived end the wait and take the size of the message.
 func (c *connection) awaitCall() {
 	c.change(func(w *waiting) { w.receiving, w.calls = w.receiving+1, w.calls+1 })
 }
@@ -160,7 +157,7 @@ func (w *waiting) arrived(bytes int) {
 	}
 }
 
-// begin and end enclose work for a caller.
+// begin and end enclose the work for a caller.
 func (c *connection) begin() {
 	c.working.Add(1)
 	c.worked.Store(time.Now().UnixNano())
@@ -171,22 +168,21 @@ func (c *connection) end() {
 	c.worked.Store(time.Now().UnixNano())
 }
 
-// answer is an encoded message, in memory that Get gave, that waits for the caller to
-// take it.
+// answer wraps an encoded message, in memory from Get, that waits for the caller to take it.
 func (c *connection) answer(encoded *[]byte) answer {
 	c.change(func(w *waiting) { w.untaken += int64(cap(*encoded)) })
 	return answer{mem.NewBuffer(encoded, c)}
 }
 
-// leastAnswerBytes is the least memory of which gRPC says when it is done with it.
+// leastAnswerBytes is the least size of a buffer that gRPC returns to the pool.
 const leastAnswerBytes = 1<<10 + 1
 
-// Get implements mem.BufferPool, of which gRPC uses Put alone.
+// Get implements mem.BufferPool; gRPC calls only Put.
 func (c *connection) Get(length int) *[]byte {
 	return mem.DefaultBufferPool().Get(max(length, leastAnswerBytes))
 }
 
-// Put implements mem.BufferPool: an answer has been written, or was given up.
+// Put implements mem.BufferPool. gRPC calls it when an answer has been written or dropped.
 func (c *connection) Put(encoded *[]byte) {
 	c.change(func(w *waiting) { w.untaken -= int64(cap(*encoded)) })
 	mem.DefaultBufferPool().Put(encoded)

@@ -8,33 +8,32 @@ import (
 	"time"
 )
 
-// connections are those that are open. They bound how many there are, how many calls
-// wait for their request, and how many bytes wait: of requests for their rest, of
-// answers for their caller. Past a bound the connection that has the most goes,
-// never the one that works.
+// connections holds the open connections. It bounds their number, the calls that wait for their request, and the bytes
+// that wait: of incomplete requests and of untaken answers. Beyond a bound it closes the connection that holds the most
+// of what waits. A newcomer replaces an idle connection, never a working one.
 type connections struct {
 	limits       *Limits
-	requestBytes int64 // that a request may have
+	requestBytes int64 // the most of one request
 	log          *slog.Logger
 
-	calls, bytes atomic.Int64 // that wait, on all connections
+	calls, bytes atomic.Int64 // waiting, on all connections
 
-	mu     sync.Mutex // guards open, logged and since; taken before a connection's own
+	mu     sync.Mutex // guards open, logged and since; lock it before a connection's own
 	open   map[*connection]struct{}
-	logged time.Time // when a closing was last logged
-	since  int       // closings since then
+	logged time.Time // when a closing was logged last
+	since  int       // closings since logged
 
 	closed [closingCount]atomic.Int64
 }
 
-// closing is why a connection was closed.
+// closing says why a connection was closed.
 type closing uint8
 
 const (
 	displaced    closing = iota // a newcomer took its place
 	turnedAway                  // every other one was working
-	tooManyCalls                // most of the calls that wait were its own
-	tooManyBytes                // most of the bytes that wait were its own
+	tooManyCalls                // it held the most of the waiting calls
+	tooManyBytes                // it held the most of the waiting bytes
 	closingCount
 )
 
@@ -63,8 +62,8 @@ func (l guardedListener) Accept() (net.Conn, error) {
 	}
 }
 
-// admit takes a connection in, in the place of another when there are as many as may
-// be. It closes the newcomer and returns nil when every other one works.
+// admit accepts a connection. If there are already as many as allowed, it closes the idlest to make room. If all others
+// are working, it closes the newcomer and returns nil.
 func (s *connections) admit(conn net.Conn) *connection {
 	c := &connection{Conn: conn, of: s, caller: networkCaller(conn.RemoteAddr().String()), accepted: time.Now().UnixNano()}
 	c.address = peerAddress{conn.RemoteAddr(), c}
@@ -82,8 +81,8 @@ func (s *connections) admit(conn net.Conn) *connection {
 	return c
 }
 
-// idlest is the connection that has been without work the longest, those that never
-// brought any first; nil when all are working.
+// idlest returns the connection that has been without work the longest, nil when all are working. A connection that
+// never brought work comes before all others.
 func (s *connections) idlest() (idlest *connection) {
 	for c := range s.open {
 		if c.working.Load() == 0 && (idlest == nil || c.idlerThan(idlest)) {
@@ -100,8 +99,8 @@ func (c *connection) idlerThan(d *connection) bool {
 	return c.accepted < d.accepted
 }
 
-// shed closes the connection that has most of what waits, when too much does. It
-// takes what the closed one has out of the sums, so that one excess closes one.
+// shed closes the connection that holds the most, if too much waits. It removes the closed connection's counts at once,
+// so that one excess closes only one.
 func (s *connections) shed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,7 +125,7 @@ func (s *connections) closeMost(of func(*connection) int64, why closing) {
 	}
 }
 
-// add changes the sums of what waits, and says whether they are above the limits.
+// add changes the sums and reports whether they exceed the limits.
 func (s *connections) add(calls, bytes int64) (over bool) {
 	callsNow, bytesNow := s.calls.Add(calls), s.bytes.Add(bytes)
 	return calls > 0 && callsNow > s.limits.WaitingCalls || bytes > 0 && bytesNow > s.limits.WaitingBytes
@@ -139,12 +138,11 @@ func (s *connections) forget(c *connection) {
 	delete(s.open, c)
 }
 
-// close closes a connection and says so in the log, at most once a second. The lock
-// is held.
+// close closes a connection and logs it, at most once a second. The caller holds the lock.
 func (s *connections) close(c *connection, why closing) {
 	delete(s.open, c)
 	c.giveUp()
-	_ = c.Conn.Close() // it goes whatever it says
+	_ = c.Conn.Close() // an error changes nothing
 	s.closed[why].Add(1)
 	if s.since++; time.Since(s.logged) >= time.Second {
 		s.log.Warn("connections were closed to keep to the limits", "last", c.address.String(), "reason", closingWords[why], "closed", s.since, "open", len(s.open))

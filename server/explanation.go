@@ -52,7 +52,7 @@ func traceFromNoun(t *exchange.Trace) *pb.Trace {
 	return out
 }
 
-// liveState converts a live state; nil is of a campaign that searches do not see.
+// liveState converts a live state, which is nil for a campaign that searches do not see.
 func liveState(s *bidder.LiveState) *pb.LiveState {
 	if s == nil {
 		return nil

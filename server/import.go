@@ -38,7 +38,7 @@ func (s *campaignService) Import(stream grpc.BidiStreamingServer[pb.ImportReques
 			return err
 		}
 	}
-	if err := <-failed; err != nil { // the other may still wait for the client
+	if err := <-failed; err != nil { // the other goroutine may still wait for the client
 		return err
 	}
 	return <-failed
@@ -56,8 +56,7 @@ func storeBatches(ctx context.Context, from <-chan *importBatch, to chan<- *impo
 	return nil
 }
 
-// receiveBatches hands on what comes in, until the stream ends or a batch is
-// refused.
+// receiveBatches passes batches on until the stream ends or a batch is refused.
 func (s *campaignService) receiveBatches(ctx context.Context, stream grpc.BidiStreamingServer[pb.ImportRequest, pb.ImportResponse], to chan<- *importBatch) error {
 	var upload *exchange.Upload
 	for {
@@ -78,7 +77,7 @@ func (s *campaignService) receiveBatches(ctx context.Context, stream grpc.BidiSt
 			if upload, err = s.exchange().NewUpload(ctx, r.GetValidateOnly()); err != nil {
 				return err
 			}
-			context.AfterFunc(ctx, upload.Close) // when Import is over
+			context.AfterFunc(ctx, upload.Close) // at the end of Import
 		}
 		batch, err := prepareRows(ctx, upload, r.GetRows())
 		if err != nil {
@@ -92,13 +91,12 @@ func (s *campaignService) receiveBatches(ctx context.Context, stream grpc.BidiSt
 	}
 }
 
-// importBatch is a message of rows on its way in. The outcomes stand in the order
-// of the rows.
+// importBatch is one message of rows. Its outcomes come in the order of the rows.
 type importBatch struct {
 	rows     []*pb.ImportRow
 	response *pb.ImportResponse
 	prepared *exchange.Batch
-	at       []int // row of each noun prepared
+	at       []int // row of each prepared resource
 	mended   [][]string
 }
 
@@ -182,7 +180,7 @@ func rejected(row *pb.ImportRow, name string, err error) *pb.ImportOutcome {
 	return out
 }
 
-// codeName is the status name of a kind of error, as gRPC writes it.
+// codeName returns the status name of a kind of error, as gRPC writes it.
 func codeName(kind hexbid.ErrorKind) string { return code.Code(codeOf(kind)).String() }
 
 // ReviewPlace implements pb.CampaignServiceServer.

@@ -6,40 +6,37 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Limits bound what callers can take. docs/operators.md says what each protects.
+// Limits bound what callers can use. docs/operators.md says what each protects.
 type Limits struct {
-	// Searches, Reads, Writes and Imports bound what is worked on at once; of
-	// imports, batches.
+	// Searches, Reads, Writes and Imports bound the calls of each class that are worked on at once; for imports, the
+	// batches.
 	Searches, Reads, Writes, Imports int
-	// WorkingBytes bounds the writes and batches worked on at once by their bytes as
-	// they came; decoded they take some five times as much.
+	// WorkingBytes bounds the encoded bytes of the writes and batches that are worked on at once. Decoded they take
+	// some five times as much.
 	WorkingBytes int64
-	// Connections bounds the connections. A newcomer beyond it takes the place of
-	// the one that has been without work the longest.
+	// Connections bounds the open connections. A newcomer beyond it replaces the one that has been without work the
+	// longest.
 	Connections int
-	// StreamsAConnection bounds the streams (Import, health's Watch, reflection)
-	// that a connection has open.
+	// StreamsAConnection bounds the open streams of a connection (Import, health's Watch, reflection).
 	StreamsAConnection int
-	// CallsAConnection bounds the calls of all kinds that a connection has open.
+	// CallsAConnection bounds the open calls of a connection, streams included.
 	CallsAConnection int
-	// WaitingCalls bounds the calls of all connections whose request has not
-	// arrived, WaitingBytes the bytes of requests that have not arrived whole and of
-	// answers that callers have not taken. Past either the connection that has the
-	// most of it is closed.
+	// WaitingCalls bounds the calls, over all connections, whose request has not arrived. WaitingBytes bounds the bytes
+	// of incomplete requests and of untaken answers. Beyond either, the connection that holds the most is closed.
 	WaitingCalls, WaitingBytes int64
-	// RequestTimeout is how long a request may take to arrive whole, and the time of
-	// a call that states no deadline, the arrival of its request included.
+	// RequestTimeout is how long a request may take to arrive whole. A call without a deadline gets this time in all,
+	// the arrival of its request included.
 	RequestTimeout time.Duration
-	// StreamTimeout is how long a stream may bring nothing while nothing of it is
-	// worked on, and how long its client may leave an answer untaken.
+	// StreamTimeout is how long a stream may bring nothing while none of its messages is worked on, and how long its
+	// client may leave an answer untaken.
 	StreamTimeout time.Duration
-	// HandshakeTimeout is how long TLS and HTTP/2 may take to begin.
+	// HandshakeTimeout bounds the start of TLS and HTTP/2.
 	HandshakeTimeout time.Duration
 	// IdleTimeout closes a connection that has had no call for so long.
 	IdleTimeout time.Duration
 }
 
-// DefaultLimits suit a machine of a few cores and 8 GB.
+// DefaultLimits returns limits for a machine of a few cores and 8 GB.
 func DefaultLimits() Limits {
 	return Limits{
 		Searches: 4096, Reads: 256, Writes: 256, Imports: 32, WorkingBytes: 128 << 20,
@@ -49,7 +46,7 @@ func DefaultLimits() Limits {
 	}
 }
 
-// Validate refuses limits under which nothing works; the error names the flag.
+// Validate refuses limits under which nothing works. Its error names the flag.
 func (l *Limits) Validate() error {
 	for _, limit := range []struct {
 		flag  string

@@ -12,20 +12,18 @@ import (
 	"github.com/hexbid/hexbid/wire"
 )
 
-// Bounds of a page of a list.
+// These constants bound a page of a list.
 const (
 	defaultPage, maxPage = 100, hexbid.MaxPageSize
-	// maxPageBytes is what a page's resources take on the wire, but for one that
-	// takes more alone.
+	// maxPageBytes bounds the resources of a page on the wire. A page has at least one resource, however large.
 	maxPageBytes = 1 << 20
-	// maxPageShapeBytes bounds the shapes that are read for a page which leaves
-	// them out.
+	// maxPageShapeBytes bounds the shapes read for a page that leaves them out.
 	maxPageShapeBytes = 8 << 20
-	// maxPageNames bounds the names that are looked at for a page, found or not.
+	// maxPageNames bounds the names examined for a page, matching or not.
 	maxPageNames = 10_000
 )
 
-// listing is what a list asks for.
+// listing holds the parameters of a list.
 type listing struct {
 	kind   hexbid.ResourceKind
 	parent string
@@ -34,8 +32,8 @@ type listing struct {
 	view   pb.View
 }
 
-// check fills the defaults in and makes the query. A page token is the last name
-// looked at, in the clear: it pins nothing that is secret.
+// check fills the defaults in and returns the query. A page token is the last name examined, in the clear, because it
+// reveals nothing secret.
 func (l *listing) check() (q store.ListQuery, err error) {
 	q = store.ListQuery{Kind: l.kind, After: l.token, Names: maxPageNames}
 	if l.size < 0 || l.size > maxPage {
@@ -68,7 +66,7 @@ func parentKind(kind hexbid.ResourceKind) hexbid.ResourceKind {
 	return hexbid.KindAdvertiser
 }
 
-// list reads a page and the token of the next.
+// list returns a page and the token of the next.
 func list[T resource](ctx context.Context, s *campaignService, l listing) ([]T, string, error) {
 	q, err := l.check()
 	if err != nil {
@@ -88,7 +86,7 @@ func list[T resource](ctx context.Context, s *campaignService, l listing) ([]T, 
 	return p.resources, next, nil
 }
 
-// shower converts resources for an answer, campaigns with whether they serve and their
+// shower returns a function that converts resources for an answer. For campaigns it adds whether they serve and their
 // live state. It looks every advertiser up once.
 func (s *campaignService) shower(ctx context.Context, view pb.View) (func(hexbid.Resource) proto.Message, error) {
 	serving, err := s.exchange().Serving(ctx)
@@ -111,18 +109,18 @@ func (s *campaignService) shower(ctx context.Context, view pb.View) (func(hexbid
 	}, nil
 }
 
-// page takes in resources as long as there is room.
+// page collects resources while there is room.
 type page[T resource] struct {
 	listing
 	show      func(hexbid.Resource) proto.Message
 	resources []T
-	bytes     int // of resources, on the wire
-	shapes    int // bytes of the shapes that were read
+	bytes     int // of its resources on the wire
+	shapes    int // bytes of the shapes read
 	last      string
-	full      bool // a resource was left to the next page
+	full      bool // a resource was left for the next page
 }
 
-// add says whether the page may take another resource.
+// add adds a resource and reports whether the page may take another.
 func (p *page[T]) add(r hexbid.Resource) bool {
 	if len(p.resources) == int(p.size) || p.shapes >= maxPageShapeBytes {
 		p.full = true
@@ -141,13 +139,13 @@ func (p *page[T]) add(r hexbid.Resource) bool {
 	return true
 }
 
-// shapeBytes is about what the shapes of an area take in memory.
+// shapeBytes approximates the memory of an area's shapes.
 func shapeBytes(a *hexbid.Area) int {
 	const circle, cell, vertex = 24, 8, 16
 	return circle*len(a.Circles) + cell*len(a.Cells) + vertex*a.Vertices()
 }
 
-// campaignIn converts a campaign with as much of it as a view gives.
+// campaignIn converts the part of a campaign that a view includes.
 func campaignIn(view pb.View, c *hexbid.Campaign) *pb.Campaign {
 	if view == pb.View_VIEW_FULL {
 		return wire.FromNoun(c).(*pb.Campaign)
@@ -166,13 +164,13 @@ func withoutShapes(a *hexbid.Area) hexbid.Area {
 	return out
 }
 
-// holdsShapes says whether a field of pb.Area is one that view BASIC leaves out.
+// holdsShapes reports whether view BASIC leaves out a field of pb.Area.
 func holdsShapes(field protoreflect.FieldDescriptor) bool {
 	name := field.Name()
 	return name == "circles" || name == "h3_cells" || name == "polygons"
 }
 
-// noteOmitted counts the shapes that an area was shown without.
+// noteOmitted records how many shapes were left out of an area.
 func noteOmitted(shown **pb.Area, a *hexbid.Area) {
 	omitted := len(a.Circles) + len(a.Cells) + len(a.Polygons)
 	if omitted == 0 {

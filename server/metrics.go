@@ -12,7 +12,7 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// metrics are what an operator watches; docs/operators.md explains each.
+// metrics holds what an operator watches. docs/operators.md explains each.
 type metrics struct {
 	registry  *prometheus.Registry
 	calls     *prometheus.CounterVec
@@ -81,10 +81,10 @@ func (m *metrics) counter(name, help string, labels prometheus.Labels, value fun
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, value))
 }
 
-// measure registers a gauge that has no labels.
+// measure registers a gauge without labels.
 func (m *metrics) measure(name, help string, value func() float64) { m.gauge(name, help, nil, value) }
 
-// follow registers gauges of a store on a disk.
+// follow registers the gauges of a store on disk.
 func (m *metrics) follow(d store.Durable) {
 	m.measure("hexbid_catalogue_failed", "1 when the catalogue takes no more writes: its disk refuses, a file is damaged or the folder gone.", func() float64 {
 		if d.Failure() != nil {
@@ -95,7 +95,7 @@ func (m *metrics) follow(d store.Durable) {
 	m.measure("hexbid_catalogue_losses", "Losses of acknowledged writes that were accepted.", func() float64 { return float64(len(d.Losses())) })
 }
 
-// watch registers what the limits count.
+// watch registers gauges of what the limits bound.
 func (m *metrics) watch(s *Server) {
 	for i := searching; i < classCount; i++ {
 		g, of := &s.gates[i], prometheus.Labels{"class": classWords[i]}
@@ -112,7 +112,7 @@ func (m *metrics) watch(s *Server) {
 		func() float64 { return float64(s.connections.bytes.Load()) })
 }
 
-// observe registers gauges of an exchange.
+// observe registers the gauges of an exchange.
 func (m *metrics) observe(e *exchange.Exchange) {
 	m.measure("hexbid_campaigns", "Campaigns in the catalogue.", func() float64 { return float64(e.Size().Campaigns) })
 	m.measure("hexbid_programs", "Programs in the catalogue.", func() float64 { return float64(e.Size().Programs) })

@@ -12,8 +12,7 @@ import (
 	"github.com/hexbid/hexbid/wire"
 )
 
-// ClientHeader is the metadata key that a search client names itself by; the
-// name travels in its tokens.
+// ClientHeader is the metadata key under which a search client names itself. Tokens carry the name.
 const ClientHeader = "x-hexbid-client"
 
 type searchService struct {
@@ -30,8 +29,7 @@ func (s *searchService) SearchNearby(ctx context.Context, r *pb.SearchNearbyRequ
 	return found.message(), nil
 }
 
-// encoded is SearchNearby for a call from the network: the same answer, encoded
-// without building its message.
+// encoded answers a SearchNearby call from the network. It encodes the answer without building its message.
 func (s *searchService) encoded(ctx context.Context, c *call, r *pb.SearchNearbyRequest) (answer, error) {
 	found, err := s.search(ctx, r, c.arrived)
 	if err != nil {
@@ -40,14 +38,14 @@ func (s *searchService) encoded(ctx context.Context, c *call, r *pb.SearchNearby
 	return found.encode(c.peer), nil
 }
 
-// found is what a search has found, and what else its answer depends on.
+// found holds the results of a search and what else its answer depends on.
 type found struct {
 	*exchange.Response
-	datum   hexbid.Datum // of the answer's coordinates
-	arrived time.Time    // when the request had
+	datum   hexbid.Datum // for the answer's coordinates
+	arrived time.Time    // when the whole request had arrived
 }
 
-// search is what both forms of an answer are made of.
+// search finds what both forms of an answer are made from.
 func (s *searchService) search(ctx context.Context, r *pb.SearchNearbyRequest, arrived time.Time) (*found, error) {
 	request, err := wire.ToRequest(r)
 	if err != nil {
@@ -63,6 +61,6 @@ func (s *searchService) search(ctx context.Context, r *pb.SearchNearbyRequest, a
 	if err != nil {
 		return nil, err
 	}
-	s.server.metrics.search(request.Slots, response) // none of a later page
+	s.server.metrics.search(request.Slots, response) // later pages have no slots
 	return &found{response, request.Datum, arrived}, nil
 }

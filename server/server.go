@@ -1,6 +1,5 @@
-// Package server puts an exchange on the network: proto to nouns and back,
-// errors to status codes, limits, metrics and health. It is the only package
-// below the command line that knows the wire contract.
+// Package server puts an exchange on the network: it maps proto messages to resources and back, errors to status codes,
+// and adds limits, metrics and health. It is the only package below the command line that knows the wire contract.
 package server
 
 import (
@@ -27,16 +26,16 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// Config is what a server can be told.
+// Config holds the settings of a server.
 type Config struct {
-	// TLSCert and TLSKey are PEM files; both or neither.
+	// TLSCert and TLSKey name PEM files; set both or neither.
 	TLSCert, TLSKey string
-	// Insecure permits an address that is not loopback without TLS.
+	// Insecure permits listening without TLS on an address that is not loopback.
 	Insecure bool
 	Limits   Limits
 	// MaxRequestBytes bounds a message.
 	MaxRequestBytes int
-	// AllowTrace permits the exhaustive trace, which looks at every campaign.
+	// AllowTrace permits the exhaustive trace, which evaluates every campaign.
 	AllowTrace bool
 	// DrainTimeout bounds how long a stop waits for calls in flight.
 	DrainTimeout time.Duration
@@ -44,7 +43,7 @@ type Config struct {
 	Log          *slog.Logger
 }
 
-// DefaultConfig has the limits of a machine of a few cores.
+// DefaultConfig returns settings for a machine of a few cores.
 func DefaultConfig() Config {
 	return Config{Limits: DefaultLimits(), MaxRequestBytes: 8 << 20, DrainTimeout: 15 * time.Second, Registry: prometheus.NewRegistry(), Log: slog.Default()}
 }
@@ -60,16 +59,15 @@ type Server struct {
 	gates        [classCount]gate
 	connections  *connections
 	handling     sync.WaitGroup  // handlers of streams
-	unaryMethods map[string]bool // those registered; not changed once calls come
+	unaryMethods map[string]bool // registered methods; fixed once calls arrive
 }
 
-// streamWorkers are goroutines that take calls in turn and keep their stacks: a new
-// goroutine's has to be made larger and moved while a search goes deeper. More calls at
-// once get goroutines of their own.
+// streamWorkers is the number of goroutines that take calls in turn and keep their stacks. A new goroutine would have
+// to grow and copy its stack while a search goes deeper. Calls beyond that number get goroutines of their own.
 const streamWorkers = 64
 
-// New makes a server that answers UNAVAILABLE, and NOT_SERVING to health
-// checks, until Ready. Its error is of the limits or the TLS files.
+// New makes a server that answers UNAVAILABLE, and NOT_SERVING to health checks, until Ready is called. Its error names
+// a limit or a TLS file.
 func New(config Config) (*Server, error) {
 	if err := config.Limits.Validate(); err != nil {
 		return nil, err
@@ -92,7 +90,7 @@ func New(config Config) (*Server, error) {
 	return s, nil
 }
 
-// maxHeaderBytes bounds what a call says of itself.
+// maxHeaderBytes bounds the headers of a call.
 const maxHeaderBytes = 16 << 10
 
 func (s *Server) options() ([]grpc.ServerOption, error) {
@@ -119,8 +117,8 @@ func (s *Server) options() ([]grpc.ServerOption, error) {
 	return options, nil
 }
 
-// Listen opens the address to serve on. An address that is not loopback is
-// refused without TLS, unless Insecure says that the network is trusted.
+// Listen opens the address to serve on. It refuses an address that is not loopback without TLS, unless Insecure says
+// that the network is trusted.
 func (c *Config) Listen(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -133,15 +131,15 @@ func (c *Config) Listen(address string) (net.Listener, error) {
 	return l, nil
 }
 
-// Ready lets calls through to an exchange.
+// Ready passes calls to an exchange from now on.
 func (s *Server) Ready(e *exchange.Exchange) {
 	s.exchange.Store(e)
 	s.metrics.observe(e)
 	s.setServing(true)
 }
 
-// Follow shows how a store fares: its failure in health and metrics, its losses in
-// metrics. It returns when the context ends; call it once, after Ready.
+// Follow reports the state of a store: its failure in health and metrics, its losses in metrics. It returns when the
+// context ends. Call it once, after Ready.
 func (s *Server) Follow(ctx context.Context, d store.Durable) {
 	s.metrics.follow(d)
 	select {
@@ -163,10 +161,9 @@ func (s *Server) setServing(serving bool) {
 	}
 }
 
-// Serve accepts calls until the context ends, then drains: health says NOT_SERVING,
-// nothing new is accepted, calls in flight may finish. After DrainTimeout it ends the
-// contexts of those that are left. It returns when no handler runs any more, so that the
-// exchange can be closed; for how long a handler may hang is the caller's to bound.
+// Serve accepts calls until the context ends and then drains: health says NOT_SERVING, new calls are refused, calls in
+// flight may finish. After DrainTimeout it cancels the contexts of the remaining calls. It returns when no handler runs
+// any more, so that the exchange can be closed. The caller must bound how long a handler may hang.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.grpc.Serve(guardedListener{l, s.connections}) }()

@@ -9,7 +9,7 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// The standard methods, each a line over the generic ones.
+// The standard methods. Each is a line over the generic ones.
 
 // CreateAdvertiser implements pb.CampaignServiceServer.
 func (s *campaignService) CreateAdvertiser(ctx context.Context, r *pb.CreateAdvertiserRequest) (*pb.Advertiser, error) {

@@ -10,7 +10,7 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// codeOf maps the kinds of error to gRPC codes: the one place that does.
+// codeOf maps the kinds of error to gRPC codes. Nothing else does.
 func codeOf(kind hexbid.ErrorKind) codes.Code {
 	switch kind {
 	case hexbid.Invalid:
@@ -39,7 +39,7 @@ func codeOf(kind hexbid.ErrorKind) codes.Code {
 	return codes.Internal
 }
 
-// statusOf makes the status of an error, with the fields in its details.
+// statusOf converts an error to a status with the fields in its details.
 func statusOf(err error) error {
 	if err == nil {
 		return nil
@@ -48,7 +48,7 @@ func statusOf(err error) error {
 	if errors.As(err, &e) {
 		return detailed(status.New(codeOf(e.Kind), err.Error()), err)
 	}
-	if kind := hexbid.KindOf(err); kind != hexbid.Internal { // of a context that has ended
+	if kind := hexbid.KindOf(err); kind != hexbid.Internal { // the kind of a context that has ended
 		all, _ := hexbid.ErrorsOf(err)
 		return status.Error(codeOf(kind), all[0].Detail)
 	}
@@ -58,7 +58,7 @@ func statusOf(err error) error {
 	return status.Error(codes.Internal, "something went wrong here; the operator's log says what")
 }
 
-// detailed adds the fields that an error is about to a status.
+// detailed adds the fields that an error names to a status.
 func detailed(s *status.Status, err error) error {
 	var bad errdetails.BadRequest
 	all, _ := hexbid.ErrorsOf(err)

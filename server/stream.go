@@ -14,13 +14,11 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// stream is every stream's way in and out. A stream holds a goroutine or two and
-// little else while it waits; what it brings counts as its class's work, message by
-// message.
+// stream wraps every stream. While a stream waits, it uses a goroutine or two and little else. Each message that it
+// brings counts as work of its class.
 //
-// gRPC lets a handler wait for a message as long as the stream is there, so the
-// handler has a goroutine of its own: when the stream is given up, this one returns
-// the reason, and gRPC ends the handler's wait.
+// gRPC lets a handler wait for a message as long as the stream lasts, so the handler runs in a goroutine of its own. To
+// give the stream up, stream returns the reason, and gRPC then ends the handler's wait.
 func (s *Server) stream(service any, raw grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	opened, conn := time.Now(), connectionOf(raw.Context())
 	if n := int(conn.streams.Add(1)); n > s.config.Limits.StreamsAConnection {
@@ -42,20 +40,20 @@ func (s *Server) stream(service any, raw grpc.ServerStream, info *grpc.StreamSer
 	return s.finish(info.FullMethod, conn, opened, failure)
 }
 
-// guardedStream counts what a stream brings as work until it is answered, and gives
-// up a stream that brings nothing, or whose client does not take the answers.
+// guardedStream counts each message as work until it is answered. It gives up a stream that brings nothing, or whose
+// client does not take the answers.
 type guardedStream struct {
 	grpc.ServerStream
-	ctx      context.Context // of the stream, with the principal
+	ctx      context.Context // the stream's, with the principal
 	server   *Server
 	gate     *gate
 	peer     *connection
-	answered bool       // each message that comes is answered by one
-	givenUp  chan error // has room for the reason
+	answered bool       // every message gets one answer
+	givenUp  chan error // buffered for the one reason
 
-	mu      sync.Mutex // guards what follows
-	working []int      // bytes of the messages that have come and are not answered
-	over    bool       // nothing is taken in any more
+	mu      sync.Mutex // guards the fields below
+	working []int      // bytes of each message that has no answer yet
+	over    bool       // the stream accepts no more messages
 	idle    *time.Timer
 }
 
@@ -109,8 +107,8 @@ func (g *guardedStream) SendMsg(m any) error {
 	return nil
 }
 
-// begin counts a message in. It decides under the lock against giveUp: a stream that
-// ends as idle has answered every message that it took in.
+// begin counts a message. It decides under the lock against giveUp, so a stream that ends as idle has answered every
+// message that it accepted.
 func (g *guardedStream) begin(bytes int) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -120,7 +118,7 @@ func (g *guardedStream) begin(bytes int) error {
 	if err := g.server.enter(g.gate, bytes); err != nil {
 		return err
 	}
-	if g.gate.class != unclassed { // health's Watch is open for good, and no work
+	if g.gate.class != unclassed { // health's Watch stays open for good and is no work
 		g.peer.begin()
 	}
 	g.working = append(g.working, bytes)
@@ -128,7 +126,7 @@ func (g *guardedStream) begin(bytes int) error {
 	return nil
 }
 
-// done counts a message out. Once all are answered the client has to bring another.
+// done counts a message as answered. Once all are answered, the client must bring another in time.
 func (g *guardedStream) done() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -149,7 +147,7 @@ func (g *guardedStream) leave() {
 	}
 }
 
-// giveUp ends the stream, unless more messages than these are worked on.
+// giveUp ends the stream unless more messages than working are being worked on.
 func (g *guardedStream) giveUp(why error, working int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -160,7 +158,7 @@ func (g *guardedStream) giveUp(why error, working int) {
 	g.givenUp <- why
 }
 
-// end counts out what is left unanswered, and takes in nothing more.
+// end stops counting the messages left unanswered and accepts no more.
 func (g *guardedStream) end() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -31,7 +31,7 @@ func (c *conversion) area(field string, v *pb.Area) hexbid.Area {
 		return hexbid.Area{}
 	}
 	out := hexbid.Area{AroundPlacesM: v.GetAroundPlacesM(), Regions: v.GetRegions(), Everywhere: v.GetEverywhere()}
-	if !c.stored && (len(v.GetCircles()) > 1000 || len(v.GetH3Cells()) > 1000) { // before any is converted
+	if !c.stored && (len(v.GetCircles()) > 1000 || len(v.GetH3Cells()) > 1000) { // before any of them is converted
 		c.note(hexbid.Invalidf(field, "has %d circles and %d cells: at most 1000 of each", len(v.GetCircles()), len(v.GetH3Cells())))
 		return out
 	}
@@ -41,14 +41,13 @@ func (c *conversion) area(field string, v *pb.Area) hexbid.Area {
 	return out
 }
 
-// OmittedError refuses to write an area whose shapes were left out when it was
-// read: they would be lost.
+// OmittedError refuses to write an area that was read without its shapes, because writing it would lose them.
 func OmittedError(a *pb.Area) error {
 	return hexbid.Errorf(hexbid.Invalid, "", "has %d shapes that view BASIC left out, and a write would lose them: "+
 		"read the campaign with GetCampaign or view FULL, or leave the area out of update_mask", a.GetOmittedShapes())
 }
 
-// texts writes each of a list; an empty one is unset.
+// texts converts each element of a list; an empty list stays unset.
 func texts[T any](list []T, write func(T) string) []string {
 	if len(list) == 0 {
 		return nil
@@ -81,7 +80,7 @@ func (c *conversion) cells(field string, texts []string) (cells []uint64) {
 	return cells
 }
 
-// polygons reads GeoJSON texts, each of which may hold several polygons.
+// polygons parses GeoJSON texts, each of which may hold several polygons.
 func (c *conversion) polygons(field string, texts []string) (polygons []hexbid.Polygon) {
 	for _, text := range texts {
 		some, turned, err := geoindex.ParsePolygons(text)
@@ -96,7 +95,7 @@ func (c *conversion) polygons(field string, texts []string) (polygons []hexbid.P
 	return polygons
 }
 
-// point checks coordinates as they were written and converts them to WGS-84.
+// point checks coordinates in the caller's datum and converts them to WGS-84.
 func (c *conversion) point(field string, lat, lng float64, datum pb.Datum) hexbid.Point {
 	p := hexbid.Point{Lat: lat, Lng: lng}
 	if c.stored {

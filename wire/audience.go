@@ -7,7 +7,7 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// audienceFromNoun converts an audience; one that admits everyone is unset.
+// audienceFromNoun converts an audience. It leaves an audience that admits everyone unset.
 func audienceFromNoun(a *hexbid.Audience) *pb.Audience {
 	out := &pb.Audience{
 		Ages:              fromAll(a.Ages, agesFromNoun),

@@ -57,7 +57,7 @@ func (c *conversion) campaign(v *pb.Campaign) *hexbid.Campaign {
 	}
 }
 
-// fromAll converts a list of nouns; an empty one is unset.
+// fromAll converts a list of resources' parts; an empty list stays unset.
 func fromAll[N, M any](nouns []N, convert func(*N) *M) []*M {
 	if len(nouns) == 0 {
 		return nil
@@ -69,7 +69,7 @@ func fromAll[N, M any](nouns []N, convert func(*N) *M) []*M {
 	return out
 }
 
-// toAll converts a list of messages; an empty one is nil.
+// toAll converts a list of messages; an empty list becomes nil.
 func toAll[N, M any](c *conversion, messages []*M, convert func(*conversion, *M) N) []N {
 	if len(messages) == 0 {
 		return nil

@@ -13,27 +13,27 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// A card is what a search shows of a program, a campaign and a place, encoded once
-// for many answers: building some hundred messages takes longer than all that finds
-// them. By the wire format of protobuf a message is its fields in any order, so a
-// result is its card and what differs by request (a distance, a price, a token):
+// A card is the encoded form of what a search displays of a program, a campaign and a place. It is encoded once for
+// many answers, because building some hundred messages takes longer than finding what they hold. In protobuf's wire
+// format a message is its fields in any order. A result is therefore its card followed by what differs by request (a
+// distance, a price, a token):
 //
 //	card of a nearby result:    program | place
 //	card of a sponsored result: program | creative | campaign | nearest_place
 //
-// A place, always last in its card, ends with its coordinates: twenty bytes of
-// fixed length, which AppendCard writes over for a request in another datum.
+// A place, always last in its card, ends with its coordinates: twenty bytes of fixed length. AppendCard overwrites them
+// for a request in another datum.
 
 // Cards makes cards in the wire format, for exchange.Config.
 type Cards struct{}
 
-// Nearby is the card of a program at one of its places.
+// Nearby returns the card of a program at one of its places.
 func (Cards) Nearby(p *hexbid.Program, l *hexbid.Place) []byte {
 	return appendPlace(encoded(&pb.NearbyResult{Program: ProgramCard(p)}), 2, p, l)
 }
 
-// Sponsored is the card of a campaign's creative and of the program's place nearest
-// to the viewer, nil when it has none.
+// Sponsored returns the card of a campaign's creative and of the program's place nearest to the viewer. The place is
+// nil when the program has none.
 func (Cards) Sponsored(c *hexbid.Campaign, creative *hexbid.Creative, p *hexbid.Program, l *hexbid.Place) []byte {
 	card := encoded(&pb.SponsoredResult{Program: ProgramCard(p), Creative: CreativeCard(creative), Campaign: c.Name})
 	if l == nil {
@@ -42,12 +42,12 @@ func (Cards) Sponsored(c *hexbid.Campaign, creative *hexbid.Creative, p *hexbid.
 	return appendPlace(card, 4, p, l)
 }
 
-// ProgramCard is what a search shows of a program.
+// ProgramCard returns what a search displays of a program.
 func ProgramCard(p *hexbid.Program) *pb.ProgramCard {
 	return &pb.ProgramCard{Name: p.Name, Uid: uint64(p.UID), DisplayName: p.DisplayName, Category: pb.Category(p.Category), Path: p.Path, IconUri: p.IconURI}
 }
 
-// CreativeCard is what a search shows of a creative.
+// CreativeCard returns what a search displays of a creative.
 func CreativeCard(c *hexbid.Creative) *pb.CreativeCard {
 	card := &pb.CreativeCard{Title: c.Title, Promotion: c.Promotion, Path: c.Path, ImageUri: c.ImageURI}
 	if coupon := c.Coupon; coupon != nil {
@@ -56,7 +56,7 @@ func CreativeCard(c *hexbid.Creative) *pb.CreativeCard {
 	return card
 }
 
-// PlaceCard is what a search shows of a place of a program, in a datum.
+// PlaceCard returns what a search displays of a program's place, in a datum.
 func PlaceCard(l *hexbid.Place, of *hexbid.Program, datum hexbid.Datum) *pb.PlaceCard {
 	if datum == hexbid.DatumUnspecified {
 		datum = hexbid.WGS84
@@ -66,7 +66,7 @@ func PlaceCard(l *hexbid.Place, of *hexbid.Program, datum hexbid.Datum) *pb.Plac
 	return card
 }
 
-// placeTexts is a place's card but for the coordinates.
+// placeTexts returns a place's card without the coordinates.
 func placeTexts(l *hexbid.Place, of *hexbid.Program) *pb.PlaceCard {
 	name := l.DisplayName
 	if name == "" {
@@ -75,7 +75,7 @@ func placeTexts(l *hexbid.Place, of *hexbid.Program) *pb.PlaceCard {
 	return &pb.PlaceCard{Name: l.Name, DisplayName: name, Address: l.Address, OpeningHours: l.OpeningHours}
 }
 
-// encoded is a message that holds valid text only, as all that is stored does.
+// encoded encodes a message. Its text must be valid, as that of all stored resources is.
 func encoded(m proto.Message) []byte {
 	b, err := proto.Marshal(m)
 	if err != nil {
@@ -84,8 +84,7 @@ func encoded(m proto.Message) []byte {
 	return b
 }
 
-// pointBytes are a place's coordinates and datum: two doubles and a byte, with
-// their tags.
+// pointBytes is the encoded size of a place's coordinates and datum: two doubles and a byte, with their tags.
 const pointBytes = 9 + 9 + 2
 
 func appendPlace(card []byte, field protowire.Number, of *hexbid.Program, l *hexbid.Place) []byte {
@@ -101,8 +100,7 @@ func appendPoint(b []byte, at hexbid.Point, datum hexbid.Datum) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(b, 7, protowire.VarintType), uint64(datum))
 }
 
-// AppendCard copies a card that ends with a place, and writes the place's
-// coordinates in the datum of the answer.
+// AppendCard appends a card that ends with a place, with the place's coordinates in the datum of the answer.
 func AppendCard(b, card []byte, datum hexbid.Datum) []byte {
 	b = append(b, card...)
 	if datum == hexbid.WGS84 || datum == hexbid.DatumUnspecified {
@@ -113,8 +111,7 @@ func AppendCard(b, card []byte, datum hexbid.Datum) []byte {
 	return appendPoint(b[:len(b)-pointBytes], geoindex.FromWGS84(datum, at), datum)
 }
 
-// NearbyResult is a card of a nearby result as a message, the place's coordinates in
-// the datum of the answer.
+// NearbyResult decodes the card of a nearby result and converts the place's coordinates to the datum of the answer.
 func NearbyResult(card []byte, datum hexbid.Datum) *pb.NearbyResult {
 	m := new(pb.NearbyResult)
 	decode(card, m)
@@ -122,8 +119,8 @@ func NearbyResult(card []byte, datum hexbid.Datum) *pb.NearbyResult {
 	return m
 }
 
-// SponsoredResult is a card of a sponsored result as a message, the place's
-// coordinates in the datum of the answer.
+// SponsoredResult decodes the card of a sponsored result and converts the place's coordinates to the datum of the
+// answer.
 func SponsoredResult(card []byte, datum hexbid.Datum) *pb.SponsoredResult {
 	m := new(pb.SponsoredResult)
 	decode(card, m)
@@ -131,14 +128,14 @@ func SponsoredResult(card []byte, datum hexbid.Datum) *pb.SponsoredResult {
 	return m
 }
 
-// decode decodes what Cards has encoded.
+// decode decodes bytes that Cards has encoded.
 func decode(card []byte, into proto.Message) {
 	if err := proto.Unmarshal(card, into); err != nil {
 		panic(fmt.Sprintf("decoding a card: %v", err))
 	}
 }
 
-// moveTo converts the coordinates of a card, which are WGS-84.
+// moveTo converts the coordinates of a card from WGS-84 to a datum.
 func moveTo(l *pb.PlaceCard, datum hexbid.Datum) {
 	if l == nil || datum == hexbid.DatumUnspecified {
 		return

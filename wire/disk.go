@@ -12,9 +12,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// Pack gives the disk's form of a resource: what a Record has of it, but for its uid
-// and version, which AppendNumbers adds to the encoded Record. It shares texts and
-// lists with the resource.
+// Pack converts a resource to its form on disk, without the uid and the version: AppendNumbers adds those to the
+// encoded Record. The Record shares texts and lists with the resource.
 func Pack(r hexbid.Resource) *diskpb.Record {
 	switch v := r.(type) {
 	case *hexbid.Advertiser:
@@ -36,7 +35,7 @@ func Pack(r hexbid.Resource) *diskpb.Record {
 }
 
 func packCampaign(v *hexbid.Campaign) *diskpb.Record {
-	bare := *v // whose polygons are not written as text
+	bare := *v // a copy whose polygons are not written as text
 	bare.Area.Polygons, bare.Excluded.Polygons = nil, nil
 	m := campaignFromNoun(&bare)
 	m.Uid, m.Etag = 0, ""
@@ -47,9 +46,8 @@ func packCampaign(v *hexbid.Campaign) *diskpb.Record {
 	}
 }
 
-// Unpack gives the resource of a Record, with its uid and version. The error says
-// what of the Record no resource can have: such a Record is damaged, or was written by
-// a later program. The resource shares texts and lists with the Record.
+// Unpack converts a Record with its uid and version to a resource. Its error names what no resource can have: such a
+// Record is damaged, or a later program wrote it. The resource shares texts and lists with the Record.
 func Unpack(m *diskpb.Record) (hexbid.Resource, error) {
 	c := conversion{stored: true}
 	var r hexbid.Resource
@@ -70,8 +68,8 @@ func Unpack(m *diskpb.Record) (hexbid.Resource, error) {
 	return r, c.err
 }
 
-// UnpackResource gives the resource of an encoded Record, as Unpack does, and decodes
-// nothing else of it: a start reads every record and needs only that.
+// UnpackResource decodes the resource of an encoded Record, as Unpack does, and nothing else of the Record. A start
+// reads every record and needs only that.
 func UnpackResource(b []byte) (hexbid.Resource, error) {
 	var m diskpb.Record
 	for rest := b; len(rest) > 0; {
@@ -91,7 +89,7 @@ func UnpackResource(b []byte) (hexbid.Resource, error) {
 	return Unpack(&m)
 }
 
-// takeField decodes a field of a Record, by its number, where it is the resource's.
+// takeField decodes a field of a Record, given by its number, if it belongs to the resource.
 func takeField(m *diskpb.Record, field protowire.Number, kind protowire.Type, value []byte) error {
 	if kind == protowire.Fixed64Type {
 		switch field {
@@ -138,26 +136,24 @@ func (c *conversion) unpackCampaign(m *diskpb.Record, v *pb.Campaign) *hexbid.Ca
 	return out
 }
 
-// numbersBytes is how many bytes the two numbers at the end of a Record take, with
-// their tags.
+// numbersBytes is the size of the two numbers at the end of a Record, with their tags.
 const numbersBytes = 2 * (1 + 8)
 
-// Tags of the two numbers.
+// These are the tags of the two numbers.
 var (
 	uidTag     = byte(protowire.EncodeTag(14, protowire.Fixed64Type))
 	versionTag = byte(protowire.EncodeTag(15, protowire.Fixed64Type))
 )
 
-// AppendNumbers completes an encoded Record that has no uid and version yet. It must
-// be what is done last: a message that is marshalled with its numbers has them
-// somewhere before its resource.
+// AppendNumbers completes an encoded Record that has no uid and version yet. Call it last: proto.Marshal would write
+// the numbers before the resource.
 func AppendNumbers(b []byte, uid hexbid.UID, version uint64) []byte {
 	b = binary.LittleEndian.AppendUint64(append(b, uidTag), uint64(uid))
 	return binary.LittleEndian.AppendUint64(append(b, versionTag), version)
 }
 
-// Numbers reads the uid and the version of an encoded Record without decoding it; ok
-// is false when it does not end with them.
+// Numbers reads the uid and the version of an encoded Record without decoding the rest. ok is false when the Record
+// does not end with them.
 func Numbers(b []byte) (uid hexbid.UID, version uint64, ok bool) {
 	if len(b) < numbersBytes {
 		return 0, 0, false
@@ -169,7 +165,7 @@ func Numbers(b []byte) (uid hexbid.UID, version uint64, ok bool) {
 	return hexbid.UID(binary.LittleEndian.Uint64(end[1:])), binary.LittleEndian.Uint64(end[10:]), true
 }
 
-// Verdict is what store.Verdict is: either converts to the other.
+// Verdict has the fields of store.Verdict, so that either converts to the other.
 type Verdict struct {
 	State   hexbid.ReviewState
 	At      time.Time
@@ -177,14 +173,14 @@ type Verdict struct {
 	Version uint64
 }
 
-// PackVerdict gives the disk's form of a verdict.
+// PackVerdict converts a verdict to its form on disk.
 func PackVerdict(v *Verdict) *diskpb.Verdict {
 	of := Pack(&v.Of)
 	of.Uid, of.Version = uint64(v.Of.UID), v.Of.Version
 	return &diskpb.Verdict{State: pb.ReviewState(v.State), At: fromInstant(v.At), Of: of, Version: v.Version}
 }
 
-// UnpackVerdict is PackVerdict backwards; the error is as of Unpack.
+// UnpackVerdict reverses PackVerdict. Its error is like that of Unpack.
 func UnpackVerdict(m *diskpb.Verdict) (Verdict, error) {
 	c := conversion{stored: true}
 	v := Verdict{State: toEnum(&c, "verdict.state", m.GetState(), hexbid.ReviewCount), At: c.instant("verdict.at", m.GetAt()), Version: m.GetVersion()}

@@ -2,8 +2,8 @@ package wire
 
 import "github.com/hexbid/hexbid"
 
-// Enum converts an enumeration of the contract, whose numbers are the noun's, of
-// which there are count. The error names the field.
+// Enum converts a value of an enumeration. The contract and the resources use the same numbers, of which there are
+// count. The error names the field.
 func Enum[T ~uint8, P ~int32](field string, value P, count T) (T, error) {
 	if value < 0 || value >= P(count) {
 		return 0, hexbid.Invalidf(field, "%d is not a known value: use 0 to %d", value, count-1)
@@ -17,7 +17,7 @@ func toEnum[T ~uint8, P ~int32](c *conversion, field string, value P, count T) T
 	return out
 }
 
-// toEnums converts a list of an enumeration. An error leaves the list empty.
+// toEnums converts a list of values of an enumeration. An error leaves the list empty.
 func toEnums[T ~uint8, P ~int32](c *conversion, field string, values []P, count T) []T {
 	if len(values) == 0 {
 		return nil

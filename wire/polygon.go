@@ -36,8 +36,8 @@ func appendPolygons(b []byte, polygons []hexbid.Polygon) []byte {
 	return b
 }
 
-// unpackPolygons is appendPolygons backwards. Counts that the bytes cannot hold are an
-// error before any memory is taken for them.
+// unpackPolygons reverses appendPolygons. A count that the bytes cannot hold is an error before any memory is allocated
+// for it.
 func (c *conversion) unpackPolygons(field string, b []byte) []hexbid.Polygon {
 	if len(b) == 0 {
 		return nil
@@ -54,13 +54,13 @@ func (c *conversion) unpackPolygons(field string, b []byte) []hexbid.Polygon {
 	return polygons
 }
 
-// packed reads packed polygons. When they are damaged it gives empty ones.
+// packed reads packed polygons. Damaged ones read as empty.
 type packed struct {
 	rest    []byte
 	damaged bool
 }
 
-// count reads a number of things that take at least so many bytes each.
+// count reads the number of elements that take at least so many bytes each.
 func (p *packed) count(bytesEach int) int {
 	n, size := binary.Uvarint(p.rest)
 	if size <= 0 || n > uint64((len(p.rest)-size)/bytesEach) {

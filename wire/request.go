@@ -5,8 +5,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// ToRequest converts a search and fills the defaults in. The error names every
-// field that does not convert; what is out of bounds is left to Request.Validate.
+// ToRequest converts a search and fills the defaults in. Its error names every field that does not convert.
+// Request.Validate then checks the bounds.
 func ToRequest(r *pb.SearchNearbyRequest) (*hexbid.Request, error) {
 	if r.GetLocation() == nil {
 		return nil, hexbid.Invalidf("location", "is missing: give latitude and longitude")
@@ -53,7 +53,7 @@ func (c *conversion) viewer(v *pb.Viewer) hexbid.Viewer {
 		Interests:  toEnums(c, "viewer.interests", v.GetInterests(), hexbid.CategoryCount),
 	}
 	if v != nil && v.Age != nil {
-		if v.GetAge() < 0 { // -1 would read as unknown
+		if v.GetAge() < 0 { // -1 would mean unknown
 			c.note(hexbid.Invalidf("viewer.age", "%d is out of range: use 0 to %d, or leave it unset when unknown", v.GetAge(), hexbid.MaxAge))
 		}
 		out.Age = int(v.GetAge())

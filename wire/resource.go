@@ -7,7 +7,7 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// resourceMessage is what every message of the catalogue begins with.
+// resourceMessage holds the methods that all messages of the catalogue share.
 type resourceMessage interface {
 	GetName() string
 	GetUid() uint64
@@ -15,8 +15,8 @@ type resourceMessage interface {
 	GetUpdateTime() *timestamppb.Timestamp
 }
 
-// meta converts the metadata. All but the name is output only; of that the disk's
-// messages have the times alone.
+// meta converts the metadata. Callers set the name alone; the rest is output only. Of the rest, messages on disk hold
+// only the times.
 func (c *conversion) meta(kind hexbid.ResourceKind, m resourceMessage) hexbid.Meta {
 	if !c.stored {
 		return hexbid.Meta{Name: m.GetName()}

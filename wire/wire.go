@@ -1,14 +1,11 @@
-// Package wire maps nouns to the messages of the contract and back. It is the one
-// place that does: the server converts with it what callers send and see, the
-// engines of package store keep with it what lies on disk, and the cards of an
-// answer are encoded here.
+// Package wire maps resources to messages and back. Nothing else does: the server converts what callers send and see,
+// the engines of package store convert what lies on disk, and the cards of an answer are encoded here.
 //
-// A field of a resource has one line each way, in resource.go, campaign.go,
-// area.go or audience.go. A reflection test fails when a field of a noun or of a
-// message has none.
+// A field of a resource has one line for each direction, in resource.go, campaign.go, area.go or audience.go. A
+// reflection test fails when a field of a resource or of a message has none.
 //
-// The package has no state. What it converts it does not change; a noun may share
-// texts and lists with the message that it was made of.
+// The package has no state and does not change what it converts. A resource may share texts and lists with the message
+// that it was made from.
 package wire
 
 import (
@@ -23,8 +20,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// FromNoun converts a resource to its message. A campaign's serving status and
-// notices are not the noun's: they are left empty.
+// FromNoun converts a resource to its message. It leaves a campaign's serving status and notices empty, because the
+// resource does not hold them.
 func FromNoun(r hexbid.Resource) proto.Message {
 	switch v := r.(type) {
 	case *hexbid.Advertiser:
@@ -39,9 +36,9 @@ func FromNoun(r hexbid.Resource) proto.Message {
 	return nil
 }
 
-// ToNoun converts what a caller sent to a resource, and says what it mended. What is
-// output only is left out. The error names every field that does not convert, and
-// the resource has the others; nil stands for a message that is not a resource.
+// ToNoun converts what a caller sent to a resource and returns notices of what it corrected. It ignores output-only
+// fields. The error names every field that does not convert; the resource holds the other fields. ToNoun returns nil
+// for a message that is not a resource.
 func ToNoun(m proto.Message) (hexbid.Resource, []string, error) {
 	var c conversion
 	r := c.resource(m)
@@ -62,11 +59,10 @@ func (c *conversion) resource(m proto.Message) hexbid.Resource {
 	return nil
 }
 
-// conversion is one conversion from the wire. It gathers the errors of all fields,
-// and what was mended.
+// conversion is one conversion of a message. It collects the errors of all fields and the corrections.
 type conversion struct {
-	// stored says that the message comes from our own disk: fields that are output
-	// only count, and coordinates and numbers of shapes were judged before.
+	// stored says that the message comes from our own disk. Then output-only fields count, and coordinates and numbers
+	// of shapes need no check.
 	stored  bool
 	err     error
 	notices []string
@@ -79,7 +75,7 @@ func (c *conversion) note(err error) {
 	}
 }
 
-// fromInstant converts an instant; the zero one is unset.
+// fromInstant converts an instant; the zero instant stays unset.
 func fromInstant(t time.Time) *timestamppb.Timestamp {
 	if t.IsZero() {
 		return nil
@@ -87,24 +83,22 @@ func fromInstant(t time.Time) *timestamppb.Timestamp {
 	return timestamppb.New(t)
 }
 
-// instant converts an instant; unset is the zero one. Whether it is one that a
-// resource may have is the noun's to check.
+// instant converts an instant; unset becomes the zero instant. Validate checks whether a resource may have it.
 func (c *conversion) instant(field string, t *timestamppb.Timestamp) time.Time {
 	if t == nil {
 		return time.Time{}
 	}
 	at := t.AsTime()
-	if !t.IsValid() || at.IsZero() { // which would read as unset
+	if !t.IsValid() || at.IsZero() { // it would read as unset
 		c.note(hexbid.Invalidf(field, "%d s and %d ns are not an instant between 1970 and 2200", t.GetSeconds(), t.GetNanos()))
 	}
 	return at
 }
 
-// Etag is the etag of a version.
+// Etag returns the etag of a version.
 func Etag(version uint64) string { return "v" + strconv.FormatUint(version, 16) }
 
-// ParseEtag is the version that an etag stands for. The error names the field
-// etag.
+// ParseEtag returns the version of an etag. Its error names the field etag.
 func ParseEtag(s string) (version uint64, err error) {
 	if _, err := fmt.Sscanf(s, "v%x", &version); err != nil || Etag(version) != s {
 		return 0, hexbid.Invalidf("etag", "%q is not an etag: send it as it came, or leave it out", hexbid.Shorten(s))
