@@ -70,7 +70,7 @@ func (m *Main) Open(ctx context.Context) (err error) {
 	if err := m.openServer(); err != nil {
 		return err
 	}
-	if m.store, err = m.openStore(); err != nil {
+	if m.store, err = m.openStore(ctx); err != nil {
 		return err
 	}
 	if m.keys, err = m.openKeys(ctx); err != nil {
@@ -137,7 +137,7 @@ func retentionOf(c *ServeConfig) (store.Retention, error) {
 	return store.Retention{Age: time.Duration(c.ChangeLogDays) * 24 * time.Hour, Bytes: c.ChangeLogMB << 20}, nil
 }
 
-func (m *Main) openStore() (store.Store, error) {
+func (m *Main) openStore(ctx context.Context) (store.Store, error) {
 	retention, err := retentionOf(&m.Config)
 	if err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func (m *Main) openStore() (store.Store, error) {
 		return store.NewMemoryKeeping(retention), nil
 	}
 	s, err := pebble.Open(pebble.Options{Dir: filepath.Join(m.Config.Data, "catalogue"), Currency: m.Config.Currency,
-		Retention: retention, AcceptLoss: m.Config.AcceptLoss, Log: m.Log})
+		Retention: retention, AcceptLoss: m.Config.AcceptLoss, Log: m.Log, Context: ctx})
 	if err != nil {
 		return nil, err // not a nil *pebble.Store in an interface
 	}

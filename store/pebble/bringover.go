@@ -58,11 +58,11 @@ func (s *Store) bringOver(o *Options) error {
 		p.entriesABatch = entriesABatch
 	}
 	if string(format) != Format {
-		if err := p.begin(); err != nil {
+		if err := p.begin(o.Context); err != nil {
 			return err
 		}
 	}
-	return p.goOn(context.Background())
+	return p.goOn(o.Context)
 }
 
 // begin makes a new folder.
@@ -144,10 +144,10 @@ type passage struct {
 }
 
 // begin makes the folder one of the present format, unless something is missing of it.
-func (p *passage) begin() error {
+func (p *passage) begin(ctx context.Context) error {
 	s := p.store
 	if s.hasTally() {
-		found, err := s.audit()
+		found, err := s.audit(ctx)
 		if err != nil {
 			return err
 		}
@@ -165,7 +165,7 @@ func (p *passage) begin() error {
 		}
 		_ = p.batch.Set(keyLosses, losses, nil)
 	}
-	return p.write()
+	return p.write(ctx)
 }
 
 // check compares what was found with what commits have counted.
@@ -183,7 +183,7 @@ func (p *passage) goOn(ctx context.Context) error {
 	if err := p.rewriteVerdicts(ctx); err != nil {
 		return err
 	}
-	if err := p.write(); err != nil {
+	if err := p.write(ctx); err != nil {
 		return err
 	}
 	s := p.store
@@ -205,7 +205,7 @@ func (p *passage) rewriteRecords(ctx context.Context) error {
 	defer v.release()
 	found, err := v.walkRecords(ctx, func(r store.Record, _ *store.Derived) error {
 		key := recordKey(store.KindOf(r.Resource), r.Meta().Name)
-		return p.rewrite(key, func() ([]byte, error) { return encode(&r) })
+		return p.rewrite(ctx, key, func() ([]byte, error) { return encode(&r) })
 	})
 	p.found.join(found.tally)
 	return err
@@ -221,12 +221,12 @@ func (p *passage) rewriteVerdicts(ctx context.Context) error {
 		}
 		key := bytes.Clone(iter.Key())
 		p.found.add(fingerprintOfVerdict(string(key[len("v/"):]), &verdict))
-		return p.rewrite(key, func() ([]byte, error) { return encodeVerdict(&verdict) })
+		return p.rewrite(ctx, key, func() ([]byte, error) { return encodeVerdict(&verdict) })
 	})
 }
 
 // rewrite writes a value under its key, unless that was done before a crash.
-func (p *passage) rewrite(key []byte, encoded func() ([]byte, error)) error {
+func (p *passage) rewrite(ctx context.Context, key []byte, encoded func() ([]byte, error)) error {
 	if bytes.Compare(key, p.state.GetDone()) <= 0 {
 		return nil
 	}
@@ -241,11 +241,14 @@ func (p *passage) rewrite(key []byte, encoded func() ([]byte, error)) error {
 	if p.entries < p.entriesABatch && p.batch.Len() < bytesABatch {
 		return nil
 	}
-	return p.write()
+	return p.write(ctx)
 }
 
-// write syncs the batch, with a note of how far it goes.
-func (p *passage) write() error {
+// write syncs the batch, with a note of how far it goes, unless the context has ended.
+func (p *passage) write(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := p.store.checkRoom(); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package pebble
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -450,5 +451,30 @@ func TestNoValueOfThePresentFormatIsTakenForAnEarlierOne(t *testing.T) {
 				t.Errorf("%s has a number above 15: a value could begin as CBOR does", fields.Get(i).FullName())
 			}
 		}
+	}
+}
+
+// TestBringingOverStopsWithItsContext: the folder is left half-way, and the next start goes on.
+func TestBringingOverStopsWithItsContext(t *testing.T) {
+	mem := earlierFolder(t, earlierFolders[len(earlierFolders)-1])
+	want := heldEarlier(t, mem)
+	ctx, stop := context.WithCancel(context.Background())
+	hooked := errorfs.Wrap(mem, errorfs.InjectorFunc(func(errorfs.Op) error {
+		if doneIn(t, mem) != "" {
+			stop()
+		}
+		return nil
+	}))
+	s, err := Open(Options{Dir: "catalogue", FS: hooked, Currency: "CNY", Log: quiet, Context: ctx, entriesABatch: 1})
+	if err == nil {
+		_ = s.Close()
+	}
+	if !errors.Is(err, context.Canceled) || doneIn(t, mem) == "" {
+		t.Fatalf("stopped, %v, and done is %q", err, doneIn(t, mem))
+	}
+	s = open(t, Options{Dir: "catalogue", FS: mem, Log: quiet})
+	defer s.Close()
+	if err := want.check(s); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"syscall"
@@ -25,6 +26,9 @@ type Options struct {
 	Retention store.Retention
 	FS        vfs.FS       // the real one when nil
 	Log       *slog.Logger // slog.Default when nil
+	// Context, when it ends, stops Open while it brings over a folder of an earlier
+	// format, which may take minutes. The next Open goes on. Nothing stops it when nil.
+	Context context.Context
 
 	entriesABatch int // of bringing over; entriesABatch when 0
 }
@@ -38,6 +42,9 @@ func Open(o Options) (*Store, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.Context == nil {
+		o.Context = context.Background()
 	}
 	if o.Retention == (store.Retention{}) {
 		o.Retention = store.DefaultRetention

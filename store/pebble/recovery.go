@@ -223,7 +223,7 @@ func (r *recovery) giveOutAbove(next *testimony) {
 // agree with them, begins the log of changes anew, and records the loss.
 func (r *recovery) goOn() error {
 	s := r.store
-	found, err := s.audit()
+	found, err := s.audit(context.Background())
 	if err != nil {
 		return err
 	}
@@ -276,10 +276,10 @@ func (r *recovery) missingFrom(found *audit) string {
 }
 
 // audit counts all that there is while the store is being opened.
-func (s *Store) audit() (audit, error) {
+func (s *Store) audit(ctx context.Context) (audit, error) {
 	v := s.opening()
 	defer v.release()
-	return v.walk(context.Background(), func(store.Record, *store.Derived) error { return nil })
+	return v.walk(ctx, func(store.Record, *store.Derived) error { return nil })
 }
 
 // forgetLog begins the log of changes anew behind the present version: whoever
