@@ -7,14 +7,14 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Change is a group committed, as the log of changes keeps it.
+// Change is a committed group, as the log of changes holds it.
 type Change struct {
 	Version   uint64 // in the order of commits; versions may skip
 	At        time.Time
 	Who, From string
-	Puts      []Written     // these three in the order of the steps that first had to do with a name
+	Puts      []Written     // Puts, Deletes and Verdicts are each in the order of the first steps about their names
 	Deletes   []Record      // as they were
-	Verdicts  []PastVerdict // those that it replaced by others
+	Verdicts  []PastVerdict // verdicts that the change replaced
 	// Hash is the SHA-256 of the change's record in the log of changes, and Previous
 	// that of the record before it, which this one holds; zero before the first.
 	Hash, Previous [32]byte
@@ -23,8 +23,8 @@ type Change struct {
 // Written is a record that a change has put.
 type Written struct {
 	Record
-	Before  Record   // of the same uid; the zero Record when there was none
-	Derived *Derived // nil when none is kept
+	Before  Record   // of the same uid; zero when there was none
+	Derived *Derived // nil when none is stored
 }
 
 // PastVerdict is a verdict on a place before a change set another; the zero Verdict when
@@ -34,12 +34,11 @@ type PastVerdict struct {
 	Verdict
 }
 
-// Retention bounds the log of changes. The oldest changes go first, soon after they
-// are beyond it.
+// Retention bounds the log of changes. The log drops its oldest changes soon after they exceed it.
 type Retention struct {
-	// Age is how far behind the last change, by their At, a change is kept.
+	// Age is how long a change is kept, counted from the last change; both by their At.
 	Age time.Duration
-	// Bytes is what the records of the log may take. The last change is always kept.
+	// Bytes bounds the size of the log's records. The last change always stays.
 	Bytes int64
 }
 
@@ -59,14 +58,14 @@ func (r *Retention) Validate() error {
 
 var errGap = errors.New("a gap")
 
-// Gap is the error of reading changes after a version that the log does not go back
-// to: it begins after the version start.
+// Gap returns the error for reading changes after a version that the log no longer reaches back to. The log holds the
+// changes after version start.
 func Gap(after, start uint64) error {
 	err := hexbid.Errorf(hexbid.Stale, "version", "the log of changes does not lead on from version %d, it begins after %d: read all records again", after, start)
 	err.Err = errGap
 	return err
 }
 
-// IsGap says whether an error says that changes after a version are no longer in the
-// log: whoever follows must Scan again.
+// IsGap reports whether an error says that the log no longer has the changes after a version. The reader must Scan
+// again.
 func IsGap(err error) bool { return errors.Is(err, errGap) }

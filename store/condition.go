@@ -6,8 +6,7 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Condition is what must hold of a name when its group is judged, as the groups
-// before leave it and before the group's own steps.
+// Condition must hold of a name when its group is judged: after the earlier groups, and before the group's own steps.
 type Condition struct {
 	Name string
 	Is   ConditionKind
@@ -32,7 +31,7 @@ const (
 	HasVerdict
 )
 
-// checkCondition judges a condition of a group whose steps have not been done yet.
+// checkCondition judges a condition before the group's steps are applied.
 func (s *Stage) checkCondition(c *Condition) error {
 	field := cmp.Or(c.Field, "name")
 	switch c.Is {
@@ -56,7 +55,7 @@ func (s *Stage) checkCondition(c *Condition) error {
 	return hexbid.Invalidf(field, "%d is no condition", c.Is)
 }
 
-// versionOf is the version of a record; 0 of the zero Record.
+// versionOf returns the version of a record, 0 for the zero Record.
 func versionOf(r *Record) uint64 {
 	if r.Resource == nil {
 		return 0
@@ -64,7 +63,7 @@ func versionOf(r *Record) uint64 {
 	return r.Meta().Version
 }
 
-// allows says whether a version in force, 0 for none, is the one that is wanted.
+// allows reports whether the current version, 0 for none, meets the wanted one.
 func (s *Stage) allows(wanted, current uint64) bool {
 	return wanted == current || wanted == AnyVersion || wanted == InThisCommit && current > s.begun
 }
@@ -77,7 +76,7 @@ func (s *Stage) checkVersion(step *Step, current *Record) error {
 	return s.compare("name", step.Name(), step.IfVersion, versionOf(current))
 }
 
-// compare tells how the version of a name differs from the one that is wanted.
+// compare returns the error for a version that differs from the wanted one, nil if it meets it.
 func (s *Stage) compare(field, name string, wanted, current uint64) error {
 	switch {
 	case s.allows(wanted, current):
@@ -104,7 +103,7 @@ func (s *Stage) checkExists(field, name string) error {
 	return err
 }
 
-// checkUnreferenced refuses when a record refers to a name, and tells one.
+// checkUnreferenced returns an error that names a record that refers to a name, nil if none does.
 func (s *Stage) checkUnreferenced(field, name string) error {
 	var user string
 	if err := s.Referrers(name, func(referrer string) bool {
@@ -116,8 +115,8 @@ func (s *Stage) checkUnreferenced(field, name string) error {
 	return hexbid.Errorf(hexbid.InUse, field, "%q is needed by %q: delete that first", hexbid.Shorten(name), hexbid.Shorten(user))
 }
 
-// checkReferences judges what a group leaves: what its records refer to is there, and
-// nothing refers to what it has deleted.
+// checkReferences judges the state after a group: its records refer only to existing records, and nothing refers to a
+// record that it deleted.
 func (s *Stage) checkReferences() error {
 	var found []error
 	for i := range s.effects.all {
@@ -136,7 +135,7 @@ func (s *Stage) checkReferences() error {
 	return hexbid.JoinErrors(found...)
 }
 
-// checkLimits judges the counters that a group leaves against those it found.
+// checkLimits compares the counters after a group with the limits and with the counters before.
 func (s *Stage) checkLimits(limits []Limit, before []int64) error {
 	for i := range limits {
 		after, err := s.Counted(limits[i].Owner, limits[i].Counter)
@@ -150,7 +149,7 @@ func (s *Stage) checkLimits(limits []Limit, before []int64) error {
 	return nil
 }
 
-// checkRevive judges the uid that a step wants to give to a record again.
+// checkRevive judges the old uid that a step gives to a record again.
 func (s *Stage) checkRevive(step *Step, there bool) error {
 	if there {
 		return hexbid.Errorf(hexbid.AlreadyExists, "name", "%q exists already", hexbid.Shorten(step.Name()))

@@ -6,18 +6,17 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Counter is a number that the engine keeps for an owner, any name, as the sum of what
-// records count for it.
+// Counter is a number that the engine keeps for an owner (any name). It is the sum of the counts of all records.
 type Counter uint8
 
 // The counters. The engine gives them no meaning; Declare does.
 const (
-	// Entries of an advertiser are what its campaigns take in the index, approved
-	// places times the campaigns around them included.
+	// Entries counts what an advertiser's campaigns take in the index, approved places times the campaigns around them
+	// included.
 	Entries Counter = iota + 1
-	// Places of a program.
+	// Places counts the places of a program.
 	Places
-	// Approved places of a program.
+	// Approved counts the approved places of a program.
 	Approved
 	// Around is the number of campaigns around a program's places.
 	Around
@@ -28,25 +27,22 @@ const (
 // counters is one above the last Counter.
 const counters = Buyers + 1
 
-// Count is what a record adds to a counter as long as it is there: By, or where Times
-// is set By times the present value of the counter Times of TimesOwner. An engine that
-// replaces or deletes a record first takes its stored Counts off, in order, with the
-// counters as they are then, and then adds the new ones, in order.
+// Count is what a record adds to a counter while it exists: By, or if Times is set, By times the present value of the
+// counter Times of TimesOwner. When an engine replaces or deletes a record, it first subtracts the stored Counts in
+// order, using the present counters, and then adds the new ones in order.
 //
-// So a product of two counters stays exact under any order of changes: where each of n
-// records adds k × m(now) to a sum and 1 to n, and each of m records adds k × n(now) to
-// the sum and 1 to m, the sum is k × n × m. It holds because no record changes a
-// counter that it multiplies by, which the engine refuses.
+// So a product of two counters stays exact under any order of changes. Let each of n records add k × m(now) to a sum
+// and 1 to n, and each of m records add k × n(now) to the sum and 1 to m. Then the sum is k × n × m. This holds because
+// no record changes a counter that it multiplies by; the engine refuses such a record.
 type Count struct {
 	Owner      string
 	Counter    Counter
 	By         int64
 	TimesOwner string
-	Times      Counter // 0: not multiplied
+	Times      Counter // 0 for no multiplication
 }
 
-// Limit is what a counter may come to by a group. A counter that is above the limit
-// before the group may stay there and shrink.
+// Limit bounds a counter after a group. A counter that exceeds the limit before the group may stay or shrink.
 type Limit struct {
 	Owner   string
 	Counter Counter
@@ -54,29 +50,28 @@ type Limit struct {
 	Field   string // what the error names
 }
 
-// LimitError refuses a group that would bring a counter above a limit. Whoever
-// knows what is counted words it anew.
+// LimitError refuses a group that would bring a counter above a limit. Callers that know what is counted word it anew.
 type LimitError struct {
 	Limit         Limit
-	Before, After int64 // of the counter: before the group, and as it would be
+	Before, After int64 // the counter before the group, and as it would be after
 }
 
-// Error tells the counter, and what it may come to.
+// Error names the counter and its limit.
 func (e *LimitError) Error() string { return e.Unwrap().Error() }
 
-// Unwrap is the error as an *hexbid.Error of kind Exhausted.
+// Unwrap returns the error as an *hexbid.Error of kind Exhausted.
 func (e *LimitError) Unwrap() error {
 	return hexbid.Errorf(hexbid.Exhausted, e.Limit.Field, "counter %d of %q would go from %d to %d: at most %d",
 		e.Limit.Counter, hexbid.Shorten(e.Limit.Owner), e.Before, e.After, e.Limit.AtMost)
 }
 
-// CounterKey is what a counter is kept under.
+// CounterKey identifies a counter.
 type CounterKey struct {
 	Owner   string
 	Counter Counter
 }
 
-// product multiplies what a record counts; Invalid when it does not fit.
+// product multiplies two counts. It returns Invalid when the product does not fit.
 func product(by, times int64) (int64, error) {
 	p := by * times
 	if by != 0 && (p/by != times || by == -1 && times == math.MinInt64) {
@@ -85,7 +80,7 @@ func product(by, times int64) (int64, error) {
 	return p, nil
 }
 
-// sum adds to a counter; Invalid when it does not fit.
+// sum adds to a counter. It returns Invalid when the sum does not fit.
 func sum(present, by int64) (int64, error) {
 	n := present + by
 	if (n > present) != (by > 0) && by != 0 {

@@ -1,14 +1,13 @@
 package store
 
-// edits is a map whose latest changes can be taken back. A Stage writes a group
-// straight into its maps, and takes it back when it is refused, so that a group of
-// one step makes no maps of its own.
+// edits is a map whose latest changes can be undone. A Stage writes a group straight into its maps and undoes the
+// changes if the group is refused. A group of one step therefore makes no maps of its own.
 type edits[K comparable, V any] struct {
 	of     map[K]V
 	latest []edit[K, V] // since keep, oldest first
 }
 
-// edit is what a key had before.
+// edit is the value of a key before a change.
 type edit[K comparable, V any] struct {
 	key   K
 	was   V
@@ -23,9 +22,9 @@ func (e *edits[K, V]) set(key K, value V) {
 	e.of[key] = value
 }
 
-// keep makes the latest changes part of the map.
+// keep makes the latest changes permanent.
 func (e *edits[K, V]) keep() {
-	clear(e.latest) // so that it holds no values
+	clear(e.latest) // drop references to values
 	e.latest = e.latest[:0]
 }
 

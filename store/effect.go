@@ -1,9 +1,9 @@
 package store
 
-// effects collects what a group does, by name.
+// effects collects what a group does to each name.
 type effects struct {
 	all        []effect       // in order of the first step of a name
-	byName     map[string]int // index in all; used for groups of many steps
+	byName     map[string]int // index in all; only for groups of many steps
 	references []SetReference
 }
 
@@ -13,17 +13,16 @@ type effect struct {
 	verdict *SetVerdict // nil when the group sets none
 
 	wrote         bool        // whether a step puts or deletes the record
-	before, after Record      // as the group found it and leaves it; zero for none
-	step          int         // the last that wrote it
+	before, after Record      // before and after the group; zero for none
+	step          int         // index of the last step that wrote the record
 	refers        []Reference // of after, with the fields that errors name
 	derived       *Derived    // of after
 }
 
-// stepsSearched are the most steps of a group whose effects are found by looking at
-// each of them.
+// stepsSearched is the most steps of a group whose effects are found by a linear search.
 const stepsSearched = 8
 
-// begin forgets the group before.
+// begin clears the effects of the previous group.
 func (e *effects) begin(steps int) {
 	*e = effects{all: make([]effect, 0, steps)}
 	if steps > stepsSearched {
@@ -31,7 +30,7 @@ func (e *effects) begin(steps int) {
 	}
 }
 
-// on is the effect on a name. It holds until the next call.
+// on returns the effect on a name. The pointer is valid until the next call.
 func (e *effects) on(name string) *effect {
 	if i := e.find(name); i >= 0 {
 		return &e.all[i]
@@ -43,7 +42,7 @@ func (e *effects) on(name string) *effect {
 	return &e.all[len(e.all)-1]
 }
 
-// write notes that the step of an index puts or deletes the record, which is current.
+// write records that step i puts or deletes the record, whose present state is current.
 func (e *effect) write(i int, step *Step, current Record) {
 	if !e.wrote {
 		e.before, e.wrote = current, true
@@ -54,7 +53,7 @@ func (e *effect) write(i int, step *Step, current Record) {
 	}
 }
 
-// find is the index of a name's effect; -1 when there is none.
+// find returns the index of a name's effect, -1 when there is none.
 func (e *effects) find(name string) int {
 	if e.byName != nil {
 		if i, there := e.byName[name]; there {
@@ -70,7 +69,7 @@ func (e *effects) find(name string) int {
 	return -1
 }
 
-// taken tells a group that holds from its effects.
+// taken builds the result of a group that holds from its effects.
 func (s *Stage) taken(g *Group) Taken {
 	t := Taken{References: s.effects.references,
 		Change: Change{Version: s.Version, At: g.At, Who: g.Who, From: g.From}}
@@ -96,8 +95,8 @@ func (s *Stage) taken(g *Group) Taken {
 	return t
 }
 
-// written is the record that an effect leaves. Of a name that was deleted and put
-// again the record before was another's.
+// written returns the record that an effect leaves. Before is zero for a name that was deleted and put again, because
+// the earlier record had another uid.
 func (e *effect) written(replaced bool) Written {
 	w := Written{Record: e.after}
 	if replaced {

@@ -8,40 +8,40 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// LogReader shows the changes after a version to visit, as Store.Log does.
+// LogReader calls visit with the changes after a version, as Store.Log does.
 type LogReader func(ctx context.Context, after uint64, visit func(*Change) (more bool)) error
 
 const (
-	// tapeChanges and tapeBytes bound what a tape holds. The last change is always held.
+	// tapeChanges and tapeBytes bound a tape. The last change always stays.
 	tapeChanges = 4096
 	tapeBytes   = 16 << 20
-	// aheadChanges and aheadRecords bound what a feed reads from the log at a time.
+	// aheadChanges and aheadRecords bound what a feed reads from the log at once.
 	aheadChanges = 64
 	aheadRecords = 256
 )
 
-// Tape is the end of the log of changes, kept in memory for the feeds that keep up. A
-// feed that falls behind reads the log instead, so no feed makes the tape longer.
+// Tape holds the end of the log of changes in memory, for feeds that keep up. A feed that falls behind reads the log
+// instead, so a slow feed does not lengthen the tape.
 type Tape struct {
 	log LogReader
 
-	mu      sync.Mutex // guards all below
-	held    []taped    // in order of version
-	bytes   int        // of all that is held
-	start   uint64     // held are all changes after this version
+	mu      sync.Mutex // guards the fields below
+	held    []taped    // by version
+	bytes   int        // of all held changes
+	start   uint64     // the tape holds all changes after this version
 	version uint64
 	grown   chan struct{} // closed at the next Append or Close
 	closed  error
 }
 
-// taped is a change and about what it takes.
+// taped is a change and its approximate size.
 type taped struct {
 	Change
 	bytes int
 }
 
-// NewTape makes the tape of a store whose last change has a version. A feed reads
-// what the tape does not hold through log; without one that is a gap.
+// NewTape makes the tape of a store whose last change has a version. A feed reads older changes through log. If log is
+// nil, such a read is a gap.
 func NewTape(version uint64, log LogReader) *Tape {
 	if log == nil {
 		log = func(_ context.Context, after uint64, _ func(*Change) bool) error { return Gap(after, version) }
@@ -49,8 +49,8 @@ func NewTape(version uint64, log LogReader) *Tape {
 	return &Tape{log: log, start: version, version: version, grown: make(chan struct{})}
 }
 
-// Append adds a change that is synced and can be read from the log; bytes is about
-// what it takes in memory. Engines call it in order of version.
+// Append adds a change that is synced and readable in the log. bytes approximates its memory. Engines call it in order
+// of version.
 func (t *Tape) Append(c Change, bytes int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,7 +60,7 @@ func (t *Tape) Append(c Change, bytes int) {
 	for len(t.held) > 1 && (len(t.held) > tapeChanges || t.bytes > tapeBytes) {
 		t.start = t.held[0].Version
 		t.bytes -= t.held[0].bytes
-		t.held[0] = taped{} // for the collector: the array lives on
+		t.held[0] = taped{} // release its memory: the array lives on
 		t.held = t.held[1:]
 	}
 	close(t.grown)
@@ -74,7 +74,7 @@ func (t *Tape) Version() uint64 {
 	return t.version
 }
 
-// Close ends all feeds: after the changes that they have in memory, Next gives err.
+// Close ends all feeds. After the changes that a feed already holds, its Next returns err.
 func (t *Tape) Close(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -85,15 +85,14 @@ func (t *Tape) Close(err error) {
 	}
 }
 
-// Feed starts a feed of the changes after a version. A version that the tape has not
-// come to is asked of the log, for an engine may show a state before its tape has the
-// change.
+// Feed starts a feed of the changes after a version. The version may be newer than the tape, because an engine may show
+// a state before the tape has its change; the feed then reads the log first.
 func (t *Tape) Feed(after uint64) *Feed {
 	return &Feed{tape: t, after: after, fromLog: after > t.Version()}
 }
 
-// next is the first change after a version, if the tape holds it. Otherwise it tells
-// what to do: read the log, or wait until the tape has grown.
+// next returns the first change after a version if the tape holds it. Otherwise it says whether to read the log or to
+// wait until grown is closed.
 func (t *Tape) next(after uint64) (c Change, there, readLog bool, grown <-chan struct{}, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -111,18 +110,17 @@ func (t *Tape) next(after uint64) (c Change, there, readLog bool, grown <-chan s
 	return Change{}, false, after < t.start, t.grown, t.closed
 }
 
-// Feed is one reader's place in the log of changes; it is used by one goroutine. It
-// holds a few changes at most, however far behind it is.
+// Feed is one reader's position in the log of changes. One goroutine uses it. It holds a few changes at most, however
+// far behind it is.
 type Feed struct {
 	tape    *Tape
-	after   uint64   // version of the last change handed out
-	ahead   []Change // that follow it, read from the log
-	fromLog bool     // the log must be asked first
+	after   uint64   // version of the last change returned
+	ahead   []Change // following changes, read from the log
+	fromLog bool     // read the log before the tape
 }
 
-// Next waits for the next change. Its error is the context's, a gap (see IsGap) when
-// the log does not have the change, that of reading the log, or Unavailable when the
-// store is closed. After an error the feed stays where it was.
+// Next waits for the next change. Its error is the context's, a gap (see IsGap) when the log no longer has the change,
+// an error of reading the log, or Unavailable when the store is closed. An error does not move the feed.
 func (f *Feed) Next(ctx context.Context) (Change, error) {
 	for {
 		if change, there := f.Waiting(); there {
@@ -152,7 +150,7 @@ func (f *Feed) Next(ctx context.Context) (Change, error) {
 func (f *Feed) Waiting() (Change, bool) {
 	if len(f.ahead) > 0 {
 		change := f.ahead[0]
-		f.ahead[0] = Change{} // for the collector
+		f.ahead[0] = Change{} // release its memory
 		f.ahead = f.ahead[1:]
 		return f.hand(change), true
 	}
@@ -166,14 +164,14 @@ func (f *Feed) Waiting() (Change, bool) {
 	return change, there
 }
 
-// hand notes that a change is handed out.
+// hand moves the feed past a change and returns the change.
 func (f *Feed) hand(c Change) Change {
 	f.after = c.Version
 	return c
 }
 
-// read takes some changes from the log; there must be some when the tape has dropped
-// changes that the feed has not seen.
+// read reads some changes from the log. must says that the tape has dropped changes that the feed has not seen, so the
+// log must have some.
 func (f *Feed) read(ctx context.Context, must bool) error {
 	f.ahead = nil
 	records := 0

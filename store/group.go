@@ -9,56 +9,51 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Group is steps that are done all or none. It is refused, and leaves nothing
-// behind, when a condition does not hold as the groups before it leave the
-// catalogue, when a step does not apply, when a record of it refers to one that is
-// not there at the group's end or deletes one that another still refers to, and when
-// a limit is passed.
+// Group is a list of steps that an engine applies all or none. An engine refuses a group, and changes nothing, in four
+// cases. A condition does not hold after the earlier groups. A step does not apply. At the group's end, a record would
+// refer to a missing one. A counter would exceed a limit.
 type Group struct {
 	Steps      []Step
 	Conditions []Condition
 	Limits     []Limit
 
-	// At is when, Who on whose behalf and From from where the group was asked for. The
-	// caller fills them in: the engine reads no clock and knows no principals. They go
-	// into the log of changes as they are.
+	// At is when the group was asked for, Who on whose behalf, and From by what way. The caller sets them, because the
+	// engine reads no clock and knows no principals. They enter the log of changes unchanged.
 	At        time.Time
 	Who, From string
 }
 
-// Step does one thing: it puts a record under its name, deletes the record of the name
-// Delete, or sets the verdict on the place of the name Judge and leaves the place as it
-// is. A step sees what the steps before it have done.
+// Step does one of three things: it puts a record under its name, deletes the record named Delete, or sets the verdict
+// on the place named Judge and leaves the place unchanged. A step sees the effects of earlier steps.
 type Step struct {
 	Put    *Record
 	Delete string
 	Judge  string
-	// IfVersion must be the version of the record in force: 0 says that there must be
-	// none, AnyVersion that it does not matter, and InThisCommit that an earlier group
-	// of the same Commit, or an earlier step of this group, must have written it. A
-	// Delete needs a record whatever IfVersion says, and a Judge has no IfVersion: a
-	// Condition may say that the place exists.
+	// IfVersion must be the present version of the record. 0 demands that there is none, AnyVersion waives the
+	// condition, and InThisCommit demands that an earlier group of the same Commit, or an earlier step of this group,
+	// wrote the record. A Delete needs a record whatever IfVersion says. A Judge has no IfVersion; use a Condition to
+	// demand that the place exists.
 	IfVersion uint64
-	// Verdict, when it is not nil, becomes the verdict on the step's name, which must
-	// be a place's. Without one the verdict stays, of a deleted place too.
+	// Verdict, unless nil, becomes the verdict on the step's name, which must be a place's. If nil the verdict stays,
+	// even when the place is deleted.
 	Verdict *Verdict
-	// Derived is what was worked out of Put already; nil leaves that to whoever
-	// follows the changes. The engine sets its UID and Version.
+	// Derived holds what the caller has already derived from Put. If nil, followers of the changes derive it. The
+	// engine sets its UID and Version.
 	Derived *Derived
-	// Revive, when it is not 0, is the uid that a Put under a name that is free gets: one
-	// that was given out before and that no record has. So a delete can be undone.
+	// Revive, unless 0, is the uid for a Put under a free name. The uid must have been assigned before and belong to no
+	// record. It allows a delete to be undone.
 	Revive hexbid.UID
 }
 
-// What a version of a Step or a Condition may be apart from a version.
+// These constants stand for versions in a Step or a Condition.
 const (
 	// AnyVersion waives the condition.
 	AnyVersion = ^uint64(0)
-	// InThisCommit is whatever version an earlier group of the same Commit gave.
+	// InThisCommit demands a version that an earlier group of the same Commit wrote.
 	InThisCommit = AnyVersion - 1
 )
 
-// Name is the name that the step is about.
+// Name returns the name that the step is about.
 func (s *Step) Name() string {
 	if s.Put != nil {
 		return s.Put.Meta().Name
@@ -66,36 +61,33 @@ func (s *Step) Name() string {
 	return cmp.Or(s.Delete, s.Judge)
 }
 
-// Verdict is what the operator has decided about a place. It belongs to the
-// place's name and is kept apart from the place: nothing that the owner does
-// changes it, and it is still there when the place is deleted and made again.
+// Verdict is the operator's decision about a place. It belongs to the place's name and is stored apart from the place.
+// The owner cannot change it, and it survives when the place is deleted and made again.
 type Verdict struct {
-	// State is the decision; hexbid.ReviewUnspecified of the zero Verdict, which
-	// stands for none.
+	// State is the decision. hexbid.ReviewUnspecified marks the zero Verdict, which means that there is none.
 	State hexbid.ReviewState
 	At    time.Time
 	// Of is the place as the operator saw it.
 	Of hexbid.Place
-	// Version is that of the change that the verdict came with; the engine sets it.
+	// Version is the version of the change that set the verdict. The engine sets it.
 	Version uint64
 }
 
-// Outcome is what became of a group: its Change, or the error that refused it. A
-// limit refuses with a *LimitError; anything else with an *hexbid.Error of kind Stale,
-// AlreadyExists, NotFound, InUse or Invalid, or with *hexbid.Errors when several
+// Outcome is the result of a group: its Change, or the error that refused it. A limit refuses with a *LimitError. Other
+// refusals are *hexbid.Error of kind Stale, AlreadyExists, NotFound, InUse or Invalid, or *hexbid.Errors when several
 // references of the group are missing.
 type Outcome struct {
 	Change Change
 	Err    error
 }
 
-// What one record may declare: a bound on the work of judging it.
+// These constants bound what one record may declare, and so the work of judging it.
 const (
 	mostRefers = 16
 	mostCounts = 16
 )
 
-// checkStep refuses a step that no engine could do.
+// checkStep refuses a step that no engine could apply.
 func checkStep(s *Step) error {
 	puts, deletes, judges := s.Put != nil && s.Put.Resource != nil, s.Delete != "", s.Judge != ""
 	switch {
@@ -122,7 +114,7 @@ func checkStep(s *Step) error {
 	return checkDeclared(s.Put)
 }
 
-// kind is what the step's name must name.
+// kind returns the kind of resource that the step's name must name.
 func (s *Step) kind() (hexbid.ResourceKind, error) {
 	if s.Put != nil {
 		return KindOf(s.Put.Resource), nil
@@ -134,7 +126,7 @@ func (s *Step) kind() (hexbid.ResourceKind, error) {
 	return name.Kind, nil
 }
 
-// checkDeclared refuses what a record declares when no engine could keep it.
+// checkDeclared refuses a record whose declarations no engine could store.
 func checkDeclared(r *Record) error {
 	if len(r.Refers) > mostRefers || len(r.Counts) > mostCounts {
 		return hexbid.Invalidf("name", "%q declares %d references and %d counts: at most %d and %d",
@@ -157,10 +149,10 @@ func checkDeclared(r *Record) error {
 	return nil
 }
 
-// changes says whether a record counts for a counter.
+// changes reports whether a record adds to a counter.
 func (r *Record) changes(key CounterKey) bool {
 	return slices.ContainsFunc(r.Counts, func(c Count) bool { return c.Owner == key.Owner && c.Counter == key.Counter })
 }
 
-// keepsAsKey says whether a name can be part of a key, where a zero byte ends it.
+// keepsAsKey reports whether a name can be part of a key, in which a zero byte ends it.
 func keepsAsKey(name string) bool { return name != "" && strings.IndexByte(name, 0) < 0 }

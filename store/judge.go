@@ -2,9 +2,8 @@ package store
 
 import "context"
 
-// Judge gives the outcomes of groups on a stage that nothing is written of; engines
-// answer Store.Judge with it. Their changes have no versions, and records that would be
-// new no uids.
+// Judge returns the outcomes of groups on a stage that is never written. Engines implement Store.Judge with it. The
+// changes have no versions, and new records no uids.
 func Judge(ctx context.Context, s *Stage, groups []Group) ([]Outcome, error) {
 	outcomes := make([]Outcome, len(groups))
 	for i := range groups {
@@ -20,8 +19,7 @@ func Judge(ctx context.Context, s *Stage, groups []Group) ([]Outcome, error) {
 	return outcomes, nil
 }
 
-// unnumber takes the numbers off a change that is not committed. The records are the
-// stage's own copies.
+// unnumber removes the numbers from a change that is not committed. The records are the stage's own copies.
 func (c *Change) unnumber() {
 	c.Version = 0
 	for i := range c.Puts {

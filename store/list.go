@@ -12,16 +12,16 @@ import (
 type ListQuery struct {
 	Kind   hexbid.ResourceKind
 	Parent hexbid.Name // the zero Name for any; an id may be hexbid.AnyID
-	// Owners are the names of the advertisers whose records are asked for; nil for all.
-	// An engine seeks the range of each and looks at no name of another advertiser.
+	// Owners names the advertisers whose records to list; nil lists all. An engine seeks the range of each and looks at
+	// no name of another advertiser.
 	Owners []string
-	After  string // names above this one
-	// Names bounds the names that one call looks at, those of other parents
-	// included; 0 is no bound. One more may be looked at for each of Owners.
+	After  string // lists names above this one
+	// Names bounds the names that one call looks at, those of other parents included; 0 sets no bound. A call may look
+	// at one more name for each of Owners.
 	Names int
 }
 
-// Prefix is what every name that a query may find begins with.
+// Prefix returns the common beginning of all names that a query may find.
 func (q *ListQuery) Prefix() string {
 	switch {
 	case q.Parent.Kind == 0 || q.Parent.Advertiser == hexbid.AnyID:
@@ -32,11 +32,10 @@ func (q *ListQuery) Prefix() string {
 	return q.Parent.String() + "/"
 }
 
-// span is a range of names; to is excluded.
+// span is a range of names, without to.
 type span struct{ from, to string }
 
-// spans are the ranges that hold all names which a query may find, in order. Two are
-// the same or apart from each other.
+// spans returns the ranges that hold all names a query may find, in order. Any two are equal or disjoint.
 func (q *ListQuery) spans() []span {
 	prefix := q.Prefix()
 	all := span{prefix, above(prefix)}
@@ -58,18 +57,17 @@ func (q *ListQuery) spans() []span {
 	return spans
 }
 
-// Course is how an engine goes through the names of a list. As long as there is
-// More, the engine seeks the least name of the query's kind from From on and below To.
-// It shows that name to Finds; when there is none it ends the course.
+// Course leads an engine through the names of a list. While there is More, the engine seeks the least name of the
+// query's kind from From on and below To, and calls Finds with it. When there is none, the engine calls End.
 type Course struct {
-	// From is where to seek, and To is above every name that the query may find.
+	// From is where to seek. To is above every name that the query may find.
 	From, To string
-	// Next is where another call goes on, as ListQuery.After: the last name
-	// looked at; empty when the list has ended.
+	// Next is where another call continues, as ListQuery.After: the last name looked at, or empty when the list has
+	// ended.
 	Next string
 
 	query  ListQuery
-	spans  []span // those that are left; From is in the first or before it
+	spans  []span // remaining ones; From is in the first or before it
 	looked int
 }
 
@@ -87,10 +85,10 @@ func NewCourse(q ListQuery) *Course {
 	return c
 }
 
-// above is the least text above every text with a prefix that ends in '/'.
+// above returns the least text above every text with a prefix that ends in '/'.
 func above(prefix string) string { return prefix[:len(prefix)-1] + "0" }
 
-// seek goes on from a name, or from the first after it that a span holds.
+// seek continues at a name, or at the first later one that a span holds.
 func (c *Course) seek(from string) {
 	for len(c.spans) > 0 && c.spans[0].to <= from {
 		c.spans = c.spans[1:]
@@ -105,14 +103,13 @@ func (c *Course) seek(from string) {
 // End ends the course: no name is left.
 func (c *Course) End() { c.spans, c.Next = nil, "" }
 
-// More says whether the call looks at another name.
+// More reports whether the call looks at another name.
 func (c *Course) More() bool {
 	return len(c.spans) > 0 && (c.query.Names == 0 || c.looked < c.query.Names)
 }
 
-// Finds says whether the query asks for a name. A name beyond the range of an owner only
-// tells where to go on: it counts for no bound and is never Next, for it may be another
-// advertiser's.
+// Finds reports whether the query wants a name. A name beyond an owner's range only shows where to continue. It may be
+// another advertiser's, so it counts for no bound and never becomes Next.
 func (c *Course) Finds(name string) bool {
 	if name >= c.spans[0].to {
 		c.seek(name)
@@ -130,9 +127,8 @@ func (c *Course) Finds(name string) bool {
 	return false
 }
 
-// beyond is where the first name after one of another parent may stand. Places of
-// one program id under any advertiser lie apart: what an advertiser has of other
-// programs is leapt over.
+// beyond returns where the first name after one of another parent may stand. Places of one program id under any
+// advertiser lie apart, so the course skips the advertiser's other programs.
 func (q *ListQuery) beyond(name string) string {
 	n, err := hexbid.ParseName(name)
 	if err != nil || q.Parent.Kind != hexbid.KindProgram || q.Parent.Program == hexbid.AnyID {
@@ -145,7 +141,7 @@ func (q *ListQuery) beyond(name string) string {
 	return above(n.Owner().String() + "/")
 }
 
-// UnderParent says whether a name lies under the parent of a list.
+// UnderParent reports whether a name lies under the parent of a list.
 func UnderParent(name string, parent hexbid.Name) bool {
 	if parent.Kind == 0 {
 		return true
@@ -160,8 +156,7 @@ func UnderParent(name string, parent hexbid.Name) bool {
 		(parent.Program == hexbid.AnyID || parent.Program == up.Program)
 }
 
-// MayFollow says whether a name may be Next of a query: of its kind, and where
-// its names stand.
+// MayFollow reports whether a name may be Next of a query: it has the query's kind and lies in its range.
 func (q *ListQuery) MayFollow(name string) bool {
 	n, err := hexbid.ParseName(name)
 	return err == nil && n.Kind == q.Kind && strings.HasPrefix(name, q.Prefix())

@@ -11,10 +11,9 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Memory keeps the catalogue in memory: for tests, demonstrations and dry
-// runs. Nothing survives it.
+// Memory keeps the catalogue in memory, for tests, demonstrations and dry runs. Nothing survives the process.
 type Memory struct {
-	mu      sync.RWMutex // guards all below
+	mu      sync.RWMutex // guards the fields below
 	state   memoryView
 	ordered [hexbid.KindCampaign + 1]btree.Set[string] // the names of each kind
 	derived map[string]Derived                         // by name of the record
@@ -29,7 +28,7 @@ type Memory struct {
 // NewMemory makes an empty store whose log of changes has the default retention.
 func NewMemory() *Memory { return NewMemoryKeeping(DefaultRetention) }
 
-// NewMemoryKeeping makes an empty store that keeps changes as long as r says.
+// NewMemoryKeeping makes an empty store whose log of changes has the retention r.
 func NewMemoryKeeping(r Retention) *Memory {
 	m := &Memory{state: newMemoryView(), derived: map[string]Derived{}, log: memoryLog{retention: r}}
 	m.tape = NewTape(0, m.Log)
@@ -38,7 +37,7 @@ func NewMemoryKeeping(r Retention) *Memory {
 
 var errClosed = hexbid.Errorf(hexbid.Unavailable, "", "the store is closed")
 
-// read calls f with the state, which f must not keep, unless the store is closed.
+// read calls f under the lock unless the store is closed. f must not retain the state.
 func (m *Memory) read(f func() error) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -81,7 +80,7 @@ func (m *Memory) Counted(_ context.Context, owner string, c Counter) (n int64, e
 	return n, err
 }
 
-// recordsATurn are collected by a list while it holds the lock.
+// recordsATurn is the number of records that a list collects each time it holds the lock.
 const recordsATurn = 256
 
 // List implements Store.
@@ -106,7 +105,7 @@ func (m *Memory) List(ctx context.Context, q ListQuery, visit func(Record) bool)
 	}
 }
 
-// collect follows a course for a turn.
+// collect follows a course for one turn.
 func (m *Memory) collect(ctx context.Context, course *Course) (records []Record, err error) {
 	err = m.read(func() error {
 		iter := m.ordered[course.query.Kind].Iter()
@@ -155,7 +154,7 @@ func (m *Memory) Commit(ctx context.Context, groups []Group) ([]Outcome, error) 
 	return outcomes, nil
 }
 
-// keep makes a group part of the state, apart from its counters; mu must be held.
+// keep stores the effects of a group, except its counters. The caller holds mu.
 func (m *Memory) keep(t *Taken) {
 	for i := range t.Change.Deletes {
 		m.remove(&t.Change.Deletes[i])

@@ -13,22 +13,21 @@ import (
 // memoryLog is the log of changes of Memory.
 type memoryLog struct {
 	retention Retention
-	entries   []logged // in order of version
+	entries   []logged // by version
 	bytes     int64    // of all records
-	start     uint64   // entries are all changes after this version
+	start     uint64   // entries holds all changes after this version
 	startHash [32]byte // of the change of that version
 	version   uint64   // of the last change
 	last      [32]byte // its hash
 }
 
-// logged is a change and its record, which the hash is of.
+// logged is a change and its record, from which the hash is computed.
 type logged struct {
 	Change
 	record []byte
 }
 
-// append gives a change its hashes, keeps it, and drops what is beyond the retention.
-// It returns the size of its record.
+// append sets a change's hashes, stores it, and drops what exceeds the retention. It returns the size of its record.
 func (l *memoryLog) append(c *Change) int {
 	c.Previous = l.last
 	record := encodeChange(c)
@@ -39,19 +38,18 @@ func (l *memoryLog) append(c *Change) int {
 	for len(l.entries) > 1 && l.retention.drops(l.bytes, c.At.Sub(l.entries[0].At)) {
 		l.start, l.startHash = l.entries[0].Version, l.entries[0].Hash
 		l.bytes -= int64(len(l.entries[0].record))
-		l.entries[0] = logged{} // for the collector: the array lives on
+		l.entries[0] = logged{} // release its memory: the array lives on
 		l.entries = l.entries[1:]
 	}
 	return len(record)
 }
 
-// drops says whether the oldest change goes from a log of so many bytes, when it is so
-// much older than the last.
+// drops reports whether a log of so many bytes drops its oldest change, which is so much older than the last.
 func (r Retention) drops(bytes int64, older time.Duration) bool {
 	return bytes > r.Bytes || older > r.Age
 }
 
-// after are the entries after a version, as many as a turn takes; none at the end.
+// after returns the entries after a version, as many as a turn reads; none at the end.
 func (l *memoryLog) after(version uint64) ([]logged, error) {
 	if version < l.start || version > l.version {
 		return nil, Gap(version, l.start)
@@ -79,7 +77,7 @@ func (l *memoryLog) after(version uint64) ([]logged, error) {
 	return turn, nil
 }
 
-// follows says whether an entry is as it was made, after one of a hash.
+// follows reports whether an entry is unaltered and follows the one with the given hash.
 func (e *logged) follows(previous [32]byte) bool {
 	return e.Previous == previous && sha256.Sum256(e.record) == e.Hash
 }
@@ -88,7 +86,7 @@ func broken(version uint64) error {
 	return hexbid.Errorf(hexbid.DataLoss, "data", "the log of changes is broken after version %d: restore the catalogue from a copy", version)
 }
 
-// changesATurn are read from the log while the lock is held.
+// changesATurn is the number of changes read from the log while the lock is held.
 const changesATurn = 64
 
 // Log implements Store.
@@ -97,7 +95,7 @@ func (m *Memory) Log(ctx context.Context, after uint64, visit func(*Change) bool
 		var turn []logged
 		err := m.read(func() (err error) {
 			turn, err = m.log.after(after)
-			turn = slices.Clone(turn) // its array is cleared as changes are dropped
+			turn = slices.Clone(turn) // dropping changes clears its array
 			return err
 		})
 		if err != nil || len(turn) == 0 {
@@ -115,7 +113,7 @@ func (m *Memory) Log(ctx context.Context, after uint64, visit func(*Change) bool
 	}
 }
 
-// shown is a change as the log tells it: with what is derived from its records now.
+// shown returns a change as Log shows it, with the present derivations of its records.
 func (m *Memory) shown(e *logged) *Change {
 	c := e.Change
 	c.Puts = slices.Clone(c.Puts)
@@ -131,7 +129,7 @@ func (m *Memory) shown(e *logged) *Change {
 	return &c
 }
 
-// changeRecord is what Memory's log keeps of a change, as JSON: what Pebble's keeps.
+// changeRecord is what Memory's log stores of a change, as JSON. It has the same content as Pebble's.
 type changeRecord struct {
 	Version   uint64
 	At        time.Time
@@ -140,7 +138,7 @@ type changeRecord struct {
 	Previous  [32]byte
 }
 
-// changeEntry is what a change did to one name.
+// changeEntry is the effect of a change on one name.
 type changeEntry struct {
 	Name                string
 	UIDBefore, UIDAfter hexbid.UID
@@ -148,7 +146,7 @@ type changeEntry struct {
 	VerdictBefore       *Verdict
 }
 
-// encodeChange is the record of a change, without its hash.
+// encodeChange encodes the record of a change without its hash.
 func encodeChange(c *Change) []byte {
 	r := changeRecord{Version: c.Version, At: c.At, Who: c.Who, From: c.From, Previous: c.Previous}
 	for i := range c.Deletes {

@@ -6,7 +6,7 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// memoryView is what Memory keeps, as groups are judged by it.
+// memoryView is the state of Memory, as a View to judge groups by.
 type memoryView struct {
 	records   map[string]Record
 	names     map[hexbid.UID]string
@@ -55,7 +55,7 @@ func (v *memoryView) Referrers(name string, visit func(string) bool) error {
 	return nil
 }
 
-// refer keeps a reference, or drops it.
+// refer stores or removes a reference.
 func (v *memoryView) refer(r *SetReference) {
 	referrers := v.referrers[r.Name]
 	switch {
@@ -70,7 +70,7 @@ func (v *memoryView) refer(r *SetReference) {
 	}
 }
 
-// count keeps what counters have come to; those at 0 take no room.
+// count stores changed counters. A counter at 0 takes no memory.
 func (v *memoryView) count(changed map[CounterKey]int64) {
 	maps.Copy(v.counters, changed)
 	for key, n := range changed {

@@ -6,62 +6,59 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Stage judges groups one after another before anything is written. It is itself the
-// View that the groups which hold leave. So the stage of the next round of commits can
-// stand on the stage of a round that is being synced.
+// Stage judges groups one after another before anything is written. It is also the View of the state after the groups
+// that hold. The stage of the next round of commits can therefore stand on the stage of a round that is still being
+// synced.
 //
-// A stage belongs to one goroutine.
+// One goroutine uses a stage.
 type Stage struct {
-	Version uint64     // last given out
-	LastUID hexbid.UID // last given out
+	Version uint64     // assigned last
+	LastUID hexbid.UID // assigned last
 
 	below View
-	// begun is the version before the first group of the call of Commit at hand.
+	// begun is the version before the first group of the current call of Commit.
 	begun uint64
 
-	// What differs from the view below.
-	records    edits[string, Record]     // the zero Record of one that is gone
-	names      edits[hexbid.UID, string] // of records by uid; empty of a uid that is free
+	// The fields below hold what differs from the view below.
+	records    edits[string, Record]     // the zero Record for a deleted one
+	names      edits[hexbid.UID, string] // name of each uid; empty for a free one
 	verdicts   edits[string, Verdict]    // by name
-	counters   edits[CounterKey, int64]  // as they are now
+	counters   edits[CounterKey, int64]  // present values
 	references edits[referenceKey, bool] // whether there is such a reference
-	touched    edits[string, []string]   // referrers of a name that references tells of
-	effects    effects                   // of the group that is judged
+	touched    edits[string, []string]   // referrers of each name that references mentions
+	effects    effects                   // of the group being judged
 }
 
-// referenceKey says that the record referrer refers to the name.
+// referenceKey identifies the reference of the record referrer to the name.
 type referenceKey struct{ name, referrer string }
 
-// NewStage starts from a view, and the last version and uid given out.
+// NewStage makes a stage on a view, with the last version and uid assigned.
 func NewStage(below View, version uint64, lastUID hexbid.UID) *Stage {
 	return &Stage{Version: version, LastUID: lastUID, begun: version, below: below,
 		records: newEdits[string, Record](), names: newEdits[hexbid.UID, string](), verdicts: newEdits[string, Verdict](),
 		counters: newEdits[CounterKey, int64](), references: newEdits[referenceKey, bool](), touched: newEdits[string, []string]()}
 }
 
-// StandOn puts another view of the same state in the place of the one that the stage
-// stands on. An engine does so when what the stage below has left is synced and can be
-// read from the disk.
+// StandOn replaces the view below by another of the same state. An engine calls it once the stage below is synced and
+// its state can be read from disk.
 func (s *Stage) StandOn(below View) { s.below = below }
 
-// BeginCommit begins the groups of another call of Commit: InThisCommit means the
-// groups that are taken from now on.
+// BeginCommit begins another call of Commit. InThisCommit then refers to the groups taken from now on.
 func (s *Stage) BeginCommit() { s.begun = s.Version }
 
-// Taken is a group that holds, and all that it changes apart from counters.
+// Taken is a group that holds, with all its effects except counters.
 type Taken struct {
-	// Change has the group's version. Its records have uid and version, and so has
-	// what was derived from them. The engine sets its hashes.
+	// Change has the group's version. Its records have their uid and version, and so has the data derived from them.
+	// The engine sets the hashes.
 	Change Change
-	// Names are those that Change tells of, in the order of their first steps. Puts,
-	// Deletes and Verdicts stand in that order; so must they when the log tells them.
+	// Names are the names in Change, in the order of their first steps. Puts, Deletes and Verdicts follow this order.
+	// The log must return them in the same order.
 	Names []string
-	// Steps are the indexes of the steps that Change.Puts come from.
+	// Steps holds the index of the step that each of Change.Puts comes from.
 	Steps []int
-	// Verdicts are those that the group sets, one a name.
+	// Verdicts are the verdicts that the group sets, one for each name.
 	Verdicts []SetVerdict
-	// References are those that come and go, in order: of a reference that stands here
-	// several times, the last holds.
+	// References are the references added and removed, in order. Of several entries for one reference, the last counts.
 	References []SetReference
 }
 
@@ -71,15 +68,14 @@ type SetVerdict struct {
 	Before, After Verdict
 }
 
-// SetReference is a reference that a group adds to a name, or takes off it.
+// SetReference adds a reference to a name, or removes it.
 type SetReference struct {
 	Name, Referrer string
 	Gone           bool
 }
 
-// Take judges a group. A group that holds gets the next version. A group that is
-// refused leaves nothing behind, and neither does one that could not be judged because
-// the view below could not be read.
+// Take judges a group. A group that holds gets the next version. A refused group changes nothing. Neither does a group
+// that could not be judged because the view below could not be read.
 func (s *Stage) Take(g *Group) (Taken, error) {
 	lastUID := s.LastUID
 	s.effects.begin(len(g.Steps))
@@ -103,7 +99,7 @@ func (s *Stage) Take(g *Group) (Taken, error) {
 	return s.taken(g), nil
 }
 
-// judge applies a group's steps between what must hold before them and after.
+// judge checks what must hold before a group's steps, applies them, and checks what must hold after.
 func (s *Stage) judge(g *Group) error {
 	for i := range g.Steps {
 		if err := checkStep(&g.Steps[i]); err != nil {
