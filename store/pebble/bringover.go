@@ -147,6 +147,7 @@ type passage struct {
 func (p *passage) begin(ctx context.Context) error {
 	s := p.store
 	if s.hasTally() {
+		p.tell("counting the catalogue before it is brought over")
 		found, err := s.audit(ctx)
 		if err != nil {
 			return err
@@ -193,6 +194,7 @@ func (p *passage) goOn(ctx context.Context) error {
 		}
 	}
 	s.clock.tally, s.bringing = p.found, nil // what is CBOR still is damage from here on
+	p.tell("writing names by uid, references and counters anew")
 	if err := s.relink(ctx); err != nil {
 		return err
 	}

@@ -117,6 +117,10 @@ func TestFoldersOfEveryEarlierFormatAreBroughtOver(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			if !strings.Contains(log.String(), "writing names by uid") ||
+				strings.Contains(folder, tallied) && !strings.Contains(log.String(), "counting the catalogue") {
+				t.Errorf("the log does not tell of all steps:\n%s", &log)
+			}
 			if strings.Count(log.String(), want.told(folder)) != 1 {
 				t.Errorf("the log does not tell once %q:\n%s", want.told(folder), &log)
 			}
