@@ -32,8 +32,8 @@ const counters = Buyers + 1
 // order, using the present counters, and then adds the new ones in order.
 //
 // So a product of two counters stays exact under any order of changes. Let each of n records add k × m(now) to a sum
-// and 1 to n, and each of m records add k × n(now) to the sum and 1 to m. Then the sum is k × n × m. This holds because
-// no record changes a counter that it multiplies by; the engine refuses such a record.
+// and 1 to n, and each of m records add k × n(now) to the sum and 1 to m. Then the sum is k × n × m. This holds
+// because no record changes a counter that it multiplies by; the engine refuses such a record.
 type Count struct {
 	Owner      string
 	Counter    Counter

@@ -9,9 +9,10 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Group is a list of steps that an engine applies all or none. An engine refuses a group, and changes nothing, in four
-// cases. A condition does not hold after the earlier groups. A step does not apply. At the group's end, a record would
-// refer to a missing one. A counter would exceed a limit.
+// Group is a list of steps that an engine applies all or none. An engine refuses a group, and changes nothing, in five
+// cases. A condition does not hold after the earlier groups. A step does not apply. At the group's end, a record of the
+// group refers to one that is not there. Another record still refers to one that the group deleted. A counter would
+// exceed a limit.
 type Group struct {
 	Steps      []Step
 	Conditions []Condition

@@ -11,15 +11,14 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// audit is what a scan has counted. Records, verdicts and counters must add up to the
-// clock's sums. Names by uid and references must add up to what the records say, which
-// needs no sum in the clock. What is derived may be lost, so it is not counted, and
-// the log of changes proves itself.
+// audit holds the counts of a scan. Records, verdicts and counters must add up to the clock's sums. Names by uid and
+// references must add up to what the records say, so they need no sum in the clock. Derived data may be lost and is not
+// counted. The log of changes proves itself by its hashes.
 type audit struct {
 	tally    tally // of records and verdicts
 	counters tally
-	said     tally // names by uid and references, by the records
-	kept     tally // and by their keys
+	said     tally // names by uid and references, according to the records
+	kept     tally // the same, according to their keys
 }
 
 func (a *audit) join(other *audit) {
@@ -29,7 +28,7 @@ func (a *audit) join(other *audit) {
 	a.kept.join(other.kept)
 }
 
-// check compares with what commits have counted.
+// check compares the counts with those of the commits.
 func (a *audit) check(dir string, c *clock) error {
 	missing := a.missing(c)
 	if missing == "" {
@@ -38,7 +37,7 @@ func (a *audit) check(dir string, c *clock) error {
 	return hexbid.Errorf(hexbid.DataLoss, "data", "the catalogue in %s does not add up (%s): acknowledged writes are lost: %s", dir, missing, orAcceptLoss)
 }
 
-// missing says in words what does not agree; empty when all does.
+// missing describes what does not agree, empty when everything does.
 func (a *audit) missing(c *clock) string {
 	const differs = "of %d %s %d are there, or others in their place"
 	switch {
@@ -52,7 +51,7 @@ func (a *audit) missing(c *clock) string {
 	return ""
 }
 
-// addRecord counts a record, and what it says of others.
+// addRecord counts a record, its name by uid and its references.
 func (a *audit) addRecord(r *store.Record) {
 	m := r.Meta()
 	a.tally.add(fingerprint(m))
@@ -65,7 +64,7 @@ func (a *audit) addRecord(r *store.Record) {
 	}
 }
 
-// firstOf says whether a reference stands in a list for the first time.
+// firstOf reports whether a reference is the first of its kind in a list.
 func firstOf(refers []store.Reference, i int) bool {
 	for j := range i {
 		if refers[j].Name == refers[i].Name {
@@ -80,7 +79,7 @@ func fingerprintOfUID(key, name []byte) uint64 {
 	return xxhash.Sum64(append(append(room[:0], key...), name...))
 }
 
-// count counts all that is no record.
+// count counts everything except records.
 func (a *audit) count(ctx context.Context, v *view) error {
 	for _, part := range []struct {
 		space byte
@@ -137,7 +136,7 @@ func (a *audit) addCounter(v *view, iter *pebble.Iterator) error {
 	return nil
 }
 
-// counterIn reads the key of a counter.
+// counterIn parses the key of a counter.
 func counterIn(key []byte) (owner string, c store.Counter, err error) {
 	end := len(key) - 2
 	if end < len("n/") || key[end] != 0 {

@@ -57,7 +57,7 @@ func (r *round) log(got *store.Taken) error {
 	return nil
 }
 
-// entriesOf makes an entry of each name that a group has to do with.
+// entriesOf returns an entry for each name that a group touches.
 func (r *round) entriesOf(got *store.Taken) ([]entry, error) {
 	list := entryList{entries: r.entries[:0]}
 	clear(r.entries)
@@ -91,7 +91,7 @@ func (r *round) entriesOf(got *store.Taken) ([]entry, error) {
 	return list.entries, nil
 }
 
-// entryList has an entry a name. Few names are searched through, many are indexed.
+// entryList has one entry for each name. It searches a few names one by one and indexes many.
 type entryList struct {
 	entries []entry
 	at      map[string]int
@@ -164,7 +164,7 @@ func (s *Store) Log(ctx context.Context, after uint64, visit func(*store.Change)
 	}
 }
 
-// logReader goes through the log of changes of a view.
+// logReader reads the log of changes of a view.
 type logReader struct {
 	view     *view
 	changes  *pebble.Iterator
@@ -174,7 +174,7 @@ type logReader struct {
 	later    laterChanges
 }
 
-// readLog begins after a version, which the log must reach.
+// readLog starts after a version, which the log must reach back to.
 func (v *view) readLog(after uint64) (*logReader, error) {
 	r := &logReader{view: v, previous: v.clock.log.startHash, last: after, later: laterChanges{view: v}}
 	var err error
@@ -207,7 +207,7 @@ func (r *logReader) close() {
 	_, _ = r.changes.Close(), r.history.Close() // their errors were told when they came
 }
 
-// next reads the next change, nil at the end of the log.
+// next returns the next change, nil at the end of the log.
 func (r *logReader) next(ctx context.Context) (*store.Change, error) {
 	previous := r.previous
 	record, err := r.link(ctx)
@@ -221,8 +221,7 @@ func (r *logReader) next(ctx context.Context) (*store.Change, error) {
 	return c, r.fill(ctx, c, record.GetEntries())
 }
 
-// link reads the next record, which must hold the hash of the one before; nil at the
-// end of the log.
+// link reads the next record and checks that it holds the hash of the one before; nil at the end of the log.
 func (r *logReader) link(ctx context.Context) (*diskpb.Change, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -250,14 +249,13 @@ func (r *logReader) link(ctx context.Context) (*diskpb.Change, error) {
 	return record, nil
 }
 
-// broken is the error of a log that does not hold together. Records are whole
-// without it.
+// broken returns the error for a log whose chain is broken. The catalogue's records do not depend on the log.
 func (r *logReader) broken(how string) error {
 	return hexbid.Errorf(hexbid.DataLoss, "data", "the log of changes in %s breaks off behind version %d (%s): "+
 		"restore the catalogue from a copy, or start once with --accept-loss to begin the log anew", r.view.store.dir, r.last, how)
 }
 
-// logIsWhole reads the log from its start to its end; its error says where it breaks.
+// logIsWhole reads the whole log. Its error says where the chain breaks.
 func (s *Store) logIsWhole(ctx context.Context) error {
 	v := s.opening()
 	defer v.release()
@@ -273,7 +271,7 @@ func (s *Store) logIsWhole(ctx context.Context) error {
 	}
 }
 
-// fill gives a change what it put and deleted.
+// fill adds to a change what it put and deleted.
 func (r *logReader) fill(ctx context.Context, c *store.Change, entries []*diskpb.Entry) error {
 	for _, e := range entries {
 		if err := ctx.Err(); err != nil {
@@ -305,7 +303,7 @@ func (r *logReader) fill(ctx context.Context, c *store.Change, entries []*diskpb
 	return nil
 }
 
-// addVerdict adds the verdict that an entry found, if the change has set another.
+// addVerdict adds the verdict that an entry found, if the change has replaced it.
 func (s *Store) addVerdict(c *store.Change, e *diskpb.Entry) error {
 	if e.GetVerdictBefore() == nil {
 		return nil
@@ -330,8 +328,8 @@ func (s *Store) image(e *diskpb.Entry) (store.Record, error) {
 	return r, nil
 }
 
-// after is the record that the change of a version left under a name: what the next
-// change of it found, or what is there.
+// after returns the record that the change of a version left under a name: the image that the next change of the name
+// found, or the present record if there is no later change.
 func (r *logReader) after(version uint64, e *diskpb.Entry) (record store.Record, err error) {
 	there := false
 	prefix := appendHistoryKey(nil, e.GetName(), version)
@@ -341,7 +339,7 @@ func (r *logReader) after(version uint64, e *diskpb.Entry) (record store.Record,
 		if later, err = r.later.entry(versionIn(r.history.Key()), e.GetName()); err != nil {
 			return record, err
 		}
-		if there = later.GetUidBefore() != 0; there { // else it was about the verdict alone
+		if there = later.GetUidBefore() != 0; there { // otherwise the later change set the verdict alone
 			record, err = r.view.store.image(later)
 		}
 	}
@@ -357,7 +355,7 @@ func (r *logReader) after(version uint64, e *diskpb.Entry) (record store.Record,
 	return record, err
 }
 
-// derivedOf reads what is kept of a record; nil when nothing is, or of another version.
+// derivedOf reads the data derived from a record, nil when there is none of its version.
 func (v *view) derivedOf(r *store.Record) (kept *store.Derived, err error) {
 	m := r.Meta()
 	_, err = v.read(appendDerivedKey(nil, kindIn(m.Name), m.Name), func(value []byte) error {
@@ -429,7 +427,7 @@ func (l *laterChanges) decode(version uint64) (map[string]*diskpb.Entry, error) 
 	return byName, nil
 }
 
-// latestChange is when the last change was made.
+// latestChange returns when the last change was made.
 func (s *Store) latestChange() (at time.Time, err error) {
 	value, err := s.read(changeKey(s.clock.version))
 	if err != nil || value == nil {

@@ -10,17 +10,17 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// clock is what every round of commits writes beside its records: how far the
-// catalogue has come, what it must hold, and where its log of changes begins and ends.
+// clock is written by every round of commits. It says how far the catalogue has come, what the catalogue must hold, and
+// where the log of changes begins and ends.
 type clock struct {
 	version  uint64     // of the last commit
-	uid      hexbid.UID // last given out
+	uid      hexbid.UID // assigned last
 	tally    tally      // of all records and verdicts
 	counters tally      // of all counters
 	log      logBounds
 }
 
-// logBounds tell the log of changes from one that lacks its first or last records.
+// logBounds reveals when the log of changes lacks its first or last records.
 type logBounds struct {
 	start     uint64 // the log holds every change after this version
 	startHash digest // of the change of that version
@@ -30,10 +30,9 @@ type logBounds struct {
 
 type digest = [sha256.Size]byte
 
-// tally counts entries and sums their fingerprints, modulo 2^64. A commit adds what
-// it puts and takes away what it replaces or deletes. A scan sums again: a table or
-// a log of writes that is missing in the middle, or an older one in its place, gives
-// another sum.
+// tally counts entries and sums their fingerprints, modulo 2^64. A commit adds what it puts and subtracts what it
+// replaces or deletes. A scan computes the sum again. A missing table, a gap in a log of writes, or an older file in
+// place of a newer one gives another sum.
 type tally struct{ entries, sum uint64 }
 
 func (t *tally) add(fingerprint uint64)    { t.entries++; t.sum += fingerprint }
@@ -42,19 +41,19 @@ func (t *tally) remove(fingerprint uint64) { t.entries--; t.sum -= fingerprint }
 // join adds another tally.
 func (t *tally) join(other tally) { t.entries, t.sum = t.entries+other.entries, t.sum+other.sum }
 
-// fingerprint is what a record adds to the tally's sum.
+// fingerprint returns what a record adds to the tally's sum.
 func fingerprint(m *hexbid.Meta) uint64 {
 	var room [128]byte
 	b := binary.BigEndian.AppendUint64(append(room[:0], m.Name...), uint64(m.UID))
 	return xxhash.Sum64(binary.BigEndian.AppendUint64(b, m.Version))
 }
 
-// fingerprintOfVerdict is what a verdict adds. Its name begins like no record's.
+// fingerprintOfVerdict returns what a verdict adds. It hashes a name that no record can have.
 func fingerprintOfVerdict(name string, v *store.Verdict) uint64 {
 	return fingerprint(&hexbid.Meta{Name: "v/" + name, Version: v.Version})
 }
 
-// fingerprintOfCounter is what a counter adds.
+// fingerprintOfCounter returns what a counter adds.
 func fingerprintOfCounter(owner string, c store.Counter, value int64) uint64 {
 	var room [128]byte
 	return xxhash.Sum64(binary.BigEndian.AppendUint64(append(append(room[:0], owner...), 0, byte(c)), uint64(value)))
@@ -71,8 +70,8 @@ func (c *clock) encode() []byte {
 	return append(append(b, c.log.startHash[:]...), c.log.lastHash[:]...)
 }
 
-// decodeClock reads a clock. Those of the first two formats have no tally, and that
-// of the third no counters and no log.
+// decodeClock decodes a clock. Clocks of the first two formats have no tally; those of the third have no counters and
+// no log.
 func decodeClock(b []byte) (c clock, ok bool) {
 	number := func(i int) uint64 { return binary.BigEndian.Uint64(b[8*i:]) }
 	switch len(b) {

@@ -15,10 +15,10 @@ import (
 	"github.com/hexbid/hexbid/wire"
 )
 
-// Values are the messages of hexbid.disk.v1, but for what is derived.
+// Values are messages of hexbid.disk.v1, except derived data.
 
-// numbers are what the engine gives a record. They stand at its end: callers encode
-// the rest before they queue.
+// numbers are the uid and the version that the engine assigns to a record. They stand at the end of its encoding, so
+// callers encode everything else before they queue.
 type numbers struct {
 	uid     hexbid.UID
 	version uint64
@@ -26,7 +26,7 @@ type numbers struct {
 
 func numbersOf(m *hexbid.Meta) numbers { return numbers{m.UID, m.Version} }
 
-// encodeBody encodes all of a record but its numbers.
+// encodeBody encodes a record without its numbers.
 func encodeBody(r *store.Record) ([]byte, error) {
 	m := wire.Pack(r.Resource)
 	if len(r.Refers) > 0 {
@@ -45,13 +45,13 @@ func encodeBody(r *store.Record) ([]byte, error) {
 	return proto.Marshal(m)
 }
 
-// encode encodes a record that has its numbers.
+// encode encodes a record with its numbers.
 func encode(r *store.Record) ([]byte, error) {
 	body, err := encodeBody(r)
 	return appendRecord(body, r.Meta(), nil), err
 }
 
-// appendRecord appends a record of which the body was encoded ahead.
+// appendRecord appends a record whose body is already encoded.
 func appendRecord(b []byte, m *hexbid.Meta, body []byte) []byte {
 	return wire.AppendNumbers(append(b, body...), m.UID, m.Version)
 }
@@ -76,7 +76,7 @@ func decode(kind hexbid.ResourceKind, value []byte) (r store.Record, err error) 
 
 var errOtherKind = errors.New("a record of another kind than its key says")
 
-// unpack is decode of a record that has been decoded with what it stands in.
+// unpack decodes the parts of a Record that is decoded as a message already.
 func unpack(kind hexbid.ResourceKind, m *diskpb.Record) (r store.Record, err error) {
 	if r.Resource, err = wire.Unpack(m); err != nil {
 		return r, err
@@ -125,8 +125,7 @@ func decodeLosses(value []byte) (losses []store.Loss, err error) {
 	return losses, err
 }
 
-// derivedHeadBytes are those before the value of what was derived: uid, version, By
-// and Inputs, big-endian.
+// derivedHeadBytes is the size of the head before a derived value: uid, version, By and Inputs, big-endian.
 const derivedHeadBytes = 8 + 8 + 4 + 8
 
 func encodeDerived(d *store.Derived) []byte {
@@ -154,12 +153,12 @@ const (
 	entryName, entryBefore, entryVerdictBefore, entryUIDBefore, entryUIDAfter = 1, 2, 3, 4, 5
 )
 
-// entry is what a change has done to a name.
+// entry is the effect of a change on one name.
 type entry struct {
 	name          string
-	before, after hexbid.UID // 0: none
+	before, after hexbid.UID // 0 for none
 	image         []byte     // the encoded record before
-	verdict       []byte     // the encoded verdict before, where the change has set another
+	verdict       []byte     // the encoded verdict before, if the change has replaced it
 }
 
 func (e *entry) append(b []byte) []byte {

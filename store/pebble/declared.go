@@ -9,9 +9,8 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// What a record declares is decoded by hand, for a start decodes it of every record.
-// Most of its names are the record's own, its program's or those above them: they
-// share memory with these.
+// A start decodes the declarations of every record, so this file decodes them by hand. Most of the names in them are
+// the record's own name, its program's, or a parent's of these. Such names share memory with the record's.
 
 // Numbers of the fields of a Record and of a Count; a test compares with the messages.
 const (
@@ -41,7 +40,7 @@ func decodeDeclared(value []byte, r *store.Record) error {
 	})
 }
 
-// names are a resource's own and its program's, which others are the beginning of.
+// names holds a resource's own name and its program's. Most other names are a prefix of one of them.
 type names struct{ own, program string }
 
 func namesOf(r hexbid.Resource) names {
@@ -52,10 +51,10 @@ func namesOf(r hexbid.Resource) names {
 	return n
 }
 
-// text is a name, without a copy where it is known.
+// text returns a name without copying it if it is a prefix of a known one.
 func (n names) text(b []byte) string {
 	for _, known := range []string{n.own, n.program} {
-		if strings.HasPrefix(known, string(b)) { // which copies nothing
+		if strings.HasPrefix(known, string(b)) { // this comparison copies nothing
 			return known[:len(b)]
 		}
 	}

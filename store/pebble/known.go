@@ -5,7 +5,7 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// mostKnown bounds each part of what the stager remembers.
+// mostKnown bounds each map of what the stager remembers.
 const mostKnown = 200_000
 
 // memory is the view that a stage stands on, with a bounded memory of what groups ask
@@ -71,7 +71,7 @@ func (m *memory) learn(names map[string]bool) {
 	}
 }
 
-// isParent says whether others may refer to a name.
+// isParent reports whether other records may refer to a name.
 func isParent(name string) bool {
 	kind := kindIn(name)
 	return kind == hexbid.KindAdvertiser || kind == hexbid.KindProgram
@@ -85,8 +85,7 @@ func (m *memory) set(counters map[store.CounterKey]int64) {
 	}
 }
 
-// bound empties a memory that is full. To fill it again costs less than to know what
-// of it was used last.
+// bound empties a map that is full. Filling it again costs less than tracking which entries were used last.
 func bound[K comparable, V any](m map[K]V) {
 	if len(m) >= mostKnown {
 		clear(m)

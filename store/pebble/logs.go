@@ -14,24 +14,22 @@ import (
 	"github.com/cockroachdb/pebble/v2/wal"
 )
 
-// Pebble takes a damaged record near the end of the last log of writes, or of a
-// manifest, for the end of the file: after a power cut there may be half a
-// record there that nobody was told of. This file tells the two apart before
-// Pebble opens the folder. What follows half a record was never synced; so a
-// damaged record that is followed by one that says "all before me was synced" is
-// a loss.
+// Pebble takes a damaged record near the end of the last log of writes, or of a manifest, for the end of the file.
+// After a power cut that is right: half a record may stand there, and nobody was told that it was written. This file
+// distinguishes the two cases before Pebble opens the folder. Nothing after half a record was ever synced. So a damaged
+// record followed by one that says "all before me was synced" is a loss.
 
-// logFile is what a look at one log of writes or at a manifest found.
+// logFile describes one log of writes, or a manifest.
 type logFile struct {
 	path    string
 	records int
-	last    clock // the last in it; zero without one
+	last    clock // the last in the file; zero when there is none
 	whole   int64 // bytes up to the first record that cannot be read
-	torn    bool  // there is such a record
-	damaged bool  // something synced stands behind it
+	torn    bool  // a record cannot be read
+	damaged bool  // something synced follows that record
 }
 
-// inspectLogs looks at the logs of writes of a folder, oldest first.
+// inspectLogs reads the logs of writes of a folder, oldest first.
 func inspectLogs(fs vfs.FS, dir string) ([]logFile, error) {
 	logs, err := wal.Scan(wal.Dir{FS: fs, Dirname: dir})
 	if err != nil {
@@ -57,7 +55,7 @@ func inspectLogs(fs vfs.FS, dir string) ([]logFile, error) {
 	return files, nil
 }
 
-// inspectManifest looks at a manifest.
+// inspectManifest reads a manifest.
 func inspectManifest(fs vfs.FS, path string) (file logFile, err error) {
 	file.path = path
 	f, err := fs.Open(path)
@@ -78,7 +76,7 @@ func inspectManifest(fs vfs.FS, path string) (file logFile, err error) {
 	return file, err
 }
 
-// read notes records until the end, or one that cannot be read.
+// read passes records to note until the end, or until one cannot be read.
 func (l *logFile) read(next func() (r io.Reader, at int64, err error), note func(record []byte)) error {
 	var record bytes.Buffer
 	for {
@@ -107,7 +105,7 @@ func invalidRecord(err error) bool {
 	return errors.Is(err, record.ErrInvalidChunk) || errors.Is(err, record.ErrZeroedChunk) || errors.Is(err, record.ErrUnexpectedEOF)
 }
 
-// noteClock keeps the clock of a batch, which is what a log's record holds.
+// noteClock remembers the clock of a batch, which is what a log's record holds.
 func (l *logFile) noteClock(batch []byte) {
 	if _, ok := batchrepr.ReadHeader(batch); !ok {
 		return
@@ -126,7 +124,7 @@ func (l *logFile) noteClock(batch []byte) {
 	}
 }
 
-// judge looks behind the last readable record.
+// judge searches for synced data after the last readable record.
 func (l *logFile) judge(fs vfs.FS, number uint32) error {
 	f, err := fs.Open(l.path)
 	if err != nil {
@@ -150,17 +148,16 @@ func (l *logFile) judge(fs vfs.FS, number uint32) error {
 	return nil
 }
 
-// evidence searches for a chunk that says that more was synced than can be read.
+// evidence searches for a chunk which shows that more was synced than can be read.
 type evidence struct {
-	whole    int64 // what can be read ends there
-	searched bool  // behind the first chunk that cannot be read, to the end of its block
+	whole    int64 // end of the readable part
+	searched bool  // searched to the end of the block of the first unreadable chunk
 	found    bool
 }
 
-// look goes through a block. Chunks follow each other from its start. Behind the
-// first that cannot be read, whose length may be damaged too, one is looked for at
-// every byte; of later blocks only what follows from their start is read, so that
-// the cost is linear.
+// look searches a block. It follows the chunks from the block's start. The length of an unreadable chunk may be damaged
+// too, so in the rest of its block look tries every byte as a start. In later blocks it only follows the chunks from
+// the start, which keeps the cost linear.
 func (e *evidence) look(c chunks, blockAt int64) {
 	everyByte := false
 	for at := max(0, int(e.whole-blockAt)); at <= len(c.block)-mostHeaderBytes; {
@@ -198,7 +195,7 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// chunks is a block of the log of a number; 0 of manifests.
+// chunks is a block of the log with a number, 0 for a manifest.
 type chunks struct {
 	block  []byte
 	number uint32
@@ -210,7 +207,7 @@ type foundChunk struct {
 	synced uint64
 }
 
-// at reads the chunk that begins at a byte, if a whole one does.
+// at reads the chunk that begins at a byte, if there is a whole one.
 func (c *chunks) at(at int) (found foundChunk, ok bool) {
 	b := c.block[at:]
 	if len(b) < oldHeaderBytes {
@@ -242,9 +239,9 @@ func (c *chunks) at(at int) (found foundChunk, ok bool) {
 	return found, true
 }
 
-// saysSynced says whether a chunk tells that the bytes at whole were synced: by its
-// word, or, where its kind has none, because it begins a record behind them, which
-// a writer does only when the one before is synced.
+// saysSynced reports whether a chunk shows that the bytes before whole were synced. Chunks of some kinds say so. A
+// chunk of another kind shows it if it begins a record after them, because a writer begins a record only when the one
+// before is synced.
 func (f *foundChunk) saysSynced(at, whole uint64) bool {
 	if f.kind >= 9 {
 		return f.synced > whole
@@ -252,8 +249,8 @@ func (f *foundChunk) saysSynced(at, whole uint64) bool {
 	return at > whole && (f.kind-1)%4 < 2
 }
 
-// keepWhole cuts a damaged log behind its last readable record. The file as it
-// was stays beside it under another name, which Pebble passes over.
+// keepWhole cuts a damaged log after its last readable record. The original stays beside it under another name, which
+// Pebble ignores.
 func (l *logFile) keepWhole(fs vfs.FS) error {
 	f, err := fs.Open(l.path)
 	if err != nil {

@@ -56,10 +56,9 @@ import (
 const Format = "4"
 
 const (
-	// minFreeBytes is the room that a commit wants to see on the disk: a refusal
-	// before writing leaves the store whole.
+	// minFreeBytes is the free space that a commit demands. A refusal before writing leaves the store whole.
 	minFreeBytes = 64 << 20
-	// cacheBytes bounds the cache of blocks: writes look up what they refer to.
+	// cacheBytes bounds the cache of blocks, which serves the lookups of writes.
 	cacheBytes = 256 << 20
 	// syncEvery spaces the syncs of the witness.
 	syncEvery = 500 * time.Millisecond
@@ -79,29 +78,29 @@ type Store struct {
 	losses  []store.Loss
 
 	retention    store.Retention
-	acceptedLoss bool // by this start
-	// bringing is how far a folder of an earlier format is brought over while it is
-	// opened; nil when it has the present one.
+	acceptedLoss bool // at this start
+	// bringing records, while the store is opened, how far a folder of an earlier format is brought over. It is nil for
+	// a folder of the present format.
 	bringing *diskpb.BringOver
 
-	// What the folder holds when it is opened. Afterwards views have clocks.
+	// clock is what the folder held when it was opened. Afterwards each view has its own.
 	clock clock
-	given numbers // last given out
+	given numbers // assigned last
 
-	// How commits travel (stager.go).
+	// The path of commits (stager.go).
 	queue         chan *request
-	takenRequests atomic.Int64  // by the stager, all in all
-	free          chan struct{} // the writer wants a round
+	takenRequests atomic.Int64  // number of requests that the stager has taken
+	free          chan struct{} // the writer is ready for a round
 	staged        chan *round
 	stagerEnded   chan struct{}
 	pruneSoon     chan struct{}
 	synced        atomic.Pointer[view]
-	views         sync.WaitGroup // of all that are held
+	views         sync.WaitGroup // counts all views still held
 
 	witness    *witness
-	place      []guarded // what must stay in its place
+	place      []guarded // files that must stay in their place
 	currentLog atomic.Pointer[guarded]
-	running    sync.WaitGroup // what runs beside, until closing
+	running    sync.WaitGroup // background goroutines, until the store closes
 	closing    chan struct{}
 
 	failed   chan struct{} // closed when the store cannot go on
@@ -111,7 +110,7 @@ type Store struct {
 	closed   atomic.Bool
 }
 
-// checkFormat refuses a folder of another format or another currency.
+// checkFormat refuses a folder of another format or currency.
 func (s *Store) checkFormat(currency string) error {
 	format, err := s.read(keyFormat)
 	if err != nil || format == nil {
@@ -140,7 +139,7 @@ func (s *Store) readClock() error {
 	return nil
 }
 
-// read copies a value while the store is being opened; nil when there is none.
+// read copies a value while the store is being opened, nil when there is none.
 func (s *Store) read(key []byte) ([]byte, error) {
 	value, closer, err := s.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -248,8 +247,7 @@ func (s *Store) Close() error {
 	return s.release()
 }
 
-// release gives back what is open, within a bounded time: a disk that hangs may
-// hold Pebble or the witness for ever.
+// release closes what is open within a bounded time, because a disk that hangs may hold Pebble or the witness for ever.
 func (s *Store) release() error {
 	close(s.closing)
 	closed := make(chan error, 1)
@@ -267,8 +265,7 @@ func (s *Store) release() error {
 	}
 }
 
-// closeAll closes a Pebble that is not stuck. The witness hears last that all went
-// well.
+// closeAll closes a Pebble that is not stuck. It tells the witness last that everything was closed in order.
 func (s *Store) closeAll() error {
 	s.running.Wait()
 	if last := s.synced.Swap(nil); last != nil {

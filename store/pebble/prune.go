@@ -9,23 +9,22 @@ import (
 	diskpb "github.com/hexbid/hexbid/proto/hexbid/disk/v1"
 )
 
-// The log of changes is kept as long as the retention says. Its oldest changes are
-// taken off by a goroutine of their own, in steps of bounded size that travel with the
-// rounds: no caller's commit waits for it.
+// The retention bounds the log of changes. A goroutine of its own removes the oldest changes in steps of bounded size.
+// Each step travels with a round, so no caller's commit waits for it.
 const (
 	changesAStep = 512
 	bytesAStep   = 4 << 20
 )
 
-// pruning is a step: what is taken off the log's beginning.
+// pruning is one step: the changes to remove from the log's beginning.
 type pruning struct {
-	from, to  uint64 // versions: the log begins after from, and then after to
+	from, to  uint64 // versions: the log begins after from, and after the step begins after to
 	startHash digest // of the change of the version to
-	bytes     uint64 // of what is taken off
+	bytes     uint64 // size of what is removed
 	history   [][]byte
 }
 
-// prune takes off a step, unless another has been before it.
+// prune removes the changes of a step, unless another step has been applied since it was planned.
 func (r *round) prune(p *pruning) {
 	if r.clock.log.start != p.from {
 		return
@@ -38,7 +37,7 @@ func (r *round) prune(p *pruning) {
 	r.clock.log.bytes -= p.bytes
 }
 
-// pruneLog prunes when there is something new, until the store closes.
+// pruneLog prunes whenever there are new changes, until the store closes.
 func (s *Store) pruneLog() {
 	oldest := time.Time{}
 	for {
@@ -57,7 +56,7 @@ func (s *Store) pruneLog() {
 	}
 }
 
-// pruneStep takes a step, if one is due, and says whether it did.
+// pruneStep makes one step if one is due, and reports whether it did.
 func (s *Store) pruneStep(oldest *time.Time) (bool, error) {
 	v := s.look()
 	if v == nil {
@@ -75,8 +74,8 @@ func (s *Store) pruneStep(oldest *time.Time) (bool, error) {
 	return true, s.ask(context.Background(), &request{prune: p, done: make(chan struct{})})
 }
 
-// dueForPruning reads the oldest changes: those that have to go, up to a step. It
-// notes when the first of the others was made. The last change always stays.
+// dueForPruning reads the oldest changes and returns those to remove, up to one step. It sets oldest to the time of the
+// first change that stays. The last change always stays.
 func (v *view) dueForPruning(mostBytes uint64, horizon time.Time, oldest *time.Time) (*pruning, error) {
 	iter, err := v.iterate(changeSpace)
 	if err != nil {

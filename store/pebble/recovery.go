@@ -14,22 +14,21 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// recovery judges, while a store is opened, whether all that was acknowledged is
-// there: by the witness, by the logs of writes, and, when a loss is accepted, by
-// counting.
+// recovery judges, while a store is opened, whether everything acknowledged is there. It uses the witness, the logs of
+// writes and, when a loss is accepted, a count.
 type recovery struct {
 	store  *Store
 	accept bool
 
-	witnessed bool // there is a witness, and it can be read
+	witnessed bool // the witness exists and can be read
 	said      testimony
 	olderLogs []logFile
-	missing   []string // what is lost, in words
+	missing   []string // descriptions of what is lost
 }
 
 const orAcceptLoss = "restore the catalogue from a copy, or start once with --accept-loss to go on without them"
 
-// lost notes a loss, which is an error unless it is accepted.
+// lost records a loss, and returns it as an error unless losses are accepted.
 func (r *recovery) lost(format string, args ...any) error {
 	what := fmt.Sprintf(format, args...)
 	if !r.accept {
@@ -39,7 +38,7 @@ func (r *recovery) lost(format string, args ...any) error {
 	return nil
 }
 
-// inspect looks at the files before Pebble changes any.
+// inspect reads the files before Pebble changes any.
 func (r *recovery) inspect() error {
 	s := r.store
 	path := witnessPath(s.dir)
@@ -93,8 +92,7 @@ func (r *recovery) inspectEmpty(files []string) error {
 	return nil
 }
 
-// inspectOptions refuses a file of options that cannot be read. It is the one
-// file that nothing is lost with.
+// inspectOptions refuses an unreadable file of options. It is the only file whose loss costs no data.
 func (r *recovery) inspectOptions(path string) error {
 	if path == "" {
 		return nil
@@ -111,9 +109,8 @@ func (r *recovery) inspectOptions(path string) error {
 	return nil
 }
 
-// inspectLogs refuses a newest log that is damaged, or ends before what was
-// acknowledged. Older ones may have served their time: Pebble tells when it still
-// needs one that does not end as it should, and a scan when it misses one.
+// inspectLogs refuses a newest log that is damaged, or that ends before what was acknowledged. Older logs may no longer
+// be needed: Pebble reports one that it needs and that does not end properly, and a scan notices a missing one.
 func (r *recovery) inspectLogs() error {
 	logs, err := inspectLogs(r.store.fs, r.store.dir)
 	if err != nil {
@@ -133,7 +130,7 @@ func (r *recovery) inspectLogs() error {
 	return nil
 }
 
-// cut leaves out what cannot be read of a log, if that is accepted.
+// cut cuts off the unreadable end of a log, if losses are accepted.
 func (r *recovery) cut(log *logFile) error {
 	err := r.lost("file %s cannot be read from byte %d on, and synced writes stand behind it: %s", log.path, log.whole, r.upTo(log.last.version))
 	if err == nil {
@@ -142,8 +139,7 @@ func (r *recovery) cut(log *logFile) error {
 	return err
 }
 
-// openPebble opens the folder. When an older log is in the way, it is cut, if
-// that is accepted.
+// openPebble opens the folder. If an older log prevents that, and losses are accepted, it cuts the log.
 func (r *recovery) openPebble() error {
 	err := r.store.openPebble()
 	cut := false
@@ -162,7 +158,7 @@ func (r *recovery) openPebble() error {
 	return err
 }
 
-// upTo says how far something comes and how far the catalogue had come.
+// upTo describes how far something reaches and how far the catalogue had come.
 func (r *recovery) upTo(version uint64) string {
 	ends := fmt.Sprintf("it ends at version %d", version)
 	if version == 0 {
@@ -174,7 +170,7 @@ func (r *recovery) upTo(version uint64) string {
 	return fmt.Sprintf("%s, version %d was acknowledged", ends, r.said.acknowledged)
 }
 
-// compare holds an open catalogue to its witness, and writes the next witness.
+// compare compares an open catalogue with its witness, and writes the next witness.
 func (r *recovery) compare() error {
 	s := r.store
 	format, err := s.read(keyFormat)
@@ -204,9 +200,8 @@ func (r *recovery) compare() error {
 	return s.tellLosses()
 }
 
-// giveOutAbove leases the numbers of a start: above all that may have been given
-// out. Where the catalogue was not closed in order that is the whole lease, for a
-// number may have been seen whose write did not survive.
+// giveOutAbove leases the numbers of a start, above all numbers that may have been assigned. If the catalogue was not
+// closed in order, those are the whole lease, because a caller may have seen a number whose write did not survive.
 func (r *recovery) giveOutAbove(next *testimony) {
 	s := r.store
 	s.given = numbers{s.clock.uid, s.clock.version}
@@ -219,8 +214,8 @@ func (r *recovery) giveOutAbove(next *testimony) {
 	next.lease(s.given.version, s.given.uid)
 }
 
-// goOn accepts what is lost: it counts what is there, makes what belongs to records
-// agree with them, begins the log of changes anew, and records the loss.
+// goOn accepts a loss: it counts what is there, makes names by uid, references and counters agree with the records,
+// begins the log of changes anew, and records the loss.
 func (r *recovery) goOn() error {
 	s := r.store
 	found, err := s.audit(context.Background())
@@ -262,8 +257,7 @@ func (r *recovery) goOn() error {
 	return s.write(batch, pebble.Sync)
 }
 
-// missingFrom says in words what a count does not agree with. A folder of an earlier
-// format has a tally at most.
+// missingFrom describes what a count does not agree with. A folder of an earlier format has at most a tally to compare.
 func (r *recovery) missingFrom(found *audit) string {
 	s := r.store
 	switch {
@@ -275,7 +269,7 @@ func (r *recovery) missingFrom(found *audit) string {
 	return ""
 }
 
-// audit counts all that there is while the store is being opened.
+// audit counts everything while the store is being opened.
 func (s *Store) audit(ctx context.Context) (audit, error) {
 	v := s.opening()
 	defer v.release()
@@ -292,7 +286,7 @@ func (s *Store) forgetLog(batch *pebble.Batch) {
 	s.clock.log = logBounds{start: s.clock.version}
 }
 
-// tellLosses reads the losses that were accepted, and says so at every start.
+// tellLosses reads the accepted losses and logs them at every start.
 func (s *Store) tellLosses() error {
 	err := s.readLosses()
 	for _, l := range s.losses {
@@ -301,7 +295,7 @@ func (s *Store) tellLosses() error {
 	return err
 }
 
-// readLosses reads the losses that were accepted.
+// readLosses reads the accepted losses.
 func (s *Store) readLosses() error {
 	value, err := s.read(keyLosses)
 	if err != nil || value == nil {
@@ -317,7 +311,7 @@ func (s *Store) readLosses() error {
 	return nil
 }
 
-// AcceptedLoss says whether this start went on in spite of a loss.
+// AcceptedLoss reports whether this start went on despite a loss.
 func (s *Store) AcceptedLoss() bool { return s.acceptedLoss }
 
 // Losses implements store.Durable.

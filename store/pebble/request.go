@@ -8,20 +8,20 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// request is what a caller asks of the committer: groups to judge, derived data to
-// keep, or the oldest changes to take off the log.
+// request is what a caller asks of the committer: to judge groups, to store derived data, or to remove the oldest
+// changes from the log.
 type request struct {
 	groups  []store.Group
-	bodies  [][][]byte // by group and step: of a put, encoded ahead
-	refused []error    // by group: of a put that cannot be encoded
+	bodies  [][][]byte // by group and step: encoded puts
+	refused []error    // by group: errors of puts that cannot be encoded
 	derived []keptDerived
 	prune   *pruning
-	bytes   int // of what was encoded
+	bytes   int // size of the encoded bodies
 
 	state    atomic.Int32
 	outcomes []store.Outcome
-	err      error         // of the request as a whole
-	done     chan struct{} // closed when the two above are set
+	err      error         // for the request as a whole
+	done     chan struct{} // closed when the two fields above are set
 }
 
 // The states of a request.
@@ -31,7 +31,7 @@ const (
 	givenUp       // its caller has gone
 )
 
-// take says whether the request still waits, and that the committer works on it now.
+// take reports whether the request still waits, and marks it as taken by the committer.
 func (r *request) take() bool { return r.state.CompareAndSwap(waiting, taken) }
 
 // answer ends the request.
@@ -40,8 +40,7 @@ func (r *request) answer(err error) {
 	close(r.done)
 }
 
-// newRequest encodes ahead, in the caller's goroutine, what a round would otherwise
-// encode one after another.
+// newRequest encodes the puts in the caller's goroutine. A round would otherwise encode them one after another.
 func newRequest(groups []store.Group) *request {
 	r := &request{groups: groups, bodies: make([][][]byte, len(groups)), refused: make([]error, len(groups)),
 		outcomes: make([]store.Outcome, len(groups)), done: make(chan struct{})}
@@ -68,8 +67,7 @@ func (r *request) encodeSteps(steps []store.Step, bodies [][]byte) error {
 	return nil
 }
 
-// mostCommitBytes bounds what one call of Commit brings, encoded. Pebble keeps a batch
-// in memory as a whole.
+// mostCommitBytes bounds the encoded groups of one call of Commit, because Pebble keeps a whole batch in memory.
 const mostCommitBytes = 512 << 20
 
 // Commit implements store.Store.
@@ -87,7 +85,7 @@ func (s *Store) Commit(ctx context.Context, groups []store.Group) ([]store.Outco
 	return r.outcomes, nil
 }
 
-// bounded refuses a request that Pebble could not keep in memory.
+// bounded refuses a request too large for Pebble's memory.
 func (r *request) bounded() error {
 	if r.bytes > mostCommitBytes {
 		return hexbid.Invalidf("", "one commit brings %d MiB: at most %d, share it among several", r.bytes>>20, mostCommitBytes>>20)
@@ -95,8 +93,8 @@ func (r *request) bounded() error {
 	return nil
 }
 
-// ask queues a request and waits for its answer. A context that ends before the
-// request is taken ends it; afterwards nothing takes it back, and the answer is near.
+// ask queues a request and waits for its answer. If the context ends before the request is taken, the request is
+// withdrawn. Afterwards nothing can withdraw it, and ask waits for the answer, which comes soon.
 func (s *Store) ask(ctx context.Context, r *request) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -124,7 +122,7 @@ func (s *Store) ask(ctx context.Context, r *request) error {
 	return r.err
 }
 
-// Judge implements store.Store. It judges beside the commits, by what is synced.
+// Judge implements store.Store. It runs beside the commits, on the synced state.
 func (s *Store) Judge(ctx context.Context, groups []store.Group) ([]store.Outcome, error) {
 	v := s.look()
 	if v == nil {

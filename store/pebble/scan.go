@@ -12,8 +12,8 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// Scan implements store.Store. What it has found must add up to what commits
-// counted: a DataLoss when entries are missing, or old ones stand in their place.
+// Scan implements store.Store. What it finds must add up to what commits counted. The error is DataLoss when entries
+// are missing, or old ones stand in their place.
 func (s *Store) Scan(ctx context.Context, f func(store.Record, *store.Derived) error) (version uint64, err error) {
 	err = s.reading(func(v *view) error {
 		found, err := v.walk(ctx, f)
@@ -39,14 +39,14 @@ const (
 	chunksAhead   = 16
 )
 
-// chunk is records on their way to be decoded, their bytes in one piece.
+// chunk is a group of records to be decoded, with their bytes in one allocation.
 type chunk struct {
 	data    []byte
 	items   []item
 	decoded chan decodedChunk
 }
 
-// item is where a chunk has a record, and behind it what is derived from it.
+// item locates a record in a chunk, and after it the data derived from the record.
 type item struct {
 	kind                 hexbid.ResourceKind
 	from, derived, until int
@@ -59,7 +59,7 @@ type decodedChunk struct {
 	err     error
 }
 
-// walk calls f for every record of a view, and counts all that there is.
+// walk calls f for every record of a view, and counts everything.
 func (v *view) walk(ctx context.Context, f func(store.Record, *store.Derived) error) (found audit, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -75,7 +75,7 @@ func (v *view) walk(ctx context.Context, f func(store.Record, *store.Derived) er
 	return found, firstError(err)
 }
 
-// firstError is the first of joined errors: the others are of what it has stopped.
+// firstError returns the first of joined errors, which has caused the others.
 func firstError(err error) error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()[0]
@@ -106,7 +106,7 @@ func (v *view) walkRecords(ctx context.Context, f func(store.Record, *store.Deri
 	}
 	found, err := handOn(ordered, f)
 	stop()
-	for range ordered { // the reader holds its iterators until it has seen the stop
+	for range ordered { // the reader holds its iterators until it notices the stop
 	}
 	if readErr := <-failed; err == nil {
 		err = readErr
@@ -130,8 +130,7 @@ func handOn(ordered <-chan *chunk, f func(store.Record, *store.Derived) error) (
 	return found, nil
 }
 
-// readChunks sends records with what is derived from them, which stands in the same
-// order.
+// readChunks sends records with their derived data, which is stored in the same order.
 func (v *view) readChunks(ctx context.Context, to ...chan<- *chunk) error {
 	iter, err := v.iterate(recordSpace)
 	if err != nil {

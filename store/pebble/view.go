@@ -12,23 +12,21 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// view is the catalogue as a round of commits left it, once that was synced. Pebble
-// shows a batch to readers before its sync has ended; so all reads go through a view,
-// which the committer replaces after each sync. It counts its holders, the store
-// being one, and gives the snapshot back after the last of them.
+// view is the catalogue after a synced round of commits. Pebble shows a batch to readers before its sync has ended, so
+// all reads go through a view, which the committer replaces after each sync. A view counts its holders, of which the
+// store is one. When the last releases it, the view closes its Pebble snapshot.
 type view struct {
 	store    *Store
 	snapshot *pebble.Snapshot
 	clock    clock
-	round    uint64    // number of the last round in it
+	round    uint64    // number of the last round in the view
 	latest   time.Time // when the last change was made
 	holders  atomic.Int64
 }
 
 var _ store.View = (*view)(nil)
 
-// publish makes what Pebble holds now the view of all readers from now on. Only one
-// goroutine writes and publishes.
+// publish makes the present content of Pebble the view of all readers. Only one goroutine writes and publishes.
 func (s *Store) publish(next *view) {
 	next.store, next.snapshot = s, s.db.NewSnapshot()
 	next.holders.Store(1)
@@ -38,8 +36,7 @@ func (s *Store) publish(next *view) {
 	}
 }
 
-// opening is a view of what there is while the store is being opened. The caller
-// releases it.
+// opening returns a view of the folder while the store is being opened. The caller releases it.
 func (s *Store) opening() *view {
 	v := &view{store: s, snapshot: s.db.NewSnapshot(), clock: s.clock}
 	v.holders.Store(1)
@@ -47,7 +44,7 @@ func (s *Store) opening() *view {
 	return v
 }
 
-// reading calls f with the present view, unless the store is closed.
+// reading calls f with the present view unless the store is closed.
 func (s *Store) reading(f func(*view) error) error {
 	v := s.look()
 	if v == nil {
@@ -57,7 +54,7 @@ func (s *Store) reading(f func(*view) error) error {
 	return f(v)
 }
 
-// look holds the present view; nil when the store is closed. The caller releases it.
+// look returns the present view, held, or nil when the store is closed. The caller releases it.
 func (s *Store) look() *view {
 	if s.closed.Load() {
 		return nil
@@ -65,7 +62,7 @@ func (s *Store) look() *view {
 	return s.hold()
 }
 
-// hold is look for the committer, which goes on until its last round has ended.
+// hold is look for the committer, which continues until its last round has ended.
 func (s *Store) hold() *view {
 	for {
 		v := s.synced.Load()
@@ -75,7 +72,7 @@ func (s *Store) hold() *view {
 	}
 }
 
-// hold counts a holder, unless the last one has gone already.
+// hold adds a holder, unless the last one has already released the view.
 func (v *view) hold() bool {
 	for {
 		n := v.holders.Load()
@@ -90,12 +87,12 @@ func (v *view) hold() bool {
 
 func (v *view) release() {
 	if v.holders.Add(-1) == 0 {
-		_ = v.snapshot.Close() // gives memory back and never fails
+		_ = v.snapshot.Close() // it releases memory and never fails
 		v.store.views.Done()
 	}
 }
 
-// read shows a value, which it keeps for itself; found is false when there is none.
+// read calls use with the value of a key; use must not retain it. found is false when there is none.
 func (v *view) read(key []byte, use func(value []byte) error) (found bool, err error) {
 	value, closer, err := v.snapshot.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -164,8 +161,7 @@ func (v *view) Referrers(name string, visit func(string) bool) error {
 	return v.store.ended(iter)
 }
 
-// isVersion says whether the record of a name has a uid and a version, decoding no more
-// than these.
+// isVersion reports whether the record of a name has a uid and a version. It decodes nothing else.
 func (v *view) isVersion(name string, want numbers) (is bool, err error) {
 	_, err = v.read(recordKey(kindIn(name), name), func(value []byte) error {
 		got, err := decodeNumbers(value)
@@ -186,7 +182,7 @@ func (s *Store) decodeCounter(b []byte) (int64, error) {
 	return value, nil
 }
 
-// ended is the error of an iterator that has come to its end, if it has one.
+// ended returns the error of an iterator that has stopped, if there is one.
 func (s *Store) ended(iter *pebble.Iterator) error {
 	if err := iter.Error(); err != nil {
 		return s.unreadable(err)

@@ -41,7 +41,7 @@ const (
 	unknownLeaseGap = 1 << 32
 )
 
-// testimony is what a witness says.
+// testimony is the content of a witness.
 type testimony struct {
 	acknowledged uint64     // version of the last acknowledged commit
 	versions     uint64     // lease
@@ -73,8 +73,8 @@ func decodeTestimony(b []byte) (t testimony, sequence uint64, ok bool) {
 	return testimony{number(16), number(24), hexbid.UID(number(32)), b[40] == 1}, number(8), true
 }
 
-// witnessPath is where the witness of a folder stands: beside it, so that it is
-// still there when the folder is not.
+// witnessPath returns the path of a folder's witness. It lies beside the folder, so that it survives when the folder is
+// deleted.
 func witnessPath(dir string) string { return dir + ".witness" }
 
 var errWitnessDamaged = errors.New("both copies in it are damaged")
@@ -107,15 +107,14 @@ func readWitness(fs vfs.FS, path string) (t testimony, err error) {
 type witness struct {
 	path  string
 	file  vfs.File
-	dirty atomic.Bool // something was said since the last sync
+	dirty atomic.Bool // something was written since the last sync
 
-	mu       sync.Mutex // guards what follows, and orders writes
+	mu       sync.Mutex // guards the fields below and orders writes
 	said     testimony
 	sequence uint64
 }
 
-// newWitness replaces the witness of a path, in one step that a crash leaves
-// done or undone.
+// newWitness replaces the witness at a path. After a crash either the old one or the new one is there.
 func newWitness(fs vfs.FS, path string, t testimony) (*witness, error) {
 	both := make([]byte, witnessBytes)
 	copy(both[witnessCopyAt:], t.encode(1)) // a copy stands at the place of its sequence modulo 2
@@ -130,7 +129,7 @@ func newWitness(fs vfs.FS, path string, t testimony) (*witness, error) {
 	return &witness{path: path, file: file, said: t, sequence: 2}, nil
 }
 
-// acknowledge says that a version is durable, without waiting for the disk.
+// acknowledge records that a version is durable. It does not wait for the disk.
 func (w *witness) acknowledge(version uint64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -139,8 +138,7 @@ func (w *witness) acknowledge(version uint64) error {
 	return w.write()
 }
 
-// lease makes sure that a version and a uid may be given out; it waits for the
-// disk only at the end of a lease.
+// lease ensures that a version and a uid may be assigned. It waits for the disk only when a lease runs out.
 func (w *witness) lease(version uint64, uid hexbid.UID) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -152,7 +150,7 @@ func (w *witness) lease(version uint64, uid hexbid.UID) error {
 	return w.swear(next)
 }
 
-// swear says something in both copies and waits until it is on disk.
+// swear writes a testimony into both copies and waits until it is on disk.
 func (w *witness) swear(t testimony) error {
 	before := w.said
 	w.said = t
@@ -169,7 +167,7 @@ func (w *witness) write() error {
 	return err
 }
 
-// sync waits until what was said is on disk.
+// sync waits until everything written is on disk.
 func (w *witness) sync() error {
 	if !w.dirty.Swap(false) {
 		return nil
@@ -177,7 +175,7 @@ func (w *witness) sync() error {
 	return w.file.Sync()
 }
 
-// close says that the catalogue was closed in order.
+// close records that the catalogue was closed in order.
 func (w *witness) close(inOrder bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -25,7 +25,7 @@ func (s *Store) writeRounds() {
 	}
 }
 
-// complete syncs a round and tells of it. After a panic nobody knows how far it came.
+// complete syncs a round and announces it. After a panic nobody knows how far the round came.
 func (s *Store) complete(r *round) error {
 	err := hexbid.Contain(func() error {
 		err := s.sync(r)
@@ -40,7 +40,7 @@ func (s *Store) complete(r *round) error {
 	return s.written(err)
 }
 
-// sync writes a round. Without a change in it, it does not wait for the disk.
+// sync writes a round. It waits for the disk only if the round holds a change.
 func (s *Store) sync(r *round) error {
 	if err := s.checkLog(); err != nil {
 		return err
@@ -55,14 +55,14 @@ func (s *Store) sync(r *round) error {
 	return s.write(r.batch, options)
 }
 
-// conclude tells of a round that is synced.
+// conclude announces a synced round.
 func (s *Store) conclude(r *round) {
 	next := &view{clock: r.clock, round: r.number, latest: s.synced.Load().latest}
 	if n := len(r.logged); n > 0 {
 		next.latest = r.logged[n-1].At
 	}
 	s.publish(next)
-	_ = r.batch.Close() // which gives its memory to the next
+	_ = r.batch.Close() // it returns its memory to the pool
 	if len(r.logged) == 0 {
 		return
 	}
@@ -78,10 +78,9 @@ func (s *Store) conclude(r *round) {
 	}
 }
 
-// write hands a batch to Pebble. When Pebble gives up meanwhile, its goroutine never
-// returns: it is left behind, and the caller is told that nobody knows how much of the
-// batch reached the disk. A Pebble that refuses or panics is not asked again, for what
-// is staged above the batch would stand on nothing.
+// write passes a batch to Pebble. When Pebble gives up meanwhile, its goroutine never returns. It is then abandoned,
+// and the caller learns that nobody knows how much of the batch reached the disk. After a refusal or a panic Pebble
+// gets no further batch, because rounds staged on top of this one would stand on nothing.
 func (s *Store) write(batch *pebble.Batch, options *pebble.WriteOptions) error {
 	done := make(chan error, 1)
 	go func() { done <- hexbid.Contain(func() error { return batch.Commit(options) }) }()
@@ -98,7 +97,7 @@ func (s *Store) write(batch *pebble.Batch, options *pebble.WriteOptions) error {
 	}
 }
 
-// written is the outcome of a write that has ended.
+// written returns the outcome of a write that has ended.
 func (s *Store) written(err error) error {
 	if err == nil {
 		return nil
@@ -108,24 +107,24 @@ func (s *Store) written(err error) error {
 	return s.underWay()
 }
 
-// underWay is the failure as those hear of it whose change it came in between.
+// underWay returns the failure in words for callers whose change was under way.
 func (s *Store) underWay() error {
 	why := *s.failure.Load()
 	why.Detail += "; this change was under way and may be there after the restart"
 	return &why
 }
 
-// checkRoom refuses a write on a disk that is nearly full before it is begun.
+// checkRoom refuses a write before it begins if the disk is nearly full.
 func (s *Store) checkRoom() error {
 	usage, err := s.fs.GetDiskUsage(s.dir)
 	if err == nil && usage.TotalBytes > 0 && usage.AvailBytes < minFreeBytes {
 		return hexbid.Errorf(hexbid.Exhausted, "data", "the disk under %s has %d MiB left: free at least %d MiB; nothing was written",
 			s.dir, usage.AvailBytes>>20, int64(minFreeBytes)>>20)
 	}
-	return nil // a file system that does not tell its usage is tried
+	return nil // try a file system that does not report its usage
 }
 
-// firstLine leaves the stack of a panic to the log.
+// firstLine returns an error's first line; the log has the stack of a panic.
 func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
