@@ -56,9 +56,9 @@ func newIndex(market *Market, clock func() time.Time, log *slog.Logger, live *li
 		changedPrograms: map[uint32]struct{}{}}
 }
 
-// load indexes every record of a store.
+// load indexes every record of a store. The next publication shows them.
 func (x *index) load(ctx context.Context, from Catalogue) error {
-	started, reported, n := time.Now(), time.Now(), 0
+	reported, n := time.Now(), 0
 	s := supply{catalogue: from, log: x.log}
 	var version uint64
 	err := s.run(ctx, func(ctx context.Context, send func(*parcel) error) (err error) {
@@ -83,10 +83,14 @@ func (x *index) load(ctx context.Context, from Catalogue) error {
 	}
 	x.version = version
 	x.live.open()
-	x.log.Info("indexed the catalogue", "version", version, "campaigns", x.records.size.campaigns, "programs",
-		x.records.size.programs,
-		"places", x.records.size.places, "took", time.Since(started).Round(time.Millisecond))
 	return nil
+}
+
+// logLoaded logs what a load has indexed, and how long it took with its publication.
+func (x *index) logLoaded(started time.Time) {
+	size := &x.records.size
+	x.log.Info("indexed the catalogue", "version", x.version, "campaigns", size.campaigns, "programs", size.programs,
+		"places", size.places, "took", time.Since(started).Round(time.Millisecond))
 }
 
 // apply indexes a change. It skips a change that the scan already included.

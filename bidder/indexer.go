@@ -40,10 +40,12 @@ func (x *Indexer) Snapshot() *Snapshot { return x.published.Load() }
 // Load indexes every record of a store, with progress in the log. Run goes on from
 // there. A record that cannot be indexed is logged and left out.
 func (x *Indexer) Load(ctx context.Context, from Catalogue) error {
+	started := time.Now()
 	if err := x.load(ctx, from); err != nil {
 		return fmt.Errorf("indexing the catalogue: %w", err)
 	}
 	x.publish()
+	x.logLoaded(started)
 	return nil
 }
 
@@ -89,6 +91,7 @@ func pause(ctx context.Context, d time.Duration) {
 // loadAnew indexes the catalogue again beside the present index, and switches to the new index once it is whole. Until
 // then both are in memory, and hand-ins wait. The new index takes over all states handed in.
 func (x *Indexer) loadAnew(ctx context.Context, from Catalogue) error {
+	started := time.Now()
 	fresh := newIndex(x.market, x.clock, x.log, x.live.reopened())
 	fresh.publications = x.publications
 	if err := fresh.load(ctx, from); err != nil {
@@ -97,6 +100,7 @@ func (x *Indexer) loadAnew(ctx context.Context, from Catalogue) error {
 	}
 	x.index = fresh
 	x.publish()
+	x.logLoaded(started)
 	return nil
 }
 

@@ -361,7 +361,6 @@ func (e *Exchange) approvedIn(ctx context.Context, program string, t *trial) (in
 
 func (e *Exchange) serving(c *hexbid.Campaign, ownerPaused bool, approvedIn func(program string) (int64, error)) (bool,
 	string) {
-	now := e.config.Clock()
 	if c.State == hexbid.Paused {
 		return false, "the campaign is paused"
 	}
@@ -371,11 +370,8 @@ func (e *Exchange) serving(c *hexbid.Campaign, ownerPaused bool, approvedIn func
 	if rule := e.heldBackBy(c.UID); rule != bidder.Shown {
 		return false, (&bidder.Verdict{Rule: rule}).Reason(nil)
 	}
-	if !c.Start.IsZero() && now.Before(c.Start) {
-		return false, "its flight begins at " + c.Start.UTC().Format(time.RFC3339)
-	}
-	if !c.End.IsZero() && !now.Before(c.End) {
-		return false, "its flight ended at " + c.End.UTC().Format(time.RFC3339)
+	if reason := flightReason(c, e.config.Clock()); reason != "" {
+		return false, reason
 	}
 	if !c.Area.OnlyAroundPlaces() {
 		return true, ""

@@ -34,6 +34,7 @@ func reasonOf(v *bidder.Verdict, c *hexbid.Campaign, p *hexbid.Program, r *hexbi
 	return ""
 }
 
+// flightReason says when a campaign's flight begins or ended; empty while it lasts.
 func flightReason(c *hexbid.Campaign, now time.Time) string {
 	switch {
 	case !c.Start.IsZero() && now.Before(c.Start):
@@ -41,7 +42,7 @@ func flightReason(c *hexbid.Campaign, now time.Time) string {
 	case !c.End.IsZero() && !now.Before(c.End):
 		return "its flight ended at " + c.End.UTC().Format(time.RFC3339)
 	}
-	return "" // changed since
+	return ""
 }
 
 func hoursReason(c *hexbid.Campaign, now time.Time) string {
