@@ -24,7 +24,7 @@ const (
 	requestsWaiting = 1024
 )
 
-// stager owns what is staged: no other goroutine sees it.
+// stager owns the staged groups. No other goroutine reads or writes them.
 type stager struct {
 	store   *Store
 	last    *round // handed to the writer, if any
