@@ -26,8 +26,8 @@ import (
 //
 // Coverings are left out: they are derived again.
 
-// earlierFormats are those that are brought over. The first had no names by uid, the
-// second no tally and no witness.
+// earlierFormats lists the formats that are brought over. The first had no names by uid, the second no tally and no
+// witness.
 var earlierFormats = []string{"1", "2", tallied}
 
 // tallied is the first format that has a tally and a witness.
@@ -102,15 +102,14 @@ func (s *Store) readBringOver() error {
 	return nil
 }
 
-// hasTally says whether the clock has a tally of what the folder holds.
+// hasTally reports whether the clock has a tally of the folder's content.
 func (s *Store) hasTally() bool { return s.bringing == nil || s.bringing.GetFrom() >= tallied }
 
-// isEarlier says whether a value is CBOR, as earlier formats have it. No message of
-// hexbid.disk.v1 begins with such a byte, for none has a field above 15.
+// isEarlier reports whether a value is CBOR, which earlier formats used. No message of hexbid.disk.v1 begins with such
+// a byte, because none has a field above 15.
 func isEarlier(value []byte) bool { return len(value) > 0 && value[0] >= 0x80 }
 
-// decodeEarlier decodes a record of an earlier format, and declares what it would
-// today.
+// decodeEarlier decodes a record of an earlier format and adds today's declarations.
 func decodeEarlier(kind hexbid.ResourceKind, value []byte) (store.Record, error) {
 	r, err := earlier.DecodeRecord(kind, value)
 	if err != nil {
@@ -169,13 +168,13 @@ func (p *passage) begin(ctx context.Context) error {
 	return p.write(ctx)
 }
 
-// check compares what was found with what commits have counted.
+// check compares the counts of the folder with those of the commits.
 func (p *passage) check(found tally) error {
 	c := &p.store.clock
 	return (&audit{tally: found, counters: c.counters}).check(p.store.dir, c)
 }
 
-// goOn brings over what is left.
+// goOn brings over the rest of the folder.
 func (p *passage) goOn(ctx context.Context) error {
 	p.tell("bringing the catalogue over to the present format")
 	if err := p.rewriteRecords(ctx); err != nil {

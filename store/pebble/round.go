@@ -9,7 +9,7 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// round is what one Pebble batch, and one sync, commits.
+// round is the groups that one Pebble batch, and one sync, commits.
 type round struct {
 	store  *Store
 	number uint64
@@ -38,7 +38,7 @@ type stagedChange struct {
 	bytes int
 }
 
-// full says whether the round takes no further request.
+// full reports whether the round takes no further request.
 func (r *round) full() bool { return r.groups >= groupsARound || r.bytes >= bytesARound }
 
 // add judges what a request asks, and adds what holds to the batch.
@@ -172,8 +172,7 @@ func (r *round) finish() error {
 	return nil
 }
 
-// setCounter writes a counter and counts it in the place of what it was. A counter
-// of zero has no key.
+// setCounter writes a counter and replaces its former value in the tally. A counter of zero has no key.
 func (r *round) setCounter(key store.CounterKey, before, value int64) {
 	if before == value {
 		return

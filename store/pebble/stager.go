@@ -104,7 +104,7 @@ func (st *stager) take(r *request) {
 	st.store.takenRequests.Add(1)
 }
 
-// begin begins a round above the last one, or above what is synced if that is done.
+// begin begins a round above the last one, or above the synced state if the last one is synced.
 func (st *stager) begin() error {
 	if err := st.store.checkRoom(); err != nil {
 		return err
@@ -124,7 +124,7 @@ func (st *stager) begin() error {
 	return nil
 }
 
-// forgetLast lets go of a round that is synced, and remembers what it has set.
+// forgetLast drops a round that is synced, and remembers the values that it has set.
 func (st *stager) forgetLast() {
 	if st.last != nil {
 		st.known.set(st.last.counters)
@@ -158,7 +158,7 @@ func (st *stager) handOver() {
 	st.store.staged <- r
 }
 
-// end hands over what is gathered, and refuses what waits.
+// end hands over the round being gathered, and refuses the requests that still wait.
 func (st *stager) end() {
 	if st.current != nil {
 		<-st.store.free
