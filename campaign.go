@@ -186,8 +186,8 @@ func (c *Campaign) validateHours() error {
 	var errs []error
 	for _, h := range c.Hours {
 		if h.Day < 1 || h.Day > 7 {
-			errs = append(errs, Invalidf("campaign.weekly_hours.day", "%d is not a day: use 1 for Monday to 7 for Sunday",
-				h.Day))
+			errs = append(errs, Invalidf("campaign.weekly_hours.day",
+				"%d is not a day: use 1 for Monday to 7 for Sunday", h.Day))
 		}
 		if h.Start < 0 || h.End > 24 || h.Start >= h.End {
 			errs = append(errs, Invalidf("campaign.weekly_hours",
@@ -244,8 +244,8 @@ const (
 func (a *Area) validate(field string) error {
 	var around error
 	if a.AroundPlacesM != 0 && !(a.AroundPlacesM >= MinCircleM && a.AroundPlacesM <= MaxCircleM) {
-		around = Invalidf(field+".around_places_m", "%v is out of range: use %d to %d metres", a.AroundPlacesM, MinCircleM,
-			MaxCircleM)
+		around = Invalidf(field+".around_places_m", "%v is out of range: use %d to %d metres",
+			a.AroundPlacesM, MinCircleM, MaxCircleM)
 	}
 	if len(a.Circles) > 1000 || len(a.Cells) > 1000 || len(a.Regions) > 400 {
 		return JoinErrors(around, Invalidf(field, "has %d circles, %d cells and %d regions: at most 1000, 1000 and 400",

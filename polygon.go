@@ -75,8 +75,8 @@ func validateCrossings(field string, p Polygon) error {
 	case found == nil:
 		return nil
 	case found.sameRing:
-		return Invalidf(field, "has a ring that crosses itself near %v, %v: untangle it, or make it two", found.at.Lng,
-			found.at.Lat)
+		return Invalidf(field, "has a ring that crosses itself near %v, %v: untangle it, or make it two",
+			found.at.Lng, found.at.Lat)
 	}
 	return Invalidf(field, "has two rings that cross near %v, %v: keep holes inside their outer ring, and make other "+
 		"outlines polygons of their own",

@@ -23,7 +23,8 @@ const programsAnOwner = 100
 // with texts of common length, and the key file without which a server takes such
 // a folder for one that has lost it.
 func FillPrograms(data string, w *Workload, programs int) error {
-	s, err := pebble.Open(pebble.Options{Dir: filepath.Join(data, "catalogue"), Currency: "CNY", Log: slog.New(slog.DiscardHandler)})
+	s, err := pebble.Open(pebble.Options{Dir: filepath.Join(data, "catalogue"), Currency: "CNY",
+		Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,8 @@ func FillPrograms(data string, w *Workload, programs int) error {
 		}
 		program.Name = fmt.Sprintf("%s/programs/p%d", owner, i)
 		program.Path, program.IconURI = "pages/index/index", fmt.Sprintf("https://icons.example.com/%d.png", i)
-		place.Name, place.Address, place.OpeningHours = program.Name+"/places/l", fmt.Sprintf("人民路 %d 号", i%1000), "10:00-22:00"
+		place.Name, place.Address, place.OpeningHours = program.Name+"/places/l",
+			fmt.Sprintf("人民路 %d 号", i%1000), "10:00-22:00"
 		if err := put(program); err != nil {
 			return err
 		}
@@ -92,7 +94,8 @@ func Skewed(p *Process, w *Workload, viewers, searches int, perSecond float64) (
 		return nil, err
 	}
 	resident, err := p.ResidentBytes()
-	return Figures{"cache_hit_ratio_7m": hits, "cache_rps_7m": report.ReachedPerSecond(), "cache_response_p50_us_7m": micros(report.Response, 50),
-		"cache_response_p99_us_7m": micros(report.Response, 99), "cache_server_p50_us_7m": micros(own, 50), "cache_server_p99_us_7m": micros(own, 99),
+	return Figures{"cache_hit_ratio_7m": hits, "cache_rps_7m": report.ReachedPerSecond(),
+		"cache_response_p50_us_7m": micros(report.Response, 50), "cache_response_p99_us_7m": micros(report.Response, 99),
+		"cache_server_p50_us_7m": micros(own, 50), "cache_server_p99_us_7m": micros(own, 99),
 		"cache_server_p999_us_7m": micros(own, 99.9), "cache_resident_bytes_7m": resident}, err
 }

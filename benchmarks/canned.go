@@ -46,10 +46,11 @@ func ServeCanned(address, file string) error {
 	}
 	s := grpc.NewServer(grpc.ForceServerCodecV2(cannedCodec{encoding.GetCodecV2(encodingproto.Name)}))
 	description := pb.SearchService_ServiceDesc
-	description.Methods = []grpc.MethodDesc{{MethodName: "SearchNearby", Handler: func(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-		var r pb.SearchNearbyRequest
-		return canned(raw), decode(&r)
-	}}}
+	description.Methods = []grpc.MethodDesc{{MethodName: "SearchNearby",
+		Handler: func(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+			var r pb.SearchNearbyRequest
+			return canned(raw), decode(&r)
+		}}}
 	s.RegisterService(&description, pb.UnimplementedSearchServiceServer{})
 	healthpb.RegisterHealthServer(s, health.NewServer())
 	l, err := net.Listen("tcp", address)

@@ -31,7 +31,8 @@ func (m *Population) Changes() (map[string]Spread, error) {
 		lasted := took[len(took)-1]
 		took = took[:len(took)-1]
 		_, p99 := quantiles(took)
-		return Figures{"change_visible_p99_ms": p99 / 1e6, "changes_per_s": float64(len(took)) / lasted.Seconds(), "live_change_search_p99_ratio": busy / quiet}, nil
+		return Figures{"change_visible_p99_ms": p99 / 1e6, "changes_per_s": float64(len(took)) / lasted.Seconds(),
+			"live_change_search_p99_ratio": busy / quiet}, nil
 	})
 }
 
@@ -92,8 +93,9 @@ func (m *Population) ProgramChanges(beside string) (map[string]Spread, error) {
 		}
 		runtime.ReadMemStats(&after)
 		_, p99 := quantiles(took)
-		return Figures{"program_changes_per_s_beside_" + beside: perSecond, "program_change_visible_p99_ms_beside_" + beside: p99 / 1e6,
-			"program_change_bytes_beside_" + beside: float64(after.TotalAlloc-before.TotalAlloc) / alone}, nil
+		return Figures{"program_changes_per_s_beside_" + beside: perSecond,
+			"program_change_visible_p99_ms_beside_" + beside: p99 / 1e6,
+			"program_change_bytes_beside_" + beside:          float64(after.TotalAlloc-before.TotalAlloc) / alone}, nil
 	})
 }
 

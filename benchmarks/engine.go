@@ -34,9 +34,11 @@ func (m *Population) Auctions(prefix, suffix string) (map[string]Spread, error) 
 	search := func(i int) { s.Search(&queries[i%len(queries)], &w) }
 	return Rounds(rounds, func() (Figures, error) {
 		rate, p50, p99 := timed(callsARound, search)
-		return Figures{prefix + "_auctions_per_s_" + suffix: rate, prefix + "_p50_ns_" + suffix: p50, prefix + "_p99_ns_" + suffix: p99,
-			prefix + "_allocs_per_op": allocsPer(callsARound, search), prefix + "_bytes_per_campaign_" + suffix: float64(m.HeapBytes) / float64(m.Campaigns),
-			prefix + "_index_s_" + suffix: m.Took.Seconds()}, nil
+		return Figures{prefix + "_auctions_per_s_" + suffix: rate, prefix + "_p50_ns_" + suffix: p50,
+			prefix + "_p99_ns_" + suffix:             p99,
+			prefix + "_allocs_per_op":                allocsPer(callsARound, search),
+			prefix + "_bytes_per_campaign_" + suffix: float64(m.HeapBytes) / float64(m.Campaigns),
+			prefix + "_index_s_" + suffix:            m.Took.Seconds()}, nil
 	})
 }
 
@@ -72,7 +74,8 @@ func (m *Population) Nearby(places Places, suffix string) (map[string]Spread, er
 	nearby := func(i int) { s.Nearby(&queries[i%len(queries)], &w) }
 	return Rounds(rounds, func() (Figures, error) {
 		_, p50, p99 := timed(callsARound/2, nearby)
-		return Figures{places.Name + "_p50_ns_" + suffix: p50, places.Name + "_p99_ns_" + suffix: p99, "nearby_allocs_per_op": allocsPer(callsARound/10, nearby)}, nil
+		return Figures{places.Name + "_p50_ns_" + suffix: p50, places.Name + "_p99_ns_" + suffix: p99,
+			"nearby_allocs_per_op": allocsPer(callsARound/10, nearby)}, nil
 	})
 }
 

@@ -59,7 +59,8 @@ func TestHandInsAreMeasured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"handins_search_p99_ratio", "handins_per_s", "handin_alone_in_force_p99_ms", "handin_in_force_p99_ms", "handins_beside_edits_per_s"} {
+	for _, name := range []string{"handins_search_p99_ratio", "handins_per_s", "handin_alone_in_force_p99_ms",
+		"handin_in_force_p99_ms", "handins_beside_edits_per_s"} {
 		if f := figures[name]; f.Low <= 0 || f.Median < f.Low || f.High < f.Median {
 			t.Errorf("%s: %v", name, f)
 		}
@@ -154,7 +155,8 @@ func TestChangesOfProgramsAreMeasured(t *testing.T) {
 		if after := m.Indexer.Snapshot(); after.Programs != before.Programs || after.Version != 1+3*(20_000+200) {
 			t.Errorf("%d programs at version %d, were %d", after.Programs, after.Version, before.Programs)
 		}
-		if a, b := m.changedPrograms(1)[0], m.changedPrograms(1)[0]; a.Resource.(*hexbid.Program).DisplayName == b.Resource.(*hexbid.Program).DisplayName {
+		if a, b := m.changedPrograms(1)[0],
+			m.changedPrograms(1)[0]; a.Resource.(*hexbid.Program).DisplayName == b.Resource.(*hexbid.Program).DisplayName {
 			t.Error("two changes to one name")
 		}
 	}

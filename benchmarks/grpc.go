@@ -22,9 +22,11 @@ import (
 func (w *Workload) SearchRequest(i int, slots, limit int32) *pb.SearchNearbyRequest {
 	r := w.Request(i, int(slots), int(limit))
 	return &pb.SearchNearbyRequest{
-		Location: &pb.Location{Latitude: r.Point.Lat, Longitude: r.Point.Lng}, Host: pb.Host(r.Host), Scene: pb.Scene(r.Scene),
-		NearbyLimit: proto.Int32(limit), SponsoredSlots: proto.Int32(slots), RadiusM: proto.Float64(hexbid.DefaultRadiusM),
-		Viewer: &pb.Viewer{UserKey: r.Viewer.UserKey, Age: proto.Int32(int32(r.Viewer.Age)), Gender: pb.Gender(r.Viewer.Gender), OperatingSystem: pb.OperatingSystem(r.Viewer.OS)},
+		Location: &pb.Location{Latitude: r.Point.Lat, Longitude: r.Point.Lng}, Host: pb.Host(r.Host),
+		Scene: pb.Scene(r.Scene), NearbyLimit: proto.Int32(limit), SponsoredSlots: proto.Int32(slots),
+		RadiusM: proto.Float64(hexbid.DefaultRadiusM), Viewer: &pb.Viewer{UserKey: r.Viewer.UserKey,
+			Age: proto.Int32(int32(r.Viewer.Age)), Gender: pb.Gender(r.Viewer.Gender),
+			OperatingSystem: pb.OperatingSystem(r.Viewer.OS)},
 	}
 }
 
@@ -45,7 +47,8 @@ const (
 func forAWhile(_ int64, took time.Duration) bool { return took < loopLasts }
 
 // closedLoop searches as fast as a server answers, while it is to go on.
-func closedLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest, goOn func(calls int64, took time.Duration) bool) (perSecond float64, err error) {
+func closedLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest,
+	goOn func(calls int64, took time.Duration) bool) (perSecond float64, err error) {
 	client := pb.NewSearchServiceClient(conn)
 	return ClosedLoop(callers, goOn, func(i int) error {
 		_, err := client.SearchNearby(context.Background(), requests[i%len(requests)])
@@ -55,7 +58,8 @@ func closedLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest, goOn 
 
 // ClosedLoop has so many callers make a call after another, while they are to go
 // on; i counts the calls of all. Its error is that of a call.
-func ClosedLoop(callers int, goOn func(calls int64, took time.Duration) bool, call func(i int) error) (perSecond float64, err error) {
+func ClosedLoop(callers int, goOn func(calls int64, took time.Duration) bool,
+	call func(i int) error) (perSecond float64, err error) {
 	var calls atomic.Int64
 	var failed atomic.Pointer[error]
 	var group sync.WaitGroup
@@ -96,7 +100,8 @@ func NewBeside(conn *grpc.ClientConn, w *Workload, slots, limit int32, warmUps i
 	if err != nil {
 		return nil, err
 	}
-	if _, err := closedLoop(conn, b.requests, func(calls int64, _ time.Duration) bool { return calls < int64(warmUps*len(b.requests)) }); err != nil {
+	if _, err := closedLoop(conn, b.requests,
+		func(calls int64, _ time.Duration) bool { return calls < int64(warmUps*len(b.requests)) }); err != nil {
 		return nil, err
 	}
 	b.canned, err = startCanned(b.answer)
@@ -175,9 +180,10 @@ func (b *Beside) AtRate(perSecond float64) (map[string]Spread, error) {
 			return nil, err
 		}
 		p99, cannedP99 := load.At(ours.Response, 99), load.At(theirs.Response, 99)
-		return Figures{"rps_at_70pct": ours.ReachedPerSecond(), "grpc_p50_us_at_70pct": micros(ours.Response, 50), "grpc_p99_us_at_70pct": micros(ours.Response, 99),
-			"grpc_canned_p99_us_at_70pct": micros(theirs.Response, 99), "grpc_p99_ratio_at_70pct": float64(p99) / float64(cannedP99),
-			"server_p50_us_at_70pct": micros(own, 50), "server_p99_us_at_70pct": micros(own, 99), "pacer_lag_p99_us_at_70pct": micros(ours.Lag, 99),
+		return Figures{"rps_at_70pct": ours.ReachedPerSecond(), "grpc_p50_us_at_70pct": micros(ours.Response, 50),
+			"grpc_p99_us_at_70pct": micros(ours.Response, 99), "grpc_canned_p99_us_at_70pct": micros(theirs.Response, 99),
+			"grpc_p99_ratio_at_70pct": float64(p99) / float64(cannedP99), "server_p50_us_at_70pct": micros(own, 50),
+			"server_p99_us_at_70pct": micros(own, 99), "pacer_lag_p99_us_at_70pct": micros(ours.Lag, 99),
 			"dropped_share_at_70pct": float64(ours.Dropped) / float64(ours.Planned())}, nil
 	})
 }
@@ -194,16 +200,18 @@ type offer struct {
 }
 
 // openLoop offers searches; own takes the server's own times.
-func openLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest, o offer, own *hdrhistogram.Histogram) (*load.Report, error) {
+func openLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest, o offer,
+	own *hdrhistogram.Histogram) (*load.Report, error) {
 	client, config := pb.NewSearchServiceClient(conn), load.DefaultConfig()
 	config.WarmUp, config.MaxInFlight = time.Second, o.inFlight
 	var mu sync.Mutex // guards own
-	report, err := load.Run(context.Background(), config, load.Constant(o.perSecond, config.WarmUp+o.lasts).Poisson(1), func(ctx context.Context, i int) error {
-		r, err := client.SearchNearby(ctx, requests[i%len(requests)])
-		mu.Lock()
-		defer mu.Unlock()
-		return errors.Join(err, own.RecordValue(int64(r.GetServerDuration().AsDuration())))
-	})
+	report, err := load.Run(context.Background(), config, load.Constant(o.perSecond, config.WarmUp+o.lasts).Poisson(1),
+		func(ctx context.Context, i int) error {
+			r, err := client.SearchNearby(ctx, requests[i%len(requests)])
+			mu.Lock()
+			defer mu.Unlock()
+			return errors.Join(err, own.RecordValue(int64(r.GetServerDuration().AsDuration())))
+		})
 	if err != nil {
 		return nil, err
 	}

@@ -42,8 +42,9 @@ func (m *Population) HandIns() (map[string]Spread, error) {
 			stop.Store(true)
 			<-ended
 		})
-		return Figures{"handins_search_p99_ratio": busy / quiet, "handins_per_s": alone.perSecond, "handin_alone_in_force_p99_ms": alone.p99MS,
-			"handin_in_force_p99_ms": besideEdits.p99MS, "handins_beside_edits_per_s": besideEdits.perSecond}, err
+		return Figures{"handins_search_p99_ratio": busy / quiet, "handins_per_s": alone.perSecond,
+			"handin_alone_in_force_p99_ms": alone.p99MS, "handin_in_force_p99_ms": besideEdits.p99MS,
+			"handins_beside_edits_per_s": besideEdits.perSecond}, err
 	})
 }
 

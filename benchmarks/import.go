@@ -20,13 +20,15 @@ const rowsABatch = 1000
 func importMessages(w *Workload, first, campaigns int) (owners, rows []*pb.ImportRequest) {
 	for i := first / w.anOwner; i < (first+campaigns)/w.anOwner; i++ {
 		advertiser, program, place := w.Owner(i)
-		addRow(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: advertiser.Name, DisplayName: advertiser.DisplayName}}})
-		addRow(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Program{Program: &pb.Program{Name: program.Name, DisplayName: program.DisplayName,
-			Category: pb.Category(program.Category), Hosts: wire[pb.Host](program.Hosts)}}})
+		addRow(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: advertiser.Name,
+			DisplayName: advertiser.DisplayName}}})
+		addRow(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Program{Program: &pb.Program{Name: program.Name,
+			DisplayName: program.DisplayName, Category: pb.Category(program.Category), Hosts: wire[pb.Host](program.Hosts)}}})
 		if w.anOwner == 1 {
 			continue
 		}
-		addRow(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: &pb.Place{Name: place.Name, DisplayName: program.DisplayName, Latitude: place.Point.Lat, Longitude: place.Point.Lng}}})
+		addRow(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: &pb.Place{Name: place.Name,
+			DisplayName: program.DisplayName, Latitude: place.Point.Lat, Longitude: place.Point.Lng}}})
 	}
 	for i := first; i < first+campaigns; i++ {
 		addRow(&rows, &pb.ImportRow{Resource: &pb.ImportRow_Campaign{Campaign: campaignMessage(w.Campaign(i))}})
@@ -42,10 +44,13 @@ func wire[P, N ~int32 | ~uint8](nouns []N) (values []P) {
 }
 
 func campaignMessage(c *hexbid.Campaign) *pb.Campaign {
-	m := &pb.Campaign{Name: c.Name, DisplayName: c.DisplayName, Program: c.Program, PricingModel: pb.PricingModel(c.Pricing), BidMicros: int64(c.Bid), DailyBudgetMicros: int64(c.DailyBudget),
-		Area: &pb.Area{}, Audience: &pb.Audience{Genders: wire[pb.Gender](c.Audience.Genders), OperatingSystems: wire[pb.OperatingSystem](c.Audience.OS)}}
+	m := &pb.Campaign{Name: c.Name, DisplayName: c.DisplayName, Program: c.Program,
+		PricingModel: pb.PricingModel(c.Pricing), BidMicros: int64(c.Bid), DailyBudgetMicros: int64(c.DailyBudget),
+		Area: &pb.Area{}, Audience: &pb.Audience{Genders: wire[pb.Gender](c.Audience.Genders),
+			OperatingSystems: wire[pb.OperatingSystem](c.Audience.OS)}}
 	for _, circle := range c.Area.Circles {
-		m.Area.Circles = append(m.Area.Circles, &pb.Circle{Latitude: circle.Center.Lat, Longitude: circle.Center.Lng, RadiusM: circle.RadiusM})
+		m.Area.Circles = append(m.Area.Circles, &pb.Circle{Latitude: circle.Center.Lat, Longitude: circle.Center.Lng,
+			RadiusM: circle.RadiusM})
 	}
 	for _, g := range c.Audience.Ages {
 		m.Audience.Ages = append(m.Audience.Ages, &pb.AgeRange{MinAge: int32(g.Min), MaxAge: int32(g.Max)})
@@ -112,7 +117,8 @@ func ImportMorePlaces(conn *grpc.ClientConn, w *Workload, owners, more int) erro
 		for i := first; i < min(first+part, owners); i++ {
 			for n := range more {
 				place := w.MorePlace(i, n)
-				addRow(&messages, &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: &pb.Place{Name: place.Name, Latitude: place.Point.Lat, Longitude: place.Point.Lng}}})
+				addRow(&messages, &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: &pb.Place{Name: place.Name,
+					Latitude: place.Point.Lat, Longitude: place.Point.Lng}}})
 			}
 		}
 		if _, err := importAll(conn, messages); err != nil {

@@ -162,8 +162,9 @@ func NewDense(w *Workload, owner func(i int) int, change func(i int, c *hexbid.C
 			}
 		}
 		return made(n, func(i int) record {
-			c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", ownerName(owner(i)), i)}, Program: ownerName(owner(i)) + "/programs/p",
-				Pricing: hexbid.CPC, Bid: hexbid.Money(20_000_000 - 1000*i), Area: hexbid.Area{Circles: []hexbid.Circle{{Center: DensePoint, RadiusM: 2000}}}}
+			c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", ownerName(owner(i)), i)},
+				Program: ownerName(owner(i)) + "/programs/p", Pricing: hexbid.CPC, Bid: hexbid.Money(20_000_000 - 1000*i),
+				Area: hexbid.Area{Circles: []hexbid.Circle{{Center: DensePoint, RadiusM: 2000}}}}
 			change(i, c)
 			return covered(c)
 		}, f)
@@ -236,7 +237,8 @@ func (m *Population) changedPrograms(n int) []record {
 func (m *Population) put(r record) uint64 {
 	m.version++
 	r.Metadata().Version = m.version
-	change := store.Change{Version: m.version, Puts: []store.Written{{Record: store.Record{Resource: r.Resource}, Derived: r.derived}}}
+	change := store.Change{Version: m.version,
+		Puts: []store.Written{{Record: store.Record{Resource: r.Resource}, Derived: r.derived}}}
 	m.log.append(change)
 	m.tape.Append(change, 0)
 	return m.version
@@ -270,7 +272,8 @@ func (m *Population) HandIn() error {
 			quality[i] = bidder.LiveUpdate{Campaign: uid, QualityPPM: 10_000 + r.Int64N(30_001)}
 			spent[i] = bidder.LiveUpdate{Campaign: uid, BudgetSpent: r.IntN(20) == 0}
 		}
-		for owner, updates := range map[bidder.Owner][]bidder.LiveUpdate{bidder.OwnerPacing: pacing, bidder.OwnerQuality: quality, bidder.OwnerLedger: spent} {
+		for owner, updates := range map[bidder.Owner][]bidder.LiveUpdate{bidder.OwnerPacing: pacing,
+			bidder.OwnerQuality: quality, bidder.OwnerLedger: spent} {
 			if err := m.Indexer.HandIn(context.Background(), owner, updates); err != nil {
 				return fmt.Errorf("handing in the workload's live states: %w", err)
 			}

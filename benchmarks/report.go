@@ -40,7 +40,8 @@ func Keep(name, command string, figures map[string]Spread) error {
 	for name, f := range kept {
 		flat[name], spread[name] = f.Median, [2]float64{f.Low, f.High}
 	}
-	flat[spreadKey], flat["machine"], flat["command"], flat["date"] = spread, machine(), command, time.Now().UTC().Format("2006-01-02")
+	flat[spreadKey], flat["machine"], flat["command"], flat["date"] = spread, machine(), command,
+		time.Now().UTC().Format("2006-01-02")
 	raw, err := json.MarshalIndent(flat, "", "  ")
 	if err != nil {
 		return err
@@ -113,7 +114,8 @@ func WriteReport() error {
 		return err
 	}
 	var page bytes.Buffer
-	if err := t.Execute(&page, map[string]string{"machine": machine(), "date": time.Now().UTC().Format("2006-01-02")}); err != nil {
+	if err := t.Execute(&page, map[string]string{"machine": machine(),
+		"date": time.Now().UTC().Format("2006-01-02")}); err != nil {
 		return err
 	}
 	return errors.Join(os.WriteFile("RESULTS.md", page.Bytes(), 0o644), draw(figures))

@@ -55,7 +55,8 @@ func StartHexbid(binary, data string, memoryMB int) (*Process, error) {
 		return nil, err
 	}
 	p, err := start(func(address string) *exec.Cmd {
-		return exec.Command(binary, "serve", "--listen", address, "--metrics-listen", metrics, "--data", data, "--cache-mb=512", "--memory-mb", strconv.Itoa(memoryMB), "--log-level=error")
+		return exec.Command(binary, "serve", "--listen", address, "--metrics-listen", metrics, "--data", data,
+			"--cache-mb=512", "--memory-mb", strconv.Itoa(memoryMB), "--log-level=error")
 	})
 	if err == nil {
 		p.metrics = metrics
@@ -101,7 +102,8 @@ func start(command func(address string) *exec.Cmd) (*Process, error) {
 	if err := p.command.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", p.command, err)
 	}
-	p.Conn, err = grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
+	p.Conn, err = grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
 	if err == nil {
 		err = p.waitUntilServing()
 	}

@@ -77,7 +77,8 @@ func (w *Workload) point(r *rand.Rand) hexbid.Point {
 	last := w.cumulative[len(w.cumulative)-1]
 	c := w.centers[sort.SearchFloat64s(w.cumulative, r.Float64()*last)]
 	const degree = 6000 / hexbid.DegreeM
-	return hexbid.Point{Lat: c.Lat + degree*r.NormFloat64(), Lng: c.Lng + degree*r.NormFloat64()/math.Cos(c.Lat*math.Pi/180)}
+	return hexbid.Point{Lat: c.Lat + degree*r.NormFloat64(),
+		Lng: c.Lng + degree*r.NormFloat64()/math.Cos(c.Lat*math.Pi/180)}
 }
 
 func ownerName(i int) string { return fmt.Sprintf("advertisers/a%d", i) }
@@ -105,7 +106,8 @@ func (w *Workload) Owner(i int) (*hexbid.Advertiser, *hexbid.Program, *hexbid.Pl
 // MorePlace is the n-th place more of an owner's program.
 func (w *Workload) MorePlace(owner, n int) *hexbid.Place {
 	r := w.rand(morePlaceStream, owner<<8+n)
-	return &hexbid.Place{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/programs/p/places/l%d", ownerName(owner), n)}, Point: w.point(r), Review: hexbid.Approved}
+	return &hexbid.Place{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/programs/p/places/l%d", ownerName(owner), n)},
+		Point: w.point(r), Review: hexbid.Approved}
 }
 
 const rareCategory = hexbid.Category(16)
@@ -116,9 +118,11 @@ const rareCategory = hexbid.Category(16)
 func (w *Workload) Campaign(i int) *hexbid.Campaign {
 	r := w.rand(campaignStream, i)
 	owner := ownerName(i / w.anOwner)
-	c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", owner, i)}, DisplayName: "c", Program: owner + "/programs/p",
-		Pricing: hexbid.CPC, Bid: hexbid.Money(500_000 + r.IntN(2_000_000)), DailyBudget: 100_000_000}
-	c.Area.Circles = []hexbid.Circle{{Center: w.point(r), RadiusM: min(20_000, max(300, 2000*math.Exp(0.8*r.NormFloat64())))}}
+	c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", owner, i)}, DisplayName: "c",
+		Program: owner + "/programs/p", Pricing: hexbid.CPC, Bid: hexbid.Money(500_000 + r.IntN(2_000_000)),
+		DailyBudget: 100_000_000}
+	c.Area.Circles = []hexbid.Circle{{Center: w.point(r),
+		RadiusM: min(20_000, max(300, 2000*math.Exp(0.8*r.NormFloat64())))}}
 	if w.everywhere {
 		c.Area = hexbid.Area{Everywhere: true}
 	}
@@ -175,8 +179,9 @@ func (w *Workload) Request(i, slots, limit int) *hexbid.Request {
 	case share < 0.36:
 		os = hexbid.HarmonyOS
 	}
-	q := &hexbid.Request{Point: w.point(r), RadiusM: hexbid.DefaultRadiusM, Slots: slots, NearbyLimit: limit, Host: hexbid.WeChat, Scene: hexbid.NearbyList,
-		Viewer: hexbid.Viewer{UserKey: "u", Age: 14 + r.IntN(60), Gender: hexbid.Gender(1 + r.IntN(2)), OS: os}}
+	q := &hexbid.Request{Point: w.point(r), RadiusM: hexbid.DefaultRadiusM, Slots: slots, NearbyLimit: limit,
+		Host: hexbid.WeChat, Scene: hexbid.NearbyList, Viewer: hexbid.Viewer{UserKey: "u", Age: 14 + r.IntN(60),
+			Gender: hexbid.Gender(1 + r.IntN(2)), OS: os}}
 	if w.live {
 		q.Viewer.Interests = []hexbid.Category{hexbid.Category(1 + r.IntN(16)), hexbid.Category(1 + r.IntN(16))}
 		if r.IntN(10) == 0 {

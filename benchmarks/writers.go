@@ -84,14 +84,16 @@ func writersOnce(dir string, w *Workload, groups []store.Group, raw [][]entry) (
 		return nil, err
 	}
 	perSecond := func(writes int, took time.Duration) float64 { return float64(writes) / took.Seconds() }
-	return Figures{"store_writes_per_s_200": perSecond(writesTogether, many), "store_writes_per_s_1": perSecond(writesAlone, one),
-		"pebble_writes_per_s_200": perSecond(writesTogether, batches), "store_writers_of_pebble": batches.Seconds() / many.Seconds(),
+	return Figures{"store_writes_per_s_200": perSecond(writesTogether, many),
+		"store_writes_per_s_1": perSecond(writesAlone, one), "pebble_writes_per_s_200": perSecond(writesTogether, batches),
+		"store_writers_of_pebble": batches.Seconds() / many.Seconds(),
 		"store_writers_ratio_200": perSecond(writesTogether, many) / perSecond(writesAlone, one)}, nil
 }
 
 // inTurns lets the store and Pebble write a part each, in turns, and says how long
 // each took in all.
-func inTurns(s store.Store, groups []store.Group, db *rawpebble.DB, raw [][]entry) (ofStore, ofPebble time.Duration, err error) {
+func inTurns(s store.Store, groups []store.Group, db *rawpebble.DB,
+	raw [][]entry) (ofStore, ofPebble time.Duration, err error) {
 	for first := 0; first < writesTogether; first += writesATurn {
 		took, err := together(first, first+writesATurn, writersTogether, commitOf(s, groups))
 		if err != nil {
@@ -153,7 +155,8 @@ func campaignWrite(w *Workload, i int) store.Group {
 	record := store.Declare(c, cells)
 	owner := ownerName(i / w.anOwner)
 	return store.Group{
-		Steps:  []store.Step{{Put: &record, Derived: &store.Derived{By: 1, Inputs: uint64(i), Value: make([]byte, packedBytes)}}},
+		Steps: []store.Step{{Put: &record, Derived: &store.Derived{By: 1, Inputs: uint64(i),
+			Value: make([]byte, packedBytes)}}},
 		Limits: []store.Limit{{Owner: owner, Counter: store.Entries, AtMost: million, Field: "campaign.area"}},
 		At:     at, Who: "operator", From: "192.0.2.7",
 	}

@@ -36,14 +36,17 @@ type testMarket struct {
 var testStart = time.Date(2026, 11, 20, 4, 7, 0, 0, time.UTC)
 
 func newTestMarket(tb testing.TB, seed uint64, center hexbid.Point) *testMarket {
-	m := &testMarket{r: rand.New(rand.NewPCG(seed, 99)), store: store.NewMemory(), now: testStart, places: map[string]*hexbid.Place{}, center: center}
+	m := &testMarket{r: rand.New(rand.NewPCG(seed, 99)), store: store.NewMemory(), now: testStart,
+		places: map[string]*hexbid.Place{}, center: center}
 	market := DefaultMarket()
-	market.Reserves = []Reserve{{PerThousand: 2000}, {Host: hexbid.Alipay, PerThousand: 9000}, {Category: hexbid.Catering, Region: "330100", PerThousand: 15_000}}
+	market.Reserves = []Reserve{{PerThousand: 2000}, {Host: hexbid.Alipay, PerThousand: 9000},
+		{Category: hexbid.Catering, Region: "330100", PerThousand: 15_000}}
 	if err := market.Validate(); err != nil {
 		tb.Fatal(err)
 	}
 	m.clock.Store(m.now.UnixNano())
-	m.indexer = NewIndexer(&market, func() time.Time { return time.Unix(0, m.clock.Load()).UTC() }, slog.New(slog.DiscardHandler))
+	m.indexer = NewIndexer(&market, func() time.Time { return time.Unix(0, m.clock.Load()).UTC() },
+		slog.New(slog.DiscardHandler))
 	ctx, stop := context.WithCancel(context.Background())
 	if err := m.indexer.Load(ctx, m.store); err != nil {
 		tb.Fatal(err)
@@ -122,15 +125,17 @@ func (m *testMarket) programName(i int) string {
 }
 
 func (m *testMarket) program(i int) *hexbid.Program {
-	return &hexbid.Program{Meta: hexbid.Meta{Name: m.programName(i)}, DisplayName: pick(m.r, "星巴克 Coffee", "Noodle 面馆", "Cinema"),
-		Category: hexbid.Category(1 + m.r.IntN(5)), Hosts: []hexbid.Host{hexbid.WeChat, hexbid.Host(1 + m.r.IntN(10))},
-		OS: pick(m.r, nil, nil, []hexbid.OS{hexbid.IOS, hexbid.Android}), MinimumAge: pick(m.r, 0, 0, 0, 18)}
+	return &hexbid.Program{Meta: hexbid.Meta{Name: m.programName(i)},
+		DisplayName: pick(m.r, "星巴克 Coffee", "Noodle 面馆", "Cinema"), Category: hexbid.Category(1 + m.r.IntN(5)),
+		Hosts: []hexbid.Host{hexbid.WeChat, hexbid.Host(1 + m.r.IntN(10))},
+		OS:    pick(m.r, nil, nil, []hexbid.OS{hexbid.IOS, hexbid.Android}), MinimumAge: pick(m.r, 0, 0, 0, 18)}
 }
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
 func (m *testMarket) place(i int) *hexbid.Place {
-	p := &hexbid.Place{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/places/l%d", m.programName(i%programs), i)}, DisplayName: pick(m.r, "", "", "湖滨面店", "Coffee corner"), Point: m.point(0.03),
+	p := &hexbid.Place{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/places/l%d", m.programName(i%programs), i)},
+		DisplayName: pick(m.r, "", "", "湖滨面店", "Coffee corner"), Point: m.point(0.03),
 		Review: pick(m.r, hexbid.Approved, hexbid.Approved, hexbid.Approved, hexbid.InReview)}
 	if m.r.IntN(8) == 0 { // several programs in one building
 		for _, other := range m.places {
@@ -144,15 +149,18 @@ func (m *testMarket) place(i int) *hexbid.Place {
 
 func (m *testMarket) campaign(i int) *hexbid.Campaign {
 	program := m.r.IntN(programs)
-	c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a%d/campaigns/c%d", program%advertisers, i)}, DisplayName: "x",
-		Program: m.programName(program), Pricing: pick(m.r, hexbid.CPC, hexbid.CPC, hexbid.CPM), Bid: hexbid.Money(1+m.r.IntN(40)) * 50_000,
-		State: pick(m.r, hexbid.Active, hexbid.Active, hexbid.Active, hexbid.Paused)}
+	c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a%d/campaigns/c%d", program%advertisers, i)},
+		DisplayName: "x", Program: m.programName(program), Pricing: pick(m.r, hexbid.CPC, hexbid.CPC, hexbid.CPM),
+		Bid: hexbid.Money(1+m.r.IntN(40)) * 50_000, State: pick(m.r, hexbid.Active, hexbid.Active, hexbid.Active,
+			hexbid.Paused)}
 	if c.Pricing == hexbid.CPM {
 		c.Bid *= 20
 	}
 	m.drawArea(c)
-	c.Keywords = pick(m.r, nil, nil, nil, []hexbid.Keyword{{Text: "coffee"}}, []hexbid.Keyword{{Text: "牛肉 面", Match: hexbid.MatchPhrase}, {Text: "面"}},
-		[]hexbid.Keyword{{Text: "咖啡 coffee"}, {Text: "牛肉面", Match: hexbid.MatchExact}}, []hexbid.Keyword{{Text: "面", Negative: true}})
+	c.Keywords = pick(m.r, nil, nil, nil, []hexbid.Keyword{{Text: "coffee"}},
+		[]hexbid.Keyword{{Text: "牛肉 面", Match: hexbid.MatchPhrase}, {Text: "面"}},
+		[]hexbid.Keyword{{Text: "咖啡 coffee"}, {Text: "牛肉面", Match: hexbid.MatchExact}},
+		[]hexbid.Keyword{{Text: "面", Negative: true}})
 	a := &c.Audience
 	if m.r.IntN(2) == 0 {
 		low := m.r.IntN(60)
@@ -162,12 +170,14 @@ func (m *testMarket) campaign(i int) *hexbid.Campaign {
 	a.OS = pick(m.r, nil, []hexbid.OS{hexbid.IOS}, []hexbid.OS{hexbid.Android, hexbid.HarmonyOS})
 	a.Interests = pick(m.r, nil, nil, nil, []hexbid.Category{1, 2, 3})
 	a.IncludeUnknown = pick(m.r, nil, []hexbid.Dimension{hexbid.DimAge, hexbid.DimOS, hexbid.DimKeyword})
-	c.Cap = pick(m.r, hexbid.FrequencyCap{}, hexbid.FrequencyCap{}, hexbid.FrequencyCap{Impressions: 2, Window: time.Hour}, hexbid.FrequencyCap{Impressions: 2, Window: time.Hour, ServeUncapped: true})
+	c.Cap = pick(m.r, hexbid.FrequencyCap{}, hexbid.FrequencyCap{}, hexbid.FrequencyCap{Impressions: 2, Window: time.Hour},
+		hexbid.FrequencyCap{Impressions: 2, Window: time.Hour, ServeUncapped: true})
 	if m.r.IntN(3) == 0 {
 		c.HostBids = []hexbid.HostBid{{Host: hexbid.WeChat, MultiplierPPM: int64(300_000 + m.r.IntN(2_000_000))}}
 	}
 	if m.r.IntN(3) == 0 {
-		c.Hours = []hexbid.WeeklyHours{{Day: 1 + m.r.IntN(7), Start: 0, End: 24}, {Day: 5, Start: m.r.IntN(12), End: 12 + m.r.IntN(12)}}
+		c.Hours = []hexbid.WeeklyHours{{Day: 1 + m.r.IntN(7), Start: 0, End: 24},
+			{Day: 5, Start: m.r.IntN(12), End: 12 + m.r.IntN(12)}}
 	}
 	if m.r.IntN(4) == 0 {
 		c.Start = m.now.Add(time.Duration(m.r.IntN(120)-60) * time.Minute)
@@ -215,11 +225,13 @@ func (m *testMarket) fill(tb testing.TB, campaigns int) {
 }
 
 func (m *testMarket) request() (*hexbid.Request, Query) {
-	r := &hexbid.Request{Point: m.point(0.03), RadiusM: pick(m.r, 500.0, 3000, 50_000), NearbyLimit: m.r.IntN(30), Slots: m.r.IntN(11),
-		Host: pick(m.r, hexbid.HostUnknown, hexbid.WeChat, hexbid.Alipay), Category: pick(m.r, 0, 0, 0, hexbid.Catering, hexbid.Shopping),
-		Words: pick(m.r, "", "", "", "ｃoffee", "面", "牛肉面", "coffee 咖啡 shop"), Personalization: pick(m.r, hexbid.PersonalizationOn, hexbid.PersonalizationOn, hexbid.PersonalizationOff),
-		Viewer: hexbid.Viewer{UserKey: pick(m.r, "", "u"), Age: m.r.IntN(90) - 1, Gender: hexbid.Gender(m.r.IntN(3)), OS: hexbid.OS(m.r.IntN(5)),
-			Interests: pick(m.r, nil, []hexbid.Category{2}, []hexbid.Category{7, 8})}}
+	r := &hexbid.Request{Point: m.point(0.03), RadiusM: pick(m.r, 500.0, 3000, 50_000), NearbyLimit: m.r.IntN(30),
+		Slots: m.r.IntN(11), Host: pick(m.r, hexbid.HostUnknown, hexbid.WeChat, hexbid.Alipay),
+		Category:        pick(m.r, 0, 0, 0, hexbid.Catering, hexbid.Shopping),
+		Words:           pick(m.r, "", "", "", "ｃoffee", "面", "牛肉面", "coffee 咖啡 shop"),
+		Personalization: pick(m.r, hexbid.PersonalizationOn, hexbid.PersonalizationOn, hexbid.PersonalizationOff),
+		Viewer: hexbid.Viewer{UserKey: pick(m.r, "", "u"), Age: m.r.IntN(90) - 1, Gender: hexbid.Gender(m.r.IntN(3)),
+			OS: hexbid.OS(m.r.IntN(5)), Interests: pick(m.r, nil, []hexbid.Category{2}, []hexbid.Category{7, 8})}}
 	return r, NewQuery(r, fmt.Sprint("request ", m.r.Uint64()), m.now)
 }
 
@@ -243,7 +255,8 @@ func (m *testMarket) check(tb testing.TB, w *Scratch) {
 	q.Skip = skip
 	list, more := s.Nearby(&q, w)
 	want := m.plainNearby(s, &q, skip)
-	if !slices.Equal(list, want[:min(len(want), r.NearbyLimit)]) || more != (r.NearbyLimit > 0 && len(want) > r.NearbyLimit) {
+	if !slices.Equal(list, want[:min(len(want), r.NearbyLimit)]) ||
+		more != (r.NearbyLimit > 0 && len(want) > r.NearbyLimit) {
 		tb.Fatalf("%+v:\ngot  %+v, more %v\nwant %+v", r, list, more, want)
 	}
 	if !more {
@@ -274,7 +287,8 @@ func (m *testMarket) plainNearby(s *Snapshot, q *Query, skip []hexbid.UID) []Fou
 		if !q.Words.InEither(s.programs.at(p.program).text, targeting.NewText(noun.DisplayName)) {
 			continue
 		}
-		if best, has := nearest[p.program]; noun.Point.DistanceM(q.At.Point) <= q.RadiusM && (!has || f.Chord2 < best.Chord2 || f.Chord2 == best.Chord2 && p.uid < s.places.at(best.Place).uid) {
+		if best, has := nearest[p.program]; noun.Point.DistanceM(q.At.Point) <= q.RadiusM &&
+			(!has || f.Chord2 < best.Chord2 || f.Chord2 == best.Chord2 && p.uid < s.places.at(best.Place).uid) {
 			nearest[p.program] = f
 		}
 	}
@@ -285,7 +299,8 @@ func (m *testMarket) plainNearby(s *Snapshot, q *Query, skip []hexbid.UID) []Fou
 		}
 	}
 	slices.SortFunc(list, func(a, b Found) int {
-		return cmp.Or(cmp.Compare(a.Chord2, b.Chord2), cmp.Compare(s.programs.at(a.Program).uid, s.programs.at(b.Program).uid))
+		return cmp.Or(cmp.Compare(a.Chord2, b.Chord2), cmp.Compare(s.programs.at(a.Program).uid,
+			s.programs.at(b.Program).uid))
 	})
 	return list
 }
@@ -298,7 +313,8 @@ func gateOpens(p *program, q *Query) bool {
 var hangzhou = hexbid.Point{Lat: 30.2553, Lng: 120.1640}
 
 func TestSearchEqualsThePlainEvaluationWhileTheMarketChanges(t *testing.T) {
-	for seed, center := range []hexbid.Point{hangzhou, {Lat: 89.99, Lng: 20}, {Lat: -16.5, Lng: 180}, {Lat: 64.7, Lng: 10.536199}} {
+	for seed, center := range []hexbid.Point{hangzhou, {Lat: 89.99, Lng: 20}, {Lat: -16.5, Lng: 180},
+		{Lat: 64.7, Lng: 10.536199}} {
 		t.Run(fmt.Sprint(center), func(t *testing.T) {
 			m := newTestMarket(t, uint64(seed), center)
 			m.fill(t, 1500)
@@ -341,7 +357,8 @@ func (m *testMarket) adjust(t *testing.T) {
 	var some []worth
 	for range 60 {
 		if r, err := m.store.Get(context.Background(), pick(m.r, m.names...)); err == nil {
-			some = append(some, worth{campaign: r.Meta().UID, pacingPPM: pick(m.r, int64(0), 10_000, 500_000, 1_000_000), qualityPPM: 1 + m.r.Int64N(50_000), spent: m.r.IntN(4) == 0})
+			some = append(some, worth{campaign: r.Meta().UID, pacingPPM: pick(m.r, int64(0), 10_000, 500_000, 1_000_000),
+				qualityPPM: 1 + m.r.Int64N(50_000), spent: m.r.IntN(4) == 0})
 		}
 	}
 	m.indexer.handInAll(t, some)
@@ -366,7 +383,8 @@ func TestSearchAndNearbyDoNotAllocate(t *testing.T) {
 	m.fill(t, 1500)
 	s := m.indexer.Snapshot()
 	r := &hexbid.Request{Point: hangzhou, RadiusM: 3000, NearbyLimit: 20, Slots: 10, Host: hexbid.WeChat,
-		Viewer: hexbid.Viewer{UserKey: "u", Age: 30, Gender: hexbid.Female, OS: hexbid.IOS, Interests: []hexbid.Category{1, 2}}}
+		Viewer: hexbid.Viewer{UserKey: "u", Age: 30, Gender: hexbid.Female, OS: hexbid.IOS,
+			Interests: []hexbid.Category{1, 2}}}
 	q := NewQuery(r, "request", m.now)
 	var w Scratch
 	found := 0
@@ -389,10 +407,12 @@ func TestADenseListIsReadNoFurtherThanItsHead(t *testing.T) {
 	all := []hexbid.Resource{}
 	for i := range 100 {
 		a, p := fmt.Sprintf("advertisers/d%d", i), fmt.Sprintf("advertisers/d%d/programs/p", i)
-		all = append(all, &hexbid.Advertiser{Meta: hexbid.Meta{Name: a}}, &hexbid.Program{Meta: hexbid.Meta{Name: p}, Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
+		all = append(all, &hexbid.Advertiser{Meta: hexbid.Meta{Name: a}},
+			&hexbid.Program{Meta: hexbid.Meta{Name: p}, Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
 		for j := range 100 {
-			all = append(all, &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", a, j)}, Program: p, Pricing: hexbid.CPC,
-				Bid: hexbid.Money(1_000_000 + m.r.IntN(1_000_000)), Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hangzhou, RadiusM: 2000}}}})
+			all = append(all, &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", a, j)}, Program: p,
+				Pricing: hexbid.CPC, Bid: hexbid.Money(1_000_000 + m.r.IntN(1_000_000)),
+				Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hangzhou, RadiusM: 2000}}}})
 		}
 	}
 	m.commit(t, all...)
@@ -419,10 +439,13 @@ func TestWorkIsBoundedWhenManyShareAKeywordOrARegion(t *testing.T) {
 	for i := range n {
 		a := fmt.Sprintf("advertisers/k%d", i/100)
 		if i%100 == 0 {
-			all = append(all, &hexbid.Advertiser{Meta: hexbid.Meta{Name: a}}, &hexbid.Program{Meta: hexbid.Meta{Name: a + "/programs/p"}, DisplayName: "馆", Category: hexbid.Shopping, Hosts: []hexbid.Host{hexbid.WeChat}})
+			all = append(all, &hexbid.Advertiser{Meta: hexbid.Meta{Name: a}},
+				&hexbid.Program{Meta: hexbid.Meta{Name: a + "/programs/p"}, DisplayName: "馆", Category: hexbid.Shopping,
+					Hosts: []hexbid.Host{hexbid.WeChat}})
 		}
-		c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", a, i)}, Program: a + "/programs/p", Pricing: hexbid.CPC,
-			Bid: hexbid.Money(1_000_000 + m.r.IntN(1_000_000)), Area: hexbid.Area{Regions: []string{"330100"}}, Keywords: []hexbid.Keyword{{Text: "咖啡"}}}
+		c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", a, i)}, Program: a + "/programs/p",
+			Pricing: hexbid.CPC, Bid: hexbid.Money(1_000_000 + m.r.IntN(1_000_000)),
+			Area: hexbid.Area{Regions: []string{"330100"}}, Keywords: []hexbid.Keyword{{Text: "咖啡"}}}
 		switch {
 		case i == 0:
 			c.Keywords = []hexbid.Keyword{{Text: "火锅"}}
@@ -443,7 +466,8 @@ func TestWorkIsBoundedWhenManyShareAKeywordOrARegion(t *testing.T) {
 		q := NewQuery(&hexbid.Request{Point: hangzhou, Slots: 10, Words: words, Viewer: hexbid.Viewer{Age: 30}}, "r", m.now)
 		won := s.Search(&q, &w)
 		if len(won) != c.won || w.Sifted > c.sifted || w.Scored > c.scored {
-			t.Errorf("%q: %d won, %d sifted, %d scored; want %d won in at most %d and %d", words, len(won), w.Sifted, w.Scored, c.won, c.sifted, c.scored)
+			t.Errorf("%q: %d won, %d sifted, %d scored; want %d won in at most %d and %d", words, len(won), w.Sifted, w.Scored,
+				c.won, c.sifted, c.scored)
 		}
 	}
 }
@@ -451,7 +475,8 @@ func TestWorkIsBoundedWhenManyShareAKeywordOrARegion(t *testing.T) {
 func TestVerdictsSayWhatShutACampaignOut(t *testing.T) {
 	m := newTestMarket(t, 3, hangzhou)
 	const a, p = "advertisers/a", "advertisers/a/programs/p"
-	base := hexbid.Campaign{Program: p, Pricing: hexbid.CPC, Bid: 1_000_000, Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hangzhou, RadiusM: 1000}}}}
+	base := hexbid.Campaign{Program: p, Pricing: hexbid.CPC, Bid: 1_000_000,
+		Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hangzhou, RadiusM: 1000}}}}
 	cases := map[string]struct {
 		change func(*hexbid.Campaign)
 		rule   Rule
@@ -468,7 +493,8 @@ func TestVerdictsSayWhatShutACampaignOut(t *testing.T) {
 		"second":   {func(c *hexbid.Campaign) { c.Bid = 900_000 }, RuleOwnBetter},
 		"winner":   {func(*hexbid.Campaign) {}, Shown},
 	}
-	m.commit(t, &hexbid.Advertiser{Meta: hexbid.Meta{Name: a}}, &hexbid.Program{Meta: hexbid.Meta{Name: p}, Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
+	m.commit(t, &hexbid.Advertiser{Meta: hexbid.Meta{Name: a}},
+		&hexbid.Program{Meta: hexbid.Meta{Name: p}, Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
 	for id, c := range cases {
 		campaign := base
 		campaign.Name = a + "/campaigns/" + id
@@ -493,7 +519,8 @@ func TestVerdictsSayWhatShutACampaignOut(t *testing.T) {
 		if id == "elsewhere" && (v.MissedByM < 100 || v.MissedByM > 125) {
 			t.Errorf("missed by %.0f m, want about 112", v.MissedByM)
 		}
-		if bid, _ := s.BidToWin(&v); id == "poor" && (v.Entry.Reserve != 15_000_000 || bid != 1_000_001) { // above the winner of its own advertiser
+		// above the winner of its own advertiser
+		if bid, _ := s.BidToWin(&v); id == "poor" && (v.Entry.Reserve != 15_000_000 || bid != 1_000_001) {
 			t.Errorf("a bid of %d is needed above a reserve of %d", bid, v.Entry.Reserve)
 		}
 	}
@@ -506,7 +533,8 @@ func BenchmarkSearch(b *testing.B) {
 	m := newTestMarket(b, 1, hangzhou)
 	m.fill(b, 20_000)
 	s := m.indexer.Snapshot()
-	q := NewQuery(&hexbid.Request{Point: hangzhou, RadiusM: 3000, NearbyLimit: 20, Slots: 3, Viewer: hexbid.Viewer{Age: 30, OS: hexbid.IOS}}, "r", m.now)
+	q := NewQuery(&hexbid.Request{Point: hangzhou, RadiusM: 3000, NearbyLimit: 20, Slots: 3,
+		Viewer: hexbid.Viewer{Age: 30, OS: hexbid.IOS}}, "r", m.now)
 	var w Scratch
 	var awards []auction.Award
 	b.Run("auction", func(b *testing.B) {

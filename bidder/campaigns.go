@@ -202,7 +202,8 @@ func (x *index) standstill(i uint32) (state servingState) {
 	for _, cause := range [...]struct {
 		holds bool
 		state servingState
-	}{{x.records.terms.at(i).paused, paused}, {x.records.accounts.at(c.advertiser).paused, ownerPaused}, {live.spent, spent}, {live.capped, capped}} {
+	}{{x.records.terms.at(i).paused, paused}, {x.records.accounts.at(c.advertiser).paused, ownerPaused},
+		{live.spent, spent}, {live.capped, capped}} {
 		if cause.holds {
 			state |= cause.state
 		}

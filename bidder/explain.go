@@ -13,7 +13,8 @@ import (
 // compares a campaign with its advertiser's other campaigns only if the campaign competes and the advertiser won
 // nothing. looked counts the campaigns evaluated; at an instant that the snapshot does not hold, those are all. The
 // error is the context's.
-func (s *Snapshot) Explain(ctx context.Context, q *Query, uid hexbid.UID, w *Scratch) (v Verdict, looked int, err error) {
+func (s *Snapshot) Explain(ctx context.Context, q *Query, uid hexbid.UID,
+	w *Scratch) (v Verdict, looked int, err error) {
 	i, there := s.ordinalOf(uid)
 	if !there {
 		return Verdict{Rule: RuleNotIndexed}, 0, nil
@@ -67,7 +68,8 @@ func (s *Snapshot) bestOfOwner(ctx context.Context, v *Verdict, q *Query, a *Acc
 	best := v.Entry
 	err := s.eachOfOwner(v.Ordinal, func(i uint32) error {
 		var entry auction.Entry
-		if s.enter(&entry, i, q.Host, &reserves) && q.compareEntries(&entry, &best) < 0 && s.judge(i, q, &reserves).Rule == Shown {
+		if s.enter(&entry, i, q.Host, &reserves) && q.compareEntries(&entry, &best) < 0 &&
+			s.judge(i, q, &reserves).Rule == Shown {
 			best = entry
 		}
 		return a.look(ctx)

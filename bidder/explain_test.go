@@ -42,7 +42,8 @@ func TestExplainSaysWhatTheExhaustiveAccountSays(t *testing.T) {
 		}
 	}
 	// An instant that the lists do not hold is answered from the whole account.
-	later := NewQuery(&hexbid.Request{Point: hangzhou, Slots: 3, Viewer: hexbid.Viewer{Age: 30}}, "r", m.now.Add(24*time.Hour))
+	later := NewQuery(&hexbid.Request{Point: hangzhou, Slots: 3, Viewer: hexbid.Viewer{Age: 30}}, "r",
+		m.now.Add(24*time.Hour))
 	for _, want := range s.Plain(&later).Verdicts {
 		got, looked, err := s.Explain(context.Background(), &later, s.campaigns.at(want.Ordinal).uid, &w)
 		if err != nil || got != want || got.Rule == RuleOutbid && looked < s.Campaigns {
@@ -87,8 +88,9 @@ func TestExplainAndTracesEndWithTheirContext(t *testing.T) {
 		all := []hexbid.Resource{&hexbid.Advertiser{Meta: hexbid.Meta{Name: advertiser}},
 			&hexbid.Program{Meta: hexbid.Meta{Name: program}, Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}}
 		for i := range campaigns {
-			all = append(all, &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", advertiser, i)}, Program: program,
-				Pricing: hexbid.CPC, Bid: bid, Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hangzhou, RadiusM: 1000}}}})
+			all = append(all, &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", advertiser, i)},
+				Program: program, Pricing: hexbid.CPC, Bid: bid,
+				Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hangzhou, RadiusM: 1000}}}})
 		}
 		m.commit(t, all...)
 		return advertiser + "/campaigns/c0"
@@ -103,7 +105,8 @@ func TestExplainAndTracesEndWithTheirContext(t *testing.T) {
 	q := NewQuery(&hexbid.Request{Point: hangzhou, Slots: 1, Viewer: hexbid.Viewer{Age: 30}}, "r", m.now)
 	s := m.indexer.Snapshot()
 	var w Scratch
-	if v, looked, err := s.Explain(context.Background(), &q, record.Meta().UID, &w); err != nil || looked != 1+owned || v.Rule != RuleOutbid && v.Rule != RuleOwnBetter {
+	if v, looked, err := s.Explain(context.Background(), &q, record.Meta().UID, &w); err != nil || looked != 1+owned ||
+		v.Rule != RuleOutbid && v.Rule != RuleOwnBetter {
 		t.Fatalf("%+v, %d looked at, %v", v, looked, err)
 	}
 	for _, looks := range []int{0, 1, 3} {

@@ -32,7 +32,8 @@ func (x *Indexer) handInAll(tb testing.TB, all []worth) {
 		pacing = append(pacing, LiveUpdate{Campaign: w.campaign, PacingPPM: w.pacingPPM})
 		quality = append(quality, LiveUpdate{Campaign: w.campaign, QualityPPM: w.qualityPPM})
 	}
-	for _, call := range []handIn{{owner: OwnerLedger, updates: spent}, {owner: OwnerPacing, updates: pacing}, {owner: OwnerQuality, updates: quality}} {
+	for _, call := range []handIn{{owner: OwnerLedger, updates: spent}, {owner: OwnerPacing, updates: pacing},
+		{owner: OwnerQuality, updates: quality}} {
 		if err := x.HandIn(context.Background(), call.owner, call.updates); err != nil {
 			tb.Fatal(err)
 		}
@@ -79,7 +80,8 @@ func TestALiveStateSurvivesEditsOfItsCampaignAndItsProgram(t *testing.T) {
 	}
 	m.handIn(t, OwnerPacing, LiveUpdate{Campaign: uid, PacingPPM: 400_000})
 	edit()
-	m.put(t, &hexbid.Program{Meta: hexbid.Meta{Name: c.Program}, DisplayName: "Bank", Category: hexbid.Finance, Hosts: []hexbid.Host{hexbid.WeChat}})
+	m.put(t, &hexbid.Program{Meta: hexbid.Meta{Name: c.Program}, DisplayName: "Bank", Category: hexbid.Finance,
+		Hosts: []hexbid.Host{hexbid.WeChat}})
 	if got, _ := m.live(uid); got != (LiveState{PacingPPM: 400_000, QualityPPM: 12_000, QualityIsPrior: true}) {
 		t.Errorf("the prior counts until a quality is handed in, and it is of another category now: %+v", got)
 	}
@@ -120,7 +122,8 @@ func TestAnUndoneDeleteFindsItsLiveState(t *testing.T) {
 	}
 	m.handIn(t, OwnerPacing, LiveUpdate{Campaign: uid, PacingPPM: 2}) // the owner goes on
 	m.indexer.apply(puts(m.indexer.version+1, record.Resource))
-	if got, there := m.live(uid); !there || got != (LiveState{PacingPPM: 2, QualityPPM: prior, QualityIsPrior: true, BudgetSpent: true}) {
+	if got, there := m.live(uid); !there ||
+		got != (LiveState{PacingPPM: 2, QualityPPM: prior, QualityIsPrior: true, BudgetSpent: true}) {
 		t.Errorf("after the delete was undone: %+v", got)
 	}
 	if n := m.indexer.live.unindexed(); n != 0 {
@@ -156,7 +159,8 @@ func TestAStateOfACampaignThatIsStillToComeIsInForceWithIt(t *testing.T) {
 func TestStatesHandedInBeforeTheMarketOpensAreInTheFirstSnapshot(t *testing.T) {
 	m := newChainMarket(t)
 	for i := range 40 {
-		m.put(t, chainCampaign("p", i, hexbid.Area{Circles: []hexbid.Circle{{Center: hangzhou, RadiusM: 2000}}}, hexbid.Area{}))
+		m.put(t, chainCampaign("p", i, hexbid.Area{Circles: []hexbid.Circle{{Center: hangzhou, RadiusM: 2000}}},
+			hexbid.Area{}))
 	}
 	load := func(first func(x *Indexer)) *Indexer {
 		market := DefaultMarket()
@@ -172,7 +176,8 @@ func TestStatesHandedInBeforeTheMarketOpensAreInTheFirstSnapshot(t *testing.T) {
 	x := load(func(x *Indexer) {
 		var paced []LiveUpdate
 		for i := range 40 {
-			paced = append(paced, LiveUpdate{Campaign: m.uidOf(t, fmt.Sprintf("advertisers/a/campaigns/c%d", i)), PacingPPM: int64(1000 * i)})
+			paced = append(paced, LiveUpdate{Campaign: m.uidOf(t, fmt.Sprintf("advertisers/a/campaigns/c%d", i)),
+				PacingPPM: int64(1000 * i)})
 		}
 		for uid := hexbid.UID(5000); uid < 5100; uid++ { // of campaigns that were deleted
 			paced = append(paced, LiveUpdate{Campaign: uid, PacingPPM: 1})
@@ -180,12 +185,14 @@ func TestStatesHandedInBeforeTheMarketOpensAreInTheFirstSnapshot(t *testing.T) {
 		if err := x.HandInFirst(OwnerPacing, paced); err != nil {
 			t.Fatal(err)
 		}
-		if err := x.HandInFirst(OwnerPacing, []LiveUpdate{{Campaign: 1, PacingPPM: -1}}); hexbid.KindOf(err) != hexbid.Invalid {
+		if err := x.HandInFirst(OwnerPacing,
+			[]LiveUpdate{{Campaign: 1, PacingPPM: -1}}); hexbid.KindOf(err) != hexbid.Invalid {
 			t.Error(err)
 		}
 	})
 	for i := range 40 {
-		if got, _ := x.Snapshot().LiveState(m.uidOf(t, fmt.Sprintf("advertisers/a/campaigns/c%d", i))); got.PacingPPM != int64(1000*i) {
+		if got, _ := x.Snapshot().LiveState(m.uidOf(t, fmt.Sprintf("advertisers/a/campaigns/c%d",
+			i))); got.PacingPPM != int64(1000*i) {
 			t.Errorf("campaign %d: %+v", i, got)
 		}
 	}
@@ -238,7 +245,9 @@ func TestAHandInThatTheOwnerMayNotMakeChangesNothing(t *testing.T) {
 	if after, _ := m.indexer.Snapshot().LiveState(uid); after != before {
 		t.Errorf("%+v became %+v", before, after)
 	}
-	if err := m.indexer.HandIn(context.Background(), OwnerLedger, []LiveUpdate{{Campaign: 3, BudgetSpent: true}}); err != nil { // not a campaign's uid
+	// not a campaign's uid
+	if err := m.indexer.HandIn(context.Background(), OwnerLedger,
+		[]LiveUpdate{{Campaign: 3, BudgetSpent: true}}); err != nil {
 		t.Error(err)
 	}
 }
@@ -284,7 +293,8 @@ func TestAHandInPassesEveryChangeInLine(t *testing.T) {
 			synctest.Wait()
 			after := x.Snapshot()
 			if inForce != owners || after.publication != before.publication+1 {
-				t.Fatalf("round %d: %d of %d hand-ins are in force after %d publications", round, inForce, owners, after.publication-before.publication)
+				t.Fatalf("round %d: %d of %d hand-ins are in force after %d publications", round, inForce, owners,
+					after.publication-before.publication)
 			}
 			if n := after.Version - before.Version; n < mostChangesABatch/2 || n > mostChangesABatch+1 {
 				t.Fatalf("round %d: the publication applied %d changes, of an endless line", round, n)
@@ -399,7 +409,8 @@ func (m *chainMarket) checkWorth(t *rapid.T, words map[hexbid.UID]handedIn) {
 		if got, _ := s.LiveState(uid); got != words[uid].seen(prior) {
 			t.Fatalf("campaign %d: %+v, want %+v", uid, got, words[uid].seen(prior))
 		}
-		if k := m.indexer.postings.states.at(i); s.campaigns.at(i).state&active != 0 && (!k.posted || k.cap < capOf(m.indexer.records.bestScore(i))) {
+		if k := m.indexer.postings.states.at(i); s.campaigns.at(i).state&active != 0 &&
+			(!k.posted || k.cap < capOf(m.indexer.records.bestScore(i))) {
 			t.Fatalf("campaign %d, posted %v, has a score of %d above its cap", uid, k.posted, m.indexer.records.bestScore(i))
 		}
 	}

@@ -111,7 +111,8 @@ const several = ^uint32(0)
 func newBlock(postings []posting, from postingSource, withWords bool) *block {
 	n := len(postings)
 	numbers := make([]uint32, 2*n)
-	b := &block{first: postings[0].cap, alive: ^uint64(0) >> (targeting.BlockSize - n), ordinals: numbers[:n:n], advertisers: numbers[n:]}
+	b := &block{first: postings[0].cap, alive: ^uint64(0) >> (targeting.BlockSize - n), ordinals: numbers[:n:n],
+		advertisers: numbers[n:]}
 	told := make([]targeting.Rule, n)
 	rules := make([]*targeting.Rule, n)
 	signatures := make([]targeting.Signature, n)
@@ -217,7 +218,8 @@ func (l *list) thinned(c cutter, remove []posting) []*block {
 
 // blockAt returns the index of the block that holds a posting if the tail does.
 func blockAt(blocks []*block, p *posting) int {
-	at, begins := slices.BinarySearchFunc(blocks, p, func(b *block, p *posting) int { begin := b.begin(); return inOrder(&begin, p) })
+	at, begins := slices.BinarySearchFunc(blocks, p,
+		func(b *block, p *posting) int { begin := b.begin(); return inOrder(&begin, p) })
 	if begins {
 		return at
 	}

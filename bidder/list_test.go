@@ -75,7 +75,8 @@ func TestAnEditedListHoldsWhatWasPosted(t *testing.T) {
 				}
 				cap := capCode(rapid.IntRange(0, 50).Draw(t, "cap"))
 				source[ordinal] = postedAs{mask: gate.Mask(), cap: cap}
-				p := posting{postingMask(gate.Mask(), geoindex.Posting{Touched: uint8(ordinal) & 0x7f, Full: uint8(ordinal>>2) & 0x7f}), ordinal, cap}
+				p := posting{postingMask(gate.Mask(), geoindex.Posting{Touched: uint8(ordinal) & 0x7f,
+					Full: uint8(ordinal>>2) & 0x7f}), ordinal, cap}
 				e.add, want = append(e.add, p), append(want, p)
 			}
 			l = l.edited(e, source)

@@ -57,7 +57,8 @@ func (l *lists) edited(edits []edit, from postingSource) (after []keyChange[post
 		if edits = e.read(edits); len(e.add)+len(e.remove) > 0 {
 			before := l.at(key)
 			become := before.edited(&e, from)
-			after = append(after, keyChange[posting, tail]{entry[posting, tail]{key, become.head, become.tail}, len(before.head) == 0})
+			after = append(after, keyChange[posting, tail]{entry[posting, tail]{key, become.head, become.tail},
+				len(before.head) == 0})
 		}
 	}
 	return after

@@ -29,7 +29,8 @@ const (
 	OwnerFrequency                  // FrequencyCapped
 )
 
-var ownerNames = [...]string{OwnerLedger: "ledger", OwnerPacing: "pacing", OwnerQuality: "quality", OwnerFrequency: "frequency"}
+var ownerNames = [...]string{OwnerLedger: "ledger", OwnerPacing: "pacing", OwnerQuality: "quality",
+	OwnerFrequency: "frequency"}
 
 // String returns the owner's name.
 func (o Owner) String() string {
@@ -147,6 +148,7 @@ func (s *Snapshot) LiveState(campaign hexbid.UID) (LiveState, bool) {
 		return LiveState{}, false
 	}
 	c := s.campaigns.at(i)
-	return LiveState{PacingPPM: int64(c.pacingPPM), QualityPPM: int64(c.qualityPPM), QualityIsPrior: c.has&hasPriorQuality != 0,
-		BudgetSpent: c.state&spent != 0, FrequencyCapped: c.state&capped != 0}, true
+	return LiveState{PacingPPM: int64(c.pacingPPM), QualityPPM: int64(c.qualityPPM),
+			QualityIsPrior: c.has&hasPriorQuality != 0, BudgetSpent: c.state&spent != 0, FrequencyCapped: c.state&capped != 0},
+		true
 }

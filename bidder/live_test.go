@@ -25,10 +25,13 @@ func dense(t *testing.T, m *testMarket, owner func(i int) int, change func(i int
 		a := fmt.Sprintf("advertisers/d%d", owner(i))
 		if !seen[owner(i)] {
 			seen[owner(i)] = true
-			owners = append(owners, &hexbid.Advertiser{Meta: hexbid.Meta{Name: a}}, &hexbid.Program{Meta: hexbid.Meta{Name: a + "/programs/p"}, Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
+			owners = append(owners, &hexbid.Advertiser{Meta: hexbid.Meta{Name: a}},
+				&hexbid.Program{Meta: hexbid.Meta{Name: a + "/programs/p"}, Category: hexbid.Catering,
+					Hosts: []hexbid.Host{hexbid.WeChat}})
 		}
-		c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", a, i)}, Program: a + "/programs/p", Pricing: hexbid.CPC,
-			Bid: hexbid.Money(20_000_000 - 1000*i), Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hangzhou, RadiusM: 2000}}}}
+		c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", a, i)}, Program: a + "/programs/p",
+			Pricing: hexbid.CPC, Bid: hexbid.Money(20_000_000 - 1000*i),
+			Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hangzhou, RadiusM: 2000}}}}
 		change(i, c)
 		all = append(all, c)
 		m.names = append(m.names, c.Name)
@@ -66,8 +69,10 @@ func TestWorkIsBoundedOverTheDensestPoints(t *testing.T) {
 				c.Audience.Ages = []hexbid.AgeRange{{Min: 40, Max: 50}}
 			}
 		}, 10_000, 32},
-		"one advertiser owns the best 5,000": {func(i int) int { return max(0, i-4999) }, func(int, *hexbid.Campaign) {}, 5200, 256},
-		"one advertiser owns every other":    {func(i int) int { return i * (i % 2) }, func(int, *hexbid.Campaign) {}, 128, 64},
+		"one advertiser owns the best 5,000": {func(i int) int { return max(0, i-4999) },
+			func(int, *hexbid.Campaign) {}, 5200, 256},
+		"one advertiser owns every other": {func(i int) int { return i * (i % 2) },
+			func(int, *hexbid.Campaign) {}, 128, 64},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newTestMarket(t, 2, hangzhou)
@@ -241,7 +246,8 @@ func TestAChangedMarketIsAsAFreshOne(t *testing.T) {
 	var w Scratch
 	for range 500 {
 		_, q := m.request()
-		got, want := namedAwards(changed, changed.Search(&q, &w)), namedAwards(fresh.Snapshot(), fresh.Snapshot().Plain(&q).Awards)
+		got, want := namedAwards(changed, changed.Search(&q, &w)),
+			namedAwards(fresh.Snapshot(), fresh.Snapshot().Plain(&q).Awards)
 		if !slices.Equal(got, want) {
 			t.Fatalf("got %v\nof a fresh index %v", got, want)
 		}

@@ -48,7 +48,8 @@ func DefaultMarket() Market {
 	for c := range m.PriorPPM {
 		m.PriorPPM[c] = 20_000
 	}
-	for c, ppm := range map[hexbid.Category]int64{hexbid.Catering: 30_000, hexbid.LifeServices: 28_000, hexbid.Travel: 25_000,
+	for c, ppm := range map[hexbid.Category]int64{hexbid.Catering: 30_000, hexbid.LifeServices: 28_000,
+		hexbid.Travel:  25_000,
 		hexbid.Leisure: 25_000, hexbid.Shopping: 22_000, hexbid.Finance: 12_000, hexbid.Government: 15_000} {
 		m.PriorPPM[c] = ppm
 	}
@@ -77,15 +78,18 @@ func (m *Market) Validate() error {
 	}
 	for c, ppm := range m.PriorPPM {
 		if ppm < 1 || ppm > auction.PPM {
-			return hexbid.Invalidf("market.prior_ppm", "%d for %s is out of range: use 1 to %d", ppm, hexbid.Category(c), auction.PPM)
+			return hexbid.Invalidf("market.prior_ppm", "%d for %s is out of range: use 1 to %d", ppm,
+				hexbid.Category(c), auction.PPM)
 		}
 	}
 	if len(m.PositionFactors) < hexbid.MaxSlots {
-		return hexbid.Invalidf("market.position_factors", "has %d entries: give one for each of %d slots", len(m.PositionFactors), hexbid.MaxSlots)
+		return hexbid.Invalidf("market.position_factors", "has %d entries: give one for each of %d slots",
+			len(m.PositionFactors), hexbid.MaxSlots)
 	}
 	falling := slices.IsSortedFunc(m.PositionFactors, func(a, b int64) int { return int(b - a) })
 	if !falling || slices.Min(m.PositionFactors) < 1 || m.PositionFactors[0] > 1_000_000 {
-		return hexbid.Invalidf("market.position_factors", "%v: use whole numbers from 1 to 1000000, none above the one before", m.PositionFactors)
+		return hexbid.Invalidf("market.position_factors",
+			"%v: use whole numbers from 1 to 1000000, none above the one before", m.PositionFactors)
 	}
 	if m.Increment < 0 || m.Increment > hexbid.MaxBidCPC {
 		return hexbid.Invalidf("market.increment", "%s is out of range: use 0 to %s", m.Increment, hexbid.MaxBidCPC)
@@ -131,7 +135,8 @@ func (t *reserveTable) fill(rules []reserveRule, q *Query) {
 	*t = reserveTable{}
 	for i := range rules {
 		r := &rules[i]
-		if r.Host != 0 && r.Host != q.Host || r.Scene != 0 && r.Scene != q.Scene || r.hasRegion && !q.At.Regions.Has(r.region) {
+		if r.Host != 0 && r.Host != q.Host || r.Scene != 0 && r.Scene != q.Scene ||
+			r.hasRegion && !q.At.Regions.Has(r.region) {
 			continue
 		}
 		floor := int64(r.PerThousand) * 1000

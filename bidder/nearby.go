@@ -36,7 +36,8 @@ func (s *Snapshot) Nearby(q *Query, w *Scratch) (list []Found, more bool) {
 func (s *Snapshot) StartNearby(q *Query, w *Scratch) {
 	w.seen.reset()
 	w.listed, w.listGoesOn = 0, false
-	w.nearest.Start(s.sites, q.At.Vec, geoindex.Chord2OfM(q.RadiusM), geoindex.Need{Some: q.need(w.need[:0]), All: q.Words.Bits()})
+	w.nearest.Start(s.sites, q.At.Vec, geoindex.Chord2OfM(q.RadiusM),
+		geoindex.Need{Some: q.need(w.need[:0]), All: q.Words.Bits()})
 }
 
 // ContinueNearby extends the list by about so many steps of geoindex.Nearest. It reports whether the list is done: at
@@ -55,7 +56,8 @@ func (s *Snapshot) ContinueNearby(q *Query, steps int, w *Scratch) (done bool) {
 		if !s.opens(site, &want, q) || !w.seen.add(site.Group) {
 			continue // not open to this viewer, or a program already listed
 		}
-		if q.After != nil && !q.After.before(chord2, hexbid.UID(site.Rank)) || slices.Contains(q.Skip, hexbid.UID(site.Rank)) {
+		if q.After != nil && !q.After.before(chord2, hexbid.UID(site.Rank)) ||
+			slices.Contains(q.Skip, hexbid.UID(site.Rank)) {
 			continue
 		}
 		if w.listed == q.Limit {

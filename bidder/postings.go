@@ -87,11 +87,13 @@ func (p *postings) drop(i uint32) {
 // listingOf returns a campaign's present listing.
 func (p *postings) listingOf(i uint32) listing {
 	d, own := p.records.details.at(i), p.records.specificsOf(i)
-	return listing{gated{d.mask, own.rule, d.signature}, own.keywords.HasWanted(), p.shapeOf(i), p.surrounds.numberOf(i), p.coverings.at(i)}
+	return listing{gated{d.mask, own.rule, d.signature}, own.keywords.HasWanted(), p.shapeOf(i), p.surrounds.numberOf(i),
+		p.coverings.at(i)}
 }
 
 func (l *listing) equals(m *listing) bool {
-	return l.gated == m.gated && l.keyworded == m.keyworded && l.shape == m.shape && l.around == m.around && bytes.Equal(l.covering, m.covering)
+	return l.gated == m.gated && l.keyworded == m.keyworded && l.shape == m.shape && l.around == m.around &&
+		bytes.Equal(l.covering, m.covering)
 }
 
 // relist changes a campaign's listing together with its specifics. A campaign stays posted if its listing is the same,
@@ -132,7 +134,8 @@ func (p *postings) shapeOf(i uint32) shape { return p.states.at(i).shape }
 // posted implements postingSource.
 func (p *postings) posted(i uint32) postedAs {
 	d := p.records.details.at(i)
-	return postedAs{d.mask, p.records.specificsOf(i).rule, p.states.at(i).cap, d.signature, p.records.campaigns.at(i).advertiser}
+	return postedAs{d.mask, p.records.specificsOf(i).rule, p.states.at(i).cap, d.signature,
+		p.records.campaigns.at(i).advertiser}
 }
 
 // twofold is the difference between the codes of two scores of which one is twice the other.

@@ -30,12 +30,14 @@ func TestListsHoldWhoIsPostedWithWhatTheyAreListedWith(t *testing.T) {
 	}
 	var coverings [][]geoindex.Posting
 	for i := range 4 {
-		coverings = append(coverings, geoindex.CoverDisc(geoindex.VecOf(hexbid.Point{Lat: 30 + float64(i)/100, Lng: 120}), 1500))
+		coverings = append(coverings, geoindex.CoverDisc(geoindex.VecOf(hexbid.Point{Lat: 30 + float64(i)/100, Lng: 120}),
+			1500))
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRecords()
 		surrounds := newSurrounds(r)
-		m := &postingMarket{masks, coverings, newPostings(r, surrounds, slog.New(slog.DiscardHandler)), testStart, map[uint32]*wanted{}}
+		m := &postingMarket{masks, coverings, newPostings(r, surrounds, slog.New(slog.DiscardHandler)), testStart,
+			map[uint32]*wanted{}}
 		for range rapid.IntRange(1, 6).Draw(t, "publications") {
 			for range rapid.IntRange(1, 20).Draw(t, "steps") {
 				m.step(t)
@@ -62,14 +64,16 @@ func (m *postingMarket) step(t *rapid.T) {
 	i, isNew := m.records.campaignSlot(hexbid.UID(rapid.IntRange(1, 9).Draw(t, "uid")))
 	if isNew {
 		m.add(i)
-		*m.records.campaigns.edit(i) = campaign{uid: m.records.campaigns.at(i).uid, pricing: hexbid.CPC, bid: 1_000_000, pacingPPM: 1_000_000, qualityPPM: 30_000}
+		*m.records.campaigns.edit(i) = campaign{uid: m.records.campaigns.at(i).uid, pricing: hexbid.CPC, bid: 1_000_000,
+			pacingPPM: 1_000_000, qualityPPM: 30_000}
 		m.want[i] = &wanted{}
 	}
 	w := m.want[i]
 	switch rapid.IntRange(0, 4).Draw(t, "step") {
 	case 0:
 		w.postings = rapid.SampledFrom(m.coverings).Draw(t, "covering")
-		w.listing = listing{gated: gated{mask: rapid.SampledFrom(m.masks).Draw(t, "mask")}, covering: geoindex.PackCovering(nil, w.postings)}
+		w.listing = listing{gated: gated{mask: rapid.SampledFrom(m.masks).Draw(t, "mask")},
+			covering: geoindex.PackCovering(nil, w.postings)}
 		m.relist(i, *m.records.specificsOf(i), w.listing)
 	case 1:
 		m.records.campaigns.edit(i).pacingPPM = uint32(rapid.IntRange(0, 1_000_000).Draw(t, "pacing"))

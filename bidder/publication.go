@@ -103,7 +103,8 @@ func (x covered) post() posted {
 
 // freeze shares the present state with a snapshot.
 func (x posted) freeze() *Snapshot {
-	s := &Snapshot{Version: x.version, publication: x.publications, quarter: x.quarter, market: x.market, reserves: x.reserves}
+	s := &Snapshot{Version: x.version, publication: x.publications, quarter: x.quarter, market: x.market,
+		reserves: x.reserves}
 	x.publications++
 	x.postings.freezeInto(s)
 	s.words = x.words.publish()

@@ -40,7 +40,8 @@ func TestANewProgramHasNothingThatFollowsIt(t *testing.T) {
 		name string
 		want int
 	}{{"new", 0}, {"new", 0}, {"other", 1}, {"again", 1}} {
-		put(&hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/p", UID: 2}, DisplayName: c.name, Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
+		put(&hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/p", UID: 2}, DisplayName: c.name,
+			Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
 		if got := len(x.changedPrograms); got != c.want {
 			t.Errorf("after change %d, %q: %d programs have changed, want %d", i, c.name, got, c.want)
 		}

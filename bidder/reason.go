@@ -11,7 +11,8 @@ import (
 func (v *Verdict) Reason(name func(ordinal uint32) string) string {
 	switch v.Rule {
 	case Shown:
-		return fmt.Sprintf("won slot %d at %s (%s), set by %s", v.Award.Slot, v.Award.Price, v.Award.Entry.Pricing, v.Award.SetBy)
+		return fmt.Sprintf("won slot %d at %s (%s), set by %s", v.Award.Slot, v.Award.Price,
+			v.Award.Entry.Pricing, v.Award.SetBy)
 	case RuleArea:
 		if v.Excluded {
 			return "the point is inside an excluded area"
@@ -22,7 +23,8 @@ func (v *Verdict) Reason(name func(ordinal uint32) string) string {
 	case RuleAudience:
 		return fmt.Sprintf("the viewer's %s is not in its audience", v.Dimension)
 	case RuleReserve:
-		return fmt.Sprintf("its score of %d is below the %d that the market asks for here", v.Entry.Score, max(v.Entry.Reserve, 1))
+		return fmt.Sprintf("its score of %d is below the %d that the market asks for here", v.Entry.Score,
+			max(v.Entry.Reserve, 1))
 	case RuleOwnBetter:
 		return v.ownBetterReason(name(v.Ahead.Ordinal))
 	case RuleOutbid:
@@ -42,19 +44,22 @@ var plainReasons = map[Rule]string{
 	RuleHours:      "it does not serve at this hour of the week",
 	RulePlaces:     "it serves around the program's places, and none is approved",
 	RuleCategory:   "the request filters another category than its program's",
-	RulePersonal:   "it names something personal, or caps frequency, and the request is not personalised or has no user key",
-	RuleWords:      "its keywords, or without any its program's names and category, do not meet the words",
-	RulePacing:     "pacing holds it back at present, so it takes part with a bid of 0",
-	RuleNoSlots:    "the request asks for no sponsored slot",
+	RulePersonal: "it names something personal, or caps frequency, and the request is not personalised or has no " +
+		"user key",
+	RuleWords:   "its keywords, or without any its program's names and category, do not meet the words",
+	RulePacing:  "pacing holds it back at present, so it takes part with a bid of 0",
+	RuleNoSlots: "the request asks for no sponsored slot",
 }
 
 const tieReason = "and among equal scores a hash of the request and the campaign decides, this time for the other"
 
 func (v *Verdict) ownBetterReason(better string) string {
 	if v.Ahead.Score == v.Entry.Score {
-		return fmt.Sprintf("your campaign %s stands before this one: both score %d, %s; an advertiser takes part with one campaign", better, v.Entry.Score, tieReason)
+		return fmt.Sprintf("your campaign %s stands before this one: both score %d, %s; an advertiser takes part with one "+
+			"campaign", better, v.Entry.Score, tieReason)
 	}
-	return fmt.Sprintf("your campaign %s stands before this one: it scores %d, this one %d; an advertiser takes part with one campaign",
+	return fmt.Sprintf("your campaign %s stands before this one: it scores %d, this one %d; an advertiser takes part "+
+		"with one campaign",
 		better, v.Ahead.Score, v.Entry.Score)
 }
 
@@ -62,7 +67,8 @@ func (v *Verdict) outbidReason() string {
 	if v.Ahead.Score == v.Entry.Score {
 		return fmt.Sprintf("slot %d, the last, went to the same score of %d, %s", v.NeededSlot, v.Entry.Score, tieReason)
 	}
-	return fmt.Sprintf("slot %d, the last, went to a score of %d, this campaign has %d", v.NeededSlot, v.Ahead.Score, v.Entry.Score)
+	return fmt.Sprintf("slot %d, the last, went to a score of %d, this campaign has %d", v.NeededSlot,
+		v.Ahead.Score, v.Entry.Score)
 }
 
 // BidToWin returns the least bid on the request's host that reaches a verdict's needed score. It returns false when the

@@ -84,7 +84,8 @@ func nearPlacesOf(c *hexbid.Campaign) (n nearPlaces) {
 
 // arePlain reports whether a campaign needs no specifics.
 func (s *specifics) arePlain() bool {
-	return s.area == nil && s.places == (nearPlaces{}) && s.schedule.IsAlwaysOn() && s.keywords == nil && s.hostBids == nil && s.audience == nil && s.rule == nil
+	return s.area == nil && s.places == (nearPlaces{}) && s.schedule.IsAlwaysOn() && s.keywords == nil &&
+		s.hostBids == nil && s.audience == nil && s.rule == nil
 }
 
 var plain = &specifics{schedule: targeting.AlwaysOn}
@@ -161,7 +162,8 @@ func (s *Snapshot) bidOn(c *campaign, ordinal uint32, host hexbid.Host) hexbid.M
 // the store buffer. enter reports whether the entry reaches its reserve.
 func (s *Snapshot) enter(e *auction.Entry, ordinal uint32, host hexbid.Host, reserves *reserveTable) bool {
 	c := s.campaigns.at(ordinal)
-	e.Ordinal, e.Advertiser, e.CampaignUID, e.Pricing, e.Bid = ordinal, c.advertiser, c.uid, c.pricing, s.bidOn(c, ordinal, host)
+	e.Ordinal, e.Advertiser, e.CampaignUID, e.Pricing, e.Bid = ordinal, c.advertiser, c.uid, c.pricing,
+		s.bidOn(c, ordinal, host)
 	e.MultiplierPPM, e.QualityPPM, e.Reserve = int64(c.pacingPPM), int64(c.qualityPPM), reserves[c.category]
 	return e.Enter()
 }

@@ -107,7 +107,8 @@ func (r *records) putProgram(p *hexbid.Program) (i uint32, before, now program, 
 	}
 	slot, gate := r.programs.edit(i), targeting.Gate(p)
 	before, now = *slot, *slot
-	now.uid, now.version, now.category, now.gate, now.text, now.tags = p.UID, p.Version, p.Category, gate.Mask(), textOf(p), siteTags(p)
+	now.uid, now.version, now.category, now.gate, now.text, now.tags = p.UID, p.Version, p.Category, gate.Mask(),
+		textOf(p), siteTags(p)
 	*slot = now
 	return i, before, now, nil
 }
@@ -138,7 +139,8 @@ func (r *records) dropProgram(name string) (i uint32, was program, known bool) {
 func (r *records) addPlace(p *hexbid.Place, parent uint32) (i uint32) {
 	i, v := r.ordinals.places.take(), geoindex.VecOf(p.Point)
 	r.placeOf.set(p.UID, i)
-	*r.places.edit(i) = place{uid: p.UID, version: p.Version, program: parent, vec: v, cell: geoindex.CellAt(v), text: targeting.NewText(p.DisplayName)}
+	*r.places.edit(i) = place{uid: p.UID, version: p.Version, program: parent, vec: v, cell: geoindex.CellAt(v),
+		text: targeting.NewText(p.DisplayName)}
 	of := r.programs.edit(parent)
 	join(&r.places, &of.places, i)
 	of.placed++

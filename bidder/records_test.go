@@ -30,7 +30,8 @@ func (p *plainRecords) step(t *rapid.T, r *records) {
 	switch rapid.IntRange(0, 7).Draw(t, "step") {
 	case 0:
 		state := rapid.SampledFrom([]hexbid.ServingState{hexbid.Active, hexbid.Paused}).Draw(t, "state")
-		if _, turned := r.putAdvertiser(&hexbid.Advertiser{Meta: hexbid.Meta{Name: ownerOf(i)}, State: state}); turned != (p.owners[i] != (state == hexbid.Paused)) {
+		if _, turned := r.putAdvertiser(&hexbid.Advertiser{Meta: hexbid.Meta{Name: ownerOf(i)},
+			State: state}); turned != (p.owners[i] != (state == hexbid.Paused)) {
 			t.Fatalf("advertiser %d turned: %v", i, turned)
 		}
 		p.owners[i] = state == hexbid.Paused
@@ -48,7 +49,8 @@ func (p *plainRecords) step(t *rapid.T, r *records) {
 	case 2, 3:
 		if _, there := p.places[uid]; hasProgram && !there {
 			p.places[uid] = i
-			r.addPlace(&hexbid.Place{Meta: hexbid.Meta{UID: uid}, Point: hexbid.Point{Lat: float64(uid)}}, r.byName[keyOf(programOf(owner, i))])
+			r.addPlace(&hexbid.Place{Meta: hexbid.Meta{UID: uid}, Point: hexbid.Point{Lat: float64(uid)}},
+				r.byName[keyOf(programOf(owner, i))])
 		}
 	case 4:
 		if at, there := r.placeOf.get(uid); there {
@@ -76,7 +78,8 @@ func (p *plainRecords) step(t *rapid.T, r *records) {
 // dropUnused drops a program that nothing belongs to, as a store would allow it.
 func (p *plainRecords) dropUnused(r *records, i int) {
 	owner, there := p.programs[i]
-	used := slices.Contains(slices.Collect(maps.Values(p.places)), i) || slices.Contains(slices.Collect(maps.Values(p.campaigns)), i)
+	used := slices.Contains(slices.Collect(maps.Values(p.places)), i) ||
+		slices.Contains(slices.Collect(maps.Values(p.campaigns)), i)
 	if there && !used && len(p.places)%3 == 0 {
 		r.dropProgram(programOf(owner, i))
 		delete(p.programs, i)
@@ -85,7 +88,8 @@ func (p *plainRecords) dropUnused(r *records, i int) {
 
 // check compares all chains and counts.
 func (p *plainRecords) check(t *rapid.T, r *records) {
-	if got := [3]int{r.size.campaigns, r.size.programs, r.size.places}; got != [3]int{len(p.campaigns), len(p.programs), len(p.places)} {
+	if got := [3]int{r.size.campaigns, r.size.programs, r.size.places}; got != [3]int{len(p.campaigns), len(p.programs),
+		len(p.places)} {
 		t.Fatalf("%v are counted of %v", got, p)
 	}
 	owned := map[int][]hexbid.UID{}
@@ -141,7 +145,8 @@ func TestRecordsLeadToWhatTheCatalogueSays(t *testing.T) {
 			p.owners[of], p.programs[of], p.programs[of+2] = false, of, of
 			r.putAdvertiser(&hexbid.Advertiser{Meta: hexbid.Meta{Name: ownerOf(of)}})
 			for _, i := range []int{of, of + 2} {
-				if _, _, _, err := r.putProgram(&hexbid.Program{Meta: hexbid.Meta{Name: programOf(of, i), UID: hexbid.UID(100 + i)}}); err != nil {
+				if _, _, _, err := r.putProgram(&hexbid.Program{Meta: hexbid.Meta{Name: programOf(of, i),
+					UID: hexbid.UID(100 + i)}}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -20,13 +20,15 @@ func shops(t *testing.T, m *testMarket, n, firstLantern int) []*hexbid.Program {
 		var some []hexbid.Resource
 		for i := first; i < first+500; i++ {
 			name := fmt.Sprintf("advertisers/s%d", i)
-			p := &hexbid.Program{Meta: hexbid.Meta{Name: name + "/programs/p"}, DisplayName: "shop", Category: hexbid.Shopping, Hosts: []hexbid.Host{hexbid.WeChat}}
+			p := &hexbid.Program{Meta: hexbid.Meta{Name: name + "/programs/p"}, DisplayName: "shop", Category: hexbid.Shopping,
+				Hosts: []hexbid.Host{hexbid.WeChat}}
 			if i >= firstLantern {
 				p.DisplayName = "lantern"
 			}
 			programs[i] = p
-			some = append(some, &hexbid.Advertiser{Meta: hexbid.Meta{Name: name}}, p, &hexbid.Campaign{Meta: hexbid.Meta{Name: name + "/campaigns/c"}, Program: p.Name, Pricing: hexbid.CPC,
-				Bid: hexbid.Money(20_000_000 - 1000*i), Area: hexbid.Area{Regions: []string{"330100"}}})
+			some = append(some, &hexbid.Advertiser{Meta: hexbid.Meta{Name: name}}, p,
+				&hexbid.Campaign{Meta: hexbid.Meta{Name: name + "/campaigns/c"}, Program: p.Name, Pricing: hexbid.CPC,
+					Bid: hexbid.Money(20_000_000 - 1000*i), Area: hexbid.Area{Regions: []string{"330100"}}})
 		}
 		m.commit(t, some...)
 	}
@@ -42,10 +44,12 @@ func TestACampaignIsFoundByItsProgramsNewWord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := NewQuery(&hexbid.Request{Point: hangzhou, Slots: 10, Words: "lantern", Viewer: hexbid.Viewer{Age: 30}}, "r", m.now)
+	q := NewQuery(&hexbid.Request{Point: hangzhou, Slots: 10, Words: "lantern",
+		Viewer: hexbid.Viewer{Age: 30}}, "r", m.now)
 	var w Scratch
 	withRows, without := 0, 0
-	for _, i := range []int{4900, 4500, 4000, 3500, 3000, 2500, 2000, 1500, 1000, 500, 200, 20} { // each bids more than those before
+	// each bids more than those before
+	for _, i := range []int{4900, 4500, 4000, 3500, 3000, 2500, 2000, 1500, 1000, 500, 200, 20} {
 		before, s := m.indexer.postings.lists.edits.ever, m.indexer.Snapshot()
 		campaign, _ := s.campaignOf.get(m.uidOf(t, fmt.Sprintf("advertisers/s%d/campaigns/c", i)))
 		as := posting{ordinal: campaign, cap: m.indexer.postings.states.at(campaign).cap}
@@ -97,12 +101,15 @@ func TestAProgramsNewNameEditsNoListOfItsCampaigns(t *testing.T) {
 		}
 	}
 	put(&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a", UID: 1, Version: 1}})
-	p := hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/p", UID: 2, Version: 1}, DisplayName: "one", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}
+	p := hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/p", UID: 2, Version: 1}, DisplayName: "one",
+		Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}
 	put(&p)
 	const campaigns = 500
 	for i := range campaigns {
-		put(&hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a/campaigns/c%d", i), UID: hexbid.UID(3 + i), Version: 1}, Program: p.Name, Pricing: hexbid.CPC, Bid: 1_000_000,
-			Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 20 + float64(i%20), Lng: 100 + float64(i/20)}, RadiusM: 2000}}}})
+		put(&hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a/campaigns/c%d", i), UID: hexbid.UID(3 + i),
+			Version: 1}, Program: p.Name, Pricing: hexbid.CPC, Bid: 1_000_000,
+			Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 20 + float64(i%20), Lng: 100 + float64(i/20)},
+				RadiusM: 2000}}}})
 	}
 	x.publish()
 	edits := func(change func(*hexbid.Program)) int {

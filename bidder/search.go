@@ -36,7 +36,8 @@ type Query struct {
 func NewQuery(r *hexbid.Request, requestID string, now time.Time) Query {
 	at := geoindex.Locate(r.Point)
 	words := targeting.ParseWords(r.Words)
-	q := Query{At: at, Now: now, Words: words, Profile: targeting.ProfileOf(r, residence(r.Viewer.HomeRegion, &at), &words), Host: r.Host, OS: r.Viewer.OS, Scene: r.Scene,
+	q := Query{At: at, Now: now, Words: words, Profile: targeting.ProfileOf(r, residence(r.Viewer.HomeRegion, &at),
+		&words), Host: r.Host, OS: r.Viewer.OS, Scene: r.Scene,
 		Category: r.Category, Slots: r.Slots, Ties: auction.NewTieBreak(requestID), RadiusM: r.RadiusM, Limit: r.NearbyLimit}
 	return q
 }
@@ -407,7 +408,8 @@ func (s *Snapshot) offer(x *match, q *Query, w *Scratch) {
 	if !auction.Enters(score, w.reserves[c.category]) {
 		return
 	}
-	if best, again := w.board.Offer(auction.Standing{Score: score, CampaignUID: c.uid, Ordinal: x.ordinal, Advertiser: c.advertiser}); again {
+	if best, again := w.board.Offer(auction.Standing{Score: score, CampaignUID: c.uid, Ordinal: x.ordinal,
+		Advertiser: c.advertiser}); again {
 		w.noteOnBoard(c.advertiser, best)
 	}
 	w.floor = capOf(w.board.Floor())

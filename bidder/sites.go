@@ -40,7 +40,8 @@ func (s *sites) retag(place uint32) {
 func (s *sites) insert(at uint32) {
 	p := s.records.places.at(at)
 	parent := s.records.programs.at(p.program)
-	s.editSites().Insert(geoindex.Site{Rank: uint64(parent.uid), Tie: uint64(p.uid), Note: uint64(parent.gate), Ordinal: at, Group: p.program},
+	s.editSites().Insert(geoindex.Site{Rank: uint64(parent.uid), Tie: uint64(p.uid), Note: uint64(parent.gate),
+		Ordinal: at, Group: p.program},
 		p.vec, p.cell, geoindex.Marks{Tags: parent.tags, Has: parent.text.Bits() | p.text.Bits()})
 }
 

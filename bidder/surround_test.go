@@ -93,16 +93,19 @@ func puts(version uint64, resources ...hexbid.Resource) *update {
 }
 
 func chainProgram(name string) *hexbid.Program {
-	return &hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/" + name}, DisplayName: "Coffee", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}
+	return &hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/" + name}, DisplayName: "Coffee",
+		Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}
 }
 
 func chainPlace(program string, i int, p hexbid.Point) *hexbid.Place {
-	return &hexbid.Place{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a/programs/%s/places/l%d", program, i)}, DisplayName: "x", Point: p, Review: hexbid.Approved}
+	return &hexbid.Place{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a/programs/%s/places/l%d", program, i)},
+		DisplayName: "x", Point: p, Review: hexbid.Approved}
 }
 
 func chainCampaign(program string, i int, in, out hexbid.Area) *hexbid.Campaign {
-	return &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a/campaigns/c%d", i)}, DisplayName: "c", Program: "advertisers/a/programs/" + program,
-		Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 10_000_000, Area: in, Excluded: out}
+	return &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a/campaigns/c%d", i)}, DisplayName: "c",
+		Program: "advertisers/a/programs/" + program, Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 10_000_000, Area: in,
+		Excluded: out}
 }
 
 // TestAPlaceCostsTheSameHoweverManyThereAre counts the work of the indexer for one
@@ -130,8 +133,10 @@ func TestAPlaceCostsTheSameHoweverManyThereAre(t *testing.T) {
 	for _, places := range []int{1, 10, 1000, 3000} {
 		covered, edits := work(places)
 		t.Logf("%d places: %d discs covered, %d edits of %d campaigns", places, covered, edits, campaigns)
-		if mostEdits := 4 * 2 * 20 * campaigns; covered != 4 || edits == 0 || edits > mostEdits { // four discs, that come or go, of at most 20 cells
-			t.Errorf("among %d places, %d discs were covered and %d edits noted: want 4 and at most %d", places, covered, edits, mostEdits)
+		// four discs, that come or go, of at most 20 cells
+		if mostEdits := 4 * 2 * 20 * campaigns; covered != 4 || edits == 0 || edits > mostEdits {
+			t.Errorf("among %d places, %d discs were covered and %d edits noted: want 4 and at most %d", places,
+				covered, edits, mostEdits)
 		}
 	}
 }
@@ -191,7 +196,8 @@ func TestACampaignThatStandsAsItDidStaysPosted(t *testing.T) {
 	m.put(t, &program)
 	m.indexer.publish()
 	if m.indexer.surrounds.covered != covered || m.indexer.postings.lists.edits.ever != edits {
-		t.Errorf("%d discs were covered and %d edits noted", m.indexer.surrounds.covered-covered, m.indexer.postings.lists.edits.ever-edits)
+		t.Errorf("%d discs were covered and %d edits noted", m.indexer.surrounds.covered-covered,
+			m.indexer.postings.lists.edits.ever-edits)
 	}
 	higher := renamed
 	higher.Bid = 3 * c.Bid
@@ -215,7 +221,8 @@ func TestAPlaceThatComesAndGoesBetweenTwoPublicationsLeavesNothing(t *testing.T)
 	m.remove(t, m.placeName(0))
 	m.indexer.publish()
 	s := m.indexer.Snapshot()
-	q := NewQuery(&hexbid.Request{Point: here, Slots: 3, Host: hexbid.WeChat, Viewer: hexbid.Viewer{Age: 30}}, "request", fixedClock())
+	q := NewQuery(&hexbid.Request{Point: here, Slots: 3, Host: hexbid.WeChat, Viewer: hexbid.Viewer{Age: 30}},
+		"request", fixedClock())
 	if account := s.Plain(&q); len(account.Verdicts) > 0 {
 		t.Errorf("around no place: %+v", account.Verdicts)
 	}
@@ -284,7 +291,8 @@ func drawChainArea(t *rapid.T, in bool) (a hexbid.Area) {
 		a.AroundPlacesM = rapid.SampledFrom([]float64{800, 2500, 9000}).Draw(t, "radius")
 	}
 	if rapid.IntRange(0, 3).Draw(t, "has a circle") == 0 {
-		a.Circles = []hexbid.Circle{{Center: drawChainPoint(t), RadiusM: rapid.SampledFrom([]float64{500, 3000}).Draw(t, "circle")}}
+		a.Circles = []hexbid.Circle{{Center: drawChainPoint(t),
+			RadiusM: rapid.SampledFrom([]float64{500, 3000}).Draw(t, "circle")}}
 	}
 	if in && rapid.IntRange(0, 5).Draw(t, "elsewhere") == 0 {
 		a.AroundPlacesM = 0
@@ -328,7 +336,8 @@ func (m *chainMarket) step(t *rapid.T) {
 		m.startOver(t)
 	case 0, 1, 2, 3, 4:
 		p := chainPlace(program, rapid.IntRange(0, 25).Draw(t, "place"), drawChainPoint(t))
-		p.Review = rapid.SampledFrom([]hexbid.ReviewState{hexbid.Approved, hexbid.Approved, hexbid.Approved, hexbid.Hidden}).Draw(t, "review")
+		p.Review = rapid.SampledFrom([]hexbid.ReviewState{hexbid.Approved, hexbid.Approved, hexbid.Approved,
+			hexbid.Hidden}).Draw(t, "review")
 		m.put(t, p)
 	case 5:
 		names := slices.Sorted(maps.Keys(m.nouns))
@@ -341,7 +350,8 @@ func (m *chainMarket) step(t *rapid.T) {
 		p.MinimumAge = rapid.SampledFrom([]int{0, 18}).Draw(t, "age")
 		m.put(t, &p)
 	case 7:
-		a := &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "a", State: rapid.SampledFrom([]hexbid.ServingState{hexbid.Active, hexbid.Paused}).Draw(t, "state")}
+		a := &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "a",
+			State: rapid.SampledFrom([]hexbid.ServingState{hexbid.Active, hexbid.Paused}).Draw(t, "state")}
 		m.put(t, a)
 	default:
 		c := chainCampaign(program, rapid.IntRange(0, 6).Draw(t, "campaign"), drawChainArea(t, true), drawChainArea(t, false))
@@ -354,7 +364,8 @@ func (m *chainMarket) step(t *rapid.T) {
 // checkAreas compares Search with Plain, and what Plain says of areas with the nouns.
 func (m *chainMarket) checkAreas(t *rapid.T, w *Scratch) {
 	s := m.indexer.Snapshot()
-	r := &hexbid.Request{Point: drawChainPoint(t), RadiusM: 3000, Slots: 3, Host: hexbid.WeChat, Viewer: hexbid.Viewer{Age: 30, UserKey: "u"}}
+	r := &hexbid.Request{Point: drawChainPoint(t), RadiusM: 3000, Slots: 3, Host: hexbid.WeChat,
+		Viewer: hexbid.Viewer{Age: 30, UserKey: "u"}}
 	q := NewQuery(r, "request", fixedClock())
 	account := s.Plain(&q)
 	if got := s.Search(&q, w); !slices.Equal(got, account.Awards) {
@@ -377,7 +388,8 @@ func (m *chainMarket) checkAreas(t *rapid.T, w *Scratch) {
 		}
 		missed, excluded := s.missed(hot, s.details.at(ordinal), &q.At)
 		if excluded != out || !in && missed < 0 || in && !c.Area.Everywhere && missed > 1e-6 {
-			t.Fatalf("%s at %v: missed by %v, excluded %v; the nouns say in %v and excluded %v", c.Name, r.Point, missed, excluded, in, out)
+			t.Fatalf("%s at %v: missed by %v, excluded %v; the nouns say in %v and excluded %v", c.Name, r.Point, missed,
+				excluded, in, out)
 		}
 		if c.Area.OnlyAroundPlaces() && !in {
 			if want := m.missedBy(c, r.Point); math.Abs(missed-want) > 1e-3 && !(math.IsInf(missed, 1) && math.IsInf(want, 1)) {
@@ -390,7 +402,8 @@ func (m *chainMarket) checkAreas(t *rapid.T, w *Scratch) {
 func (m *chainMarket) missedBy(c *hexbid.Campaign, p hexbid.Point) float64 {
 	least := math.Inf(1)
 	for _, r := range m.nouns {
-		if place, ok := r.(*hexbid.Place); ok && place.Review == hexbid.Approved && store.UnderParent(place.Name, mustName(c.Program)) {
+		if place, ok := r.(*hexbid.Place); ok && place.Review == hexbid.Approved &&
+			store.UnderParent(place.Name, mustName(c.Program)) {
 			least = min(least, place.Point.DistanceM(p)-c.Area.AroundPlacesM)
 		}
 	}
@@ -424,8 +437,10 @@ func TestPlacesThatComeMoveAndGoLeaveTheListsOfAFreshIndex(t *testing.T) {
 		}
 		m.indexer.publish()
 		m.compareWithFresh(t)
-		if m.indexer.surrounds.numbers.count() > 0 != (len(m.indexer.surrounds.byKey) > 0) || len(m.indexer.surrounds.deserted) > 0 {
-			t.Fatalf("surrounds without members are left: %d, %d", len(m.indexer.surrounds.byKey), len(m.indexer.surrounds.deserted))
+		if m.indexer.surrounds.numbers.count() > 0 != (len(m.indexer.surrounds.byKey) > 0) ||
+			len(m.indexer.surrounds.deserted) > 0 {
+			t.Fatalf("surrounds without members are left: %d, %d", len(m.indexer.surrounds.byKey),
+				len(m.indexer.surrounds.deserted))
 		}
 	})
 }
@@ -447,6 +462,7 @@ func TestAPublicationIsOfThePresentQuarterHour(t *testing.T) {
 	m.indexer.publish()
 	s := m.indexer.Snapshot()
 	if !s.Covers(at) || len(m.postings(t, s)) == 0 {
-		t.Errorf("published at %v, the snapshot holds that instant: %v; it has %d lists", at, s.Holds(at), len(m.postings(t, s)))
+		t.Errorf("published at %v, the snapshot holds that instant: %v; it has %d lists", at, s.Holds(at),
+			len(m.postings(t, s)))
 	}
 }

@@ -42,7 +42,8 @@ type placeMove struct {
 }
 
 func newSurrounds(r *records) *surrounds {
-	return &surrounds{records: r, byKey: map[surroundKey]uint32{}, ofProgram: map[uint32]*surround{}, moved: map[hexbid.UID]placeMove{}}
+	return &surrounds{records: r, byKey: map[surroundKey]uint32{}, ofProgram: map[uint32]*surround{},
+		moved: map[hexbid.UID]placeMove{}}
 }
 
 // numberOf returns the number of the surround that a campaign is a member of, 0 for none.
@@ -61,7 +62,8 @@ func (s *surrounds) number(program uint32, radiusM float64) (number uint32) {
 	if number, there := s.byKey[key]; there {
 		return number
 	}
-	fresh := &surround{program: program, radiusM: radiusM, alone: s.records.onlyPlaceOf(program), next: s.ofProgram[program]}
+	fresh := &surround{program: program, radiusM: radiusM, alone: s.records.onlyPlaceOf(program),
+		next: s.ofProgram[program]}
 	if fresh.next != nil {
 		fresh.next.before = fresh
 	}

@@ -70,7 +70,8 @@ func cellsOf(s *surround) map[geoindex.Key]geoindex.Posting {
 	return cells
 }
 
-func checkSurrounds(t *rapid.T, r *records, s *surrounds, program uint32, told map[*surround]map[geoindex.Key]geoindex.Posting) {
+func checkSurrounds(t *rapid.T, r *records, s *surrounds, program uint32,
+	told map[*surround]map[geoindex.Key]geoindex.Posting) {
 	for of := s.ofProgram[program]; of != nil; of = of.next {
 		for place, campaign := range of.members {
 			if m := *s.members.at(campaign); s.of(campaign) != of || int(m.place) != place {

@@ -206,7 +206,8 @@ func (w *tableWriter[E, X]) change(b *bucket[E, X], changes []keyChange[E, X]) {
 // one, so each new bucket is made once.
 func (w *tableWriter[E, X]) grow(keys int) {
 	old := w.table
-	*w = tableWriter[E, X]{table: table[E, X]{size: max(old.size+old.size/4, uint32(keys/fullBucket+1), smallestTable), count: old.count}}
+	*w = tableWriter[E, X]{table: table[E, X]{size: max(old.size+old.size/4, uint32(keys/fullBucket+1), smallestTable),
+		count: old.count}}
 	for number := range w.size/groupBuckets + 1 {
 		*w.writer.edit(number) = new(group[E, X])
 	}

@@ -44,7 +44,8 @@ func (p plainTokens) check(t *rapid.T, l tokenLists, most int) {
 	known := 0
 	for token, want := range p {
 		got, isMany := l.of(token)
-		if wantMany := len(want) > most; isMany != wantMany || !wantMany && !slices.Equal(got, want) || wantMany && len(got) > 0 {
+		if wantMany := len(want) > most; isMany != wantMany || !wantMany && !slices.Equal(got, want) ||
+			wantMany && len(got) > 0 {
 			t.Fatalf("%s leads to %v, many: %v; want %v, at most %d listed", token, got, isMany, want, most)
 		}
 		if len(want) > 0 {
@@ -171,16 +172,19 @@ func TestAWordIsFoundHoweverManyHaveIt(t *testing.T) {
 	m := newTestMarket(t, 11, hangzhou)
 	owner := &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/w"}}
 	program := func(i int, name string) *hexbid.Program {
-		return &hexbid.Program{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/w/programs/p%d", i)}, DisplayName: name, Category: hexbid.Shopping, Hosts: []hexbid.Host{hexbid.WeChat}}
+		return &hexbid.Program{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/w/programs/p%d", i)}, DisplayName: name,
+			Category: hexbid.Shopping, Hosts: []hexbid.Host{hexbid.WeChat}}
 	}
 	all := []hexbid.Resource{owner}
 	for i := range fewPrograms + 2 {
 		p := program(i, "other")
-		all = append(all, p, &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/w/campaigns/c%d", i)}, Program: p.Name, Pricing: hexbid.CPC,
-			Bid: hexbid.Money(1_000_000 + i), Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hangzhou, RadiusM: 2000}}}})
+		all = append(all, p, &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/w/campaigns/c%d", i)},
+			Program: p.Name, Pricing: hexbid.CPC, Bid: hexbid.Money(1_000_000 + i),
+			Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hangzhou, RadiusM: 2000}}}})
 	}
 	m.commit(t, all...)
-	q := NewQuery(&hexbid.Request{Point: hangzhou, Slots: 10, Words: "lantern", Viewer: hexbid.Viewer{Age: 30}}, "r", m.now)
+	q := NewQuery(&hexbid.Request{Point: hangzhou, Slots: 10, Words: "lantern",
+		Viewer: hexbid.Viewer{Age: 30}}, "r", m.now)
 	var w Scratch
 	check := func(having int) {
 		t.Helper()
@@ -226,7 +230,8 @@ func TestTheRarestWordLeadsToThePrograms(t *testing.T) {
 	x := w.publish()
 	for words, want := range map[string]struct{ programs, campaigns int }{ // -1 is many
 		"one": {1, 1}, "full": {256, 256}, "most": {-1, 257}, "all": {-1, -1}, "unknown": {0, 0},
-		"some one": {1, 201}, "one some full": {1, 457}, "full most": {256, -1}, "some all": {200, -1}, "all most": {-1, -1}, "all unknown": {0, -1}, "full full": {256, 512},
+		"some one": {1, 201}, "one some full": {1, 457}, "full most": {256, -1}, "some all": {200, -1}, "all most": {-1, -1},
+		"all unknown": {0, -1}, "full full": {256, 512},
 	} {
 		parsed := targeting.ParseWords(words)
 		if rarest, few := x.rarestNamed(&parsed); few != (want.programs >= 0) || few && len(rarest) != want.programs {

@@ -147,13 +147,14 @@ func TestFilesHaveTheseFields(t *testing.T) {
 
 func TestWhatIsWrongInAListOfMappingsIsNamed(t *testing.T) {
 	for text, want := range map[string]string{
-		"creatives: [{colour: red}]":                             "creatives: colour is not one of host, title,",
-		"creatives: [{title: a, title: b}]":                      "creatives: title stands twice",
-		"creatives: [{coupon: {valid_until: soon}}]":             `creatives: coupon.valid_until: "soon" is not an instant`,
-		"creatives: [{coupon: {colour: red}}]":                   "creatives: coupon.colour is not one of",
-		"creatives: [{host: {a: b}}]":                            "creatives: host: is a list or a mapping",
-		"creatives: [soup]":                                      "creatives: has an entry that is not a mapping",
-		"creatives: soup":                                        "creatives: is not a list: write a list of mappings, or for one creative.host",
+		"creatives: [{colour: red}]":                 "creatives: colour is not one of host, title,",
+		"creatives: [{title: a, title: b}]":          "creatives: title stands twice",
+		"creatives: [{coupon: {valid_until: soon}}]": `creatives: coupon.valid_until: "soon" is not an instant`,
+		"creatives: [{coupon: {colour: red}}]":       "creatives: coupon.colour is not one of",
+		"creatives: [{host: {a: b}}]":                "creatives: host: is a list or a mapping",
+		"creatives: [soup]":                          "creatives: has an entry that is not a mapping",
+		"creatives: soup": "creatives: is not a list: write a list of mappings, or " +
+			"for one creative.host",
 		"area: {circles: [{lat: 1, radius_m: 5}]}":               "area.circles: lacks lng",
 		"area: {circles: [{lat: x, lng: 1, radius_m: 5}]}":       `area.circles: lat: "x" is not a number`,
 		"area: {circles: [[1, 2, 3]]}":                           "area.circles: is a list or a mapping",

@@ -59,8 +59,8 @@ func drawValue(t *rapid.T, f protoreflect.FieldDescriptor, fresh func() protoref
 	case protoreflect.Int64Kind:
 		return protoreflect.ValueOfInt64(rapid.Int64Range(1, 1e15).Draw(t, "amount"))
 	case protoreflect.EnumKind:
-		return protoreflect.ValueOfEnum(protoreflect.EnumNumber(rapid.IntRange(1, f.Enum().Values().Len()-1).Draw(t,
-			"choice")))
+		return protoreflect.ValueOfEnum(protoreflect.EnumNumber(rapid.IntRange(1,
+			f.Enum().Values().Len()-1).Draw(t, "choice")))
 	case protoreflect.MessageKind:
 		switch fresh().Message().Interface().(type) {
 		case *timestamppb.Timestamp:

@@ -201,8 +201,8 @@ func splitCores(text string) (server, generator []int, err error) {
 	server, err1 := parseCores(first)
 	generator, err2 := parseCores(second)
 	if !both || err1 != nil || err2 != nil {
-		return nil, nil, hexbid.Invalidf("--pin", "%q: write auto, or the server's cores and the generator's as in 0-3:4-7",
-			text)
+		return nil, nil, hexbid.Invalidf("--pin",
+			"%q: write auto, or the server's cores and the generator's as in 0-3:4-7", text)
 	}
 	return server, generator, nil
 }

@@ -91,8 +91,8 @@ func (c *simulateCapacityCommand) search() (capacity.Search, error) {
 	}
 	switch {
 	case !(c.StartRate > 0 && c.StartRate <= c.MaxRate && c.MaxRate <= mostPerSecond):
-		err = hexbid.Invalidf("--start-rate", "%v up to %v: rates lie above 0 and up to %.0f", c.StartRate, c.MaxRate,
-			mostPerSecond)
+		err = hexbid.Invalidf("--start-rate", "%v up to %v: rates lie above 0 and up to %.0f", c.StartRate,
+			c.MaxRate, mostPerSecond)
 	case c.Try < 100*time.Millisecond || c.WarmUp < 0:
 		err = hexbid.Invalidf("--try", "%s after %s: a try takes 100ms or more", c.Try, c.WarmUp)
 	case !(c.Precision >= 0.005 && c.Precision <= 1):

@@ -274,7 +274,8 @@ func (w *watch) see(m load.Moment) {
 	w.shown = end
 	counts, lasts := w.tally.Take(), m.Lasts.Seconds()
 	line := fmt.Sprintf("%4.0f s  asked %.0f/s  got %.0f/s  p50 %s  p99 %s  p99.9 %s  errors %d  dropped %d  fill %.0f "+
-		"%%  price %.2f", end.Seconds(), float64(m.Planned)/lasts, float64(m.Answered)/lasts, short(m.P50), short(m.P99), short(m.P999), m.Failed, m.Dropped, 100*counts.FillRate(),
+		"%%  price %.2f", end.Seconds(), float64(m.Planned)/lasts, float64(m.Answered)/lasts, short(m.P50), short(m.P99),
+		short(m.P999), m.Failed, m.Dropped, 100*counts.FillRate(),
 		counts.ClickPrice())
 	if m.WarmUp {
 		line += "  (warm-up)"

@@ -90,8 +90,8 @@ func useCapacity(in *plan.Inputs, r *report.Run, accept bool) (warnings []string
 	if doubt != "" && !accept {
 		return nil, hexbid.Invalidf("--capacity", "%s: measure again, or accept it with --unconfirmed", doubt)
 	}
-	in.PerSecond, in.MeasuredCores, in.ResponseBytes, in.RequestBytes = c.Low, c.ServerCores, c.ResponseBytes,
-		c.RequestBytes
+	in.PerSecond, in.MeasuredCores, in.ResponseBytes, in.RequestBytes = c.Low, c.ServerCores,
+		c.ResponseBytes, c.RequestBytes
 	if c.ServerCores == 0 {
 		in.MeasuredCores = r.Machine.Cores
 		warnings = append(warnings, fmt.Sprintf("the server was not pinned: the plan assumes that it did its %.0f searches "+

@@ -90,8 +90,8 @@ func (c *simulateLoadCommand) saysReplay(r *recording) string {
 		return fmt.Sprintf("%s: %d requests, all at one instant", c.Requests, n)
 	}
 	mean := float64(n) / span.Seconds()
-	says := fmt.Sprintf("%s: %d requests over %s, %.3g a second on average", c.Requests, n, span.Round(time.Millisecond),
-		mean)
+	says := fmt.Sprintf("%s: %d requests over %s, %.3g a second on average", c.Requests, n,
+		span.Round(time.Millisecond), mean)
 	if c.Speed != 1 {
 		says += fmt.Sprintf("; %g times as fast %s, %.3g a second", c.Speed,
 			time.Duration(float64(span)/c.Speed).Round(time.Millisecond), mean*c.Speed)

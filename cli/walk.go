@@ -49,8 +49,8 @@ func fetchPage(
 		r, err := campaigns.ListPlaces(ctx, &pb.ListPlacesRequest{Parent: l.parent, PageSize: size, PageToken: l.token})
 		return page{r, resources(r.GetPlaces()), r.GetNextPageToken()}, err
 	case "campaigns":
-		r, err := campaigns.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: l.parent, PageSize: size, PageToken: l.token,
-			View: view})
+		r, err := campaigns.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: l.parent, PageSize: size,
+			PageToken: l.token, View: view})
 		return page{r, resources(r.GetCampaigns()), r.GetNextPageToken()}, err
 	}
 	return page{}, fmt.Errorf("%q is neither a name nor a kind: use advertisers, programs, places or campaigns", l.kind)

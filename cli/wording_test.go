@@ -32,8 +32,8 @@ func TestFieldsOfTheServerHaveTheFilesNames(t *testing.T) {
 		"campaign.excluded_area.circles.radius_m":    "exclude.circles.radius_m",
 		"campaign.audience.excluded_interests":       "audience.not_interests",
 		"campaign.creatives.coupon.valid_until_time": "creatives.coupon.valid_until",
-		"campaign.host_bids.multiplier_ppm":          "host_bids", "campaign.weekly_hours.day": "hours", "place.latitude": "lat",
-		"program.operating_systems": "os", "name": "name", "campaign.keywords.text": "keywords",
+		"campaign.host_bids.multiplier_ppm":          "host_bids", "campaign.weekly_hours.day": "hours",
+		"place.latitude": "lat", "program.operating_systems": "os", "name": "name", "campaign.keywords.text": "keywords",
 		"campaign.program": "program", "": "",
 	} {
 		if got := fileField(path); got != want {

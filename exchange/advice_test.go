@@ -33,8 +33,8 @@ func newAuctionHouse(t *rapid.T, keys *token.Keys) *auctionHouse {
 		slog.New(slog.DiscardHandler), plainCards{}, 1<<20
 	config.AuctionBudget = time.Hour
 	config.RequestID = func() string { h.requests++; return fmt.Sprint("request ", h.requests) }
-	config.Market.Mechanism = rapid.SampledFrom([]auction.Mechanism{auction.GSP, auction.VCG, auction.FirstPrice}).Draw(t,
-		"mechanism")
+	config.Market.Mechanism = rapid.SampledFrom([]auction.Mechanism{auction.GSP, auction.VCG,
+		auction.FirstPrice}).Draw(t, "mechanism")
 	config.Market.Increment = rapid.SampledFrom([]hexbid.Money{0, 7}).Draw(t, "increment")
 	config.Market.Reserves = []bidder.Reserve{
 		{PerThousand: rapid.SampledFrom([]hexbid.Money{0, 1, 3_000_001, 30_000_000}).Draw(t, "reserve")},
@@ -90,8 +90,8 @@ func drawBids(t *rapid.T, c *hexbid.Campaign) {
 	}
 	c.Bid = max(c.Bid, least)
 	for _, host := range []hexbid.Host{hexbid.WeChat, hexbid.Alipay} {
-		ppm := rapid.SampledFrom([]int64{0, 0, 1, 100_000, 333_333, 1_200_000, hexbid.MaxHostMultiplierPPM}).Draw(t,
-			host.String())
+		ppm := rapid.SampledFrom([]int64{0, 0, 1, 100_000, 333_333, 1_200_000,
+			hexbid.MaxHostMultiplierPPM}).Draw(t, host.String())
 		if bid := hexbid.Money(int64(c.Bid) * ppm / 1_000_000); bid >= least && bid <= most {
 			c.HostBids = append(c.HostBids, hexbid.HostBid{Host: host, MultiplierPPM: ppm})
 		}

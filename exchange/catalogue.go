@@ -21,8 +21,8 @@ func (e *Exchange) Get(ctx context.Context, name string) (hexbid.Resource, error
 }
 
 // List calls visit with the matching resources in order of name, as store.Store documents.
-func (e *Exchange) List(ctx context.Context, q store.ListQuery, visit func(hexbid.Resource) (more bool)) (next string,
-	err error) {
+func (e *Exchange) List(ctx context.Context, q store.ListQuery,
+	visit func(hexbid.Resource) (more bool)) (next string, err error) {
 	if err := admit(ctx); err != nil {
 		return "", err
 	}
@@ -102,8 +102,8 @@ func (e *Exchange) read(ctx context.Context, name string, ifVersion uint64) (sto
 
 // put commits a draft in place of present, the zero Record for none, and waits until it is searchable. The error is
 // Stale when another write, or a verdict on a place, came between.
-func (e *Exchange) put(ctx context.Context, d *draft, present store.Record, validateOnly bool) (hexbid.Resource,
-	error) {
+func (e *Exchange) put(ctx context.Context, d *draft, present store.Record,
+	validateOnly bool) (hexbid.Resource, error) {
 	found := earlierOf(present.Resource, d.resource)
 	conditions, err := e.applyVerdict(ctx, d.resource, present.Resource, found)
 	if err != nil {
@@ -359,8 +359,8 @@ func (e *Exchange) approvedIn(ctx context.Context, program string, t *trial) (in
 	return e.store.Counted(ctx, program, store.Approved)
 }
 
-func (e *Exchange) serving(c *hexbid.Campaign, ownerPaused bool, approvedIn func(program string) (int64, error)) (bool,
-	string) {
+func (e *Exchange) serving(c *hexbid.Campaign, ownerPaused bool,
+	approvedIn func(program string) (int64, error)) (bool, string) {
 	if c.State == hexbid.Paused {
 		return false, "the campaign is paused"
 	}

@@ -78,8 +78,8 @@ func (e *Exchange) advise(out *Explanation, s *bidder.Snapshot, c *hexbid.Campai
 }
 
 // judge waits for its turn and returns the verdict on a campaign.
-func (e *Exchange) judge(ctx context.Context, s *bidder.Snapshot, q *bidder.Query, campaign hexbid.UID) (bidder.Verdict,
-	error) {
+func (e *Exchange) judge(ctx context.Context, s *bidder.Snapshot, q *bidder.Query,
+	campaign hexbid.UID) (bidder.Verdict, error) {
 	done, err := e.exhaustive.take(ctx)
 	if err != nil {
 		return bidder.Verdict{}, err

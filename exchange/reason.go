@@ -50,8 +50,8 @@ func hoursReason(c *hexbid.Campaign, now time.Time) string {
 	if err != nil {
 		return "" // stored zones are known
 	}
-	return fmt.Sprintf("it does not serve at this hour of the week: it is %s in %s", now.In(zone).Format("Monday 15:04"),
-		zone)
+	return fmt.Sprintf("it does not serve at this hour of the week: it is %s in %s",
+		now.In(zone).Format("Monday 15:04"), zone)
 }
 
 // programReason contrasts what the program demands of every viewer with what the request has.

@@ -166,8 +166,8 @@ func reviewState(verdict *store.Verdict, present earlier, next *hexbid.Place, ma
 
 // applyVerdict gives a place on its way in the state that follows from its verdict. It returns the condition that no
 // other verdict comes between. Any other resource has no verdict and needs no condition.
-func (e *Exchange) applyVerdict(ctx context.Context, next, present hexbid.Resource, found earlier) ([]store.Condition,
-	error) {
+func (e *Exchange) applyVerdict(ctx context.Context, next, present hexbid.Resource,
+	found earlier) ([]store.Condition, error) {
 	place, ok := next.(*hexbid.Place)
 	if !ok {
 		return nil, nil

@@ -38,8 +38,8 @@ func (b *Batch) rejectUndecided(ctx context.Context, err error) {
 		return
 	}
 	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
-		err = &hexbid.Error{Kind: hexbid.Unavailable, Detail: "the call ended before the row was stored: nothing was changed",
-			Err: err}
+		err = &hexbid.Error{Kind: hexbid.Unavailable,
+			Detail: "the call ended before the row was stored: nothing was changed", Err: err}
 	}
 	for i := range b.rows {
 		if r := &b.rows[i]; !r.decided {
@@ -209,8 +209,8 @@ func (b *Batch) exists(ctx context.Context, name string) (bool, error) {
 
 // compare works out what a row does to the present resource of its name, nil for none. found describes that resource.
 // compare reports whether there is anything to store, and returns the conditions of the commit.
-func (b *Batch) compare(ctx context.Context, r *row, present hexbid.Resource, found earlier) (changes bool,
-	conditions []store.Condition, err error) {
+func (b *Batch) compare(ctx context.Context, r *row, present hexbid.Resource,
+	found earlier) (changes bool, conditions []store.Condition, err error) {
 	if present != nil {
 		r.resource.Metadata().CreatedAt = present.Metadata().CreatedAt
 	}

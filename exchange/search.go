@@ -243,8 +243,8 @@ func (s *searching) fillNearby() error {
 		if err != nil {
 			return err
 		}
-		s.out.Nearby = append(s.out.Nearby, Nearby{of.program.UID, of.place.UID, geoindex.MetresOfChord2(list[i].Chord2),
-			card})
+		s.out.Nearby = append(s.out.Nearby, Nearby{of.program.UID, of.place.UID,
+			geoindex.MetresOfChord2(list[i].Chord2), card})
 	}
 	switch depth += len(list); {
 	case more && depth >= hexbid.MaxNearbyResults:

@@ -117,8 +117,8 @@ func TestARowThatADryRunRefusesTakesNoName(t *testing.T) {
 	c := campaign("c")
 	c.Area = hexbid.Area{}
 	for i := range 500 { // some eight cells each
-		c.Area.Circles = append(c.Area.Circles, hexbid.Circle{Center: hexbid.Point{Lat: 30, Lng: float64(i) / 10},
-			RadiusM: 300})
+		c.Area.Circles = append(c.Area.Circles,
+			hexbid.Circle{Center: hexbid.Point{Lat: 30, Lng: float64(i) / 10}, RadiusM: 300})
 	}
 	wantRefused(t, dryRun(t, u, c)[0].Err, "campaign.area")
 	if u.trial.names != 0 || e.trials.names != 0 {

@@ -24,8 +24,8 @@ import (
 func openOn(t testing.TB, s store.Store, limit int64) *Exchange {
 	t.Helper()
 	config := DefaultConfig()
-	config.Clock, config.Log, config.AdvertiserEntries = func() time.Time { return now }, slog.New(slog.DiscardHandler),
-		limit
+	config.Clock, config.Log, config.AdvertiserEntries = func() time.Time { return now },
+		slog.New(slog.DiscardHandler), limit
 	keys, err := token.OpenKeys(token.Source{Path: filepath.Join(t.TempDir(), "keys")})
 	if err != nil {
 		t.Fatal(err)

@@ -130,8 +130,8 @@ func compileShapes(field string, area *hexbid.Area, shared *Interner) (s shapes,
 	}
 	for _, c := range area.Cells {
 		if !h3.Cell(c).IsValid() {
-			return s, hexbid.Invalidf(field+".h3_cells", "%q is not an H3 cell: use a hexadecimal index such as 89309ab36abffff",
-				Cell(c))
+			return s, hexbid.Invalidf(field+".h3_cells",
+				"%q is not an H3 cell: use a hexadecimal index such as 89309ab36abffff", Cell(c))
 		}
 		s.cells = append(s.cells, Cell(c))
 	}

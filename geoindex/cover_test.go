@@ -143,8 +143,8 @@ func TestContainsAgreesWithDistance(t *testing.T) {
 	for range 50_000 {
 		center := hardPoint(r)
 		radiusM := math.Min(hexbid.MaxCircleM, hexbid.MinCircleM*math.Exp(r.Float64()*math.Log(1e6)))
-		area, _ := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{{Center: center, RadiusM: radiusM}}}, &hexbid.Area{},
-			nil)
+		area, _ := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{{Center: center,
+			RadiusM: radiusM}}}, &hexbid.Area{}, nil)
 		at := Locate(near(r, center, radiusM))
 		d := center.DistanceM(at.Point)
 		if math.Abs(d-radiusM) > 1e-6+radiusM*1e-12 && area.Contains(&at) != (d <= radiusM) {
@@ -196,8 +196,8 @@ func FuzzCoverHoldsTheDisc(f *testing.F) {
 		if center.Validate("") != nil || !(radiusM >= hexbid.MinCircleM && radiusM <= hexbid.MaxCircleM) {
 			t.Skip()
 		}
-		area, err := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{{Center: center, RadiusM: radiusM}}}, &hexbid.Area{},
-			nil)
+		area, err := CompileArea(&hexbid.Area{Circles: []hexbid.Circle{{Center: center,
+			RadiusM: radiusM}}}, &hexbid.Area{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

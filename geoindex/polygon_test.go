@@ -144,8 +144,8 @@ func TestPolygonsAtThePolesAndTheAntimeridian(t *testing.T) {
 			want := i < len(c.in)
 			some, full := under(postings, &at)
 			if area.Contains(&at) != want || want && !some || full && !want {
-				t.Errorf("%s: %v is inside: %v (under a posting %v, a full one %v), want %v", name, p, area.Contains(&at), some,
-					full, want)
+				t.Errorf("%s: %v is inside: %v (under a posting %v, a full one %v), want %v", name, p,
+					area.Contains(&at), some, full, want)
 			}
 		}
 	}

@@ -231,8 +231,8 @@ func checkNearby(r *pb.SearchNearbyResponse, won int) error {
 	for i, n := range r.GetNearby() {
 		name := fmt.Sprintf("advertisers/bystander-%d/programs/p/places/l", want[i])
 		if n.GetPlace().GetName() != name || math.Abs(n.GetDistanceM()-shopDistanceM(want[i])) > 1e-3 {
-			return fmt.Errorf("%w: nearby %d is %s at %v m, want %s", errWrong, i+1, n.GetPlace().GetName(), n.GetDistanceM(),
-				name)
+			return fmt.Errorf("%w: nearby %d is %s at %v m, want %s", errWrong, i+1,
+				n.GetPlace().GetName(), n.GetDistanceM(), name)
 		}
 	}
 	return nil

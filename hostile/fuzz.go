@@ -86,8 +86,8 @@ var fuzzed = []struct {
 	{pb.CampaignService_CreateCampaign_FullMethodName, &pb.CreateCampaignRequest{Parent: "advertisers/fuzz",
 		CampaignId: "d", Campaign: fuzzedCampaign()}},
 	{pb.CampaignService_GetCampaign_FullMethodName, &pb.GetCampaignRequest{Name: "advertisers/fuzz/campaigns/c0"}},
-	{pb.CampaignService_ListCampaigns_FullMethodName, &pb.ListCampaignsRequest{Parent: "advertisers/fuzz", PageSize: 10,
-		View: 2}},
+	{pb.CampaignService_ListCampaigns_FullMethodName,
+		&pb.ListCampaignsRequest{Parent: "advertisers/fuzz", PageSize: 10, View: 2}},
 	{pb.CampaignService_UpdateCampaign_FullMethodName, &pb.UpdateCampaignRequest{Campaign: fuzzedCampaign(),
 		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"area.polygons", "audience", "keywords"}}, AllowMissing: true}},
 	{pb.CampaignService_DeleteCampaign_FullMethodName, &pb.DeleteCampaignRequest{Name: "advertisers/fuzz/campaigns/d"}},
@@ -188,8 +188,8 @@ func oneOf[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
 // extreme returns a value at or beyond the limits of a field.
 func extreme(r *rand.Rand, field protoreflect.FieldDescriptor) protoreflect.Value {
-	whole := oneOf[int64](r, 0, 1, -1, 2, 120, 121, 1000, 1001, math.MaxInt32, math.MinInt32, math.MaxInt64, math.MinInt64,
-		1e12)
+	whole := oneOf[int64](r, 0, 1, -1, 2, 120, 121, 1000, 1001, math.MaxInt32, math.MinInt32,
+		math.MaxInt64, math.MinInt64, 1e12)
 	switch field.Kind() {
 	case protoreflect.BoolKind:
 		return protoreflect.ValueOfBool(r.IntN(2) == 0)

@@ -143,11 +143,13 @@ func (c *racer) write(ctx context.Context) (err error) {
 func (c *racer) row() *pb.ImportRow {
 	switch c.random.IntN(4) {
 	case 0:
-		return &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: c.advertiser(), DisplayName: "a"}}}
+		return &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: c.advertiser(),
+			DisplayName: "a"}}}
 	case 1:
 		return &pb.ImportRow{Resource: &pb.ImportRow_Program{Program: raceProgram(c.program())}}
 	case 2:
-		return &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: &pb.Place{Name: c.place(), Latitude: -60 + c.random.Float64(), Longitude: -150}}}
+		return &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: &pb.Place{Name: c.place(),
+			Latitude: -60 + c.random.Float64(), Longitude: -150}}}
 	default:
 		return &pb.ImportRow{Resource: &pb.ImportRow_Campaign{Campaign: c.aCampaign()}}
 	}

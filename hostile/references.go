@@ -21,9 +21,12 @@ type remains struct {
 }
 
 func leftOver(ctx context.Context, client pb.CampaignServiceClient) (left remains, err error) {
-	campaigns, ofCampaigns := client.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize})
-	places, ofPlaces := client.ListPlaces(ctx, &pb.ListPlacesRequest{Parent: "advertisers/-/programs/-", PageSize: hexbid.MaxPageSize})
-	programs, ofPrograms := client.ListPrograms(ctx, &pb.ListProgramsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize})
+	campaigns, ofCampaigns := client.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-",
+		PageSize: hexbid.MaxPageSize})
+	places, ofPlaces := client.ListPlaces(ctx, &pb.ListPlacesRequest{Parent: "advertisers/-/programs/-",
+		PageSize: hexbid.MaxPageSize})
+	programs, ofPrograms := client.ListPrograms(ctx, &pb.ListProgramsRequest{Parent: "advertisers/-",
+		PageSize: hexbid.MaxPageSize})
 	advertisers, ofAdvertisers := client.ListAdvertisers(ctx, &pb.ListAdvertisersRequest{PageSize: hexbid.MaxPageSize})
 	left.refers = map[string][]string{}
 	add := func(name string, refers ...string) {
@@ -111,13 +114,18 @@ func deleteOne(ctx context.Context, client pb.CampaignServiceClient, name string
 
 // fill gives an advertiser campaigns around approved places of its programs until its limit is reached, and returns
 // their number.
-func (r *round) fill(ctx context.Context, client pb.CampaignServiceClient, advertiser string) (campaigns int, err error) {
-	_, err = client.CreateAdvertiser(ctx, &pb.CreateAdvertiserRequest{AdvertiserId: path.Base(advertiser), Advertiser: &pb.Advertiser{DisplayName: "a"}})
+func (r *round) fill(ctx context.Context, client pb.CampaignServiceClient,
+	advertiser string) (campaigns int, err error) {
+	_, err = client.CreateAdvertiser(ctx, &pb.CreateAdvertiserRequest{AdvertiserId: path.Base(advertiser),
+		Advertiser: &pb.Advertiser{DisplayName: "a"}})
 	for _, id := range racePrograms {
 		program := advertiser + "/programs/" + id
-		_, e1 := client.CreateProgram(ctx, &pb.CreateProgramRequest{Parent: advertiser, ProgramId: id, Program: raceProgram(program)})
-		_, e2 := client.CreatePlace(ctx, &pb.CreatePlaceRequest{Parent: program, PlaceId: "l0", Place: &pb.Place{Latitude: -60, Longitude: -150}})
-		_, e3 := client.ReviewPlace(ctx, &pb.ReviewPlaceRequest{Name: program + "/places/l0", ReviewState: pb.ReviewState_REVIEW_STATE_APPROVED})
+		_, e1 := client.CreateProgram(ctx, &pb.CreateProgramRequest{Parent: advertiser, ProgramId: id,
+			Program: raceProgram(program)})
+		_, e2 := client.CreatePlace(ctx, &pb.CreatePlaceRequest{Parent: program, PlaceId: "l0",
+			Place: &pb.Place{Latitude: -60, Longitude: -150}})
+		_, e3 := client.ReviewPlace(ctx, &pb.ReviewPlaceRequest{Name: program + "/places/l0",
+			ReviewState: pb.ReviewState_REVIEW_STATE_APPROVED})
 		err = errors.Join(err, e1, e2, e3)
 	}
 	for ; err == nil; campaigns++ {

@@ -44,9 +44,10 @@ func (f *found) message() *pb.SearchNearbyResponse {
 
 // rest returns everything of an answer except its results.
 func (f *found) rest() *pb.SearchNearbyResponse {
-	return &pb.SearchNearbyResponse{NextPageToken: f.NextPageToken, RequestId: f.RequestID, EvaluateTime: timestamppb.New(f.EvaluatedAt),
-		AuctionDuration: durationpb.New(f.AuctionTook), SponsoredSkipped: f.SponsoredSkipped, NearbyIncomplete: f.NearbyEnd != exchange.NearbyWhole,
-		Notice: f.Notice, Trace: traceFromNoun(f.Trace), ServerDuration: durationpb.New(time.Since(f.arrived))}
+	return &pb.SearchNearbyResponse{NextPageToken: f.NextPageToken, RequestId: f.RequestID,
+		EvaluateTime: timestamppb.New(f.EvaluatedAt), AuctionDuration: durationpb.New(f.AuctionTook),
+		SponsoredSkipped: f.SponsoredSkipped, NearbyIncomplete: f.NearbyEnd != exchange.NearbyWhole, Notice: f.Notice,
+		Trace: traceFromNoun(f.Trace), ServerDuration: durationpb.New(time.Since(f.arrived))}
 }
 
 // encode writes the answer into memory of gRPC's pool, which gets the memory back once the answer is sent.

@@ -26,19 +26,23 @@ var points = rapid.Custom(func(t *rapid.T) hexbid.Point {
 })
 
 var programs = rapid.Custom(func(t *rapid.T) *hexbid.Program {
-	return &hexbid.Program{Meta: hexbid.Meta{Name: texts.Draw(t, "name"), UID: hexbid.UID(rapid.Uint64().Draw(t, "uid"))}, DisplayName: texts.Draw(t, "display name"),
-		Category: hexbid.Category(rapid.IntRange(0, 16).Draw(t, "category")), Path: texts.Draw(t, "path"), IconURI: texts.Draw(t, "icon")}
+	return &hexbid.Program{Meta: hexbid.Meta{Name: texts.Draw(t, "name"), UID: hexbid.UID(rapid.Uint64().Draw(t, "uid"))},
+		DisplayName: texts.Draw(t, "display name"), Category: hexbid.Category(rapid.IntRange(0, 16).Draw(t, "category")),
+		Path: texts.Draw(t, "path"), IconURI: texts.Draw(t, "icon")}
 })
 
 var places = rapid.Custom(func(t *rapid.T) *hexbid.Place {
-	return &hexbid.Place{Meta: hexbid.Meta{Name: texts.Draw(t, "name"), UID: 1}, DisplayName: texts.Draw(t, "display name"),
-		Point: points.Draw(t, "point"), Address: texts.Draw(t, "address"), OpeningHours: texts.Draw(t, "hours")}
+	return &hexbid.Place{Meta: hexbid.Meta{Name: texts.Draw(t, "name"), UID: 1},
+		DisplayName: texts.Draw(t, "display name"), Point: points.Draw(t, "point"), Address: texts.Draw(t, "address"),
+		OpeningHours: texts.Draw(t, "hours")}
 })
 
 var creatives = rapid.Custom(func(t *rapid.T) *hexbid.Creative {
-	c := &hexbid.Creative{Title: texts.Draw(t, "title"), Promotion: texts.Draw(t, "promotion"), Path: texts.Draw(t, "path"), ImageURI: texts.Draw(t, "image")}
+	c := &hexbid.Creative{Title: texts.Draw(t, "title"), Promotion: texts.Draw(t, "promotion"),
+		Path: texts.Draw(t, "path"), ImageURI: texts.Draw(t, "image")}
 	if rapid.Bool().Draw(t, "with a coupon") {
-		c.Coupon = &hexbid.Coupon{Text: texts.Draw(t, "text"), Terms: texts.Draw(t, "terms"), ValidUntil: time.Unix(rapid.Int64Range(1, 1<<32).Draw(t, "until"), 0)}
+		c.Coupon = &hexbid.Coupon{Text: texts.Draw(t, "text"), Terms: texts.Draw(t, "terms"),
+			ValidUntil: time.Unix(rapid.Int64Range(1, 1<<32).Draw(t, "until"), 0)}
 	}
 	return c
 })
@@ -57,14 +61,19 @@ func bothForms(t rapid.TB, f *found) map[string]*pb.SearchNearbyResponse {
 func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		datum := hexbid.Datum(rapid.IntRange(0, int(hexbid.DatumCount)-1).Draw(t, "datum"))
-		in := &exchange.Response{RequestID: "id", NextPageToken: texts.Draw(t, "page"), Notice: texts.Draw(t, "notice"), EvaluatedAt: time.Unix(1_800_000_000, 5),
-			AuctionTook: 3 * time.Microsecond, SponsoredSkipped: rapid.Bool().Draw(t, "skipped")}
-		want := &pb.SearchNearbyResponse{RequestId: in.RequestID, NextPageToken: in.NextPageToken, Notice: in.Notice, EvaluateTime: timestamppb.New(in.EvaluatedAt),
-			AuctionDuration: durationpb.New(in.AuctionTook), SponsoredSkipped: in.SponsoredSkipped}
+		in := &exchange.Response{RequestID: "id", NextPageToken: texts.Draw(t, "page"), Notice: texts.Draw(t, "notice"),
+			EvaluatedAt: time.Unix(1_800_000_000, 5), AuctionTook: 3 * time.Microsecond,
+			SponsoredSkipped: rapid.Bool().Draw(t, "skipped")}
+		want := &pb.SearchNearbyResponse{RequestId: in.RequestID, NextPageToken: in.NextPageToken, Notice: in.Notice,
+			EvaluateTime: timestamppb.New(in.EvaluatedAt), AuctionDuration: durationpb.New(in.AuctionTook),
+			SponsoredSkipped: in.SponsoredSkipped}
 		for i := range rapid.IntRange(0, 4).Draw(t, "sponsored") {
-			program, creative, c := programs.Draw(t, "program"), creatives.Draw(t, "creative"), &hexbid.Campaign{Meta: hexbid.Meta{Name: texts.Draw(t, "campaign")}}
-			s := exchange.Sponsored{Slot: i + 1, Price: hexbid.Money(rapid.Int64Range(0, 1e12).Draw(t, "price")), Pricing: hexbid.CPM, Token: rapid.StringN(0, 600, 600).Draw(t, "token")}
-			message := &pb.SponsoredResult{Slot: int32(i + 1), Program: wire.ProgramCard(program), Creative: wire.CreativeCard(creative), Campaign: c.Name, PriceMicros: int64(s.Price),
+			program, creative, c := programs.Draw(t, "program"), creatives.Draw(t, "creative"),
+				&hexbid.Campaign{Meta: hexbid.Meta{Name: texts.Draw(t, "campaign")}}
+			s := exchange.Sponsored{Slot: i + 1, Price: hexbid.Money(rapid.Int64Range(0, 1e12).Draw(t, "price")),
+				Pricing: hexbid.CPM, Token: rapid.StringN(0, 600, 600).Draw(t, "token")}
+			message := &pb.SponsoredResult{Slot: int32(i + 1), Program: wire.ProgramCard(program),
+				Creative: wire.CreativeCard(creative), Campaign: c.Name, PriceMicros: int64(s.Price),
 				PricingModel: pb.PricingModel_PRICING_MODEL_CPM, Token: s.Token}
 			var place *hexbid.Place
 			if rapid.Bool().Draw(t, "has a place") {
@@ -77,9 +86,11 @@ func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 		}
 		for range rapid.IntRange(0, 4).Draw(t, "nearby") {
 			program, place := programs.Draw(t, "program"), places.Draw(t, "place")
-			n := exchange.Nearby{DistanceM: rapid.Float64Range(0, 1e6).Draw(t, "distance"), Card: wire.Cards{}.Nearby(program, place)}
+			n := exchange.Nearby{DistanceM: rapid.Float64Range(0, 1e6).Draw(t, "distance"),
+				Card: wire.Cards{}.Nearby(program, place)}
 			in.Nearby = append(in.Nearby, n)
-			want.Nearby = append(want.Nearby, &pb.NearbyResult{Program: wire.ProgramCard(program), Place: wire.PlaceCard(place, program, datum), DistanceM: n.DistanceM})
+			want.Nearby = append(want.Nearby, &pb.NearbyResult{Program: wire.ProgramCard(program),
+				Place: wire.PlaceCard(place, program, datum), DistanceM: n.DistanceM})
 		}
 		for form, got := range bothForms(t, &found{in, datum, time.Now()}) {
 			want.ServerDuration = got.GetServerDuration() // a clock's

@@ -23,12 +23,14 @@ func (b *batchShapes) admit(r hexbid.Resource) error {
 	with.add(&c.Area)
 	with.add(&c.Excluded)
 	if with.shapes > maxBatchShapes {
-		return hexbid.Errorf(hexbid.Exhausted, "campaign.area", "with its shapes the batch has %d circles, cells, regions and polygons, "+
-			"above %d: send this row in another batch", with.shapes, maxBatchShapes)
+		return hexbid.Errorf(hexbid.Exhausted, "campaign.area",
+			"with its shapes the batch has %d circles, cells, regions and polygons, "+
+				"above %d: send this row in another batch", with.shapes, maxBatchShapes)
 	}
 	if with.vertices > maxBatchVertices {
-		return hexbid.Errorf(hexbid.Exhausted, "campaign.area.polygons", "with its polygons the batch has %d vertices, above %d: "+
-			"send this row in another batch", with.vertices, maxBatchVertices)
+		return hexbid.Errorf(hexbid.Exhausted, "campaign.area.polygons",
+			"with its polygons the batch has %d vertices, above %d: "+
+				"send this row in another batch", with.vertices, maxBatchVertices)
 	}
 	*b = with
 	return nil

@@ -89,7 +89,8 @@ var costly = map[string]func() []*pb.Area{
 	},
 	"steps on a grid of ten": func() []*pb.Area {
 		return areas(10, func(_ *rand.Rand, a *pb.Area) {
-			a.Polygons = []string{`{"type":"Polygon","coordinates":[[` + strings.Repeat("[1,1],[2,1],[2,2],[1,2],", 12_400) + `[1,1]]]}`}
+			a.Polygons = []string{`{"type":"Polygon","coordinates":[[` + strings.Repeat("[1,1],[2,1],[2,2],[1,2],", 12_400) +
+				`[1,1]]]}`}
 		})
 	},
 }
@@ -107,7 +108,8 @@ func areas(rows int, fill func(r *rand.Rand, a *pb.Area)) []*pb.Area {
 func wireCircles(r *rand.Rand, n int, degrees, radiusM float64) []*pb.Circle {
 	circles := make([]*pb.Circle, n)
 	for i := range circles {
-		circles[i] = &pb.Circle{Latitude: 30 + degrees*(r.Float64()-0.5), Longitude: 110 + degrees*(r.Float64()-0.5), RadiusM: radiusM * (0.5 + r.Float64())}
+		circles[i] = &pb.Circle{Latitude: 30 + degrees*(r.Float64()-0.5), Longitude: 110 + degrees*(r.Float64()-0.5),
+			RadiusM: radiusM * (0.5 + r.Float64())}
 	}
 	return circles
 }
@@ -151,8 +153,8 @@ func BenchmarkBatch(b *testing.B) {
 }
 
 func takeIn(b *testing.B, a *pb.Area) {
-	noun, _, err := wire.ToNoun(&pb.Campaign{DisplayName: "c", Program: "advertisers/a/programs/p", PricingModel: pb.PricingModel_PRICING_MODEL_CPC,
-		BidMicros: 1, DailyBudgetMicros: 1, Area: a})
+	noun, _, err := wire.ToNoun(&pb.Campaign{DisplayName: "c", Program: "advertisers/a/programs/p",
+		PricingModel: pb.PricingModel_PRICING_MODEL_CPC, BidMicros: 1, DailyBudgetMicros: 1, Area: a})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -126,7 +126,8 @@ func (c *call) receive(m any, receive func(any) error) error {
 // enter lets a request in if the catalogue is loaded and its class has room.
 func (s *Server) enter(g *gate, bytes int) error {
 	if g.class != unclassed && s.exchange.Load() == nil {
-		return status.Error(codes.Unavailable, "starting: the catalogue is being indexed; health says SERVING when it is ready")
+		return status.Error(codes.Unavailable,
+			"starting: the catalogue is being indexed; health says SERVING when it is ready")
 	}
 	return g.enter(bytes)
 }
@@ -149,7 +150,8 @@ func (c *call) since() time.Time {
 
 // answer is the interceptor of unary calls. It adds the principal to the context, and encodes the result while the call
 // still counts as work. The search service returns encoded bytes itself, which is cheaper than building the message.
-func (c *call) answer(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+func (c *call) answer(ctx context.Context, request any, info *grpc.UnaryServerInfo,
+	handler grpc.UnaryHandler) (any, error) {
 	ctx = hexbid.WithPrincipal(ctx, c.peer.caller)
 	if r, ok := request.(*pb.SearchNearbyRequest); ok {
 		return info.Server.(*searchService).encoded(ctx, c, r)

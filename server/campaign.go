@@ -34,11 +34,13 @@ type resource interface {
 
 // collections holds the last literal in the names of each kind.
 var collections = map[hexbid.ResourceKind]string{
-	hexbid.KindAdvertiser: "advertisers", hexbid.KindProgram: "programs", hexbid.KindPlace: "places", hexbid.KindCampaign: "campaigns",
+	hexbid.KindAdvertiser: "advertisers", hexbid.KindProgram: "programs", hexbid.KindPlace: "places",
+	hexbid.KindCampaign: "campaigns",
 }
 
 // show converts a resource for an answer. Notices say what was corrected in a campaign.
-func show[T resource](ctx context.Context, s *campaignService, r hexbid.Resource, notices ...string) (none T, err error) {
+func show[T resource](ctx context.Context, s *campaignService, r hexbid.Resource,
+	notices ...string) (none T, err error) {
 	convert, err := s.shower(ctx, pb.View_VIEW_FULL)
 	if err != nil {
 		return none, err
@@ -122,7 +124,8 @@ func childName(kind hexbid.ResourceKind, parent, id string) (string, error) {
 }
 
 // get reads one resource of a kind.
-func get[T resource](ctx context.Context, s *campaignService, kind hexbid.ResourceKind, name string) (none T, err error) {
+func get[T resource](ctx context.Context, s *campaignService, kind hexbid.ResourceKind,
+	name string) (none T, err error) {
 	if _, err := hexbid.ParseNameOf(kind, "name", name); err != nil {
 		return none, err
 	}
@@ -140,7 +143,8 @@ type updateOptions struct {
 }
 
 // update changes the masked fields of a resource.
-func update[T resource](ctx context.Context, s *campaignService, kind hexbid.ResourceKind, m T, o updateOptions) (none T, err error) {
+func update[T resource](ctx context.Context, s *campaignService, kind hexbid.ResourceKind, m T,
+	o updateOptions) (none T, err error) {
 	if !m.ProtoReflect().IsValid() {
 		return none, hexbid.Invalidf(kind.String(), "is missing")
 	}
@@ -152,13 +156,14 @@ func update[T resource](ctx context.Context, s *campaignService, kind hexbid.Res
 		return none, err
 	}
 	var notices []string
-	r, err := s.exchange().Update(ctx, m.GetName(), version, o.validateOnly, func(present hexbid.Resource) (next hexbid.Resource, err error) {
-		merged, err := merge(wire.FromNoun(present), m, o.mask)
-		if err == nil {
-			next, notices, err = s.toNoun(ctx, merged)
-		}
-		return next, err
-	})
+	r, err := s.exchange().Update(ctx, m.GetName(), version, o.validateOnly,
+		func(present hexbid.Resource) (next hexbid.Resource, err error) {
+			merged, err := merge(wire.FromNoun(present), m, o.mask)
+			if err == nil {
+				next, notices, err = s.toNoun(ctx, merged)
+			}
+			return next, err
+		})
 	if o.allowMissing && hexbid.KindOf(err) == hexbid.NotFound {
 		var noun hexbid.Resource
 		if noun, notices, err = s.toNoun(ctx, m); err == nil {

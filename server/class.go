@@ -117,14 +117,16 @@ func (g *gate) enter(bytes int) error {
 	}
 	if !g.memory.take(bytes) {
 		g.refused.Add(1)
-		return hexbid.Errorf(hexbid.Exhausted, "", "%d MiB of %s and their like are being worked on, the most at once: back off and try again",
+		return hexbid.Errorf(hexbid.Exhausted, "",
+			"%d MiB of %s and their like are being worked on, the most at once: back off and try again",
 			g.memory.limit>>20, classWords[g.class])
 	}
 	if g.working.Add(1) > g.limit {
 		g.working.Add(-1)
 		g.memory.give(bytes)
 		g.refused.Add(1)
-		return hexbid.Errorf(hexbid.Exhausted, "", "%d %s are being worked on, the most at once (--max-%s): back off and try again",
+		return hexbid.Errorf(hexbid.Exhausted, "",
+			"%d %s are being worked on, the most at once (--max-%s): back off and try again",
 			g.limit, classWords[g.class], classWords[g.class])
 	}
 	return nil

@@ -40,7 +40,8 @@ const (
 var closingWords = [closingCount]string{"displaced", "turned_away", "waiting_calls", "waiting_bytes"}
 
 func newConnections(config *Config) *connections {
-	return &connections{limits: &config.Limits, requestBytes: int64(config.MaxRequestBytes), log: config.Log, open: map[*connection]struct{}{}}
+	return &connections{limits: &config.Limits, requestBytes: int64(config.MaxRequestBytes), log: config.Log,
+		open: map[*connection]struct{}{}}
 }
 
 // guardedListener counts the connections that it accepts.
@@ -145,7 +146,8 @@ func (s *connections) close(c *connection, why closing) {
 	_ = c.Conn.Close() // an error changes nothing
 	s.closed[why].Add(1)
 	if s.since++; time.Since(s.logged) >= time.Second {
-		s.log.Warn("connections were closed to keep to the limits", "last", c.address.String(), "reason", closingWords[why], "closed", s.since, "open", len(s.open))
+		s.log.Warn("connections were closed to keep to the limits", "last", c.address.String(), "reason", closingWords[why],
+			"closed", s.since, "open", len(s.open))
 		s.logged, s.since = time.Now(), 0
 	}
 }

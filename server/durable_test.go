@@ -38,18 +38,21 @@ func TestAWriteWhoseTimeIsUpSaysWhatBecameOfIt(t *testing.T) {
 		})
 	}
 	write("advertisers/a", func() error {
-		_, err := client.CreateAdvertiser(t.Context(), &pb.CreateAdvertiserRequest{AdvertiserId: "a", Advertiser: &pb.Advertiser{DisplayName: "A"}})
+		_, err := client.CreateAdvertiser(t.Context(), &pb.CreateAdvertiserRequest{AdvertiserId: "a",
+			Advertiser: &pb.Advertiser{DisplayName: "A"}})
 		return err
 	})
 	write("advertisers/a/programs/p", func() error {
 		_, err := client.CreateProgram(t.Context(), &pb.CreateProgramRequest{Parent: "advertisers/a", ProgramId: "p",
-			Program: &pb.Program{DisplayName: "P", Category: pb.Category_CATEGORY_CATERING, Hosts: []pb.Host{pb.Host_HOST_WECHAT}}})
+			Program: &pb.Program{DisplayName: "P", Category: pb.Category_CATEGORY_CATERING,
+				Hosts: []pb.Host{pb.Host_HOST_WECHAT}}})
 		return err
 	})
 	write("advertisers/a/campaigns/c", func() error {
-		c, err := client.CreateCampaign(t.Context(), &pb.CreateCampaignRequest{Parent: "advertisers/a", CampaignId: "c", Campaign: &pb.Campaign{
-			DisplayName: "C", Program: "advertisers/a/programs/p", PricingModel: pb.PricingModel_PRICING_MODEL_CPC, BidMicros: 1_000_000,
-			DailyBudgetMicros: 10_000_000, Area: &pb.Area{Everywhere: true}}})
+		c, err := client.CreateCampaign(t.Context(), &pb.CreateCampaignRequest{Parent: "advertisers/a", CampaignId: "c",
+			Campaign: &pb.Campaign{
+				DisplayName: "C", Program: "advertisers/a/programs/p", PricingModel: pb.PricingModel_PRICING_MODEL_CPC,
+				BidMicros: 1_000_000, DailyBudgetMicros: 10_000_000, Area: &pb.Area{Everywhere: true}}})
 		if err == nil && !slices.Contains(c.GetNotices(), exchange.NotYetSearchable) {
 			t.Errorf("notices %q", c.GetNotices())
 		}

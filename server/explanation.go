@@ -19,7 +19,8 @@ func traceFromNoun(t *exchange.Trace) *pb.Trace {
 	}
 	s, a := t.Snapshot, t.Account
 	out := &pb.Trace{Campaigns: int64(s.Campaigns), Candidates: int64(a.Candidates), Matches: int64(a.Matches),
-		BlocksRead: int64(t.Sifted+targeting.BlockSize-1) / targeting.BlockSize, CandidatesScored: int64(t.Scored), Mechanism: s.MechanismIn(t.Query.Scene).String()}
+		BlocksRead: int64(t.Sifted+targeting.BlockSize-1) / targeting.BlockSize, CandidatesScored: int64(t.Scored),
+		Mechanism: s.MechanismIn(t.Query.Scene).String()}
 	for res := range geoindex.Finest + 1 {
 		out.Cells = append(out.Cells, t.Query.At.Cell.Parent(res).String())
 	}
@@ -30,8 +31,8 @@ func traceFromNoun(t *exchange.Trace) *pb.Trace {
 	shown := min(len(a.Entries), maxTraced)
 	out.EntriesOmitted = int64(len(a.Entries) - shown)
 	for i, e := range a.Entries[:shown] {
-		entry := &pb.TraceEntry{Campaign: t.Name(e.Ordinal), CampaignUid: uint64(e.CampaignUID), PacedBidMicros: int64(e.PacedBid),
-			QualityPpm: e.QualityPPM, Score: e.Score, Reserve: e.Reserve}
+		entry := &pb.TraceEntry{Campaign: t.Name(e.Ordinal), CampaignUid: uint64(e.CampaignUID),
+			PacedBidMicros: int64(e.PacedBid), QualityPpm: e.QualityPPM, Score: e.Score, Reserve: e.Reserve}
 		if i < len(a.Awards) {
 			entry.Slot, entry.PriceMicros, entry.PriceSetBy = int32(i+1), int64(a.Awards[i].Price), a.Awards[i].SetBy.String()
 			entry.PositionFactorPpm = factors[i] * 1_000_000 / factors[0]
@@ -47,7 +48,8 @@ func traceFromNoun(t *exchange.Trace) *pb.Trace {
 			out.LossesOmitted++
 			continue
 		}
-		out.Losses = append(out.Losses, &pb.TraceLoss{Campaign: t.Name(v.Ordinal), Rule: string(v.Rule), Reason: v.Reason(t.Name)})
+		out.Losses = append(out.Losses, &pb.TraceLoss{Campaign: t.Name(v.Ordinal), Rule: string(v.Rule),
+			Reason: v.Reason(t.Name)})
 	}
 	return out
 }
@@ -63,9 +65,10 @@ func liveState(s *bidder.LiveState) *pb.LiveState {
 
 func explanation(e *exchange.Explanation) *pb.ExplainResponse {
 	v, a := &e.Verdict, &e.Advice
-	out := &pb.ExplainResponse{Shown: v.Rule == bidder.Shown, Rule: string(v.Rule), Reason: e.Reason, Score: v.Entry.Score, RequestId: e.RequestID,
-		NeededScore: v.Needed, NeededSlot: int32(v.NeededSlot), Advice: e.AdviceText,
-		NeededBidMicros: int64(a.Bid), NeededHostMultiplierPpm: a.HostPPM, NeededDailyBudgetMicros: int64(a.DailyBudget), NeededTotalBudgetMicros: int64(a.TotalBudget)}
+	out := &pb.ExplainResponse{Shown: v.Rule == bidder.Shown, Rule: string(v.Rule), Reason: e.Reason, Score: v.Entry.Score,
+		RequestId: e.RequestID, NeededScore: v.Needed, NeededSlot: int32(v.NeededSlot), Advice: e.AdviceText,
+		NeededBidMicros: int64(a.Bid), NeededHostMultiplierPpm: a.HostPPM, NeededDailyBudgetMicros: int64(a.DailyBudget),
+		NeededTotalBudgetMicros: int64(a.TotalBudget)}
 	out.LiveState = liveState(e.Live)
 	switch v.Rule {
 	case bidder.Shown:

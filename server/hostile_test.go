@@ -88,7 +88,8 @@ func mustSearch(t *testing.T, conn *grpc.ClientConn) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	if _, err := pb.NewSearchServiceClient(conn).SearchNearby(ctx, &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30, Longitude: 120}}); err != nil {
+	if _, err := pb.NewSearchServiceClient(conn).SearchNearby(ctx,
+		&pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30, Longitude: 120}}); err != nil {
 		t.Fatalf("a search: %v", err)
 	}
 }
@@ -119,7 +120,8 @@ func TestIdleCallersDoNotShutSearchOut(t *testing.T) {
 	user := s.dial(t)
 	mustSearch(t, user)
 	var opening sync.WaitGroup
-	for method, calls := range map[string]int{pb.CampaignService_Import_FullMethodName: 1000, searchMethod: 500, pb.CampaignService_CreateCampaign_FullMethodName: 500} {
+	for method, calls := range map[string]int{pb.CampaignService_Import_FullMethodName: 1000, searchMethod: 500,
+		pb.CampaignService_CreateCampaign_FullMethodName: 500} {
 		for range 5 {
 			idle := s.dial(t)
 			opening.Go(func() {
@@ -152,7 +154,8 @@ func TestARequestThatDoesNotArriveIsGivenUp(t *testing.T) {
 	defer cancel()
 	opened := map[string]grpc.ClientStream{}
 	for name, ctx := range map[string]context.Context{"without a deadline": t.Context(), "with a long one": long} {
-		for _, method := range []string{searchMethod, pb.CampaignService_CreateCampaign_FullMethodName, healthpb.Health_Check_FullMethodName} {
+		for _, method := range []string{searchMethod, pb.CampaignService_CreateCampaign_FullMethodName,
+			healthpb.Health_Check_FullMethodName} {
 			opened[method+" "+name] = open(t, ctx, conn, method)
 		}
 	}
@@ -183,7 +186,8 @@ func TestADeadlineThatACallStatesIsKeptOnceItsRequestIsThere(t *testing.T) {
 	s := newServer(t, nil)
 	long, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
-	for want, ctx := range map[time.Duration]context.Context{time.Hour: long, s.config.Limits.RequestTimeout: context.Background()} {
+	for want, ctx := range map[time.Duration]context.Context{time.Hour: long,
+		s.config.Limits.RequestTimeout: context.Background()} {
 		at := time.Now()
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
@@ -194,7 +198,8 @@ func TestADeadlineThatACallStatesIsKeptOnceItsRequestIsThere(t *testing.T) {
 		if deadline, ok := bounded.Deadline(); !ok || deadline.After(time.Now().Add(s.config.Limits.RequestTimeout)) {
 			t.Errorf("the request may take until %v", deadline)
 		}
-		if deadline, ok := new(call).context(bounded).Deadline(); !ok || deadline.Before(at.Add(want-time.Minute)) || deadline.After(time.Now().Add(want)) {
+		if deadline, ok := new(call).context(bounded).Deadline(); !ok || deadline.Before(at.Add(want-time.Minute)) ||
+			deadline.After(time.Now().Add(want)) {
 			t.Errorf("the handler has until %v: want %v", deadline, want)
 		}
 	}
@@ -256,7 +261,8 @@ func TestRequestsThatComeSlowlyDoNotFillTheMemory(t *testing.T) {
 	for range 4 {
 		conn := s.dial(t, slowly(3<<20, time.Minute))
 		ended.Go(func() {
-			if _, err := pb.NewCampaignServiceClient(conn).CreateCampaign(t.Context(), request); status.Code(err) != codes.Unavailable && t.Context().Err() == nil {
+			if _, err := pb.NewCampaignServiceClient(conn).CreateCampaign(t.Context(),
+				request); status.Code(err) != codes.Unavailable && t.Context().Err() == nil {
 				t.Errorf("%v", err)
 			}
 		})
@@ -280,7 +286,10 @@ func TestCallsThatWaitBeyondTheLimitCloseTheConnectionThatHasTheMost(t *testing.
 		}
 		_ = stream
 	}
-	waitUntil(t, "it is closed", func() bool { return s.connections.closed[tooManyCalls].Load() == 1 && s.connections.calls.Load() <= 50 })
+	waitUntil(t, "it is closed", func() bool {
+		return s.connections.closed[tooManyCalls].Load() == 1 &&
+			s.connections.calls.Load() <= 50
+	})
 	mustSearch(t, user)
 }
 
@@ -330,10 +339,12 @@ func TestWhatWaitsComesToNothingWhenCallsEnd(t *testing.T) {
 	conn := s.dial(t)
 	for range 100 {
 		mustSearch(t, conn)
-		if _, err := pb.NewCampaignServiceClient(conn).GetPlace(t.Context(), &pb.GetPlaceRequest{Name: "x"}); status.Code(err) != codes.InvalidArgument {
+		if _, err := pb.NewCampaignServiceClient(conn).GetPlace(t.Context(),
+			&pb.GetPlaceRequest{Name: "x"}); status.Code(err) != codes.InvalidArgument {
 			t.Fatal(err)
 		}
-		if _, err := pb.NewCampaignServiceClient(conn).ListAdvertisers(t.Context(), &pb.ListAdvertisersRequest{}); err != nil {
+		if _, err := pb.NewCampaignServiceClient(conn).ListAdvertisers(t.Context(),
+			&pb.ListAdvertisersRequest{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -363,7 +374,8 @@ func TestHeadersOfOtherCallsDoNotAddUpBesideAStream(t *testing.T) {
 }
 
 func TestAnAnswerWaitsUntilGRPCIsDoneWithIt(t *testing.T) {
-	s := newConnections(&Config{Limits: Limits{Connections: 2, WaitingCalls: 10, WaitingBytes: 1 << 20}, Log: slog.New(slog.DiscardHandler)})
+	s := newConnections(&Config{Limits: Limits{Connections: 2, WaitingCalls: 10, WaitingBytes: 1 << 20},
+		Log: slog.New(slog.DiscardHandler)})
 	near, far := net.Pipe()
 	defer far.Close()
 	c := s.admit(near)

@@ -57,7 +57,8 @@ func storeBatches(ctx context.Context, from <-chan *importBatch, to chan<- *impo
 }
 
 // receiveBatches passes batches on until the stream ends or a batch is refused.
-func (s *campaignService) receiveBatches(ctx context.Context, stream grpc.BidiStreamingServer[pb.ImportRequest, pb.ImportResponse], to chan<- *importBatch) error {
+func (s *campaignService) receiveBatches(ctx context.Context,
+	stream grpc.BidiStreamingServer[pb.ImportRequest, pb.ImportResponse], to chan<- *importBatch) error {
 	var upload *exchange.Upload
 	for {
 		r, err := stream.Recv()
@@ -107,7 +108,8 @@ func prepareRows(ctx context.Context, upload *exchange.Upload, rows []*pb.Import
 	for i, row := range rows {
 		m := rowResource(row)
 		if m == nil {
-			b.response.Outcomes[i] = rejected(row, "", hexbid.Invalidf("resource", "is missing: give an advertiser, program, place or campaign"))
+			b.response.Outcomes[i] = rejected(row, "", hexbid.Invalidf("resource",
+				"is missing: give an advertiser, program, place or campaign"))
 			continue
 		}
 		noun, notices, err := wire.ToNoun(m)
@@ -165,7 +167,8 @@ func outcomeMessage(row *pb.ImportRow, o *exchange.Outcome) *pb.ImportOutcome {
 
 func rejected(row *pb.ImportRow, name string, err error) *pb.ImportOutcome {
 	all, omitted := hexbid.ErrorsOf(err)
-	out := &pb.ImportOutcome{Row: row.GetRow(), Name: name, Action: pb.ImportAction_IMPORT_ACTION_REJECTED, OmittedErrors: int32(omitted)}
+	out := &pb.ImportOutcome{Row: row.GetRow(), Name: name, Action: pb.ImportAction_IMPORT_ACTION_REJECTED,
+		OmittedErrors: int32(omitted)}
 	for i, e := range all {
 		message := &pb.RowError{Code: codeName(e.Kind), Field: e.Field, Message: e.Detail}
 		if e.Detail == "" {

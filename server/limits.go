@@ -42,7 +42,8 @@ func DefaultLimits() Limits {
 		Searches: 4096, Reads: 256, Writes: 256, Imports: 32, WorkingBytes: 128 << 20,
 		Connections: 1024, StreamsAConnection: 8, CallsAConnection: 1024,
 		WaitingCalls: 16 << 10, WaitingBytes: 512 << 20,
-		RequestTimeout: 10 * time.Second, StreamTimeout: 30 * time.Second, HandshakeTimeout: 10 * time.Second, IdleTimeout: 10 * time.Minute,
+		RequestTimeout: 10 * time.Second, StreamTimeout: 30 * time.Second, HandshakeTimeout: 10 * time.Second,
+		IdleTimeout: 10 * time.Minute,
 	}
 }
 
@@ -51,7 +52,8 @@ func (l *Limits) Validate() error {
 	for _, limit := range []struct {
 		flag  string
 		value int
-	}{{"max-searches", l.Searches}, {"max-reads", l.Reads}, {"max-writes", l.Writes}, {"max-imports", l.Imports}, {"max-connections", l.Connections}} {
+	}{{"max-searches", l.Searches}, {"max-reads", l.Reads}, {"max-writes", l.Writes}, {"max-imports", l.Imports},
+		{"max-connections", l.Connections}} {
 		if limit.value < 1 {
 			return hexbid.Invalidf(limit.flag, "%d permits nothing: use 1 or more", limit.value)
 		}

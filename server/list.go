@@ -43,7 +43,8 @@ func (l *listing) check() (q store.ListQuery, err error) {
 		l.size = defaultPage
 	}
 	if pb.View_name[int32(l.view)] == "" {
-		return q, hexbid.Invalidf("view", "%d is not a known value: use %d for BASIC or %d for FULL", l.view, pb.View_VIEW_BASIC, pb.View_VIEW_FULL)
+		return q, hexbid.Invalidf("view", "%d is not a known value: use %d for BASIC or %d for FULL", l.view,
+			pb.View_VIEW_BASIC, pb.View_VIEW_FULL)
 	}
 	if l.kind != hexbid.KindAdvertiser {
 		if q.Parent, err = hexbid.ParseName(l.parent); err != nil {

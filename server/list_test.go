@@ -22,7 +22,8 @@ import (
 	"github.com/hexbid/hexbid/wire"
 )
 
-var ctx = hexbid.WithPrincipal(context.Background(), hexbid.Principal{Role: hexbid.System, ID: "tests", Origin: hexbid.InProcess})
+var ctx = hexbid.WithPrincipal(context.Background(), hexbid.Principal{Role: hexbid.System, ID: "tests",
+	Origin: hexbid.InProcess})
 
 // forEngines runs a test on the catalogue of every engine.
 func forEngines(t *testing.T, test func(*testing.T, *campaignService)) {
@@ -56,7 +57,8 @@ func openService(t *testing.T, s store.Store) *campaignService {
 	service := &campaignService{server: host}
 	mustImport(t, service,
 		&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: "A"},
-		&hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/p"}, DisplayName: "P", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
+		&hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/p"}, DisplayName: "P", Category: hexbid.Catering,
+			Hosts: []hexbid.Host{hexbid.WeChat}})
 	return service
 }
 
@@ -82,8 +84,9 @@ func round(vertices int) hexbid.Polygon {
 
 // shaped is a campaign in an area of such polygons.
 func shaped(id string, polygons ...hexbid.Polygon) *hexbid.Campaign {
-	return &hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a/campaigns/" + id}, DisplayName: id, Program: "advertisers/a/programs/p",
-		Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 10_000_000, Area: hexbid.Area{Polygons: polygons}}
+	return &hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a/campaigns/" + id}, DisplayName: id,
+		Program: "advertisers/a/programs/p", Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 10_000_000,
+		Area: hexbid.Area{Polygons: polygons}}
 }
 
 // mustListCampaigns reads every page of a list.
@@ -142,7 +145,8 @@ func TestAListLeavesShapesOutUnlessAsked(t *testing.T) {
 		mustImport(t, s, c)
 		pages := mustListCampaigns(t, s, &pb.ListCampaignsRequest{Parent: "advertisers/a"})
 		listed := pages[0][0]
-		if a := listed.GetArea(); len(a.GetPolygons())+len(a.GetCircles()) != 0 || a.GetOmittedShapes() != 3 || len(a.GetRegions()) != 1 {
+		if a := listed.GetArea(); len(a.GetPolygons())+len(a.GetCircles()) != 0 || a.GetOmittedShapes() != 3 ||
+			len(a.GetRegions()) != 1 {
 			t.Errorf("BASIC gave the area %v", a)
 		}
 		if a := listed.GetExcludedArea(); len(a.GetH3Cells()) != 0 || a.GetOmittedShapes() != 1 {
@@ -153,7 +157,8 @@ func TestAListLeavesShapesOutUnlessAsked(t *testing.T) {
 		if err != nil || !proto.Equal(full, got) || len(got.GetArea().GetPolygons()) != 2 {
 			t.Errorf("FULL gave %v\nGet gave %v, %v", full, got, err)
 		}
-		if _, err := s.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/a", View: 9}); hexbid.KindOf(err) != hexbid.Invalid {
+		if _, err := s.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/a",
+			View: 9}); hexbid.KindOf(err) != hexbid.Invalid {
 			t.Errorf("view 9: %v", err)
 		}
 	})
@@ -162,7 +167,8 @@ func TestAListLeavesShapesOutUnlessAsked(t *testing.T) {
 func TestWhatAListLeftOutIsNotLostInAWrite(t *testing.T) {
 	s := openService(t, store.NewMemory())
 	c := shaped("c", round(20))
-	c.Area.AroundPlacesM, c.Excluded.Circles = 500, []hexbid.Circle{{Center: hexbid.Point{Lat: 30, Lng: 120}, RadiusM: 500}}
+	c.Area.AroundPlacesM, c.Excluded.Circles = 500,
+		[]hexbid.Circle{{Center: hexbid.Point{Lat: 30, Lng: 120}, RadiusM: 500}}
 	mustImport(t, s, c)
 	listed := mustListCampaigns(t, s, &pb.ListCampaignsRequest{Parent: "advertisers/a"})[0][0]
 	refused := func(what string, err error) {
@@ -180,13 +186,16 @@ func TestWhatAListLeftOutIsNotLostInAWrite(t *testing.T) {
 		_, err := s.UpdateCampaign(ctx, r)
 		refused("an update of "+mask, err)
 	}
-	_, err := s.CreateCampaign(ctx, &pb.CreateCampaignRequest{Parent: "advertisers/a", CampaignId: "copy", Campaign: listed})
+	_, err := s.CreateCampaign(ctx, &pb.CreateCampaignRequest{Parent: "advertisers/a", CampaignId: "copy",
+		Campaign: listed})
 	refused("a copy", err)
 	_, _, err = wire.ToNoun(listed) // as Import does
 	refused("an import", err)
 	listed.BidMicros = 2_000_000
-	updated, err := s.UpdateCampaign(ctx, &pb.UpdateCampaignRequest{Campaign: listed, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"bid_micros", "area.around_places_m"}}})
-	if err != nil || updated.GetBidMicros() != 2_000_000 || len(updated.GetArea().GetPolygons()) != 1 || len(updated.GetExcludedArea().GetCircles()) != 1 {
+	updated, err := s.UpdateCampaign(ctx, &pb.UpdateCampaignRequest{Campaign: listed,
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"bid_micros", "area.around_places_m"}}})
+	if err != nil || updated.GetBidMicros() != 2_000_000 || len(updated.GetArea().GetPolygons()) != 1 ||
+		len(updated.GetExcludedArea().GetCircles()) != 1 {
 		t.Errorf("an update of the bid alone: %v, %v", updated, err)
 	}
 }
@@ -236,7 +245,8 @@ func TestAMaskHasABoundedNumberOfPaths(t *testing.T) {
 		t.Error(err)
 	}
 	mask.Paths = append(mask.Paths, "bid_micros")
-	if _, err := merge(&pb.Campaign{}, &pb.Campaign{}, mask); hexbid.KindOf(err) != hexbid.Invalid || !strings.Contains(err.Error(), "at most 200") {
+	if _, err := merge(&pb.Campaign{}, &pb.Campaign{}, mask); hexbid.KindOf(err) != hexbid.Invalid ||
+		!strings.Contains(err.Error(), "at most 200") {
 		t.Errorf("a path too many: %v", err)
 	}
 }

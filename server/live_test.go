@@ -15,8 +15,9 @@ import (
 // and why the campaign does not serve; a write that says another changes nothing.
 func TestACampaignIsReadWithItsLiveState(t *testing.T) {
 	s := openService(t, store.NewMemory())
-	mustImport(t, s, &hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a/campaigns/c"}, DisplayName: "C", Program: "advertisers/a/programs/p",
-		Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 10_000_000, Area: hexbid.Area{Everywhere: true}})
+	mustImport(t, s, &hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a/campaigns/c"}, DisplayName: "C",
+		Program: "advertisers/a/programs/p", Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 10_000_000,
+		Area: hexbid.Area{Everywhere: true}})
 	get := func() *pb.Campaign {
 		c, err := s.GetCampaign(ctx, &pb.GetCampaignRequest{Name: "advertisers/a/campaigns/c"})
 		if err != nil {
@@ -31,23 +32,27 @@ func TestACampaignIsReadWithItsLiveState(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x, err := s.Explain(ctx, &pb.ExplainRequest{Name: got.GetName(), Request: &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30, Longitude: 120}}})
+		x, err := s.Explain(ctx, &pb.ExplainRequest{Name: got.GetName(),
+			Request: &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30, Longitude: 120}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, live := range map[string]*pb.LiveState{"get": got.GetLiveState(), "list": list.GetCampaigns()[0].GetLiveState(), "explain": x.GetLiveState()} {
+		for name, live := range map[string]*pb.LiveState{"get": got.GetLiveState(),
+			"list": list.GetCampaigns()[0].GetLiveState(), "explain": x.GetLiveState()} {
 			if !proto.Equal(live, want) {
 				t.Errorf("%s: %v, want %v", name, live, want)
 			}
 		}
-		if got.GetServing() != (reason == "") || got.GetNotServingReason() != reason || list.GetCampaigns()[0].GetNotServingReason() != reason {
+		if got.GetServing() != (reason == "") || got.GetNotServingReason() != reason ||
+			list.GetCampaigns()[0].GetNotServingReason() != reason {
 			t.Errorf("serving %v, %q, want %q", got.GetServing(), got.GetNotServingReason(), reason)
 		}
 	}
 	prior := &pb.LiveState{PacingMultiplierPpm: 1_000_000, QualityPpm: 30_000, QualityIsPrior: true}
 	check(prior, "")
 	uid := hexbid.UID(get().GetUid())
-	for owner, u := range map[bidder.Owner]bidder.LiveUpdate{bidder.OwnerLedger: {BudgetSpent: true}, bidder.OwnerPacing: {PacingPPM: 250_000},
+	for owner, u := range map[bidder.Owner]bidder.LiveUpdate{bidder.OwnerLedger: {BudgetSpent: true},
+		bidder.OwnerPacing:  {PacingPPM: 250_000},
 		bidder.OwnerQuality: {QualityPPM: 41_000}, bidder.OwnerFrequency: {FrequencyCapped: true}} {
 		u.Campaign = uid
 		if err := s.exchange().HandIn(ctx, owner, []bidder.LiveUpdate{u}); err != nil {

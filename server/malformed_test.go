@@ -58,7 +58,8 @@ func TestAMalformedRequestIsNotTheOperatorsBusiness(t *testing.T) {
 		"a message of four gigabytes":   {"\x00\xff\xff\xff\xff", "identity", codes.ResourceExhausted},
 		"a message that is no protobuf": {"\x00\x00\x00\x00\x02\xff\xff", "identity", codes.InvalidArgument},
 	} {
-		for _, method := range []string{searchMethod, pb.CampaignService_CreateCampaign_FullMethodName, pb.CampaignService_Import_FullMethodName} {
+		for _, method := range []string{searchMethod, pb.CampaignService_CreateCampaign_FullMethodName,
+			pb.CampaignService_Import_FullMethodName} {
 			if got := s.post(t, method, []byte(c.body), c.encoding); got != c.want {
 				t.Errorf("%s to %s: %v, want %v", name, method, got, c.want)
 			}

@@ -34,15 +34,18 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hexbid_calls_total",
 			Help: "Calls answered, by method and gRPC code."}, []string{"method", "code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "hexbid_call_seconds",
-			Help: "Time from a request's arrival to its encoded answer, by method.", Buckets: prometheus.ExponentialBuckets(25e-6, 2, 18)}, []string{"method"}),
+			Help:    "Time from a request's arrival to its encoded answer, by method.",
+			Buckets: prometheus.ExponentialBuckets(25e-6, 2, 18)}, []string{"method"}),
 		auction: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "hexbid_auction_seconds",
 			Help: "Time of retrieval and auction.", Buckets: prometheus.ExponentialBuckets(1e-6, 2, 16)}),
 		skipped:   counter("hexbid_sponsored_skipped_total", "Searches whose auction ran out of its budget of time."),
 		sponsored: counter("hexbid_sponsored_results_total", "Sponsored results returned."),
-		slots:     counter("hexbid_sponsored_slots_total", "Sponsored slots asked for on first pages; results over slots is the fill rate."),
-		nearby:    counter("hexbid_nearby_results_total", "Nearby results returned."),
+		slots: counter("hexbid_sponsored_slots_total",
+			"Sponsored slots asked for on first pages; results over slots is the fill rate."),
+		nearby: counter("hexbid_nearby_results_total", "Nearby results returned."),
 		cut: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hexbid_nearby_incomplete_total",
-			Help: "Nearby lists that ended early, by reason: time (their budget) or results (as many as all pages may have)."}, []string{"reason"}),
+			Help: "Nearby lists that ended early, by reason: time (their budget) or results (as many as all pages may have)."},
+			[]string{"reason"}),
 	}
 	registry.MustRegister(m.calls, m.seconds, m.auction, m.skipped, m.sponsored, m.slots, m.nearby, m.cut,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -74,11 +77,13 @@ func (m *metrics) search(slots int, r *exchange.Response) {
 }
 
 func (m *metrics) gauge(name, help string, labels prometheus.Labels, value func() float64) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help,
+		ConstLabels: labels}, value))
 }
 
 func (m *metrics) counter(name, help string, labels prometheus.Labels, value func() float64) {
-	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, value))
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help,
+		ConstLabels: labels}, value))
 }
 
 // measure registers a gauge without labels.
@@ -86,29 +91,36 @@ func (m *metrics) measure(name, help string, value func() float64) { m.gauge(nam
 
 // follow registers the gauges of a store on disk.
 func (m *metrics) follow(d store.Durable) {
-	m.measure("hexbid_catalogue_failed", "1 when the catalogue takes no more writes: its disk refuses, a file is damaged or the folder gone.", func() float64 {
-		if d.Failure() != nil {
-			return 1
-		}
-		return 0
-	})
-	m.measure("hexbid_catalogue_losses", "Losses of acknowledged writes that were accepted.", func() float64 { return float64(len(d.Losses())) })
+	m.measure("hexbid_catalogue_failed",
+		"1 when the catalogue takes no more writes: its disk refuses, a file is damaged or the folder gone.", func() float64 {
+			if d.Failure() != nil {
+				return 1
+			}
+			return 0
+		})
+	m.measure("hexbid_catalogue_losses", "Losses of acknowledged writes that were accepted.",
+		func() float64 { return float64(len(d.Losses())) })
 }
 
 // watch registers gauges of what the limits bound.
 func (m *metrics) watch(s *Server) {
 	for i := searching; i < classCount; i++ {
 		g, of := &s.gates[i], prometheus.Labels{"class": classWords[i]}
-		m.gauge("hexbid_working", "Requests that are worked on, by class.", of, func() float64 { return float64(g.working.Load()) })
-		m.counter("hexbid_refused_total", "Requests refused because as many of their class were worked on as may be.", of, func() float64 { return float64(g.refused.Load()) })
+		m.gauge("hexbid_working", "Requests that are worked on, by class.", of,
+			func() float64 { return float64(g.working.Load()) })
+		m.counter("hexbid_refused_total", "Requests refused because as many of their class were worked on as may be.", of,
+			func() float64 { return float64(g.refused.Load()) })
 	}
 	for why, word := range closingWords {
-		m.counter("hexbid_connections_closed_total", "Connections closed to keep to the limits, by reason.", prometheus.Labels{"reason": word},
+		m.counter("hexbid_connections_closed_total", "Connections closed to keep to the limits, by reason.",
+			prometheus.Labels{"reason": word},
 			func() float64 { return float64(s.connections.closed[why].Load()) })
 	}
 	m.measure("hexbid_connections", "Connections that are open.", func() float64 { return float64(s.connections.count()) })
-	m.measure("hexbid_waiting_calls", "Calls whose request has not arrived.", func() float64 { return float64(s.connections.calls.Load()) })
-	m.measure("hexbid_waiting_bytes", "Bytes of requests that have not arrived whole, and of answers that callers have not taken.",
+	m.measure("hexbid_waiting_calls", "Calls whose request has not arrived.",
+		func() float64 { return float64(s.connections.calls.Load()) })
+	m.measure("hexbid_waiting_bytes",
+		"Bytes of requests that have not arrived whole, and of answers that callers have not taken.",
 		func() float64 { return float64(s.connections.bytes.Load()) })
 }
 
@@ -117,6 +129,7 @@ func (m *metrics) observe(e *exchange.Exchange) {
 	m.measure("hexbid_campaigns", "Campaigns in the catalogue.", func() float64 { return float64(e.Size().Campaigns) })
 	m.measure("hexbid_programs", "Programs in the catalogue.", func() float64 { return float64(e.Size().Programs) })
 	m.measure("hexbid_places", "Approved places.", func() float64 { return float64(e.Size().Places) })
-	m.measure("hexbid_catalogue_version", "Version of the catalogue that is searchable.", func() float64 { return float64(e.Size().Version) })
+	m.measure("hexbid_catalogue_version", "Version of the catalogue that is searchable.",
+		func() float64 { return float64(e.Size().Version) })
 	m.measure("hexbid_display_cache_hit_ratio", "Display records found in the cache.", e.CacheHitRatio)
 }

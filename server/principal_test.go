@@ -45,7 +45,8 @@ func TestACallOverTheNetworkIsTheOperatorsAndSaysFromWhere(t *testing.T) {
 		return c, err
 	}))
 	unary := func() error {
-		_, err := pb.NewCampaignServiceClient(conn).GetAdvertiser(t.Context(), &pb.GetAdvertiserRequest{Name: "advertisers/a"})
+		_, err := pb.NewCampaignServiceClient(conn).GetAdvertiser(t.Context(),
+			&pb.GetAdvertiserRequest{Name: "advertisers/a"})
 		return err
 	}
 	upload := func() error {

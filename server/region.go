@@ -26,7 +26,8 @@ func (s *campaignService) ListRegions(_ context.Context, r *pb.ListRegionsReques
 	}
 	if token := r.GetPageToken(); token != "" {
 		if _, err := geoindex.RegionByCode(token); err != nil {
-			return nil, hexbid.Invalidf("page_token", "%q is not from the previous answer to this request", hexbid.Shorten(token))
+			return nil, hexbid.Invalidf("page_token", "%q is not from the previous answer to this request",
+				hexbid.Shorten(token))
 		}
 	}
 	response := &pb.ListRegionsResponse{}
@@ -38,8 +39,9 @@ func (s *campaignService) ListRegions(_ context.Context, r *pb.ListRegionsReques
 			response.NextPageToken = response.GetRegions()[size-1].GetAdcode()
 			break
 		}
-		response.Regions = append(response.Regions, &pb.Region{Name: "regions/" + region.Code, Adcode: region.Code, DisplayName: region.Name,
-			LatinName: region.Latin, ProvinceAdcode: region.Province(), OtherAdcodes: region.OtherCodes()})
+		response.Regions = append(response.Regions, &pb.Region{Name: "regions/" + region.Code, Adcode: region.Code,
+			DisplayName: region.Name, LatinName: region.Latin, ProvinceAdcode: region.Province(),
+			OtherAdcodes: region.OtherCodes()})
 	}
 	return response, nil
 }

@@ -31,7 +31,8 @@ func TestRegionsAreListedInPages(t *testing.T) {
 	if seen != geoindex.RegionCount() {
 		t.Errorf("%d of %d regions", seen, geoindex.RegionCount())
 	}
-	for _, bad := range []*pb.ListRegionsRequest{{PageSize: -1}, {PageSize: 1001}, {PageToken: "x"}, {Words: string(make([]byte, 201))}} {
+	for _, bad := range []*pb.ListRegionsRequest{{PageSize: -1}, {PageSize: 1001}, {PageToken: "x"},
+		{Words: string(make([]byte, 201))}} {
 		if _, err := s.ListRegions(context.Background(), bad); hexbid.KindOf(err) != hexbid.Invalid {
 			t.Errorf("%v: %v", bad, err)
 		}

@@ -47,14 +47,17 @@ func anySearch(random *rand.Rand) *pb.SearchNearbyRequest {
 	enum := func(count int32) int32 { return max(0, random.Int32N(2*count)-count) }
 	near := func(degrees float64) float64 { return (random.Float64() - 0.5) * degrees }
 	r := &pb.SearchNearbyRequest{
-		Location: &pb.Location{Latitude: demo.Center.Lat + near(0.2), Longitude: demo.Center.Lng + near(0.2), Datum: pb.Datum(random.Int32N(int32(hexbid.DatumCount)))},
-		Host:     pb.Host(enum(3)), Scene: pb.Scene(enum(int32(hexbid.SceneCount))), Category: pb.Category(enum(int32(hexbid.CategoryCount))),
-		Words:  []string{"", "", "咖啡", "hotel"}[random.IntN(4)],
-		Viewer: &pb.Viewer{UserKey: "someone", Gender: pb.Gender(enum(int32(hexbid.GenderCount))), OperatingSystem: pb.OperatingSystem(enum(int32(hexbid.OSCount)))},
-		Trace:  random.IntN(20) == 0,
+		Location: &pb.Location{Latitude: demo.Center.Lat + near(0.2), Longitude: demo.Center.Lng + near(0.2),
+			Datum: pb.Datum(random.Int32N(int32(hexbid.DatumCount)))},
+		Host: pb.Host(enum(3)), Scene: pb.Scene(enum(int32(hexbid.SceneCount))),
+		Category: pb.Category(enum(int32(hexbid.CategoryCount))), Words: []string{"", "", "咖啡", "hotel"}[random.IntN(4)],
+		Viewer: &pb.Viewer{UserKey: "someone", Gender: pb.Gender(enum(int32(hexbid.GenderCount))),
+			OperatingSystem: pb.OperatingSystem(enum(int32(hexbid.OSCount)))},
+		Trace: random.IntN(20) == 0,
 	}
 	if random.IntN(2) == 0 {
-		r.RadiusM, r.NearbyLimit, r.SponsoredSlots = proto.Float64(random.Float64()*5000), proto.Int32(random.Int32N(50)), proto.Int32(random.Int32N(10))
+		r.RadiusM, r.NearbyLimit, r.SponsoredSlots = proto.Float64(random.Float64()*5000), proto.Int32(random.Int32N(50)),
+			proto.Int32(random.Int32N(10))
 	}
 	if random.IntN(2) == 0 {
 		r.Viewer.Age = proto.Int32(random.Int32N(100))
@@ -121,7 +124,8 @@ func TestASearchFromTheNetworkIsAnsweredAsTheMethodAnswers(t *testing.T) {
 		}
 	}
 	if refused < 20 || sponsored < 100 || moved < 20 || later < 5 {
-		t.Errorf("seed %d: only %d refused, %d sponsored, %d in another datum, %d later pages", seed, refused, sponsored, moved, later)
+		t.Errorf("seed %d: only %d refused, %d sponsored, %d in another datum, %d later pages", seed, refused,
+			sponsored, moved, later)
 	}
 }
 
@@ -142,7 +146,8 @@ func TestASearchFromTheNetworkBuildsNoMessage(t *testing.T) {
 func TestAMethodCalledInProcessAsksForAPrincipal(t *testing.T) {
 	s := serve(t, nil)
 	r := &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30, Longitude: 120}}
-	if _, err := (&searchService{server: s.Server}).SearchNearby(context.Background(), r); hexbid.KindOf(err) != hexbid.Denied {
+	if _, err := (&searchService{server: s.Server}).SearchNearby(context.Background(),
+		r); hexbid.KindOf(err) != hexbid.Denied {
 		t.Errorf("nobody's search: %v", err)
 	}
 	if _, err := (&searchService{server: s.Server}).SearchNearby(ctx, r); err != nil {

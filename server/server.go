@@ -45,7 +45,8 @@ type Config struct {
 
 // DefaultConfig returns settings for a machine of a few cores.
 func DefaultConfig() Config {
-	return Config{Limits: DefaultLimits(), MaxRequestBytes: 8 << 20, DrainTimeout: 15 * time.Second, Registry: prometheus.NewRegistry(), Log: slog.Default()}
+	return Config{Limits: DefaultLimits(), MaxRequestBytes: 8 << 20, DrainTimeout: 15 * time.Second,
+		Registry: prometheus.NewRegistry(), Log: slog.Default()}
 }
 
 // Server serves gRPC: SearchService, CampaignService, health and reflection.
@@ -72,7 +73,8 @@ func New(config Config) (*Server, error) {
 	if err := config.Limits.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, health: health.NewServer(), metrics: newMetrics(config.Registry), codec: newCodec(), unaryMethods: map[string]bool{}}
+	s := &Server{config: config, health: health.NewServer(), metrics: newMetrics(config.Registry), codec: newCodec(),
+		unaryMethods: map[string]bool{}}
 	s.openGates()
 	s.connections = newConnections(&s.config)
 	s.metrics.watch(s)
@@ -105,14 +107,16 @@ func (s *Server) options() ([]grpc.ServerOption, error) {
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.ConnectionTimeout(limits.HandshakeTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: limits.IdleTimeout, Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: limits.IdleTimeout, Time: time.Minute,
+			Timeout: 20 * time.Second}),
 	}
 	if config.TLSCert != "" || config.TLSKey != "" {
 		certificate, err := tls.LoadX509KeyPair(config.TLSCert, config.TLSKey)
 		if err != nil {
 			return nil, hexbid.Invalidf("tls-cert", "%q and %q do not load: %v", config.TLSCert, config.TLSKey, err)
 		}
-		options = append(options, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})))
+		options = append(options, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{certificate},
+			MinVersion: tls.VersionTLS12})))
 	}
 	return options, nil
 }
@@ -126,7 +130,8 @@ func (c *Config) Listen(address string) (net.Listener, error) {
 	}
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && c.TLSCert == "" && !c.Insecure {
 		l.Close()
-		return nil, hexbid.Invalidf("listen", "%q is not a loopback address: give --tls-cert and --tls-key, or --insecure on a trusted network", address)
+		return nil, hexbid.Invalidf("listen",
+			"%q is not a loopback address: give --tls-cert and --tls-key, or --insecure on a trusted network", address)
 	}
 	return l, nil
 }
@@ -156,7 +161,8 @@ func (s *Server) setServing(serving bool) {
 	if serving {
 		status = healthpb.HealthCheckResponse_SERVING
 	}
-	for _, name := range []string{"", pb.SearchService_ServiceDesc.ServiceName, pb.CampaignService_ServiceDesc.ServiceName} {
+	for _, name := range []string{"", pb.SearchService_ServiceDesc.ServiceName,
+		pb.CampaignService_ServiceDesc.ServiceName} {
 		s.health.SetServingStatus(name, status)
 	}
 }

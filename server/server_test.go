@@ -40,7 +40,8 @@ func newServer(t *testing.T, change func(*Config)) *Server {
 
 // call makes a unary call of a method whose request arrives at once.
 func (s *Server) call(method string, handler func() (any, error)) error {
-	wrapped := s.unary(method, func(_ any, _ context.Context, receive func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+	wrapped := s.unary(method, func(_ any, _ context.Context, receive func(any) error,
+		_ grpc.UnaryServerInterceptor) (any, error) {
 		if err := receive(new(pb.SearchNearbyRequest)); err != nil {
 			return nil, err
 		}
@@ -77,7 +78,8 @@ func TestAPanicIsContained(t *testing.T) {
 func TestAClassBeyondItsLimitIsRefusedAndNoOther(t *testing.T) {
 	s := newServer(t, func(c *Config) { c.Limits.Searches, c.Limits.Reads, c.Limits.Writes = 1, 1, 1 })
 	s.exchange.Store(&exchange.Exchange{})
-	methods := map[class]string{searching: searchMethod, reading: pb.CampaignService_GetPlace_FullMethodName, writing: pb.CampaignService_CreatePlace_FullMethodName}
+	methods := map[class]string{searching: searchMethod, reading: pb.CampaignService_GetPlace_FullMethodName,
+		writing: pb.CampaignService_CreatePlace_FullMethodName}
 	for full, method := range methods {
 		err := s.call(method, func() (any, error) {
 			for other, method := range methods {
@@ -86,7 +88,8 @@ func TestAClassBeyondItsLimitIsRefusedAndNoOther(t *testing.T) {
 				if refused := status.Code(err) == codes.ResourceExhausted; refused != (other == full) || entered == refused {
 					t.Errorf("while %s are full, one of %s: %v", classWords[full], classWords[other], err)
 				}
-				if other == full && !strings.Contains(err.Error(), "1 "+classWords[full]+" are being worked on, the most at once (--max-"+classWords[full]+")") {
+				if other == full && !strings.Contains(err.Error(),
+					"1 "+classWords[full]+" are being worked on, the most at once (--max-"+classWords[full]+")") {
 					t.Errorf("the refusal does not name the limit: %v", err)
 				}
 			}
@@ -103,7 +106,8 @@ func TestAClassBeyondItsLimitIsRefusedAndNoOther(t *testing.T) {
 
 func TestEveryMethodOfTheContractHasAClass(t *testing.T) {
 	var methods []string
-	for _, file := range []protoreflect.FileDescriptor{pb.File_hexbid_v1_search_proto, pb.File_hexbid_v1_campaign_service_proto, pb.File_hexbid_v1_catalog_proto} {
+	for _, file := range []protoreflect.FileDescriptor{pb.File_hexbid_v1_search_proto,
+		pb.File_hexbid_v1_campaign_service_proto, pb.File_hexbid_v1_catalog_proto} {
 		for i := range file.Services().Len() {
 			service := file.Services().Get(i)
 			for j := range service.Methods().Len() {
@@ -144,7 +148,8 @@ func TestLargeRequestsShareTheMemoryThatTheyAreWorkedOnIn(t *testing.T) {
 	if err := writes.enter(6 << 20); err != nil {
 		t.Fatal(err)
 	}
-	if err := imports.enter(6 << 20); hexbid.KindOf(err) != hexbid.Exhausted || err == nil || !strings.Contains(err.Error(), "10 MiB") {
+	if err := imports.enter(6 << 20); hexbid.KindOf(err) != hexbid.Exhausted || err == nil ||
+		!strings.Contains(err.Error(), "10 MiB") {
 		t.Errorf("%v", err)
 	}
 	if err := imports.enter(4 << 20); err != nil {
@@ -160,7 +165,8 @@ func TestLargeRequestsShareTheMemoryThatTheyAreWorkedOnIn(t *testing.T) {
 func TestARequestOfMillionsOfEmptyMessagesIsNotDecoded(t *testing.T) {
 	rows := &envelope{mem.BufferSlice{mem.SliceBuffer(bytes.Repeat([]byte{0x0a, 0}, mostMessages+1))}}
 	var into pb.ImportRequest
-	if err := newCodec().open(rows, &into); hexbid.KindOf(err) != hexbid.Invalid || err == nil || !strings.Contains(err.Error(), "split it") || into.Rows != nil {
+	if err := newCodec().open(rows, &into); hexbid.KindOf(err) != hexbid.Invalid || err == nil ||
+		!strings.Contains(err.Error(), "split it") || into.Rows != nil {
 		t.Errorf("%v, %d rows", err, len(into.Rows))
 	}
 	rows.data = mem.BufferSlice{mem.SliceBuffer(bytes.Repeat([]byte{0x0a, 0}, mostMessages))}
@@ -173,7 +179,8 @@ func TestARequestThatDoesNotDecodeLeavesNothingBehind(t *testing.T) {
 	s, made := newServer(t, nil), 100
 	var collected atomic.Int64
 	fail := func(want codes.Code) {
-		wrapped := s.unary(searchMethod, func(_ any, _ context.Context, receive func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+		wrapped := s.unary(searchMethod, func(_ any, _ context.Context, receive func(any) error,
+			_ grpc.UnaryServerInterceptor) (any, error) {
 			m := new(pb.SearchNearbyRequest)
 			runtime.AddCleanup(m, func(n *atomic.Int64) { n.Add(1) }, &collected)
 			return nil, receive(m)
@@ -196,23 +203,28 @@ func TestARequestThatDoesNotDecodeLeavesNothingBehind(t *testing.T) {
 }
 
 func TestEveryKindOfErrorHasItsCodeAndKeepsItsSecrets(t *testing.T) {
-	for kind, code := range map[hexbid.ErrorKind]codes.Code{hexbid.Invalid: codes.InvalidArgument, hexbid.NotFound: codes.NotFound,
+	for kind, code := range map[hexbid.ErrorKind]codes.Code{hexbid.Invalid: codes.InvalidArgument,
+		hexbid.NotFound:      codes.NotFound,
 		hexbid.AlreadyExists: codes.AlreadyExists, hexbid.Stale: codes.Aborted, hexbid.InUse: codes.FailedPrecondition,
-		hexbid.Exhausted: codes.ResourceExhausted, hexbid.Unavailable: codes.Unavailable, hexbid.Denied: codes.PermissionDenied, hexbid.DataLoss: codes.DataLoss,
+		hexbid.Exhausted: codes.ResourceExhausted, hexbid.Unavailable: codes.Unavailable,
+		hexbid.Denied: codes.PermissionDenied, hexbid.DataLoss: codes.DataLoss,
 		hexbid.Canceled: codes.Canceled, hexbid.DeadlineExceeded: codes.DeadlineExceeded, hexbid.Internal: codes.Internal} {
 		if got := statusOf(hexbid.Errorf(kind, "field", "detail")); status.Code(got) != code {
 			t.Errorf("kind %d gives %v", kind, got)
 		}
 	}
-	if err := statusOf(errors.New("a password")); status.Code(err) != codes.Internal || strings.Contains(err.Error(), "password") {
+	if err := statusOf(errors.New("a password")); status.Code(err) != codes.Internal ||
+		strings.Contains(err.Error(), "password") {
 		t.Errorf("%v", err)
 	}
-	for ended, code := range map[error]codes.Code{context.DeadlineExceeded: codes.DeadlineExceeded, context.Canceled: codes.Canceled} {
+	for ended, code := range map[error]codes.Code{context.DeadlineExceeded: codes.DeadlineExceeded,
+		context.Canceled: codes.Canceled} {
 		err := fmt.Errorf("reading a place: %w", ended)
 		if got := statusOf(err); status.Code(got) != code || strings.Contains(got.Error(), "place") {
 			t.Errorf("%v", got)
 		}
-		if row := rejected(new(pb.ImportRow), "", err).GetError(); row.GetCode() != codeName(hexbid.KindOf(err)) || row.GetCode() == "INTERNAL" || row.GetMessage() == "" {
+		if row := rejected(new(pb.ImportRow), "", err).GetError(); row.GetCode() != codeName(hexbid.KindOf(err)) ||
+			row.GetCode() == "INTERNAL" || row.GetMessage() == "" {
 			t.Errorf("a row is told %v", row)
 		}
 	}
@@ -224,7 +236,8 @@ func TestSlotsAreCountedOnFirstPagesAlone(t *testing.T) {
 	for _, id := range []string{"p", "q"} {
 		program := "advertisers/a/programs/" + id
 		resources = append(resources,
-			&hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: "P", Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}, Path: "index"},
+			&hexbid.Program{Meta: hexbid.Meta{Name: program}, DisplayName: "P", Category: hexbid.Catering,
+				Hosts: []hexbid.Host{hexbid.WeChat}, Path: "index"},
 			&hexbid.Place{Meta: hexbid.Meta{Name: program + "/places/l"}, Point: hexbid.Point{Lat: 30, Lng: 120}})
 	}
 	for _, o := range s.exchange.Load().Import(ctx, resources, false) {
@@ -246,7 +259,8 @@ func TestSlotsAreCountedOnFirstPagesAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range families {
-		if slots := f.GetMetric()[0].GetCounter().GetValue(); f.GetName() == "hexbid_sponsored_slots_total" && slots != hexbid.DefaultSlots {
+		if slots := f.GetMetric()[0].GetCounter().GetValue(); f.GetName() == "hexbid_sponsored_slots_total" &&
+			slots != hexbid.DefaultSlots {
 			t.Errorf("%v slots were asked for: want the first page's", slots)
 		}
 	}

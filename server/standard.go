@@ -22,14 +22,17 @@ func (s *campaignService) GetAdvertiser(ctx context.Context, r *pb.GetAdvertiser
 }
 
 // ListAdvertisers implements pb.CampaignServiceServer.
-func (s *campaignService) ListAdvertisers(ctx context.Context, r *pb.ListAdvertisersRequest) (*pb.ListAdvertisersResponse, error) {
-	page, next, err := list[*pb.Advertiser](ctx, s, listing{hexbid.KindAdvertiser, "", r.GetPageSize(), r.GetPageToken(), 0})
+func (s *campaignService) ListAdvertisers(ctx context.Context,
+	r *pb.ListAdvertisersRequest) (*pb.ListAdvertisersResponse, error) {
+	page, next, err := list[*pb.Advertiser](ctx, s,
+		listing{hexbid.KindAdvertiser, "", r.GetPageSize(), r.GetPageToken(), 0})
 	return &pb.ListAdvertisersResponse{Advertisers: page, NextPageToken: next}, err
 }
 
 // UpdateAdvertiser implements pb.CampaignServiceServer.
 func (s *campaignService) UpdateAdvertiser(ctx context.Context, r *pb.UpdateAdvertiserRequest) (*pb.Advertiser, error) {
-	return update(ctx, s, hexbid.KindAdvertiser, r.GetAdvertiser(), updateOptions{r.GetUpdateMask(), r.GetValidateOnly(), r.GetAllowMissing()})
+	return update(ctx, s, hexbid.KindAdvertiser, r.GetAdvertiser(),
+		updateOptions{r.GetUpdateMask(), r.GetValidateOnly(), r.GetAllowMissing()})
 }
 
 // DeleteAdvertiser implements pb.CampaignServiceServer.
@@ -39,7 +42,8 @@ func (s *campaignService) DeleteAdvertiser(ctx context.Context, r *pb.DeleteAdve
 
 // CreateProgram implements pb.CampaignServiceServer.
 func (s *campaignService) CreateProgram(ctx context.Context, r *pb.CreateProgramRequest) (*pb.Program, error) {
-	return create(ctx, s, r.GetProgram(), creation{hexbid.KindProgram, r.GetParent(), r.GetProgramId(), r.GetValidateOnly()})
+	return create(ctx, s, r.GetProgram(), creation{hexbid.KindProgram, r.GetParent(), r.GetProgramId(),
+		r.GetValidateOnly()})
 }
 
 // GetProgram implements pb.CampaignServiceServer.
@@ -48,14 +52,17 @@ func (s *campaignService) GetProgram(ctx context.Context, r *pb.GetProgramReques
 }
 
 // ListPrograms implements pb.CampaignServiceServer.
-func (s *campaignService) ListPrograms(ctx context.Context, r *pb.ListProgramsRequest) (*pb.ListProgramsResponse, error) {
-	page, next, err := list[*pb.Program](ctx, s, listing{hexbid.KindProgram, r.GetParent(), r.GetPageSize(), r.GetPageToken(), 0})
+func (s *campaignService) ListPrograms(ctx context.Context,
+	r *pb.ListProgramsRequest) (*pb.ListProgramsResponse, error) {
+	page, next, err := list[*pb.Program](ctx, s, listing{hexbid.KindProgram, r.GetParent(), r.GetPageSize(),
+		r.GetPageToken(), 0})
 	return &pb.ListProgramsResponse{Programs: page, NextPageToken: next}, err
 }
 
 // UpdateProgram implements pb.CampaignServiceServer.
 func (s *campaignService) UpdateProgram(ctx context.Context, r *pb.UpdateProgramRequest) (*pb.Program, error) {
-	return update(ctx, s, hexbid.KindProgram, r.GetProgram(), updateOptions{r.GetUpdateMask(), r.GetValidateOnly(), r.GetAllowMissing()})
+	return update(ctx, s, hexbid.KindProgram, r.GetProgram(),
+		updateOptions{r.GetUpdateMask(), r.GetValidateOnly(), r.GetAllowMissing()})
 }
 
 // DeleteProgram implements pb.CampaignServiceServer.
@@ -75,13 +82,15 @@ func (s *campaignService) GetPlace(ctx context.Context, r *pb.GetPlaceRequest) (
 
 // ListPlaces implements pb.CampaignServiceServer.
 func (s *campaignService) ListPlaces(ctx context.Context, r *pb.ListPlacesRequest) (*pb.ListPlacesResponse, error) {
-	page, next, err := list[*pb.Place](ctx, s, listing{hexbid.KindPlace, r.GetParent(), r.GetPageSize(), r.GetPageToken(), 0})
+	page, next, err := list[*pb.Place](ctx, s,
+		listing{hexbid.KindPlace, r.GetParent(), r.GetPageSize(), r.GetPageToken(), 0})
 	return &pb.ListPlacesResponse{Places: page, NextPageToken: next}, err
 }
 
 // UpdatePlace implements pb.CampaignServiceServer.
 func (s *campaignService) UpdatePlace(ctx context.Context, r *pb.UpdatePlaceRequest) (*pb.Place, error) {
-	return update(ctx, s, hexbid.KindPlace, r.GetPlace(), updateOptions{r.GetUpdateMask(), r.GetValidateOnly(), r.GetAllowMissing()})
+	return update(ctx, s, hexbid.KindPlace, r.GetPlace(),
+		updateOptions{r.GetUpdateMask(), r.GetValidateOnly(), r.GetAllowMissing()})
 }
 
 // DeletePlace implements pb.CampaignServiceServer.
@@ -91,7 +100,8 @@ func (s *campaignService) DeletePlace(ctx context.Context, r *pb.DeletePlaceRequ
 
 // CreateCampaign implements pb.CampaignServiceServer.
 func (s *campaignService) CreateCampaign(ctx context.Context, r *pb.CreateCampaignRequest) (*pb.Campaign, error) {
-	return create(ctx, s, r.GetCampaign(), creation{hexbid.KindCampaign, r.GetParent(), r.GetCampaignId(), r.GetValidateOnly()})
+	return create(ctx, s, r.GetCampaign(), creation{hexbid.KindCampaign, r.GetParent(), r.GetCampaignId(),
+		r.GetValidateOnly()})
 }
 
 // GetCampaign implements pb.CampaignServiceServer.
@@ -100,14 +110,17 @@ func (s *campaignService) GetCampaign(ctx context.Context, r *pb.GetCampaignRequ
 }
 
 // ListCampaigns implements pb.CampaignServiceServer.
-func (s *campaignService) ListCampaigns(ctx context.Context, r *pb.ListCampaignsRequest) (*pb.ListCampaignsResponse, error) {
-	page, next, err := list[*pb.Campaign](ctx, s, listing{hexbid.KindCampaign, r.GetParent(), r.GetPageSize(), r.GetPageToken(), r.GetView()})
+func (s *campaignService) ListCampaigns(ctx context.Context,
+	r *pb.ListCampaignsRequest) (*pb.ListCampaignsResponse, error) {
+	page, next, err := list[*pb.Campaign](ctx, s, listing{hexbid.KindCampaign, r.GetParent(), r.GetPageSize(),
+		r.GetPageToken(), r.GetView()})
 	return &pb.ListCampaignsResponse{Campaigns: page, NextPageToken: next}, err
 }
 
 // UpdateCampaign implements pb.CampaignServiceServer.
 func (s *campaignService) UpdateCampaign(ctx context.Context, r *pb.UpdateCampaignRequest) (*pb.Campaign, error) {
-	return update(ctx, s, hexbid.KindCampaign, r.GetCampaign(), updateOptions{r.GetUpdateMask(), r.GetValidateOnly(), r.GetAllowMissing()})
+	return update(ctx, s, hexbid.KindCampaign, r.GetCampaign(),
+		updateOptions{r.GetUpdateMask(), r.GetValidateOnly(), r.GetAllowMissing()})
 }
 
 // DeleteCampaign implements pb.CampaignServiceServer.

@@ -64,7 +64,8 @@ func detailed(s *status.Status, err error) error {
 	all, _ := hexbid.ErrorsOf(err)
 	for _, e := range all {
 		if e.Field != "" {
-			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: e.Field, Description: e.Detail})
+			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: e.Field,
+				Description: e.Detail})
 		}
 	}
 	if len(bad.GetFieldViolations()) == 0 {

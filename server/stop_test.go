@@ -40,7 +40,8 @@ func TestServeReturnsWhenNoHandlerRunsAnyMore(t *testing.T) {
 	catalogue.served = s
 	conn, told := s.dial(t), make(chan error, 1)
 	go func() {
-		_, err := pb.NewCampaignServiceClient(conn).GetAdvertiser(t.Context(), &pb.GetAdvertiserRequest{Name: "advertisers/a"})
+		_, err := pb.NewCampaignServiceClient(conn).GetAdvertiser(t.Context(),
+			&pb.GetAdvertiserRequest{Name: "advertisers/a"})
 		told <- err
 	}()
 	waitUntil(t, "a handler reads", func() bool { return catalogue.reading.Load() == 1 })

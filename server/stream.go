@@ -19,7 +19,8 @@ import (
 //
 // gRPC lets a handler wait for a message as long as the stream lasts, so the handler runs in a goroutine of its own. To
 // give the stream up, stream returns the reason, and gRPC then ends the handler's wait.
-func (s *Server) stream(service any, raw grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+func (s *Server) stream(service any, raw grpc.ServerStream, info *grpc.StreamServerInfo,
+	handler grpc.StreamHandler) error {
 	opened, conn := time.Now(), connectionOf(raw.Context())
 	if n := int(conn.streams.Add(1)); n > s.config.Limits.StreamsAConnection {
 		conn.streams.Add(-1)
@@ -58,13 +59,15 @@ type guardedStream struct {
 }
 
 var (
-	errIdleStream = status.Error(codes.DeadlineExceeded, "the stream was idle too long: all that it brought has been answered; open it again to go on")
-	errUntaken    = status.Error(codes.DeadlineExceeded, "the client did not take an answer in time: read answers while sending")
+	errIdleStream = status.Error(codes.DeadlineExceeded,
+		"the stream was idle too long: all that it brought has been answered; open it again to go on")
+	errUntaken = status.Error(codes.DeadlineExceeded,
+		"the client did not take an answer in time: read answers while sending")
 )
 
 func (s *Server) watch(raw grpc.ServerStream, info *grpc.StreamServerInfo, peer *connection) *guardedStream {
-	g := &guardedStream{ServerStream: raw, ctx: hexbid.WithPrincipal(raw.Context(), peer.caller), server: s, gate: &s.gates[classOf[info.FullMethod]], peer: peer,
-		answered: info.IsClientStream, givenUp: make(chan error, 1)}
+	g := &guardedStream{ServerStream: raw, ctx: hexbid.WithPrincipal(raw.Context(), peer.caller), server: s,
+		gate: &s.gates[classOf[info.FullMethod]], peer: peer, answered: info.IsClientStream, givenUp: make(chan error, 1)}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.idle = time.AfterFunc(s.config.Limits.StreamTimeout, func() { g.giveUp(errIdleStream, 0) })

@@ -29,7 +29,8 @@ func (s *served) importing(t *testing.T, conn *grpc.ClientConn) pb.CampaignServi
 func advertisers(name string, n int) *pb.ImportRequest {
 	r := new(pb.ImportRequest)
 	for range n {
-		r.Rows = append(r.Rows, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: name, DisplayName: "A"}}})
+		r.Rows = append(r.Rows, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: name,
+			DisplayName: "A"}}})
 	}
 	return r
 }
@@ -51,7 +52,8 @@ func TestAnImportThatBringsNothingEndsWhenAllIsAnswered(t *testing.T) {
 			}
 			return false
 		})
-		if status.Code(err) != codes.DeadlineExceeded || !strings.Contains(err.Error(), "idle") || !strings.Contains(err.Error(), "open it again") {
+		if status.Code(err) != codes.DeadlineExceeded || !strings.Contains(err.Error(), "idle") ||
+			!strings.Contains(err.Error(), "open it again") {
 			t.Errorf("after %d batches: %v", batches, err)
 		}
 	}
@@ -81,7 +83,8 @@ func TestAConnectionHasFewStreams(t *testing.T) {
 	conn := s.dial(t)
 	ctx, end := context.WithCancel(t.Context())
 	for range 2 {
-		if err := open(t, ctx, conn, pb.CampaignService_Import_FullMethodName).SendMsg(advertisers("advertisers/a", 1)); err != nil {
+		if err := open(t, ctx, conn, pb.CampaignService_Import_FullMethodName).SendMsg(advertisers("advertisers/a",
+			1)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -118,7 +121,8 @@ func TestBatchesBeyondTheLimitAreRefusedAndThoseBeforeAnswered(t *testing.T) {
 	if err := first.Send(advertisers("advertisers/a", 1)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := first.Recv(); status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "1 imports are being worked on") {
+	if _, err := first.Recv(); status.Code(err) != codes.ResourceExhausted ||
+		!strings.Contains(err.Error(), "1 imports are being worked on") {
 		t.Errorf("%v", err)
 	}
 	s.gates[importing].leave(0)
@@ -142,7 +146,8 @@ func TestAnOpenWatchIsNeverIdle(t *testing.T) {
 	if _, err := watch.Recv(); err != nil {
 		t.Fatal(err)
 	}
-	if err := open(t, t.Context(), conn, pb.CampaignService_Import_FullMethodName).RecvMsg(new(pb.ImportResponse)); status.Code(err) != codes.DeadlineExceeded {
+	if err := open(t, t.Context(), conn,
+		pb.CampaignService_Import_FullMethodName).RecvMsg(new(pb.ImportResponse)); status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("an import beside it: %v", err) // a stream timeout has passed
 	}
 	s.setServing(false)

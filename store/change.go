@@ -61,7 +61,8 @@ var errGap = errors.New("a gap")
 // Gap returns the error for reading changes after a version that the log no longer reaches back to. The log holds the
 // changes after version start.
 func Gap(after, start uint64) error {
-	err := hexbid.Errorf(hexbid.Stale, "version", "the log of changes does not lead on from version %d, it begins after %d: read all records again", after, start)
+	err := hexbid.Errorf(hexbid.Stale, "version",
+		"the log of changes does not lead on from version %d, it begins after %d: read all records again", after, start)
 	err.Err = errGap
 	return err
 }

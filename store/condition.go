@@ -48,7 +48,8 @@ func (s *Stage) checkCondition(c *Condition) error {
 	case HasVerdict:
 		v, err := s.Verdict(c.Name)
 		if err == nil && !s.allows(c.Version, v.Version) {
-			err = hexbid.Errorf(hexbid.Stale, field, "the verdict on %q has changed since it was read: read it again", hexbid.Shorten(c.Name))
+			err = hexbid.Errorf(hexbid.Stale, field, "the verdict on %q has changed since it was read: read it again",
+				hexbid.Shorten(c.Name))
 		}
 		return err
 	}
@@ -112,7 +113,8 @@ func (s *Stage) checkUnreferenced(field, name string) error {
 	}); err != nil || user == "" {
 		return err
 	}
-	return hexbid.Errorf(hexbid.InUse, field, "%q is needed by %q: delete that first", hexbid.Shorten(name), hexbid.Shorten(user))
+	return hexbid.Errorf(hexbid.InUse, field, "%q is needed by %q: delete that first", hexbid.Shorten(name),
+		hexbid.Shorten(user))
 }
 
 // checkReferences judges the state after a group: its records refer only to existing records, and nothing refers to a

@@ -43,7 +43,8 @@ func Declare(r hexbid.Resource, entriesOfCovering int) Record {
 func countsOfPlace(p *hexbid.Place, program, advertiser string) []Count {
 	counts := []Count{{Owner: program, Counter: Places, By: 1}}
 	if p.Review == hexbid.Approved {
-		counts = append(counts, Count{Owner: advertiser, Counter: Entries, By: EntriesAPlace, TimesOwner: program, Times: Around},
+		counts = append(counts, Count{Owner: advertiser, Counter: Entries, By: EntriesAPlace, TimesOwner: program,
+			Times: Around},
 			Count{Owner: program, Counter: Approved, By: 1})
 	}
 	return counts
@@ -53,7 +54,8 @@ func countsOfCampaign(c *hexbid.Campaign, advertiser string, entriesOfCovering i
 	own := int64(entriesOfCovering) + entriesOf(&c.Area) + entriesOf(&c.Excluded) + entriesOfKeywords(c.Keywords)
 	counts := []Count{{Owner: c.Program, Counter: Buyers, By: 1}, {Owner: advertiser, Counter: Entries, By: own}}
 	if c.Area.AroundPlacesM > 0 {
-		counts = append(counts, Count{Owner: advertiser, Counter: Entries, By: EntriesAPlace, TimesOwner: c.Program, Times: Approved},
+		counts = append(counts, Count{Owner: advertiser, Counter: Entries, By: EntriesAPlace, TimesOwner: c.Program,
+			Times: Approved},
 			Count{Owner: c.Program, Counter: Around, By: 1})
 	}
 	return counts

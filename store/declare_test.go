@@ -11,8 +11,8 @@ import (
 func TestDeclareSaysWhatAResourceRefersToAndCounts(t *testing.T) {
 	const a, p = "advertisers/a", "advertisers/a/programs/p"
 	ring := make([]hexbid.Point, 5)
-	area := hexbid.Area{AroundPlacesM: 100, Circles: make([]hexbid.Circle, 2), Cells: make([]uint64, 3), Regions: make([]string, 4),
-		Polygons: []hexbid.Polygon{{ring, ring[:4]}, {ring}}} // 2 + 3 + 4 + 14 entries
+	area := hexbid.Area{AroundPlacesM: 100, Circles: make([]hexbid.Circle, 2), Cells: make([]uint64, 3),
+		Regions: make([]string, 4), Polygons: []hexbid.Polygon{{ring, ring[:4]}, {ring}}} // 2 + 3 + 4 + 14 entries
 	keywords := []hexbid.Keyword{{Text: "seven b"}, {Text: "eight by"}, {Text: strings.Repeat("x", 17)}} // 1 + 2 + 3
 	for _, c := range []struct {
 		what     string
@@ -23,12 +23,17 @@ func TestDeclareSaysWhatAResourceRefersToAndCounts(t *testing.T) {
 	}{
 		{"an advertiser", &hexbid.Advertiser{Meta: hexbid.Meta{Name: a}}, 0, nil, nil},
 		{"a program", &hexbid.Program{Meta: hexbid.Meta{Name: p}}, 0, []Reference{{a, "name"}}, nil},
-		{"a place in review", &hexbid.Place{Meta: hexbid.Meta{Name: p + "/places/l"}, Review: hexbid.InReview}, 0, []Reference{{p, "name"}},
+		{"a place in review", &hexbid.Place{Meta: hexbid.Meta{Name: p + "/places/l"}, Review: hexbid.InReview}, 0,
+			[]Reference{{p, "name"}},
 			[]Count{{Owner: p, Counter: Places, By: 1}}},
-		{"an approved place", &hexbid.Place{Meta: hexbid.Meta{Name: p + "/places/l"}, Review: hexbid.Approved}, 0, []Reference{{p, "name"}},
-			[]Count{{Owner: p, Counter: Places, By: 1}, {Owner: a, Counter: Entries, By: 8, TimesOwner: p, Times: Around}, {Owner: p, Counter: Approved, By: 1}}},
-		{"a campaign", &hexbid.Campaign{Meta: hexbid.Meta{Name: a + "/campaigns/c"}, Program: p, Area: hexbid.Area{Everywhere: true}, Keywords: keywords}, 1,
-			[]Reference{{a, "name"}, {p, "campaign.program"}}, []Count{{Owner: p, Counter: Buyers, By: 1}, {Owner: a, Counter: Entries, By: 7}}},
+		{"an approved place", &hexbid.Place{Meta: hexbid.Meta{Name: p + "/places/l"}, Review: hexbid.Approved}, 0,
+			[]Reference{{p, "name"}},
+			[]Count{{Owner: p, Counter: Places, By: 1}, {Owner: a, Counter: Entries, By: 8, TimesOwner: p, Times: Around},
+				{Owner: p, Counter: Approved, By: 1}}},
+		{"a campaign", &hexbid.Campaign{Meta: hexbid.Meta{Name: a + "/campaigns/c"}, Program: p,
+			Area: hexbid.Area{Everywhere: true}, Keywords: keywords}, 1,
+			[]Reference{{a, "name"}, {p, "campaign.program"}}, []Count{{Owner: p, Counter: Buyers, By: 1},
+				{Owner: a, Counter: Entries, By: 7}}},
 		{"a campaign around places", &hexbid.Campaign{Meta: hexbid.Meta{Name: a + "/campaigns/c"}, Program: p, Area: area,
 			Excluded: hexbid.Area{AroundPlacesM: 5, Circles: make([]hexbid.Circle, 30)}}, 40,
 			[]Reference{{a, "name"}, {p, "campaign.program"}},
@@ -37,7 +42,8 @@ func TestDeclareSaysWhatAResourceRefersToAndCounts(t *testing.T) {
 		{"no name", &hexbid.Campaign{Meta: hexbid.Meta{Name: "x"}}, 0, nil, nil},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			if got, want := Declare(c.resource, c.covering), (Record{c.resource, c.refers, c.counts}); !reflect.DeepEqual(got, want) {
+			if got, want := Declare(c.resource, c.covering),
+				(Record{c.resource, c.refers, c.counts}); !reflect.DeepEqual(got, want) {
 				t.Errorf("declares %+v\nwant %+v", got, want)
 			}
 		})

@@ -185,7 +185,8 @@ func (f *Feed) read(ctx context.Context, must bool) error {
 		return err
 	}
 	if must && len(f.ahead) == 0 {
-		return hexbid.Errorf(hexbid.DataLoss, "data", "the log of changes ends at version %d, before the last change", f.after)
+		return hexbid.Errorf(hexbid.DataLoss, "data",
+			"the log of changes ends at version %d, before the last change", f.after)
 	}
 	f.fromLog = false
 	return nil

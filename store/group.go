@@ -95,7 +95,8 @@ func checkStep(s *Step) error {
 	case puts && deletes || puts && judges || deletes && judges || !puts && !deletes && !judges:
 		return hexbid.Invalidf("name", "a step puts a resource, deletes a name or judges one: make a step for each")
 	case s.Put == nil && (s.Derived != nil || s.Revive != 0):
-		return hexbid.Invalidf("name", "a step that does not put %q has nothing derived and revives no uid", hexbid.Shorten(s.Name()))
+		return hexbid.Invalidf("name", "a step that does not put %q has nothing derived and revives no uid",
+			hexbid.Shorten(s.Name()))
 	case s.Judge != "" && s.Verdict == nil:
 		return hexbid.Invalidf("name", "a step that judges %q needs a verdict", hexbid.Shorten(s.Judge))
 	}
@@ -140,7 +141,8 @@ func checkDeclared(r *Record) error {
 	}
 	for i := range r.Counts {
 		c := &r.Counts[i]
-		if !keepsAsKey(c.Owner) || c.Counter == 0 || c.Counter >= counters || c.Times >= counters || c.Times != 0 && !keepsAsKey(c.TimesOwner) {
+		if !keepsAsKey(c.Owner) || c.Counter == 0 || c.Counter >= counters || c.Times >= counters ||
+			c.Times != 0 && !keepsAsKey(c.TimesOwner) {
 			return hexbid.Invalidf("name", "%q declares a count that cannot be kept: %+v", r.Meta().Name, *c)
 		}
 		if c.Times != 0 && r.changes(CounterKey{c.TimesOwner, c.Times}) {

@@ -83,7 +83,8 @@ func (e *logged) follows(previous [32]byte) bool {
 }
 
 func broken(version uint64) error {
-	return hexbid.Errorf(hexbid.DataLoss, "data", "the log of changes is broken after version %d: restore the catalogue from a copy", version)
+	return hexbid.Errorf(hexbid.DataLoss, "data",
+		"the log of changes is broken after version %d: restore the catalogue from a copy", version)
 }
 
 // changesATurn is the number of changes read from the log while the lock is held.
@@ -155,7 +156,8 @@ func encodeChange(c *Change) []byte {
 	}
 	for i := range c.Puts {
 		w := &c.Puts[i]
-		r.Entries = append(r.Entries, changeEntry{Name: w.Meta().Name, UIDBefore: w.Before.uid(), UIDAfter: w.uid(), Before: w.Before.Resource})
+		r.Entries = append(r.Entries, changeEntry{Name: w.Meta().Name, UIDBefore: w.Before.uid(), UIDAfter: w.uid(),
+			Before: w.Before.Resource})
 	}
 	for i := range c.Verdicts {
 		r.Entries = append(r.Entries, changeEntry{Name: c.Verdicts[i].Name, VerdictBefore: &c.Verdicts[i].Verdict})

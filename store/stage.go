@@ -36,7 +36,8 @@ type referenceKey struct{ name, referrer string }
 func NewStage(below View, version uint64, lastUID hexbid.UID) *Stage {
 	return &Stage{Version: version, LastUID: lastUID, begun: version, below: below,
 		records: newEdits[string, Record](), names: newEdits[hexbid.UID, string](), verdicts: newEdits[string, Verdict](),
-		counters: newEdits[CounterKey, int64](), references: newEdits[referenceKey, bool](), touched: newEdits[string, []string]()}
+		counters: newEdits[CounterKey, int64](), references: newEdits[referenceKey, bool](),
+		touched: newEdits[string, []string]()}
 }
 
 // StandOn replaces the view below by another of the same state. An engine calls it once the stage below is synced and

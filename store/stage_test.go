@@ -40,9 +40,11 @@ func referrers(t *testing.T, v View, name string) map[string]int {
 func TestStageShowsEachReferrerOnce(t *testing.T) {
 	state := newMemoryView()
 	below := NewStage(&state, 0, 0)
-	mustTake(t, below, advertiser("advertisers/a"), program("advertisers/a/programs/p"), program("advertisers/a/programs/q"))
+	mustTake(t, below, advertiser("advertisers/a"), program("advertisers/a/programs/p"),
+		program("advertisers/a/programs/q"))
 	s := NewStage(below, below.Version, below.LastUID)
-	lost := Group{Steps: []Step{program("advertisers/a/programs/r"), {Delete: "advertisers/a/programs/p", IfVersion: AnyVersion}, {Delete: "advertisers/none"}}}
+	lost := Group{Steps: []Step{program("advertisers/a/programs/r"),
+		{Delete: "advertisers/a/programs/p", IfVersion: AnyVersion}, {Delete: "advertisers/none"}}}
 	for range 3 {
 		if _, err := s.Take(&lost); err == nil {
 			t.Fatal("a group that deletes nothing was taken")
@@ -52,7 +54,8 @@ func TestStageShowsEachReferrerOnce(t *testing.T) {
 	mustTake(t, s, Step{Delete: "advertisers/a/programs/p", IfVersion: AnyVersion})
 	mustTake(t, s, program("advertisers/a/programs/p"))
 	mustTake(t, s, Step{Delete: "advertisers/a/programs/q", IfVersion: AnyVersion})
-	if got, want := fmt.Sprint(referrers(t, s, "advertisers/a")), "map[advertisers/a/programs/p:1 advertisers/a/programs/r:1]"; got != want {
+	if got, want := fmt.Sprint(referrers(t, s, "advertisers/a")),
+		"map[advertisers/a/programs/p:1 advertisers/a/programs/r:1]"; got != want {
 		t.Errorf("referrers are %s, want %s", got, want)
 	}
 }
@@ -109,7 +112,8 @@ func BenchmarkTake(b *testing.B) {
 	state := newMemoryView()
 	below := NewStage(&state, 0, 0)
 	mustTake(b, below, advertiser("advertisers/a"), program("advertisers/a/programs/p"))
-	c := putting(&hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a/campaigns/c"}, Program: "advertisers/a/programs/p", Area: hexbid.Area{AroundPlacesM: 5}})
+	c := putting(&hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a/campaigns/c"},
+		Program: "advertisers/a/programs/p", Area: hexbid.Area{AroundPlacesM: 5}})
 	g := Group{Steps: []Step{c}, Limits: []Limit{{Owner: "advertisers/a", Counter: Entries, AtMost: 100}}}
 	s := NewStage(below, below.Version, below.LastUID)
 	b.ReportAllocs()

@@ -44,8 +44,8 @@ func drawEntry(t *rapid.T, i int) auction.Entry {
 		rapid.Just(int64(most))).Draw(t, "bid")
 	return auction.Entry{Candidate: auction.Candidate{Advertiser: uint32(i),
 		CampaignUID: hexbid.UID(rapid.Uint64Range(1, math.MaxInt64).Draw(t, "campaign")), Pricing: pricing,
-		Bid: hexbid.Money(bid), MultiplierPPM: rapid.SampledFrom([]int64{1, 333_333, 999_999, auction.PPM}).Draw(t,
-			"multiplier"),
+		Bid: hexbid.Money(bid), MultiplierPPM: rapid.SampledFrom([]int64{1, 333_333, 999_999,
+			auction.PPM}).Draw(t, "multiplier"),
 		QualityPPM: rapid.SampledFrom([]int64{1, 777, 30_000, auction.PPM}).Draw(t, "quality"),
 		Reserve:    rapid.SampledFrom([]int64{0, 1, 12_345_678_000, 20_000_000_000, auction.MaxScore}).Draw(t, "reserve")}}
 }
@@ -89,8 +89,8 @@ func TestAPriceFollowsFromItsTokenAlone(t *testing.T) {
 				t.Fatalf("got  %+v, %v\nwant %+v", got, err, want)
 			}
 			if price, setBy, err := got.WorkOutPrice(); err != nil || price != won.Price || setBy != won.SetBy {
-				t.Fatalf("%+v\nis worked out as %d set by %s, %v; was %d set by %s", got.Basis, price, setBy, err, won.Price,
-					won.SetBy)
+				t.Fatalf("%+v\nis worked out as %d set by %s, %v; was %d set by %s", got.Basis, price, setBy,
+					err, won.Price, won.SetBy)
 			}
 			if price := priceInBigIntegers(&got.Basis); price.Cmp(big.NewInt(int64(won.Price))) != 0 {
 				t.Fatalf("%+v\nis %v by the formula, was %d", got.Basis, price, won.Price)

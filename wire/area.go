@@ -32,7 +32,8 @@ func (c *conversion) area(field string, v *pb.Area) hexbid.Area {
 	}
 	out := hexbid.Area{AroundPlacesM: v.GetAroundPlacesM(), Regions: v.GetRegions(), Everywhere: v.GetEverywhere()}
 	if !c.stored && (len(v.GetCircles()) > 1000 || len(v.GetH3Cells()) > 1000) { // before any of them is converted
-		c.note(hexbid.Invalidf(field, "has %d circles and %d cells: at most 1000 of each", len(v.GetCircles()), len(v.GetH3Cells())))
+		c.note(hexbid.Invalidf(field, "has %d circles and %d cells: at most 1000 of each", len(v.GetCircles()),
+			len(v.GetH3Cells())))
 		return out
 	}
 	out.Circles = c.circles(field+".circles", v.GetCircles())
@@ -88,7 +89,8 @@ func (c *conversion) polygons(field string, texts []string) (polygons []hexbid.P
 			c.note(hexbid.Invalidf(field, "%v", err))
 		}
 		if turned > 0 {
-			c.notices = append(c.notices, fmt.Sprintf("%s: %d rings wound the wrong way and were turned (RFC 7946, 3.1.6)", field, turned))
+			c.notices = append(c.notices, fmt.Sprintf("%s: %d rings wound the wrong way and were turned (RFC 7946, 3.1.6)",
+				field, turned))
 		}
 		polygons = append(polygons, some...)
 	}

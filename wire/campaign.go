@@ -9,8 +9,8 @@ import (
 
 func campaignFromNoun(v *hexbid.Campaign) *pb.Campaign {
 	return &pb.Campaign{
-		Name: v.Name, Uid: uint64(v.UID), Etag: Etag(v.Version), CreateTime: fromInstant(v.CreatedAt), UpdateTime: fromInstant(v.UpdatedAt),
-		DisplayName:       v.DisplayName,
+		Name: v.Name, Uid: uint64(v.UID), Etag: Etag(v.Version), CreateTime: fromInstant(v.CreatedAt),
+		UpdateTime: fromInstant(v.UpdatedAt), DisplayName: v.DisplayName,
 		Program:           v.Program,
 		State:             pb.ServingState(v.State),
 		PricingModel:      pb.PricingModel(v.Pricing),
@@ -93,20 +93,23 @@ func capFromNoun(v hexbid.FrequencyCap) *pb.FrequencyCap {
 	if v == (hexbid.FrequencyCap{}) {
 		return nil
 	}
-	return &pb.FrequencyCap{Impressions: int32(v.Impressions), Window: durationpb.New(v.Window), ServeUncapped: v.ServeUncapped}
+	return &pb.FrequencyCap{Impressions: int32(v.Impressions), Window: durationpb.New(v.Window),
+		ServeUncapped: v.ServeUncapped}
 }
 
 func (c *conversion) frequencyCap(v *pb.FrequencyCap) hexbid.FrequencyCap {
-	return hexbid.FrequencyCap{Impressions: int(v.GetImpressions()), Window: v.GetWindow().AsDuration(), ServeUncapped: v.GetServeUncapped()}
+	return hexbid.FrequencyCap{Impressions: int(v.GetImpressions()), Window: v.GetWindow().AsDuration(),
+		ServeUncapped: v.GetServeUncapped()}
 }
 
 func creativeFromNoun(v *hexbid.Creative) *pb.Creative {
-	return &pb.Creative{Host: pb.Host(v.Host), Title: v.Title, Promotion: v.Promotion, Path: v.Path, ImageUri: v.ImageURI, Coupon: couponFromNoun(v.Coupon)}
+	return &pb.Creative{Host: pb.Host(v.Host), Title: v.Title, Promotion: v.Promotion, Path: v.Path, ImageUri: v.ImageURI,
+		Coupon: couponFromNoun(v.Coupon)}
 }
 
 func (c *conversion) creative(v *pb.Creative) hexbid.Creative {
-	return hexbid.Creative{Host: toEnum(c, "campaign.creatives.host", v.GetHost(), hexbid.HostCount), Title: v.GetTitle(), Promotion: v.GetPromotion(),
-		Path: v.GetPath(), ImageURI: v.GetImageUri(), Coupon: c.coupon(v.GetCoupon())}
+	return hexbid.Creative{Host: toEnum(c, "campaign.creatives.host", v.GetHost(), hexbid.HostCount), Title: v.GetTitle(),
+		Promotion: v.GetPromotion(), Path: v.GetPath(), ImageURI: v.GetImageUri(), Coupon: c.coupon(v.GetCoupon())}
 }
 
 func couponFromNoun(v *hexbid.Coupon) *pb.Coupon {
@@ -129,7 +132,8 @@ func hostBidFromNoun(v *hexbid.HostBid) *pb.HostBid {
 }
 
 func (c *conversion) hostBid(v *pb.HostBid) hexbid.HostBid {
-	return hexbid.HostBid{Host: toEnum(c, "campaign.host_bids.host", v.GetHost(), hexbid.HostCount), MultiplierPPM: v.GetMultiplierPpm()}
+	return hexbid.HostBid{Host: toEnum(c, "campaign.host_bids.host", v.GetHost(), hexbid.HostCount),
+		MultiplierPPM: v.GetMultiplierPpm()}
 }
 
 func keywordFromNoun(v *hexbid.Keyword) *pb.Keyword {
@@ -137,5 +141,6 @@ func keywordFromNoun(v *hexbid.Keyword) *pb.Keyword {
 }
 
 func (c *conversion) keyword(v *pb.Keyword) hexbid.Keyword {
-	return hexbid.Keyword{Text: v.GetText(), Match: toEnum(c, "campaign.keywords.match", v.GetMatch(), hexbid.MatchCount), Negative: v.GetNegative()}
+	return hexbid.Keyword{Text: v.GetText(), Match: toEnum(c, "campaign.keywords.match", v.GetMatch(), hexbid.MatchCount),
+		Negative: v.GetNegative()}
 }

@@ -44,7 +44,8 @@ func (Cards) Sponsored(c *hexbid.Campaign, creative *hexbid.Creative, p *hexbid.
 
 // ProgramCard returns what a search displays of a program.
 func ProgramCard(p *hexbid.Program) *pb.ProgramCard {
-	return &pb.ProgramCard{Name: p.Name, Uid: uint64(p.UID), DisplayName: p.DisplayName, Category: pb.Category(p.Category), Path: p.Path, IconUri: p.IconURI}
+	return &pb.ProgramCard{Name: p.Name, Uid: uint64(p.UID), DisplayName: p.DisplayName, Category: pb.Category(p.Category),
+		Path: p.Path, IconUri: p.IconURI}
 }
 
 // CreativeCard returns what a search displays of a creative.
@@ -107,7 +108,8 @@ func AppendCard(b, card []byte, datum hexbid.Datum) []byte {
 		return b
 	}
 	point := b[len(b)-pointBytes:]
-	at := hexbid.Point{Lat: math.Float64frombits(binary.LittleEndian.Uint64(point[1:])), Lng: math.Float64frombits(binary.LittleEndian.Uint64(point[10:]))}
+	at := hexbid.Point{Lat: math.Float64frombits(binary.LittleEndian.Uint64(point[1:])),
+		Lng: math.Float64frombits(binary.LittleEndian.Uint64(point[10:]))}
 	return appendPoint(b[:len(b)-pointBytes], geoindex.FromWGS84(datum, at), datum)
 }
 

@@ -183,7 +183,8 @@ func PackVerdict(v *Verdict) *diskpb.Verdict {
 // UnpackVerdict reverses PackVerdict. Its error is like that of Unpack.
 func UnpackVerdict(m *diskpb.Verdict) (Verdict, error) {
 	c := conversion{stored: true}
-	v := Verdict{State: toEnum(&c, "verdict.state", m.GetState(), hexbid.ReviewCount), At: c.instant("verdict.at", m.GetAt()), Version: m.GetVersion()}
+	v := Verdict{State: toEnum(&c, "verdict.state", m.GetState(), hexbid.ReviewCount),
+		At: c.instant("verdict.at", m.GetAt()), Version: m.GetVersion()}
 	if m.GetOf() == nil {
 		return v, c.err
 	}

@@ -85,14 +85,17 @@ func bitsOf(polygons []hexbid.Polygon) (out [][][][2]uint64) {
 
 func TestEveryBitOfAPolygonComesBackFromTheDisk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := &hexbid.Campaign{Area: hexbid.Area{Polygons: drawnPolygons(t)}, Excluded: hexbid.Area{Polygons: drawnPolygons(t)}}
+		c := &hexbid.Campaign{Area: hexbid.Area{Polygons: drawnPolygons(t)},
+			Excluded: hexbid.Area{Polygons: drawnPolygons(t)}}
 		r, err := load(stored(t, c))
 		if err != nil {
 			t.Fatal(err)
 		}
 		back := r.(*hexbid.Campaign)
-		if !reflect.DeepEqual(bitsOf(c.Area.Polygons), bitsOf(back.Area.Polygons)) || !reflect.DeepEqual(bitsOf(c.Excluded.Polygons), bitsOf(back.Excluded.Polygons)) {
-			t.Fatalf("gone %v and %v\ncame %v and %v", c.Area.Polygons, c.Excluded.Polygons, back.Area.Polygons, back.Excluded.Polygons)
+		if !reflect.DeepEqual(bitsOf(c.Area.Polygons), bitsOf(back.Area.Polygons)) ||
+			!reflect.DeepEqual(bitsOf(c.Excluded.Polygons), bitsOf(back.Excluded.Polygons)) {
+			t.Fatalf("gone %v and %v\ncame %v and %v", c.Area.Polygons, c.Excluded.Polygons, back.Area.Polygons,
+				back.Excluded.Polygons)
 		}
 	})
 }
@@ -100,10 +103,12 @@ func TestEveryBitOfAPolygonComesBackFromTheDisk(t *testing.T) {
 func TestPackedPolygonsThatAreDamagedAreAnError(t *testing.T) {
 	whole := appendPolygons(nil, []hexbid.Polygon{{square(3, 1), square(3, 0.5)}, {square(9, 1)}})
 	for _, damaged := range [][]byte{
-		whole[:len(whole)-1], append(bytes.Clone(whole), 0), {1}, {1, 1, 1}, {0x80}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, {1, 0xff, 0xff, 0xff, 0xff, 0x0f}, {2, 0},
+		whole[:len(whole)-1], append(bytes.Clone(whole), 0), {1}, {1, 1, 1}, {0x80},
+		{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, {1, 0xff, 0xff, 0xff, 0xff, 0x0f}, {2, 0},
 	} {
 		var c conversion
-		if polygons := c.unpackPolygons("area_polygons", damaged); polygons != nil || hexbid.KindOf(c.err) != hexbid.DataLoss {
+		if polygons := c.unpackPolygons("area_polygons", damaged); polygons != nil ||
+			hexbid.KindOf(c.err) != hexbid.DataLoss {
 			t.Errorf("%x: %v, %v", damaged, polygons, c.err)
 		}
 	}
@@ -122,7 +127,8 @@ func TestWhatOnlyAnswersHaveIsNotStored(t *testing.T) {
 			}
 			return true
 		})
-		if n := len(record.GetCampaign().GetArea().GetPolygons()) + len(record.GetCampaign().GetExcludedArea().GetPolygons()); n > 0 {
+		if n := len(record.GetCampaign().GetArea().GetPolygons()) +
+			len(record.GetCampaign().GetExcludedArea().GetPolygons()); n > 0 {
 			t.Errorf("%T: %d polygons are stored as text", r, n)
 		}
 	}

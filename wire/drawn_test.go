@@ -133,7 +133,8 @@ func (s *source) fillKind(v reflect.Value) {
 
 // square is a ring that runs counter-clockwise, as GeoJSON wants the outer one.
 func square(at, half float64) []hexbid.Point {
-	return []hexbid.Point{{Lat: at - half, Lng: -half}, {Lat: at - half, Lng: half}, {Lat: at + half, Lng: half}, {Lat: at + half, Lng: -half}, {Lat: at - half, Lng: -half}}
+	return []hexbid.Point{{Lat: at - half, Lng: -half}, {Lat: at - half, Lng: half}, {Lat: at + half, Lng: half},
+		{Lat: at + half, Lng: -half}, {Lat: at - half, Lng: -half}}
 }
 
 func reversed(ring []hexbid.Point) (out []hexbid.Point) {

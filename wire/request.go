@@ -54,7 +54,8 @@ func (c *conversion) viewer(v *pb.Viewer) hexbid.Viewer {
 	}
 	if v != nil && v.Age != nil {
 		if v.GetAge() < 0 { // -1 would mean unknown
-			c.note(hexbid.Invalidf("viewer.age", "%d is out of range: use 0 to %d, or leave it unset when unknown", v.GetAge(), hexbid.MaxAge))
+			c.note(hexbid.Invalidf("viewer.age", "%d is out of range: use 0 to %d, or leave it unset when unknown", v.GetAge(),
+				hexbid.MaxAge))
 		}
 		out.Age = int(v.GetAge())
 	}

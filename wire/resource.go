@@ -27,9 +27,9 @@ func (c *conversion) meta(kind hexbid.ResourceKind, m resourceMessage) hexbid.Me
 
 func advertiserFromNoun(v *hexbid.Advertiser) *pb.Advertiser {
 	return &pb.Advertiser{
-		Name: v.Name, Uid: uint64(v.UID), Etag: Etag(v.Version), CreateTime: fromInstant(v.CreatedAt), UpdateTime: fromInstant(v.UpdatedAt),
-		DisplayName: v.DisplayName,
-		State:       pb.ServingState(v.State),
+		Name: v.Name, Uid: uint64(v.UID), Etag: Etag(v.Version), CreateTime: fromInstant(v.CreatedAt),
+		UpdateTime: fromInstant(v.UpdatedAt), DisplayName: v.DisplayName,
+		State: pb.ServingState(v.State),
 	}
 }
 
@@ -43,8 +43,8 @@ func (c *conversion) advertiser(v *pb.Advertiser) *hexbid.Advertiser {
 
 func programFromNoun(v *hexbid.Program) *pb.Program {
 	return &pb.Program{
-		Name: v.Name, Uid: uint64(v.UID), Etag: Etag(v.Version), CreateTime: fromInstant(v.CreatedAt), UpdateTime: fromInstant(v.UpdatedAt),
-		DisplayName:      v.DisplayName,
+		Name: v.Name, Uid: uint64(v.UID), Etag: Etag(v.Version), CreateTime: fromInstant(v.CreatedAt),
+		UpdateTime: fromInstant(v.UpdatedAt), DisplayName: v.DisplayName,
 		AlternativeNames: v.AlternativeNames,
 		Category:         pb.Category(v.Category),
 		Hosts:            fromEnums[pb.Host](v.Hosts),
@@ -73,8 +73,8 @@ func (c *conversion) program(v *pb.Program) *hexbid.Program {
 
 func placeFromNoun(v *hexbid.Place) *pb.Place {
 	return &pb.Place{
-		Name: v.Name, Uid: uint64(v.UID), Etag: Etag(v.Version), CreateTime: fromInstant(v.CreatedAt), UpdateTime: fromInstant(v.UpdatedAt),
-		DisplayName:  v.DisplayName,
+		Name: v.Name, Uid: uint64(v.UID), Etag: Etag(v.Version), CreateTime: fromInstant(v.CreatedAt),
+		UpdateTime: fromInstant(v.UpdatedAt), DisplayName: v.DisplayName,
 		Latitude:     v.Point.Lat,
 		Longitude:    v.Point.Lng,
 		Datum:        pb.Datum_DATUM_WGS84,

@@ -90,7 +90,8 @@ func (c *conversion) instant(field string, t *timestamppb.Timestamp) time.Time {
 	}
 	at := t.AsTime()
 	if !t.IsValid() || at.IsZero() { // it would read as unset
-		c.note(hexbid.Invalidf(field, "%d s and %d ns are not an instant between 1970 and 2200", t.GetSeconds(), t.GetNanos()))
+		c.note(hexbid.Invalidf(field, "%d s and %d ns are not an instant between 1970 and 2200",
+			t.GetSeconds(), t.GetNanos()))
 	}
 	return at
 }

@@ -143,7 +143,8 @@ func fieldValue(field protoreflect.FieldDescriptor, n *int) protoreflect.Value {
 	case "hexbid.v1.Area.h3_cells":
 		return protoreflect.ValueOfString("89309ab36abffff")
 	case "hexbid.v1.Area.polygons":
-		return protoreflect.ValueOfString(fmt.Sprintf(`{"type":"Polygon","coordinates":[[[%d,0],[%d,0],[%d,1],[%d,0]]]}`, *n, *n+1, *n+1, *n))
+		return protoreflect.ValueOfString(fmt.Sprintf(`{"type":"Polygon","coordinates":[[[%d,0],[%d,0],[%d,1],[%d,0]]]}`, *n,
+			*n+1, *n+1, *n))
 	}
 	switch field.Kind() {
 	case protoreflect.EnumKind:
@@ -199,11 +200,14 @@ func TestWhatIsOutputOnlyIsNotTakenFromCallers(t *testing.T) {
 
 func TestErrorsNameEveryFieldThatDoesNotConvert(t *testing.T) {
 	bad := &pb.Campaign{
-		State: 9, PricingModel: 9, Pacing: 9, StartTime: &timestamppb.Timestamp{Seconds: 1 << 62}, EndTime: &timestamppb.Timestamp{Nanos: -1},
-		Area: &pb.Area{Circles: []*pb.Circle{{Datum: 9}, {Latitude: 91, Longitude: 181}}, H3Cells: []string{"x"}, Polygons: []string{"{}"}}, ExcludedArea: &pb.Area{OmittedShapes: 1},
-		Audience:  &pb.Audience{Genders: []pb.Gender{9}, Interests: []pb.Category{99}},
-		Creatives: []*pb.Creative{{Host: 99, Coupon: &pb.Coupon{ValidUntilTime: &timestamppb.Timestamp{Seconds: -62135596800}}}},
-		HostBids:  []*pb.HostBid{{Host: 99}}, Keywords: []*pb.Keyword{{Match: 9}},
+		State: 9, PricingModel: 9, Pacing: 9, StartTime: &timestamppb.Timestamp{Seconds: 1 << 62},
+		EndTime: &timestamppb.Timestamp{Nanos: -1},
+		Area: &pb.Area{Circles: []*pb.Circle{{Datum: 9}, {Latitude: 91, Longitude: 181}}, H3Cells: []string{"x"},
+			Polygons: []string{"{}"}}, ExcludedArea: &pb.Area{OmittedShapes: 1},
+		Audience: &pb.Audience{Genders: []pb.Gender{9}, Interests: []pb.Category{99}},
+		Creatives: []*pb.Creative{{Host: 99,
+			Coupon: &pb.Coupon{ValidUntilTime: &timestamppb.Timestamp{Seconds: -62135596800}}}},
+		HostBids: []*pb.HostBid{{Host: 99}}, Keywords: []*pb.Keyword{{Match: 9}},
 	}
 	noun, _, err := ToNoun(bad)
 	var named []string
@@ -212,8 +216,10 @@ func TestErrorsNameEveryFieldThatDoesNotConvert(t *testing.T) {
 		named = append(named, strings.TrimPrefix(e.Field, "campaign."))
 	}
 	slices.Sort(named)
-	want := []string{"area.circles.datum", "area.circles.latitude", "area.circles.longitude", "area.h3_cells", "area.polygons", "audience.genders", "audience.interests",
-		"creatives.coupon.valid_until_time", "creatives.host", "end_time", "excluded_area.omitted_shapes", "host_bids.host", "keywords.match", "pacing", "pricing_model", "start_time", "state"}
+	want := []string{"area.circles.datum", "area.circles.latitude", "area.circles.longitude", "area.h3_cells",
+		"area.polygons", "audience.genders", "audience.interests",
+		"creatives.coupon.valid_until_time", "creatives.host", "end_time", "excluded_area.omitted_shapes", "host_bids.host",
+		"keywords.match", "pacing", "pricing_model", "start_time", "state"}
 	if !slices.Equal(named, want) {
 		t.Errorf("got  %v\nwant %v", named, want)
 	}

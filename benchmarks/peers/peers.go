@@ -48,7 +48,8 @@ type Peer interface {
 
 // CircleOf is a campaign of one circle.
 func CircleOf(id int, c *hexbid.Campaign) Circle {
-	out := Circle{ID: id, Center: c.Area.Circles[0].Center, RadiusM: c.Area.Circles[0].RadiusM, MaxAge: hexbid.MaxAge, Genders: everyone, Systems: everyone, Bid: int64(c.Bid)}
+	out := Circle{ID: id, Center: c.Area.Circles[0].Center, RadiusM: c.Area.Circles[0].RadiusM, MaxAge: hexbid.MaxAge,
+		Genders: everyone, Systems: everyone, Bid: int64(c.Bid)}
 	if len(c.Audience.Ages) > 0 {
 		out.MinAge, out.MaxAge = c.Audience.Ages[0].Min, c.Audience.Ages[0].Max
 	}
@@ -77,7 +78,8 @@ func bits[T ~uint8](values []T) (mask int) {
 
 // covers is the exact test, on the sphere.
 func (c *Circle) covers(q *Query) bool {
-	return c.MinAge <= q.Age && q.Age <= c.MaxAge && c.Genders&q.Gender != 0 && c.Systems&q.System != 0 && c.Center.DistanceM(q.At) <= c.RadiusM
+	return c.MinAge <= q.Age && q.Age <= c.MaxAge && c.Genders&q.Gender != 0 && c.Systems&q.System != 0 &&
+		c.Center.DistanceM(q.At) <= c.RadiusM
 }
 
 // box is what holds a circle, in degrees.
@@ -145,7 +147,10 @@ func Check(p Peer, circles []Circle, queries []Query) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.Name(), err)
 		}
-		if !slices.EqualFunc(got, want, func(a, b int) bool { return a == b || circles[a].Bid == circles[b].Bid && circles[a].covers(q) }) {
+		if !slices.EqualFunc(got, want, func(a, b int) bool {
+			return a == b ||
+				circles[a].Bid == circles[b].Bid && circles[a].covers(q)
+		}) {
 			return fmt.Errorf("%s finds other circles for %+v:\n got %v\nwant %v", p.Name(), *q, got, want)
 		}
 	}

@@ -45,7 +45,8 @@ func TestPeersFindTheSameCircles(t *testing.T) {
 }
 
 func TestACheckSeesWhatIsMissing(t *testing.T) {
-	circles := []Circle{{Bid: 5, RadiusM: 100, MaxAge: 120, Genders: 1, Systems: 1}, {ID: 1, Bid: 4, RadiusM: 100, MaxAge: 120, Genders: 1, Systems: 1}}
+	circles := []Circle{{Bid: 5, RadiusM: 100, MaxAge: 120, Genders: 1, Systems: 1},
+		{ID: 1, Bid: 4, RadiusM: 100, MaxAge: 120, Genders: 1, Systems: 1}}
 	queries := []Query{{At: hexbid.Point{}, Gender: 1, System: 1}}
 	if Check(&Scan{circles[:1]}, circles, queries) == nil {
 		t.Error("a peer without the second circle passed")

@@ -52,18 +52,22 @@ func StartPostGIS() (*PostGIS, error) {
 	if err != nil {
 		return nil, err
 	}
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", filepath.Join(p.dir, "data"), "-U", "bench", "-A", "trust", "--no-sync")
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", filepath.Join(p.dir, "data"), "-U", "bench",
+		"-A", "trust", "--no-sync")
 	initdb.SysProcAttr = owner
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	p.process = exec.Command(filepath.Join(bin, "postgres"), "-D", filepath.Join(p.dir, "data"), "-p", port, "-c", "listen_addresses=127.0.0.1",
-		"-k", p.dir, "-c", "shared_buffers=2GB", "-c", "fsync=off", "-c", "max_wal_size=4GB", "-c", "jit=off", "-c", "max_parallel_workers_per_gather=0")
+	p.process = exec.Command(filepath.Join(bin, "postgres"), "-D", filepath.Join(p.dir, "data"), "-p", port, "-c",
+		"listen_addresses=127.0.0.1",
+		"-k", p.dir, "-c", "shared_buffers=2GB", "-c", "fsync=off", "-c", "max_wal_size=4GB", "-c", "jit=off", "-c",
+		"max_parallel_workers_per_gather=0")
 	p.process.SysProcAttr = owner
 	if err := p.process.Start(); err != nil {
 		return nil, err
 	}
-	if p.pool, err = pgxpool.New(context.Background(), fmt.Sprintf("postgres://bench@%s/postgres?pool_max_conns=64", address)); err != nil {
+	if p.pool, err = pgxpool.New(context.Background(), fmt.Sprintf("postgres://bench@%s/postgres?pool_max_conns=64",
+		address)); err != nil {
 		return nil, errors.Join(err, end(p.process))
 	}
 	if err := within(20*time.Second, func() error { return p.pool.Ping(context.Background()) }); err != nil {
@@ -83,7 +87,8 @@ func notRoot(dir string) (*syscall.SysProcAttr, error) {
 	}
 	uid, _ := strconv.Atoi(u.Uid)
 	gid, _ := strconv.Atoi(u.Gid)
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, os.Chown(dir, uid, gid)
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}},
+		os.Chown(dir, uid, gid)
 }
 
 // Load implements Peer.
@@ -98,11 +103,14 @@ func (p *PostGIS) Load(circles []Circle) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.pool.CopyFrom(ctx, pgx.Identifier{"circles"}, []string{"id", "lng", "lat", "radius_m", "min_age", "max_age", "genders", "systems", "bid", "west", "south", "east", "north"},
+	_, err = p.pool.CopyFrom(ctx, pgx.Identifier{"circles"},
+		[]string{"id", "lng", "lat", "radius_m", "min_age", "max_age", "genders", "systems", "bid", "west",
+			"south", "east", "north"},
 		pgx.CopyFromSlice(len(circles), func(i int) ([]any, error) {
 			c := &circles[i]
 			low, high := c.box()
-			return []any{c.ID, c.Center.Lng, c.Center.Lat, c.RadiusM, c.MinAge, c.MaxAge, c.Genders, c.Systems, c.Bid, low[0], low[1], high[0], high[1]}, nil
+			return []any{c.ID, c.Center.Lng, c.Center.Lat, c.RadiusM, c.MinAge, c.MaxAge, c.Genders, c.Systems, c.Bid, low[0],
+				low[1], high[0], high[1]}, nil
 		}))
 	if err != nil {
 		return err

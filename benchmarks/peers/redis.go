@@ -47,7 +47,8 @@ func StartRedis() (*Redis, error) {
 	if r.dir, err = os.MkdirTemp("", "hexbid-redis-"); err != nil {
 		return nil, err
 	}
-	r.process = exec.Command(binary, "--port", port, "--bind", "127.0.0.1", "--dir", r.dir, "--save", "", "--appendonly", "no")
+	r.process = exec.Command(binary, "--port", port, "--bind", "127.0.0.1", "--dir", r.dir, "--save",
+		"", "--appendonly", "no")
 	if err := r.process.Start(); err != nil {
 		return nil, err
 	}
@@ -68,7 +69,8 @@ func (r *Redis) Load(circles []Circle) error {
 		for i := first; i < min(first+batch, len(circles)); i++ {
 			c := &circles[i]
 			r.widestM = max(r.widestM, c.RadiusM)
-			locations = append(locations, &redis.GeoLocation{Name: strconv.Itoa(i), Longitude: c.Center.Lng, Latitude: c.Center.Lat})
+			locations = append(locations, &redis.GeoLocation{Name: strconv.Itoa(i), Longitude: c.Center.Lng,
+				Latitude: c.Center.Lat})
 		}
 		if err := r.client.GeoAdd(ctx, redisKey, locations...).Err(); err != nil {
 			return err
@@ -80,8 +82,9 @@ func (r *Redis) Load(circles []Circle) error {
 // TopTen implements Peer. Redis keeps centres to some decimetres, on a sphere of
 // its own: the search is a little wider.
 func (r *Redis) TopTen(q *Query, into []int) ([]int, error) {
-	names, err := r.client.GeoSearch(context.Background(), redisKey, &redis.GeoSearchQuery{Longitude: q.At.Lng, Latitude: q.At.Lat,
-		Radius: math.Ceil(r.widestM*1.001 + 1), RadiusUnit: "m"}).Result()
+	names, err := r.client.GeoSearch(context.Background(), redisKey,
+		&redis.GeoSearchQuery{Longitude: q.At.Lng, Latitude: q.At.Lat,
+			Radius: math.Ceil(r.widestM*1.001 + 1), RadiusUnit: "m"}).Result()
 	if err != nil {
 		return nil, err
 	}

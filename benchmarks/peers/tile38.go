@@ -43,7 +43,8 @@ func (t *Tile38) Load(circles []Circle) error {
 		for i := first; i < min(first+batch, len(circles)); i++ {
 			c := &circles[i]
 			low, high := c.box()
-			pipe.Do(ctx, "SET", tile38Key, i, "FIELD", "min_age", c.MinAge, "FIELD", "max_age", c.MaxAge, "FIELD", "genders", c.Genders, "FIELD", "systems", c.Systems,
+			pipe.Do(ctx, "SET", tile38Key, i, "FIELD", "min_age", c.MinAge, "FIELD", "max_age", c.MaxAge, "FIELD", "genders",
+				c.Genders, "FIELD", "systems", c.Systems,
 				"BOUNDS", low[1], low[0], high[1], high[0])
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
@@ -56,7 +57,8 @@ func (t *Tile38) Load(circles []Circle) error {
 // TopTen implements Peer. Masks are filtered by the values that have the bit, and
 // the circle by the exact test.
 func (t *Tile38) TopTen(q *Query, into []int) ([]int, error) {
-	args := []any{"INTERSECTS", tile38Key, "LIMIT", len(t.circles), "WHERE", "min_age", "-inf", q.Age, "WHERE", "max_age", q.Age, "+inf"}
+	args := []any{"INTERSECTS", tile38Key, "LIMIT", len(t.circles), "WHERE", "min_age", "-inf", q.Age, "WHERE",
+		"max_age", q.Age, "+inf"}
 	args = append(args, withBit("genders", q.Gender)...)
 	args = append(args, withBit("systems", q.System)...)
 	args = append(args, "IDS", "BOUNDS", q.At.Lat, q.At.Lng, q.At.Lat, q.At.Lng)

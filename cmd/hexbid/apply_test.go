@@ -64,8 +64,8 @@ func TestEveryTemplateAppliesAsItIsAndTwiceChangesNothing(t *testing.T) {
 			if after := s.main.exchange.Size().Version; after != version {
 				t.Errorf("the second time wrote version %d over %d", after, version)
 			}
-			out := s.mustRun(t, "", "search", "--lat", "30.2553", "--lng", "120.1640", "--age", "30", "--os", "ios", "--host",
-				"wechat")
+			out := s.mustRun(t, "", "search", "--lat", "30.2553", "--lng", "120.1640", "--age", "30", "--os",
+				"ios", "--host", "wechat")
 			if !strings.Contains(out, "满30减8") || !strings.Contains(out, "样板面馆") {
 				t.Errorf("the ad does not show: %s", out)
 			}
@@ -229,8 +229,8 @@ func TestCommandsThatReadAndChange(t *testing.T) {
 	if out := s.mustRun(t, "", "approve", place); !strings.Contains(out, "is approved: 30.2") {
 		t.Errorf("approve: %q", out)
 	}
-	if out := s.mustRun(t, "", "search", "--lat", "30.2653", "--lng", "120.1640", "--slots", "0"); !strings.Contains(out,
-		"1.1 km") {
+	if out := s.mustRun(t, "", "search", "--lat", "30.2653", "--lng", "120.1640", "--slots",
+		"0"); !strings.Contains(out, "1.1 km") {
 		t.Errorf("search: %q", out)
 	}
 	if out := s.mustRun(t, "", "search", "--lat", "30.2553", "--lng", "120.1640", "--trace"); !strings.Contains(out,

@@ -42,8 +42,8 @@ func create(change func(*pb.Campaign)) func(context.Context, *testServer) error 
 	return func(ctx context.Context, s *testServer) error {
 		c := goodCampaign()
 		change(c)
-		_, err := s.campaigns.CreateCampaign(ctx, &pb.CreateCampaignRequest{Parent: "advertisers/a", CampaignId: "bad",
-			Campaign: c})
+		_, err := s.campaigns.CreateCampaign(ctx,
+			&pb.CreateCampaignRequest{Parent: "advertisers/a", CampaignId: "bad", Campaign: c})
 		return err
 	}
 }

@@ -23,7 +23,8 @@ func TestTheLogOfChangesIsKeptAsTheFlagsSay(t *testing.T) {
 		days int
 		mb   int64
 		flag string
-	}{{0, 1, "change-log-days"}, {-1, 1, "change-log-days"}, {math.MaxInt, 1, "change-log-days"}, {1, 0, "change-log-mb"}, {1, -1, "change-log-mb"}, {1, math.MaxInt64, "change-log-mb"}} {
+	}{{0, 1, "change-log-days"}, {-1, 1, "change-log-days"}, {math.MaxInt, 1, "change-log-days"}, {1, 0, "change-log-mb"},
+		{1, -1, "change-log-mb"}, {1, math.MaxInt64, "change-log-mb"}} {
 		c.ChangeLogDays, c.ChangeLogMB = bad.days, bad.mb
 		if _, err := retentionOf(&c); hexbid.KindOf(err) != hexbid.Invalid || !strings.HasPrefix(err.Error(), bad.flag+": ") {
 			t.Errorf("%d days, %d MB: %v", bad.days, bad.mb, err)

@@ -129,7 +129,8 @@ func limitsOf(c *ServeConfig) server.Limits {
 func retentionOf(c *ServeConfig) (store.Retention, error) {
 	const mostDays, mostMB = 36_500, 1 << 30 // a hundred years, a pebibyte
 	if c.ChangeLogDays < 1 || c.ChangeLogDays > mostDays {
-		return store.Retention{}, hexbid.Invalidf("change-log-days", "%d is out of range: use 1 to %d", c.ChangeLogDays, mostDays)
+		return store.Retention{}, hexbid.Invalidf("change-log-days", "%d is out of range: use 1 to %d",
+			c.ChangeLogDays, mostDays)
 	}
 	if c.ChangeLogMB < 1 || c.ChangeLogMB > mostMB {
 		return store.Retention{}, hexbid.Invalidf("change-log-mb", "%d is out of range: use 1 to %d", c.ChangeLogMB, mostMB)

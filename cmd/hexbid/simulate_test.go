@@ -379,8 +379,8 @@ func TestRequestsAreReplayed(t *testing.T) {
 	var file strings.Builder
 	file.WriteString("time,lat,lon,age,gender,os,host,scene,category,radius,slots,limit,user\n")
 	for i := range 400 {
-		fmt.Fprintf(&file, "%.3f,30.25,120.16,%d,female,ios,wechat,search,catering,3000,2,5,u%d\n", float64(i)*0.5,
-			20+i%40, i)
+		fmt.Fprintf(&file, "%.3f,30.25,120.16,%d,female,ios,wechat,search,catering,3000,2,5,u%d\n",
+			float64(i)*0.5, 20+i%40, i)
 	}
 	file.WriteString("2.1,95,120.16,20,female,ios,wechat,search,catering,3000,2,5,u\n")
 	file.WriteString("2.2,30.25,120.16,20,neither,ios,wechat,search,catering,3000,2,5,u\n")

@@ -86,8 +86,8 @@ func TestAllErrorsOfARowAreToldAtOnceInTheFilesWords(t *testing.T) {
 			fields = append(fields, v.GetField())
 		}
 	}
-	if want := []string{"campaign.display_name", "campaign.bid_micros", "campaign.time_zone"}; !reflect.DeepEqual(fields,
-		want) {
+	if want := []string{"campaign.display_name", "campaign.bid_micros",
+		"campaign.time_zone"}; !reflect.DeepEqual(fields, want) {
 		t.Errorf("the status names %q, want %q", fields, want)
 	}
 }

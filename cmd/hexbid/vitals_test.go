@@ -13,8 +13,8 @@ import (
 func TestALoadHasTheServersOwnFigures(t *testing.T) {
 	s := boot(t, func(c *ServeConfig) { c.MetricsListen = "127.0.0.1:0" })
 	dir := t.TempDir()
-	args := []string{"load", "--rate", "50", "--duration", "2500ms", "--warm-up", "0s", "--call-timeout", "1m", "--out",
-		dir}
+	args := []string{"load", "--rate", "50", "--duration", "2500ms", "--warm-up", "0s",
+		"--call-timeout", "1m", "--out", dir}
 	code, out, errs := simulate(testContext(t), s.main.Address(),
 		append(args, "--metrics", "http://"+s.main.MetricsAddress())...)
 	if code != 0 {

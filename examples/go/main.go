@@ -29,7 +29,8 @@ func main() {
 	if len(os.Args) > 1 {
 		address = os.Args[1]
 	}
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultServiceConfig(retries),
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultServiceConfig(retries),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 5 * time.Second}))
 	if err != nil {
 		log.Fatal(err)
@@ -39,8 +40,9 @@ func main() {
 	defer cancel()
 	response, err := pb.NewSearchServiceClient(conn).SearchNearby(ctx, &pb.SearchNearbyRequest{
 		Location: &pb.Location{Latitude: 30.2553, Longitude: 120.1640, Datum: pb.Datum_DATUM_WGS84},
-		Viewer:   &pb.Viewer{Age: proto.Int32(24), Gender: pb.Gender_GENDER_FEMALE, OperatingSystem: pb.OperatingSystem_OPERATING_SYSTEM_IOS},
-		Host:     pb.Host_HOST_WECHAT, Scene: pb.Scene_SCENE_NEARBY_LIST, NearbyLimit: proto.Int32(5),
+		Viewer: &pb.Viewer{Age: proto.Int32(24), Gender: pb.Gender_GENDER_FEMALE,
+			OperatingSystem: pb.OperatingSystem_OPERATING_SYSTEM_IOS},
+		Host: pb.Host_HOST_WECHAT, Scene: pb.Scene_SCENE_NEARBY_LIST, NearbyLimit: proto.Int32(5),
 	})
 	if err != nil {
 		log.Fatal(err)

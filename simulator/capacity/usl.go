@@ -35,13 +35,13 @@ const leastLoads = 4
 // for a point that is not above 0.
 func FitScalability(points []Load) (Scalability, error) {
 	if len(points) < leastLoads {
-		return Scalability{}, hexbid.Invalidf("points", "%d are too few for three parameters: give %d or more", len(points),
-			leastLoads)
+		return Scalability{}, hexbid.Invalidf("points", "%d are too few for three parameters: give %d or more",
+			len(points), leastLoads)
 	}
 	for _, p := range points {
 		if !(p.Callers > 0 && p.PerSecond > 0) {
-			return Scalability{}, hexbid.Invalidf("points", "%v callers at %v a second: both must be above 0", p.Callers,
-				p.PerSecond)
+			return Scalability{}, hexbid.Invalidf("points",
+				"%v callers at %v a second: both must be above 0", p.Callers, p.PerSecond)
 		}
 	}
 	// The fit uses squares, so that no parameter falls below 0. The first point gives the scale of λ.

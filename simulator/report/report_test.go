@@ -62,8 +62,8 @@ func aCapacity() *Run {
 	for _, rate := range []float64{500, 1000, 1000, 1100} {
 		m := load.Measures{"p50": 0.001, "p99": rate / 250_000, "p99.9": rate / 200_000, "service_p99": 0.003, "mean": 0.001,
 			"reached": rate}
-		r.Capacity.Tries = append(r.Capacity.Tries, capacity.Try{PerSecond: rate, Phase: "confirm", Held: rate < 1100,
-			Measures: m})
+		r.Capacity.Tries = append(r.Capacity.Tries,
+			capacity.Try{PerSecond: rate, Phase: "confirm", Held: rate < 1100, Measures: m})
 	}
 	return r
 }

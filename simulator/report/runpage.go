@@ -29,8 +29,8 @@ func (r *Run) WritePage(w io.Writer) error {
 	pictures := r.pictures()
 	var before load.Measures
 	if old := r.compared; old != nil {
-		p.Compared = fmt.Sprintf("the run of %s, %s. %s", old.Started.Format("2006-01-02 15:04:05 MST"), old.Command,
-			old.Verdict())
+		p.Compared = fmt.Sprintf("the run of %s, %s. %s", old.Started.Format("2006-01-02 15:04:05 MST"),
+			old.Command, old.Verdict())
 		pictures, before = overlaid(pictures, old.pictures()), old.figures()
 	}
 	p.Tiles = tiles(r.figures(), before, r.tileNames(), r.comparable)

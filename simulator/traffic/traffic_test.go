@@ -143,8 +143,8 @@ func TestAPersonStaysTheSame(t *testing.T) {
 }
 
 func TestWhere(t *testing.T) {
-	for _, where := range []string{"china", "China", "Hangzhou", "杭州", "shanghai", "31.2,121.4,3", "-89.9, 179.99, 100",
-		"90,0,1"} {
+	for _, where := range []string{"china", "China", "Hangzhou", "杭州", "shanghai", "31.2,121.4,3",
+		"-89.9, 179.99, 100", "90,0,1"} {
 		c := crowd(t, where, 1)
 		for i := range 200 {
 			at := c.Request(i).GetLocation()

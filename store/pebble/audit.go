@@ -34,7 +34,8 @@ func (a *audit) check(dir string, c *clock) error {
 	if missing == "" {
 		return nil
 	}
-	return hexbid.Errorf(hexbid.DataLoss, "data", "the catalogue in %s does not add up (%s): acknowledged writes are lost: %s", dir, missing, orAcceptLoss)
+	return hexbid.Errorf(hexbid.DataLoss, "data",
+		"the catalogue in %s does not add up (%s): acknowledged writes are lost: %s", dir, missing, orAcceptLoss)
 }
 
 // missing describes what does not agree, empty when everything does.

@@ -23,13 +23,15 @@ func market(t *testing.T, s *Store) {
 		return step
 	}
 	around := func(name, program string) store.Step {
-		step := declared(&hexbid.Campaign{Meta: hexbid.Meta{Name: name}, Program: program, Area: hexbid.Area{AroundPlacesM: 300}})
+		step := declared(&hexbid.Campaign{Meta: hexbid.Meta{Name: name}, Program: program,
+			Area: hexbid.Area{AroundPlacesM: 300}})
 		step.IfVersion = store.AnyVersion
 		step.Derived = &store.Derived{By: 1, Value: []byte("covering")}
 		return step
 	}
 	for _, steps := range [][]store.Step{
-		{declared(&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}}), programStep("advertisers/a/programs/p"), programStep("advertisers/a/programs/q")},
+		{declared(&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}}), programStep("advertisers/a/programs/p"),
+			programStep("advertisers/a/programs/q")},
 		{place(hexbid.InReview), around("advertisers/a/campaigns/c", "advertisers/a/programs/p")},
 		{around("advertisers/a/campaigns/d", "advertisers/a/programs/p")},
 		{place(hexbid.Approved)},
@@ -56,9 +58,14 @@ func TestWhatBelongsToRecordsIsProvedByAScan(t *testing.T) {
 			return s.db.Set(appendReferenceKey(nil, p, "advertisers/a/campaigns/d"), nil, pebble.Sync)
 		},
 			"of 10 names by uid and references 11"},
-		"a uid is gone":           {func(s *Store) error { return s.db.Delete(uidKey(1), pebble.Sync) }, "of 10 names by uid and references 9"},
-		"a uid with another name": {func(s *Store) error { return s.db.Set(uidKey(1), []byte(p), pebble.Sync) }, "names by uid"},
-		"a counter is gone":       {func(s *Store) error { return s.db.Delete(appendCounterKey(nil, p, store.Approved), pebble.Sync) }, "of 4 counters 3"},
+		"a uid is gone": {func(s *Store) error { return s.db.Delete(uidKey(1), pebble.Sync) },
+			"of 10 names by uid and references 9"},
+		"a uid with another name": {func(s *Store) error { return s.db.Set(uidKey(1), []byte(p), pebble.Sync) },
+			"names by uid"},
+		"a counter is gone": {func(s *Store) error {
+			return s.db.Delete(appendCounterKey(nil, p, store.Approved),
+				pebble.Sync)
+		}, "of 4 counters 3"},
 		"a counter has another value": {func(s *Store) error {
 			return s.db.Set(appendCounterKey(nil, p, store.Approved), binary.AppendVarint(nil, 2), pebble.Sync)
 		}, "of 4 counters 4 are there, or others"},
@@ -103,7 +110,8 @@ func mended(t *testing.T, fs vfs.FS) {
 		want    int64
 	}{
 		{"advertisers/a/programs/p", store.Approved, 1}, {"advertisers/a/programs/p", store.Buyers, 0},
-		{"advertisers/a/programs/q", store.Buyers, 1}, {"advertisers/a/programs/q", store.Around, 1}, {"advertisers/a", store.Entries, 0},
+		{"advertisers/a/programs/q", store.Buyers, 1}, {"advertisers/a/programs/q", store.Around, 1},
+		{"advertisers/a", store.Entries, 0},
 	} {
 		if n, err := s.Counted(ctx, c.owner, c.counter); err != nil || n != c.want {
 			t.Errorf("counter %d of %s is %d, %v: want %d", c.counter, c.owner, n, err, c.want)
@@ -123,7 +131,8 @@ func mended(t *testing.T, fs vfs.FS) {
 		t.Fatal(err)
 	}
 	changes := 0
-	if err := s.Log(ctx, s.synced.Load().clock.log.start, func(*store.Change) bool { changes++; return true }); err != nil || changes != 1 {
+	if err := s.Log(ctx, s.synced.Load().clock.log.start,
+		func(*store.Change) bool { changes++; return true }); err != nil || changes != 1 {
 		t.Errorf("the log from the loss on: %d changes, %v", changes, err)
 	}
 }
@@ -138,7 +147,8 @@ func TestARelinkThatIsInterruptedIsDoneAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	var crashes []*vfs.MemFS
-	s = open(t, Options{Dir: "d/c", Log: quiet, AcceptLoss: true, FS: crashing(fs, func(c *vfs.MemFS) { crashes = append(crashes, c) })})
+	s = open(t, Options{Dir: "d/c", Log: quiet, AcceptLoss: true,
+		FS: crashing(fs, func(c *vfs.MemFS) { crashes = append(crashes, c) })})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

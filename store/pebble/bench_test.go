@@ -41,8 +41,9 @@ func campaign(i int) store.Group {
 	at := time.Unix(1_800_000_000, 0).UTC()
 	record := store.Declare(&hexbid.Campaign{
 		Meta:    hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", owner, i), CreatedAt: at, UpdatedAt: at},
-		Program: program(i), DisplayName: "咖啡买一送一", Pricing: hexbid.CPC, Bid: 1_200_000, DailyBudget: 50_000_000, State: hexbid.Active,
-		Area:      hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 30.25, Lng: 120.16}, RadiusM: 2000}}},
+		Program: program(i), DisplayName: "咖啡买一送一", Pricing: hexbid.CPC, Bid: 1_200_000, DailyBudget: 50_000_000,
+		State: hexbid.Active, Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 30.25, Lng: 120.16},
+			RadiusM: 2000}}},
 		Audience:  hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 18, Max: 40}}, OS: []hexbid.OS{hexbid.IOS, hexbid.Android}},
 		Creatives: []hexbid.Creative{{Title: "第二杯半价", Promotion: "步行三分钟", Path: "pages/shop"}},
 	}, 8)

@@ -53,7 +53,8 @@ func (s *Store) bringOver(o *Options) error {
 	if s.bringing == nil {
 		return nil
 	}
-	p := passage{store: s, state: s.bringing, batch: s.db.NewBatch(), entriesABatch: o.entriesABatch, begun: time.Now(), told: time.Now()}
+	p := passage{store: s, state: s.bringing, batch: s.db.NewBatch(), entriesABatch: o.entriesABatch, begun: time.Now(),
+		told: time.Now()}
 	if p.entriesABatch == 0 {
 		p.entriesABatch = entriesABatch
 	}

@@ -80,7 +80,8 @@ func (h *holding) check(s *Store) error {
 		return nil
 	})
 	if err != nil || !reflect.DeepEqual(found, h.records) {
-		return fmt.Errorf("%w: scanned %v, want %v", err, slices.Collect(maps.Keys(found)), slices.Collect(maps.Keys(h.records)))
+		return fmt.Errorf("%w: scanned %v, want %v", err, slices.Collect(maps.Keys(found)),
+			slices.Collect(maps.Keys(h.records)))
 	}
 	for name, want := range h.records {
 		if r, err := s.ByUID(ctx, want.Metadata().UID); err != nil || !reflect.DeepEqual(r.Resource, want) {
@@ -132,7 +133,8 @@ const hasCome = "has the present format"
 
 // told is what the log says at the end, however many lives it took.
 func (h *holding) told(folder string) string {
-	return fmt.Sprintf(hasCome+"\" folder=catalogue from=%s to=4 entries=%d ", folder[len("format-"):][:1], len(h.records)+len(h.verdicts))
+	return fmt.Sprintf(hasCome+"\" folder=catalogue from=%s to=4 entries=%d ", folder[len("format-"):][:1],
+		len(h.records)+len(h.verdicts))
 }
 
 // checkCounters looks at what records count since they were brought over, and that they
@@ -144,7 +146,8 @@ func checkCounters(t *testing.T, s *Store, folder string) {
 	if folder == "format-2" || folder == "format-3" {
 		cells = 4
 	}
-	for counter, want := range map[store.Counter]int64{store.Places: 1, store.Approved: 1, store.Around: 1, store.Buyers: 2} {
+	for counter, want := range map[store.Counter]int64{store.Places: 1, store.Approved: 1, store.Around: 1,
+		store.Buyers: 2} {
 		if n, err := s.Counted(ctx, program, counter); err != nil || n != want {
 			t.Errorf("counter %d of the program is %d, want %d (%v)", counter, n, want, err)
 		}
@@ -155,7 +158,8 @@ func checkCounters(t *testing.T, s *Store, folder string) {
 	if n, err := s.Counted(ctx, "advertisers/tea", store.Entries); err != nil || n != want {
 		t.Errorf("the advertiser has %d entries, want %d (%v)", n, want, err)
 	}
-	if _, err := commit(s, []store.Step{{Delete: program, IfVersion: store.AnyVersion}}); hexbid.KindOf(err) != hexbid.InUse {
+	if _, err := commit(s, []store.Step{{Delete: program,
+		IfVersion: store.AnyVersion}}); hexbid.KindOf(err) != hexbid.InUse {
 		t.Errorf("a program that others need is deleted: %v", err)
 	}
 }
@@ -230,7 +234,8 @@ func killedAtEveryOperation(t *testing.T, mem *vfs.MemFS) (killed []killedDisk) 
 		defer guard.Unlock()
 		for _, kept := range []int{0, 100} {
 			killed = append(killed, killedDisk{mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: kept, RNG: random}),
-				fmt.Sprintf("operation %d, of kind %d on %s, with %d %% of what was not synced", len(killed)/2, op.Kind, op.Path, kept)})
+				fmt.Sprintf("operation %d, of kind %d on %s, with %d %% of what was not synced", len(killed)/2,
+					op.Kind, op.Path, kept)})
 		}
 		return nil
 	}))
@@ -274,8 +279,9 @@ func BenchmarkBringOver(b *testing.B) {
 		b.Chdir(b.TempDir())
 		fillEarlier(b, vfs.Default, count, func(m hexbid.Meta) hexbid.Resource {
 			m.Name = fmt.Sprintf("advertisers/a%d/campaigns/c%d", m.UID%5000, m.UID)
-			return &hexbid.Campaign{Meta: m, DisplayName: m.Name, Program: fmt.Sprintf("advertisers/a%d/programs/p", m.UID%5000), Pricing: hexbid.CPC, Bid: 1_000_000,
-				DailyBudget: 100_000_000, Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 30.251234, Lng: 120.151234}, RadiusM: 1834}}},
+			return &hexbid.Campaign{Meta: m, DisplayName: m.Name, Program: fmt.Sprintf("advertisers/a%d/programs/p", m.UID%5000),
+				Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 100_000_000,
+				Area:      hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 30.251234, Lng: 120.151234}, RadiusM: 1834}}},
 				Creatives: []hexbid.Creative{{Title: "A cup of tea", Promotion: "半价"}}}
 		})
 		b.StartTimer()

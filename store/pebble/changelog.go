@@ -214,7 +214,8 @@ func (r *logReader) next(ctx context.Context) (*store.Change, error) {
 	if err != nil || record == nil {
 		return nil, err
 	}
-	c := &store.Change{Version: record.GetVersion(), Who: record.GetWho(), From: record.GetFrom(), Previous: previous, Hash: r.previous}
+	c := &store.Change{Version: record.GetVersion(), Who: record.GetWho(), From: record.GetFrom(), Previous: previous,
+		Hash: r.previous}
 	if record.GetAt() != nil {
 		c.At = record.GetAt().AsTime()
 	}
@@ -252,7 +253,8 @@ func (r *logReader) link(ctx context.Context) (*diskpb.Change, error) {
 // broken returns the error for a log whose chain is broken. The catalogue's records do not depend on the log.
 func (r *logReader) broken(how string) error {
 	return hexbid.Errorf(hexbid.DataLoss, "data", "the log of changes in %s breaks off behind version %d (%s): "+
-		"restore the catalogue from a copy, or start once with --accept-loss to begin the log anew", r.view.store.dir, r.last, how)
+		"restore the catalogue from a copy, or start once with --accept-loss to begin the log anew", r.view.store.dir, r.last,
+		how)
 }
 
 // logIsWhole reads the whole log. Its error says where the chain breaks.
@@ -334,7 +336,8 @@ func (r *logReader) after(version uint64, e *diskpb.Entry) (record store.Record,
 	there := false
 	prefix := appendHistoryKey(nil, e.GetName(), version)
 	from := appendHistoryKey(nil, e.GetName(), version+1)
-	for ok := r.history.SeekGE(from); ok && !there && bytes.HasPrefix(r.history.Key(), prefix[:len(prefix)-8]); ok = r.history.Next() {
+	for ok := r.history.SeekGE(from); ok && !there && bytes.HasPrefix(r.history.Key(),
+		prefix[:len(prefix)-8]); ok = r.history.Next() {
 		var later *diskpb.Entry
 		if later, err = r.later.entry(versionIn(r.history.Key()), e.GetName()); err != nil {
 			return record, err

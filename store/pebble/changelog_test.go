@@ -49,7 +49,8 @@ func TestAChangeOnDiskIsTheMessageOfTheContract(t *testing.T) {
 	write := func(displayName string) store.Change {
 		step := declared(&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: displayName})
 		step.IfVersion = store.AnyVersion
-		outcomes, err := s.Commit(context.Background(), []store.Group{{Steps: []store.Step{step}, At: at, Who: "operator\xff", From: "192.0.2.7"}})
+		outcomes, err := s.Commit(context.Background(),
+			[]store.Group{{Steps: []store.Step{step}, At: at, Who: "operator\xff", From: "192.0.2.7"}})
 		if err != nil || outcomes[0].Err != nil {
 			t.Fatal(err, outcomes[0].Err)
 		}
@@ -64,12 +65,14 @@ func TestAChangeOnDiskIsTheMessageOfTheContract(t *testing.T) {
 	if err := proto.Unmarshal(value, m); err != nil {
 		t.Fatal(err)
 	}
-	if len(m.ProtoReflect().GetUnknown()) > 0 || !m.GetAt().AsTime().Equal(at) || m.GetWho() != "operator?" || m.GetFrom() != "192.0.2.7" ||
+	if len(m.ProtoReflect().GetUnknown()) > 0 || !m.GetAt().AsTime().Equal(at) || m.GetWho() != "operator?" ||
+		m.GetFrom() != "192.0.2.7" ||
 		m.GetVersion() != second.Version || string(m.GetPrevious()) != string(first.Hash[:]) || len(m.GetEntries()) != 1 {
 		t.Fatalf("the record %v", m)
 	}
 	e := m.GetEntries()[0]
-	if len(e.ProtoReflect().GetUnknown()) > 0 || e.GetName() != "advertisers/a" || e.GetUidBefore() != 1 || e.GetUidAfter() != 1 || e.VerdictBefore != nil ||
+	if len(e.ProtoReflect().GetUnknown()) > 0 || e.GetName() != "advertisers/a" || e.GetUidBefore() != 1 ||
+		e.GetUidAfter() != 1 || e.VerdictBefore != nil ||
 		e.GetBefore().GetAdvertiser().GetDisplayName() != "one" || e.GetBefore().GetVersion() != first.Version {
 		t.Errorf("the entry %v", e)
 	}
@@ -132,7 +135,9 @@ func TestTheLogIsPrunedByAge(t *testing.T) {
 	defer s.Close()
 	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	for i, minutes := range []int{0, 10, 50, 75} {
-		outcomes, err := s.Commit(context.Background(), []store.Group{{Steps: []store.Step{advertiser(fmt.Sprintf("advertisers/a%d", i))}, At: noon.Add(time.Duration(minutes) * time.Minute)}})
+		outcomes, err := s.Commit(context.Background(),
+			[]store.Group{{Steps: []store.Step{advertiser(fmt.Sprintf("advertisers/a%d", i))},
+				At: noon.Add(time.Duration(minutes) * time.Minute)}})
 		if err != nil || outcomes[0].Err != nil {
 			t.Fatal(err, outcomes[0].Err)
 		}
@@ -153,7 +158,8 @@ func TestAStepOfPruningThatIsOvertakenDoesNothing(t *testing.T) {
 		}
 	}
 	before := s.synced.Load().clock
-	if err := s.ask(context.Background(), &request{prune: &pruning{from: 1, to: 2, bytes: 10}, done: make(chan struct{})}); err != nil {
+	if err := s.ask(context.Background(), &request{prune: &pruning{from: 1, to: 2, bytes: 10},
+		done: make(chan struct{})}); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.synced.Load().clock; !reflect.DeepEqual(got, before) {

@@ -64,7 +64,8 @@ const clockBytes = 128
 
 func (c *clock) encode() []byte {
 	b := make([]byte, 0, clockBytes)
-	for _, n := range []uint64{c.version, uint64(c.uid), c.tally.entries, c.tally.sum, c.counters.entries, c.counters.sum, c.log.start, c.log.bytes} {
+	for _, n := range []uint64{c.version, uint64(c.uid), c.tally.entries, c.tally.sum, c.counters.entries, c.counters.sum,
+		c.log.start, c.log.bytes} {
 		b = binary.BigEndian.AppendUint64(b, n)
 	}
 	return append(append(b, c.log.startHash[:]...), c.log.lastHash[:]...)

@@ -40,7 +40,8 @@ func encodeBody(r *store.Record) ([]byte, error) {
 	}
 	for i := range r.Counts {
 		c := &r.Counts[i]
-		m.Counts[i] = &diskpb.Count{Owner: c.Owner, Counter: uint32(c.Counter), By: c.By, TimesOwner: c.TimesOwner, TimesCounter: uint32(c.Times)}
+		m.Counts[i] = &diskpb.Count{Owner: c.Owner, Counter: uint32(c.Counter), By: c.By, TimesOwner: c.TimesOwner,
+			TimesCounter: uint32(c.Times)}
 	}
 	return proto.Marshal(m)
 }
@@ -111,7 +112,8 @@ func encodeLosses(losses []store.Loss) ([]byte, error) {
 	m := new(diskpb.Losses)
 	for i := range losses {
 		l := &losses[i]
-		m.Losses = append(m.Losses, &diskpb.Loss{At: timestamppb.New(l.At), Acknowledged: l.Acknowledged, Found: l.Found, What: strings.ToValidUTF8(l.What, "?")})
+		m.Losses = append(m.Losses, &diskpb.Loss{At: timestamppb.New(l.At), Acknowledged: l.Acknowledged, Found: l.Found,
+			What: strings.ToValidUTF8(l.What, "?")})
 	}
 	return proto.Marshal(m)
 }
@@ -120,7 +122,8 @@ func decodeLosses(value []byte) (losses []store.Loss, err error) {
 	m := new(diskpb.Losses)
 	err = proto.Unmarshal(value, m)
 	for _, l := range m.GetLosses() {
-		losses = append(losses, store.Loss{At: l.GetAt().AsTime(), Acknowledged: l.GetAcknowledged(), Found: l.GetFound(), What: l.GetWhat()})
+		losses = append(losses, store.Loss{At: l.GetAt().AsTime(), Acknowledged: l.GetAcknowledged(), Found: l.GetFound(),
+			What: l.GetWhat()})
 	}
 	return losses, err
 }
@@ -141,8 +144,9 @@ func decodeDerived(b []byte) (store.Derived, error) {
 	if len(b) < derivedHeadBytes {
 		return store.Derived{}, errors.New("derived data that is too short")
 	}
-	return store.Derived{UID: hexbid.UID(binary.BigEndian.Uint64(b)), Version: binary.BigEndian.Uint64(b[8:]), By: binary.BigEndian.Uint32(b[16:]),
-		Inputs: binary.BigEndian.Uint64(b[20:]), Value: append([]byte(nil), b[derivedHeadBytes:]...)}, nil
+	return store.Derived{UID: hexbid.UID(binary.BigEndian.Uint64(b)), Version: binary.BigEndian.Uint64(b[8:]),
+		By: binary.BigEndian.Uint32(b[16:]), Inputs: binary.BigEndian.Uint64(b[20:]),
+		Value: append([]byte(nil), b[derivedHeadBytes:]...)}, nil
 }
 
 // Numbers of the fields of a Change and of an Entry, which are appended as they are

@@ -60,17 +60,18 @@ func stopping(t testing.TB, k int) (store.Store, func() (store.Store, bool)) {
 func holdingUp(t testing.TB) (store.Store, func() (<-chan struct{}, func())) {
 	type gate struct{ waits, released chan struct{} }
 	var next atomic.Pointer[gate]
-	s := open(t, Options{Dir: "d/c", Log: quiet, FS: errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-		isSync := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo
-		if !isSync || !strings.HasSuffix(op.Path, ".log") {
+	s := open(t, Options{Dir: "d/c", Log: quiet, FS: errorfs.Wrap(vfs.NewMem(),
+		errorfs.InjectorFunc(func(op errorfs.Op) error {
+			isSync := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo
+			if !isSync || !strings.HasSuffix(op.Path, ".log") {
+				return nil
+			}
+			if g := next.Swap(nil); g != nil {
+				close(g.waits)
+				<-g.released
+			}
 			return nil
-		}
-		if g := next.Swap(nil); g != nil {
-			close(g.waits)
-			<-g.released
-		}
-		return nil
-	}))})
+		}))})
 	return s, func() (<-chan struct{}, func()) {
 		g := &gate{make(chan struct{}), make(chan struct{})}
 		next.Store(g)

@@ -70,7 +70,8 @@ func TestACrashDuringConcurrentCommitsTakesNothingThatAnyoneKnew(t *testing.T) {
 		}
 		hooked.Lock()
 		defer hooked.Unlock()
-		c := crash{observed: all.known(), where: fmt.Sprintf("operation %d, of kind %d on %s", len(crashes), op.Kind, op.Path)}
+		c := crash{observed: all.known(), where: fmt.Sprintf("operation %d, of kind %d on %s",
+			len(crashes), op.Kind, op.Path)}
 		c.fs = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: len(crashes) % 3 * 50, RNG: random})
 		crashes = append(crashes, c)
 		return nil
@@ -96,7 +97,8 @@ func TestACrashDuringConcurrentCommitsTakesNothingThatAnyoneKnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	if rounds >= uint64(commits) || len(crashes) < int(rounds) {
-		t.Fatalf("%d rounds for %d commits, %d crashes: no round was shared, or too few operations were seen", rounds, commits, len(crashes))
+		t.Fatalf("%d rounds for %d commits, %d crashes: no round was shared, or too few operations were seen", rounds,
+			commits, len(crashes))
 	}
 	t.Logf("%d crashes in %d rounds of %d commits", len(crashes), rounds, commits)
 	for i := range crashes {
@@ -174,12 +176,14 @@ func (c *crash) check(t *testing.T) {
 	for what, known := range map[string]map[string]uint64{"acknowledged": c.acked, "seen": c.seen} {
 		for name, version := range known {
 			if found[name].Version < version {
-				t.Fatalf("crash before %s: version %d of %s was %s, version %d is there", c.where, version, name, what, found[name].Version)
+				t.Fatalf("crash before %s: version %d of %s was %s, version %d is there", c.where, version, name, what,
+					found[name].Version)
 			}
 		}
 	}
 	var last uint64
-	if err := s.Log(context.Background(), 0, func(change *store.Change) bool { last = change.Version; return true }); err != nil || last != s.Version() {
+	if err := s.Log(context.Background(), 0,
+		func(change *store.Change) bool { last = change.Version; return true }); err != nil || last != s.Version() {
 		t.Fatalf("crash before %s: the log ends at %d, the catalogue at %d: %v", c.where, last, s.Version(), err)
 	}
 	change, err := commit(s, []store.Step{advertiser("advertisers/next")})

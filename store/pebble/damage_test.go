@@ -327,7 +327,8 @@ func (c *catalogue) flip(t *testing.T, f flipped) {
 	}
 	log := append([]byte{}, f.log...)
 	log[f.at] ^= f.bit
-	if err := errors.Join(replaceFile(fs, f.path, log), replaceFile(fs, witnessPath(c.dir), slices.Clone(f.witness))); err != nil {
+	if err := errors.Join(replaceFile(fs, f.path, log), replaceFile(fs, witnessPath(c.dir),
+		slices.Clone(f.witness))); err != nil {
 		t.Fatal(err)
 	}
 	c.fs = fs
@@ -335,7 +336,8 @@ func (c *catalogue) flip(t *testing.T, f flipped) {
 	if err == nil && !whole {
 		t.Errorf("byte %d of %d flipped by %x: writes are lost without a word", f.at, len(log), f.bit)
 	}
-	if err != nil && (hexbid.KindOf(err) != hexbid.DataLoss || !strings.Contains(err.Error(), f.path) || !strings.Contains(err.Error(), "--accept-loss")) {
+	if err != nil && (hexbid.KindOf(err) != hexbid.DataLoss || !strings.Contains(err.Error(), f.path) ||
+		!strings.Contains(err.Error(), "--accept-loss")) {
 		t.Errorf("byte %d: %v", f.at, err)
 	}
 	if s != nil {

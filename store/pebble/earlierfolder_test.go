@@ -64,7 +64,8 @@ func writeFile(mem *vfs.MemFS, name string, content []byte) error {
 // edited opens a folder past the store.
 func edited(t testing.TB, mem vfs.FS, edit func(*pebble.DB)) {
 	t.Helper()
-	db, err := pebble.Open("catalogue", &pebble.Options{FS: mem, Logger: &logger{log: quiet}, FormatMajorVersion: pebble.FormatNewest})
+	db, err := pebble.Open("catalogue", &pebble.Options{FS: mem, Logger: &logger{log: quiet},
+		FormatMajorVersion: pebble.FormatNewest})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +115,8 @@ func fillEarlier(t testing.TB, mem vfs.FS, count int, resource func(hexbid.Meta)
 			t.Fatal(err)
 		}
 	})
-	w, err := newWitness(mem, witnessPath("catalogue"), testimony{acknowledged: uint64(count), versions: uint64(count), uids: hexbid.UID(count), closed: true})
+	w, err := newWitness(mem, witnessPath("catalogue"), testimony{acknowledged: uint64(count), versions: uint64(count),
+		uids: hexbid.UID(count), closed: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,8 @@ func (s *Store) gaveUp(why string) {
 
 // damage is the error of a damaged file.
 func damage(path string, cause error) *hexbid.Error {
-	return hexbid.Errorf(hexbid.DataLoss, "data", "file %s is damaged (%v): stop the server and restore the catalogue from a copy", path, cause)
+	return hexbid.Errorf(hexbid.DataLoss, "data",
+		"file %s is damaged (%v): stop the server and restore the catalogue from a copy", path, cause)
 }
 
 // corrupted is Pebble's event of a file that cannot be read.
@@ -117,8 +118,9 @@ func (s *Store) checkPlace() {
 
 func (s *Store) gone(path string) {
 	s.log.Error("the catalogue is gone from under the server", "file", path)
-	s.fail(hexbid.Errorf(hexbid.Unavailable, "data", "%s was deleted or moved while the server ran: nothing more is written; "+
-		"restore the folder and restart; searches go on until then", path))
+	s.fail(hexbid.Errorf(hexbid.Unavailable, "data",
+		"%s was deleted or moved while the server ran: nothing more is written; "+
+			"restore the folder and restart; searches go on until then", path))
 }
 
 // logCreated notes the log that Pebble writes to from now on.

@@ -19,7 +19,8 @@ func (s *Store) List(ctx context.Context, q store.ListQuery, visit func(store.Re
 
 func (v *view) list(ctx context.Context, q store.ListQuery, visit func(store.Record) bool) (string, error) {
 	course := store.NewCourse(q)
-	iter, err := v.snapshot.NewIter(&pebble.IterOptions{LowerBound: recordKey(q.Kind, course.From), UpperBound: recordKey(q.Kind, course.To)})
+	iter, err := v.snapshot.NewIter(&pebble.IterOptions{LowerBound: recordKey(q.Kind, course.From),
+		UpperBound: recordKey(q.Kind, course.To)})
 	if err != nil {
 		return "", v.store.unreadable(err)
 	}

@@ -102,7 +102,8 @@ func (l *logFile) read(next func() (r io.Reader, at int64, err error), note func
 }
 
 func invalidRecord(err error) bool {
-	return errors.Is(err, record.ErrInvalidChunk) || errors.Is(err, record.ErrZeroedChunk) || errors.Is(err, record.ErrUnexpectedEOF)
+	return errors.Is(err, record.ErrInvalidChunk) || errors.Is(err, record.ErrZeroedChunk) ||
+		errors.Is(err, record.ErrUnexpectedEOF)
 }
 
 // noteClock remembers the clock of a batch, which is what a log's record holds.

@@ -384,7 +384,8 @@ func (h *history) check(t *testing.T) {
 func FuzzDecodeTestimony(f *testing.F) {
 	f.Add((&testimony{1, 2, 3, true}).encode(7))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if said, sequence, ok := decodeTestimony(b); ok && string(said.encode(sequence)) != string(b[:testimonyBytes]) && b[40] <= 1 {
+		if said, sequence, ok := decodeTestimony(b); ok && string(said.encode(sequence)) != string(b[:testimonyBytes]) &&
+			b[40] <= 1 {
 			t.Errorf("%x decodes to %+v", b, said)
 		}
 	})

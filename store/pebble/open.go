@@ -53,8 +53,9 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{dir: o.Dir, fs: o.FS, log: o.Log, retention: o.Retention, cleaner: hold(pebble.DeleteCleaner{}.Clean),
-		failed: make(chan struct{}), closing: make(chan struct{}), queue: make(chan *request, requestsWaiting), free: make(chan struct{}),
-		staged: make(chan *round), stagerEnded: make(chan struct{}), pruneSoon: make(chan struct{}, 1)}
+		failed: make(chan struct{}), closing: make(chan struct{}), queue: make(chan *request, requestsWaiting),
+		free: make(chan struct{}), staged: make(chan *round), stagerEnded: make(chan struct{}),
+		pruneSoon: make(chan struct{}, 1)}
 	var err error
 	if s.lock, err = lockDir(o.FS, o.Dir); err != nil {
 		return nil, err
@@ -71,7 +72,8 @@ func lockDir(fs vfs.FS, dir string) (*pebble.Lock, error) {
 	}
 	lock, err := pebble.LockDirectory(dir, fs)
 	if err != nil {
-		return nil, hexbid.Errorf(hexbid.Unavailable, "data", "folder %s is in use by another process, or not writable: %v", dir, err)
+		return nil, hexbid.Errorf(hexbid.Unavailable, "data",
+			"folder %s is in use by another process, or not writable: %v", dir, err)
 	}
 	return lock, nil
 }
@@ -171,7 +173,8 @@ func (s *Store) doesNotOpen(err error) error {
 	if system := syscall.Errno(0); errors.As(err, &system) && system != syscall.ENOENT {
 		kind = hexbid.Unavailable // the system refuses, the files may be whole
 	}
-	return hexbid.Errorf(kind, "data", "folder %s does not open: %v; if a file is damaged or missing, restore the catalogue from a copy", s.dir, err)
+	return hexbid.Errorf(kind, "data",
+		"folder %s does not open: %v; if a file is damaged or missing, restore the catalogue from a copy", s.dir, err)
 }
 
 // watch syncs the witness, and looks whether the folder is still there.
@@ -195,5 +198,6 @@ func (s *Store) watch() {
 
 func (s *Store) witnessFailed(err error) {
 	s.log.Error("the witness cannot be written", "file", s.witness.path, "error", err)
-	s.fail(hexbid.Errorf(hexbid.Unavailable, "data", "the witness %s cannot be written (%v): searches go on, changes need a restart", s.witness.path, err))
+	s.fail(hexbid.Errorf(hexbid.Unavailable, "data",
+		"the witness %s cannot be written (%v): searches go on, changes need a restart", s.witness.path, err))
 }

@@ -117,12 +117,14 @@ func (s *Store) checkFormat(currency string) error {
 		return err
 	}
 	if string(format) != Format && !slices.Contains(earlierFormats, string(format)) {
-		return hexbid.Errorf(hexbid.Unavailable, "data", "folder %s has format %q, this program reads %q: use the program that wrote it, "+
-			"or export and import the catalogue", s.dir, format, Format)
+		return hexbid.Errorf(hexbid.Unavailable, "data",
+			"folder %s has format %q, this program reads %q: use the program that wrote it, "+
+				"or export and import the catalogue", s.dir, format, Format)
 	}
 	recorded, err := s.read(keyCurrency)
 	if err == nil && string(recorded) != currency {
-		err = hexbid.Errorf(hexbid.Unavailable, "currency", "folder %s is kept in %s, not %s: a catalogue has one currency for ever", s.dir, recorded, currency)
+		err = hexbid.Errorf(hexbid.Unavailable, "currency",
+			"folder %s is kept in %s, not %s: a catalogue has one currency for ever", s.dir, recorded, currency)
 	}
 	return err
 }

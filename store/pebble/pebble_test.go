@@ -114,7 +114,8 @@ func TestADiskThatFillsUpLosesNothing(t *testing.T) {
 		t.Errorf("kind %d", hexbid.KindOf(err))
 	}
 	full.Off()
-	if _, err := commit(s, []store.Step{advertiser("advertisers/later")}); err == nil || strings.Contains(err.Error(), "under way") {
+	if _, err := commit(s, []store.Step{advertiser("advertisers/later")}); err == nil ||
+		strings.Contains(err.Error(), "under way") {
 		t.Errorf("a failed store takes writes again, or says that it might: %v", err)
 	}
 	if _, err := s.Get(ctx, "advertisers/kept"); err != nil {

@@ -84,7 +84,8 @@ func (v *view) dueForPruning(mostBytes uint64, horizon time.Time, oldest *time.T
 	defer iter.Close()
 	p := &pruning{from: v.clock.log.start, to: v.clock.log.start}
 	n := 0
-	for ok := iter.First(); ok && versionIn(iter.Key()) < v.clock.version && n < changesAStep && p.bytes < bytesAStep; ok = iter.Next() {
+	for ok := iter.First(); ok && versionIn(iter.Key()) < v.clock.version && n < changesAStep &&
+		p.bytes < bytesAStep; ok = iter.Next() {
 		value, err := iter.ValueAndErr()
 		if err != nil {
 			return nil, v.store.unreadable(err)

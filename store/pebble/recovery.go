@@ -54,7 +54,8 @@ func (r *recovery) inspect() error {
 	}
 	peek, err := pebble.Peek(s.dir, s.fs)
 	if err != nil {
-		return hexbid.Errorf(hexbid.DataLoss, "data", "the marker files of folder %s are damaged (%v): restore the catalogue from a copy", s.dir, err)
+		return hexbid.Errorf(hexbid.DataLoss, "data",
+			"the marker files of folder %s are damaged (%v): restore the catalogue from a copy", s.dir, err)
 	}
 	if !peek.Exists {
 		return r.inspectEmpty(files)
@@ -82,7 +83,8 @@ func (r *recovery) inspect() error {
 func (r *recovery) inspectEmpty(files []string) error {
 	for _, name := range files {
 		if strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".log") {
-			return hexbid.Errorf(hexbid.DataLoss, "data", "folder %s holds %s and no marker file that names its MANIFEST: restore the catalogue from a copy",
+			return hexbid.Errorf(hexbid.DataLoss, "data",
+				"folder %s holds %s and no marker file that names its MANIFEST: restore the catalogue from a copy",
 				r.store.dir, name)
 		}
 	}
@@ -104,7 +106,8 @@ func (r *recovery) inspectOptions(path string) error {
 		err = present.CheckCompatibility(r.store.dir, string(content))
 	}
 	if err != nil {
-		return hexbid.Errorf(hexbid.DataLoss, "data", "file %s is damaged (%v): delete it, a start writes a new one", path, err)
+		return hexbid.Errorf(hexbid.DataLoss, "data",
+			"file %s is damaged (%v): delete it, a start writes a new one", path, err)
 	}
 	return nil
 }
@@ -132,7 +135,8 @@ func (r *recovery) inspectLogs() error {
 
 // cut cuts off the unreadable end of a log, if losses are accepted.
 func (r *recovery) cut(log *logFile) error {
-	err := r.lost("file %s cannot be read from byte %d on, and synced writes stand behind it: %s", log.path, log.whole, r.upTo(log.last.version))
+	err := r.lost("file %s cannot be read from byte %d on, and synced writes stand behind it: %s", log.path, log.whole,
+		r.upTo(log.last.version))
 	if err == nil {
 		err = log.keepWhole(r.store.fs)
 	}
@@ -226,18 +230,21 @@ func (r *recovery) goOn() error {
 		r.missing = append(r.missing, missing)
 	}
 	if err := s.logIsWhole(context.Background()); hexbid.KindOf(err) == hexbid.DataLoss && s.bringing == nil {
-		r.missing = append(r.missing, fmt.Sprintf("the log of changes does not hold together behind version %d", s.clock.log.start))
+		r.missing = append(r.missing, fmt.Sprintf("the log of changes does not hold together behind version %d",
+			s.clock.log.start))
 	}
 	if len(r.missing) == 0 {
 		return nil
 	}
 	s.acceptedLoss = true
 	s.cleaner.release()
-	loss := store.Loss{At: time.Now().UTC(), Acknowledged: r.said.acknowledged, Found: s.clock.version, What: strings.Join(r.missing, "; ")}
+	loss := store.Loss{At: time.Now().UTC(), Acknowledged: r.said.acknowledged, Found: s.clock.version,
+		What: strings.Join(r.missing, "; ")}
 	if err := s.readLosses(); err != nil {
 		return err
 	}
-	s.log.Error("acknowledged writes are lost, and the catalogue goes on without them", "acknowledged", loss.Acknowledged, "found", loss.Found, "what", loss.What)
+	s.log.Error("acknowledged writes are lost, and the catalogue goes on without them", "acknowledged", loss.Acknowledged,
+		"found", loss.Found, "what", loss.What)
 	value, err := encodeLosses(append(s.losses, loss))
 	if err != nil {
 		return err
@@ -290,7 +297,8 @@ func (s *Store) forgetLog(batch *pebble.Batch) {
 func (s *Store) tellLosses() error {
 	err := s.readLosses()
 	for _, l := range s.losses {
-		s.log.Warn("the catalogue lost acknowledged writes once, which was accepted", "at", l.At, "acknowledged", l.Acknowledged, "found", l.Found, "what", l.What)
+		s.log.Warn("the catalogue lost acknowledged writes once, which was accepted", "at", l.At, "acknowledged",
+			l.Acknowledged, "found", l.Found, "what", l.What)
 	}
 	return err
 }

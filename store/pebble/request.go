@@ -88,7 +88,8 @@ func (s *Store) Commit(ctx context.Context, groups []store.Group) ([]store.Outco
 // bounded refuses a request too large for Pebble's memory.
 func (r *request) bounded() error {
 	if r.bytes > mostCommitBytes {
-		return hexbid.Invalidf("", "one commit brings %d MiB: at most %d, share it among several", r.bytes>>20, mostCommitBytes>>20)
+		return hexbid.Invalidf("", "one commit brings %d MiB: at most %d, share it among several", r.bytes>>20,
+			mostCommitBytes>>20)
 	}
 	return nil
 }

@@ -110,7 +110,8 @@ func (st *stager) begin() error {
 		return err
 	}
 	base := st.store.hold()
-	st.current = &round{store: st.store, number: st.number + 1, base: base, clock: st.clock, changed: map[string]bool{}, batch: st.store.db.NewBatch()}
+	st.current = &round{store: st.store, number: st.number + 1, base: base, clock: st.clock, changed: map[string]bool{},
+		batch: st.store.db.NewBatch()}
 	st.known.view = base
 	if last := st.last; last != nil && base.round < last.number {
 		last.stage.StandOn(st.known)

@@ -136,7 +136,8 @@ func TestWhatIsNotSyncedIsNotSeen(t *testing.T) {
 	place := hexbid.Place{Meta: hexbid.Meta{Name: "advertisers/a/programs/p/places/l"}}
 	judged := declared(&place)
 	judged.Verdict = &store.Verdict{State: hexbid.Hidden, Of: place}
-	first := begin(s, declared(&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}}), programStep("advertisers/a/programs/p"), judged)
+	first := begin(s, declared(&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}}),
+		programStep("advertisers/a/programs/p"), judged)
 	waitFor(t, "Pebble shows the batch", func() bool {
 		value, err := s.read(recordKey(hexbid.KindAdvertiser, "advertisers/a"))
 		return err == nil && value != nil
@@ -155,7 +156,8 @@ func TestWhatIsNotSyncedIsNotSeen(t *testing.T) {
 			t.Errorf("ByUID: %+v, %v", r, err)
 		}
 	}
-	if _, err := s.List(ctx, store.ListQuery{Kind: hexbid.KindProgram}, func(r store.Record) bool { t.Errorf("List: %s", r.Meta().Name); return true }); err != nil {
+	if _, err := s.List(ctx, store.ListQuery{Kind: hexbid.KindProgram},
+		func(r store.Record) bool { t.Errorf("List: %s", r.Meta().Name); return true }); err != nil {
 		t.Error(err)
 	}
 	if v, err := s.Verdict(ctx, place.Name); err != nil || v.Version != 0 {
@@ -164,7 +166,9 @@ func TestWhatIsNotSyncedIsNotSeen(t *testing.T) {
 	if n, err := s.Counted(ctx, "advertisers/a/programs/p", store.Places); err != nil || n != 0 {
 		t.Errorf("Counted: %d, %v", n, err)
 	}
-	if version, err := s.Scan(ctx, func(r store.Record, _ *store.Derived) error { t.Errorf("Scan: %s", r.Meta().Name); return nil }); err != nil || version != before {
+	if version, err := s.Scan(ctx,
+		func(r store.Record, _ *store.Derived) error { t.Errorf("Scan: %s", r.Meta().Name); return nil }); err != nil ||
+		version != before {
 		t.Errorf("Scan: version %d, %v", version, err)
 	}
 	if c, there := feed.Waiting(); there {
@@ -261,7 +265,8 @@ func TestAContextThatEndsBeforeItsRequestIsTakenChangesNothing(t *testing.T) {
 	s, disk := onSlowDisk(t)
 	ended, stop := context.WithCancel(context.Background())
 	stop()
-	if _, err := s.Commit(ended, []store.Group{{Steps: []store.Step{advertiser("advertisers/never")}}}); !errors.Is(err, context.Canceled) {
+	if _, err := s.Commit(ended, []store.Group{{Steps: []store.Step{advertiser("advertisers/never")}}}); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("an ended context: %v", err)
 	}
 	disk.hold()
@@ -355,7 +360,8 @@ func TestMoreThanABatchMayHoldIsRefused(t *testing.T) {
 // records that are synced and that a round changes which is not.
 func TestDerivedDataOfWhatARoundUnderWayReplacesIsPassedOver(t *testing.T) {
 	s, disk := onSlowDisk(t)
-	change, err := commit(s, []store.Step{advertiser("advertisers/replaced"), advertiser("advertisers/deleted"), advertiser("advertisers/stays")})
+	change, err := commit(s, []store.Step{advertiser("advertisers/replaced"), advertiser("advertisers/deleted"),
+		advertiser("advertisers/stays")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -400,7 +406,8 @@ func TestDerivedDataCausesNoSync(t *testing.T) {
 	}
 	disk.hold() // whoever synced would wait for ever
 	m := change.Puts[0].Meta()
-	if err := s.KeepDerived(context.Background(), []store.Derived{{UID: m.UID, Version: m.Version, Value: []byte("x")}}); err != nil {
+	if err := s.KeepDerived(context.Background(),
+		[]store.Derived{{UID: m.UID, Version: m.Version, Value: []byte("x")}}); err != nil {
 		t.Fatal(err)
 	}
 	if n := keysIn(t, s, derivedSpace); n != 1 || disk.heldSyncs() > 0 {

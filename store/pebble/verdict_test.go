@@ -52,7 +52,8 @@ func roundOf(t *testing.T, s *Store) int {
 		return -1
 	}
 	round, err := strconv.Atoi(v.Of.DisplayName)
-	if err != nil || gone != deletes(round) || !gone && (r.Resource.(*hexbid.Place).DisplayName != v.Of.DisplayName || r.Meta().Version != v.Version) {
+	if err != nil || gone != deletes(round) || !gone && (r.Resource.(*hexbid.Place).DisplayName != v.Of.DisplayName ||
+		r.Meta().Version != v.Version) {
 		t.Fatalf("a verdict %+v on a place %+v", v, r.Resource)
 	}
 	return round
@@ -82,7 +83,8 @@ func TestAVerdictAndItsPlaceAgreeAfterACrashAtAnyInstant(t *testing.T) {
 		defer hooked.Unlock()
 		operations++
 		known := acked // before the clone: what is acknowledged meanwhile need not be in it
-		crashes = append(crashes, crash{mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: operations % 3 * 50, RNG: random}), known})
+		crashes = append(crashes, crash{mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: operations % 3 * 50,
+			RNG: random}), known})
 		return nil
 	}))
 	s := open(t, Options{Dir: "d/c", FS: fs, Log: quiet})
@@ -120,10 +122,20 @@ func TestALostOrDamagedVerdictIsNoticed(t *testing.T) {
 		harm func(s *Store, older []byte) error
 		want string
 	}{
-		"gone":            {func(s *Store, _ []byte) error { return s.db.Delete(verdictKey(judgedPlace), pebble.Sync) }, "does not add up"},
-		"an older one":    {func(s *Store, older []byte) error { return s.db.Set(verdictKey(judgedPlace), older, pebble.Sync) }, "does not add up"},
-		"of another name": {func(s *Store, older []byte) error { return s.db.Set(verdictKey(judgedPlace+"x"), older, pebble.Sync) }, "does not add up"},
-		"damaged":         {func(s *Store, _ []byte) error { return s.db.Set(verdictKey(judgedPlace), []byte{0xff}, pebble.Sync) }, "is damaged"},
+		"gone": {func(s *Store, _ []byte) error { return s.db.Delete(verdictKey(judgedPlace), pebble.Sync) },
+			"does not add up"},
+		"an older one": {func(s *Store, older []byte) error {
+			return s.db.Set(verdictKey(judgedPlace), older,
+				pebble.Sync)
+		}, "does not add up"},
+		"of another name": {func(s *Store, older []byte) error {
+			return s.db.Set(verdictKey(judgedPlace+"x"), older,
+				pebble.Sync)
+		}, "does not add up"},
+		"damaged": {func(s *Store, _ []byte) error {
+			return s.db.Set(verdictKey(judgedPlace), []byte{0xff},
+				pebble.Sync)
+		}, "is damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, Options{Dir: "d/c", FS: vfs.NewMem(), Log: quiet})

@@ -66,7 +66,8 @@ func (t *testimony) encode(sequence uint64) []byte {
 }
 
 func decodeTestimony(b []byte) (t testimony, sequence uint64, ok bool) {
-	if len(b) < testimonyBytes || string(b[:8]) != witnessMagic || binary.LittleEndian.Uint64(b[48:]) != xxhash.Sum64(b[:48]) {
+	if len(b) < testimonyBytes || string(b[:8]) != witnessMagic ||
+		binary.LittleEndian.Uint64(b[48:]) != xxhash.Sum64(b[:48]) {
 		return t, 0, false
 	}
 	number := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }

@@ -103,7 +103,8 @@ func (s *Store) written(err error) error {
 		return nil
 	}
 	s.log.Error("pebble refused a write", "error", err)
-	s.fail(hexbid.Errorf(hexbid.Unavailable, "data", "folder %s refused a write: %v: searches go on, changes need a restart", s.dir, firstLine(err)))
+	s.fail(hexbid.Errorf(hexbid.Unavailable, "data",
+		"folder %s refused a write: %v: searches go on, changes need a restart", s.dir, firstLine(err)))
 	return s.underWay()
 }
 
@@ -118,7 +119,8 @@ func (s *Store) underWay() error {
 func (s *Store) checkRoom() error {
 	usage, err := s.fs.GetDiskUsage(s.dir)
 	if err == nil && usage.TotalBytes > 0 && usage.AvailBytes < minFreeBytes {
-		return hexbid.Errorf(hexbid.Exhausted, "data", "the disk under %s has %d MiB left: free at least %d MiB; nothing was written",
+		return hexbid.Errorf(hexbid.Exhausted, "data",
+			"the disk under %s has %d MiB left: free at least %d MiB; nothing was written",
 			s.dir, usage.AvailBytes>>20, int64(minFreeBytes)>>20)
 	}
 	return nil // try a file system that does not report its usage

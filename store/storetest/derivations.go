@@ -49,7 +49,8 @@ func testDerived(t *testing.T, e Engine) {
 	s := opened(t, e)
 	step := withDerived("advertisers/a", "one")
 	change := mustCommit(t, s, step, put("advertisers/b", "b"))
-	want := &store.Derived{UID: change.Puts[0].Meta().UID, Version: change.Version, By: 3, Inputs: 1 << 63, Value: []byte("one")}
+	want := &store.Derived{UID: change.Puts[0].Meta().UID, Version: change.Version, By: 3, Inputs: 1 << 63,
+		Value: []byte("one")}
 	if got := change.Puts[0].Derived; !reflect.DeepEqual(got, want) || change.Puts[1].Derived != nil {
 		t.Errorf("committed %+v", got)
 	}
@@ -70,11 +71,13 @@ func testKeepDerived(t *testing.T, e Engine) {
 	change := mustCommit(t, s, put("advertisers/a", "a"), put("advertisers/b", "b"))
 	a, b := change.Puts[0].Meta(), change.Puts[1].Meta()
 	if err := s.KeepDerived(ctx, []store.Derived{{UID: a.UID, Version: a.Version, Value: []byte("late")},
-		{UID: b.UID, Version: b.Version - 1, Value: []byte("older")}, {UID: 99, Version: a.Version, Value: []byte("of none")}}); err != nil {
+		{UID: b.UID, Version: b.Version - 1, Value: []byte("older")},
+		{UID: 99, Version: a.Version, Value: []byte("of none")}}); err != nil {
 		t.Fatal(err)
 	}
 	wantDerived(t, s, map[string]string{"advertisers/a": "late"}, "kept later")
-	if got := logged(t, s, 0)[0].Puts; got[0].Derived == nil || string(got[0].Derived.Value) != "late" || got[1].Derived != nil {
+	if got := logged(t, s, 0)[0].Puts; got[0].Derived == nil || string(got[0].Derived.Value) != "late" ||
+		got[1].Derived != nil {
 		t.Errorf("the log tells %+v and %+v", got[0].Derived, got[1].Derived)
 	}
 	if err := s.KeepDerived(ctx, []store.Derived{{UID: a.UID, Version: a.Version, Value: []byte("later")}}); err != nil {
@@ -82,20 +85,24 @@ func testKeepDerived(t *testing.T, e Engine) {
 	}
 	wantDerived(t, s, map[string]string{"advertisers/a": "later"}, "kept again")
 	changed := mustCommit(t, s, put("advertisers/a", "changed"), withDerived("advertisers/b", "new"))
-	tooLate := []store.Derived{{UID: a.UID, Version: a.Version, Value: []byte("too late")}, {UID: b.UID, Version: b.Version, Value: []byte("too late")}}
+	tooLate := []store.Derived{{UID: a.UID, Version: a.Version, Value: []byte("too late")},
+		{UID: b.UID, Version: b.Version, Value: []byte("too late")}}
 	if err := s.KeepDerived(ctx, tooLate); err != nil {
 		t.Fatal(err)
 	}
 	wantDerived(t, s, map[string]string{"advertisers/b": "new"}, "of a version that was replaced")
-	if err := s.KeepDerived(ctx, []store.Derived{{UID: a.UID, Version: changed.Version, Value: []byte("in time")}}); err != nil {
+	if err := s.KeepDerived(ctx, []store.Derived{{UID: a.UID, Version: changed.Version,
+		Value: []byte("in time")}}); err != nil {
 		t.Fatal(err)
 	}
-	wantDerived(t, s, map[string]string{"advertisers/a": "in time", "advertisers/b": "new"}, "of the version that replaced it")
+	wantDerived(t, s, map[string]string{"advertisers/a": "in time", "advertisers/b": "new"},
+		"of the version that replaced it")
 }
 
 func testDerivedGoes(t *testing.T, e Engine) {
 	s := opened(t, e)
-	mustCommit(t, s, withDerived("advertisers/a", "1"), withDerived("advertisers/b", "2"), withDerived("advertisers/c", "3"), withDerived("advertisers/d", "4"))
+	mustCommit(t, s, withDerived("advertisers/a", "1"), withDerived("advertisers/b", "2"),
+		withDerived("advertisers/c", "3"), withDerived("advertisers/d", "4"))
 	mustCommit(t, s, put("advertisers/a", "replaced"))
 	mustCommit(t, s, remove("advertisers/b"), withDerived("advertisers/c", "5"))
 	mustCommit(t, s, remove("advertisers/d"), put("advertisers/d", "another"))

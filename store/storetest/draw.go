@@ -47,10 +47,12 @@ func drawGroup(t *rapid.T, m *model) store.Group {
 		g.Steps = append(g.Steps, drawStep(t, m))
 	}
 	for chance(t, 5, "condition") {
-		g.Conditions = append(g.Conditions, store.Condition{Name: drawName(t), Is: store.ConditionKind(rapid.IntRange(1, 4).Draw(t, "is")), Version: drawVersion(t, m)})
+		g.Conditions = append(g.Conditions, store.Condition{Name: drawName(t),
+			Is: store.ConditionKind(rapid.IntRange(1, 4).Draw(t, "is")), Version: drawVersion(t, m)})
 	}
 	for chance(t, 5, "limit") {
-		g.Limits = append(g.Limits, store.Limit{Owner: drawName(t), Counter: drawCounter(t), AtMost: rapid.Int64Range(-3, 20).Draw(t, "atMost")})
+		g.Limits = append(g.Limits, store.Limit{Owner: drawName(t), Counter: drawCounter(t),
+			AtMost: rapid.Int64Range(-3, 20).Draw(t, "atMost")})
 	}
 	g.Who, g.From, g.At = rapid.SampledFrom([]string{"", "tester"}).Draw(t, "who"), "here", noon
 	return g
@@ -117,15 +119,18 @@ func drawRecord(t *rapid.T, name string) *store.Record {
 	case hexbid.KindAdvertiser:
 		r = store.Declare(&hexbid.Advertiser{Meta: meta, DisplayName: title}, 0)
 		for chance(t, 2, "count") && len(r.Counts) < 3 {
-			r.Counts = append(r.Counts, store.Count{Owner: drawName(t), Counter: drawCounterOfItsOwn(t), By: rapid.Int64Range(-5, 5).Draw(t, "by")})
+			r.Counts = append(r.Counts, store.Count{Owner: drawName(t), Counter: drawCounterOfItsOwn(t),
+				By: rapid.Int64Range(-5, 5).Draw(t, "by")})
 		}
 	case hexbid.KindProgram:
 		r = store.Declare(&hexbid.Program{Meta: meta, DisplayName: title}, 0)
 	case hexbid.KindPlace:
-		r = store.Declare(&hexbid.Place{Meta: meta, DisplayName: title, Review: hexbid.ReviewState(rapid.IntRange(1, 3).Draw(t, "state"))}, 0)
+		r = store.Declare(&hexbid.Place{Meta: meta, DisplayName: title,
+			Review: hexbid.ReviewState(rapid.IntRange(1, 3).Draw(t, "state"))}, 0)
 	case hexbid.KindCampaign:
 		owner := parsed.Owner().String()
-		c := &hexbid.Campaign{Meta: meta, DisplayName: title, Program: owner + "/programs/" + rapid.SampledFrom([]string{"p", "q"}).Draw(t, "program")}
+		c := &hexbid.Campaign{Meta: meta, DisplayName: title,
+			Program: owner + "/programs/" + rapid.SampledFrom([]string{"p", "q"}).Draw(t, "program")}
 		c.Area.AroundPlacesM = rapid.SampledFrom([]float64{0, 100}).Draw(t, "radius")
 		r = store.Declare(c, rapid.IntRange(0, 3).Draw(t, "cells"))
 	}

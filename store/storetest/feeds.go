@@ -87,8 +87,10 @@ func testScan(t *testing.T, e Engine) {
 		}
 		return nil
 	})
-	want := []scanned{{hexbid.KindAdvertiser, "advertisers/a"}, {hexbid.KindAdvertiser, "advertisers/b"}, {hexbid.KindProgram, "advertisers/a/programs/p"},
-		{hexbid.KindProgram, "advertisers/b/programs/p"}, {hexbid.KindPlace, "advertisers/a/programs/p/places/l"}, {hexbid.KindCampaign, "advertisers/a/campaigns/c"}}
+	want := []scanned{{hexbid.KindAdvertiser, "advertisers/a"}, {hexbid.KindAdvertiser, "advertisers/b"},
+		{hexbid.KindProgram, "advertisers/a/programs/p"},
+		{hexbid.KindProgram, "advertisers/b/programs/p"}, {hexbid.KindPlace, "advertisers/a/programs/p/places/l"},
+		{hexbid.KindCampaign, "advertisers/a/campaigns/c"}}
 	if err != nil || !reflect.DeepEqual(found, want) {
 		t.Errorf("scanned %v, %v", found, err)
 	}
@@ -113,7 +115,8 @@ func history(t *testing.T, s store.Store) (changes []store.Change) {
 		}
 	}
 	keep(group(putAll(fullRecords())...))
-	keep(each(put("advertisers/a", "one"), put("advertisers/a", "two"), remove("advertisers/none"), put("advertisers/b", "three"))...)
+	keep(each(put("advertisers/a", "one"), put("advertisers/a", "two"), remove("advertisers/none"),
+		put("advertisers/b", "three"))...)
 	keep(group(judged(hexbid.Hidden, "hidden")), group(remove(placeName), remove("advertisers/a/campaigns/c")))
 	keep(group(remove("advertisers/b"), put("advertisers/b", "another")), group(judged(hexbid.Approved, "again")))
 	keep(group(store.Step{Judge: placeName, Verdict: judged(hexbid.InReview, "").Verdict}))
@@ -122,7 +125,8 @@ func history(t *testing.T, s store.Store) (changes []store.Change) {
 	// The order of the names is kept, whatever becomes of each.
 	other := place(placeName+"2", hexbid.Hidden)
 	other.Verdict = &store.Verdict{State: hexbid.Hidden, At: noon}
-	keep(group(put("advertisers/c", "c"), store.Step{Judge: placeName, Verdict: other.Verdict}, other, remove("advertisers/d"),
+	keep(group(put("advertisers/c", "c"), store.Step{Judge: placeName, Verdict: other.Verdict}, other,
+		remove("advertisers/d"),
 		put("advertisers/e", "e"), put("advertisers/d", "again")))
 	return changes
 }

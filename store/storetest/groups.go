@@ -25,15 +25,18 @@ var groups = []conduct{
 
 func testIndependent(t *testing.T, e Engine) {
 	s := opened(t, e)
-	outcomes := commit(t, s, each(create("advertisers/a"), create("advertisers/a"), remove("advertisers/none"), create("advertisers/b"),
+	outcomes := commit(t, s, each(create("advertisers/a"), create("advertisers/a"), remove("advertisers/none"),
+		create("advertisers/b"),
 		program("advertisers/b/programs/p"))...)
-	for i, want := range []error{nil, hexbid.Errorf(hexbid.AlreadyExists, "", ""), hexbid.Errorf(hexbid.NotFound, "", ""), nil, nil} {
+	for i, want := range []error{nil, hexbid.Errorf(hexbid.AlreadyExists, "", ""),
+		hexbid.Errorf(hexbid.NotFound, "", ""), nil, nil} {
 		if got := outcomes[i].Err; (got == nil) != (want == nil) || got != nil && hexbid.KindOf(got) != hexbid.KindOf(want) {
 			t.Errorf("outcome %d: %v", i, got)
 		}
 	}
 	first, second, third := outcomes[0].Change, outcomes[3].Change, outcomes[4].Change
-	if first.Version == 0 || second.Version <= first.Version || third.Version <= second.Version || s.Version() != third.Version {
+	if first.Version == 0 || second.Version <= first.Version || third.Version <= second.Version ||
+		s.Version() != third.Version {
 		t.Errorf("versions %d, %d and %d, the store's is %d", first.Version, second.Version, third.Version, s.Version())
 	}
 	if got := mustGet(t, s, "advertisers/b"); got.Meta().Version != second.Version {
@@ -59,21 +62,25 @@ func testInThisCommit(t *testing.T, e Engine) {
 	older.Conditions = []store.Condition{{Name: "advertisers/a", Is: store.HasVersion, Version: store.InThisCommit}}
 	younger := group(put("advertisers/d", "d"))
 	younger.Conditions = []store.Condition{{Name: "advertisers/old", Is: store.HasVersion, Version: store.InThisCommit}}
-	outcomes := commit(t, s, group(create("advertisers/a")), at("advertisers/a", store.InThisCommit), at("advertisers/a", store.InThisCommit),
-		at("advertisers/old", store.InThisCommit), group(create("advertisers/b"), at("advertisers/b", store.InThisCommit).Steps[0]), older, younger)
+	outcomes := commit(t, s, group(create("advertisers/a")), at("advertisers/a", store.InThisCommit),
+		at("advertisers/a", store.InThisCommit),
+		at("advertisers/old", store.InThisCommit), group(create("advertisers/b"),
+			at("advertisers/b", store.InThisCommit).Steps[0]), older, younger)
 	for i, stale := range []bool{false, false, false, true, false, false, true} {
 		if (outcomes[i].Err != nil) != stale || stale && hexbid.KindOf(outcomes[i].Err) != hexbid.Stale {
 			t.Errorf("outcome %d: %v", i, outcomes[i].Err)
 		}
 	}
-	if before := outcomes[2].Change.Puts[0].Before; before.Resource == nil || before.Meta().Version != outcomes[1].Change.Version {
+	if before := outcomes[2].Change.Puts[0].Before; before.Resource == nil ||
+		before.Meta().Version != outcomes[1].Change.Version {
 		t.Errorf("before the third group: %+v", before)
 	}
 	// The next commit is another.
 	refused(t, s, hexbid.Stale, at("advertisers/a", store.InThisCommit))
 	// A group that is refused gave no version.
 	lost := group(put("advertisers/old", "x"), remove("advertisers/none"))
-	if outcomes := commit(t, s, lost, at("advertisers/old", store.InThisCommit)); hexbid.KindOf(outcomes[1].Err) != hexbid.Stale {
+	if outcomes := commit(t, s, lost,
+		at("advertisers/old", store.InThisCommit)); hexbid.KindOf(outcomes[1].Err) != hexbid.Stale {
 		t.Errorf("after a refused group: %v", outcomes[1].Err)
 	}
 }
@@ -94,9 +101,11 @@ func testRefusedLeavesNothing(t *testing.T, e Engine) {
 	counts.Limits = []store.Limit{{Owner: "x", Counter: store.Places, AtMost: 1}}
 	update := put("advertisers/a", "again")
 	update.IfVersion = placed.Version
-	outcomes := commit(t, s, lost, unjudged, group(revives), group(remove("advertisers/a/programs/p")), group(remove("advertisers/free")),
+	outcomes := commit(t, s, lost, unjudged, group(revives), group(remove("advertisers/a/programs/p")),
+		group(remove("advertisers/free")),
 		counts, group(update), lost)
-	for i, want := range []hexbid.ErrorKind{hexbid.NotFound, 0, hexbid.AlreadyExists, hexbid.InUse, 0, 0, 0, hexbid.NotFound} {
+	for i, want := range []hexbid.ErrorKind{hexbid.NotFound, 0, hexbid.AlreadyExists, hexbid.InUse, 0, 0, 0,
+		hexbid.NotFound} {
 		if got := outcomes[i].Err; (got == nil) != (want == 0) || got != nil && hexbid.KindOf(got) != want {
 			t.Errorf("outcome %d: %v, want kind %d", i, got, want)
 		}
@@ -104,7 +113,8 @@ func testRefusedLeavesNothing(t *testing.T, e Engine) {
 	// What a group that held has done is there for the next.
 	judged := group(put("advertisers/g", "g"))
 	judged.Conditions = []store.Condition{{Name: placeName, Is: store.HasVerdict, Version: store.InThisCommit}}
-	outcomes = commit(t, s, group(judges), judged, unjudged, group(remove(placeName)), group(revives), group(remove(placeName+"2")))
+	outcomes = commit(t, s, group(judges), judged, unjudged, group(remove(placeName)), group(revives),
+		group(remove(placeName+"2")))
 	for i, want := range []hexbid.ErrorKind{0, 0, hexbid.Stale, 0, 0, 0} {
 		if got := outcomes[i].Err; (got == nil) != (want == 0) || got != nil && hexbid.KindOf(got) != want {
 			t.Errorf("after a group that held, outcome %d: %v, want kind %d", i, got, want)
@@ -167,9 +177,11 @@ func testReferences(t *testing.T, e Engine) {
 	wantField(t, refused(t, s, hexbid.NotFound, group(buys)), "campaign.program")
 	// What counts is the end of the group, in whatever order its steps stand.
 	mustCommit(t, s, buys, program("advertisers/a/programs/p"))
-	refused(t, s, hexbid.NotFound, group(place(placeName, hexbid.Approved), remove("advertisers/a/programs/p"), remove("advertisers/a/campaigns/c")))
+	refused(t, s, hexbid.NotFound, group(place(placeName, hexbid.Approved), remove("advertisers/a/programs/p"),
+		remove("advertisers/a/campaigns/c")))
 	// A group that another needs must have held.
-	outcomes := commit(t, s, group(create("advertisers/b"), remove("advertisers/none")), group(program("advertisers/b/programs/p")),
+	outcomes := commit(t, s, group(create("advertisers/b"), remove("advertisers/none")),
+		group(program("advertisers/b/programs/p")),
 		group(create("advertisers/b")), group(program("advertisers/b/programs/p")))
 	for i, want := range []bool{false, false, true, true} {
 		if holds := outcomes[i].Err == nil; holds != want {
@@ -183,7 +195,8 @@ func testReferences(t *testing.T, e Engine) {
 
 func testInUse(t *testing.T, e Engine) {
 	s := opened(t, e)
-	mustCommit(t, s, append(parents(), place(placeName, hexbid.Approved), campaign("advertisers/a/campaigns/c", "advertisers/a/programs/p", 0))...)
+	mustCommit(t, s, append(parents(), place(placeName, hexbid.Approved),
+		campaign("advertisers/a/campaigns/c", "advertisers/a/programs/p", 0))...)
 	wantField(t, refused(t, s, hexbid.InUse, group(remove("advertisers/a/programs/p"))), "name")
 	refused(t, s, hexbid.InUse, group(remove("advertisers/a")))
 	refused(t, s, hexbid.InUse, group(remove("advertisers/a/programs/p"), remove(placeName)))
@@ -192,7 +205,8 @@ func testInUse(t *testing.T, e Engine) {
 	mustCommit(t, s, remove("advertisers/a/programs/p"), program("advertisers/a/programs/p"))
 	refused(t, s, hexbid.InUse, group(remove("advertisers/a/programs/p")))
 	// Each needs the one deleted before it; a refused group deletes nothing.
-	outcomes := commit(t, s, group(remove(placeName), remove("advertisers/none")), group(remove("advertisers/a/programs/p")),
+	outcomes := commit(t, s, group(remove(placeName), remove("advertisers/none")),
+		group(remove("advertisers/a/programs/p")),
 		group(remove(placeName)), group(remove("advertisers/a/programs/p")), group(remove("advertisers/a/campaigns/c")),
 		group(remove("advertisers/a/programs/p")), group(remove("advertisers/a")))
 	for i, want := range []hexbid.ErrorKind{hexbid.NotFound, hexbid.InUse, 0, hexbid.InUse, 0, 0, 0} {
@@ -217,7 +231,8 @@ func testReferencesEnd(t *testing.T, e Engine) {
 	mustCommit(t, s, remove(p))
 	mustCommit(t, s, program(p))
 	// There and back within a commit, and within a group.
-	outcomes := commit(t, s, each(campaign("advertisers/a/campaigns/c", p, 0), campaign("advertisers/a/campaigns/c", q, 0), remove(q), remove(p))...)
+	outcomes := commit(t, s, each(campaign("advertisers/a/campaigns/c", p, 0), campaign("advertisers/a/campaigns/c", q, 0),
+		remove(q), remove(p))...)
 	if outcomes[3].Err != nil {
 		t.Errorf("deleting what nothing refers to any more: %v", outcomes[3].Err)
 	}
@@ -247,15 +262,18 @@ func testCounters(t *testing.T, e Engine) {
 	want(0, "at first")
 	mustCommit(t, s, counting("advertisers/a", places(3)))
 	want(3, "one")
-	mustCommit(t, s, counting("advertisers/b", places(4), places(5), store.Count{Owner: "x", Counter: store.Around, By: 7}))
+	mustCommit(t, s, counting("advertisers/b", places(4), places(5),
+		store.Count{Owner: "x", Counter: store.Around, By: 7}))
 	want(12, "two")
 	mustCommit(t, s, counting("advertisers/a", places(-1)))
 	want(8, "one replaced")
 	mustCommit(t, s, counting("advertisers/a", places(100)), counting("advertisers/a", places(1)))
 	want(10, "twice in a group")
-	refused(t, s, hexbid.NotFound, group(counting("advertisers/c", places(1000)), remove("advertisers/b"), remove("advertisers/none")))
+	refused(t, s, hexbid.NotFound, group(counting("advertisers/c", places(1000)), remove("advertisers/b"),
+		remove("advertisers/none")))
 	want(10, "a refused group")
-	commit(t, s, each(counting("advertisers/c", places(20)), remove("advertisers/none"), remove("advertisers/b"), counting("advertisers/c", places(30)))...)
+	commit(t, s, each(counting("advertisers/c", places(20)), remove("advertisers/none"), remove("advertisers/b"),
+		counting("advertisers/c", places(30)))...)
 	want(31, "a commit of several groups")
 	if n := counted(t, s, "x", store.Around); n != 0 {
 		t.Errorf("%d around", n)
@@ -277,14 +295,16 @@ func testProducts(t *testing.T, e Engine) {
 		}
 	}
 	const p, c = "advertisers/a/programs/p", "advertisers/a/campaigns/c"
-	mustCommit(t, s, place(p+"/places/1", hexbid.Approved), place(p+"/places/2", hexbid.Approved), place(p+"/places/3", hexbid.Hidden))
+	mustCommit(t, s, place(p+"/places/1", hexbid.Approved), place(p+"/places/2", hexbid.Approved),
+		place(p+"/places/3", hexbid.Hidden))
 	mustCommit(t, s, campaign(c+"1", p, 100), campaign(c+"2", p, 200), campaign(c+"3", p, 0))
 	want(2, 2, "places, then campaigns")
 	mustCommit(t, s, place(p+"/places/3", hexbid.Approved))
 	want(3, 2, "one approved")
 	mustCommit(t, s, place(p+"/places/1", hexbid.Hidden), campaign(c+"3", p, 5), place(p+"/places/2", hexbid.Approved))
 	want(2, 3, "several at once")
-	commit(t, s, each(remove(c+"1"), place(p+"/places/1", hexbid.Approved), remove(p+"/places/3"), campaign(c+"4", p, 1))...)
+	commit(t, s, each(remove(c+"1"), place(p+"/places/1", hexbid.Approved), remove(p+"/places/3"),
+		campaign(c+"4", p, 1))...)
 	want(2, 3, "several in a commit")
 	mustCommit(t, s, remove(p+"/places/1"), remove(c+"2"))
 	want(1, 2, "fewer")
@@ -296,7 +316,8 @@ func testLimits(t *testing.T, e Engine) {
 	s := opened(t, e)
 	limited := func(atMost int64, steps ...store.Step) store.Group {
 		g := group(steps...)
-		g.Limits = []store.Limit{{Owner: "y", Counter: store.Places, AtMost: 100}, {Owner: "x", Counter: store.Places, AtMost: atMost, Field: "a.field"}}
+		g.Limits = []store.Limit{{Owner: "y", Counter: store.Places, AtMost: 100},
+			{Owner: "x", Counter: store.Places, AtMost: atMost, Field: "a.field"}}
 		return g
 	}
 	places := func(name string, by int64) store.Step {
@@ -334,7 +355,8 @@ func testJudge(t *testing.T, e Engine) {
 	update := put("advertisers/a", "changed")
 	update.IfVersion = before.Meta().Version
 	judged := judged(hexbid.Hidden, "x")
-	groups := []store.Group{group(update), group(update), group(create("advertisers/b")), group(program("advertisers/b/programs/p")), group(judged),
+	groups := []store.Group{group(update), group(update), group(create("advertisers/b")),
+		group(program("advertisers/b/programs/p")), group(judged),
 		group(remove("advertisers/a/programs/p")), group(campaign("advertisers/a/campaigns/c", "advertisers/none", 0))}
 	feed := s.Watch(s.Version())
 	outcomes, err := s.Judge(ctx, groups)
@@ -349,7 +371,8 @@ func testJudge(t *testing.T, e Engine) {
 			t.Errorf("outcome %d has version %d", i, c.Version)
 		}
 	}
-	if w := outcomes[0].Change.Puts[0]; w.Meta().UID != before.Meta().UID || w.Meta().Version != 0 || !reflect.DeepEqual(w.Before, before) {
+	if w := outcomes[0].Change.Puts[0]; w.Meta().UID != before.Meta().UID || w.Meta().Version != 0 ||
+		!reflect.DeepEqual(w.Before, before) {
 		t.Errorf("judged: %+v", w)
 	}
 	if w := outcomes[2].Change.Puts[0]; w.Meta().UID != 0 || w.Meta().Version != 0 {

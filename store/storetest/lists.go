@@ -29,9 +29,11 @@ func testList(t *testing.T, e Engine) {
 	if len(names) != 9 || !slices.IsSorted(names) {
 		t.Errorf("listed %v", names)
 	}
-	for parent, want := range map[string]int{"advertisers/a/programs/p": 1, "advertisers/-/programs/-": 1, "advertisers/a/programs/-": 1,
+	for parent, want := range map[string]int{"advertisers/a/programs/p": 1, "advertisers/-/programs/-": 1,
+		"advertisers/a/programs/-": 1,
 		"advertisers/-/programs/p": 1, "advertisers/b/programs/p": 0, "advertisers/-/programs/q": 0} {
-		if found := mustList(t, s, store.ListQuery{Kind: hexbid.KindPlace, Parent: mustParse(t, parent)}, 10); len(found) != want {
+		if found := mustList(t, s, store.ListQuery{Kind: hexbid.KindPlace, Parent: mustParse(t, parent)},
+			10); len(found) != want {
 			t.Errorf("places under %s: %v; want %d", parent, found, want)
 		}
 	}
@@ -111,7 +113,8 @@ func testListBounds(t *testing.T, e Engine) {
 	const owners, each = 40, 25
 	places := market(t, s, owners, each)
 	const names = 10
-	found, calls := pages(t, s, store.ListQuery{Kind: hexbid.KindPlace, Parent: mustParse(t, "advertisers/-/programs/m"), Names: names})
+	found, calls := pages(t, s, store.ListQuery{Kind: hexbid.KindPlace,
+		Parent: mustParse(t, "advertisers/-/programs/m"), Names: names})
 	if len(found) != owners/10*each {
 		t.Errorf("found %d of %d", len(found), owners/10*each)
 	}
@@ -124,7 +127,8 @@ func testListBounds(t *testing.T, e Engine) {
 		t.Errorf("%d calls", calls)
 	}
 	one := store.ListQuery{Kind: hexbid.KindPlace, Parent: mustParse(t, "advertisers/-/programs/none"), Names: 1}
-	if next, err := s.List(ctx, one, func(r store.Record) bool { t.Errorf("found %s", r.Meta().Name); return true }); err != nil || next == "" {
+	if next, err := s.List(ctx, one,
+		func(r store.Record) bool { t.Errorf("found %s", r.Meta().Name); return true }); err != nil || next == "" {
 		t.Errorf("a list of which one name was looked at: %q, %v", next, err)
 	}
 }
@@ -134,7 +138,8 @@ func testListOwners(t *testing.T, e Engine) {
 	s := opened(t, e)
 	const owners, each = 40, 25
 	market(t, s, owners, each)
-	mustCommit(t, s, put("advertisers/a7-x", "x"), program("advertisers/a7-x/programs/m"), place("advertisers/a7-x/programs/m/places/l", hexbid.Approved))
+	mustCommit(t, s, put("advertisers/a7-x", "x"), program("advertisers/a7-x/programs/m"),
+		place("advertisers/a7-x/programs/m/places/l", hexbid.Approved))
 	asked := []string{"advertisers/a7", "advertisers/a33", "advertisers/none", "advertisers/a7", "advertisers/a12"}
 	places := store.ListQuery{Kind: hexbid.KindPlace, Owners: asked}
 	for _, c := range []struct {

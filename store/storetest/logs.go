@@ -46,7 +46,11 @@ func testLog(t *testing.T, e Engine) {
 		t.Errorf("after a version that there is not yet: %v", err)
 	}
 	// A visit may commit.
-	if err := s.Log(ctx, 0, func(*store.Change) bool { mustCommit(t, s, put("advertisers/visited", "x")); return false }); err != nil {
+	if err := s.Log(ctx, 0, func(*store.Change) bool {
+		mustCommit(t, s,
+			put("advertisers/visited", "x"))
+		return false
+	}); err != nil {
 		t.Error(err)
 	}
 }
@@ -141,7 +145,8 @@ func wantLast(t *testing.T, s store.Store, versions []uint64, n int) []store.Cha
 		t.Fatalf("%d changes, want the last %d", len(last), n)
 	}
 	for i := range last {
-		if got := last[i].Puts[0].Resource.(*hexbid.Advertiser).DisplayName; got != fmt.Sprint(first+i) || last[i].Version != versions[first+i] {
+		if got := last[i].Puts[0].Resource.(*hexbid.Advertiser).DisplayName; got != fmt.Sprint(first+i) ||
+			last[i].Version != versions[first+i] {
 			t.Errorf("change %d of version %d puts %s", first+i, last[i].Version, got)
 		}
 	}

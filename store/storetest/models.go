@@ -21,7 +21,8 @@ var models = []conduct{
 // with a model that works everything out anew each time.
 func testModel(t *testing.T, e Engine) {
 	rapid.Check(t, func(rt *rapid.T) {
-		m := &model{store: e.Open(t, store.DefaultRetention), records: map[string]store.Record{}, verdicts: map[string]store.Verdict{}, derived: map[string]string{}}
+		m := &model{store: e.Open(t, store.DefaultRetention), records: map[string]store.Record{},
+			verdicts: map[string]store.Verdict{}, derived: map[string]string{}}
 		defer func() { _ = m.store.Close() }()
 		for range rapid.IntRange(1, 12).Draw(rt, "commits") {
 			m.commit(rt, drawGroups(rt, m))
@@ -66,7 +67,8 @@ func (m *model) commit(t *rapid.T, groups []store.Group) {
 		after := m.clone()
 		want := after.do(g, begun, &o.Change)
 		if kindOf(o.Err) != kindOf(want) || kindOf(judged[i].Err) != kindOf(want) {
-			t.Fatalf("group %d %s: the outcome is %v, judged it was %v, the model says %v", i, describe(g), o.Err, judged[i].Err, want)
+			t.Fatalf("group %d %s: the outcome is %v, judged it was %v, the model says %v", i, describe(g),
+				o.Err, judged[i].Err, want)
 		}
 		if want == nil {
 			after.keep(t, &o.Change)
@@ -391,7 +393,8 @@ func (m *model) compareScan(t *rapid.T) {
 		return nil
 	})
 	if err != nil || scanned != len(m.records) || version != m.store.Version() {
-		t.Fatalf("scanned %d records of version %d: %v; want %d of %d", scanned, version, err, len(m.records), m.store.Version())
+		t.Fatalf("scanned %d records of version %d: %v; want %d of %d", scanned, version, err, len(m.records),
+			m.store.Version())
 	}
 }
 

@@ -81,7 +81,8 @@ func testFeedThenRead(t *testing.T, e Engine) {
 	run(writers+1, func(i int) {
 		if i < writers {
 			for n := range each {
-				try(t, s, group(put(fmt.Sprintf("advertisers/w%d-%d", i, n), "x"), counting("advertisers/n", store.Count{Owner: "x", Counter: store.Places, By: 1})))
+				try(t, s, group(put(fmt.Sprintf("advertisers/w%d-%d", i, n), "x"),
+					counting("advertisers/n", store.Count{Owner: "x", Counter: store.Places, By: 1})))
 			}
 			return
 		}
@@ -303,7 +304,8 @@ func testLinearizable(t *testing.T, e Engine) {
 			call := drawCall(draw, fmt.Sprintf("%d-%d", client, i))
 			begun := clock.Add(1)
 			answer := call.do(t, s)
-			histories[client] = append(histories[client], porcupine.Operation{ClientId: client, Input: call, Call: begun, Output: answer, Return: clock.Add(1)})
+			histories[client] = append(histories[client], porcupine.Operation{ClientId: client, Input: call, Call: begun,
+				Output: answer, Return: clock.Add(1)})
 		}
 	})
 	var history []porcupine.Operation

@@ -27,15 +27,20 @@ var records = []conduct{
 func fullRecords() []*store.Record {
 	at := noon.Add(-time.Hour)
 	resources := []hexbid.Resource{
-		&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a", CreatedAt: at, UpdatedAt: at}, DisplayName: "甲", State: hexbid.Active},
-		&hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/p", CreatedAt: at}, DisplayName: "程序", Category: hexbid.Catering,
-			Hosts: []hexbid.Host{hexbid.WeChat, hexbid.Alipay}, OS: []hexbid.OS{hexbid.IOS}, MinimumAge: 18, Keywords: []string{"咖啡"}},
-		&hexbid.Place{Meta: hexbid.Meta{Name: "advertisers/a/programs/p/places/l"}, Point: hexbid.Point{Lat: 30.25, Lng: 120.16}, Review: hexbid.Approved},
-		&hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a/campaigns/c"}, Program: "advertisers/a/programs/p", Pricing: hexbid.CPC,
-			Bid: 1_200_000, DailyBudget: 50_000_000, Start: at, Hours: []hexbid.WeeklyHours{{Day: 1, Start: 2, End: 3}},
+		&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a", CreatedAt: at, UpdatedAt: at}, DisplayName: "甲",
+			State: hexbid.Active},
+		&hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/p", CreatedAt: at}, DisplayName: "程序",
+			Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat, hexbid.Alipay}, OS: []hexbid.OS{hexbid.IOS},
+			MinimumAge: 18, Keywords: []string{"咖啡"}},
+		&hexbid.Place{Meta: hexbid.Meta{Name: "advertisers/a/programs/p/places/l"},
+			Point: hexbid.Point{Lat: 30.25, Lng: 120.16}, Review: hexbid.Approved},
+		&hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a/campaigns/c"}, Program: "advertisers/a/programs/p",
+			Pricing: hexbid.CPC, Bid: 1_200_000, DailyBudget: 50_000_000, Start: at,
+			Hours: []hexbid.WeeklyHours{{Day: 1, Start: 2, End: 3}},
 			Area: hexbid.Area{AroundPlacesM: 500, Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 1, Lng: 2}, RadiusM: 3}},
 				Cells: []uint64{0x89309ab36abffff}, Regions: []string{"330100"}},
-			Audience: hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 18, Max: 30}}}, Cap: hexbid.FrequencyCap{Impressions: 3, Window: time.Hour}},
+			Audience: hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 18, Max: 30}}},
+			Cap:      hexbid.FrequencyCap{Impressions: 3, Window: time.Hour}},
 	}
 	all := make([]*store.Record, len(resources))
 	for i, r := range resources {
@@ -89,7 +94,8 @@ func testRoundTrip(t *testing.T, e Engine) {
 func testAtomic(t *testing.T, e Engine) {
 	s := opened(t, e)
 	mustCommit(t, s, put("advertisers/a", "first"))
-	refused(t, s, hexbid.NotFound, group(put("advertisers/b", "b"), program("advertisers/a/programs/p"), put("advertisers/a", "second"), remove("advertisers/none")))
+	refused(t, s, hexbid.NotFound, group(put("advertisers/b", "b"), program("advertisers/a/programs/p"),
+		put("advertisers/a", "second"), remove("advertisers/none")))
 	wantGone(t, s, "advertisers/b", "advertisers/a/programs/p")
 	if r := mustGet(t, s, "advertisers/a"); r.Resource.(*hexbid.Advertiser).DisplayName != "first" {
 		t.Error("a record was changed by the failed group")
@@ -101,7 +107,8 @@ func testAtomic(t *testing.T, e Engine) {
 	_, err := s.ByUID(ctx, gone.Meta().UID)
 	wantKind(t, err, hexbid.NotFound)
 	// A step sees what the steps before it did.
-	if change := mustCommit(t, s, put("advertisers/c", "c"), remove("advertisers/c")); len(change.Puts)+len(change.Deletes) != 0 {
+	if change := mustCommit(t, s, put("advertisers/c", "c"),
+		remove("advertisers/c")); len(change.Puts)+len(change.Deletes) != 0 {
 		t.Errorf("put then deleted in one group: %+v", change)
 	}
 	wantGone(t, s, "advertisers/c")
@@ -113,7 +120,8 @@ func testTwiceInOneGroup(t *testing.T, s store.Store) {
 	t.Helper()
 	before := mustGet(t, s, "advertisers/a")
 	replaced := mustCommit(t, s, put("advertisers/a", "x"), put("advertisers/a", "y"))
-	if len(replaced.Puts) != 1 || !reflect.DeepEqual(replaced.Puts[0].Before, before) || replaced.Puts[0].Resource.(*hexbid.Advertiser).DisplayName != "y" {
+	if len(replaced.Puts) != 1 || !reflect.DeepEqual(replaced.Puts[0].Before, before) ||
+		replaced.Puts[0].Resource.(*hexbid.Advertiser).DisplayName != "y" {
 		t.Errorf("replaced twice: %+v", replaced)
 	}
 	before = mustGet(t, s, "advertisers/a")
@@ -131,7 +139,8 @@ func testTwiceInOneGroup(t *testing.T, s store.Store) {
 	for i := range 20 {
 		many = append(many, put("advertisers/a", fmt.Sprint(i)), put(fmt.Sprint("advertisers/many-", i), "x"))
 	}
-	if change := mustCommit(t, s, many...); len(change.Puts) != 21 || change.Puts[0].Resource.(*hexbid.Advertiser).DisplayName != "19" {
+	if change := mustCommit(t, s, many...); len(change.Puts) != 21 ||
+		change.Puts[0].Resource.(*hexbid.Advertiser).DisplayName != "19" {
 		t.Errorf("one name 20 times among others: %d puts, %+v", len(change.Puts), change.Puts[0].Resource)
 	}
 }
@@ -196,7 +205,8 @@ func testRevive(t *testing.T, e Engine) {
 	}
 	refused(t, s, hexbid.AlreadyExists, revive("advertisers/c", uid))
 	// Within a commit too: what one group frees, the next revives, and no third.
-	outcomes := commit(t, s, group(remove("advertisers/b")), revive("advertisers/c", other), revive("advertisers/d", other))
+	outcomes := commit(t, s, group(remove("advertisers/b")), revive("advertisers/c", other),
+		revive("advertisers/d", other))
 	if outcomes[0].Err != nil || outcomes[1].Err != nil {
 		t.Errorf("freed and revived in a commit: %v, %v", outcomes[0].Err, outcomes[1].Err)
 	}
@@ -216,7 +226,8 @@ func parents() []store.Step {
 // judged puts a place with a verdict on it.
 func judged(state hexbid.ReviewState, displayName string) store.Step {
 	step := putting(&hexbid.Place{Meta: hexbid.Meta{Name: placeName}, DisplayName: displayName, Review: state})
-	step.Verdict = &store.Verdict{State: state, At: noon, Of: hexbid.Place{DisplayName: displayName, Point: hexbid.Point{Lat: 30.25, Lng: 120.16}}}
+	step.Verdict = &store.Verdict{State: state, At: noon,
+		Of: hexbid.Place{DisplayName: displayName, Point: hexbid.Point{Lat: 30.25, Lng: 120.16}}}
 	return step
 }
 
@@ -332,20 +343,26 @@ func testIllFormed(t *testing.T, e Engine) {
 		"no owner of a counter":       counting(store.Count{Counter: store.Places, By: 1}),
 		"no counter":                  counting(store.Count{Owner: "advertisers/a", By: 1}),
 		"a counter that is not there": counting(store.Count{Owner: "advertisers/a", Counter: 200, By: 1}),
-		"a factor that is not there":  counting(store.Count{Owner: "advertisers/a", Counter: store.Places, By: 1, TimesOwner: "x", Times: 200}),
-		"a factor without an owner":   counting(store.Count{Owner: "advertisers/a", Counter: store.Places, By: 1, Times: store.Around}),
-		"a factor that it changes": counting(store.Count{Owner: "x", Counter: store.Places, By: 1, TimesOwner: "y", Times: store.Around},
+		"a factor that is not there": counting(store.Count{Owner: "advertisers/a", Counter: store.Places, By: 1,
+			TimesOwner: "x", Times: 200}),
+		"a factor without an owner": counting(store.Count{Owner: "advertisers/a", Counter: store.Places, By: 1,
+			Times: store.Around}),
+		"a factor that it changes": counting(store.Count{Owner: "x", Counter: store.Places, By: 1, TimesOwner: "y",
+			Times: store.Around},
 			store.Count{Owner: "y", Counter: store.Around, By: 1}),
-		"counts beyond 64 bits":        counting(store.Count{Owner: "x", Counter: store.Places, By: 1 << 62}, store.Count{Owner: "x", Counter: store.Places, By: 1 << 62}),
-		"counts beyond 64 bits, below": counting(store.Count{Owner: "x", Counter: store.Places, By: -1 << 63}, store.Count{Owner: "x", Counter: store.Places, By: -1}),
-		"references without end":       declaring(func(r *store.Record) { r.Refers = make([]store.Reference, 1000) }),
-		"counts without end":           declaring(func(r *store.Record) { r.Counts = make([]store.Count, 1000) }),
+		"counts beyond 64 bits": counting(store.Count{Owner: "x", Counter: store.Places, By: 1 << 62},
+			store.Count{Owner: "x", Counter: store.Places, By: 1 << 62}),
+		"counts beyond 64 bits, below": counting(store.Count{Owner: "x", Counter: store.Places, By: -1 << 63},
+			store.Count{Owner: "x", Counter: store.Places, By: -1}),
+		"references without end": declaring(func(r *store.Record) { r.Refers = make([]store.Reference, 1000) }),
+		"counts without end":     declaring(func(r *store.Record) { r.Counts = make([]store.Count, 1000) }),
 	} {
 		t.Run(what, func(t *testing.T) { refused(t, s, hexbid.Invalid, group(step)) })
 	}
 	mustCommit(t, s, counting(store.Count{Owner: "x", Counter: store.Around, By: 1 << 40}))
 	product := put("advertisers/b", "b")
-	product.Put.Counts = []store.Count{{Owner: "y", Counter: store.Places, By: 1 << 40, TimesOwner: "x", Times: store.Around}}
+	product.Put.Counts = []store.Count{{Owner: "y", Counter: store.Places, By: 1 << 40, TimesOwner: "x",
+		Times: store.Around}}
 	refused(t, s, hexbid.Invalid, group(product))
 	refused(t, s, hexbid.Invalid, store.Group{Conditions: []store.Condition{{Name: "advertisers/a", Is: 99}}})
 	if n := counted(t, s, "x", store.Places); n != 0 {

@@ -24,7 +24,8 @@ func testReopen(t *testing.T, e Engine) {
 	s := e.Open(t, store.DefaultRetention)
 	defer func() { _ = s.Close() }()
 	want := history(t, s)
-	mustCommit(t, s, judged(hexbid.Hidden, "x"), withDerived("advertisers/d", "derived"), counting("advertisers/e", store.Count{Owner: "x", Counter: store.Places, By: 5}))
+	mustCommit(t, s, judged(hexbid.Hidden, "x"), withDerived("advertisers/d", "derived"),
+		counting("advertisers/e", store.Count{Owner: "x", Counter: store.Places, By: 5}))
 	last := mustCommit(t, s, campaign("advertisers/a/campaigns/c", "advertisers/a/programs/p", 100))
 	before := everythingIn(t, s)
 	s = e.Reopen(t, s)
@@ -42,7 +43,8 @@ func testReopen(t *testing.T, e Engine) {
 	}
 	refused(t, s, hexbid.InUse, group(remove("advertisers/a/programs/p")))
 	next := mustCommit(t, s, put("advertisers/gone", "again"))
-	if uid := next.Puts[0].Meta().UID; uid <= last.Puts[0].Meta().UID || next.Version <= last.Version || next.Previous != last.Hash {
+	if uid := next.Puts[0].Meta().UID; uid <= last.Puts[0].Meta().UID || next.Version <= last.Version ||
+		next.Previous != last.Hash {
 		t.Errorf("uid %d and version %d after %d and %d", uid, next.Version, last.Puts[0].Meta().UID, last.Version)
 	}
 	wantChain(t, logged(t, s, 0))
@@ -61,7 +63,11 @@ func everythingIn(t testing.TB, s store.Store) everything {
 	t.Helper()
 	all := everything{Records: map[string]store.Record{}, Derived: derivedNow(t, s), Verdict: mustVerdict(t, s, placeName),
 		Counters: map[store.CounterKey]int64{}, Log: logged(t, s, 0)}
-	if _, err := s.Scan(ctx, func(r store.Record, _ *store.Derived) error { all.Records[r.Meta().Name] = r; return nil }); err != nil {
+	if _, err := s.Scan(ctx, func(r store.Record,
+		_ *store.Derived) error {
+		all.Records[r.Meta().Name] = r
+		return nil
+	}); err != nil {
 		t.Fatal(err)
 	}
 	for _, owner := range []string{"advertisers/a", "advertisers/a/programs/p", "x"} {

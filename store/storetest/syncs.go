@@ -32,7 +32,8 @@ func shownBy(t *testing.T, s store.Store, feed *store.Feed, uid hexbid.UID) show
 	t.Helper()
 	_, waiting := feed.Waiting()
 	_, err := s.ByUID(ctx, uid)
-	return shown{everythingIn(t, s), mustList(t, s, store.ListQuery{Kind: hexbid.KindAdvertiser}, 10), s.Version(), waiting, err == nil}
+	return shown{everythingIn(t, s), mustList(t, s, store.ListQuery{Kind: hexbid.KindAdvertiser}, 10), s.Version(),
+		waiting, err == nil}
 }
 
 func testUnsynced(t *testing.T, e Engine) {
@@ -41,15 +42,18 @@ func testUnsynced(t *testing.T, e Engine) {
 	}
 	s, hold := e.Holding(t)
 	defer func() { _ = s.Close() }()
-	last := mustCommit(t, s, append(parents(), judged(hexbid.Hidden, "x"), withDerived("advertisers/d", "one"), put("advertisers/gone", "x"))...)
+	last := mustCommit(t, s, append(parents(), judged(hexbid.Hidden, "x"), withDerived("advertisers/d", "one"),
+		put("advertisers/gone", "x"))...)
 	feed := s.Watch(s.Version())
 	next := last.Puts[len(last.Puts)-1].Meta().UID + 1
 	before := shownBy(t, s, feed, next)
 	waits, release := hold()
 	var work sync.WaitGroup
 	work.Go(func() {
-		if o := try(t, s, group(create("advertisers/b"), put("advertisers/a", "changed"), judged(hexbid.Approved, "y"), withDerived("advertisers/d", "two"),
-			remove("advertisers/gone"), counting("advertisers/e", store.Count{Owner: "x", Counter: store.Places, By: 5}))); o.Err != nil {
+		if o := try(t, s, group(create("advertisers/b"), put("advertisers/a", "changed"), judged(hexbid.Approved, "y"),
+			withDerived("advertisers/d", "two"),
+			remove("advertisers/gone"), counting("advertisers/e",
+				store.Count{Owner: "x", Counter: store.Places, By: 5}))); o.Err != nil {
 			t.Error(o.Err)
 		}
 	})
@@ -61,13 +65,16 @@ func testUnsynced(t *testing.T, e Engine) {
 		t.Errorf("a record that is not synced: %+v", r.Resource)
 	}
 	wantGone(t, s, "advertisers/b")
-	if outcomes, err := s.Judge(ctx, each(create("advertisers/b"), create("advertisers/gone"))); err != nil || outcomes[0].Err != nil || outcomes[1].Err == nil {
+	if outcomes, err := s.Judge(ctx, each(create("advertisers/b"), create("advertisers/gone"))); err != nil ||
+		outcomes[0].Err != nil || outcomes[1].Err == nil {
 		t.Errorf("judged by what is not synced: %+v, %v", outcomes, err)
 	}
 	release()
 	work.Wait()
-	if now := shownBy(t, s, s.Watch(before.Version), next); !now.Waiting || !now.ByUID || now.Version <= before.Version || len(now.Listed) != len(before.Listed)+1 ||
-		now.Counters[store.CounterKey{Owner: "x", Counter: store.Places}] != 5 || now.Verdict.State != hexbid.Approved || now.Derived["advertisers/d"] != "two" {
+	if now := shownBy(t, s, s.Watch(before.Version), next); !now.Waiting || !now.ByUID || now.Version <= before.Version ||
+		len(now.Listed) != len(before.Listed)+1 ||
+		now.Counters[store.CounterKey{Owner: "x", Counter: store.Places}] != 5 || now.Verdict.State != hexbid.Approved ||
+		now.Derived["advertisers/d"] != "two" {
 		t.Errorf("after the sync there is %+v", now)
 	}
 }
@@ -141,7 +148,8 @@ func testWhileSyncing(t *testing.T, e Engine) {
 			}
 		})
 	}
-	first := group(program("advertisers/a/programs/p"), remove("advertisers/b"), counting("advertisers/c", store.Count{Owner: "x", Counter: store.Places, By: 5}))
+	first := group(program("advertisers/a/programs/p"), remove("advertisers/b"),
+		counting("advertisers/c", store.Count{Owner: "x", Counter: store.Places, By: 5}))
 	commits(0, first)
 	mustCome(t, waits)
 	again := program("advertisers/a/programs/p")

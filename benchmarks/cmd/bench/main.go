@@ -37,9 +37,11 @@ type part struct {
 }
 
 var parts = []part{
-	{"engine", true, engine}, {"live", true, live}, {"dense", true, dense}, {"nearby", true, nearby}, {"handins", true, handIns}, {"programs", true, programs},
+	{"engine", true, engine}, {"live", true, live}, {"dense", true, dense}, {"nearby", true, nearby},
+	{"handins", true, handIns}, {"programs", true, programs},
 	{"server", true, server}, {"writers", true, writers},
-	{"sizes", false, sizes}, {"country", false, country}, {"nearby7m", false, nearbyMany}, {"cache", false, cache}, {"peers", false, besidePeers},
+	{"sizes", false, sizes}, {"country", false, country}, {"nearby7m", false, nearbyMany}, {"cache", false, cache},
+	{"peers", false, besidePeers},
 }
 
 func main() {
@@ -133,7 +135,8 @@ func with(live bool, campaigns, owners int, measure func(*benchmarks.Population)
 	return withWorkload(w, campaigns, owners, measure)
 }
 
-func withWorkload(w *benchmarks.Workload, campaigns, owners int, measure func(*benchmarks.Population) (spreads, error)) (spreads, error) {
+func withWorkload(w *benchmarks.Workload, campaigns, owners int,
+	measure func(*benchmarks.Population) (spreads, error)) (spreads, error) {
 	m, err := benchmarks.NewPopulation(w, campaigns, owners)
 	if err != nil {
 		return nil, err
@@ -193,8 +196,10 @@ func nearby(*session) (spreads, error) { return nearbyOf(million, "1m", benchmar
 // words, and beside a million campaigns, five a program.
 func programs(*session) (spreads, error) {
 	all := spreads{}
-	for beside, size := range map[string]struct{ campaigns, owners int }{"programs": {0, million}, "campaigns": {million, 0}} {
-		some, err := with(false, size.campaigns, size.owners, func(m *benchmarks.Population) (spreads, error) { return m.ProgramChanges(beside) })
+	for beside, size := range map[string]struct{ campaigns, owners int }{"programs": {0, million},
+		"campaigns": {million, 0}} {
+		some, err := with(false, size.campaigns, size.owners,
+			func(m *benchmarks.Population) (spreads, error) { return m.ProgramChanges(beside) })
 		if err != nil {
 			return nil, err
 		}
@@ -225,7 +230,10 @@ func nearbyOf(places int, suffix string, where []benchmarks.Places) (spreads, er
 func sizes(*session) (spreads, error) {
 	all := spreads{}
 	for suffix, campaigns := range map[string]int{"10k": 10_000, "100k": 100_000, "7m": 7 * million} {
-		some, err := with(false, campaigns, 0, func(m *benchmarks.Population) (spreads, error) { return m.Auctions("engine", suffix) })
+		some, err := with(false, campaigns, 0, func(m *benchmarks.Population) (spreads,
+			error) {
+			return m.Auctions("engine", suffix)
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -241,7 +249,10 @@ func country(*session) (spreads, error) {
 	if err != nil {
 		return nil, err
 	}
-	return withWorkload(w.Everywhere(), million/5, 0, func(m *benchmarks.Population) (spreads, error) { return m.Auctions("country", "200k") })
+	return withWorkload(w.Everywhere(), million/5, 0,
+		func(m *benchmarks.Population) (spreads, error) {
+			return m.Auctions("country", "200k")
+		})
 }
 
 // server imports a million campaigns over gRPC into a data folder, starts again

@@ -53,7 +53,8 @@ func (e *engineAsPeer) TopTen(q *peers.Query, into []int) ([]int, error) {
 }
 
 func requestOf(q *peers.Query) *hexbid.Request {
-	return &hexbid.Request{Point: q.At, Slots: peers.Ten, Host: hexbid.WeChat, Viewer: hexbid.Viewer{Age: q.Age, Gender: hexbid.Gender(bitOf(q.Gender)), OS: hexbid.OS(bitOf(q.System))}}
+	return &hexbid.Request{Point: q.At, Slots: peers.Ten, Host: hexbid.WeChat,
+		Viewer: hexbid.Viewer{Age: q.Age, Gender: hexbid.Gender(bitOf(q.Gender)), OS: hexbid.OS(bitOf(q.System))}}
 }
 
 func bitOf(mask int) (bit int) {
@@ -78,8 +79,10 @@ func (serverAsPeer) Close() error { return nil }
 // TopTen implements peers.Peer.
 func (s serverAsPeer) TopTen(q *peers.Query, into []int) ([]int, error) {
 	r, err := pb.NewSearchServiceClient(s.conn).SearchNearby(context.Background(), &pb.SearchNearbyRequest{
-		Location: &pb.Location{Latitude: q.At.Lat, Longitude: q.At.Lng}, Host: pb.Host_HOST_WECHAT, NearbyLimit: proto.Int32(0), SponsoredSlots: proto.Int32(peers.Ten),
-		Viewer: &pb.Viewer{Age: proto.Int32(int32(q.Age)), Gender: pb.Gender(bitOf(q.Gender)), OperatingSystem: pb.OperatingSystem(bitOf(q.System))}})
+		Location: &pb.Location{Latitude: q.At.Lat, Longitude: q.At.Lng}, Host: pb.Host_HOST_WECHAT,
+		NearbyLimit: proto.Int32(0), SponsoredSlots: proto.Int32(peers.Ten),
+		Viewer: &pb.Viewer{Age: proto.Int32(int32(q.Age)), Gender: pb.Gender(bitOf(q.Gender)),
+			OperatingSystem: pb.OperatingSystem(bitOf(q.System))}})
 	if err != nil {
 		return nil, err
 	}
@@ -123,10 +126,11 @@ func newComparison(campaigns int) (*comparison, error) {
 // rate is how many queries a second a peer answers to so many callers, for so
 // long.
 func (c *comparison) rate(p peers.Peer, callers int, lasts time.Duration) (float64, error) {
-	perSecond, err := benchmarks.ClosedLoop(callers, func(_ int64, took time.Duration) bool { return took < lasts }, func(i int) error {
-		_, err := p.TopTen(&c.queries[i%len(c.queries)], make([]int, 0, peers.Ten))
-		return err
-	})
+	perSecond, err := benchmarks.ClosedLoop(callers, func(_ int64, took time.Duration) bool { return took < lasts },
+		func(i int) error {
+			_, err := p.TopTen(&c.queries[i%len(c.queries)], make([]int, 0, peers.Ten))
+			return err
+		})
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", p.Name(), err)
 	}
@@ -182,7 +186,8 @@ func (c *comparison) sound(all []peers.Peer, callers int) (sound []peers.Peer, f
 
 // round measures ours and every other peer once. Of an error it tells which of the
 // others failed, -1 for ours.
-func (c *comparison) round(prefix string, ours peers.Peer, others []peers.Peer, callers int) (f benchmarks.Figures, failed int, err error) {
+func (c *comparison) round(prefix string, ours peers.Peer, others []peers.Peer,
+	callers int) (f benchmarks.Figures, failed int, err error) {
 	own, err := c.rate(ours, callers, c.roundLasts)
 	if err != nil {
 		return nil, -1, err

@@ -13,10 +13,13 @@ import (
 
 // typical is a campaign as most are: a circle, a few numbers, a creative.
 func typical() *hexbid.Campaign {
-	return &hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a1234/campaigns/c56789", UID: 1_234_567, Version: 2_345_678}, DisplayName: "campaign 56789",
-		Program: "advertisers/a1234/programs/p1234", State: hexbid.Active, Pricing: hexbid.CPC, Bid: 1_200_000, DailyBudget: 100_000_000,
-		Area:     hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 30.251234, Lng: 120.151234}, RadiusM: 1834}}},
-		Audience: hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 18, Max: 35}}, OS: []hexbid.OS{hexbid.IOS}}, Creatives: []hexbid.Creative{{Title: "A cup of tea", Promotion: "半价"}}}
+	return &hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a1234/campaigns/c56789", UID: 1_234_567,
+		Version: 2_345_678}, DisplayName: "campaign 56789", Program: "advertisers/a1234/programs/p1234", State: hexbid.Active,
+		Pricing: hexbid.CPC, Bid: 1_200_000, DailyBudget: 100_000_000,
+		Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 30.251234, Lng: 120.151234},
+			RadiusM: 1834}}},
+		Audience:  hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 18, Max: 35}}, OS: []hexbid.OS{hexbid.IOS}},
+		Creatives: []hexbid.Creative{{Title: "A cup of tea", Promotion: "半价"}}}
 }
 
 // BenchmarkDecode compares a start's decoding, of the earlier formats and of the
@@ -31,7 +34,8 @@ func BenchmarkDecode(b *testing.B) {
 	}
 	m := wire.Pack(typical())
 	m.Refers = []string{"advertisers/a1234", "advertisers/a1234/programs/p1234"}
-	m.Counts = []*diskpb.Count{{Owner: "advertisers/a1234/programs/p1234", Counter: 5, By: 1}, {Owner: "advertisers/a1234", Counter: 1, By: 9}}
+	m.Counts = []*diskpb.Count{{Owner: "advertisers/a1234/programs/p1234", Counter: 5, By: 1},
+		{Owner: "advertisers/a1234", Counter: 1, By: 9}}
 	now, err := proto.Marshal(m)
 	if err != nil {
 		b.Fatal(err)

@@ -39,7 +39,8 @@ func content(t *testing.T, folder string) map[string][]byte {
 	if err := os.CopyFS(dir, files); err != nil {
 		t.Fatal(err)
 	}
-	db, err := pebble.Open(filepath.Join(dir, "catalogue"), &pebble.Options{ReadOnly: true, Logger: quiet{log.New(io.Discard, "", 0)}})
+	db, err := pebble.Open(filepath.Join(dir, "catalogue"),
+		&pebble.Options{ReadOnly: true, Logger: quiet{log.New(io.Discard, "", 0)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,18 +88,21 @@ func golden(t *testing.T, name string, uid hexbid.UID, version uint64) hexbid.Re
 func circle(t *testing.T) hexbid.Resource {
 	meta := *golden(t, "campaign", 5, 4).Metadata()
 	meta.Name = "advertisers/tea/campaigns/circle"
-	return &hexbid.Campaign{Meta: meta, DisplayName: "circle", Program: "advertisers/tea/programs/order", Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 100_000_000,
+	return &hexbid.Campaign{Meta: meta, DisplayName: "circle", Program: "advertisers/tea/programs/order",
+		Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 100_000_000,
 		Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 30.25, Lng: 120.15}, RadiusM: 800}}}}
 }
 
 func TestRecordsOfEveryEarlierFormatAreRead(t *testing.T) {
-	covering := []geoindex.Posting{{Key: 0x85309ab3fffffff, Touched: 0x7f}, {Key: 0x87309ab36ffffff, Touched: 0x7f, Full: 5}}
+	covering := []geoindex.Posting{{Key: 0x85309ab3fffffff, Touched: 0x7f},
+		{Key: 0x87309ab36ffffff, Touched: 0x7f, Full: 5}}
 	for _, folder := range folders {
 		placeVersion := uint64(2)
 		if folder == "format-3" {
 			placeVersion = 7 // approved then
 		}
-		want := []hexbid.Resource{golden(t, "advertiser", 1, 1), golden(t, "program", 2, 2), golden(t, "place", 3, placeVersion), golden(t, "campaign", 4, 3), circle(t)}
+		want := []hexbid.Resource{golden(t, "advertiser", 1, 1), golden(t, "program", 2, 2),
+			golden(t, "place", 3, placeVersion), golden(t, "campaign", 4, 3), circle(t)}
 		found := 0
 		for key, value := range content(t, folder) {
 			name, isRecord := strings.CutPrefix(key, "r/")
@@ -116,7 +120,8 @@ func TestRecordsOfEveryEarlierFormatAreRead(t *testing.T) {
 			}
 			wantCovering := covering
 			switch {
-			case hexbid.ResourceKind(name[0]) != hexbid.KindCampaign, folder == "format-1", folder == "format-2-with-places" && !strings.HasSuffix(name, "circle"):
+			case hexbid.ResourceKind(name[0]) != hexbid.KindCampaign, folder == "format-1",
+				folder == "format-2-with-places" && !strings.HasSuffix(name, "circle"):
 				wantCovering = nil
 			}
 			if !slices.Equal(r.Covering, wantCovering) {
@@ -133,15 +138,18 @@ func TestVerdictsAndLossesOfTheThirdFormatAreRead(t *testing.T) {
 	keys := content(t, "format-3")
 	at := time.Date(2026, 11, 23, 9, 0, 0, 5, time.UTC)
 	v, err := DecodeVerdict(keys["v/advertisers/tea/programs/order/places/west-lake"])
-	if want := (wire.Verdict{State: hexbid.Approved, At: at, Of: *golden(t, "place", 3, 2).(*hexbid.Place), Version: 7}); err != nil || !reflect.DeepEqual(v, want) {
+	if want := (wire.Verdict{State: hexbid.Approved, At: at, Of: *golden(t, "place", 3, 2).(*hexbid.Place),
+		Version: 7}); err != nil || !reflect.DeepEqual(v, want) {
 		t.Errorf("%v\ngot  %+v\nwant %+v", err, v, want)
 	}
 	v, err = DecodeVerdict(keys["v/advertisers/tea/programs/order/places/gone"])
-	if err != nil || v.State != hexbid.Hidden || !v.At.Equal(at.Add(time.Minute)) || v.Version != 8 || v.Of.DisplayName != "旧店" || v.Of.UID != 6 {
+	if err != nil || v.State != hexbid.Hidden || !v.At.Equal(at.Add(time.Minute)) || v.Version != 8 ||
+		v.Of.DisplayName != "旧店" || v.Of.UID != 6 {
 		t.Errorf("%v: %+v", err, v)
 	}
 	losses, err := DecodeLosses(keys["m/losses"])
-	if err != nil || len(losses) != 1 || losses[0].Acknowledged != 10 || losses[0].Found != 9 || losses[0].At.Year() != 2026 || losses[0].What == "" {
+	if err != nil || len(losses) != 1 || losses[0].Acknowledged != 10 || losses[0].Found != 9 ||
+		losses[0].At.Year() != 2026 || losses[0].What == "" {
 		t.Errorf("%v: %+v", err, losses)
 	}
 }
