@@ -69,9 +69,12 @@ func supplied(i int) *hexbid.Campaign {
 
 // putOwner puts what campaigns need first.
 func (w *watched) putOwner(t *testing.T) {
-	mustCommit(t, w, []store.Step{{Put: &store.Record{Resource: &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}}}},
-		{Put: &store.Record{Resource: &hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/p"},
-			Category: hexbid.Catering}}}})
+	advertiser := &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}}
+	program := &hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/a/programs/p"}, Category: hexbid.Catering}
+	mustCommit(t, w, []store.Step{
+		{Put: &store.Record{Resource: advertiser}},
+		{Put: &store.Record{Resource: program}},
+	})
 }
 
 func newIndexer(t *testing.T) *Indexer {

@@ -39,7 +39,8 @@ func TestARowInErrorCostsItselfOnly(t *testing.T) {
 		"a field twice": {"x.yaml", "kind: advertiser\nname: advertisers/a\nstate: active\nstate: paused\n", nil,
 			[]string{"x.yaml:4: state: stands twice"}},
 		"an endless alias": {"x.yaml", "kind: &a {b: *a}\n", nil, []string{"x.yaml:1:"}},
-		"JSON lines": {"x.jsonl", "{\"kind\":\"advertiser\",\"name\":\"advertisers/a\"}\n{\n\xff\xff\n{\"kind\":\"advertiser\",\"name\":\"advertisers/b\"}\n",
+		"JSON lines": {"x.jsonl", "{\"kind\":\"advertiser\",\"name\":\"advertisers/a\"}\n{\n\xff\xff\n" +
+			"{\"kind\":\"advertiser\",\"name\":\"advertisers/b\"}\n",
 			[]string{"advertisers/a", "advertisers/b"}, []string{"x.jsonl:2: is not a JSON object",
 				"x.jsonl:3: is neither UTF-8"}},
 		"a quote that nothing closes": {"x.csv",

@@ -69,7 +69,8 @@ func (s *fakeStream) Recv() (*pb.ImportResponse, error) {
 
 func advertisers(n int) (rows []*pb.ImportRow) {
 	for i := range n {
-		rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: fmt.Sprintf("advertisers/a%d-", i)}}})
+		name := fmt.Sprintf("advertisers/a%d-", i)
+		rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: name}}})
 	}
 	return rows
 }

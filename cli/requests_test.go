@@ -90,7 +90,8 @@ func TestAZoneIsOfTimesThatNameNone(t *testing.T) {
 }
 
 func TestColumnsThatAreNotKnownAreNamedOnce(t *testing.T) {
-	r, said, err := readText(t, "id,timestamp,latitude,colour,LNG,altitude,colour\n1,1,30,red,120,492,x\n2,3,31,blue,121,480,y\n", simulateLoadCommand{})
+	r, said, err := readText(t, "id,timestamp,latitude,colour,LNG,altitude,colour\n"+
+		"1,1,30,red,120,492,x\n2,3,31,blue,121,480,y\n", simulateLoadCommand{})
 	if err != nil || len(r.requests) != 2 || r.requests[1].GetLocation().GetLatitude() != 31 ||
 		r.requests[1].GetLocation().GetLongitude() != 121 {
 		t.Fatalf("%v, %v", r, err)

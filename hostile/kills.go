@@ -251,7 +251,8 @@ func (r *round) createOne(ctx context.Context, conn *grpc.ClientConn, known *led
 func (r *round) importSome(ctx context.Context, conn *grpc.ClientConn, known *ledger, id string) bool {
 	var rows []*pb.ImportRow
 	for i := range 200 {
-		rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: fmt.Sprintf("advertisers/%s-%d", id, i), DisplayName: id}}})
+		advertiser := &pb.Advertiser{Name: fmt.Sprintf("advertisers/%s-%d", id, i), DisplayName: id}
+		rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: advertiser}})
 	}
 	err := exchangeBatch(ctx, conn, rows, func(o *pb.ImportOutcome) {
 		if o.GetAction() == pb.ImportAction_IMPORT_ACTION_CREATED {

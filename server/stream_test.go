@@ -146,8 +146,8 @@ func TestAnOpenWatchIsNeverIdle(t *testing.T) {
 	if _, err := watch.Recv(); err != nil {
 		t.Fatal(err)
 	}
-	if err := open(t, t.Context(), conn,
-		pb.CampaignService_Import_FullMethodName).RecvMsg(new(pb.ImportResponse)); status.Code(err) != codes.DeadlineExceeded {
+	beside := open(t, t.Context(), conn, pb.CampaignService_Import_FullMethodName)
+	if err := beside.RecvMsg(new(pb.ImportResponse)); status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("an import beside it: %v", err) // a stream timeout has passed
 	}
 	s.setServing(false)

@@ -121,7 +121,8 @@ func TestWhatOnlyAnswersHaveIsNotStored(t *testing.T) {
 	for _, r := range nouns(distinct) {
 		record := Pack(r)
 		m := record.ProtoReflect()
-		m.Get(m.WhichOneof(m.Descriptor().Oneofs().ByName("resource"))).Message().Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		resource := m.Get(m.WhichOneof(m.Descriptor().Oneofs().ByName("resource"))).Message()
+		resource.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 			if isOutputOnly(field) && !slices.Contains(storedThough, field.Name()) {
 				t.Errorf("%T: %s is stored: %v", r, field.Name(), v)
 			}

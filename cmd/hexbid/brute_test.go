@@ -303,7 +303,9 @@ func (g *globe) rows(campaigns int) []*pb.ImportRow {
 				OperatingSystems: some(g.r, nil, nil, []pb.OperatingSystem{1, 2})}}})
 		for l := range g.r.IntN(12) {
 			lat, lng := g.point()
-			rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: &pb.Place{Name: fmt.Sprintf("%s/programs/p/places/l%d", a, l), DisplayName: some(g.r, "", "", "Coffee", "火锅 hot"), Latitude: lat, Longitude: lng}}})
+			place := &pb.Place{Name: fmt.Sprintf("%s/programs/p/places/l%d", a, l),
+				DisplayName: some(g.r, "", "", "Coffee", "火锅 hot"), Latitude: lat, Longitude: lng}
+			rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: place}})
 		}
 	}
 	for i := range campaigns {

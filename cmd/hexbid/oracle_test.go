@@ -170,7 +170,8 @@ func (o *oracle) audience(c *pb.Campaign, r *pb.SearchNearbyRequest) bool {
 	if a == nil {
 		a = &pb.Audience{}
 	}
-	personal := len(a.GetAges())+len(a.GetGenders())+len(a.GetInterests())+len(a.GetExcludedInterests())+len(a.GetCreditBands())+len(a.GetResidences()) > 0
+	personal := len(a.GetAges())+len(a.GetGenders())+len(a.GetInterests())+len(a.GetExcludedInterests())+
+		len(a.GetCreditBands())+len(a.GetResidences()) > 0
 	capped := c.GetFrequencyCap() != nil && !c.GetFrequencyCap().GetServeUncapped()
 	if o.impersonal(r) && (personal || capped) || capped && v.GetUserKey() == "" {
 		return false

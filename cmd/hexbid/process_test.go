@@ -121,7 +121,9 @@ func TestSIGTERMDrainsAndExits0(t *testing.T) {
 		t.Fatal(err)
 	}
 	send := func(name string) {
-		if err := stream.Send(&pb.ImportRequest{Rows: []*pb.ImportRow{{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: name, DisplayName: "x"}}}}}); err != nil {
+		row := &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{
+			Advertiser: &pb.Advertiser{Name: name, DisplayName: "x"}}}
+		if err := stream.Send(&pb.ImportRequest{Rows: []*pb.ImportRow{row}}); err != nil {
 			t.Fatal(err)
 		}
 		if r, err := stream.Recv(); err != nil || r.GetOutcomes()[0].GetError() != nil {

@@ -19,7 +19,8 @@ import (
 // TestARowNeverCostsItsNeighbours puts rows that could not even be sent among good ones.
 func TestARowNeverCostsItsNeighbours(t *testing.T) {
 	s := boot(t, nil)
-	gbk, err := simplifiedchinese.GBK.NewEncoder().String("kind,name,display_name\nadvertiser,advertisers/a,面馆\nadvertiser,advertisers/b,西湖\nadvertiser,advertisers/c,联通\n")
+	gbk, err := simplifiedchinese.GBK.NewEncoder().String("kind,name,display_name\n" +
+		"advertiser,advertisers/a,面馆\nadvertiser,advertisers/b,西湖\nadvertiser,advertisers/c,联通\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,9 +97,11 @@ func TestAllErrorsOfARowAreToldAtOnceInTheFilesWords(t *testing.T) {
 // program, has names twice, and pauses an advertiser.
 func uploadOfSeveralBatches() string {
 	var b strings.Builder
-	b.WriteString("kind,name,display_name,category,hosts,lat,lng,program,pricing,bid,daily_budget,area.around_places_m,state\n")
+	b.WriteString("kind,name,display_name,category,hosts,lat,lng,program,pricing,bid,daily_budget," +
+		"area.around_places_m,state\n")
 	b.WriteString("advertiser,advertisers/a,A,,,,,,,,,,\nadvertiser,advertisers/p,P,,,,,,,,,,paused\n")
-	b.WriteString("program,advertisers/a/programs/p,P,catering,wechat,,,,,,,,\nprogram,advertisers/p/programs/p,P,catering,wechat,,,,,,,,\n")
+	b.WriteString("program,advertisers/a/programs/p,P,catering,wechat,,,,,,,,\n" +
+		"program,advertisers/p/programs/p,P,catering,wechat,,,,,,,,\n")
 	for i := range 700 {
 		fmt.Fprintf(&b, "place,advertisers/a/programs/p/places/l%d,,,,30.25,%f,,,,,,\n", i, 120+float64(i)/1000)
 	}

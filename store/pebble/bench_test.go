@@ -138,8 +138,9 @@ func together(b *testing.B, writers int, write func(i int) error) {
 // from outside, with references, counters and what is derived from them.
 func BenchmarkScan(b *testing.B) {
 	bare := func(i int) store.Group {
-		return store.Group{Steps: []store.Step{{Put: &store.Record{Resource: &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a/campaigns/c%d", i)},
-			Program: "advertisers/a/programs/p", Area: hexbid.Area{Circles: []hexbid.Circle{{RadiusM: 300}}}}}}}}
+		c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a/campaigns/c%d", i)},
+			Program: "advertisers/a/programs/p", Area: hexbid.Area{Circles: []hexbid.Circle{{RadiusM: 300}}}}
+		return store.Group{Steps: []store.Step{{Put: &store.Record{Resource: c}}}}
 	}
 	for name, record := range map[string]func(int) store.Group{"bare": bare, "whole": campaign} {
 		b.Run(name, func(b *testing.B) {

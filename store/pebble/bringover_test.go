@@ -281,7 +281,8 @@ func BenchmarkBringOver(b *testing.B) {
 			m.Name = fmt.Sprintf("advertisers/a%d/campaigns/c%d", m.UID%5000, m.UID)
 			return &hexbid.Campaign{Meta: m, DisplayName: m.Name, Program: fmt.Sprintf("advertisers/a%d/programs/p", m.UID%5000),
 				Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 100_000_000,
-				Area:      hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 30.251234, Lng: 120.151234}, RadiusM: 1834}}},
+				Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 30.251234, Lng: 120.151234},
+					RadiusM: 1834}}},
 				Creatives: []hexbid.Creative{{Title: "A cup of tea", Promotion: "半价"}}}
 		})
 		b.StartTimer()
