@@ -2,21 +2,21 @@ package store
 
 import "github.com/hexbid/hexbid"
 
-// View is a state of the catalogue that groups are judged by: an engine's at one
-// moment, or the state that a Stage leaves. One goroutine reads it at a time.
+// View is a state of the catalogue that groups are judged by: an engine's state at one moment, or the state that a
+// Stage leaves. One goroutine reads it at a time.
 type View interface {
-	// Record finds the record of a name.
+	// Record returns the record of a name.
 	Record(name string) (r Record, there bool, err error)
-	// Exists says whether there is a record of a name.
+	// Exists reports whether a name has a record.
 	Exists(name string) (bool, error)
-	// NameOf is the name of the record that has a uid; empty when none has.
+	// NameOf returns the name of the record that has a uid, empty if there is none.
 	NameOf(uid hexbid.UID) (name string, err error)
-	// Verdict is the verdict on a name; the zero one when there is none.
+	// Verdict returns the verdict on a name, the zero Verdict if there is none.
 	Verdict(name string) (Verdict, error)
-	// Counted is a counter's value.
+	// Counted returns the value of a counter.
 	Counted(owner string, c Counter) (int64, error)
-	// Referrers shows the names of the records that refer to a name, each once and in
-	// no particular order, until visit says that there need be no more.
+	// Referrers calls visit with the names of the records that refer to a name, each once and in no particular order,
+	// until visit returns false.
 	Referrers(name string, visit func(referrer string) (more bool)) error
 }
 
@@ -77,5 +77,5 @@ func (s *Stage) Referrers(name string, visit func(string) bool) error {
 	})
 }
 
-// Counters are the counters that differ from the view below, as they are now.
+// Counters returns the counters that differ from the view below, with their present values.
 func (s *Stage) Counters() map[CounterKey]int64 { return s.counters.of }

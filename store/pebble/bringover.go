@@ -16,15 +16,17 @@ import (
 	"github.com/hexbid/hexbid/store/pebble/earlier"
 )
 
-// A folder of an earlier format is brought over when it is opened. First it is counted
-// as it is, where its clock has a tally to compare with. The first batch then makes it
-// one of the present format, which earlier programs refuse, and notes in m/bringover
-// the format that it had. Records and verdicts are written anew under their keys, in
-// the order of keys, so many a batch; each batch notes the last key in m/bringover, and
-// whoever opens the folder after a crash goes on behind it. Names by uid, references and
-// counters follow (relink.go). The last batch removes m/bringover.
+// Open brings over a folder of an earlier format in these steps:
 //
-// Coverings are left out: they are derived again.
+//	1. It counts the folder as it is, if the folder's clock has a tally to compare with.
+//	2. The first batch makes the folder one of the present format, which earlier programs refuse. It notes the earlier
+//	   format in m/bringover.
+//	3. Records and verdicts are written anew under their keys, in the order of keys. Each batch notes its last key in
+//	   m/bringover, so that an Open after a crash continues after that key.
+//	4. Names by uid, references and counters follow (relink.go).
+//	5. The last batch removes m/bringover.
+//
+// Coverings are left out, because they are derived again.
 
 // earlierFormats lists the formats that are brought over. The first had no names by uid, the second no tally and no
 // witness.
@@ -34,14 +36,13 @@ var earlierFormats = []string{"1", "2", tallied}
 const tallied = "3"
 
 const (
-	// entriesABatch bounds a batch, as bytesABatch does.
+	// entriesABatch bounds the entries of a batch, as bytesABatch bounds its bytes.
 	entriesABatch = 1000
-	// tellEvery spaces the lines of the log that tell how far it is.
+	// tellEvery spaces the lines of the log that report progress.
 	tellEvery = 5 * time.Second
 )
 
-// bringOver gives a new folder its format and currency, and an old one the present
-// format.
+// bringOver gives a new folder its format and currency, and an old folder the present format.
 func (s *Store) bringOver(o *Options) error {
 	format, err := s.read(keyFormat)
 	if err != nil {
@@ -74,15 +75,14 @@ func (s *Store) begin(currency string) error {
 	if err := s.write(batch, pebble.Sync); err != nil {
 		return err
 	}
-	// The log that Pebble begins a new folder with does not say what was synced;
-	// the next one does.
+	// The log that Pebble starts a new folder with does not say what was synced; the next log does.
 	if err := s.db.Flush(); err != nil {
 		return s.unreadable(err)
 	}
 	return nil
 }
 
-// readBringOver notes whether the folder is to be brought over, or is half-way.
+// readBringOver notes whether the folder must be brought over, and how far that has come.
 func (s *Store) readBringOver() error {
 	format, err := s.read(keyFormat)
 	if err != nil {
@@ -143,7 +143,7 @@ type passage struct {
 	begun, told   time.Time
 }
 
-// begin makes the folder one of the present format, unless something is missing of it.
+// begin makes the folder one of the present format, unless a part of its content is missing.
 func (p *passage) begin(ctx context.Context) error {
 	s := p.store
 	if s.hasTally() {
@@ -227,7 +227,7 @@ func (p *passage) rewriteVerdicts(ctx context.Context) error {
 	})
 }
 
-// rewrite writes a value under its key, unless that was done before a crash.
+// rewrite writes a value under its key, unless that happened before a crash.
 func (p *passage) rewrite(ctx context.Context, key []byte, encoded func() ([]byte, error)) error {
 	if bytes.Compare(key, p.state.GetDone()) <= 0 {
 		return nil
@@ -246,7 +246,7 @@ func (p *passage) rewrite(ctx context.Context, key []byte, encoded func() ([]byt
 	return p.write(ctx)
 }
 
-// write syncs the batch, with a note of how far it goes, unless the context has ended.
+// write syncs the batch with a note of its last key, unless the context has ended.
 func (p *passage) write(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -267,8 +267,7 @@ func (p *passage) write(ctx context.Context) error {
 	return nil
 }
 
-// noteBringOver makes a batch say how far the folder is brought over; a folder that is
-// not says nothing.
+// noteBringOver adds to a batch how far the folder is brought over. It adds nothing for a folder of the present format.
 func (s *Store) noteBringOver(batch *pebble.Batch) error {
 	if s.bringing == nil {
 		return nil
@@ -280,7 +279,7 @@ func (s *Store) noteBringOver(batch *pebble.Batch) error {
 	return batch.Set(keyBringOver, state, nil)
 }
 
-// end takes the note away.
+// end removes the note of how far the folder is brought over.
 func (p *passage) end() error {
 	s := p.store
 	_ = p.batch.Delete(keyBringOver, nil) // a batch in memory takes every step

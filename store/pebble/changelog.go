@@ -17,16 +17,15 @@ import (
 	"github.com/hexbid/hexbid/wire"
 )
 
-// The log of changes has a record for each change, under its version, written in the
-// change's own batch. A record holds who asked for the change, from where and when,
-// what was there before under each name, and the SHA-256 of the record before. The
-// clock holds the hash of the last one, and that of the one before the first. So a
-// record that is altered or missing anywhere shows when the log is read.
+// The log of changes has one record for each change, under the change's version, written in the change's own batch. A
+// record holds who made the change, from where and when, what stood under each name before, and the SHA-256 of the
+// record before. The clock holds the hash of the last record, and that of the record before the first. So a reader of
+// the log notices any record that is altered or missing.
 //
-// What a change put is not kept twice: it is what the next change of that name found,
-// and where there is none, it is there now. An index by name leads to that change.
+// The log does not store what a change put. The next change of that name holds it as what stood before. If there is no
+// next change, it is the present record. An index by name leads to the next change.
 
-// log adds a group to the log of changes, and gives its change its hashes.
+// log adds a group to the log of changes, and sets the hashes of its change.
 func (r *round) log(got *store.Taken) error {
 	c := &got.Change
 	c.Previous = r.clock.log.lastHash
@@ -133,7 +132,7 @@ func (e *entry) replaces(before *store.Record) (err error) {
 	return err
 }
 
-// replacesVerdict notes a verdict; the empty one when there was none.
+// replacesVerdict notes the verdict that stood before, the empty one if there was none.
 func (e *entry) replacesVerdict(before *store.Verdict) (err error) {
 	if e.verdict = []byte{}; before.Version > 0 {
 		e.verdict, err = encodeVerdict(before)
@@ -193,7 +192,7 @@ func (v *view) readLog(after uint64) (*logReader, error) {
 	return r, nil
 }
 
-// iterate goes through a space of keys.
+// iterate returns an iterator over a space of keys.
 func (v *view) iterate(letter byte) (*pebble.Iterator, error) {
 	from, end := space(letter)
 	iter, err := v.snapshot.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: end})
@@ -318,7 +317,7 @@ func (s *Store) addVerdict(c *store.Change, e *diskpb.Entry) error {
 	return nil
 }
 
-// image decodes what an entry found; the zero Record when it found none.
+// image decodes the record that stood before an entry's change, the zero Record if there was none.
 func (s *Store) image(e *diskpb.Entry) (store.Record, error) {
 	if e.GetUidBefore() == 0 {
 		return store.Record{}, nil
@@ -374,12 +373,12 @@ func (v *view) derivedOf(r *store.Record) (kept *store.Derived, err error) {
 	return kept, err
 }
 
-// mostLaterBytes bounds what a reader of the log keeps of changes that it looked ahead
-// at, by what they take in the log. The last one is always kept.
+// mostLaterBytes bounds the memory for later changes that a reader of the log has decoded, measured by their size in
+// the log. The last one is always kept.
 const mostLaterBytes = 16 << 20
 
-// laterChanges finds entries of changes by name. Successive changes often have the
-// same names, as where a file is uploaded again: each is decoded once.
+// laterChanges finds entries of changes by name. Successive changes often touch the same names, for example when a file
+// is uploaded again. So laterChanges decodes each change once and keeps it.
 type laterChanges struct {
 	view    *view
 	kept    map[uint64]map[string]*diskpb.Entry // by version, then name

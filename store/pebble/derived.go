@@ -7,19 +7,19 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// Derived data stands in the order of its records. It is written in the batch of its
-// record, when that brings it, or later by KeepDerived, and replaced or deleted in the
-// batch that replaces or deletes the record. So it never outlives it.
+// Derived data has keys in the same order as its records. It is written in the batch of its record, if the step brings
+// it, or later by KeepDerived. The batch that replaces or deletes a record also replaces or deletes its derived data.
+// So derived data never outlives its record.
 
-// keptDerived is what KeepDerived brings, encoded, and the record that it belongs to.
+// keptDerived is derived data passed to KeepDerived, encoded, and the name and numbers of its record.
 type keptDerived struct {
 	name    string
 	numbers numbers
 	value   []byte
 }
 
-// KeepDerived implements store.Store. It causes no sync, and may have to wait for one
-// that is under way, for it is judged by the versions of the records in its turn.
+// KeepDerived implements store.Store. It causes no sync of its own. It may wait for a sync under way, because the
+// stager compares it with the records' versions in its turn.
 func (s *Store) KeepDerived(ctx context.Context, derived []store.Derived) error {
 	r := &request{done: make(chan struct{})}
 	if err := s.nameDerived(r, derived); err != nil {
@@ -31,8 +31,7 @@ func (s *Store) KeepDerived(ctx context.Context, derived []store.Derived) error 
 	return s.ask(ctx, r)
 }
 
-// nameDerived finds the records of derived data, and passes over what is of a record
-// that has gone already.
+// nameDerived finds the names of the records that derived data belongs to. It skips the data of records that are gone.
 func (s *Store) nameDerived(r *request, derived []store.Derived) error {
 	v := s.look()
 	if v == nil {
@@ -55,7 +54,7 @@ func (s *Store) nameDerived(r *request, derived []store.Derived) error {
 	return nil
 }
 
-// keepDerived writes what is of the version of its record that the stage has.
+// keepDerived writes derived data if the stage holds the same version of its record.
 func (r *round) keepDerived(d *keptDerived) error {
 	is, err := r.isVersion(d)
 	if err != nil || !is {
@@ -65,8 +64,8 @@ func (r *round) keepDerived(d *keptDerived) error {
 	return nil
 }
 
-// isVersion looks at the disk, decoding no record, unless a round that is not synced
-// yet changes the record.
+// isVersion reports whether derived data belongs to the present version of its record. It compares with the disk, which
+// decodes no record, unless an unsynced round changes the record.
 func (r *round) isVersion(d *keptDerived) (bool, error) {
 	if !r.changes(d.name) && (r.before == nil || !r.before.changes(d.name)) {
 		return r.base.isVersion(d.name, d.numbers)

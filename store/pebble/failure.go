@@ -12,11 +12,10 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// A store that cannot go on refuses writes with the reason, and serves what
-// reads it still can. This file is what makes it fail: a Pebble that gives up, a
-// damaged file, a folder that is gone.
+// A store that cannot go on refuses writes, gives the reason, and serves the reads that it still can. This file detects
+// what makes a store fail: Pebble gives up, a file is damaged, or the folder is gone.
 
-// fail notes why the store cannot go on; the first reason stays.
+// fail records why the store cannot go on and closes the channel of Failed. The first reason stays.
 func (s *Store) fail(why *hexbid.Error) {
 	s.failOnce.Do(func() {
 		s.failure.Store(why)
@@ -35,26 +34,26 @@ func (s *Store) Failure() error {
 	return nil
 }
 
-// gaveUp is called when Pebble stops for good: a write failed half-way.
+// gaveUp fails the store when Pebble stops for good, because a write failed half-way.
 func (s *Store) gaveUp(why string) {
 	s.stuck.Store(true)
 	s.fail(hexbid.Errorf(hexbid.Unavailable, "data", "the disk under %s refuses writes (%s): searches go on, "+
 		"changes need a restart on a disk with room", s.dir, why))
 }
 
-// damage is the error of a damaged file.
+// damage returns the error for a damaged file.
 func damage(path string, cause error) *hexbid.Error {
 	return hexbid.Errorf(hexbid.DataLoss, "data",
 		"file %s is damaged (%v): stop the server and restore the catalogue from a copy", path, cause)
 }
 
-// corrupted is Pebble's event of a file that cannot be read.
+// corrupted handles Pebble's event that it cannot read a file.
 func (s *Store) corrupted(info pebble.DataCorruptionInfo) {
 	s.log.Error("a file of the catalogue is damaged", "file", info.Path, "error", info.Details)
 	s.fail(damage(info.Path, info.Details))
 }
 
-// unreadable is the error of a read.
+// unreadable returns the error for a read that failed.
 func (s *Store) unreadable(err error) error {
 	if info := pebble.ExtractDataCorruptionInfo(err); info != nil {
 		return damage(info.Path, info.Details)
@@ -65,20 +64,21 @@ func (s *Store) unreadable(err error) error {
 	return hexbid.Errorf(hexbid.Unavailable, "data", "folder %s cannot be read: %v", s.dir, err)
 }
 
-// guarded is a file whose absence means that writes go nowhere.
+// guarded is a file that must stay in its place. If it is gone, the folder is too, and writes reach no file that can be
+// opened again.
 type guarded struct {
 	path string
 	info os.FileInfo
 }
 
-// guard notes a file that must stay where it is.
+// guard records which file lies at a path now, so that moved can compare later.
 func (s *Store) guard(path string) (guarded, error) {
 	info, err := stat(s.fs, path)
 	return guarded{path, info}, err
 }
 
-// stat asks the operating system itself, where it can, for what os.SameFile
-// compares.
+// stat describes a file. It asks the operating system directly where it can, because os.SameFile compares only what
+// os.Stat returns.
 func stat(fs vfs.FS, path string) (os.FileInfo, error) {
 	if fs == vfs.Default {
 		return os.Stat(path)
@@ -86,8 +86,7 @@ func stat(fs vfs.FS, path string) (os.FileInfo, error) {
 	return fs.Stat(path)
 }
 
-// moved says whether a file is gone, or another is in its place. A file system
-// that does not tell is believed to have it.
+// moved reports whether the file is gone or another lies in its place. An error that does not tell counts as no.
 func (g *guarded) moved(fs vfs.FS) bool {
 	info, err := stat(fs, g.path)
 	if err != nil {
@@ -96,9 +95,8 @@ func (g *guarded) moved(fs vfs.FS) bool {
 	return fs == vfs.Default && !os.SameFile(info, g.info)
 }
 
-// checkLog fails the store when the log that it writes to is no longer where it
-// was: somebody deleted or moved the folder, and a write would go to a file that
-// has no name.
+// checkLog fails the store if the log that it writes to is no longer in its place. Somebody then deleted or moved the
+// folder, and writes would go to a file without a name.
 func (s *Store) checkLog() error {
 	if log := s.currentLog.Load(); log != nil && log.moved(s.fs) && log == s.currentLog.Load() {
 		s.gone(log.path)
@@ -106,7 +104,7 @@ func (s *Store) checkLog() error {
 	return s.Failure()
 }
 
-// checkPlace does the same for all files that must stay.
+// checkPlace fails the store if any file that must stay is no longer in its place.
 func (s *Store) checkPlace() {
 	for i := range s.place {
 		if s.place[i].moved(s.fs) {
@@ -123,7 +121,7 @@ func (s *Store) gone(path string) {
 			"restore the folder and restart; searches go on until then", path))
 }
 
-// logCreated notes the log that Pebble writes to from now on.
+// logCreated records the log that Pebble writes to from now on.
 func (s *Store) logCreated(info pebble.WALCreateInfo) {
 	if info.Err != nil {
 		return
@@ -133,8 +131,8 @@ func (s *Store) logCreated(info pebble.WALCreateInfo) {
 	}
 }
 
-// logger hands Pebble's words to slog. Pebble expects Fatalf not to return; it
-// would end the process, where searches can still be served.
+// logger passes Pebble's messages to slog. Pebble expects Fatalf not to return. Pebble's own logger ends the process
+// there; this one does not, because the store can still serve reads.
 type logger struct {
 	log    *slog.Logger
 	gaveUp func(why string)
@@ -150,7 +148,7 @@ func (l *logger) Errorf(format string, args ...any) {
 	l.log.Error("pebble: " + fmt.Sprintf(format, args...))
 }
 
-// Fatalf implements pebble.Logger: it never returns.
+// Fatalf implements pebble.Logger. It never returns.
 func (l *logger) Fatalf(format string, args ...any) {
 	why := fmt.Sprintf(format, args...)
 	l.log.Error("pebble cannot go on: " + why)

@@ -9,8 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// makeDir makes a folder and those above it that are missing, so that a crash does
-// not take them away again.
+// makeDir makes a folder and its missing parents. It syncs the parent of each, so that a new folder outlasts a crash.
 func makeDir(fs vfs.FS, dir string) error {
 	var made []string
 	for path := dir; ; path = fs.PathDir(path) {
@@ -30,8 +29,8 @@ func makeDir(fs vfs.FS, dir string) error {
 	return nil
 }
 
-// replaceFile puts content under a path by way of another file, and syncs file
-// and folder.
+// replaceFile writes content to a new file, renames that to the path, and syncs the file and its folder. A crash leaves
+// either the old content or the new.
 func replaceFile(fs vfs.FS, path string, content []byte) error {
 	next := path + ".new"
 	f, err := fs.Create(next, vfs.WriteCategoryUnspecified)
@@ -72,15 +71,15 @@ func readFile(fs vfs.FS, path string) ([]byte, error) {
 	return content, err
 }
 
-// cleaner deletes the files that Pebble no longer needs, once it is released.
+// cleaner deletes the files that Pebble no longer needs, but none before release is called.
 type cleaner interface {
 	pebble.Cleaner
 	release()
 }
 
-// hold makes a cleaner that deletes nothing until a scan has found the catalogue
-// whole: a damaged manifest makes good tables look obsolete. The type of a file
-// cannot be named outside Pebble, only inferred.
+// hold returns a cleaner that deletes nothing until a scan has found the catalogue whole, because a damaged manifest
+// makes good tables look obsolete. FileType is a type parameter because Pebble's own type cannot be named outside
+// Pebble, only inferred.
 func hold[FileType any](clean func(vfs.FS, FileType, string) error) *held[FileType] {
 	return &held[FileType]{clean: clean}
 }
@@ -93,8 +92,8 @@ type held[FileType any] struct {
 	waiting []func() error
 }
 
-// String names the cleaner as Pebble's own, which it is in effect; Pebble keeps
-// the name in its file of options.
+// String returns the name of Pebble's own cleaner, because this one deletes the same files in the end. Pebble writes
+// the name to its file of options.
 func (h *held[FileType]) String() string { return pebble.DeleteCleaner{}.String() }
 
 // Clean implements pebble.Cleaner.
@@ -108,7 +107,8 @@ func (h *held[FileType]) Clean(fs vfs.FS, fileType FileType, path string) error 
 	return nil
 }
 
-// release deletes what has waited; an error leaves the file to the next start.
+// release deletes the files that have waited, and lets later ones be deleted at once. A file that cannot be deleted
+// stays until the next start.
 func (h *held[FileType]) release() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

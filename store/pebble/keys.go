@@ -28,10 +28,10 @@ const (
 	historySpace   = 'h'
 )
 
-// space is the bounds of the keys of a letter.
+// space returns the bounds of the keys that begin with a letter.
 func space(letter byte) (from, end []byte) { return []byte{letter, '/'}, []byte{letter, '0'} }
 
-// nameAt is where the name begins in the key of a record or of what is derived from it.
+// nameAt is the offset of the name in the key of a record or of its derived data.
 const nameAt = 3
 
 func appendRecordKey(b []byte, kind hexbid.ResourceKind, name string) []byte {
@@ -58,7 +58,8 @@ func appendVerdictKey(b []byte, name string) []byte {
 
 func verdictKey(name string) []byte { return appendVerdictKey(nil, name) }
 
-// appendReferenceKey says that referrer refers to a name. No name holds a zero byte.
+// appendReferenceKey appends the key which says that referrer refers to a name. A zero byte separates the two, because
+// no name holds one.
 func appendReferenceKey(b []byte, name, referrer string) []byte {
 	b = append(append(b, referenceSpace, '/'), name...)
 	return append(append(b, 0), referrer...)
@@ -75,20 +76,20 @@ func appendChangeKey(b []byte, version uint64) []byte {
 
 func changeKey(version uint64) []byte { return appendChangeKey(nil, version) }
 
-// appendHistoryKey says that the change of a version is about a name.
+// appendHistoryKey appends the key which says that the change of a version touched a name.
 func appendHistoryKey(b []byte, name string, version uint64) []byte {
 	b = append(append(b, historySpace, '/'), name...)
 	return binary.BigEndian.AppendUint64(append(b, 0), version)
 }
 
-// versionIn is the version at the end of the key of a change or of a name's history.
+// versionIn returns the version at the end of the key of a change or of a name's history.
 func versionIn(key []byte) uint64 { return binary.BigEndian.Uint64(key[len(key)-8:]) }
 
-// nameIn is the name in a record's key.
+// nameIn returns the name in a record's key.
 func nameIn(key []byte) string { return string(key[nameAt:]) }
 
-// kindIn is the kind that a name has by its form; 0 where it has none. What is no
-// name may have a kind too: no record stands under it.
+// kindIn returns the kind that the form of a name implies, 0 if it implies none. A string that is no valid name may get
+// a kind too. That does no harm, because no record has such a name.
 func kindIn(name string) hexbid.ResourceKind {
 	switch strings.Count(name, "/") {
 	case 1:

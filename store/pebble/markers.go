@@ -10,15 +10,14 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Pebble names the manifest that counts by the name of an empty file, a marker:
-// marker.manifest.NUMBER.MANIFEST. To change to another manifest it makes that, makes a
-// marker of the next number, removes the one before, and syncs the folder. A power cut
-// in the middle may leave both markers, the later one with a manifest that is not in
-// the folder yet. Nobody was told of that manifest: the one before counts.
+// Pebble names the manifest in force by the name of an empty file, a marker: marker.manifest.NUMBER.MANIFEST. To change
+// to another manifest, Pebble makes the manifest, makes a marker with the next number, removes the marker before, and
+// syncs the folder. A power cut in between may leave both markers, while the manifest of the later one is not in the
+// folder yet. No write was acknowledged by that manifest, so the one before is in force.
 
-// unfinishedMarker finds the later marker in the case above: of a manifest that is
-// missing, with a marker before its own whose manifest is there, or in a folder without
-// any data. It is empty when it is not so.
+// unfinishedMarker returns the later marker in the case above, empty in any other case. The later marker must name the
+// missing manifest, and the manifest of the marker before must be there. The only marker of a folder without any data
+// is unfinished too.
 func unfinishedMarker(files []string, manifest string) string {
 	var markers []string
 	for _, name := range files {
@@ -49,13 +48,13 @@ func markerNumber(name string) (n int) {
 	return n
 }
 
-// markedBy is the file that a marker names.
+// markedBy returns the manifest that a marker names.
 func markedBy(name string) string {
 	parts := strings.SplitN(name, ".", 4)
 	return parts[len(parts)-1]
 }
 
-// remove removes a file of a folder for good.
+// remove removes a file from a folder and syncs the folder, so that the file stays removed after a crash.
 func remove(fs vfs.FS, dir, name string) error {
 	return errors.Join(fs.Remove(fs.PathJoin(dir, name)), syncDir(fs, dir))
 }

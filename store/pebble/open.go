@@ -15,27 +15,26 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// Options open a store.
+// Options says how to open a store.
 type Options struct {
 	Dir      string
 	Currency string // recorded at first; another is refused later
-	// AcceptLoss opens a catalogue that has lost acknowledged writes, and records
-	// the loss; AcceptedLoss tells whether it did.
+	// AcceptLoss opens a catalogue that has lost acknowledged writes, and records the loss. AcceptedLoss reports
+	// whether that was needed.
 	AcceptLoss bool
 	// Retention of the log of changes; store.DefaultRetention when it is zero.
 	Retention store.Retention
 	FS        vfs.FS       // the real one when nil
 	Log       *slog.Logger // slog.Default when nil
-	// Context, when it ends, stops Open while it brings over a folder of an earlier
-	// format, which may take minutes. The next Open goes on. Nothing stops it when nil.
+	// Context stops Open when it ends while Open brings over a folder of an earlier format, which may take minutes. The
+	// next Open continues from there. Nil for no stop.
 	Context context.Context
 
 	entriesABatch int // of bringing over; entriesABatch when 0
 }
 
-// Open opens or creates a store. Its error says what stands in the way: another
-// process, another format, another currency, a disk that refuses (Unavailable), a
-// damaged file or lost writes (DataLoss), and what to do.
+// Open opens or creates a store. Its error says what prevents that and what to do: another process, another format,
+// another currency, a disk that refuses (Unavailable), or a damaged file or lost writes (DataLoss).
 func Open(o Options) (*Store, error) {
 	if o.FS == nil {
 		o.FS = vfs.Default
@@ -78,7 +77,7 @@ func lockDir(fs vfs.FS, dir string) (*pebble.Lock, error) {
 	return lock, nil
 }
 
-// open takes the folder that is locked.
+// open opens the folder, which is locked already.
 func (s *Store) open(o *Options) error {
 	r := recovery{store: s, accept: o.AcceptLoss}
 	if err := r.inspect(); err != nil {
@@ -105,7 +104,7 @@ func (s *Store) open(o *Options) error {
 	return s.start()
 }
 
-// start begins what runs beside an open store.
+// start records the files that must stay in place, publishes the first view, and starts the store's goroutines.
 func (s *Store) start() error {
 	for _, path := range []string{s.fs.PathJoin(s.dir, "LOCK"), s.witness.path} {
 		file, err := s.guard(path)
@@ -127,8 +126,8 @@ func (s *Store) start() error {
 	return s.Failure() // of a background goroutine of Pebble's
 }
 
-// openPebble opens the folder. A Pebble that gives up, or panics, leaves its
-// goroutine behind, with what it may still open.
+// openPebble opens the folder with Pebble. When Pebble gives up, its goroutine never returns and is abandoned. After
+// that, and after a panic, the files that Pebble has opened stay open.
 func (s *Store) openPebble() error {
 	opened, failed := make(chan *pebble.DB, 1), make(chan error, 1)
 	go func() {
@@ -167,7 +166,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 	return o
 }
 
-// doesNotOpen is the error of a folder that Pebble refuses.
+// doesNotOpen returns the error for a folder that Pebble refuses.
 func (s *Store) doesNotOpen(err error) error {
 	kind := hexbid.DataLoss
 	if system := syscall.Errno(0); errors.As(err, &system) && system != syscall.ENOENT {
@@ -177,7 +176,8 @@ func (s *Store) doesNotOpen(err error) error {
 		"folder %s does not open: %v; if a file is damaged or missing, restore the catalogue from a copy", s.dir, err)
 }
 
-// watch syncs the witness, and looks whether the folder is still there.
+// watch syncs the witness and checks that the folder is still in its place, at every tick, until the store fails or
+// closes.
 func (s *Store) watch() {
 	tick := time.NewTicker(syncEvery)
 	defer tick.Stop()

@@ -6,31 +6,28 @@
 //	m/currency   the deployment's currency
 //	m/clock      how far the catalogue has come, what it must hold, and the ends of
 //	             its log of changes (clock.go)
-//	m/losses     the losses of acknowledged writes that were accepted
+//	m/losses     the losses of acknowledged writes that an operator accepted
 //	m/bringover  how far a folder of an older format is brought over
 //	r/K NAME     a record
-//	u/UID        its name
-//	d/K NAME     what was derived from it: uid, version, By, Inputs, value (derived.go)
+//	u/UID        the name of the record with a uid
+//	d/K NAME     the data derived from a record: uid, version, By, Inputs, value (derived.go)
 //	v/NAME       the operator's verdict on the place of a name, which may be gone
 //	x/NAME 0 REFERRER   says that the record REFERRER refers to NAME
-//	n/OWNER 0 COUNTER   a counter of an owner, a varint; none of zero
+//	n/OWNER 0 COUNTER   a counter of an owner, a varint; absent when zero
 //	c/VERSION    a change (changelog.go)
-//	h/NAME 0 VERSION    says that the change of a version is about NAME
+//	h/NAME 0 VERSION    says that the change of a version touched NAME
 //
 // Records, verdicts, changes and losses are messages of hexbid.disk.v1.
 //
-// Commits go through a stager and a writer (stager.go), many in one Pebble batch that
-// is synced before the answers. Reads see only what is synced (view.go). When the disk
-// refuses a write, Pebble cannot go on: the store then refuses every later write and
-// still serves reads, until the process is restarted on a disk with room. So it is when
-// a file is found damaged or the folder gone.
+// Commits go through a stager and a writer (stager.go), which put many into one Pebble batch and sync it before they
+// answer. Reads see only synced state (view.go). When the disk refuses a write, Pebble cannot go on. The store then
+// refuses every later write and still serves reads, until the process is restarted on a disk with room. The store fails
+// in the same way when it finds a file damaged or the folder gone.
 //
-// Nothing acknowledged goes missing unnoticed. Three things are compared when a
-// folder is opened: the logs of writes with what they say was synced (logs.go), the
-// clock with the witness (witness.go), and all records, verdicts and counters with the
-// clock's sums, when they are first scanned (scan.go). Names by uid and references are
-// compared with what the records say. The log of changes is a chain of hashes between
-// ends that the clock has.
+// No acknowledged write is lost unnoticed. Open compares the logs of writes with what they say was synced (logs.go),
+// and the clock with the witness (witness.go). The first scan compares all records, verdicts and counters with the
+// clock's sums, and names by uid and references with what the records say (scan.go). The log of changes is a chain of
+// hashes between two ends that the clock holds.
 package pebble
 
 import (
@@ -51,8 +48,7 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// Format is the version of the layout on disk. Folders of the formats before are
-// brought over when they are opened.
+// Format is the version of the layout on disk. Open brings over folders of earlier formats.
 const Format = "4"
 
 const (
@@ -239,8 +235,7 @@ func (s *Store) decodeVerdict(value []byte) (store.Verdict, error) {
 // Watch implements store.Store.
 func (s *Store) Watch(after uint64) *store.Feed { return s.tape.Feed(after) }
 
-// Close implements store.Store. It waits for the commits in progress, and not for a
-// Pebble that cannot go on.
+// Close implements store.Store. It waits for the commits in progress, but not for a Pebble that cannot go on.
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil

@@ -9,11 +9,11 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// bytesABatch bounds the batches that make a folder over while it is being opened.
+// bytesABatch bounds each batch that brings over a folder while it is opened.
 const bytesABatch = 4 << 20
 
-// relink writes names by uid, references and counters anew, as the records say, and
-// counts the counters. A relink that is interrupted is done again from its start.
+// relink writes names by uid, references and counters anew from the records, and computes the tally of the counters. An
+// interrupted relink starts again from the beginning.
 func (s *Store) relink(ctx context.Context) error {
 	l := linker{store: s, batch: s.db.NewBatch(), counted: map[store.CounterKey]int64{}}
 	for _, letter := range []byte{uidSpace, referenceSpace, counterSpace} {
@@ -39,7 +39,7 @@ func (s *Store) relink(ctx context.Context) error {
 	return l.write()
 }
 
-// linker collects what records say.
+// linker collects the names, references and counters of records.
 type linker struct {
 	store   *Store
 	batch   *pebble.Batch
@@ -63,7 +63,7 @@ func (l *linker) link(r *store.Record) error {
 	return l.writeFull()
 }
 
-// writeFull writes the batch when it has grown to its size.
+// writeFull writes the batch once it has reached bytesABatch.
 func (l *linker) writeFull() error {
 	if l.batch.Len() < bytesABatch {
 		return nil

@@ -5,18 +5,16 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// How a commit goes. Callers encode what they bring and queue. One goroutine, the
-// stager, judges what has queued, against what is synced and what is staged above it,
-// and puts it into one Pebble batch, a round. Another, the writer, syncs a round at a
-// time. While it does, the stager gathers the next round, which goes on growing until
-// the writer is free. So two rounds are under way at most, nobody holds a lock during
-// a sync, and a round is the larger the longer a sync takes.
+// How a commit works. Callers encode their groups and queue them. One goroutine, the stager, judges queued groups
+// against the synced state and the groups staged above it, and adds them to one Pebble batch, a round. Another
+// goroutine, the writer, syncs one round at a time. Meanwhile the stager gathers the next round, which grows until the
+// writer is free. So at most two rounds are under way, and no goroutine holds a lock during a sync. The longer a sync
+// takes, the larger the next round.
 //
-// Whatever a request is told, an outcome that refuses it included, it is told after
-// its round is synced: what it was judged by is on disk then, and can be read.
+// A request is answered only after its round is synced, even if its group is refused. So whatever the group was judged
+// by is on disk by then and can be read.
 
-// Bounds of a round. A request is never split, so that one sync serves it; the last
-// one may go beyond.
+// Bounds of a round. A request is never split, so one sync serves it. The last request may exceed the bounds.
 const (
 	groupsARound = 4096
 	bytesARound  = 8 << 20
@@ -56,7 +54,7 @@ func (s *Store) stageRounds() {
 	}
 }
 
-// queue is the queue of requests, unless the round is full.
+// queue returns the queue of requests, nil when the round is full.
 func (st *stager) queue() <-chan *request {
 	if st.current != nil && st.current.full() {
 		return nil
@@ -64,7 +62,7 @@ func (st *stager) queue() <-chan *request {
 	return st.store.queue
 }
 
-// waiting is a request that waits already, nil if there is none.
+// waiting returns a request that waits already, nil if there is none.
 func (st *stager) waiting() *request {
 	select {
 	case r := <-st.queue():
@@ -74,7 +72,8 @@ func (st *stager) waiting() *request {
 	}
 }
 
-// writerFree tells when the writer wants the round, if there is one.
+// writerFree returns the channel that tells when the writer wants the next round, nil if there is no round to hand
+// over.
 func (st *stager) writerFree() <-chan struct{} {
 	if st.current == nil {
 		return nil
@@ -82,7 +81,7 @@ func (st *stager) writerFree() <-chan struct{} {
 	return st.store.free
 }
 
-// take judges a request into the round.
+// take judges a request and adds it to the round.
 func (st *stager) take(r *request) {
 	if !r.take() {
 		return
@@ -134,8 +133,8 @@ func (st *stager) forgetLast() {
 	}
 }
 
-// drop fails the round: a request of it could not be staged, and the others may have
-// been judged by it.
+// drop fails the round, because one of its requests could not be staged and the others may have been judged on top of
+// it.
 func (st *stager) drop(err error) {
 	failed := st.current
 	st.current = nil
@@ -143,7 +142,7 @@ func (st *stager) drop(err error) {
 	failed.end(err)
 }
 
-// handOver gives the round to the writer, who waits for it.
+// handOver gives the round to the writer, which waits for it.
 func (st *stager) handOver() {
 	r := st.current
 	if err := hexbid.Contain(r.finish); err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// writeRounds syncs rounds one after another until the stager has ended. After each it
-// publishes what there is now, tells the feeds, and answers.
+// writeRounds syncs rounds one after another until the stager has ended. After each round it publishes the new view,
+// tells the feeds, and answers the requests.
 func (s *Store) writeRounds() {
 	for {
 		select {
