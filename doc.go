@@ -1,30 +1,26 @@
-// Package hexbid is the service behind "Mini Programs Nearby": a super-app asks
-// what mini-programs are around a viewer, and an auction among advertisers
-// decides which sponsored ones lead the list. This package holds the nouns that
-// everything else speaks of; it imports nothing of the house.
+// Package hexbid is the service behind "Mini Programs Nearby". A super-app asks what mini-programs are around a viewer,
+// and an auction among advertisers decides which sponsored ones lead the list. This package holds the nouns that all
+// other packages use. It imports no other package of the house.
 //
 // # What there is
 //
-// An Advertiser owns programs (mini-programs), whose places can be visited, and
-// campaigns, which buy clicks or impressions for a program: somewhere (an Area),
-// for someone (an Audience), at some hours, for at most a Money amount. A
-// Request is one search. Money is int64 micros; no float ever holds it.
+// An Advertiser owns programs (mini-programs) and campaigns. A program has places that people can visit. A campaign buys
+// clicks or impressions for a program: somewhere (an Area), for someone (an Audience), at some hours, for at most a Money
+// amount. A Request is one search. Money is int64 micros; no float ever holds it.
 //
 // # How a search goes
 //
 //	server.SearchNearby     limits, deadlines, metrics; proto to nouns (package wire)
 //	exchange.Search         clock, time budget, display records, tokens
-//	bidder.Snapshot.Search  cells over the point → blocks → match → auction
+//	bidder.Snapshot.Search  lists over the point → match → auction
 //	bidder.Snapshot.Nearby  places by distance
 //
-// The point becomes one H3 cell of the finest resolution (package geoindex). A
-// campaign is posted under the few cells that cover its area, so the candidates
-// are under the cell's sixteen ancestors, the point's administrative regions,
-// and one list for everywhere. Lists come in blocks of 64 campaigns, best first;
-// one block's audiences are matched at once (package targeting). The best entry
-// of each advertiser competes (package bidder/auction), and the search ends when
-// no further block can matter. Prices are fixed there and then and travel in a
-// sealed token (package token).
+// Package geoindex turns the point into one H3 cell of the finest resolution. A campaign is posted in the lists of the few
+// cells that cover its area. The candidates are therefore in the lists of the sixteen cells over the point, one for each
+// resolution, in those of its administrative regions, and in the one list for everywhere. A list is ordered best first.
+// Beyond its first 128 campaigns it has blocks of 64, and package targeting matches the audiences of a block at once. The
+// best entry of each advertiser competes (package bidder/auction), and the search ends when no further campaign can
+// matter. The auction fixes the prices at once, and each travels in a sealed token (package token).
 //
 // # How a change goes
 //
@@ -33,22 +29,22 @@
 //	store, store/pebble     judge groups of steps, sync many at once; a log of changes
 //	bidder.Indexer          one writer: a new Snapshot shares what did not change
 //
-// A write returns when it is durable and searchable. Readers load one pointer
-// and take no lock.
+// A write returns when it is durable and searchable. Readers load one pointer and take no lock.
 //
-// Both ways enter package exchange with a Principal in the context: who the call is
-// made for. A caller without rights is refused there.
+// Searches and changes enter package exchange with a Principal in the context, which says who the call is made for. The
+// exchange refuses a caller without rights.
 //
 // # How a machine is measured
 //
 //	simulator/traffic       people: where, who, when
 //	simulator/load          searches at planned instants over the real port
 //	simulator/capacity      the highest rate that meets an objective
-//	simulator/plan          machines for a business; verify, report
+//	simulator/plan          machines for a business
+//	simulator/verify        proofs that the instrument measures right
+//	simulator/report        a run's artifact, its page and its gates
 //
 // # Floors
 //
-// A package imports only floors below its own; house_test.go holds the arrows,
-// docs/ARCHITECTURE.md draws them. Each fast path stands beside a plain one that
-// its tests compare it to.
+// A package imports only floors below its own. house_test.go enforces this, and docs/ARCHITECTURE.md has the table of
+// floors. Beside each fast path is a plain one, which its tests compare it to.
 package hexbid
