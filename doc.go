@@ -4,9 +4,9 @@
 //
 // # What there is
 //
-// An Advertiser owns programs (mini-programs) and campaigns. A program has places that people can visit. A campaign buys
-// clicks or impressions for a program: somewhere (an Area), for someone (an Audience), at some hours, for at most a Money
-// amount. A Request is one search. Money is int64 micros; no float ever holds it.
+// An Advertiser owns programs (mini-programs) and campaigns. A program has places that people can visit. A campaign
+// buys clicks or impressions for a program: somewhere (an Area), for someone (an Audience), at some hours, for at most
+// a Money amount. A Request is one search. Money is int64 micros; no float ever holds it.
 //
 // # How a search goes
 //
@@ -15,12 +15,12 @@
 //	bidder.Snapshot.Search  lists over the point → match → auction
 //	bidder.Snapshot.Nearby  places by distance
 //
-// Package geoindex turns the point into one H3 cell of the finest resolution. A campaign is posted in the lists of the few
-// cells that cover its area. The candidates are therefore in the lists of the sixteen cells over the point, one for each
-// resolution, in those of its administrative regions, and in the one list for everywhere. A list is ordered best first.
-// Beyond its first 128 campaigns it has blocks of 64, and package targeting matches the audiences of a block at once. The
-// best entry of each advertiser competes (package bidder/auction), and the search ends when no further campaign can
-// matter. The auction fixes the prices at once, and each travels in a sealed token (package token).
+// Package geoindex turns the point into one H3 cell of the finest resolution. A campaign is posted in the lists of the
+// few cells that cover its area. The candidates are therefore in the lists of the sixteen cells over the point, one for
+// each resolution, in those of its administrative regions, and in the one list for everywhere. A list is ordered best
+// first. Beyond its first 128 campaigns it has blocks of 64, and package targeting matches the audiences of a block at
+// once. The best entry of each advertiser competes (package bidder/auction), and the search ends when no further
+// campaign can matter. The auction fixes the prices at once, and each travels in a sealed token (package token).
 //
 // # How a change goes
 //
