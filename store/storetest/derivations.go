@@ -13,14 +13,14 @@ var derivations = []conduct{
 	{"what was derived goes with its record", testDerivedGoes},
 }
 
-// withDerived puts a record with what was worked out of it.
+// withDerived returns a step that puts a record together with derived data.
 func withDerived(name, value string) store.Step {
 	step := put(name, "x")
 	step.Derived = &store.Derived{By: 3, Inputs: 1 << 63, Value: []byte(value)}
 	return step
 }
 
-// derivedNow are the values that a scan shows, by name.
+// derivedNow returns the derived values that a scan shows, by name.
 func derivedNow(t testing.TB, s store.Store) map[string]string {
 	t.Helper()
 	values := map[string]string{}

@@ -7,7 +7,7 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// drawnNames are the names that groups of the model are about: few, so that they meet.
+// drawnNames are the names that the model's groups touch. They are few, so that groups often touch the same ones.
 var drawnNames = []string{
 	"advertisers/a", "advertisers/b",
 	"advertisers/a/programs/p", "advertisers/a/programs/q",
@@ -15,7 +15,7 @@ var drawnNames = []string{
 	"advertisers/a/campaigns/c", "advertisers/a/campaigns/d", "advertisers/b/campaigns/c",
 }
 
-// chance draws true once in so many.
+// chance draws true with a probability of one in once.
 func chance(t *rapid.T, once int, what string) bool {
 	return rapid.IntRange(1, once).Draw(t, what) == 1
 }
@@ -34,7 +34,7 @@ func drawGroup(t *rapid.T, m *model) store.Group {
 	var g store.Group
 	steps := 1
 	switch {
-	case chance(t, 8, "build"): // all that others need, so that much holds
+	case chance(t, 8, "build"): // all that other records refer to, so that many groups hold
 		for _, name := range drawnNames[:4] {
 			g.Steps = append(g.Steps, store.Step{Put: drawRecord(t, name), IfVersion: store.AnyVersion})
 		}
@@ -62,7 +62,7 @@ func drawCounter(t *rapid.T) store.Counter {
 	return store.Counter(rapid.IntRange(int(store.Entries), int(store.Buyers)).Draw(t, "counter"))
 }
 
-// drawVersion draws what a step or a condition may demand.
+// drawVersion draws the version that a step or a condition demands.
 func drawVersion(t *rapid.T, m *model) uint64 {
 	switch rapid.IntRange(0, 7).Draw(t, "version") {
 	case 0:
@@ -108,8 +108,7 @@ func drawStep(t *rapid.T, m *model) store.Step {
 	return step
 }
 
-// drawRecord draws a resource for a name, as it is declared; an advertiser counts what
-// it likes.
+// drawRecord draws a resource for a name and declares it. An advertiser also counts for counters drawn at random.
 func drawRecord(t *rapid.T, name string) *store.Record {
 	meta := hexbid.Meta{Name: name}
 	parsed, _ := hexbid.ParseName(name)
@@ -137,7 +136,7 @@ func drawRecord(t *rapid.T, name string) *store.Record {
 	return &r
 }
 
-// drawCounterOfItsOwn draws a counter that multiplies nothing.
+// drawCounterOfItsOwn draws a counter that no count multiplies by.
 func drawCounterOfItsOwn(t *rapid.T) store.Counter {
 	return rapid.SampledFrom([]store.Counter{store.Entries, store.Places, store.Buyers}).Draw(t, "counter")
 }

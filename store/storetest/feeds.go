@@ -82,7 +82,7 @@ func testScan(t *testing.T, e Engine) {
 	var found []scanned
 	version, err := s.Scan(ctx, func(r store.Record, _ *store.Derived) error {
 		found = append(found, scanned{store.KindOf(r.Resource), r.Meta().Name})
-		if r.Meta().Name == "advertisers/a" { // what is committed meanwhile is of another version
+		if r.Meta().Name == "advertisers/a" { // a commit during the scan belongs to another version
 			mustCommit(t, s, put("advertisers/c", "c"), remove("advertisers/b/programs/p"))
 		}
 		return nil
@@ -103,8 +103,7 @@ func testScan(t *testing.T, e Engine) {
 	}
 }
 
-// history commits changes of every sort, a few to a commit, and gives those that
-// held.
+// history commits changes of every sort, a few to a commit, and returns those that were accepted.
 func history(t *testing.T, s store.Store) (changes []store.Change) {
 	t.Helper()
 	keep := func(groups ...store.Group) {
@@ -122,7 +121,7 @@ func history(t *testing.T, s store.Store) (changes []store.Change) {
 	keep(group(store.Step{Judge: placeName, Verdict: judged(hexbid.InReview, "").Verdict}))
 	keep(group(put("advertisers/c", "c"), remove("advertisers/c")), group(), group(remove("advertisers/b")))
 	keep(group(put("advertisers/a", "three"), put("advertisers/a", "four")), group(put("advertisers/d", "d")))
-	// The order of the names is kept, whatever becomes of each.
+	// The log keeps the order of the names, whatever happens to each.
 	other := place(placeName+"2", hexbid.Hidden)
 	other.Verdict = &store.Verdict{State: hexbid.Hidden, At: noon}
 	keep(group(put("advertisers/c", "c"), store.Step{Judge: placeName, Verdict: other.Verdict}, other,
@@ -151,11 +150,10 @@ func testWatchAfter(t *testing.T, e Engine) {
 	}
 }
 
-// stallingCommits are so many that no tape of an engine holds all their changes.
+// stallingCommits are more commits than any engine's tape holds the changes of.
 const stallingCommits, groupsAStallingCommit = 12, 500
 
-// stall commits many changes of the advertisers i0 to i9, and gives the last one's
-// version.
+// stall commits many changes of the advertisers i0 to i9, and returns the version of the last.
 func stall(t *testing.T, s store.Store) uint64 {
 	t.Helper()
 	for i := range stallingCommits {
@@ -193,14 +191,14 @@ func testStalledFeed(t *testing.T, e Engine) {
 		}
 	}
 	wantStalled(t, fromStart, last)
-	// It goes on with what comes.
+	// The feed continues with the changes that follow.
 	next := mustCommit(t, s, put("advertisers/a", "next"))
 	if got := mustNext(t, fromStart); !reflect.DeepEqual(got, next) {
 		t.Errorf("%+v, want %+v", got, next)
 	}
 }
 
-// wantStalled reads what stall has committed: each change once, in order, exact.
+// wantStalled reads from a feed the changes that stall committed: each once, in order, exact.
 func wantStalled(t *testing.T, f *store.Feed, last uint64) {
 	t.Helper()
 	for i := range stallingCommits {
@@ -223,8 +221,8 @@ func wantStalled(t *testing.T, f *store.Feed, last uint64) {
 	}
 }
 
-// testStalledFeedMemory looks whether a change that no tape and no log holds any more
-// goes, although feeds stand before it.
+// testStalledFeedMemory tests that a change which no tape and no log holds any more is freed, although feeds stand
+// before it.
 func testStalledFeedMemory(t *testing.T, e Engine) {
 	s := openedKeeping(t, e, store.Retention{Age: 1000 * time.Hour, Bytes: 64 << 10})
 	before, at := s.Watch(0), s.Watch(0)

@@ -75,9 +75,9 @@ func testInThisCommit(t *testing.T, e Engine) {
 		before.Meta().Version != outcomes[1].Change.Version {
 		t.Errorf("before the third group: %+v", before)
 	}
-	// The next commit is another.
+	// The next commit is a different one, so InThisCommit no longer matches.
 	refused(t, s, hexbid.Stale, at("advertisers/a", store.InThisCommit))
-	// A group that is refused gave no version.
+	// A refused group assigned no version.
 	lost := group(put("advertisers/old", "x"), remove("advertisers/none"))
 	if outcomes := commit(t, s, lost,
 		at("advertisers/old", store.InThisCommit)); hexbid.KindOf(outcomes[1].Err) != hexbid.Stale {
@@ -85,8 +85,8 @@ func testInThisCommit(t *testing.T, e Engine) {
 	}
 }
 
-// testRefusedLeavesNothing looks, within one commit, for what a refused group had done
-// before its last step failed.
+// testRefusedLeavesNothing tests, within one commit, that nothing remains of what a refused group did before its last
+// step failed.
 func testRefusedLeavesNothing(t *testing.T, e Engine) {
 	s := opened(t, e)
 	placed := mustCommit(t, s, append(parents(), place(placeName, hexbid.Approved), put("advertisers/free", "x"))...)
@@ -110,7 +110,7 @@ func testRefusedLeavesNothing(t *testing.T, e Engine) {
 			t.Errorf("outcome %d: %v, want kind %d", i, got, want)
 		}
 	}
-	// What a group that held has done is there for the next.
+	// The next group sees the effects of a group that was accepted.
 	judged := group(put("advertisers/g", "g"))
 	judged.Conditions = []store.Condition{{Name: placeName, Is: store.HasVerdict, Version: store.InThisCommit}}
 	outcomes = commit(t, s, group(judges), judged, unjudged, group(remove(placeName)), group(revives),
@@ -175,11 +175,11 @@ func testReferences(t *testing.T, e Engine) {
 	}
 	mustCommit(t, s, create("advertisers/a"))
 	wantField(t, refused(t, s, hexbid.NotFound, group(buys)), "campaign.program")
-	// What counts is the end of the group, in whatever order its steps stand.
+	// References are judged at the end of the group, in whatever order its steps stand.
 	mustCommit(t, s, buys, program("advertisers/a/programs/p"))
 	refused(t, s, hexbid.NotFound, group(place(placeName, hexbid.Approved), remove("advertisers/a/programs/p"),
 		remove("advertisers/a/campaigns/c")))
-	// A group that another needs must have held.
+	// A group that depends on another is refused if the other was refused.
 	outcomes := commit(t, s, group(create("advertisers/b"), remove("advertisers/none")),
 		group(program("advertisers/b/programs/p")),
 		group(create("advertisers/b")), group(program("advertisers/b/programs/p")))
@@ -188,7 +188,7 @@ func testReferences(t *testing.T, e Engine) {
 			t.Errorf("outcome %d: %v", i, outcomes[i].Err)
 		}
 	}
-	// An update is judged as a create is.
+	// An update is judged like a create.
 	moved := campaign("advertisers/a/campaigns/c", "advertisers/a/programs/none", 0)
 	wantField(t, refused(t, s, hexbid.NotFound, group(moved)), "campaign.program")
 }
@@ -201,10 +201,10 @@ func testInUse(t *testing.T, e Engine) {
 	refused(t, s, hexbid.InUse, group(remove("advertisers/a")))
 	refused(t, s, hexbid.InUse, group(remove("advertisers/a/programs/p"), remove(placeName)))
 	refused(t, s, hexbid.InUse, group(remove("advertisers/a/programs/p"), remove("advertisers/a/campaigns/c")))
-	// Deleted and put again it is there.
+	// A program that a group deletes and puts again is there at the group's end.
 	mustCommit(t, s, remove("advertisers/a/programs/p"), program("advertisers/a/programs/p"))
 	refused(t, s, hexbid.InUse, group(remove("advertisers/a/programs/p")))
-	// Each needs the one deleted before it; a refused group deletes nothing.
+	// Each delete needs the ones before it. A refused group deletes nothing.
 	outcomes := commit(t, s, group(remove(placeName), remove("advertisers/none")),
 		group(remove("advertisers/a/programs/p")),
 		group(remove(placeName)), group(remove("advertisers/a/programs/p")), group(remove("advertisers/a/campaigns/c")),
@@ -214,7 +214,7 @@ func testInUse(t *testing.T, e Engine) {
 			t.Errorf("outcome %d: %v, want kind %d", i, got, want)
 		}
 	}
-	// All at once, whatever comes first.
+	// One group deletes all of them, in whatever order.
 	mustCommit(t, s, append(parents(), place(placeName, hexbid.Approved))...)
 	mustCommit(t, s, remove("advertisers/a"), remove("advertisers/a/programs/p"), remove(placeName))
 	wantGone(t, s, "advertisers/a", "advertisers/a/programs/p", placeName)
@@ -230,7 +230,7 @@ func testReferencesEnd(t *testing.T, e Engine) {
 	refused(t, s, hexbid.InUse, group(remove(q)))
 	mustCommit(t, s, remove(p))
 	mustCommit(t, s, program(p))
-	// There and back within a commit, and within a group.
+	// A reference changes and changes back within a commit, and within a group.
 	outcomes := commit(t, s, each(campaign("advertisers/a/campaigns/c", p, 0), campaign("advertisers/a/campaigns/c", q, 0),
 		remove(q), remove(p))...)
 	if outcomes[3].Err != nil {
@@ -243,7 +243,7 @@ func testReferencesEnd(t *testing.T, e Engine) {
 	mustCommit(t, s, remove(q), remove("advertisers/a"))
 }
 
-// counting puts an advertiser that counts.
+// counting returns a step that puts an advertiser with counts.
 func counting(name string, counts ...store.Count) store.Step {
 	step := put(name, name)
 	step.Put.Counts = counts
@@ -331,14 +331,14 @@ func testLimits(t *testing.T, e Engine) {
 		t.Errorf("refused by %+v", err)
 	}
 	wantField(t, err, "a.field")
-	// What is above a limit that has shrunk may stay and shrink, and not grow.
+	// A counter above a lowered limit may stay or shrink, but not grow.
 	mustHold(t, s, limited(5, places("advertisers/a", 10), put("advertisers/b", "b")))
 	mustHold(t, s, limited(5, places("advertisers/a", 7)))
 	refused(t, s, hexbid.Exhausted, limited(5, places("advertisers/a", 8)))
 	mustHold(t, s, limited(5, places("advertisers/a", 100), places("advertisers/a", 6)))
 	mustHold(t, s, limited(5, places("advertisers/a", 5)))
 	refused(t, s, hexbid.Exhausted, limited(5, places("advertisers/a", 6)))
-	// Within a commit a group has what those before it left.
+	// Within a commit, a group may use what the groups before it left free.
 	outcomes := commit(t, s, limited(5, places("advertisers/a", 3)), limited(5, places("advertisers/c", 3)),
 		limited(5, places("advertisers/c", 2)), limited(5, places("advertisers/d", 1)))
 	for i, want := range []bool{true, false, true, false} {

@@ -62,7 +62,7 @@ func mustList(t testing.TB, s store.Store, q store.ListQuery, page int) (names [
 	}
 }
 
-// market puts owners with places of three programs; few have the program m.
+// market puts advertisers with places of three programs. Few of them have the program m.
 func market(t *testing.T, s store.Store, owners, each int) (places int) {
 	var steps []store.Step
 	for a := range owners {
@@ -83,7 +83,7 @@ func market(t *testing.T, s store.Store, owners, each int) (places int) {
 	return places
 }
 
-// pages reads a list whose calls are bounded, and counts the calls.
+// pages reads a list by calls with a bound, and counts the calls.
 func pages(t *testing.T, s store.Store, q store.ListQuery) (names []string, calls int) {
 	for {
 		calls++
@@ -101,13 +101,12 @@ func pages(t *testing.T, s store.Store, q store.ListQuery) (names []string, call
 	}
 }
 
-// isOwned says whether a name is of one of the owners; nil stands for all.
+// isOwned reports whether a name belongs to one of the owners; nil means all owners.
 func isOwned(t *testing.T, name string, owners []string) bool {
 	return owners == nil || slices.Contains(owners, mustParse(t, name).Owner().String())
 }
 
-// testListBounds lists the places of one program id among many advertisers that
-// have others.
+// testListBounds lists the places of one program id among many advertisers that have other programs.
 func testListBounds(t *testing.T, e Engine) {
 	s := opened(t, e)
 	const owners, each = 40, 25
@@ -118,8 +117,7 @@ func testListBounds(t *testing.T, e Engine) {
 	if len(found) != owners/10*each {
 		t.Errorf("found %d of %d", len(found), owners/10*each)
 	}
-	// What others have is leapt over: two names an advertiser are looked at, not
-	// fifty, and those found.
+	// The list leaps over other programs: for each advertiser it looks at two names, not fifty, and at those found.
 	if looked := calls * names; looked > len(found)+3*owners {
 		t.Errorf("%d names looked at for %d among %d advertisers", looked, len(found), owners)
 	}
@@ -133,7 +131,7 @@ func testListBounds(t *testing.T, e Engine) {
 	}
 }
 
-// testListOwners lists what some advertisers have among many.
+// testListOwners lists the records of some advertisers among many.
 func testListOwners(t *testing.T, e Engine) {
 	s := opened(t, e)
 	const owners, each = 40, 25
@@ -165,8 +163,8 @@ func testListOwners(t *testing.T, e Engine) {
 			if len(found) != c.want {
 				t.Errorf("%+v: found %d, want %d", c.query, len(found), c.want)
 			}
-			// Seeking, it looks at the names found and one more an owner or program id. A
-			// call of one name has no second one to leap to.
+			// When the list seeks, it looks at the names found and one more for each owner or program id. A call of one
+			// name has no second name to leap to.
 			if most := (len(found)+2*len(asked))/c.query.Names + 1; calls > most && c.query.Names > 1 {
 				t.Errorf("%+v: %d calls for %d found", c.query, calls, len(found))
 			}
@@ -174,7 +172,7 @@ func testListOwners(t *testing.T, e Engine) {
 	}
 }
 
-// testListContext ends a list's context while it goes on.
+// testListContext ends a list's context before the list is read to its end.
 func testListContext(t *testing.T, e Engine) {
 	s := opened(t, e)
 	var steps []store.Step
@@ -194,7 +192,7 @@ func testListContext(t *testing.T, e Engine) {
 	if !errors.Is(err, context.Canceled) || visited != 3 {
 		t.Errorf("%d records were visited, the context ended at 3: %v", visited, err)
 	}
-	// A write may come between while a list goes on.
+	// A commit may happen while a list is read.
 	if _, err := s.List(ctx, store.ListQuery{Kind: hexbid.KindAdvertiser}, func(r store.Record) bool {
 		mustCommit(t, s, put(r.Meta().Name, "y"))
 		return r.Meta().Name < "advertisers/a2"

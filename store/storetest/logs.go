@@ -45,7 +45,7 @@ func testLog(t *testing.T, e Engine) {
 	if err := s.Log(ctx, s.Version()+1, func(*store.Change) bool { return true }); !store.IsGap(err) {
 		t.Errorf("after a version that there is not yet: %v", err)
 	}
-	// A visit may commit.
+	// A visit of the log may commit.
 	if err := s.Log(ctx, 0, func(*store.Change) bool {
 		mustCommit(t, s,
 			put("advertisers/visited", "x"))
@@ -64,7 +64,7 @@ func testHashChain(t *testing.T, e Engine) {
 	}
 }
 
-// wantChain holds changes to the hashes that they have of each other.
+// wantChain checks that each change holds the hash of the one before it.
 func wantChain(t testing.TB, changes []store.Change) {
 	t.Helper()
 	seen := map[[32]byte]bool{{}: true}
@@ -93,8 +93,7 @@ func testTampered(t *testing.T, e Engine) {
 	}
 }
 
-// hourly commits one more change than there are versions, an hour after the last, and
-// adds its version.
+// hourly commits one more change, an hour after the last, and appends its version to versions.
 func hourly(t *testing.T, s store.Store, versions []uint64) []uint64 {
 	t.Helper()
 	i := len(versions)
@@ -103,10 +102,10 @@ func hourly(t *testing.T, s store.Store, versions []uint64) []uint64 {
 	return append(versions, mustHold(t, s, g).Version)
 }
 
-// hourlyUntilGap adds changes until the log has dropped the first.
+// hourlyUntilGap commits hourly changes until the log has dropped the first.
 func hourlyUntilGap(t *testing.T, s store.Store, versions []uint64, each func()) []uint64 {
 	t.Helper()
-	const mostLag = 5000 // commits that a log may take to drop what is beyond its retention
+	const mostLag = 5000 // most commits before a log drops changes beyond its retention
 	for !store.IsGap(s.Log(ctx, 0, func(*store.Change) bool { return false })) {
 		if len(versions) > mostLag {
 			t.Fatalf("%d changes are kept", len(versions))
@@ -128,7 +127,7 @@ func testRetentionByAge(t *testing.T, e Engine) {
 		t.Fatalf("%d changes of %d hours", len(all), hours)
 	}
 	feed := s.Watch(versions[hours-1])
-	versions = hourlyUntilGap(t, s, versions, func() { mustNext(t, feed) }) // which keeps up
+	versions = hourlyUntilGap(t, s, versions, func() { mustNext(t, feed) }) // the feed keeps up
 	wantChain(t, wantLast(t, s, versions, hours))
 	if names := scannedNames(t, s); len(names) != 7 {
 		t.Errorf("scanning again finds %v", names)
@@ -136,7 +135,7 @@ func testRetentionByAge(t *testing.T, e Engine) {
 	wantFromStart(t, e, s, versions, hours+1)
 }
 
-// wantLast reads the last n changes, which must be all there.
+// wantLast reads the last n changes, all of which must be in the log.
 func wantLast(t *testing.T, s store.Store, versions []uint64, n int) []store.Change {
 	t.Helper()
 	first := len(versions) - n
@@ -153,8 +152,8 @@ func wantLast(t *testing.T, s store.Store, versions []uint64, n int) []store.Cha
 	return last
 }
 
-// wantFromStart reads a log from its start on, once it has dropped what it should, and
-// then takes the first change out that it still has.
+// wantFromStart waits until the log has dropped what it should, and reads it from its start. Then it removes the first
+// change that the log still has, and wants DataLoss.
 func wantFromStart(t *testing.T, e Engine, s store.Store, versions []uint64, kept int) {
 	t.Helper()
 	all := func(*store.Change) bool { return true }

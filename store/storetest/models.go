@@ -17,8 +17,8 @@ var models = []conduct{
 	{"any groups leave what a plain model says", testModel},
 }
 
-// testModel commits groups drawn at random, a few to a commit, and compares the store
-// with a model that works everything out anew each time.
+// testModel commits groups drawn at random, a few to a commit. It compares the store with a model that computes
+// everything anew each time.
 func testModel(t *testing.T, e Engine) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &model{store: e.Open(t, store.DefaultRetention), records: map[string]store.Record{},
@@ -34,24 +34,24 @@ func testModel(t *testing.T, e Engine) {
 	})
 }
 
-// model is what the store must hold, kept as plainly as can be.
+// model is what the store must hold, in the simplest form.
 type model struct {
 	store    store.Store
 	records  map[string]store.Record
 	verdicts map[string]store.Verdict
 	derived  map[string]string // values, by name
-	uids     []hexbid.UID      // that were seen, in order
-	log      []store.Change    // without hashes and without what was derived
+	uids     []hexbid.UID      // every uid seen, in order
+	log      []store.Change    // without hashes and without derived data
 }
 
-// clone is the model of a group that may be refused.
+// clone returns a copy of the model, so that a refused group leaves the original as it was.
 func (m *model) clone() *model {
 	c := *m
 	c.records, c.verdicts, c.derived = maps.Clone(m.records), maps.Clone(m.verdicts), maps.Clone(m.derived)
 	return &c
 }
 
-// commit commits groups, of which Judge must have said the same.
+// commit commits groups to the store and to the model. Judge must have given the same outcomes.
 func (m *model) commit(t *rapid.T, groups []store.Group) {
 	judged, err := m.store.Judge(ctx, groups)
 	if err != nil {
@@ -77,7 +77,7 @@ func (m *model) commit(t *rapid.T, groups []store.Group) {
 	}
 }
 
-// kindOf tells no error from one of kind Internal.
+// kindOf returns the kind of an error, and for no error a number that no kind has.
 func kindOf(err error) int {
 	if err == nil {
 		return -1
@@ -85,7 +85,7 @@ func kindOf(err error) int {
 	return int(hexbid.KindOf(err))
 }
 
-// describe tells a group's steps by name.
+// describe lists a group's steps by name.
 func describe(g *store.Group) string {
 	text := ""
 	for i := range g.Steps {
@@ -102,8 +102,8 @@ func describe(g *store.Group) string {
 	return fmt.Sprintf("%s if %+v within %+v", text, g.Conditions, g.Limits)
 }
 
-// do does a group; the model is of no use after an error. Versions above begun were
-// given in this commit. The change that the store has made tells version and uids.
+// do applies a group. The model is of no use after an error. Versions above begun were assigned in this commit. The
+// change that the store made tells which version and uids the store assigned.
 func (m *model) do(g *store.Group, begun uint64, made *store.Change) error {
 	version := max(made.Version, begun+1)
 	for i := range g.Conditions {
@@ -207,7 +207,7 @@ func (m *model) isReferred(name string) bool {
 	return false
 }
 
-// refers judges what a name that the group touched leaves.
+// refers judges the references to and from a name that the group touched.
 func (m *model) refers(name string, before *model) error {
 	r, there := m.records[name]
 	for _, to := range r.Refers {
@@ -258,7 +258,7 @@ func (m *model) step(s *store.Step, begun, version uint64, made *store.Change) e
 	return nil
 }
 
-// uidFor is the uid of a put. A new one is what the store gave; compare judges those.
+// uidFor returns the uid of a put. It takes a new uid from the store's change; compare judges those.
 func (m *model) uidFor(s *store.Step, made *store.Change) (hexbid.UID, error) {
 	current, there := m.records[s.Name()]
 	switch {
@@ -279,7 +279,7 @@ func (m *model) uidFor(s *store.Step, made *store.Change) (hexbid.UID, error) {
 	return provisionalUID, nil
 }
 
-// provisionalUID is that of a record which does not outlast its group.
+// provisionalUID is the uid of a record that does not outlast its group.
 const provisionalUID = 1 << 60
 
 func (m *model) nameOf(uid hexbid.UID) string {
@@ -291,7 +291,7 @@ func (m *model) nameOf(uid hexbid.UID) string {
 	return ""
 }
 
-// keep holds a change of the store to the model's, and its new uids to being new.
+// keep compares a change of the store with the model's, and checks that its new uids are new.
 func (m *model) keep(t *rapid.T, made *store.Change) {
 	want := m.log[len(m.log)-1]
 	if !reflect.DeepEqual(plain(*made), want) {
@@ -310,7 +310,7 @@ func (m *model) keep(t *rapid.T, made *store.Change) {
 	m.uids = uids
 }
 
-// lastUID is the highest that was seen.
+// lastUID returns the highest uid seen.
 func (m *model) lastUID() hexbid.UID {
 	if len(m.uids) == 0 {
 		return 0
@@ -318,7 +318,7 @@ func (m *model) lastUID() hexbid.UID {
 	return m.uids[len(m.uids)-1]
 }
 
-// plain is a change without hashes and without what was derived.
+// plain returns a change without hashes and without derived data.
 func plain(c store.Change) store.Change {
 	c.Hash, c.Previous = [32]byte{}, [32]byte{}
 	c.Puts = slices.Clone(c.Puts)
@@ -328,8 +328,7 @@ func plain(c store.Change) store.Change {
 	return c
 }
 
-// counts works a counter out from the records: what is multiplied, from the places and
-// the campaigns that there are.
+// counts computes a counter from the records. It computes products from the places and campaigns that exist.
 func (m *model) counts(owner string, c store.Counter) (n int64) {
 	for name, r := range m.records {
 		for _, count := range r.Counts {
@@ -356,7 +355,7 @@ func (m *model) campaignsAround(program string) (n int64) {
 	return n
 }
 
-// compare compares all that the store shows with the model.
+// compare compares everything that the store shows with the model.
 func (m *model) compare(t *rapid.T) {
 	for _, name := range drawnNames {
 		got, err := m.store.Get(ctx, name)
@@ -398,7 +397,7 @@ func (m *model) compareScan(t *rapid.T) {
 	}
 }
 
-// compareLog reads the log and a feed from some change on.
+// compareLog reads the log and a feed from a drawn version on.
 func (m *model) compareLog(t *rapid.T) {
 	from := rapid.IntRange(0, len(m.log)).Draw(t, "from")
 	var after uint64
@@ -426,7 +425,7 @@ func (m *model) compareLog(t *rapid.T) {
 	}
 }
 
-// compareDerived holds what the log tells was derived to what is kept now.
+// compareDerived compares derived data in the log with what the store holds now.
 func (m *model) compareDerived(t *rapid.T, w *store.Written) {
 	now := m.records[w.Meta().Name]
 	value, is := m.derived[w.Meta().Name]

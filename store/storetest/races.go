@@ -25,7 +25,7 @@ var races = []conduct{
 	{"reads and conditional writes are linearizable", testLinearizable},
 }
 
-// run runs goroutines of numbers from 0 and waits for them.
+// run starts goroutines, numbered from 0, and waits for them.
 func run(goroutines int, f func(i int)) {
 	var group sync.WaitGroup
 	for i := range goroutines {
@@ -34,8 +34,7 @@ func run(goroutines int, f func(i int)) {
 	group.Wait()
 }
 
-// try commits one group from a goroutine; an error other than that of a refused group
-// fails the test.
+// try commits one group from a goroutine. An error other than a refusal of the group fails the test.
 func try(t *testing.T, s store.Store, g store.Group) store.Outcome {
 	outcomes, err := s.Commit(ctx, []store.Group{g})
 	if err != nil {
@@ -74,7 +73,7 @@ func testOneOrder(t *testing.T, e Engine) {
 	}
 }
 
-// testFeedThenRead reads each change that a feed tells at once.
+// testFeedThenRead reads each change from the store as soon as a feed has delivered it.
 func testFeedThenRead(t *testing.T, e Engine) {
 	s := opened(t, e)
 	const writers, each = 3, 80
@@ -97,7 +96,7 @@ func testFeedThenRead(t *testing.T, e Engine) {
 	})
 }
 
-// pollNext asks for the next change without pause, so that it comes the moment it can.
+// pollNext polls the feed without pause, to receive the next change at the earliest moment.
 func pollNext(t *testing.T, f *store.Feed) store.Change {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); runtime.Gosched() {
 		if c, there := f.Waiting(); there {
@@ -135,7 +134,7 @@ func testCreators(t *testing.T, e Engine) {
 	}
 }
 
-// testWriters lets each writer add 1 to a number that it has read.
+// testWriters makes several writers each read a number and add 1 to it.
 func testWriters(t *testing.T, e Engine) {
 	s := opened(t, e)
 	const writers, each = 8, 15
@@ -188,7 +187,7 @@ func testRacingLimits(t *testing.T, e Engine) {
 	}
 }
 
-// testRacingReferences creates places while their programs are deleted and made again.
+// testRacingReferences creates places while other goroutines delete and create their programs.
 func testRacingReferences(t *testing.T, e Engine) {
 	s := opened(t, e)
 	const writers, each, programs = 6, 40, 2
@@ -203,7 +202,7 @@ func testRacingReferences(t *testing.T, e Engine) {
 				g = group(place(fmt.Sprintf("%s/places/w%d", of, w), hexbid.Approved))
 			case 1:
 				g = group(remove(fmt.Sprintf("%s/places/w%d", of, w-1)))
-			default: // both at once: what the program has must be gone by itself
+			default: // delete and put the program in one group, or only delete it
 				g = group(remove(of), program(of))
 				if i%2 == 0 {
 					g = group(remove(of))
@@ -224,7 +223,7 @@ func testRacingReferences(t *testing.T, e Engine) {
 	}
 }
 
-// wantNothingDangles scans for records whose references are not there.
+// wantNothingDangles scans for records that refer to missing ones.
 func wantNothingDangles(t *testing.T, s store.Store) {
 	t.Helper()
 	there := map[string]bool{}
@@ -242,7 +241,7 @@ func wantNothingDangles(t *testing.T, s store.Store) {
 	}
 }
 
-// register is a name of testLinearizable: what was put last, and whether it is there.
+// register is the state of one name in testLinearizable: the value put last, and whether there is a record.
 type register struct {
 	value string // empty when there is no record
 }
@@ -252,18 +251,18 @@ type registerCall struct {
 	name   string
 	write  bool
 	value  string // to put; empty deletes
-	create bool   // only where there is none
-	with   string // another name that must be there; empty for none
+	create bool   // only if there is none
+	with   string // another name that must have a record; empty for none
 }
 
-// registerAnswer is the value read, or whether the group held.
+// registerAnswer is the value read, or whether the group was accepted.
 type registerAnswer struct {
 	value string
 	held  bool
 }
 
-// registers is what the calls of testLinearizable do when they are done one at a time.
-// Its state is the names with values, in the order of registerNames.
+// registers is the sequential model of testLinearizable's calls. Its state is the names with values, in the order of
+// registerNames.
 var registers = porcupine.Model{
 	Init: func() any { return [len(registerNames)]register{} },
 	Step: func(state, input, output any) (bool, any) {
@@ -334,7 +333,7 @@ func drawCall(draw *rand.Rand, value string) registerCall {
 	return c
 }
 
-// do makes the call.
+// do makes the call and returns its answer.
 func (c *registerCall) do(t *testing.T, s store.Store) registerAnswer {
 	if !c.write {
 		r, err := s.Get(ctx, c.name)

@@ -23,7 +23,7 @@ var records = []conduct{
 	{"a context that has ended changes nothing", testEndedContext},
 }
 
-// fullRecords have something in most fields; each refers to those before it.
+// fullRecords returns records with a value in most fields. Each refers to the ones before it.
 func fullRecords() []*store.Record {
 	at := noon.Add(-time.Hour)
 	resources := []hexbid.Resource{
@@ -57,8 +57,7 @@ func putAll(all []*store.Record) (steps []store.Step) {
 	return steps
 }
 
-// asStored is a record as it is read: numbered, and without the fields that errors
-// name.
+// asStored returns a record as the store reads it: with its numbers, and without the fields that errors name.
 func asStored(r *store.Record, uid hexbid.UID, version uint64) store.Record {
 	stored := store.WithMeta(*r, uid, version)
 	stored.Refers = nil
@@ -100,13 +99,13 @@ func testAtomic(t *testing.T, e Engine) {
 	if r := mustGet(t, s, "advertisers/a"); r.Resource.(*hexbid.Advertiser).DisplayName != "first" {
 		t.Error("a record was changed by the failed group")
 	}
-	// No reference of the refused group is left, or the delete would be refused.
+	// The refused group left no reference; otherwise the store would refuse this delete.
 	gone := mustGet(t, s, "advertisers/a")
 	mustCommit(t, s, remove("advertisers/a"))
 	mustCommit(t, s, put("advertisers/a", "another"))
 	_, err := s.ByUID(ctx, gone.Meta().UID)
 	wantKind(t, err, hexbid.NotFound)
-	// A step sees what the steps before it did.
+	// A step sees the effects of the steps before it.
 	if change := mustCommit(t, s, put("advertisers/c", "c"),
 		remove("advertisers/c")); len(change.Puts)+len(change.Deletes) != 0 {
 		t.Errorf("put then deleted in one group: %+v", change)
@@ -115,7 +114,7 @@ func testAtomic(t *testing.T, e Engine) {
 	testTwiceInOneGroup(t, s)
 }
 
-// testTwiceInOneGroup writes a name several times in a group.
+// testTwiceInOneGroup writes a name several times in one group.
 func testTwiceInOneGroup(t *testing.T, s store.Store) {
 	t.Helper()
 	before := mustGet(t, s, "advertisers/a")
@@ -135,7 +134,7 @@ func testTwiceInOneGroup(t *testing.T, s store.Store) {
 	if _, err := s.ByUID(ctx, again.Puts[0].Meta().UID); err != nil {
 		t.Error(err)
 	}
-	var many []store.Step // so many that an engine may look names up otherwise
+	var many []store.Step // so many names that an engine may look them up in another way
 	for i := range 20 {
 		many = append(many, put("advertisers/a", fmt.Sprint(i)), put(fmt.Sprint("advertisers/many-", i), "x"))
 	}
@@ -194,7 +193,7 @@ func testRevive(t *testing.T, e Engine) {
 	}
 	refused(t, s, hexbid.AlreadyExists, revive("advertisers/a", uid)) // the name is taken
 	refused(t, s, hexbid.AlreadyExists, revive("advertisers/c", uid)) // the uid is in use
-	refused(t, s, hexbid.Invalid, revive("advertisers/c", other+1))   // never given out
+	refused(t, s, hexbid.Invalid, revive("advertisers/c", other+1))   // never assigned
 	mustCommit(t, s, remove("advertisers/a"))
 	again := mustHold(t, s, revive("advertisers/a", uid))
 	if got := mustGet(t, s, "advertisers/a"); got.Meta().UID != uid || got.Meta().Version != again.Version {
@@ -204,7 +203,7 @@ func testRevive(t *testing.T, e Engine) {
 		t.Errorf("by its uid: %+v, %v", r, err)
 	}
 	refused(t, s, hexbid.AlreadyExists, revive("advertisers/c", uid))
-	// Within a commit too: what one group frees, the next revives, and no third.
+	// The same holds within a commit: the next group revives the uid that one group frees, and no third group can.
 	outcomes := commit(t, s, group(remove("advertisers/b")), revive("advertisers/c", other),
 		revive("advertisers/d", other))
 	if outcomes[0].Err != nil || outcomes[1].Err != nil {
@@ -218,12 +217,12 @@ func testRevive(t *testing.T, e Engine) {
 
 const placeName = "advertisers/a/programs/p/places/l"
 
-// parents puts what the place of placeName refers to.
+// parents returns steps that put the records which the place of placeName refers to.
 func parents() []store.Step {
 	return []store.Step{put("advertisers/a", "a"), program("advertisers/a/programs/p")}
 }
 
-// judged puts a place with a verdict on it.
+// judged returns a step that puts a place with a verdict on it.
 func judged(state hexbid.ReviewState, displayName string) store.Step {
 	step := putting(&hexbid.Place{Meta: hexbid.Meta{Name: placeName}, DisplayName: displayName, Review: state})
 	step.Verdict = &store.Verdict{State: state, At: noon,
@@ -240,7 +239,7 @@ func mustVerdict(t testing.TB, s store.Store, name string) store.Verdict {
 	return v
 }
 
-// wantVerdict holds the verdict on the place of placeName to one, nil for none.
+// wantVerdict checks the verdict on the place of placeName, nil for none.
 func wantVerdict(t testing.TB, s store.Store, want *store.Verdict, version uint64, when string) {
 	t.Helper()
 	expected := store.Verdict{}
@@ -304,7 +303,7 @@ func testJudgeStep(t *testing.T, e Engine) {
 	if after := mustGet(t, s, placeName); !reflect.DeepEqual(after, before) {
 		t.Errorf("the place has become %+v", after)
 	}
-	// With a put of the place in the same group, and without a place at all.
+	// A verdict is accepted beside a put of its place in the same group, and on a name without a place.
 	both := mustCommit(t, s, step, place(placeName, hexbid.Hidden))
 	if len(both.Puts) != 1 || !reflect.DeepEqual(both.Puts[0].Before, before) {
 		t.Errorf("judged and put: %+v", both)
@@ -395,7 +394,7 @@ func testClosed(t *testing.T, e Engine) {
 	_, err = s.Scan(ctx, func(store.Record, *store.Derived) error { return nil })
 	wantKind(t, err, hexbid.Unavailable)
 	wantKind(t, s.Log(ctx, 0, func(*store.Change) bool { return true }), hexbid.Unavailable)
-	// A feed hands out what it has in memory, and ends.
+	// A feed delivers the changes that it holds in memory, and then ends.
 	for range 2 {
 		if _, err = feed.Next(soon(t)); err != nil {
 			break

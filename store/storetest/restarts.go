@@ -50,7 +50,7 @@ func testReopen(t *testing.T, e Engine) {
 	wantChain(t, logged(t, s, 0))
 }
 
-// everything is all that a store shows of history's names.
+// everything is all that a store shows of the names in history.
 type everything struct {
 	Records  map[string]store.Record
 	Derived  map[string]string
@@ -140,7 +140,7 @@ func testStops(t *testing.T, e Engine) {
 	}
 }
 
-// stoppedWork is what writers and readers do with a store while its disk stops.
+// stoppedWork records what writers and readers do with a store while its disk stops.
 type stoppedWork struct {
 	store        store.Store
 	acknowledged sync.Map // version by first name of a group
@@ -153,7 +153,7 @@ const (
 	groupsACommit  = 2
 )
 
-// pair are the two names of a group; the second refers to the first.
+// pair returns the two names of a group. The second refers to the first.
 func pair(writer, commit, group int) (advertiser, program string) {
 	advertiser = fmt.Sprintf("advertisers/w%d-%d-%d", writer, commit, group)
 	return advertiser, advertiser + "/programs/p"
@@ -185,7 +185,7 @@ func (w *stoppedWork) do(t *testing.T) {
 	readers.Wait()
 }
 
-// read notes what Get, List, Scan and Counted show until the writers have ended.
+// read records what Get, List, Scan and Counted show, until the writers have ended.
 func (w *stoppedWork) read(ended *atomic.Bool) {
 	note := func(r store.Record) bool {
 		if r.Resource != nil && r.Meta().Name != "advertisers/all" {
@@ -194,7 +194,7 @@ func (w *stoppedWork) read(ended *atomic.Bool) {
 		return true
 	}
 	for last := false; !last; {
-		last = ended.Load() // once more after the end
+		last = ended.Load() // read once more after the writers have ended
 		_, _ = w.store.Scan(ctx, func(r store.Record, _ *store.Derived) error { note(r); return nil })
 		_, _ = w.store.List(ctx, store.ListQuery{Kind: hexbid.KindProgram}, note)
 		for writer := range stoppedWriters {
@@ -211,7 +211,7 @@ func (w *stoppedWork) read(ended *atomic.Bool) {
 	}
 }
 
-// follow notes what a feed shows until the writers have ended.
+// follow records what a feed shows, until the writers have ended.
 func (w *stoppedWork) follow(t *testing.T, ended *atomic.Bool) {
 	feed := w.store.Watch(0)
 	for last := false; !last; {
@@ -233,7 +233,7 @@ func (w *stoppedWork) follow(t *testing.T, ended *atomic.Bool) {
 	}
 }
 
-// check looks at what a restart has found.
+// check compares the restarted store with the record.
 func (w *stoppedWork) check(t *testing.T, s store.Store) {
 	t.Helper()
 	there := map[string]uint64{}
@@ -268,10 +268,10 @@ func (w *stoppedWork) check(t *testing.T, s store.Store) {
 		t.Errorf("%d changes are logged, %d pairs are there", len(changes), pairs)
 	}
 	wantNothingDangles(t, s)
-	mustCommit(t, s, put("advertisers/after", "x")) // it goes on
+	mustCommit(t, s, put("advertisers/after", "x")) // the store still accepts commits
 }
 
-// wholePairs counts the pairs that are there; half a pair is an error.
+// wholePairs counts the pairs that are there. Half a pair is an error.
 func wholePairs(t *testing.T, there map[string]uint64) (pairs uint64) {
 	t.Helper()
 	for writer := range stoppedWriters {

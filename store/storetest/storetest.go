@@ -1,5 +1,4 @@
-// Package storetest is the conduct that every engine of package store must
-// keep.
+// Package storetest tests the conduct that every engine of package store must keep.
 package storetest
 
 import (
@@ -12,29 +11,23 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// Engine is what the conduct needs to know of an engine.
+// Engine tells the tests how to make and disturb stores of an engine.
 type Engine struct {
-	// Open makes an empty store whose log of changes has a retention. The test
-	// closes it.
+	// Open makes an empty store whose log of changes has a retention. The test closes the store.
 	Open func(t testing.TB, r store.Retention) store.Store
-	// Reopen closes a store that Open made and opens the same data again; nil for an
-	// engine that keeps nothing.
+	// Reopen closes a store that Open made and opens the same data again. Nil for an engine that keeps nothing.
 	Reopen func(t testing.TB, s store.Store) store.Store
-	// OpenAgain opens the data of a store a second time while that is open; nil for an
-	// engine without a place that two could open. It either refuses, or both stores keep
-	// the contract together.
+	// OpenAgain opens the data of a store a second time while the store is open. Either it refuses, or both stores
+	// together keep the contract. Nil for an engine whose data no second store could open.
 	OpenAgain func(t testing.TB, s store.Store) (store.Store, error)
-	// Stopping makes an empty store on a disk that stops at the store's k-th write or
-	// sync, counted from 1: that one and all later ones fail. Restart closes the store,
-	// drops what was not synced, and opens what is left on a disk that works; it says
-	// whether the disk had stopped. Nil for an engine that keeps nothing.
+	// Stopping makes an empty store on a disk that stops at the store's k-th write or sync, counted from 1: that one
+	// and all later ones fail. Restart closes the store, drops what was not synced, and opens the rest on a disk that
+	// works. It reports whether the disk had stopped. Nil for an engine that keeps nothing.
 	Stopping func(t testing.TB, k int) (s store.Store, restart func() (again store.Store, stopped bool))
-	// Holding makes an empty store whose syncs of commits can be held up: after hold, the
-	// next one closes waits and does not end before release. Nil for an engine that does
-	// not sync.
+	// Holding makes an empty store whose syncs of commits can be held up. After hold, the next sync closes waits and
+	// does not end before release is called. Nil for an engine that does not sync.
 	Holding func(t testing.TB) (s store.Store, hold func() (waits <-chan struct{}, release func()))
-	// Tamper changes a byte of the change of a version in the log, and Drop takes the
-	// change out of it.
+	// Tamper changes a byte of a version's change in the log. Drop removes the change from the log.
 	Tamper, Drop func(t testing.TB, s store.Store, version uint64)
 }
 
@@ -44,7 +37,7 @@ type conduct struct {
 	test func(*testing.T, Engine)
 }
 
-// Run holds an engine to the contract.
+// Run tests that an engine keeps the contract.
 func Run(t *testing.T, e Engine) {
 	for _, part := range [][]conduct{records, groups, lists, feeds, logs, derivations, races, models, syncs, restarts} {
 		for _, c := range part {
@@ -53,7 +46,7 @@ func Run(t *testing.T, e Engine) {
 	}
 }
 
-// opened makes an empty store that is closed with the test.
+// opened makes an empty store, which the test's cleanup closes.
 func opened(t *testing.T, e Engine) store.Store {
 	return openedKeeping(t, e, store.DefaultRetention)
 }
@@ -66,24 +59,24 @@ func openedKeeping(t *testing.T, e Engine, r store.Retention) store.Store {
 
 var ctx = context.Background()
 
-// patience bounds waits for what must come.
+// patience bounds the wait for an event that must happen.
 const patience = 2 * time.Minute
 
-// noon is when groups of tests are asked for.
+// noon is the time at which the tests' groups are requested.
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 123, time.UTC)
 
-// put puts an advertiser whatever is there.
+// put returns a step that puts an advertiser, whatever its present version.
 func put(name, displayName string) store.Step {
 	return putting(&hexbid.Advertiser{Meta: hexbid.Meta{Name: name}, DisplayName: displayName})
 }
 
-// putting puts a resource, as it is declared, whatever is there.
+// putting returns a step that puts a resource as Declare declares it, whatever its present version.
 func putting(r hexbid.Resource) store.Step {
 	record := store.Declare(r, 0)
 	return store.Step{Put: &record, IfVersion: store.AnyVersion}
 }
 
-// create puts an advertiser where there is none.
+// create returns a step that puts an advertiser only if there is none.
 func create(name string) store.Step {
 	step := put(name, name)
 	step.IfVersion = 0
@@ -100,7 +93,8 @@ func place(name string, state hexbid.ReviewState) store.Step {
 	return putting(&hexbid.Place{Meta: hexbid.Meta{Name: name}, Review: state})
 }
 
-// campaign buys for a program; around its places when radiusM is not 0.
+// campaign returns a step that puts a campaign for a program. The campaign buys around the program's places if radiusM
+// is not 0.
 func campaign(name, of string, radiusM float64) store.Step {
 	return putting(&hexbid.Campaign{Meta: hexbid.Meta{Name: name}, Program: of, Area: hexbid.Area{AroundPlacesM: radiusM}})
 }
@@ -109,7 +103,7 @@ func group(steps ...store.Step) store.Group {
 	return store.Group{Steps: steps, At: noon, Who: "tester", From: "here"}
 }
 
-// each makes a group of each step.
+// each returns one group for each step.
 func each(steps ...store.Step) []store.Group {
 	groups := make([]store.Group, len(steps))
 	for i := range steps {
@@ -131,7 +125,7 @@ func commit(t testing.TB, s store.Store, groups ...store.Group) []store.Outcome 
 	return outcomes
 }
 
-// mustCommit commits one group of steps, which must hold.
+// mustCommit commits one group of steps, which must be accepted.
 func mustCommit(t testing.TB, s store.Store, steps ...store.Step) store.Change {
 	t.Helper()
 	return mustHold(t, s, group(steps...))
@@ -146,8 +140,8 @@ func mustHold(t testing.TB, s store.Store, g store.Group) store.Change {
 	return o.Change
 }
 
-// refused commits a group that must be refused with a kind of error, and gives the
-// error. Judge must give the same one.
+// refused commits a group that must be refused with a kind of error, and returns the error. Judge must return the same
+// one.
 func refused(t testing.TB, s store.Store, kind hexbid.ErrorKind, g store.Group) error {
 	t.Helper()
 	judged, err := s.Judge(ctx, []store.Group{g})
@@ -171,7 +165,7 @@ func wantKind(t testing.TB, err error, kind hexbid.ErrorKind) {
 	}
 }
 
-// wantField holds an error to the field that it names.
+// wantField fails the test unless the error names a field.
 func wantField(t testing.TB, err error, field string) {
 	t.Helper()
 	if all, _ := hexbid.ErrorsOf(err); len(all) == 0 || all[0].Field != field {
@@ -206,14 +200,14 @@ func counted(t testing.TB, s store.Store, owner string, c store.Counter) int64 {
 	return n
 }
 
-// soon is a context for what must come.
+// soon returns a context that ends after patience.
 func soon(t testing.TB) context.Context {
 	ctx, stop := context.WithTimeout(ctx, patience)
 	t.Cleanup(stop)
 	return ctx
 }
 
-// mustNext is the next change of a feed.
+// mustNext returns the next change of a feed.
 func mustNext(t testing.TB, f *store.Feed) store.Change {
 	t.Helper()
 	change, err := f.Next(soon(t))
@@ -223,7 +217,7 @@ func mustNext(t testing.TB, f *store.Feed) store.Change {
 	return change
 }
 
-// logged reads the log after a version.
+// logged returns the changes in the log after a version.
 func logged(t testing.TB, s store.Store, after uint64) (changes []store.Change) {
 	t.Helper()
 	if err := s.Log(ctx, after, func(c *store.Change) bool { changes = append(changes, *c); return true }); err != nil {

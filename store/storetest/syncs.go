@@ -79,8 +79,8 @@ func testUnsynced(t *testing.T, e Engine) {
 	}
 }
 
-// testShareSync lets one commit name what another beside it has written as its own. They
-// share a sync most times, for one before them is held up.
+// testShareSync lets several commits demand that a record was written in their own commit, although another commit
+// beside them wrote it. All of them usually share one sync, because an earlier commit is held up.
 func testShareSync(t *testing.T, e Engine) {
 	if e.Holding == nil {
 		t.Skip("the engine does not sync")
@@ -110,14 +110,14 @@ func testShareSync(t *testing.T, e Engine) {
 	}
 }
 
-// yield gives commits the chance to queue, and answers that come too early to come.
+// yield gives other goroutines the chance to queue their commits, and answers that come too early the chance to arrive.
 func yield() {
 	for range 10_000 {
 		runtime.Gosched()
 	}
 }
 
-// mustCome waits for a sync.
+// mustCome waits until the next sync begins.
 func mustCome(t *testing.T, waits <-chan struct{}) {
 	t.Helper()
 	select {
