@@ -16,12 +16,12 @@ import (
 	"github.com/hexbid/hexbid/token"
 )
 
-// programsAnOwner keeps the number of advertisers to that of a large market.
+// programsAnOwner is the number of programs of one advertiser. It keeps the number of advertisers to that of a large
+// market.
 const programsAnOwner = 100
 
-// FillPrograms writes programs with a place each straight into a data folder,
-// with texts of common length, and the key file without which a server takes such
-// a folder for one that has lost it.
+// FillPrograms writes programs, each with one place and texts of common length, straight into a data folder. It also
+// writes the key file: a server takes a folder that has records and no keys for one that has lost them.
 func FillPrograms(data string, w *Workload, programs int) error {
 	s, err := pebble.Open(pebble.Options{Dir: filepath.Join(data, "catalogue"), Currency: "CNY",
 		Log: slog.New(slog.DiscardHandler)})
@@ -70,9 +70,9 @@ func FillPrograms(data string, w *Workload, programs int) error {
 	return token.CreateKeyFile(filepath.Join(data, "keys"), time.Now())
 }
 
-// Skewed measures nearby lists from a cache that does not hold all: viewers drawn
-// by Zipf's law (exponent 1.1) from so many, whose places follow the population.
-// The first half of the searches is not counted.
+// Skewed measures nearby lists from a cache that cannot hold all cards. It draws the viewers by Zipf's law (exponent
+// 1.1) from the given number of viewers, whose places follow the population. The first half of the searches fills the
+// cache and is not counted.
 func Skewed(p *Process, w *Workload, viewers, searches int, perSecond float64) (Figures, error) {
 	zipf := rand.NewZipf(rand.New(rand.NewPCG(1, 3)), 1.1, 1, uint64(viewers-1))
 	requests := make([]*pb.SearchNearbyRequest, searches)

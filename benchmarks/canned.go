@@ -19,8 +19,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// canned is an answer that is encoded already. Its codec passes it through: what
-// a server of it reaches is what gRPC costs.
+// canned is an answer that is already encoded. Its codec passes the bytes through, so what a server of canned answers
+// reaches is what gRPC alone costs.
 type canned []byte
 
 type cannedCodec struct{ encoding.CodecV2 }
@@ -33,12 +33,12 @@ func (c cannedCodec) Marshal(v any) (mem.BufferSlice, error) {
 	return c.CodecV2.Marshal(v)
 }
 
-// CannedCommand is the argument that makes a program of this module serve a
-// canned answer: address and file follow.
+// CannedCommand is the argument that makes a program of this module serve a canned answer. The address and the file
+// follow it.
 const CannedCommand = "serve-canned"
 
-// ServeCanned decodes every search and gives a file's bytes, until SIGTERM. The
-// description is the product's own but for what the method returns.
+// ServeCanned decodes every search and answers with a file's bytes, until SIGTERM. It uses the product's service
+// description, except for what the method returns.
 func ServeCanned(address, file string) error {
 	raw, err := os.ReadFile(file)
 	if err != nil {
@@ -63,7 +63,7 @@ func ServeCanned(address, file string) error {
 	return s.Serve(l)
 }
 
-// startCanned serves an answer in a process of its own: this program again.
+// startCanned serves an answer in a process of its own, which runs this same program.
 func startCanned(answer canned) (*Process, error) {
 	self, err := os.Executable()
 	if err != nil {

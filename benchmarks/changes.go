@@ -10,9 +10,8 @@ import (
 	"github.com/hexbid/hexbid/bidder"
 )
 
-// Changes puts changed bids at 10,000 a second for some seconds, and measures
-// how long each takes to be searchable, and searches meanwhile against quiet
-// ones.
+// Changes puts changed bids at 10,000 a second for some seconds. It measures how long each takes to be searchable, and
+// compares searches meanwhile with searches while nothing changes.
 func (m *Population) Changes() (map[string]Spread, error) {
 	queries := m.queries(nil)
 	var w bidder.Scratch
@@ -36,7 +35,8 @@ func (m *Population) Changes() (map[string]Spread, error) {
 	})
 }
 
-// changeUntil puts ten changes a millisecond. The last duration is that of all.
+// changeUntil puts ten changes a millisecond until stop is set or the changes end. It returns how long each took to be
+// searchable, and last the duration of the whole.
 func (m *Population) changeUntil(changed []record, stop *atomic.Bool) []time.Duration {
 	type change struct {
 		version uint64
@@ -68,11 +68,10 @@ func (m *Population) changeUntil(changed []record, stop *atomic.Bool) []time.Dur
 	return append(<-done, took)
 }
 
-// ProgramChanges gives programs other names and keywords beside all others, which
-// share words with them. It measures how many of those the index takes in a second
-// when they come all at once, and how long one that comes alone takes to be searchable
-// and what it allocates, the publication included. The figures' names say what the
-// programs change beside.
+// ProgramChanges gives programs other names and keywords, whose words many other programs share. It measures how many
+// such changes the index takes in a second when they come all at once. It also measures how long a change that comes
+// alone takes to be searchable, and what it allocates, the publication included. The names of the figures end in
+// beside, which says what the index holds besides.
 func (m *Population) ProgramChanges(beside string) (map[string]Spread, error) {
 	const atOnce, alone = 20_000, 200
 	return Rounds(3, func() (Figures, error) {

@@ -27,7 +27,7 @@ func (m *Population) queries(change func(*hexbid.Request)) []bidder.Query {
 	return queries
 }
 
-// Auctions measures bidder.Search of ten slots, one core.
+// Auctions measures bidder.Search with ten slots on one core.
 func (m *Population) Auctions(prefix, suffix string) (map[string]Spread, error) {
 	queries, s := m.queries(nil), m.Indexer.Snapshot()
 	var w bidder.Scratch
@@ -42,15 +42,15 @@ func (m *Population) Auctions(prefix, suffix string) (map[string]Spread, error) 
 	})
 }
 
-// Places are where Nearby asks.
+// Places names a choice of viewers for Nearby. Change turns a request of the workload into one of theirs.
 type Places struct {
 	Name   string
 	Change func(*hexbid.Request)
 }
 
-// NearbyPlaces are the viewers of the workload, with their 20 nearest places in 3
-// km on one host; those who look for what one program in a thousand has, in 50
-// km; the middle of Shanghai; and the grassland north of it all.
+// NearbyPlaces are four choices of viewers: those of the workload, who ask for their 20 nearest places within 3 km on
+// one host; those who look within 50 km for a category that one program in a thousand has; those in the middle of
+// Shanghai; and those on the grassland far north of it.
 var NearbyPlaces = []Places{
 	{"nearby", func(*hexbid.Request) {}},
 	{"nearby_rare", func(r *hexbid.Request) { r.Category, r.RadiusM = rareCategory, hexbid.MaxRadiusM }},
@@ -58,7 +58,7 @@ var NearbyPlaces = []Places{
 	{"nearby_country", around(hexbid.Point{Lat: 42.5, Lng: 114.5}, 0.5)},
 }
 
-// around moves requests to a place, spread by so many degrees, and widens them.
+// around moves requests to a place, spreads them over the given degrees, and widens their radius to the largest.
 func around(center hexbid.Point, spread float64) func(*hexbid.Request) {
 	r := rand.New(rand.NewPCG(1, 2))
 	return func(q *hexbid.Request) {
@@ -67,7 +67,7 @@ func around(center hexbid.Point, spread float64) func(*hexbid.Request) {
 	}
 }
 
-// Nearby measures the 20 nearest places.
+// Nearby measures searches for the 20 nearest places.
 func (m *Population) Nearby(places Places, suffix string) (map[string]Spread, error) {
 	queries, s := m.queries(places.Change), m.Indexer.Snapshot()
 	var w bidder.Scratch
@@ -79,7 +79,7 @@ func (m *Population) Nearby(places Places, suffix string) (map[string]Spread, er
 	})
 }
 
-// Dense measures the densest point in three markets; the figure is the worst p99.
+// Dense measures searches at the densest point of three markets. Its main figure is the worst p99 of the three.
 func Dense(w *Workload) (map[string]Spread, error) {
 	each := func(i int) int { return i }
 	none := func(int, *hexbid.Campaign) {}

@@ -12,8 +12,8 @@ import (
 	"github.com/hexbid/hexbid/simulator/load"
 )
 
-// TestTheEngineIsMeasured runs the harness on a small market: it works, and what
-// it measures does not allocate.
+// TestTheEngineIsMeasured runs the harness on a small market. The harness works, and the searches that it measures do
+// not allocate.
 func TestTheEngineIsMeasured(t *testing.T) {
 	for _, live := range []bool{false, true} {
 		w, err := NewWorkload(1, live)
@@ -44,7 +44,7 @@ func TestTheEngineIsMeasured(t *testing.T) {
 	}
 }
 
-// TestHandInsAreMeasured on a small market: they come at their rate, and are in force.
+// TestHandInsAreMeasured runs the hand-ins on a small market. They keep their rate, and they come into force.
 func TestHandInsAreMeasured(t *testing.T) {
 	w, err := NewWorkload(1, true)
 	if err != nil {
@@ -67,7 +67,7 @@ func TestHandInsAreMeasured(t *testing.T) {
 	}
 }
 
-// TestMain serves a canned answer where a test has started this program to.
+// TestMain serves a canned answer if a test has started this program for that.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[1] == CannedCommand {
 		if err := ServeCanned(os.Args[2], os.Args[3]); err != nil {
@@ -126,8 +126,8 @@ func TestServersInProcessesOfTheirOwnAreMeasured(t *testing.T) {
 	}
 }
 
-// TestChangesOfProgramsAreMeasured on small markets, with campaigns and without: every
-// change is another name, and an owner's program is what changes.
+// TestChangesOfProgramsAreMeasured runs on small markets with and without campaigns. Every change gives another name,
+// and changes a program that an owner has.
 func TestChangesOfProgramsAreMeasured(t *testing.T) {
 	w, err := NewWorkload(1, false)
 	if err != nil {

@@ -30,8 +30,8 @@ func (w *Workload) SearchRequest(i int, slots, limit int32) *pb.SearchNearbyRequ
 	}
 }
 
-// WarmUps is how many passes it takes until the cache of cards, which drops some
-// of what comes to it at once, has nearly all.
+// WarmUps is the number of passes over the requests that fill the cache of cards. The cache drops some cards when many
+// come at once, so it has nearly all of them only after several passes.
 const WarmUps = 5
 
 const (
@@ -40,13 +40,13 @@ const (
 	loopRounds = 5
 	openLasts  = 2 * time.Second
 	openRounds = 3
-	unbounded  = 20_000 // in flight: what no run reaches that keeps up
+	unbounded  = 20_000 // calls in flight: more than a server that keeps up ever has
 )
 
-// forAWhile ends a closed loop.
+// forAWhile ends a closed loop after loopLasts.
 func forAWhile(_ int64, took time.Duration) bool { return took < loopLasts }
 
-// closedLoop searches as fast as a server answers, while it is to go on.
+// closedLoop searches as fast as a server answers, for as long as goOn returns true.
 func closedLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest,
 	goOn func(calls int64, took time.Duration) bool) (perSecond float64, err error) {
 	client := pb.NewSearchServiceClient(conn)
@@ -56,8 +56,8 @@ func closedLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest,
 	})
 }
 
-// ClosedLoop has so many callers make a call after another, while they are to go
-// on; i counts the calls of all. Its error is that of a call.
+// ClosedLoop runs the given number of callers, each of which makes one call after another for as long as goOn returns
+// true. The argument i counts the calls of all callers. The error is that of a failed call.
 func ClosedLoop(callers int, goOn func(calls int64, took time.Duration) bool,
 	call func(i int) error) (perSecond float64, err error) {
 	var calls atomic.Int64
@@ -80,8 +80,8 @@ func ClosedLoop(callers int, goOn func(calls int64, took time.Duration) bool,
 	return float64(calls.Load()) / time.Since(started).Seconds(), nil
 }
 
-// Beside is a server and a canned one whose answer is of typical size, measured
-// in turn by the same client. Each is a process of its own.
+// Beside holds a Hexbid server and a server of a canned answer of typical size. The same client measures them in turn.
+// Each is a process of its own.
 type Beside struct {
 	requests []*pb.SearchNearbyRequest
 	ours     *grpc.ClientConn
@@ -89,8 +89,8 @@ type Beside struct {
 	answer   canned
 }
 
-// NewBeside warms a server up by so many passes over the requests, with so many
-// slots and places asked for.
+// NewBeside makes requests for the given numbers of slots and places. It warms the server up by warmUps passes over
+// them, and starts the canned server.
 func NewBeside(conn *grpc.ClientConn, w *Workload, slots, limit int32, warmUps int) (*Beside, error) {
 	b := &Beside{requests: make([]*pb.SearchNearbyRequest, distinctRequests), ours: conn}
 	for i := range b.requests {
@@ -108,7 +108,7 @@ func NewBeside(conn *grpc.ClientConn, w *Workload, slots, limit int32, warmUps i
 	return b, err
 }
 
-// typicalAnswer is the first of some that is as long as those before it.
+// typicalAnswer keeps the first answer, after twenty others, that is at least as long as the average so far.
 func (b *Beside) typicalAnswer() error {
 	sizes := 0
 	for i := range 200 {
@@ -130,14 +130,14 @@ func (b *Beside) typicalAnswer() error {
 // Close ends the canned server.
 func (b *Beside) Close() error { return b.canned.Close() }
 
-// withoutHaste lets the client's collector run seldom, so that its garbage does
-// not stand in what is measured.
+// withoutHaste lets the client's garbage collector run seldom, so that its work does not enter the measurement.
 func withoutHaste() (restore func()) {
 	before := debug.SetGCPercent(1000)
 	return func() { debug.SetGCPercent(before) }
 }
 
-// Capacity measures closed loops: A B A B. A ratio is of one turn.
+// Capacity measures both servers in closed loops, in turn: ours, canned, ours, canned. Each ratio compares two loops of
+// the same turn.
 func (b *Beside) Capacity(name string) (map[string]Spread, error) {
 	defer withoutHaste()()
 	return Rounds(loopRounds, func() (Figures, error) {
@@ -151,9 +151,9 @@ func (b *Beside) Capacity(name string) (map[string]Spread, error) {
 	})
 }
 
-// OpenCapacity is what the pair of server and client sustains in an open loop, less
-// than in a closed one, whose calls wait for each other: what is answered where
-// more is offered, with a bounded number in flight.
+// OpenCapacity measures how many searches a second server and client sustain together in an open loop. It offers more
+// than they can answer, with a bounded number in flight, and counts the answers. The figure is below that of a closed
+// loop, whose callers wait for each answer.
 func (b *Beside) OpenCapacity(offered float64) (map[string]Spread, error) {
 	defer withoutHaste()()
 	return Rounds(openRounds, func() (Figures, error) {
@@ -165,8 +165,8 @@ func (b *Beside) OpenCapacity(offered float64) (map[string]Spread, error) {
 	})
 }
 
-// AtRate measures latency from the planned send, in turn at the same rate, and
-// the server's own time.
+// AtRate measures both servers in turn at the same rate. Latency counts from the planned send. It also measures the
+// time that the server itself reports.
 func (b *Beside) AtRate(perSecond float64) (map[string]Spread, error) {
 	defer withoutHaste()()
 	return Rounds(openRounds, func() (Figures, error) {
@@ -199,7 +199,7 @@ type offer struct {
 	inFlight  int // at most
 }
 
-// openLoop offers searches; own takes the server's own times.
+// openLoop offers searches. It records in own the times that the server itself reports.
 func openLoop(conn *grpc.ClientConn, requests []*pb.SearchNearbyRequest, o offer,
 	own *hdrhistogram.Histogram) (*load.Report, error) {
 	client, config := pb.NewSearchServiceClient(conn), load.DefaultConfig()

@@ -11,15 +11,15 @@ import (
 	"github.com/hexbid/hexbid/bidder"
 )
 
-// Hand-ins come ten a call, a call a millisecond: 10,000 a second.
+// A call hands in ten live states, and a call is due every millisecond: 10,000 a second.
 const (
 	handInsACall = 10
 	callsEvery   = time.Millisecond
 )
 
-// HandIns hands in live states at 10,000 a second: first alone, and measures searches
-// meanwhile against quiet ones; then beside 10,000 edits a second and searches without
-// pause, and measures how long each hand-in takes to be in force.
+// HandIns hands in live states at 10,000 a second. First they come alone, and it compares searches meanwhile with
+// searches while nothing changes. Then they come beside 10,000 edits a second and searches without pause. Both times it
+// measures how long each hand-in takes to be in force.
 func (m *Population) HandIns() (map[string]Spread, error) {
 	queries := m.queries(nil)
 	var w bidder.Scratch
@@ -48,10 +48,10 @@ func (m *Population) HandIns() (map[string]Spread, error) {
 	})
 }
 
-// handedIn is how hand-ins went.
+// handedIn is the rate that a run of hand-ins reached, and the p99 of the time until they were in force.
 type handedIn struct{ perSecond, p99MS float64 }
 
-// handInWhile hands in until something has ended.
+// handInWhile hands in live states until something returns.
 func (m *Population) handInWhile(something func()) (handedIn, error) {
 	var stop atomic.Bool
 	outcome, failed := make(chan handedIn), make(chan error, 1)
@@ -66,8 +66,8 @@ func (m *Population) handInWhile(something func()) (handedIn, error) {
 	return <-outcome, err
 }
 
-// handInUntil makes each call when it is due, whether those before are in force or not,
-// and takes its time from then.
+// handInUntil hands in live states until stop is set. It makes each call at its due instant, even while earlier ones
+// are not yet in force, and counts a call's latency from that instant.
 func (m *Population) handInUntil(stop *atomic.Bool) (handedIn, error) {
 	var calls sync.WaitGroup
 	var mu sync.Mutex // guards took and failed
@@ -95,7 +95,7 @@ func (m *Population) handInUntil(stop *atomic.Bool) (handedIn, error) {
 	return handedIn{float64(n*handInsACall) / lasted.Seconds(), p99 / 1e6}, nil
 }
 
-// someUpdates are of random campaigns, by a random owner.
+// someUpdates returns a random owner and its updates of random campaigns.
 func (m *Population) someUpdates(r *rand.Rand) (bidder.Owner, []bidder.LiveUpdate) {
 	owner := []bidder.Owner{bidder.OwnerPacing, bidder.OwnerQuality, bidder.OwnerLedger}[r.IntN(3)]
 	updates := make([]bidder.LiveUpdate, handInsACall)

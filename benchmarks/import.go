@@ -15,8 +15,7 @@ import (
 // rowsABatch is the number of rows of one import message.
 const rowsABatch = 1000
 
-// importMessages prepares the messages of a workload: what campaigns need first,
-// then the campaigns.
+// importMessages prepares the messages of an import: in owners what the campaigns need first, in rows the campaigns.
 func importMessages(w *Workload, first, campaigns int) (owners, rows []*pb.ImportRequest) {
 	for i := first / w.anOwner; i < (first+campaigns)/w.anOwner; i++ {
 		advertiser, program, place := w.Owner(i)
@@ -58,8 +57,8 @@ func campaignMessage(c *hexbid.Campaign) *pb.Campaign {
 	return m
 }
 
-// importAll streams messages and says how long it took until the last outcome
-// was in: durable and searchable. Messages are a few ahead of their outcomes.
+// importAll streams messages. It returns the time until the last outcome arrived, when every row is durable and
+// searchable. It sends a few messages ahead of their outcomes.
 func importAll(conn *grpc.ClientConn, messages []*pb.ImportRequest) (time.Duration, error) {
 	stream, err := pb.NewCampaignServiceClient(conn).Import(context.Background())
 	if err != nil {
@@ -90,8 +89,7 @@ func importAll(conn *grpc.ClientConn, messages []*pb.ImportRequest) (time.Durati
 	return time.Since(started), <-sent
 }
 
-// Import fills a server over gRPC, part by part of messages made ahead, and
-// measures the campaigns.
+// Import fills a server over gRPC in parts, whose messages it makes beforehand. It measures only the campaigns' rows.
 func Import(conn *grpc.ClientConn, w *Workload, campaigns, part int) (map[string]Spread, error) {
 	rates := []float64{}
 	for first := 0; first < campaigns; first += part {
@@ -109,7 +107,7 @@ func Import(conn *grpc.ClientConn, w *Workload, campaigns, part int) (map[string
 	return map[string]Spread{"import_per_s": {rates[len(rates)/2], rates[0], rates[len(rates)-1]}}, nil
 }
 
-// ImportMorePlaces gives each owner's program so many places more.
+// ImportMorePlaces gives each owner's program the given number of further places.
 func ImportMorePlaces(conn *grpc.ClientConn, w *Workload, owners, more int) error {
 	const part = 50_000
 	for first := 0; first < owners; first += part {

@@ -19,7 +19,7 @@ type Population struct {
 	*Workload
 	Indexer   *bidder.Indexer
 	Campaigns int
-	HeapBytes uint64 // after two collections, the indexer's own state included
+	HeapBytes uint64 // after two garbage collections, with the indexer's own state
 	Took      time.Duration
 
 	before  uint64 // bytes of heap without it
@@ -32,13 +32,13 @@ type Population struct {
 	done    chan struct{}
 }
 
-// generated is a catalogue that makes its records while it is scanned.
+// generated is a catalogue that makes its records while the indexer scans it.
 type generated struct {
 	tape *store.Tape
 	each func(func(record) error) error
 }
 
-// changeLog is what has been put, for a feed that falls behind the tape.
+// changeLog holds all changes, for a feed that falls behind the tape.
 type changeLog struct {
 	mu      sync.Mutex // guards changes
 	changes []store.Change
@@ -60,7 +60,7 @@ func (l *changeLog) read(_ context.Context, after uint64, visit func(*store.Chan
 	return nil
 }
 
-// record is a resource as a store has it, a campaign with its covering.
+// record is a resource as a store holds it. A campaign has its covering.
 type record struct {
 	hexbid.Resource
 	derived *store.Derived
@@ -69,7 +69,7 @@ type record struct {
 // Watch implements bidder.Catalogue.
 func (g *generated) Watch(after uint64) *store.Feed { return g.tape.Feed(after) }
 
-// KeepDerived implements bidder.Catalogue: everything has been derived.
+// KeepDerived implements bidder.Catalogue. It has nothing to keep, because every record comes with its covering.
 func (g *generated) KeepDerived(context.Context, []store.Derived) error { return nil }
 
 // Scan implements bidder.Catalogue.
@@ -83,7 +83,7 @@ func (g *generated) Scan(_ context.Context, f func(store.Record, *store.Derived)
 	})
 }
 
-// made calls f for n records in order, made on every core ahead of it.
+// made calls f for n records in order. All cores make the records ahead of these calls.
 func made(n int, of func(i int) record, f func(record) error) (err error) {
 	const chunk = 20_000
 	chunks := make(chan []record)
@@ -116,7 +116,7 @@ func makeChunk(first, n int, of func(i int) record) []record {
 	return records
 }
 
-// covered is a campaign as a store has it, with its covering.
+// covered returns a campaign as a store holds it, with its covering.
 func covered(c *hexbid.Campaign) record {
 	derived, _, err := bidder.Derive(c)
 	if err != nil {
@@ -125,8 +125,8 @@ func covered(c *hexbid.Campaign) record {
 	return record{c, derived}
 }
 
-// NewPopulation indexes a number of campaigns. Without a number of owners every few campaigns share one. It runs the
-// indexer until Close.
+// NewPopulation indexes the given number of campaigns. If owners is 0, it takes as many owners as the workload has for
+// them. The indexer runs until Close.
 func NewPopulation(w *Workload, campaigns, owners int) (*Population, error) {
 	if owners == 0 {
 		owners = (campaigns + w.anOwner - 1) / w.anOwner
@@ -146,8 +146,8 @@ func NewPopulation(w *Workload, campaigns, owners int) (*Population, error) {
 	})
 }
 
-// NewDense indexes 10,000 campaigns over one point, the best first, each changed
-// by f before it is covered; campaign i is of advertiser owner(i).
+// NewDense indexes 10,000 campaigns over one point, the best first. Function change changes each before it is covered.
+// Campaign i belongs to advertiser owner(i).
 func NewDense(w *Workload, owner func(i int) int, change func(i int, c *hexbid.Campaign)) (*Population, error) {
 	const n = 10_000
 	m := &Population{Workload: w, Campaigns: n, owners: n}
@@ -201,8 +201,7 @@ func (m *Population) index(each func(func(record) error) error) error {
 	return nil
 }
 
-// changedBids are campaigns with other bids, covered as an exchange has them when
-// it commits.
+// changedBids returns campaigns with other bids. They have their coverings, as an exchange commits them.
 func (m *Population) changedBids(n int) []record {
 	changed := make([]record, 0, n)
 	made(n, func(i int) record {
@@ -218,7 +217,7 @@ func (m *Population) changedBids(n int) []record {
 	return changed
 }
 
-// changedPrograms are programs with names that none had before, and other keywords.
+// changedPrograms returns programs with other keywords, and with names that no program had before.
 func (m *Population) changedPrograms(n int) []record {
 	changed := make([]record, n)
 	for i := range changed {
@@ -233,7 +232,7 @@ func (m *Population) changedPrograms(n int) []record {
 	return changed
 }
 
-// put is a commit of one record; it returns the version to wait for.
+// put commits one record. It returns the version to wait for.
 func (m *Population) put(r record) uint64 {
 	m.version++
 	r.Metadata().Version = m.version
@@ -250,7 +249,7 @@ func (m *Population) Close() {
 	<-m.done
 }
 
-// SearchBytes ends the indexer, and is what its last snapshot alone takes.
+// SearchBytes ends the indexer, drops its state, and returns the heap bytes that its last snapshot alone takes.
 func (m *Population) SearchBytes() uint64 {
 	m.Close()
 	s := m.Indexer.Snapshot()
@@ -260,8 +259,8 @@ func (m *Population) SearchBytes() uint64 {
 	return bytes
 }
 
-// HandIn spreads multipliers and qualities fourfold and leaves 5 % without
-// budget.
+// HandIn hands in live states for all campaigns. Multipliers and qualities vary fourfold, and 5 % of the campaigns have
+// spent their budget.
 func (m *Population) HandIn() error {
 	for first := 0; first < m.Campaigns; first += bidder.MaxLiveUpdates {
 		n := min(bidder.MaxLiveUpdates, m.Campaigns-first)

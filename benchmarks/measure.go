@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Figures are named numbers of one round.
+// Figures holds the numbers of one round by name.
 type Figures map[string]float64
 
-// Spread is a figure over rounds.
+// Spread is the median, lowest and highest value of a figure over all rounds.
 type Spread struct{ Median, Low, High float64 }
 
-// Rounds measures so many times and gives the spread of every figure.
+// Rounds runs measure n times and returns the spread of every figure.
 func Rounds(n int, measure func() (Figures, error)) (map[string]Spread, error) {
 	all := map[string][]float64{}
 	for range n {
@@ -33,9 +33,8 @@ func Rounds(n int, measure func() (Figures, error)) (map[string]Spread, error) {
 	return spreads, nil
 }
 
-// timed calls f n times: first as fast as it goes, for the rate, then with a
-// clock around each, for the quantiles. On a clock of 25 ns both see their own
-// cost.
+// timed calls f n times without pause, for the rate, and then n times with a clock around each call, for the quantiles.
+// Reading the clock takes some 25 ns, which the quantiles include.
 func timed(n int, f func(i int)) (perSecond, p50, p99 float64) {
 	started := time.Now()
 	for i := range n {
@@ -52,13 +51,13 @@ func timed(n int, f func(i int)) (perSecond, p50, p99 float64) {
 	return perSecond, p50, p99
 }
 
-// quantiles sorts durations; the results are nanoseconds.
+// quantiles sorts durations and returns two quantiles in nanoseconds.
 func quantiles(took []time.Duration) (p50, p99 float64) {
 	slices.Sort(took)
 	return float64(took[len(took)/2]), float64(took[len(took)*99/100])
 }
 
-// allocsPer is the number of allocations of one call.
+// allocsPer returns the average number of allocations of one call.
 func allocsPer(n int, f func(i int)) float64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

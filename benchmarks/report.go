@@ -24,11 +24,11 @@ import (
 // Once is the spread of a figure measured once.
 func Once(value float64) Spread { return Spread{value, value, value} }
 
-// spreadKey is where a raw file keeps the lowest and highest round.
+// spreadKey is the key of a raw file that holds each figure's lowest and highest round.
 const spreadKey = "spread"
 
-// Keep adds figures to a raw file: medians by name, and with them what they were
-// measured by.
+// Keep adds figures to a raw file. It writes the medians by name, their spreads, and the machine, the command and the
+// date of the measurement.
 func Keep(name, command string, figures map[string]Spread) error {
 	path := rawFile(name)
 	kept, err := read(path)
@@ -59,7 +59,7 @@ func Forget(name string) error {
 
 func rawFile(name string) string { return filepath.Join("results", name+".json") }
 
-// read reads what Keep wrote; nothing where there is no file.
+// read returns the figures that Keep wrote, none if there is no file.
 func read(path string) (map[string]Spread, error) {
 	figures := map[string]Spread{}
 	raw, err := os.ReadFile(path)
@@ -121,7 +121,7 @@ func WriteReport() error {
 	return errors.Join(os.WriteFile("RESULTS.md", page.Bytes(), 0o644), draw(figures))
 }
 
-// scaled is a figure with its spread; a dash where it was not measured.
+// scaled writes a figure with its spread, or a dash if it was not measured.
 func scaled(figures map[string]Spread, name string, by float64, format string) string {
 	s, ok := figures[name]
 	if !ok {
@@ -133,7 +133,7 @@ func scaled(figures map[string]Spread, name string, by float64, format string) s
 	return fmt.Sprintf(format+" ("+format+"–"+format+")", s.Median/by, s.Low/by, s.High/by)
 }
 
-// draw draws latency against the number of campaigns.
+// draw plots the latency of an auction against the number of campaigns.
 func draw(figures map[string]Spread) error {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = "An auction of ten slots, one core", "campaigns", "µs"
@@ -158,7 +158,7 @@ func draw(figures map[string]Spread) error {
 	return p.Save(16*vg.Centimeter, 9*vg.Centimeter, "latency.svg")
 }
 
-// machine is what the figures were measured on.
+// machine describes the machine that took the measurements.
 func machine() string {
 	model := "unknown processor"
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {

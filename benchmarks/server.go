@@ -20,8 +20,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
 
-// Process is a server in a process of its own, as users have it, on a loopback
-// port.
+// Process is a server on a loopback port, in a process of its own, as users run it.
 type Process struct {
 	Conn    *grpc.ClientConn
 	Address string
@@ -32,8 +31,7 @@ type Process struct {
 	errors  bytes.Buffer
 }
 
-// Build compiles the product's program into a folder, from the module above the
-// working directory.
+// Build compiles the product's program into a folder. It takes the source from the module above the working directory.
 func Build(dir string) (binary string, err error) {
 	binary = filepath.Join(dir, "hexbid")
 	build := exec.Command("go", "build", "-o", binary, "./cmd/hexbid")
@@ -44,8 +42,7 @@ func Build(dir string) (binary string, err error) {
 	return binary, nil
 }
 
-// MemoryMB is what a server of a million campaigns is given to use, as on a machine
-// of its own.
+// MemoryMB is the memory limit of a server of a million campaigns, as on a machine of its own.
 const MemoryMB = 8192
 
 // StartHexbid serves a data folder with a cache of 512 MiB.
@@ -79,7 +76,7 @@ func (p *Process) Metric(name string) (float64, error) {
 	return 0, fmt.Errorf("there is no metric %q", name)
 }
 
-// FreeAddress is a loopback address that nobody listens on.
+// FreeAddress returns a loopback address on which nobody listens.
 func FreeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -132,8 +129,8 @@ func (p *Process) waitUntilServing() error {
 	}
 }
 
-// Close asks the process to end and waits for it; once more it does nothing, so
-// that it may be deferred beside.
+// Close asks the process to end and waits for it. A second call does nothing, so a deferred Close may follow an
+// explicit one.
 func (p *Process) Close() error {
 	if p.command.ProcessState != nil {
 		return nil // it has ended
@@ -148,7 +145,7 @@ func (p *Process) Close() error {
 	return nil
 }
 
-// ResidentBytes is what the process holds of the machine's memory.
+// ResidentBytes returns the machine's memory that the process occupies.
 func (p *Process) ResidentBytes() (float64, error) {
 	var pages, resident int64
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.command.Process.Pid))

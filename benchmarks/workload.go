@@ -11,9 +11,8 @@ import (
 	"github.com/hexbid/hexbid/simulator/traffic"
 )
 
-// Workload draws campaigns and viewers around Chinese cities by population,
-// with a spread of six kilometres. Everything is drawn by its number, so that
-// any part of a market can be made again without the rest.
+// Workload draws campaigns and viewers around Chinese cities by population, with a spread of six kilometres. It draws
+// each record by its number, so any part of a market can be made again without the rest.
 type Workload struct {
 	seed       uint64
 	live       bool
@@ -23,27 +22,26 @@ type Workload struct {
 	cumulative []float64 // people
 }
 
-// CampaignsAnOwner is how many campaigns an advertiser has, but in OneEach.
+// CampaignsAnOwner is the number of campaigns of one advertiser, except in OneEach.
 const CampaignsAnOwner = 5
 
-// OneEach is the workload with an advertiser and a program to each campaign, all of
-// one category, so that the highest bids are the highest scores; without places.
+// OneEach returns the workload with an advertiser and a program for each campaign, and without places. All programs are
+// of one category, so the highest bids are the highest scores.
 func (w *Workload) OneEach() *Workload {
 	each := *w
 	each.anOwner = 1
 	return &each
 }
 
-// Everywhere is the workload with campaigns that cover the country.
+// Everywhere returns the workload with campaigns that cover the whole country.
 func (w *Workload) Everywhere() *Workload {
 	wide := *w
 	wide.everywhere = true
 	return &wide
 }
 
-// NewWorkload reads the cities. In a live one, 30 % of the campaigns also name a
-// host, a scene, interests, hours or words, and a tenth caps frequency. Its
-// error is of the embedded file.
+// NewWorkload reads the cities. In a live workload, 30 % of the campaigns also name a host, a scene, interests, hours
+// or words, and a tenth caps frequency. An error means that the embedded file of cities is faulty.
 func NewWorkload(seed uint64, live bool) (*Workload, error) {
 	cities, err := traffic.Cities()
 	if err != nil {
@@ -59,7 +57,7 @@ func NewWorkload(seed uint64, live bool) (*Workload, error) {
 	return w, nil
 }
 
-// What is drawn: each kind has a stream of numbers of its own.
+// Each kind of record draws from a stream of random numbers of its own.
 const (
 	campaignStream uint64 = iota << 40
 	placeStream
@@ -72,7 +70,7 @@ func (w *Workload) rand(stream uint64, i int) *rand.Rand {
 	return rand.New(rand.NewPCG(w.seed, stream+uint64(i)))
 }
 
-// point is near a city.
+// point draws a point near a city.
 func (w *Workload) point(r *rand.Rand) hexbid.Point {
 	last := w.cumulative[len(w.cumulative)-1]
 	c := w.centers[sort.SearchFloat64s(w.cumulative, r.Float64()*last)]
@@ -83,8 +81,8 @@ func (w *Workload) point(r *rand.Rand) hexbid.Point {
 
 func ownerName(i int) string { return fmt.Sprintf("advertisers/a%d", i) }
 
-// Owner is an advertiser, its program and the program's one place. Of 16
-// categories the last is rare: one program in a thousand is of it.
+// Owner returns an advertiser, its program and the program's one place. The last of the 16 categories is rare: one
+// program in a thousand has it.
 func (w *Workload) Owner(i int) (*hexbid.Advertiser, *hexbid.Program, *hexbid.Place) {
 	r := w.rand(placeStream, i)
 	owner := ownerName(i)
@@ -103,7 +101,7 @@ func (w *Workload) Owner(i int) (*hexbid.Advertiser, *hexbid.Program, *hexbid.Pl
 		&hexbid.Place{Meta: hexbid.Meta{Name: program.Name + "/places/l"}, Point: w.point(r), Review: hexbid.Approved}
 }
 
-// MorePlace is the n-th place more of an owner's program.
+// MorePlace returns the n-th further place of an owner's program.
 func (w *Workload) MorePlace(owner, n int) *hexbid.Place {
 	r := w.rand(morePlaceStream, owner<<8+n)
 	return &hexbid.Place{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/programs/p/places/l%d", ownerName(owner), n)},
@@ -112,9 +110,8 @@ func (w *Workload) MorePlace(owner, n int) *hexbid.Place {
 
 const rareCategory = hexbid.Category(16)
 
-// Campaign draws one campaign: one circle of log-normal radius (median 2 km, 0.3
-// to 20 km), half with an age range, half with a gender, 60 % with a subset of
-// systems.
+// Campaign draws one campaign. Its area is one circle of log-normal radius (median 2 km, 0.3 to 20 km). Half of the
+// campaigns have an age range, half have a gender, and 60 % have a subset of systems.
 func (w *Workload) Campaign(i int) *hexbid.Campaign {
 	r := w.rand(campaignStream, i)
 	owner := ownerName(i / w.anOwner)
@@ -169,7 +166,7 @@ func drawLive(r *rand.Rand, c *hexbid.Campaign) {
 
 var words = []string{"咖啡", "火锅", "奶茶", "电影", "牛肉面", "酒店", "健身", "洗车", "coffee", "鲜花"}
 
-// Request draws a viewer somewhere: systems by their share of Chinese phones.
+// Request draws a viewer near a city. Systems follow their share of Chinese phones.
 func (w *Workload) Request(i, slots, limit int) *hexbid.Request {
 	r := w.rand(requestStream, i)
 	os := hexbid.Android

@@ -18,9 +18,9 @@ import (
 	"github.com/hexbid/hexbid/store/pebble"
 )
 
-// Concurrent single writes: so many campaigns, each in a commit of its own, by so many
-// writers at once; and fewer by one writer. The store and Pebble itself take turns, so
-// that what else the machine does meets both.
+// Each write commits one campaign. writersTogether writers make writesTogether writes at once, and then one writer
+// makes writesAlone. The store and Pebble itself take turns of writesATurn, so that other work of the machine slows
+// both alike.
 const (
 	writersTogether = 200
 	writesATurn     = 10_000
@@ -28,8 +28,7 @@ const (
 	writesAlone     = 4_000
 )
 
-// Writers measures writes at the store's contract, beside Pebble itself with the
-// same bytes.
+// Writers measures writes through the store's contract, beside writes of the same bytes to Pebble itself.
 func Writers(dir string, w *Workload) (map[string]Spread, error) {
 	groups := make([]store.Group, writesTogether)
 	for i := range groups {
@@ -50,7 +49,7 @@ func Writers(dir string, w *Workload) (map[string]Spread, error) {
 	})
 }
 
-// writeModel writes all campaigns in a few commits, to see what they write.
+// writeModel writes all campaigns in a few commits, so that readWrites can read which entries each has written.
 func writeModel(dir string, w *Workload, groups []store.Group) error {
 	s, err := openWithOwners(dir, w)
 	if err != nil {
@@ -62,7 +61,7 @@ func writeModel(dir string, w *Workload, groups []store.Group) error {
 	return errors.Join(err, s.Close())
 }
 
-// writersOnce measures on disks of their own.
+// writersOnce measures one round, in new folders.
 func writersOnce(dir string, w *Workload, groups []store.Group, raw [][]entry) (Figures, error) {
 	s, err := openWithOwners(filepath.Join(dir, "many"), w)
 	if err != nil {
@@ -90,8 +89,7 @@ func writersOnce(dir string, w *Workload, groups []store.Group, raw [][]entry) (
 		"store_writers_ratio_200": perSecond(writesTogether, many) / perSecond(writesAlone, one)}, nil
 }
 
-// inTurns lets the store and Pebble write a part each, in turns, and says how long
-// each took in all.
+// inTurns lets the store and Pebble write one part each, in turns. It returns how long each took in all.
 func inTurns(s store.Store, groups []store.Group, db *rawpebble.DB,
 	raw [][]entry) (ofStore, ofPebble time.Duration, err error) {
 	for first := 0; first < writesTogether; first += writesATurn {
@@ -108,7 +106,7 @@ func inTurns(s store.Store, groups []store.Group, db *rawpebble.DB,
 	return ofStore, ofPebble, nil
 }
 
-// commitOf commits one campaign.
+// commitOf returns a function that commits campaign i.
 func commitOf(s store.Store, groups []store.Group) func(i int) error {
 	return func(i int) error {
 		outcomes, err := s.Commit(context.Background(), groups[i:i+1])
@@ -119,8 +117,7 @@ func commitOf(s store.Store, groups []store.Group) func(i int) error {
 	}
 }
 
-// batchOf writes what the commit of a campaign has written, in a synced batch of
-// Pebble's.
+// batchOf returns a function that writes the entries of campaign i's commit in one synced batch of Pebble.
 func batchOf(db *rawpebble.DB, raw [][]entry) func(i int) error {
 	return func(i int) error {
 		batch := db.NewBatch()
@@ -133,7 +130,7 @@ func batchOf(db *rawpebble.DB, raw [][]entry) func(i int) error {
 	}
 }
 
-// openWithOwners opens a store with the owners that the campaigns need.
+// openWithOwners opens a store and fills it with the owners that the campaigns need.
 func openWithOwners(dir string, w *Workload) (store.Store, error) {
 	s, err := pebble.Open(pebble.Options{Dir: dir, Currency: "CNY", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -145,10 +142,10 @@ func openWithOwners(dir string, w *Workload) (store.Store, error) {
 	return s, nil
 }
 
-// campaignWrite is a campaign as a call brings it to the store: it must find its program,
-// and is held to what its advertiser may keep; its covering is beside it.
+// campaignWrite returns the group that commits a campaign, as a call brings it to the store. The engine must find the
+// campaign's program, and judges a limit on what its advertiser may keep. The covering comes with the record.
 func campaignWrite(w *Workload, i int) store.Group {
-	const cells, packedBytes = 8, 40 // as a circle of two kilometres has
+	const cells, packedBytes = 8, 40 // those of a circle of two kilometres
 	at := time.Unix(1_800_000_000, 0).UTC()
 	c := w.Campaign(i)
 	c.CreatedAt, c.UpdatedAt = at, at
@@ -188,8 +185,8 @@ func fillOwners(s store.Store, w *Workload, owners int) error {
 	return nil
 }
 
-// together shares the calls of some numbers among goroutines, and says how long they
-// took.
+// together shares the calls for the numbers from (included) to to (excluded) among goroutines, and returns how long
+// they took.
 func together(from, to, goroutines int, call func(i int) error) (time.Duration, error) {
 	var next atomic.Int64
 	next.Store(int64(from))
@@ -213,10 +210,10 @@ func together(from, to, goroutines int, call func(i int) error) (time.Duration, 
 	return time.Since(started), failed
 }
 
-// entry is a key and a value.
+// entry is a key and a value of Pebble.
 type entry struct{ key, value []byte }
 
-// rawOptions are as the store has them, where they matter to writes.
+// rawOptions returns the store's options for Pebble, as far as they matter to writes.
 func rawOptions() *rawpebble.Options {
 	return &rawpebble.Options{FormatMajorVersion: rawpebble.FormatNewest, MemTableSize: 32 << 20, Logger: silent{}}
 }
@@ -227,9 +224,9 @@ func (silent) Infof(string, ...any)           {}
 func (silent) Errorf(string, ...any)          {}
 func (silent) Fatalf(format string, a ...any) { panic(fmt.Sprintf(format, a...)) }
 
-// readWrites reads what the commits of campaigns have written, a list of entries for
-// each, by the keys that the package comment of store/pebble tells. What a round of
-// commits writes once, counters and the clock, is left out, in favour of Pebble.
+// readWrites returns, for each campaign, the entries that its commit has written. It finds them by the keys that the
+// package comment of store/pebble lists. It leaves out the counters and the clock, which a round of commits writes
+// once. This favours Pebble in the comparison.
 func readWrites(dir string) ([][]entry, error) {
 	options := rawOptions()
 	options.ReadOnly = true
@@ -246,8 +243,8 @@ func readWrites(dir string) ([][]entry, error) {
 	return r.writes, errors.Join(iter.Error(), iter.Close(), db.Close())
 }
 
-// writesReader finds whose an entry of a folder is: by the name of the campaign that its
-// key or value tells, or by the version of its change.
+// writesReader finds which campaign's commit wrote an entry of a folder. It knows the campaign by the name in the
+// entry's key or value, or by the version of the change.
 type writesReader struct {
 	iter      *rawpebble.Iterator
 	writes    [][]entry
@@ -283,8 +280,8 @@ func (r *writesReader) read() {
 	r.each("c/", func(rest, _ []byte) int { return r.byVersion[binary.BigEndian.Uint64(rest)] })
 }
 
-// each adds the entries under a prefix to the writes that they are of; of tells, by
-// the rest of the key and by the value, and a negative number is of none.
+// each visits the entries under a prefix and adds each to the writes of its campaign. Function of returns the
+// campaign's number, from the rest of the key and the value, or a negative number for an entry of no campaign.
 func (r *writesReader) each(prefix string, of func(rest, value []byte) int) {
 	for ok := r.iter.SeekGE([]byte(prefix)); ok && bytes.HasPrefix(r.iter.Key(), []byte(prefix)); ok = r.iter.Next() {
 		key, value := bytes.Clone(r.iter.Key()), bytes.Clone(r.iter.Value())
