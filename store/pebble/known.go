@@ -8,9 +8,9 @@ import (
 // mostKnown bounds each map of what the stager remembers.
 const mostKnown = 200_000
 
-// memory is the view that a stage stands on, with a bounded memory of what groups ask
-// again and again: whether parents exist, and counters. What changes is forgotten or
-// set when its round is handed over; until that round is synced its stage answers.
+// memory is the view that a stage stands on. It remembers what groups often ask, within a bound: whether parents exist,
+// and the values of counters. When a round is handed over, memory forgets the names that the round changes. It learns
+// the round's results once the round is synced; until then the round's stage answers.
 type memory struct {
 	*view
 	exists   map[string]bool
@@ -23,8 +23,7 @@ func newMemory() *memory {
 	return &memory{exists: map[string]bool{}, counters: map[store.CounterKey]int64{}}
 }
 
-// Exists implements store.View. Only advertisers and programs are remembered, which
-// others refer to.
+// Exists implements store.View. It remembers only advertisers and programs, because other records refer to them.
 func (m *memory) Exists(name string) (bool, error) {
 	if !isParent(name) {
 		return m.view.Exists(name)

@@ -30,10 +30,10 @@ func (s *Store) Scan(ctx context.Context, f func(store.Record, *store.Derived) e
 	return version, s.Failure()
 }
 
-// A scan reads records and what is derived from them in one goroutine, which merges
-// the two, decodes on every core, which is what costs, and hands records on in order in
-// the caller's. Chunks of records travel with a channel each for what becomes of them,
-// and the channels stand in order. Beside it the audit counts all that is no record.
+// A scan reads records and their derived data in one goroutine, which merges the two. It decodes them on every core,
+// because decoding costs the most. It hands records on in order, in the caller's goroutine. Each chunk of records has a
+// channel for its decoded records, and the channels are queued in the order of the chunks. Meanwhile the audit counts
+// everything except records.
 const (
 	recordsAChunk = 256
 	chunksAhead   = 16

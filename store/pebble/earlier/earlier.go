@@ -1,7 +1,6 @@
-// Package earlier reads what the first three formats of a catalogue's folder have on
-// disk. They kept nouns, verdicts and losses in CBOR (RFC 8949) under the names of Go's
-// fields. It writes nothing: a folder is brought over to the present format when it is
-// opened, by package pebble.
+// Package earlier reads the first three formats of a catalogue's folder. They stored resources, verdicts and losses in
+// CBOR (RFC 8949) under the names of Go's fields. The package writes nothing: package pebble brings a folder over to
+// the present format when it opens the folder.
 package earlier
 
 import (
@@ -18,20 +17,19 @@ import (
 // Record is a resource as it was stored.
 type Record struct {
 	Resource hexbid.Resource
-	// Covering is where a campaign was posted, but for the discs around its program's
-	// places; empty where it was kept in a form that had those discs in it.
+	// Covering holds the postings of a campaign, without those of the discs around its program's places. It is empty if
+	// the covering was stored in a form that includes those discs.
 	Covering []geoindex.Posting
 }
 
-// record has the names of a record's fields. The first format had its covering
-// elsewhere, with discs in it.
+// record has the names of a stored record's fields. The first format stored the covering elsewhere, with the discs.
 type record[T any] struct {
 	Noun     T      `cbor:"noun"`
 	Covering []byte `cbor:"packed"`
 	Derived  uint8  `cbor:"derived"` // how the covering was made
 }
 
-// withPlaces is how a covering was made that has the discs around places in it.
+// withPlaces is the value of Derived for a covering that includes the discs around places.
 const withPlaces = 0
 
 var decoding = must(cbor.DecOptions{MaxArrayElements: 1 << 20}.DecMode())
@@ -43,7 +41,7 @@ func must[T any](mode T, err error) T {
 	return mode
 }
 
-// DecodeRecord decodes a record of a kind, which its key told.
+// DecodeRecord decodes a record of the kind that its key tells.
 func DecodeRecord(kind hexbid.ResourceKind, value []byte) (Record, error) {
 	switch kind {
 	case hexbid.KindAdvertiser:
@@ -95,7 +93,7 @@ func DecodeVerdict(value []byte) (wire.Verdict, error) {
 	return wire.Verdict(v), err
 }
 
-// Loss is what store.Loss is: either converts to the other.
+// Loss has the fields of store.Loss, so that either converts to the other.
 type Loss struct {
 	At           time.Time `cbor:"at"`
 	Acknowledged uint64    `cbor:"acknowledged"`
@@ -103,7 +101,7 @@ type Loss struct {
 	What         string    `cbor:"what"`
 }
 
-// DecodeLosses decodes the losses that were accepted.
+// DecodeLosses decodes the losses that operators accepted.
 func DecodeLosses(value []byte) (losses []Loss, err error) {
 	err = decoding.Unmarshal(value, &losses)
 	return losses, err
