@@ -1,7 +1,6 @@
-// Package peers does the work of an auction with what a user would pick instead:
-// of all circles that cover a point and whose audience has the viewer, the ten of
-// the highest bids. Each peer is a file; all answer the same queries and are
-// checked to give the same bids.
+// Package peers does the work of an auction with what a user would pick instead of Hexbid. Of all circles that cover a
+// point and whose audience has the viewer, a peer finds the ten with the highest bids. Each peer is a file. All answer
+// the same queries, and a check compares their bids.
 package peers
 
 import (
@@ -24,7 +23,7 @@ type Circle struct {
 	Bid            int64
 }
 
-// Query is a viewer somewhere.
+// Query is a viewer at a point.
 type Query struct {
 	At     hexbid.Point
 	Age    int
@@ -35,7 +34,7 @@ type Query struct {
 // Ten is the number of results.
 const Ten = 10
 
-// Peer finds circles. TopTen may be called by many at once.
+// Peer finds circles. Many goroutines may call TopTen at once.
 type Peer interface {
 	Name() string
 	// Load takes the circles, whose ids are their indices, and makes its indexes.
@@ -46,7 +45,7 @@ type Peer interface {
 	Close() error
 }
 
-// CircleOf is a campaign of one circle.
+// CircleOf turns a campaign of one circle into a Circle.
 func CircleOf(id int, c *hexbid.Campaign) Circle {
 	out := Circle{ID: id, Center: c.Area.Circles[0].Center, RadiusM: c.Area.Circles[0].RadiusM, MaxAge: hexbid.MaxAge,
 		Genders: everyone, Systems: everyone, Bid: int64(c.Bid)}
@@ -62,7 +61,7 @@ func CircleOf(id int, c *hexbid.Campaign) Circle {
 	return out
 }
 
-// QueryOf is a request as a peer gets it.
+// QueryOf turns a request into a peer's query.
 func QueryOf(r *hexbid.Request) Query {
 	return Query{r.Point, r.Viewer.Age, 1 << r.Viewer.Gender, 1 << r.Viewer.OS}
 }
@@ -82,7 +81,7 @@ func (c *Circle) covers(q *Query) bool {
 		c.Center.DistanceM(q.At) <= c.RadiusM
 }
 
-// box is what holds a circle, in degrees.
+// box returns the box, in degrees, that holds a circle.
 func (c *Circle) box() (low, high [2]float64) {
 	lat := c.RadiusM / 111_000
 	lng := lat / math.Cos((math.Abs(c.Center.Lat)+lat)*math.Pi/180)
@@ -111,7 +110,7 @@ func (b *best) offer(id int) {
 
 func (b *best) append(into []int) []int { return append(into, b.ids[:b.n]...) }
 
-// Scan looks at every circle: what the others are checked by.
+// Scan looks at every circle. The other peers are checked against it.
 type Scan struct{ circles []Circle }
 
 // Name implements Peer.
@@ -134,9 +133,9 @@ func (s *Scan) TopTen(q *Query, into []int) ([]int, error) {
 // Close implements Peer.
 func (*Scan) Close() error { return nil }
 
-// Check compares a peer with a scan on some queries: the same circles, but for
-// those of equal bids. A peer with another radius of the Earth may differ for
-// circles whose edge is within a millionth of their radius; none did.
+// Check compares a peer with a scan on some queries. Both must find the same circles, except for circles of equal bids.
+// A peer with another radius of the Earth may differ for circles whose edge is within a millionth of their radius; none
+// did.
 func Check(p Peer, circles []Circle, queries []Query) error {
 	oracle := Scan{circles}
 	r := rand.New(rand.NewPCG(1, 1))
@@ -163,15 +162,15 @@ var InProcess = []func() (Peer, error){
 	func() (Peer, error) { return &S2{}, nil },
 }
 
-// Networked starts the peers that are servers, on loopback. An error is
-// ErrNotInstalled where a machine lacks one.
+// Networked starts the peers that are servers, on loopback. The error of a peer that the machine lacks is
+// ErrNotInstalled.
 var Networked = []func() (Peer, error){
 	func() (Peer, error) { return started(StartPostGIS()) },
 	func() (Peer, error) { return started(StartRedis()) },
 	func() (Peer, error) { return started(DialTile38()) },
 }
 
-// started keeps a nil peer out of the interface.
+// started returns a nil interface, not a nil peer in an interface, if the start has failed.
 func started[P Peer](p P, err error) (Peer, error) {
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ import (
 	"github.com/hexbid/hexbid/benchmarks"
 )
 
-// PostGIS has a box a circle under a GiST index, and tests and sorts in SQL.
+// PostGIS holds a box for each circle under a GiST index, and tests and sorts in SQL.
 type PostGIS struct {
 	pool    *pgxpool.Pool
 	process *exec.Cmd
@@ -29,8 +29,8 @@ type PostGIS struct {
 // Name implements Peer.
 func (*PostGIS) Name() string { return "PostGIS" }
 
-// StartPostGIS starts a cluster of its own on loopback. Its error is
-// ErrNotInstalled where the Debian packages postgresql and postgis are not.
+// StartPostGIS starts a cluster of its own on loopback. It returns ErrNotInstalled if the Debian packages postgresql
+// and postgis are missing.
 func StartPostGIS() (*PostGIS, error) {
 	binaries, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	extensions, _ := filepath.Glob("/usr/share/postgresql/*/extension/postgis.control")
@@ -76,7 +76,7 @@ func StartPostGIS() (*PostGIS, error) {
 	return p, nil
 }
 
-// notRoot is how a process runs as the user postgres where this one is root.
+// notRoot makes a process run as the user postgres if this one runs as root.
 func notRoot(dir string) (*syscall.SysProcAttr, error) {
 	if os.Getuid() != 0 {
 		return nil, nil

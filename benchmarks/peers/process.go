@@ -10,7 +10,7 @@ import (
 // ErrNotInstalled is the error of a peer that this machine does not have.
 var ErrNotInstalled = errors.New("is not installed")
 
-// within tries until there is no error, for so long.
+// within calls try until it returns no error, for at most the given time.
 func within(limit time.Duration, try func() error) (err error) {
 	for started := time.Now(); time.Since(started) < limit; time.Sleep(50 * time.Millisecond) {
 		if err = try(); err == nil {
@@ -20,7 +20,7 @@ func within(limit time.Duration, try func() error) (err error) {
 	return err
 }
 
-// end asks a process of ours to end, and waits.
+// end asks a process that this program started to end, and waits for it.
 func end(process *exec.Cmd) error {
 	if err := process.Process.Signal(syscall.SIGINT); err != nil {
 		return err

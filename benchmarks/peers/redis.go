@@ -16,8 +16,8 @@ import (
 	"github.com/hexbid/hexbid/benchmarks"
 )
 
-// Redis holds no circles: it finds the centres within the largest radius, and
-// the client, which has the rest in memory, tests and sorts.
+// Redis holds no circles. The server finds the centres within the largest radius. The client, which has the rest in
+// memory, tests and sorts.
 type Redis struct {
 	circles []Circle
 	client  *redis.Client
@@ -31,8 +31,8 @@ const redisKey = "centres"
 // Name implements Peer.
 func (*Redis) Name() string { return "Redis" }
 
-// StartRedis starts a server of its own on loopback. Its error is
-// ErrNotInstalled where the Debian package redis-server is not.
+// StartRedis starts a server of its own on loopback. It returns ErrNotInstalled if the Debian package redis-server is
+// missing.
 func StartRedis() (*Redis, error) {
 	binary, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -79,8 +79,8 @@ func (r *Redis) Load(circles []Circle) error {
 	return nil
 }
 
-// TopTen implements Peer. Redis keeps centres to some decimetres, on a sphere of
-// its own: the search is a little wider.
+// TopTen implements Peer. Redis keeps centres to some decimetres, on a sphere of its own, so the search is a little
+// wider than the largest radius.
 func (r *Redis) TopTen(q *Query, into []int) ([]int, error) {
 	names, err := r.client.GeoSearch(context.Background(), redisKey,
 		&redis.GeoSearchQuery{Longitude: q.At.Lng, Latitude: q.At.Lat,

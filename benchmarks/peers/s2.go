@@ -9,8 +9,8 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// S2 is golang/geo: each circle is covered by at most eight cells, a query looks
-// up the ancestors of the cell over its point, then comes the exact test.
+// S2 is golang/geo. It covers each circle with at most eight cells. A query looks up the ancestors of the cell over its
+// point and then takes the exact test.
 type S2 struct {
 	circles []Circle
 	under   map[s2.CellID][]int32 // by descending bid
@@ -46,7 +46,7 @@ func (s *S2) Load(circles []Circle) error {
 	return nil
 }
 
-// TopTen implements Peer. A list is left when its bids are below the tenth kept.
+// TopTen implements Peer. It leaves a list once the list's bids are below the tenth bid that it has kept.
 func (s *S2) TopTen(q *Query, into []int) ([]int, error) {
 	b := best{circles: s.circles}
 	leaf := s2.CellIDFromLatLng(s2.LatLngFromDegrees(q.At.Lat, q.At.Lng))

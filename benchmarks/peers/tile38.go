@@ -9,9 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Tile38 holds the box of each circle with fields and filters by them; the client
-// tests the circle and sorts. Boxes, because a Tile38 of 2026 keeps a GeoJSON circle
-// out of its index and finds none.
+// Tile38 holds the box of each circle with fields, and filters by them. The client tests the circle and sorts. It holds
+// boxes because a Tile38 of 2026 keeps a GeoJSON circle out of its index and finds none.
 type Tile38 struct {
 	circles []Circle
 	client  *redis.Client
@@ -22,8 +21,7 @@ const tile38Key = "hexbid-bench"
 // Name implements Peer.
 func (*Tile38) Name() string { return "Tile38" }
 
-// DialTile38 uses the server that TILE38_ADDR names. Its error is
-// ErrNotInstalled where none is named.
+// DialTile38 uses the server that TILE38_ADDR names. It returns ErrNotInstalled if that names none.
 func DialTile38() (*Tile38, error) {
 	address := os.Getenv("TILE38_ADDR")
 	if address == "" {
@@ -54,8 +52,7 @@ func (t *Tile38) Load(circles []Circle) error {
 	return nil
 }
 
-// TopTen implements Peer. Masks are filtered by the values that have the bit, and
-// the circle by the exact test.
+// TopTen implements Peer. Masks are filtered by the values that have the bit, and the circle by the exact test.
 func (t *Tile38) TopTen(q *Query, into []int) ([]int, error) {
 	args := []any{"INTERSECTS", tile38Key, "LIMIT", len(t.circles), "WHERE", "min_age", "-inf", q.Age, "WHERE",
 		"max_age", q.Age, "+inf"}

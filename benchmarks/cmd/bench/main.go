@@ -1,5 +1,5 @@
-// Command bench measures Hexbid from the directory of this module. It writes the
-// raw figures under results, and RESULTS.md and its picture from them.
+// Command bench measures Hexbid from the directory of this module. It writes the raw figures under results, and
+// RESULTS.md and its picture from them.
 package main
 
 import (
@@ -24,7 +24,7 @@ type command struct {
 
 type spreads = map[string]benchmarks.Spread
 
-// session is what parts share: a folder of their own and the program to measure.
+// session holds what the parts share: a folder of their own and the program to measure.
 type session struct {
 	dir    string
 	binary string
@@ -64,8 +64,8 @@ func main() {
 	log.Print("wrote results, RESULTS.md and latency.svg")
 }
 
-// run measures and writes part by part. A part that fails keeps the figures that
-// it has got, and does not cost those of the others; the error tells of it.
+// run measures and writes part by part. A part that fails keeps the figures that it already has, and leaves those of
+// other parts alone. The error tells of it.
 func (c *command) run() error {
 	dir, err := os.MkdirTemp("", "hexbid-bench-")
 	if err != nil {
@@ -107,7 +107,7 @@ func (s *session) measure(p *part) error {
 	return errors.Join(failed, benchmarks.Keep(name, command, figures))
 }
 
-// forget removes what is measured anew as a whole.
+// forget removes the raw files of parts that are measured anew as a whole.
 func (c *command) forget() error {
 	if len(c.Only) > 0 {
 		return nil
@@ -192,8 +192,8 @@ func dense(*session) (spreads, error) {
 
 func nearby(*session) (spreads, error) { return nearbyOf(million, "1m", benchmarks.NearbyPlaces[:2]) }
 
-// programs measures changes of programs beside a million of them, which all share
-// words, and beside a million campaigns, five a program.
+// programs measures changes of programs beside a million of them, which all share words, and beside a million
+// campaigns, five a program.
 func programs(*session) (spreads, error) {
 	all := spreads{}
 	for beside, size := range map[string]struct{ campaigns, owners int }{"programs": {0, million},
@@ -226,7 +226,7 @@ func nearbyOf(places int, suffix string, where []benchmarks.Places) (spreads, er
 	})
 }
 
-// sizes measures the engine where it is smaller and larger than a million.
+// sizes measures the engine with fewer and with more than a million campaigns.
 func sizes(*session) (spreads, error) {
 	all := spreads{}
 	for suffix, campaigns := range map[string]int{"10k": 10_000, "100k": 100_000, "7m": 7 * million} {
@@ -243,7 +243,7 @@ func sizes(*session) (spreads, error) {
 	return all, nil
 }
 
-// country measures campaigns that cover the country.
+// country measures campaigns that cover the whole country.
 func country(*session) (spreads, error) {
 	w, err := benchmarks.NewWorkload(1, false)
 	if err != nil {
@@ -255,8 +255,8 @@ func country(*session) (spreads, error) {
 		})
 }
 
-// server imports a million campaigns over gRPC into a data folder, starts again
-// on it, brings the places to a million, and searches.
+// server imports a million campaigns over gRPC into a data folder, starts again on it, brings the places to a million,
+// and searches.
 func server(s *session) (spreads, error) {
 	w, err := benchmarks.NewWorkload(1, false)
 	if err != nil {
@@ -306,8 +306,7 @@ func writers(s *session) (spreads, error) {
 	return benchmarks.Writers(s.dir, w)
 }
 
-// besideCanned measures capacity, and for the default answer latency at 70 % of
-// it.
+// besideCanned measures capacity, and for the default answer latency at 70 % of it.
 func besideCanned(p *benchmarks.Process, w *benchmarks.Workload, name string, limit int32) (spreads, error) {
 	warmUps := 1
 	if limit > 0 {
@@ -330,8 +329,7 @@ func besideCanned(p *benchmarks.Process, w *benchmarks.Workload, name string, li
 	return all, b.Close()
 }
 
-// atSeventy measures latency at 70 % of what an open loop sustains, where a closed
-// one reached so much.
+// atSeventy measures latency at 70 % of what an open loop sustains, where a closed one reached so much.
 func atSeventy(b *benchmarks.Beside, closed float64) (spreads, error) {
 	all, err := b.OpenCapacity(closed)
 	if err != nil {
@@ -342,8 +340,8 @@ func atSeventy(b *benchmarks.Beside, closed float64) (spreads, error) {
 	return all, err
 }
 
-// cache serves seven million programs from a cache of 512 MiB. Their index takes
-// some six gigabytes, so that the collector needs twice of it.
+// cache serves seven million programs from a cache of 512 MiB. Their index takes some six gigabytes, so that the
+// collector needs twice of it.
 func cache(s *session) (spreads, error) {
 	w, err := benchmarks.NewWorkload(1, false)
 	if err != nil {

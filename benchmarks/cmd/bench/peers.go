@@ -22,8 +22,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// engineAsPeer is bidder.Search for ten slots, with an advertiser to each
-// campaign, so that its winners are the ten highest bids.
+// engineAsPeer is bidder.Search for ten slots. Each campaign has an advertiser of its own, so the winners are the ten
+// highest bids.
 type engineAsPeer struct {
 	*benchmarks.Population
 	scratch sync.Pool
@@ -64,7 +64,7 @@ func bitOf(mask int) (bit int) {
 	return bit
 }
 
-// serverAsPeer is the same over gRPC.
+// serverAsPeer is the same search over gRPC.
 type serverAsPeer struct{ conn *grpc.ClientConn }
 
 // Name implements peers.Peer.
@@ -96,8 +96,7 @@ func (s serverAsPeer) TopTen(q *peers.Query, into []int) ([]int, error) {
 	return into, nil
 }
 
-// comparison is the market that all peers hold, and for how long each of them is
-// asked.
+// comparison holds the market that all peers hold, and how long each of them is measured.
 type comparison struct {
 	workload *benchmarks.Workload
 	circles  []peers.Circle
@@ -123,8 +122,7 @@ func newComparison(campaigns int) (*comparison, error) {
 	return c, nil
 }
 
-// rate is how many queries a second a peer answers to so many callers, for so
-// long.
+// rate returns how many queries a second a peer answers to the given number of callers.
 func (c *comparison) rate(p peers.Peer, callers int, lasts time.Duration) (float64, error) {
 	perSecond, err := benchmarks.ClosedLoop(callers, func(_ int64, took time.Duration) bool { return took < lasts },
 		func(i int) error {
@@ -137,9 +135,8 @@ func (c *comparison) rate(p peers.Peer, callers int, lasts time.Duration) (float
 	return perSecond, nil
 }
 
-// beside measures peers in turn with ours: A B A C A D, in rounds. A ratio is of
-// one round. A peer that fails is left out and told by the error, which stands
-// beside the figures of the others; without ours there are no figures.
+// beside measures peers in turn with ours: A B A C A D, in rounds. A ratio is of one round. A peer that fails is left
+// out and told by the error, which stands beside the figures of the others; without ours there are no figures.
 func (c *comparison) beside(prefix string, ours peers.Peer, others []peers.Peer, callers int) (spreads, error) {
 	if err := c.ready(ours, callers); err != nil {
 		return nil, err
@@ -171,7 +168,7 @@ func (c *comparison) ready(p peers.Peer, callers int) error {
 	return err
 }
 
-// sound are the peers that are ready; the error is of the others.
+// sound returns the peers that are ready. The error tells of the others.
 func (c *comparison) sound(all []peers.Peer, callers int) (sound []peers.Peer, failed error) {
 	for _, p := range all {
 		if err := c.ready(p, callers); err != nil {
@@ -184,8 +181,7 @@ func (c *comparison) sound(all []peers.Peer, callers int) (sound []peers.Peer, f
 	return sound, failed
 }
 
-// round measures ours and every other peer once. Of an error it tells which of the
-// others failed, -1 for ours.
+// round measures ours and every other peer once. With an error it returns which of the others failed, -1 for ours.
 func (c *comparison) round(prefix string, ours peers.Peer, others []peers.Peer,
 	callers int) (f benchmarks.Figures, failed int, err error) {
 	own, err := c.rate(ours, callers, c.roundLasts)
@@ -208,9 +204,8 @@ func figureName(peer string) string {
 	return strings.NewReplacer("/", "_", " ", "_").Replace(strings.ToLower(peer))
 }
 
-// besidePeers fills the peers that this machine has, and measures in-process ones
-// beside the engine, networked ones beside the server and the engine. A peer that
-// fails costs its own figures alone; the error tells of it.
+// besidePeers fills the peers that this machine has. It measures in-process peers beside the engine, and networked ones
+// beside the server and the engine. A peer that fails loses only its own figures, and the error tells of it.
 func besidePeers(s *session) (spreads, error) {
 	c, err := newComparison(million)
 	if err != nil {
@@ -239,8 +234,7 @@ func besidePeers(s *session) (spreads, error) {
 	return all, errors.Join(failed, err)
 }
 
-// besideServers measures networked peers beside a server of ours, and beside the
-// engine in this process.
+// besideServers measures networked peers beside a server of ours, and beside the engine in this process.
 func (c *comparison) besideServers(s *session, engine peers.Peer, networked []peers.Peer) (spreads, error) {
 	server, err := s.serve("peers")
 	if err != nil {
@@ -258,8 +252,7 @@ func (c *comparison) besideServers(s *session, engine peers.Peer, networked []pe
 	return all, errors.Join(failed, err)
 }
 
-// filled starts the peers that this machine has and loads them. The error is of
-// those that failed to.
+// filled starts the peers that this machine has and loads them. The error is of those that failed to.
 func (c *comparison) filled(starts []func() (peers.Peer, error)) (filled []peers.Peer, failed error) {
 	for _, start := range starts {
 		p, err := start()

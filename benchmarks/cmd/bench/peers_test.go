@@ -10,8 +10,8 @@ import (
 	"github.com/hexbid/hexbid/benchmarks/peers"
 )
 
-// failing is a peer that gives up at one of its steps; find is its error after so
-// many queries.
+// failing is a peer that gives up at one of its steps. Field find is the error of its searches after a number of
+// queries.
 type failing struct {
 	peers.Scan
 	load, find error
@@ -62,8 +62,8 @@ func TestAPeerThatDoesNotLoadIsLeftOutAndClosed(t *testing.T) {
 	}
 }
 
-// TestAPeerThatFailsDoesNotCostTheOthersFigures: from its first query on, or in
-// the rounds, which come after the fifty queries of the check.
+// TestAPeerThatFailsDoesNotCostTheOthersFigures: from its first query on, or in the rounds, which come after the fifty
+// queries of the check.
 func TestAPeerThatFailsDoesNotCostTheOthersFigures(t *testing.T) {
 	for _, after := range []int64{0, 60} {
 		c, gone := testComparison(t), errors.New("connection refused")
