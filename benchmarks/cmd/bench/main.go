@@ -306,7 +306,7 @@ func writers(s *session) (spreads, error) {
 	return benchmarks.Writers(s.dir, w)
 }
 
-// besideCanned measures capacity, and for the default answer latency at 70 % of it.
+// besideCanned measures capacity. For the default answer it also measures latency at 70 % of that capacity.
 func besideCanned(p *benchmarks.Process, w *benchmarks.Workload, name string, limit int32) (spreads, error) {
 	warmUps := 1
 	if limit > 0 {
@@ -329,7 +329,8 @@ func besideCanned(p *benchmarks.Process, w *benchmarks.Workload, name string, li
 	return all, b.Close()
 }
 
-// atSeventy measures latency at 70 % of what an open loop sustains, where a closed one reached so much.
+// atSeventy measures latency at 70 % of what an open loop sustains. Argument closed is the rate that a closed loop
+// reached.
 func atSeventy(b *benchmarks.Beside, closed float64) (spreads, error) {
 	all, err := b.OpenCapacity(closed)
 	if err != nil {

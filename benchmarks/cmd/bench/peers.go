@@ -122,7 +122,7 @@ func newComparison(campaigns int) (*comparison, error) {
 	return c, nil
 }
 
-// rate returns how many queries a second a peer answers to the given number of callers.
+// rate returns how many queries a second a peer answers to the given number of callers within a duration of lasts.
 func (c *comparison) rate(p peers.Peer, callers int, lasts time.Duration) (float64, error) {
 	perSecond, err := benchmarks.ClosedLoop(callers, func(_ int64, took time.Duration) bool { return took < lasts },
 		func(i int) error {
@@ -135,8 +135,9 @@ func (c *comparison) rate(p peers.Peer, callers int, lasts time.Duration) (float
 	return perSecond, nil
 }
 
-// beside measures peers in turn with ours: A B A C A D, in rounds. A ratio is of one round. A peer that fails is left
-// out and told by the error, which stands beside the figures of the others; without ours there are no figures.
+// beside measures peers in turn with ours: A B A C A D, in rounds. Each ratio is of one round. It leaves out a peer
+// that fails. It tells of that peer in the error, which it returns together with the figures of the others. Without
+// ours there are no figures.
 func (c *comparison) beside(prefix string, ours peers.Peer, others []peers.Peer, callers int) (spreads, error) {
 	if err := c.ready(ours, callers); err != nil {
 		return nil, err
@@ -252,7 +253,7 @@ func (c *comparison) besideServers(s *session, engine peers.Peer, networked []pe
 	return all, errors.Join(failed, err)
 }
 
-// filled starts the peers that this machine has and loads them. The error is of those that failed to.
+// filled starts the peers that this machine has and loads them. The error tells of those that failed.
 func (c *comparison) filled(starts []func() (peers.Peer, error)) (filled []peers.Peer, failed error) {
 	for _, start := range starts {
 		p, err := start()
