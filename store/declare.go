@@ -2,24 +2,22 @@ package store
 
 import "github.com/hexbid/hexbid"
 
-// What an advertiser keeps in the index is counted in entries. One entry is one cell
-// of a covering, or one circle, cell, region or vertex that an area names: some 30 to
-// 130 bytes, the most where campaigns go around the same places at radii of their own.
-// A keyword takes one, and one more for every keywordBytesAnEntry of its text. A
-// campaign around places has EntriesAPlace more for every approved place of
-// its program, so that places times campaigns count.
+// Entries measure what an advertiser keeps in the index. One entry is one cell of a covering, or one circle, cell,
+// region or vertex that an area names. It takes some 30 to 130 bytes, the most for campaigns around the same places
+// with different radii. A keyword takes one entry, and one more for every keywordBytesAnEntry of its text. A campaign
+// around places takes EntriesAPlace more for every approved place of its program, so the product of places and
+// campaigns counts.
 const (
-	// EntriesAPlace is the number of cells that a disc is covered by, on average over
-	// radii; at most 20.
+	// EntriesAPlace is the number of cells that cover a disc, on average over radii. A disc takes at most 20.
 	EntriesAPlace = 8
-	// keywordBytesAnEntry is the text of a keyword that takes an entry's memory where
-	// its words are as short as they can be.
+	// keywordBytesAnEntry is the length of keyword text that takes as much memory as an entry when its words are as
+	// short as possible.
 	keywordBytesAnEntry = 8
 )
 
-// Declare is the one place that says what a resource refers to and counts. Of a
-// campaign entriesOfCovering is the number of cells of its covering; of others it is
-// 0. The name of the resource must parse.
+// Declare returns the Record of a resource. It alone decides what a resource refers to and counts. For a campaign,
+// entriesOfCovering is the number of cells of its covering; for other resources it is 0. The resource's name must
+// parse.
 func Declare(r hexbid.Resource, entriesOfCovering int) Record {
 	d := Record{Resource: r}
 	name, err := hexbid.ParseName(r.Metadata().Name)
@@ -61,7 +59,7 @@ func countsOfCampaign(c *hexbid.Campaign, advertiser string, entriesOfCovering i
 	return counts
 }
 
-// entriesOf counts what an area names.
+// entriesOf returns the number of entries that the parts of an area take.
 func entriesOf(a *hexbid.Area) int64 {
 	return int64(len(a.Circles) + len(a.Cells) + len(a.Regions) + a.Vertices())
 }

@@ -127,7 +127,7 @@ func (s *Stage) judge(g *Group) error {
 	return s.checkLimits(g.Limits, before)
 }
 
-// apply does a step.
+// apply applies a step.
 func (s *Stage) apply(g *Group, i int) error {
 	step := &g.Steps[i]
 	effect := s.effects.on(step.Name())
@@ -155,7 +155,7 @@ func (s *Stage) apply(g *Group, i int) error {
 	return s.put(effect.name, &current, effect.after)
 }
 
-// remove takes out a record whose counts are off already.
+// remove removes a record whose counts are subtracted already.
 func (s *Stage) remove(name string, current *Record) {
 	s.records.set(name, Record{})
 	s.names.set(current.uid(), "")
@@ -164,8 +164,7 @@ func (s *Stage) remove(name string, current *Record) {
 	}
 }
 
-// put sets a record that has its uid and version in the place of the current one,
-// whose counts are off already.
+// put replaces the current record, whose counts are subtracted already, by one that has its uid and version.
 func (s *Stage) put(name string, current *Record, put Record) error {
 	s.records.set(name, put)
 	if current.uid() == 0 {
@@ -188,7 +187,7 @@ func refersTo(r *Record, name string) bool {
 	return slices.ContainsFunc(r.Refers, func(to Reference) bool { return to.Name == name })
 }
 
-// refer notes a reference that comes or goes.
+// refer records that a reference is added or removed.
 func (s *Stage) refer(name, referrer string, comes bool) {
 	key := referenceKey{name, referrer}
 	if _, known := s.references.of[key]; !known {
@@ -198,8 +197,7 @@ func (s *Stage) refer(name, referrer string, comes bool) {
 	s.effects.references = append(s.effects.references, SetReference{Name: name, Referrer: referrer, Gone: !comes})
 }
 
-// number gives a put its version and its uid: the present one, the one to revive, or
-// the next.
+// number assigns a put its version and its uid: the current record's uid, the one to revive, or the next.
 func (s *Stage) number(step *Step, current *Record, there bool) (Record, error) {
 	uid := current.uid()
 	switch {
@@ -217,7 +215,7 @@ func (s *Stage) number(step *Step, current *Record, there bool) (Record, error) 
 	return put, nil
 }
 
-// stripped are references without the fields that errors name.
+// stripped returns references without the fields that errors name.
 func stripped(refers []Reference) []Reference {
 	if !slices.ContainsFunc(refers, func(r Reference) bool { return r.Field != "" }) {
 		return refers
@@ -229,7 +227,7 @@ func stripped(refers []Reference) []Reference {
 	return bare
 }
 
-// setVerdict sets the verdict that a step has on its name.
+// setVerdict sets a step's verdict on the step's name.
 func (s *Stage) setVerdict(e *effect, v *Verdict) error {
 	if v == nil {
 		return nil
@@ -247,7 +245,7 @@ func (s *Stage) setVerdict(e *effect, v *Verdict) error {
 	return nil
 }
 
-// count adds counts to their counters, or with sign -1 takes them off.
+// count adds counts to their counters, or subtracts them if sign is -1.
 func (s *Stage) count(counts []Count, sign int64) error {
 	for i := range counts {
 		c := &counts[i]
@@ -277,7 +275,7 @@ func (s *Stage) count(counts []Count, sign int64) error {
 	return nil
 }
 
-// limited are the values of the counters that limits are about.
+// limited returns the values of the counters that have limits.
 func (s *Stage) limited(limits []Limit) ([]int64, error) {
 	if len(limits) == 0 {
 		return nil, nil

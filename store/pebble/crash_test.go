@@ -15,8 +15,8 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// observed is what callers know at an instant: what was acknowledged to writers, and
-// the newest version of each name that any reader saw.
+// observed is what callers know at an instant: the writes acknowledged to writers, and the newest version of each name
+// that any reader saw.
 type observed struct {
 	acked, seen map[string]uint64 // name → version
 	version     uint64            // seen
@@ -47,17 +47,16 @@ func (o *observers) see(name string, version uint64) {
 	o.version = max(o.version, version)
 }
 
-// crash is a disk as a power cut leaves it, and what was known before.
+// crash is a disk as a power cut leaves it, and what callers knew before.
 type crash struct {
 	observed
 	fs    *vfs.MemFS
 	where string
 }
 
-// TestACrashDuringConcurrentCommitsTakesNothingThatAnyoneKnew cuts the power before
-// every operation that writes, while many writers share rounds and readers look. What
-// was acknowledged is there afterwards, and so is all that any reader saw: nothing was
-// shown before it was synced.
+// TestACrashDuringConcurrentCommitsTakesNothingThatAnyoneKnew cuts the power before every operation that writes, while
+// many writers share rounds and readers read. Afterwards every acknowledged write is there, and everything that any
+// reader saw, because the store shows nothing before it is synced.
 func TestACrashDuringConcurrentCommitsTakesNothingThatAnyoneKnew(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	all := &observers{observed: observed{acked: map[string]uint64{}, seen: map[string]uint64{}}}
@@ -106,8 +105,7 @@ func TestACrashDuringConcurrentCommitsTakesNothingThatAnyoneKnew(t *testing.T) {
 	}
 }
 
-// write puts and replaces records of a few names that writers share, and some of its
-// own.
+// write puts and replaces records under a few names that writers share and some of its own.
 func (o *observers) write(t *testing.T, s *Store, w, times int) {
 	random := rand.New(rand.NewPCG(uint64(w), 7))
 	for i := range times {
@@ -158,7 +156,7 @@ func (o *observers) follow(s *Store, stop <-chan struct{}) {
 	}
 }
 
-// check opens what a crash left.
+// check opens the crashed disk and compares it with what callers knew.
 func (c *crash) check(t *testing.T) {
 	t.Helper()
 	s, err := Open(Options{Dir: "d/c", FS: c.fs, Currency: "CNY", Log: quiet})
@@ -192,7 +190,7 @@ func (c *crash) check(t *testing.T) {
 	}
 }
 
-// crashing tells of the disk as a power cut before each operation that writes leaves it.
+// crashing passes to tell the disk as a power cut before each write operation leaves it.
 func crashing(mem *vfs.MemFS, tell func(*vfs.MemFS)) vfs.FS {
 	var hooked sync.Mutex // guards what follows
 	operations, random := 0, seeded()

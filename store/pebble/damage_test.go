@@ -19,7 +19,7 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// catalogue is a folder and what was acknowledged in it.
+// catalogue is a folder and the writes acknowledged in it.
 type catalogue struct {
 	dir  string
 	fs   vfs.FS
@@ -87,9 +87,8 @@ func (c *catalogue) copy(t *testing.T) string {
 	return dir
 }
 
-// look opens a catalogue and reads all of it, as a server does: a scan, then
-// records by uid. It says whether a catalogue that opened is whole. Its error is
-// what an operator would see.
+// look opens a catalogue and reads all of it, as a server does: a scan, then records by uid. It reports whether a
+// catalogue that opened is whole. Its error is the one that an operator would see.
 func (c *catalogue) look(dir string, accept bool) (whole bool, s *Store, err error) {
 	s, err = Open(Options{Dir: dir, FS: c.fs, Currency: "CNY", Log: quiet, AcceptLoss: accept})
 	if err != nil {
@@ -114,7 +113,7 @@ func (c *catalogue) look(dir string, accept bool) (whole bool, s *Store, err err
 	return len(found) == len(c.want), s, nil
 }
 
-// damages are what may happen to a file.
+// damages are the ways to damage a file.
 var damages = []struct {
 	name string
 	do   func(path string) error
@@ -156,9 +155,8 @@ func edit(path string, change func([]byte) []byte) error {
 	return os.WriteFile(path, change(b), 0o600)
 }
 
-// TestADamagedFileNeverMeansSilentlyLess damages each file of a folder in turn:
-// either all that was acknowledged is there, or an error says what is wrong with
-// which file, soon.
+// TestADamagedFileNeverMeansSilentlyLess damages each file of a folder in turn. Either every acknowledged write is
+// there, or an error soon says which file is damaged, and how.
 func TestADamagedFileNeverMeansSilentlyLess(t *testing.T) {
 	c := fill(t, vfs.Default, filepath.Join(t.TempDir(), "catalogue"))
 	if whole, s, err := c.look(c.copy(t), false); err != nil || !whole {
@@ -270,10 +268,9 @@ func TestADamagedTableAtRunTimeAnswersDataLoss(t *testing.T) {
 	}
 }
 
-// TestAFlippedByteAnywhereInTheLogIsNoticed flips bytes of a log, each in turn: of a
-// killed process, whose witness knows the last commit, and after a power cut, where
-// the witness may be behind and the log must speak for itself. Then the very last
-// record alone cannot be told from half a record that nobody was told of.
+// TestAFlippedByteAnywhereInTheLogIsNoticed flips each byte of a log in turn, in two cases. After a kill, the witness
+// knows the last commit. After a power cut, the witness may be behind and only the log itself can show the damage. In
+// that case the very last record alone cannot be distinguished from half a record whose write was not acknowledged.
 func TestAFlippedByteAnywhereInTheLogIsNoticed(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	s := open(t, Options{Dir: "d/c", FS: mem, Log: quiet})

@@ -51,7 +51,7 @@ func severalLogs(t *testing.T) (*catalogue, *vfs.MemFS, []logFile) {
 	return c, killed, logs
 }
 
-// TestADamagedOlderLogIsNoticed damages one that is not the last.
+// TestADamagedOlderLogIsNoticed damages a log that is not the last.
 func TestADamagedOlderLogIsNoticed(t *testing.T) {
 	c, killed, logs := severalLogs(t)
 	path, witness := logs[1].path, readable(t, killed, witnessPath(c.dir))
@@ -87,7 +87,7 @@ func TestALogThatIsMissingInTheMiddleIsNoticed(t *testing.T) {
 	s.Close()
 }
 
-// mostUID is the largest uid that was given out.
+// mostUID returns the largest uid assigned.
 func (c *catalogue) mostUID() (most hexbid.UID) {
 	for _, m := range c.want {
 		most = max(most, m.UID)
@@ -135,8 +135,8 @@ func TestAnAcceptedLossIsRecordedAndGivesNoNumberTwice(t *testing.T) {
 	}
 }
 
-// TestATableThatIsMissingInTheMiddleIsNoticed takes away what neither the clock nor
-// the logs tell of.
+// TestATableThatIsMissingInTheMiddleIsNoticed deletes a record behind the store's back, as a missing table would.
+// Neither the clock nor the logs show that; only the sums do.
 func TestATableThatIsMissingInTheMiddleIsNoticed(t *testing.T) {
 	fs := vfs.NewMem()
 	c := fill(t, fs, "d/c")
@@ -210,7 +210,7 @@ func replaceByCopy(dir string) error {
 	return errors.Join(os.Rename(dir, dir+".away"), os.CopyFS(dir, os.DirFS(dir+".away")))
 }
 
-// TestAnIdleStoreNoticesThatAFileIsGone waits for the store to say so.
+// TestAnIdleStoreNoticesThatAFileIsGone removes files and waits until the store fails by itself.
 func TestAnIdleStoreNoticesThatAFileIsGone(t *testing.T) {
 	for name, lose := range map[string]func(dir string) error{
 		"its folder":  os.RemoveAll,
@@ -252,8 +252,7 @@ func TestAMissingCatalogueBesideItsWitnessIsRefused(t *testing.T) {
 	}
 }
 
-// TestACopyRestoredWithoutItsWitnessGivesNoNumberTwice is how operators are told to
-// restore.
+// TestACopyRestoredWithoutItsWitnessGivesNoNumberTwice restores in the way that operators are told to.
 func TestACopyRestoredWithoutItsWitnessGivesNoNumberTwice(t *testing.T) {
 	c := fill(t, vfs.Default, filepath.Join(t.TempDir(), "catalogue"))
 	if err := os.Remove(witnessPath(c.dir)); err != nil {
@@ -273,8 +272,7 @@ func TestACopyRestoredWithoutItsWitnessGivesNoNumberTwice(t *testing.T) {
 	}
 }
 
-// history is what a crash may not contradict: what was acknowledged when, and
-// which numbers were given out by then.
+// history is what a crash may not contradict: the acknowledged writes, and the numbers assigned by then.
 type history struct {
 	crashed *vfs.MemFS
 	version uint64 // acknowledged
@@ -326,7 +324,7 @@ func TestACrashAtAnyInstantLosesNothingAndGivesNoNumberTwice(t *testing.T) {
 	}
 }
 
-// client is who knows the history as it goes.
+// client commits and records the history.
 type client struct {
 	mu sync.Mutex // guards history
 	history
@@ -340,8 +338,7 @@ func (c *client) known() history {
 	return known
 }
 
-// commit puts a record, and deletes many others in the same batch, which use up
-// uids.
+// commit puts a record, and in the same batch deletes many others to use up uids.
 func (c *client) commit(t *testing.T, s *Store, name string, uids int) {
 	t.Helper()
 	ops := []store.Step{advertiser(name)}

@@ -17,10 +17,10 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// patience bounds waits for what must come.
+// patience bounds the wait for an event that must happen.
 const patience = 2 * time.Minute
 
-// slowDisk is a disk whose logs of writes are synced when the test says so.
+// slowDisk is a disk that syncs logs of writes when the test allows it.
 type slowDisk struct {
 	*vfs.MemFS
 	mu    sync.Mutex // guards what follows
@@ -91,7 +91,7 @@ func waitFor(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// told is what became of a commit.
+// told is the outcome of a commit.
 type told struct {
 	change store.Change
 	err    error
@@ -125,9 +125,8 @@ func notYet(t *testing.T, what string, done <-chan told) {
 	}
 }
 
-// TestWhatIsNotSyncedIsNotSeen holds the sync of a round back. Meanwhile Pebble shows
-// the batch, and a second round is judged by it; readers see neither, and nobody is
-// told.
+// TestWhatIsNotSyncedIsNotSeen holds back the sync of a round. Meanwhile Pebble shows the batch, and the stager judges
+// a second round on top of it. Readers see neither round, and no commit is answered.
 func TestWhatIsNotSyncedIsNotSeen(t *testing.T) {
 	s, disk := onSlowDisk(t)
 	before := s.Version()
@@ -209,8 +208,7 @@ func TestWhatIsNotSyncedIsNotSeen(t *testing.T) {
 	}
 }
 
-// TestWritersShareSyncs counts rounds: while one is synced, all that come are gathered
-// in the next.
+// TestWritersShareSyncs counts rounds. While one round is synced, the next gathers all new requests.
 func TestWritersShareSyncs(t *testing.T) {
 	s, disk := onSlowDisk(t)
 	const writers = 300
@@ -328,8 +326,7 @@ func TestAPanicInTheStagerCostsItsRoundAlone(t *testing.T) {
 	}
 }
 
-// TestAPanicInTheWriterStopsWritesAlone takes the tape away, which the writer tells of a
-// round that is synced.
+// TestAPanicInTheWriterStopsWritesAlone removes the tape, so that the writer panics when it announces a synced round.
 func TestAPanicInTheWriterStopsWritesAlone(t *testing.T) {
 	s, _ := onSlowDisk(t)
 	if _, err := commit(s, []store.Step{advertiser("advertisers/kept")}); err != nil {
@@ -356,8 +353,8 @@ func TestMoreThanABatchMayHoldIsRefused(t *testing.T) {
 	wantRefusal(t, r.bounded(), "MiB", "share")
 }
 
-// TestDerivedDataOfWhatARoundUnderWayReplacesIsPassedOver keeps what was derived from
-// records that are synced and that a round changes which is not.
+// TestDerivedDataOfWhatARoundUnderWayReplacesIsPassedOver keeps data derived from synced records that an unsynced round
+// changes.
 func TestDerivedDataOfWhatARoundUnderWayReplacesIsPassedOver(t *testing.T) {
 	s, disk := onSlowDisk(t)
 	change, err := commit(s, []store.Step{advertiser("advertisers/replaced"), advertiser("advertisers/deleted"),
