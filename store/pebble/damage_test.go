@@ -268,9 +268,10 @@ func TestADamagedTableAtRunTimeAnswersDataLoss(t *testing.T) {
 	}
 }
 
-// TestAFlippedByteAnywhereInTheLogIsNoticed flips each byte of a log in turn, in two cases. After a kill, the witness
-// knows the last commit. After a power cut, the witness may be behind and only the log itself can show the damage. In
-// that case the very last record alone cannot be distinguished from half a record whose write was not acknowledged.
+// TestAFlippedByteAnywhereInTheLogIsNoticed flips bytes of a log, one at a time, in two cases. After a kill, the
+// witness knows the last commit. After a power cut, the witness may be behind and only the log itself can show the
+// damage. In that case the very last record alone cannot be distinguished from half a record whose write was not
+// acknowledged.
 func TestAFlippedByteAnywhereInTheLogIsNoticed(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	s := open(t, Options{Dir: "d/c", FS: mem, Log: quiet})

@@ -136,7 +136,7 @@ func TestAnAcceptedLossIsRecordedAndGivesNoNumberTwice(t *testing.T) {
 }
 
 // TestATableThatIsMissingInTheMiddleIsNoticed deletes a record behind the store's back, as a missing table would.
-// Neither the clock nor the logs show that; only the sums do.
+// Neither the versions nor the logs show that; only the sums that commits keep do.
 func TestATableThatIsMissingInTheMiddleIsNoticed(t *testing.T) {
 	fs := vfs.NewMem()
 	c := fill(t, fs, "d/c")
