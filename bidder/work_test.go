@@ -1,0 +1,103 @@
+package bidder
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/hexbid/hexbid"
+)
+
+func TestSearchAndNearbyDoNotAllocate(t *testing.T) {
+	m := newTestMarket(t, 1, hangzhou)
+	m.fill(t, 1500)
+	s := m.indexer.Snapshot()
+	r := &hexbid.Request{Point: hangzhou, RadiusM: 3000, NearbyLimit: 20, Slots: 10, Host: hexbid.WeChat,
+		Viewer: hexbid.Viewer{UserKey: "u", Age: 30, Gender: hexbid.Female, OS: hexbid.IOS,
+			Interests: []hexbid.Category{1, 2}}}
+	q := NewQuery(r, "request", m.now)
+	var w Scratch
+	found := 0
+	if n := testing.AllocsPerRun(200, func() {
+		awards := s.Search(&q, &w)
+		list, _ := s.Nearby(&q, &w)
+		found = len(awards) + len(list)
+	}); n > 0 {
+		t.Errorf("%v allocations a search", n)
+	}
+	if found < 15 {
+		t.Errorf("the search found only %d", found)
+	}
+}
+
+// TestADenseListIsReadNoFurtherThanItsHead: 10,000 campaigns over one point,
+// ten slots.
+func TestADenseListIsReadNoFurtherThanItsHead(t *testing.T) {
+	m := newTestMarket(t, 2, hangzhou)
+	all := []hexbid.Resource{}
+	for i := range 100 {
+		a, p := fmt.Sprintf("advertisers/d%d", i), fmt.Sprintf("advertisers/d%d/programs/p", i)
+		all = append(all, &hexbid.Advertiser{Meta: hexbid.Meta{Name: a}},
+			&hexbid.Program{Meta: hexbid.Meta{Name: p}, Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}})
+		for j := range 100 {
+			all = append(all, &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", a, j)}, Program: p,
+				Pricing: hexbid.CPC, Bid: hexbid.Money(1_000_000 + m.r.IntN(1_000_000)),
+				Area: hexbid.Area{Circles: []hexbid.Circle{{Center: hangzhou, RadiusM: 2000}}}})
+		}
+	}
+	m.commit(t, all...)
+	var w Scratch
+	q := NewQuery(&hexbid.Request{Point: hangzhou, Slots: 10, Viewer: hexbid.Viewer{Age: 30}}, "r", m.now)
+	s := m.indexer.Snapshot()
+	if got, want := s.Search(&q, &w), s.Plain(&q).Awards; len(got) != 10 || !slices.Equal(got, want) {
+		t.Fatalf("got %+v, want %+v", got, want)
+	}
+	if w.Sifted > 3*64 || w.Scored > 100 {
+		t.Errorf("%d postings sifted and %d candidates scored of 10,000", w.Sifted, w.Scored)
+	}
+}
+
+// TestWorkIsBoundedWhenManyShareAKeywordOrARegion: 100,000 campaigns in one
+// region, most on one keyword, one on a rare one.
+func TestWorkIsBoundedWhenManyShareAKeywordOrARegion(t *testing.T) {
+	n := 100_000
+	if testing.Short() {
+		n = 10_000
+	}
+	m := newTestMarket(t, 4, hangzhou)
+	var all []hexbid.Resource
+	for i := range n {
+		a := fmt.Sprintf("advertisers/k%d", i/100)
+		if i%100 == 0 {
+			all = append(all, &hexbid.Advertiser{Meta: hexbid.Meta{Name: a}},
+				&hexbid.Program{Meta: hexbid.Meta{Name: a + "/programs/p"}, DisplayName: "馆", Category: hexbid.Shopping,
+					Hosts: []hexbid.Host{hexbid.WeChat}})
+		}
+		c := &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", a, i)}, Program: a + "/programs/p",
+			Pricing: hexbid.CPC, Bid: hexbid.Money(1_000_000 + m.r.IntN(1_000_000)),
+			Area: hexbid.Area{Regions: []string{"330100"}}, Keywords: []hexbid.Keyword{{Text: "咖啡"}}}
+		switch {
+		case i == 0:
+			c.Keywords = []hexbid.Keyword{{Text: "火锅"}}
+		case i%3 == 0:
+			c.Keywords = nil
+		}
+		all = append(all, c)
+	}
+	m.commit(t, all...)
+	s := m.indexer.Snapshot()
+	var w Scratch
+	for words, c := range map[string]struct{ sifted, scored, won int }{
+		"":           {3 * 64, 100, 10}, // those without keywords
+		"附近的咖啡":      {3 * 64, 100, 10},
+		"火锅":         {0, 1, 1}, // found by the word
+		"nothing at": {0, 0, 0},
+	} {
+		q := NewQuery(&hexbid.Request{Point: hangzhou, Slots: 10, Words: words, Viewer: hexbid.Viewer{Age: 30}}, "r", m.now)
+		won := s.Search(&q, &w)
+		if len(won) != c.won || w.Sifted > c.sifted || w.Scored > c.scored {
+			t.Errorf("%q: %d won, %d sifted, %d scored; want %d won in at most %d and %d", words, len(won), w.Sifted, w.Scored,
+				c.won, c.sifted, c.scored)
+		}
+	}
+}
