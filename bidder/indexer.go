@@ -69,9 +69,8 @@ func (x *Indexer) Run(ctx context.Context, from Catalogue) {
 		if ctx.Err() != nil {
 			return
 		}
-		x.log.Error("the log of changes does not lead on from what is indexed: indexing the catalogue anew, searches go on "+
-			"as of then",
-			"version", x.version, "error", err)
+		x.log.Error("the log of changes does not lead on from the index: indexing the catalogue anew, "+
+			"searches go on with the present index", "version", x.version, "error", err)
 		for x.loadAnew(ctx, from) != nil && ctx.Err() == nil {
 			pause(ctx, tryAgainAfter)
 		}

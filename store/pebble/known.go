@@ -9,8 +9,8 @@ import (
 const mostKnown = 200_000
 
 // memory is the view that a stage stands on. It remembers what groups often ask, within a bound: whether parents exist,
-// and the values of counters. When a round is handed over, memory forgets the names that the round changes. It learns
-// the round's results once the round is synced; until then the round's stage answers.
+// and the values of counters. It learns a round's results once the round is synced. Until then the round's stage, which
+// later stages ask first, answers for the names and counters that the round changes.
 type memory struct {
 	*view
 	exists   map[string]bool
@@ -51,13 +51,6 @@ func (m *memory) Counted(owner string, c store.Counter) (int64, error) {
 		m.counters[key] = value
 	}
 	return value, err
-}
-
-// forget drops what is remembered of names that a round changes.
-func (m *memory) forget(names map[string]bool) {
-	for name := range names {
-		delete(m.exists, name)
-	}
 }
 
 // learn remembers which parents a round has left, once it is synced.

@@ -150,7 +150,6 @@ func (st *stager) handOver() {
 		st.store.staged <- nil
 		return
 	}
-	st.known.forget(r.changed)
 	st.forgetLast()
 	st.last, st.current = r, nil
 	st.clock, st.number = r.clock, r.number

@@ -358,15 +358,22 @@ func testIllFormed(t *testing.T, e Engine) {
 	} {
 		t.Run(what, func(t *testing.T) { refused(t, s, hexbid.Invalid, group(step)) })
 	}
-	mustCommit(t, s, counting(store.Count{Owner: "x", Counter: store.Around, By: 1 << 40}))
-	product := put("advertisers/b", "b")
-	product.Put.Counts = []store.Count{{Owner: "y", Counter: store.Places, By: 1 << 40, TimesOwner: "x",
-		Times: store.Around}}
-	refused(t, s, hexbid.Invalid, group(product))
+	testProductBeyond64Bits(t, s)
 	refused(t, s, hexbid.Invalid, store.Group{Conditions: []store.Condition{{Name: "advertisers/a", Is: 99}}})
 	if n := counted(t, s, "x", store.Places); n != 0 {
 		t.Errorf("refused groups have counted %d", n)
 	}
+}
+
+// testProductBeyond64Bits multiplies a count by a counter until the product leaves 64 bits.
+func testProductBeyond64Bits(t *testing.T, s store.Store) {
+	factor := put("advertisers/a", "a")
+	factor.Put.Counts = []store.Count{{Owner: "x", Counter: store.Around, By: 1 << 40}}
+	mustCommit(t, s, factor)
+	product := put("advertisers/b", "b")
+	product.Put.Counts = []store.Count{{Owner: "y", Counter: store.Places, By: 1 << 40, TimesOwner: "x",
+		Times: store.Around}}
+	refused(t, s, hexbid.Invalid, group(product))
 }
 
 func testClosed(t *testing.T, e Engine) {
