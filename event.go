@@ -1,0 +1,71 @@
+package hexbid
+
+import "time"
+
+// Event is what a client reports of a sponsored result that it has shown.
+type Event struct {
+	Kind  EventKind
+	Token string // of the sponsored result
+	ID    string // the client's own name for the event, 1 to MaxEventIDBytes; the same one gets its first answer again
+	Value Money  // of a conversion, 0 if none is stated; nothing else has a value
+}
+
+// Limits of events.
+const (
+	MaxEventIDBytes = 64
+	MaxEvents       = 1000    // of a call
+	MaxEventValue   = 1 << 53 // micros; an exact number in every client's language
+)
+
+// ConversionWindow is how long after its recorded click a token admits a conversion.
+const ConversionWindow = 7 * 24 * time.Hour
+
+// EventKind says what happened to a sponsored result. A token admits one event of each kind.
+type EventKind uint8
+
+// The kinds of event.
+const (
+	Impression EventKind = 1 + iota // seen: at least half of it on the screen for a second
+	Click
+	Conversion
+	Claim // of the creative's coupon
+	EventKindCount
+)
+
+var eventKindNames = [EventKindCount]string{Impression: "impression", Click: "click", Conversion: "conversion",
+	Claim: "claim"}
+
+// String returns the kind's name in files and on the command line.
+func (k EventKind) String() string { return nameIn(eventKindNames[:], uint8(k)) }
+
+// EventOutcome is the answer to an event.
+type EventOutcome uint8
+
+// The outcomes. Those up to EventFiltered, and those of a claim, use up the token's kind and are final. The others use
+// up nothing.
+const (
+	EventCharged         EventOutcome = 1 + iota
+	EventRecorded                     // counted; there is nothing to pay for
+	EventBudgetExhausted              // shown free: the price is above what is left of a budget or the balance
+	EventBeyondCap                    // shown free: the viewer had seen the campaign as often as its cap allows
+	EventFiltered                     // invalid traffic
+	EventDuplicate                    // the token's event of this kind has another event id
+	EventExpired                      // the token admits no such event any more
+	EventForged                       // the token is not of this deployment, or was altered
+	EventRefused                      // the token was given to another client
+	EventNoClick                      // a conversion without a recorded click
+	EventGranted                      // a coupon is the viewer's
+	EventGone                         // no coupon is left, or it is no longer valid
+	EventAlready                      // the viewer has one
+	EventNoViewer                     // the search named no viewer who could have one
+	EventOutcomeCount
+)
+
+var eventOutcomeNames = [EventOutcomeCount]string{EventCharged: "charged", EventRecorded: "recorded",
+	EventBudgetExhausted: "budget_exhausted", EventBeyondCap: "beyond_cap", EventFiltered: "filtered",
+	EventDuplicate: "duplicate", EventExpired: "expired", EventForged: "forged", EventRefused: "refused",
+	EventNoClick: "no_click", EventGranted: "granted", EventGone: "gone", EventAlready: "already",
+	EventNoViewer: "no_viewer"}
+
+// String returns the outcome's name in metrics and on the command line.
+func (o EventOutcome) String() string { return nameIn(eventOutcomeNames[:], uint8(o)) }
