@@ -31,47 +31,56 @@ const (
 	Meta                            // texts: format, currency, last checkpoint and the like
 )
 
-// Row is a key of a table with its value. A nil value deletes the key.
+// Row is a key of a table with its value. A nil value deletes the key; an empty one that is not nil is a value.
 type Row struct {
 	Table      Table
 	Key, Value []byte
 }
 
-// Range is the keys of a table from From up to, and without, To.
+// Range is the keys of a table from From (nil: the start) up to, and without, To (nil: the end).
 type Range struct {
 	Table    Table
 	From, To []byte
 }
 
-// Batch is what a commit writes, all or nothing. First the ranges are erased, then records and rows are put.
+// Batch is what a commit writes, all or nothing. First the ranges are erased, then records and rows are put in their
+// order. An engine keeps no slice of a batch.
 type Batch struct {
-	After   uint64   // the sequence that the journal must end with; another one fails the commit
+	After   uint64   // the sequence that the journal must end with; with another the commit is Stale and writes nothing
 	Records [][]byte // of the sequences from After+1
 	Tail    [32]byte // hash of the last record, for the witness
 	Rows    []Row
 	Erase   []Range
 }
 
-// View is one state of a journal. Only what is synced is seen. Close it after use.
+// Visit gets one row of a scan. Key and value are valid during the call only. The scan ends when more is false or with
+// the error.
+type Visit = func(key, value []byte) (more bool, err error)
+
+// View is one state of a journal. Only what is synced is seen. Close it after use, and before the journal.
 type View interface {
-	// Get returns the value of a key, nil when there is none.
+	// Get returns the value of a key. It is nil when there is none, and empty but not nil when the value is empty.
 	Get(t Table, key []byte) ([]byte, error)
-	// Scan visits the keys from from up to to (nil: the end of the table) in order; ScanBack in descending order. Key and
-	// value are valid during the call only.
-	Scan(t Table, from, to []byte, visit func(key, value []byte) (more bool, err error)) error
-	ScanBack(t Table, from, to []byte, visit func(key, value []byte) (more bool, err error)) error
+	// Scan visits the keys from from (nil: the start) up to and without to (nil: the end) in order. ScanBack visits the
+	// same keys in descending order.
+	Scan(t Table, from, to []byte, visit Visit) error
+	ScanBack(t Table, from, to []byte, visit Visit) error
 	// Last returns the sequence of the last record, 0 for none.
 	Last() uint64
 	Close() error
 }
 
-// Journal is a durable log. Errors are *hexbid.Error: Unavailable (closed, or the disk takes nothing more) or DataLoss.
+// Journal is a durable log. Errors are *hexbid.Error: Invalid or Stale (of a batch), Exhausted (the disk is nearly full;
+// nothing was written), Unavailable (closed, or the disk takes nothing more) or DataLoss.
+//
+// Calls of Commit, Keep and Checkpoint wait for each other. All methods may be called at once.
 type Journal interface {
 	// View returns the state that the last commit left.
 	View() (View, error)
-	// Commit writes a batch and returns when it is synced. One call at a time.
+	// Commit writes a batch and returns when it is synced. An ended context refuses a batch that is not begun; a batch
+	// that is begun is not interrupted. After an error of kind Unavailable the batch may be there after a restart.
 	Commit(ctx context.Context, b *Batch) error
-	// Keep writes rows without a sync of their own: they are durable with the next commit.
+	// Keep writes rows without a sync of their own. They are durable and seen with the next commit.
 	Keep(rows []Row) error
 	// Checkpoint copies the journal as of the last commit into a folder that is not there yet.
 	Checkpoint(dir string) error
