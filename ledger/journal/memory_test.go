@@ -10,7 +10,9 @@ import (
 func TestARestartLosesOnlyWhatWasKeptWithoutACommit(t *testing.T) {
 	m := journal.NewMemory()
 	name := []byte("name")
-	row := func(value string) []journal.Row { return []journal.Row{{Table: journal.Meta, Key: name, Value: []byte(value)}} }
+	row := func(value string) []journal.Row {
+		return []journal.Row{{Table: journal.Meta, Key: name, Value: []byte(value)}}
+	}
 	if err := m.Commit(context.Background(), &journal.Batch{Records: [][]byte{[]byte("one")}, Rows: row("committed")}); err != nil {
 		t.Fatal(err)
 	}
