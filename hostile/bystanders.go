@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/hexbid/hexbid/hostile/victim"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -32,7 +33,7 @@ const (
 
 // bystanders search and write during the attacks, and check every answer.
 type bystanders struct {
-	server *server
+	server *victim.Server
 	tally  *tally
 	conn   *grpc.ClientConn
 	cancel context.CancelFunc
@@ -47,8 +48,8 @@ const (
 	bystanderPause = 10 * time.Millisecond
 )
 
-func newBystanders(ctx context.Context, s *server, t *tally) (*bystanders, error) {
-	conn, err := s.dial(grpc.WithDefaultCallOptions(grpc.WaitForReady(true))) // also after a kill
+func newBystanders(ctx context.Context, s *victim.Server, t *tally) (*bystanders, error) {
+	conn, err := s.Dial(grpc.WithDefaultCallOptions(grpc.WaitForReady(true))) // also after a kill
 	if err != nil {
 		return nil, err
 	}
@@ -102,8 +103,8 @@ func degreesOf(distanceM float64) float64 { return distanceM / earthRadiusM * 18
 // repeat makes calls until the context ends, and judges the result of each.
 func (b *bystanders) repeat(ctx context.Context, call func(context.Context) error) {
 	for ctx.Err() == nil {
-		life := b.server.life.Load()
-		one, cancel := context.WithTimeout(ctx, patience)
+		life := b.server.Life()
+		one, cancel := context.WithTimeout(ctx, victim.Patience)
 		began := time.Now()
 		err := call(one)
 		cancel()
@@ -111,7 +112,7 @@ func (b *bystanders) repeat(ctx context.Context, call func(context.Context) erro
 			return
 		}
 		b.tally.beside.Add(1)
-		if life%2 == 1 && life == b.server.life.Load() {
+		if life%2 == 1 && life == b.server.Life() {
 			b.tally.waited(time.Since(began))
 			b.judge(err)
 		}
@@ -142,7 +143,7 @@ func (b *bystanders) searchOnce(ctx context.Context) error {
 
 // searchAnew searches over a new connection each time.
 func (b *bystanders) searchAnew(ctx context.Context) error {
-	conn, err := b.server.dial()
+	conn, err := b.server.Dial()
 	if err != nil {
 		return err
 	}
@@ -167,9 +168,9 @@ func (b *bystanders) writeOnce(ctx context.Context, writer int) error {
 
 // recovered waits for a complete and right answer over a new connection.
 func (b *bystanders) recovered(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, victim.Patience)
 	defer cancel()
-	conn, err := b.server.dial()
+	conn, err := b.server.Dial()
 	if err != nil {
 		return err
 	}
@@ -181,7 +182,7 @@ func (b *bystanders) recovered(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("after %v: whole %v, %w", patience, whole, err)
+			return fmt.Errorf("after %v: whole %v, %w", victim.Patience, whole, err)
 		case <-time.After(bystanderPause):
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hexbid/hexbid/hostile/victim"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -32,24 +33,24 @@ func corruption(ctx context.Context, r *round) error {
 	if err != nil {
 		return err
 	}
-	whole := s.data
-	if s.data = filepath.Join(dir, "undamaged"); copyFolder(s.data, whole) != nil || s.start(ctx) != nil {
-		return fmt.Errorf("an undamaged copy does not serve: %s", s.log.tail())
+	whole := s.Data
+	if s.Data = filepath.Join(dir, "undamaged"); copyFolder(s.Data, whole) != nil || s.Start(ctx) != nil {
+		return fmt.Errorf("an undamaged copy does not serve: %s", s.Tail())
 	}
-	if err := errors.Join(r.judgeLost(ctx, s, known), s.kill()); err != nil {
+	if err := errors.Join(r.judgeLost(ctx, s, known), s.Kill()); err != nil {
 		return err
 	}
 	stop, cancel := r.until(ctx)
 	defer cancel()
 	for n := 0; n < len(damages) || stop.Err() == nil; n++ {
-		s.data = filepath.Join(dir, fmt.Sprintf("copy-%d", n))
-		if err := copyFolder(s.data, whole); err != nil {
+		s.Data = filepath.Join(dir, fmt.Sprintf("copy-%d", n))
+		if err := copyFolder(s.Data, whole); err != nil {
 			return err
 		}
 		if err := r.damageOnce(ctx, s, known, damages[n%len(damages)]); err != nil {
 			return err
 		}
-		if err := os.RemoveAll(s.data); err != nil {
+		if err := os.RemoveAll(s.Data); err != nil {
 			return err
 		}
 	}
@@ -74,13 +75,13 @@ func copyFolder(to, from string) error {
 }
 
 // keep fills a service in two lives, so that its folder has tables and logs, and kills it.
-func (r *round) keep(ctx context.Context, s *server) (*ledger, error) {
+func (r *round) keep(ctx context.Context, s *victim.Server) (*ledger, error) {
 	known := newLedger()
 	for life := range 2 {
-		if err := s.start(ctx); err != nil {
+		if err := s.Start(ctx); err != nil {
 			return nil, err
 		}
-		conn, err := s.dial()
+		conn, err := s.Dial()
 		if err != nil {
 			return nil, err
 		}
@@ -91,7 +92,7 @@ func (r *round) keep(ctx context.Context, s *server) (*ledger, error) {
 			}
 		}
 		_, err = pb.NewCampaignServiceClient(conn).GetAdvertiser(ctx, &pb.GetAdvertiserRequest{Name: "advertisers/kept-0-0"})
-		if err := errors.Join(err, conn.Close(), s.kill()); err != nil {
+		if err := errors.Join(err, conn.Close(), s.Kill()); err != nil {
 			return nil, err
 		}
 		r.tally.kills.Add(1)
@@ -128,8 +129,8 @@ var damages = []damage{
 	{"no file", func(_ *rand.Rand, path string, _ []byte) error { return os.Remove(path) }},
 }
 
-func (r *round) damageOnce(ctx context.Context, s *server, known *ledger, d damage) error {
-	path, err := pickFile(r.random, s.data)
+func (r *round) damageOnce(ctx context.Context, s *victim.Server, known *ledger, d damage) error {
+	path, err := pickFile(r.random, s.Data)
 	if err != nil {
 		return err
 	}
@@ -143,23 +144,23 @@ func (r *round) damageOnce(ctx context.Context, s *server, known *ledger, d dama
 	r.tally.damages.Add(1)
 	what := fmt.Sprintf("%s in %s", d.name, filepath.Base(path))
 	began := time.Now()
-	err = s.start(ctx)
+	err = s.Start(ctx)
 	if err == nil {
 		err = r.judgeLost(ctx, s, known)
-		s.judgeLog()
+		s.JudgeLog()
 		if err != nil {
 			r.tally.fall("%s: it serves, and %v", what, err)
 		}
-		return s.kill()
+		return s.Kill()
 	}
 	r.tally.notStarted.Add(1)
 	var exit *exec.ExitError
-	switch log := s.log.tail(); {
-	case !errors.Is(err, errEnded):
+	switch log := s.Tail(); {
+	case !errors.Is(err, victim.ErrEnded):
 		r.tally.fall("%s: after %v %v", what, time.Since(began).Round(time.Second), err)
-	case !errors.As(s.exit, &exit) || exit.ExitCode() != 1 || strings.Contains(log, "goroutine "):
-		r.tally.fall("%s: %v\n%s", what, s.exit, log)
-	case !strings.Contains(log, filepath.Base(path)) && !strings.Contains(log, filepath.Join(s.data, "catalogue")):
+	case !errors.As(s.Exit(), &exit) || exit.ExitCode() != 1 || strings.Contains(log, "goroutine "):
+		r.tally.fall("%s: %v\n%s", what, s.Exit(), log)
+	case !strings.Contains(log, filepath.Base(path)) && !strings.Contains(log, filepath.Join(s.Data, "catalogue")):
 		r.tally.fall("%s: the message names no file of it: %s", what, log)
 	}
 	return ctx.Err()

@@ -26,7 +26,7 @@ func callFloods(ctx context.Context, r *round) error {
 	defer cancel()
 	var group sync.WaitGroup
 	for client := range floodClients {
-		conn, err := r.server.dial()
+		conn, err := r.server.Dial()
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/hexbid/hexbid/hostile/victim"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -22,7 +23,7 @@ import (
 func fuzz(ctx context.Context, r *round) error {
 	stop, cancel := r.until(ctx)
 	defer cancel()
-	conn, err := r.server.dial()
+	conn, err := r.server.Dial()
 	if err != nil {
 		return err
 	}
@@ -147,7 +148,7 @@ func (r *round) fuzzOnce(ctx context.Context, conn *grpc.ClientConn, random *ran
 		body, _ = proto.Marshal(f.message)
 		body = alter(random, body)
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, victim.Patience)
 	defer cancel()
 	var answer []byte
 	r.tally.called(f.method, conn.Invoke(ctx, f.method, body, &answer, grpc.ForceCodecV2(rawCodec{})))

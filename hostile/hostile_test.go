@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/hexbid/hexbid/hostile/victim"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -100,20 +101,6 @@ func TestATallyTellsFaultsFromRefusals(t *testing.T) {
 	}
 }
 
-func TestALogShowsPanics(t *testing.T) {
-	l := newServerLog()
-	l.follow(strings.NewReader("level=INFO msg=serving\npanic: runtime error\ngoroutine 1\nlevel=ERROR msg=\"a call " +
-		"failed\" error=x"))
-	select {
-	case <-l.serving:
-	default:
-		t.Error("serving was not seen")
-	}
-	if faults := l.takeFaults(); len(faults) != 2 {
-		t.Errorf("%q", faults)
-	}
-}
-
 func TestALedgerSeesWhatIsGivenTwice(t *testing.T) {
 	l := newLedger()
 	for _, c := range []struct {
@@ -138,6 +125,6 @@ func TestBystandersMayBeRefusedUnderFloodsOnly(t *testing.T) {
 	}
 	b := &bystanders{tally: &tally{}}
 	if b.judge(context.DeadlineExceeded); !b.tally.fell() {
-		t.Errorf("a call without an answer in %v is no fall", time.Duration(patience))
+		t.Errorf("a call without an answer in %v is no fall", time.Duration(victim.Patience))
 	}
 }

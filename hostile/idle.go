@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/hexbid/hexbid/hostile/victim"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -122,7 +123,7 @@ func unfinishedConnections(ctx context.Context, r *round) error {
 	ctx, cancel := r.until(ctx)
 	defer cancel()
 	beginnings := []string{"", "P", http2.ClientPreface[:20], http2.ClientPreface, "GET / HTTP/1.1\r\n", "\x16\x03\x01"}
-	return r.openUnfinished(ctx, r.server.address, beginnings)
+	return r.openUnfinished(ctx, r.server.Address, beginnings)
 }
 
 // openUnfinished keeps a number of connections open, and replaces the oldest by new ones.
@@ -134,7 +135,7 @@ func (r *round) openUnfinished(ctx context.Context, address string, beginnings [
 		}
 	}()
 	for i := 0; ctx.Err() == nil || i < unfinishedCount; i++ {
-		conn, err := net.DialTimeout("tcp", address, patience)
+		conn, err := net.DialTimeout("tcp", address, victim.Patience)
 		if err != nil {
 			return err
 		}
@@ -164,29 +165,29 @@ func unfinishedTLS(ctx context.Context, r *round) error {
 	if err != nil {
 		return err
 	}
-	s.args = []string{"--tls-cert", filepath.Join(dir, "cert.pem"), "--tls-key", filepath.Join(dir, "key.pem"),
+	s.Args = []string{"--tls-cert", filepath.Join(dir, "cert.pem"), "--tls-key", filepath.Join(dir, "key.pem"),
 		"--auction-budget", "1m"}
-	if err := s.start(ctx); err != nil {
+	if err := s.Start(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := r.until(ctx)
 	defer cancel()
 	asked := make(chan error, 1)
 	go func() { asked <- r.searchTLS(ctx, s, certificate) }()
-	err = r.openUnfinished(ctx, s.address, []string{"", "\x16", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"})
+	err = r.openUnfinished(ctx, s.Address, []string{"", "\x16", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"})
 	err = errors.Join(err, <-asked)
-	s.judgeLog()
-	return errors.Join(err, s.kill())
+	s.JudgeLog()
+	return errors.Join(err, s.Kill())
 }
 
-func (r *round) searchTLS(ctx context.Context, s *server, certificate *x509.CertPool) error {
+func (r *round) searchTLS(ctx context.Context, s *victim.Server, certificate *x509.CertPool) error {
 	for ctx.Err() == nil {
-		conn, err := grpc.NewClient(s.address,
+		conn, err := grpc.NewClient(s.Address,
 			grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: certificate, ServerName: "localhost"})))
 		if err != nil {
 			return err
 		}
-		one, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		one, cancel := context.WithTimeout(context.WithoutCancel(ctx), victim.Patience)
 		_, err = pb.NewSearchServiceClient(conn).SearchNearby(one,
 			&pb.SearchNearbyRequest{Location: &pb.Location{}, SponsoredSlots: proto.Int32(0)})
 		cancel()

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/hostile/victim"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -92,7 +93,7 @@ func listAll(ctx context.Context, conn *grpc.ClientConn) (map[string]identity, e
 
 // inventory returns everything that advertisers own.
 func (r *round) inventory(ctx context.Context) (map[string]identity, error) {
-	conn, err := r.server.dial()
+	conn, err := r.server.Dial()
 	if err != nil {
 		return nil, err
 	}
@@ -139,11 +140,11 @@ func kills(ctx context.Context, r *round) error {
 	if err != nil {
 		return err
 	}
-	if err := s.start(ctx); err != nil {
+	if err := s.Start(ctx); err != nil {
 		return err
 	}
 	err = r.killOften(ctx, s, func(n int) bool { return n < leastKills || stop.Err() == nil })
-	return errors.Join(err, s.kill())
+	return errors.Join(err, s.Kill())
 }
 
 // killOnce kills the process that the other attacks used, and looks for everything that they stored in it.
@@ -169,13 +170,13 @@ func (r *round) killOnce(ctx context.Context) error {
 }
 
 // killOften repeats as long as the function on returns true for the number of kills so far.
-func (r *round) killOften(ctx context.Context, s *server, on func(n int) bool) error {
+func (r *round) killOften(ctx context.Context, s *victim.Server, on func(n int) bool) error {
 	known := newLedger()
 	for n := 0; on(n); n++ {
 		if err := r.writeAndKill(ctx, s, known, n); err != nil {
 			return err
 		}
-		if err := s.start(ctx); err != nil {
+		if err := s.Start(ctx); err != nil {
 			return fmt.Errorf("after kill %d: %w", n+1, err)
 		}
 		if err := r.judgeLost(ctx, s, known); err != nil {
@@ -185,8 +186,8 @@ func (r *round) killOften(ctx context.Context, s *server, on func(n int) bool) e
 	return nil
 }
 
-func (r *round) judgeLost(ctx context.Context, s *server, known *ledger) error {
-	conn, err := s.dial()
+func (r *round) judgeLost(ctx context.Context, s *victim.Server, known *ledger) error {
+	conn, err := s.Dial()
 	if err != nil {
 		return err
 	}
@@ -201,13 +202,13 @@ func (r *round) judgeLost(ctx context.Context, s *server, known *ledger) error {
 
 // writeAndKill writes from many clients. At a random moment after the first acknowledgement it kills the process, and
 // then waits for the clients to notice.
-func (r *round) writeAndKill(ctx context.Context, s *server, known *ledger, n int) error {
-	conn, err := s.dial()
+func (r *round) writeAndKill(ctx context.Context, s *victim.Server, known *ledger, n int) error {
+	conn, err := s.Dial()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, victim.Patience)
 	defer cancel()
 	var group sync.WaitGroup
 	acknowledged := make(chan struct{}, 1)
@@ -227,8 +228,8 @@ func (r *round) writeAndKill(ctx context.Context, s *server, known *ledger, n in
 	}
 	<-acknowledged
 	time.Sleep(time.Duration(r.random.IntN(400)) * time.Millisecond)
-	s.judgeLog()
-	err = s.kill()
+	s.JudgeLog()
+	err = s.Kill()
 	r.tally.kills.Add(1)
 	group.Wait()
 	return err

@@ -22,6 +22,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/hexbid/hexbid/hostile/victim"
 )
 
 // options are the flags.
@@ -83,7 +85,7 @@ type round struct {
 	options
 	share  time.Duration // the time that each attack has
 	random *rand.Rand    // for the present attack, not for its goroutines
-	server *server
+	server *victim.Server
 	tally  *tally
 	beside *bystanders
 }
@@ -132,10 +134,10 @@ func attackAll(ctx context.Context, o options, t *tally, chosen []attack) error 
 	if err != nil {
 		return err
 	}
-	if err := s.start(ctx); err != nil {
+	if err := s.Start(ctx); err != nil {
 		return err
 	}
-	defer s.kill()
+	defer s.Kill()
 	r := &round{options: o, share: time.Duration(o.seconds) * time.Second / time.Duration(len(chosen)), server: s,
 		tally: t}
 	if r.beside, err = newBystanders(ctx, s, t); err != nil {
@@ -163,9 +165,9 @@ func (r *round) attackOnce(ctx context.Context, a attack) error {
 	if err := r.beside.recovered(ctx); err != nil {
 		r.tally.fall("the service did not answer as before: %v", err)
 	}
-	r.server.judgeLog()
+	r.server.JudgeLog()
 	fmt.Printf("%-22s %5.1f s, %s; %d MiB\n", a.name, took.Seconds(), r.tally.counts().since(before),
-		r.server.residentMB())
+		r.server.ResidentMB())
 	return ctx.Err()
 }
 

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/hexbid/hexbid/hostile/victim"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -41,40 +42,40 @@ func races(ctx context.Context, r *round) error {
 	if err != nil {
 		return err
 	}
-	s.args = []string{"--manual-review", "--advertiser-entries", raceEntries}
-	if err := s.start(ctx); err != nil {
+	s.Args = []string{"--manual-review", "--advertiser-entries", raceEntries}
+	if err := s.Start(ctx); err != nil {
 		return err
 	}
 	for n := 0; err == nil && (n < leastRaces || stop.Err() == nil); n++ {
 		err = r.race(ctx, s)
 	}
-	return errors.Join(err, s.kill())
+	return errors.Join(err, s.Kill())
 }
 
-func (r *round) race(ctx context.Context, s *server) error {
+func (r *round) race(ctx context.Context, s *victim.Server) error {
 	if err := r.raceAndKill(ctx, s); err != nil {
 		return err
 	}
-	if err := s.start(ctx); err != nil {
+	if err := s.Start(ctx); err != nil {
 		return fmt.Errorf("after a race: %w", err)
 	}
-	conn, err := s.dial()
+	conn, err := s.Dial()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	err = r.auditReferences(ctx, conn)
-	s.judgeLog()
+	s.JudgeLog()
 	return err
 }
 
 // raceAndKill writes from many clients until the process is killed.
-func (r *round) raceAndKill(ctx context.Context, s *server) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (r *round) raceAndKill(ctx context.Context, s *victim.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, victim.Patience)
 	defer cancel()
 	var group sync.WaitGroup
 	for range racers {
-		conn, err := s.dial()
+		conn, err := s.Dial()
 		if err != nil {
 			return err
 		}
@@ -91,7 +92,7 @@ func (r *round) raceAndKill(ctx context.Context, s *server) error {
 		})
 	}
 	time.Sleep(time.Second + time.Duration(r.random.IntN(1000))*time.Millisecond)
-	err := s.kill()
+	err := s.Kill()
 	r.tally.kills.Add(1)
 	group.Wait()
 	return err

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/hostile/victim"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -53,7 +54,7 @@ func parentOf(name string) string { return path.Dir(path.Dir(name)) }
 
 // auditReferences judges what a race has left, and leaves nothing of it.
 func (r *round) auditReferences(ctx context.Context, conn *grpc.ClientConn) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, victim.Patience)
 	defer cancel()
 	client := pb.NewCampaignServiceClient(conn)
 	if err := r.clear(ctx, client); err != nil {

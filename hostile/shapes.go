@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/hexbid/hexbid/hostile/victim"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -40,12 +41,12 @@ func shapeBombs(ctx context.Context, r *round) error {
 
 // importBomb imports one batch over a connection of its own.
 func (r *round) importBomb(ctx context.Context, name string, rows []*pb.ImportRow) error {
-	conn, err := r.server.dial()
+	conn, err := r.server.Dial()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, victim.Patience)
 	defer cancel()
 	err = exchangeBatch(ctx, conn, rows, func(o *pb.ImportOutcome) {
 		r.tally.row(o.GetError() == nil)
@@ -56,7 +57,7 @@ func (r *round) importBomb(ctx context.Context, name string, rows []*pb.ImportRo
 	})
 	r.tally.called(name, err)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		r.tally.fall("a batch of %s was not answered in %v", name, patience)
+		r.tally.fall("a batch of %s was not answered in %v", name, victim.Patience)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -9,6 +10,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/hexbid/hexbid/hostile/victim"
 )
 
 // tally counts the calls and their outcomes, and records the falls.
@@ -91,6 +94,21 @@ func (t *tally) row(stored bool) {
 func cutOff(err error) bool {
 	message := status.Convert(err).Message()
 	return strings.Contains(message, "stream terminated by RST_STREAM") || strings.Contains(message, "transport: ")
+}
+
+// newServer returns the program with a data folder in dir. Its faults are falls of the tally.
+func newServer(o options, t *tally, dir string) (*victim.Server, error) {
+	return victim.New(victim.Options{Binary: o.binary, Data: filepath.Join(dir, "data"), MemoryCapMB: o.memoryCapMB,
+		Fault: t.fall, Peak: func(residentMB int64) { raise(&t.peakMB, residentMB) }})
+}
+
+func raise(most *atomic.Int64, to int64) {
+	for {
+		present := most.Load()
+		if to <= present || most.CompareAndSwap(present, to) {
+			return
+		}
+	}
 }
 
 // counts are the counts of a tally at one instant.

@@ -41,7 +41,7 @@ func untakenAnswers(ctx context.Context, r *round) error {
 
 // askAndLeave makes calls until the server closes the connection, or stops reading.
 func (r *round) askAndLeave(ctx context.Context, window uint32, list, search []byte) {
-	w, err := r.server.wire(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
+	w, err := wireTo(r.server, http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
 	if err != nil {
 		return
 	}
@@ -68,7 +68,7 @@ func (r *round) askAndLeave(ctx context.Context, window uint32, list, search []b
 
 // fillLists stores campaigns whose list is long, with pages of a megabyte.
 func (r *round) fillLists(ctx context.Context) error {
-	conn, err := r.server.dial()
+	conn, err := r.server.Dial()
 	if err != nil {
 		return err
 	}

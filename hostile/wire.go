@@ -12,6 +12,8 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/hexbid/hexbid/hostile/victim"
 )
 
 // wire is an HTTP/2 connection that is controlled frame by frame, so that it can do what no well-behaved client would
@@ -39,8 +41,9 @@ func newWire(conn net.Conn, settings ...http2.Setting) (*wire, error) {
 	return w, w.framer.WriteSettings(settings...)
 }
 
-func (s *server) wire(settings ...http2.Setting) (*wire, error) {
-	conn, err := net.DialTimeout("tcp", s.address, patience)
+// wireTo connects to a server and begins HTTP/2.
+func wireTo(s *victim.Server, settings ...http2.Setting) (*wire, error) {
+	conn, err := net.DialTimeout("tcp", s.Address, victim.Patience)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +168,7 @@ func frame(body []byte, length uint32, compressed bool) []byte {
 func (r *round) wires(ctx context.Context, n int, settings ...http2.Setting) (open []*wire, wait func(), err error) {
 	var group sync.WaitGroup
 	for range n {
-		w, err := r.server.wire(settings...)
+		w, err := wireTo(r.server, settings...)
 		if err != nil {
 			return open, group.Wait, fmt.Errorf("a connection after %d: %w", len(open), err)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/hexbid/hexbid/hostile/victim"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -15,7 +16,7 @@ import (
 func wordBombs(ctx context.Context, r *round) error {
 	stop, cancel := r.until(ctx)
 	defer cancel()
-	conn, err := r.server.dial()
+	conn, err := r.server.Dial()
 	if err != nil {
 		return err
 	}
@@ -28,7 +29,7 @@ func wordBombs(ctx context.Context, r *round) error {
 		}
 		for _, words := range []string{strings.Repeat("a ", 100), strings.Repeat("面", 66), strings.Repeat("ﷺ", 66),
 			strings.Repeat("e\u0301", 66), "a b c d e f", "\u202e\u0000", strings.Repeat("aé", 66)} {
-			one, cancel := context.WithTimeout(ctx, patience)
+			one, cancel := context.WithTimeout(ctx, victim.Patience)
 			_, err := pb.NewSearchServiceClient(conn).SearchNearby(one,
 				&pb.SearchNearbyRequest{Location: &pb.Location{Longitude: -150}, Words: words,
 					SponsoredSlots: proto.Int32(10), NearbyLimit: proto.Int32(100), RadiusM: proto.Float64(50_000)})
