@@ -930,7 +930,10 @@ type Campaign struct {
 	Notices []string `protobuf:"bytes,26,rep,name=notices,proto3" json:"notices,omitempty"`
 	// Output only: what searches take it to be worth right now; unset while they do
 	// not see it.
-	LiveState     *LiveState `protobuf:"bytes,28,opt,name=live_state,json=liveState,proto3" json:"live_state,omitempty"`
+	LiveState *LiveState `protobuf:"bytes,28,opt,name=live_state,json=liveState,proto3" json:"live_state,omitempty"`
+	// Output only: what it has spent and what is left. Get gives hours and days
+	// too, lists leave those two out; unset in answers to writes.
+	Spend         *CampaignSpend `protobuf:"bytes,29,opt,name=spend,proto3" json:"spend,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1161,6 +1164,584 @@ func (x *Campaign) GetLiveState() *LiveState {
 	return nil
 }
 
+func (x *Campaign) GetSpend() *CampaignSpend {
+	if x != nil {
+		return x.Spend
+	}
+	return nil
+}
+
+// CampaignSpend is what the ledger knows of a campaign: what it was charged, what
+// is left, and what its ads did. The figures are those after the record as_of.
+type CampaignSpend struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// advertisers/{a}/campaigns/{c}: its name, or the last that it had.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Never used twice: a campaign that is deleted and made again has another.
+	Uid uint64 `protobuf:"varint,2,opt,name=uid,proto3" json:"uid,omitempty"`
+	// Uid of the advertiser who pays.
+	AdvertiserUid uint64 `protobuf:"varint,3,opt,name=advertiser_uid,json=advertiserUid,proto3" json:"advertiser_uid,omitempty"`
+	// What people read; empty for a deleted one.
+	DisplayName string `protobuf:"bytes,4,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// It is deleted. Its tokens that are still out are charged within the limits that
+	// it had last.
+	Deleted bool `protobuf:"varint,5,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	// The campaign or its advertiser is paused.
+	Paused bool `protobuf:"varint,6,opt,name=paused,proto3" json:"paused,omitempty"`
+	// What is paid for; unspecified for a deleted one.
+	PricingModel PricingModel `protobuf:"varint,7,opt,name=pricing_model,json=pricingModel,proto3,enum=hexbid.v1.PricingModel" json:"pricing_model,omitempty"`
+	// IANA time zone of its dates.
+	TimeZone string `protobuf:"bytes,8,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// The date of today, as in 2026-11-22: the present one in time_zone, or the date
+	// of the last record when that is later. It never goes back.
+	LocalDate string `protobuf:"bytes,9,opt,name=local_date,json=localDate,proto3" json:"local_date,omitempty"`
+	// The limit of a day, in micros.
+	DailyBudgetMicros int64 `protobuf:"varint,10,opt,name=daily_budget_micros,json=dailyBudgetMicros,proto3" json:"daily_budget_micros,omitempty"`
+	// The limit of all days, in micros; 0 is no limit.
+	TotalBudgetMicros int64 `protobuf:"varint,11,opt,name=total_budget_micros,json=totalBudgetMicros,proto3" json:"total_budget_micros,omitempty"`
+	// Micros left of the daily budget: never below 0, even after an edit below what
+	// is spent.
+	DailyLeftMicros int64 `protobuf:"varint,12,opt,name=daily_left_micros,json=dailyLeftMicros,proto3" json:"daily_left_micros,omitempty"`
+	// Micros left of the total budget; unset without one.
+	TotalLeftMicros *int64 `protobuf:"varint,13,opt,name=total_left_micros,json=totalLeftMicros,proto3,oneof" json:"total_left_micros,omitempty"`
+	// Micros left of the advertiser's balance; unset for a postpaid advertiser.
+	BalanceLeftMicros *int64 `protobuf:"varint,14,opt,name=balance_left_micros,json=balanceLeftMicros,proto3,oneof" json:"balance_left_micros,omitempty"`
+	// The campaign is out of auctions because a budget or the balance does not pay
+	// for another event.
+	BudgetSpent bool `protobuf:"varint,15,opt,name=budget_spent,json=budgetSpent,proto3" json:"budget_spent,omitempty"`
+	// Micros that awards still out are expected to cost.
+	OutstandingMicros int64 `protobuf:"varint,16,opt,name=outstanding_micros,json=outstandingMicros,proto3" json:"outstanding_micros,omitempty"`
+	// Awards since the server started; 0 when it is not known. Impressions over
+	// awards is how many of them were seen.
+	Awards int64 `protobuf:"varint,17,opt,name=awards,proto3" json:"awards,omitempty"`
+	// Of local_date.
+	Today *EventTotals `protobuf:"bytes,18,opt,name=today,proto3" json:"today,omitempty"`
+	// Of all time.
+	Total *EventTotals `protobuf:"bytes,19,opt,name=total,proto3" json:"total,omitempty"`
+	// The last charge; unset before the first.
+	LastCharge *LastCharge `protobuf:"bytes,20,opt,name=last_charge,json=lastCharge,proto3" json:"last_charge,omitempty"`
+	// The last 48 hours with events, the latest first.
+	Hours []*HourTotals `protobuf:"bytes,21,rep,name=hours,proto3" json:"hours,omitempty"`
+	// The last 62 dates with events, the latest first.
+	Days []*DayTotals `protobuf:"bytes,22,rep,name=days,proto3" json:"days,omitempty"`
+	// Number of the last record that the figures include.
+	AsOf uint64 `protobuf:"varint,23,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// Other uids that the name had or has.
+	OtherUids     []uint64 `protobuf:"varint,24,rep,packed,name=other_uids,json=otherUids,proto3" json:"other_uids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CampaignSpend) Reset() {
+	*x = CampaignSpend{}
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CampaignSpend) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CampaignSpend) ProtoMessage() {}
+
+func (x *CampaignSpend) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CampaignSpend.ProtoReflect.Descriptor instead.
+func (*CampaignSpend) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CampaignSpend) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CampaignSpend) GetUid() uint64 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *CampaignSpend) GetAdvertiserUid() uint64 {
+	if x != nil {
+		return x.AdvertiserUid
+	}
+	return 0
+}
+
+func (x *CampaignSpend) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *CampaignSpend) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
+}
+
+func (x *CampaignSpend) GetPaused() bool {
+	if x != nil {
+		return x.Paused
+	}
+	return false
+}
+
+func (x *CampaignSpend) GetPricingModel() PricingModel {
+	if x != nil {
+		return x.PricingModel
+	}
+	return PricingModel_PRICING_MODEL_UNSPECIFIED
+}
+
+func (x *CampaignSpend) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *CampaignSpend) GetLocalDate() string {
+	if x != nil {
+		return x.LocalDate
+	}
+	return ""
+}
+
+func (x *CampaignSpend) GetDailyBudgetMicros() int64 {
+	if x != nil {
+		return x.DailyBudgetMicros
+	}
+	return 0
+}
+
+func (x *CampaignSpend) GetTotalBudgetMicros() int64 {
+	if x != nil {
+		return x.TotalBudgetMicros
+	}
+	return 0
+}
+
+func (x *CampaignSpend) GetDailyLeftMicros() int64 {
+	if x != nil {
+		return x.DailyLeftMicros
+	}
+	return 0
+}
+
+func (x *CampaignSpend) GetTotalLeftMicros() int64 {
+	if x != nil && x.TotalLeftMicros != nil {
+		return *x.TotalLeftMicros
+	}
+	return 0
+}
+
+func (x *CampaignSpend) GetBalanceLeftMicros() int64 {
+	if x != nil && x.BalanceLeftMicros != nil {
+		return *x.BalanceLeftMicros
+	}
+	return 0
+}
+
+func (x *CampaignSpend) GetBudgetSpent() bool {
+	if x != nil {
+		return x.BudgetSpent
+	}
+	return false
+}
+
+func (x *CampaignSpend) GetOutstandingMicros() int64 {
+	if x != nil {
+		return x.OutstandingMicros
+	}
+	return 0
+}
+
+func (x *CampaignSpend) GetAwards() int64 {
+	if x != nil {
+		return x.Awards
+	}
+	return 0
+}
+
+func (x *CampaignSpend) GetToday() *EventTotals {
+	if x != nil {
+		return x.Today
+	}
+	return nil
+}
+
+func (x *CampaignSpend) GetTotal() *EventTotals {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+func (x *CampaignSpend) GetLastCharge() *LastCharge {
+	if x != nil {
+		return x.LastCharge
+	}
+	return nil
+}
+
+func (x *CampaignSpend) GetHours() []*HourTotals {
+	if x != nil {
+		return x.Hours
+	}
+	return nil
+}
+
+func (x *CampaignSpend) GetDays() []*DayTotals {
+	if x != nil {
+		return x.Days
+	}
+	return nil
+}
+
+func (x *CampaignSpend) GetAsOf() uint64 {
+	if x != nil {
+		return x.AsOf
+	}
+	return 0
+}
+
+func (x *CampaignSpend) GetOtherUids() []uint64 {
+	if x != nil {
+		return x.OtherUids
+	}
+	return nil
+}
+
+// EventTotals counts records and adds up their money. Events without a record
+// (duplicates, expired and forged ones) are not in it.
+type EventTotals struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Impressions, implied ones included.
+	Impressions int64 `protobuf:"varint,1,opt,name=impressions,proto3" json:"impressions,omitempty"`
+	// Clicks.
+	Clicks int64 `protobuf:"varint,2,opt,name=clicks,proto3" json:"clicks,omitempty"`
+	// Conversions.
+	Conversions int64 `protobuf:"varint,3,opt,name=conversions,proto3" json:"conversions,omitempty"`
+	// Coupons granted.
+	Claims int64 `protobuf:"varint,4,opt,name=claims,proto3" json:"claims,omitempty"`
+	// Micros charged.
+	ChargedMicros int64 `protobuf:"varint,5,opt,name=charged_micros,json=chargedMicros,proto3" json:"charged_micros,omitempty"`
+	// Micros credited, by the date or hour of the credit.
+	CreditedMicros int64 `protobuf:"varint,6,opt,name=credited_micros,json=creditedMicros,proto3" json:"credited_micros,omitempty"`
+	// Micros shown free (over-delivery): the prices of events whose price was above
+	// what was left.
+	FreeMicros int64 `protobuf:"varint,7,opt,name=free_micros,json=freeMicros,proto3" json:"free_micros,omitempty"`
+	// Events shown free because a budget or the balance was exhausted.
+	BudgetExhausted int64 `protobuf:"varint,8,opt,name=budget_exhausted,json=budgetExhausted,proto3" json:"budget_exhausted,omitempty"`
+	// Events shown free beyond a viewer's cap.
+	BeyondCap int64 `protobuf:"varint,9,opt,name=beyond_cap,json=beyondCap,proto3" json:"beyond_cap,omitempty"`
+	// Events filtered as invalid traffic.
+	Filtered int64 `protobuf:"varint,10,opt,name=filtered,proto3" json:"filtered,omitempty"`
+	// Micros that conversions were worth, as clients stated them.
+	ConversionValueMicros int64 `protobuf:"varint,11,opt,name=conversion_value_micros,json=conversionValueMicros,proto3" json:"conversion_value_micros,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *EventTotals) Reset() {
+	*x = EventTotals{}
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventTotals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventTotals) ProtoMessage() {}
+
+func (x *EventTotals) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventTotals.ProtoReflect.Descriptor instead.
+func (*EventTotals) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *EventTotals) GetImpressions() int64 {
+	if x != nil {
+		return x.Impressions
+	}
+	return 0
+}
+
+func (x *EventTotals) GetClicks() int64 {
+	if x != nil {
+		return x.Clicks
+	}
+	return 0
+}
+
+func (x *EventTotals) GetConversions() int64 {
+	if x != nil {
+		return x.Conversions
+	}
+	return 0
+}
+
+func (x *EventTotals) GetClaims() int64 {
+	if x != nil {
+		return x.Claims
+	}
+	return 0
+}
+
+func (x *EventTotals) GetChargedMicros() int64 {
+	if x != nil {
+		return x.ChargedMicros
+	}
+	return 0
+}
+
+func (x *EventTotals) GetCreditedMicros() int64 {
+	if x != nil {
+		return x.CreditedMicros
+	}
+	return 0
+}
+
+func (x *EventTotals) GetFreeMicros() int64 {
+	if x != nil {
+		return x.FreeMicros
+	}
+	return 0
+}
+
+func (x *EventTotals) GetBudgetExhausted() int64 {
+	if x != nil {
+		return x.BudgetExhausted
+	}
+	return 0
+}
+
+func (x *EventTotals) GetBeyondCap() int64 {
+	if x != nil {
+		return x.BeyondCap
+	}
+	return 0
+}
+
+func (x *EventTotals) GetFiltered() int64 {
+	if x != nil {
+		return x.Filtered
+	}
+	return 0
+}
+
+func (x *EventTotals) GetConversionValueMicros() int64 {
+	if x != nil {
+		return x.ConversionValueMicros
+	}
+	return 0
+}
+
+// LastCharge is the latest record that charged something.
+type LastCharge struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number.
+	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// When it was recorded.
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// What it charged.
+	ChargedMicros int64 `protobuf:"varint,3,opt,name=charged_micros,json=chargedMicros,proto3" json:"charged_micros,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LastCharge) Reset() {
+	*x = LastCharge{}
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LastCharge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LastCharge) ProtoMessage() {}
+
+func (x *LastCharge) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LastCharge.ProtoReflect.Descriptor instead.
+func (*LastCharge) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *LastCharge) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *LastCharge) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *LastCharge) GetChargedMicros() int64 {
+	if x != nil {
+		return x.ChargedMicros
+	}
+	return 0
+}
+
+// HourTotals are the totals of one hour, UTC.
+type HourTotals struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hour's beginning.
+	HourStartTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=hour_start_time,json=hourStartTime,proto3" json:"hour_start_time,omitempty"`
+	// Its totals.
+	Totals        *EventTotals `protobuf:"bytes,2,opt,name=totals,proto3" json:"totals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HourTotals) Reset() {
+	*x = HourTotals{}
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HourTotals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HourTotals) ProtoMessage() {}
+
+func (x *HourTotals) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HourTotals.ProtoReflect.Descriptor instead.
+func (*HourTotals) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *HourTotals) GetHourStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HourStartTime
+	}
+	return nil
+}
+
+func (x *HourTotals) GetTotals() *EventTotals {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+// DayTotals are the totals of one of a campaign's local dates.
+type DayTotals struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in 2026-11-22.
+	LocalDate string `protobuf:"bytes,1,opt,name=local_date,json=localDate,proto3" json:"local_date,omitempty"`
+	// Its totals.
+	Totals        *EventTotals `protobuf:"bytes,2,opt,name=totals,proto3" json:"totals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DayTotals) Reset() {
+	*x = DayTotals{}
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DayTotals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DayTotals) ProtoMessage() {}
+
+func (x *DayTotals) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DayTotals.ProtoReflect.Descriptor instead.
+func (*DayTotals) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DayTotals) GetLocalDate() string {
+	if x != nil {
+		return x.LocalDate
+	}
+	return ""
+}
+
+func (x *DayTotals) GetTotals() *EventTotals {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
 // LiveState is what a campaign is worth right now, beside what its owner wrote: an
 // edit of the campaign does not change it.
 type LiveState struct {
@@ -1181,7 +1762,7 @@ type LiveState struct {
 
 func (x *LiveState) Reset() {
 	*x = LiveState{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[4]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1774,7 @@ func (x *LiveState) String() string {
 func (*LiveState) ProtoMessage() {}
 
 func (x *LiveState) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[4]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1787,7 @@ func (x *LiveState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveState.ProtoReflect.Descriptor instead.
 func (*LiveState) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{4}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *LiveState) GetPacingMultiplierPpm() int64 {
@@ -1260,7 +1841,7 @@ type Keyword struct {
 
 func (x *Keyword) Reset() {
 	*x = Keyword{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1272,7 +1853,7 @@ func (x *Keyword) String() string {
 func (*Keyword) ProtoMessage() {}
 
 func (x *Keyword) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1285,7 +1866,7 @@ func (x *Keyword) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keyword.ProtoReflect.Descriptor instead.
 func (*Keyword) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{5}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Keyword) GetText() string {
@@ -1324,7 +1905,7 @@ type HostBid struct {
 
 func (x *HostBid) Reset() {
 	*x = HostBid{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1336,7 +1917,7 @@ func (x *HostBid) String() string {
 func (*HostBid) ProtoMessage() {}
 
 func (x *HostBid) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1349,7 +1930,7 @@ func (x *HostBid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostBid.ProtoReflect.Descriptor instead.
 func (*HostBid) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{6}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *HostBid) GetHost() Host {
@@ -1381,7 +1962,7 @@ type WeeklyHours struct {
 
 func (x *WeeklyHours) Reset() {
 	*x = WeeklyHours{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1393,7 +1974,7 @@ func (x *WeeklyHours) String() string {
 func (*WeeklyHours) ProtoMessage() {}
 
 func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1406,7 +1987,7 @@ func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
 func (*WeeklyHours) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{7}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WeeklyHours) GetDay() DayOfWeek {
@@ -1456,7 +2037,7 @@ type Area struct {
 
 func (x *Area) Reset() {
 	*x = Area{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1468,7 +2049,7 @@ func (x *Area) String() string {
 func (*Area) ProtoMessage() {}
 
 func (x *Area) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1481,7 +2062,7 @@ func (x *Area) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Area.ProtoReflect.Descriptor instead.
 func (*Area) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{8}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Area) GetAroundPlacesM() float64 {
@@ -1550,7 +2131,7 @@ type Circle struct {
 
 func (x *Circle) Reset() {
 	*x = Circle{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1562,7 +2143,7 @@ func (x *Circle) String() string {
 func (*Circle) ProtoMessage() {}
 
 func (x *Circle) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1575,7 +2156,7 @@ func (x *Circle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Circle.ProtoReflect.Descriptor instead.
 func (*Circle) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{9}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Circle) GetLatitude() float64 {
@@ -1638,7 +2219,7 @@ type Audience struct {
 
 func (x *Audience) Reset() {
 	*x = Audience{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1650,7 +2231,7 @@ func (x *Audience) String() string {
 func (*Audience) ProtoMessage() {}
 
 func (x *Audience) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1663,7 +2244,7 @@ func (x *Audience) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Audience.ProtoReflect.Descriptor instead.
 func (*Audience) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Audience) GetAges() []*AgeRange {
@@ -1756,7 +2337,7 @@ type AgeRange struct {
 
 func (x *AgeRange) Reset() {
 	*x = AgeRange{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1768,7 +2349,7 @@ func (x *AgeRange) String() string {
 func (*AgeRange) ProtoMessage() {}
 
 func (x *AgeRange) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1781,7 +2362,7 @@ func (x *AgeRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgeRange.ProtoReflect.Descriptor instead.
 func (*AgeRange) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{11}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AgeRange) GetMinAge() int32 {
@@ -1813,7 +2394,7 @@ type FrequencyCap struct {
 
 func (x *FrequencyCap) Reset() {
 	*x = FrequencyCap{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1825,7 +2406,7 @@ func (x *FrequencyCap) String() string {
 func (*FrequencyCap) ProtoMessage() {}
 
 func (x *FrequencyCap) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1838,7 +2419,7 @@ func (x *FrequencyCap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrequencyCap.ProtoReflect.Descriptor instead.
 func (*FrequencyCap) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{12}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FrequencyCap) GetImpressions() int32 {
@@ -1883,7 +2464,7 @@ type Creative struct {
 
 func (x *Creative) Reset() {
 	*x = Creative{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1895,7 +2476,7 @@ func (x *Creative) String() string {
 func (*Creative) ProtoMessage() {}
 
 func (x *Creative) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1908,7 +2489,7 @@ func (x *Creative) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Creative.ProtoReflect.Descriptor instead.
 func (*Creative) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{13}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Creative) GetHost() Host {
@@ -1972,7 +2553,7 @@ type Coupon struct {
 
 func (x *Coupon) Reset() {
 	*x = Coupon{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[14]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1984,7 +2565,7 @@ func (x *Coupon) String() string {
 func (*Coupon) ProtoMessage() {}
 
 func (x *Coupon) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[14]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1997,7 +2578,7 @@ func (x *Coupon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coupon.ProtoReflect.Descriptor instead.
 func (*Coupon) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{14}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Coupon) GetText() string {
@@ -2098,7 +2679,8 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\aaddress\x18\n" +
 	" \x01(\tR\aaddress\x12#\n" +
 	"\ropening_hours\x18\v \x01(\tR\fopeningHours\x12?\n" +
-	"\freview_state\x18\f \x01(\x0e2\x16.hexbid.v1.ReviewStateB\x04\x90\x99\x1e\x01R\vreviewState\"\xfb\t\n" +
+	"\freview_state\x18\f \x01(\x0e2\x16.hexbid.v1.ReviewStateB\x04\x90\x99\x1e\x01R\vreviewState\"\xb1\n" +
+	"\n" +
 	"\bCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x03uid\x18\x02 \x01(\x04B\x04\x90\x99\x1e\x01R\x03uid\x12\x12\n" +
@@ -2133,7 +2715,67 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x12not_serving_reason\x18\x18 \x01(\tB\x04\x90\x99\x1e\x01R\x10notServingReason\x12\x1e\n" +
 	"\anotices\x18\x1a \x03(\tB\x04\x90\x99\x1e\x01R\anotices\x129\n" +
 	"\n" +
-	"live_state\x18\x1c \x01(\v2\x14.hexbid.v1.LiveStateB\x04\x90\x99\x1e\x01R\tliveState\"\xd8\x01\n" +
+	"live_state\x18\x1c \x01(\v2\x14.hexbid.v1.LiveStateB\x04\x90\x99\x1e\x01R\tliveState\x124\n" +
+	"\x05spend\x18\x1d \x01(\v2\x18.hexbid.v1.CampaignSpendB\x04\x90\x99\x1e\x01R\x05spend\"\xd4\a\n" +
+	"\rCampaignSpend\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12%\n" +
+	"\x0eadvertiser_uid\x18\x03 \x01(\x04R\radvertiserUid\x12!\n" +
+	"\fdisplay_name\x18\x04 \x01(\tR\vdisplayName\x12\x18\n" +
+	"\adeleted\x18\x05 \x01(\bR\adeleted\x12\x16\n" +
+	"\x06paused\x18\x06 \x01(\bR\x06paused\x12<\n" +
+	"\rpricing_model\x18\a \x01(\x0e2\x17.hexbid.v1.PricingModelR\fpricingModel\x12\x1b\n" +
+	"\ttime_zone\x18\b \x01(\tR\btimeZone\x12\x1d\n" +
+	"\n" +
+	"local_date\x18\t \x01(\tR\tlocalDate\x12.\n" +
+	"\x13daily_budget_micros\x18\n" +
+	" \x01(\x03R\x11dailyBudgetMicros\x12.\n" +
+	"\x13total_budget_micros\x18\v \x01(\x03R\x11totalBudgetMicros\x12*\n" +
+	"\x11daily_left_micros\x18\f \x01(\x03R\x0fdailyLeftMicros\x12/\n" +
+	"\x11total_left_micros\x18\r \x01(\x03H\x00R\x0ftotalLeftMicros\x88\x01\x01\x123\n" +
+	"\x13balance_left_micros\x18\x0e \x01(\x03H\x01R\x11balanceLeftMicros\x88\x01\x01\x12!\n" +
+	"\fbudget_spent\x18\x0f \x01(\bR\vbudgetSpent\x12-\n" +
+	"\x12outstanding_micros\x18\x10 \x01(\x03R\x11outstandingMicros\x12\x16\n" +
+	"\x06awards\x18\x11 \x01(\x03R\x06awards\x12,\n" +
+	"\x05today\x18\x12 \x01(\v2\x16.hexbid.v1.EventTotalsR\x05today\x12,\n" +
+	"\x05total\x18\x13 \x01(\v2\x16.hexbid.v1.EventTotalsR\x05total\x126\n" +
+	"\vlast_charge\x18\x14 \x01(\v2\x15.hexbid.v1.LastChargeR\n" +
+	"lastCharge\x12+\n" +
+	"\x05hours\x18\x15 \x03(\v2\x15.hexbid.v1.HourTotalsR\x05hours\x12(\n" +
+	"\x04days\x18\x16 \x03(\v2\x14.hexbid.v1.DayTotalsR\x04days\x12\x13\n" +
+	"\x05as_of\x18\x17 \x01(\x04R\x04asOf\x12\x1d\n" +
+	"\n" +
+	"other_uids\x18\x18 \x03(\x04R\totherUidsB\x14\n" +
+	"\x12_total_left_microsB\x16\n" +
+	"\x14_balance_left_micros\"\x90\x03\n" +
+	"\vEventTotals\x12 \n" +
+	"\vimpressions\x18\x01 \x01(\x03R\vimpressions\x12\x16\n" +
+	"\x06clicks\x18\x02 \x01(\x03R\x06clicks\x12 \n" +
+	"\vconversions\x18\x03 \x01(\x03R\vconversions\x12\x16\n" +
+	"\x06claims\x18\x04 \x01(\x03R\x06claims\x12%\n" +
+	"\x0echarged_micros\x18\x05 \x01(\x03R\rchargedMicros\x12'\n" +
+	"\x0fcredited_micros\x18\x06 \x01(\x03R\x0ecreditedMicros\x12\x1f\n" +
+	"\vfree_micros\x18\a \x01(\x03R\n" +
+	"freeMicros\x12)\n" +
+	"\x10budget_exhausted\x18\b \x01(\x03R\x0fbudgetExhausted\x12\x1d\n" +
+	"\n" +
+	"beyond_cap\x18\t \x01(\x03R\tbeyondCap\x12\x1a\n" +
+	"\bfiltered\x18\n" +
+	" \x01(\x03R\bfiltered\x126\n" +
+	"\x17conversion_value_micros\x18\v \x01(\x03R\x15conversionValueMicros\"\x7f\n" +
+	"\n" +
+	"LastCharge\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12%\n" +
+	"\x0echarged_micros\x18\x03 \x01(\x03R\rchargedMicros\"\x80\x01\n" +
+	"\n" +
+	"HourTotals\x12B\n" +
+	"\x0fhour_start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\rhourStartTime\x12.\n" +
+	"\x06totals\x18\x02 \x01(\v2\x16.hexbid.v1.EventTotalsR\x06totals\"Z\n" +
+	"\tDayTotals\x12\x1d\n" +
+	"\n" +
+	"local_date\x18\x01 \x01(\tR\tlocalDate\x12.\n" +
+	"\x06totals\x18\x02 \x01(\v2\x16.hexbid.v1.EventTotalsR\x06totals\"\xd8\x01\n" +
 	"\tLiveState\x122\n" +
 	"\x15pacing_multiplier_ppm\x18\x01 \x01(\x03R\x13pacingMultiplierPpm\x12\x1f\n" +
 	"\vquality_ppm\x18\x02 \x01(\x03R\n" +
@@ -2264,7 +2906,7 @@ func file_hexbid_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_hexbid_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_hexbid_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_hexbid_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_hexbid_v1_catalog_proto_goTypes = []any{
 	(KeywordMatch)(0),                 // 0: hexbid.v1.KeywordMatch
 	(ServingState)(0),                 // 1: hexbid.v1.ServingState
@@ -2277,85 +2919,101 @@ var file_hexbid_v1_catalog_proto_goTypes = []any{
 	(*Program)(nil),                   // 8: hexbid.v1.Program
 	(*Place)(nil),                     // 9: hexbid.v1.Place
 	(*Campaign)(nil),                  // 10: hexbid.v1.Campaign
-	(*LiveState)(nil),                 // 11: hexbid.v1.LiveState
-	(*Keyword)(nil),                   // 12: hexbid.v1.Keyword
-	(*HostBid)(nil),                   // 13: hexbid.v1.HostBid
-	(*WeeklyHours)(nil),               // 14: hexbid.v1.WeeklyHours
-	(*Area)(nil),                      // 15: hexbid.v1.Area
-	(*Circle)(nil),                    // 16: hexbid.v1.Circle
-	(*Audience)(nil),                  // 17: hexbid.v1.Audience
-	(*AgeRange)(nil),                  // 18: hexbid.v1.AgeRange
-	(*FrequencyCap)(nil),              // 19: hexbid.v1.FrequencyCap
-	(*Creative)(nil),                  // 20: hexbid.v1.Creative
-	(*Coupon)(nil),                    // 21: hexbid.v1.Coupon
-	(*timestamppb.Timestamp)(nil),     // 22: google.protobuf.Timestamp
-	(Category)(0),                     // 23: hexbid.v1.Category
-	(Host)(0),                         // 24: hexbid.v1.Host
-	(OperatingSystem)(0),              // 25: hexbid.v1.OperatingSystem
-	(Datum)(0),                        // 26: hexbid.v1.Datum
-	(PricingModel)(0),                 // 27: hexbid.v1.PricingModel
-	(Gender)(0),                       // 28: hexbid.v1.Gender
-	(Scene)(0),                        // 29: hexbid.v1.Scene
-	(Network)(0),                      // 30: hexbid.v1.Network
-	(CreditBand)(0),                   // 31: hexbid.v1.CreditBand
-	(*durationpb.Duration)(nil),       // 32: google.protobuf.Duration
-	(*descriptorpb.FieldOptions)(nil), // 33: google.protobuf.FieldOptions
+	(*CampaignSpend)(nil),             // 11: hexbid.v1.CampaignSpend
+	(*EventTotals)(nil),               // 12: hexbid.v1.EventTotals
+	(*LastCharge)(nil),                // 13: hexbid.v1.LastCharge
+	(*HourTotals)(nil),                // 14: hexbid.v1.HourTotals
+	(*DayTotals)(nil),                 // 15: hexbid.v1.DayTotals
+	(*LiveState)(nil),                 // 16: hexbid.v1.LiveState
+	(*Keyword)(nil),                   // 17: hexbid.v1.Keyword
+	(*HostBid)(nil),                   // 18: hexbid.v1.HostBid
+	(*WeeklyHours)(nil),               // 19: hexbid.v1.WeeklyHours
+	(*Area)(nil),                      // 20: hexbid.v1.Area
+	(*Circle)(nil),                    // 21: hexbid.v1.Circle
+	(*Audience)(nil),                  // 22: hexbid.v1.Audience
+	(*AgeRange)(nil),                  // 23: hexbid.v1.AgeRange
+	(*FrequencyCap)(nil),              // 24: hexbid.v1.FrequencyCap
+	(*Creative)(nil),                  // 25: hexbid.v1.Creative
+	(*Coupon)(nil),                    // 26: hexbid.v1.Coupon
+	(*timestamppb.Timestamp)(nil),     // 27: google.protobuf.Timestamp
+	(Category)(0),                     // 28: hexbid.v1.Category
+	(Host)(0),                         // 29: hexbid.v1.Host
+	(OperatingSystem)(0),              // 30: hexbid.v1.OperatingSystem
+	(Datum)(0),                        // 31: hexbid.v1.Datum
+	(PricingModel)(0),                 // 32: hexbid.v1.PricingModel
+	(Gender)(0),                       // 33: hexbid.v1.Gender
+	(Scene)(0),                        // 34: hexbid.v1.Scene
+	(Network)(0),                      // 35: hexbid.v1.Network
+	(CreditBand)(0),                   // 36: hexbid.v1.CreditBand
+	(*durationpb.Duration)(nil),       // 37: google.protobuf.Duration
+	(*descriptorpb.FieldOptions)(nil), // 38: google.protobuf.FieldOptions
 }
 var file_hexbid_v1_catalog_proto_depIdxs = []int32{
-	22, // 0: hexbid.v1.Advertiser.create_time:type_name -> google.protobuf.Timestamp
-	22, // 1: hexbid.v1.Advertiser.update_time:type_name -> google.protobuf.Timestamp
+	27, // 0: hexbid.v1.Advertiser.create_time:type_name -> google.protobuf.Timestamp
+	27, // 1: hexbid.v1.Advertiser.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 2: hexbid.v1.Advertiser.state:type_name -> hexbid.v1.ServingState
-	22, // 3: hexbid.v1.Program.create_time:type_name -> google.protobuf.Timestamp
-	22, // 4: hexbid.v1.Program.update_time:type_name -> google.protobuf.Timestamp
-	23, // 5: hexbid.v1.Program.category:type_name -> hexbid.v1.Category
-	24, // 6: hexbid.v1.Program.hosts:type_name -> hexbid.v1.Host
-	25, // 7: hexbid.v1.Program.operating_systems:type_name -> hexbid.v1.OperatingSystem
-	22, // 8: hexbid.v1.Place.create_time:type_name -> google.protobuf.Timestamp
-	22, // 9: hexbid.v1.Place.update_time:type_name -> google.protobuf.Timestamp
-	26, // 10: hexbid.v1.Place.datum:type_name -> hexbid.v1.Datum
+	27, // 3: hexbid.v1.Program.create_time:type_name -> google.protobuf.Timestamp
+	27, // 4: hexbid.v1.Program.update_time:type_name -> google.protobuf.Timestamp
+	28, // 5: hexbid.v1.Program.category:type_name -> hexbid.v1.Category
+	29, // 6: hexbid.v1.Program.hosts:type_name -> hexbid.v1.Host
+	30, // 7: hexbid.v1.Program.operating_systems:type_name -> hexbid.v1.OperatingSystem
+	27, // 8: hexbid.v1.Place.create_time:type_name -> google.protobuf.Timestamp
+	27, // 9: hexbid.v1.Place.update_time:type_name -> google.protobuf.Timestamp
+	31, // 10: hexbid.v1.Place.datum:type_name -> hexbid.v1.Datum
 	2,  // 11: hexbid.v1.Place.review_state:type_name -> hexbid.v1.ReviewState
-	22, // 12: hexbid.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
-	22, // 13: hexbid.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
+	27, // 12: hexbid.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
+	27, // 13: hexbid.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 14: hexbid.v1.Campaign.state:type_name -> hexbid.v1.ServingState
-	27, // 15: hexbid.v1.Campaign.pricing_model:type_name -> hexbid.v1.PricingModel
-	13, // 16: hexbid.v1.Campaign.host_bids:type_name -> hexbid.v1.HostBid
+	32, // 15: hexbid.v1.Campaign.pricing_model:type_name -> hexbid.v1.PricingModel
+	18, // 16: hexbid.v1.Campaign.host_bids:type_name -> hexbid.v1.HostBid
 	3,  // 17: hexbid.v1.Campaign.pacing:type_name -> hexbid.v1.Pacing
-	22, // 18: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
-	22, // 19: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
-	14, // 20: hexbid.v1.Campaign.weekly_hours:type_name -> hexbid.v1.WeeklyHours
-	15, // 21: hexbid.v1.Campaign.area:type_name -> hexbid.v1.Area
-	15, // 22: hexbid.v1.Campaign.excluded_area:type_name -> hexbid.v1.Area
-	17, // 23: hexbid.v1.Campaign.audience:type_name -> hexbid.v1.Audience
-	12, // 24: hexbid.v1.Campaign.keywords:type_name -> hexbid.v1.Keyword
-	19, // 25: hexbid.v1.Campaign.frequency_cap:type_name -> hexbid.v1.FrequencyCap
-	20, // 26: hexbid.v1.Campaign.creatives:type_name -> hexbid.v1.Creative
-	11, // 27: hexbid.v1.Campaign.live_state:type_name -> hexbid.v1.LiveState
-	0,  // 28: hexbid.v1.Keyword.match:type_name -> hexbid.v1.KeywordMatch
-	24, // 29: hexbid.v1.HostBid.host:type_name -> hexbid.v1.Host
-	4,  // 30: hexbid.v1.WeeklyHours.day:type_name -> hexbid.v1.DayOfWeek
-	16, // 31: hexbid.v1.Area.circles:type_name -> hexbid.v1.Circle
-	26, // 32: hexbid.v1.Circle.datum:type_name -> hexbid.v1.Datum
-	18, // 33: hexbid.v1.Audience.ages:type_name -> hexbid.v1.AgeRange
-	28, // 34: hexbid.v1.Audience.genders:type_name -> hexbid.v1.Gender
-	25, // 35: hexbid.v1.Audience.operating_systems:type_name -> hexbid.v1.OperatingSystem
-	24, // 36: hexbid.v1.Audience.hosts:type_name -> hexbid.v1.Host
-	29, // 37: hexbid.v1.Audience.scenes:type_name -> hexbid.v1.Scene
-	30, // 38: hexbid.v1.Audience.networks:type_name -> hexbid.v1.Network
-	23, // 39: hexbid.v1.Audience.interests:type_name -> hexbid.v1.Category
-	23, // 40: hexbid.v1.Audience.excluded_interests:type_name -> hexbid.v1.Category
-	31, // 41: hexbid.v1.Audience.credit_bands:type_name -> hexbid.v1.CreditBand
-	6,  // 42: hexbid.v1.Audience.residences:type_name -> hexbid.v1.Residence
-	5,  // 43: hexbid.v1.Audience.include_unknown:type_name -> hexbid.v1.AudienceDimension
-	32, // 44: hexbid.v1.FrequencyCap.window:type_name -> google.protobuf.Duration
-	24, // 45: hexbid.v1.Creative.host:type_name -> hexbid.v1.Host
-	21, // 46: hexbid.v1.Creative.coupon:type_name -> hexbid.v1.Coupon
-	22, // 47: hexbid.v1.Coupon.valid_until_time:type_name -> google.protobuf.Timestamp
-	33, // 48: hexbid.v1.output_only:extendee -> google.protobuf.FieldOptions
-	49, // [49:49] is the sub-list for method output_type
-	49, // [49:49] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	48, // [48:49] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	27, // 18: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
+	27, // 19: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
+	19, // 20: hexbid.v1.Campaign.weekly_hours:type_name -> hexbid.v1.WeeklyHours
+	20, // 21: hexbid.v1.Campaign.area:type_name -> hexbid.v1.Area
+	20, // 22: hexbid.v1.Campaign.excluded_area:type_name -> hexbid.v1.Area
+	22, // 23: hexbid.v1.Campaign.audience:type_name -> hexbid.v1.Audience
+	17, // 24: hexbid.v1.Campaign.keywords:type_name -> hexbid.v1.Keyword
+	24, // 25: hexbid.v1.Campaign.frequency_cap:type_name -> hexbid.v1.FrequencyCap
+	25, // 26: hexbid.v1.Campaign.creatives:type_name -> hexbid.v1.Creative
+	16, // 27: hexbid.v1.Campaign.live_state:type_name -> hexbid.v1.LiveState
+	11, // 28: hexbid.v1.Campaign.spend:type_name -> hexbid.v1.CampaignSpend
+	32, // 29: hexbid.v1.CampaignSpend.pricing_model:type_name -> hexbid.v1.PricingModel
+	12, // 30: hexbid.v1.CampaignSpend.today:type_name -> hexbid.v1.EventTotals
+	12, // 31: hexbid.v1.CampaignSpend.total:type_name -> hexbid.v1.EventTotals
+	13, // 32: hexbid.v1.CampaignSpend.last_charge:type_name -> hexbid.v1.LastCharge
+	14, // 33: hexbid.v1.CampaignSpend.hours:type_name -> hexbid.v1.HourTotals
+	15, // 34: hexbid.v1.CampaignSpend.days:type_name -> hexbid.v1.DayTotals
+	27, // 35: hexbid.v1.LastCharge.time:type_name -> google.protobuf.Timestamp
+	27, // 36: hexbid.v1.HourTotals.hour_start_time:type_name -> google.protobuf.Timestamp
+	12, // 37: hexbid.v1.HourTotals.totals:type_name -> hexbid.v1.EventTotals
+	12, // 38: hexbid.v1.DayTotals.totals:type_name -> hexbid.v1.EventTotals
+	0,  // 39: hexbid.v1.Keyword.match:type_name -> hexbid.v1.KeywordMatch
+	29, // 40: hexbid.v1.HostBid.host:type_name -> hexbid.v1.Host
+	4,  // 41: hexbid.v1.WeeklyHours.day:type_name -> hexbid.v1.DayOfWeek
+	21, // 42: hexbid.v1.Area.circles:type_name -> hexbid.v1.Circle
+	31, // 43: hexbid.v1.Circle.datum:type_name -> hexbid.v1.Datum
+	23, // 44: hexbid.v1.Audience.ages:type_name -> hexbid.v1.AgeRange
+	33, // 45: hexbid.v1.Audience.genders:type_name -> hexbid.v1.Gender
+	30, // 46: hexbid.v1.Audience.operating_systems:type_name -> hexbid.v1.OperatingSystem
+	29, // 47: hexbid.v1.Audience.hosts:type_name -> hexbid.v1.Host
+	34, // 48: hexbid.v1.Audience.scenes:type_name -> hexbid.v1.Scene
+	35, // 49: hexbid.v1.Audience.networks:type_name -> hexbid.v1.Network
+	28, // 50: hexbid.v1.Audience.interests:type_name -> hexbid.v1.Category
+	28, // 51: hexbid.v1.Audience.excluded_interests:type_name -> hexbid.v1.Category
+	36, // 52: hexbid.v1.Audience.credit_bands:type_name -> hexbid.v1.CreditBand
+	6,  // 53: hexbid.v1.Audience.residences:type_name -> hexbid.v1.Residence
+	5,  // 54: hexbid.v1.Audience.include_unknown:type_name -> hexbid.v1.AudienceDimension
+	37, // 55: hexbid.v1.FrequencyCap.window:type_name -> google.protobuf.Duration
+	29, // 56: hexbid.v1.Creative.host:type_name -> hexbid.v1.Host
+	26, // 57: hexbid.v1.Creative.coupon:type_name -> hexbid.v1.Coupon
+	27, // 58: hexbid.v1.Coupon.valid_until_time:type_name -> google.protobuf.Timestamp
+	38, // 59: hexbid.v1.output_only:extendee -> google.protobuf.FieldOptions
+	60, // [60:60] is the sub-list for method output_type
+	60, // [60:60] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	59, // [59:60] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_catalog_proto_init() }
@@ -2364,13 +3022,14 @@ func file_hexbid_v1_catalog_proto_init() {
 		return
 	}
 	file_hexbid_v1_search_proto_init()
+	file_hexbid_v1_catalog_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hexbid_v1_catalog_proto_rawDesc), len(file_hexbid_v1_catalog_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   15,
+			NumMessages:   20,
 			NumExtensions: 1,
 			NumServices:   0,
 		},
