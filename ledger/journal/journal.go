@@ -28,6 +28,7 @@ const (
 	Names                           // name, 0x00, uid (8): nothing; every uid that a name ever had
 	Viewers                         // pseudonym (16), campaign uid (8), more: history of a viewer, outside the chain
 	Tallies                         // hour (4), outcome: events answered without a record, outside the chain
+	Outstanding                     // uid and the like: expected spend of awards still out, outside the chain
 	Meta                            // texts: format, currency, last checkpoint and the like
 )
 
