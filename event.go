@@ -1,6 +1,10 @@
 package hexbid
 
-import "time"
+import (
+	"fmt"
+	"time"
+	"unicode/utf8"
+)
 
 // Event is what a client reports of a sponsored result that it has shown.
 type Event struct {
@@ -12,10 +16,68 @@ type Event struct {
 
 // Limits of events.
 const (
-	MaxEventIDBytes = 64
-	MaxEvents       = 1000    // of a call
-	MaxEventValue   = 1 << 53 // micros; an exact number in every client's language
+	MaxEventIDBytes    = 64
+	MaxEventTokenBytes = 1024
+	MaxEvents          = 1000    // of a call
+	MaxEventValue      = 1 << 53 // micros; an exact number in every client's language
 )
+
+// EventReport is what one call of a client reports.
+type EventReport struct {
+	ClientID string // as in the client's searches
+	Events   []Event
+}
+
+// EventResult is what became of an event.
+type EventResult struct {
+	Outcome  EventOutcome
+	Charged  Money
+	Sequence uint64   // of its record, 0 without one
+	Hash     [32]byte // of its record
+	Repeated bool     // the first answer to the event once more
+	Pricing  PricingModel
+}
+
+// Validate refuses a report that is out of bounds, so that nothing of it is recorded. Its error names all fields of the
+// first event that is wrong, as in events[3].event_id.
+func (r *EventReport) Validate() error {
+	if err := checkText("x-hexbid-client", r.ClientID, 0, MaxClientIDBytes); err != nil {
+		return err
+	}
+	if n := len(r.Events); n == 0 || n > MaxEvents {
+		return Invalidf("events", "has %d entries: use 1 to %d", n, MaxEvents)
+	}
+	for i := range r.Events {
+		if err := r.Events[i].validate(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Event) validate(i int) error {
+	if e.Kind > 0 && e.Kind < EventKindCount && e.Token != "" && len(e.Token) <= MaxEventTokenBytes && e.ID != "" &&
+		len(e.ID) <= MaxEventIDBytes && utf8.ValidString(e.ID) && e.Value == 0 {
+		return nil // without a name for each field, which most events do not need
+	}
+	field := indexed("events", i)
+	return JoinErrors(checkEnum(field+".kind", e.Kind, EventKindCount, false),
+		checkText(field+".token", e.Token, 1, MaxEventTokenBytes), checkText(field+".event_id", e.ID, 1, MaxEventIDBytes),
+		e.checkValue(field+".value_micros"))
+}
+
+func (e *Event) checkValue(field string) error {
+	switch {
+	case e.Value < 0 || e.Value > MaxEventValue:
+		return Invalidf(field, "%s is out of range: use 0 to %d", e.Value.Micros(), int64(MaxEventValue))
+	case e.Value != 0 && e.Kind != Conversion:
+		return Invalidf(field, "%s is the value of no conversion: leave it out", e.Value.Micros())
+	}
+	return nil
+}
+
+// indexed names an entry of a list.
+func indexed(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }
 
 // ConversionWindow is how long after its recorded click a token admits a conversion.
 const ConversionWindow = 7 * 24 * time.Hour

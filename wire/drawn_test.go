@@ -26,6 +26,11 @@ var counts = map[reflect.Type]int{
 	reflect.TypeFor[hexbid.KeywordMatch](): int(hexbid.MatchCount),
 	reflect.TypeFor[hexbid.ReviewState]():  int(hexbid.ReviewCount),
 	reflect.TypeFor[hexbid.Dimension]():    int(hexbid.DimensionCount),
+	reflect.TypeFor[hexbid.EventOutcome](): int(hexbid.EventOutcomeCount),
+	reflect.TypeFor[hexbid.Billing]():      int(hexbid.BillingCount),
+	reflect.TypeFor[hexbid.MovementType](): int(hexbid.MovementTypeCount),
+	reflect.TypeFor[hexbid.AlertType]():    int(hexbid.AlertTypeCount),
+	reflect.TypeFor[byte]():                256,
 }
 
 // source gives the values that a noun is filled with.
@@ -107,6 +112,12 @@ func (s *source) fillKind(v reflect.Value) {
 		for i := range v.Len() {
 			s.fill(v.Index(i))
 		}
+	case reflect.Array:
+		for i := range v.Len() {
+			s.fill(v.Index(i))
+		}
+	case reflect.Int32:
+		v.SetInt(s.integer(0, 1<<20))
 	case reflect.Pointer:
 		if s.present() {
 			v.Set(reflect.New(v.Type().Elem()))

@@ -2039,8 +2039,8 @@ func (x *GetReceiptRequest) GetSequence() uint64 {
 	return 0
 }
 
-// Receipt proves a charge. The record, the salt and the path are the proof; the
-// other fields say for people what the record holds.
+// Receipt proves a charge. The file is the proof; the other fields say for people
+// what it holds.
 type Receipt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The charge.
@@ -2069,7 +2069,10 @@ type Receipt struct {
 	// The root's entry in the list of roots.
 	Hour *Root `protobuf:"bytes,12,opt,name=hour,proto3" json:"hour,omitempty"`
 	// The deployment's currency.
-	Currency      string `protobuf:"bytes,13,opt,name=currency,proto3" json:"currency,omitempty"`
+	Currency string `protobuf:"bytes,13,opt,name=currency,proto3" json:"currency,omitempty"`
+	// The receipt as a file that hexbid receipt verify takes, byte by byte; empty
+	// while pending.
+	File          []byte `protobuf:"bytes,14,opt,name=file,proto3" json:"file,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2193,6 +2196,13 @@ func (x *Receipt) GetCurrency() string {
 		return x.Currency
 	}
 	return ""
+}
+
+func (x *Receipt) GetFile() []byte {
+	if x != nil {
+		return x.File
+	}
+	return nil
 }
 
 // ReceiptAward is what the price of a charge follows from. Rivals stay unnamed.
@@ -3226,7 +3236,7 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"\x04host\x18\v \x01(\x0e2\x0f.hexbid.v1.HostR\x04host\x12&\n" +
 	"\x05scene\x18\f \x01(\x0e2\x10.hexbid.v1.SceneR\x05scene\"/\n" +
 	"\x11GetReceiptRequest\x12\x1a\n" +
-	"\bsequence\x18\x01 \x01(\x04R\bsequence\"\xb3\x03\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\"\xc7\x03\n" +
 	"\aReceipt\x12)\n" +
 	"\x06charge\x18\x01 \x01(\v2\x11.hexbid.v1.ChargeR\x06charge\x12-\n" +
 	"\x05award\x18\x02 \x01(\v2\x17.hexbid.v1.ReceiptAwardR\x05award\x12\x16\n" +
@@ -3244,7 +3254,8 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	" \x03(\fR\x04path\x12\x12\n" +
 	"\x04root\x18\v \x01(\fR\x04root\x12#\n" +
 	"\x04hour\x18\f \x01(\v2\x0f.hexbid.v1.RootR\x04hour\x12\x1a\n" +
-	"\bcurrency\x18\r \x01(\tR\bcurrency\"\x91\a\n" +
+	"\bcurrency\x18\r \x01(\tR\bcurrency\x12\x12\n" +
+	"\x04file\x18\x0e \x01(\fR\x04file\"\x91\a\n" +
 	"\fReceiptAward\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12!\n" +
