@@ -51,6 +51,21 @@ func Salt(secret [32]byte, sequence uint64) (salt [SaltBytes]byte) {
 	return salt
 }
 
+// Link returns the hash that stands for the root of an hour and, through previous, for the roots of all hours before: roots
+// are a chain of their own. Hour counts hours since 1970. The first root's previous is zero. A link tells nothing of an
+// hour but how many charges it had, so that it can be shown to everybody.
+func Link(previous Hash, hour uint32, charges uint64, root Hash) Hash {
+	message := make([]byte, 0, 1+len(previous)+4+8+len(root))
+	message = append(message, linkPrefix)
+	message = append(message, previous[:]...)
+	message = binary.BigEndian.AppendUint32(message, hour)
+	message = binary.BigEndian.AppendUint64(message, charges)
+	return sha256.Sum256(append(message, root[:]...))
+}
+
+// linkPrefix keeps a link apart from leaves, whose hashes begin with 0, and nodes, whose begin with 1.
+const linkPrefix = 2
+
 // Tile is a row of neighbouring hashes of one level. Hashes holds them one behind the other: TileHashes of them in a
 // full tile, fewer in the last one of a level.
 type Tile struct {

@@ -361,6 +361,22 @@ func TestLeavesAreSalted(t *testing.T) {
 	}
 }
 
+// A link depends on all that it stands for.
+func TestLinksDependOnEveryPart(t *testing.T) {
+	link := Link(Hash{1}, 2, 3, Hash{4})
+	want := sha256.Sum256(slices.Concat([]byte{2}, append([]byte{1}, make([]byte, 31)...), []byte{0, 0, 0, 2},
+		[]byte{0, 0, 0, 0, 0, 0, 0, 3}, append([]byte{4}, make([]byte, 31)...)))
+	if link != want {
+		t.Errorf("link %x, expected %x", link, want)
+	}
+	for _, other := range []Hash{Link(Hash{2}, 2, 3, Hash{4}), Link(Hash{1}, 3, 3, Hash{4}), Link(Hash{1}, 2, 4, Hash{4}),
+		Link(Hash{1}, 2, 3, Hash{5})} {
+		if other == link {
+			t.Error("two hours have the same link")
+		}
+	}
+}
+
 func BenchmarkAppend(b *testing.B) {
 	leaves := someLeaves(1<<12, 9)
 	var tree Tree
