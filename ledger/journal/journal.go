@@ -12,7 +12,7 @@ type Table uint8
 // The tables. A number in a key is big-endian, so that keys are in the order of numbers.
 const (
 	Records        Table = iota + 1 // sequence (8 bytes): an encoded record, the chain
-	Answers                         // hour of click expiry (4), issuer (12), sequence (8), kind (1): the first answer to an event
+	Answers                         // hour of click expiry (4), issuer (12), sequence (8), kind (1): first answer to an event
 	Charges                         // campaign uid (8), sequence (8): nothing; the charges of a campaign
 	Accounts                        // 'c' or 'a', uid (8): an account as at the last checkpoint
 	Uses                            // issuer (12), kind (1), chunk (8): a bitmap of used tokens as at the last checkpoint
@@ -71,8 +71,8 @@ type View interface {
 	Close() error
 }
 
-// Journal is a durable log. Errors are *hexbid.Error: Invalid or Stale (of a batch), Exhausted (the disk is nearly full;
-// nothing was written), Unavailable (closed, or the disk takes nothing more) or DataLoss.
+// Journal is a durable log. Errors are *hexbid.Error: Invalid or Stale (of a batch), Exhausted (the disk is nearly
+// full; nothing was written), Unavailable (closed, or the disk takes nothing more) or DataLoss.
 //
 // Calls of Commit, Keep and Checkpoint wait for each other. All methods may be called at once.
 type Journal interface {

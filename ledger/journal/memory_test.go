@@ -13,7 +13,8 @@ func TestARestartLosesOnlyWhatWasKeptWithoutACommit(t *testing.T) {
 	row := func(value string) []journal.Row {
 		return []journal.Row{{Table: journal.Meta, Key: name, Value: []byte(value)}}
 	}
-	if err := m.Commit(context.Background(), &journal.Batch{Records: [][]byte{[]byte("one")}, Rows: row("committed")}); err != nil {
+	first := &journal.Batch{Records: [][]byte{[]byte("one")}, Rows: row("committed")}
+	if err := m.Commit(context.Background(), first); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Keep(row("kept")); err != nil {

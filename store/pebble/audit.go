@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/folder"
 	"github.com/hexbid/hexbid/store"
 )
 
@@ -29,13 +30,13 @@ func (a *audit) join(other *audit) {
 }
 
 // check compares the counts with those of the commits.
-func (a *audit) check(dir string, c *clock) error {
+func (a *audit) check(f *folder.Folder, c *clock) error {
 	missing := a.missing(c)
 	if missing == "" {
 		return nil
 	}
 	return hexbid.Errorf(hexbid.DataLoss, "data",
-		"the catalogue in %s does not add up (%s): acknowledged writes are lost: %s", dir, missing, orAcceptLoss)
+		"the catalogue in %s does not add up (%s): acknowledged writes are lost: %s", f.Dir, missing, f.OrAcceptLoss())
 }
 
 // missing describes what does not agree, empty when everything does.
@@ -113,7 +114,7 @@ func (v *view) each(ctx context.Context, letter byte, f func(*pebble.Iterator) e
 			return err
 		}
 	}
-	return v.store.ended(iter)
+	return v.store.folder.Ended(iter)
 }
 
 func (a *audit) addVerdict(v *view, iter *pebble.Iterator) error {
@@ -131,7 +132,7 @@ func (a *audit) addCounter(v *view, iter *pebble.Iterator) error {
 	}
 	owner, counter, err := counterIn(iter.Key())
 	if err != nil {
-		return damage("in "+v.store.dir, err)
+		return v.store.folder.Damaged(err)
 	}
 	a.counters.add(fingerprintOfCounter(owner, counter, value))
 	return nil

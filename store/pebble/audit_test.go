@@ -52,22 +52,23 @@ func TestWhatBelongsToRecordsIsProvedByAScan(t *testing.T) {
 		want string
 	}{
 		"a reference is gone": {func(s *Store) error {
-			return s.db.Delete(appendReferenceKey(nil, "advertisers/a/programs/q", "advertisers/a/campaigns/d"), pebble.Sync)
+			return s.folder.DB.Delete(appendReferenceKey(nil, "advertisers/a/programs/q", "advertisers/a/campaigns/d"),
+				pebble.Sync)
 		}, "of 10 names by uid and references 9"},
 		"a reference too many": {func(s *Store) error {
-			return s.db.Set(appendReferenceKey(nil, p, "advertisers/a/campaigns/d"), nil, pebble.Sync)
+			return s.folder.DB.Set(appendReferenceKey(nil, p, "advertisers/a/campaigns/d"), nil, pebble.Sync)
 		},
 			"of 10 names by uid and references 11"},
-		"a uid is gone": {func(s *Store) error { return s.db.Delete(uidKey(1), pebble.Sync) },
+		"a uid is gone": {func(s *Store) error { return s.folder.DB.Delete(uidKey(1), pebble.Sync) },
 			"of 10 names by uid and references 9"},
-		"a uid with another name": {func(s *Store) error { return s.db.Set(uidKey(1), []byte(p), pebble.Sync) },
+		"a uid with another name": {func(s *Store) error { return s.folder.DB.Set(uidKey(1), []byte(p), pebble.Sync) },
 			"names by uid"},
 		"a counter is gone": {func(s *Store) error {
-			return s.db.Delete(appendCounterKey(nil, p, store.Approved),
+			return s.folder.DB.Delete(appendCounterKey(nil, p, store.Approved),
 				pebble.Sync)
 		}, "of 4 counters 3"},
 		"a counter has another value": {func(s *Store) error {
-			return s.db.Set(appendCounterKey(nil, p, store.Approved), binary.AppendVarint(nil, 2), pebble.Sync)
+			return s.folder.DB.Set(appendCounterKey(nil, p, store.Approved), binary.AppendVarint(nil, 2), pebble.Sync)
 		}, "of 4 counters 4 are there, or others"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -143,7 +144,7 @@ func TestARelinkThatIsInterruptedIsDoneAgain(t *testing.T) {
 	fs := vfs.NewCrashableMem()
 	s := open(t, Options{Dir: "d/c", FS: fs, Log: quiet})
 	market(t, s)
-	if err := errors.Join(s.db.Delete(uidKey(1), pebble.Sync), s.Close()); err != nil {
+	if err := errors.Join(s.folder.DB.Delete(uidKey(1), pebble.Sync), s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	var crashes []*vfs.MemFS

@@ -96,7 +96,7 @@ func BenchmarkRaw(b *testing.B) {
 			b.ReportAllocs()
 			value := make([]byte, 700)
 			together(b, writers, func(i int) error {
-				batch := s.db.NewBatch()
+				batch := s.folder.DB.NewBatch()
 				for k := range 8 {
 					_ = batch.Set(fmt.Appendf(nil, "z/%d/advertisers/a%d/campaigns/c%d", k, i%owners, i), value[:len(value)/8], nil)
 				}
@@ -172,7 +172,7 @@ func BenchmarkWitness(b *testing.B) {
 	}
 	defer s.Close()
 	for b.Loop() {
-		if err := errors.Join(s.checkLog(), s.witness.acknowledge(0)); err != nil {
+		if err := errors.Join(s.folder.CheckPlace(), s.witness.acknowledge(0)); err != nil {
 			b.Fatal(err)
 		}
 	}

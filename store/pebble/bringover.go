@@ -44,7 +44,7 @@ const (
 
 // bringOver gives a new folder its format and currency, and an old folder the present format.
 func (s *Store) bringOver(o *Options) error {
-	format, err := s.read(keyFormat)
+	format, err := s.folder.Read(keyFormat)
 	if err != nil {
 		return err
 	}
@@ -54,8 +54,8 @@ func (s *Store) bringOver(o *Options) error {
 	if s.bringing == nil {
 		return nil
 	}
-	p := passage{store: s, state: s.bringing, batch: s.db.NewBatch(), entriesABatch: o.entriesABatch, begun: time.Now(),
-		told: time.Now()}
+	p := passage{store: s, state: s.bringing, batch: s.folder.DB.NewBatch(), entriesABatch: o.entriesABatch,
+		begun: time.Now(), told: time.Now()}
 	if p.entriesABatch == 0 {
 		p.entriesABatch = entriesABatch
 	}
@@ -69,22 +69,22 @@ func (s *Store) bringOver(o *Options) error {
 
 // begin makes a new folder.
 func (s *Store) begin(currency string) error {
-	batch := s.db.NewBatch()
+	batch := s.folder.DB.NewBatch()
 	_ = batch.Set(keyFormat, []byte(Format), nil) // a batch in memory takes every Set
 	_ = batch.Set(keyCurrency, []byte(currency), nil)
-	if err := s.write(batch, pebble.Sync); err != nil {
+	if err := s.folder.Write(batch, pebble.Sync); err != nil {
 		return err
 	}
 	// The log that Pebble starts a new folder with does not say what was synced; the next log does.
-	if err := s.db.Flush(); err != nil {
-		return s.unreadable(err)
+	if err := s.folder.DB.Flush(); err != nil {
+		return s.folder.Unreadable(err)
 	}
 	return nil
 }
 
 // readBringOver notes whether the folder must be brought over, and how far that has come.
 func (s *Store) readBringOver() error {
-	format, err := s.read(keyFormat)
+	format, err := s.folder.Read(keyFormat)
 	if err != nil {
 		return err
 	}
@@ -92,13 +92,13 @@ func (s *Store) readBringOver() error {
 		s.bringing = &diskpb.BringOver{From: string(format)}
 		return nil
 	}
-	value, err := s.read(keyBringOver)
+	value, err := s.folder.Read(keyBringOver)
 	if err != nil || value == nil {
 		return err
 	}
 	s.bringing = new(diskpb.BringOver)
 	if err := proto.Unmarshal(value, s.bringing); err != nil {
-		return damage("in "+s.dir, err)
+		return s.folder.Damaged(err)
 	}
 	return nil
 }
@@ -172,7 +172,7 @@ func (p *passage) begin(ctx context.Context) error {
 // check compares the counts of the folder with those of the commits.
 func (p *passage) check(found tally) error {
 	c := &p.store.clock
-	return (&audit{tally: found, counters: c.counters}).check(p.store.dir, c)
+	return (&audit{tally: found, counters: c.counters}).check(p.store.folder, c)
 }
 
 // goOn brings over the rest of the folder.
@@ -251,16 +251,16 @@ func (p *passage) write(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := p.store.checkRoom(); err != nil {
+	if err := p.store.folder.CheckRoom(); err != nil {
 		return err
 	}
 	if err := p.store.noteBringOver(p.batch); err != nil {
 		return err
 	}
-	if err := p.store.write(p.batch, pebble.Sync); err != nil {
+	if err := p.store.folder.Write(p.batch, pebble.Sync); err != nil {
 		return err
 	}
-	p.batch, p.entries = p.store.db.NewBatch(), 0
+	p.batch, p.entries = p.store.folder.DB.NewBatch(), 0
 	if time.Since(p.told) >= tellEvery {
 		p.tell("bringing the catalogue over")
 	}
@@ -284,7 +284,7 @@ func (p *passage) end() error {
 	s := p.store
 	_ = p.batch.Delete(keyBringOver, nil) // a batch in memory takes every step
 	_ = p.batch.Set(keyClock, s.clock.encode(), nil)
-	if err := s.write(p.batch, pebble.Sync); err != nil {
+	if err := s.folder.Write(p.batch, pebble.Sync); err != nil {
 		return err
 	}
 	p.tell("the catalogue has the present format")
@@ -293,6 +293,7 @@ func (p *passage) end() error {
 
 func (p *passage) tell(what string) {
 	p.told = time.Now()
-	p.store.log.Info(what, "folder", p.store.dir, "from", p.state.GetFrom(), "to", Format, "entries", p.state.GetEntries(),
-		"of", p.store.clock.tally.entries, "after", time.Since(p.begun).Round(time.Millisecond))
+	p.store.folder.Log.Info(what, "folder", p.store.folder.Dir, "from", p.state.GetFrom(), "to", Format,
+		"entries", p.state.GetEntries(), "of", p.store.clock.tally.entries, "after",
+		time.Since(p.begun).Round(time.Millisecond))
 }

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/folder"
 	diskpb "github.com/hexbid/hexbid/proto/hexbid/disk/v1"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/store/pebble/earlier"
@@ -110,7 +111,7 @@ func TestFoldersOfEveryEarlierFormatAreBroughtOver(t *testing.T) {
 				if err := want.check(s); err != nil {
 					t.Fatal(err)
 				}
-				if format, err := s.read(keyFormat); err != nil || string(format) != Format {
+				if format, err := s.folder.Read(keyFormat); err != nil || string(format) != Format {
 					t.Errorf("format %q, %v", format, err)
 				}
 				checkCounters(t, s, folder)
@@ -326,30 +327,35 @@ func batchesInLogs(t *testing.T, mem vfs.FS, prefix string) (counts []int) {
 		t.Fatal(err)
 	}
 	for _, log := range logs {
-		var file logFile
 		reader := log.OpenForRead()
-		err := file.read(func() (io.Reader, int64, error) {
-			r, at, err := reader.NextRecord()
-			return r, at.Physical, err
-		}, func(batch []byte) {
-			n, steps := 0, batchrepr.Read(batch)
-			for {
-				_, key, _, ok, err := steps.Next()
-				if !ok || err != nil {
-					break
-				}
-				if strings.HasPrefix(string(key), prefix) {
-					n++
-				}
+		for {
+			r, _, err := reader.NextRecord()
+			if err != nil {
+				break // the end, or half a record
 			}
-			counts = append(counts, n)
-		})
-		if err != nil {
-			t.Fatal(err)
+			batch, err := io.ReadAll(r)
+			if err != nil {
+				break
+			}
+			counts = append(counts, keysWith(batch, prefix))
 		}
 		_ = reader.Close()
 	}
 	return counts
+}
+
+// keysWith counts the keys of a prefix in an encoded batch.
+func keysWith(batch []byte, prefix string) (n int) {
+	steps := batchrepr.Read(batch)
+	for {
+		_, key, _, ok, err := steps.Next()
+		if !ok || err != nil {
+			return n
+		}
+		if strings.HasPrefix(string(key), prefix) {
+			n++
+		}
+	}
 }
 
 func TestAnEarlierFolderThatLacksARecordIsLeftAsItIs(t *testing.T) {
@@ -418,11 +424,11 @@ func TestALossInAFolderThatIsHalfWayIsNoticedAndCanBeAccepted(t *testing.T) {
 
 func TestAFolderOfTheThirdFormatNeedsItsWitness(t *testing.T) {
 	mem := earlierFolder(t, "format-3")
-	if err := mem.Remove(witnessPath("catalogue")); err != nil {
+	if err := mem.Remove(folder.WitnessPath("catalogue")); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Open(Options{Dir: "catalogue", FS: mem, Currency: "CNY", Log: quiet})
-	wantRefusal(t, err, witnessPath("catalogue"), "missing or damaged")
+	wantRefusal(t, err, folder.WitnessPath("catalogue"), "missing or damaged")
 }
 
 func TestAnEarlierRecordInAFolderOfThePresentFormatIsDamage(t *testing.T) {
@@ -438,7 +444,7 @@ func TestAnEarlierRecordInAFolderOfThePresentFormatIsDamage(t *testing.T) {
 	})
 	s := open(t, Options{Dir: "catalogue", FS: mem, Log: quiet})
 	defer s.Close()
-	if err := s.db.Set(recordKey(hexbid.KindAdvertiser, "advertisers/a0"), before, pebble.Sync); err != nil {
+	if err := s.folder.DB.Set(recordKey(hexbid.KindAdvertiser, "advertisers/a0"), before, pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
 	showAll(s)

@@ -197,7 +197,7 @@ func (v *view) iterate(letter byte) (*pebble.Iterator, error) {
 	from, end := space(letter)
 	iter, err := v.snapshot.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: end})
 	if err != nil {
-		return nil, v.store.unreadable(err)
+		return nil, v.store.folder.Unreadable(err)
 	}
 	return iter, nil
 }
@@ -227,7 +227,7 @@ func (r *logReader) link(ctx context.Context) (*diskpb.Change, error) {
 		return nil, err
 	}
 	if !r.changes.Valid() {
-		err := r.view.store.ended(r.changes)
+		err := r.view.store.folder.Ended(r.changes)
 		if err == nil && r.previous != r.view.clock.log.lastHash {
 			err = r.broken("its end is missing")
 		}
@@ -235,7 +235,7 @@ func (r *logReader) link(ctx context.Context) (*diskpb.Change, error) {
 	}
 	value, err := r.changes.ValueAndErr()
 	if err != nil {
-		return nil, r.view.store.unreadable(err)
+		return nil, r.view.store.folder.Unreadable(err)
 	}
 	record, err := decodeChange(value)
 	if err != nil {
@@ -252,8 +252,8 @@ func (r *logReader) link(ctx context.Context) (*diskpb.Change, error) {
 // broken returns the error for a log whose chain is broken. The catalogue's records do not depend on the log.
 func (r *logReader) broken(how string) error {
 	return hexbid.Errorf(hexbid.DataLoss, "data", "the log of changes in %s breaks off behind version %d (%s): "+
-		"restore the catalogue from a copy, or start once with --accept-loss to begin the log anew", r.view.store.dir, r.last,
-		how)
+		"restore the catalogue from a copy, or start once with --accept-loss to begin the log anew",
+		r.view.store.folder.Dir, r.last, how)
 }
 
 // logIsWhole reads the whole log. Its error says where the chain breaks.
@@ -311,7 +311,7 @@ func (s *Store) addVerdict(c *store.Change, e *diskpb.Entry) error {
 	}
 	v, err := wire.UnpackVerdict(e.GetVerdictBefore())
 	if err != nil {
-		return damage("in "+s.dir, err)
+		return s.folder.Damaged(err)
 	}
 	c.Verdicts = append(c.Verdicts, store.PastVerdict{Name: e.GetName(), Verdict: store.Verdict(v)})
 	return nil
@@ -324,7 +324,7 @@ func (s *Store) image(e *diskpb.Entry) (store.Record, error) {
 	}
 	r, err := unpack(kindIn(e.GetName()), e.GetBefore())
 	if err != nil {
-		return r, damage("in "+s.dir, err)
+		return r, s.folder.Damaged(err)
 	}
 	return r, nil
 }
@@ -346,7 +346,7 @@ func (r *logReader) after(version uint64, e *diskpb.Entry) (record store.Record,
 		}
 	}
 	if err == nil {
-		err = r.view.store.ended(r.history)
+		err = r.view.store.folder.Ended(r.history)
 	}
 	if err == nil && !there {
 		record, there, err = r.view.Record(e.GetName())
@@ -363,7 +363,7 @@ func (v *view) derivedOf(r *store.Record) (kept *store.Derived, err error) {
 	_, err = v.read(appendDerivedKey(nil, kindIn(m.Name), m.Name), func(value []byte) error {
 		d, err := decodeDerived(value)
 		if err != nil {
-			return damage("in "+v.store.dir, err)
+			return v.store.folder.Damaged(err)
 		}
 		if d.UID == m.UID && d.Version == m.Version {
 			kept = &d
@@ -396,7 +396,7 @@ func (l *laterChanges) entry(version uint64, name string) (*diskpb.Entry, error)
 	}
 	e := byName[name]
 	if e == nil {
-		return nil, damage("in "+l.view.store.dir, fmt.Errorf("the log of changes has version %d without %q", version, name))
+		return nil, l.view.store.folder.Damaged(fmt.Errorf("the log of changes has version %d without %q", version, name))
 	}
 	return e, nil
 }
@@ -409,7 +409,7 @@ func (l *laterChanges) decode(version uint64) (map[string]*diskpb.Entry, error) 
 		size = len(value)
 		record, err := decodeChange(value)
 		if err != nil {
-			return damage("in "+l.view.store.dir, err)
+			return l.view.store.folder.Damaged(err)
 		}
 		for _, e := range record.GetEntries() {
 			byName[e.GetName()] = e
@@ -417,7 +417,7 @@ func (l *laterChanges) decode(version uint64) (map[string]*diskpb.Entry, error) 
 		return nil
 	})
 	if err == nil && !found {
-		err = damage("in "+l.view.store.dir, fmt.Errorf("the log of changes lacks version %d", version))
+		err = l.view.store.folder.Damaged(fmt.Errorf("the log of changes lacks version %d", version))
 	}
 	if err != nil {
 		return nil, err
@@ -431,13 +431,13 @@ func (l *laterChanges) decode(version uint64) (map[string]*diskpb.Entry, error) 
 
 // latestChange returns when the last change was made.
 func (s *Store) latestChange() (at time.Time, err error) {
-	value, err := s.read(changeKey(s.clock.version))
+	value, err := s.folder.Read(changeKey(s.clock.version))
 	if err != nil || value == nil {
 		return at, err
 	}
 	change, err := decodeChange(value)
 	if err != nil {
-		return at, damage("in "+s.dir, err)
+		return at, s.folder.Damaged(err)
 	}
 	return change.GetAt().AsTime(), nil
 }

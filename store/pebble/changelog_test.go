@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/folder"
 	diskpb "github.com/hexbid/hexbid/proto/hexbid/disk/v1"
 	"github.com/hexbid/hexbid/store"
 )
@@ -57,7 +58,7 @@ func TestAChangeOnDiskIsTheMessageOfTheContract(t *testing.T) {
 		return outcomes[0].Change
 	}
 	first, second := write("one"), write("two")
-	value, err := s.read(changeKey(second.Version))
+	value, err := s.folder.Read(changeKey(second.Version))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +180,7 @@ func TestAnEndOrABeginningThatIsMissingIsNoticed(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := s.db.Delete(changeKey(version), pebble.Sync); err != nil {
+			if err := s.folder.DB.Delete(changeKey(version), pebble.Sync); err != nil {
 				t.Fatal(err)
 			}
 			showAll(s)
@@ -257,7 +258,7 @@ func FuzzDecodeChange(f *testing.F) {
 	}
 	e := entry{name: "advertisers/a", before: 1, after: 2, image: []byte{}, verdict: []byte{}}
 	f.Add(appendEnd(appendBytes(head, changeEntries, e.append(nil)), 3, digest{1}))
-	s := &Store{}
+	s := &Store{folder: new(folder.Folder)}
 	f.Fuzz(func(_ *testing.T, value []byte) {
 		c, err := decodeChange(value)
 		if err != nil {

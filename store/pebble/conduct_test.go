@@ -24,11 +24,11 @@ func TestPebble(t *testing.T) {
 				t.Fatal(err)
 			}
 			was := s.(*Store)
-			return open(t, Options{Dir: was.dir, FS: was.fs, Retention: was.retention})
+			return open(t, Options{Dir: was.folder.Dir, FS: was.folder.FS, Retention: was.retention})
 		},
 		OpenAgain: func(_ testing.TB, s store.Store) (store.Store, error) {
 			first := s.(*Store)
-			return Open(Options{Dir: first.dir, FS: first.fs, Currency: "CNY"})
+			return Open(Options{Dir: first.folder.Dir, FS: first.folder.FS, Currency: "CNY"})
 		},
 		Stopping: stopping,
 		Holding:  holdingUp,
@@ -82,12 +82,12 @@ func holdingUp(t testing.TB) (store.Store, func() (<-chan struct{}, func())) {
 // tamper flips a bit of a change in the log.
 func tamper(t testing.TB, s store.Store, version uint64) {
 	p := s.(*Store)
-	value, err := p.read(changeKey(version))
+	value, err := p.folder.Read(changeKey(version))
 	if err != nil || value == nil {
 		t.Fatalf("the change of version %d: %v", version, err)
 	}
 	value[len(value)/2] ^= 1
-	if err := p.db.Set(changeKey(version), value, pebble.Sync); err != nil {
+	if err := p.folder.DB.Set(changeKey(version), value, pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
 	showAll(p)
@@ -96,7 +96,7 @@ func tamper(t testing.TB, s store.Store, version uint64) {
 // drop takes a change out of the log.
 func drop(t testing.TB, s store.Store, version uint64) {
 	p := s.(*Store)
-	if err := p.db.Delete(changeKey(version), pebble.Sync); err != nil {
+	if err := p.folder.DB.Delete(changeKey(version), pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
 	showAll(p)

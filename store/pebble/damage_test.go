@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/folder"
 	"github.com/hexbid/hexbid/store"
 )
 
@@ -48,7 +49,7 @@ func fill(t *testing.T, fs vfs.FS, dir string) *catalogue {
 			delete(c.want, gone)
 		}
 		if round < 3 {
-			if err := s.db.Flush(); err != nil {
+			if err := s.folder.DB.Flush(); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -77,11 +78,11 @@ func (c *catalogue) copy(t *testing.T) string {
 	if err := os.CopyFS(dir, os.DirFS(c.dir)); err != nil {
 		t.Fatal(err)
 	}
-	witness, err := os.ReadFile(witnessPath(c.dir))
+	witness, err := os.ReadFile(folder.WitnessPath(c.dir))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(witnessPath(dir), witness, 0o600); err != nil {
+	if err := os.WriteFile(folder.WitnessPath(dir), witness, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -277,14 +278,14 @@ func TestAFlippedByteAnywhereInTheLogIsNoticed(t *testing.T) {
 	s := open(t, Options{Dir: "d/c", FS: mem, Log: quiet})
 	defer s.Close()
 	c := &catalogue{dir: "d/c", want: map[string]hexbid.Meta{}}
-	start := readable(t, mem, s.witness.path)
+	start := readable(t, mem, s.witness.file.Path)
 	for i := range 60 { // more than a block of 32 KiB
 		c.commit(t, s, fmt.Sprintf("advertisers/a%d", i))
 	}
-	path := s.currentLog.Load().path
+	path := newestLog(t, mem)
 	killed := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: seeded()})
-	log, witness := readable(t, killed, path), readable(t, killed, s.witness.path)
-	if len(log) < blockBytes {
+	log, witness := readable(t, killed, path), readable(t, killed, s.witness.file.Path)
+	if len(log) < 32<<10 {
 		t.Fatalf("a log of %d bytes", len(log))
 	}
 	lastRecord := len(log) - 1000 // of some 800 bytes
@@ -298,9 +299,19 @@ func TestAFlippedByteAnywhereInTheLogIsNoticed(t *testing.T) {
 	}
 }
 
+// newestLog returns the path of the log that the store in d/c writes to.
+func newestLog(t *testing.T, fs vfs.FS) string {
+	t.Helper()
+	logs, err := folder.Logs(fs, "d/c", clockVersion)
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("logs %v, %v", logs, err)
+	}
+	return logs[len(logs)-1].Path
+}
+
 func readable(t *testing.T, fs vfs.FS, path string) []byte {
 	t.Helper()
-	b, err := readFile(fs, path)
+	b, err := folder.ReadFile(fs, path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +336,7 @@ func (c *catalogue) flip(t *testing.T, f flipped) {
 	}
 	log := append([]byte{}, f.log...)
 	log[f.at] ^= f.bit
-	if err := errors.Join(replaceFile(fs, f.path, log), replaceFile(fs, witnessPath(c.dir),
+	if err := errors.Join(folder.ReplaceFile(fs, f.path, log), folder.ReplaceFile(fs, folder.WitnessPath(c.dir),
 		slices.Clone(f.witness))); err != nil {
 		t.Fatal(err)
 	}
@@ -340,28 +351,5 @@ func (c *catalogue) flip(t *testing.T, f flipped) {
 	}
 	if s != nil {
 		s.Close()
-	}
-}
-
-var errNone = errors.New("none")
-
-// TestAStoreWhosePebbleGivesUpStillCloses calls what Pebble calls when it gives
-// up, which never returns.
-func TestAStoreWhosePebbleGivesUpStillCloses(t *testing.T) {
-	s := open(t, Options{Dir: "d", FS: vfs.NewMem(), Log: quiet})
-	go (&logger{log: quiet, gaveUp: s.gaveUp}).Fatalf("%v", errNone)
-	<-s.Failed()
-	closed := make(chan error, 1)
-	go func() { closed <- s.Close() }()
-	select {
-	case err := <-closed:
-		if err != nil {
-			t.Error(err)
-		}
-	case <-time.After(time.Minute):
-		t.Error("it does not close")
-	}
-	if hexbid.KindOf(s.Failure()) != hexbid.Unavailable {
-		t.Errorf("failure %v", s.Failure())
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/folder"
 	"github.com/hexbid/hexbid/store"
 )
 
@@ -44,7 +45,7 @@ func earlierFolder(t testing.TB, name string) *vfs.MemFS {
 }
 
 func writeFile(mem *vfs.MemFS, name string, content []byte) error {
-	if err := makeDir(mem, path.Dir(name)); err != nil {
+	if err := folder.MakeDir(mem, path.Dir(name)); err != nil {
 		return err
 	}
 	f, err := mem.Create(name, vfs.WriteCategoryUnspecified)
@@ -64,7 +65,7 @@ func writeFile(mem *vfs.MemFS, name string, content []byte) error {
 // edited opens a folder past the store.
 func edited(t testing.TB, mem vfs.FS, edit func(*pebble.DB)) {
 	t.Helper()
-	db, err := pebble.Open("catalogue", &pebble.Options{FS: mem, Logger: &logger{log: quiet},
+	db, err := pebble.Open("catalogue", &pebble.Options{FS: mem, Logger: silent{},
 		FormatMajorVersion: pebble.FormatNewest})
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +90,7 @@ func manyEarlier(t testing.TB, count int) *vfs.MemFS {
 // fillEarlier makes a folder of the third format with resources of a kind.
 func fillEarlier(t testing.TB, mem vfs.FS, count int, resource func(hexbid.Meta) hexbid.Resource) {
 	t.Helper()
-	if err := makeDir(mem, "catalogue"); err != nil {
+	if err := folder.MakeDir(mem, "catalogue"); err != nil {
 		t.Fatal(err)
 	}
 	encoding, err := cbor.EncOptions{Time: cbor.TimeRFC3339Nano}.EncMode()
@@ -115,12 +116,23 @@ func fillEarlier(t testing.TB, mem vfs.FS, count int, resource func(hexbid.Meta)
 			t.Fatal(err)
 		}
 	})
-	w, err := newWitness(mem, witnessPath("catalogue"), testimony{acknowledged: uint64(count), versions: uint64(count),
-		uids: hexbid.UID(count), closed: true})
+	said := testimony{acknowledged: uint64(count), versions: uint64(count), uids: hexbid.UID(count), closed: true}
+	options := Options{Dir: "catalogue", FS: mem}
+	form := options.folder()
+	w, err := folder.NewWitness(&form, said.encode())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.close(true); err != nil {
+	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// silent drops Pebble's messages.
+type silent struct{}
+
+func (silent) Infof(string, ...any)  {}
+func (silent) Errorf(string, ...any) {}
+func (silent) Fatalf(format string, args ...any) {
+	panic(fmt.Sprintf(format, args...))
 }

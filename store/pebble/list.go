@@ -22,7 +22,7 @@ func (v *view) list(ctx context.Context, q store.ListQuery, visit func(store.Rec
 	iter, err := v.snapshot.NewIter(&pebble.IterOptions{LowerBound: recordKey(q.Kind, course.From),
 		UpperBound: recordKey(q.Kind, course.To)})
 	if err != nil {
-		return "", v.store.unreadable(err)
+		return "", v.store.folder.Unreadable(err)
 	}
 	defer iter.Close()
 	for course.More() {
@@ -31,7 +31,7 @@ func (v *view) list(ctx context.Context, q store.ListQuery, visit func(store.Rec
 		}
 		if !iter.SeekGE(recordKey(q.Kind, course.From)) {
 			course.End()
-			return course.Next, v.store.ended(iter)
+			return course.Next, v.store.folder.Ended(iter)
 		}
 		if name := nameIn(iter.Key()); course.Finds(name) {
 			r, err := v.store.decode(q.Kind, iter.Value())

@@ -4,14 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"syscall"
-	"time"
 
-	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/folder"
 	"github.com/hexbid/hexbid/store"
 )
 
@@ -33,9 +29,8 @@ type Options struct {
 	entriesABatch int // of bringing over; entriesABatch when 0
 }
 
-// Open opens or creates a store. Its error says what prevents that and what to do: another process, another format,
-// another currency, a disk that refuses (Unavailable), or a damaged file or lost writes (DataLoss).
-func Open(o Options) (*Store, error) {
+// complete fills in what the caller has left out.
+func (o *Options) complete() {
 	if o.FS == nil {
 		o.FS = vfs.Default
 	}
@@ -48,15 +43,36 @@ func Open(o Options) (*Store, error) {
 	if o.Retention == (store.Retention{}) {
 		o.Retention = store.DefaultRetention
 	}
+}
+
+// folder says how to open the store's folder.
+func (o *Options) folder() folder.Options {
+	return folder.Options{Dir: o.Dir, FS: o.FS, Log: o.Log, AcceptLoss: o.AcceptLoss, Position: clockVersion,
+		Terms: folder.Terms{Content: "catalogue", Unit: "version", Meanwhile: "searches go on"}, Magic: witnessMagic,
+		RestBytes: witnessRest, CacheBytes: cacheBytes}
+}
+
+// clockVersion returns the version of a row that holds the clock, which is in every batch.
+func clockVersion(key, value []byte) (uint64, bool) {
+	if string(key) != string(keyClock) {
+		return 0, false
+	}
+	c, ok := decodeClock(value)
+	return c.version, ok
+}
+
+// Open opens or creates a store. Its error says what prevents that and what to do: another process, another format,
+// another currency, a disk that refuses (Unavailable), or a damaged file or lost writes (DataLoss).
+func Open(o Options) (*Store, error) {
+	o.complete()
 	if err := o.Retention.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Store{dir: o.Dir, fs: o.FS, log: o.Log, retention: o.Retention, cleaner: hold(pebble.DeleteCleaner{}.Clean),
-		failed: make(chan struct{}), closing: make(chan struct{}), queue: make(chan *request, requestsWaiting),
+	s := &Store{retention: o.Retention, closing: make(chan struct{}), queue: make(chan *request, requestsWaiting),
 		free: make(chan struct{}), staged: make(chan *round), stagerEnded: make(chan struct{}),
 		pruneSoon: make(chan struct{}, 1)}
 	var err error
-	if s.lock, err = lockDir(o.FS, o.Dir); err != nil {
+	if s.folder, err = folder.Open(o.folder()); err != nil {
 		return nil, err
 	}
 	if err := s.open(&o); err != nil {
@@ -65,27 +81,8 @@ func Open(o Options) (*Store, error) {
 	return s, nil
 }
 
-func lockDir(fs vfs.FS, dir string) (*pebble.Lock, error) {
-	if err := makeDir(fs, dir); err != nil {
-		return nil, hexbid.Errorf(hexbid.Unavailable, "data", "folder %s cannot be made: %v", dir, err)
-	}
-	lock, err := pebble.LockDirectory(dir, fs)
-	if err != nil {
-		return nil, hexbid.Errorf(hexbid.Unavailable, "data",
-			"folder %s is in use by another process, or not writable: %v", dir, err)
-	}
-	return lock, nil
-}
-
-// open opens the folder, which is locked already.
+// open reads the folder, which Pebble has opened.
 func (s *Store) open(o *Options) error {
-	r := recovery{store: s, accept: o.AcceptLoss}
-	if err := r.inspect(); err != nil {
-		return err
-	}
-	if err := r.openPebble(); err != nil {
-		return err
-	}
 	if err := s.checkFormat(o.Currency); err != nil {
 		return err
 	}
@@ -95,7 +92,7 @@ func (s *Store) open(o *Options) error {
 	if err := s.readClock(); err != nil {
 		return err
 	}
-	if err := r.compare(); err != nil {
+	if err := s.compare(); err != nil {
 		return err
 	}
 	if err := s.bringOver(o); err != nil {
@@ -104,14 +101,10 @@ func (s *Store) open(o *Options) error {
 	return s.start()
 }
 
-// start records the files that must stay in place, publishes the first view, and starts the store's goroutines.
+// start publishes the first view and starts the store's goroutines.
 func (s *Store) start() error {
-	for _, path := range []string{s.fs.PathJoin(s.dir, "LOCK"), s.witness.path} {
-		file, err := s.guard(path)
-		if err != nil {
-			return s.unreadable(err)
-		}
-		s.place = append(s.place, file)
+	if err := s.folder.Start(); err != nil {
+		return err
 	}
 	latest, err := s.latestChange()
 	if err != nil {
@@ -120,84 +113,8 @@ func (s *Store) start() error {
 	s.tape = store.NewTape(s.clock.version, s.Log)
 	s.publish(&view{clock: s.clock, latest: latest})
 	s.pruneSoon <- struct{}{} // the retention may be shorter than before
-	for _, run := range []func(){s.watch, s.stageRounds, s.writeRounds, s.pruneLog} {
+	for _, run := range []func(){s.stageRounds, s.writeRounds, s.pruneLog} {
 		s.running.Go(run)
 	}
 	return s.Failure() // of a background goroutine of Pebble's
-}
-
-// openPebble opens the folder with Pebble. When Pebble gives up, its goroutine never returns and is abandoned. After
-// that, and after a panic, the files that Pebble has opened stay open.
-func (s *Store) openPebble() error {
-	opened, failed := make(chan *pebble.DB, 1), make(chan error, 1)
-	go func() {
-		failed <- hexbid.Contain(func() error {
-			db, err := pebble.Open(s.dir, s.pebbleOptions())
-			opened <- db
-			return err
-		})
-	}()
-	select {
-	case err := <-failed:
-		if err != nil {
-			return s.doesNotOpen(err)
-		}
-		s.db = <-opened
-		return nil
-	case <-s.failed:
-		return s.Failure()
-	}
-}
-
-func (s *Store) pebbleOptions() *pebble.Options {
-	o := &pebble.Options{
-		FS:                 s.fs,
-		Lock:               s.lock,
-		Logger:             &logger{log: s.log, gaveUp: s.gaveUp},
-		EventListener:      &pebble.EventListener{DataCorruption: s.corrupted, WALCreated: s.logCreated},
-		Cleaner:            s.cleaner,
-		FormatMajorVersion: pebble.FormatNewest,
-		MemTableSize:       32 << 20,
-		CacheSize:          cacheBytes,
-	}
-	for i := range o.Levels {
-		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-	}
-	return o
-}
-
-// doesNotOpen returns the error for a folder that Pebble refuses.
-func (s *Store) doesNotOpen(err error) error {
-	kind := hexbid.DataLoss
-	if system := syscall.Errno(0); errors.As(err, &system) && system != syscall.ENOENT {
-		kind = hexbid.Unavailable // the system refuses, the files may be whole
-	}
-	return hexbid.Errorf(kind, "data",
-		"folder %s does not open: %v; if a file is damaged or missing, restore the catalogue from a copy", s.dir, err)
-}
-
-// watch syncs the witness and checks that the folder is still in its place, at every tick, until the store fails or
-// closes.
-func (s *Store) watch() {
-	tick := time.NewTicker(syncEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-s.closing:
-			return
-		case <-s.failed:
-			return
-		case <-tick.C:
-			if err := s.witness.sync(); err != nil {
-				s.witnessFailed(err)
-			}
-			s.checkPlace()
-		}
-	}
-}
-
-func (s *Store) witnessFailed(err error) {
-	s.log.Error("the witness cannot be written", "file", s.witness.path, "error", err)
-	s.fail(hexbid.Errorf(hexbid.Unavailable, "data",
-		"the witness %s cannot be written (%v): searches go on, changes need a restart", s.witness.path, err))
 }

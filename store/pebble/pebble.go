@@ -24,26 +24,21 @@
 // refuses every later write and still serves reads, until the process is restarted on a disk with room. The store fails
 // in the same way when it finds a file damaged or the folder gone.
 //
-// No acknowledged write is lost unnoticed. Open compares the logs of writes with what they say was synced (logs.go),
-// and the clock with the witness (witness.go). The first scan compares all records, verdicts and counters with the
-// clock's sums, and names by uid and references with what the records say (scan.go). The log of changes is a chain of
-// hashes between two ends that the clock holds.
+// No acknowledged write is lost unnoticed. Package folder compares the logs of writes with what they say was synced
+// and with the witness, and Open the clock with the witness (recovery.go). The first scan compares all records, verdicts and
+// counters with the clock's sums, and names by uid and references with what the records say (scan.go). The log of
+// changes is a chain of hashes between two ends that the clock holds.
 package pebble
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/folder"
 	diskpb "github.com/hexbid/hexbid/proto/hexbid/disk/v1"
 	"github.com/hexbid/hexbid/store"
 )
@@ -51,27 +46,14 @@ import (
 // Format is the version of the layout on disk. Open brings over folders of earlier formats.
 const Format = "4"
 
-const (
-	// minFreeBytes is the free space that a commit demands. A refusal before writing leaves the store whole.
-	minFreeBytes = 64 << 20
-	// cacheBytes bounds the cache of blocks, which serves the lookups of writes.
-	cacheBytes = 256 << 20
-	// syncEvery spaces the syncs of the witness.
-	syncEvery = 500 * time.Millisecond
-	// closeWithin bounds how long Pebble may take to close.
-	closeWithin = 30 * time.Second
-)
+// cacheBytes bounds the cache of blocks, which serves the lookups of writes.
+const cacheBytes = 256 << 20
 
 // Store is a store.Store on Pebble.
 type Store struct {
-	db      *pebble.DB
-	lock    *pebble.Lock
-	dir     string
-	fs      vfs.FS
-	log     *slog.Logger
-	tape    *store.Tape
-	cleaner cleaner
-	losses  []store.Loss
+	folder *folder.Folder
+	tape   *store.Tape
+	losses []store.Loss
 
 	retention    store.Retention
 	acceptedLoss bool // at this start
@@ -91,63 +73,48 @@ type Store struct {
 	stagerEnded   chan struct{}
 	pruneSoon     chan struct{}
 	synced        atomic.Pointer[view]
-	views         sync.WaitGroup // counts all views still held
 
-	witness    *witness
-	place      []guarded // files that must stay in their place
-	currentLog atomic.Pointer[guarded]
-	running    sync.WaitGroup // background goroutines, until the store closes
-	closing    chan struct{}
-
-	failed   chan struct{} // closed when the store cannot go on
-	failOnce sync.Once
-	failure  atomic.Pointer[hexbid.Error]
-	stuck    atomic.Bool // Pebble neither goes on nor closes
-	closed   atomic.Bool
+	witness witness
+	running sync.WaitGroup // background goroutines, until the store closes
+	closing chan struct{}
+	closed  atomic.Bool
 }
+
+// Failed implements store.Durable.
+func (s *Store) Failed() <-chan struct{} { return s.folder.Failed() }
+
+// Failure implements store.Durable.
+func (s *Store) Failure() error { return s.folder.Failure() }
 
 // checkFormat refuses a folder of another format or currency.
 func (s *Store) checkFormat(currency string) error {
-	format, err := s.read(keyFormat)
+	format, err := s.folder.Read(keyFormat)
 	if err != nil || format == nil {
 		return err
 	}
 	if string(format) != Format && !slices.Contains(earlierFormats, string(format)) {
 		return hexbid.Errorf(hexbid.Unavailable, "data",
 			"folder %s has format %q, this program reads %q: use the program that wrote it, "+
-				"or export and import the catalogue", s.dir, format, Format)
+				"or export and import the catalogue", s.folder.Dir, format, Format)
 	}
-	recorded, err := s.read(keyCurrency)
+	recorded, err := s.folder.Read(keyCurrency)
 	if err == nil && string(recorded) != currency {
 		err = hexbid.Errorf(hexbid.Unavailable, "currency",
-			"folder %s is kept in %s, not %s: a catalogue has one currency for ever", s.dir, recorded, currency)
+			"folder %s is kept in %s, not %s: a catalogue has one currency for ever", s.folder.Dir, recorded, currency)
 	}
 	return err
 }
 
 func (s *Store) readClock() error {
-	value, err := s.read(keyClock)
+	value, err := s.folder.Read(keyClock)
 	if err != nil || value == nil {
 		return err
 	}
 	var ok bool
 	if s.clock, ok = decodeClock(value); !ok {
-		return damage("in "+s.dir, fmt.Errorf("a clock of %d bytes", len(value)))
+		return s.folder.Damaged(fmt.Errorf("a clock of %d bytes", len(value)))
 	}
 	return nil
-}
-
-// read copies a value while the store is being opened, nil when there is none.
-func (s *Store) read(key []byte) ([]byte, error) {
-	value, closer, err := s.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, s.unreadable(err)
-	}
-	defer closer.Close()
-	return append([]byte{}, value...), nil
 }
 
 // ByUID implements store.Store.
@@ -215,7 +182,7 @@ func (s *Store) decode(kind hexbid.ResourceKind, value []byte) (store.Record, er
 	}
 	r, err := decode(kind, value)
 	if err != nil {
-		return r, damage("in "+s.dir, err)
+		return r, s.folder.Damaged(err)
 	}
 	return r, nil
 }
@@ -227,7 +194,7 @@ func (s *Store) decodeVerdict(value []byte) (store.Verdict, error) {
 	}
 	v, err := decode(value)
 	if err != nil {
-		return v, damage("in "+s.dir, err)
+		return v, s.folder.Damaged(err)
 	}
 	return v, nil
 }
@@ -244,40 +211,17 @@ func (s *Store) Close() error {
 	return s.release()
 }
 
-// release closes what is open within a bounded time, because a disk that hangs may hold Pebble or the witness for ever.
+// release closes what is open within a bounded time.
 func (s *Store) release() error {
 	close(s.closing)
-	closed := make(chan error, 1)
-	go func() { closed <- s.closeAll() }()
-	bound := time.NewTimer(closeWithin)
-	defer bound.Stop()
-	select {
-	case err := <-closed:
-		if err != nil {
-			return fmt.Errorf("store: %w", err)
+	err := s.folder.Close(func() {
+		s.running.Wait()
+		if last := s.synced.Swap(nil); last != nil {
+			last.snapshot.Release()
 		}
-		return nil
-	case <-bound.C:
-		return fmt.Errorf("store: %s did not close within %s: it is as a kill would leave it", s.dir, closeWithin)
+	}, s.witness.last)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
 	}
-}
-
-// closeAll closes a Pebble that is not stuck. It tells the witness last that everything was closed in order.
-func (s *Store) closeAll() error {
-	s.running.Wait()
-	if last := s.synced.Swap(nil); last != nil {
-		last.release()
-	}
-	s.views.Wait() // no reader may find Pebble closed
-	var err error
-	if !s.stuck.Load() {
-		if s.db != nil {
-			err = s.db.Close()
-		}
-		err = errors.Join(err, s.lock.Close())
-	}
-	if s.witness != nil {
-		err = errors.Join(err, s.witness.close(err == nil && s.failure.Load() == nil))
-	}
-	return err
+	return nil
 }

@@ -80,11 +80,11 @@ func TestAnotherCurrencyAndAnotherFormatAreRefused(t *testing.T) {
 	_, err := Open(Options{Dir: "d", FS: fs, Currency: "EUR"})
 	wantRefusal(t, err, "CNY", "EUR")
 	s = open(t, Options{Dir: "d", FS: fs})
-	batch := s.db.NewBatch()
+	batch := s.folder.DB.NewBatch()
 	if err := batch.Set(keyFormat, []byte("999"), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.write(batch, pebble.Sync); err != nil {
+	if err := s.folder.Write(batch, pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/folder"
 	diskpb "github.com/hexbid/hexbid/proto/hexbid/disk/v1"
 )
 
@@ -49,7 +50,7 @@ func (s *Store) pruneLog() {
 		for more := true; more; {
 			err := hexbid.Contain(func() (err error) { more, err = s.pruneStep(&oldest); return err })
 			if err != nil {
-				s.log.Warn("the log of changes is not pruned", "error", firstLine(err))
+				s.folder.Log.Warn("the log of changes is not pruned", "error", folder.FirstLine(err))
 				break
 			}
 		}
@@ -88,11 +89,11 @@ func (v *view) dueForPruning(mostBytes uint64, horizon time.Time, oldest *time.T
 		p.bytes < bytesAStep; ok = iter.Next() {
 		value, err := iter.ValueAndErr()
 		if err != nil {
-			return nil, v.store.unreadable(err)
+			return nil, v.store.folder.Unreadable(err)
 		}
 		change, err := decodeChange(value)
 		if err != nil {
-			return nil, damage("in "+v.store.dir, err)
+			return nil, v.store.folder.Damaged(err)
 		}
 		if *oldest = change.GetAt().AsTime(); v.clock.log.bytes-p.bytes <= mostBytes && !oldest.Before(horizon) {
 			break
@@ -103,7 +104,7 @@ func (v *view) dueForPruning(mostBytes uint64, horizon time.Time, oldest *time.T
 	if n == 0 {
 		p = nil
 	}
-	return p, v.store.ended(iter)
+	return p, v.store.folder.Ended(iter)
 }
 
 func (p *pruning) add(change *diskpb.Change, value []byte) {

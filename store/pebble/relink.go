@@ -15,7 +15,7 @@ const bytesABatch = 4 << 20
 // relink writes names by uid, references and counters anew from the records, and computes the tally of the counters. An
 // interrupted relink starts again from the beginning.
 func (s *Store) relink(ctx context.Context) error {
-	l := linker{store: s, batch: s.db.NewBatch(), counted: map[store.CounterKey]int64{}}
+	l := linker{store: s, batch: s.folder.DB.NewBatch(), counted: map[store.CounterKey]int64{}}
 	for _, letter := range []byte{uidSpace, referenceSpace, counterSpace} {
 		from, end := space(letter)
 		_ = l.batch.DeleteRange(from, end, nil) // a batch in memory takes every step
@@ -72,9 +72,9 @@ func (l *linker) writeFull() error {
 }
 
 func (l *linker) write() error {
-	if err := l.store.write(l.batch, pebble.Sync); err != nil {
+	if err := l.store.folder.Write(l.batch, pebble.Sync); err != nil {
 		return err
 	}
-	l.batch = l.store.db.NewBatch()
+	l.batch = l.store.folder.DB.NewBatch()
 	return nil
 }

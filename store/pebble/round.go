@@ -166,7 +166,7 @@ func (r *round) finish() error {
 	}
 	_ = r.batch.Set(keyClock, r.clock.encode(), nil)
 	if err := r.store.witness.lease(r.stage.Version, r.stage.LastUID); err != nil {
-		r.store.witnessFailed(err)
+		r.store.folder.WitnessFailed(err)
 		return r.store.Failure()
 	}
 	return nil

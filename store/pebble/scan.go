@@ -18,7 +18,7 @@ func (s *Store) Scan(ctx context.Context, f func(store.Record, *store.Derived) e
 	err = s.reading(func(v *view) error {
 		found, err := v.walk(ctx, f)
 		if err == nil {
-			err = found.check(s.dir, &v.clock)
+			err = found.check(s.folder, &v.clock)
 		}
 		version = v.clock.version
 		return err
@@ -26,7 +26,7 @@ func (s *Store) Scan(ctx context.Context, f func(store.Record, *store.Derived) e
 	if err != nil {
 		return 0, err
 	}
-	s.cleaner.release()
+	s.folder.DeleteObsolete()
 	return version, s.Failure()
 }
 
@@ -156,7 +156,7 @@ func (v *view) readChunks(ctx context.Context, to ...chan<- *chunk) error {
 			}
 		}
 	}
-	return errors.Join(v.store.ended(iter), v.store.ended(beside))
+	return errors.Join(v.store.folder.Ended(iter), v.store.folder.Ended(beside))
 }
 
 func (c *chunk) add(iter, beside *pebble.Iterator) {
@@ -188,7 +188,7 @@ func (s *Store) decodeChunk(c *chunk) (done decodedChunk) {
 		}
 		d, err := decodeDerived(c.data[i.derived:i.until])
 		if err != nil {
-			return decodedChunk{err: damage("in "+s.dir, err)}
+			return decodedChunk{err: s.folder.Damaged(err)}
 		}
 		if d.Of(&r) {
 			done.derived[n] = &d

@@ -105,12 +105,12 @@ func (st *stager) take(r *request) {
 
 // begin begins a round above the last one, or above the synced state if the last one is synced.
 func (st *stager) begin() error {
-	if err := st.store.checkRoom(); err != nil {
+	if err := st.store.folder.CheckRoom(); err != nil {
 		return err
 	}
 	base := st.store.hold()
 	st.current = &round{store: st.store, number: st.number + 1, base: base, clock: st.clock, changed: map[string]bool{},
-		batch: st.store.db.NewBatch()}
+		batch: st.store.folder.DB.NewBatch()}
 	st.known.view = base
 	if last := st.last; last != nil && base.round < last.number {
 		last.stage.StandOn(st.known)

@@ -138,7 +138,7 @@ func TestWhatIsNotSyncedIsNotSeen(t *testing.T) {
 	first := begin(s, declared(&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}}),
 		programStep("advertisers/a/programs/p"), judged)
 	waitFor(t, "Pebble shows the batch", func() bool {
-		value, err := s.read(recordKey(hexbid.KindAdvertiser, "advertisers/a"))
+		value, err := s.folder.Read(recordKey(hexbid.KindAdvertiser, "advertisers/a"))
 		return err == nil && value != nil
 	})
 	second := begin(s, programStep("advertisers/a/programs/q"))

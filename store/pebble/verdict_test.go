@@ -122,18 +122,18 @@ func TestALostOrDamagedVerdictIsNoticed(t *testing.T) {
 		harm func(s *Store, older []byte) error
 		want string
 	}{
-		"gone": {func(s *Store, _ []byte) error { return s.db.Delete(verdictKey(judgedPlace), pebble.Sync) },
+		"gone": {func(s *Store, _ []byte) error { return s.folder.DB.Delete(verdictKey(judgedPlace), pebble.Sync) },
 			"does not add up"},
 		"an older one": {func(s *Store, older []byte) error {
-			return s.db.Set(verdictKey(judgedPlace), older,
+			return s.folder.DB.Set(verdictKey(judgedPlace), older,
 				pebble.Sync)
 		}, "does not add up"},
 		"of another name": {func(s *Store, older []byte) error {
-			return s.db.Set(verdictKey(judgedPlace+"x"), older,
+			return s.folder.DB.Set(verdictKey(judgedPlace+"x"), older,
 				pebble.Sync)
 		}, "does not add up"},
 		"damaged": {func(s *Store, _ []byte) error {
-			return s.db.Set(verdictKey(judgedPlace), []byte{0xff},
+			return s.folder.DB.Set(verdictKey(judgedPlace), []byte{0xff},
 				pebble.Sync)
 		}, "is damaged"},
 	} {
@@ -149,7 +149,7 @@ func TestALostOrDamagedVerdictIsNoticed(t *testing.T) {
 					t.Fatal(err)
 				}
 				if round == 0 {
-					older, _ = s.read(verdictKey(judgedPlace))
+					older, _ = s.folder.Read(verdictKey(judgedPlace))
 				}
 			}
 			if err := c.harm(s, older); err != nil {

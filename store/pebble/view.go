@@ -3,34 +3,31 @@ package pebble
 import (
 	"encoding/binary"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/folder"
 	"github.com/hexbid/hexbid/store"
 )
 
 // view is the catalogue after a synced round of commits. Pebble shows a batch to readers before its sync has ended, so
-// all reads go through a view, which the committer replaces after each sync. A view counts its holders, of which the
-// store is one. When the last releases it, the view closes its Pebble snapshot.
+// all reads go through a view, which the committer replaces after each sync. The store is one of the holders of a
+// view's snapshot.
 type view struct {
 	store    *Store
-	snapshot *pebble.Snapshot
+	snapshot *folder.Snapshot
 	clock    clock
 	round    uint64    // number of the last round in the view
 	latest   time.Time // when the last change was made
-	holders  atomic.Int64
 }
 
 var _ store.View = (*view)(nil)
 
 // publish makes the present content of Pebble the view of all readers. Only one goroutine writes and publishes.
 func (s *Store) publish(next *view) {
-	next.store, next.snapshot = s, s.db.NewSnapshot()
-	next.holders.Store(1)
-	s.views.Add(1)
+	next.store, next.snapshot = s, s.folder.Snapshot()
 	if before := s.synced.Swap(next); before != nil {
 		before.release()
 	}
@@ -38,10 +35,7 @@ func (s *Store) publish(next *view) {
 
 // opening returns a view of the folder while the store is being opened. The caller releases it.
 func (s *Store) opening() *view {
-	v := &view{store: s, snapshot: s.db.NewSnapshot(), clock: s.clock}
-	v.holders.Store(1)
-	s.views.Add(1)
-	return v
+	return &view{store: s, snapshot: s.folder.Snapshot(), clock: s.clock}
 }
 
 // reading calls f with the present view unless the store is closed.
@@ -66,31 +60,13 @@ func (s *Store) look() *view {
 func (s *Store) hold() *view {
 	for {
 		v := s.synced.Load()
-		if v == nil || v.hold() {
+		if v == nil || v.snapshot.Hold() {
 			return v
 		}
 	}
 }
 
-// hold adds a holder, unless the last one has already released the view.
-func (v *view) hold() bool {
-	for {
-		n := v.holders.Load()
-		if n == 0 {
-			return false
-		}
-		if v.holders.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
-}
-
-func (v *view) release() {
-	if v.holders.Add(-1) == 0 {
-		_ = v.snapshot.Close() // it releases memory and never fails
-		v.store.views.Done()
-	}
-}
+func (v *view) release() { v.snapshot.Release() }
 
 // read calls use with the value of a key; use must not retain it. found is false when there is none.
 func (v *view) read(key []byte, use func(value []byte) error) (found bool, err error) {
@@ -99,7 +75,7 @@ func (v *view) read(key []byte, use func(value []byte) error) (found bool, err e
 		return false, nil
 	}
 	if err != nil {
-		return false, v.store.unreadable(err)
+		return false, v.store.folder.Unreadable(err)
 	}
 	defer closer.Close()
 	return true, use(value)
@@ -153,12 +129,12 @@ func (v *view) Referrers(name string, visit func(string) bool) error {
 	end := append(from[:len(from)-1:len(from)-1], 1)
 	iter, err := v.snapshot.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: end})
 	if err != nil {
-		return v.store.unreadable(err)
+		return v.store.folder.Unreadable(err)
 	}
 	defer iter.Close()
 	for ok := iter.First(); ok && visit(string(iter.Key()[len(from):])); ok = iter.Next() {
 	}
-	return v.store.ended(iter)
+	return v.store.folder.Ended(iter)
 }
 
 // isVersion reports whether the record of a name has a uid and a version. It decodes nothing else.
@@ -166,7 +142,7 @@ func (v *view) isVersion(name string, want numbers) (is bool, err error) {
 	_, err = v.read(recordKey(kindIn(name), name), func(value []byte) error {
 		got, err := decodeNumbers(value)
 		if err != nil {
-			return damage("in "+v.store.dir, err)
+			return v.store.folder.Damaged(err)
 		}
 		is = got == want
 		return nil
@@ -177,15 +153,7 @@ func (v *view) isVersion(name string, want numbers) (is bool, err error) {
 func (s *Store) decodeCounter(b []byte) (int64, error) {
 	value, n := binary.Varint(b)
 	if n != len(b) {
-		return 0, damage("in "+s.dir, errors.New("a counter that is no number"))
+		return 0, s.folder.Damaged(errors.New("a counter that is no number"))
 	}
 	return value, nil
-}
-
-// ended returns the error of an iterator that has stopped, if there is one.
-func (s *Store) ended(iter *pebble.Iterator) error {
-	if err := iter.Error(); err != nil {
-		return s.unreadable(err)
-	}
-	return nil
 }

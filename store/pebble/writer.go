@@ -1,8 +1,6 @@
 package pebble
 
 import (
-	"strings"
-
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/hexbid/hexbid"
@@ -37,12 +35,12 @@ func (s *Store) complete(r *round) error {
 	if err == nil || s.Failure() != nil {
 		return err
 	}
-	return s.written(err)
+	return s.folder.Written(err)
 }
 
 // sync writes a round. It waits for the disk only if the round holds a change.
 func (s *Store) sync(r *round) error {
-	if err := s.checkLog(); err != nil {
+	if err := s.folder.CheckPlace(); err != nil {
 		return err
 	}
 	if r.batch.Empty() {
@@ -52,7 +50,7 @@ func (s *Store) sync(r *round) error {
 	if len(r.logged) == 0 {
 		options = pebble.NoSync
 	}
-	return s.write(r.batch, options)
+	return s.folder.Write(r.batch, options)
 }
 
 // conclude announces a synced round.
@@ -67,7 +65,7 @@ func (s *Store) conclude(r *round) {
 		return
 	}
 	if err := s.witness.acknowledge(r.clock.version); err != nil {
-		s.witnessFailed(err) // this round is durable; the next is refused
+		s.folder.WitnessFailed(err) // this round is durable; the next is refused
 	}
 	for i := range r.logged {
 		s.tape.Append(r.logged[i].Change, r.logged[i].bytes)
@@ -76,58 +74,4 @@ func (s *Store) conclude(r *round) {
 	case s.pruneSoon <- struct{}{}:
 	default:
 	}
-}
-
-// write passes a batch to Pebble. When Pebble gives up meanwhile, its goroutine never returns. It is then abandoned,
-// and the caller learns that nobody knows how much of the batch reached the disk. After a refusal or a panic Pebble
-// gets no further batch, because rounds staged on top of this one would stand on nothing.
-func (s *Store) write(batch *pebble.Batch, options *pebble.WriteOptions) error {
-	done := make(chan error, 1)
-	go func() { done <- hexbid.Contain(func() error { return batch.Commit(options) }) }()
-	select {
-	case err := <-done:
-		return s.written(err)
-	case <-s.failed:
-		select {
-		case err := <-done: // at the same time
-			return s.written(err)
-		default:
-		}
-		return s.underWay()
-	}
-}
-
-// written returns the outcome of a write that has ended.
-func (s *Store) written(err error) error {
-	if err == nil {
-		return nil
-	}
-	s.log.Error("pebble refused a write", "error", err)
-	s.fail(hexbid.Errorf(hexbid.Unavailable, "data",
-		"folder %s refused a write: %v: searches go on, changes need a restart", s.dir, firstLine(err)))
-	return s.underWay()
-}
-
-// underWay returns the failure in words for callers whose change was under way.
-func (s *Store) underWay() error {
-	why := *s.failure.Load()
-	why.Detail += "; this change was under way and may be there after the restart"
-	return &why
-}
-
-// checkRoom refuses a write before it begins if the disk is nearly full.
-func (s *Store) checkRoom() error {
-	usage, err := s.fs.GetDiskUsage(s.dir)
-	if err == nil && usage.TotalBytes > 0 && usage.AvailBytes < minFreeBytes {
-		return hexbid.Errorf(hexbid.Exhausted, "data",
-			"the disk under %s has %d MiB left: free at least %d MiB; nothing was written",
-			s.dir, usage.AvailBytes>>20, int64(minFreeBytes)>>20)
-	}
-	return nil // try a file system that does not report its usage
-}
-
-// firstLine returns an error's first line; the log has the stack of a panic.
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
 }

@@ -1,4 +1,4 @@
-package pebble
+package folder
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// makeDir makes a folder and its missing parents. It syncs the parent of each, so that a new folder outlasts a crash.
-func makeDir(fs vfs.FS, dir string) error {
+// MakeDir makes a folder and its missing parents. It syncs the parent of each, so that a new folder outlasts a crash.
+func MakeDir(fs vfs.FS, dir string) error {
 	var made []string
 	for path := dir; ; path = fs.PathDir(path) {
 		if _, err := fs.Stat(path); !errors.Is(err, os.ErrNotExist) || path == fs.PathDir(path) {
@@ -22,16 +22,16 @@ func makeDir(fs vfs.FS, dir string) error {
 		return err
 	}
 	for _, path := range made {
-		if err := syncDir(fs, fs.PathDir(path)); err != nil {
+		if err := SyncDir(fs, fs.PathDir(path)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// replaceFile writes content to a new file, renames that to the path, and syncs the file and its folder. A crash leaves
+// ReplaceFile writes content to a new file, renames that to the path, and syncs the file and its folder. A crash leaves
 // either the old content or the new.
-func replaceFile(fs vfs.FS, path string, content []byte) error {
+func ReplaceFile(fs vfs.FS, path string, content []byte) error {
 	next := path + ".new"
 	f, err := fs.Create(next, vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -44,10 +44,10 @@ func replaceFile(fs vfs.FS, path string, content []byte) error {
 	if err := fs.Rename(next, path); err != nil {
 		return err
 	}
-	return syncDir(fs, fs.PathDir(path))
+	return SyncDir(fs, fs.PathDir(path))
 }
 
-func syncDir(fs vfs.FS, path string) error {
+func SyncDir(fs vfs.FS, path string) error {
 	dir, err := fs.OpenDir(path)
 	if err != nil {
 		return err
@@ -55,8 +55,8 @@ func syncDir(fs vfs.FS, path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// readFile reads a whole file.
-func readFile(fs vfs.FS, path string) ([]byte, error) {
+// ReadFile reads a whole file.
+func ReadFile(fs vfs.FS, path string) ([]byte, error) {
 	f, err := fs.Open(path)
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ type cleaner interface {
 	release()
 }
 
-// hold returns a cleaner that deletes nothing until a scan has found the catalogue whole, because a damaged manifest
+// hold returns a cleaner that deletes nothing until a owner has found the content whole, because a damaged manifest
 // makes good tables look obsolete. FileType is a type parameter because Pebble's own type cannot be named outside
 // Pebble, only inferred.
 func hold[FileType any](clean func(vfs.FS, FileType, string) error) *held[FileType] {

@@ -1,4 +1,4 @@
-package pebble
+package folder
 
 import (
 	"bytes"
@@ -19,31 +19,31 @@ import (
 // distinguishes the two cases before Pebble opens the folder. Nothing after half a record was ever synced. So a damaged
 // record followed by one that says "all before me was synced" is a loss.
 
-// logFile describes one log of writes, or a manifest.
-type logFile struct {
-	path    string
+// LogFile describes one log of writes, or a manifest.
+type LogFile struct {
+	Path    string
+	Last    uint64 // the last position in the file; 0 when there is none
 	records int
-	last    clock // the last in the file; zero when there is none
 	whole   int64 // bytes up to the first record that cannot be read
 	torn    bool  // a record cannot be read
 	damaged bool  // something synced follows that record
 }
 
-// inspectLogs reads the logs of writes of a folder, oldest first.
-func inspectLogs(fs vfs.FS, dir string) ([]logFile, error) {
+// Logs reads the logs of writes of a folder, oldest first. Function position is that of Options.
+func Logs(fs vfs.FS, dir string, position func(key, value []byte) (uint64, bool)) ([]LogFile, error) {
 	logs, err := wal.Scan(wal.Dir{FS: fs, Dirname: dir})
 	if err != nil {
 		return nil, err
 	}
-	files := make([]logFile, 0, len(logs))
+	files := make([]LogFile, 0, len(logs))
 	for _, log := range logs {
 		_, path := log.SegmentLocation(0)
-		file := logFile{path: path}
+		file := LogFile{Path: path}
 		reader := log.OpenForRead()
 		err := file.read(func() (io.Reader, int64, error) {
 			r, at, err := reader.NextRecord()
 			return r, at.Physical, err
-		}, file.noteClock)
+		}, func(batch []byte) { file.notePosition(batch, position) })
 		if err := errors.Join(err, reader.Close()); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -56,8 +56,8 @@ func inspectLogs(fs vfs.FS, dir string) ([]logFile, error) {
 }
 
 // inspectManifest reads a manifest.
-func inspectManifest(fs vfs.FS, path string) (file logFile, err error) {
-	file.path = path
+func inspectManifest(fs vfs.FS, path string) (file LogFile, err error) {
+	file.Path = path
 	f, err := fs.Open(path)
 	if err != nil {
 		return file, err
@@ -77,7 +77,7 @@ func inspectManifest(fs vfs.FS, path string) (file logFile, err error) {
 }
 
 // read passes records to note until the end, or until one cannot be read.
-func (l *logFile) read(next func() (r io.Reader, at int64, err error), note func(record []byte)) error {
+func (l *LogFile) read(next func() (r io.Reader, at int64, err error), note func(record []byte)) error {
 	var record bytes.Buffer
 	for {
 		r, at, err := next()
@@ -106,8 +106,8 @@ func invalidRecord(err error) bool {
 		errors.Is(err, record.ErrUnexpectedEOF)
 }
 
-// noteClock remembers the clock of a batch, which is what a log's record holds.
-func (l *logFile) noteClock(batch []byte) {
+// notePosition remembers the position in a batch, which is what a log's record holds.
+func (l *LogFile) notePosition(batch []byte, position func(key, value []byte) (uint64, bool)) {
 	if _, ok := batchrepr.ReadHeader(batch); !ok {
 		return
 	}
@@ -117,17 +117,15 @@ func (l *logFile) noteClock(batch []byte) {
 		if !ok || err != nil {
 			return
 		}
-		if bytes.Equal(key, keyClock) {
-			if c, ok := decodeClock(value); ok {
-				l.last = c
-			}
+		if at, ok := position(key, value); ok {
+			l.Last = at
 		}
 	}
 }
 
 // judge searches for synced data after the last readable record.
-func (l *logFile) judge(fs vfs.FS, number uint32) error {
-	f, err := fs.Open(l.path)
+func (l *LogFile) judge(fs vfs.FS, number uint32) error {
+	f, err := fs.Open(l.Path)
 	if err != nil {
 		return err
 	}
@@ -252,8 +250,8 @@ func (f *foundChunk) saysSynced(at, whole uint64) bool {
 
 // keepWhole cuts a damaged log after its last readable record. The original stays beside it under another name, which
 // Pebble ignores.
-func (l *logFile) keepWhole(fs vfs.FS) error {
-	f, err := fs.Open(l.path)
+func (l *LogFile) keepWhole(fs vfs.FS) error {
+	f, err := fs.Open(l.Path)
 	if err != nil {
 		return err
 	}
@@ -261,8 +259,8 @@ func (l *logFile) keepWhole(fs vfs.FS) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := fs.Rename(l.path, l.path+".damaged"); err != nil {
+	if err := fs.Rename(l.Path, l.Path+".damaged"); err != nil {
 		return err
 	}
-	return replaceFile(fs, l.path, whole)
+	return ReplaceFile(fs, l.Path, whole)
 }

@@ -1,4 +1,4 @@
-package pebble
+package folder
 
 import (
 	"errors"
@@ -56,5 +56,5 @@ func markedBy(name string) string {
 
 // remove removes a file from a folder and syncs the folder, so that the file stays removed after a crash.
 func remove(fs vfs.FS, dir, name string) error {
-	return errors.Join(fs.Remove(fs.PathJoin(dir, name)), syncDir(fs, dir))
+	return errors.Join(fs.Remove(fs.PathJoin(dir, name)), SyncDir(fs, dir))
 }
