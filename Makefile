@@ -6,7 +6,7 @@ MODULES := . benchmarks
 DEMO_DATA := .demo
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-hostile check proto bench bench-quick clean tools
+.PHONY: help run build test test-hostile test-crash check proto bench bench-quick clean tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1\t/' | expand -t 15
@@ -26,6 +26,11 @@ HOSTILE_SECONDS ?= 180
 test-hostile: build ## attack the real program for some HOSTILE_SECONDS (180) and count what fell; its last line is the counts
 	$(GO) build -o $(BIN)/hostile ./hostile
 	$(BIN)/hostile --binary $(BIN)/hexbid --seconds $(HOSTILE_SECONDS)
+
+RUNS ?= 1000
+test-crash: build ## kill the real program RUNS (1000) times under events, edits and searches and compare its ledger with what clients were told; its last line is the counts
+	$(GO) build -o $(BIN)/crash ./hostile/crash
+	$(BIN)/crash --binary $(BIN)/hexbid --kills $(RUNS)
 
 check: tools ## format, vet, staticcheck, generated code in sync, arrows between packages
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'gofmt -w these files'; exit 1; }

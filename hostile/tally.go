@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,7 +72,7 @@ func (t *tally) called(method string, err error) {
 	case codes.DeadlineExceeded:
 		t.late.Add(1)
 	case codes.Internal, codes.Unknown, codes.DataLoss:
-		if !cutOff(err) {
+		if !victim.CutOff(err) {
 			t.internal.Add(1)
 			t.fall("%s: %.300s", method, err)
 		}
@@ -87,13 +86,6 @@ func (t *tally) row(stored bool) {
 	} else {
 		t.rowsRefused.Add(1)
 	}
-}
-
-// cutOff recognizes a call for which the client itself reported INTERNAL, because the server had reset the stream or
-// closed the connection. gRPC reports such ends as INTERNAL or UNKNOWN.
-func cutOff(err error) bool {
-	message := status.Convert(err).Message()
-	return strings.Contains(message, "stream terminated by RST_STREAM") || strings.Contains(message, "transport: ")
 }
 
 // newServer returns the program with a data folder in dir. Its faults are falls of the tally.

@@ -16,6 +16,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 )
 
 // Patience is how long anything may take that must happen in the end. It judges no machine's speed. It only ends a
@@ -71,8 +72,8 @@ func (s *Server) Exit() error { return s.exit }
 // Tail returns the end of the process' log.
 func (s *Server) Tail() string { return s.log.tail() }
 
-// Start starts the process and waits until it serves.
-func (s *Server) Start(ctx context.Context) error {
+// Begin starts the process and does not wait until it serves. The caller may only kill it.
+func (s *Server) Begin() error {
 	s.command = exec.Command(s.options.Binary,
 		append([]string{"serve", "--listen", s.Address, "--metrics-listen", "", "--data", s.Data}, s.Args...)...)
 	stderr, err := s.command.StderrPipe()
@@ -89,6 +90,14 @@ func (s *Server) Start(ctx context.Context) error {
 		close(ended)
 	}(s.command, s.log, s.ended)
 	go s.watchMemory(s.command.Process.Pid, s.ended)
+	return nil
+}
+
+// Start starts the process and waits until it serves.
+func (s *Server) Start(ctx context.Context) error {
+	if err := s.Begin(); err != nil {
+		return err
+	}
 	select {
 	case <-s.log.serving:
 		s.life.Add(1)
@@ -179,4 +188,11 @@ func (s *Server) JudgeLog() {
 		default:
 		}
 	}
+}
+
+// CutOff recognizes a call for which the client itself reported INTERNAL or UNKNOWN, because the server had reset the
+// stream or closed the connection.
+func CutOff(err error) bool {
+	message := status.Convert(err).Message()
+	return strings.Contains(message, "stream terminated by RST_STREAM") || strings.Contains(message, "transport: ")
 }

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hexbid/hexbid/hostile/victim"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// era is the time of one data folder.
+type era struct {
+	options
+	tally   *tally
+	random  *rand.Rand
+	server  *victim.Server
+	auditor *auditor
+	conn    *grpc.ClientConn // to the present life of the server
+	crowd   *crowd
+}
+
+// runEra fills an empty data folder, kills the server again and again, and at last compares everything.
+func runEra(ctx context.Context, o options, t *tally, random *rand.Rand, kills int) (err error) {
+	dir, err := os.MkdirTemp("", "hexbid-crash-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	e := &era{options: o, tally: t, random: random}
+	e.server, err = victim.New(victim.Options{Binary: o.binary, Data: filepath.Join(dir, "data"),
+		MemoryCapMB: o.memoryCapMB, Fault: t.fault})
+	if err != nil {
+		return err
+	}
+	e.server.Args = []string{"--click-expiry", "6h", "--increment", "0.01"} // no token expires, and nothing is for nothing
+	if e.auditor, err = newAuditor(t); err != nil {
+		return err
+	}
+	if err := e.start(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.stop()) }()
+	if err := e.fill(ctx); err != nil {
+		return err
+	}
+	for n := range kills {
+		if err := e.killOnce(ctx, n); err != nil {
+			return err
+		}
+	}
+	return e.auditAll(ctx)
+}
+
+// start starts the server and connects to it.
+func (e *era) start(ctx context.Context) (err error) {
+	if err := e.server.Start(ctx); err != nil {
+		return err
+	}
+	if e.conn, err = e.server.Dial(); err == nil {
+		e.crowd = newCrowd(e.auditor, e.conn)
+	}
+	return err
+}
+
+// stop kills the server.
+func (e *era) stop() error {
+	e.server.JudgeLog()
+	err := e.server.Kill()
+	if e.conn != nil {
+		err = errors.Join(err, e.conn.Close())
+		e.conn = nil
+	}
+	return err
+}
+
+// fill imports the market and gives prepaid advertisers their first money, which makes them prepaid.
+func (e *era) fill(ctx context.Context) error {
+	rows, first := e.auditor.rows()
+	stream, err := e.crowd.campaigns.Import(ctx)
+	if err != nil {
+		return err
+	}
+	if err := stream.Send(&pb.ImportRequest{Rows: rows}); err != nil {
+		return err
+	}
+	for done := 0; done < len(rows); {
+		response, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		for _, outcome := range response.GetOutcomes() {
+			if outcome.GetError() != nil {
+				return fmt.Errorf("row %d of the market: %v", outcome.GetRow(), outcome.GetError())
+			}
+		}
+		done += len(response.GetOutcomes())
+	}
+	if err := stream.CloseSend(); err != nil {
+		return err
+	}
+	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("an import ends with %w", err)
+	}
+	for _, edit := range first {
+		e.auditor.settle(edit, true)
+	}
+	for _, owner := range e.auditor.advertisers {
+		if owner.prepaid {
+			m := e.auditor.request(&movement{owner: owner, kind: topUp, micros: 30 * yuan})
+			if err := e.crowd.move(ctx, m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// killOnce lets the crowd call, kills the server at a random moment after the first answer, starts it again, and
+// compares.
+func (e *era) killOnce(ctx context.Context, n int) error {
+	calls, cancel := context.WithTimeout(ctx, 2*victim.Patience)
+	defer cancel()
+	left := make(chan struct{})
+	go func() {
+		e.crowd.call(calls, e.random)
+		close(left)
+	}()
+	select {
+	case <-e.crowd.answered:
+	case <-left:
+		return errors.Join(errors.New("no event was answered"), ctx.Err())
+	}
+	time.Sleep(time.Duration(e.random.IntN(500)) * time.Millisecond)
+	err := e.stop()
+	e.tally.kills.Add(1)
+	<-left
+	if err != nil {
+		return err
+	}
+	if (n+1)%e.verifyEvery == 0 {
+		if err := e.verify(ctx); err != nil {
+			return err
+		}
+	}
+	if e.random.IntN(6) == 0 {
+		if err := e.killWhileStarting(); err != nil {
+			return err
+		}
+	}
+	if err := e.start(ctx); err != nil {
+		return fmt.Errorf("a start after a kill: %w", err)
+	}
+	if err := e.askAgain(ctx); err != nil {
+		return fmt.Errorf("asking again after a kill: %w", err)
+	}
+	return e.auditTotals(ctx)
+}
+
+// killWhileStarting starts the server and kills it, most often before it serves.
+func (e *era) killWhileStarting() error {
+	if err := e.server.Begin(); err != nil {
+		return err
+	}
+	time.Sleep(time.Duration(e.random.IntN(300)) * time.Millisecond)
+	e.tally.kills.Add(1)
+	e.tally.startKills.Add(1)
+	return e.server.Kill()
+}
+
+// verify runs the program's own verification over the folder of the server, which does not run. It must find the last
+// record that was acknowledged, with the hash that the answer had.
+func (e *era) verify(ctx context.Context) error {
+	args := []string{"ledger", "verify", "--data", e.server.Data}
+	if last := e.auditor.last; last != nil {
+		args = append(args, "--expect", fmt.Sprintf("%d:%x", last.answer.GetSequence(), last.answer.GetChainHash()))
+	}
+	ctx, cancel := context.WithTimeout(ctx, victim.Patience)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, e.binary, args...).CombinedOutput()
+	e.tally.verified.Add(1)
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		e.tally.fall(lost, "hexbid ledger verify %v: %v\n%s", args[2:], err, out)
+		return nil
+	}
+	return err
+}
+
+// askAgain sends everything that got no answer once more, and finds out what became of edits.
+func (e *era) askAgain(ctx context.Context) error {
+	waiting := e.auditor.unanswered()
+	for len(waiting) > 0 {
+		n := min(len(waiting), 1+e.random.IntN(50))
+		if err := e.crowd.report(ctx, waiting[:n]); err != nil {
+			return err
+		}
+		waiting = waiting[n:]
+	}
+	for _, m := range e.auditor.pending() {
+		if err := e.crowd.move(ctx, m); err != nil {
+			return err
+		}
+	}
+	for c, edit := range e.auditor.unsettled() {
+		found, err := e.crowd.campaigns.GetCampaign(ctx, &pb.GetCampaignRequest{Name: c.name})
+		if err != nil {
+			return err
+		}
+		have := limits{found.GetDailyBudgetMicros(), found.GetTotalBudgetMicros()}
+		e.auditor.settle(edit, have == edit.limits)
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"math"
+	"time"
+
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// limits are the budgets of a campaign in micros.
+type limits struct{ daily, total int64 } // total 0: none
+
+func (l limits) mostTotal() int64 {
+	if l.total == 0 {
+		return math.MaxInt64
+	}
+	return l.total
+}
+
+// edit is a change of a campaign's limits. A campaign has one editor, which asks for one change at a time.
+type edit struct {
+	limits
+	asked time.Time // before the call
+	known time.Time // when it was acknowledged, or found in the catalogue after a kill; zero until then
+	never bool      // a kill came first: the catalogue does not have it
+}
+
+// campaign is what the auditor knows of a campaign.
+type campaign struct {
+	name      string
+	owner     *advertiser
+	model     pb.PricingModel
+	bidMicros int64
+	host      pb.Host
+	zone      *time.Location
+
+	edited      bool     // some editor has it
+	edits       []*edit  // the first creates it
+	awards      []*award // all that searches have returned
+	waiting     []*award // of them, those that nobody has reported yet
+	spentMicros int64    // by the answers so far; editors aim at it
+}
+
+// inForce returns the least and the highest limits that may have been in force at a record between two instants. Those
+// are the limits of the last edit that was acknowledged before, and of every edit that was asked for since.
+func (c *campaign) inForce(from, until time.Time) (least, most limits) {
+	least.daily, least.total = math.MaxInt64, math.MaxInt64
+	for i := len(c.edits) - 1; i >= 0; i-- {
+		e := c.edits[i]
+		if e.never || e.asked.After(until) {
+			continue
+		}
+		least.daily, least.total = min(least.daily, e.daily), min(least.total, e.mostTotal())
+		most.daily, most.total = max(most.daily, e.daily), max(most.total, e.mostTotal())
+		if !e.known.IsZero() && e.known.Before(from) {
+			break
+		}
+	}
+	return least, most
+}
+
+// advertiser is what the auditor knows of an advertiser.
+type advertiser struct {
+	name      string
+	prepaid   bool
+	campaigns []*campaign
+	movements []*movement
+}
+
+// movementKind says how a movement changes a balance.
+type movementKind uint8
+
+const (
+	topUp movementKind = iota
+	withdrawal
+	credit
+)
+
+// movement is a change of an advertiser's balance that was asked for under a request id.
+type movement struct {
+	owner    *advertiser
+	campaign *campaign // of a credit
+	kind     movementKind
+	micros   int64
+	id       string
+	refused  bool            // the service answered that it cannot be, and changed nothing
+	answer   *movementAnswer // nil until answered
+}
+
+// movementAnswer is the first answer to a movement.
+type movementAnswer struct {
+	sequence      uint64
+	balanceMicros int64
+}

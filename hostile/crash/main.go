@@ -1,0 +1,69 @@
+// Command crash proves that the ledger loses nothing. It starts hexbid as a process of its own with a temporary data
+// folder. Clients search, report events, edit budgets and move balances, all at once, and at a random moment the
+// process is killed without warning and started again. An auditor with records of its own then sends every event that
+// got no answer once more, under its own event_id, and compares the ledger with what clients were told, to the micro:
+//
+//   - lost: something was acknowledged that the ledger does not have;
+//   - doubled: the ledger has something twice, or that nobody was told of;
+//   - exceeded: a charge took a campaign above a limit that was in force, or a balance below nothing;
+//   - wrong: anything else that differs, such as an event that was free though a budget would have paid for it.
+//
+// The last line gives the counts. The exit status is 1 when any of the four happened.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// options are the flags.
+type options struct {
+	binary      string
+	kills       int
+	killsAnEra  int
+	verifyEvery int
+	seed        uint64
+	memoryCapMB int64
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.binary, "binary", "bin/hexbid", "program to kill")
+	flag.IntVar(&o.kills, "kills", 1000, "how often")
+	flag.IntVar(&o.killsAnEra, "era", 40, "kills of one data folder, before another begins empty")
+	flag.IntVar(&o.verifyEvery, "verify-every", 5, "kills between two runs of \"hexbid ledger verify\"")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of what is drawn at random")
+	flag.Int64Var(&o.memoryCapMB, "memory-cap-mb", 4096, "most memory that the program may take, resident, MiB")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, o, os.Stdout)
+	stop()
+	os.Exit(code)
+}
+
+// run makes all kills and prints the counts. It returns the exit status.
+func run(ctx context.Context, o options, out io.Writer) int {
+	t := &tally{out: out}
+	fmt.Fprintf(out, "crash: seed %d, %d kills\n", o.seed, o.kills)
+	random := rand.New(rand.NewPCG(o.seed, 0))
+	for done := 0; done < o.kills && ctx.Err() == nil; done += o.killsAnEra {
+		kills := min(o.killsAnEra, o.kills-done)
+		if err := runEra(ctx, o, t, random, kills); err != nil {
+			t.fall(wrong, "after %d kills: %v", t.kills.Load(), err)
+			break
+		}
+		fmt.Fprintf(out, "so far: %s\n", t.line())
+	}
+	fmt.Fprintf(out, "crash: %s\n", t.line())
+	if t.fell() || ctx.Err() != nil {
+		return 1
+	}
+	return 0
+}
