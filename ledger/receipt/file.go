@@ -1,0 +1,203 @@
+package receipt
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/auction"
+)
+
+// MaxFileBytes is the most bytes of a receipt's file. One of a greatest award in an hour of 2^40 charges has some 8,000.
+const MaxFileBytes = 64 << 10
+
+const format = "hexbid receipt 1"
+
+// file is a receipt as it is written. Everything but the proof follows from the proof, and a proof has one file alone:
+// so Verify renders a proof again and compares all bytes. Amounts are micros, hashes are hexadecimal.
+type file struct {
+	Format string     `json:"format"`
+	Charge fileCharge `json:"charge"`
+	Award  fileAward  `json:"award"`
+	Root   fileRoot   `json:"root"`
+	Proof  fileProof  `json:"proof"`
+}
+
+type fileCharge struct {
+	Sequence      uint64       `json:"sequence"`
+	Time          string       `json:"time"`
+	LocalDate     string       `json:"localDate"`
+	Kind          string       `json:"kind"`
+	ImpliesSeen   bool         `json:"impliesImpression,omitempty"`
+	ChargedMicros hexbid.Money `json:"chargedMicros"`
+	CampaignUID   hexbid.UID   `json:"campaignUid"`
+	AdvertiserUID hexbid.UID   `json:"advertiserUid"`
+}
+
+type fileAward struct {
+	RequestID       string       `json:"requestId"`
+	Slot            int          `json:"slot"`
+	Host            string       `json:"host"`
+	Scene           string       `json:"scene"`
+	ClientID        string       `json:"clientId"`
+	IssueTime       string       `json:"issueTime"`
+	ClickExpireTime string       `json:"clickExpireTime"`
+	MarketVersion   uint64       `json:"marketVersion"`
+	Mechanism       string       `json:"mechanism"`
+	PricingModel    string       `json:"pricingModel"`
+	BidMicros       hexbid.Money `json:"bidMicros"`
+	MultiplierPPM   int64        `json:"multiplierPpm"`
+	PacedBidMicros  hexbid.Money `json:"pacedBidMicros"`
+	QualityPPM      int64        `json:"qualityPpm"`
+	Explored        bool         `json:"explored"`
+	Score           int64        `json:"score"`
+	ReserveScore    int64        `json:"reserveScore"`
+	PositionFactors []int64      `json:"positionFactors"`
+	NextScore       *int64       `json:"nextScore,omitempty"`       // GSP
+	IncrementMicros *int64       `json:"incrementMicros,omitempty"` // GSP
+	VCGSum          string       `json:"vcgSum,omitempty"`          // VCG: 128 bits, decimal
+	PriceMicros     hexbid.Money `json:"priceMicros"`
+	PriceSetBy      string       `json:"priceSetBy,omitempty"` // empty in a token of the first version
+}
+
+type fileRoot struct {
+	HourStartTime string   `json:"hourStartTime"`
+	Hour          uint32   `json:"hour"` // since 1970
+	Charges       uint64   `json:"charges"`
+	MerkleRoot    hexBytes `json:"merkleRoot"`
+	PreviousLink  hexBytes `json:"previousLink"`
+	Link          hexBytes `json:"link"`
+}
+
+type fileProof struct {
+	Record    hexBytes   `json:"record"`
+	Salt      hexBytes   `json:"salt"`
+	LeafIndex uint64     `json:"leafIndex"`
+	Path      []hexBytes `json:"path"`
+}
+
+// hexBytes are bytes that a file writes as hexadecimal digits.
+type hexBytes []byte
+
+// MarshalText returns lower-case digits.
+func (h hexBytes) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h), nil }
+
+// UnmarshalText reads digits.
+func (h *hexBytes) UnmarshalText(text []byte) (err error) {
+	*h, err = hex.AppendDecode(nil, text)
+	return err
+}
+
+// File returns the receipt's file: JSON, which Verify takes. It returns nil while the receipt is pending.
+func (r *Receipt) File() ([]byte, error) {
+	if r.Pending() {
+		return nil, nil
+	}
+	f := file{Format: format, Charge: chargeInFile(&r.Charge), Award: awardInFile(&r.Charge), Root: rootInFile(r.Root),
+		Proof: r.Proof.inFile()}
+	text, err := json.MarshalIndent(&f, "", "  ")
+	return append(text, '\n'), err
+}
+
+func chargeInFile(c *Charge) fileCharge {
+	e := c.Event
+	return fileCharge{Sequence: c.Sequence, Time: instant(c.Time), LocalDate: hexbid.Date(e.Date).String(), Kind: e.Kind.String(),
+		ImpliesSeen: e.Implies, ChargedMicros: e.Charged, CampaignUID: e.Award.Campaign, AdvertiserUID: e.Award.Advertiser}
+}
+
+func awardInFile(c *Charge) fileAward {
+	a, b := &c.Event.Award, &c.Event.Award.Basis
+	paced, score := auction.Pace(b.Pricing, b.Bid, b.MultiplierPPM, b.QualityPPM)
+	f := fileAward{RequestID: a.RequestID, Slot: a.Slot, Host: a.Host.String(), Scene: a.Scene.String(),
+		ClientID: a.ClientID, IssueTime: instant(time.UnixMilli(a.IssuedAt)),
+		ClickExpireTime: instant(time.UnixMilli(a.ClickExpiry)),
+		MarketVersion:   a.MarketVersion, Mechanism: b.Mechanism.String(), PricingModel: b.Pricing.String(),
+		BidMicros: b.Bid, MultiplierPPM: b.MultiplierPPM, PacedBidMicros: paced, QualityPPM: b.QualityPPM,
+		Explored: a.Explored, Score: score, ReserveScore: b.Reserve, PositionFactors: b.Factors, PriceMicros: a.Price,
+		PriceSetBy: c.SetBy.String()}
+	switch b.Mechanism {
+	case auction.GSP:
+		f.NextScore, f.IncrementMicros = &b.Next, (*int64)(&b.Increment)
+	case auction.VCG:
+		f.VCGSum = sumText(b.Sum)
+	}
+	return f
+}
+
+// sumText returns a sum in decimal digits.
+func sumText(s auction.Sum) string {
+	sum := new(big.Int).Lsh(new(big.Int).SetUint64(s.High), 64)
+	return sum.Or(sum, new(big.Int).SetUint64(s.Low)).String()
+}
+
+func rootInFile(r *Root) fileRoot {
+	return fileRoot{HourStartTime: instant(r.Start()), Hour: r.Hour, Charges: r.Charges, MerkleRoot: r.MerkleRoot[:],
+		PreviousLink: r.Previous[:], Link: r.Link[:]}
+}
+
+func (p *Proof) inFile() fileProof {
+	f := fileProof{Record: p.Record, Salt: p.Salt[:], LeafIndex: p.Index, Path: []hexBytes{}}
+	for _, hash := range p.Path {
+		f.Path = append(f.Path, hash[:])
+	}
+	return f
+}
+
+func instant(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// read reads the proof and the root in a file, and nothing else of it.
+func read(text []byte) (*Proof, *Root, error) {
+	var f file
+	if len(text) > MaxFileBytes {
+		return nil, nil, hexbid.Invalidf("receipt", "a file of %d bytes: one of a receipt has at most %d", len(text),
+			MaxFileBytes)
+	}
+	if err := json.Unmarshal(text, &f); err != nil {
+		return nil, nil, &hexbid.Error{Kind: hexbid.Invalid, Field: "receipt", Detail: "the file is not a receipt", Err: err}
+	}
+	if f.Format != format {
+		return nil, nil, hexbid.Invalidf("receipt", "the file's format is %.40q, expected %q", f.Format, format)
+	}
+	p, r := &Proof{Record: f.Proof.Record, Index: f.Proof.LeafIndex, Path: make([]Hash, len(f.Proof.Path))},
+		&Root{Hour: f.Root.Hour, Charges: f.Root.Charges}
+	err := hexbid.JoinErrors(fill(p.Salt[:], f.Proof.Salt, "receipt.proof.salt"),
+		fill(r.MerkleRoot[:], f.Root.MerkleRoot, "receipt.root.merkleRoot"),
+		fill(r.Previous[:], f.Root.PreviousLink, "receipt.root.previousLink"))
+	for i, hash := range f.Proof.Path {
+		err = hexbid.JoinErrors(err, fill(p.Path[i][:], hash, "receipt.proof.path"))
+	}
+	return p, r, err
+}
+
+// fill copies a text of a fixed length.
+func fill(to, from []byte, field string) error {
+	if len(from) != len(to) {
+		return hexbid.Invalidf(field, "%d bytes, expected %d", len(from), len(to))
+	}
+	copy(to, from)
+	return nil
+}
+
+// compare returns an error that shows the first line in which a file differs from what its proof says.
+func compare(got, want []byte) error {
+	if bytes.Equal(got, want) {
+		return nil
+	}
+	gotLines, wantLines := bytes.Split(got, []byte("\n")), bytes.Split(want, []byte("\n"))
+	for i := range wantLines {
+		if i >= len(gotLines) {
+			break
+		}
+		if !bytes.Equal(gotLines[i], wantLines[i]) {
+			return hexbid.Invalidf("receipt", "line %d is %s, but what the receipt proves is %s", i+1,
+				shown(gotLines[i]), shown(wantLines[i]))
+		}
+	}
+	return hexbid.Invalidf("receipt", "the file has %d lines, expected %d", len(gotLines), len(wantLines))
+}
+
+func shown(line []byte) string { return fmt.Sprintf("%.120q", bytes.TrimSpace(line)) }

@@ -1,0 +1,90 @@
+package receipt
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/ledger/fold"
+	"github.com/hexbid/hexbid/ledger/journal"
+)
+
+// Recent is what happened to a campaign of late.
+type Recent struct {
+	Hours      []hexbid.HourTotals // those with an event, the earliest first
+	Days       []hexbid.DayTotals  // by the campaign's local date, those with an event, the earliest first
+	LastCharge hexbid.LastCharge   // zero before the first charge
+}
+
+// How far Recent looks back.
+const (
+	recentHours = 48
+	recentDays  = 62
+)
+
+// ReadRecent returns the totals of the 48 hours up to now, of the last 62 days on which something happened, and the last
+// charge.
+func ReadRecent(v journal.View, campaign hexbid.UID, now time.Time) (*Recent, error) {
+	hours, err := readHours(v, campaign, fold.HourOf(now.UnixMicro()))
+	if err != nil {
+		return nil, err
+	}
+	days, err := readDays(v, campaign)
+	if err != nil {
+		return nil, err
+	}
+	last, err := readLastCharge(v, campaign)
+	return &Recent{hours, days, last}, err
+}
+
+func readHours(v journal.View, campaign hexbid.UID, present uint32) (hours []hexbid.HourTotals, err error) {
+	for hour := present - min(present, recentHours-1); hour <= present; hour++ {
+		value, err := v.Get(journal.Hours, fold.HourKey(hour, campaign))
+		if err != nil {
+			return nil, err
+		}
+		if value == nil {
+			continue
+		}
+		totals, err := fold.DecodeTotals(value)
+		if err != nil {
+			return nil, err
+		}
+		hours = append(hours, hexbid.HourTotals{Start: startOf(hour), Totals: eventTotals(totals)})
+	}
+	return hours, nil
+}
+
+func readDays(v journal.View, campaign hexbid.UID) (days []hexbid.DayTotals, err error) {
+	err = v.ScanBack(journal.Days, fold.DayKey(campaign, 0), fold.DayKey(campaign, math.MaxInt32),
+		func(key, value []byte) (bool, error) {
+			totals, err := fold.DecodeTotals(value)
+			days = append(days, hexbid.DayTotals{LocalDate: hexbid.Date(binary.BigEndian.Uint32(key[8:])),
+				Totals: eventTotals(totals)})
+			return len(days) < recentDays, err
+		})
+	slices.Reverse(days)
+	return days, err
+}
+
+// readLastCharge reads the last charge of a campaign, zero for none.
+func readLastCharge(v journal.View, campaign hexbid.UID) (last hexbid.LastCharge, err error) {
+	err = v.ScanBack(journal.Charges, fold.ChargeKey(campaign, 0), fold.ChargeKey(campaign, math.MaxUint64),
+		func(key, _ []byte) (bool, error) {
+			charge, _, err := readCharge(v, binary.BigEndian.Uint64(key[8:]))
+			if err != nil {
+				return false, damaged(err, "campaign %d lists a charge that is not there", campaign)
+			}
+			last = hexbid.LastCharge{Sequence: charge.Sequence, At: charge.Time, Charged: charge.Event.Charged}
+			return false, nil
+		})
+	return last, err
+}
+
+func eventTotals(t fold.Totals) hexbid.EventTotals {
+	return hexbid.EventTotals{Impressions: t.Impressions, Clicks: t.Clicks, Conversions: t.Conversions, Claims: t.Claims,
+		Charged: t.Charged, Credited: t.Credited, Free: t.Free, BudgetExhausted: t.Exhausted, Filtered: t.Filtered,
+		ConversionValue: t.ConversionValue}
+}
