@@ -352,16 +352,33 @@ func (m *testMarket) change(t *testing.T, round int) {
 	}
 }
 
-// adjust spreads the factors of some campaigns, and spends some budgets.
+// adjust spreads the factors of some campaigns, and spends some budgets and balances.
 func (m *testMarket) adjust(t *testing.T) {
 	var some []worth
 	for range 60 {
 		if r, err := m.store.Get(context.Background(), pick(m.r, m.names...)); err == nil {
 			some = append(some, worth{campaign: r.Meta().UID, pacingPPM: pick(m.r, int64(0), 10_000, 500_000, 1_000_000),
-				qualityPPM: 1 + m.r.Int64N(50_000), spent: m.r.IntN(4) == 0})
+				qualityPPM: 1 + m.r.Int64N(50_000), spent: m.r.IntN(4) == 0,
+				left: pick(m.r, 0, 0, hexbid.Money(m.r.IntN(2_000_000)))})
 		}
 	}
 	m.indexer.handInAll(t, some)
+	m.adjustBalances(t)
+}
+
+// adjustBalances changes what some advertisers can pay.
+func (m *testMarket) adjustBalances(t *testing.T) {
+	var some []AdvertiserUpdate
+	for range 5 {
+		name := fmt.Sprintf("advertisers/a%d", m.r.IntN(advertisers))
+		if r, err := m.store.Get(context.Background(), name); err == nil {
+			some = append(some, AdvertiserUpdate{Advertiser: r.Meta().UID, NoBalance: m.r.IntN(3) == 0,
+				Left: pick(m.r, 0, 0, hexbid.Money(m.r.IntN(2_000_000)))})
+		}
+	}
+	if err := m.indexer.HandInAdvertisers(context.Background(), some); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (m *testMarket) deleteSome(t *testing.T) {

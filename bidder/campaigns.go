@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/targeting"
 )
@@ -92,19 +93,46 @@ func (x *index) setNumbers(i uint32, c *hexbid.Campaign, program uint32) {
 	x.setFactors(i)
 }
 
-// setFactors copies the factors of a campaign's live state into its record.
+// setFactors copies the factors of a campaign's live state into its record. What a budget or the balance leaves may
+// lower the multiplier.
 func (x *index) setFactors(i uint32) {
 	c := x.records.campaigns.at(i)
 	state := x.live.of(c.uid)
 	pacingPPM, qualityPPM := state.factors(x.market.PriorPPM[c.category])
-	has := c.has | hasPriorQuality
+	has := c.has&^hasLoweredBid | hasPriorQuality
 	if state.by.has(OwnerQuality) {
-		has = c.has &^ hasPriorQuality
+		has &^= hasPriorQuality
+	}
+	if within := uint32(x.multiplierWithin(i, state.left)); within < pacingPPM {
+		pacingPPM, has = within, has|hasLoweredBid
 	}
 	if c.pacingPPM != pacingPPM || c.qualityPPM != qualityPPM || c.has != has {
 		hot := x.records.campaigns.edit(i)
 		hot.pacingPPM, hot.qualityPPM, hot.has = pacingPPM, qualityPPM, has
 	}
+}
+
+// multiplierWithin returns the highest multiplier with which an event of a campaign keeps within what is left of its
+// budgets and of its advertiser's balance.
+func (x *index) multiplierWithin(i uint32, left eventBound) int64 {
+	c := x.records.campaigns.at(i)
+	balance := x.balances.of(c.advertiser).left
+	if left == 0 && balance == 0 {
+		return auction.PPM
+	}
+	highest := x.records.highestBid(i)
+	return min(left.multiplier(c.pricing, highest), balance.multiplier(c.pricing, highest))
+}
+
+// pays reports whether a bound leaves a campaign with a bid that the market takes.
+func (x *index) pays(i uint32, bound eventBound) bool {
+	if bound == 0 {
+		return true
+	}
+	c, highest := x.records.campaigns.at(i), x.records.highestBid(i)
+	paced, _ := auction.Pace(c.pricing, highest, bound.multiplier(c.pricing, highest), 0)
+	least, _ := c.pricing.BidLimits()
+	return paced >= max(least, x.market.MinimumBid[c.pricing])
 }
 
 // setArea stores a single disc in the campaign's record, and any other area in its specifics.
@@ -198,12 +226,13 @@ func (x *index) setState(i uint32) {
 // standstill returns the reason why a campaign is not active, 0 when it is.
 func (x *index) standstill(i uint32) (state servingState) {
 	c := x.records.campaigns.at(i)
-	live := x.live.of(c.uid)
+	live, funds := x.live.of(c.uid), x.balances.of(c.advertiser)
 	for _, cause := range [...]struct {
 		holds bool
 		state servingState
 	}{{x.records.terms.at(i).paused, paused}, {x.records.accounts.at(c.advertiser).paused, ownerPaused},
-		{live.spent, spent}, {live.capped, capped}} {
+		{funds.none || !x.pays(i, funds.left), unfunded}, {live.spent || !x.pays(i, live.left), spent},
+		{live.capped, capped}} {
 		if cause.holds {
 			state |= cause.state
 		}

@@ -7,11 +7,12 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// handIn is one call of HandIn on its way to the indexer.
+// handIn is one call of HandIn or HandInAdvertisers on its way to the indexer.
 type handIn struct {
-	owner   Owner
-	updates []LiveUpdate
-	inForce chan struct{} // closed when searches use them
+	owner       Owner
+	updates     []LiveUpdate
+	advertisers []AdvertiserUpdate
+	inForce     chan struct{} // closed when searches use them
 }
 
 // HandIn sets an owner's field in the live states of some campaigns. It returns once searches use the new values: with
@@ -26,7 +27,22 @@ func (x *Indexer) HandIn(ctx context.Context, owner Owner, updates []LiveUpdate)
 	if err := checkUpdates(owner, updates); err != nil {
 		return err
 	}
-	call := handIn{owner, slices.Clone(updates), make(chan struct{})}
+	return x.hand(ctx, handIn{owner: owner, updates: slices.Clone(updates)})
+}
+
+// HandInAdvertisers sets what some advertisers can pay, until another hand-in changes it. It passes changes of the
+// catalogue as HandIn does, and returns when no campaign of an advertiser with NoBalance wins any more. Campaigns follow
+// Left in slices. An update may name a uid that the index does not have, as for HandIn. Its errors are those of HandIn.
+func (x *Indexer) HandInAdvertisers(ctx context.Context, updates []AdvertiserUpdate) error {
+	if err := checkAdvertisers(updates); err != nil {
+		return err
+	}
+	return x.hand(ctx, handIn{advertisers: slices.Clone(updates)})
+}
+
+// hand takes a call to the door and waits until it is in force.
+func (x *Indexer) hand(ctx context.Context, call handIn) error {
+	call.inForce = make(chan struct{})
 	select {
 	case x.handIns <- call:
 	case <-x.ended:
@@ -63,6 +79,15 @@ func (x *Indexer) HandInFirst(owner Owner, updates []LiveUpdate) error {
 	return nil
 }
 
+// HandInAdvertisersFirst is HandInAdvertisers for use before Load, as HandInFirst is.
+func (x *Indexer) HandInAdvertisersFirst(updates []AdvertiserUpdate) error {
+	if err := checkAdvertisers(updates); err != nil {
+		return err
+	}
+	x.takeAdvertisers(updates)
+	return nil
+}
+
 // mostUpdatesAPublication bounds how long the hand-ins of one publication delay it. Calls beyond so many updates wait
 // for the next publication, in order, so an owner that hands in a whole market lets others through.
 const mostUpdatesAPublication = MaxLiveUpdates
@@ -73,7 +98,7 @@ func (x *Indexer) takeWaiting(taken []handIn) []handIn {
 		select {
 		case call := <-x.handIns:
 			taken = append(taken, x.takeCall(call))
-			n += 1 + len(call.updates)
+			n += 1 + len(call.updates) + len(call.advertisers)
 		default:
 			return taken
 		}
@@ -83,5 +108,6 @@ func (x *Indexer) takeWaiting(taken []handIn) []handIn {
 
 func (x *Indexer) takeCall(call handIn) handIn {
 	x.take(call.owner, call.updates)
+	x.takeAdvertisers(call.advertisers)
 	return call
 }

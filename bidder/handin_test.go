@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sort"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -21,6 +22,7 @@ type worth struct {
 	campaign              hexbid.UID
 	pacingPPM, qualityPPM int64
 	spent                 bool
+	left                  hexbid.Money
 }
 
 // handInAll hands in what the owners say, one after another.
@@ -28,7 +30,7 @@ func (x *Indexer) handInAll(tb testing.TB, all []worth) {
 	tb.Helper()
 	var spent, pacing, quality []LiveUpdate
 	for _, w := range all {
-		spent = append(spent, LiveUpdate{Campaign: w.campaign, BudgetSpent: w.spent})
+		spent = append(spent, LiveUpdate{Campaign: w.campaign, BudgetSpent: w.spent, Left: w.left})
 		pacing = append(pacing, LiveUpdate{Campaign: w.campaign, PacingPPM: w.pacingPPM})
 		quality = append(quality, LiveUpdate{Campaign: w.campaign, QualityPPM: w.qualityPPM})
 	}
@@ -90,7 +92,7 @@ func TestALiveStateSurvivesEditsOfItsCampaignAndItsProgram(t *testing.T) {
 	m.handIn(t, OwnerFrequency, LiveUpdate{Campaign: uid, FrequencyCapped: true})
 	edit()
 	m.put(t, chainProgram("p"))
-	if got, _ := m.live(uid); got != (LiveState{400_000, 55_000, false, true, true}) {
+	if got, _ := m.live(uid); got != (LiveState{PacingPPM: 400_000, QualityPPM: 55_000, BudgetSpent: true, FrequencyCapped: true}) {
 		t.Errorf("after edits: %+v", got)
 	}
 	for owner := OwnerLedger; owner.isKnown(); owner++ {
@@ -229,6 +231,8 @@ func TestAHandInThatTheOwnerMayNotMakeChangesNothing(t *testing.T) {
 		{OwnerPacing, []LiveUpdate{good, {Campaign: uid, PacingPPM: -1}}, "updates[1].pacing_ppm"},
 		{OwnerPacing, []LiveUpdate{good, {Campaign: uid, PacingPPM: auction.PPM + 1}}, "updates[1].pacing_ppm"},
 		{OwnerPacing, []LiveUpdate{good, {Campaign: uid, BudgetSpent: true}}, "updates[1].budget_spent"},
+		{OwnerPacing, []LiveUpdate{good, {Campaign: uid, Left: 5}}, "updates[1].left"},
+		{OwnerLedger, []LiveUpdate{{Campaign: uid, Left: -5}}, "updates[0].left"},
 		{OwnerPacing, []LiveUpdate{good, {Campaign: uid, QualityPPM: 1}}, "updates[1].quality_ppm"},
 		{OwnerPacing, []LiveUpdate{good, {Campaign: uid, FrequencyCapped: true}}, "updates[1].frequency_capped"},
 		{OwnerLedger, []LiveUpdate{{Campaign: uid, BudgetSpent: true}, good}, "updates[1].pacing_ppm"},
@@ -344,7 +348,14 @@ func TestOwnersHandInWhileTheCatalogueChanges(t *testing.T) {
 			}
 		}
 		got, there := s.LiveState(uid)
-		if there && got != want.seen(got.QualityPPM) {
+		if !there {
+			continue
+		}
+		c, err := m.store.ByUID(context.Background(), uid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := seen(want, funds{}, c.Resource.(*hexbid.Campaign), got.QualityPPM); got != want {
 			t.Errorf("campaign %d: %+v, want %+v", uid, got, want)
 		}
 	}
@@ -355,7 +366,7 @@ func drawUpdate(owner Owner, campaign hexbid.UID, number int64) LiveUpdate {
 	u := LiveUpdate{Campaign: campaign, Withdrawn: number%7 == 0}
 	switch owner {
 	case OwnerLedger:
-		u.BudgetSpent = number%2 == 0
+		u.BudgetSpent, u.Left = number%5 == 0, hexbid.Money(number*(number%3))
 	case OwnerPacing:
 		u.PacingPPM = number
 	case OwnerQuality:
@@ -366,38 +377,70 @@ func drawUpdate(owner Owner, campaign hexbid.UID, number int64) LiveUpdate {
 	return u
 }
 
-// seen is the live state that a snapshot should show, given the prior.
-func (s handedIn) seen(priorPPM int64) LiveState {
+// seen is the live state that a snapshot should show of a campaign, given the prior.
+func seen(s handedIn, f funds, c *hexbid.Campaign, priorPPM int64) LiveState {
 	pacing, quality := s.factors(priorPPM)
-	return LiveState{int64(pacing), int64(quality), !s.by.has(OwnerQuality), s.spent, s.capped}
+	own, balance := plainMultiplier(c, s.left), plainMultiplier(c, f.left)
+	within := min(own, balance)
+	return LiveState{PacingPPM: min(int64(pacing), within), LoweredByBudget: within < int64(pacing),
+		QualityPPM: int64(quality), QualityIsPrior: !s.by.has(OwnerQuality), BudgetSpent: s.spent || !plainPays(c, own),
+		FrequencyCapped: s.capped, NoBalance: f.none || !plainPays(c, balance)}
 }
 
-// TestCapsBoundTheProductOfBidsAndLiveStates changes bids and live states at random: what is
+// plainMultiplier is the highest multiplier with which no event of a campaign costs more than a bound, found by
+// bisection.
+func plainMultiplier(c *hexbid.Campaign, bound eventBound) int64 {
+	if bound == 0 {
+		return auction.PPM
+	}
+	return int64(sort.Search(auction.PPM, func(m int) bool { return plainEvent(c, int64(m)+1) > hexbid.Money(bound) }))
+}
+
+// plainEvent is what the dearest event of a campaign costs at a multiplier.
+func plainEvent(c *hexbid.Campaign, m int64) hexbid.Money {
+	_, highest := c.BidRange()
+	paced, _ := auction.Pace(c.Pricing, highest, m, 1)
+	if c.Pricing == hexbid.CPM {
+		return paced / 1000
+	}
+	return paced
+}
+
+// plainPays reports whether a campaign can bid at a multiplier in the default market, which has no minimum bid.
+func plainPays(c *hexbid.Campaign, m int64) bool { return plainEvent(c, m) > 0 }
+
+// TestCapsBoundTheProductOfBidsAndLiveStates changes bids, live states and balances at random: what is
 // posted is bounded by its cap, and every campaign is worth what its owners said last.
 func TestCapsBoundTheProductOfBidsAndLiveStates(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m, words := newChainMarket(t), map[hexbid.UID]handedIn{}
+		m, words, balances := newChainMarket(t), map[hexbid.UID]handedIn{}, map[hexbid.UID]funds{}
 		for range rapid.IntRange(1, 8).Draw(t, "publications") {
 			for range rapid.IntRange(1, 15).Draw(t, "steps") {
-				if rapid.Bool().Draw(t, "catalogue") {
+				switch rapid.IntRange(0, 4).Draw(t, "what") {
+				case 0, 1:
 					m.step(t)
-					continue
+				case 2:
+					u := AdvertiserUpdate{m.uidOf(t, "advertisers/a"), rapid.Bool().Draw(t, "none"),
+						hexbid.Money(rapid.IntRange(0, 2_000_000).Draw(t, "balance"))}
+					balances[u.Advertiser] = funds{u.NoBalance, boundOf(u.Left)}
+					m.indexer.takeAdvertisers([]AdvertiserUpdate{u})
+				default:
+					uid := hexbid.UID(rapid.IntRange(1, 40).Draw(t, "uid"))
+					owner := Owner(rapid.IntRange(int(OwnerLedger), int(OwnerFrequency)).Draw(t, "owner"))
+					u := drawUpdate(owner, uid, rapid.Int64Range(0, auction.PPM-1).Draw(t, "number"))
+					words[uid] = words[uid].with(owner, &u)
+					m.handIn(t, owner, u)
 				}
-				uid := hexbid.UID(rapid.IntRange(1, 40).Draw(t, "uid"))
-				owner := Owner(rapid.IntRange(int(OwnerLedger), int(OwnerFrequency)).Draw(t, "owner"))
-				u := drawUpdate(owner, uid, rapid.Int64Range(0, auction.PPM-1).Draw(t, "number"))
-				words[uid] = words[uid].with(owner, &u)
-				m.handIn(t, owner, u)
 			}
 			m.indexer.publish()
-			m.checkWorth(t, words)
+			m.checkWorth(t, words, balances[m.uidOf(t, "advertisers/a")])
 		}
 		var w Scratch
 		m.checkAreas(t, &w)
 	})
 }
 
-func (m *chainMarket) checkWorth(t *rapid.T, words map[hexbid.UID]handedIn) {
+func (m *chainMarket) checkWorth(t *rapid.T, words map[hexbid.UID]handedIn, balance funds) {
 	s := m.indexer.Snapshot()
 	for _, r := range m.nouns {
 		c, ok := r.(*hexbid.Campaign)
@@ -406,12 +449,17 @@ func (m *chainMarket) checkWorth(t *rapid.T, words map[hexbid.UID]handedIn) {
 		}
 		uid := m.uidOf(t, c.Name)
 		i, _ := s.ordinalOf(uid)
-		if got, _ := s.LiveState(uid); got != words[uid].seen(prior) {
-			t.Fatalf("campaign %d: %+v, want %+v", uid, got, words[uid].seen(prior))
+		if got, want := mustLive(s, uid), seen(words[uid], balance, c, prior); got != want {
+			t.Fatalf("campaign %d: %+v, want %+v", uid, got, want)
 		}
 		if k := m.indexer.postings.states.at(i); s.campaigns.at(i).state&active != 0 &&
 			(!k.posted || k.cap < capOf(m.indexer.records.bestScore(i))) {
 			t.Fatalf("campaign %d, posted %v, has a score of %d above its cap", uid, k.posted, m.indexer.records.bestScore(i))
 		}
 	}
+}
+
+func mustLive(s *Snapshot, uid hexbid.UID) LiveState {
+	live, _ := s.LiveState(uid)
+	return live
 }

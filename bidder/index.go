@@ -16,6 +16,7 @@ import (
 //
 //	records     what the catalogue says
 //	live        what campaigns are worth right now
+//	balances    what advertisers can pay
 //	words       which campaigns and programs a token leads to
 //	sites       where places are
 //	surrounds   the coverings around places
@@ -33,6 +34,7 @@ type index struct {
 
 	records   *records
 	live      *liveStates
+	balances  *balances
 	words     wordWriter
 	sites     *sites
 	surrounds *surrounds
@@ -47,11 +49,11 @@ type index struct {
 	publications    uint64
 }
 
-func newIndex(market *Market, clock func() time.Time, log *slog.Logger, live *liveStates) *index {
+func newIndex(market *Market, clock func() time.Time, log *slog.Logger, live *liveStates, b *balances) *index {
 	r := newRecords()
 	s := newSurrounds(r)
 	return &index{market: market, clock: clock, log: log, quarter: clock().Truncate(targeting.Quarter),
-		reserves: compileReserves(market.Reserves), records: r, live: live, words: newWordWriter(), sites: newSites(r),
+		reserves: compileReserves(market.Reserves), records: r, live: live, balances: b, words: newWordWriter(), sites: newSites(r),
 		surrounds: s, postings: newPostings(r, s, log), turnedOwners: map[uint32]struct{}{},
 		changedPrograms: map[uint32]struct{}{}}
 }
@@ -83,6 +85,7 @@ func (x *index) load(ctx context.Context, from Catalogue) error {
 	}
 	x.version = version
 	x.live.open()
+	x.balances.open()
 	return nil
 }
 
@@ -137,9 +140,7 @@ func (x *index) putOrLeaveOut(r *incoming) {
 func (x *index) put(r *incoming) error {
 	switch v := r.resource.(type) {
 	case *hexbid.Advertiser:
-		if i, turned := x.records.putAdvertiser(v); turned {
-			x.turnedOwners[i] = struct{}{}
-		}
+		x.putAdvertiser(v)
 	case *hexbid.Program:
 		return x.putProgram(v)
 	case *hexbid.Place:
@@ -148,6 +149,20 @@ func (x *index) put(r *incoming) error {
 		return x.putCampaign(v, r.covering)
 	}
 	return nil
+}
+
+func (x *index) putAdvertiser(a *hexbid.Advertiser) {
+	i, before, turned := x.records.putAdvertiser(a)
+	if turned {
+		x.turnedOwners[i] = struct{}{}
+	}
+	if before == a.UID {
+		return
+	}
+	if before != 0 {
+		x.balances.leave(i, before)
+	}
+	x.balances.arrive(i, a.UID)
 }
 
 func (x *index) putProgram(p *hexbid.Program) error {
@@ -186,6 +201,7 @@ func (x *index) delete(r hexbid.Resource) {
 	case *hexbid.Advertiser:
 		if i, known := x.records.dropAdvertiser(meta.Name); known {
 			delete(x.turnedOwners, i)
+			x.balances.leave(i, meta.UID)
 		}
 	case *hexbid.Program:
 		if i, was, known := x.records.dropProgram(meta.Name); known {

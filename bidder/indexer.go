@@ -14,7 +14,7 @@ import (
 type Indexer struct {
 	clock     func() time.Time // the index uses it too; Run may replace the index while callers ask for the time
 	published atomic.Pointer[Snapshot]
-	stale     chan struct{} // signals that a reader's instant lies beyond the quarter hour
+	wanted    chan struct{} // signals that a publication is due though nothing has arrived
 	handIns   chan handIn   // the door, without a buffer, so that a caller who waits may still give up
 	ended     chan struct{} // closed when Run returns
 
@@ -28,8 +28,8 @@ type Indexer struct {
 // NewIndexer makes an indexer with an empty snapshot. The market must be
 // valid.
 func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Indexer {
-	x := &Indexer{clock: clock, stale: make(chan struct{}, 1), handIns: make(chan handIn), ended: make(chan struct{}),
-		advance: make(chan struct{}), index: newIndex(market, clock, log, newLiveStates())}
+	x := &Indexer{clock: clock, wanted: make(chan struct{}, 1), handIns: make(chan handIn), ended: make(chan struct{}),
+		advance: make(chan struct{}), index: newIndex(market, clock, log, newLiveStates(), newBalances())}
 	x.publish()
 	return x
 }
@@ -91,7 +91,7 @@ func pause(ctx context.Context, d time.Duration) {
 // then both are in memory, and hand-ins wait. The new index takes over all states handed in.
 func (x *Indexer) loadAnew(ctx context.Context, from Catalogue) error {
 	started := time.Now()
-	fresh := newIndex(x.market, x.clock, x.log, x.live.reopened())
+	fresh := newIndex(x.market, x.clock, x.log, x.live.reopened(), x.reopenedBalances())
 	fresh.publications = x.publications
 	if err := fresh.load(ctx, from); err != nil {
 		x.log.Error("the catalogue cannot be indexed anew", "error", err)
@@ -152,7 +152,7 @@ func (x *Indexer) turn(updates <-chan *update, tick <-chan time.Time) (more bool
 		x.apply(u)
 	case call := <-x.handIns:
 		taken = append(taken, x.takeCall(call))
-	case <-x.stale: // publishing evaluates the schedules of the present quarter hour
+	case <-x.wanted:
 	case <-tick:
 		if turned, unposted := x.turnQuarter(), x.postings.unpostOff(x.clock()); !turned && !unposted {
 			return true
@@ -161,6 +161,9 @@ func (x *Indexer) turn(updates <-chan *update, tick <-chan time.Time) (more bool
 	x.gather(updates)
 	taken = x.takeWaiting(taken)
 	x.publish()
+	if x.balances.owes() {
+		x.want()
+	}
 	for _, call := range taken {
 		close(call.inForce)
 	}
@@ -196,7 +199,7 @@ func (x *Indexer) SnapshotNow(ctx context.Context) (s *Snapshot, now time.Time, 
 	holds := func() bool {
 		s, now = x.Snapshot(), x.clock()
 		if !s.Covers(now) {
-			x.noteStale()
+			x.want() // publishing evaluates the schedules of the present quarter hour
 		}
 		return s.Holds(now)
 	}
@@ -223,11 +226,11 @@ func (x *Indexer) await(ctx context.Context, enough func() bool) error {
 	}
 }
 
-// noteStale tells the indexer that a reader's instant lies outside the snapshot's quarter hour.
-func (x *Indexer) noteStale() {
+// want asks the indexer for a publication.
+func (x *Indexer) want() {
 	select {
-	case x.stale <- struct{}{}:
-	default: // noted already
+	case x.wanted <- struct{}{}:
+	default: // wanted already
 	}
 }
 

@@ -11,10 +11,12 @@ import (
 // the campaign does not change it.
 type LiveState struct {
 	PacingPPM       int64 // multiplies the bid, in parts per million; auction.PPM until one is handed in
+	LoweredByBudget bool  // what is left of a budget or of the balance makes PacingPPM lower than pacing does
 	QualityPPM      int64 // the chance of a click once seen, in parts per million
 	QualityIsPrior  bool  // no quality has been handed in: QualityPPM is the prior of the program's category
 	BudgetSpent     bool  // the campaign does not serve
 	FrequencyCapped bool  // the campaign does not serve
+	NoBalance       bool  // the advertiser cannot pay for an event, so the campaign does not serve
 }
 
 // Owner names the part of the system that knows one thing about what campaigns are worth right now. Each field of a
@@ -23,7 +25,7 @@ type Owner uint8
 
 // The owners, each with its field.
 const (
-	OwnerLedger    Owner = 1 + iota // BudgetSpent
+	OwnerLedger    Owner = 1 + iota // BudgetSpent and Left
 	OwnerPacing                     // PacingPPM
 	OwnerQuality                    // QualityPPM
 	OwnerFrequency                  // FrequencyCapped
@@ -46,8 +48,11 @@ func (o Owner) isKnown() bool { return o >= OwnerLedger && int(o) < len(ownerNam
 type LiveUpdate struct {
 	Campaign hexbid.UID
 	// Withdrawn takes back whatever the owner has handed in about the campaign: its field returns to the initial value.
-	Withdrawn       bool
-	BudgetSpent     bool
+	Withdrawn   bool
+	BudgetSpent bool
+	// Left is the most that one event may cost, 0 for no bound. The index lowers the bid so far that the highest bid on
+	// any host keeps within it. If that is below the market's minimum bid, the campaign counts as spent.
+	Left            hexbid.Money
 	PacingPPM       int64 // 0 to auction.PPM
 	QualityPPM      int64 // 1 to auction.PPM
 	FrequencyCapped bool
@@ -81,14 +86,16 @@ func (u *LiveUpdate) fault(owner Owner) (field, why string) {
 		owner Owner
 		name  string
 		isSet bool
-	}{{OwnerLedger, "budget_spent", u.BudgetSpent}, {OwnerPacing, "pacing_ppm", u.PacingPPM != 0},
-		{OwnerQuality, "quality_ppm", u.QualityPPM != 0}, {OwnerFrequency, "frequency_capped", u.FrequencyCapped}} {
+	}{{OwnerLedger, "budget_spent", u.BudgetSpent}, {OwnerLedger, "left", u.Left != 0},
+		{OwnerPacing, "pacing_ppm", u.PacingPPM != 0}, {OwnerQuality, "quality_ppm", u.QualityPPM != 0}, {OwnerFrequency, "frequency_capped", u.FrequencyCapped}} {
 		if f.isSet && f.owner != owner {
 			return f.name, fmt.Sprintf("belongs to the owner %s, not to %s: leave it out", f.owner, owner)
 		}
 	}
 	switch {
 	case u.Withdrawn:
+	case u.Left < 0:
+		return "left", fmt.Sprintf("%d is negative: use 0 for no bound, and budget_spent where nothing is left", u.Left)
 	case u.PacingPPM < 0 || u.PacingPPM > auction.PPM:
 		return "pacing_ppm", fmt.Sprintf("%d is out of range: use 0 to %d", u.PacingPPM, auction.PPM)
 	case owner == OwnerQuality && (u.QualityPPM < 1 || u.QualityPPM > auction.PPM):
@@ -100,8 +107,30 @@ func (u *LiveUpdate) fault(owner Owner) (field, why string) {
 // handedIn holds what owners have handed in about one campaign. The zero value says that none has.
 type handedIn struct {
 	pacingPPM, qualityPPM uint32
+	left                  eventBound
 	by                    ownerBits // owners who have handed something in
 	spent, capped         bool
+}
+
+// eventBound is the most micros that one event may cost, 0 for no bound.
+type eventBound uint32
+
+// boundOf returns the bound by what is left. No event costs more than the highest bid for a click, so from there on
+// nothing is bounded.
+func boundOf(left hexbid.Money) eventBound {
+	if left >= hexbid.MaxBidCPC {
+		return 0
+	}
+	return eventBound(left)
+}
+
+// multiplier returns the highest multiplier, in parts per million, with which an event of a campaign keeps within the
+// bound. highest is its highest bid on any host.
+func (b eventBound) multiplier(pricing hexbid.PricingModel, highest hexbid.Money) int64 {
+	if b == 0 {
+		return auction.PPM
+	}
+	return auction.MultiplierWithin(pricing, highest, hexbid.Money(b))
 }
 
 // ownerBits is a set of owners.
@@ -118,7 +147,7 @@ func (s handedIn) with(owner Owner, u *LiveUpdate) handedIn {
 	}
 	switch owner {
 	case OwnerLedger:
-		s.spent = u.BudgetSpent
+		s.spent, s.left = u.BudgetSpent, boundOf(u.Left)
 	case OwnerPacing:
 		s.pacingPPM = uint32(u.PacingPPM)
 	case OwnerQuality:
@@ -148,7 +177,7 @@ func (s *Snapshot) LiveState(campaign hexbid.UID) (LiveState, bool) {
 		return LiveState{}, false
 	}
 	c := s.campaigns.at(i)
-	return LiveState{PacingPPM: int64(c.pacingPPM), QualityPPM: int64(c.qualityPPM),
-			QualityIsPrior: c.has&hasPriorQuality != 0, BudgetSpent: c.state&spent != 0, FrequencyCapped: c.state&capped != 0},
-		true
+	return LiveState{PacingPPM: int64(c.pacingPPM), LoweredByBudget: c.has&hasLoweredBid != 0,
+		QualityPPM: int64(c.qualityPPM), QualityIsPrior: c.has&hasPriorQuality != 0, BudgetSpent: c.state&spent != 0,
+		FrequencyCapped: c.state&capped != 0, NoBalance: s.lacksBalance(c)}, true
 }

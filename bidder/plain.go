@@ -22,6 +22,7 @@ const (
 	RuleNotIndexed Rule = "not_indexed"
 	RuleStatus     Rule = "status"
 	RuleAdvertiser Rule = "advertiser"
+	RuleBalance    Rule = "balance"
 	RuleBudget     Rule = "budget"
 	RuleFrequency  Rule = "frequency"
 	RuleSchedule   Rule = "schedule"
@@ -125,13 +126,16 @@ func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
 
 // judgeServing returns the rule that keeps a campaign from serving at all or now.
 func (s *Snapshot) judgeServing(v *Verdict, q *Query) Rule {
-	state := s.campaigns.at(v.Ordinal).state
+	c := s.campaigns.at(v.Ordinal)
+	state := c.state
 	schedule := &s.specificsOf(v.Ordinal).schedule
 	switch {
 	case state&paused != 0:
 		return RuleStatus
 	case state&ownerPaused != 0:
 		return RuleAdvertiser
+	case s.lacksBalance(c):
+		return RuleBalance
 	case state&spent != 0:
 		return RuleBudget
 	case state&capped != 0:

@@ -48,6 +48,7 @@ func (x changed) follow() followed {
 		}
 	}
 	x.changedPrograms = emptied(x.changedPrograms)
+	x.followBalances()
 	return followed(x)
 }
 
@@ -107,6 +108,7 @@ func (x posted) freeze() *Snapshot {
 		reserves: x.reserves}
 	x.publications++
 	x.postings.freezeInto(s)
+	s.broke = x.balances.broke.freeze()
 	s.words = x.words.publish()
 	x.sites.endEdits().freezeInto(s)
 	return s

@@ -38,6 +38,7 @@ var plainReasons = map[Rule]string{
 	RuleNotIndexed: "it is not in the index",
 	RuleStatus:     "the campaign is paused",
 	RuleAdvertiser: "the advertiser is paused",
+	RuleBalance:    "its advertiser's balance does not pay for an event",
 	RuleBudget:     "its budget is spent",
 	RuleFrequency:  "its frequency cap holds it back at present",
 	RuleSchedule:   "its flight has not begun or is over",
@@ -72,11 +73,12 @@ func (v *Verdict) outbidReason() string {
 }
 
 // BidToWin returns the least bid on the request's host that reaches a verdict's needed score. It returns false when the
-// market takes no such bid, or when a higher bid would not help.
+// market takes no such bid, or when a higher bid would not help. It would not when what is left of a budget or of the
+// balance lowers the bid.
 func (s *Snapshot) BidToWin(v *Verdict) (hexbid.Money, bool) {
-	if v.Needed == 0 {
+	c := s.campaigns.at(v.Ordinal)
+	if v.Needed == 0 || c.has&hasLoweredBid != 0 {
 		return 0, false
 	}
-	c := s.campaigns.at(v.Ordinal)
 	return auction.BidToScore(c.pricing, v.Needed, int64(c.qualityPPM), int64(c.pacingPPM))
 }

@@ -27,22 +27,24 @@ type campaign struct {
 type servingState uint8
 
 const (
-	active      servingState = 1 << iota // none of the last four bits is set
+	active      servingState = 1 << iota // none of the last five bits is set
 	timely                               // scheduled at some instant of the quarter hour
 	check                                // and not scheduled at some other: evaluate its schedule
 	paused                               // by its own state
 	ownerPaused                          // by the state of its advertiser
 	spent                                // its budget is spent
 	capped                               // its frequency is capped
+	unfunded                             // its advertiser cannot pay for an event of it
 )
 
-// campaignBits say when a search must read the specifics, and where the quality comes from.
+// campaignBits say when a search must read the specifics, and where the quality and the multiplier come from.
 type campaignBits uint8
 
 const (
 	hasArea         campaignBits = 1 << iota // another area than one disc
 	hasHostBids                              // other bids than the one in the record
 	hasPriorQuality                          // the prior of its category: no quality has been handed in
+	hasLoweredBid                            // its multiplier is what a budget or the balance leaves, below that of pacing
 )
 
 // detail holds the rest of a campaign.

@@ -27,6 +27,7 @@ type records struct {
 	ordinals   struct{ campaigns, programs, places, advertisers ordinals }
 	campaignOf *sharedUIDs // snapshots look uids up in it too
 	placeOf    uidMap
+	ownerOf    uidMap             // advertisers
 	byName     map[nameKey]uint32 // programs and advertisers, which other records name
 	size       struct{ campaigns, programs, places int }
 }
@@ -52,7 +53,8 @@ func keyOf(name string) nameKey {
 }
 
 func newRecords() *records {
-	return &records{campaignOf: &sharedUIDs{uids: newUIDMap()}, placeOf: newUIDMap(), byName: map[nameKey]uint32{}}
+	return &records{campaignOf: &sharedUIDs{uids: newUIDMap()}, placeOf: newUIDMap(), ownerOf: newUIDMap(),
+		byName: map[nameKey]uint32{}}
 }
 
 // parentOf returns the ordinal of the parent of a named resource.
@@ -65,26 +67,31 @@ func (r *records) parentOf(name string) (uint32, error) {
 	return i, nil
 }
 
-// putAdvertiser stores an advertiser. It reports whether the advertiser was paused or resumed.
-func (r *records) putAdvertiser(a *hexbid.Advertiser) (i uint32, turned bool) {
+// putAdvertiser stores an advertiser. It returns the uid that its name had before, 0 for none, and reports whether the
+// advertiser was paused or resumed.
+func (r *records) putAdvertiser(a *hexbid.Advertiser) (i uint32, before hexbid.UID, turned bool) {
 	key := keyOf(a.Name)
 	i, known := r.byName[key]
 	if !known {
 		i = r.ordinals.advertisers.take()
 		r.byName[key] = i
 		r.accounts.clear(i)
+	} else if before = *r.advertisers.at(i); before != a.UID {
+		r.ownerOf.drop(before)
 	}
 	*r.advertisers.edit(i) = a.UID
+	r.ownerOf.set(a.UID, i)
 	owner, paused := r.accounts.at(i), a.State == hexbid.Paused
 	turned = owner.paused != paused
 	owner.paused = paused
-	return i, turned
+	return i, before, turned
 }
 
 func (r *records) dropAdvertiser(name string) (i uint32, known bool) {
 	key := keyOf(name)
 	if i, known = r.byName[key]; known {
 		delete(r.byName, key)
+		r.ownerOf.drop(*r.advertisers.at(i))
 		r.accounts.clear(i)
 		r.ordinals.advertisers.giveBack(i)
 	}
@@ -214,12 +221,16 @@ func (r *records) setSpecifics(campaign uint32, own specifics) {
 // bestScore returns the best score that a campaign can have at present on any host.
 func (r *records) bestScore(i uint32) int64 {
 	c := r.campaigns.at(i)
-	bid := c.bid
-	if bids := r.specificsOf(i).hostBids; bids != nil {
-		bid = slices.Max(bids[:])
-	}
-	_, score := auction.Pace(c.pricing, bid, int64(c.pacingPPM), int64(c.qualityPPM))
+	_, score := auction.Pace(c.pricing, r.highestBid(i), int64(c.pacingPPM), int64(c.qualityPPM))
 	return score
+}
+
+// highestBid returns a campaign's highest bid on any host.
+func (r *records) highestBid(i uint32) hexbid.Money {
+	if bids := r.specificsOf(i).hostBids; bids != nil {
+		return slices.Max(bids[:])
+	}
+	return r.campaigns.at(i).bid
 }
 
 // onlyPlaceOf returns the one place of a program, or the zero value when it has none or several.

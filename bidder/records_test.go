@@ -30,7 +30,7 @@ func (p *plainRecords) step(t *rapid.T, r *records) {
 	switch rapid.IntRange(0, 7).Draw(t, "step") {
 	case 0:
 		state := rapid.SampledFrom([]hexbid.ServingState{hexbid.Active, hexbid.Paused}).Draw(t, "state")
-		if _, turned := r.putAdvertiser(&hexbid.Advertiser{Meta: hexbid.Meta{Name: ownerOf(i)},
+		if _, _, turned := r.putAdvertiser(&hexbid.Advertiser{Meta: hexbid.Meta{Name: ownerOf(i)},
 			State: state}); turned != (p.owners[i] != (state == hexbid.Paused)) {
 			t.Fatalf("advertiser %d turned: %v", i, turned)
 		}

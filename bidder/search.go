@@ -405,7 +405,7 @@ func (s *Snapshot) offer(x *match, q *Query, w *Scratch) {
 	}
 	w.Scored++
 	_, score := auction.Pace(c.pricing, s.bidOn(c, x.ordinal, q.Host), int64(c.pacingPPM), int64(c.qualityPPM))
-	if !auction.Enters(score, w.reserves[c.category]) {
+	if !auction.Enters(score, w.reserves[c.category]) || s.broke.has(c.advertiser) {
 		return
 	}
 	if best, again := w.board.Offer(auction.Standing{Score: score, CampaignUID: c.uid, Ordinal: x.ordinal,

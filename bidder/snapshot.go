@@ -30,6 +30,7 @@ type Snapshot struct {
 	resolutions uint32 // bit r: some posting has a cell of resolution r; otherKeys: some posting has another key
 	sites       *geoindex.Tree
 	advertisers paged[hexbid.UID]
+	broke       ordinalBits // advertisers without balance
 	market      *Market
 	reserves    []reserveRule
 	campaignOf  *sharedUIDs // always the present state; this snapshot's records tell whether an entry holds here

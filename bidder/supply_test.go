@@ -343,17 +343,30 @@ func TestWhatWasHandedInOutlivesIndexingAnew(t *testing.T) {
 	}
 	runs(t, x, w)
 	uid, coming := put.Puts[0].Meta().UID, put.Puts[1].Meta().UID+1
-	x.handInAll(t, []worth{{uid, auction.PPM / 2, 77, true}, {coming, auction.PPM / 4, 78, false}})
+	x.handInAll(t, []worth{{campaign: uid, pacingPPM: auction.PPM / 2, qualityPPM: 77, spent: true},
+		{campaign: coming, pacingPPM: auction.PPM / 4, qualityPPM: 78}})
+	owner, err := w.Get(context.Background(), "advertisers/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	balance := func(none bool) {
+		if err := x.HandInAdvertisers(context.Background(),
+			[]AdvertiserUpdate{{Advertiser: owner.Meta().UID, NoBalance: none}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	balance(true)
 	tape.Close(hexbid.Errorf(hexbid.DataLoss, "data", "a file is damaged"))
 	next := mustCommit(t, w, []store.Step{{Put: &store.Record{Resource: supplied(2)}}})
 	waitFor(t, x, next.Version)
 	for campaign, want := range map[hexbid.UID]LiveState{uid: {PacingPPM: auction.PPM / 2, QualityPPM: 77,
-		BudgetSpent: true}, coming: {PacingPPM: auction.PPM / 4, QualityPPM: 78}} {
+		BudgetSpent: true, NoBalance: true}, coming: {PacingPPM: auction.PPM / 4, QualityPPM: 78, NoBalance: true}} {
 		if state, there := x.Snapshot().LiveState(campaign); !there || state != want {
 			t.Errorf("campaign %d: %+v, %v; want %+v", campaign, state, there, want)
 		}
 	}
-	x.handInAll(t, []worth{{uid, auction.PPM, 79, false}})
+	x.handInAll(t, []worth{{campaign: uid, pacingPPM: auction.PPM, qualityPPM: 79}})
+	balance(false)
 	if state, _ := x.Snapshot().LiveState(uid); state != (LiveState{PacingPPM: auction.PPM, QualityPPM: 79}) {
 		t.Errorf("handed in afterwards: %+v", state)
 	}

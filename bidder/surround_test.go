@@ -357,6 +357,10 @@ func (m *chainMarket) step(t *rapid.T) {
 		c := chainCampaign(program, rapid.IntRange(0, 6).Draw(t, "campaign"), drawChainArea(t, true), drawChainArea(t, false))
 		c.Excluded.Everywhere = false
 		c.Bid = hexbid.Money(rapid.IntRange(1, 4).Draw(t, "bid")) * 500_000
+		c.Pricing = rapid.SampledFrom([]hexbid.PricingModel{hexbid.CPC, hexbid.CPC, hexbid.CPM}).Draw(t, "pricing")
+		if part := rapid.SampledFrom([]int64{0, 500_000, 3_000_000}).Draw(t, "host"); part > 0 {
+			c.HostBids = []hexbid.HostBid{{Host: hexbid.WeChat, MultiplierPPM: part}}
+		}
 		m.put(t, c)
 	}
 }
