@@ -13,7 +13,14 @@ func liveLine(s *pb.LiveState) string {
 	if s.GetQualityIsPrior() {
 		quality += " (its category's prior)"
 	}
-	parts := []string{percent(s.GetPacingMultiplierPpm()) + " of its bid", quality}
+	bid := percent(s.GetPacingMultiplierPpm()) + " of its bid"
+	if s.GetLoweredByBudget() {
+		bid += " (what is left to spend allows no more)"
+	}
+	parts := []string{bid, quality}
+	if s.GetNoBalance() {
+		parts = append(parts, "no balance left")
+	}
 	if s.GetBudgetSpent() {
 		parts = append(parts, "budget spent")
 	}

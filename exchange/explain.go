@@ -64,6 +64,10 @@ func (e *Exchange) advise(out *Explanation, s *bidder.Snapshot, c *hexbid.Campai
 	if out.Verdict.Needed == 0 {
 		return
 	}
+	if out.Live != nil && out.Live.LoweredByBudget {
+		out.AdviceText = loweredWords
+		return
+	}
 	wanted, legal := s.BidToWin(&out.Verdict)
 	found := false
 	if legal {
@@ -76,6 +80,10 @@ func (e *Exchange) advise(out *Explanation, s *bidder.Snapshot, c *hexbid.Campai
 	out.Advice.Slot = out.Verdict.NeededSlot
 	out.AdviceText = out.Advice.words(host)
 }
+
+// loweredWords is the advice to a campaign whose bid its rest lowers: a higher bid would be lowered further.
+const loweredWords = "What is left of its budget or of its advertiser's balance lowers its bid, so a higher bid would " +
+	"not help: raise the budget, or top the balance up."
 
 // judge waits for its turn and returns the verdict on a campaign.
 func (e *Exchange) judge(ctx context.Context, s *bidder.Snapshot, q *bidder.Query,

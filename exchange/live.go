@@ -17,6 +17,14 @@ func (e *Exchange) HandIn(ctx context.Context, owner bidder.Owner, updates []bid
 	return e.indexer.HandIn(ctx, owner, updates)
 }
 
+// HandInAdvertisers sets what some advertisers can pay, as bidder.Indexer.HandInAdvertisers documents.
+func (e *Exchange) HandInAdvertisers(ctx context.Context, updates []bidder.AdvertiserUpdate) error {
+	if err := admit(ctx); err != nil {
+		return err
+	}
+	return e.indexer.HandInAdvertisers(ctx, updates)
+}
+
 // LiveStates returns what searches take a campaign to be worth right now, nil for a campaign that they do not see.
 type LiveStates func(campaign hexbid.UID) *bidder.LiveState
 
@@ -38,6 +46,8 @@ func (e *Exchange) LiveStates(ctx context.Context) (LiveStates, error) {
 func (e *Exchange) heldBackBy(campaign hexbid.UID) bidder.Rule {
 	live, _ := e.indexer.Snapshot().LiveState(campaign)
 	switch {
+	case live.NoBalance:
+		return bidder.RuleBalance
 	case live.BudgetSpent:
 		return bidder.RuleBudget
 	case live.FrequencyCapped:

@@ -16,6 +16,7 @@ import (
 type worth struct {
 	pacingPPM, qualityPPM int64
 	spent, capped         bool
+	broke                 bool // its advertiser
 }
 
 // fatal is a test, of either kind.
@@ -32,6 +33,19 @@ func (w worth) handIn(t fatal, e *Exchange, campaign hexbid.UID) {
 		if err := e.HandIn(ctx, owner, []bidder.LiveUpdate{u}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	record, err := e.store.ByUID(ctx, campaign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, _ := hexbid.ParseName(record.Meta().Name)
+	owner, err := e.store.Get(ctx, name.Owner().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.HandInAdvertisers(ctx, []bidder.AdvertiserUpdate{{Advertiser: owner.Meta().UID,
+		NoBalance: w.broke}}); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -51,10 +65,11 @@ func TestACampaignSaysThatItsLiveStateKeepsItFromServing(t *testing.T) {
 		worth
 		reason string
 	}{
-		{worth{auction.PPM, 30_000, false, false}, ""},
-		{worth{auction.PPM, 30_000, true, true}, "its budget is spent"},
-		{worth{auction.PPM, 30_000, false, true}, "its frequency cap holds it back at present"},
-		{worth{500_000, 30_000, true, false}, "its budget is spent"},
+		{worth{auction.PPM, 30_000, false, false, false}, ""},
+		{worth{auction.PPM, 30_000, true, true, false}, "its budget is spent"},
+		{worth{auction.PPM, 30_000, false, true, false}, "its frequency cap holds it back at present"},
+		{worth{auction.PPM, 30_000, true, true, true}, "its advertiser's balance does not pay for an event"},
+		{worth{500_000, 30_000, true, false, false}, "its budget is spent"},
 	} {
 		state.handIn(t, e, uid)
 		if serves, reason := mustServing(e)(read()); serves != (reason == "") || reason != state.reason {
@@ -164,5 +179,24 @@ func TestADryRunTellsOfTheLiveStateThatTheRowWouldHave(t *testing.T) {
 		if serving, reason := mustServing(e)(updated.(*hexbid.Campaign)); serving || reason != "its budget is spent" {
 			t.Errorf("validate only: %v, an update would serve: %v, %q", validateOnly, serving, reason)
 		}
+	}
+}
+
+// TestACampaignWithLittleLeftIsAdvisedToRaiseItsBudget: a higher bid would be lowered further.
+func TestACampaignWithLittleLeftIsAdvisedToRaiseItsBudget(t *testing.T) {
+	e := openBesideARival(t)
+	s := newSituation()
+	s.write(t, e)
+	record, err := e.store.Get(ctx, s.campaign.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := []bidder.LiveUpdate{{Campaign: record.Meta().UID, Left: 500_000}}
+	if err := e.HandIn(ctx, bidder.OwnerLedger, left); err != nil {
+		t.Fatal(err)
+	}
+	x, err := e.Explain(ctx, s.campaign.Name, s.request)
+	if err != nil || x.Verdict.Rule != bidder.RuleOutbid || x.Advice != (Advice{}) || x.AdviceText != loweredWords {
+		t.Errorf("%+v, %v", x, err)
 	}
 }

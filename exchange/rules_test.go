@@ -43,6 +43,7 @@ var obstacles = []obstacle{
 		func(s *situation) { s.campaign.State = hexbid.Active }},
 	{bidder.RuleAdvertiser, "", func(s *situation) { s.owner.State = hexbid.Paused },
 		func(s *situation) { s.owner.State = hexbid.Active }},
+	{bidder.RuleBalance, "", func(s *situation) { s.learned.broke = true }, func(s *situation) { s.learned.broke = false }},
 	{bidder.RuleBudget, "", func(s *situation) { s.learned.spent = true }, func(s *situation) { s.learned.spent = false }},
 	{bidder.RuleFrequency, "", func(s *situation) { s.learned.capped = true },
 		func(s *situation) { s.learned.capped = false }},

@@ -60,7 +60,8 @@ func liveState(s *bidder.LiveState) *pb.LiveState {
 		return nil
 	}
 	return &pb.LiveState{PacingMultiplierPpm: s.PacingPPM, QualityPpm: s.QualityPPM, QualityIsPrior: s.QualityIsPrior,
-		BudgetSpent: s.BudgetSpent, FrequencyCapped: s.FrequencyCapped}
+		BudgetSpent: s.BudgetSpent, FrequencyCapped: s.FrequencyCapped, NoBalance: s.NoBalance,
+		LoweredByBudget: s.LoweredByBudget}
 }
 
 func explanation(e *exchange.Explanation) *pb.ExplainResponse {

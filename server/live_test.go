@@ -67,4 +67,14 @@ func TestACampaignIsReadWithItsLiveState(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(want, "its budget is spent")
+	owner, err := s.GetAdvertiser(ctx, &pb.GetAdvertiserRequest{Name: "advertisers/a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.exchange().HandInAdvertisers(ctx, []bidder.AdvertiserUpdate{{Advertiser: hexbid.UID(owner.GetUid()),
+		NoBalance: true, Left: 100_000}}); err != nil {
+		t.Fatal(err)
+	}
+	want.NoBalance, want.LoweredByBudget, want.PacingMultiplierPpm = true, true, 50_000
+	check(want, "its advertiser's balance does not pay for an event")
 }

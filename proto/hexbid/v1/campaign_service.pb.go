@@ -2419,6 +2419,7 @@ type ExplainResponse struct {
 	//	not_indexed      the change that made it is not searchable yet
 	//	status           the campaign is paused
 	//	advertiser       its advertiser is paused
+	//	balance          its advertiser's balance does not pay for an event
 	//	budget           its budget is spent
 	//	frequency        its frequency cap holds it back at present
 	//	schedule         outside its flight

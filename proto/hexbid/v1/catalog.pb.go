@@ -1746,7 +1746,8 @@ func (x *DayTotals) GetTotals() *EventTotals {
 // edit of the campaign does not change it.
 type LiveState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Multiplies the bid so that the budget lasts, in parts per million.
+	// Multiplies the bid, in parts per million: so that the budget lasts, and so
+	// that one event costs no more than what is left of it.
 	PacingMultiplierPpm int64 `protobuf:"varint,1,opt,name=pacing_multiplier_ppm,json=pacingMultiplierPpm,proto3" json:"pacing_multiplier_ppm,omitempty"`
 	// The chance of a click once the campaign is seen, in parts per million.
 	QualityPpm int64 `protobuf:"varint,2,opt,name=quality_ppm,json=qualityPpm,proto3" json:"quality_ppm,omitempty"`
@@ -1756,6 +1757,11 @@ type LiveState struct {
 	BudgetSpent bool `protobuf:"varint,4,opt,name=budget_spent,json=budgetSpent,proto3" json:"budget_spent,omitempty"`
 	// The frequency cap holds the campaign back: it does not serve.
 	FrequencyCapped bool `protobuf:"varint,5,opt,name=frequency_capped,json=frequencyCapped,proto3" json:"frequency_capped,omitempty"`
+	// The advertiser's balance does not pay for an event: the campaign does not serve.
+	NoBalance bool `protobuf:"varint,6,opt,name=no_balance,json=noBalance,proto3" json:"no_balance,omitempty"`
+	// What is left of a budget or of the balance makes the multiplier lower than
+	// pacing does.
+	LoweredByBudget bool `protobuf:"varint,7,opt,name=lowered_by_budget,json=loweredByBudget,proto3" json:"lowered_by_budget,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -1821,6 +1827,20 @@ func (x *LiveState) GetBudgetSpent() bool {
 func (x *LiveState) GetFrequencyCapped() bool {
 	if x != nil {
 		return x.FrequencyCapped
+	}
+	return false
+}
+
+func (x *LiveState) GetNoBalance() bool {
+	if x != nil {
+		return x.NoBalance
+	}
+	return false
+}
+
+func (x *LiveState) GetLoweredByBudget() bool {
+	if x != nil {
+		return x.LoweredByBudget
 	}
 	return false
 }
@@ -2775,14 +2795,17 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\tDayTotals\x12\x1d\n" +
 	"\n" +
 	"local_date\x18\x01 \x01(\tR\tlocalDate\x12.\n" +
-	"\x06totals\x18\x02 \x01(\v2\x16.hexbid.v1.EventTotalsR\x06totals\"\xd8\x01\n" +
+	"\x06totals\x18\x02 \x01(\v2\x16.hexbid.v1.EventTotalsR\x06totals\"\xa3\x02\n" +
 	"\tLiveState\x122\n" +
 	"\x15pacing_multiplier_ppm\x18\x01 \x01(\x03R\x13pacingMultiplierPpm\x12\x1f\n" +
 	"\vquality_ppm\x18\x02 \x01(\x03R\n" +
 	"qualityPpm\x12(\n" +
 	"\x10quality_is_prior\x18\x03 \x01(\bR\x0equalityIsPrior\x12!\n" +
 	"\fbudget_spent\x18\x04 \x01(\bR\vbudgetSpent\x12)\n" +
-	"\x10frequency_capped\x18\x05 \x01(\bR\x0ffrequencyCapped\"h\n" +
+	"\x10frequency_capped\x18\x05 \x01(\bR\x0ffrequencyCapped\x12\x1d\n" +
+	"\n" +
+	"no_balance\x18\x06 \x01(\bR\tnoBalance\x12*\n" +
+	"\x11lowered_by_budget\x18\a \x01(\bR\x0floweredByBudget\"h\n" +
 	"\aKeyword\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12-\n" +
 	"\x05match\x18\x02 \x01(\x0e2\x17.hexbid.v1.KeywordMatchR\x05match\x12\x1a\n" +
