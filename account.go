@@ -16,7 +16,7 @@ type EventTotals struct {
 	Impressions, Clicks, Conversions, Claims int64
 	Charged, Credited                        Money
 	Free                                     Money // over-delivery: prices of events that were above what was left
-	BudgetExhausted, BeyondCap, Filtered     int64 // events that cost nothing, by reason
+	BudgetExhausted, Filtered                int64 // events that cost nothing, by reason
 	ConversionValue                          Money // as clients stated it
 }
 
@@ -38,7 +38,6 @@ type CampaignSpend struct {
 	BalanceLeft   *Money // nil for a postpaid advertiser
 	BudgetSpent   bool   // out of auctions, because no budget or balance pays for another event
 	Outstanding   Money  // expected cost of awards that are still out
-	Awards        int64  // since the server started
 	Today, Total  EventTotals
 	LastCharge    LastCharge // zero before the first
 	Hours         []HourTotals
@@ -83,13 +82,13 @@ type AdvertiserBalance struct {
 	UID       UID
 	Deleted   bool
 	Billing   Billing
-	Balance   Money // top-ups and credits less withdrawals and charges
+	Balance   Money // there to be spent or withdrawn
+	Owed      Money // charges less credits of the times when the advertiser was postpaid
 	ToppedUp  Money
 	Withdrawn Money
 	Charged   Money
 	Credited  Money
-	AsOf      uint64 // the last record that the figures include
-	OtherUIDs []UID  // of the same name
+	OtherUIDs []UID // of the same name
 }
 
 // MovementType is what a movement does.
@@ -154,6 +153,15 @@ type CreditOrder struct {
 type CreditedCharge struct {
 	Sequence uint64
 	Amount   Money // 0: all that is not credited yet
+}
+
+// Backup is a copy of the catalogue, the ledger and the keys at one point.
+type Backup struct {
+	Directory        string
+	CatalogueVersion uint64
+	Sequence         uint64 // of the ledger's last record in it
+	Hash             [32]byte
+	CreatedAt        time.Time
 }
 
 // Limits of movements.

@@ -19,6 +19,7 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/geoindex"
+	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/token"
 )
@@ -49,6 +50,15 @@ type Config struct {
 	LiveStates func(ctx context.Context, handIn func(bidder.Owner, []bidder.LiveUpdate) error) error
 	// Home is where the places of a demo market are. The answer to a search outside it says so. Nil for other markets.
 	Home *Home
+	// Ledger bills events. Nil is a market without money: it records no events, and budgets limit nothing. Close the
+	// exchange before the ledger.
+	Ledger *ledger.Ledger
+	// Currency is the deployment's, as in CNY. StatementZone is the zone of the dates of movements and statements, the
+	// ledger's Options.Zone; nil is UTC.
+	Currency      string
+	StatementZone *time.Location
+	// Backup copies catalogue, ledger and keys into a folder. Nil for a market in memory.
+	Backup func(ctx context.Context, directory string) (hexbid.Backup, error)
 	// Clock returns the time at which schedules are evaluated; time.Now when nil.
 	Clock func() time.Time
 	// Stopwatch returns the time that NearbyBudget is measured with; time.Now when nil.
@@ -70,6 +80,13 @@ func DefaultConfig() Config {
 	return Config{Market: bidder.DefaultMarket(), AuctionBudget: time.Millisecond, NearbyBudget: 5 * time.Millisecond,
 		ClickExpiry: 30 * time.Minute, AdvertiserEntries: 1_000_000, CacheBytes: 64 << 20, Clock: time.Now,
 		Stopwatch: time.Now, RequestID: randomID, Log: slog.Default()}
+}
+
+func (c *Config) statementZone() *time.Location {
+	if c.StatementZone == nil {
+		return time.UTC
+	}
+	return c.StatementZone
 }
 
 // Validate refuses a configuration that cannot work. Its error names the setting.
@@ -111,6 +128,7 @@ type Exchange struct {
 	exhaustive *turns
 
 	trials trials
+	alerts *alerts // nil without a ledger
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -137,9 +155,19 @@ func Open(ctx context.Context, config Config, s store.Store, keys *token.Keys) (
 		cache.close()
 		return nil, err
 	}
+	if config.Ledger != nil {
+		if e.alerts, err = newAlerts(config.Ledger, config.Log); err != nil {
+			cache.close()
+			return nil, err
+		}
+	}
 	follow, stop := context.WithCancel(context.Background())
 	e.stop = stop
 	e.running.Go(func() { e.indexer.Run(follow, s) })
+	if e.alerts != nil {
+		e.running.Go(func() { e.alerts.follow(follow) })
+		e.running.Go(func() { e.alerts.sweep(follow) })
+	}
 	return e, nil
 }
 

@@ -19,11 +19,12 @@ const (
 	reading
 	writing
 	importing
+	recording // events
 	classCount
 )
 
 // classWords holds the names of classes in messages, metrics and flags.
-var classWords = [classCount]string{"others", "searches", "reads", "writes", "imports"}
+var classWords = [classCount]string{"others", "searches", "reads", "writes", "imports", "events"}
 
 // classOf maps every method of the contract to its class.
 var classOf = map[string]class{
@@ -56,12 +57,34 @@ var classOf = map[string]class{
 
 	pb.CampaignService_Import_FullMethodName: importing,
 
+	pb.EventService_RecordEvents_FullMethodName: recording,
+	pb.EventService_StreamEvents_FullMethodName: recording,
+
+	pb.LedgerService_GetCampaignSpend_FullMethodName:     reading,
+	pb.LedgerService_ListCampaignSpend_FullMethodName:    reading,
+	pb.LedgerService_GetAdvertiserBalance_FullMethodName: reading,
+	pb.LedgerService_GetStatement_FullMethodName:         reading,
+	pb.LedgerService_ListCharges_FullMethodName:          reading,
+	pb.LedgerService_GetReceipt_FullMethodName:           reading,
+	pb.LedgerService_ListRoots_FullMethodName:            reading,
+	pb.LedgerService_WatchAlerts_FullMethodName:          reading,
+
+	pb.LedgerService_CreateTopUp_FullMethodName:      writing,
+	pb.LedgerService_CreateWithdrawal_FullMethodName: writing,
+	pb.LedgerService_CreateCredit_FullMethodName:     writing,
+	pb.LedgerService_SetBilling_FullMethodName:       writing,
+	pb.LedgerService_CreateBackup_FullMethodName:     writing,
+
 	healthpb.Health_Check_FullMethodName: unclassed,
 	healthpb.Health_List_FullMethodName:  unclassed,
 }
 
 // smallRequestBytes bounds a request that carries no resource.
 const smallRequestBytes = 64 << 10
+
+// eventRequestBytes bounds a request of events. It has room for hexbid.MaxEvents of them with the longest tokens that the
+// server issues and the longest event ids.
+const eventRequestBytes = 1 << 20
 
 // gate counts the requests of a class that are being worked on. A request counts from its whole arrival until its
 // answer. An open call without a request counts nowhere.
@@ -104,6 +127,8 @@ func (s *Server) openGates() {
 		reading:   {limit: int64(l.Reads), maxBytes: smallRequestBytes},
 		writing:   {limit: int64(l.Writes), maxBytes: s.config.MaxRequestBytes, memory: large},
 		importing: {limit: int64(l.Imports), maxBytes: s.config.MaxRequestBytes, memory: large},
+		recording: {limit: int64(l.Events), maxBytes: min(eventRequestBytes, s.config.MaxRequestBytes),
+			memory: &room{limit: l.EventBytes}},
 	}
 	for i := range s.gates {
 		s.gates[i].class = class(i)

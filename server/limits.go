@@ -8,16 +8,20 @@ import (
 
 // Limits bound what callers can use. docs/operators.md says what each protects.
 type Limits struct {
-	// Searches, Reads, Writes and Imports bound the calls of each class that are worked on at once; for imports, the
-	// batches.
-	Searches, Reads, Writes, Imports int
+	// Searches, Reads, Writes, Imports and Events bound the calls of each class that are worked on at once; for imports
+	// and streams of events, the batches.
+	Searches, Reads, Writes, Imports, Events int
 	// WorkingBytes bounds the encoded bytes of the writes and batches that are worked on at once. Decoded they take
 	// some five times as much.
 	WorkingBytes int64
+	// EventBytes bounds the encoded bytes of the calls and batches of events that are worked on at once. Decoded and
+	// opened they take some five times as much.
+	EventBytes int64
 	// Connections bounds the open connections. A newcomer beyond it replaces the one that has been without work the
 	// longest.
 	Connections int
-	// StreamsAConnection bounds the open streams of a connection (Import, health's Watch, reflection).
+	// StreamsAConnection bounds the open streams of a connection (Import, StreamEvents, WatchAlerts, health's
+	// Watch, reflection).
 	StreamsAConnection int
 	// CallsAConnection bounds the open calls of a connection, streams included.
 	CallsAConnection int
@@ -39,7 +43,8 @@ type Limits struct {
 // DefaultLimits returns limits for a machine of a few cores and 8 GB.
 func DefaultLimits() Limits {
 	return Limits{
-		Searches: 4096, Reads: 256, Writes: 256, Imports: 32, WorkingBytes: 128 << 20,
+		Searches: 4096, Reads: 256, Writes: 256, Imports: 32, Events: 1024,
+		WorkingBytes: 128 << 20, EventBytes: 32 << 20,
 		Connections: 1024, StreamsAConnection: 8, CallsAConnection: 1024,
 		WaitingCalls: 16 << 10, WaitingBytes: 512 << 20,
 		RequestTimeout: 10 * time.Second, StreamTimeout: 30 * time.Second, HandshakeTimeout: 10 * time.Second,
@@ -53,7 +58,7 @@ func (l *Limits) Validate() error {
 		flag  string
 		value int
 	}{{"max-searches", l.Searches}, {"max-reads", l.Reads}, {"max-writes", l.Writes}, {"max-imports", l.Imports},
-		{"max-connections", l.Connections}} {
+		{"max-events", l.Events}, {"max-connections", l.Connections}} {
 		if limit.value < 1 {
 			return hexbid.Invalidf(limit.flag, "%d permits nothing: use 1 or more", limit.value)
 		}

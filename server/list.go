@@ -110,6 +110,19 @@ func (s *campaignService) shower(ctx context.Context, view pb.View) (func(hexbid
 	}, nil
 }
 
+// spend returns what a campaign has spent, nil while that cannot be read: the campaign itself can.
+func (s *campaignService) spend(ctx context.Context, uid hexbid.UID) (*pb.CampaignSpend, error) {
+	spend, err := s.exchange().CampaignSpend(ctx, hexbid.Account{UID: uid})
+	switch kind := hexbid.KindOf(err); {
+	case err == nil:
+		return wire.FromCampaignSpend(spend), nil
+	case kind == hexbid.Unavailable || kind == hexbid.NotFound: // without a ledger, or deleted a moment ago
+		return nil, nil
+	default:
+		return nil, err
+	}
+}
+
 // page collects resources while there is room.
 type page[T resource] struct {
 	listing

@@ -2,6 +2,7 @@ package server
 
 import (
 	"path"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,7 +24,12 @@ type metrics struct {
 	slots     prometheus.Counter
 	nearby    prometheus.Counter
 	cut       *prometheus.CounterVec // nearby lists that ended early
+	events    eventMetrics
+	fill      fill
 }
+
+// fill counts sponsored slots, for answers; prometheus gives its counters back only as a scrape.
+type fill struct{ requested, filled atomic.Int64 }
 
 func newMetrics(registry *prometheus.Registry) *metrics {
 	counter := func(name, help string) prometheus.Counter {
@@ -31,6 +37,7 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 	}
 	m := &metrics{
 		registry: registry,
+		events:   newEventMetrics(registry),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hexbid_calls_total",
 			Help: "Calls answered, by method and gRPC code."}, []string{"method", "code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "hexbid_call_seconds",
@@ -61,6 +68,8 @@ func (m *metrics) call(method string, at time.Time, err error) {
 func (m *metrics) search(slots int, r *exchange.Response) {
 	m.slots.Add(float64(slots))
 	m.sponsored.Add(float64(len(r.Sponsored)))
+	m.fill.requested.Add(int64(slots))
+	m.fill.filled.Add(int64(len(r.Sponsored)))
 	m.nearby.Add(float64(len(r.Nearby)))
 	if r.SponsoredSkipped {
 		m.skipped.Inc()
@@ -132,4 +141,5 @@ func (m *metrics) observe(e *exchange.Exchange) {
 	m.measure("hexbid_catalogue_version", "Version of the catalogue that is searchable.",
 		func() float64 { return float64(e.Size().Version) })
 	m.measure("hexbid_display_cache_hit_ratio", "Display records found in the cache.", e.CacheHitRatio)
+	m.observeAlerts(e)
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"google.golang.org/grpc/metadata"
-
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/exchange"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
@@ -54,9 +52,7 @@ func (s *searchService) search(ctx context.Context, r *pb.SearchNearbyRequest, a
 	if request.Trace && !s.server.config.AllowTrace {
 		return nil, hexbid.Errorf(hexbid.Denied, "trace", "is for operators: this server does not permit it (--allow-trace)")
 	}
-	if names := metadata.ValueFromIncomingContext(ctx, ClientHeader); len(names) > 0 {
-		request.ClientID = names[0]
-	}
+	request.ClientID = clientOf(ctx)
 	response, err := s.server.exchange.Load().Search(ctx, request, arrived)
 	if err != nil {
 		return nil, err

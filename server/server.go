@@ -23,7 +23,6 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/exchange"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
-	"github.com/hexbid/hexbid/store"
 )
 
 // Config holds the settings of a server.
@@ -49,11 +48,13 @@ func DefaultConfig() Config {
 		Registry: prometheus.NewRegistry(), Log: slog.Default()}
 }
 
-// Server serves gRPC: SearchService, CampaignService, health and reflection.
+// Server serves gRPC: SearchService, CampaignService, EventService, LedgerService, health and reflection.
 type Server struct {
 	config       Config
 	grpc         *grpc.Server
 	health       *health.Server
+	serving      serving
+	draining     chan struct{} // closed when the server stops
 	metrics      *metrics
 	codec        codec
 	exchange     atomic.Pointer[exchange.Exchange]
@@ -74,7 +75,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{config: config, health: health.NewServer(), metrics: newMetrics(config.Registry), codec: newCodec(),
-		unaryMethods: map[string]bool{}}
+		unaryMethods: map[string]bool{}, draining: make(chan struct{})}
 	s.openGates()
 	s.connections = newConnections(&s.config)
 	s.metrics.watch(s)
@@ -86,9 +87,11 @@ func New(config Config) (*Server, error) {
 	services := registrar{s.grpc, s}
 	pb.RegisterSearchServiceServer(services, &searchService{server: s})
 	pb.RegisterCampaignServiceServer(services, &campaignService{server: s})
+	pb.RegisterEventServiceServer(services, &eventService{server: s})
+	pb.RegisterLedgerServiceServer(services, &ledgerService{server: s})
 	healthpb.RegisterHealthServer(services, s.health)
 	reflection.Register(services)
-	s.setServing(false)
+	s.tell(func(v *serving) { v.ready = false })
 	return s, nil
 }
 
@@ -140,32 +143,12 @@ func (c *Config) Listen(address string) (net.Listener, error) {
 func (s *Server) Ready(e *exchange.Exchange) {
 	s.exchange.Store(e)
 	s.metrics.observe(e)
-	s.setServing(true)
+	s.tell(func(v *serving) { v.ready = true })
 }
 
-// Follow reports the state of a store: its failure in health and metrics, its losses in metrics. It returns when the
-// context ends. Call it once, after Ready.
-func (s *Server) Follow(ctx context.Context, d store.Durable) {
-	s.metrics.follow(d)
-	select {
-	case <-ctx.Done():
-		return
-	case <-d.Failed():
-	}
-	s.config.Log.Error("the catalogue takes no more writes; searches go on", "error", d.Failure())
-	s.health.SetServingStatus(pb.CampaignService_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_NOT_SERVING)
-}
-
-func (s *Server) setServing(serving bool) {
-	status := healthpb.HealthCheckResponse_NOT_SERVING
-	if serving {
-		status = healthpb.HealthCheckResponse_SERVING
-	}
-	for _, name := range []string{"", pb.SearchService_ServiceDesc.ServiceName,
-		pb.CampaignService_ServiceDesc.ServiceName} {
-		s.health.SetServingStatus(name, status)
-	}
-}
+// errDraining ends streams that would otherwise hold up every stop.
+var errDraining = hexbid.Errorf(hexbid.Unavailable, "",
+	"the server stops: open the stream again at another one, and send again what has no answer")
 
 // Serve accepts calls until the context ends and then drains: health says NOT_SERVING, new calls are refused, calls in
 // flight may finish. After DrainTimeout it cancels the contexts of the remaining calls. It returns when no handler runs
@@ -178,7 +161,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		return fmt.Errorf("serving on %s: %w", l.Addr(), err)
 	case <-ctx.Done():
 	}
-	s.setServing(false)
+	s.tell(func(v *serving) { v.draining = true })
+	close(s.draining)
 	drained := make(chan struct{})
 	go func() { s.grpc.GracefulStop(); close(drained) }()
 	select {

@@ -106,7 +106,12 @@ func (s *campaignService) CreateCampaign(ctx context.Context, r *pb.CreateCampai
 
 // GetCampaign implements pb.CampaignServiceServer.
 func (s *campaignService) GetCampaign(ctx context.Context, r *pb.GetCampaignRequest) (*pb.Campaign, error) {
-	return get[*pb.Campaign](ctx, s, hexbid.KindCampaign, r.GetName())
+	c, err := get[*pb.Campaign](ctx, s, hexbid.KindCampaign, r.GetName())
+	if err != nil {
+		return nil, err
+	}
+	c.Spend, err = s.spend(ctx, hexbid.UID(c.GetUid()))
+	return c, err
 }
 
 // ListCampaigns implements pb.CampaignServiceServer.

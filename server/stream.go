@@ -27,7 +27,7 @@ func (s *Server) stream(service any, raw grpc.ServerStream, info *grpc.StreamSer
 		return s.finish(info.FullMethod, conn, opened, hexbid.Errorf(hexbid.Exhausted, "",
 			"the connection has %d streams open, the most: end one, or use another connection", n-1))
 	}
-	g, handled := s.watch(raw, info, conn), make(chan error, 1)
+	g, handled := s.guard(raw, info, conn), make(chan error, 1)
 	s.handling.Go(func() {
 		defer conn.streams.Add(-1)
 		defer g.end()
@@ -42,15 +42,16 @@ func (s *Server) stream(service any, raw grpc.ServerStream, info *grpc.StreamSer
 }
 
 // guardedStream counts each message as work until it is answered. It gives up a stream that brings nothing, or whose
-// client does not take the answers.
+// client does not take the answers. A watch's one message is work until the first answer. What follows is told when
+// there is something to tell, so a watch is never idle.
 type guardedStream struct {
 	grpc.ServerStream
-	ctx      context.Context // the stream's, with the principal
-	server   *Server
-	gate     *gate
-	peer     *connection
-	answered bool       // every message gets one answer
-	givenUp  chan error // buffered for the one reason
+	ctx     context.Context // the stream's, with the principal
+	server  *Server
+	gate    *gate
+	peer    *connection
+	watch   bool       // brings one message and gets many answers
+	givenUp chan error // buffered for the one reason
 
 	mu      sync.Mutex // guards the fields below
 	working []int      // bytes of each message that has no answer yet
@@ -65,9 +66,9 @@ var (
 		"the client did not take an answer in time: read answers while sending")
 )
 
-func (s *Server) watch(raw grpc.ServerStream, info *grpc.StreamServerInfo, peer *connection) *guardedStream {
+func (s *Server) guard(raw grpc.ServerStream, info *grpc.StreamServerInfo, peer *connection) *guardedStream {
 	g := &guardedStream{ServerStream: raw, ctx: hexbid.WithPrincipal(raw.Context(), peer.caller), server: s,
-		gate: &s.gates[classOf[info.FullMethod]], peer: peer, answered: info.IsClientStream, givenUp: make(chan error, 1)}
+		gate: &s.gates[classOf[info.FullMethod]], peer: peer, watch: !info.IsClientStream, givenUp: make(chan error, 1)}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.idle = time.AfterFunc(s.config.Limits.StreamTimeout, func() { g.giveUp(errIdleStream, 0) })
@@ -104,9 +105,7 @@ func (g *guardedStream) SendMsg(m any) error {
 	if err := g.ServerStream.SendMsg(encoded); err != nil {
 		return err
 	}
-	if g.answered {
-		g.done()
-	}
+	g.done()
 	return nil
 }
 
@@ -137,7 +136,7 @@ func (g *guardedStream) done() {
 		return
 	}
 	g.leave()
-	if len(g.working) == 0 {
+	if len(g.working) == 0 && !g.watch {
 		g.idle.Reset(g.server.config.Limits.StreamTimeout)
 	}
 }

@@ -150,7 +150,7 @@ func TestAnOpenWatchIsNeverIdle(t *testing.T) {
 	if err := beside.RecvMsg(new(pb.ImportResponse)); status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("an import beside it: %v", err) // a stream timeout has passed
 	}
-	s.setServing(false)
+	s.tell(func(v *serving) { v.draining = true })
 	if r, err := watch.Recv(); err != nil || r.GetStatus() != healthpb.HealthCheckResponse_NOT_SERVING {
 		t.Errorf("%v, %v", r, err)
 	}

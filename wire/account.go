@@ -21,7 +21,6 @@ func FromCampaignSpend(v *hexbid.CampaignSpend) *pb.CampaignSpend {
 		BalanceLeftMicros: (*int64)(v.BalanceLeft),
 		BudgetSpent:       v.BudgetSpent,
 		OutstandingMicros: int64(v.Outstanding),
-		Awards:            v.Awards,
 		Today:             FromEventTotals(&v.Today),
 		Total:             FromEventTotals(&v.Total),
 		LastCharge:        lastCharge(&v.LastCharge),
@@ -43,7 +42,6 @@ func FromEventTotals(v *hexbid.EventTotals) *pb.EventTotals {
 		CreditedMicros:        int64(v.Credited),
 		FreeMicros:            int64(v.Free),
 		BudgetExhausted:       v.BudgetExhausted,
-		BeyondCap:             v.BeyondCap,
 		Filtered:              v.Filtered,
 		ConversionValueMicros: int64(v.ConversionValue),
 	}
@@ -82,11 +80,11 @@ func FromAdvertiserBalance(v *hexbid.AdvertiserBalance) *pb.AdvertiserBalance {
 		Deleted:         v.Deleted,
 		Billing:         pb.Billing(v.Billing),
 		BalanceMicros:   int64(v.Balance),
+		OwedMicros:      int64(v.Owed),
 		ToppedUpMicros:  int64(v.ToppedUp),
 		WithdrawnMicros: int64(v.Withdrawn),
 		ChargedMicros:   int64(v.Charged),
 		CreditedMicros:  int64(v.Credited),
-		AsOf:            v.AsOf,
 		OtherUids:       fromUIDs(v.OtherUIDs),
 	}
 }
@@ -151,6 +149,17 @@ func ToCredit(r *pb.CreateCreditRequest) *hexbid.CreditOrder {
 
 func account(name string, uid uint64) hexbid.Account {
 	return hexbid.Account{Name: name, UID: hexbid.UID(uid)}
+}
+
+// FromBackup converts a backup.
+func FromBackup(v *hexbid.Backup) *pb.Backup {
+	return &pb.Backup{
+		Directory:        v.Directory,
+		CatalogueVersion: v.CatalogueVersion,
+		Sequence:         v.Sequence,
+		ChainHash:        fromHash(v.Hash),
+		CreateTime:       fromInstant(v.CreatedAt),
+	}
 }
 
 // FromAlert converts an alert.

@@ -27,7 +27,8 @@ func TestEveryFieldOfAnAnswerOfTheLedgerIsMapped(t *testing.T) {
 	alert := filled[hexbid.Alert](t)
 	alert.Type = hexbid.DailyBudgetAlert // other types have no date
 	for _, noun := range []any{alert, filled[hexbid.EventResult](t), filled[hexbid.CampaignSpend](t),
-		filled[hexbid.AdvertiserBalance](t), filled[hexbid.Movement](t), filled[hexbid.EventTotals](t)} {
+		filled[hexbid.AdvertiserBalance](t), filled[hexbid.Movement](t), filled[hexbid.EventTotals](t),
+		filled[hexbid.Backup](t)} {
 		checkMapped(t, noun)
 	}
 }
@@ -64,6 +65,8 @@ func mapped(noun any) proto.Message {
 		return FromAdvertiserBalance(v)
 	case *hexbid.Movement:
 		return FromMovement(v)
+	case *hexbid.Backup:
+		return FromBackup(v)
 	case *hexbid.EventTotals:
 		return FromEventTotals(v)
 	}

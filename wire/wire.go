@@ -96,6 +96,12 @@ func (c *conversion) instant(field string, t *timestamppb.Timestamp) time.Time {
 	return at
 }
 
+// ToInstant converts an instant that a request may leave out: unset becomes the zero instant. Its error names the field.
+func ToInstant(field string, t *timestamppb.Timestamp) (time.Time, error) {
+	var c conversion
+	return c.instant(field, t), c.err
+}
+
 // Etag returns the etag of a version.
 func Etag(version uint64) string { return "v" + strconv.FormatUint(version, 16) }
 

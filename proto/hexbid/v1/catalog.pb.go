@@ -931,8 +931,7 @@ type Campaign struct {
 	// Output only: what searches take it to be worth right now; unset while they do
 	// not see it.
 	LiveState *LiveState `protobuf:"bytes,28,opt,name=live_state,json=liveState,proto3" json:"live_state,omitempty"`
-	// Output only: what it has spent and what is left. Get gives hours and days
-	// too, lists leave those two out; unset in answers to writes.
+	// Output only: what it has spent and what is left, in the answer to Get alone.
 	Spend         *CampaignSpend `protobuf:"bytes,29,opt,name=spend,proto3" json:"spend,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1211,23 +1210,21 @@ type CampaignSpend struct {
 	BudgetSpent bool `protobuf:"varint,15,opt,name=budget_spent,json=budgetSpent,proto3" json:"budget_spent,omitempty"`
 	// Micros that awards still out are expected to cost.
 	OutstandingMicros int64 `protobuf:"varint,16,opt,name=outstanding_micros,json=outstandingMicros,proto3" json:"outstanding_micros,omitempty"`
-	// Awards since the server started; 0 when it is not known. Impressions over
-	// awards is how many of them were seen.
-	Awards int64 `protobuf:"varint,17,opt,name=awards,proto3" json:"awards,omitempty"`
 	// Of local_date.
-	Today *EventTotals `protobuf:"bytes,18,opt,name=today,proto3" json:"today,omitempty"`
+	Today *EventTotals `protobuf:"bytes,17,opt,name=today,proto3" json:"today,omitempty"`
 	// Of all time.
-	Total *EventTotals `protobuf:"bytes,19,opt,name=total,proto3" json:"total,omitempty"`
-	// The last charge; unset before the first.
-	LastCharge *LastCharge `protobuf:"bytes,20,opt,name=last_charge,json=lastCharge,proto3" json:"last_charge,omitempty"`
-	// The last 48 hours with events, the latest first.
-	Hours []*HourTotals `protobuf:"bytes,21,rep,name=hours,proto3" json:"hours,omitempty"`
-	// The last 62 dates with events, the latest first.
-	Days []*DayTotals `protobuf:"bytes,22,rep,name=days,proto3" json:"days,omitempty"`
+	Total *EventTotals `protobuf:"bytes,18,opt,name=total,proto3" json:"total,omitempty"`
+	// The last charge; unset before the first, and in lists.
+	LastCharge *LastCharge `protobuf:"bytes,19,opt,name=last_charge,json=lastCharge,proto3" json:"last_charge,omitempty"`
+	// The hours with events among the last 48, the earliest first; not in
+	// lists.
+	Hours []*HourTotals `protobuf:"bytes,20,rep,name=hours,proto3" json:"hours,omitempty"`
+	// The last 62 dates with events, the earliest first; not in lists.
+	Days []*DayTotals `protobuf:"bytes,21,rep,name=days,proto3" json:"days,omitempty"`
 	// Number of the last record that the figures include.
-	AsOf uint64 `protobuf:"varint,23,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
-	// Other uids that the name had or has.
-	OtherUids     []uint64 `protobuf:"varint,24,rep,packed,name=other_uids,json=otherUids,proto3" json:"other_uids,omitempty"`
+	AsOf uint64 `protobuf:"varint,22,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// Other uids that the name had or has, the latest 100; not in lists.
+	OtherUids     []uint64 `protobuf:"varint,23,rep,packed,name=other_uids,json=otherUids,proto3" json:"other_uids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1374,13 +1371,6 @@ func (x *CampaignSpend) GetOutstandingMicros() int64 {
 	return 0
 }
 
-func (x *CampaignSpend) GetAwards() int64 {
-	if x != nil {
-		return x.Awards
-	}
-	return 0
-}
-
 func (x *CampaignSpend) GetToday() *EventTotals {
 	if x != nil {
 		return x.Today
@@ -1451,12 +1441,10 @@ type EventTotals struct {
 	FreeMicros int64 `protobuf:"varint,7,opt,name=free_micros,json=freeMicros,proto3" json:"free_micros,omitempty"`
 	// Events shown free because a budget or the balance was exhausted.
 	BudgetExhausted int64 `protobuf:"varint,8,opt,name=budget_exhausted,json=budgetExhausted,proto3" json:"budget_exhausted,omitempty"`
-	// Events shown free beyond a viewer's cap.
-	BeyondCap int64 `protobuf:"varint,9,opt,name=beyond_cap,json=beyondCap,proto3" json:"beyond_cap,omitempty"`
-	// Events filtered as invalid traffic.
-	Filtered int64 `protobuf:"varint,10,opt,name=filtered,proto3" json:"filtered,omitempty"`
+	// Events filtered as invalid traffic; they count as nothing else.
+	Filtered int64 `protobuf:"varint,9,opt,name=filtered,proto3" json:"filtered,omitempty"`
 	// Micros that conversions were worth, as clients stated them.
-	ConversionValueMicros int64 `protobuf:"varint,11,opt,name=conversion_value_micros,json=conversionValueMicros,proto3" json:"conversion_value_micros,omitempty"`
+	ConversionValueMicros int64 `protobuf:"varint,10,opt,name=conversion_value_micros,json=conversionValueMicros,proto3" json:"conversion_value_micros,omitempty"`
 	unknownFields         protoimpl.UnknownFields
 	sizeCache             protoimpl.SizeCache
 }
@@ -1543,13 +1531,6 @@ func (x *EventTotals) GetFreeMicros() int64 {
 func (x *EventTotals) GetBudgetExhausted() int64 {
 	if x != nil {
 		return x.BudgetExhausted
-	}
-	return 0
-}
-
-func (x *EventTotals) GetBeyondCap() int64 {
-	if x != nil {
-		return x.BeyondCap
 	}
 	return 0
 }
@@ -2736,7 +2717,7 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\anotices\x18\x1a \x03(\tB\x04\x90\x99\x1e\x01R\anotices\x129\n" +
 	"\n" +
 	"live_state\x18\x1c \x01(\v2\x14.hexbid.v1.LiveStateB\x04\x90\x99\x1e\x01R\tliveState\x124\n" +
-	"\x05spend\x18\x1d \x01(\v2\x18.hexbid.v1.CampaignSpendB\x04\x90\x99\x1e\x01R\x05spend\"\xd4\a\n" +
+	"\x05spend\x18\x1d \x01(\v2\x18.hexbid.v1.CampaignSpendB\x04\x90\x99\x1e\x01R\x05spend\"\xbc\a\n" +
 	"\rCampaignSpend\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12%\n" +
@@ -2755,19 +2736,18 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x11total_left_micros\x18\r \x01(\x03H\x00R\x0ftotalLeftMicros\x88\x01\x01\x123\n" +
 	"\x13balance_left_micros\x18\x0e \x01(\x03H\x01R\x11balanceLeftMicros\x88\x01\x01\x12!\n" +
 	"\fbudget_spent\x18\x0f \x01(\bR\vbudgetSpent\x12-\n" +
-	"\x12outstanding_micros\x18\x10 \x01(\x03R\x11outstandingMicros\x12\x16\n" +
-	"\x06awards\x18\x11 \x01(\x03R\x06awards\x12,\n" +
-	"\x05today\x18\x12 \x01(\v2\x16.hexbid.v1.EventTotalsR\x05today\x12,\n" +
-	"\x05total\x18\x13 \x01(\v2\x16.hexbid.v1.EventTotalsR\x05total\x126\n" +
-	"\vlast_charge\x18\x14 \x01(\v2\x15.hexbid.v1.LastChargeR\n" +
+	"\x12outstanding_micros\x18\x10 \x01(\x03R\x11outstandingMicros\x12,\n" +
+	"\x05today\x18\x11 \x01(\v2\x16.hexbid.v1.EventTotalsR\x05today\x12,\n" +
+	"\x05total\x18\x12 \x01(\v2\x16.hexbid.v1.EventTotalsR\x05total\x126\n" +
+	"\vlast_charge\x18\x13 \x01(\v2\x15.hexbid.v1.LastChargeR\n" +
 	"lastCharge\x12+\n" +
-	"\x05hours\x18\x15 \x03(\v2\x15.hexbid.v1.HourTotalsR\x05hours\x12(\n" +
-	"\x04days\x18\x16 \x03(\v2\x14.hexbid.v1.DayTotalsR\x04days\x12\x13\n" +
-	"\x05as_of\x18\x17 \x01(\x04R\x04asOf\x12\x1d\n" +
+	"\x05hours\x18\x14 \x03(\v2\x15.hexbid.v1.HourTotalsR\x05hours\x12(\n" +
+	"\x04days\x18\x15 \x03(\v2\x14.hexbid.v1.DayTotalsR\x04days\x12\x13\n" +
+	"\x05as_of\x18\x16 \x01(\x04R\x04asOf\x12\x1d\n" +
 	"\n" +
-	"other_uids\x18\x18 \x03(\x04R\totherUidsB\x14\n" +
+	"other_uids\x18\x17 \x03(\x04R\totherUidsB\x14\n" +
 	"\x12_total_left_microsB\x16\n" +
-	"\x14_balance_left_micros\"\x90\x03\n" +
+	"\x14_balance_left_micros\"\xf1\x02\n" +
 	"\vEventTotals\x12 \n" +
 	"\vimpressions\x18\x01 \x01(\x03R\vimpressions\x12\x16\n" +
 	"\x06clicks\x18\x02 \x01(\x03R\x06clicks\x12 \n" +
@@ -2777,12 +2757,10 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x0fcredited_micros\x18\x06 \x01(\x03R\x0ecreditedMicros\x12\x1f\n" +
 	"\vfree_micros\x18\a \x01(\x03R\n" +
 	"freeMicros\x12)\n" +
-	"\x10budget_exhausted\x18\b \x01(\x03R\x0fbudgetExhausted\x12\x1d\n" +
-	"\n" +
-	"beyond_cap\x18\t \x01(\x03R\tbeyondCap\x12\x1a\n" +
-	"\bfiltered\x18\n" +
-	" \x01(\x03R\bfiltered\x126\n" +
-	"\x17conversion_value_micros\x18\v \x01(\x03R\x15conversionValueMicros\"\x7f\n" +
+	"\x10budget_exhausted\x18\b \x01(\x03R\x0fbudgetExhausted\x12\x1a\n" +
+	"\bfiltered\x18\t \x01(\x03R\bfiltered\x126\n" +
+	"\x17conversion_value_micros\x18\n" +
+	" \x01(\x03R\x15conversionValueMicros\"\x7f\n" +
 	"\n" +
 	"LastCharge\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +

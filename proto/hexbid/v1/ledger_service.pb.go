@@ -531,8 +531,7 @@ type AdvertiserBalance struct {
 	Deleted bool `protobuf:"varint,3,opt,name=deleted,proto3" json:"deleted,omitempty"`
 	// How it pays.
 	Billing Billing `protobuf:"varint,4,opt,name=billing,proto3,enum=hexbid.v1.Billing" json:"billing,omitempty"`
-	// Top-ups and credits less withdrawals and charges, in micros. Below 0 a postpaid
-	// advertiser owes as much.
+	// Micros that are there to be spent or withdrawn.
 	BalanceMicros int64 `protobuf:"varint,5,opt,name=balance_micros,json=balanceMicros,proto3" json:"balance_micros,omitempty"`
 	// Micros of all top-ups.
 	ToppedUpMicros int64 `protobuf:"varint,6,opt,name=topped_up_micros,json=toppedUpMicros,proto3" json:"topped_up_micros,omitempty"`
@@ -542,9 +541,10 @@ type AdvertiserBalance struct {
 	ChargedMicros int64 `protobuf:"varint,8,opt,name=charged_micros,json=chargedMicros,proto3" json:"charged_micros,omitempty"`
 	// Micros of all credits.
 	CreditedMicros int64 `protobuf:"varint,9,opt,name=credited_micros,json=creditedMicros,proto3" json:"credited_micros,omitempty"`
-	// Number of the last record that the figures include.
-	AsOf uint64 `protobuf:"varint,10,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
-	// Other uids that the name had or has.
+	// Micros that are owed: charges less credits of the times when the advertiser was
+	// postpaid. balance - owed = top-ups - withdrawals - charges + credits.
+	OwedMicros int64 `protobuf:"varint,10,opt,name=owed_micros,json=owedMicros,proto3" json:"owed_micros,omitempty"`
+	// Other uids that the name had or has, the latest 100.
 	OtherUids     []uint64 `protobuf:"varint,11,rep,packed,name=other_uids,json=otherUids,proto3" json:"other_uids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -643,9 +643,9 @@ func (x *AdvertiserBalance) GetCreditedMicros() int64 {
 	return 0
 }
 
-func (x *AdvertiserBalance) GetAsOf() uint64 {
+func (x *AdvertiserBalance) GetOwedMicros() int64 {
 	if x != nil {
-		return x.AsOf
+		return x.OwedMicros
 	}
 	return 0
 }
@@ -1329,12 +1329,12 @@ type Statement struct {
 	ClosingMicros int64 `protobuf:"varint,12,opt,name=closing_micros,json=closingMicros,proto3" json:"closing_micros,omitempty"`
 	// How the advertiser pays now.
 	Billing Billing `protobuf:"varint,13,opt,name=billing,proto3,enum=hexbid.v1.Billing" json:"billing,omitempty"`
-	// Movements and days with charges, in order of date. At most 10000; see
+	// In order of date: movements, then charges by campaign. At most 10000; see
 	// omitted_lines.
 	Lines []*StatementLine `protobuf:"bytes,14,rep,name=lines,proto3" json:"lines,omitempty"`
 	// How many lines more there are. The sums include them.
 	OmittedLines int64 `protobuf:"varint,15,opt,name=omitted_lines,json=omittedLines,proto3" json:"omitted_lines,omitempty"`
-	// What each campaign contributed, deleted ones too, in order of uid, at most
+	// Campaigns that were charged or credited, deleted ones too, in order of uid, at most
 	// 10000; see omitted_campaigns.
 	Campaigns []*StatementCampaign `protobuf:"bytes,16,rep,name=campaigns,proto3" json:"campaigns,omitempty"`
 	// How many campaigns more there are. The sums include them.
@@ -1343,10 +1343,8 @@ type Statement struct {
 	Open bool `protobuf:"varint,18,opt,name=open,proto3" json:"open,omitempty"`
 	// Number of the last record that the statement includes.
 	AsOf uint64 `protobuf:"varint,19,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
-	// SHA-256 of that record.
-	ChainHash []byte `protobuf:"bytes,20,opt,name=chain_hash,json=chainHash,proto3" json:"chain_hash,omitempty"`
-	// Other uids that the name had or has.
-	OtherUids     []uint64 `protobuf:"varint,21,rep,packed,name=other_uids,json=otherUids,proto3" json:"other_uids,omitempty"`
+	// Other uids that the name had or has, the latest 100.
+	OtherUids     []uint64 `protobuf:"varint,20,rep,packed,name=other_uids,json=otherUids,proto3" json:"other_uids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1514,13 +1512,6 @@ func (x *Statement) GetAsOf() uint64 {
 	return 0
 }
 
-func (x *Statement) GetChainHash() []byte {
-	if x != nil {
-		return x.ChainHash
-	}
-	return nil
-}
-
 func (x *Statement) GetOtherUids() []uint64 {
 	if x != nil {
 		return x.OtherUids
@@ -1528,12 +1519,12 @@ func (x *Statement) GetOtherUids() []uint64 {
 	return nil
 }
 
-// StatementLine is a movement, or what one day's events cost.
+// StatementLine is a movement, or what one campaign's events of a day cost.
 type StatementLine struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As in 2026-11-22.
 	LocalDate string `protobuf:"bytes,1,opt,name=local_date,json=localDate,proto3" json:"local_date,omitempty"`
-	// The movement's type; unspecified for a day's charges.
+	// The movement's type; unspecified for charges.
 	Type MovementType `protobuf:"varint,2,opt,name=type,proto3,enum=hexbid.v1.MovementType" json:"type,omitempty"`
 	// Micros, signed: what it adds to the balance.
 	AmountMicros int64 `protobuf:"varint,3,opt,name=amount_micros,json=amountMicros,proto3" json:"amount_micros,omitempty"`
@@ -1543,7 +1534,7 @@ type StatementLine struct {
 	Note string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
 	// The number of the movement's record.
 	Sequence uint64 `protobuf:"varint,6,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	// Of a credit for one campaign: its uid.
+	// Of charges and of a credit: uid of the campaign.
 	CampaignUid   uint64 `protobuf:"varint,7,opt,name=campaign_uid,json=campaignUid,proto3" json:"campaign_uid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1637,10 +1628,12 @@ type StatementCampaign struct {
 	Uid uint64 `protobuf:"varint,2,opt,name=uid,proto3" json:"uid,omitempty"`
 	// It is deleted.
 	Deleted bool `protobuf:"varint,3,opt,name=deleted,proto3" json:"deleted,omitempty"`
-	// Its totals of the month, by its own local dates.
-	Totals        *EventTotals `protobuf:"bytes,4,opt,name=totals,proto3" json:"totals,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// What it was charged in the month, in micros.
+	ChargedMicros int64 `protobuf:"varint,4,opt,name=charged_micros,json=chargedMicros,proto3" json:"charged_micros,omitempty"`
+	// What was credited of its charges in the month, in micros.
+	CreditedMicros int64 `protobuf:"varint,5,opt,name=credited_micros,json=creditedMicros,proto3" json:"credited_micros,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *StatementCampaign) Reset() {
@@ -1694,11 +1687,18 @@ func (x *StatementCampaign) GetDeleted() bool {
 	return false
 }
 
-func (x *StatementCampaign) GetTotals() *EventTotals {
+func (x *StatementCampaign) GetChargedMicros() int64 {
 	if x != nil {
-		return x.Totals
+		return x.ChargedMicros
 	}
-	return nil
+	return 0
+}
+
+func (x *StatementCampaign) GetCreditedMicros() int64 {
+	if x != nil {
+		return x.CreditedMicros
+	}
+	return 0
 }
 
 // ListChargesRequest reads a page.
@@ -1861,20 +1861,18 @@ type Charge struct {
 	Kind EventKind `protobuf:"varint,4,opt,name=kind,proto3,enum=hexbid.v1.EventKind" json:"kind,omitempty"`
 	// Micros.
 	ChargedMicros int64 `protobuf:"varint,5,opt,name=charged_micros,json=chargedMicros,proto3" json:"charged_micros,omitempty"`
-	// Micros of it that were credited since, where the credit named this charge.
-	CreditedMicros int64 `protobuf:"varint,6,opt,name=credited_micros,json=creditedMicros,proto3" json:"credited_micros,omitempty"`
 	// advertisers/{a}/campaigns/{c}: its name, or the last that it had.
-	Campaign string `protobuf:"bytes,7,opt,name=campaign,proto3" json:"campaign,omitempty"`
+	Campaign string `protobuf:"bytes,6,opt,name=campaign,proto3" json:"campaign,omitempty"`
 	// Its uid.
-	CampaignUid uint64 `protobuf:"varint,8,opt,name=campaign_uid,json=campaignUid,proto3" json:"campaign_uid,omitempty"`
+	CampaignUid uint64 `protobuf:"varint,7,opt,name=campaign_uid,json=campaignUid,proto3" json:"campaign_uid,omitempty"`
 	// The search that sponsored it.
-	RequestId string `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,8,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Slot that it won; 1 is the first.
-	Slot int32 `protobuf:"varint,10,opt,name=slot,proto3" json:"slot,omitempty"`
+	Slot int32 `protobuf:"varint,9,opt,name=slot,proto3" json:"slot,omitempty"`
 	// The app that asked.
-	Host Host `protobuf:"varint,11,opt,name=host,proto3,enum=hexbid.v1.Host" json:"host,omitempty"`
+	Host Host `protobuf:"varint,10,opt,name=host,proto3,enum=hexbid.v1.Host" json:"host,omitempty"`
 	// How the viewer came there.
-	Scene         Scene `protobuf:"varint,12,opt,name=scene,proto3,enum=hexbid.v1.Scene" json:"scene,omitempty"`
+	Scene         Scene `protobuf:"varint,11,opt,name=scene,proto3,enum=hexbid.v1.Scene" json:"scene,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1940,13 +1938,6 @@ func (x *Charge) GetKind() EventKind {
 func (x *Charge) GetChargedMicros() int64 {
 	if x != nil {
 		return x.ChargedMicros
-	}
-	return 0
-}
-
-func (x *Charge) GetCreditedMicros() int64 {
-	if x != nil {
-		return x.CreditedMicros
 	}
 	return 0
 }
@@ -2047,32 +2038,31 @@ type Receipt struct {
 	Charge *Charge `protobuf:"bytes,1,opt,name=charge,proto3" json:"charge,omitempty"`
 	// The award that it pays for, as the token carried it.
 	Award *ReceiptAward `protobuf:"bytes,2,opt,name=award,proto3" json:"award,omitempty"`
-	// The encoded record, as it is in the chain.
+	// The record as the leaf's hash takes it: without the hash of the record before,
+	// which would tell something of a neighbour.
 	Record []byte `protobuf:"bytes,3,opt,name=record,proto3" json:"record,omitempty"`
-	// SHA-256 of the record.
-	ChainHash []byte `protobuf:"bytes,4,opt,name=chain_hash,json=chainHash,proto3" json:"chain_hash,omitempty"`
 	// Beginning of the record's hour, UTC.
-	HourStartTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=hour_start_time,json=hourStartTime,proto3" json:"hour_start_time,omitempty"`
+	HourStartTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=hour_start_time,json=hourStartTime,proto3" json:"hour_start_time,omitempty"`
 	// The hour is not over, or not closed yet: there is no root and no path.
-	Pending bool `protobuf:"varint,6,opt,name=pending,proto3" json:"pending,omitempty"`
+	Pending bool `protobuf:"varint,5,opt,name=pending,proto3" json:"pending,omitempty"`
 	// 16 bytes that the leaf's hash begins with, so that nobody can guess the records
 	// beside it.
-	Salt []byte `protobuf:"bytes,7,opt,name=salt,proto3" json:"salt,omitempty"`
+	Salt []byte `protobuf:"bytes,6,opt,name=salt,proto3" json:"salt,omitempty"`
 	// The charge's place among the charges of the hour, from 0.
-	LeafIndex uint64 `protobuf:"varint,8,opt,name=leaf_index,json=leafIndex,proto3" json:"leaf_index,omitempty"`
+	LeafIndex uint64 `protobuf:"varint,7,opt,name=leaf_index,json=leafIndex,proto3" json:"leaf_index,omitempty"`
 	// How many charges the hour has.
-	LeafCount uint64 `protobuf:"varint,9,opt,name=leaf_count,json=leafCount,proto3" json:"leaf_count,omitempty"`
+	LeafCount uint64 `protobuf:"varint,8,opt,name=leaf_count,json=leafCount,proto3" json:"leaf_count,omitempty"`
 	// Hashes of the Merkle path, from the leaf up (RFC 6962).
-	Path [][]byte `protobuf:"bytes,10,rep,name=path,proto3" json:"path,omitempty"`
+	Path [][]byte `protobuf:"bytes,9,rep,name=path,proto3" json:"path,omitempty"`
 	// Root that the path leads to.
-	Root []byte `protobuf:"bytes,11,opt,name=root,proto3" json:"root,omitempty"`
+	Root []byte `protobuf:"bytes,10,opt,name=root,proto3" json:"root,omitempty"`
 	// The root's entry in the list of roots.
-	Hour *Root `protobuf:"bytes,12,opt,name=hour,proto3" json:"hour,omitempty"`
+	Hour *Root `protobuf:"bytes,11,opt,name=hour,proto3" json:"hour,omitempty"`
 	// The deployment's currency.
-	Currency string `protobuf:"bytes,13,opt,name=currency,proto3" json:"currency,omitempty"`
+	Currency string `protobuf:"bytes,12,opt,name=currency,proto3" json:"currency,omitempty"`
 	// The receipt as a file that hexbid receipt verify takes, byte by byte; empty
 	// while pending.
-	File          []byte `protobuf:"bytes,14,opt,name=file,proto3" json:"file,omitempty"`
+	File          []byte `protobuf:"bytes,13,opt,name=file,proto3" json:"file,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2124,13 +2114,6 @@ func (x *Receipt) GetAward() *ReceiptAward {
 func (x *Receipt) GetRecord() []byte {
 	if x != nil {
 		return x.Record
-	}
-	return nil
-}
-
-func (x *Receipt) GetChainHash() []byte {
-	if x != nil {
-		return x.ChainHash
 	}
 	return nil
 }
@@ -2596,15 +2579,13 @@ type Root struct {
 	Root []byte `protobuf:"bytes,2,opt,name=root,proto3" json:"root,omitempty"`
 	// How many charges it stands for.
 	Charges uint64 `protobuf:"varint,3,opt,name=charges,proto3" json:"charges,omitempty"`
-	// Their sum, in micros.
-	ChargedMicros int64 `protobuf:"varint,4,opt,name=charged_micros,json=chargedMicros,proto3" json:"charged_micros,omitempty"`
-	// SHA-256 of the record that closed the hour before with a root: roots are a
-	// chain of their own. Empty for the first.
-	PreviousHash []byte `protobuf:"bytes,5,opt,name=previous_hash,json=previousHash,proto3" json:"previous_hash,omitempty"`
-	// SHA-256 of the record that closed this hour.
-	ChainHash []byte `protobuf:"bytes,6,opt,name=chain_hash,json=chainHash,proto3" json:"chain_hash,omitempty"`
-	// The number of that record.
-	Sequence      uint64 `protobuf:"varint,7,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// The link of the hour before that has a root; 32 zero bytes for the first.
+	PreviousLink []byte `protobuf:"bytes,4,opt,name=previous_link,json=previousLink,proto3" json:"previous_link,omitempty"`
+	// SHA-256 over previous_link, hour, charges and root: roots are a chain of their
+	// own. Whoever pins a link pins all roots up to it.
+	Link []byte `protobuf:"bytes,5,opt,name=link,proto3" json:"link,omitempty"`
+	// The number of the record that closed the hour.
+	Sequence      uint64 `protobuf:"varint,6,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2660,23 +2641,16 @@ func (x *Root) GetCharges() uint64 {
 	return 0
 }
 
-func (x *Root) GetChargedMicros() int64 {
+func (x *Root) GetPreviousLink() []byte {
 	if x != nil {
-		return x.ChargedMicros
-	}
-	return 0
-}
-
-func (x *Root) GetPreviousHash() []byte {
-	if x != nil {
-		return x.PreviousHash
+		return x.PreviousLink
 	}
 	return nil
 }
 
-func (x *Root) GetChainHash() []byte {
+func (x *Root) GetLink() []byte {
 	if x != nil {
-		return x.ChainHash
+		return x.Link
 	}
 	return nil
 }
@@ -3091,7 +3065,7 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"\ffilled_slots\x18\x04 \x01(\x03R\vfilledSlots\"C\n" +
 	"\x1bGetAdvertiserBalanceRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
-	"\x03uid\x18\x02 \x01(\x04R\x03uid\"\x81\x03\n" +
+	"\x03uid\x18\x02 \x01(\x04R\x03uid\"\x8d\x03\n" +
 	"\x11AdvertiserBalance\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12\x18\n" +
@@ -3101,9 +3075,10 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"\x10topped_up_micros\x18\x06 \x01(\x03R\x0etoppedUpMicros\x12)\n" +
 	"\x10withdrawn_micros\x18\a \x01(\x03R\x0fwithdrawnMicros\x12%\n" +
 	"\x0echarged_micros\x18\b \x01(\x03R\rchargedMicros\x12'\n" +
-	"\x0fcredited_micros\x18\t \x01(\x03R\x0ecreditedMicros\x12\x13\n" +
-	"\x05as_of\x18\n" +
-	" \x01(\x04R\x04asOf\x12\x1d\n" +
+	"\x0fcredited_micros\x18\t \x01(\x03R\x0ecreditedMicros\x12\x1f\n" +
+	"\vowed_micros\x18\n" +
+	" \x01(\x03R\n" +
+	"owedMicros\x12\x1d\n" +
 	"\n" +
 	"other_uids\x18\v \x03(\x04R\totherUids\"\x89\x04\n" +
 	"\bMovement\x12\x1e\n" +
@@ -3165,7 +3140,7 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"\x13GetStatementRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12\x14\n" +
-	"\x05month\x18\x03 \x01(\tR\x05month\"\xe0\x05\n" +
+	"\x05month\x18\x03 \x01(\tR\x05month\"\xc1\x05\n" +
 	"\tStatement\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12\x18\n" +
@@ -3188,9 +3163,7 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"\x04open\x18\x12 \x01(\bR\x04open\x12\x13\n" +
 	"\x05as_of\x18\x13 \x01(\x04R\x04asOf\x12\x1d\n" +
 	"\n" +
-	"chain_hash\x18\x14 \x01(\fR\tchainHash\x12\x1d\n" +
-	"\n" +
-	"other_uids\x18\x15 \x03(\x04R\totherUids\"\xf2\x01\n" +
+	"other_uids\x18\x14 \x03(\x04R\totherUids\"\xf2\x01\n" +
 	"\rStatementLine\x12\x1d\n" +
 	"\n" +
 	"local_date\x18\x01 \x01(\tR\tlocalDate\x12+\n" +
@@ -3200,12 +3173,13 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"request_id\x18\x04 \x01(\tR\trequestId\x12\x12\n" +
 	"\x04note\x18\x05 \x01(\tR\x04note\x12\x1a\n" +
 	"\bsequence\x18\x06 \x01(\x04R\bsequence\x12!\n" +
-	"\fcampaign_uid\x18\a \x01(\x04R\vcampaignUid\"\x83\x01\n" +
+	"\fcampaign_uid\x18\a \x01(\x04R\vcampaignUid\"\xa3\x01\n" +
 	"\x11StatementCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12\x18\n" +
-	"\adeleted\x18\x03 \x01(\bR\adeleted\x12.\n" +
-	"\x06totals\x18\x04 \x01(\v2\x16.hexbid.v1.EventTotalsR\x06totals\"\xe8\x01\n" +
+	"\adeleted\x18\x03 \x01(\bR\adeleted\x12%\n" +
+	"\x0echarged_micros\x18\x04 \x01(\x03R\rchargedMicros\x12'\n" +
+	"\x0fcredited_micros\x18\x05 \x01(\x03R\x0ecreditedMicros\"\xe8\x01\n" +
 	"\x12ListChargesRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\x04R\x03uid\x129\n" +
@@ -3217,7 +3191,7 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"page_token\x18\x06 \x01(\tR\tpageToken\"j\n" +
 	"\x13ListChargesResponse\x12+\n" +
 	"\acharges\x18\x01 \x03(\v2\x11.hexbid.v1.ChargeR\acharges\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb9\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x90\x03\n" +
 	"\x06Charge\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12;\n" +
 	"\vrecord_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -3225,37 +3199,34 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"\n" +
 	"local_date\x18\x03 \x01(\tR\tlocalDate\x12(\n" +
 	"\x04kind\x18\x04 \x01(\x0e2\x14.hexbid.v1.EventKindR\x04kind\x12%\n" +
-	"\x0echarged_micros\x18\x05 \x01(\x03R\rchargedMicros\x12'\n" +
-	"\x0fcredited_micros\x18\x06 \x01(\x03R\x0ecreditedMicros\x12\x1a\n" +
-	"\bcampaign\x18\a \x01(\tR\bcampaign\x12!\n" +
-	"\fcampaign_uid\x18\b \x01(\x04R\vcampaignUid\x12\x1d\n" +
+	"\x0echarged_micros\x18\x05 \x01(\x03R\rchargedMicros\x12\x1a\n" +
+	"\bcampaign\x18\x06 \x01(\tR\bcampaign\x12!\n" +
+	"\fcampaign_uid\x18\a \x01(\x04R\vcampaignUid\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\t \x01(\tR\trequestId\x12\x12\n" +
-	"\x04slot\x18\n" +
-	" \x01(\x05R\x04slot\x12#\n" +
-	"\x04host\x18\v \x01(\x0e2\x0f.hexbid.v1.HostR\x04host\x12&\n" +
-	"\x05scene\x18\f \x01(\x0e2\x10.hexbid.v1.SceneR\x05scene\"/\n" +
+	"request_id\x18\b \x01(\tR\trequestId\x12\x12\n" +
+	"\x04slot\x18\t \x01(\x05R\x04slot\x12#\n" +
+	"\x04host\x18\n" +
+	" \x01(\x0e2\x0f.hexbid.v1.HostR\x04host\x12&\n" +
+	"\x05scene\x18\v \x01(\x0e2\x10.hexbid.v1.SceneR\x05scene\"/\n" +
 	"\x11GetReceiptRequest\x12\x1a\n" +
-	"\bsequence\x18\x01 \x01(\x04R\bsequence\"\xc7\x03\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\"\xa8\x03\n" +
 	"\aReceipt\x12)\n" +
 	"\x06charge\x18\x01 \x01(\v2\x11.hexbid.v1.ChargeR\x06charge\x12-\n" +
 	"\x05award\x18\x02 \x01(\v2\x17.hexbid.v1.ReceiptAwardR\x05award\x12\x16\n" +
-	"\x06record\x18\x03 \x01(\fR\x06record\x12\x1d\n" +
+	"\x06record\x18\x03 \x01(\fR\x06record\x12B\n" +
+	"\x0fhour_start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\rhourStartTime\x12\x18\n" +
+	"\apending\x18\x05 \x01(\bR\apending\x12\x12\n" +
+	"\x04salt\x18\x06 \x01(\fR\x04salt\x12\x1d\n" +
 	"\n" +
-	"chain_hash\x18\x04 \x01(\fR\tchainHash\x12B\n" +
-	"\x0fhour_start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\rhourStartTime\x12\x18\n" +
-	"\apending\x18\x06 \x01(\bR\apending\x12\x12\n" +
-	"\x04salt\x18\a \x01(\fR\x04salt\x12\x1d\n" +
+	"leaf_index\x18\a \x01(\x04R\tleafIndex\x12\x1d\n" +
 	"\n" +
-	"leaf_index\x18\b \x01(\x04R\tleafIndex\x12\x1d\n" +
-	"\n" +
-	"leaf_count\x18\t \x01(\x04R\tleafCount\x12\x12\n" +
-	"\x04path\x18\n" +
-	" \x03(\fR\x04path\x12\x12\n" +
-	"\x04root\x18\v \x01(\fR\x04root\x12#\n" +
-	"\x04hour\x18\f \x01(\v2\x0f.hexbid.v1.RootR\x04hour\x12\x1a\n" +
-	"\bcurrency\x18\r \x01(\tR\bcurrency\x12\x12\n" +
-	"\x04file\x18\x0e \x01(\fR\x04file\"\x91\a\n" +
+	"leaf_count\x18\b \x01(\x04R\tleafCount\x12\x12\n" +
+	"\x04path\x18\t \x03(\fR\x04path\x12\x12\n" +
+	"\x04root\x18\n" +
+	" \x01(\fR\x04root\x12#\n" +
+	"\x04hour\x18\v \x01(\v2\x0f.hexbid.v1.RootR\x04hour\x12\x1a\n" +
+	"\bcurrency\x18\f \x01(\tR\bcurrency\x12\x12\n" +
+	"\x04file\x18\r \x01(\fR\x04file\"\x91\a\n" +
 	"\fReceiptAward\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12!\n" +
@@ -3297,16 +3268,14 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tR\tpageToken\"b\n" +
 	"\x11ListRootsResponse\x12%\n" +
 	"\x05roots\x18\x01 \x03(\v2\x0f.hexbid.v1.RootR\x05roots\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xff\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xcd\x01\n" +
 	"\x04Root\x12B\n" +
 	"\x0fhour_start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\rhourStartTime\x12\x12\n" +
 	"\x04root\x18\x02 \x01(\fR\x04root\x12\x18\n" +
-	"\acharges\x18\x03 \x01(\x04R\acharges\x12%\n" +
-	"\x0echarged_micros\x18\x04 \x01(\x03R\rchargedMicros\x12#\n" +
-	"\rprevious_hash\x18\x05 \x01(\fR\fpreviousHash\x12\x1d\n" +
-	"\n" +
-	"chain_hash\x18\x06 \x01(\fR\tchainHash\x12\x1a\n" +
-	"\bsequence\x18\a \x01(\x04R\bsequence\"\x98\x03\n" +
+	"\acharges\x18\x03 \x01(\x04R\acharges\x12#\n" +
+	"\rprevious_link\x18\x04 \x01(\fR\fpreviousLink\x12\x12\n" +
+	"\x04link\x18\x05 \x01(\fR\x04link\x12\x1a\n" +
+	"\bsequence\x18\x06 \x01(\x04R\bsequence\"\x98\x03\n" +
 	"\x05Alert\x12(\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x14.hexbid.v1.AlertTypeR\x04type\x12\x1a\n" +
 	"\bcampaign\x18\x02 \x01(\tR\bcampaign\x12!\n" +
@@ -3428,11 +3397,10 @@ var file_hexbid_v1_ledger_service_proto_goTypes = []any{
 	(*Backup)(nil),                      // 32: hexbid.v1.Backup
 	(*CampaignSpend)(nil),               // 33: hexbid.v1.CampaignSpend
 	(*timestamppb.Timestamp)(nil),       // 34: google.protobuf.Timestamp
-	(*EventTotals)(nil),                 // 35: hexbid.v1.EventTotals
-	(EventKind)(0),                      // 36: hexbid.v1.EventKind
-	(Host)(0),                           // 37: hexbid.v1.Host
-	(Scene)(0),                          // 38: hexbid.v1.Scene
-	(PricingModel)(0),                   // 39: hexbid.v1.PricingModel
+	(EventKind)(0),                      // 35: hexbid.v1.EventKind
+	(Host)(0),                           // 36: hexbid.v1.Host
+	(Scene)(0),                          // 37: hexbid.v1.Scene
+	(PricingModel)(0),                   // 38: hexbid.v1.PricingModel
 }
 var file_hexbid_v1_ledger_service_proto_depIdxs = []int32{
 	0,  // 0: hexbid.v1.ListCampaignSpendRequest.order:type_name -> hexbid.v1.CampaignSpendOrder
@@ -3447,62 +3415,61 @@ var file_hexbid_v1_ledger_service_proto_depIdxs = []int32{
 	17, // 9: hexbid.v1.Statement.lines:type_name -> hexbid.v1.StatementLine
 	18, // 10: hexbid.v1.Statement.campaigns:type_name -> hexbid.v1.StatementCampaign
 	2,  // 11: hexbid.v1.StatementLine.type:type_name -> hexbid.v1.MovementType
-	35, // 12: hexbid.v1.StatementCampaign.totals:type_name -> hexbid.v1.EventTotals
-	34, // 13: hexbid.v1.ListChargesRequest.start_time:type_name -> google.protobuf.Timestamp
-	34, // 14: hexbid.v1.ListChargesRequest.end_time:type_name -> google.protobuf.Timestamp
-	21, // 15: hexbid.v1.ListChargesResponse.charges:type_name -> hexbid.v1.Charge
-	34, // 16: hexbid.v1.Charge.record_time:type_name -> google.protobuf.Timestamp
-	36, // 17: hexbid.v1.Charge.kind:type_name -> hexbid.v1.EventKind
-	37, // 18: hexbid.v1.Charge.host:type_name -> hexbid.v1.Host
-	38, // 19: hexbid.v1.Charge.scene:type_name -> hexbid.v1.Scene
-	21, // 20: hexbid.v1.Receipt.charge:type_name -> hexbid.v1.Charge
-	24, // 21: hexbid.v1.Receipt.award:type_name -> hexbid.v1.ReceiptAward
-	34, // 22: hexbid.v1.Receipt.hour_start_time:type_name -> google.protobuf.Timestamp
-	27, // 23: hexbid.v1.Receipt.hour:type_name -> hexbid.v1.Root
-	39, // 24: hexbid.v1.ReceiptAward.pricing_model:type_name -> hexbid.v1.PricingModel
-	37, // 25: hexbid.v1.ReceiptAward.host:type_name -> hexbid.v1.Host
-	38, // 26: hexbid.v1.ReceiptAward.scene:type_name -> hexbid.v1.Scene
-	34, // 27: hexbid.v1.ReceiptAward.issue_time:type_name -> google.protobuf.Timestamp
-	34, // 28: hexbid.v1.ReceiptAward.click_expire_time:type_name -> google.protobuf.Timestamp
-	34, // 29: hexbid.v1.ListRootsRequest.start_time:type_name -> google.protobuf.Timestamp
-	34, // 30: hexbid.v1.ListRootsRequest.end_time:type_name -> google.protobuf.Timestamp
-	27, // 31: hexbid.v1.ListRootsResponse.roots:type_name -> hexbid.v1.Root
-	34, // 32: hexbid.v1.Root.hour_start_time:type_name -> google.protobuf.Timestamp
-	3,  // 33: hexbid.v1.Alert.type:type_name -> hexbid.v1.AlertType
-	34, // 34: hexbid.v1.Alert.raise_time:type_name -> google.protobuf.Timestamp
-	28, // 35: hexbid.v1.WatchAlertsResponse.alerts:type_name -> hexbid.v1.Alert
-	34, // 36: hexbid.v1.Backup.create_time:type_name -> google.protobuf.Timestamp
-	4,  // 37: hexbid.v1.LedgerService.GetCampaignSpend:input_type -> hexbid.v1.GetCampaignSpendRequest
-	5,  // 38: hexbid.v1.LedgerService.ListCampaignSpend:input_type -> hexbid.v1.ListCampaignSpendRequest
-	7,  // 39: hexbid.v1.LedgerService.GetAdvertiserBalance:input_type -> hexbid.v1.GetAdvertiserBalanceRequest
-	10, // 40: hexbid.v1.LedgerService.CreateTopUp:input_type -> hexbid.v1.CreateTopUpRequest
-	11, // 41: hexbid.v1.LedgerService.CreateWithdrawal:input_type -> hexbid.v1.CreateWithdrawalRequest
-	12, // 42: hexbid.v1.LedgerService.CreateCredit:input_type -> hexbid.v1.CreateCreditRequest
-	14, // 43: hexbid.v1.LedgerService.SetBilling:input_type -> hexbid.v1.SetBillingRequest
-	15, // 44: hexbid.v1.LedgerService.GetStatement:input_type -> hexbid.v1.GetStatementRequest
-	19, // 45: hexbid.v1.LedgerService.ListCharges:input_type -> hexbid.v1.ListChargesRequest
-	22, // 46: hexbid.v1.LedgerService.GetReceipt:input_type -> hexbid.v1.GetReceiptRequest
-	25, // 47: hexbid.v1.LedgerService.ListRoots:input_type -> hexbid.v1.ListRootsRequest
-	29, // 48: hexbid.v1.LedgerService.WatchAlerts:input_type -> hexbid.v1.WatchAlertsRequest
-	31, // 49: hexbid.v1.LedgerService.CreateBackup:input_type -> hexbid.v1.CreateBackupRequest
-	33, // 50: hexbid.v1.LedgerService.GetCampaignSpend:output_type -> hexbid.v1.CampaignSpend
-	6,  // 51: hexbid.v1.LedgerService.ListCampaignSpend:output_type -> hexbid.v1.ListCampaignSpendResponse
-	8,  // 52: hexbid.v1.LedgerService.GetAdvertiserBalance:output_type -> hexbid.v1.AdvertiserBalance
-	9,  // 53: hexbid.v1.LedgerService.CreateTopUp:output_type -> hexbid.v1.Movement
-	9,  // 54: hexbid.v1.LedgerService.CreateWithdrawal:output_type -> hexbid.v1.Movement
-	9,  // 55: hexbid.v1.LedgerService.CreateCredit:output_type -> hexbid.v1.Movement
-	9,  // 56: hexbid.v1.LedgerService.SetBilling:output_type -> hexbid.v1.Movement
-	16, // 57: hexbid.v1.LedgerService.GetStatement:output_type -> hexbid.v1.Statement
-	20, // 58: hexbid.v1.LedgerService.ListCharges:output_type -> hexbid.v1.ListChargesResponse
-	23, // 59: hexbid.v1.LedgerService.GetReceipt:output_type -> hexbid.v1.Receipt
-	26, // 60: hexbid.v1.LedgerService.ListRoots:output_type -> hexbid.v1.ListRootsResponse
-	30, // 61: hexbid.v1.LedgerService.WatchAlerts:output_type -> hexbid.v1.WatchAlertsResponse
-	32, // 62: hexbid.v1.LedgerService.CreateBackup:output_type -> hexbid.v1.Backup
-	50, // [50:63] is the sub-list for method output_type
-	37, // [37:50] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	34, // 12: hexbid.v1.ListChargesRequest.start_time:type_name -> google.protobuf.Timestamp
+	34, // 13: hexbid.v1.ListChargesRequest.end_time:type_name -> google.protobuf.Timestamp
+	21, // 14: hexbid.v1.ListChargesResponse.charges:type_name -> hexbid.v1.Charge
+	34, // 15: hexbid.v1.Charge.record_time:type_name -> google.protobuf.Timestamp
+	35, // 16: hexbid.v1.Charge.kind:type_name -> hexbid.v1.EventKind
+	36, // 17: hexbid.v1.Charge.host:type_name -> hexbid.v1.Host
+	37, // 18: hexbid.v1.Charge.scene:type_name -> hexbid.v1.Scene
+	21, // 19: hexbid.v1.Receipt.charge:type_name -> hexbid.v1.Charge
+	24, // 20: hexbid.v1.Receipt.award:type_name -> hexbid.v1.ReceiptAward
+	34, // 21: hexbid.v1.Receipt.hour_start_time:type_name -> google.protobuf.Timestamp
+	27, // 22: hexbid.v1.Receipt.hour:type_name -> hexbid.v1.Root
+	38, // 23: hexbid.v1.ReceiptAward.pricing_model:type_name -> hexbid.v1.PricingModel
+	36, // 24: hexbid.v1.ReceiptAward.host:type_name -> hexbid.v1.Host
+	37, // 25: hexbid.v1.ReceiptAward.scene:type_name -> hexbid.v1.Scene
+	34, // 26: hexbid.v1.ReceiptAward.issue_time:type_name -> google.protobuf.Timestamp
+	34, // 27: hexbid.v1.ReceiptAward.click_expire_time:type_name -> google.protobuf.Timestamp
+	34, // 28: hexbid.v1.ListRootsRequest.start_time:type_name -> google.protobuf.Timestamp
+	34, // 29: hexbid.v1.ListRootsRequest.end_time:type_name -> google.protobuf.Timestamp
+	27, // 30: hexbid.v1.ListRootsResponse.roots:type_name -> hexbid.v1.Root
+	34, // 31: hexbid.v1.Root.hour_start_time:type_name -> google.protobuf.Timestamp
+	3,  // 32: hexbid.v1.Alert.type:type_name -> hexbid.v1.AlertType
+	34, // 33: hexbid.v1.Alert.raise_time:type_name -> google.protobuf.Timestamp
+	28, // 34: hexbid.v1.WatchAlertsResponse.alerts:type_name -> hexbid.v1.Alert
+	34, // 35: hexbid.v1.Backup.create_time:type_name -> google.protobuf.Timestamp
+	4,  // 36: hexbid.v1.LedgerService.GetCampaignSpend:input_type -> hexbid.v1.GetCampaignSpendRequest
+	5,  // 37: hexbid.v1.LedgerService.ListCampaignSpend:input_type -> hexbid.v1.ListCampaignSpendRequest
+	7,  // 38: hexbid.v1.LedgerService.GetAdvertiserBalance:input_type -> hexbid.v1.GetAdvertiserBalanceRequest
+	10, // 39: hexbid.v1.LedgerService.CreateTopUp:input_type -> hexbid.v1.CreateTopUpRequest
+	11, // 40: hexbid.v1.LedgerService.CreateWithdrawal:input_type -> hexbid.v1.CreateWithdrawalRequest
+	12, // 41: hexbid.v1.LedgerService.CreateCredit:input_type -> hexbid.v1.CreateCreditRequest
+	14, // 42: hexbid.v1.LedgerService.SetBilling:input_type -> hexbid.v1.SetBillingRequest
+	15, // 43: hexbid.v1.LedgerService.GetStatement:input_type -> hexbid.v1.GetStatementRequest
+	19, // 44: hexbid.v1.LedgerService.ListCharges:input_type -> hexbid.v1.ListChargesRequest
+	22, // 45: hexbid.v1.LedgerService.GetReceipt:input_type -> hexbid.v1.GetReceiptRequest
+	25, // 46: hexbid.v1.LedgerService.ListRoots:input_type -> hexbid.v1.ListRootsRequest
+	29, // 47: hexbid.v1.LedgerService.WatchAlerts:input_type -> hexbid.v1.WatchAlertsRequest
+	31, // 48: hexbid.v1.LedgerService.CreateBackup:input_type -> hexbid.v1.CreateBackupRequest
+	33, // 49: hexbid.v1.LedgerService.GetCampaignSpend:output_type -> hexbid.v1.CampaignSpend
+	6,  // 50: hexbid.v1.LedgerService.ListCampaignSpend:output_type -> hexbid.v1.ListCampaignSpendResponse
+	8,  // 51: hexbid.v1.LedgerService.GetAdvertiserBalance:output_type -> hexbid.v1.AdvertiserBalance
+	9,  // 52: hexbid.v1.LedgerService.CreateTopUp:output_type -> hexbid.v1.Movement
+	9,  // 53: hexbid.v1.LedgerService.CreateWithdrawal:output_type -> hexbid.v1.Movement
+	9,  // 54: hexbid.v1.LedgerService.CreateCredit:output_type -> hexbid.v1.Movement
+	9,  // 55: hexbid.v1.LedgerService.SetBilling:output_type -> hexbid.v1.Movement
+	16, // 56: hexbid.v1.LedgerService.GetStatement:output_type -> hexbid.v1.Statement
+	20, // 57: hexbid.v1.LedgerService.ListCharges:output_type -> hexbid.v1.ListChargesResponse
+	23, // 58: hexbid.v1.LedgerService.GetReceipt:output_type -> hexbid.v1.Receipt
+	26, // 59: hexbid.v1.LedgerService.ListRoots:output_type -> hexbid.v1.ListRootsResponse
+	30, // 60: hexbid.v1.LedgerService.WatchAlerts:output_type -> hexbid.v1.WatchAlertsResponse
+	32, // 61: hexbid.v1.LedgerService.CreateBackup:output_type -> hexbid.v1.Backup
+	49, // [49:62] is the sub-list for method output_type
+	36, // [36:49] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_ledger_service_proto_init() }

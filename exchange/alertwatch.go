@@ -1,0 +1,154 @@
+package exchange
+
+import (
+	"context"
+
+	"github.com/hexbid/hexbid"
+)
+
+// AlertBatch is what a watch of alerts tells at once.
+type AlertBatch struct {
+	Alerts    []hexbid.Alert
+	CaughtUp  bool // all that were in force have been told; what follows is new
+	Restarted bool // the watch fell behind and begins anew
+}
+
+// AlertWatch tells one caller of alerts: first of those in force, then of those that are raised and cleared. One that
+// is raised meanwhile may be told twice. A watch holds no queue, so it may be as slow as it likes.
+type AlertWatch struct {
+	exchange *Exchange
+	of       hexbid.UID // the advertiser; 0 for all
+	told     alert      // the last one in force that was told
+	caughtUp bool
+	seen     uint64 // of the alerts' changes
+}
+
+// alertsAtOnce is the most alerts of a batch, alertsLooked the most that are looked at for it under the lock.
+const (
+	alertsAtOnce = 1000
+	alertsLooked = 10_000
+)
+
+// WatchAlerts begins to watch the alerts of an advertiser, by its name; "advertisers/-" is all.
+func (e *Exchange) WatchAlerts(ctx context.Context, advertiser string) (*AlertWatch, error) {
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
+	b, err := e.openBooks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	of, err := b.parent(advertiser)
+	if err != nil {
+		return nil, err
+	}
+	w := &AlertWatch{exchange: e, of: of}
+	e.alerts.mu.Lock()
+	defer e.alerts.mu.Unlock()
+	w.seen = e.alerts.changes
+	return w, nil
+}
+
+// Next waits for alerts. The first batches tell those in force, and the last of these says CaughtUp, even when there
+// are none.
+func (w *AlertWatch) Next(ctx context.Context) (*AlertBatch, error) {
+	restarted := false
+	for {
+		found, caughtUp, wait := w.look(&restarted)
+		if len(found) > 0 || caughtUp {
+			named, err := w.named(ctx, found)
+			return &AlertBatch{named, caughtUp, restarted}, err
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// closed is a channel that makes nobody wait.
+var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// look returns the next alerts to tell. Without any it returns what to wait for.
+func (w *AlertWatch) look(restarted *bool) (found []alert, caughtUp bool, wait <-chan struct{}) {
+	a := w.exchange.alerts
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if w.caughtUp && a.changes-w.seen > uint64(len(a.latest)) {
+		*restarted = true
+		w.caughtUp, w.told, w.seen = false, alert{}, a.changes
+	}
+	if !w.caughtUp {
+		found = w.inForce(a)
+		return found, w.caughtUp, closed
+	}
+	if found = w.since(a); len(found) > 0 || w.seen < a.changes {
+		return found, false, closed
+	}
+	return nil, false, a.changed
+}
+
+// inForce returns the next part of the alerts in force.
+func (w *AlertWatch) inForce(a *alerts) (found []alert) {
+	looked := 0
+	w.caughtUp = true
+	a.inForce.Ascend(w.told, func(x alert) bool {
+		if looked == alertsLooked || len(found) == alertsAtOnce {
+			w.caughtUp = false
+			return false
+		}
+		if x.compare(w.told) > 0 { // Ascend begins with the one told last
+			looked++
+			w.told = x
+			if w.of == 0 || x.advertiser == w.of {
+				found = append(found, x)
+			}
+		}
+		return true
+	})
+	return found
+}
+
+// since returns the next part of the changes.
+func (w *AlertWatch) since(a *alerts) (found []alert) {
+	for w.seen < a.changes && len(found) < alertsAtOnce {
+		x := a.latest[uint64(len(a.latest))-(a.changes-w.seen)]
+		w.seen++
+		if w.of == 0 || x.advertiser == w.of {
+			found = append(found, x)
+		}
+	}
+	return found
+}
+
+// named adds names to alerts.
+func (w *AlertWatch) named(ctx context.Context, found []alert) ([]hexbid.Alert, error) {
+	if len(found) == 0 {
+		return nil, nil
+	}
+	b, err := w.exchange.openBooks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	out := make([]hexbid.Alert, len(found))
+	for i, x := range found {
+		if out[i], err = b.alert(&x); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (b *books) alert(x *alert) (out hexbid.Alert, err error) {
+	out = hexbid.Alert{Type: x.what, AdvertiserUID: x.advertiser, ThresholdPPM: x.threshold, Amount: x.amount,
+		Limit: x.limit, LocalDate: hexbid.Date(x.date), RaisedAt: x.raised, Cleared: x.cleared}
+	if out.Advertiser, err = b.name(x.advertiser, 0); err != nil || x.what == hexbid.BalanceAlert {
+		return out, err
+	}
+	out.CampaignUID = x.account
+	out.Campaign, err = b.name(x.advertiser, x.account)
+	return out, err
+}

@@ -1,0 +1,105 @@
+package exchange
+
+import (
+	"context"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/ledger"
+	"github.com/hexbid/hexbid/token"
+)
+
+// RecordEvents opens the tokens of a report and has the ledger record the events. When it returns, everything that the
+// results rest on is on disk. They are in the order of the events.
+//
+// A token that does not open is answered as forged, and one that another client was given as refused. Neither leaves a
+// record or uses anything up. An error means that nothing was recorded, or that it is not known: the same events with
+// the same ids then get their first answers. Errors are *hexbid.Error, or the context's.
+func (e *Exchange) RecordEvents(ctx context.Context, r *hexbid.EventReport) ([]hexbid.EventResult, error) {
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	l, err := e.ledger()
+	if err != nil {
+		return nil, err
+	}
+	opened := openEvents(e.keys.Ring(), r)
+	if err := opened.record(ctx, l); err != nil {
+		return nil, err
+	}
+	return opened.results, nil
+}
+
+// ledger returns the ledger, or an error in a market without money.
+func (e *Exchange) ledger() (*ledger.Ledger, error) {
+	if e.config.Ledger == nil {
+		return nil, hexbid.Errorf(hexbid.Unavailable, "", "this market has no ledger: nothing is billed here")
+	}
+	return e.config.Ledger, nil
+}
+
+// openedEvents are the events of a report.
+type openedEvents struct {
+	results  []hexbid.EventResult
+	events   []ledger.Event // those whose token is the client's
+	at       []int          // where each of them stands in the report
+	awards   []token.Award  // theirs
+	answered [hexbid.EventOutcomeCount]int
+}
+
+// openEvents opens the tokens of a report, and answers the events that are no matter for the ledger.
+func openEvents(ring *token.Keyring, r *hexbid.EventReport) *openedEvents {
+	n := len(r.Events)
+	o := &openedEvents{results: make([]hexbid.EventResult, n), events: make([]ledger.Event, 0, n), at: make([]int, 0, n),
+		awards: make([]token.Award, 0, n)}
+	for i := range r.Events {
+		event := &r.Events[i]
+		award, name, err := ring.OpenAward(event.Token)
+		switch {
+		case err != nil:
+			o.answer(i, hexbid.EventForged)
+		case award.ClientID != r.ClientID:
+			o.answer(i, hexbid.EventRefused)
+		default:
+			o.awards, o.at = append(o.awards, award), append(o.at, i)
+			o.events = append(o.events, ledger.Event{Kind: event.Kind, Name: name, Award: &o.awards[len(o.awards)-1],
+				EventID: event.ID, Value: event.Value})
+			o.results[i].Pricing = award.Basis.Pricing
+		}
+	}
+	return o
+}
+
+func (o *openedEvents) answer(i int, outcome hexbid.EventOutcome) {
+	o.results[i].Outcome = outcome
+	o.answered[outcome]++
+}
+
+// record has the ledger answer the events that are left.
+func (o *openedEvents) record(ctx context.Context, l *ledger.Ledger) error {
+	if err := l.Failure(); err != nil { // also when all are answered: a failed ledger would lose the counts
+		return err
+	}
+	if len(o.events) > 0 {
+		answers, err := l.Record(ctx, o.events)
+		if err != nil {
+			return err
+		}
+		for j := range answers {
+			o.result(j, &answers[j])
+		}
+	}
+	for outcome, n := range o.answered {
+		if n > 0 {
+			l.Count(hexbid.EventOutcome(outcome), n)
+		}
+	}
+	return nil
+}
+
+func (o *openedEvents) result(j int, a *ledger.Answer) {
+	r := &o.results[o.at[j]]
+	r.Outcome, r.Charged, r.Sequence, r.Hash, r.Repeated = a.Outcome, a.Charged, a.Sequence, a.Hash, a.Again
+}

@@ -1,0 +1,249 @@
+package exchange
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/ledger"
+	"github.com/hexbid/hexbid/ledger/fold"
+	"github.com/hexbid/hexbid/ledger/journal"
+	"github.com/hexbid/hexbid/ledger/receipt"
+)
+
+// CampaignSpend returns what a campaign has spent, with its hours and days.
+func (e *Exchange) CampaignSpend(ctx context.Context, a hexbid.Account) (*hexbid.CampaignSpend, error) {
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
+	b, err := e.openBooks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	uid, err := b.find(hexbid.KindCampaign, "name", a)
+	if err != nil {
+		return nil, err
+	}
+	standing, err := b.ledger.Campaign(ctx, uid)
+	if err != nil {
+		return nil, err
+	}
+	spend, err := b.spend(&standing)
+	if err != nil {
+		return nil, err
+	}
+	return spend, b.addHistory(spend)
+}
+
+// AdvertiserBalance returns what an advertiser has, or owes.
+func (e *Exchange) AdvertiserBalance(ctx context.Context, a hexbid.Account) (*hexbid.AdvertiserBalance, error) {
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
+	b, err := e.openBooks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	uid, err := b.find(hexbid.KindAdvertiser, "name", a)
+	if err != nil {
+		return nil, err
+	}
+	account, err := b.ledger.Advertiser(ctx, uid)
+	if err != nil {
+		return nil, err
+	}
+	name, err := b.name(uid, 0)
+	if err != nil {
+		return nil, err
+	}
+	others, err := b.others(name, uid)
+	ever := &account.Ever
+	return &hexbid.AdvertiserBalance{Name: name, UID: uid, Deleted: account.Deleted, Billing: billingOf(account.Prepaid),
+		Balance: ever.Balance, Owed: ever.Owed, ToppedUp: ever.ToppedUp, Withdrawn: ever.Withdrawn, Charged: ever.Charged,
+		Credited: ever.Credited, OtherUIDs: others}, err
+}
+
+func billingOf(prepaid bool) hexbid.Billing {
+	if prepaid {
+		return hexbid.Prepaid
+	}
+	return hexbid.Postpaid
+}
+
+// Backup copies the catalogue, the ledger and the keys at one point into a folder that is not there yet.
+func (e *Exchange) Backup(ctx context.Context, directory string) (hexbid.Backup, error) {
+	if err := admit(ctx); err != nil {
+		return hexbid.Backup{}, err
+	}
+	if e.config.Backup == nil {
+		return hexbid.Backup{}, hexbid.Errorf(hexbid.Unavailable, "",
+			"this server keeps everything in memory: there is nothing to back up")
+	}
+	return e.config.Backup(ctx, directory)
+}
+
+// books are the ledger and one state of its journal, for a call. Close them.
+type books struct {
+	*Exchange
+	ctx    context.Context
+	ledger *ledger.Ledger
+	view   journal.View
+}
+
+func (e *Exchange) openBooks(ctx context.Context) (*books, error) {
+	l, err := e.ledger()
+	if err != nil {
+		return nil, err
+	}
+	view, err := l.View()
+	if err != nil {
+		return nil, err
+	}
+	return &books{e, ctx, l, view}, nil
+}
+
+func (b *books) close() { b.view.Close() }
+
+// find returns the uid of an advertiser or a campaign. A name stands for the present one that has it, else for the last
+// that had it. The error names the field.
+func (b *books) find(kind hexbid.ResourceKind, field string, a hexbid.Account) (hexbid.UID, error) {
+	switch {
+	case a.UID != 0 && a.Name != "":
+		return 0, hexbid.Invalidf(field, "%q stands beside the uid %d: give one of the two", hexbid.Shorten(a.Name), a.UID)
+	case a.UID != 0:
+		return a.UID, nil
+	}
+	if _, err := hexbid.ParseNameOf(kind, field, a.Name); err != nil {
+		return 0, err
+	}
+	record, err := b.store.Get(b.ctx, a.Name)
+	if err == nil {
+		return record.Meta().UID, nil
+	}
+	if hexbid.KindOf(err) != hexbid.NotFound {
+		return 0, err
+	}
+	uids, err := b.uids(a.Name, 1)
+	if err != nil {
+		return 0, err
+	}
+	if len(uids) == 0 {
+		return 0, hexbid.Errorf(hexbid.NotFound, field, "there is no %q, and never was", a.Name)
+	}
+	return uids[0], nil
+}
+
+// uids returns the uids that a name has or had, the latest first.
+func (b *books) uids(name string, most int) (uids []hexbid.UID, err error) {
+	err = b.view.ScanBack(journal.Names, fold.NameKey(name, 0), append(fold.NameKey(name, math.MaxUint64), 0),
+		func(key, _ []byte) (bool, error) {
+			uids = append(uids, hexbid.UID(sequenceIn(key)))
+			return len(uids) < most, nil
+		})
+	return uids, err
+}
+
+// mostOthers bounds the uids that an answer lists beside the one that was asked for.
+const mostOthers = 100
+
+// others returns the uids that a name has or had beside one.
+func (b *books) others(name string, uid hexbid.UID) (others []hexbid.UID, err error) {
+	uids, err := b.uids(name, mostOthers+1)
+	for _, other := range uids {
+		if other != uid && len(others) < mostOthers {
+			others = append(others, other)
+		}
+	}
+	return others, err
+}
+
+// name returns the resource name that a campaign has or had; of campaign 0, the advertiser's.
+func (b *books) name(advertiser, campaign hexbid.UID) (string, error) {
+	name, err := b.view.Get(journal.Members, fold.MemberKey(advertiser, campaign))
+	return string(name), err
+}
+
+// spend returns what a campaign has spent, without its history.
+func (b *books) spend(s *ledger.Standing) (*hexbid.CampaignSpend, error) {
+	name, err := b.name(s.Advertiser, s.Campaign)
+	if err != nil {
+		return nil, err
+	}
+	out := &hexbid.CampaignSpend{Name: name, UID: s.Campaign, AdvertiserUID: s.Advertiser, Deleted: s.Deleted,
+		Paused: s.Paused, Zone: s.Zone, LocalDate: hexbid.Date(s.LocalDate), DailyBudget: s.DailyBudget,
+		TotalBudget: s.TotalBudget, DailyLeft: s.Left.Daily, TotalLeft: limited(s.Left.Total),
+		BalanceLeft: limited(s.Left.Balance), Total: totalsOf(&s.Ever), AsOf: s.AsOf}
+	if s.Date == s.LocalDate {
+		out.Today = totalsOf(&s.Today)
+	}
+	b.addLive(out)
+	return out, b.addCatalogue(out)
+}
+
+// limited returns what is left, nil where there is no limit.
+func limited(left hexbid.Money) *hexbid.Money {
+	if left == fold.NoLimit {
+		return nil
+	}
+	return &left
+}
+
+func totalsOf(t *fold.Totals) hexbid.EventTotals {
+	return hexbid.EventTotals{Impressions: t.Impressions, Clicks: t.Clicks, Conversions: t.Conversions, Claims: t.Claims,
+		Charged: t.Charged, Credited: t.Credited, Free: t.Free, BudgetExhausted: t.Exhausted, Filtered: t.Filtered,
+		ConversionValue: t.ConversionValue}
+}
+
+// addLive adds what searches know of a campaign's budget.
+func (b *books) addLive(s *hexbid.CampaignSpend) {
+	if live, seen := b.indexer.Snapshot().LiveState(s.UID); seen {
+		s.BudgetSpent = live.BudgetSpent || live.NoBalance
+	}
+}
+
+// addCatalogue adds what the catalogue says of a campaign that still has its name.
+func (b *books) addCatalogue(s *hexbid.CampaignSpend) error {
+	if s.Deleted || s.Name == "" {
+		return nil
+	}
+	record, err := b.store.Get(b.ctx, s.Name)
+	if leftOut(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if c, ok := record.Resource.(*hexbid.Campaign); ok && c.UID == s.UID {
+		s.DisplayName, s.Pricing = c.DisplayName, c.Pricing
+	}
+	return nil
+}
+
+// addHistory adds a campaign's hours, days, last charge, and namesakes.
+func (b *books) addHistory(s *hexbid.CampaignSpend) error {
+	recent, err := receipt.ReadRecent(b.view, s.UID, b.ledger.Now())
+	if err != nil {
+		return err
+	}
+	s.Hours, s.Days, s.LastCharge = recent.Hours, recent.Days, recent.LastCharge
+	s.OtherUIDs, err = b.others(s.Name, s.UID)
+	return err
+}
+
+// sequenceIn returns the sequence, or the uid, that a key ends with.
+func sequenceIn(key []byte) uint64 { return binary.BigEndian.Uint64(key[len(key)-8:]) }
+
+// record reads a record of the journal.
+func (b *books) record(sequence uint64) (*fold.Record, error) {
+	encoded, err := b.view.Get(journal.Records, fold.RecordKey(sequence))
+	if err != nil {
+		return nil, err
+	}
+	if encoded == nil {
+		return nil, hexbid.Errorf(hexbid.DataLoss, "sequence", "record %d is missing", sequence)
+	}
+	return fold.Decode(encoded)
+}

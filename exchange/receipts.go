@@ -1,0 +1,173 @@
+package exchange
+
+import (
+	"context"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/ledger"
+	"github.com/hexbid/hexbid/ledger/receipt"
+)
+
+// Statement is an advertiser's account of a month, with what the ledger's rows do not say.
+type Statement struct {
+	*receipt.Statement
+	Deleted   bool
+	Billing   hexbid.Billing
+	Open      bool                // the month is not over in the deployment's zone
+	Gone      map[hexbid.UID]bool // campaigns that are deleted
+	OtherUIDs []hexbid.UID        // of the same name
+	Currency  string
+	Zone      string
+}
+
+// Statement returns an advertiser's account of a month, as in 2026-11.
+func (e *Exchange) Statement(ctx context.Context, a hexbid.Account, month string) (*Statement, error) {
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
+	of, err := receipt.ParseMonth(month)
+	if err != nil {
+		return nil, err
+	}
+	b, err := e.openBooks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	uid, err := b.find(hexbid.KindAdvertiser, "name", a)
+	if err != nil {
+		return nil, err
+	}
+	account, err := b.ledger.Advertiser(ctx, uid)
+	if err != nil {
+		return nil, err
+	}
+	read, err := receipt.ReadStatement(b.view, uid, of)
+	if err != nil {
+		return nil, err
+	}
+	zone := e.config.statementZone()
+	out := &Statement{Statement: read, Deleted: account.Deleted, Billing: billingOf(account.Prepaid),
+		Open: b.ledger.Now().Before(endOf(of, zone)), Currency: e.config.Currency, Zone: zone.String()}
+	if out.OtherUIDs, err = b.others(read.Name, uid); err != nil {
+		return nil, err
+	}
+	out.Gone, err = b.gone(read)
+	return out, err
+}
+
+func endOf(m receipt.Month, zone *time.Location) time.Time {
+	return time.Date(m.Year, m.Month+1, 1, 0, 0, 0, 0, zone)
+}
+
+// gone returns which campaigns of a statement are deleted.
+func (b *books) gone(s *receipt.Statement) (map[hexbid.UID]bool, error) {
+	gone := map[hexbid.UID]bool{}
+	for first := 0; first < len(s.Campaigns); first += standingsAtOnce {
+		var uids []hexbid.UID
+		for _, c := range s.Campaigns[first:min(first+standingsAtOnce, len(s.Campaigns))] {
+			uids = append(uids, c.Campaign)
+		}
+		standings, err := standingsOf(b.ctx, b.ledger, uids)
+		if err != nil {
+			return nil, err
+		}
+		for i := range standings {
+			if standings[i].Deleted {
+				gone[standings[i].Campaign] = true
+			}
+		}
+	}
+	return gone, nil
+}
+
+// ChargePage is a page of a campaign's charges.
+type ChargePage struct {
+	Campaign string // its name, or the last
+	Charges  []receipt.Charge
+	Next     uint64 // where the next page begins after; 0 when there is none
+}
+
+// Charges returns a page of the charges of a campaign. The query's own campaign is ignored.
+func (e *Exchange) Charges(ctx context.Context, a hexbid.Account, q receipt.ChargeQuery) (*ChargePage, error) {
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
+	b, err := e.openBooks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	if q.Campaign, err = b.find(hexbid.KindCampaign, "name", a); err != nil {
+		return nil, err
+	}
+	standing, err := b.ledger.Campaign(ctx, q.Campaign)
+	if err != nil {
+		return nil, err
+	}
+	out := new(ChargePage)
+	if out.Campaign, err = b.name(standing.Advertiser, q.Campaign); err != nil {
+		return nil, err
+	}
+	out.Charges, out.Next, err = receipt.Charges(b.view, q)
+	return out, err
+}
+
+// Receipt is the proof of a charge.
+type Receipt struct {
+	*receipt.Receipt
+	Campaign string // its name, or the last
+	Currency string
+}
+
+// Receipt returns the proof of the charge that a record is.
+func (e *Exchange) Receipt(ctx context.Context, sequence uint64) (*Receipt, error) {
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
+	b, err := e.openBooks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	if sequence == 0 {
+		return nil, hexbid.Invalidf("sequence", "is missing: give the number of a charge's record")
+	}
+	r, err := receipt.Get(b.view, sequence)
+	if err != nil {
+		return nil, err
+	}
+	award := &r.Charge.Event.Award
+	name, err := b.name(award.Advertiser, award.Campaign)
+	return &Receipt{r, name, e.config.Currency}, err
+}
+
+// Roots returns a page of the roots of the hours that begin from start on and before end, and the start of the next
+// page; a zero instant is no limit.
+func (e *Exchange) Roots(ctx context.Context, start, end time.Time, limit int) ([]receipt.Root, time.Time, error) {
+	if err := admit(ctx); err != nil {
+		return nil, time.Time{}, err
+	}
+	b, err := e.openBooks(ctx)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	defer b.close()
+	return receipt.Roots(b.view, start, end, limit)
+}
+
+// standingsOf returns how campaigns stand. It leaves out uids that the ledger does not know.
+func standingsOf(ctx context.Context, l *ledger.Ledger, uids []hexbid.UID) (out []ledger.Standing, err error) {
+	for _, uid := range uids {
+		s, err := l.Campaign(ctx, uid)
+		if hexbid.KindOf(err) == hexbid.NotFound && err != nil {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}

@@ -1,0 +1,160 @@
+package exchange
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/ledger"
+	"github.com/hexbid/hexbid/ledger/fold"
+	"github.com/hexbid/hexbid/ledger/journal"
+)
+
+// SpendQuery asks for what campaigns have spent.
+type SpendQuery struct {
+	Advertiser  string     // resource name; "advertisers/-" for all
+	After       hexbid.UID // of the campaign that the page before ended with
+	Limit       int
+	SpentToday  bool // those that were charged the most on their local date, and no others
+	ShowDeleted bool
+}
+
+// SpendPage is a page of campaigns.
+type SpendPage struct {
+	Campaigns []*hexbid.CampaignSpend
+	Next      hexbid.UID // where the next page begins after; 0 when there is none
+}
+
+// standingsAtOnce is how many accounts the ledger is asked for at once. It answers nobody else meanwhile.
+const standingsAtOnce = 1000
+
+// ListCampaignSpend returns a page of what campaigns have spent, without their history.
+func (e *Exchange) ListCampaignSpend(ctx context.Context, q SpendQuery) (*SpendPage, error) {
+	if err := admit(ctx); err != nil {
+		return nil, err
+	}
+	b, err := e.openBooks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	of, err := b.parent(q.Advertiser)
+	if err != nil {
+		return nil, err
+	}
+	if q.SpentToday {
+		return b.topSpenders(of, &q)
+	}
+	standings, next, err := b.standings(of, q.After, q.Limit)
+	if err != nil {
+		return nil, err
+	}
+	if !q.ShowDeleted {
+		standings = slices.DeleteFunc(standings, func(s ledger.Standing) bool { return s.Deleted })
+	}
+	spends, err := b.spends(standings)
+	return &SpendPage{spends, next}, err
+}
+
+// parent returns the uid of an advertiser, 0 for all.
+func (b *books) parent(name string) (hexbid.UID, error) {
+	if name == (hexbid.Name{Kind: hexbid.KindAdvertiser, Advertiser: hexbid.AnyID}).String() {
+		return 0, nil
+	}
+	return b.find(hexbid.KindAdvertiser, "parent", hexbid.Account{Name: name})
+}
+
+// standings returns how the campaigns of an advertiser, or of all, stand after a uid, and where to go on after.
+func (b *books) standings(of, after hexbid.UID, limit int) (page []ledger.Standing, next hexbid.UID, err error) {
+	looked := limit
+	if of == 0 {
+		page, err = b.ledger.Campaigns(b.ctx, after, limit)
+		looked = len(page)
+		if looked > 0 {
+			next = page[looked-1].Campaign
+		}
+	} else {
+		var uids []hexbid.UID
+		if uids, err = b.members(of, after, limit); err != nil || len(uids) == 0 {
+			return nil, 0, err
+		}
+		page, err = standingsOf(b.ctx, b.ledger, uids)
+		looked, next = len(uids), uids[len(uids)-1]
+	}
+	if looked < limit {
+		next = 0
+	}
+	return page, next, err
+}
+
+// members returns uids of an advertiser's campaigns, deleted ones too, in their order.
+func (b *books) members(of, after hexbid.UID, limit int) (uids []hexbid.UID, err error) {
+	if after == math.MaxUint64 {
+		return nil, nil
+	}
+	err = b.view.Scan(journal.Members, fold.MemberKey(of, after+1), fold.MemberKey(of+1, 0),
+		func(key, _ []byte) (bool, error) {
+			uids = append(uids, hexbid.UID(sequenceIn(key)))
+			return len(uids) < limit, nil
+		})
+	return uids, err
+}
+
+func (b *books) spends(standings []ledger.Standing) ([]*hexbid.CampaignSpend, error) {
+	out := make([]*hexbid.CampaignSpend, len(standings))
+	for i := range standings {
+		if err := b.ctx.Err(); err != nil {
+			return nil, err
+		}
+		var err error
+		if out[i], err = b.spend(&standings[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// topSpenders looks at every campaign, so it waits for its turn.
+func (b *books) topSpenders(of hexbid.UID, q *SpendQuery) (*SpendPage, error) {
+	done, err := b.exhaustive.take(b.ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var top []ledger.Standing
+	for after := hexbid.UID(0); ; {
+		page, next, err := b.standings(of, after, standingsAtOnce)
+		if err != nil {
+			return nil, err
+		}
+		top = addSpenders(top, page, q)
+		if next == 0 {
+			spends, err := b.spends(top)
+			return &SpendPage{Campaigns: spends}, err
+		}
+		after = next
+	}
+}
+
+// addSpenders keeps those of both lists that have spent the most, in their order.
+func addSpenders(top, more []ledger.Standing, q *SpendQuery) []ledger.Standing {
+	for i := range more {
+		if s := &more[i]; spentToday(s) > 0 && (q.ShowDeleted || !s.Deleted) {
+			top = append(top, *s)
+		}
+	}
+	slices.SortFunc(top, func(x, y ledger.Standing) int {
+		return cmp.Or(cmp.Compare(spentToday(&y), spentToday(&x)), cmp.Compare(x.Campaign, y.Campaign))
+	})
+	return top[:min(len(top), q.Limit)]
+}
+
+// spentToday is what a campaign was charged on its present date.
+func spentToday(s *ledger.Standing) hexbid.Money {
+	if s.Date != s.LocalDate {
+		return 0
+	}
+	return s.Today.Charged
+}

@@ -1,0 +1,85 @@
+package server
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/exchange"
+)
+
+// eventMetrics count what clients report and what becomes of it.
+type eventMetrics struct {
+	answered *prometheus.CounterVec // by kind and outcome
+	repeated prometheus.Counter
+	charged  prometheus.Counter
+	seconds  prometheus.Histogram
+	sizes    prometheus.Histogram
+}
+
+func newEventMetrics(registry *prometheus.Registry) eventMetrics {
+	m := eventMetrics{
+		answered: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hexbid_events_total",
+			Help: "Events answered for the first time, by kind and outcome."}, []string{"kind", "outcome"}),
+		repeated: prometheus.NewCounter(prometheus.CounterOpts{Name: "hexbid_events_repeated_total",
+			Help: "Events that got their first answer again."}),
+		charged: prometheus.NewCounter(prometheus.CounterOpts{Name: "hexbid_charged_micros_total",
+			Help: "Micros charged."}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "hexbid_events_ack_seconds",
+			Help:    "Time from the arrival of a call or batch of events until all that it is answered is on disk.",
+			Buckets: prometheus.ExponentialBuckets(100e-6, 2, 16)}),
+		sizes: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "hexbid_events_a_call",
+			Help: "Events in a call or batch.", Buckets: []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000}}),
+	}
+	registry.MustRegister(m.answered, m.repeated, m.charged, m.seconds, m.sizes)
+	return m
+}
+
+// count counts the events of a call and their answers.
+func (m *eventMetrics) count(events []hexbid.Event, results []hexbid.EventResult, arrived time.Time) {
+	var answers [hexbid.EventKindCount][hexbid.EventOutcomeCount]int
+	repeated, charged := 0, hexbid.Money(0)
+	for i := range results {
+		if results[i].Repeated {
+			repeated++
+			continue
+		}
+		answers[events[i].Kind][results[i].Outcome]++
+		charged += results[i].Charged
+	}
+	for kind := range answers {
+		for outcome, n := range answers[kind] {
+			if n > 0 {
+				m.answered.WithLabelValues(hexbid.EventKind(kind).String(), hexbid.EventOutcome(outcome).String()).Add(float64(n))
+			}
+		}
+	}
+	m.repeated.Add(float64(repeated))
+	m.charged.Add(float64(charged))
+	m.seconds.Observe(time.Since(arrived).Seconds())
+	m.sizes.Observe(float64(len(events)))
+}
+
+// followLedger registers the gauge of a ledger.
+func (m *metrics) followLedger(l Fallible) {
+	m.measure("hexbid_ledger_failed",
+		"1 when the ledger acknowledges nothing: its disk refuses, a file is damaged, or the machine's clock is wrong.",
+		func() float64 {
+			if l.Failure() != nil {
+				return 1
+			}
+			return 0
+		})
+}
+
+// observeAlerts registers the counters and gauges of alerts.
+func (m *metrics) observeAlerts(e *exchange.Exchange) {
+	for alert := hexbid.AlertType(1); alert < hexbid.AlertTypeCount; alert++ {
+		of := prometheus.Labels{"type": alert.String()}
+		m.gauge("hexbid_alerts", "Alerts in force, by type.", of,
+			func() float64 { return float64(e.Alerts().InForce[alert]) })
+		m.counter("hexbid_alerts_total", "Alerts raised, by type.", of,
+			func() float64 { return float64(e.Alerts().Raised[alert]) })
+	}
+}
