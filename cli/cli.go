@@ -26,6 +26,8 @@ type Env struct {
 	// Commands are the commands that the program adds to those of a client. Each is a pointer to a struct of kong
 	// commands, whose Run may take a context.Context and an Env.
 	Commands []any
+	// LedgerCommands and ReceiptCommands are those that it adds to the groups "ledger" and "receipt".
+	LedgerCommands, ReceiptCommands []any
 }
 
 // commands are the sub-commands. kong reads their tags.
@@ -41,6 +43,12 @@ type commands struct {
 	Regions  regionsCommand  `cmd:"" help:"List the provinces and prefectures that campaigns can name, by adcode or words."`
 	Search   searchCommand   `cmd:"" help:"Search the mini-programs around a point."`
 	Explain  explainCommand  `cmd:"" help:"Say why a campaign shows or does not."`
+	Events   eventsCommand   `cmd:"" help:"Report what happened to sponsored results: impressions, clicks, conversions, claims."`
+	Top      topCommand      `cmd:"" help:"Watch spend, fill and price by campaign."`
+	Alerts   alertsCommand   `cmd:"" help:"Watch budgets and balances that run low."`
+	Ledger   ledgerCommand   `cmd:"" help:"Read and move money: spend, statements, charges, balances."`
+	Receipt  receiptCommand  `cmd:"" help:"Prove a charge."`
+	Backup   backupCommand   `cmd:"" help:"Copy catalogue, ledger and keys of a server at one point, while it serves."`
 	Simulate simulateCommand `cmd:"" help:"Measure a server under load, find its capacity, plan machines."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
@@ -73,6 +81,7 @@ func Run(ctx context.Context, args []string, env Env) (code int) {
 		}
 	}()
 	c, file := commands{Added: env.Commands}, configFile{}
+	c.Ledger.Added, c.Receipt.Added = env.LedgerCommands, env.ReceiptCommands
 	parser, err := kong.New(&c, kong.Name("hexbid"), kong.Description(description), kong.UsageOnError(),
 		kong.Writers(env.Stdout, env.Stderr), kong.Exit(func(code int) { panic(exitCode(code)) }),
 		kong.Configuration(file.read), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -24,6 +25,7 @@ type clientFlags struct {
 	Server  string        `help:"Address of the server." default:"127.0.0.1:7600" env:"HEXBID_SERVER"`
 	CA      string        `name:"tls-ca" help:"Speak TLS and trust this certificate authority, PEM; \"system\" for the system's." placeholder:"FILE" env:"HEXBID_TLS_CA"`
 	Timeout time.Duration `help:"How long to wait for an answer." default:"10s"`
+	Client  string        `help:"Name of this client, at most 64 bytes. Tokens are for the client that searched: report events under the name of the search." default:"" placeholder:"NAME" env:"HEXBID_CLIENT"`
 }
 
 // client is a connection to a server, with its services.
@@ -31,6 +33,8 @@ type client struct {
 	conn      *grpc.ClientConn
 	search    pb.SearchServiceClient
 	campaigns pb.CampaignServiceClient
+	events    pb.EventServiceClient
+	ledger    pb.LedgerServiceClient
 }
 
 func (f *clientFlags) dial() (*client, error) {
@@ -53,7 +57,8 @@ func (f *clientFlags) dial() (*client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--server %s: %w", f.Server, err)
 	}
-	return &client{conn, pb.NewSearchServiceClient(conn), pb.NewCampaignServiceClient(conn)}, nil
+	return &client{conn, pb.NewSearchServiceClient(conn), pb.NewCampaignServiceClient(conn),
+		pb.NewEventServiceClient(conn), pb.NewLedgerServiceClient(conn)}, nil
 }
 
 // call connects, runs one call within the timeout, and closes the connection.
@@ -65,7 +70,29 @@ func (f *clientFlags) call(s *session, run func(ctx context.Context, c *client) 
 	defer c.conn.Close()
 	ctx, cancel := context.WithTimeout(s.ctx, f.Timeout)
 	defer cancel()
-	return run(ctx, c)
+	return run(f.named(ctx), c)
+}
+
+// follow connects, and runs something that lasts until it is interrupted. The timeout does not bound it.
+func (f *clientFlags) follow(s *session, run func(ctx context.Context, c *client) error) error {
+	c, err := f.dial()
+	if err != nil {
+		return err
+	}
+	defer c.conn.Close()
+	err = run(f.named(s.ctx), c)
+	if s.ctx.Err() != nil {
+		return nil // the user interrupted it
+	}
+	return err
+}
+
+// named returns a context whose calls carry the client's name.
+func (f *clientFlags) named(ctx context.Context) context.Context {
+	if f.Client == "" {
+		return ctx
+	}
+	return metadata.AppendToOutgoingContext(ctx, "x-hexbid-client", f.Client)
 }
 
 // outputFlags choose between output for people and output for programs.

@@ -1,47 +1,30 @@
 package fold
 
 import (
-	"math"
 	"unique"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger/journal"
-	"github.com/hexbid/hexbid/token"
+	"github.com/hexbid/hexbid/ledger/merkle"
 )
 
 // Books are the state that follows from a chain of records. One goroutine owns them.
 type Books struct {
-	sequence uint64 // of the last record
-	tail     Hash   // of the last record
-	at       int64  // stamp of the last record, or what Advance has reached
+	last  Point
+	at    int64 // the instant that Advance has reached, in microseconds since 1970
+	state state // what belongs to no account
+
+	campaigns   map[hexbid.UID]*campaign
+	advertisers map[hexbid.UID]*advertiser
+	credited    map[uint64]*creditedCharge // by the charge's sequence
+	uses        uses
+	tree        tree
+
+	activeThisHour []*campaign // those with totals of state.hour
+	unsettled      []*campaign // rows of their totals are behind
+	unsettledDays  []*advertiser
+	rows           rows
 }
-
-// CampaignAccount is how a campaign stands.
-type CampaignAccount struct {
-	Terms           // without Name and Version
-	Date     int32  // last local date, days since 1970
-	Today    Totals // on that date
-	Hour     uint32 // the last one in which something happened, since 1970, UTC
-	ThisHour Totals // in that hour
-	Ever     Totals
-	Taken    []int64 // coupons that are taken, as Coupons are ordered
-}
-
-// AdvertiserAccount is how an advertiser stands.
-type AdvertiserAccount struct {
-	Advertiser      hexbid.UID
-	Paused, Deleted bool
-	Prepaid         bool  // charges must be covered by Ever.Balance
-	Date            int32 // last date of its statement, days since 1970
-	Today           AdvertiserTotals
-	Ever            AdvertiserTotals
-}
-
-// NoLimit stands for a limit that there is not.
-const NoLimit hexbid.Money = math.MaxInt64
-
-// Left is what a campaign may still be charged, NoLimit where there is no limit.
-type Left struct{ Daily, Total, Balance, Min hexbid.Money }
 
 // Point is a record as the chain has it.
 type Point struct {
@@ -51,94 +34,117 @@ type Point struct {
 }
 
 // New returns the books before the first record.
-func New() *Books { panic("not yet") }
+func New() *Books {
+	b := &Books{campaigns: map[hexbid.UID]*campaign{}, advertisers: map[hexbid.UID]*advertiser{},
+		credited: map[uint64]*creditedCharge{}, uses: newUses()}
+	b.tree.Tree = new(merkle.Tree)
+	return b
+}
 
 // Last returns the last record that was applied; Sequence 0 for none.
-func (b *Books) Last() Point { panic("not yet") }
+func (b *Books) Last() Point { return b.last }
 
 // CatalogueVersion returns the version that the last terms or the last checkpoint came with.
-func (b *Books) CatalogueVersion() uint64 { panic("not yet") }
+func (b *Books) CatalogueVersion() uint64 { return b.state.catalogueVersion }
 
-// Epoch returns the present epoch; Number 0 before the first record.
-func (b *Books) Epoch() Epoch { panic("not yet") }
+// Epoch returns the present epoch, without Abandons; Number 0 before the first record.
+func (b *Books) Epoch() Epoch {
+	return Epoch{Number: b.state.epoch, ID: b.state.epochID, IssuedBefore: b.state.issuedBefore}
+}
+
+// Compacted returns the last record that may have been removed, 0 for none.
+func (b *Books) Compacted() uint64 { return b.state.compacted }
 
 // Counts returns how many campaigns and advertisers there are, deleted ones too.
-func (b *Books) Counts() (campaigns, advertisers int) { panic("not yet") }
+func (b *Books) Counts() (campaigns, advertisers int) { return len(b.campaigns), len(b.advertisers) }
 
 // Campaign returns how a campaign stands; false for one without terms.
-func (b *Books) Campaign(uid hexbid.UID) (CampaignAccount, bool) { panic("not yet") }
+func (b *Books) Campaign(uid hexbid.UID) (CampaignAccount, bool) {
+	c := b.campaigns[uid]
+	if c == nil {
+		return CampaignAccount{}, false
+	}
+	return c.account(), true
+}
 
 // Advertiser returns how an advertiser stands; false for one without terms.
-func (b *Books) Advertiser(uid hexbid.UID) (AdvertiserAccount, bool) { panic("not yet") }
+func (b *Books) Advertiser(uid hexbid.UID) (AdvertiserAccount, bool) {
+	a := b.advertisers[uid]
+	if a == nil {
+		return AdvertiserAccount{}, false
+	}
+	return a.AdvertiserAccount, true
+}
 
-// Left returns what a campaign may still be charged on a local date of its own. A date before its last one counts as the
-// last one. A campaign without terms may be charged nothing.
-func (b *Books) Left(uid hexbid.UID, date int32) Left { panic("not yet") }
+// Zone returns the time zone of a campaign, which its date must be computed in; false for a campaign without terms.
+func (b *Books) Zone(campaign hexbid.UID) (zone unique.Handle[string], ok bool) {
+	if c := b.campaigns[campaign]; c != nil {
+		return c.zone, true
+	}
+	return zone, false
+}
 
-// Used reports whether a token's impression, click or claim is used up. Of conversions, and of tokens whose click has
-// expired, books know nothing.
-func (b *Books) Used(kind hexbid.EventKind, name token.Name) bool { panic("not yet") }
-
-// SameTerms reports whether terms would change nothing but the catalogue's version.
-func (b *Books) SameTerms(t *Terms) bool { panic("not yet") }
-
-// SameAdvertiser reports whether terms would change nothing but the catalogue's version.
-func (b *Books) SameAdvertiser(t *AdvertiserTerms) bool { panic("not yet") }
-
-// Zone returns the time zone of a campaign, which its date must be computed in.
-func (b *Books) Zone(campaign hexbid.UID) (zone unique.Handle[string], ok bool) { panic("not yet") }
-
-// Advance brings the books to a stamp: totals of an hour that has ended become final, tokens whose click has expired are
-// forgotten. A stamp behind the last one changes nothing. Rows that follow go to w. Call it before the records of a
-// stamp are judged.
-func (b *Books) Advance(at int64, w *journal.Batch) { panic("not yet") }
-
-// Judge fills in an event's outcome, what is charged, whether a click implies its impression, and dates put forward. It
-// changes nothing. The event is judged at the instant that Advance has reached. An outcome that does not use up the
-// token's kind (UsesUp) makes no record. The owner looks conversions up itself: Judge takes each as the first, of a token
-// with a recorded click. Its error is of kind Exhausted: there are too many issuers with tokens in use.
-func (b *Books) Judge(e *Event) error { panic("not yet") }
-
-// JudgeMovement fills in a movement's date, put forward, and the balance after it. Its error says what forbids it
-// (NotFound, Invalid, or Exhausted for more than the balance has).
-func (b *Books) JudgeMovement(m *Movement) error { panic("not yet") }
-
-// JudgeCredit fills in a credit's dates and the balance after it. Its error says what forbids it.
-func (b *Books) JudgeCredit(r *Credit) error { panic("not yet") }
-
-// HourToClose returns the body of the record that closes the open hour, once Advance has passed it; nil if none is to be
-// closed.
-func (b *Books) HourToClose() *HourClosed { panic("not yet") }
-
-// HourToOpen reports whether an HourOpened of HourOf(at) must come before a record that charges something. An hour that
-// is open still must be closed before.
-func (b *Books) HourToOpen() (hour uint32, due bool) { panic("not yet") }
+// Advance brings the books to a stamp. Totals of an hour that has ended become final, and tokens whose click has expired
+// are forgotten. A stamp behind the last one changes nothing. Rows that follow go to w, which is nil for a replay. Call
+// Advance before the records of a stamp are judged.
+func (b *Books) Advance(at int64, w *journal.Batch) {
+	if at <= b.at {
+		return
+	}
+	b.at = at
+	if hour := HourOf(at); hour > b.state.hour {
+		b.endHour(hour, w)
+	}
+	b.dropExpired()
+}
 
 // Next makes the record that follows, at the instant that Advance has reached.
-func (b *Books) Next(body Body) Record { panic("not yet") }
+func (b *Books) Next(body Body) Record {
+	return Record{Sequence: b.last.Sequence + 1, At: b.at, Previous: b.last.Tail, Body: body}
+}
 
-// Apply takes a record in. Rows that follow from it go to w, which is nil when the record is replayed and its rows are
-// there already. Its error is of kind DataLoss, for a record that does not follow the last one or that says other than
-// the books judge; the books are of no use then.
-func (b *Books) Apply(r *Record, encoded []byte, w *journal.Batch) error { panic("not yet") }
+// state is what belongs to no account.
+type state struct {
+	marks
+	catalogueVersion uint64
+	posted           int32  // last date of statements
+	hour             uint32 // that Advance has reached
+	hoursDigest      Digest // of the final totals of hours before it
+	treeHour         uint32 // whose tree is open or was closed last
+	open             bool
+	salt             [32]byte
+	opened           uint64 // sequence of the record that opened the tree
+	leaves           uint64
+	charged          hexbid.Money // in the open hour
+	lastClosed       Hash
+	epoch            uint64
+	epochID          [16]byte
+	issuedBefore     int64
+	compacted        uint64
+}
 
-// Settle puts the rows of totals that records have changed since the last call: of hours, days and advertisers' days.
-// Call it once a batch, or once for several: the rows are behind the records in between.
-func (b *Books) Settle(w *journal.Batch) { panic("not yet") }
+func (s *state) fields(c *codec) {
+	number(c, 1, &s.catalogueVersion)
+	signed(c, 2, &s.posted)
+	number(c, 3, &s.hour)
+	array(c, 4, s.hoursDigest[:])
+	number(c, 5, &s.treeHour)
+	flag(c, 6, &s.open)
+	array(c, 7, s.salt[:])
+	number(c, 8, &s.opened)
+	number(c, 9, &s.leaves)
+	number(c, 10, &s.charged)
+	array(c, 11, s.lastClosed[:])
+	number(c, 12, &s.epoch)
+	array(c, 13, s.epochID[:])
+	number(c, 14, &s.issuedBefore)
+	number(c, 15, &s.compacted)
+}
 
-// Checkpoint puts the rows of state that changed since the last checkpoint, and returns the body of a record that
-// commits to them. The owner applies that record next, at the same instant and in the same batch. version is that of the
-// catalogue that the ledger has taken in, at least CatalogueVersion.
-func (b *Books) Checkpoint(version uint64, w *journal.Batch) *Checkpoint { panic("not yet") }
+func (s *state) key() stateKey { return stateKey{table: journal.Accounts, kind: 's'} }
 
-// CheckpointBase puts the rows of state that changed since RestoreBase into journal.Base. The owner has applied the
-// records up to the one that compaction has reached.
-func (b *Books) CheckpointBase(w *journal.Batch) Digest { panic("not yet") }
-
-// Restore returns the books of the last checkpoint. The owner applies the records after Last. It checks the rows against
-// the checkpoint's record, and returns a DataLoss error if they differ.
-func Restore(v journal.View) (*Books, error) { panic("not yet") }
-
-// RestoreBase returns the books as at the record that compaction has reached; the books before the first record if there
-// is none.
-func RestoreBase(v journal.View) (*Books, error) { panic("not yet") }
+func (s *state) value(b []byte) []byte {
+	c := codec{bytes: b}
+	s.fields(&c)
+	return c.bytes
+}

@@ -99,18 +99,6 @@ func maxAwardBytes(a *Award) int {
 	return 160 + len(a.RequestID) + len(a.ClientID) + 4*len(a.Basis.Factors)
 }
 
-// due returns what an event costs: a click its price under CPC, an impression a thousandth of it under CPM. A click
-// that implies its impression costs what the two do.
-func (a *Award) due(kind hexbid.EventKind, implies bool) hexbid.Money {
-	switch {
-	case a.Basis.Pricing == hexbid.CPC && kind == hexbid.Click:
-		return a.Price
-	case a.Basis.Pricing == hexbid.CPM && (kind == hexbid.Impression || implies):
-		return a.Price / 1000
-	}
-	return 0
-}
-
 // UsesUp reports whether an event with this outcome uses up its token's kind. Such events are records. All others are
 // answered without one.
 func UsesUp(outcome hexbid.EventOutcome) bool {

@@ -387,7 +387,7 @@ type LedgerAward struct {
 	// Micros a click or a thousand impressions.
 	Price uint64 `protobuf:"varint,3,opt,name=price,proto3" json:"price,omitempty"`
 	// Counts from 1.
-	Slot uint32 `protobuf:"varint,4,opt,name=slot,proto3" json:"slot,omitempty"`
+	Slot uint64 `protobuf:"varint,4,opt,name=slot,proto3" json:"slot,omitempty"`
 	// hexbid.Host.
 	Host uint32 `protobuf:"varint,5,opt,name=host,proto3" json:"host,omitempty"`
 	// hexbid.Scene.
@@ -481,7 +481,7 @@ func (x *LedgerAward) GetPrice() uint64 {
 	return 0
 }
 
-func (x *LedgerAward) GetSlot() uint32 {
+func (x *LedgerAward) GetSlot() uint64 {
 	if x != nil {
 		return x.Slot
 	}
@@ -1752,7 +1752,7 @@ type CampaignAccount struct {
 	Date int32 `protobuf:"zigzag32,8,opt,name=date,proto3" json:"date,omitempty"`
 	// On that date.
 	Today *LedgerTotals `protobuf:"bytes,9,opt,name=today,proto3" json:"today,omitempty"`
-	// The last hour in which something happened, since 1970.
+	// 1 + the last hour in which something happened, since 1970; 0 when nothing ever did.
 	Hour uint32 `protobuf:"varint,10,opt,name=hour,proto3" json:"hour,omitempty"`
 	// In that hour.
 	ThisHour *LedgerTotals `protobuf:"bytes,11,opt,name=this_hour,json=thisHour,proto3" json:"this_hour,omitempty"`
@@ -1879,18 +1879,20 @@ func (x *CampaignAccount) GetEver() *LedgerTotals {
 // AdvertiserAccount is a row of a checkpoint.
 type AdvertiserAccount struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// Uid.
+	Advertiser uint64 `protobuf:"varint,1,opt,name=advertiser,proto3" json:"advertiser,omitempty"`
 	// Its campaigns serve no ads for now.
-	Paused bool `protobuf:"varint,1,opt,name=paused,proto3" json:"paused,omitempty"`
+	Paused bool `protobuf:"varint,2,opt,name=paused,proto3" json:"paused,omitempty"`
 	// It is gone from the catalogue.
-	Deleted bool `protobuf:"varint,2,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	Deleted bool `protobuf:"varint,3,opt,name=deleted,proto3" json:"deleted,omitempty"`
 	// Charges must be covered by the balance.
-	Prepaid bool `protobuf:"varint,3,opt,name=prepaid,proto3" json:"prepaid,omitempty"`
+	Prepaid bool `protobuf:"varint,4,opt,name=prepaid,proto3" json:"prepaid,omitempty"`
 	// Last date of its statement, days since 1970.
-	Date int32 `protobuf:"zigzag32,4,opt,name=date,proto3" json:"date,omitempty"`
+	Date int32 `protobuf:"zigzag32,5,opt,name=date,proto3" json:"date,omitempty"`
 	// On that date.
-	Today *AdvertiserDay `protobuf:"bytes,5,opt,name=today,proto3" json:"today,omitempty"`
+	Today *AdvertiserDay `protobuf:"bytes,6,opt,name=today,proto3" json:"today,omitempty"`
 	// Ever.
-	Ever          *AdvertiserDay `protobuf:"bytes,6,opt,name=ever,proto3" json:"ever,omitempty"`
+	Ever          *AdvertiserDay `protobuf:"bytes,7,opt,name=ever,proto3" json:"ever,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1923,6 +1925,13 @@ func (x *AdvertiserAccount) ProtoReflect() protoreflect.Message {
 // Deprecated: Use AdvertiserAccount.ProtoReflect.Descriptor instead.
 func (*AdvertiserAccount) Descriptor() ([]byte, []int) {
 	return file_hexbid_disk_v1_ledger_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *AdvertiserAccount) GetAdvertiser() uint64 {
+	if x != nil {
+		return x.Advertiser
+	}
+	return 0
 }
 
 func (x *AdvertiserAccount) GetPaused() bool {
@@ -2350,7 +2359,9 @@ type CampaignAccount_CouponAccount struct {
 	// Milliseconds since 1970, excluded.
 	ValidUntil uint64 `protobuf:"varint,3,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
 	// How many viewers were granted one.
-	Taken         uint64 `protobuf:"varint,4,opt,name=taken,proto3" json:"taken,omitempty"`
+	Taken uint64 `protobuf:"varint,4,opt,name=taken,proto3" json:"taken,omitempty"`
+	// The campaign has no such creative any more.
+	Gone          bool `protobuf:"varint,5,opt,name=gone,proto3" json:"gone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2413,6 +2424,13 @@ func (x *CampaignAccount_CouponAccount) GetTaken() uint64 {
 	return 0
 }
 
+func (x *CampaignAccount_CouponAccount) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
 var File_hexbid_disk_v1_ledger_proto protoreflect.FileDescriptor
 
 const file_hexbid_disk_v1_ledger_proto_rawDesc = "" +
@@ -2452,7 +2470,7 @@ const file_hexbid_disk_v1_ledger_proto_rawDesc = "" +
 	"advertiser\x18\x02 \x01(\x04R\n" +
 	"advertiser\x12\x14\n" +
 	"\x05price\x18\x03 \x01(\x04R\x05price\x12\x12\n" +
-	"\x04slot\x18\x04 \x01(\rR\x04slot\x12\x12\n" +
+	"\x04slot\x18\x04 \x01(\x04R\x04slot\x12\x12\n" +
 	"\x04host\x18\x05 \x01(\rR\x04host\x12\x14\n" +
 	"\x05scene\x18\x06 \x01(\rR\x05scene\x12%\n" +
 	"\x0emarket_version\x18\a \x01(\x04R\rmarketVersion\x12\x1a\n" +
@@ -2581,7 +2599,7 @@ const file_hexbid_disk_v1_ledger_proto_rawDesc = "" +
 	"\ttopped_up\x18\x03 \x01(\x04R\btoppedUp\x12\x1c\n" +
 	"\twithdrawn\x18\x04 \x01(\x04R\twithdrawn\x12\x18\n" +
 	"\abalance\x18\x05 \x01(\x04R\abalance\x12\x12\n" +
-	"\x04owed\x18\x06 \x01(\x12R\x04owed\"\xc1\x04\n" +
+	"\x04owed\x18\x06 \x01(\x12R\x04owed\"\xd6\x04\n" +
 	"\x0fCampaignAccount\x12\x1e\n" +
 	"\n" +
 	"advertiser\x18\x01 \x01(\x04R\n" +
@@ -2597,20 +2615,24 @@ const file_hexbid_disk_v1_ledger_proto_rawDesc = "" +
 	"\x04hour\x18\n" +
 	" \x01(\rR\x04hour\x129\n" +
 	"\tthis_hour\x18\v \x01(\v2\x1c.hexbid.disk.v1.LedgerTotalsR\bthisHour\x120\n" +
-	"\x04ever\x18\f \x01(\v2\x1c.hexbid.disk.v1.LedgerTotalsR\x04ever\x1ap\n" +
+	"\x04ever\x18\f \x01(\v2\x1c.hexbid.disk.v1.LedgerTotalsR\x04ever\x1a\x84\x01\n" +
 	"\rCouponAccount\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\rR\x04host\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x04R\x05total\x12\x1f\n" +
 	"\vvalid_until\x18\x03 \x01(\x04R\n" +
 	"validUntil\x12\x14\n" +
-	"\x05taken\x18\x04 \x01(\x04R\x05taken\"\xdb\x01\n" +
-	"\x11AdvertiserAccount\x12\x16\n" +
-	"\x06paused\x18\x01 \x01(\bR\x06paused\x12\x18\n" +
-	"\adeleted\x18\x02 \x01(\bR\adeleted\x12\x18\n" +
-	"\aprepaid\x18\x03 \x01(\bR\aprepaid\x12\x12\n" +
-	"\x04date\x18\x04 \x01(\x11R\x04date\x123\n" +
-	"\x05today\x18\x05 \x01(\v2\x1d.hexbid.disk.v1.AdvertiserDayR\x05today\x121\n" +
-	"\x04ever\x18\x06 \x01(\v2\x1d.hexbid.disk.v1.AdvertiserDayR\x04ever\"b\n" +
+	"\x05taken\x18\x04 \x01(\x04R\x05taken\x12\x12\n" +
+	"\x04gone\x18\x05 \x01(\bR\x04gone\"\xfb\x01\n" +
+	"\x11AdvertiserAccount\x12\x1e\n" +
+	"\n" +
+	"advertiser\x18\x01 \x01(\x04R\n" +
+	"advertiser\x12\x16\n" +
+	"\x06paused\x18\x02 \x01(\bR\x06paused\x12\x18\n" +
+	"\adeleted\x18\x03 \x01(\bR\adeleted\x12\x18\n" +
+	"\aprepaid\x18\x04 \x01(\bR\aprepaid\x12\x12\n" +
+	"\x04date\x18\x05 \x01(\x11R\x04date\x123\n" +
+	"\x05today\x18\x06 \x01(\v2\x1d.hexbid.disk.v1.AdvertiserDayR\x05today\x121\n" +
+	"\x04ever\x18\a \x01(\v2\x1d.hexbid.disk.v1.AdvertiserDayR\x04ever\"b\n" +
 	"\x0eCreditedCharge\x12\x1a\n" +
 	"\bcampaign\x18\x01 \x01(\x04R\bcampaign\x12\x18\n" +
 	"\acharged\x18\x02 \x01(\x04R\acharged\x12\x1a\n" +

@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+type alertsCommand struct {
+	Parent      string `arg:"" optional:"" help:"Only of this advertiser: advertisers/{a}."`
+	Once        bool   `help:"Print what is in force now, and end."`
+	clientFlags `embed:""`
+	outputFlags `embed:""`
+}
+
+// Run prints alerts, each as a line, until it is interrupted.
+func (c *alertsCommand) Run(s *session) error {
+	return c.follow(s, func(ctx context.Context, conn *client) error {
+		stream, err := conn.ledger.WatchAlerts(ctx, &pb.WatchAlertsRequest{Parent: c.Parent})
+		if err != nil {
+			return err
+		}
+		for caughtUp := false; ; {
+			response, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				return errors.New("the server has ended the watch")
+			}
+			if err != nil {
+				return err
+			}
+			if response.GetRestarted() {
+				caughtUp = false
+				fmt.Fprintln(s.Stderr, "hexbid: some alerts were missed; those in force follow again")
+			}
+			for _, a := range response.GetAlerts() {
+				if err := c.print(s, a); err != nil {
+					return err
+				}
+			}
+			if caughtUp = caughtUp || response.GetCaughtUp(); caughtUp && c.Once {
+				return nil
+			}
+		}
+	})
+}
+
+func (c *alertsCommand) print(s *session, a *pb.Alert) error {
+	line := alertLine(a)
+	if c.Output == "json" {
+		text, err := protojson.Marshal(a)
+		if err != nil {
+			return err
+		}
+		line = string(text)
+	}
+	_, err := fmt.Fprintln(s.Stdout, line)
+	return err
+}
+
+// alertLine says an alert in one line.
+func alertLine(a *pb.Alert) string {
+	line := when(a.GetRaiseTime().AsTime()) + "  "
+	amount, limit, part := money(a.GetAmountMicros()), money(a.GetLimitMicros()), percent(a.GetThresholdPpm())
+	switch a.GetType() {
+	case pb.AlertType_ALERT_TYPE_DAILY_BUDGET:
+		line += fmt.Sprintf("%s has spent %s of its budget for %s: %s of %s", a.GetCampaign(), part, a.GetLocalDate(), amount,
+			limit)
+	case pb.AlertType_ALERT_TYPE_TOTAL_BUDGET:
+		line += fmt.Sprintf("%s has spent %s of its total budget: %s of %s", a.GetCampaign(), part, amount, limit)
+	case pb.AlertType_ALERT_TYPE_BALANCE:
+		line += fmt.Sprintf("%s has %s of its balance left: %s of %s", a.GetAdvertiser(), part, amount, limit)
+	default:
+		line += fmt.Sprintf("%s%s: alert %d", a.GetCampaign(), a.GetAdvertiser(), a.GetType())
+	}
+	if a.GetCleared() {
+		line += " (over)"
+	}
+	return line
+}

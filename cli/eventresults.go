@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+// print shows what became of the events that were answered.
+func (c *eventsCommand) print(s *session, events []*pb.Event, results []*pb.EventResult) error {
+	if c.Output == "json" {
+		return printEventsJSON(s, events, results)
+	}
+	if len(results) == 0 {
+		return nil
+	}
+	var t table
+	t.add("KIND", "EVENT ID", "OUTCOME", "CHARGED", "RECORD")
+	counts := make([]int, len(pb.EventOutcome_name))
+	for i, r := range results {
+		if o := int(r.GetOutcome()); o < len(counts) {
+			counts[o]++
+		}
+		t.add(enumName(events[i].GetKind()), events[i].GetEventId(), outcomeText(r), money(r.GetChargedMicros()), recordOf(r))
+	}
+	t.print(s.Stdout)
+	var parts []string
+	for o, n := range counts {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, outcomeName(pb.EventOutcome(o))))
+		}
+	}
+	_, err := fmt.Fprintln(s.Stdout, strings.Join(parts, ", "))
+	return err
+}
+
+func outcomeName(o pb.EventOutcome) string { return strings.ReplaceAll(enumName(o), "_", " ") }
+
+// outcomeText says an outcome, and whether it was given before.
+func outcomeText(r *pb.EventResult) string {
+	if r.GetRepeatedAnswer() {
+		return outcomeName(r.GetOutcome()) + " (answered before)"
+	}
+	return outcomeName(r.GetOutcome())
+}
+
+func recordOf(r *pb.EventResult) string {
+	if r.GetSequence() == 0 {
+		return "-"
+	}
+	return recordName(r.GetSequence(), r.GetChainHash())
+}
+
+// answeredEvent is an event with its answer, each in the JSON of the contract.
+type answeredEvent struct {
+	Event  json.RawMessage `json:"event"`
+	Result json.RawMessage `json:"result"`
+}
+
+func printEventsJSON(s *session, events []*pb.Event, results []*pb.EventResult) error {
+	list := make([]answeredEvent, len(results))
+	for i, r := range results {
+		var err error
+		if list[i].Event, err = protojson.Marshal(events[i]); err != nil {
+			return err
+		}
+		if list[i].Result, err = protojson.Marshal(r); err != nil {
+			return err
+		}
+	}
+	return writeJSON(s.Stdout, map[string]any{"results": list})
+}

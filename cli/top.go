@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+type topCommand struct {
+	Parent      string        `arg:"" optional:"" help:"Only campaigns of this advertiser: advertisers/{a}." default:"advertisers/-"`
+	Lines       int32         `help:"Campaigns shown, those that have spent the most today first." default:"20"`
+	Every       time.Duration `help:"How often it looks again." default:"1s"`
+	Once        bool          `help:"Print one table, and end."`
+	clientFlags `embed:""`
+	outputFlags `embed:""`
+}
+
+// leastEvery keeps a table from asking a server without a pause.
+const leastEvery = 100 * time.Millisecond
+
+// Run prints tables until it is interrupted.
+func (c *topCommand) Run(s *session) error {
+	if c.Every < leastEvery {
+		return fmt.Errorf("--every: %s is too often: use %s or more", c.Every, leastEvery)
+	}
+	return c.follow(s, func(ctx context.Context, conn *client) error {
+		for {
+			if err := c.look(ctx, s, conn); err != nil || c.Once {
+				return err
+			}
+			select {
+			case <-time.After(c.Every):
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	})
+}
+
+// look asks once and prints the answer.
+func (c *topCommand) look(ctx context.Context, s *session, conn *client) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	page, err := conn.ledger.ListCampaignSpend(ctx, &pb.ListCampaignSpendRequest{Parent: c.Parent, PageSize: c.Lines,
+		Order: pb.CampaignSpendOrder_CAMPAIGN_SPEND_ORDER_SPENT_TODAY})
+	if err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return c.printJSON(s.Stdout, page)
+	}
+	if !c.Once && isTerminal(s.Stdout) {
+		fmt.Fprint(s.Stdout, "\x1b[H\x1b[2J") // to the top left corner, and clear
+	}
+	printTop(s.Stdout, page)
+	return nil
+}
+
+func printTop(w io.Writer, page *pb.ListCampaignSpendResponse) {
+	var spent int64
+	for _, c := range page.GetCampaigns() {
+		spent += c.GetToday().GetChargedMicros()
+	}
+	fmt.Fprintf(w, "%s  spent today %s by the %d campaigns below", time.Now().Format(time.TimeOnly), money(spent),
+		len(page.GetCampaigns()))
+	if asked := page.GetRequestedSlots(); asked > 0 {
+		fmt.Fprintf(w, "; fill %s of %d slots since the server started", share(page.GetFilledSlots(), asked), asked)
+	}
+	fmt.Fprintln(w)
+	var t table
+	t.add("CAMPAIGN", "TODAY", "OF ITS DAY", "IMPRESSIONS", "CLICKS", "PRICE", "FILL", "FREE", "")
+	for _, c := range page.GetCampaigns() {
+		out := ""
+		if c.GetBudgetSpent() {
+			out = "spent"
+		}
+		today := c.GetToday()
+		t.add(c.GetName(), money(today.GetChargedMicros()), share(today.GetChargedMicros(), c.GetDailyBudgetMicros()),
+			fmt.Sprint(today.GetImpressions()), fmt.Sprint(today.GetClicks()), averagePrice(c),
+			share(c.GetAwards(), page.GetRequestedSlots()), money(today.GetFreeMicros()), out)
+	}
+	t.print(w)
+}
+
+// share writes a part of a whole as a percentage.
+func share(part, whole int64) string {
+	if whole <= 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f %%", 100*float64(part)/float64(whole))
+}
+
+// averagePrice is what a charged click, or a thousand charged impressions, cost today.
+func averagePrice(c *pb.CampaignSpend) string {
+	micros, ok := averageMicros(c)
+	if !ok {
+		return "-"
+	}
+	return price(micros, c.GetPricingModel())
+}
+
+func averageMicros(c *pb.CampaignSpend) (micros int64, ok bool) {
+	t := c.GetToday()
+	events, per := t.GetClicks(), int64(1)
+	if c.GetPricingModel() == pb.PricingModel_PRICING_MODEL_CPM {
+		events, per = t.GetImpressions(), 1000
+	}
+	if events -= t.GetBudgetExhausted() + t.GetBeyondCap() + t.GetFiltered(); events <= 0 || t.GetChargedMicros() == 0 {
+		return 0, false
+	}
+	return t.GetChargedMicros() / events * per, true
+}
+
+// topCampaign is a campaign of the table for programs. Amounts are micros.
+type topCampaign struct {
+	Name             string `json:"name"`
+	UID              uint64 `json:"uid"`
+	LocalDate        string `json:"localDate"`
+	SpendTodayMicros int64  `json:"spendTodayMicros"`
+	DailyBudget      int64  `json:"dailyBudgetMicros"`
+	DailyLeftMicros  int64  `json:"dailyLeftMicros"`
+	Impressions      int64  `json:"impressions"`
+	Clicks           int64  `json:"clicks"`
+	AveragePrice     int64  `json:"averagePriceMicros"`
+	PricingModel     string `json:"pricingModel"`
+	Awards           int64  `json:"awards"`
+	FreeMicros       int64  `json:"freeMicros"`
+	BudgetSpent      bool   `json:"budgetSpent"`
+}
+
+// topTable is the table for programs.
+type topTable struct {
+	Campaigns      []topCampaign `json:"campaigns"`
+	RequestedSlots int64         `json:"requestedSlots"`
+	FilledSlots    int64         `json:"filledSlots"`
+}
+
+// printJSON prints a table on one line, so that each look is a line.
+func (c *topCommand) printJSON(w io.Writer, page *pb.ListCampaignSpendResponse) error {
+	t := topTable{Campaigns: []topCampaign{}, RequestedSlots: page.GetRequestedSlots(), FilledSlots: page.GetFilledSlots()}
+	for _, c := range page.GetCampaigns() {
+		average, _ := averageMicros(c)
+		t.Campaigns = append(t.Campaigns, topCampaign{Name: c.GetName(), UID: c.GetUid(), LocalDate: c.GetLocalDate(),
+			SpendTodayMicros: c.GetToday().GetChargedMicros(), DailyBudget: c.GetDailyBudgetMicros(),
+			DailyLeftMicros: c.GetDailyLeftMicros(), Impressions: c.GetToday().GetImpressions(),
+			Clicks: c.GetToday().GetClicks(), AveragePrice: average, PricingModel: enumName(c.GetPricingModel()),
+			Awards: c.GetAwards(), FreeMicros: c.GetToday().GetFreeMicros(), BudgetSpent: c.GetBudgetSpent()})
+	}
+	return json.NewEncoder(w).Encode(t)
+}

@@ -1,0 +1,118 @@
+package fold
+
+import (
+	"github.com/hexbid/hexbid"
+)
+
+// Judge fills in an event's outcome, what is charged, whether a click implies its impression, and dates put forward. It
+// changes nothing. The event is judged at the instant that Advance has reached. An outcome that does not use up the
+// token's kind (UsesUp) makes no record. The owner looks conversions up itself: Judge takes each as the first, of a token
+// with a recorded click. Its error is of kind Exhausted: there are too many bitmaps of tokens in use.
+func (b *Books) Judge(e *Event) error {
+	e.Outcome, e.Charged, e.Free, e.Implies, e.Creative, e.Balance = 0, 0, 0, false, 0, 0
+	c, refusal := b.admit(e)
+	if refusal != 0 {
+		e.Outcome = refusal
+		return nil
+	}
+	e.Date, e.Posted = c.dateFrom(e.Date), max(b.state.posted, e.Posted)
+	switch {
+	case e.Verdict == VerdictFiltered:
+		e.Outcome = hexbid.EventFiltered
+	case e.Kind == hexbid.Conversion:
+		e.Outcome = hexbid.EventRecorded
+	case e.Kind == hexbid.Claim:
+		b.judgeClaim(e, c)
+	default:
+		e.Implies = e.Kind == hexbid.Click && !b.uses.has(hexbid.Impression, e.Token)
+		judgePrice(e, c)
+	}
+	return b.checkRoom(e)
+}
+
+// admit returns the campaign that an event is for, or the outcome of one that uses up nothing.
+func (b *Books) admit(e *Event) (*campaign, hexbid.EventOutcome) {
+	a := &e.Award
+	c := b.campaigns[a.Campaign]
+	if e.Kind == 0 || e.Kind >= hexbid.EventKindCount || c == nil || c.advertiser.Advertiser != a.Advertiser {
+		return nil, hexbid.EventRefused
+	}
+	if a.IssuedAt < b.state.issuedBefore {
+		return nil, hexbid.EventExpired
+	}
+	if e.Kind == hexbid.Conversion {
+		return c, 0
+	}
+	if a.expired(b.at) {
+		return nil, hexbid.EventExpired
+	}
+	if b.uses.has(e.Kind, e.Token) {
+		return nil, hexbid.EventDuplicate
+	}
+	return c, 0
+}
+
+// expired reports whether a token's impression, click or claim is too late at a stamp.
+func (a *Award) expired(at int64) bool { return at/1000 >= a.ClickExpiry }
+
+// checkRoom returns an error when a token in use could not be remembered.
+func (b *Books) checkRoom(e *Event) error {
+	if e.Kind == hexbid.Conversion || b.uses.admits(e.Kind, e.Token) &&
+		(!e.Implies || b.uses.admits(hexbid.Impression, e.Token)) {
+		return nil
+	}
+	return hexbid.Errorf(hexbid.Exhausted, "event.token", "is of one issuer too many: tokens of %d chunks are in use; "+
+		"send it again in some minutes", MaxChunks)
+}
+
+// judgePrice charges the whole of what an impression or a click costs, or nothing.
+func judgePrice(e *Event, c *campaign) {
+	due, billable := e.Award.due(e.Kind, e.Implies)
+	switch {
+	case e.Verdict == VerdictBeyondCap:
+		e.Outcome, e.Free = hexbid.EventBeyondCap, due
+	case !billable:
+		e.Outcome = hexbid.EventRecorded
+	case due <= c.left(e.Date).Min:
+		e.Outcome, e.Charged = hexbid.EventCharged, due
+	default:
+		e.Outcome, e.Free = hexbid.EventBudgetExhausted, due
+	}
+}
+
+func (b *Books) judgeClaim(e *Event, c *campaign) {
+	p := c.couponFor(e.Award.Host)
+	if p != nil {
+		e.Creative = p.Host
+	}
+	switch {
+	case e.Verdict == VerdictAlready:
+		e.Outcome = hexbid.EventAlready
+	case p == nil || b.at/1000 >= p.ValidUntil || p.taken >= p.Total:
+		e.Outcome = hexbid.EventGone
+	default:
+		e.Outcome = hexbid.EventGranted
+	}
+}
+
+// due returns what an event costs, and whether events of its kind are what the campaign pays for: a click its price
+// under CPC, an impression a thousandth of it under CPM. A click that implies its impression costs what the two do.
+func (a *Award) due(kind hexbid.EventKind, implies bool) (due hexbid.Money, billable bool) {
+	switch {
+	case a.Basis.Pricing == hexbid.CPC && kind == hexbid.Click:
+		return a.Price, true
+	case a.Basis.Pricing == hexbid.CPM && (kind == hexbid.Impression || implies):
+		return a.Price / 1000, true
+	}
+	return 0, false
+}
+
+// Left returns what a campaign may still be charged on a local date of its own. A date before its last one counts as the
+// last one. A campaign without terms may be charged nothing.
+func (b *Books) Left(uid hexbid.UID, date int32) Left {
+	c := b.campaigns[uid]
+	if c == nil {
+		return Left{}
+	}
+	return c.left(c.dateFrom(date))
+}

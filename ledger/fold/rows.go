@@ -1,0 +1,150 @@
+package fold
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math/bits"
+	"slices"
+
+	"github.com/hexbid/hexbid/ledger/journal"
+	"github.com/hexbid/hexbid/token"
+)
+
+// Digest stands for a set of rows: the sum of their hashes, modulo 2^256. A change costs the hashes of the old and the
+// new row, however many others there are. It finds damage and faults. Against forgers there is the chain, which holds
+// it.
+type Digest [32]byte
+
+func (d *Digest) add(print Hash) { d.combine(print, bits.Add64) }
+
+func (d *Digest) subtract(print Hash) { d.combine(print, bits.Sub64) }
+
+func (d *Digest) combine(print Hash, with func(a, b, carry uint64) (uint64, uint64)) {
+	var carry uint64
+	for i := 0; i < len(d); i += 8 {
+		var word uint64
+		word, carry = with(binary.LittleEndian.Uint64(d[i:]), binary.LittleEndian.Uint64(print[i:]), carry)
+		binary.LittleEndian.PutUint64(d[i:], word)
+	}
+}
+
+// stateRow is a part of the state that is one row of a checkpoint.
+type stateRow interface {
+	key() stateKey
+	// value appends the row's value to b. It appends nothing when there is no such row any more.
+	value(b []byte) []byte
+	mark() *marks
+	// print is where a large row remembers the hash that is in the digest; nil for a small one, which is hashed again.
+	print() *Hash
+}
+
+// stateKey is the key of a row of state, as comparable fields.
+type stateKey struct {
+	table  journal.Table // Accounts or Uses
+	kind   byte          // of Accounts: 'c', 'a', 'k', 's' or 't'; of Uses: the kind of event
+	issuer token.Issuer  // of Uses
+	number uint64        // uid, sequence or chunk
+}
+
+func (k stateKey) append(b []byte) []byte {
+	if k.table == journal.Uses {
+		b = append(append(b, k.issuer[:]...), k.kind)
+		return binary.BigEndian.AppendUint64(b, k.number)
+	}
+	if b = append(b, k.kind); k.kind == 's' || k.kind == 't' {
+		return b
+	}
+	return binary.BigEndian.AppendUint64(b, k.number)
+}
+
+// marks says what has been done about a row since it last changed.
+type marks struct {
+	hashed    bool // its hash, as it is, is in the digest
+	unhashed  bool // it is listed to be hashed
+	unwritten bool // it is listed to be written
+}
+
+func (m *marks) mark() *marks { return m }
+
+// print is nil: a small row is hashed again.
+func (m *marks) print() *Hash { return nil }
+
+// rows follows which rows of state differ from the digest and from the disk.
+type rows struct {
+	digest    Digest // of the rows that are hashed
+	unhashed  []stateRow
+	unwritten []stateRow
+	scratch   []byte
+}
+
+// touch must come before a change to a row.
+func (s *rows) touch(r stateRow) {
+	m := r.mark()
+	if m.unhashed && m.unwritten {
+		return
+	}
+	if m.hashed {
+		s.digest.subtract(s.printOf(r))
+		m.hashed = false
+	}
+	if !m.unhashed {
+		m.unhashed, s.unhashed = true, append(s.unhashed, r)
+	}
+	if !m.unwritten {
+		m.unwritten, s.unwritten = true, append(s.unwritten, r)
+	}
+}
+
+// printOf returns the hash of a row that is in the digest.
+func (s *rows) printOf(r stateRow) Hash {
+	if print := r.print(); print != nil {
+		return *print
+	}
+	print, _ := s.hash(r)
+	return print
+}
+
+// hash returns the hash of a row as it is; false when the row has gone.
+func (s *rows) hash(r stateRow) (Hash, bool) {
+	head := r.key().append(append(s.scratch[:0], byte(r.key().table), 0))
+	head[1] = byte(len(head) - 2)
+	s.scratch = r.value(head)
+	return sha256.Sum256(s.scratch), len(s.scratch) > len(head)
+}
+
+// printOfRow returns the hash of a row on disk, the same as hash returns of it.
+func printOfRow(t journal.Table, key, value []byte) Hash {
+	return sha256.Sum256(slices.Concat([]byte{byte(t), byte(len(key))}, key, value))
+}
+
+// sum brings the digest up to date and returns it.
+func (s *rows) sum() Digest {
+	for _, r := range s.unhashed {
+		m := r.mark()
+		m.unhashed = false
+		print, exists := s.hash(r)
+		if !exists {
+			continue
+		}
+		s.digest.add(print)
+		if m.hashed = true; r.print() != nil {
+			*r.print() = print
+		}
+	}
+	s.unhashed = s.unhashed[:0]
+	return s.digest
+}
+
+// write hands each row that differs from the disk to put, and takes it as written. A row that has gone has no value.
+func (s *rows) write(put func(t journal.Table, key, value []byte)) {
+	for _, r := range s.unwritten {
+		r.mark().unwritten = false
+		key := r.key()
+		value := r.value(nil)
+		if len(value) == 0 {
+			value = nil
+		}
+		put(key.table, key.append(nil), value)
+	}
+	s.unwritten = nil
+}
