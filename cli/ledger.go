@@ -26,7 +26,7 @@ type ledgerCommand struct {
 	Statement ledgerStatementCommand `cmd:"" help:"Print an advertiser's account of a month: opening, top-ups, withdrawals, charges, credits, closing; net of tax."`
 	Balance   ledgerBalanceCommand   `cmd:"" help:"Show what an advertiser has, or owes."`
 	Charges   ledgerChargesCommand   `cmd:"" help:"List the charges of a campaign, the earliest first."`
-	Roots     ledgerRootsCommand     `cmd:"" help:"List the Merkle roots of the hours, to publish or to pin."`
+	Roots     ledgerRootsCommand     `cmd:"" help:"List the Merkle roots of the hours, with the links that chain them: publish or pin a link."`
 	TopUp     topUpCommand           `cmd:"" name:"top-up" help:"Add money to an advertiser's balance; the first time makes the advertiser prepaid."`
 	Withdraw  withdrawCommand        `cmd:"" help:"Pay money of a balance out, of a deleted advertiser too."`
 	Credit    creditCommand          `cmd:"" help:"Give charges back. A credit opens neither a day's budget nor a total again."`
@@ -134,6 +134,7 @@ func (c *ledgerBalanceCommand) Run(s *session) error {
 		t.add("Charged", money(-b.GetChargedMicros()))
 		t.add("Credited", money(b.GetCreditedMicros()))
 		t.add("Balance", money(b.GetBalanceMicros()))
+		t.add("Owed", money(b.GetOwedMicros()))
 		t.print(s.Stdout)
 		alsoNamed(s.Stdout, b.GetOtherUids())
 		return nil

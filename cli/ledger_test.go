@@ -71,14 +71,14 @@ func aStatement() *pb.Statement {
 	return &pb.Statement{Name: "advertisers/acme", Uid: 7, Deleted: true, Month: "2026-11", Currency: "CNY",
 		TimeZone: "Asia/Shanghai", OpeningMicros: 10_000_000, ToppedUpMicros: 5_000_000, ChargedMicros: 3_250_000,
 		CreditedMicros: 250_000, ClosingMicros: 12_000_000, Billing: pb.Billing_BILLING_PREPAID, Open: true, AsOf: 9,
-		ChainHash: []byte{0xfe}, OtherUids: []uint64{3}, Lines: []*pb.StatementLine{
+		OtherUids: []uint64{3}, Lines: []*pb.StatementLine{
 			{LocalDate: "2026-11-02", Type: pb.MovementType_MOVEMENT_TYPE_TOP_UP, AmountMicros: 5_000_000, RequestId: "t",
 				Note: "=HYPERLINK(1)", Sequence: 4},
-			{LocalDate: "2026-11-03", AmountMicros: -3_250_000},
+			{LocalDate: "2026-11-03", AmountMicros: -3_250_000, CampaignUid: 5},
 			{LocalDate: "2026-11-03", Type: pb.MovementType_MOVEMENT_TYPE_CREDIT, AmountMicros: 250_000, Sequence: 8,
 				CampaignUid: 5}},
 		Campaigns: []*pb.StatementCampaign{{Name: "advertisers/acme/campaigns/c", Uid: 5,
-			Totals: &pb.EventTotals{Impressions: 40, Clicks: 2, ChargedMicros: 3_250_000}}}}
+			ChargedMicros: 3_250_000, CreditedMicros: 250_000}}}
 }
 
 func TestAStatementAsCSVAddsUp(t *testing.T) {
@@ -89,7 +89,7 @@ func TestAStatementAsCSVAddsUp(t *testing.T) {
 	want := `date,type,amount,currency,request_id,note,record,campaign_uid
 2026-11,opening,10.00,CNY,,,,
 2026-11-02,top_up,5.00,CNY,t,'=HYPERLINK(1),4,
-2026-11-03,charges,-3.25,CNY,,,,
+2026-11-03,charges,-3.25,CNY,,,,5
 2026-11-03,credit,0.25,CNY,,,8,5
 2026-11,closing,12.00,CNY,,,9,
 `
@@ -108,13 +108,13 @@ func TestAStatementForPeople(t *testing.T) {
   Charges      -3.25
   Credits      0.25
   Closing      12.00
-  DATE        WHAT     AMOUNT  REQUEST  NOTE
-  2026-11-02  top_up   5.00    t        =HYPERLINK(1)
-  2026-11-03  charges  -3.25
-  2026-11-03  credit   0.25
-  CAMPAIGN                      UID  IMPRESSIONS  CLICKS  CONVERSIONS  CLAIMS  CHARGED  CREDITED  FREE
-  advertisers/acme/campaigns/c  5    40           2       0            0       3.25     0.00      0.00
-Up to record 9:fe
+  DATE        WHAT     AMOUNT  CAMPAIGN UID  REQUEST  NOTE
+  2026-11-02  top_up   5.00                  t        =HYPERLINK(1)
+  2026-11-03  charges  -3.25   5
+  2026-11-03  credit   0.25    5
+  CAMPAIGN                      UID  CHARGED  CREDITED
+  advertisers/acme/campaigns/c  5    3.25     0.25
+Up to record 9
 The month is not over: the statement may still grow.
 Others had this name: uid 3. Give a uid in place of the name to see one of them.
 `
@@ -127,7 +127,7 @@ Others had this name: uid 3. Give a uid in place of the name to see one of them.
 func aSpend() *pb.CampaignSpend {
 	return &pb.CampaignSpend{Name: "advertisers/a/campaigns/c", Uid: 5, PricingModel: pb.PricingModel_PRICING_MODEL_CPC,
 		TimeZone: "Asia/Shanghai", LocalDate: "2026-11-22", DailyBudgetMicros: 10_000_000, DailyLeftMicros: 7_000_000,
-		TotalBudgetMicros: 20_000_000, TotalLeftMicros: proto.Int64(1_000_000), BudgetSpent: true, Awards: 25,
+		TotalBudgetMicros: 20_000_000, TotalLeftMicros: proto.Int64(1_000_000), BudgetSpent: true,
 		Today: &pb.EventTotals{Impressions: 40, Clicks: 3, ChargedMicros: 3_000_000, FreeMicros: 1_500_000,
 			BudgetExhausted: 1},
 		Total: &pb.EventTotals{ChargedMicros: 19_000_000, FreeMicros: 1_500_000}}
@@ -155,8 +155,8 @@ func TestTopAsATableAndAsJSON(t *testing.T) {
 		FilledSlots: 50}
 	var out bytes.Buffer
 	printTop(&out, page)
-	for _, words := range []string{"spent today 53.00 by the 2 campaigns", "fill 50.0 % of 100 slots",
-		"3.00   30.0 %      40           3       1.50 a click      25.0 %  1.50  spent", "25.00 a thousand"} {
+	for _, words := range []string{"spent today 53.00 by the 2 campaigns", "ads filled 50.0 % of 100 slots",
+		"3.00   30.0 %   40           3       1.50 a click      1.50  spent", "25.00 a thousand"} {
 		if !strings.Contains(out.String(), words) {
 			t.Errorf("%q is missing:\n%s", words, out.String())
 		}

@@ -61,11 +61,11 @@ func (c *ledgerChargesCommand) Run(s *session) error {
 			return printJSON(s, page)
 		}
 		var t table
-		t.add("RECORD", "TIME", "DATE", "FOR", "CHARGED", "CREDITED", "SLOT", "HOST", "SEARCH")
+		t.add("RECORD", "TIME", "DATE", "FOR", "CHARGED", "SLOT", "HOST", "SEARCH")
 		for _, charge := range page.GetCharges() {
 			t.add(fmt.Sprint(charge.GetSequence()), when(charge.GetRecordTime().AsTime()), charge.GetLocalDate(),
-				enumName(charge.GetKind()), money(charge.GetChargedMicros()), money(charge.GetCreditedMicros()),
-				fmt.Sprint(charge.GetSlot()), enumName(charge.GetHost()), charge.GetRequestId())
+				enumName(charge.GetKind()), money(charge.GetChargedMicros()), fmt.Sprint(charge.GetSlot()),
+				enumName(charge.GetHost()), charge.GetRequestId())
 		}
 		t.print(s.Stdout)
 		more(s, page.GetNextPageToken())
@@ -95,10 +95,10 @@ func (c *ledgerRootsCommand) Run(s *session) error {
 			fmt.Fprintln(s.Stdout, "There is no root yet: an hour with charges gets its root when it is over.")
 		}
 		var t table
-		t.add("HOUR", "ROOT", "CHARGES", "CHARGED", "RECORD")
+		t.add("HOUR", "CHARGES", "ROOT", "LINK", "RECORD")
 		for _, root := range page.GetRoots() {
-			t.add(root.GetHourStartTime().AsTime().UTC().Format("2006-01-02 15h UTC"), fmt.Sprintf("%x", root.GetRoot()),
-				fmt.Sprint(root.GetCharges()), money(root.GetChargedMicros()), fmt.Sprint(root.GetSequence()))
+			t.add(root.GetHourStartTime().AsTime().UTC().Format("2006-01-02 15h UTC"), fmt.Sprint(root.GetCharges()),
+				fmt.Sprintf("%x", root.GetRoot()), fmt.Sprintf("%x", root.GetLink()), fmt.Sprint(root.GetSequence()))
 		}
 		t.print(s.Stdout)
 		more(s, page.GetNextPageToken())

@@ -58,24 +58,25 @@ func printStatement(w io.Writer, s *pb.Statement) {
 	sums.print(w)
 	if len(s.GetLines()) > 0 {
 		lines := table{}
-		lines.add("DATE", "WHAT", "AMOUNT", "REQUEST", "NOTE")
+		lines.add("DATE", "WHAT", "AMOUNT", "CAMPAIGN UID", "REQUEST", "NOTE")
 		for _, l := range s.GetLines() {
-			lines.add(l.GetLocalDate(), lineName(l), money(l.GetAmountMicros()), l.GetRequestId(), l.GetNote())
+			lines.add(l.GetLocalDate(), lineName(l), money(l.GetAmountMicros()), orEmpty(l.GetCampaignUid()), l.GetRequestId(),
+				l.GetNote())
 		}
 		lines.print(w)
 	}
 	if len(s.GetCampaigns()) > 0 {
 		campaigns := table{}
-		campaigns.add(append([]string{"CAMPAIGN", "UID"}, totalsHeads...)...)
+		campaigns.add("CAMPAIGN", "UID", "CHARGED", "CREDITED")
 		for _, c := range s.GetCampaigns() {
-			campaigns.add(append([]string{c.GetName(), fmt.Sprint(c.GetUid())}, totalsCells(c.GetTotals())...)...)
+			campaigns.add(c.GetName(), fmt.Sprint(c.GetUid()), money(c.GetChargedMicros()), money(c.GetCreditedMicros()))
 		}
 		campaigns.print(w)
 	}
 	if omitted := s.GetOmittedCampaigns(); omitted > 0 {
 		fmt.Fprintf(w, "and %d more campaigns\n", omitted)
 	}
-	fmt.Fprintf(w, "Up to record %s\n", recordName(s.GetAsOf(), s.GetChainHash()))
+	fmt.Fprintf(w, "Up to record %d\n", s.GetAsOf())
 	if s.GetOpen() {
 		fmt.Fprintln(w, "The month is not over: the statement may still grow.")
 	}

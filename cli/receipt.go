@@ -23,26 +23,30 @@ type receiptGetCommand struct {
 	outputFlags `embed:""`
 }
 
-// Run reads a receipt. With -o json it prints what "hexbid receipt verify" reads.
+// Run reads a receipt. With -o json it prints the file that "hexbid receipt verify" reads, byte by byte, or what there
+// is of a receipt that is pending.
 func (c *receiptGetCommand) Run(s *session) error {
 	return c.call(s, func(ctx context.Context, conn *client) error {
 		r, err := conn.ledger.GetReceipt(ctx, &pb.GetReceiptRequest{Sequence: c.Record})
 		if err != nil {
 			return err
 		}
-		if c.Output == "json" {
+		switch {
+		case c.Output != "json":
+			printReceipt(s.Stdout, r)
+			return nil
+		case r.GetPending():
 			return printJSON(s, r)
 		}
-		printReceipt(s.Stdout, r)
-		return nil
+		_, err = s.Stdout.Write(r.GetFile())
+		return err
 	})
 }
 
 func printReceipt(w io.Writer, r *pb.Receipt) {
 	charge, award := r.GetCharge(), r.GetAward()
-	fmt.Fprintf(w, "Record %s: %s %s for a %s, on %s at %s\n", recordName(charge.GetSequence(), r.GetChainHash()),
-		money(charge.GetChargedMicros()), r.GetCurrency(), enumName(charge.GetKind()), charge.GetLocalDate(),
-		when(charge.GetRecordTime().AsTime()))
+	fmt.Fprintf(w, "Record %d: %s %s for a %s, on %s at %s\n", charge.GetSequence(), money(charge.GetChargedMicros()),
+		r.GetCurrency(), enumName(charge.GetKind()), charge.GetLocalDate(), when(charge.GetRecordTime().AsTime()))
 	fmt.Fprintf(w, "  campaign: %s (uid %d)\n", charge.GetCampaign(), charge.GetCampaignUid())
 	fmt.Fprintf(w, "  search %s: slot %d, host %s, scene %s, at %s\n", award.GetRequestId(), award.GetSlot(),
 		enumName(award.GetHost()), enumName(award.GetScene()), when(award.GetIssueTime().AsTime()))
@@ -57,11 +61,11 @@ func printReceipt(w io.Writer, r *pb.Receipt) {
 		fmt.Fprintf(w, "  pending: the hour from %s has no root yet. Read the receipt again when it is over.\n",
 			when(r.GetHourStartTime().AsTime()))
 	default:
-		fmt.Fprintf(w, "  root %x of the hour from %s: charge %d of %d, %d hashes to it\n", r.GetRoot(),
-			when(r.GetHourStartTime().AsTime()), r.GetLeafIndex()+1, r.GetLeafCount(), len(r.GetPath()))
+		fmt.Fprintf(w, "  link %x, root %x of the hour from %s: charge %d of %d, %d hashes to it\n", r.GetHour().GetLink(),
+			r.GetRoot(), when(r.GetHourStartTime().AsTime()), r.GetLeafIndex()+1, r.GetLeafCount(), len(r.GetPath()))
+		fmt.Fprintf(w, "To verify it without a server: hexbid receipt get %d -o json > FILE, then hexbid receipt verify "+
+			"FILE --root LINK\n", charge.GetSequence())
 	}
-	fmt.Fprintf(w, "To verify it without the server: hexbid receipt get %d -o json > FILE && hexbid receipt verify FILE\n",
-		charge.GetSequence())
 }
 
 // setBy says what set a price.

@@ -22,6 +22,14 @@ type topCommand struct {
 // leastEvery keeps a table from asking a server without a pause.
 const leastEvery = 100 * time.Millisecond
 
+// Help explains the columns.
+func (*topCommand) Help() string {
+	return `TODAY is what the campaign was charged on its local date, and FILL the part of its daily budget that this is.
+PRICE is what a charged click, or a thousand charged impressions, cost on average today. FREE is what was shown
+without a charge, because a budget or a balance did not hold the price. The line above the table says how many of the
+sponsored slots that searches asked for had an ad.`
+}
+
 // Run prints tables until it is interrupted.
 func (c *topCommand) Run(s *session) error {
 	if c.Every < leastEvery {
@@ -68,11 +76,11 @@ func printTop(w io.Writer, page *pb.ListCampaignSpendResponse) {
 	fmt.Fprintf(w, "%s  spent today %s by the %d campaigns below", time.Now().Format(time.TimeOnly), money(spent),
 		len(page.GetCampaigns()))
 	if asked := page.GetRequestedSlots(); asked > 0 {
-		fmt.Fprintf(w, "; fill %s of %d slots since the server started", share(page.GetFilledSlots(), asked), asked)
+		fmt.Fprintf(w, "; ads filled %s of %d slots since the server started", share(page.GetFilledSlots(), asked), asked)
 	}
 	fmt.Fprintln(w)
 	var t table
-	t.add("CAMPAIGN", "TODAY", "OF ITS DAY", "IMPRESSIONS", "CLICKS", "PRICE", "FILL", "FREE", "")
+	t.add("CAMPAIGN", "TODAY", "FILL", "IMPRESSIONS", "CLICKS", "PRICE", "FREE", "")
 	for _, c := range page.GetCampaigns() {
 		out := ""
 		if c.GetBudgetSpent() {
@@ -80,8 +88,8 @@ func printTop(w io.Writer, page *pb.ListCampaignSpendResponse) {
 		}
 		today := c.GetToday()
 		t.add(c.GetName(), money(today.GetChargedMicros()), share(today.GetChargedMicros(), c.GetDailyBudgetMicros()),
-			fmt.Sprint(today.GetImpressions()), fmt.Sprint(today.GetClicks()), averagePrice(c),
-			share(c.GetAwards(), page.GetRequestedSlots()), money(today.GetFreeMicros()), out)
+			fmt.Sprint(today.GetImpressions()), fmt.Sprint(today.GetClicks()), averagePrice(c), money(today.GetFreeMicros()),
+			out)
 	}
 	t.print(w)
 }
@@ -109,7 +117,7 @@ func averageMicros(c *pb.CampaignSpend) (micros int64, ok bool) {
 	if c.GetPricingModel() == pb.PricingModel_PRICING_MODEL_CPM {
 		events, per = t.GetImpressions(), 1000
 	}
-	if events -= t.GetBudgetExhausted() + t.GetBeyondCap() + t.GetFiltered(); events <= 0 || t.GetChargedMicros() == 0 {
+	if events -= t.GetBudgetExhausted(); events <= 0 || t.GetChargedMicros() == 0 {
 		return 0, false
 	}
 	return t.GetChargedMicros() / events * per, true
@@ -127,7 +135,6 @@ type topCampaign struct {
 	Clicks           int64  `json:"clicks"`
 	AveragePrice     int64  `json:"averagePriceMicros"`
 	PricingModel     string `json:"pricingModel"`
-	Awards           int64  `json:"awards"`
 	FreeMicros       int64  `json:"freeMicros"`
 	BudgetSpent      bool   `json:"budgetSpent"`
 }
@@ -148,7 +155,7 @@ func (c *topCommand) printJSON(w io.Writer, page *pb.ListCampaignSpendResponse) 
 			SpendTodayMicros: c.GetToday().GetChargedMicros(), DailyBudget: c.GetDailyBudgetMicros(),
 			DailyLeftMicros: c.GetDailyLeftMicros(), Impressions: c.GetToday().GetImpressions(),
 			Clicks: c.GetToday().GetClicks(), AveragePrice: average, PricingModel: enumName(c.GetPricingModel()),
-			Awards: c.GetAwards(), FreeMicros: c.GetToday().GetFreeMicros(), BudgetSpent: c.GetBudgetSpent()})
+			FreeMicros: c.GetToday().GetFreeMicros(), BudgetSpent: c.GetBudgetSpent()})
 	}
 	return json.NewEncoder(w).Encode(t)
 }

@@ -121,9 +121,10 @@ func (e *era) compareAccount(ctx context.Context, owner *advertiser, want *purse
 	if err != nil {
 		return err
 	}
-	if balance.GetBalanceMicros() != want.balanceMicros {
-		e.tally.fall(wrong, "%s has a balance of %d in the ledger, and of %d by the answers", owner.name,
-			balance.GetBalanceMicros(), want.balanceMicros)
+	owed := balance.GetOwedMicros() // of a postpaid advertiser
+	if net := balance.GetBalanceMicros() - owed; net != want.balanceMicros || owner.prepaid && owed != 0 {
+		e.tally.fall(wrong, "%s has a balance of %d and owes %d in the ledger, and by the answers it has %d", owner.name,
+			balance.GetBalanceMicros(), owed, want.balanceMicros)
 	}
 	if owner.prepaid != (balance.GetBilling() == pb.Billing_BILLING_PREPAID) {
 		e.tally.fall(wrong, "%s is %v", owner.name, balance.GetBilling())
@@ -157,7 +158,7 @@ func (e *era) compareReceipts(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("the receipt of record %d: %w", one.answer.GetSequence(), err)
 		}
-		if string(receipt.GetChainHash()) != string(one.answer.GetChainHash()) ||
+		if receipt.GetCharge().GetSequence() != one.answer.GetSequence() ||
 			receipt.GetCharge().GetChargedMicros() != one.answer.GetChargedMicros() ||
 			receipt.GetAward().GetPriceMicros() != one.award.priceMicros {
 			e.tally.fall(wrong, "the receipt of record %d is %v, and the answer was %v", one.answer.GetSequence(), receipt,
