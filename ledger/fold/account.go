@@ -69,9 +69,13 @@ type activity struct {
 	today         Totals
 	thisHour      Totals
 	ever          Totals
-	listed        bool // in Books.unsettled
+	posted        int32            // last date of statements on which it was charged or credited
+	onPosted      AdvertiserTotals // on that date: Charged and Credited alone
+	listed        bool             // in Books.unsettled
 	hourUnsettled bool
 	dayUnsettled  bool
+
+	postedUnsettled bool
 }
 
 func (c *campaign) account() CampaignAccount {
@@ -209,6 +213,9 @@ func (a *activity) fields(c *codec) {
 	within = c.open(12)
 	a.ever.fields(c)
 	c.close(within)
+	signed(c, 13, &a.posted)
+	number(c, 14, &a.onPosted.Charged)
+	number(c, 15, &a.onPosted.Credited)
 }
 
 // advertiser is an advertiser's account.

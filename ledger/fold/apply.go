@@ -112,6 +112,7 @@ func (b *Books) takeEvent(e *Event, now *Point, encoded []byte, w *journal.Batch
 	}
 	b.settleOn(c.advertiser, e.Posted, w)
 	c.advertiser.charge(e.Charged)
+	b.post(c, e.Posted, e.Charged, 0, w)
 	return b.addLeaf(e, now, encoded, w)
 }
 

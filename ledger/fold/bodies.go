@@ -150,12 +150,12 @@ func (h *HourOpened) fields(c *codec) {
 
 // HourClosed ends an hour in which something was charged. It is never removed.
 type HourClosed struct {
-	Hour           uint32 // since 1970, UTC
-	Root           Hash   // of the tree of its charges
-	Charges        uint64
-	Charged        hexbid.Money
-	TotalsDigest   Digest // of the hourly totals of all hours before the record's own
-	PreviousClosed Hash   // of the record that closed the hour before, zero of the first
+	Hour         uint32 // since 1970, UTC
+	Root         Hash   // of the tree of its charges
+	Charges      uint64
+	Charged      hexbid.Money
+	TotalsDigest Digest // of the hourly totals of all hours before the record's own
+	PreviousLink Hash   // link of the hour before (merkle.Link), zero of the first
 }
 
 func (h *HourClosed) number() int     { return fieldHourClosed }
@@ -167,7 +167,7 @@ func (h *HourClosed) fields(c *codec) {
 	number(c, 3, &h.Charges)
 	number(c, 4, &h.Charged)
 	array(c, 5, h.TotalsDigest[:])
-	array(c, 6, h.PreviousClosed[:])
+	array(c, 6, h.PreviousLink[:])
 }
 
 // Checkpoint commits to the state that the records before it left.

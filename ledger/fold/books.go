@@ -116,7 +116,7 @@ type state struct {
 	opened           uint64 // sequence of the record that opened the tree
 	leaves           uint64
 	charged          hexbid.Money // in the open hour
-	lastClosed       Hash
+	lastLink         Hash         // of the hour closed last
 	epoch            uint64
 	epochID          [16]byte
 	issuedBefore     int64
@@ -134,7 +134,7 @@ func (s *state) fields(c *codec) {
 	number(c, 8, &s.opened)
 	number(c, 9, &s.leaves)
 	number(c, 10, &s.charged)
-	array(c, 11, s.lastClosed[:])
+	array(c, 11, s.lastLink[:])
 	number(c, 12, &s.epoch)
 	array(c, 13, s.epochID[:])
 	number(c, 14, &s.issuedBefore)

@@ -14,7 +14,28 @@ import (
 const (
 	checkpointKey = "checkpoint"
 	baseKey       = "\x00point"
+	settledKey    = "settled" // in journal.Meta: sequence of the last record that rows of totals stand for
 )
+
+// CheckpointAt returns the sequence of the record that the rows of accounts and used tokens stand for, 0 for none.
+func CheckpointAt(v journal.View) (uint64, error) {
+	value, err := v.Get(journal.Meta, []byte(checkpointKey))
+	if value == nil || err != nil {
+		return 0, err
+	}
+	at, _, err := decodePoint(value)
+	return at.Sequence, err
+}
+
+// SettledAt returns the sequence of the last record that the rows of totals stand for, 0 for none. Records after it may
+// have changed totals that are not written yet.
+func SettledAt(v journal.View) (uint64, error) {
+	value, err := v.Get(journal.Meta, []byte(settledKey))
+	if value == nil || err != nil {
+		return 0, err
+	}
+	return DecodeIndex(value)
+}
 
 // Checkpoint settles, puts the rows of state that changed since the last checkpoint, and returns the body of a record
 // that commits to them. The owner applies that record next, at the same instant and in the same batch. version is that

@@ -109,7 +109,7 @@ func (h *history) count(v journal.View, t journal.Table, want int) {
 	}
 }
 
-// compareAdvertiser returns how many days of the advertiser the model knows.
+// compareAdvertiser returns how many rows of days there are, of the advertiser and of its campaigns.
 func (h *history) compareAdvertiser(v journal.View, uid uint64, a *modelAdvertiser) int {
 	account, _ := h.books.Advertiser(hexbid.UID(uid))
 	want := AdvertiserTotals{Charged: hexbid.Money(a.charged), Credited: hexbid.Money(a.credited),
@@ -121,11 +121,18 @@ func (h *history) compareAdvertiser(v journal.View, uid uint64, a *modelAdvertis
 	if want.Balance < 0 {
 		h.wrong("advertiser %d has the balance %d", uid, want.Balance)
 	}
-	rows := 0
+	rows, days, byCampaign := 0, 0, map[int32][2]int64{}
 	_ = v.Scan(journal.AdvertiserDays, DayKey(hexbid.UID(uid), 0), DayKey(hexbid.UID(uid), 1<<30), func(key,
 		value []byte) (bool, error) {
 		got, err := DecodeAdvertiserTotals(value)
 		date := int32(key[8])<<24 | int32(key[9])<<16 | int32(key[10])<<8 | int32(key[11])
+		rows++
+		if len(key) > 12 { // what one campaign has of the day
+			sums := byCampaign[date]
+			byCampaign[date] = [2]int64{sums[0] + int64(got.Charged), sums[1] + int64(got.Credited)}
+			return true, err
+		}
+		days++
 		day := a.byDate[date]
 		if day == nil {
 			day = new([4]int64) // a change of the billing alone
@@ -133,11 +140,15 @@ func (h *history) compareAdvertiser(v journal.View, uid uint64, a *modelAdvertis
 		if err != nil || [4]int64{int64(got.Charged), int64(got.Credited), int64(got.ToppedUp), int64(got.Withdrawn)} != *day {
 			h.wrong("advertiser %d on date %d: %+v, %v; by the model %v", uid, date, got, err, day)
 		}
-		rows++
 		return true, nil
 	})
-	if rows < len(a.byDate) {
-		h.wrong("advertiser %d has %d days, by the model %d", uid, rows, len(a.byDate))
+	if days < len(a.byDate) {
+		h.wrong("advertiser %d has %d days, by the model %d", uid, days, len(a.byDate))
+	}
+	for date, day := range a.byDate {
+		if sums := byCampaign[date]; sums != [2]int64{day[0], day[1]} {
+			h.wrong("advertiser %d on date %d: its campaigns add up to %v, by the model %v", uid, date, sums, *day)
+		}
 	}
 	return rows
 }

@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger/journal"
 	"github.com/hexbid/hexbid/ledger/merkle"
 )
@@ -29,6 +30,18 @@ func (b *Books) add(c *campaign, date int32, delta *Totals, w *journal.Batch) {
 	if !a.listed {
 		a.listed, b.unsettled = true, append(b.unsettled, c)
 	}
+}
+
+// post adds money to a campaign's totals of a date of statements, which is not before its last one. It comes after add.
+func (b *Books) post(c *campaign, posted int32, charged, credited hexbid.Money, w *journal.Batch) {
+	a := c.activity
+	if a.posted != posted {
+		b.settlePosted(c, w)
+		a.onPosted, a.posted = AdvertiserTotals{}, posted
+	}
+	a.onPosted.Charged += charged
+	a.onPosted.Credited += credited
+	a.postedUnsettled = true
 }
 
 func (t *Totals) plus(delta *Totals) {
@@ -63,12 +76,14 @@ func (b *Books) Settle(w *journal.Batch) {
 		c.activity.listed = false
 		b.settleHour(c, w)
 		b.settleDay(c, w)
+		b.settlePosted(c, w)
 	}
 	b.unsettled = b.unsettled[:0]
 	for _, a := range b.unsettledDays {
 		a.settle(w)
 	}
 	b.unsettledDays = b.unsettledDays[:0]
+	put(w, journal.Meta, []byte(settledKey), key64(b.last.Sequence))
 }
 
 func (b *Books) settleHour(c *campaign, w *journal.Batch) {
@@ -82,6 +97,13 @@ func (b *Books) settleDay(c *campaign, w *journal.Batch) {
 	if a := c.activity; a.dayUnsettled && w != nil {
 		a.dayUnsettled = false
 		put(w, journal.Days, DayKey(c.uid, a.date), a.today.encode())
+	}
+}
+
+func (b *Books) settlePosted(c *campaign, w *journal.Batch) {
+	if a := c.activity; a.postedUnsettled && w != nil {
+		a.postedUnsettled = false
+		put(w, journal.AdvertiserDays, PostedKey(c.advertiser.Advertiser, a.posted, c.uid), a.onPosted.encode())
 	}
 }
 
@@ -161,7 +183,7 @@ func (b *Books) addLeaf(e *Event, now *Point, encoded []byte, w *journal.Batch) 
 	if w != nil {
 		put(w, journal.Charges, ChargeKey(e.Award.Campaign, now.Sequence), key64(s.leaves))
 	}
-	full := b.tree.Append(merkle.LeafHash(merkle.Salt(s.salt, now.Sequence), encoded))
+	full := b.tree.Append(merkle.LeafHash(merkle.Salt(s.salt, now.Sequence), Leaf(encoded)))
 	b.putTiles(full, w)
 	s.leaves, s.charged = s.leaves+1, s.charged+e.Charged
 	return nil
@@ -198,7 +220,7 @@ func (b *Books) HourToClose() *HourClosed {
 		return nil
 	}
 	return &HourClosed{Hour: s.treeHour, Root: Hash(b.tree.Root()), Charges: s.leaves, Charged: s.charged,
-		TotalsDigest: s.hoursDigest, PreviousClosed: s.lastClosed}
+		TotalsDigest: s.hoursDigest, PreviousLink: s.lastLink}
 }
 
 func (b *Books) takeHourClosed(h *HourClosed, now *Point, w *journal.Batch) error {
@@ -210,6 +232,7 @@ func (b *Books) takeHourClosed(h *HourClosed, now *Point, w *journal.Batch) erro
 	b.putTiles(b.tree.Unfinished(), w)
 	put(w, journal.Roots, RootKey(h.Hour), encodeRoot(s.opened, now.Sequence))
 	b.tree.Tree = new(merkle.Tree)
-	s.open, s.salt, s.opened, s.leaves, s.charged, s.lastClosed = false, [32]byte{}, 0, 0, 0, now.Tail
+	s.lastLink = merkle.Link(h.PreviousLink, h.Hour, h.Charges, merkle.Hash(h.Root))
+	s.open, s.salt, s.opened, s.leaves, s.charged = false, [32]byte{}, 0, 0, 0
 	return nil
 }

@@ -2,6 +2,7 @@ package fold
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/token"
@@ -29,6 +30,10 @@ func AnswerKey(name token.Name, kind hexbid.EventKind, clickExpiryMS int64) []by
 	return append(b, byte(kind))
 }
 
+// AnswersLast is how long after its token's click expiry the first answer to an event is kept: until the conversion's
+// expiry and a day.
+const AnswersLast = hexbid.ConversionWindow + 24*time.Hour
+
 // AnswersFrom is the first key of answers to tokens whose clicks expire in an hour or later.
 func AnswersFrom(hour uint32) []byte { return binary.BigEndian.AppendUint32(nil, hour) }
 
@@ -47,6 +52,12 @@ func HourKey(hour uint32, campaign hexbid.UID) []byte {
 // a date of its statement. Dates are days since 1970; earlier ones sort after all others.
 func DayKey(uid hexbid.UID, date int32) []byte {
 	return binary.BigEndian.AppendUint32(key64(uint64(uid)), uint32(date))
+}
+
+// PostedKey is the key of what a campaign was charged and credited on a date of its advertiser's statement. It comes
+// after the advertiser's own row of the date, whose key is a prefix of it.
+func PostedKey(advertiser hexbid.UID, posted int32, campaign hexbid.UID) []byte {
+	return binary.BigEndian.AppendUint64(DayKey(advertiser, posted), uint64(campaign))
 }
 
 // MovementKey is the key of a movement or a credit among those of its advertiser.

@@ -192,6 +192,7 @@ func (b *Books) takeCredit(r *Credit, now *Point, w *journal.Batch) error {
 	}
 	b.state.posted = r.Posted
 	b.add(c, r.Date, &Totals{Credited: r.Amount}, w)
+	b.post(c, r.Posted, 0, r.Amount, w)
 	a := c.advertiser
 	b.settleOn(a, r.Posted, w)
 	a.Ever.Credited, a.Today.Credited = a.Ever.Credited+r.Amount, a.Today.Credited+r.Amount

@@ -2,6 +2,7 @@ package fold
 
 import (
 	"crypto/sha256"
+	"slices"
 
 	"github.com/hexbid/hexbid"
 )
@@ -133,6 +134,20 @@ func (r *Record) Encode() []byte { return Complete(EncodeAhead(r.Body), r) }
 
 // HashOf returns the hash of an encoded record.
 func HashOf(encoded []byte) Hash { return sha256.Sum256(encoded) }
+
+// previousBytes is what an encoded record ends with: the hash of the record before.
+const previousBytes = 2 + len(Hash{})
+
+// Leaf returns the part of an encoded record that its leaf in the tree of its hour covers: all but the hash of the record
+// before. Records are not salted, so that hash would let whoever is shown one record try out what the other says.
+func Leaf(encoded []byte) []byte { return encoded[:len(encoded)-previousBytes] }
+
+// DecodeLeaf decodes what Leaf returned. The record's Previous is zero.
+func DecodeLeaf(leaf []byte) (*Record, error) {
+	c := codec{bytes: slices.Clone(leaf)}
+	array(&c, fieldPrevious, make([]byte, len(Hash{})))
+	return Decode(c.bytes)
+}
 
 // Decode reverses Encode. It returns a DataLoss error for bytes that Encode does not return.
 func Decode(encoded []byte) (*Record, error) {

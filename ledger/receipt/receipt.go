@@ -48,7 +48,7 @@ func Get(v journal.View, sequence uint64) (*Receipt, error) {
 	if err != nil || closed == nil {
 		return &Receipt{Charge: *charge}, err
 	}
-	r := &Receipt{Charge: *charge, Root: &closed.Root, Proof: &Proof{Record: leafOf(encoded),
+	r := &Receipt{Charge: *charge, Root: &closed.Root, Proof: &Proof{Record: fold.Leaf(encoded),
 		Salt: merkle.Salt(closed.secret, sequence)}}
 	if r.Proof.Index, err = readLeafIndex(v, charge); err != nil {
 		return nil, err

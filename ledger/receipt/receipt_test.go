@@ -82,7 +82,7 @@ func (h *handmade) tiles(tiles []merkle.Tile) {
 
 func (h *handmade) close(at time.Time) {
 	closed := &fold.HourClosed{Hour: h.opened.Hour, Root: h.tree.Root(), Charges: h.tree.Size(), Charged: h.charged,
-		PreviousClosed: h.link}
+		PreviousLink: h.link}
 	h.append(at, closed)
 	h.link = merkle.Link(h.link, closed.Hour, closed.Charges, closed.Root)
 	h.tiles(h.tree.Unfinished())

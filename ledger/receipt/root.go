@@ -87,7 +87,7 @@ func readHour(v journal.View, hour uint32) (*closedHour, error) {
 	if !isClosing || !isOpening || closed.Hour != hour || opened.Hour != hour {
 		return nil, damaged(nil, "the records that open and close hour %d are not there", hour)
 	}
-	root := Root{Hour: hour, MerkleRoot: closed.Root, Charges: closed.Charges, Previous: closed.PreviousClosed,
+	root := Root{Hour: hour, MerkleRoot: closed.Root, Charges: closed.Charges, Previous: closed.PreviousLink,
 		Sequence: closedBy}
 	root.Link = merkle.Link(root.Previous, hour, root.Charges, root.MerkleRoot)
 	return &closedHour{root, opened.Salt}, nil

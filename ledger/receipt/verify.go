@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/merkle"
 )
 
@@ -59,7 +60,7 @@ func ParseRoot(text string) (link Hash, err error) {
 
 // charge decodes the record of a proof.
 func (p *Proof) charge() (*Charge, error) {
-	record, err := decodeLeaf(p.Record)
+	record, err := fold.DecodeLeaf(p.Record)
 	if err != nil {
 		return nil, &hexbid.Error{Kind: hexbid.Invalid, Field: "receipt.proof.record", Detail: "it does not decode", Err: err}
 	}

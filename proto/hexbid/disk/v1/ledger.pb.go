@@ -1234,10 +1234,10 @@ type HourClosed struct {
 	Charged uint64 `protobuf:"varint,4,opt,name=charged,proto3" json:"charged,omitempty"`
 	// Digest of the hourly totals of all hours so far, 32 bytes.
 	TotalsDigest []byte `protobuf:"bytes,5,opt,name=totals_digest,json=totalsDigest,proto3" json:"totals_digest,omitempty"`
-	// Hash of the record that closed the hour before; 32 bytes, zero of the first.
-	PreviousClosed []byte `protobuf:"bytes,6,opt,name=previous_closed,json=previousClosed,proto3" json:"previous_closed,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Link of the hour closed before (merkle.Link); 32 bytes, zero of the first.
+	PreviousLink  []byte `protobuf:"bytes,6,opt,name=previous_link,json=previousLink,proto3" json:"previous_link,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HourClosed) Reset() {
@@ -1305,9 +1305,9 @@ func (x *HourClosed) GetTotalsDigest() []byte {
 	return nil
 }
 
-func (x *HourClosed) GetPreviousClosed() []byte {
+func (x *HourClosed) GetPreviousLink() []byte {
 	if x != nil {
-		return x.PreviousClosed
+		return x.PreviousLink
 	}
 	return nil
 }
@@ -1757,9 +1757,15 @@ type CampaignAccount struct {
 	// In that hour.
 	ThisHour *LedgerTotals `protobuf:"bytes,11,opt,name=this_hour,json=thisHour,proto3" json:"this_hour,omitempty"`
 	// Ever; absent when nothing happened.
-	Ever          *LedgerTotals `protobuf:"bytes,12,opt,name=ever,proto3" json:"ever,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Ever *LedgerTotals `protobuf:"bytes,12,opt,name=ever,proto3" json:"ever,omitempty"`
+	// Last date of statements on which it was charged or credited, days since 1970.
+	Posted int32 `protobuf:"zigzag32,13,opt,name=posted,proto3" json:"posted,omitempty"`
+	// Charged on that date, micros.
+	PostedCharged uint64 `protobuf:"varint,14,opt,name=posted_charged,json=postedCharged,proto3" json:"posted_charged,omitempty"`
+	// Credited on that date, micros.
+	PostedCredited uint64 `protobuf:"varint,15,opt,name=posted_credited,json=postedCredited,proto3" json:"posted_credited,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *CampaignAccount) Reset() {
@@ -1874,6 +1880,27 @@ func (x *CampaignAccount) GetEver() *LedgerTotals {
 		return x.Ever
 	}
 	return nil
+}
+
+func (x *CampaignAccount) GetPosted() int32 {
+	if x != nil {
+		return x.Posted
+	}
+	return 0
+}
+
+func (x *CampaignAccount) GetPostedCharged() uint64 {
+	if x != nil {
+		return x.PostedCharged
+	}
+	return 0
+}
+
+func (x *CampaignAccount) GetPostedCredited() uint64 {
+	if x != nil {
+		return x.PostedCredited
+	}
+	return 0
 }
 
 // AdvertiserAccount is a row of a checkpoint.
@@ -2063,8 +2090,8 @@ type LedgerState struct {
 	Leaves uint64 `protobuf:"varint,9,opt,name=leaves,proto3" json:"leaves,omitempty"`
 	// Micros charged in it.
 	Charged uint64 `protobuf:"varint,10,opt,name=charged,proto3" json:"charged,omitempty"`
-	// Hash of the record that closed the hour before, 32 bytes.
-	LastClosed []byte `protobuf:"bytes,11,opt,name=last_closed,json=lastClosed,proto3" json:"last_closed,omitempty"`
+	// Link of the hour closed last, 32 bytes.
+	LastLink []byte `protobuf:"bytes,11,opt,name=last_link,json=lastLink,proto3" json:"last_link,omitempty"`
 	// Counts from 1.
 	Epoch uint64 `protobuf:"varint,12,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// Of the epoch, 16 bytes.
@@ -2177,9 +2204,9 @@ func (x *LedgerState) GetCharged() uint64 {
 	return 0
 }
 
-func (x *LedgerState) GetLastClosed() []byte {
+func (x *LedgerState) GetLastLink() []byte {
 	if x != nil {
-		return x.LastClosed
+		return x.LastLink
 	}
 	return nil
 }
@@ -2559,15 +2586,15 @@ const file_hexbid_disk_v1_ledger_proto_rawDesc = "" +
 	"\n" +
 	"HourOpened\x12\x12\n" +
 	"\x04hour\x18\x01 \x01(\rR\x04hour\x12\x12\n" +
-	"\x04salt\x18\x02 \x01(\fR\x04salt\"\xb6\x01\n" +
+	"\x04salt\x18\x02 \x01(\fR\x04salt\"\xb2\x01\n" +
 	"\n" +
 	"HourClosed\x12\x12\n" +
 	"\x04hour\x18\x01 \x01(\rR\x04hour\x12\x12\n" +
 	"\x04root\x18\x02 \x01(\fR\x04root\x12\x18\n" +
 	"\acharges\x18\x03 \x01(\x04R\acharges\x12\x18\n" +
 	"\acharged\x18\x04 \x01(\x04R\acharged\x12#\n" +
-	"\rtotals_digest\x18\x05 \x01(\fR\ftotalsDigest\x12'\n" +
-	"\x0fprevious_closed\x18\x06 \x01(\fR\x0epreviousClosed\"\x97\x01\n" +
+	"\rtotals_digest\x18\x05 \x01(\fR\ftotalsDigest\x12#\n" +
+	"\rprevious_link\x18\x06 \x01(\fR\fpreviousLink\"\x97\x01\n" +
 	"\x10LedgerCheckpoint\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12+\n" +
 	"\x11catalogue_version\x18\x02 \x01(\x04R\x10catalogueVersion\x12\x1c\n" +
@@ -2599,7 +2626,7 @@ const file_hexbid_disk_v1_ledger_proto_rawDesc = "" +
 	"\ttopped_up\x18\x03 \x01(\x04R\btoppedUp\x12\x1c\n" +
 	"\twithdrawn\x18\x04 \x01(\x04R\twithdrawn\x12\x18\n" +
 	"\abalance\x18\x05 \x01(\x04R\abalance\x12\x12\n" +
-	"\x04owed\x18\x06 \x01(\x12R\x04owed\"\xd6\x04\n" +
+	"\x04owed\x18\x06 \x01(\x12R\x04owed\"\xbe\x05\n" +
 	"\x0fCampaignAccount\x12\x1e\n" +
 	"\n" +
 	"advertiser\x18\x01 \x01(\x04R\n" +
@@ -2615,7 +2642,10 @@ const file_hexbid_disk_v1_ledger_proto_rawDesc = "" +
 	"\x04hour\x18\n" +
 	" \x01(\rR\x04hour\x129\n" +
 	"\tthis_hour\x18\v \x01(\v2\x1c.hexbid.disk.v1.LedgerTotalsR\bthisHour\x120\n" +
-	"\x04ever\x18\f \x01(\v2\x1c.hexbid.disk.v1.LedgerTotalsR\x04ever\x1a\x84\x01\n" +
+	"\x04ever\x18\f \x01(\v2\x1c.hexbid.disk.v1.LedgerTotalsR\x04ever\x12\x16\n" +
+	"\x06posted\x18\r \x01(\x11R\x06posted\x12%\n" +
+	"\x0eposted_charged\x18\x0e \x01(\x04R\rpostedCharged\x12'\n" +
+	"\x0fposted_credited\x18\x0f \x01(\x04R\x0epostedCredited\x1a\x84\x01\n" +
 	"\rCouponAccount\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\rR\x04host\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x04R\x05total\x12\x1f\n" +
@@ -2636,7 +2666,7 @@ const file_hexbid_disk_v1_ledger_proto_rawDesc = "" +
 	"\x0eCreditedCharge\x12\x1a\n" +
 	"\bcampaign\x18\x01 \x01(\x04R\bcampaign\x12\x18\n" +
 	"\acharged\x18\x02 \x01(\x04R\acharged\x12\x1a\n" +
-	"\bcredited\x18\x03 \x01(\x04R\bcredited\"\xad\x03\n" +
+	"\bcredited\x18\x03 \x01(\x04R\bcredited\"\xa9\x03\n" +
 	"\vLedgerState\x12+\n" +
 	"\x11catalogue_version\x18\x01 \x01(\x04R\x10catalogueVersion\x12\x16\n" +
 	"\x06posted\x18\x02 \x01(\x11R\x06posted\x12\x12\n" +
@@ -2648,9 +2678,8 @@ const file_hexbid_disk_v1_ledger_proto_rawDesc = "" +
 	"\x06opened\x18\b \x01(\x04R\x06opened\x12\x16\n" +
 	"\x06leaves\x18\t \x01(\x04R\x06leaves\x12\x18\n" +
 	"\acharged\x18\n" +
-	" \x01(\x04R\acharged\x12\x1f\n" +
-	"\vlast_closed\x18\v \x01(\fR\n" +
-	"lastClosed\x12\x14\n" +
+	" \x01(\x04R\acharged\x12\x1b\n" +
+	"\tlast_link\x18\v \x01(\fR\blastLink\x12\x14\n" +
 	"\x05epoch\x18\f \x01(\x04R\x05epoch\x12\x19\n" +
 	"\bepoch_id\x18\r \x01(\fR\aepochId\x12#\n" +
 	"\rissued_before\x18\x0e \x01(\x04R\fissuedBefore\x12\x1c\n" +
