@@ -20,6 +20,8 @@ type Books struct {
 	uses        uses
 	tree        tree
 
+	campaignOrder, advertiserOrder ordered
+
 	activeThisHour []*campaign // those with totals of state.hour
 	unsettled      []*campaign // rows of their totals are behind
 	unsettledDays  []*advertiser

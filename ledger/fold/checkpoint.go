@@ -240,6 +240,7 @@ func (l *loader) decodeAccount(kind byte, number uint64, c *codec) (stateRow, er
 		row.fields(c, &advertiser, &zone)
 		row.advertiser, row.zone = l.advertiserOf(advertiser), unique.Make(zone)
 		l.campaigns[row.uid] = row
+		l.campaignOrder.add(row.uid)
 		return row, c.end(fmt.Sprintf("account of campaign %d", number))
 	case 'k':
 		row := &creditedCharge{sequence: number}
@@ -256,6 +257,7 @@ func (l *loader) advertiserOf(uid hexbid.UID) *advertiser {
 	if a == nil {
 		a = &advertiser{AdvertiserAccount: AdvertiserAccount{Advertiser: uid}}
 		l.advertisers[uid] = a
+		l.advertiserOrder.add(uid)
 	}
 	return a
 }

@@ -34,6 +34,7 @@ func (b *Books) takeTerms(t *Terms, now *Point, w *journal.Batch) error {
 	if c == nil {
 		c = &campaign{uid: t.Campaign, advertiser: b.openAdvertiser(t.Advertiser)}
 		b.campaigns[t.Campaign] = c
+		b.campaignOrder.add(t.Campaign)
 		putName(w, t.Name, t.Campaign, MemberKey(t.Advertiser, t.Campaign))
 	}
 	b.rows.touch(c)
@@ -51,6 +52,7 @@ func (b *Books) openAdvertiser(uid hexbid.UID) *advertiser {
 		a = &advertiser{AdvertiserAccount: AdvertiserAccount{Advertiser: uid}}
 		b.rows.touch(a)
 		b.advertisers[uid] = a
+		b.advertiserOrder.add(uid)
 	}
 	return a
 }
