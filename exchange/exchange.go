@@ -128,8 +128,7 @@ type Exchange struct {
 	exhaustive *turns
 
 	trials trials
-	alerts *alerts // nil without a ledger, as the next one
-	terms  *terms
+	alerts *alerts // nil without a ledger
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -140,19 +139,6 @@ const exhaustiveInLine = 64
 
 // Open loads a store and starts to follow it. Close the exchange before the store.
 func Open(ctx context.Context, config Config, s store.Store, keys *token.Keys) (*Exchange, error) {
-	if config.Ledger == nil {
-		return openWith(ctx, config, s, keys, nil)
-	}
-	return openWith(ctx, config, s, keys, config.Ledger)
-}
-
-// moneyLedger is what the catalogue and budgets use of a ledger.Ledger.
-type moneyLedger interface {
-	termsLedger
-}
-
-// openWith is Open with a ledger, nil for none.
-func openWith(ctx context.Context, config Config, s store.Store, keys *token.Keys, l moneyLedger) (*Exchange, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
@@ -165,21 +151,18 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 		indexer:    bidder.NewIndexer(&config.Market, config.Clock, config.Log),
 		scratch:    sync.Pool{New: func() any { return new(scratch) }},
 		exhaustive: newTurns(max(1, runtime.GOMAXPROCS(0)/4), exhaustiveInLine)}
-	follow, stop := context.WithCancel(context.Background())
-	e.stop = stop
-	if l != nil {
-		e.terms = newTerms(s, l, config.Log)
-	}
-	if err := e.load(ctx, follow); err != nil {
-		e.Close()
+	if err := e.load(ctx); err != nil {
+		cache.close()
 		return nil, err
 	}
 	if config.Ledger != nil {
 		if e.alerts, err = newAlerts(config.Ledger, config.Log); err != nil {
-			e.Close()
+			cache.close()
 			return nil, err
 		}
 	}
+	follow, stop := context.WithCancel(context.Background())
+	e.stop = stop
 	e.running.Go(func() { e.indexer.Run(follow, s) })
 	if e.alerts != nil {
 		e.running.Go(func() { e.alerts.follow(follow) })
@@ -188,16 +171,8 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 	return e, nil
 }
 
-// load brings the ledger up to the catalogue, and indexes live states and the catalogue. What it starts ends with the
-// context follow.
-func (e *Exchange) load(ctx, follow context.Context) error {
-	if e.terms != nil {
-		if err := e.terms.open(ctx); err != nil {
-			return fmt.Errorf("bringing the ledger up to the catalogue: %w", err)
-		}
-		e.running.Go(func() { e.terms.run(follow) })
-		e.indexer.GateBy(e.terms.pass)
-	}
+// load indexes live states and the catalogue.
+func (e *Exchange) load(ctx context.Context) error {
 	if e.config.LiveStates != nil {
 		if err := e.config.LiveStates(ctx, e.indexer.HandInFirst); err != nil {
 			return fmt.Errorf("handing in live states: %w", err)

@@ -1,0 +1,115 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/ledger/fold"
+	"github.com/hexbid/hexbid/ledger/journal"
+)
+
+// batch is what the owner judged and the writer commits with one sync, and the requests that wait for it.
+type batch struct {
+	journal.Batch
+	requests []*request
+	began    time.Time
+	bytes    int           // of records
+	version  uint64        // of the catalogue
+	kept     []journal.Row // that need no sync of their own
+	touched  touched       // accounts that its records concern
+	changes  Changes       // those accounts, for watchers
+}
+
+// Bounds of a batch. A request is never split, so the last one may exceed them.
+const (
+	bytesABatch    = 8 << 20
+	requestsABatch = 8192
+)
+
+func journalBatch(books *fold.Books) journal.Batch {
+	return journal.Batch{After: books.Last().Sequence}
+}
+
+func (b *batch) full(records int) bool {
+	return len(b.Records) >= records || b.bytes >= bytesABatch || len(b.requests) >= requestsABatch
+}
+
+// left returns how long the batch still waits for more.
+func (b *batch) left(age time.Duration) time.Duration {
+	if age == 0 {
+		return 0
+	}
+	return age - time.Since(b.began)
+}
+
+// end answers the batch's requests.
+func (b *batch) end(err error) {
+	for _, r := range b.requests {
+		r.answer(err)
+	}
+}
+
+// append completes a record, applies it to the books and adds it to the batch. ahead is the body as encoded by the
+// caller, nil if it is not encoded yet. append returns the record as the chain has it.
+func (o *owner) append(body fold.Body, ahead []byte) (fold.Point, error) {
+	if ahead == nil {
+		ahead = fold.EncodeAhead(body)
+	}
+	b := o.batch
+	o.applying = true
+	record := o.books.Next(body)
+	encoded := fold.Complete(ahead, &record)
+	if err := o.books.Apply(&record, encoded, &b.Batch); err != nil {
+		return fold.Point{}, err
+	}
+	b.Records = append(b.Records, encoded)
+	b.bytes += len(encoded)
+	o.applying = false
+	o.chores.records++
+	o.chores.unsettled = true
+	return o.books.Last(), nil
+}
+
+// write commits batches one after another until there are no more. It tells watchers, answers the batch's requests, and
+// then tells the owner how the batch has ended.
+func (l *Ledger) write() {
+	defer close(l.idle)
+	for b := range l.batches {
+		err := hexbid.Contain(func() error { return l.commit(b) })
+		if err != nil {
+			err = l.notWritten(err)
+		} else {
+			l.announce(b)
+		}
+		b.end(err)
+		l.written <- err
+	}
+}
+
+// commit writes a batch. One without anything to sync is written without a sync, or not at all.
+func (l *Ledger) commit(b *batch) error {
+	if len(b.Records) > 0 || len(b.Rows) > 0 || len(b.Erase) > 0 {
+		b.Rows = append(b.Rows, b.kept...)
+		return l.journal.Commit(l.context, &b.Batch)
+	}
+	if len(b.kept) > 0 {
+		return l.journal.Keep(b.kept)
+	}
+	return nil
+}
+
+// announce shows what is on disk now.
+func (l *Ledger) announce(b *batch) {
+	l.version.Store(b.version)
+	l.watchers.tell(&b.changes)
+}
+
+// notWritten returns the error for callers whose batch was under way.
+func (l *Ledger) notWritten(err error) error {
+	l.options.Log.Error("a batch of the ledger was not written", "error", err)
+	if kind := hexbid.KindOf(err); kind == hexbid.Exhausted || kind == hexbid.DataLoss {
+		return err
+	}
+	return &hexbid.Error{Kind: hexbid.Unavailable, Field: "ledger", Detail: "nobody knows whether this was written: " +
+		"send it again, under the same ids", Err: err}
+}

@@ -1,0 +1,120 @@
+package ledger
+
+import (
+	"context"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/ledger/fold"
+	"github.com/hexbid/hexbid/ledger/journal"
+)
+
+// A checkpoint writes the rows of state that have changed since the last one, and a record with the digest of all rows.
+// A start reads the rows and replays the records after it.
+
+// checkpointIfDue adds a checkpoint to the batch after so many records, or after so much time if there are any.
+func (o *owner) checkpointIfDue() error {
+	options := &o.ledger.options
+	since := o.now - o.chores.checkpointAt
+	if o.chores.records >= options.CheckpointRecords ||
+		since >= options.CheckpointAge.Microseconds() && (o.chores.records > 0 || o.version > o.books.CatalogueVersion()) {
+		return o.checkpoint()
+	}
+	return nil
+}
+
+// checkpoint adds a checkpoint to the batch, unless nothing has changed since the last one.
+func (o *owner) checkpoint() error {
+	if o.chores.records == 0 && o.version <= o.books.CatalogueVersion() {
+		return nil
+	}
+	o.applying = true
+	body := o.books.Checkpoint(max(o.version, o.books.CatalogueVersion()), &o.batch.Batch)
+	at, err := o.append(body, nil)
+	if err != nil {
+		return err
+	}
+	o.chores.records, o.chores.checkpointAt, o.chores.checkpointed = 0, at.At, at.Sequence
+	o.chores.unsettled = false
+	return nil
+}
+
+// load makes the books from the journal: those of the last checkpoint, and the records after it.
+func (o *owner) load(ctx context.Context) error {
+	v, err := o.ledger.journal.View()
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	if o.books, err = fold.Restore(v); err != nil {
+		return err
+	}
+	checkpointed := o.books.Last().Sequence
+	totals := totalsRows{}
+	replayed, err := replay(ctx, o.books, v, totals)
+	if err != nil {
+		return err
+	}
+	last := o.books.Last()
+	if last.Sequence != v.Last() {
+		return hexbid.Errorf(hexbid.DataLoss, "ledger", "record %d is missing: restore the ledger from a backup",
+			last.Sequence+1)
+	}
+	o.synced, o.recent = last.Sequence, newRecent(last.Sequence)
+	o.version = max(o.ledger.version.Load(), o.books.CatalogueVersion())
+	o.chores = chores{records: replayed, unsettled: replayed > 0, checkpointAt: last.At, checkpointed: checkpointed}
+	o.totals = totals.rows()
+	o.tally, err = readTally(v, fold.HourOf(last.At))
+	return err
+}
+
+// replay applies the records after the books' last one, and returns how many there were. It adds to totals the rows of
+// hours and dates that end meanwhile.
+func replay(ctx context.Context, books *fold.Books, v journal.View, totals totalsRows) (records int, err error) {
+	var rows journal.Batch
+	from := fold.RecordKey(books.Last().Sequence + 1)
+	err = v.Scan(journal.Records, from, nil, func(_, encoded []byte) (bool, error) {
+		record, err := fold.Decode(encoded)
+		if err != nil {
+			return false, err
+		}
+		if records++; records%1024 == 0 && ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		rows.Rows = rows.Rows[:0]
+		err = books.Apply(record, encoded, &rows)
+		totals.add(rows.Rows)
+		return true, err
+	})
+	return records, err
+}
+
+// totalsRows are rows of totals, by table and key. They are written a moment after the records that they follow from, so
+// a crash may lose them. All other rows that follow from a record are in its batch.
+type totalsRows map[string]journal.Row
+
+func (t totalsRows) add(rows []journal.Row) {
+	for _, row := range rows {
+		switch row.Table {
+		case journal.Hours, journal.Days, journal.AdvertiserDays:
+			t[recentKey(row.Table, row.Key)] = row
+		}
+	}
+}
+
+func (t totalsRows) rows() []journal.Row { return slices.Collect(maps.Values(t)) }
+
+// openEpoch writes the first record of an empty journal.
+func (o *owner) openEpoch() error {
+	if o.books.Last().Sequence > 0 {
+		return nil
+	}
+	epoch := &fold.Epoch{Number: 1}
+	if _, err := io.ReadFull(o.ledger.options.Random, epoch.ID[:]); err != nil {
+		return err
+	}
+	_, err := o.append(epoch, nil)
+	return err
+}

@@ -1,0 +1,102 @@
+package ledger
+
+import (
+	"io"
+	"time"
+
+	"github.com/hexbid/hexbid/ledger/fold"
+	"github.com/hexbid/hexbid/ledger/journal"
+)
+
+// chores is what the owner does by itself as time passes, also when nobody calls.
+type chores struct {
+	records      int    // since the last checkpoint
+	checkpointAt int64  // stamp of the last one
+	checkpointed uint64 // its record
+	unsettled    bool   // records have changed totals whose rows are not written
+	tallyAt      int64  // stamp of the last look at the tallies
+	answersFrom  uint32 // the hour that first answers are erased up to
+	compactHour  uint32 // when the compactor was woken last
+}
+
+// tallyEvery is how often counts of events without a record are written.
+const tallyEvery = time.Second
+
+// readClock takes the present stamp, and brings the books to it. It fails while the clock is wrong.
+func (o *owner) readClock() error {
+	stamp, err := o.ledger.clock.stamp()
+	if err != nil {
+		return err
+	}
+	o.now = stamp
+	if stamp == o.books.Last().At {
+		return nil
+	}
+	o.applying = true
+	o.books.Advance(stamp, &o.batch.Batch)
+	o.applying = false
+	return o.closeHour()
+}
+
+// closeHour ends the tree of an hour that has passed.
+func (o *owner) closeHour() error {
+	if closed := o.books.HourToClose(); closed != nil {
+		_, err := o.append(closed, nil)
+		return err
+	}
+	return nil
+}
+
+// openHour begins the tree of the present hour, before its first charge.
+func (o *owner) openHour() error {
+	hour, due := o.books.HourToOpen()
+	if !due {
+		return nil
+	}
+	opened := &fold.HourOpened{Hour: hour}
+	if _, err := io.ReadFull(o.ledger.options.Random, opened.Salt[:]); err != nil {
+		return err
+	}
+	_, err := o.append(opened, nil)
+	return err
+}
+
+// tick does the chores that are due. While the clock is wrong there are none.
+func (o *owner) tick() error {
+	if o.readClock() != nil {
+		return nil // the callers hear of it, and so does whoever asks for the ledger's health
+	}
+	o.settle()
+	o.writeTally()
+	o.forgetAnswers()
+	o.compactIfDue()
+	return nil
+}
+
+// settle writes the rows of totals. They follow from records that are on disk before them or with them.
+func (o *owner) settle() {
+	if o.chores.unsettled {
+		o.applying = true
+		o.books.Settle(&o.batch.Batch)
+		o.applying, o.chores.unsettled = false, false
+	}
+}
+
+// writeTally writes the counts of events without a record.
+func (o *owner) writeTally() {
+	if o.now < o.chores.tallyAt+tallyEvery.Microseconds() {
+		return
+	}
+	o.chores.tallyAt = o.now
+	o.batch.kept = append(o.batch.kept, o.tally.gather(&o.ledger.tallies, fold.HourOf(o.now))...)
+}
+
+// forgetAnswers erases first answers that nobody is given any more, an hour at a time.
+func (o *owner) forgetAnswers() {
+	from := fold.HourOf(o.now - answersLast.Microseconds())
+	if o.now < answersLast.Microseconds() || from <= o.chores.answersFrom {
+		return
+	}
+	o.chores.answersFrom = from
+	o.batch.Erase = append(o.batch.Erase, journal.Range{Table: journal.Answers, To: fold.AnswersFrom(from)})
+}

@@ -1,0 +1,195 @@
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/ledger/fold"
+	"github.com/hexbid/hexbid/ledger/journal"
+)
+
+// answersLast is how long after its token's click expiry the first answer to an event is given again: until the
+// conversion of the latest click expires, and a day.
+const answersLast = hexbid.ConversionWindow + 24*time.Hour
+
+// report is a call of Record on its way: its caller checks and encodes the events, the owner judges them, and the
+// caller reads first answers again once all is on disk.
+type report struct {
+	events  []reported
+	answers []Answer
+}
+
+// reported is an event of a report.
+type reported struct {
+	event  fold.Event
+	ahead  []byte // the encoded event, without what the owner decides
+	expiry int64  // of the click, as a stamp
+	viewer viewer
+
+	click, conversion, coupon lookup // what judging a conversion and a claim needs
+
+	settled bool // answered before the owner sees it
+	again   bool // answered by the first answer, once the report's batch is on disk
+	late    bool // if there is no first answer, it has expired
+}
+
+// viewer is the pseudonym of who looked, if the search named one.
+type viewer struct {
+	named     bool
+	pseudonym [16]byte
+}
+
+// Record records events and returns the answer to each, in order. What the answers rest on is on disk by then. The
+// ledger keeps the awards that the events point to until then. A context that ends returns its error; an event that is
+// queued by then may still be recorded, and gets its first answer when it is sent again.
+func (l *Ledger) Record(ctx context.Context, events []Event) ([]Answer, error) {
+	p, err := l.prepare(events)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.ask(ctx, newRequest(p.judge)); err != nil {
+		return nil, err
+	}
+	if err := l.settle(p); err != nil {
+		return nil, err
+	}
+	for i := range p.answers {
+		if a := &p.answers[i]; a.Sequence == 0 {
+			l.tallies.add(a.Outcome, 1)
+		}
+	}
+	return p.answers, nil
+}
+
+// Count counts events that were answered without the ledger: forged and refused ones. A crash may lose the last
+// seconds of these counts.
+func (l *Ledger) Count(outcome hexbid.EventOutcome, n int) { l.tallies.add(outcome, n) }
+
+// prepare checks and encodes events, and looks up what judging them needs.
+func (l *Ledger) prepare(events []Event) (*report, error) {
+	if len(events) > hexbid.MaxEvents {
+		return nil, hexbid.Invalidf("events", "%d events: at most %d a call", len(events), hexbid.MaxEvents)
+	}
+	now, err := l.clock.stamp()
+	if err != nil {
+		return nil, err
+	}
+	p := &report{events: make([]reported, len(events)), answers: make([]Answer, len(events))}
+	lookups := false
+	for i := range events {
+		if err := events[i].validate(); err != nil {
+			return nil, err
+		}
+		r := &p.events[i]
+		r.prepare(&events[i])
+		if now >= r.expiry+answersLast.Microseconds() {
+			r.settled, p.answers[i].Outcome = true, hexbid.EventExpired
+		} else {
+			lookups = lookups || r.needsLookup()
+		}
+	}
+	if !lookups {
+		return p, nil
+	}
+	return p, l.reading(p.look)
+}
+
+// validate refuses what no client's event turns into.
+func (e *Event) validate() error {
+	switch {
+	case e.Kind == 0 || e.Kind >= hexbid.EventKindCount:
+		return hexbid.Invalidf("kind", "%d is no kind of event", e.Kind)
+	case e.EventID == "" || len(e.EventID) > hexbid.MaxEventIDBytes:
+		return hexbid.Invalidf("event_id", "%q has %d bytes: give 1 to %d", hexbid.Shorten(e.EventID), len(e.EventID),
+			hexbid.MaxEventIDBytes)
+	case e.Value < 0 || e.Value > hexbid.MaxEventValue || e.Value != 0 && e.Kind != hexbid.Conversion:
+		return hexbid.Invalidf("value_micros", "%s of a %s: only a conversion has a value, of at most %d micros",
+			e.Value.Micros(), e.Kind, int64(hexbid.MaxEventValue))
+	case e.Award == nil:
+		return hexbid.Invalidf("token", "is not opened")
+	}
+	return nil
+}
+
+func (r *reported) prepare(e *Event) {
+	r.event = fold.Event{Kind: e.Kind, Token: e.Name, EventID: fold.HashEventID(e.Name, e.Kind, e.EventID),
+		Award: fold.AwardOf(e.Award), Value: e.Value, Ruling: fold.Ruling{Verdict: e.Verdict, Reason: e.Reason}}
+	r.ahead = fold.EncodeAhead(&r.event)
+	r.expiry = e.Award.ClickExpiry.UnixMicro()
+	r.viewer = viewer{named: e.Award.HasViewer, pseudonym: e.Award.Viewer}
+	switch {
+	case e.Kind == hexbid.Conversion:
+		r.click, r.conversion = r.clickLookup(), r.conversionLookup()
+	case e.Kind == hexbid.Claim && r.viewer.named:
+		r.coupon = couponLookup(r.viewer.pseudonym, e.Award.Campaign)
+	}
+}
+
+// answerKey is the key of the first answer to an event of the same token.
+func (r *reported) answerKey(kind hexbid.EventKind) []byte {
+	return fold.AnswerKey(r.event.Token, kind, r.event.Award.ClickExpiry)
+}
+
+// conversionLookup looks for the record of the token's conversion.
+func (r *reported) conversionLookup() lookup {
+	key := r.answerKey(hexbid.Conversion)
+	return lookup{key: recentKey(journal.Answers, key), read: func(v journal.View) (uint64, error) {
+		return readIndex(v, journal.Answers, key)
+	}}
+}
+
+// clickLookup looks for the stamp of the token's click.
+func (r *reported) clickLookup() lookup {
+	key := r.answerKey(hexbid.Click)
+	return lookup{key: recentKey(journal.Answers, key), read: func(v journal.View) (uint64, error) {
+		sequence, err := readIndex(v, journal.Answers, key)
+		if sequence == 0 || err != nil {
+			return 0, err
+		}
+		record, _, err := readRecord(v, sequence)
+		if err != nil {
+			return 0, err
+		}
+		if record == nil {
+			return 0, missing(sequence)
+		}
+		return uint64(record.At), nil
+	}}
+}
+
+// couponLookup looks for the record of a viewer's claim from a campaign.
+func couponLookup(pseudonym [16]byte, campaign hexbid.UID) lookup {
+	key := CouponKey(pseudonym, campaign)
+	return lookup{key: recentKey(journal.Viewers, key), read: func(v journal.View) (uint64, error) {
+		return readIndex(v, journal.Viewers, key)
+	}}
+}
+
+// couponMark ends the key of a viewer's coupon, and sets it apart from other rows of a viewer and a campaign.
+const couponMark = 'c'
+
+// CouponKey is the key in journal.Viewers that says that a viewer was granted a coupon of a campaign. The value is the
+// sequence of the claim's record, which does not name the viewer.
+func CouponKey(pseudonym [16]byte, campaign hexbid.UID) []byte {
+	return append(binary.BigEndian.AppendUint64(pseudonym[:], uint64(campaign)), couponMark)
+}
+
+func (r *reported) needsLookup() bool { return r.conversion.read != nil || r.coupon.read != nil }
+
+// look looks up what judging the events needs.
+func (p *report) look(v journal.View) error {
+	for i := range p.events {
+		r := &p.events[i]
+		for _, k := range []*lookup{&r.click, &r.conversion, &r.coupon} {
+			if k.read == nil || r.settled {
+				continue
+			}
+			if err := k.look(v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

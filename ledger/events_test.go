@@ -1,0 +1,250 @@
+package ledger_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/ledger"
+	"github.com/hexbid/hexbid/ledger/fold"
+	"github.com/hexbid/hexbid/ledger/journal"
+)
+
+func TestATokenAdmitsOneEventOfEachKind(t *testing.T) {
+	b := openBank(t, nil)
+	click := b.click()
+	first := b.record(as(click, hexbid.Impression, "i"), click, as(click, hexbid.Conversion, "v"))
+	b.outcomes(first, hexbid.EventRecorded, hexbid.EventCharged, hexbid.EventRecorded)
+	if first[1].Charged != yuan || first[0].Again || first[1].Again {
+		t.Errorf("%+v", first)
+	}
+	again := b.record(as(click, hexbid.Impression, "i"), click, as(click, hexbid.Conversion, "v"))
+	for i := range first {
+		want := first[i]
+		if want.Again = true; again[i] != want {
+			t.Errorf("event %d again is %+v; first it was %+v", i, again[i], first[i])
+		}
+	}
+	b.outcomes(b.record(as(click, hexbid.Impression, "x"), as(click, hexbid.Click, "x"), as(click, hexbid.Conversion, "x")),
+		hexbid.EventDuplicate, hexbid.EventDuplicate, hexbid.EventDuplicate)
+	if spent := b.spent(); spent != yuan {
+		t.Errorf("%s was charged", spent)
+	}
+}
+
+func TestEventsOfOneCallAreJudgedInOrder(t *testing.T) {
+	b := openBank(t, nil)
+	click := b.click()
+	answers := b.record(as(click, hexbid.Conversion, "early"), click, click, as(click, hexbid.Click, "x"),
+		as(click, hexbid.Conversion, "v"), as(click, hexbid.Conversion, "v"), as(click, hexbid.Impression, "i"))
+	b.outcomes(answers, hexbid.EventNoClick, hexbid.EventCharged, hexbid.EventCharged, hexbid.EventDuplicate,
+		hexbid.EventRecorded, hexbid.EventRecorded, hexbid.EventDuplicate) // the click implied its impression
+	if !answers[2].Again || answers[2].Hash != answers[1].Hash || !answers[5].Again {
+		t.Errorf("%+v", answers)
+	}
+}
+
+func TestAnImpliedImpressionBillsAsOne(t *testing.T) {
+	b := openBank(t, nil)
+	answers := b.record(b.event(hexbid.Click, hexbid.CPM, 1000*yuan))
+	b.outcomes(answers, hexbid.EventCharged)
+	if answers[0].Charged != yuan {
+		t.Errorf("charged %s", answers[0].Charged)
+	}
+	free := b.event(hexbid.Impression, hexbid.CPM, 0)
+	b.outcomes(b.record(free, as(free, hexbid.Click, "c")), hexbid.EventCharged, hexbid.EventRecorded)
+}
+
+func TestImpressionsAndClicksExpireByTheStamp(t *testing.T) {
+	b := openBank(t, nil)
+	click, seen := b.click(), b.event(hexbid.Impression, hexbid.CPC, yuan)
+	first := b.record(seen)
+	b.time.pass(30*time.Minute - time.Millisecond)
+	b.outcomes(b.record(click), hexbid.EventCharged)
+	late := b.click()
+	b.time.pass(30 * time.Minute)
+	b.outcomes(b.record(late, as(late, hexbid.Impression, "i"), as(late, hexbid.Claim, "g")), hexbid.EventExpired,
+		hexbid.EventExpired, hexbid.EventExpired)
+	again := b.record(seen, as(seen, hexbid.Impression, "other"))
+	b.outcomes(again, hexbid.EventRecorded, hexbid.EventDuplicate)
+	if !again[0].Again || again[0].Sequence != first[0].Sequence || again[0].Hash != first[0].Hash {
+		t.Errorf("%+v after the expiry, %+v before", again[0], first[0])
+	}
+}
+
+func TestAConversionNeedsItsClickOfTheLastSevenDays(t *testing.T) {
+	b := openBank(t, nil)
+	clicked, unclicked, late := b.click(), b.click(), b.click()
+	b.record(late)
+	b.time.pass(20 * time.Minute)
+	clickedAt := b.record(clicked)
+	b.outcomes(b.record(as(unclicked, hexbid.Conversion, "v")), hexbid.EventNoClick)
+	b.time.pass(7*24*time.Hour - time.Millisecond)
+	b.outcomes(b.record(as(clicked, hexbid.Conversion, "v"), as(late, hexbid.Conversion, "v"),
+		as(unclicked, hexbid.Conversion, "v")), hexbid.EventRecorded, hexbid.EventExpired, hexbid.EventNoClick)
+	b.time.pass(10*time.Minute + time.Millisecond)
+	b.outcomes(b.record(as(unclicked, hexbid.Conversion, "v"), as(clicked, hexbid.Conversion, "x"), clicked),
+		hexbid.EventExpired, hexbid.EventDuplicate, clickedAt[0].Outcome)
+}
+
+// TestFirstAnswersLastUntilTheConversionsExpiryAndADay also checks that they are erased then, an hour at a time, so that
+// the disk does not fill.
+func TestFirstAnswersLastUntilTheConversionsExpiryAndADay(t *testing.T) {
+	b := openBank(t, nil)
+	click := b.click()
+	first := b.record(click)[0]
+	b.time.pass(8*24*time.Hour + 30*time.Minute - time.Millisecond)
+	if again := b.record(click)[0]; again.Sequence != first.Sequence || !again.Again {
+		t.Errorf("%+v at the end of eight days, first %+v", again, first)
+	}
+	b.time.pass(time.Millisecond)
+	b.outcomes(b.record(click), hexbid.EventExpired)
+	b.time.pass(time.Hour)
+	b.wait("the end of old answers", func() bool { return b.rows(journal.Answers) == 0 })
+}
+
+// rows counts the rows of a table that are on disk.
+func (b *bank) rows(t journal.Table) (rows int) {
+	b.Helper()
+	b.scan(t, func(_, _ []byte) { rows++ })
+	return rows
+}
+
+func (b *bank) scan(t journal.Table, visit func(key, value []byte)) {
+	b.Helper()
+	v, err := b.memory.View()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer v.Close()
+	if err := v.Scan(t, nil, nil, func(key, value []byte) (bool, error) {
+		visit(key, value)
+		return true, nil
+	}); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func TestAViewerHasOneCouponOfACampaign(t *testing.T) {
+	b := openBank(t, nil)
+	b.setTerms(2, fold.Terms{DailyBudget: yuan, Coupons: []fold.Coupon{{Total: 2,
+		ValidUntil: noon.Add(24 * time.Hour).UnixMilli()}}})
+	claim := func(viewer byte) ledger.Event {
+		e := b.event(hexbid.Claim, hexbid.CPC, yuan)
+		e.Award.Viewer, e.Award.HasViewer = [16]byte{viewer}, viewer > 0
+		return e
+	}
+	first := claim(1)
+	b.outcomes(b.record(first, claim(1), claim(0)), hexbid.EventGranted, hexbid.EventAlready, hexbid.EventNoViewer)
+	b.crash()
+	b.outcomes(b.record(claim(1)), hexbid.EventAlready)
+	b.outcomes(b.record(claim(2), claim(3), first), hexbid.EventGranted, hexbid.EventGone, hexbid.EventGranted)
+	if n := b.rows(journal.Viewers); n != 2 {
+		t.Errorf("%d viewers have coupons", n)
+	}
+	b.scan(journal.Records, func(_, encoded []byte) {
+		if strings.Contains(string(encoded), string([]byte{1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})) {
+			t.Errorf("a record holds a pseudonym: %x", encoded)
+		}
+	})
+}
+
+// TestAReplayedTokenChargesOnce returns a token 1,000 times at once, before a crash, after it and after its click has
+// expired.
+func TestAReplayedTokenChargesOnce(t *testing.T) {
+	b := openBank(t, func(o *ledger.Options) { o.CheckpointRecords = 1 })
+	click := b.click()
+	var mu sync.Mutex
+	counts := map[hexbid.EventOutcome]int{}
+	first := map[uint64]bool{}
+	storm := func() {
+		var callers sync.WaitGroup
+		for i := range 1000 {
+			callers.Go(func() {
+				answers, err := b.Record(ctx, []ledger.Event{as(click, hexbid.Click, fmt.Sprint(i%2))})
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if counts[answers[0].Outcome]++; answers[0].Sequence > 0 {
+					first[answers[0].Sequence] = true
+				}
+			})
+		}
+		callers.Wait()
+	}
+	storm()
+	b.crash()
+	storm()
+	b.restart()
+	b.time.pass(time.Hour)
+	storm()
+	if counts[hexbid.EventCharged] != 1500 || counts[hexbid.EventDuplicate] != 1500 || len(first) != 1 {
+		t.Errorf("%v in records %v", counts, first)
+	}
+	if spent := b.spent(); spent != yuan {
+		t.Errorf("%s was charged", spent)
+	}
+}
+
+func TestEventsWithoutARecordAreCountedByTheHour(t *testing.T) {
+	b := openBank(t, nil)
+	click := b.click()
+	before := b.rows(journal.Records)
+	for i := range 100 {
+		b.record(as(click, hexbid.Conversion, fmt.Sprint(i)))
+	}
+	b.Count(hexbid.EventForged, 5)
+	b.Count(hexbid.EventOutcomeCount, 5) // there is no such outcome
+	if n := b.rows(journal.Records); n != before {
+		t.Errorf("%d records for events that use up nothing", n-before)
+	}
+	b.time.pass(2 * time.Second)
+	tally := func(outcome hexbid.EventOutcome) (n int) {
+		b.scan(journal.Tallies, func(key, value []byte) {
+			if string(key) == string(ledger.TallyKey(fold.HourOf(noon.UnixMicro()), outcome)) {
+				n = int(value[7])
+			}
+		})
+		return n
+	}
+	b.wait("the tally", func() bool {
+		b.record(b.click()) // rows that need no sync are seen with the next record
+		return tally(hexbid.EventNoClick) == 100 && tally(hexbid.EventForged) == 5
+	})
+	b.restart()
+	b.Count(hexbid.EventForged, 2)
+	b.time.pass(2 * time.Second)
+	b.wait("the tally after a restart", func() bool {
+		b.record(b.click())
+		return tally(hexbid.EventForged) == 7
+	})
+	if n := b.rows(journal.Tallies); n != 2 {
+		t.Errorf("%d rows of tallies", n)
+	}
+}
+
+func TestCallsAreRefusedThatNoClientMakes(t *testing.T) {
+	b := openBank(t, nil)
+	for what, change := range map[string]func(e *ledger.Event){
+		"kind":         func(e *ledger.Event) { e.Kind = hexbid.EventKindCount },
+		"event_id":     func(e *ledger.Event) { e.EventID = strings.Repeat("x", hexbid.MaxEventIDBytes+1) },
+		"value_micros": func(e *ledger.Event) { e.Value = 1 },
+		"token":        func(e *ledger.Event) { e.Award = nil },
+	} {
+		click := b.click()
+		change(&click)
+		if _, err := b.Record(ctx, []ledger.Event{click}); hexbid.KindOf(err) != hexbid.Invalid ||
+			!strings.Contains(err.Error(), what) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := b.Record(ctx, make([]ledger.Event, hexbid.MaxEvents+1)); hexbid.KindOf(err) != hexbid.Invalid {
+		t.Error(err)
+	}
+}
