@@ -1,0 +1,129 @@
+package outstanding
+
+import (
+	"math"
+	"sort"
+
+	"github.com/hexbid/hexbid"
+)
+
+// account holds the awards of one campaign or advertiser that are still out, for one pricing model, and its factor.
+type account struct {
+	slices    []slice // by instant
+	compacted int     // number of slices after the last compaction
+
+	// closed sums slices that are too old for an event: what the prior expected of them, and what happened. Both are
+	// halved every factorHalfLife.
+	closed struct{ issued, happened float64 }
+	aged   tick // the instant of the last halving
+
+	changed bool // since its row was kept
+}
+
+// slicesBetween is how many slices may be added before the account is compacted.
+const slicesBetween = 8
+
+// add counts an award that is out from now on.
+func (a *account) add(now tick, price, chance float64) {
+	a.changed = true
+	last := len(a.slices) - 1
+	if last < 0 || a.slices[last].to < now {
+		a.slices = append(a.slices, slice{from: now, to: now})
+		last++
+	}
+	a.slices[last].add(price, chance)
+}
+
+// find returns the slice that has the awards of an instant, -1 for none. They were added then or a tick later.
+func (a *account) find(issued tick) int {
+	i := sort.Search(len(a.slices), func(i int) bool { return a.slices[i].to >= issued })
+	if i == len(a.slices) || a.slices[i].from > issued+1 {
+		return -1
+	}
+	return i
+}
+
+// happen takes out the award of an event. An event that is billable counts for the factor.
+func (a *account) happen(issued tick, price, chance float64, billable bool) {
+	a.changed = true
+	happened := 0.0
+	if billable {
+		happened = 1
+	}
+	i := a.find(issued)
+	if i < 0 {
+		a.closed.happened += happened
+		return
+	}
+	a.slices[i].happened += float32(happened)
+	a.slices[i].remove(price, chance)
+}
+
+// over is the share of events that may be yet to come of an award that no longer counts as out.
+const over = 1e-4
+
+// tidy closes slices that are too old and joins others. It returns whether anything is left to remember.
+func (a *account) tidy(now tick, d *delays) bool {
+	keep := halved(factorHalfLife, max(now-a.aged, 0))
+	a.closed.issued, a.closed.happened, a.aged = a.closed.issued*keep, a.closed.happened*keep, now
+	old := 0
+	for old < len(a.slices) && d.laterThan(now-a.slices[old].to) < over {
+		a.closed.issued += a.slices[old].issued
+		a.closed.happened += float64(a.slices[old].happened)
+		old++
+	}
+	if old > 0 || len(a.slices)-a.compacted >= slicesBetween {
+		a.slices = compact(a.slices[old:], now)
+		a.compacted = len(a.slices)
+	}
+	return len(a.slices) > 0 || a.closed.issued+a.closed.happened > 0.5
+}
+
+// factor returns how many more or fewer events come than by the prior, and the events that it was learned from, those of
+// the prior included.
+func (a *account) factor(now tick, d *delays) (factor, events float64) {
+	expected, happened := priorEvents+a.closed.issued, priorEvents+a.closed.happened
+	for i := range a.slices {
+		s := &a.slices[i]
+		expected += s.issued * (1 - d.laterThan(now-s.middle()))
+		happened += float64(s.happened)
+	}
+	return happened / expected, expected
+}
+
+// estimate is an Out in floats: its variance is the sum over events, before the factor's own.
+type estimate struct{ events, expected, variance, highest float64 }
+
+func (e *estimate) add(o estimate) {
+	e.events, e.expected, e.variance = e.events+o.events, e.expected+o.expected, e.variance+o.variance
+	e.highest = max(e.highest, o.highest)
+}
+
+// out returns the estimate of an account.
+func (a *account) out(now tick, d *delays) (e estimate) {
+	factor, learned := a.factor(now, d)
+	for i := range a.slices {
+		s := &a.slices[i]
+		if s.awards > 0 && s.chance > 0 {
+			e.add(s.out(now, d, factor))
+		}
+	}
+	e.variance += e.expected * e.expected / learned
+	return e
+}
+
+// out returns what the awards of a slice are worth, by the formula of the package.
+func (s *slice) out(now tick, d *delays, factor float64) estimate {
+	later := d.laterThan(now - s.middle())
+	chance := min(factor*s.chance/s.awards, most)
+	worth := chance * s.awards / s.chance * later / (1 - chance*(1-later))
+	e := estimate{events: worth * s.chance, expected: worth * s.value, highest: float64(s.highest)}
+	e.variance = e.expected * e.highest
+	return e
+}
+
+// rounded returns an estimate in money. Amounts beyond what money holds are held at the end.
+func (e estimate) rounded() Out {
+	money := func(micros float64) hexbid.Money { return hexbid.Money(min(math.Ceil(micros), 1<<60)) }
+	return Out{money(e.expected), money(math.Sqrt(e.variance)), e.events, money(e.highest)}
+}

@@ -1,0 +1,138 @@
+package outstanding
+
+import (
+	"time"
+
+	"github.com/hexbid/hexbid"
+)
+
+// Book holds the awards that are still out, by campaign and by advertiser. One goroutine at a time uses it. Its memory is
+// bounded by the campaigns and advertisers that had awards out of late, some kilobyte each at the most.
+type Book struct {
+	life     time.Duration // of a token, for impressions and clicks
+	accounts map[party]*account
+	delays   [hexbid.PricingCount]*delays
+	spilled  [2 * cells]*spilled
+	now      tick
+	second   tick    // the instant of the last learning
+	gone     []party // forgotten since rows were kept
+}
+
+// party is whose awards an account holds.
+type party struct {
+	uid        hexbid.UID
+	advertiser bool
+	pricing    hexbid.PricingModel
+}
+
+// New makes an empty book for tokens that admit an impression and a click for so long.
+func New(life time.Duration) *Book {
+	b := &Book{life: life, accounts: map[party]*account{}}
+	b.delays[hexbid.CPC] = newDelays(assumedOfClicks, life)
+	b.delays[hexbid.CPM] = newDelays(assumedOfImpressions, life)
+	return b
+}
+
+// Advance moves the book to an instant in Unix milliseconds, which should follow a monotonic clock. The calls after it
+// are at that instant. An earlier one than the last changes nothing.
+func (b *Book) Advance(unixMillis int64) {
+	now := max(tickOf(unixMillis), b.now)
+	b.now = now
+	for _, d := range b.pricings() {
+		d.advance(now)
+	}
+	if now-b.second >= ticksASecond {
+		b.second = now
+		for _, d := range b.pricings() {
+			d.learn(now)
+		}
+		b.tidy()
+	}
+}
+
+func (b *Book) pricings() []*delays { return b.delays[hexbid.CPC:] }
+
+// tidy closes what is too old for an event and forgets accounts without anything.
+func (b *Book) tidy() {
+	for p, a := range b.accounts {
+		if !a.tidy(b.now, b.delays[p.pricing]) {
+			b.gone = append(b.gone, p)
+			delete(b.accounts, p)
+		}
+	}
+	for i, s := range b.spilled {
+		if s != nil && !s.tidy(b.now, b.delays[hexbid.CPC]) {
+			b.spilled[i] = nil
+		}
+	}
+}
+
+// Add counts an award as out from now on.
+func (b *Book) Add(a *Award) {
+	b.delays[a.Pricing].issue(b.now, a.Chance)
+	for _, p := range a.parties() {
+		b.account(p).add(b.now, float64(a.Price), float64(a.Chance))
+	}
+}
+
+// AddSpilled counts awards that found no room in a buffer, by the cell of those who may pay for them.
+func (b *Book) AddSpilled(cell int, value, highest hexbid.Money) {
+	if b.spilled[cell] == nil {
+		b.spilled[cell] = new(spilled)
+	}
+	b.spilled[cell].add(b.now, float64(highest), float64(value))
+}
+
+// parties are the two who may pay for an award.
+func (a *Award) parties() [2]party {
+	return [2]party{{a.Campaign, false, a.Pricing}, {a.Advertiser, true, a.Pricing}}
+}
+
+func (b *Book) account(p party) *account {
+	a := b.accounts[p]
+	if a == nil {
+		a = &account{aged: b.now}
+		b.accounts[p] = a
+	}
+	return a
+}
+
+// Happen takes out an award, issued at an instant in Unix milliseconds, whose event has come now: the click of a CPC
+// award, the impression of a CPM award. An event that is not billable (invalid traffic, a viewer's cap) counts as none
+// for the campaign's factor.
+func (b *Book) Happen(a *Award, issued int64, billable bool) {
+	at := min(tickOf(issued), b.now)
+	b.delays[a.Pricing].come(b.now - at)
+	for _, p := range a.parties() {
+		account := b.accounts[p]
+		if account == nil || b.spilled[cellOf(p.uid, p.advertiser)].holds(at) {
+			continue // it may be an award that found no room in a buffer: no other leaves in its place
+		}
+		account.happen(at, float64(a.Price), float64(a.Chance), billable)
+	}
+}
+
+// Campaign returns what the awards of a campaign that are still out will cost.
+func (b *Book) Campaign(uid hexbid.UID) Out { return b.out(uid, false).rounded() }
+
+// Advertiser returns what the awards of all campaigns of an advertiser that are still out will cost.
+func (b *Book) Advertiser(uid hexbid.UID) Out { return b.out(uid, true).rounded() }
+
+func (b *Book) out(uid hexbid.UID, advertiser bool) (e estimate) {
+	factor := 1.0
+	for _, pricing := range [...]hexbid.PricingModel{hexbid.CPC, hexbid.CPM} {
+		a, d := b.accounts[party{uid, advertiser, pricing}], b.delays[pricing]
+		if a != nil {
+			own, _ := a.factor(b.now, d)
+			factor = max(factor, own)
+			e.add(a.out(b.now, d))
+		}
+	}
+	if s := b.spilled[cellOf(uid, advertiser)]; s != nil {
+		e.add(s.out(b.now, b.delays[hexbid.CPC], factor))
+	}
+	return e
+}
+
+// Accounts is the number of accounts: what the book's memory is in proportion to.
+func (b *Book) Accounts() int { return len(b.accounts) }
