@@ -57,8 +57,14 @@ func (a *Award) expired(at int64) bool { return at/1000 >= a.ClickExpiry }
 
 // checkRoom returns an error when a token in use could not be remembered.
 func (b *Books) checkRoom(e *Event) error {
-	if e.Kind == hexbid.Conversion || b.uses.admits(e.Kind, e.Token) &&
-		(!e.Implies || b.uses.admits(hexbid.Impression, e.Token)) {
+	if e.Kind == hexbid.Conversion {
+		return nil
+	}
+	lacking := b.uses.lacks(e.Kind, e.Token)
+	if e.Implies {
+		lacking += b.uses.lacks(hexbid.Impression, e.Token)
+	}
+	if lacking == 0 || len(b.uses.chunks)+lacking <= MaxChunks {
 		return nil
 	}
 	return hexbid.Errorf(hexbid.Exhausted, "event.token", "is of one issuer too many: tokens of %d chunks are in use; "+

@@ -69,9 +69,12 @@ func (u *uses) has(kind hexbid.EventKind, name token.Name) bool {
 	return k != nil && k.used.Contains(uint32(name.Sequence&(1<<chunkBits-1)))
 }
 
-// admits reports whether there is room to remember a token.
-func (u *uses) admits(kind hexbid.EventKind, name token.Name) bool {
-	return len(u.chunks) < MaxChunks || u.find(kind, name) != nil
+// lacks returns how many chunks would have to be made to remember a token: 0 or 1.
+func (u *uses) lacks(kind hexbid.EventKind, name token.Name) int {
+	if u.find(kind, name) != nil {
+		return 0
+	}
+	return 1
 }
 
 // Used reports whether a token's impression, click or claim is used up. Of conversions, and of tokens whose click has
