@@ -69,6 +69,8 @@ func (h *history) run(steps int) {
 	}
 	h.commit()
 	h.restart()
+	h.books.Settle(&h.batch)
+	h.flush()
 	h.compare()
 	h.audit()
 }
@@ -107,8 +109,10 @@ func (h *history) tick() {
 		h.wall += h.Int64N(5 * secondMicros)
 	case n < 55:
 		h.wall += h.Int64N(20 * 60 * secondMicros)
-	case n < 57:
+	case n < 56:
 		h.wall += h.Int64N(30 * 3600 * secondMicros)
+	case n < 58 && len(h.tokens) > 0: // the very instant that a token expires at, or just before
+		h.wall = h.tokens[max(0, len(h.tokens)-1-h.IntN(4))].expiryMS*1000 - h.Int64N(2)
 	default:
 		h.wall -= h.Int64N(40 * 60 * secondMicros)
 	}
@@ -138,8 +142,15 @@ func (h *history) write(body Body, ahead []byte) uint64 {
 	return r.Sequence
 }
 
+// commit writes the batch. Rows of totals may be behind for a while.
 func (h *history) commit() {
-	h.books.Settle(&h.batch)
+	if h.one(2) {
+		h.books.Settle(&h.batch)
+	}
+	h.flush()
+}
+
+func (h *history) flush() {
 	h.batch.After = uint64(len(h.chain) - len(h.batch.Records))
 	h.batch.Tail = h.books.Last().Tail
 	if err := h.log.Commit(context.Background(), &h.batch); err != nil {
@@ -185,10 +196,8 @@ func (h *history) posted() int32 {
 
 // issue makes a token.
 func (h *history) issue() modelEvent {
-	issuer, sequence := byte(h.IntN(2)), uint64(len(h.tokens))
-	if h.one(8) {
-		sequence += uint64(h.IntN(3)) << chunkBits
-	}
+	n := uint64(len(h.tokens))
+	issuer, sequence := byte(n/2%2), n/4+n%2<<chunkBits // names differ in the issuer or in the chunk alone
 	uid := uint64(1 + h.IntN(3))
 	e := modelEvent{token: fmt.Sprint(issuer, "/", sequence), campaign: uid, advertiser: 1 + uid%2, cpm: h.one(2),
 		price: int64(h.IntN(50)), host: uint8(h.IntN(3)), issuedMS: h.wall / 1000}
@@ -289,12 +298,12 @@ func (h *history) credit() {
 	r := &Credit{Campaign: uid, Advertiser: 1 + uid%2, RequestID: fmt.Sprint(len(h.chain)),
 		Ruling: Ruling{Date: h.date(uint64(uid)), Posted: h.posted()}}
 	if len(h.charges) > 0 && h.one(2) {
-		for i := h.IntN(len(h.charges)); i < len(h.charges) && len(r.Charges) < 3; i += 1 + h.IntN(3) {
+		for i := max(0, len(h.charges)-1-h.IntN(5)); i < len(h.charges) && len(r.Charges) < 3; i += 1 + h.IntN(2) {
 			charge := h.model.charges[h.charges[i]]
 			if charge.campaign != int64(uid) {
 				continue
 			}
-			amount := hexbid.Money(1 + h.Int64N(charge.charged))
+			amount := hexbid.Money(1 + h.Int64N((charge.charged+1)/2))
 			r.Charges, r.Charged = append(r.Charges, h.charges[i]), append(r.Charged, hexbid.Money(charge.charged))
 			r.Amounts, r.Amount = append(r.Amounts, amount), r.Amount+amount
 		}
@@ -321,7 +330,7 @@ func (h *history) checkpoint() {
 func (h *history) epoch() {
 	e := &Epoch{Number: h.books.Epoch().Number + 1, Abandons: !h.one(4)}
 	if !e.Abandons {
-		e.IssuedBefore = h.wall / 1000
+		e.IssuedBefore = h.wall/1000 + h.Int64N(2)
 	}
 	h.model.refused = max(h.model.refused, e.IssuedBefore)
 	h.write(e, nil)
@@ -336,7 +345,7 @@ func (h *history) compact() {
 		h.wrong("base: %v", err)
 		return
 	}
-	h.replay(base, base.Last().Sequence+uint64(h.IntN(len(h.chain)-int(base.Last().Sequence))))
+	h.replay(base, base.Last().Sequence+uint64(h.IntN(len(h.chain)-int(base.Last().Sequence))), nil)
 	if base.Last().Sequence == 0 {
 		return
 	}
@@ -345,12 +354,12 @@ func (h *history) compact() {
 }
 
 // replay applies the records up to a sequence.
-func (h *history) replay(b *Books, upto uint64) {
+func (h *history) replay(b *Books, upto uint64, w *journal.Batch) {
 	for b.Last().Sequence < upto {
 		encoded := h.chain[b.Last().Sequence]
 		r, err := Decode(encoded)
 		if err == nil {
-			err = b.Apply(r, encoded, nil)
+			err = b.Apply(r, encoded, w)
 		}
 		if err != nil {
 			h.wrong("replay: %v", err)
@@ -359,7 +368,8 @@ func (h *history) replay(b *Books, upto uint64) {
 	}
 }
 
-// restart makes the books anew, of the last checkpoint and the records after it, and of the base.
+// restart makes the books anew, of the last checkpoint and the records after it, and of the base. Rows of totals may be
+// behind on disk, so those of the replay go to the next batch.
 func (h *history) restart() {
 	v, _ := h.log.View()
 	restored, err := Restore(v)
@@ -372,9 +382,16 @@ func (h *history) restart() {
 		h.wrong("restore the base: %v", err)
 		return
 	}
+	replayed, rows := journal.Batch{}, &h.batch.Rows
+	h.replay(restored, uint64(len(h.chain)), &replayed)
+	h.replay(base, uint64(len(h.chain)), nil)
+	for _, row := range replayed.Rows {
+		if row.Table == journal.Hours || row.Table == journal.Days || row.Table == journal.AdvertiserDays {
+			*rows = append(*rows, row)
+		}
+	}
 	for _, b := range []*Books{restored, base} {
-		h.replay(b, uint64(len(h.chain)))
-		b.Advance(h.books.at, nil)
+		b.Advance(h.books.at, &h.batch)
 		if b.Digest() != h.books.Digest() || b.Last() != h.books.Last() {
 			h.wrong("a restart at %+v makes other books than those of %+v", b.Last(), h.books.Last())
 		}
