@@ -25,7 +25,7 @@ func (c *alertsCommand) Run(s *session) error {
 		if err != nil {
 			return err
 		}
-		for caughtUp := false; ; {
+		for told, caughtUp := 0, false; ; {
 			response, err := stream.Recv()
 			if errors.Is(err, io.EOF) {
 				return errors.New("the server has ended the watch")
@@ -42,7 +42,11 @@ func (c *alertsCommand) Run(s *session) error {
 					return err
 				}
 			}
+			told += len(response.GetAlerts())
 			if caughtUp = caughtUp || response.GetCaughtUp(); caughtUp && c.Once {
+				if told == 0 {
+					fmt.Fprintln(s.Stderr, "hexbid: no budget or balance runs low")
+				}
 				return nil
 			}
 		}

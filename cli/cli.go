@@ -122,10 +122,11 @@ var errReported = errors.New("reported")
 
 // explainError turns a gRPC status into a message for people.
 func explainError(err error) string {
-	s, ok := status.FromError(err)
-	if !ok {
+	var call interface{ GRPCStatus() *status.Status } // status.FromError would repeat what wraps it
+	if !errors.As(err, &call) {
 		return err.Error()
 	}
+	s := call.GRPCStatus()
 	if s.Code() == codes.Unavailable && isTransport(s.Message()) {
 		return fmt.Sprintf("no server answers (%s): is \"hexbid serve\" running there? See --server.", s.Message())
 	}

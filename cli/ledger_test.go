@@ -218,3 +218,11 @@ func TestAmountsOnTheCommandLine(t *testing.T) {
 		t.Errorf("status %d: %s", code, stderr)
 	}
 }
+
+// TestAnErrorWithoutAFieldIsSaidInItsOwnWords, without those of gRPC.
+func TestAnErrorWithoutAFieldIsSaidInItsOwnWords(t *testing.T) {
+	_, _, stderr := (&bank{failures: 100}).run(t, "", "ledger", "top-up", "advertisers/a", "1")
+	if !strings.HasSuffix(stderr, "hexbid: killed\n") {
+		t.Error(stderr)
+	}
+}
