@@ -26,7 +26,7 @@ func (e *Exchange) RecordEvents(ctx context.Context, r *hexbid.EventReport) ([]h
 		return nil, err
 	}
 	opened := openEvents(e.keys.Ring(), r)
-	if err := opened.record(ctx, l); err != nil {
+	if err := opened.record(ctx, l, e.awardsOut); err != nil {
 		return nil, err
 	}
 	return opened.results, nil
@@ -77,8 +77,8 @@ func (o *openedEvents) answer(i int, outcome hexbid.EventOutcome) {
 	o.answered[outcome]++
 }
 
-// record has the ledger answer the events that are left.
-func (o *openedEvents) record(ctx context.Context, l *ledger.Ledger) error {
+// record has the ledger answer the events that are left, and takes the awards of new ones out.
+func (o *openedEvents) record(ctx context.Context, l *ledger.Ledger, out *awardsOut) error {
 	if err := l.Failure(); err != nil { // also when all are answered: a failed ledger would lose the counts
 		return err
 	}
@@ -89,6 +89,9 @@ func (o *openedEvents) record(ctx context.Context, l *ledger.Ledger) error {
 		}
 		for j := range answers {
 			o.result(j, &answers[j])
+			if !answers[j].Again {
+				out.happened(o.events[j].Award, o.events[j].Kind, answers[j].Outcome)
+			}
 		}
 	}
 	for outcome, n := range o.answered {

@@ -128,7 +128,9 @@ type Exchange struct {
 	exhaustive *turns
 
 	trials trials
-	alerts *alerts // nil without a ledger
+	// Without a ledger these are nil.
+	alerts    *alerts
+	awardsOut *awardsOut
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -149,14 +151,14 @@ func Open(ctx context.Context, config Config, s store.Store, keys *token.Keys) (
 	}
 	e := &Exchange{config: config, store: s, keys: keys, display: cache,
 		indexer:    bidder.NewIndexer(&config.Market, config.Clock, config.Log),
-		scratch:    sync.Pool{New: func() any { return new(scratch) }},
 		exhaustive: newTurns(max(1, runtime.GOMAXPROCS(0)/4), exhaustiveInLine)}
+	e.scratch.New = func() any { return e.newScratch() }
 	if err := e.load(ctx); err != nil {
 		cache.close()
 		return nil, err
 	}
 	if config.Ledger != nil {
-		if e.alerts, err = newAlerts(config.Ledger, config.Log); err != nil {
+		if err := e.openMoney(); err != nil {
 			cache.close()
 			return nil, err
 		}
@@ -167,8 +169,18 @@ func Open(ctx context.Context, config Config, s store.Store, keys *token.Keys) (
 	if e.alerts != nil {
 		e.running.Go(func() { e.alerts.follow(follow) })
 		e.running.Go(func() { e.alerts.sweep(follow) })
+		e.running.Go(func() { e.awardsOut.follow(follow) })
 	}
 	return e, nil
+}
+
+// openMoney opens what follows the ledger.
+func (e *Exchange) openMoney() (err error) {
+	if e.awardsOut, err = newAwardsOut(&e.config); err != nil {
+		return err
+	}
+	e.alerts, err = newAlerts(e.config.Ledger, e.config.Log)
+	return err
 }
 
 // load indexes live states and the catalogue.

@@ -202,6 +202,7 @@ func (b *books) addLive(s *hexbid.CampaignSpend) {
 	if live, seen := b.indexer.Snapshot().LiveState(s.UID); seen {
 		s.BudgetSpent = live.BudgetSpent || live.NoBalance
 	}
+	s.Outstanding = b.awardsOut.campaign(s.UID).Expected
 }
 
 // addCatalogue adds what the catalogue says of a campaign that still has its name.

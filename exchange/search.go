@@ -8,6 +8,7 @@ import (
 	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/geoindex"
+	"github.com/hexbid/hexbid/ledger/outstanding"
 	"github.com/hexbid/hexbid/token"
 )
 
@@ -88,6 +89,17 @@ type scratch struct {
 	bidder    bidder.Scratch
 	subjects  [hexbid.MaxNearbyLimit]subject
 	sponsored [hexbid.MaxSlots]hexbid.UID
+	lane      *outstanding.Lane // nil without a ledger
+	won       [hexbid.MaxSlots]outstanding.Award
+}
+
+// newScratch makes the memory of a search, with a lane for its awards.
+func (e *Exchange) newScratch() *scratch {
+	s := new(scratch)
+	if e.awardsOut != nil {
+		s.lane = e.awardsOut.lanes.Lane()
+	}
+	return s
 }
 
 // Search answers a request that arrived at an instant of the wall clock. Errors are *hexbid.Error, or the context's.
@@ -177,6 +189,7 @@ func (s *searching) fillSponsored() error {
 	s.out.Sponsored = make([]Sponsored, 0, len(s.awards))
 	s.pricing = s.snapshot.PricingOf(&s.query)
 	shown := s.snapshot.Showings(s.awards, s.query.At.Vec)
+	won := s.scratch.won[:0]
 	for i := range s.awards {
 		result, err := s.sponsored(&s.awards[i], &shown[i])
 		if leftOut(err) {
@@ -186,6 +199,12 @@ func (s *searching) fillSponsored() error {
 			return err
 		}
 		s.out.Sponsored = append(s.out.Sponsored, result)
+		if s.scratch.lane != nil {
+			won = append(won, s.awardsOut.of(&s.awards[i], s.snapshot.AdvertiserOf(s.awards[i].Entry.Ordinal)))
+		}
+	}
+	if len(won) > 0 {
+		s.scratch.lane.Add(won)
 	}
 	return nil
 }

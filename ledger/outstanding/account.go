@@ -9,6 +9,7 @@ import (
 
 // account holds the awards of one campaign or advertiser that are still out, for one pricing model, and its factor.
 type account struct {
+	of        party
 	slices    []slice // by instant
 	compacted int     // number of slices after the last compaction
 
@@ -16,8 +17,6 @@ type account struct {
 	// halved every factorHalfLife.
 	closed struct{ issued, happened float64 }
 	aged   tick // the instant of the last halving
-
-	changed bool // since its row was kept
 }
 
 // slicesBetween is how many slices may be added before the account is compacted.
@@ -25,11 +24,13 @@ const slicesBetween = 8
 
 // add counts an award that is out from now on.
 func (a *account) add(now tick, price, chance float64) {
-	a.changed = true
 	last := len(a.slices) - 1
 	if last < 0 || a.slices[last].to < now {
+		if len(a.slices)-a.compacted >= slicesBetween {
+			a.compact(a.slices, now)
+		}
 		a.slices = append(a.slices, slice{from: now, to: now})
-		last++
+		last = len(a.slices) - 1
 	}
 	a.slices[last].add(price, chance)
 }
@@ -45,7 +46,6 @@ func (a *account) find(issued tick) int {
 
 // happen takes out the award of an event. An event that is billable counts for the factor.
 func (a *account) happen(issued tick, price, chance float64, billable bool) {
-	a.changed = true
 	happened := 0.0
 	if billable {
 		happened = 1
@@ -62,7 +62,13 @@ func (a *account) happen(issued tick, price, chance float64, billable bool) {
 // over is the share of events that may be yet to come of an award that no longer counts as out.
 const over = 1e-4
 
-// tidy closes slices that are too old and joins others. It returns whether anything is left to remember.
+// compact keeps the given slices, joined.
+func (a *account) compact(left []slice, now tick) {
+	a.slices = joined(a.slices[:0], left, now, 2)
+	a.compacted = len(a.slices)
+}
+
+// tidy closes slices that are too old. It returns whether anything is left to remember.
 func (a *account) tidy(now tick, d *delays) bool {
 	keep := halved(factorHalfLife, max(now-a.aged, 0))
 	a.closed.issued, a.closed.happened, a.aged = a.closed.issued*keep, a.closed.happened*keep, now
@@ -72,9 +78,8 @@ func (a *account) tidy(now tick, d *delays) bool {
 		a.closed.happened += float64(a.slices[old].happened)
 		old++
 	}
-	if old > 0 || len(a.slices)-a.compacted >= slicesBetween {
-		a.slices = compact(a.slices[old:], now)
-		a.compacted = len(a.slices)
+	if old > 0 {
+		a.compact(a.slices[old:], now)
 	}
 	return len(a.slices) > 0 || a.closed.issued+a.closed.happened > 0.5
 }

@@ -11,11 +11,14 @@ import (
 type Book struct {
 	life     time.Duration // of a token, for impressions and clicks
 	accounts map[party]*account
+	round    []*account // all of them; tidy goes round
+	next     int        // of the round
 	delays   [hexbid.PricingCount]*delays
 	spilled  [2 * cells]*spilled
 	now      tick
-	second   tick    // the instant of the last learning
-	gone     []party // forgotten since rows were kept
+	second   tick // the instant of the last learning
+
+	changed map[party]struct{} // since rows were kept, forgotten accounts too
 }
 
 // party is whose awards an account holds.
@@ -27,7 +30,7 @@ type party struct {
 
 // New makes an empty book for tokens that admit an impression and a click for so long.
 func New(life time.Duration) *Book {
-	b := &Book{life: life, accounts: map[party]*account{}}
+	b := &Book{life: life, accounts: map[party]*account{}, changed: map[party]struct{}{}}
 	b.delays[hexbid.CPC] = newDelays(assumedOfClicks, life)
 	b.delays[hexbid.CPM] = newDelays(assumedOfImpressions, life)
 	return b
@@ -52,12 +55,20 @@ func (b *Book) Advance(unixMillis int64) {
 
 func (b *Book) pricings() []*delays { return b.delays[hexbid.CPC:] }
 
-// tidy closes what is too old for an event and forgets accounts without anything.
+// secondsARound is how long tidy takes to see every account.
+const secondsARound = 8
+
+// tidy closes what is too old for an event, in a part of the accounts, and forgets accounts without anything.
 func (b *Book) tidy() {
-	for p, a := range b.accounts {
-		if !a.tidy(b.now, b.delays[p.pricing]) {
-			b.gone = append(b.gone, p)
-			delete(b.accounts, p)
+	for range len(b.round)/secondsARound + 1 {
+		if len(b.round) == 0 {
+			break
+		}
+		b.next %= len(b.round)
+		if a := b.round[b.next]; a.tidy(b.now, b.delays[a.of.pricing]) {
+			b.next++
+		} else {
+			b.forget(b.next)
 		}
 	}
 	for i, s := range b.spilled {
@@ -65,6 +76,15 @@ func (b *Book) tidy() {
 			b.spilled[i] = nil
 		}
 	}
+}
+
+// forget drops the account at a place of the round. The last account takes the place.
+func (b *Book) forget(at int) {
+	p, last := b.round[at].of, len(b.round)-1
+	delete(b.accounts, p)
+	b.changed[p] = struct{}{}
+	b.round[at], b.round[last] = b.round[last], nil
+	b.round = b.round[:last]
 }
 
 // Add counts an award as out from now on.
@@ -91,10 +111,15 @@ func (a *Award) parties() [2]party {
 func (b *Book) account(p party) *account {
 	a := b.accounts[p]
 	if a == nil {
-		a = &account{aged: b.now}
-		b.accounts[p] = a
+		a = &account{of: p, aged: b.now}
+		b.enter(a)
 	}
+	b.changed[p] = struct{}{}
 	return a
+}
+
+func (b *Book) enter(a *account) {
+	b.accounts[a.of], b.round = a, append(b.round, a)
 }
 
 // Happen takes out an award, issued at an instant in Unix milliseconds, whose event has come now: the click of a CPC
@@ -109,6 +134,7 @@ func (b *Book) Happen(a *Award, issued int64, billable bool) {
 			continue // it may be an award that found no room in a buffer: no other leaves in its place
 		}
 		account.happen(at, float64(a.Price), float64(a.Chance), billable)
+		b.changed[p] = struct{}{}
 	}
 }
 

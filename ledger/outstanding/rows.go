@@ -28,18 +28,14 @@ func (b *Book) Rows(stopping bool) []journal.Row {
 		rows = append(rows, journal.Row{Table: journal.Outstanding, Key: []byte{rowDelays, byte(pricing)},
 			Value: b.delays[pricing].encode()})
 	}
-	for p, a := range b.accounts {
-		if a.changed {
-			rows = append(rows, journal.Row{Table: journal.Outstanding, Key: p.key(), Value: a.encode(b.now)})
-			a.changed = false
+	for p := range b.changed {
+		row := journal.Row{Table: journal.Outstanding, Key: p.key()} // without a value: it is deleted
+		if a := b.accounts[p]; a != nil {
+			row.Value = a.encode(b.now)
 		}
+		rows = append(rows, row)
 	}
-	for _, p := range b.gone {
-		if b.accounts[p] == nil {
-			rows = append(rows, journal.Row{Table: journal.Outstanding, Key: p.key()})
-		}
-	}
-	b.gone = b.gone[:0]
+	clear(b.changed)
 	return rows
 }
 
@@ -98,8 +94,9 @@ func (b *Book) resume(now, kept tick, stopped bool) {
 		}
 	}
 	if !stopped {
-		for _, a := range b.accounts {
+		for p, a := range b.accounts {
 			a.bridge(kept, min(now, kept+ticksIn(b.life)))
+			b.changed[p] = struct{}{}
 		}
 	}
 	for _, d := range b.pricings() {
@@ -133,7 +130,6 @@ func (a *account) bridge(kept, now tick) {
 	if gap.issued > 0 {
 		gap.awards = max(gap.awards, gap.chance/most)
 		a.slices = append(a.slices, gap)
-		a.changed = true
 	}
 }
 
@@ -177,7 +173,7 @@ func (d *delays) encode() []byte {
 func (a *account) encode(now tick) []byte {
 	value := binary.AppendVarint([]byte{rowFormat}, int64(a.aged))
 	value = appendFloats(value, a.closed.issued, a.closed.happened)
-	slices := compactTo(make([]slice, 0, len(a.slices)), a.slices, now, 1)
+	slices := joined(make([]slice, 0, len(a.slices)), a.slices, now, 1)
 	value = binary.AppendUvarint(value, uint64(len(slices)))
 	for i := range slices {
 		s := &slices[i]
@@ -274,6 +270,6 @@ func (r *reader) account(b *Book, key []byte) {
 	if r.broken = r.broken || len(key) != 11 || key[1] > 1 || key[10] < byte(hexbid.CPC) || key[10] > byte(hexbid.CPM); r.broken {
 		return
 	}
-	p := party{hexbid.UID(binary.BigEndian.Uint64(key[2:])), key[1] == 1, hexbid.PricingModel(key[10])}
-	b.accounts[p] = a
+	a.of = party{hexbid.UID(binary.BigEndian.Uint64(key[2:])), key[1] == 1, hexbid.PricingModel(key[10])}
+	b.enter(a)
 }

@@ -40,11 +40,8 @@ func (s *slice) join(next *slice) {
 // middle is the instant that stands for all of the slice.
 func (s *slice) middle() tick { return s.from + (s.to-s.from)/2 }
 
-// compact joins neighbours until each slice is half as long as it is old.
-func compact(slices []slice, now tick) []slice { return compactTo(slices[:0], slices, now, 2) }
-
-// compactTo appends slices to others. It joins neighbours as long as both together are at most 1/part of their age.
-func compactTo(kept, slices []slice, now, part tick) []slice {
+// joined appends slices to others. It joins neighbours as long as both together are at most 1/part of their age.
+func joined(kept, slices []slice, now, part tick) []slice {
 	for i := range slices {
 		next := slices[i]
 		if last := len(kept) - 1; last >= 0 && part*(next.to-kept[last].from) <= now-next.to {

@@ -1,0 +1,173 @@
+package exchange
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/ledger"
+	"github.com/hexbid/hexbid/ledger/fold"
+	"github.com/hexbid/hexbid/ledger/journal"
+	"github.com/hexbid/hexbid/ledger/outstanding"
+	"github.com/hexbid/hexbid/token"
+)
+
+// awardsOut estimates what awards that are still out will cost. Searches leave their awards in lanes, without a lock. One
+// goroutine moves them into the book and keeps the book's rows in the ledger. Events take their awards out.
+type awardsOut struct {
+	lanes   *outstanding.Lanes
+	factors []int64 // position factors of the market
+	ledger  *ledger.Ledger
+	log     *slog.Logger
+	turned  chan struct{} // has an element when some campaign's awards out have changed
+
+	mu      sync.Mutex // guards the fields below; no search takes it
+	book    *outstanding.Book
+	changed map[hexbid.UID]struct{} // campaigns whose awards out have changed
+}
+
+const (
+	drainEvery = 10 * time.Millisecond
+	keepEvery  = time.Second
+)
+
+// newAwardsOut goes on with what the ledger has kept of awards that are still out.
+func newAwardsOut(config *Config) (*awardsOut, error) {
+	o := &awardsOut{lanes: outstanding.NewLanes(runtime.GOMAXPROCS(0)), factors: config.Market.PositionFactors,
+		ledger: config.Ledger, log: config.Log, turned: make(chan struct{}, 1), changed: map[hexbid.UID]struct{}{}}
+	view, err := o.ledger.View()
+	if err != nil {
+		return nil, err
+	}
+	defer view.Close()
+	book, unread, err := outstanding.Restore(config.ClickExpiry, o.now(), func(visit journal.Visit) error {
+		return view.Scan(journal.Outstanding, nil, nil, visit)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if unread > 0 {
+		o.log.Warn("some estimates of awards still out cannot be read and are left out", "rows", unread)
+	}
+	o.book = book
+	return o, nil
+}
+
+func (o *awardsOut) now() int64 { return o.ledger.Now().UnixMilli() }
+
+// follow drains the lanes and keeps the rows until the context ends. The last rows say that this was in order.
+func (o *awardsOut) follow(ctx context.Context) {
+	drain, keep := time.NewTicker(drainEvery), time.NewTicker(keepEvery)
+	defer drain.Stop()
+	defer keep.Stop()
+	kept := true
+	for {
+		select {
+		case <-drain.C:
+			o.drain()
+		case <-keep.C:
+			kept = o.keep(false, kept)
+		case <-ctx.Done():
+			o.drain()
+			o.keep(true, kept)
+			return
+		}
+	}
+}
+
+// drain moves the awards of searches into the book.
+func (o *awardsOut) drain() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.book.Advance(o.now())
+	o.lanes.Drain(func(a *outstanding.Award) {
+		o.book.Add(a)
+		o.changed[a.Campaign] = struct{}{}
+	}, o.book.AddSpilled)
+	o.turn()
+}
+
+// turn tells that campaigns have changed. The caller holds the lock.
+func (o *awardsOut) turn() {
+	if len(o.changed) == 0 {
+		return
+	}
+	select {
+	case o.turned <- struct{}{}:
+	default:
+	}
+}
+
+// takeChanged returns the campaigns whose awards out have changed since the last call.
+func (o *awardsOut) takeChanged() []hexbid.UID {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	uids := make([]hexbid.UID, 0, len(o.changed))
+	for uid := range o.changed {
+		uids = append(uids, uid)
+	}
+	clear(o.changed)
+	return uids
+}
+
+// keep writes the rows that changed. It logs the first of several failures, and returns whether it succeeded.
+func (o *awardsOut) keep(stopping, before bool) bool {
+	o.mu.Lock()
+	rows := o.book.Rows(stopping)
+	o.mu.Unlock()
+	err := o.ledger.KeepOutstanding(rows)
+	if err != nil && before {
+		o.log.Warn("the expected spend of awards still out cannot be kept", "error", err)
+	}
+	return err == nil
+}
+
+// campaign returns what the awards of a campaign that are still out will cost.
+func (o *awardsOut) campaign(uid hexbid.UID) outstanding.Out {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.book.Campaign(uid)
+}
+
+// advertiser returns what the awards of an advertiser that are still out will cost.
+func (o *awardsOut) advertiser(uid hexbid.UID) outstanding.Out {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.book.Advertiser(uid)
+}
+
+// of returns what the estimate keeps of an award. It is on the path of searches.
+func (o *awardsOut) of(a *auction.Award, advertiser hexbid.UID) outstanding.Award {
+	e := &a.Entry
+	return outstanding.Award{Campaign: e.CampaignUID, Advertiser: advertiser, Pricing: e.Pricing,
+		Price:  outstanding.PriceOfEvent(e.Pricing, a.Price),
+		Chance: outstanding.Chance(e.Pricing, e.QualityPPM, a.Slot, o.factors)}
+}
+
+// happened takes the award of an event out, once the event is recorded for the first time. Events that nobody pays for
+// change nothing: impressions of CPC awards, clicks of CPM awards whose impression was recorded, conversions and claims.
+func (o *awardsOut) happened(a *token.Award, kind hexbid.EventKind, outcome hexbid.EventOutcome) {
+	billable := outcome == hexbid.EventCharged || outcome == hexbid.EventBudgetExhausted
+	pricing := a.Basis.Pricing
+	switch {
+	case !fold.UsesUp(outcome) || a.Slot < 1 || a.Slot > len(o.factors):
+		return
+	case pricing == hexbid.CPC && kind == hexbid.Click:
+	case pricing == hexbid.CPM && kind == hexbid.Impression:
+	case pricing == hexbid.CPM && kind == hexbid.Click && billable: // it implies its impression
+	default:
+		return
+	}
+	award := outstanding.Award{Campaign: a.Campaign, Advertiser: a.Advertiser, Pricing: pricing,
+		Price:  outstanding.PriceOfEvent(pricing, a.Price),
+		Chance: outstanding.Chance(pricing, a.Basis.QualityPPM, a.Slot, o.factors)}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.book.Happen(&award, a.IssuedAt.UnixMilli(), billable)
+	o.changed[a.Campaign] = struct{}{}
+	o.turn()
+}
