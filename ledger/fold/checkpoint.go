@@ -155,7 +155,7 @@ type loader struct {
 // load makes the books of a point from the rows that scan hands out.
 func load(at Point, want Digest, scan func(take func(t journal.Table, key, value []byte) error) error) (*Books, error) {
 	l := &loader{Books: New()}
-	l.last, l.at, l.uses.minute = at, at.At, at.At/minuteMicros
+	l.last, l.at = at, at.At
 	if err := scan(l.take); err != nil {
 		return nil, err
 	}

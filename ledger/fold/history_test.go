@@ -330,7 +330,10 @@ func (h *history) checkpoint() {
 func (h *history) epoch() {
 	e := &Epoch{Number: h.books.Epoch().Number + 1, Abandons: !h.one(4)}
 	if !e.Abandons {
-		e.IssuedBefore = h.wall/1000 + h.Int64N(2)
+		e.IssuedBefore = h.wall / 1000
+		if len(h.tokens) > 0 && h.one(2) { // the very instant that a token was issued at, or the next
+			e.IssuedBefore = h.tokens[max(0, len(h.tokens)-1-h.IntN(6))].issuedMS + h.Int64N(2)
+		}
 	}
 	h.model.refused = max(h.model.refused, e.IssuedBefore)
 	h.write(e, nil)

@@ -118,7 +118,7 @@ func TestARecordThatDoesNotFollowIsRefused(t *testing.T) {
 		"a record later":           func(_ *desk, r *Record) { r.Sequence++ },
 		"another hash before":      func(_ *desk, r *Record) { r.Previous[31] ^= 1 },
 		"an earlier stamp":         func(_ *desk, r *Record) { r.At-- },
-		"a charge in another hour": func(_ *desk, r *Record) { r.At += hourMicros },
+		"a charge in another hour": func(_ *desk, r *Record) { r.At += 25 * minuteMicros },
 		"a date behind":            func(_ *desk, r *Record) { r.Body.ruling().Date-- },
 		"a posting date behind":    func(_ *desk, r *Record) { r.Body.ruling().Posted-- },
 		"a used token":             func(_ *desk, r *Record) { r.Body.(*Event).Token.Sequence = 1 },

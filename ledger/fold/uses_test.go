@@ -19,10 +19,10 @@ type desk struct {
 	batch *journal.Batch
 }
 
-// openDesk opens books at midnight UTC with campaign 1 of advertiser 2.
+// openDesk opens books at twenty to one in the morning, UTC, with campaign 1 of advertiser 2.
 func openDesk(t testing.TB) *desk {
 	d := &desk{TB: t, Books: New(), batch: new(journal.Batch)}
-	d.Advance(historyStart/hourMicros/24*hourMicros*24, d.batch)
+	d.Advance(historyStart/hourMicros/24*hourMicros*24+40*minuteMicros, d.batch)
 	d.write(&Epoch{Number: 1})
 	d.write(&Terms{Campaign: 1, Advertiser: 2, DailyBudget: 1 << 50, Zone: "Asia/Shanghai", Version: 1,
 		Coupons: []Coupon{{Total: 1 << 40, ValidUntil: 1 << 45}}})
