@@ -107,7 +107,11 @@ func (x *Indexer) takeWaiting(taken []handIn) []handIn {
 }
 
 func (x *Indexer) takeCall(call handIn) handIn {
-	x.take(call.owner, call.updates)
-	x.takeAdvertisers(call.advertisers)
+	for _, index := range [...]*index{x.index, x.next} {
+		if index != nil {
+			index.take(call.owner, call.updates)
+			index.takeAdvertisers(call.advertisers)
+		}
+	}
 	return call
 }

@@ -15,24 +15,34 @@ type Indexer struct {
 	clock     func() time.Time // the index uses it too; Run may replace the index while callers ask for the time
 	published atomic.Pointer[Snapshot]
 	wanted    chan struct{} // signals that a publication is due though nothing has arrived
+	gate      Gate
 	handIns   chan handIn   // the door, without a buffer, so that a caller who waits may still give up
 	ended     chan struct{} // closed when Run returns
 
 	waiting sync.Mutex    // guards advance
 	advance chan struct{} // closed and replaced at every publication
 
-	*index      // of Load and Run's goroutine alone
+	*index             // of Load and Run's goroutine alone
+	next        *index // the index that takes the present one's place when its version passes the gate; or nil
 	publishedAt time.Time
 }
+
+// Gate waits until searches may see the changes of the catalogue up to a version. Its error is the context's. It lets
+// versions through in order, so a version that has passed keeps passing. Hand-ins do not go through the gate.
+type Gate func(ctx context.Context, version uint64) error
 
 // NewIndexer makes an indexer with an empty snapshot. The market must be
 // valid.
 func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Indexer {
-	x := &Indexer{clock: clock, wanted: make(chan struct{}, 1), handIns: make(chan handIn), ended: make(chan struct{}),
+	open := func(context.Context, uint64) error { return nil }
+	x := &Indexer{clock: clock, gate: open, wanted: make(chan struct{}, 1), handIns: make(chan handIn), ended: make(chan struct{}),
 		advance: make(chan struct{}), index: newIndex(market, clock, log, newLiveStates(), newBalances())}
 	x.publish()
 	return x
 }
+
+// GateBy sets the gate that changes go through. Without one they go through at once. Call it before Load.
+func (x *Indexer) GateBy(gate Gate) { x.gate = gate }
 
 // Snapshot returns the market as last published.
 func (x *Indexer) Snapshot() *Snapshot { return x.published.Load() }
@@ -41,7 +51,11 @@ func (x *Indexer) Snapshot() *Snapshot { return x.published.Load() }
 // there. A record that cannot be indexed is logged and left out.
 func (x *Indexer) Load(ctx context.Context, from Catalogue) error {
 	started := time.Now()
-	if err := x.load(ctx, from); err != nil {
+	err := x.load(ctx, from)
+	if err == nil {
+		err = x.gate(ctx, x.version)
+	}
+	if err != nil {
 		return fmt.Errorf("indexing the catalogue: %w", err)
 	}
 	x.publish()
@@ -87,20 +101,49 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// loadAnew indexes the catalogue again beside the present index, and switches to the new index once it is whole. Until
-// then both are in memory, and hand-ins wait. The new index takes over all states handed in.
+// loadAnew indexes the catalogue again beside the present index, and switches to the new index once it is whole and its
+// version has passed the gate. Until then both are in memory. Hand-ins wait until the new index is whole. It takes over
+// all states handed in.
 func (x *Indexer) loadAnew(ctx context.Context, from Catalogue) error {
 	started := time.Now()
 	fresh := newIndex(x.market, x.clock, x.log, x.live.reopened(), x.reopenedBalances())
-	fresh.publications = x.publications
 	if err := fresh.load(ctx, from); err != nil {
 		x.log.Error("the catalogue cannot be indexed anew", "error", err)
 		return err
 	}
+	x.next = fresh
+	err := x.goOnUntilPassed(ctx, fresh.version)
+	if x.next = nil; err != nil {
+		return err
+	}
+	fresh.publications = x.publications
 	x.index = fresh
 	x.publish()
 	x.logLoaded(started)
 	return nil
+}
+
+// goOnUntilPassed keeps the present index going, without changes of the catalogue, until a version passes the gate. The
+// gate may stay shut for hours. Searches need the schedules of the present quarter hour all the same, and hand-ins go to
+// both indexes. Its error is the context's.
+func (x *Indexer) goOnUntilPassed(ctx context.Context, version uint64) error {
+	passed := make(chan error, 1)
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	waiting.Go(func() {
+		passed <- x.gate(ctx, version)
+		x.want()
+	})
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-passed:
+			return err
+		default:
+			x.turn(nil, tick.C)
+		}
+	}
 }
 
 // follow applies the changes after the indexed version, publishing once for each batch. It also publishes when a
@@ -117,7 +160,7 @@ func (x *Indexer) follow(ctx context.Context, from Catalogue) error {
 		defer close(updates)
 		s := supply{catalogue: from, log: x.log}
 		ended = s.run(ctx, func(ctx context.Context, send func(*parcel) error) error { return s.follow(ctx, after, send) },
-			handOn(ctx, updates))
+			handOn(ctx, x.gate, updates))
 	})
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -126,10 +169,13 @@ func (x *Indexer) follow(ctx context.Context, from Catalogue) error {
 	return ended
 }
 
-// handOn sends the updates of parcels one by one.
-func handOn(ctx context.Context, to chan<- *update) func(*parcel) error {
+// handOn sends the updates of parcels one by one, each when it has passed the gate.
+func handOn(ctx context.Context, gate Gate, to chan<- *update) func(*parcel) error {
 	return func(p *parcel) error {
 		for i := range p.updates {
+			if err := gate(ctx, p.updates[i].version); err != nil {
+				return err
+			}
 			select {
 			case to <- &p.updates[i]:
 			case <-ctx.Done():

@@ -371,3 +371,83 @@ func TestWhatWasHandedInOutlivesIndexingAnew(t *testing.T) {
 		t.Errorf("handed in afterwards: %+v", state)
 	}
 }
+
+// gateOf is a gate that a test opens.
+type gateOf struct {
+	mu     sync.Mutex // guards the fields below
+	upTo   uint64
+	opened chan struct{}
+}
+
+func (g *gateOf) pass(ctx context.Context, version uint64) error {
+	for {
+		g.mu.Lock()
+		passed, opened := version <= g.upTo, g.opened
+		g.mu.Unlock()
+		if passed {
+			return nil
+		}
+		select {
+		case <-opened:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (g *gateOf) open(upTo uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.upTo = upTo
+	close(g.opened)
+	g.opened = make(chan struct{})
+}
+
+// TestSearchesSeeNoChangeBeforeItPassesTheGate, and hand-ins do not wait for it. When the feed ends meanwhile, the index
+// is loaded anew, and goes on as it is until the gate opens.
+func TestSearchesSeeNoChangeBeforeItPassesTheGate(t *testing.T) {
+	for name, ends := range map[string]bool{"the feed goes on": false, "the index is loaded anew": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWatched()
+			w.putOwner(t)
+			first := mustCommit(t, w, []store.Step{{Put: &store.Record{Resource: supplied(0)}}})
+			var clock atomic.Int64
+			clock.Store(testStart.UnixNano())
+			market := DefaultMarket()
+			x := NewIndexer(&market, func() time.Time { return time.Unix(0, clock.Load()) }, slog.New(slog.DiscardHandler))
+			gate := &gateOf{upTo: first.Version, opened: make(chan struct{})}
+			x.GateBy(gate.pass)
+			if err := x.Load(context.Background(), w); err != nil {
+				t.Fatal(err)
+			}
+			tape := store.NewTape(first.Version, nil)
+			watches := 0
+			w.watch = func(after uint64) *store.Feed {
+				if watches++; watches == 1 && ends {
+					return tape.Feed(after)
+				}
+				return w.Memory.Watch(after)
+			}
+			runs(t, x, w)
+			second := mustCommit(t, w, []store.Step{{Put: &store.Record{Resource: supplied(1)}}})
+			tape.Close(hexbid.Errorf(hexbid.DataLoss, "data", "a file is damaged"))
+			uid := first.Puts[0].Meta().UID
+			for round := range 3 { // into other quarter hours
+				clock.Store(testStart.Add(time.Duration(round) * time.Hour).UnixNano())
+				if _, _, err := x.SnapshotNow(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+				x.handInAll(t, []worth{{campaign: uid, pacingPPM: int64(round), qualityPPM: 77}})
+				live, _ := x.Snapshot().LiveState(uid)
+				if live.PacingPPM != int64(round) || x.Snapshot().Version != first.Version {
+					t.Fatalf("round %d: %+v at version %d, which should be %d", round, live, x.Snapshot().Version, first.Version)
+				}
+			}
+			gate.open(second.Version)
+			waitFor(t, x, second.Version)
+			if live, _ := x.Snapshot().LiveState(uid); live.PacingPPM != 2 || x.Snapshot().Campaigns != 2 {
+				t.Errorf("afterwards %+v, %d campaigns", live, x.Snapshot().Campaigns)
+			}
+		})
+	}
+}

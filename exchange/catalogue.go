@@ -29,9 +29,10 @@ func (e *Exchange) List(ctx context.Context, q store.ListQuery,
 	return e.store.List(ctx, q, func(r store.Record) bool { return visit(r.Resource) })
 }
 
-// Create adds a resource. It returns when the write is durable and searchable. If the context ends between the two,
-// Create still succeeds, because nothing undoes the write; Searchable tells the caller. With validateOnly it checks
-// everything and changes nothing.
+// Create adds a resource. It returns when the write is durable, its budget and status are in the ledger, and searches
+// see it. If the context ends before searches do, Create still succeeds, because nothing undoes the write; Searchable
+// tells the caller. If the ledger does not have it by then, the error is Unavailable, and the write stays stored. With
+// validateOnly it checks everything and changes nothing.
 func (e *Exchange) Create(ctx context.Context, r hexbid.Resource, validateOnly bool) (hexbid.Resource, error) {
 	if err := admit(ctx); err != nil {
 		return nil, err
@@ -119,7 +120,9 @@ func (e *Exchange) put(ctx context.Context, d *draft, present store.Record,
 		keepUID(d.resource, present)
 		return d.resource, nil
 	}
-	_ = e.indexer.WaitFor(ctx, change.Version) // the write is durable either way
+	if err := e.searchable(ctx, change.Version); err != nil {
+		return nil, err
+	}
 	return change.Puts[0].Resource, nil
 }
 
@@ -149,7 +152,7 @@ func (s *stamp) group(steps ...store.Step) store.Group {
 
 // commit commits a group, or with validateOnly judges it. If the context has already ended, commit changes nothing.
 func (e *Exchange) commit(ctx context.Context, g store.Group, validateOnly bool) (store.Change, error) {
-	commit := e.store.Commit
+	commit := e.commitGroups
 	if validateOnly {
 		commit = e.store.Judge
 	}
@@ -158,6 +161,25 @@ func (e *Exchange) commit(ctx context.Context, g store.Group, validateOnly bool)
 		return store.Change{}, err
 	}
 	return e.told(ctx, &g, &outcomes[0])
+}
+
+// commitGroups commits groups, unless the ledger cannot take what they change.
+func (e *Exchange) commitGroups(ctx context.Context, groups []store.Group) ([]store.Outcome, error) {
+	if err := e.terms.admit(); err != nil {
+		return nil, err
+	}
+	return e.store.Commit(ctx, groups)
+}
+
+// searchable waits until the ledger has a version of the catalogue and searches see it. It fails if the ledger does not
+// take the version, because the limits of that version are then not in force. If the context ends while only searches
+// are behind, it succeeds: nothing undoes the write any more.
+func (e *Exchange) searchable(ctx context.Context, version uint64) error {
+	if err := e.terms.settle(ctx, version); err != nil {
+		return err
+	}
+	_ = e.indexer.WaitFor(ctx, version)
+	return nil
 }
 
 // present returns the record of a name, the zero Record when there is none.
@@ -279,7 +301,7 @@ func checkExists(field, name string, exists func(name string) (bool, error)) err
 }
 
 // Delete removes a resource that nothing else needs. It returns when no search finds the resource any more. If the
-// context ends earlier, it returns when the deletion is durable. The operator's verdict on a place stays.
+// context ends earlier, it returns as Create does. The operator's verdict on a place stays.
 func (e *Exchange) Delete(ctx context.Context, name string, ifVersion uint64, validateOnly bool) error {
 	if err := admit(ctx); err != nil {
 		return err
@@ -300,10 +322,10 @@ func (e *Exchange) Delete(ctx context.Context, name string, ifVersion uint64, va
 		if cameBetween(err, try) && len(g.Conditions) > 0 {
 			continue
 		}
-		if err == nil && !validateOnly {
-			_ = e.indexer.WaitFor(ctx, change.Version) // the deletion is durable either way
+		if err != nil || validateOnly {
+			return err
 		}
-		return err
+		return e.searchable(ctx, change.Version)
 	}
 }
 

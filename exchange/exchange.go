@@ -129,6 +129,7 @@ type Exchange struct {
 
 	trials trials
 	// Without a ledger these are nil.
+	terms     *terms
 	alerts    *alerts
 	awardsOut *awardsOut
 
@@ -141,6 +142,19 @@ const exhaustiveInLine = 64
 
 // Open loads a store and starts to follow it. Close the exchange before the store.
 func Open(ctx context.Context, config Config, s store.Store, keys *token.Keys) (*Exchange, error) {
+	if config.Ledger == nil {
+		return openWith(ctx, config, s, keys, nil)
+	}
+	return openWith(ctx, config, s, keys, config.Ledger)
+}
+
+// moneyLedger is what the catalogue and budgets use of a ledger.Ledger.
+type moneyLedger interface {
+	termsLedger
+}
+
+// openWith is Open with a ledger, nil for none.
+func openWith(ctx context.Context, config Config, s store.Store, keys *token.Keys, l moneyLedger) (*Exchange, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
@@ -153,18 +167,21 @@ func Open(ctx context.Context, config Config, s store.Store, keys *token.Keys) (
 		indexer:    bidder.NewIndexer(&config.Market, config.Clock, config.Log),
 		exhaustive: newTurns(max(1, runtime.GOMAXPROCS(0)/4), exhaustiveInLine)}
 	e.scratch.New = func() any { return e.newScratch() }
-	if err := e.load(ctx); err != nil {
-		cache.close()
+	follow, stop := context.WithCancel(context.Background())
+	e.stop = stop
+	if l != nil {
+		e.terms = newTerms(s, l, config.Log)
+	}
+	if err := e.load(ctx, follow); err != nil {
+		e.Close()
 		return nil, err
 	}
 	if config.Ledger != nil {
 		if err := e.openMoney(); err != nil {
-			cache.close()
+			e.Close()
 			return nil, err
 		}
 	}
-	follow, stop := context.WithCancel(context.Background())
-	e.stop = stop
 	e.running.Go(func() { e.indexer.Run(follow, s) })
 	if e.alerts != nil {
 		e.running.Go(func() { e.alerts.follow(follow) })
@@ -183,8 +200,16 @@ func (e *Exchange) openMoney() (err error) {
 	return err
 }
 
-// load indexes live states and the catalogue.
-func (e *Exchange) load(ctx context.Context) error {
+// load brings the ledger up to the catalogue, and indexes live states and the catalogue. What it starts ends with the
+// context follow.
+func (e *Exchange) load(ctx, follow context.Context) error {
+	if e.terms != nil {
+		if err := e.terms.open(ctx); err != nil {
+			return fmt.Errorf("bringing the ledger up to the catalogue: %w", err)
+		}
+		e.running.Go(func() { e.terms.run(follow) })
+		e.indexer.GateBy(e.terms.pass)
+	}
 	if e.config.LiveStates != nil {
 		if err := e.config.LiveStates(ctx, e.indexer.HandInFirst); err != nil {
 			return fmt.Errorf("handing in live states: %w", err)

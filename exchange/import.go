@@ -162,11 +162,17 @@ func (b *Batch) Commit(ctx context.Context) {
 }
 
 // Outcomes waits until the stored rows are searchable and returns the outcomes, as Import documents. If the context
-// ends earlier, the rows remain stored, and their outcomes say so in a notice.
+// ends earlier, the rows remain stored, and their outcomes say so in a notice. A row whose budget and status the ledger
+// does not have by then is stored too, but its outcome is an error.
 func (b *Batch) Outcomes(ctx context.Context) []Outcome {
+	e := b.upload.exchange
 	var searchable error
 	if b.version > 0 {
-		searchable = b.upload.exchange.indexer.WaitFor(ctx, b.version)
+		if searchable = e.terms.settle(ctx, b.version); searchable != nil {
+			b.rejectUnsettled(searchable)
+		} else {
+			searchable = e.indexer.WaitFor(ctx, b.version)
+		}
 	}
 	outcomes := make([]Outcome, len(b.rows))
 	for i := range b.rows {
@@ -179,6 +185,17 @@ func (b *Batch) Outcomes(ctx context.Context) []Outcome {
 		outcomes[i] = b.rows[i].outcome
 	}
 	return outcomes
+}
+
+// rejectUnsettled rejects the stored rows that the ledger does not have.
+func (b *Batch) rejectUnsettled(err error) {
+	for i := range b.rows {
+		r := &b.rows[i]
+		if stored := b.accepted[r.name()]; r.isStored() && stored != nil &&
+			!b.upload.exchange.terms.has(stored.Metadata().Version) {
+			r.reject(err)
+		}
+	}
 }
 
 // show puts the resource, as the batch has stored it, into the outcome of an accepted row, and adds its notices.

@@ -28,7 +28,9 @@ func (e *Exchange) Review(ctx context.Context, name string, ifVersion uint64,
 	if err != nil {
 		return nil, err
 	}
-	_ = e.indexer.WaitFor(ctx, place.Metadata().Version) // the verdict is durable either way
+	if err := e.searchable(ctx, place.Metadata().Version); err != nil {
+		return nil, err
+	}
 	return place, nil
 }
 
@@ -65,7 +67,7 @@ func (e *Exchange) judgeAhead(ctx context.Context, name string, state hexbid.Rev
 	place := e.reviewing(ctx, &present, state)
 	place.Conditions = []store.Condition{{Name: name, Is: store.HasVerdict, Version: store.InThisCommit}}
 	groups := []store.Group{verdict, place}
-	outcomes, err := e.store.Commit(ctx, groups)
+	outcomes, err := e.commitGroups(ctx, groups)
 	if err != nil {
 		return nil, err
 	}

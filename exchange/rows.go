@@ -22,7 +22,7 @@ func (b *Batch) storeRows(ctx context.Context) {
 		if len(p.groups) == 0 {
 			return
 		}
-		outcomes, err := b.upload.exchange.store.Commit(ctx, p.groups)
+		outcomes, err := b.upload.exchange.commitGroups(ctx, p.groups)
 		if err != nil {
 			b.rejectUndecided(ctx, err)
 			return
