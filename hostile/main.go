@@ -1,8 +1,10 @@
 // Command hostile attacks the real program. It starts hexbid as a second process on loopback with a temporary data
-// folder, and runs one attack after another: slow senders, floods, bombs, noise, kills, races, damaged files. Meanwhile
-// bystanders search and write. The command counts violations of these rules, and never judges times:
+// folder, and runs one attack after another: slow senders, floods, bombs, forged and repeated events, noise, kills,
+// races, damaged files. Meanwhile bystanders search and write. The command counts violations of these rules, and never
+// judges times:
 //
 //   - a bystander's answer is right, and idle callers never cause a refusal;
+//   - an event is charged once and as the rules say, and the ledger has what clients were answered;
 //   - no call ends in INTERNAL, and no panic is in the server's log;
 //   - memory stays below a cap;
 //   - after each attack the service answers as before;
@@ -74,6 +76,7 @@ var attacks = []attack{
 	{"place-bombs", placeBombs},
 	{"word-bombs", wordBombs},
 	{"call-floods", callFloods},
+	{"events", events},
 	{"fuzz", fuzz},
 	{"kills", kills},
 	{"races", races},
