@@ -66,7 +66,7 @@ func (a *alerts) evaluateFlipped(ctx context.Context) error {
 		if len(uids) == 0 {
 			return nil
 		}
-		standings, err := standingsOf(ctx, a.ledger, uids)
+		standings, err := a.ledger.Standings(ctx, uids)
 		if err != nil {
 			return err
 		}

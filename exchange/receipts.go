@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/receipt"
 )
 
@@ -69,7 +68,7 @@ func (b *books) gone(s *receipt.Statement) (map[hexbid.UID]bool, error) {
 		for _, c := range s.Campaigns[first:min(first+standingsAtOnce, len(s.Campaigns))] {
 			uids = append(uids, c.Campaign)
 		}
-		standings, err := standingsOf(b.ctx, b.ledger, uids)
+		standings, err := b.ledger.Standings(b.ctx, uids)
 		if err != nil {
 			return nil, err
 		}
@@ -155,19 +154,4 @@ func (e *Exchange) Roots(ctx context.Context, start, end time.Time, limit int) (
 	}
 	defer b.close()
 	return receipt.Roots(b.view, start, end, limit)
-}
-
-// standingsOf returns how campaigns stand. It leaves out uids that the ledger does not know.
-func standingsOf(ctx context.Context, l *ledger.Ledger, uids []hexbid.UID) (out []ledger.Standing, err error) {
-	for _, uid := range uids {
-		s, err := l.Campaign(ctx, uid)
-		if hexbid.KindOf(err) == hexbid.NotFound && err != nil {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, s)
-	}
-	return out, nil
 }

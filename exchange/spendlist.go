@@ -80,7 +80,7 @@ func (b *books) standings(of, after hexbid.UID, limit int) (page []ledger.Standi
 		if uids, err = b.members(of, after, limit); err != nil || len(uids) == 0 {
 			return nil, 0, err
 		}
-		page, err = standingsOf(b.ctx, b.ledger, uids)
+		page, err = b.ledger.Standings(b.ctx, uids)
 		looked, next = len(uids), uids[len(uids)-1]
 	}
 	if looked < limit {

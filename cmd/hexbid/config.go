@@ -12,10 +12,13 @@ import (
 type ServeConfig struct {
 	Listen            string        `help:"Address of the gRPC port." default:"127.0.0.1:7600" env:"HEXBID_LISTEN"`
 	MetricsListen     string        `help:"Loopback address of /metrics; empty for none." default:"127.0.0.1:7601" env:"HEXBID_METRICS_LISTEN"`
-	Data              string        `help:"Folder of the catalogue and the keys; empty keeps everything in memory." placeholder:"DIR" env:"HEXBID_DATA"`
+	Data              string        `help:"Folder of the catalogue, the ledger and the keys; empty keeps everything in memory." placeholder:"DIR" env:"HEXBID_DATA"`
 	Demo              bool          `help:"Fill an empty catalogue with the demo market of Hangzhou." env:"HEXBID_DEMO"`
 	Keys              string        `help:"Key file of the tokens; DATA/keys by default. Read again when it changes." placeholder:"FILE" env:"HEXBID_KEYS"`
 	AcceptLoss        bool          `help:"Start although acknowledged writes are lost, or keys that sealed tokens, as a start without this flag reported. For one start only: refused when nothing is lost."`
+	LedgerDays        int           `help:"Days that events which cost nothing keep their records in the ledger; later their totals by the hour stay. Charges stay for good." default:"400" env:"HEXBID_LEDGER_DAYS"`
+	StatementZone     string        `name:"statement-zone" help:"Time zone of the dates of balances and statements; campaigns have their own." default:"Asia/Shanghai" env:"HEXBID_STATEMENT_ZONE"`
+	AllowClockAhead   bool          `help:"Start although the ledger's last record is later than this machine's clock by more than ten seconds. Its days then last longer until the clock has caught up. For one start."`
 	ChangeLogDays     int           `help:"Days that changes of the catalogue stay in the log of changes, from which a follower that fell behind continues." default:"90" env:"HEXBID_CHANGE_LOG_DAYS"`
 	ChangeLogMB       int64         `name:"change-log-mb" help:"Most disk for the log of changes, MiB; beyond it the oldest changes are dropped." default:"1024" env:"HEXBID_CHANGE_LOG_MB"`
 	Currency          string        `help:"Currency of all amounts, recorded in the data folder." default:"CNY" env:"HEXBID_CURRENCY"`
@@ -42,6 +45,7 @@ type ServeConfig struct {
 	MaxReads       int   `help:"Reads of the catalogue worked on at once." default:"256" env:"HEXBID_MAX_READS"`
 	MaxWrites      int   `help:"Writes worked on at once." default:"256" env:"HEXBID_MAX_WRITES"`
 	MaxImports     int   `help:"Batches of uploads worked on at once." default:"32" env:"HEXBID_MAX_IMPORTS"`
+	MaxEvents      int   `help:"Calls and batches of events worked on at once." default:"1024" env:"HEXBID_MAX_EVENTS"`
 	MaxConnections int   `help:"Most connections; a further one replaces the one that has been idle longest." default:"1024" env:"HEXBID_MAX_CONNECTIONS"`
 	MaxWaitingMB   int64 `name:"max-waiting-mb" help:"Memory, MiB, for requests that are still arriving and answers that clients have not read; beyond it the connection that holds the most is closed." default:"512" env:"HEXBID_MAX_WAITING_MB"`
 

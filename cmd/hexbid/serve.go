@@ -18,6 +18,8 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/demo"
 	"github.com/hexbid/hexbid/exchange"
+	"github.com/hexbid/hexbid/ledger"
+	"github.com/hexbid/hexbid/ledger/journal"
 	"github.com/hexbid/hexbid/server"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/store/pebble"
@@ -32,6 +34,8 @@ type Main struct {
 	Log    *slog.Logger
 
 	store          store.Store
+	journal        journal.Journal
+	ledger         *ledger.Ledger
 	keys           *token.Keys
 	exchange       *exchange.Exchange
 	server         *server.Server
@@ -74,6 +78,9 @@ func (m *Main) Open(ctx context.Context) (err error) {
 		return err
 	}
 	if m.keys, err = m.openKeys(ctx); err != nil {
+		return err
+	}
+	if m.journal, err = m.openJournal(ctx); err != nil {
 		return err
 	}
 	if m.Config.AcceptLoss && !m.lossAccepted() {
@@ -121,7 +128,7 @@ func (m *Main) openServer() (err error) {
 func limitsOf(c *ServeConfig) server.Limits {
 	l := server.DefaultLimits()
 	l.Searches, l.Reads, l.Writes, l.Imports = c.MaxSearches, c.MaxReads, c.MaxWrites, c.MaxImports
-	l.Connections, l.WaitingBytes = c.MaxConnections, c.MaxWaitingMB<<20
+	l.Events, l.Connections, l.WaitingBytes = c.MaxEvents, c.MaxConnections, c.MaxWaitingMB<<20
 	return l
 }
 
@@ -173,6 +180,7 @@ func (m *Main) Run(ctx context.Context, ready func(address string)) (err error) 
 	if d, ok := m.store.(store.Durable); ok {
 		group.Go(func() { m.server.Follow(ctx, d) })
 	}
+	group.Go(func() { m.server.FollowLedger(ctx, m.ledger) })
 	m.Log.Info("serving", "address", m.Address(), "metrics", m.MetricsAddress(), "data", m.Config.Data)
 	if ready != nil {
 		ready(m.Address())
@@ -193,6 +201,13 @@ func (m *Main) start(ctx context.Context) (err error) {
 	c.Cards, c.CacheBytes, c.Clock, c.Log = wire.Cards{}, m.Config.CacheMB<<20, m.Clock, m.Log
 	if m.Config.Demo {
 		c.Home = &exchange.Home{Name: demo.City, Center: demo.Center, RadiusM: demo.RadiusM}
+	}
+	if m.ledger, err = m.openLedger(ctx); err != nil {
+		return err
+	}
+	c.Ledger, c.Currency = m.ledger, m.Config.Currency
+	if c.StatementZone, err = statementZone(&m.Config); err != nil {
+		return err
 	}
 	if m.exchange, err = exchange.Open(ctx, c, m.store, m.keys); err != nil {
 		return err
@@ -245,11 +260,17 @@ func (m *Main) serveMetrics(ctx context.Context, group *sync.WaitGroup) {
 	})
 }
 
-// close releases everything that is open, the exchange before its store.
+// close releases everything that is open: the exchange before its ledger and its store, the ledger before its journal.
 func (m *Main) close() error {
 	var errs []error
 	if m.exchange != nil {
 		m.exchange.Close()
+	}
+	if m.ledger != nil {
+		errs = append(errs, m.ledger.Close())
+	}
+	if m.journal != nil {
+		errs = append(errs, m.journal.Close())
 	}
 	if m.store != nil {
 		errs = append(errs, m.store.Close())

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/ledger"
+	"github.com/hexbid/hexbid/ledger/journal"
+)
+
+// openJournal opens the journal that the ledger writes to: that of the data folder, or one in memory.
+func (m *Main) openJournal(context.Context) (journal.Journal, error) {
+	return journal.NewMemory(), nil
+}
+
+// openLedger opens the ledger. It replays the records after the last checkpoint.
+func (m *Main) openLedger(ctx context.Context) (*ledger.Ledger, error) {
+	zone, err := statementZone(&m.Config)
+	if err != nil {
+		return nil, err
+	}
+	retention, err := ledgerRetention(&m.Config)
+	if err != nil {
+		return nil, err
+	}
+	start := m.Clock()
+	return ledger.Open(ctx, ledger.Options{Journal: m.journal, Wall: m.Clock,
+		Monotonic: func() time.Duration { return m.Clock().Sub(start) }, // of time.Now it reads the monotonic clock
+		Zone:      zone, Retention: retention, AllowAhead: m.Config.AllowClockAhead, Log: m.Log})
+}
+
+// statementZone returns the time zone of the dates of balances and statements.
+func statementZone(c *ServeConfig) (*time.Location, error) {
+	zone, err := time.LoadLocation(c.StatementZone)
+	if err != nil {
+		return nil, hexbid.Invalidf("statement-zone", "%q is not a time zone: use a name of the IANA database, as in "+
+			"Asia/Shanghai", hexbid.Shorten(c.StatementZone))
+	}
+	return zone, nil
+}
+
+// ledgerRetention returns how long events that cost nothing keep their records. First answers to events are read from
+// records, so it is longer than a token admits a conversion.
+func ledgerRetention(c *ServeConfig) (time.Duration, error) {
+	const fewestDays, mostDays = 10, 36_500
+	if c.LedgerDays < fewestDays || c.LedgerDays > mostDays {
+		return 0, hexbid.Invalidf("ledger-days", "%d is out of range: use %d to %d", c.LedgerDays, fewestDays, mostDays)
+	}
+	return time.Duration(c.LedgerDays) * 24 * time.Hour, nil
+}
