@@ -105,7 +105,8 @@ type purse struct {
 type datesOf map[uint64]string
 
 // walk follows the ledger's order of an advertiser's records and judges each by the rules alone: an event costs its
-// whole price or nothing, and costs nothing exactly when the price is above what is left.
+// whole price or nothing, and costs nothing exactly when the price is above what is left. Without dates it judges no
+// daily budget, because a charge near midnight may belong to either day.
 func walk(a *advertiser, dates datesOf, tell report) *purse {
 	p := &purse{spentOn: map[*campaign]map[string]int64{}, totals: map[*campaign]*totals{}, shown: map[*award]bool{}}
 	for _, c := range a.campaigns {
@@ -159,7 +160,7 @@ func (p *purse) take(e *event, dates datesOf, tell report) {
 	case due > 0 && outcome == exhausted && paid == 0:
 		t.exhausted++
 		t.freeMicros += due
-		p.spare(e, due, tell)
+		p.spare(e, dates, due, tell)
 	default:
 		tell(wrong, "%s of %s (record %d) costs %d: %v, charged %d", e.kind, c.name, e.answer.GetSequence(), due, outcome,
 			paid)
@@ -198,7 +199,7 @@ func (p *purse) charge(e *event, dates datesOf, tell report) {
 	t.chargedMicros += paid
 	p.balanceMicros -= paid
 	_, most := c.inForce(e.sent, e.answered)
-	if p.spentOn[c][date] > most.daily {
+	if dates != nil && p.spentOn[c][date] > most.daily {
 		tell(exceeded, "record %d takes %s to %d on %s, above its daily budget of %d", e.answer.GetSequence(), c.name,
 			p.spentOn[c][date], date, most.daily)
 	}
@@ -212,12 +213,12 @@ func (p *purse) charge(e *event, dates datesOf, tell report) {
 }
 
 // spare checks that an event that was free had to be: its price was above what was left of some limit.
-func (p *purse) spare(e *event, due int64, tell report) {
+func (p *purse) spare(e *event, dates datesOf, due int64, tell report) {
 	c := e.award.campaign
 	first, last := dateIn(c.zone, e.sent), dateIn(c.zone, e.answered)
 	least, _ := c.inForce(e.sent, e.answered)
 	switch {
-	case first != last, due > least.daily-p.spentOn[c][first], due > least.total-p.totals[c].chargedMicros,
+	case first != last, dates == nil, due > least.daily-p.spentOn[c][first], due > least.total-p.totals[c].chargedMicros,
 		c.owner.prepaid && due > p.balanceMicros:
 	default:
 		tell(wrong, "record %d of %s is free, and %d was left of the day, %d in all, %d of the balance; it costs %d",

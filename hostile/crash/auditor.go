@@ -29,8 +29,9 @@ func (a *auditor) newID() string {
 	return fmt.Sprintf("e-%d", a.next)
 }
 
-// offer puts the results of a search where reporters find them.
-func (a *auditor) offer(results []*pb.SponsoredResult) {
+// offer puts the results of a search that began at some instant where reporters find them. It leaves out results that
+// may be of a campaign that was deleted and made again meanwhile, because nobody could tell of which of the two.
+func (a *auditor) offer(results []*pb.SponsoredResult, began time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, r := range results {
@@ -39,7 +40,7 @@ func (a *auditor) offer(results []*pb.SponsoredResult) {
 			a.tally.fall(wrong, "a search returned %s, which nobody has made", r.GetCampaign())
 			continue
 		}
-		if len(c.waiting) < mostWaiting {
+		if len(c.waiting) < mostWaiting && !c.removing && c.made.Before(began) {
 			one := &award{campaign: c, token: r.GetToken(), priceMicros: r.GetPriceMicros(), model: r.GetPricingModel()}
 			c.waiting, c.awards = append(c.waiting, one), append(c.awards, one)
 		}
@@ -55,7 +56,7 @@ func (a *auditor) full() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, c := range a.byName {
-		if len(c.waiting) < mostWaiting/2 {
+		if len(c.waiting) < mostWaiting/2 && !c.removing {
 			return false
 		}
 	}
@@ -154,7 +155,7 @@ func (a *auditor) unsettled() map[*campaign]*edit {
 	defer a.mu.Unlock()
 	unknown := map[*campaign]*edit{}
 	for _, c := range a.byName {
-		if e := c.edits[len(c.edits)-1]; e.known.IsZero() && !e.never {
+		if e := c.edits[len(c.edits)-1]; !c.removing && e.known.IsZero() && !e.never {
 			unknown[c] = e
 		}
 	}

@@ -21,6 +21,7 @@ const (
 	reporters = 6
 	editors   = 3
 	movers    = 1
+	remakers  = 1
 )
 
 // crowd is everybody who calls the server in one of its lives.
@@ -57,6 +58,7 @@ func (c *crowd) call(ctx context.Context, random *rand.Rand) {
 	repeat(reporters, c.reportSome)
 	repeat(editors, c.editOne)
 	repeat(movers, c.moveOnce)
+	repeat(remakers, c.remakeOnce)
 	group.Wait()
 }
 
@@ -83,10 +85,11 @@ func (c *crowd) searchOnce(ctx context.Context, random *rand.Rand) error {
 		time.Sleep(5 * time.Millisecond)
 		return nil
 	}
+	began := time.Now()
 	response, err := c.search.SearchNearby(asClient(ctx), searchRequest(hosts[random.IntN(len(hosts))]))
 	if err == nil {
 		c.auditor.tally.searches.Add(1)
-		c.auditor.offer(response.GetSponsored())
+		c.auditor.offer(response.GetSponsored(), began)
 	}
 	return err
 }
@@ -117,7 +120,11 @@ func (a *auditor) draw(random *rand.Rand) (batch []*event) {
 	for range 1 + random.IntN(4) {
 		owner := a.advertisers[random.IntN(len(a.advertisers))]
 		c := owner.campaigns[random.IntN(len(owner.campaigns))]
-		for _, one := range c.take(1+random.IntN(3), keptForEdits) {
+		kept := keptForEdits
+		if c.gone {
+			kept = 0
+		}
+		for _, one := range c.take(1+random.IntN(3), kept) {
 			batch = append(batch, a.story(one, random)...)
 		}
 	}

@@ -19,24 +19,24 @@ func (e *era) auditTotals(ctx context.Context) error {
 	for _, owner := range e.auditor.advertisers {
 		want := walk(owner, nil, e.tally.fall)
 		for c, t := range want.totals {
-			t.compare(c.name, totalsOf(have[c.name].GetTotal()), e.tally.fall)
+			t.compare(c.name, totalsOf(have[c.uid].GetTotal()), e.tally.fall)
 		}
 	}
 	return nil
 }
 
-// spends returns what the ledger says of each campaign.
-func (e *era) spends(ctx context.Context) (map[string]*pb.CampaignSpend, error) {
-	have := map[string]*pb.CampaignSpend{}
+// spends returns what the ledger says of each campaign, deleted ones too, by uid.
+func (e *era) spends(ctx context.Context) (map[uint64]*pb.CampaignSpend, error) {
+	have := map[uint64]*pb.CampaignSpend{}
 	for spend, err := range hexbid.Pages(func(token string) ([]*pb.CampaignSpend, string, error) {
 		page, err := e.crowd.ledger.ListCampaignSpend(ctx, &pb.ListCampaignSpendRequest{Parent: "advertisers/-",
-			PageToken: token})
+			ShowDeleted: true, PageToken: token})
 		return page.GetCampaigns(), page.GetNextPageToken(), err
 	}) {
 		if err != nil {
 			return nil, err
 		}
-		have[spend.GetName()] = spend
+		have[spend.GetUid()] = spend
 	}
 	return have, nil
 }
@@ -69,8 +69,8 @@ func (e *era) auditAll(ctx context.Context) error {
 		}
 		want := walk(owner, dates, e.tally.fall)
 		for c, t := range want.totals {
-			t.compare(c.name, totalsOf(have[c.name].GetTotal()), e.tally.fall)
-			e.compareToday(have[c.name], want.spentOn[c])
+			t.compare(c.name, totalsOf(have[c.uid].GetTotal()), e.tally.fall)
+			e.compareToday(have[c.uid], want.spentOn[c])
 		}
 		if err := e.compareAccount(ctx, owner, want); err != nil {
 			return err
@@ -86,7 +86,7 @@ func (e *era) auditAll(ctx context.Context) error {
 func (e *era) charges(ctx context.Context, c *campaign) (map[uint64]ledgerCharge, error) {
 	have := map[uint64]ledgerCharge{}
 	for charge, err := range hexbid.Pages(func(token string) ([]*pb.Charge, string, error) {
-		page, err := e.crowd.ledger.ListCharges(ctx, &pb.ListChargesRequest{Name: c.name, PageSize: hexbid.MaxPageSize,
+		page, err := e.crowd.ledger.ListCharges(ctx, &pb.ListChargesRequest{Uid: c.uid, PageSize: hexbid.MaxPageSize,
 			PageToken: token})
 		return page.GetCharges(), page.GetNextPageToken(), err
 	}) {

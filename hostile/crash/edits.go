@@ -75,23 +75,23 @@ func (c *crowd) editByImport(ctx context.Context, one *campaign, random *rand.Ra
 	return c.reportAtOnce(ctx, one, random)
 }
 
-// claim chooses a campaign that no other editor edits and whose last edit is settled.
+// claim chooses a campaign that is there, that nobody else edits, and whose last edit is settled.
 func (a *auditor) claim(random *rand.Rand) *campaign {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	owner := a.advertisers[random.IntN(len(a.advertisers))]
 	c := owner.campaigns[random.IntN(len(owner.campaigns))]
-	if last := c.edits[len(c.edits)-1]; c.edited || last.known.IsZero() && !last.never {
+	if last := c.edits[len(c.edits)-1]; c.claimed || c.removing || last.known.IsZero() && !last.never {
 		return nil
 	}
-	c.edited = true
+	c.claimed = true
 	return c
 }
 
 func (a *auditor) release(c *campaign) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	c.edited = false
+	c.claimed = false
 }
 
 // nextLimits returns budgets around what is spent: half of them leave nothing or next to nothing.

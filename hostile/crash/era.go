@@ -113,6 +113,13 @@ func (e *era) fill(ctx context.Context) error {
 	for _, edit := range first {
 		e.auditor.settle(edit, true)
 	}
+	for name, c := range e.auditor.byName {
+		found, err := e.crowd.campaigns.GetCampaign(ctx, &pb.GetCampaignRequest{Name: name})
+		if err != nil {
+			return err
+		}
+		c.uid, c.made = found.GetUid(), time.Now()
+	}
 	for _, owner := range e.auditor.advertisers {
 		if owner.prepaid {
 			m := e.auditor.request(&movement{owner: owner, kind: topUp, micros: 30 * yuan})
@@ -129,9 +136,9 @@ func (e *era) fill(ctx context.Context) error {
 func (e *era) killOnce(ctx context.Context, n int) error {
 	calls, cancel := context.WithTimeout(ctx, 2*victim.Patience)
 	defer cancel()
-	left := make(chan struct{})
+	left, seeds := make(chan struct{}), rand.New(rand.NewPCG(e.random.Uint64(), e.random.Uint64()))
 	go func() {
-		e.crowd.call(calls, e.random)
+		e.crowd.call(calls, seeds)
 		close(left)
 	}()
 	select {
@@ -173,6 +180,7 @@ func (e *era) killWhileStarting() error {
 	time.Sleep(time.Duration(e.random.IntN(300)) * time.Millisecond)
 	e.tally.kills.Add(1)
 	e.tally.startKills.Add(1)
+	e.server.JudgeLog()
 	return e.server.Kill()
 }
 
@@ -194,7 +202,7 @@ func (e *era) verify(ctx context.Context) error {
 	return err
 }
 
-// askAgain sends everything that got no answer once more, and finds out what became of edits.
+// askAgain sends everything that got no answer once more, and finds out what became of edits and deletions.
 func (e *era) askAgain(ctx context.Context) error {
 	waiting := e.auditor.unanswered()
 	for len(waiting) > 0 {
@@ -217,5 +225,5 @@ func (e *era) askAgain(ctx context.Context) error {
 		have := limits{found.GetDailyBudgetMicros(), found.GetTotalBudgetMicros()}
 		e.auditor.settle(edit, have == edit.limits)
 	}
-	return nil
+	return e.crowd.remakeAgain(ctx)
 }

@@ -25,20 +25,24 @@ type edit struct {
 	never bool      // a kill came first: the catalogue does not have it
 }
 
-// campaign is what the auditor knows of a campaign.
+// campaign is what the auditor knows of a campaign. One that is deleted and made again under its name is another.
 type campaign struct {
 	name      string
+	uid       uint64
 	owner     *advertiser
 	model     pb.PricingModel
 	bidMicros int64
 	host      pb.Host
 	zone      *time.Location
 
-	edited      bool     // some editor has it
-	edits       []*edit  // the first creates it
-	awards      []*award // all that searches have returned
-	waiting     []*award // of them, those that nobody has reported yet
-	spentMicros int64    // by the answers so far; editors aim at it
+	claimed     bool      // somebody edits it or makes it again
+	made        time.Time // when its creation was acknowledged: a search that began later returns no earlier one
+	removing    bool      // somebody has asked to delete it
+	gone        bool      // it is deleted
+	edits       []*edit   // the first creates it
+	awards      []*award  // all that searches have returned
+	waiting     []*award  // of them, those that nobody has reported yet
+	spentMicros int64     // by the answers so far; editors aim at it
 }
 
 // inForce returns the least and the highest limits that may have been in force at a record between two instants. Those

@@ -62,7 +62,7 @@ func (c *crowd) move(ctx context.Context, m *movement) error {
 			AmountMicros: m.micros})
 	case credit:
 		answer, err = c.ledger.CreateCredit(ctx, &pb.CreateCreditRequest{Parent: m.owner.name, RequestId: m.id,
-			Campaign: m.campaign.name, AmountMicros: m.micros, Reason: "goodwill"})
+			CampaignUid: m.campaign.uid, AmountMicros: m.micros, Reason: "goodwill"})
 	}
 	if status.Code(err) == codes.FailedPrecondition {
 		c.auditor.refuse(m)
