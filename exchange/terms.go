@@ -260,7 +260,11 @@ func (t *terms) admit() error {
 	if t == nil {
 		return nil
 	}
-	if err := t.ledger.Failure(); err != nil {
+	err := t.ledger.Failure()
+	if _, refusal, _ := t.state(0); err == nil {
+		err = refusal
+	}
+	if err != nil {
 		return &hexbid.Error{Kind: hexbid.Unavailable, Detail: "the ledger cannot record changes of budgets at present, so " +
 			"nothing was changed; searches go on", Err: err}
 	}
