@@ -27,6 +27,7 @@ var floors = map[string]int{
 	"ledger/pebble":        4,
 	"ledger/ledgertest":    4,
 	"ledger/receipt":       4,
+	"ledger/audit":         4,
 	"ledger":               4,
 	"store":                3,
 	"store/pebble/earlier": 3,

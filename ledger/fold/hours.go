@@ -23,9 +23,9 @@ func (b *Books) add(c *campaign, date int32, delta *Totals, w *journal.Batch) {
 		b.settleDay(c, w)
 		a.today, a.date = Totals{}, date
 	}
-	a.thisHour.plus(delta)
-	a.today.plus(delta)
-	a.ever.plus(delta)
+	a.thisHour.Add(delta)
+	a.today.Add(delta)
+	a.ever.Add(delta)
 	a.hourUnsettled, a.dayUnsettled = true, true
 	if !a.listed {
 		a.listed, b.unsettled = true, append(b.unsettled, c)
@@ -44,7 +44,8 @@ func (b *Books) post(c *campaign, posted int32, charged, credited hexbid.Money, 
 	a.postedUnsettled = true
 }
 
-func (t *Totals) plus(delta *Totals) {
+// Add adds totals. A sum is MaxInt64 at the most.
+func (t *Totals) Add(delta *Totals) {
 	t.Impressions = plus(t.Impressions, delta.Impressions)
 	t.Clicks = plus(t.Clicks, delta.Clicks)
 	t.Conversions = plus(t.Conversions, delta.Conversions)
