@@ -20,6 +20,9 @@ func (b *Books) Apply(r *Record, encoded []byte, w *journal.Batch) error {
 	if err := b.take(r.Body, &now, encoded, w); err != nil {
 		return err
 	}
+	if _, opens := r.Body.(*HourOpened); !opens { // which stands between a judgement and its record
+		b.judged.event = nil
+	}
 	b.last = now
 	return nil
 }
@@ -83,16 +86,10 @@ func put(w *journal.Batch, t journal.Table, key, value []byte) {
 var nothing = []byte{}
 
 func (b *Books) takeEvent(e *Event, now *Point, encoded []byte, w *journal.Batch) error {
-	stated := e.Ruling
-	err := b.Judge(e)
-	judged := e.Ruling
-	if e.Ruling = stated; err != nil {
+	c, err := b.judgeAgain(e, now)
+	if err != nil {
 		return err
 	}
-	if judged != stated || !UsesUp(stated.Outcome) {
-		return faulty(now.Sequence, "says %+v of an event; the books say %+v", stated, judged)
-	}
-	c := b.campaigns[e.Award.Campaign]
 	if e.Kind != hexbid.Conversion {
 		b.use(e.Kind, e)
 	}

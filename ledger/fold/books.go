@@ -19,6 +19,8 @@ type Books struct {
 	credited    map[uint64]*creditedCharge // by the charge's sequence
 	uses        uses
 	tree        tree
+	salter      *merkle.Salter // of the open hour; nil before its first charge
+	judged      judgement
 
 	campaignOrder, advertiserOrder ordered
 

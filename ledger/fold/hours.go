@@ -184,7 +184,10 @@ func (b *Books) addLeaf(e *Event, now *Point, encoded []byte, w *journal.Batch) 
 	if w != nil {
 		put(w, journal.Charges, ChargeKey(e.Award.Campaign, now.Sequence), key64(s.leaves))
 	}
-	full := b.tree.Append(merkle.LeafHash(merkle.Salt(s.salt, now.Sequence), Leaf(encoded)))
+	if b.salter == nil {
+		b.salter = merkle.NewSalter(s.salt)
+	}
+	full := b.tree.Append(merkle.LeafHash(b.salter.Salt(now.Sequence), Leaf(encoded)))
 	b.putTiles(full, w)
 	s.leaves, s.charged = s.leaves+1, s.charged+e.Charged
 	return nil
@@ -234,6 +237,7 @@ func (b *Books) takeHourClosed(h *HourClosed, now *Point, w *journal.Batch) erro
 	put(w, journal.Roots, RootKey(h.Hour), encodeRoot(s.opened, now.Sequence))
 	b.tree.Tree = new(merkle.Tree)
 	s.lastLink = merkle.Link(h.PreviousLink, h.Hour, h.Charges, merkle.Hash(h.Root))
+	b.salter = nil
 	s.open, s.salt, s.opened, s.leaves, s.charged = false, [32]byte{}, 0, 0, 0
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 // token's kind (UsesUp) makes no record. The owner looks conversions up itself: Judge takes each as the first, of a token
 // with a recorded click. Its error is of kind Exhausted: there are too many bitmaps of tokens in use.
 func (b *Books) Judge(e *Event) error {
+	b.judged.event = nil
 	e.Outcome, e.Charged, e.Free, e.Implies, e.Creative, e.Balance = 0, 0, 0, false, 0, 0
 	c, refusal := b.admit(e)
 	if refusal != 0 {
@@ -27,7 +28,37 @@ func (b *Books) Judge(e *Event) error {
 		e.Implies = e.Kind == hexbid.Click && !b.uses.has(hexbid.Impression, e.Token)
 		judgePrice(e, c)
 	}
-	return b.checkRoom(e)
+	if err := b.checkRoom(e); err != nil {
+		return err
+	}
+	b.judged = judgement{event: e, ruling: e.Ruling, campaign: c, at: b.at}
+	return nil
+}
+
+// judgement is what Judge found last. Apply of that very event need not judge it again, unless the books have changed in
+// between.
+type judgement struct {
+	event    *Event // nil when the books have changed
+	ruling   Ruling
+	campaign *campaign
+	at       int64
+}
+
+// judgeAgain returns the campaign of an event's record, and an error if the record says other than the books judge.
+func (b *Books) judgeAgain(e *Event, now *Point) (*campaign, error) {
+	if j := &b.judged; j.event == e && j.at == b.at && j.ruling == e.Ruling {
+		return j.campaign, nil
+	}
+	stated := e.Ruling
+	err := b.Judge(e)
+	judged := e.Ruling
+	if e.Ruling = stated; err != nil {
+		return nil, err
+	}
+	if judged != stated || b.judged.event == nil {
+		return nil, faulty(now.Sequence, "says %+v of an event; the books say %+v", stated, judged)
+	}
+	return b.judged.campaign, nil
 }
 
 // admit returns the campaign that an event is for, or the outcome of one that uses up nothing.

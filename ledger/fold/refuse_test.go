@@ -99,11 +99,17 @@ func change(v reflect.Value) {
 	}
 }
 
+// refused applies a record as a replay reads it. The books must refuse it.
 func refused(t *testing.T, d *desk, r *Record, what string) {
 	t.Helper()
+	encoded := r.Encode()
+	r, err := Decode(encoded)
+	if err != nil {
+		t.Fatalf("%s does not decode: %v", what, err)
+	}
 	last := d.Last()
 	var e *hexbid.Error
-	if err := d.Apply(r, r.Encode(), d.batch); !errors.As(err, &e) || e.Kind != hexbid.DataLoss {
+	if err := d.Apply(r, encoded, d.batch); !errors.As(err, &e) || e.Kind != hexbid.DataLoss {
 		t.Errorf("%s is taken in: %v", what, err)
 	}
 	if d.Last() != last {

@@ -15,6 +15,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash"
 	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -38,16 +39,29 @@ const (
 // LeafHash returns the hash of a charge's leaf: RFC 6962's hash of the salt followed by the encoded record. Without the
 // salt nobody can try out records until one has the hash.
 func LeafHash(salt [SaltBytes]byte, record []byte) Hash {
-	return tlog.RecordHash(slices.Concat(salt[:], record))
+	var room [1024]byte // most records fit, so that nothing is allocated
+	return sha256.Sum256(append(append(append(room[:0], 0), salt[:]...), record...))
 }
 
 // Salt derives the salt of the record with a sequence from the secret of its hour. One salt tells nothing of another.
-func Salt(secret [32]byte, sequence uint64) (salt [SaltBytes]byte) {
-	mac := hmac.New(sha256.New, secret[:])
-	var message [8]byte
-	binary.BigEndian.PutUint64(message[:], sequence)
-	mac.Write(message[:])
-	copy(salt[:], mac.Sum(nil))
+func Salt(secret [32]byte, sequence uint64) [SaltBytes]byte { return NewSalter(secret).Salt(sequence) }
+
+// Salter derives the salts of an hour one after the other, at half the cost of Salt. It is not safe for concurrent use.
+type Salter struct {
+	mac     hash.Hash
+	message [8]byte
+	sum     [sha256.Size]byte
+}
+
+// NewSalter returns the Salter of an hour's secret.
+func NewSalter(secret [32]byte) *Salter { return &Salter{mac: hmac.New(sha256.New, secret[:])} }
+
+// Salt returns the salt of the record with a sequence.
+func (s *Salter) Salt(sequence uint64) (salt [SaltBytes]byte) {
+	s.mac.Reset()
+	binary.BigEndian.PutUint64(s.message[:], sequence)
+	s.mac.Write(s.message[:])
+	copy(salt[:], s.mac.Sum(s.sum[:0]))
 	return salt
 }
 
