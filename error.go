@@ -19,7 +19,7 @@ const (
 	NotFound                          // the named resource does not exist
 	AlreadyExists                     // the named resource exists already
 	Stale                             // the etag is old: read again, then write
-	InUse                             // another resource still needs it
+	InUse                             // the state forbids it: another resource needs it, or the money is not there
 	Exhausted                         // a limit is reached: try later or less
 	Unavailable                       // try again, here or at another server
 	Denied                            // the deployment does not permit it

@@ -203,7 +203,7 @@ func (o *owner) resolve(c *fold.Credit) error {
 			c.Amounts[i] = c.Charged[i] - o.books.Credited(sequence)
 		}
 		if c.Amounts[i] <= 0 {
-			return hexbid.Errorf(hexbid.Exhausted, "charges", "charge %d is credited already: leave it out", sequence)
+			return hexbid.Errorf(hexbid.InUse, "charges", "charge %d is credited already: leave it out", sequence)
 		}
 		c.Amount += c.Amounts[i]
 	}

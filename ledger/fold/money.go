@@ -46,13 +46,13 @@ func (a *advertiser) balanceAfter(m *Movement) (hexbid.Money, error) {
 	}
 	if m.What == TopUp {
 		if balance > MaxBalance-m.Amount {
-			return 0, hexbid.Errorf(hexbid.Exhausted, "amount_micros", "%s is too much: the balance is %s, and %s at the most",
+			return 0, hexbid.Errorf(hexbid.InUse, "amount_micros", "%s is too much: the balance is %s, and %s at the most",
 				m.Amount.Micros(), balance.Micros(), MaxBalance.Micros())
 		}
 		return balance + m.Amount, nil
 	}
 	if m.Amount > balance {
-		return 0, hexbid.Errorf(hexbid.Exhausted, "amount_micros", "%s is more than the balance: withdraw at most %s",
+		return 0, hexbid.Errorf(hexbid.InUse, "amount_micros", "%s is more than the balance: withdraw at most %s",
 			m.Amount.Micros(), balance.Micros())
 	}
 	return balance - m.Amount, nil
@@ -120,7 +120,7 @@ func (b *Books) JudgeCredit(r *Credit) error {
 	r.Ruling = Ruling{Date: c.dateFrom(r.Date), Posted: max(b.state.posted, r.Posted), Balance: c.advertiser.Ever.Balance}
 	if c.advertiser.Prepaid {
 		if r.Balance > MaxBalance-r.Amount {
-			return hexbid.Errorf(hexbid.Exhausted, "amount_micros", "%s is too much: the balance is %s, and %s at the most",
+			return hexbid.Errorf(hexbid.InUse, "amount_micros", "%s is too much: the balance is %s, and %s at the most",
 				r.Amount.Micros(), r.Balance.Micros(), MaxBalance.Micros())
 		}
 		r.Balance += r.Amount
@@ -133,7 +133,7 @@ func checkCredit(field string, amount, charged, credited hexbid.Money) error {
 		return hexbid.Invalidf(field, "%s is out of range: credit 1 micro at least", amount.Micros())
 	}
 	if amount > charged-credited {
-		return hexbid.Errorf(hexbid.Exhausted, field, "%s is more than what was charged: %s, of which %s are credited",
+		return hexbid.Errorf(hexbid.InUse, field, "%s is more than what was charged: %s, of which %s are credited",
 			amount.Micros(), charged.Micros(), credited.Micros())
 	}
 	return nil

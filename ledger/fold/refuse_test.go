@@ -188,28 +188,28 @@ func TestMovementsAgainstTheRulesAreExplained(t *testing.T) {
 		return e.Kind
 	}
 	for what, m := range map[string]*Movement{
-		"NotFound nobody":     {Advertiser: 9, What: TopUp, Amount: 1},
-		"Invalid nothing":     {Advertiser: 2, What: TopUp},
-		"Invalid debt":        {Advertiser: 2, What: TopUp, Amount: -1},
-		"Invalid too much":    {Advertiser: 2, What: TopUp, Amount: MaxMovement + 1},
-		"Invalid no kind":     {Advertiser: 2, What: movementKinds, Amount: 1},
-		"Invalid amount":      {Advertiser: 2, What: ToPostpaid, Amount: 1},
-		"Exhausted overdrawn": {Advertiser: 2, What: Withdrawal, Amount: 1101},
+		"NotFound nobody":  {Advertiser: 9, What: TopUp, Amount: 1},
+		"Invalid nothing":  {Advertiser: 2, What: TopUp},
+		"Invalid debt":     {Advertiser: 2, What: TopUp, Amount: -1},
+		"Invalid too much": {Advertiser: 2, What: TopUp, Amount: MaxMovement + 1},
+		"Invalid no kind":  {Advertiser: 2, What: movementKinds, Amount: 1},
+		"Invalid amount":   {Advertiser: 2, What: ToPostpaid, Amount: 1},
+		"InUse overdrawn":  {Advertiser: 2, What: Withdrawal, Amount: 1101},
 	} {
 		if got := kindOf(d.JudgeMovement(m)); kindNames[got]+what[len(kindNames[got]):] != what {
 			t.Errorf("%s: %v", what, d.JudgeMovement(m))
 		}
 	}
 	for what, r := range map[string]*Credit{
-		"NotFound no campaign":     {Advertiser: 2, Campaign: 9, Amount: 1},
-		"Invalid another's":        {Advertiser: 3, Campaign: 1, Amount: 1},
-		"Invalid nothing":          {Advertiser: 2, Campaign: 1},
-		"Exhausted above charged":  {Advertiser: 2, Campaign: 1, Amount: 1001},
-		"Exhausted above a charge": {Advertiser: 2, Campaign: 1, Amount: 2, Charges: []uint64{7}, Charged: []hexbid.Money{1}, Amounts: []hexbid.Money{2}},
-		"Invalid sum":              {Advertiser: 2, Campaign: 1, Amount: 3, Charges: []uint64{7}, Charged: []hexbid.Money{1000}, Amounts: []hexbid.Money{2}},
-		"Invalid amounts":          {Advertiser: 2, Campaign: 1, Amount: 3, Charges: []uint64{7}, Charged: []hexbid.Money{1000}},
-		"Invalid twice":            {Advertiser: 2, Campaign: 1, Amount: 2, Charges: []uint64{7, 7}, Charged: []hexbid.Money{1000, 1000}, Amounts: []hexbid.Money{1, 1}},
-		"Invalid no record":        {Advertiser: 2, Campaign: 1, Amount: 1, Charges: []uint64{99}, Charged: []hexbid.Money{1000}, Amounts: []hexbid.Money{1}},
+		"NotFound no campaign": {Advertiser: 2, Campaign: 9, Amount: 1},
+		"Invalid another's":    {Advertiser: 3, Campaign: 1, Amount: 1},
+		"Invalid nothing":      {Advertiser: 2, Campaign: 1},
+		"InUse above charged":  {Advertiser: 2, Campaign: 1, Amount: 1001},
+		"InUse above a charge": {Advertiser: 2, Campaign: 1, Amount: 2, Charges: []uint64{7}, Charged: []hexbid.Money{1}, Amounts: []hexbid.Money{2}},
+		"Invalid sum":          {Advertiser: 2, Campaign: 1, Amount: 3, Charges: []uint64{7}, Charged: []hexbid.Money{1000}, Amounts: []hexbid.Money{2}},
+		"Invalid amounts":      {Advertiser: 2, Campaign: 1, Amount: 3, Charges: []uint64{7}, Charged: []hexbid.Money{1000}},
+		"Invalid twice":        {Advertiser: 2, Campaign: 1, Amount: 2, Charges: []uint64{7, 7}, Charged: []hexbid.Money{1000, 1000}, Amounts: []hexbid.Money{1, 1}},
+		"Invalid no record":    {Advertiser: 2, Campaign: 1, Amount: 1, Charges: []uint64{99}, Charged: []hexbid.Money{1000}, Amounts: []hexbid.Money{1}},
 	} {
 		if got := kindOf(d.JudgeCredit(r)); kindNames[got]+what[len(kindNames[got]):] != what {
 			t.Errorf("%s: %v", what, d.JudgeCredit(r))
@@ -220,7 +220,7 @@ func TestMovementsAgainstTheRulesAreExplained(t *testing.T) {
 		t.Fatalf("a credit leaves %d, %v", first.Balance, err)
 	}
 	d.write(first)
-	if got := kindOf(d.JudgeCredit(charge(401))); got != hexbid.Exhausted || d.Credited(7) != 600 {
+	if got := kindOf(d.JudgeCredit(charge(401))); got != hexbid.InUse || d.Credited(7) != 600 {
 		t.Errorf("a charge is credited above what it charged")
 	}
 	other := charge(1)
@@ -233,4 +233,4 @@ func TestMovementsAgainstTheRulesAreExplained(t *testing.T) {
 }
 
 var kindNames = map[hexbid.ErrorKind]string{hexbid.NotFound: "NotFound", hexbid.Invalid: "Invalid",
-	hexbid.Exhausted: "Exhausted"}
+	hexbid.InUse: "InUse"}
