@@ -134,7 +134,8 @@ func explainError(err error) string {
 		if bad, ok := detail.(*errdetails.BadRequest); ok && len(bad.GetFieldViolations()) > 0 {
 			var lines []string
 			for _, v := range bad.GetFieldViolations() {
-				lines = append(lines, v.GetField()+": "+v.GetDescription())
+				field := strings.TrimSuffix(v.GetField(), "_micros")
+				lines = append(lines, field+": "+inCurrency(v.GetDescription()))
 			}
 			return strings.Join(lines, "\n")
 		}

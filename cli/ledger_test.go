@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
@@ -155,7 +158,7 @@ func TestTopAsATableAndAsJSON(t *testing.T) {
 		FilledSlots: 50}
 	var out bytes.Buffer
 	printTop(&out, page)
-	for _, words := range []string{"spent today 53.00 by the 2 campaigns", "ads filled 50.0 % of 100 slots",
+	for _, words := range []string{"the rows below spent 53.00 today", "ads filled 50.0 % of 100 slots",
 		"3.00   30.0 %   40           3       1.50 a click      1.50  spent", "25.00 a thousand"} {
 		if !strings.Contains(out.String(), words) {
 			t.Errorf("%q is missing:\n%s", words, out.String())
@@ -216,6 +219,18 @@ func TestAmountsOnTheCommandLine(t *testing.T) {
 	if code, _, stderr := (&bank{}).run(t, "", "ledger", "top-up", "advertisers/a", "1.2345678"); code != 2 ||
 		!strings.Contains(stderr, "six decimals") {
 		t.Errorf("status %d: %s", code, stderr)
+	}
+}
+
+func TestErrorsSayAmountsInCurrency(t *testing.T) {
+	bad := &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "amount_micros",
+		Description: `1500000 micros is more than the balance "7 micros"`}}}
+	s, err := status.New(codes.FailedPrecondition, "m").WithDetails(bad)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := explainError(s.Err()); got != `amount: 1.50 is more than the balance "7 micros"` {
+		t.Error(got)
 	}
 }
 

@@ -73,8 +73,7 @@ func printTop(w io.Writer, page *pb.ListCampaignSpendResponse) {
 	for _, c := range page.GetCampaigns() {
 		spent += c.GetToday().GetChargedMicros()
 	}
-	fmt.Fprintf(w, "%s  spent today %s by the %d campaigns below", time.Now().Format(time.TimeOnly), money(spent),
-		len(page.GetCampaigns()))
+	fmt.Fprintf(w, "%s  the rows below spent %s today", time.Now().Format(time.TimeOnly), money(spent))
 	if asked := page.GetRequestedSlots(); asked > 0 {
 		fmt.Fprintf(w, "; ads filled %s of %d slots since the server started", share(page.GetFilledSlots(), asked), asked)
 	}

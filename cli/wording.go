@@ -91,27 +91,36 @@ func fileNotice(notice string) string {
 
 // fileWords rewrites a message of the server in the words and units of files: amounts in currency, parts per million in
 // percent, and fields by their names in files. It leaves text in quotes as it is.
-func fileWords(message string) string {
+func fileWords(message string) string { return outsideQuotes(message, translate) }
+
+// inCurrency rewrites the amounts of a message of the server as currency. It leaves text in quotes as it is.
+func inCurrency(message string) string { return outsideQuotes(message, translateAmounts) }
+
+// outsideQuotes rewrites the parts of a message that do not stand in quotes.
+func outsideQuotes(message string, rewrite func(string) string) string {
 	var out strings.Builder
 	from := 0
 	for _, at := range quoted.FindAllStringIndex(message, -1) {
-		out.WriteString(translate(message[from:at[0]]))
+		out.WriteString(rewrite(message[from:at[0]]))
 		out.WriteString(message[at[0]:at[1]])
 		from = at[1]
 	}
-	out.WriteString(translate(message[from:]))
+	out.WriteString(rewrite(message[from:]))
 	return out.String()
 }
 
-func translate(text string) string {
-	text = amount.ReplaceAllStringFunc(text, func(match string) string {
+func translateAmounts(text string) string {
+	return amount.ReplaceAllStringFunc(text, func(match string) string {
 		micros, err := strconv.ParseInt(strings.TrimSuffix(match, " micros"), 10, 64)
 		if err != nil {
 			return match
 		}
 		return hexbid.Money(micros).String()
 	})
-	text = ppm.ReplaceAllStringFunc(text, func(match string) string {
+}
+
+func translate(text string) string {
+	text = ppm.ReplaceAllStringFunc(translateAmounts(text), func(match string) string {
 		parts, err := strconv.ParseInt(strings.TrimSuffix(match, " ppm"), 10, 64)
 		if err != nil {
 			return match

@@ -94,12 +94,16 @@ func (a *auditor) release(c *campaign) {
 	c.claimed = false
 }
 
-// nextLimits returns budgets around what is spent: half of them leave nothing or next to nothing.
+// nextLimits returns budgets around what is spent. Half of them leave nothing or next to nothing, and the others enough
+// for some hundred events.
 func (a *auditor) nextLimits(c *campaign, random *rand.Rand) limits {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	around := func() int64 {
 		left := random.Int64N(12) - 4 // in events; below 0 the budget is below what is spent
+		if random.IntN(2) == 0 {
+			left = random.Int64N(400)
+		}
 		return max(c.mostMicros(), c.spentMicros+left*c.mostMicros()+random.Int64N(c.mostMicros()))
 	}
 	l := limits{daily: around()}

@@ -16,7 +16,7 @@ import (
 func (c *crowd) moveOnce(ctx context.Context, random *rand.Rand) error {
 	time.Sleep(time.Duration(random.IntN(10)) * time.Millisecond)
 	owner := c.auditor.advertisers[random.IntN(len(c.auditor.advertisers))]
-	m := &movement{owner: owner, kind: movementKind(random.IntN(3)), micros: 1 + random.Int64N(3*yuan)}
+	m := &movement{owner: owner, kind: movementKind(random.IntN(3)), micros: 1 + random.Int64N(100*yuan)}
 	if m.kind == credit {
 		if m.campaign, m.micros = c.auditor.creditable(owner, random); m.micros == 0 {
 			return nil
@@ -26,6 +26,8 @@ func (c *crowd) moveOnce(ctx context.Context, random *rand.Rand) error {
 	}
 	if m.kind == withdrawal && random.IntN(4) == 0 {
 		m.micros *= 1000
+	} else if m.kind == withdrawal {
+		m.micros /= 4 // so that balances rise
 	}
 	return c.move(ctx, c.auditor.request(m))
 }
