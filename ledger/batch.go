@@ -34,9 +34,9 @@ func (b *batch) full(records int) bool {
 	return len(b.Records) >= records || b.bytes >= bytesABatch || len(b.requests) >= requestsABatch
 }
 
-// left returns how long the batch still waits for more.
+// left returns how long the batch still waits for more. One without records does not wait.
 func (b *batch) left(age time.Duration) time.Duration {
-	if age == 0 {
+	if age == 0 || len(b.Records) == 0 {
 		return 0
 	}
 	return age - time.Since(b.began)

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"io"
 	"maps"
 	"slices"
 
@@ -105,16 +104,3 @@ func (t totalsRows) add(rows []journal.Row) {
 }
 
 func (t totalsRows) rows() []journal.Row { return slices.Collect(maps.Values(t)) }
-
-// openEpoch writes the first record of an empty journal.
-func (o *owner) openEpoch() error {
-	if o.books.Last().Sequence > 0 {
-		return nil
-	}
-	epoch := &fold.Epoch{Number: 1}
-	if _, err := io.ReadFull(o.ledger.options.Random, epoch.ID[:]); err != nil {
-		return err
-	}
-	_, err := o.append(epoch, nil)
-	return err
-}

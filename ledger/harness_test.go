@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,7 +81,7 @@ type bank struct {
 	memory  *journal.Memory
 	options ledger.Options
 	issuer  token.Issuer
-	next    uint64 // sequence of the next token
+	next    atomic.Uint64 // sequence of the last token
 }
 
 var (
@@ -157,9 +158,8 @@ func (b *bank) click() ledger.Event { return b.event(hexbid.Click, hexbid.CPC, y
 
 // event is an event with a new token, issued now.
 func (b *bank) event(kind hexbid.EventKind, pricing hexbid.PricingModel, price hexbid.Money) ledger.Event {
-	b.next++
 	now := b.time.now().Truncate(time.Millisecond)
-	return ledger.Event{Kind: kind, Name: token.Name{Issuer: b.issuer, Sequence: b.next}, EventID: "first",
+	return ledger.Event{Kind: kind, Name: token.Name{Issuer: b.issuer, Sequence: b.next.Add(1)}, EventID: "first",
 		Award: &token.Award{RequestID: "r", Campaign: campaign, Advertiser: advertiser, Price: price, Slot: 1, MarketVersion: 1,
 			ClientID: "client", HasViewer: true, Viewer: [16]byte{1}, IssuedAt: now, ClickExpiry: now.Add(30 * time.Minute),
 			Basis: auction.Basis{Pricing: pricing, Bid: price, MultiplierPPM: auction.PPM, QualityPPM: 30_000,

@@ -68,6 +68,7 @@ type Ledger struct {
 	lost     atomic.Pointer[error]
 
 	queue   chan *request
+	queued  atomic.Uint64 // requests so far
 	holds   chan *request
 	batches chan *batch // to the writer
 	written chan error  // from the writer: how the one batch that it has ended
@@ -101,7 +102,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	go l.write()
 	go first.run()
 	go l.compact()
-	if err := l.ask(ctx, newRequest((*owner).openEpoch)); err != nil {
+	if err := l.ask(ctx, newRequest((*owner).beginFirst)); err != nil {
 		_ = l.Close()
 		return nil, err
 	}

@@ -50,6 +50,7 @@ func (l *Ledger) ask(ctx context.Context, r *request) error {
 	}
 	select {
 	case l.queue <- r:
+		l.queued.Add(1)
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-l.closing:
