@@ -22,14 +22,20 @@ import (
 // Options say what to verify, and against what.
 type Options struct {
 	View journal.View
-	// Witness is what is known of the journal's tail beside the journal, nil for nothing.
-	Witness *fold.Point
-	// Expect is a record that must be there with a hash, from somebody who keeps acknowledgements; nil for none.
-	Expect *fold.Point
+	// Known are records that are known from elsewhere: from a witness, or from somebody who keeps acknowledgements.
+	Known []Known
 	// Now is when the journal is verified. Answers to events are forgotten some days later, records or not.
 	Now time.Time
 	// Progress is told of the records that are verified and of all, now and then; nil tells nobody.
 	Progress func(done, total uint64)
+}
+
+// Known is a record that somebody knows the hash of.
+type Known struct {
+	fold.Point        // without the stamp
+	By         string // who knows it, as in "the witness"
+	// Within says that the journal itself says it. Then it tells nothing about a tail that is missing altogether.
+	Within bool
 }
 
 // Report is what a verification found.
@@ -188,24 +194,22 @@ func (a *auditor) expectBase() error {
 
 // verifyTail compares the last record with what others know of it.
 func (a *auditor) verifyTail() {
-	for _, known := range []*fold.Point{a.Expect, a.Witness} {
-		if known == nil || known.Sequence == 0 {
-			continue
-		}
+	for _, known := range a.Known {
 		if known.Sequence > a.View.Last() {
 			a.fault(Fault{Sequence: a.View.Last() + 1, Place: recordName(a.View.Last() + 1),
-				Expected: fmt.Sprintf("records up to %d with hash %x", known.Sequence, known.Tail), Found: "the end of the log"})
+				Expected: fmt.Sprintf("records up to %d with hash %x, which %s knows", known.Sequence, known.Tail, known.By),
+				Found:    "the end of the log"})
 		}
-		a.TailWitnessed = a.TailWitnessed || known.Sequence >= a.View.Last()
+		a.TailWitnessed = a.TailWitnessed || !known.Within && known.Sequence >= a.View.Last()
 	}
 }
 
 // verifyKnown compares a record's hash with what others know of it.
 func (a *auditor) verifyKnown(sequence uint64, hash fold.Hash) {
-	for _, known := range []*fold.Point{a.Expect, a.Witness} {
-		if known != nil && known.Sequence == sequence && known.Tail != hash {
-			a.fault(Fault{Sequence: sequence, Place: recordName(sequence), Expected: fmt.Sprintf("hash %x", known.Tail),
-				Found: fmt.Sprintf("hash %x", hash)})
+	for _, known := range a.Known {
+		if known.Sequence == sequence && known.Tail != hash {
+			a.fault(Fault{Sequence: sequence, Place: recordName(sequence),
+				Expected: fmt.Sprintf("hash %x, which %s knows", known.Tail, known.By), Found: hashText(hash)})
 		}
 	}
 }

@@ -92,8 +92,8 @@ func (a *auditor) broken(before fold.Point, next *link) {
 
 // confirmed reports whether the record after one, or somebody who knows the tail, has the same hash of it.
 func (a *auditor) confirmed(l *link) bool {
-	for _, known := range []*fold.Point{a.Witness, a.Expect} {
-		if known != nil && known.Sequence == l.Sequence {
+	for _, known := range a.Known {
+		if known.Sequence == l.Sequence {
 			return known.Tail == l.hash
 		}
 	}

@@ -289,9 +289,9 @@ func (c *copied) Last() uint64 { return c.last }
 func (c *copied) Close() error { return nil }
 
 // tail is the last record, as a witness knows it.
-func (c *copied) tail() *fold.Point {
+func (c *copied) tail() []Known {
 	records := c.rows[journal.Records]
-	return &fold.Point{Sequence: c.last, Tail: fold.HashOf(records[len(records)-1].Value)}
+	return []Known{{Point: fold.Point{Sequence: c.last, Tail: fold.HashOf(records[len(records)-1].Value)}, By: "the witness"}}
 }
 
 // without runs f while a row is missing.
