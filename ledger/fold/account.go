@@ -87,7 +87,8 @@ func (c *campaign) account() CampaignAccount {
 		}
 	}
 	if a := c.activity; a != nil {
-		account.Date, account.Today, account.Hour, account.ThisHour, account.Ever = a.date, a.today, a.hour, a.thisHour, a.ever
+		account.Date, account.Today, account.Hour, account.ThisHour = a.date, a.today, a.hour, a.thisHour
+		account.Ever = a.ever
 	}
 	return account
 }

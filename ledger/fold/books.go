@@ -88,9 +88,9 @@ func (b *Books) Zone(campaign hexbid.UID) (zone unique.Handle[string], ok bool) 
 	return zone, false
 }
 
-// Advance brings the books to a stamp. Totals of an hour that has ended become final, and tokens whose click has expired
-// are forgotten. A stamp behind the last one changes nothing. Rows that follow go to w, which is nil for a replay. Call
-// Advance before the records of a stamp are judged.
+// Advance brings the books to a stamp. Totals of an hour that has ended become final, and tokens whose click has
+// expired are forgotten. A stamp behind the last one changes nothing. Rows that follow go to w, which is nil for a
+// replay. Call Advance before the records of a stamp are judged.
 func (b *Books) Advance(at int64, w *journal.Batch) {
 	if at <= b.at {
 		return

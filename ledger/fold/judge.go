@@ -4,10 +4,10 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Judge fills in an event's outcome, what is charged, whether a click implies its impression, and dates put forward. It
-// changes nothing. The event is judged at the instant that Advance has reached. An outcome that does not use up the
-// token's kind (UsesUp) makes no record. The owner looks conversions up itself: Judge takes each as the first, of a token
-// with a recorded click. Its error is of kind Exhausted: there are too many bitmaps of tokens in use.
+// Judge fills in an event's outcome, what is charged, whether a click implies its impression, and dates put forward.
+// It changes nothing. The event is judged at the instant that Advance has reached. An outcome that does not use up the
+// token's kind (UsesUp) makes no record. The owner looks conversions up itself: Judge takes each as the first, of a
+// token with a recorded click. Its error is of kind Exhausted: there are too many bitmaps of tokens in use.
 func (b *Books) Judge(e *Event) error {
 	b.judged.event = nil
 	e.Outcome, e.Charged, e.Free, e.Implies, e.Creative, e.Balance = 0, 0, 0, false, 0, 0
@@ -35,8 +35,8 @@ func (b *Books) Judge(e *Event) error {
 	return nil
 }
 
-// judgement is what Judge found last. Apply of that very event need not judge it again, unless the books have changed in
-// between.
+// judgement is what Judge found last. Apply of that very event need not judge it again, unless the books have changed
+// in between.
 type judgement struct {
 	event    *Event // nil when the books have changed
 	ruling   Ruling
@@ -144,8 +144,8 @@ func (a *Award) due(kind hexbid.EventKind, implies bool) (due hexbid.Money, bill
 	return 0, false
 }
 
-// Left returns what a campaign may still be charged on a local date of its own. A date before its last one counts as the
-// last one. A campaign without terms may be charged nothing.
+// Left returns what a campaign may still be charged on a local date of its own. A date before its last one counts as
+// the last one. A campaign without terms may be charged nothing.
 func (b *Books) Left(uid hexbid.UID, date int32) Left {
 	c := b.campaigns[uid]
 	if c == nil {

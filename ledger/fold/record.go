@@ -67,7 +67,6 @@ const (
 	VerdictFiltered          // invalid traffic, for the ruling's Reason
 	VerdictBeyondCap         // the viewer had seen the campaign as often as its cap allows
 	VerdictAlready           // the viewer has a coupon of this campaign
-	verdictCount
 )
 
 // Numbers of the fields of a LedgerRecord.
@@ -138,8 +137,9 @@ func HashOf(encoded []byte) Hash { return sha256.Sum256(encoded) }
 // previousBytes is what an encoded record ends with: the hash of the record before.
 const previousBytes = 2 + len(Hash{})
 
-// Leaf returns the part of an encoded record that its leaf in the tree of its hour covers: all but the hash of the record
-// before. Records are not salted, so that hash would let whoever is shown one record try out what the other says.
+// Leaf returns the part of an encoded record that its leaf in the tree of its hour covers: all but the hash of the
+// record before. Records are not salted, so that hash would let whoever is shown one record try out what the other
+// says.
 func Leaf(encoded []byte) []byte { return encoded[:len(encoded)-previousBytes] }
 
 // DecodeLeaf decodes what Leaf returned. The record's Previous is zero.

@@ -149,8 +149,10 @@ func TestARecordThatDoesNotFollowIsRefused(t *testing.T) {
 		"what is to come removed":   func(_ *desk, r *Record) { r.Body = &Compacted{Upto: r.Sequence} },
 		"a checkpoint of others":    func(d *desk, r *Record) { k := d.Checkpoint(1, nil); k.Campaigns++; r.Body = k },
 		"a checkpoint of more":      func(d *desk, r *Record) { k := d.Checkpoint(1, nil); k.Advertisers++; r.Body = k },
-		"too much withdrawn":        func(_ *desk, r *Record) { r.Body = &Movement{Advertiser: 2, What: Withdrawal, Amount: 9e9} },
-		"too much credited":         func(_ *desk, r *Record) { r.Body = &Credit{Advertiser: 2, Campaign: 1, Amount: 1001} },
+		"too much withdrawn": func(_ *desk, r *Record) {
+			r.Body = &Movement{Advertiser: 2, What: Withdrawal, Amount: 9e9}
+		},
+		"too much credited": func(_ *desk, r *Record) { r.Body = &Credit{Advertiser: 2, Campaign: 1, Amount: 1001} },
 	} {
 		d, r := next(t, func(d *desk) Body {
 			d.state.posted++ // so that there is a date to be behind of
@@ -170,67 +172,112 @@ func TestTheFirstRecordOpensAnEpoch(t *testing.T) {
 	}
 }
 
-func TestMovementsAgainstTheRulesAreExplained(t *testing.T) {
+// funded is a desk whose advertiser has 1100 left, with a charge of 1000 in record 7.
+func funded(t *testing.T) *desk {
 	d := openDesk(t)
 	d.write(&Movement{Advertiser: 2, What: TopUp, Amount: 100, Ruling: Ruling{Balance: 100}})
-	d.take(d.event(hexbid.Click, token.Name{})) // costs more than the balance has
+	if outcome := d.take(d.event(hexbid.Click, token.Name{})); outcome != hexbid.EventBudgetExhausted {
+		t.Fatalf("a click above the balance is %s", outcome)
+	}
 	d.write(&Movement{Advertiser: 2, What: TopUp, Amount: 2000, Ruling: Ruling{Balance: 2100}})
-	d.take(d.event(hexbid.Click, token.Name{Sequence: 1})) // record 7 charges 1000
-	charge := func(amounts ...hexbid.Money) *Credit {
-		return &Credit{Advertiser: 2, Campaign: 1, Amount: amounts[0], Charges: []uint64{7}, Charged: []hexbid.Money{1000},
-			Amounts: amounts}
+	d.take(d.event(hexbid.Click, token.Name{Sequence: 1}))
+	return d
+}
+
+// aCredit names the charge in record 7.
+func aCredit(amounts ...hexbid.Money) *Credit {
+	return &Credit{Advertiser: 2, Campaign: 1, Amount: amounts[0], Charges: []uint64{7}, Charged: []hexbid.Money{1000},
+		Amounts: amounts}
+}
+
+// explained checks that an error is of a kind and says why.
+func explained(t *testing.T, what string, err error, kind hexbid.ErrorKind) {
+	t.Helper()
+	var e *hexbid.Error
+	if !errors.As(err, &e) || e.Kind != kind || e.Field == "" || e.Detail == "" {
+		t.Errorf("%s: %v", what, err)
 	}
-	kindOf := func(err error) hexbid.ErrorKind {
-		var e *hexbid.Error
-		if !errors.As(err, &e) || e.Detail == "" {
-			t.Fatalf("%v explains nothing", err)
-		}
-		return e.Kind
-	}
+}
+
+func TestMovementsAgainstTheRulesAreExplained(t *testing.T) {
+	d := funded(t)
 	for what, m := range map[string]*Movement{
-		"NotFound nobody":  {Advertiser: 9, What: TopUp, Amount: 1},
-		"Invalid nothing":  {Advertiser: 2, What: TopUp},
-		"Invalid debt":     {Advertiser: 2, What: TopUp, Amount: -1},
-		"Invalid too much": {Advertiser: 2, What: TopUp, Amount: MaxMovement + 1},
-		"Invalid no kind":  {Advertiser: 2, What: movementKinds, Amount: 1},
-		"Invalid amount":   {Advertiser: 2, What: ToPostpaid, Amount: 1},
-		"InUse overdrawn":  {Advertiser: 2, What: Withdrawal, Amount: 1101},
+		"no amount":       {Advertiser: 2, What: TopUp},
+		"a debt":          {Advertiser: 2, What: TopUp, Amount: -1},
+		"too much":        {Advertiser: 2, What: TopUp, Amount: MaxMovement + 1},
+		"no kind":         {Advertiser: 2, What: movementKinds, Amount: 1},
+		"a needless sum":  {Advertiser: 2, What: ToPostpaid, Amount: 1},
+		"zero withdrawal": {Advertiser: 2, What: Withdrawal},
 	} {
-		if got := kindOf(d.JudgeMovement(m)); kindNames[got]+what[len(kindNames[got]):] != what {
-			t.Errorf("%s: %v", what, d.JudgeMovement(m))
+		explained(t, what, d.JudgeMovement(m), hexbid.Invalid)
+	}
+	explained(t, "nobody", d.JudgeMovement(&Movement{Advertiser: 9, What: TopUp, Amount: 1}), hexbid.NotFound)
+	overdrawn := &Movement{Advertiser: 2, What: Withdrawal, Amount: 1101}
+	explained(t, "overdrawn", d.JudgeMovement(overdrawn), hexbid.Exhausted)
+	if overdrawn.Amount--; d.JudgeMovement(overdrawn) != nil || overdrawn.Balance != 0 {
+		t.Errorf("all of a balance cannot be withdrawn: %+v", overdrawn)
+	}
+}
+
+func TestABalanceHasAnEnd(t *testing.T) {
+	d := funded(t)
+	for d.advertisers[2].Ever.Balance <= MaxBalance-MaxMovement {
+		m := &Movement{Advertiser: 2, What: TopUp, Amount: MaxMovement}
+		if err := d.JudgeMovement(m); err != nil {
+			t.Fatal(err)
 		}
+		d.write(m)
+	}
+	explained(t, "a top-up", d.JudgeMovement(&Movement{Advertiser: 2, What: TopUp, Amount: MaxMovement}), hexbid.Exhausted)
+}
+
+func TestCreditsAgainstTheRulesAreExplained(t *testing.T) {
+	d := funded(t)
+	change := func(with func(r *Credit)) *Credit {
+		r := aCredit(1)
+		with(r)
+		return r
 	}
 	for what, r := range map[string]*Credit{
-		"NotFound no campaign": {Advertiser: 2, Campaign: 9, Amount: 1},
-		"Invalid another's":    {Advertiser: 3, Campaign: 1, Amount: 1},
-		"Invalid nothing":      {Advertiser: 2, Campaign: 1},
-		"InUse above charged":  {Advertiser: 2, Campaign: 1, Amount: 1001},
-		"InUse above a charge": {Advertiser: 2, Campaign: 1, Amount: 2, Charges: []uint64{7}, Charged: []hexbid.Money{1}, Amounts: []hexbid.Money{2}},
-		"Invalid sum":          {Advertiser: 2, Campaign: 1, Amount: 3, Charges: []uint64{7}, Charged: []hexbid.Money{1000}, Amounts: []hexbid.Money{2}},
-		"Invalid amounts":      {Advertiser: 2, Campaign: 1, Amount: 3, Charges: []uint64{7}, Charged: []hexbid.Money{1000}},
-		"Invalid twice":        {Advertiser: 2, Campaign: 1, Amount: 2, Charges: []uint64{7, 7}, Charged: []hexbid.Money{1000, 1000}, Amounts: []hexbid.Money{1, 1}},
-		"Invalid no record":    {Advertiser: 2, Campaign: 1, Amount: 1, Charges: []uint64{99}, Charged: []hexbid.Money{1000}, Amounts: []hexbid.Money{1}},
+		"another's campaign": change(func(r *Credit) { r.Advertiser = 3 }),
+		"no amount":          {Advertiser: 2, Campaign: 1},
+		"another sum":        change(func(r *Credit) { r.Amount = 2 }),
+		"no amounts":         change(func(r *Credit) { r.Amounts = nil }),
+		"no charged amounts": change(func(r *Credit) { r.Charged = nil }),
+		"what is no record":  change(func(r *Credit) { r.Charges[0] = 99 }),
+		"nothing of a charge": {Advertiser: 2, Campaign: 1, Amount: 1, Charges: []uint64{6, 7},
+			Charged: []hexbid.Money{1, 1}, Amounts: []hexbid.Money{0, 1}},
+		"a charge twice": {Advertiser: 2, Campaign: 1, Amount: 2, Charges: []uint64{7, 7},
+			Charged: []hexbid.Money{1, 1}, Amounts: []hexbid.Money{1, 1}},
+		"too many charges": change(func(r *Credit) {
+			r.Charges, r.Charged, r.Amounts = make([]uint64, MaxCreditCharges+1), make([]hexbid.Money, MaxCreditCharges+1),
+				make([]hexbid.Money, MaxCreditCharges+1)
+		}),
 	} {
-		if got := kindOf(d.JudgeCredit(r)); kindNames[got]+what[len(kindNames[got]):] != what {
-			t.Errorf("%s: %v", what, d.JudgeCredit(r))
-		}
+		explained(t, what, d.JudgeCredit(r), hexbid.Invalid)
 	}
-	first := charge(600)
+	explained(t, "no campaign", d.JudgeCredit(&Credit{Advertiser: 2, Campaign: 9, Amount: 1}), hexbid.NotFound)
+	explained(t, "above all charges", d.JudgeCredit(&Credit{Advertiser: 2, Campaign: 1, Amount: 1001}), hexbid.Exhausted)
+	above := change(func(r *Credit) { r.Amount, r.Amounts[0], r.Charged[0] = 2, 2, 1 })
+	explained(t, "above the charge", d.JudgeCredit(above), hexbid.Exhausted)
+}
+
+func TestAChargeIsCreditedOnce(t *testing.T) {
+	d := funded(t)
+	first := aCredit(600)
 	if err := d.JudgeCredit(first); err != nil || first.Balance != 1700 {
 		t.Fatalf("a credit leaves %d, %v", first.Balance, err)
 	}
 	d.write(first)
-	if got := kindOf(d.JudgeCredit(charge(401))); got != hexbid.InUse || d.Credited(7) != 600 {
-		t.Errorf("a charge is credited above what it charged")
+	explained(t, "more than is left of the charge", d.JudgeCredit(aCredit(401)), hexbid.Exhausted)
+	other := aCredit(1)
+	other.Charged[0] = 999
+	explained(t, "a charge of 1000 as one of 999", d.JudgeCredit(other), hexbid.Invalid)
+	if err := d.JudgeCredit(aCredit(400)); err != nil || d.Credited(7) != 600 {
+		t.Errorf("what is left of the charge cannot be credited: %v", err)
 	}
-	other := charge(1)
-	if other.Charged[0] = 999; kindOf(d.JudgeCredit(other)) != hexbid.Invalid {
-		t.Error("a charge charged 1000 once and 999 now")
-	}
-	if err := d.JudgeCredit(charge(400)); err != nil {
-		t.Error(err)
+	account, _ := d.Campaign(1)
+	if left := d.Left(1, 0); account.Today.Charged != 1000 || left.Daily != 1<<50-1000 {
+		t.Errorf("a credit reopens the daily budget: %+v, %+v left", account.Today, left)
 	}
 }
-
-var kindNames = map[hexbid.ErrorKind]string{hexbid.NotFound: "NotFound", hexbid.Invalid: "Invalid",
-	hexbid.InUse: "InUse"}

@@ -10,10 +10,10 @@ import (
 	"github.com/hexbid/hexbid/token"
 )
 
-// uses remembers which tokens' impressions, clicks and claims are used up, exactly. It has a bitmap for each issuer, kind
-// and chunk of 2^16 sequences, some 8 KiB of a full one. An issuer counts its tokens, so a chunk's tokens are of about
-// the same time, and the whole chunk is forgotten once the click of the last of them has expired. From then on the
-// expiry itself rules out a second use.
+// uses remembers which tokens' impressions, clicks and claims are used up, exactly. It has a bitmap for each issuer,
+// kind and chunk of 2^16 sequences, some 8 KiB of a full one. An issuer counts its tokens, so a chunk's tokens are of
+// about the same time, and the whole chunk is forgotten once the click of the last of them has expired. From then on
+// the expiry itself rules out a second use.
 //
 // 81 million tokens, as 45,000 searches a second issue in thirty minutes, are 1,236 chunks a kind, so 30 MiB for the
 // three kinds when all of them come back.
@@ -95,8 +95,8 @@ func (b *Books) use(kind hexbid.EventKind, e *Event) {
 	k.expiry = max(k.expiry, e.Award.ClickExpiry)
 }
 
-// dropExpired forgets the chunks whose tokens had all expired when the present minute began. The minute, rather than the
-// stamp, decides, so that a replay drops the same ones whatever stamps passed without a record.
+// dropExpired forgets the chunks whose tokens had all expired when the present minute began. The minute, rather than
+// the stamp, decides, so that a replay drops the same ones whatever stamps passed without a record.
 func (b *Books) dropExpired() {
 	minute := b.at / minuteMicros
 	if minute <= b.uses.minute {

@@ -3,9 +3,9 @@
 // charges, because every leaf is salted.
 //
 // Hashes are kept in tiles, as https://research.swtch.com/tlog#tiling_a_log describes. A tile of level L lists up to
-// 256 neighbouring hashes of level 8·L of the tree. Hashes of the levels between follow from them. Full tiles are handed
-// out to be stored, and the tree itself keeps the last, unfinished tile of each level: at most 8 KiB a level, and three
-// levels for an hour of 16 million charges.
+// 256 neighbouring hashes of level 8·L of the tree. Hashes of the levels between follow from them. Full tiles are
+// handed out to be stored, and the tree itself keeps the last, unfinished tile of each level: at most 8 KiB a level,
+// and three levels for an hour of 16 million charges.
 //
 // The hashing, the proofs and their checks are those of golang.org/x/mod/sumdb/tlog.
 package merkle
@@ -65,9 +65,9 @@ func (s *Salter) Salt(sequence uint64) (salt [SaltBytes]byte) {
 	return salt
 }
 
-// Link returns the hash that stands for the root of an hour and, through previous, for the roots of all hours before: roots
-// are a chain of their own. Hour counts hours since 1970. The first root's previous is zero. A link tells nothing of an
-// hour but how many charges it had, so that it can be shown to everybody.
+// Link returns the hash that stands for the root of an hour and, through previous, for the roots of all hours before:
+// roots are a chain of their own. Hour counts hours since 1970. The first root's previous is zero. A link tells
+// nothing of an hour but how many charges it had, so that it can be shown to everybody.
 func Link(previous Hash, hour uint32, charges uint64, root Hash) Hash {
 	message := make([]byte, 0, 1+len(previous)+4+8+len(root))
 	message = append(message, linkPrefix)

@@ -276,7 +276,8 @@ func TestDamagedTilesGiveNoPath(t *testing.T) {
 
 // Sizes beyond MaxSize would make tlog's arithmetic loop for ever.
 func TestPathsOfImpossiblePlacesAreRefused(t *testing.T) {
-	for _, c := range [][2]uint64{{0, 0}, {5, 5}, {math.MaxUint64, 1}, {math.MaxInt64, 1}, {1 << 62, 1}, {MaxSize + 1, 0}} {
+	for _, c := range [][2]uint64{{0, 0}, {5, 5}, {math.MaxUint64, 1}, {math.MaxInt64, 1}, {1 << 62, 1},
+		{MaxSize + 1, 0}} {
 		if Check(nil, c[0], c[1], Hash{}, Hash{}) == nil {
 			t.Errorf("a path of leaf %d of %d is taken", c[1], c[0])
 		}
