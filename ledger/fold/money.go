@@ -13,7 +13,7 @@ const (
 )
 
 // JudgeMovement fills in a movement's date, put forward, and the balance after it. Its error says what forbids it:
-// NotFound, Invalid, or Exhausted for more than the balance has or can hold.
+// NotFound, Invalid, or InUse for more than the balance has or can hold.
 func (b *Books) JudgeMovement(m *Movement) error {
 	a := b.advertisers[m.Advertiser]
 	if a == nil {
@@ -98,7 +98,7 @@ func putMovement(w *journal.Batch, advertiser hexbid.UID, requestID string, post
 }
 
 // JudgeCredit fills in a credit's dates, put forward, and the balance after it. Its error says what forbids it:
-// NotFound, Invalid, or Exhausted for more than was charged and is not credited yet.
+// NotFound, Invalid, or InUse for more than was charged and is not credited yet.
 func (b *Books) JudgeCredit(r *Credit) error {
 	c := b.campaigns[r.Campaign]
 	if c == nil {

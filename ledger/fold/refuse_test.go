@@ -213,7 +213,7 @@ func TestMovementsAgainstTheRulesAreExplained(t *testing.T) {
 	}
 	explained(t, "nobody", d.JudgeMovement(&Movement{Advertiser: 9, What: TopUp, Amount: 1}), hexbid.NotFound)
 	overdrawn := &Movement{Advertiser: 2, What: Withdrawal, Amount: 1101}
-	explained(t, "overdrawn", d.JudgeMovement(overdrawn), hexbid.Exhausted)
+	explained(t, "overdrawn", d.JudgeMovement(overdrawn), hexbid.InUse)
 	if overdrawn.Amount--; d.JudgeMovement(overdrawn) != nil || overdrawn.Balance != 0 {
 		t.Errorf("all of a balance cannot be withdrawn: %+v", overdrawn)
 	}
@@ -228,7 +228,7 @@ func TestABalanceHasAnEnd(t *testing.T) {
 		}
 		d.write(m)
 	}
-	explained(t, "a top-up", d.JudgeMovement(&Movement{Advertiser: 2, What: TopUp, Amount: MaxMovement}), hexbid.Exhausted)
+	explained(t, "a top-up", d.JudgeMovement(&Movement{Advertiser: 2, What: TopUp, Amount: MaxMovement}), hexbid.InUse)
 }
 
 func TestCreditsAgainstTheRulesAreExplained(t *testing.T) {
@@ -257,9 +257,9 @@ func TestCreditsAgainstTheRulesAreExplained(t *testing.T) {
 		explained(t, what, d.JudgeCredit(r), hexbid.Invalid)
 	}
 	explained(t, "no campaign", d.JudgeCredit(&Credit{Advertiser: 2, Campaign: 9, Amount: 1}), hexbid.NotFound)
-	explained(t, "above all charges", d.JudgeCredit(&Credit{Advertiser: 2, Campaign: 1, Amount: 1001}), hexbid.Exhausted)
+	explained(t, "above all charges", d.JudgeCredit(&Credit{Advertiser: 2, Campaign: 1, Amount: 1001}), hexbid.InUse)
 	above := change(func(r *Credit) { r.Amount, r.Amounts[0], r.Charged[0] = 2, 2, 1 })
-	explained(t, "above the charge", d.JudgeCredit(above), hexbid.Exhausted)
+	explained(t, "above the charge", d.JudgeCredit(above), hexbid.InUse)
 }
 
 func TestAChargeIsCreditedOnce(t *testing.T) {
@@ -269,7 +269,7 @@ func TestAChargeIsCreditedOnce(t *testing.T) {
 		t.Fatalf("a credit leaves %d, %v", first.Balance, err)
 	}
 	d.write(first)
-	explained(t, "more than is left of the charge", d.JudgeCredit(aCredit(401)), hexbid.Exhausted)
+	explained(t, "more than is left of the charge", d.JudgeCredit(aCredit(401)), hexbid.InUse)
 	other := aCredit(1)
 	other.Charged[0] = 999
 	explained(t, "a charge of 1000 as one of 999", d.JudgeCredit(other), hexbid.Invalid)
