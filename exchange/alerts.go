@@ -157,6 +157,9 @@ func partOf(limit hexbid.Money, ppm int64) hexbid.Money {
 // advertiser sets the alert of an advertiser's balance.
 func (a *alerts) advertiser(account *fold.AdvertiserAccount) {
 	low, full := false, hexbid.Money(0)
+	a.mu.Lock()
+	_, seen := a.levels[account.Advertiser] // else it was prepaid when the server started, or is just topped up
+	a.mu.Unlock()
 	if account.Prepaid && !account.Deleted {
 		var err error
 		if full, err = a.level(account); err != nil {
@@ -171,7 +174,7 @@ func (a *alerts) advertiser(account *fold.AdvertiserAccount) {
 		delete(a.levels, account.Advertiser)
 	}
 	a.set(alert{account: account.Advertiser, what: hexbid.BalanceAlert, threshold: balanceThresholdPPM,
-		advertiser: account.Advertiser, amount: account.Ever.Balance, limit: full}, low, true)
+		advertiser: account.Advertiser, amount: account.Ever.Balance, limit: full}, low, seen)
 }
 
 // set puts an alert in force, or takes it out. The caller holds the lock.

@@ -123,7 +123,7 @@ func dateIn(dates map[string]int32, zone string, now time.Time) int32 {
 const mostMovements = 1000
 
 // level returns an advertiser's balance after its last top-up. Without one among its last movements it is the present
-// balance, so that no alert is raised.
+// balance, so that only a balance of nothing is low.
 func (a *alerts) level(account *fold.AdvertiserAccount) (hexbid.Money, error) {
 	a.mu.Lock()
 	known, found := a.levels[account.Advertiser]
