@@ -131,8 +131,7 @@ func (x *index) pays(i uint32, bound eventBound) bool {
 	}
 	c, highest := x.records.campaigns.at(i), x.records.highestBid(i)
 	paced, _ := auction.Pace(c.pricing, highest, bound.multiplier(c.pricing, highest), 0)
-	least, _ := c.pricing.BidLimits()
-	return paced >= max(least, x.market.MinimumBid[c.pricing])
+	return paced >= x.market.leastBid(c.pricing)
 }
 
 // setArea stores a single disc in the campaign's record, and any other area in its specifics.

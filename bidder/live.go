@@ -2,6 +2,7 @@ package bidder
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
@@ -180,4 +181,37 @@ func (s *Snapshot) LiveState(campaign hexbid.UID) (LiveState, bool) {
 	return LiveState{PacingPPM: int64(c.pacingPPM), LoweredByBudget: c.has&hasLoweredBid != 0,
 		QualityPPM: int64(c.qualityPPM), QualityIsPrior: c.has&hasPriorQuality != 0, BudgetSpent: c.state&spent != 0,
 		FrequencyCapped: c.state&capped != 0, NoBalance: s.lacksBalance(c)}, true
+}
+
+// EventPrices returns the least that an event of a campaign must pay for in this market, and the most that one costs at
+// the campaign's bids. It returns false for a campaign that the snapshot does not have.
+func (s *Snapshot) EventPrices(campaign hexbid.UID) (least, dearest hexbid.Money, there bool) {
+	i, there := s.ordinalOf(campaign)
+	if !there {
+		return 0, 0, false
+	}
+	c := s.campaigns.at(i)
+	highest := c.bid
+	if bids := s.specificsOf(i).hostBids; bids != nil {
+		highest = slices.Max(bids[:])
+	}
+	if c.pricing == hexbid.CPM {
+		highest /= 1000
+	}
+	return s.market.LeastEvent(c.pricing), highest, true
+}
+
+// LeastEvent returns what one event costs at the least bid that the market takes: a click, or one impression.
+func (m *Market) LeastEvent(pricing hexbid.PricingModel) hexbid.Money {
+	bid := m.leastBid(pricing)
+	if pricing == hexbid.CPM {
+		return (bid + 999) / 1000
+	}
+	return bid
+}
+
+// leastBid returns the least bid that the market takes.
+func (m *Market) leastBid(pricing hexbid.PricingModel) hexbid.Money {
+	least, _ := pricing.BidLimits()
+	return max(least, m.MinimumBid[pricing])
 }

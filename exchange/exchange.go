@@ -132,6 +132,9 @@ type Exchange struct {
 	terms     *terms
 	alerts    *alerts
 	awardsOut *awardsOut
+	budgets   *budgets
+
+	outage outage
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -169,6 +172,7 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 	e.scratch.New = func() any { return e.newScratch() }
 	follow, stop := context.WithCancel(context.Background())
 	e.stop = stop
+	e.outage = outage{stopwatch: config.Stopwatch, lasts: config.ClickExpiry}
 	if l != nil {
 		e.terms = newTerms(s, l, config.Log)
 	}
@@ -176,28 +180,27 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 		e.Close()
 		return nil, err
 	}
-	if config.Ledger != nil {
-		if err := e.openMoney(); err != nil {
-			e.Close()
-			return nil, err
-		}
-	}
 	e.running.Go(func() { e.indexer.Run(follow, s) })
-	if e.alerts != nil {
+	if config.Ledger != nil {
 		e.running.Go(func() { e.alerts.follow(follow) })
 		e.running.Go(func() { e.alerts.sweep(follow) })
 		e.running.Go(func() { e.awardsOut.follow(follow) })
+		e.running.Go(func() { e.budgets.run(follow) })
 	}
 	return e, nil
 }
 
-// openMoney opens what follows the ledger.
-func (e *Exchange) openMoney() (err error) {
+// openMoney opens what follows the ledger, and hands in what is left of budgets and balances.
+func (e *Exchange) openMoney(ctx context.Context) (err error) {
 	if e.awardsOut, err = newAwardsOut(&e.config); err != nil {
 		return err
 	}
-	e.alerts, err = newAlerts(e.config.Ledger, e.config.Log)
-	return err
+	if e.alerts, err = newAlerts(e.config.Ledger, e.config.Log); err != nil {
+		return err
+	}
+	e.budgets = newBudgets(e)
+	e.terms.bids = e.budgets.raised
+	return e.budgets.open(ctx)
 }
 
 // load brings the ledger up to the catalogue, and indexes live states and the catalogue. What it starts ends with the
@@ -206,6 +209,11 @@ func (e *Exchange) load(ctx, follow context.Context) error {
 	if e.terms != nil {
 		if err := e.terms.open(ctx); err != nil {
 			return fmt.Errorf("bringing the ledger up to the catalogue: %w", err)
+		}
+		if e.config.Ledger != nil {
+			if err := e.openMoney(ctx); err != nil {
+				return fmt.Errorf("reading what is left of budgets: %w", err)
+			}
 		}
 		e.running.Go(func() { e.terms.run(follow) })
 		e.indexer.GateBy(e.terms.pass)

@@ -150,6 +150,10 @@ func (s *searching) auction(arrived time.Time) {
 	if s.query.Slots == 0 {
 		return
 	}
+	if s.outage.isTooLong() {
+		s.out.SponsoredSkipped = true
+		return
+	}
 	started := time.Now()
 	if started.Sub(arrived) <= s.config.AuctionBudget {
 		s.awards = s.snapshot.Search(&s.query, &s.scratch.bidder)

@@ -1,0 +1,303 @@
+package exchange
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/ledger"
+	"github.com/hexbid/hexbid/ledger/fold"
+)
+
+// budgets tells the index what campaigns and advertisers have left. It follows the accounts of the ledger, the awards
+// that are still out, and the local midnights at which daily budgets begin anew. One goroutine does all of it.
+//
+// It holds a purse of some hundred bytes for each campaign that has spent something, or has awards out, since its last
+// midnight. A change costs a hand-in only where it changes what the index does.
+type budgets struct {
+	ledger  *ledger.Ledger
+	indexer *bidder.Indexer
+	awards  *awardsOut
+	alerts  func(campaign hexbid.UID, spent bool) // is told when a budget is spent, and when no longer
+	least   hexbid.Money                          // the cheapest event of the market
+	log     *slog.Logger
+	outage  *outage
+
+	watch     *ledger.Watch
+	calendar  calendar
+	purses    map[hexbid.UID]*purse
+	accounts  map[hexbid.UID]*account // of prepaid advertisers
+	due       due
+	low       due          // what awards still out hold back: it changes as they get older
+	returning []hexbid.UID // campaigns that midnight has given a budget again
+	slice     int          // how many of them return at a time
+
+	mu    sync.Mutex // guards edits
+	edits []bidEdit  // raised bids that searches may not see yet
+}
+
+// due is a set of accounts to be looked at.
+type due struct{ campaigns, advertisers map[hexbid.UID]struct{} }
+
+func newDue() due { return due{map[hexbid.UID]struct{}{}, map[hexbid.UID]struct{}{}} }
+
+const (
+	// sweepEvery spaces the looks at the calendar and at what awards out hold back.
+	sweepEvery = 50 * time.Millisecond
+	// Campaigns return after a midnight in slices, so that searches beside them hardly notice. There are at most
+	// returnSlices of them for up to 400,000 campaigns, two seconds in all.
+	returnSlices = 40
+	leastSlice   = 500
+)
+
+func newBudgets(e *Exchange) *budgets {
+	market := &e.config.Market
+	return &budgets{ledger: e.config.Ledger, indexer: e.indexer, awards: e.awardsOut,
+		alerts:   func(campaign hexbid.UID, spent bool) { e.alerts.exhausted(campaign, spent) },
+		least:    min(market.LeastEvent(hexbid.CPC), market.LeastEvent(hexbid.CPM)),
+		log:      e.config.Log,
+		outage:   &e.outage,
+		calendar: calendar{numbers: map[string]uint16{}}, purses: map[hexbid.UID]*purse{},
+		accounts: map[hexbid.UID]*account{}, due: newDue(), low: newDue()}
+}
+
+// accountsAPart is the most accounts of a kind in one part of what a watch lists first.
+const accountsAPart = 10_000
+
+// open reads all accounts and hands in what they have left, before the first search.
+func (b *budgets) open(ctx context.Context) error {
+	b.watch = b.ledger.Watch()
+	for {
+		part, err := b.watch.Next(ctx)
+		if err != nil {
+			return err
+		}
+		b.take(&part)
+		campaigns, advertisers := b.updates()
+		for some := range slices.Chunk(campaigns, bidder.MaxLiveUpdates) {
+			if err := b.indexer.HandInFirst(bidder.OwnerLedger, some); err != nil {
+				return err
+			}
+		}
+		for some := range slices.Chunk(advertisers, bidder.MaxLiveUpdates) {
+			if err := b.indexer.HandInAdvertisersFirst(some); err != nil {
+				return err
+			}
+		}
+		if len(part.Campaigns) < accountsAPart && len(part.Advertisers) < accountsAPart {
+			return nil
+		}
+	}
+}
+
+// run hands in what changes until the context ends.
+func (b *budgets) run(ctx context.Context) {
+	defer b.watch.Close()
+	changes := make(chan ledger.Changes)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	watching.Go(func() { b.follow(ctx, changes) })
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	for {
+		select {
+		case c := <-changes:
+			b.take(&c)
+		case <-b.awards.turned:
+			b.lookAtAwards(ctx)
+		case <-sweep.C:
+			b.sweep(b.ledger.Now())
+		case <-ctx.Done():
+			return
+		}
+		if err := b.handIn(ctx); err != nil {
+			if ctx.Err() == nil {
+				b.log.Error("budgets cannot be handed in", "error", err)
+			}
+			return
+		}
+	}
+}
+
+// follow passes the changes of accounts on. Those that come while one is handed in are one change.
+func (b *budgets) follow(ctx context.Context, to chan<- ledger.Changes) {
+	for {
+		c, err := b.watch.Next(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				b.log.Error("budgets do not follow the ledger any more", "error", err)
+			}
+			return
+		}
+		select {
+		case to <- c:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// take fills purses and accounts by what the ledger says.
+func (b *budgets) take(c *ledger.Changes) {
+	now := b.ledger.Now()
+	for i := range c.Campaigns {
+		b.fill(&c.Campaigns[i], now)
+	}
+	for i := range c.Advertisers {
+		b.fillAccount(&c.Advertisers[i])
+	}
+}
+
+// fill fills a campaign's purse. A campaign that has spent nothing needs none. A deleted one whose remainder holds it back
+// keeps its purse, because its uid may come back.
+func (b *budgets) fill(s *ledger.Standing, now time.Time) {
+	uid := s.Campaign
+	known := b.purses[uid]
+	if s.Deleted && (known == nil || !known.told.holdsBack()) {
+		b.drop(uid)
+		return
+	}
+	filled := purseOf(s, b.calendar.zone(s.Zone, now))
+	if known == nil {
+		if filled.isFullOn(s.LocalDate) {
+			return
+		}
+		known = &purse{}
+		b.purses[uid] = known
+	}
+	filled.told = known.told
+	*known = filled
+	b.due.campaigns[uid] = struct{}{}
+}
+
+// drop forgets a campaign of which there is nothing to say.
+func (b *budgets) drop(uid hexbid.UID) {
+	delete(b.purses, uid)
+	delete(b.low.campaigns, uid)
+}
+
+func (b *budgets) fillAccount(a *fold.AdvertiserAccount) {
+	known := b.accounts[a.Advertiser]
+	if known == nil {
+		if !a.Prepaid {
+			return
+		}
+		known = &account{}
+		b.accounts[a.Advertiser] = known
+	}
+	known.balance = fold.NoLimit
+	if a.Prepaid {
+		known.balance = a.Ever.Balance
+	}
+	b.due.advertisers[a.Advertiser] = struct{}{}
+}
+
+// lookAtAwards makes the campaigns due whose awards out have changed. One without a purse is asked for.
+func (b *budgets) lookAtAwards(ctx context.Context) {
+	var unknown []hexbid.UID
+	for _, uid := range b.awards.takeChanged() {
+		p := b.purses[uid]
+		if p == nil {
+			unknown = append(unknown, uid)
+			continue
+		}
+		b.makeDue(uid, p)
+	}
+	now := b.ledger.Now()
+	for some := range slices.Chunk(unknown, ledger.MaxAccounts) {
+		standings, err := b.ledger.Standings(ctx, some)
+		if err != nil {
+			return // the ledger has failed, or the server stops
+		}
+		for i := range standings {
+			if s := &standings[i]; !s.Deleted {
+				p := purseOf(s, b.calendar.zone(s.Zone, now))
+				b.purses[s.Campaign] = &p
+				b.makeDue(s.Campaign, &p)
+			}
+		}
+	}
+}
+
+func (b *budgets) makeDue(uid hexbid.UID, p *purse) {
+	b.due.campaigns[uid] = struct{}{}
+	if b.accounts[p.advertiser] != nil {
+		b.due.advertisers[p.advertiser] = struct{}{}
+	}
+}
+
+// raised takes note of raised bids. Any goroutine may call it.
+func (b *budgets) raised(edits []bidEdit) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.edits = append(b.edits, edits...)
+}
+
+// takeEdits makes the campaigns due whose raised bids searches see by now.
+func (b *budgets) takeEdits() {
+	seen := b.indexer.Snapshot().Version
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.edits = slices.DeleteFunc(b.edits, func(e bidEdit) bool {
+		if e.version <= seen && b.purses[e.campaign] != nil {
+			b.due.campaigns[e.campaign] = struct{}{}
+		}
+		return e.version <= seen
+	})
+}
+
+// sweep makes due what changes without a word of the ledger: with time, with bids, and with midnight.
+func (b *budgets) sweep(now time.Time) {
+	b.outage.look(b.ledger.Failure() != nil)
+	b.takeEdits()
+	for uid := range b.low.campaigns {
+		b.due.campaigns[uid] = struct{}{}
+	}
+	for uid := range b.low.advertisers {
+		b.due.advertisers[uid] = struct{}{}
+	}
+	if turned := b.calendar.turn(now); turned != nil {
+		b.beginDay(turned)
+	}
+	n := min(b.slice, len(b.returning))
+	for _, uid := range b.returning[:n] {
+		b.due.campaigns[uid] = struct{}{}
+	}
+	if b.returning = b.returning[n:]; len(b.returning) == 0 {
+		b.returning = nil
+	}
+}
+
+// beginDay lets the campaigns of some zones return, a slice at a time. Purses that say nothing any more go.
+func (b *budgets) beginDay(turned map[uint16]bool) {
+	for uid, p := range b.purses {
+		switch {
+		case !turned[p.zone]:
+		case p.told.holdsBack():
+			b.returning = append(b.returning, uid)
+		case p.isFullOn(b.calendar.zones[p.zone].date):
+			b.drop(uid)
+		}
+	}
+	b.slice = min(max(leastSlice, len(b.returning)/returnSlices), bidder.MaxLiveUpdates)
+}
+
+// handIn hands in what is due.
+func (b *budgets) handIn(ctx context.Context) error {
+	campaigns, advertisers := b.updates()
+	for some := range slices.Chunk(advertisers, bidder.MaxLiveUpdates) {
+		if err := b.indexer.HandInAdvertisers(ctx, some); err != nil {
+			return err
+		}
+	}
+	for some := range slices.Chunk(campaigns, bidder.MaxLiveUpdates) {
+		if err := b.indexer.HandIn(ctx, bidder.OwnerLedger, some); err != nil {
+			return err
+		}
+	}
+	return nil
+}

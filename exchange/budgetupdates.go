@@ -1,0 +1,77 @@
+package exchange
+
+import (
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/ledger/outstanding"
+)
+
+// updates returns what to hand in of what is due, and takes it as handed in.
+func (b *budgets) updates() (campaigns []bidder.LiveUpdate, advertisers []bidder.AdvertiserUpdate) {
+	snapshot := b.indexer.Snapshot()
+	for uid := range b.due.advertisers {
+		if u, calls := b.updateAccount(uid); calls {
+			advertisers = append(advertisers, u)
+		}
+	}
+	for uid := range b.due.campaigns {
+		if p := b.purses[uid]; p != nil {
+			if u, calls := b.updatePurse(uid, p, pricesIn(snapshot, uid)); calls {
+				campaigns = append(campaigns, u)
+			}
+		}
+	}
+	clear(b.due.campaigns)
+	clear(b.due.advertisers)
+	return campaigns, advertisers
+}
+
+// pricesIn returns the prices of a campaign's events. Those of a campaign that searches do not see yet are unknown, so
+// that every bound matters.
+func pricesIn(s *bidder.Snapshot, campaign hexbid.UID) prices {
+	least, dearest, there := s.EventPrices(campaign)
+	if !there {
+		return prices{1, hexbid.MaxBidCPC}
+	}
+	return prices{least, dearest}
+}
+
+// updatePurse returns a campaign's update, and whether the index should have it.
+func (b *budgets) updatePurse(uid hexbid.UID, p *purse, of prices) (bidder.LiveUpdate, bool) {
+	out := b.awards.campaign(uid)
+	now := remainderOf(p.leftOn(b.calendar.zones[p.zone].date), out, of)
+	setLow(b.low.campaigns, uid, out, now.spent || now.bound() < 2*of.dearest)
+	if !now.calls(p.told, of) {
+		return bidder.LiveUpdate{}, false
+	}
+	if now.spent != p.told.spent {
+		b.alerts(uid, now.spent)
+	}
+	p.told = now
+	return now.update(uid), true
+}
+
+// updateAccount returns an advertiser's update, and whether the index should have it.
+func (b *budgets) updateAccount(uid hexbid.UID) (bidder.AdvertiserUpdate, bool) {
+	a := b.accounts[uid]
+	if a == nil {
+		return bidder.AdvertiserUpdate{}, false
+	}
+	out := b.awards.advertiser(uid)
+	now := fundsOf(a.balance, out, b.least)
+	setLow(b.low.advertisers, uid, out, now != funds{})
+	if !now.calls(a.told) {
+		return bidder.AdvertiserUpdate{}, false
+	}
+	a.told = now
+	return now.update(uid), true
+}
+
+// setLow keeps an account in the set of those that awards out hold back, as long as they do.
+func setLow(low map[hexbid.UID]struct{}, uid hexbid.UID, out outstanding.Out, isLow bool) {
+	if isLow && out.Expected+out.Margin > 0 {
+		low[uid] = struct{}{}
+	} else {
+		delete(low, uid)
+	}
+}
