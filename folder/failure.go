@@ -36,9 +36,18 @@ func (f *Folder) Failure() error {
 
 // gaveUp fails the folder when Pebble stops for good, because a write failed half-way.
 func (f *Folder) gaveUp(why string) {
-	f.stuck.Store(true)
+	defer f.stuckOnce.Do(func() { close(f.stuck) }) // when there is a failure to tell
 	f.fail(hexbid.Errorf(hexbid.Unavailable, "data", "the disk under %s refuses writes (%s): %s, changes need "+
 		"a restart on a disk with room", f.Dir, why, f.Terms.Meanwhile))
+}
+
+func (f *Folder) isStuck() bool {
+	select {
+	case <-f.stuck:
+		return true
+	default:
+		return false
+	}
 }
 
 // damagedFile returns the error for a damaged file.

@@ -1,5 +1,5 @@
-// Package folder keeps a Pebble folder of which nothing that was acknowledged gets lost unnoticed. Engines on disk build
-// on it; they decide what stands in the folder.
+// Package folder keeps a Pebble folder of which nothing that was acknowledged gets lost unnoticed. Engines on disk
+// build on it; they decide what stands in the folder.
 //
 // A folder has a position, a number that every batch of its owner raises. The owner writes the position in each batch
 // and, once the batch is synced, in the witness: a small file beside the folder (witness.go). Open compares the logs of
@@ -77,10 +77,12 @@ type Folder struct {
 	watching   sync.WaitGroup
 	closing    chan struct{}
 
-	failed   chan struct{} // closed when the folder cannot go on
-	failOnce sync.Once
-	failure  atomic.Pointer[hexbid.Error]
-	stuck    atomic.Bool // Pebble neither goes on nor closes
+	failed    chan struct{} // closed when the folder cannot go on
+	failOnce  sync.Once
+	failure   atomic.Pointer[hexbid.Error]
+	stuckOnce sync.Once
+	stuck     chan struct{} // closed when Pebble neither goes on nor closes
+	inUse     atomic.Bool   // an error on a log of writes stops Pebble (contain.go)
 }
 
 // Open locks a folder, made if need be, and opens it with Pebble. Its error says what prevents that and what to do:
@@ -88,7 +90,7 @@ type Folder struct {
 // compares the content with Said, and calls Testify and Start.
 func Open(o Options) (*Folder, error) {
 	f := &Folder{Options: o, cleaner: hold(pebble.DeleteCleaner{}.Clean), failed: make(chan struct{}),
-		closing: make(chan struct{})}
+		stuck: make(chan struct{}), closing: make(chan struct{})}
 	if err := f.lockDir(); err != nil {
 		return nil, err
 	}
@@ -134,15 +136,16 @@ func (f *Folder) openPebble() error {
 			return f.doesNotOpen(err)
 		}
 		f.DB = <-opened
+		f.inUse.Store(true)
 		return nil
-	case <-f.failed:
+	case <-f.stuck:
 		return f.Failure()
 	}
 }
 
 func (f *Folder) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
-		FS:                 f.FS,
+		FS:                 &containing{f.FS, f.Dir, &f.inUse, f.gaveUp},
 		Lock:               f.lock,
 		Logger:             &logger{log: f.Log, gaveUp: f.gaveUp},
 		EventListener:      &pebble.EventListener{DataCorruption: f.corrupted, WALCreated: f.logCreated},
@@ -236,8 +239,9 @@ func (f *Folder) closeAll(wait func(), last func() Testimony) error {
 	f.watching.Wait()
 	f.snapshots.Wait() // no reader may find Pebble closed
 	var err error
-	if !f.stuck.Load() {
+	if !f.isStuck() {
 		if f.DB != nil {
+			f.inUse.Store(false)
 			err = f.DB.Close()
 		}
 		err = errors.Join(err, f.lock.Close())

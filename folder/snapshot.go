@@ -15,12 +15,21 @@ type Snapshot struct {
 	holders atomic.Int64
 }
 
-// Snapshot returns the present state, held once.
-func (f *Folder) Snapshot() *Snapshot {
-	s := &Snapshot{Snapshot: f.DB.NewSnapshot(), folder: f}
+// Snapshot returns the present state, held once. Its error is the failure of a folder whose Pebble has given up.
+func (f *Folder) Snapshot() (*Snapshot, error) {
+	s := &Snapshot{folder: f}
+	taken := make(chan *pebble.Snapshot, 1)
+	err, ended := f.await(func() error { taken <- f.DB.NewSnapshot(); return nil })
+	if !ended {
+		return nil, f.underWay()
+	}
+	if err != nil {
+		return nil, f.Written(err)
+	}
+	s.Snapshot = <-taken
 	s.holders.Store(1)
 	f.snapshots.Add(1)
-	return s
+	return s, nil
 }
 
 // Hold adds a holder. It returns false when the last one has already released the snapshot.
@@ -39,7 +48,8 @@ func (s *Snapshot) Hold() bool {
 // Release removes a holder.
 func (s *Snapshot) Release() {
 	if s.holders.Add(-1) == 0 {
-		_ = s.Close() // it releases memory and never fails
+		// Closing releases memory and never fails, but waits for ever for a Pebble that has given up.
+		_, _ = s.folder.await(s.Close)
 		s.folder.snapshots.Done()
 	}
 }

@@ -9,22 +9,36 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Write passes a batch to Pebble. When Pebble gives up meanwhile, its goroutine never returns. It is then abandoned,
-// and the caller learns that nobody knows how much of the batch reached the disk. After a refusal or a panic the folder
-// has failed, because batches on top of this one would stand on nothing.
+// Write passes a batch to Pebble. After a refusal or a panic the folder has failed, because batches on top of this one
+// would stand on nothing.
 func (f *Folder) Write(batch *pebble.Batch, options *pebble.WriteOptions) error {
+	return f.Attempt(func() error { return batch.Commit(options) })
+}
+
+// Attempt calls a method of Pebble that writes. If Pebble gives up meanwhile, the caller learns that nobody knows how
+// much of the write reached the disk. An error of the call fails the folder.
+func (f *Folder) Attempt(call func() error) error {
+	err, ended := f.await(call)
+	if !ended {
+		return f.underWay()
+	}
+	return f.Written(err)
+}
+
+// await waits for a call of Pebble. When Pebble gives up, the call never returns. Its goroutine is then abandoned.
+func (f *Folder) await(call func() error) (err error, ended bool) {
 	done := make(chan error, 1)
-	go func() { done <- hexbid.Contain(func() error { return batch.Commit(options) }) }()
+	go func() { done <- hexbid.Contain(call) }()
 	select {
 	case err := <-done:
-		return f.Written(err)
-	case <-f.failed:
-		select {
-		case err := <-done: // at the same time
-			return f.Written(err)
-		default:
-		}
-		return f.underWay()
+		return err, true
+	case <-f.stuck:
+	}
+	select {
+	case err := <-done: // at the same time
+		return err, true
+	default:
+		return nil, false
 	}
 }
 

@@ -5,7 +5,8 @@ import "github.com/hexbid/hexbid"
 // MaxBatchBytes bounds the keys and values of one batch, because an engine keeps a whole batch in memory.
 const MaxBatchBytes = 512 << 20
 
-func (t Table) validate() error {
+// Validate refuses a number that no table has.
+func (t Table) Validate() error {
 	if t < Records || t > Meta {
 		return hexbid.Invalidf("table", "%d: a table has a number from %d to %d", t, Records, Meta)
 	}
@@ -20,7 +21,7 @@ func (b *Batch) Validate() error {
 	}
 	for i := range b.Rows {
 		r := &b.Rows[i]
-		if err := r.Table.validate(); err != nil {
+		if err := r.Table.Validate(); err != nil {
 			return err
 		}
 		if r.Table == Records {
@@ -29,7 +30,7 @@ func (b *Batch) Validate() error {
 		bytes += len(r.Key) + len(r.Value)
 	}
 	for i := range b.Erase {
-		if err := b.Erase[i].Table.validate(); err != nil {
+		if err := b.Erase[i].Table.Validate(); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,7 @@ type Table uint8
 // The tables. A number in a key is big-endian, so that keys are in the order of numbers.
 const (
 	Records        Table = iota + 1 // sequence (8 bytes): an encoded record, the chain
-	Answers                         // hour of click expiry (4), issuer (12), sequence (8), kind (1): first answer to an event
+	Answers                         // hour of click expiry (4), issuer (12), sequence (8), kind (1): first answer
 	Charges                         // campaign uid (8), sequence (8): nothing; the charges of a campaign
 	Accounts                        // 'c' or 'a', uid (8): an account as at the last checkpoint
 	Uses                            // issuer (12), kind (1), chunk (8): a bitmap of used tokens as at the last checkpoint

@@ -170,7 +170,7 @@ type memoryView struct {
 
 // Get implements View.
 func (v *memoryView) Get(t Table, key []byte) ([]byte, error) {
-	if err := t.validate(); err != nil {
+	if err := t.Validate(); err != nil {
 		return nil, err
 	}
 	row, _ := v.rows[t].Get(Row{Key: key})
@@ -179,7 +179,7 @@ func (v *memoryView) Get(t Table, key []byte) ([]byte, error) {
 
 // Scan implements View.
 func (v *memoryView) Scan(t Table, from, to []byte, visit Visit) (err error) {
-	if err := t.validate(); err != nil {
+	if err := t.Validate(); err != nil {
 		return err
 	}
 	v.rows[t].Ascend(Row{Key: from}, func(row Row) (more bool) {
@@ -194,7 +194,7 @@ func (v *memoryView) Scan(t Table, from, to []byte, visit Visit) (err error) {
 
 // ScanBack implements View.
 func (v *memoryView) ScanBack(t Table, from, to []byte, visit Visit) (err error) {
-	if err := t.validate(); err != nil {
+	if err := t.Validate(); err != nil {
 		return err
 	}
 	each := func(row Row) (more bool) {

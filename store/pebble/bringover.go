@@ -203,7 +203,10 @@ func (p *passage) goOn(ctx context.Context) error {
 
 // rewriteRecords writes the records anew.
 func (p *passage) rewriteRecords(ctx context.Context) error {
-	v := p.store.opening()
+	v, err := p.store.opening()
+	if err != nil {
+		return err
+	}
 	defer v.release()
 	found, err := v.walkRecords(ctx, func(r store.Record, _ *store.Derived) error {
 		key := recordKey(store.KindOf(r.Resource), r.Meta().Name)
@@ -214,7 +217,10 @@ func (p *passage) rewriteRecords(ctx context.Context) error {
 }
 
 func (p *passage) rewriteVerdicts(ctx context.Context) error {
-	v := p.store.opening()
+	v, err := p.store.opening()
+	if err != nil {
+		return err
+	}
 	defer v.release()
 	return v.each(ctx, verdictSpace, func(iter *pebble.Iterator) error {
 		verdict, err := p.store.decodeVerdict(iter.Value())

@@ -258,7 +258,10 @@ func (r *logReader) broken(how string) error {
 
 // logIsWhole reads the whole log. Its error says where the chain breaks.
 func (s *Store) logIsWhole(ctx context.Context) error {
-	v := s.opening()
+	v, err := s.opening()
+	if err != nil {
+		return err
+	}
 	defer v.release()
 	reader, err := v.readLog(v.clock.log.start)
 	if err != nil {

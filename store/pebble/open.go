@@ -111,7 +111,9 @@ func (s *Store) start() error {
 		return err
 	}
 	s.tape = store.NewTape(s.clock.version, s.Log)
-	s.publish(&view{clock: s.clock, latest: latest})
+	if err := s.publish(&view{clock: s.clock, latest: latest}); err != nil {
+		return err
+	}
 	s.pruneSoon <- struct{}{} // the retention may be shorter than before
 	for _, run := range []func(){s.stageRounds, s.writeRounds, s.pruneLog} {
 		s.running.Go(run)

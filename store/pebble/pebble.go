@@ -25,9 +25,9 @@
 // in the same way when it finds a file damaged or the folder gone.
 //
 // No acknowledged write is lost unnoticed. Package folder compares the logs of writes with what they say was synced
-// and with the witness, and Open the clock with the witness (recovery.go). The first scan compares all records, verdicts and
-// counters with the clock's sums, and names by uid and references with what the records say (scan.go). The log of
-// changes is a chain of hashes between two ends that the clock holds.
+// and with the witness, and Open the clock with the witness (recovery.go). The first scan compares all records,
+// verdicts and counters with the clock's sums, and names by uid and references with what the records say (scan.go).
+// The log of changes is a chain of hashes between two ends that the clock holds.
 package pebble
 
 import (

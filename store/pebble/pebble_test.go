@@ -44,7 +44,7 @@ func scan(s *Store) (version uint64, err error) {
 // showAll shows readers what a test has written past the committer.
 func showAll(s *Store) {
 	present := s.synced.Load()
-	s.publish(&view{clock: present.clock, round: present.round, latest: present.latest})
+	_ = s.publish(&view{clock: present.clock, round: present.round, latest: present.latest})
 }
 
 func advertiser(name string) store.Step {

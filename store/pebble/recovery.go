@@ -119,7 +119,10 @@ func (s *Store) missingFrom(found *audit) string {
 
 // audit counts everything while the store is being opened.
 func (s *Store) audit(ctx context.Context) (audit, error) {
-	v := s.opening()
+	v, err := s.opening()
+	if err != nil {
+		return audit{}, err
+	}
 	defer v.release()
 	return v.walk(ctx, func(store.Record, *store.Derived) error { return nil })
 }

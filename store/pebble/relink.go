@@ -20,7 +20,10 @@ func (s *Store) relink(ctx context.Context) error {
 		from, end := space(letter)
 		_ = l.batch.DeleteRange(from, end, nil) // a batch in memory takes every step
 	}
-	v := s.opening()
+	v, err := s.opening()
+	if err != nil {
+		return err
+	}
 	defer v.release()
 	if _, err := v.walkRecords(ctx, func(r store.Record, _ *store.Derived) error { return l.link(&r) }); err != nil {
 		return err

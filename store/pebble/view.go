@@ -26,16 +26,21 @@ type view struct {
 var _ store.View = (*view)(nil)
 
 // publish makes the present content of Pebble the view of all readers. Only one goroutine writes and publishes.
-func (s *Store) publish(next *view) {
-	next.store, next.snapshot = s, s.folder.Snapshot()
+func (s *Store) publish(next *view) (err error) {
+	next.store = s
+	if next.snapshot, err = s.folder.Snapshot(); err != nil {
+		return err
+	}
 	if before := s.synced.Swap(next); before != nil {
 		before.release()
 	}
+	return nil
 }
 
 // opening returns a view of the folder while the store is being opened. The caller releases it.
-func (s *Store) opening() *view {
-	return &view{store: s, snapshot: s.folder.Snapshot(), clock: s.clock}
+func (s *Store) opening() (*view, error) {
+	snapshot, err := s.folder.Snapshot()
+	return &view{store: s, snapshot: snapshot, clock: s.clock}, err
 }
 
 // reading calls f with the present view unless the store is closed.

@@ -28,7 +28,7 @@ func (s *Store) complete(r *round) error {
 	err := hexbid.Contain(func() error {
 		err := s.sync(r)
 		if err == nil {
-			s.conclude(r)
+			err = s.conclude(r)
 		}
 		return err
 	})
@@ -54,15 +54,17 @@ func (s *Store) sync(r *round) error {
 }
 
 // conclude announces a synced round.
-func (s *Store) conclude(r *round) {
+func (s *Store) conclude(r *round) error {
 	next := &view{clock: r.clock, round: r.number, latest: s.synced.Load().latest}
 	if n := len(r.logged); n > 0 {
 		next.latest = r.logged[n-1].At
 	}
-	s.publish(next)
+	if err := s.publish(next); err != nil {
+		return err
+	}
 	_ = r.batch.Close() // it returns its memory to the pool
 	if len(r.logged) == 0 {
-		return
+		return nil
 	}
 	if err := s.witness.acknowledge(r.clock.version); err != nil {
 		s.folder.WitnessFailed(err) // this round is durable; the next is refused
@@ -74,4 +76,5 @@ func (s *Store) conclude(r *round) {
 	case s.pruneSoon <- struct{}{}:
 	default:
 	}
+	return nil
 }

@@ -1,0 +1,97 @@
+package pebble
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/hexbid/hexbid/folder"
+)
+
+// Every batch leaves a mark, a key with its number. Pebble replays the logs of writes that it finds, and does not miss
+// one that is gone from the middle; nor does it miss tables of which a manifest that was put back knows nothing. Open
+// misses their marks.
+//
+// Marks may go only when a loss of their batch would show otherwise. So a mark stays until its batch is in a table, and
+// of the others every span-th stays for ever. A manifest that was put back then lacks either a younger mark or one of
+// these.
+const defaultSpan = 1 << 16
+
+// marks adds a journal's marks and thins them out.
+type marks struct {
+	span     uint64
+	inTables uint64          // every batch up to this number is in a table
+	flushed  <-chan struct{} // closed when every batch up to flushing is; nil for no flush
+	flushing uint64
+}
+
+func appendMarkKey(b []byte, number uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(b, 0, 'b'), number)
+}
+
+func markKey(number uint64) []byte { return appendMarkKey(nil, number) }
+
+// add marks a batch, and removes the marks that may go by now.
+func (m *marks) add(batch *pebble.Batch, next *end) {
+	_ = batch.Set(markKey(next.number), nil, nil) // a batch in memory takes every step
+	for next.marked+m.span <= m.inTables {
+		_ = batch.DeleteRange(markKey(next.marked+1), markKey(next.marked+m.span), nil)
+		next.marked += m.span
+	}
+}
+
+// thin has Pebble write its batches to tables, beside the commits, when two spans of marks are left. It never waits for
+// that, because Pebble tries again for ever on a disk that refuses.
+func (m *marks) thin(f *folder.Folder, now *end) {
+	if m.flushed != nil {
+		select {
+		case <-m.flushed:
+			m.inTables, m.flushed = m.flushing, nil
+		default:
+		}
+		return
+	}
+	if now.number < now.marked+2*m.span || now.marked+m.span <= m.inTables {
+		return
+	}
+	var flushed <-chan struct{}
+	if err := f.Attempt(func() (err error) { flushed, err = f.DB.AsyncFlush(); return err }); err != nil {
+		return // the folder has failed
+	}
+	m.flushed, m.flushing = flushed, now.number
+}
+
+// check reports the first batch whose mark is missing, 0 for none.
+func (m *marks) check(f *folder.Folder, e *end) (missing uint64, err error) {
+	iter, err := f.DB.NewIter(&pebble.IterOptions{LowerBound: markKey(0), UpperBound: []byte{0, 'b' + 1}})
+	if err != nil {
+		return 0, f.Unreadable(err)
+	}
+	defer iter.Close()
+	next := uint64(0)
+	for ok := iter.First(); ok; ok = iter.Next() {
+		next = m.after(next, e)
+		if len(iter.Key()) != len(markKey(0)) {
+			return 0, f.Damaged(fmt.Errorf("a mark %x", iter.Key()))
+		}
+		if number := binary.BigEndian.Uint64(iter.Key()[2:]); number != next {
+			break
+		}
+		if next == e.number {
+			return 0, f.Ended(iter)
+		}
+	}
+	if err := f.Ended(iter); err != nil || e.number == 0 {
+		return 0, err
+	}
+	return max(next, 1), nil
+}
+
+// after returns the number of the mark that follows one.
+func (m *marks) after(number uint64, e *end) uint64 {
+	if number < e.marked {
+		return number + m.span
+	}
+	return number + 1
+}

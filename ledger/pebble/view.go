@@ -1,0 +1,115 @@
+package pebble
+
+import (
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/hexbid/hexbid/folder"
+	"github.com/hexbid/hexbid/ledger/journal"
+)
+
+// view is the journal after a synced batch. All readers share it until the next batch; the journal is one of the
+// holders of its snapshot.
+type view struct {
+	journal  *Journal
+	snapshot *folder.Snapshot
+	last     uint64
+}
+
+// publish makes the present content of Pebble the view of all readers. Only the writer calls it, between two batches.
+func (j *Journal) publish() error {
+	snapshot, err := j.folder.Snapshot()
+	if err != nil {
+		return err
+	}
+	next := &view{journal: j, snapshot: snapshot, last: j.end.last}
+	if before := j.synced.Swap(next); before != nil {
+		before.snapshot.Release()
+	}
+	return nil
+}
+
+// View implements journal.Journal.
+func (j *Journal) View() (journal.View, error) {
+	for !j.closed.Load() {
+		v := j.synced.Load()
+		if v == nil {
+			break
+		}
+		if v.snapshot.Hold() {
+			return &held{view: v}, nil
+		}
+	}
+	return nil, errClosed
+}
+
+// held is a view in the hands of one caller.
+type held struct {
+	*view
+	closed bool
+}
+
+// Close implements journal.View. Only the first call has an effect.
+func (h *held) Close() error {
+	if !h.closed {
+		h.closed = true
+		h.snapshot.Release()
+	}
+	return nil
+}
+
+// Last implements journal.View.
+func (v *view) Last() uint64 { return v.last }
+
+// Get implements journal.View.
+func (v *view) Get(t journal.Table, key []byte) ([]byte, error) {
+	if err := t.Validate(); err != nil {
+		return nil, err
+	}
+	var room [64]byte
+	value, closer, err := v.snapshot.Get(append(append(room[:0], byte(t)), key...))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, v.journal.folder.Unreadable(err)
+	}
+	defer closer.Close()
+	return append([]byte{}, value...), nil
+}
+
+// Scan implements journal.View.
+func (v *view) Scan(t journal.Table, from, to []byte, visit journal.Visit) error {
+	return v.walk(t, from, to, visit, (*pebble.Iterator).First, (*pebble.Iterator).Next)
+}
+
+// ScanBack implements journal.View.
+func (v *view) ScanBack(t journal.Table, from, to []byte, visit journal.Visit) error {
+	return v.walk(t, from, to, visit, (*pebble.Iterator).Last, (*pebble.Iterator).Prev)
+}
+
+// step moves an iterator and reports whether it stands on a key.
+type step func(*pebble.Iterator) bool
+
+func (v *view) walk(t journal.Table, from, to []byte, visit journal.Visit, first, next step) error {
+	if err := t.Validate(); err != nil {
+		return err
+	}
+	lower, upper := bounds(t, from, to)
+	iter, err := v.snapshot.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return v.journal.folder.Unreadable(err)
+	}
+	defer iter.Close()
+	for ok := first(iter); ok; ok = next(iter) {
+		value, err := iter.ValueAndErr()
+		if err != nil {
+			return v.journal.folder.Unreadable(err)
+		}
+		if more, err := visit(iter.Key()[1:], value); err != nil || !more {
+			return err
+		}
+	}
+	return v.journal.folder.Ended(iter)
+}
