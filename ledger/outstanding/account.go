@@ -127,8 +127,12 @@ func (s *slice) out(now tick, d *delays, factor float64) estimate {
 	return e
 }
 
+// deviations is how many standard deviations a margin is. With one, over-delivery is more than twice as much; with none,
+// six times (TestOverDeliveryStaysWithinItsBound tells what it is).
+const deviations = 2
+
 // rounded returns an estimate in money. Amounts beyond what money holds are held at the end.
 func (e estimate) rounded() Out {
 	money := func(micros float64) hexbid.Money { return hexbid.Money(min(math.Ceil(micros), 1<<60)) }
-	return Out{money(e.expected), money(math.Sqrt(e.variance)), e.events, money(e.highest)}
+	return Out{money(e.expected), money(deviations * math.Sqrt(e.variance)), e.events, money(e.highest)}
 }
