@@ -155,8 +155,8 @@ func (l *plainLedger) costs() (syncs, records int) {
 	return l.syncs, l.records
 }
 
-// openBilled opens an exchange of a store with a ledger.
-func openBilled(t testing.TB, s store.Store, l moneyLedger) (*Exchange, error) {
+// openLedgered opens an exchange of a store with a ledger.
+func openLedgered(t testing.TB, s store.Store, l moneyLedger) (*Exchange, error) {
 	config := DefaultConfig()
 	config.Clock, config.Log, config.AuctionBudget, config.Cards = func() time.Time { return now },
 		slog.New(slog.DiscardHandler), time.Minute, plainCards{}
@@ -167,9 +167,9 @@ func openBilled(t testing.TB, s store.Store, l moneyLedger) (*Exchange, error) {
 	return openWith(ctx, config, s, keys, l)
 }
 
-func mustOpenBilled(t testing.TB, s store.Store, l moneyLedger) *Exchange {
+func mustOpenLedgered(t testing.TB, s store.Store, l moneyLedger) *Exchange {
 	t.Helper()
-	e, err := openBilled(t, s, l)
+	e, err := openLedgered(t, s, l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func edit(ctx context.Context, e *Exchange, name string, change func(*hexbid.Cam
 func TestALowerBudgetIsAcknowledgedAndSearchableOnlyWhenTheLedgerHasIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPlainLedger()
-		e, err := openBilled(t, store.NewMemory(), l)
+		e, err := openLedgered(t, store.NewMemory(), l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +220,7 @@ func TestALowerBudgetIsAcknowledgedAndSearchableOnlyWhenTheLedgerHasIt(t *testin
 
 func TestAnEditOfABidCostsTheLedgerNothing(t *testing.T) {
 	l := newPlainLedger()
-	e := mustOpenBilled(t, store.NewMemory(), l)
+	e := mustOpenLedgered(t, store.NewMemory(), l)
 	c := campaign("c")
 	fill(t, e, c, place("l", hub))
 	syncs, records := l.costs()
@@ -241,7 +241,7 @@ func TestAnEditOfABidCostsTheLedgerNothing(t *testing.T) {
 func TestAnImportSharesSyncs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPlainLedger()
-		e, err := openBilled(t, store.NewMemory(), l)
+		e, err := openLedgered(t, store.NewMemory(), l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -274,7 +274,7 @@ func TestWhatTheLedgerHasFollowsTheCatalogue(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		s := &forgetful{Memory: store.NewMemory()}
 		l := newPlainLedger()
-		e := mustOpenBilled(t, s, l)
+		e := mustOpenLedgered(t, s, l)
 		defer func() { e.Close() }()
 		for range rapid.IntRange(1, 30).Draw(r, "steps") {
 			switch rapid.IntRange(0, 9).Draw(r, "step") {
@@ -286,7 +286,7 @@ func TestWhatTheLedgerHasFollowsTheCatalogue(t *testing.T) {
 					changeOwners(r, away)
 				}
 				away.Close()
-				e = mustOpenBilled(t, s, l)
+				e = mustOpenLedgered(t, s, l)
 			default:
 				changeOwners(r, e)
 			}
@@ -388,7 +388,7 @@ func (f *forgetful) Watch(after uint64) *store.Feed {
 func TestACampaignIsOfTheAdvertiserThatItWasMadeFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, l := store.NewMemory(), newPlainLedger()
-		e, err := openBilled(t, s, l)
+		e, err := openLedgered(t, s, l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -432,7 +432,7 @@ func TestAMarketIsOpenOnlyWhenTheLedgerHasItsCatalogue(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, l := store.NewMemory(), newPlainLedger()
-				before, err := openBilled(t, s, nil)
+				before, err := openLedgered(t, s, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -445,7 +445,7 @@ func TestAMarketIsOpenOnlyWhenTheLedgerHasItsCatalogue(t *testing.T) {
 				release := l.hold()
 				opened := make(chan *Exchange, 1)
 				go func() {
-					e, err := openBilled(t, s, l)
+					e, err := openLedgered(t, s, l)
 					if err != nil {
 						t.Error(err)
 					}
@@ -469,11 +469,11 @@ func TestAMarketIsOpenOnlyWhenTheLedgerHasItsCatalogue(t *testing.T) {
 func TestALedgerOfALaterCatalogueRefusesToOpen(t *testing.T) {
 	l := newPlainLedger()
 	l.version = 100
-	if e, err := openBilled(t, store.NewMemory(), l); hexbid.KindOf(err) != hexbid.DataLoss {
+	if e, err := openLedgered(t, store.NewMemory(), l); hexbid.KindOf(err) != hexbid.DataLoss {
 		t.Errorf("%v, %v", e, err)
 	}
 	lossy := &losing{Memory: store.NewMemory()}
-	e := mustOpenBilled(t, lossy, l) // the operator has accepted the loss
+	e := mustOpenLedgered(t, lossy, l) // the operator has accepted the loss
 	fill(t, e, campaign("c"), place("l", hub))
 	if len(l.campaigns) != 1 {
 		t.Errorf("%+v", l.campaigns)
@@ -491,7 +491,7 @@ func (losing) Losses() []store.Loss    { return []store.Loss{{Acknowledged: 100,
 func TestWhileTheLedgerFailsWritesAreRefusedAndSearchesGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, s := newPlainLedger(), store.NewMemory()
-		e, err := openBilled(t, s, l)
+		e, err := openLedgered(t, s, l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -544,7 +544,7 @@ func TestWhileTheLedgerFailsWritesAreRefusedAndSearchesGoOn(t *testing.T) {
 func TestACallThatEndsBeforeTheLedgerHasItsBudgetIsNoSuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPlainLedger()
-		e, err := openBilled(t, store.NewMemory(), l)
+		e, err := openLedgered(t, store.NewMemory(), l)
 		if err != nil {
 			t.Fatal(err)
 		}
