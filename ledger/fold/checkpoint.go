@@ -44,8 +44,7 @@ func (b *Books) Checkpoint(version uint64, w *journal.Batch) *Checkpoint {
 	b.Settle(w)
 	b.rows.touch(&b.state)
 	b.state.catalogueVersion = version
-	digest := b.rows.sum()
-	b.rows.write(func(t journal.Table, key, value []byte) { put(w, t, key, value) })
+	digest := b.rows.write(func(t journal.Table, key, value []byte) { put(w, t, key, value) })
 	return &Checkpoint{Digest: digest, CatalogueVersion: version, Campaigns: uint64(len(b.campaigns)),
 		Advertisers: uint64(len(b.advertisers))}
 }
@@ -53,8 +52,7 @@ func (b *Books) Checkpoint(version uint64, w *journal.Batch) *Checkpoint {
 // CheckpointBase puts the rows of state that changed since RestoreBase into journal.Base, and returns the digest of the
 // state. The owner has applied the records up to the one that compaction has reached.
 func (b *Books) CheckpointBase(w *journal.Batch) Digest {
-	digest := b.rows.sum()
-	b.rows.write(func(t journal.Table, key, value []byte) {
+	digest := b.rows.write(func(t journal.Table, key, value []byte) {
 		put(w, journal.Base, append([]byte{byte(t)}, key...), value)
 	})
 	put(w, journal.Base, []byte(baseKey), encodePoint(&b.last, digest))

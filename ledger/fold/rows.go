@@ -104,12 +104,20 @@ func (s *rows) printOf(r stateRow) Hash {
 	return print
 }
 
+// encodeRow writes a row into an empty b as it is hashed: table, length of the key, key, value. at is where the value starts; a row
+// that has gone ends there.
+func encodeRow(r stateRow, b []byte) (row []byte, at int) {
+	key := r.key()
+	b = key.append(append(b, byte(key.table), 0))
+	b[1] = byte(len(b) - 2)
+	return r.value(b), len(b)
+}
+
 // hash returns the hash of a row as it is; false when the row has gone.
 func (s *rows) hash(r stateRow) (Hash, bool) {
-	head := r.key().append(append(s.scratch[:0], byte(r.key().table), 0))
-	head[1] = byte(len(head) - 2)
-	s.scratch = r.value(head)
-	return sha256.Sum256(s.scratch), len(s.scratch) > len(head)
+	row, at := encodeRow(r, s.scratch[:0])
+	s.scratch = row
+	return sha256.Sum256(row), len(row) > at
 }
 
 // printOfRow returns the hash of a row on disk, the same as hash returns of it.
@@ -120,31 +128,42 @@ func printOfRow(t journal.Table, key, value []byte) Hash {
 // sum brings the digest up to date and returns it.
 func (s *rows) sum() Digest {
 	for _, r := range s.unhashed {
-		m := r.mark()
-		m.unhashed = false
-		print, exists := s.hash(r)
-		if !exists {
-			continue
-		}
-		s.digest.add(print)
-		if m.hashed = true; r.print() != nil {
-			*r.print() = print
+		if r.mark().unhashed {
+			print, exists := s.hash(r)
+			s.account(r, print, exists)
 		}
 	}
 	s.unhashed = s.unhashed[:0]
 	return s.digest
 }
 
-// write hands each row that differs from the disk to put, and takes it as written. A row that has gone has no value.
-func (s *rows) write(put func(t journal.Table, key, value []byte)) {
+// account adds the hash of a row to the digest.
+func (s *rows) account(r stateRow, print Hash, exists bool) {
+	m := r.mark()
+	if m.unhashed = false; !exists {
+		return
+	}
+	s.digest.add(print)
+	if m.hashed = true; r.print() != nil {
+		*r.print() = print
+	}
+}
+
+// write hands each row that differs from the disk to put, takes it as written, and returns the digest. A row that has
+// gone has no value. Each row is encoded once, for both.
+func (s *rows) write(put func(t journal.Table, key, value []byte)) Digest {
 	for _, r := range s.unwritten {
 		r.mark().unwritten = false
-		key := r.key()
-		value := r.value(nil)
-		if len(value) == 0 {
-			value = nil
+		row, at := encodeRow(r, nil)
+		if r.mark().unhashed {
+			s.account(r, sha256.Sum256(row), len(row) > at)
 		}
-		put(key.table, key.append(nil), value)
+		if len(row) > at {
+			put(journal.Table(row[0]), row[2:at:at], row[at:])
+		} else {
+			put(journal.Table(row[0]), row[2:at:at], nil)
+		}
 	}
 	s.unwritten = nil
+	return s.sum()
 }

@@ -2,6 +2,7 @@ package fold
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -132,12 +133,21 @@ func (k *chunk) value(b []byte) []byte {
 	if k.used == nil {
 		return b
 	}
+	b = slices.Grow(b, 8+int(k.used.GetSerializedSizeInBytes()))
 	b = binary.BigEndian.AppendUint64(b, uint64(k.expiry))
-	bits, err := k.used.ToBytes()
-	if err != nil {
+	out := appender(b)
+	if _, err := k.used.WriteTo(&out); err != nil {
 		panic("a bitmap does not serialize into memory: " + err.Error())
 	}
-	return append(b, bits...)
+	return out
+}
+
+// appender is a writer that never fails.
+type appender []byte
+
+func (a *appender) Write(b []byte) (int, error) {
+	*a = append(*a, b...)
+	return len(b), nil
 }
 
 // decodeChunk reads a row of journal.Uses.
