@@ -2,16 +2,26 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"time"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/journal"
+	ledgerpebble "github.com/hexbid/hexbid/ledger/pebble"
 )
 
 // openJournal opens the journal that the ledger writes to: that of the data folder, or one in memory.
-func (m *Main) openJournal(context.Context) (journal.Journal, error) {
-	return journal.NewMemory(), nil
+func (m *Main) openJournal(ctx context.Context) (journal.Journal, error) {
+	if m.Config.Data == "" {
+		return journal.NewMemory(), nil
+	}
+	j, err := ledgerpebble.Open(ledgerpebble.Options{Dir: filepath.Join(m.Config.Data, "ledger"),
+		Currency: m.Config.Currency, AcceptLoss: m.Config.AcceptLoss, Log: m.Log, Context: ctx})
+	if err != nil {
+		return nil, err // not a nil *pebble.Journal in an interface
+	}
+	return j, nil
 }
 
 // openLedger opens the ledger. It replays the records after the last checkpoint.

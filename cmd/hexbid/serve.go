@@ -20,6 +20,7 @@ import (
 	"github.com/hexbid/hexbid/exchange"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/journal"
+	ledgerpebble "github.com/hexbid/hexbid/ledger/pebble"
 	"github.com/hexbid/hexbid/server"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/store/pebble"
@@ -93,7 +94,8 @@ func (m *Main) Open(ctx context.Context) (err error) {
 // lossAccepted reports whether there was a loss to accept.
 func (m *Main) lossAccepted() bool {
 	p, ok := m.store.(*pebble.Store)
-	return ok && p.AcceptedLoss() || m.keys.Loss() != nil
+	j, has := m.journal.(*ledgerpebble.Journal)
+	return ok && p.AcceptedLoss() || has && j.AcceptedLoss() || m.keys.Loss() != nil
 }
 
 func (m *Main) openServer() (err error) {

@@ -178,6 +178,9 @@ func (j *Journal) Failed() <-chan struct{} { return j.folder.Failed() }
 // Failure implements journal.Journal.
 func (j *Journal) Failure() error { return j.folder.Failure() }
 
+// AcceptedLoss reports whether this start went on despite a loss.
+func (j *Journal) AcceptedLoss() bool { return len(j.folder.Missing()) > 0 }
+
 // Losses describes the losses of acknowledged writes that operators have accepted, the first first.
 func (j *Journal) Losses() []string { return j.losses }
 
