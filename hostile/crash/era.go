@@ -169,7 +169,22 @@ func (e *era) killOnce(ctx context.Context, n int) error {
 	if err := e.askAgain(ctx); err != nil {
 		return fmt.Errorf("asking again after a kill: %w", err)
 	}
-	return e.auditTotals(ctx)
+	if err := e.auditTotals(ctx); err != nil || e.random.IntN(8) != 0 {
+		return err
+	}
+	return e.restart(ctx)
+}
+
+// restart ends the server as an operator would and starts it again. It then has a checkpoint to start from, which a
+// server that is killed soon after its start never writes.
+func (e *era) restart(ctx context.Context) error {
+	e.server.JudgeLog()
+	if err := errors.Join(e.conn.Close(), e.server.Stop()); err != nil {
+		return fmt.Errorf("an orderly end: %w", err)
+	}
+	e.conn = nil
+	e.tally.stops.Add(1)
+	return e.start(ctx)
 }
 
 // killWhileStarting starts the server and kills it, most often before it serves.

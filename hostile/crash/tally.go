@@ -14,7 +14,7 @@ import (
 type tally struct {
 	out io.Writer
 
-	kills, startKills, searches, answers, edits, movements, audits, verified, remade atomic.Int64
+	kills, startKills, stops, searches, answers, edits, movements, audits, verified, remade atomic.Int64
 
 	mu       sync.Mutex // guards the fields below
 	outcomes [16]int64
@@ -63,10 +63,10 @@ func (t *tally) line() string {
 			outcomes = append(outcomes, fmt.Sprintf("%d %s", n, strings.ReplaceAll(name, "_", " ")))
 		}
 	}
-	return fmt.Sprintf("%d kills (%d while starting), %d searches, %d answers to events (%s), %d edits of budgets, "+
-		"%d movements of balances, %d campaigns made again, %d audits, %d folders verified: %d lost, %d doubled, "+
-		"%d exceeded, %d wrong",
-		t.kills.Load(), t.startKills.Load(), t.searches.Load(), t.answers.Load(), strings.Join(outcomes, ", "),
-		t.edits.Load(), t.movements.Load(), t.remade.Load(), t.audits.Load(), t.verified.Load(), t.faults[lost],
-		t.faults[doubled], t.faults[exceeded], t.faults[wrong])
+	return fmt.Sprintf("%d kills (%d while starting), %d orderly ends, %d searches, %d answers to events (%s), "+
+		"%d edits of budgets, %d movements of balances, %d campaigns made again, %d audits, %d folders verified: "+
+		"%d lost, %d doubled, %d exceeded, %d wrong",
+		t.kills.Load(), t.startKills.Load(), t.stops.Load(), t.searches.Load(), t.answers.Load(),
+		strings.Join(outcomes, ", "), t.edits.Load(), t.movements.Load(), t.remade.Load(), t.audits.Load(),
+		t.verified.Load(), t.faults[lost], t.faults[doubled], t.faults[exceeded], t.faults[wrong])
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -122,6 +123,23 @@ func (s *Server) Kill() error {
 		return nil
 	}
 	return err
+}
+
+// Stop asks the process to end as an operator would, and waits until it has. It returns an error when the process does
+// not say that all is well.
+func (s *Server) Stop() error {
+	if s.life.Load()%2 == 1 {
+		s.life.Add(1)
+	}
+	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-s.ended:
+		return s.exit
+	case <-time.After(Patience):
+		return errors.Join(fmt.Errorf("it does not end\n%s", s.log.tail()), s.Kill())
+	}
 }
 
 // Dial returns a connection for one client.
