@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"unique"
 
@@ -62,9 +63,12 @@ func (b *Books) CheckpointBase(w *journal.Batch) Digest {
 // Digest returns the digest of the state, as a checkpoint at the present instant would have it.
 func (b *Books) Digest() Digest { return b.rows.sum() }
 
+// encodePoint encodes a point with the digest of the rows that stand for it, and a hash of all that.
 func encodePoint(p *Point, digest Digest) []byte {
 	var c codec
 	p.fields(&c, &digest)
+	print := sha256.Sum256(c.bytes)
+	array(&c, 5, print[:])
 	return c.bytes
 }
 
@@ -78,6 +82,12 @@ func (p *Point) fields(c *codec, digest *Digest) {
 func decodePoint(value []byte) (p Point, digest Digest, err error) {
 	c := codec{decoding: true, bytes: value}
 	p.fields(&c, &digest)
+	var stated Hash
+	print := sha256.Sum256(value[:len(value)-len(c.bytes)])
+	array(&c, 5, stated[:])
+	if stated != print {
+		c.fail()
+	}
 	return p, digest, c.end("checkpoint")
 }
 

@@ -2249,7 +2249,9 @@ type LedgerPoint struct {
 	// Stamp of the record, microseconds since 1970.
 	At uint64 `protobuf:"varint,3,opt,name=at,proto3" json:"at,omitempty"`
 	// Digest of the rows, 32 bytes.
-	Digest        []byte `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
+	Digest []byte `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
+	// SHA-256 of the fields before, as they are encoded.
+	Check         []byte `protobuf:"bytes,5,opt,name=check,proto3" json:"check,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2308,6 +2310,13 @@ func (x *LedgerPoint) GetAt() uint64 {
 func (x *LedgerPoint) GetDigest() []byte {
 	if x != nil {
 		return x.Digest
+	}
+	return nil
+}
+
+func (x *LedgerPoint) GetCheck() []byte {
+	if x != nil {
+		return x.Check
 	}
 	return nil
 }
@@ -2683,12 +2692,13 @@ const file_hexbid_disk_v1_ledger_proto_rawDesc = "" +
 	"\x05epoch\x18\f \x01(\x04R\x05epoch\x12\x19\n" +
 	"\bepoch_id\x18\r \x01(\fR\aepochId\x12#\n" +
 	"\rissued_before\x18\x0e \x01(\x04R\fissuedBefore\x12\x1c\n" +
-	"\tcompacted\x18\x0f \x01(\x04R\tcompacted\"e\n" +
+	"\tcompacted\x18\x0f \x01(\x04R\tcompacted\"{\n" +
 	"\vLedgerPoint\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x12\n" +
 	"\x04tail\x18\x02 \x01(\fR\x04tail\x12\x0e\n" +
 	"\x02at\x18\x03 \x01(\x04R\x02at\x12\x16\n" +
-	"\x06digest\x18\x04 \x01(\fR\x06digestB6Z4github.com/hexbid/hexbid/proto/hexbid/disk/v1;diskv1b\x06proto3"
+	"\x06digest\x18\x04 \x01(\fR\x06digest\x12\x14\n" +
+	"\x05check\x18\x05 \x01(\fR\x05checkB6Z4github.com/hexbid/hexbid/proto/hexbid/disk/v1;diskv1b\x06proto3"
 
 var (
 	file_hexbid_disk_v1_ledger_proto_rawDescOnce sync.Once
