@@ -130,7 +130,7 @@ var without = map[string]string{
 }
 
 func TestEveryDoorRefusesACallerWithoutRights(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	e := b.Exchange
 	e.config.Backup = func(context.Context, string) (hexbid.Backup, error) { return hexbid.Backup{}, nil }
 	b.put(campaign("c"))

@@ -62,7 +62,7 @@ func ofFive(id string) *hexbid.Campaign {
 }
 
 func TestABudgetRaisesAnAlertAtEachThresholdOnceADay(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	b.put(ofFive("c"))
 	w := watchAll(t, b)
 	expect(t, "at first", told(t, w, 1), "caught up")
@@ -96,7 +96,7 @@ func TestABudgetRaisesAnAlertAtEachThresholdOnceADay(t *testing.T) {
 }
 
 func TestAStartFindsAlertsThatAreInForceAndRaisesNone(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	b.put(ofFive("c"))
 	for range 4 {
 		b.click()
@@ -112,7 +112,7 @@ func TestAStartFindsAlertsThatAreInForceAndRaisesNone(t *testing.T) {
 
 // TestABudgetThatPaysForNoFurtherEventIsSpent: charges are whole, so some of the budget is left for good.
 func TestABudgetThatPaysForNoFurtherEventIsSpent(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	c := ofFive("c")
 	c.DailyBudget, c.TotalBudget = 10_000_000, 5*clickPrice+clickPrice/2
 	b.put(c)
@@ -137,7 +137,7 @@ func TestABudgetThatPaysForNoFurtherEventIsSpent(t *testing.T) {
 }
 
 func TestALowBalanceRaisesAnAlertUntilItIsToppedUp(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	b.put(campaign("c"))
 	top := &hexbid.Transfer{Advertiser: hexbid.Account{Name: "advertisers/a"}, Type: hexbid.TopUp, RequestID: "1",
 		Amount: 10 * clickPrice}
@@ -147,11 +147,10 @@ func TestALowBalanceRaisesAnAlertUntilItIsToppedUp(t *testing.T) {
 	for range 8 {
 		b.click()
 	}
-	w := watchAll(t, b)
 	waitFor(t, "the alert", func() bool { return b.Alerts().InForce[hexbid.BalanceAlert] == 1 })
 	b.restart() // the level of the last top-up is read again
 	waitFor(t, "the alert, after a restart", func() bool { return b.Alerts().InForce[hexbid.BalanceAlert] == 1 })
-	w = watchAll(t, b)
+	w := watchAll(t, b)
 	expect(t, "low", told(t, w, 2), "balance 20% 200000 of 1000000 before", "caught up")
 	top.RequestID = "2"
 	if _, err := b.Transfer(ctx, top); err != nil {
@@ -164,7 +163,7 @@ func TestALowBalanceRaisesAnAlertUntilItIsToppedUp(t *testing.T) {
 }
 
 func TestAWatchThatFallsBehindBeginsAnew(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	slow := watchAll(t, b)
 	expect(t, "at first", told(t, slow, 1), "caught up")
 	a := b.alerts
@@ -197,7 +196,7 @@ func TestAWatchThatFallsBehindBeginsAnew(t *testing.T) {
 }
 
 func TestAWatchOfOneAdvertiserTellsOfNoOther(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	b.put(ofFive("c"))
 	other := &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/b"}, DisplayName: "B"}
 	if o := b.Import(ctx, []hexbid.Resource{other}, false)[0]; o.Err != nil {

@@ -42,6 +42,7 @@ type billed struct {
 	journal journal.Journal
 	ledger  *ledger.Ledger
 	keys    *token.Keys
+	ahead   bool // the ledger may be ahead of the clock
 }
 
 // clickPrice is what a click of these markets costs: a reserve sets it.
@@ -50,8 +51,8 @@ const (
 	clickPrice  = 100_000   // at the quality of catering, 3 %
 )
 
-// openBilled opens a market in which a reserve prices every click.
-func openBilled(t testing.TB) *billed {
+// openBank opens a market in which a reserve prices every click.
+func openBank(t testing.TB) *billed {
 	t.Helper()
 	keys, err := token.OpenKeys(token.Source{Path: filepath.Join(t.TempDir(), "keys")})
 	if err != nil {
@@ -69,7 +70,7 @@ func (b *billed) open(s store.Store) {
 	start := b.clock.now()
 	var err error
 	b.ledger, err = ledger.Open(ctx, ledger.Options{Journal: b.journal, Wall: b.clock.now, Log: slog.New(slog.DiscardHandler),
-		Monotonic: func() time.Duration { return b.clock.now().Sub(start) }})
+		AllowAhead: b.ahead, Monotonic: func() time.Duration { return b.clock.now().Sub(start) }})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 func TestTheEventsOfACallAreAnsweredInTheirOrder(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	b.put(campaign("c"))
 	good, others := b.token("app"), b.token("other")
 	event := func(kind hexbid.EventKind, token, id string) hexbid.Event {
@@ -52,7 +52,7 @@ func TestTheEventsOfACallAreAnsweredInTheirOrder(t *testing.T) {
 }
 
 func TestATokenThatAnotherClientReturnsIsStillItsOwnClients(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	b.put(campaign("c"))
 	for _, c := range []struct{ searched, reported string }{{"app", "other"}, {"app", ""}, {"", "app"}, {"app", "App"}} {
 		click := hexbid.Event{Kind: hexbid.Click, Token: b.token(c.searched), ID: "c"}
@@ -66,7 +66,7 @@ func TestATokenThatAnotherClientReturnsIsStillItsOwnClients(t *testing.T) {
 }
 
 func TestNothingOfAWrongReportIsRecorded(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	b.put(campaign("c"))
 	click := hexbid.Event{Kind: hexbid.Click, Token: b.token("app"), ID: "c"}
 	_, err := b.RecordEvents(ctx, &hexbid.EventReport{ClientID: "app", Events: []hexbid.Event{click, {}}})
@@ -83,7 +83,7 @@ func TestNothingOfAWrongReportIsRecorded(t *testing.T) {
 
 // TestAlteredTokensAreForged changes every character of a token.
 func TestAlteredTokensAreForged(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	b.put(campaign("c"))
 	good := b.token("app")
 	var events []hexbid.Event
@@ -117,7 +117,7 @@ func TestAlteredTokensAreForged(t *testing.T) {
 }
 
 func TestAnEventReportedByManyAtOnceIsChargedOnce(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	b.put(campaign("c"))
 	good := b.token("app")
 	var group sync.WaitGroup
@@ -157,7 +157,7 @@ func TestAnEventReportedByManyAtOnceIsChargedOnce(t *testing.T) {
 }
 
 func TestAnEventAfterItsExpiryUsesUpNothing(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	b.put(campaign("c"))
 	good := b.token("app")
 	b.clock.pass(b.config.ClickExpiry)
@@ -177,7 +177,7 @@ func TestAMarketWithoutALedgerSaysSo(t *testing.T) {
 
 // TestALedgerWhoseClockIsWrongAnswersNothing: not even that a token is forged, because nobody would count it.
 func TestALedgerWhoseClockIsWrongAnswersNothing(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	b.put(campaign("c"))
 	skewed := &handClock{at: now}
 	l, err := ledger.Open(ctx, ledger.Options{Journal: journal.NewMemory(), Wall: skewed.now,
@@ -195,5 +195,25 @@ func TestALedgerWhoseClockIsWrongAnswersNothing(t *testing.T) {
 		if hexbid.KindOf(err) != hexbid.Unavailable || err == nil || !strings.Contains(err.Error(), "clock") {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+// TestTokensAreIssuedByTheLedgersTime opens a ledger that is ahead of the clock by a day.
+func TestTokensAreIssuedByTheLedgersTime(t *testing.T) {
+	b := openBank(t)
+	b.put(campaign("c"))
+	b.clock.pass(24 * time.Hour)
+	b.click()
+	b.clock.pass(-24 * time.Hour)
+	b.ahead = true
+	b.restart()
+	good := b.token("app")
+	b.clock.pass(b.config.ClickExpiry - time.Second)
+	if got := b.report("app", hexbid.Event{Kind: hexbid.Click, Token: good, ID: "c"})[0]; got.Charged != clickPrice {
+		t.Errorf("%+v", got)
+	}
+	award, _, err := b.keys.Ring().OpenAward(good)
+	if err != nil || award.IssuedAt.Sub(now) < 24*time.Hour-time.Second {
+		t.Errorf("issued at %s, %v", award.IssuedAt, err)
 	}
 }

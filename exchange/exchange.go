@@ -136,6 +136,8 @@ type Exchange struct {
 
 	outage outage
 
+	ledgerTime ledgerTime
+
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
@@ -186,6 +188,7 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 		e.running.Go(func() { e.alerts.sweep(follow) })
 		e.running.Go(func() { e.awardsOut.follow(follow) })
 		e.running.Go(func() { e.budgets.run(follow) })
+		e.running.Go(func() { e.ledgerTime.follow(follow, &e.config) })
 	}
 	return e, nil
 }
@@ -195,6 +198,7 @@ func (e *Exchange) openMoney(ctx context.Context) (err error) {
 	if e.awardsOut, err = newAwardsOut(&e.config); err != nil {
 		return err
 	}
+	e.ledgerTime.read(&e.config)
 	if e.alerts, err = newAlerts(e.config.Ledger, e.config.Log); err != nil {
 		return err
 	}

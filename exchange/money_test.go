@@ -22,7 +22,7 @@ func (b *billed) uidOf(name string) hexbid.UID {
 }
 
 func TestADeletedCampaignIsFoundByItsUIDAndItsName(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	b.put(campaign("c"))
 	const name = "advertisers/a/campaigns/c"
 	first, out := b.uidOf(name), b.token("app")
@@ -50,7 +50,7 @@ func TestADeletedCampaignIsFoundByItsUIDAndItsName(t *testing.T) {
 }
 
 func TestAnAccountThatIsNotThereIsNamed(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	for _, c := range []struct {
 		account hexbid.Account
 		kind    hexbid.ErrorKind
@@ -70,7 +70,7 @@ func TestAnAccountThatIsNotThereIsNamed(t *testing.T) {
 }
 
 func TestATransferIsDoneOnce(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	top := &hexbid.Transfer{Advertiser: hexbid.Account{Name: "advertisers/a"}, Type: hexbid.TopUp, RequestID: "r",
 		Amount: 5_000_000, Note: "cash"}
 	first, err := b.Transfer(ctx, top)
@@ -103,7 +103,7 @@ func TestATransferIsDoneOnce(t *testing.T) {
 }
 
 func TestACreditNamesChargesOrACampaign(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	b.put(campaign("c"))
 	charge := b.click()
 	b.click()
@@ -134,7 +134,7 @@ func TestACreditNamesChargesOrACampaign(t *testing.T) {
 }
 
 func TestCampaignsAreListedByUIDAndByWhatTheySpentToday(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	const campaigns = 7
 	for i := range campaigns {
 		b.put(campaign(fmt.Sprint("c", i)))
@@ -179,7 +179,7 @@ func TestCampaignsAreListedByUIDAndByWhatTheySpentToday(t *testing.T) {
 }
 
 func TestWhatWasSpentTodayIsNothingTomorrow(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	b.put(campaign("c"))
 	b.click()
 	if s := b.spend("c"); s.Today.Charged != clickPrice || s.LocalDate.String() != "2026-11-20" {
@@ -198,7 +198,7 @@ func TestWhatWasSpentTodayIsNothingTomorrow(t *testing.T) {
 }
 
 func TestAStatementChargesAndAReceiptAreRead(t *testing.T) {
-	b := openBilled(t)
+	b := openBank(t)
 	b.put(campaign("c"))
 	charge := b.click()
 	account := hexbid.Account{Name: "advertisers/a"}

@@ -230,12 +230,12 @@ func (s *searching) sponsored(a *auction.Award, shown *bidder.Showing) (Sponsore
 const tokenResolution = 7
 
 func (s *searching) sealAward(a *auction.Award) string {
-	ring, r := s.keys.Ring(), s.request
+	ring, r, issued := s.keys.Ring(), s.request, s.out.EvaluatedAt.Add(s.ledgerTime.ahead())
 	award := token.Award{
 		RequestID: s.out.RequestID, Campaign: a.Entry.CampaignUID, Advertiser: s.snapshot.AdvertiserOf(a.Entry.Ordinal),
 		Price: a.Price, Slot: a.Slot, Host: r.Host, Scene: r.Scene, Cell: uint64(s.query.At.Cell.Parent(tokenResolution)),
 		ClientID: r.ClientID, MarketVersion: s.snapshot.MarketVersion(), Basis: a.Basis(&s.pricing),
-		IssuedAt: s.out.EvaluatedAt, ClickExpiry: s.out.EvaluatedAt.Add(s.config.ClickExpiry),
+		IssuedAt: issued, ClickExpiry: issued.Add(s.config.ClickExpiry),
 	}
 	if r.Personalized() && r.Viewer.UserKey != "" {
 		if s.viewerOf != ring {

@@ -82,8 +82,8 @@ var classOf = map[string]class{
 // smallRequestBytes bounds a request that carries no resource.
 const smallRequestBytes = 64 << 10
 
-// eventRequestBytes bounds a request of events. It has room for hexbid.MaxEvents of them with the longest tokens that the
-// server issues and the longest event ids.
+// eventRequestBytes bounds a request of events. It has room for hexbid.MaxEvents of them with the longest tokens that
+// the server issues and the longest event ids.
 const eventRequestBytes = 1 << 20
 
 // gate counts the requests of a class that are being worked on. A request counts from its whole arrival until its

@@ -66,8 +66,8 @@ func awardMessage(c *receipt.Charge) *pb.ReceiptAward {
 	out := &pb.ReceiptAward{RequestId: a.RequestID, CampaignUid: uint64(a.Campaign), AdvertiserUid: uint64(a.Advertiser),
 		PricingModel: pb.PricingModel(b.Pricing), PriceMicros: int64(a.Price), Slot: int32(a.Slot), Host: pb.Host(a.Host),
 		Scene: pb.Scene(a.Scene), MarketVersion: a.MarketVersion, Explored: a.Explored, QualityPpm: b.QualityPPM,
-		IssueTime: timestamppb.New(time.UnixMilli(a.IssuedAt)), ClickExpireTime: timestamppb.New(time.UnixMilli(a.ClickExpiry)),
-		ClientId: a.ClientID}
+		IssueTime:       timestamppb.New(time.UnixMilli(a.IssuedAt)),
+		ClickExpireTime: timestamppb.New(time.UnixMilli(a.ClickExpiry)), ClientId: a.ClientID}
 	if !c.PriceProven() { // the token had no more
 		return out
 	}

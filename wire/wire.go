@@ -96,7 +96,8 @@ func (c *conversion) instant(field string, t *timestamppb.Timestamp) time.Time {
 	return at
 }
 
-// ToInstant converts an instant that a request may leave out: unset becomes the zero instant. Its error names the field.
+// ToInstant converts an instant that a request may leave out: unset becomes the zero instant. Its error names the
+// field.
 func ToInstant(field string, t *timestamppb.Timestamp) (time.Time, error) {
 	var c conversion
 	return c.instant(field, t), c.err
