@@ -19,7 +19,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := cli.Run(ctx, os.Args[1:], cli.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: version(),
-		Commands: commands(serve)})
+		Commands: commands(serve), LedgerCommands: []any{&ledgerCommands{}}, ReceiptCommands: []any{&receiptCommands{}}})
 	stop()
 	os.Exit(code)
 }
