@@ -92,6 +92,13 @@ func (w *witnessForm) read(fs vfs.FS, path string) (t Testimony, err error) {
 	return t, nil
 }
 
+// ReadWitness returns what the witness of the folder of the options says. It returns false when there is none, or none
+// that can be read.
+func ReadWitness(o *Options) (said Testimony, ok bool) {
+	said, err := (&witnessForm{o.Magic, o.RestBytes}).read(o.FS, WitnessPath(o.Dir))
+	return said, err == nil
+}
+
 // Witness is the open file.
 type Witness struct {
 	Path  string

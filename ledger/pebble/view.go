@@ -12,9 +12,15 @@ import (
 // view is the journal after a synced batch. All readers share it until the next batch; the journal is one of the
 // holders of its snapshot.
 type view struct {
-	journal  *Journal
+	reader
 	snapshot *folder.Snapshot
-	last     uint64
+}
+
+// reader reads the tables from a Pebble, or from a snapshot of one.
+type reader struct {
+	pebble.Reader
+	folder *folder.Folder
+	last   uint64
 }
 
 // publish makes the present content of Pebble the view of all readers. Only the writer calls it, between two batches.
@@ -23,7 +29,7 @@ func (j *Journal) publish() error {
 	if err != nil {
 		return err
 	}
-	next := &view{journal: j, snapshot: snapshot, last: j.end.last}
+	next := &view{reader{snapshot, j.folder, j.end.last}, snapshot}
 	if before := j.synced.Swap(next); before != nil {
 		before.snapshot.Release()
 	}
@@ -60,56 +66,56 @@ func (h *held) Close() error {
 }
 
 // Last implements journal.View.
-func (v *view) Last() uint64 { return v.last }
+func (r *reader) Last() uint64 { return r.last }
 
 // Get implements journal.View.
-func (v *view) Get(t journal.Table, key []byte) ([]byte, error) {
+func (r *reader) Get(t journal.Table, key []byte) ([]byte, error) {
 	if err := t.Validate(); err != nil {
 		return nil, err
 	}
 	var room [64]byte
-	value, closer, err := v.snapshot.Get(append(append(room[:0], byte(t)), key...))
+	value, closer, err := r.Reader.Get(append(append(room[:0], byte(t)), key...))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, v.journal.folder.Unreadable(err)
+		return nil, r.folder.Unreadable(err)
 	}
 	defer closer.Close()
 	return append([]byte{}, value...), nil
 }
 
 // Scan implements journal.View.
-func (v *view) Scan(t journal.Table, from, to []byte, visit journal.Visit) error {
-	return v.walk(t, from, to, visit, (*pebble.Iterator).First, (*pebble.Iterator).Next)
+func (r *reader) Scan(t journal.Table, from, to []byte, visit journal.Visit) error {
+	return r.walk(t, from, to, visit, (*pebble.Iterator).First, (*pebble.Iterator).Next)
 }
 
 // ScanBack implements journal.View.
-func (v *view) ScanBack(t journal.Table, from, to []byte, visit journal.Visit) error {
-	return v.walk(t, from, to, visit, (*pebble.Iterator).Last, (*pebble.Iterator).Prev)
+func (r *reader) ScanBack(t journal.Table, from, to []byte, visit journal.Visit) error {
+	return r.walk(t, from, to, visit, (*pebble.Iterator).Last, (*pebble.Iterator).Prev)
 }
 
 // step moves an iterator and reports whether it stands on a key.
 type step func(*pebble.Iterator) bool
 
-func (v *view) walk(t journal.Table, from, to []byte, visit journal.Visit, first, next step) error {
+func (r *reader) walk(t journal.Table, from, to []byte, visit journal.Visit, first, next step) error {
 	if err := t.Validate(); err != nil {
 		return err
 	}
 	lower, upper := bounds(t, from, to)
-	iter, err := v.snapshot.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	iter, err := r.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
-		return v.journal.folder.Unreadable(err)
+		return r.folder.Unreadable(err)
 	}
 	defer iter.Close()
 	for ok := first(iter); ok; ok = next(iter) {
 		value, err := iter.ValueAndErr()
 		if err != nil {
-			return v.journal.folder.Unreadable(err)
+			return r.folder.Unreadable(err)
 		}
 		if more, err := visit(iter.Key()[1:], value); err != nil || !more {
 			return err
 		}
 	}
-	return v.journal.folder.Ended(iter)
+	return r.folder.Ended(iter)
 }
