@@ -157,7 +157,7 @@ func (b *budgets) take(c *ledger.Changes) {
 func (b *budgets) fill(s *ledger.Standing, now time.Time) {
 	uid := s.Campaign
 	known := b.purses[uid]
-	if s.Deleted && (known == nil || !known.told.holdsBack()) {
+	if s.Deleted && (known == nil || !known.told.HoldsBack()) {
 		b.drop(uid)
 		return
 	}
@@ -277,7 +277,7 @@ func (b *budgets) beginDay(turned map[uint16]bool) {
 	for uid, p := range b.purses {
 		switch {
 		case !turned[p.zone]:
-		case p.told.holdsBack():
+		case p.told.HoldsBack():
 			b.returning = append(b.returning, uid)
 		case p.isFullOn(b.calendar.zones[p.zone].date):
 			b.drop(uid)

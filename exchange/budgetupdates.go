@@ -28,27 +28,27 @@ func (b *budgets) updates() (campaigns []bidder.LiveUpdate, advertisers []bidder
 
 // pricesIn returns the prices of a campaign's events. Those of a campaign that searches do not see yet are unknown, so
 // that every bound matters.
-func pricesIn(s *bidder.Snapshot, campaign hexbid.UID) prices {
+func pricesIn(s *bidder.Snapshot, campaign hexbid.UID) outstanding.Prices {
 	least, dearest, there := s.EventPrices(campaign)
 	if !there {
-		return prices{1, hexbid.MaxBidCPC}
+		return outstanding.Prices{1, hexbid.MaxBidCPC}
 	}
-	return prices{least, dearest}
+	return outstanding.Prices{least, dearest}
 }
 
 // updatePurse returns a campaign's update, and whether the index should have it.
-func (b *budgets) updatePurse(uid hexbid.UID, p *purse, of prices) (bidder.LiveUpdate, bool) {
+func (b *budgets) updatePurse(uid hexbid.UID, p *purse, of outstanding.Prices) (bidder.LiveUpdate, bool) {
 	out := b.awards.campaign(uid)
-	now := remainderOf(p.leftOn(b.calendar.zones[p.zone].date), out, of)
-	setLow(b.low.campaigns, uid, out, now.spent || now.bound() < 2*of.dearest)
-	if !now.calls(p.told, of) {
+	now := outstanding.RemainderOf(p.leftOn(b.calendar.zones[p.zone].date), out, of)
+	setLow(b.low.campaigns, uid, out, now.Spent || now.Bound() < 2*of.Dearest)
+	if !now.Calls(p.told, of) {
 		return bidder.LiveUpdate{}, false
 	}
-	if now.spent != p.told.spent {
-		b.alerts(uid, now.spent)
+	if now.Spent != p.told.Spent {
+		b.alerts(uid, now.Spent)
 	}
 	p.told = now
-	return now.update(uid), true
+	return bidder.LiveUpdate{Campaign: uid, BudgetSpent: now.Spent, Left: now.Left}, true
 }
 
 // updateAccount returns an advertiser's update, and whether the index should have it.
@@ -58,13 +58,13 @@ func (b *budgets) updateAccount(uid hexbid.UID) (bidder.AdvertiserUpdate, bool) 
 		return bidder.AdvertiserUpdate{}, false
 	}
 	out := b.awards.advertiser(uid)
-	now := fundsOf(a.balance, out, b.least)
-	setLow(b.low.advertisers, uid, out, now != funds{})
-	if !now.calls(a.told) {
+	now := outstanding.FundsOf(a.balance, out, b.least)
+	setLow(b.low.advertisers, uid, out, now != outstanding.Funds{})
+	if !now.Calls(a.told) {
 		return bidder.AdvertiserUpdate{}, false
 	}
 	a.told = now
-	return now.update(uid), true
+	return bidder.AdvertiserUpdate{Advertiser: uid, NoBalance: now.None, Left: now.Left}, true
 }
 
 // setLow keeps an account in the set of those that awards out hold back, as long as they do.

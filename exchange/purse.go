@@ -1,11 +1,9 @@
 package exchange
 
 import (
-	"math/bits"
 	"time"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/outstanding"
@@ -17,20 +15,11 @@ type purse struct {
 	daily       hexbid.Money // left on date
 	total       hexbid.Money // left; fold.NoLimit for no limit
 	dailyBudget hexbid.Money // left on any later date
-	told        remainder
+	told        outstanding.Remainder
 	date        int32 // local, days since 1970
 	zone        uint16
 	ofTotal     bool // some of the total budget is spent
 }
-
-// remainder is what the index is told of a campaign.
-type remainder struct {
-	spent bool
-	left  hexbid.Money // that one event may cost at most; 0 for no bound
-}
-
-// holdsBack reports whether the campaign serves less than it would without budgets.
-func (r remainder) holdsBack() bool { return r != remainder{} }
 
 func purseOf(s *ledger.Standing, zone uint16) purse {
 	return purse{advertiser: s.Advertiser, daily: s.Left.Daily, total: s.Left.Total, dailyBudget: s.DailyBudget,
@@ -50,96 +39,10 @@ func (p *purse) isFullOn(date int32) bool {
 	return !p.ofTotal && (date > p.date || p.daily == p.dailyBudget)
 }
 
-// prices are those of a campaign's events.
-type prices struct {
-	least   hexbid.Money // that the market takes
-	dearest hexbid.Money // at the campaign's bids
-}
-
-// remainderOf returns what to tell of a campaign when so much is left and awards are out. Far from the end of a budget it
-// names only a bound that holds for long: the half of what is left, or more. Should somebody raise the bid far above
-// that, the bid is bounded at once. Near the end the bound is close, and exact when no award is out.
-func remainderOf(left hexbid.Money, out outstanding.Out, of prices) remainder {
-	affordable := outstanding.Affordable(left, out)
-	switch {
-	case affordable < of.least:
-		return remainder{spent: true}
-	case affordable >= hexbid.MaxBidCPC:
-		return remainder{}
-	case affordable >= 2*of.dearest:
-		return remainder{left: floorTo(affordable, 0)}
-	case out.Expected+out.Margin == 0:
-		return remainder{left: affordable}
-	}
-	return remainder{left: max(of.least, floorTo(affordable, 5))}
-}
-
-// floorTo rounds money down to its highest bits: one, and so many more. It keeps the number of hand-ins low while what
-// is left falls and rises.
-func floorTo(m hexbid.Money, more int) hexbid.Money {
-	drop := max(0, bits.Len64(uint64(m))-1-more)
-	return m >> drop << drop
-}
-
-// calls reports whether the index should be told a new remainder. A bound that has fallen always is. One that has risen is
-// if it lowers bids.
-func (r remainder) calls(told remainder, of prices) bool {
-	return r.spent != told.spent || r.bound() < told.bound() ||
-		min(r.bound(), of.dearest) != min(told.bound(), of.dearest)
-}
-
-// bound is left with no bound as the highest of all.
-func (r remainder) bound() hexbid.Money {
-	if r.left == 0 {
-		return fold.NoLimit
-	}
-	return r.left
-}
-
-func (r remainder) update(campaign hexbid.UID) bidder.LiveUpdate {
-	return bidder.LiveUpdate{Campaign: campaign, BudgetSpent: r.spent, Left: r.left}
-}
-
 // account is what a prepaid advertiser may still spend, and what the index has been told of it.
 type account struct {
 	balance hexbid.Money // fold.NoLimit for a postpaid one
-	told    funds
-}
-
-// funds is what the index is told of an advertiser.
-type funds struct {
-	none bool
-	left hexbid.Money // that one event may cost at most; 0 for no bound
-}
-
-// fundsOf returns what an advertiser can pay when awards are out. Every other bound makes the index look at all its
-// campaigns, so there are eight a doubling.
-func fundsOf(balance hexbid.Money, out outstanding.Out, least hexbid.Money) funds {
-	switch affordable := outstanding.Affordable(balance, out); {
-	case balance == fold.NoLimit || affordable >= hexbid.MaxBidCPC:
-		return funds{}
-	case affordable < least:
-		return funds{none: true}
-	default:
-		return funds{left: max(least, floorTo(affordable, 3))}
-	}
-}
-
-// calls reports whether the index should be told new funds. A bound that rises is told in steps of a quarter.
-func (f funds) calls(told funds) bool {
-	switch {
-	case f.none != told.none:
-		return true
-	case f.left == told.left:
-		return false
-	case f.left == 0 || told.left == 0 || f.left < told.left:
-		return true
-	}
-	return f.left >= told.left+told.left/4
-}
-
-func (f funds) update(advertiser hexbid.UID) bidder.AdvertiserUpdate {
-	return bidder.AdvertiserUpdate{Advertiser: advertiser, NoBalance: f.none, Left: f.left}
+	told    outstanding.Funds
 }
 
 // calendar knows the present date in the time zones of campaigns.

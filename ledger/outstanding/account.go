@@ -127,8 +127,8 @@ func (s *slice) out(now tick, d *delays, factor float64) estimate {
 	return e
 }
 
-// deviations is how many standard deviations a margin is. With one, over-delivery is more than twice as much; with none,
-// six times (TestOverDeliveryStaysWithinItsBound tells what it is).
+// deviations is how many standard deviations a margin is. In the market of TestOverDeliveryStaysWithinItsBound
+// over-delivery is more than twice as much with one, and six times as much with none.
 const deviations = 2
 
 // rounded returns an estimate in money. Amounts beyond what money holds are held at the end.

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger/journal"
 )
 
@@ -13,21 +12,25 @@ import (
 const mostShare = 0.005
 
 // simulations are those of a test: few and small, or with HEXBID_LONG many and large.
-func simulations(t *testing.T, law func(hexbid.Money, Out) hexbid.Money) (all []settings) {
-	few := settings{campaigns: 400, dearest: 100, length: 30 * time.Minute, law: law}
+func simulations(t *testing.T, seen func(Out) Out) (them []settings) {
+	few := settings{campaigns: 400, dearest: 100, length: 30 * time.Minute, seen: seen}
 	seeds := uint64(2)
 	if os.Getenv("HEXBID_LONG") != "" {
-		few, seeds = settings{campaigns: 3000, dearest: 500, length: time.Hour, law: law}, 12
+		few, seeds = settings{campaigns: 3000, dearest: 500, length: time.Hour, seen: seen}, 12
 	}
 	if testing.Short() {
 		seeds = 1
 	}
 	for seed := range seeds {
 		few.seed = seed
-		all = append(all, few)
+		them = append(them, few)
 	}
-	return all
+	return them
 }
+
+// all and none are what a law can see of the awards that are out.
+func all(out Out) Out { return out }
+func none(Out) Out    { return Out{} }
 
 // report says what a simulation has shown.
 func (m *simulation) report() verdict {
@@ -55,13 +58,13 @@ func (m *simulation) check() {
 }
 
 func TestOverDeliveryStaysWithinItsBound(t *testing.T) {
-	for _, s := range simulations(t, Affordable) {
+	for _, s := range simulations(t, all) {
 		newSimulation(t, s).run().check()
 	}
 }
 
 func TestWithoutTheExpectedSpendOverDeliveryIsBeyondItsBound(t *testing.T) {
-	for _, s := range simulations(t, func(left hexbid.Money, _ Out) hexbid.Money { return max(0, left) }) {
+	for _, s := range simulations(t, none) {
 		if v := newSimulation(t, s).run().report(); v.share() < 4*mostShare || len(v.beyond) == 0 {
 			t.Errorf("seed %d: over-delivery is %.2f per cent, and %d payers are beyond their bound", s.seed, 100*v.share(),
 				len(v.beyond))
@@ -69,12 +72,12 @@ func TestWithoutTheExpectedSpendOverDeliveryIsBeyondItsBound(t *testing.T) {
 	}
 }
 
-// crashing makes a simulation lose its book every ten seconds, up to two seconds after the last rows were kept, and go on with
+// crashing makes a simulation lose its book every thirty seconds, up to two seconds after the last rows were kept, and go on with
 // what resume makes of the rows.
 func (m *simulation) crashing(resume func(rows map[string][]byte) *Book) *simulation {
 	rows, crashed := map[string][]byte{}, m.now
 	m.turn = func(*simulation) {
-		if m.now-crashed > 10_000+m.random.Int64N(2000) {
+		if m.now-crashed > 30_000+m.random.Int64N(2000) {
 			m.out, crashed = resume(rows), m.now
 		}
 		if m.now%2000 == 0 {
@@ -93,21 +96,21 @@ func keepIn(kept map[string][]byte, rows []journal.Row) {
 }
 
 func TestCrashesKeepOverDeliveryWithinItsBound(t *testing.T) {
-	for _, s := range simulations(t, Affordable)[:1] {
+	for _, s := range simulations(t, all)[:1] {
 		m := newSimulation(t, s)
 		m.crashing(func(rows map[string][]byte) *Book { return restored(t, m.now, rows) }).run().check()
 	}
 }
 
 func TestABookThatIsForgottenInACrashLeavesOverDeliveryBeyondItsBound(t *testing.T) {
-	for _, s := range simulations(t, Affordable)[:1] {
+	for _, s := range simulations(t, all)[:1] {
 		m := newSimulation(t, s)
 		v := m.crashing(func(map[string][]byte) *Book {
 			b := New(30 * time.Minute)
 			b.Advance(m.now)
 			return b
 		}).run().report()
-		if v.share() < 2*mostShare {
+		if v.share() < 1.5*mostShare {
 			t.Errorf("seed %d: over-delivery is %.2f per cent", s.seed, 100*v.share())
 		}
 	}

@@ -62,13 +62,6 @@ type Out struct {
 	Highest  hexbid.Money // price of one of their events
 }
 
-// Affordable returns what one event of a further award may cost at most, when so much is left of a budget or a balance
-// and so much is out: what is left less the expected spend and its margin, and never below 0. The margin does not lose
-// spend. It comes free as the awards' events come or fail to come.
-func Affordable(left hexbid.Money, out Out) hexbid.Money {
-	return max(0, left-out.Expected-out.Margin)
-}
-
 // tick is the resolution of time here: a quarter of a second.
 type tick int32
 

@@ -10,7 +10,6 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
-	"github.com/hexbid/hexbid/ledger/fold"
 )
 
 // simulation runs a market of campaigns in virtual time: the ledger's real books, the real book of awards out, and the
@@ -40,13 +39,14 @@ type settings struct {
 	campaigns int
 	dearest   float64 // the largest budget, yuan
 	length    time.Duration
-	law       func(left hexbid.Money, out Out) hexbid.Money
+	seen      func(Out) Out // what the law sees of the awards that are out
 }
 
 // payer is who runs out of money: a campaign with a daily or a total budget, or an advertiser with a balance.
 type payer struct {
 	uid           hexbid.UID // of the advertiser
 	prepaid       bool
+	told          Funds
 	limit         hexbid.Money
 	campaigns     []*player
 	charged, free hexbid.Money
@@ -64,8 +64,8 @@ type player struct {
 	quality int64
 	rate    float64 // searches a second that it wins while it has a bid
 	bursts  []burst
-	may     hexbid.Money // cost of one event, as handed in
-	over    bool         // nothing more can be charged
+	told    Remainder
+	over    bool // nothing more can be charged
 }
 
 // burst multiplies a rate between two instants.
@@ -194,7 +194,7 @@ func (m *simulation) step() {
 }
 
 func (m *simulation) isLowered(of *payer) bool {
-	return slices.ContainsFunc(of.campaigns, func(p *player) bool { return p.may < PriceOfEvent(p.pricing, p.bid) })
+	return slices.ContainsFunc(of.campaigns, func(p *player) bool { return p.may() < PriceOfEvent(p.pricing, p.bid) })
 }
 
 func (m *simulation) inFlight(of *payer) Out {
@@ -206,7 +206,7 @@ func (m *simulation) inFlight(of *payer) Out {
 
 // search lets a campaign win a slot at the bid that its budget leaves it.
 func (m *simulation) search(p *player) (won bool) {
-	multiplier := auction.MultiplierWithin(p.pricing, p.bid, p.may)
+	multiplier := auction.MultiplierWithin(p.pricing, p.bid, p.may())
 	paced, _ := auction.Pace(p.pricing, p.bid, multiplier, p.quality)
 	if paced < minimumBid {
 		return false
@@ -245,19 +245,34 @@ func (m *simulation) happen(e *planned) {
 	}
 }
 
-// handIn tells searches what one event of a campaign may cost.
+// handIn tells searches what is left, as the exchange does.
 func (m *simulation) handIn(p *player) {
-	left := m.books.left(p)
-	p.may = m.law(min(left.Daily, left.Total), m.out.Campaign(p.uid))
-	if left.Balance != fold.NoLimit {
-		p.may = min(p.may, m.law(left.Balance, m.out.Advertiser(p.payer.uid)))
+	left, dearest, least := m.books.left(p), PriceOfEvent(p.pricing, p.bid), PriceOfEvent(p.pricing, minimumBid)
+	prices := Prices{least, dearest}
+	now := RemainderOf(min(left.Daily, left.Total), m.seen(m.out.Campaign(p.uid)), prices)
+	if now.Calls(p.told, prices) {
+		p.told = now
 	}
-	p.over = left.Min < PriceOfEvent(p.pricing, minimumBid)
-	if p.may < PriceOfEvent(p.pricing, p.bid) && !p.over {
+	if p.prepaid {
+		if now := FundsOf(left.Balance, m.seen(m.out.Advertiser(p.payer.uid)), least); now.Calls(p.payer.told) {
+			p.payer.told = now
+		}
+	}
+	p.over = left.Min < least
+	if p.may() < dearest && !p.over {
 		m.lowered[p] = struct{}{}
 	} else {
 		delete(m.lowered, p)
 	}
+}
+
+// may is what one event of the campaign may cost, as searches know.
+func (p *player) may() hexbid.Money {
+	funds := Remainder{p.payer.told.None, p.payer.told.Left}
+	if p.told.Spent || funds.Spent {
+		return 0
+	}
+	return min(p.told.Bound(), funds.Bound())
 }
 
 // verdict is what a simulation has shown.
