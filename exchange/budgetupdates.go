@@ -31,9 +31,9 @@ func (b *budgets) updates() (campaigns []bidder.LiveUpdate, advertisers []bidder
 func pricesIn(s *bidder.Snapshot, campaign hexbid.UID) outstanding.Prices {
 	least, dearest, there := s.EventPrices(campaign)
 	if !there {
-		return outstanding.Prices{1, hexbid.MaxBidCPC}
+		return outstanding.Prices{Least: 1, Dearest: hexbid.MaxBidCPC}
 	}
-	return outstanding.Prices{least, dearest}
+	return outstanding.Prices{Least: least, Dearest: dearest}
 }
 
 // updatePurse returns a campaign's update, and whether the index should have it.
