@@ -61,8 +61,8 @@ func (c *ledgerVerifyCommand) Run(ctx context.Context, env cli.Env) error {
 		return err
 	}
 	if !report.OK() {
-		return hexbid.Errorf(hexbid.DataLoss, "ledger", "%s is not what its records say: %d faults, the first at %s", c.Data,
-			len(report.Faults)+report.OmittedFaults, report.Faults[0].Place)
+		return hexbid.Errorf(hexbid.DataLoss, "ledger", "%s is not what its records say: faults found: %d, the first at %s",
+			c.Data, len(report.Faults)+report.OmittedFaults, report.Faults[0].Place)
 	}
 	return nil
 }
@@ -148,7 +148,7 @@ func describeLedger(r *audit.Report) string {
 		fmt.Fprintf(&b, "FAULT %s\n", f)
 	}
 	if r.OmittedFaults > 0 {
-		fmt.Fprintf(&b, "and %d more faults.\n", r.OmittedFaults)
+		fmt.Fprintf(&b, "Faults beyond these: %d.\n", r.OmittedFaults)
 	}
 	if r.OK() {
 		b.WriteString("OK: everything follows from the records.\n")

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/cli"
+	"github.com/hexbid/hexbid/ledger"
+	"github.com/hexbid/hexbid/ledger/fold"
+	"github.com/hexbid/hexbid/ledger/pebble"
+	"github.com/hexbid/hexbid/ledger/receipt"
+	"github.com/hexbid/hexbid/token"
+)
+
+// offline runs a command that needs no server, and returns its status and what it printed.
+func offline(args ...string) (code int, stdout, stderr string) {
+	var out, problems bytes.Buffer
+	code = cli.Run(context.Background(), args, cli.Env{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &problems,
+		Version: "1", Commands: commands(nil), LedgerCommands: []any{&ledgerCommands{}},
+		ReceiptCommands: []any{&receiptCommands{}}})
+	return code, out.String(), problems.String()
+}
+
+// aStoppedLedger leaves a ledger with some charges in a data folder. It returns the last answer, and the receipt of the
+// first charge with the link of its root.
+func aStoppedLedger(t *testing.T, data string) (last ledger.Answer, file []byte, link receipt.Hash) {
+	t.Helper()
+	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
+	j, err := pebble.Open(pebble.Options{Dir: filepath.Join(data, "ledger"), Currency: "CNY", Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var passed atomic.Int64
+	begun := time.Now().Add(-3 * time.Hour)
+	since := func() time.Duration { return time.Duration(passed.Load()) }
+	wall := func() time.Time { return begun.Add(since()) }
+	l, err := ledger.Open(ctx, ledger.Options{Journal: j, Log: log, Monotonic: since, Wall: wall})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.SetTerms(ctx, 1, []fold.Terms{{Campaign: 1, Advertiser: 2, Name: "advertisers/a/campaigns/c",
+		DailyBudget: 1 << 40, Zone: "UTC"}}, []fold.AdvertiserTerms{{Advertiser: 2, Name: "advertisers/a"}}); err != nil {
+		t.Fatal(err)
+	}
+	var charges []ledger.Answer
+	for i := range 12 {
+		now := wall().Truncate(time.Millisecond)
+		answers, err := l.Record(ctx, []ledger.Event{{Kind: hexbid.Click, EventID: "e", Name: token.Name{Sequence: uint64(i)},
+			Award: &token.Award{Campaign: 1, Advertiser: 2, Price: 1_230_000, Slot: 1, MarketVersion: 1, IssuedAt: now,
+				ClickExpiry: now.Add(time.Hour), Basis: auction.Basis{Mechanism: auction.FirstPrice, Pricing: hexbid.CPC,
+					Bid: 1_230_000, MultiplierPPM: auction.PPM, QualityPPM: 1000, Factors: []int64{1}}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		charges = append(charges, answers...)
+		passed.Add(int64(11 * time.Minute))
+	}
+	v, err := l.View()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	r, err := receipt.Get(v, charges[0].Sequence)
+	if err != nil || r.Pending() {
+		t.Fatal(r, err)
+	}
+	if file, err = r.File(); err != nil {
+		t.Fatal(err)
+	}
+	_ = v.Close()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return charges[len(charges)-1], file, r.Root.Link
+}
+
+func TestAStoppedLedgerIsVerifiedByCommand(t *testing.T) {
+	data := t.TempDir()
+	last, _, _ := aStoppedLedger(t, data)
+	expect := fmt.Sprintf("%d:%x", last.Sequence, last.Hash[:])
+	code, out, problems := offline("ledger", "verify", "--data", data, "--expect", expect)
+	if code != 0 || !strings.Contains(out, "OK") || !strings.Contains(out, "12 charges of 14.76") || problems != "" {
+		t.Errorf("exit %d: %s%s", code, out, problems)
+	}
+	var answer verifiedLedger
+	code, out, _ = offline("ledger", "verify", "--data", data, "-o", "json")
+	if err := json.Unmarshal([]byte(out), &answer); code != 0 || err != nil || !answer.OK || !answer.TailWitnessed ||
+		answer.Charges != 12 || answer.LastRecord < last.Sequence {
+		t.Errorf("exit %d: %s, %v", code, out, err)
+	}
+	if err := os.Remove(filepath.Join(data, "ledger.witness")); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, _ = offline("ledger", "verify", "--data", data); code != 0 || !strings.Contains(out, "Tail unwitnessed") {
+		t.Errorf("without the witness: exit %d: %s", code, out)
+	}
+}
+
+func TestWhatALedgerLacksIsToldByCommand(t *testing.T) {
+	data := t.TempDir()
+	last, _, _ := aStoppedLedger(t, data)
+	for _, c := range []struct{ expect, says string }{
+		{fmt.Sprintf("%d:%064x", last.Sequence, 5), fmt.Sprintf("record %d", last.Sequence)},
+		{fmt.Sprintf("%d:%x", last.Sequence+1000, last.Hash[:]), "the end of the log"},
+	} {
+		code, out, problems := offline("ledger", "verify", "--data", data, "--expect", c.expect)
+		if code != 1 || !strings.Contains(out, "FAULT") || !strings.Contains(out, c.says) || !strings.Contains(problems, "faults found: 1,") {
+			t.Errorf("expecting %s: exit %d: %s%s", c.expect, code, out, problems)
+		}
+	}
+	for _, expect := range []string{"5", "x:00", "0:" + strings.Repeat("00", 32), "5:00"} {
+		if code, _, problems := offline("ledger", "verify", "--data", data, "--expect", expect); code != 1 ||
+			!strings.Contains(problems, "is not a record") {
+			t.Errorf("expecting %s: exit %d: %s", expect, code, problems)
+		}
+	}
+	if code, _, problems := offline("ledger", "verify", "--data", t.TempDir()); code != 1 ||
+		!strings.Contains(problems, "holds no ledger") {
+		t.Errorf("an empty folder: exit %d: %s", code, problems)
+	}
+}
+
+func TestAReceiptIsVerifiedByCommand(t *testing.T) {
+	data := t.TempDir()
+	_, file, link := aStoppedLedger(t, data)
+	path := filepath.Join(data, "receipt.json")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	root := fmt.Sprintf("%x", link[:])
+	code, out, problems := offline("receipt", "verify", path, "--root", root)
+	if code != 0 || !strings.Contains(out, "charged 1.23") || !strings.Contains(out, "root that you gave") {
+		t.Errorf("exit %d: %s%s", code, out, problems)
+	}
+	if code, out, _ = offline("receipt", "verify", path); code != 0 || !strings.Contains(out, "Nobody has vouched") {
+		t.Errorf("without a root: exit %d: %s", code, out)
+	}
+	var answer verifiedReceipt
+	code, out, _ = offline("receipt", "verify", path, "-o", "json", "--root", strings.Repeat("00", 32), "--root", root)
+	if err := json.Unmarshal([]byte(out), &answer); err != nil || code != 0 || !answer.OK || !answer.Pinned ||
+		answer.ChargedMicros != 1_230_000 || !answer.PriceProven || answer.Link != root {
+		t.Errorf("exit %d: %s, %v", code, out, err)
+	}
+	if code, _, problems = offline("receipt", "verify", path, "--root", strings.Repeat("00", 32)); code != 1 ||
+		!strings.Contains(problems, "not the one given") {
+		t.Errorf("another root: exit %d: %s", code, problems)
+	}
+	if err := os.WriteFile(path, bytes.Replace(file, []byte("1230000"), []byte("1230001"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, problems = offline("receipt", "verify", path); code != 1 || !strings.Contains(problems, "1230000") {
+		t.Errorf("an altered amount: exit %d: %s", code, problems)
+	}
+}
