@@ -19,6 +19,9 @@ func runHistories(t *testing.T, count int) {
 	if s := os.Getenv("HEXBID_SEED"); s != "" {
 		first, _ = strconv.ParseUint(s, 10, 64)
 	}
+	if testing.Short() {
+		count /= 10
+	}
 	if n, err := strconv.Atoi(os.Getenv("HEXBID_HISTORIES")); err == nil {
 		count = n
 	}
@@ -170,75 +173,4 @@ func (h *history) compareUses() {
 			}
 		}
 	}
-}
-
-// auditor reads the chain alone and checks the promises.
-type auditor struct {
-	*history
-	limits map[hexbid.UID]*Terms
-	dates  map[hexbid.UID]int32
-	spent  map[string]hexbid.Money // "campaign/date" and "campaign"
-	used   map[string]bool
-	debits map[hexbid.UID]hexbid.Money
-	at     int64
-}
-
-// audit checks the promises on the encoded records, without the books or the model: no limit in force is exceeded, a
-// token is used once, a date and a stamp never go back, charges less credits are what the accounts were debited.
-func (h *history) audit() {
-	a := &auditor{history: h, limits: map[hexbid.UID]*Terms{}, dates: map[hexbid.UID]int32{},
-		spent: map[string]hexbid.Money{}, used: map[string]bool{}, debits: map[hexbid.UID]hexbid.Money{}}
-	var previous Hash
-	for i, encoded := range h.chain {
-		r, err := Decode(encoded)
-		if err != nil || r.Sequence != uint64(i+1) || r.Previous != previous || r.At < a.at {
-			h.wrong("record %d does not follow: %+v, %v", i+1, r, err)
-			return
-		}
-		previous, a.at = HashOf(encoded), r.At
-		switch body := r.Body.(type) {
-		case *Terms:
-			a.limits[body.Campaign] = body
-		case *Event:
-			a.event(body)
-		case *Credit:
-			a.debits[body.Advertiser] -= body.Amount
-		}
-	}
-	for uid, debits := range a.debits {
-		account, _ := h.books.Advertiser(uid)
-		if e := account.Ever; debits != e.ToppedUp-e.Withdrawn-e.Balance+e.Owed {
-			h.wrong("advertiser %d: charges less credits are %d, the account is %+v", uid, debits, e)
-		}
-	}
-}
-
-func (a *auditor) event(e *Event) {
-	uid := e.Award.Campaign
-	if last, begun := a.dates[uid]; begun && e.Date < last {
-		a.wrong("the date of campaign %d goes back from %d to %d", uid, last, e.Date)
-	}
-	a.dates[uid] = e.Date
-	kinds := []hexbid.EventKind{e.Kind}
-	if e.Implies {
-		kinds = append(kinds, hexbid.Impression)
-	}
-	for _, kind := range kinds {
-		key := fmt.Sprint(e.Token, kind)
-		if a.used[key] && kind != hexbid.Conversion {
-			a.wrong("%s is used twice", key)
-		}
-		a.used[key] = true
-	}
-	if e.Charged == 0 {
-		return
-	}
-	day, ever := fmt.Sprint(uid, "/", e.Date), fmt.Sprint(uid)
-	a.spent[day], a.spent[ever] = a.spent[day]+e.Charged, a.spent[ever]+e.Charged
-	limits := a.limits[uid]
-	if a.spent[day] > limits.DailyBudget || limits.TotalBudget > 0 && a.spent[ever] > limits.TotalBudget {
-		a.wrong("campaign %d has spent %d on date %d and %d ever, above %+v", uid, a.spent[day], e.Date, a.spent[ever],
-			limits)
-	}
-	a.debits[e.Award.Advertiser] += e.Charged
 }

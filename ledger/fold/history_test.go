@@ -32,6 +32,8 @@ type history struct {
 	chain   [][]byte
 	charges []uint64 // sequences
 
+	converted map[string]bool // tokens
+
 	outcomes [hexbid.EventOutcomeCount]uint64
 }
 
@@ -42,7 +44,8 @@ const (
 
 func newHistory(seed uint64) *history {
 	h := &history{Rand: rand.New(rand.NewPCG(seed, 77)), seed: seed, log: journal.NewMemory(), books: New(),
-		model: newModel(), wall: historyStart, names: map[string]token.Name{}, zones: map[uint64]int64{}}
+		model: newModel(), wall: historyStart, names: map[string]token.Name{},
+		converted: map[string]bool{}, zones: map[uint64]int64{}}
 	h.advance()
 	h.write(&Epoch{Number: 1}, nil)
 	return h
@@ -221,6 +224,9 @@ func (h *history) event() {
 	}
 	e.kind = []hexbid.EventKind{hexbid.Impression, hexbid.Impression, hexbid.Click, hexbid.Click, hexbid.Conversion,
 		hexbid.Claim}[h.IntN(6)]
+	if e.kind == hexbid.Conversion && h.converted[e.token] { // the owner finds its first answer on disk
+		e.kind = hexbid.Claim
+	}
 	e.at, e.date, e.posted = h.books.at, h.date(e.campaign), h.posted()
 	if h.one(8) {
 		e.verdict = []Verdict{VerdictFiltered, VerdictBeyondCap, VerdictAlready}[h.IntN(3)]
@@ -247,6 +253,7 @@ func (h *history) event() {
 	}
 	h.outcomes[record.Outcome]++
 	if UsesUp(record.Outcome) {
+		h.converted[e.token] = h.converted[e.token] || e.kind == hexbid.Conversion
 		sequence := h.write(record, ahead)
 		if record.Charged > 0 {
 			h.charges = append(h.charges, sequence)

@@ -104,8 +104,8 @@ func (s *rows) printOf(r stateRow) Hash {
 	return print
 }
 
-// encodeRow writes a row into an empty b as it is hashed: table, length of the key, key, value. at is where the value starts; a row
-// that has gone ends there.
+// encodeRow writes a row into an empty b as it is hashed: table, length of the key, key, value. at is where the value
+// starts; a row that has gone ends there.
 func encodeRow(r stateRow, b []byte) (row []byte, at int) {
 	key := r.key()
 	b = key.append(append(b, byte(key.table), 0))
