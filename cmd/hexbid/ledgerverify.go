@@ -61,7 +61,8 @@ func (c *ledgerVerifyCommand) Run(ctx context.Context, env cli.Env) error {
 		return err
 	}
 	if !report.OK() {
-		return hexbid.Errorf(hexbid.DataLoss, "ledger", "%s is not what its records say: faults found: %d, the first at %s",
+		return hexbid.Errorf(hexbid.DataLoss, "ledger",
+			"%s is not what its records say: faults found: %d, the first at %s",
 			c.Data, len(report.Faults)+report.OmittedFaults, report.Faults[0].Place)
 	}
 	return nil
@@ -73,8 +74,9 @@ func parseExpected(text string) (fold.Point, error) {
 	number, err := strconv.ParseUint(sequence, 10, 64)
 	tail, hashErr := hex.DecodeString(hash)
 	if err != nil || hashErr != nil || number == 0 || len(tail) != len(fold.Hash{}) {
-		return fold.Point{}, hexbid.Invalidf("expect", "%.100q is not a record: write its sequence, a colon and the 64 hexadecimal "+
-			"digits of its hash", text)
+		return fold.Point{}, hexbid.Invalidf("expect",
+			"%.100q is not a record: write its sequence, a colon and the 64 hexadecimal "+
+				"digits of its hash", text)
 	}
 	return fold.Point{Sequence: number, Tail: fold.Hash(tail)}, nil
 }
@@ -124,8 +126,10 @@ type faultLine struct {
 func (c *ledgerVerifyCommand) print(w io.Writer, r *audit.Report) error {
 	if c.Output == "json" {
 		out := &verifiedLedger{OK: r.OK(), FirstRecord: r.First, LastRecord: r.Last.Sequence,
-			Hash: fmt.Sprintf("%x", r.Last.Tail[:]), TailWitnessed: r.TailWitnessed, Checkpoints: r.Checkpoints, Hours: r.Hours,
-			Charges: r.Charges, ChargedMicros: r.Charged, Campaigns: r.Campaigns, Advertisers: r.Advertisers, Rows: r.Rows,
+			Hash: fmt.Sprintf("%x", r.Last.Tail[:]), TailWitnessed: r.TailWitnessed, Checkpoints: r.Checkpoints,
+			Hours:   r.Hours,
+			Charges: r.Charges, ChargedMicros: r.Charged, Campaigns: r.Campaigns, Advertisers: r.Advertisers,
+			Rows:   r.Rows,
 			Faults: []faultLine{}, OmittedFaults: r.OmittedFaults}
 		for _, f := range r.Faults {
 			out.Faults = append(out.Faults, faultLine(f))
@@ -139,7 +143,8 @@ func (c *ledgerVerifyCommand) print(w io.Writer, r *audit.Report) error {
 func describeLedger(r *audit.Report) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Records %d to %d, the last with hash %x.\n", r.First, r.Last.Sequence, r.Last.Tail[:])
-	fmt.Fprintf(&b, "Compared: %d checkpoints, %d roots of hours, %d charges of %s, %d rows of %d campaigns and %d advertisers.\n",
+	fmt.Fprintf(&b,
+		"Compared: %d checkpoints, %d roots of hours, %d charges of %s, %d rows of %d campaigns and %d advertisers.\n",
 		r.Checkpoints, r.Hours, r.Charges, r.Charged, r.Rows, r.Campaigns, r.Advertisers)
 	if !r.TailWitnessed {
 		b.WriteString("Tail unwitnessed: nothing beside the journal says that this is its last record. Give --expect.\n")

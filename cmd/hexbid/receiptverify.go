@@ -92,9 +92,11 @@ func (c *receiptVerifyCommand) describe(r *receipt.Receipt) string {
 		text += "The token was of a version that does not say what set the price; the charge is what its price makes due.\n"
 	}
 	text += fmt.Sprintf("The record is charge %d of %d under root %x\nof the hour from %s, whose link is\n  %x\n",
-		r.Proof.Index+1, r.Root.Charges, r.Root.MerkleRoot[:], r.Root.Start().Format("2006-01-02 15:04 MST"), r.Root.Link[:])
+		r.Proof.Index+1, r.Root.Charges, r.Root.MerkleRoot[:], r.Root.Start().Format("2006-01-02 15:04 MST"),
+		r.Root.Link[:])
 	if len(c.Root) > 0 {
 		return text + "That is the root that you gave.\n"
 	}
-	return text + "Nobody has vouched for this root yet: compare the link with one that you trust, or give it as --root.\n"
+	return text +
+		"Nobody has vouched for this root yet: compare the link with one that you trust, or give it as --root.\n"
 }

@@ -50,16 +50,19 @@ func aStoppedLedger(t *testing.T, data string) (last ledger.Answer, file []byte,
 		t.Fatal(err)
 	}
 	if err := l.SetTerms(ctx, 1, []fold.Terms{{Campaign: 1, Advertiser: 2, Name: "advertisers/a/campaigns/c",
-		DailyBudget: 1 << 40, Zone: "UTC"}}, []fold.AdvertiserTerms{{Advertiser: 2, Name: "advertisers/a"}}); err != nil {
+		DailyBudget: 1 << 40, Zone: "UTC"}}, []fold.AdvertiserTerms{{Advertiser: 2,
+		Name: "advertisers/a"}}); err != nil {
 		t.Fatal(err)
 	}
 	var charges []ledger.Answer
 	for i := range 12 {
 		now := wall().Truncate(time.Millisecond)
-		answers, err := l.Record(ctx, []ledger.Event{{Kind: hexbid.Click, EventID: "e", Name: token.Name{Sequence: uint64(i)},
+		answers, err := l.Record(ctx, []ledger.Event{{Kind: hexbid.Click, EventID: "e",
+			Name: token.Name{Sequence: uint64(i)},
 			Award: &token.Award{Campaign: 1, Advertiser: 2, Price: 1_230_000, Slot: 1, MarketVersion: 1, IssuedAt: now,
-				ClickExpiry: now.Add(time.Hour), Basis: auction.Basis{Mechanism: auction.FirstPrice, Pricing: hexbid.CPC,
-					Bid: 1_230_000, MultiplierPPM: auction.PPM, QualityPPM: 1000, Factors: []int64{1}}}}})
+				ClickExpiry: now.Add(time.Hour), Basis: auction.Basis{Mechanism: auction.FirstPrice,
+					Pricing: hexbid.CPC,
+					Bid:     1_230_000, MultiplierPPM: auction.PPM, QualityPPM: 1000, Factors: []int64{1}}}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +108,8 @@ func TestAStoppedLedgerIsVerifiedByCommand(t *testing.T) {
 	if err := os.Remove(filepath.Join(data, "ledger.witness")); err != nil {
 		t.Fatal(err)
 	}
-	if code, out, _ = offline("ledger", "verify", "--data", data); code != 0 || !strings.Contains(out, "Tail unwitnessed") {
+	if code, out, _ = offline("ledger", "verify", "--data", data); code != 0 || !strings.Contains(out,
+		"Tail unwitnessed") {
 		t.Errorf("without the witness: exit %d: %s", code, out)
 	}
 }
@@ -118,7 +122,8 @@ func TestWhatALedgerLacksIsToldByCommand(t *testing.T) {
 		{fmt.Sprintf("%d:%x", last.Sequence+1000, last.Hash[:]), "the end of the log"},
 	} {
 		code, out, problems := offline("ledger", "verify", "--data", data, "--expect", c.expect)
-		if code != 1 || !strings.Contains(out, "FAULT") || !strings.Contains(out, c.says) || !strings.Contains(problems, "faults found: 1,") {
+		if code != 1 || !strings.Contains(out, "FAULT") || !strings.Contains(out, c.says) ||
+			!strings.Contains(problems, "faults found: 1,") {
 			t.Errorf("expecting %s: exit %d: %s%s", c.expect, code, out, problems)
 		}
 	}

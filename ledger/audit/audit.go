@@ -2,7 +2,8 @@
 // says with what follows from them. It never writes.
 //
 // What it finds: a record that was changed, removed or added; a checkpoint, a root of an hour or a row of a table that
-// does not follow from the records; balances that differ by a micro; a tail that is missing, if somebody knows the tail.
+// does not follow from the records; balances that differ by a micro; a tail that is missing, if somebody knows the
+// tail.
 //
 // What it cannot find: what lies outside the chain (histories of viewers, counts of events that made no record), and a
 // journal that was made anew as a whole. Against the latter keep the sequence and the hash of an acknowledgement, or
@@ -50,7 +51,8 @@ type Report struct {
 	Campaigns   int
 	Advertisers int
 	Rows        uint64 // that were compared with what follows from the records
-	// TailWitnessed reports whether somebody beside the journal knows its last record: then nothing after it is missing.
+	// TailWitnessed reports whether somebody beside the journal knows its last record: then nothing after it is
+	// missing.
 	TailWitnessed bool
 	Faults        []Fault // in the order in which they were found, at most MaxFaults
 	OmittedFaults int
@@ -127,6 +129,11 @@ func (a *auditor) fault(f Fault) {
 	a.Faults = append(a.Faults, f)
 }
 
+// wrong adds a fault of a record.
+func (a *auditor) wrong(sequence uint64, expected, found string) {
+	a.fault(Fault{Sequence: sequence, Place: recordName(sequence), Expected: expected, Found: found})
+}
+
 func (a *auditor) verify() error {
 	whole, err := a.foldAll()
 	if err != nil {
@@ -177,8 +184,7 @@ func (a *auditor) prepare() (err error) {
 	}
 	for _, mark := range []uint64{a.marks.checkpoint, a.marks.settled} {
 		if mark > a.View.Last() {
-			a.fault(Fault{Sequence: a.View.Last() + 1, Place: recordName(a.View.Last() + 1),
-				Expected: fmt.Sprintf("records up to %d, which rows stand for", mark), Found: "the end of the log"})
+			a.wrong(a.View.Last()+1, fmt.Sprintf("records up to %d, which rows stand for", mark), "the end of the log")
 		}
 	}
 	return a.expectBase()
@@ -196,9 +202,8 @@ func (a *auditor) expectBase() error {
 func (a *auditor) verifyTail() {
 	for _, known := range a.Known {
 		if known.Sequence > a.View.Last() {
-			a.fault(Fault{Sequence: a.View.Last() + 1, Place: recordName(a.View.Last() + 1),
-				Expected: fmt.Sprintf("records up to %d with hash %x, which %s knows", known.Sequence, known.Tail, known.By),
-				Found:    "the end of the log"})
+			a.wrong(a.View.Last()+1, fmt.Sprintf("records up to %d with hash %x, which %s knows", known.Sequence,
+				known.Tail, known.By), "the end of the log")
 		}
 		a.TailWitnessed = a.TailWitnessed || !known.Within && known.Sequence >= a.View.Last()
 	}
@@ -208,8 +213,7 @@ func (a *auditor) verifyTail() {
 func (a *auditor) verifyKnown(sequence uint64, hash fold.Hash) {
 	for _, known := range a.Known {
 		if known.Sequence == sequence && known.Tail != hash {
-			a.fault(Fault{Sequence: sequence, Place: recordName(sequence),
-				Expected: fmt.Sprintf("hash %x, which %s knows", known.Tail, known.By), Found: hashText(hash)})
+			a.wrong(sequence, fmt.Sprintf("hash %x, which %s knows", known.Tail, known.By), hashText(hash))
 		}
 	}
 }

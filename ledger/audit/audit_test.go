@@ -153,7 +153,8 @@ func TestAMissingTailIsFoundByWhoeverKnowsIt(t *testing.T) {
 		t.Errorf("without a witness: %s", faultsOf(r))
 	}
 	r := early.verify(t, Options{Known: late.tail()})
-	if r.OK() || r.Faults[0].Sequence != early.last+1 || !strings.Contains(r.Faults[0].Expected, fmt.Sprint(late.last)) {
+	if r.OK() || r.Faults[0].Sequence != early.last+1 || !strings.Contains(r.Faults[0].Expected,
+		fmt.Sprint(late.last)) {
 		t.Errorf("with a witness: %s", faultsOf(r))
 	}
 	within := early.tail()

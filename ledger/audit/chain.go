@@ -17,8 +17,8 @@ type link struct {
 	hash    fold.Hash
 }
 
-// foldRecords folds the records after the base, each once the next one has confirmed its hash. It reports whether all of
-// them could be folded.
+// foldRecords folds the records after the base, each once the next one has confirmed its hash. It reports whether all
+// of them could be folded.
 func (a *auditor) foldRecords() (whole bool, err error) {
 	var last *link
 	stopped := false
@@ -57,18 +57,18 @@ func (a *auditor) read(last *link, key, value []byte) *link {
 	}
 	a.at = before.Sequence + 1
 	if sequence := binary.BigEndian.Uint64(key); sequence != a.at {
-		a.fault(Fault{Sequence: a.at, Place: a.place(), Expected: a.place(), Found: "none; the next is " + recordName(sequence)})
+		a.wrong(a.at, a.place(), "none; the next is "+recordName(sequence))
 		return nil
 	}
 	encoded := slices.Clone(value)
 	record, err := fold.Decode(encoded)
 	if err != nil {
-		a.fault(Fault{Sequence: a.at, Place: a.place(), Expected: "a record", Found: fmt.Sprintf("%d bytes: %v", len(value), err)})
+		a.wrong(a.at, "a record", fmt.Sprintf("%d bytes: %v", len(value), err))
 		return nil
 	}
 	next := &link{record, encoded, fold.HashOf(encoded)}
 	if record.Sequence != a.at {
-		a.fault(Fault{Sequence: a.at, Place: a.place(), Expected: a.place(), Found: recordName(record.Sequence) + " in its place"})
+		a.wrong(a.at, a.place(), recordName(record.Sequence)+" in its place")
 		return nil
 	}
 	if record.Previous != before.Tail {
@@ -82,12 +82,11 @@ func (a *auditor) read(last *link, key, value []byte) *link {
 // the second is what the record after it says, it is the first.
 func (a *auditor) broken(before fold.Point, next *link) {
 	if a.confirmed(next) || before.Sequence == a.base.Sequence {
-		a.fault(Fault{Sequence: max(before.Sequence, 1), Place: recordName(max(before.Sequence, 1)),
-			Expected: hashText(next.Previous) + ", which " + recordName(next.Sequence) + " holds", Found: hashText(before.Tail)})
+		a.wrong(max(before.Sequence, 1), hashText(next.Previous)+", which "+recordName(next.Sequence)+" holds",
+			hashText(before.Tail))
 		return
 	}
-	a.fault(Fault{Sequence: next.Sequence, Place: recordName(next.Sequence),
-		Expected: hashText(before.Tail) + " of the record before", Found: hashText(next.Previous)})
+	a.wrong(next.Sequence, hashText(before.Tail)+" of the record before", hashText(next.Previous))
 }
 
 // confirmed reports whether the record after one, or somebody who knows the tail, has the same hash of it.
@@ -112,7 +111,7 @@ func (a *auditor) fold(l *link) bool {
 	var w journal.Batch
 	err := hexbid.Contain(func() error { return a.apply(l, &w) })
 	if err != nil {
-		a.fault(Fault{Sequence: l.Sequence, Place: a.place(), Expected: "what follows from the records before", Found: err.Error()})
+		a.wrong(l.Sequence, "what follows from the records before", err.Error())
 		return false
 	}
 	a.rows.put(w.Rows)
@@ -154,6 +153,8 @@ func (a *auditor) count(l *link) {
 		a.lastClosed, a.lastClosedAt = *body, l.At
 	case *fold.Compacted:
 		a.compacted(l.Sequence, body)
+	case *fold.Credit:
+		a.credited(l.Sequence, body)
 	case *fold.Event:
 		if body.Charged > 0 {
 			a.Charges++
@@ -162,10 +163,31 @@ func (a *auditor) count(l *link) {
 	}
 }
 
+// credited compares the charges that a credit names with their records. The books know of a charge only what credits
+// say of it.
+func (a *auditor) credited(sequence uint64, credit *fold.Credit) {
+	for i, charge := range credit.Charges {
+		want := fmt.Sprintf("a credit for record %d of %d micros of campaign %d", charge, credit.Charged[i], credit.Campaign)
+		encoded, err := a.View.Get(journal.Records, fold.RecordKey(charge))
+		if err != nil || encoded == nil {
+			a.wrong(sequence, "a credit for a charge that is there", want)
+			continue
+		}
+		record, err := fold.Decode(encoded)
+		if err != nil {
+			continue // that record has its own fault
+		}
+		event, ok := record.Body.(*fold.Event)
+		if !ok || event.Award.Campaign != credit.Campaign || event.Charged != credit.Charged[i] {
+			a.wrong(sequence, "a credit for what was charged", want)
+		}
+	}
+}
+
 // compacted compares what a record says of the state that compaction has left with that state.
 func (a *auditor) compacted(sequence uint64, body *fold.Compacted) {
 	if body.Upto == a.base.Sequence && body.Digest != a.baseDigest {
-		a.fault(Fault{Sequence: sequence, Place: recordName(sequence), Expected: fmt.Sprintf("state %x after record %d",
-			a.baseDigest, body.Upto), Found: fmt.Sprintf("state %x", body.Digest)})
+		a.wrong(sequence, fmt.Sprintf("state %x after record %d", a.baseDigest, body.Upto),
+			fmt.Sprintf("state %x", body.Digest))
 	}
 }

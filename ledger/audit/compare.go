@@ -120,9 +120,11 @@ func (a *auditor) compareState() error {
 func (a *auditor) compareRow(at row, want map[row][]byte, value []byte) {
 	switch expected, ok := want[at]; {
 	case !ok:
-		a.fault(Fault{Sequence: recordOf(at, value), Place: at.String(), Expected: "no such row", Found: at.show(value)})
+		a.fault(Fault{Sequence: recordOf(at, value), Place: at.String(), Expected: "no such row",
+			Found: at.show(value)})
 	case !bytes.Equal(expected, value):
-		a.fault(Fault{Sequence: recordOf(at, expected), Place: at.String(), Expected: at.show(expected), Found: at.show(value)})
+		a.fault(Fault{Sequence: recordOf(at, expected), Place: at.String(), Expected: at.show(expected),
+			Found: at.show(value)})
 	}
 }
 

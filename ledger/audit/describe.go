@@ -10,11 +10,13 @@ import (
 	"github.com/hexbid/hexbid/ledger/journal"
 )
 
-var tableNames = map[journal.Table]string{journal.Answers: "first answer to an event", journal.Charges: "charge of a campaign",
-	journal.Accounts: "account", journal.Uses: "used tokens", journal.Hours: "totals of an hour", journal.Days: "totals of a day",
+var tableNames = map[journal.Table]string{
+	journal.Answers: "first answer to an event", journal.Charges: "charge of a campaign", journal.Accounts: "account",
+	journal.Uses: "used tokens", journal.Hours: "totals of an hour", journal.Days: "totals of a day",
 	journal.Movements: "movement of an advertiser", journal.AdvertiserDays: "day of a statement",
 	journal.Members: "name of a uid", journal.Tiles: "tile of an hour's tree", journal.Roots: "root of an hour",
-	journal.Requests: "request id", journal.Names: "uid of a name"}
+	journal.Requests: "request id", journal.Names: "uid of a name",
+}
 
 func tableName(t journal.Table) string { return tableNames[t] }
 

@@ -12,7 +12,8 @@ import (
 )
 
 // earlier follows the records that compaction has left: all but events that billed nothing. Between them are gaps, so
-// they cannot be folded. But hours still add up to their roots, roots are a chain, and neighbours hold each other's hash.
+// they cannot be folded. But hours still add up to their roots, roots are a chain, and neighbours hold each other's
+// hash.
 type earlier struct {
 	last   *link
 	hour   fold.HourOpened
@@ -34,7 +35,7 @@ func (a *auditor) readEarlier() error {
 		encoded := slices.Clone(value)
 		record, err := fold.Decode(encoded)
 		if err != nil || record.Sequence != a.at {
-			a.fault(Fault{Sequence: a.at, Place: a.place(), Expected: "the record", Found: fmt.Sprintf("another one, or none: %v", err)})
+			a.wrong(a.at, "the record", fmt.Sprintf("another one, or none: %v", err))
 			return true, nil
 		}
 		a.takeEarlier(&link{record, encoded, fold.HashOf(encoded)})
@@ -45,12 +46,11 @@ func (a *auditor) readEarlier() error {
 func (a *auditor) takeEarlier(l *link) {
 	e := &a.earlier
 	if e.last != nil && e.last.Sequence+1 == l.Sequence && e.last.hash != l.Previous {
-		a.fault(Fault{Sequence: e.last.Sequence, Place: recordName(e.last.Sequence), Expected: hashText(l.Previous) + ", which " +
-			recordName(l.Sequence) + " holds", Found: hashText(e.last.hash)})
+		a.wrong(e.last.Sequence, hashText(l.Previous)+", which "+recordName(l.Sequence)+" holds",
+			hashText(e.last.hash))
 	}
 	if l.Sequence == a.base.Sequence && l.hash != a.base.Tail {
-		a.fault(Fault{Sequence: l.Sequence, Place: recordName(l.Sequence), Expected: hashText(a.base.Tail) + ", which the base has",
-			Found: hashText(l.hash)})
+		a.wrong(l.Sequence, hashText(a.base.Tail)+", which the base has", hashText(l.hash))
 	}
 	e.last = l
 	a.verifyKnown(l.Sequence, l.hash)
@@ -126,7 +126,7 @@ func (a *auditor) earlierClosed(l *link, closed *fold.HourClosed) {
 	want.Hour, want.Root, want.Charges, want.Charged = e.hour.Hour, e.tree.Root(), e.count.Charges, e.count.Charged
 	want.PreviousLink = e.link
 	if want != *closed {
-		a.fault(Fault{Sequence: l.Sequence, Place: recordName(l.Sequence), Expected: hourOf(&want), Found: hourOf(closed)})
+		a.wrong(l.Sequence, hourOf(&want), hourOf(closed))
 	}
 	a.Hours++
 	a.lastClosed, a.lastClosedAt = *closed, l.At
@@ -140,8 +140,8 @@ func (a *auditor) joinLinks(sequence uint64, closed *fold.HourClosed) {
 		return
 	}
 	if e.linked = true; e.link != closed.PreviousLink {
-		a.fault(Fault{Sequence: sequence, Place: recordName(sequence), Expected: fmt.Sprintf("link %x of the hours before", e.link[:]),
-			Found: fmt.Sprintf("link %x", closed.PreviousLink[:])})
+		a.wrong(sequence, fmt.Sprintf("link %x of the hours before", e.link[:]),
+			fmt.Sprintf("link %x", closed.PreviousLink[:]))
 	}
 }
 

@@ -20,8 +20,8 @@ type expected struct {
 	again map[row][sha256.Size]byte
 	// state are the rows of accounts and used tokens at the last checkpoint.
 	state map[row][]byte
-	// settled are rows of totals that were not final when they were put, later those that were put after the accounts in
-	// ever were kept. Both are kept for a compacted journal alone, later from that moment on.
+	// settled are rows of totals that were not final when they were put, later those that were put after the accounts
+	// in ever were kept. Both are kept for a compacted journal alone, later from that moment on.
 	settled, later map[row][]byte
 	// suspects are the parts whose rows are kept in rows; empty in a first pass.
 	suspects map[part]bool
@@ -102,8 +102,8 @@ func putAgain(t journal.Table) bool {
 	return t == journal.Names || t == journal.Members || t == journal.Roots
 }
 
-// isTotals reports whether a table's rows are totals. They name no record, so the records that compaction has left do not
-// tell them any more.
+// isTotals reports whether a table's rows are totals. They name no record, so the records that compaction has left do
+// not tell them any more.
 func isTotals(t journal.Table) bool {
 	return t == journal.Hours || t == journal.Days || t == journal.AdvertiserDays
 }

@@ -114,9 +114,12 @@ func (m *market) event() ledger.Event {
 	}
 	price, _ := basis.Price()
 	now := m.now()
-	return ledger.Event{Kind: kind, Name: token.Name{Issuer: token.Issuer{9}, Sequence: m.next}, EventID: fmt.Sprint("event-", m.next),
-		Award: &token.Award{RequestID: fmt.Sprint("request-", m.next), Campaign: campaign, Advertiser: advertiserOf(campaign),
-			Price: price, Slot: 1, MarketVersion: 3, ClientID: "super-app", HasViewer: true, Viewer: [16]byte{byte(m.next)},
+	return ledger.Event{Kind: kind, Name: token.Name{Issuer: token.Issuer{9}, Sequence: m.next},
+		EventID: fmt.Sprint("event-", m.next),
+		Award: &token.Award{RequestID: fmt.Sprint("request-", m.next), Campaign: campaign,
+			Advertiser: advertiserOf(campaign),
+			Price:      price, Slot: 1, MarketVersion: 3, ClientID: "super-app", HasViewer: true,
+			Viewer:   [16]byte{byte(m.next)},
 			IssuedAt: now, ClickExpiry: now.Add(30 * time.Minute), Basis: basis}}
 }
 
@@ -165,9 +168,11 @@ func (m *market) requestID() string {
 
 func (m *market) move() {
 	m.t.Helper()
-	what := []fold.MovementKind{fold.TopUp, fold.TopUp, fold.Withdrawal, fold.ToPostpaid, fold.ToPrepaid}[m.random.IntN(5)]
-	movement := fold.Movement{Advertiser: hexbid.UID(101 + m.random.IntN(advertisers)), What: what, RequestID: m.requestID(),
-		Who: "operator", Note: "a note"}
+	what := []fold.MovementKind{fold.TopUp, fold.TopUp, fold.Withdrawal, fold.ToPostpaid,
+		fold.ToPrepaid}[m.random.IntN(5)]
+	movement := fold.Movement{Advertiser: hexbid.UID(101 + m.random.IntN(advertisers)), What: what,
+		RequestID: m.requestID(),
+		Who:       "operator", Note: "a note"}
 	if what == fold.TopUp || what == fold.Withdrawal {
 		movement.Amount = hexbid.Money(1 + m.random.IntN(20_000_000))
 	}
@@ -238,7 +243,8 @@ func copyOf(t testing.TB, v journal.View) *copied {
 	c := &copied{rows: map[journal.Table][]journal.Row{}, last: v.Last()}
 	for table := journal.Records; table <= journal.Meta; table++ {
 		if err := v.Scan(table, nil, nil, func(key, value []byte) (bool, error) {
-			c.rows[table] = append(c.rows[table], journal.Row{Table: table, Key: bytes.Clone(key), Value: slices.Clone(value)})
+			c.rows[table] = append(c.rows[table], journal.Row{Table: table, Key: bytes.Clone(key),
+				Value: slices.Clone(value)})
 			return true, nil
 		}); err != nil {
 			t.Fatal(err)
@@ -291,7 +297,8 @@ func (c *copied) Close() error { return nil }
 // tail is the last record, as a witness knows it.
 func (c *copied) tail() []Known {
 	records := c.rows[journal.Records]
-	return []Known{{Point: fold.Point{Sequence: c.last, Tail: fold.HashOf(records[len(records)-1].Value)}, By: "the witness"}}
+	return []Known{{Point: fold.Point{Sequence: c.last, Tail: fold.HashOf(records[len(records)-1].Value)},
+		By: "the witness"}}
 }
 
 // without runs f while a row is missing.

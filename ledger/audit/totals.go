@@ -62,7 +62,8 @@ func (a *auditor) compareTotals() error {
 	for uid, want := range a.ever.campaigns {
 		for what, got := range map[string]fold.Totals{"hours": hours[uid], "days": days[uid]} {
 			if got != want {
-				a.fault(Fault{Place: fmt.Sprintf("%s of campaign %d", what, uid), Expected: fmt.Sprintf("the sum %+v", want),
+				a.fault(Fault{Place: fmt.Sprintf("%s of campaign %d", what, uid), Expected: fmt.Sprintf("the sum %+v",
+					want),
 					Found: fmt.Sprintf("%+v", got)})
 			}
 		}
@@ -98,7 +99,8 @@ func (a *auditor) sumTotals(t journal.Table, uidAt int) (map[hexbid.UID]fold.Tot
 }
 
 func (a *auditor) unreadable(at row, value []byte, err error) {
-	a.fault(Fault{Place: at.String(), Expected: "totals that follow from the records", Found: fmt.Sprintf("%x: %v", value, err)})
+	a.fault(Fault{Place: at.String(), Expected: "totals that follow from the records", Found: fmt.Sprintf("%x: %v",
+		value, err)})
 }
 
 // compareStatements compares the days of statements with the accounts of advertisers and campaigns.
@@ -121,7 +123,8 @@ func (a *auditor) compareStatements() error {
 			addMoney(campaigns, hexbid.UID(number(key[12:])), t)
 			return true, nil
 		}
-		if sum := addMoney(own, hexbid.UID(number(key)), t); sum.ToppedUp-sum.Withdrawn-sum.Charged+sum.Credited != t.Balance-t.Owed {
+		if sum := addMoney(own, hexbid.UID(number(key)),
+			t); sum.ToppedUp-sum.Withdrawn-sum.Charged+sum.Credited != t.Balance-t.Owed {
 			a.fault(Fault{Place: at.String(), Expected: fmt.Sprintf("what %+v leaves", sum),
 				Found: fmt.Sprintf("%+v", t)})
 		}
@@ -132,7 +135,8 @@ func (a *auditor) compareStatements() error {
 	}
 	for uid, want := range a.ever.advertisers {
 		if got := own[uid]; got != want {
-			a.fault(Fault{Place: fmt.Sprintf("statements of advertiser %d", uid), Expected: fmt.Sprintf("the sum %+v", want),
+			a.fault(Fault{Place: fmt.Sprintf("statements of advertiser %d", uid), Expected: fmt.Sprintf("the sum %+v",
+				want),
 				Found: fmt.Sprintf("%+v", got)})
 		}
 	}
@@ -147,7 +151,8 @@ func (a *auditor) compareStatements() error {
 }
 
 // addMoney adds a day to a sum, and returns the sum. Balances are those of the last day.
-func addMoney(sums map[hexbid.UID]fold.AdvertiserTotals, uid hexbid.UID, day fold.AdvertiserTotals) fold.AdvertiserTotals {
+func addMoney(sums map[hexbid.UID]fold.AdvertiserTotals, uid hexbid.UID,
+	day fold.AdvertiserTotals) fold.AdvertiserTotals {
 	sum := sums[uid]
 	sum.Charged += day.Charged
 	sum.Credited += day.Credited

@@ -39,8 +39,9 @@ func OpenStopped(dir string) (*Stopped, error) {
 	s := &Stopped{reader: reader{folder: &folder.Folder{Options: options}}}
 	var err error
 	if s.lock, err = pebble.LockDirectory(dir, options.FS); err != nil {
-		return nil, hexbid.Errorf(hexbid.Unavailable, "data", "folder %s is in use, stop the server first, or it is not "+
-			"writable: %v", dir, err)
+		return nil, hexbid.Errorf(hexbid.Unavailable, "data",
+			"folder %s is in use, stop the server first, or it is not "+
+				"writable: %v", dir, err)
 	}
 	if err := hexbid.Contain(s.open); err != nil {
 		_ = s.Close()
@@ -62,7 +63,8 @@ func (s *Stopped) open() (err error) {
 		return err
 	}
 	if string(format) != Format {
-		return hexbid.Errorf(hexbid.Unavailable, "data", "folder %s has format %q, this program reads %q", o.Dir, format,
+		return hexbid.Errorf(hexbid.Unavailable, "data", "folder %s has format %q, this program reads %q", o.Dir,
+			format,
 			Format)
 	}
 	value, err := s.own(keyEnd)

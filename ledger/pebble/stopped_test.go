@@ -35,16 +35,19 @@ func spend(t *testing.T, dir string, clicks int) (*pebble.Journal, *ledger.Ledge
 		t.Fatal(err)
 	}
 	if err := l.SetTerms(ctx, 1, []fold.Terms{{Campaign: 1, Advertiser: 2, Name: "advertisers/a/campaigns/c",
-		DailyBudget: 1 << 40, Zone: "UTC"}}, []fold.AdvertiserTerms{{Advertiser: 2, Name: "advertisers/a"}}); err != nil {
+		DailyBudget: 1 << 40, Zone: "UTC"}}, []fold.AdvertiserTerms{{Advertiser: 2,
+		Name: "advertisers/a"}}); err != nil {
 		t.Fatal(err)
 	}
 	var last fold.Point
 	for i := range clicks {
 		now := time.Now().Truncate(time.Millisecond)
-		answers, err := l.Record(ctx, []ledger.Event{{Kind: hexbid.Click, EventID: "e", Name: token.Name{Sequence: uint64(now.UnixNano()) + uint64(i)},
+		answers, err := l.Record(ctx, []ledger.Event{{Kind: hexbid.Click, EventID: "e",
+			Name: token.Name{Sequence: uint64(now.UnixNano()) + uint64(i)},
 			Award: &token.Award{Campaign: 1, Advertiser: 2, Price: 1000, Slot: 1, MarketVersion: 1, IssuedAt: now,
-				ClickExpiry: now.Add(time.Hour), Basis: auction.Basis{Mechanism: auction.FirstPrice, Pricing: hexbid.CPC,
-					Bid: 1000, MultiplierPPM: auction.PPM, QualityPPM: 1000, Factors: []int64{1}}}}})
+				ClickExpiry: now.Add(time.Hour), Basis: auction.Basis{Mechanism: auction.FirstPrice,
+					Pricing: hexbid.CPC,
+					Bid:     1000, MultiplierPPM: auction.PPM, QualityPPM: 1000, Factors: []int64{1}}}}})
 		if err != nil || answers[0].Outcome != hexbid.EventCharged {
 			t.Fatalf("%+v, %v", answers, err)
 		}
@@ -160,7 +163,8 @@ func TestAStoppedJournalWithoutItsTailIsToldByTheWitness(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := verify(t, early)
-	if err != nil || r.OK() || r.Faults[0].Sequence != r.Last.Sequence+1 || !strings.Contains(r.Faults[0].Expected, "witness") {
+	if err != nil || r.OK() || r.Faults[0].Sequence != r.Last.Sequence+1 || !strings.Contains(r.Faults[0].Expected,
+		"witness") {
 		t.Errorf("an older copy with the present witness: %+v, %v", r, err)
 	}
 	if err := os.Remove(early + ".witness"); err != nil {

@@ -74,7 +74,8 @@ func readCharge(v journal.View, sequence uint64) (*Charge, []byte, error) {
 			return charge, encoded, nil
 		}
 	}
-	return nil, nil, hexbid.Errorf(hexbid.NotFound, "sequence", "record %d is not a charge; `hexbid ledger charges` lists charges",
+	return nil, nil, hexbid.Errorf(hexbid.NotFound, "sequence",
+		"record %d is not a charge; `hexbid ledger charges` lists charges",
 		sequence)
 }
 

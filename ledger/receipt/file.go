@@ -12,7 +12,8 @@ import (
 	"github.com/hexbid/hexbid/bidder/auction"
 )
 
-// MaxFileBytes is the most bytes of a receipt's file. One of a greatest award in an hour of 2^40 charges has some 8,000.
+// MaxFileBytes is the most bytes of a receipt's file. One of a greatest award in an hour of 2^40 charges has some
+// 8,000.
 const MaxFileBytes = 64 << 10
 
 const format = "hexbid receipt 1"
@@ -105,8 +106,10 @@ func (r *Receipt) File() ([]byte, error) {
 
 func chargeInFile(c *Charge) fileCharge {
 	e := c.Event
-	return fileCharge{Sequence: c.Sequence, Time: instant(c.Time), LocalDate: hexbid.Date(e.Date).String(), Kind: e.Kind.String(),
-		ImpliesSeen: e.Implies, ChargedMicros: e.Charged, CampaignUID: e.Award.Campaign, AdvertiserUID: e.Award.Advertiser}
+	return fileCharge{Sequence: c.Sequence, Time: instant(c.Time), LocalDate: hexbid.Date(e.Date).String(),
+		Kind:        e.Kind.String(),
+		ImpliesSeen: e.Implies, ChargedMicros: e.Charged, CampaignUID: e.Award.Campaign,
+		AdvertiserUID: e.Award.Advertiser}
 }
 
 func awardInFile(c *Charge) fileAward {
@@ -157,7 +160,8 @@ func read(text []byte) (*Proof, *Root, error) {
 			MaxFileBytes)
 	}
 	if err := json.Unmarshal(text, &f); err != nil {
-		return nil, nil, &hexbid.Error{Kind: hexbid.Invalid, Field: "receipt", Detail: "the file is not a receipt", Err: err}
+		return nil, nil, &hexbid.Error{Kind: hexbid.Invalid, Field: "receipt", Detail: "the file is not a receipt",
+			Err: err}
 	}
 	if f.Format != format {
 		return nil, nil, hexbid.Invalidf("receipt", "the file's format is %.40q, expected %q", f.Format, format)

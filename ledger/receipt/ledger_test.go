@@ -84,7 +84,8 @@ func (s *shop) checkRecent(campaign hexbid.UID, spent hexbid.Money) {
 		}
 	}
 	if byHour != spent || byDay != spent || recent.LastCharge.Sequence != last {
-		s.t.Fatalf("campaign %d spent %d: %d by hour, %d by day, last charge %d, expected %d", campaign, spent, byHour, byDay,
+		s.t.Fatalf("campaign %d spent %d: %d by hour, %d by day, last charge %d, expected %d", campaign, spent,
+			byHour, byDay,
 			recent.LastCharge.Sequence, last)
 	}
 }

@@ -29,8 +29,8 @@ func (r *Receipt) Pending() bool { return r.Root == nil }
 
 // Proof is what binds a charge to a root. All else in a receipt follows from both.
 type Proof struct {
-	// Record is the charge's record without the hash of the record before it. Records are not salted, so that hash would
-	// let others try out what the record before says.
+	// Record is the charge's record without the hash of the record before it. Records are not salted, so that hash
+	// would let others try out what the record before says.
 	Record []byte
 	Salt   [merkle.SaltBytes]byte
 	Index  uint64 // of the leaf among the charges of the hour

@@ -110,7 +110,8 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 func award(campaign hexbid.UID, basis auction.Basis) fold.Award {
 	price, _ := basis.Price()
 	return fold.Award{Campaign: campaign, Advertiser: campaign / 10, Price: price, Slot: 2, Host: hexbid.WeChat,
-		Scene: hexbid.NearbyList, MarketVersion: 7, RequestID: fmt.Sprintf("request-%d", campaign), ClientID: "super-app",
+		Scene: hexbid.NearbyList, MarketVersion: 7, RequestID: fmt.Sprintf("request-%d", campaign),
+		ClientID: "super-app",
 		IssuedAt: noon.UnixMilli(), ClickExpiry: noon.Add(30 * time.Minute).UnixMilli(), Basis: basis}
 }
 
@@ -222,8 +223,9 @@ func TestAlteredBytesOfAReceiptAreFound(t *testing.T) {
 				}
 			}
 		}
-		for name, other := range map[string][]byte{"a byte more": append(bytes.Clone(text), ' '), "a byte less": text[:len(text)-1],
-			"nothing": nil, "null": []byte("null")} {
+		for name, other := range map[string][]byte{"a byte more": append(bytes.Clone(text), ' '),
+			"a byte less": text[:len(text)-1],
+			"nothing":     nil, "null": []byte("null")} {
 			if _, err := Verify(other, nil); err == nil {
 				t.Errorf("%s is taken", name)
 			}
@@ -254,11 +256,13 @@ func TestForgedReceiptsLeadToAnotherRoot(t *testing.T) {
 // The ledger itself may have charged wrongly: a receipt that the chain proves still fails if its price does not follow.
 func TestWrongPricesAndChargesAreFound(t *testing.T) {
 	for name, alter := range map[string]func(*fold.Event){
-		"a price above the auction's":        func(e *fold.Event) { e.Award.Price++; e.Charged++ },
-		"a price below the auction's":        func(e *fold.Event) { e.Award.Price--; e.Charged-- },
-		"a charge above the price":           func(e *fold.Event) { e.Charged++ },
-		"a click charged as an impression":   func(e *fold.Event) { e.Kind = hexbid.Impression },
-		"a thousand charged as one":          func(e *fold.Event) { e.Award.Basis.Pricing = hexbid.CPM; e.Kind = hexbid.Impression },
+		"a price above the auction's":      func(e *fold.Event) { e.Award.Price++; e.Charged++ },
+		"a price below the auction's":      func(e *fold.Event) { e.Award.Price--; e.Charged-- },
+		"a charge above the price":         func(e *fold.Event) { e.Charged++ },
+		"a click charged as an impression": func(e *fold.Event) { e.Kind = hexbid.Impression },
+		"a thousand charged as one": func(e *fold.Event) {
+			e.Award.Basis.Pricing, e.Kind = hexbid.CPM, hexbid.Impression
+		},
 		"a basis that no auction produces":   func(e *fold.Event) { e.Award.Basis.Factors = nil },
 		"a quality that makes no such price": func(e *fold.Event) { e.Award.Basis.QualityPPM++ },
 	} {
@@ -316,7 +320,8 @@ func TestANeighboursPriceCannotBeTried(t *testing.T) {
 	if !strings.Contains(string(theirFile), fmt.Sprintf(`"priceMicros": %d`, theirs.Award.Price)) {
 		t.Error("the owner's receipt does not show the price, so the test looks for nothing")
 	}
-	for _, secret := range []string{"campaignUid\": 21", fmt.Sprint(theirs.Award.Price), fmt.Sprint(r.Charge.Event.Charged*2 + theirs.Charged)} {
+	for _, secret := range []string{"campaignUid\": 21", fmt.Sprint(theirs.Award.Price),
+		fmt.Sprint(r.Charge.Event.Charged*2 + theirs.Charged)} {
 		if strings.Contains(shown, secret) {
 			t.Errorf("the neighbour's receipts show %s", secret)
 		}
@@ -386,7 +391,8 @@ func TestChargesAreListedInPages(t *testing.T) {
 	v := h.view()
 	rapid.Check(t, func(t *rapid.T) {
 		campaign := hexbid.UID(rapid.IntRange(10, 17).Draw(t, "campaign"))
-		times := rapid.SampledFrom([]time.Time{{}, noon, noon.Add(7 * time.Millisecond), noon.Add(35 * time.Millisecond),
+		times := rapid.SampledFrom([]time.Time{{}, noon, noon.Add(7 * time.Millisecond),
+			noon.Add(35 * time.Millisecond),
 			noon.Add(time.Hour), noon.Add(3*time.Hour + 12*time.Millisecond), noon.Add(9 * time.Hour)})
 		q := ChargeQuery{Campaign: campaign, Start: times.Draw(t, "start"), End: times.Draw(t, "end"),
 			Limit: rapid.IntRange(1, 9).Draw(t, "limit")}
@@ -412,7 +418,8 @@ func TestChargesAreListedInPages(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c.Event.Award.Campaign == campaign && !c.Time.Before(q.Start) && (q.End.IsZero() || c.Time.Before(q.End)) {
+			if c.Event.Award.Campaign == campaign && !c.Time.Before(q.Start) && (q.End.IsZero() ||
+				c.Time.Before(q.End)) {
 				want = append(want, sequence)
 			}
 		}

@@ -24,8 +24,8 @@ const (
 	recentDays  = 62
 )
 
-// ReadRecent returns the totals of the 48 hours up to now, of the last 62 days on which something happened, and the last
-// charge.
+// ReadRecent returns the totals of the 48 hours up to now, of the last 62 days on which something happened, and the
+// last charge.
 func ReadRecent(v journal.View, campaign hexbid.UID, now time.Time) (*Recent, error) {
 	hours, err := readHours(v, campaign, fold.HourOf(now.UnixMicro()))
 	if err != nil {
@@ -84,7 +84,8 @@ func readLastCharge(v journal.View, campaign hexbid.UID) (last hexbid.LastCharge
 }
 
 func eventTotals(t fold.Totals) hexbid.EventTotals {
-	return hexbid.EventTotals{Impressions: t.Impressions, Clicks: t.Clicks, Conversions: t.Conversions, Claims: t.Claims,
+	return hexbid.EventTotals{Impressions: t.Impressions, Clicks: t.Clicks, Conversions: t.Conversions,
+		Claims:  t.Claims,
 		Charged: t.Charged, Credited: t.Credited, Free: t.Free, BudgetExhausted: t.Exhausted, Filtered: t.Filtered,
 		ConversionValue: t.ConversionValue}
 }

@@ -39,9 +39,9 @@ func firstOf(year int, month time.Month) hexbid.Date {
 	return hexbid.Date(time.Date(year, month, 1, 0, 0, 0, 0, time.UTC).Unix() / (24 * secondsAnHour))
 }
 
-// Statement is an advertiser's account of a month, net of tax. Dates are those of the deployment's zone, so opening plus
-// top-ups and credits less withdrawals and charges is closing, and the closing of a month is the opening of the next, to
-// the micro.
+// Statement is an advertiser's account of a month, net of tax. Dates are those of the deployment's zone, so opening
+// plus top-ups and credits less withdrawals and charges is closing, and the closing of a month is the opening of the
+// next, to the micro.
 type Statement struct {
 	Advertiser       hexbid.UID
 	Name             string // the present one, or the last
@@ -112,7 +112,8 @@ func (r *statementReader) read() (err error) {
 		return err
 	}
 	r.Closing = r.Opening
-	err = r.view.Scan(journal.AdvertiserDays, fold.DayKey(r.Advertiser, int32(first)), fold.DayKey(r.Advertiser, int32(next)),
+	err = r.view.Scan(journal.AdvertiserDays, fold.DayKey(r.Advertiser, int32(first)), fold.DayKey(r.Advertiser,
+		int32(next)),
 		func(key, value []byte) (bool, error) { return true, r.row(key, value) })
 	if err != nil {
 		return err
@@ -241,7 +242,8 @@ func (r *statementReader) movement(record *fold.Record) (Line, bool) {
 func (r *statementReader) finish() error {
 	own := fold.AdvertiserTotals{Charged: r.Charged, Credited: r.Credited, ToppedUp: r.ToppedUp, Withdrawn: r.Withdrawn}
 	if own != r.posted {
-		return damaged(nil, "advertiser %d in %s: its days say %+v, its campaigns and movements %+v", r.Advertiser, r.Month,
+		return damaged(nil, "advertiser %d in %s: its days say %+v, its campaigns and movements %+v", r.Advertiser,
+			r.Month,
 			own, r.posted)
 	}
 	for _, uid := range slices.Sorted(maps.Keys(r.campaigns)) {

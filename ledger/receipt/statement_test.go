@@ -88,7 +88,8 @@ func (s *shop) click() {
 	now := s.now().Truncate(time.Millisecond)
 	answers, err := s.Record(ctx, []ledger.Event{{Kind: hexbid.Click, EventID: "e", Name: token.Name{Sequence: s.next},
 		Award: &token.Award{Campaign: campaign, Advertiser: ownerOf(campaign), Price: price, Slot: 1, IssuedAt: now,
-			ClickExpiry: now.Add(30 * time.Minute), MarketVersion: 1, Basis: auction.Basis{Mechanism: auction.FirstPrice,
+			ClickExpiry: now.Add(30 * time.Minute), MarketVersion: 1,
+			Basis: auction.Basis{Mechanism: auction.FirstPrice,
 				Pricing: hexbid.CPC, Bid: price, MultiplierPPM: auction.PPM, QualityPPM: 1000, Factors: []int64{1}}}}})
 	if err != nil {
 		s.t.Fatal(err)
@@ -206,7 +207,8 @@ func (s *shop) checkStatements(v journal.View, advertiser hexbid.UID) {
 	}
 	account, err := s.Advertiser(ctx, advertiser)
 	if err != nil || account.Ever.Balance-account.Ever.Owed != ever.standing() {
-		s.t.Fatalf("advertiser %d has %+v, %v; its statements end with %d", advertiser, account.Ever, err, ever.standing())
+		s.t.Fatalf("advertiser %d has %+v, %v; its statements end with %d", advertiser, account.Ever, err,
+			ever.standing())
 	}
 }
 
@@ -271,7 +273,8 @@ func TestStatementsOfNobodyAreNotFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := receipt.ReadStatement(v, 5, receipt.Month{Year: 2026, Month: 11}); hexbid.KindOf(err) != hexbid.NotFound {
+	if _, err := receipt.ReadStatement(v, 5, receipt.Month{Year: 2026,
+		Month: 11}); hexbid.KindOf(err) != hexbid.NotFound {
 		t.Errorf("%v", err)
 	}
 	for _, text := range []string{"", "2026", "2026-13", "2026-1", "1969-12", "2026-11-22"} {

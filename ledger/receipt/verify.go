@@ -14,8 +14,8 @@ import (
 //
 //   - the price, by the auction's own arithmetic, from the bid, the quality and the rest of the award;
 //   - the charge, from the price: a click's, or a thousandth for an impression;
-//   - the leaf's hash from salt and record, the path from it to the Merkle root of the hour, and the link that stands for
-//     this root and all before it;
+//   - the leaf's hash from salt and record, the path from it to the Merkle root of the hour, and the link that stands
+//     for this root and all before it;
 //   - every other line of the file, all of which follow from these.
 //
 // The link must be among links, which the caller has from somebody other than the file's sender. With no links the
@@ -42,7 +42,8 @@ func Verify(text []byte, links []Hash) (*Receipt, error) {
 		return nil, err
 	}
 	if len(links) > 0 && !slices.Contains(links, root.Link) {
-		return nil, hexbid.Invalidf("root", "the receipt leads to root %x of the hour from %s, which is not the one given",
+		return nil, hexbid.Invalidf("root",
+			"the receipt leads to root %x of the hour from %s, which is not the one given",
 			root.Link[:], instant(root.Start()))
 	}
 	return r, nil
@@ -52,7 +53,8 @@ func Verify(text []byte, links []Hash) (*Receipt, error) {
 func ParseRoot(text string) (link Hash, err error) {
 	b, err := hex.DecodeString(strings.TrimSpace(text))
 	if err != nil || len(b) != len(link) {
-		return link, hexbid.Invalidf("root", "%.80q is not a root: use the 64 hexadecimal digits that `hexbid ledger roots` lists",
+		return link, hexbid.Invalidf("root",
+			"%.80q is not a root: use the 64 hexadecimal digits that `hexbid ledger roots` lists",
 			text)
 	}
 	return Hash(b), nil
@@ -62,7 +64,8 @@ func ParseRoot(text string) (link Hash, err error) {
 func (p *Proof) charge() (*Charge, error) {
 	record, err := fold.DecodeLeaf(p.Record)
 	if err != nil {
-		return nil, &hexbid.Error{Kind: hexbid.Invalid, Field: "receipt.proof.record", Detail: "it does not decode", Err: err}
+		return nil, &hexbid.Error{Kind: hexbid.Invalid, Field: "receipt.proof.record", Detail: "it does not decode",
+			Err: err}
 	}
 	return chargeOf(record)
 }
@@ -70,7 +73,8 @@ func (p *Proof) charge() (*Charge, error) {
 // check compares the parts of a receipt with each other.
 func (r *Receipt) check() error {
 	if hour := r.Charge.hour(); hour != r.Root.Hour {
-		return hexbid.Invalidf("receipt.charge.time", "%s is not in the hour of the root, from %s", instant(r.Charge.Time),
+		return hexbid.Invalidf("receipt.charge.time", "%s is not in the hour of the root, from %s",
+			instant(r.Charge.Time),
 			instant(r.Root.Start()))
 	}
 	if err := r.Charge.checkAmount(); err != nil {
@@ -78,7 +82,8 @@ func (r *Receipt) check() error {
 	}
 	leaf := merkle.LeafHash(r.Proof.Salt, r.Proof.Record)
 	if err := merkle.Check(r.Proof.Path, r.Root.Charges, r.Proof.Index, leaf, r.Root.MerkleRoot); err != nil {
-		return &hexbid.Error{Kind: hexbid.Invalid, Field: "receipt.proof.path", Detail: "the record is not under the root", Err: err}
+		return &hexbid.Error{Kind: hexbid.Invalid, Field: "receipt.proof.path",
+			Detail: "the record is not under the root", Err: err}
 	}
 	return nil
 }
@@ -93,7 +98,8 @@ func (c *Charge) checkAmount() error {
 			return &hexbid.Error{Kind: hexbid.Invalid, Field: "receipt.award", Detail: "it has no price", Err: err}
 		}
 		if price != a.Price {
-			return hexbid.Invalidf("receipt.award.priceMicros", "%d, but the auction's arithmetic gives %d", a.Price, price)
+			return hexbid.Invalidf("receipt.award.priceMicros", "%d, but the auction's arithmetic gives %d", a.Price,
+				price)
 		}
 	}
 	if due := c.due(); c.Event.Charged != due {
