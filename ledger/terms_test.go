@@ -196,7 +196,7 @@ func TestARequestIDGetsItsFirstAnswerAgain(t *testing.T) {
 	}
 	withdrawal := topUp("r2", 3*yuan)
 	withdrawal.What = fold.Withdrawal
-	if _, err := b.Move(ctx, withdrawal); hexbid.KindOf(err) != hexbid.Exhausted {
+	if _, err := b.Move(ctx, withdrawal); hexbid.KindOf(err) != hexbid.InUse {
 		t.Errorf("more than the balance: %v", err)
 	}
 	withdrawal.Amount = 2 * yuan
@@ -255,7 +255,7 @@ func TestACreditGivesBackAtMostWhatWasCharged(t *testing.T) {
 		"more than the campaign": {RequestID: "c4", Campaign: campaign, Amount: yuan},
 	} {
 		c.Advertiser = advertiser
-		if _, err := b.Credit(ctx, c); hexbid.KindOf(err) != hexbid.Exhausted {
+		if _, err := b.Credit(ctx, c); hexbid.KindOf(err) != hexbid.InUse {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
