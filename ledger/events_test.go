@@ -97,6 +97,7 @@ func TestFirstAnswersLastUntilTheConversionsExpiryAndADay(t *testing.T) {
 	click := b.click()
 	first := b.record(click)[0]
 	b.time.pass(8*24*time.Hour + 30*time.Minute - time.Millisecond)
+	b.wait("the chores of the hour", func() bool { return len(b.closedHours()) == 1 })
 	if again := b.record(click)[0]; again.Sequence != first.Sequence || !again.Again {
 		t.Errorf("%+v at the end of eight days, first %+v", again, first)
 	}
