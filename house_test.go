@@ -19,6 +19,7 @@ var floors = map[string]int{
 	"token":                2, // the token of an award carries what its price follows from
 	"wire":                 2,
 	"demo":                 2,
+	"backup":               2, // copies of a data folder
 	"folder":               1, // a Pebble folder of which nothing gets lost unnoticed
 	"ledger/merkle":        1,
 	"ledger/journal":       2, // the contract of the log that money is written to

@@ -16,6 +16,7 @@ type serveFunc func(ctx context.Context, config *ServeConfig, ready func(address
 // the network.
 type ownCommands struct {
 	Serve      serveCommand      `cmd:"" help:"Serve a market over gRPC."`
+	Restore    restoreCommand    `cmd:"" help:"Make a data folder of a backup, while no server uses it. The ledger begins a new epoch there."`
 	RotateKeys rotateKeysCommand `cmd:"" help:"Put a new sealing key on top of a key file, and drop those that were replaced more than eight days ago."`
 }
 

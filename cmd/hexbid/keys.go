@@ -20,12 +20,12 @@ func (m *Main) openKeys(ctx context.Context) (_ *token.Keys, err error) {
 		return nil, err
 	}
 	if m.Config.Data != "" {
-		source.Record = filepath.Join(m.Config.Data, "keys.record")
+		source.Record = filepath.Join(m.Config.Data, keyRecordName)
 	}
 	switch {
 	case source.Path != "":
 	case m.Config.Data != "":
-		source.Path = filepath.Join(m.Config.Data, "keys")
+		source.Path = filepath.Join(m.Config.Data, keysName)
 	default:
 		dir, err := os.MkdirTemp("", "hexbid-keys-")
 		if err != nil {

@@ -16,7 +16,7 @@ func (m *Main) openJournal(ctx context.Context) (journal.Journal, error) {
 	if m.Config.Data == "" {
 		return journal.NewMemory(), nil
 	}
-	j, err := ledgerpebble.Open(ledgerpebble.Options{Dir: filepath.Join(m.Config.Data, "ledger"),
+	j, err := ledgerpebble.Open(ledgerpebble.Options{Dir: filepath.Join(m.Config.Data, ledgerName),
 		Currency: m.Config.Currency, AcceptLoss: m.Config.AcceptLoss, Log: m.Log, Context: ctx})
 	if err != nil {
 		return nil, err // not a nil *pebble.Journal in an interface

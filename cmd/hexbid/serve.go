@@ -155,7 +155,7 @@ func (m *Main) openStore(ctx context.Context) (store.Store, error) {
 	if m.Config.Data == "" {
 		return store.NewMemoryKeeping(retention), nil
 	}
-	s, err := pebble.Open(pebble.Options{Dir: filepath.Join(m.Config.Data, "catalogue"), Currency: m.Config.Currency,
+	s, err := pebble.Open(pebble.Options{Dir: filepath.Join(m.Config.Data, catalogueName), Currency: m.Config.Currency,
 		Retention: retention, AcceptLoss: m.Config.AcceptLoss, Log: m.Log, Context: ctx})
 	if err != nil {
 		return nil, err // not a nil *pebble.Store in an interface
@@ -207,7 +207,7 @@ func (m *Main) start(ctx context.Context) (err error) {
 	if m.ledger, err = m.openLedger(ctx); err != nil {
 		return err
 	}
-	c.Ledger, c.Currency = m.ledger, m.Config.Currency
+	c.Ledger, c.Currency, c.Backup = m.ledger, m.Config.Currency, m.backup()
 	if c.StatementZone, err = statementZone(&m.Config); err != nil {
 		return err
 	}
