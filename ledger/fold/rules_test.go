@@ -110,6 +110,55 @@ func TestAChargeIsAllOrNothing(t *testing.T) {
 	}
 }
 
+// TestADeletedCampaignIsChargedWithinItsLastLimits returns tokens that were out when a campaign was deleted and made
+// again under another uid.
+func TestADeletedCampaignIsChargedWithinItsLastLimits(t *testing.T) {
+	d := openDesk(t)
+	d.write(&Terms{Campaign: 1, Advertiser: 2, DailyBudget: 900, Deleted: true, Version: 2})
+	d.write(&Terms{Campaign: 3, Advertiser: 2, DailyBudget: 1 << 40, Version: 3})
+	d.tell(hexbid.CPC, 600, []step{
+		{hexbid.Click, 1, 0, hexbid.EventCharged, 600},
+		{hexbid.Click, 2, 0, hexbid.EventBudgetExhausted, 0},
+	})
+	if old, _ := d.Campaign(1); old.Ever.Charged != 600 || !old.Deleted {
+		t.Errorf("the deleted campaign has %+v", old)
+	}
+	if fresh, _ := d.Campaign(3); fresh.Ever != (Totals{}) {
+		t.Errorf("the campaign that was made again has %+v", fresh)
+	}
+}
+
+// TestBalanceAndDebtAreApart takes an advertiser from postpaid to prepaid and back, and deletes it.
+func TestBalanceAndDebtAreApart(t *testing.T) {
+	d := openDesk(t)
+	move := func(what MovementKind, amount, balance hexbid.Money) {
+		t.Helper()
+		m := &Movement{Advertiser: 2, What: what, Amount: amount}
+		if err := d.JudgeMovement(m); err != nil || m.Balance != balance {
+			t.Fatalf("a movement of %d leaves %d, %v; expected %d", amount, m.Balance, err, balance)
+		}
+		d.write(m)
+	}
+	click := func(number uint64, want hexbid.EventOutcome, charged hexbid.Money) {
+		t.Helper()
+		d.tell(hexbid.CPC, 300, []step{{hexbid.Click, number, 0, want, charged}})
+	}
+	click(1, hexbid.EventCharged, 300) // owed
+	move(TopUp, 500, 500)              // prepaid from now on; the debt is not taken out of it
+	click(2, hexbid.EventCharged, 300)
+	click(3, hexbid.EventBudgetExhausted, 0)
+	move(ToPostpaid, 0, 200)
+	click(4, hexbid.EventCharged, 300) // owed
+	move(ToPrepaid, 0, 200)
+	click(5, hexbid.EventBudgetExhausted, 0)
+	d.write(&AdvertiserTerms{Advertiser: 2, Deleted: true, Version: 2})
+	move(Withdrawal, 200, 0)
+	want := AdvertiserTotals{Charged: 900, ToppedUp: 500, Withdrawn: 200, Owed: 600}
+	if a, _ := d.Advertiser(2); a.Ever != want || !a.Deleted || !a.Prepaid {
+		t.Errorf("the advertiser has %+v, expected %+v", a, want)
+	}
+}
+
 // TestADateNeverGoesBack turns a campaign's clock back over midnight, as an edit of its zone does.
 func TestADateNeverGoesBack(t *testing.T) {
 	d := openDesk(t)
