@@ -164,6 +164,25 @@ func TestARecordThatDoesNotFollowIsRefused(t *testing.T) {
 	}
 }
 
+// TestAJudgementHoldsForItsOwnMomentOnly applies the very event that was judged, after something has changed.
+func TestAJudgementHoldsForItsOwnMomentOnly(t *testing.T) {
+	for what, meanwhile := range map[string]func(d *desk, e *Event){
+		"a lower budget": func(d *desk, _ *Event) { d.write(&Terms{Campaign: 1, Advertiser: 2, DailyBudget: 1, Version: 2}) },
+		"its expiry":     func(d *desk, _ *Event) { d.Advance(d.at+30*minuteMicros, d.batch) },
+		"another ruling": func(_ *desk, e *Event) { e.Charged-- },
+		"the same event": func(d *desk, e *Event) { d.write(e) },
+		"another judged": func(d *desk, e *Event) { _ = d.Judge(d.event(hexbid.Click, token.Name{Sequence: 3})); e.Free++ },
+	} {
+		d, r := next(t, bodiesThatFollow["click"])
+		meanwhile(d, r.Body.(*Event))
+		again := d.Next(r.Body)
+		var e *hexbid.Error
+		if err := d.Apply(&again, again.Encode(), d.batch); !errors.As(err, &e) || e.Kind != hexbid.DataLoss {
+			t.Errorf("after %s a record is taken in that was judged before: %v", what, err)
+		}
+	}
+}
+
 func TestTheFirstRecordOpensAnEpoch(t *testing.T) {
 	d := &desk{TB: t, Books: New()}
 	refused(t, d, &Record{Sequence: 1, Body: &AdvertiserTerms{Advertiser: 1}}, "a chain without an epoch")
