@@ -112,14 +112,23 @@ func Charges(v journal.View, q ChargeQuery) (page []Charge, next uint64, err err
 				next = page[q.Limit-1].Sequence
 				return false, nil
 			}
-			charge, _, err := readCharge(v, binary.BigEndian.Uint64(key[8:]))
+			charge, err := readListed(v, key)
 			if err != nil {
-				return false, damaged(err, "campaign %d lists a charge that is not there", q.Campaign)
+				return false, err
 			}
 			page = append(page, *charge)
 			return true, nil
 		})
 	return page, next, err
+}
+
+// readListed reads the charge that a row of journal.Charges names. One that is not there is a loss.
+func readListed(v journal.View, key []byte) (*Charge, error) {
+	charge, _, err := readCharge(v, binary.BigEndian.Uint64(key[8:]))
+	if hexbid.KindOf(err) == hexbid.NotFound {
+		err = damaged(err, "campaign %d lists a charge that is not there", binary.BigEndian.Uint64(key))
+	}
+	return charge, err
 }
 
 // sequences returns the sequences that a query spans, to excluded.

@@ -73,9 +73,9 @@ func readDays(v journal.View, campaign hexbid.UID) (days []hexbid.DayTotals, err
 func readLastCharge(v journal.View, campaign hexbid.UID) (last hexbid.LastCharge, err error) {
 	err = v.ScanBack(journal.Charges, fold.ChargeKey(campaign, 0), fold.ChargeKey(campaign, math.MaxUint64),
 		func(key, _ []byte) (bool, error) {
-			charge, _, err := readCharge(v, binary.BigEndian.Uint64(key[8:]))
+			charge, err := readListed(v, key)
 			if err != nil {
-				return false, damaged(err, "campaign %d lists a charge that is not there", campaign)
+				return false, err
 			}
 			last = hexbid.LastCharge{Sequence: charge.Sequence, At: charge.Time, Charged: charge.Event.Charged}
 			return false, nil
