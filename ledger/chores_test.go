@@ -247,6 +247,11 @@ func TestEventsThatBilledNothingAreCompactedPastTheRetention(t *testing.T) {
 	b.time.pass(9 * 24 * time.Hour)
 	b.record(b.event(hexbid.Click, hexbid.CPC, 0))
 	before.Ever.Clicks, before.Ever.Impressions = before.Ever.Clicks+1, before.Ever.Impressions+1
+	for range 2 { // the first may have begun before
+		done := b.Compactions()
+		b.time.pass(time.Hour)
+		b.wait("the compactor", func() bool { return b.Compactions() > done })
+	}
 	if n := b.impressions(); n != 10_000 {
 		t.Fatalf("%d impressions are left before the retention ends", n)
 	}

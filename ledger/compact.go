@@ -50,6 +50,7 @@ func (l *Ledger) compact() {
 		}
 		err := hexbid.Contain(c.compact)
 		c.base = nil
+		l.compactions.Add(1)
 		if err != nil && !errors.Is(err, errClosed) && l.context.Err() == nil {
 			l.options.Log.Error("records past the retention stay for now", "error", err)
 		}

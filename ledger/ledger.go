@@ -82,6 +82,7 @@ type Ledger struct {
 
 	compactSoon chan struct{} // to the compactor
 	compacted   chan struct{} // the compactor has ended
+	compactions atomic.Uint64 // how often it has worked
 }
 
 // Open opens the ledger that a journal holds, and begins one in an empty journal.
