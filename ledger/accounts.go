@@ -123,8 +123,8 @@ func (l *Ledger) Advertisers(ctx context.Context, after hexbid.UID, limit int) (
 	return read, nil
 }
 
-// View returns the journal's last synced state. The caller closes it. All that was judged before the call is in it, with
-// the rows of totals. If nothing more can be written, those rows may be a moment behind the records.
+// View returns the journal's last synced state. The caller closes it. All that was judged before the call is in it,
+// with the rows of totals. If nothing more can be written, those rows may be a moment behind the records.
 func (l *Ledger) View() (journal.View, error) {
 	_ = l.ask(l.context, newRequest(func(o *owner) error {
 		o.settle()
@@ -143,7 +143,8 @@ func (l *Ledger) reading(f func(v journal.View) error) error {
 	return f(v)
 }
 
-// KeepOutstanding writes rows of journal.Outstanding without a sync of their own: they are durable with the next record.
+// KeepOutstanding writes rows of journal.Outstanding without a sync of their own: they are durable with the next
+// record.
 func (l *Ledger) KeepOutstanding(rows []journal.Row) error {
 	for i := range rows {
 		if rows[i].Table != journal.Outstanding {

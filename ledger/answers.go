@@ -10,9 +10,9 @@ import (
 
 // The first answer to an event is its record: outcome, charge, sequence and hash. Table Answers leads from token and
 // kind to the record. An event whose kind is used up is answered by its caller, after the batch that it was judged in:
-// by then the first answer is on disk, even if it was judged a moment before. So a replayed token costs the owner a look
-// at a bitmap, and its caller a look at the cache or two reads of the journal. So does an expired token, for eight days;
-// then it costs nothing.
+// by then the first answer is on disk, even if it was judged a moment before. So a replayed token costs the owner a
+// look at a bitmap, and its caller a look at the cache or two reads of the journal. So does an expired token, for
+// eight days; then it costs nothing.
 
 // firstAnswer is what a token's first event of a kind was answered. A token that had none has the zero one, which is
 // cached only once none can come any more.
@@ -24,8 +24,8 @@ type firstAnswer struct {
 // answersCached is how many first answers are kept in memory, some 16 MB of them.
 const answersCached = 1 << 16
 
-// answerCache keeps first answers that were read lately. Nothing in it ever changes. It has two parts: when the newer is
-// full it becomes the older, whose entries go unless they are read again.
+// answerCache keeps first answers that were read lately. Nothing in it ever changes. It has two parts: when the newer
+// is full it becomes the older, whose entries go unless they are read again.
 type answerCache struct {
 	mu           sync.Mutex // guards the fields below
 	newer, older map[string]firstAnswer

@@ -26,10 +26,6 @@ const (
 	requestsABatch = 8192
 )
 
-func journalBatch(books *fold.Books) journal.Batch {
-	return journal.Batch{After: books.Last().Sequence}
-}
-
 func (b *batch) full(records int) bool {
 	return len(b.Records) >= records || b.bytes >= bytesABatch || len(b.requests) >= requestsABatch
 }

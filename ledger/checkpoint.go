@@ -90,8 +90,8 @@ func replay(ctx context.Context, books *fold.Books, v journal.View, totals total
 	return records, err
 }
 
-// totalsRows are rows of totals, by table and key. They are written a moment after the records that they follow from, so
-// a crash may lose them. All other rows that follow from a record are in its batch.
+// totalsRows are rows of totals, by table and key. They are written a moment after the records that they follow from,
+// so a crash may lose them. All other rows that follow from a record are in its batch.
 type totalsRows map[string]journal.Row
 
 func (t totalsRows) add(rows []journal.Row) {

@@ -63,8 +63,8 @@ func TestAnHourIsClosedOnTimeWhenNobodyCalls(t *testing.T) {
 	}
 }
 
-// TestAnHourThatEndedWhileTheServerWasDownIsClosedAtTheStart also loses the rows of totals that a crash takes, and finds
-// them written again.
+// TestAnHourThatEndedWhileTheServerWasDownIsClosedAtTheStart also loses the rows of totals that a crash takes, and
+// finds them written again.
 func TestAnHourThatEndedWhileTheServerWasDownIsClosedAtTheStart(t *testing.T) {
 	b := openBank(t, func(o *ledger.Options) { o.CheckpointAge = 1000 * time.Hour }) // which would hold the rows
 	b.journal.onCommit(func(batch *journal.Batch) error {

@@ -7,8 +7,8 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// mostClockError is how far stamps may be from the wall clock. Beyond it nothing is acknowledged: charges would count on
-// wrong days, and tokens would expire at wrong times.
+// mostClockError is how far stamps may be from the wall clock. Beyond it nothing is acknowledged: charges would count
+// on wrong days, and tokens would expire at wrong times.
 const mostClockError = 10 * time.Second
 
 // slewPart is how fast stamps close in on the wall clock: by at most one part in slewPart of the time that passes. A

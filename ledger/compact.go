@@ -11,8 +11,8 @@ import (
 // Events that billed nothing are most of a journal. Once they are older than the retention, compaction removes their
 // records; their hourly totals stay, as do all other records. It goes on in steps. A step folds some thousand records
 // into a second set of books, the base, writes the rows of the base that changed, and erases records, in one batch with
-// a record that commits to the base's digest. So a kill leaves the step done or not begun, and a verifier folds from the
-// base on.
+// a record that commits to the base's digest. So a kill leaves the step done or not begun, and a verifier folds from
+// the base on.
 
 // Bounds of a step.
 const (

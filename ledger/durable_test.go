@@ -103,8 +103,8 @@ func TestALedgerGoesOnWhenTheDiskHasRoomAgain(t *testing.T) {
 	}
 }
 
-// TestReadersSeeNothingThatIsNotOnDisk holds a commit up. A reader that has seen its charge in the books is answered only
-// after it, and not at all if it fails.
+// TestReadersSeeNothingThatIsNotOnDisk holds a commit up. A reader that has seen its charge in the books is answered
+// only after it, and not at all if it fails.
 func TestReadersSeeNothingThatIsNotOnDisk(t *testing.T) {
 	b := openBank(t, nil)
 	begun, end := make(chan struct{}), make(chan error)

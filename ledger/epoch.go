@@ -7,9 +7,9 @@ import (
 	"github.com/hexbid/hexbid/ledger/fold"
 )
 
-// BeginEpoch opens the ledger of a restored journal, writes a record that begins a new epoch, and closes the ledger. The
-// server that the backup is of may have answered events since. So tokens issued before the epoch are answered as expired,
-// unless abandons says that those answers do not count. It returns the record.
+// BeginEpoch opens the ledger of a restored journal, writes a record that begins a new epoch, and closes the ledger.
+// The server that the backup is of may have answered events since. So tokens issued before the epoch are answered as
+// expired, unless abandons says that those answers do not count. It returns the record.
 func BeginEpoch(ctx context.Context, o Options, abandons bool) (fold.Point, error) {
 	l, err := Open(ctx, o)
 	if err != nil {

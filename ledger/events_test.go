@@ -28,7 +28,8 @@ func TestATokenAdmitsOneEventOfEachKind(t *testing.T) {
 			t.Errorf("event %d again is %+v; first it was %+v", i, again[i], first[i])
 		}
 	}
-	b.outcomes(b.record(as(click, hexbid.Impression, "x"), as(click, hexbid.Click, "x"), as(click, hexbid.Conversion, "x")),
+	b.outcomes(b.record(as(click, hexbid.Impression, "x"), as(click, hexbid.Click, "x"),
+		as(click, hexbid.Conversion, "x")),
 		hexbid.EventDuplicate, hexbid.EventDuplicate, hexbid.EventDuplicate)
 	if spent := b.spent(); spent != yuan {
 		t.Errorf("%s was charged", spent)
@@ -90,8 +91,8 @@ func TestAConversionNeedsItsClickOfTheLastSevenDays(t *testing.T) {
 		hexbid.EventExpired, hexbid.EventDuplicate, clickedAt[0].Outcome)
 }
 
-// TestFirstAnswersLastUntilTheConversionsExpiryAndADay also checks that they are erased then, an hour at a time, so that
-// the disk does not fill.
+// TestFirstAnswersLastUntilTheConversionsExpiryAndADay also checks that they are erased then, an hour at a time, so
+// that the disk does not fill.
 func TestFirstAnswersLastUntilTheConversionsExpiryAndADay(t *testing.T) {
 	b := openBank(t, nil)
 	click := b.click()

@@ -160,10 +160,10 @@ func (b *bank) click() ledger.Event { return b.event(hexbid.Click, hexbid.CPC, y
 func (b *bank) event(kind hexbid.EventKind, pricing hexbid.PricingModel, price hexbid.Money) ledger.Event {
 	now := b.time.now().Truncate(time.Millisecond)
 	return ledger.Event{Kind: kind, Name: token.Name{Issuer: b.issuer, Sequence: b.next.Add(1)}, EventID: "first",
-		Award: &token.Award{RequestID: "r", Campaign: campaign, Advertiser: advertiser, Price: price, Slot: 1, MarketVersion: 1,
-			ClientID: "client", HasViewer: true, Viewer: [16]byte{1}, IssuedAt: now, ClickExpiry: now.Add(30 * time.Minute),
-			Basis: auction.Basis{Pricing: pricing, Bid: price, MultiplierPPM: auction.PPM, QualityPPM: 30_000,
-				Factors: []int64{1}}}}
+		Award: &token.Award{RequestID: "r", Campaign: campaign, Advertiser: advertiser, Price: price, Slot: 1,
+			MarketVersion: 1, ClientID: "client", HasViewer: true, Viewer: [16]byte{1}, IssuedAt: now,
+			ClickExpiry: now.Add(30 * time.Minute), Basis: auction.Basis{Pricing: pricing, Bid: price,
+				MultiplierPPM: auction.PPM, QualityPPM: 30_000, Factors: []int64{1}}}}
 }
 
 // as is an event of the same token.

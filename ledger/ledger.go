@@ -1,8 +1,8 @@
 // Package ledger owns money: it records events and changes of budgets and balances in a journal, and answers from it.
 //
 // One goroutine, the owner, holds the books (package fold) and judges everything in one order. It gathers what it
-// judges into batches. Another goroutine, the writer, commits one batch at a time. A caller learns its answer only after
-// the sync of the batch that its answer rests on. So nothing is acknowledged that a crash could take back.
+// judges into batches. Another goroutine, the writer, commits one batch at a time. A caller learns its answer only
+// after the sync of the batch that its answer rests on. So nothing is acknowledged that a crash could take back.
 //
 // The owner stamps: it reads the clock, time zones and what is known of viewers, and writes what it read into the
 // record. The fold reads records alone, so the same journal always gives the same books.
@@ -53,8 +53,8 @@ type Moved struct {
 }
 
 // Ledger is an open ledger. Its methods may be called from any goroutine. Errors are *hexbid.Error: Unavailable while
-// nothing can be acknowledged, Exhausted when the disk is nearly full, DataLoss if the journal is damaged, others as the
-// methods say; or a context's.
+// nothing can be acknowledged, Exhausted when the disk is nearly full, DataLoss if the journal is damaged, others as
+// the methods say; or a context's.
 type Ledger struct {
 	options  Options
 	journal  journal.Journal
@@ -123,8 +123,8 @@ func (o *owner) open(ctx context.Context) (err error) {
 // Failed is closed when the journal has failed. From then on nothing is acknowledged, and Failure says why.
 func (l *Ledger) Failed() <-chan struct{} { return l.journal.Failed() }
 
-// Failure returns why nothing can be acknowledged at present, nil if all is well. Beside a failed journal that is a full
-// disk or a wrong clock, which pass.
+// Failure returns why nothing can be acknowledged at present, nil if all is well. Beside a failed journal that is a
+// full disk or a wrong clock, which pass.
 func (l *Ledger) Failure() error {
 	if err := l.journal.Failure(); err != nil {
 		return err

@@ -191,8 +191,8 @@ func (m *move) decide(o *owner) (err error) {
 	return nil
 }
 
-// resolve puts the amount that is left of a charge in the place of 0, and the sum of the charges' amounts in that of the
-// credit's own.
+// resolve puts the amount that is left of a charge in the place of 0, and the sum of the charges' amounts in that of
+// the credit's own.
 func (o *owner) resolve(c *fold.Credit) error {
 	if len(c.Charges) == 0 {
 		return nil

@@ -76,8 +76,8 @@ func TestTermsThatChangeNothingNeedNoSync(t *testing.T) {
 	}
 }
 
-// TestTermsThatChangeNothingWaitForWhatComesBefore has an event under way, whose commit fails. Terms after it must not be
-// acknowledged before that is known.
+// TestTermsThatChangeNothingWaitForWhatComesBefore has an event under way, whose commit fails. Terms after it must
+// not be acknowledged before that is known.
 func TestTermsThatChangeNothingWaitForWhatComesBefore(t *testing.T) {
 	b := openBank(t, nil)
 	begun, end := make(chan struct{}), make(chan struct{})
