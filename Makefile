@@ -11,8 +11,8 @@ DEMO_DATA := .demo
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1\t/' | expand -t 15
 
-run: build ## build, serve the demo market on 127.0.0.1:7600 and show a search
-	$(BIN)/hexbid serve --demo --data $(DEMO_DATA)
+run: build ## build, serve the demo market on 127.0.0.1:7600 with people who search and click, and show a search
+	$(BIN)/hexbid serve --demo --demo-traffic --reserve 5 --data $(DEMO_DATA)
 
 build: ## build bin/hexbid
 	$(GO) build -o $(BIN)/hexbid ./cmd/hexbid

@@ -251,4 +251,5 @@ Serving on %s. Try in another terminal:
   bin/hexbid search --lat 30.2553 --lng 120.1640 --words 咖啡
   bin/hexbid apply --template yaml > mine.yaml && bin/hexbid apply -f mine.yaml
   bin/hexbid get campaigns
+  bin/hexbid top
 `

@@ -63,8 +63,12 @@ type target struct {
 	clients []*client
 	crowd   *traffic.Crowd
 	tally   *traffic.Tally
-	pinned  struct{ server, generator []int }
-	unpin   func() // gives the server its cores back
+	client  *clientFlags
+	// With a reporter, people react to the answers.
+	reporter  *traffic.Reporter
+	reactions traffic.Reactions
+	pinned    struct{ server, generator []int }
+	unpin     func() // gives the server its cores back
 }
 
 // aim connects and makes one search, so that a wrong address is noticed at once.
@@ -78,7 +82,7 @@ func (f *trafficFlags) aim(ctx context.Context, server *clientFlags) (*target, e
 	if err != nil {
 		return nil, err
 	}
-	t := &target{flags: f, address: server.Server, crowd: crowd, tally: traffic.NewTally()}
+	t := &target{flags: f, address: server.Server, crowd: crowd, tally: traffic.NewTally(), client: server}
 	for range f.Connections {
 		c, err := server.dial()
 		if err != nil {
@@ -143,11 +147,15 @@ func (t *target) close() {
 func (t *target) search(ctx context.Context, i int) error { return t.send(ctx, i, t.crowd.Request(i)) }
 
 func (t *target) send(ctx context.Context, i int, q *pb.SearchNearbyRequest) error {
-	r, err := t.clients[i%len(t.clients)].search.SearchNearby(ctx, q)
-	if err == nil {
-		t.tally.Add(q, r)
+	r, err := t.clients[i%len(t.clients)].search.SearchNearby(t.client.named(ctx), q)
+	if err != nil {
+		return err
 	}
-	return err
+	t.tally.Add(q, r)
+	if t.reporter != nil {
+		t.reporter.Add(t.reactions.To(i, r), time.Now())
+	}
+	return nil
 }
 
 // pin restricts the server and this process to separate cores.

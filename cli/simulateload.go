@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
 
 	"github.com/hexbid/hexbid"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 	"github.com/hexbid/hexbid/simulator/load"
 	"github.com/hexbid/hexbid/simulator/report"
 	"github.com/hexbid/hexbid/simulator/traffic"
@@ -30,6 +33,8 @@ type simulateLoadCommand struct {
 	Speed            float64       `help:"How much faster than recorded to replay." default:"1"`
 	Zone             string        `help:"Time zone of the times in --requests that have none." default:"Asia/Shanghai"`
 	ChangesPerSecond float64       `name:"changes" help:"Campaign edits a second beside the searches: bids raised by a hundredth and lowered again. They change the market under load." default:"0"`
+	Events           bool          `help:"Return events: people see sponsored results, the lower ones less often, and click on some, each after a while. Budgets are spent under load."`
+	ClickRate        float64       `name:"click-rate" help:"With --events: share of seen results of catering that are clicked, 0 to 1; of other categories fewer." default:"0.03"`
 	Metrics          string        `help:"Address of the server's /metrics, which give the page the server's CPU, memory and collector pauses; none leaves them out. auto reads 127.0.0.1:7601 when the server is 127.0.0.1:7600." default:"auto" placeholder:"URL"`
 	trafficFlags     `embed:""`
 	artifactFlags    `embed:""`
@@ -70,6 +75,9 @@ func (c *simulateLoadCommand) Run(s *session) error {
 		return hexbid.Invalidf("--duration",
 			"%s after %s of warm-up, %v changes a second: the first must be above 0, the others not below", c.Duration, c.WarmUp,
 			c.ChangesPerSecond)
+	}
+	if !(c.ClickRate >= 0 && c.ClickRate <= 1) {
+		return hexbid.Invalidf("--click-rate", "%v: it is a share, 0 to 1", c.ClickRate)
 	}
 	curve, err := c.curve()
 	if err != nil {
@@ -185,16 +193,18 @@ func (c *simulateLoadCommand) offer(s *session, t *target, r *report.Run, p plan
 		own(time.Now())
 		return err
 	}
+	events := c.react(ctx, t)
 	began := time.Now()
 	measured, err := load.Run(ctx, config, p.arrivals, p.call)
 	vitals := own(began)
+	returned := events()
 	watch.end()
 	changes, unrestored := changed()
 	if err != nil {
 		return errors.Join(err, unrestored)
 	}
 	r.Load = report.NewLoad(p.says, config, measured, t.tally.Summary())
-	r.Load.Changes, r.Load.Vitals = changes, vitals
+	r.Load.Changes, r.Load.Vitals, r.Load.Events = changes, vitals, returned
 	r.Interrupted = measured.Interrupted
 	if unrestored != nil { // keep the results all the same
 		r.Notes = slices.Insert(r.Notes, 0, unrestored.Error())
@@ -205,7 +215,31 @@ func (c *simulateLoadCommand) offer(s *session, t *target, r *report.Run, p plan
 	if c.Requests == "" {
 		r.Notes = append(r.Notes, traffic.Assumptions()...)
 	}
+	if c.Events {
+		r.Notes = append(r.Notes, t.reactions.Assumptions()...)
+	}
 	return nil
+}
+
+// react has people return events from now on. The function done ends that and returns the counts.
+func (c *simulateLoadCommand) react(ctx context.Context, t *target) (done func() *traffic.Events) {
+	if !c.Events {
+		return func() *traffic.Events { return nil }
+	}
+	t.reactions = traffic.Reactions{Seed: c.Seed, ClickRate: c.ClickRate, ClickAfter: traffic.DefaultClickAfter}
+	next := new(atomic.Uint32)
+	t.reporter = traffic.NewReporter(func(ctx context.Context, r *pb.RecordEventsRequest) (*pb.RecordEventsResponse, error) {
+		on := t.clients[int(next.Add(1))%len(t.clients)]
+		return on.events.RecordEvents(c.named(ctx), r)
+	})
+	ctx, stop := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { t.reporter.Run(ctx) })
+	return func() *traffic.Events {
+		stop()
+		running.Wait()
+		return t.reporter.Events()
+	}
 }
 
 // change starts the edits of campaigns. The function done waits for the last edit, restores the bids, and returns the
@@ -339,10 +373,28 @@ func printLoad(w io.Writer, r *report.Run) {
 		fmt.Fprintf(w, "Changes: %.1f a second, p50 %.1f ms, p99 %.1f ms, errors %.3g %%\n", l.Changes["reached"],
 			1e3*l.Changes["p50"], 1e3*l.Changes["p99"], 100*l.Changes["errors"])
 	}
+	printEvents(w, l.Events)
 	fmt.Fprintf(w, "The generator used %.0f %% of its cores\n", 100*m["generator_busy"])
 	printPins(w, r)
 	for _, note := range r.Notes[:min(2, len(r.Notes))] {
 		fmt.Fprintln(w, "Note:", note)
+	}
+}
+
+// printEvents prints what became of the events, if any were returned.
+func printEvents(w io.Writer, e *traffic.Events) {
+	if e == nil {
+		return
+	}
+	var outcomes []string
+	for _, outcome := range slices.Sorted(maps.Keys(e.Outcomes)) {
+		outcomes = append(outcomes, fmt.Sprintf("%d %s", e.Outcomes[outcome], outcome))
+	}
+	fmt.Fprintf(w, "Events: %d answered (%s), charged %s; on disk after p50 %.1f ms, p99 %.1f ms\n", e.Answered,
+		strings.Join(outcomes, ", "), e.Charged, 1e3*e.Ack["p50"], 1e3*e.Ack["p99"])
+	if e.Failed+e.Dropped+e.Left > 0 {
+		fmt.Fprintf(w, "  %d got no answer %s, %d were dropped, %d were not due at the end\n", e.Failed, e.Failure, e.Dropped,
+			e.Left)
 	}
 }
 

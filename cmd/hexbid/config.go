@@ -14,6 +14,7 @@ type ServeConfig struct {
 	MetricsListen     string        `help:"Loopback address of /metrics; empty for none." default:"127.0.0.1:7601" env:"HEXBID_METRICS_LISTEN"`
 	Data              string        `help:"Folder of the catalogue, the ledger and the keys; empty keeps everything in memory." placeholder:"DIR" env:"HEXBID_DATA"`
 	Demo              bool          `help:"Fill an empty catalogue with the demo market of Hangzhou." env:"HEXBID_DEMO"`
+	DemoTraffic       bool          `name:"demo-traffic" help:"With --demo: play people around Hubin who search, look and click, a few a second." env:"HEXBID_DEMO_TRAFFIC"`
 	Keys              string        `help:"Key file of the tokens; DATA/keys by default. Read again when it changes." placeholder:"FILE" env:"HEXBID_KEYS"`
 	AcceptLoss        bool          `help:"Start although acknowledged writes are lost, or keys that sealed tokens, as a start without this flag reported. For one start only: refused when nothing is lost."`
 	LedgerDays        int           `help:"Days that events which cost nothing keep their records in the ledger; later their totals by the hour stay. Charges stay for good." default:"400" env:"HEXBID_LEDGER_DAYS"`

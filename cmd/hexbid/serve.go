@@ -72,6 +72,9 @@ func (m *Main) Open(ctx context.Context) (err error) {
 			err = errors.Join(err, m.close())
 		}
 	}()
+	if err := checkDemoTraffic(&m.Config); err != nil {
+		return err
+	}
 	if err := m.openServer(); err != nil {
 		return err
 	}
@@ -184,6 +187,9 @@ func (m *Main) Run(ctx context.Context, ready func(address string)) (err error) 
 	}
 	group.Go(func() { m.server.FollowLedger(ctx, m.ledger) })
 	m.Log.Info("serving", "address", m.Address(), "metrics", m.MetricsAddress(), "data", m.Config.Data)
+	if m.Config.DemoTraffic {
+		group.Go(func() { m.playPeople(ctx) })
+	}
 	if ready != nil {
 		ready(m.Address())
 	}

@@ -127,6 +127,23 @@ func TestALoadOverTheRealPort(t *testing.T) {
 	}
 }
 
+func TestALoadReturnsEvents(t *testing.T) {
+	p, dir := startProcess(t, "--demo", "--auction-budget", "10s"), t.TempDir()
+	code, out, errs := simulate(testContext(t), p.address, "load", "--rate", "100", "--duration", "8s", "--warm-up", "0s",
+		"--call-timeout", "1m", "--events", "--click-rate", "0.5", "--client", "simulator", "--out", dir)
+	if code != 0 {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	e := readRun(t, dir).Load.Events
+	if e == nil || e.Answered == 0 || e.Planned != e.Answered+e.Failed+e.Left+e.Dropped || e.Failed > 0 ||
+		e.Outcomes["recorded"]+e.Outcomes["charged"] != e.Answered || e.Ack["p99"] <= 0 {
+		t.Errorf("events: %+v", e)
+	}
+	if !strings.Contains(out, "Events: ") || !strings.Contains(out, "on disk after") {
+		t.Errorf("nothing is said of events:\n%s", out)
+	}
+}
+
 // plannedCalls returns the instants that a run with the first seed plans.
 func plannedCalls(perSecond float64, lasts time.Duration) (at []time.Duration) {
 	for next := load.Constant(perSecond, lasts).Poisson(1); ; {

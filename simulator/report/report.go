@@ -68,6 +68,7 @@ type Load struct {
 	Vitals      *vitals.Vitals   `json:"server_vitals,omitempty"`
 	Answers     *traffic.Summary `json:"answers"` // the warm-up included
 	Changes     load.Measures    `json:"changes,omitempty"`
+	Events      *traffic.Events  `json:"events,omitempty"` // the warm-up included
 }
 
 // Failure is a kind of failed call.
