@@ -8,8 +8,9 @@ import (
 )
 
 // Apply takes a record in. Rows that follow from it go to w, which is nil when the record is replayed and its rows are
-// there already. Its error is of kind DataLoss, for a record that does not follow the last one or that says other than
-// the books judge. The books are of no use then.
+// there already. (Those of totals may be behind on disk, see Settle. A start therefore replays with a batch, and keeps
+// its rows of journal.Hours, Days and AdvertiserDays.) The error is of kind DataLoss, for a record that does not follow
+// the last one or that says other than the books judge. The books are of no use then.
 func (b *Books) Apply(r *Record, encoded []byte, w *journal.Batch) error {
 	if err := b.follows(r); err != nil {
 		return err

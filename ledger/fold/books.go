@@ -90,7 +90,7 @@ func (b *Books) Zone(campaign hexbid.UID) (zone unique.Handle[string], ok bool) 
 
 // Advance brings the books to a stamp. Totals of an hour that has ended become final, and tokens whose click has
 // expired are forgotten. A stamp behind the last one changes nothing. Rows that follow go to w, which is nil for a
-// replay. Call Advance before the records of a stamp are judged.
+// replay, and which must be committed even if no record follows. Call Advance before the records of a stamp are judged.
 func (b *Books) Advance(at int64, w *journal.Batch) {
 	if at <= b.at {
 		return
