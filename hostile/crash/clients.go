@@ -129,18 +129,21 @@ func (a *auditor) draw(random *rand.Rand) (batch []*event) {
 		}
 	}
 	if len(a.events) > 0 && random.IntN(4) == 0 {
-		batch = append(batch, a.tellAgain(a.events[random.IntN(len(a.events))], random))
+		batch = append(batch, a.tellAgain(a.events[random.IntN(len(a.events))], random)...)
 	}
 	return batch
 }
 
 // tellAgain returns an event that was sent before, or the same under another id, which must be a duplicate even after
-// many kills. A conversion under another id would not be one while the first is without its click.
-func (a *auditor) tellAgain(e *event, random *rand.Rand) *event {
-	if e.kind == conversion || random.IntN(2) == 0 {
-		return e
+// many kills. It leaves out a conversion without an answer, which could overtake its click.
+func (a *auditor) tellAgain(e *event, random *rand.Rand) []*event {
+	switch {
+	case e.kind == conversion && e.answer == nil:
+		return nil
+	case random.IntN(2) == 0:
+		return []*event{e}
 	}
-	return a.happen(e.award, e.kind, 0)
+	return []*event{a.happen(e.award, e.kind, 0)}
 }
 
 func messages(batch []*event) []*pb.Event {

@@ -149,6 +149,7 @@ func (e *era) killOnce(ctx context.Context, n int) error {
 	time.Sleep(time.Duration(e.random.IntN(500)) * time.Millisecond)
 	err := e.stop()
 	e.tally.kills.Add(1)
+	cancel() // for clients that are waiting for something to do
 	<-left
 	if err != nil {
 		return err
