@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,17 +66,18 @@ func Run(t *testing.T, e Engine) {
 	t.Run("a random history ends as the model does", func(t *testing.T) { testModel(t, e) })
 }
 
-// Faults runs the contract's tests, without random histories, on an engine that breaks it. It returns the names of those
-// that fail.
-func Faults(t testing.TB, e Engine) (failed []string) {
-	for _, part := range all {
-		for _, c := range part {
-			if fails(t, func(r testing.TB) { c.test(r, e) }) {
-				failed = append(failed, c.name)
+// Finds reports whether the test of a part of the contract finds that an engine breaks it. The part is named by the
+// beginning of its name.
+func Finds(t testing.TB, e Engine, part string) bool {
+	for _, several := range all {
+		for _, c := range several {
+			if strings.HasPrefix(c.name, part) {
+				return fails(t, func(r testing.TB) { c.test(r, e) })
 			}
 		}
 	}
-	return failed
+	t.Fatalf("no part of the contract begins with %q", part)
+	return false
 }
 
 // tester is what a test and a random history have in common.
