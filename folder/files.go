@@ -2,6 +2,7 @@ package folder
 
 import (
 	"errors"
+	"io"
 	"os"
 	"sync"
 
@@ -62,13 +63,7 @@ func ReadFile(fs vfs.FS, path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	content := make([]byte, info.Size())
-	_, err = f.ReadAt(content, 0)
-	return content, err
+	return io.ReadAll(f)
 }
 
 // cleaner deletes the files that Pebble no longer needs, but none before release is called.

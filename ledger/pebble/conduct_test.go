@@ -174,3 +174,5 @@ func holding(t testing.TB) (journal.Journal, func() (<-chan struct{}, func())) {
 func isSync(kind errorfs.OpKind) bool {
 	return kind == errorfs.OpFileSync || kind == errorfs.OpFileSyncData || kind == errorfs.OpFileSyncTo
 }
+
+func seeded() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }

@@ -69,23 +69,20 @@ func (m *marks) check(f *folder.Folder, e *end) (missing uint64, err error) {
 		return 0, f.Unreadable(err)
 	}
 	defer iter.Close()
-	next := uint64(0)
-	for ok := iter.First(); ok; ok = iter.Next() {
-		next = m.after(next, e)
+	wanted := m.after(0, e)
+	for ok := iter.First(); ok && wanted <= e.number; ok = iter.Next() {
 		if len(iter.Key()) != len(markKey(0)) {
 			return 0, f.Damaged(fmt.Errorf("a mark %x", iter.Key()))
 		}
-		if number := binary.BigEndian.Uint64(iter.Key()[2:]); number != next {
+		if number := binary.BigEndian.Uint64(iter.Key()[2:]); number != wanted {
 			break
 		}
-		if next == e.number {
-			return 0, f.Ended(iter)
-		}
+		wanted = m.after(wanted, e)
 	}
-	if err := f.Ended(iter); err != nil || e.number == 0 {
+	if err := f.Ended(iter); err != nil || wanted > e.number {
 		return 0, err
 	}
-	return max(next, 1), nil
+	return wanted, nil
 }
 
 // after returns the number of the mark that follows one.
