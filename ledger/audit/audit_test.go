@@ -127,6 +127,28 @@ func TestAFlippedByteOfARowIsFoundWhereItIs(t *testing.T) {
 	}
 }
 
+// The rows that say what other rows stand for cannot be changed either.
+func TestAFlippedByteOfAMarkIsFound(t *testing.T) {
+	c := aLedger(t, 120)
+	marks := 0
+	for _, r := range c.rows[journal.Meta] {
+		if key := string(r.Key); key != "settled" && key != "checkpoint" {
+			continue
+		}
+		marks++
+		for at := range r.Value {
+			r.Value[at] ^= 8 // a neighbour may change no totals, and then stands for the same rows
+			if found := c.verify(t, Options{}); found.OK() {
+				t.Errorf("byte %d of the mark %q flipped is not found", at, r.Key)
+			}
+			r.Value[at] ^= 8
+		}
+	}
+	if marks != 2 {
+		t.Errorf("there are %d marks", marks)
+	}
+}
+
 // mustFind verifies and expects a fault at a place.
 func (c *copied) mustFind(t *testing.T, place, format string, args ...any) {
 	t.Helper()
