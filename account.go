@@ -220,7 +220,8 @@ func (o *CreditOrder) checkCharges() error {
 		case seen[c.Sequence]:
 			return Invalidf(field+".sequence", "%d stands there twice: name each charge once", c.Sequence)
 		case c.Amount < 0 || c.Amount > MaxTransfer:
-			return Invalidf(field+".amount_micros", "%s is out of range: use 1 to %d, or 0 for all that is left", c.Amount.Micros(),
+			return Invalidf(field+".amount_micros", "%s is out of range: use 1 to %d, or 0 for all that is left",
+				c.Amount.Micros(),
 				int64(MaxTransfer))
 		}
 		seen[c.Sequence] = true

@@ -40,8 +40,8 @@ func (a *alerts) sweep(ctx context.Context) {
 	}
 }
 
-// exhausted notes that a budget does not pay for another event of a campaign, or does again. A charge is all or nothing,
-// so a budget is seldom spent to the last micro.
+// exhausted notes that a budget does not pay for another event of a campaign, or does again. A charge is all or
+// nothing, so a budget is seldom spent to the last micro.
 func (a *alerts) exhausted(campaign hexbid.UID, spent bool) {
 	if a == nil {
 		return

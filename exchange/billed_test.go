@@ -69,8 +69,9 @@ func (b *billed) open(s store.Store) {
 	b.Helper()
 	start := b.clock.now()
 	var err error
-	b.ledger, err = ledger.Open(ctx, ledger.Options{Journal: b.journal, Wall: b.clock.now, Log: slog.New(slog.DiscardHandler),
-		AllowAhead: b.ahead, Monotonic: func() time.Duration { return b.clock.now().Sub(start) }})
+	b.ledger, err = ledger.Open(ctx, ledger.Options{Journal: b.journal, Wall: b.clock.now,
+		Log: slog.New(slog.DiscardHandler), AllowAhead: b.ahead,
+		Monotonic: func() time.Duration { return b.clock.now().Sub(start) }})
 	if err != nil {
 		b.Fatal(err)
 	}

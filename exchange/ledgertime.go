@@ -7,8 +7,9 @@ import (
 )
 
 // ledgerTime is how far the ledger's time is ahead of the market's clock. The ledger's stamps decide when a token
-// expires, so tokens are issued by its time. As a rule it is next to nothing. It may be much after a start that permits a
-// ledger ahead of the machine's clock. Searches read one atomic number instead of the ledger's clock, which has a lock.
+// expires, so tokens are issued by its time. As a rule it is next to nothing. It may be much after a start that
+// permits a ledger ahead of the machine's clock. Searches read one atomic number instead of the ledger's clock, which
+// has a lock.
 type ledgerTime struct{ nanos atomic.Int64 }
 
 // ahead returns the difference, 0 without a ledger.

@@ -79,8 +79,8 @@ func (e *Exchange) Credit(ctx context.Context, o *hexbid.CreditOrder) (*hexbid.M
 	return out, b.addMoved(out, &moved)
 }
 
-// whoIn names the principal of a call in a record. It leaves the network address out, because a record must tell nothing
-// of a person.
+// whoIn names the principal of a call in a record. It leaves the network address out, because a record must tell
+// nothing of a person.
 func whoIn(ctx context.Context) string {
 	caller := hexbid.PrincipalOf(ctx)
 	caller.Origin = ""

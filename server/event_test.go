@@ -169,7 +169,8 @@ func TestAStreamOfEventsAnswersBatchByBatch(t *testing.T) {
 	if r, err := wrong.Recv(); err != nil || r.GetResults()[0].GetChargedMicros() != clickPrice {
 		t.Errorf("the batch before a wrong one: %v, %v", r, err)
 	}
-	if _, err := wrong.Recv(); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "events[0].kind") {
+	if _, err := wrong.Recv(); status.Code(err) != codes.InvalidArgument ||
+		!strings.Contains(err.Error(), "events[0].kind") {
 		t.Errorf("a wrong batch: %v", err)
 	}
 }
@@ -333,13 +334,15 @@ func TestEventsAreCountedByKindAndOutcome(t *testing.T) {
 	conn := s.dial(t)
 	token := adToken(t, conn)
 	if _, err := pb.NewEventServiceClient(conn).RecordEvents(as(t.Context(), "app"), &pb.RecordEventsRequest{
-		Events: []*pb.Event{clickOf(token, "c"), clickOf(token, "c"), clickOf("forged", "c"), clickOf("again", "c")}}); err != nil {
+		Events: []*pb.Event{clickOf(token, "c"), clickOf(token, "c"), clickOf("forged", "c"),
+			clickOf("again", "c")}}); err != nil {
 		t.Fatal(err)
 	}
 	metrics := metricsOf(t, s)
-	for name, want := range map[string]float64{"hexbid_events_total click charged": 1, "hexbid_events_total click forged": 2,
-		"hexbid_events_repeated_total": 1, "hexbid_charged_micros_total": clickPrice, "hexbid_events_ack_seconds": 1,
-		"hexbid_events_a_call": 1, "hexbid_ledger_failed": 0, "hexbid_alerts balance": 0} {
+	for name, want := range map[string]float64{"hexbid_events_total click charged": 1,
+		"hexbid_events_total click forged": 2, "hexbid_events_repeated_total": 1, "hexbid_charged_micros_total": clickPrice,
+		"hexbid_events_ack_seconds": 1,
+		"hexbid_events_a_call":      1, "hexbid_ledger_failed": 0, "hexbid_alerts balance": 0} {
 		if got, there := metrics[name]; got != want || !there {
 			t.Errorf("%s is %v, want %v", name, got, want)
 		}
