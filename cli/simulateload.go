@@ -228,7 +228,8 @@ func (c *simulateLoadCommand) react(ctx context.Context, t *target) (done func()
 	}
 	t.reactions = traffic.Reactions{Seed: c.Seed, ClickRate: c.ClickRate, ClickAfter: traffic.DefaultClickAfter}
 	next := new(atomic.Uint32)
-	t.reporter = traffic.NewReporter(func(ctx context.Context, r *pb.RecordEventsRequest) (*pb.RecordEventsResponse, error) {
+	t.reporter = traffic.NewReporter(func(ctx context.Context, r *pb.RecordEventsRequest) (*pb.RecordEventsResponse,
+		error) {
 		on := t.clients[int(next.Add(1))%len(t.clients)]
 		return on.events.RecordEvents(c.named(ctx), r)
 	})

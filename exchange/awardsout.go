@@ -16,8 +16,8 @@ import (
 	"github.com/hexbid/hexbid/token"
 )
 
-// awardsOut estimates what awards that are still out will cost. Searches leave their awards in lanes, without a lock. One
-// goroutine moves them into the book and keeps the book's rows in the ledger. Events take their awards out.
+// awardsOut estimates what awards that are still out will cost. Searches leave their awards in lanes, without a lock.
+// One goroutine moves them into the book and keeps the book's rows in the ledger. Events take their awards out.
 type awardsOut struct {
 	lanes   *outstanding.Lanes
 	factors []int64 // position factors of the market
@@ -149,7 +149,8 @@ func (o *awardsOut) of(a *auction.Award, advertiser hexbid.UID) outstanding.Awar
 }
 
 // happened takes the award of an event out, once the event is recorded for the first time. Events that nobody pays for
-// change nothing: impressions of CPC awards, clicks of CPM awards whose impression was recorded, conversions and claims.
+// change nothing: impressions of CPC awards, clicks of CPM awards whose impression was recorded, conversions and
+// claims.
 func (o *awardsOut) happened(a *token.Award, kind hexbid.EventKind, outcome hexbid.EventOutcome) {
 	billable := outcome == hexbid.EventCharged || outcome == hexbid.EventBudgetExhausted
 	pricing := a.Basis.Pricing

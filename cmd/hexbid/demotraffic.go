@@ -70,7 +70,8 @@ func (m *Main) play(ctx context.Context, conn *grpc.ClientConn) error {
 		return err
 	}
 	events := pb.NewEventServiceClient(conn)
-	reporter := traffic.NewReporter(func(ctx context.Context, r *pb.RecordEventsRequest) (*pb.RecordEventsResponse, error) {
+	reporter := traffic.NewReporter(func(ctx context.Context, r *pb.RecordEventsRequest) (*pb.RecordEventsResponse,
+		error) {
 		return events.RecordEvents(ctx, r)
 	})
 	reported := make(chan struct{})

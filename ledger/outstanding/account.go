@@ -84,8 +84,8 @@ func (a *account) tidy(now tick, d *delays) bool {
 	return len(a.slices) > 0 || a.closed.issued+a.closed.happened > 0.5
 }
 
-// factor returns how many more or fewer events come than by the prior, and the events that it was learned from, those of
-// the prior included.
+// factor returns how many more or fewer events come than by the prior, and the events that it was learned from, those
+// of the prior included.
 func (a *account) factor(now tick, d *delays) (factor, events float64) {
 	expected, happened := priorEvents+a.closed.issued, priorEvents+a.closed.happened
 	for i := range a.slices {

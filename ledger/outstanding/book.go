@@ -6,8 +6,8 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Book holds the awards that are still out, by campaign and by advertiser. One goroutine at a time uses it. Its memory is
-// bounded by the campaigns and advertisers that had awards out of late, some kilobyte each at the most.
+// Book holds the awards that are still out, by campaign and by advertiser. One goroutine at a time uses it. Its
+// memory is bounded by the campaigns and advertisers that had awards out of late, some kilobyte each at the most.
 type Book struct {
 	life     time.Duration // of a token, for impressions and clicks
 	accounts map[party]*account

@@ -127,8 +127,8 @@ func TestEventsThatNobodyPaysForTeachNoFactor(t *testing.T) {
 	}
 }
 
-// TestDelaysAreLearnedFromTheFirstMinute has clicks come far later than is assumed. A plain histogram would know only the
-// early ones after three minutes.
+// TestDelaysAreLearnedFromTheFirstMinute has clicks come far later than is assumed. A plain histogram would know only
+// the early ones after three minutes.
 func TestDelaysAreLearnedFromTheFirstMinute(t *testing.T) {
 	const median = 60.0 // seconds
 	random, b := rand.New(rand.NewPCG(5, 6)), opened()
@@ -166,7 +166,8 @@ func TestAssumedDelaysAreThoseThatAreStated(t *testing.T) {
 	for _, c := range []struct {
 		assumption
 		seconds, within float64
-	}{{assumedOfClicks, 8, 0.5}, {assumedOfClicks, 58, 0.95}, {assumedOfImpressions, 2, 0.5}, {assumedOfImpressions, 10, 0.95}} {
+	}{{assumedOfClicks, 8, 0.5}, {assumedOfClicks, 58, 0.95}, {assumedOfImpressions, 2, 0.5},
+		{assumedOfImpressions, 10, 0.95}} {
 		later := newDelays(c.assumption, 30*time.Minute).laterThan(tick(c.seconds * ticksASecond))
 		if math.Abs(1-later-c.within) > 0.02 {
 			t.Errorf("%.3f are assumed to come within %g s", 1-later, c.seconds)

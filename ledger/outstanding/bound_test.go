@@ -72,8 +72,8 @@ func TestWithoutTheExpectedSpendOverDeliveryIsBeyondItsBound(t *testing.T) {
 	}
 }
 
-// crashing makes a simulation lose its book every thirty seconds, up to two seconds after the last rows were kept, and go on with
-// what resume makes of the rows.
+// crashing makes a simulation lose its book every thirty seconds, up to two seconds after the last rows were kept,
+// and go on with what resume makes of the rows.
 func (m *simulation) crashing(resume func(rows map[string][]byte) *Book) *simulation {
 	rows, crashed := map[string][]byte{}, m.now
 	m.turn = func(*simulation) {

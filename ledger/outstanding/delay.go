@@ -48,7 +48,8 @@ type assumption struct {
 }
 
 // Until they are learned, half of the clicks are assumed to come within 8 seconds and 95 % within 58, and half of the
-// impressions within 2 seconds and 95 % within 10. People look down a short list and choose, and clients report at once.
+// impressions within 2 seconds and 95 % within 10. People look down a short list and choose, and clients report at
+// once.
 var (
 	assumedOfClicks      = assumption{8 * time.Second, 1.2}
 	assumedOfImpressions = assumption{2 * time.Second, 1}

@@ -31,8 +31,8 @@ type Lane struct {
 	spill   *spill
 }
 
-// buffer holds awards. It is open, or closed: then reserved is at least the constant closed, whatever searches add to it
-// that have loaded its address before.
+// buffer holds awards. It is open, or closed: then reserved is at least the constant closed, whatever searches add to
+// it that have loaded its address before.
 type buffer struct {
 	reserved atomic.Int64 // awards that asked for room
 	written  atomic.Int64 // awards that lie in it

@@ -7,8 +7,8 @@ import (
 )
 
 // Affordable returns what one event of a further award may cost at most, when so much is left of a budget or a balance
-// and so much is out: what is left less the expected spend and its margin, and never below 0. The margin loses no spend:
-// it comes free as the awards' events come or fail to come.
+// and so much is out: what is left less the expected spend and its margin, and never below 0. The margin loses no
+// spend: it comes free as the awards' events come or fail to come.
 func Affordable(left hexbid.Money, out Out) hexbid.Money {
 	return max(0, left-out.Expected-out.Margin)
 }
@@ -25,9 +25,9 @@ type Remainder struct {
 	Left  hexbid.Money // that one event may cost at most; 0 for no bound
 }
 
-// RemainderOf returns what to tell of a campaign when so much is left and awards are out. Far from the end of a budget it
-// names only a bound that holds for long: the half of what is left, or more. Should somebody raise the bid far above
-// that, the bid is bounded at once. Near the end the bound is close, and exact when no award is out.
+// RemainderOf returns what to tell of a campaign when so much is left and awards are out. Far from the end of a
+// budget it names only a bound that holds for long: the half of what is left, or more. Should somebody raise the bid
+// far above that, the bid is bounded at once. Near the end the bound is close, and exact when no award is out.
 func RemainderOf(left hexbid.Money, out Out, of Prices) Remainder {
 	affordable := Affordable(left, out)
 	switch {
@@ -53,8 +53,8 @@ func floorTo(m hexbid.Money, more int) hexbid.Money {
 // HoldsBack reports whether the campaign serves less than it would without budgets.
 func (r Remainder) HoldsBack() bool { return r != Remainder{} }
 
-// Calls reports whether searches should be told a new remainder. A bound that has fallen always is. One that has risen is
-// if it lowers bids.
+// Calls reports whether searches should be told a new remainder. A bound that has fallen always is. One that has
+// risen is if it lowers bids.
 func (r Remainder) Calls(told Remainder, of Prices) bool {
 	return r.Spent != told.Spent || r.Bound() < told.Bound() ||
 		min(r.Bound(), of.Dearest) != min(told.Bound(), of.Dearest)

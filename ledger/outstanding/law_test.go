@@ -9,8 +9,8 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// TestWhatTheIndexIsToldKeepsEveryEventWithinWhatIsLeft follows a campaign whose rest, awards out and bids change. No event costs
-// more than the affordable, and far from the end no bid is lowered.
+// TestWhatTheIndexIsToldKeepsEveryEventWithinWhatIsLeft follows a campaign whose rest, awards out and bids change. No
+// event costs more than the affordable, and far from the end no bid is lowered.
 func TestWhatTheIndexIsToldKeepsEveryEventWithinWhatIsLeft(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		of := Prices{Least: hexbid.Money(rapid.IntRange(1, 1000).Draw(t, "least"))}

@@ -4,15 +4,15 @@
 //
 // # The estimate
 //
-// An award of a price p, won at the instant t, costs p if its event comes. By a prior it comes with the chance w: quality
-// times position for CPC, position for CPM. Each campaign has a learned factor f, by which more or fewer events come than
-// by the prior. The market has a learned delay from award to event; S(a) is the share of events that come later than the
-// age a. An award of age a without an event is then worth
+// An award of a price p, won at the instant t, costs p if its event comes. By a prior it comes with the chance w:
+// quality times position for CPC, position for CPM. Each campaign has a learned factor f, by which more or fewer
+// events come than by the prior. The market has a learned delay from award to event; S(a) is the share of events that
+// come later than the age a. An award of age a without an event is then worth
 //
 //	p · f·w·S(a) / (1 − f·w·(1 − S(a)))
 //
-// by Bayes' rule. An event takes its award out of the sum. Awards are kept in sums by slices of their instants, which are
-// never longer than half their age, so an account has some twenty slices however many awards are out.
+// by Bayes' rule. An event takes its award out of the sum. Awards are kept in sums by slices of their instants, which
+// are never longer than half their age, so an account has some twenty slices however many awards are out.
 //
 // The factor of a campaign has a gamma prior with mean 1, worth priorEvents events. The number of events to come has
 // therefore a negative binomial distribution, and its standard deviation is the margin of an estimate.
@@ -44,8 +44,8 @@ func PriceOfEvent(pricing hexbid.PricingModel, price hexbid.Money) hexbid.Money 
 	return price
 }
 
-// Chance returns the prior chance that an award's event comes. The factors are the market's position factors, and slot 1
-// is the first.
+// Chance returns the prior chance that an award's event comes. The factors are the market's position factors, and
+// slot 1 is the first.
 func Chance(pricing hexbid.PricingModel, qualityPPM int64, slot int, factors []int64) float32 {
 	seen := float32(factors[slot-1]) / float32(factors[0])
 	if pricing == hexbid.CPM {

@@ -20,8 +20,8 @@ const (
 // rowFormat is the first byte of each value.
 const rowFormat = 1
 
-// Rows returns the rows that changed since the last call. Keep them each second. The rows of an orderly stop say that no
-// award was given out after them.
+// Rows returns the rows that changed since the last call. Keep them each second. The rows of an orderly stop say that
+// no award was given out after them.
 func (b *Book) Rows(stopping bool) []journal.Row {
 	rows := []journal.Row{{Table: journal.Outstanding, Key: []byte{rowBook}, Value: b.encode(stopping)}}
 	for _, pricing := range [...]hexbid.PricingModel{hexbid.CPC, hexbid.CPM} {
@@ -113,8 +113,8 @@ func (a *account) reissue(d *delays) {
 	}
 }
 
-// bridge adds the awards that an account may have won from the instant of its last rows until now, at its last rate: the
-// higher one of those over two spans, for a burst that had just begun and for awards that are rare.
+// bridge adds the awards that an account may have won from the instant of its last rows until now, at its last rate:
+// the higher one of those over two spans, for a burst that had just begun and for awards that are rare.
 func (a *account) bridge(kept, now tick) {
 	gap := slice{from: kept + 1, to: now}
 	if gap.from > gap.to {
@@ -267,7 +267,8 @@ func (r *reader) account(b *Book, key []byte) {
 		s.issued, s.awards, s.chance, s.value = r.float(), r.float(), r.float(), r.float()
 		a.slices = append(a.slices, s)
 	}
-	if r.broken = r.broken || len(key) != 11 || key[1] > 1 || key[10] < byte(hexbid.CPC) || key[10] > byte(hexbid.CPM); r.broken {
+	if r.broken = r.broken || len(key) != 11 || key[1] > 1 || key[10] < byte(hexbid.CPC) ||
+		key[10] > byte(hexbid.CPM); r.broken {
 		return
 	}
 	a.of = party{hexbid.UID(binary.BigEndian.Uint64(key[2:])), key[1] == 1, hexbid.PricingModel(key[10])}

@@ -13,9 +13,9 @@ import (
 )
 
 // simulation runs a market of campaigns in virtual time: the ledger's real books, the real book of awards out, and the
-// real law of budgets. Participation is fixed: while a campaign has a bid it wins whenever its people search, at its own
-// bid or at the price that the others set. Rates are true: events come with the chance that the prior says. Delays are
-// not those that are assumed before they are learned.
+// real law of budgets. Participation is fixed: while a campaign has a bid it wins whenever its people search, at its
+// own bid or at the price that the others set. Rates are true: events come with the chance that the prior says.
+// Delays are not those that are assumed before they are learned.
 type simulation struct {
 	testing.TB
 	settings
@@ -115,8 +115,8 @@ func (m *simulation) enter() {
 	}
 }
 
-// draw makes a campaign. Prices go over a factor of twenty, and a budget would last from a fiftieth of the time to beyond
-// the end.
+// draw makes a campaign. Prices go over a factor of twenty, and a budget would last from a fiftieth of the time to
+// beyond the end.
 func (m *simulation) draw(of *payer, campaigns int) *player {
 	r := m.random
 	p := &player{payer: of, uid: hexbid.UID(len(m.campaigns) + 1), pricing: hexbid.CPC,
@@ -126,7 +126,8 @@ func (m *simulation) draw(of *payer, campaigns int) *player {
 	}
 	p.market = p.bid/2 + hexbid.Money(r.Int64N(int64(p.bid)))
 	last := m.length.Seconds() * (0.02 + 1.2*r.Float64())
-	mean := float64(PriceOfEvent(p.pricing, min(p.bid, p.market))) * 0.76 * float64(Chance(p.pricing, p.quality, 1, factors))
+	mean := float64(PriceOfEvent(p.pricing, min(p.bid, p.market))) * 0.76 * float64(Chance(p.pricing, p.quality, 1,
+		factors))
 	p.rate = float64(of.limit) / float64(campaigns) / mean / last
 	for range r.IntN(4) {
 		from := m.now + r.Int64N(m.length.Milliseconds())

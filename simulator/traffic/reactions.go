@@ -10,8 +10,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// Reactions says what people do with the sponsored results that they are shown: they see them, the lower ones less often,
-// and open some of those that they have seen.
+// Reactions says what people do with the sponsored results that they are shown: they see them, the lower ones less
+// often, and open some of those that they have seen.
 type Reactions struct {
 	Seed uint64
 	// ClickRate is the share of seen results that are opened, in the category that people open the most. Other categories
@@ -39,8 +39,9 @@ var (
 	seenPPM = [hexbid.MaxSlots]float64{1_000_000, 720_000, 560_000, 460_000, 390_000, 340_000, 300_000, 270_000, 245_000,
 		225_000}
 	opensOf = map[pb.Category]float64{pb.Category_CATEGORY_CATERING: 1, pb.Category_CATEGORY_LIFE_SERVICES: 28. / 30,
-		pb.Category_CATEGORY_TRAVEL: 25. / 30, pb.Category_CATEGORY_LEISURE: 25. / 30, pb.Category_CATEGORY_SHOPPING: 22. / 30,
-		pb.Category_CATEGORY_FINANCE: 12. / 30, pb.Category_CATEGORY_GOVERNMENT: 15. / 30}
+		pb.Category_CATEGORY_TRAVEL: 25. / 30, pb.Category_CATEGORY_LEISURE: 25. / 30,
+		pb.Category_CATEGORY_SHOPPING: 22. / 30,
+		pb.Category_CATEGORY_FINANCE:  12. / 30, pb.Category_CATEGORY_GOVERNMENT: 15. / 30}
 )
 
 // opensOthers is opensOf for the other categories.
@@ -48,7 +49,8 @@ const opensOthers = 20. / 30
 
 // Assumptions says what is assumed of people's reactions, one sentence each.
 func (r Reactions) Assumptions() []string {
-	return []string{fmt.Sprintf("results are seen by slot as often as %.2f, %.2f, %.2f and so on; %.1f %% of seen results "+
+	return []string{fmt.Sprintf("results are seen by slot as often as %.2f, %.2f, %.2f and so on; %.1f %% of seen "+
+		"results "+
 		"of catering are clicked, of other categories fewer; half are seen within %s and clicked %s later",
 		seenPPM[0]/1e6, seenPPM[1]/1e6, seenPPM[2]/1e6, 100*r.ClickRate, lookAfter, r.ClickAfter)}
 }

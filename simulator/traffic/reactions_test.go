@@ -49,7 +49,8 @@ func TestPeopleSeeByPositionAndClickOnWhatTheySee(t *testing.T) {
 	}
 	for slot, share := range []float64{1, 0.72, 0.56} {
 		token := fmt.Sprint("token", slot+1)
-		if share < 1 && !near(seen[token], n, share) || share == 1 && seen[token] != n || !near(clicked[token], n, share*0.1) {
+		if share < 1 && !near(seen[token], n, share) || share == 1 && seen[token] != n ||
+			!near(clicked[token], n, share*0.1) {
 			t.Errorf("slot %d: seen %.0f times and clicked %.0f times of %d", slot+1, seen[token], clicked[token], n)
 		}
 	}
@@ -108,7 +109,8 @@ func reactionsAfter(delays ...time.Duration) (all []Reaction) {
 
 func TestEventsAreReportedOnceTheyAreDue(t *testing.T) {
 	d := &desk{}
-	e := reporting(t, d, reactionsAfter(30*time.Millisecond, time.Hour, 0), func(e *Events) bool { return e.Answered == 2 })
+	e := reporting(t, d, reactionsAfter(30*time.Millisecond, time.Hour, 0),
+		func(e *Events) bool { return e.Answered == 2 })
 	if e.Planned != 3 || e.Left != 1 || e.Charged != 10 || e.Outcomes["charged"] != 2 || e.Failed+e.Dropped != 0 ||
 		e.Ack["max"] < 0 {
 		t.Errorf("%+v", e)
