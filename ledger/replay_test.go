@@ -1,0 +1,67 @@
+package ledger_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/ledger"
+	"github.com/hexbid/hexbid/ledger/journal"
+)
+
+// counted is a journal that counts what is read from its views.
+type counted struct {
+	journal.Journal
+	reads atomic.Int64
+}
+
+type countedView struct {
+	journal.View
+	reads *atomic.Int64
+}
+
+func (c *counted) View() (journal.View, error) {
+	v, err := c.Journal.View()
+	return &countedView{v, &c.reads}, err
+}
+
+func (v *countedView) Get(t journal.Table, key []byte) ([]byte, error) {
+	v.reads.Add(1)
+	return v.View.Get(t, key)
+}
+
+// TestReplayedTokensCostFewReads returns tokens again and again, before their expiry, after it, and after the time in
+// which first answers are given again. The last of these read nothing at all.
+func TestReplayedTokensCostFewReads(t *testing.T) {
+	b := openBank(t, nil)
+	_ = b.Ledger.Close()
+	journal := &counted{Journal: b.memory}
+	b.options.Journal = journal
+	l, err := ledger.Open(ctx, b.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Ledger = l
+	used, unused := b.click(), b.click()
+	b.record(used)
+	replay := func(what string, most int64, outcomes ...hexbid.EventOutcome) {
+		before := journal.reads.Load()
+		for i := range 1000 {
+			b.outcomes(b.record(as(used, hexbid.Click, fmt.Sprint(what, i)), as(unused, hexbid.Impression, fmt.Sprint(what, i))),
+				outcomes...)
+			if i == 0 && outcomes[1] == hexbid.EventRecorded {
+				outcomes[1] = hexbid.EventDuplicate
+			}
+		}
+		if n := journal.reads.Load() - before; n > most {
+			t.Errorf("%s: %d reads for 2,000 events", what, n)
+		}
+	}
+	replay("before the expiry", 4, hexbid.EventDuplicate, hexbid.EventRecorded)
+	b.time.pass(time.Hour)
+	replay("after the expiry", 4, hexbid.EventDuplicate, hexbid.EventDuplicate)
+	b.time.pass(9 * 24 * time.Hour)
+	replay("after nine days", 0, hexbid.EventExpired, hexbid.EventExpired)
+}
