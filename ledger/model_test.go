@@ -60,6 +60,7 @@ func (m *model) read(encoded []byte) {
 	case *fold.Movement:
 		m.movement(body)
 	case *fold.Credit:
+		m.last[body.Campaign] = max(m.last[body.Campaign], m.dateOf(r.At, m.terms[body.Campaign].Zone))
 		m.credited[body.Campaign] += body.Amount
 		if m.prepaid[body.Advertiser] {
 			m.balance[body.Advertiser] += body.Amount
