@@ -121,7 +121,8 @@ func whole(to string, fill func(dir string) error) (err error) {
 func CheckNew(path string) error {
 	switch _, err := os.Lstat(path); {
 	case err == nil:
-		return hexbid.Errorf(hexbid.AlreadyExists, "directory", "%s is there already: name a folder that is not, or remove it",
+		return hexbid.Errorf(hexbid.AlreadyExists, "directory",
+			"%s is there already: name a folder that is not, or remove it",
 			path)
 	case !errors.Is(err, os.ErrNotExist):
 		return hexbid.Errorf(hexbid.Unavailable, "directory", "%s: %v", path, err)

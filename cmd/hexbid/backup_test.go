@@ -219,7 +219,8 @@ func wantInLedger(t *testing.T, ctx context.Context, data string, records map[ui
 				made.GetSequence(), got, hash)
 		}
 	}
-	tail := audit.Known{Point: fold.Point{Sequence: made.GetSequence(), Tail: fold.Hash(made.GetChainHash())}, By: "backup"}
+	tail := audit.Known{Point: fold.Point{Sequence: made.GetSequence(), Tail: fold.Hash(made.GetChainHash())},
+		By: "backup"}
 	report, err := audit.Verify(ctx, audit.Options{View: v, Known: []audit.Known{tail}, Now: testNow.Add(time.Minute)})
 	if err != nil || len(report.Faults) > 0 {
 		t.Errorf("verifying the restored ledger: %v, faults %+v", err, report.Faults)

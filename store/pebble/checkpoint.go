@@ -1,8 +1,8 @@
 package pebble
 
-// Checkpoint copies the catalogue into a folder that is not there yet, with a witness beside it, while commits go on. The
-// copy holds every commit up to the version that it returns, and perhaps later ones. A store that opens the copy gives
-// out no version and no uid that this one gives out meanwhile, for far longer than any restore takes.
+// Checkpoint copies the catalogue into a folder that is not there yet, with a witness beside it, while commits go on.
+// The copy holds every commit up to the version that it returns, and perhaps later ones. A store that opens the copy
+// gives out no version and no uid that this one gives out meanwhile, for far longer than any restore takes.
 func (s *Store) Checkpoint(dir string) (version uint64, err error) {
 	v := s.look()
 	if v == nil {
