@@ -31,8 +31,9 @@ func (x *Indexer) HandIn(ctx context.Context, owner Owner, updates []LiveUpdate)
 }
 
 // HandInAdvertisers sets what some advertisers can pay, until another hand-in changes it. It passes changes of the
-// catalogue as HandIn does, and returns when no campaign of an advertiser with NoBalance wins any more. Campaigns follow
-// Left in slices. An update may name a uid that the index does not have, as for HandIn. Its errors are those of HandIn.
+// catalogue as HandIn does, and returns when no campaign of an advertiser with NoBalance wins any more. Campaigns
+// follow Left in slices. An update may name a uid that the index does not have, as for HandIn. Its errors are those
+// of HandIn.
 func (x *Indexer) HandInAdvertisers(ctx context.Context, updates []AdvertiserUpdate) error {
 	if err := checkAdvertisers(updates); err != nil {
 		return err

@@ -92,7 +92,8 @@ func TestALiveStateSurvivesEditsOfItsCampaignAndItsProgram(t *testing.T) {
 	m.handIn(t, OwnerFrequency, LiveUpdate{Campaign: uid, FrequencyCapped: true})
 	edit()
 	m.put(t, chainProgram("p"))
-	if got, _ := m.live(uid); got != (LiveState{PacingPPM: 400_000, QualityPPM: 55_000, BudgetSpent: true, FrequencyCapped: true}) {
+	if got, _ := m.live(uid); got != (LiveState{PacingPPM: 400_000, QualityPPM: 55_000, BudgetSpent: true,
+		FrequencyCapped: true}) {
 		t.Errorf("after edits: %+v", got)
 	}
 	for owner := OwnerLedger; owner.isKnown(); owner++ {

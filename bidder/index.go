@@ -53,8 +53,8 @@ func newIndex(market *Market, clock func() time.Time, log *slog.Logger, live *li
 	r := newRecords()
 	s := newSurrounds(r)
 	return &index{market: market, clock: clock, log: log, quarter: clock().Truncate(targeting.Quarter),
-		reserves: compileReserves(market.Reserves), records: r, live: live, balances: b, words: newWordWriter(), sites: newSites(r),
-		surrounds: s, postings: newPostings(r, s, log), turnedOwners: map[uint32]struct{}{},
+		reserves: compileReserves(market.Reserves), records: r, live: live, balances: b, words: newWordWriter(),
+		sites: newSites(r), surrounds: s, postings: newPostings(r, s, log), turnedOwners: map[uint32]struct{}{},
 		changedPrograms: map[uint32]struct{}{}}
 }
 

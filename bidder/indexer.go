@@ -35,8 +35,9 @@ type Gate func(ctx context.Context, version uint64) error
 // valid.
 func NewIndexer(market *Market, clock func() time.Time, log *slog.Logger) *Indexer {
 	open := func(context.Context, uint64) error { return nil }
-	x := &Indexer{clock: clock, gate: open, wanted: make(chan struct{}, 1), handIns: make(chan handIn), ended: make(chan struct{}),
-		advance: make(chan struct{}), index: newIndex(market, clock, log, newLiveStates(), newBalances())}
+	x := &Indexer{clock: clock, gate: open, wanted: make(chan struct{}, 1), handIns: make(chan handIn),
+		ended: make(chan struct{}), advance: make(chan struct{}),
+		index: newIndex(market, clock, log, newLiveStates(), newBalances())}
 	x.publish()
 	return x
 }
@@ -124,8 +125,8 @@ func (x *Indexer) loadAnew(ctx context.Context, from Catalogue) error {
 }
 
 // goOnUntilPassed keeps the present index going, without changes of the catalogue, until a version passes the gate. The
-// gate may stay shut for hours. Searches need the schedules of the present quarter hour all the same, and hand-ins go to
-// both indexes. Its error is the context's.
+// gate may stay shut for hours. Searches need the schedules of the present quarter hour all the same, and hand-ins go
+// to both indexes. Its error is the context's.
 func (x *Indexer) goOnUntilPassed(ctx context.Context, version uint64) error {
 	passed := make(chan error, 1)
 	var waiting sync.WaitGroup

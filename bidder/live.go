@@ -88,7 +88,8 @@ func (u *LiveUpdate) fault(owner Owner) (field, why string) {
 		name  string
 		isSet bool
 	}{{OwnerLedger, "budget_spent", u.BudgetSpent}, {OwnerLedger, "left", u.Left != 0},
-		{OwnerPacing, "pacing_ppm", u.PacingPPM != 0}, {OwnerQuality, "quality_ppm", u.QualityPPM != 0}, {OwnerFrequency, "frequency_capped", u.FrequencyCapped}} {
+		{OwnerPacing, "pacing_ppm", u.PacingPPM != 0}, {OwnerQuality, "quality_ppm", u.QualityPPM != 0},
+		{OwnerFrequency, "frequency_capped", u.FrequencyCapped}} {
 		if f.isSet && f.owner != owner {
 			return f.name, fmt.Sprintf("belongs to the owner %s, not to %s: leave it out", f.owner, owner)
 		}

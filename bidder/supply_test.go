@@ -403,8 +403,8 @@ func (g *gateOf) open(upTo uint64) {
 	g.opened = make(chan struct{})
 }
 
-// TestSearchesSeeNoChangeBeforeItPassesTheGate, and hand-ins do not wait for it. When the feed ends meanwhile, the index
-// is loaded anew, and goes on as it is until the gate opens.
+// TestSearchesSeeNoChangeBeforeItPassesTheGate, and hand-ins do not wait for it. When the feed ends meanwhile, the
+// index is loaded anew, and goes on as it is until the gate opens.
 func TestSearchesSeeNoChangeBeforeItPassesTheGate(t *testing.T) {
 	for name, ends := range map[string]bool{"the feed goes on": false, "the index is loaded anew": true} {
 		t.Run(name, func(t *testing.T) {

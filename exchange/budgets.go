@@ -152,8 +152,8 @@ func (b *budgets) take(c *ledger.Changes) {
 	}
 }
 
-// fill fills a campaign's purse. A campaign that has spent nothing needs none. A deleted one whose remainder holds it back
-// keeps its purse, because its uid may come back.
+// fill fills a campaign's purse. A campaign that has spent nothing needs none. A deleted one whose remainder holds it
+// back keeps its purse, because its uid may come back.
 func (b *budgets) fill(s *ledger.Standing, now time.Time) {
 	uid := s.Campaign
 	known := b.purses[uid]

@@ -43,7 +43,8 @@ func openTill(t testing.TB, change func(*Config)) *till {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &till{TB: t, brokenJournal: brokenJournal{Journal: journal.NewMemory()}, store: store.NewMemory(), keys: keys, change: change}
+	m := &till{TB: t, brokenJournal: brokenJournal{Journal: journal.NewMemory()}, store: store.NewMemory(), keys: keys,
+		change: change}
 	m.start()
 	t.Cleanup(func() { m.stop() })
 	return m
@@ -373,7 +374,8 @@ func TestNothingIsAwardedOnceTheLedgerHasFailedForTooLong(t *testing.T) {
 	fill(t, m.Exchange, campaign("c"), place("l", hub))
 	sponsored := func() int {
 		response, err := m.Search(ctx, at(hub), time.Now())
-		if err != nil || len(response.Nearby)+len(response.Sponsored) != 1 || response.SponsoredSkipped != (len(response.Sponsored) == 0) {
+		if err != nil || len(response.Nearby)+len(response.Sponsored) != 1 ||
+			response.SponsoredSkipped != (len(response.Sponsored) == 0) {
 			t.Fatalf("%+v, %v", response, err)
 		}
 		return len(response.Sponsored)

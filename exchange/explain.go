@@ -82,7 +82,8 @@ func (e *Exchange) advise(out *Explanation, s *bidder.Snapshot, c *hexbid.Campai
 }
 
 // loweredWords is the advice to a campaign whose bid its rest lowers: a higher bid would be lowered further.
-const loweredWords = "What is left of its budget or of its advertiser's balance lowers its bid, so a higher bid would " +
+const loweredWords = "What is left of its budget or of its advertiser's balance lowers its bid, so a higher bid " +
+	"would " +
 	"not help: raise the budget, or top the balance up."
 
 // judge waits for its turn and returns the verdict on a campaign.

@@ -487,7 +487,8 @@ func (losing) Failed() <-chan struct{} { return nil }
 func (losing) Failure() error          { return nil }
 func (losing) Losses() []store.Loss    { return []store.Loss{{Acknowledged: 100, Found: 0}} }
 
-// TestWhileTheLedgerFailsWritesAreRefusedAndSearchesGoOn, and once it is well the writes that it missed are made up for.
+// TestWhileTheLedgerFailsWritesAreRefusedAndSearchesGoOn, and once it is well the writes that it missed are made up
+// for.
 func TestWhileTheLedgerFailsWritesAreRefusedAndSearchesGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, s := newPlainLedger(), store.NewMemory()

@@ -97,8 +97,8 @@ func (b *termsBatch) dropCampaign(ctx context.Context, gone *hexbid.Campaign, ve
 	return nil
 }
 
-// ownerOf returns the uid of a campaign's advertiser. A later advertiser may have the name by now, so it is the one of a
-// version.
+// ownerOf returns the uid of a campaign's advertiser. A later advertiser may have the name by now, so it is the one
+// of a version.
 func (b *termsBatch) ownerOf(ctx context.Context, c *hexbid.Campaign, version uint64) (hexbid.UID, error) {
 	name := ownerName(c)
 	if uid, known := b.owners[name]; known {

@@ -13,7 +13,8 @@ import (
 	"github.com/hexbid/hexbid/ledger/journal"
 )
 
-// events returns a batch as events make it: a record of some 300 bytes each, its answer, and every other one its charge.
+// events returns a batch as events make it: a record of some 300 bytes each, its answer, and every other one its
+// charge.
 func events(after uint64, count int) *journal.Batch {
 	b := &journal.Batch{After: after}
 	for i := range count {
