@@ -34,6 +34,18 @@
 // Searches and changes enter package exchange with a Principal in the context, which says who the call is made for. The
 // exchange refuses a caller without rights.
 //
+// # How an event is billed
+//
+//	server.EventService     batches, streams; proto to nouns (package wire)
+//	exchange                opens tokens, checks whose they are
+//	ledger                  one owner judges in order; one sync a batch; then the answers
+//	ledger/fold             the rules: single use, budgets, balances; pure
+//	ledger/journal, /pebble the log that the records are in, and its engine on disk
+//
+// A sponsored result's token comes back with what happened to it. The ledger charges it at most once, whole or not at
+// all, and answers when the record is on disk. Records are a chain of hashes. What is left of budgets and balances goes
+// back to the index, so that a campaign stops winning before it is out of money.
+//
 // # How a machine is measured
 //
 //	simulator/traffic       people: where, who, when

@@ -82,6 +82,9 @@ func TestABudgetRaisesAnAlertAtEachThresholdOnceADay(t *testing.T) {
 	expect(t, "after five", told(t, w, 1), "c daily_budget 100% 500000 of 500000")
 	expect(t, "a watch that comes later", told(t, watchAll(t, b), 3), "c daily_budget 80% 500000 of 500000",
 		"c daily_budget 100% 500000 of 500000", "caught up")
+	if free := b.OverDelivery(); free != clickPrice {
+		t.Errorf("%d were over-delivered", free)
+	}
 	counts := b.Alerts()
 	if counts.InForce[hexbid.DailyBudgetAlert] != 2 || counts.Raised[hexbid.DailyBudgetAlert] != 2 {
 		t.Errorf("%+v", counts)

@@ -29,6 +29,7 @@ func (e *Exchange) RecordEvents(ctx context.Context, r *hexbid.EventReport) ([]h
 	if err := opened.record(ctx, l, e.awardsOut); err != nil {
 		return nil, err
 	}
+	e.overDelivered.Add(int64(opened.free))
 	return opened.results, nil
 }
 
@@ -47,6 +48,7 @@ type openedEvents struct {
 	at       []int          // where each of them stands in the report
 	awards   []token.Award  // theirs
 	answered [hexbid.EventOutcomeCount]int
+	free     hexbid.Money // what budgets and balances did not pay for
 }
 
 // openEvents opens the tokens of a report, and answers the events that are no matter for the ledger.
@@ -90,7 +92,7 @@ func (o *openedEvents) record(ctx context.Context, l *ledger.Ledger, out *awards
 		for j := range answers {
 			o.result(j, &answers[j])
 			if !answers[j].Again {
-				out.happened(o.events[j].Award, o.events[j].Kind, answers[j].Outcome)
+				o.first(&o.events[j], answers[j].Outcome, out)
 			}
 		}
 	}
@@ -106,3 +108,23 @@ func (o *openedEvents) result(j int, a *ledger.Answer) {
 	r := &o.results[o.at[j]]
 	r.Outcome, r.Charged, r.Sequence, r.Hash, r.Repeated = a.Outcome, a.Charged, a.Sequence, a.Hash, a.Again
 }
+
+// first takes a first answer in.
+func (o *openedEvents) first(event *ledger.Event, outcome hexbid.EventOutcome, out *awardsOut) {
+	out.happened(event.Award, event.Kind, outcome)
+	if outcome == hexbid.EventBudgetExhausted {
+		o.free += priceOfOne(event.Award)
+	}
+}
+
+// priceOfOne is what the billable event of an award costs.
+func priceOfOne(a *token.Award) hexbid.Money {
+	if a.Basis.Pricing == hexbid.CPM {
+		return a.Price / 1000
+	}
+	return a.Price
+}
+
+// OverDelivery returns the price of all events since the start that were shown free, because a budget or a balance did
+// not pay for them.
+func (e *Exchange) OverDelivery() hexbid.Money { return hexbid.Money(e.overDelivered.Load()) }

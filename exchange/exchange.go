@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hexbid/hexbid"
@@ -136,7 +137,8 @@ type Exchange struct {
 
 	outage outage
 
-	ledgerTime ledgerTime
+	ledgerTime    ledgerTime
+	overDelivered atomic.Int64 // micros
 
 	stop    context.CancelFunc
 	running sync.WaitGroup

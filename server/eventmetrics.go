@@ -73,8 +73,11 @@ func (m *metrics) followLedger(l Fallible) {
 		})
 }
 
-// observeAlerts registers the counters and gauges of alerts.
-func (m *metrics) observeAlerts(e *exchange.Exchange) {
+// observeMoney registers what an exchange counts of over-delivery and of alerts.
+func (m *metrics) observeMoney(e *exchange.Exchange) {
+	m.counter("hexbid_over_delivery_micros_total",
+		"Micros of events that were shown free, because a budget or a balance did not pay for them.", nil,
+		func() float64 { return float64(e.OverDelivery()) })
 	for alert := hexbid.AlertType(1); alert < hexbid.AlertTypeCount; alert++ {
 		of := prometheus.Labels{"type": alert.String()}
 		m.gauge("hexbid_alerts", "Alerts in force, by type.", of,

@@ -141,5 +141,5 @@ func (m *metrics) observe(e *exchange.Exchange) {
 	m.measure("hexbid_catalogue_version", "Version of the catalogue that is searchable.",
 		func() float64 { return float64(e.Size().Version) })
 	m.measure("hexbid_display_cache_hit_ratio", "Display records found in the cache.", e.CacheHitRatio)
-	m.observeAlerts(e)
+	m.observeMoney(e)
 }
