@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/cli"
@@ -19,6 +20,7 @@ type receiptCommands struct {
 type receiptVerifyCommand struct {
 	File   string   `arg:"" help:"The file, as \"hexbid receipt get NUMBER -o json\" prints it; - is standard input."`
 	Root   []string `help:"Link of the hour's root, from somebody you trust: as \"hexbid ledger roots\" lists it. Several: one of them must match." placeholder:"LINK"`
+	Roots  string   `help:"Output of \"hexbid ledger roots -o json\": with it a link vouches for all hours before its own too." type:"existingfile" placeholder:"FILE"`
 	Output string   `short:"o" help:"text, or json for programs." enum:"text,json" default:"text"`
 }
 
@@ -46,11 +48,15 @@ func (c *receiptVerifyCommand) Run(env cli.Env) error {
 			return err
 		}
 	}
+	roots, err := readRoots(c.Roots, len(links) > 0)
+	if err != nil {
+		return err
+	}
 	text, err := readReceipt(env.Stdin, c.File)
 	if err != nil {
 		return err
 	}
-	r, err := receipt.Verify(text, links)
+	r, err := receipt.Verify(text, receipt.Vouched(roots, links))
 	if err != nil {
 		return err
 	}
@@ -74,6 +80,43 @@ func readReceipt(stdin io.Reader, path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(source, receipt.MaxFileBytes+1))
 }
 
+// listedRoot is a root as the list of roots has it in JSON: bytes in base64, 64-bit numbers as texts.
+type listedRoot struct {
+	HourStartTime time.Time `json:"hourStartTime"`
+	Root          []byte    `json:"root"`
+	Charges       uint64    `json:"charges,string"`
+	PreviousLink  []byte    `json:"previousLink"`
+}
+
+// readRoots reads a list of roots; there is none without a path. A list needs a link that is pinned.
+func readRoots(path string, pinned bool) (roots []receipt.Root, err error) {
+	if path == "" {
+		return nil, nil
+	}
+	if !pinned {
+		return nil, hexbid.Invalidf("roots", "is of no use without --root: a list that nobody vouches for proves nothing")
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var list struct {
+		Roots []listedRoot `json:"roots"`
+	}
+	if err := json.Unmarshal(text, &list); err != nil {
+		return nil, hexbid.Invalidf("roots", "%s is no list of roots: %v", path, err)
+	}
+	for i, listed := range list.Roots {
+		r := receipt.Root{Hour: uint32(listed.HourStartTime.Unix() / 3600), Charges: listed.Charges}
+		if len(listed.Root) != len(r.MerkleRoot) || copy(r.Previous[:], listed.PreviousLink) != len(listed.PreviousLink) {
+			return nil, hexbid.Invalidf("roots", "root %d of %s has hashes of other lengths than 32 bytes", i, path)
+		}
+		copy(r.MerkleRoot[:], listed.Root)
+		roots = append(roots, r)
+	}
+	return roots, nil
+}
+
 func (c *receiptVerifyCommand) verified(r *receipt.Receipt) *verifiedReceipt {
 	e := r.Charge.Event
 	return &verifiedReceipt{OK: true, Pinned: len(c.Root) > 0, Sequence: r.Charge.Sequence, Kind: e.Kind.String(),
@@ -95,7 +138,7 @@ func (c *receiptVerifyCommand) describe(r *receipt.Receipt) string {
 		r.Proof.Index+1, r.Root.Charges, r.Root.MerkleRoot[:], r.Root.Start().Format("2006-01-02 15:04 MST"),
 		r.Root.Link[:])
 	if len(c.Root) > 0 {
-		return text + "That is the root that you gave.\n"
+		return text + "That is the root that you gave, or one that it vouches for.\n"
 	}
 	return text +
 		"Nobody has vouched for this root yet: compare the link with one that you trust, or give it as --root.\n"

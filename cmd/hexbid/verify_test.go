@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/cli"
@@ -20,6 +23,7 @@ import (
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/pebble"
 	"github.com/hexbid/hexbid/ledger/receipt"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 	"github.com/hexbid/hexbid/token"
 )
 
@@ -32,9 +36,9 @@ func offline(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), problems.String()
 }
 
-// aStoppedLedger leaves a ledger with some charges in a data folder. It returns the last answer, and the receipt of the
-// first charge with the link of its root.
-func aStoppedLedger(t *testing.T, data string) (last ledger.Answer, file []byte, link receipt.Hash) {
+// aStoppedLedger leaves a ledger with some charges in a data folder. It returns the last answer, the receipt of the
+// first charge, and the roots of the hours, the first of which is that of the charge.
+func aStoppedLedger(t *testing.T, data string) (last ledger.Answer, file []byte, roots []receipt.Root) {
 	t.Helper()
 	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
 	j, err := pebble.Open(pebble.Options{Dir: filepath.Join(data, "ledger"), Currency: "CNY", Log: log})
@@ -81,6 +85,9 @@ func aStoppedLedger(t *testing.T, data string) (last ledger.Answer, file []byte,
 	if file, err = r.File(); err != nil {
 		t.Fatal(err)
 	}
+	if roots, _, err = receipt.Roots(v, time.Time{}, time.Time{}, 100); err != nil || len(roots) < 2 {
+		t.Fatal(roots, err)
+	}
 	_ = v.Close()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -88,7 +95,7 @@ func aStoppedLedger(t *testing.T, data string) (last ledger.Answer, file []byte,
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return charges[len(charges)-1], file, r.Root.Link
+	return charges[len(charges)-1], file, roots
 }
 
 func TestAStoppedLedgerIsVerifiedByCommand(t *testing.T) {
@@ -141,12 +148,12 @@ func TestWhatALedgerLacksIsToldByCommand(t *testing.T) {
 
 func TestAReceiptIsVerifiedByCommand(t *testing.T) {
 	data := t.TempDir()
-	_, file, link := aStoppedLedger(t, data)
+	_, file, roots := aStoppedLedger(t, data)
 	path := filepath.Join(data, "receipt.json")
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	root := fmt.Sprintf("%x", link[:])
+	root := fmt.Sprintf("%x", roots[0].Link[:])
 	code, out, problems := offline("receipt", "verify", path, "--root", root)
 	if code != 0 || !strings.Contains(out, "charged 1.23") || !strings.Contains(out, "root that you gave") {
 		t.Errorf("exit %d: %s%s", code, out, problems)
@@ -169,5 +176,39 @@ func TestAReceiptIsVerifiedByCommand(t *testing.T) {
 	}
 	if code, _, problems = offline("receipt", "verify", path); code != 1 || !strings.Contains(problems, "1230000") {
 		t.Errorf("an altered amount: exit %d: %s", code, problems)
+	}
+}
+
+// A list of roots lets the newest link vouch for an older receipt.
+func TestAReceiptIsVerifiedByALaterRoot(t *testing.T) {
+	data := t.TempDir()
+	_, file, roots := aStoppedLedger(t, data)
+	path, list := filepath.Join(data, "receipt.json"), filepath.Join(data, "roots.json")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	response := &pb.ListRootsResponse{}
+	for _, r := range roots {
+		response.Roots = append(response.Roots, &pb.Root{HourStartTime: timestamppb.New(r.Start()), Root: r.MerkleRoot[:],
+			Charges: r.Charges, PreviousLink: r.Previous[:], Link: r.Link[:], Sequence: r.Sequence})
+	}
+	text, err := protojson.Marshal(response)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(list, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	newest := fmt.Sprintf("%x", roots[len(roots)-1].Link[:])
+	if code, out, problems := offline("receipt", "verify", path, "--root", newest, "--roots", list); code != 0 ||
+		!strings.Contains(out, "it vouches for") {
+		t.Errorf("exit %d: %s%s", code, out, problems)
+	}
+	if code, _, problems := offline("receipt", "verify", path, "--root", newest); code != 1 {
+		t.Errorf("without the list: exit %d: %s", code, problems)
+	}
+	if code, _, problems := offline("receipt", "verify", path, "--roots", list); code != 1 ||
+		!strings.Contains(problems, "--root") {
+		t.Errorf("without a root: exit %d: %s", code, problems)
 	}
 }

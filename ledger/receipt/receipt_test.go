@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ type handmade struct {
 	hash    fold.Hash   // its hash
 	tree    merkle.Tree
 	link    Hash
+	links   []Hash // of all hours
 	opened  fold.HourOpened
 	opening uint64
 	charged hexbid.Money
@@ -85,6 +87,7 @@ func (h *handmade) close(at time.Time) {
 		PreviousLink: h.link}
 	h.append(at, closed)
 	h.link = merkle.Link(h.link, closed.Hour, closed.Charges, closed.Root)
+	h.links = append(h.links, h.link)
 	h.tiles(h.tree.Unfinished())
 	h.root(h.record.Sequence)
 }
@@ -459,6 +462,45 @@ func TestRootsAreListedAndChained(t *testing.T) {
 	}
 	if some, _, err := Roots(v, noon.Add(time.Minute), noon.Add(4*time.Hour), 10); err != nil || len(some) != 1 {
 		t.Errorf("within four hours: %v %v", some, err)
+	}
+}
+
+// A link vouches for all roots before it, as long as every one between is there and is true.
+func TestALinkVouchesForTheRootsBeforeIt(t *testing.T) {
+	h := newHandmade(t)
+	for hour := range 8 {
+		start := noon.Add(time.Duration(hour) * time.Hour)
+		h.anHour(start, 2)
+		h.close(start.Add(time.Hour))
+	}
+	roots, _, err := Roots(h.view(), time.Time{}, time.Time{}, 100)
+	if err != nil || len(roots) != 8 {
+		t.Fatal(roots, err)
+	}
+	vouchedFor := func(roots []Root, trusted ...Hash) (hours []int) {
+		vouched := Vouched(roots, trusted)
+		for hour := range 8 {
+			if slices.Contains(vouched, h.links[hour]) {
+				hours = append(hours, hour)
+			}
+		}
+		return hours
+	}
+	altered := slices.Clone(roots)
+	altered[3].Charges++
+	for name, c := range map[string]struct{ got, want []int }{
+		"the sixth":            {vouchedFor(roots, h.links[5]), []int{0, 1, 2, 3, 4, 5}},
+		"two":                  {vouchedFor(roots, h.links[1], h.links[6]), []int{0, 1, 2, 3, 4, 5, 6}},
+		"a stranger":           {vouchedFor(roots, Hash{7}), nil},
+		"none":                 {vouchedFor(roots), nil},
+		"one that is altered":  {vouchedFor(altered, h.links[5]), []int{3, 4, 5}},
+		"one that is missing":  {vouchedFor(slices.Delete(slices.Clone(roots), 3, 4), h.links[5]), []int{3, 4, 5}},
+		"one without a list":   {vouchedFor(nil, h.links[5]), []int{5}},
+		"another before a gap": {vouchedFor(altered, h.links[5], h.links[2]), []int{0, 1, 2, 3, 4, 5}},
+	} {
+		if !slices.Equal(c.got, c.want) {
+			t.Errorf("%s: vouches for %v, expected %v", name, c.got, c.want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package receipt
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/hexbid/hexbid/ledger/fold"
@@ -99,4 +100,19 @@ func bodyOf[T fold.Body](r *fold.Record) (body T, ok bool) {
 		body, ok = r.Body.(T)
 	}
 	return body, ok
+}
+
+// Vouched returns the links that some trusted links vouch for: themselves, and those of all roots before them that
+// roots, in order, connects to them. A root that does not fit, or that is missing, ends the chain there.
+func Vouched(roots []Root, trusted []Hash) []Hash {
+	vouched := slices.Clone(trusted)
+	var next Hash // the last link that was added
+	for _, r := range slices.Backward(roots) {
+		link := merkle.Link(r.Previous, r.Hour, r.Charges, r.MerkleRoot)
+		if link == next || slices.Contains(trusted, link) {
+			next = r.Previous
+			vouched = append(vouched, next)
+		}
+	}
+	return vouched
 }
