@@ -10,7 +10,7 @@ import (
 )
 
 // TestWhatTheIndexIsToldKeepsEveryEventWithinWhatIsLeft follows a campaign whose rest, awards out and bids change. No
-// event costs more than the affordable, and far from the end no bid is lowered.
+// event costs more than the affordable, not even at a bid that is raised later. Far from the end no bid is lowered.
 func TestWhatTheIndexIsToldKeepsEveryEventWithinWhatIsLeft(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		of := Prices{Least: hexbid.Money(rapid.IntRange(1, 1000).Draw(t, "least"))}
@@ -29,6 +29,9 @@ func TestWhatTheIndexIsToldKeepsEveryEventWithinWhatIsLeft(t *testing.T) {
 			affordable := Affordable(left, out)
 			if told.Spent != (affordable < of.Least) {
 				t.Fatalf("%+v with %d affordable, an event costs %d at least", told, affordable, of.Least)
+			}
+			if told.Bound() > affordable && affordable < hexbid.MaxBidCPC && !told.Spent {
+				t.Fatalf("a bid raised later may cost %d, affordable is %d", told.Bound(), affordable)
 			}
 			most := min(told.Bound(), of.Dearest)
 			if !told.Spent && most > affordable {
