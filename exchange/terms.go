@@ -150,7 +150,7 @@ func (t *terms) follow(ctx context.Context, until uint64) error {
 
 // hand brings a batch to the ledger and lets searches see its changes.
 func (t *terms) hand(ctx context.Context, b *termsBatch) error {
-	if len(b.campaigns)+len(b.advertisers) > 0 {
+	if b.hasTerms() {
 		t.noted = time.Now()
 		if err := t.ledger.SetTerms(ctx, b.version, b.campaigns, b.advertisers); err != nil {
 			return err
@@ -208,7 +208,7 @@ func (t *terms) wake() {
 // context's.
 func (t *terms) pass(ctx context.Context, version uint64) error {
 	for {
-		has, _, advanced := t.state(version)
+		has, advanced, _ := t.state(version)
 		if has {
 			return nil
 		}
@@ -226,7 +226,7 @@ func (t *terms) settle(ctx context.Context, version uint64) error {
 		return nil // a market without money
 	}
 	for {
-		has, refusal, advanced := t.state(version)
+		has, advanced, refusal := t.state(version)
 		if has {
 			return nil
 		}
@@ -243,10 +243,10 @@ func (t *terms) settle(ctx context.Context, version uint64) error {
 	}
 }
 
-func (t *terms) state(version uint64) (has bool, refusal error, advanced <-chan struct{}) {
+func (t *terms) state(version uint64) (has bool, advanced <-chan struct{}, refusal error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.version >= version, t.refusal, t.advanced
+	return t.version >= version, t.advanced, t.refusal
 }
 
 // has reports whether the ledger has the terms up to a version.
@@ -261,7 +261,7 @@ func (t *terms) admit() error {
 		return nil
 	}
 	err := t.ledger.Failure()
-	if _, refusal, _ := t.state(0); err == nil {
+	if _, _, refusal := t.state(0); err == nil {
 		err = refusal
 	}
 	if err != nil {
