@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/journal"
 )
 
@@ -200,5 +201,27 @@ func TestRowsTellOfAMissingTail(t *testing.T) {
 	c.rows[journal.Records], c.last = records[:len(records)-1], c.last-1
 	if r := c.verify(t, Options{}); r.OK() || r.Faults[0].Sequence != c.last+1 {
 		t.Errorf("%s", faultsOf(r))
+	}
+}
+
+// A restored ledger goes on with a new epoch in the same chain, and verifies.
+func TestRestoredLedgersVerify(t *testing.T) {
+	m := openMarket(t, 13, nil)
+	for range 80 {
+		m.live()
+	}
+	m.shut()
+	if _, err := ledger.BeginEpoch(ctx, m.options, false); err != nil {
+		t.Fatal(err)
+	}
+	if c := m.copy(); !c.verify(t, Options{Known: c.tail()}).OK() {
+		t.Errorf("restored: %s", faultsOf(c.verify(t, Options{})))
+	}
+	m.open()
+	for range 80 {
+		m.live()
+	}
+	if r := m.shut().verify(t, Options{}); !r.OK() || r.Charges < 10 {
+		t.Errorf("after the restore: %+v", r)
 	}
 }
