@@ -49,7 +49,7 @@ func (a *auditor) offer(results []*pb.SponsoredResult, began time.Time) {
 
 // mostWaiting is how many awards of a campaign wait to be reported. Of these, reporters leave keptForEdits to the
 // editors, who report them at once after an edit.
-const mostWaiting, keptForEdits = 64, 12
+const mostWaiting, keptForEdits = 64, 24
 
 // full reports whether all campaigns have awards waiting.
 func (a *auditor) full() bool {

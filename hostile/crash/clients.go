@@ -18,8 +18,8 @@ import (
 // Numbers of clients of each kind that call at once.
 const (
 	searchers = 2
-	reporters = 6
-	editors   = 3
+	reporters = 4
+	editors   = 10
 	movers    = 1
 	remakers  = 1
 )

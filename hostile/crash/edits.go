@@ -14,8 +14,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// editOne changes the limits of a campaign to about what it has spent. As soon as the change is acknowledged, several
-// clients at once report events of the campaign: none of them may be charged above the new limits.
+// editOne raises the limits of a campaign, and then lowers them to about what it has spent. As soon as the lower ones are
+// acknowledged, several clients at once report events of the campaign: none may be charged above them.
 func (c *crowd) editOne(ctx context.Context, random *rand.Rand) error {
 	one := c.auditor.claim(random)
 	if one == nil {
@@ -23,20 +23,30 @@ func (c *crowd) editOne(ctx context.Context, random *rand.Rand) error {
 		return nil
 	}
 	defer c.auditor.release(one)
-	if random.IntN(6) == 0 {
-		return c.editByImport(ctx, one, random)
-	}
-	l := c.auditor.nextLimits(one, random)
-	e := c.auditor.begin(one, l)
 	ctx, cancel := context.WithTimeout(ctx, victim.Patience)
 	defer cancel()
-	_, err := c.campaigns.UpdateCampaign(ctx, &pb.UpdateCampaignRequest{Campaign: one.message(l),
-		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"daily_budget_micros", "total_budget_micros"}}})
-	if err != nil {
+	change := c.update
+	if random.IntN(6) == 0 {
+		change = c.updateByImport
+	}
+	if err := change(ctx, one, c.auditor.limitsAbove(one, random.Int64N(200), random)); err != nil {
 		return endOf(err)
 	}
-	c.auditor.settle(e, true)
+	if err := change(ctx, one, c.auditor.limitsAbove(one, random.Int64N(6)-3, random)); err != nil {
+		return endOf(err)
+	}
 	return c.reportAtOnce(ctx, one, random)
+}
+
+// update changes limits by a single write.
+func (c *crowd) update(ctx context.Context, one *campaign, l limits) error {
+	e := c.auditor.begin(one, l)
+	_, err := c.campaigns.UpdateCampaign(ctx, &pb.UpdateCampaignRequest{Campaign: one.message(l),
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"daily_budget_micros", "total_budget_micros"}}})
+	if err == nil {
+		c.auditor.settle(e, true)
+	}
+	return err
 }
 
 // endOf is the error of a write whose effect is unknown: whoever made it does not go on before the next start.
@@ -47,32 +57,23 @@ func endOf(err error) error {
 	return err
 }
 
-// editByImport changes the limits twice in one import, so that a batch has more than one version of a campaign.
-func (c *crowd) editByImport(ctx context.Context, one *campaign, random *rand.Rand) error {
-	ctx, cancel := context.WithTimeout(ctx, victim.Patience)
-	defer cancel()
+// updateByImport changes limits by an import.
+func (c *crowd) updateByImport(ctx context.Context, one *campaign, l limits) error {
 	stream, err := c.campaigns.Import(ctx)
 	if err != nil {
-		return endOf(err)
+		return err
 	}
-	for range 2 {
-		l := c.auditor.nextLimits(one, random)
-		e := c.auditor.begin(one, l)
-		if stream.Send(&pb.ImportRequest{Rows: []*pb.ImportRow{one.row(l)}}) != nil {
-			_, err = stream.Recv()
-			return endOf(err)
-		}
-		response, err := stream.Recv()
-		if err != nil {
-			return endOf(err)
-		}
-		if failure := response.GetOutcomes()[0].GetError(); failure != nil {
-			c.auditor.tally.fall(wrong, "an import of %s: %v", one.name, failure)
-		}
-		c.auditor.settle(e, true)
+	e := c.auditor.begin(one, l)
+	_ = stream.Send(&pb.ImportRequest{Rows: []*pb.ImportRow{one.row(l)}}) // Recv says why not
+	response, err := stream.Recv()
+	if err != nil {
+		return err
 	}
-	_ = stream.CloseSend() // what was acknowledged is
-	return c.reportAtOnce(ctx, one, random)
+	if failure := response.GetOutcomes()[0].GetError(); failure != nil {
+		c.auditor.tally.fall(wrong, "an import of %s: %v", one.name, failure)
+	}
+	c.auditor.settle(e, true)
+	return stream.CloseSend()
 }
 
 // claim chooses a campaign that is there, that nobody else edits, and whose last edit is settled.
@@ -94,16 +95,11 @@ func (a *auditor) release(c *campaign) {
 	c.claimed = false
 }
 
-// nextLimits returns budgets around what is spent. Half of them leave nothing or next to nothing, and the others enough
-// for some hundred events.
-func (a *auditor) nextLimits(c *campaign, random *rand.Rand) limits {
+// limitsAbove returns budgets that leave about as many events as left says. Below 0 they are below what is spent.
+func (a *auditor) limitsAbove(c *campaign, left int64, random *rand.Rand) limits {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	around := func() int64 {
-		left := random.Int64N(12) - 4 // in events; below 0 the budget is below what is spent
-		if random.IntN(2) == 0 {
-			left = random.Int64N(400)
-		}
 		return max(c.mostMicros(), c.spentMicros+left*c.mostMicros()+random.Int64N(c.mostMicros()))
 	}
 	l := limits{daily: around()}
@@ -117,7 +113,7 @@ func (a *auditor) nextLimits(c *campaign, random *rand.Rand) limits {
 func (c *crowd) reportAtOnce(ctx context.Context, one *campaign, random *rand.Rand) error {
 	c.auditor.mu.Lock()
 	var batches [][]*event
-	for _, award := range one.take(2+random.IntN(4), 0) {
+	for _, award := range one.take(4+random.IntN(6), 0) {
 		batches = append(batches, c.auditor.story(award, random))
 	}
 	c.auditor.mu.Unlock()

@@ -146,7 +146,7 @@ func (e *era) killOnce(ctx context.Context, n int) error {
 	case <-left:
 		return errors.Join(errors.New("no event was answered"), ctx.Err())
 	}
-	time.Sleep(time.Duration(e.random.IntN(500)) * time.Millisecond)
+	time.Sleep(time.Duration(e.random.IntN(700)) * time.Millisecond)
 	err := e.stop()
 	e.tally.kills.Add(1)
 	cancel() // for clients that are waiting for something to do
