@@ -14,8 +14,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// editOne raises the limits of a campaign, and then lowers them to about what it has spent. As soon as the lower ones are
-// acknowledged, several clients at once report events of the campaign: none may be charged above them.
+// editOne raises the limits of a campaign, and then lowers them to about what it has spent. As soon as the lower ones
+// are acknowledged, several clients at once report events of the campaign: none may be charged above them.
 func (c *crowd) editOne(ctx context.Context, random *rand.Rand) error {
 	one := c.auditor.claim(random)
 	if one == nil {
