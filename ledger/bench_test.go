@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,11 +28,15 @@ type taped struct {
 	journal.Journal
 	batches []journal.Batch
 	off     bool
+	killed  atomic.Bool // nothing more is written
 }
 
 func (t *taped) Commit(ctx context.Context, b *journal.Batch) error {
 	if !t.off && (len(b.Records) > 0 || len(b.Rows) > 0) {
 		t.batches = append(t.batches, *b)
+	}
+	if t.killed.Load() {
+		return errDisk
 	}
 	return t.Journal.Commit(ctx, b)
 }
@@ -50,6 +56,12 @@ func onDisk(b testing.TB, campaigns int) (*ledger.Ledger, *taped) {
 		_ = l.Close()
 		_ = j.Close()
 	})
+	payers(b, l, campaigns)
+	return l, tape
+}
+
+// payers sets terms of campaigns that can pay for everything.
+func payers(b testing.TB, l *ledger.Ledger, campaigns int) {
 	for from := 0; from < campaigns; from += ledger.MaxTerms {
 		var terms []fold.Terms
 		for i := from; i < min(campaigns, from+ledger.MaxTerms); i++ {
@@ -61,7 +73,6 @@ func onDisk(b testing.TB, campaigns int) (*ledger.Ledger, *taped) {
 			b.Fatal(err)
 		}
 	}
-	return l, tape
 }
 
 // clicks are events of as many tokens, shared among callers by calls of some size.
@@ -212,4 +223,70 @@ func BenchmarkAtHalfLoad(b *testing.B) {
 	slices.Sort(latencies)
 	b.ReportMetric(float64(latencies[len(latencies)*99/100])/1000, "p99-ms")
 	b.ReportMetric(10/gap.Seconds(), "events/s")
+}
+
+// BenchmarkOpen opens a ledger on disk with a history of ten million events, by fifty thousand campaigns, the last of
+// them after the last checkpoint. Making it takes minutes. HEXBID_OPEN_EVENTS says another number.
+func BenchmarkOpen(b *testing.B) {
+	events := 10_000_000
+	if text := os.Getenv("HEXBID_OPEN_EVENTS"); text != "" {
+		events, _ = strconv.Atoi(text)
+	}
+	dir := b.TempDir()
+	last := makeHistory(b, dir, events)
+	b.ResetTimer()
+	for range b.N {
+		j := openDisk(b, dir)
+		l, err := ledger.Open(ctx, ledger.Options{Journal: j, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if s, err := l.Campaign(ctx, 1); err != nil || s.AsOf < last {
+			b.Fatal(s.AsOf, last, err)
+		}
+		_ = l.Close()
+		_ = j.Close()
+		b.StartTimer()
+	}
+}
+
+func openDisk(b testing.TB, dir string) *pebble.Journal {
+	j, err := pebble.Open(pebble.Options{Dir: dir, Currency: "CNY", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return j
+}
+
+// makeHistory records events and ends without a last checkpoint, as a kill does. It returns the last record.
+func makeHistory(b testing.TB, dir string, events int) uint64 {
+	const campaigns = 50_000
+	j := openDisk(b, dir)
+	defer j.Close()
+	tape := &taped{Journal: j, off: true}
+	l, err := ledger.Open(ctx, ledger.Options{Journal: tape, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	payers(b, l, campaigns)
+	for made := 0; made < events; {
+		part := min(events-made, 500_000)
+		calls := clicks(part, campaigns, 1000)
+		for i := range calls {
+			for k := range calls[i] {
+				calls[i][k].Name.Sequence += uint64(made)
+			}
+		}
+		report(b, l, calls, 4)
+		made += part
+	}
+	v, err := j.View()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer v.Close()
+	tape.killed.Store(true)
+	_ = l.Close()
+	return v.Last()
 }
