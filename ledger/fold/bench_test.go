@@ -171,3 +171,28 @@ func BenchmarkCheckpoint(b *testing.B) {
 	}
 	b.ReportMetric(float64(rows), "rows")
 }
+
+// BenchmarkRestore is what a start does with a checkpoint of a million campaigns and of all tokens in use.
+func BenchmarkRestore(b *testing.B) {
+	d, log := openDesk(b), journal.NewMemory()
+	for i := range 1_000_000 {
+		d.write(&Terms{Campaign: hexbid.UID(10 + i), Advertiser: hexbid.UID(10_000_000 + i/5), DailyBudget: 1 << 50,
+			Zone: "Asia/Shanghai", Version: uint64(i)})
+	}
+	for i := range uint64(chunksInUse * 40) {
+		for _, kind := range usedKinds {
+			d.use(kind, d.event(kind, token.Name{Sequence: i * 1637}))
+		}
+	}
+	d.write(d.Checkpoint(1, d.batch))
+	d.commit(log)
+	v, err := log.View()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := Restore(v); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
