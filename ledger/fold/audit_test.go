@@ -23,6 +23,7 @@ type auditor struct {
 	opened *Record // the last HourOpened
 	leaves [][]byte
 	billed hexbid.Money // in the open hour
+	link   Hash         // of the hour closed last
 }
 
 // audit checks the promises on the encoded records, without the books or the model: no limit in force is exceeded, a
@@ -131,9 +132,10 @@ func (a *auditor) leaf(r *Record, encoded []byte) {
 
 func (a *auditor) closed(r *Record, h *HourClosed) {
 	if root := rootOf(a.leaves); !bytes.Equal(h.Root[:], root) || h.Charges != uint64(len(a.leaves)) ||
-		h.Charged != a.billed || h.Hour != a.opened.Body.(*HourOpened).Hour {
+		h.Charged != a.billed || h.PreviousLink != a.link || h.Hour != a.opened.Body.(*HourOpened).Hour {
 		a.wrong("hour %+v has %d charges of %d under the root %x", h, len(a.leaves), a.billed, root)
 	}
+	a.link = merkle.Link(h.PreviousLink, h.Hour, h.Charges, h.Root)
 	a.row(journal.Roots, RootKey(h.Hour), encodeRoot(a.opened.Sequence, r.Sequence))
 	var digest Digest
 	_ = a.view.Scan(journal.Hours, nil, HourKey(HourOf(r.At), 0), func(key, value []byte) (bool, error) {

@@ -32,7 +32,7 @@ func runHistories(t *testing.T, count int) {
 		group.Go(func() {
 			for i := next.Add(1); i <= uint64(count) && !t.Failed(); i = next.Add(1) {
 				h := newHistory(first + i - 1)
-				h.run(40 + h.IntN(120))
+				h.run(30 + h.IntN(70))
 				if records.Add(uint64(len(h.chain))); h.failed != "" {
 					t.Error(h.failed)
 				}

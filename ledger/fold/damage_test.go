@@ -108,6 +108,23 @@ func TestDamagedRowsOfStateAreFound(t *testing.T) {
 	}
 }
 
+// TestADamagedRecordOfACheckpointIsFound flips bits of the record that commits to the rows.
+func TestADamagedRecordOfACheckpointIsFound(t *testing.T) {
+	v, r := checkpointed(t), rand.New(rand.NewPCG(5, 6))
+	at, err := CheckpointAt(v)
+	encoded, _ := v.Get(journal.Records, RecordKey(at))
+	if err != nil || len(encoded) == 0 {
+		t.Fatal(at, err)
+	}
+	for _, damaged := range damages(r, encoded) {
+		row := journal.Row{Table: journal.Records, Key: RecordKey(at), Value: damaged}
+		var e *hexbid.Error
+		if _, err := Restore(&damagedView{View: v, row: row}); !errors.As(err, &e) || e.Kind != hexbid.DataLoss {
+			t.Errorf("%x instead of %x: %v", damaged, encoded, err)
+		}
+	}
+}
+
 // damages returns a row's value with bits flipped and bytes lost. The last is nil: the row is gone.
 func damages(r *rand.Rand, value []byte) (all [][]byte) {
 	for range 40 {

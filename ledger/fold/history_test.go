@@ -378,34 +378,51 @@ func (h *history) replay(b *Books, upto uint64, w *journal.Batch) {
 	}
 }
 
-// restart makes the books anew, of the last checkpoint and the records after it, and of the base. Rows of totals may be
-// behind on disk, so those of the replay go to the next batch.
+// restart makes the books anew, now and then of the base too.
 func (h *history) restart() {
+	h.reopen()
+	if h.one(2) {
+		h.rebased()
+	}
+}
+
+// rebased replays the whole chain from the base.
+func (h *history) rebased() {
+	v, _ := h.log.View()
+	base, err := RestoreBase(v)
+	if err != nil {
+		h.wrong("restore the base: %v", err)
+		return
+	}
+	h.replay(base, uint64(len(h.chain)), nil)
+	h.same(base)
+}
+
+// same brings books to the present instant and compares them with those that have lived on.
+func (h *history) same(b *Books) {
+	b.Advance(h.books.at, &h.batch)
+	if b.Digest() != h.books.Digest() || b.Last() != h.books.Last() {
+		h.wrong("a restart at %+v makes other books than those of %+v", b.Last(), h.books.Last())
+	}
+}
+
+// reopen goes on with books of the last checkpoint and the records after it. Rows of totals may be behind on disk, so
+// those of the replay go to the next batch.
+func (h *history) reopen() {
 	v, _ := h.log.View()
 	restored, err := Restore(v)
 	if err != nil {
 		h.wrong("restore: %v", err)
 		return
 	}
-	base, err := RestoreBase(v)
-	if err != nil {
-		h.wrong("restore the base: %v", err)
-		return
-	}
 	replayed, rows := journal.Batch{}, &h.batch.Rows
 	h.replay(restored, uint64(len(h.chain)), &replayed)
-	h.replay(base, uint64(len(h.chain)), nil)
 	for _, row := range replayed.Rows {
 		if row.Table == journal.Hours || row.Table == journal.Days || row.Table == journal.AdvertiserDays {
 			*rows = append(*rows, row)
 		}
 	}
-	for _, b := range []*Books{restored, base} {
-		b.Advance(h.books.at, &h.batch)
-		if b.Digest() != h.books.Digest() || b.Last() != h.books.Last() {
-			h.wrong("a restart at %+v makes other books than those of %+v", b.Last(), h.books.Last())
-		}
-	}
+	h.same(restored)
 	h.books = restored
 }
 

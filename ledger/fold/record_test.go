@@ -135,6 +135,37 @@ func checkCanonical(t interface{ Fatalf(string, ...any) }, b []byte) {
 	}
 }
 
+// TestARecordHasOneFormOnly decodes forms of one record that other encoders might write, or that hide something.
+func TestARecordHasOneFormOnly(t *testing.T) {
+	rest := (&Record{Sequence: 1, At: 2, Body: &AdvertiserTerms{Advertiser: 5}}).Encode()[4:] // after 1a 02 08 05
+	for what, body := range map[string][]byte{
+		"":                       {0x1a, 2, 0x08, 5},
+		"a number with a zero":   {0x1a, 3, 0x08, 0x85, 0},
+		"a length with a zero":   {0x1a, 0x82, 0, 0x08, 5},
+		"a false flag":           {0x1a, 4, 0x08, 5, 0x18, 0},
+		"a flag of two":          {0x1a, 4, 0x08, 5, 0x18, 2},
+		"an empty text":          {0x1a, 4, 0x08, 5, 0x12, 0},
+		"an empty body":          {0x1a, 0},
+		"an empty ruling":        {0x22, 2, 0x08, 5, 0x62, 0},
+		"fields in disorder":     {0x1a, 4, 0x18, 1, 0x08, 5},
+		"a field twice":          {0x1a, 4, 0x08, 5, 0x08, 5},
+		"a field to come":        {0x1a, 4, 0x08, 5, 0x78, 1},
+		"another wire type":      {0x1a, 3, 0x0a, 1, 5},
+		"a body cut short":       {0x1a, 3, 0x08, 5},
+		"a number without end":   {0x1a, 2, 0x08, 0x85},
+		"a number of 65 bits":    {0x1a, 11, 0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02},
+		"a number that is zero":  {0x1a, 2, 0x08, 0},
+		"a body of a later kind": {0x5a, 2, 0x08, 5},
+	} {
+		if _, err := Decode(slices.Concat(body, rest)); (err == nil) != (what == "") {
+			t.Errorf("%q: %v", what, err)
+		}
+	}
+	if r, err := Decode((&Record{Sequence: 1, At: -1, Body: &AdvertiserTerms{Advertiser: 5}}).Encode()); err == nil {
+		t.Errorf("a stamp before 1970 decodes: %+v", r)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for _, body := range bodies() {
 		f.Add((&Record{Sequence: 1, At: 2, Body: body}).Encode())
