@@ -176,7 +176,7 @@ func TestABackupUnderLoadHoldsAllThatWasAcknowledged(t *testing.T) {
 	wantInLedger(t, ctx, restored, before.records, made)
 	again := bootAt(t, restored)
 	wantAdvertisers(t, ctx, again, before.advertisers)
-	load.wantAnswers(t, ctx, again, pb.EventOutcome_EVENT_OUTCOME_EXPIRED)
+	load.wantAnswers(t, ctx, again, false)
 	again.stop()
 
 	abandoned := filepath.Join(root, "abandoned")
@@ -184,16 +184,14 @@ func TestABackupUnderLoadHoldsAllThatWasAcknowledged(t *testing.T) {
 		clock); err != nil {
 		t.Fatal(err)
 	}
-	load.wantAnswers(t, ctx, bootAt(t, abandoned), pb.EventOutcome_EVENT_OUTCOME_CHARGED)
+	load.wantAnswers(t, ctx, bootAt(t, abandoned), true)
 	wantRefusedRestores(t, ctx, root)
 }
 
 // bootAt boots a server on a data folder whose clock is two minutes after testNow.
 func bootAt(t *testing.T, data string) *testServer {
 	t.Helper()
-	s := boot(t, func(c *ServeConfig) { c.Data, c.AllowClockAhead = data, true })
-	s.now.Store(testNow.Add(2 * time.Minute).UnixNano())
-	return s
+	return bootWhen(t, testNow.Add(2*time.Minute), func(c *ServeConfig) { c.Data = data })
 }
 
 // wantInLedger compares a restored ledger with what clients were told, and verifies it.
@@ -237,8 +235,8 @@ func wantAdvertisers(t *testing.T, ctx context.Context, s *testServer, names []s
 }
 
 // wantAnswers sends an event that was answered before the backup, one of a token from before that did not come back,
-// and one of a new token.
-func (l *backupLoad) wantAnswers(t *testing.T, ctx context.Context, s *testServer, unused pb.EventOutcome) {
+// and one of a new token. Taken says whether tokens from before the restore are taken.
+func (l *backupLoad) wantAnswers(t *testing.T, ctx context.Context, s *testServer, taken bool) {
 	t.Helper()
 	fresh, err := s.sponsored(ctx, 1)
 	if err != nil || len(fresh) == 0 {
@@ -257,8 +255,9 @@ func (l *backupLoad) wantAnswers(t *testing.T, ctx context.Context, s *testServe
 		got[0].GetOutcome() != l.usedAnswer.GetOutcome() {
 		t.Errorf("an event that was answered %v is answered %v", l.usedAnswer, got[0])
 	}
-	if got[1].GetOutcome() != unused {
-		t.Errorf("a token from before the restore is answered %v, want %v", got[1], unused)
+	if expired := got[1].GetOutcome() == pb.EventOutcome_EVENT_OUTCOME_EXPIRED; expired == taken ||
+		(got[1].GetSequence() > 0) != taken {
+		t.Errorf("a token from before the restore is answered %v, want that it is taken: %v", got[1], taken)
 	}
 	if got[2].GetSequence() == 0 {
 		t.Errorf("a new token is answered %v", got[2])
@@ -300,5 +299,39 @@ func wantRefusedRestores(t *testing.T, ctx context.Context, root string) {
 	}
 	if left, err := filepath.Glob(to + "*"); err != nil || len(left) > 0 {
 		t.Errorf("refused restores leave %v", left)
+	}
+}
+
+// TestALostLedgerChargesNoTokenTwice deletes the ledger and accepts the loss. What was charged comes again.
+func TestALostLedgerChargesNoTokenTwice(t *testing.T) {
+	ctx, data := testContext(t), filepath.Join(t.TempDir(), "data")
+	s := boot(t, func(c *ServeConfig) { c.Demo, c.Data = true, data })
+	results, err := s.sponsored(ctx, 0)
+	if err != nil || len(results) == 0 {
+		t.Fatal(results, err)
+	}
+	click := &pb.RecordEventsRequest{Events: []*pb.Event{{Kind: pb.EventKind_EVENT_KIND_CLICK,
+		Token: results[0].GetToken(), EventId: "once"}}}
+	want := func(s *testServer, request *pb.RecordEventsRequest, outcome pb.EventOutcome) {
+		t.Helper()
+		r, err := pb.NewEventServiceClient(s.conn).RecordEvents(ctx, request)
+		if err != nil || r.GetResults()[0].GetOutcome() != outcome {
+			t.Errorf("%v, %v; want %v", r, err, outcome)
+		}
+	}
+	want(s, click, pb.EventOutcome_EVENT_OUTCOME_CHARGED)
+	s.stop()
+	if err := os.RemoveAll(filepath.Join(data, ledgerName)); err != nil {
+		t.Fatal(err)
+	}
+	config := DefaultServeConfig()
+	config.Listen, config.MetricsListen, config.Data = "127.0.0.1:0", "", data
+	if err := NewMain(config).Open(ctx); hexbid.KindOf(err) != hexbid.DataLoss {
+		t.Errorf("a server without its ledger starts: %v", err)
+	}
+	for _, accept := range []bool{true, false} {
+		again := bootWhen(t, testNow.Add(time.Second), func(c *ServeConfig) { c.Data, c.AcceptLoss = data, accept })
+		want(again, click, pb.EventOutcome_EVENT_OUTCOME_EXPIRED)
+		again.stop()
 	}
 }

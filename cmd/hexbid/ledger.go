@@ -35,9 +35,29 @@ func (m *Main) openLedger(ctx context.Context) (*ledger.Ledger, error) {
 		return nil, err
 	}
 	start := m.Clock()
-	return ledger.Open(ctx, ledger.Options{Journal: m.journal, Wall: m.Clock,
+	o := ledger.Options{Journal: m.journal, Wall: m.Clock,
 		Monotonic: func() time.Duration { return m.Clock().Sub(start) }, // of time.Now it reads the monotonic clock
-		Zone:      zone, Retention: retention, AllowAhead: m.Config.AllowClockAhead, Log: m.Log})
+		Zone:      zone, Retention: retention, AllowAhead: m.Config.AllowClockAhead, Log: m.Log}
+	if err := m.settleLoss(ctx, o); err != nil {
+		return nil, err
+	}
+	return ledger.Open(ctx, o)
+}
+
+// settleLoss begins a new epoch of a ledger that has lost acknowledged records. Otherwise events that those were about
+// could be charged again.
+func (m *Main) settleLoss(ctx context.Context, o ledger.Options) error {
+	j, ok := m.journal.(*ledgerpebble.Journal)
+	if !ok || !j.OpenLoss() {
+		return nil
+	}
+	begun, err := ledger.BeginEpoch(ctx, o, false)
+	if err != nil {
+		return err
+	}
+	m.Log.Warn("the ledger has lost records, so tokens issued before now are answered as expired", "record",
+		begun.Sequence)
+	return j.SettleLoss()
 }
 
 // statementZone returns the time zone of the dates of balances and statements.

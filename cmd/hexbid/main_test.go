@@ -29,6 +29,12 @@ var testNow = time.Date(2026, 11, 20, 4, 7, 30, 0, time.UTC) // a Friday, 12:07 
 // boot starts the program. The function change adjusts its configuration.
 func boot(t *testing.T, change func(*ServeConfig)) *testServer {
 	t.Helper()
+	return bootWhen(t, testNow, change)
+}
+
+// bootWhen starts the program at a time.
+func bootWhen(t *testing.T, now time.Time, change func(*ServeConfig)) *testServer {
+	t.Helper()
 	config := DefaultServeConfig()
 	config.Listen, config.MetricsListen = "127.0.0.1:0", ""
 	config.AuctionBudget, config.NearbyBudget = 10*time.Second, 10*time.Second
@@ -36,7 +42,7 @@ func boot(t *testing.T, change func(*ServeConfig)) *testServer {
 		change(&config)
 	}
 	s := &testServer{main: NewMain(config)}
-	s.now.Store(testNow.UnixNano())
+	s.now.Store(now.UnixNano())
 	s.main.Clock = func() time.Time { return time.Unix(0, s.now.Load()).UTC() }
 	s.main.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	ctx, cancel := context.WithCancel(context.Background())

@@ -202,7 +202,7 @@ func wantLoss(t *testing.T, disk *vfs.MemFS, words ...string) *Journal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !j.AcceptedLoss() || len(j.Losses()) != 1 || !strings.Contains(j.Losses()[0], words[0]) {
+	if !j.AcceptedLoss() || !j.OpenLoss() || len(j.Losses()) != 1 || !strings.Contains(j.Losses()[0], words[0]) {
 		t.Errorf("losses %q", j.Losses())
 	}
 	return j
@@ -222,9 +222,17 @@ func wantGoesOn(t *testing.T, j *Journal, disk *vfs.MemFS) {
 		t.Fatal(err)
 	}
 	again := open(t, disk)
+	if again.AcceptedLoss() || len(again.Losses()) != 1 || !again.OpenLoss() {
+		t.Errorf("at the next start: accepted %v, losses %q, open %v", again.AcceptedLoss(), again.Losses(),
+			again.OpenLoss())
+	}
+	if err := errors.Join(again.SettleLoss(), again.Close()); err != nil {
+		t.Fatal(err)
+	}
+	again = open(t, disk)
 	defer again.Close()
-	if again.AcceptedLoss() || len(again.Losses()) != 1 {
-		t.Errorf("at the next start: accepted %v, losses %q", again.AcceptedLoss(), again.Losses())
+	if again.OpenLoss() || len(again.Losses()) != 1 {
+		t.Errorf("after it was settled: losses %q, open %v", again.Losses(), again.OpenLoss())
 	}
 }
 

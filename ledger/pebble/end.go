@@ -13,6 +13,7 @@ var (
 	keyCurrency = []byte("\x00currency")
 	keyEnd      = []byte("\x00end")
 	keyLosses   = []byte("\x00losses")
+	keyOpenLoss = []byte("\x00openloss")
 )
 
 func appendRecordKey(b []byte, sequence uint64) []byte {

@@ -179,7 +179,13 @@ func (j *Journal) noteLosses() error {
 	if value != nil {
 		j.losses = strings.Split(string(value), "\n")
 	}
+	open, err := j.folder.Read(keyOpenLoss)
+	if err != nil {
+		return err
+	}
+	j.openLoss.Store(open != nil)
 	if missing := j.folder.Missing(); len(missing) > 0 {
+		j.openLoss.Store(true)
 		j.losses = append(j.losses, time.Now().UTC().Format(time.RFC3339)+" "+strings.Join(missing, "; "))
 		if err := j.goOn(); err != nil {
 			return err
@@ -202,5 +208,6 @@ func (j *Journal) goOn() error {
 	}
 	_ = batch.Set(keyEnd, j.end.encode(), nil)
 	_ = batch.Set(keyLosses, []byte(strings.Join(j.losses, "\n")), nil)
+	_ = batch.Set(keyOpenLoss, nil, nil)
 	return j.folder.Write(batch, pebble.Sync)
 }

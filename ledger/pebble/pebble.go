@@ -7,6 +7,7 @@
 //	0 currency   the deployment's currency
 //	0 end        how far the journal has come (end.go); in every batch
 //	0 losses     the losses of acknowledged writes that an operator accepted, a line each
+//	0 openloss   there since the last of them until SettleLoss
 //	0 b NUMBER   says that the batch of a number is there (marks.go)
 //
 // A commit is one Pebble batch, which is synced before Commit returns. Reads go through a snapshot that is taken after
@@ -44,6 +45,8 @@ type Journal struct {
 	marks  marks
 	synced atomic.Pointer[view]
 	losses []string
+
+	openLoss atomic.Bool
 
 	mu     sync.Mutex // orders writes, and guards end
 	end    end
@@ -180,6 +183,26 @@ func (j *Journal) Failure() error { return j.folder.Failure() }
 
 // AcceptedLoss reports whether this start went on despite a loss.
 func (j *Journal) AcceptedLoss() bool { return len(j.folder.Missing()) > 0 }
+
+// OpenLoss reports whether a loss was accepted, at this start or an earlier one, and not settled since. What was
+// acknowledged and is lost may come again, so the ledger begins a new epoch first.
+func (j *Journal) OpenLoss() bool { return j.openLoss.Load() }
+
+// SettleLoss notes that the ledger has begun a new epoch since the last loss.
+func (j *Journal) SettleLoss() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.ready(); err != nil {
+		return err
+	}
+	batch := j.folder.DB.NewBatch()
+	_ = batch.Delete(keyOpenLoss, nil) // a batch in memory takes every step
+	if err := j.folder.Write(batch, pebble.Sync); err != nil {
+		return err
+	}
+	j.openLoss.Store(false)
+	return nil
+}
 
 // Losses describes the losses of acknowledged writes that operators have accepted, the first first.
 func (j *Journal) Losses() []string { return j.losses }
