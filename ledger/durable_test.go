@@ -58,6 +58,32 @@ func TestNothingIsAcknowledgedThatIsNotWritten(t *testing.T) {
 	}
 }
 
+// TestAFailedJournalEndsAcknowledgements fails the journal for good, as Pebble does after a failed sync. First answers
+// that are on disk may be told no more either, because they pass the owner.
+func TestAFailedJournalEndsAcknowledgements(t *testing.T) {
+	b := openBank(t, nil)
+	click := b.click()
+	b.record(click)
+	b.journal.fail(errDisk)
+	for name, call := range calls {
+		if err := call(b); !errors.Is(err, errDisk) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := b.Record(ctx, []ledger.Event{click}); !errors.Is(err, errDisk) {
+		t.Error(err)
+	}
+	if err := b.Hold(ctx, func() error { return nil }); !errors.Is(err, errDisk) {
+		t.Errorf("Hold: %v", err)
+	}
+	if err := b.Failure(); !errors.Is(err, errDisk) {
+		t.Errorf("Failure: %v", err)
+	}
+	if err := b.Ledger.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestWhatWasAcknowledgedSurvivesACrash crashes after each call.
 func TestWhatWasAcknowledgedSurvivesACrash(t *testing.T) {
 	b := openBank(t, nil)

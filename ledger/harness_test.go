@@ -52,6 +52,20 @@ type faults struct {
 	journal.Journal
 	mu     sync.Mutex
 	before func(b *journal.Batch) error // called before a commit; its error fails the commit, and nothing is written
+	broken error                        // why the journal has failed for good
+}
+
+// fail fails the journal for good.
+func (f *faults) fail(why error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.broken = why
+}
+
+func (f *faults) Failure() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.broken
 }
 
 func (f *faults) onCommit(before func(b *journal.Batch) error) {

@@ -28,7 +28,7 @@ type Options struct {
 	BatchAge     time.Duration // how long a batch waits for more before it is written; 0: until the writer is free
 	BatchRecords int           // how many records make a batch full; 4,096 by default
 	// A checkpoint is written after so many records, or when records are there and so much time has passed. They bound
-	// what a start replays, some 3 µs a record. The defaults are 1,000,000 records and a minute.
+	// what a start replays, some 3 µs a record. The defaults are 500,000 records and a minute.
 	CheckpointRecords int
 	CheckpointAge     time.Duration
 	// Retention is how long events that billed nothing keep their records. Later they are compacted into hourly totals.
@@ -42,7 +42,7 @@ type Options struct {
 // Defaults of Options.
 const (
 	defaultBatchRecords      = 4096
-	defaultCheckpointRecords = 1_000_000
+	defaultCheckpointRecords = 500_000
 	defaultCheckpointAge     = time.Minute
 	DefaultRetention         = 400 * 24 * time.Hour
 	// minRetention is longer than answers to events last, because they are read from the records.
