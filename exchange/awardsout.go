@@ -172,3 +172,22 @@ func (o *awardsOut) happened(a *token.Award, kind hexbid.EventKind, outcome hexb
 	o.changed[a.Campaign] = struct{}{}
 	o.turn()
 }
+
+// AwardsOut is what the market has out.
+type AwardsOut struct {
+	Expected hexbid.Money // cost of awards whose events are still to come
+	Events   float64      // that are expected of them
+	Spilled  int64        // awards since the start that were counted for a group of campaigns, for want of room
+}
+
+// AwardsOut returns what the market has out, nothing in a market without a ledger.
+func (e *Exchange) AwardsOut() AwardsOut {
+	o := e.awardsOut
+	if o == nil {
+		return AwardsOut{}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	out := o.book.Market()
+	return AwardsOut{out.Expected, out.Events, o.lanes.Spilled()}
+}

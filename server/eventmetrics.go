@@ -86,3 +86,14 @@ func (m *metrics) observeMoney(e *exchange.Exchange) {
 			func() float64 { return float64(e.Alerts().Raised[alert]) })
 	}
 }
+
+// observeAwardsOut registers what is known of the awards that are still out, from which over-delivery comes.
+func (m *metrics) observeAwardsOut(e *exchange.Exchange) {
+	m.measure("hexbid_outstanding_micros", "Expected cost in micros of awards whose events are still to come.",
+		func() float64 { return float64(e.AwardsOut().Expected) })
+	m.measure("hexbid_outstanding_events", "Clicks and impressions to be paid for that are expected of those awards.",
+		func() float64 { return e.AwardsOut().Events })
+	m.counter("hexbid_awards_spilled_total",
+		"Awards that were counted for a group of campaigns, because searches left more than there was room for.", nil,
+		func() float64 { return float64(e.AwardsOut().Spilled) })
+}

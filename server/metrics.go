@@ -142,4 +142,5 @@ func (m *metrics) observe(e *exchange.Exchange) {
 		func() float64 { return float64(e.Size().Version) })
 	m.measure("hexbid_display_cache_hit_ratio", "Display records found in the cache.", e.CacheHitRatio)
 	m.observeMoney(e)
+	m.observeAwardsOut(e)
 }

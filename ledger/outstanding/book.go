@@ -14,7 +14,7 @@ type Book struct {
 	round    []*account // all of them; tidy goes round
 	next     int        // of the round
 	delays   [hexbid.PricingCount]*delays
-	spilled  [2 * cells]*spilled
+	spilled  [allCells]*spilled
 	now      tick
 	second   tick // the instant of the last learning
 
@@ -103,9 +103,9 @@ func (b *Book) AddSpilled(cell int, value, highest hexbid.Money) {
 	b.spilled[cell].add(b.now, float64(highest), float64(value))
 }
 
-// parties are the two who may pay for an award.
-func (a *Award) parties() [2]party {
-	return [2]party{{a.Campaign, false, a.Pricing}, {a.Advertiser, true, a.Pricing}}
+// parties are those who may pay for an award, and the whole market, whose campaign has the uid 0.
+func (a *Award) parties() [3]party {
+	return [3]party{{a.Campaign, false, a.Pricing}, {a.Advertiser, true, a.Pricing}, {0, false, a.Pricing}}
 }
 
 func (b *Book) account(p party) *account {
@@ -130,7 +130,7 @@ func (b *Book) Happen(a *Award, issued int64, billable bool) {
 	b.delays[a.Pricing].come(b.now - at)
 	for _, p := range a.parties() {
 		account := b.accounts[p]
-		if account == nil || b.spilled[cellOf(p.uid, p.advertiser)].holds(at) {
+		if account == nil || b.spilled[p.cell()].holds(at) {
 			continue // it may be an award that found no room in a buffer: no other leaves in its place
 		}
 		account.happen(at, float64(a.Price), float64(a.Chance), billable)
@@ -144,6 +144,9 @@ func (b *Book) Campaign(uid hexbid.UID) Out { return b.out(uid, false).rounded()
 // Advertiser returns what the awards of all campaigns of an advertiser that are still out will cost.
 func (b *Book) Advertiser(uid hexbid.UID) Out { return b.out(uid, true).rounded() }
 
+// Market returns what all awards that are still out will cost.
+func (b *Book) Market() Out { return b.out(0, false).rounded() }
+
 func (b *Book) out(uid hexbid.UID, advertiser bool) (e estimate) {
 	factor := 1.0
 	for _, pricing := range [...]hexbid.PricingModel{hexbid.CPC, hexbid.CPM} {
@@ -154,7 +157,7 @@ func (b *Book) out(uid hexbid.UID, advertiser bool) (e estimate) {
 			e.add(a.out(b.now, d))
 		}
 	}
-	if s := b.spilled[cellOf(uid, advertiser)]; s != nil {
+	if s := b.spilled[party{uid: uid, advertiser: advertiser}.cell()]; s != nil {
 		e.add(s.out(b.now, b.delays[hexbid.CPC], factor))
 	}
 	return e

@@ -43,8 +43,8 @@ func TestAnAwardIsWorthItsChanceUntilItsEventComes(t *testing.T) {
 		b.Add(a)
 		worth := hexbid.Money(math.Ceil(float64(a.Price) * float64(a.Chance)))
 		out := b.Campaign(1)
-		if !close2(out.Expected, worth, 0.001) || out.Highest != a.Price || b.Advertiser(100) != out {
-			t.Errorf("%+v is worth %+v, to its advertiser %+v", a, out, b.Advertiser(100))
+		if !close2(out.Expected, worth, 0.001) || out.Highest != a.Price || b.Advertiser(100) != out || b.Market() != out {
+			t.Errorf("%+v is worth %+v, to its advertiser %+v, to the market %+v", a, out, b.Advertiser(100), b.Market())
 		}
 		least := out.Expected
 		for range 40 {

@@ -119,15 +119,15 @@ func (b *buffer) empty(take func(*Award)) bool {
 // spill adds up awards that found no room, by the cells of their campaigns and of their advertisers.
 type spill struct {
 	awards atomic.Int64
-	cells  [2 * cells]struct{ value, highest atomic.Int64 } // highest never falls
-	filled atomic.Bool                                      // since the last drain
+	cells  [allCells]struct{ value, highest atomic.Int64 } // highest never falls
+	filled atomic.Bool                                     // since the last drain
 }
 
 func (s *spill) add(awards []Award) {
 	for i := range awards {
 		a := &awards[i]
 		for _, p := range a.parties() {
-			cell := &s.cells[cellOf(p.uid, p.advertiser)]
+			cell := &s.cells[p.cell()]
 			for was := cell.highest.Load(); was < int64(a.Price) && !cell.highest.CompareAndSwap(was, int64(a.Price)); {
 				was = cell.highest.Load()
 			}

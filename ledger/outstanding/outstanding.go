@@ -57,7 +57,7 @@ func Chance(pricing hexbid.PricingModel, qualityPPM int64, slot int, factors []i
 // Out is what the awards of a campaign or an advertiser that are still out will cost.
 type Out struct {
 	Expected hexbid.Money
-	Margin   hexbid.Money // two standard deviations of what they will cost
+	Margin   hexbid.Money // three standard deviations of what they will cost
 	Events   float64      // that are expected of them
 	Highest  hexbid.Money // price of one of their events
 }

@@ -125,6 +125,9 @@ func (a *account) bridge(kept, now tick) {
 		if rate.issued*part > gap.issued {
 			gap.highest, gap.issued, gap.awards = rate.highest, rate.issued*part, rate.awards*part
 			gap.chance, gap.value = gap.issued, gap.issued*float64(rate.highest)
+			if rate.chance > 0 { // the mean price of those that are still out
+				gap.value = gap.issued * rate.value / rate.chance
+			}
 		}
 	}
 	if gap.issued > 0 {

@@ -101,8 +101,8 @@ func TestRowsTellOnlyOfWhatChanged(t *testing.T) {
 	b.pass(time.Second)
 	b.Add(click(7))
 	const always = 3 // of the book and of two delays
-	if rows := b.Rows(false); len(rows) != always+2 {
-		t.Errorf("%d rows for one campaign and its advertiser", len(rows))
+	if rows := b.Rows(false); len(rows) != always+3 {
+		t.Errorf("%d rows for one campaign, its advertiser and the market", len(rows))
 	}
 	for range 3 * 3600 { // until nobody clicks any more
 		b.pass(time.Second)
@@ -113,7 +113,7 @@ func TestRowsTellOnlyOfWhatChanged(t *testing.T) {
 			deleted++
 		}
 	}
-	if deleted != 51 || b.Accounts() != 0 {
+	if deleted != 52 || b.Accounts() != 0 {
 		t.Errorf("%d rows are deleted, and %d accounts are left", deleted, b.Accounts())
 	}
 }

@@ -80,6 +80,8 @@ const stepMillis = 100
 // minimumBid is the least bid of the market for a click; an impression's is a thousandth.
 const minimumBid = 50_000
 
+var leastOfAll = PriceOfEvent(hexbid.CPM, minimumBid)
+
 var factors = []int64{1000, 720, 560}
 
 func newSimulation(t testing.TB, s settings) *simulation {
@@ -120,7 +122,7 @@ func (m *simulation) enter() {
 func (m *simulation) draw(of *payer, campaigns int) *player {
 	r := m.random
 	p := &player{payer: of, uid: hexbid.UID(len(m.campaigns) + 1), pricing: hexbid.CPC,
-		quality: int64(25_000 * math.Exp(2*r.Float64())), bid: hexbid.Money(200_000 * math.Exp(3*r.Float64()))}
+		quality: int64(40_000 * math.Exp(2*r.Float64())), bid: hexbid.Money(200_000 * math.Exp(3*r.Float64()))}
 	if r.Float64() < 0.3 {
 		p.pricing, p.bid = hexbid.CPM, 1000*hexbid.Money(10_000*math.Exp(2*r.Float64()))
 	}
@@ -255,7 +257,7 @@ func (m *simulation) handIn(p *player) {
 		p.told = now
 	}
 	if p.prepaid {
-		if now := FundsOf(left.Balance, m.seen(m.out.Advertiser(p.payer.uid)), least); now.Calls(p.payer.told) {
+		if now := FundsOf(left.Balance, m.seen(m.out.Advertiser(p.payer.uid)), leastOfAll); now.Calls(p.payer.told) {
 			p.payer.told = now
 		}
 	}

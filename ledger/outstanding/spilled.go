@@ -1,15 +1,20 @@
 package outstanding
 
-import "github.com/hexbid/hexbid"
+// Awards that found no room in a buffer are added up in cells: so many for the campaigns, as many more for the
+// advertisers, and one for the market.
+const (
+	cellBits = 10
+	cells    = 1 << cellBits
+	allCells = 2*cells + 1
+)
 
-// cells is the number of cells for the campaigns, and as many more for the advertisers, of awards that found no room in
-// a buffer.
-const cells = 1024
-
-// cellOf returns the cell of a campaign or an advertiser.
-func cellOf(uid hexbid.UID, advertiser bool) int {
-	cell := int(uint64(uid) * 0x9E3779B97F4A7C15 >> 54) // Fibonacci hashing to 10 bits
-	if advertiser {
+// cell returns the cell of a party.
+func (p party) cell() int {
+	if p.uid == 0 {
+		return 2 * cells
+	}
+	cell := int(uint64(p.uid) * 0x9E3779B97F4A7C15 >> (64 - cellBits)) // Fibonacci hashing
+	if p.advertiser {
 		cell += cells
 	}
 	return cell
