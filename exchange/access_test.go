@@ -125,6 +125,7 @@ var without = map[string]string{
 	"Close":         "ends the process's own exchange",
 	"Size":          "counts for the operator's metrics",
 	"Alerts":        "counts for the operator's metrics",
+	"AwardsOut":     "counts for the operator's metrics",
 	"OverDelivery":  "counts for the operator's metrics",
 	"CacheHitRatio": "counts for the operator's metrics",
 	"Searchable":    "says of a resource that a door has returned whether it is published",

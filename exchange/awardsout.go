@@ -28,6 +28,7 @@ type awardsOut struct {
 	mu      sync.Mutex // guards the fields below; no search takes it
 	book    *outstanding.Book
 	changed map[hexbid.UID]struct{} // campaigns whose awards out have changed
+	drained int64                   // when the lanes were last drained, Unix milliseconds
 }
 
 const (
@@ -83,7 +84,12 @@ func (o *awardsOut) follow(ctx context.Context) {
 func (o *awardsOut) drain() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.book.Advance(o.now())
+	o.drainLocked()
+}
+
+func (o *awardsOut) drainLocked() {
+	o.drained = o.now()
+	o.book.Advance(o.drained)
 	o.lanes.Drain(func(a *outstanding.Award) {
 		o.book.Add(a)
 		o.changed[a.Campaign] = struct{}{}
@@ -168,7 +174,11 @@ func (o *awardsOut) happened(a *token.Award, kind hexbid.EventKind, outcome hexb
 		Chance: outstanding.Chance(pricing, a.Basis.QualityPPM, a.Slot, o.factors)}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.book.Happen(&award, a.IssuedAt.UnixMilli(), billable)
+	issued := a.IssuedAt.UnixMilli()
+	if issued >= o.drained { // the award may still be in its lane
+		o.drainLocked()
+	}
+	o.book.Happen(&award, issued, billable)
 	o.changed[a.Campaign] = struct{}{}
 	o.turn()
 }

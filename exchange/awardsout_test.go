@@ -80,3 +80,17 @@ func TestWhatIsDeliveredFreeIsCounted(t *testing.T) {
 		t.Errorf("the campaign shows %+v", spend)
 	}
 }
+
+func TestAnEventTakesItsAwardOutOfTheLaneToo(t *testing.T) {
+	b := openBank(t)
+	c := campaign("c")
+	b.put(c)
+	for range 20 {
+		if answer := b.click(); answer.Outcome != hexbid.EventCharged {
+			t.Fatal(answer.Outcome)
+		}
+	}
+	if out := b.outNow(c.UID); out != 0 {
+		t.Errorf("%s is out, and every award has had its click", out)
+	}
+}
