@@ -39,7 +39,7 @@ type part struct {
 var parts = []part{
 	{"engine", true, engine}, {"live", true, live}, {"dense", true, dense}, {"nearby", true, nearby},
 	{"handins", true, handIns}, {"programs", true, programs},
-	{"server", true, server}, {"writers", true, writers},
+	{"server", true, server}, {"writers", true, writers}, {"events", true, events},
 	{"sizes", false, sizes}, {"country", false, country}, {"nearby7m", false, nearbyMany}, {"cache", false, cache},
 	{"peers", false, besidePeers},
 }
@@ -305,6 +305,9 @@ func writers(s *session) (spreads, error) {
 	}
 	return benchmarks.Writers(s.dir, w)
 }
+
+// events measures durable events of the ledger, on disks of their own.
+func events(s *session) (spreads, error) { return benchmarks.Events(s.dir) }
 
 // besideCanned measures capacity. For the default answer it also measures latency at 70 % of that capacity.
 func besideCanned(p *benchmarks.Process, w *benchmarks.Workload, name string, limit int32) (spreads, error) {
