@@ -45,7 +45,7 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 			Buckets: prometheus.ExponentialBuckets(25e-6, 2, 18)}, []string{"method"}),
 		auction: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "hexbid_auction_seconds",
 			Help: "Time of retrieval and auction.", Buckets: prometheus.ExponentialBuckets(1e-6, 2, 16)}),
-		skipped:   counter("hexbid_sponsored_skipped_total", "Searches whose auction ran out of its budget of time."),
+		skipped:   counter("hexbid_sponsored_skipped_total", "Searches without an auction: out of time, or out of billing for too long."),
 		sponsored: counter("hexbid_sponsored_results_total", "Sponsored results returned."),
 		slots: counter("hexbid_sponsored_slots_total",
 			"Sponsored slots asked for on first pages; results over slots is the fill rate."),

@@ -1050,7 +1050,8 @@ type SearchNearbyResponse struct {
 	AuctionDuration *durationpb.Duration `protobuf:"bytes,6,opt,name=auction_duration,json=auctionDuration,proto3" json:"auction_duration,omitempty"`
 	// Time from arrival to just before encoding.
 	ServerDuration *durationpb.Duration `protobuf:"bytes,7,opt,name=server_duration,json=serverDuration,proto3" json:"server_duration,omitempty"`
-	// The auction ran out of its budget of time; the nearby list stands.
+	// The auction ran out of its budget of time, or the server has not been able to
+	// bill for too long; the nearby list stands.
 	SponsoredSkipped bool `protobuf:"varint,8,opt,name=sponsored_skipped,json=sponsoredSkipped,proto3" json:"sponsored_skipped,omitempty"`
 	// Something the caller may want to tell a person, as where a demo market
 	// lies. Usually empty.
