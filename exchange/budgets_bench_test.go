@@ -88,8 +88,8 @@ func (m *till) editBids(campaigns int, stop <-chan struct{}) {
 	}
 }
 
-// BenchmarkASpentCampaignWinsNothing measures the time from a durable charge that exhausts a budget until searches know,
-// beside 10,000 edits a second.
+// BenchmarkASpentCampaignWinsNothing measures the time from a durable charge that exhausts a budget until searches
+// know, beside 10,000 edits a second.
 func BenchmarkASpentCampaignWinsNothing(b *testing.B) {
 	const campaigns = 20_000
 	m := openTill(b, nil)
