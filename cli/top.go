@@ -24,7 +24,7 @@ const leastEvery = 100 * time.Millisecond
 
 // Help explains the columns.
 func (*topCommand) Help() string {
-	return `TODAY is what the campaign was charged on its local date, and FILL the part of its daily budget that this is.
+	return `TODAY is what the campaign was charged on its local date, and OF DAY the part of its daily budget that this is.
 PRICE is what a charged click, or a thousand charged impressions, cost on average today. FREE is what was shown
 without a charge, because a budget or a balance did not hold the price. The line above the table says how many of the
 sponsored slots that searches asked for had an ad.`
@@ -79,7 +79,7 @@ func printTop(w io.Writer, page *pb.ListCampaignSpendResponse) {
 	}
 	fmt.Fprintln(w)
 	var t table
-	t.add("CAMPAIGN", "TODAY", "FILL", "IMPRESSIONS", "CLICKS", "PRICE", "FREE", "")
+	t.add("CAMPAIGN", "TODAY", "OF DAY", "IMPRESSIONS", "CLICKS", "PRICE", "FREE", "")
 	for _, c := range page.GetCampaigns() {
 		out := ""
 		if c.GetBudgetSpent() {
