@@ -124,14 +124,31 @@ func (l *Ledger) Advertisers(ctx context.Context, after hexbid.UID, limit int) (
 }
 
 // View returns the journal's last synced state. The caller closes it. All that was judged before the call is in it,
-// with the rows of totals. If nothing more can be written, those rows may be a moment behind the records.
+// and the rows of totals say what its records do. If nothing more can be written, those rows may be a moment behind the
+// records.
 func (l *Ledger) View() (journal.View, error) {
-	_ = l.ask(l.context, newRequest(func(o *owner) error {
-		o.settle()
+	var opened viewing
+	r := newRequest(func(o *owner) error {
+		o.batch.views = append(o.batch.views, &opened)
 		return nil
-	}))
-	return l.journal.View()
+	})
+	err := l.ask(l.context, r)
+	select {
+	case <-r.done: // the writer is done with opened
+		if opened.view != nil {
+			return opened.view, nil
+		}
+	default:
+	}
+	if err != nil || opened.err == nil {
+		return l.journal.View()
+	}
+	return nil, opened.err
 }
+
+// Synced returns the journal's last synced state as View does, but without asking the owner. The rows of totals may be
+// a moment behind the records. The caller closes it.
+func (l *Ledger) Synced() (journal.View, error) { return l.journal.View() }
 
 // reading runs f on the journal's last synced state.
 func (l *Ledger) reading(f func(v journal.View) error) error {

@@ -18,6 +18,13 @@ type batch struct {
 	kept     []journal.Row // that need no sync of their own
 	touched  touched       // accounts that its records concern
 	changes  Changes       // those accounts, for watchers
+	views    []*viewing    // opened right after the commit
+}
+
+// viewing is a view that a caller waits for.
+type viewing struct {
+	view journal.View
+	err  error
 }
 
 // Bounds of a batch. A request is never split, so the last one may exceed them.
@@ -76,6 +83,7 @@ func (l *Ledger) write() {
 			err = l.notWritten(err)
 		} else {
 			l.announce(b)
+			l.open(b.views)
 		}
 		b.end(err)
 		l.written <- err
@@ -98,6 +106,14 @@ func (l *Ledger) commit(b *batch) error {
 func (l *Ledger) announce(b *batch) {
 	l.version.Store(b.version)
 	l.watchers.tell(&b.changes)
+}
+
+// open opens the views that callers wait for. No other batch is written meanwhile, so each shows the state after the
+// batch just written.
+func (l *Ledger) open(views []*viewing) {
+	for _, v := range views {
+		v.view, v.err = l.journal.View()
+	}
 }
 
 // notWritten returns the error for callers whose batch was under way.

@@ -190,11 +190,15 @@ func (o *owner) send() {
 	o.ledger.batches <- o.under
 }
 
-// finish completes the batch: with a checkpoint if one is due, and what watchers will learn.
+// finish completes the batch: with a checkpoint if one is due, the rows of totals for callers that wait for a view, and
+// what watchers will learn.
 func (o *owner) finish() error {
 	b := o.batch
 	if err := o.checkpointIfDue(); err != nil {
 		return err
+	}
+	if len(b.views) > 0 {
+		o.settle()
 	}
 	b.Tail = o.books.Last().Tail
 	if o.ledger.watched.Load() > 0 {
