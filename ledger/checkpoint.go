@@ -64,9 +64,8 @@ func (o *owner) load(ctx context.Context) error {
 	o.synced, o.recent = last.Sequence, newRecent(last.Sequence)
 	o.version = max(o.ledger.version.Load(), o.books.CatalogueVersion())
 	o.chores = chores{records: replayed, unsettled: replayed > 0, checkpointAt: last.At, checkpointed: checkpointed}
-	o.totals = totals.rows()
-	o.tally, err = readTally(v, fold.HourOf(last.At))
-	return err
+	o.totals, o.tally = totals.rows(), hourTally{}
+	return nil
 }
 
 // replay applies the records after the books' last one, and returns how many there were. It adds to totals the rows of

@@ -82,13 +82,23 @@ func (o *owner) settle() {
 	}
 }
 
-// writeTally writes the counts of events without a record.
+// writeTally writes the counts of events without a record. Those of a new hour, and of the present one after a start,
+// begin with what the journal has. What cannot be read waits for the next time.
 func (o *owner) writeTally() {
 	if o.now < o.chores.tallyAt+tallyEvery.Microseconds() {
 		return
 	}
 	o.chores.tallyAt = o.now
-	o.batch.kept = append(o.batch.kept, o.tally.gather(&o.ledger.tallies, fold.HourOf(o.now))...)
+	if hour := fold.HourOf(o.now); o.tally.hour != hour {
+		if o.ledger.reading(func(v journal.View) (err error) {
+			o.tally, err = readTally(v, hour)
+			return err
+		}) != nil {
+			o.tally = hourTally{}
+			return
+		}
+	}
+	o.batch.kept = append(o.batch.kept, o.tally.gather(&o.ledger.tallies)...)
 }
 
 // forgetAnswers erases first answers that nobody is given any more, an hour at a time.

@@ -231,6 +231,36 @@ func TestEventsWithoutARecordAreCountedByTheHour(t *testing.T) {
 	}
 }
 
+// TestAnHourWithoutARecordGoesOnCountingAfterARestart counts events in an hour of which the journal has nothing else.
+func TestAnHourWithoutARecordGoesOnCountingAfterARestart(t *testing.T) {
+	b := openBank(t, nil)
+	b.time.pass(2 * time.Hour)
+	b.restart() // with a checkpoint: from here on there is no record
+	b.time.pass(2 * time.Hour)
+	hour := fold.HourOf(b.time.now().UnixMicro())
+	records := b.rows(journal.Records)
+	for _, want := range []byte{5, 10} {
+		b.Count(hexbid.EventForged, 5)
+		b.time.pass(2 * time.Second)
+		b.wait("the tally", func() bool {
+			v, err := b.View()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer v.Close()
+			value, err := v.Get(journal.Tallies, ledger.TallyKey(hour, hexbid.EventForged))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(value) == 8 && value[7] == want
+		})
+		b.restart()
+	}
+	if n := b.rows(journal.Records); n != records {
+		t.Fatalf("%d records were written: the hour has some", n-records)
+	}
+}
+
 func TestCallsAreRefusedThatNoClientMakes(t *testing.T) {
 	b := openBank(t, nil)
 	for what, change := range map[string]func(e *ledger.Event){

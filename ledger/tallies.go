@@ -32,7 +32,7 @@ func TallyKey(hour uint32, outcome hexbid.EventOutcome) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, hour), byte(outcome))
 }
 
-// readTally reads what an hour had counted before a restart.
+// readTally reads what an hour has counted so far, also before a restart.
 func readTally(v journal.View, hour uint32) (hourTally, error) {
 	t := hourTally{hour: hour}
 	for outcome := range t.counts {
@@ -48,17 +48,14 @@ func readTally(v journal.View, hour uint32) (hourTally, error) {
 }
 
 // gather adds what was counted since the last call to the hour's rows, and returns those that changed.
-func (t *hourTally) gather(from *tallies, hour uint32) (rows []journal.Row) {
-	if t.hour != hour {
-		*t = hourTally{hour: hour}
-	}
+func (t *hourTally) gather(from *tallies) (rows []journal.Row) {
 	for outcome := range from {
 		n := from[outcome].Swap(0)
 		if n == 0 {
 			continue
 		}
 		t.counts[outcome] += n
-		rows = append(rows, journal.Row{Table: journal.Tallies, Key: TallyKey(hour, hexbid.EventOutcome(outcome)),
+		rows = append(rows, journal.Row{Table: journal.Tallies, Key: TallyKey(t.hour, hexbid.EventOutcome(outcome)),
 			Value: binary.BigEndian.AppendUint64(nil, t.counts[outcome])})
 	}
 	return rows

@@ -20,9 +20,8 @@ func (l *Ledger) SetTerms(ctx context.Context, version uint64, campaigns []fold.
 		return hexbid.Invalidf("terms", "%d of them: at most %d a call", n, MaxTerms)
 	}
 	for i := range campaigns {
-		if _, err := l.options.LoadLocation(campaigns[i].Zone); err != nil {
-			return hexbid.Invalidf("time_zone", "campaign %s has %q: %v; name a zone of the IANA database", campaigns[i].Name,
-				hexbid.Shorten(campaigns[i].Zone), err)
+		if _, err := l.zones.location(campaigns[i].Zone); err != nil {
+			return hexbid.Invalidf("time_zone", "campaign %s: %v", campaigns[i].Name, err)
 		}
 	}
 	return l.ask(ctx, newRequest(func(o *owner) error { return o.setTerms(version, campaigns, advertisers) }))
