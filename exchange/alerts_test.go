@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -241,5 +242,41 @@ func TestAPartOfALimitIsRoundedUp(t *testing.T) {
 		if got := partOf(c.limit, c.ppm); got != c.want {
 			t.Errorf("%d ppm of %d: %d, want %d", c.ppm, c.limit, got, c.want)
 		}
+	}
+}
+
+// TestAWatchOfAlertsDoesNotWaitForTheLedger reads alerts while the ledger's owner answers nobody. If each watch asked
+// it, a few thousand that wake at the same change would hold up every event.
+func TestAWatchOfAlertsDoesNotWaitForTheLedger(t *testing.T) {
+	b := openBank(t)
+	b.put(ofFive("c"))
+	w := watchAll(t, b)
+	expect(t, "at first", told(t, w, 1), "caught up")
+	for i := range 4 {
+		b.report("app", hexbid.Event{Kind: hexbid.Click, Token: b.token("app"), ID: fmt.Sprint(i)})
+	}
+	for deadline := time.Now().Add(time.Minute); b.Alerts().InForce[hexbid.DailyBudgetAlert] == 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("no alert is raised")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	answered := make(chan error, 1)
+	if err := b.config.Ledger.Hold(ctx, func() error {
+		go func() {
+			batch, err := w.Next(ctx)
+			if err == nil && (len(batch.Alerts) != 1 || batch.Alerts[0].Campaign != "advertisers/a/campaigns/c") {
+				err = fmt.Errorf("it tells %+v", batch.Alerts)
+			}
+			answered <- err
+		}()
+		select {
+		case err := <-answered:
+			return err
+		case <-time.After(time.Minute):
+			return errors.New("the watch waits for the ledger")
+		}
+	}); err != nil {
+		t.Error(err)
 	}
 }

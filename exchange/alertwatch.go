@@ -123,15 +123,17 @@ func (w *AlertWatch) since(a *alerts) (found []alert) {
 	return found
 }
 
-// named adds names to alerts.
+// named adds names to alerts. It does not ask the ledger's owner, because thousands may watch, and each change wakes all
+// of them.
 func (w *AlertWatch) named(ctx context.Context, found []alert) ([]hexbid.Alert, error) {
 	if len(found) == 0 {
 		return nil, nil
 	}
-	b, err := w.exchange.openBooks(ctx)
+	view, err := w.exchange.config.Ledger.Synced()
 	if err != nil {
 		return nil, err
 	}
+	b := books{Exchange: w.exchange, ctx: ctx, ledger: w.exchange.config.Ledger, view: view}
 	defer b.close()
 	out := make([]hexbid.Alert, len(found))
 	for i, x := range found {
