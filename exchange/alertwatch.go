@@ -123,8 +123,8 @@ func (w *AlertWatch) since(a *alerts) (found []alert) {
 	return found
 }
 
-// named adds names to alerts. It does not ask the ledger's owner, because thousands may watch, and each change wakes all
-// of them.
+// named adds names to alerts. It does not ask the ledger's owner, because thousands may watch, and each change wakes
+// all of them.
 func (w *AlertWatch) named(ctx context.Context, found []alert) ([]hexbid.Alert, error) {
 	if len(found) == 0 {
 		return nil, nil
