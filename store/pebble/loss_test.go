@@ -274,6 +274,35 @@ func TestACopyRestoredWithoutItsWitnessGivesNoNumberTwice(t *testing.T) {
 	}
 }
 
+// TestACopyThatWasLookedAtGivesNoNumberTwice opens and closes a copy of a catalogue before it is used, as a restore does.
+func TestACopyThatWasLookedAtGivesNoNumberTwice(t *testing.T) {
+	c := fill(t, vfs.Default, filepath.Join(t.TempDir(), "catalogue"))
+	whole, s, err := c.look(c.dir, false)
+	if err != nil || !whole {
+		t.Fatalf("whole %v, %v", whole, err)
+	}
+	to := filepath.Join(t.TempDir(), "copy")
+	if _, err := s.Checkpoint(to); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := open(t, Options{Dir: to, Currency: "CNY"}).Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := open(t, Options{Dir: to, Currency: "CNY"})
+	change, err := commit(again, []store.Step{advertiser("advertisers/after")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := change.Puts[0].Meta(); m.UID < unknownLeaseGap || m.Version < unknownLeaseGap {
+		t.Errorf("uid %d and version %d may have been given out after the copy", m.UID, m.Version)
+	}
+}
+
 // history is what a crash may not contradict: the acknowledged writes, and the numbers assigned by then.
 type history struct {
 	crashed *vfs.MemFS

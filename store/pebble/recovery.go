@@ -57,6 +57,9 @@ func (s *Store) giveOutAbove(said *testimony) {
 	case witnessed && (!said.closed || lost):
 		s.given = numbers{max(s.given.uid, said.uids), max(s.given.version, said.versions)}
 	}
+	if version := s.clock.version; s.given != (numbers{s.clock.uid, version}) {
+		s.witness.unused = &version
+	}
 	s.witness.said.lease(s.given.version, s.given.uid)
 }
 

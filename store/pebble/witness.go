@@ -61,6 +61,10 @@ type witness struct {
 
 	mu   sync.Mutex // guards said and orders writes
 	said testimony
+
+	// unused is the version of a start that gives numbers out above a lease, as long as no commit has used them: the
+	// catalogue's clock then says nothing of the lease, which must hold for the next start too. Else it is nil.
+	unused *uint64
 }
 
 // acknowledge records that a version is durable. It does not wait for the disk.
@@ -87,11 +91,12 @@ func (w *witness) lease(version uint64, uid hexbid.UID) error {
 	return nil
 }
 
-// last returns what the witness says when the catalogue was closed in order.
+// last returns what the witness says when the catalogue was closed in order. A lease that no commit has used since the
+// start goes on.
 func (w *witness) last() folder.Testimony {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	last := w.said
-	last.closed = true
+	last.closed = w.unused == nil || w.said.acknowledged > *w.unused
 	return last.encode()
 }
