@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -68,7 +68,7 @@ func (b *backups) make(ctx context.Context, dir string) (made hexbid.Backup, err
 		return made, hexbid.Errorf(hexbid.Exhausted, "", "another backup is being made: wait for its end")
 	}
 	defer b.busy.Unlock()
-	if err := b.check(dir); err != nil {
+	if dir, err = b.check(dir); err != nil {
 		return made, err
 	}
 	staging := filepath.Join(b.data, stagingName)
@@ -92,22 +92,30 @@ func (b *backups) make(ctx context.Context, dir string) (made hexbid.Backup, err
 	return made, err
 }
 
-// check refuses a folder that cannot be a backup's.
-func (b *backups) check(dir string) error {
+// check refuses a folder that cannot be a backup's, and returns its path in its shortest form. A link may lead into the
+// data folder, so links are resolved on both sides.
+func (b *backups) check(dir string) (string, error) {
 	if !filepath.IsAbs(dir) {
-		return hexbid.Invalidf("directory", "%q is no absolute path on the server's machine", hexbid.Shorten(dir))
+		return "", hexbid.Invalidf("directory", "%q is no absolute path on the server's machine", hexbid.Shorten(dir))
 	}
-	if parent, err := os.Stat(filepath.Dir(dir)); err != nil || !parent.IsDir() {
-		return hexbid.Invalidf("directory", "%s is no folder on the server's machine: make it first", filepath.Dir(dir))
+	dir = filepath.Clean(dir)
+	parent, err := filepath.EvalSymlinks(filepath.Dir(dir))
+	if info, statErr := os.Stat(parent); err != nil || statErr != nil || !info.IsDir() {
+		return "", hexbid.Invalidf("directory", "%s is no folder on the server's machine: make it first",
+			filepath.Dir(dir))
 	}
-	data, err := filepath.Abs(b.data)
+	data, err := filepath.EvalSymlinks(b.data)
+	if err == nil {
+		data, err = filepath.Abs(data)
+	}
 	if err != nil {
-		return err
+		return "", hexbid.Errorf(hexbid.Unavailable, "data", "%v", err)
 	}
-	if within, err := filepath.Rel(data, dir); err == nil && !strings.HasPrefix(within, "..") {
-		return hexbid.Invalidf("directory", "%s is in the data folder %s: name a folder outside of it", dir, data)
+	if within, err := filepath.Rel(data, filepath.Join(parent, filepath.Base(dir))); err == nil &&
+		filepath.IsLocal(within) {
+		return "", hexbid.Invalidf("directory", "%s is in the data folder %s: name a folder outside of it", dir, data)
 	}
-	return backup.CheckNew(dir)
+	return dir, backup.CheckNew(dir)
 }
 
 // gather puts ledger, catalogue and keys at one point into a folder. The ledger is first, because the catalogue may be
@@ -216,7 +224,8 @@ func (c *restoreCommand) beginEpoch(ctx context.Context, dir string, m *backup.M
 			tail.Sequence, tail.Tail, m.LedgerSequence, m.LedgerHash)
 	}
 	if err == nil {
-		begun, err = ledger.BeginEpoch(ctx, ledger.Options{Journal: j, Wall: clock}, c.AbandonLaterAnswers)
+		begun, err = ledger.BeginEpoch(ctx, ledger.Options{Journal: j, Wall: clock,
+			Retention: math.MaxInt64}, c.AbandonLaterAnswers) // the server knows how long its records are kept
 	}
 	return begun, errors.Join(err, j.Close())
 }

@@ -188,6 +188,35 @@ func TestABackupUnderLoadHoldsAllThatWasAcknowledged(t *testing.T) {
 	wantRefusedRestores(t, ctx, root)
 }
 
+// TestABackupIsNeverMadeInTheDataFolder names folders that only look as if they were outside of it.
+func TestABackupIsNeverMadeInTheDataFolder(t *testing.T) {
+	root := t.TempDir()
+	data, link := filepath.Join(root, "data"), filepath.Join(root, "link")
+	if err := os.Mkdir(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(data, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range []string{data, link} {
+		b := &backups{data: from}
+		for _, dir := range []string{data + "/..copy", data + "/copy", link + "/copy", data + "/x/../copy", data, "copy",
+			root + "/none/copy"} {
+			if _, err := b.check(dir); hexbid.KindOf(err) != hexbid.Invalid {
+				t.Errorf("a backup of %s in %s: %v", from, dir, err)
+			}
+		}
+		for _, dir := range []string{"/", root} {
+			if _, err := b.check(dir); hexbid.KindOf(err) != hexbid.AlreadyExists {
+				t.Errorf("a backup in %s: %v", dir, err)
+			}
+		}
+		if dir, err := b.check(root + "/copy/"); err != nil || dir != filepath.Join(root, "copy") {
+			t.Errorf("a path that ends with a slash leads to %q: %v", dir, err)
+		}
+	}
+}
+
 // bootAt boots a server on a data folder whose clock is two minutes after testNow.
 func bootAt(t *testing.T, data string) *testServer {
 	t.Helper()
