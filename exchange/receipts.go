@@ -20,7 +20,8 @@ type Statement struct {
 	Zone      string
 }
 
-// Statement returns an advertiser's account of a month, as in 2026-11.
+// Statement returns an advertiser's account of a month, as in 2026-11. It reads a row a day for each of its campaigns,
+// so it waits for its turn.
 func (e *Exchange) Statement(ctx context.Context, a hexbid.Account, month string) (*Statement, error) {
 	if err := admit(ctx); err != nil {
 		return nil, err
@@ -29,6 +30,11 @@ func (e *Exchange) Statement(ctx context.Context, a hexbid.Account, month string
 	if err != nil {
 		return nil, err
 	}
+	done, err := e.exhaustive.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	b, err := e.openBooks(ctx)
 	if err != nil {
 		return nil, err

@@ -100,3 +100,37 @@ func TestExplainAndTracesWaitForATurn(t *testing.T) {
 		t.Error("an explanation kept its turn")
 	}
 }
+
+func TestListsThatReadManyCampaignsWaitForATurn(t *testing.T) {
+	b := openBank(t)
+	b.put(campaign("c"))
+	long := map[string]func() error{
+		"a statement": func() error {
+			_, err := b.Statement(ctx, hexbid.Account{Name: "advertisers/a"}, "2026-11")
+			return err
+		},
+		"the campaigns that spent most": func() error {
+			_, err := b.ListCampaignSpend(ctx, SpendQuery{Advertiser: "advertisers/-", Limit: 1, SpentToday: true})
+			return err
+		},
+	}
+	for range cap(b.exhaustive.line) {
+		b.exhaustive.line <- struct{}{} // calls that are in line
+	}
+	for what, call := range long {
+		if err := call(); hexbid.KindOf(err) != hexbid.Exhausted {
+			t.Errorf("%s beside a full line: %v", what, err)
+		}
+	}
+	for range cap(b.exhaustive.line) {
+		<-b.exhaustive.line
+	}
+	for what, call := range long {
+		if err := call(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if len(b.exhaustive.line)+len(b.exhaustive.working) != 0 {
+		t.Error("a list kept its turn")
+	}
+}
