@@ -274,7 +274,8 @@ func TestACopyRestoredWithoutItsWitnessGivesNoNumberTwice(t *testing.T) {
 	}
 }
 
-// TestACopyThatWasLookedAtGivesNoNumberTwice opens and closes a copy of a catalogue before it is used, as a restore does.
+// TestACopyThatWasLookedAtGivesNoNumberTwice opens and closes a copy of a catalogue before it is used, as a restore
+// does.
 func TestACopyThatWasLookedAtGivesNoNumberTwice(t *testing.T) {
 	c := fill(t, vfs.Default, filepath.Join(t.TempDir(), "catalogue"))
 	whole, s, err := c.look(c.dir, false)
