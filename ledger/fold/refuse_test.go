@@ -168,7 +168,11 @@ func TestARecordThatDoesNotFollowIsRefused(t *testing.T) {
 func TestAJudgementHoldsForItsOwnMomentOnly(t *testing.T) {
 	for what, meanwhile := range map[string]func(d *desk, e *Event){
 		"a lower budget": func(d *desk, _ *Event) { d.write(&Terms{Campaign: 1, Advertiser: 2, DailyBudget: 1, Version: 2}) },
-		"its expiry":     func(d *desk, _ *Event) { d.Advance(d.at+30*minuteMicros, d.batch) },
+		"its expiry": func(d *desk, e *Event) {
+			e.Award.ClickExpiry = d.at/1000 + 60_000
+			_ = d.Judge(e)
+			d.Advance(d.at+minuteMicros, d.batch)
+		},
 		"another ruling": func(_ *desk, e *Event) { e.Charged-- },
 		"the same event": func(d *desk, e *Event) { d.write(e) },
 		"another judged": func(d *desk, e *Event) { _ = d.Judge(d.event(hexbid.Click, token.Name{Sequence: 3})); e.Free++ },
