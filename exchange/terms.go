@@ -178,11 +178,12 @@ func (t *terms) note() {
 	_ = t.ledger.SetTerms(ctx, t.version, nil, nil)
 }
 
-// advance records that the ledger has the terms up to a version.
+// advance records that the ledger has the terms up to a version. After an accepted loss the catalogue's versions begin
+// below the one that the ledger knew, and none of them may pass the gate before its terms have come.
 func (t *terms) advance(version uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.version, t.refusal = max(t.version, version), nil
+	t.version, t.refusal = version, nil
 	t.wake()
 }
 
