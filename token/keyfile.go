@@ -28,9 +28,10 @@ import (
 // lines without a time. Such a line gets the time of the first rotation that reads it.
 
 // Retention is how long a key still opens tokens after another has replaced it. A token permits a click for at most 24
-// hours, and a conversion for seven days after the click. The two extra hours allow for servers that notice a rotation
-// late, for clocks that differ, and for a record of keys that is an hour old.
-const Retention = 8*24*time.Hour + 2*time.Hour
+// hours, and a conversion for seven days after the click; a retry gets its first answer for a day longer. The two extra
+// hours allow for servers that notice a rotation late, for clocks that differ, and for a record of keys that is an hour
+// old.
+const Retention = 9*24*time.Hour + 2*time.Hour
 
 // MaxKeys is the most seal keys that a file may have. It allows a rotation every quarter of an hour.
 const MaxKeys = 1000
@@ -114,7 +115,7 @@ func (f *keyFile) rotate(now time.Time) (r Rotation, err error) {
 	r.Retired = before - r.Open
 	if len(f.seals) > MaxKeys {
 		return r, hexbid.Errorf(hexbid.Exhausted, "keys",
-			"%d keys of the last eight days are in the file, and no more fit: rotate less often", before)
+			"%d keys of the last nine days are in the file, and no more fit: rotate less often", before)
 	}
 	return r, nil
 }

@@ -81,9 +81,9 @@ func opens(keys *Keys, text string) bool {
 	return err == nil
 }
 
-// TestRotationLosesNoTokenForEightDays rotates at several intervals. It opens every token for eight days after it was
+// TestRotationLosesNoTokenForNineDays rotates at several intervals. It opens every token for nine days after it was
 // sealed.
-func TestRotationLosesNoTokenForEightDays(t *testing.T) {
+func TestRotationLosesNoTokenForNineDays(t *testing.T) {
 	for _, every := range []time.Duration{time.Hour, 7 * time.Hour, 24 * time.Hour, 5 * 24 * time.Hour,
 		30 * 24 * time.Hour} {
 		t.Run(every.String(), func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestRotationLosesNoTokenForEightDays(t *testing.T) {
 				d.reload(keys)
 				most = max(most, len(keys.Ring().byID))
 				for _, s := range out {
-					if age := d.now.Sub(s.at); age <= 8*24*time.Hour && !opens(keys, s.text) {
+					if age := d.now.Sub(s.at); age <= 9*24*time.Hour && !opens(keys, s.text) {
 						t.Fatalf("a token of %s ago does not open", age)
 					}
 				}
@@ -127,7 +127,7 @@ func TestARotationSaysWhatItDid(t *testing.T) {
 	for i := range 12 {
 		d.now = d.now.Add(24 * time.Hour)
 		r := d.rotate()
-		if want := (Rotation{uint32(i + 2), min(i+1, 9), max(0, min(1, i-8))}); r != want {
+		if want := (Rotation{uint32(i + 2), min(i+1, 10), max(0, min(1, i-9))}); r != want {
 			t.Errorf("rotation %d: %+v, want %+v", i, r, want)
 		}
 	}
@@ -162,12 +162,12 @@ func TestAFileHasNoMoreKeysThanItsLimit(t *testing.T) {
 	d.mustStart()
 	d.now = d.now.Add(Retention)
 	if r := d.rotate(); r.Open == 0 || r.Retired == 0 {
-		t.Errorf("eight days later: %+v", r)
+		t.Errorf("nine days later: %+v", r)
 	}
 }
 
 // TestAFileWithoutTimesOpensAndRotates opens a file of the first format, which does not say when its keys were made.
-// All of them stay for eight days after the first rotation.
+// All of them stay for nine days after the first rotation.
 func TestAFileWithoutTimesOpensAndRotates(t *testing.T) {
 	d := newDeployment(t)
 	d.write(d.path, d.read("testdata/keys-undated"))
@@ -179,13 +179,13 @@ func TestAFileWithoutTimesOpensAndRotates(t *testing.T) {
 		t.Errorf("pseudonym %s", got)
 	}
 	old := keys.Ring().Seal(PagePurpose, nil)
-	for day := range 10 {
-		if r := d.rotate(); day < 9 && r.Retired != 0 || day == 9 && r.Retired != 2 {
+	for day := range 11 {
+		if r := d.rotate(); day < 10 && r.Retired != 0 || day == 10 && r.Retired != 2 {
 			t.Errorf("day %d: %+v", day, r)
 		}
 		d.reload(keys)
-		if opens(keys, old) != (day < 9) {
-			t.Errorf("day %d: a token of the undated key opens: %v", day, day >= 9)
+		if opens(keys, old) != (day < 10) {
+			t.Errorf("day %d: a token of the undated key opens: %v", day, day >= 10)
 		}
 		d.now = d.now.Add(24 * time.Hour)
 	}

@@ -17,7 +17,7 @@ type serveFunc func(ctx context.Context, config *ServeConfig, ready func(address
 type ownCommands struct {
 	Serve      serveCommand      `cmd:"" help:"Serve a market over gRPC."`
 	Restore    restoreCommand    `cmd:"" help:"Make a data folder of a backup, while no server uses it. The ledger begins a new epoch there."`
-	RotateKeys rotateKeysCommand `cmd:"" help:"Put a new sealing key on top of a key file, and drop those that were replaced more than eight days ago."`
+	RotateKeys rotateKeysCommand `cmd:"" help:"Put a new sealing key on top of a key file, and drop those that were replaced more than nine days ago."`
 }
 
 // commands returns the commands that the program adds to the command line.
@@ -51,7 +51,7 @@ func (c *rotateKeysCommand) Run(env cli.Env) error {
 	}
 	_, err = fmt.Fprintf(env.Stdout,
 		"%s has a new sealing key, %d. Earlier keys that still open what they sealed: %d. Retired, replaced more than "+
-			"eight days ago: %d.\n",
+			"nine days ago: %d.\n",
 		c.File, r.Sealing, r.Open, r.Retired)
 	return err
 }
