@@ -11,7 +11,8 @@ import (
 // contractFiles are compared with the committed image: the wire contract, and the messages of the disk.
 var contractFiles = []string{"buf.yaml", "proto/hexbid/v1/search.proto", "proto/hexbid/v1/catalog.proto",
 	"proto/hexbid/v1/campaign_service.proto", "proto/hexbid/v1/event_service.proto",
-	"proto/hexbid/v1/ledger_service.proto", "proto/hexbid/disk/v1/disk.proto"}
+	"proto/hexbid/v1/ledger_service.proto", "proto/hexbid/disk/v1/disk.proto",
+	"proto/hexbid/disk/v1/ledger.proto"}
 
 // TestBreakingChangesOfTheContractAreCaught removes a field from a copy of the contract, or of the messages of the
 // disk. buf must name that field when it compares the copy with the committed image.
@@ -29,6 +30,9 @@ func TestBreakingChangesOfTheContractAreCaught(t *testing.T) {
 		{"catalog.proto", "  int64 total_budget_micros = 12;\n", "total_budget_micros"},
 		{"disk.proto", "  bytes excluded_polygons = 6;\n", "excluded_polygons"},
 		{"disk.proto", "  string times_owner = 4;\n", "times_owner"},
+		{"disk/v1/ledger.proto", "  uint64 charged = 6;\n", "charged"},
+		{"event_service.proto", "  bytes chain_hash = 4;\n", "chain_hash"},
+		{"ledger_service.proto", "  int64 closing_micros = 12;\n", "closing_micros"},
 		{"", "", ""}, // nothing
 	} {
 		command := exec.Command(buf, "breaking", "--against", image)
