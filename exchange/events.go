@@ -5,6 +5,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger"
+	"github.com/hexbid/hexbid/ledger/outstanding"
 	"github.com/hexbid/hexbid/token"
 )
 
@@ -113,16 +114,8 @@ func (o *openedEvents) result(j int, a *ledger.Answer) {
 func (o *openedEvents) first(event *ledger.Event, outcome hexbid.EventOutcome, out *awardsOut) {
 	out.happened(event.Award, event.Kind, outcome)
 	if outcome == hexbid.EventBudgetExhausted {
-		o.free += priceOfOne(event.Award)
+		o.free += outstanding.PriceOfEvent(event.Award.Basis.Pricing, event.Award.Price)
 	}
-}
-
-// priceOfOne is what the billable event of an award costs.
-func priceOfOne(a *token.Award) hexbid.Money {
-	if a.Basis.Pricing == hexbid.CPM {
-		return a.Price / 1000
-	}
-	return a.Price
 }
 
 // OverDelivery returns the price of all events since the start that were shown free, because a budget or a balance did

@@ -48,6 +48,7 @@ func ReplaceFile(fs vfs.FS, path string, content []byte) error {
 	return SyncDir(fs, fs.PathDir(path))
 }
 
+// SyncDir makes durable which files a folder has.
 func SyncDir(fs vfs.FS, path string) error {
 	dir, err := fs.OpenDir(path)
 	if err != nil {

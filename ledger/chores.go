@@ -103,8 +103,8 @@ func (o *owner) writeTally() {
 
 // forgetAnswers erases first answers that nobody is given any more, an hour at a time.
 func (o *owner) forgetAnswers() {
-	from := fold.HourOf(o.now - answersLast.Microseconds())
-	if o.now < answersLast.Microseconds() || from <= o.chores.answersFrom {
+	from := fold.HourOf(o.now - fold.AnswersLast.Microseconds())
+	if o.now < fold.AnswersLast.Microseconds() || from <= o.chores.answersFrom {
 		return
 	}
 	o.chores.answersFrom = from

@@ -123,7 +123,7 @@ func (c *compactor) gather(v journal.View, s *step, limit uint64, now int64) (er
 // answered reports whether an event may still be sent again and get its first answer.
 func answered(r *fold.Record, now int64) bool {
 	event, ok := r.Body.(*fold.Event)
-	return ok && now < event.Award.ClickExpiry*1000+answersLast.Microseconds()
+	return ok && now < event.Award.ClickExpiry*1000+fold.AnswersLast.Microseconds()
 }
 
 // add takes in a record that is compacted.

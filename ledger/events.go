@@ -3,16 +3,11 @@ package ledger
 import (
 	"context"
 	"encoding/binary"
-	"time"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
 )
-
-// answersLast is how long after its token's click expiry the first answer to an event is given again: until the
-// conversion of the latest click expires, and a day.
-const answersLast = hexbid.ConversionWindow + 24*time.Hour
 
 // report is a call of Record on its way: its caller checks and encodes the events, the owner judges them, and the
 // caller reads first answers again once all is on disk.
@@ -84,7 +79,7 @@ func (l *Ledger) prepare(events []Event) (*report, error) {
 		}
 		r := &p.events[i]
 		r.prepare(&events[i])
-		if now >= r.expiry+answersLast.Microseconds() {
+		if now >= r.expiry+fold.AnswersLast.Microseconds() {
 			r.settled, p.answers[i].Outcome = true, hexbid.EventExpired
 		} else {
 			lookups = lookups || r.needsLookup()

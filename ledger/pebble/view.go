@@ -87,18 +87,18 @@ func (r *reader) Get(t journal.Table, key []byte) ([]byte, error) {
 
 // Scan implements journal.View.
 func (r *reader) Scan(t journal.Table, from, to []byte, visit journal.Visit) error {
-	return r.walk(t, from, to, visit, (*pebble.Iterator).First, (*pebble.Iterator).Next)
+	return r.walk(t, from, to, visit, order{(*pebble.Iterator).First, (*pebble.Iterator).Next})
 }
 
 // ScanBack implements journal.View.
 func (r *reader) ScanBack(t journal.Table, from, to []byte, visit journal.Visit) error {
-	return r.walk(t, from, to, visit, (*pebble.Iterator).Last, (*pebble.Iterator).Prev)
+	return r.walk(t, from, to, visit, order{(*pebble.Iterator).Last, (*pebble.Iterator).Prev})
 }
 
-// step moves an iterator and reports whether it stands on a key.
-type step func(*pebble.Iterator) bool
+// order is a way through the keys of an iterator. Both steps report whether it stands on a key.
+type order struct{ first, next func(*pebble.Iterator) bool }
 
-func (r *reader) walk(t journal.Table, from, to []byte, visit journal.Visit, first, next step) error {
+func (r *reader) walk(t journal.Table, from, to []byte, visit journal.Visit, o order) error {
 	if err := t.Validate(); err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (r *reader) walk(t journal.Table, from, to []byte, visit journal.Visit, fir
 		return r.folder.Unreadable(err)
 	}
 	defer iter.Close()
-	for ok := first(iter); ok; ok = next(iter) {
+	for ok := o.first(iter); ok; ok = o.next(iter) {
 		value, err := iter.ValueAndErr()
 		if err != nil {
 			return r.folder.Unreadable(err)
