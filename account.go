@@ -16,7 +16,7 @@ type EventTotals struct {
 	Impressions, Clicks, Conversions, Claims int64
 	Charged, Credited                        Money
 	Free                                     Money // over-delivery: prices of events that were above what was left
-	BudgetExhausted, Filtered                int64 // events that cost nothing, by reason
+	BudgetExhausted, Filtered, BeyondCap     int64 // events that cost nothing, by reason
 	ConversionValue                          Money // as clients stated it
 }
 
@@ -42,8 +42,9 @@ type CampaignSpend struct {
 	LastCharge    LastCharge // zero before the first
 	Hours         []HourTotals
 	Days          []DayTotals
-	AsOf          uint64 // the last record that the figures include
-	OtherUIDs     []UID  // of the same name
+	AsOf          uint64    // the last record that the figures include
+	OtherUIDs     []UID     // of the same name
+	Delivery      *Delivery // nil for a deleted campaign
 }
 
 // LastCharge is the latest record that charged something.

@@ -19,6 +19,8 @@ type Campaign struct {
 	DailyBudget Money
 	TotalBudget Money // 0 means no limit
 	Pacing      Pacing
+	Goal        Goal
+	TargetCost  Money // of a click on average, with GoalTargetCost alone
 	Start, End  time.Time // zero means unbounded; End is excluded
 	TimeZone    string    // IANA; empty means DefaultTimeZone
 	Hours       []WeeklyHours
@@ -85,8 +87,8 @@ type AgeRange struct{ Min, Max int }
 // FrequencyCap limits the impressions that one user gets. Impressions 0 means no limit.
 type FrequencyCap struct {
 	Impressions   int
-	Window        time.Duration
-	ServeUncapped bool
+	Window        time.Duration // any window of this length; 0 is for ever
+	ServeUncapped bool          // serve viewers too whose history is not known
 }
 
 // Creative is what a viewer sees of a campaign. A creative with Host 0 serves every host that has none of its own.
@@ -147,10 +149,11 @@ func (c *Campaign) Validate() error {
 		checkEnum("campaign.state", c.State, StateCount, true),
 		c.validateMoney(),
 		checkEnum("campaign.pacing", c.Pacing, PacingCount, true),
+		c.validateGoal(),
 		c.validateSchedule(),
 		c.validateAreas(),
 		c.Audience.validate(),
-		c.Cap.validate(),
+		c.Cap.validate("campaign.frequency_cap"),
 		c.validateCreatives(),
 		c.validateKeywords(),
 	)
@@ -293,15 +296,37 @@ func (a *Audience) validateAges(field string) error {
 	return JoinErrors(errs...)
 }
 
-func (f *FrequencyCap) validate() error {
+// validate refuses a cap that counts nothing. Its error names the field.
+func (f *FrequencyCap) validate(field string) error {
 	if *f == (FrequencyCap{}) {
 		return nil
 	}
 	var window error
-	if f.Window < time.Hour || f.Window > 30*24*time.Hour {
-		window = Invalidf("campaign.frequency_cap.window", "%s is out of range: use one hour to 30 days", f.Window)
+	if f.Window != 0 && (f.Window < time.Hour || f.Window > 30*24*time.Hour) {
+		window = Invalidf(field+".window", "%s is out of range: use one hour to 30 days, or leave it out for ever", f.Window)
 	}
-	return JoinErrors(checkRange("campaign.frequency_cap.impressions", f.Impressions, 1, 1000), window)
+	return JoinErrors(checkRange(field+".impressions", f.Impressions, 1, 1000), window)
+}
+
+// validateGoal refuses a goal that the campaign's bids cannot follow.
+func (c *Campaign) validateGoal() error {
+	known := checkEnum("campaign.goal", c.Goal, GoalCount, true)
+	byClick := c.Goal == GoalTargetCost || c.Goal == GoalMostClicks
+	var pricing, pacing, target error
+	if byClick && c.Pricing != CPC {
+		pricing = Invalidf("campaign.goal", "is about clicks: only a campaign that pays by click has it")
+	}
+	if byClick && c.Pacing == PaceThrottle {
+		pacing = Invalidf("campaign.pacing", "THROTTLE keeps the full bid, and the goal lowers it: use EVEN or ASAP")
+	}
+	switch {
+	case c.Goal != GoalTargetCost && c.TargetCost != 0:
+		target = Invalidf("campaign.target_cost_micros", "goes with the goal TARGET_COST alone: leave it out")
+	case c.Goal == GoalTargetCost && (c.TargetCost <= 0 || c.TargetCost > c.Bid):
+		target = Invalidf("campaign.target_cost_micros", "%s is out of range: use more than 0 and at most the bid, %s",
+			c.TargetCost, c.Bid)
+	}
+	return JoinErrors(known, pricing, pacing, target)
 }
 
 func (c *Campaign) validateCreatives() error {

@@ -168,7 +168,20 @@ const (
 	PacingUnspecified Pacing = iota
 	PaceEven
 	PaceASAP
+	PaceThrottle
 	PacingCount
+)
+
+// Goal is what a campaign's bids aim at.
+type Goal uint8
+
+// The goals; unspecified is taken as the bid.
+const (
+	GoalUnspecified Goal = iota
+	GoalBid              // a click or a thousand impressions are worth the bid
+	GoalTargetCost       // a click costs Campaign.TargetCost on average, or less
+	GoalMostClicks       // as many clicks as the day's budget buys
+	GoalCount
 )
 
 // Dimension is one dimension of an audience.

@@ -60,6 +60,7 @@ type Advertiser struct {
 	Meta
 	DisplayName string
 	State       ServingState
+	Cap         FrequencyCap // of its campaigns together
 }
 
 // Validate implements Resource.
@@ -67,6 +68,7 @@ func (a *Advertiser) Validate() error {
 	return JoinErrors(
 		checkText("advertiser.display_name", a.DisplayName, 1, maxNameBytes),
 		checkEnum("advertiser.state", a.State, StateCount, true),
+		a.Cap.validate("advertiser.frequency_cap"),
 	)
 }
 

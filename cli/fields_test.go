@@ -125,11 +125,12 @@ offers:
 // TestFilesHaveTheseFields holds the names of the fields in people's files, in the order of columns.
 func TestFilesHaveTheseFields(t *testing.T) {
 	for kind, want := range map[string]string{
-		"advertiser": "display_name state",
+		"advertiser": "display_name state frequency_cap.impressions frequency_cap.window frequency_cap.serve_uncapped",
 		"program":    "display_name alternative_names category hosts os minimum_age path icon keywords",
 		"place":      "display_name lat lng datum address opening_hours",
-		"campaign": "display_name program state pricing bid host_bids daily_budget total_budget pacing start end time_zone " +
-			"hours area.around_places_m area.circles area.cells area.regions area.everywhere area.polygons " +
+		"campaign": "display_name program state pricing bid host_bids daily_budget total_budget pacing goal " +
+			"target_cost start end time_zone hours area.around_places_m area.circles area.cells area.regions " +
+			"area.everywhere area.polygons " +
 			"exclude.around_places_m exclude.circles exclude.cells exclude.regions exclude.everywhere exclude.polygons " +
 			"audience.ages audience.genders audience.os audience.hosts audience.scenes audience.networks " +
 			"audience.interests audience.not_interests audience.credit_bands audience.residences " +

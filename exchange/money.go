@@ -194,6 +194,7 @@ func limited(left hexbid.Money) *hexbid.Money {
 func totalsOf(t *fold.Totals) hexbid.EventTotals {
 	return hexbid.EventTotals{Impressions: t.Impressions, Clicks: t.Clicks, Conversions: t.Conversions, Claims: t.Claims,
 		Charged: t.Charged, Credited: t.Credited, Free: t.Free, BudgetExhausted: t.Exhausted, Filtered: t.Filtered,
+		BeyondCap:       t.BeyondCap,
 		ConversionValue: t.ConversionValue}
 }
 

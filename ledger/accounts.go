@@ -162,11 +162,17 @@ func (l *Ledger) reading(f func(v journal.View) error) error {
 
 // KeepOutstanding writes rows of journal.Outstanding without a sync of their own: they are durable with the next
 // record.
-func (l *Ledger) KeepOutstanding(rows []journal.Row) error {
+func (l *Ledger) KeepOutstanding(rows []journal.Row) error { return l.keep(journal.Outstanding, rows) }
+
+// KeepLearned writes rows of journal.Learned without a sync of their own: they are durable with the next record.
+func (l *Ledger) KeepLearned(rows []journal.Row) error { return l.keep(journal.Learned, rows) }
+
+// keep writes rows of a table outside the chain.
+func (l *Ledger) keep(table journal.Table, rows []journal.Row) error {
 	for i := range rows {
-		if rows[i].Table != journal.Outstanding {
-			return hexbid.Invalidf("rows", "row %d is of table %d: only the expected spend of awards is kept this way", i,
-				rows[i].Table)
+		if rows[i].Table != table {
+			return hexbid.Invalidf("rows", "row %d is of table %d: rows of table %d are kept this way", i, rows[i].Table,
+				table)
 		}
 	}
 	return l.journal.Keep(rows)

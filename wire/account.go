@@ -28,6 +28,28 @@ func FromCampaignSpend(v *hexbid.CampaignSpend) *pb.CampaignSpend {
 		Days:              fromAll(v.Days, dayTotals),
 		AsOf:              v.AsOf,
 		OtherUids:         fromUIDs(v.OtherUIDs),
+		Delivery:          FromDelivery(v.Delivery),
+	}
+}
+
+// FromDelivery converts how a campaign's day goes, nil when that is not known.
+func FromDelivery(v *hexbid.Delivery) *pb.Delivery {
+	if v == nil {
+		return nil
+	}
+	return &pb.Delivery{
+		Status:              pb.DeliveryStatus(v.Status),
+		LimitedBy:           pb.DeliveryLimit(v.LimitedBy),
+		PlannedMicros:       int64(v.Planned),
+		AheadPpm:            v.AheadPPM,
+		PacingMultiplierPpm: v.PacingPPM,
+		ParticipationPpm:    v.ParticipationPPM,
+		QualityPpm:          v.QualityPPM,
+		QualityLowPpm:       v.QualityLowPPM,
+		QualityHighPpm:      v.QualityHighPPM,
+		FilteredSharePpm:    v.FilteredPPM,
+		CostPerClickMicros:  int64(v.CostPerClick),
+		Summary:             v.Summary,
 	}
 }
 
@@ -44,6 +66,7 @@ func FromEventTotals(v *hexbid.EventTotals) *pb.EventTotals {
 		BudgetExhausted:       v.BudgetExhausted,
 		Filtered:              v.Filtered,
 		ConversionValueMicros: int64(v.ConversionValue),
+		BeyondCap:             v.BeyondCap,
 	}
 }
 

@@ -18,6 +18,8 @@ func campaignFromNoun(v *hexbid.Campaign) *pb.Campaign {
 		DailyBudgetMicros: int64(v.DailyBudget),
 		TotalBudgetMicros: int64(v.TotalBudget),
 		Pacing:            pb.Pacing(v.Pacing),
+		Goal:              pb.Goal(v.Goal),
+		TargetCostMicros:  int64(v.TargetCost),
 		StartTime:         fromInstant(v.Start),
 		EndTime:           fromInstant(v.End),
 		TimeZone:          v.TimeZone,
@@ -43,6 +45,8 @@ func (c *conversion) campaign(v *pb.Campaign) *hexbid.Campaign {
 		DailyBudget: hexbid.Money(v.GetDailyBudgetMicros()),
 		TotalBudget: hexbid.Money(v.GetTotalBudgetMicros()),
 		Pacing:      toEnum(c, "campaign.pacing", v.GetPacing(), hexbid.PacingCount),
+		Goal:        toEnum(c, "campaign.goal", v.GetGoal(), hexbid.GoalCount),
+		TargetCost:  hexbid.Money(v.GetTargetCostMicros()),
 		Start:       c.instant("campaign.start_time", v.GetStartTime()),
 		End:         c.instant("campaign.end_time", v.GetEndTime()),
 		TimeZone:    v.GetTimeZone(),
@@ -93,8 +97,11 @@ func capFromNoun(v hexbid.FrequencyCap) *pb.FrequencyCap {
 	if v == (hexbid.FrequencyCap{}) {
 		return nil
 	}
-	return &pb.FrequencyCap{Impressions: int32(v.Impressions), Window: durationpb.New(v.Window),
-		ServeUncapped: v.ServeUncapped}
+	m := &pb.FrequencyCap{Impressions: int32(v.Impressions), ServeUncapped: v.ServeUncapped}
+	if v.Window != 0 {
+		m.Window = durationpb.New(v.Window)
+	}
+	return m
 }
 
 func (c *conversion) frequencyCap(v *pb.FrequencyCap) hexbid.FrequencyCap {

@@ -29,7 +29,8 @@ func advertiserFromNoun(v *hexbid.Advertiser) *pb.Advertiser {
 	return &pb.Advertiser{
 		Name: v.Name, Uid: uint64(v.UID), Etag: Etag(v.Version), CreateTime: fromInstant(v.CreatedAt),
 		UpdateTime: fromInstant(v.UpdatedAt), DisplayName: v.DisplayName,
-		State: pb.ServingState(v.State),
+		State:        pb.ServingState(v.State),
+		FrequencyCap: capFromNoun(v.Cap),
 	}
 }
 
@@ -38,6 +39,7 @@ func (c *conversion) advertiser(v *pb.Advertiser) *hexbid.Advertiser {
 		Meta:        c.meta(hexbid.KindAdvertiser, v),
 		DisplayName: v.GetDisplayName(),
 		State:       toEnum(c, "advertiser.state", v.GetState(), hexbid.StateCount),
+		Cap:         c.frequencyCap(v.GetFrequencyCap()),
 	}
 }
 

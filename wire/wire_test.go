@@ -78,6 +78,7 @@ var fromElsewhere = map[protoreflect.FullName]bool{
 	"hexbid.v1.Campaign.notices":            true,
 	"hexbid.v1.Campaign.live_state":         true,
 	"hexbid.v1.Campaign.spend":              true,
+	"hexbid.v1.Campaign.delivery":           true,
 	"hexbid.v1.Area.omitted_shapes":         true,
 }
 

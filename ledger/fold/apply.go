@@ -136,6 +136,8 @@ func (b *Books) count(c *campaign, e *Event, w *journal.Batch) {
 	switch e.Outcome {
 	case hexbid.EventBudgetExhausted:
 		delta.Exhausted = 1
+	case hexbid.EventBeyondCap:
+		delta.BeyondCap = 1
 	case hexbid.EventGranted:
 		delta.Claims = 1
 	}

@@ -61,7 +61,7 @@ func runHistories(t *testing.T, count int) {
 
 func (t tally) totals() Totals {
 	return Totals{t.impressions, t.clicks, t.conversions, t.claims, hexbid.Money(t.charged), hexbid.Money(t.credited),
-		hexbid.Money(t.free), t.exhausted, t.filtered, hexbid.Money(t.value)}
+		hexbid.Money(t.free), t.exhausted, t.filtered, hexbid.Money(t.value), t.beyond}
 }
 
 // compare compares all that the books and the rows in the journal say with the model.

@@ -55,6 +55,7 @@ func (t *Totals) Add(delta *Totals) {
 	t.Free = plus(t.Free, delta.Free)
 	t.Exhausted = plus(t.Exhausted, delta.Exhausted)
 	t.Filtered = plus(t.Filtered, delta.Filtered)
+	t.BeyondCap = plus(t.BeyondCap, delta.BeyondCap)
 	t.ConversionValue = plus(t.ConversionValue, delta.ConversionValue)
 }
 

@@ -42,7 +42,7 @@ type modelCharge struct{ campaign, charged, credited int64 }
 
 // tally is one of everything that is counted.
 type tally struct {
-	impressions, clicks, conversions, claims, charged, credited, free, exhausted, filtered, value int64
+	impressions, clicks, conversions, claims, charged, credited, free, exhausted, filtered, value, beyond int64
 }
 
 // modelEvent is an event as its reporter knows it.
@@ -233,6 +233,8 @@ func (m *model) take(c *modelCampaign, e *modelEvent, answer *modelAnswer, seque
 	switch answer.outcome {
 	case hexbid.EventBudgetExhausted:
 		t.exhausted = 1
+	case hexbid.EventBeyondCap:
+		t.beyond = 1
 	case hexbid.EventGranted:
 		t.claims = 1
 		c.taken[answer.creative]++
@@ -270,6 +272,7 @@ func (m *model) count(c *modelCampaign, date int32, at int64, t *tally) {
 		sum.free += t.free
 		sum.exhausted += t.exhausted
 		sum.filtered += t.filtered
+		sum.beyond += t.beyond
 		sum.value += t.value
 	}
 }

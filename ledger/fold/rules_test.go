@@ -52,7 +52,7 @@ func TestCPCPaysOnTheClick(t *testing.T) {
 		{hexbid.Click, 4, VerdictBeyondCap, hexbid.EventBeyondCap, 0},
 	})
 	account, _ := d.Campaign(1)
-	want := Totals{Impressions: 4, Clicks: 3, Conversions: 1, Charged: 1400, Free: 700, Filtered: 1}
+	want := Totals{Impressions: 4, Clicks: 3, Conversions: 1, Charged: 1400, Free: 700, Filtered: 1, BeyondCap: 1}
 	if account.Ever != want || account.Today != want || account.ThisHour != want {
 		t.Errorf("the campaign has %+v, expected %+v of each", account, want)
 	}

@@ -18,6 +18,7 @@ type Totals struct {
 	Exhausted       int64        // events that a budget or the balance did not cover
 	Filtered        int64        // events of invalid traffic; they count as nothing else
 	ConversionValue hexbid.Money // saturates
+	BeyondCap       int64        // events of viewers who had seen the campaign as often as a cap allows
 }
 
 func (t *Totals) fields(c *codec) {
@@ -31,6 +32,7 @@ func (t *Totals) fields(c *codec) {
 	number(c, 8, &t.Exhausted)
 	number(c, 9, &t.Filtered)
 	number(c, 10, &t.ConversionValue)
+	number(c, 11, &t.BeyondCap)
 }
 
 // DecodeTotals reads the value of a row of journal.Hours or journal.Days.

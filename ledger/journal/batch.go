@@ -7,8 +7,8 @@ const MaxBatchBytes = 512 << 20
 
 // Validate refuses a number that no table has.
 func (t Table) Validate() error {
-	if t < Records || t > Meta {
-		return hexbid.Invalidf("table", "%d: a table has a number from %d to %d", t, Records, Meta)
+	if t < Records || t >= TableCount {
+		return hexbid.Invalidf("table", "%d: a table has a number from %d to %d", t, Records, TableCount-1)
 	}
 	return nil
 }

@@ -30,6 +30,8 @@ const (
 	Tallies                         // hour (4), outcome: events answered without a record, outside the chain
 	Outstanding                     // uid and the like: expected spend of awards still out, outside the chain
 	Meta                            // texts: format, currency, last checkpoint and the like
+	Learned                         // owner (1), more: what delivery has learned from events, outside the chain
+	TableCount                      // above every table
 )
 
 // Row is a key of a table with its value. A nil value deletes the key; an empty one that is not nil is a value.

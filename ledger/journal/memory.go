@@ -14,8 +14,8 @@ import (
 // Memory keeps a journal in memory, for tests, demonstrations and simulations. Nothing survives the process.
 type Memory struct {
 	mu      sync.Mutex // guards the fields below
-	rows    [Meta + 1]*btree.BTreeG[Row]
-	changed [Meta + 1]bool // since the last commit
+	rows    [TableCount]*btree.BTreeG[Row]
+	changed [TableCount]bool // since the last commit
 	last    uint64
 	synced  *memoryView // what the last commit left
 	closed  bool
@@ -45,7 +45,7 @@ func (m *Memory) publish() {
 			v.rows[t] = m.rows[t].Copy()
 		}
 	}
-	m.synced, m.changed = &v, [Meta + 1]bool{}
+	m.synced, m.changed = &v, [TableCount]bool{}
 }
 
 // View implements Journal.
@@ -164,7 +164,7 @@ func (m *Memory) Restart() *Memory {
 
 // memoryView is a copy of the trees. Nobody changes it, and reading a tree writes nothing to it.
 type memoryView struct {
-	rows [Meta + 1]*btree.BTreeG[Row]
+	rows [TableCount]*btree.BTreeG[Row]
 	last uint64
 }
 

@@ -189,9 +189,9 @@ func testInvalid(t testing.TB, e Engine) {
 	}
 	for _, b := range []*journal.Batch{
 		{Rows: []journal.Row{row(0, "k", "v")}},
-		{Rows: []journal.Row{row(journal.Meta+1, "k", "v")}},
+		{Rows: []journal.Row{row(journal.TableCount, "k", "v")}},
 		{Rows: []journal.Row{row(journal.Meta, "k", "v"), row(journal.Records, "k", "v")}},
-		{Erase: []journal.Range{{Table: journal.Meta + 1}}},
+		{Erase: []journal.Range{{Table: journal.TableCount}}},
 		huge,
 	} {
 		wantKind(t, j.Commit(ctx, b), hexbid.Invalid)
@@ -203,7 +203,7 @@ func testInvalid(t testing.TB, e Engine) {
 	if found := stateOf(t, v); len(found.Rows) != 0 {
 		t.Errorf("invalid batches have left %v", found)
 	}
-	for _, table := range []journal.Table{0, journal.Meta + 1} {
+	for _, table := range []journal.Table{0, journal.TableCount} {
 		_, err := v.Get(table, nil)
 		wantKind(t, err, hexbid.Invalid)
 		wantKind(t, v.Scan(table, nil, nil, nil), hexbid.Invalid)

@@ -87,5 +87,6 @@ func eventTotals(t fold.Totals) hexbid.EventTotals {
 	return hexbid.EventTotals{Impressions: t.Impressions, Clicks: t.Clicks, Conversions: t.Conversions,
 		Claims:  t.Claims,
 		Charged: t.Charged, Credited: t.Credited, Free: t.Free, BudgetExhausted: t.Exhausted, Filtered: t.Filtered,
+		BeyondCap:       t.BeyondCap,
 		ConversionValue: t.ConversionValue}
 }

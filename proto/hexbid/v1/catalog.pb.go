@@ -26,6 +26,128 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// DeliveryStatus is where a day's spend is against its plan.
+type DeliveryStatus int32
+
+const (
+	// Not known: searches do not see the campaign, or it has no plan.
+	DeliveryStatus_DELIVERY_STATUS_UNSPECIFIED DeliveryStatus = 0
+	// Within two hundredths of the day's budget.
+	DeliveryStatus_DELIVERY_STATUS_ON_PLAN DeliveryStatus = 1
+	// It has spent more.
+	DeliveryStatus_DELIVERY_STATUS_AHEAD DeliveryStatus = 2
+	// It has spent less.
+	DeliveryStatus_DELIVERY_STATUS_BEHIND DeliveryStatus = 3
+	// The day's budget is spent.
+	DeliveryStatus_DELIVERY_STATUS_DONE DeliveryStatus = 4
+)
+
+// Enum value maps for DeliveryStatus.
+var (
+	DeliveryStatus_name = map[int32]string{
+		0: "DELIVERY_STATUS_UNSPECIFIED",
+		1: "DELIVERY_STATUS_ON_PLAN",
+		2: "DELIVERY_STATUS_AHEAD",
+		3: "DELIVERY_STATUS_BEHIND",
+		4: "DELIVERY_STATUS_DONE",
+	}
+	DeliveryStatus_value = map[string]int32{
+		"DELIVERY_STATUS_UNSPECIFIED": 0,
+		"DELIVERY_STATUS_ON_PLAN":     1,
+		"DELIVERY_STATUS_AHEAD":       2,
+		"DELIVERY_STATUS_BEHIND":      3,
+		"DELIVERY_STATUS_DONE":        4,
+	}
+)
+
+func (x DeliveryStatus) Enum() *DeliveryStatus {
+	p := new(DeliveryStatus)
+	*p = x
+	return p
+}
+
+func (x DeliveryStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DeliveryStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_hexbid_v1_catalog_proto_enumTypes[0].Descriptor()
+}
+
+func (DeliveryStatus) Type() protoreflect.EnumType {
+	return &file_hexbid_v1_catalog_proto_enumTypes[0]
+}
+
+func (x DeliveryStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DeliveryStatus.Descriptor instead.
+func (DeliveryStatus) EnumDescriptor() ([]byte, []int) {
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{0}
+}
+
+// DeliveryLimit is what keeps a campaign behind its plan.
+type DeliveryLimit int32
+
+const (
+	// Nothing, or not known.
+	DeliveryLimit_DELIVERY_LIMIT_UNSPECIFIED DeliveryLimit = 0
+	// Too few searches come from its area in its hours.
+	DeliveryLimit_DELIVERY_LIMIT_DEMAND DeliveryLimit = 1
+	// Others outbid it, or its bid is below the reserve.
+	DeliveryLimit_DELIVERY_LIMIT_BID DeliveryLimit = 2
+	// Viewers have seen it as often as its frequency cap allows.
+	DeliveryLimit_DELIVERY_LIMIT_CAP DeliveryLimit = 3
+	// Its audience leaves most viewers out.
+	DeliveryLimit_DELIVERY_LIMIT_AUDIENCE DeliveryLimit = 4
+)
+
+// Enum value maps for DeliveryLimit.
+var (
+	DeliveryLimit_name = map[int32]string{
+		0: "DELIVERY_LIMIT_UNSPECIFIED",
+		1: "DELIVERY_LIMIT_DEMAND",
+		2: "DELIVERY_LIMIT_BID",
+		3: "DELIVERY_LIMIT_CAP",
+		4: "DELIVERY_LIMIT_AUDIENCE",
+	}
+	DeliveryLimit_value = map[string]int32{
+		"DELIVERY_LIMIT_UNSPECIFIED": 0,
+		"DELIVERY_LIMIT_DEMAND":      1,
+		"DELIVERY_LIMIT_BID":         2,
+		"DELIVERY_LIMIT_CAP":         3,
+		"DELIVERY_LIMIT_AUDIENCE":    4,
+	}
+)
+
+func (x DeliveryLimit) Enum() *DeliveryLimit {
+	p := new(DeliveryLimit)
+	*p = x
+	return p
+}
+
+func (x DeliveryLimit) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DeliveryLimit) Descriptor() protoreflect.EnumDescriptor {
+	return file_hexbid_v1_catalog_proto_enumTypes[1].Descriptor()
+}
+
+func (DeliveryLimit) Type() protoreflect.EnumType {
+	return &file_hexbid_v1_catalog_proto_enumTypes[1]
+}
+
+func (x DeliveryLimit) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DeliveryLimit.Descriptor instead.
+func (DeliveryLimit) EnumDescriptor() ([]byte, []int) {
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{1}
+}
+
 // KeywordMatch is how a keyword meets what a viewer typed.
 type KeywordMatch int32
 
@@ -68,11 +190,11 @@ func (x KeywordMatch) String() string {
 }
 
 func (KeywordMatch) Descriptor() protoreflect.EnumDescriptor {
-	return file_hexbid_v1_catalog_proto_enumTypes[0].Descriptor()
+	return file_hexbid_v1_catalog_proto_enumTypes[2].Descriptor()
 }
 
 func (KeywordMatch) Type() protoreflect.EnumType {
-	return &file_hexbid_v1_catalog_proto_enumTypes[0]
+	return &file_hexbid_v1_catalog_proto_enumTypes[2]
 }
 
 func (x KeywordMatch) Number() protoreflect.EnumNumber {
@@ -81,7 +203,7 @@ func (x KeywordMatch) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use KeywordMatch.Descriptor instead.
 func (KeywordMatch) EnumDescriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{0}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{2}
 }
 
 // ServingState is what the owner wants.
@@ -121,11 +243,11 @@ func (x ServingState) String() string {
 }
 
 func (ServingState) Descriptor() protoreflect.EnumDescriptor {
-	return file_hexbid_v1_catalog_proto_enumTypes[1].Descriptor()
+	return file_hexbid_v1_catalog_proto_enumTypes[3].Descriptor()
 }
 
 func (ServingState) Type() protoreflect.EnumType {
-	return &file_hexbid_v1_catalog_proto_enumTypes[1]
+	return &file_hexbid_v1_catalog_proto_enumTypes[3]
 }
 
 func (x ServingState) Number() protoreflect.EnumNumber {
@@ -134,7 +256,7 @@ func (x ServingState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ServingState.Descriptor instead.
 func (ServingState) EnumDescriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{1}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{3}
 }
 
 // ReviewState of a place.
@@ -178,11 +300,11 @@ func (x ReviewState) String() string {
 }
 
 func (ReviewState) Descriptor() protoreflect.EnumDescriptor {
-	return file_hexbid_v1_catalog_proto_enumTypes[2].Descriptor()
+	return file_hexbid_v1_catalog_proto_enumTypes[4].Descriptor()
 }
 
 func (ReviewState) Type() protoreflect.EnumType {
-	return &file_hexbid_v1_catalog_proto_enumTypes[2]
+	return &file_hexbid_v1_catalog_proto_enumTypes[4]
 }
 
 func (x ReviewState) Number() protoreflect.EnumNumber {
@@ -191,7 +313,7 @@ func (x ReviewState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReviewState.Descriptor instead.
 func (ReviewState) EnumDescriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{2}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{4}
 }
 
 // Pacing of the daily budget.
@@ -204,6 +326,8 @@ const (
 	Pacing_PACING_EVEN Pacing = 1
 	// As fast as it goes.
 	Pacing_PACING_ASAP Pacing = 2
+	// Over the day, by taking part in a share of the searches at its full bid.
+	Pacing_PACING_THROTTLE Pacing = 3
 )
 
 // Enum value maps for Pacing.
@@ -212,11 +336,13 @@ var (
 		0: "PACING_UNSPECIFIED",
 		1: "PACING_EVEN",
 		2: "PACING_ASAP",
+		3: "PACING_THROTTLE",
 	}
 	Pacing_value = map[string]int32{
 		"PACING_UNSPECIFIED": 0,
 		"PACING_EVEN":        1,
 		"PACING_ASAP":        2,
+		"PACING_THROTTLE":    3,
 	}
 )
 
@@ -231,11 +357,11 @@ func (x Pacing) String() string {
 }
 
 func (Pacing) Descriptor() protoreflect.EnumDescriptor {
-	return file_hexbid_v1_catalog_proto_enumTypes[3].Descriptor()
+	return file_hexbid_v1_catalog_proto_enumTypes[5].Descriptor()
 }
 
 func (Pacing) Type() protoreflect.EnumType {
-	return &file_hexbid_v1_catalog_proto_enumTypes[3]
+	return &file_hexbid_v1_catalog_proto_enumTypes[5]
 }
 
 func (x Pacing) Number() protoreflect.EnumNumber {
@@ -244,7 +370,64 @@ func (x Pacing) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Pacing.Descriptor instead.
 func (Pacing) EnumDescriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{3}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{5}
+}
+
+// Goal of a campaign's bids.
+type Goal int32
+
+const (
+	// Taken as BID.
+	Goal_GOAL_UNSPECIFIED Goal = 0
+	// A click or a thousand impressions are worth the bid; pacing only lowers it.
+	Goal_GOAL_BID Goal = 1
+	// A click costs target_cost_micros on average, or less. CPC alone.
+	Goal_GOAL_TARGET_COST Goal = 2
+	// As many clicks as the day's budget buys. CPC alone.
+	Goal_GOAL_MOST_CLICKS Goal = 3
+)
+
+// Enum value maps for Goal.
+var (
+	Goal_name = map[int32]string{
+		0: "GOAL_UNSPECIFIED",
+		1: "GOAL_BID",
+		2: "GOAL_TARGET_COST",
+		3: "GOAL_MOST_CLICKS",
+	}
+	Goal_value = map[string]int32{
+		"GOAL_UNSPECIFIED": 0,
+		"GOAL_BID":         1,
+		"GOAL_TARGET_COST": 2,
+		"GOAL_MOST_CLICKS": 3,
+	}
+)
+
+func (x Goal) Enum() *Goal {
+	p := new(Goal)
+	*p = x
+	return p
+}
+
+func (x Goal) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Goal) Descriptor() protoreflect.EnumDescriptor {
+	return file_hexbid_v1_catalog_proto_enumTypes[6].Descriptor()
+}
+
+func (Goal) Type() protoreflect.EnumType {
+	return &file_hexbid_v1_catalog_proto_enumTypes[6]
+}
+
+func (x Goal) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Goal.Descriptor instead.
+func (Goal) EnumDescriptor() ([]byte, []int) {
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{6}
 }
 
 // DayOfWeek in the campaign's time zone.
@@ -304,11 +487,11 @@ func (x DayOfWeek) String() string {
 }
 
 func (DayOfWeek) Descriptor() protoreflect.EnumDescriptor {
-	return file_hexbid_v1_catalog_proto_enumTypes[4].Descriptor()
+	return file_hexbid_v1_catalog_proto_enumTypes[7].Descriptor()
 }
 
 func (DayOfWeek) Type() protoreflect.EnumType {
-	return &file_hexbid_v1_catalog_proto_enumTypes[4]
+	return &file_hexbid_v1_catalog_proto_enumTypes[7]
 }
 
 func (x DayOfWeek) Number() protoreflect.EnumNumber {
@@ -317,7 +500,7 @@ func (x DayOfWeek) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DayOfWeek.Descriptor instead.
 func (DayOfWeek) EnumDescriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{4}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{7}
 }
 
 // AudienceDimension names a dimension of Audience.
@@ -389,11 +572,11 @@ func (x AudienceDimension) String() string {
 }
 
 func (AudienceDimension) Descriptor() protoreflect.EnumDescriptor {
-	return file_hexbid_v1_catalog_proto_enumTypes[5].Descriptor()
+	return file_hexbid_v1_catalog_proto_enumTypes[8].Descriptor()
 }
 
 func (AudienceDimension) Type() protoreflect.EnumType {
-	return &file_hexbid_v1_catalog_proto_enumTypes[5]
+	return &file_hexbid_v1_catalog_proto_enumTypes[8]
 }
 
 func (x AudienceDimension) Number() protoreflect.EnumNumber {
@@ -402,7 +585,7 @@ func (x AudienceDimension) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AudienceDimension.Descriptor instead.
 func (AudienceDimension) EnumDescriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{5}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{8}
 }
 
 // Residence is the viewer's home region against the point's.
@@ -442,11 +625,11 @@ func (x Residence) String() string {
 }
 
 func (Residence) Descriptor() protoreflect.EnumDescriptor {
-	return file_hexbid_v1_catalog_proto_enumTypes[6].Descriptor()
+	return file_hexbid_v1_catalog_proto_enumTypes[9].Descriptor()
 }
 
 func (Residence) Type() protoreflect.EnumType {
-	return &file_hexbid_v1_catalog_proto_enumTypes[6]
+	return &file_hexbid_v1_catalog_proto_enumTypes[9]
 }
 
 func (x Residence) Number() protoreflect.EnumNumber {
@@ -455,7 +638,7 @@ func (x Residence) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Residence.Descriptor instead.
 func (Residence) EnumDescriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{6}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 // Advertiser owns programs and campaigns.
@@ -474,7 +657,9 @@ type Advertiser struct {
 	// What people read; required, at most 200 bytes.
 	DisplayName string `protobuf:"bytes,6,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// A paused advertiser's campaigns do not serve.
-	State         ServingState `protobuf:"varint,7,opt,name=state,proto3,enum=hexbid.v1.ServingState" json:"state,omitempty"`
+	State ServingState `protobuf:"varint,7,opt,name=state,proto3,enum=hexbid.v1.ServingState" json:"state,omitempty"`
+	// How often one user may see its campaigns, all of them together.
+	FrequencyCap  *FrequencyCap `protobuf:"bytes,8,opt,name=frequency_cap,json=frequencyCap,proto3" json:"frequency_cap,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -556,6 +741,13 @@ func (x *Advertiser) GetState() ServingState {
 		return x.State
 	}
 	return ServingState_SERVING_STATE_UNSPECIFIED
+}
+
+func (x *Advertiser) GetFrequencyCap() *FrequencyCap {
+	if x != nil {
+		return x.FrequencyCap
+	}
+	return nil
 }
 
 // Program is a mini-program.
@@ -899,6 +1091,11 @@ type Campaign struct {
 	TotalBudgetMicros int64 `protobuf:"varint,12,opt,name=total_budget_micros,json=totalBudgetMicros,proto3" json:"total_budget_micros,omitempty"`
 	// How the daily budget is spread; EVEN unless said otherwise.
 	Pacing Pacing `protobuf:"varint,13,opt,name=pacing,proto3,enum=hexbid.v1.Pacing" json:"pacing,omitempty"`
+	// What its bids aim at; BID unless said otherwise.
+	Goal Goal `protobuf:"varint,30,opt,name=goal,proto3,enum=hexbid.v1.Goal" json:"goal,omitempty"`
+	// Micros that a click shall cost on average, with the goal TARGET_COST alone:
+	// above 0 and at most bid_micros, which stays the most that one click may cost.
+	TargetCostMicros int64 `protobuf:"varint,31,opt,name=target_cost_micros,json=targetCostMicros,proto3" json:"target_cost_micros,omitempty"`
 	// Serves from this instant; unset is at once.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// Serves until just before this instant; unset is for ever.
@@ -932,7 +1129,10 @@ type Campaign struct {
 	// not see it.
 	LiveState *LiveState `protobuf:"bytes,28,opt,name=live_state,json=liveState,proto3" json:"live_state,omitempty"`
 	// Output only: what it has spent and what is left, in the answer to Get alone.
-	Spend         *CampaignSpend `protobuf:"bytes,29,opt,name=spend,proto3" json:"spend,omitempty"`
+	Spend *CampaignSpend `protobuf:"bytes,29,opt,name=spend,proto3" json:"spend,omitempty"`
+	// Output only: how its day goes against its plan, and why, in the answer to Get
+	// alone.
+	Delivery      *Delivery `protobuf:"bytes,32,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1065,6 +1265,20 @@ func (x *Campaign) GetPacing() Pacing {
 	return Pacing_PACING_UNSPECIFIED
 }
 
+func (x *Campaign) GetGoal() Goal {
+	if x != nil {
+		return x.Goal
+	}
+	return Goal_GOAL_UNSPECIFIED
+}
+
+func (x *Campaign) GetTargetCostMicros() int64 {
+	if x != nil {
+		return x.TargetCostMicros
+	}
+	return 0
+}
+
 func (x *Campaign) GetStartTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.StartTime
@@ -1170,6 +1384,13 @@ func (x *Campaign) GetSpend() *CampaignSpend {
 	return nil
 }
 
+func (x *Campaign) GetDelivery() *Delivery {
+	if x != nil {
+		return x.Delivery
+	}
+	return nil
+}
+
 // CampaignSpend is what the ledger knows of a campaign: what it was charged, what
 // is left, and what its ads did. The figures are those after the record as_of.
 type CampaignSpend struct {
@@ -1224,7 +1445,9 @@ type CampaignSpend struct {
 	// Number of the last record that the figures include.
 	AsOf uint64 `protobuf:"varint,22,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
 	// Other uids that the name had or has, the latest 100; not in lists.
-	OtherUids     []uint64 `protobuf:"varint,23,rep,packed,name=other_uids,json=otherUids,proto3" json:"other_uids,omitempty"`
+	OtherUids []uint64 `protobuf:"varint,23,rep,packed,name=other_uids,json=otherUids,proto3" json:"other_uids,omitempty"`
+	// How its day goes against its plan; unset for a deleted one.
+	Delivery      *Delivery `protobuf:"bytes,24,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1420,6 +1643,161 @@ func (x *CampaignSpend) GetOtherUids() []uint64 {
 	return nil
 }
 
+func (x *CampaignSpend) GetDelivery() *Delivery {
+	if x != nil {
+		return x.Delivery
+	}
+	return nil
+}
+
+// Delivery is how a campaign's day goes: what it has spent of what its plan has for
+// the day so far, what its bids are multiplied by, and why it is behind.
+type Delivery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the day's spend is against its plan.
+	Status DeliveryStatus `protobuf:"varint,1,opt,name=status,proto3,enum=hexbid.v1.DeliveryStatus" json:"status,omitempty"`
+	// Why it is behind; unspecified otherwise.
+	LimitedBy DeliveryLimit `protobuf:"varint,2,opt,name=limited_by,json=limitedBy,proto3,enum=hexbid.v1.DeliveryLimit" json:"limited_by,omitempty"`
+	// Micros that the plan has for local_date until now.
+	PlannedMicros int64 `protobuf:"varint,3,opt,name=planned_micros,json=plannedMicros,proto3" json:"planned_micros,omitempty"`
+	// What it has spent of local_date and the expected cost of awards still out, less
+	// planned_micros, in parts per million of the day's budget: above 0 is ahead.
+	AheadPpm int64 `protobuf:"varint,4,opt,name=ahead_ppm,json=aheadPpm,proto3" json:"ahead_ppm,omitempty"`
+	// Multiplies the bid, in parts per million.
+	PacingMultiplierPpm int64 `protobuf:"varint,5,opt,name=pacing_multiplier_ppm,json=pacingMultiplierPpm,proto3" json:"pacing_multiplier_ppm,omitempty"`
+	// The share of matching searches that it takes part in, in parts per million.
+	ParticipationPpm int64 `protobuf:"varint,6,opt,name=participation_ppm,json=participationPpm,proto3" json:"participation_ppm,omitempty"`
+	// The chance of a click once seen, in parts per million, as far as it is learned.
+	QualityPpm int64 `protobuf:"varint,7,opt,name=quality_ppm,json=qualityPpm,proto3" json:"quality_ppm,omitempty"`
+	// The chance lies between these two with a probability of 95 %.
+	QualityLowPpm int64 `protobuf:"varint,8,opt,name=quality_low_ppm,json=qualityLowPpm,proto3" json:"quality_low_ppm,omitempty"`
+	// The upper one.
+	QualityHighPpm int64 `protobuf:"varint,9,opt,name=quality_high_ppm,json=qualityHighPpm,proto3" json:"quality_high_ppm,omitempty"`
+	// The share of today's events that were filtered as invalid traffic, in parts per
+	// million.
+	FilteredSharePpm int64 `protobuf:"varint,10,opt,name=filtered_share_ppm,json=filteredSharePpm,proto3" json:"filtered_share_ppm,omitempty"`
+	// Micros paid a click today, on average; 0 before the first.
+	CostPerClickMicros int64 `protobuf:"varint,11,opt,name=cost_per_click_micros,json=costPerClickMicros,proto3" json:"cost_per_click_micros,omitempty"`
+	// All that in a sentence or two, for people.
+	Summary       string `protobuf:"bytes,12,opt,name=summary,proto3" json:"summary,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Delivery) Reset() {
+	*x = Delivery{}
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Delivery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Delivery) ProtoMessage() {}
+
+func (x *Delivery) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
+func (*Delivery) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Delivery) GetStatus() DeliveryStatus {
+	if x != nil {
+		return x.Status
+	}
+	return DeliveryStatus_DELIVERY_STATUS_UNSPECIFIED
+}
+
+func (x *Delivery) GetLimitedBy() DeliveryLimit {
+	if x != nil {
+		return x.LimitedBy
+	}
+	return DeliveryLimit_DELIVERY_LIMIT_UNSPECIFIED
+}
+
+func (x *Delivery) GetPlannedMicros() int64 {
+	if x != nil {
+		return x.PlannedMicros
+	}
+	return 0
+}
+
+func (x *Delivery) GetAheadPpm() int64 {
+	if x != nil {
+		return x.AheadPpm
+	}
+	return 0
+}
+
+func (x *Delivery) GetPacingMultiplierPpm() int64 {
+	if x != nil {
+		return x.PacingMultiplierPpm
+	}
+	return 0
+}
+
+func (x *Delivery) GetParticipationPpm() int64 {
+	if x != nil {
+		return x.ParticipationPpm
+	}
+	return 0
+}
+
+func (x *Delivery) GetQualityPpm() int64 {
+	if x != nil {
+		return x.QualityPpm
+	}
+	return 0
+}
+
+func (x *Delivery) GetQualityLowPpm() int64 {
+	if x != nil {
+		return x.QualityLowPpm
+	}
+	return 0
+}
+
+func (x *Delivery) GetQualityHighPpm() int64 {
+	if x != nil {
+		return x.QualityHighPpm
+	}
+	return 0
+}
+
+func (x *Delivery) GetFilteredSharePpm() int64 {
+	if x != nil {
+		return x.FilteredSharePpm
+	}
+	return 0
+}
+
+func (x *Delivery) GetCostPerClickMicros() int64 {
+	if x != nil {
+		return x.CostPerClickMicros
+	}
+	return 0
+}
+
+func (x *Delivery) GetSummary() string {
+	if x != nil {
+		return x.Summary
+	}
+	return ""
+}
+
 // EventTotals counts records and adds up their money. Events without a record
 // (duplicates, expired and forged ones) are not in it.
 type EventTotals struct {
@@ -1445,13 +1823,16 @@ type EventTotals struct {
 	Filtered int64 `protobuf:"varint,9,opt,name=filtered,proto3" json:"filtered,omitempty"`
 	// Micros that conversions were worth, as clients stated them.
 	ConversionValueMicros int64 `protobuf:"varint,10,opt,name=conversion_value_micros,json=conversionValueMicros,proto3" json:"conversion_value_micros,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// Events shown free because the viewer had seen the campaign as often as a
+	// frequency cap allows.
+	BeyondCap     int64 `protobuf:"varint,11,opt,name=beyond_cap,json=beyondCap,proto3" json:"beyond_cap,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EventTotals) Reset() {
 	*x = EventTotals{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1463,7 +1844,7 @@ func (x *EventTotals) String() string {
 func (*EventTotals) ProtoMessage() {}
 
 func (x *EventTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1476,7 +1857,7 @@ func (x *EventTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventTotals.ProtoReflect.Descriptor instead.
 func (*EventTotals) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{5}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *EventTotals) GetImpressions() int64 {
@@ -1549,6 +1930,13 @@ func (x *EventTotals) GetConversionValueMicros() int64 {
 	return 0
 }
 
+func (x *EventTotals) GetBeyondCap() int64 {
+	if x != nil {
+		return x.BeyondCap
+	}
+	return 0
+}
+
 // LastCharge is the latest record that charged something.
 type LastCharge struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1564,7 +1952,7 @@ type LastCharge struct {
 
 func (x *LastCharge) Reset() {
 	*x = LastCharge{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1576,7 +1964,7 @@ func (x *LastCharge) String() string {
 func (*LastCharge) ProtoMessage() {}
 
 func (x *LastCharge) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1589,7 +1977,7 @@ func (x *LastCharge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LastCharge.ProtoReflect.Descriptor instead.
 func (*LastCharge) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{6}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LastCharge) GetSequence() uint64 {
@@ -1626,7 +2014,7 @@ type HourTotals struct {
 
 func (x *HourTotals) Reset() {
 	*x = HourTotals{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1638,7 +2026,7 @@ func (x *HourTotals) String() string {
 func (*HourTotals) ProtoMessage() {}
 
 func (x *HourTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1651,7 +2039,7 @@ func (x *HourTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HourTotals.ProtoReflect.Descriptor instead.
 func (*HourTotals) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{7}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *HourTotals) GetHourStartTime() *timestamppb.Timestamp {
@@ -1681,7 +2069,7 @@ type DayTotals struct {
 
 func (x *DayTotals) Reset() {
 	*x = DayTotals{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +2081,7 @@ func (x *DayTotals) String() string {
 func (*DayTotals) ProtoMessage() {}
 
 func (x *DayTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +2094,7 @@ func (x *DayTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DayTotals.ProtoReflect.Descriptor instead.
 func (*DayTotals) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{8}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DayTotals) GetLocalDate() string {
@@ -1736,20 +2124,26 @@ type LiveState struct {
 	QualityIsPrior bool `protobuf:"varint,3,opt,name=quality_is_prior,json=qualityIsPrior,proto3" json:"quality_is_prior,omitempty"`
 	// The day's or the total budget is spent: the campaign does not serve.
 	BudgetSpent bool `protobuf:"varint,4,opt,name=budget_spent,json=budgetSpent,proto3" json:"budget_spent,omitempty"`
-	// The frequency cap holds the campaign back: it does not serve.
+	// It or its advertiser has a frequency cap: viewers who have seen it so often do
+	// not see it.
 	FrequencyCapped bool `protobuf:"varint,5,opt,name=frequency_capped,json=frequencyCapped,proto3" json:"frequency_capped,omitempty"`
 	// The advertiser's balance does not pay for an event: the campaign does not serve.
 	NoBalance bool `protobuf:"varint,6,opt,name=no_balance,json=noBalance,proto3" json:"no_balance,omitempty"`
 	// What is left of a budget or of the balance makes the multiplier lower than
 	// pacing does.
 	LoweredByBudget bool `protobuf:"varint,7,opt,name=lowered_by_budget,json=loweredByBudget,proto3" json:"lowered_by_budget,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The share of matching searches that it takes part in, in parts per million.
+	ParticipationPpm int64 `protobuf:"varint,8,opt,name=participation_ppm,json=participationPpm,proto3" json:"participation_ppm,omitempty"`
+	// The greatest chance of a click that a search may try with it, in parts per
+	// million; quality_ppm where nothing is tried.
+	ExploredQualityPpm int64 `protobuf:"varint,9,opt,name=explored_quality_ppm,json=exploredQualityPpm,proto3" json:"explored_quality_ppm,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *LiveState) Reset() {
 	*x = LiveState{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1761,7 +2155,7 @@ func (x *LiveState) String() string {
 func (*LiveState) ProtoMessage() {}
 
 func (x *LiveState) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1774,7 +2168,7 @@ func (x *LiveState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveState.ProtoReflect.Descriptor instead.
 func (*LiveState) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{9}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LiveState) GetPacingMultiplierPpm() int64 {
@@ -1826,6 +2220,20 @@ func (x *LiveState) GetLoweredByBudget() bool {
 	return false
 }
 
+func (x *LiveState) GetParticipationPpm() int64 {
+	if x != nil {
+		return x.ParticipationPpm
+	}
+	return 0
+}
+
+func (x *LiveState) GetExploredQualityPpm() int64 {
+	if x != nil {
+		return x.ExploredQualityPpm
+	}
+	return 0
+}
+
 // Keyword is a word or a phrase, folded for width, case and traditional
 // characters before it is compared.
 type Keyword struct {
@@ -1842,7 +2250,7 @@ type Keyword struct {
 
 func (x *Keyword) Reset() {
 	*x = Keyword{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1854,7 +2262,7 @@ func (x *Keyword) String() string {
 func (*Keyword) ProtoMessage() {}
 
 func (x *Keyword) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1867,7 +2275,7 @@ func (x *Keyword) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keyword.ProtoReflect.Descriptor instead.
 func (*Keyword) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Keyword) GetText() string {
@@ -1906,7 +2314,7 @@ type HostBid struct {
 
 func (x *HostBid) Reset() {
 	*x = HostBid{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1918,7 +2326,7 @@ func (x *HostBid) String() string {
 func (*HostBid) ProtoMessage() {}
 
 func (x *HostBid) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1931,7 +2339,7 @@ func (x *HostBid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostBid.ProtoReflect.Descriptor instead.
 func (*HostBid) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{11}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *HostBid) GetHost() Host {
@@ -1963,7 +2371,7 @@ type WeeklyHours struct {
 
 func (x *WeeklyHours) Reset() {
 	*x = WeeklyHours{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1975,7 +2383,7 @@ func (x *WeeklyHours) String() string {
 func (*WeeklyHours) ProtoMessage() {}
 
 func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1988,7 +2396,7 @@ func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
 func (*WeeklyHours) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{12}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WeeklyHours) GetDay() DayOfWeek {
@@ -2038,7 +2446,7 @@ type Area struct {
 
 func (x *Area) Reset() {
 	*x = Area{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2050,7 +2458,7 @@ func (x *Area) String() string {
 func (*Area) ProtoMessage() {}
 
 func (x *Area) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2063,7 +2471,7 @@ func (x *Area) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Area.ProtoReflect.Descriptor instead.
 func (*Area) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{13}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Area) GetAroundPlacesM() float64 {
@@ -2132,7 +2540,7 @@ type Circle struct {
 
 func (x *Circle) Reset() {
 	*x = Circle{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[14]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2144,7 +2552,7 @@ func (x *Circle) String() string {
 func (*Circle) ProtoMessage() {}
 
 func (x *Circle) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[14]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2157,7 +2565,7 @@ func (x *Circle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Circle.ProtoReflect.Descriptor instead.
 func (*Circle) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{14}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Circle) GetLatitude() float64 {
@@ -2220,7 +2628,7 @@ type Audience struct {
 
 func (x *Audience) Reset() {
 	*x = Audience{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[15]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2232,7 +2640,7 @@ func (x *Audience) String() string {
 func (*Audience) ProtoMessage() {}
 
 func (x *Audience) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[15]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2245,7 +2653,7 @@ func (x *Audience) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Audience.ProtoReflect.Descriptor instead.
 func (*Audience) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{15}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Audience) GetAges() []*AgeRange {
@@ -2338,7 +2746,7 @@ type AgeRange struct {
 
 func (x *AgeRange) Reset() {
 	*x = AgeRange{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[16]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2350,7 +2758,7 @@ func (x *AgeRange) String() string {
 func (*AgeRange) ProtoMessage() {}
 
 func (x *AgeRange) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[16]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2363,7 +2771,7 @@ func (x *AgeRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgeRange.ProtoReflect.Descriptor instead.
 func (*AgeRange) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{16}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AgeRange) GetMinAge() int32 {
@@ -2385,7 +2793,7 @@ type FrequencyCap struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most this many impressions, 1 to 1000.
 	Impressions int32 `protobuf:"varint,1,opt,name=impressions,proto3" json:"impressions,omitempty"`
-	// In any window of this length, one hour to 30 days.
+	// In any window of this length, one hour to 30 days; unset is for ever.
 	Window *durationpb.Duration `protobuf:"bytes,2,opt,name=window,proto3" json:"window,omitempty"`
 	// Serve viewers whose history is not known too.
 	ServeUncapped bool `protobuf:"varint,3,opt,name=serve_uncapped,json=serveUncapped,proto3" json:"serve_uncapped,omitempty"`
@@ -2395,7 +2803,7 @@ type FrequencyCap struct {
 
 func (x *FrequencyCap) Reset() {
 	*x = FrequencyCap{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[17]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2407,7 +2815,7 @@ func (x *FrequencyCap) String() string {
 func (*FrequencyCap) ProtoMessage() {}
 
 func (x *FrequencyCap) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[17]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2420,7 +2828,7 @@ func (x *FrequencyCap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrequencyCap.ProtoReflect.Descriptor instead.
 func (*FrequencyCap) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{17}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FrequencyCap) GetImpressions() int32 {
@@ -2465,7 +2873,7 @@ type Creative struct {
 
 func (x *Creative) Reset() {
 	*x = Creative{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[18]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2477,7 +2885,7 @@ func (x *Creative) String() string {
 func (*Creative) ProtoMessage() {}
 
 func (x *Creative) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[18]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2490,7 +2898,7 @@ func (x *Creative) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Creative.ProtoReflect.Descriptor instead.
 func (*Creative) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{18}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Creative) GetHost() Host {
@@ -2554,7 +2962,7 @@ type Coupon struct {
 
 func (x *Coupon) Reset() {
 	*x = Coupon{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[19]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2566,7 +2974,7 @@ func (x *Coupon) String() string {
 func (*Coupon) ProtoMessage() {}
 
 func (x *Coupon) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[19]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2579,7 +2987,7 @@ func (x *Coupon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coupon.ProtoReflect.Descriptor instead.
 func (*Coupon) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{19}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Coupon) GetText() string {
@@ -2634,7 +3042,7 @@ var File_hexbid_v1_catalog_proto protoreflect.FileDescriptor
 
 const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\n" +
-	"\x17hexbid/v1/catalog.proto\x12\thexbid.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16hexbid/v1/search.proto\"\xa4\x02\n" +
+	"\x17hexbid/v1/catalog.proto\x12\thexbid.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16hexbid/v1/search.proto\"\xe2\x02\n" +
 	"\n" +
 	"Advertiser\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
@@ -2645,7 +3053,8 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\x90\x99\x1e\x01R\n" +
 	"updateTime\x12!\n" +
 	"\fdisplay_name\x18\x06 \x01(\tR\vdisplayName\x12-\n" +
-	"\x05state\x18\a \x01(\x0e2\x17.hexbid.v1.ServingStateR\x05state\"\xac\x04\n" +
+	"\x05state\x18\a \x01(\x0e2\x17.hexbid.v1.ServingStateR\x05state\x12<\n" +
+	"\rfrequency_cap\x18\b \x01(\v2\x17.hexbid.v1.FrequencyCapR\ffrequencyCap\"\xac\x04\n" +
 	"\aProgram\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x03uid\x18\x02 \x01(\x04B\x04\x90\x99\x1e\x01R\x03uid\x12\x12\n" +
@@ -2680,8 +3089,7 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\aaddress\x18\n" +
 	" \x01(\tR\aaddress\x12#\n" +
 	"\ropening_hours\x18\v \x01(\tR\fopeningHours\x12?\n" +
-	"\freview_state\x18\f \x01(\x0e2\x16.hexbid.v1.ReviewStateB\x04\x90\x99\x1e\x01R\vreviewState\"\xb1\n" +
-	"\n" +
+	"\freview_state\x18\f \x01(\x0e2\x16.hexbid.v1.ReviewStateB\x04\x90\x99\x1e\x01R\vreviewState\"\xbb\v\n" +
 	"\bCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x03uid\x18\x02 \x01(\x04B\x04\x90\x99\x1e\x01R\x03uid\x12\x12\n" +
@@ -2700,7 +3108,9 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\thost_bids\x18\x19 \x03(\v2\x12.hexbid.v1.HostBidR\bhostBids\x12.\n" +
 	"\x13daily_budget_micros\x18\v \x01(\x03R\x11dailyBudgetMicros\x12.\n" +
 	"\x13total_budget_micros\x18\f \x01(\x03R\x11totalBudgetMicros\x12)\n" +
-	"\x06pacing\x18\r \x01(\x0e2\x11.hexbid.v1.PacingR\x06pacing\x129\n" +
+	"\x06pacing\x18\r \x01(\x0e2\x11.hexbid.v1.PacingR\x06pacing\x12#\n" +
+	"\x04goal\x18\x1e \x01(\x0e2\x0f.hexbid.v1.GoalR\x04goal\x12,\n" +
+	"\x12target_cost_micros\x18\x1f \x01(\x03R\x10targetCostMicros\x129\n" +
 	"\n" +
 	"start_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x1b\n" +
@@ -2717,7 +3127,8 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\anotices\x18\x1a \x03(\tB\x04\x90\x99\x1e\x01R\anotices\x129\n" +
 	"\n" +
 	"live_state\x18\x1c \x01(\v2\x14.hexbid.v1.LiveStateB\x04\x90\x99\x1e\x01R\tliveState\x124\n" +
-	"\x05spend\x18\x1d \x01(\v2\x18.hexbid.v1.CampaignSpendB\x04\x90\x99\x1e\x01R\x05spend\"\xbc\a\n" +
+	"\x05spend\x18\x1d \x01(\v2\x18.hexbid.v1.CampaignSpendB\x04\x90\x99\x1e\x01R\x05spend\x125\n" +
+	"\bdelivery\x18  \x01(\v2\x13.hexbid.v1.DeliveryB\x04\x90\x99\x1e\x01R\bdelivery\"\xed\a\n" +
 	"\rCampaignSpend\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12%\n" +
@@ -2745,9 +3156,26 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x04days\x18\x15 \x03(\v2\x14.hexbid.v1.DayTotalsR\x04days\x12\x13\n" +
 	"\x05as_of\x18\x16 \x01(\x04R\x04asOf\x12\x1d\n" +
 	"\n" +
-	"other_uids\x18\x17 \x03(\x04R\totherUidsB\x14\n" +
+	"other_uids\x18\x17 \x03(\x04R\totherUids\x12/\n" +
+	"\bdelivery\x18\x18 \x01(\v2\x13.hexbid.v1.DeliveryR\bdeliveryB\x14\n" +
 	"\x12_total_left_microsB\x16\n" +
-	"\x14_balance_left_micros\"\xf1\x02\n" +
+	"\x14_balance_left_micros\"\x89\x04\n" +
+	"\bDelivery\x121\n" +
+	"\x06status\x18\x01 \x01(\x0e2\x19.hexbid.v1.DeliveryStatusR\x06status\x127\n" +
+	"\n" +
+	"limited_by\x18\x02 \x01(\x0e2\x18.hexbid.v1.DeliveryLimitR\tlimitedBy\x12%\n" +
+	"\x0eplanned_micros\x18\x03 \x01(\x03R\rplannedMicros\x12\x1b\n" +
+	"\tahead_ppm\x18\x04 \x01(\x03R\baheadPpm\x122\n" +
+	"\x15pacing_multiplier_ppm\x18\x05 \x01(\x03R\x13pacingMultiplierPpm\x12+\n" +
+	"\x11participation_ppm\x18\x06 \x01(\x03R\x10participationPpm\x12\x1f\n" +
+	"\vquality_ppm\x18\a \x01(\x03R\n" +
+	"qualityPpm\x12&\n" +
+	"\x0fquality_low_ppm\x18\b \x01(\x03R\rqualityLowPpm\x12(\n" +
+	"\x10quality_high_ppm\x18\t \x01(\x03R\x0equalityHighPpm\x12,\n" +
+	"\x12filtered_share_ppm\x18\n" +
+	" \x01(\x03R\x10filteredSharePpm\x121\n" +
+	"\x15cost_per_click_micros\x18\v \x01(\x03R\x12costPerClickMicros\x12\x18\n" +
+	"\asummary\x18\f \x01(\tR\asummary\"\x90\x03\n" +
 	"\vEventTotals\x12 \n" +
 	"\vimpressions\x18\x01 \x01(\x03R\vimpressions\x12\x16\n" +
 	"\x06clicks\x18\x02 \x01(\x03R\x06clicks\x12 \n" +
@@ -2760,7 +3188,9 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x10budget_exhausted\x18\b \x01(\x03R\x0fbudgetExhausted\x12\x1a\n" +
 	"\bfiltered\x18\t \x01(\x03R\bfiltered\x126\n" +
 	"\x17conversion_value_micros\x18\n" +
-	" \x01(\x03R\x15conversionValueMicros\"\x7f\n" +
+	" \x01(\x03R\x15conversionValueMicros\x12\x1d\n" +
+	"\n" +
+	"beyond_cap\x18\v \x01(\x03R\tbeyondCap\"\x7f\n" +
 	"\n" +
 	"LastCharge\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
@@ -2773,7 +3203,7 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\tDayTotals\x12\x1d\n" +
 	"\n" +
 	"local_date\x18\x01 \x01(\tR\tlocalDate\x12.\n" +
-	"\x06totals\x18\x02 \x01(\v2\x16.hexbid.v1.EventTotalsR\x06totals\"\xa3\x02\n" +
+	"\x06totals\x18\x02 \x01(\v2\x16.hexbid.v1.EventTotalsR\x06totals\"\x82\x03\n" +
 	"\tLiveState\x122\n" +
 	"\x15pacing_multiplier_ppm\x18\x01 \x01(\x03R\x13pacingMultiplierPpm\x12\x1f\n" +
 	"\vquality_ppm\x18\x02 \x01(\x03R\n" +
@@ -2783,7 +3213,9 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x10frequency_capped\x18\x05 \x01(\bR\x0ffrequencyCapped\x12\x1d\n" +
 	"\n" +
 	"no_balance\x18\x06 \x01(\bR\tnoBalance\x12*\n" +
-	"\x11lowered_by_budget\x18\a \x01(\bR\x0floweredByBudget\"h\n" +
+	"\x11lowered_by_budget\x18\a \x01(\bR\x0floweredByBudget\x12+\n" +
+	"\x11participation_ppm\x18\b \x01(\x03R\x10participationPpm\x120\n" +
+	"\x14explored_quality_ppm\x18\t \x01(\x03R\x12exploredQualityPpm\"h\n" +
 	"\aKeyword\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12-\n" +
 	"\x05match\x18\x02 \x01(\x0e2\x17.hexbid.v1.KeywordMatchR\x05match\x12\x1a\n" +
@@ -2845,7 +3277,19 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x05terms\x18\x02 \x01(\tR\x05terms\x12D\n" +
 	"\x10valid_until_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x0evalidUntilTime\x12\x1f\n" +
 	"\vtotal_count\x18\x04 \x01(\x03R\n" +
-	"totalCount*y\n" +
+	"totalCount*\x9f\x01\n" +
+	"\x0eDeliveryStatus\x12\x1f\n" +
+	"\x1bDELIVERY_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17DELIVERY_STATUS_ON_PLAN\x10\x01\x12\x19\n" +
+	"\x15DELIVERY_STATUS_AHEAD\x10\x02\x12\x1a\n" +
+	"\x16DELIVERY_STATUS_BEHIND\x10\x03\x12\x18\n" +
+	"\x14DELIVERY_STATUS_DONE\x10\x04*\x97\x01\n" +
+	"\rDeliveryLimit\x12\x1e\n" +
+	"\x1aDELIVERY_LIMIT_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15DELIVERY_LIMIT_DEMAND\x10\x01\x12\x16\n" +
+	"\x12DELIVERY_LIMIT_BID\x10\x02\x12\x16\n" +
+	"\x12DELIVERY_LIMIT_CAP\x10\x03\x12\x1b\n" +
+	"\x17DELIVERY_LIMIT_AUDIENCE\x10\x04*y\n" +
 	"\fKeywordMatch\x12\x1d\n" +
 	"\x19KEYWORD_MATCH_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13KEYWORD_MATCH_BROAD\x10\x01\x12\x18\n" +
@@ -2859,11 +3303,17 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x18REVIEW_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16REVIEW_STATE_IN_REVIEW\x10\x01\x12\x19\n" +
 	"\x15REVIEW_STATE_APPROVED\x10\x02\x12\x17\n" +
-	"\x13REVIEW_STATE_HIDDEN\x10\x03*B\n" +
+	"\x13REVIEW_STATE_HIDDEN\x10\x03*W\n" +
 	"\x06Pacing\x12\x16\n" +
 	"\x12PACING_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vPACING_EVEN\x10\x01\x12\x0f\n" +
-	"\vPACING_ASAP\x10\x02*\xd8\x01\n" +
+	"\vPACING_ASAP\x10\x02\x12\x13\n" +
+	"\x0fPACING_THROTTLE\x10\x03*V\n" +
+	"\x04Goal\x12\x14\n" +
+	"\x10GOAL_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bGOAL_BID\x10\x01\x12\x14\n" +
+	"\x10GOAL_TARGET_COST\x10\x02\x12\x14\n" +
+	"\x10GOAL_MOST_CLICKS\x10\x03*\xd8\x01\n" +
 	"\tDayOfWeek\x12\x1b\n" +
 	"\x17DAY_OF_WEEK_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12DAY_OF_WEEK_MONDAY\x10\x01\x12\x17\n" +
@@ -2906,115 +3356,125 @@ func file_hexbid_v1_catalog_proto_rawDescGZIP() []byte {
 	return file_hexbid_v1_catalog_proto_rawDescData
 }
 
-var file_hexbid_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_hexbid_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_hexbid_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
+var file_hexbid_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_hexbid_v1_catalog_proto_goTypes = []any{
-	(KeywordMatch)(0),                 // 0: hexbid.v1.KeywordMatch
-	(ServingState)(0),                 // 1: hexbid.v1.ServingState
-	(ReviewState)(0),                  // 2: hexbid.v1.ReviewState
-	(Pacing)(0),                       // 3: hexbid.v1.Pacing
-	(DayOfWeek)(0),                    // 4: hexbid.v1.DayOfWeek
-	(AudienceDimension)(0),            // 5: hexbid.v1.AudienceDimension
-	(Residence)(0),                    // 6: hexbid.v1.Residence
-	(*Advertiser)(nil),                // 7: hexbid.v1.Advertiser
-	(*Program)(nil),                   // 8: hexbid.v1.Program
-	(*Place)(nil),                     // 9: hexbid.v1.Place
-	(*Campaign)(nil),                  // 10: hexbid.v1.Campaign
-	(*CampaignSpend)(nil),             // 11: hexbid.v1.CampaignSpend
-	(*EventTotals)(nil),               // 12: hexbid.v1.EventTotals
-	(*LastCharge)(nil),                // 13: hexbid.v1.LastCharge
-	(*HourTotals)(nil),                // 14: hexbid.v1.HourTotals
-	(*DayTotals)(nil),                 // 15: hexbid.v1.DayTotals
-	(*LiveState)(nil),                 // 16: hexbid.v1.LiveState
-	(*Keyword)(nil),                   // 17: hexbid.v1.Keyword
-	(*HostBid)(nil),                   // 18: hexbid.v1.HostBid
-	(*WeeklyHours)(nil),               // 19: hexbid.v1.WeeklyHours
-	(*Area)(nil),                      // 20: hexbid.v1.Area
-	(*Circle)(nil),                    // 21: hexbid.v1.Circle
-	(*Audience)(nil),                  // 22: hexbid.v1.Audience
-	(*AgeRange)(nil),                  // 23: hexbid.v1.AgeRange
-	(*FrequencyCap)(nil),              // 24: hexbid.v1.FrequencyCap
-	(*Creative)(nil),                  // 25: hexbid.v1.Creative
-	(*Coupon)(nil),                    // 26: hexbid.v1.Coupon
-	(*timestamppb.Timestamp)(nil),     // 27: google.protobuf.Timestamp
-	(Category)(0),                     // 28: hexbid.v1.Category
-	(Host)(0),                         // 29: hexbid.v1.Host
-	(OperatingSystem)(0),              // 30: hexbid.v1.OperatingSystem
-	(Datum)(0),                        // 31: hexbid.v1.Datum
-	(PricingModel)(0),                 // 32: hexbid.v1.PricingModel
-	(Gender)(0),                       // 33: hexbid.v1.Gender
-	(Scene)(0),                        // 34: hexbid.v1.Scene
-	(Network)(0),                      // 35: hexbid.v1.Network
-	(CreditBand)(0),                   // 36: hexbid.v1.CreditBand
-	(*durationpb.Duration)(nil),       // 37: google.protobuf.Duration
-	(*descriptorpb.FieldOptions)(nil), // 38: google.protobuf.FieldOptions
+	(DeliveryStatus)(0),               // 0: hexbid.v1.DeliveryStatus
+	(DeliveryLimit)(0),                // 1: hexbid.v1.DeliveryLimit
+	(KeywordMatch)(0),                 // 2: hexbid.v1.KeywordMatch
+	(ServingState)(0),                 // 3: hexbid.v1.ServingState
+	(ReviewState)(0),                  // 4: hexbid.v1.ReviewState
+	(Pacing)(0),                       // 5: hexbid.v1.Pacing
+	(Goal)(0),                         // 6: hexbid.v1.Goal
+	(DayOfWeek)(0),                    // 7: hexbid.v1.DayOfWeek
+	(AudienceDimension)(0),            // 8: hexbid.v1.AudienceDimension
+	(Residence)(0),                    // 9: hexbid.v1.Residence
+	(*Advertiser)(nil),                // 10: hexbid.v1.Advertiser
+	(*Program)(nil),                   // 11: hexbid.v1.Program
+	(*Place)(nil),                     // 12: hexbid.v1.Place
+	(*Campaign)(nil),                  // 13: hexbid.v1.Campaign
+	(*CampaignSpend)(nil),             // 14: hexbid.v1.CampaignSpend
+	(*Delivery)(nil),                  // 15: hexbid.v1.Delivery
+	(*EventTotals)(nil),               // 16: hexbid.v1.EventTotals
+	(*LastCharge)(nil),                // 17: hexbid.v1.LastCharge
+	(*HourTotals)(nil),                // 18: hexbid.v1.HourTotals
+	(*DayTotals)(nil),                 // 19: hexbid.v1.DayTotals
+	(*LiveState)(nil),                 // 20: hexbid.v1.LiveState
+	(*Keyword)(nil),                   // 21: hexbid.v1.Keyword
+	(*HostBid)(nil),                   // 22: hexbid.v1.HostBid
+	(*WeeklyHours)(nil),               // 23: hexbid.v1.WeeklyHours
+	(*Area)(nil),                      // 24: hexbid.v1.Area
+	(*Circle)(nil),                    // 25: hexbid.v1.Circle
+	(*Audience)(nil),                  // 26: hexbid.v1.Audience
+	(*AgeRange)(nil),                  // 27: hexbid.v1.AgeRange
+	(*FrequencyCap)(nil),              // 28: hexbid.v1.FrequencyCap
+	(*Creative)(nil),                  // 29: hexbid.v1.Creative
+	(*Coupon)(nil),                    // 30: hexbid.v1.Coupon
+	(*timestamppb.Timestamp)(nil),     // 31: google.protobuf.Timestamp
+	(Category)(0),                     // 32: hexbid.v1.Category
+	(Host)(0),                         // 33: hexbid.v1.Host
+	(OperatingSystem)(0),              // 34: hexbid.v1.OperatingSystem
+	(Datum)(0),                        // 35: hexbid.v1.Datum
+	(PricingModel)(0),                 // 36: hexbid.v1.PricingModel
+	(Gender)(0),                       // 37: hexbid.v1.Gender
+	(Scene)(0),                        // 38: hexbid.v1.Scene
+	(Network)(0),                      // 39: hexbid.v1.Network
+	(CreditBand)(0),                   // 40: hexbid.v1.CreditBand
+	(*durationpb.Duration)(nil),       // 41: google.protobuf.Duration
+	(*descriptorpb.FieldOptions)(nil), // 42: google.protobuf.FieldOptions
 }
 var file_hexbid_v1_catalog_proto_depIdxs = []int32{
-	27, // 0: hexbid.v1.Advertiser.create_time:type_name -> google.protobuf.Timestamp
-	27, // 1: hexbid.v1.Advertiser.update_time:type_name -> google.protobuf.Timestamp
-	1,  // 2: hexbid.v1.Advertiser.state:type_name -> hexbid.v1.ServingState
-	27, // 3: hexbid.v1.Program.create_time:type_name -> google.protobuf.Timestamp
-	27, // 4: hexbid.v1.Program.update_time:type_name -> google.protobuf.Timestamp
-	28, // 5: hexbid.v1.Program.category:type_name -> hexbid.v1.Category
-	29, // 6: hexbid.v1.Program.hosts:type_name -> hexbid.v1.Host
-	30, // 7: hexbid.v1.Program.operating_systems:type_name -> hexbid.v1.OperatingSystem
-	27, // 8: hexbid.v1.Place.create_time:type_name -> google.protobuf.Timestamp
-	27, // 9: hexbid.v1.Place.update_time:type_name -> google.protobuf.Timestamp
-	31, // 10: hexbid.v1.Place.datum:type_name -> hexbid.v1.Datum
-	2,  // 11: hexbid.v1.Place.review_state:type_name -> hexbid.v1.ReviewState
-	27, // 12: hexbid.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
-	27, // 13: hexbid.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
-	1,  // 14: hexbid.v1.Campaign.state:type_name -> hexbid.v1.ServingState
-	32, // 15: hexbid.v1.Campaign.pricing_model:type_name -> hexbid.v1.PricingModel
-	18, // 16: hexbid.v1.Campaign.host_bids:type_name -> hexbid.v1.HostBid
-	3,  // 17: hexbid.v1.Campaign.pacing:type_name -> hexbid.v1.Pacing
-	27, // 18: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
-	27, // 19: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
-	19, // 20: hexbid.v1.Campaign.weekly_hours:type_name -> hexbid.v1.WeeklyHours
-	20, // 21: hexbid.v1.Campaign.area:type_name -> hexbid.v1.Area
-	20, // 22: hexbid.v1.Campaign.excluded_area:type_name -> hexbid.v1.Area
-	22, // 23: hexbid.v1.Campaign.audience:type_name -> hexbid.v1.Audience
-	17, // 24: hexbid.v1.Campaign.keywords:type_name -> hexbid.v1.Keyword
-	24, // 25: hexbid.v1.Campaign.frequency_cap:type_name -> hexbid.v1.FrequencyCap
-	25, // 26: hexbid.v1.Campaign.creatives:type_name -> hexbid.v1.Creative
-	16, // 27: hexbid.v1.Campaign.live_state:type_name -> hexbid.v1.LiveState
-	11, // 28: hexbid.v1.Campaign.spend:type_name -> hexbid.v1.CampaignSpend
-	32, // 29: hexbid.v1.CampaignSpend.pricing_model:type_name -> hexbid.v1.PricingModel
-	12, // 30: hexbid.v1.CampaignSpend.today:type_name -> hexbid.v1.EventTotals
-	12, // 31: hexbid.v1.CampaignSpend.total:type_name -> hexbid.v1.EventTotals
-	13, // 32: hexbid.v1.CampaignSpend.last_charge:type_name -> hexbid.v1.LastCharge
-	14, // 33: hexbid.v1.CampaignSpend.hours:type_name -> hexbid.v1.HourTotals
-	15, // 34: hexbid.v1.CampaignSpend.days:type_name -> hexbid.v1.DayTotals
-	27, // 35: hexbid.v1.LastCharge.time:type_name -> google.protobuf.Timestamp
-	27, // 36: hexbid.v1.HourTotals.hour_start_time:type_name -> google.protobuf.Timestamp
-	12, // 37: hexbid.v1.HourTotals.totals:type_name -> hexbid.v1.EventTotals
-	12, // 38: hexbid.v1.DayTotals.totals:type_name -> hexbid.v1.EventTotals
-	0,  // 39: hexbid.v1.Keyword.match:type_name -> hexbid.v1.KeywordMatch
-	29, // 40: hexbid.v1.HostBid.host:type_name -> hexbid.v1.Host
-	4,  // 41: hexbid.v1.WeeklyHours.day:type_name -> hexbid.v1.DayOfWeek
-	21, // 42: hexbid.v1.Area.circles:type_name -> hexbid.v1.Circle
-	31, // 43: hexbid.v1.Circle.datum:type_name -> hexbid.v1.Datum
-	23, // 44: hexbid.v1.Audience.ages:type_name -> hexbid.v1.AgeRange
-	33, // 45: hexbid.v1.Audience.genders:type_name -> hexbid.v1.Gender
-	30, // 46: hexbid.v1.Audience.operating_systems:type_name -> hexbid.v1.OperatingSystem
-	29, // 47: hexbid.v1.Audience.hosts:type_name -> hexbid.v1.Host
-	34, // 48: hexbid.v1.Audience.scenes:type_name -> hexbid.v1.Scene
-	35, // 49: hexbid.v1.Audience.networks:type_name -> hexbid.v1.Network
-	28, // 50: hexbid.v1.Audience.interests:type_name -> hexbid.v1.Category
-	28, // 51: hexbid.v1.Audience.excluded_interests:type_name -> hexbid.v1.Category
-	36, // 52: hexbid.v1.Audience.credit_bands:type_name -> hexbid.v1.CreditBand
-	6,  // 53: hexbid.v1.Audience.residences:type_name -> hexbid.v1.Residence
-	5,  // 54: hexbid.v1.Audience.include_unknown:type_name -> hexbid.v1.AudienceDimension
-	37, // 55: hexbid.v1.FrequencyCap.window:type_name -> google.protobuf.Duration
-	29, // 56: hexbid.v1.Creative.host:type_name -> hexbid.v1.Host
-	26, // 57: hexbid.v1.Creative.coupon:type_name -> hexbid.v1.Coupon
-	27, // 58: hexbid.v1.Coupon.valid_until_time:type_name -> google.protobuf.Timestamp
-	38, // 59: hexbid.v1.output_only:extendee -> google.protobuf.FieldOptions
-	60, // [60:60] is the sub-list for method output_type
-	60, // [60:60] is the sub-list for method input_type
-	60, // [60:60] is the sub-list for extension type_name
-	59, // [59:60] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	31, // 0: hexbid.v1.Advertiser.create_time:type_name -> google.protobuf.Timestamp
+	31, // 1: hexbid.v1.Advertiser.update_time:type_name -> google.protobuf.Timestamp
+	3,  // 2: hexbid.v1.Advertiser.state:type_name -> hexbid.v1.ServingState
+	28, // 3: hexbid.v1.Advertiser.frequency_cap:type_name -> hexbid.v1.FrequencyCap
+	31, // 4: hexbid.v1.Program.create_time:type_name -> google.protobuf.Timestamp
+	31, // 5: hexbid.v1.Program.update_time:type_name -> google.protobuf.Timestamp
+	32, // 6: hexbid.v1.Program.category:type_name -> hexbid.v1.Category
+	33, // 7: hexbid.v1.Program.hosts:type_name -> hexbid.v1.Host
+	34, // 8: hexbid.v1.Program.operating_systems:type_name -> hexbid.v1.OperatingSystem
+	31, // 9: hexbid.v1.Place.create_time:type_name -> google.protobuf.Timestamp
+	31, // 10: hexbid.v1.Place.update_time:type_name -> google.protobuf.Timestamp
+	35, // 11: hexbid.v1.Place.datum:type_name -> hexbid.v1.Datum
+	4,  // 12: hexbid.v1.Place.review_state:type_name -> hexbid.v1.ReviewState
+	31, // 13: hexbid.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
+	31, // 14: hexbid.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
+	3,  // 15: hexbid.v1.Campaign.state:type_name -> hexbid.v1.ServingState
+	36, // 16: hexbid.v1.Campaign.pricing_model:type_name -> hexbid.v1.PricingModel
+	22, // 17: hexbid.v1.Campaign.host_bids:type_name -> hexbid.v1.HostBid
+	5,  // 18: hexbid.v1.Campaign.pacing:type_name -> hexbid.v1.Pacing
+	6,  // 19: hexbid.v1.Campaign.goal:type_name -> hexbid.v1.Goal
+	31, // 20: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
+	31, // 21: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
+	23, // 22: hexbid.v1.Campaign.weekly_hours:type_name -> hexbid.v1.WeeklyHours
+	24, // 23: hexbid.v1.Campaign.area:type_name -> hexbid.v1.Area
+	24, // 24: hexbid.v1.Campaign.excluded_area:type_name -> hexbid.v1.Area
+	26, // 25: hexbid.v1.Campaign.audience:type_name -> hexbid.v1.Audience
+	21, // 26: hexbid.v1.Campaign.keywords:type_name -> hexbid.v1.Keyword
+	28, // 27: hexbid.v1.Campaign.frequency_cap:type_name -> hexbid.v1.FrequencyCap
+	29, // 28: hexbid.v1.Campaign.creatives:type_name -> hexbid.v1.Creative
+	20, // 29: hexbid.v1.Campaign.live_state:type_name -> hexbid.v1.LiveState
+	14, // 30: hexbid.v1.Campaign.spend:type_name -> hexbid.v1.CampaignSpend
+	15, // 31: hexbid.v1.Campaign.delivery:type_name -> hexbid.v1.Delivery
+	36, // 32: hexbid.v1.CampaignSpend.pricing_model:type_name -> hexbid.v1.PricingModel
+	16, // 33: hexbid.v1.CampaignSpend.today:type_name -> hexbid.v1.EventTotals
+	16, // 34: hexbid.v1.CampaignSpend.total:type_name -> hexbid.v1.EventTotals
+	17, // 35: hexbid.v1.CampaignSpend.last_charge:type_name -> hexbid.v1.LastCharge
+	18, // 36: hexbid.v1.CampaignSpend.hours:type_name -> hexbid.v1.HourTotals
+	19, // 37: hexbid.v1.CampaignSpend.days:type_name -> hexbid.v1.DayTotals
+	15, // 38: hexbid.v1.CampaignSpend.delivery:type_name -> hexbid.v1.Delivery
+	0,  // 39: hexbid.v1.Delivery.status:type_name -> hexbid.v1.DeliveryStatus
+	1,  // 40: hexbid.v1.Delivery.limited_by:type_name -> hexbid.v1.DeliveryLimit
+	31, // 41: hexbid.v1.LastCharge.time:type_name -> google.protobuf.Timestamp
+	31, // 42: hexbid.v1.HourTotals.hour_start_time:type_name -> google.protobuf.Timestamp
+	16, // 43: hexbid.v1.HourTotals.totals:type_name -> hexbid.v1.EventTotals
+	16, // 44: hexbid.v1.DayTotals.totals:type_name -> hexbid.v1.EventTotals
+	2,  // 45: hexbid.v1.Keyword.match:type_name -> hexbid.v1.KeywordMatch
+	33, // 46: hexbid.v1.HostBid.host:type_name -> hexbid.v1.Host
+	7,  // 47: hexbid.v1.WeeklyHours.day:type_name -> hexbid.v1.DayOfWeek
+	25, // 48: hexbid.v1.Area.circles:type_name -> hexbid.v1.Circle
+	35, // 49: hexbid.v1.Circle.datum:type_name -> hexbid.v1.Datum
+	27, // 50: hexbid.v1.Audience.ages:type_name -> hexbid.v1.AgeRange
+	37, // 51: hexbid.v1.Audience.genders:type_name -> hexbid.v1.Gender
+	34, // 52: hexbid.v1.Audience.operating_systems:type_name -> hexbid.v1.OperatingSystem
+	33, // 53: hexbid.v1.Audience.hosts:type_name -> hexbid.v1.Host
+	38, // 54: hexbid.v1.Audience.scenes:type_name -> hexbid.v1.Scene
+	39, // 55: hexbid.v1.Audience.networks:type_name -> hexbid.v1.Network
+	32, // 56: hexbid.v1.Audience.interests:type_name -> hexbid.v1.Category
+	32, // 57: hexbid.v1.Audience.excluded_interests:type_name -> hexbid.v1.Category
+	40, // 58: hexbid.v1.Audience.credit_bands:type_name -> hexbid.v1.CreditBand
+	9,  // 59: hexbid.v1.Audience.residences:type_name -> hexbid.v1.Residence
+	8,  // 60: hexbid.v1.Audience.include_unknown:type_name -> hexbid.v1.AudienceDimension
+	41, // 61: hexbid.v1.FrequencyCap.window:type_name -> google.protobuf.Duration
+	33, // 62: hexbid.v1.Creative.host:type_name -> hexbid.v1.Host
+	30, // 63: hexbid.v1.Creative.coupon:type_name -> hexbid.v1.Coupon
+	31, // 64: hexbid.v1.Coupon.valid_until_time:type_name -> google.protobuf.Timestamp
+	42, // 65: hexbid.v1.output_only:extendee -> google.protobuf.FieldOptions
+	66, // [66:66] is the sub-list for method output_type
+	66, // [66:66] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	65, // [65:66] is the sub-list for extension extendee
+	0,  // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_catalog_proto_init() }
@@ -3029,8 +3489,8 @@ func file_hexbid_v1_catalog_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hexbid_v1_catalog_proto_rawDesc), len(file_hexbid_v1_catalog_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   20,
+			NumEnums:      10,
+			NumMessages:   21,
 			NumExtensions: 1,
 			NumServices:   0,
 		},

@@ -1536,8 +1536,10 @@ type LedgerTotals struct {
 	Filtered uint64 `protobuf:"varint,9,opt,name=filtered,proto3" json:"filtered,omitempty"`
 	// Value of the conversions, micros.
 	ConversionValue uint64 `protobuf:"varint,10,opt,name=conversion_value,json=conversionValue,proto3" json:"conversion_value,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Events of viewers who had seen the campaign as often as a cap allows.
+	BeyondCap     uint64 `protobuf:"varint,11,opt,name=beyond_cap,json=beyondCap,proto3" json:"beyond_cap,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LedgerTotals) Reset() {
@@ -1636,6 +1638,13 @@ func (x *LedgerTotals) GetFiltered() uint64 {
 func (x *LedgerTotals) GetConversionValue() uint64 {
 	if x != nil {
 		return x.ConversionValue
+	}
+	return 0
+}
+
+func (x *LedgerTotals) GetBeyondCap() uint64 {
+	if x != nil {
+		return x.BeyondCap
 	}
 	return 0
 }
@@ -2616,7 +2625,7 @@ const file_hexbid_disk_v1_ledger_proto_rawDesc = "" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\fR\x02id\x12\x1a\n" +
 	"\babandons\x18\x03 \x01(\bR\babandons\x12#\n" +
-	"\rissued_before\x18\x04 \x01(\x04R\fissuedBefore\"\xb1\x02\n" +
+	"\rissued_before\x18\x04 \x01(\x04R\fissuedBefore\"\xd0\x02\n" +
 	"\fLedgerTotals\x12 \n" +
 	"\vimpressions\x18\x01 \x01(\x04R\vimpressions\x12\x16\n" +
 	"\x06clicks\x18\x02 \x01(\x04R\x06clicks\x12 \n" +
@@ -2628,7 +2637,9 @@ const file_hexbid_disk_v1_ledger_proto_rawDesc = "" +
 	"\texhausted\x18\b \x01(\x04R\texhausted\x12\x1a\n" +
 	"\bfiltered\x18\t \x01(\x04R\bfiltered\x12)\n" +
 	"\x10conversion_value\x18\n" +
-	" \x01(\x04R\x0fconversionValue\"\xae\x01\n" +
+	" \x01(\x04R\x0fconversionValue\x12\x1d\n" +
+	"\n" +
+	"beyond_cap\x18\v \x01(\x04R\tbeyondCap\"\xae\x01\n" +
 	"\rAdvertiserDay\x12\x18\n" +
 	"\acharged\x18\x01 \x01(\x04R\acharged\x12\x1a\n" +
 	"\bcredited\x18\x02 \x01(\x04R\bcredited\x12\x1b\n" +
