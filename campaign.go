@@ -20,7 +20,7 @@ type Campaign struct {
 	TotalBudget Money // 0 means no limit
 	Pacing      Pacing
 	Goal        Goal
-	TargetCost  Money // of a click on average, with GoalTargetCost alone
+	TargetCost  Money     // of a click on average, with GoalTargetCost alone
 	Start, End  time.Time // zero means unbounded; End is excluded
 	TimeZone    string    // IANA; empty means DefaultTimeZone
 	Hours       []WeeklyHours
