@@ -112,3 +112,52 @@ func TestTellingTheTruthIsBest(t *testing.T) {
 		}
 	})
 }
+
+// TestASwappedPairPaysAsTheLowerSlotOverTheListBelow compares with auctions that never had the other entry of the pair:
+// then each of the two stands directly above the list below.
+func TestASwappedPairPaysAsTheLowerSlotOverTheListBelow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		candidates := numbered(drawCandidates(t))
+		p := Pricing{Mechanism: rapid.SampledFrom([]Mechanism{GSP, VCG, FirstPrice}).Draw(t, "mechanism"),
+			Slots: rapid.IntRange(0, hexbid.MaxSlots).Draw(t, "slots"), Factors: drawFactors(t),
+			Increment: hexbid.Money(rapid.IntRange(0, 20_000).Draw(t, "increment"))}
+		entries := boardOf(candidates, p.Slots, NewTieBreak("r"))
+		straight := Price(entries, p, nil)
+		p.Swap = rapid.IntRange(1, hexbid.MaxSlots).Draw(t, "swap")
+		swapped := Price(entries, p, nil)
+		if p.Swap+1 > len(straight) {
+			if !slices.EqualFunc(straight, swapped, sameAward) {
+				t.Fatalf("there is no pair to swap at %d: got %+v, want %+v", p.Swap, swapped, straight)
+			}
+			return
+		}
+		for i := range straight {
+			if i != p.Swap-1 && i != p.Swap && !sameAward(straight[i], swapped[i]) {
+				t.Fatalf("slot %d is outside the pair: got %+v, want %+v", i+1, swapped[i], straight[i])
+			}
+		}
+		upper, lower := entries[p.Swap-1], entries[p.Swap]
+		wantAlone(t, entries, p, upper, swapped[p.Swap])
+		wantAlone(t, entries, p, lower, swapped[p.Swap-1])
+		if swapped[p.Swap-1].Price != straight[p.Swap].Price || swapped[p.Swap].Price > straight[p.Swap-1].Price {
+			t.Fatalf("a trial makes one pay more: %+v, without it %+v", swapped, straight)
+		}
+	})
+}
+
+// wantAlone checks the award of one of a pair: its price is that of the pair's lower slot, without the other.
+func wantAlone(t *rapid.T, entries []Entry, p Pricing, one Entry, got Award) {
+	alone := slices.Concat(entries[:p.Swap], []Entry{one}, entries[p.Swap+1:])
+	want := Price(alone, Pricing{Mechanism: p.Mechanism, Slots: p.Slots, Factors: p.Factors, Increment: p.Increment},
+		nil)[p.Swap]
+	if got.Entry != one || got.PaysAs != want.Slot || got.Price != want.Price || got.SetBy != want.SetBy ||
+		got.Next != want.Next || got.Sum != want.Sum {
+		t.Fatalf("got %+v\nwant the price of %+v", got, want)
+	}
+	basis := got.Basis(&p)
+	if price, setBy := basis.Price(); price != got.Price || setBy != got.SetBy {
+		t.Fatalf("the basis %+v gives %d by %s, not %d by %s", basis, price, setBy, got.Price, got.SetBy)
+	}
+}
+
+func sameAward(a, b Award) bool { return a == b }

@@ -25,12 +25,13 @@ func (s SetBy) String() string {
 
 // Award is a slot that an entry has won.
 type Award struct {
-	Entry Entry
-	Slot  int          // 1 is the first
-	Price hexbid.Money // a click, or a thousand impressions
-	SetBy SetBy
-	Next  int64 // the score of the entry directly below, 0 when nobody is below
-	Sum   Sum   // of VCG's formula
+	Entry  Entry
+	Slot   int          // 1 is the first
+	PaysAs int          // the slot by which the price is reckoned: Slot, but for the upper one of a swapped pair
+	Price  hexbid.Money // a click, or a thousand impressions
+	SetBy  SetBy
+	Next   int64 // the score of the entry directly below, 0 when nobody is below
+	Sum    Sum   // of VCG's formula
 }
 
 // Mechanism decides what a winner pays.
@@ -81,21 +82,41 @@ type Pricing struct {
 	// Factors are the chances that the slots are seen, relative to the first slot, in any common unit. There are at
 	// least as many as slots. Each is from 1 to 10⁶ and none is above the one before it. Only VCG reads them.
 	Factors []int64
+	// Swap is 0, or a slot k: slots k and k+1 change their winners, if both have one. Both winners pay as slot k+1
+	// does, by the list below the pair, so neither pays more for being part of a trial. From pairs that are swapped at
+	// random follows what a slot is worth, whoever stands in it (Joachims, Swaminathan and Schnabel 2017).
+	Swap int
 }
 
 // Price awards the slots to the entries, which stand best first. It rounds a CPM price up to a multiple of 1,000, so
 // that one impression costs whole micros. It appends the awards to the given slice.
 func Price(entries []Entry, p Pricing, awards []Award) []Award {
-	for i := range entries[:min(p.Slots, len(entries))] {
-		awards = append(awards, Award{Entry: entries[i], Slot: i + 1, Next: scoreAt(entries, i+1)})
+	won := min(p.Slots, len(entries))
+	for slot := 1; slot <= won; slot++ {
+		rank, paysAs := slot-1, slot
+		if p.Swap > 0 && p.Swap < won {
+			rank, paysAs = p.swapped(slot)
+		}
+		awards = append(awards, Award{Entry: entries[rank], Slot: slot, PaysAs: paysAs, Next: scoreAt(entries, paysAs)})
 		award := &awards[len(awards)-1]
 		if p.Mechanism == VCG {
-			award.Sum = displaced(entries, i, &p)
+			award.Sum = displaced(entries, award, &p)
 		}
 		basis := award.Basis(&p)
 		award.Price, award.SetBy = basis.priceOf(award.Entry.PacedBid)
 	}
 	return awards
+}
+
+// swapped returns the rank of the entry that wins a slot while a pair is swapped, and the slot that it pays as.
+func (p *Pricing) swapped(slot int) (rank, paysAs int) {
+	switch slot {
+	case p.Swap:
+		return slot, slot + 1
+	case p.Swap + 1:
+		return slot - 2, slot
+	}
+	return slot - 1, slot
 }
 
 // Basis returns what the price of an award follows from, under the pricing of its auction. The basis shares the factors
@@ -104,14 +125,14 @@ func (a *Award) Basis(p *Pricing) Basis {
 	e := &a.Entry
 	b := Basis{Mechanism: p.Mechanism, Pricing: e.Pricing, Bid: e.Bid, MultiplierPPM: e.MultiplierPPM,
 		QualityPPM: e.QualityPPM, Reserve: e.Reserve}
-	last := a.Slot
+	last := a.PaysAs
 	switch p.Mechanism {
 	case GSP:
 		b.Increment, b.Next = p.Increment, a.Next
 	case VCG:
 		b.Sum, last = a.Sum, p.Slots
 	}
-	b.Factors = p.Factors[a.Slot-1 : last]
+	b.Factors = p.Factors[a.PaysAs-1 : last]
 	return b
 }
 
@@ -123,14 +144,14 @@ func scoreAt(entries []Entry, rank int) int64 {
 	return 0
 }
 
-// displaced returns the sum of VCG's formula for the entry at a rank.
-func displaced(entries []Entry, rank int, p *Pricing) (sum Sum) {
-	for j := rank; j < p.Slots; j++ {
+// displaced returns the sum of VCG's formula for an award.
+func displaced(entries []Entry, a *Award, p *Pricing) (sum Sum) {
+	for j := a.PaysAs - 1; j < p.Slots; j++ {
 		var below int64 // w of the slot below
 		if j+1 < p.Slots {
 			below = p.Factors[j+1]
 		}
-		sum = sum.plus(p.Factors[j]-below, max(scoreAt(entries, j+1), entries[rank].Reserve))
+		sum = sum.plus(p.Factors[j]-below, max(scoreAt(entries, j+1), a.Entry.Reserve))
 	}
 	return sum
 }
