@@ -123,6 +123,7 @@ var doors = map[string]func(context.Context, *Exchange) error{
 // without are the exported methods that are no doors, and why.
 var without = map[string]string{
 	"Close":         "ends the process's own exchange",
+	"Step":          "does in virtual time what the process's own goroutines do",
 	"Size":          "counts for the operator's metrics",
 	"Alerts":        "counts for the operator's metrics",
 	"AwardsOut":     "counts for the operator's metrics",

@@ -31,6 +31,7 @@ type alerts struct {
 	ledger *ledger.Ledger
 	log    *slog.Logger
 	before uint64 // the ledger's last record when the alerts began
+	watch  *ledger.Watch
 
 	mu      sync.Mutex // guards the fields below
 	inForce *btree.BTreeG[alert]
@@ -82,7 +83,7 @@ func newAlerts(l *ledger.Ledger, log *slog.Logger) (*alerts, error) {
 		return nil, err
 	}
 	defer view.Close()
-	return &alerts{ledger: l, log: log, before: view.Last(), changed: make(chan struct{}),
+	return &alerts{ledger: l, log: log, before: view.Last(), watch: l.Watch(), changed: make(chan struct{}),
 		inForce: btree.NewBTreeG(func(x, y alert) bool { return x.compare(y) < 0 }),
 		spent:   map[hexbid.UID]struct{}{}, flipped: map[hexbid.UID]struct{}{}, levels: map[hexbid.UID]level{}}, nil
 }
@@ -99,20 +100,24 @@ func (e *Exchange) Alerts() AlertCounts {
 
 // follow evaluates accounts as they change, until the context ends or the ledger is closed.
 func (a *alerts) follow(ctx context.Context) {
-	watch := a.ledger.Watch()
-	defer watch.Close()
+	defer a.watch.Close()
 	for {
-		changes, err := watch.Next(ctx)
+		changes, err := a.watch.Next(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
 				a.log.Error("no more alerts are raised", "error", err)
 			}
 			return
 		}
-		a.evaluate(changes.Campaigns)
-		for i := range changes.Advertisers {
-			a.advertiser(&changes.Advertisers[i])
-		}
+		a.take(&changes)
+	}
+}
+
+// take evaluates accounts that have changed.
+func (a *alerts) take(c *ledger.Changes) {
+	a.evaluate(c.Campaigns)
+	for i := range c.Advertisers {
+		a.advertiser(&c.Advertisers[i])
 	}
 }
 

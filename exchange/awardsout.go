@@ -23,7 +23,8 @@ type awardsOut struct {
 	factors []int64 // position factors of the market
 	ledger  *ledger.Ledger
 	log     *slog.Logger
-	turned  chan struct{} // has an element when some campaign's awards out have changed
+	turned  chan struct{}                        // has an element when some campaign's awards out have changed
+	left    func(a *outstanding.Award, at int64) // is told of every award; set before the first search
 
 	mu      sync.Mutex // guards the fields below; no search takes it
 	book    *outstanding.Book
@@ -39,7 +40,8 @@ const (
 // newAwardsOut goes on with what the ledger has kept of awards that are still out.
 func newAwardsOut(config *Config) (*awardsOut, error) {
 	o := &awardsOut{lanes: outstanding.NewLanes(runtime.GOMAXPROCS(0)), factors: config.Market.PositionFactors,
-		ledger: config.Ledger, log: config.Log, turned: make(chan struct{}, 1), changed: map[hexbid.UID]struct{}{}}
+		ledger: config.Ledger, log: config.Log, turned: make(chan struct{}, 1), changed: map[hexbid.UID]struct{}{},
+		left: func(*outstanding.Award, int64) {}}
 	view, err := o.ledger.View()
 	if err != nil {
 		return nil, err
@@ -93,6 +95,7 @@ func (o *awardsOut) drainLocked() {
 	o.lanes.Drain(func(a *outstanding.Award) {
 		o.book.Add(a)
 		o.changed[a.Campaign] = struct{}{}
+		o.left(a, o.drained)
 	}, o.book.AddSpilled)
 	o.turn()
 }

@@ -123,6 +123,27 @@ func (b *budgets) run(ctx context.Context) {
 	}
 }
 
+// step does everything that is due at present.
+func (b *budgets) step(ctx context.Context) error {
+	c, err := b.watch.Waiting(ctx)
+	if err != nil {
+		return err
+	}
+	b.take(&c)
+	b.lookAtAwards(ctx)
+	b.sweep(b.ledger.Now())
+	if err = b.handIn(ctx); err != nil {
+		return err
+	}
+	for len(b.returning) > 0 {
+		b.letReturn()
+		if err = b.handIn(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // follow passes the changes of accounts on. Those that come while one is handed in are one change.
 func (b *budgets) follow(ctx context.Context, to chan<- ledger.Changes) {
 	for {
@@ -263,6 +284,11 @@ func (b *budgets) sweep(now time.Time) {
 	if turned := b.calendar.turn(now); turned != nil {
 		b.beginDay(turned)
 	}
+	b.letReturn()
+}
+
+// letReturn makes some of the campaigns due that return.
+func (b *budgets) letReturn() {
 	n := min(b.slice, len(b.returning))
 	for _, uid := range b.returning[:n] {
 		b.due.campaigns[uid] = struct{}{}

@@ -370,7 +370,7 @@ func TestWhatIsBackAfterMidnightComesInSlices(t *testing.T) {
 
 // TestNothingIsAwardedOnceTheLedgerHasFailedForTooLong: until then awards can still be billed after a restart.
 func TestNothingIsAwardedOnceTheLedgerHasFailedForTooLong(t *testing.T) {
-	m := openTill(t, firstPrice)
+	m := openTill(t, func(c *Config) { firstPrice(c); manual(c) }) // nobody else looks at the ledger
 	fill(t, m.Exchange, campaign("c"), place("l", hub))
 	sponsored := func() int {
 		response, err := m.Search(ctx, at(hub), time.Now())

@@ -27,7 +27,7 @@ func (e *Exchange) RecordEvents(ctx context.Context, r *hexbid.EventReport) ([]h
 		return nil, err
 	}
 	opened := openEvents(e.keys.Ring(), r)
-	if err := opened.record(ctx, l, e.awardsOut); err != nil {
+	if err := opened.record(ctx, l, e); err != nil {
 		return nil, err
 	}
 	e.overDelivered.Add(int64(opened.free))
@@ -80,8 +80,8 @@ func (o *openedEvents) answer(i int, outcome hexbid.EventOutcome) {
 	o.answered[outcome]++
 }
 
-// record has the ledger answer the events that are left, and takes the awards of new ones out.
-func (o *openedEvents) record(ctx context.Context, l *ledger.Ledger, out *awardsOut) error {
+// record has the ledger answer the events that are left. It takes the awards of new ones out, and tells delivery.
+func (o *openedEvents) record(ctx context.Context, l *ledger.Ledger, e *Exchange) error {
 	if err := l.Failure(); err != nil { // also when all are answered: a failed ledger would lose the counts
 		return err
 	}
@@ -90,10 +90,12 @@ func (o *openedEvents) record(ctx context.Context, l *ledger.Ledger, out *awards
 		if err != nil {
 			return err
 		}
+		now := l.Now()
 		for j := range answers {
-			o.result(j, &answers[j])
-			if !answers[j].Again {
-				o.first(&o.events[j], answers[j].Outcome, out)
+			a := &answers[j]
+			o.result(j, a)
+			if !a.Again {
+				o.first(&happening{&o.events[j], a.Outcome, a.Charged, a.Implied, now}, e)
 			}
 		}
 	}
@@ -111,10 +113,11 @@ func (o *openedEvents) result(j int, a *ledger.Answer) {
 }
 
 // first takes a first answer in.
-func (o *openedEvents) first(event *ledger.Event, outcome hexbid.EventOutcome, out *awardsOut) {
-	out.happened(event.Award, event.Kind, outcome)
-	if outcome == hexbid.EventBudgetExhausted {
-		o.free += outstanding.PriceOfEvent(event.Award.Basis.Pricing, event.Award.Price)
+func (o *openedEvents) first(h *happening, e *Exchange) {
+	e.awardsOut.happened(h.Award, h.Kind, h.outcome)
+	e.delivery.happened(h)
+	if h.outcome == hexbid.EventBudgetExhausted {
+		o.free += outstanding.PriceOfEvent(h.Award.Basis.Pricing, h.Award.Price)
 	}
 }
 

@@ -60,6 +60,9 @@ type Config struct {
 	StatementZone *time.Location
 	// Backup copies catalogue, ledger and keys into a folder. Nil for a market in memory.
 	Backup func(ctx context.Context, directory string) (hexbid.Backup, error)
+	// Manual is a market in virtual time: nothing happens between two calls of Exchange.Step but searches, writes and
+	// events. Tests and simulations move Clock and the ledger's clocks, and step.
+	Manual bool
 	// Clock returns the time at which schedules are evaluated; time.Now when nil.
 	Clock func() time.Time
 	// Stopwatch returns the time that NearbyBudget is measured with; time.Now when nil.
@@ -134,6 +137,8 @@ type Exchange struct {
 	alerts    *alerts
 	awardsOut *awardsOut
 	budgets   *budgets
+	delivery  *delivery
+	steps     steps
 
 	outage outage
 
@@ -185,14 +190,20 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 		return nil, err
 	}
 	e.running.Go(func() { e.indexer.Run(follow, s) })
-	if config.Ledger != nil {
-		e.running.Go(func() { e.alerts.follow(follow) })
-		e.running.Go(func() { e.alerts.sweep(follow) })
-		e.running.Go(func() { e.awardsOut.follow(follow) })
-		e.running.Go(func() { e.budgets.run(follow) })
-		e.running.Go(func() { e.ledgerTime.follow(follow, &e.config) })
+	if config.Ledger != nil && !config.Manual {
+		e.followLedger(follow)
 	}
 	return e, nil
+}
+
+// followLedger starts the goroutines that follow the ledger until the context ends.
+func (e *Exchange) followLedger(ctx context.Context) {
+	e.running.Go(func() { e.alerts.follow(ctx) })
+	e.running.Go(func() { e.alerts.sweep(ctx) })
+	e.running.Go(func() { e.awardsOut.follow(ctx) })
+	e.running.Go(func() { e.budgets.run(ctx) })
+	e.running.Go(func() { e.delivery.follow(ctx) })
+	e.running.Go(func() { e.ledgerTime.follow(ctx, &e.config) })
 }
 
 // openMoney opens what follows the ledger, and hands in what is left of budgets and balances.
@@ -206,7 +217,15 @@ func (e *Exchange) openMoney(ctx context.Context) (err error) {
 	}
 	e.budgets = newBudgets(e)
 	e.terms.bids = e.budgets.raised
-	return e.budgets.open(ctx)
+	if err := e.budgets.open(ctx); err != nil {
+		return err
+	}
+	d := newDelivery(e)
+	if err := d.open(); err != nil {
+		return err
+	}
+	e.delivery, e.awardsOut.left = d, d.awarded
+	return nil
 }
 
 // load brings the ledger up to the catalogue, and indexes live states and the catalogue. What it starts ends with the
@@ -236,6 +255,9 @@ func (e *Exchange) load(ctx, follow context.Context) error {
 func (e *Exchange) Close() {
 	e.stop()
 	e.running.Wait()
+	if e.config.Manual {
+		e.endSteps()
+	}
 	e.display.close()
 }
 

@@ -119,7 +119,7 @@ func readFirst(v journal.View, key []byte) (first firstAnswer, err error) {
 		return first, hexbid.Errorf(hexbid.DataLoss, "ledger", "record %d is not the event that it is listed as", sequence)
 	}
 	return firstAnswer{event.EventID, Answer{Outcome: event.Outcome, Charged: event.Charged, Sequence: sequence,
-		Hash: hash}}, nil
+		Hash: hash, Implied: event.Implies}}, nil
 }
 
 // readRecord reads a record and its hash; nil for none.

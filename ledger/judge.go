@@ -37,7 +37,7 @@ func (o *owner) judge(r *reported, a *Answer) (err error) {
 	if err != nil {
 		return err
 	}
-	a.Charged, a.Sequence, a.Hash = r.event.Charged, at.Sequence, at.Tail
+	a.Charged, a.Sequence, a.Hash, a.Implied = r.event.Charged, at.Sequence, at.Tail, r.event.Implies
 	o.note(r, at)
 	return nil
 }

@@ -39,6 +39,7 @@ type Answer struct {
 	Sequence uint64
 	Hash     [32]byte
 	Again    bool // it is the first answer to this event, given once more
+	Implied  bool // a click that stands for its impression too
 }
 
 // Moved is the answer to a movement or a credit.

@@ -45,7 +45,10 @@ type Changes struct {
 	AsOf        uint64 // the last record that the accounts include
 }
 
-// Watch tells of accounts that have changed. One goroutine at a time calls Next.
+// none reports whether no account has changed.
+func (c *Changes) none() bool { return len(c.Campaigns) == 0 && len(c.Advertisers) == 0 }
+
+// Watch tells of accounts that have changed. One goroutine at a time calls Next and Waiting.
 type Watch struct {
 	ledger *Ledger
 	change chan struct{} // has room for one: something waits
@@ -90,7 +93,7 @@ func (w *Watch) Next(ctx context.Context) (Changes, error) {
 		return w.list(ctx)
 	}
 	for {
-		if c := w.take(); len(c.Campaigns) > 0 || len(c.Advertisers) > 0 {
+		if c := w.take(); !c.none() {
 			return c, nil
 		}
 		select {
@@ -101,6 +104,14 @@ func (w *Watch) Next(ctx context.Context) (Changes, error) {
 			return Changes{}, errClosed
 		}
 	}
+}
+
+// Waiting is Next for a caller who does not wait: without a change it returns none.
+func (w *Watch) Waiting(ctx context.Context) (Changes, error) {
+	if w.listing {
+		return w.list(ctx)
+	}
+	return w.take(), nil
 }
 
 // list returns the next part of all accounts. Changes that wait and are older than the part are dropped.
@@ -203,7 +214,7 @@ func (s *watchers) remove(w *Watch) bool {
 }
 
 func (s *watchers) tell(c *Changes) {
-	if len(c.Campaigns) == 0 && len(c.Advertisers) == 0 {
+	if c.none() {
 		return
 	}
 	s.mu.Lock()

@@ -1,0 +1,183 @@
+package exchange
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/ledger"
+	"github.com/hexbid/hexbid/ledger/journal"
+	"github.com/hexbid/hexbid/ledger/outstanding"
+)
+
+// delivery learns from awards and events what campaigns are worth, and hands it in. Searches never ask it.
+//
+// It has parts, each of which learns one thing. It tells every part of awards and of events, lets each do what is due,
+// and keeps what they have learned in the ledger's journal. What is kept is no money: a crash loses the last seconds of
+// it.
+type delivery struct {
+	ledger  *ledger.Ledger
+	indexer *bidder.Indexer
+	log     *slog.Logger
+	parts   []part
+
+	// Of the goroutine that steps:
+	stepped time.Time // the last step
+	kept    time.Time // when rows were last kept
+	failed  bool      // the last rows could not be kept
+}
+
+// part learns one thing. Any goroutine may call awarded and happened, also while another is in the other methods. One
+// goroutine calls the other methods: first restore, for each row, then opened, then step and rows.
+type part interface {
+	// letter is the first byte of the keys of its rows.
+	letter() byte
+	// restore takes in a row that was kept before. Its error says that the row cannot be read; the part goes on without.
+	restore(key, value []byte) error
+	// opened returns what to hand in before the first search. It is called once, when all rows are restored.
+	opened(now time.Time) []bidder.LiveUpdate
+	// awarded takes in an award that left in the answer to a search, at an instant in Unix milliseconds.
+	awarded(a *outstanding.Award, at int64)
+	// happened takes in an event that was answered for the first time. The event may come before its award.
+	happened(e *happening)
+	// step does what is due at an instant. It returns what to hand in, at most so many updates, the most urgent first;
+	// what does not fit follows in later steps.
+	step(ctx context.Context, now time.Time, room int) ([]bidder.LiveUpdate, error)
+	// owner is whose updates those of opened and step are.
+	owner() bidder.Owner
+	// rows returns the rows that have changed since the last call. A nil value deletes a row.
+	rows() []journal.Row
+}
+
+// happening is an event that was answered for the first time.
+type happening struct {
+	*ledger.Event
+	outcome hexbid.EventOutcome
+	charged hexbid.Money
+	implied bool      // a click that stands for its impression too
+	at      time.Time // the ledger's time
+}
+
+const (
+	// stepEvery spaces the steps of delivery.
+	stepEvery = 100 * time.Millisecond
+	// updatesASecond bounds what all parts hand in together, so that publications stay short.
+	updatesASecond = 10_000
+)
+
+// newDelivery makes the parts of a market.
+func newDelivery(e *Exchange) *delivery {
+	return &delivery{ledger: e.config.Ledger, indexer: e.indexer, log: e.config.Log, parts: e.learns()}
+}
+
+// learns returns the parts of delivery, the most urgent first.
+func (e *Exchange) learns() []part { return nil }
+
+// open reads what was learned before, and hands it in before the first search.
+func (d *delivery) open() error {
+	d.stepped = d.ledger.Now()
+	d.kept = d.stepped
+	view, err := d.ledger.View()
+	if err != nil {
+		return err
+	}
+	defer view.Close()
+	for _, p := range d.parts {
+		if err := d.restore(view, p); err != nil {
+			return err
+		}
+		for some := range slices.Chunk(p.opened(d.stepped), bidder.MaxLiveUpdates) {
+			if err := d.indexer.HandInFirst(p.owner(), some); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// restore gives a part its rows. Rows that it cannot read are left out, and it learns anew what they said.
+func (d *delivery) restore(view journal.View, p part) error {
+	from, unread := p.letter(), 0
+	err := view.Scan(journal.Learned, []byte{from}, []byte{from + 1}, func(key, value []byte) (bool, error) {
+		if p.restore(key, value) != nil {
+			unread++
+		}
+		return true, nil
+	})
+	if unread > 0 {
+		d.log.Warn("some of what was learned from events cannot be read and is left out", "of", string(from), "rows", unread)
+	}
+	return err
+}
+
+// follow steps until the context ends.
+func (d *delivery) follow(ctx context.Context) {
+	tick := time.NewTicker(stepEvery)
+	defer tick.Stop()
+	defer d.keep()
+	for {
+		select {
+		case <-tick.C:
+			if err := d.step(ctx, d.ledger.Now()); err != nil && ctx.Err() == nil {
+				d.log.Error("what was learned from events does not reach searches", "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// step lets every part do what is due, and returns when searches use what they hand in.
+func (d *delivery) step(ctx context.Context, now time.Time) error {
+	room := int(min(now.Sub(d.stepped), time.Second) * updatesASecond / time.Second)
+	d.stepped = now
+	for _, p := range d.parts {
+		updates, err := p.step(ctx, now, room)
+		if err != nil {
+			return err
+		}
+		for some := range slices.Chunk(updates, bidder.MaxLiveUpdates) {
+			if err := d.indexer.HandIn(ctx, p.owner(), some); err != nil {
+				return fmt.Errorf("handing in %s: %w", p.owner(), err)
+			}
+		}
+		room -= len(updates)
+	}
+	if now.Sub(d.kept) >= keepEvery {
+		d.kept = now
+		d.keep()
+	}
+	return nil
+}
+
+// keep writes the rows that have changed. It logs the first of several failures.
+func (d *delivery) keep() {
+	var rows []journal.Row
+	for _, p := range d.parts {
+		rows = append(rows, p.rows()...)
+	}
+	if len(rows) == 0 {
+		return
+	}
+	err := d.ledger.KeepLearned(rows)
+	if err != nil && !d.failed {
+		d.log.Warn("what was learned from events cannot be kept", "error", err)
+	}
+	d.failed = err != nil
+}
+
+func (d *delivery) awarded(a *outstanding.Award, at int64) {
+	for _, p := range d.parts {
+		p.awarded(a, at)
+	}
+}
+
+func (d *delivery) happened(e *happening) {
+	for _, p := range d.parts {
+		p.happened(e)
+	}
+}
