@@ -103,14 +103,16 @@ func (k EventKind) String() string { return nameIn(eventKindNames[:], uint8(k)) 
 // EventOutcome is the answer to an event.
 type EventOutcome uint8
 
-// The outcomes. Those up to EventFiltered, and those of a claim, use up the token's kind and are final. The others use
-// up nothing.
+// The outcomes. Those up to EventFiltered, and those of a claim but EventNoViewer, use up the token's kind. They are
+// recorded and final: the same event gets the same answer again. The others record nothing and use up nothing. An event
+// with one of them is judged anew when it comes again, and may then be taken: a conversion once its click is recorded
+// (EventNoClick), any event once the right client returns it (EventRefused).
 const (
 	EventCharged         EventOutcome = 1 + iota
 	EventRecorded                     // counted; there is nothing to pay for
 	EventBudgetExhausted              // shown free: the price is above what is left of a budget or the balance
 	EventBeyondCap                    // shown free: the viewer had seen the campaign as often as its cap allows
-	EventFiltered                     // invalid traffic
+	EventFiltered                     // invalid traffic, or a conversion of a click that was
 	EventDuplicate                    // the token's event of this kind has another event id
 	EventExpired                      // the token admits no such event any more
 	EventForged                       // the token is not of this deployment, or was altered

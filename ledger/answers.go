@@ -116,7 +116,7 @@ func readFirst(v journal.View, key []byte) (first firstAnswer, err error) {
 	}
 	event, ok := record.Body.(*fold.Event)
 	if !ok {
-		return first, hexbid.Errorf(hexbid.DataLoss, "ledger", "record %d is not the event that it is listed as", sequence)
+		return first, notAnEvent(sequence)
 	}
 	return firstAnswer{event.EventID, Answer{Outcome: event.Outcome, Charged: event.Charged, Sequence: sequence,
 		Hash: hash, Implied: event.Implies}}, nil
@@ -134,6 +134,10 @@ func readRecord(v journal.View, sequence uint64) (*fold.Record, fold.Hash, error
 
 func missing(sequence uint64) error {
 	return hexbid.Errorf(hexbid.DataLoss, "ledger", "record %d is missing: restore the ledger from a backup", sequence)
+}
+
+func notAnEvent(sequence uint64) error {
+	return hexbid.Errorf(hexbid.DataLoss, "ledger", "record %d is not the event that it is listed as", sequence)
 }
 
 // readIndex reads a row that holds a sequence, 0 for none.

@@ -135,7 +135,7 @@ func (r *reported) conversionLookup() lookup {
 	}}
 }
 
-// clickLookup looks for the stamp of the token's click.
+// clickLookup looks for the token's click, as a clicked.
 func (r *reported) clickLookup() lookup {
 	key := r.answerKey(hexbid.Click)
 	return lookup{key: recentKey(journal.Answers, key), read: func(v journal.View) (uint64, error) {
@@ -150,9 +150,36 @@ func (r *reported) clickLookup() lookup {
 		if record == nil {
 			return 0, missing(sequence)
 		}
-		return uint64(record.At), nil
+		event, ok := record.Body.(*fold.Event)
+		if !ok {
+			return 0, notAnEvent(sequence)
+		}
+		return uint64(clickedAt(record.At, &event.Ruling)), nil
 	}}
 }
+
+// clicked is what a conversion needs to know of its click, packed into the value of a lookup. The lowest byte is the
+// reason why the click was filtered, the bit above says whether it was, and the rest is the click's stamp. It is 0 for
+// no click.
+type clicked uint64
+
+const (
+	clickFiltered = 1 << 8
+	clickStamp    = 9 // the bits below the stamp
+)
+
+func clickedAt(stamp int64, r *fold.Ruling) clicked {
+	c := clicked(stamp) << clickStamp
+	if r.Verdict == fold.VerdictFiltered {
+		c |= clickFiltered | clicked(r.Reason)
+	}
+	return c
+}
+
+func (c clicked) at() int64 { return int64(c >> clickStamp) }
+
+// filtered reports whether the click was invalid traffic, and for which reason.
+func (c clicked) filtered() (reason uint8, is bool) { return uint8(c), c&clickFiltered != 0 }
 
 // couponLookup looks for the record of a viewer's claim from a campaign.
 func couponLookup(pseudonym [16]byte, campaign hexbid.UID) lookup {

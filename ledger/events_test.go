@@ -91,6 +91,65 @@ func TestAConversionNeedsItsClickOfTheLastSevenDays(t *testing.T) {
 		hexbid.EventExpired, hexbid.EventDuplicate, clickedAt[0].Outcome)
 }
 
+// filteredFor is why a click is filtered in these tests.
+const filteredFor = 7
+
+// filtered is the event as invalid traffic.
+func filtered(e ledger.Event) ledger.Event {
+	e.Verdict, e.Reason = fold.VerdictFiltered, filteredFor
+	return e
+}
+
+// TestAConversionOfAFilteredClickIsFiltered reports conversions of a filtered click: in the click's own call, after a
+// crash, and again. They use up the token's conversion, for the reason of the click, and count as nothing else.
+func TestAConversionOfAFilteredClickIsFiltered(t *testing.T) {
+	b := openBank(t, nil)
+	early, late := b.click(), b.click()
+	valued := func(e ledger.Event, id string) ledger.Event {
+		e = as(e, hexbid.Conversion, id)
+		e.Value = 5 * yuan
+		return e
+	}
+	b.outcomes(b.record(filtered(early), valued(early, "v"), filtered(late)), hexbid.EventFiltered, hexbid.EventFiltered,
+		hexbid.EventFiltered)
+	b.crash()
+	first := b.record(valued(late, "v"))
+	b.outcomes(first, hexbid.EventFiltered)
+	again := b.record(valued(late, "v"), valued(late, "x"), valued(early, "v"))
+	b.outcomes(again, hexbid.EventFiltered, hexbid.EventDuplicate, hexbid.EventFiltered)
+	if !again[0].Again || again[0].Hash != first[0].Hash || !again[2].Again {
+		t.Errorf("%+v, first it was %+v", again, first)
+	}
+	b.scan(journal.Records, func(_, encoded []byte) {
+		record, err := fold.Decode(encoded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := record.Body.(*fold.Event); ok && (e.Verdict != fold.VerdictFiltered || e.Reason != filteredFor) {
+			t.Errorf("the record of a %s has verdict %d for reason %d", e.Kind, e.Verdict, e.Reason)
+		}
+	})
+	if s, err := b.Campaign(ctx, campaign); err != nil || s.Ever != (fold.Totals{Filtered: 4}) {
+		t.Errorf("%+v, %v", s.Ever, err)
+	}
+}
+
+// TestNoClickIsNotFinal sends a conversion before its click and again after it, under the same id. The first answer has
+// no record, so it does not stand; the second has one, and does.
+func TestNoClickIsNotFinal(t *testing.T) {
+	b := openBank(t, nil)
+	click := b.click()
+	conversion := as(click, hexbid.Conversion, "v")
+	b.outcomes(b.record(conversion, conversion), hexbid.EventNoClick, hexbid.EventNoClick)
+	b.record(click)
+	first := b.record(conversion)
+	b.outcomes(first, hexbid.EventRecorded)
+	b.crash()
+	if again := b.record(conversion)[0]; first[0].Again || !again.Again || again.Hash != first[0].Hash {
+		t.Errorf("%+v, first it was %+v", again, first[0])
+	}
+}
+
 // TestFirstAnswersLastUntilTheConversionsExpiryAndADay also checks that they are erased then, an hour at a time, so
 // that the disk does not fill.
 func TestFirstAnswersLastUntilTheConversionsExpiryAndADay(t *testing.T) {

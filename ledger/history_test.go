@@ -137,7 +137,11 @@ func (h *history) report(r *rand.Rand) {
 	var events []ledger.Event
 	for range 1 + r.IntN(4) {
 		e := h.tokens[r.IntN(len(h.tokens))]
-		events = append(events, as(e, hexbid.EventKind(1+r.IntN(4)), strconv.Itoa(r.IntN(2))))
+		e = as(e, hexbid.EventKind(1+r.IntN(4)), strconv.Itoa(r.IntN(2)))
+		if e.Kind == hexbid.Click && e.Name.Sequence%4 == 0 {
+			e = filtered(e)
+		}
+		events = append(events, e)
 	}
 	answers, err := h.Record(ctx, events)
 	if err != nil {

@@ -64,23 +64,29 @@ func (o *owner) decide(r *reported) (outcome hexbid.EventOutcome, err error) {
 	return outcome, nil
 }
 
-// decideConversion looks for the conversion's click, which admits it for seven days.
+// decideConversion looks for the conversion's click, which admits it for seven days. A conversion of a filtered click
+// is filtered too, for the click's reason: no viewer clicked, so the ad did not bring the conversion about. The record
+// carries the verdict, so a replay does not look for the click.
 func (o *owner) decideConversion(r *reported) (hexbid.EventOutcome, error) {
 	first, err := o.find(&r.conversion)
 	if first != 0 || err != nil {
 		r.again = true
 		return 0, err
 	}
-	click, err := o.find(&r.click)
+	found, err := o.find(&r.click)
 	if err != nil {
 		return 0, err
 	}
+	click := clicked(found)
 	window := hexbid.ConversionWindow.Microseconds()
 	switch {
 	case click == 0 && o.now < r.expiry+window:
 		return hexbid.EventNoClick, nil
-	case click == 0 || o.now >= int64(click)+window:
+	case click == 0 || o.now >= click.at()+window:
 		return hexbid.EventExpired, nil
+	}
+	if reason, filtered := click.filtered(); filtered && r.event.Verdict != fold.VerdictFiltered {
+		r.event.Verdict, r.event.Reason = fold.VerdictFiltered, reason
 	}
 	return 0, nil
 }
@@ -111,7 +117,8 @@ func (o *owner) note(r *reported, at fold.Point) {
 	e := &r.event
 	switch {
 	case e.Kind == hexbid.Click:
-		o.recent.put(recentKey(journal.Answers, r.answerKey(hexbid.Click)), uint64(at.At), at.Sequence, o.synced)
+		o.recent.put(recentKey(journal.Answers, r.answerKey(hexbid.Click)), uint64(clickedAt(at.At, &e.Ruling)),
+			at.Sequence, o.synced)
 	case e.Kind == hexbid.Conversion:
 		o.recent.put(r.conversion.key, at.Sequence, at.Sequence, o.synced)
 	case e.Outcome == hexbid.EventGranted:

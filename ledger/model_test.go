@@ -98,11 +98,15 @@ func (m *model) event(r *fold.Record, e *fold.Event) {
 	m.onTime(r, e)
 	c := e.Award.Campaign
 	date := max(m.last[c], m.dateOf(r.At, m.terms[c].Zone))
-	implies := e.Kind == hexbid.Click && m.used[use{e.Token, hexbid.Impression}] == nil
+	filtered := m.filtered(e)
+	implies := e.Kind == hexbid.Click && !filtered && m.used[use{e.Token, hexbid.Impression}] == nil
 	if implies {
 		m.used[use{e.Token, hexbid.Impression}] = r
 	}
-	want := m.judge(e, date, implies)
+	want := ruled{outcome: hexbid.EventFiltered}
+	if !filtered {
+		want = m.judge(e, date, implies)
+	}
 	m.last[c] = date
 	got := ruled{e.Outcome, e.Charged, e.Free}
 	if got != want || e.Date != date || e.Implies != implies {
@@ -125,6 +129,14 @@ func (m *model) onTime(r *fold.Record, e *fold.Event) {
 	if click == nil || r.At >= click.At+(7*24*time.Hour).Microseconds() {
 		m.Fatalf("record %d is a conversion without a click of the last seven days", r.Sequence)
 	}
+}
+
+// filtered reports whether an event is invalid traffic: by its own verdict, or as the conversion of such a click.
+func (m *model) filtered(e *fold.Event) bool {
+	if e.Kind != hexbid.Conversion {
+		return e.Verdict == fold.VerdictFiltered
+	}
+	return m.filtered(m.used[use{e.Token, hexbid.Click}].Body.(*fold.Event))
 }
 
 func (m *model) dateOf(at int64, zone string) int32 {

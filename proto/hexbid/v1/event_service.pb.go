@@ -103,7 +103,8 @@ const (
 	EventOutcome_EVENT_OUTCOME_BUDGET_EXHAUSTED EventOutcome = 3
 	// Recorded and free: the viewer had seen the campaign as often as its cap allows.
 	EventOutcome_EVENT_OUTCOME_BEYOND_CAP EventOutcome = 4
-	// Recorded and free: invalid traffic.
+	// Recorded and free: invalid traffic. A conversion is filtered when its click
+	// was.
 	EventOutcome_EVENT_OUTCOME_FILTERED EventOutcome = 5
 	// Not recorded: the token's event of this kind has another event_id.
 	EventOutcome_EVENT_OUTCOME_DUPLICATE EventOutcome = 6
@@ -114,7 +115,8 @@ const (
 	EventOutcome_EVENT_OUTCOME_FORGED EventOutcome = 8
 	// Not recorded: the token was given to another client. It still admits the event.
 	EventOutcome_EVENT_OUTCOME_REFUSED EventOutcome = 9
-	// Not recorded: a conversion whose token has no recorded click.
+	// Not recorded: a conversion whose token has no recorded click yet. Report the
+	// click and send the conversion again, under the same event_id if you like.
 	EventOutcome_EVENT_OUTCOME_NO_CLICK EventOutcome = 10
 	// The coupon is the viewer's.
 	EventOutcome_EVENT_OUTCOME_GRANTED EventOutcome = 11

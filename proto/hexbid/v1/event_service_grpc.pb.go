@@ -32,7 +32,14 @@ const (
 //
 // EventService takes events: the tokens of sponsored results come back, each with
 // what happened to the result. An answer comes when everything that it says is on
-// disk. It is final: nothing that happens later changes it.
+// disk.
+//
+// An answer with a record (sequence above 0) is final: nothing that happens later
+// changes it, and the same event gets it again. An answer without a record uses up
+// nothing, and the same event sent again is judged anew. So a conversion that was
+// answered NO_CLICK is taken once its click is recorded, and an event that was
+// REFUSED once the token's own client sends it. The other answers without a record
+// stay as they are, or become EXPIRED with time.
 //
 // A client names itself as in its searches, in the metadata key x-hexbid-client.
 //
@@ -88,7 +95,14 @@ type EventService_StreamEventsClient = grpc.BidiStreamingClient[StreamEventsRequ
 //
 // EventService takes events: the tokens of sponsored results come back, each with
 // what happened to the result. An answer comes when everything that it says is on
-// disk. It is final: nothing that happens later changes it.
+// disk.
+//
+// An answer with a record (sequence above 0) is final: nothing that happens later
+// changes it, and the same event gets it again. An answer without a record uses up
+// nothing, and the same event sent again is judged anew. So a conversion that was
+// answered NO_CLICK is taken once its click is recorded, and an event that was
+// REFUSED once the token's own client sends it. The other answers without a record
+// stay as they are, or become EXPIRED with time.
 //
 // A client names itself as in its searches, in the metadata key x-hexbid-client.
 //
