@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/bidder/auction"
 )
 
 // A call hands in ten live states, and a call is due every millisecond: 10,000 a second.
@@ -103,7 +104,7 @@ func (m *Population) someUpdates(r *rand.Rand) (bidder.Owner, []bidder.LiveUpdat
 		u := &updates[i]
 		switch u.Campaign = m.uidOf(r.IntN(m.Campaigns)); owner {
 		case bidder.OwnerPacing:
-			u.PacingPPM = 250_000 + r.Int64N(750_001)
+			u.PacingPPM, u.ParticipationPPM = 250_000+r.Int64N(750_001), auction.PPM
 		case bidder.OwnerQuality:
 			u.QualityPPM = 10_000 + r.Int64N(30_001)
 		case bidder.OwnerLedger:

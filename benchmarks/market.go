@@ -11,6 +11,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/store"
 )
 
@@ -267,7 +268,7 @@ func (m *Population) HandIn() error {
 		pacing, quality, spent := make([]bidder.LiveUpdate, n), make([]bidder.LiveUpdate, n), make([]bidder.LiveUpdate, n)
 		for i := range n {
 			r, uid := m.rand(changeStream, first+i), m.uidOf(first+i)
-			pacing[i] = bidder.LiveUpdate{Campaign: uid, PacingPPM: 250_000 + r.Int64N(750_001)}
+			pacing[i] = bidder.LiveUpdate{Campaign: uid, PacingPPM: 250_000 + r.Int64N(750_001), ParticipationPPM: auction.PPM}
 			quality[i] = bidder.LiveUpdate{Campaign: uid, QualityPPM: 10_000 + r.Int64N(30_001)}
 			spent[i] = bidder.LiveUpdate{Campaign: uid, BudgetSpent: r.IntN(20) == 0}
 		}

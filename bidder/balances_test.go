@@ -213,7 +213,8 @@ func TestBalancesHandedInBeforeTheMarketOpensAreInTheFirstSnapshot(t *testing.T)
 		t.Fatal(err)
 	}
 	got, _ := x.Snapshot().LiveState(m.uidOf(t, c.Name))
-	if want := (LiveState{PacingPPM: 700_000, LoweredByBudget: true, QualityPPM: prior, QualityIsPrior: true,
+	if want := (LiveState{PacingPPM: 700_000, LoweredByBudget: true, ParticipationPPM: auction.PPM, QualityPPM: prior,
+		QualityIsPrior: true, ExploredPPM: prior,
 		NoBalance: true}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}

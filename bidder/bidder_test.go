@@ -354,12 +354,13 @@ func (m *testMarket) change(t *testing.T, round int) {
 
 // adjust spreads the factors of some campaigns, and spends some budgets and balances.
 func (m *testMarket) adjust(t *testing.T) {
-	var some []worth
+	var some []stated
 	for range 60 {
 		if r, err := m.store.Get(context.Background(), pick(m.r, m.names...)); err == nil {
-			some = append(some, worth{campaign: r.Meta().UID, pacingPPM: pick(m.r, int64(0), 10_000, 500_000, 1_000_000),
-				qualityPPM: 1 + m.r.Int64N(50_000), spent: m.r.IntN(4) == 0,
-				left: pick(m.r, 0, 0, hexbid.Money(m.r.IntN(2_000_000)))})
+			some = append(some, stated{campaign: r.Meta().UID, pacingPPM: pick(m.r, int64(0), 10_000, 500_000, 1_000_000),
+				heldOutPPM: pick(m.r, 0, 0, 300_000, m.r.Int64N(1_000_001)), qualityPPM: 1 + m.r.Int64N(50_000),
+				spent: m.r.IntN(4) == 0,
+				left:  pick(m.r, 0, 0, hexbid.Money(m.r.IntN(2_000_000)))})
 		}
 	}
 	m.indexer.handInAll(t, some)

@@ -30,7 +30,8 @@ func (x *index) putCampaign(c *hexbid.Campaign, covering []byte) error {
 		x.live.arrive(c.UID)
 	}
 	audience := targeting.Compile(c)
-	own := specifics{schedule: schedule, keywords: targeting.CompileKeywords(c.Keywords), hostBids: hostBids(c)}
+	own := specifics{schedule: schedule, keywords: targeting.CompileKeywords(c.Keywords), hostBids: hostBids(c),
+		cap: someCap(c.Cap)}
 	if audience.Mask().More() {
 		own.audience = x.rules.intern(audience)
 	}
@@ -93,22 +94,30 @@ func (x *index) setNumbers(i uint32, c *hexbid.Campaign, program uint32) {
 	x.setFactors(i)
 }
 
-// setFactors copies the factors of a campaign's live state into its record. What a budget or the balance leaves may
-// lower the multiplier.
+// setFactors copies a campaign's live state into its record, with the bits that lead searches to the rare parts. What a
+// budget or the balance leaves may lower the multiplier.
 func (x *index) setFactors(i uint32) {
 	c := x.records.campaigns.at(i)
 	state := x.live.of(c.uid)
-	pacingPPM, qualityPPM := state.factors(x.market.PriorPPM[c.category])
-	has := c.has&^hasLoweredBid | hasPriorQuality
-	if state.by.has(OwnerQuality) {
-		has &^= hasPriorQuality
+	now := state.worth(x.market.PriorPPM[c.category])
+	within := x.multiplierWithin(i, state.left)
+	isLowered := within < now.multiplierPPM()
+	if isLowered {
+		now = now.withMultiplier(within)
 	}
-	if within := uint32(x.multiplierWithin(i, state.left)); within < pacingPPM {
-		pacingPPM, has = within, has|hasLoweredBid
+	has := c.has
+	for _, b := range [...]struct {
+		bit campaignBits
+		is  bool
+	}{{hasPriorQuality, !state.by.has(OwnerQuality)}, {hasLoweredBid, isLowered}, {hasCap, x.records.isCapped(i)},
+		{takesPart, now.participationPPM() < auction.PPM}} {
+		if has &^= b.bit; b.is {
+			has |= b.bit
+		}
 	}
-	if c.pacingPPM != pacingPPM || c.qualityPPM != qualityPPM || c.has != has {
-		hot := x.records.campaigns.edit(i)
-		hot.pacingPPM, hot.qualityPPM, hot.has = pacingPPM, qualityPPM, has
+	if c.worth != now || c.has != has {
+		x.records.setBits(i, has)
+		x.records.campaigns.edit(i).worth = now
 	}
 }
 
@@ -231,7 +240,7 @@ func (x *index) standstill(i uint32) (state servingState) {
 		state servingState
 	}{{x.records.terms.at(i).paused, paused}, {x.records.accounts.at(c.advertiser).paused, ownerPaused},
 		{funds.none || !x.pays(i, funds.left), unfunded}, {live.spent || !x.pays(i, live.left), spent},
-		{live.capped, capped}} {
+		{live.by.has(OwnerPacing) && live.said.participationPPM() == 0, idle}} {
 		if cause.holds {
 			state |= cause.state
 		}

@@ -17,22 +17,25 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// worth is all that three owners say about one campaign.
-type worth struct {
+// stated is all that three owners say about one campaign.
+type stated struct {
 	campaign              hexbid.UID
 	pacingPPM, qualityPPM int64
+	heldOutPPM            int64 // of the searches: its participation is the rest
+	exploredPPM           int64
 	spent                 bool
 	left                  hexbid.Money
 }
 
 // handInAll hands in what the owners say, one after another.
-func (x *Indexer) handInAll(tb testing.TB, all []worth) {
+func (x *Indexer) handInAll(tb testing.TB, all []stated) {
 	tb.Helper()
 	var spent, pacing, quality []LiveUpdate
 	for _, w := range all {
 		spent = append(spent, LiveUpdate{Campaign: w.campaign, BudgetSpent: w.spent, Left: w.left})
-		pacing = append(pacing, LiveUpdate{Campaign: w.campaign, PacingPPM: w.pacingPPM})
-		quality = append(quality, LiveUpdate{Campaign: w.campaign, QualityPPM: w.qualityPPM})
+		pacing = append(pacing, LiveUpdate{Campaign: w.campaign, PacingPPM: w.pacingPPM,
+			ParticipationPPM: auction.PPM - w.heldOutPPM})
+		quality = append(quality, LiveUpdate{Campaign: w.campaign, QualityPPM: w.qualityPPM, ExploredPPM: w.exploredPPM})
 	}
 	for _, call := range []handIn{{owner: OwnerLedger, updates: spent}, {owner: OwnerPacing, updates: pacing},
 		{owner: OwnerQuality, updates: quality}} {
@@ -71,35 +74,37 @@ func TestALiveStateSurvivesEditsOfItsCampaignAndItsProgram(t *testing.T) {
 	c := chainCampaign("p", 0, hexbid.Area{Everywhere: true}, hexbid.Area{})
 	m.put(t, c)
 	uid := m.uidOf(t, c.Name)
+	untold := LiveState{PacingPPM: auction.PPM, ParticipationPPM: auction.PPM, QualityPPM: prior, QualityIsPrior: true,
+		ExploredPPM: prior}
 	edit := func() {
 		edited := *c
 		edited.Bid += 100_000
 		m.put(t, &edited)
 		c = &edited
 	}
-	if got, _ := m.live(uid); got != (LiveState{PacingPPM: auction.PPM, QualityPPM: prior, QualityIsPrior: true}) {
+	if got, _ := m.live(uid); got != untold {
 		t.Errorf("before anything was handed in: %+v", got)
 	}
-	m.handIn(t, OwnerPacing, LiveUpdate{Campaign: uid, PacingPPM: 400_000})
+	m.handIn(t, OwnerPacing, LiveUpdate{Campaign: uid, PacingPPM: 400_000, ParticipationPPM: 700_000})
 	edit()
 	m.put(t, &hexbid.Program{Meta: hexbid.Meta{Name: c.Program}, DisplayName: "Bank", Category: hexbid.Finance,
 		Hosts: []hexbid.Host{hexbid.WeChat}})
-	if got, _ := m.live(uid); got != (LiveState{PacingPPM: 400_000, QualityPPM: 12_000, QualityIsPrior: true}) {
+	if got, _ := m.live(uid); got != (LiveState{PacingPPM: 400_000, ParticipationPPM: 700_000, QualityPPM: 12_000,
+		QualityIsPrior: true, ExploredPPM: 12_000}) {
 		t.Errorf("the prior counts until a quality is handed in, and it is of another category now: %+v", got)
 	}
-	m.handIn(t, OwnerQuality, LiveUpdate{Campaign: uid, QualityPPM: 55_000})
+	m.handIn(t, OwnerQuality, LiveUpdate{Campaign: uid, QualityPPM: 60_000, ExploredPPM: 91_999})
 	m.handIn(t, OwnerLedger, LiveUpdate{Campaign: uid, BudgetSpent: true})
-	m.handIn(t, OwnerFrequency, LiveUpdate{Campaign: uid, FrequencyCapped: true})
 	edit()
 	m.put(t, chainProgram("p"))
-	if got, _ := m.live(uid); got != (LiveState{PacingPPM: 400_000, QualityPPM: 55_000, BudgetSpent: true,
-		FrequencyCapped: true}) {
+	if got, _ := m.live(uid); got != (LiveState{PacingPPM: 400_000, ParticipationPPM: 700_000, QualityPPM: 60_000,
+		ExploredPPM: 88_000, BudgetSpent: true}) {
 		t.Errorf("after edits: %+v", got)
 	}
 	for owner := OwnerLedger; owner.isKnown(); owner++ {
 		m.handIn(t, owner, LiveUpdate{Campaign: uid, Withdrawn: true})
 	}
-	if got, _ := m.live(uid); got != (LiveState{PacingPPM: auction.PPM, QualityPPM: prior, QualityIsPrior: true}) {
+	if got, _ := m.live(uid); got != untold {
 		t.Errorf("after all was withdrawn: %+v", got)
 	}
 	if m.indexer.live.of(uid) != (handedIn{}) {
@@ -123,10 +128,11 @@ func TestAnUndoneDeleteFindsItsLiveState(t *testing.T) {
 	if _, there := m.live(uid); there {
 		t.Error("a deleted campaign has a live state")
 	}
-	m.handIn(t, OwnerPacing, LiveUpdate{Campaign: uid, PacingPPM: 2}) // the owner goes on
+	m.handIn(t, OwnerPacing, LiveUpdate{Campaign: uid, PacingPPM: 2, ParticipationPPM: 3}) // the owner goes on
 	m.indexer.apply(puts(m.indexer.version+1, record.Resource))
 	if got, there := m.live(uid); !there ||
-		got != (LiveState{PacingPPM: 2, QualityPPM: prior, QualityIsPrior: true, BudgetSpent: true}) {
+		got != (LiveState{PacingPPM: 2, ParticipationPPM: 3, QualityPPM: prior, QualityIsPrior: true, ExploredPPM: prior,
+			BudgetSpent: true}) {
 		t.Errorf("after the delete was undone: %+v", got)
 	}
 	if n := m.indexer.live.unindexed(); n != 0 {
@@ -180,7 +186,7 @@ func TestStatesHandedInBeforeTheMarketOpensAreInTheFirstSnapshot(t *testing.T) {
 		var paced []LiveUpdate
 		for i := range 40 {
 			paced = append(paced, LiveUpdate{Campaign: m.uidOf(t, fmt.Sprintf("advertisers/a/campaigns/c%d", i)),
-				PacingPPM: int64(1000 * i)})
+				PacingPPM: int64(1000 * i), ParticipationPPM: 1})
 		}
 		for uid := hexbid.UID(5000); uid < 5100; uid++ { // of campaigns that were deleted
 			paced = append(paced, LiveUpdate{Campaign: uid, PacingPPM: 1})
@@ -205,7 +211,7 @@ func TestStatesHandedInBeforeTheMarketOpensAreInTheFirstSnapshot(t *testing.T) {
 	if n := x.live.unindexed(); n != 10 {
 		t.Errorf("%d states are kept of uids without a campaign, want 10", n)
 	}
-	if x.live.take(5099).pacingPPM != 1 {
+	if x.live.take(5099).said.multiplierPPM() != 1 {
 		t.Error("of the states without a campaign the latest uid's is not kept")
 	}
 }
@@ -226,7 +232,7 @@ func TestAHandInThatTheOwnerMayNotMakeChangesNothing(t *testing.T) {
 		field   string
 	}{
 		{0, nil, "owner"},
-		{OwnerFrequency + 1, nil, "owner"},
+		{OwnerQuality + 1, nil, "owner"},
 		{OwnerPacing, make([]LiveUpdate, MaxLiveUpdates+1), "updates"},
 		{OwnerPacing, []LiveUpdate{good, {PacingPPM: 1}}, "updates[1].campaign"},
 		{OwnerPacing, []LiveUpdate{good, {Campaign: uid, PacingPPM: -1}}, "updates[1].pacing_ppm"},
@@ -235,7 +241,14 @@ func TestAHandInThatTheOwnerMayNotMakeChangesNothing(t *testing.T) {
 		{OwnerPacing, []LiveUpdate{good, {Campaign: uid, Left: 5}}, "updates[1].left"},
 		{OwnerLedger, []LiveUpdate{{Campaign: uid, Left: -5}}, "updates[0].left"},
 		{OwnerPacing, []LiveUpdate{good, {Campaign: uid, QualityPPM: 1}}, "updates[1].quality_ppm"},
-		{OwnerPacing, []LiveUpdate{good, {Campaign: uid, FrequencyCapped: true}}, "updates[1].frequency_capped"},
+		{OwnerPacing, []LiveUpdate{good, {Campaign: uid, ParticipationPPM: -1}}, "updates[1].participation_ppm"},
+		{OwnerPacing, []LiveUpdate{{Campaign: uid, ParticipationPPM: auction.PPM + 1}}, "updates[0].participation_ppm"},
+		{OwnerQuality, []LiveUpdate{{Campaign: uid, QualityPPM: 5, ParticipationPPM: 1}}, "updates[0].participation_ppm"},
+		{OwnerPacing, []LiveUpdate{good, {Campaign: uid, ExploredPPM: 1}}, "updates[1].explored_ppm"},
+		{OwnerQuality, []LiveUpdate{{Campaign: uid, QualityPPM: 10, ExploredPPM: 9}}, "updates[0].explored_ppm"},
+		{OwnerQuality, []LiveUpdate{{Campaign: uid, QualityPPM: 10, ExploredPPM: 21}}, "updates[0].explored_ppm"},
+		{OwnerQuality, []LiveUpdate{{Campaign: uid, QualityPPM: 600_000, ExploredPPM: auction.PPM + 1}},
+			"updates[0].explored_ppm"},
 		{OwnerLedger, []LiveUpdate{{Campaign: uid, BudgetSpent: true}, good}, "updates[1].pacing_ppm"},
 		{OwnerQuality, []LiveUpdate{{Campaign: uid}}, "updates[0].quality_ppm"},
 		{OwnerQuality, []LiveUpdate{{Campaign: uid, QualityPPM: auction.PPM + 1}}, "updates[0].quality_ppm"},
@@ -322,7 +335,7 @@ func TestOwnersHandInWhileTheCatalogueChanges(t *testing.T) {
 		}
 		uids = append(uids, r.Meta().UID)
 	}
-	said := map[Owner]map[hexbid.UID]LiveUpdate{OwnerLedger: {}, OwnerPacing: {}, OwnerQuality: {}, OwnerFrequency: {}}
+	said := map[Owner]map[hexbid.UID]LiveUpdate{OwnerLedger: {}, OwnerPacing: {}, OwnerQuality: {}}
 	var owners sync.WaitGroup
 	for owner, words := range said {
 		owners.Go(func() {
@@ -369,23 +382,24 @@ func drawUpdate(owner Owner, campaign hexbid.UID, number int64) LiveUpdate {
 	case OwnerLedger:
 		u.BudgetSpent, u.Left = number%5 == 0, hexbid.Money(number*(number%3))
 	case OwnerPacing:
-		u.PacingPPM = number
+		u.PacingPPM, u.ParticipationPPM = number, number*31%(auction.PPM+1)
 	case OwnerQuality:
 		u.QualityPPM = number + 1
-	case OwnerFrequency:
-		u.FrequencyCapped = number%2 == 1
+		u.ExploredPPM = min(auction.PPM, u.QualityPPM+number*31%(u.QualityPPM+1))
 	}
 	return u
 }
 
 // seen is the live state that a snapshot should show of a campaign, given the prior.
 func seen(s handedIn, f funds, c *hexbid.Campaign, priorPPM int64) LiveState {
-	pacing, quality := s.factors(priorPPM)
+	now := s.worth(priorPPM)
+	pacing := now.multiplierPPM()
 	own, balance := plainMultiplier(c, s.left), plainMultiplier(c, f.left)
 	within := min(own, balance)
-	return LiveState{PacingPPM: min(int64(pacing), within), LoweredByBudget: within < int64(pacing),
-		QualityPPM: int64(quality), QualityIsPrior: !s.by.has(OwnerQuality), BudgetSpent: s.spent || !plainPays(c, own),
-		FrequencyCapped: s.capped, NoBalance: f.none || !plainPays(c, balance)}
+	return LiveState{PacingPPM: min(pacing, within), LoweredByBudget: within < pacing,
+		ParticipationPPM: now.participationPPM(), ExploredPPM: now.exploredPPM(), QualityPPM: now.qualityPPM(),
+		QualityIsPrior: !s.by.has(OwnerQuality), BudgetSpent: s.spent || !plainPays(c, own),
+		FrequencyCapped: c.Cap.Impressions > 0, NoBalance: f.none || !plainPays(c, balance)}
 }
 
 // plainMultiplier is the highest multiplier with which no event of a campaign costs more than a bound, found by
@@ -427,7 +441,7 @@ func TestCapsBoundTheProductOfBidsAndLiveStates(t *testing.T) {
 					m.indexer.takeAdvertisers([]AdvertiserUpdate{u})
 				default:
 					uid := hexbid.UID(rapid.IntRange(1, 40).Draw(t, "uid"))
-					owner := Owner(rapid.IntRange(int(OwnerLedger), int(OwnerFrequency)).Draw(t, "owner"))
+					owner := Owner(rapid.IntRange(int(OwnerLedger), int(OwnerQuality)).Draw(t, "owner"))
 					u := drawUpdate(owner, uid, rapid.Int64Range(0, auction.PPM-1).Draw(t, "number"))
 					words[uid] = words[uid].with(owner, &u)
 					m.handIn(t, owner, u)

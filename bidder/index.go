@@ -44,7 +44,7 @@ type index struct {
 	interner geoindex.Interner
 	reserves []reserveRule
 
-	turnedOwners    map[uint32]struct{} // advertisers that were paused or resumed; their campaigns do not show it yet
+	turnedOwners    map[uint32]struct{} // advertisers whose campaigns still have to follow a pause or a cap
 	changedPrograms map[uint32]struct{} // whose campaigns and sites still have the old gates and tags
 	publications    uint64
 }

@@ -11,29 +11,29 @@ import (
 // LiveState is what a campaign is worth right now, as searches use it. It is no part of the catalogue, so an edit of
 // the campaign does not change it.
 type LiveState struct {
-	PacingPPM       int64 // multiplies the bid, in parts per million; auction.PPM until one is handed in
-	LoweredByBudget bool  // what is left of a budget or of the balance makes PacingPPM lower than pacing does
-	QualityPPM      int64 // the chance of a click once seen, in parts per million
-	QualityIsPrior  bool  // no quality has been handed in: QualityPPM is the prior of the program's category
-	BudgetSpent     bool  // the campaign does not serve
-	FrequencyCapped bool  // the campaign does not serve
-	NoBalance       bool  // the advertiser cannot pay for an event, so the campaign does not serve
+	PacingPPM        int64 // multiplies the bid, in parts per million; auction.PPM until one is handed in
+	LoweredByBudget  bool  // what is left of a budget or of the balance makes PacingPPM lower than pacing does
+	ParticipationPPM int64 // the share of matching searches that it takes part in; auction.PPM until one is handed in
+	QualityPPM       int64 // the chance of a click once seen, in parts per million
+	QualityIsPrior   bool  // no quality has been handed in: QualityPPM is the prior of the program's category
+	ExploredPPM      int64 // the quality in searches that explore: from QualityPPM to its double
+	BudgetSpent      bool  // the campaign does not serve
+	FrequencyCapped  bool  // it or its advertiser has a cap, so viewers who have seen it so often do not see it
+	NoBalance        bool  // the advertiser cannot pay for an event, so the campaign does not serve
 }
 
 // Owner names the part of the system that knows one thing about what campaigns are worth right now. Each field of a
 // LiveUpdate belongs to one owner, and only that owner sets it.
 type Owner uint8
 
-// The owners, each with its field.
+// The owners, each with its fields.
 const (
-	OwnerLedger    Owner = 1 + iota // BudgetSpent and Left
-	OwnerPacing                     // PacingPPM
-	OwnerQuality                    // QualityPPM
-	OwnerFrequency                  // FrequencyCapped
+	OwnerLedger  Owner = 1 + iota // BudgetSpent and Left
+	OwnerPacing                   // PacingPPM and ParticipationPPM
+	OwnerQuality                  // QualityPPM and ExploredPPM
 )
 
-var ownerNames = [...]string{OwnerLedger: "ledger", OwnerPacing: "pacing", OwnerQuality: "quality",
-	OwnerFrequency: "frequency"}
+var ownerNames = [...]string{OwnerLedger: "ledger", OwnerPacing: "pacing", OwnerQuality: "quality"}
 
 // String returns the owner's name.
 func (o Owner) String() string {
@@ -48,15 +48,20 @@ func (o Owner) isKnown() bool { return o >= OwnerLedger && int(o) < len(ownerNam
 // LiveUpdate is what one owner hands in about one campaign. The fields of other owners stay zero.
 type LiveUpdate struct {
 	Campaign hexbid.UID
-	// Withdrawn takes back whatever the owner has handed in about the campaign: its field returns to the initial value.
+	// Withdrawn takes back whatever the owner has handed in about the campaign: its fields return to the initial values.
 	Withdrawn   bool
 	BudgetSpent bool
 	// Left is the most that one event may cost, 0 for no bound. The index lowers the bid so far that the highest bid on
 	// any host keeps within it. If that is below the market's minimum bid, the campaign counts as spent.
-	Left            hexbid.Money
-	PacingPPM       int64 // 0 to auction.PPM
-	QualityPPM      int64 // 1 to auction.PPM
-	FrequencyCapped bool
+	Left      hexbid.Money
+	PacingPPM int64 // 0 to auction.PPM
+	// ParticipationPPM is the share of matching searches that the campaign takes part in, 0 to auction.PPM. Pacing hands
+	// it in with every PacingPPM: 0 is no search at all.
+	ParticipationPPM int64
+	QualityPPM       int64 // 1 to auction.PPM
+	// ExploredPPM is the quality in searches that explore: from QualityPPM to its double, and at most auction.PPM. 0
+	// stands for QualityPPM. The index rounds it down to a fifteenth of QualityPPM.
+	ExploredPPM int64
 }
 
 // MaxLiveUpdates is the most updates of one hand-in. Applying so many takes the indexer some tens of milliseconds.
@@ -88,8 +93,8 @@ func (u *LiveUpdate) fault(owner Owner) (field, why string) {
 		name  string
 		isSet bool
 	}{{OwnerLedger, "budget_spent", u.BudgetSpent}, {OwnerLedger, "left", u.Left != 0},
-		{OwnerPacing, "pacing_ppm", u.PacingPPM != 0}, {OwnerQuality, "quality_ppm", u.QualityPPM != 0},
-		{OwnerFrequency, "frequency_capped", u.FrequencyCapped}} {
+		{OwnerPacing, "pacing_ppm", u.PacingPPM != 0}, {OwnerPacing, "participation_ppm", u.ParticipationPPM != 0},
+		{OwnerQuality, "quality_ppm", u.QualityPPM != 0}, {OwnerQuality, "explored_ppm", u.ExploredPPM != 0}} {
 		if f.isSet && f.owner != owner {
 			return f.name, fmt.Sprintf("belongs to the owner %s, not to %s: leave it out", f.owner, owner)
 		}
@@ -100,18 +105,32 @@ func (u *LiveUpdate) fault(owner Owner) (field, why string) {
 		return "left", fmt.Sprintf("%d is negative: use 0 for no bound, and budget_spent where nothing is left", u.Left)
 	case u.PacingPPM < 0 || u.PacingPPM > auction.PPM:
 		return "pacing_ppm", fmt.Sprintf("%d is out of range: use 0 to %d", u.PacingPPM, auction.PPM)
-	case owner == OwnerQuality && (u.QualityPPM < 1 || u.QualityPPM > auction.PPM):
+	case u.ParticipationPPM < 0 || u.ParticipationPPM > auction.PPM:
+		return "participation_ppm", fmt.Sprintf("%d is out of range: use 0 to %d", u.ParticipationPPM, auction.PPM)
+	case owner == OwnerQuality:
+		return u.qualityFault()
+	}
+	return "", ""
+}
+
+func (u *LiveUpdate) qualityFault() (field, why string) {
+	if u.QualityPPM < 1 || u.QualityPPM > auction.PPM {
 		return "quality_ppm", fmt.Sprintf("%d is out of range: use 1 to %d", u.QualityPPM, auction.PPM)
+	}
+	most := min(2*u.QualityPPM, auction.PPM)
+	if u.ExploredPPM != 0 && (u.ExploredPPM < u.QualityPPM || u.ExploredPPM > most) {
+		return "explored_ppm", fmt.Sprintf("%d is out of range: use the quality, %d, to %d, or 0 to explore nothing",
+			u.ExploredPPM, u.QualityPPM, most)
 	}
 	return "", ""
 }
 
 // handedIn holds what owners have handed in about one campaign. The zero value says that none has.
 type handedIn struct {
-	pacingPPM, qualityPPM uint32
-	left                  eventBound
-	by                    ownerBits // owners who have handed something in
-	spent, capped         bool
+	said  worth // by pacing and quality, each part 0 until then
+	left  eventBound
+	by    ownerBits // owners who have handed something in
+	spent bool
 }
 
 // eventBound is the most micros that one event may cost, 0 for no bound.
@@ -140,7 +159,7 @@ type ownerBits uint8
 
 func (b ownerBits) has(o Owner) bool { return b>>o&1 == 1 }
 
-// with returns the state after an owner's update. Only the owner's field changes.
+// with returns the state after an owner's update. Only the owner's fields change.
 func (s handedIn) with(owner Owner, u *LiveUpdate) handedIn {
 	s.by |= 1 << owner
 	if u.Withdrawn {
@@ -151,25 +170,24 @@ func (s handedIn) with(owner Owner, u *LiveUpdate) handedIn {
 	case OwnerLedger:
 		s.spent, s.left = u.BudgetSpent, boundOf(u.Left)
 	case OwnerPacing:
-		s.pacingPPM = uint32(u.PacingPPM)
+		s.said = s.said.withMultiplier(u.PacingPPM).withParticipation(u.ParticipationPPM)
 	case OwnerQuality:
-		s.qualityPPM = uint32(u.QualityPPM)
-	case OwnerFrequency:
-		s.capped = u.FrequencyCapped
+		s.said = s.said.withQuality(u.QualityPPM, u.ExploredPPM)
 	}
 	return s
 }
 
-// factors returns the numbers that a score multiplies the bid by. The prior counts until a quality is handed in.
-func (s handedIn) factors(priorPPM int64) (pacingPPM, qualityPPM uint32) {
-	pacingPPM, qualityPPM = auction.PPM, uint32(priorPPM)
-	if s.by.has(OwnerPacing) {
-		pacingPPM = s.pacingPPM
+// worth returns what a campaign is worth, before a budget or a balance lowers its bid. Until pacing hands something in,
+// the campaign takes part in every search with its full bid. Until quality does, the prior counts.
+func (s handedIn) worth(priorPPM int64) worth {
+	now := s.said
+	if !s.by.has(OwnerPacing) {
+		now = now.withMultiplier(auction.PPM).withParticipation(auction.PPM)
 	}
-	if s.by.has(OwnerQuality) {
-		qualityPPM = s.qualityPPM
+	if !s.by.has(OwnerQuality) {
+		now = now.withQuality(priorPPM, priorPPM)
 	}
-	return pacingPPM, qualityPPM
+	return now
 }
 
 // LiveState returns what this snapshot takes a campaign to be worth, false when it does not have the campaign.
@@ -179,9 +197,10 @@ func (s *Snapshot) LiveState(campaign hexbid.UID) (LiveState, bool) {
 		return LiveState{}, false
 	}
 	c := s.campaigns.at(i)
-	return LiveState{PacingPPM: int64(c.pacingPPM), LoweredByBudget: c.has&hasLoweredBid != 0,
-		QualityPPM: int64(c.qualityPPM), QualityIsPrior: c.has&hasPriorQuality != 0, BudgetSpent: c.state&spent != 0,
-		FrequencyCapped: c.state&capped != 0, NoBalance: s.lacksBalance(c)}, true
+	return LiveState{PacingPPM: c.worth.multiplierPPM(), LoweredByBudget: c.has&hasLoweredBid != 0,
+		ParticipationPPM: c.worth.participationPPM(), QualityPPM: c.worth.qualityPPM(),
+		QualityIsPrior: c.has&hasPriorQuality != 0, ExploredPPM: c.worth.exploredPPM(), BudgetSpent: c.state&spent != 0,
+		FrequencyCapped: c.has&hasCap != 0, NoBalance: s.lacksBalance(c)}, true
 }
 
 // EventPrices returns the least that an event of a campaign must pay for in this market, and the most that one costs at

@@ -89,8 +89,8 @@ func TestWorkIsBoundedOverTheDensestPoints(t *testing.T) {
 func TestTheThrottledAndTheExhaustedDoNotStandInTheWay(t *testing.T) {
 	m := newTestMarket(t, 3, hangzhou)
 	dense(t, m, func(i int) int { return i }, func(int, *hexbid.Campaign) {})
-	adjust := func(to worth) {
-		var some []worth
+	adjust := func(to stated) {
+		var some []stated
 		for _, name := range m.names[:5000] {
 			r, err := m.store.Get(context.Background(), name)
 			if err != nil {
@@ -101,12 +101,12 @@ func TestTheThrottledAndTheExhaustedDoNotStandInTheWay(t *testing.T) {
 		}
 		m.indexer.handInAll(t, some)
 	}
-	adjust(worth{pacingPPM: auction.PPM / 100, qualityPPM: 30_000})
+	adjust(stated{pacingPPM: auction.PPM / 100, qualityPPM: 30_000})
 	if w := m.searchDense(t); w.Sifted > 128 || w.Tested > 64 {
 		t.Errorf("throttled: %d sifted, %d tested", w.Sifted, w.Tested)
 	}
-	adjust(worth{pacingPPM: auction.PPM, qualityPPM: 30_000})
-	adjust(worth{pacingPPM: auction.PPM, qualityPPM: 30_000, spent: true})
+	adjust(stated{pacingPPM: auction.PPM, qualityPPM: 30_000})
+	adjust(stated{pacingPPM: auction.PPM, qualityPPM: 30_000, spent: true})
 	m.searchDense(t) // at once none of them wins
 	m.now = m.now.Add(2 * offFor)
 	m.clock.Store(m.now.UnixNano())

@@ -18,27 +18,28 @@ type Rule string
 // The rules, in the order of their evaluation. Shown means that none shuts the campaign out. ExplainResponse in
 // campaign_service.proto documents each.
 const (
-	Shown          Rule = ""
-	RuleNotIndexed Rule = "not_indexed"
-	RuleStatus     Rule = "status"
-	RuleAdvertiser Rule = "advertiser"
-	RuleBalance    Rule = "balance"
-	RuleBudget     Rule = "budget"
-	RuleFrequency  Rule = "frequency"
-	RuleSchedule   Rule = "schedule"
-	RuleHours      Rule = "hours"
-	RulePlaces     Rule = "places"
-	RuleArea       Rule = "area"
-	RuleCategory   Rule = "category"
-	RuleProgram    Rule = "program"
-	RulePersonal   Rule = "personalization"
-	RuleAudience   Rule = "audience"
-	RuleWords      Rule = "words"
-	RuleNoSlots    Rule = "no_slots"
-	RulePacing     Rule = "pacing"
-	RuleReserve    Rule = "reserve"
-	RuleOwnBetter  Rule = "own_better"
-	RuleOutbid     Rule = "outbid"
+	Shown             Rule = ""
+	RuleNotIndexed    Rule = "not_indexed"
+	RuleStatus        Rule = "status"
+	RuleAdvertiser    Rule = "advertiser"
+	RuleBalance       Rule = "balance"
+	RuleBudget        Rule = "budget"
+	RuleSchedule      Rule = "schedule"
+	RuleHours         Rule = "hours"
+	RulePlaces        Rule = "places"
+	RuleArea          Rule = "area"
+	RuleCategory      Rule = "category"
+	RuleProgram       Rule = "program"
+	RulePersonal      Rule = "personalization"
+	RuleAudience      Rule = "audience"
+	RuleWords         Rule = "words"
+	RuleFrequency     Rule = "frequency"
+	RuleNoSlots       Rule = "no_slots"
+	RuleParticipation Rule = "participation"
+	RulePacing        Rule = "pacing"
+	RuleReserve       Rule = "reserve"
+	RuleOwnBetter     Rule = "own_better"
+	RuleOutbid        Rule = "outbid"
 )
 
 // Verdict is the result of one campaign in one auction.
@@ -49,7 +50,9 @@ type Verdict struct {
 	Excluded  bool          // RuleArea: inside an excluded shape
 	Dimension targeting.Dim // which one differs, of RuleProgram and RuleAudience
 	Entry     auction.Entry // from RuleNoSlots on
-	Ahead     auction.Entry // RuleOwnBetter: the advertiser's better entry; RuleOutbid: the last winner
+	// ParticipationPPM is the share of matching searches that the campaign takes part in, from RuleNoSlots on.
+	ParticipationPPM int64
+	Ahead            auction.Entry // RuleOwnBetter: the advertiser's better entry; RuleOutbid: the last winner
 	// Needed is the least score that wins a slot whatever the request's id, and Slot the slot that it wins at least.
 	// Both are set for RuleReserve, RuleOwnBetter and RuleOutbid.
 	Needed     int64
@@ -113,9 +116,12 @@ func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
 		}
 	}
 	enters := s.enter(&v.Entry, i, q.Host, reserves)
+	v.ParticipationPPM = s.campaigns.at(i).worth.participationPPM()
 	switch {
 	case q.Slots == 0:
 		v.Rule = RuleNoSlots
+	case !q.Ties.TakesPart(v.Entry.CampaignUID, v.ParticipationPPM):
+		v.Rule = RuleParticipation
 	case v.Entry.MultiplierPPM == 0:
 		v.Rule = RulePacing
 	case !enters:
@@ -138,8 +144,6 @@ func (s *Snapshot) judgeServing(v *Verdict, q *Query) Rule {
 		return RuleBalance
 	case state&spent != 0:
 		return RuleBudget
-	case state&capped != 0:
-		return RuleFrequency
 	case !schedule.InFlight(q.Now):
 		return RuleSchedule
 	case !schedule.InHours(q.Now):

@@ -65,7 +65,7 @@ func (m *postingMarket) step(t *rapid.T) {
 	if isNew {
 		m.add(i)
 		*m.records.campaigns.edit(i) = campaign{uid: m.records.campaigns.at(i).uid, pricing: hexbid.CPC, bid: 1_000_000,
-			pacingPPM: 1_000_000, qualityPPM: 30_000}
+			worth: handedIn{}.worth(30_000)}
 		m.want[i] = &wanted{}
 	}
 	w := m.want[i]
@@ -76,7 +76,8 @@ func (m *postingMarket) step(t *rapid.T) {
 			covering: geoindex.PackCovering(nil, w.postings)}
 		m.relist(i, *m.records.specificsOf(i), w.listing)
 	case 1:
-		m.records.campaigns.edit(i).pacingPPM = uint32(rapid.IntRange(0, 1_000_000).Draw(t, "pacing"))
+		c := m.records.campaigns.edit(i)
+		c.worth = c.worth.withMultiplier(rapid.Int64Range(0, 1_000_000).Draw(t, "pacing"))
 	case 2:
 		w.on = true
 	case 3:

@@ -35,6 +35,7 @@ func (x changed) follow() followed {
 	x.turnQuarter()
 	for advertiser := range x.turnedOwners {
 		for campaign := range x.records.ownedBy(advertiser) {
+			x.setFactors(campaign)
 			x.setState(campaign)
 		}
 	}

@@ -2,6 +2,7 @@ package bidder
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
@@ -22,6 +23,8 @@ func (v *Verdict) Reason(name func(ordinal uint32) string) string {
 		return fmt.Sprintf("its program is not for the viewer's %s", v.Dimension)
 	case RuleAudience:
 		return fmt.Sprintf("the viewer's %s is not in its audience", v.Dimension)
+	case RuleParticipation:
+		return v.participationReason()
 	case RuleReserve:
 		return fmt.Sprintf("its score of %d is below the %d that the market asks for here", v.Entry.Score,
 			max(v.Entry.Reserve, 1))
@@ -33,6 +36,14 @@ func (v *Verdict) Reason(name func(ordinal uint32) string) string {
 	return plainReasons[v.Rule]
 }
 
+func (v *Verdict) participationReason() string {
+	if v.ParticipationPPM == 0 {
+		return "pacing holds it back at present, so it takes part in no search"
+	}
+	return fmt.Sprintf("it takes part in %s %% of the searches that it matches, so that its budget lasts; this one is "+
+		"not among them", strconv.FormatFloat(float64(v.ParticipationPPM)/10_000, 'f', -1, 64))
+}
+
 // plainReasons are the reasons that say nothing about the request.
 var plainReasons = map[Rule]string{
 	RuleNotIndexed: "it is not in the index",
@@ -40,7 +51,6 @@ var plainReasons = map[Rule]string{
 	RuleAdvertiser: "the advertiser is paused",
 	RuleBalance:    "its advertiser's balance does not pay for an event",
 	RuleBudget:     "its budget is spent",
-	RuleFrequency:  "its frequency cap holds it back at present",
 	RuleSchedule:   "its flight has not begun or is over",
 	RuleHours:      "it does not serve at this hour of the week",
 	RulePlaces:     "it serves around the program's places, and none is approved",
@@ -80,5 +90,5 @@ func (s *Snapshot) BidToWin(v *Verdict) (hexbid.Money, bool) {
 	if v.Needed == 0 || c.has&hasLoweredBid != 0 {
 		return 0, false
 	}
-	return auction.BidToScore(c.pricing, v.Needed, int64(c.qualityPPM), int64(c.pacingPPM))
+	return auction.BidToScore(c.pricing, v.Needed, c.worth.qualityPPM(), c.worth.multiplierPPM())
 }

@@ -13,9 +13,8 @@ type campaign struct {
 	disc       geoindex.Disc
 	bid        hexbid.Money
 	uid        hexbid.UID // 0 is a free ordinal
+	worth      worth
 	advertiser uint32
-	qualityPPM uint32
-	pacingPPM  uint32
 	pricing    hexbid.PricingModel
 	category   hexbid.Category
 	has        campaignBits
@@ -33,11 +32,12 @@ const (
 	paused                               // by its own state
 	ownerPaused                          // by the state of its advertiser
 	spent                                // its budget is spent
-	capped                               // its frequency is capped
+	idle                                 // it takes part in no search
 	unfunded                             // its advertiser cannot pay for an event of it
 )
 
-// campaignBits say when a search must read the specifics, and where the quality and the multiplier come from.
+// campaignBits say which rare tests a search must make, when it must read the specifics, and where the quality and the
+// multiplier come from.
 type campaignBits uint8
 
 const (
@@ -45,6 +45,8 @@ const (
 	hasHostBids                              // other bids than the one in the record
 	hasPriorQuality                          // the prior of its category: no quality has been handed in
 	hasLoweredBid                            // its multiplier is what a budget or the balance leaves, below that of pacing
+	hasCap                                   // a frequency cap of its own or of its advertiser
+	takesPart                                // in a share of the matching searches, not in all
 )
 
 // detail holds the rest of a campaign.
@@ -68,6 +70,7 @@ type specifics struct {
 	hostBids *[hexbid.HostCount]hexbid.Money // nil when every host gets the bid
 	audience *targeting.Rule                 // nil when a mask holds all of it
 	rule     *targeting.Rule                 // joined to the program's gate; nil when the mask holds all of it
+	cap      *hexbid.FrequencyCap            // nil when it has none of its own
 }
 
 // nearPlaces holds two squared chords to the nearest approved place of the campaign's program. A point nearer than in
@@ -87,7 +90,7 @@ func nearPlacesOf(c *hexbid.Campaign) (n nearPlaces) {
 // arePlain reports whether a campaign needs no specifics.
 func (s *specifics) arePlain() bool {
 	return s.area == nil && s.places == (nearPlaces{}) && s.schedule.IsAlwaysOn() && s.keywords == nil &&
-		s.hostBids == nil && s.audience == nil && s.rule == nil
+		s.hostBids == nil && s.audience == nil && s.rule == nil && s.cap == nil
 }
 
 var plain = &specifics{schedule: targeting.AlwaysOn}
@@ -166,7 +169,7 @@ func (s *Snapshot) enter(e *auction.Entry, ordinal uint32, host hexbid.Host, res
 	c := s.campaigns.at(ordinal)
 	e.Ordinal, e.Advertiser, e.CampaignUID, e.Pricing, e.Bid = ordinal, c.advertiser, c.uid, c.pricing,
 		s.bidOn(c, ordinal, host)
-	e.MultiplierPPM, e.QualityPPM, e.Reserve = int64(c.pacingPPM), int64(c.qualityPPM), reserves[c.category]
+	e.MultiplierPPM, e.QualityPPM, e.Reserve = c.worth.multiplierPPM(), c.worth.qualityPPM(), reserves[c.category]
 	return e.Enter()
 }
 
@@ -180,6 +183,11 @@ func (s *Snapshot) serves(c *campaign, ordinal uint32, q *Query, ahead bool) boo
 		return c.state&timely != 0
 	}
 	return s.specificsOf(ordinal).schedule.On(q.Now)
+}
+
+type advertiser struct {
+	uid hexbid.UID
+	cap uint32 // index of its frequency cap, 0 for none
 }
 
 type program struct {

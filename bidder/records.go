@@ -20,16 +20,17 @@ type records struct {
 	specifics   sparseWriter[specifics]
 	programs    pagedWriter[program]
 	places      pagedWriter[place]
-	advertisers pagedWriter[hexbid.UID]
-	terms       growing[terms]   // by campaign
-	accounts    growing[account] // by advertiser
+	advertisers pagedWriter[advertiser]
+	caps        sparseWriter[hexbid.FrequencyCap] // of advertisers
+	terms       growing[terms]                    // by campaign
+	accounts    growing[account]                  // by advertiser
 
 	ordinals   struct{ campaigns, programs, places, advertisers ordinals }
 	campaignOf *sharedUIDs // snapshots look uids up in it too
 	placeOf    uidMap
-	ownerOf    uidMap             // advertisers
-	byName     map[nameKey]uint32 // programs and advertisers, which other records name
-	size       struct{ campaigns, programs, places int }
+	ownerOf    uidMap                                            // advertisers
+	byName     map[nameKey]uint32                                // programs and advertisers, which other records name
+	size       struct{ campaigns, capped, programs, places int } // capped: campaigns with hasCap
 }
 
 // terms holds the fields of a campaign that only the index's writer needs.
@@ -67,8 +68,8 @@ func (r *records) parentOf(name string) (uint32, error) {
 	return i, nil
 }
 
-// putAdvertiser stores an advertiser. It returns the uid that its name had before, 0 for none, and reports whether the
-// advertiser was paused or resumed.
+// putAdvertiser stores an advertiser. It returns the uid that its name had before, 0 for none, and reports whether
+// something has turned that its campaigns follow: the advertiser was paused or resumed, or got or lost a frequency cap.
 func (r *records) putAdvertiser(a *hexbid.Advertiser) (i uint32, before hexbid.UID, turned bool) {
 	key := keyOf(a.Name)
 	i, known := r.byName[key]
@@ -76,22 +77,42 @@ func (r *records) putAdvertiser(a *hexbid.Advertiser) (i uint32, before hexbid.U
 		i = r.ordinals.advertisers.take()
 		r.byName[key] = i
 		r.accounts.clear(i)
-	} else if before = *r.advertisers.at(i); before != a.UID {
+	} else if before = r.advertisers.at(i).uid; before != a.UID {
 		r.ownerOf.drop(before)
 	}
-	*r.advertisers.edit(i) = a.UID
+	r.advertisers.edit(i).uid = a.UID
 	r.ownerOf.set(a.UID, i)
 	owner, paused := r.accounts.at(i), a.State == hexbid.Paused
-	turned = owner.paused != paused
+	turned = r.setOwnersCap(i, a.Cap) || owner.paused != paused
 	owner.paused = paused
 	return i, before, turned
+}
+
+// setOwnersCap stores the frequency cap of an advertiser and reports whether the advertiser got or lost one.
+func (r *records) setOwnersCap(i uint32, cap hexbid.FrequencyCap) (turned bool) {
+	now := someCap(cap)
+	before := r.caps.get(r.advertisers.at(i).cap)
+	if before == nil && now == nil || before != nil && now != nil && *before == *now {
+		return false
+	}
+	r.caps.set(&r.advertisers.edit(i).cap, now)
+	return (before == nil) != (now == nil)
+}
+
+// someCap returns a cap to store, nil for one that limits nothing.
+func someCap(cap hexbid.FrequencyCap) *hexbid.FrequencyCap {
+	if cap.Impressions == 0 {
+		return nil
+	}
+	return &cap
 }
 
 func (r *records) dropAdvertiser(name string) (i uint32, known bool) {
 	key := keyOf(name)
 	if i, known = r.byName[key]; known {
 		delete(r.byName, key)
-		r.ownerOf.drop(*r.advertisers.at(i))
+		r.setOwnersCap(i, hexbid.FrequencyCap{})
+		r.ownerOf.drop(r.advertisers.at(i).uid)
 		r.accounts.clear(i)
 		r.ordinals.advertisers.giveBack(i)
 	}
@@ -196,6 +217,7 @@ func (r *records) dropCampaign(i uint32) {
 	d := r.details.edit(i)
 	leave(&r.details, &r.programs.edit(d.program).buyers, i)
 	r.specifics.set(&d.specifics, nil)
+	r.setBits(i, 0)
 	r.campaignOf.drop(r.campaigns.at(i).uid)
 	*r.campaigns.edit(i), *r.details.edit(i) = campaign{}, detail{}
 	r.terms.clear(i)
@@ -218,10 +240,27 @@ func (r *records) setSpecifics(campaign uint32, own specifics) {
 	}
 }
 
-// bestScore returns the best score that a campaign can have at present on any host.
+// setBits stores a campaign's bits and counts the capped campaigns.
+func (r *records) setBits(i uint32, now campaignBits) {
+	c := r.campaigns.edit(i)
+	if now&hasCap != c.has&hasCap {
+		if r.size.capped++; now&hasCap == 0 {
+			r.size.capped -= 2
+		}
+	}
+	c.has = now
+}
+
+// isCapped reports whether a campaign or its advertiser has a frequency cap.
+func (r *records) isCapped(i uint32) bool {
+	return r.specificsOf(i).cap != nil || r.advertisers.at(r.campaigns.at(i).advertiser).cap != 0
+}
+
+// bestScore returns the best ordinary score that a campaign can have at present on any host. Learned factors and
+// participation only lower what it gets in a search; a search that explores raises it to at most the double.
 func (r *records) bestScore(i uint32) int64 {
 	c := r.campaigns.at(i)
-	_, score := auction.Pace(c.pricing, r.highestBid(i), int64(c.pacingPPM), int64(c.qualityPPM))
+	_, score := auction.Pace(c.pricing, r.highestBid(i), c.worth.multiplierPPM(), c.worth.qualityPPM())
 	return score
 }
 
@@ -288,5 +327,6 @@ func (r *records) freezeInto(s *Snapshot) {
 	s.Campaigns, s.Programs, s.Places = r.size.campaigns, r.size.programs, r.size.places
 	s.campaigns, s.details, s.specifics = r.campaigns.freeze(), r.details.freeze(), r.specifics.freeze()
 	s.programs, s.places, s.advertisers = r.programs.freeze(), r.places.freeze(), r.advertisers.freeze()
+	s.caps, s.capped = r.caps.freeze(), r.size.capped
 	s.campaignOf = r.campaignOf
 }

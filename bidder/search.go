@@ -404,8 +404,12 @@ func (s *Snapshot) offer(x *match, q *Query, w *Scratch) {
 		return
 	}
 	w.Scored++
-	_, score := auction.Pace(c.pricing, s.bidOn(c, x.ordinal, q.Host), int64(c.pacingPPM), int64(c.qualityPPM))
+	_, score := auction.Pace(c.pricing, s.bidOn(c, x.ordinal, q.Host), c.worth.multiplierPPM(),
+		c.worth.qualityPPM())
 	if !auction.Enters(score, w.reserves[c.category]) || s.broke.has(c.advertiser) {
+		return
+	}
+	if c.has&takesPart != 0 && !q.Ties.TakesPart(c.uid, c.worth.participationPPM()) {
 		return
 	}
 	if best, again := w.board.Offer(auction.Standing{Score: score, CampaignUID: c.uid, Ordinal: x.ordinal,

@@ -29,12 +29,18 @@ type Snapshot struct {
 	words       wordIndex
 	resolutions uint32 // bit r: some posting has a cell of resolution r; otherKeys: some posting has another key
 	sites       *geoindex.Tree
-	advertisers paged[hexbid.UID]
-	broke       ordinalBits // advertisers without balance
+	advertisers paged[advertiser]
+	caps        sparse[hexbid.FrequencyCap] // of advertisers
+	capped      int                         // campaigns with hasCap
+	broke       ordinalBits                 // advertisers without balance
 	market      *Market
 	reserves    []reserveRule
 	campaignOf  *sharedUIDs // always the present state; this snapshot's records tell whether an entry holds here
 }
+
+// HasCaps reports whether some campaign or its advertiser has a frequency cap. Otherwise no search needs to know what
+// its viewer has seen.
+func (s *Snapshot) HasCaps() bool { return s.capped > 0 }
 
 // Ref refers to a record for display. Its version tells a late reader whether the record is still the same.
 type Ref struct {
@@ -64,7 +70,7 @@ func (s *Snapshot) ProgramOf(campaign uint32) uint32 { return s.details.at(campa
 
 // AdvertiserOf returns the uid of the advertiser that owns a campaign.
 func (s *Snapshot) AdvertiserOf(campaign uint32) hexbid.UID {
-	return *s.advertisers.at(s.campaigns.at(campaign).advertiser)
+	return s.advertisers.at(s.campaigns.at(campaign).advertiser).uid
 }
 
 // Showing holds what an award displays.

@@ -343,8 +343,8 @@ func TestWhatWasHandedInOutlivesIndexingAnew(t *testing.T) {
 	}
 	runs(t, x, w)
 	uid, coming := put.Puts[0].Meta().UID, put.Puts[1].Meta().UID+1
-	x.handInAll(t, []worth{{campaign: uid, pacingPPM: auction.PPM / 2, qualityPPM: 77, spent: true},
-		{campaign: coming, pacingPPM: auction.PPM / 4, qualityPPM: 78}})
+	x.handInAll(t, []stated{{campaign: uid, pacingPPM: auction.PPM / 2, heldOutPPM: 400_000, qualityPPM: 77, spent: true},
+		{campaign: coming, pacingPPM: auction.PPM / 4, qualityPPM: 78, exploredPPM: 117}})
 	owner, err := w.Get(context.Background(), "advertisers/a")
 	if err != nil {
 		t.Fatal(err)
@@ -359,15 +359,17 @@ func TestWhatWasHandedInOutlivesIndexingAnew(t *testing.T) {
 	tape.Close(hexbid.Errorf(hexbid.DataLoss, "data", "a file is damaged"))
 	next := mustCommit(t, w, []store.Step{{Put: &store.Record{Resource: supplied(2)}}})
 	waitFor(t, x, next.Version)
-	for campaign, want := range map[hexbid.UID]LiveState{uid: {PacingPPM: auction.PPM / 2, QualityPPM: 77,
-		BudgetSpent: true, NoBalance: true}, coming: {PacingPPM: auction.PPM / 4, QualityPPM: 78, NoBalance: true}} {
+	for campaign, want := range map[hexbid.UID]LiveState{uid: {PacingPPM: auction.PPM / 2, ParticipationPPM: 600_000,
+		QualityPPM: 77, ExploredPPM: 77, BudgetSpent: true, NoBalance: true}, coming: {PacingPPM: auction.PPM / 4,
+		ParticipationPPM: auction.PPM, QualityPPM: 78, ExploredPPM: 114, NoBalance: true}} {
 		if state, there := x.Snapshot().LiveState(campaign); !there || state != want {
 			t.Errorf("campaign %d: %+v, %v; want %+v", campaign, state, there, want)
 		}
 	}
-	x.handInAll(t, []worth{{campaign: uid, pacingPPM: auction.PPM, qualityPPM: 79}})
+	x.handInAll(t, []stated{{campaign: uid, pacingPPM: auction.PPM, qualityPPM: 79}})
 	balance(false)
-	if state, _ := x.Snapshot().LiveState(uid); state != (LiveState{PacingPPM: auction.PPM, QualityPPM: 79}) {
+	if state, _ := x.Snapshot().LiveState(uid); state != (LiveState{PacingPPM: auction.PPM, ParticipationPPM: auction.PPM,
+		QualityPPM: 79, ExploredPPM: 79}) {
 		t.Errorf("handed in afterwards: %+v", state)
 	}
 }
@@ -437,7 +439,7 @@ func TestSearchesSeeNoChangeBeforeItPassesTheGate(t *testing.T) {
 				if _, _, err := x.SnapshotNow(context.Background()); err != nil {
 					t.Fatal(err)
 				}
-				x.handInAll(t, []worth{{campaign: uid, pacingPPM: int64(round), qualityPPM: 77}})
+				x.handInAll(t, []stated{{campaign: uid, pacingPPM: int64(round), qualityPPM: 77}})
 				live, _ := x.Snapshot().LiveState(uid)
 				if live.PacingPPM != int64(round) || x.Snapshot().Version != first.Version {
 					t.Fatalf("round %d: %+v at version %d, which should be %d", round, live, x.Snapshot().Version, first.Version)

@@ -17,7 +17,14 @@ func liveLine(s *pb.LiveState) string {
 	if s.GetLoweredByBudget() {
 		bid += " (what is left to spend allows no more)"
 	}
-	parts := []string{bid, quality}
+	parts := []string{bid}
+	if part := s.GetParticipationPpm(); part < whole {
+		parts = append(parts, percent(part)+" of the searches")
+	}
+	if explored := s.GetExploredQualityPpm(); explored > s.GetQualityPpm() {
+		quality += ", up to " + percent(explored) + " where a search tries it"
+	}
+	parts = append(parts, quality)
 	if s.GetNoBalance() {
 		parts = append(parts, "no balance left")
 	}
@@ -25,10 +32,13 @@ func liveLine(s *pb.LiveState) string {
 		parts = append(parts, "budget spent")
 	}
 	if s.GetFrequencyCapped() {
-		parts = append(parts, "held back by its frequency cap")
+		parts = append(parts, "frequency capped")
 	}
 	return "Right now: " + strings.Join(parts, ", ")
 }
+
+// whole is all of something in parts per million.
+const whole = 1_000_000
 
 // percent writes parts per million as a percentage.
 func percent(ppm int64) string { return strconv.FormatFloat(float64(ppm)/10_000, 'f', -1, 64) + " %" }

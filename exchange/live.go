@@ -8,7 +8,7 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// HandIn sets an owner's field of some campaigns' live states. As bidder.Indexer.HandIn documents, it overtakes the
+// HandIn sets an owner's fields of some campaigns' live states. As bidder.Indexer.HandIn documents, it overtakes the
 // waiting changes of the catalogue and returns when searches use the new values.
 func (e *Exchange) HandIn(ctx context.Context, owner bidder.Owner, updates []bidder.LiveUpdate) error {
 	if err := admit(ctx); err != nil {
@@ -50,8 +50,6 @@ func (e *Exchange) heldBackBy(campaign hexbid.UID) bidder.Rule {
 		return bidder.RuleBalance
 	case live.BudgetSpent:
 		return bidder.RuleBudget
-	case live.FrequencyCapped:
-		return bidder.RuleFrequency
 	}
 	return bidder.Shown
 }

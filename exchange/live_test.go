@@ -15,7 +15,8 @@ import (
 // worth is what the owners say about a campaign.
 type worth struct {
 	pacingPPM, qualityPPM int64
-	spent, capped         bool
+	heldOutPPM            int64 // of the searches: its participation is the rest
+	spent                 bool
 	broke                 bool // its advertiser
 }
 
@@ -24,10 +25,9 @@ type fatal interface{ Fatal(...any) }
 
 func (w worth) handIn(t fatal, e *Exchange, campaign hexbid.UID) {
 	for owner, u := range map[bidder.Owner]bidder.LiveUpdate{
-		bidder.OwnerLedger:    {BudgetSpent: w.spent},
-		bidder.OwnerPacing:    {PacingPPM: w.pacingPPM},
-		bidder.OwnerQuality:   {QualityPPM: w.qualityPPM},
-		bidder.OwnerFrequency: {FrequencyCapped: w.capped},
+		bidder.OwnerLedger:  {BudgetSpent: w.spent},
+		bidder.OwnerPacing:  {PacingPPM: w.pacingPPM, ParticipationPPM: auction.PPM - w.heldOutPPM},
+		bidder.OwnerQuality: {QualityPPM: w.qualityPPM},
 	} {
 		u.Campaign = campaign
 		if err := e.HandIn(ctx, owner, []bidder.LiveUpdate{u}); err != nil {
@@ -65,11 +65,10 @@ func TestACampaignSaysThatItsLiveStateKeepsItFromServing(t *testing.T) {
 		worth
 		reason string
 	}{
-		{worth{auction.PPM, 30_000, false, false, false}, ""},
-		{worth{auction.PPM, 30_000, true, true, false}, "its budget is spent"},
-		{worth{auction.PPM, 30_000, false, true, false}, "its frequency cap holds it back at present"},
-		{worth{auction.PPM, 30_000, true, true, true}, "its advertiser's balance does not pay for an event"},
-		{worth{500_000, 30_000, true, false, false}, "its budget is spent"},
+		{worth{auction.PPM, 30_000, 0, false, false}, ""},
+		{worth{auction.PPM, 30_000, 600_000, true, false}, "its budget is spent"},
+		{worth{auction.PPM, 30_000, 0, true, true}, "its advertiser's balance does not pay for an event"},
+		{worth{500_000, 30_000, 600_000, true, false}, "its budget is spent"},
 	} {
 		state.handIn(t, e, uid)
 		if serves, reason := mustServing(e)(read()); serves != (reason == "") || reason != state.reason {
@@ -86,7 +85,8 @@ func TestACampaignSaysThatItsLiveStateKeepsItFromServing(t *testing.T) {
 		t.Errorf("after an edit: %q", reason)
 	}
 	x, err := e.Explain(ctx, c.Name, at(hub))
-	if want := (bidder.LiveState{PacingPPM: 500_000, QualityPPM: 30_000, BudgetSpent: true}); err != nil ||
+	if want := (bidder.LiveState{PacingPPM: 500_000, ParticipationPPM: 400_000, QualityPPM: 30_000, ExploredPPM: 30_000,
+		BudgetSpent: true}); err != nil ||
 		x.Verdict.Rule != bidder.RuleBudget || x.Live == nil || *x.Live != want {
 		t.Errorf("%+v, %v, want the live state %+v", x, err, want)
 	}
@@ -131,7 +131,8 @@ func TestTheFirstSearchAfterARestartIsOfTheStatesThatOwnersHandIn(t *testing.T) 
 		t.Fatal(err)
 	}
 	if got := live(record.Meta().UID); got == nil ||
-		*got != (bidder.LiveState{PacingPPM: auction.PPM, QualityPPM: 5, BudgetSpent: true}) {
+		*got != (bidder.LiveState{PacingPPM: auction.PPM, ParticipationPPM: auction.PPM, QualityPPM: 5, ExploredPPM: 5,
+			BudgetSpent: true}) {
 		t.Errorf("%+v", got)
 	}
 	e.Close()

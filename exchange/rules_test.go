@@ -46,8 +46,6 @@ var obstacles = []obstacle{
 	{bidder.RuleBalance, "", func(s *situation) { s.learned.broke = true },
 		func(s *situation) { s.learned.broke = false }},
 	{bidder.RuleBudget, "", func(s *situation) { s.learned.spent = true }, func(s *situation) { s.learned.spent = false }},
-	{bidder.RuleFrequency, "", func(s *situation) { s.learned.capped = true },
-		func(s *situation) { s.learned.capped = false }},
 	{bidder.RuleSchedule, "", func(s *situation) { s.campaign.Start = now.Add(time.Hour) },
 		func(s *situation) { s.campaign.Start = now }},
 	{bidder.RuleHours, "", func(s *situation) { s.campaign.Hours = []hexbid.WeeklyHours{{Day: 1, Start: 3, End: 4}} },
@@ -95,6 +93,8 @@ var obstacles = []obstacle{
 	{bidder.RuleWords, "", func(s *situation) { s.campaign.Keywords = []hexbid.Keyword{{Text: "火锅"}} },
 		func(s *situation) { s.request.Words = "火锅" }},
 	{bidder.RuleNoSlots, "", func(s *situation) { s.request.Slots = 0 }, func(s *situation) { s.request.Slots = 1 }},
+	{bidder.RuleParticipation, "", func(s *situation) { s.learned.heldOutPPM = auction.PPM },
+		func(s *situation) { s.learned.heldOutPPM = 0 }},
 	{bidder.RulePacing, "", func(s *situation) { s.learned.pacingPPM = 0 },
 		func(s *situation) { s.learned.pacingPPM = auction.PPM }},
 	{bidder.RuleReserve, "", func(s *situation) { s.campaign.Bid = 10 }, nil}, // the advice says

@@ -59,9 +59,17 @@ func liveState(s *bidder.LiveState) *pb.LiveState {
 	if s == nil {
 		return nil
 	}
-	return &pb.LiveState{PacingMultiplierPpm: s.PacingPPM, QualityPpm: s.QualityPPM, QualityIsPrior: s.QualityIsPrior,
-		BudgetSpent: s.BudgetSpent, FrequencyCapped: s.FrequencyCapped, NoBalance: s.NoBalance,
-		LoweredByBudget: s.LoweredByBudget}
+	return &pb.LiveState{
+		PacingMultiplierPpm: s.PacingPPM,
+		LoweredByBudget:     s.LoweredByBudget,
+		ParticipationPpm:    s.ParticipationPPM,
+		QualityPpm:          s.QualityPPM,
+		QualityIsPrior:      s.QualityIsPrior,
+		ExploredQualityPpm:  s.ExploredPPM,
+		BudgetSpent:         s.BudgetSpent,
+		FrequencyCapped:     s.FrequencyCapped,
+		NoBalance:           s.NoBalance,
+	}
 }
 
 func explanation(e *exchange.Explanation) *pb.ExplainResponse {

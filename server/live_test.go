@@ -48,18 +48,20 @@ func TestACampaignIsReadWithItsLiveState(t *testing.T) {
 			t.Errorf("serving %v, %q, want %q", got.GetServing(), got.GetNotServingReason(), reason)
 		}
 	}
-	prior := &pb.LiveState{PacingMultiplierPpm: 1_000_000, QualityPpm: 30_000, QualityIsPrior: true}
+	prior := &pb.LiveState{PacingMultiplierPpm: 1_000_000, ParticipationPpm: 1_000_000, QualityPpm: 30_000,
+		QualityIsPrior: true, ExploredQualityPpm: 30_000}
 	check(prior, "")
 	uid := hexbid.UID(get().GetUid())
 	for owner, u := range map[bidder.Owner]bidder.LiveUpdate{bidder.OwnerLedger: {BudgetSpent: true},
-		bidder.OwnerPacing:  {PacingPPM: 250_000},
-		bidder.OwnerQuality: {QualityPPM: 41_000}, bidder.OwnerFrequency: {FrequencyCapped: true}} {
+		bidder.OwnerPacing:  {PacingPPM: 250_000, ParticipationPPM: 400_000},
+		bidder.OwnerQuality: {QualityPPM: 45_000, ExploredPPM: 60_000}} {
 		u.Campaign = uid
 		if err := s.exchange().HandIn(ctx, owner, []bidder.LiveUpdate{u}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := &pb.LiveState{PacingMultiplierPpm: 250_000, QualityPpm: 41_000, BudgetSpent: true, FrequencyCapped: true}
+	want := &pb.LiveState{PacingMultiplierPpm: 250_000, ParticipationPpm: 400_000, QualityPpm: 45_000,
+		ExploredQualityPpm: 60_000, BudgetSpent: true}
 	check(want, "its budget is spent")
 	written := get()
 	written.LiveState, written.BidMicros = prior, 2_000_000

@@ -8,6 +8,7 @@ package auction
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -74,7 +75,7 @@ func divisor(pricing hexbid.PricingModel, qualityPPM int64) int64 {
 // hash is XXH64 of the request id's bytes followed by the campaign's uid as eight little-endian bytes. So ties are fair
 // over many requests, and a replay gives the same order.
 type TieBreak struct {
-	input [MaxRequestIDBytes + 8]byte
+	input [MaxRequestIDBytes + 9]byte
 	n     int
 }
 
@@ -91,6 +92,17 @@ func NewTieBreak(requestID string) (t TieBreak) {
 func (t *TieBreak) Hash(uid hexbid.UID) uint64 {
 	binary.LittleEndian.PutUint64(t.input[t.n:], uint64(uid))
 	return xxhash.Sum64(t.input[:t.n+8])
+}
+
+// TakesPart reports whether a campaign with a participation in parts per million takes part in the request's auction.
+// It takes the XXH64 of the request id's bytes, the campaign's uid as eight little-endian bytes and the byte 'p', and
+// compares it, as a fraction of 2⁶⁴, with the participation. So the share of requests is right, a replay gives the same
+// answer, and the hash says nothing about the one that breaks ties.
+func (t *TieBreak) TakesPart(uid hexbid.UID, participationPPM int64) bool {
+	binary.LittleEndian.PutUint64(t.input[t.n:], uint64(uid))
+	t.input[t.n+8] = 'p'
+	millionths, _ := bits.Mul64(xxhash.Sum64(t.input[:t.n+9]), PPM)
+	return millionths < uint64(participationPPM)
 }
 
 // before reports whether a ranks above b.

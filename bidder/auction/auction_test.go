@@ -3,11 +3,14 @@ package auction
 import (
 	"cmp"
 	"fmt"
+	"math"
+	"math/big"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/cockroachdb/datadriven"
 	"pgregory.net/rapid"
 
@@ -266,5 +269,57 @@ func TestTheTieHashIsTheDocumentedOne(t *testing.T) {
 	// XXH64 of eight zero bytes, seed 0, from the reference implementation.
 	if got := ties.Hash(0); got != 0x34c96acdcadb1bbb {
 		t.Errorf("got %#x", got)
+	}
+}
+
+func TestACampaignTakesPartInItsShareOfTheRequests(t *testing.T) {
+	const requests = 20_000
+	for _, ppm := range []int64{0, 1000, 250_000, 999_000, PPM} {
+		n := 0
+		for i := range requests {
+			ties := NewTieBreak(fmt.Sprintf("r%d", i))
+			before := ties.Hash(7)
+			part := ties.TakesPart(7, ppm)
+			if ties.Hash(7) != before || ties.TakesPart(7, ppm) != part {
+				t.Fatal("one request gives two answers")
+			}
+			if part {
+				n++
+			}
+		}
+		share := float64(ppm) / PPM
+		if off := math.Abs(float64(n) - share*requests); off > 4*math.Sqrt(share*(1-share)*requests) {
+			t.Errorf("of %d requests it takes part in %d, want a share of %g", requests, n, share)
+		}
+	}
+}
+
+// TestParticipationDoesNotFavourThoseWhoWinTies counts the requests in which a campaign takes part, among those where
+// its tie-breaking hash is in the upper half.
+func TestParticipationDoesNotFavourThoseWhoWinTies(t *testing.T) {
+	const requests = 20_000
+	upper, both := 0, 0
+	for i := range requests {
+		ties := NewTieBreak(fmt.Sprintf("r%d", i))
+		if ties.Hash(9) >= 1<<63 {
+			upper++
+			if ties.TakesPart(9, PPM/2) {
+				both++
+			}
+		}
+	}
+	if off := math.Abs(float64(both) - float64(upper)/2); off > 4*math.Sqrt(float64(upper)/4) {
+		t.Errorf("of %d requests whose ties it wins it takes part in %d, want half", upper, both)
+	}
+}
+
+// TestTheDrawOfAParticipationIsTheDocumentedHash computes it from the documented bytes.
+func TestTheDrawOfAParticipationIsTheDocumentedHash(t *testing.T) {
+	input := append([]byte("request"), 0x39, 0x30, 0, 0, 0, 0, 0, 0, 'p') // uid 12345
+	drawn := new(big.Int).Mul(new(big.Int).SetUint64(xxhash.Sum64(input)), big.NewInt(PPM))
+	least := drawn.Rsh(drawn, 64).Int64() + 1
+	ties := NewTieBreak("request")
+	if ties.TakesPart(12345, least-1) || !ties.TakesPart(12345, least) {
+		t.Errorf("it does not begin to take part at %d", least)
 	}
 }

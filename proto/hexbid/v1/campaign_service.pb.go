@@ -2421,7 +2421,6 @@ type ExplainResponse struct {
 	//	advertiser       its advertiser is paused
 	//	balance          its advertiser's balance does not pay for an event
 	//	budget           its budget is spent
-	//	frequency        its frequency cap holds it back at present
 	//	schedule         outside its flight
 	//	hours            not at this hour of the week
 	//	places           it serves around places, and none is approved
@@ -2431,7 +2430,10 @@ type ExplainResponse struct {
 	//	personalization  it asks for what the request does not tell about a person
 	//	audience         the viewer is not in its audience
 	//	words            the words typed, or that there are none
+	//	frequency        the viewer has seen it, or its advertiser's campaigns, as often
+	//	                 as a frequency cap allows
 	//	no_slots         the request asks for no sponsored slot
+	//	participation    it takes part in a share of the searches, and not in this one
 	//	pacing           pacing holds it back at present
 	//	reserve          its score is below what the market asks for
 	//	own_better       another campaign of its advertiser stands before it
