@@ -52,6 +52,7 @@
 //	simulator/load          searches at planned instants over the real port
 //	simulator/capacity      the highest rate that meets an objective
 //	simulator/plan          machines for a business
+//	simulator/market        the exchange in virtual time, with people whose truth is known
 //	simulator/verify        proofs that the instrument measures right
 //	simulator/report        a run's artifact, its page and its gates
 //

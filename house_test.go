@@ -43,6 +43,7 @@ var floors = map[string]int{
 	"server":               6,
 	"simulator/capacity":   6,
 	"simulator/traffic":    6,
+	"simulator/market":     6, // the exchange itself, in virtual time
 	"simulator/verify":     7,
 	"simulator/report":     7,
 	"cli":                  8,
