@@ -91,12 +91,7 @@ func (b *Books) takeEvent(e *Event, now *Point, encoded []byte, w *journal.Batch
 	if err != nil {
 		return err
 	}
-	if e.Kind != hexbid.Conversion {
-		b.use(e.Kind, e)
-	}
-	if e.Implies {
-		b.use(hexbid.Impression, e)
-	}
+	b.useUp(e)
 	if w != nil {
 		put(w, journal.Answers, AnswerKey(e.Token, e.Kind, e.Award.ClickExpiry), key64(now.Sequence))
 	}
@@ -112,6 +107,19 @@ func (b *Books) takeEvent(e *Event, now *Point, encoded []byte, w *journal.Batch
 	c.advertiser.charge(e.Charged)
 	b.post(c, e.Posted, e.Charged, 0, w)
 	return b.addLeaf(e, now, encoded, w)
+}
+
+// useUp remembers what an event uses up of its token, and how an impression came out.
+func (b *Books) useUp(e *Event) {
+	if e.Kind != hexbid.Conversion {
+		b.use(useKind(e.Kind), e)
+	}
+	if e.Implies {
+		b.use(useKind(hexbid.Impression), e)
+	}
+	if as := impressionAs(e.Outcome); as != 0 && e.Kind == hexbid.Impression {
+		b.use(as, e)
+	}
 }
 
 // count adds an event to its campaign's totals.

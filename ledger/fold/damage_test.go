@@ -50,7 +50,7 @@ func checkpointed(t *testing.T) journal.View {
 	}
 	d.write(credit)
 	for i := range uint64(5000) { // so that there are bitmaps of both forms
-		d.use(hexbid.Impression, d.event(hexbid.Impression, token.Name{Sequence: i * 7}))
+		d.use(useKind(hexbid.Impression), d.event(hexbid.Impression, token.Name{Sequence: i * 7}))
 	}
 	d.take(d.event(hexbid.Claim, token.Name{Sequence: 1 << 40}))
 	d.write(d.Checkpoint(9, d.batch))
@@ -144,13 +144,14 @@ func damages(r *rand.Rand, value []byte) (all [][]byte) {
 func FuzzDecodeChunk(f *testing.F) {
 	b := New()
 	for i := range uint64(6000) {
-		b.use(hexbid.Click, &Event{Token: token.Name{Sequence: i}, Award: Award{ClickExpiry: 5}})
-		b.use(hexbid.Click, &Event{Token: token.Name{Sequence: 1<<chunkBits + 50*(i%9)}, Award: Award{ClickExpiry: 5}})
+		for _, sequence := range []uint64{i, 1<<chunkBits + 50*(i%9)} {
+			b.use(useKind(hexbid.Click), &Event{Token: token.Name{Sequence: sequence}, Award: Award{ClickExpiry: 5}})
+		}
 	}
 	for _, k := range b.uses.chunks {
 		f.Add(k.value(nil))
 	}
-	key := (&chunk{chunkKey: chunkKey{kind: hexbid.Click}}).key().append(nil)
+	key := (&chunk{chunkKey: chunkKey{kind: useKind(hexbid.Click)}}).key().append(nil)
 	f.Fuzz(func(t *testing.T, value []byte) {
 		k, err := decodeChunk(key, value)
 		if err == nil && k.used.GetCardinality() > 1<<chunkBits {

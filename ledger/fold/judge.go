@@ -18,21 +18,27 @@ func (b *Books) Judge(e *Event) error {
 	}
 	e.Date, e.Posted = c.dateFrom(e.Date), max(b.state.posted, e.Posted)
 	switch {
-	case e.Verdict == VerdictFiltered:
+	case e.Verdict == VerdictFiltered || b.isClickOf(e, seenFiltered):
 		e.Outcome = hexbid.EventFiltered
 	case e.Kind == hexbid.Conversion:
 		e.Outcome = hexbid.EventRecorded
 	case e.Kind == hexbid.Claim:
 		b.judgeClaim(e, c)
 	default:
-		e.Implies = e.Kind == hexbid.Click && !b.uses.has(hexbid.Impression, e.Token)
-		judgePrice(e, c)
+		e.Implies = e.Kind == hexbid.Click && !b.uses.has(useKind(hexbid.Impression), e.Token)
+		judgePrice(e, c, e.Verdict == VerdictBeyondCap || b.isClickOf(e, seenBeyondCap))
 	}
 	if err := b.checkRoom(e); err != nil {
 		return err
 	}
 	b.judged = judgement{event: e, ruling: e.Ruling, campaign: c, at: b.at}
 	return nil
+}
+
+// isClickOf reports whether an event is the click of an impression that came out so. Such a click shares the
+// impression's outcome: nobody pays for the click of an impression that was not to be shown, or that nobody saw.
+func (b *Books) isClickOf(e *Event, impression useKind) bool {
+	return e.Kind == hexbid.Click && b.uses.has(impression, e.Token)
 }
 
 // judgement is what Judge found last. Apply of that very event need not judge it again, unless the books have changed
@@ -77,7 +83,7 @@ func (b *Books) admit(e *Event) (*campaign, hexbid.EventOutcome) {
 	if a.expired(b.at) {
 		return nil, hexbid.EventExpired
 	}
-	if b.uses.has(e.Kind, e.Token) {
+	if b.uses.has(useKind(e.Kind), e.Token) {
 		return nil, hexbid.EventDuplicate
 	}
 	return c, 0
@@ -91,9 +97,12 @@ func (b *Books) checkRoom(e *Event) error {
 	if e.Kind == hexbid.Conversion {
 		return nil
 	}
-	lacking := b.uses.lacks(e.Kind, e.Token)
+	lacking := b.uses.lacks(useKind(e.Kind), e.Token)
 	if e.Implies {
-		lacking += b.uses.lacks(hexbid.Impression, e.Token)
+		lacking += b.uses.lacks(useKind(hexbid.Impression), e.Token)
+	}
+	if as := impressionAs(e.Outcome); as != 0 && e.Kind == hexbid.Impression {
+		lacking += b.uses.lacks(as, e.Token)
 	}
 	if lacking == 0 || len(b.uses.chunks)+lacking <= MaxChunks {
 		return nil
@@ -102,11 +111,11 @@ func (b *Books) checkRoom(e *Event) error {
 		"send it again in some minutes", MaxChunks)
 }
 
-// judgePrice charges the whole of what an impression or a click costs, or nothing.
-func judgePrice(e *Event, c *campaign) {
+// judgePrice charges the whole of what an impression or a click costs, or nothing. What is beyond a cap is free.
+func judgePrice(e *Event, c *campaign, beyondCap bool) {
 	due, billable := e.Award.due(e.Kind, e.Implies)
 	switch {
-	case e.Verdict == VerdictBeyondCap:
+	case beyondCap:
 		e.Outcome, e.Free = hexbid.EventBeyondCap, due
 	case !billable:
 		e.Outcome = hexbid.EventRecorded

@@ -11,7 +11,8 @@ import (
 type model struct {
 	campaigns   map[uint64]*modelCampaign
 	advertisers map[uint64]*modelAdvertiser
-	used        map[string]bool // "issuer/sequence/kind"
+	used        map[string]bool                // "issuer/sequence/kind"
+	impressions map[string]hexbid.EventOutcome // of tokens whose impression came for itself
 	charges     map[uint64]*modelCharge
 	posted      int32
 	refused     int64 // tokens issued before this millisecond
@@ -71,7 +72,7 @@ type modelAnswer struct {
 
 func newModel() *model {
 	return &model{campaigns: map[uint64]*modelCampaign{}, advertisers: map[uint64]*modelAdvertiser{},
-		used: map[string]bool{}, charges: map[uint64]*modelCharge{}}
+		used: map[string]bool{}, impressions: map[string]hexbid.EventOutcome{}, charges: map[uint64]*modelCharge{}}
 }
 
 func (m *model) key(token string, kind hexbid.EventKind) string {
@@ -140,7 +141,11 @@ func (m *model) event(e *modelEvent, sequence uint64) modelAnswer {
 }
 
 func (m *model) decide(c *modelCampaign, e *modelEvent, answer *modelAnswer) {
-	if e.verdict == VerdictFiltered {
+	seenAs := m.impressions[e.token]
+	if e.kind != hexbid.Click {
+		seenAs = 0
+	}
+	if e.verdict == VerdictFiltered || seenAs == hexbid.EventFiltered {
 		answer.outcome = hexbid.EventFiltered
 		return
 	}
@@ -162,7 +167,7 @@ func (m *model) decide(c *modelCampaign, e *modelEvent, answer *modelAnswer) {
 	if !e.cpm && e.kind == hexbid.Click {
 		pays, cost = true, e.price
 	}
-	if e.verdict == VerdictBeyondCap {
+	if e.verdict == VerdictBeyondCap || seenAs == hexbid.EventBeyondCap {
 		answer.outcome, answer.free = hexbid.EventBeyondCap, cost
 	} else if !pays {
 		answer.outcome = hexbid.EventRecorded
@@ -213,6 +218,9 @@ func (m *model) take(c *modelCampaign, e *modelEvent, answer *modelAnswer, seque
 	}
 	if answer.implies {
 		m.used[m.key(e.token, hexbid.Impression)] = true
+	}
+	if e.kind == hexbid.Impression {
+		m.impressions[e.token] = answer.outcome
 	}
 	var t tally
 	if answer.outcome == hexbid.EventFiltered {

@@ -41,7 +41,7 @@ type stateRow interface {
 // stateKey is the key of a row of state, as comparable fields.
 type stateKey struct {
 	table  journal.Table // Accounts or Uses
-	kind   byte          // of Accounts: 'c', 'a', 'k', 's' or 't'; of Uses: the kind of event
+	kind   byte          // of Accounts: 'c', 'a', 'k', 's' or 't'; of Uses: a useKind
 	issuer token.Issuer  // of Uses
 	number uint64        // uid, sequence or chunk
 }

@@ -66,10 +66,34 @@ func TestCPMPaysAThousandthOnTheImpression(t *testing.T) {
 		{hexbid.Click, 2, 0, hexbid.EventCharged, 5}, // for the impression that it implies
 		{hexbid.Impression, 2, 0, hexbid.EventDuplicate, 0},
 		{hexbid.Impression, 3, VerdictBeyondCap, hexbid.EventBeyondCap, 0},
-		{hexbid.Click, 3, 0, hexbid.EventRecorded, 0},
+		{hexbid.Click, 3, 0, hexbid.EventBeyondCap, 0},
 	})
 	if a, _ := d.Advertiser(2); a.Ever.Owed != 10 || a.Ever.Charged != 10 || a.Ever.Balance != 0 {
 		t.Errorf("a postpaid advertiser has %+v", a)
+	}
+}
+
+func TestAClickSharesTheOutcomeOfAnImpressionThatNobodyPaysFor(t *testing.T) {
+	d := openDesk(t)
+	d.tell(hexbid.CPC, 700, []step{
+		{hexbid.Impression, 1, VerdictBeyondCap, hexbid.EventBeyondCap, 0},
+		{hexbid.Impression, 2, VerdictFiltered, hexbid.EventFiltered, 0},
+		{hexbid.Impression, 3, 0, hexbid.EventRecorded, 0},
+		{hexbid.Click, 4, VerdictBeyondCap, hexbid.EventBeyondCap, 0}, // implies an impression beyond the cap
+	})
+	d.write(d.Checkpoint(1, d.batch))
+	d.restart() // what became of impressions is in the checkpoint
+	d.tell(hexbid.CPC, 700, []step{
+		{hexbid.Click, 1, 0, hexbid.EventBeyondCap, 0},
+		{hexbid.Click, 2, 0, hexbid.EventFiltered, 0},
+		{hexbid.Click, 3, 0, hexbid.EventCharged, 700},
+		{hexbid.Claim, 1, 0, hexbid.EventGranted, 0}, // a claim costs nothing and follows nothing
+		{hexbid.Click, 1, 0, hexbid.EventDuplicate, 0},
+	})
+	account, _ := d.Campaign(1)
+	want := Totals{Impressions: 3, Clicks: 3, Claims: 1, Charged: 700, Free: 1400, Filtered: 2, BeyondCap: 3}
+	if account.Ever != want {
+		t.Errorf("the campaign has %+v, expected %+v", account.Ever, want)
 	}
 }
 

@@ -11,17 +11,17 @@ import (
 	"github.com/hexbid/hexbid/token"
 )
 
-// uses remembers which tokens' impressions, clicks and claims are used up, exactly. It has a bitmap for each issuer,
-// kind and chunk of 2^16 sequences, some 8 KiB of a full one. An issuer counts its tokens, so a chunk's tokens are of
-// about the same time, and the whole chunk is forgotten once the click of the last of them has expired. From then on
-// the expiry itself rules out a second use.
+// uses remembers which tokens' impressions, clicks and claims are used up, exactly, and after which impressions the
+// click of the same token bills nothing. It has a bitmap for each issuer, kind and chunk of 2^16 sequences, some 8 KiB
+// of a full one. An issuer counts its tokens, so a chunk's tokens are of about the same time, and the whole chunk is
+// forgotten once the click of the last of them has expired. From then on the expiry itself rules out a second use.
 //
 // 81 million tokens, as 45,000 searches a second issue in thirty minutes, are 1,236 chunks a kind, so 30 MiB for the
 // three kinds when all of them come back.
 type uses struct {
 	chunks map[chunkKey]*chunk
-	recent [hexbid.EventKindCount]*chunk // the last one looked at, of each kind
-	minute int64                         // up to which chunks are dropped, since 1970
+	recent [useKinds]*chunk // the last one looked at, of each kind
+	minute int64            // up to which chunks are dropped, since 1970
 }
 
 // MaxChunks bounds the bitmaps of tokens in use. A server makes some 40 an hour for each thousand searches a second.
@@ -31,13 +31,40 @@ const MaxChunks = 1 << 16
 
 const chunkBits = 16
 
+// useKind is what a bitmap remembers of tokens: a hexbid.EventKind that is used up, or how its impression came out.
+type useKind uint8
+
+// The numbers are on disk.
+const (
+	seenBeyondCap useKind = 8 + iota
+	seenFiltered
+	useKinds
+)
+
+const _ = uint(seenBeyondCap) - uint(hexbid.EventKindCount) // kinds of events stay below
+
+func (k useKind) isKnown() bool {
+	return k > 0 && k < useKind(hexbid.EventKindCount) || k >= seenBeyondCap && k < useKinds
+}
+
+// impressionAs returns what is remembered of an impression beside its use, 0 for nothing.
+func impressionAs(outcome hexbid.EventOutcome) useKind {
+	switch outcome {
+	case hexbid.EventBeyondCap:
+		return seenBeyondCap
+	case hexbid.EventFiltered:
+		return seenFiltered
+	}
+	return 0
+}
+
 type chunkKey struct {
 	issuer token.Issuer
-	kind   hexbid.EventKind
+	kind   useKind
 	number uint64
 }
 
-func chunkOf(kind hexbid.EventKind, name token.Name) chunkKey {
+func chunkOf(kind useKind, name token.Name) chunkKey {
 	return chunkKey{issuer: name.Issuer, kind: kind, number: name.Sequence >> chunkBits}
 }
 
@@ -53,7 +80,7 @@ type chunk struct {
 func newUses() uses { return uses{chunks: map[chunkKey]*chunk{}} }
 
 // find returns a token's chunk, nil if there is none.
-func (u *uses) find(kind hexbid.EventKind, name token.Name) *chunk {
+func (u *uses) find(kind useKind, name token.Name) *chunk {
 	key := chunkOf(kind, name)
 	if k := u.recent[kind]; k != nil && k.chunkKey == key && k.used != nil {
 		return k
@@ -65,13 +92,13 @@ func (u *uses) find(kind hexbid.EventKind, name token.Name) *chunk {
 	return k
 }
 
-func (u *uses) has(kind hexbid.EventKind, name token.Name) bool {
+func (u *uses) has(kind useKind, name token.Name) bool {
 	k := u.find(kind, name)
 	return k != nil && k.used.Contains(uint32(name.Sequence&(1<<chunkBits-1)))
 }
 
 // lacks returns how many chunks would have to be made to remember a token: 0 or 1.
-func (u *uses) lacks(kind hexbid.EventKind, name token.Name) int {
+func (u *uses) lacks(kind useKind, name token.Name) int {
 	if u.find(kind, name) != nil {
 		return 0
 	}
@@ -81,11 +108,11 @@ func (u *uses) lacks(kind hexbid.EventKind, name token.Name) int {
 // Used reports whether a token's impression, click or claim is used up. Of conversions, and of tokens whose click has
 // expired, books know nothing.
 func (b *Books) Used(kind hexbid.EventKind, name token.Name) bool {
-	return kind > 0 && kind < hexbid.EventKindCount && b.uses.has(kind, name)
+	return kind > 0 && kind < hexbid.EventKindCount && b.uses.has(useKind(kind), name)
 }
 
-// use marks a token's kind as used up.
-func (b *Books) use(kind hexbid.EventKind, e *Event) {
+// use marks a token's kind as used up, or how its impression came out.
+func (b *Books) use(kind useKind, e *Event) {
 	k := b.uses.find(kind, e.Token)
 	if k == nil {
 		k = &chunk{chunkKey: chunkOf(kind, e.Token), used: roaring.New()}
@@ -157,14 +184,14 @@ func decodeChunk(key, value []byte) (*chunk, error) {
 		return nil, damaged("tokens in use", len(key), keyBytes)
 	}
 	k := &chunk{used: roaring.New(), expiry: int64(binary.BigEndian.Uint64(value))}
-	k.kind, k.number = hexbid.EventKind(key[keyBytes-9]), binary.BigEndian.Uint64(key[keyBytes-8:])
+	k.kind, k.number = useKind(key[keyBytes-9]), binary.BigEndian.Uint64(key[keyBytes-8:])
 	copy(k.issuer[:], key)
 	err := k.used.UnmarshalBinary(value[8:])
 	if err == nil {
 		err = k.used.Validate()
 	}
-	if err != nil || k.used.IsEmpty() || k.used.Maximum() >= 1<<chunkBits || k.kind == 0 ||
-		k.kind >= hexbid.EventKindCount || k.expiry < 0 {
+	if err != nil || k.used.IsEmpty() || k.used.Maximum() >= 1<<chunkBits || !k.kind.isKnown() ||
+		k.expiry < 0 {
 		return nil, &hexbid.Error{Kind: hexbid.DataLoss, Field: "tokens in use", Detail: "do not decode", Err: err}
 	}
 	return k, nil

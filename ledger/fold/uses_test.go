@@ -64,7 +64,8 @@ func (d *desk) take(e *Event) hexbid.EventOutcome {
 	return e.Outcome
 }
 
-var usedKinds = []hexbid.EventKind{hexbid.Impression, hexbid.Click, hexbid.Claim}
+// usedKinds are what can be remembered of one token at most: an impression is beyond a cap or filtered, never both.
+var usedKinds = []useKind{useKind(hexbid.Impression), useKind(hexbid.Click), useKind(hexbid.Claim), seenBeyondCap}
 
 // The tokens of thirty minutes at 45,000 a second, and what remembering all of them may cost.
 const (
@@ -84,7 +85,7 @@ func TestAllTokensOfThirtyMinutesAreRememberedIn64MB(t *testing.T) {
 		for number := range uint64(sample) {
 			order := r.Perm(1 << chunkBits)[:tokens]
 			for _, kind := range usedKinds {
-				e := Event{Kind: kind, Award: Award{ClickExpiry: 1}}
+				e := Event{Award: Award{ClickExpiry: 1}}
 				for _, i := range order {
 					e.Token.Sequence = number<<chunkBits | uint64(i)
 					b.use(kind, &e)
@@ -149,7 +150,7 @@ func TestAnOddIssuerIsStoppedAtTheMostChunks(t *testing.T) {
 	e := d.event(hexbid.Click, token.Name{})
 	for i := range uint64(MaxChunks - 1) {
 		e.Token = token.Name{Issuer: token.Issuer{byte(i), byte(i >> 8)}, Sequence: i << chunkBits}
-		d.use(hexbid.Click, e)
+		d.use(useKind(hexbid.Click), e)
 	}
 	fresh := func(kind hexbid.EventKind) *Event { return d.event(kind, token.Name{Issuer: token.Issuer{1, 2, 3, 4}}) }
 	var refusal *hexbid.Error

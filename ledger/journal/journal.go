@@ -15,7 +15,7 @@ const (
 	Answers                         // hour of click expiry (4), issuer (12), sequence (8), kind (1): first answer
 	Charges                         // campaign uid (8), sequence (8): nothing; the charges of a campaign
 	Accounts                        // 'c' or 'a', uid (8): an account as at the last checkpoint
-	Uses                            // issuer (12), kind (1), chunk (8): a bitmap of used tokens as at the last checkpoint
+	Uses                            // issuer (12), use (1), chunk (8): a bitmap of used tokens as at the last checkpoint
 	Base                            // the state as at the record that compaction has reached
 	Hours                           // hour (4), campaign uid (8): totals
 	Days                            // campaign uid (8), local date (4): totals
