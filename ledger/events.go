@@ -170,7 +170,7 @@ const (
 
 func clickedAt(stamp int64, r *fold.Ruling) clicked {
 	c := clicked(stamp) << clickStamp
-	if r.Verdict == fold.VerdictFiltered {
+	if r.Outcome == hexbid.EventFiltered {
 		c |= clickFiltered | clicked(r.Reason)
 	}
 	return c

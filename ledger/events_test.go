@@ -134,6 +134,20 @@ func TestAConversionOfAFilteredClickIsFiltered(t *testing.T) {
 	}
 }
 
+// TestAClickOfAFilteredImpressionIsFiltered follows a filtered impression to its click and the click's conversion.
+func TestAClickOfAFilteredImpressionIsFiltered(t *testing.T) {
+	b := openBank(t, nil)
+	seen := b.event(hexbid.Impression, hexbid.CPC, yuan)
+	b.outcomes(b.record(filtered(seen)), hexbid.EventFiltered)
+	b.crash()
+	b.outcomes(b.record(as(seen, hexbid.Click, "c")), hexbid.EventFiltered)
+	b.crash()
+	b.outcomes(b.record(as(seen, hexbid.Conversion, "v")), hexbid.EventFiltered)
+	if s, err := b.Campaign(ctx, campaign); err != nil || s.Ever != (fold.Totals{Filtered: 3}) {
+		t.Errorf("%+v, %v", s.Ever, err)
+	}
+}
+
 // TestNoClickIsNotFinal sends a conversion before its click and again after it, under the same id. The first answer has
 // no record, so it does not stand; the second has one, and does.
 func TestNoClickIsNotFinal(t *testing.T) {

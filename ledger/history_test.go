@@ -138,7 +138,7 @@ func (h *history) report(r *rand.Rand) {
 	for range 1 + r.IntN(4) {
 		e := h.tokens[r.IntN(len(h.tokens))]
 		e = as(e, hexbid.EventKind(1+r.IntN(4)), strconv.Itoa(r.IntN(2)))
-		if e.Kind == hexbid.Click && e.Name.Sequence%4 == 0 {
+		if e.Kind == hexbid.Click && e.Name.Sequence%4 == 0 || e.Kind == hexbid.Impression && e.Name.Sequence%8 == 1 {
 			e = filtered(e)
 		}
 		events = append(events, e)

@@ -131,12 +131,33 @@ func (m *model) onTime(r *fold.Record, e *fold.Event) {
 	}
 }
 
-// filtered reports whether an event is invalid traffic: by its own verdict, or as the conversion of such a click.
+// filtered reports whether an event is invalid traffic: by its own verdict, as the click of such an impression, or as
+// the conversion of such a click.
 func (m *model) filtered(e *fold.Event) bool {
-	if e.Kind != hexbid.Conversion {
-		return e.Verdict == fold.VerdictFiltered
+	if e.Kind == hexbid.Conversion {
+		return m.filtered(m.used[use{e.Token, hexbid.Click}].Body.(*fold.Event))
 	}
-	return m.filtered(m.used[use{e.Token, hexbid.Click}].Body.(*fold.Event))
+	seen := m.impressionOf(e)
+	return e.Verdict == fold.VerdictFiltered || seen != nil && seen.Verdict == fold.VerdictFiltered
+}
+
+// beyondCap reports whether an impression or a click is beyond a cap: by its own verdict, or as the click of such an
+// impression.
+func (m *model) beyondCap(e *fold.Event) bool {
+	seen := m.impressionOf(e)
+	return e.Verdict == fold.VerdictBeyondCap || seen != nil && seen.Verdict == fold.VerdictBeyondCap
+}
+
+// impressionOf returns the impression that was recorded before a click, nil for none.
+func (m *model) impressionOf(e *fold.Event) *fold.Event {
+	if e.Kind != hexbid.Click || m.used[use{e.Token, hexbid.Impression}] == nil {
+		return nil
+	}
+	seen := m.used[use{e.Token, hexbid.Impression}].Body.(*fold.Event)
+	if seen.Kind != hexbid.Impression { // the click itself implied it
+		return nil
+	}
+	return seen
 }
 
 func (m *model) dateOf(at int64, zone string) int32 {
@@ -169,7 +190,12 @@ func (m *model) judge(e *fold.Event, date int32, implies bool) ruled {
 	if e.Award.Basis.Pricing == hexbid.CPM {
 		price, pays = price/1000, e.Kind == hexbid.Impression || implies
 	}
+	if !pays {
+		price = 0
+	}
 	switch {
+	case m.beyondCap(e):
+		return ruled{outcome: hexbid.EventBeyondCap, free: price}
 	case !pays:
 		return ruled{outcome: hexbid.EventRecorded}
 	case price <= m.left(e, date):
