@@ -107,7 +107,7 @@ var doors = map[string]func(context.Context, *Exchange) error{
 		return err
 	},
 	"Roots": func(ctx context.Context, e *Exchange) error {
-		_, _, err := e.Roots(ctx, time.Time{}, time.Time{}, 1)
+		_, err := e.Roots(ctx, time.Time{}, time.Time{}, 1)
 		return err
 	},
 	"WatchAlerts": func(ctx context.Context, e *Exchange) error {

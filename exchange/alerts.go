@@ -12,6 +12,7 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/fold"
+	"github.com/hexbid/hexbid/ledger/journal"
 )
 
 // Thresholds of alerts, in parts per million: of a budget, what is spent of it; of the balance after the last top-up,
@@ -77,13 +78,12 @@ type AlertCounts struct {
 	InForce, Raised [hexbid.AlertTypeCount]int64
 }
 
-func newAlerts(l *ledger.Ledger, log *slog.Logger) (*alerts, error) {
-	view, err := l.View()
-	if err != nil {
+func newAlerts(ctx context.Context, l *ledger.Ledger, log *slog.Logger) (*alerts, error) {
+	var before uint64
+	if err := l.Read(ctx, func(v journal.View) error { before = v.Last(); return nil }); err != nil {
 		return nil, err
 	}
-	defer view.Close()
-	return &alerts{ledger: l, log: log, before: view.Last(), watch: l.Watch(), changed: make(chan struct{}),
+	return &alerts{ledger: l, log: log, before: before, watch: l.Watch(), changed: make(chan struct{}),
 		inForce: btree.NewBTreeG(func(x, y alert) bool { return x.compare(y) < 0 }),
 		spent:   map[hexbid.UID]struct{}{}, flipped: map[hexbid.UID]struct{}{}, levels: map[hexbid.UID]level{}}, nil
 }
@@ -109,15 +109,15 @@ func (a *alerts) follow(ctx context.Context) {
 			}
 			return
 		}
-		a.take(&changes)
+		a.take(ctx, &changes)
 	}
 }
 
 // take evaluates accounts that have changed.
-func (a *alerts) take(c *ledger.Changes) {
+func (a *alerts) take(ctx context.Context, c *ledger.Changes) {
 	a.evaluate(c.Campaigns)
 	for i := range c.Advertisers {
-		a.advertiser(&c.Advertisers[i])
+		a.advertiser(ctx, &c.Advertisers[i])
 	}
 }
 
@@ -160,14 +160,14 @@ func partOf(limit hexbid.Money, ppm int64) hexbid.Money {
 }
 
 // advertiser sets the alert of an advertiser's balance.
-func (a *alerts) advertiser(account *fold.AdvertiserAccount) {
+func (a *alerts) advertiser(ctx context.Context, account *fold.AdvertiserAccount) {
 	low, full := false, hexbid.Money(0)
 	a.mu.Lock()
 	_, seen := a.levels[account.Advertiser] // else it was prepaid when the server started, or is just topped up
 	a.mu.Unlock()
 	if account.Prepaid && !account.Deleted {
 		var err error
-		if full, err = a.level(account); err != nil {
+		if full, err = a.level(ctx, account); err != nil {
 			a.log.Error("an advertiser's balance raises no alert", "advertiser", account.Advertiser, "error", err)
 			return
 		}

@@ -124,14 +124,14 @@ const mostMovements = 1000
 
 // level returns an advertiser's balance after its last top-up. Without one among its last movements it is the present
 // balance, so that only a balance of nothing is low.
-func (a *alerts) level(account *fold.AdvertiserAccount) (hexbid.Money, error) {
+func (a *alerts) level(ctx context.Context, account *fold.AdvertiserAccount) (hexbid.Money, error) {
 	a.mu.Lock()
 	known, found := a.levels[account.Advertiser]
 	a.mu.Unlock()
 	if found && known.toppedUp == account.Ever.ToppedUp {
 		return known.balance, nil
 	}
-	balance, err := a.lastTopUp(account)
+	balance, err := a.lastTopUp(ctx, account)
 	if err != nil {
 		return 0, err
 	}
@@ -141,27 +141,26 @@ func (a *alerts) level(account *fold.AdvertiserAccount) (hexbid.Money, error) {
 	return balance, nil
 }
 
-func (a *alerts) lastTopUp(account *fold.AdvertiserAccount) (balance hexbid.Money, err error) {
-	view, err := a.ledger.View()
-	if err != nil {
+func (a *alerts) lastTopUp(ctx context.Context, account *fold.AdvertiserAccount) (hexbid.Money, error) {
+	balance := account.Ever.Balance
+	if err := a.ledger.Read(ctx, func(v journal.View) error {
+		b, looked := books{view: v}, 0
+		return v.ScanBack(journal.Movements, fold.MovementKey(account.Advertiser, 0, 0),
+			fold.MovementKey(account.Advertiser, math.MaxInt32, math.MaxUint64), func(key, _ []byte) (bool, error) {
+				record, err := b.record(sequenceIn(key))
+				if err != nil {
+					return false, err
+				}
+				m, ok := record.Body.(*fold.Movement)
+				if ok && m.What == fold.TopUp {
+					balance = m.Balance
+					return false, nil
+				}
+				looked++
+				return looked < mostMovements, nil
+			})
+	}); err != nil {
 		return 0, err
 	}
-	b := books{view: view}
-	defer b.close()
-	balance, looked := account.Ever.Balance, 0
-	err = view.ScanBack(journal.Movements, fold.MovementKey(account.Advertiser, 0, 0),
-		fold.MovementKey(account.Advertiser, math.MaxInt32, math.MaxUint64), func(key, _ []byte) (bool, error) {
-			record, err := b.record(sequenceIn(key))
-			if err != nil {
-				return false, err
-			}
-			m, ok := record.Body.(*fold.Movement)
-			if ok && m.What == fold.TopUp {
-				balance = m.Balance
-				return false, nil
-			}
-			looked++
-			return looked < mostMovements, nil
-		})
-	return balance, err
+	return balance, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/ledger/journal"
 )
 
 // AlertBatch is what a watch of alerts tells at once.
@@ -34,12 +35,7 @@ func (e *Exchange) WatchAlerts(ctx context.Context, advertiser string) (*AlertWa
 	if err := admit(ctx); err != nil {
 		return nil, err
 	}
-	b, err := e.openBooks(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer b.close()
-	of, err := b.parent(advertiser)
+	of, err := inBooks(ctx, e, func(b *books) (hexbid.UID, error) { return b.parent(advertiser) })
 	if err != nil {
 		return nil, err
 	}
@@ -129,17 +125,17 @@ func (w *AlertWatch) named(ctx context.Context, found []alert) ([]hexbid.Alert, 
 	if len(found) == 0 {
 		return nil, nil
 	}
-	view, err := w.exchange.config.Ledger.Synced()
-	if err != nil {
-		return nil, err
-	}
-	b := books{Exchange: w.exchange, ctx: ctx, ledger: w.exchange.config.Ledger, view: view}
-	defer b.close()
-	out := make([]hexbid.Alert, len(found))
-	for i, x := range found {
-		if out[i], err = b.alert(&x); err != nil {
-			return nil, err
+	l, out := w.exchange.config.Ledger, make([]hexbid.Alert, len(found))
+	if err := l.ReadSynced(ctx, func(v journal.View) (err error) {
+		b := books{Exchange: w.exchange, ctx: ctx, ledger: l, view: v}
+		for i := range found {
+			if out[i], err = b.alert(&found[i]); err != nil {
+				return err
+			}
 		}
+		return nil
+	}); err != nil {
+		return nil, err
 	}
 	return out, nil
 }

@@ -38,25 +38,22 @@ const (
 )
 
 // newAwardsOut goes on with what the ledger has kept of awards that are still out.
-func newAwardsOut(config *Config) (*awardsOut, error) {
+func newAwardsOut(ctx context.Context, config *Config) (*awardsOut, error) {
 	o := &awardsOut{lanes: outstanding.NewLanes(runtime.GOMAXPROCS(0)), factors: config.Market.PositionFactors,
 		ledger: config.Ledger, log: config.Log, turned: make(chan struct{}, 1), changed: map[hexbid.UID]struct{}{},
 		left: func(*outstanding.Award, int64) {}}
-	view, err := o.ledger.View()
-	if err != nil {
-		return nil, err
-	}
-	defer view.Close()
-	book, unread, err := outstanding.Restore(config.ClickExpiry, o.now(), func(visit journal.Visit) error {
-		return view.Scan(journal.Outstanding, nil, nil, visit)
-	})
-	if err != nil {
+	var unread int
+	if err := o.ledger.Read(ctx, func(v journal.View) (err error) {
+		o.book, unread, err = outstanding.Restore(config.ClickExpiry, o.now(), func(visit journal.Visit) error {
+			return v.Scan(journal.Outstanding, nil, nil, visit)
+		})
+		return err
+	}); err != nil {
 		return nil, err
 	}
 	if unread > 0 {
 		o.log.Warn("some estimates of awards still out cannot be read and are left out", "rows", unread)
 	}
-	o.book = book
 	return o, nil
 }
 

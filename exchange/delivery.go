@@ -78,14 +78,13 @@ func newDelivery(e *Exchange) *delivery {
 func (e *Exchange) learns() []part { return nil }
 
 // open reads what was learned before, and hands it in before the first search.
-func (d *delivery) open() error {
+func (d *delivery) open(ctx context.Context) error {
 	d.stepped = d.ledger.Now()
 	d.kept = d.stepped
-	view, err := d.ledger.View()
-	if err != nil {
-		return err
-	}
-	defer view.Close()
+	return d.ledger.Read(ctx, d.restoreAll)
+}
+
+func (d *delivery) restoreAll(view journal.View) error {
 	for _, p := range d.parts {
 		if err := d.restore(view, p); err != nil {
 			return err

@@ -147,7 +147,7 @@ func TestWhatIsLearnedIsKept(t *testing.T) {
 	m.start()
 	again := &notebook{restored: map[string]string{}}
 	d := &delivery{ledger: m.ledger, indexer: m.indexer, log: m.config.Log, parts: []part{again}}
-	if err := d.open(); err != nil {
+	if err := d.open(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if got := fmt.Sprint(again.restored); got != "map[n1:one n3:at the end]" {

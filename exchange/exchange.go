@@ -208,11 +208,11 @@ func (e *Exchange) followLedger(ctx context.Context) {
 
 // openMoney opens what follows the ledger, and hands in what is left of budgets and balances.
 func (e *Exchange) openMoney(ctx context.Context) (err error) {
-	if e.awardsOut, err = newAwardsOut(&e.config); err != nil {
+	if e.awardsOut, err = newAwardsOut(ctx, &e.config); err != nil {
 		return err
 	}
 	e.ledgerTime.read(&e.config)
-	if e.alerts, err = newAlerts(e.config.Ledger, e.config.Log); err != nil {
+	if e.alerts, err = newAlerts(ctx, e.config.Ledger, e.config.Log); err != nil {
 		return err
 	}
 	e.budgets = newBudgets(e)
@@ -221,7 +221,7 @@ func (e *Exchange) openMoney(ctx context.Context) (err error) {
 		return err
 	}
 	d := newDelivery(e)
-	if err := d.open(); err != nil {
+	if err := d.open(ctx); err != nil {
 		return err
 	}
 	e.delivery, e.awardsOut.left = d, d.awarded

@@ -17,24 +17,21 @@ func (e *Exchange) CampaignSpend(ctx context.Context, a hexbid.Account) (*hexbid
 	if err := admit(ctx); err != nil {
 		return nil, err
 	}
-	b, err := e.openBooks(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer b.close()
-	uid, err := b.find(hexbid.KindCampaign, "name", a)
-	if err != nil {
-		return nil, err
-	}
-	standing, err := b.ledger.Campaign(ctx, uid)
-	if err != nil {
-		return nil, err
-	}
-	spend, err := b.spend(&standing)
-	if err != nil {
-		return nil, err
-	}
-	return spend, b.addHistory(spend)
+	return inBooks(ctx, e, func(b *books) (*hexbid.CampaignSpend, error) {
+		uid, err := b.find(hexbid.KindCampaign, "name", a)
+		if err != nil {
+			return nil, err
+		}
+		standing, err := b.ledger.Campaign(ctx, uid)
+		if err != nil {
+			return nil, err
+		}
+		spend, err := b.spend(&standing)
+		if err != nil {
+			return nil, err
+		}
+		return spend, b.addHistory(spend)
+	})
 }
 
 // AdvertiserBalance returns what an advertiser has, or owes.
@@ -42,16 +39,15 @@ func (e *Exchange) AdvertiserBalance(ctx context.Context, a hexbid.Account) (*he
 	if err := admit(ctx); err != nil {
 		return nil, err
 	}
-	b, err := e.openBooks(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer b.close()
+	return inBooks(ctx, e, func(b *books) (*hexbid.AdvertiserBalance, error) { return b.balance(a) })
+}
+
+func (b *books) balance(a hexbid.Account) (*hexbid.AdvertiserBalance, error) {
 	uid, err := b.find(hexbid.KindAdvertiser, "name", a)
 	if err != nil {
 		return nil, err
 	}
-	account, err := b.ledger.Advertiser(ctx, uid)
+	account, err := b.ledger.Advertiser(b.ctx, uid)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +81,7 @@ func (e *Exchange) Backup(ctx context.Context, directory string) (hexbid.Backup,
 	return e.config.Backup(ctx, directory)
 }
 
-// books are the ledger and one state of its journal, for a call. Close them.
+// books are the ledger and one state of its journal, for the work of a call.
 type books struct {
 	*Exchange
 	ctx    context.Context
@@ -93,19 +89,22 @@ type books struct {
 	view   journal.View
 }
 
-func (e *Exchange) openBooks(ctx context.Context) (*books, error) {
+// inBooks does the work of a call on the ledger and one state of its journal, and returns what it finds. A call whose
+// context ends leaves its work behind, which may wait for the disk: so work keeps to what it makes itself.
+func inBooks[T any](ctx context.Context, e *Exchange, work func(b *books) (T, error)) (T, error) {
+	var none, found T
 	l, err := e.ledger()
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	view, err := l.View()
-	if err != nil {
-		return nil, err
+	if err := l.Read(ctx, func(v journal.View) (err error) {
+		found, err = work(&books{e, ctx, l, v})
+		return err
+	}); err != nil {
+		return none, err
 	}
-	return &books{e, ctx, l, view}, nil
+	return found, nil
 }
-
-func (b *books) close() { b.view.Close() }
 
 // find returns the uid of an advertiser or a campaign. A name stands for the present one that has it, else for the last
 // that had it. The error names the field.

@@ -224,15 +224,15 @@ func TestAStatementChargesAndAReceiptAreRead(t *testing.T) {
 		r, err = b.Receipt(ctx, charge.Sequence)
 		return err == nil && !r.Pending()
 	})
-	roots, next, err := b.Roots(ctx, time.Time{}, time.Time{}, 10)
-	if err != nil || len(roots) != 1 || !next.IsZero() || roots[0].Link != r.Root.Link {
-		t.Errorf("%+v, %v, %v", roots, next, err)
+	hours, err := b.Roots(ctx, time.Time{}, time.Time{}, 10)
+	if err != nil || len(hours.Roots) != 1 || !hours.Next.IsZero() || hours.Roots[0].Link != r.Root.Link {
+		t.Fatalf("%+v, %v", hours, err)
 	}
 	file, err := r.File()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := receipt.Verify(file, []receipt.Hash{roots[0].Link}); err != nil {
+	if _, err := receipt.Verify(file, []receipt.Hash{hours.Roots[0].Link}); err != nil {
 		t.Errorf("the receipt does not verify: %v", err)
 	}
 	if _, err := b.Receipt(ctx, 0); hexbid.KindOf(err) != hexbid.Invalid {

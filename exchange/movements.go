@@ -17,11 +17,10 @@ func (e *Exchange) Transfer(ctx context.Context, t *hexbid.Transfer) (*hexbid.Mo
 	if err := t.Validate(); err != nil {
 		return nil, err
 	}
-	b, err := e.openBooks(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer b.close()
+	return inBooks(ctx, e, func(b *books) (*hexbid.Movement, error) { return b.transfer(t) })
+}
+
+func (b *books) transfer(t *hexbid.Transfer) (*hexbid.Movement, error) {
 	field := "parent"
 	if t.Type == hexbid.ToPrepaid || t.Type == hexbid.ToPostpaid {
 		field = "name"
@@ -31,9 +30,9 @@ func (e *Exchange) Transfer(ctx context.Context, t *hexbid.Transfer) (*hexbid.Mo
 		return nil, err
 	}
 	out := &hexbid.Movement{AdvertiserUID: advertiser, Type: t.Type, RequestID: t.RequestID, Note: t.Note,
-		Principal: whoIn(ctx)}
-	moved, err := b.ledger.Move(ctx, fold.Movement{Advertiser: advertiser, What: movementKinds[t.Type], Amount: t.Amount,
-		RequestID: t.RequestID, Who: out.Principal, Note: t.Note})
+		Principal: whoIn(b.ctx)}
+	moved, err := b.ledger.Move(b.ctx, fold.Movement{Advertiser: advertiser, What: movementKinds[t.Type],
+		Amount: t.Amount, RequestID: t.RequestID, Who: out.Principal, Note: t.Note})
 	if err != nil {
 		return nil, err
 	}
@@ -51,17 +50,16 @@ func (e *Exchange) Credit(ctx context.Context, o *hexbid.CreditOrder) (*hexbid.M
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	b, err := e.openBooks(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer b.close()
+	return inBooks(ctx, e, func(b *books) (*hexbid.Movement, error) { return b.credit(o) })
+}
+
+func (b *books) credit(o *hexbid.CreditOrder) (*hexbid.Movement, error) {
 	advertiser, err := b.find(hexbid.KindAdvertiser, "parent", o.Advertiser)
 	if err != nil {
 		return nil, err
 	}
 	out := &hexbid.Movement{AdvertiserUID: advertiser, Type: hexbid.Credit, RequestID: o.RequestID, Note: o.Reason,
-		Principal: whoIn(ctx)}
+		Principal: whoIn(b.ctx)}
 	credit := fold.Credit{Advertiser: advertiser, Amount: o.Amount, RequestID: o.RequestID, Who: out.Principal,
 		Note: o.Reason}
 	if len(o.Charges) == 0 {
@@ -72,7 +70,7 @@ func (e *Exchange) Credit(ctx context.Context, o *hexbid.CreditOrder) (*hexbid.M
 	for _, c := range o.Charges {
 		credit.Charges, credit.Amounts = append(credit.Charges, c.Sequence), append(credit.Amounts, c.Amount)
 	}
-	moved, err := b.ledger.Credit(ctx, credit)
+	moved, err := b.ledger.Credit(b.ctx, credit)
 	if err != nil {
 		return nil, err
 	}

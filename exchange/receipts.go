@@ -30,21 +30,20 @@ func (e *Exchange) Statement(ctx context.Context, a hexbid.Account, month string
 	if err != nil {
 		return nil, err
 	}
-	done, err := e.exhaustive.take(ctx)
+	return inBooks(ctx, e, func(b *books) (*Statement, error) { return b.statement(a, of) })
+}
+
+func (b *books) statement(a hexbid.Account, of receipt.Month) (*Statement, error) {
+	done, err := b.exhaustive.take(b.ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	b, err := e.openBooks(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer b.close()
 	uid, err := b.find(hexbid.KindAdvertiser, "name", a)
 	if err != nil {
 		return nil, err
 	}
-	account, err := b.ledger.Advertiser(ctx, uid)
+	account, err := b.ledger.Advertiser(b.ctx, uid)
 	if err != nil {
 		return nil, err
 	}
@@ -52,9 +51,9 @@ func (e *Exchange) Statement(ctx context.Context, a hexbid.Account, month string
 	if err != nil {
 		return nil, err
 	}
-	zone := e.config.statementZone()
+	zone := b.config.statementZone()
 	out := &Statement{Statement: read, Deleted: account.Deleted, Billing: billingOf(account.Prepaid),
-		Open: b.ledger.Now().Before(endOf(of, zone)), Currency: e.config.Currency, Zone: zone.String()}
+		Open: b.ledger.Now().Before(endOf(of, zone)), Currency: b.config.Currency, Zone: zone.String()}
 	if out.OtherUIDs, err = b.others(read.Name, uid); err != nil {
 		return nil, err
 	}
@@ -99,15 +98,14 @@ func (e *Exchange) Charges(ctx context.Context, a hexbid.Account, q receipt.Char
 	if err := admit(ctx); err != nil {
 		return nil, err
 	}
-	b, err := e.openBooks(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer b.close()
+	return inBooks(ctx, e, func(b *books) (*ChargePage, error) { return b.charges(a, q) })
+}
+
+func (b *books) charges(a hexbid.Account, q receipt.ChargeQuery) (_ *ChargePage, err error) {
 	if q.Campaign, err = b.find(hexbid.KindCampaign, "name", a); err != nil {
 		return nil, err
 	}
-	standing, err := b.ledger.Campaign(ctx, q.Campaign)
+	standing, err := b.ledger.Campaign(b.ctx, q.Campaign)
 	if err != nil {
 		return nil, err
 	}
@@ -131,33 +129,33 @@ func (e *Exchange) Receipt(ctx context.Context, sequence uint64) (*Receipt, erro
 	if err := admit(ctx); err != nil {
 		return nil, err
 	}
-	b, err := e.openBooks(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer b.close()
 	if sequence == 0 {
 		return nil, hexbid.Invalidf("sequence", "is missing: give the number of a charge's record")
 	}
-	r, err := receipt.Get(b.view, sequence)
-	if err != nil {
-		return nil, err
-	}
-	award := &r.Charge.Event.Award
-	name, err := b.name(award.Advertiser, award.Campaign)
-	return &Receipt{r, name, e.config.Currency}, err
+	return inBooks(ctx, e, func(b *books) (*Receipt, error) {
+		r, err := receipt.Get(b.view, sequence)
+		if err != nil {
+			return nil, err
+		}
+		award := &r.Charge.Event.Award
+		name, err := b.name(award.Advertiser, award.Campaign)
+		return &Receipt{r, name, b.config.Currency}, err
+	})
 }
 
-// Roots returns a page of the roots of the hours that begin from start on and before end, and the start of the next
-// page; a zero instant is no limit.
-func (e *Exchange) Roots(ctx context.Context, start, end time.Time, limit int) ([]receipt.Root, time.Time, error) {
+// RootPage is a page of the roots of hours.
+type RootPage struct {
+	Roots []receipt.Root
+	Next  time.Time // where the next page begins; zero when there is none
+}
+
+// Roots returns a page of the roots of the hours that begin from start on and before end; a zero instant is no limit.
+func (e *Exchange) Roots(ctx context.Context, start, end time.Time, limit int) (*RootPage, error) {
 	if err := admit(ctx); err != nil {
-		return nil, time.Time{}, err
+		return nil, err
 	}
-	b, err := e.openBooks(ctx)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	defer b.close()
-	return receipt.Roots(b.view, start, end, limit)
+	return inBooks(ctx, e, func(b *books) (*RootPage, error) {
+		roots, next, err := receipt.Roots(b.view, start, end, limit)
+		return &RootPage{roots, next}, err
+	})
 }

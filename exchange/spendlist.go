@@ -35,17 +35,16 @@ func (e *Exchange) ListCampaignSpend(ctx context.Context, q SpendQuery) (*SpendP
 	if err := admit(ctx); err != nil {
 		return nil, err
 	}
-	b, err := e.openBooks(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer b.close()
+	return inBooks(ctx, e, func(b *books) (*SpendPage, error) { return b.list(&q) })
+}
+
+func (b *books) list(q *SpendQuery) (*SpendPage, error) {
 	of, err := b.parent(q.Advertiser)
 	if err != nil {
 		return nil, err
 	}
 	if q.SpentToday {
-		return b.topSpenders(of, &q)
+		return b.topSpenders(of, q)
 	}
 	standings, next, err := b.standings(of, q.After, q.Limit)
 	if err != nil {

@@ -38,7 +38,7 @@ func (s *steps) alerts(ctx context.Context, a *alerts, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	a.take(&changes)
+	a.take(ctx, &changes)
 	if now.Sub(s.dates) >= betweenDates {
 		s.dates = now
 		a.clearPast()

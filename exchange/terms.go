@@ -19,7 +19,7 @@ type termsLedger interface {
 	SetTerms(ctx context.Context, version uint64, campaigns []fold.Terms, advertisers []fold.AdvertiserTerms) error
 	Campaigns(ctx context.Context, after hexbid.UID, limit int) ([]ledger.Standing, error)
 	Advertisers(ctx context.Context, after hexbid.UID, limit int) ([]fold.AdvertiserAccount, error)
-	View() (journal.View, error)
+	Read(ctx context.Context, f func(v journal.View) error) error
 	Failure() error
 }
 

@@ -121,7 +121,14 @@ func (l *plainLedger) Advertisers(_ context.Context, after hexbid.UID,
 	return some, nil
 }
 
-func (l *plainLedger) View() (journal.View, error) { return l.journal.View() }
+func (l *plainLedger) Read(_ context.Context, f func(journal.View) error) error {
+	v, err := l.journal.View()
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	return f(v)
+}
 
 func (l *plainLedger) Failure() error {
 	l.mu.Lock()

@@ -17,7 +17,7 @@ func (t *terms) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.dropGone(ctx, version); err != nil {
+	if err := t.ledger.Read(ctx, func(v journal.View) error { return c.dropGone(ctx, v, version) }); err != nil {
 		return err
 	}
 	if err := t.ledger.SetTerms(ctx, version, c.campaigns, c.advertisers); err != nil {
@@ -62,12 +62,7 @@ func (c *comparison) handFull(ctx context.Context) error {
 }
 
 // dropGone adds the deletion of what the ledger has and the catalogue no longer has.
-func (c *comparison) dropGone(ctx context.Context, version uint64) error {
-	view, err := c.ledger.View()
-	if err != nil {
-		return err
-	}
-	defer view.Close()
+func (c *comparison) dropGone(ctx context.Context, view journal.View, version uint64) error {
 	return hexbid.JoinErrors(c.dropCampaigns(ctx, view, version), c.dropAdvertisers(ctx, view, version))
 }
 

@@ -123,43 +123,6 @@ func (l *Ledger) Advertisers(ctx context.Context, after hexbid.UID, limit int) (
 	return read, nil
 }
 
-// View returns the journal's last synced state. The caller closes it. All that was judged before the call is in it,
-// and the rows of totals say what its records do. If nothing more can be written, those rows may be a moment behind the
-// records.
-func (l *Ledger) View() (journal.View, error) {
-	var opened viewing
-	r := newRequest(func(o *owner) error {
-		o.batch.views = append(o.batch.views, &opened)
-		return nil
-	})
-	err := l.ask(l.context, r)
-	select {
-	case <-r.done: // the writer is done with opened
-		if opened.view != nil {
-			return opened.view, nil
-		}
-	default:
-	}
-	if err != nil || opened.err == nil {
-		return l.journal.View()
-	}
-	return nil, opened.err
-}
-
-// Synced returns the journal's last synced state as View does, but without asking the owner. The rows of totals may be
-// a moment behind the records. The caller closes it.
-func (l *Ledger) Synced() (journal.View, error) { return l.journal.View() }
-
-// reading runs f on the journal's last synced state.
-func (l *Ledger) reading(f func(v journal.View) error) error {
-	v, err := l.journal.View()
-	if err != nil {
-		return err
-	}
-	defer v.Close()
-	return f(v)
-}
-
 // KeepOutstanding writes rows of journal.Outstanding without a sync of their own: they are durable with the next
 // record.
 func (l *Ledger) KeepOutstanding(rows []journal.Row) error { return l.keep(journal.Outstanding, rows) }
@@ -179,11 +142,14 @@ func (l *Ledger) keep(table journal.Table, rows []journal.Row) error {
 }
 
 // Hold runs f between two batches: everything that was acknowledged is on disk, and nothing is written until f returns.
+//
+// When the context ends, Hold returns its error and the ledger goes on. f has then not begun, and never does, or its
+// result counts for nothing: it may go on for as long as the disk lets it, and has to clear away what it makes.
 func (l *Ledger) Hold(ctx context.Context, f func() error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r := newRequest(func(*owner) error { return f() })
+	r := newRequest(func(*owner) error { return within(ctx, &l.left, f) })
 	select {
 	case l.holds <- r:
 	case <-ctx.Done():
@@ -191,8 +157,7 @@ func (l *Ledger) Hold(ctx context.Context, f func() error) error {
 	case <-l.ended:
 		return errClosed
 	}
-	<-r.done
-	return r.err
+	return r.wait(ctx)
 }
 
 // Now returns the ledger's time, which never goes back.

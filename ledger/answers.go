@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"sync"
 
 	"github.com/hexbid/hexbid"
@@ -56,33 +57,36 @@ func (c *answerCache) store(key string, first firstAnswer) {
 	c.newer[key] = first
 }
 
-// settle reads the first answers of events that the owner marked.
-func (l *Ledger) settle(p *report) error {
-	var v journal.View
-	defer func() {
-		if v != nil {
-			_ = v.Close()
-		}
-	}()
+// settle gives the first answers of events that the owner marked.
+func (l *Ledger) settle(ctx context.Context, p *report) error {
+	var unknown []int
 	for i := range p.events {
 		r := &p.events[i]
 		if !r.again {
 			continue
 		}
-		key := fold.AnswerKey(r.event.Token, r.event.Kind, r.event.Award.ClickExpiry)
-		first, found := l.answers.get(string(key))
-		if !found {
-			var err error
-			if v == nil {
-				if v, err = l.journal.View(); err != nil {
-					return err
-				}
-			}
-			if first, err = readFirst(v, key); err != nil {
-				return err
-			}
-			l.answers.put(string(key), first)
+		if first, found := l.answers.get(string(r.answerKey(r.event.Kind))); found {
+			p.answers[i] = r.answerBy(&first)
+		} else {
+			unknown = append(unknown, i)
 		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	return l.ReadSynced(ctx, func(v journal.View) error { return l.readAnswers(v, p, unknown) })
+}
+
+// readAnswers reads the first answers of some events from the journal.
+func (l *Ledger) readAnswers(v journal.View, p *report, events []int) error {
+	for _, i := range events {
+		r := &p.events[i]
+		key := r.answerKey(r.event.Kind)
+		first, err := readFirst(v, key)
+		if err != nil {
+			return err
+		}
+		l.answers.put(string(key), first)
 		p.answers[i] = r.answerBy(&first)
 	}
 	return nil

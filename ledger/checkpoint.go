@@ -42,11 +42,10 @@ func (o *owner) checkpoint() error {
 
 // load makes the books from the journal: those of the last checkpoint, and the records after it.
 func (o *owner) load(ctx context.Context) error {
-	v, err := o.ledger.journal.View()
-	if err != nil {
-		return err
-	}
-	defer v.Close()
+	return o.ledger.reading(func(v journal.View) error { return o.loadFrom(ctx, &endingView{v, ctx}) })
+}
+
+func (o *owner) loadFrom(ctx context.Context, v journal.View) (err error) {
 	if o.books, err = fold.Restore(v); err != nil {
 		return err
 	}

@@ -89,11 +89,7 @@ func isTotals(t journal.Table) bool {
 // totals returns what the rows of totals say was charged, by hours and days since noon.
 func (b *bank) totals() map[string]hexbid.Money {
 	b.Helper()
-	v, err := b.View()
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer v.Close()
+	v := b.view()
 	got := map[string]hexbid.Money{}
 	for h := range uint32(50) {
 		hour := fold.HourOf(noon.UnixMicro()) + h
@@ -277,11 +273,7 @@ func (b *bank) impressions() (n int) {
 // checkCompacted checks that charges and totals are there, and that the base with the records after it gives the books.
 func (b *bank) checkCompacted(charged []ledger.Answer, before ledger.Standing, hours int) {
 	b.Helper()
-	v, err := b.View()
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer v.Close()
+	v := b.view()
 	for _, a := range charged {
 		encoded, err := v.Get(journal.Records, fold.RecordKey(a.Sequence))
 		if err != nil || fold.HashOf(encoded) != a.Hash {

@@ -117,16 +117,13 @@ func (c *crashing) check(t *testing.T, b *bank, cut *crashCopy) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	v, err := l.View()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer v.Close()
 	m, hashes := newModel(t), map[uint64][32]byte{}
-	if err := v.Scan(journal.Records, nil, nil, func(_, encoded []byte) (bool, error) {
-		m.read(encoded)
-		hashes[m.number] = m.previous
-		return true, nil
+	if err := l.Read(ctx, func(v journal.View) error {
+		return v.Scan(journal.Records, nil, nil, func(_, encoded []byte) (bool, error) {
+			m.read(encoded)
+			hashes[m.number] = m.previous
+			return true, nil
+		})
 	}); err != nil {
 		t.Fatal(err)
 	}

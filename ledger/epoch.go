@@ -20,7 +20,7 @@ func BeginEpoch(ctx context.Context, o Options, abandons bool) (fold.Point, erro
 		begun, err = o.beginEpoch(abandons)
 		return err
 	}))
-	_ = l.Close()
+	l.closeWithin(ctx)
 	if err != nil {
 		return fold.Point{}, err
 	}

@@ -36,18 +36,19 @@ type viewer struct {
 	pseudonym [16]byte
 }
 
-// Record records events and returns the answer to each, in order. What the answers rest on is on disk by then. The
-// ledger keeps the awards that the events point to until then. A context that ends returns its error; an event that is
-// queued by then may still be recorded, and gets its first answer when it is sent again.
+// Record records events and returns the answer to each, in order. What the answers rest on is on disk by then. When the
+// context ends, Record returns its error. An event that is queued by then may still be recorded, and gets its first
+// answer when it is sent again. The ledger may also still read the awards that the events point to, so they must not
+// change.
 func (l *Ledger) Record(ctx context.Context, events []Event) ([]Answer, error) {
-	p, err := l.prepare(events)
+	p, err := l.prepare(ctx, events)
 	if err != nil {
 		return nil, err
 	}
 	if err := l.ask(ctx, newRequest(p.judge)); err != nil {
 		return nil, err
 	}
-	if err := l.settle(p); err != nil {
+	if err := l.settle(ctx, p); err != nil {
 		return nil, err
 	}
 	for i := range p.answers {
@@ -63,7 +64,7 @@ func (l *Ledger) Record(ctx context.Context, events []Event) ([]Answer, error) {
 func (l *Ledger) Count(outcome hexbid.EventOutcome, n int) { l.tallies.add(outcome, n) }
 
 // prepare checks and encodes events, and looks up what judging them needs.
-func (l *Ledger) prepare(events []Event) (*report, error) {
+func (l *Ledger) prepare(ctx context.Context, events []Event) (*report, error) {
 	if len(events) > hexbid.MaxEvents {
 		return nil, hexbid.Invalidf("events", "%d events: at most %d a call", len(events), hexbid.MaxEvents)
 	}
@@ -88,7 +89,7 @@ func (l *Ledger) prepare(events []Event) (*report, error) {
 	if !lookups {
 		return p, nil
 	}
-	return p, l.reading(p.look)
+	return p, l.ReadSynced(ctx, p.look)
 }
 
 // validate refuses what no client's event turns into.

@@ -316,11 +316,7 @@ func TestAnHourWithoutARecordGoesOnCountingAfterARestart(t *testing.T) {
 		b.Count(hexbid.EventForged, 5)
 		b.time.pass(2 * time.Second)
 		b.wait("the tally", func() bool {
-			v, err := b.View()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer v.Close()
+			v := b.view()
 			value, err := v.Get(journal.Tallies, ledger.TallyKey(hour, hexbid.EventForged))
 			if err != nil {
 				t.Fatal(err)

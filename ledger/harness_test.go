@@ -212,6 +212,16 @@ func (b *bank) outcomes(answers []ledger.Answer, want ...hexbid.EventOutcome) {
 	}
 }
 
+// view returns what is synced after all that was judged, with all totals. A view of memory stays whole after its Close.
+func (b *bank) view() journal.View {
+	b.Helper()
+	var settled journal.View
+	if err := b.Read(ctx, func(v journal.View) error { settled = v; return nil }); err != nil {
+		b.Fatal(err)
+	}
+	return settled
+}
+
 // spent returns what the campaign was ever charged.
 func (b *bank) spent() hexbid.Money {
 	b.Helper()

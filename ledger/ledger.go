@@ -67,6 +67,7 @@ type Ledger struct {
 	watched  atomic.Int32
 	version  atomic.Uint64 // of the catalogue, as what is on disk has it
 	lost     atomic.Pointer[error]
+	left     leftBehind
 
 	queue   chan *request
 	queued  atomic.Uint64 // requests so far
@@ -86,7 +87,8 @@ type Ledger struct {
 	compactions atomic.Uint64 // how often it has worked
 }
 
-// Open opens the ledger that a journal holds, and begins one in an empty journal.
+// Open opens the ledger that a journal holds, and begins one in an empty journal. When the context ends, Open returns
+// its error. A read or a write that is under way then goes on alone, and the journal's Close waits for it.
 func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -97,7 +99,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 		compactSoon: make(chan struct{}, 1), compacted: make(chan struct{})}
 	l.context, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	first := &owner{ledger: l}
-	if err := hexbid.Contain(func() error { return first.open(ctx) }); err != nil {
+	if err := within(ctx, &l.left, func() error { return first.open(ctx) }); err != nil {
 		l.cancel()
 		return nil, err
 	}
@@ -105,10 +107,23 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	go first.run()
 	go l.compact()
 	if err := l.ask(ctx, newRequest((*owner).beginFirst)); err != nil {
-		_ = l.Close()
+		l.closeWithin(ctx)
 		return nil, err
 	}
 	return l, nil
+}
+
+// closeWithin closes the ledger. If the context ends meanwhile, the ledger closes by itself when the disk answers.
+func (l *Ledger) closeWithin(ctx context.Context) {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = l.Close() // it never fails
+	}()
+	select {
+	case <-closed:
+	case <-ctx.Done():
+	}
 }
 
 // open reads the books and starts the clock where they end.
@@ -137,7 +152,8 @@ func (l *Ledger) Failure() error {
 	return err
 }
 
-// Close writes what is queued and a checkpoint, and ends the ledger. The journal stays open.
+// Close writes what is queued and a checkpoint, and ends the ledger. The journal stays open. Reads that are left behind
+// (Read) may go on; the journal's Close waits for their views.
 func (l *Ledger) Close() error {
 	l.once.Do(func() {
 		close(l.closing)

@@ -51,7 +51,7 @@ func (l *Ledger) Credit(ctx context.Context, c fold.Credit) (Moved, error) {
 		return Moved{}, err
 	}
 	sortCharges(&c)
-	if err := l.reading(func(v journal.View) error { return readCharges(v, &c) }); err != nil {
+	if err := l.ReadSynced(ctx, func(v journal.View) error { return readCharges(v, &c) }); err != nil {
 		return Moved{}, err
 	}
 	return l.move(ctx, &move{body: &c, first: requestLookup(c.Advertiser, c.RequestID)})
@@ -130,18 +130,20 @@ func requestLookup(advertiser hexbid.UID, id string) lookup {
 
 // move has the owner record a movement or a credit, and reads the answer from its record.
 func (l *Ledger) move(ctx context.Context, m *move) (Moved, error) {
-	if err := l.reading(m.first.look); err != nil {
+	if err := l.ReadSynced(ctx, m.first.look); err != nil {
 		return Moved{}, err
 	}
 	if err := l.ask(ctx, newRequest(m.judge)); err != nil {
 		return Moved{}, err
 	}
 	var moved Moved
-	err := l.reading(func(v journal.View) (err error) {
+	if err := l.ReadSynced(ctx, func(v journal.View) (err error) {
 		moved, err = m.answer(v)
 		return err
-	})
-	return moved, err
+	}); err != nil {
+		return Moved{}, err
+	}
+	return moved, nil
 }
 
 // judge records a movement or a credit, unless its request id has been answered.

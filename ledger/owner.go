@@ -230,16 +230,17 @@ func (o *owner) flush() error {
 	return o.lost
 }
 
-// hold runs a request's work when all that was judged is on disk. Nothing is judged meanwhile.
+// hold runs a request's work when all that was judged is on disk. Nothing is judged meanwhile. It takes the request
+// last, so that a caller who goes while the disk is busy holds nothing.
 func (o *owner) hold(r *request) error {
-	if !r.take() {
-		return nil
-	}
 	if err := o.ready(); err != nil {
 		return err
 	}
 	if err := o.flush(); err != nil {
 		return err
+	}
+	if !r.take() {
+		return nil
 	}
 	return hexbid.Contain(func() error { return r.do(o) })
 }

@@ -42,6 +42,17 @@ func (r *request) answer(err error) {
 	close(r.done)
 }
 
+// wait waits for the answer. If the context ends before, the request is withdrawn unless the owner has taken it.
+func (r *request) wait(ctx context.Context) error {
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		r.state.CompareAndSwap(waiting, givenUp)
+		return ctx.Err()
+	}
+}
+
 // ask queues a request and waits for its answer. If the context ends before the owner has taken the request, the
 // request is withdrawn. Afterwards nothing can withdraw it, and ask waits for the answer or the end of the context.
 func (l *Ledger) ask(ctx context.Context, r *request) error {

@@ -13,18 +13,27 @@ const MaxTerms = 10_000
 // SetTerms takes the billing fields of campaigns and advertisers as of a version of the catalogue. When it returns they
 // are durable, and so is everything before them. Terms equal to those in force write nothing; the version then reaches
 // the disk with the next terms or checkpoint. Version 0 leaves the ledger's version as it is: for all but the last part
-// of terms that are shared among several calls. So does a version below the ledger's.
+// of terms that are shared among several calls. So does a version below the ledger's. After a context has ended the
+// ledger may still read the terms, so they must not change.
 func (l *Ledger) SetTerms(ctx context.Context, version uint64, campaigns []fold.Terms,
 	advertisers []fold.AdvertiserTerms) error {
 	if n := len(campaigns) + len(advertisers); n > MaxTerms {
 		return hexbid.Invalidf("terms", "%d of them: at most %d a call", n, MaxTerms)
 	}
+	if err := within(ctx, &l.left, func() error { return l.findZones(campaigns) }); err != nil {
+		return err
+	}
+	return l.ask(ctx, newRequest(func(o *owner) error { return o.setTerms(version, campaigns, advertisers) }))
+}
+
+// findZones refuses terms with a time zone that does not exist. The others are at hand for the owner from here on.
+func (l *Ledger) findZones(campaigns []fold.Terms) error {
 	for i := range campaigns {
 		if _, err := l.zones.location(campaigns[i].Zone); err != nil {
 			return hexbid.Invalidf("time_zone", "campaign %s: %v", campaigns[i].Name, err)
 		}
 	}
-	return l.ask(ctx, newRequest(func(o *owner) error { return o.setTerms(version, campaigns, advertisers) }))
+	return nil
 }
 
 // CatalogueVersion returns the version of the catalogue that the ledger's terms are as of. A feed resumes there.

@@ -309,10 +309,7 @@ func TestAJournalAheadOfTheClockOpensOnlyWhenThatIsAllowed(t *testing.T) {
 	click := b.click()
 	click.Award.ClickExpiry = b.Now().Add(time.Minute) // tokens are issued by the ledger's time
 	b.outcomes(b.record(click), hexbid.EventCharged)
-	v, err := b.View()
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := b.view()
 	var last int64
 	if err := v.Scan(journal.Records, fold.RecordKey(first.Sequence), nil, func(_, encoded []byte) (bool, error) {
 		record, err := fold.Decode(encoded)

@@ -168,16 +168,16 @@ func (s *ledgerService) ListRoots(ctx context.Context, r *pb.ListRootsRequest) (
 	if p.after != 0 {
 		start = time.Unix(int64(p.after), 0)
 	}
-	roots, next, err := s.exchange().Roots(ctx, start, end, p.size)
+	page, err := s.exchange().Roots(ctx, start, end, p.size)
 	if err != nil {
 		return nil, err
 	}
 	out := new(pb.ListRootsResponse)
-	if !next.IsZero() {
-		out.NextPageToken = tokenAfter(uint64(next.Unix()))
+	if !page.Next.IsZero() {
+		out.NextPageToken = tokenAfter(uint64(page.Next.Unix()))
 	}
-	for i := range roots {
-		out.Roots = append(out.Roots, rootMessage(&roots[i]))
+	for i := range page.Roots {
+		out.Roots = append(out.Roots, rootMessage(&page.Roots[i]))
 	}
 	return out, nil
 }

@@ -61,13 +61,37 @@ func (m *Main) backup() func(context.Context, string) (hexbid.Backup, error) {
 	return b.make
 }
 
-// make makes a backup. Between two batches of the ledger it gathers links to the files that never change and copies of
-// the others, which takes milliseconds. Then it copies what it has gathered, while the server goes on.
-func (b *backups) make(ctx context.Context, dir string) (made hexbid.Backup, err error) {
+// make makes a backup. When the context ends, make returns its error, and what is under way ends by itself: a disk that
+// stalls may hold it, and later backups are refused until it has cleared away what it made.
+func (b *backups) make(ctx context.Context, dir string) (hexbid.Backup, error) {
 	if !b.busy.TryLock() {
-		return made, hexbid.Errorf(hexbid.Exhausted, "", "another backup is being made: wait for its end")
+		return hexbid.Backup{}, hexbid.Errorf(hexbid.Exhausted, "", "another backup is being made: wait for its end")
 	}
-	defer b.busy.Unlock()
+	type outcome struct {
+		made hexbid.Backup
+		err  error
+	}
+	ended := make(chan outcome, 1)
+	go func() {
+		defer b.busy.Unlock()
+		var o outcome
+		o.err = hexbid.Contain(func() (err error) {
+			o.made, err = b.write(ctx, dir)
+			return err
+		})
+		ended <- o
+	}()
+	select {
+	case o := <-ended:
+		return o.made, o.err
+	case <-ctx.Done():
+		return hexbid.Backup{}, ctx.Err()
+	}
+}
+
+// write makes a backup. Between two batches of the ledger it gathers links to the files that never change and copies of
+// the others, which takes milliseconds. Then it copies what it has gathered, while the server goes on.
+func (b *backups) write(ctx context.Context, dir string) (made hexbid.Backup, err error) {
 	if dir, err = b.check(dir); err != nil {
 		return made, err
 	}
@@ -78,7 +102,7 @@ func (b *backups) make(ctx context.Context, dir string) (made hexbid.Backup, err
 	defer func() { err = errors.Join(err, os.RemoveAll(staging)) }()
 	started := time.Now()
 	made = hexbid.Backup{Directory: dir, CreatedAt: b.clock().UTC()}
-	if err := b.ledger.Hold(ctx, func() error { return b.gather(staging, &made) }); err != nil {
+	if err := b.hold(ctx, func() error { return b.gather(staging, &made) }); err != nil {
 		return made, err
 	}
 	gathered := time.Since(started)
@@ -90,6 +114,23 @@ func (b *backups) make(ctx context.Context, dir string) (made hexbid.Backup, err
 			"held", gathered, "took", time.Since(started))
 	}
 	return made, err
+}
+
+// hold runs f while it holds the ledger. If the context ends meanwhile, the ledger goes on without f; hold then waits
+// for f, so that nothing is made any more when it returns.
+func (b *backups) hold(ctx context.Context, f func() error) error {
+	var running sync.Mutex // f holds it
+	err := b.ledger.Hold(ctx, func() error {
+		running.Lock()
+		defer running.Unlock()
+		if err := ctx.Err(); err != nil { // hold may have returned
+			return err
+		}
+		return f()
+	})
+	running.Lock()
+	defer running.Unlock()
+	return err
 }
 
 // check refuses a folder that cannot be a backup's, and returns its path in its shortest form. A link may lead into the

@@ -21,6 +21,7 @@ import (
 	"github.com/hexbid/hexbid/cli"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/fold"
+	"github.com/hexbid/hexbid/ledger/journal"
 	"github.com/hexbid/hexbid/ledger/pebble"
 	"github.com/hexbid/hexbid/ledger/receipt"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
@@ -73,22 +74,18 @@ func aStoppedLedger(t *testing.T, data string) (last ledger.Answer, file []byte,
 		charges = append(charges, answers...)
 		passed.Add(int64(11 * time.Minute))
 	}
-	v, err := l.View()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer v.Close()
-	r, err := receipt.Get(v, charges[0].Sequence)
-	if err != nil || r.Pending() {
-		t.Fatal(r, err)
+	var r *receipt.Receipt
+	if err := l.Read(ctx, func(v journal.View) (err error) {
+		if r, err = receipt.Get(v, charges[0].Sequence); err == nil {
+			roots, _, err = receipt.Roots(v, time.Time{}, time.Time{}, 100)
+		}
+		return err
+	}); err != nil || r.Pending() || len(roots) < 2 {
+		t.Fatal(r, roots, err)
 	}
 	if file, err = r.File(); err != nil {
 		t.Fatal(err)
 	}
-	if roots, _, err = receipt.Roots(v, time.Time{}, time.Time{}, 100); err != nil || len(roots) < 2 {
-		t.Fatal(roots, err)
-	}
-	_ = v.Close()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}

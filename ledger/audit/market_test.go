@@ -203,11 +203,11 @@ func (m *market) credit() {
 // view returns what is synced, with all totals.
 func (m *market) view() journal.View {
 	m.t.Helper()
-	v, err := m.View()
-	if err != nil {
+	var settled journal.View
+	if err := m.Read(ctx, func(v journal.View) error { settled = v; return nil }); err != nil {
 		m.t.Fatal(err)
 	}
-	return v
+	return settled
 }
 
 // shut closes the ledger in good order, and returns what it left.

@@ -78,7 +78,7 @@ type View interface {
 //
 // Calls of Commit, Keep and Checkpoint wait for each other. All methods may be called at once.
 type Journal interface {
-	// View returns the state that the last commit left.
+	// View returns the state that the last commit left. It waits for no commit in progress.
 	View() (View, error)
 	// Commit writes a batch and returns when it is synced. An ended context refuses a batch that is not begun; a batch
 	// that is begun is not interrupted. After an error of kind Unavailable the batch may be there after a restart.

@@ -22,10 +22,7 @@ func TestChargesOfALedgerHaveReceipts(t *testing.T) {
 		s.passed.Add(int64(time.Hour))
 		s.setTerms(1, false) // the next record closes the hour
 		s.setTerms(1, true)
-		v, err := s.View()
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := s.view()
 		roots, _, err := receipt.Roots(v, time.Time{}, time.Time{}, 1000)
 		if err != nil {
 			t.Fatal(err)
@@ -62,10 +59,7 @@ func TestChargesOfALedgerHaveReceipts(t *testing.T) {
 
 // checkRecent compares the hours, days and last charge of a campaign with its charges.
 func (s *shop) checkRecent(campaign hexbid.UID, spent hexbid.Money) {
-	v, err := s.View()
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	v := s.view()
 	recent, err := receipt.ReadRecent(v, campaign, s.now())
 	if err != nil {
 		s.t.Fatal(err)

@@ -34,6 +34,7 @@ type entry struct {
 type shop struct {
 	*ledger.Ledger
 	t       *rapid.T
+	memory  *journal.Memory
 	passed  atomic.Int64 // since begun
 	zone    *time.Location
 	entries []entry
@@ -53,8 +54,8 @@ func (s *shop) today() hexbid.Date {
 }
 
 func openShop(t *rapid.T) *shop {
-	s := &shop{t: t, zone: time.FixedZone("UTC+8", 8*3600), paid: map[uint64]entry{}}
-	l, err := ledger.Open(ctx, ledger.Options{Journal: journal.NewMemory(), Wall: s.now,
+	s := &shop{t: t, zone: time.FixedZone("UTC+8", 8*3600), memory: journal.NewMemory(), paid: map[uint64]entry{}}
+	l, err := ledger.Open(ctx, ledger.Options{Journal: s.memory, Wall: s.now,
 		Monotonic: func() time.Duration { return time.Duration(s.passed.Load()) }, Zone: s.zone,
 		Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -130,6 +131,15 @@ func (s *shop) credit() {
 	}
 }
 
+// view returns what is synced after all that was judged, with all totals. A view of memory stays whole after its Close.
+func (s *shop) view() journal.View {
+	var settled journal.View
+	if err := s.Read(ctx, func(v journal.View) error { settled = v; return nil }); err != nil {
+		s.t.Fatal(err)
+	}
+	return settled
+}
+
 func (s *shop) requestID() string {
 	s.next++
 	return fmt.Sprint("request-", s.next)
@@ -172,10 +182,7 @@ func TestStatementsPartitionEveryHistory(t *testing.T) {
 				s.passed.Add(int64(rapid.IntRange(1, 20).Draw(t, "hours")) * int64(time.Hour))
 			}
 		}
-		v, err := s.View()
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := s.view()
 		for advertiser := hexbid.UID(100); advertiser <= 101; advertiser++ {
 			s.checkStatements(v, advertiser)
 		}

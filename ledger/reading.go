@@ -1,0 +1,165 @@
+package ledger
+
+import (
+	"context"
+	"sync"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/ledger/journal"
+)
+
+// A read of a disk that stalls cannot be interrupted, and yet a call has to end when its caller's context does. So what
+// a caller has read for it runs in a goroutine of its own, which opens and closes the view. A caller whose context ends
+// leaves it behind. It ends with its first read after that, which the view refuses, or when the disk answers.
+
+// mostLeftBehind is how many goroutines may wait for the disk whose callers have gone. Beyond it reads are refused, so
+// that callers with short deadlines cannot fill the memory while a disk stalls.
+const mostLeftBehind = 1024
+
+// leftBehind counts goroutines whose callers have gone.
+type leftBehind struct {
+	mu sync.Mutex // guards n
+	n  int
+}
+
+// refusal returns an error when too many goroutines are left behind.
+func (b *leftBehind) refusal() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.n < mostLeftBehind {
+		return nil
+	}
+	return hexbid.Errorf(hexbid.Unavailable, "ledger", "the disk does not answer: %d reads wait for it; look at "+
+		"the disk, and try again when it works", b.n)
+}
+
+func (b *leftBehind) add(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.n += n
+}
+
+// Read runs f with the journal's last synced state, which it closes afterwards. All that was judged before the call is
+// in it, and the rows of totals say what its records do. If nothing more can be written, those rows may be a moment
+// behind the records.
+//
+// When the context ends first, Read returns its error. f may then still wait for the disk, and go on for a moment when
+// it answers. So f must not write to what the caller of Read looks at after an error.
+func (l *Ledger) Read(ctx context.Context, f func(v journal.View) error) error {
+	return l.readBy(ctx, l.settledView, f)
+}
+
+// ReadSynced is Read without asking the owner: the rows of totals may be a moment behind the records.
+func (l *Ledger) ReadSynced(ctx context.Context, f func(v journal.View) error) error {
+	return l.readBy(ctx, func(context.Context) (journal.View, error) { return l.journal.View() }, f)
+}
+
+func (l *Ledger) readBy(ctx context.Context, open func(context.Context) (journal.View, error),
+	f func(v journal.View) error) error {
+	if err := l.left.refusal(); err != nil {
+		return err
+	}
+	return within(ctx, &l.left, func() error {
+		v, err := open(ctx)
+		if err != nil {
+			return err
+		}
+		defer v.Close()
+		return f(&endingView{v, ctx})
+	})
+}
+
+// within runs f in a goroutine of its own and returns its error. When the context ends first, within returns its error
+// and counts the goroutine as left behind until f has ended.
+func within(ctx context.Context, left *leftBehind, f func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ended, gone := make(chan error), make(chan struct{})
+	go func() {
+		err := hexbid.Contain(f)
+		select {
+		case ended <- err:
+		case <-gone:
+			left.add(-1)
+		}
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		left.add(1)
+		close(gone)
+		return ctx.Err()
+	}
+}
+
+// settledView opens a view after all that was judged before. It waits for the disk however long that takes, because the
+// writer opens the view, and somebody has to close it.
+func (l *Ledger) settledView(ctx context.Context) (journal.View, error) {
+	var opened viewing
+	r := newRequest(func(o *owner) error {
+		if ctx.Err() == nil { // else nobody looks at the view
+			o.batch.views = append(o.batch.views, &opened)
+		}
+		return nil
+	})
+	err := l.ask(l.context, r)
+	select {
+	case <-r.done: // the writer is done with opened
+		if opened.view != nil {
+			return opened.view, nil
+		}
+	default:
+	}
+	if ended := ctx.Err(); ended != nil {
+		return nil, ended
+	}
+	if err != nil || opened.err == nil {
+		return l.journal.View()
+	}
+	return nil, opened.err
+}
+
+// reading runs f on the journal's last synced state. It is for the ledger's own goroutines, which wait for the disk.
+func (l *Ledger) reading(f func(v journal.View) error) error {
+	v, err := l.journal.View()
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	return f(v)
+}
+
+// endingView is a view that refuses to read once a context has ended.
+type endingView struct {
+	journal.View
+	ctx context.Context
+}
+
+// Get implements journal.View.
+func (v *endingView) Get(t journal.Table, key []byte) ([]byte, error) {
+	if err := v.ctx.Err(); err != nil {
+		return nil, err
+	}
+	return v.View.Get(t, key)
+}
+
+// Scan implements journal.View.
+func (v *endingView) Scan(t journal.Table, from, to []byte, visit journal.Visit) error {
+	return v.View.Scan(t, from, to, v.ending(visit))
+}
+
+// ScanBack implements journal.View.
+func (v *endingView) ScanBack(t journal.Table, from, to []byte, visit journal.Visit) error {
+	return v.View.ScanBack(t, from, to, v.ending(visit))
+}
+
+func (v *endingView) ending(visit journal.Visit) journal.Visit {
+	return func(key, value []byte) (bool, error) {
+		if err := v.ctx.Err(); err != nil {
+			return false, err
+		}
+		return visit(key, value)
+	}
+}
