@@ -90,8 +90,8 @@ func (m *Manifest) checkNames(dir string) error {
 	return nil
 }
 
-// whole makes a folder under an unfinished name and renames it when fill has filled it. After an error the folder is
-// removed.
+// whole makes a folder under an unfinished name, has fill fill it, and renames it. After an error it removes the
+// folder.
 func whole(to string, fill func(dir string) error) (err error) {
 	if err := CheckNew(to); err != nil {
 		return err

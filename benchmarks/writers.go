@@ -218,10 +218,16 @@ func rawOptions() *rawpebble.Options {
 	return &rawpebble.Options{FormatMajorVersion: rawpebble.FormatNewest, MemTableSize: 32 << 20, Logger: silent{}}
 }
 
+// silent is a logger of Pebble's that logs nothing.
 type silent struct{}
 
-func (silent) Infof(string, ...any)           {}
-func (silent) Errorf(string, ...any)          {}
+// Infof implements pebble.Logger.
+func (silent) Infof(string, ...any) {}
+
+// Errorf implements pebble.Logger.
+func (silent) Errorf(string, ...any) {}
+
+// Fatalf implements pebble.Logger. It panics instead of ending the process.
 func (silent) Fatalf(format string, a ...any) { panic(fmt.Sprintf(format, a...)) }
 
 // readWrites returns, for each campaign, the entries that its commit has written. It finds them by the keys that the

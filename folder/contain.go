@@ -21,7 +21,8 @@ type containing struct {
 	gaveUp func(why string)
 }
 
-// stop passes an error on, or takes it as the end.
+// stop returns an error before and after the folder is in use. While it is in use, stop fails the folder and never
+// returns.
 func (c *containing) stop(what string, err error) error {
 	if err != nil && c.inUse.Load() {
 		c.gaveUp(what + ": " + err.Error())

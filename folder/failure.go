@@ -98,7 +98,7 @@ func stat(fs vfs.FS, path string) (os.FileInfo, error) {
 	return fs.Stat(path)
 }
 
-// moved reports whether the file is gone or another lies in its place. An error that does not tell counts as no.
+// moved reports whether the file is gone or another lies in its place. It returns false for an error that says neither.
 func (g *guarded) moved(fs vfs.FS) bool {
 	info, err := stat(fs, g.path)
 	if err != nil {

@@ -243,13 +243,16 @@ func alter(r *rand.Rand, body []byte) []byte {
 // rawCodec sends bytes as they are.
 type rawCodec struct{}
 
+// Marshal implements encoding.CodecV2.
 func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
 	return mem.BufferSlice{mem.SliceBuffer(v.([]byte))}, nil
 }
 
+// Unmarshal implements encoding.CodecV2.
 func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	*v.(*[]byte) = data.Materialize()
 	return nil
 }
 
+// Name implements encoding.CodecV2.
 func (rawCodec) Name() string { return "proto" }

@@ -171,6 +171,7 @@ func (s *Server) watchMemory(pid int, ended <-chan struct{}) {
 	}
 }
 
+// ResidentMB returns the physical memory that the server takes, in MiB.
 func (s *Server) ResidentMB() int64 { return statusMB(s.command.Process.Pid, "VmRSS:") }
 
 // statusMB reads a line of /proc/PID/status, in MiB. It returns 0 when the line is missing.

@@ -15,8 +15,8 @@ type CampaignAccount struct {
 	Today    Totals  // on that date
 	Hour     uint32  // the last one in which something happened, since 1970, UTC
 	ThisHour Totals  // in that hour
-	Ever     Totals  // all zero, as is the rest, before the first event
-	Taken    []int64 // coupons that are taken, as Coupons are ordered
+	Ever     Totals  // since the campaign began
+	Taken    []int64 // how many of each coupon are taken, in the order of Coupons
 }
 
 // AdvertiserAccount is how an advertiser stands.
@@ -29,7 +29,7 @@ type AdvertiserAccount struct {
 	Ever            AdvertiserTotals
 }
 
-// NoLimit stands for a limit that there is not.
+// NoLimit stands for the absence of a limit.
 const NoLimit hexbid.Money = math.MaxInt64
 
 // Left is what a campaign may still be charged, NoLimit where there is no limit. Min is the least of the others.
@@ -49,7 +49,8 @@ type campaign struct {
 	marks
 }
 
-// coupon is that of a creative. One of a creative that has gone stays, so that what was taken is never forgotten.
+// coupon is a creative's coupon. It stays when the creative goes, because the count of taken ones must not start anew
+// when the creative comes back.
 type coupon struct {
 	Coupon
 	taken int64
@@ -71,7 +72,7 @@ type activity struct {
 	ever          Totals
 	posted        int32            // last date of statements on which it was charged or credited
 	onPosted      AdvertiserTotals // on that date: Charged and Credited alone
-	listed        bool             // in Books.unsettled
+	listed        bool             // the campaign is in Books.unsettled
 	hourUnsettled bool
 	dayUnsettled  bool
 
@@ -116,7 +117,7 @@ func (c *campaign) couponFor(host hexbid.Host) *coupon {
 	return fallback
 }
 
-// put sets the coupons, and keeps what is taken of each.
+// putCoupons sets the coupons. A coupon for the same host keeps its count of taken ones.
 func (c *campaign) putCoupons(now []Coupon) {
 	old := c.allCoupons()
 	if len(now) == 0 && len(old) == 0 {
@@ -199,7 +200,7 @@ func (c *campaign) fields(w *codec, advertiser *hexbid.UID, zone *string) {
 	}
 }
 
-// fields counts the hour from 1, so that an account with activity has at least one field more than one without.
+// fields writes the hour plus one, so that it is never absent: a decoder tells by it that the account has activity.
 func (a *activity) fields(c *codec) {
 	signed(c, 8, &a.date)
 	within := c.open(9)
@@ -222,7 +223,7 @@ func (a *activity) fields(c *codec) {
 // advertiser is an advertiser's account.
 type advertiser struct {
 	AdvertiserAccount
-	unsettled bool // in Books.unsettledDays
+	unsettled bool // the advertiser is in Books.unsettledDays
 	marks
 }
 

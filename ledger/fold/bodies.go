@@ -18,7 +18,7 @@ type Terms struct {
 	Version     uint64   // of the catalogue
 }
 
-// Coupon is that of a creative.
+// Coupon is a creative's coupon.
 type Coupon struct {
 	Host       hexbid.Host // of the creative; 0 is the creative for every host that has none of its own
 	Total      int64       // 0 when the creative has no coupon
@@ -41,7 +41,7 @@ func (t *Terms) fields(c *codec) {
 	number(c, 10, &t.Version)
 }
 
-// fields counts the host from 1, so that no coupon is an empty message.
+// fields writes the host plus one, so that no coupon encodes to an empty message.
 func (p *Coupon) fields(c *codec) {
 	host := p.Host + 1
 	number(c, 1, &host)

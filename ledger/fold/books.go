@@ -24,9 +24,9 @@ type Books struct {
 
 	campaignOrder, advertiserOrder ordered
 
-	activeThisHour []*campaign // those with totals of state.hour
-	unsettled      []*campaign // rows of their totals are behind
-	unsettledDays  []*advertiser
+	activeThisHour []*campaign   // with totals of state.hour
+	unsettled      []*campaign   // with totals that are not written yet
+	unsettledDays  []*advertiser // likewise
 	rows           rows
 }
 
@@ -80,7 +80,7 @@ func (b *Books) Advertiser(uid hexbid.UID) (AdvertiserAccount, bool) {
 	return a.AdvertiserAccount, true
 }
 
-// Zone returns the time zone of a campaign, which its date must be computed in; false for a campaign without terms.
+// Zone returns the time zone that a campaign's date is computed in; false for a campaign without terms.
 func (b *Books) Zone(campaign hexbid.UID) (zone unique.Handle[string], ok bool) {
 	if c := b.campaigns[campaign]; c != nil {
 		return c.zone, true

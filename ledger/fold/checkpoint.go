@@ -10,15 +10,15 @@ import (
 	"github.com/hexbid/hexbid/ledger/merkle"
 )
 
-// checkpointKey is the key in journal.Meta of the record that the rows of state stand for. baseKey is the one in
-// journal.Base, before all others there: a row of state has the number of its table before its key.
+// Keys of the rows that say which record other rows are as of.
 const (
-	checkpointKey = "checkpoint"
-	baseKey       = "\x00point"
-	settledKey    = "settled" // in journal.Meta: sequence of the last record that rows of totals stand for
+	checkpointKey = "checkpoint" // in journal.Meta: of the rows in Accounts and Uses
+	settledKey    = "settled"    // in journal.Meta: of the rows of totals; a sequence alone
+	// In journal.Base: of the rows there. Their keys begin with the number of their table, so this key is the first.
+	baseKey = "\x00point"
 )
 
-// CheckpointAt returns the sequence of the record that the rows of accounts and used tokens stand for, 0 for none.
+// CheckpointAt returns the sequence of the record that the rows of accounts and used tokens are as of, 0 for none.
 func CheckpointAt(v journal.View) (uint64, error) {
 	value, err := v.Get(journal.Meta, []byte(checkpointKey))
 	if value == nil || err != nil {
@@ -28,7 +28,7 @@ func CheckpointAt(v journal.View) (uint64, error) {
 	return at.Sequence, err
 }
 
-// SettledAt returns the sequence of the last record that the rows of totals stand for, 0 for none. Records after it may
+// SettledAt returns the sequence of the last record that the rows of totals include, 0 for none. Records after it may
 // have changed totals that are not written yet.
 func SettledAt(v journal.View) (uint64, error) {
 	value, err := v.Get(journal.Meta, []byte(settledKey))
@@ -63,7 +63,7 @@ func (b *Books) CheckpointBase(w *journal.Batch) Digest {
 // Digest returns the digest of the state, as a checkpoint at the present instant would have it.
 func (b *Books) Digest() Digest { return b.rows.sum() }
 
-// encodePoint encodes a point with the digest of the rows that stand for it, and a hash of all that.
+// encodePoint encodes a point, the digest of the rows as of it, and a hash of both.
 func encodePoint(p *Point, digest Digest) []byte {
 	var c codec
 	p.fields(&c, &digest)
@@ -219,7 +219,7 @@ func (l *loader) decode(t journal.Table, key, value []byte) (stateRow, error) {
 	return l.decodeAccount(key[0], number, &c)
 }
 
-// decodeOwn loads a row of which there is one.
+// decodeOwn loads the state that belongs to no account, or the tree of the open hour.
 func (l *loader) decodeOwn(kind byte, c *codec) (stateRow, error) {
 	switch kind {
 	case 's':
@@ -259,7 +259,7 @@ func (l *loader) decodeAccount(kind byte, number uint64, c *codec) (stateRow, er
 	return nil, hexbid.Errorf(hexbid.DataLoss, "account", "is of the unknown kind %q", kind)
 }
 
-// advertiserOf returns an advertiser whose row may come yet. If it never does the digest differs.
+// advertiserOf returns an advertiser, whose own row may be loaded later. If there is none the digest differs.
 func (l *loader) advertiserOf(uid hexbid.UID) *advertiser {
 	a := l.advertisers[uid]
 	if a == nil {

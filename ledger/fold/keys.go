@@ -22,7 +22,7 @@ func key64(v uint64) []byte { return binary.BigEndian.AppendUint64(nil, v) }
 // RecordKey is the key of a record.
 func RecordKey(sequence uint64) []byte { return key64(sequence) }
 
-// AnswerKey is the key of the first answer to an event of a token: of the event's record.
+// AnswerKey is the key by which a token and a kind lead to the record of their first event, which is its answer.
 func AnswerKey(name token.Name, kind hexbid.EventKind, clickExpiryMS int64) []byte {
 	b := make([]byte, 0, 4+len(name.Issuer)+8+1)
 	b = binary.BigEndian.AppendUint32(b, uint32(clickExpiryMS/(hourMicros/1000)))
@@ -30,8 +30,8 @@ func AnswerKey(name token.Name, kind hexbid.EventKind, clickExpiryMS int64) []by
 	return append(b, byte(kind))
 }
 
-// AnswersLast is how long after its token's click expiry the first answer to an event is kept: until the conversion's
-// expiry and a day.
+// AnswersLast is how long first answers are kept after their token's click expiry: until a conversion of the token
+// would have expired, and a day longer.
 const AnswersLast = hexbid.ConversionWindow + 24*time.Hour
 
 // AnswersFrom is the first key of answers to tokens whose clicks expire in an hour or later.
@@ -65,8 +65,8 @@ func MovementKey(advertiser hexbid.UID, posted int32, sequence uint64) []byte {
 	return binary.BigEndian.AppendUint64(DayKey(advertiser, posted), sequence)
 }
 
-// MemberKey is the key of a campaign among those of its advertiser; of campaign 0, of the advertiser itself. The value
-// is the resource name.
+// MemberKey is the key of a campaign among those of its advertiser. With campaign 0 it is the key of the advertiser
+// itself. The value is the resource name.
 func MemberKey(advertiser, campaign hexbid.UID) []byte {
 	return binary.BigEndian.AppendUint64(key64(uint64(advertiser)), uint64(campaign))
 }

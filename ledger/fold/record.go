@@ -134,7 +134,7 @@ func (r *Record) Encode() []byte { return Complete(EncodeAhead(r.Body), r) }
 // HashOf returns the hash of an encoded record.
 func HashOf(encoded []byte) Hash { return sha256.Sum256(encoded) }
 
-// previousBytes is what an encoded record ends with: the hash of the record before.
+// previousBytes is the length of the last field of an encoded record, the hash of the record before.
 const previousBytes = 2 + len(Hash{})
 
 // Leaf returns the part of an encoded record that its leaf in the tree of its hour covers: all but the hash of the

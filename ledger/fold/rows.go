@@ -10,9 +10,9 @@ import (
 	"github.com/hexbid/hexbid/token"
 )
 
-// Digest stands for a set of rows: the sum of their hashes, modulo 2^256. A change costs the hashes of the old and the
-// new row, however many others there are. It finds damage and faults. Against forgers there is the chain, which holds
-// it.
+// Digest is the sum of the hashes of a set of rows, modulo 2^256. Changing a row costs two hashes, of the old and of
+// the new row, however many others there are. A digest reveals damage and faults. A forger could find other rows with
+// the same sum, so a verifier folds the records again instead of trusting the rows.
 type Digest [32]byte
 
 func (d *Digest) add(print Hash) { d.combine(print, bits.Add64) }
@@ -31,10 +31,10 @@ func (d *Digest) combine(print Hash, with func(a, b, carry uint64) (uint64, uint
 // stateRow is a part of the state that is one row of a checkpoint.
 type stateRow interface {
 	key() stateKey
-	// value appends the row's value to b. It appends nothing when there is no such row any more.
+	// value appends the row's value to b. It appends nothing for a row that has gone.
 	value(b []byte) []byte
 	mark() *marks
-	// print is where a large row remembers the hash that is in the digest; nil for a small one, which is hashed again.
+	// print returns where a large row keeps its hash in the digest. It is nil for a small row, which is hashed again.
 	print() *Hash
 }
 
@@ -59,14 +59,14 @@ func (k stateKey) append(b []byte) []byte {
 
 // marks says what has been done about a row since it last changed.
 type marks struct {
-	hashed    bool // its hash, as it is, is in the digest
-	unhashed  bool // it is listed to be hashed
-	unwritten bool // it is listed to be written
+	hashed    bool // the digest includes its present hash
+	unhashed  bool // rows.unhashed lists it
+	unwritten bool // rows.unwritten lists it
 }
 
 func (m *marks) mark() *marks { return m }
 
-// print is nil: a small row is hashed again.
+// print says that a row is small.
 func (m *marks) print() *Hash { return nil }
 
 // rows follows which rows of state differ from the digest and from the disk.
@@ -77,7 +77,7 @@ type rows struct {
 	scratch   []byte
 }
 
-// touch must come before a change to a row.
+// touch prepares a row for a change. Call it before the change, while the row still has the hash in the digest.
 func (s *rows) touch(r stateRow) {
 	m := r.mark()
 	if m.unhashed && m.unwritten {

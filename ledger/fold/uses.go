@@ -172,6 +172,7 @@ func (k *chunk) value(b []byte) []byte {
 // appender is a writer that never fails.
 type appender []byte
 
+// Write implements io.Writer.
 func (a *appender) Write(b []byte) (int, error) {
 	*a = append(*a, b...)
 	return len(b), nil

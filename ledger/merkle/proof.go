@@ -46,8 +46,10 @@ func checkPlace(size, index uint64) error {
 // tiles makes a ReadTile a tlog.TileReader.
 type tiles struct{ read ReadTile }
 
+// Height implements tlog.TileReader.
 func (t tiles) Height() int { return tileHeight }
 
+// ReadTiles implements tlog.TileReader.
 func (t tiles) ReadTiles(wanted []tlog.Tile) ([][]byte, error) {
 	data := make([][]byte, len(wanted))
 	for i, tile := range wanted {

@@ -59,10 +59,10 @@ func (a *account) happen(issued tick, price, chance float64, billable bool) {
 	a.slices[i].remove(price, chance)
 }
 
-// over is the share of events that may be yet to come of an award that no longer counts as out.
+// An award no longer counts as out when less than this share of its events is still to come.
 const over = 1e-4
 
-// compact keeps the given slices, joined.
+// compact joins slices and keeps the result.
 func (a *account) compact(left []slice, now tick) {
 	a.slices = joined(a.slices[:0], left, now, 2)
 	a.compacted = len(a.slices)
@@ -84,8 +84,8 @@ func (a *account) tidy(now tick, d *delays) bool {
 	return len(a.slices) > 0 || a.closed.issued+a.closed.happened > 0.5
 }
 
-// factor returns how many more or fewer events come than by the prior, and the events that it was learned from, those
-// of the prior included.
+// factor returns the ratio of the events that come to those that the prior expects, and the number of events that it
+// was learned from, the prior's own included.
 func (a *account) factor(now tick, d *delays) (factor, events float64) {
 	expected, happened := priorEvents+a.closed.issued, priorEvents+a.closed.happened
 	for i := range a.slices {
@@ -96,7 +96,7 @@ func (a *account) factor(now tick, d *delays) (factor, events float64) {
 	return happened / expected, expected
 }
 
-// estimate is an Out in floats: its variance is the sum over events, before the factor's own.
+// estimate is an Out in floats. Its variance is that of the events alone; the factor's own is added at the end.
 type estimate struct{ events, expected, variance, highest float64 }
 
 func (e *estimate) add(o estimate) {
@@ -127,11 +127,11 @@ func (s *slice) out(now tick, d *delays, factor float64) estimate {
 	return e
 }
 
-// deviations is how many standard deviations a margin is. Over-delivery is several times as much with one, and what is
-// charged in the end is the same: the last part of a budget is only spent a little later.
+// deviations is how many standard deviations a margin has. With one, over-delivery is several times as much. More cost
+// no spend: the last part of a budget is only spent a little later.
 const deviations = 3
 
-// rounded returns an estimate in money. Amounts beyond what money holds are held at the end.
+// rounded returns an estimate in money. Amounts are 2^60 at the most.
 func (e estimate) rounded() Out {
 	money := func(micros float64) hexbid.Money { return hexbid.Money(min(math.Ceil(micros), 1<<60)) }
 	return Out{money(e.expected), money(deviations * math.Sqrt(e.variance)), e.events, money(e.highest)}

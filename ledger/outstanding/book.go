@@ -18,17 +18,17 @@ type Book struct {
 	now      tick
 	second   tick // the instant of the last learning
 
-	changed map[party]struct{} // since rows were kept, forgotten accounts too
+	changed map[party]struct{} // accounts that changed, or were forgotten, since rows were kept
 }
 
-// party is whose awards an account holds.
+// party names an account: a campaign or an advertiser, and a pricing model.
 type party struct {
 	uid        hexbid.UID
 	advertiser bool
 	pricing    hexbid.PricingModel
 }
 
-// New makes an empty book for tokens that admit an impression and a click for so long.
+// New makes an empty book. Life is how long a token admits an impression and a click.
 func New(life time.Duration) *Book {
 	b := &Book{life: life, accounts: map[party]*account{}, changed: map[party]struct{}{}}
 	b.delays[hexbid.CPC] = newDelays(assumedOfClicks, life)
@@ -95,7 +95,8 @@ func (b *Book) Add(a *Award) {
 	}
 }
 
-// AddSpilled counts awards that found no room in a buffer, by the cell of those who may pay for them.
+// AddSpilled counts awards that found no room in a buffer, as the sum of a cell: value is what they may cost together,
+// highest the price of one.
 func (b *Book) AddSpilled(cell int, value, highest hexbid.Money) {
 	if b.spilled[cell] == nil {
 		b.spilled[cell] = new(spilled)
@@ -103,7 +104,8 @@ func (b *Book) AddSpilled(cell int, value, highest hexbid.Money) {
 	b.spilled[cell].add(b.now, float64(highest), float64(value))
 }
 
-// parties are those who may pay for an award, and the whole market, whose campaign has the uid 0.
+// parties returns the accounts that an award counts in: its campaign's, its advertiser's, and that of the whole market,
+// whose uid is 0.
 func (a *Award) parties() [3]party {
 	return [3]party{{a.Campaign, false, a.Pricing}, {a.Advertiser, true, a.Pricing}, {0, false, a.Pricing}}
 }
@@ -131,7 +133,7 @@ func (b *Book) Happen(a *Award, issued int64, billable bool) {
 	for _, p := range a.parties() {
 		account := b.accounts[p]
 		if account == nil || b.spilled[p.cell()].holds(at) {
-			continue // it may be an award that found no room in a buffer: no other leaves in its place
+			continue // it may be a spilled award, and then no other must be removed in its place
 		}
 		account.happen(at, float64(a.Price), float64(a.Chance), billable)
 		b.changed[p] = struct{}{}
@@ -163,5 +165,5 @@ func (b *Book) out(uid hexbid.UID, advertiser bool) (e estimate) {
 	return e
 }
 
-// Accounts is the number of accounts: what the book's memory is in proportion to.
+// Accounts returns the number of accounts. The book's memory is in proportion to it.
 func (b *Book) Accounts() int { return len(b.accounts) }

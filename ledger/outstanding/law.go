@@ -6,9 +6,9 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Affordable returns what one event of a further award may cost at most, when so much is left of a budget or a balance
-// and so much is out: what is left less the expected spend and its margin, and never below 0. The margin loses no
-// spend: it comes free as the awards' events come or fail to come.
+// Affordable returns what one event of a further award may cost at most: what is left of the budget or the balance,
+// less the expected spend of the awards out and its margin, and never below 0. The margin costs no spend, because it
+// shrinks as the awards' events come or fail to come.
 func Affordable(left hexbid.Money, out Out) hexbid.Money {
 	return max(0, left-out.Expected-out.Margin)
 }
@@ -25,9 +25,10 @@ type Remainder struct {
 	Left  hexbid.Money // that one event may cost at most; 0 for no bound
 }
 
-// RemainderOf returns what to tell of a campaign when so much is left and awards are out. Far from the end of a
-// budget it names only a bound that holds for long: the half of what is left, or more. Should somebody raise the bid
-// far above that, the bid is bounded at once. Near the end the bound is close, and exact when no award is out.
+// RemainderOf returns what to tell searches of a campaign that has so much left while awards are out. Far from the end
+// of a budget it names a bound that holds for long, half of what is left or more, so that searches are seldom told. A
+// bid that somebody raises far above it is then bounded at once. Near the end the bound is close, and exact when no
+// award is out.
 func RemainderOf(left hexbid.Money, out Out, of Prices) Remainder {
 	affordable := Affordable(left, out)
 	switch {
@@ -43,8 +44,8 @@ func RemainderOf(left hexbid.Money, out Out, of Prices) Remainder {
 	return Remainder{Left: max(of.Least, floorTo(affordable, 5))}
 }
 
-// floorTo rounds money down to its highest bits: one, and so many more. It keeps the number of hand-ins low while what
-// is left falls and rises.
+// floorTo keeps the highest set bit of an amount and the given number of bits below it, and clears the rest. So a small
+// change of what is left needs no hand-in.
 func floorTo(m hexbid.Money, more int) hexbid.Money {
 	drop := max(0, bits.Len64(uint64(m))-1-more)
 	return m >> drop << drop
@@ -53,14 +54,14 @@ func floorTo(m hexbid.Money, more int) hexbid.Money {
 // HoldsBack reports whether the campaign serves less than it would without budgets.
 func (r Remainder) HoldsBack() bool { return r != Remainder{} }
 
-// Calls reports whether searches should be told a new remainder. A bound that has fallen always is. One that has
-// risen is if it lowers bids.
+// Calls reports whether searches should be told a new remainder: when the campaign is spent or no longer is, when the
+// bound has fallen, and when it has risen and bids rise with it.
 func (r Remainder) Calls(told Remainder, of Prices) bool {
 	return r.Spent != told.Spent || r.Bound() < told.Bound() ||
 		min(r.Bound(), of.Dearest) != min(told.Bound(), of.Dearest)
 }
 
-// Bound is Left, with no bound as more than any event costs.
+// Bound returns Left, or the highest bid of all when there is no bound.
 func (r Remainder) Bound() hexbid.Money {
 	if r.Left == 0 {
 		return hexbid.MaxBidCPC
@@ -74,8 +75,8 @@ type Funds struct {
 	Left hexbid.Money // that one event may cost at most; 0 for no bound
 }
 
-// FundsOf returns what an advertiser can pay when awards are out. Every other bound makes the index look at all its
-// campaigns, so there are eight a doubling.
+// FundsOf returns what an advertiser can pay while awards are out. Whenever the bound changes, the index looks at all
+// the advertiser's campaigns, so there are only eight bounds a doubling.
 func FundsOf(balance hexbid.Money, out Out, least hexbid.Money) Funds {
 	switch affordable := Affordable(balance, out); {
 	case affordable >= hexbid.MaxBidCPC:

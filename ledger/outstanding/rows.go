@@ -39,9 +39,9 @@ func (b *Book) Rows(stopping bool) []journal.Row {
 	return rows
 }
 
-// Restore makes the book that kept rows describe, at an instant. After a crash it adds for each account what the awards
-// of its last seconds would have become in the time from its last rows on. Rows that cannot be read are left out and
-// counted: they are estimates, and a market can do without one.
+// Restore makes a book from the rows that were kept, as of an instant. After a crash it adds, for each account, what it
+// may have won since its last rows at the rate of its last seconds. Restore leaves out rows that it cannot read, and
+// counts them: they are estimates, and a market can do without one.
 func Restore(life time.Duration, unixMillis int64, scan func(journal.Visit) error) (b *Book, unread int, err error) {
 	b = New(life)
 	now := tickOf(unixMillis)

@@ -21,8 +21,8 @@ func (s *slice) add(price, chance float64) {
 	s.value += price * chance
 }
 
-// remove takes out an award whose event has come. Rounding, and awards that were never counted, must not leave less
-// than nothing.
+// remove takes out an award whose event has come. Sums stay at 0 or above, also after rounding, and after events of
+// awards that were never counted.
 func (s *slice) remove(price, chance float64) {
 	s.awards, s.chance = max(s.awards-1, 0), max(s.chance-chance, 0)
 	if s.value = max(s.value-price*chance, 0); s.awards == 0 {

@@ -1,7 +1,7 @@
 package outstanding
 
-// Awards that found no room in a buffer are added up in cells: so many for the campaigns, as many more for the
-// advertisers, and one for the market.
+// Awards that found no room in a buffer are added up in cells: 1,024 for the campaigns, as many for the advertisers,
+// and one for the market.
 const (
 	cellBits = 10
 	cells    = 1 << cellBits
@@ -20,9 +20,10 @@ func (p party) cell() int {
 	return cell
 }
 
-// spilled sums the awards that found no room in a buffer, for all campaigns or advertisers of one cell. Each of them is
-// taken to have all of it out, to the latest instant, without a removal by events and with the slower delay, that of
-// clicks. So nobody has less out than is true, and others of the cell wait until it has decayed.
+// spilled sums the awards of one cell that found no room in a buffer. It is not known whose they are, so each campaign
+// or advertiser of the cell counts all of them as its own: as won at the latest instant, with the slower delay, that of
+// clicks, and not removed by events. So nobody has less out than is true. The others of the cell hold back too much
+// until the sum has decayed.
 type spilled struct{ slices []slice }
 
 func (s *spilled) add(at tick, highest, value float64) {
@@ -45,7 +46,7 @@ func (s *spilled) holds(at tick) bool {
 	return false
 }
 
-// tidy forgets what is too old for an event. It returns whether anything is left.
+// tidy forgets slices that are too old for an event, and reports whether any is left.
 func (s *spilled) tidy(now tick, d *delays) bool {
 	old := 0
 	for old < len(s.slices) && d.laterThan(now-s.slices[old].to) < over {

@@ -9,13 +9,13 @@ import (
 	"github.com/hexbid/hexbid/folder"
 )
 
-// Every batch leaves a mark, a key with its number. Pebble replays the logs of writes that it finds, and does not miss
-// one that is gone from the middle; nor does it miss tables of which a manifest that was put back knows nothing. Open
-// misses their marks.
+// Every batch writes a mark, a key with its number. Open looks for the marks, because Pebble itself notices neither of
+// two losses. It replays the logs of writes that it finds, and does not notice that one in the middle is gone. Nor does
+// it notice the loss of tables when somebody has put an older manifest back, which does not list them.
 //
-// Marks may go only when a loss of their batch would show otherwise. So a mark stays until its batch is in a table, and
-// of the others every span-th stays for ever. A manifest that was put back then lacks either a younger mark or one of
-// these.
+// A mark may be removed only when the loss of its batch would show without it. So a mark stays until its batch is in a
+// table. Of the batches in tables, every span-th keeps its mark for good. After an older manifest was put back, either
+// one of these or a younger mark is missing.
 const defaultSpan = 1 << 16
 
 // marks adds a journal's marks and thins them out.
@@ -41,8 +41,8 @@ func (m *marks) add(batch *pebble.Batch, next *end) {
 	}
 }
 
-// thin has Pebble write its batches to tables, beside the commits, when two spans of marks are left. It never waits for
-// that, because Pebble tries again for ever on a disk that refuses.
+// thin has Pebble write its batches to tables when two spans of marks are left. It does not wait for that: commits go
+// on meanwhile, and on a disk that refuses, Pebble would try for ever.
 func (m *marks) thin(f *folder.Folder, now *end) {
 	if m.flushed != nil {
 		select {

@@ -121,8 +121,11 @@ func (s *Stopped) Close() error {
 // silent is a logger for a Pebble that only reads. What it would log comes back as errors.
 type silent struct{}
 
-func (silent) Infof(string, ...any)  {}
+// Infof implements pebble.Logger.
+func (silent) Infof(string, ...any) {}
+
+// Errorf implements pebble.Logger.
 func (silent) Errorf(string, ...any) {}
 
-// Fatalf panics instead of ending the process.
+// Fatalf implements pebble.Logger. It panics instead of ending the process.
 func (silent) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }

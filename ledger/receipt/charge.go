@@ -36,7 +36,7 @@ func chargeOf(r *fold.Record) (*Charge, error) {
 	return c, nil
 }
 
-// PriceProven reports whether the record holds what its price follows from. One of a token of the first version does
+// PriceProven reports whether the record holds what its price follows from. Records of tokens of the first version do
 // not.
 func (c *Charge) PriceProven() bool { return c.Event.Award.MarketVersion != 0 }
 
@@ -79,7 +79,7 @@ func readCharge(v journal.View, sequence uint64) (*Charge, []byte, error) {
 		sequence)
 }
 
-// readRecord reads a record, nil when there is none, or none any more.
+// readRecord reads a record. It returns nil when there is none, or when compaction has removed it.
 func readRecord(v journal.View, sequence uint64) (*fold.Record, []byte, error) {
 	encoded, err := v.Get(journal.Records, fold.RecordKey(sequence))
 	if err != nil || encoded == nil {
@@ -122,7 +122,7 @@ func Charges(v journal.View, q ChargeQuery) (page []Charge, next uint64, err err
 	return page, next, err
 }
 
-// readListed reads the charge that a row of journal.Charges names. One that is not there is a loss.
+// readListed reads the charge that a row of journal.Charges names. A missing one is DataLoss.
 func readListed(v journal.View, key []byte) (*Charge, error) {
 	charge, _, err := readCharge(v, binary.BigEndian.Uint64(key[8:]))
 	if hexbid.KindOf(err) == hexbid.NotFound {

@@ -12,7 +12,7 @@ import (
 	"github.com/hexbid/hexbid/bidder/auction"
 )
 
-// MaxFileBytes is the most bytes of a receipt's file. One of a greatest award in an hour of 2^40 charges has some
+// MaxFileBytes is the most bytes of a receipt's file. The largest award in an hour of 2^40 charges makes a file of some
 // 8,000.
 const MaxFileBytes = 64 << 10
 
