@@ -17,6 +17,7 @@ var floors = map[string]int{
 	"targeting":            1,
 	"bidder/auction":       1,
 	"bidder/frequency":     1,
+	"bidder/pacing":        1,
 	"token":                2, // the token of an award carries what its price follows from
 	"wire":                 2,
 	"demo":                 2,

@@ -1,0 +1,93 @@
+package pacing
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+)
+
+// rowFormat is the first byte of what is kept on disk.
+const rowFormat = 1
+
+// Encode returns a state as bytes that DecodeState reads.
+func (s *State) Encode() []byte { return encode(s) }
+
+// DecodeState reads a state. It returns false for bytes that no controller has left.
+func DecodeState(value []byte) (s State, ok bool) {
+	ok = decode(value, &s) && finite(s.Planned, s.Spent, float64(s.Award), float64(s.Event),
+		float64(s.Rush)) &&
+		s.Evidence >= 0 && s.Evidence < math.MaxFloat32 && s.Entry >= 0 && s.Entry <= PPM &&
+		(s.Evidence == 0 || s.Demand > 0 && s.Demand < math.MaxFloat32)
+	if !ok {
+		return State{}, false
+	}
+	return s, true
+}
+
+// curveRow is a curve on disk.
+type curveRow struct {
+	Week [quartersAWeek][2]float32
+	Day  [quartersADay][2]float32
+	Aged int32
+}
+
+// Encode returns a curve as bytes that DecodeCurve reads.
+func (c *Curve) Encode() []byte {
+	row := curveRow{Aged: c.aged}
+	for q, w := range c.week {
+		row.Week[q] = [2]float32{w.searches, w.quarters}
+	}
+	for q, w := range c.day {
+		row.Day[q] = [2]float32{w.searches, w.quarters}
+	}
+	return encode(&row)
+}
+
+// DecodeCurve reads a curve. It returns false for bytes that no curve has left.
+func DecodeCurve(value []byte) (*Curve, bool) {
+	row, c := curveRow{}, new(Curve)
+	if !decode(value, &row) {
+		return nil, false
+	}
+	c.aged = row.Aged
+	for q, w := range row.Week {
+		c.week[q] = watched{w[0], w[1]}
+	}
+	for q, w := range row.Day {
+		c.day[q] = watched{w[0], w[1]}
+	}
+	for _, all := range [...][]watched{c.week[:], c.day[:]} {
+		for _, w := range all {
+			if !finite(float64(w.searches), float64(w.quarters)) {
+				return nil, false
+			}
+		}
+	}
+	return c, true
+}
+
+// finite reports whether numbers are sums: not negative, and not beyond what a sum reaches.
+func finite(numbers ...float64) bool {
+	for _, n := range numbers {
+		if !(n >= 0 && n < 1e18) {
+			return false
+		}
+	}
+	return true
+}
+
+// encode writes a struct of numbers behind the format.
+func encode(of any) []byte {
+	buffer := bytes.NewBuffer([]byte{rowFormat})
+	_ = binary.Write(buffer, binary.BigEndian, of) // memory takes everything
+	return buffer.Bytes()
+}
+
+// decode reads a struct of numbers, all bytes of a value.
+func decode(value []byte, into any) bool {
+	if len(value) == 0 || value[0] != rowFormat {
+		return false
+	}
+	n, err := binary.Decode(value[1:], binary.BigEndian, into)
+	return err == nil && n == len(value)-1
+}

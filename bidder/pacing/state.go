@@ -1,0 +1,147 @@
+package pacing
+
+import (
+	"math"
+
+	"github.com/hexbid/hexbid"
+)
+
+// State is what the controller remembers of a campaign between two steps: 64 bytes. The zero State knows nothing.
+type State struct {
+	At      int64   // Unix milliseconds of the last step; 0 before the first
+	Planned float64 // micros, of the date until At
+	Spent   float64 // micros on the date until At: what was charged and what awards still out will cost, smoothed
+
+	Demand   float32 // what full effort would spend, in budgets a day's traffic
+	Evidence float32 // awards that Demand was learned from
+	Award    float32 // micros that an award is expected to cost, on average
+	Event    float32 // micros that a click, or an impression, costs on average
+	Entry    int32   // multiplier that meets the median reserve, PPM; 0 for none
+	Date     int32   // local, days since 1970
+	Rush     float32 // what is won while anything is, at full participation, over what is planned
+
+	Target uint32       // micros a click that Credit counts by
+	Credit hexbid.Money // what clicks cost less than Target, ever, that must not be spent again
+}
+
+// Input is what happened to a campaign since its last step, and how it stands.
+type Input struct {
+	At   int64 // Unix milliseconds
+	Date int32 // local, days since 1970
+	Day  *Day  // of Date
+	Mode Mode
+
+	Budget  hexbid.Money // of Date, as far as the total budget allows
+	Charged hexbid.Money // on Date
+	Out     hexbid.Money // expected cost of awards that are still out
+
+	Told   Output  // in force since the last step
+	Awards int     // won since the last step
+	Won    float64 // micros that these are expected to cost
+	Events float64 // clicks, or impressions, that are expected of them
+	Entry  int64   // multiplier that meets the median reserve faced in the last hour, PPM; 0 when unknown
+	Blind  bool    // it could win nothing for part of the time: paused, not running, or no search in the whole market
+
+	Cost Cost // of a campaign with a target cost; otherwise zero
+}
+
+// Step goes on to the input's instant and returns what to tell searches from then on.
+func (s *State) Step(in *Input) Output {
+	if in.Mode == ASAP && in.Cost.Target == 0 || in.Budget <= 0 {
+		s.skip(in)
+		return Full
+	}
+	passed := s.advance(in)
+	s.learn(in, passed)
+	most := s.mostForCost(&in.Cost)
+	if in.Mode == ASAP {
+		return split{least: leastMultiplier, part: 1}.of(most)
+	}
+	effort := s.effort(in)
+	switch {
+	case effort >= most:
+		return split{least: leastMultiplier, part: 1}.of(most)
+	case in.Mode == Throttle:
+		return split{least: 1, part: 1}.of(effort)
+	}
+	return split{least: min(max(float64(s.Entry)/PPM, leastMultiplier), most), most: most, part: s.part()}.of(effort)
+}
+
+// skip forgets the day's plan: a later step begins a new one with what is left by then.
+func (s *State) skip(in *Input) { s.At, s.Date = 0, in.Date }
+
+// advance moves the plan and the spend to the input's instant. It returns the share of the day's traffic since the last
+// step, and 0 when nothing can be learned of it.
+func (s *State) advance(in *Input) (passed float64) {
+	if s.At == 0 || s.Date != in.Date {
+		return s.begin(in)
+	}
+	budget, actual := float64(in.Budget), float64(in.Charged+in.Out)
+	before, now := in.Day.Left(s.At), in.Day.Left(in.At)
+	passed = max(before-now, 0)
+	s.At = in.At
+	if in.Blind {
+		s.Spent = actual
+		return 0
+	}
+	s.Planned = planned(s.Planned, budget, before, now, s.early(budget))
+	s.Spent += in.Won
+	s.Spent += (actual - s.Spent) * (1 - math.Exp(-passed/s.smoothing(budget, now)))
+	return passed
+}
+
+// begin begins a date, or goes on in the middle of one of which nothing is known. What is spent by then is planned.
+func (s *State) begin(in *Input) (passed float64) {
+	isNew := s.At != 0 && s.Date < in.Date
+	from := s.At
+	s.At, s.Date = in.At, in.Date
+	s.Spent = float64(in.Charged + in.Out)
+	if !isNew {
+		s.Planned = s.Spent
+		return in.Day.passedBefore(in.At, Every/100)
+	}
+	if in.Blind {
+		s.Planned = s.Spent
+		return 0
+	}
+	passed = max(in.Day.Left(from)-in.Day.Left(in.At), 0)
+	budget := float64(in.Budget)
+	s.Planned = planned(0, budget, 1, in.Day.Left(in.At), s.early(budget))
+	return passed
+}
+
+// planned moves a plan from one share of the day that is left to another. The plan ends early by a share, so that the
+// last events of the budget have time to come.
+func planned(sofar, budget, before, now, early float64) float64 {
+	before, now = max(before-early, 0), max(now-early, 0)
+	if now <= 0 {
+		return budget
+	}
+	return min(sofar+(budget-sofar)*(1-now/before), budget)
+}
+
+// events is the number of events that a budget buys.
+func (s *State) events(budget float64) float64 {
+	if s.Event <= 0 {
+		return 1
+	}
+	return max(budget/float64(s.Event), 1)
+}
+
+// tolerance is how far spend may be from plan, as a share of the budget.
+func (s *State) tolerance(budget float64) float64 {
+	return min(max(0.02, 3/math.Sqrt(s.events(budget))), 1)
+}
+
+// early is the share of the day's traffic by which a plan ends early: the more the fewer events there are, since those
+// that are missing at the end are then a larger part.
+func (s *State) early(budget float64) float64 {
+	return min(max(0.5/math.Sqrt(s.events(budget)), 0.002), 0.05)
+}
+
+// smoothing is the share of the day's traffic over which the spend follows what was charged. Until then it follows
+// what awards are expected to cost. With few events each is a large part of the budget, and must not turn the campaign
+// off for hours.
+func (s *State) smoothing(budget, left float64) float64 {
+	return min(max(2/math.Sqrt(s.events(budget)), 0.05), 0.2, left/3+1e-6)
+}
