@@ -18,6 +18,7 @@ var floors = map[string]int{
 	"bidder/auction":       1,
 	"bidder/frequency":     1,
 	"bidder/pacing":        1,
+	"bidder/quality":       1, // what is learned of clicks: pure arithmetic
 	"token":                2, // the token of an award carries what its price follows from
 	"wire":                 2,
 	"demo":                 2,

@@ -66,7 +66,11 @@ func (m *Market) pricing(scene hexbid.Scene, slots int) auction.Pricing {
 }
 
 // PricingOf returns the rules by which the auction of a query is priced.
-func (s *Snapshot) PricingOf(q *Query) auction.Pricing { return s.market.pricing(q.Scene, q.Slots) }
+func (s *Snapshot) PricingOf(q *Query) auction.Pricing {
+	p := s.market.pricing(q.Scene, q.Slots)
+	p.Trial = q.Trial
+	return p
+}
 
 // MarketVersion returns the version of the market that the snapshot's auctions follow.
 func (s *Snapshot) MarketVersion() uint64 { return s.market.Version }

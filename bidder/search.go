@@ -23,6 +23,8 @@ type Query struct {
 	Words    targeting.Words
 	Slots    int
 	Ties     auction.TieBreak
+	// Trial may change the winners of two neighbouring slots. The zero value does not.
+	Trial auction.Trial
 	// The nearby list alone reads these. It has what is nearer than RadiusM, and at most Limit programs. It leaves out
 	// the programs to skip, named by uid so that a later snapshot skips the same ones. With a pin it continues after
 	// the pin.

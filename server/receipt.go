@@ -67,7 +67,11 @@ func awardMessage(c *receipt.Charge) *pb.ReceiptAward {
 		PricingModel: pb.PricingModel(b.Pricing), PriceMicros: int64(a.Price), Slot: int32(a.Slot), Host: pb.Host(a.Host),
 		Scene: pb.Scene(a.Scene), MarketVersion: a.MarketVersion, Explored: a.Explored, QualityPpm: b.QualityPPM,
 		IssueTime:       timestamppb.New(time.UnixMilli(a.IssuedAt)),
-		ClickExpireTime: timestamppb.New(time.UnixMilli(a.ClickExpiry)), ClientId: a.ClientID}
+		ClickExpireTime: timestamppb.New(time.UnixMilli(a.ClickExpiry)), ClientId: a.ClientID,
+		TrialPair: int32(a.Trial.Pair), TrialSwapped: a.Trial.Swapped}
+	p := a.Predicted()
+	out.BaseQualityPpm, out.SceneFactorPpm, out.DistanceFactorPpm, out.DistanceBand = p.BasePPM, p.ScenePPM,
+		p.DistancePPM, int32(p.Band)
 	if !c.PriceProven() { // the token had no more
 		return out
 	}

@@ -26,16 +26,18 @@ type Award struct {
 	// only the pricing model and the quality.
 	MarketVersion uint64
 	Basis         auction.Basis
-	Explored      bool   // the quality was a trial, not an estimate
-	ClientID      string // at most hexbid.MaxClientIDBytes long
-	HasViewer     bool   // false without personalisation or without a user key
+	Prediction    auction.Prediction // how the quality came about
+	Explored      bool               // the campaign's own quality was a try above its estimate
+	Trial         auction.Trial      // what slots are worth is learned from trials
+	ClientID      string             // at most hexbid.MaxClientIDBytes long
+	HasViewer     bool               // false without personalisation or without a user key
 	Viewer        [16]byte
 	IssuedAt      time.Time // to the millisecond
 	ClickExpiry   time.Time // to the millisecond
 }
 
 // MaxAwardBytes is the most characters of a sealed award. It leaves room for fields to come: today a token has at most
-// 426, with the longest ids and the greatest numbers, and one of a GSP auction has some 220.
+// 436, with the longest ids and the greatest numbers, and one of a GSP auction has some 220.
 const MaxAwardBytes = 512
 
 // SealAward seals an award.
@@ -73,29 +75,44 @@ func (a *Award) WorkOutPrice() (hexbid.Money, auction.SetBy, error) {
 // The first byte of an encoded award is its format version. Tokens of an earlier version are still in use for eight
 // days after the program is replaced, so the program decodes them too.
 const (
-	firstAwardVersion = 1
-	awardVersion      = 2
+	firstAwardVersion  = 1
+	secondAwardVersion = 2
+	awardVersion       = 3
 )
 
+// The second byte. Parts that many awards do without are there if a flag says so. In a trial that swaps its pair both
+// of its flags are set.
 const (
 	flagExplored = 1 << iota
 	flagViewer
+	flagLowered // factors of host and scene, or of distance, lower the quality
+	flagTrial
+	flagSwapped
 )
 
 // append encodes the award: version, flags, enumerations of one byte, the number of factors, unsigned varints, then the
 // viewer and the texts. It leaves out what the award's mechanism does not read, and what follows from the rest: paced
 // bid, score and what set the price.
 func (a *Award) append(b []byte) []byte {
-	basis, flags := &a.Basis, byte(0)
+	basis, flags, quality := &a.Basis, byte(0), a.Basis.QualityPPM
 	if a.Explored {
 		flags |= flagExplored
 	}
 	if a.HasViewer {
 		flags |= flagViewer
 	}
+	if a.isLowered() {
+		flags, quality = flags|flagLowered, a.Prediction.BasePPM
+	}
+	if a.Trial.Pair > 0 {
+		flags |= flagTrial
+	}
+	if a.Trial.Swapped {
+		flags |= flagSwapped
+	}
 	b = append(b, awardVersion, flags, byte(basis.Pricing), byte(a.Slot), byte(a.Host), byte(a.Scene),
 		byte(basis.Mechanism), byte(len(basis.Factors)))
-	for _, v := range [...]uint64{uint64(a.Campaign), uint64(a.Advertiser), uint64(a.Price), uint64(basis.QualityPPM),
+	for _, v := range [...]uint64{uint64(a.Campaign), uint64(a.Advertiser), uint64(a.Price), uint64(quality),
 		a.Cell, uint64(a.IssuedAt.UnixMilli()), uint64(a.ClickExpiry.UnixMilli()), a.MarketVersion, uint64(basis.Bid),
 		uint64(basis.MultiplierPPM), uint64(basis.Reserve)} {
 		b = binary.AppendUvarint(b, v)
@@ -109,6 +126,7 @@ func (a *Award) append(b []byte) []byte {
 	for _, factor := range basis.Factors {
 		b = binary.AppendUvarint(b, uint64(factor))
 	}
+	b = a.appendLearning(b)
 	if a.HasViewer {
 		b = append(b, a.Viewer[:]...)
 	}
@@ -117,12 +135,31 @@ func (a *Award) append(b []byte) []byte {
 	return append(b, a.ClientID...)
 }
 
+// isLowered reports whether factors lower the quality, or the distance counts. The token then holds the campaign's own
+// quality and the factors, from which the quality follows.
+func (a *Award) isLowered() bool {
+	return a.Prediction != auction.Prediction{} && a.Prediction != auction.PredictionOf(a.Basis.QualityPPM)
+}
+
+// appendLearning encodes the factors of the quality, and the trial.
+func (a *Award) appendLearning(b []byte) []byte {
+	if a.isLowered() {
+		p := &a.Prediction
+		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(p.ScenePPM)), uint64(p.DistancePPM))
+		b = append(b, p.Band)
+	}
+	if a.Trial.Pair > 0 {
+		b = append(b, a.Trial.Pair)
+	}
+	return b
+}
+
 func decodeAward(b []byte) (a Award, err error) {
 	d := awardDecoder{rest: b}
 	switch version := d.byte(); version {
 	case firstAwardVersion:
 		d.first(&a)
-	case awardVersion:
+	case secondAwardVersion, awardVersion:
 		d.award(&a)
 	default:
 		return Award{}, fmt.Errorf("%w: an award of version %d", ErrNotSealedHere, version)
@@ -140,9 +177,9 @@ type awardDecoder struct {
 	broken bool
 }
 
-// award decodes the present version.
+// award decodes the present version, and the second, which is the present one without what flags announce.
 func (d *awardDecoder) award(a *Award) {
-	d.fixed(a)
+	flags := d.fixed(a)
 	basis := &a.Basis
 	basis.Mechanism = auction.Mechanism(d.byte())
 	factors := int(d.byte())
@@ -156,6 +193,7 @@ func (d *awardDecoder) award(a *Award) {
 		basis.Sum = auction.Sum{High: d.uvarint(), Low: d.uvarint()}
 	}
 	d.factors(basis, factors)
+	d.learning(a, flags)
 	d.viewer(a)
 	a.RequestID = string(d.take(int(d.byte())))
 	a.ClientID = string(d.rest)
@@ -172,20 +210,34 @@ func (d *awardDecoder) factors(b *auction.Basis, count int) {
 	}
 }
 
+// learning decodes the factors of the quality, and the trial.
+func (d *awardDecoder) learning(a *Award, flags byte) {
+	a.Prediction = auction.PredictionOf(a.Basis.QualityPPM)
+	if flags&flagLowered != 0 {
+		a.Prediction.ScenePPM, a.Prediction.DistancePPM, a.Prediction.Band = d.number(), d.number(), d.byte()
+		a.Basis.QualityPPM = a.Prediction.QualityPPM()
+	}
+	if flags&flagTrial != 0 {
+		a.Trial = auction.Trial{Pair: d.byte(), Swapped: flags&flagSwapped != 0}
+	}
+}
+
 // first decodes the first version. It has the fields that the present version starts with, without the basis.
 func (d *awardDecoder) first(a *Award) {
 	d.fixed(a)
 	d.numbers(a)
+	a.Prediction = auction.PredictionOf(a.Basis.QualityPPM)
 	d.viewer(a)
 	a.ClientID = string(d.rest)
 }
 
-// fixed, numbers and viewer decode the fields that both versions have.
-func (d *awardDecoder) fixed(a *Award) {
-	flags := d.byte()
+// fixed, numbers and viewer decode the fields that all versions have.
+func (d *awardDecoder) fixed(a *Award) (flags byte) {
+	flags = d.byte()
 	a.Explored, a.HasViewer = flags&flagExplored != 0, flags&flagViewer != 0
 	a.Basis.Pricing, a.Slot, a.Host, a.Scene = hexbid.PricingModel(d.byte()), int(d.byte()), hexbid.Host(d.byte()),
 		hexbid.Scene(d.byte())
+	return flags
 }
 
 func (d *awardDecoder) numbers(a *Award) {

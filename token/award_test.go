@@ -68,7 +68,26 @@ func drawAward(t *rapid.T) Award {
 		a.Viewer = [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "pseudonym"))
 	}
 	a.ClickExpiry = a.IssuedAt.Add(30 * time.Minute)
+	if pair := rapid.IntRange(0, hexbid.MaxSlots-1).Draw(t, "pair"); pair > 0 {
+		a.Trial = auction.Trial{Pair: uint8(pair), Swapped: rapid.Bool().Draw(t, "swapped")}
+	}
 	return a
+}
+
+// drawPrediction draws how a quality came about: sometimes a factor has lowered it.
+func drawPrediction(t *rapid.T, qualityPPM int64) auction.Prediction {
+	p := auction.PredictionOf(qualityPPM)
+	factor := rapid.Int64Range(qualityPPM, auction.PPM).Draw(t, "factor")
+	p.BasePPM = (qualityPPM*auction.PPM + factor - 1) / factor // the least that the factor lowers to the quality
+	switch rapid.IntRange(0, 2).Draw(t, "lowered by") {
+	case 0:
+		return auction.PredictionOf(qualityPPM)
+	case 1:
+		p.ScenePPM = factor
+	case 2:
+		p.DistancePPM, p.Band = factor, rapid.ByteMin(1).Draw(t, "band")
+	}
+	return p
 }
 
 // TestAPriceFollowsFromItsTokenAlone runs random auctions of every mechanism, and seals and opens their awards. It
@@ -80,6 +99,7 @@ func TestAPriceFollowsFromItsTokenAlone(t *testing.T) {
 		for _, won := range auction.Price(entries, pricing, nil) {
 			want := drawAward(t)
 			want.Campaign, want.Price, want.Slot, want.Basis = won.Entry.CampaignUID, won.Price, won.Slot, won.Basis(&pricing)
+			want.Prediction = drawPrediction(t, want.Basis.QualityPPM)
 			text := ring.SealAward(&want)
 			if len(text) > MaxAwardBytes {
 				t.Fatalf("a token of %d bytes", len(text))
@@ -148,6 +168,8 @@ func greatestAward() Award {
 	last := time.UnixMilli(1<<47 - 1).UTC() // beyond the year 6400
 	return Award{RequestID: strings.Repeat("r", auction.MaxRequestIDBytes), Campaign: math.MaxInt64,
 		Advertiser: math.MaxInt64, Price: hexbid.MaxBidCPM, Slot: hexbid.MaxSlots, Cell: math.MaxInt64,
+		Prediction:    auction.Prediction{BasePPM: auction.PPM, ScenePPM: auction.PPM, DistancePPM: auction.PPM, Band: 255},
+		Trial:         auction.Trial{Pair: hexbid.MaxSlots - 1, Swapped: true},
 		MarketVersion: math.MaxInt64, Explored: true, ClientID: strings.Repeat("c", hexbid.MaxClientIDBytes), HasViewer: true,
 		IssuedAt: last, ClickExpiry: last, Basis: auction.Basis{Mechanism: auction.VCG, Pricing: hexbid.CPM,
 			Bid: hexbid.MaxBidCPM, MultiplierPPM: auction.PPM, QualityPPM: auction.PPM, Reserve: auction.MaxScore,
@@ -159,11 +181,11 @@ func TestTheLongestTokenIsAsLongAsTheDocsSay(t *testing.T) {
 	if err := longest.Basis.Check(); err != nil {
 		t.Error(err)
 	}
-	if got := len(ring.SealAward(&longest)); got != 426 || got > MaxAwardBytes || MaxAwardBytes > MaxBytes {
+	if got := len(ring.SealAward(&longest)); got != 436 || got > MaxAwardBytes || MaxAwardBytes > MaxBytes {
 		t.Errorf("the longest token has %d bytes: docs/search-clients.md and MaxAwardBytes say otherwise", got)
 	}
 	longest.RequestID += "more"
-	if got := len(ring.SealAward(&longest)); got != 426 {
+	if got := len(ring.SealAward(&longest)); got != 436 {
 		t.Errorf("a longer request id makes a token of %d bytes", got)
 	}
 }

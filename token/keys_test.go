@@ -197,7 +197,8 @@ func TestGoldenTokensOpen(t *testing.T) {
 	d := newDeployment(t)
 	d.write(d.path, d.read("testdata/keys-undated"))
 	ring := d.mustStart().Ring()
-	for file, want := range map[string]Award{"award-1": goldenAward(), "award-2": goldenAwardWithBasis()} {
+	for file, want := range map[string]Award{"award-1": goldenAward(), "award-2": goldenAwardWithBasis(),
+		"award-3": goldenAwardOfATrial()} {
 		got, name, err := ring.OpenAward(strings.TrimSpace(string(d.read("testdata/" + file))))
 		if err != nil || !reflect.DeepEqual(got, want) || name.Issuer.String() != "000102030405060708090a0b" ||
 			name.Sequence != 41 {
@@ -205,7 +206,7 @@ func TestGoldenTokensOpen(t *testing.T) {
 		}
 		price, setBy, err := got.WorkOutPrice()
 		if file == "award-1" && err == nil ||
-			file == "award-2" && (price != want.Price || setBy != auction.SetByOthers || err != nil) {
+			file != "award-1" && (price != want.Price || setBy != auction.SetByOthers || err != nil) {
 			t.Errorf("%s: its price is worked out as %d, set by %s, %v", file, price, setBy, err)
 		}
 	}
@@ -214,7 +215,8 @@ func TestGoldenTokensOpen(t *testing.T) {
 func goldenAward() Award {
 	return Award{Campaign: 7, Advertiser: 3, Price: 1_200_000, Slot: 2, Host: hexbid.WeChat, Scene: hexbid.NearbyList,
 		Cell: 0x873099a4dffffff, Basis: auction.Basis{Pricing: hexbid.CPC, QualityPPM: 30_000}, ClientID: "app",
-		HasViewer: true, Viewer: [16]byte{1, 2, 3}, IssuedAt: time.UnixMilli(1_795_316_400_123).UTC(),
+		HasViewer: true, Viewer: [16]byte{1, 2, 3}, Prediction: auction.PredictionOf(30_000),
+		IssuedAt:    time.UnixMilli(1_795_316_400_123).UTC(),
 		ClickExpiry: time.UnixMilli(1_795_318_200_123).UTC()}
 }
 
@@ -227,6 +229,14 @@ func goldenAwardWithBasis() Award {
 		QualityPPM: 30_000, Reserve: 12_000_000_000, Factors: []int64{720, 560},
 		Sum: auction.Sum{Low: (720-560)*40_000_000_000 + 560*12_000_000_000}}
 	a.Price = 607_408 // 13.12·10¹² / (720 · 30,000), rounded up
+	return a
+}
+
+// goldenAwardOfATrial is goldenAwardWithBasis whose quality two factors have lowered, in a trial of its pair.
+func goldenAwardOfATrial() Award {
+	a := goldenAwardWithBasis()
+	a.Prediction = auction.Prediction{BasePPM: 50_000, ScenePPM: 800_000, DistancePPM: 750_000, Band: 3}
+	a.Trial, a.Explored = auction.Trial{Pair: 2, Swapped: true}, true
 	return a
 }
 

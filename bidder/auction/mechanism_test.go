@@ -123,23 +123,24 @@ func TestASwappedPairPaysAsTheLowerSlotOverTheListBelow(t *testing.T) {
 			Increment: hexbid.Money(rapid.IntRange(0, 20_000).Draw(t, "increment"))}
 		entries := boardOf(candidates, p.Slots, NewTieBreak("r"))
 		straight := Price(entries, p, nil)
-		p.Swap = rapid.IntRange(1, hexbid.MaxSlots).Draw(t, "swap")
+		pair := rapid.IntRange(1, hexbid.MaxSlots).Draw(t, "pair")
+		p.Trial = Trial{uint8(pair), true}
 		swapped := Price(entries, p, nil)
-		if p.Swap+1 > len(straight) {
+		if pair+1 > len(straight) {
 			if !slices.EqualFunc(straight, swapped, sameAward) {
-				t.Fatalf("there is no pair to swap at %d: got %+v, want %+v", p.Swap, swapped, straight)
+				t.Fatalf("there is no pair to swap at %d: got %+v, want %+v", pair, swapped, straight)
 			}
 			return
 		}
 		for i := range straight {
-			if i != p.Swap-1 && i != p.Swap && !sameAward(straight[i], swapped[i]) {
+			if i != pair-1 && i != pair && !sameAward(straight[i], swapped[i]) {
 				t.Fatalf("slot %d is outside the pair: got %+v, want %+v", i+1, swapped[i], straight[i])
 			}
 		}
-		upper, lower := entries[p.Swap-1], entries[p.Swap]
-		wantAlone(t, entries, p, upper, swapped[p.Swap])
-		wantAlone(t, entries, p, lower, swapped[p.Swap-1])
-		if swapped[p.Swap-1].Price != straight[p.Swap].Price || swapped[p.Swap].Price > straight[p.Swap-1].Price {
+		upper, lower := entries[pair-1], entries[pair]
+		wantAlone(t, entries, p, upper, swapped[pair])
+		wantAlone(t, entries, p, lower, swapped[pair-1])
+		if swapped[pair-1].Price != straight[pair].Price || swapped[pair].Price > straight[pair-1].Price {
 			t.Fatalf("a trial makes one pay more: %+v, without it %+v", swapped, straight)
 		}
 	})
@@ -147,9 +148,10 @@ func TestASwappedPairPaysAsTheLowerSlotOverTheListBelow(t *testing.T) {
 
 // wantAlone checks the award of one of a pair: its price is that of the pair's lower slot, without the other.
 func wantAlone(t *rapid.T, entries []Entry, p Pricing, one Entry, got Award) {
-	alone := slices.Concat(entries[:p.Swap], []Entry{one}, entries[p.Swap+1:])
+	pair := int(p.Trial.Pair)
+	alone := slices.Concat(entries[:pair], []Entry{one}, entries[pair+1:])
 	want := Price(alone, Pricing{Mechanism: p.Mechanism, Slots: p.Slots, Factors: p.Factors, Increment: p.Increment},
-		nil)[p.Swap]
+		nil)[pair]
 	if got.Entry != one || got.PaysAs != want.Slot || got.Price != want.Price || got.SetBy != want.SetBy ||
 		got.Next != want.Next || got.Sum != want.Sum {
 		t.Fatalf("got %+v\nwant the price of %+v", got, want)

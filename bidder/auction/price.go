@@ -32,6 +32,25 @@ type Award struct {
 	SetBy  SetBy
 	Next   int64 // the score of the entry directly below, 0 when nobody is below
 	Sum    Sum   // of VCG's formula
+	// Prediction is how the entry's quality came about.
+	Prediction Prediction
+}
+
+// Trial is an auction's part in learning what slots are worth, whoever stands in them: it is about the slots Pair and
+// Pair + 1. Half of the trials swap the winners of the two, if both have one. Both winners then pay as the lower slot
+// does, by the list below the pair, so neither pays more for being part of a trial. The zero value is no trial.
+// (Joachims, Swaminathan and Schnabel 2017, "Unbiased learning-to-rank with biased feedback".)
+type Trial struct {
+	Pair    uint8 // 1 to hexbid.MaxSlots - 1
+	Swapped bool
+}
+
+// swaps returns the upper slot of the pair that is swapped when so many slots are won, 0 for none.
+func (t Trial) swaps(won int) int {
+	if t.Swapped && int(t.Pair) < won {
+		return int(t.Pair)
+	}
+	return 0
 }
 
 // Mechanism decides what a winner pays.
@@ -82,22 +101,25 @@ type Pricing struct {
 	// Factors are the chances that the slots are seen, relative to the first slot, in any common unit. There are at
 	// least as many as slots. Each is from 1 to 10⁶ and none is above the one before it. Only VCG reads them.
 	Factors []int64
-	// Swap is 0, or a slot k: slots k and k+1 change their winners, if both have one. Both winners pay as slot k+1
-	// does, by the list below the pair, so neither pays more for being part of a trial. From pairs that are swapped at
-	// random follows what a slot is worth, whoever stands in it (Joachims, Swaminathan and Schnabel 2017).
-	Swap int
+	// Trial may change the winners of two neighbouring slots.
+	Trial Trial
 }
 
 // Price awards the slots to the entries, which stand best first. It rounds a CPM price up to a multiple of 1,000, so
 // that one impression costs whole micros. It appends the awards to the given slice.
 func Price(entries []Entry, p Pricing, awards []Award) []Award {
 	won := min(p.Slots, len(entries))
+	upper := p.Trial.swaps(won)
 	for slot := 1; slot <= won; slot++ {
 		rank, paysAs := slot-1, slot
-		if p.Swap > 0 && p.Swap < won {
-			rank, paysAs = p.swapped(slot)
+		switch {
+		case upper > 0 && slot == upper:
+			rank, paysAs = slot, slot+1
+		case upper > 0 && slot == upper+1:
+			rank = slot - 2
 		}
-		awards = append(awards, Award{Entry: entries[rank], Slot: slot, PaysAs: paysAs, Next: scoreAt(entries, paysAs)})
+		awards = append(awards, Award{Entry: entries[rank], Slot: slot, PaysAs: paysAs, Next: scoreAt(entries, paysAs),
+			Prediction: PredictionOf(entries[rank].QualityPPM)})
 		award := &awards[len(awards)-1]
 		if p.Mechanism == VCG {
 			award.Sum = displaced(entries, award, &p)
@@ -106,17 +128,6 @@ func Price(entries []Entry, p Pricing, awards []Award) []Award {
 		award.Price, award.SetBy = basis.priceOf(award.Entry.PacedBid)
 	}
 	return awards
-}
-
-// swapped returns the rank of the entry that wins a slot while a pair is swapped, and the slot that it pays as.
-func (p *Pricing) swapped(slot int) (rank, paysAs int) {
-	switch slot {
-	case p.Swap:
-		return slot, slot + 1
-	case p.Swap + 1:
-		return slot - 2, slot
-	}
-	return slot - 1, slot
 }
 
 // Basis returns what the price of an award follows from, under the pricing of its auction. The basis shares the factors

@@ -58,13 +58,28 @@ type Award struct {
 	IssuedAt      int64 // milliseconds since 1970
 	ClickExpiry   int64 // milliseconds since 1970, excluded
 	Basis         auction.Basis
+	Prediction    auction.Prediction // zero when no factor lowered the quality
+	Trial         auction.Trial
 }
 
 // AwardOf returns what a record keeps of a token's award. It shares the factors of the basis.
 func AwardOf(a *token.Award) Award {
-	return Award{Campaign: a.Campaign, Advertiser: a.Advertiser, Price: a.Price, Slot: a.Slot, Host: a.Host,
+	kept := Award{Campaign: a.Campaign, Advertiser: a.Advertiser, Price: a.Price, Slot: a.Slot, Host: a.Host,
 		Scene: a.Scene, MarketVersion: a.MarketVersion, Explored: a.Explored, RequestID: a.RequestID, ClientID: a.ClientID,
-		IssuedAt: a.IssuedAt.UnixMilli(), ClickExpiry: a.ClickExpiry.UnixMilli(), Basis: a.Basis}
+		IssuedAt: a.IssuedAt.UnixMilli(), ClickExpiry: a.ClickExpiry.UnixMilli(), Basis: a.Basis,
+		Trial: a.Trial}
+	if a.Prediction != auction.PredictionOf(a.Basis.QualityPPM) {
+		kept.Prediction = a.Prediction
+	}
+	return kept
+}
+
+// Predicted returns how the quality came about.
+func (a *Award) Predicted() auction.Prediction {
+	if a.Prediction == (auction.Prediction{}) {
+		return auction.PredictionOf(a.Basis.QualityPPM)
+	}
+	return a.Prediction
 }
 
 func (a *Award) fields(c *codec) {
@@ -92,11 +107,17 @@ func (a *Award) fields(c *codec) {
 	numbers(c, 21, &basis.Factors)
 	number(c, 22, &basis.Sum.High)
 	number(c, 23, &basis.Sum.Low)
+	number(c, 24, &a.Prediction.BasePPM)
+	number(c, 25, &a.Prediction.ScenePPM)
+	number(c, 26, &a.Prediction.DistancePPM)
+	number(c, 27, &a.Prediction.Band)
+	number(c, 28, &a.Trial.Pair)
+	flag(c, 29, &a.Trial.Swapped)
 }
 
 // maxAwardBytes is more than an encoded event has without the owner's part.
 func maxAwardBytes(a *Award) int {
-	return 160 + len(a.RequestID) + len(a.ClientID) + 4*len(a.Basis.Factors)
+	return 190 + len(a.RequestID) + len(a.ClientID) + 4*len(a.Basis.Factors)
 }
 
 // UsesUp reports whether an event with this outcome uses up its token's kind. Such events are records. All others are

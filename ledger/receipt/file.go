@@ -54,6 +54,7 @@ type fileAward struct {
 	MultiplierPPM   int64        `json:"multiplierPpm"`
 	PacedBidMicros  hexbid.Money `json:"pacedBidMicros"`
 	QualityPPM      int64        `json:"qualityPpm"`
+	Factors         *fileFactors `json:"qualityFactors,omitempty"` // nil when none lowered the quality
 	Explored        bool         `json:"explored"`
 	Score           int64        `json:"score"`
 	ReserveScore    int64        `json:"reserveScore"`
@@ -63,6 +64,19 @@ type fileAward struct {
 	VCGSum          string       `json:"vcgSum,omitempty"`          // VCG: 128 bits, decimal
 	PriceMicros     hexbid.Money `json:"priceMicros"`
 	PriceSetBy      string       `json:"priceSetBy,omitempty"` // empty in a token of the first version
+	Trial           *fileTrial   `json:"trial,omitempty"`      // nil when the auction was none
+}
+
+type fileFactors struct {
+	BasePPM     int64 `json:"basePpm"`
+	ScenePPM    int64 `json:"scenePpm"`
+	DistancePPM int64 `json:"distancePpm"`
+	Band        uint8 `json:"distanceBand"`
+}
+
+type fileTrial struct {
+	Pair    uint8 `json:"pair"`
+	Swapped bool  `json:"swapped"`
 }
 
 type fileRoot struct {
@@ -122,6 +136,12 @@ func awardInFile(c *Charge) fileAward {
 		BidMicros: b.Bid, MultiplierPPM: b.MultiplierPPM, PacedBidMicros: paced, QualityPPM: b.QualityPPM,
 		Explored: a.Explored, Score: score, ReserveScore: b.Reserve, PositionFactors: b.Factors, PriceMicros: a.Price,
 		PriceSetBy: c.SetBy.String()}
+	if p := a.Prediction; p != (auction.Prediction{}) {
+		f.Factors = &fileFactors{p.BasePPM, p.ScenePPM, p.DistancePPM, p.Band}
+	}
+	if a.Trial.Pair > 0 {
+		f.Trial = &fileTrial{a.Trial.Pair, a.Trial.Swapped}
+	}
 	switch b.Mechanism {
 	case auction.GSP:
 		f.NextScore, f.IncrementMicros = &b.Next, (*int64)(&b.Increment)

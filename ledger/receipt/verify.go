@@ -102,6 +102,10 @@ func (c *Charge) checkAmount() error {
 				price)
 		}
 	}
+	if p := a.Predicted(); p.QualityPPM() != a.Basis.QualityPPM {
+		return hexbid.Invalidf("receipt.award.qualityPpm", "%d, but the campaign's own %d and the factors %d and %d make %d",
+			a.Basis.QualityPPM, p.BasePPM, p.ScenePPM, p.DistancePPM, p.QualityPPM())
+	}
 	if due := c.due(); c.Event.Charged != due {
 		return hexbid.Invalidf("receipt.charge.chargedMicros", "%d, but a price of %d makes %d due", c.Event.Charged,
 			a.Price, due)

@@ -2239,7 +2239,21 @@ type ReceiptAward struct {
 	// Until when the token admitted impressions and clicks.
 	ClickExpireTime *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=click_expire_time,json=clickExpireTime,proto3" json:"click_expire_time,omitempty"`
 	// The client that the token was given to.
-	ClientId      string `protobuf:"bytes,24,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	ClientId string `protobuf:"bytes,24,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// The campaign's own quality, parts per million. quality_ppm is it times the two
+	// factors below, floored after each product and at least 1.
+	BaseQualityPpm int64 `protobuf:"varint,25,opt,name=base_quality_ppm,json=baseQualityPpm,proto3" json:"base_quality_ppm,omitempty"`
+	// Factor of host and scene, parts per million.
+	SceneFactorPpm int64 `protobuf:"varint,26,opt,name=scene_factor_ppm,json=sceneFactorPpm,proto3" json:"scene_factor_ppm,omitempty"`
+	// Factor of the distance to the program's nearest place, parts per million.
+	DistanceFactorPpm int64 `protobuf:"varint,27,opt,name=distance_factor_ppm,json=distanceFactorPpm,proto3" json:"distance_factor_ppm,omitempty"`
+	// Band of that distance, 1 is the nearest; 0 when distance did not count.
+	DistanceBand int32 `protobuf:"varint,28,opt,name=distance_band,json=distanceBand,proto3" json:"distance_band,omitempty"`
+	// The award was part of a trial about this slot and the next, by which the market
+	// learns what slots are worth; 0 when it was not.
+	TrialPair int32 `protobuf:"varint,29,opt,name=trial_pair,json=trialPair,proto3" json:"trial_pair,omitempty"`
+	// The trial had swapped the winners of the two slots; both pay as the lower one.
+	TrialSwapped  bool `protobuf:"varint,30,opt,name=trial_swapped,json=trialSwapped,proto3" json:"trial_swapped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2440,6 +2454,48 @@ func (x *ReceiptAward) GetClientId() string {
 		return x.ClientId
 	}
 	return ""
+}
+
+func (x *ReceiptAward) GetBaseQualityPpm() int64 {
+	if x != nil {
+		return x.BaseQualityPpm
+	}
+	return 0
+}
+
+func (x *ReceiptAward) GetSceneFactorPpm() int64 {
+	if x != nil {
+		return x.SceneFactorPpm
+	}
+	return 0
+}
+
+func (x *ReceiptAward) GetDistanceFactorPpm() int64 {
+	if x != nil {
+		return x.DistanceFactorPpm
+	}
+	return 0
+}
+
+func (x *ReceiptAward) GetDistanceBand() int32 {
+	if x != nil {
+		return x.DistanceBand
+	}
+	return 0
+}
+
+func (x *ReceiptAward) GetTrialPair() int32 {
+	if x != nil {
+		return x.TrialPair
+	}
+	return 0
+}
+
+func (x *ReceiptAward) GetTrialSwapped() bool {
+	if x != nil {
+		return x.TrialSwapped
+	}
+	return false
 }
 
 // ListRootsRequest reads a page.
@@ -3226,7 +3282,7 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	" \x01(\fR\x04root\x12#\n" +
 	"\x04hour\x18\v \x01(\v2\x0f.hexbid.v1.RootR\x04hour\x12\x1a\n" +
 	"\bcurrency\x18\f \x01(\tR\bcurrency\x12\x12\n" +
-	"\x04file\x18\r \x01(\fR\x04file\"\x91\a\n" +
+	"\x04file\x18\r \x01(\fR\x04file\"\xfe\b\n" +
 	"\fReceiptAward\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12!\n" +
@@ -3258,7 +3314,14 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"\n" +
 	"issue_time\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\tissueTime\x12F\n" +
 	"\x11click_expire_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\x0fclickExpireTime\x12\x1b\n" +
-	"\tclient_id\x18\x18 \x01(\tR\bclientId\"\xc0\x01\n" +
+	"\tclient_id\x18\x18 \x01(\tR\bclientId\x12(\n" +
+	"\x10base_quality_ppm\x18\x19 \x01(\x03R\x0ebaseQualityPpm\x12(\n" +
+	"\x10scene_factor_ppm\x18\x1a \x01(\x03R\x0esceneFactorPpm\x12.\n" +
+	"\x13distance_factor_ppm\x18\x1b \x01(\x03R\x11distanceFactorPpm\x12#\n" +
+	"\rdistance_band\x18\x1c \x01(\x05R\fdistanceBand\x12\x1d\n" +
+	"\n" +
+	"trial_pair\x18\x1d \x01(\x05R\ttrialPair\x12#\n" +
+	"\rtrial_swapped\x18\x1e \x01(\bR\ftrialSwapped\"\xc0\x01\n" +
 	"\x10ListRootsRequest\x129\n" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +

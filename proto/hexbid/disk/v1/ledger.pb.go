@@ -425,7 +425,19 @@ type LedgerAward struct {
 	// The sum of VCG, its upper 64 bits.
 	SumHigh uint64 `protobuf:"varint,22,opt,name=sum_high,json=sumHigh,proto3" json:"sum_high,omitempty"`
 	// The sum of VCG, its lower 64 bits.
-	SumLow        uint64 `protobuf:"varint,23,opt,name=sum_low,json=sumLow,proto3" json:"sum_low,omitempty"`
+	SumLow uint64 `protobuf:"varint,23,opt,name=sum_low,json=sumLow,proto3" json:"sum_low,omitempty"`
+	// The campaign's own quality, when factors lowered it; quality is the product, floored after each factor.
+	BaseQualityPpm uint64 `protobuf:"varint,24,opt,name=base_quality_ppm,json=baseQualityPpm,proto3" json:"base_quality_ppm,omitempty"`
+	// The factor of host and scene.
+	SceneFactorPpm uint64 `protobuf:"varint,25,opt,name=scene_factor_ppm,json=sceneFactorPpm,proto3" json:"scene_factor_ppm,omitempty"`
+	// The factor of the distance.
+	DistanceFactorPpm uint64 `protobuf:"varint,26,opt,name=distance_factor_ppm,json=distanceFactorPpm,proto3" json:"distance_factor_ppm,omitempty"`
+	// The band of the distance, from 1; 0 when distance did not count.
+	DistanceBand uint64 `protobuf:"varint,27,opt,name=distance_band,json=distanceBand,proto3" json:"distance_band,omitempty"`
+	// The upper slot of the pair that the auction tried; 0 when it was no trial.
+	TrialPair uint64 `protobuf:"varint,28,opt,name=trial_pair,json=trialPair,proto3" json:"trial_pair,omitempty"`
+	// The trial had swapped the pair.
+	TrialSwapped  bool `protobuf:"varint,29,opt,name=trial_swapped,json=trialSwapped,proto3" json:"trial_swapped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -619,6 +631,48 @@ func (x *LedgerAward) GetSumLow() uint64 {
 		return x.SumLow
 	}
 	return 0
+}
+
+func (x *LedgerAward) GetBaseQualityPpm() uint64 {
+	if x != nil {
+		return x.BaseQualityPpm
+	}
+	return 0
+}
+
+func (x *LedgerAward) GetSceneFactorPpm() uint64 {
+	if x != nil {
+		return x.SceneFactorPpm
+	}
+	return 0
+}
+
+func (x *LedgerAward) GetDistanceFactorPpm() uint64 {
+	if x != nil {
+		return x.DistanceFactorPpm
+	}
+	return 0
+}
+
+func (x *LedgerAward) GetDistanceBand() uint64 {
+	if x != nil {
+		return x.DistanceBand
+	}
+	return 0
+}
+
+func (x *LedgerAward) GetTrialPair() uint64 {
+	if x != nil {
+		return x.TrialPair
+	}
+	return 0
+}
+
+func (x *LedgerAward) GetTrialSwapped() bool {
+	if x != nil {
+		return x.TrialSwapped
+	}
+	return false
 }
 
 // Ruling is what the owner of the ledger decided about a record. The fold works out all but the dates and the verdict.
@@ -2508,7 +2562,7 @@ const file_hexbid_disk_v1_ledger_proto_rawDesc = "" +
 	"\x0etoken_sequence\x18\x03 \x01(\x04R\rtokenSequence\x12\x19\n" +
 	"\bevent_id\x18\x04 \x01(\fR\aeventId\x121\n" +
 	"\x05award\x18\x05 \x01(\v2\x1b.hexbid.disk.v1.LedgerAwardR\x05award\x12\x14\n" +
-	"\x05value\x18\x06 \x01(\x04R\x05value\"\xfa\x04\n" +
+	"\x05value\x18\x06 \x01(\x04R\x05value\"\xe7\x06\n" +
 	"\vLedgerAward\x12\x1a\n" +
 	"\bcampaign\x18\x01 \x01(\x04R\bcampaign\x12\x1e\n" +
 	"\n" +
@@ -2538,7 +2592,14 @@ const file_hexbid_disk_v1_ledger_proto_rawDesc = "" +
 	"\x04next\x18\x14 \x01(\x04R\x04next\x12\x18\n" +
 	"\afactors\x18\x15 \x03(\x04R\afactors\x12\x19\n" +
 	"\bsum_high\x18\x16 \x01(\x04R\asumHigh\x12\x17\n" +
-	"\asum_low\x18\x17 \x01(\x04R\x06sumLow\"\xfe\x01\n" +
+	"\asum_low\x18\x17 \x01(\x04R\x06sumLow\x12(\n" +
+	"\x10base_quality_ppm\x18\x18 \x01(\x04R\x0ebaseQualityPpm\x12(\n" +
+	"\x10scene_factor_ppm\x18\x19 \x01(\x04R\x0esceneFactorPpm\x12.\n" +
+	"\x13distance_factor_ppm\x18\x1a \x01(\x04R\x11distanceFactorPpm\x12#\n" +
+	"\rdistance_band\x18\x1b \x01(\x04R\fdistanceBand\x12\x1d\n" +
+	"\n" +
+	"trial_pair\x18\x1c \x01(\x04R\ttrialPair\x12#\n" +
+	"\rtrial_swapped\x18\x1d \x01(\bR\ftrialSwapped\"\xfe\x01\n" +
 	"\x06Ruling\x12\x12\n" +
 	"\x04date\x18\x01 \x01(\x11R\x04date\x12\x16\n" +
 	"\x06posted\x18\x02 \x01(\x11R\x06posted\x12\x18\n" +
