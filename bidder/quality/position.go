@@ -143,8 +143,8 @@ func Factors(steps [hexbid.MaxSlots - 1]Ratio) []int64 {
 	return factors
 }
 
-// Shares returns c by slot beside the first, from its steps. By it an estimate of quality corrects what impressions in a
-// slot are worth.
+// Shares returns c by slot beside the first, from its steps. By it an estimate of quality corrects what impressions in
+// a slot are worth.
 func Shares(steps [hexbid.MaxSlots - 1]Ratio) (shares [hexbid.MaxSlots]float64) {
 	shares[0] = 1
 	for k, step := range steps {

@@ -142,7 +142,8 @@ func TestWithoutTrialsTheAssumptionHolds(t *testing.T) {
 func TestFactorsNeverRise(t *testing.T) {
 	steps := [hexbid.MaxSlots - 1]Ratio{{1.2, 0}, {0.5, 0}, {3, 0}, {1e-9, 0}, {1, 0}, {1e12, 0}, {1, 0}, {1, 0}, {1, 0}}
 	got := Factors(steps)
-	if !slices.IsSortedFunc(got, func(a, b int64) int { return int(b - a) }) || slices.Min(got) < 1 || got[0] != 1_000_000 {
+	falling := slices.IsSortedFunc(got, func(a, b int64) int { return int(b - a) })
+	if !falling || slices.Min(got) < 1 || got[0] != 1_000_000 {
 		t.Errorf("factors %v", got)
 	}
 }
