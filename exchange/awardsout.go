@@ -23,13 +23,12 @@ type awardsOut struct {
 	factors []int64 // position factors of the market
 	ledger  *ledger.Ledger
 	log     *slog.Logger
-	turned  chan struct{}                        // has an element when some campaign's awards out have changed
+	turned  chan struct{}                        // has an element when budgets should look at some awards out
 	left    func(a *outstanding.Award, at int64) // is told of every award; set before the first search
 
 	mu      sync.Mutex // guards the fields below; no search takes it
 	book    *outstanding.Book
-	changed map[hexbid.UID]struct{} // campaigns whose awards out have changed
-	drained int64                   // when the lanes were last drained, Unix milliseconds
+	drained int64 // when the lanes were last drained, Unix milliseconds
 }
 
 const (
@@ -40,7 +39,7 @@ const (
 // newAwardsOut goes on with what the ledger has kept of awards that are still out.
 func newAwardsOut(ctx context.Context, config *Config) (*awardsOut, error) {
 	o := &awardsOut{lanes: outstanding.NewLanes(runtime.GOMAXPROCS(0)), factors: config.Market.PositionFactors,
-		ledger: config.Ledger, log: config.Log, turned: make(chan struct{}, 1), changed: map[hexbid.UID]struct{}{},
+		ledger: config.Ledger, log: config.Log, turned: make(chan struct{}, 1),
 		left: func(*outstanding.Award, int64) {}}
 	var unread int
 	if err := o.ledger.Read(ctx, func(v journal.View) (err error) {
@@ -91,15 +90,14 @@ func (o *awardsOut) drainLocked() {
 	o.book.Advance(o.drained)
 	o.lanes.Drain(func(a *outstanding.Award) {
 		o.book.Add(a)
-		o.changed[a.Campaign] = struct{}{}
 		o.left(a, o.drained)
 	}, o.book.AddSpilled)
 	o.turn()
 }
 
-// turn tells that campaigns have changed. The caller holds the lock.
+// turn tells that budgets should look. The caller holds the lock.
 func (o *awardsOut) turn() {
-	if len(o.changed) == 0 {
+	if !o.book.HasNoticed() {
 		return
 	}
 	select {
@@ -108,16 +106,28 @@ func (o *awardsOut) turn() {
 	}
 }
 
-// takeChanged returns the campaigns whose awards out have changed since the last call.
-func (o *awardsOut) takeChanged() []hexbid.UID {
+// takeNoticed returns whose awards out budgets should look at.
+func (o *awardsOut) takeNoticed() outstanding.Noticed {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	uids := make([]hexbid.UID, 0, len(o.changed))
-	for uid := range o.changed {
-		uids = append(uids, uid)
+	return o.book.TakeNoticed()
+}
+
+// knows tells the book what a campaign or an advertiser has left, as outstanding.Book.Knows documents.
+func (o *awardsOut) knows(uid hexbid.UID, advertiser bool, left hexbid.Money) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.book.Knows(uid, advertiser, left)
+}
+
+// pay makes the book follow advertisers that pay ahead.
+func (o *awardsOut) pay(advertisers []hexbid.UID) {
+	if len(advertisers) == 0 {
+		return
 	}
-	clear(o.changed)
-	return uids
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.book.Follow(advertisers)
 }
 
 // keep writes the rows that changed. It logs the first of several failures, and returns whether it succeeded.
@@ -179,7 +189,6 @@ func (o *awardsOut) happened(a *token.Award, kind hexbid.EventKind, outcome hexb
 		o.drainLocked()
 	}
 	o.book.Happen(&award, issued, billable)
-	o.changed[a.Campaign] = struct{}{}
 	o.turn()
 }
 

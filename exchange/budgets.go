@@ -16,8 +16,9 @@ import (
 // budgets tells the index what campaigns and advertisers have left. It follows the accounts of the ledger, the awards
 // that are still out, and the local midnights at which daily budgets begin anew. One goroutine does all of it.
 //
-// It holds a purse of some hundred bytes for each campaign that has spent something, or has awards out, since its last
-// midnight. A change costs a hand-in only where it changes what the index does.
+// It holds a purse of some hundred bytes for each campaign that has spent something, or had awards out, since its last
+// midnight. It looks at a purse when the book of awards out notices the campaign, not at every award. A change costs a
+// hand-in only where it changes what the index does.
 type budgets struct {
 	ledger  *ledger.Ledger
 	indexer *bidder.Indexer
@@ -168,9 +169,15 @@ func (b *budgets) take(c *ledger.Changes) {
 	for i := range c.Campaigns {
 		b.fill(&c.Campaigns[i], now)
 	}
+	var prepaid []hexbid.UID
 	for i := range c.Advertisers {
-		b.fillAccount(&c.Advertisers[i])
+		a := &c.Advertisers[i]
+		if a.Prepaid && b.accounts[a.Advertiser] == nil {
+			prepaid = append(prepaid, a.Advertiser)
+		}
+		b.fillAccount(a)
 	}
+	b.awards.pay(prepaid)
 }
 
 // fill fills a campaign's purse. A campaign that has spent nothing needs none. A deleted one whose remainder holds it
@@ -195,8 +202,9 @@ func (b *budgets) fill(s *ledger.Standing, now time.Time) {
 	b.due.campaigns[uid] = struct{}{}
 }
 
-// drop forgets a campaign of which there is nothing to say.
+// drop forgets a campaign of which there is nothing to say, until it has an award again.
 func (b *budgets) drop(uid hexbid.UID) {
+	b.awards.knows(uid, false, 0)
 	delete(b.purses, uid)
 	delete(b.low.campaigns, uid)
 }
@@ -217,16 +225,18 @@ func (b *budgets) fillAccount(a *fold.AdvertiserAccount) {
 	b.due.advertisers[a.Advertiser] = struct{}{}
 }
 
-// lookAtAwards makes the campaigns due whose awards out have changed. One without a purse is asked for.
+// lookAtAwards makes those due whose awards out may matter. A campaign without a purse is asked for.
 func (b *budgets) lookAtAwards(ctx context.Context) {
+	noticed := b.awards.takeNoticed()
+	for _, uid := range noticed.Advertisers {
+		b.due.advertisers[uid] = struct{}{}
+	}
 	var unknown []hexbid.UID
-	for _, uid := range b.awards.takeChanged() {
-		p := b.purses[uid]
-		if p == nil {
+	for _, uid := range noticed.Campaigns {
+		if b.purses[uid] == nil {
 			unknown = append(unknown, uid)
-			continue
 		}
-		b.makeDue(uid, p)
+		b.due.campaigns[uid] = struct{}{}
 	}
 	now := b.ledger.Now()
 	for some := range slices.Chunk(unknown, ledger.MaxAccounts) {
@@ -238,16 +248,8 @@ func (b *budgets) lookAtAwards(ctx context.Context) {
 			if s := &standings[i]; !s.Deleted {
 				p := purseOf(s, b.calendar.zone(s.Zone, now))
 				b.purses[s.Campaign] = &p
-				b.makeDue(s.Campaign, &p)
 			}
 		}
-	}
-}
-
-func (b *budgets) makeDue(uid hexbid.UID, p *purse) {
-	b.due.campaigns[uid] = struct{}{}
-	if b.accounts[p.advertiser] != nil {
-		b.due.advertisers[p.advertiser] = struct{}{}
 	}
 }
 

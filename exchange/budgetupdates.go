@@ -38,9 +38,14 @@ func pricesIn(s *bidder.Snapshot, campaign hexbid.UID) outstanding.Prices {
 
 // updatePurse returns a campaign's update, and whether the index should have it.
 func (b *budgets) updatePurse(uid hexbid.UID, p *purse, of outstanding.Prices) (bidder.LiveUpdate, bool) {
-	out := b.awards.campaign(uid)
-	now := outstanding.RemainderOf(p.leftOn(b.calendar.zones[p.zone].date), out, of)
-	setLow(b.low.campaigns, uid, out, now.Spent || now.Bound() < 2*of.Dearest)
+	out, left := b.awards.campaign(uid), p.leftOn(b.calendar.zones[p.zone].date)
+	now := outstanding.RemainderOf(left, out, of)
+	isLow := now.Spent || now.Bound() < 2*of.Dearest
+	setLow(b.low.campaigns, uid, out, isLow)
+	if isLow {
+		left = 0 // every award counts
+	}
+	b.awards.knows(uid, false, left)
 	if !now.Calls(p.told, of) {
 		return bidder.LiveUpdate{}, false
 	}
@@ -59,7 +64,8 @@ func (b *budgets) updateAccount(uid hexbid.UID) (bidder.AdvertiserUpdate, bool) 
 	}
 	out := b.awards.advertiser(uid)
 	now := outstanding.FundsOf(a.balance, out, b.least)
-	setLow(b.low.advertisers, uid, out, now != outstanding.Funds{})
+	setLow(b.low.advertisers, uid, out, now != outstanding.FundsOf(a.balance, outstanding.Out{}, b.least))
+	b.awards.knows(uid, true, a.balance)
 	if !now.Calls(a.told) {
 		return bidder.AdvertiserUpdate{}, false
 	}

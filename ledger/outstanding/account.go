@@ -1,7 +1,9 @@
 package outstanding
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"sort"
 
 	"github.com/hexbid/hexbid"
@@ -17,16 +19,36 @@ type account struct {
 	// halved every factorHalfLife.
 	closed struct{ issued, happened float64 }
 	aged   tick // the instant of the last halving
+
+	payer   hexbid.UID // advertiser of a campaign; 0 until an award comes after a start
+	stake   stake
+	written tick // when its row was made, or the account itself
+	hasRow  bool
+	stale   bool // its row is to be made
+	noticed bool // budgets are to look at it
+
+	isForgotten bool // the book no longer has it
 }
 
-// slicesBetween is how many slices may be added before the account is compacted.
-const slicesBetween = 8
+// slicesBetween is how many slices may be added before the account is compacted. An account that is far from its end
+// has few slices, each up to fourTimes as long as it is old.
+const (
+	slicesBetween    = 8
+	slicesBetweenFar = 2
+	halfAsLong       = 0.5
+	fourTimes        = 4
+)
 
 // add counts an award that is out from now on.
 func (a *account) add(now tick, price, chance float64) {
+	a.stake.add(price, chance)
 	last := len(a.slices) - 1
 	if last < 0 || a.slices[last].to < now {
-		if len(a.slices)-a.compacted >= slicesBetween {
+		between := slicesBetween
+		if a.stake.isFar() {
+			between = slicesBetweenFar
+		}
+		if len(a.slices)-a.compacted >= between {
 			a.compact(a.slices, now)
 		}
 		a.slices = append(a.slices, slice{from: now, to: now})
@@ -64,8 +86,23 @@ const over = 1e-4
 
 // compact joins slices and keeps the result.
 func (a *account) compact(left []slice, now tick) {
-	a.slices = joined(a.slices[:0], left, now, 2)
+	length := halfAsLong
+	if a.stake.isFar() {
+		length = fourTimes
+	}
+	a.slices = joined(a.slices[:0], left, now, length)
 	a.compacted = len(a.slices)
+}
+
+// take adds what another account has out.
+func (a *account) take(from *account, now tick) {
+	a.slices = append(a.slices, from.slices...)
+	slices.SortFunc(a.slices, func(s, other slice) int { return cmp.Compare(s.from, other.from) })
+	a.compact(a.slices, now)
+	a.closed.issued += from.closed.issued
+	a.closed.happened += from.closed.happened
+	a.stake.ceiling += from.stake.ceiling
+	a.stake.highest = max(a.stake.highest, from.stake.highest)
 }
 
 // tidy closes slices that are too old. It returns whether anything is left to remember.
@@ -104,8 +141,8 @@ func (e *estimate) add(o estimate) {
 	e.highest = max(e.highest, o.highest)
 }
 
-// out returns the estimate of an account.
-func (a *account) out(now tick, d *delays) (e estimate) {
+// out returns the estimate of an account and its factor.
+func (a *account) out(now tick, d *delays) (e estimate, factor float64) {
 	factor, learned := a.factor(now, d)
 	for i := range a.slices {
 		s := &a.slices[i]
@@ -114,7 +151,8 @@ func (a *account) out(now tick, d *delays) (e estimate) {
 		}
 	}
 	e.variance += e.expected * e.expected / learned
-	return e
+	a.stake.settle(&e, factor)
+	return e, factor
 }
 
 // out returns what the awards of a slice are worth, by the formula of the package.

@@ -17,9 +17,11 @@ type clocked struct {
 	unixMillis int64
 }
 
+// opened makes a book at the start. The advertiser of all awards here pays ahead.
 func opened() *clocked {
 	c := &clocked{New(30 * time.Minute), start}
 	c.Advance(start)
+	c.Follow([]hexbid.UID{100})
 	return c
 }
 
@@ -89,7 +91,7 @@ func TestSlicesAreWorthWhatTheirAwardsAre(t *testing.T) {
 	want := 0.0
 	for _, o := range awards {
 		d := b.delays[o.award.Pricing]
-		factor, _ := b.accounts[party{1, false, o.award.Pricing}].factor(b.now, d)
+		factor, _ := b.of(party{1, false, o.award.Pricing}).factor(b.now, d)
 		later, chance := d.laterThan(b.now-tickOf(o.at)), min(factor*float64(o.award.Chance), most)
 		want += float64(o.award.Price) * chance * later / (1 - chance*(1-later))
 	}
@@ -108,7 +110,7 @@ func TestACampaignLearnsHowManyEventsComeOfItsAwards(t *testing.T) {
 				b.Happen(click(1), b.unixMillis-8000, true)
 			}
 		}
-		factor, _ := b.accounts[party{1, false, hexbid.CPC}].factor(b.now, b.delays[hexbid.CPC])
+		factor, _ := b.of(party{1, false, hexbid.CPC}).factor(b.now, b.delays[hexbid.CPC])
 		if math.Abs(factor-times) > 0.15*times+0.05 {
 			t.Errorf("events come %g times as often as assumed; learned is %g", times, factor)
 		}
@@ -122,7 +124,7 @@ func TestEventsThatNobodyPaysForTeachNoFactor(t *testing.T) {
 		b.Add(click(1))
 		b.Happen(click(1), b.unixMillis, false)
 	}
-	if factor, _ := b.accounts[party{1, false, hexbid.CPC}].factor(b.now, b.delays[hexbid.CPC]); factor > 0.6 {
+	if factor, _ := b.of(party{1, false, hexbid.CPC}).factor(b.now, b.delays[hexbid.CPC]); factor > 0.6 {
 		t.Errorf("no event was billable; learned is %g", factor)
 	}
 }
@@ -181,7 +183,7 @@ func TestMemoryIsBoundedByCampaignsWithAwardsOut(t *testing.T) {
 		b.pass(time.Second)
 		b.Add(click(1))
 		b.Add(click(hexbid.UID(1000 + second)))
-		if n := len(b.accounts[party{1, false, hexbid.CPC}].slices); n > 40 {
+		if n := len(b.of(party{1, false, hexbid.CPC}).slices); n > 40 {
 			t.Fatalf("after %d s the account has %d slices", second, n)
 		}
 	}

@@ -79,6 +79,7 @@ func (m *simulation) crashing(resume func(rows map[string][]byte) *Book) *simula
 	m.turn = func(*simulation) {
 		if m.now-crashed > 30_000+m.random.Int64N(2000) {
 			m.out, crashed = resume(rows), m.now
+			m.restart()
 		}
 		if m.now%2000 == 0 {
 			keepIn(rows, m.out.Rows(false))

@@ -20,23 +20,53 @@ const (
 // rowFormat is the first byte of each value.
 const rowFormat = 1
 
-// Rows returns the rows that changed since the last call. Keep them each second. The rows of an orderly stop say that
-// no award was given out after them.
+// Rows returns the rows that changed since the last call, those of accounts far from their end seldom. Keep them each
+// second. The rows of an orderly stop are those of all accounts, and say that no award was given out after them.
 func (b *Book) Rows(stopping bool) []journal.Row {
 	rows := []journal.Row{{Table: journal.Outstanding, Key: []byte{rowBook}, Value: b.encode(stopping)}}
-	for _, pricing := range [...]hexbid.PricingModel{hexbid.CPC, hexbid.CPM} {
+	for _, pricing := range pricings {
 		rows = append(rows, journal.Row{Table: journal.Outstanding, Key: []byte{rowDelays, byte(pricing)},
 			Value: b.delays[pricing].encode()})
 	}
-	for p := range b.changed {
-		row := journal.Row{Table: journal.Outstanding, Key: p.key()} // without a value: it is deleted
-		if a := b.accounts[p]; a != nil {
-			row.Value = a.encode(b.now)
-		}
-		rows = append(rows, row)
+	if stopping {
+		b.staleAll()
 	}
-	clear(b.changed)
+	for i, a := range b.stale {
+		a.stale, b.stale[i] = false, nil
+		if row, due := b.row(a, stopping); due {
+			rows = append(rows, row)
+		}
+	}
+	b.stale = b.stale[:0]
 	return rows
+}
+
+// staleAll marks the rows of all accounts as to be made.
+func (b *Book) staleAll() {
+	for _, a := range b.round {
+		if !a.stale {
+			a.stale = true
+			b.stale = append(b.stale, a)
+		}
+	}
+}
+
+// row returns an account's row, and whether it is due. That of an account which is far from its end waits. A row
+// without a value is deleted.
+func (b *Book) row(a *account, stopping bool) (row journal.Row, due bool) {
+	row = journal.Row{Table: journal.Outstanding, Key: a.of.key()}
+	if a.isForgotten {
+		return row, a.hasRow
+	}
+	if isOld := b.now-a.written >= farEvery; !stopping && !isOld {
+		a.out(b.now, b.delays[a.of.pricing]) // brings its stake up to date
+		if a.stake.isFar() {
+			return row, false
+		}
+	}
+	a.hasRow, a.written = true, b.now
+	row.Value = a.encode(b.now)
+	return row, true
 }
 
 // Restore makes a book from the rows that were kept, as of an instant. After a crash it adds, for each account, what it
@@ -77,7 +107,7 @@ func Restore(life time.Duration, unixMillis int64, scan func(journal.Visit) erro
 // resume starts at an instant with what was kept at an earlier one.
 func (b *Book) resume(now, kept tick, stopped bool) {
 	b.now, b.second = now, now
-	for _, a := range b.accounts {
+	for _, a := range b.round {
 		for i := range a.slices { // a clock that went back must not leave awards to come
 			a.slices[i].from, a.slices[i].to = min(a.slices[i].from, now), min(a.slices[i].to, now)
 		}
@@ -87,21 +117,23 @@ func (b *Book) resume(now, kept tick, stopped bool) {
 			continue
 		}
 		d.now = kept
-		for p, a := range b.accounts {
-			if !p.advertiser && int(p.pricing) == pricing {
+		for _, a := range b.round {
+			if !a.of.advertiser && int(a.of.pricing) == pricing {
 				a.reissue(d)
 			}
 		}
 	}
 	if !stopped {
-		for p, a := range b.accounts {
+		for _, a := range b.round {
 			a.bridge(kept, min(now, kept+ticksIn(b.life)))
-			b.changed[p] = struct{}{}
 		}
 	}
-	for _, d := range b.pricings() {
+	for _, d := range b.delays[hexbid.CPC:] {
 		d.advance(now)
 		d.learn(now)
+	}
+	for _, a := range b.round {
+		a.out(now, b.delays[a.of.pricing]) // its stake follows from its slices
 	}
 	b.tidy()
 }
@@ -261,7 +293,8 @@ func (r *reader) delays(b *Book, key []byte) {
 const mostSlices = 1000
 
 func (r *reader) account(b *Book, key []byte) {
-	a := &account{aged: tick(r.varint())}
+	a := &account{aged: tick(r.varint()), hasRow: true}
+	a.written = a.aged
 	a.closed.issued, a.closed.happened = r.float(), r.float()
 	for range r.count(mostSlices) {
 		s := slice{from: tick(r.varint())}

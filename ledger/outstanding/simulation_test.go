@@ -27,7 +27,8 @@ type simulation struct {
 	now       int64 // Unix milliseconds
 	searches  line
 	events    line
-	touched   map[*player]bool // true for those that won an award in this step
+	touched   map[*player]bool // those that won an award in this step
+	looked    int              // hand-ins that were worked out
 	lowered   map[*player]struct{}
 	awards    int
 	turn      func(*simulation) // called after each step
@@ -93,7 +94,19 @@ func newSimulation(t testing.TB, s settings) *simulation {
 	for len(m.campaigns) < s.campaigns {
 		m.enter()
 	}
+	m.follow()
 	return m
+}
+
+// follow makes the book follow the advertisers with a balance.
+func (m *simulation) follow() {
+	var prepaid []hexbid.UID
+	for _, of := range m.payers {
+		if of.prepaid {
+			prepaid = append(prepaid, of.uid)
+		}
+	}
+	m.out.Follow(prepaid)
 }
 
 // enter draws a payer with its campaigns. One in ten is an advertiser with a balance for several campaigns.
@@ -174,12 +187,15 @@ func (m *simulation) step() {
 	m.out.Advance(m.now)
 	clear(m.touched)
 	for s := m.searches.due(m.now); s != nil; s = m.searches.due(m.now) {
-		if m.touched[s.of] = m.search(s.of) || m.touched[s.of]; !s.of.over {
+		if m.search(s.of) {
+			m.touched[s.of] = true
+		}
+		if !s.of.over {
 			m.plan(s.of, s.at)
 		}
 	}
-	for p, won := range m.touched {
-		if won && !m.isLowered(p.payer) {
+	for p := range m.touched {
+		if !m.isLowered(p.payer) {
 			p.full = m.inFlight(p.payer)
 		}
 	}
@@ -188,11 +204,28 @@ func (m *simulation) step() {
 	}
 	if m.now%1000 == 0 { // awards that decay give back what was held for them
 		for p := range m.lowered {
-			m.touched[p] = true
+			m.handIn(p)
 		}
 	}
-	for p := range m.touched {
+	m.takeNoticed()
+}
+
+// restart follows a new book.
+func (m *simulation) restart() {
+	m.follow()
+	for _, p := range m.campaigns {
 		m.handIn(p)
+	}
+}
+
+// takeNoticed hands in what the book notices, and what waits for awards to decay.
+func (m *simulation) takeNoticed() {
+	noticed := m.out.TakeNoticed()
+	for _, uid := range noticed.Campaigns {
+		m.handIn(m.campaigns[uid-1])
+	}
+	for _, uid := range noticed.Advertisers {
+		m.handIn(m.payers[uid-1_000_000].campaigns[0])
 	}
 }
 
@@ -241,25 +274,30 @@ func (m *simulation) happen(e *planned) {
 	charged, free := m.books.bill(m.now, e)
 	e.of.charged, e.of.free = e.of.charged+charged, e.of.free+free
 	m.out.Happen(&e.award, e.issued, true)
-	for _, p := range e.of.campaigns {
-		if _, there := m.touched[p]; !there {
-			m.touched[p] = false
-		}
+	for _, p := range e.of.campaigns { // the ledger tells of their accounts
+		m.handIn(p)
 	}
 }
 
 // handIn tells searches what is left, as the exchange does.
 func (m *simulation) handIn(p *player) {
+	m.looked++
 	left, dearest, least := m.books.left(p), PriceOfEvent(p.pricing, p.bid), PriceOfEvent(p.pricing, minimumBid)
 	prices := Prices{least, dearest}
-	now := RemainderOf(min(left.Daily, left.Total), m.seen(m.out.Campaign(p.uid)), prices)
+	own := min(left.Daily, left.Total)
+	now := RemainderOf(own, m.seen(m.out.Campaign(p.uid)), prices)
 	if now.Calls(p.told, prices) {
 		p.told = now
 	}
+	if now.Spent || now.Bound() < 2*dearest {
+		own = 0
+	}
+	m.out.Knows(p.uid, false, own)
 	if p.prepaid {
 		if now := FundsOf(left.Balance, m.seen(m.out.Advertiser(p.payer.uid)), leastOfAll); now.Calls(p.payer.told) {
 			p.payer.told = now
 		}
+		m.out.Knows(p.payer.uid, true, left.Balance)
 	}
 	p.over = left.Min < least
 	if p.may() < dearest && !p.over {

@@ -30,9 +30,9 @@ func (s *slice) remove(price, chance float64) {
 	}
 }
 
-// join adds a slice that follows.
+// join adds a slice that begins no earlier, or any to one that holds nothing.
 func (s *slice) join(next *slice) {
-	s.to, s.highest = next.to, max(s.highest, next.highest)
+	s.to, s.highest = max(s.to, next.to), max(s.highest, next.highest)
 	s.happened, s.issued = s.happened+next.happened, s.issued+next.issued
 	s.awards, s.chance, s.value = s.awards+next.awards, s.chance+next.chance, s.value+next.value
 }
@@ -40,11 +40,13 @@ func (s *slice) join(next *slice) {
 // middle is the instant that stands for all of the slice.
 func (s *slice) middle() tick { return s.from + (s.to-s.from)/2 }
 
-// joined appends slices to others. It joins neighbours as long as both together are at most 1/part of their age.
-func joined(kept, slices []slice, now, part tick) []slice {
+// joined appends slices to others, in the order of their beginnings. It joins neighbours that overlap, and others as
+// long as both together are at most so many times as long as they are old.
+func joined(kept, slices []slice, now tick, times float64) []slice {
 	for i := range slices {
 		next := slices[i]
-		if last := len(kept) - 1; last >= 0 && part*(next.to-kept[last].from) <= now-next.to {
+		if last := len(kept) - 1; last >= 0 && (next.from <= kept[last].to ||
+			float64(next.to-kept[last].from) <= times*float64(now-next.to)) {
 			kept[last].join(&next)
 			continue
 		}

@@ -29,7 +29,7 @@ type spilled struct{ slices []slice }
 func (s *spilled) add(at tick, highest, value float64) {
 	s.slices = append(s.slices, slice{from: at, to: at, highest: float32(highest), awards: 1, value: value})
 	if len(s.slices) > 2*slicesBetween {
-		s.slices = joined(s.slices[:0], s.slices, at, 2)
+		s.slices = joined(s.slices[:0], s.slices, at, halfAsLong)
 	}
 }
 
