@@ -20,6 +20,7 @@ import (
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
+	"github.com/hexbid/hexbid/ledger/ledgertest"
 	"github.com/hexbid/hexbid/ledger/pebble"
 )
 
@@ -77,14 +78,14 @@ func payers(b testing.TB, l *ledger.Ledger, campaigns int) {
 
 // clicks are events of as many tokens, shared among callers by calls of some size.
 func clicks(n, campaigns, size int) [][]ledger.Event {
-	b := &bank{time: &manualTime{wall: time.Now()}, issuer: [12]byte{9}}
+	b := &bank{Bank: &ledgertest.Bank{Clock: ledgertest.NewClock(time.Now())}}
 	var calls [][]ledger.Event
 	for len(calls)*size < n {
 		call := make([]ledger.Event, size)
 		for i := range call {
 			call[i] = b.event(hexbid.Click, hexbid.CPC, yuan)
 			a := call[i].Award
-			a.Campaign = hexbid.UID(1 + int(b.next.Load())*7919%campaigns)
+			a.Campaign = hexbid.UID(1 + int(call[i].Name.Sequence)*7919%campaigns)
 			a.Advertiser = hexbid.UID(1 + (int(a.Campaign)-1)%1000)
 			a.RequestID, a.Basis.Next = "0f1e2d3c4b5a69788796a5b4c3d2e1f0", 37_000_000_000
 		}

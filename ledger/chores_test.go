@@ -38,15 +38,15 @@ func (b *bank) closedHours() (closed []*fold.HourClosed) {
 
 func TestAnHourIsClosedOnTimeWhenNobodyCalls(t *testing.T) {
 	b := openBank(t, nil)
-	b.record(b.click(), b.click())
-	b.time.pass(time.Hour - time.Millisecond)
+	b.Report(b.click(), b.click())
+	b.Clock.Pass(time.Hour - time.Millisecond)
 	if n := len(b.closedHours()); n != 0 {
 		t.Errorf("%d hours are closed before their end", n)
 	}
-	b.time.pass(time.Millisecond)
-	b.wait("the end of the hour", func() bool { return len(b.closedHours()) == 1 })
-	b.time.pass(48 * time.Hour)
-	b.record(b.click())
+	b.Clock.Pass(time.Millisecond)
+	b.Wait("the end of the hour", func() bool { return len(b.closedHours()) == 1 })
+	b.Clock.Pass(48 * time.Hour)
+	b.Report(b.click())
 	closed := b.closedHours()
 	if len(closed) != 1 || closed[0].Charges != 2 || closed[0].Charged != 2*yuan ||
 		closed[0].Hour != fold.HourOf(noon.UnixMicro()) {
@@ -71,15 +71,15 @@ func TestAnHourThatEndedWhileTheServerWasDownIsClosedAtTheStart(t *testing.T) {
 		batch.Rows = slices.DeleteFunc(batch.Rows, func(r journal.Row) bool { return isTotals(r.Table) })
 		return nil
 	})
-	b.record(b.click())
-	b.time.pass(25 * time.Hour)
-	b.record(b.click(), b.click())
-	b.crash()
-	b.time.pass(time.Hour)
-	b.wait("the end of the hours", func() bool { return len(b.closedHours()) == 2 })
-	b.time.pass(time.Second)
+	b.Report(b.click())
+	b.Clock.Pass(25 * time.Hour)
+	b.Report(b.click(), b.click())
+	b.Crash()
+	b.Clock.Pass(time.Hour)
+	b.Wait("the end of the hours", func() bool { return len(b.closedHours()) == 2 })
+	b.Clock.Pass(time.Second)
 	want := map[string]hexbid.Money{"h0": yuan, "h25": 2 * yuan, "d0": yuan, "d1": 2 * yuan, "a0": yuan, "a1": 2 * yuan}
-	b.wait("the totals", func() bool { return maps.Equal(b.totals(), want) })
+	b.Wait("the totals", func() bool { return maps.Equal(b.totals(), want) })
 }
 
 func isTotals(t journal.Table) bool {
@@ -89,7 +89,7 @@ func isTotals(t journal.Table) bool {
 // totals returns what the rows of totals say was charged, by hours and days since noon.
 func (b *bank) totals() map[string]hexbid.Money {
 	b.Helper()
-	v := b.view()
+	v := b.Settled()
 	got := map[string]hexbid.Money{}
 	for h := range uint32(50) {
 		hour := fold.HourOf(noon.UnixMicro()) + h
@@ -137,16 +137,16 @@ func (b *bank) checkpoints() (n int) {
 func TestCheckpointsAreWrittenByRecordsAndByAge(t *testing.T) {
 	b := openBank(t, func(o *ledger.Options) { o.CheckpointRecords = 10; o.CheckpointAge = time.Hour })
 	for range 100 {
-		b.record(b.event(hexbid.Impression, hexbid.CPC, yuan))
+		b.Report(b.event(hexbid.Impression, hexbid.CPC, yuan))
 	}
 	if n := b.checkpoints(); n < 9 || n > 11 {
 		t.Errorf("%d checkpoints in 100 records", n)
 	}
 	before := b.checkpoints()
-	b.time.pass(time.Hour)
-	b.wait("the checkpoint", func() bool { return b.checkpoints() == before+1 })
-	b.time.pass(24 * time.Hour)
-	b.record(b.event(hexbid.Conversion, hexbid.CPC, yuan))
+	b.Clock.Pass(time.Hour)
+	b.Wait("the checkpoint", func() bool { return b.checkpoints() == before+1 })
+	b.Clock.Pass(24 * time.Hour)
+	b.Report(b.event(hexbid.Conversion, hexbid.CPC, yuan))
 	if n := b.checkpoints(); n != before+1 {
 		t.Errorf("%d checkpoints although nothing happened", n-before)
 	}
@@ -159,12 +159,12 @@ func TestUsedTokensAreInTheCheckpoint(t *testing.T) {
 	for i := range clicks {
 		clicks[i] = b.click()
 	}
-	b.record(clicks...)
-	b.crash()
+	b.Report(clicks...)
+	b.Crash()
 	for i := range clicks {
 		clicks[i] = as(clicks[i], hexbid.Click, "another")
 	}
-	for i, a := range b.record(clicks...) {
+	for i, a := range b.Report(clicks...) {
 		if a.Outcome != hexbid.EventDuplicate {
 			t.Fatalf("click %d is %s", i, a.Outcome)
 		}
@@ -189,22 +189,22 @@ func TestADamagedJournalDoesNotOpen(t *testing.T) {
 	} {
 		b := openBank(t, nil)
 		if what == "a missing account" {
-			b.restart() // which writes a checkpoint
+			b.Restart() // which writes a checkpoint
 		}
-		b.record(b.click())
-		b.memory = b.memory.Restart()
+		b.Report(b.click())
+		b.Memory = b.Memory.Restart()
 		_ = b.Ledger.Close()
 		batch := damage(b)
-		v, err := b.memory.View()
+		v, err := b.Memory.View()
 		if err != nil {
 			t.Fatal(err)
 		}
 		batch.After = v.Last()
-		if err := b.memory.Commit(ctx, batch); err != nil {
+		if err := b.Memory.Commit(ctx, batch); err != nil {
 			t.Fatal(err)
 		}
-		b.options.Journal = b.memory
-		if _, err := ledger.Open(ctx, b.options); hexbid.KindOf(err) != hexbid.DataLoss {
+		b.Options.Journal = b.Memory
+		if _, err := ledger.Open(ctx, b.Options); hexbid.KindOf(err) != hexbid.DataLoss {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -219,7 +219,7 @@ func (b *bank) rewrite(sequence uint64, change func(encoded []byte)) *journal.Ba
 	if err := fresh.Commit(ctx, &journal.Batch{Records: records}); err != nil {
 		b.Fatal(err)
 	}
-	b.memory = fresh
+	b.Memory = fresh
 	return &journal.Batch{}
 }
 
@@ -230,34 +230,34 @@ func TestEventsThatBilledNothingAreCompactedPastTheRetention(t *testing.T) {
 	var charged []ledger.Answer
 	for range 50 {
 		for range 200 {
-			b.record(b.event(hexbid.Impression, hexbid.CPC, yuan))
+			b.Report(b.event(hexbid.Impression, hexbid.CPC, yuan))
 		}
-		charged = append(charged, b.record(b.click())...)
-		b.time.pass(time.Hour / 4)
+		charged = append(charged, b.Report(b.click())...)
+		b.Clock.Pass(time.Hour / 4)
 	}
 	before, err := b.Campaign(ctx, campaign)
 	if err != nil {
 		t.Fatal(err)
 	}
 	hours := b.rows(journal.Hours)
-	b.time.pass(9 * 24 * time.Hour)
-	b.record(b.event(hexbid.Click, hexbid.CPC, 0))
+	b.Clock.Pass(9 * 24 * time.Hour)
+	b.Report(b.event(hexbid.Click, hexbid.CPC, 0))
 	before.Ever.Clicks, before.Ever.Impressions = before.Ever.Clicks+1, before.Ever.Impressions+1
 	for range 2 { // the first may have begun before
 		done := b.Compactions()
-		b.time.pass(time.Hour)
-		b.wait("the compactor", func() bool { return b.Compactions() > done })
+		b.Clock.Pass(time.Hour)
+		b.Wait("the compactor", func() bool { return b.Compactions() > done })
 	}
 	if n := b.impressions(); n != 10_000 {
 		t.Fatalf("%d impressions are left before the retention ends", n)
 	}
-	b.time.pass(24 * time.Hour)
-	b.wait("the compaction", func() bool { return b.impressions() == 0 })
-	for _, crash := range []func(){b.crash, b.restart, func() {}} {
+	b.Clock.Pass(24 * time.Hour)
+	b.Wait("the compaction", func() bool { return b.impressions() == 0 })
+	for _, crash := range []func(){b.Crash, b.Restart, func() {}} {
 		crash()
 		b.checkCompacted(charged, before, hours)
 	}
-	b.outcomes(b.record(b.click()), hexbid.EventCharged)
+	b.outcomes(b.Report(b.click()), hexbid.EventCharged)
 }
 
 func (b *bank) impressions() (n int) {
@@ -273,7 +273,7 @@ func (b *bank) impressions() (n int) {
 // checkCompacted checks that charges and totals are there, and that the base with the records after it gives the books.
 func (b *bank) checkCompacted(charged []ledger.Answer, before ledger.Standing, hours int) {
 	b.Helper()
-	v := b.view()
+	v := b.Settled()
 	for _, a := range charged {
 		encoded, err := v.Get(journal.Records, fold.RecordKey(a.Sequence))
 		if err != nil || fold.HashOf(encoded) != a.Hash {
@@ -310,11 +310,11 @@ func TestACompactionThatIsNotWrittenLeavesEverything(t *testing.T) {
 		for i := range events {
 			events[i] = b.event(hexbid.Impression, hexbid.CPC, yuan)
 		}
-		b.record(events...)
+		b.Report(events...)
 	}
-	b.time.pass(time.Hour)
-	b.record(b.click())
-	b.restart()
+	b.Clock.Pass(time.Hour)
+	b.Report(b.click())
+	b.Restart()
 	failed := make(chan struct{}, 100)
 	steps := 0
 	b.journal.onCommit(func(batch *journal.Batch) error {
@@ -329,15 +329,15 @@ func TestACompactionThatIsNotWrittenLeavesEverything(t *testing.T) {
 		}
 		return nil
 	})
-	b.time.pass(11 * 24 * time.Hour)
+	b.Clock.Pass(11 * 24 * time.Hour)
 	<-failed
-	b.wait("the ledger", func() bool { _, err := b.Campaign(ctx, campaign); return err == nil })
+	b.Wait("the ledger", func() bool { _, err := b.Campaign(ctx, campaign); return err == nil })
 	if n := b.impressions(); n == 0 || n == 5000 {
 		t.Errorf("%d impressions are left after the first step", n)
 	}
-	b.crash()
-	b.time.pass(time.Hour)
-	b.wait("the compaction", func() bool { return b.impressions() == 0 })
+	b.Crash()
+	b.Clock.Pass(time.Hour)
+	b.Wait("the compaction", func() bool { return b.impressions() == 0 })
 	if s, err := b.Campaign(ctx, campaign); err != nil || s.Ever.Impressions != 5001 {
 		t.Errorf("%+v, %v", s, err)
 	}

@@ -66,13 +66,9 @@ func TestAPowerCutTakesNothingThatWasAcknowledged(t *testing.T) {
 	c := &crashing{fs: vfs.NewCrashableMem(), random: rand.New(rand.NewPCG(1, 2))}
 	c.Journal = openOn(t, c.fs)
 	b := openBank(t, nil)
-	_ = b.Ledger.Close()
-	b.options.Journal, b.options.CheckpointRecords = c, 7
-	l, err := ledger.Open(ctx, b.options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.Ledger = l
+	b.Wrap = func(*journal.Memory) journal.Journal { return c }
+	b.Options.CheckpointRecords = 7
+	b.Restart()
 	b.setTerms(1, fold.Terms{DailyBudget: 100 * yuan})
 	tokens := make([]ledger.Event, 20)
 	for i := range tokens {
@@ -110,7 +106,7 @@ func (c *crashing) check(t *testing.T, b *bank, cut *crashCopy) {
 	t.Helper()
 	j := openOn(t, cut.fs)
 	defer j.Close()
-	options := b.options
+	options := b.Options
 	options.Journal = j
 	l, err := ledger.Open(ctx, options)
 	if err != nil {

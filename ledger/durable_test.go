@@ -50,7 +50,7 @@ func TestNothingIsAcknowledgedThatIsNotWritten(t *testing.T) {
 		if b.Failure() == nil {
 			t.Errorf("%s: the ledger says that all is well", name)
 		}
-		b.crash()
+		b.Crash()
 		s, err := b.Campaign(ctx, campaign)
 		if err != nil || s.Ever != (fold.Totals{}) || s.DailyBudget != 100*yuan || b.CatalogueVersion() != 1 {
 			t.Errorf("%s: %+v, %v", name, s, err)
@@ -63,7 +63,7 @@ func TestNothingIsAcknowledgedThatIsNotWritten(t *testing.T) {
 func TestAFailedJournalEndsAcknowledgements(t *testing.T) {
 	b := openBank(t, nil)
 	click := b.click()
-	b.record(click)
+	b.Report(click)
 	b.journal.fail(errDisk)
 	for name, call := range calls {
 		if err := call(b); !errors.Is(err, errDisk) {
@@ -89,12 +89,12 @@ func TestWhatWasAcknowledgedSurvivesACrash(t *testing.T) {
 	b := openBank(t, nil)
 	for i := range 20 {
 		click := b.click()
-		first := b.record(click)[0]
+		first := b.Report(click)[0]
 		if i%3 == 0 {
 			b.setTerms(uint64(i+2), fold.Terms{DailyBudget: 100*yuan + hexbid.Money(i)})
 		}
-		b.crash()
-		again := b.record(click)[0]
+		b.Crash()
+		again := b.Report(click)[0]
 		if again.Sequence != first.Sequence || again.Hash != first.Hash || !again.Again {
 			t.Fatalf("%+v after a crash, %+v before", again, first)
 		}
@@ -119,11 +119,11 @@ func TestALedgerGoesOnWhenTheDiskHasRoomAgain(t *testing.T) {
 		}
 	}
 	b.journal.onCommit(nil)
-	b.wait("the end of the failure", func() bool {
+	b.Wait("the end of the failure", func() bool {
 		_, err := b.Record(ctx, clicks[:1])
 		return err == nil
 	})
-	b.record(clicks...)
+	b.Report(clicks...)
 	if spent := b.spent(); spent != 10*yuan || b.Failure() != nil {
 		t.Errorf("%s was charged; %v", spent, b.Failure())
 	}
@@ -197,7 +197,7 @@ func TestBatchesGrowWhileTheDiskIsBusy(t *testing.T) {
 	for range 500 {
 		call()
 	}
-	b.wait("all requests", func() bool { return b.Taken() == taken+500 })
+	b.Wait("all requests", func() bool { return b.Taken() == taken+500 })
 	close(end)
 	callers.Wait()
 	if n := commits.Load(); n != 2 || records.Load() < 501 {
@@ -233,9 +233,9 @@ func TestABatchIsWrittenWhenItIsFull(t *testing.T) {
 // TestABatchWaitsForItsAge has a batch of an hour's age, which only a third record completes.
 func TestABatchWaitsForItsAge(t *testing.T) {
 	b := openBank(t, nil)
-	b.record(b.click())
-	b.options.BatchAge, b.options.BatchRecords = time.Hour, 3
-	b.restart()
+	b.Report(b.click())
+	b.Options.BatchAge, b.Options.BatchRecords = time.Hour, 3
+	b.Restart()
 	var commits atomic.Int64
 	b.journal.onCommit(func(b *journal.Batch) error {
 		if len(b.Records) > 0 {
@@ -252,7 +252,7 @@ func TestABatchWaitsForItsAge(t *testing.T) {
 			}
 		})
 		taken := i + 2 // one of the start
-		b.wait("the request", func() bool { return b.Taken() >= taken })
+		b.Wait("the request", func() bool { return b.Taken() >= taken })
 	}
 	callers.Wait()
 	if n := commits.Load(); n != 1 {
@@ -283,7 +283,7 @@ func TestACallerThatGivesUpMayStillBeRecorded(t *testing.T) {
 		t.Error(err)
 	}
 	close(end)
-	if again := b.record(click)[0]; !again.Again || again.Outcome != hexbid.EventCharged {
+	if again := b.Report(click)[0]; !again.Again || again.Outcome != hexbid.EventCharged {
 		t.Errorf("%+v", again)
 	}
 	if _, err := b.Record(giveUp, []ledger.Event{b.click()}); !errors.Is(err, context.Canceled) {
@@ -303,7 +303,7 @@ func TestAPanicCostsItsOwnBatchAlone(t *testing.T) {
 		t.Error(err)
 	}
 	b.journal.onCommit(nil)
-	b.wait("the books", func() bool {
+	b.Wait("the books", func() bool {
 		_, err := b.Record(ctx, []ledger.Event{click})
 		return err == nil
 	})
@@ -336,8 +336,8 @@ func TestAClosedLedgerRefusesAndKeepsWhatItAcknowledged(t *testing.T) {
 	if _, err := b.Record(ctx, []ledger.Event{b.click()}); hexbid.KindOf(err) != hexbid.Unavailable {
 		t.Error(err)
 	}
-	b.memory = b.memory.Restart()
-	b.open()
+	b.Memory = b.Memory.Restart()
+	b.Open()
 	if spent := b.spent(); int64(spent) != charged.Load() {
 		t.Errorf("%s was charged, %s acknowledged", spent, hexbid.Money(charged.Load()))
 	}

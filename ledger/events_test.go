@@ -16,19 +16,19 @@ import (
 func TestATokenAdmitsOneEventOfEachKind(t *testing.T) {
 	b := openBank(t, nil)
 	click := b.click()
-	first := b.record(as(click, hexbid.Impression, "i"), click, as(click, hexbid.Conversion, "v"))
+	first := b.Report(as(click, hexbid.Impression, "i"), click, as(click, hexbid.Conversion, "v"))
 	b.outcomes(first, hexbid.EventRecorded, hexbid.EventCharged, hexbid.EventRecorded)
 	if first[1].Charged != yuan || first[0].Again || first[1].Again {
 		t.Errorf("%+v", first)
 	}
-	again := b.record(as(click, hexbid.Impression, "i"), click, as(click, hexbid.Conversion, "v"))
+	again := b.Report(as(click, hexbid.Impression, "i"), click, as(click, hexbid.Conversion, "v"))
 	for i := range first {
 		want := first[i]
 		if want.Again = true; again[i] != want {
 			t.Errorf("event %d again is %+v; first it was %+v", i, again[i], first[i])
 		}
 	}
-	b.outcomes(b.record(as(click, hexbid.Impression, "x"), as(click, hexbid.Click, "x"),
+	b.outcomes(b.Report(as(click, hexbid.Impression, "x"), as(click, hexbid.Click, "x"),
 		as(click, hexbid.Conversion, "x")),
 		hexbid.EventDuplicate, hexbid.EventDuplicate, hexbid.EventDuplicate)
 	if spent := b.spent(); spent != yuan {
@@ -39,7 +39,7 @@ func TestATokenAdmitsOneEventOfEachKind(t *testing.T) {
 func TestEventsOfOneCallAreJudgedInOrder(t *testing.T) {
 	b := openBank(t, nil)
 	click := b.click()
-	answers := b.record(as(click, hexbid.Conversion, "early"), click, click, as(click, hexbid.Click, "x"),
+	answers := b.Report(as(click, hexbid.Conversion, "early"), click, click, as(click, hexbid.Click, "x"),
 		as(click, hexbid.Conversion, "v"), as(click, hexbid.Conversion, "v"), as(click, hexbid.Impression, "i"))
 	b.outcomes(answers, hexbid.EventNoClick, hexbid.EventCharged, hexbid.EventCharged, hexbid.EventDuplicate,
 		hexbid.EventRecorded, hexbid.EventRecorded, hexbid.EventDuplicate) // the click implied its impression
@@ -50,26 +50,26 @@ func TestEventsOfOneCallAreJudgedInOrder(t *testing.T) {
 
 func TestAnImpliedImpressionBillsAsOne(t *testing.T) {
 	b := openBank(t, nil)
-	answers := b.record(b.event(hexbid.Click, hexbid.CPM, 1000*yuan))
+	answers := b.Report(b.event(hexbid.Click, hexbid.CPM, 1000*yuan))
 	b.outcomes(answers, hexbid.EventCharged)
 	if answers[0].Charged != yuan {
 		t.Errorf("charged %s", answers[0].Charged)
 	}
 	free := b.event(hexbid.Impression, hexbid.CPM, 0)
-	b.outcomes(b.record(free, as(free, hexbid.Click, "c")), hexbid.EventCharged, hexbid.EventRecorded)
+	b.outcomes(b.Report(free, as(free, hexbid.Click, "c")), hexbid.EventCharged, hexbid.EventRecorded)
 }
 
 func TestImpressionsAndClicksExpireByTheStamp(t *testing.T) {
 	b := openBank(t, nil)
 	click, seen := b.click(), b.event(hexbid.Impression, hexbid.CPC, yuan)
-	first := b.record(seen)
-	b.time.pass(30*time.Minute - time.Millisecond)
-	b.outcomes(b.record(click), hexbid.EventCharged)
+	first := b.Report(seen)
+	b.Clock.Pass(30*time.Minute - time.Millisecond)
+	b.outcomes(b.Report(click), hexbid.EventCharged)
 	late := b.click()
-	b.time.pass(30 * time.Minute)
-	b.outcomes(b.record(late, as(late, hexbid.Impression, "i"), as(late, hexbid.Claim, "g")), hexbid.EventExpired,
+	b.Clock.Pass(30 * time.Minute)
+	b.outcomes(b.Report(late, as(late, hexbid.Impression, "i"), as(late, hexbid.Claim, "g")), hexbid.EventExpired,
 		hexbid.EventExpired, hexbid.EventExpired)
-	again := b.record(seen, as(seen, hexbid.Impression, "other"))
+	again := b.Report(seen, as(seen, hexbid.Impression, "other"))
 	b.outcomes(again, hexbid.EventRecorded, hexbid.EventDuplicate)
 	if !again[0].Again || again[0].Sequence != first[0].Sequence || again[0].Hash != first[0].Hash {
 		t.Errorf("%+v after the expiry, %+v before", again[0], first[0])
@@ -79,15 +79,15 @@ func TestImpressionsAndClicksExpireByTheStamp(t *testing.T) {
 func TestAConversionNeedsItsClickOfTheLastSevenDays(t *testing.T) {
 	b := openBank(t, nil)
 	clicked, unclicked, late := b.click(), b.click(), b.click()
-	b.record(late)
-	b.time.pass(20 * time.Minute)
-	clickedAt := b.record(clicked)
-	b.outcomes(b.record(as(unclicked, hexbid.Conversion, "v")), hexbid.EventNoClick)
-	b.time.pass(7*24*time.Hour - time.Millisecond)
-	b.outcomes(b.record(as(clicked, hexbid.Conversion, "v"), as(late, hexbid.Conversion, "v"),
+	b.Report(late)
+	b.Clock.Pass(20 * time.Minute)
+	clickedAt := b.Report(clicked)
+	b.outcomes(b.Report(as(unclicked, hexbid.Conversion, "v")), hexbid.EventNoClick)
+	b.Clock.Pass(7*24*time.Hour - time.Millisecond)
+	b.outcomes(b.Report(as(clicked, hexbid.Conversion, "v"), as(late, hexbid.Conversion, "v"),
 		as(unclicked, hexbid.Conversion, "v")), hexbid.EventRecorded, hexbid.EventExpired, hexbid.EventNoClick)
-	b.time.pass(10*time.Minute + time.Millisecond)
-	b.outcomes(b.record(as(unclicked, hexbid.Conversion, "v"), as(clicked, hexbid.Conversion, "x"), clicked),
+	b.Clock.Pass(10*time.Minute + time.Millisecond)
+	b.outcomes(b.Report(as(unclicked, hexbid.Conversion, "v"), as(clicked, hexbid.Conversion, "x"), clicked),
 		hexbid.EventExpired, hexbid.EventDuplicate, clickedAt[0].Outcome)
 }
 
@@ -110,12 +110,12 @@ func TestAConversionOfAFilteredClickIsFiltered(t *testing.T) {
 		e.Value = 5 * yuan
 		return e
 	}
-	b.outcomes(b.record(filtered(early), valued(early, "v"), filtered(late)), hexbid.EventFiltered, hexbid.EventFiltered,
+	b.outcomes(b.Report(filtered(early), valued(early, "v"), filtered(late)), hexbid.EventFiltered, hexbid.EventFiltered,
 		hexbid.EventFiltered)
-	b.crash()
-	first := b.record(valued(late, "v"))
+	b.Crash()
+	first := b.Report(valued(late, "v"))
 	b.outcomes(first, hexbid.EventFiltered)
-	again := b.record(valued(late, "v"), valued(late, "x"), valued(early, "v"))
+	again := b.Report(valued(late, "v"), valued(late, "x"), valued(early, "v"))
 	b.outcomes(again, hexbid.EventFiltered, hexbid.EventDuplicate, hexbid.EventFiltered)
 	if !again[0].Again || again[0].Hash != first[0].Hash || !again[2].Again {
 		t.Errorf("%+v, first it was %+v", again, first)
@@ -138,11 +138,11 @@ func TestAConversionOfAFilteredClickIsFiltered(t *testing.T) {
 func TestAClickOfAFilteredImpressionIsFiltered(t *testing.T) {
 	b := openBank(t, nil)
 	seen := b.event(hexbid.Impression, hexbid.CPC, yuan)
-	b.outcomes(b.record(filtered(seen)), hexbid.EventFiltered)
-	b.crash()
-	b.outcomes(b.record(as(seen, hexbid.Click, "c")), hexbid.EventFiltered)
-	b.crash()
-	b.outcomes(b.record(as(seen, hexbid.Conversion, "v")), hexbid.EventFiltered)
+	b.outcomes(b.Report(filtered(seen)), hexbid.EventFiltered)
+	b.Crash()
+	b.outcomes(b.Report(as(seen, hexbid.Click, "c")), hexbid.EventFiltered)
+	b.Crash()
+	b.outcomes(b.Report(as(seen, hexbid.Conversion, "v")), hexbid.EventFiltered)
 	if s, err := b.Campaign(ctx, campaign); err != nil || s.Ever != (fold.Totals{Filtered: 3}) {
 		t.Errorf("%+v, %v", s.Ever, err)
 	}
@@ -154,12 +154,12 @@ func TestNoClickIsNotFinal(t *testing.T) {
 	b := openBank(t, nil)
 	click := b.click()
 	conversion := as(click, hexbid.Conversion, "v")
-	b.outcomes(b.record(conversion, conversion), hexbid.EventNoClick, hexbid.EventNoClick)
-	b.record(click)
-	first := b.record(conversion)
+	b.outcomes(b.Report(conversion, conversion), hexbid.EventNoClick, hexbid.EventNoClick)
+	b.Report(click)
+	first := b.Report(conversion)
 	b.outcomes(first, hexbid.EventRecorded)
-	b.crash()
-	if again := b.record(conversion)[0]; first[0].Again || !again.Again || again.Hash != first[0].Hash {
+	b.Crash()
+	if again := b.Report(conversion)[0]; first[0].Again || !again.Again || again.Hash != first[0].Hash {
 		t.Errorf("%+v, first it was %+v", again, first[0])
 	}
 }
@@ -169,16 +169,16 @@ func TestNoClickIsNotFinal(t *testing.T) {
 func TestFirstAnswersLastUntilTheConversionsExpiryAndADay(t *testing.T) {
 	b := openBank(t, nil)
 	click := b.click()
-	first := b.record(click)[0]
-	b.time.pass(8*24*time.Hour + 30*time.Minute - time.Millisecond)
-	b.wait("the chores of the hour", func() bool { return len(b.closedHours()) == 1 })
-	if again := b.record(click)[0]; again.Sequence != first.Sequence || !again.Again {
+	first := b.Report(click)[0]
+	b.Clock.Pass(8*24*time.Hour + 30*time.Minute - time.Millisecond)
+	b.Wait("the chores of the hour", func() bool { return len(b.closedHours()) == 1 })
+	if again := b.Report(click)[0]; again.Sequence != first.Sequence || !again.Again {
 		t.Errorf("%+v at the end of eight days, first %+v", again, first)
 	}
-	b.time.pass(time.Millisecond)
-	b.outcomes(b.record(click), hexbid.EventExpired)
-	b.time.pass(time.Hour)
-	b.wait("the end of old answers", func() bool { return b.rows(journal.Answers) == 0 })
+	b.Clock.Pass(time.Millisecond)
+	b.outcomes(b.Report(click), hexbid.EventExpired)
+	b.Clock.Pass(time.Hour)
+	b.Wait("the end of old answers", func() bool { return b.rows(journal.Answers) == 0 })
 }
 
 // rows counts the rows of a table that are on disk.
@@ -190,7 +190,7 @@ func (b *bank) rows(t journal.Table) (rows int) {
 
 func (b *bank) scan(t journal.Table, visit func(key, value []byte)) {
 	b.Helper()
-	v, err := b.memory.View()
+	v, err := b.Memory.View()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -213,10 +213,10 @@ func TestAViewerHasOneCouponOfACampaign(t *testing.T) {
 		return e
 	}
 	first := claim(1)
-	b.outcomes(b.record(first, claim(1), claim(0)), hexbid.EventGranted, hexbid.EventAlready, hexbid.EventNoViewer)
-	b.crash()
-	b.outcomes(b.record(claim(1)), hexbid.EventAlready)
-	b.outcomes(b.record(claim(2), claim(3), first), hexbid.EventGranted, hexbid.EventGone, hexbid.EventGranted)
+	b.outcomes(b.Report(first, claim(1), claim(0)), hexbid.EventGranted, hexbid.EventAlready, hexbid.EventNoViewer)
+	b.Crash()
+	b.outcomes(b.Report(claim(1)), hexbid.EventAlready)
+	b.outcomes(b.Report(claim(2), claim(3), first), hexbid.EventGranted, hexbid.EventGone, hexbid.EventGranted)
 	if n := b.rows(journal.Viewers); n != 2 {
 		t.Errorf("%d viewers have coupons", n)
 	}
@@ -254,10 +254,10 @@ func TestAReplayedTokenChargesOnce(t *testing.T) {
 		callers.Wait()
 	}
 	storm()
-	b.crash()
+	b.Crash()
 	storm()
-	b.restart()
-	b.time.pass(time.Hour)
+	b.Restart()
+	b.Clock.Pass(time.Hour)
 	storm()
 	if counts[hexbid.EventCharged] != 1500 || counts[hexbid.EventDuplicate] != 1500 || len(first) != 1 {
 		t.Errorf("%v in records %v", counts, first)
@@ -272,14 +272,14 @@ func TestEventsWithoutARecordAreCountedByTheHour(t *testing.T) {
 	click := b.click()
 	before := b.rows(journal.Records)
 	for i := range 100 {
-		b.record(as(click, hexbid.Conversion, fmt.Sprint(i)))
+		b.Report(as(click, hexbid.Conversion, fmt.Sprint(i)))
 	}
 	b.Count(hexbid.EventForged, 5)
 	b.Count(hexbid.EventOutcomeCount, 5) // there is no such outcome
 	if n := b.rows(journal.Records); n != before {
 		t.Errorf("%d records for events that use up nothing", n-before)
 	}
-	b.time.pass(2 * time.Second)
+	b.Clock.Pass(2 * time.Second)
 	tally := func(outcome hexbid.EventOutcome) (n int) {
 		b.scan(journal.Tallies, func(key, value []byte) {
 			if string(key) == string(ledger.TallyKey(fold.HourOf(noon.UnixMicro()), outcome)) {
@@ -288,15 +288,15 @@ func TestEventsWithoutARecordAreCountedByTheHour(t *testing.T) {
 		})
 		return n
 	}
-	b.wait("the tally", func() bool {
-		b.record(b.click()) // rows that need no sync are seen with the next record
+	b.Wait("the tally", func() bool {
+		b.Report(b.click()) // rows that need no sync are seen with the next record
 		return tally(hexbid.EventNoClick) == 100 && tally(hexbid.EventForged) == 5
 	})
-	b.restart()
+	b.Restart()
 	b.Count(hexbid.EventForged, 2)
-	b.time.pass(2 * time.Second)
-	b.wait("the tally after a restart", func() bool {
-		b.record(b.click())
+	b.Clock.Pass(2 * time.Second)
+	b.Wait("the tally after a restart", func() bool {
+		b.Report(b.click())
 		return tally(hexbid.EventForged) == 7
 	})
 	if n := b.rows(journal.Tallies); n != 2 {
@@ -307,23 +307,23 @@ func TestEventsWithoutARecordAreCountedByTheHour(t *testing.T) {
 // TestAnHourWithoutARecordGoesOnCountingAfterARestart counts events in an hour of which the journal has nothing else.
 func TestAnHourWithoutARecordGoesOnCountingAfterARestart(t *testing.T) {
 	b := openBank(t, nil)
-	b.time.pass(2 * time.Hour)
-	b.restart() // with a checkpoint: from here on there is no record
-	b.time.pass(2 * time.Hour)
-	hour := fold.HourOf(b.time.now().UnixMicro())
+	b.Clock.Pass(2 * time.Hour)
+	b.Restart() // with a checkpoint: from here on there is no record
+	b.Clock.Pass(2 * time.Hour)
+	hour := fold.HourOf(b.Clock.Now().UnixMicro())
 	records := b.rows(journal.Records)
 	for _, want := range []byte{5, 10} {
 		b.Count(hexbid.EventForged, 5)
-		b.time.pass(2 * time.Second)
-		b.wait("the tally", func() bool {
-			v := b.view()
+		b.Clock.Pass(2 * time.Second)
+		b.Wait("the tally", func() bool {
+			v := b.Settled()
 			value, err := v.Get(journal.Tallies, ledger.TallyKey(hour, hexbid.EventForged))
 			if err != nil {
 				t.Fatal(err)
 			}
 			return len(value) == 8 && value[7] == want
 		})
-		b.restart()
+		b.Restart()
 	}
 	if n := b.rows(journal.Records); n != records {
 		t.Fatalf("%d records were written: the hour has some", n-records)

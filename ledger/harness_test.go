@@ -2,50 +2,16 @@ package ledger_test
 
 import (
 	"context"
-	"log/slog"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
-	"github.com/hexbid/hexbid/token"
+	"github.com/hexbid/hexbid/ledger/ledgertest"
 )
-
-// manualTime is a pair of clocks that a test moves.
-type manualTime struct {
-	mu        sync.Mutex
-	wall      time.Time
-	monotonic time.Duration
-}
-
-func (m *manualTime) pass(d time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.wall, m.monotonic = m.wall.Add(d), m.monotonic+d
-}
-
-func (m *manualTime) set(by time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.wall = m.wall.Add(by)
-}
-
-func (m *manualTime) now() time.Time {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.wall
-}
-
-func (m *manualTime) since() time.Duration {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.monotonic
-}
 
 // faults is a journal whose commits a test can hold up or fail.
 type faults struct {
@@ -86,16 +52,10 @@ func (f *faults) Commit(ctx context.Context, b *journal.Batch) error {
 	return f.Journal.Commit(ctx, b)
 }
 
-// bank is a ledger in memory with clocks that the test moves.
+// bank is a bank whose commits a test can hold up or fail.
 type bank struct {
-	testing.TB
-	*ledger.Ledger
-	time    *manualTime
-	journal *faults
-	memory  *journal.Memory
-	options ledger.Options
-	issuer  token.Issuer
-	next    atomic.Uint64 // sequence of the last token
+	*ledgertest.Bank
+	journal *faults // of the last start
 }
 
 var (
@@ -111,52 +71,24 @@ const (
 
 // openBank opens a ledger at noon, with one advertiser, and one campaign of 100 yuan a day. change changes its options.
 func openBank(t testing.TB, change func(o *ledger.Options)) *bank {
-	b := &bank{TB: t, time: &manualTime{wall: noon}, memory: journal.NewMemory(), issuer: token.Issuer{1}}
-	b.options = ledger.Options{Wall: b.time.now, Monotonic: b.time.since, Log: slog.New(slog.DiscardHandler)}
-	if change != nil {
-		change(&b.options)
-	}
-	b.open()
-	t.Cleanup(func() { _ = b.Ledger.Close() })
+	b := new(bank)
+	b.Bank = ledgertest.OpenBank(t, noon, func(opening *ledgertest.Bank) {
+		opening.Wrap = func(m *journal.Memory) journal.Journal {
+			b.journal = &faults{Journal: m}
+			return b.journal
+		}
+		if change != nil {
+			change(&opening.Options)
+		}
+	})
 	b.setTerms(1, fold.Terms{DailyBudget: 100 * yuan})
 	return b
-}
-
-func (b *bank) open() {
-	b.Helper()
-	b.journal = &faults{Journal: b.memory}
-	b.options.Journal = b.journal
-	l, err := ledger.Open(ctx, b.options)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Ledger = l
-}
-
-// crash drops what is not synced and opens the ledger again.
-func (b *bank) crash() {
-	b.Helper()
-	b.memory = b.memory.Restart()
-	_ = b.Ledger.Close()
-	b.open()
-}
-
-// restart closes the ledger in good order and opens it again.
-func (b *bank) restart() {
-	b.Helper()
-	if err := b.Ledger.Close(); err != nil {
-		b.Fatal(err)
-	}
-	b.open()
 }
 
 // setTerms sets the campaign's terms as of a version, with names, uids and a zone filled in.
 func (b *bank) setTerms(version uint64, t fold.Terms) {
 	b.Helper()
-	if err := b.SetTerms(ctx, version, []fold.Terms{filled(t)}, []fold.AdvertiserTerms{{Advertiser: advertiser,
-		Name: "advertisers/a"}}); err != nil {
-		b.Fatal(err)
-	}
+	b.Set(version, []fold.Terms{filled(t)}, fold.AdvertiserTerms{Advertiser: advertiser, Name: "advertisers/a"})
 }
 
 func filled(t fold.Terms) fold.Terms {
@@ -172,28 +104,13 @@ func (b *bank) click() ledger.Event { return b.event(hexbid.Click, hexbid.CPC, y
 
 // event is an event with a new token, issued now.
 func (b *bank) event(kind hexbid.EventKind, pricing hexbid.PricingModel, price hexbid.Money) ledger.Event {
-	now := b.time.now().Truncate(time.Millisecond)
-	return ledger.Event{Kind: kind, Name: token.Name{Issuer: b.issuer, Sequence: b.next.Add(1)}, EventID: "first",
-		Award: &token.Award{RequestID: "r", Campaign: campaign, Advertiser: advertiser, Price: price, Slot: 1,
-			MarketVersion: 1, ClientID: "client", HasViewer: true, Viewer: [16]byte{1}, IssuedAt: now,
-			ClickExpiry: now.Add(30 * time.Minute), Basis: auction.Basis{Pricing: pricing, Bid: price,
-				MultiplierPPM: auction.PPM, QualityPPM: 30_000, Factors: []int64{1}}}}
+	return b.Event(kind, b.Award(campaign, advertiser, pricing, price))
 }
 
 // as is an event of the same token.
 func as(e ledger.Event, kind hexbid.EventKind, id string) ledger.Event {
 	e.Kind, e.EventID = kind, id
 	return e
-}
-
-// record records events that must be answered.
-func (b *bank) record(events ...ledger.Event) []ledger.Answer {
-	b.Helper()
-	answers, err := b.Record(ctx, events)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return answers
 }
 
 // outcomes checks the outcomes of answers.
@@ -212,16 +129,6 @@ func (b *bank) outcomes(answers []ledger.Answer, want ...hexbid.EventOutcome) {
 	}
 }
 
-// view returns what is synced after all that was judged, with all totals. A view of memory stays whole after its Close.
-func (b *bank) view() journal.View {
-	b.Helper()
-	var settled journal.View
-	if err := b.Read(ctx, func(v journal.View) error { settled = v; return nil }); err != nil {
-		b.Fatal(err)
-	}
-	return settled
-}
-
 // spent returns what the campaign was ever charged.
 func (b *bank) spent() hexbid.Money {
 	b.Helper()
@@ -230,14 +137,4 @@ func (b *bank) spent() hexbid.Money {
 		b.Fatal(err)
 	}
 	return s.Ever.Charged
-}
-
-// wait waits until a condition holds.
-func (b *bank) wait(what string, holds func() bool) {
-	b.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			b.Fatalf("in two minutes %s did not come", what)
-		}
-	}
 }

@@ -127,7 +127,7 @@ func (h *history) act(r *rand.Rand) {
 	case 1:
 		h.credit(r)
 	case 2:
-		h.time.pass(time.Duration(r.IntN(600)) * time.Second)
+		h.Clock.Pass(time.Duration(r.IntN(600)) * time.Second)
 	default:
 		h.report(r)
 	}
@@ -207,17 +207,17 @@ func (h *history) interrupt() {
 	h.journal.onCommit(nil)
 	switch h.random.IntN(4) {
 	case 0:
-		h.time.pass(time.Duration(h.random.IntN(100)) * time.Hour)
+		h.Clock.Pass(time.Duration(h.random.IntN(100)) * time.Hour)
 	case 1:
-		h.time.set(time.Duration(h.random.IntN(19)-9) * time.Second)
+		h.Clock.Step(time.Duration(h.random.IntN(19)-9) * time.Second)
 	}
 	acknowledged := h.CatalogueVersion()
 	switch h.random.IntN(3) {
 	case 0:
-		h.restart()
+		h.Restart()
 	default:
 		acknowledged = 0 // a version without terms may be behind after a crash
-		h.crash()
+		h.Crash()
 	}
 	if got := h.CatalogueVersion(); got < acknowledged {
 		h.Errorf("version %d after a restart, %d before", got, acknowledged)
@@ -229,7 +229,7 @@ func (h *history) repeatAll() {
 	h.Helper()
 	for i := range h.told {
 		before := &h.told[i]
-		again := h.record(before.event)[0]
+		again := h.Report(before.event)[0]
 		if before.answer.Sequence == 0 {
 			continue
 		}

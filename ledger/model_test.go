@@ -2,18 +2,18 @@ package ledger_test
 
 import (
 	"fmt"
-	"testing"
 	"time"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger/fold"
+	"github.com/hexbid/hexbid/ledger/ledgertest"
 	"github.com/hexbid/hexbid/token"
 )
 
 // model is the rules of money, written as they are told and not for speed. It reads the chain and says what each record
 // should have said. It shares no code with package fold but the records.
 type model struct {
-	testing.TB
+	ledgertest.TB
 	terms    map[hexbid.UID]fold.Terms
 	prepaid  map[hexbid.UID]bool
 	balance  map[hexbid.UID]hexbid.Money
@@ -34,7 +34,7 @@ type use struct {
 	kind hexbid.EventKind
 }
 
-func newModel(t testing.TB) *model {
+func newModel(t ledgertest.TB) *model {
 	return &model{TB: t, terms: map[hexbid.UID]fold.Terms{}, prepaid: map[hexbid.UID]bool{},
 		balance: map[hexbid.UID]hexbid.Money{}, spent: map[hexbid.UID]hexbid.Money{},
 		onDate: map[hexbid.UID]map[int32]hexbid.Money{}, last: map[hexbid.UID]int32{}, used: map[use]*fold.Record{},

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/journal"
 )
 
@@ -36,32 +35,30 @@ func (v *countedView) Get(t journal.Table, key []byte) ([]byte, error) {
 // which first answers are given again.
 func TestReplayedTokensCostFewReads(t *testing.T) {
 	b := openBank(t, nil)
-	_ = b.Ledger.Close()
-	journal := &counted{Journal: b.memory}
-	b.options.Journal = journal
-	l, err := ledger.Open(ctx, b.options)
-	if err != nil {
-		t.Fatal(err)
+	var disk *counted
+	b.Wrap = func(m *journal.Memory) journal.Journal {
+		disk = &counted{Journal: m}
+		return disk
 	}
-	b.Ledger = l
+	b.Restart()
 	used, unused := b.click(), b.click()
-	b.record(used)
+	b.Report(used)
 	replay := func(what string, outcomes ...hexbid.EventOutcome) {
-		before := journal.reads.Load()
+		before := disk.reads.Load()
 		for i := range 1000 {
-			b.outcomes(b.record(as(used, hexbid.Click, fmt.Sprint(what, i)), as(unused, hexbid.Impression, fmt.Sprint(what, i))),
+			b.outcomes(b.Report(as(used, hexbid.Click, fmt.Sprint(what, i)), as(unused, hexbid.Impression, fmt.Sprint(what, i))),
 				outcomes...)
 			if i == 0 && outcomes[1] == hexbid.EventRecorded {
 				outcomes[1] = hexbid.EventDuplicate
 			}
 		}
-		if n := journal.reads.Load() - before; n > 20 { // the compactor reads a few by itself
+		if n := disk.reads.Load() - before; n > 20 { // the compactor reads a few by itself
 			t.Errorf("%s: %d reads for 2,000 events", what, n)
 		}
 	}
 	replay("before the expiry", hexbid.EventDuplicate, hexbid.EventRecorded)
-	b.time.pass(time.Hour)
+	b.Clock.Pass(time.Hour)
 	replay("after the expiry", hexbid.EventDuplicate, hexbid.EventDuplicate)
-	b.time.pass(9 * 24 * time.Hour)
+	b.Clock.Pass(9 * 24 * time.Hour)
 	replay("after nine days", hexbid.EventExpired, hexbid.EventExpired)
 }

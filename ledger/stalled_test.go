@@ -30,25 +30,23 @@ func openStalling(t *testing.T) *stalled {
 		if err := s.Ledger.Close(); err != nil {
 			t.Error(err)
 		}
-		s.wait("the end of all goroutines", func() bool { return goleak.Find(running) == nil })
+		s.Wait("the end of all goroutines", func() bool { return goleak.Find(running) == nil })
 		if n := s.disk.Views(); n > 0 {
 			t.Errorf("%d views are open", n)
 		}
 	})
-	_ = s.Ledger.Close()
-	s.disk = &ledgertest.Stalling{Journal: s.memory}
-	s.options.Journal = s.disk
-	var err error
-	if s.Ledger, err = ledger.Open(ctx, s.options); err != nil {
-		t.Fatal(err)
+	s.Wrap = func(m *journal.Memory) journal.Journal {
+		s.disk = &ledgertest.Stalling{Journal: m}
+		return s.disk
 	}
+	s.Restart()
 	return s
 }
 
 // release lets the disk answer, and waits until whatever waited for it has ended.
 func (s *stalled) release() {
 	s.disk.Release()
-	s.wait("the end of what waited for the disk", func() bool { return s.disk.Waiting() == 0 && s.disk.Views() == 0 })
+	s.Wait("the end of what waited for the disk", func() bool { return s.disk.Waiting() == 0 && s.disk.Views() == 0 })
 }
 
 // stallCommits stalls the disk, and has a commit wait for it.
@@ -56,19 +54,14 @@ func (s *stalled) stallCommits() {
 	s.disk.StallCommits()
 	click := s.click()
 	go func() { _, _ = s.Record(ctx, []ledger.Event{click}) }()
-	s.wait("a commit", func() bool { return s.disk.Waiting() > 0 })
+	s.Wait("a commit", func() bool { return s.disk.Waiting() > 0 })
 }
 
 // readers are the methods that read the journal for their caller.
 func (s *stalled) readers() map[string]func(ctx context.Context) error {
 	click, conversion := s.click(), s.click()
-	s.record(click, conversion)
-	_ = s.Ledger.Close() // so that first answers are read again
-	l, err := ledger.Open(ctx, s.options)
-	if err != nil {
-		s.Fatal(err)
-	}
-	s.Ledger = l
+	s.Report(click, conversion)
+	s.Restart() // so that first answers are read again
 	record := func(e ledger.Event) func(ctx context.Context) error {
 		return func(ctx context.Context) error {
 			_, err := s.Record(ctx, []ledger.Event{e})
@@ -104,14 +97,14 @@ func (s *stalled) readers() map[string]func(ctx context.Context) error {
 			})
 		},
 		"Open": func(ctx context.Context) error {
-			l, err := ledger.Open(ctx, s.options)
+			l, err := ledger.Open(ctx, s.Options)
 			if err == nil {
 				_ = l.Close()
 			}
 			return err
 		},
 		"BeginEpoch": func(ctx context.Context) error {
-			_, err := ledger.BeginEpoch(ctx, s.options, false)
+			_, err := ledger.BeginEpoch(ctx, s.Options, false)
 			return err
 		},
 	}
@@ -131,7 +124,7 @@ func TestReadersEndWithTheirContext(t *testing.T) {
 	if a, err := s.Advertiser(ctx, advertiser); err != nil || a.Ever.ToppedUp != 0 || a.Ever.Credited != 0 {
 		t.Errorf("%+v, %v", a, err)
 	}
-	s.outcomes(s.record(s.click()), hexbid.EventCharged)
+	s.outcomes(s.Report(s.click()), hexbid.EventCharged)
 }
 
 // TestCallersOfTheOwnerEndWithTheirContext makes each call that waits for the owner's batch while no commit ends.
@@ -204,7 +197,7 @@ func TestAStalledHoldHoldsNothingWithoutItsCaller(t *testing.T) {
 	if err := <-held; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	s.outcomes(s.record(s.click()), hexbid.EventCharged)
+	s.outcomes(s.Report(s.click()), hexbid.EventCharged)
 }
 
 // TestAnOpeningLedgerEndsWithItsContext stalls the commit of a new ledger's first record, and then that of a new epoch.
@@ -220,7 +213,7 @@ func TestAnOpeningLedgerEndsWithItsContext(t *testing.T) {
 			return err
 		},
 	} {
-		options := s.options
+		options := s.Options
 		disk := &ledgertest.Stalling{Journal: journal.NewMemory()}
 		options.Journal = disk
 		disk.StallCommits()
@@ -245,7 +238,7 @@ func TestReadsOfADiskThatDoesNotAnswerAreRefused(t *testing.T) {
 	for range ledger.MostLeftBehind {
 		go func() { left <- s.ReadSynced(giveUp, look) }()
 	}
-	s.wait("the reads", func() bool { return s.disk.Waiting() == ledger.MostLeftBehind })
+	s.Wait("the reads", func() bool { return s.disk.Waiting() == ledger.MostLeftBehind })
 	cancel()
 	for range ledger.MostLeftBehind {
 		if err := <-left; !errors.Is(err, context.Canceled) {
@@ -265,14 +258,14 @@ func TestReadsOfADiskThatDoesNotAnswerAreRefused(t *testing.T) {
 		}
 	}
 	s.release()
-	s.wait("the end of the refusals", func() bool { return s.ReadSynced(ctx, look) == nil })
+	s.Wait("the end of the refusals", func() bool { return s.ReadSynced(ctx, look) == nil })
 }
 
 // TestALongReadEndsWithItsContext ends a context in the middle of a scan whose disk answers all the time.
 func TestALongReadEndsWithItsContext(t *testing.T) {
 	s := openStalling(t)
 	for range 3 {
-		s.record(s.click())
+		s.Report(s.click())
 	}
 	for name, scan := range map[string]func(v journal.View, visit journal.Visit) error{
 		"Scan": func(v journal.View, visit journal.Visit) error { return v.Scan(journal.Records, nil, nil, visit) },

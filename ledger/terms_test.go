@@ -14,14 +14,14 @@ import (
 // TestALowerBudgetIsInForceOnceItIsAcknowledged changes the budget between charges, and crashes after each change.
 func TestALowerBudgetIsInForceOnceItIsAcknowledged(t *testing.T) {
 	b := openBank(t, nil)
-	b.outcomes(b.record(b.click(), b.click(), b.click()), hexbid.EventCharged, hexbid.EventCharged, hexbid.EventCharged)
+	b.outcomes(b.Report(b.click(), b.click(), b.click()), hexbid.EventCharged, hexbid.EventCharged, hexbid.EventCharged)
 	b.setTerms(2, fold.Terms{DailyBudget: 2 * yuan}) // below what is spent
-	b.crash()
-	b.outcomes(b.record(b.click()), hexbid.EventBudgetExhausted)
+	b.Crash()
+	b.outcomes(b.Report(b.click()), hexbid.EventBudgetExhausted)
 	b.setTerms(3, fold.Terms{DailyBudget: 4 * yuan})
-	b.outcomes(b.record(b.click(), b.click()), hexbid.EventCharged, hexbid.EventBudgetExhausted)
+	b.outcomes(b.Report(b.click(), b.click()), hexbid.EventCharged, hexbid.EventBudgetExhausted)
 	b.setTerms(4, fold.Terms{DailyBudget: 100 * yuan, TotalBudget: 4 * yuan})
-	b.outcomes(b.record(b.click()), hexbid.EventBudgetExhausted)
+	b.outcomes(b.Report(b.click()), hexbid.EventBudgetExhausted)
 	if s, err := b.Campaign(ctx, campaign); err != nil || s.Left.Min != 0 || s.Left.Total != 0 ||
 		s.Left.Daily != 96*yuan || s.Ever.Charged != 4*yuan || s.Ever.Free != 3*yuan {
 		t.Errorf("%+v, %v", s, err)
@@ -35,8 +35,8 @@ func TestALowerBudgetIsNotAcknowledgedBeforeTheLedgerHasIt(t *testing.T) {
 	b.journal.onCommit(func(*journal.Batch) error { return errDisk })
 	lower := []fold.Terms{filled(fold.Terms{DailyBudget: yuan / 2})}
 	acknowledged := b.SetTerms(ctx, 2, lower, nil) == nil
-	b.crash()
-	outcome := b.record(b.click())[0].Outcome
+	b.Crash()
+	outcome := b.Report(b.click())[0].Outcome
 	if acknowledged || outcome != hexbid.EventCharged {
 		t.Errorf("acknowledged: %v; after the crash a click is %s", acknowledged, outcome)
 	}
@@ -69,8 +69,8 @@ func TestTermsThatChangeNothingNeedNoSync(t *testing.T) {
 	}
 	b.setTerms(50, fold.Terms{DailyBudget: 98 * yuan})
 	b.journal.onCommit(nil)
-	b.restart() // which writes a checkpoint
-	b.crash()
+	b.Restart() // which writes a checkpoint
+	b.Crash()
 	if got := b.CatalogueVersion(); got != 50 {
 		t.Errorf("version %d after the restart", got)
 	}
@@ -98,7 +98,7 @@ func TestTermsThatChangeNothingWaitForWhatComesBefore(t *testing.T) {
 	<-begun
 	taken := b.Taken()
 	go func() { terms <- b.SetTerms(ctx, 2, []fold.Terms{filled(fold.Terms{DailyBudget: 100 * yuan})}, nil) }()
-	b.wait("the terms", func() bool { return b.Taken() > taken })
+	b.Wait("the terms", func() bool { return b.Taken() > taken })
 	if got := b.CatalogueVersion(); got != 1 {
 		t.Errorf("version %d before the events that it follows are on disk", got)
 	}
@@ -125,7 +125,7 @@ func TestTermsAreRefusedThatNoCatalogueSends(t *testing.T) {
 	if b.CatalogueVersion() != 1 {
 		t.Errorf("version %d", b.CatalogueVersion())
 	}
-	b.outcomes(b.record(b.click()), hexbid.EventCharged)
+	b.outcomes(b.Report(b.click()), hexbid.EventCharged)
 }
 
 // TestSpendBelongsToTheCampaignsLocalDate also moves the campaign to a zone where it is still yesterday: a date never
@@ -133,21 +133,21 @@ func TestTermsAreRefusedThatNoCatalogueSends(t *testing.T) {
 func TestSpendBelongsToTheCampaignsLocalDate(t *testing.T) {
 	b := openBank(t, nil) // 20:00 in Shanghai
 	b.setTerms(2, fold.Terms{DailyBudget: yuan})
-	b.outcomes(b.record(b.click(), b.click()), hexbid.EventCharged, hexbid.EventBudgetExhausted)
+	b.outcomes(b.Report(b.click(), b.click()), hexbid.EventCharged, hexbid.EventBudgetExhausted)
 	today, err := b.Campaign(ctx, campaign)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.time.pass(4*time.Hour - time.Millisecond)
-	b.outcomes(b.record(b.click()), hexbid.EventBudgetExhausted)
-	b.time.pass(time.Millisecond)
+	b.Clock.Pass(4*time.Hour - time.Millisecond)
+	b.outcomes(b.Report(b.click()), hexbid.EventBudgetExhausted)
+	b.Clock.Pass(time.Millisecond)
 	tomorrow, err := b.Campaign(ctx, campaign)
 	if err != nil || tomorrow.LocalDate != today.LocalDate+1 || tomorrow.Left.Min != yuan {
 		t.Errorf("%+v, %v", tomorrow, err)
 	}
-	b.outcomes(b.record(b.click(), b.click()), hexbid.EventCharged, hexbid.EventBudgetExhausted)
+	b.outcomes(b.Report(b.click(), b.click()), hexbid.EventCharged, hexbid.EventBudgetExhausted)
 	b.setTerms(3, fold.Terms{DailyBudget: yuan, Zone: "America/Los_Angeles"})
-	b.outcomes(b.record(b.click()), hexbid.EventBudgetExhausted)
+	b.outcomes(b.Report(b.click()), hexbid.EventBudgetExhausted)
 	if s, err := b.Campaign(ctx, campaign); err != nil || s.LocalDate != tomorrow.LocalDate || s.Left.Min != 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -161,7 +161,7 @@ func TestADeletedCampaignChargesItsTokensWithinItsLimits(t *testing.T) {
 	if err := b.SetTerms(ctx, 3, []fold.Terms{again}, nil); err != nil {
 		t.Fatal(err)
 	}
-	b.outcomes(b.record(b.click(), b.click()), hexbid.EventCharged, hexbid.EventBudgetExhausted)
+	b.outcomes(b.Report(b.click(), b.click()), hexbid.EventCharged, hexbid.EventBudgetExhausted)
 	if s, err := b.Campaign(ctx, again.Campaign); err != nil || s.Ever != (fold.Totals{}) {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -170,7 +170,7 @@ func TestADeletedCampaignChargesItsTokensWithinItsLimits(t *testing.T) {
 	}
 	stranger := b.click()
 	stranger.Award.Campaign = 999
-	b.outcomes(b.record(stranger), hexbid.EventRefused)
+	b.outcomes(b.Report(stranger), hexbid.EventRefused)
 }
 
 func TestARequestIDGetsItsFirstAnswerAgain(t *testing.T) {
@@ -179,14 +179,14 @@ func TestARequestIDGetsItsFirstAnswerAgain(t *testing.T) {
 	if err != nil || first.Balance != 3*yuan || first.Sequence == 0 {
 		t.Fatalf("%+v, %v", first, err)
 	}
-	b.outcomes(b.record(b.click()), hexbid.EventCharged)
+	b.outcomes(b.Report(b.click()), hexbid.EventCharged)
 	for range 2 {
 		again, err := b.Move(ctx, topUp("r1", 3*yuan))
 		want := first
 		if want.Again = true; err != nil || again != want {
 			t.Errorf("%+v, %v; first %+v", again, err, first)
 		}
-		b.crash()
+		b.Crash()
 	}
 	if _, err := b.Move(ctx, topUp("r1", 4*yuan)); hexbid.KindOf(err) != hexbid.AlreadyExists {
 		t.Errorf("another amount: %v", err)
@@ -203,7 +203,7 @@ func TestARequestIDGetsItsFirstAnswerAgain(t *testing.T) {
 	if moved, err := b.Move(ctx, withdrawal); err != nil || moved.Balance != 0 {
 		t.Errorf("%+v, %v", moved, err)
 	}
-	b.outcomes(b.record(b.click()), hexbid.EventBudgetExhausted)
+	b.outcomes(b.Report(b.click()), hexbid.EventBudgetExhausted)
 	if a, err := b.Advertiser(ctx, advertiser); err != nil || a.Ever.Balance != 0 || !a.Prepaid {
 		t.Errorf("%+v, %v", a, err)
 	}
@@ -236,7 +236,7 @@ func TestTheSameRequestIDAtOnceMovesOnce(t *testing.T) {
 func TestACreditGivesBackAtMostWhatWasCharged(t *testing.T) {
 	b := openBank(t, nil)
 	b.setTerms(2, fold.Terms{DailyBudget: 2 * yuan})
-	charges := b.record(b.click(), b.click(), b.click())
+	charges := b.Report(b.click(), b.click(), b.click())
 	b.outcomes(charges, hexbid.EventCharged, hexbid.EventCharged, hexbid.EventBudgetExhausted)
 	credit := fold.Credit{Advertiser: advertiser, RequestID: "c1", Charges: []uint64{charges[1].Sequence,
 		charges[0].Sequence}, Amounts: []hexbid.Money{0, yuan / 4}}
@@ -247,7 +247,7 @@ func TestACreditGivesBackAtMostWhatWasCharged(t *testing.T) {
 	if again, err := b.Credit(ctx, credit); err != nil || !again.Again || again.Sequence != first.Sequence {
 		t.Errorf("%+v, %v", again, err)
 	}
-	b.outcomes(b.record(b.click()), hexbid.EventBudgetExhausted) // a credit reopens no date
+	b.outcomes(b.Report(b.click()), hexbid.EventBudgetExhausted) // a credit reopens no date
 	for what, c := range map[string]fold.Credit{
 		"more than the charge": {RequestID: "c2", Charges: []uint64{charges[0].Sequence}, Amounts: []hexbid.Money{yuan}},
 		"a charge that is credited": {RequestID: "c3", Charges: []uint64{charges[1].Sequence},
@@ -275,7 +275,7 @@ func TestAWrongClockStopsAcknowledgementsUntilItIsRightAgain(t *testing.T) {
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
 		b := openBank(t, nil)
 		click := b.click()
-		b.time.set(jump)
+		b.Clock.Step(jump)
 		for name, call := range calls {
 			if err := call(b); hexbid.KindOf(err) != hexbid.Unavailable {
 				t.Errorf("%s after a jump of %s: %v", name, jump, err)
@@ -287,8 +287,8 @@ func TestAWrongClockStopsAcknowledgementsUntilItIsRightAgain(t *testing.T) {
 		if _, err := b.Campaign(ctx, campaign); err != nil {
 			t.Errorf("reading: %v", err)
 		}
-		b.time.set(-jump)
-		b.outcomes(b.record(click), hexbid.EventCharged)
+		b.Clock.Step(-jump)
+		b.outcomes(b.Report(click), hexbid.EventCharged)
 		if err := b.Failure(); err != nil {
 			t.Error(err)
 		}
@@ -297,19 +297,19 @@ func TestAWrongClockStopsAcknowledgementsUntilItIsRightAgain(t *testing.T) {
 
 func TestAJournalAheadOfTheClockOpensOnlyWhenThatIsAllowed(t *testing.T) {
 	b := openBank(t, nil)
-	first := b.record(b.click())[0]
+	first := b.Report(b.click())[0]
 	_ = b.Ledger.Close()
-	b.time.set(-time.Hour)
-	if _, err := ledger.Open(ctx, b.options); hexbid.KindOf(err) != hexbid.Unavailable {
+	b.Clock.Step(-time.Hour)
+	if _, err := ledger.Open(ctx, b.Options); hexbid.KindOf(err) != hexbid.Unavailable {
 		t.Fatalf("an hour ahead: %v", err)
 	}
-	b.options.AllowAhead = true
-	b.open()
-	b.time.pass(time.Minute)
+	b.Options.AllowAhead = true
+	b.Open()
+	b.Clock.Pass(time.Minute)
 	click := b.click()
 	click.Award.ClickExpiry = b.Now().Add(time.Minute) // tokens are issued by the ledger's time
-	b.outcomes(b.record(click), hexbid.EventCharged)
-	v := b.view()
+	b.outcomes(b.Report(click), hexbid.EventCharged)
+	v := b.Settled()
 	var last int64
 	if err := v.Scan(journal.Records, fold.RecordKey(first.Sequence), nil, func(_, encoded []byte) (bool, error) {
 		record, err := fold.Decode(encoded)
@@ -330,22 +330,22 @@ func TestANewEpochRefusesOlderTokens(t *testing.T) {
 	for _, abandons := range []bool{false, true} {
 		b := openBank(t, nil)
 		used, unused := b.click(), b.click()
-		first := b.record(used)[0]
+		first := b.Report(used)[0]
 		if err := errors.Join(b.Ledger.Close()); err != nil {
 			t.Fatal(err)
 		}
-		b.time.pass(time.Minute)
-		begun, err := ledger.BeginEpoch(ctx, b.options, abandons)
+		b.Clock.Pass(time.Minute)
+		begun, err := ledger.BeginEpoch(ctx, b.Options, abandons)
 		if err != nil || begun.Sequence == 0 {
 			t.Fatal(err)
 		}
-		b.open()
-		b.time.pass(time.Millisecond)
+		b.Open()
+		b.Clock.Pass(time.Millisecond)
 		want := hexbid.EventExpired
 		if abandons {
 			want = hexbid.EventCharged
 		}
-		answers := b.record(unused, used, b.click())
+		answers := b.Report(unused, used, b.click())
 		b.outcomes(answers, want, hexbid.EventCharged, hexbid.EventCharged)
 		if !answers[1].Again || answers[1].Sequence != first.Sequence {
 			t.Errorf("%+v, first %+v", answers[1], first)

@@ -43,7 +43,7 @@ func TestAViewsTotalsSayWhatItsRecordsDo(t *testing.T) {
 // toppedUp returns the sum of the movements that a view lists, and what the advertiser's totals say.
 func (b *bank) toppedUp() (listed, total hexbid.Money) {
 	b.Helper()
-	v := b.view()
+	v := b.Settled()
 	from, to := fold.MovementKey(advertiser, 0, 0), fold.MovementKey(advertiser, math.MaxInt32, 0)
 	if err := v.Scan(journal.Movements, from, to, func(key, _ []byte) (bool, error) {
 		listed++ // each is of one micro

@@ -34,14 +34,14 @@ func TestAWatchTellsOfAllAccountsFirstAndOfChangesThen(t *testing.T) {
 		first.Campaigns[0].Left.Min != 100*yuan {
 		t.Fatalf("%+v", first)
 	}
-	b.record(b.click())
+	b.Report(b.click())
 	changed := b.following(w)
 	if len(changed.Campaigns) != 1 || changed.Campaigns[0].Left.Min != 99*yuan ||
 		changed.Campaigns[0].LocalDate != changed.Campaigns[0].Date {
 		t.Fatalf("%+v", changed)
 	}
 	for range 10 {
-		b.record(b.click())
+		b.Report(b.click())
 	}
 	b.setTerms(2, fold.Terms{DailyBudget: 20 * yuan})
 	if _, err := b.Move(ctx, topUp("r", yuan)); err != nil {
@@ -105,60 +105,78 @@ func TestAWatchTellsNothingThatIsNotOnDisk(t *testing.T) {
 	callers.Wait()
 }
 
-// TestAWatchListsManyAccountsInParts changes accounts while they are listed: the last word on each is the latest.
-func TestAWatchListsManyAccountsInParts(t *testing.T) {
+// manyCampaigns is how many campaigns openManyAccounts makes, from uid firstOfMany on.
+const (
+	manyCampaigns = 25_000
+	firstOfMany   = hexbid.UID(1000)
+)
+
+// openManyAccounts opens a bank with more campaigns than a watch lists at once, of one yuan a day.
+func openManyAccounts(t *testing.T) *bank {
 	b := openBank(t, nil)
-	const many = 25_000
-	for from := 0; from < many; from += ledger.MaxTerms {
+	for from := 0; from < manyCampaigns; from += ledger.MaxTerms {
 		var terms []fold.Terms
-		for i := from; i < min(many, from+ledger.MaxTerms); i++ {
+		for i := from; i < min(manyCampaigns, from+ledger.MaxTerms); i++ {
 			c := filled(fold.Terms{DailyBudget: yuan})
-			c.Campaign = hexbid.UID(1000 + i)
+			c.Campaign = firstOfMany + hexbid.UID(i)
 			terms = append(terms, c)
 		}
-		if err := b.SetTerms(ctx, 0, terms, nil); err != nil {
-			t.Fatal(err)
-		}
+		b.Set(0, terms)
 	}
+	return b
+}
+
+// spend spends the daily budget of the i-th of many campaigns.
+func (b *bank) spend(i int) {
+	b.Helper()
+	b.outcomes(b.Report(b.Event(hexbid.Click, b.Award(firstOfMany+hexbid.UID(i), advertiser, hexbid.CPC, yuan))),
+		hexbid.EventCharged)
+}
+
+// lefts is what a watch last said of campaigns: the least that is left of their limits.
+type lefts map[hexbid.UID]hexbid.Money
+
+func (l lefts) take(c *ledger.Changes) {
+	for _, s := range c.Campaigns {
+		l[s.Campaign] = s.Left.Min
+	}
+}
+
+// TestAWatchListsManyAccountsInParts changes accounts while they are listed: the last word on each is the latest.
+func TestAWatchListsManyAccountsInParts(t *testing.T) {
+	b := openManyAccounts(t)
 	w := b.Watch()
 	defer w.Close()
-	left := map[hexbid.UID]hexbid.Money{}
-	spent := func(i int) {
-		click := b.click()
-		click.Award.Campaign = hexbid.UID(1000 + i)
-		b.outcomes(b.record(click), hexbid.EventCharged)
-	}
-	for i := 0; len(left) < many+1; i++ {
-		spent(i)            // a campaign of the first part
-		spent(many - 1 - i) // and one of the last
+	left := lefts{}
+	for i := 0; len(left) < manyCampaigns+1; i++ {
+		b.spend(i)                     // a campaign of the first part
+		b.spend(manyCampaigns - 1 - i) // and one of the last
 		c := b.following(w)
 		if len(c.Campaigns) > 10_000 {
 			t.Fatalf("%d campaigns at once", len(c.Campaigns))
 		}
-		for _, s := range c.Campaigns {
-			left[s.Campaign] = s.Left.Min
-		}
+		left.take(&c)
 	}
-	spent(100)
-	for c := b.following(w); ; c = b.following(w) {
-		for _, s := range c.Campaigns {
-			left[s.Campaign] = s.Left.Min
-		}
-		if left[1100] == 0 {
-			break
-		}
+	for b.spend(100); left[firstOfMany+100] > 0; {
+		c := b.following(w)
+		left.take(&c)
 	}
-	for _, i := range []int{0, 1, 2, many - 1, many - 2, many - 3} {
-		if got := left[hexbid.UID(1000+i)]; got != 0 {
+	for _, i := range []int{0, 1, 2, manyCampaigns - 1, manyCampaigns - 2, manyCampaigns - 3} {
+		if got := left[firstOfMany+hexbid.UID(i)]; got != 0 {
 			t.Errorf("campaign %d has %s left", i, got)
 		}
 	}
-	page, err := b.Campaigns(ctx, 1000, 5)
-	if err != nil || len(page) != 5 || page[0].Campaign != 1001 || page[4].Campaign != 1005 {
+}
+
+// TestAccountsAreReadInPages reads parts of many accounts, in the order of uids or as asked.
+func TestAccountsAreReadInPages(t *testing.T) {
+	b := openManyAccounts(t)
+	page, err := b.Campaigns(ctx, firstOfMany, 5)
+	if err != nil || len(page) != 5 || page[0].Campaign != firstOfMany+1 || page[4].Campaign != firstOfMany+5 {
 		t.Errorf("%+v, %v", page, err)
 	}
-	some, err := b.Standings(ctx, []hexbid.UID{1003, 5, 1002})
-	if err != nil || len(some) != 2 || some[0].Campaign != 1003 {
+	some, err := b.Standings(ctx, []hexbid.UID{firstOfMany + 3, 5, firstOfMany + 2})
+	if err != nil || len(some) != 2 || some[0].Campaign != firstOfMany+3 {
 		t.Errorf("%+v, %v", some, err)
 	}
 	owners, err := b.Advertisers(ctx, 0, 10)

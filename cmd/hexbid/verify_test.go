@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,15 +16,14 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/cli"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
+	"github.com/hexbid/hexbid/ledger/ledgertest"
 	"github.com/hexbid/hexbid/ledger/pebble"
 	"github.com/hexbid/hexbid/ledger/receipt"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
-	"github.com/hexbid/hexbid/token"
 )
 
 // offline runs a command that needs no server, and returns its status and what it printed.
@@ -46,36 +44,18 @@ func aStoppedLedger(t *testing.T, data string) (last ledger.Answer, file []byte,
 	if err != nil {
 		t.Fatal(err)
 	}
-	var passed atomic.Int64
-	begun := time.Now().Add(-3 * time.Hour)
-	since := func() time.Duration { return time.Duration(passed.Load()) }
-	wall := func() time.Time { return begun.Add(since()) }
-	l, err := ledger.Open(ctx, ledger.Options{Journal: j, Log: log, Monotonic: since, Wall: wall})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.SetTerms(ctx, 1, []fold.Terms{{Campaign: 1, Advertiser: 2, Name: "advertisers/a/campaigns/c",
-		DailyBudget: 1 << 40, Zone: "UTC"}}, []fold.AdvertiserTerms{{Advertiser: 2,
-		Name: "advertisers/a"}}); err != nil {
-		t.Fatal(err)
-	}
+	b := ledgertest.OpenBank(t, time.Now().Add(-3*time.Hour), func(b *ledgertest.Bank) {
+		b.Wrap = func(*journal.Memory) journal.Journal { return j }
+	})
+	b.Set(1, []fold.Terms{{Campaign: 1, Advertiser: 2, Name: "advertisers/a/campaigns/c", DailyBudget: 1 << 40,
+		Zone: "UTC"}}, fold.AdvertiserTerms{Advertiser: 2, Name: "advertisers/a"})
 	var charges []ledger.Answer
-	for i := range 12 {
-		now := wall().Truncate(time.Millisecond)
-		answers, err := l.Record(ctx, []ledger.Event{{Kind: hexbid.Click, EventID: "e",
-			Name: token.Name{Sequence: uint64(i)},
-			Award: &token.Award{Campaign: 1, Advertiser: 2, Price: 1_230_000, Slot: 1, MarketVersion: 1, IssuedAt: now,
-				ClickExpiry: now.Add(time.Hour), Basis: auction.Basis{Mechanism: auction.FirstPrice,
-					Pricing: hexbid.CPC,
-					Bid:     1_230_000, MultiplierPPM: auction.PPM, QualityPPM: 1000, Factors: []int64{1}}}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		charges = append(charges, answers...)
-		passed.Add(int64(11 * time.Minute))
+	for range 12 {
+		charges = append(charges, b.Report(b.Event(hexbid.Click, b.Award(1, 2, hexbid.CPC, 1_230_000)))...)
+		b.Clock.Pass(11 * time.Minute)
 	}
 	var r *receipt.Receipt
-	if err := l.Read(ctx, func(v journal.View) (err error) {
+	if err := b.Read(ctx, func(v journal.View) (err error) {
 		if r, err = receipt.Get(v, charges[0].Sequence); err == nil {
 			roots, _, err = receipt.Roots(v, time.Time{}, time.Time{}, 100)
 		}
@@ -86,7 +66,7 @@ func aStoppedLedger(t *testing.T, data string) (last ledger.Answer, file []byte,
 	if file, err = r.File(); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Close(); err != nil {
+	if err := b.Ledger.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := j.Close(); err != nil {

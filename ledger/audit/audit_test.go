@@ -30,9 +30,7 @@ func TestLedgersVerifyWhereverTheyStop(t *testing.T) {
 				if r := c.verify(t, Options{Known: c.tail()}); !r.OK() || !r.TailWitnessed {
 					t.Fatalf("seed %d, step %d, killed: %s", seed, step, faultsOf(r))
 				}
-				m.memory = m.memory.Restart()
-				_ = m.Ledger.Close()
-				m.open()
+				m.Crash()
 			}
 		}
 		r := m.shut().verify(t, Options{})
@@ -211,13 +209,13 @@ func TestRestoredLedgersVerify(t *testing.T) {
 		m.live()
 	}
 	m.shut()
-	if _, err := ledger.BeginEpoch(ctx, m.options, false); err != nil {
+	if _, err := ledger.BeginEpoch(ctx, m.Options, false); err != nil {
 		t.Fatal(err)
 	}
 	if c := m.copy(); !c.verify(t, Options{Known: c.tail()}).OK() {
 		t.Errorf("restored: %s", faultsOf(c.verify(t, Options{})))
 	}
-	m.open()
+	m.Open()
 	for range 80 {
 		m.live()
 	}

@@ -19,7 +19,7 @@ func BenchmarkVerify(b *testing.B) {
 		if _, err := m.Record(ctx, events); err != nil {
 			b.Fatal(err)
 		}
-		m.pass(5 * time.Minute)
+		m.Clock.Pass(5 * time.Minute)
 	}
 	c := m.shut()
 	var before, after runtime.MemStats

@@ -21,7 +21,7 @@ func TestCompactedLedgersVerify(t *testing.T) {
 		m.live()
 	}
 	for range 30 {
-		m.pass(12 * time.Hour)
+		m.Clock.Pass(12 * time.Hour)
 		for range 10 {
 			m.live()
 		}
@@ -39,19 +39,14 @@ func TestCompactedLedgersVerify(t *testing.T) {
 }
 
 func (m *market) waitForCompaction() {
-	m.t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(time.Millisecond) {
+	m.Helper()
+	m.Wait("the compaction", func() bool {
 		base, err := fold.RestoreBase(m.copy())
 		if err != nil {
-			m.t.Fatal(err)
+			m.Fatal(err)
 		}
-		if base.Last().Sequence > 100 {
-			return
-		}
-		if time.Now().After(deadline) {
-			m.t.Fatalf("compaction has reached record %d only", base.Last().Sequence)
-		}
-	}
+		return base.Last().Sequence > 100
+	})
 }
 
 func (m *market) tamperCompacted(t *testing.T, c *copied) {

@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sort"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,7 +15,7 @@ import (
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
-	"github.com/hexbid/hexbid/token"
+	"github.com/hexbid/hexbid/ledger/ledgertest"
 )
 
 var (
@@ -25,31 +23,24 @@ var (
 	start = time.Date(2026, 11, 29, 20, 0, 0, 0, time.UTC) // the end of a month is near, and of days in several zones
 )
 
-// market is a ledger in memory on which a seeded history happens.
+// market is a bank on which a seeded history happens.
 type market struct {
-	t testing.TB
-	*ledger.Ledger
-	memory  *journal.Memory
-	options ledger.Options
+	*ledgertest.Bank
 	random  *rand.Rand
-	mu      sync.Mutex // guards passed
-	passed  time.Duration
 	events  []ledger.Event // to be followed by other kinds
 	charges []fold.Point   // of charges, Sequence alone
-	next    uint64
 	version uint64
 	request int
 }
 
 func openMarket(t testing.TB, seed uint64, change func(o *ledger.Options)) *market {
-	m := &market{t: t, memory: journal.NewMemory(), random: rand.New(rand.NewPCG(seed, 2))}
-	m.options = ledger.Options{Wall: func() time.Time { return start.Add(m.since()) }, Monotonic: m.since,
-		Log: slog.New(slog.DiscardHandler), CheckpointRecords: 40, CheckpointAge: 20 * time.Minute}
-	if change != nil {
-		change(&m.options)
-	}
-	m.open()
-	t.Cleanup(func() { _ = m.Ledger.Close() })
+	m := &market{random: rand.New(rand.NewPCG(seed, 2))}
+	m.Bank = ledgertest.OpenBank(t, start, func(b *ledgertest.Bank) {
+		b.Options.CheckpointRecords, b.Options.CheckpointAge = 40, 20*time.Minute
+		if change != nil {
+			change(&b.Options)
+		}
+	})
 	for uid := range campaigns {
 		m.setTerms(hexbid.UID(uid+1), 30_000_000)
 	}
@@ -61,48 +52,21 @@ const (
 	advertisers = 2
 )
 
-func (m *market) open() {
-	m.t.Helper()
-	m.options.Journal = m.memory
-	l, err := ledger.Open(ctx, m.options)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	m.Ledger = l
-}
-
-func (m *market) since() time.Duration {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.passed
-}
-
-func (m *market) pass(d time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.passed += d
-}
-
-func (m *market) now() time.Time { return start.Add(m.since()).Truncate(time.Millisecond) }
-
 func advertiserOf(campaign hexbid.UID) hexbid.UID { return 101 + (campaign-1)%advertisers }
 
 func (m *market) setTerms(campaign hexbid.UID, daily hexbid.Money) {
-	m.t.Helper()
+	m.Helper()
 	m.version++
 	zones := []string{"Asia/Shanghai", "America/Los_Angeles", "UTC", "Pacific/Kiritimati"}
 	advertiser := advertiserOf(campaign)
-	if err := m.SetTerms(ctx, m.version, []fold.Terms{{Campaign: campaign, Advertiser: advertiser,
+	m.Set(m.version, []fold.Terms{{Campaign: campaign, Advertiser: advertiser,
 		Name: fmt.Sprintf("advertisers/%d/campaigns/%d", advertiser, campaign), DailyBudget: daily,
-		Zone: zones[int(campaign)%len(zones)]}}, []fold.AdvertiserTerms{{Advertiser: advertiser,
-		Name: fmt.Sprintf("advertisers/%d", advertiser)}}); err != nil {
-		m.t.Fatal(err)
-	}
+		Zone: zones[int(campaign)%len(zones)]}}, fold.AdvertiserTerms{Advertiser: advertiser,
+		Name: fmt.Sprintf("advertisers/%d", advertiser)})
 }
 
 // event returns an event of a new token.
 func (m *market) event() ledger.Event {
-	m.next++
 	campaign := hexbid.UID(1 + m.random.IntN(campaigns))
 	basis := auction.Basis{Mechanism: auction.GSP, Pricing: hexbid.CPC, Bid: 2_000_000, MultiplierPPM: auction.PPM,
 		QualityPPM: 30_000, Reserve: 1000, Next: 1 + m.random.Int64N(50_000_000_000), Factors: []int64{700_000}}
@@ -113,30 +77,23 @@ func (m *market) event() ledger.Event {
 		kind = hexbid.Click
 	}
 	price, _ := basis.Price()
-	now := m.now()
-	return ledger.Event{Kind: kind, Name: token.Name{Issuer: token.Issuer{9}, Sequence: m.next},
-		EventID: fmt.Sprint("event-", m.next),
-		Award: &token.Award{RequestID: fmt.Sprint("request-", m.next), Campaign: campaign,
-			Advertiser: advertiserOf(campaign),
-			Price:      price, Slot: 1, MarketVersion: 3, ClientID: "super-app", HasViewer: true,
-			Viewer:   [16]byte{byte(m.next)},
-			IssuedAt: now, ClickExpiry: now.Add(30 * time.Minute), Basis: basis}}
+	award := m.Award(campaign, advertiserOf(campaign), basis.Pricing, price)
+	award.Basis = basis
+	e := m.Event(kind, award)
+	award.RequestID, award.Viewer = fmt.Sprint("request-", e.Name.Sequence), [16]byte{byte(e.Name.Sequence)}
+	return e
 }
 
 func (m *market) record(e ledger.Event) {
-	m.t.Helper()
-	answers, err := m.Record(ctx, []ledger.Event{e})
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	if answers[0].Charged > 0 && !answers[0].Again {
-		m.charges = append(m.charges, fold.Point{Sequence: answers[0].Sequence})
+	m.Helper()
+	if a := m.Report(e)[0]; a.Charged > 0 && !a.Again {
+		m.charges = append(m.charges, fold.Point{Sequence: a.Sequence})
 	}
 }
 
 // live lets something happen.
 func (m *market) live() {
-	m.t.Helper()
+	m.Helper()
 	switch dice := m.random.IntN(100); {
 	case dice < 55:
 		e := m.event()
@@ -156,9 +113,9 @@ func (m *market) live() {
 	case dice < 90:
 		m.setTerms(hexbid.UID(1+m.random.IntN(campaigns)), hexbid.Money(1+m.random.IntN(40_000_000)))
 	default:
-		m.pass(time.Duration(m.random.IntN(900)) * time.Second)
+		m.Clock.Pass(time.Duration(m.random.IntN(900)) * time.Second)
 	}
-	m.pass(time.Duration(m.random.IntN(1000)) * time.Millisecond)
+	m.Clock.Pass(time.Duration(m.random.IntN(1000)) * time.Millisecond)
 }
 
 func (m *market) requestID() string {
@@ -167,7 +124,7 @@ func (m *market) requestID() string {
 }
 
 func (m *market) move() {
-	m.t.Helper()
+	m.Helper()
 	what := []fold.MovementKind{fold.TopUp, fold.TopUp, fold.Withdrawal, fold.ToPostpaid,
 		fold.ToPrepaid}[m.random.IntN(5)]
 	movement := fold.Movement{Advertiser: hexbid.UID(101 + m.random.IntN(advertisers)), What: what,
@@ -177,21 +134,21 @@ func (m *market) move() {
 		movement.Amount = hexbid.Money(1 + m.random.IntN(20_000_000))
 	}
 	if _, err := m.Move(ctx, movement); err != nil && what != fold.Withdrawal {
-		m.t.Fatal(err)
+		m.Fatal(err)
 	}
 }
 
 // credit gives something of a charge back. One that is credited already is refused.
 func (m *market) credit() {
 	sequence := m.charges[m.random.IntN(len(m.charges))].Sequence
-	v := m.view()
+	v := m.Settled()
 	encoded, err := v.Get(journal.Records, fold.RecordKey(sequence))
 	if err != nil || encoded == nil {
 		return // compacted or not there: nothing to credit
 	}
 	r, err := fold.Decode(encoded)
 	if err != nil {
-		m.t.Fatal(err)
+		m.Fatal(err)
 	}
 	e := r.Body.(*fold.Event)
 	amount := 1 + e.Charged/2
@@ -200,34 +157,20 @@ func (m *market) credit() {
 		RequestID: m.requestID(), Who: "operator", Note: "by mistake"})
 }
 
-// view returns what is synced, with all totals.
-func (m *market) view() journal.View {
-	m.t.Helper()
-	var settled journal.View
-	if err := m.Read(ctx, func(v journal.View) error { settled = v; return nil }); err != nil {
-		m.t.Fatal(err)
-	}
-	return settled
-}
-
 // shut closes the ledger in good order, and returns what it left.
 func (m *market) shut() *copied {
-	m.t.Helper()
+	m.Helper()
 	if err := m.Ledger.Close(); err != nil {
-		m.t.Fatal(err)
+		m.Fatal(err)
 	}
 	return m.copy()
 }
 
 // copy copies what is synced now, as a kill leaves it.
 func (m *market) copy() *copied {
-	m.t.Helper()
-	v, err := m.memory.View()
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	c := copyOf(m.t, v)
-	c.now = m.now()
+	m.Helper()
+	c := copyOf(m, m.Synced())
+	c.now = m.Clock.Now().Truncate(time.Millisecond)
 	return c
 }
 
@@ -238,7 +181,7 @@ type copied struct {
 	now  time.Time // when it was copied
 }
 
-func copyOf(t testing.TB, v journal.View) *copied {
+func copyOf(t ledgertest.TB, v journal.View) *copied {
 	t.Helper()
 	c := &copied{rows: map[journal.Table][]journal.Row{}, last: v.Last()}
 	for table := journal.Records; table < journal.TableCount; table++ {

@@ -1,4 +1,6 @@
-// Package ledgertest tests the conduct that every engine of package journal must keep.
+// Package ledgertest tests the conduct that every engine of package journal must keep (Run). It also has what tests of
+// the ledger and of the packages above share: a ledger with clocks that a test moves (Bank), and a disk that a test can
+// stall (Stalling).
 package ledgertest
 
 import (

@@ -14,15 +14,14 @@ import (
 func TestChargesOfALedgerHaveReceipts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := openShop(t)
-		defer s.Close()
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			s.click()
-			s.passed.Add(int64(rapid.IntRange(0, 50).Draw(t, "minutes")) * int64(time.Minute))
+			s.Clock.Pass(time.Duration(rapid.IntRange(0, 50).Draw(t, "minutes")) * time.Minute)
 		}
-		s.passed.Add(int64(time.Hour))
+		s.Clock.Pass(time.Hour)
 		s.setTerms(1, false) // the next record closes the hour
 		s.setTerms(1, true)
-		v := s.view()
+		v := s.Settled()
 		roots, _, err := receipt.Roots(v, time.Time{}, time.Time{}, 1000)
 		if err != nil {
 			t.Fatal(err)
@@ -59,10 +58,10 @@ func TestChargesOfALedgerHaveReceipts(t *testing.T) {
 
 // checkRecent compares the hours, days and last charge of a campaign with its charges.
 func (s *shop) checkRecent(campaign hexbid.UID, spent hexbid.Money) {
-	v := s.view()
-	recent, err := receipt.ReadRecent(v, campaign, s.now())
+	v := s.Settled()
+	recent, err := receipt.ReadRecent(v, campaign, s.Clock.Now())
 	if err != nil {
-		s.t.Fatal(err)
+		s.Fatal(err)
 	}
 	var byHour, byDay hexbid.Money
 	for _, hour := range recent.Hours {
@@ -78,7 +77,7 @@ func (s *shop) checkRecent(campaign hexbid.UID, spent hexbid.Money) {
 		}
 	}
 	if byHour != spent || byDay != spent || recent.LastCharge.Sequence != last {
-		s.t.Fatalf("campaign %d spent %d: %d by hour, %d by day, last charge %d, expected %d", campaign, spent,
+		s.Fatalf("campaign %d spent %d: %d by hour, %d by day, last charge %d, expected %d", campaign, spent,
 			byHour, byDay,
 			recent.LastCharge.Sequence, last)
 	}

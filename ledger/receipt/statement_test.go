@@ -3,21 +3,18 @@ package receipt_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
+	"github.com/hexbid/hexbid/ledger/ledgertest"
 	"github.com/hexbid/hexbid/ledger/receipt"
-	"github.com/hexbid/hexbid/token"
 )
 
 var ctx = context.Background()
@@ -30,38 +27,31 @@ type entry struct {
 	amount               hexbid.Money
 }
 
-// shop is a ledger with a clock that a test moves, and the entries of its history.
+// shop is a bank with the entries of its history.
 type shop struct {
-	*ledger.Ledger
-	t       *rapid.T
-	memory  *journal.Memory
-	passed  atomic.Int64 // since begun
-	zone    *time.Location
-	entries []entry
-	charges []ledger.Answer
-	paid    map[uint64]entry // by sequence of the charge
-	next    uint64
+	*ledgertest.Bank
+	draw     *rapid.T
+	requests int
+	entries  []entry
+	charges  []ledger.Answer
+	paid     map[uint64]entry // by sequence of the charge
 }
 
-var begun = time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)
-
-func (s *shop) now() time.Time { return begun.Add(time.Duration(s.passed.Load())) }
+var (
+	begun = time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)
+	zone  = time.FixedZone("UTC+8", 8*3600) // of statements
+)
 
 // today is the date of statements.
 func (s *shop) today() hexbid.Date {
-	_, offset := s.now().In(s.zone).Zone()
-	return hexbid.Date((s.now().Unix() + int64(offset)) / 86_400)
+	now := s.Clock.Now()
+	_, offset := now.In(zone).Zone()
+	return hexbid.Date((now.Unix() + int64(offset)) / 86_400)
 }
 
 func openShop(t *rapid.T) *shop {
-	s := &shop{t: t, zone: time.FixedZone("UTC+8", 8*3600), memory: journal.NewMemory(), paid: map[uint64]entry{}}
-	l, err := ledger.Open(ctx, ledger.Options{Journal: s.memory, Wall: s.now,
-		Monotonic: func() time.Duration { return time.Duration(s.passed.Load()) }, Zone: s.zone,
-		Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Ledger = l
+	s := &shop{draw: t, paid: map[uint64]entry{}}
+	s.Bank = ledgertest.OpenBank(t, begun, func(b *ledgertest.Bank) { b.Options.Zone = zone })
 	for campaign := hexbid.UID(1); campaign <= 4; campaign++ {
 		s.setTerms(campaign, false)
 	}
@@ -71,31 +61,19 @@ func openShop(t *rapid.T) *shop {
 func ownerOf(campaign hexbid.UID) hexbid.UID { return 100 + campaign%2 }
 
 func (s *shop) setTerms(campaign hexbid.UID, deleted bool) {
-	err := s.SetTerms(ctx, s.CatalogueVersion()+1, []fold.Terms{{Campaign: campaign, Advertiser: ownerOf(campaign),
+	s.Set(s.CatalogueVersion()+1, []fold.Terms{{Campaign: campaign, Advertiser: ownerOf(campaign),
 		Name: fmt.Sprintf("advertisers/a%d/campaigns/c%d", ownerOf(campaign), campaign), DailyBudget: 5_000_000,
 		Zone: []string{"America/Los_Angeles", "Pacific/Kiritimati"}[campaign%2], Deleted: deleted}},
-		[]fold.AdvertiserTerms{{Advertiser: ownerOf(campaign), Name: fmt.Sprintf("advertisers/a%d", ownerOf(campaign)),
-			Deleted: deleted}})
-	if err != nil {
-		s.t.Fatal(err)
-	}
+		fold.AdvertiserTerms{Advertiser: ownerOf(campaign), Name: fmt.Sprintf("advertisers/a%d", ownerOf(campaign)),
+			Deleted: deleted})
 }
 
-// click is a click, or an impression, that costs something.
+// click is a click that costs something.
 func (s *shop) click() {
-	s.next++
-	campaign := hexbid.UID(rapid.IntRange(1, 4).Draw(s.t, "campaign"))
-	price := hexbid.Money(rapid.IntRange(1, 900_000).Draw(s.t, "price"))
-	now := s.now().Truncate(time.Millisecond)
-	answers, err := s.Record(ctx, []ledger.Event{{Kind: hexbid.Click, EventID: "e", Name: token.Name{Sequence: s.next},
-		Award: &token.Award{Campaign: campaign, Advertiser: ownerOf(campaign), Price: price, Slot: 1, IssuedAt: now,
-			ClickExpiry: now.Add(30 * time.Minute), MarketVersion: 1,
-			Basis: auction.Basis{Mechanism: auction.FirstPrice,
-				Pricing: hexbid.CPC, Bid: price, MultiplierPPM: auction.PPM, QualityPPM: 1000, Factors: []int64{1}}}}})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if a := answers[0]; a.Charged > 0 {
+	campaign := hexbid.UID(rapid.IntRange(1, 4).Draw(s.draw, "campaign"))
+	price := hexbid.Money(rapid.IntRange(1, 900_000).Draw(s.draw, "price"))
+	a := s.Report(s.Event(hexbid.Click, s.Award(campaign, ownerOf(campaign), hexbid.CPC, price)))[0]
+	if a.Charged > 0 {
 		e := entry{ownerOf(campaign), campaign, s.today(), hexbid.MovementUnspecified, a.Charged}
 		s.entries, s.charges = append(s.entries, e), append(s.charges, a)
 		s.paid[a.Sequence] = e
@@ -104,13 +82,13 @@ func (s *shop) click() {
 
 func (s *shop) move() {
 	what := rapid.SampledFrom([]hexbid.MovementType{hexbid.TopUp, hexbid.Withdrawal, hexbid.ToPostpaid,
-		hexbid.ToPrepaid}).Draw(s.t, "movement")
+		hexbid.ToPrepaid}).Draw(s.draw, "movement")
 	kinds := map[hexbid.MovementType]fold.MovementKind{hexbid.TopUp: fold.TopUp, hexbid.Withdrawal: fold.Withdrawal,
 		hexbid.ToPostpaid: fold.ToPostpaid, hexbid.ToPrepaid: fold.ToPrepaid}
-	m := fold.Movement{Advertiser: hexbid.UID(rapid.IntRange(100, 101).Draw(s.t, "advertiser")), What: kinds[what],
+	m := fold.Movement{Advertiser: hexbid.UID(rapid.IntRange(100, 101).Draw(s.draw, "advertiser")), What: kinds[what],
 		RequestID: s.requestID(), Who: "operator", Note: "note"}
 	if what == hexbid.TopUp || what == hexbid.Withdrawal {
-		m.Amount = hexbid.Money(rapid.IntRange(1, 3_000_000).Draw(s.t, "amount"))
+		m.Amount = hexbid.Money(rapid.IntRange(1, 3_000_000).Draw(s.draw, "amount"))
 	}
 	if _, err := s.Move(ctx, m); err == nil {
 		s.entries = append(s.entries, entry{m.Advertiser, 0, s.today(), what, m.Amount})
@@ -121,7 +99,7 @@ func (s *shop) credit() {
 	if len(s.charges) == 0 {
 		return
 	}
-	charge := s.charges[rapid.IntRange(0, len(s.charges)-1).Draw(s.t, "charge")]
+	charge := s.charges[rapid.IntRange(0, len(s.charges)-1).Draw(s.draw, "charge")]
 	paid := s.paid[charge.Sequence]
 	amount := 1 + paid.amount/3
 	if _, err := s.Credit(ctx, fold.Credit{Advertiser: paid.advertiser, Campaign: paid.campaign, Amount: amount,
@@ -131,18 +109,9 @@ func (s *shop) credit() {
 	}
 }
 
-// view returns what is synced after all that was judged, with all totals. A view of memory stays whole after its Close.
-func (s *shop) view() journal.View {
-	var settled journal.View
-	if err := s.Read(ctx, func(v journal.View) error { settled = v; return nil }); err != nil {
-		s.t.Fatal(err)
-	}
-	return settled
-}
-
 func (s *shop) requestID() string {
-	s.next++
-	return fmt.Sprint("request-", s.next)
+	s.requests++
+	return fmt.Sprint("request-", s.requests)
 }
 
 // sums are what a statement adds up.
@@ -167,7 +136,6 @@ func (s *sums) standing() hexbid.Money { return s.toppedUp - s.withdrawn - s.cha
 func TestStatementsPartitionEveryHistory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := openShop(t)
-		defer s.Close()
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			switch rapid.IntRange(0, 9).Draw(t, "step") {
 			case 0, 1, 2, 3:
@@ -179,10 +147,10 @@ func TestStatementsPartitionEveryHistory(t *testing.T) {
 			case 7:
 				s.setTerms(hexbid.UID(rapid.IntRange(1, 4).Draw(t, "edited")), rapid.Bool().Draw(t, "deleted"))
 			default:
-				s.passed.Add(int64(rapid.IntRange(1, 20).Draw(t, "hours")) * int64(time.Hour))
+				s.Clock.Pass(time.Duration(rapid.IntRange(1, 20).Draw(t, "hours")) * time.Hour)
 			}
 		}
-		v := s.view()
+		v := s.Settled()
 		for advertiser := hexbid.UID(100); advertiser <= 101; advertiser++ {
 			s.checkStatements(v, advertiser)
 		}
@@ -195,7 +163,7 @@ func (s *shop) checkStatements(v journal.View, advertiser hexbid.UID) {
 	for range 12 {
 		got, err := receipt.ReadStatement(v, advertiser, month)
 		if err != nil {
-			s.t.Fatal(err)
+			s.Fatal(err)
 		}
 		opening := ever.standing()
 		want := s.sumsOf(advertiser, month)
@@ -206,7 +174,7 @@ func (s *shop) checkStatements(v journal.View, advertiser hexbid.UID) {
 		}
 		if (sums{got.ToppedUp, got.Withdrawn, got.Charged, got.Credited}) != want || got.Opening != opening ||
 			got.Closing != ever.standing() {
-			s.t.Fatalf("%s of advertiser %d: %+v, expected %+v from %d to %d", month, advertiser, got, want, opening,
+			s.Fatalf("%s of advertiser %d: %+v, expected %+v from %d to %d", month, advertiser, got, want, opening,
 				ever.standing())
 		}
 		s.checkLines(got)
@@ -214,7 +182,7 @@ func (s *shop) checkStatements(v journal.View, advertiser hexbid.UID) {
 	}
 	account, err := s.Advertiser(ctx, advertiser)
 	if err != nil || account.Ever.Balance-account.Ever.Owed != ever.standing() {
-		s.t.Fatalf("advertiser %d has %+v, %v; its statements end with %d", advertiser, account.Ever, err,
+		s.Fatalf("advertiser %d has %+v, %v; its statements end with %d", advertiser, account.Ever, err,
 			ever.standing())
 	}
 }
@@ -256,21 +224,21 @@ func (s *shop) checkLines(got *receipt.Statement) {
 	sum, last := got.Opening, hexbid.Date(0)
 	for _, line := range got.Lines {
 		if sum += line.Amount; line.Date < last || line.Note == "" && line.Type != hexbid.MovementUnspecified {
-			s.t.Fatalf("the line %+v after %s", line, last)
+			s.Fatalf("the line %+v after %s", line, last)
 		}
 		last = line.Date
 		if line.Type == hexbid.MovementUnspecified && charged[day{line.Date, line.Campaign}] != -line.Amount {
-			s.t.Fatalf("%+v; the history has %v", line, charged)
+			s.Fatalf("%+v; the history has %v", line, charged)
 		}
 	}
 	if sum != got.Closing || len(got.Lines) != len(charged)+movements || len(got.Campaigns) != len(campaigns) {
-		s.t.Fatalf("%d lines from %d to %d, %d campaigns; expected %d and %d, %d, %d", len(got.Lines), got.Opening, sum,
+		s.Fatalf("%d lines from %d to %d, %d campaigns; expected %d and %d, %d, %d", len(got.Lines), got.Opening, sum,
 			len(got.Campaigns), len(charged), movements, got.Closing, len(campaigns))
 	}
 	for _, c := range got.Campaigns {
 		if of := campaigns[c.Campaign]; of.charged != c.Charged || of.credited != c.Credited ||
 			!strings.HasSuffix(c.Name, fmt.Sprintf("/c%d", c.Campaign)) {
-			s.t.Fatalf("%+v; the history has %+v", c, of)
+			s.Fatalf("%+v; the history has %+v", c, of)
 		}
 	}
 }
