@@ -20,7 +20,8 @@ build: ## build bin/hexbid
 test: ## run the tests, the concurrent packages under the race detector too
 	$(GO) test -timeout 30m ./...
 	cd benchmarks && $(GO) test -timeout 30m ./...
-	$(GO) test -timeout 30m -race -short ./bidder ./exchange ./store/... ./ledger ./ledger/journal ./folder ./token \
+	$(GO) test -timeout 30m -race -short ./bidder ./exchange ./store/... ./ledger ./ledger/journal ./ledger/fold ./ledger/receipt \
+		./folder ./token \
 		./simulator/load ./cmd/hexbid
 
 HOSTILE_SECONDS ?= 180
