@@ -13,6 +13,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/bidder/frequency"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/targeting"
@@ -41,6 +42,8 @@ func newTestMarket(tb testing.TB, seed uint64, center hexbid.Point) *testMarket 
 	market := DefaultMarket()
 	market.Reserves = []Reserve{{PerThousand: 2000}, {Host: hexbid.Alipay, PerThousand: 9000},
 		{Category: hexbid.Catering, Region: "330100", PerThousand: 15_000}}
+	market.SceneFactorPPM[hexbid.WeChat] = [hexbid.SceneCount]int64{900_000, 1, 333_333, auction.PPM}
+	market.SceneFactorPPM[hexbid.Alipay][hexbid.Scan] = 512_345
 	if err := market.Validate(); err != nil {
 		tb.Fatal(err)
 	}
@@ -117,7 +120,9 @@ const advertisers, programs = 25, 50
 
 func (m *testMarket) advertiser(i int) *hexbid.Advertiser {
 	return &hexbid.Advertiser{Meta: hexbid.Meta{Name: fmt.Sprintf("advertisers/a%d", i%advertisers)}, DisplayName: "x",
-		State: pick(m.r, hexbid.Active, hexbid.Active, hexbid.Active, hexbid.Active, hexbid.Paused)}
+		State: pick(m.r, hexbid.Active, hexbid.Active, hexbid.Active, hexbid.Active, hexbid.Paused),
+		Cap: pick(m.r, hexbid.FrequencyCap{}, hexbid.FrequencyCap{}, hexbid.FrequencyCap{Impressions: 3},
+			hexbid.FrequencyCap{Impressions: 2, Window: time.Hour, ServeUncapped: true})}
 }
 
 func (m *testMarket) programName(i int) string {
@@ -227,12 +232,31 @@ func (m *testMarket) fill(tb testing.TB, campaigns int) {
 func (m *testMarket) request() (*hexbid.Request, Query) {
 	r := &hexbid.Request{Point: m.point(0.03), RadiusM: pick(m.r, 500.0, 3000, 50_000), NearbyLimit: m.r.IntN(30),
 		Slots: m.r.IntN(11), Host: pick(m.r, hexbid.HostUnknown, hexbid.WeChat, hexbid.Alipay),
+		Scene:           hexbid.Scene(m.r.IntN(int(hexbid.SceneCount))),
 		Category:        pick(m.r, 0, 0, 0, hexbid.Catering, hexbid.Shopping),
 		Words:           pick(m.r, "", "", "", "ｃoffee", "面", "牛肉面", "coffee 咖啡 shop"),
 		Personalization: pick(m.r, hexbid.PersonalizationOn, hexbid.PersonalizationOn, hexbid.PersonalizationOff),
 		Viewer: hexbid.Viewer{UserKey: pick(m.r, "", "u"), Age: m.r.IntN(90) - 1, Gender: hexbid.Gender(m.r.IntN(3)),
 			OS: hexbid.OS(m.r.IntN(5)), Interests: pick(m.r, nil, []hexbid.Category{2}, []hexbid.Category{7, 8})}}
-	return r, NewQuery(r, fmt.Sprint("request ", m.r.Uint64()), m.now)
+	q := NewQuery(r, fmt.Sprint("request ", m.r.Uint64()), m.now)
+	if q.Explore = m.r.IntN(3) == 0; q.History != nil {
+		q.History = pick(m.r, nil, frequency.None, m.history(), m.history())
+	}
+	return r, q
+}
+
+// history draws what a viewer has seen of some campaigns and advertisers: in the last two hours, at the edge of the
+// last hour among them, and before.
+func (m *testMarket) history() *frequency.History {
+	seen := make([]frequency.Seen, frequency.MaxSubjects)
+	first := hexbid.UID(1 + m.r.IntN(4))
+	for i := range seen {
+		seen[i].Subject = first + hexbid.UID(i*(1+int(first)))
+		for range 1 + m.r.IntN(4) {
+			seen[i].Add(m.now.Add(-pick(m.r, time.Hour, time.Duration(m.r.IntN(7200))*time.Second, 40*24*time.Hour)).UnixMicro())
+		}
+	}
+	return frequency.NewHistory(seen)
 }
 
 // check compares a search with the plain evaluation, and the nearby list with a
@@ -362,6 +386,9 @@ func (m *testMarket) adjust(t *testing.T) {
 				spent: m.r.IntN(4) == 0,
 				left:  pick(m.r, 0, 0, hexbid.Money(m.r.IntN(2_000_000)))})
 		}
+	}
+	for i := range some {
+		some[i].exploredPPM = some[i].qualityPPM + m.r.Int64N(some[i].qualityPPM+1)
 	}
 	m.indexer.handInAll(t, some)
 	m.adjustBalances(t)

@@ -109,7 +109,8 @@ func (x *index) setFactors(i uint32) {
 	for _, b := range [...]struct {
 		bit campaignBits
 		is  bool
-	}{{hasPriorQuality, !state.by.has(OwnerQuality)}, {hasLoweredBid, isLowered}, {hasCap, x.records.isCapped(i)},
+	}{{hasPriorQuality, !state.by.has(OwnerQuality)}, {hasLoweredBid, isLowered},
+		{hasCap, x.records.specificsOf(i).cap != nil}, {hasOwnersCap, x.records.advertisers.at(c.advertiser).cap != 0},
 		{takesPart, now.participationPPM() < auction.PPM}} {
 		if has &^= b.bit; b.is {
 			has |= b.bit

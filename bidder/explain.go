@@ -67,9 +67,8 @@ func (s *Snapshot) bestOfOwner(ctx context.Context, v *Verdict, q *Query, a *Acc
 	reserves.fill(s.reserves, q)
 	best := v.Entry
 	err := s.eachOfOwner(v.Ordinal, func(i uint32) error {
-		var entry auction.Entry
-		if s.enter(&entry, i, q.Host, &reserves) && q.compareEntries(&entry, &best) < 0 &&
-			s.judge(i, q, &reserves).Rule == Shown {
+		entry, enters := s.plainEntry(i, q, &reserves)
+		if enters && q.compareEntries(&entry, &best) < 0 && s.judge(i, q, &reserves).Rule == Shown {
 			best = entry
 		}
 		return a.look(ctx)

@@ -200,7 +200,7 @@ func (s *Snapshot) LiveState(campaign hexbid.UID) (LiveState, bool) {
 	return LiveState{PacingPPM: c.worth.multiplierPPM(), LoweredByBudget: c.has&hasLoweredBid != 0,
 		ParticipationPPM: c.worth.participationPPM(), QualityPPM: c.worth.qualityPPM(),
 		QualityIsPrior: c.has&hasPriorQuality != 0, ExploredPPM: c.worth.exploredPPM(), BudgetSpent: c.state&spent != 0,
-		FrequencyCapped: c.has&hasCap != 0, NoBalance: s.lacksBalance(c)}, true
+		FrequencyCapped: c.has.isCapped(), NoBalance: s.lacksBalance(c)}, true
 }
 
 // EventPrices returns the least that an event of a campaign must pay for in this market, and the most that one costs at

@@ -27,6 +27,9 @@ type Market struct {
 	Increment hexbid.Money
 	// PositionFactors are the chances that the slots are seen, relative to the first slot and in any common unit.
 	PositionFactors []int64
+	// SceneFactorPPM multiplies the quality of every campaign in searches from a host and a scene, in parts per million.
+	// It is at most auction.PPM, because a campaign's own quality bounds what it is worth anywhere. 0 is auction.PPM.
+	SceneFactorPPM [hexbid.HostCount][hexbid.SceneCount]int64
 	// MinimumBid is the least bid by pricing model, checked when a campaign is uploaded.
 	MinimumBid [hexbid.PricingCount]hexbid.Money
 }
@@ -95,6 +98,14 @@ func (m *Market) Validate() error {
 		return hexbid.Invalidf("market.position_factors",
 			"%v: use whole numbers from 1 to 1000000, none above the one before", m.PositionFactors)
 	}
+	for host := range m.SceneFactorPPM {
+		for scene, ppm := range m.SceneFactorPPM[host] {
+			if ppm < 0 || ppm > auction.PPM {
+				return hexbid.Invalidf("market.scene_factor_ppm", "%d for %s and %s is out of range: use 0 to %d", ppm,
+					hexbid.Host(host), hexbid.Scene(scene), auction.PPM)
+			}
+		}
+	}
 	if m.Increment < 0 || m.Increment > hexbid.MaxBidCPC {
 		return hexbid.Invalidf("market.increment", "%s is out of range: use 0 to %s", m.Increment, hexbid.MaxBidCPC)
 	}
@@ -110,44 +121,4 @@ func (m *Market) Validate() error {
 		}
 	}
 	return nil
-}
-
-// reserveTable holds the reserve of each category for one request, in the unit of score.
-type reserveTable [hexbid.CategoryCount]int64
-
-// rule is a Reserve with its region looked up.
-type reserveRule struct {
-	Reserve
-	region    geoindex.RegionID
-	hasRegion bool
-}
-
-func compileReserves(reserves []Reserve) []reserveRule {
-	rules := make([]reserveRule, len(reserves))
-	for i, r := range reserves {
-		rules[i].Reserve = r
-		if r.Region != "" {
-			rules[i].region, _ = geoindex.RegionByCode(r.Region) // Validate has found it
-			rules[i].hasRegion = true
-		}
-	}
-	return rules
-}
-
-// fill sets the reserves that apply to a request. A floor in micros per thousand, times 1,000, is in the unit of score.
-func (t *reserveTable) fill(rules []reserveRule, q *Query) {
-	*t = reserveTable{}
-	for i := range rules {
-		r := &rules[i]
-		if r.Host != 0 && r.Host != q.Host || r.Scene != 0 && r.Scene != q.Scene ||
-			r.hasRegion && !q.At.Regions.Has(r.region) {
-			continue
-		}
-		floor := int64(r.PerThousand) * 1000
-		for c := range t {
-			if r.Category == 0 || r.Category == hexbid.Category(c) {
-				t[c] = max(t[c], floor)
-			}
-		}
-	}
 }

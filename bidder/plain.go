@@ -58,6 +58,7 @@ type Verdict struct {
 	Needed     int64
 	NeededSlot int
 	Award      auction.Award // Shown
+	Frequency  Exposure      // RuleFrequency
 }
 
 // Account is the exhaustive account of one auction.
@@ -110,12 +111,13 @@ func (a *Account) look(ctx context.Context) error {
 // judge evaluates the rules in order, up to the reserve.
 func (s *Snapshot) judge(i uint32, q *Query, reserves *reserveTable) Verdict {
 	v := Verdict{Ordinal: i}
-	for _, rules := range [...]func(*Verdict, *Query) Rule{s.judgeServing, s.judgePoint, s.judgeViewer} {
+	for _, rules := range [...]func(*Verdict, *Query) Rule{s.judgeServing, s.judgePoint, s.judgeViewer, s.judgeCaps} {
 		if v.Rule = rules(&v, q); v.Rule != Shown {
 			return v
 		}
 	}
-	enters := s.enter(&v.Entry, i, q.Host, reserves)
+	var enters bool
+	v.Entry, enters = s.plainEntry(i, q, reserves)
 	v.ParticipationPPM = s.campaigns.at(i).worth.participationPPM()
 	switch {
 	case q.Slots == 0:

@@ -23,6 +23,8 @@ func (v *Verdict) Reason(name func(ordinal uint32) string) string {
 		return fmt.Sprintf("its program is not for the viewer's %s", v.Dimension)
 	case RuleAudience:
 		return fmt.Sprintf("the viewer's %s is not in its audience", v.Dimension)
+	case RuleFrequency:
+		return v.Frequency.reason()
 	case RuleParticipation:
 		return v.participationReason()
 	case RuleReserve:
@@ -90,5 +92,5 @@ func (s *Snapshot) BidToWin(v *Verdict) (hexbid.Money, bool) {
 	if v.Needed == 0 || c.has&hasLoweredBid != 0 {
 		return 0, false
 	}
-	return auction.BidToScore(c.pricing, v.Needed, c.worth.qualityPPM(), c.worth.multiplierPPM())
+	return auction.BidToScore(c.pricing, v.Needed, v.Entry.QualityPPM, v.Entry.MultiplierPPM)
 }

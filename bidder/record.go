@@ -45,9 +45,13 @@ const (
 	hasHostBids                              // other bids than the one in the record
 	hasPriorQuality                          // the prior of its category: no quality has been handed in
 	hasLoweredBid                            // its multiplier is what a budget or the balance leaves, below that of pacing
-	hasCap                                   // a frequency cap of its own or of its advertiser
+	hasCap                                   // a frequency cap of its own
+	hasOwnersCap                             // a frequency cap of its advertiser
 	takesPart                                // in a share of the matching searches, not in all
 )
+
+// isCapped reports whether a campaign or its advertiser has a frequency cap.
+func (b campaignBits) isCapped() bool { return b&(hasCap|hasOwnersCap) != 0 }
 
 // detail holds the rest of a campaign.
 type detail struct {
@@ -164,13 +168,15 @@ func (s *Snapshot) bidOn(c *campaign, ordinal uint32, host hexbid.Host) hexbid.M
 }
 
 // enter writes a campaign's entry into e instead of returning a copy. Copying an entry that was just written stalls on
-// the store buffer. enter reports whether the entry reaches its reserve.
-func (s *Snapshot) enter(e *auction.Entry, ordinal uint32, host hexbid.Host, reserves *reserveTable) bool {
+// the store buffer.
+func (s *Snapshot) enter(e *auction.Entry, ordinal uint32, q *Query, w *conditions) {
 	c := s.campaigns.at(ordinal)
 	e.Ordinal, e.Advertiser, e.CampaignUID, e.Pricing, e.Bid = ordinal, c.advertiser, c.uid, c.pricing,
-		s.bidOn(c, ordinal, host)
-	e.MultiplierPPM, e.QualityPPM, e.Reserve = c.worth.multiplierPPM(), c.worth.qualityPPM(), reserves[c.category]
-	return e.Enter()
+		s.bidOn(c, ordinal, q.Host)
+	e.Prediction = auction.Prediction{BasePPM: w.basePPM(c.worth), ScenePPM: w.scenePPM, DistancePPM: auction.PPM}
+	e.Explored = e.Prediction.BasePPM > c.worth.qualityPPM()
+	e.MultiplierPPM, e.QualityPPM, e.Reserve = c.worth.multiplierPPM(), w.quality(c.worth), w.reserves[c.category]
+	e.Enter()
 }
 
 // serves reports whether a campaign is active and scheduled at the query's instant. ahead says that its state was

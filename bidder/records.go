@@ -30,7 +30,7 @@ type records struct {
 	placeOf    uidMap
 	ownerOf    uidMap                                            // advertisers
 	byName     map[nameKey]uint32                                // programs and advertisers, which other records name
-	size       struct{ campaigns, capped, programs, places int } // capped: campaigns with hasCap
+	size       struct{ campaigns, capped, programs, places int } // capped: campaigns with a cap
 }
 
 // terms holds the fields of a campaign that only the index's writer needs.
@@ -243,21 +243,16 @@ func (r *records) setSpecifics(campaign uint32, own specifics) {
 // setBits stores a campaign's bits and counts the capped campaigns.
 func (r *records) setBits(i uint32, now campaignBits) {
 	c := r.campaigns.edit(i)
-	if now&hasCap != c.has&hasCap {
-		if r.size.capped++; now&hasCap == 0 {
+	if now.isCapped() != c.has.isCapped() {
+		if r.size.capped++; c.has.isCapped() {
 			r.size.capped -= 2
 		}
 	}
 	c.has = now
 }
 
-// isCapped reports whether a campaign or its advertiser has a frequency cap.
-func (r *records) isCapped(i uint32) bool {
-	return r.specificsOf(i).cap != nil || r.advertisers.at(r.campaigns.at(i).advertiser).cap != 0
-}
-
-// bestScore returns the best ordinary score that a campaign can have at present on any host. Learned factors and
-// participation only lower what it gets in a search; a search that explores raises it to at most the double.
+// bestScore returns the best ordinary score that a campaign can have at present on any host. Learned factors only
+// lower what it gets in a search; a search that explores raises it to at most the double.
 func (r *records) bestScore(i uint32) int64 {
 	c := r.campaigns.at(i)
 	_, score := auction.Pace(c.pricing, r.highestBid(i), c.worth.multiplierPPM(), c.worth.qualityPPM())

@@ -30,7 +30,8 @@ func (w *Scratch) abandon(r *rand.Rand, campaigns uint32) {
 	for i := range w.batch[:w.batched] {
 		w.batch[i] = match{ordinal: r.Uint32N(campaigns), cap: ^capCode(0), inside: true}
 	}
-	w.floor, w.ahead = ^capCode(0), true
+	w.floor, w.slack, w.ahead = ^capCode(0), ^capCode(0), true
+	w.scenePPM, w.explores = r.Int64(), true
 	for i := range w.onBoard {
 		w.onBoard[i] = onBoard{r.Uint32N(advertisers), ^capCode(0)}
 	}

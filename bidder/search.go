@@ -6,6 +6,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/bidder/frequency"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/targeting"
 )
@@ -25,6 +26,12 @@ type Query struct {
 	Ties     auction.TieBreak
 	// Trial may change the winners of two neighbouring slots. The zero value does not.
 	Trial auction.Trial
+	// History is what the viewer has seen of capped campaigns, with stamps of the clock that Now is read from. nil is not
+	// known: campaigns with a cap then sit out unless they serve viewers without a history.
+	History *frequency.History
+	// Explore says that the request tries campaigns of which little is known: they take part with their explored
+	// quality, which is at most twice the ordinary one.
+	Explore bool
 	// The nearby list alone reads these. It has what is nearer than RadiusM, and at most Limit programs. It leaves out
 	// the programs to skip, named by uid so that a later snapshot skips the same ones. With a pin it continues after
 	// the pin.
@@ -34,13 +41,17 @@ type Query struct {
 	After   *Pin
 }
 
-// NewQuery computes the query of a valid request.
+// NewQuery computes the query of a valid request. A viewer with a user key has a history without exposures, until the
+// caller puts in the real one.
 func NewQuery(r *hexbid.Request, requestID string, now time.Time) Query {
 	at := geoindex.Locate(r.Point)
 	words := targeting.ParseWords(r.Words)
 	q := Query{At: at, Now: now, Words: words, Profile: targeting.ProfileOf(r, residence(r.Viewer.HomeRegion, &at),
 		&words), Host: r.Host, OS: r.Viewer.OS, Scene: r.Scene,
 		Category: r.Category, Slots: r.Slots, Ties: auction.NewTieBreak(requestID), RadiusM: r.RadiusM, Limit: r.NearbyLimit}
+	if r.Personalized() && r.Viewer.UserKey != "" {
+		q.History = frequency.None
+	}
 	return q
 }
 
@@ -57,19 +68,20 @@ func residence(home string, at *geoindex.Position) hexbid.Residence {
 
 // Scratch is the memory that a search works in. Keep one for each goroutine and reuse it.
 type Scratch struct {
-	board    auction.Board
-	floor    capCode // of the board's lowest score: a campaign with a lower cap cannot win
-	ahead    bool    // schedules were evaluated ahead for the query's instant
-	onBoard  [4]onBoard
-	oldest   uint8               // index in onBoard to overwrite next
-	cursors  [2 * maxKeys]cursor // in both kinds of lists
-	batch    [batchSize]match
-	batched  int
-	fetched  hexbid.UID // stops the compiler from dropping the loads of a batch
-	reserves reserveTable
-	entries  [hexbid.MaxSlots + 1]auction.Entry
-	awards   [hexbid.MaxSlots]auction.Award
-	few      [fewCampaigns]uint32
+	board   auction.Board
+	floor   capCode // a campaign with a lower cap cannot win
+	slack   capCode // how far above its cap a score may be
+	ahead   bool    // schedules were evaluated ahead for the query's instant
+	onBoard [4]onBoard
+	oldest  uint8               // index in onBoard to overwrite next
+	cursors [2 * maxKeys]cursor // in both kinds of lists
+	batch   [batchSize]match
+	batched int
+	fetched hexbid.UID // stops the compiler from dropping the loads of a batch
+	conditions
+	entries [hexbid.MaxSlots + 1]auction.Entry
+	awards  [hexbid.MaxSlots]auction.Award
+	few     [fewCampaigns]uint32
 
 	nearest    geoindex.Nearest
 	need       [3]uint64
@@ -98,7 +110,7 @@ type match struct {
 // advertiser may own thousands of the best.
 type onBoard struct {
 	advertiser uint32
-	best       capCode // the cap of its entry; 0 for none
+	best       capCode // a campaign with a lower cap cannot better its entry; 0 for none
 }
 
 // isOutdone reports whether a campaign with a cap cannot better its advertiser's entry.
@@ -111,15 +123,18 @@ func (w *Scratch) isOutdone(advertiser uint32, cap capCode) bool {
 	return false
 }
 
+// bound returns the least cap of a campaign that may reach a score.
+func (w *Scratch) bound(score int64) capCode { return max(capOf(score), w.slack) - w.slack }
+
 // noteOnBoard records the score of an advertiser's entry on the board.
 func (w *Scratch) noteOnBoard(advertiser uint32, score int64) {
 	for i := range w.onBoard {
 		if w.onBoard[i].advertiser == advertiser {
-			w.onBoard[i].best = capOf(score)
+			w.onBoard[i].best = w.bound(score)
 			return
 		}
 	}
-	w.onBoard[w.oldest%uint8(len(w.onBoard))] = onBoard{advertiser, capOf(score)}
+	w.onBoard[w.oldest%uint8(len(w.onBoard))] = onBoard{advertiser, w.bound(score)}
 	w.oldest++
 }
 
@@ -153,7 +168,10 @@ func (s *Snapshot) reset(q *Query, w *Scratch) {
 	w.Sifted, w.Tested, w.Scored, w.batched = 0, 0, 0, 0
 	w.floor, w.ahead, w.onBoard, w.oldest = 0, s.Covers(q.Now), [4]onBoard{}, 0
 	w.board.Reset(q.Slots, q.Ties)
-	w.reserves.fill(s.reserves, q)
+	w.conditions.set(s, q)
+	if w.slack = 0; q.Explore { // an explored quality is at most twice the ordinary one, which caps bound
+		w.slack = twofold
+	}
 }
 
 // searchWords offers the campaigns that compete on words and returns the cursors still to be read. There are two kinds:
@@ -177,7 +195,7 @@ func (s *Snapshot) searchWords(q *Query, w *Scratch, cursors []cursor) []cursor 
 func (s *Snapshot) price(q *Query, w *Scratch) []auction.Award {
 	standings := w.board.Standings()
 	for i := range standings {
-		s.enter(&w.entries[i], standings[i].Ordinal, q.Host, &w.reserves)
+		s.enter(&w.entries[i], standings[i].Ordinal, q, &w.conditions)
 	}
 	return auction.Price(w.entries[:len(standings)], s.PricingOf(q), w.awards[:0])
 }
@@ -406,19 +424,26 @@ func (s *Snapshot) offer(x *match, q *Query, w *Scratch) {
 		return
 	}
 	w.Scored++
-	_, score := auction.Pace(c.pricing, s.bidOn(c, x.ordinal, q.Host), c.worth.multiplierPPM(),
-		c.worth.qualityPPM())
+	_, score := auction.Pace(c.pricing, s.bidOn(c, x.ordinal, q.Host), c.worth.multiplierPPM(), w.quality(c.worth))
 	if !auction.Enters(score, w.reserves[c.category]) || s.broke.has(c.advertiser) {
 		return
 	}
-	if c.has&takesPart != 0 && !q.Ties.TakesPart(c.uid, c.worth.participationPPM()) {
+	if c.has&(takesPart|hasCap|hasOwnersCap) != 0 && (score < w.board.Floor() || !s.isIn(c, x.ordinal, q)) {
 		return
 	}
 	if best, again := w.board.Offer(auction.Standing{Score: score, CampaignUID: c.uid, Ordinal: x.ordinal,
 		Advertiser: c.advertiser}); again {
 		w.noteOnBoard(c.advertiser, best)
 	}
-	w.floor = capOf(w.board.Floor())
+	w.floor = w.bound(w.board.Floor())
+}
+
+// isIn makes the tests that only campaigns with a participation or a cap need.
+func (s *Snapshot) isIn(c *campaign, ordinal uint32, q *Query) bool {
+	if c.has&takesPart != 0 && !q.Ties.TakesPart(c.uid, c.worth.participationPPM()) {
+		return false
+	}
+	return !c.has.isCapped() || s.capsAllow(c, ordinal, q)
 }
 
 // competes makes the exact test of words, for a campaign whose signature may match.

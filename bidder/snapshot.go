@@ -31,16 +31,12 @@ type Snapshot struct {
 	sites       *geoindex.Tree
 	advertisers paged[advertiser]
 	caps        sparse[hexbid.FrequencyCap] // of advertisers
-	capped      int                         // campaigns with hasCap
+	capped      int                         // campaigns with a cap, or whose advertiser has one
 	broke       ordinalBits                 // advertisers without balance
 	market      *Market
 	reserves    []reserveRule
 	campaignOf  *sharedUIDs // always the present state; this snapshot's records tell whether an entry holds here
 }
-
-// HasCaps reports whether some campaign or its advertiser has a frequency cap. Otherwise no search needs to know what
-// its viewer has seen.
-func (s *Snapshot) HasCaps() bool { return s.capped > 0 }
 
 // Ref refers to a record for display. Its version tells a late reader whether the record is still the same.
 type Ref struct {

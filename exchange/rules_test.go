@@ -92,6 +92,11 @@ var obstacles = []obstacle{
 		func(s *situation) { s.request.Viewer.HomeRegion = "330100" }},
 	{bidder.RuleWords, "", func(s *situation) { s.campaign.Keywords = []hexbid.Keyword{{Text: "火锅"}} },
 		func(s *situation) { s.request.Words = "火锅" }},
+	{bidder.RuleFrequency, "", func(s *situation) {
+		s.owner.Cap = hexbid.FrequencyCap{Impressions: 5}
+		s.request.Viewer.UserKey = ""
+	},
+		func(s *situation) { s.owner.Cap.ServeUncapped = true }},
 	{bidder.RuleNoSlots, "", func(s *situation) { s.request.Slots = 0 }, func(s *situation) { s.request.Slots = 1 }},
 	{bidder.RuleParticipation, "", func(s *situation) { s.learned.heldOutPPM = auction.PPM },
 		func(s *situation) { s.learned.heldOutPPM = 0 }},

@@ -235,7 +235,7 @@ func (s *searching) sealAward(a *auction.Award) string {
 		RequestID: s.out.RequestID, Campaign: a.Entry.CampaignUID, Advertiser: s.snapshot.AdvertiserOf(a.Entry.Ordinal),
 		Price: a.Price, Slot: a.Slot, Host: r.Host, Scene: r.Scene, Cell: uint64(s.query.At.Cell.Parent(tokenResolution)),
 		ClientID: r.ClientID, MarketVersion: s.snapshot.MarketVersion(), Basis: a.Basis(&s.pricing),
-		Prediction: a.Prediction, Trial: s.query.Trial,
+		Prediction: a.Entry.Prediction, Explored: a.Entry.Explored, Trial: s.query.Trial,
 		IssuedAt: issued, ClickExpiry: issued.Add(s.config.ClickExpiry),
 	}
 	if r.Personalized() && r.Viewer.UserKey != "" {

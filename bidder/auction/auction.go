@@ -33,8 +33,10 @@ type Candidate struct {
 // Entry is a candidate with its paced bid and score.
 type Entry struct {
 	Candidate
-	PacedBid hexbid.Money
-	Score    int64
+	PacedBid   hexbid.Money
+	Score      int64
+	Prediction Prediction // how QualityPPM came about
+	Explored   bool       // Prediction.BasePPM is above the campaign's ordinary quality, because the request explores
 }
 
 // Enter paces the bid of the entry's candidate and computes its score. It returns false when the score is below the

@@ -32,8 +32,6 @@ type Award struct {
 	SetBy  SetBy
 	Next   int64 // the score of the entry directly below, 0 when nobody is below
 	Sum    Sum   // of VCG's formula
-	// Prediction is how the entry's quality came about.
-	Prediction Prediction
 }
 
 // Trial is an auction's part in learning what slots are worth, whoever stands in them: it is about the slots Pair and
@@ -118,8 +116,7 @@ func Price(entries []Entry, p Pricing, awards []Award) []Award {
 		case upper > 0 && slot == upper+1:
 			rank = slot - 2
 		}
-		awards = append(awards, Award{Entry: entries[rank], Slot: slot, PaysAs: paysAs, Next: scoreAt(entries, paysAs),
-			Prediction: PredictionOf(entries[rank].QualityPPM)})
+		awards = append(awards, Award{Entry: entries[rank], Slot: slot, PaysAs: paysAs, Next: scoreAt(entries, paysAs)})
 		award := &awards[len(awards)-1]
 		if p.Mechanism == VCG {
 			award.Sum = displaced(entries, award, &p)
