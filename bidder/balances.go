@@ -136,8 +136,7 @@ func (x *index) followBalances() {
 		i := b.following[last]
 		b.following = b.following[:last]
 		if b.followed++; x.records.campaigns.at(i).uid != 0 { // it may have been deleted meanwhile
-			x.setFactors(i)
-			x.setState(i)
+			x.followLive(i)
 		}
 	}
 }

@@ -407,6 +407,16 @@ func (m *testMarket) adjustBalances(t *testing.T) {
 	if err := m.indexer.HandInAdvertisers(context.Background(), some); err != nil {
 		t.Fatal(err)
 	}
+	m.awaitReturns(t)
+}
+
+// awaitReturns waits until every campaign that serves again is in the lists.
+func (m *testMarket) awaitReturns(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	if err := m.indexer.await(ctx, func() bool { return m.indexer.Snapshot().Returning == 0 }); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (m *testMarket) deleteSome(t *testing.T) {

@@ -209,6 +209,27 @@ func (x *index) followProgram(i uint32) {
 
 // setState computes a campaign's state. It posts a campaign that is on now or will be within the next quarter hour.
 func (x *index) setState(i uint32) {
+	if x.updateState(i) {
+		x.postings.post(i)
+	} else {
+		x.postings.hold(i, x.clock())
+	}
+}
+
+// followLive lets a campaign follow its live state and its advertiser's balance. One of many that come back may have to
+// queue.
+func (x *index) followLive(i uint32) {
+	x.setFactors(i)
+	if x.updateState(i) {
+		x.postings.bringBack(i)
+	} else {
+		x.postings.hold(i, x.clock())
+	}
+}
+
+// updateState computes a campaign's state. It reports whether the campaign is on now or will be within the next quarter
+// hour.
+func (x *index) updateState(i uint32) (on bool) {
 	state := x.standstill(i)
 	if state == 0 {
 		state = active
@@ -225,11 +246,7 @@ func (x *index) setState(i uint32) {
 	if x.records.campaigns.at(i).state != state {
 		x.records.campaigns.edit(i).state = state
 	}
-	if state&active != 0 && (some || soon) {
-		x.postings.post(i)
-	} else {
-		x.postings.hold(i, x.clock())
-	}
+	return state&active != 0 && (some || soon)
 }
 
 // standstill returns the reason why a campaign is not active, 0 when it is.

@@ -233,8 +233,7 @@ func (x *index) take(owner Owner, updates []LiveUpdate) {
 	for i := range updates {
 		ordinal, isIndexed := x.records.campaignOf.get(updates[i].Campaign)
 		if x.live.update(owner, &updates[i], isIndexed) {
-			x.setFactors(ordinal)
-			x.setState(ordinal)
+			x.followLive(ordinal)
 		}
 	}
 }

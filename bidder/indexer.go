@@ -25,6 +25,7 @@ type Indexer struct {
 	*index             // of Load and Run's goroutine alone
 	next        *index // the index that takes the present one's place when its version passes the gate; or nil
 	publishedAt time.Time
+	nextPortion <-chan time.Time // says when a portion of the campaigns that move in portions is due; nil without any
 }
 
 // Gate waits until searches may see the changes of the catalogue up to a version. Its error is the context's. It lets
@@ -120,6 +121,7 @@ func (x *Indexer) loadAnew(ctx context.Context, from Catalogue) error {
 	fresh.publications = x.publications
 	x.index = fresh
 	x.publish()
+	x.spacePortions(0)
 	x.logLoaded(started)
 	return nil
 }
@@ -200,14 +202,20 @@ func (x *Indexer) turn(updates <-chan *update, tick <-chan time.Time) (more bool
 	case call := <-x.handIns:
 		taken = append(taken, x.takeCall(call))
 	case <-x.wanted:
+	case <-x.nextPortion:
+		x.nextPortion = nil
+		x.postings.portion()
 	case <-tick:
-		if turned, unposted := x.turnQuarter(), x.postings.unpostOff(x.clock()); !turned && !unposted {
+		if x.postings.findOff(x.clock()); !x.turnQuarter() {
+			x.spacePortions(0)
 			return true
 		}
 	}
 	x.gather(updates)
 	taken = x.takeWaiting(taken)
+	began := time.Now()
 	x.publish()
+	x.spacePortions(time.Since(began))
 	if x.balances.owes() {
 		x.want()
 	}
@@ -215,6 +223,17 @@ func (x *Indexer) turn(updates <-chan *update, tick <-chan time.Time) (more bool
 		close(call.inForce)
 	}
 	return true
+}
+
+// longestRest bounds the pause between portions on a machine that gives the indexer little time.
+const longestRest = 20 * time.Millisecond
+
+// spacePortions sets when the next portion is due, after a publication that took so long. The indexer rests as long as
+// it has worked, so that searches and other changes hardly notice.
+func (x *Indexer) spacePortions(took time.Duration) {
+	if x.nextPortion == nil && x.postings.movesInPortions() {
+		x.nextPortion = time.After(min(max(publishEvery, took), longestRest))
+	}
 }
 
 // gather applies further updates until it is time to publish. Hand-ins wait at the door meanwhile.

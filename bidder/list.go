@@ -96,6 +96,18 @@ type block struct {
 // postingSource tells what a campaign was posted with, which a block does not store.
 type postingSource interface{ posted(ordinal uint32) postedAs }
 
+// countedSource counts what blocks ask of a source, which measures the work on them: a block that is made asks for each
+// of its postings, and so does one that is turned back into postings.
+type countedSource struct {
+	postingSource
+	asked int
+}
+
+func (s *countedSource) posted(ordinal uint32) postedAs {
+	s.asked++
+	return s.postingSource.posted(ordinal)
+}
+
 // postedAs is what a campaign is posted with.
 type postedAs struct {
 	mask       targeting.Mask
@@ -207,9 +219,9 @@ func (l *list) edited(e *listEdit, from postingSource) *list {
 // joins a block that becomes too small to its neighbour.
 func (l *list) thinned(c cutter, remove []posting) []*block {
 	blocks := slices.Clone(l.tail.blocks)
-	for i := range remove {
-		at := blockAt(blocks, &remove[i])
-		if blocks[at] = blocks[at].without(remove[i : i+1]); blocks[at].len() < leastInTail {
+	for going := remove; len(going) > 0; {
+		at := blockAt(blocks, &going[0])
+		if blocks[at] = blocks[at].without(l.part(at+1, &going)); blocks[at].len() < leastInTail {
 			return l.recut(c, remove, nil)
 		}
 	}
@@ -235,21 +247,36 @@ func (l *list) blockOf(p *posting) *block {
 	return nil
 }
 
-// recut makes the blocks of a tail anew wherever postings arrive or few remain.
+// recut makes the blocks of a tail anew wherever postings arrive or few remain. It visits only the blocks that a
+// posting comes to or leaves, and those that they are joined to.
 func (l *list) recut(c cutter, remove, ready []posting) []*block {
-	var blocks []*block
+	old := l.below().blocks
+	blocks := make([]*block, 0, len(old)+len(ready)/targeting.BlockSize+1)
 	var loose []posting
-	for i, b := range l.below().blocks {
-		b = b.without(l.part(i+1, &remove))
-		coming := l.part(i+1, &ready)
+	for at := 0; at < len(old); {
+		b := old[at].without(l.part(at+1, &remove))
+		coming := l.part(at+1, &ready)
 		if len(coming) > 0 || len(loose) > 0 && len(loose) < leastInTail || b.len() < leastInTail {
 			loose = append(loose, spliced(b.postings(c.from), nil, coming)...)
+			at++
 			continue
 		}
 		blocks = append(append(blocks, c.cut(loose)...), b)
 		loose = loose[:0]
+		next := max(at+1, min(firstIn(old, remove), firstIn(old, ready)))
+		blocks = append(blocks, old[at+1:next]...)
+		at = next
 	}
 	return append(blocks, c.cut(loose)...)
+}
+
+// firstIn returns the index of the first block that one of some sorted postings belongs to, the number of blocks if
+// there are no postings.
+func firstIn(blocks []*block, sorted []posting) int {
+	if len(sorted) == 0 {
+		return len(blocks)
+	}
+	return blockAt(blocks, &sorted[0])
 }
 
 // cutter makes blocks.

@@ -14,6 +14,7 @@ type lists struct {
 	table     tableWriter[posting, tail]
 	edits     editLog
 	keysByRes [otherKeys + 1]int // number of lists by the resolution of their key
+	asked     int                // postings that blocks were made of, or turned back into, since the start
 }
 
 // otherKeys is the index in keysByRes of keys that are no cells: regions and everywhere.
@@ -39,11 +40,18 @@ func (l *lists) apply(from postingSource) {
 		workers = runtime.GOMAXPROCS(0)
 	}
 	after := make([][]keyChange[posting, tail], workers)
+	sources := make([]countedSource, workers)
 	var group sync.WaitGroup
 	for worker := range workers {
-		group.Go(func() { after[worker] = l.edited(l.edits.part(worker, workers), from) })
+		group.Go(func() {
+			sources[worker].postingSource = from
+			after[worker] = l.edited(l.edits.part(worker, workers), &sources[worker])
+		})
 	}
 	group.Wait()
+	for i := range sources {
+		l.asked += sources[i].asked
+	}
 	l.set(slices.Concat(after...))
 	l.edits.empty()
 }

@@ -181,7 +181,7 @@ func TestReadersUnderChangeSeeOneMarketEach(t *testing.T) {
 				last = s.Version
 				_, q := draw.request()
 				got := s.Search(&q, &w)
-				if n%compareEvery != 0 {
+				if n%compareEvery != 0 || s.Returning > 0 {
 					continue
 				}
 				if want := s.Plain(&q).Awards; !slices.Equal(got, want) {

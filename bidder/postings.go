@@ -25,6 +25,8 @@ type postings struct {
 	coverings coverings             // by campaign, without those of surrounds
 	unpacked  []geoindex.Posting    // the covering read last
 	waiting   []uint32              // campaigns to be posted
+	returns   returns               // campaigns that come back in portions
+	leaving   []ranked              // campaigns that leave the lists in portions, in the order of lists
 	off       map[uint32]time.Time  // campaigns that are still posted, and since when they are off
 	log       *slog.Logger
 }
@@ -34,6 +36,8 @@ type postingState struct {
 	cap     capCode // that the campaign is posted with
 	posted  bool
 	waiting bool // to be posted
+	queued  bool // an entry of the queue of returns is the campaign's
+	returns bool // to be posted when that entry's turn comes
 	shape   shape
 }
 
@@ -147,6 +151,7 @@ const twofold = 1 << mantissaBits
 func (p *postings) post(i uint32) {
 	delete(p.off, i)
 	state := p.states.at(i)
+	state.returns = false
 	if cap := capOf(p.records.bestScore(i)); state.posted && (cap > state.cap || cap+twofold <= state.cap) {
 		p.unpost(i)
 	}
@@ -159,7 +164,7 @@ func (p *postings) post(i uint32) {
 // hold leaves the postings of a campaign that is off in place for a while, because it may be on again in a moment.
 func (p *postings) hold(i uint32, now time.Time) {
 	state := p.states.at(i)
-	state.waiting = false
+	state.waiting, state.returns = false, false
 	if _, known := p.off[i]; state.posted && !known {
 		p.off[i] = now
 	}
@@ -168,58 +173,47 @@ func (p *postings) hold(i uint32, now time.Time) {
 // offFor is how long a campaign may be off before it leaves the lists. There it slows searches down.
 const offFor = 5 * time.Second
 
-// mostUnposted and mostUnpostedEdits bound what one publication takes off the lists, in campaigns and in edits of
-// lists.
-const (
-	mostUnposted      = 20_000
-	mostUnpostedEdits = 1 << 18
-)
-
-// unpostOff takes campaigns off the lists that have been off for offFor. It reports whether there were any.
-func (p *postings) unpostOff(now time.Time) bool {
-	n := 0
-	for i, since := range p.off {
-		if now.Sub(since) < offFor {
-			continue
-		}
-		p.unpost(i)
-		if n++; n == mostUnposted || p.lists.edits.n > mostUnpostedEdits {
-			break
-		}
-	}
-	return n > 0
-}
-
 // unpost takes a campaign off its lists.
 func (p *postings) unpost(i uint32) {
 	delete(p.off, i)
 	state := p.states.at(i)
-	state.waiting = false
+	state.waiting, state.returns = false, false
 	if state.posted {
 		state.posted = false
 		p.noteAll(i, p.surrounds.of(i), true)
 	}
 }
 
-// postWaiting posts the campaigns that wait. Their surrounds must cover the present places already.
+// postWaiting posts the campaigns that wait, and a portion of those that come back if one is due. Their surrounds must
+// cover the present places already.
 func (p *postings) postWaiting(around coveredPlaces) {
 	for _, i := range p.waiting {
-		state := p.states.at(i)
-		if !state.waiting {
-			continue
-		}
-		state.waiting, state.posted, state.cap = false, true, capOf(p.records.bestScore(i))
-		if p.noteAll(i, around.filledOf(i), false); p.lists.edits.n >= mostEdits {
-			p.lists.apply(p)
-		}
+		p.postNow(i, around)
 	}
-	p.waiting = p.waiting[:0]
+	p.waiting, p.returns.atOnce = p.waiting[:0], 0
+	if p.returns.due {
+		p.postReturns(around)
+		p.returns.due = false
+	}
+}
+
+// postNow posts a campaign if it still waits.
+func (p *postings) postNow(i uint32, around coveredPlaces) {
+	state := p.states.at(i)
+	if !state.waiting {
+		return
+	}
+	state.waiting, state.posted, state.cap = false, true, capOf(p.records.bestScore(i))
+	if p.noteAll(i, around.filledOf(i), false); p.lists.edits.n >= mostEdits {
+		p.lists.apply(p)
+	}
 }
 
 // freezeInto shares the present lists with a snapshot.
 func (p *postings) freezeInto(s *Snapshot) {
 	p.lists.apply(p)
 	p.lists.freezeInto(s)
+	s.Returning, s.Leaving = p.returns.Len(), len(p.off)
 }
 
 // noteAll notes an edit for every list that a campaign stands in.

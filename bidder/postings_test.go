@@ -47,6 +47,16 @@ func TestListsHoldWhoIsPostedWithWhatTheyAreListedWith(t *testing.T) {
 			m.freezeInto(s)
 			checkPostings(t, m.postings, s, m.want)
 		}
+		for m.movesInPortions() {
+			m.portion()
+			m.postWaiting(surrounds.follow(func(surroundChange) {}))
+			m.freezeInto(&Snapshot{})
+		}
+		for i, w := range m.want {
+			if w.on && !m.states.at(i).posted {
+				t.Fatalf("campaign %d is on, the queue is empty, and it is not posted", i)
+			}
+		}
 	})
 }
 
@@ -69,7 +79,7 @@ func (m *postingMarket) step(t *rapid.T) {
 		m.want[i] = &wanted{}
 	}
 	w := m.want[i]
-	switch rapid.IntRange(0, 4).Draw(t, "step") {
+	switch rapid.IntRange(0, 5).Draw(t, "step") {
 	case 0:
 		w.postings = rapid.SampledFrom(m.coverings).Draw(t, "covering")
 		w.listing = listing{gated: gated{mask: rapid.SampledFrom(m.masks).Draw(t, "mask")},
@@ -85,7 +95,14 @@ func (m *postingMarket) step(t *rapid.T) {
 		m.hold(i, m.now)
 	case 4:
 		m.now = m.now.Add(rapid.SampledFrom([]time.Duration{time.Second, offFor}).Draw(t, "later"))
-		m.unpostOff(m.now)
+		m.findOff(m.now)
+		m.portion()
+	case 5:
+		m.returns.atOnce = mostAtOnce // so that it queues
+		if w.on = true; !m.states.at(i).posted {
+			m.bringBack(i)
+			return
+		}
 	}
 	if w.on {
 		m.post(i)
@@ -105,10 +122,13 @@ func checkPostings(t *rapid.T, p *postings, s *Snapshot, want map[uint32]*wanted
 	})
 	for i, w := range want {
 		state := p.states.at(i)
-		if w.on && !state.posted {
-			t.Fatalf("campaign %d is on and not posted", i)
+		if w.on && !state.posted && !state.returns {
+			t.Fatalf("campaign %d is on, not posted, and not in the queue", i)
 		}
-		if cap := capOf(p.records.bestScore(i)); w.on && (state.cap < cap || state.cap >= cap+twofold) {
+		if state.returns && !state.queued {
+			t.Fatalf("campaign %d returns without an entry in the queue", i)
+		}
+		if cap := capOf(p.records.bestScore(i)); w.on && state.posted && (state.cap < cap || state.cap >= cap+twofold) {
 			t.Fatalf("campaign %d is posted with cap %d, its score has %d", i, state.cap, cap)
 		}
 		if !state.posted {

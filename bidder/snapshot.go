@@ -16,6 +16,8 @@ type Snapshot struct {
 	Campaigns int // in the catalogue
 	Programs  int
 	Places    int // approved
+	Returning int // campaigns that serve again and are not in the lists yet
+	Leaving   int // campaigns that do not serve and are still in the lists
 
 	publication uint64    // number of snapshots published before it
 	quarter     time.Time // schedules are evaluated ahead for the quarter hour that begins here

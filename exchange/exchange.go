@@ -130,6 +130,7 @@ type Exchange struct {
 	scratch sync.Pool
 	// exhaustive admits explanations and traces, which may evaluate many campaigns.
 	exhaustive *turns
+	rankings   rankings
 
 	trials trials
 	// Without a ledger these are nil.
@@ -265,12 +266,14 @@ func (e *Exchange) Close() {
 type Size struct {
 	Campaigns, Programs, Places int
 	Version                     uint64 // of the catalogue
+	Returning                   int    // campaigns that serve again and are not in the lists yet
+	Leaving                     int    // campaigns that do not serve and are still in the lists
 }
 
 // Size returns the counts of what is searchable at present.
 func (e *Exchange) Size() Size {
 	s := e.indexer.Snapshot()
-	return Size{s.Campaigns, s.Programs, s.Places, s.Version}
+	return Size{s.Campaigns, s.Programs, s.Places, s.Version, s.Returning, s.Leaving}
 }
 
 // CacheHitRatio returns the share of cards found in the cache.

@@ -139,6 +139,8 @@ func (m *metrics) observe(e *exchange.Exchange) {
 	m.measure("hexbid_campaigns", "Campaigns in the catalogue.", func() float64 { return float64(e.Size().Campaigns) })
 	m.measure("hexbid_programs", "Programs in the catalogue.", func() float64 { return float64(e.Size().Programs) })
 	m.measure("hexbid_places", "Approved places.", func() float64 { return float64(e.Size().Places) })
+	m.measure("hexbid_campaigns_returning", "Campaigns that serve again and that searches do not find yet.",
+		func() float64 { return float64(e.Size().Returning) })
 	m.measure("hexbid_catalogue_version", "Version of the catalogue that is searchable.",
 		func() float64 { return float64(e.Size().Version) })
 	m.measure("hexbid_display_cache_hit_ratio", "Display records found in the cache.", e.CacheHitRatio)
