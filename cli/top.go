@@ -73,7 +73,8 @@ func printTop(w io.Writer, page *pb.ListCampaignSpendResponse) {
 	for _, c := range page.GetCampaigns() {
 		spent += c.GetToday().GetChargedMicros()
 	}
-	fmt.Fprintf(w, "%s  the rows below spent %s today", time.Now().Format(time.TimeOnly), money(spent))
+	asOf := page.GetAsOfTime().AsTime().Local()
+	fmt.Fprintf(w, "%s  the rows below spent %s today", asOf.Format(time.TimeOnly), money(spent))
 	if asked := page.GetRequestedSlots(); asked > 0 {
 		fmt.Fprintf(w, "; ads filled %s of %d slots since the server started", share(page.GetFilledSlots(), asked), asked)
 	}
@@ -143,11 +144,13 @@ type topTable struct {
 	Campaigns      []topCampaign `json:"campaigns"`
 	RequestedSlots int64         `json:"requestedSlots"`
 	FilledSlots    int64         `json:"filledSlots"`
+	AsOf           time.Time     `json:"asOfTime"`
 }
 
 // printJSON prints a table on one line, so that each look is a line.
 func (c *topCommand) printJSON(w io.Writer, page *pb.ListCampaignSpendResponse) error {
-	t := topTable{Campaigns: []topCampaign{}, RequestedSlots: page.GetRequestedSlots(), FilledSlots: page.GetFilledSlots()}
+	t := topTable{Campaigns: []topCampaign{}, RequestedSlots: page.GetRequestedSlots(),
+		FilledSlots: page.GetFilledSlots(), AsOf: page.GetAsOfTime().AsTime()}
 	for _, c := range page.GetCampaigns() {
 		average, _ := averageMicros(c)
 		t.Campaigns = append(t.Campaigns, topCampaign{Name: c.GetName(), UID: c.GetUid(), LocalDate: c.GetLocalDate(),

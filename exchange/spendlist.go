@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger"
@@ -25,12 +26,14 @@ type SpendQuery struct {
 type SpendPage struct {
 	Campaigns []*hexbid.CampaignSpend
 	Next      hexbid.UID // where the next page begins after; 0 when there is none
+	AsOf      time.Time  // the instant that the amounts are of: a ranking may be some seconds old
 }
 
 // standingsAtOnce is how many accounts the ledger is asked for at once. It answers nobody else meanwhile.
 const standingsAtOnce = 1000
 
-// ListCampaignSpend returns a page of what campaigns have spent, without their history.
+// ListCampaignSpend returns a page of what campaigns have spent, without their history. A page of those that spent the
+// most has at most a thousand, and callers share it for some seconds.
 func (e *Exchange) ListCampaignSpend(ctx context.Context, q SpendQuery) (*SpendPage, error) {
 	if err := admit(ctx); err != nil {
 		return nil, err
@@ -46,6 +49,7 @@ func (b *books) list(q *SpendQuery) (*SpendPage, error) {
 	if q.SpentToday {
 		return b.topSpenders(of, q)
 	}
+	asOf := e.config.Clock()
 	standings, next, err := b.standings(of, q.After, q.Limit)
 	if err != nil {
 		return nil, err
@@ -54,7 +58,7 @@ func (b *books) list(q *SpendQuery) (*SpendPage, error) {
 		standings = slices.DeleteFunc(standings, func(s ledger.Standing) bool { return s.Deleted })
 	}
 	spends, err := b.spends(standings)
-	return &SpendPage{spends, next}, err
+	return &SpendPage{spends, next, asOf}, err
 }
 
 // parent returns the uid of an advertiser, 0 for all.
@@ -115,8 +119,19 @@ func (b *books) spends(standings []ledger.Standing) ([]*hexbid.CampaignSpend, er
 	return out, nil
 }
 
-// topSpenders looks at every campaign, so it waits for its turn.
+// topSpenders returns those that spent the most, from the ranking that all callers share.
 func (b *books) topSpenders(of hexbid.UID, q *SpendQuery) (*SpendPage, error) {
+	shared, err := b.rankings.get(b.ctx, rankingOf{of, q.ShowDeleted}, b.config.Clock,
+		func() ([]ledger.Standing, error) { return b.rank(of, q.ShowDeleted) })
+	if err != nil {
+		return nil, err
+	}
+	spends, err := b.spends(shared.top[:min(len(shared.top), q.Limit)])
+	return &SpendPage{Campaigns: spends, AsOf: shared.asOf}, err
+}
+
+// rank looks at every campaign, so it waits for its turn.
+func (b *books) rank(of hexbid.UID, deleted bool) ([]ledger.Standing, error) {
 	done, err := b.exhaustive.take(b.ctx)
 	if err != nil {
 		return nil, err
@@ -128,26 +143,32 @@ func (b *books) topSpenders(of hexbid.UID, q *SpendQuery) (*SpendPage, error) {
 		if err != nil {
 			return nil, err
 		}
-		top = addSpenders(top, page, q)
-		if next == 0 {
-			spends, err := b.spends(top)
-			return &SpendPage{Campaigns: spends}, err
+		if top = addSpenders(top, page, deleted); next == 0 {
+			return top, nil
 		}
 		after = next
 	}
 }
 
 // addSpenders keeps those of both lists that have spent the most, in their order.
-func addSpenders(top, more []ledger.Standing, q *SpendQuery) []ledger.Standing {
+func addSpenders(top, more []ledger.Standing, deleted bool) []ledger.Standing {
+	least := hexbid.Money(1)
+	if len(top) == mostRanked {
+		least = spentToday(&top[mostRanked-1]) + 1 // of two that spent as much, the lower uid comes first
+	}
+	kept := len(top)
 	for i := range more {
-		if s := &more[i]; spentToday(s) > 0 && (q.ShowDeleted || !s.Deleted) {
+		if s := &more[i]; spentToday(s) >= least && (deleted || !s.Deleted) {
 			top = append(top, *s)
 		}
+	}
+	if len(top) == kept {
+		return top
 	}
 	slices.SortFunc(top, func(x, y ledger.Standing) int {
 		return cmp.Or(cmp.Compare(spentToday(&y), spentToday(&x)), cmp.Compare(x.Campaign, y.Campaign))
 	})
-	return top[:min(len(top), q.Limit)]
+	return top[:min(len(top), mostRanked)]
 }
 
 // spentToday is what a campaign was charged on its present date.

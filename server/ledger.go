@@ -67,7 +67,7 @@ func (s *ledgerService) ListCampaignSpend(ctx context.Context,
 	}
 	fill := &s.server.metrics.fill
 	out := &pb.ListCampaignSpendResponse{NextPageToken: tokenAfter(uint64(page.Next)),
-		RequestedSlots: fill.requested.Load(), FilledSlots: fill.filled.Load()}
+		RequestedSlots: fill.requested.Load(), FilledSlots: fill.filled.Load(), AsOfTime: timestamppb.New(page.AsOf)}
 	for _, c := range page.Campaigns {
 		out.Campaigns = append(out.Campaigns, wire.FromCampaignSpend(c))
 	}

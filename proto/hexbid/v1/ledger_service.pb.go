@@ -402,7 +402,10 @@ type ListCampaignSpendResponse struct {
 	// campaigns.
 	RequestedSlots int64 `protobuf:"varint,3,opt,name=requested_slots,json=requestedSlots,proto3" json:"requested_slots,omitempty"`
 	// Those of them that an award filled: over requested_slots it is the fill rate.
-	FilledSlots   int64 `protobuf:"varint,4,opt,name=filled_slots,json=filledSlots,proto3" json:"filled_slots,omitempty"`
+	FilledSlots int64 `protobuf:"varint,4,opt,name=filled_slots,json=filledSlots,proto3" json:"filled_slots,omitempty"`
+	// When the amounts were read. Those that spent the most today are read at most
+	// every two seconds, for all callers together.
+	AsOfTime      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -463,6 +466,13 @@ func (x *ListCampaignSpendResponse) GetFilledSlots() int64 {
 		return x.FilledSlots
 	}
 	return 0
+}
+
+func (x *ListCampaignSpendResponse) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
 }
 
 // GetAdvertiserBalanceRequest reads one.
@@ -3113,12 +3123,14 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\x123\n" +
 	"\x05order\x18\x04 \x01(\x0e2\x1d.hexbid.v1.CampaignSpendOrderR\x05order\x12!\n" +
-	"\fshow_deleted\x18\x05 \x01(\bR\vshowDeleted\"\xc7\x01\n" +
+	"\fshow_deleted\x18\x05 \x01(\bR\vshowDeleted\"\x81\x02\n" +
 	"\x19ListCampaignSpendResponse\x126\n" +
 	"\tcampaigns\x18\x01 \x03(\v2\x18.hexbid.v1.CampaignSpendR\tcampaigns\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12'\n" +
 	"\x0frequested_slots\x18\x03 \x01(\x03R\x0erequestedSlots\x12!\n" +
-	"\ffilled_slots\x18\x04 \x01(\x03R\vfilledSlots\"C\n" +
+	"\ffilled_slots\x18\x04 \x01(\x03R\vfilledSlots\x128\n" +
+	"\n" +
+	"as_of_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\"C\n" +
 	"\x1bGetAdvertiserBalanceRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\x04R\x03uid\"\x8d\x03\n" +
@@ -3468,71 +3480,72 @@ var file_hexbid_v1_ledger_service_proto_goTypes = []any{
 var file_hexbid_v1_ledger_service_proto_depIdxs = []int32{
 	0,  // 0: hexbid.v1.ListCampaignSpendRequest.order:type_name -> hexbid.v1.CampaignSpendOrder
 	33, // 1: hexbid.v1.ListCampaignSpendResponse.campaigns:type_name -> hexbid.v1.CampaignSpend
-	1,  // 2: hexbid.v1.AdvertiserBalance.billing:type_name -> hexbid.v1.Billing
-	2,  // 3: hexbid.v1.Movement.type:type_name -> hexbid.v1.MovementType
-	34, // 4: hexbid.v1.Movement.record_time:type_name -> google.protobuf.Timestamp
-	1,  // 5: hexbid.v1.Movement.billing:type_name -> hexbid.v1.Billing
-	13, // 6: hexbid.v1.CreateCreditRequest.charges:type_name -> hexbid.v1.CreditedCharge
-	1,  // 7: hexbid.v1.SetBillingRequest.billing:type_name -> hexbid.v1.Billing
-	1,  // 8: hexbid.v1.Statement.billing:type_name -> hexbid.v1.Billing
-	17, // 9: hexbid.v1.Statement.lines:type_name -> hexbid.v1.StatementLine
-	18, // 10: hexbid.v1.Statement.campaigns:type_name -> hexbid.v1.StatementCampaign
-	2,  // 11: hexbid.v1.StatementLine.type:type_name -> hexbid.v1.MovementType
-	34, // 12: hexbid.v1.ListChargesRequest.start_time:type_name -> google.protobuf.Timestamp
-	34, // 13: hexbid.v1.ListChargesRequest.end_time:type_name -> google.protobuf.Timestamp
-	21, // 14: hexbid.v1.ListChargesResponse.charges:type_name -> hexbid.v1.Charge
-	34, // 15: hexbid.v1.Charge.record_time:type_name -> google.protobuf.Timestamp
-	35, // 16: hexbid.v1.Charge.kind:type_name -> hexbid.v1.EventKind
-	36, // 17: hexbid.v1.Charge.host:type_name -> hexbid.v1.Host
-	37, // 18: hexbid.v1.Charge.scene:type_name -> hexbid.v1.Scene
-	21, // 19: hexbid.v1.Receipt.charge:type_name -> hexbid.v1.Charge
-	24, // 20: hexbid.v1.Receipt.award:type_name -> hexbid.v1.ReceiptAward
-	34, // 21: hexbid.v1.Receipt.hour_start_time:type_name -> google.protobuf.Timestamp
-	27, // 22: hexbid.v1.Receipt.hour:type_name -> hexbid.v1.Root
-	38, // 23: hexbid.v1.ReceiptAward.pricing_model:type_name -> hexbid.v1.PricingModel
-	36, // 24: hexbid.v1.ReceiptAward.host:type_name -> hexbid.v1.Host
-	37, // 25: hexbid.v1.ReceiptAward.scene:type_name -> hexbid.v1.Scene
-	34, // 26: hexbid.v1.ReceiptAward.issue_time:type_name -> google.protobuf.Timestamp
-	34, // 27: hexbid.v1.ReceiptAward.click_expire_time:type_name -> google.protobuf.Timestamp
-	34, // 28: hexbid.v1.ListRootsRequest.start_time:type_name -> google.protobuf.Timestamp
-	34, // 29: hexbid.v1.ListRootsRequest.end_time:type_name -> google.protobuf.Timestamp
-	27, // 30: hexbid.v1.ListRootsResponse.roots:type_name -> hexbid.v1.Root
-	34, // 31: hexbid.v1.Root.hour_start_time:type_name -> google.protobuf.Timestamp
-	3,  // 32: hexbid.v1.Alert.type:type_name -> hexbid.v1.AlertType
-	34, // 33: hexbid.v1.Alert.raise_time:type_name -> google.protobuf.Timestamp
-	28, // 34: hexbid.v1.WatchAlertsResponse.alerts:type_name -> hexbid.v1.Alert
-	34, // 35: hexbid.v1.Backup.create_time:type_name -> google.protobuf.Timestamp
-	4,  // 36: hexbid.v1.LedgerService.GetCampaignSpend:input_type -> hexbid.v1.GetCampaignSpendRequest
-	5,  // 37: hexbid.v1.LedgerService.ListCampaignSpend:input_type -> hexbid.v1.ListCampaignSpendRequest
-	7,  // 38: hexbid.v1.LedgerService.GetAdvertiserBalance:input_type -> hexbid.v1.GetAdvertiserBalanceRequest
-	10, // 39: hexbid.v1.LedgerService.CreateTopUp:input_type -> hexbid.v1.CreateTopUpRequest
-	11, // 40: hexbid.v1.LedgerService.CreateWithdrawal:input_type -> hexbid.v1.CreateWithdrawalRequest
-	12, // 41: hexbid.v1.LedgerService.CreateCredit:input_type -> hexbid.v1.CreateCreditRequest
-	14, // 42: hexbid.v1.LedgerService.SetBilling:input_type -> hexbid.v1.SetBillingRequest
-	15, // 43: hexbid.v1.LedgerService.GetStatement:input_type -> hexbid.v1.GetStatementRequest
-	19, // 44: hexbid.v1.LedgerService.ListCharges:input_type -> hexbid.v1.ListChargesRequest
-	22, // 45: hexbid.v1.LedgerService.GetReceipt:input_type -> hexbid.v1.GetReceiptRequest
-	25, // 46: hexbid.v1.LedgerService.ListRoots:input_type -> hexbid.v1.ListRootsRequest
-	29, // 47: hexbid.v1.LedgerService.WatchAlerts:input_type -> hexbid.v1.WatchAlertsRequest
-	31, // 48: hexbid.v1.LedgerService.CreateBackup:input_type -> hexbid.v1.CreateBackupRequest
-	33, // 49: hexbid.v1.LedgerService.GetCampaignSpend:output_type -> hexbid.v1.CampaignSpend
-	6,  // 50: hexbid.v1.LedgerService.ListCampaignSpend:output_type -> hexbid.v1.ListCampaignSpendResponse
-	8,  // 51: hexbid.v1.LedgerService.GetAdvertiserBalance:output_type -> hexbid.v1.AdvertiserBalance
-	9,  // 52: hexbid.v1.LedgerService.CreateTopUp:output_type -> hexbid.v1.Movement
-	9,  // 53: hexbid.v1.LedgerService.CreateWithdrawal:output_type -> hexbid.v1.Movement
-	9,  // 54: hexbid.v1.LedgerService.CreateCredit:output_type -> hexbid.v1.Movement
-	9,  // 55: hexbid.v1.LedgerService.SetBilling:output_type -> hexbid.v1.Movement
-	16, // 56: hexbid.v1.LedgerService.GetStatement:output_type -> hexbid.v1.Statement
-	20, // 57: hexbid.v1.LedgerService.ListCharges:output_type -> hexbid.v1.ListChargesResponse
-	23, // 58: hexbid.v1.LedgerService.GetReceipt:output_type -> hexbid.v1.Receipt
-	26, // 59: hexbid.v1.LedgerService.ListRoots:output_type -> hexbid.v1.ListRootsResponse
-	30, // 60: hexbid.v1.LedgerService.WatchAlerts:output_type -> hexbid.v1.WatchAlertsResponse
-	32, // 61: hexbid.v1.LedgerService.CreateBackup:output_type -> hexbid.v1.Backup
-	49, // [49:62] is the sub-list for method output_type
-	36, // [36:49] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	34, // 2: hexbid.v1.ListCampaignSpendResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	1,  // 3: hexbid.v1.AdvertiserBalance.billing:type_name -> hexbid.v1.Billing
+	2,  // 4: hexbid.v1.Movement.type:type_name -> hexbid.v1.MovementType
+	34, // 5: hexbid.v1.Movement.record_time:type_name -> google.protobuf.Timestamp
+	1,  // 6: hexbid.v1.Movement.billing:type_name -> hexbid.v1.Billing
+	13, // 7: hexbid.v1.CreateCreditRequest.charges:type_name -> hexbid.v1.CreditedCharge
+	1,  // 8: hexbid.v1.SetBillingRequest.billing:type_name -> hexbid.v1.Billing
+	1,  // 9: hexbid.v1.Statement.billing:type_name -> hexbid.v1.Billing
+	17, // 10: hexbid.v1.Statement.lines:type_name -> hexbid.v1.StatementLine
+	18, // 11: hexbid.v1.Statement.campaigns:type_name -> hexbid.v1.StatementCampaign
+	2,  // 12: hexbid.v1.StatementLine.type:type_name -> hexbid.v1.MovementType
+	34, // 13: hexbid.v1.ListChargesRequest.start_time:type_name -> google.protobuf.Timestamp
+	34, // 14: hexbid.v1.ListChargesRequest.end_time:type_name -> google.protobuf.Timestamp
+	21, // 15: hexbid.v1.ListChargesResponse.charges:type_name -> hexbid.v1.Charge
+	34, // 16: hexbid.v1.Charge.record_time:type_name -> google.protobuf.Timestamp
+	35, // 17: hexbid.v1.Charge.kind:type_name -> hexbid.v1.EventKind
+	36, // 18: hexbid.v1.Charge.host:type_name -> hexbid.v1.Host
+	37, // 19: hexbid.v1.Charge.scene:type_name -> hexbid.v1.Scene
+	21, // 20: hexbid.v1.Receipt.charge:type_name -> hexbid.v1.Charge
+	24, // 21: hexbid.v1.Receipt.award:type_name -> hexbid.v1.ReceiptAward
+	34, // 22: hexbid.v1.Receipt.hour_start_time:type_name -> google.protobuf.Timestamp
+	27, // 23: hexbid.v1.Receipt.hour:type_name -> hexbid.v1.Root
+	38, // 24: hexbid.v1.ReceiptAward.pricing_model:type_name -> hexbid.v1.PricingModel
+	36, // 25: hexbid.v1.ReceiptAward.host:type_name -> hexbid.v1.Host
+	37, // 26: hexbid.v1.ReceiptAward.scene:type_name -> hexbid.v1.Scene
+	34, // 27: hexbid.v1.ReceiptAward.issue_time:type_name -> google.protobuf.Timestamp
+	34, // 28: hexbid.v1.ReceiptAward.click_expire_time:type_name -> google.protobuf.Timestamp
+	34, // 29: hexbid.v1.ListRootsRequest.start_time:type_name -> google.protobuf.Timestamp
+	34, // 30: hexbid.v1.ListRootsRequest.end_time:type_name -> google.protobuf.Timestamp
+	27, // 31: hexbid.v1.ListRootsResponse.roots:type_name -> hexbid.v1.Root
+	34, // 32: hexbid.v1.Root.hour_start_time:type_name -> google.protobuf.Timestamp
+	3,  // 33: hexbid.v1.Alert.type:type_name -> hexbid.v1.AlertType
+	34, // 34: hexbid.v1.Alert.raise_time:type_name -> google.protobuf.Timestamp
+	28, // 35: hexbid.v1.WatchAlertsResponse.alerts:type_name -> hexbid.v1.Alert
+	34, // 36: hexbid.v1.Backup.create_time:type_name -> google.protobuf.Timestamp
+	4,  // 37: hexbid.v1.LedgerService.GetCampaignSpend:input_type -> hexbid.v1.GetCampaignSpendRequest
+	5,  // 38: hexbid.v1.LedgerService.ListCampaignSpend:input_type -> hexbid.v1.ListCampaignSpendRequest
+	7,  // 39: hexbid.v1.LedgerService.GetAdvertiserBalance:input_type -> hexbid.v1.GetAdvertiserBalanceRequest
+	10, // 40: hexbid.v1.LedgerService.CreateTopUp:input_type -> hexbid.v1.CreateTopUpRequest
+	11, // 41: hexbid.v1.LedgerService.CreateWithdrawal:input_type -> hexbid.v1.CreateWithdrawalRequest
+	12, // 42: hexbid.v1.LedgerService.CreateCredit:input_type -> hexbid.v1.CreateCreditRequest
+	14, // 43: hexbid.v1.LedgerService.SetBilling:input_type -> hexbid.v1.SetBillingRequest
+	15, // 44: hexbid.v1.LedgerService.GetStatement:input_type -> hexbid.v1.GetStatementRequest
+	19, // 45: hexbid.v1.LedgerService.ListCharges:input_type -> hexbid.v1.ListChargesRequest
+	22, // 46: hexbid.v1.LedgerService.GetReceipt:input_type -> hexbid.v1.GetReceiptRequest
+	25, // 47: hexbid.v1.LedgerService.ListRoots:input_type -> hexbid.v1.ListRootsRequest
+	29, // 48: hexbid.v1.LedgerService.WatchAlerts:input_type -> hexbid.v1.WatchAlertsRequest
+	31, // 49: hexbid.v1.LedgerService.CreateBackup:input_type -> hexbid.v1.CreateBackupRequest
+	33, // 50: hexbid.v1.LedgerService.GetCampaignSpend:output_type -> hexbid.v1.CampaignSpend
+	6,  // 51: hexbid.v1.LedgerService.ListCampaignSpend:output_type -> hexbid.v1.ListCampaignSpendResponse
+	8,  // 52: hexbid.v1.LedgerService.GetAdvertiserBalance:output_type -> hexbid.v1.AdvertiserBalance
+	9,  // 53: hexbid.v1.LedgerService.CreateTopUp:output_type -> hexbid.v1.Movement
+	9,  // 54: hexbid.v1.LedgerService.CreateWithdrawal:output_type -> hexbid.v1.Movement
+	9,  // 55: hexbid.v1.LedgerService.CreateCredit:output_type -> hexbid.v1.Movement
+	9,  // 56: hexbid.v1.LedgerService.SetBilling:output_type -> hexbid.v1.Movement
+	16, // 57: hexbid.v1.LedgerService.GetStatement:output_type -> hexbid.v1.Statement
+	20, // 58: hexbid.v1.LedgerService.ListCharges:output_type -> hexbid.v1.ListChargesResponse
+	23, // 59: hexbid.v1.LedgerService.GetReceipt:output_type -> hexbid.v1.Receipt
+	26, // 60: hexbid.v1.LedgerService.ListRoots:output_type -> hexbid.v1.ListRootsResponse
+	30, // 61: hexbid.v1.LedgerService.WatchAlerts:output_type -> hexbid.v1.WatchAlertsResponse
+	32, // 62: hexbid.v1.LedgerService.CreateBackup:output_type -> hexbid.v1.Backup
+	50, // [50:63] is the sub-list for method output_type
+	37, // [37:50] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_ledger_service_proto_init() }
