@@ -414,7 +414,7 @@ func (m *testMarket) adjustBalances(t *testing.T) {
 func (m *testMarket) awaitReturns(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	if err := m.indexer.await(ctx, func() bool { return m.indexer.Snapshot().Returning == 0 }); err != nil {
+	if err := m.indexer.WaitForReturns(ctx); err != nil {
 		t.Fatal(err)
 	}
 }

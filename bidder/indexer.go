@@ -258,6 +258,11 @@ func (x *Indexer) WaitFor(ctx context.Context, version uint64) error {
 	return x.await(ctx, func() bool { return x.Snapshot().Version >= version })
 }
 
+// WaitForReturns blocks until all campaigns that serve again are in the lists. Its error is the context's.
+func (x *Indexer) WaitForReturns(ctx context.Context) error {
+	return x.await(ctx, func() bool { return x.Snapshot().Returning == 0 })
+}
+
 // SnapshotNow returns the last published snapshot and the time on the indexer's clock. The snapshot covers the
 // schedules at that time. SnapshotNow returns at once and takes no lock, except when the clock jumps. It reads the
 // clock last, so that a quarter hour that ends meanwhile is noticed. The error is the context's.

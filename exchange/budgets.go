@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -35,7 +36,6 @@ type budgets struct {
 	due       due
 	low       due          // what awards still out hold back: it changes as they get older
 	returning []hexbid.UID // campaigns that midnight has given a budget again
-	slice     int          // how many of them return at a time
 
 	mu    sync.Mutex // guards edits
 	edits []bidEdit  // raised bids that searches may not see yet
@@ -49,10 +49,9 @@ func newDue() due { return due{map[hexbid.UID]struct{}{}, map[hexbid.UID]struct{
 const (
 	// sweepEvery spaces the looks at the calendar and at what awards out hold back.
 	sweepEvery = 50 * time.Millisecond
-	// Campaigns return after a midnight in slices, so that searches beside them hardly notice. There are at most
-	// returnSlices of them for up to 400,000 campaigns, two seconds in all.
-	returnSlices = 40
-	leastSlice   = 500
+	// mostReturning is how many campaigns that return after a midnight are handed in at a time, so that campaigns whose
+	// budgets end meanwhile do not wait long.
+	mostReturning = 2000
 )
 
 func newBudgets(e *Exchange) *budgets {
@@ -104,8 +103,16 @@ func (b *budgets) run(ctx context.Context) {
 	watching.Go(func() { b.follow(ctx, changes) })
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
+	goOn := make(chan struct{})
+	close(goOn)
 	for {
+		var some chan struct{} // is ready while campaigns return
+		if len(b.returning) > 0 {
+			some = goOn
+		}
 		select {
+		case <-some:
+			b.letReturn()
 		case c := <-changes:
 			b.take(&c)
 		case <-b.awards.turned:
@@ -286,12 +293,11 @@ func (b *budgets) sweep(now time.Time) {
 	if turned := b.calendar.turn(now); turned != nil {
 		b.beginDay(turned)
 	}
-	b.letReturn()
 }
 
 // letReturn makes some of the campaigns due that return.
 func (b *budgets) letReturn() {
-	n := min(b.slice, len(b.returning))
+	n := min(mostReturning, len(b.returning))
 	for _, uid := range b.returning[:n] {
 		b.due.campaigns[uid] = struct{}{}
 	}
@@ -300,7 +306,7 @@ func (b *budgets) letReturn() {
 	}
 }
 
-// beginDay lets the campaigns of some zones return, a slice at a time. Purses that say nothing any more go.
+// beginDay lets the campaigns of some zones return, some at a time. Purses that say nothing any more go.
 func (b *budgets) beginDay(turned map[uint16]bool) {
 	for uid, p := range b.purses {
 		switch {
@@ -311,19 +317,31 @@ func (b *budgets) beginDay(turned map[uint16]bool) {
 			b.drop(uid)
 		}
 	}
-	b.slice = min(max(leastSlice, len(b.returning)/returnSlices), bidder.MaxLiveUpdates)
 }
 
-// handIn hands in what is due.
+// handIn hands in what is due. Campaigns and advertisers go to the door together, for the same publication.
 func (b *budgets) handIn(ctx context.Context) error {
 	campaigns, advertisers := b.updates()
-	for some := range slices.Chunk(advertisers, bidder.MaxLiveUpdates) {
-		if err := b.indexer.HandInAdvertisers(ctx, some); err != nil {
+	if len(advertisers) == 0 {
+		return b.handInCampaigns(ctx, campaigns)
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- b.handInAdvertisers(ctx, advertisers) }()
+	return errors.Join(b.handInCampaigns(ctx, campaigns), <-failed)
+}
+
+func (b *budgets) handInCampaigns(ctx context.Context, campaigns []bidder.LiveUpdate) error {
+	for some := range slices.Chunk(campaigns, bidder.MaxLiveUpdates) {
+		if err := b.indexer.HandIn(ctx, bidder.OwnerLedger, some); err != nil {
 			return err
 		}
 	}
-	for some := range slices.Chunk(campaigns, bidder.MaxLiveUpdates) {
-		if err := b.indexer.HandIn(ctx, bidder.OwnerLedger, some); err != nil {
+	return nil
+}
+
+func (b *budgets) handInAdvertisers(ctx context.Context, advertisers []bidder.AdvertiserUpdate) error {
+	for some := range slices.Chunk(advertisers, bidder.MaxLiveUpdates) {
+		if err := b.indexer.HandInAdvertisers(ctx, some); err != nil {
 			return err
 		}
 	}

@@ -26,6 +26,9 @@ func (e *Exchange) Step(ctx context.Context) error {
 	if err := e.delivery.step(ctx, now); err != nil {
 		return err
 	}
+	if err := e.indexer.WaitForReturns(ctx); err != nil {
+		return err
+	}
 	return e.steps.alerts(ctx, e.alerts, now)
 }
 
