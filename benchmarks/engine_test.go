@@ -67,6 +67,26 @@ func TestHandInsAreMeasured(t *testing.T) {
 	}
 }
 
+// TestBudgetsAreMeasured runs the budgets on a small market, two days of it.
+func TestBudgetsAreMeasured(t *testing.T) {
+	w, err := NewWorkload(1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	figures, err := Budgets(w, t.TempDir(), BudgetSize{Campaigns: 1000, Spent: 300, Searches: 200, Charges: 10, Lone: 3,
+		Rounds: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"midnight_s_cities", "midnight_search_p99_ratio_cities", "midnight_s_point",
+		"midnight_search_p99_ratio_point", "charge_out_p50_ms", "charge_out_p99_ms", "charge_out_max_ms",
+		"charge_out_edits_per_s", "topup_back_p50_ms", "topup_back_max_ms", "raised_back_p50_ms", "raised_back_max_ms"} {
+		if f := figures[name]; f.Low <= 0 || f.Median < f.Low || f.High < f.Median {
+			t.Errorf("%s: %v", name, f)
+		}
+	}
+}
+
 // TestMain serves a canned answer if a test has started this program for that.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[1] == CannedCommand {

@@ -40,6 +40,7 @@ var parts = []part{
 	{"engine", true, engine}, {"live", true, live}, {"dense", true, dense}, {"nearby", true, nearby},
 	{"handins", true, handIns}, {"programs", true, programs},
 	{"server", true, server}, {"writers", true, writers}, {"events", true, events},
+	{"budgets", true, budgets},
 	{"sizes", false, sizes}, {"country", false, country}, {"nearby7m", false, nearbyMany}, {"cache", false, cache},
 	{"peers", false, besidePeers},
 }
@@ -308,6 +309,15 @@ func writers(s *session) (spreads, error) {
 
 // events measures durable events of the ledger, on disks of their own.
 func events(s *session) (spreads, error) { return benchmarks.Events(s.dir) }
+
+// budgets measures how fast budgets come into force in the auction, with ledgers on disks of their own.
+func budgets(s *session) (spreads, error) {
+	w, err := benchmarks.NewWorkload(1, false)
+	if err != nil {
+		return nil, err
+	}
+	return benchmarks.Budgets(w, s.dir, benchmarks.QuickBudgets)
+}
 
 // besideCanned measures capacity. For the default answer it also measures latency at 70 % of that capacity.
 func besideCanned(p *benchmarks.Process, w *benchmarks.Workload, name string, limit int32) (spreads, error) {
