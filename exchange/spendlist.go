@@ -49,7 +49,7 @@ func (b *books) list(q *SpendQuery) (*SpendPage, error) {
 	if q.SpentToday {
 		return b.topSpenders(of, q)
 	}
-	asOf := e.config.Clock()
+	asOf := b.config.Clock()
 	standings, next, err := b.standings(of, q.After, q.Limit)
 	if err != nil {
 		return nil, err
