@@ -152,5 +152,3 @@ func readIndex(v journal.View, t journal.Table, key []byte) (uint64, error) {
 	}
 	return fold.DecodeIndex(value)
 }
-
-func recentKey(t journal.Table, key []byte) string { return string(append([]byte{byte(t)}, key...)) }

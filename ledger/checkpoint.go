@@ -2,8 +2,6 @@ package ledger
 
 import (
 	"context"
-	"maps"
-	"slices"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger/fold"
@@ -36,7 +34,6 @@ func (o *owner) checkpoint() error {
 		return err
 	}
 	o.chores.records, o.chores.checkpointAt, o.chores.checkpointed = 0, at.At, at.Sequence
-	o.chores.unsettled = false
 	return nil
 }
 
@@ -50,8 +47,7 @@ func (o *owner) loadFrom(ctx context.Context, v journal.View) (err error) {
 		return err
 	}
 	checkpointed := o.books.Last().Sequence
-	totals := totalsRows{}
-	replayed, err := replay(ctx, o.books, v, totals)
+	replayed, err := replay(ctx, o.books, v)
 	if err != nil {
 		return err
 	}
@@ -62,15 +58,13 @@ func (o *owner) loadFrom(ctx context.Context, v journal.View) (err error) {
 	}
 	o.synced, o.recent = last.Sequence, newRecent(last.Sequence)
 	o.version = max(o.ledger.version.Load(), o.books.CatalogueVersion())
-	o.chores = chores{records: replayed, unsettled: replayed > 0, checkpointAt: last.At, checkpointed: checkpointed}
-	o.totals, o.tally = totals.rows(), hourTally{}
+	o.chores = chores{records: replayed, unsettled: true, checkpointAt: last.At, checkpointed: checkpointed}
+	o.tally = hourTally{}
 	return nil
 }
 
-// replay applies the records after the books' last one, and returns how many there were. It adds to totals the rows of
-// hours and dates that end meanwhile.
-func replay(ctx context.Context, books *fold.Books, v journal.View, totals totalsRows) (records int, err error) {
-	var rows journal.Batch
+// replay applies the records after the books' last one, and returns how many there were. Their rows are on disk.
+func replay(ctx context.Context, books *fold.Books, v journal.View) (records int, err error) {
 	from := fold.RecordKey(books.Last().Sequence + 1)
 	err = v.Scan(journal.Records, from, nil, func(_, encoded []byte) (bool, error) {
 		record, err := fold.Decode(encoded)
@@ -80,25 +74,7 @@ func replay(ctx context.Context, books *fold.Books, v journal.View, totals total
 		if records++; records%1024 == 0 && ctx.Err() != nil {
 			return false, ctx.Err()
 		}
-		rows.Rows = rows.Rows[:0]
-		err = books.Apply(record, encoded, &rows)
-		totals.add(rows.Rows)
-		return true, err
+		return true, books.Apply(record, encoded, nil)
 	})
 	return records, err
 }
-
-// totalsRows are rows of totals, by table and key. They are written a moment after the records that they follow from,
-// so a crash may lose them. All other rows that follow from a record are in its batch.
-type totalsRows map[string]journal.Row
-
-func (t totalsRows) add(rows []journal.Row) {
-	for _, row := range rows {
-		switch row.Table {
-		case journal.Hours, journal.Days, journal.AdvertiserDays:
-			t[recentKey(row.Table, row.Key)] = row
-		}
-	}
-}
-
-func (t totalsRows) rows() []journal.Row { return slices.Collect(maps.Values(t)) }

@@ -13,7 +13,8 @@ type chores struct {
 	records      int    // since the last checkpoint
 	checkpointAt int64  // stamp of the last one
 	checkpointed uint64 // its record
-	unsettled    bool   // records have changed totals whose rows are not written
+	unsettled    bool   // records may have changed totals whose rows are not written
+	settledAt    int64  // stamp of the last time that all of them were written
 	tallyAt      int64  // stamp of the last look at the tallies
 	answersFrom  uint32 // the hour that first answers are erased up to
 	compactHour  uint32 // when the compactor was woken last
@@ -21,6 +22,10 @@ type chores struct {
 
 // tallyEvery is how often counts of events without a record are written.
 const tallyEvery = time.Second
+
+// settleEvery is how far rows of totals may be behind when nobody reads them. A view has them written before. Settling
+// seldom spares most of them: at a high rate, ten times a second would write as many rows of totals as of events.
+const settleEvery = time.Minute
 
 // readClock takes the present stamp, and brings the books to it. It fails while the clock is wrong.
 func (o *owner) readClock() error {
@@ -32,9 +37,13 @@ func (o *owner) readClock() error {
 	if stamp == o.books.Last().At {
 		return nil
 	}
+	rows := len(o.batch.Rows)
 	o.applying = true
 	o.books.Advance(stamp, &o.batch.Batch)
 	o.applying = false
+	if len(o.batch.Rows) > rows { // of an hour that has ended, maybe without a record that says so
+		o.settle()
+	}
 	return o.closeHour()
 }
 
@@ -66,7 +75,9 @@ func (o *owner) tick() error {
 	if o.readClock() != nil {
 		return nil // the callers hear of it, and so does whoever asks for the ledger's health
 	}
-	o.settle()
+	if o.now >= o.chores.settledAt+settleEvery.Microseconds() {
+		o.settle()
+	}
 	o.writeTally()
 	o.forgetAnswers()
 	o.compactIfDue()
@@ -78,7 +89,7 @@ func (o *owner) settle() {
 	if o.chores.unsettled {
 		o.applying = true
 		o.books.Settle(&o.batch.Batch)
-		o.applying, o.chores.unsettled = false, false
+		o.applying, o.chores.unsettled, o.chores.settledAt = false, false, o.now
 	}
 }
 

@@ -166,7 +166,8 @@ func TestReadersSeeNothingThatIsNotOnDisk(t *testing.T) {
 	callers.Wait()
 }
 
-// TestBatchesGrowWhileTheDiskIsBusy holds the first commit up until all events are queued: one more batch takes them.
+// TestBatchesGrowWhileTheDiskIsBusy holds the first commit up until the owner has taken all events: one more batch has
+// them, without the last one if the owner is still at work on it.
 func TestBatchesGrowWhileTheDiskIsBusy(t *testing.T) {
 	b := openBank(t, nil)
 	begun, end := make(chan struct{}), make(chan struct{})
@@ -200,7 +201,7 @@ func TestBatchesGrowWhileTheDiskIsBusy(t *testing.T) {
 	b.Wait("all requests", func() bool { return b.Taken() == taken+500 })
 	close(end)
 	callers.Wait()
-	if n := commits.Load(); n != 2 || records.Load() < 501 {
+	if n := commits.Load(); n > 3 || records.Load() < 501 {
 		t.Errorf("%d records took %d commits", records.Load(), n)
 	}
 }

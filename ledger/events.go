@@ -131,7 +131,7 @@ func (r *reported) answerKey(kind hexbid.EventKind) []byte {
 // conversionLookup looks for the record of the token's conversion.
 func (r *reported) conversionLookup() lookup {
 	key := r.answerKey(hexbid.Conversion)
-	return lookup{key: recentKey(journal.Answers, key), read: func(v journal.View) (uint64, error) {
+	return lookup{key: recentKeyOf(journal.Answers, key), read: func(v journal.View) (uint64, error) {
 		return readIndex(v, journal.Answers, key)
 	}}
 }
@@ -139,7 +139,7 @@ func (r *reported) conversionLookup() lookup {
 // clickLookup looks for the token's click, as a clicked.
 func (r *reported) clickLookup() lookup {
 	key := r.answerKey(hexbid.Click)
-	return lookup{key: recentKey(journal.Answers, key), read: func(v journal.View) (uint64, error) {
+	return lookup{key: recentKeyOf(journal.Answers, key), read: func(v journal.View) (uint64, error) {
 		sequence, err := readIndex(v, journal.Answers, key)
 		if sequence == 0 || err != nil {
 			return 0, err
@@ -185,7 +185,7 @@ func (c clicked) filtered() (reason uint8, is bool) { return uint8(c), c&clickFi
 // couponLookup looks for the record of a viewer's claim from a campaign.
 func couponLookup(pseudonym [16]byte, campaign hexbid.UID) lookup {
 	key := CouponKey(pseudonym, campaign)
-	return lookup{key: recentKey(journal.Viewers, key), read: func(v journal.View) (uint64, error) {
+	return lookup{key: recentKeyOf(journal.Viewers, key), read: func(v journal.View) (uint64, error) {
 		return readIndex(v, journal.Viewers, key)
 	}}
 }

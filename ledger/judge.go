@@ -117,8 +117,9 @@ func (o *owner) note(r *reported, at fold.Point) {
 	e := &r.event
 	switch {
 	case e.Kind == hexbid.Click:
-		o.recent.put(recentKey(journal.Answers, r.answerKey(hexbid.Click)), uint64(clickedAt(at.At, &e.Ruling)),
-			at.Sequence, o.synced)
+		var room [fold.AnswerKeyBytes]byte
+		key := fold.AppendAnswerKey(room[:0], e.Token, e.Kind, e.Award.ClickExpiry)
+		o.recent.put(recentKeyOf(journal.Answers, key), uint64(clickedAt(at.At, &e.Ruling)), at.Sequence, o.synced)
 	case e.Kind == hexbid.Conversion:
 		o.recent.put(r.conversion.key, at.Sequence, at.Sequence, o.synced)
 	case e.Outcome == hexbid.EventGranted:

@@ -123,7 +123,7 @@ func readCharge(v journal.View, sequence uint64) (*fold.Event, error) {
 // requestLookup looks for the record that answered a request id.
 func requestLookup(advertiser hexbid.UID, id string) lookup {
 	key := fold.RequestKey(advertiser, id)
-	return lookup{key: recentKey(journal.Requests, key), read: func(v journal.View) (uint64, error) {
+	return lookup{key: recentKeyOf(journal.Requests, key), read: func(v journal.View) (uint64, error) {
 		return readIndex(v, journal.Requests, key)
 	}}
 }

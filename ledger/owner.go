@@ -28,9 +28,9 @@ type owner struct {
 	under   *batch // the writer's, nil when it is free
 	synced  uint64 // the last record that is on disk
 	recent  recent
+	dates   dates
 	tally   hourTally
 	chores  chores
-	totals  []journal.Row // rows of totals that the last replay found, until they are written
 
 	applying bool      // books are being changed: a panic leaves them useless
 	lost     error     // why there are no books, nil if there are
@@ -77,8 +77,15 @@ func (o *owner) queue() <-chan *request {
 	return o.ledger.queue
 }
 
-// waiting returns a request that waits already, nil if there is none.
+// waiting returns a request that waits already, nil if there is none. It learns first whether the writer is free,
+// because a writer without a batch is lost time.
 func (o *owner) waiting() *request {
+	select {
+	case err := <-o.ledger.written:
+		o.concluded(err)
+		o.handOver()
+	default:
+	}
 	select {
 	case r := <-o.queue():
 		return r
@@ -109,10 +116,13 @@ func (o *owner) take(r *request) {
 	}
 }
 
-// begin begins a batch. The rows that a replay found are the first of all, because later ones may be of the same keys.
+// begin begins a batch. One that is gathered while another is written will be about as large.
 func (o *owner) begin() {
-	o.batch = &batch{began: time.Now(), Batch: journal.Batch{After: o.books.Last().Sequence, Rows: o.totals}}
-	o.totals = nil
+	o.batch = &batch{began: time.Now(), Batch: journal.Batch{After: o.books.Last().Sequence}}
+	if o.under != nil {
+		o.batch.Records = make([][]byte, 0, len(o.under.Records))
+		o.batch.Rows = make([]journal.Row, 0, len(o.under.Rows))
+	}
 }
 
 // failed ends a request that could not do its work.
@@ -245,10 +255,13 @@ func (o *owner) hold(r *request) error {
 	return hexbid.Contain(func() error { return r.do(o) })
 }
 
-// end writes what is judged, with a checkpoint, and refuses the requests that still wait.
+// end writes what is judged, with totals and a checkpoint, and refuses the requests that still wait.
 func (o *owner) end() {
 	if o.ready() == nil {
-		o.take(newRequest((*owner).checkpoint))
+		o.take(newRequest(func(o *owner) error {
+			o.settle()
+			return o.checkpoint()
+		}))
 		_ = o.flush() // its requests are answered
 	} else if o.under != nil {
 		o.concluded(<-o.ledger.written)

@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"crypto/sha256"
+
 	"github.com/hexbid/hexbid/ledger/journal"
 )
 
@@ -10,7 +12,7 @@ import (
 
 // lookup is what the journal said of a key when a caller looked.
 type lookup struct {
-	key   string
+	key   recentKey
 	read  func(v journal.View) (uint64, error) // 0: nothing
 	value uint64
 	asOf  uint64 // the last record of the state that was read
@@ -23,10 +25,29 @@ func (k *lookup) look(v journal.View) (err error) {
 	return err
 }
 
+// recentKey is a row's table and key, or the SHA-256 of a key that is longer. It holds no pointers, so that the garbage
+// collector skips the maps of these keys, one of which every click adds.
+type recentKey struct {
+	table journal.Table
+	size  uint8 // of the key, hashed for a SHA-256
+	key   [sha256.Size]byte
+}
+
+const hashed = 255
+
+func recentKeyOf(t journal.Table, key []byte) recentKey {
+	k := recentKey{table: t, size: uint8(len(key))}
+	if len(key) > len(k.key) {
+		return recentKey{t, hashed, sha256.Sum256(key)}
+	}
+	copy(k.key[:], key)
+	return k
+}
+
 // recent holds what lookups find, of records judged lately. It has two parts. When the newer is full and the older
 // one's records are synced, the older part goes, and the newer takes its place.
 type recent struct {
-	older, newer         map[string]uint64
+	older, newer         map[recentKey]uint64
 	olderFrom, newerFrom uint64 // the sequence that each part starts above
 }
 
@@ -34,20 +55,21 @@ type recent struct {
 const recentKeys = 1 << 16
 
 func newRecent(synced uint64) recent {
-	return recent{older: map[string]uint64{}, newer: map[string]uint64{}, olderFrom: synced, newerFrom: synced}
+	return recent{older: map[recentKey]uint64{}, newer: map[recentKey]uint64{}, olderFrom: synced, newerFrom: synced}
 }
 
 // put notes what a record says of a key. Records up to synced are on disk.
-func (r *recent) put(key string, value, record, synced uint64) {
+func (r *recent) put(key recentKey, value, record, synced uint64) {
 	if len(r.newer) >= recentKeys && r.newerFrom <= synced {
-		r.older, r.olderFrom = r.newer, r.newerFrom
-		r.newer, r.newerFrom = map[string]uint64{}, record-1
+		clear(r.older)
+		r.older, r.newer = r.newer, r.older
+		r.olderFrom, r.newerFrom = r.newerFrom, record-1
 	}
 	r.newer[key] = value
 }
 
 // get returns what a record above olderFrom says of a key, 0 if none does.
-func (r *recent) get(key string) uint64 {
+func (r *recent) get(key recentKey) uint64 {
 	if value := r.newer[key]; value != 0 {
 		return value
 	}

@@ -2,35 +2,33 @@ package ledger
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger/fold"
 )
 
-// touched is the accounts that records concern.
-type touched struct {
-	campaigns, advertisers map[hexbid.UID]struct{}
-}
+// touched is the accounts that records concern, some of them more than once.
+type touched struct{ campaigns, advertisers []hexbid.UID }
 
-func (t *touched) campaign(uid hexbid.UID)   { touch(&t.campaigns, uid) }
-func (t *touched) advertiser(uid hexbid.UID) { touch(&t.advertisers, uid) }
+func (t *touched) campaign(uid hexbid.UID)   { t.campaigns = append(t.campaigns, uid) }
+func (t *touched) advertiser(uid hexbid.UID) { t.advertisers = append(t.advertisers, uid) }
 
-func touch(set *map[hexbid.UID]struct{}, uid hexbid.UID) {
-	if *set == nil {
-		*set = map[hexbid.UID]struct{}{}
-	}
-	(*set)[uid] = struct{}{}
+// each returns accounts once each.
+func each(uids []hexbid.UID) []hexbid.UID {
+	slices.Sort(uids)
+	return slices.Compact(uids)
 }
 
 // tell collects for watchers how the accounts stand that a batch has touched.
 func (o *owner) tell(b *batch) {
-	for uid := range b.touched.campaigns {
+	for _, uid := range each(b.touched.campaigns) {
 		if account, found := o.books.Campaign(uid); found {
 			b.changes.Campaigns = append(b.changes.Campaigns, o.standing(&account))
 		}
 	}
-	for uid := range b.touched.advertisers {
+	for _, uid := range each(b.touched.advertisers) {
 		if account, found := o.books.Advertiser(uid); found {
 			b.changes.Advertisers = append(b.changes.Advertisers, account)
 		}

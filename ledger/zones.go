@@ -3,6 +3,7 @@ package ledger
 import (
 	"sync"
 	"time"
+	"unique"
 
 	"github.com/hexbid/hexbid"
 )
@@ -51,17 +52,47 @@ func dateIn(zone *time.Location, stamp int64) int32 {
 	return int32(seconds / secondsADay)
 }
 
+// dates remembers the present dates of zones, each until it may change. The owner asks for one with every event.
+type dates map[unique.Handle[string]]dated
+
+// dated is a date, and the stamps at which it is the date: from the first on, before the second.
+type dated struct {
+	date        int32
+	from, until int64
+}
+
+// dayIn returns the date that a clock in the zone shows at a stamp, with stamps that surely have the same one: up to
+// the next midnight of the present offset, or up to where the offset changes.
+func dayIn(zone *time.Location, stamp int64) dated {
+	const daySeconds = 24 * 60 * 60
+	t := time.UnixMicro(stamp).In(zone)
+	_, offset := t.Zone()
+	d := dated{date: dateIn(zone, stamp), from: stamp}
+	d.until = ((int64(d.date)+1)*daySeconds - int64(offset)) * time.Second.Microseconds()
+	if _, end := t.ZoneBounds(); !end.IsZero() {
+		d.until = min(d.until, end.UnixMicro())
+	}
+	return d
+}
+
 // localDate returns the present date of a campaign. One without terms has that of UTC.
 func (o *owner) localDate(campaign hexbid.UID) (int32, error) {
 	name, found := o.books.Zone(campaign)
 	if !found {
 		return dateIn(time.UTC, o.now), nil
 	}
+	if known := o.dates[name]; known.from <= o.now && o.now < known.until {
+		return known.date, nil
+	}
 	zone, err := o.ledger.zones.location(name.Value())
 	if err != nil {
 		return 0, err
 	}
-	return dateIn(zone, o.now), nil
+	if o.dates == nil || len(o.dates) >= mostZones {
+		o.dates = dates{}
+	}
+	o.dates[name] = dayIn(zone, o.now)
+	return o.dates[name].date, nil
 }
 
 // postedDate returns the present date of statements.

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/journal"
 )
@@ -126,8 +128,7 @@ func TestAFlippedByteOfARowIsFoundWhereItIs(t *testing.T) {
 	}
 }
 
-// The row that says what accounts stand for cannot be changed, and the one of totals cannot go beyond the records. An
-// earlier one of totals is no fault: a checkpoint settles them anyway.
+// The row that says what accounts stand for cannot be changed, and the one of totals cannot go beyond the records.
 func TestFlippedBytesOfMarksAreFound(t *testing.T) {
 	c := aLedger(t, 120)
 	found := 0
@@ -221,5 +222,23 @@ func TestRestoredLedgersVerify(t *testing.T) {
 	}
 	if r := m.shut().verify(t, Options{}); !r.OK() || r.Charges < 10 {
 		t.Errorf("after the restore: %+v", r)
+	}
+}
+
+// The rows of an hour that has ended are written by whoever reads the clock next. In an hour without a charge no record
+// says so. A kill right then leaves a journal that verifies.
+func TestAnHourThatEndsWithoutARecordVerifies(t *testing.T) {
+	m := openMarket(t, 3, func(o *ledger.Options) { o.CheckpointAge = 24 * time.Hour })
+	_ = m.Settled() // which writes all totals for the next minute
+	e := m.event()
+	for e.Award.Basis.Pricing != hexbid.CPC || e.Kind != hexbid.Impression {
+		e = m.event()
+	}
+	m.Report(e)
+	m.Clock.Pass(time.Hour)
+	m.Report(e)
+	c := m.copy()
+	if r := c.verify(t, Options{Known: c.tail()}); !r.OK() {
+		t.Error(faultsOf(r))
 	}
 }

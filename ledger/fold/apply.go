@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/hexbid/hexbid"
@@ -8,9 +9,8 @@ import (
 )
 
 // Apply takes a record in. Rows that follow from it go to w, which is nil when the record is replayed and its rows are
-// there already. (Those of totals may be behind on disk, see Settle. A start therefore replays with a batch, and keeps
-// its rows of journal.Hours, Days and AdvertiserDays.) The error is of kind DataLoss, for a record that does not follow
-// the last one or that says other than the books judge. The books are of no use then.
+// there already. Those of totals may be behind on disk, and Settle puts them. The error is of kind DataLoss, for a
+// record that does not follow the last one or that says other than the books judge. The books are of no use then.
 func (b *Books) Apply(r *Record, encoded []byte, w *journal.Batch) error {
 	if err := b.follows(r); err != nil {
 		return err
@@ -93,7 +93,8 @@ func (b *Books) takeEvent(e *Event, now *Point, encoded []byte, w *journal.Batch
 	}
 	b.useUp(e)
 	if w != nil {
-		put(w, journal.Answers, AnswerKey(e.Token, e.Kind, e.Award.ClickExpiry), key64(now.Sequence))
+		key := AppendAnswerKey(b.block.cut(AnswerKeyBytes), e.Token, e.Kind, e.Award.ClickExpiry)
+		put(w, journal.Answers, key, binary.BigEndian.AppendUint64(b.block.cut(8), now.Sequence))
 	}
 	b.state.posted = e.Posted
 	b.count(c, e, w)

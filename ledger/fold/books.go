@@ -28,6 +28,7 @@ type Books struct {
 	unsettled      []*campaign   // with totals that are not written yet
 	unsettledDays  []*advertiser // likewise
 	rows           rows
+	block          block // for rows of events
 }
 
 // Point is a record as the chain has it.

@@ -13,7 +13,7 @@
 //	encoded := fold.Complete(ahead, &record)
 //	books.Apply(&record, encoded, batch)
 //	batch.Records = append(batch.Records, encoded)
-//	books.Settle(batch)               // once a batch, before it is committed
+//	books.Settle(batch)               // now and then, before the batch is committed
 //
 // Rows that follow from a record go to the batch that the record is in. So they are on disk together or not at all.
 // Accounts, used tokens and other state go to disk at a checkpoint. Restore reads them, and the owner applies the

@@ -355,7 +355,7 @@ func (h *history) compact() {
 		h.wrong("base: %v", err)
 		return
 	}
-	h.replay(base, base.Last().Sequence+uint64(h.IntN(len(h.chain)-int(base.Last().Sequence))), nil)
+	h.replay(base, base.Last().Sequence+uint64(h.IntN(len(h.chain)-int(base.Last().Sequence))))
 	if base.Last().Sequence == 0 {
 		return
 	}
@@ -364,12 +364,12 @@ func (h *history) compact() {
 }
 
 // replay applies the records up to a sequence.
-func (h *history) replay(b *Books, upto uint64, w *journal.Batch) {
+func (h *history) replay(b *Books, upto uint64) {
 	for b.Last().Sequence < upto {
 		encoded := h.chain[b.Last().Sequence]
 		r, err := Decode(encoded)
 		if err == nil {
-			err = b.Apply(r, encoded, w)
+			err = b.Apply(r, encoded, nil)
 		}
 		if err != nil {
 			h.wrong("replay: %v", err)
@@ -394,7 +394,7 @@ func (h *history) rebased() {
 		h.wrong("restore the base: %v", err)
 		return
 	}
-	h.replay(base, uint64(len(h.chain)), nil)
+	h.replay(base, uint64(len(h.chain)))
 	h.same(base)
 }
 
@@ -406,8 +406,8 @@ func (h *history) same(b *Books) {
 	}
 }
 
-// reopen goes on with books of the last checkpoint and the records after it. Rows of totals may be behind on disk, so
-// those of the replay go to the next batch.
+// reopen goes on with books of the last checkpoint and the records after it. Rows of totals may be behind on disk: the
+// next call of Settle puts them.
 func (h *history) reopen() {
 	v, _ := h.log.View()
 	restored, err := Restore(v)
@@ -415,13 +415,7 @@ func (h *history) reopen() {
 		h.wrong("restore: %v", err)
 		return
 	}
-	replayed, rows := journal.Batch{}, &h.batch.Rows
-	h.replay(restored, uint64(len(h.chain)), &replayed)
-	for _, row := range replayed.Rows {
-		if row.Table == journal.Hours || row.Table == journal.Days || row.Table == journal.AdvertiserDays {
-			*rows = append(*rows, row)
-		}
-	}
+	h.replay(restored, uint64(len(h.chain)))
 	h.same(restored)
 	h.books = restored
 }

@@ -1,6 +1,8 @@
 package fold
 
 import (
+	"encoding/binary"
+
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger/journal"
 	"github.com/hexbid/hexbid/ledger/merkle"
@@ -72,7 +74,9 @@ func (t *AdvertiserTotals) encode() []byte {
 }
 
 // Settle puts the rows of totals that records have changed since the last call: of hours, days and advertisers' days.
-// Call it once a batch, or once for several: the rows are behind the records in between.
+// The rows are behind the records in between. A crash loses nothing by that, because accounts hold the totals of the
+// present hour and dates: a replay, and Restore from a checkpoint that came in between, have them put by the next call.
+// The totals of an hour or a date that has ended are put by the record or the Advance that begins the next.
 func (b *Books) Settle(w *journal.Batch) {
 	for _, c := range b.unsettled {
 		c.activity.listed = false
@@ -183,7 +187,9 @@ func (b *Books) addLeaf(e *Event, now *Point, encoded []byte, w *journal.Batch) 
 	}
 	b.rows.touch(&b.tree)
 	if w != nil {
-		put(w, journal.Charges, ChargeKey(e.Award.Campaign, now.Sequence), key64(s.leaves))
+		key := binary.BigEndian.AppendUint64(b.block.cut(16), uint64(e.Award.Campaign))
+		put(w, journal.Charges, binary.BigEndian.AppendUint64(key, now.Sequence),
+			binary.BigEndian.AppendUint64(b.block.cut(8), s.leaves))
 	}
 	if b.salter == nil {
 		b.salter = merkle.NewSalter(s.salt)

@@ -22,9 +22,16 @@ func key64(v uint64) []byte { return binary.BigEndian.AppendUint64(nil, v) }
 // RecordKey is the key of a record.
 func RecordKey(sequence uint64) []byte { return key64(sequence) }
 
+// AnswerKeyBytes is the length of an AnswerKey.
+const AnswerKeyBytes = 4 + len(token.Issuer{}) + 8 + 1
+
 // AnswerKey is the key by which a token and a kind lead to the record of their first event, which is its answer.
 func AnswerKey(name token.Name, kind hexbid.EventKind, clickExpiryMS int64) []byte {
-	b := make([]byte, 0, 4+len(name.Issuer)+8+1)
+	return AppendAnswerKey(make([]byte, 0, AnswerKeyBytes), name, kind, clickExpiryMS)
+}
+
+// AppendAnswerKey appends an AnswerKey to b.
+func AppendAnswerKey(b []byte, name token.Name, kind hexbid.EventKind, clickExpiryMS int64) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(clickExpiryMS/(hourMicros/1000)))
 	b = binary.BigEndian.AppendUint64(append(b, name.Issuer[:]...), name.Sequence)
 	return append(b, byte(kind))

@@ -69,12 +69,31 @@ func (m *marks) mark() *marks { return m }
 // print says that a row is small.
 func (m *marks) print() *Hash { return nil }
 
+// block is what is left of a piece of memory that many rows of batches share. An allocation for each key and each value
+// would cost more than making the row.
+type block []byte
+
+// cut returns an empty slice with room for n bytes.
+func (b *block) cut(n int) []byte {
+	const blockBytes = 32 << 10
+	if n > blockBytes/4 {
+		return make([]byte, 0, n)
+	}
+	if len(*b) < n {
+		*b = make([]byte, blockBytes)
+	}
+	cut := (*b)[:0:n]
+	*b = (*b)[n:]
+	return cut
+}
+
 // rows follows which rows of state differ from the digest and from the disk.
 type rows struct {
 	digest    Digest // of the rows that are hashed
 	unhashed  []stateRow
 	unwritten []stateRow
 	scratch   []byte
+	block     block // for rows that are written
 }
 
 // touch prepares a row for a change. Call it before the change, while the row still has the hash in the digest.
@@ -154,7 +173,9 @@ func (s *rows) account(r stateRow, print Hash, exists bool) {
 func (s *rows) write(put func(t journal.Table, key, value []byte)) Digest {
 	for _, r := range s.unwritten {
 		r.mark().unwritten = false
-		row, at := encodeRow(r, nil)
+		row, at := encodeRow(r, s.scratch[:0])
+		s.scratch = row
+		row = append(s.block.cut(len(row)), row...)
 		if r.mark().unhashed {
 			s.account(r, sha256.Sum256(row), len(row) > at)
 		}

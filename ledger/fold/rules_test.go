@@ -267,6 +267,7 @@ func TestRowsAreTheMessagesThatTheContractOfTheDiskDescribes(t *testing.T) {
 	d.write(credit)
 	d.take(d.event(hexbid.Claim, token.Name{Sequence: 9}))
 	*d.batch = journal.Batch{}
+	d.Settle(d.batch)
 	d.write(d.Checkpoint(1, d.batch))
 	seen := map[string]int{}
 	for _, row := range d.batch.Rows {
