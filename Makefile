@@ -20,9 +20,8 @@ build: ## build bin/hexbid
 test: ## run the tests, the concurrent packages under the race detector too
 	$(GO) test -timeout 30m ./...
 	cd benchmarks && $(GO) test -timeout 30m ./...
-	$(GO) test -timeout 30m -race -short ./bidder ./exchange ./store/... ./ledger ./ledger/journal ./ledger/fold ./ledger/receipt \
-		./folder ./token \
-		./simulator/load ./cmd/hexbid
+	$(GO) test -timeout 30m -race -short ./bidder ./exchange ./store/... ./ledger ./ledger/journal ./ledger/fold \
+		./ledger/receipt ./folder ./token ./simulator/load ./cmd/hexbid
 
 HOSTILE_SECONDS ?= 180
 test-hostile: build ## attack the real program for some HOSTILE_SECONDS (180) and count what fell; its last line is the counts

@@ -15,8 +15,8 @@ import (
 	"github.com/hexbid/hexbid/ledger/journal"
 )
 
-// Thresholds of alerts, in parts per million: of a budget, what is spent of it; of the balance after the last top-up,
-// what is left of it.
+// Thresholds of alerts, in parts per million. Those of budgets are the share that is spent. That of balances is the
+// share of the balance after the last top-up that is left.
 const (
 	firstThresholdPPM   = 800_000
 	lastThresholdPPM    = 1_000_000
@@ -48,7 +48,7 @@ type alerts struct {
 // mostLatest is how many changes a watch may fall behind before it begins anew.
 const mostLatest = 4096
 
-// alert is one alert. The first three fields tell it from others.
+// alert is one alert. Its first three fields identify it.
 type alert struct {
 	account   hexbid.UID // the campaign, or the advertiser whose balance is low
 	what      hexbid.AlertType
@@ -208,7 +208,7 @@ func (a *alerts) set(next alert, holds, fresh bool) {
 	}
 }
 
-// tell hands a change to the watches. The caller holds the lock.
+// tell records a change and wakes the watches. The caller holds the lock.
 func (a *alerts) tell(change alert) {
 	if len(a.latest) == 2*mostLatest {
 		a.latest = append(a.latest[:0], a.latest[mostLatest:]...)

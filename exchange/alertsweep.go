@@ -122,8 +122,8 @@ func dateIn(dates map[string]int32, zone string, now time.Time) int32 {
 // mostMovements bounds the search for an advertiser's last top-up.
 const mostMovements = 1000
 
-// level returns an advertiser's balance after its last top-up. Without one among its last movements it is the present
-// balance, so that only a balance of nothing is low.
+// level returns an advertiser's balance after its last top-up. If none of the last movements is a top-up, level returns
+// the present balance; then only a balance of nothing counts as low.
 func (a *alerts) level(ctx context.Context, account *fold.AdvertiserAccount) (hexbid.Money, error) {
 	a.mu.Lock()
 	known, found := a.levels[account.Advertiser]

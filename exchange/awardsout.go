@@ -95,7 +95,7 @@ func (o *awardsOut) drainLocked() {
 	o.turn()
 }
 
-// turn tells that budgets should look. The caller holds the lock.
+// turn wakes budgets to look at the awards out. The caller holds the lock.
 func (o *awardsOut) turn() {
 	if !o.book.HasNoticed() {
 		return

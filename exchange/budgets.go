@@ -152,7 +152,7 @@ func (b *budgets) step(ctx context.Context) error {
 	return nil
 }
 
-// follow passes the changes of accounts on. Those that come while one is handed in are one change.
+// follow passes the changes of accounts on. While one is handed in, the next ones gather into one.
 func (b *budgets) follow(ctx context.Context, to chan<- ledger.Changes) {
 	for {
 		c, err := b.watch.Next(ctx)
@@ -232,7 +232,7 @@ func (b *budgets) fillAccount(a *fold.AdvertiserAccount) {
 	b.due.advertisers[a.Advertiser] = struct{}{}
 }
 
-// lookAtAwards makes those due whose awards out may matter. A campaign without a purse is asked for.
+// lookAtAwards makes accounts due whose awards out may matter. It asks the ledger for campaigns that have no purse.
 func (b *budgets) lookAtAwards(ctx context.Context) {
 	noticed := b.awards.takeNoticed()
 	for _, uid := range noticed.Advertisers {
@@ -306,7 +306,7 @@ func (b *budgets) letReturn() {
 	}
 }
 
-// beginDay lets the campaigns of some zones return, some at a time. Purses that say nothing any more go.
+// beginDay lets the campaigns of some zones return, some at a time. It drops purses that say nothing any more.
 func (b *budgets) beginDay(turned map[uint16]bool) {
 	for uid, p := range b.purses {
 		switch {

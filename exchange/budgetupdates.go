@@ -6,7 +6,7 @@ import (
 	"github.com/hexbid/hexbid/ledger/outstanding"
 )
 
-// updates returns what to hand in of what is due, and takes it as handed in.
+// updates returns what to hand in for the accounts that are due, and notes it as handed in.
 func (b *budgets) updates() (campaigns []bidder.LiveUpdate, advertisers []bidder.AdvertiserUpdate) {
 	snapshot := b.indexer.Snapshot()
 	for uid := range b.due.advertisers {

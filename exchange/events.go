@@ -112,7 +112,7 @@ func (o *openedEvents) result(j int, a *ledger.Answer) {
 	r.Outcome, r.Charged, r.Sequence, r.Hash, r.Repeated = a.Outcome, a.Charged, a.Sequence, a.Hash, a.Again
 }
 
-// first takes a first answer in.
+// first tells delivery, and the estimate of awards out, of an event that was answered for the first time.
 func (o *openedEvents) first(h *happening, e *Exchange) {
 	e.awardsOut.happened(h.Award, h.Kind, h.outcome)
 	e.delivery.happened(h)

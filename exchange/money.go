@@ -89,8 +89,9 @@ type books struct {
 	view   journal.View
 }
 
-// inBooks does the work of a call on the ledger and one state of its journal, and returns what it finds. A call whose
-// context ends leaves its work behind, which may wait for the disk: so work keeps to what it makes itself.
+// inBooks does the work of a call on the ledger and one state of its journal, and returns what it finds. When the
+// call's context ends, the work may still wait for the disk and goes on alone. So it must write to nothing but what it
+// makes itself.
 func inBooks[T any](ctx context.Context, e *Exchange, work func(b *books) (T, error)) (T, error) {
 	var none, found T
 	l, err := e.ledger()
@@ -106,7 +107,7 @@ func inBooks[T any](ctx context.Context, e *Exchange, work func(b *books) (T, er
 	return found, nil
 }
 
-// find returns the uid of an advertiser or a campaign. A name stands for the present one that has it, else for the last
+// find returns the uid of an advertiser or a campaign. A name stands for the one that has it now, else for the last one
 // that had it. The error names the field.
 func (b *books) find(kind hexbid.ResourceKind, field string, a hexbid.Account) (hexbid.UID, error) {
 	switch {
@@ -159,7 +160,7 @@ func (b *books) others(name string, uid hexbid.UID) (others []hexbid.UID, err er
 	return others, err
 }
 
-// name returns the resource name that a campaign has or had; of campaign 0, the advertiser's.
+// name returns the resource name that a campaign has or had. With campaign 0 it returns the advertiser's.
 func (b *books) name(advertiser, campaign hexbid.UID) (string, error) {
 	name, err := b.view.Get(journal.Members, fold.MemberKey(advertiser, campaign))
 	return string(name), err

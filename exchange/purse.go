@@ -26,7 +26,7 @@ func purseOf(s *ledger.Standing, zone uint16) purse {
 		date: s.LocalDate, zone: zone, ofTotal: s.Left.Total != fold.NoLimit && s.Left.Total < s.TotalBudget}
 }
 
-// leftOn returns what is left on a date. A date never goes back, so one before the purse's own is that.
+// leftOn returns what is left on a date. A date never goes back, so an earlier one counts as the purse's own.
 func (p *purse) leftOn(date int32) hexbid.Money {
 	if date > p.date {
 		return min(p.dailyBudget, p.total)

@@ -29,7 +29,8 @@ type SpendPage struct {
 	AsOf      time.Time  // the instant that the amounts are of: a ranking may be some seconds old
 }
 
-// standingsAtOnce is how many accounts the ledger is asked for at once. It answers nobody else meanwhile.
+// standingsAtOnce is how many accounts one request asks the ledger's owner for. The owner answers nobody else
+// meanwhile.
 const standingsAtOnce = 1000
 
 // ListCampaignSpend returns a page of what campaigns have spent, without their history. A page of those that spent the

@@ -166,7 +166,8 @@ func (t *terms) hand(ctx context.Context, b *termsBatch) error {
 	return nil
 }
 
-// noteEvery spaces what the ledger is told of versions without terms. A start follows the catalogue from the last one.
+// noteEvery spaces the notes to the ledger of versions that changed no terms. A start follows the catalogue from the
+// last version that the ledger knows.
 const noteEvery = time.Second
 
 // note tells the ledger the version that its terms are as of. It costs no sync, and a failure costs a later start some

@@ -97,8 +97,8 @@ func (b *termsBatch) dropCampaign(ctx context.Context, gone *hexbid.Campaign, ve
 	return nil
 }
 
-// ownerOf returns the uid of a campaign's advertiser. A later advertiser may have the name by now, so it is the one
-// of a version.
+// ownerOf returns the uid of the advertiser that a campaign had at a version. By now another advertiser may have its
+// name.
 func (b *termsBatch) ownerOf(ctx context.Context, c *hexbid.Campaign, version uint64) (hexbid.UID, error) {
 	name := ownerName(c)
 	if uid, known := b.owners[name]; known {
@@ -118,7 +118,8 @@ func (b *termsBatch) ownerOf(ctx context.Context, c *hexbid.Campaign, version ui
 	return uid, nil
 }
 
-// nextOf returns the uid that a name had at a version, from the first change after it that tells.
+// nextOf returns the uid that a name had at a version. It reads the log of changes from there on, up to the first
+// change that shows the uid.
 func (b *termsBatch) nextOf(ctx context.Context, name string, version uint64) (uid hexbid.UID, err error) {
 	err = b.catalogue.Log(ctx, version, func(c *store.Change) bool {
 		for i := range c.Puts {

@@ -9,8 +9,8 @@ import (
 	"github.com/hexbid/hexbid/store"
 )
 
-// compare brings the ledger to the catalogue's present version by a scan: it hands in the terms of every record, of
-// which the ledger records those that differ, and the deletion of every uid that is gone.
+// compare brings the ledger to the catalogue's present version by a scan. It hands in the terms of every record, and
+// the deletion of every uid that is gone. The ledger records only what differs from what it has.
 func (t *terms) compare(ctx context.Context) error {
 	c := comparison{terms: t, owners: map[string]hexbid.UID{}, there: map[hexbid.UID]struct{}{}}
 	version, err := t.catalogue.Scan(ctx, func(r store.Record, _ *store.Derived) error { return c.add(ctx, r) })
