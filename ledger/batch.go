@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/frequency"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
 )
@@ -13,12 +14,13 @@ type batch struct {
 	journal.Batch
 	requests []*request
 	began    time.Time
-	bytes    int           // of records
-	version  uint64        // of the catalogue
-	kept     []journal.Row // that need no sync of their own
-	touched  touched       // accounts that its records concern
-	changes  Changes       // those accounts, for watchers
-	views    []*viewing    // opened right after the commit
+	bytes    int                                // of records
+	version  uint64                             // of the catalogue
+	kept     []journal.Row                      // that need no sync of their own
+	seen     map[recentKey]*frequency.Exposures // rows of journal.Viewers that changed
+	touched  touched                            // accounts that its records concern
+	changes  Changes                            // those accounts, for watchers
+	views    []*viewing                         // opened right after the commit
 }
 
 // viewing is a view that a caller waits for.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/frequency"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
 )
@@ -56,7 +57,8 @@ func (o *owner) loadFrom(ctx context.Context, v journal.View) (err error) {
 		return hexbid.Errorf(hexbid.DataLoss, "ledger", "record %d is missing: restore the ledger from a backup",
 			last.Sequence+1)
 	}
-	o.synced, o.recent = last.Sequence, newRecent(last.Sequence)
+	o.synced, o.recent = last.Sequence, newRecent[uint64](last.Sequence, recentKeys)
+	o.seen = newRecent[*frequency.Exposures](last.Sequence, seenKeys)
 	o.version = max(o.ledger.version.Load(), o.books.CatalogueVersion())
 	o.chores = chores{records: replayed, unsettled: true, checkpointAt: last.At, checkpointed: checkpointed}
 	o.tally = hourTally{}

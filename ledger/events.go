@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/binary"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger/fold"
@@ -23,7 +22,8 @@ type reported struct {
 	expiry int64  // of the click, as a stamp
 	viewer viewer
 
-	click, conversion, coupon lookup // what judging a conversion and a claim needs
+	click, conversion, coupon lookup     // what judging a conversion and a claim needs
+	exposed                   []*exposed // what judging an impression needs
 
 	settled bool // answered before the owner sees it
 	again   bool // answered by the first answer, once the report's batch is on disk
@@ -73,13 +73,13 @@ func (l *Ledger) prepare(ctx context.Context, events []Event) (*report, error) {
 		return nil, err
 	}
 	p := &report{events: make([]reported, len(events)), answers: make([]Answer, len(events))}
-	lookups := false
+	lookups, erasures := false, l.erasures.Load()
 	for i := range events {
 		if err := events[i].validate(); err != nil {
 			return nil, err
 		}
 		r := &p.events[i]
-		r.prepare(&events[i])
+		r.prepare(&events[i], erasures)
 		if now >= r.expiry+fold.AnswersLast.Microseconds() {
 			r.settled, p.answers[i].Outcome = true, hexbid.EventExpired
 		} else {
@@ -109,7 +109,8 @@ func (e *Event) validate() error {
 	return nil
 }
 
-func (r *reported) prepare(e *Event) {
+// prepare encodes an event and says what to look up. It is given the number of erasures of viewers before that is done.
+func (r *reported) prepare(e *Event, erasures uint64) {
 	r.event = fold.Event{Kind: e.Kind, Token: e.Name, EventID: fold.HashEventID(e.Name, e.Kind, e.EventID),
 		Award: fold.AwardOf(e.Award), Value: e.Value, Ruling: fold.Ruling{Verdict: e.Verdict, Reason: e.Reason}}
 	r.ahead = fold.EncodeAhead(&r.event)
@@ -118,8 +119,10 @@ func (r *reported) prepare(e *Event) {
 	switch {
 	case e.Kind == hexbid.Conversion:
 		r.click, r.conversion = r.clickLookup(), r.conversionLookup()
+	case e.Kind == hexbid.Impression || e.Kind == hexbid.Click:
+		r.exposed = r.exposedTo(&e.Caps, erasures)
 	case e.Kind == hexbid.Claim && r.viewer.named:
-		r.coupon = couponLookup(r.viewer.pseudonym, e.Award.Campaign)
+		r.coupon = couponLookup(r.viewer.pseudonym, e.Award.Campaign, erasures)
 	}
 }
 
@@ -183,32 +186,37 @@ func (c clicked) at() int64 { return int64(c >> clickStamp) }
 func (c clicked) filtered() (reason uint8, is bool) { return uint8(c), c&clickFiltered != 0 }
 
 // couponLookup looks for the record of a viewer's claim from a campaign.
-func couponLookup(pseudonym [16]byte, campaign hexbid.UID) lookup {
+func couponLookup(pseudonym [16]byte, campaign hexbid.UID, erasures uint64) lookup {
 	key := CouponKey(pseudonym, campaign)
-	return lookup{key: recentKeyOf(journal.Viewers, key), read: func(v journal.View) (uint64, error) {
-		return readIndex(v, journal.Viewers, key)
-	}}
+	return lookup{key: recentKeyOf(journal.Viewers, key), ofViewer: true, erasures: erasures,
+		read: func(v journal.View) (uint64, error) { return readIndex(v, journal.Viewers, key) }}
 }
 
-// couponMark ends the key of a viewer's coupon, and sets it apart from other rows of a viewer and a campaign.
-const couponMark = 'c'
-
-// CouponKey is the key in journal.Viewers that says that a viewer was granted a coupon of a campaign. The value is the
-// sequence of the claim's record, which does not name the viewer.
-func CouponKey(pseudonym [16]byte, campaign hexbid.UID) []byte {
-	return append(binary.BigEndian.AppendUint64(pseudonym[:], uint64(campaign)), couponMark)
+func (r *reported) needsLookup() bool {
+	return r.conversion.read != nil || r.coupon.read != nil || len(r.exposed) > 0
 }
 
-func (r *reported) needsLookup() bool { return r.conversion.read != nil || r.coupon.read != nil }
+// lookups are what the event needs to have looked up.
+func (r *reported) lookups() (needed []*lookup) {
+	for _, k := range []*lookup{&r.click, &r.conversion, &r.coupon} {
+		if k.read != nil {
+			needed = append(needed, k)
+		}
+	}
+	for _, x := range r.exposed {
+		needed = append(needed, &x.lookup)
+	}
+	return needed
+}
 
 // look looks up what judging the events needs.
 func (p *report) look(v journal.View) error {
 	for i := range p.events {
 		r := &p.events[i]
-		for _, k := range []*lookup{&r.click, &r.conversion, &r.coupon} {
-			if k.read == nil || r.settled {
-				continue
-			}
+		if r.settled {
+			continue
+		}
+		for _, k := range r.lookups() {
 			if err := k.look(v); err != nil {
 				return err
 			}

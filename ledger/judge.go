@@ -38,6 +38,7 @@ func (o *owner) judge(r *reported, a *Answer) (err error) {
 		return err
 	}
 	a.Charged, a.Sequence, a.Hash, a.Implied = r.event.Charged, at.Sequence, at.Tail, r.event.Implies
+	a.Counted = o.noteExposures(r, at)
 	o.note(r, at)
 	return nil
 }
@@ -53,6 +54,9 @@ func (o *owner) decide(r *reported) (outcome hexbid.EventOutcome, err error) {
 	}
 	if err != nil || outcome != 0 || r.again {
 		return outcome, err
+	}
+	if err := o.countExposures(r); err != nil {
+		return 0, err
 	}
 	if err := o.price(&r.event); err != nil {
 		return 0, err

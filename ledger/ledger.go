@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/frequency"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
 	"github.com/hexbid/hexbid/token"
@@ -29,6 +30,8 @@ type Event struct {
 	Value   hexbid.Money // of a conversion
 	Verdict fold.Verdict // on the viewer; the ledger itself finds out who has a coupon already
 	Reason  uint8        // why it is filtered
+	// Caps are the frequency caps in force, which impressions of the award's viewer are counted by.
+	Caps frequency.Caps
 }
 
 // Answer is the outcome of an event.
@@ -38,8 +41,10 @@ type Answer struct {
 	// Sequence and Hash name the event's record. They are zero for an event that was answered without one.
 	Sequence uint64
 	Hash     [32]byte
-	Again    bool // it is the first answer to this event, given once more
-	Implied  bool // a click that stands for its impression too
+	// Counted is the stamp under which an impression counts towards Event.Caps; 0 if it does not.
+	Counted int64
+	Again   bool // it is the first answer to this event, given once more
+	Implied bool // a click that stands for its impression too
 }
 
 // Moved is the answer to a movement or a credit.
@@ -67,6 +72,7 @@ type Ledger struct {
 	watched  atomic.Int32
 	version  atomic.Uint64 // of the catalogue, as what is on disk has it
 	lost     atomic.Pointer[error]
+	erasures atomic.Uint64 // of viewers
 	left     leftBehind
 
 	queue   chan *request

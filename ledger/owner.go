@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/frequency"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
 )
@@ -20,17 +21,19 @@ import (
 
 // owner is the state that one goroutine owns.
 type owner struct {
-	ledger  *Ledger
-	books   *fold.Books
-	version uint64 // of the catalogue; the books learn it with the next terms or checkpoint
-	now     int64  // the stamp of the request in work
-	batch   *batch // being gathered, nil at first
-	under   *batch // the writer's, nil when it is free
-	synced  uint64 // the last record that is on disk
-	recent  recent
-	dates   dates
-	tally   hourTally
-	chores  chores
+	ledger   *Ledger
+	books    *fold.Books
+	version  uint64 // of the catalogue; the books learn it with the next terms or checkpoint
+	now      int64  // the stamp of the request in work
+	batch    *batch // being gathered, nil at first
+	under    *batch // the writer's, nil when it is free
+	synced   uint64 // the last record that is on disk
+	recent   recent[uint64]
+	seen     recent[*frequency.Exposures] // rows of journal.Viewers
+	erasures uint64                       // of viewers
+	dates    dates
+	tally    hourTally
+	chores   chores
 
 	applying bool      // books are being changed: a panic leaves them useless
 	lost     error     // why there are no books, nil if there are
@@ -210,6 +213,7 @@ func (o *owner) finish() error {
 	if len(b.views) > 0 {
 		o.settle()
 	}
+	b.writeSeen()
 	b.Tail = o.books.Last().Tail
 	if o.ledger.watched.Load() > 0 {
 		o.tell(b)

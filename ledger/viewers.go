@@ -1,0 +1,126 @@
+package ledger
+
+import (
+	"encoding/binary"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/frequency"
+	"github.com/hexbid/hexbid/ledger/journal"
+)
+
+// The rows of journal.Viewers are what the ledger knows of a viewer. They are outside the chain, so that they can be
+// removed. A key is a pseudonym, a uid and a mark that says what the row is.
+const (
+	couponMark     = 'c' // of a campaign: the sequence of the claim's record, which does not name the viewer
+	campaignMark   = 'f' // of a campaign: exposures
+	advertiserMark = 'F' // of an advertiser: exposures
+
+	pseudonymBytes = 16
+	viewerKeyBytes = pseudonymBytes + 8 + 1
+)
+
+// CouponKey is the key in journal.Viewers that says that a viewer was granted a coupon of a campaign. The value is the
+// sequence of the claim's record, which does not name the viewer.
+func CouponKey(pseudonym [16]byte, campaign hexbid.UID) []byte {
+	return viewerKey(pseudonym, campaign, couponMark)
+}
+
+func viewerKey(pseudonym [16]byte, uid hexbid.UID, mark byte) []byte {
+	return append(binary.BigEndian.AppendUint64(pseudonym[:], uint64(uid)), mark)
+}
+
+// ViewerRow is a row of journal.Viewers.
+type ViewerRow struct {
+	Viewer    [16]byte // pseudonym
+	Subject   hexbid.UID
+	IsCoupon  bool // of the campaign Subject; the row is exposures otherwise
+	Exposures frequency.Exposures
+	mark      byte
+}
+
+// Key returns the row's key.
+func (r *ViewerRow) Key() []byte { return viewerKey(r.Viewer, r.Subject, r.mark) }
+
+// decodeViewerRow reads a row. A row of an unknown mark is damage.
+func decodeViewerRow(key, value []byte) (r ViewerRow, err error) {
+	if len(key) != viewerKeyBytes {
+		return r, damagedViewer("key has %d bytes", len(key))
+	}
+	r.Viewer, r.Subject = [16]byte(key), hexbid.UID(binary.BigEndian.Uint64(key[pseudonymBytes:]))
+	r.mark = key[viewerKeyBytes-1]
+	switch r.mark {
+	case couponMark:
+		r.IsCoupon = true
+	case campaignMark, advertiserMark:
+		r.Exposures, err = frequency.Decode(value)
+	default:
+		err = damagedViewer("key is of the unknown kind %q", r.mark)
+	}
+	return r, err
+}
+
+func damagedViewer(format string, args ...any) error {
+	return hexbid.Errorf(hexbid.DataLoss, "a viewer's row", format, args...)
+}
+
+// viewerRange is the rows of one viewer.
+func viewerRange(pseudonym [16]byte) journal.Range {
+	return journal.Range{Table: journal.Viewers, From: pseudonym[:], To: after(pseudonym)}
+}
+
+// after returns the key right after all those of a viewer, nil for the end of the table.
+func after(pseudonym [16]byte) []byte {
+	for i := len(pseudonym) - 1; i >= 0; i-- {
+		if pseudonym[i]++; pseudonym[i] != 0 {
+			return pseudonym[:]
+		}
+	}
+	return nil
+}
+
+// maxHistoryRows is the most rows of a viewer that ReadHistory looks at, coupons included.
+const maxHistoryRows = frequency.MaxSubjects
+
+// ReadHistory reads what a viewer has seen of capped campaigns and advertisers. It returns nil for a viewer of whom
+// there is more than a History holds.
+func ReadHistory(v journal.View, pseudonym [16]byte) (*frequency.History, error) {
+	var seen []frequency.Seen
+	rows, bytes := 0, 0
+	of := viewerRange(pseudonym)
+	err := v.Scan(of.Table, of.From, of.To, func(key, value []byte) (bool, error) {
+		if rows, bytes = rows+1, bytes+len(value); rows > maxHistoryRows || bytes > frequency.MaxBytes {
+			return false, nil
+		}
+		row, err := decodeViewerRow(key, value)
+		if err == nil && !row.IsCoupon {
+			seen = append(seen, frequency.Seen{Subject: row.Subject, Exposures: row.Exposures})
+		}
+		return true, err
+	})
+	if err != nil || rows > maxHistoryRows || bytes > frequency.MaxBytes {
+		return nil, err
+	}
+	return frequency.NewHistory(seen), nil
+}
+
+// ReadViewer reads the rows of a viewer, the first atMost of them, in the order of uids.
+func ReadViewer(v journal.View, pseudonym [16]byte, atMost int) (rows []ViewerRow, more bool, err error) {
+	return readViewerRows(v, viewerRange(pseudonym), atMost)
+}
+
+// ReadViewers reads atMost rows of all viewers, from a key on.
+func ReadViewers(v journal.View, from []byte, atMost int) (rows []ViewerRow, more bool, err error) {
+	return readViewerRows(v, journal.Range{Table: journal.Viewers, From: from}, atMost)
+}
+
+func readViewerRows(v journal.View, of journal.Range, atMost int) (rows []ViewerRow, more bool, err error) {
+	err = v.Scan(of.Table, of.From, of.To, func(key, value []byte) (bool, error) {
+		if more = len(rows) == atMost; more {
+			return false, nil
+		}
+		row, err := decodeViewerRow(key, value)
+		rows = append(rows, row)
+		return true, err
+	})
+	return rows, more, err
+}
