@@ -246,3 +246,22 @@ func TestAnEditOfALongListAsksForLittleMoreThanItChanges(t *testing.T) {
 		t.Errorf("to remove %d neighbours, blocks were made of %d postings", len(some), asked.asked)
 	}
 }
+
+// TestWhoIsOnAgainDoesNotLeave: campaigns that were about to leave the lists come back before it is their turn.
+func TestWhoIsOnAgainDoesNotLeave(t *testing.T) {
+	const campaigns = 3 * mostMoved
+	o := newOnePoint(t, campaigns)
+	o.move(t)
+	left := campaigns - o.posted()
+	if left == 0 || left > mostMoved {
+		t.Fatalf("%d left with the first portion", left)
+	}
+	o.handInAll(false)
+	for o.movesInPortions() {
+		o.portion()
+		o.indexer.publish()
+	}
+	if n := o.posted(); n != campaigns {
+		t.Errorf("%d of %d are in the lists", n, campaigns)
+	}
+}
