@@ -50,6 +50,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
+	"sync"
 	"sync/atomic"
 )
 
@@ -116,16 +118,26 @@ type Keyring struct {
 	byID      map[uint32][]byte
 	others    sealers // of other issuers and keys
 	pseudonym []byte
+	viewers   sync.Pool // of *viewerHash
 }
+
+// sealing is memory that calls of Seal use one after another, because each search seals several tokens.
+type sealing struct{ box, text []byte }
+
+var sealings = sync.Pool{New: func() any { return new(sealing) }}
 
 // Seal encrypts plain for a purpose, under a new name.
 func (k *Keyring) Seal(purpose Purpose, plain []byte) string {
-	box := make([]byte, headerBytes, headerBytes+len(plain)+tagBytes)
-	box[0] = formatVersion
-	binary.BigEndian.PutUint32(box[keyIDAt:], k.sealing)
-	copy(box[issuerAt:], k.counter.issuer[:])
+	var header [headerBytes]byte
+	header[0] = formatVersion
+	binary.BigEndian.PutUint32(header[keyIDAt:], k.sealing)
+	copy(header[issuerAt:], k.counter.issuer[:])
 	sequence := k.counter.next[purpose].Add(1) - 1
-	return base64.RawURLEncoding.EncodeToString(k.sealers[purpose].seal(append(box, plain...), sequence))
+	s := sealings.Get().(*sealing)
+	defer sealings.Put(s)
+	s.box = k.sealers[purpose].seal(append(append(s.box[:0], header[:]...), plain...), sequence)
+	s.text = base64.RawURLEncoding.AppendEncode(s.text[:0], s.box)
+	return string(s.text)
 }
 
 // Open decrypts a text that Seal returned for the same purpose, and returns the token's name too. Its error wraps
@@ -182,8 +194,21 @@ func decode(text string) ([]byte, error) {
 // Pseudonym returns the HMAC-SHA-256 of a viewer's user key, cut to 16 bytes. Equal user keys give equal pseudonyms.
 // Without the viewer key of the key file a pseudonym tells nothing.
 func (k *Keyring) Pseudonym(userKey string) (p [16]byte) {
-	mac := hmac.New(sha256.New, k.pseudonym)
-	mac.Write([]byte(userKey))
-	copy(p[:], mac.Sum(nil))
+	v, _ := k.viewers.Get().(*viewerHash)
+	if v == nil {
+		v = &viewerHash{mac: hmac.New(sha256.New, k.pseudonym)}
+	}
+	defer k.viewers.Put(v)
+	v.mac.Reset()
+	v.key = append(v.key[:0], userKey...)
+	v.mac.Write(v.key)
+	v.sum = v.mac.Sum(v.sum[:0])
+	copy(p[:], v.sum)
 	return p
+}
+
+// viewerHash is what calls of Pseudonym use one after another.
+type viewerHash struct {
+	mac      hash.Hash
+	key, sum []byte
 }

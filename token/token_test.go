@@ -4,11 +4,14 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 )
@@ -255,6 +258,44 @@ func BenchmarkOpenForgedIssuer(b *testing.B) {
 		i++
 		if _, _, err := ring.OpenAward(forged(ring, i)); err == nil {
 			b.Fatal("it opens")
+		}
+	}
+}
+
+// TestSealAllocatesItsTextAlone allows for the race detector, under which pools lose some of their memory.
+func TestSealAllocatesItsTextAlone(t *testing.T) {
+	ring, plain := openKeys(t).Ring(), make([]byte, 120)
+	if n := testing.AllocsPerRun(1000, func() { ring.Seal(AwardPurpose, plain) }); n > 2 {
+		t.Errorf("%g allocations", n)
+	}
+}
+
+// TestCallsAtOnceShareNoMemory seals and makes pseudonyms in many goroutines, which use the same memory in turn.
+func TestCallsAtOnceShareNoMemory(t *testing.T) {
+	ring := openKeys(t).Ring()
+	want := make([][16]byte, 50)
+	for i := range want {
+		want[i] = ring.Pseudonym(fmt.Sprint("viewer ", i))
+	}
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for i := range 2000 {
+				key := fmt.Sprint("viewer ", i%len(want))
+				plain, _, err := ring.Open(PagePurpose, ring.Seal(PagePurpose, []byte(key)))
+				if err != nil || string(plain) != key || ring.Pseudonym(key) != want[i%len(want)] {
+					t.Errorf("%q is sealed and opened as %q: %v", key, plain, err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	for i := range want {
+		mac := hmac.New(sha256.New, ring.pseudonym)
+		fmt.Fprint(mac, "viewer ", i)
+		if [16]byte(mac.Sum(nil)) != want[i] {
+			t.Fatalf("viewer %d has another pseudonym", i)
 		}
 	}
 }
