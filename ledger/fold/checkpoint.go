@@ -247,7 +247,8 @@ func (l *loader) decodeAccount(kind byte, number uint64, c *codec) (stateRow, er
 		a.fields(c)
 		return a, c.end(fmt.Sprintf("account of advertiser %d", number))
 	case 'c':
-		row := &campaign{uid: hexbid.UID(number)}
+		row := l.campaignSlab.make()
+		row.uid = hexbid.UID(number)
 		var advertiser hexbid.UID
 		var zone string
 		row.fields(c, &advertiser, &zone)
@@ -268,7 +269,8 @@ func (l *loader) decodeAccount(kind byte, number uint64, c *codec) (stateRow, er
 func (l *loader) advertiserOf(uid hexbid.UID) *advertiser {
 	a := l.advertisers[uid]
 	if a == nil {
-		a = &advertiser{AdvertiserAccount: AdvertiserAccount{Advertiser: uid}}
+		a = l.advertiserSlab.make()
+		a.Advertiser = uid
 		l.advertisers[uid] = a
 		l.advertiserOrder.add(uid)
 	}
