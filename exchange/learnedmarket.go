@@ -76,7 +76,8 @@ func (m *learnedMarket) restore(key, value []byte) error {
 	}
 	v.number = binary.BigEndian.Uint64(key[1:])
 	if operator := m.operator.With(&v.Learned, max(v.number, 1)); operator.Validate() != nil {
-		return hexbid.Errorf(hexbid.DataLoss, "learned", "version %d of the market has factors that no auction takes", v.number)
+		return hexbid.Errorf(hexbid.DataLoss, "learned", "version %d of the market has factors that no auction takes",
+			v.number)
 	}
 	m.versions, m.inForce = append(m.versions, v.number), v
 	return nil
