@@ -6,7 +6,6 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
-	"github.com/hexbid/hexbid/bidder/quality"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/targeting"
 )
@@ -50,6 +49,15 @@ type Ref struct {
 // CampaignRef returns the reference to an award's campaign.
 func (s *Snapshot) CampaignRef(ordinal uint32) Ref {
 	return Ref{s.campaigns.at(ordinal).uid, s.details.at(ordinal).version}
+}
+
+// CampaignVersion returns the version of a campaign, false when the snapshot does not have it.
+func (s *Snapshot) CampaignVersion(campaign hexbid.UID) (version uint64, there bool) {
+	i, there := s.ordinalOf(campaign)
+	if !there {
+		return 0, false
+	}
+	return s.details.at(i).version, true
 }
 
 // ProgramRef returns the reference to a program.
@@ -137,8 +145,8 @@ func (s *Snapshot) Holds(at time.Time) bool {
 
 // MechanismIn returns the mechanism that decides what winners pay in a scene.
 func (s *Snapshot) MechanismIn(scene hexbid.Scene) auction.Mechanism {
-	return s.market.pricing(scene, 0, quality.WhenSeen).Mechanism
+	return s.market.pricing(scene, 0).Mechanism
 }
 
-// PositionFactors returns the market's position factors for a query's client.
-func (s *Snapshot) PositionFactors(q *Query) []int64 { return s.market.factors(q.Way) }
+// PositionFactors returns the market's position factors.
+func (s *Snapshot) PositionFactors() []int64 { return s.market.PositionFactors }

@@ -149,6 +149,14 @@ func (o *awardsOut) campaign(uid hexbid.UID) outstanding.Out {
 	return o.book.Campaign(uid)
 }
 
+// pace returns what the awards of a campaign that are still out will cost, and how many more or fewer events come than
+// by the prior.
+func (o *awardsOut) pace(uid hexbid.UID, pricing hexbid.PricingModel) (outstanding.Out, float64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.book.Campaign(uid), o.book.Factor(uid, pricing)
+}
+
 // advertiser returns what the awards of an advertiser that are still out will cost.
 func (o *awardsOut) advertiser(uid hexbid.UID) outstanding.Out {
 	o.mu.Lock()
@@ -159,9 +167,13 @@ func (o *awardsOut) advertiser(uid hexbid.UID) outstanding.Out {
 // of returns what the estimate keeps of an award. It is on the path of searches.
 func (o *awardsOut) of(a *auction.Award, advertiser hexbid.UID) outstanding.Award {
 	e := &a.Entry
-	return outstanding.Award{Campaign: e.CampaignUID, Advertiser: advertiser, Pricing: e.Pricing,
+	award := outstanding.Award{Campaign: e.CampaignUID, Advertiser: advertiser, Pricing: e.Pricing,
 		Price:  outstanding.PriceOfEvent(e.Pricing, a.Price),
 		Chance: outstanding.Chance(e.Pricing, e.QualityPPM, a.Slot, o.factors)}
+	if e.Reserve > 0 {
+		award.EntryPPM = uint32(auction.MultiplierToReach(e.Pricing, e.Bid, e.Reserve, e.QualityPPM))
+	}
+	return award
 }
 
 // happened takes the award of an event out, once the event is recorded for the first time. Events that nobody pays for

@@ -75,9 +75,7 @@ func newDelivery(e *Exchange) *delivery {
 }
 
 // learns returns the parts of delivery, the most urgent first.
-func (e *Exchange) learns() []part {
-	return []part{e.positions, newLearnedMarket(e, e.positions.learn)}
-}
+func (e *Exchange) learns() []part { return []part{newPacer(e)} }
 
 // open reads what was learned before, and hands it in before the first search.
 func (d *delivery) open(ctx context.Context) error {

@@ -75,7 +75,8 @@ const program = "advertisers/a/programs/p"
 
 func campaign(id string) *hexbid.Campaign {
 	return &hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a/campaigns/" + id}, DisplayName: "c", Program: program,
-		Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 10_000_000, Area: hexbid.Area{AroundPlacesM: 2000}}
+		Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 10_000_000, Pacing: hexbid.PaceASAP,
+		Area: hexbid.Area{AroundPlacesM: 2000}}
 }
 
 func place(id string, p hexbid.Point) *hexbid.Place {

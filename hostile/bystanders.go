@@ -90,6 +90,7 @@ func bystandersMarket() (rows []*pb.ImportRow) {
 			rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Campaign{Campaign: &pb.Campaign{
 				Name: advertiser + "/campaigns/c", DisplayName: "c", Program: program.Name,
 				PricingModel: pb.PricingModel_PRICING_MODEL_CPC, BidMicros: int64(i) * yuan, DailyBudgetMicros: 1000 * yuan,
+				Pacing: pb.Pacing_PACING_ASAP,
 				Area: &pb.Area{Circles: []*pb.Circle{{Latitude: bystandersLatitude, Longitude: bystandersLongitude,
 					RadiusM: 2000}}}}}})
 		}

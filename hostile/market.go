@@ -24,7 +24,8 @@ func programRows(advertiser string) []*pb.ImportRow {
 func campaignOf(advertiser string, i int, area *pb.Area) *pb.Campaign {
 	name := "advertisers/" + advertiser
 	return &pb.Campaign{Name: fmt.Sprintf("%s/campaigns/c%d", name, i), DisplayName: "c", Program: name + "/programs/p",
-		PricingModel: pb.PricingModel_PRICING_MODEL_CPC, BidMicros: yuan, DailyBudgetMicros: 1000 * yuan, Area: area}
+		PricingModel: pb.PricingModel_PRICING_MODEL_CPC, BidMicros: yuan, DailyBudgetMicros: 1000 * yuan,
+		Pacing: pb.Pacing_PACING_ASAP, Area: area}
 }
 
 func campaignRow(advertiser string, i int, area *pb.Area) *pb.ImportRow {

@@ -178,5 +178,6 @@ func raceProgram(name string) *pb.Program {
 
 func raceCampaign(name, program string, area *pb.Area) *pb.Campaign {
 	return &pb.Campaign{Name: name, DisplayName: "c", Program: program, PricingModel: pb.PricingModel_PRICING_MODEL_CPC,
-		BidMicros: yuan, DailyBudgetMicros: 1000 * yuan, Area: area}
+		BidMicros: yuan, DailyBudgetMicros: 1000 * yuan,
+		Pacing: pb.Pacing_PACING_ASAP, Area: area}
 }

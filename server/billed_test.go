@@ -74,7 +74,7 @@ func adRows() []*pb.ImportRow {
 			Category: pb.Category_CATEGORY_CATERING, Hosts: []pb.Host{pb.Host_HOST_WECHAT}}}},
 		{Resource: &pb.ImportRow_Campaign{Campaign: &pb.Campaign{Name: adCampaign, DisplayName: "C", Program: program,
 			PricingModel: pb.PricingModel_PRICING_MODEL_CPC, BidMicros: 1_000_000, DailyBudgetMicros: 1_000_000_000,
-			Area: &pb.Area{Everywhere: true}}}},
+			Pacing: pb.Pacing_PACING_ASAP, Area: &pb.Area{Everywhere: true}}}},
 	}
 }
 

@@ -42,3 +42,27 @@ func TestNothingIsLeftForAMultiplierOfNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestMultiplierToReachIsTheLeastThatEnters(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		pricing := rapid.SampledFrom([]hexbid.PricingModel{hexbid.CPC, hexbid.CPM}).Draw(t, "pricing")
+		_, most := pricing.BidLimits()
+		bid := hexbid.Money(rapid.Int64Range(1, int64(most)).Draw(t, "bid"))
+		quality := rapid.Int64Range(1, PPM).Draw(t, "quality")
+		whole := Score(pricing, bid, quality)
+		score := rapid.Int64Range(1, whole+whole/2).Draw(t, "score")
+		m := MultiplierToReach(pricing, bid, score, quality)
+		if _, full := Pace(pricing, bid, PPM, quality); full < score {
+			if m <= PPM {
+				t.Fatalf("%d is said to reach %d, the whole bid scores %d", m, score, full)
+			}
+			return
+		}
+		if _, reached := Pace(pricing, bid, m, quality); reached < score || m > PPM {
+			t.Fatalf("%d scores %d, short of %d", m, reached, score)
+		}
+		if _, reached := Pace(pricing, bid, m-1, quality); reached >= score {
+			t.Fatalf("%d would do for %d, not only %d", m-1, score, m)
+		}
+	})
+}

@@ -10,8 +10,8 @@ import (
 type Cost struct {
 	Target  hexbid.Money // of a click, on average
 	Bid     hexbid.Money // the most that one may cost
-	Clicks  int64        // charged, ever
-	Charged hexbid.Money // ever
+	Clicks  int64        // charged since the last step
+	Charged hexbid.Money // for them
 	Events  float64      // clicks that are expected of awards still out
 	Out     hexbid.Money // that these are expected to cost
 }
@@ -28,19 +28,14 @@ func (s *State) mostForCost(c *Cost) float64 {
 		return 1
 	}
 	if int64(s.Target) != int64(c.Target) { // new, or edited: what was saved before is not for it
-		s.Target, s.Credit = uint32(c.Target), savings(c)
+		s.Target, s.Credit = uint32(c.Target), 0
 	}
+	s.Credit += c.Target*hexbid.Money(c.Clicks) - c.Charged
 	target := float64(c.Target)
 	span := target * (20 + 8*c.Events)
 	most := math.Log(float64(c.Bid) / target)
-	saved := float64(savings(c) - s.Credit)
-	if over := saved - 1.5*span*most; over > 0 { // the full bid needs no more: a later dear hour must not spend it
-		s.Credit += hexbid.Money(over)
-		saved -= over
-	}
-	saved += min(target*c.Events-float64(c.Out), 0)
+	// The full bid needs no more than so much: a later dear hour must not spend a cheap day's credit.
+	s.Credit = min(s.Credit, hexbid.Money(1.5*span*most))
+	saved := float64(s.Credit) + min(target*c.Events-float64(c.Out), 0)
 	return math.Exp(min(max(saved/span, -3), most) - most)
 }
-
-// savings is what all clicks cost less than the target.
-func savings(c *Cost) hexbid.Money { return c.Target*hexbid.Money(c.Clicks) - c.Charged }

@@ -81,6 +81,9 @@ func (s *State) effort(in *Input) float64 {
 	budget, left := float64(in.Budget), in.Day.Left(in.At)
 	tolerance := s.tolerance(budget)
 	behind := (s.Planned - s.Spent) / budget
+	if left <= s.early(budget) && budget-s.Spent < float64(s.Event) { // it is done, but for what does not pay for an event
+		return min(max(1/float64(s.Demand), leastEffort), 1)
+	}
 	log := math.Log(s.slope(budget, left)/float64(s.Demand)) + s.gain(in, left)*behind
 	if log >= 0 && behind > tolerance { // it cannot do more: plan what is missing over what is left of the day
 		s.Planned = s.Spent + tolerance*budget

@@ -32,22 +32,26 @@ type market struct {
 	surge   func(time.Time) float64          // multiplies the traffic; nil for 1
 	step    func(*State, *Input) Output      // the controller; nil for State.Step
 
-	now        time.Time
-	state      State
-	reserves   Reserves
-	told       Output
-	charged    hexbid.Money // today
-	everPaid   hexbid.Money
-	clicks     int64
-	today      int64
-	date       int32
-	out        []outAward // by the instant when they are decided
-	pending    pendingSum
-	hours      []hour
-	matched    float64
-	joined     float64
-	unpaced    bool
-	replanned  bool // the day's plan began anew
+	now       time.Time
+	state     State
+	reserves  Reserves
+	told      Output
+	charged   hexbid.Money // today
+	everPaid  hexbid.Money
+	clicks    int64
+	today     int64
+	date      int32
+	out       []outAward // by the instant when they are decided
+	pending   pendingSum
+	hours     []hour
+	matched   float64
+	joined    float64
+	unpaced   bool
+	replanned bool     // the day's plan began anew
+	said      struct { // of the target cost, until the last step
+		clicks int64
+		paid   hexbid.Money
+	}
 	dry, noted time.Time
 }
 
@@ -254,10 +258,11 @@ func (m *market) control(awards int, won, events float64) {
 	}
 	in := Input{At: m.now.UnixMilli(), Date: date, Day: m.day(date), Mode: m.mode, Budget: m.budget, Charged: charged,
 		Out: hexbid.Money(max(m.pending.cost, 0)), Told: m.told, Awards: awards, Won: won, Events: events,
-		Entry: m.reserves.Median(m.now.UnixMilli())}
+		Entry: m.reserves.Median(m.now.UnixMilli()), Short: m.affordable() < m.bid}
 	if m.target > 0 {
-		in.Cost = Cost{Target: m.target, Bid: m.bid, Clicks: m.clicks, Charged: m.everPaid,
+		in.Cost = Cost{Target: m.target, Bid: m.bid, Clicks: m.clicks - m.said.clicks, Charged: m.everPaid - m.said.paid,
 			Events: max(m.pending.events, 0), Out: in.Out}
+		m.said.clicks, m.said.paid = m.clicks, m.everPaid
 	}
 	step := m.step
 	if step == nil {

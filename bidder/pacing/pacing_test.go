@@ -263,20 +263,31 @@ func TestABudgetEditIsSpreadOverTheRestOfTheDay(t *testing.T) {
 }
 
 func TestMidnightHasNoBurst(t *testing.T) {
-	m := newMarket(t, 1)
-	m.buys(10_000, 500_000)
-	m.aDay = 200 * 10_000 / 0.02
-	m.run(m.now.Add(wholeDay))
-	effort := m.hours[20].multiplier * m.hours[20].part
-	for range 60 { // ten minutes
+	for _, clicks := range []float64{300, 10_000} {
+		m := newMarket(t, 1)
+		m.buys(clicks, 500_000)
+		m.aDay = 200 * clicks / 0.02
+		m.midnight()
+	}
+}
+
+// midnight goes over the end of a day.
+func (m *market) midnight() {
+	t := m.TB
+	t.Helper()
+	m.run(m.now.Add(wholeDay - time.Minute))
+	effort, evening := m.endOf(20).multiplier*m.endOf(20).part, m.date
+	for range 66 { // eleven minutes
 		m.tick()
-		if now := m.told.effort(); now > 3*effort {
+		if now := m.told.effort(); now > 3*effort && dateOf(m.now.In(m.zone)) > evening {
 			t.Fatalf("%s after midnight the effort is %.4f, %.4f in the evening", m.now.In(m.zone).Format("15:04:05"), now,
 				effort)
 		}
 	}
-	m.run(m.now.Add(wholeDay - 11*time.Minute)).followsPlan()
-	m.run(m.now.Add(2 * wholeDay)).followsPlan()
+	if m.used() > 0.02 {
+		t.Errorf("%.3f of a budget is spent in ten minutes", m.used())
+	}
+	m.run(m.now.Add(wholeDay - 10*time.Minute - time.Second)).followsPlan()
 }
 
 func TestARestartGoesOnAsIfNothingWere(t *testing.T) {

@@ -21,7 +21,7 @@ type State struct {
 	Rush     float32 // what is won while anything is, at full participation, over what is planned
 
 	Target uint32       // micros a click that Credit counts by
-	Credit hexbid.Money // what clicks cost less than Target, ever, that must not be spent again
+	Credit hexbid.Money // what clicks cost less than Target, in all
 }
 
 // Input is what happened to a campaign since its last step, and how it stands.
@@ -41,6 +41,7 @@ type Input struct {
 	Events float64 // clicks, or impressions, that are expected of them
 	Entry  int64   // multiplier that meets the median reserve faced in the last hour, PPM; 0 when unknown
 	Blind  bool    // it could win nothing for part of the time: paused, not running, or no search in the whole market
+	Short  bool    // what is left lowers its bid below what it was told, so what it wins does not show its demand
 
 	Cost Cost // of a campaign with a target cost; otherwise zero
 }
@@ -52,6 +53,9 @@ func (s *State) Step(in *Input) Output {
 		return Full
 	}
 	passed := s.advance(in)
+	if in.Short {
+		passed = 0
+	}
 	s.learn(in, passed)
 	most := s.mostForCost(&in.Cost)
 	if in.Mode == ASAP {

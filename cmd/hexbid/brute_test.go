@@ -198,6 +198,15 @@ func compare(
 	return len(won), len(list)
 }
 
+// unpaced returns campaigns that spend as soon as possible: the oracle does not know their days.
+func unpaced(campaigns []*pb.Campaign) (rows []*pb.ImportRow) {
+	for _, c := range campaigns {
+		c.Pacing = pb.Pacing_PACING_ASAP
+		rows = append(rows, &pb.ImportRow{Resource: &pb.ImportRow_Campaign{Campaign: c}})
+	}
+	return rows
+}
+
 func TestDemoSearchesEqualBruteForce(t *testing.T) {
 	t.Parallel()
 	requests := 2000
@@ -206,6 +215,7 @@ func TestDemoSearchesEqualBruteForce(t *testing.T) {
 	}
 	s, ctx := boot(t, func(c *ServeConfig) { withDemo(c); bruteMarket(c) }), testContext(t)
 	o := loadOracle(t, ctx, s)
+	importRows(t, ctx, s, unpaced(o.campaigns))
 	r := rand.New(rand.NewPCG(1, 1))
 	sponsored, nearby := 0, 0
 	for i := range requests {
@@ -319,8 +329,9 @@ func (g *globe) campaign(i int, owner string) *pb.Campaign {
 	r := g.r
 	c := &pb.Campaign{Name: fmt.Sprintf("%s/campaigns/c%d", owner, i), DisplayName: "c", Program: owner + "/programs/p",
 		PricingModel: pb.PricingModel(1 + r.IntN(2)), BidMicros: int64(1+r.IntN(30)) * 100_000, DailyBudgetMicros: 1e9,
-		Area: g.area(), Audience: &pb.Audience{}, TimeZone: some(r, "", "Asia/Shanghai", "America/New_York", "Asia/Kathmandu",
-			"UTC"), State: some(r, pb.ServingState_SERVING_STATE_ACTIVE, pb.ServingState_SERVING_STATE_ACTIVE,
+		Pacing: pb.Pacing_PACING_ASAP, Area: g.area(), Audience: &pb.Audience{},
+		TimeZone: some(r, "", "Asia/Shanghai", "America/New_York", "Asia/Kathmandu", "UTC"),
+		State: some(r, pb.ServingState_SERVING_STATE_ACTIVE, pb.ServingState_SERVING_STATE_ACTIVE,
 			pb.ServingState_SERVING_STATE_PAUSED)}
 	if c.PricingModel == pb.PricingModel_PRICING_MODEL_CPM {
 		c.BidMicros *= 25

@@ -196,6 +196,16 @@ func (b *Book) Happen(a *Award, issued int64, billable bool) {
 // Campaign returns what the awards of a campaign that are still out will cost.
 func (b *Book) Campaign(uid hexbid.UID) Out { return b.out(uid, false).rounded() }
 
+// Factor returns how many more or fewer events of a campaign come than by the prior.
+func (b *Book) Factor(uid hexbid.UID, pricing hexbid.PricingModel) float64 {
+	a := b.of(party{uid: uid, pricing: pricing})
+	if a == nil {
+		return 1
+	}
+	factor, _ := a.factor(b.now, b.delays[pricing])
+	return factor
+}
+
 // Advertiser returns what the awards of all campaigns of an advertiser that are still out will cost.
 func (b *Book) Advertiser(uid hexbid.UID) Out { return b.out(uid, true).rounded() }
 

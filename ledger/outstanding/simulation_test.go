@@ -10,6 +10,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/bidder/pacing"
 )
 
 // simulation runs a market of campaigns in virtual time: the ledger's real books, the real book of awards out, and the
@@ -31,6 +32,7 @@ type simulation struct {
 	looked    int              // hand-ins that were worked out
 	lowered   map[*player]struct{}
 	awards    int
+	day       *pacing.Day       // of paced campaigns
 	turn      func(*simulation) // called after each step
 }
 
@@ -41,6 +43,7 @@ type settings struct {
 	dearest   float64 // the largest budget, yuan
 	length    time.Duration
 	seen      func(Out) Out // what the law sees of the awards that are out
+	paced     bool          // campaigns spread what they have over the length
 }
 
 // payer is who runs out of money: a campaign with a daily or a total budget, or an advertiser with a balance.
@@ -67,6 +70,7 @@ type player struct {
 	bursts  []burst
 	told    Remainder
 	over    bool // nothing more can be charged
+	pace    pace
 }
 
 // burst multiplies a rate between two instants.
@@ -134,7 +138,7 @@ func (m *simulation) enter() {
 // beyond the end.
 func (m *simulation) draw(of *payer, campaigns int) *player {
 	r := m.random
-	p := &player{payer: of, uid: hexbid.UID(len(m.campaigns) + 1), pricing: hexbid.CPC,
+	p := &player{pace: pace{told: pacing.Full}, payer: of, uid: hexbid.UID(len(m.campaigns) + 1), pricing: hexbid.CPC,
 		quality: int64(40_000 * math.Exp(2*r.Float64())), bid: hexbid.Money(200_000 * math.Exp(3*r.Float64()))}
 	if r.Float64() < 0.3 {
 		p.pricing, p.bid = hexbid.CPM, 1000*hexbid.Money(10_000*math.Exp(2*r.Float64()))
@@ -176,6 +180,9 @@ func (m *simulation) plan(p *player, after int64) {
 func (m *simulation) run() *simulation {
 	for end := m.now + m.length.Milliseconds(); m.now < end; {
 		m.step()
+		if m.paced {
+			m.control()
+		}
 		m.turn(m)
 	}
 	return m
@@ -242,9 +249,15 @@ func (m *simulation) inFlight(of *payer) Out {
 
 // search lets a campaign win a slot at the bid that its budget leaves it.
 func (m *simulation) search(p *player) (won bool) {
+	if m.paced && m.random.Int64N(auction.PPM) >= p.pace.told.ParticipationPPM {
+		return false
+	}
 	multiplier := auction.MultiplierWithin(p.pricing, p.bid, p.may())
+	if m.paced {
+		multiplier = min(multiplier, p.pace.told.MultiplierPPM)
+	}
 	paced, _ := auction.Pace(p.pricing, p.bid, multiplier, p.quality)
-	if paced < minimumBid {
+	if paced < minimumBid || m.paced && paced < min(p.market, p.bid) {
 		return false
 	}
 	m.awards++
@@ -252,6 +265,7 @@ func (m *simulation) search(p *player) (won bool) {
 	award := Award{Campaign: p.uid, Advertiser: p.payer.uid, Pricing: p.pricing,
 		Price: PriceOfEvent(p.pricing, min(paced, p.market)), Chance: Chance(p.pricing, p.quality, slot, factors)}
 	m.out.Add(&award)
+	p.pace.saw(&award)
 	if m.random.Float64() < float64(award.Chance) {
 		if delay := m.delay(p.pricing); delay < m.out.life.Milliseconds() {
 			m.events.push(planned{at: m.now + delay, of: p, award: award, issued: m.now})
