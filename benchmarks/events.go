@@ -74,7 +74,7 @@ func measureEvents(l *ledger.Ledger, tape *tape, db *rawpebble.DB) (Figures, err
 		ofPebble += took
 	}
 	const events = eventTurns * eventsATurn
-	tape.off = true
+	tape.off, tape.batches = true, nil // what the tape holds is not the ledger's memory
 	perSecond := events / ofLedger.Seconds()
 	p50, p99, err := acknowledged(l, &tokens, perSecond/2)
 	return Figures{"events_per_s": perSecond, "pebble_events_per_s": events / ofPebble.Seconds(),

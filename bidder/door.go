@@ -12,6 +12,7 @@ type handIn struct {
 	owner       Owner
 	updates     []LiveUpdate
 	advertisers []AdvertiserUpdate
+	market      *Market       // with what was learned anew; nil for none
 	inForce     chan struct{} // closed when searches use them
 }
 
@@ -112,6 +113,9 @@ func (x *Indexer) takeCall(call handIn) handIn {
 		if index != nil {
 			index.take(call.owner, call.updates)
 			index.takeAdvertisers(call.advertisers)
+			if call.market != nil {
+				index.market = call.market
+			}
 		}
 	}
 	return call

@@ -7,13 +7,14 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/bidder/quality"
 	"github.com/hexbid/hexbid/geoindex"
 )
 
 // Market is the operator's configuration of the auction.
 type Market struct {
-	// Version counts the operator's configurations from 1. Tokens carry it, so that an
-	// auditor knows which one an award followed.
+	// Version counts, from 1, the operator's configurations and what is learned in between (Learned). Tokens carry it,
+	// so that an auditor knows which market an award followed.
 	Version uint64
 	// PriorPPM is the predicted chance of a click on a seen impression, by category, in parts per million. It is the
 	// quality of every campaign until clicks are learned.
@@ -30,6 +31,10 @@ type Market struct {
 	// SceneFactorPPM multiplies the quality of every campaign in searches from a host and a scene, in parts per million.
 	// It is at most auction.PPM, because a campaign's own quality bounds what it is worth anywhere. 0 is auction.PPM.
 	SceneFactorPPM [hexbid.HostCount][hexbid.SceneCount]int64
+	// PositionsPinned says that PositionFactors are the operator's for good, whatever is learned of slots.
+	PositionsPinned bool
+	// FactorsOnRender are those of clients that report an impression as soon as it is drawn; nil for PositionFactors.
+	FactorsOnRender []int64
 	// MinimumBid is the least bid by pricing model, checked when a campaign is uploaded.
 	MinimumBid [hexbid.PricingCount]hexbid.Money
 }
@@ -60,17 +65,25 @@ func DefaultMarket() Market {
 }
 
 // pricing returns the rules by which an auction of so many slots in a scene is priced.
-func (m *Market) pricing(scene hexbid.Scene, slots int) auction.Pricing {
+func (m *Market) pricing(scene hexbid.Scene, slots int, way quality.Way) auction.Pricing {
 	mechanism, own := m.MechanismOf[scene]
 	if !own {
 		mechanism = m.Mechanism
 	}
-	return auction.Pricing{Mechanism: mechanism, Slots: slots, Increment: m.Increment, Factors: m.PositionFactors}
+	return auction.Pricing{Mechanism: mechanism, Slots: slots, Increment: m.Increment, Factors: m.factors(way)}
+}
+
+// factors returns the position factors of clients that report impressions in a way.
+func (m *Market) factors(way quality.Way) []int64 {
+	if way == quality.OnRender && m.FactorsOnRender != nil {
+		return m.FactorsOnRender
+	}
+	return m.PositionFactors
 }
 
 // PricingOf returns the rules by which the auction of a query is priced.
 func (s *Snapshot) PricingOf(q *Query) auction.Pricing {
-	p := s.market.pricing(q.Scene, q.Slots)
+	p := s.market.pricing(q.Scene, q.Slots, q.Way)
 	p.Trial = q.Trial
 	return p
 }
@@ -89,14 +102,13 @@ func (m *Market) Validate() error {
 				hexbid.Category(c), auction.PPM)
 		}
 	}
-	if len(m.PositionFactors) < hexbid.MaxSlots {
-		return hexbid.Invalidf("market.position_factors", "has %d entries: give one for each of %d slots",
-			len(m.PositionFactors), hexbid.MaxSlots)
+	if err := checkFactors("market.position_factors", m.PositionFactors); err != nil {
+		return err
 	}
-	falling := slices.IsSortedFunc(m.PositionFactors, func(a, b int64) int { return int(b - a) })
-	if !falling || slices.Min(m.PositionFactors) < 1 || m.PositionFactors[0] > 1_000_000 {
-		return hexbid.Invalidf("market.position_factors",
-			"%v: use whole numbers from 1 to 1000000, none above the one before", m.PositionFactors)
+	if m.FactorsOnRender != nil {
+		if err := checkFactors("market.factors_on_render", m.FactorsOnRender); err != nil {
+			return err
+		}
 	}
 	for host := range m.SceneFactorPPM {
 		for scene, ppm := range m.SceneFactorPPM[host] {
@@ -119,6 +131,18 @@ func (m *Market) Validate() error {
 				return hexbid.Invalidf(field+".region", "%v", err)
 			}
 		}
+	}
+	return nil
+}
+
+// checkFactors refuses position factors that auctions do not cover.
+func checkFactors(field string, factors []int64) error {
+	if len(factors) < hexbid.MaxSlots {
+		return hexbid.Invalidf(field, "has %d entries: give one for each of %d slots", len(factors), hexbid.MaxSlots)
+	}
+	falling := slices.IsSortedFunc(factors, func(a, b int64) int { return int(b - a) })
+	if !falling || slices.Min(factors) < 1 || factors[0] > 1_000_000 {
+		return hexbid.Invalidf(field, "%v: use whole numbers from 1 to 1000000, none above the one before", factors)
 	}
 	return nil
 }

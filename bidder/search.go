@@ -7,6 +7,7 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/bidder/frequency"
+	"github.com/hexbid/hexbid/bidder/quality"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/targeting"
 )
@@ -32,6 +33,8 @@ type Query struct {
 	// Explore says that the request tries campaigns of which little is known: they take part with their explored
 	// quality, which is at most twice the ordinary one.
 	Explore bool
+	// Way is how the client reports impressions, which decides what slots are worth.
+	Way quality.Way
 	// The nearby list alone reads these. It has what is nearer than RadiusM, and at most Limit programs. It leaves out
 	// the programs to skip, named by uid so that a later snapshot skips the same ones. With a pin it continues after
 	// the pin.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/bidder/quality"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/targeting"
 )
@@ -145,8 +146,8 @@ func (s *Snapshot) Holds(at time.Time) bool {
 
 // MechanismIn returns the mechanism that decides what winners pay in a scene.
 func (s *Snapshot) MechanismIn(scene hexbid.Scene) auction.Mechanism {
-	return s.market.pricing(scene, 0).Mechanism
+	return s.market.pricing(scene, 0, quality.WhenSeen).Mechanism
 }
 
-// PositionFactors returns the market's position factors.
-func (s *Snapshot) PositionFactors() []int64 { return s.market.PositionFactors }
+// PositionFactors returns the market's position factors for a query's client.
+func (s *Snapshot) PositionFactors(q *Query) []int64 { return s.market.factors(q.Way) }

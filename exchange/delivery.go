@@ -75,7 +75,9 @@ func newDelivery(e *Exchange) *delivery {
 }
 
 // learns returns the parts of delivery, the most urgent first.
-func (e *Exchange) learns() []part { return []part{newPacer(e)} }
+func (e *Exchange) learns() []part {
+	return []part{newPacer(e), e.positions, newLearnedMarket(e, e.positions.learn)}
+}
 
 // open reads what was learned before, and hands it in before the first search.
 func (d *delivery) open(ctx context.Context) error {

@@ -54,6 +54,12 @@ type Config struct {
 	// Ledger bills events. Nil is a market without money: it records no events, and budgets limit nothing. Close the
 	// exchange before the ledger.
 	Ledger *ledger.Ledger
+	// RenderClients are the ids of clients that report an impression as soon as it is drawn, whether or not anybody
+	// saw it. All others report what was seen.
+	RenderClients []string
+	// SwapPPM is the share of searches that swap the winners of two neighbouring slots, by which the market learns what
+	// slots are worth; 0 (the default) to MaxSwapPPM, in parts per million.
+	SwapPPM int64
 	// Currency is the deployment's, as in CNY. StatementZone is the zone of the dates of movements and statements, the
 	// ledger's Options.Zone; nil is UTC.
 	Currency      string
@@ -78,6 +84,9 @@ type Home struct {
 	Center  hexbid.Point
 	RadiusM float64
 }
+
+// MaxSwapPPM is the greatest share of searches that may swap two slots: one in a hundred.
+const MaxSwapPPM = 10_000
 
 // DefaultConfig returns a market of default rules with an auction budget of one millisecond.
 func DefaultConfig() Config {
@@ -111,6 +120,9 @@ func (c *Config) Validate() error {
 	if c.CacheBytes < 1<<20 {
 		return hexbid.Invalidf("cache", "%d bytes are too few: use 1 MiB or more", c.CacheBytes)
 	}
+	if c.SwapPPM < 0 || c.SwapPPM > MaxSwapPPM {
+		return hexbid.Invalidf("swap-share", "%d parts per million are out of range: use 0 to %d", c.SwapPPM, MaxSwapPPM)
+	}
 	return c.Market.Validate()
 }
 
@@ -133,6 +145,8 @@ type Exchange struct {
 	rankings   rankings
 
 	trials trials
+	// positions learn what slots are worth; without a ledger nothing happens that they could learn from.
+	positions *positions
 	// Without a ledger these are nil.
 	terms     *terms
 	alerts    *alerts
@@ -180,6 +194,7 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 	e := &Exchange{config: config, store: s, keys: keys, display: cache,
 		indexer:    bidder.NewIndexer(&config.Market, config.Clock, config.Log),
 		exhaustive: newTurns(max(1, runtime.GOMAXPROCS(0)/4), exhaustiveInLine)}
+	e.positions = newPositions(&e.config)
 	e.scratch.New = func() any { return e.newScratch() }
 	follow, stop := context.WithCancel(context.Background())
 	e.stop = stop

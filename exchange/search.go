@@ -128,6 +128,7 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 	s := &searching{Exchange: e, ctx: ctx, request: r, snapshot: snapshot, page: page, out: out,
 		query: bidder.NewQuery(r, out.RequestID, out.EvaluatedAt), scratch: e.scratch.Get().(*scratch)}
 	defer e.scratch.Put(s.scratch)
+	e.positions.put(&s.query, r, &e.config)
 	s.auction(arrived)
 	if r.Trace {
 		if out.Trace, err = s.trace(); err != nil {
@@ -158,6 +159,9 @@ func (s *searching) auction(arrived time.Time) {
 	started := time.Now()
 	if started.Sub(arrived) <= s.config.AuctionBudget {
 		s.awards = s.snapshot.Search(&s.query, &s.scratch.bidder)
+		if int(s.query.Trial.Pair) >= len(s.awards) { // a slot of the pair is empty
+			s.query.Trial = auction.Trial{}
+		}
 		s.out.AuctionTook = time.Since(started)
 	}
 	if time.Since(arrived) > s.config.AuctionBudget {
@@ -205,7 +209,9 @@ func (s *searching) fillSponsored() error {
 		}
 		s.out.Sponsored = append(s.out.Sponsored, result)
 		if s.scratch.lane != nil {
-			won = append(won, s.awardsOut.of(&s.awards[i], s.snapshot.AdvertiserOf(s.awards[i].Entry.Ordinal)))
+			out := s.awardsOut.of(&s.awards[i], s.snapshot.AdvertiserOf(s.awards[i].Entry.Ordinal))
+			out.Trial = positionIn(s.trialOf(&s.awards[i]), s.awards[i].Slot, s.query.Way).Code()
+			won = append(won, out)
 		}
 	}
 	if len(won) > 0 {
@@ -236,7 +242,7 @@ func (s *searching) sealAward(a *auction.Award) string {
 		RequestID: s.out.RequestID, Campaign: a.Entry.CampaignUID, Advertiser: s.snapshot.AdvertiserOf(a.Entry.Ordinal),
 		Price: a.Price, Slot: a.Slot, Host: r.Host, Scene: r.Scene, Cell: uint64(s.query.At.Cell.Parent(tokenResolution)),
 		ClientID: r.ClientID, MarketVersion: s.snapshot.MarketVersion(), Basis: a.Basis(&s.pricing),
-		Prediction: a.Entry.Prediction, Explored: a.Entry.Explored, Trial: s.query.Trial,
+		Prediction: a.Entry.Prediction, Explored: a.Entry.Explored, Trial: s.trialOf(a),
 		IssuedAt: issued, ClickExpiry: issued.Add(s.config.ClickExpiry),
 	}
 	if r.Personalized() && r.Viewer.UserKey != "" {
@@ -246,6 +252,14 @@ func (s *searching) sealAward(a *auction.Award) string {
 		award.HasViewer, award.Viewer = true, s.viewer
 	}
 	return ring.SealAward(&award)
+}
+
+// trialOf returns the trial that an award is part of, none for awards outside its pair.
+func (s *searching) trialOf(a *auction.Award) auction.Trial {
+	if s.query.Trial.Concerns(a.Slot) {
+		return s.query.Trial
+	}
+	return auction.Trial{}
 }
 
 func (s *searching) fillNearby() error {

@@ -27,7 +27,7 @@ func traceFromNoun(t *exchange.Trace) *pb.Trace {
 	for _, id := range t.Query.At.Regions.All() {
 		out.Regions = append(out.Regions, id.Region().Code)
 	}
-	factors := s.PositionFactors()
+	factors := s.PositionFactors(&t.Query)
 	shown := min(len(a.Entries), maxTraced)
 	out.EntriesOmitted = int64(len(a.Entries) - shown)
 	for i, e := range a.Entries[:shown] {

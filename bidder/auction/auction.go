@@ -107,6 +107,22 @@ func (t *TieBreak) TakesPart(uid hexbid.UID, participationPPM int64) bool {
 	return millionths < uint64(participationPPM)
 }
 
+// Trial returns the trial that a request's auction is, for a share of swapped pairs among all requests in parts per
+// million. It takes the XXH64 of the request id's bytes and the byte 't' as a fraction of 2⁶⁴. Twice the share of the
+// requests are trials, each about one of the pairs of its slots, and half of them swap it.
+func (t *TieBreak) Trial(slots int, swappedPPM int64) Trial {
+	if slots < 2 {
+		return Trial{}
+	}
+	t.input[t.n] = 't'
+	millionths, rest := bits.Mul64(xxhash.Sum64(t.input[:t.n+1]), PPM)
+	if millionths >= uint64(2*swappedPPM) {
+		return Trial{}
+	}
+	pair, rest := bits.Mul64(rest, uint64(min(slots, hexbid.MaxSlots)-1))
+	return Trial{Pair: uint8(pair) + 1, Swapped: rest>>63 == 1}
+}
+
 // before reports whether a ranks above b.
 func (t *TieBreak) before(a, b *Standing) bool {
 	if a.Score != b.Score {

@@ -323,3 +323,39 @@ func TestTheDrawOfAParticipationIsTheDocumentedHash(t *testing.T) {
 		t.Errorf("it does not begin to take part at %d", least)
 	}
 }
+
+func TestTrialsAreAsManyAsStatedAndSpreadOverPairsAndArms(t *testing.T) {
+	const requests, share, slots = 200_000, 10_000, 5
+	var counts [slots - 1][2]int
+	for i := range requests {
+		ties := NewTieBreak(fmt.Sprintf("%016x", uint64(i)*0x9e3779b97f4a7c15))
+		before := ties.Hash(7)
+		trial := ties.Trial(slots, share)
+		if ties.Hash(7) != before || ties.Trial(slots, share) != trial {
+			t.Fatal("a trial changes ties, or is another the second time")
+		}
+		if trial.Pair > 0 {
+			counts[trial.Pair-1][map[bool]int{true: 1}[trial.Swapped]]++
+		} else if trial.Swapped {
+			t.Fatal("no pair is swapped")
+		}
+	}
+	want := float64(requests*share) / PPM / (slots - 1)
+	for pair := range counts {
+		for arm, n := range counts[pair] {
+			if math.Abs(float64(n)-want) > 4*math.Sqrt(want) {
+				t.Errorf("pair %d has %d requests in arm %d, expected %.0f", pair+1, n, arm, want)
+			}
+		}
+	}
+	for _, none := range []Trial{ofOne(0, share), ofOne(1, share), ofOne(5, 0)} {
+		if none != (Trial{}) {
+			t.Errorf("a trial %+v where none can be", none)
+		}
+	}
+}
+
+func ofOne(slots int, share int64) Trial {
+	ties := NewTieBreak("r")
+	return ties.Trial(slots, share)
+}

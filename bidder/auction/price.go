@@ -43,6 +43,11 @@ type Trial struct {
 	Swapped bool
 }
 
+// Concerns reports whether a slot is one of the pair.
+func (t Trial) Concerns(slot int) bool {
+	return t.Pair > 0 && (slot == int(t.Pair) || slot == int(t.Pair)+1)
+}
+
 // swaps returns the upper slot of the pair that is swapped when so many slots are won, 0 for none.
 func (t Trial) swaps(won int) int {
 	if t.Swapped && int(t.Pair) < won {

@@ -1,6 +1,7 @@
 package quality
 
 import (
+	"encoding/binary"
 	"math"
 
 	"github.com/hexbid/hexbid"
@@ -31,6 +32,19 @@ type Position struct {
 }
 
 func (p Position) valid() bool { return p.Way < WayCount && p.Pair >= 1 && p.Pair < hexbid.MaxSlots }
+
+// Code returns the position as a number from 1 to 255, and 0 for a position that no trial has.
+func (p Position) Code() uint8 {
+	if !p.valid() {
+		return 0
+	}
+	return uint8(p.Pair)<<3 | uint8(index(p.Lower))<<2 | uint8(index(p.Swapped))<<1 | uint8(p.Way)
+}
+
+// PositionOf returns the position of a code.
+func PositionOf(code uint8) Position {
+	return Position{Way: Way(code & 1), Swapped: code>>1&1 == 1, Lower: code>>2&1 == 1, Pair: int(code >> 3)}
+}
 
 // Positions counts the trials, by way, pair, arm and slot of the pair. The zero value has seen nothing.
 type Positions struct {
@@ -151,4 +165,68 @@ func Shares(steps [hexbid.MaxSlots - 1]Ratio) (shares [hexbid.MaxSlots]float64) 
 		shares[k+1] = shares[k] * step.Estimate
 	}
 	return shares
+}
+
+// Awards returns how many awards of a way have been counted.
+func (p *Positions) Awards(way Way) (n float64) {
+	for pair := range p.cells[way] {
+		for arm := range p.cells[way][pair] {
+			n += p.cells[way][pair][arm][0].awards + p.cells[way][pair][arm][1].awards
+		}
+	}
+	return n
+}
+
+// positionsRow is how counts lie on disk: awards, impressions and clicks of each cell.
+type positionsRow [WayCount][hexbid.MaxSlots - 1][2][2][3]float64
+
+// Encode returns the counts as bytes that DecodePositions reads.
+func (p *Positions) Encode() []byte {
+	var row positionsRow
+	for way := range p.cells {
+		for pair := range p.cells[way] {
+			for arm := range p.cells[way][pair] {
+				for slot, c := range p.cells[way][pair][arm] {
+					row[way][pair][arm][slot] = [3]float64{c.awards, c.seen, c.clicks}
+				}
+			}
+		}
+	}
+	b, err := binary.Append(nil, binary.BigEndian, &row)
+	if err != nil {
+		panic(err) // a row has numbers alone
+	}
+	return b
+}
+
+// DecodePositions reads counts, and returns false for bytes that are none.
+func DecodePositions(b []byte) (*Positions, bool) {
+	var row positionsRow
+	if n, err := binary.Decode(b, binary.BigEndian, &row); err != nil || n != len(b) {
+		return nil, false
+	}
+	p := new(Positions)
+	for way := range row {
+		for pair := range row[way] {
+			for arm := range row[way][pair] {
+				for slot, n := range row[way][pair][arm] {
+					if !sound(n[:]) {
+						return nil, false
+					}
+					p.cells[way][pair][arm][slot] = cell{n[0], n[1], n[2]}
+				}
+			}
+		}
+	}
+	return p, true
+}
+
+// sound reports whether counts are numbers that counting can reach.
+func sound(counts []float64) bool {
+	for _, n := range counts {
+		if !(n >= 0 && n < 1e15) {
+			return false
+		}
+	}
+	return true
 }

@@ -29,6 +29,8 @@ type ServeConfig struct {
 	AuctionBudget     time.Duration `help:"Time from a request's arrival within which its auction must end; after it the answer has only the nearby list." default:"1ms" env:"HEXBID_AUCTION_BUDGET"`
 	NearbyBudget      time.Duration `help:"Time that the walk of a nearby list may take; after it the answer has what was found, and says so." default:"5ms" env:"HEXBID_NEARBY_BUDGET"`
 	ClickExpiry       time.Duration `help:"How long a token admits an impression and a click." default:"30m" env:"HEXBID_CLICK_EXPIRY"`
+	SwapShare         float64       `help:"Share of searches that swap two neighbouring slots, from which the market learns what slots are worth: 0 to 0.01." default:"0.01" env:"HEXBID_SWAP_SHARE"`
+	RenderClients     []string      `help:"Clients that report an impression as soon as it is drawn, rather than when it is seen." placeholder:"ID" env:"HEXBID_RENDER_CLIENTS"`
 	ManualReview      bool          `help:"Leave new and changed places in review until they are approved." env:"HEXBID_MANUAL_REVIEW"`
 	AdvertiserEntries int64         `name:"advertiser-entries" help:"Most index entries of one advertiser: one for each cell of a covering, circle, cell, region and vertex of its campaigns, 8 for each approved place that a campaign goes around, 1 for each keyword and every 8 bytes of it." default:"1000000" env:"HEXBID_ADVERTISER_ENTRIES"`
 	CacheMB           int64         `name:"cache-mb" help:"Cache of display records, MiB." default:"64" env:"HEXBID_CACHE_MB"`

@@ -36,6 +36,7 @@ func boot(t *testing.T, change func(*ServeConfig)) *testServer {
 func bootWhen(t *testing.T, now time.Time, change func(*ServeConfig)) *testServer {
 	t.Helper()
 	config := DefaultServeConfig()
+	config.SwapShare = 0 // or a search in a hundred has its slots in another order
 	config.Listen, config.MetricsListen = "127.0.0.1:0", ""
 	config.AuctionBudget, config.NearbyBudget = 10*time.Second, 10*time.Second
 	if change != nil {

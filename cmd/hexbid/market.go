@@ -71,7 +71,7 @@ func (s *marketSection) addTo(m *bidder.Market) error {
 		m.PriorPPM[category] = ppm
 	}
 	if len(s.PositionFactors) > 0 {
-		m.PositionFactors = s.PositionFactors
+		m.PositionFactors, m.PositionsPinned = s.PositionFactors, true
 	}
 	m.MechanismOf = map[hexbid.Scene]auction.Mechanism{}
 	for name, mechanism := range s.MechanismByScene {

@@ -204,6 +204,10 @@ func (m *Main) start(ctx context.Context) (err error) {
 	if c.Market, err = m.Config.BuildMarket(); err != nil {
 		return err
 	}
+	if share := m.Config.SwapShare; !(share >= 0 && share <= 0.01) {
+		return hexbid.Invalidf("swap-share", "%v is out of range: use 0 to 0.01", share)
+	}
+	c.SwapPPM, c.RenderClients = int64(m.Config.SwapShare*1e6+0.5), m.Config.RenderClients
 	c.AuctionBudget, c.ClickExpiry, c.ManualReview = m.Config.AuctionBudget, m.Config.ClickExpiry, m.Config.ManualReview
 	c.NearbyBudget, c.AdvertiserEntries = m.Config.NearbyBudget, m.Config.AdvertiserEntries
 	c.Cards, c.CacheBytes, c.Clock, c.Log = wire.Cards{}, m.Config.CacheMB<<20, m.Clock, m.Log

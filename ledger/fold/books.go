@@ -14,13 +14,15 @@ type Books struct {
 	at    int64 // the instant that Advance has reached, in microseconds since 1970
 	state state // what belongs to no account
 
-	campaigns   map[hexbid.UID]*campaign
-	advertisers map[hexbid.UID]*advertiser
-	credited    map[uint64]*creditedCharge // by the charge's sequence
-	uses        uses
-	tree        tree
-	salter      *merkle.Salter // of the open hour; nil before its first charge
-	judged      judgement
+	campaigns      map[hexbid.UID]*campaign
+	advertisers    map[hexbid.UID]*advertiser
+	campaignSlab   slab[campaign]
+	advertiserSlab slab[advertiser]
+	credited       map[uint64]*creditedCharge // by the charge's sequence
+	uses           uses
+	tree           tree
+	salter         *merkle.Salter // of the open hour; nil before its first charge
+	judged         judgement
 
 	campaignOrder, advertiserOrder ordered
 

@@ -40,9 +40,10 @@ func SettledAt(v journal.View) (uint64, error) {
 
 // Checkpoint puts the rows of state that changed since the last checkpoint, and returns the body of a record that
 // commits to them. The owner applies that record next, at the same instant and in the same batch. version is that of
-// the catalogue that the ledger has taken in, at least CatalogueVersion. Rows of totals stay behind: accounts hold the
-// present ones.
+// the catalogue that the ledger has taken in, at least CatalogueVersion. Rows of totals may stay
+// behind (see unsettled).
 func (b *Books) Checkpoint(version uint64, w *journal.Batch) *Checkpoint {
+	b.putUnsettled(w)
 	b.rows.touch(&b.state)
 	b.state.catalogueVersion = version
 	digest := b.rows.write(func(t journal.Table, key, value []byte) { put(w, t, key, value) })
@@ -119,28 +120,6 @@ func Restore(v journal.View) (*Books, error) {
 		return nil, err
 	}
 	return b, b.unsettle(v)
-}
-
-// unsettle lists all accounts whose rows of totals may be behind: all that totals were ever counted for, if the rows
-// stand for a record before the checkpoint. Totals of hours and dates before an account's last ones are on disk,
-// because the record that begins the next puts them.
-func (b *Books) unsettle(v journal.View) error {
-	settled, err := SettledAt(v)
-	if err != nil || settled+1 >= b.last.Sequence {
-		return err
-	}
-	for _, c := range b.campaigns {
-		if a := c.activity; a != nil {
-			a.hourUnsettled, a.dayUnsettled, a.postedUnsettled = true, true, a.onPosted != AdvertiserTotals{}
-			a.listed, b.unsettled = true, append(b.unsettled, c)
-		}
-	}
-	for _, a := range b.advertisers {
-		if a.Date != 0 || a.Ever != (AdvertiserTotals{}) {
-			a.unsettled, b.unsettledDays = true, append(b.unsettledDays, a)
-		}
-	}
-	return nil
 }
 
 // checkRecord checks that the record of a checkpoint is there and commits to a digest.
@@ -268,7 +247,8 @@ func (l *loader) decodeAccount(kind byte, number uint64, c *codec) (stateRow, er
 		a.fields(c)
 		return a, c.end(fmt.Sprintf("account of advertiser %d", number))
 	case 'c':
-		row := &campaign{uid: hexbid.UID(number)}
+		row := l.campaignSlab.make()
+		row.uid = hexbid.UID(number)
 		var advertiser hexbid.UID
 		var zone string
 		row.fields(c, &advertiser, &zone)
@@ -289,7 +269,8 @@ func (l *loader) decodeAccount(kind byte, number uint64, c *codec) (stateRow, er
 func (l *loader) advertiserOf(uid hexbid.UID) *advertiser {
 	a := l.advertisers[uid]
 	if a == nil {
-		a = &advertiser{AdvertiserAccount: AdvertiserAccount{Advertiser: uid}}
+		a = l.advertiserSlab.make()
+		a.Advertiser = uid
 		l.advertisers[uid] = a
 		l.advertiserOrder.add(uid)
 	}

@@ -32,7 +32,8 @@ func (b *Books) takeTerms(t *Terms, now *Point, w *journal.Batch) error {
 			t.Advertiser)
 	}
 	if c == nil {
-		c = &campaign{uid: t.Campaign, advertiser: b.openAdvertiser(t.Advertiser)}
+		c = b.campaignSlab.make()
+		c.uid, c.advertiser = t.Campaign, b.openAdvertiser(t.Advertiser)
 		b.campaigns[t.Campaign] = c
 		b.campaignOrder.add(t.Campaign)
 		putName(w, t.Name, t.Campaign, MemberKey(t.Advertiser, t.Campaign))
@@ -49,7 +50,8 @@ func (b *Books) takeTerms(t *Terms, now *Point, w *journal.Batch) error {
 func (b *Books) openAdvertiser(uid hexbid.UID) *advertiser {
 	a := b.advertisers[uid]
 	if a == nil {
-		a = &advertiser{AdvertiserAccount: AdvertiserAccount{Advertiser: uid}}
+		a = b.advertiserSlab.make()
+		a.Advertiser = uid
 		b.rows.touch(a)
 		b.advertisers[uid] = a
 		b.advertiserOrder.add(uid)

@@ -32,6 +32,7 @@ import (
 type Award struct {
 	Campaign, Advertiser hexbid.UID
 	Pricing              hexbid.PricingModel
+	Trial                uint8        // quality.Position's code, 0 for none: not of use here, but of who drains the lanes
 	Price                hexbid.Money // of its event: one click, or one impression
 	Chance               float32      // that the event comes, by the prior
 	EntryPPM             uint32       // the multiplier with which its bid just met the reserve; 0 for no reserve

@@ -1,0 +1,50 @@
+package bidder
+
+import (
+	"context"
+)
+
+// Learned is the part of a market that is learned from events. It applies to every campaign alike; what is learned of
+// single campaigns comes through HandIn. What is nil or zero stays as the operator has it.
+type Learned struct {
+	PositionFactors []int64 `json:"positionFactors,omitempty"`
+	FactorsOnRender []int64 `json:"factorsOnRender,omitempty"`
+}
+
+// With returns the market with what was learned, but for what the operator has pinned, as a version of its own.
+func (m *Market) With(l *Learned, version uint64) *Market {
+	learned := *m
+	learned.Version = version
+	if m.PositionsPinned {
+		return &learned
+	}
+	if l.PositionFactors != nil {
+		learned.PositionFactors = l.PositionFactors
+	}
+	if l.FactorsOnRender != nil {
+		learned.FactorsOnRender = l.FactorsOnRender
+	}
+	return &learned
+}
+
+// SetLearned puts what was learned into force, as a version of the market. It returns once searches follow it, and
+// passes changes of the catalogue as HandIn does. market is the operator's, whose other rules the index keeps from the
+// start. An error of kind Invalid names what auctions do not cover; nothing has changed then. The others are those of
+// HandIn.
+func (x *Indexer) SetLearned(ctx context.Context, market *Market, l *Learned, version uint64) error {
+	learned := market.With(l, version)
+	if err := learned.Validate(); err != nil {
+		return err
+	}
+	return x.hand(ctx, handIn{market: learned})
+}
+
+// SetLearnedFirst is SetLearned for use before Load, as HandInFirst is.
+func (x *Indexer) SetLearnedFirst(market *Market, l *Learned, version uint64) error {
+	learned := market.With(l, version)
+	if err := learned.Validate(); err != nil {
+		return err
+	}
+	x.market = learned
+	return nil
+}
