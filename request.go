@@ -84,7 +84,7 @@ func (v *Viewer) validate() error {
 		}
 	}
 	return JoinErrors(
-		checkText("viewer.user_key", v.UserKey, 0, 128),
+		checkText("viewer.user_key", v.UserKey, 0, MaxUserKeyBytes),
 		checkEnum("viewer.gender", v.Gender, GenderCount, true),
 		checkEnum("viewer.operating_system", v.OS, OSCount, true),
 		checkEnum("viewer.network", v.Network, NetworkCount, true),

@@ -48,6 +48,7 @@ type commands struct {
 	Alerts   alertsCommand   `cmd:"" help:"Watch budgets and balances that run low."`
 	Ledger   ledgerCommand   `cmd:"" help:"Read and move money: spend, statements, charges, balances."`
 	Receipt  receiptCommand  `cmd:"" help:"Prove a charge."`
+	Viewers  viewersCommand  `cmd:"" help:"Erase what a server knows of a viewer."`
 	Backup   backupCommand   `cmd:"" help:"Copy catalogue, ledger and keys of a server at one point, while it serves."`
 	Simulate simulateCommand `cmd:"" help:"Measure a server under load, find its capacity, plan machines."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`

@@ -114,6 +114,11 @@ var doors = map[string]func(context.Context, *Exchange) error{
 		_, err := e.WatchAlerts(ctx, "advertisers/-")
 		return err
 	},
+	"ViewerHistory": func(ctx context.Context, e *Exchange) error {
+		_, err := e.ViewerHistory(ctx, "somebody")
+		return err
+	},
+	"EraseViewerHistory": func(ctx context.Context, e *Exchange) error { return e.EraseViewerHistory(ctx, "somebody") },
 	"Backup": func(ctx context.Context, e *Exchange) error {
 		_, err := e.Backup(ctx, "/nowhere")
 		return err
@@ -127,6 +132,7 @@ var without = map[string]string{
 	"Size":          "counts for the operator's metrics",
 	"Alerts":        "counts for the operator's metrics",
 	"AwardsOut":     "counts for the operator's metrics",
+	"ViewerStats":   "counts for the operator's metrics",
 	"OverDelivery":  "counts for the operator's metrics",
 	"CacheHitRatio": "counts for the operator's metrics",
 	"Searchable":    "says of a resource that a door has returned whether it is published",

@@ -78,7 +78,7 @@ func (b *billed) open(s store.Store) {
 	c := DefaultConfig()
 	c.Clock, c.Log, c.AuctionBudget, c.Cards = b.clock.now, slog.New(slog.DiscardHandler), time.Minute, plainCards{}
 	c.Market.Reserves = []bidder.Reserve{{PerThousand: seenReserve}}
-	c.Ledger, c.Currency = b.ledger, "CNY"
+	c.Ledger, c.Currency, c.Histories.Budget = b.ledger, "CNY", time.Minute
 	if b.Exchange, err = Open(ctx, c, s, b.keys); err != nil {
 		b.Fatal(err)
 	}

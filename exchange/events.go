@@ -27,11 +27,23 @@ func (e *Exchange) RecordEvents(ctx context.Context, r *hexbid.EventReport) ([]h
 		return nil, err
 	}
 	opened := openEvents(e.keys.Ring(), r)
+	e.putCaps(opened.events)
 	if err := opened.record(ctx, l, e); err != nil {
 		return nil, err
 	}
 	e.overDelivered.Add(int64(opened.free))
 	return opened.results, nil
+}
+
+// putCaps gives events the frequency caps in force. A write of a cap is acknowledged when searches see it, so it counts
+// from then on.
+func (e *Exchange) putCaps(events []ledger.Event) {
+	snapshot := e.indexer.Snapshot()
+	for i := range events {
+		if award := events[i].Award; award.HasViewer {
+			events[i].Caps = e.lastCaps.of(snapshot, award.Campaign)
+		}
+	}
 }
 
 // ledger returns the ledger, or an error in a market without money.
@@ -96,6 +108,7 @@ func (o *openedEvents) record(ctx context.Context, l *ledger.Ledger, e *Exchange
 			o.result(j, a)
 			if !a.Again {
 				o.first(&happening{&o.events[j], a.Outcome, a.Charged, a.Implied, now}, e)
+				e.viewers.happened(&o.events[j], a.Counted)
 			}
 		}
 	}

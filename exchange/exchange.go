@@ -46,6 +46,8 @@ type Config struct {
 	Cards Cards
 	// CacheBytes bounds the cache of cards.
 	CacheBytes int64
+	// Histories says how searches learn what a viewer has seen of capped campaigns.
+	Histories Histories
 	// LiveStates hands in what owners know of campaigns before the first search. Open calls it once before it reads the
 	// catalogue, and fails with its error. HandIn takes later knowledge. Nil hands in nothing.
 	LiveStates func(ctx context.Context, handIn func(bidder.Owner, []bidder.LiveUpdate) error) error
@@ -78,6 +80,26 @@ type Config struct {
 	Log       *slog.Logger
 }
 
+// Histories are the settings of viewers' histories.
+type Histories struct {
+	// Budget is how long a search waits for a history that is neither in the filter nor in the cache. After it capped
+	// campaigns sit out, unless they serve viewers whose history is not known.
+	Budget time.Duration
+	// CacheBytes bounds the cache of histories, and FilterBytes is the size of the filter of viewers who have one.
+	CacheBytes, FilterBytes int64
+}
+
+func (h *Histories) validate() error {
+	if h.Budget <= 0 {
+		return hexbid.Invalidf("history-budget", "%s leaves no time: use 200us or more", h.Budget)
+	}
+	if h.CacheBytes < 1<<20 || h.FilterBytes < 1<<20 || h.FilterBytes > 16<<30 {
+		return hexbid.Invalidf("history-cache", "%d bytes of cache and %d of filter are out of range: use 1 MiB or more "+
+			"for both, and at most 16 GiB for the filter", h.CacheBytes, h.FilterBytes)
+	}
+	return nil
+}
+
 // Home is where the places of a market are.
 type Home struct {
 	Name    string
@@ -92,6 +114,7 @@ const MaxSwapPPM = 10_000
 func DefaultConfig() Config {
 	return Config{Market: bidder.DefaultMarket(), AuctionBudget: time.Millisecond, NearbyBudget: 5 * time.Millisecond,
 		ClickExpiry: 30 * time.Minute, AdvertiserEntries: 1_000_000, CacheBytes: 64 << 20, Clock: time.Now,
+		Histories: Histories{Budget: 200 * time.Microsecond, CacheBytes: 64 << 20, FilterBytes: 16 << 20},
 		Stopwatch: time.Now, RequestID: randomID, Log: slog.Default()}
 }
 
@@ -123,6 +146,9 @@ func (c *Config) Validate() error {
 	if c.SwapPPM < 0 || c.SwapPPM > MaxSwapPPM {
 		return hexbid.Invalidf("swap-share", "%d parts per million are out of range: use 0 to %d", c.SwapPPM, MaxSwapPPM)
 	}
+	if err := c.Histories.validate(); err != nil {
+		return err
+	}
 	return c.Market.Validate()
 }
 
@@ -153,6 +179,8 @@ type Exchange struct {
 	awardsOut *awardsOut
 	budgets   *budgets
 	delivery  *delivery
+	viewers   *viewers
+	lastCaps  *lastCaps
 	steps     steps
 
 	outage outage
@@ -202,6 +230,12 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 	if l != nil {
 		e.terms = newTerms(s, l, config.Log)
 	}
+	if config.Ledger != nil {
+		if e.viewers, err = newViewers(follow, &config); err != nil {
+			e.Close()
+			return nil, err
+		}
+	}
 	if err := e.load(ctx, follow); err != nil {
 		e.Close()
 		return nil, err
@@ -221,6 +255,7 @@ func (e *Exchange) followLedger(ctx context.Context) {
 	e.running.Go(func() { e.budgets.run(ctx) })
 	e.running.Go(func() { e.delivery.follow(ctx) })
 	e.running.Go(func() { e.ledgerTime.follow(ctx, &e.config) })
+	e.running.Go(func() { e.sweepViewers(ctx) })
 }
 
 // openMoney opens what follows the ledger, and hands in what is left of budgets and balances.
@@ -249,6 +284,13 @@ func (e *Exchange) openMoney(ctx context.Context) (err error) {
 // context follow.
 func (e *Exchange) load(ctx, follow context.Context) error {
 	if e.terms != nil {
+		if e.config.Ledger != nil {
+			e.lastCaps = newLastCaps(e)
+			if err := e.lastCaps.open(ctx); err != nil {
+				return fmt.Errorf("reading the caps of deleted campaigns: %w", err)
+			}
+			e.terms.gone = e.lastCaps.deleted
+		}
 		if err := e.terms.open(ctx); err != nil {
 			return fmt.Errorf("bringing the ledger up to the catalogue: %w", err)
 		}
@@ -276,6 +318,9 @@ func (e *Exchange) Close() {
 		e.endSteps()
 	}
 	e.display.close()
+	if e.viewers != nil {
+		e.viewers.close()
+	}
 }
 
 // Size is what a market holds.

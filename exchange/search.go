@@ -21,6 +21,7 @@ type Response struct {
 	EvaluatedAt      time.Time
 	AuctionTook      time.Duration
 	SponsoredSkipped bool
+	CappedSkipped    bool // capped campaigns sat out, because it was not known in time what the viewer has seen
 	NearbyEnd        NearbyEnd
 	Notice           string
 	Trace            *Trace // when asked for
@@ -63,6 +64,8 @@ type Trace struct {
 	Query    bidder.Query
 	Account  *bidder.Account
 	Name     func(campaign uint32) string
+	// CappedSkipped says that capped campaigns sat out, as in Response.
+	CappedSkipped bool
 	// Work of the auction's search, as in bidder.Scratch.
 	Sifted, Scored int
 }
@@ -129,6 +132,7 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 		query: bidder.NewQuery(r, out.RequestID, out.EvaluatedAt), scratch: e.scratch.Get().(*scratch)}
 	defer e.scratch.Put(s.scratch)
 	e.positions.put(&s.query, r, &e.config)
+	s.recall()
 	s.auction(arrived)
 	if r.Trace {
 		if out.Trace, err = s.trace(); err != nil {
@@ -142,6 +146,23 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 		return nil, err
 	}
 	return out, ctx.Err()
+}
+
+// recall finds out what the viewer has seen of capped campaigns. Only a market that has some needs to know.
+func (s *searching) recall() {
+	if s.query.History == nil || s.query.Slots == 0 || s.viewers == nil || !s.snapshot.HasCaps() {
+		return
+	}
+	s.query.History = s.viewers.history(s.ctx, s.pseudonym(), s.out.EvaluatedAt)
+	s.out.CappedSkipped = s.query.History == nil
+}
+
+// pseudonym returns the viewer's id under the present keyring.
+func (s *searching) pseudonym() [16]byte {
+	if ring := s.keys.Ring(); s.viewerOf != ring {
+		s.viewer, s.viewerOf = ring.Pseudonym(s.request.Viewer.UserKey), ring
+	}
+	return s.viewer
 }
 
 // auction runs the auction within its time budget. It reads the clock before and after. An auction that is late loses
@@ -181,7 +202,7 @@ func (s *searching) trace() (*Trace, error) {
 		return nil, err
 	}
 	return &Trace{Snapshot: s.snapshot, Query: s.query, Account: account, Name: s.namesIn(s.ctx, s.snapshot),
-		Sifted: s.scratch.bidder.Sifted, Scored: s.scratch.bidder.Scored}, nil
+		CappedSkipped: s.out.CappedSkipped, Sifted: s.scratch.bidder.Sifted, Scored: s.scratch.bidder.Scored}, nil
 }
 
 // leftOut reports whether an error leaves a result out: its record was deleted a moment ago, or lies in a damaged file,
@@ -246,10 +267,8 @@ func (s *searching) sealAward(a *auction.Award) string {
 		IssuedAt: issued, ClickExpiry: issued.Add(s.config.ClickExpiry),
 	}
 	if r.Personalized() && r.Viewer.UserKey != "" {
-		if s.viewerOf != ring {
-			s.viewer, s.viewerOf = ring.Pseudonym(r.Viewer.UserKey), ring
-		}
-		award.HasViewer, award.Viewer = true, s.viewer
+		award.HasViewer, award.Viewer = true, s.pseudonym()
+		s.rememberAward(a, &award)
 	}
 	return ring.SealAward(&award)
 }
@@ -260,6 +279,16 @@ func (s *searching) trialOf(a *auction.Award) auction.Trial {
 		return s.query.Trial
 	}
 	return auction.Trial{}
+}
+
+// rememberAward counts an award of a capped campaign as an impression of the viewer, until its own is recorded.
+func (s *searching) rememberAward(a *auction.Award, sealed *token.Award) {
+	if s.viewers == nil || !s.snapshot.IsCapped(a.Entry.Ordinal) {
+		return
+	}
+	caps, _ := s.snapshot.CapsOf(sealed.Campaign)
+	s.viewers.awards.add(sealed.Viewer, cappedAward{sealed.Campaign,
+		impressionOf(&caps, sealed.Campaign, sealed.Advertiser, stampOfAward(sealed.IssuedAt))})
 }
 
 func (s *searching) fillNearby() error {

@@ -34,6 +34,8 @@ type terms struct {
 	ledger    termsLedger
 	log       *slog.Logger
 	bids      func([]bidEdit) // is told of bids that were raised, when the index takes them
+	// gone is told of campaigns that are deleted, before the ledger and the index are.
+	gone func(ctx context.Context, campaigns []*hexbid.Campaign) error
 
 	mu       sync.Mutex    // guards the fields below
 	version  uint64        // the ledger has the terms up to this version of the catalogue
@@ -51,7 +53,8 @@ type bidEdit struct {
 
 func newTerms(catalogue store.Store, l termsLedger, log *slog.Logger) *terms {
 	return &terms{catalogue: catalogue, ledger: l, log: log, version: l.CatalogueVersion(),
-		advanced: make(chan struct{}), bids: func([]bidEdit) {}}
+		advanced: make(chan struct{}), bids: func([]bidEdit) {},
+		gone: func(context.Context, []*hexbid.Campaign) error { return nil }}
 }
 
 // open brings the ledger up to the catalogue's present version. It refuses a ledger that knows a later catalogue.
@@ -150,6 +153,11 @@ func (t *terms) follow(ctx context.Context, until uint64) error {
 
 // hand brings a batch to the ledger and lets searches see its changes.
 func (t *terms) hand(ctx context.Context, b *termsBatch) error {
+	if len(b.gone) > 0 {
+		if err := t.gone(ctx, b.gone); err != nil {
+			return err
+		}
+	}
 	if b.hasTerms() {
 		t.noted = time.Now()
 		if err := t.ledger.SetTerms(ctx, b.version, b.campaigns, b.advertisers); err != nil {

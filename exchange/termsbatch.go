@@ -17,6 +17,7 @@ type termsBatch struct {
 	campaigns   []fold.Terms
 	advertisers []fold.AdvertiserTerms
 	edits       []bidEdit
+	gone        []*hexbid.Campaign
 	owners      map[string]hexbid.UID // advertisers by name, as of version
 }
 
@@ -93,7 +94,7 @@ func (b *termsBatch) dropCampaign(ctx context.Context, gone *hexbid.Campaign, ve
 	}
 	t := termsOf(gone, owner)
 	t.Deleted, t.Version = true, version
-	b.campaigns = append(b.campaigns, t)
+	b.campaigns, b.gone = append(b.campaigns, t), append(b.gone, gone)
 	return nil
 }
 

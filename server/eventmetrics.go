@@ -87,6 +87,22 @@ func (m *metrics) observeMoney(e *exchange.Exchange) {
 	}
 }
 
+// observeViewers registers what searches asked of viewers' histories.
+func (m *metrics) observeViewers(e *exchange.Exchange) {
+	for source := range e.ViewerStats().Answers {
+		m.counter("hexbid_viewer_histories_total", "Searches that asked what their viewer has seen of capped campaigns, by "+
+			"where the answer came from: filter, cache, journal, or empty for a viewer without a history that the filter did "+
+			"not know of; or by why there was none, so that capped campaigns sat out: late, busy, long (too many rows), unread.",
+			prometheus.Labels{"answer": source}, func() float64 { return float64(e.ViewerStats().Answers[source]) })
+	}
+	m.measure("hexbid_viewer_filter_false_positive_ratio",
+		"Estimated share of viewers without a history whom the filter takes for others; 1 until it is filled.",
+		func() float64 { return e.ViewerStats().FalsePositives })
+	m.measure("hexbid_capped_awards_outstanding",
+		"Awards of capped campaigns that count as impressions until theirs is recorded.",
+		func() float64 { return float64(e.ViewerStats().AwardsOut) })
+}
+
 // observeAwardsOut registers what is known of the awards that are still out, from which over-delivery comes.
 func (m *metrics) observeAwardsOut(e *exchange.Exchange) {
 	m.measure("hexbid_outstanding_micros", "Expected cost in micros of awards whose events are still to come.",

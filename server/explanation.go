@@ -20,7 +20,8 @@ func traceFromNoun(t *exchange.Trace) *pb.Trace {
 	s, a := t.Snapshot, t.Account
 	out := &pb.Trace{Campaigns: int64(s.Campaigns), Candidates: int64(a.Candidates), Matches: int64(a.Matches),
 		BlocksRead: int64(t.Sifted+targeting.BlockSize-1) / targeting.BlockSize, CandidatesScored: int64(t.Scored),
-		Mechanism: s.MechanismIn(t.Query.Scene).String()}
+		CappedSkipped: t.CappedSkipped,
+		Mechanism:     s.MechanismIn(t.Query.Scene).String()}
 	for res := range geoindex.Finest + 1 {
 		out.Cells = append(out.Cells, t.Query.At.Cell.Parent(res).String())
 	}

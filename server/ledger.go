@@ -182,6 +182,25 @@ func (s *ledgerService) ListRoots(ctx context.Context, r *pb.ListRootsRequest) (
 	return out, nil
 }
 
+// GetViewerHistory implements pb.LedgerServiceServer.
+func (s *ledgerService) GetViewerHistory(ctx context.Context,
+	r *pb.GetViewerHistoryRequest) (*pb.ViewerHistory, error) {
+	history, err := s.exchange().ViewerHistory(ctx, r.GetUserKey())
+	if err != nil {
+		return nil, err
+	}
+	return wire.FromViewerHistory(history), nil
+}
+
+// EraseViewerHistory implements pb.LedgerServiceServer.
+func (s *ledgerService) EraseViewerHistory(ctx context.Context,
+	r *pb.EraseViewerHistoryRequest) (*pb.EraseViewerHistoryResponse, error) {
+	if err := s.exchange().EraseViewerHistory(ctx, r.GetUserKey()); err != nil {
+		return nil, err
+	}
+	return &pb.EraseViewerHistoryResponse{}, nil
+}
+
 // CreateBackup implements pb.LedgerServiceServer.
 func (s *ledgerService) CreateBackup(ctx context.Context, r *pb.CreateBackupRequest) (*pb.Backup, error) {
 	backup, err := s.exchange().Backup(ctx, r.GetDirectory())

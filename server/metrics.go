@@ -146,4 +146,5 @@ func (m *metrics) observe(e *exchange.Exchange) {
 	m.measure("hexbid_display_cache_hit_ratio", "Display records found in the cache.", e.CacheHitRatio)
 	m.observeMoney(e)
 	m.observeAwardsOut(e)
+	m.observeViewers(e)
 }

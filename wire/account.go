@@ -174,6 +174,21 @@ func account(name string, uid uint64) hexbid.Account {
 	return hexbid.Account{Name: name, UID: hexbid.UID(uid)}
 }
 
+// FromViewerHistory converts what is known of a viewer.
+func FromViewerHistory(v *hexbid.ViewerHistory) *pb.ViewerHistory {
+	return &pb.ViewerHistory{Exposures: fromAll(v.Exposures, fromExposure), More: v.More}
+}
+
+func fromExposure(v *hexbid.Exposure) *pb.Exposure {
+	return &pb.Exposure{
+		Name:        v.Name,
+		Uid:         uint64(v.UID),
+		Coupon:      v.Coupon,
+		Impressions: v.Impressions,
+		LastTime:    fromInstant(v.Last),
+	}
+}
+
 // FromBackup converts a backup.
 func FromBackup(v *hexbid.Backup) *pb.Backup {
 	return &pb.Backup{

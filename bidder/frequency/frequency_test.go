@@ -164,7 +164,7 @@ func drawHistory(t *rapid.T) (*History, map[hexbid.UID]naive) {
 		campaign := hexbid.UID(rapid.IntRange(1, 6).Draw(t, "campaign"))
 		before := h
 		sizes := before.Bytes()
-		h = h.With(at, campaign, 100)
+		h = h.With(Impression{at, campaign, 100})
 		if before.Bytes() != sizes {
 			t.Fatal("a history has changed")
 		}
@@ -174,22 +174,20 @@ func drawHistory(t *rapid.T) (*History, map[hexbid.UID]naive) {
 	return h, all
 }
 
-func TestAHistoryAllowsWhatBothCapsAllow(t *testing.T) {
+func TestAHistoryKeepsTheExposuresOfEachSubject(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h, all := drawHistory(t)
 		at := int64(1e15) + rapid.Int64Range(0, 12*hour).Draw(t, "at")
 		for _, seen := range all {
 			at = max(at, slices.Max(seen))
 		}
-		for campaign := hexbid.UID(0); campaign < 8; campaign++ {
-			own, owners := drawCap(t), drawCap(t)
-			want := all[campaign].allow(own, at) && all[100].allow(owners, at)
-			if got := h.Allows(campaign, 100, &own, &owners, time.UnixMicro(at)); got != want {
-				t.Fatalf("campaign %d under %+v and %+v after %v: %v", campaign, own, owners, all, got)
+		for _, subject := range []hexbid.UID{0, 1, 2, 3, 4, 5, 6, 7, 100} {
+			limit := drawCap(t)
+			seen, there := h.Of(subject)
+			got, want := seen.Allow(&limit, at), all[subject].allow(limit, at)
+			if got != want || there != (all[subject] != nil) {
+				t.Fatalf("subject %d under %+v after %v: %v, %v", subject, limit, all, got, there)
 			}
-		}
-		if !h.Allows(1, 100, nil, nil, time.UnixMicro(at)) {
-			t.Fatal("no cap holds a campaign back")
 		}
 	})
 }
@@ -197,11 +195,11 @@ func TestAHistoryAllowsWhatBothCapsAllow(t *testing.T) {
 func TestAHistoryIsBounded(t *testing.T) {
 	h := None
 	for uid := range hexbid.UID(MaxSubjects) {
-		if h = h.With(1e15, uid+1); h == nil {
+		if h = h.With(Impression{1e15, uid + 1, 0}); h == nil {
 			t.Fatalf("unknown after %d subjects", uid+1)
 		}
 	}
-	if h.With(1e15, 1) == nil || h.With(1e15, MaxSubjects+1) != nil {
+	if h.With(Impression{1e15, 1, 0}) == nil || h.With(Impression{1e15, MaxSubjects + 1, 0}) != nil {
 		t.Error("the bound is not at MaxSubjects")
 	}
 	if NewHistory(make([]Seen, MaxSubjects+1)) != nil {
@@ -210,9 +208,11 @@ func TestAHistoryIsBounded(t *testing.T) {
 }
 
 func TestAskingAHistoryAllocatesNothing(t *testing.T) {
-	h := None.With(1e15, 7, 9)
-	own, owners, now := everyHour(1), everyHour(3), time.UnixMicro(1e15)
-	if n := testing.AllocsPerRun(100, func() { h.Allows(7, 9, &own, &owners, now) }); n != 0 {
+	h, limit := None.With(Impression{1e15, 7, 9}), everyHour(1)
+	if n := testing.AllocsPerRun(100, func() {
+		seen, _ := h.Of(9)
+		seen.Allow(&limit, 1e15)
+	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -251,14 +251,16 @@ func TestAFilterMissesNobodyAndIsSeldomWrong(t *testing.T) {
 	}
 }
 
-func BenchmarkAllows(b *testing.B) {
+func BenchmarkOf(b *testing.B) {
 	h := None
 	for uid := range hexbid.UID(64) {
-		h = h.With(1e15, 2*uid)
+		h = h.With(Impression{1e15, 2*uid + 1, 0})
 	}
-	own, owners, now := everyHour(1), everyHour(3), time.UnixMicro(1e15)
+	limit := everyHour(1)
 	for i := range b.N {
-		h.Allows(hexbid.UID(i%128), 9, &own, &owners, now)
+		if seen, there := h.Of(hexbid.UID(i % 128)); there {
+			seen.Allow(&limit, 1e15)
+		}
 	}
 }
 

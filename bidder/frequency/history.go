@@ -3,7 +3,6 @@ package frequency
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"github.com/hexbid/hexbid"
 )
@@ -50,24 +49,6 @@ func (h *History) Of(subject hexbid.UID) (x Exposures, there bool) {
 // Subjects returns how many campaigns and advertisers the history has.
 func (h *History) Subjects() int { return len(h.seen) }
 
-// Allows reports whether the caps of a campaign and of its advertiser admit one more impression. Either may be nil. It
-// allocates nothing.
-func (h *History) Allows(campaign, advertiser hexbid.UID, own, owners *hexbid.FrequencyCap, now time.Time) bool {
-	if len(h.seen) == 0 {
-		return true
-	}
-	at := now.UnixMicro()
-	return h.allows(campaign, own, at) && h.allows(advertiser, owners, at)
-}
-
-func (h *History) allows(subject hexbid.UID, limit *hexbid.FrequencyCap, at int64) bool {
-	if limit == nil || limit.Impressions == 0 {
-		return true
-	}
-	i, there := h.find(subject)
-	return !there || h.seen[i].Allow(limit, at)
-}
-
 // find returns where a subject is or would be. It is a binary search by hand, because a search of a slice by a function
 // calls that function at each step.
 func (h *History) find(subject hexbid.UID) (i int, there bool) {
@@ -83,23 +64,37 @@ func (h *History) find(subject hexbid.UID) (i int, there bool) {
 	return low, low < len(h.seen) && h.seen[low].Subject == subject
 }
 
-// With returns the history with one more impression of each subject, nil when that makes it too long.
-func (h *History) With(at int64, subjects ...hexbid.UID) *History {
-	seen := slices.Clone(h.seen)
-	for _, subject := range subjects {
-		grown := History{seen: seen}
-		i, there := grown.find(subject)
-		if !there {
-			seen = slices.Insert(seen, i, Seen{Subject: subject})
-		}
-		x := &seen[i].Exposures
-		x.Stamps = slices.Clip(x.Stamps) // the history before keeps its memory
-		x.Add(at)
+// Impression is one impression, or an award that may become one.
+type Impression struct {
+	At                   int64      // its stamp
+	Campaign, Advertiser hexbid.UID // 0 for one without a cap
+}
+
+// With returns the history with more impressions, nil when that makes it too long.
+func (h *History) With(more ...Impression) *History {
+	grown := &History{seen: slices.Clone(h.seen)}
+	for i := range more {
+		grown.add(more[i].Campaign, more[i].At)
+		grown.add(more[i].Advertiser, more[i].At)
 	}
-	if len(seen) > MaxSubjects {
+	if len(grown.seen) > MaxSubjects {
 		return nil
 	}
-	return &History{seen: seen}
+	return grown
+}
+
+// add counts an impression of a subject. Another history may have the memory of its stamps.
+func (h *History) add(subject hexbid.UID, at int64) {
+	if subject == 0 {
+		return
+	}
+	i, there := h.find(subject)
+	if !there {
+		h.seen = slices.Insert(h.seen, i, Seen{Subject: subject})
+	}
+	x := &h.seen[i].Exposures
+	x.Stamps = slices.Clip(x.Stamps)
+	x.Add(at)
 }
 
 // Bytes returns about how much memory the history takes.

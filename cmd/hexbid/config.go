@@ -28,6 +28,9 @@ type ServeConfig struct {
 	Insecure          bool          `help:"Permit an address that is not loopback without TLS." env:"HEXBID_INSECURE"`
 	AuctionBudget     time.Duration `help:"Time from a request's arrival within which its auction must end; after it the answer has only the nearby list." default:"1ms" env:"HEXBID_AUCTION_BUDGET"`
 	NearbyBudget      time.Duration `help:"Time that the walk of a nearby list may take; after it the answer has what was found, and says so." default:"5ms" env:"HEXBID_NEARBY_BUDGET"`
+	HistoryBudget     time.Duration `help:"Time that a search waits for what its viewer has seen of capped campaigns; after it those sit out." default:"200us" env:"HEXBID_HISTORY_BUDGET"`
+	HistoryCacheMB    int64         `name:"history-cache-mb" help:"Cache of what viewers have seen of capped campaigns, MiB." default:"64" env:"HEXBID_HISTORY_CACHE_MB"`
+	HistoryFilterMB   int64         `name:"history-filter-mb" help:"Filter that says which viewers have seen nothing of capped campaigns, MiB: one for each 700,000 viewers who have." default:"16" env:"HEXBID_HISTORY_FILTER_MB"`
 	ClickExpiry       time.Duration `help:"How long a token admits an impression and a click." default:"30m" env:"HEXBID_CLICK_EXPIRY"`
 	SwapShare         float64       `help:"Share of searches that swap two neighbouring slots, from which the market learns what slots are worth: 0 to 0.01." default:"0.01" env:"HEXBID_SWAP_SHARE"`
 	RenderClients     []string      `help:"Clients that report an impression as soon as it is drawn, rather than when it is seen." placeholder:"ID" env:"HEXBID_RENDER_CLIENTS"`

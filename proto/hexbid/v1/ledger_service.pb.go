@@ -2981,6 +2981,271 @@ func (x *WatchAlertsResponse) GetRestarted() bool {
 }
 
 // CreateBackupRequest asks for a backup.
+type GetViewerHistoryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key that searches name the viewer by, at most 128 bytes. Required.
+	UserKey       string `protobuf:"bytes,1,opt,name=user_key,json=userKey,proto3" json:"user_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetViewerHistoryRequest) Reset() {
+	*x = GetViewerHistoryRequest{}
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetViewerHistoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetViewerHistoryRequest) ProtoMessage() {}
+
+func (x *GetViewerHistoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetViewerHistoryRequest.ProtoReflect.Descriptor instead.
+func (*GetViewerHistoryRequest) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *GetViewerHistoryRequest) GetUserKey() string {
+	if x != nil {
+		return x.UserKey
+	}
+	return ""
+}
+
+// ViewerHistory is what the deployment knows of a viewer. It is kept under a keyed
+// pseudonym, apart from all records.
+type ViewerHistory struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of uids, at most 1,000.
+	Exposures []*Exposure `protobuf:"bytes,1,rep,name=exposures,proto3" json:"exposures,omitempty"`
+	// There are more.
+	More          bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ViewerHistory) Reset() {
+	*x = ViewerHistory{}
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ViewerHistory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ViewerHistory) ProtoMessage() {}
+
+func (x *ViewerHistory) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ViewerHistory.ProtoReflect.Descriptor instead.
+func (*ViewerHistory) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ViewerHistory) GetExposures() []*Exposure {
+	if x != nil {
+		return x.Exposures
+	}
+	return nil
+}
+
+func (x *ViewerHistory) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+// Exposure is what a viewer has seen of a campaign or of an advertiser with a
+// frequency cap, or that they have a coupon of a campaign.
+type Exposure struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the campaign or advertiser; empty when it is deleted.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Of the campaign or advertiser.
+	Uid uint64 `protobuf:"varint,2,opt,name=uid,proto3" json:"uid,omitempty"`
+	// The viewer has a coupon of the campaign; the fields below are unset then.
+	Coupon bool `protobuf:"varint,3,opt,name=coupon,proto3" json:"coupon,omitempty"`
+	// Impressions ever, as far as they were counted.
+	Impressions int64 `protobuf:"varint,4,opt,name=impressions,proto3" json:"impressions,omitempty"`
+	// When the last impression was recorded.
+	LastTime      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Exposure) Reset() {
+	*x = Exposure{}
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Exposure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Exposure) ProtoMessage() {}
+
+func (x *Exposure) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Exposure.ProtoReflect.Descriptor instead.
+func (*Exposure) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Exposure) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Exposure) GetUid() uint64 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *Exposure) GetCoupon() bool {
+	if x != nil {
+		return x.Coupon
+	}
+	return false
+}
+
+func (x *Exposure) GetImpressions() int64 {
+	if x != nil {
+		return x.Impressions
+	}
+	return 0
+}
+
+func (x *Exposure) GetLastTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastTime
+	}
+	return nil
+}
+
+type EraseViewerHistoryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key that searches name the viewer by, at most 128 bytes. Required.
+	UserKey       string `protobuf:"bytes,1,opt,name=user_key,json=userKey,proto3" json:"user_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseViewerHistoryRequest) Reset() {
+	*x = EraseViewerHistoryRequest{}
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseViewerHistoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseViewerHistoryRequest) ProtoMessage() {}
+
+func (x *EraseViewerHistoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseViewerHistoryRequest.ProtoReflect.Descriptor instead.
+func (*EraseViewerHistoryRequest) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *EraseViewerHistoryRequest) GetUserKey() string {
+	if x != nil {
+		return x.UserKey
+	}
+	return ""
+}
+
+type EraseViewerHistoryResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseViewerHistoryResponse) Reset() {
+	*x = EraseViewerHistoryResponse{}
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseViewerHistoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseViewerHistoryResponse) ProtoMessage() {}
+
+func (x *EraseViewerHistoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseViewerHistoryResponse.ProtoReflect.Descriptor instead.
+func (*EraseViewerHistoryResponse) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{31}
+}
+
 type CreateBackupRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Absolute path of a folder on the server's machine that is not there yet; its
@@ -2992,7 +3257,7 @@ type CreateBackupRequest struct {
 
 func (x *CreateBackupRequest) Reset() {
 	*x = CreateBackupRequest{}
-	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[27]
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3004,7 +3269,7 @@ func (x *CreateBackupRequest) String() string {
 func (*CreateBackupRequest) ProtoMessage() {}
 
 func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[27]
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3017,7 +3282,7 @@ func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupRequest.ProtoReflect.Descriptor instead.
 func (*CreateBackupRequest) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{27}
+	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CreateBackupRequest) GetDirectory() string {
@@ -3046,7 +3311,7 @@ type Backup struct {
 
 func (x *Backup) Reset() {
 	*x = Backup{}
-	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[28]
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3058,7 +3323,7 @@ func (x *Backup) String() string {
 func (*Backup) ProtoMessage() {}
 
 func (x *Backup) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[28]
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3071,7 +3336,7 @@ func (x *Backup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Backup.ProtoReflect.Descriptor instead.
 func (*Backup) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{28}
+	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Backup) GetDirectory() string {
@@ -3373,7 +3638,21 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"\x13WatchAlertsResponse\x12(\n" +
 	"\x06alerts\x18\x01 \x03(\v2\x10.hexbid.v1.AlertR\x06alerts\x12\x1b\n" +
 	"\tcaught_up\x18\x02 \x01(\bR\bcaughtUp\x12\x1c\n" +
-	"\trestarted\x18\x03 \x01(\bR\trestarted\"3\n" +
+	"\trestarted\x18\x03 \x01(\bR\trestarted\"4\n" +
+	"\x17GetViewerHistoryRequest\x12\x19\n" +
+	"\buser_key\x18\x01 \x01(\tR\auserKey\"V\n" +
+	"\rViewerHistory\x121\n" +
+	"\texposures\x18\x01 \x03(\v2\x13.hexbid.v1.ExposureR\texposures\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"\xa3\x01\n" +
+	"\bExposure\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12\x16\n" +
+	"\x06coupon\x18\x03 \x01(\bR\x06coupon\x12 \n" +
+	"\vimpressions\x18\x04 \x01(\x03R\vimpressions\x127\n" +
+	"\tlast_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\blastTime\"6\n" +
+	"\x19EraseViewerHistoryRequest\x12\x19\n" +
+	"\buser_key\x18\x01 \x01(\tR\auserKey\"\x1c\n" +
+	"\x1aEraseViewerHistoryResponse\"3\n" +
 	"\x13CreateBackupRequest\x12\x1c\n" +
 	"\tdirectory\x18\x01 \x01(\tR\tdirectory\"\xcb\x01\n" +
 	"\x06Backup\x12\x1c\n" +
@@ -3403,7 +3682,7 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"\x16ALERT_TYPE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17ALERT_TYPE_DAILY_BUDGET\x10\x01\x12\x1b\n" +
 	"\x17ALERT_TYPE_TOTAL_BUDGET\x10\x02\x12\x16\n" +
-	"\x12ALERT_TYPE_BALANCE\x10\x032\xe4\a\n" +
+	"\x12ALERT_TYPE_BALANCE\x10\x032\x99\t\n" +
 	"\rLedgerService\x12P\n" +
 	"\x10GetCampaignSpend\x12\".hexbid.v1.GetCampaignSpendRequest\x1a\x18.hexbid.v1.CampaignSpend\x12^\n" +
 	"\x11ListCampaignSpend\x12#.hexbid.v1.ListCampaignSpendRequest\x1a$.hexbid.v1.ListCampaignSpendResponse\x12\\\n" +
@@ -3418,7 +3697,9 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"\n" +
 	"GetReceipt\x12\x1c.hexbid.v1.GetReceiptRequest\x1a\x12.hexbid.v1.Receipt\x12F\n" +
 	"\tListRoots\x12\x1b.hexbid.v1.ListRootsRequest\x1a\x1c.hexbid.v1.ListRootsResponse\x12N\n" +
-	"\vWatchAlerts\x12\x1d.hexbid.v1.WatchAlertsRequest\x1a\x1e.hexbid.v1.WatchAlertsResponse0\x01\x12A\n" +
+	"\vWatchAlerts\x12\x1d.hexbid.v1.WatchAlertsRequest\x1a\x1e.hexbid.v1.WatchAlertsResponse0\x01\x12P\n" +
+	"\x10GetViewerHistory\x12\".hexbid.v1.GetViewerHistoryRequest\x1a\x18.hexbid.v1.ViewerHistory\x12a\n" +
+	"\x12EraseViewerHistory\x12$.hexbid.v1.EraseViewerHistoryRequest\x1a%.hexbid.v1.EraseViewerHistoryResponse\x12A\n" +
 	"\fCreateBackup\x12\x1e.hexbid.v1.CreateBackupRequest\x1a\x11.hexbid.v1.BackupBD\n" +
 	"\rcom.hexbid.v1P\x01Z1github.com/hexbid/hexbid/proto/hexbid/v1;hexbidv1b\x06proto3"
 
@@ -3435,7 +3716,7 @@ func file_hexbid_v1_ledger_service_proto_rawDescGZIP() []byte {
 }
 
 var file_hexbid_v1_ledger_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_hexbid_v1_ledger_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_hexbid_v1_ledger_service_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_hexbid_v1_ledger_service_proto_goTypes = []any{
 	(CampaignSpendOrder)(0),             // 0: hexbid.v1.CampaignSpendOrder
 	(Billing)(0),                        // 1: hexbid.v1.Billing
@@ -3468,22 +3749,27 @@ var file_hexbid_v1_ledger_service_proto_goTypes = []any{
 	(*Alert)(nil),                       // 28: hexbid.v1.Alert
 	(*WatchAlertsRequest)(nil),          // 29: hexbid.v1.WatchAlertsRequest
 	(*WatchAlertsResponse)(nil),         // 30: hexbid.v1.WatchAlertsResponse
-	(*CreateBackupRequest)(nil),         // 31: hexbid.v1.CreateBackupRequest
-	(*Backup)(nil),                      // 32: hexbid.v1.Backup
-	(*CampaignSpend)(nil),               // 33: hexbid.v1.CampaignSpend
-	(*timestamppb.Timestamp)(nil),       // 34: google.protobuf.Timestamp
-	(EventKind)(0),                      // 35: hexbid.v1.EventKind
-	(Host)(0),                           // 36: hexbid.v1.Host
-	(Scene)(0),                          // 37: hexbid.v1.Scene
-	(PricingModel)(0),                   // 38: hexbid.v1.PricingModel
+	(*GetViewerHistoryRequest)(nil),     // 31: hexbid.v1.GetViewerHistoryRequest
+	(*ViewerHistory)(nil),               // 32: hexbid.v1.ViewerHistory
+	(*Exposure)(nil),                    // 33: hexbid.v1.Exposure
+	(*EraseViewerHistoryRequest)(nil),   // 34: hexbid.v1.EraseViewerHistoryRequest
+	(*EraseViewerHistoryResponse)(nil),  // 35: hexbid.v1.EraseViewerHistoryResponse
+	(*CreateBackupRequest)(nil),         // 36: hexbid.v1.CreateBackupRequest
+	(*Backup)(nil),                      // 37: hexbid.v1.Backup
+	(*CampaignSpend)(nil),               // 38: hexbid.v1.CampaignSpend
+	(*timestamppb.Timestamp)(nil),       // 39: google.protobuf.Timestamp
+	(EventKind)(0),                      // 40: hexbid.v1.EventKind
+	(Host)(0),                           // 41: hexbid.v1.Host
+	(Scene)(0),                          // 42: hexbid.v1.Scene
+	(PricingModel)(0),                   // 43: hexbid.v1.PricingModel
 }
 var file_hexbid_v1_ledger_service_proto_depIdxs = []int32{
 	0,  // 0: hexbid.v1.ListCampaignSpendRequest.order:type_name -> hexbid.v1.CampaignSpendOrder
-	33, // 1: hexbid.v1.ListCampaignSpendResponse.campaigns:type_name -> hexbid.v1.CampaignSpend
-	34, // 2: hexbid.v1.ListCampaignSpendResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	38, // 1: hexbid.v1.ListCampaignSpendResponse.campaigns:type_name -> hexbid.v1.CampaignSpend
+	39, // 2: hexbid.v1.ListCampaignSpendResponse.as_of_time:type_name -> google.protobuf.Timestamp
 	1,  // 3: hexbid.v1.AdvertiserBalance.billing:type_name -> hexbid.v1.Billing
 	2,  // 4: hexbid.v1.Movement.type:type_name -> hexbid.v1.MovementType
-	34, // 5: hexbid.v1.Movement.record_time:type_name -> google.protobuf.Timestamp
+	39, // 5: hexbid.v1.Movement.record_time:type_name -> google.protobuf.Timestamp
 	1,  // 6: hexbid.v1.Movement.billing:type_name -> hexbid.v1.Billing
 	13, // 7: hexbid.v1.CreateCreditRequest.charges:type_name -> hexbid.v1.CreditedCharge
 	1,  // 8: hexbid.v1.SetBillingRequest.billing:type_name -> hexbid.v1.Billing
@@ -3491,61 +3777,67 @@ var file_hexbid_v1_ledger_service_proto_depIdxs = []int32{
 	17, // 10: hexbid.v1.Statement.lines:type_name -> hexbid.v1.StatementLine
 	18, // 11: hexbid.v1.Statement.campaigns:type_name -> hexbid.v1.StatementCampaign
 	2,  // 12: hexbid.v1.StatementLine.type:type_name -> hexbid.v1.MovementType
-	34, // 13: hexbid.v1.ListChargesRequest.start_time:type_name -> google.protobuf.Timestamp
-	34, // 14: hexbid.v1.ListChargesRequest.end_time:type_name -> google.protobuf.Timestamp
+	39, // 13: hexbid.v1.ListChargesRequest.start_time:type_name -> google.protobuf.Timestamp
+	39, // 14: hexbid.v1.ListChargesRequest.end_time:type_name -> google.protobuf.Timestamp
 	21, // 15: hexbid.v1.ListChargesResponse.charges:type_name -> hexbid.v1.Charge
-	34, // 16: hexbid.v1.Charge.record_time:type_name -> google.protobuf.Timestamp
-	35, // 17: hexbid.v1.Charge.kind:type_name -> hexbid.v1.EventKind
-	36, // 18: hexbid.v1.Charge.host:type_name -> hexbid.v1.Host
-	37, // 19: hexbid.v1.Charge.scene:type_name -> hexbid.v1.Scene
+	39, // 16: hexbid.v1.Charge.record_time:type_name -> google.protobuf.Timestamp
+	40, // 17: hexbid.v1.Charge.kind:type_name -> hexbid.v1.EventKind
+	41, // 18: hexbid.v1.Charge.host:type_name -> hexbid.v1.Host
+	42, // 19: hexbid.v1.Charge.scene:type_name -> hexbid.v1.Scene
 	21, // 20: hexbid.v1.Receipt.charge:type_name -> hexbid.v1.Charge
 	24, // 21: hexbid.v1.Receipt.award:type_name -> hexbid.v1.ReceiptAward
-	34, // 22: hexbid.v1.Receipt.hour_start_time:type_name -> google.protobuf.Timestamp
+	39, // 22: hexbid.v1.Receipt.hour_start_time:type_name -> google.protobuf.Timestamp
 	27, // 23: hexbid.v1.Receipt.hour:type_name -> hexbid.v1.Root
-	38, // 24: hexbid.v1.ReceiptAward.pricing_model:type_name -> hexbid.v1.PricingModel
-	36, // 25: hexbid.v1.ReceiptAward.host:type_name -> hexbid.v1.Host
-	37, // 26: hexbid.v1.ReceiptAward.scene:type_name -> hexbid.v1.Scene
-	34, // 27: hexbid.v1.ReceiptAward.issue_time:type_name -> google.protobuf.Timestamp
-	34, // 28: hexbid.v1.ReceiptAward.click_expire_time:type_name -> google.protobuf.Timestamp
-	34, // 29: hexbid.v1.ListRootsRequest.start_time:type_name -> google.protobuf.Timestamp
-	34, // 30: hexbid.v1.ListRootsRequest.end_time:type_name -> google.protobuf.Timestamp
+	43, // 24: hexbid.v1.ReceiptAward.pricing_model:type_name -> hexbid.v1.PricingModel
+	41, // 25: hexbid.v1.ReceiptAward.host:type_name -> hexbid.v1.Host
+	42, // 26: hexbid.v1.ReceiptAward.scene:type_name -> hexbid.v1.Scene
+	39, // 27: hexbid.v1.ReceiptAward.issue_time:type_name -> google.protobuf.Timestamp
+	39, // 28: hexbid.v1.ReceiptAward.click_expire_time:type_name -> google.protobuf.Timestamp
+	39, // 29: hexbid.v1.ListRootsRequest.start_time:type_name -> google.protobuf.Timestamp
+	39, // 30: hexbid.v1.ListRootsRequest.end_time:type_name -> google.protobuf.Timestamp
 	27, // 31: hexbid.v1.ListRootsResponse.roots:type_name -> hexbid.v1.Root
-	34, // 32: hexbid.v1.Root.hour_start_time:type_name -> google.protobuf.Timestamp
+	39, // 32: hexbid.v1.Root.hour_start_time:type_name -> google.protobuf.Timestamp
 	3,  // 33: hexbid.v1.Alert.type:type_name -> hexbid.v1.AlertType
-	34, // 34: hexbid.v1.Alert.raise_time:type_name -> google.protobuf.Timestamp
+	39, // 34: hexbid.v1.Alert.raise_time:type_name -> google.protobuf.Timestamp
 	28, // 35: hexbid.v1.WatchAlertsResponse.alerts:type_name -> hexbid.v1.Alert
-	34, // 36: hexbid.v1.Backup.create_time:type_name -> google.protobuf.Timestamp
-	4,  // 37: hexbid.v1.LedgerService.GetCampaignSpend:input_type -> hexbid.v1.GetCampaignSpendRequest
-	5,  // 38: hexbid.v1.LedgerService.ListCampaignSpend:input_type -> hexbid.v1.ListCampaignSpendRequest
-	7,  // 39: hexbid.v1.LedgerService.GetAdvertiserBalance:input_type -> hexbid.v1.GetAdvertiserBalanceRequest
-	10, // 40: hexbid.v1.LedgerService.CreateTopUp:input_type -> hexbid.v1.CreateTopUpRequest
-	11, // 41: hexbid.v1.LedgerService.CreateWithdrawal:input_type -> hexbid.v1.CreateWithdrawalRequest
-	12, // 42: hexbid.v1.LedgerService.CreateCredit:input_type -> hexbid.v1.CreateCreditRequest
-	14, // 43: hexbid.v1.LedgerService.SetBilling:input_type -> hexbid.v1.SetBillingRequest
-	15, // 44: hexbid.v1.LedgerService.GetStatement:input_type -> hexbid.v1.GetStatementRequest
-	19, // 45: hexbid.v1.LedgerService.ListCharges:input_type -> hexbid.v1.ListChargesRequest
-	22, // 46: hexbid.v1.LedgerService.GetReceipt:input_type -> hexbid.v1.GetReceiptRequest
-	25, // 47: hexbid.v1.LedgerService.ListRoots:input_type -> hexbid.v1.ListRootsRequest
-	29, // 48: hexbid.v1.LedgerService.WatchAlerts:input_type -> hexbid.v1.WatchAlertsRequest
-	31, // 49: hexbid.v1.LedgerService.CreateBackup:input_type -> hexbid.v1.CreateBackupRequest
-	33, // 50: hexbid.v1.LedgerService.GetCampaignSpend:output_type -> hexbid.v1.CampaignSpend
-	6,  // 51: hexbid.v1.LedgerService.ListCampaignSpend:output_type -> hexbid.v1.ListCampaignSpendResponse
-	8,  // 52: hexbid.v1.LedgerService.GetAdvertiserBalance:output_type -> hexbid.v1.AdvertiserBalance
-	9,  // 53: hexbid.v1.LedgerService.CreateTopUp:output_type -> hexbid.v1.Movement
-	9,  // 54: hexbid.v1.LedgerService.CreateWithdrawal:output_type -> hexbid.v1.Movement
-	9,  // 55: hexbid.v1.LedgerService.CreateCredit:output_type -> hexbid.v1.Movement
-	9,  // 56: hexbid.v1.LedgerService.SetBilling:output_type -> hexbid.v1.Movement
-	16, // 57: hexbid.v1.LedgerService.GetStatement:output_type -> hexbid.v1.Statement
-	20, // 58: hexbid.v1.LedgerService.ListCharges:output_type -> hexbid.v1.ListChargesResponse
-	23, // 59: hexbid.v1.LedgerService.GetReceipt:output_type -> hexbid.v1.Receipt
-	26, // 60: hexbid.v1.LedgerService.ListRoots:output_type -> hexbid.v1.ListRootsResponse
-	30, // 61: hexbid.v1.LedgerService.WatchAlerts:output_type -> hexbid.v1.WatchAlertsResponse
-	32, // 62: hexbid.v1.LedgerService.CreateBackup:output_type -> hexbid.v1.Backup
-	50, // [50:63] is the sub-list for method output_type
-	37, // [37:50] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	33, // 36: hexbid.v1.ViewerHistory.exposures:type_name -> hexbid.v1.Exposure
+	39, // 37: hexbid.v1.Exposure.last_time:type_name -> google.protobuf.Timestamp
+	39, // 38: hexbid.v1.Backup.create_time:type_name -> google.protobuf.Timestamp
+	4,  // 39: hexbid.v1.LedgerService.GetCampaignSpend:input_type -> hexbid.v1.GetCampaignSpendRequest
+	5,  // 40: hexbid.v1.LedgerService.ListCampaignSpend:input_type -> hexbid.v1.ListCampaignSpendRequest
+	7,  // 41: hexbid.v1.LedgerService.GetAdvertiserBalance:input_type -> hexbid.v1.GetAdvertiserBalanceRequest
+	10, // 42: hexbid.v1.LedgerService.CreateTopUp:input_type -> hexbid.v1.CreateTopUpRequest
+	11, // 43: hexbid.v1.LedgerService.CreateWithdrawal:input_type -> hexbid.v1.CreateWithdrawalRequest
+	12, // 44: hexbid.v1.LedgerService.CreateCredit:input_type -> hexbid.v1.CreateCreditRequest
+	14, // 45: hexbid.v1.LedgerService.SetBilling:input_type -> hexbid.v1.SetBillingRequest
+	15, // 46: hexbid.v1.LedgerService.GetStatement:input_type -> hexbid.v1.GetStatementRequest
+	19, // 47: hexbid.v1.LedgerService.ListCharges:input_type -> hexbid.v1.ListChargesRequest
+	22, // 48: hexbid.v1.LedgerService.GetReceipt:input_type -> hexbid.v1.GetReceiptRequest
+	25, // 49: hexbid.v1.LedgerService.ListRoots:input_type -> hexbid.v1.ListRootsRequest
+	29, // 50: hexbid.v1.LedgerService.WatchAlerts:input_type -> hexbid.v1.WatchAlertsRequest
+	31, // 51: hexbid.v1.LedgerService.GetViewerHistory:input_type -> hexbid.v1.GetViewerHistoryRequest
+	34, // 52: hexbid.v1.LedgerService.EraseViewerHistory:input_type -> hexbid.v1.EraseViewerHistoryRequest
+	36, // 53: hexbid.v1.LedgerService.CreateBackup:input_type -> hexbid.v1.CreateBackupRequest
+	38, // 54: hexbid.v1.LedgerService.GetCampaignSpend:output_type -> hexbid.v1.CampaignSpend
+	6,  // 55: hexbid.v1.LedgerService.ListCampaignSpend:output_type -> hexbid.v1.ListCampaignSpendResponse
+	8,  // 56: hexbid.v1.LedgerService.GetAdvertiserBalance:output_type -> hexbid.v1.AdvertiserBalance
+	9,  // 57: hexbid.v1.LedgerService.CreateTopUp:output_type -> hexbid.v1.Movement
+	9,  // 58: hexbid.v1.LedgerService.CreateWithdrawal:output_type -> hexbid.v1.Movement
+	9,  // 59: hexbid.v1.LedgerService.CreateCredit:output_type -> hexbid.v1.Movement
+	9,  // 60: hexbid.v1.LedgerService.SetBilling:output_type -> hexbid.v1.Movement
+	16, // 61: hexbid.v1.LedgerService.GetStatement:output_type -> hexbid.v1.Statement
+	20, // 62: hexbid.v1.LedgerService.ListCharges:output_type -> hexbid.v1.ListChargesResponse
+	23, // 63: hexbid.v1.LedgerService.GetReceipt:output_type -> hexbid.v1.Receipt
+	26, // 64: hexbid.v1.LedgerService.ListRoots:output_type -> hexbid.v1.ListRootsResponse
+	30, // 65: hexbid.v1.LedgerService.WatchAlerts:output_type -> hexbid.v1.WatchAlertsResponse
+	32, // 66: hexbid.v1.LedgerService.GetViewerHistory:output_type -> hexbid.v1.ViewerHistory
+	35, // 67: hexbid.v1.LedgerService.EraseViewerHistory:output_type -> hexbid.v1.EraseViewerHistoryResponse
+	37, // 68: hexbid.v1.LedgerService.CreateBackup:output_type -> hexbid.v1.Backup
+	54, // [54:69] is the sub-list for method output_type
+	39, // [39:54] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_ledger_service_proto_init() }
@@ -3562,7 +3854,7 @@ func file_hexbid_v1_ledger_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hexbid_v1_ledger_service_proto_rawDesc), len(file_hexbid_v1_ledger_service_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   29,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

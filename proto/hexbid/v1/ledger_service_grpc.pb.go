@@ -33,6 +33,8 @@ const (
 	LedgerService_GetReceipt_FullMethodName           = "/hexbid.v1.LedgerService/GetReceipt"
 	LedgerService_ListRoots_FullMethodName            = "/hexbid.v1.LedgerService/ListRoots"
 	LedgerService_WatchAlerts_FullMethodName          = "/hexbid.v1.LedgerService/WatchAlerts"
+	LedgerService_GetViewerHistory_FullMethodName     = "/hexbid.v1.LedgerService/GetViewerHistory"
+	LedgerService_EraseViewerHistory_FullMethodName   = "/hexbid.v1.LedgerService/EraseViewerHistory"
 	LedgerService_CreateBackup_FullMethodName         = "/hexbid.v1.LedgerService/CreateBackup"
 )
 
@@ -85,6 +87,12 @@ type LedgerServiceClient interface {
 	// now, then what is raised and cleared since. The stream lasts until its caller
 	// ends it or the server stops.
 	WatchAlerts(ctx context.Context, in *WatchAlertsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchAlertsResponse], error)
+	// GetViewerHistory reads what the deployment knows of a viewer: how often they
+	// saw which campaigns and advertisers with a frequency cap, and their coupons.
+	GetViewerHistory(ctx context.Context, in *GetViewerHistoryRequest, opts ...grpc.CallOption) (*ViewerHistory, error)
+	// EraseViewerHistory erases all of it. Records, charges and receipts stay as they
+	// are: none names a viewer. Events that come later begin a new history.
+	EraseViewerHistory(ctx context.Context, in *EraseViewerHistoryRequest, opts ...grpc.CallOption) (*EraseViewerHistoryResponse, error)
 	// CreateBackup copies catalogue, ledger and keys, at one point of both, into a
 	// new folder on the server's machine, while the server serves. The folder holds
 	// the keys: keep it as secret as the data folder. One backup at a time.
@@ -228,6 +236,26 @@ func (c *ledgerServiceClient) WatchAlerts(ctx context.Context, in *WatchAlertsRe
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type LedgerService_WatchAlertsClient = grpc.ServerStreamingClient[WatchAlertsResponse]
 
+func (c *ledgerServiceClient) GetViewerHistory(ctx context.Context, in *GetViewerHistoryRequest, opts ...grpc.CallOption) (*ViewerHistory, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ViewerHistory)
+	err := c.cc.Invoke(ctx, LedgerService_GetViewerHistory_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ledgerServiceClient) EraseViewerHistory(ctx context.Context, in *EraseViewerHistoryRequest, opts ...grpc.CallOption) (*EraseViewerHistoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EraseViewerHistoryResponse)
+	err := c.cc.Invoke(ctx, LedgerService_EraseViewerHistory_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *ledgerServiceClient) CreateBackup(ctx context.Context, in *CreateBackupRequest, opts ...grpc.CallOption) (*Backup, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Backup)
@@ -287,6 +315,12 @@ type LedgerServiceServer interface {
 	// now, then what is raised and cleared since. The stream lasts until its caller
 	// ends it or the server stops.
 	WatchAlerts(*WatchAlertsRequest, grpc.ServerStreamingServer[WatchAlertsResponse]) error
+	// GetViewerHistory reads what the deployment knows of a viewer: how often they
+	// saw which campaigns and advertisers with a frequency cap, and their coupons.
+	GetViewerHistory(context.Context, *GetViewerHistoryRequest) (*ViewerHistory, error)
+	// EraseViewerHistory erases all of it. Records, charges and receipts stay as they
+	// are: none names a viewer. Events that come later begin a new history.
+	EraseViewerHistory(context.Context, *EraseViewerHistoryRequest) (*EraseViewerHistoryResponse, error)
 	// CreateBackup copies catalogue, ledger and keys, at one point of both, into a
 	// new folder on the server's machine, while the server serves. The folder holds
 	// the keys: keep it as secret as the data folder. One backup at a time.
@@ -336,6 +370,12 @@ func (UnimplementedLedgerServiceServer) ListRoots(context.Context, *ListRootsReq
 }
 func (UnimplementedLedgerServiceServer) WatchAlerts(*WatchAlertsRequest, grpc.ServerStreamingServer[WatchAlertsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchAlerts not implemented")
+}
+func (UnimplementedLedgerServiceServer) GetViewerHistory(context.Context, *GetViewerHistoryRequest) (*ViewerHistory, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetViewerHistory not implemented")
+}
+func (UnimplementedLedgerServiceServer) EraseViewerHistory(context.Context, *EraseViewerHistoryRequest) (*EraseViewerHistoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EraseViewerHistory not implemented")
 }
 func (UnimplementedLedgerServiceServer) CreateBackup(context.Context, *CreateBackupRequest) (*Backup, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateBackup not implemented")
@@ -570,6 +610,42 @@ func _LedgerService_WatchAlerts_Handler(srv interface{}, stream grpc.ServerStrea
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type LedgerService_WatchAlertsServer = grpc.ServerStreamingServer[WatchAlertsResponse]
 
+func _LedgerService_GetViewerHistory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetViewerHistoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServiceServer).GetViewerHistory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LedgerService_GetViewerHistory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServiceServer).GetViewerHistory(ctx, req.(*GetViewerHistoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LedgerService_EraseViewerHistory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EraseViewerHistoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServiceServer).EraseViewerHistory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LedgerService_EraseViewerHistory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServiceServer).EraseViewerHistory(ctx, req.(*EraseViewerHistoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LedgerService_CreateBackup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CreateBackupRequest)
 	if err := dec(in); err != nil {
@@ -638,6 +714,14 @@ var LedgerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListRoots",
 			Handler:    _LedgerService_ListRoots_Handler,
+		},
+		{
+			MethodName: "GetViewerHistory",
+			Handler:    _LedgerService_GetViewerHistory_Handler,
+		},
+		{
+			MethodName: "EraseViewerHistory",
+			Handler:    _LedgerService_EraseViewerHistory_Handler,
 		},
 		{
 			MethodName: "CreateBackup",

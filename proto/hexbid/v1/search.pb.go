@@ -1719,8 +1719,11 @@ type Trace struct {
 	Mechanism string `protobuf:"bytes,11,opt,name=mechanism,proto3" json:"mechanism,omitempty"`
 	// Entries beyond the first 1000.
 	EntriesOmitted int64 `protobuf:"varint,12,opt,name=entries_omitted,json=entriesOmitted,proto3" json:"entries_omitted,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Campaigns with a frequency cap sat out, because it was not known in time how
+	// often the viewer had seen them.
+	CappedSkipped bool `protobuf:"varint,13,opt,name=capped_skipped,json=cappedSkipped,proto3" json:"capped_skipped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Trace) Reset() {
@@ -1835,6 +1838,13 @@ func (x *Trace) GetEntriesOmitted() int64 {
 		return x.EntriesOmitted
 	}
 	return 0
+}
+
+func (x *Trace) GetCappedSkipped() bool {
+	if x != nil {
+		return x.CappedSkipped
+	}
+	return false
 }
 
 // TraceEntry is one advertiser's entry.
@@ -2126,7 +2136,7 @@ const file_hexbid_v1_search_proto_rawDesc = "" +
 	"CouponCard\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x14\n" +
 	"\x05terms\x18\x02 \x01(\tR\x05terms\x12D\n" +
-	"\x10valid_until_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x0evalidUntilTime\"\xaa\x03\n" +
+	"\x10valid_until_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x0evalidUntilTime\"\xd1\x03\n" +
 	"\x05Trace\x12\x14\n" +
 	"\x05cells\x18\x01 \x03(\tR\x05cells\x12\x18\n" +
 	"\aregions\x18\x02 \x03(\tR\aregions\x12\x1c\n" +
@@ -2143,7 +2153,8 @@ const file_hexbid_v1_search_proto_rawDesc = "" +
 	"\x11candidates_scored\x18\n" +
 	" \x01(\x03R\x10candidatesScored\x12\x1c\n" +
 	"\tmechanism\x18\v \x01(\tR\tmechanism\x12'\n" +
-	"\x0fentries_omitted\x18\f \x01(\x03R\x0eentriesOmitted\"\xcf\x02\n" +
+	"\x0fentries_omitted\x18\f \x01(\x03R\x0eentriesOmitted\x12%\n" +
+	"\x0ecapped_skipped\x18\r \x01(\bR\rcappedSkipped\"\xcf\x02\n" +
 	"\n" +
 	"TraceEntry\x12\x1a\n" +
 	"\bcampaign\x18\x01 \x01(\tR\bcampaign\x12!\n" +
