@@ -132,15 +132,16 @@ func aSpend() *pb.CampaignSpend {
 		TimeZone: "Asia/Shanghai", LocalDate: "2026-11-22", DailyBudgetMicros: 10_000_000, DailyLeftMicros: 7_000_000,
 		TotalBudgetMicros: 20_000_000, TotalLeftMicros: proto.Int64(1_000_000), BudgetSpent: true,
 		Today: &pb.EventTotals{Impressions: 40, Clicks: 3, ChargedMicros: 3_000_000, FreeMicros: 1_500_000,
-			BudgetExhausted: 1},
-		Total: &pb.EventTotals{ChargedMicros: 19_000_000, FreeMicros: 1_500_000}}
+			BudgetExhausted: 1, BeyondCap: 6},
+		Total: &pb.EventTotals{ChargedMicros: 19_000_000, FreeMicros: 1_500_000, BeyondCap: 8}}
 }
 
 func TestSpendForPeople(t *testing.T) {
 	var out bytes.Buffer
 	printSpend(&out, aSpend())
 	for _, words := range []string{"day: spent 3.00 of 10.00, left 7.00", "in all: spent 19.00 of 20.00, left 1.00",
-		"over-delivery (shown free): 1.50 today, 1.50 in all", "out of auctions"} {
+		"over-delivery (shown free): 1.50 today, 1.50 in all",
+		"events beyond a frequency cap (shown free): 6 today, 8 in all", "out of auctions"} {
 		if !strings.Contains(out.String(), words) {
 			t.Errorf("%q is missing:\n%s", words, out.String())
 		}
@@ -159,7 +160,7 @@ func TestTopAsATableAndAsJSON(t *testing.T) {
 	var out bytes.Buffer
 	printTop(&out, page)
 	for _, words := range []string{"the rows below spent 53.00 today", "ads filled 50.0 % of 100 slots",
-		"3.00   30.0 %   40           3       1.50 a click      1.50  spent", "25.00 a thousand"} {
+		"3.00   30.0 %   40           3       1.50 a click      1.50  6           spent", "25.00 a thousand"} {
 		if !strings.Contains(out.String(), words) {
 			t.Errorf("%q is missing:\n%s", words, out.String())
 		}

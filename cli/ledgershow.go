@@ -68,6 +68,10 @@ func budgetLines(s *pb.CampaignSpend) []string {
 	}
 	lines = append(lines, fmt.Sprintf("over-delivery (shown free): %s today, %s in all",
 		money(s.GetToday().GetFreeMicros()), money(s.GetTotal().GetFreeMicros())))
+	if s.GetTotal().GetBeyondCap() > 0 {
+		lines = append(lines, fmt.Sprintf("events beyond a frequency cap (shown free): %d today, %d in all",
+			s.GetToday().GetBeyondCap(), s.GetTotal().GetBeyondCap()))
+	}
 	if s.GetOutstandingMicros() > 0 {
 		lines = append(lines, "expected of awards still out: "+money(s.GetOutstandingMicros()))
 	}

@@ -26,7 +26,8 @@ const leastEvery = 100 * time.Millisecond
 func (*topCommand) Help() string {
 	return `TODAY is what the campaign was charged on its local date, and OF DAY the part of its daily budget that this is.
 PRICE is what a charged click, or a thousand charged impressions, cost on average today. FREE is what was shown
-without a charge, because a budget or a balance did not hold the price. The line above the table says how many of the
+without a charge, because a budget or a balance did not hold the price, or because the viewer had seen it as often as a
+frequency cap allows; BEYOND CAP counts the impressions and clicks of such viewers. The line above the table says how many of the
 sponsored slots that searches asked for had an ad.`
 }
 
@@ -80,7 +81,7 @@ func printTop(w io.Writer, page *pb.ListCampaignSpendResponse) {
 	}
 	fmt.Fprintln(w)
 	var t table
-	t.add("CAMPAIGN", "TODAY", "OF DAY", "IMPRESSIONS", "CLICKS", "PRICE", "FREE", "")
+	t.add("CAMPAIGN", "TODAY", "OF DAY", "IMPRESSIONS", "CLICKS", "PRICE", "FREE", "BEYOND CAP", "")
 	for _, c := range page.GetCampaigns() {
 		out := ""
 		if c.GetBudgetSpent() {
@@ -89,7 +90,7 @@ func printTop(w io.Writer, page *pb.ListCampaignSpendResponse) {
 		today := c.GetToday()
 		t.add(c.GetName(), money(today.GetChargedMicros()), share(today.GetChargedMicros(), c.GetDailyBudgetMicros()),
 			fmt.Sprint(today.GetImpressions()), fmt.Sprint(today.GetClicks()), averagePrice(c), money(today.GetFreeMicros()),
-			out)
+			fmt.Sprint(today.GetBeyondCap()), out)
 	}
 	t.print(w)
 }
@@ -136,6 +137,7 @@ type topCampaign struct {
 	AveragePrice     int64  `json:"averagePriceMicros"`
 	PricingModel     string `json:"pricingModel"`
 	FreeMicros       int64  `json:"freeMicros"`
+	BeyondCap        int64  `json:"beyondCap"`
 	BudgetSpent      bool   `json:"budgetSpent"`
 }
 
@@ -157,7 +159,7 @@ func (c *topCommand) printJSON(w io.Writer, page *pb.ListCampaignSpendResponse) 
 			SpendTodayMicros: c.GetToday().GetChargedMicros(), DailyBudget: c.GetDailyBudgetMicros(),
 			DailyLeftMicros: c.GetDailyLeftMicros(), Impressions: c.GetToday().GetImpressions(),
 			Clicks: c.GetToday().GetClicks(), AveragePrice: average, PricingModel: enumName(c.GetPricingModel()),
-			FreeMicros: c.GetToday().GetFreeMicros(), BudgetSpent: c.GetBudgetSpent()})
+			FreeMicros: c.GetToday().GetFreeMicros(), BeyondCap: c.GetToday().GetBeyondCap(), BudgetSpent: c.GetBudgetSpent()})
 	}
 	return json.NewEncoder(w).Encode(t)
 }
