@@ -12,6 +12,7 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/bidder/quality"
 	"github.com/hexbid/hexbid/store"
 )
 
@@ -187,6 +188,9 @@ func (m *Population) index(each func(func(record) error) error) error {
 	rules := bidder.DefaultMarket()
 	for c := range rules.PriorPPM {
 		rules.PriorPPM[c] = 1_000_000 // all factors 1
+	}
+	if rules.Distance = (quality.Distances{}); m.byDistance {
+		rules.Distance = quality.PriorDistances()
 	}
 	m.Indexer = bidder.NewIndexer(&rules, time.Now, slog.New(slog.DiscardHandler))
 	m.tape = store.NewTape(1, m.log.read)

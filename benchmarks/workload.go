@@ -17,6 +17,8 @@ type Workload struct {
 	seed       uint64
 	live       bool
 	everywhere bool // campaigns cover the country
+	local      bool // campaigns lie around their program's place
+	byDistance bool // quality falls with the distance to the program's place
 	anOwner    int  // campaigns of one advertiser
 	centers    []hexbid.Point
 	cumulative []float64 // people
@@ -38,6 +40,20 @@ func (w *Workload) Everywhere() *Workload {
 	wide := *w
 	wide.everywhere = true
 	return &wide
+}
+
+// Local returns the workload with campaigns around their program's place, as shops advertise, rather than in any city.
+func (w *Workload) Local() *Workload {
+	local := *w
+	local.local = true
+	return &local
+}
+
+// ByDistance returns the workload in a market where quality falls with the distance to the program's nearest place.
+func (w *Workload) ByDistance() *Workload {
+	near := *w
+	near.byDistance = true
+	return &near
 }
 
 // NewWorkload reads the cities. In a live workload, 30 % of the campaigns also name a host, a scene, interests, hours
@@ -73,8 +89,12 @@ func (w *Workload) rand(stream uint64, i int) *rand.Rand {
 // point draws a point near a city.
 func (w *Workload) point(r *rand.Rand) hexbid.Point {
 	last := w.cumulative[len(w.cumulative)-1]
-	c := w.centers[sort.SearchFloat64s(w.cumulative, r.Float64()*last)]
-	const degree = 6000 / hexbid.DegreeM
+	return scattered(r, w.centers[sort.SearchFloat64s(w.cumulative, r.Float64()*last)], 6000)
+}
+
+// scattered draws a point with a spread around another.
+func scattered(r *rand.Rand, c hexbid.Point, spreadM float64) hexbid.Point {
+	degree := spreadM / hexbid.DegreeM
 	return hexbid.Point{Lat: c.Lat + degree*r.NormFloat64(),
 		Lng: c.Lng + degree*r.NormFloat64()/math.Cos(c.Lat*math.Pi/180)}
 }
@@ -120,6 +140,10 @@ func (w *Workload) Campaign(i int) *hexbid.Campaign {
 		DailyBudget: 100_000_000}
 	c.Area.Circles = []hexbid.Circle{{Center: w.point(r),
 		RadiusM: min(20_000, max(300, 2000*math.Exp(0.8*r.NormFloat64())))}}
+	if w.local {
+		_, _, place := w.Owner(i / w.anOwner)
+		c.Area.Circles[0].Center = scattered(r, place.Point, 1500)
+	}
 	if w.everywhere {
 		c.Area = hexbid.Area{Everywhere: true}
 	}

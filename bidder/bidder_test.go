@@ -14,6 +14,7 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/bidder/frequency"
+	"github.com/hexbid/hexbid/bidder/quality"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/targeting"
@@ -36,7 +37,15 @@ type testMarket struct {
 
 var testStart = time.Date(2026, 11, 20, 4, 7, 0, 0, time.UTC)
 
-func newTestMarket(tb testing.TB, seed uint64, center hexbid.Point) *testMarket {
+// byDistance lets distance count in a market.
+func byDistance(m *Market) {
+	m.Distance = quality.PriorDistances()
+	for c := range m.Distance.WithoutPlacePPM {
+		m.Distance.WithoutPlacePPM[c] /= 2
+	}
+}
+
+func newTestMarket(tb testing.TB, seed uint64, center hexbid.Point, rules ...func(*Market)) *testMarket {
 	m := &testMarket{r: rand.New(rand.NewPCG(seed, 99)), store: store.NewMemory(), now: testStart,
 		places: map[string]*hexbid.Place{}, center: center}
 	market := DefaultMarket()
@@ -44,6 +53,9 @@ func newTestMarket(tb testing.TB, seed uint64, center hexbid.Point) *testMarket 
 		{Category: hexbid.Catering, Region: "330100", PerThousand: 15_000}}
 	market.SceneFactorPPM[hexbid.WeChat] = [hexbid.SceneCount]int64{900_000, 1, 333_333, auction.PPM}
 	market.SceneFactorPPM[hexbid.Alipay][hexbid.Scan] = 512_345
+	for _, rule := range rules {
+		rule(&market)
+	}
 	if err := market.Validate(); err != nil {
 		tb.Fatal(err)
 	}
@@ -139,7 +151,8 @@ func (m *testMarket) program(i int) *hexbid.Program {
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
 func (m *testMarket) place(i int) *hexbid.Place {
-	p := &hexbid.Place{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/places/l%d", m.programName(i%programs), i)},
+	const without = 3 // programs without a place
+	p := &hexbid.Place{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/places/l%d", m.programName(i%(programs-without)), i)},
 		DisplayName: pick(m.r, "", "", "湖滨面店", "Coffee corner"), Point: m.point(0.03),
 		Review: pick(m.r, hexbid.Approved, hexbid.Approved, hexbid.Approved, hexbid.InReview)}
 	if m.r.IntN(8) == 0 { // several programs in one building
@@ -337,10 +350,14 @@ func gateOpens(p *program, q *Query) bool {
 var hangzhou = hexbid.Point{Lat: 30.2553, Lng: 120.1640}
 
 func TestSearchEqualsThePlainEvaluationWhileTheMarketChanges(t *testing.T) {
-	for seed, center := range []hexbid.Point{hangzhou, {Lat: 89.99, Lng: 20}, {Lat: -16.5, Lng: 180},
-		{Lat: 64.7, Lng: 10.536199}} {
-		t.Run(fmt.Sprint(center), func(t *testing.T) {
-			m := newTestMarket(t, uint64(seed), center)
+	for seed, at := range []struct {
+		center hexbid.Point
+		rules  []func(*Market)
+	}{{center: hangzhou}, {hangzhou, []func(*Market){byDistance}}, {hexbid.Point{Lat: 89.99, Lng: 20},
+		[]func(*Market){byDistance}}, {center: hexbid.Point{Lat: -16.5, Lng: 180}},
+		{hexbid.Point{Lat: 64.7, Lng: 10.536199}, []func(*Market){byDistance}}} {
+		t.Run(fmt.Sprint(at.center, len(at.rules)), func(t *testing.T) {
+			m := newTestMarket(t, uint64(seed), at.center, at.rules...)
 			m.fill(t, 1500)
 			var w Scratch
 			for round := range 40 {

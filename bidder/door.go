@@ -114,7 +114,7 @@ func (x *Indexer) takeCall(call handIn) handIn {
 			index.take(call.owner, call.updates)
 			index.takeAdvertisers(call.advertisers)
 			if call.market != nil {
-				index.market = call.market
+				index.setMarket(call.market)
 			}
 		}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func TestExplainSaysWhatTheExhaustiveAccountSays(t *testing.T) {
-	m := newTestMarket(t, 11, hangzhou)
+	m := newTestMarket(t, 11, hangzhou, byDistance)
 	m.fill(t, 1500)
 	s := m.indexer.Snapshot()
 	var w Scratch

@@ -40,9 +40,10 @@ type index struct {
 	surrounds *surrounds
 	postings  *postings
 
-	rules    ruleSet
-	interner geoindex.Interner
-	reserves []reserveRule
+	rules     ruleSet
+	interner  geoindex.Interner
+	reserves  []reserveRule
+	distances *distances
 
 	turnedOwners    map[uint32]struct{} // advertisers whose campaigns still have to follow a pause or a cap
 	changedPrograms map[uint32]struct{} // whose campaigns and sites still have the old gates and tags
@@ -53,9 +54,15 @@ func newIndex(market *Market, clock func() time.Time, log *slog.Logger, live *li
 	r := newRecords()
 	s := newSurrounds(r)
 	return &index{market: market, clock: clock, log: log, quarter: clock().Truncate(targeting.Quarter),
-		reserves: compileReserves(market.Reserves), records: r, live: live, balances: b, words: newWordWriter(),
+		reserves: compileReserves(market.Reserves), distances: compileDistances(&market.Distance),
+		records: r, live: live, balances: b, words: newWordWriter(),
 		sites: newSites(r), surrounds: s, postings: newPostings(r, s, log), turnedOwners: map[uint32]struct{}{},
 		changedPrograms: map[uint32]struct{}{}}
+}
+
+// setMarket puts another version of the market into force.
+func (x *index) setMarket(market *Market) {
+	x.market, x.distances = market, compileDistances(&market.Distance)
 }
 
 // load indexes every record of a store. The next publication shows them.

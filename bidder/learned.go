@@ -45,6 +45,6 @@ func (x *Indexer) SetLearnedFirst(market *Market, l *Learned, version uint64) er
 	if err := learned.Validate(); err != nil {
 		return err
 	}
-	x.market = learned
+	x.setMarket(learned)
 	return nil
 }

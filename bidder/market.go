@@ -35,6 +35,8 @@ type Market struct {
 	PositionsPinned bool
 	// FactorsOnRender are those of clients that report an impression as soon as it is drawn; nil for PositionFactors.
 	FactorsOnRender []int64
+	// Distance says how quality falls with the distance to a program's nearest place. The zero value is not at all.
+	Distance quality.Distances
 	// MinimumBid is the least bid by pricing model, checked when a campaign is uploaded.
 	MinimumBid [hexbid.PricingCount]hexbid.Money
 }
@@ -117,6 +119,9 @@ func (m *Market) Validate() error {
 					hexbid.Host(host), hexbid.Scene(scene), auction.PPM)
 			}
 		}
+	}
+	if err := m.Distance.Validate(); err != nil {
+		return err
 	}
 	if m.Increment < 0 || m.Increment > hexbid.MaxBidCPC {
 		return hexbid.Invalidf("market.increment", "%s is out of range: use 0 to %s", m.Increment, hexbid.MaxBidCPC)

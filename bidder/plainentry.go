@@ -2,10 +2,12 @@ package bidder
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/geoindex"
 )
 
 // plainEntry computes a campaign's entry as the rules of the market say it, apart from Search. It reports whether the
@@ -21,11 +23,32 @@ func (s *Snapshot) plainEntry(i uint32, q *Query, reserves *reserveTable) (e auc
 		scene = auction.PPM
 	}
 	e = auction.Entry{Explored: base != c.worth.qualityPPM(),
-		Prediction: auction.Prediction{BasePPM: base, ScenePPM: scene, DistancePPM: auction.PPM}}
+		Prediction: auction.Prediction{BasePPM: base, ScenePPM: scene}}
+	e.Prediction.DistancePPM, e.Prediction.Band = s.plainDistance(i, q)
 	e.Candidate = auction.Candidate{Ordinal: i, Advertiser: c.advertiser, CampaignUID: c.uid, Pricing: c.pricing,
 		Bid: s.bidOn(c, i, q.Host), MultiplierPPM: c.worth.multiplierPPM(), QualityPPM: e.Prediction.QualityPPM(),
 		Reserve: reserves[c.category]}
 	return e, e.Enter()
+}
+
+// plainDistance returns the factor of the distance to the program's nearest approved place, and its band.
+func (s *Snapshot) plainDistance(i uint32, q *Query) (factorPPM int64, band uint8) {
+	table, category := &s.market.Distance, s.campaigns.at(i).category
+	if !table.Count() {
+		return auction.PPM, 0
+	}
+	nearest := math.Inf(1)
+	for at := s.programs.at(s.details.at(i).program).places; at != 0; at = s.places.at(at - 1).next {
+		nearest = min(nearest, s.places.at(at-1).vec.Chord2(q.At.Vec))
+	}
+	if math.IsInf(nearest, 1) {
+		return table.WithoutPlacePPM[category], uint8(len(table.FactorPPM) + 1)
+	}
+	n := 0
+	for n < len(table.EndsM) && nearest > geoindex.Chord2OfM(table.EndsM[n]) {
+		n++
+	}
+	return table.FactorPPM[n][category], uint8(n + 1)
 }
 
 // Exposure is what keeps a campaign from a viewer by a frequency cap.

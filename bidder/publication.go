@@ -106,7 +106,7 @@ func (x covered) post() posted {
 // freeze shares the present state with a snapshot.
 func (x posted) freeze() *Snapshot {
 	s := &Snapshot{Version: x.version, publication: x.publications, quarter: x.quarter, market: x.market,
-		reserves: x.reserves}
+		reserves: x.reserves, distances: x.distances}
 	x.publications++
 	x.postings.freezeInto(s)
 	s.broke = x.balances.broke.freeze()

@@ -169,13 +169,17 @@ func (s *Snapshot) bidOn(c *campaign, ordinal uint32, host hexbid.Host) hexbid.M
 
 // enter writes a campaign's entry into e instead of returning a copy. Copying an entry that was just written stalls on
 // the store buffer.
-func (s *Snapshot) enter(e *auction.Entry, ordinal uint32, q *Query, w *conditions) {
+func (s *Snapshot) enter(e *auction.Entry, ordinal uint32, q *Query, w *Scratch) {
 	c := s.campaigns.at(ordinal)
 	e.Ordinal, e.Advertiser, e.CampaignUID, e.Pricing, e.Bid = ordinal, c.advertiser, c.uid, c.pricing,
 		s.bidOn(c, ordinal, q.Host)
 	e.Prediction = auction.Prediction{BasePPM: w.basePPM(c.worth), ScenePPM: w.scenePPM, DistancePPM: auction.PPM}
 	e.Explored = e.Prediction.BasePPM > c.worth.qualityPPM()
 	e.MultiplierPPM, e.QualityPPM, e.Reserve = c.worth.multiplierPPM(), w.quality(c.worth), w.reserves[c.category]
+	if band := s.bandOf(ordinal, q, w); band != 0 {
+		e.Prediction.Band, e.Prediction.DistancePPM = band, s.distances.factorPPM(band, c.category)
+		e.QualityPPM = auction.LowerQuality(e.QualityPPM, e.Prediction.DistancePPM)
+	}
 	e.Enter()
 }
 

@@ -36,6 +36,9 @@ func (w *Scratch) abandon(r *rand.Rand, campaigns uint32) {
 		w.onBoard[i] = onBoard{r.Uint32N(advertisers), ^capCode(0)}
 	}
 	w.oldest = uint8(r.Uint32())
+	for i := range w.bands {
+		w.bands[i] = knownBand{r.Uint32N(campaigns), 1}
+	}
 	w.Sifted, w.Tested, w.Scored = r.Int(), r.Int(), r.Int()
 	w.listed, w.listGoesOn = r.IntN(hexbid.MaxNearbyLimit), true
 	for program := range uint32(2 * reusedGroups) {
@@ -44,7 +47,7 @@ func (w *Scratch) abandon(r *rand.Rand, campaigns uint32) {
 }
 
 func TestASearchSeesNothingOfTheOneBeforeInItsScratch(t *testing.T) {
-	m := newTestMarket(t, 5, hangzhou)
+	m := newTestMarket(t, 5, hangzhou, byDistance)
 	m.fill(t, 1500)
 	s := m.indexer.Snapshot()
 	var used Scratch

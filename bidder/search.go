@@ -80,6 +80,8 @@ type Scratch struct {
 	cursors [2 * maxKeys]cursor // in both kinds of lists
 	batch   [batchSize]match
 	batched int
+	near    [batchSize]near
+	bands   knownBands
 	fetched hexbid.UID // stops the compiler from dropping the loads of a batch
 	conditions
 	entries [hexbid.MaxSlots + 1]auction.Entry
@@ -172,6 +174,9 @@ func (s *Snapshot) reset(q *Query, w *Scratch) {
 	w.floor, w.ahead, w.onBoard, w.oldest = 0, s.Covers(q.Now), [4]onBoard{}, 0
 	w.board.Reset(q.Slots, q.Ties)
 	w.conditions.set(s, q)
+	if s.distances != nil {
+		w.bands = knownBands{}
+	}
 	if w.slack = 0; q.Explore { // an explored quality is at most twice the ordinary one, which caps bound
 		w.slack = twofold
 	}
@@ -198,7 +203,7 @@ func (s *Snapshot) searchWords(q *Query, w *Scratch, cursors []cursor) []cursor 
 func (s *Snapshot) price(q *Query, w *Scratch) []auction.Award {
 	standings := w.board.Standings()
 	for i := range standings {
-		s.enter(&w.entries[i], standings[i].Ordinal, q, &w.conditions)
+		s.enter(&w.entries[i], standings[i].Ordinal, q, w)
 	}
 	return auction.Price(w.entries[:len(standings)], s.PricingOf(q), w.awards[:0])
 }
@@ -384,6 +389,10 @@ func (s *Snapshot) offerBatch(q *Query, w *Scratch) {
 		fetched ^= s.campaigns.at(batch[i].ordinal).uid
 	}
 	w.fetched = fetched
+	if s.distances != nil {
+		s.offerByDistance(batch, q, w)
+		return
+	}
 	for i := range batch {
 		if batch[i].cap >= w.floor {
 			s.offer(&batch[i], q, w)
@@ -411,30 +420,41 @@ func (s *Snapshot) mayCompete(batch []match, q *Query, w *Scratch) []match {
 	return may
 }
 
+// offer tests a match where distance does not count, and offers it if it passes.
 func (s *Snapshot) offer(x *match, q *Query, w *Scratch) {
+	if _, score, enters := s.scoreOf(x, q, w); enters {
+		s.stand(s.campaigns.at(x.ordinal), x.ordinal, score, q, w)
+	}
+}
+
+// scoreOf tests a match and returns its paced bid and its score, before distance lowers it. It returns false for a
+// match that fails a test, or whose score is below its reserve.
+func (s *Snapshot) scoreOf(x *match, q *Query, w *Scratch) (paced hexbid.Money, score int64, enters bool) {
 	w.Tested++
 	c := s.campaigns.at(x.ordinal)
 	if !s.serves(c, x.ordinal, q, w.ahead) {
-		return
+		return 0, 0, false
 	}
 	if !x.inside && !s.contains(c, x.ordinal, &q.At) {
-		return
+		return 0, 0, false
 	}
 	if x.askRule && !s.admits(x.ordinal, q) {
-		return
+		return 0, 0, false
 	}
 	if !q.Words.None() && !s.competes(x.ordinal, q) {
-		return
+		return 0, 0, false
 	}
 	w.Scored++
-	_, score := auction.Pace(c.pricing, s.bidOn(c, x.ordinal, q.Host), c.worth.multiplierPPM(), w.quality(c.worth))
-	if !auction.Enters(score, w.reserves[c.category]) || s.broke.has(c.advertiser) {
+	paced, score = auction.Pace(c.pricing, s.bidOn(c, x.ordinal, q.Host), c.worth.multiplierPPM(), w.quality(c.worth))
+	return paced, score, auction.Enters(score, w.reserves[c.category]) && !s.broke.has(c.advertiser)
+}
+
+// stand offers a campaign with its score to the board, unless its participation or a cap keeps it from this search.
+func (s *Snapshot) stand(c *campaign, ordinal uint32, score int64, q *Query, w *Scratch) {
+	if c.has&(takesPart|hasCap|hasOwnersCap) != 0 && (score < w.board.Floor() || !s.isIn(c, ordinal, q)) {
 		return
 	}
-	if c.has&(takesPart|hasCap|hasOwnersCap) != 0 && (score < w.board.Floor() || !s.isIn(c, x.ordinal, q)) {
-		return
-	}
-	if best, again := w.board.Offer(auction.Standing{Score: score, CampaignUID: c.uid, Ordinal: x.ordinal,
+	if best, again := w.board.Offer(auction.Standing{Score: score, CampaignUID: c.uid, Ordinal: ordinal,
 		Advertiser: c.advertiser}); again {
 		w.noteOnBoard(c.advertiser, best)
 	}

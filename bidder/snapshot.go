@@ -38,6 +38,7 @@ type Snapshot struct {
 	broke       ordinalBits                 // advertisers without balance
 	market      *Market
 	reserves    []reserveRule
+	distances   *distances
 	campaignOf  *sharedUIDs // always the present state; this snapshot's records tell whether an entry holds here
 }
 

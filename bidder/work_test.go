@@ -9,13 +9,22 @@ import (
 )
 
 func TestSearchAndNearbyDoNotAllocate(t *testing.T) {
-	m := newTestMarket(t, 1, hangzhou)
+	t.Run("at any distance", func(t *testing.T) { checkAllocations(t) })
+	t.Run("by distance", func(t *testing.T) { checkAllocations(t, byDistance) })
+}
+
+func checkAllocations(t *testing.T, rules ...func(*Market)) {
+	m := newTestMarket(t, 1, hangzhou, rules...)
 	m.fill(t, 1500)
+	for range 5 {
+		m.adjust(t)
+	}
 	s := m.indexer.Snapshot()
 	r := &hexbid.Request{Point: hangzhou, RadiusM: 3000, NearbyLimit: 20, Slots: 10, Host: hexbid.WeChat,
 		Viewer: hexbid.Viewer{UserKey: "u", Age: 30, Gender: hexbid.Female, OS: hexbid.IOS,
 			Interests: []hexbid.Category{1, 2}}}
 	q := NewQuery(r, "request", m.now)
+	q.History, q.Explore = m.history(), true
 	var w Scratch
 	found := 0
 	if n := testing.AllocsPerRun(200, func() {

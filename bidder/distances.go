@@ -1,0 +1,146 @@
+package bidder
+
+import (
+	"math"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/bidder/quality"
+	"github.com/hexbid/hexbid/geoindex"
+)
+
+// distances is the market's table of distances with its ends as squared chords, so that a search finds a band without
+// trigonometry. A nil table says that distance does not count.
+type distances struct {
+	chord2 []float64            // the ends of all bands but the last
+	factor []quality.Categories // by band from 1, less 1; the last row is of programs without a place
+}
+
+func compileDistances(d *quality.Distances) *distances {
+	if !d.Count() {
+		return nil
+	}
+	compiled := &distances{factor: append(append([]quality.Categories{}, d.FactorPPM...), d.WithoutPlacePPM)}
+	for _, end := range d.EndsM {
+		compiled.chord2 = append(compiled.chord2, geoindex.Chord2OfM(end))
+	}
+	return compiled
+}
+
+// band returns the band of a squared chord, from 1. Programs without a place, which are infinitely far, have the band
+// after the last.
+func (d *distances) band(chord2 float64) uint8 {
+	if math.IsInf(chord2, 1) {
+		return uint8(len(d.factor))
+	}
+	band := uint8(1)
+	for _, end := range d.chord2 {
+		if chord2 <= end {
+			break
+		}
+		band++
+	}
+	return band
+}
+
+// factorPPM returns the factor of a band and a category.
+func (d *distances) factorPPM(band uint8, category hexbid.Category) int64 {
+	return d.factor[band-1][category]
+}
+
+// near is a candidate of a batch that would enter if its program were next door.
+type near struct {
+	ordinal, program uint32
+	pacedBid         hexbid.Money
+	score            int64 // next door
+}
+
+// knownBand remembers the band of a campaign in the present search.
+type knownBand struct {
+	ordinal uint32
+	band    uint8 // 0 for none
+}
+
+// knownBands is a small table by the last bits of a campaign's ordinal. A later campaign takes the place of an earlier
+// one, so a search may find a band twice.
+type knownBands [64]knownBand
+
+func (k *knownBands) set(ordinal uint32, band uint8) {
+	k[ordinal%uint32(len(k))] = knownBand{ordinal, band}
+}
+
+// get returns the band of a campaign, 0 when it is not known.
+func (k *knownBands) get(ordinal uint32) uint8 {
+	if known := &k[ordinal%uint32(len(k))]; known.ordinal == ordinal {
+		return known.band
+	}
+	return 0
+}
+
+// offerByDistance tests the matches of a batch and offers those that pass at the distance of their programs. The
+// factors of distance only lower a score, so it asks for the places of those alone that would enter next door. It loads
+// the same record of all of them before the next record, because loads that do not depend on each other overlap.
+func (s *Snapshot) offerByDistance(batch []match, q *Query, w *Scratch) {
+	n := 0
+	for i := range batch {
+		if batch[i].cap < w.floor {
+			continue
+		}
+		x := &w.near[n]
+		var enters bool
+		if x.pacedBid, x.score, enters = s.scoreOf(&batch[i], q, w); enters && x.score >= w.board.Floor() {
+			x.ordinal = batch[i].ordinal
+			n++
+		}
+	}
+	s.fetchPlaces(w.near[:n], w)
+	for i := range w.near[:n] {
+		s.offerNear(&w.near[i], q, w)
+	}
+}
+
+// fetchPlaces loads the programs of candidates and their first places.
+func (s *Snapshot) fetchPlaces(candidates []near, w *Scratch) {
+	fetched := w.fetched
+	for i := range candidates {
+		candidates[i].program = s.details.at(candidates[i].ordinal).program
+	}
+	for i := range candidates {
+		fetched ^= s.programs.at(candidates[i].program).uid
+	}
+	for i := range candidates {
+		if first := s.programs.at(candidates[i].program).places; first != 0 {
+			fetched ^= hexbid.UID(s.places.at(first - 1).cell) // beside the position
+		}
+	}
+	w.fetched = fetched
+}
+
+// offerNear offers a candidate at the distance of its program.
+func (s *Snapshot) offerNear(x *near, q *Query, w *Scratch) {
+	if x.score < w.board.Floor() {
+		return
+	}
+	c := s.campaigns.at(x.ordinal)
+	if c.pricing != hexbid.CPM { // what an impression costs does not depend on clicks
+		band := s.distances.band(s.placeChord2(x.program, &q.At))
+		w.bands.set(x.ordinal, band)
+		x.score = auction.Score(c.pricing, x.pacedBid,
+			auction.LowerQuality(w.quality(c.worth), s.distances.factorPPM(band, c.category)))
+		if !auction.Enters(x.score, w.reserves[c.category]) {
+			return
+		}
+	}
+	s.stand(c, x.ordinal, x.score, q, w)
+}
+
+// bandOf returns the band of a campaign's program, 0 when distance does not count.
+func (s *Snapshot) bandOf(ordinal uint32, q *Query, w *Scratch) uint8 {
+	if s.distances == nil {
+		return 0
+	}
+	if band := w.bands.get(ordinal); band != 0 {
+		return band
+	}
+	return s.distances.band(s.placeChord2(s.details.at(ordinal).program, &q.At))
+}
