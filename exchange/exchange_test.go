@@ -152,7 +152,8 @@ func TestATokenCarriesTheAwardAndNothingMore(t *testing.T) {
 		Host: hexbid.WeChat, Scene: hexbid.NearbyList, Cell: uint64(cell), MarketVersion: 1, ClientID: "app", HasViewer: true,
 		Viewer: ring.Pseudonym("someone"), Basis: auction.Basis{Pricing: hexbid.CPC, Bid: 1_000_000,
 			MultiplierPPM: auction.PPM, QualityPPM: 30_000, Factors: []int64{1000}},
-		IssuedAt: now, ClickExpiry: now.Add(30 * time.Minute)}
+		Prediction: auction.PredictionOf(30_000),
+		IssuedAt:   now, ClickExpiry: now.Add(30 * time.Minute)}
 	want.IssuedAt, want.ClickExpiry = want.IssuedAt.Truncate(time.Millisecond), want.ClickExpiry.Truncate(time.Millisecond)
 	if len(want.RequestID) != 32 || !reflect.DeepEqual(award, want) {
 		t.Errorf("got  %+v\nwant %+v", award, want)

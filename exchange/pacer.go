@@ -57,6 +57,15 @@ type heard struct {
 	clicks      int64   // charged
 	charged     hexbid.Money
 	reserves    *pacing.Reserves // nil when it never met one
+	day         progress         // as of its last step
+}
+
+// progress is how a campaign's day goes against its plan.
+type progress struct {
+	date           int32 // local, days since 1970
+	budget         hexbid.Money
+	planned, spent hexbid.Money // until now; spent with what awards still out are expected to cost
+	told           pacing.Output
 }
 
 // paced is a campaign whose day is planned.
@@ -146,7 +155,7 @@ func (p *pacer) take(campaign hexbid.UID, at int64) (h heard, entryPPM int64) {
 		return heard{}, 0
 	}
 	h = *of
-	*of = heard{reserves: h.reserves, fresh: h.fresh}
+	*of = heard{reserves: h.reserves, fresh: h.fresh, day: h.day}
 	if h.reserves != nil {
 		entryPPM = min(h.reserves.Median(at), pacing.PPM)
 	}
@@ -236,6 +245,7 @@ func (p *pacer) controlOne(ctx context.Context, now time.Time, s *ledger.Standin
 	}
 	in := p.input(now, s, c)
 	c.want, c.restored, c.searched = c.state.Step(&in), false, p.searched.Load()
+	p.note(s.Campaign, c, &in)
 	p.steps++
 	if c.want.Calls(c.told) {
 		p.wanting[s.Campaign] = struct{}{}
@@ -277,6 +287,30 @@ func (p *pacer) hindered(s *ledger.Standing, c *paced) (blind, short bool) {
 	live, seen := p.indexer.Snapshot().LiveState(s.Campaign)
 	return c.restored || !seen || s.Paused || p.searched.Load() == c.searched,
 		live.BudgetSpent || live.NoBalance || live.LoweredByBudget
+}
+
+// note has others see how a campaign's day goes.
+func (p *pacer) note(uid hexbid.UID, c *paced, in *pacing.Input) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.heard[uid]
+	if h == nil {
+		h = new(heard)
+		p.heard[uid] = h
+	}
+	h.day = progress{in.Date, in.Budget, hexbid.Money(c.state.Planned), in.Charged + in.Out, c.told}
+}
+
+// progressOf returns how a campaign's day went at its last step, false for a campaign that was not stepped. Any
+// goroutine may call it.
+func (p *pacer) progressOf(uid hexbid.UID) (progress, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.heard[uid]
+	if h == nil || h.day == (progress{}) {
+		return progress{}, false
+	}
+	return h.day, true
 }
 
 // drop forgets a campaign that is gone.

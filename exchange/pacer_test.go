@@ -133,6 +133,11 @@ func TestACampaignSpendsItsBudgetOverTheRestOfItsDay(t *testing.T) {
 		if got := s.spent(c.Name); math.Abs(got-want) > 3/math.Sqrt(200) {
 			t.Errorf("%.3f is spent, of the day's traffic %.3f has passed", got, want)
 		}
+		day, there := s.pacer().progressOf(s.uid(c.Name))
+		if off := float64(day.planned)/float64(c.DailyBudget) - want; !there || day.budget != c.DailyBudget ||
+			math.Abs(off) > 0.05 {
+			t.Errorf("its progress is %+v, %.3f of the day's traffic has passed", day, want)
+		}
 		if live := s.state(c.Name); hour < 9 && (live.PacingPPM != 500_000 || live.ParticipationPPM >= auction.PPM/2) {
 			t.Errorf("without rivals it should bid what meets the reserve, and take part in few searches: %+v", live)
 		}
