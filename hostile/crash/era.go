@@ -41,7 +41,8 @@ func runEra(ctx context.Context, o options, t *tally, random *rand.Rand, kills i
 	if err != nil {
 		return err
 	}
-	e.server.Args = []string{"--click-expiry", "6h", "--increment", "0.01"} // no token expires, and nothing is for nothing
+	// No token expires, nothing is for nothing, and some searches swap two slots.
+	e.server.Args = []string{"--click-expiry", "6h", "--increment", "0.01", "--swap-share=0.01"}
 	if e.auditor, err = newAuditor(t); err != nil {
 		return err
 	}

@@ -76,7 +76,8 @@ func (s *Server) Tail() string { return s.log.tail() }
 // Begin starts the process and does not wait until it serves. The caller may only kill it.
 func (s *Server) Begin() error {
 	s.command = exec.Command(s.options.Binary,
-		append([]string{"serve", "--listen", s.Address, "--metrics-listen", "", "--data", s.Data}, s.Args...)...)
+		append([]string{"serve", "--listen", s.Address, "--metrics-listen", "", "--data", s.Data,
+			"--swap-share=0"}, s.Args...)...) // slots stay in the order of scores, so that tests know who stands where
 	stderr, err := s.command.StderrPipe()
 	if err != nil {
 		return err
