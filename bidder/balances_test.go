@@ -214,7 +214,7 @@ func TestBalancesHandedInBeforeTheMarketOpensAreInTheFirstSnapshot(t *testing.T)
 	}
 	got, _ := x.Snapshot().LiveState(m.uidOf(t, c.Name))
 	if want := (LiveState{PacingPPM: 700_000, LoweredByBudget: true, ParticipationPPM: auction.PPM, QualityPPM: prior,
-		QualityIsPrior: true, ExploredPPM: prior,
+		QualityIsPrior: true, ExploredPPM: 2 * prior,
 		NoBalance: true}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}

@@ -99,7 +99,7 @@ func (x *index) setNumbers(i uint32, c *hexbid.Campaign, program uint32) {
 func (x *index) setFactors(i uint32) {
 	c := x.records.campaigns.at(i)
 	state := x.live.of(c.uid)
-	now := state.worth(x.market.PriorPPM[c.category])
+	now := state.worth(x.priorOf(i))
 	within := x.multiplierWithin(i, state.left)
 	isLowered := within < now.multiplierPPM()
 	if isLowered {

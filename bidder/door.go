@@ -7,12 +7,13 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// handIn is one call of HandIn or HandInAdvertisers on its way to the indexer.
+// handIn is one call of HandIn, HandInAdvertisers or HandInPrograms on its way to the indexer.
 type handIn struct {
 	owner       Owner
 	updates     []LiveUpdate
 	advertisers []AdvertiserUpdate
-	market      *Market       // with what was learned anew; nil for none
+	market      *Market // with what was learned anew; nil for none
+	programs    []ProgramUpdate
 	inForce     chan struct{} // closed when searches use them
 }
 
@@ -100,7 +101,7 @@ func (x *Indexer) takeWaiting(taken []handIn) []handIn {
 		select {
 		case call := <-x.handIns:
 			taken = append(taken, x.takeCall(call))
-			n += 1 + len(call.updates) + len(call.advertisers)
+			n += 1 + len(call.updates) + len(call.advertisers) + len(call.programs)
 		default:
 			return taken
 		}
@@ -116,6 +117,7 @@ func (x *Indexer) takeCall(call handIn) handIn {
 			if call.market != nil {
 				index.setMarket(call.market)
 			}
+			index.takePrograms(call.programs)
 		}
 	}
 	return call

@@ -75,7 +75,7 @@ func TestALiveStateSurvivesEditsOfItsCampaignAndItsProgram(t *testing.T) {
 	m.put(t, c)
 	uid := m.uidOf(t, c.Name)
 	untold := LiveState{PacingPPM: auction.PPM, ParticipationPPM: auction.PPM, QualityPPM: prior, QualityIsPrior: true,
-		ExploredPPM: prior}
+		ExploredPPM: 2 * prior}
 	edit := func() {
 		edited := *c
 		edited.Bid += 100_000
@@ -90,7 +90,7 @@ func TestALiveStateSurvivesEditsOfItsCampaignAndItsProgram(t *testing.T) {
 	m.put(t, &hexbid.Program{Meta: hexbid.Meta{Name: c.Program}, DisplayName: "Bank", Category: hexbid.Finance,
 		Hosts: []hexbid.Host{hexbid.WeChat}})
 	if got, _ := m.live(uid); got != (LiveState{PacingPPM: 400_000, ParticipationPPM: 700_000, QualityPPM: 12_000,
-		QualityIsPrior: true, ExploredPPM: 12_000}) {
+		QualityIsPrior: true, ExploredPPM: 24_000}) {
 		t.Errorf("the prior counts until a quality is handed in, and it is of another category now: %+v", got)
 	}
 	m.handIn(t, OwnerQuality, LiveUpdate{Campaign: uid, QualityPPM: 60_000, ExploredPPM: 91_999})
@@ -131,7 +131,7 @@ func TestAnUndoneDeleteFindsItsLiveState(t *testing.T) {
 	m.handIn(t, OwnerPacing, LiveUpdate{Campaign: uid, PacingPPM: 2, ParticipationPPM: 3}) // the owner goes on
 	m.indexer.apply(puts(m.indexer.version+1, record.Resource))
 	if got, there := m.live(uid); !there ||
-		got != (LiveState{PacingPPM: 2, ParticipationPPM: 3, QualityPPM: prior, QualityIsPrior: true, ExploredPPM: prior,
+		got != (LiveState{PacingPPM: 2, ParticipationPPM: 3, QualityPPM: prior, QualityIsPrior: true, ExploredPPM: 2 * prior,
 			BudgetSpent: true}) {
 		t.Errorf("after the delete was undone: %+v", got)
 	}
@@ -405,7 +405,7 @@ func drawUpdate(owner Owner, campaign hexbid.UID, number int64) LiveUpdate {
 
 // seen is the live state that a snapshot should show of a campaign, given the prior.
 func seen(s handedIn, f funds, c *hexbid.Campaign, priorPPM int64) LiveState {
-	now := s.worth(priorPPM)
+	now := s.worth(worth(0).withQuality(priorPPM, min(2*priorPPM, auction.PPM)))
 	pacing := now.multiplierPPM()
 	own, balance := plainMultiplier(c, s.left), plainMultiplier(c, f.left)
 	within := min(own, balance)

@@ -17,6 +17,7 @@ import (
 //	records     what the catalogue says
 //	live        what campaigns are worth right now
 //	balances    what advertisers can pay
+//	programs    what campaigns are worth of which nothing has been handed in
 //	words       which campaigns and programs a token leads to
 //	sites       where places are
 //	surrounds   the coverings around places
@@ -35,6 +36,7 @@ type index struct {
 	records   *records
 	live      *liveStates
 	balances  *balances
+	programs  *programQualities
 	words     wordWriter
 	sites     *sites
 	surrounds *surrounds
@@ -55,7 +57,7 @@ func newIndex(market *Market, clock func() time.Time, log *slog.Logger, live *li
 	s := newSurrounds(r)
 	return &index{market: market, clock: clock, log: log, quarter: clock().Truncate(targeting.Quarter),
 		reserves: compileReserves(market.Reserves), distances: compileDistances(&market.Distance),
-		records: r, live: live, balances: b, words: newWordWriter(),
+		records: r, live: live, balances: b, programs: newProgramQualities(), words: newWordWriter(),
 		sites: newSites(r), surrounds: s, postings: newPostings(r, s, log), turnedOwners: map[uint32]struct{}{},
 		changedPrograms: map[uint32]struct{}{}}
 }

@@ -109,6 +109,7 @@ func pause(ctx context.Context, d time.Duration) {
 func (x *Indexer) loadAnew(ctx context.Context, from Catalogue) error {
 	started := time.Now()
 	fresh := newIndex(x.market, x.clock, x.log, x.live.reopened(), x.reopenedBalances())
+	fresh.programs = x.programs.reopened()
 	if err := fresh.load(ctx, from); err != nil {
 		x.log.Error("the catalogue cannot be indexed anew", "error", err)
 		return err
@@ -216,7 +217,7 @@ func (x *Indexer) turn(updates <-chan *update, tick <-chan time.Time) (more bool
 	began := time.Now()
 	x.publish()
 	x.spacePortions(time.Since(began))
-	if x.balances.owes() {
+	if x.balances.owes() || x.programs.owes() {
 		x.want()
 	}
 	for _, call := range taken {

@@ -15,7 +15,7 @@ type LiveState struct {
 	LoweredByBudget  bool  // what is left of a budget or of the balance makes PacingPPM lower than pacing does
 	ParticipationPPM int64 // the share of matching searches that it takes part in; auction.PPM until one is handed in
 	QualityPPM       int64 // the chance of a click once seen, in parts per million
-	QualityIsPrior   bool  // no quality has been handed in: QualityPPM is the prior of the program's category
+	QualityIsPrior   bool  // no quality has been handed in: QualityPPM is its program's, or the prior of the category
 	ExploredPPM      int64 // the quality in searches that explore: from QualityPPM to its double
 	BudgetSpent      bool  // the campaign does not serve
 	FrequencyCapped  bool  // it or its advertiser has a cap, so viewers who have seen it so often do not see it
@@ -178,14 +178,14 @@ func (s handedIn) with(owner Owner, u *LiveUpdate) handedIn {
 }
 
 // worth returns what a campaign is worth, before a budget or a balance lowers its bid. Until pacing hands something in,
-// the campaign takes part in every search with its full bid. Until quality does, the prior counts.
-func (s handedIn) worth(priorPPM int64) worth {
+// the campaign takes part in every search with its full bid. Until quality does, the prior's quality counts.
+func (s handedIn) worth(prior worth) worth {
 	now := s.said
 	if !s.by.has(OwnerPacing) {
 		now = now.withMultiplier(auction.PPM).withParticipation(auction.PPM)
 	}
 	if !s.by.has(OwnerQuality) {
-		now = now.withQuality(priorPPM, priorPPM)
+		now = now.withQuality(prior.qualityPPM(), prior.exploredPPM())
 	}
 	return now
 }

@@ -50,6 +50,7 @@ func (x changed) follow() followed {
 	}
 	x.changedPrograms = emptied(x.changedPrograms)
 	x.followBalances()
+	x.followPrograms()
 	return followed(x)
 }
 

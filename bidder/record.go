@@ -43,7 +43,7 @@ type campaignBits uint8
 const (
 	hasArea         campaignBits = 1 << iota // another area than one disc
 	hasHostBids                              // other bids than the one in the record
-	hasPriorQuality                          // the prior of its category: no quality has been handed in
+	hasPriorQuality                          // its program's or the prior of its category: no quality has been handed in
 	hasLoweredBid                            // its multiplier is what a budget or the balance leaves, below that of pacing
 	hasCap                                   // a frequency cap of its own
 	hasOwnersCap                             // a frequency cap of its advertiser

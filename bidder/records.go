@@ -28,6 +28,7 @@ type records struct {
 	ordinals   struct{ campaigns, programs, places, advertisers ordinals }
 	campaignOf *sharedUIDs // snapshots look uids up in it too
 	placeOf    uidMap
+	programOf  uidMap
 	ownerOf    uidMap                                            // advertisers
 	byName     map[nameKey]uint32                                // programs and advertisers, which other records name
 	size       struct{ campaigns, capped, programs, places int } // capped: campaigns with a cap
@@ -54,7 +55,8 @@ func keyOf(name string) nameKey {
 }
 
 func newRecords() *records {
-	return &records{campaignOf: &sharedUIDs{uids: newUIDMap()}, placeOf: newUIDMap(), ownerOf: newUIDMap(),
+	return &records{campaignOf: &sharedUIDs{uids: newUIDMap()}, placeOf: newUIDMap(),
+		programOf: newUIDMap(), ownerOf: newUIDMap(),
 		byName: map[nameKey]uint32{}}
 }
 
@@ -138,6 +140,10 @@ func (r *records) putProgram(p *hexbid.Program) (i uint32, before, now program, 
 	now.uid, now.version, now.category, now.gate, now.text, now.tags = p.UID, p.Version, p.Category, gate.Mask(),
 		textOf(p), siteTags(p)
 	*slot = now
+	if before.uid != 0 && before.uid != p.UID {
+		r.programOf.drop(before.uid)
+	}
+	r.programOf.set(p.UID, i)
 	return i, before, now, nil
 }
 
@@ -158,6 +164,7 @@ func (r *records) dropProgram(name string) (i uint32, was program, known bool) {
 	}
 	slot := r.programs.edit(i)
 	was, *slot = *slot, program{}
+	r.programOf.drop(was.uid)
 	delete(r.byName, key)
 	r.ordinals.programs.giveBack(i)
 	r.size.programs--

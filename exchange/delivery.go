@@ -76,7 +76,8 @@ func newDelivery(e *Exchange) *delivery {
 
 // learns returns the parts of delivery, the most urgent first.
 func (e *Exchange) learns() []part {
-	return []part{newPacer(e), e.positions, newLearnedMarket(e, e.positions.learn)}
+	e.learner = newLearner(e)
+	return []part{newPacer(e), e.learner, e.positions, newLearnedMarket(e, e.positions.learn, e.learner.learn)}
 }
 
 // open reads what was learned before, and hands it in before the first search.

@@ -34,11 +34,9 @@ type notebook struct {
 	rooms    []int
 }
 
-func (*notebook) letter() byte        { return 'n' }
-func (*notebook) owner() bidder.Owner { return bidder.OwnerQuality }
-func (n *notebook) opened(time.Time) []bidder.LiveUpdate {
-	return n.first
-}
+func (*notebook) letter() byte                           { return 'n' }
+func (*notebook) owner() bidder.Owner                    { return bidder.OwnerQuality }
+func (n *notebook) opened(time.Time) []bidder.LiveUpdate { return n.first }
 
 func (n *notebook) restore(key, value []byte) error {
 	if len(value) == 0 {

@@ -71,6 +71,9 @@ type Config struct {
 	// Manual is a market in virtual time: nothing happens between two calls of Exchange.Step but searches, writes and
 	// events. Tests and simulations move Clock and the ledger's clocks, and step.
 	Manual bool
+	// ExploreShare is the share of searches, chosen by a hash, in which campaigns with few impressions are tried with a
+	// quality above their estimate. 0 is none.
+	ExploreShare float64
 	// Clock returns the time at which schedules are evaluated; time.Now when nil.
 	Clock func() time.Time
 	// Stopwatch returns the time that NearbyBudget is measured with; time.Now when nil.
@@ -110,13 +113,17 @@ type Home struct {
 // MaxSwapPPM is the greatest share of searches that may swap two slots: one in a hundred.
 const MaxSwapPPM = 10_000
 
-// DefaultConfig returns a market of default rules with an auction budget of one millisecond.
+// DefaultConfig returns a market of default rules with an auction budget of one millisecond, in which no search
+// explores.
 func DefaultConfig() Config {
 	return Config{Market: bidder.DefaultMarket(), AuctionBudget: time.Millisecond, NearbyBudget: 5 * time.Millisecond,
 		ClickExpiry: 30 * time.Minute, AdvertiserEntries: 1_000_000, CacheBytes: 64 << 20, Clock: time.Now,
 		Histories: Histories{Budget: 200 * time.Microsecond, CacheBytes: 64 << 20, FilterBytes: 16 << 20},
 		Stopwatch: time.Now, RequestID: randomID, Log: slog.Default()}
 }
+
+// MaxExploreShare is the largest share of searches that may explore.
+const MaxExploreShare = 0.05
 
 func (c *Config) statementZone() *time.Location {
 	if c.StatementZone == nil {
@@ -148,6 +155,10 @@ func (c *Config) Validate() error {
 	}
 	if err := c.Histories.validate(); err != nil {
 		return err
+	}
+	if !(c.ExploreShare >= 0 && c.ExploreShare <= MaxExploreShare) {
+		return hexbid.Invalidf("explore-share", "%v is out of range: use 0 to %v of all searches", c.ExploreShare,
+			MaxExploreShare)
 	}
 	return c.Market.Validate()
 }
@@ -181,6 +192,7 @@ type Exchange struct {
 	delivery  *delivery
 	viewers   *viewers
 	lastCaps  *lastCaps
+	learner   *learner // a part of delivery
 	steps     steps
 
 	outage outage

@@ -142,7 +142,20 @@ func (m *learnedMarket) rows() []journal.Row {
 
 // differs reports whether some factor differs by more than leastChange of it.
 func differs(a, b *bidder.Learned) bool {
-	return factorsDiffer(a.PositionFactors, b.PositionFactors) || factorsDiffer(a.FactorsOnRender, b.FactorsOnRender)
+	return factorsDiffer(a.PositionFactors, b.PositionFactors) || factorsDiffer(a.FactorsOnRender, b.FactorsOnRender) ||
+		scenesDiffer(a.SceneFactorPPM, b.SceneFactorPPM)
+}
+
+func scenesDiffer(a, b *bidder.SceneFactors) bool {
+	if a == nil || b == nil {
+		return a != b
+	}
+	for host := range a {
+		if factorsDiffer(a[host][:], b[host][:]) {
+			return true
+		}
+	}
+	return false
 }
 
 func factorsDiffer(a, b []int64) bool {

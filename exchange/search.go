@@ -133,6 +133,7 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 	defer e.scratch.Put(s.scratch)
 	e.positions.put(&s.query, r, &e.config)
 	s.recall()
+	s.query.Explore = s.query.Ties.Explores(int64(e.config.ExploreShare * auction.PPM))
 	s.auction(arrived)
 	if r.Trace {
 		if out.Trace, err = s.trace(); err != nil {

@@ -147,4 +147,5 @@ func (m *metrics) observe(e *exchange.Exchange) {
 	m.observeMoney(e)
 	m.observeAwardsOut(e)
 	m.observeViewers(e)
+	m.observeQuality(e)
 }

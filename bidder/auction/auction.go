@@ -123,6 +123,14 @@ func (t *TieBreak) Trial(slots int, swappedPPM int64) Trial {
 	return Trial{Pair: uint8(pair) + 1, Swapped: rest>>63 == 1}
 }
 
+// Explores reports whether the request explores, when a share in parts per million does. It takes the XXH64 of the
+// request id's bytes and the byte 'e', and compares it with the share as TakesPart does.
+func (t *TieBreak) Explores(sharePPM int64) bool {
+	t.input[t.n] = 'e'
+	millionths, _ := bits.Mul64(xxhash.Sum64(t.input[:t.n+1]), PPM)
+	return millionths < uint64(sharePPM)
+}
+
 // before reports whether a ranks above b.
 func (t *TieBreak) before(a, b *Standing) bool {
 	if a.Score != b.Score {

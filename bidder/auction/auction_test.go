@@ -264,6 +264,29 @@ func narrated(t *testing.T, d *datadriven.TestData) string {
 	return out.String()
 }
 
+// TestAShareOfRequestsExplores: as many as it says, and the same for equal ids.
+func TestAShareOfRequestsExplores(t *testing.T) {
+	for _, share := range []int64{0, 20_000, 50_000, PPM} {
+		n := 0
+		for i := range 100_000 {
+			ties := NewTieBreak(fmt.Sprintf("request %d", i))
+			if ties.Explores(share) {
+				n++
+			}
+			if again := NewTieBreak(fmt.Sprintf("request %d", i)); again.Explores(share) != ties.Explores(share) {
+				t.Fatal("equal ids differ")
+			}
+		}
+		if expected := float64(share) / 10; math.Abs(float64(n)-expected) > 4*math.Sqrt(expected) {
+			t.Errorf("%d of 100,000 requests explore, and the share is %d", n, share)
+		}
+	}
+	ties := NewTieBreak("")
+	if n := xxhash.Sum64([]byte("e")) >> 44; ties.Explores(int64(n*PPM>>20)) || !ties.Explores(int64((n+1)*PPM>>20)+1) {
+		t.Error("the hash is not the documented one")
+	}
+}
+
 func TestTheTieHashIsTheDocumentedOne(t *testing.T) {
 	ties := NewTieBreak("")
 	// XXH64 of eight zero bytes, seed 0, from the reference implementation.

@@ -19,7 +19,9 @@ type Show struct {
 	Host         hexbid.Host
 	Scene        hexbid.Scene
 	PredictedPPM int64   // the quality that the auction had
-	Explored     bool    // that quality was a trial
+	ScenePPM     int64   // the factor of host and scene in it, 1 to PPM
+	DistancePPM  int64   // the factor of the distance in it, 1 to PPM
+	Explored     bool    // that quality was a try above the estimate
 	ClickShare   float64 // clicks on a seen impression of its slot, as a part of those in the first slot
 }
 
@@ -37,10 +39,10 @@ type Book struct {
 	due       []*campaign             // to be estimated anew
 	turned    []*program              // whose estimate is to be told
 	scenes    scenes
-	inForce   SceneFactors // by which impressions count
+	inForce   SceneFactors // of hosts and scenes
 	unit      float64      // what accounts of campaigns and programs count in, see SetSceneFactors
 	decile    deciles
-	learned   int64   // when strengths and factors were last learned
+	learned   int64   // when strengths were last learned
 	stepped   int64   // the last step
 	changed   []rowOf // since rows were kept
 	isChanged map[rowOf]struct{}
@@ -86,6 +88,14 @@ func NewBook(life time.Duration) *Book {
 		programs: map[hexbid.UID]*program{}, inForce: evenFactors(), unit: 1, isChanged: map[rowOf]struct{}{}}
 }
 
+// Subject returns what the book knows a campaign as.
+func (b *Book) Subject(campaign hexbid.UID) (Subject, bool) {
+	if c := b.campaigns[campaign]; c != nil {
+		return c.subject, true
+	}
+	return Subject{}, false
+}
+
 // Delayed learns from a click how long after its impression it was recorded.
 func (b *Book) Delayed(at, delay int64) {
 	b.delays.Came(at, delay)
@@ -95,10 +105,11 @@ func (b *Book) Delayed(at, delay int64) {
 // Seen counts an impression.
 func (b *Book) Seen(at int64, s *Show) {
 	c := b.campaign(&s.Subject)
-	factor := float64(b.inForce[s.Host][s.Scene]) / PPM
-	c.Seen(at, s.ClickShare*factor/b.unit)
-	c.program.Seen(at, s.ClickShare*factor/b.unit)
-	b.scenes[s.Host][s.Scene].Seen(at, s.ClickShare*b.mean(c)*b.unit)
+	far := s.ClickShare * float64(s.DistancePPM) / PPM
+	factor := float64(s.ScenePPM) / PPM
+	c.Seen(at, far*factor/b.unit)
+	c.program.Seen(at, far*factor/b.unit)
+	b.scenes[s.Host][s.Scene].Seen(at, far*b.mean(c)*b.unit)
 	if !s.Explored {
 		b.decile.seen(at, s.PredictedPPM, s.ClickShare)
 	}
@@ -174,28 +185,27 @@ func (b *Book) evidence(a *Account, now int64) Evidence {
 	return e
 }
 
-// programBelief returns what is thought of a program's campaigns before they have evidence of their own.
+// programBelief returns what is thought of the mean of a program's campaigns.
 func (b *Book) programBelief(p *program, now int64) (Belief, Evidence) {
 	e := b.evidence(&p.Account, now)
-	return Believe(Believe(p.prior, b.strengths.Programs).With(e).Mean(), b.strengths.Campaigns), e
+	return Believe(p.prior, b.strengths.Programs).With(e), e
 }
 
-// belief returns what is thought of a campaign.
-func (b *Book) belief(c *campaign, now int64) (Belief, Evidence) {
-	before, _ := b.programBelief(c.program, now)
-	e := b.evidence(&c.Account, now)
-	return before.With(e), e
+// belief returns what is thought of a campaign of a program that has so much evidence of its own.
+func (b *Book) belief(p *program, own Evidence, now int64) Belief {
+	program, _ := b.programBelief(p, now)
+	return Believe(program.Mean(), b.strengths.Campaigns).With(own).On(program, b.strengths.Campaigns)
 }
 
 const (
 	// roundLasts is how long a round over all campaigns takes. In it evidence grows older although nothing happens.
 	roundLasts = 10 * time.Second
-	// learnEvery spaces the learning of strengths and of factors of host and scene.
+	// learnEvery spaces the learning of strengths.
 	learnEvery = time.Hour
 )
 
-// Step does what is due with time. It reports whether factors of host and scene have been learned anew.
-func (b *Book) Step(now int64) (learned bool) {
+// Step does what is due with time.
+func (b *Book) Step(now int64) {
 	passed := min(max(now-b.stepped, 0), roundLasts.Milliseconds())
 	b.stepped = now
 	n := (int64(len(b.round))*passed + roundLasts.Milliseconds() - 1) / roundLasts.Milliseconds()
@@ -206,13 +216,12 @@ func (b *Book) Step(now int64) (learned bool) {
 		b.learned = now
 	}
 	if now-b.learned < learnEvery.Milliseconds() {
-		return false
+		return
 	}
 	b.learned = now
 	b.learnStrengths(now)
 	b.refresh = len(b.round)
 	b.change(rowOf{kind: marketRow})
-	return true
 }
 
 // visit looks at the next campaign of the round, and forgets one without evidence.
@@ -279,13 +288,13 @@ func (b *Book) turn(p *program) {
 }
 
 func (b *Book) estimateOf(c *campaign, now int64) Estimate {
-	belief, evidence := b.belief(c, now)
-	return estimateBy(c.subject.Campaign, belief, evidence)
+	own := b.evidence(&c.Account, now)
+	return estimateBy(c.subject.Campaign, b.belief(c.program, own, now), own)
 }
 
 func (b *Book) estimateOfProgram(p *program, now int64) Estimate {
-	belief, evidence := b.programBelief(p, now)
-	return estimateBy(p.uid, belief, evidence)
+	_, evidence := b.programBelief(p, now)
+	return estimateBy(p.uid, b.belief(p, Evidence{}, now), evidence)
 }
 
 func estimateBy(of hexbid.UID, belief Belief, evidence Evidence) Estimate {
@@ -349,8 +358,9 @@ func (b *Book) Estimate(now int64, uid hexbid.UID) (Estimate, bool) {
 	if c == nil {
 		return Estimate{}, false
 	}
-	belief, evidence := b.belief(c, now)
-	e := estimateBy(uid, belief, evidence)
+	own := b.evidence(&c.Account, now)
+	belief := b.belief(c.program, own, now)
+	e := estimateBy(uid, belief, own)
 	low, high := belief.Interval()
 	e.LowPPM, e.HighPPM = ppm(low), ppm(high)
 	return e, true

@@ -21,7 +21,7 @@ const (
 // of is a result of a campaign in a program, on one host and scene, in the first slot.
 func of(campaign, program hexbid.UID) *Show {
 	return &Show{Subject: Subject{campaign, program, 20_000}, Host: hexbid.WeChat, Scene: hexbid.NearbyList,
-		PredictedPPM: 20_000, ClickShare: 1}
+		PredictedPPM: 20_000, ScenePPM: PPM, DistancePPM: PPM, ClickShare: 1}
 }
 
 // show counts impressions, and clicks on each with a chance some seconds later. It returns the instant after.
@@ -238,7 +238,7 @@ func TestFactorsOfHostsAndScenesAreLearned(t *testing.T) {
 			for c := range hexbid.UID(4) {
 				for host, factor := range truth {
 					s := of(c+1, c+1)
-					s.Host = host
+					s.Host, s.ScenePPM = host, b.inForce[host][hexbid.NearbyList]
 					at = b.show(r, at, s, 1, 0.02*float64(c+1)*factor)
 				}
 			}
@@ -259,6 +259,15 @@ func TestFactorsOfHostsAndScenesAreLearned(t *testing.T) {
 	}
 	near(t, "the other host", float64(f[hexbid.Alipay][hexbid.NearbyList])/PPM, 0.6, 0.05)
 	near(t, "a base", b.quality(at, 2), 0.04, 0.06)
+}
+
+// TestOneSceneAloneHasNoFactor, however wrong the priors are: there is nothing to compare it with.
+func TestOneSceneAloneHasNoFactor(t *testing.T) {
+	b, r := NewBook(life), rand.New(rand.NewPCG(41, 41))
+	at := b.show(r, begin, of(1, 1), 20_000, 0.001) + day
+	if f := b.SceneFactors(at); f != evenFactors() {
+		t.Errorf("%v", f)
+	}
 }
 
 // TestCalibrationByDecile: the sums of all deciles are all clicks, and a decile whose predictions are half of the truth
@@ -307,10 +316,9 @@ func TestABookOfItsRowsIsTheSame(t *testing.T) {
 			at = b.show(r, at, s, 30, 0.05)
 			b.Delayed(at, int64(c)*second)
 		}
-		if b.Step(at + int64(turn)*2*3_600_000) {
-			f := b.SceneFactors(at)
-			b.SetSceneFactors(at, &f)
-		}
+		b.Step(at + int64(turn)*2*3_600_000)
+		f := b.SceneFactors(at)
+		b.SetSceneFactors(at, &f)
 		b.Take(at, 100)
 		keep()
 	}

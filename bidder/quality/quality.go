@@ -50,6 +50,15 @@ func Believe(mean, clicks float64) Belief { return Belief{clicks / mean, clicks}
 // With returns the belief after more evidence.
 func (b Belief) With(e Evidence) Belief { return Belief{b.Impressions + e.Weight, b.Clicks + e.Clicks} }
 
+// On returns the belief with the doubts about what it was built on: a belief of its prior mean, which it took as worth
+// so many clicks. The mean stays. The variance grows by that of the prior mean, for the part that the prior has in the
+// mean.
+func (b Belief) On(prior Belief, worth float64) Belief {
+	part := worth / prior.Mean() / b.Impressions
+	less := 1 / (1 + b.Clicks*part*part/prior.Clicks)
+	return Belief{b.Impressions * less, b.Clicks * less}
+}
+
 // Mean returns the expected chance.
 func (b Belief) Mean() float64 { return min(b.Clicks/b.Impressions, 1) }
 

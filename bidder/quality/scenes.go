@@ -23,14 +23,16 @@ type scenes [hexbid.HostCount][hexbid.SceneCount]Account
 // sceneClicks is the worth of the assumption that a host and scene is like all others, in clicks.
 const sceneClicks = 100
 
-// SceneFactors returns the ratios of observed to expected clicks, drawn to 1 and scaled so that the greatest is PPM.
+// SceneFactors returns the ratios of observed to expected clicks, beside the market's own ratio, drawn to 1 and scaled
+// so that the greatest is PPM.
 func (b *Book) SceneFactors(now int64) (f SceneFactors) {
+	level := b.sceneLevel(now)
 	var ratios [hexbid.HostCount][hexbid.SceneCount]float64
 	most := 0.0
 	for host := range b.scenes {
 		for scene := range b.scenes[host] {
 			e := b.sceneEvidence(host, scene, now)
-			ratios[host][scene] = (e.Clicks + sceneClicks) / (e.Weight + sceneClicks)
+			ratios[host][scene] = (e.Clicks + sceneClicks) / (e.Weight*level + sceneClicks)
 			most = max(most, ratios[host][scene])
 		}
 	}
@@ -40,6 +42,21 @@ func (b *Book) SceneFactors(now int64) (f SceneFactors) {
 		}
 	}
 	return f
+}
+
+// sceneLevel returns the ratio of observed to expected clicks of the whole market. It is not 1 while bases follow late.
+func (b *Book) sceneLevel(now int64) float64 {
+	all := Evidence{}
+	for host := range b.scenes {
+		for scene := range b.scenes[host] {
+			e := b.sceneEvidence(host, scene, now)
+			all.Clicks, all.Weight = all.Clicks+e.Clicks, all.Weight+e.Weight
+		}
+	}
+	if all.Weight == 0 {
+		return 1
+	}
+	return all.Clicks / all.Weight
 }
 
 // sceneEvidence returns the clicks of a host and scene, and as their weight those that bases let expect.

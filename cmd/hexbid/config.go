@@ -44,6 +44,7 @@ type ServeConfig struct {
 	MinimumBidCPC     amount        `name:"minimum-bid-cpc" help:"Least bid a click that an upload may make." default:"0" placeholder:"AMOUNT" env:"HEXBID_MINIMUM_BID_CPC"`
 	MinimumBidCPM     amount        `name:"minimum-bid-cpm" help:"Least bid a thousand impressions." default:"0" placeholder:"AMOUNT" env:"HEXBID_MINIMUM_BID_CPM"`
 	Mechanism         string        `help:"How winners pay: gsp, vcg or first_price; by scene in the market section of --config." enum:"gsp,vcg,first_price" default:"gsp" env:"HEXBID_MECHANISM"`
+	ExploreShare      float64       `help:"Share of searches that try campaigns of which little is known, 0 to 0.05." default:"0.02" placeholder:"SHARE" env:"HEXBID_EXPLORE_SHARE"`
 	Increment         amount        `help:"Added to the price that another entry or a reserve sets." default:"0" placeholder:"AMOUNT" env:"HEXBID_INCREMENT"`
 	Reserve           amount        `help:"Reserve for a thousand seen impressions, everywhere; finer ones stand in the market section of --config." default:"0" placeholder:"AMOUNT" env:"HEXBID_RESERVE"`
 

@@ -212,6 +212,7 @@ func (m *Main) start(ctx context.Context) (err error) {
 	c.NearbyBudget, c.AdvertiserEntries = m.Config.NearbyBudget, m.Config.AdvertiserEntries
 	c.Histories = exchange.Histories{Budget: m.Config.HistoryBudget, CacheBytes: m.Config.HistoryCacheMB << 20,
 		FilterBytes: m.Config.HistoryFilterMB << 20}
+	c.ExploreShare = m.Config.ExploreShare
 	c.Cards, c.CacheBytes, c.Clock, c.Log = wire.Cards{}, m.Config.CacheMB<<20, m.Clock, m.Log
 	if m.Config.Demo {
 		c.Home = &exchange.Home{Name: demo.City, Center: demo.Center, RadiusM: demo.RadiusM}
