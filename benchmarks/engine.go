@@ -23,6 +23,9 @@ func (m *Population) queries(change func(*hexbid.Request)) []bidder.Query {
 			change(r)
 		}
 		queries[i] = bidder.NewQuery(r, fmt.Sprint(i), time.Now())
+		if m.live {
+			queries[i].History = m.history(i, queries[i].Now)
+		}
 	}
 	return queries
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/bidder/frequency"
 	"github.com/hexbid/hexbid/bidder/quality"
 	"github.com/hexbid/hexbid/store"
 )
@@ -264,8 +265,21 @@ func (m *Population) SearchBytes() uint64 {
 	return bytes
 }
 
-// HandIn hands in live states for all campaigns. Multipliers and qualities vary fourfold, and 5 % of the campaigns have
-// spent their budget.
+// history draws what the viewer of a request has seen today: sixteen campaigns, one to three times each.
+func (m *Population) history(i int, now time.Time) *frequency.History {
+	r := m.rand(historyStream, i)
+	seen := make([]frequency.Seen, 16)
+	for i := range seen {
+		seen[i].Subject = m.uidOf(r.IntN(m.Campaigns))
+		for range 1 + r.IntN(3) {
+			seen[i].Add(now.Add(-time.Duration(r.Int64N(int64(24 * time.Hour)))).UnixMicro())
+		}
+	}
+	return frequency.NewHistory(seen)
+}
+
+// HandIn hands in live states for all campaigns. Multipliers and qualities vary fourfold, a fifth takes part in 10 % to
+// all of its searches, and 5 % of the campaigns have spent their budget.
 func (m *Population) HandIn() error {
 	for first := 0; first < m.Campaigns; first += bidder.MaxLiveUpdates {
 		n := min(bidder.MaxLiveUpdates, m.Campaigns-first)
@@ -275,6 +289,9 @@ func (m *Population) HandIn() error {
 			pacing[i] = bidder.LiveUpdate{Campaign: uid, PacingPPM: 250_000 + r.Int64N(750_001), ParticipationPPM: auction.PPM}
 			quality[i] = bidder.LiveUpdate{Campaign: uid, QualityPPM: 10_000 + r.Int64N(30_001)}
 			spent[i] = bidder.LiveUpdate{Campaign: uid, BudgetSpent: r.IntN(20) == 0}
+			if r.IntN(5) == 0 {
+				pacing[i].ParticipationPPM = 100_000 + r.Int64N(900_000)
+			}
 		}
 		for owner, updates := range map[bidder.Owner][]bidder.LiveUpdate{bidder.OwnerPacing: pacing,
 			bidder.OwnerQuality: quality, bidder.OwnerLedger: spent} {

@@ -80,6 +80,7 @@ const (
 	requestStream
 	changeStream
 	morePlaceStream
+	historyStream
 )
 
 func (w *Workload) rand(stream uint64, i int) *rand.Rand {

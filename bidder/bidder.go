@@ -19,10 +19,12 @@
 // A search finds the lists of all keys over the point, merges them by cap, and skips what the masks or rows shut out.
 // It fetches the records of the remaining campaigns up to twelve at a time, makes the remaining exact tests, and
 // keeps the best entry of each advertiser (package bidder/auction). It ends when the next cap is below the lowest
-// score kept; at an equal cap it goes on, because ties are broken later. The result is exact. Its oracle is Plain,
-// which evaluates every campaign without the index and also gives the account behind a trace. Explain tests the rules
-// of one campaign and uses this search to learn the winners. Words that few campaigns compete on are looked up by
-// token instead.
+// score kept; at an equal cap it goes on, because ties are broken later. A search that explores compares twice the
+// caps, because an explored quality is at most twice the ordinary one. Participation and frequency caps are tested
+// last, and only where a bit of the record says so. Factors of scene and distance only lower a score. The result is
+// exact. Its oracle is Plain, which evaluates every campaign without the index and also gives the account behind a
+// trace. Explain tests the rules of one campaign and uses this search to learn the winners. Words that few campaigns
+// compete on are looked up by token instead.
 //
 // # Change
 //
