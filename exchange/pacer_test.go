@@ -211,10 +211,26 @@ func TestACampaignIsControlledAtMostEveryTenSecondsAndCostsNothingAtRest(t *test
 	if p.campaigns[s.uid(idle.Name)] != nil {
 		t.Error("a campaign that saw nothing is looked at")
 	}
+	before := s.state(busy.Name)
 	s.rate = 0
-	s.goOn(time.Minute)
-	if live := s.state(busy.Name); live.ParticipationPPM == auction.PPM {
-		t.Fatalf("while nobody searches in the whole market it lets go: %+v", live)
+	s.goOn(time.Hour)
+	if live := s.state(busy.Name); live.ParticipationPPM > 3*before.ParticipationPPM {
+		t.Fatalf("nobody has searched in the whole market for an hour, and %+v becomes %+v", before, live)
+	}
+}
+
+func TestCampaignsAreControlledAtTicksOfTheirOwn(t *testing.T) {
+	at := map[int64]int{}
+	for uid := range hexbid.UID(10_000) {
+		at[slotOf(uid)]++
+	}
+	if len(at) != int(wheelTicks) {
+		t.Errorf("ten thousand campaigns have %d ticks of %d", len(at), wheelTicks)
+	}
+	for tick, n := range at {
+		if n > 150 {
+			t.Errorf("%d of ten thousand campaigns are controlled at tick %d of %d", n, tick, wheelTicks)
+		}
 	}
 }
 
