@@ -31,6 +31,52 @@ func BenchmarkSearch(b *testing.B) {
 	}
 }
 
+// BenchmarkSearchOfAKeyedViewer measures whole searches of a viewer with a user key in a market with ten capped
+// campaigns: without caps, and by where the viewer's history comes from.
+func BenchmarkSearchOfAKeyedViewer(b *testing.B) {
+	for _, from := range []string{"no caps", "filter", "cache", "journal", "awards"} {
+		b.Run(from, func(b *testing.B) {
+			e := openForSearches(b, true)
+			if from != "no caps" {
+				capAll(b, e)
+			}
+			waitFor(b, "the filter is filled", func() bool { return e.viewers.filter.Load() != nil })
+			if from != "filter" {
+				e.viewers.filter.Store(nil)
+			}
+			e.viewers.patience, e.viewers.awards.keepFor = 0, 0 // awards are forgotten at once
+			if from == "awards" {
+				e.viewers.awards.keepFor = time.Hour
+			}
+			r, viewer := at(hub), e.keys.Ring().Pseudonym("someone")
+			b.ReportAllocs()
+			for b.Loop() {
+				if from == "journal" {
+					e.viewers.forget(viewer)
+				}
+				if response := mustSearch(b, e, r); len(response.Sponsored) != 3 {
+					b.Fatalf("%d sponsored", len(response.Sponsored))
+				}
+			}
+		})
+	}
+}
+
+// capAll gives every campaign a cap that is never reached.
+func capAll(b *testing.B, e *Exchange) {
+	for i := range 10 {
+		record, err := e.store.Get(ctx, fmt.Sprintf("advertisers/a%d/campaigns/c", i))
+		if err != nil {
+			b.Fatal(err)
+		}
+		c := *record.Resource.(*hexbid.Campaign)
+		c.Cap = hexbid.FrequencyCap{Impressions: 1000, Window: time.Hour}
+		if o := e.Import(ctx, []hexbid.Resource{&c}, false)[0]; o.Err != nil {
+			b.Fatal(o.Err)
+		}
+	}
+}
+
 // openForSearches opens a market of ten advertisers with a shop and a campaign at the same spot.
 func openForSearches(b *testing.B, billed bool) *Exchange {
 	config := DefaultConfig()

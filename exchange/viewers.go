@@ -51,8 +51,9 @@ type viewerShard struct {
 
 // reading is a viewer's history on its way from the journal.
 type reading struct {
-	done    chan struct{} // closed when history is there
+	done    chan struct{} // closed when history and source are there
 	history *frequency.History
+	source  historySource
 	stale   bool // an impression was recorded meanwhile: the cache does not take the history
 }
 
@@ -152,6 +153,9 @@ func (v *viewers) look(ctx context.Context, viewer [16]byte,
 		return frequency.None, fromFilter
 	}
 	if r, there := v.cache.Get(cacheKey(&viewer)); there && r.viewer == viewer {
+		if r.history == nil {
+			return nil, tooLong
+		}
 		return r.history, fromCache
 	}
 	r := v.begin(viewer)
@@ -187,15 +191,13 @@ func (v *viewers) finish(s *viewerShard, viewer [16]byte, r *reading) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.reading, viewer)
-	if err != nil {
-		if v.follow.Err() == nil {
-			v.log.Warn("what a viewer has seen cannot be read: capped campaigns do without this search", "error", err)
-		}
-		v.answered[notRead].Add(1)
-	} else if !r.stale {
+	if err != nil && v.follow.Err() == nil {
+		v.log.Warn("what a viewer has seen cannot be read: capped campaigns do without this search", "error", err)
+	}
+	if err == nil && !r.stale {
 		v.remember(viewer, h)
 	}
-	r.history = h
+	r.history, r.source = h, sourceOf(h, err)
 	close(r.done)
 }
 
@@ -224,13 +226,20 @@ func (r *reading) wait(ctx context.Context, patience time.Duration) (*frequency.
 	case <-ctx.Done():
 		return nil, tooLate
 	}
+	return r.history, r.source
+}
+
+// sourceOf tells the outcomes of a reading apart.
+func sourceOf(h *frequency.History, err error) historySource {
 	switch {
-	case r.history == nil:
-		return nil, tooLong
-	case r.history.Subjects() == 0:
-		return r.history, fromEmpty
+	case err != nil:
+		return notRead
+	case h == nil:
+		return tooLong
+	case h.Subjects() == 0:
+		return fromEmpty
 	}
-	return r.history, fromJournal
+	return fromJournal
 }
 
 // happened takes in an event that was recorded. An impression that counts towards a cap enters its viewer's history.
