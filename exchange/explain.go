@@ -49,7 +49,7 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 	}
 	q := bidder.NewQuery(r, out.RequestID, now)
 	if q.History != nil && e.viewers != nil && snapshot.HasCaps() {
-		q.History = e.viewers.known(ctx, e.keys.Ring().Pseudonym(r.Viewer.UserKey), now)
+		q.History = e.viewers.known(ctx, e.keys.Ring().Pseudonym(r.Viewer.UserKey), now.Add(e.ledgerTime.ahead()))
 	}
 	if out.Verdict, err = e.judge(ctx, snapshot, &q, c.UID); err != nil {
 		return nil, err

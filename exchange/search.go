@@ -154,7 +154,7 @@ func (s *searching) recall() {
 	if s.query.History == nil || s.query.Slots == 0 || s.viewers == nil || !s.snapshot.HasCaps() {
 		return
 	}
-	s.query.History = s.viewers.history(s.ctx, s.pseudonym(), s.out.EvaluatedAt)
+	s.query.History = s.viewers.history(s.ctx, s.pseudonym(), s.out.EvaluatedAt.Add(s.ledgerTime.ahead()))
 	s.out.CappedSkipped = s.query.History == nil
 }
 

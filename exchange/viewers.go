@@ -126,8 +126,8 @@ func (v *viewers) shardOf(viewer *[16]byte) *viewerShard { return &v.shards[view
 
 func cacheKey(viewer *[16]byte) uint64 { return binary.BigEndian.Uint64(viewer[:]) }
 
-// history returns what a viewer has seen, and the awards that may become impressions of theirs. It returns nil if that
-// is not known in time.
+// history returns what a viewer has seen at an instant of the ledger's time, and the awards that may become impressions
+// of theirs. It returns nil if that is not known in time.
 func (v *viewers) history(ctx context.Context, viewer [16]byte, now time.Time) *frequency.History {
 	h, source := v.look(ctx, viewer, v.patience)
 	v.answered[source].Add(1)

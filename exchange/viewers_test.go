@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -398,5 +399,89 @@ func TestSearchesLeaveOutWhatAListOfImpressionsLeavesOut(t *testing.T) {
 	}
 	if full < 50 {
 		t.Errorf("caps left out somebody in only %d searches", full)
+	}
+}
+
+// TestAViewerWithTooManyRowsIsNotKnown writes more rows than a history holds, as a client could that reports campaign
+// after campaign for one viewer.
+func TestAViewerWithTooManyRowsIsNotKnown(t *testing.T) {
+	b := openBank(t)
+	b.put(cappedCampaign("c", 2))
+	viewer, one := b.keys.Ring().Pseudonym("someone"), frequency.Exposures{}
+	one.Add(now.UnixMicro())
+	batch := &journal.Batch{After: b.last()}
+	for uid := range uint64(frequency.MaxSubjects + 1) {
+		key := append(binary.BigEndian.AppendUint64(viewer[:], 1000+uid), 'f')
+		batch.Rows = append(batch.Rows, journal.Row{Table: journal.Viewers, Key: key, Value: one.AppendTo(nil)})
+	}
+	if err := b.journal.Commit(ctx, batch); err != nil {
+		t.Fatal(err)
+	}
+	b.viewers.filter.Store(nil)
+	for range 3 { // from the journal, and from the cache
+		if n := len(b.search("someone")); n != 0 {
+			t.Errorf("%d results for a viewer of whom not all is known", n)
+		}
+	}
+	if answers := b.ViewerStats().Answers; answers["long"] != 3 || answers["cache"]+answers["journal"] != 0 {
+		t.Errorf("%v", answers)
+	}
+	if known := b.known("someone"); len(known.Exposures) != frequency.MaxSubjects+1 || known.More {
+		t.Errorf("%d exposures", len(known.Exposures))
+	}
+}
+
+// last returns the sequence of the last record.
+func (b *billed) last() uint64 {
+	b.Helper()
+	view, err := b.journal.View()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer view.Close()
+	return view.Last()
+}
+
+func TestAJournalThatCannotBeReadLeavesCappedCampaignsOut(t *testing.T) {
+	b := openBank(t)
+	b.put(cappedCampaign("c", 2))
+	b.viewers.filter.Store(nil)
+	b.viewers.read = func(context.Context, [16]byte) (*frequency.History, error) {
+		return nil, hexbid.Errorf(hexbid.DataLoss, "a viewer's row", "does not decode")
+	}
+	if n, answers := len(b.search("someone")), b.ViewerStats().Answers; n != 0 || answers["unread"] != 1 {
+		t.Errorf("%d results, %v", n, answers)
+	}
+}
+
+func TestAwardsAreForgottenInTheirOrder(t *testing.T) {
+	r := recentAwards{keepFor: time.Hour}
+	award := func(campaign hexbid.UID, at time.Time) cappedAward {
+		return cappedAward{campaign, frequency.Impression{At: stampOfAward(at), Campaign: campaign}}
+	}
+	viewer := [16]byte{1}
+	for i := range 2 * mostAwardsAViewer {
+		r.add(viewer, award(hexbid.UID(i+1), now.Add(time.Duration(i)*time.Second)))
+	}
+	h := r.over(frequency.None, viewer, now)
+	if h.Subjects() != mostAwardsAViewer {
+		t.Errorf("%d awards of a viewer count", h.Subjects())
+	}
+	if _, there := h.Of(2 * mostAwardsAViewer); !there {
+		t.Error("the latest award does not count")
+	}
+	for i := range 3 * mostAwardsAShard { // of other viewers of the shard
+		r.add([16]byte{2, byte(i), byte(i >> 8)}, award(1, now.Add(2*time.Minute)))
+	}
+	s := r.shardOf(&viewer)
+	if n := len(s.queue) - s.first; n != mostAwardsAShard || cap(s.queue) > 4*mostAwardsAShard {
+		t.Errorf("%d awards wait in memory for %d", n, cap(s.queue))
+	}
+	if h := r.over(frequency.None, viewer, now); h != frequency.None {
+		t.Errorf("the oldest awards count although there is no room for them")
+	}
+	r.over(frequency.None, viewer, now.Add(2*time.Hour))
+	if n := r.count(); n != 0 {
+		t.Errorf("%d awards count after their tokens have expired", n)
 	}
 }

@@ -128,7 +128,8 @@ func some[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 func bruteRequest(r *rand.Rand, lat, lng float64) *pb.SearchNearbyRequest {
 	out := &pb.SearchNearbyRequest{
 		Location: &pb.Location{Latitude: lat, Longitude: lng},
-		Viewer: &pb.Viewer{UserKey: some(r, "", "user"), Gender: pb.Gender(r.IntN(3)),
+		// A viewer of their own for each search: what one was given counts towards caps.
+		Viewer: &pb.Viewer{UserKey: some(r, "", fmt.Sprint("user ", r.Uint64())), Gender: pb.Gender(r.IntN(3)),
 			OperatingSystem: pb.OperatingSystem(r.IntN(5)), Network: pb.Network(r.IntN(5)),
 			Interests: some(r, nil, nil, []pb.Category{1}, []pb.Category{2, 7}), CreditBand: pb.CreditBand(r.IntN(6)),
 			HomeRegion: some(r, "", "330100", "330000", "310000")},

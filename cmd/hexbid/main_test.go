@@ -38,7 +38,7 @@ func bootWhen(t *testing.T, now time.Time, change func(*ServeConfig)) *testServe
 	config := DefaultServeConfig()
 	config.SwapShare = 0 // or a search in a hundred has its slots in another order
 	config.Listen, config.MetricsListen = "127.0.0.1:0", ""
-	config.AuctionBudget, config.NearbyBudget = 10*time.Second, 10*time.Second
+	config.AuctionBudget, config.NearbyBudget, config.HistoryBudget = 10*time.Second, 10*time.Second, time.Minute
 	if change != nil {
 		change(&config)
 	}
