@@ -77,7 +77,7 @@ func (s *Server) Tail() string { return s.log.tail() }
 func (s *Server) Begin() error {
 	s.command = exec.Command(s.options.Binary,
 		append([]string{"serve", "--listen", s.Address, "--metrics-listen", "", "--data", s.Data,
-			"--swap-share=0"}, s.Args...)...) // slots stay in the order of scores, so that tests know who stands where
+			"--swap-share=0", "--explore-share=0"}, s.Args...)...) // tests know who stands where, and at what price
 	stderr, err := s.command.StderrPipe()
 	if err != nil {
 		return err
