@@ -28,9 +28,6 @@ const (
 // NewFilter makes an empty filter of about so many bytes, at least a block.
 func NewFilter(bytes int) *Filter { return &Filter{blocks: make([]block, max(1, bytes/blockBytes))} }
 
-// Bytes returns the filter's size.
-func (f *Filter) Bytes() int { return len(f.blocks) * blockBytes }
-
 // blockOf returns a viewer's block, and the bits that choose the places in it.
 func (f *Filter) blockOf(viewer *[16]byte) (*block, uint64) {
 	place, _ := bits.Mul64(binary.BigEndian.Uint64(viewer[:8]), uint64(len(f.blocks)))

@@ -26,7 +26,7 @@ const (
 	Roots                           // hour (4): sequence of the record that closed the hour
 	Requests                        // advertiser uid (8), request id: fingerprint and first answer of a movement or credit
 	Names                           // name, 0x00, uid (8): nothing; every uid that a name ever had
-	Viewers                         // pseudonym (16), campaign uid (8), more: history of a viewer, outside the chain
+	Viewers                         // pseudonym (16), uid (8), kind (1): what a viewer saw and got, outside the chain
 	Tallies                         // hour (4), outcome: events answered without a record, outside the chain
 	Outstanding                     // uid and the like: expected spend of awards still out, outside the chain
 	Meta                            // texts: format, currency, last checkpoint and the like
