@@ -172,3 +172,22 @@ func TestSearchesAreToldOnlyWhatDiffers(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkStep(b *testing.B) {
+	d := NewDay(new(Curve).Shape(), 20_000, &Service{Zone: shanghai})
+	var s State
+	in := Input{At: 20_000 * 86_400_000, Date: 20_000, Day: d, Budget: 1e10, Told: Full, Awards: 50, Won: 1e6, Events: 2}
+	for b.Loop() {
+		if in.At += Every.Milliseconds(); d.Left(in.At) == 0 {
+			in.At, s = 20_000*86_400_000, State{}
+		}
+		in.Told = s.Step(&in)
+	}
+}
+
+func BenchmarkDay(b *testing.B) {
+	shape := new(Curve).Shape()
+	for b.Loop() {
+		NewDay(shape, 20_000, &Service{Zone: shanghai})
+	}
+}
