@@ -41,8 +41,8 @@ func runEra(ctx context.Context, o options, t *tally, random *rand.Rand, kills i
 	if err != nil {
 		return err
 	}
-	// No token expires, nothing is for nothing, and some searches swap two slots.
-	e.server.Args = []string{"--click-expiry", "6h", "--increment", "0.01", "--swap-share=0.01"}
+	// No token expires, nothing is for nothing, and some searches swap two slots or explore.
+	e.server.Args = []string{"--click-expiry", "6h", "--increment", "0.01", "--swap-share=0.01", "--explore-share=0.05"}
 	if e.auditor, err = newAuditor(t); err != nil {
 		return err
 	}
