@@ -11,11 +11,13 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/bidder/quality"
 )
 
-// BuildMarket combines the flags with the market section of the file.
+// BuildMarket combines the flags with the market section of the file. Distance counts by its prior table.
 func (c *ServeConfig) BuildMarket() (bidder.Market, error) {
 	m := bidder.DefaultMarket()
+	m.Distance = quality.PriorDistances()
 	m.MinimumBid[hexbid.CPC], m.MinimumBid[hexbid.CPM] = hexbid.Money(c.MinimumBidCPC), hexbid.Money(c.MinimumBidCPM)
 	m.Increment = hexbid.Money(c.Increment)
 	var err error

@@ -348,6 +348,32 @@ func bidOn(c *pb.Campaign, host pb.Host) int64 {
 	return c.GetBidMicros()
 }
 
+// unit returns the chance of a click on a program's campaign at a point, in parts per million. It falls with the
+// distance to the program's nearest place, as the table of docs/operators.md says.
+func (o *oracle) unit(p *pb.Program, at *pb.Location) int64 {
+	table := []int64{1_000_000, 880_000, 720_000, 500_000, 330_000, 180_000, 100_000, 60_000}
+	switch p.GetCategory() {
+	case pb.Category_CATEGORY_FINANCE, pb.Category_CATEGORY_GAMES:
+		table = []int64{1_000_000, 990_000, 980_000, 960_000, 940_000, 920_000, 910_000, 900_000}
+	case pb.Category_CATEGORY_TRAVEL, pb.Category_CATEGORY_TRANSPORT, pb.Category_CATEGORY_EDUCATION,
+		pb.Category_CATEGORY_HEALTH, pb.Category_CATEGORY_GOVERNMENT, pb.Category_CATEGORY_SHOPPING,
+		pb.Category_CATEGORY_AUTOMOTIVE, pb.Category_CATEGORY_HOME:
+		table = []int64{1_000_000, 940_000, 850_000, 700_000, 550_000, 360_000, 220_000, 140_000}
+	}
+	nearest := math.Inf(1)
+	for _, place := range o.places[p.GetName()] {
+		nearest = min(nearest, oracleDistance(at.GetLatitude(), at.GetLongitude(), place.GetLatitude(),
+			place.GetLongitude()))
+	}
+	band := 0
+	for _, endM := range []float64{500, 1000, 2000, 5000, 10_000, 30_000, 100_000} {
+		if nearest > endM {
+			band++
+		}
+	}
+	return max(1, o.quality(p.GetCategory())*table[band]/1_000_000)
+}
+
 // auction ranks the entries and computes the prices.
 func (o *oracle) auction(r *pb.SearchNearbyRequest, slots int, requestID string, at time.Time) []oracleSlot {
 	type bidding struct {
@@ -364,7 +390,7 @@ func (o *oracle) auction(r *pb.SearchNearbyRequest, slots int, requestID string,
 			!o.opens(p, r) || !o.audience(c, r) || !o.competes(c, p, r.GetWords()) {
 			continue
 		}
-		b := bidding{c: c, owner: strings.SplitN(c.GetName(), "/campaigns/", 2)[0], unit: o.quality(p.GetCategory()),
+		b := bidding{c: c, owner: strings.SplitN(c.GetName(), "/campaigns/", 2)[0], unit: o.unit(p, r.GetLocation()),
 			most: bidOn(c, r.GetHost()), reserve: 1000 * o.reserve(r, p.GetCategory())}
 		if c.GetPricingModel() == pb.PricingModel_PRICING_MODEL_CPM {
 			b.unit, b.most = 1000, b.most/1000*1000
