@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hexbid/hexbid"
@@ -95,8 +96,9 @@ func (l *Ledger) write() {
 // commit writes a batch. One without anything to sync is written without a sync, or not at all.
 func (l *Ledger) commit(b *batch) error {
 	if len(b.Records) > 0 || len(b.Rows) > 0 || len(b.Erase) > 0 {
-		b.Rows = append(b.Rows, b.kept...)
-		return l.journal.Commit(l.context, &b.Batch)
+		whole := b.Batch // the owner looks at the length of b's rows meanwhile
+		whole.Rows = slices.Concat(b.Rows, b.kept)
+		return l.journal.Commit(l.context, &whole)
 	}
 	if len(b.kept) > 0 {
 		return l.journal.Keep(b.kept)
