@@ -20,6 +20,15 @@ func (s *Snapshot) CapsOf(campaign hexbid.UID) (caps frequency.Caps, there bool)
 	return frequency.Caps{Campaign: own, Advertiser: owners}, true
 }
 
+// CategoryOf returns the category of a campaign's program, and whether the campaign is indexed.
+func (s *Snapshot) CategoryOf(campaign hexbid.UID) (hexbid.Category, bool) {
+	i, there := s.ordinalOf(campaign)
+	if !there {
+		return hexbid.CategoryUnknown, false
+	}
+	return s.campaigns.at(i).category, true
+}
+
 // IsCapped reports whether an award's campaign or its advertiser has a frequency cap.
 func (s *Snapshot) IsCapped(ordinal uint32) bool { return s.campaigns.at(ordinal).has.isCapped() }
 

@@ -1,7 +1,9 @@
 package bidder
 
 import (
+	"fmt"
 	"math"
+	"strconv"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
@@ -143,4 +145,45 @@ func (s *Snapshot) bandOf(ordinal uint32, q *Query, w *Scratch) uint8 {
 		return band
 	}
 	return s.distances.band(s.placeChord2(s.details.at(ordinal).program, &q.At))
+}
+
+// NearestPlaceM returns the metres from a query's point to the nearest approved place of a campaign's program, and
+// whether it has one.
+func (s *Snapshot) NearestPlaceM(ordinal uint32, q *Query) (metres float64, there bool) {
+	chord2 := s.placeChord2(s.details.at(ordinal).program, &q.At)
+	if math.IsInf(chord2, 1) {
+		return 0, false
+	}
+	return geoindex.MetresOfChord2(chord2), true
+}
+
+// DistanceReason puts into words what the distance does to an entry's chance of a click. It is empty where distance
+// does not count, and for an entry that pays for impressions: what these are worth does not depend on clicks.
+func (s *Snapshot) DistanceReason(e *auction.Entry, q *Query) string {
+	if e.Prediction.Band == 0 || e.Pricing == hexbid.CPM {
+		return ""
+	}
+	counts := "its chance of a click counts " +
+		strconv.FormatFloat(float64(e.Prediction.DistancePPM)/10_000, 'g', 3, 64) + " %"
+	metres, there := s.NearestPlaceM(e.Ordinal, q)
+	if !there {
+		return "its program has no approved place: " + counts
+	}
+	return fmt.Sprintf("the nearest place is %s away: band %d, %s", lengthInWords(metres), e.Prediction.Band, counts)
+}
+
+// lengthInWords writes metres as people say them: to the ten metres below a kilometre, to a tenth of a kilometre below
+// ten, then to whole ones, with commas between thousands.
+func lengthInWords(metres float64) string {
+	km := metres / 1000
+	switch {
+	case metres < 995:
+		return fmt.Sprintf("%.0f m", math.Round(metres/10)*10)
+	case km < 9.95:
+		return fmt.Sprintf("%.1f km", km)
+	case km < 999.5:
+		return fmt.Sprintf("%.0f km", km)
+	}
+	whole := int(math.Round(km))
+	return fmt.Sprintf("%d,%03d km", whole/1000, whole%1000)
 }

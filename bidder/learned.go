@@ -2,9 +2,11 @@ package bidder
 
 import (
 	"context"
+	"slices"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/bidder/quality"
 )
 
 // Learned is the part of a market that is learned from events. It applies to every campaign alike; what is learned of
@@ -13,6 +15,8 @@ type Learned struct {
 	PositionFactors []int64       `json:"positionFactors,omitempty"`
 	FactorsOnRender []int64       `json:"factorsOnRender,omitempty"`
 	SceneFactorPPM  *SceneFactors `json:"sceneFactorPPM,omitempty"`
+	// Distance has the ends of the bands of the operator's own table.
+	Distance *quality.Distances `json:"distance,omitempty"`
 }
 
 // With returns the market with what was learned, but for what the operator has pinned, as a version of its own.
@@ -22,14 +26,14 @@ func (m *Market) With(l *Learned, version uint64) *Market {
 	if l.SceneFactorPPM != nil {
 		learned.SceneFactorPPM = *l.SceneFactorPPM
 	}
-	if m.PositionsPinned {
-		return &learned
-	}
-	if l.PositionFactors != nil {
+	if l.PositionFactors != nil && !m.PositionsPinned {
 		learned.PositionFactors = l.PositionFactors
 	}
-	if l.FactorsOnRender != nil {
+	if l.FactorsOnRender != nil && !m.PositionsPinned {
 		learned.FactorsOnRender = l.FactorsOnRender
+	}
+	if l.Distance != nil && !m.DistancePinned && slices.Equal(l.Distance.EndsM, m.Distance.EndsM) {
+		learned.Distance = *l.Distance
 	}
 	return &learned
 }

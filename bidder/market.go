@@ -37,6 +37,8 @@ type Market struct {
 	FactorsOnRender []int64
 	// Distance says how quality falls with the distance to a program's nearest place. The zero value is not at all.
 	Distance quality.Distances
+	// DistancePinned says that Distance is the operator's for good, whatever is learned of distances.
+	DistancePinned bool
 	// MinimumBid is the least bid by pricing model, checked when a campaign is uploaded.
 	MinimumBid [hexbid.PricingCount]hexbid.Money
 }

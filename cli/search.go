@@ -160,15 +160,15 @@ func printTrace(s *session, t *pb.Trace) {
 		t.GetMechanism(), t.GetCampaigns(), t.GetCandidates(), t.GetMatches(), t.GetBlocksRead(), t.GetCandidatesScored())
 	fmt.Fprintf(s.Stdout, "  regions %s; cell %s\n", strings.Join(t.GetRegions(), ", "), t.GetCells()[9])
 	var entries table
-	entries.add("RANK", "CAMPAIGN", "PACED BID", "QUALITY PPM", "SCORE", "RESERVE", "PRICE", "SET BY")
+	entries.add("RANK", "CAMPAIGN", "PACED BID", "QUALITY PPM", "BAND", "DISTANCE", "SCORE", "RESERVE", "PRICE", "SET BY")
 	for i, e := range t.GetEntries()[:min(20, len(t.GetEntries()))] {
 		paid := "-"
 		if e.GetSlot() > 0 {
 			paid = hexbid.Money(e.GetPriceMicros()).String()
 		}
 		entries.add(fmt.Sprint(i+1), e.GetCampaign(), hexbid.Money(e.GetPacedBidMicros()).String(),
-			fmt.Sprint(e.GetQualityPpm()), fmt.Sprint(e.GetScore()),
-			fmt.Sprint(e.GetReserve()), paid, e.GetPriceSetBy())
+			fmt.Sprint(e.GetQualityPpm()), bandOf(e.GetPrediction()), percent(e.GetPrediction().GetDistanceFactorPpm()),
+			fmt.Sprint(e.GetScore()), fmt.Sprint(e.GetReserve()), paid, e.GetPriceSetBy())
 	}
 	entries.print(s.Stdout)
 	var losses table
@@ -179,6 +179,14 @@ func printTrace(s *session, t *pb.Trace) {
 	if more := int64(len(t.GetLosses())) - 20 + t.GetLossesOmitted(); more > 0 {
 		fmt.Fprintf(s.Stdout, "  and %d more; -o json lists them\n", more)
 	}
+}
+
+// bandOf names the band of the distance to a program's nearest place.
+func bandOf(p *pb.Prediction) string {
+	if p.GetDistanceBand() == 0 {
+		return "-"
+	}
+	return fmt.Sprint(p.GetDistanceBand())
 }
 
 type explainCommand struct {
@@ -212,6 +220,9 @@ func (c *explainCommand) print(s *session, response *pb.ExplainResponse) {
 		fmt.Fprintf(s.Stdout, "%s shows: %s\n", c.Campaign, response.GetReason())
 	} else {
 		fmt.Fprintf(s.Stdout, "%s does not show (%s): %s\n", c.Campaign, response.GetRule(), response.GetReason())
+	}
+	if distance := response.GetPrediction().GetDistance(); distance != "" {
+		fmt.Fprintf(s.Stdout, "Distance: %s\n", distance)
 	}
 	if advice := response.GetAdvice(); advice != "" {
 		fmt.Fprintln(s.Stdout, advice)

@@ -77,7 +77,9 @@ func newDelivery(e *Exchange) *delivery {
 // learns returns the parts of delivery, the most urgent first.
 func (e *Exchange) learns() []part {
 	e.learner = newLearner(e)
-	return []part{newPacer(e), e.learner, e.positions, newLearnedMarket(e, e.positions.learn, e.learner.learn)}
+	d := newDistances(e)
+	return []part{newPacer(e), e.learner, e.positions, d,
+		newLearnedMarket(e, e.positions.learn, e.learner.learn, d.learn)}
 }
 
 // open reads what was learned before, and hands it in before the first search.

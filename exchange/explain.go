@@ -16,6 +16,8 @@ type Explanation struct {
 	AdviceText string // for people; empty when more money would not help
 	RequestID  string
 	Live       *bidder.LiveState // nil when the campaign is not indexed
+	Snapshot   *bidder.Snapshot
+	Query      bidder.Query
 }
 
 // Explain returns the verdict on a campaign in a search. It tests the campaign against one rule after another. For the
@@ -43,15 +45,16 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 	if err != nil {
 		return nil, err
 	}
-	out := &Explanation{RequestID: e.config.RequestID()}
+	out := &Explanation{RequestID: e.config.RequestID(), Snapshot: snapshot}
 	if live, indexed := snapshot.LiveState(c.UID); indexed {
 		out.Live = &live
 	}
-	q := bidder.NewQuery(r, out.RequestID, now)
+	q := &out.Query
+	*q = bidder.NewQuery(r, out.RequestID, now)
 	if q.History != nil && e.viewers != nil && snapshot.HasCaps() {
 		q.History = e.viewers.known(ctx, e.keys.Ring().Pseudonym(r.Viewer.UserKey), now.Add(e.ledgerTime.ahead()))
 	}
-	if out.Verdict, err = e.judge(ctx, snapshot, &q, c.UID); err != nil {
+	if out.Verdict, err = e.judge(ctx, snapshot, q, c.UID); err != nil {
 		return nil, err
 	}
 	out.Reason = reasonOf(&out.Verdict, c, program.Resource.(*hexbid.Program), r, now)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/bidder/quality"
 	"github.com/hexbid/hexbid/ledger/journal"
 	"github.com/hexbid/hexbid/ledger/outstanding"
 )
@@ -143,7 +144,7 @@ func (m *learnedMarket) rows() []journal.Row {
 // differs reports whether some factor differs by more than leastChange of it.
 func differs(a, b *bidder.Learned) bool {
 	return factorsDiffer(a.PositionFactors, b.PositionFactors) || factorsDiffer(a.FactorsOnRender, b.FactorsOnRender) ||
-		scenesDiffer(a.SceneFactorPPM, b.SceneFactorPPM)
+		scenesDiffer(a.SceneFactorPPM, b.SceneFactorPPM) || distancesDiffer(a.Distance, b.Distance)
 }
 
 func scenesDiffer(a, b *bidder.SceneFactors) bool {
@@ -156,6 +157,14 @@ func scenesDiffer(a, b *bidder.SceneFactors) bool {
 		}
 	}
 	return false
+}
+
+func distancesDiffer(a, b *quality.Distances) bool {
+	if a == nil || b == nil {
+		return a != b
+	}
+	return !slices.Equal(a.EndsM, b.EndsM) || factorsDiffer(a.WithoutPlacePPM[:], b.WithoutPlacePPM[:]) ||
+		!slices.EqualFunc(a.FactorPPM, b.FactorPPM, func(a, b quality.Categories) bool { return !factorsDiffer(a[:], b[:]) })
 }
 
 func factorsDiffer(a, b []int64) bool {

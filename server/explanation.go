@@ -4,6 +4,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/exchange"
 	"github.com/hexbid/hexbid/geoindex"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
@@ -33,7 +34,8 @@ func traceFromNoun(t *exchange.Trace) *pb.Trace {
 	out.EntriesOmitted = int64(len(a.Entries) - shown)
 	for i, e := range a.Entries[:shown] {
 		entry := &pb.TraceEntry{Campaign: t.Name(e.Ordinal), CampaignUid: uint64(e.CampaignUID),
-			PacedBidMicros: int64(e.PacedBid), QualityPpm: e.QualityPPM, Score: e.Score, Reserve: e.Reserve}
+			PacedBidMicros: int64(e.PacedBid), QualityPpm: e.QualityPPM, Score: e.Score, Reserve: e.Reserve,
+			Prediction: prediction(s, &a.Entries[i], &t.Query)}
 		if i < len(a.Awards) {
 			entry.Slot, entry.PriceMicros, entry.PriceSetBy = int32(i+1), int64(a.Awards[i].Price), a.Awards[i].SetBy.String()
 			entry.PositionFactorPpm = factors[i] * 1_000_000 / factors[0]
@@ -51,6 +53,17 @@ func traceFromNoun(t *exchange.Trace) *pb.Trace {
 		}
 		out.Losses = append(out.Losses, &pb.TraceLoss{Campaign: t.Name(v.Ordinal), Rule: string(v.Rule),
 			Reason: v.Reason(t.Name)})
+	}
+	return out
+}
+
+// prediction says how the quality of an entry came about.
+func prediction(s *bidder.Snapshot, e *auction.Entry, q *bidder.Query) *pb.Prediction {
+	p := &e.Prediction
+	out := &pb.Prediction{BaseQualityPpm: p.BasePPM, SceneFactorPpm: p.ScenePPM, DistanceFactorPpm: p.DistancePPM,
+		DistanceBand: int32(p.Band), Distance: s.DistanceReason(e, q)}
+	if metres, there := s.NearestPlaceM(e.Ordinal, q); there && p.Band > 0 {
+		out.NearestPlaceM = &metres
 	}
 	return out
 }
@@ -80,6 +93,9 @@ func explanation(e *exchange.Explanation) *pb.ExplainResponse {
 		NeededBidMicros: int64(a.Bid), NeededHostMultiplierPpm: a.HostPPM, NeededDailyBudgetMicros: int64(a.DailyBudget),
 		NeededTotalBudgetMicros: int64(a.TotalBudget)}
 	out.LiveState = liveState(e.Live)
+	if v.Entry.Prediction.BasePPM > 0 {
+		out.Prediction = prediction(e.Snapshot, &v.Entry, &e.Query)
+	}
 	switch v.Rule {
 	case bidder.Shown:
 		out.Slot, out.PriceMicros, out.PriceSetBy = int32(v.Award.Slot), int64(v.Award.Price), v.Award.SetBy.String()

@@ -26,7 +26,8 @@ type Distances struct {
 	EndsM []float64
 	// FactorPPM are the factors of the bands, one more than there are ends. None is above that of the nearer band.
 	FactorPPM []Categories
-	// WithoutPlacePPM are the factors of programs that have no approved place.
+	// WithoutPlacePPM are the factors of programs that have no approved place. None is above that of the last band, so
+	// whoever hides the places of a program lowers its quality for every viewer.
 	WithoutPlacePPM Categories
 }
 
@@ -68,7 +69,7 @@ func (d *Distances) validateFactors(field string) error {
 		}
 		most = d.FactorPPM[band]
 	}
-	return d.WithoutPlacePPM.atMost(&d.FactorPPM[0], field+".without_place_ppm")
+	return d.WithoutPlacePPM.atMost(&most, field+".without_place_ppm")
 }
 
 // atMost refuses factors below 1 or above those of a nearer band.

@@ -40,6 +40,7 @@ type marketSection struct {
 	Reserves        []reserveEntry   `yaml:"reserves"`
 	// MechanismByScene says how winners pay in a scene, where this differs.
 	MechanismByScene map[string]string `yaml:"mechanism_by_scene"`
+	Distance         *distanceSection  `yaml:"distance"`
 }
 
 type reserveEntry struct {
@@ -74,6 +75,11 @@ func (s *marketSection) addTo(m *bidder.Market) error {
 	}
 	if len(s.PositionFactors) > 0 {
 		m.PositionFactors, m.PositionsPinned = s.PositionFactors, true
+	}
+	if s.Distance != nil {
+		if err := s.Distance.addTo(m); err != nil {
+			return err
+		}
 	}
 	m.MechanismOf = map[hexbid.Scene]auction.Mechanism{}
 	for name, mechanism := range s.MechanismByScene {

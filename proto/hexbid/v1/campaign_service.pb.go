@@ -2479,7 +2479,10 @@ type ExplainResponse struct {
 	Advice string `protobuf:"bytes,17,opt,name=advice,proto3" json:"advice,omitempty"`
 	// What the campaign is worth right now, and so what score is worked out of; unset of
 	// the rule not_indexed.
-	LiveState     *LiveState `protobuf:"bytes,18,opt,name=live_state,json=liveState,proto3" json:"live_state,omitempty"`
+	LiveState *LiveState `protobuf:"bytes,18,opt,name=live_state,json=liveState,proto3" json:"live_state,omitempty"`
+	// How the chance of a click came about that the score is worked out of, from the
+	// rule no_slots on.
+	Prediction    *Prediction `protobuf:"bytes,19,opt,name=prediction,proto3" json:"prediction,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2636,6 +2639,13 @@ func (x *ExplainResponse) GetAdvice() string {
 func (x *ExplainResponse) GetLiveState() *LiveState {
 	if x != nil {
 		return x.LiveState
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetPrediction() *Prediction {
+	if x != nil {
+		return x.Prediction
 	}
 	return nil
 }
@@ -2802,7 +2812,7 @@ const file_hexbid_v1_campaign_service_proto_rawDesc = "" +
 	"\rother_adcodes\x18\x06 \x03(\tR\fotherAdcodes\"^\n" +
 	"\x0eExplainRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
-	"\arequest\x18\x02 \x01(\v2\x1e.hexbid.v1.SearchNearbyRequestR\arequest\"\xa8\x05\n" +
+	"\arequest\x18\x02 \x01(\v2\x1e.hexbid.v1.SearchNearbyRequestR\arequest\"\xdf\x05\n" +
 	"\x0fExplainResponse\x12\x14\n" +
 	"\x05shown\x18\x01 \x01(\bR\x05shown\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x16\n" +
@@ -2826,7 +2836,10 @@ const file_hexbid_v1_campaign_service_proto_rawDesc = "" +
 	"neededSlot\x12\x16\n" +
 	"\x06advice\x18\x11 \x01(\tR\x06advice\x123\n" +
 	"\n" +
-	"live_state\x18\x12 \x01(\v2\x14.hexbid.v1.LiveStateR\tliveStateB\x0e\n" +
+	"live_state\x18\x12 \x01(\v2\x14.hexbid.v1.LiveStateR\tliveState\x125\n" +
+	"\n" +
+	"prediction\x18\x13 \x01(\v2\x15.hexbid.v1.PredictionR\n" +
+	"predictionB\x0e\n" +
 	"\f_missed_by_m*;\n" +
 	"\x04View\x12\x14\n" +
 	"\x10VIEW_UNSPECIFIED\x10\x00\x12\x0e\n" +
@@ -2928,7 +2941,8 @@ var file_hexbid_v1_campaign_service_proto_goTypes = []any{
 	(ReviewState)(0),                // 42: hexbid.v1.ReviewState
 	(*SearchNearbyRequest)(nil),     // 43: hexbid.v1.SearchNearbyRequest
 	(*LiveState)(nil),               // 44: hexbid.v1.LiveState
-	(*emptypb.Empty)(nil),           // 45: google.protobuf.Empty
+	(*Prediction)(nil),              // 45: hexbid.v1.Prediction
+	(*emptypb.Empty)(nil),           // 46: google.protobuf.Empty
 }
 var file_hexbid_v1_campaign_service_proto_depIdxs = []int32{
 	37, // 0: hexbid.v1.CreateAdvertiserRequest.advertiser:type_name -> hexbid.v1.Advertiser
@@ -2961,59 +2975,60 @@ var file_hexbid_v1_campaign_service_proto_depIdxs = []int32{
 	34, // 27: hexbid.v1.ListRegionsResponse.regions:type_name -> hexbid.v1.Region
 	43, // 28: hexbid.v1.ExplainRequest.request:type_name -> hexbid.v1.SearchNearbyRequest
 	44, // 29: hexbid.v1.ExplainResponse.live_state:type_name -> hexbid.v1.LiveState
-	2,  // 30: hexbid.v1.CampaignService.CreateAdvertiser:input_type -> hexbid.v1.CreateAdvertiserRequest
-	3,  // 31: hexbid.v1.CampaignService.GetAdvertiser:input_type -> hexbid.v1.GetAdvertiserRequest
-	4,  // 32: hexbid.v1.CampaignService.ListAdvertisers:input_type -> hexbid.v1.ListAdvertisersRequest
-	6,  // 33: hexbid.v1.CampaignService.UpdateAdvertiser:input_type -> hexbid.v1.UpdateAdvertiserRequest
-	7,  // 34: hexbid.v1.CampaignService.DeleteAdvertiser:input_type -> hexbid.v1.DeleteAdvertiserRequest
-	8,  // 35: hexbid.v1.CampaignService.CreateProgram:input_type -> hexbid.v1.CreateProgramRequest
-	9,  // 36: hexbid.v1.CampaignService.GetProgram:input_type -> hexbid.v1.GetProgramRequest
-	10, // 37: hexbid.v1.CampaignService.ListPrograms:input_type -> hexbid.v1.ListProgramsRequest
-	12, // 38: hexbid.v1.CampaignService.UpdateProgram:input_type -> hexbid.v1.UpdateProgramRequest
-	13, // 39: hexbid.v1.CampaignService.DeleteProgram:input_type -> hexbid.v1.DeleteProgramRequest
-	14, // 40: hexbid.v1.CampaignService.CreatePlace:input_type -> hexbid.v1.CreatePlaceRequest
-	15, // 41: hexbid.v1.CampaignService.GetPlace:input_type -> hexbid.v1.GetPlaceRequest
-	16, // 42: hexbid.v1.CampaignService.ListPlaces:input_type -> hexbid.v1.ListPlacesRequest
-	18, // 43: hexbid.v1.CampaignService.UpdatePlace:input_type -> hexbid.v1.UpdatePlaceRequest
-	19, // 44: hexbid.v1.CampaignService.DeletePlace:input_type -> hexbid.v1.DeletePlaceRequest
-	20, // 45: hexbid.v1.CampaignService.CreateCampaign:input_type -> hexbid.v1.CreateCampaignRequest
-	21, // 46: hexbid.v1.CampaignService.GetCampaign:input_type -> hexbid.v1.GetCampaignRequest
-	22, // 47: hexbid.v1.CampaignService.ListCampaigns:input_type -> hexbid.v1.ListCampaignsRequest
-	24, // 48: hexbid.v1.CampaignService.UpdateCampaign:input_type -> hexbid.v1.UpdateCampaignRequest
-	25, // 49: hexbid.v1.CampaignService.DeleteCampaign:input_type -> hexbid.v1.DeleteCampaignRequest
-	26, // 50: hexbid.v1.CampaignService.ReviewPlace:input_type -> hexbid.v1.ReviewPlaceRequest
-	27, // 51: hexbid.v1.CampaignService.Import:input_type -> hexbid.v1.ImportRequest
-	32, // 52: hexbid.v1.CampaignService.ListRegions:input_type -> hexbid.v1.ListRegionsRequest
-	35, // 53: hexbid.v1.CampaignService.Explain:input_type -> hexbid.v1.ExplainRequest
-	37, // 54: hexbid.v1.CampaignService.CreateAdvertiser:output_type -> hexbid.v1.Advertiser
-	37, // 55: hexbid.v1.CampaignService.GetAdvertiser:output_type -> hexbid.v1.Advertiser
-	5,  // 56: hexbid.v1.CampaignService.ListAdvertisers:output_type -> hexbid.v1.ListAdvertisersResponse
-	37, // 57: hexbid.v1.CampaignService.UpdateAdvertiser:output_type -> hexbid.v1.Advertiser
-	45, // 58: hexbid.v1.CampaignService.DeleteAdvertiser:output_type -> google.protobuf.Empty
-	39, // 59: hexbid.v1.CampaignService.CreateProgram:output_type -> hexbid.v1.Program
-	39, // 60: hexbid.v1.CampaignService.GetProgram:output_type -> hexbid.v1.Program
-	11, // 61: hexbid.v1.CampaignService.ListPrograms:output_type -> hexbid.v1.ListProgramsResponse
-	39, // 62: hexbid.v1.CampaignService.UpdateProgram:output_type -> hexbid.v1.Program
-	45, // 63: hexbid.v1.CampaignService.DeleteProgram:output_type -> google.protobuf.Empty
-	40, // 64: hexbid.v1.CampaignService.CreatePlace:output_type -> hexbid.v1.Place
-	40, // 65: hexbid.v1.CampaignService.GetPlace:output_type -> hexbid.v1.Place
-	17, // 66: hexbid.v1.CampaignService.ListPlaces:output_type -> hexbid.v1.ListPlacesResponse
-	40, // 67: hexbid.v1.CampaignService.UpdatePlace:output_type -> hexbid.v1.Place
-	45, // 68: hexbid.v1.CampaignService.DeletePlace:output_type -> google.protobuf.Empty
-	41, // 69: hexbid.v1.CampaignService.CreateCampaign:output_type -> hexbid.v1.Campaign
-	41, // 70: hexbid.v1.CampaignService.GetCampaign:output_type -> hexbid.v1.Campaign
-	23, // 71: hexbid.v1.CampaignService.ListCampaigns:output_type -> hexbid.v1.ListCampaignsResponse
-	41, // 72: hexbid.v1.CampaignService.UpdateCampaign:output_type -> hexbid.v1.Campaign
-	45, // 73: hexbid.v1.CampaignService.DeleteCampaign:output_type -> google.protobuf.Empty
-	40, // 74: hexbid.v1.CampaignService.ReviewPlace:output_type -> hexbid.v1.Place
-	29, // 75: hexbid.v1.CampaignService.Import:output_type -> hexbid.v1.ImportResponse
-	33, // 76: hexbid.v1.CampaignService.ListRegions:output_type -> hexbid.v1.ListRegionsResponse
-	36, // 77: hexbid.v1.CampaignService.Explain:output_type -> hexbid.v1.ExplainResponse
-	54, // [54:78] is the sub-list for method output_type
-	30, // [30:54] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	45, // 30: hexbid.v1.ExplainResponse.prediction:type_name -> hexbid.v1.Prediction
+	2,  // 31: hexbid.v1.CampaignService.CreateAdvertiser:input_type -> hexbid.v1.CreateAdvertiserRequest
+	3,  // 32: hexbid.v1.CampaignService.GetAdvertiser:input_type -> hexbid.v1.GetAdvertiserRequest
+	4,  // 33: hexbid.v1.CampaignService.ListAdvertisers:input_type -> hexbid.v1.ListAdvertisersRequest
+	6,  // 34: hexbid.v1.CampaignService.UpdateAdvertiser:input_type -> hexbid.v1.UpdateAdvertiserRequest
+	7,  // 35: hexbid.v1.CampaignService.DeleteAdvertiser:input_type -> hexbid.v1.DeleteAdvertiserRequest
+	8,  // 36: hexbid.v1.CampaignService.CreateProgram:input_type -> hexbid.v1.CreateProgramRequest
+	9,  // 37: hexbid.v1.CampaignService.GetProgram:input_type -> hexbid.v1.GetProgramRequest
+	10, // 38: hexbid.v1.CampaignService.ListPrograms:input_type -> hexbid.v1.ListProgramsRequest
+	12, // 39: hexbid.v1.CampaignService.UpdateProgram:input_type -> hexbid.v1.UpdateProgramRequest
+	13, // 40: hexbid.v1.CampaignService.DeleteProgram:input_type -> hexbid.v1.DeleteProgramRequest
+	14, // 41: hexbid.v1.CampaignService.CreatePlace:input_type -> hexbid.v1.CreatePlaceRequest
+	15, // 42: hexbid.v1.CampaignService.GetPlace:input_type -> hexbid.v1.GetPlaceRequest
+	16, // 43: hexbid.v1.CampaignService.ListPlaces:input_type -> hexbid.v1.ListPlacesRequest
+	18, // 44: hexbid.v1.CampaignService.UpdatePlace:input_type -> hexbid.v1.UpdatePlaceRequest
+	19, // 45: hexbid.v1.CampaignService.DeletePlace:input_type -> hexbid.v1.DeletePlaceRequest
+	20, // 46: hexbid.v1.CampaignService.CreateCampaign:input_type -> hexbid.v1.CreateCampaignRequest
+	21, // 47: hexbid.v1.CampaignService.GetCampaign:input_type -> hexbid.v1.GetCampaignRequest
+	22, // 48: hexbid.v1.CampaignService.ListCampaigns:input_type -> hexbid.v1.ListCampaignsRequest
+	24, // 49: hexbid.v1.CampaignService.UpdateCampaign:input_type -> hexbid.v1.UpdateCampaignRequest
+	25, // 50: hexbid.v1.CampaignService.DeleteCampaign:input_type -> hexbid.v1.DeleteCampaignRequest
+	26, // 51: hexbid.v1.CampaignService.ReviewPlace:input_type -> hexbid.v1.ReviewPlaceRequest
+	27, // 52: hexbid.v1.CampaignService.Import:input_type -> hexbid.v1.ImportRequest
+	32, // 53: hexbid.v1.CampaignService.ListRegions:input_type -> hexbid.v1.ListRegionsRequest
+	35, // 54: hexbid.v1.CampaignService.Explain:input_type -> hexbid.v1.ExplainRequest
+	37, // 55: hexbid.v1.CampaignService.CreateAdvertiser:output_type -> hexbid.v1.Advertiser
+	37, // 56: hexbid.v1.CampaignService.GetAdvertiser:output_type -> hexbid.v1.Advertiser
+	5,  // 57: hexbid.v1.CampaignService.ListAdvertisers:output_type -> hexbid.v1.ListAdvertisersResponse
+	37, // 58: hexbid.v1.CampaignService.UpdateAdvertiser:output_type -> hexbid.v1.Advertiser
+	46, // 59: hexbid.v1.CampaignService.DeleteAdvertiser:output_type -> google.protobuf.Empty
+	39, // 60: hexbid.v1.CampaignService.CreateProgram:output_type -> hexbid.v1.Program
+	39, // 61: hexbid.v1.CampaignService.GetProgram:output_type -> hexbid.v1.Program
+	11, // 62: hexbid.v1.CampaignService.ListPrograms:output_type -> hexbid.v1.ListProgramsResponse
+	39, // 63: hexbid.v1.CampaignService.UpdateProgram:output_type -> hexbid.v1.Program
+	46, // 64: hexbid.v1.CampaignService.DeleteProgram:output_type -> google.protobuf.Empty
+	40, // 65: hexbid.v1.CampaignService.CreatePlace:output_type -> hexbid.v1.Place
+	40, // 66: hexbid.v1.CampaignService.GetPlace:output_type -> hexbid.v1.Place
+	17, // 67: hexbid.v1.CampaignService.ListPlaces:output_type -> hexbid.v1.ListPlacesResponse
+	40, // 68: hexbid.v1.CampaignService.UpdatePlace:output_type -> hexbid.v1.Place
+	46, // 69: hexbid.v1.CampaignService.DeletePlace:output_type -> google.protobuf.Empty
+	41, // 70: hexbid.v1.CampaignService.CreateCampaign:output_type -> hexbid.v1.Campaign
+	41, // 71: hexbid.v1.CampaignService.GetCampaign:output_type -> hexbid.v1.Campaign
+	23, // 72: hexbid.v1.CampaignService.ListCampaigns:output_type -> hexbid.v1.ListCampaignsResponse
+	41, // 73: hexbid.v1.CampaignService.UpdateCampaign:output_type -> hexbid.v1.Campaign
+	46, // 74: hexbid.v1.CampaignService.DeleteCampaign:output_type -> google.protobuf.Empty
+	40, // 75: hexbid.v1.CampaignService.ReviewPlace:output_type -> hexbid.v1.Place
+	29, // 76: hexbid.v1.CampaignService.Import:output_type -> hexbid.v1.ImportResponse
+	33, // 77: hexbid.v1.CampaignService.ListRegions:output_type -> hexbid.v1.ListRegionsResponse
+	36, // 78: hexbid.v1.CampaignService.Explain:output_type -> hexbid.v1.ExplainResponse
+	55, // [55:79] is the sub-list for method output_type
+	31, // [31:55] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_campaign_service_proto_init() }

@@ -1871,8 +1871,10 @@ type TraceEntry struct {
 	PriceSetBy string `protobuf:"bytes,9,opt,name=price_set_by,json=priceSetBy,proto3" json:"price_set_by,omitempty"`
 	// Chance that the slot is seen relative to the first, parts per million.
 	PositionFactorPpm int64 `protobuf:"varint,10,opt,name=position_factor_ppm,json=positionFactorPpm,proto3" json:"position_factor_ppm,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// How quality_ppm came about.
+	Prediction    *Prediction `protobuf:"bytes,11,opt,name=prediction,proto3" json:"prediction,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TraceEntry) Reset() {
@@ -1975,6 +1977,109 @@ func (x *TraceEntry) GetPositionFactorPpm() int64 {
 	return 0
 }
 
+func (x *TraceEntry) GetPrediction() *Prediction {
+	if x != nil {
+		return x.Prediction
+	}
+	return nil
+}
+
+// Prediction is how a campaign's chance of a click once seen came about: its own
+// quality times two factors, floored after each product and at least 1. All are
+// parts per million.
+type Prediction struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The campaign's own quality.
+	BaseQualityPpm int64 `protobuf:"varint,1,opt,name=base_quality_ppm,json=baseQualityPpm,proto3" json:"base_quality_ppm,omitempty"`
+	// Factor of host and scene.
+	SceneFactorPpm int64 `protobuf:"varint,2,opt,name=scene_factor_ppm,json=sceneFactorPpm,proto3" json:"scene_factor_ppm,omitempty"`
+	// Factor of the distance to the program's nearest approved place.
+	DistanceFactorPpm int64 `protobuf:"varint,3,opt,name=distance_factor_ppm,json=distanceFactorPpm,proto3" json:"distance_factor_ppm,omitempty"`
+	// Band of that distance, 1 is the nearest. Programs without a place have the band
+	// after the last. 0 where distance does not count.
+	DistanceBand int32 `protobuf:"varint,4,opt,name=distance_band,json=distanceBand,proto3" json:"distance_band,omitempty"`
+	// Metres to that place; unset without one, and where distance does not count.
+	NearestPlaceM *float64 `protobuf:"fixed64,5,opt,name=nearest_place_m,json=nearestPlaceM,proto3,oneof" json:"nearest_place_m,omitempty"`
+	// The distance and what it does, for people; empty where it does not count, and
+	// for campaigns that pay for impressions: what these are worth does not depend on
+	// clicks.
+	Distance      string `protobuf:"bytes,6,opt,name=distance,proto3" json:"distance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Prediction) Reset() {
+	*x = Prediction{}
+	mi := &file_hexbid_v1_search_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Prediction) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Prediction) ProtoMessage() {}
+
+func (x *Prediction) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_search_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Prediction.ProtoReflect.Descriptor instead.
+func (*Prediction) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_search_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Prediction) GetBaseQualityPpm() int64 {
+	if x != nil {
+		return x.BaseQualityPpm
+	}
+	return 0
+}
+
+func (x *Prediction) GetSceneFactorPpm() int64 {
+	if x != nil {
+		return x.SceneFactorPpm
+	}
+	return 0
+}
+
+func (x *Prediction) GetDistanceFactorPpm() int64 {
+	if x != nil {
+		return x.DistanceFactorPpm
+	}
+	return 0
+}
+
+func (x *Prediction) GetDistanceBand() int32 {
+	if x != nil {
+		return x.DistanceBand
+	}
+	return 0
+}
+
+func (x *Prediction) GetNearestPlaceM() float64 {
+	if x != nil && x.NearestPlaceM != nil {
+		return *x.NearestPlaceM
+	}
+	return 0
+}
+
+func (x *Prediction) GetDistance() string {
+	if x != nil {
+		return x.Distance
+	}
+	return ""
+}
+
 // TraceLoss is one candidate that did not win.
 type TraceLoss struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1990,7 +2095,7 @@ type TraceLoss struct {
 
 func (x *TraceLoss) Reset() {
 	*x = TraceLoss{}
-	mi := &file_hexbid_v1_search_proto_msgTypes[12]
+	mi := &file_hexbid_v1_search_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2002,7 +2107,7 @@ func (x *TraceLoss) String() string {
 func (*TraceLoss) ProtoMessage() {}
 
 func (x *TraceLoss) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_search_proto_msgTypes[12]
+	mi := &file_hexbid_v1_search_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2015,7 +2120,7 @@ func (x *TraceLoss) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceLoss.ProtoReflect.Descriptor instead.
 func (*TraceLoss) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_search_proto_rawDescGZIP(), []int{12}
+	return file_hexbid_v1_search_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TraceLoss) GetCampaign() string {
@@ -2154,7 +2259,7 @@ const file_hexbid_v1_search_proto_rawDesc = "" +
 	" \x01(\x03R\x10candidatesScored\x12\x1c\n" +
 	"\tmechanism\x18\v \x01(\tR\tmechanism\x12'\n" +
 	"\x0fentries_omitted\x18\f \x01(\x03R\x0eentriesOmitted\x12%\n" +
-	"\x0ecapped_skipped\x18\r \x01(\bR\rcappedSkipped\"\xcf\x02\n" +
+	"\x0ecapped_skipped\x18\r \x01(\bR\rcappedSkipped\"\x86\x03\n" +
 	"\n" +
 	"TraceEntry\x12\x1a\n" +
 	"\bcampaign\x18\x01 \x01(\tR\bcampaign\x12!\n" +
@@ -2169,7 +2274,19 @@ const file_hexbid_v1_search_proto_rawDesc = "" +
 	"\fprice_set_by\x18\t \x01(\tR\n" +
 	"priceSetBy\x12.\n" +
 	"\x13position_factor_ppm\x18\n" +
-	" \x01(\x03R\x11positionFactorPpm\"S\n" +
+	" \x01(\x03R\x11positionFactorPpm\x125\n" +
+	"\n" +
+	"prediction\x18\v \x01(\v2\x15.hexbid.v1.PredictionR\n" +
+	"prediction\"\x92\x02\n" +
+	"\n" +
+	"Prediction\x12(\n" +
+	"\x10base_quality_ppm\x18\x01 \x01(\x03R\x0ebaseQualityPpm\x12(\n" +
+	"\x10scene_factor_ppm\x18\x02 \x01(\x03R\x0esceneFactorPpm\x12.\n" +
+	"\x13distance_factor_ppm\x18\x03 \x01(\x03R\x11distanceFactorPpm\x12#\n" +
+	"\rdistance_band\x18\x04 \x01(\x05R\fdistanceBand\x12+\n" +
+	"\x0fnearest_place_m\x18\x05 \x01(\x01H\x00R\rnearestPlaceM\x88\x01\x01\x12\x1a\n" +
+	"\bdistance\x18\x06 \x01(\tR\bdistanceB\x12\n" +
+	"\x10_nearest_place_m\"S\n" +
 	"\tTraceLoss\x12\x1a\n" +
 	"\bcampaign\x18\x01 \x01(\tR\bcampaign\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x16\n" +
@@ -2276,7 +2393,7 @@ func file_hexbid_v1_search_proto_rawDescGZIP() []byte {
 }
 
 var file_hexbid_v1_search_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_hexbid_v1_search_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_hexbid_v1_search_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_hexbid_v1_search_proto_goTypes = []any{
 	(Datum)(0),                    // 0: hexbid.v1.Datum
 	(Gender)(0),                   // 1: hexbid.v1.Gender
@@ -2300,9 +2417,10 @@ var file_hexbid_v1_search_proto_goTypes = []any{
 	(*CouponCard)(nil),            // 19: hexbid.v1.CouponCard
 	(*Trace)(nil),                 // 20: hexbid.v1.Trace
 	(*TraceEntry)(nil),            // 21: hexbid.v1.TraceEntry
-	(*TraceLoss)(nil),             // 22: hexbid.v1.TraceLoss
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
+	(*Prediction)(nil),            // 22: hexbid.v1.Prediction
+	(*TraceLoss)(nil),             // 23: hexbid.v1.TraceLoss
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
 }
 var file_hexbid_v1_search_proto_depIdxs = []int32{
 	0,  // 0: hexbid.v1.Location.datum:type_name -> hexbid.v1.Datum
@@ -2319,9 +2437,9 @@ var file_hexbid_v1_search_proto_depIdxs = []int32{
 	8,  // 11: hexbid.v1.SearchNearbyRequest.personalization:type_name -> hexbid.v1.Personalization
 	14, // 12: hexbid.v1.SearchNearbyResponse.sponsored:type_name -> hexbid.v1.SponsoredResult
 	15, // 13: hexbid.v1.SearchNearbyResponse.nearby:type_name -> hexbid.v1.NearbyResult
-	23, // 14: hexbid.v1.SearchNearbyResponse.evaluate_time:type_name -> google.protobuf.Timestamp
-	24, // 15: hexbid.v1.SearchNearbyResponse.auction_duration:type_name -> google.protobuf.Duration
-	24, // 16: hexbid.v1.SearchNearbyResponse.server_duration:type_name -> google.protobuf.Duration
+	24, // 14: hexbid.v1.SearchNearbyResponse.evaluate_time:type_name -> google.protobuf.Timestamp
+	25, // 15: hexbid.v1.SearchNearbyResponse.auction_duration:type_name -> google.protobuf.Duration
+	25, // 16: hexbid.v1.SearchNearbyResponse.server_duration:type_name -> google.protobuf.Duration
 	20, // 17: hexbid.v1.SearchNearbyResponse.trace:type_name -> hexbid.v1.Trace
 	16, // 18: hexbid.v1.SponsoredResult.program:type_name -> hexbid.v1.ProgramCard
 	18, // 19: hexbid.v1.SponsoredResult.creative:type_name -> hexbid.v1.CreativeCard
@@ -2332,16 +2450,17 @@ var file_hexbid_v1_search_proto_depIdxs = []int32{
 	6,  // 24: hexbid.v1.ProgramCard.category:type_name -> hexbid.v1.Category
 	0,  // 25: hexbid.v1.PlaceCard.datum:type_name -> hexbid.v1.Datum
 	19, // 26: hexbid.v1.CreativeCard.coupon:type_name -> hexbid.v1.CouponCard
-	23, // 27: hexbid.v1.CouponCard.valid_until_time:type_name -> google.protobuf.Timestamp
+	24, // 27: hexbid.v1.CouponCard.valid_until_time:type_name -> google.protobuf.Timestamp
 	21, // 28: hexbid.v1.Trace.entries:type_name -> hexbid.v1.TraceEntry
-	22, // 29: hexbid.v1.Trace.losses:type_name -> hexbid.v1.TraceLoss
-	12, // 30: hexbid.v1.SearchService.SearchNearby:input_type -> hexbid.v1.SearchNearbyRequest
-	13, // 31: hexbid.v1.SearchService.SearchNearby:output_type -> hexbid.v1.SearchNearbyResponse
-	31, // [31:32] is the sub-list for method output_type
-	30, // [30:31] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	23, // 29: hexbid.v1.Trace.losses:type_name -> hexbid.v1.TraceLoss
+	22, // 30: hexbid.v1.TraceEntry.prediction:type_name -> hexbid.v1.Prediction
+	12, // 31: hexbid.v1.SearchService.SearchNearby:input_type -> hexbid.v1.SearchNearbyRequest
+	13, // 32: hexbid.v1.SearchService.SearchNearby:output_type -> hexbid.v1.SearchNearbyResponse
+	32, // [32:33] is the sub-list for method output_type
+	31, // [31:32] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_search_proto_init() }
@@ -2352,13 +2471,14 @@ func file_hexbid_v1_search_proto_init() {
 	file_hexbid_v1_search_proto_msgTypes[1].OneofWrappers = []any{}
 	file_hexbid_v1_search_proto_msgTypes[2].OneofWrappers = []any{}
 	file_hexbid_v1_search_proto_msgTypes[4].OneofWrappers = []any{}
+	file_hexbid_v1_search_proto_msgTypes[12].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hexbid_v1_search_proto_rawDesc), len(file_hexbid_v1_search_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

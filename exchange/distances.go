@@ -1,0 +1,98 @@
+package exchange
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/bidder/quality"
+	"github.com/hexbid/hexbid/ledger/journal"
+	"github.com/hexbid/hexbid/ledger/outstanding"
+	"github.com/hexbid/hexbid/token"
+)
+
+// distances is the part of delivery that learns how the chance of a click falls with the distance to a program's
+// nearest place. Auctions use it hourly, with the market's version.
+type distances struct {
+	operator  *bidder.Market
+	indexer   *bidder.Indexer
+	positions *positions
+	clock     func() time.Time // the ledger's
+
+	mu   sync.Mutex // guards the field below; no search takes it
+	book *quality.DistanceBook
+}
+
+func newDistances(e *Exchange) *distances {
+	return &distances{operator: &e.config.Market, indexer: e.indexer, positions: e.positions, clock: e.config.Ledger.Now,
+		book: quality.NewDistanceBook(e.config.Market.Distance, e.config.ClickExpiry)}
+}
+
+// learn states the factors of distance, where they differ from the operator's and these are not pinned.
+func (d *distances) learn(l *bidder.Learned) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	learned := d.book.Distances(d.clock().UnixMilli())
+	if !d.operator.DistancePinned && distancesDiffer(&learned, &d.operator.Distance) {
+		l.Distance = &learned
+	}
+}
+
+// happened counts impressions and clicks. It leaves out events that are not of people, clicks that imply their
+// impressions, and what a search that explores has shown: the quality in its token is above what is expected.
+func (d *distances) happened(e *happening) {
+	a := e.Award
+	if a.Explored || e.implied || !teaches(e.outcome) {
+		return
+	}
+	category, there := d.indexer.Snapshot().CategoryOf(a.Campaign)
+	if !there {
+		return
+	}
+	s := quality.Sighting{Band: a.Prediction.Band, Category: category, Expected: d.nextDoor(a)}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch e.Kind {
+	case hexbid.Impression:
+		d.book.Seen(e.at.UnixMilli(), s)
+	case hexbid.Click:
+		d.book.Clicked(e.at.UnixMilli(), s)
+	}
+}
+
+// nextDoor returns the chance that a seen award is clicked, if its program were next door to the viewer.
+func (d *distances) nextDoor(a *token.Award) float64 {
+	p := &a.Prediction
+	return float64(p.BasePPM) / quality.PPM * float64(p.ScenePPM) / quality.PPM *
+		d.positions.ClickShare(d.positions.wayOf(a.ClientID), a.Slot)
+}
+
+func (d *distances) letter() byte { return 'd' }
+
+// owner is of no matter: nothing is handed in about single campaigns.
+func (d *distances) owner() bidder.Owner { return bidder.OwnerQuality }
+
+func (d *distances) opened(time.Time) []bidder.LiveUpdate { return nil }
+
+func (d *distances) awarded(*outstanding.Award, int64) {}
+
+func (d *distances) step(context.Context, time.Time, int) ([]bidder.LiveUpdate, error) {
+	return nil, nil
+}
+
+func (d *distances) restore(key, value []byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.book.Restore(key[1:], value)
+}
+
+func (d *distances) rows() (rows []journal.Row) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, r := range d.book.Rows() {
+		rows = append(rows, journal.Row{Table: journal.Learned, Key: append([]byte{d.letter()}, r.Key...), Value: r.Value})
+	}
+	return rows
+}
