@@ -25,6 +25,7 @@ var floors = map[string]int{
 	"backup":               2, // copies of a data folder
 	"folder":               1, // a Pebble folder of which nothing gets lost unnoticed
 	"ledger/merkle":        1,
+	"ledger/traffic":       1,
 	"ledger/journal":       2, // the contract of the log that money is written to
 	"ledger/fold":          3, // the rules of money, pure
 	"ledger/outstanding":   3,

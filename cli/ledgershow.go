@@ -82,9 +82,11 @@ func budgetLines(s *pb.CampaignSpend) []string {
 }
 
 // totalsHeads are the columns of totalsCells.
-var totalsHeads = []string{"IMPRESSIONS", "CLICKS", "CONVERSIONS", "CLAIMS", "CHARGED", "CREDITED", "FREE"}
+var totalsHeads = []string{"IMPRESSIONS", "CLICKS", "CONVERSIONS", "CLAIMS", "FILTERED", "CHARGED", "CREDITED",
+	"FREE"}
 
 func totalsCells(t *pb.EventTotals) []string {
 	return []string{fmt.Sprint(t.GetImpressions()), fmt.Sprint(t.GetClicks()), fmt.Sprint(t.GetConversions()),
-		fmt.Sprint(t.GetClaims()), money(t.GetChargedMicros()), money(t.GetCreditedMicros()), money(t.GetFreeMicros())}
+		fmt.Sprint(t.GetClaims()), fmt.Sprint(t.GetFiltered()), money(t.GetChargedMicros()), money(t.GetCreditedMicros()),
+		money(t.GetFreeMicros())}
 }

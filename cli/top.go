@@ -27,7 +27,8 @@ func (*topCommand) Help() string {
 	return `TODAY is what the campaign was charged on its local date, and OF DAY the part of its daily budget that this is.
 PRICE is what a charged click, or a thousand charged impressions, cost on average today. FREE is what was shown
 without a charge, because a budget or a balance did not hold the price, or because the viewer had seen it as often as a
-frequency cap allows; BEYOND CAP counts the impressions and clicks of such viewers. The line above the table says how many of the
+frequency cap allows; BEYOND CAP counts the impressions and clicks of such viewers. FILTERED is the part of today's
+events that were invalid traffic, which cost nothing. The line above the table says how many of the
 sponsored slots that searches asked for had an ad.`
 }
 
@@ -81,7 +82,7 @@ func printTop(w io.Writer, page *pb.ListCampaignSpendResponse) {
 	}
 	fmt.Fprintln(w)
 	var t table
-	t.add("CAMPAIGN", "TODAY", "OF DAY", "IMPRESSIONS", "CLICKS", "PRICE", "FREE", "BEYOND CAP", "")
+	t.add("CAMPAIGN", "TODAY", "OF DAY", "IMPRESSIONS", "CLICKS", "PRICE", "FREE", "BEYOND CAP", "FILTERED", "")
 	for _, c := range page.GetCampaigns() {
 		out := ""
 		if c.GetBudgetSpent() {
@@ -90,9 +91,14 @@ func printTop(w io.Writer, page *pb.ListCampaignSpendResponse) {
 		today := c.GetToday()
 		t.add(c.GetName(), money(today.GetChargedMicros()), share(today.GetChargedMicros(), c.GetDailyBudgetMicros()),
 			fmt.Sprint(today.GetImpressions()), fmt.Sprint(today.GetClicks()), averagePrice(c), money(today.GetFreeMicros()),
-			fmt.Sprint(today.GetBeyondCap()), out)
+			fmt.Sprint(today.GetBeyondCap()), filteredShare(today), out)
 	}
 	t.print(w)
+}
+
+// filteredShare writes which part of events was invalid traffic. Filtered events count as nothing else.
+func filteredShare(t *pb.EventTotals) string {
+	return share(t.GetFiltered(), t.GetImpressions()+t.GetClicks()+t.GetConversions()+t.GetClaims()+t.GetFiltered())
 }
 
 // share writes a part of a whole as a percentage.
@@ -138,6 +144,7 @@ type topCampaign struct {
 	PricingModel     string `json:"pricingModel"`
 	FreeMicros       int64  `json:"freeMicros"`
 	BeyondCap        int64  `json:"beyondCap"`
+	Filtered         int64  `json:"filtered"`
 	BudgetSpent      bool   `json:"budgetSpent"`
 }
 
@@ -159,7 +166,8 @@ func (c *topCommand) printJSON(w io.Writer, page *pb.ListCampaignSpendResponse) 
 			SpendTodayMicros: c.GetToday().GetChargedMicros(), DailyBudget: c.GetDailyBudgetMicros(),
 			DailyLeftMicros: c.GetDailyLeftMicros(), Impressions: c.GetToday().GetImpressions(),
 			Clicks: c.GetToday().GetClicks(), AveragePrice: average, PricingModel: enumName(c.GetPricingModel()),
-			FreeMicros: c.GetToday().GetFreeMicros(), BeyondCap: c.GetToday().GetBeyondCap(), BudgetSpent: c.GetBudgetSpent()})
+			FreeMicros: c.GetToday().GetFreeMicros(), BeyondCap: c.GetToday().GetBeyondCap(),
+			Filtered: c.GetToday().GetFiltered(), BudgetSpent: c.GetBudgetSpent()})
 	}
 	return json.NewEncoder(w).Encode(t)
 }

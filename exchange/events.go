@@ -134,6 +134,15 @@ func (o *openedEvents) first(h *happening, e *Exchange) {
 	}
 }
 
+// Filtered returns how many events were filtered since the start, by the names of reasons. It is nil in a market without
+// a ledger.
+func (e *Exchange) Filtered() (byReason map[string]uint64) {
+	if e.config.Ledger == nil {
+		return nil
+	}
+	return e.config.Ledger.Filtered()
+}
+
 // OverDelivery returns the price of all events since the start that were shown free, because a budget or a balance did
 // not pay for them.
 func (e *Exchange) OverDelivery() hexbid.Money { return hexbid.Money(e.overDelivered.Load()) }

@@ -7,6 +7,7 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
+	"github.com/hexbid/hexbid/ledger/traffic"
 )
 
 // The first answer to an event is its record: outcome, charge, sequence and hash. Table Answers leads from token and
@@ -123,7 +124,7 @@ func readFirst(v journal.View, key []byte) (first firstAnswer, err error) {
 		return first, notAnEvent(sequence)
 	}
 	return firstAnswer{event.EventID, Answer{Outcome: event.Outcome, Charged: event.Charged, Sequence: sequence,
-		Hash: hash, Implied: event.Implies}}, nil
+		Hash: hash, Implied: event.Implies, Reason: traffic.Reason(event.Reason)}}, nil
 }
 
 // readRecord reads a record and its hash; nil for none.

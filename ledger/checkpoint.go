@@ -7,6 +7,7 @@ import (
 	"github.com/hexbid/hexbid/bidder/frequency"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
+	"github.com/hexbid/hexbid/ledger/traffic"
 )
 
 // A checkpoint writes the rows of state that have changed since the last one, and a record with the digest of all rows.
@@ -59,6 +60,7 @@ func (o *owner) loadFrom(ctx context.Context, v journal.View) (err error) {
 	}
 	o.synced, o.recent = last.Sequence, newRecent[uint64](last.Sequence, recentKeys)
 	o.seen = newRecent[*frequency.Exposures](last.Sequence, seenKeys)
+	o.traffic = traffic.NewFilter(o.ledger.options.Traffic)
 	o.version = max(o.ledger.version.Load(), o.books.CatalogueVersion())
 	o.chores = chores{records: replayed, unsettled: true, checkpointAt: last.At, checkpointed: checkpointed}
 	o.tally = hourTally{}

@@ -18,6 +18,7 @@ type chores struct {
 	tallyAt      int64  // stamp of the last look at the tallies
 	answersFrom  uint32 // the hour that first answers are erased up to
 	compactHour  uint32 // when the compactor was woken last
+	toldAt       int64  // stamp of the last message about a client whose clicks are filtered
 }
 
 // tallyEvery is how often counts of events without a record are written.

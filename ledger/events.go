@@ -6,6 +6,7 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
+	"github.com/hexbid/hexbid/ledger/traffic"
 )
 
 // report is a call of Record on its way: its caller checks and encodes the events, the owner judges them, and the
@@ -24,6 +25,8 @@ type reported struct {
 
 	click, conversion, coupon lookup     // what judging a conversion and a claim needs
 	exposed                   []*exposed // what judging an impression needs
+	traffic                   traffic.Click
+	clicks                    *exposed // the viewer's on the campaign; nil if they are not counted
 
 	settled bool // answered before the owner sees it
 	again   bool // answered by the first answer, once the report's batch is on disk
@@ -54,6 +57,8 @@ func (l *Ledger) Record(ctx context.Context, events []Event) ([]Answer, error) {
 	for i := range p.answers {
 		if a := &p.answers[i]; a.Sequence == 0 {
 			l.tallies.add(a.Outcome, 1)
+		} else if a.Outcome == hexbid.EventFiltered && !a.Again && a.Reason < traffic.ReasonCount {
+			l.filtered[a.Reason].Add(1)
 		}
 	}
 	return p.answers, nil
@@ -80,6 +85,7 @@ func (l *Ledger) prepare(ctx context.Context, events []Event) (*report, error) {
 		}
 		r := &p.events[i]
 		r.prepare(&events[i], erasures)
+		r.prepareTraffic(&events[i], l.options.Traffic, erasures)
 		if now >= r.expiry+fold.AnswersLast.Microseconds() {
 			r.settled, p.answers[i].Outcome = true, hexbid.EventExpired
 		} else {
@@ -193,7 +199,7 @@ func couponLookup(pseudonym [16]byte, campaign hexbid.UID, erasures uint64) look
 }
 
 func (r *reported) needsLookup() bool {
-	return r.conversion.read != nil || r.coupon.read != nil || len(r.exposed) > 0
+	return r.conversion.read != nil || r.coupon.read != nil || len(r.exposed) > 0 || r.clicks != nil
 }
 
 // lookups are what the event needs to have looked up.
@@ -205,6 +211,9 @@ func (r *reported) lookups() (needed []*lookup) {
 	}
 	for _, x := range r.exposed {
 		needed = append(needed, &x.lookup)
+	}
+	if r.clicks != nil {
+		needed = append(needed, &r.clicks.lookup)
 	}
 	return needed
 }

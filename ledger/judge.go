@@ -6,6 +6,7 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
+	"github.com/hexbid/hexbid/ledger/traffic"
 )
 
 // judge decides about the events of a report in order. It runs in the owner's goroutine.
@@ -38,7 +39,11 @@ func (o *owner) judge(r *reported, a *Answer) (err error) {
 		return err
 	}
 	a.Charged, a.Sequence, a.Hash, a.Implied = r.event.Charged, at.Sequence, at.Tail, r.event.Implies
+	if a.Outcome == hexbid.EventFiltered {
+		a.Reason = traffic.Reason(r.event.Reason)
+	}
 	a.Counted = o.noteExposures(r, at)
+	o.noteTraffic(r, at)
 	o.note(r, at)
 	return nil
 }
@@ -54,6 +59,9 @@ func (o *owner) decide(r *reported) (outcome hexbid.EventOutcome, err error) {
 	}
 	if err != nil || outcome != 0 || r.again {
 		return outcome, err
+	}
+	if err := o.filter(r); err != nil {
+		return 0, err
 	}
 	if err := o.countExposures(r); err != nil {
 		return 0, err

@@ -18,6 +18,7 @@ import (
 	"github.com/hexbid/hexbid/bidder/frequency"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
+	"github.com/hexbid/hexbid/ledger/traffic"
 	"github.com/hexbid/hexbid/token"
 )
 
@@ -29,7 +30,7 @@ type Event struct {
 	EventID string       // the client's own name for the event, 1 to hexbid.MaxEventIDBytes
 	Value   hexbid.Money // of a conversion
 	Verdict fold.Verdict // on the viewer; the ledger itself finds out who has a coupon already
-	Reason  uint8        // why it is filtered
+	Reason  uint8        // why it is filtered; the ledger itself judges clicks by Options.Traffic
 	// Caps are the frequency caps in force, which impressions of the award's viewer are counted by.
 	Caps frequency.Caps
 }
@@ -45,6 +46,8 @@ type Answer struct {
 	Counted int64
 	Again   bool // it is the first answer to this event, given once more
 	Implied bool // a click that stands for its impression too
+	// Reason is why the event is filtered, if it is.
+	Reason traffic.Reason
 }
 
 // Moved is the answer to a movement or a credit.
@@ -68,6 +71,7 @@ type Ledger struct {
 	zones    zones
 	answers  answerCache
 	tallies  tallies
+	filtered [traffic.ReasonCount]atomic.Uint64 // first answers since the start
 	watchers watchers
 	watched  atomic.Int32
 	version  atomic.Uint64 // of the catalogue, as what is on disk has it

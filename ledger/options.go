@@ -8,6 +8,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger/journal"
+	"github.com/hexbid/hexbid/ledger/traffic"
 )
 
 // Options say how a ledger works. Journal is required; everything else has a default.
@@ -34,6 +35,9 @@ type Options struct {
 	// Retention is how long events that billed nothing keep their records. Later they are compacted into hourly totals.
 	// It is at least ten days, because first answers to events are read from the records; 400 days by default.
 	Retention time.Duration
+
+	// Traffic says which clicks are invalid traffic. The zero Limits filter none.
+	Traffic traffic.Limits
 
 	Random io.Reader    // of salts and of the ledger's id; crypto/rand by default
 	Log    *slog.Logger // slog.Default() by default
@@ -63,6 +67,9 @@ func (o *Options) complete() error {
 	}
 	if o.BatchAge < 0 || o.BatchRecords < 0 || o.CheckpointRecords < 0 || o.CheckpointAge < 0 {
 		return hexbid.Invalidf("batch", "sizes and ages of batches and checkpoints are not negative")
+	}
+	if err := o.Traffic.Validate(); err != nil {
+		return err
 	}
 	orDefault(&o.BatchRecords, defaultBatchRecords)
 	orDefault(&o.CheckpointRecords, defaultCheckpointRecords)

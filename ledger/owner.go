@@ -8,6 +8,7 @@ import (
 	"github.com/hexbid/hexbid/bidder/frequency"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
+	"github.com/hexbid/hexbid/ledger/traffic"
 )
 
 // How the owner works. Callers check and encode what they bring, look up in the journal what judging will need, and
@@ -31,6 +32,7 @@ type owner struct {
 	recent   recent[uint64]
 	seen     recent[*frequency.Exposures] // rows of journal.Viewers
 	erasures uint64                       // of viewers
+	traffic  *traffic.Filter
 	dates    dates
 	tally    hourTally
 	chores   chores

@@ -14,6 +14,7 @@ const (
 	couponMark     = 'c' // of a campaign: the sequence of the claim's record, which does not name the viewer
 	campaignMark   = 'f' // of a campaign: exposures
 	advertiserMark = 'F' // of an advertiser: exposures
+	clicksMark     = 'k' // of a campaign: clicks that were not filtered, in the form of exposures
 
 	pseudonymBytes = 16
 	viewerKeyBytes = pseudonymBytes + 8 + 1
@@ -33,7 +34,8 @@ func viewerKey(pseudonym [16]byte, uid hexbid.UID, mark byte) []byte {
 type ViewerRow struct {
 	Viewer    [16]byte // pseudonym
 	Subject   hexbid.UID
-	IsCoupon  bool // of the campaign Subject; the row is exposures otherwise
+	IsCoupon  bool // of the campaign Subject
+	IsClicks  bool // on the campaign Subject, in the place of exposures
 	Exposures frequency.Exposures
 	mark      byte
 }
@@ -51,7 +53,8 @@ func decodeViewerRow(key, value []byte) (r ViewerRow, err error) {
 	switch r.mark {
 	case couponMark:
 		r.IsCoupon = true
-	case campaignMark, advertiserMark:
+	case campaignMark, advertiserMark, clicksMark:
+		r.IsClicks = r.mark == clicksMark
 		r.Exposures, err = frequency.Decode(value)
 	default:
 		err = damagedViewer("key is of the unknown kind %q", r.mark)
@@ -92,7 +95,7 @@ func ReadHistory(v journal.View, pseudonym [16]byte) (*frequency.History, error)
 			return false, nil
 		}
 		row, err := decodeViewerRow(key, value)
-		if err == nil && !row.IsCoupon {
+		if err == nil && !row.IsCoupon && !row.IsClicks {
 			seen = append(seen, frequency.Seen{Subject: row.Subject, Exposures: row.Exposures})
 		}
 		return true, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/exchange"
+	"github.com/hexbid/hexbid/ledger/traffic"
 )
 
 // eventMetrics count what clients report and what becomes of it.
@@ -78,6 +79,10 @@ func (m *metrics) observeMoney(e *exchange.Exchange) {
 	m.counter("hexbid_over_delivery_micros_total",
 		"Micros of events that were shown free, because a budget or a balance did not pay for them.", nil,
 		func() float64 { return float64(e.OverDelivery()) })
+	for reason := range traffic.ReasonCount {
+		m.counter("hexbid_events_filtered_total", "Events filtered as invalid traffic since the start, by reason.",
+			prometheus.Labels{"reason": reason.String()}, func() float64 { return float64(e.Filtered()[reason.String()]) })
+	}
 	for alert := hexbid.AlertType(1); alert < hexbid.AlertTypeCount; alert++ {
 		of := prometheus.Labels{"type": alert.String()}
 		m.gauge("hexbid_alerts", "Alerts in force, by type.", of,

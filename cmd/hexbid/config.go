@@ -6,6 +6,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/ledger/traffic"
 )
 
 // ServeConfig holds every setting of a server. Flags, HEXBID_* variables of the environment, and a YAML file set it.
@@ -56,7 +57,29 @@ type ServeConfig struct {
 	MaxConnections int   `help:"Most connections; a further one replaces the one that has been idle longest." default:"1024" env:"HEXBID_MAX_CONNECTIONS"`
 	MaxWaitingMB   int64 `name:"max-waiting-mb" help:"Memory, MiB, for requests that are still arriving and answers that clients have not read; beyond it the connection that holds the most is closed." default:"512" env:"HEXBID_MAX_WAITING_MB"`
 
+	Filter filterFlags `embed:"" prefix:"filter-" group:"Invalid traffic: clicks that are recorded and cost nothing (docs/operators.md)"`
+
 	Market marketSection `hidden:"" help:"Market section of --config, as YAML."`
+}
+
+// filterFlags are the limits of invalid traffic.
+type filterFlags struct {
+	TooSoon        time.Duration `help:"Filter a click that comes sooner than this after its search; 0 for none." default:"500ms" env:"HEXBID_FILTER_TOO_SOON"`
+	RepeatClicks   int           `help:"Filter clicks of a viewer on one campaign beyond so many in --filter-repeat-window; 0 for none." default:"5" env:"HEXBID_FILTER_REPEAT_CLICKS"`
+	RepeatWindow   time.Duration `help:"Rolling window of --filter-repeat-clicks." default:"24h" env:"HEXBID_FILTER_REPEAT_WINDOW"`
+	ViewerClicks   int           `help:"Filter clicks of a viewer, on all campaigns, beyond so many a minute; 0 for none." default:"10" env:"HEXBID_FILTER_VIEWER_CLICKS"`
+	ImpliedPercent int           `help:"Filter a client's clicks without an impression while they are more than so many per cent of its clicks of a day; 0 for none." default:"30" env:"HEXBID_FILTER_IMPLIED_PERCENT"`
+	ImpliedClicks  int           `help:"Clicks of a day from which on --filter-implied-percent counts." default:"100" env:"HEXBID_FILTER_IMPLIED_CLICKS"`
+	CellClicks     int           `help:"Filter a cell's clicks beyond so many a minute while they are also beyond --filter-cell-factor and --filter-cell-percent; 0 for none." default:"10" env:"HEXBID_FILTER_CELL_CLICKS"`
+	CellFactor     int           `help:"Times what the cell had a minute over the last day." default:"10" env:"HEXBID_FILTER_CELL_FACTOR"`
+	CellPercent    int           `help:"Per cent of the impressions of the same minute." default:"40" env:"HEXBID_FILTER_CELL_PERCENT"`
+}
+
+// limits returns the flags as the ledger takes them.
+func (f *filterFlags) limits() traffic.Limits {
+	return traffic.Limits{TooSoon: f.TooSoon, RepeatClicks: f.RepeatClicks, RepeatWindow: f.RepeatWindow,
+		ViewerClicks: f.ViewerClicks, ImpliedPercent: f.ImpliedPercent, ImpliedClicks: f.ImpliedClicks,
+		CellClicks: f.CellClicks, CellFactor: f.CellFactor, CellPercent: f.CellPercent}
 }
 
 // DefaultServeConfig returns the settings of "hexbid serve" without flags.

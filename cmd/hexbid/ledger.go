@@ -37,7 +37,8 @@ func (m *Main) openLedger(ctx context.Context) (*ledger.Ledger, error) {
 	start := m.Clock()
 	o := ledger.Options{Journal: m.journal, Wall: m.Clock,
 		Monotonic: func() time.Duration { return m.Clock().Sub(start) }, // of time.Now it reads the monotonic clock
-		Zone:      zone, Retention: retention, AllowAhead: m.Config.AllowClockAhead, Log: m.Log}
+		Zone:      zone, Retention: retention, AllowAhead: m.Config.AllowClockAhead,
+		Traffic: m.Config.Filter.limits(), Log: m.Log}
 	if err := m.settleLoss(ctx, o); err != nil {
 		return nil, err
 	}
