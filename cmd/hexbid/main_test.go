@@ -36,8 +36,8 @@ func boot(t *testing.T, change func(*ServeConfig)) *testServer {
 func bootWhen(t *testing.T, now time.Time, change func(*ServeConfig)) *testServer {
 	t.Helper()
 	config := DefaultServeConfig()
-	config.SwapShare = 0    // or a search in a hundred has its slots in another order
-	config.ExploreShare = 0 // or one in fifty ranks and prices by other qualities
+	config.SwapShare = 0          // or a search in a hundred has its slots in another order
+	config.ExploreShare = 0       // or one in fifty ranks and prices by other qualities
 	config.Filter = filterFlags{} // tests click by machine; those of the filters set limits
 	config.Listen, config.MetricsListen = "127.0.0.1:0", ""
 	config.AuctionBudget, config.NearbyBudget, config.HistoryBudget = 10*time.Second, 10*time.Second, time.Minute
