@@ -134,8 +134,8 @@ func (o *openedEvents) first(h *happening, e *Exchange) {
 	}
 }
 
-// Filtered returns how many events were filtered since the start, by the names of reasons. It is nil in a market without
-// a ledger.
+// Filtered returns how many events were filtered since the start, by the names of reasons. It is nil in a market
+// without a ledger.
 func (e *Exchange) Filtered() (byReason map[string]uint64) {
 	if e.config.Ledger == nil {
 		return nil

@@ -6,9 +6,9 @@ import (
 	"github.com/hexbid/hexbid/ledger/traffic"
 )
 
-// Clicks of invalid traffic are found here, before the record. The owner stamps the verdict and the reason, and the fold
-// charges nothing. An event that is expired or a duplicate is not judged, and an impression beyond a cap that a filtered
-// click would have implied is not counted.
+// Clicks of invalid traffic are found here, before the record. The owner stamps the verdict and the reason, and the
+// fold charges nothing. An event that is expired or a duplicate is not judged. A filtered click implies no impression,
+// so it counts towards no frequency cap.
 //
 // A viewer's clicks on a campaign are rows of journal.Viewers, in the form of exposures. Like those they go into the
 // batch of the record, so a restart forgets none. All other counts are in memory and begin anew with the owner's books.

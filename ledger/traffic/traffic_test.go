@@ -59,7 +59,9 @@ func TestEachRuleFindsItsOwn(t *testing.T) {
 			c.HasImpression = false
 			return c
 		}, 100},
-		CellBurst: {func(l *Limits) { l.CellClicks = 0 }, func(i int) *Click { return person(int64(i)*second, uint64(i)) }, 10},
+		CellBurst: {func(l *Limits) { l.CellClicks = 0 }, func(i int) *Click {
+			return person(int64(i)*second, uint64(i))
+		}, 10},
 	} {
 		limits := DefaultLimits()
 		with := NewFilter(limits)

@@ -48,7 +48,8 @@ func TestEvenCountsSumUpToTheRate(t *testing.T) {
 	w := newWindow[int](time.Minute, 10)
 	for second := range int64(1000) {
 		w.add(1, second*1_000_000, 2, 1)
-		if clicks, others := w.sums(1, second*1_000_000); second > 60 && (math.Abs(clicks-120) > 3 || math.Abs(others-60) > 2) {
+		clicks, others := w.sums(1, second*1_000_000)
+		if second > 60 && (math.Abs(clicks-120) > 3 || math.Abs(others-60) > 2) {
 			t.Fatalf("in second %d two a second make %f, and one makes %f, a minute", second, clicks, others)
 		}
 	}
