@@ -1,10 +1,11 @@
 // Package traffic decides which clicks are invalid traffic: not of a person who wants what an ad shows. A Filter
-// looks at a click, at when its award was issued and at what was counted before, and gives the first rule that the
-// click breaks. It is pure apart from its counts: it reads no clock, and instants are stamps of the ledger, microseconds since
-// 1970.
+// looks at a click, at when its award was issued and at what was counted before. It gives the first rule that the
+// click breaks. It is pure apart from its counts: it reads no clock, and instants are stamps of the ledger,
+// microseconds since 1970.
 //
-// Counts are of rolling windows, in tables of bounded size. They begin anew with each Filter. What a viewer has clicked
-// of a campaign is not kept here: the ledger keeps it on disk and passes it in, so that this rule outlives a restart.
+// Counts are of rolling windows, in tables of bounded size. They begin anew with each Filter. What a viewer has
+// clicked of a campaign is not kept here: the ledger keeps it on disk and passes it in, so that this rule outlives a
+// restart.
 package traffic
 
 import (

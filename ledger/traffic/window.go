@@ -6,8 +6,9 @@ import (
 )
 
 // window counts by key over a rolling length of time. It keeps two generations. A generation ends when its time is
-// over, or when it holds as many keys as it may; the older one then goes. A key's sum is its count in the newer generation,
-// and of the older one's the part that its time still has in the window, as if its counts were spread evenly.
+// over, or when it holds as many keys as it may; the older one then goes. A key's sum is its count in the newer
+// generation, and of the older one's the part that its time still has in the window, as if its counts were spread
+// evenly.
 //
 // A sum is therefore never more than what the last two lengths counted. While there are more keys than a generation
 // holds, the window is shorter, and sums are lower: fewer clicks are filtered, never more.
