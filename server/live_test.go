@@ -49,7 +49,7 @@ func TestACampaignIsReadWithItsLiveState(t *testing.T) {
 		}
 	}
 	prior := &pb.LiveState{PacingMultiplierPpm: 1_000_000, ParticipationPpm: 1_000_000, QualityPpm: 30_000,
-		QualityIsPrior: true, ExploredQualityPpm: 30_000}
+		QualityIsPrior: true, ExploredQualityPpm: 60_000}
 	check(prior, "")
 	uid := hexbid.UID(get().GetUid())
 	for owner, u := range map[bidder.Owner]bidder.LiveUpdate{bidder.OwnerLedger: {BudgetSpent: true},
