@@ -17,5 +17,6 @@ type Exposure struct {
 	UID         UID
 	Coupon      bool      // the viewer has a coupon of the campaign; the fields below are zero
 	Impressions int64     // ever, as far as they were counted
-	Last        time.Time // impression
+	Clicks      int64     // that were not filtered; impressions are 0 then
+	Last        time.Time // impression or click
 }

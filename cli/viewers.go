@@ -83,7 +83,11 @@ func printHistory(w io.Writer, h *pb.ViewerHistory) error {
 			t.add(name, uid, "coupon", "")
 			continue
 		}
-		t.add(name, uid, strconv.FormatInt(x.GetImpressions(), 10), x.GetLastTime().AsTime().Format(time.RFC3339))
+		seen := strconv.FormatInt(x.GetImpressions(), 10)
+		if x.GetClicks() > 0 {
+			seen = strconv.FormatInt(x.GetClicks(), 10) + " clicks"
+		}
+		t.add(name, uid, seen, x.GetLastTime().AsTime().Format(time.RFC3339))
 	}
 	t.print(w)
 	if h.GetMore() {

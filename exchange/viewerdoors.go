@@ -70,7 +70,12 @@ func (e *Exchange) ViewerHistory(ctx context.Context, userKey string) (*hexbid.V
 
 // exposureOf puts a row into nouns. A subject that is gone has a uid and no name.
 func (e *Exchange) exposureOf(ctx context.Context, r *ledger.ViewerRow) hexbid.Exposure {
-	x := hexbid.Exposure{UID: r.Subject, Coupon: r.IsCoupon, Impressions: int64(r.Exposures.Ever)}
+	x := hexbid.Exposure{UID: r.Subject, Coupon: r.IsCoupon}
+	if r.IsClicks {
+		x.Clicks = int64(r.Exposures.Ever)
+	} else {
+		x.Impressions = int64(r.Exposures.Ever)
+	}
 	if record, err := e.store.ByUID(ctx, r.Subject); err == nil {
 		x.Name = record.Meta().Name
 	}

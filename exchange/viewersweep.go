@@ -144,7 +144,7 @@ func (s *viewerSweep) old(ctx context.Context, rows []ledger.ViewerRow) (indices
 			if err != nil {
 				return nil, err
 			}
-			if !forEver {
+			if r.IsClicks || !forEver {
 				indices = append(indices, i)
 			}
 		}

@@ -185,6 +185,7 @@ func fromExposure(v *hexbid.Exposure) *pb.Exposure {
 		Uid:         uint64(v.UID),
 		Coupon:      v.Coupon,
 		Impressions: v.Impressions,
+		Clicks:      v.Clicks,
 		LastTime:    fromInstant(v.Last),
 	}
 }

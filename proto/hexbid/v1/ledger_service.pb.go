@@ -3094,8 +3094,11 @@ type Exposure struct {
 	Coupon bool `protobuf:"varint,3,opt,name=coupon,proto3" json:"coupon,omitempty"`
 	// Impressions ever, as far as they were counted.
 	Impressions int64 `protobuf:"varint,4,opt,name=impressions,proto3" json:"impressions,omitempty"`
-	// When the last impression was recorded.
-	LastTime      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
+	// When the last impression or click was recorded.
+	LastTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
+	// Clicks on the campaign that were not filtered, by which repeated ones are found.
+	// Impressions is 0 then.
+	Clicks        int64 `protobuf:"varint,6,opt,name=clicks,proto3" json:"clicks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3163,6 +3166,13 @@ func (x *Exposure) GetLastTime() *timestamppb.Timestamp {
 		return x.LastTime
 	}
 	return nil
+}
+
+func (x *Exposure) GetClicks() int64 {
+	if x != nil {
+		return x.Clicks
+	}
+	return 0
 }
 
 type EraseViewerHistoryRequest struct {
@@ -3643,13 +3653,14 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"\buser_key\x18\x01 \x01(\tR\auserKey\"V\n" +
 	"\rViewerHistory\x121\n" +
 	"\texposures\x18\x01 \x03(\v2\x13.hexbid.v1.ExposureR\texposures\x12\x12\n" +
-	"\x04more\x18\x02 \x01(\bR\x04more\"\xa3\x01\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"\xbb\x01\n" +
 	"\bExposure\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12\x16\n" +
 	"\x06coupon\x18\x03 \x01(\bR\x06coupon\x12 \n" +
 	"\vimpressions\x18\x04 \x01(\x03R\vimpressions\x127\n" +
-	"\tlast_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\blastTime\"6\n" +
+	"\tlast_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\blastTime\x12\x16\n" +
+	"\x06clicks\x18\x06 \x01(\x03R\x06clicks\"6\n" +
 	"\x19EraseViewerHistoryRequest\x12\x19\n" +
 	"\buser_key\x18\x01 \x01(\tR\auserKey\"\x1c\n" +
 	"\x1aEraseViewerHistoryResponse\"3\n" +
