@@ -22,7 +22,7 @@ type DeliveryStatus uint8
 // The states of a day; unspecified is not known.
 const (
 	DeliveryUnspecified DeliveryStatus = iota
-	OnPlan                             // within two hundredths of the day's budget
+	OnPlan                             // within two hundredths of the day's budget, more for a day of few events
 	AheadOfPlan
 	BehindPlan
 	DayDone // its budget is spent

@@ -72,6 +72,16 @@ func budgetLines(s *pb.CampaignSpend) []string {
 		lines = append(lines, fmt.Sprintf("events beyond a frequency cap (shown free): %d today, %d in all",
 			s.GetToday().GetBeyondCap(), s.GetTotal().GetBeyondCap()))
 	}
+	if d := s.GetDelivery(); d.GetSummary() != "" {
+		lines = append(lines, fmt.Sprintf("plan: %s until now; %s", money(d.GetPlannedMicros()), d.GetSummary()))
+	}
+	if high := s.GetDelivery().GetQualityHighPpm(); high > 0 {
+		lines = append(lines, fmt.Sprintf("chance of a click once seen: %s, between %s and %s",
+			percent(s.GetDelivery().GetQualityPpm()), percent(s.GetDelivery().GetQualityLowPpm()), percent(high)))
+	}
+	if filtered := s.GetDelivery().GetFilteredSharePpm(); filtered > 0 {
+		lines = append(lines, "filtered as invalid traffic: "+percent(filtered)+" of today's events")
+	}
 	if s.GetOutstandingMicros() > 0 {
 		lines = append(lines, "expected of awards still out: "+money(s.GetOutstandingMicros()))
 	}

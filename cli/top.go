@@ -25,11 +25,12 @@ const leastEvery = 100 * time.Millisecond
 // Help explains the columns.
 func (*topCommand) Help() string {
 	return `TODAY is what the campaign was charged on its local date, and OF DAY the part of its daily budget that this is.
-PRICE is what a charged click, or a thousand charged impressions, cost on average today. FREE is what was shown
-without a charge, because a budget or a balance did not hold the price, or because the viewer had seen it as often as a
-frequency cap allows; BEYOND CAP counts the impressions and clicks of such viewers. FILTERED is the part of today's
-events that were invalid traffic, which cost nothing. The line above the table says how many of the
-sponsored slots that searches asked for had an ad.`
+OF PLAN is how far the day is ahead of its plan, or behind it, in parts of the day's budget. BID is what its bid is
+multiplied by, and PART the part of matching searches that it takes part in. PRICE is what a charged click, or a thousand
+charged impressions, cost on average today. FREE is what was shown without a charge, because a budget or a balance did
+not hold the price, or because the viewer had seen it as often as a frequency cap allows; BEYOND CAP counts the
+impressions and clicks of such viewers. FILTERED is the part of today's events that were invalid traffic, which cost
+nothing. The line above the table says how many of the sponsored slots that searches asked for had an ad.`
 }
 
 // Run prints tables until it is interrupted.
@@ -82,7 +83,8 @@ func printTop(w io.Writer, page *pb.ListCampaignSpendResponse) {
 	}
 	fmt.Fprintln(w)
 	var t table
-	t.add("CAMPAIGN", "TODAY", "OF DAY", "IMPRESSIONS", "CLICKS", "PRICE", "FREE", "BEYOND CAP", "FILTERED", "")
+	t.add("CAMPAIGN", "TODAY", "OF DAY", "OF PLAN", "BID", "PART", "IMPRESSIONS", "CLICKS", "PRICE", "FREE", "BEYOND CAP",
+		"FILTERED", "")
 	for _, c := range page.GetCampaigns() {
 		out := ""
 		if c.GetBudgetSpent() {
@@ -90,6 +92,8 @@ func printTop(w io.Writer, page *pb.ListCampaignSpendResponse) {
 		}
 		today := c.GetToday()
 		t.add(c.GetName(), money(today.GetChargedMicros()), share(today.GetChargedMicros(), c.GetDailyBudgetMicros()),
+			aheadCell(c.GetDelivery()), partCell(c.GetDelivery().GetPacingMultiplierPpm(), c.GetDelivery()),
+			partCell(c.GetDelivery().GetParticipationPpm(), c.GetDelivery()),
 			fmt.Sprint(today.GetImpressions()), fmt.Sprint(today.GetClicks()), averagePrice(c), money(today.GetFreeMicros()),
 			fmt.Sprint(today.GetBeyondCap()), filteredShare(today), out)
 	}
@@ -99,6 +103,22 @@ func printTop(w io.Writer, page *pb.ListCampaignSpendResponse) {
 // filteredShare writes which part of events was invalid traffic. Filtered events count as nothing else.
 func filteredShare(t *pb.EventTotals) string {
 	return share(t.GetFiltered(), t.GetImpressions()+t.GetClicks()+t.GetConversions()+t.GetClaims()+t.GetFiltered())
+}
+
+// aheadCell writes how far a day's spend is from its plan, in hundredths of the day's budget.
+func aheadCell(d *pb.Delivery) string {
+	if d.GetStatus() == pb.DeliveryStatus_DELIVERY_STATUS_UNSPECIFIED {
+		return "-"
+	}
+	return fmt.Sprintf("%+.1f %%", float64(d.GetAheadPpm())/10_000)
+}
+
+// partCell writes parts per million of a delivery that is known.
+func partCell(ppm int64, d *pb.Delivery) string {
+	if d == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f %%", float64(ppm)/10_000)
 }
 
 // share writes a part of a whole as a percentage.

@@ -77,8 +77,9 @@ func newDelivery(e *Exchange) *delivery {
 // learns returns the parts of delivery, the most urgent first.
 func (e *Exchange) learns() []part {
 	e.learner = newLearner(e)
+	e.pacer = newPacer(e)
 	d := newDistances(e)
-	return []part{newPacer(e), e.learner, e.positions, d,
+	return []part{e.pacer, e.learner, e.positions, d,
 		newLearnedMarket(e, e.positions.learn, e.learner.learn, d.learn)}
 }
 

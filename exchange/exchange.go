@@ -193,6 +193,8 @@ type Exchange struct {
 	viewers   *viewers
 	lastCaps  *lastCaps
 	learner   *learner // a part of delivery
+	pacer     *pacer   // a part of delivery
+	recent    recentSearches
 	steps     steps
 
 	outage outage

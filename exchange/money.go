@@ -30,6 +30,9 @@ func (e *Exchange) CampaignSpend(ctx context.Context, a hexbid.Account) (*hexbid
 		if err != nil {
 			return nil, err
 		}
+		if err := e.explainDelivery(ctx, uid, spend.Delivery); err != nil {
+			return nil, err
+		}
 		return spend, b.addHistory(spend)
 	})
 }
@@ -180,7 +183,11 @@ func (b *books) spend(s *ledger.Standing) (*hexbid.CampaignSpend, error) {
 		out.Today = totalsOf(&s.Today)
 	}
 	b.addLive(out)
-	return out, b.addCatalogue(out)
+	if err := b.addCatalogue(out); err != nil {
+		return nil, err
+	}
+	out.Delivery = b.delivery(out)
+	return out, nil
 }
 
 // limited returns what is left, nil where there is no limit.

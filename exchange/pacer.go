@@ -66,6 +66,7 @@ type progress struct {
 	budget         hexbid.Money
 	planned, spent hexbid.Money // until now; spent with what awards still out are expected to cost
 	told           pacing.Output
+	tolerance      float64 // pacing.State.Tolerance
 }
 
 // paced is a campaign whose day is planned.
@@ -298,7 +299,8 @@ func (p *pacer) note(uid hexbid.UID, c *paced, in *pacing.Input) {
 		h = new(heard)
 		p.heard[uid] = h
 	}
-	h.day = progress{in.Date, in.Budget, hexbid.Money(c.state.Planned), in.Charged + in.Out, c.told}
+	h.day = progress{in.Date, in.Budget, hexbid.Money(c.state.Planned), in.Charged + in.Out, c.told,
+		c.state.Tolerance(in.Budget)}
 }
 
 // progressOf returns how a campaign's day went at its last step, false for a campaign that was not stepped. Any

@@ -173,7 +173,7 @@ func (s *searching) auction(arrived time.Time) {
 	if s.query.Slots == 0 {
 		return
 	}
-	s.searched.Add(1)
+	s.recent.keep(s.searched.Add(1), &s.query)
 	if s.outage.isTooLong() {
 		s.out.SponsoredSkipped = true
 		return

@@ -110,8 +110,13 @@ func (s *campaignService) GetCampaign(ctx context.Context, r *pb.GetCampaignRequ
 	if err != nil {
 		return nil, err
 	}
-	c.Spend, err = s.spend(ctx, hexbid.UID(c.GetUid()))
-	return c, err
+	if c.Spend, err = s.spend(ctx, hexbid.UID(c.GetUid())); err != nil {
+		return nil, err
+	}
+	if c.Spend != nil {
+		c.Delivery, c.Spend.Delivery = c.Spend.Delivery, nil
+	}
+	return c, nil
 }
 
 // ListCampaigns implements pb.CampaignServiceServer.

@@ -132,6 +132,11 @@ func (s *State) events(budget float64) float64 {
 	return max(budget/float64(s.Event), 1)
 }
 
+// Tolerance returns how far a day's spend may be from its plan, as a share of the budget: two hundredths, and more
+// for a day of few events, which come by chance. A campaign that cannot keep up is that far behind: what it misses is
+// planned anew over what is left of the day.
+func (s *State) Tolerance(budget hexbid.Money) float64 { return s.tolerance(float64(budget)) }
+
 // tolerance is how far spend may be from plan, as a share of the budget.
 func (s *State) tolerance(budget float64) float64 {
 	return min(max(0.02, 3/math.Sqrt(s.events(budget))), 1)

@@ -32,11 +32,13 @@ type DeliveryStatus int32
 const (
 	// Not known: searches do not see the campaign, or it has no plan.
 	DeliveryStatus_DELIVERY_STATUS_UNSPECIFIED DeliveryStatus = 0
-	// Within two hundredths of the day's budget.
+	// Within two hundredths of the day's budget; within more for a day of few events,
+	// which come by chance.
 	DeliveryStatus_DELIVERY_STATUS_ON_PLAN DeliveryStatus = 1
 	// It has spent more.
 	DeliveryStatus_DELIVERY_STATUS_AHEAD DeliveryStatus = 2
-	// It has spent less.
+	// It has spent less. What it misses is planned anew over what is left of the day, so
+	// ahead_ppm says no more than that it cannot keep up.
 	DeliveryStatus_DELIVERY_STATUS_BEHIND DeliveryStatus = 3
 	// The day's budget is spent.
 	DeliveryStatus_DELIVERY_STATUS_DONE DeliveryStatus = 4
@@ -1446,7 +1448,8 @@ type CampaignSpend struct {
 	AsOf uint64 `protobuf:"varint,22,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
 	// Other uids that the name had or has, the latest 100; not in lists.
 	OtherUids []uint64 `protobuf:"varint,23,rep,packed,name=other_uids,json=otherUids,proto3" json:"other_uids,omitempty"`
-	// How its day goes against its plan; unset for a deleted one.
+	// How its day goes against its plan; unset for a deleted one, and in a Campaign,
+	// which has it itself. In lists it does not say what limits the campaign.
 	Delivery      *Delivery `protobuf:"bytes,24,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1658,7 +1661,8 @@ type Delivery struct {
 	Status DeliveryStatus `protobuf:"varint,1,opt,name=status,proto3,enum=hexbid.v1.DeliveryStatus" json:"status,omitempty"`
 	// Why it is behind; unspecified otherwise.
 	LimitedBy DeliveryLimit `protobuf:"varint,2,opt,name=limited_by,json=limitedBy,proto3,enum=hexbid.v1.DeliveryLimit" json:"limited_by,omitempty"`
-	// Micros that the plan has for local_date until now.
+	// Micros that the plan has for local_date until now, as of the last control, some
+	// ten seconds ago.
 	PlannedMicros int64 `protobuf:"varint,3,opt,name=planned_micros,json=plannedMicros,proto3" json:"planned_micros,omitempty"`
 	// What it has spent of local_date and the expected cost of awards still out, less
 	// planned_micros, in parts per million of the day's budget: above 0 is ahead.
@@ -1669,7 +1673,8 @@ type Delivery struct {
 	ParticipationPpm int64 `protobuf:"varint,6,opt,name=participation_ppm,json=participationPpm,proto3" json:"participation_ppm,omitempty"`
 	// The chance of a click once seen, in parts per million, as far as it is learned.
 	QualityPpm int64 `protobuf:"varint,7,opt,name=quality_ppm,json=qualityPpm,proto3" json:"quality_ppm,omitempty"`
-	// The chance lies between these two with a probability of 95 %.
+	// The chance lies between these two with a probability of 95 %; both are 0 until
+	// something is learned of it.
 	QualityLowPpm int64 `protobuf:"varint,8,opt,name=quality_low_ppm,json=qualityLowPpm,proto3" json:"quality_low_ppm,omitempty"`
 	// The upper one.
 	QualityHighPpm int64 `protobuf:"varint,9,opt,name=quality_high_ppm,json=qualityHighPpm,proto3" json:"quality_high_ppm,omitempty"`
