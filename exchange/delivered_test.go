@@ -15,7 +15,8 @@ func TestWhatLimitsACampaignIsTheStepThatLosesTheMost(t *testing.T) {
 		want  hexbid.DeliveryLimit
 	}{
 		{nil, hexbid.LimitUnspecified},
-		{map[bidder.Rule]int{bidder.RuleStatus: 9, bidder.RuleParticipation: 9, bidder.RuleHours: 9}, hexbid.LimitUnspecified},
+		{map[bidder.Rule]int{bidder.RuleStatus: 9, bidder.RuleParticipation: 9, bidder.RuleHours: 9},
+			hexbid.LimitUnspecified},
 		{map[bidder.Rule]int{bidder.RuleArea: 60}, hexbid.LimitDemand},
 		{map[bidder.Rule]int{bidder.RuleArea: 60, bidder.Shown: 4}, hexbid.LimitDemand},
 		{map[bidder.Rule]int{bidder.RuleArea: 10, bidder.RuleOutbid: 8, bidder.Shown: 4}, hexbid.LimitBid},
