@@ -29,8 +29,10 @@ type planned struct {
 }
 
 func openStreet(t testing.TB, change func(*Config), campaigns ...*hexbid.Campaign) *street {
+	ids := rand.New(rand.NewPCG(5, 6)) // which searches a campaign takes part in follows from their ids
 	m := openTill(t, func(c *Config) {
 		c.Manual = true
+		c.RequestID = func() string { return fmt.Sprintf("%016x", ids.Uint64()) }
 		for i := range c.Market.PriorPPM {
 			c.Market.PriorPPM[i] = 200_000 // so that few searches make many clicks
 		}
