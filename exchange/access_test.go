@@ -134,6 +134,7 @@ var without = map[string]string{
 	"AwardsOut":     "counts for the operator's metrics",
 	"ViewerStats":   "counts for the operator's metrics",
 	"Quality":       "counts for the operator's metrics",
+	"Filtered":      "counts for the operator's metrics",
 	"OverDelivery":  "counts for the operator's metrics",
 	"CacheHitRatio": "counts for the operator's metrics",
 	"Searchable":    "says of a resource that a door has returned whether it is published",

@@ -111,8 +111,8 @@ func TestABookThatIsForgottenInACrashLeavesOverDeliveryBeyondItsBound(t *testing
 			b.Advance(m.now)
 			return b
 		}).run().report()
-		if v.share() < mostShare {
-			t.Errorf("seed %d: over-delivery is %.2f per cent", s.seed, 100*v.share())
+		if v.share() < mostShare && len(v.beyond) == 0 { // of large budgets it is a smaller share
+			t.Errorf("seed %d: over-delivery is %.2f per cent, and nobody is beyond the bound", s.seed, 100*v.share())
 		}
 	}
 }
