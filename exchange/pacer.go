@@ -177,14 +177,7 @@ func (p *pacer) step(ctx context.Context, now time.Time, room int) ([]bidder.Liv
 
 // due returns the campaigns to be stepped at a tick, in order.
 func (p *pacer) due(tick int64) (uids []hexbid.UID) {
-	p.mu.Lock()
-	fresh := p.fresh
-	p.fresh = nil
-	for _, uid := range fresh {
-		p.heard[uid].fresh = false
-	}
-	p.mu.Unlock()
-	for _, uid := range fresh {
+	for _, uid := range p.takeFresh() {
 		if c := p.campaigns[uid]; c == nil || tick-c.stepped >= wheelTicks {
 			uids = append(uids, uid)
 		} else {
@@ -201,6 +194,32 @@ func (p *pacer) due(tick int64) (uids []hexbid.UID) {
 	p.ticked = max(p.ticked, tick)
 	slices.Sort(uids)
 	return slices.Compact(uids)
+}
+
+// mostNewcomers bounds the campaigns that are met for the first time in a step. Reading the terms of one and planning
+// its day takes some hundred microseconds, and searches over a large market win for new ones at each turn. Those that
+// wait bid in full meanwhile, within what budgets leave.
+const mostNewcomers = 100
+
+// takeFresh returns the campaigns that saw something since the last step, but for newcomers beyond mostNewcomers, which
+// wait.
+func (p *pacer) takeFresh() (fresh []hexbid.UID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var wait []hexbid.UID
+	newcomers := 0
+	for _, uid := range p.fresh {
+		if p.campaigns[uid] == nil {
+			if newcomers++; newcomers > mostNewcomers {
+				wait = append(wait, uid)
+				continue
+			}
+		}
+		p.heard[uid].fresh = false
+		fresh = append(fresh, uid)
+	}
+	p.fresh = wait
+	return fresh
 }
 
 // slotOf spreads campaigns over the wheel.

@@ -351,3 +351,25 @@ func TestOutputsOfDeletedCampaignsAreWithdrawn(t *testing.T) {
 		t.Errorf("the pacer still has %+v", p.campaigns[uid])
 	}
 }
+
+func TestNewcomersAreMetAFewAtATime(t *testing.T) {
+	p := &pacer{heard: map[hexbid.UID]*heard{}, campaigns: map[hexbid.UID]*paced{}}
+	p.campaigns[1] = &paced{}
+	for uid := range hexbid.UID(2*mostNewcomers + 50) {
+		p.hear(uid + 1)
+	}
+	met := map[hexbid.UID]bool{}
+	for _, want := range []int{mostNewcomers + 1, mostNewcomers, 49, 0} {
+		fresh := p.takeFresh()
+		for _, uid := range fresh {
+			met[uid] = true
+			p.campaigns[uid] = &paced{}
+		}
+		if len(fresh) != want {
+			t.Fatalf("%d campaigns are met, want %d", len(fresh), want)
+		}
+	}
+	if len(met) != 2*mostNewcomers+50 {
+		t.Errorf("%d campaigns were met", len(met))
+	}
+}
