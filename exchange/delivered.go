@@ -9,7 +9,6 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/bidder/auction"
-	"github.com/hexbid/hexbid/bidder/frequency"
 )
 
 // delivery returns how a campaign's day goes, nil while searches do not see the campaign. It does not say what limits
@@ -59,7 +58,8 @@ func ppmOf(part, whole int64) int64 {
 	return int64(float64(part) / float64(whole) * auction.PPM)
 }
 
-// explainDelivery adds what limits a campaign that is behind its plan, and puts all of it in words.
+// explainDelivery adds what limits a campaign that is behind its plan, and puts all of it in words. When too many
+// callers have the market look at campaigns already, the limit stays unknown: spend is told all the same.
 func (e *Exchange) explainDelivery(ctx context.Context, campaign hexbid.UID, d *hexbid.Delivery) error {
 	if d == nil {
 		return nil
@@ -67,7 +67,7 @@ func (e *Exchange) explainDelivery(ctx context.Context, campaign hexbid.UID, d *
 	unheld := d.PacingPPM == auction.PPM && d.ParticipationPPM == auction.PPM
 	if d.Status == hexbid.BehindPlan && unheld {
 		tried, err := e.tryRecent(ctx, campaign)
-		if err != nil {
+		if err != nil && hexbid.KindOf(err) != hexbid.Exhausted {
 			return err
 		}
 		d.LimitedBy = tried.limit()
@@ -77,7 +77,8 @@ func (e *Exchange) explainDelivery(ctx context.Context, campaign hexbid.UID, d *
 }
 
 // recentSearches keeps the queries of some recent searches in memory, so that a campaign can be tried in them. They are
-// never written. A query has no user key; what its viewer has seen is left out.
+// never written. A query names no viewer. It knows what its viewer has seen, so that a cap can be found to be what
+// limits a campaign; whoever erases a viewer's history therefore forgets all queries.
 type recentSearches struct {
 	mu      sync.Mutex
 	queries [recentKept]bidder.Query
@@ -100,11 +101,15 @@ func (r *recentSearches) keep(number int64, q *bidder.Query) {
 	defer r.mu.Unlock()
 	kept := &r.queries[r.kept%recentKept]
 	*kept = *q
-	if kept.History != nil {
-		kept.History = frequency.None
-	}
 	kept.Trial, kept.Explore = auction.Trial{}, false
 	r.kept++
+}
+
+// forget drops all queries.
+func (r *recentSearches) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.queries, r.kept = [recentKept]bidder.Query{}, 0
 }
 
 // all returns copies of the kept queries.
@@ -117,17 +122,24 @@ func (r *recentSearches) all() []bidder.Query {
 // tried counts how far a campaign comes in recent searches.
 type tried struct{ searches, inArea, inAudience, uncapped, won int }
 
-// tryRecent tries a campaign in recent searches, as if they came now.
+// tryRecent tries a campaign in recent searches, as if they came now. All of it is one turn.
 func (e *Exchange) tryRecent(ctx context.Context, campaign hexbid.UID) (t tried, err error) {
+	done, err := e.exhaustive.take(ctx)
+	if err != nil {
+		return t, err
+	}
+	defer done()
 	snapshot, now, err := e.indexer.SnapshotNow(ctx)
 	if err != nil {
 		return t, err
 	}
+	work := e.scratch.Get().(*scratch)
+	defer e.scratch.Put(work)
 	queries := e.recent.all()
 	for i := range queries {
 		q := &queries[i]
 		q.Now = now
-		v, err := e.judge(ctx, snapshot, q, campaign)
+		v, _, err := snapshot.Explain(ctx, q, campaign, &work.bidder)
 		if err != nil {
 			return t, err
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/bidder/frequency"
 )
 
 func TestWhatLimitsACampaignIsTheStepThatLosesTheMost(t *testing.T) {
@@ -67,20 +68,29 @@ func TestADeliveryReadsAsWords(t *testing.T) {
 	}
 }
 
-// TestSomeRecentSearchesAreKeptWithoutTheirViewers keeps no history and no trial of a query.
-func TestSomeRecentSearchesAreKeptWithoutTheirViewers(t *testing.T) {
+// TestSomeRecentSearchesAreKeptUntilAnErasure keeps no trial of a query, and what its viewer has seen until somebody
+// erases a history.
+func TestSomeRecentSearchesAreKeptUntilAnErasure(t *testing.T) {
 	var r recentSearches
 	for n := int64(1); n <= 5*recentKept*oneInSearches; n++ {
-		q := bidder.Query{Slots: int(n), Explore: true, Trial: auction.Trial{Pair: 1, Swapped: true}}
-		r.keep(n, &q)
+		r.keep(n, &bidder.Query{Slots: int(n), Explore: true, Trial: auction.Trial{Pair: 1, Swapped: true},
+			History: frequency.None})
 	}
 	all := r.all()
 	if len(all) != recentKept {
 		t.Fatalf("%d queries are kept, not %d", len(all), recentKept)
 	}
 	for _, q := range all {
-		if q.Explore || q.Trial != (auction.Trial{}) || q.Slots%oneInSearches != 1 || q.Slots <= 4*recentKept*oneInSearches {
+		if q.Explore || q.Trial != (auction.Trial{}) || q.History != frequency.None || q.Slots%oneInSearches != 1 ||
+			q.Slots <= 4*recentKept*oneInSearches {
 			t.Errorf("kept %+v", q)
 		}
+	}
+	if r.forget(); len(r.all()) != 0 {
+		t.Errorf("%d queries outlive an erasure", len(r.all()))
+	}
+	r.keep(1, &bidder.Query{Slots: 1})
+	if all := r.all(); len(all) != 1 || all[0].Slots != 1 {
+		t.Errorf("after an erasure it keeps %+v", all)
 	}
 }

@@ -17,7 +17,7 @@ func (e *Exchange) CampaignSpend(ctx context.Context, a hexbid.Account) (*hexbid
 	if err := admit(ctx); err != nil {
 		return nil, err
 	}
-	return inBooks(ctx, e, func(b *books) (*hexbid.CampaignSpend, error) {
+	spend, err := inBooks(ctx, e, func(b *books) (*hexbid.CampaignSpend, error) {
 		uid, err := b.find(hexbid.KindCampaign, "name", a)
 		if err != nil {
 			return nil, err
@@ -30,11 +30,12 @@ func (e *Exchange) CampaignSpend(ctx context.Context, a hexbid.Account) (*hexbid
 		if err != nil {
 			return nil, err
 		}
-		if err := e.explainDelivery(ctx, uid, spend.Delivery); err != nil {
-			return nil, err
-		}
 		return spend, b.addHistory(spend)
 	})
+	if err != nil {
+		return nil, err
+	}
+	return spend, e.explainDelivery(ctx, spend.UID, spend.Delivery) // without the view, which it does not need
 }
 
 // AdvertiserBalance returns what an advertiser has, or owes.

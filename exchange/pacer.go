@@ -28,10 +28,11 @@ type pacer struct {
 	indexer   *bidder.Indexer
 	searched  *atomic.Int64
 
-	mu    sync.Mutex // guards the fields below; awardsOut's lock may be held, and none is taken under this one
-	heard map[hexbid.UID]*heard
-	fresh []hexbid.UID // those of heard that are not heard of since they were last looked at
-	draws *rand.PCG    // of reserves
+	mu        sync.Mutex // guards the fields below; awardsOut's lock may be held, and none is taken under this one
+	heard     map[hexbid.UID]*heard
+	fresh     []hexbid.UID // those of heard that are not heard of since they were last looked at
+	newcomers []hexbid.UID // those of them that wait to be met, in the order of their first award
+	draws     *rand.PCG    // of reserves
 
 	// Of the goroutine that steps:
 	campaigns map[hexbid.UID]*paced
@@ -201,24 +202,24 @@ func (p *pacer) due(tick int64) (uids []hexbid.UID) {
 // wait bid in full meanwhile, within what budgets leave.
 const mostNewcomers = 100
 
-// takeFresh returns the campaigns that saw something since the last step, but for newcomers beyond mostNewcomers, which
-// wait.
+// takeFresh returns the campaigns that saw something since the last step. Newcomers stand in line and come in order; a
+// step looks at each once, however long the line is.
 func (p *pacer) takeFresh() (fresh []hexbid.UID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var wait []hexbid.UID
-	newcomers := 0
 	for _, uid := range p.fresh {
 		if p.campaigns[uid] == nil {
-			if newcomers++; newcomers > mostNewcomers {
-				wait = append(wait, uid)
-				continue
-			}
+			p.newcomers = append(p.newcomers, uid)
+		} else {
+			fresh = append(fresh, uid)
 		}
-		p.heard[uid].fresh = false
-		fresh = append(fresh, uid)
 	}
-	p.fresh = wait
+	met := min(len(p.newcomers), mostNewcomers)
+	fresh = append(fresh, p.newcomers[:met]...)
+	p.fresh, p.newcomers = nil, p.newcomers[met:]
+	for _, uid := range fresh {
+		p.heard[uid].fresh = false
+	}
 	return fresh
 }
 

@@ -369,6 +369,9 @@ func TestNewcomersAreMetAFewAtATime(t *testing.T) {
 			t.Fatalf("%d campaigns are met, want %d", len(fresh), want)
 		}
 	}
+	if len(p.newcomers) != 0 || len(p.fresh) != 0 {
+		t.Errorf("%d newcomers and %d others still wait", len(p.newcomers), len(p.fresh))
+	}
 	if len(met) != 2*mostNewcomers+50 {
 		t.Errorf("%d campaigns were met", len(met))
 	}

@@ -96,6 +96,7 @@ func (e *Exchange) EraseViewerHistory(ctx context.Context, userKey string) error
 		return err
 	}
 	e.viewers.forget(viewer)
+	e.recent.forget()
 	return nil
 }
 
