@@ -25,10 +25,22 @@ import (
 // gRPC runs interceptors only after it has decoded a request, too late for the limits of the first three stages. The
 // registrar therefore wraps methods, and the wrapper calls the generated handler with an interceptor of its own.
 
-// registrar registers services whose unary methods go through Server.unary.
+// registrar registers services whose unary methods go through Server.unary. It also keeps all methods for callers in
+// this process.
 type registrar struct {
 	*grpc.Server
 	server *Server
+}
+
+// unaryMethod and streamMethod are registered methods with the services that they belong to.
+type unaryMethod struct {
+	service any
+	handler grpc.MethodHandler // goes through Server.unary
+}
+
+type streamMethod struct {
+	service     any
+	description grpc.StreamDesc
 }
 
 // RegisterService implements grpc.ServiceRegistrar.
@@ -38,8 +50,11 @@ func (r registrar) RegisterService(d *grpc.ServiceDesc, service any) {
 	for i := range own.Methods {
 		m := &own.Methods[i]
 		method := "/" + d.ServiceName + "/" + m.MethodName
-		r.server.unaryMethods[method] = true
 		m.Handler = r.server.unary(method, m.Handler)
+		r.server.unaryMethods[method] = unaryMethod{service, m.Handler}
+	}
+	for _, m := range d.Streams {
+		r.server.streams["/"+d.ServiceName+"/"+m.StreamName] = streamMethod{service, m}
 	}
 	r.Server.RegisterService(&own, service)
 }
@@ -51,7 +66,7 @@ type statedKey struct{}
 // because gRPC waits for the request as long as the context that tap returns lasts. The end of the call cancels that
 // context together with its parent.
 func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if !s.unaryMethods[info.FullMethodName] {
+	if _, unary := s.unaryMethods[info.FullMethodName]; !unary {
 		return ctx, nil
 	}
 	deadline, states := ctx.Deadline()
@@ -71,6 +86,7 @@ type call struct {
 	server  *Server
 	gate    *gate
 	peer    *connection
+	caller  hexbid.Principal
 	opened  time.Time // when its headers arrived
 	arrived time.Time // when its whole request had arrived; zero before that
 	bytes   int       // of the request
@@ -81,14 +97,15 @@ type call struct {
 func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHandler {
 	g := &s.gates[classOf[method]]
 	return func(service any, ctx context.Context, receive func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-		c := &call{server: s, gate: g, peer: connectionOf(ctx), opened: time.Now()}
+		peer := connectionOf(ctx)
+		c := &call{server: s, gate: g, peer: peer, caller: callerOf(ctx, peer), opened: time.Now()}
 		defer c.leave()
 		var response any
 		failure := hexbid.Contain(func() (err error) {
 			response, err = handler(service, c.context(ctx), func(m any) error { return c.receive(m, receive) }, c.answer)
 			return err
 		})
-		if err := s.finish(method, c.peer, c.since(), failure); err != nil {
+		if err := s.finish(method, &c.caller, c.since(), failure); err != nil {
 			return nil, err
 		}
 		return response, nil
@@ -152,7 +169,7 @@ func (c *call) since() time.Time {
 // still counts as work. The search service returns encoded bytes itself, which is cheaper than building the message.
 func (c *call) answer(ctx context.Context, request any, info *grpc.UnaryServerInfo,
 	handler grpc.UnaryHandler) (any, error) {
-	ctx = hexbid.WithPrincipal(ctx, c.peer.caller)
+	ctx = hexbid.WithPrincipal(ctx, c.caller)
 	if r, ok := request.(*pb.SearchNearbyRequest); ok {
 		return info.Server.(*searchService).encoded(ctx, c, r)
 	}
@@ -164,10 +181,10 @@ func (c *call) answer(ctx context.Context, request any, info *grpc.UnaryServerIn
 }
 
 // finish turns a call's outcome into a status, logs failures of our own and counts the call.
-func (s *Server) finish(method string, peer *connection, since time.Time, failure error) error {
+func (s *Server) finish(method string, caller *hexbid.Principal, since time.Time, failure error) error {
 	err := statusOf(failure)
 	if status.Code(err) == codes.Internal {
-		s.config.Log.Error("a call failed", "method", method, "caller", peer.caller, "error", failure)
+		s.config.Log.Error("a call failed", "method", method, "caller", *caller, "error", failure)
 	}
 	s.metrics.call(method, since, err)
 	return err

@@ -95,6 +95,10 @@ func (s *eventService) record(ctx context.Context, client string, events []*pb.E
 
 // clientOf returns the name that a client gave itself, "" when it gave none.
 func clientOf(ctx context.Context) string {
+	if ctx.Value(insideKey{}) != nil {
+		name, _ := ctx.Value(clientKey{}).(string)
+		return name
+	}
 	if names := metadata.ValueFromIncomingContext(ctx, ClientHeader); len(names) > 0 {
 		return names[0]
 	}

@@ -121,17 +121,23 @@ func (m *metrics) watch(s *Server) {
 		m.counter("hexbid_refused_total", "Requests refused because as many of their class were worked on as may be.", of,
 			func() float64 { return float64(g.refused.Load()) })
 	}
+	m.watchPort("grpc", s.connections)
+	m.watchPort("http", s.webs)
+}
+
+// watchPort registers gauges of the connections of a port.
+func (m *metrics) watchPort(port string, c *connections) {
+	of := prometheus.Labels{"port": port}
 	for why, word := range closingWords {
-		m.counter("hexbid_connections_closed_total", "Connections closed to keep to the limits, by reason.",
-			prometheus.Labels{"reason": word},
-			func() float64 { return float64(s.connections.closed[why].Load()) })
+		m.counter("hexbid_connections_closed_total", "Connections closed to keep to the limits, by port and reason.",
+			prometheus.Labels{"port": port, "reason": word}, func() float64 { return float64(c.closed[why].Load()) })
 	}
-	m.measure("hexbid_connections", "Connections that are open.", func() float64 { return float64(s.connections.count()) })
-	m.measure("hexbid_waiting_calls", "Calls whose request has not arrived.",
-		func() float64 { return float64(s.connections.calls.Load()) })
-	m.measure("hexbid_waiting_bytes",
-		"Bytes of requests that have not arrived whole, and of answers that callers have not taken.",
-		func() float64 { return float64(s.connections.bytes.Load()) })
+	m.gauge("hexbid_connections", "Connections that are open, by port.", of, func() float64 { return float64(c.count()) })
+	m.gauge("hexbid_waiting_calls", "Calls whose request has not arrived, by port.", of,
+		func() float64 { return float64(c.calls.Load()) })
+	m.gauge("hexbid_waiting_bytes",
+		"Bytes of requests that have not arrived whole, and of answers that callers have not taken, by port.", of,
+		func() float64 { return float64(c.bytes.Load()) })
 }
 
 // observe registers the gauges of an exchange.

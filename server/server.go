@@ -59,9 +59,11 @@ type Server struct {
 	codec        codec
 	exchange     atomic.Pointer[exchange.Exchange]
 	gates        [classCount]gate
-	connections  *connections
-	handling     sync.WaitGroup  // handlers of streams
-	unaryMethods map[string]bool // registered methods; fixed once calls arrive
+	connections  *connections           // of the gRPC port
+	webs         *connections           // of the HTTP port
+	handling     sync.WaitGroup         // handlers of streams
+	unaryMethods map[string]unaryMethod // by full name; fixed once calls arrive
+	streams      map[string]streamMethod
 }
 
 // streamWorkers is the number of goroutines that take calls in turn and keep their stacks. A new goroutine would have
@@ -75,9 +77,9 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{config: config, health: health.NewServer(), metrics: newMetrics(config.Registry), codec: newCodec(),
-		unaryMethods: map[string]bool{}, draining: make(chan struct{})}
+		unaryMethods: map[string]unaryMethod{}, streams: map[string]streamMethod{}, draining: make(chan struct{})}
 	s.openGates()
-	s.connections = newConnections(&s.config)
+	s.connections, s.webs = newConnections(&s.config), newConnections(&s.config)
 	s.metrics.watch(s)
 	options, err := s.options()
 	if err != nil {
@@ -124,16 +126,16 @@ func (s *Server) options() ([]grpc.ServerOption, error) {
 	return options, nil
 }
 
-// Listen opens the address to serve on. It refuses an address that is not loopback without TLS, unless Insecure says
-// that the network is trusted.
-func (c *Config) Listen(address string) (net.Listener, error) {
+// Listen opens the address to serve on, which a flag has set. It refuses an address that is not loopback without TLS,
+// unless Insecure says that the network is trusted.
+func (c *Config) Listen(flag, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, hexbid.Invalidf("listen", "%q cannot be listened on: %v", address, err)
+		return nil, hexbid.Invalidf(flag, "%q cannot be listened on: %v", address, err)
 	}
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && c.TLSCert == "" && !c.Insecure {
 		l.Close()
-		return nil, hexbid.Invalidf("listen",
+		return nil, hexbid.Invalidf(flag,
 			"%q is not a loopback address: give --tls-cert and --tls-key, or --insecure on a trusted network", address)
 	}
 	return l, nil

@@ -22,12 +22,13 @@ import (
 func (s *Server) stream(service any, raw grpc.ServerStream, info *grpc.StreamServerInfo,
 	handler grpc.StreamHandler) error {
 	opened, conn := time.Now(), connectionOf(raw.Context())
+	caller := callerOf(raw.Context(), conn)
 	if n := int(conn.streams.Add(1)); n > s.config.Limits.StreamsAConnection {
 		conn.streams.Add(-1)
-		return s.finish(info.FullMethod, conn, opened, hexbid.Errorf(hexbid.Exhausted, "",
+		return s.finish(info.FullMethod, &caller, opened, hexbid.Errorf(hexbid.Exhausted, "",
 			"the connection has %d streams open, the most: end one, or use another connection", n-1))
 	}
-	g, handled := s.guard(raw, info, conn), make(chan error, 1)
+	g, handled := s.guard(raw, info, conn, caller), make(chan error, 1)
 	s.handling.Go(func() {
 		defer conn.streams.Add(-1)
 		defer g.end()
@@ -38,7 +39,7 @@ func (s *Server) stream(service any, raw grpc.ServerStream, info *grpc.StreamSer
 	case failure = <-g.givenUp:
 	case failure = <-handled:
 	}
-	return s.finish(info.FullMethod, conn, opened, failure)
+	return s.finish(info.FullMethod, &caller, opened, failure)
 }
 
 // guardedStream counts each message as work until it is answered. It gives up a stream that brings nothing, or whose
@@ -66,8 +67,9 @@ var (
 		"the client did not take an answer in time: read answers while sending")
 )
 
-func (s *Server) guard(raw grpc.ServerStream, info *grpc.StreamServerInfo, peer *connection) *guardedStream {
-	g := &guardedStream{ServerStream: raw, ctx: hexbid.WithPrincipal(raw.Context(), peer.caller), server: s,
+func (s *Server) guard(raw grpc.ServerStream, info *grpc.StreamServerInfo, peer *connection,
+	caller hexbid.Principal) *guardedStream {
+	g := &guardedStream{ServerStream: raw, ctx: hexbid.WithPrincipal(raw.Context(), caller), server: s,
 		gate: &s.gates[classOf[info.FullMethod]], peer: peer, watch: !info.IsClientStream, givenUp: make(chan error, 1)}
 	g.mu.Lock()
 	defer g.mu.Unlock()

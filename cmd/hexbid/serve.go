@@ -105,7 +105,7 @@ func (m *Main) openServer() (err error) {
 	c := server.DefaultConfig()
 	c.TLSCert, c.TLSKey, c.Insecure = m.Config.TLSCert, m.Config.TLSKey, m.Config.Insecure
 	c.Limits, c.DrainTimeout, c.Log = limitsOf(&m.Config), m.Config.DrainTimeout, m.Log
-	if m.listener, err = c.Listen(m.Config.Listen); err != nil {
+	if m.listener, err = c.Listen("listen", m.Config.Listen); err != nil {
 		return err
 	}
 	loopback := m.listener.Addr().(*net.TCPAddr).IP.IsLoopback()

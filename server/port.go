@@ -1,0 +1,59 @@
+package server
+
+import (
+	"context"
+	"net"
+	"net/http"
+
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/peer"
+
+	"github.com/hexbid/hexbid"
+)
+
+// The HTTP port lies in package gateway. Its calls go through InProcess. What follows makes its connections count and
+// be bounded like those of the gRPC port, in a pool of their own: neither port's callers can take the other's places.
+
+// Guard bounds the connections of the HTTP port.
+func (s *Server) Guard(l net.Listener) net.Listener { return guardedListener{l, s.webs} }
+
+// OnConnection returns the context of a connection that a guarded listener has accepted. Calls made with it count as
+// the connection's. It fits http.Server.ConnContext.
+func OnConnection(ctx context.Context, conn net.Conn) context.Context {
+	return peer.NewContext(ctx, &peer.Peer{Addr: conn.RemoteAddr()})
+}
+
+// Arriving counts a request that arrives over the connection of a context. Call the function that it returns with the
+// request's size when all of it has arrived, or no more will.
+func Arriving(ctx context.Context) (arrived func(bytes int)) {
+	c := connectionOf(ctx)
+	c.awaitCall()
+	return c.callArrived
+}
+
+// Untaken counts bytes of an answer that the caller has not taken. Call the function that it returns when they are
+// written.
+func Untaken(ctx context.Context, bytes int) (taken func()) {
+	c := connectionOf(ctx)
+	c.change(func(w *waiting) { w.untaken += int64(bytes) })
+	return func() { c.change(func(w *waiting) { w.untaken -= int64(bytes) }) }
+}
+
+// CallerOver returns the principal of a call over HTTP. So far everybody who reaches the port is the operator, as at
+// the gRPC port.
+func (s *Server) CallerOver(r *http.Request) (hexbid.Principal, error) {
+	return networkCaller(r.RemoteAddr), nil
+}
+
+// Serving reports, for each service and for "" as a whole, whether it serves, as health does.
+func (s *Server) Serving() (map[string]bool, error) {
+	all, err := s.health.List(context.Background(), &healthpb.HealthListRequest{})
+	if err != nil {
+		return nil, err
+	}
+	serving := map[string]bool{}
+	for name, of := range all.GetStatuses() {
+		serving[name] = of.GetStatus() == healthpb.HealthCheckResponse_SERVING
+	}
+	return serving, nil
+}
