@@ -14,7 +14,7 @@ type fault uint8
 const (
 	lost     fault = iota // acknowledged, and the ledger does not have it
 	doubled               // in the ledger twice, or without anybody having been told
-	exceeded              // charged above a limit in force
+	exceeded              // charged above a limit in force, or beyond a cap, or though it was filtered
 	wrong                 // anything else that differs
 	faultCount
 )
@@ -51,8 +51,9 @@ func auditAwards(c *campaign, tell report) {
 		}
 		for _, e := range a.events {
 			first := used[e.kind]
-			if e.kind == impression && first == nil {
-				first = used[click] // which implied it
+			if implies := used[click]; e.kind == impression && first == nil && implies != nil &&
+				implies.answer.GetOutcome() != filtered {
+				first = implies
 			}
 			if e.answer != nil && !e.used() && first == nil {
 				tell(wrong, "%s %s of %s is a duplicate of nothing", e.kind, e.id, c.name)
@@ -89,16 +90,24 @@ func historyOf(a *advertiser, tell report) []line {
 
 // totals is what the auditor expects a campaign to have.
 type totals struct {
-	impressions, clicks, conversions, exhausted            int64
+	impressions, clicks, conversions                       int64
+	exhausted, beyondCap, filtered                         int64
 	chargedMicros, creditedMicros, freeMicros, valueMicros int64
 }
 
 // purse is the state of an advertiser while its history is walked.
 type purse struct {
+	auditor       *auditor
 	balanceMicros int64
 	spentOn       map[*campaign]map[string]int64 // by local date
 	totals        map[*campaign]*totals
-	shown         map[*award]bool // their impression is recorded
+	shown         map[*award]bool       // their impression is recorded
+	isBeyond      map[*award]bool       // their impression was beyond a cap
+	isFiltered    map[*award]bool       // their click was filtered
+	seen          map[subject][]counted // impressions that count towards caps
+	clicked       map[subject][]counted // clicks that were not filtered
+
+	judged, eitherWay int64 // events that caps and filters decide, and those of them that may come out either way
 }
 
 // datesOf are the local dates of charges by sequence, as the ledger has them.
@@ -107,12 +116,14 @@ type datesOf map[uint64]string
 // walk follows the ledger's order of an advertiser's records and judges each by the rules alone: an event costs its
 // whole price or nothing, and costs nothing exactly when the price is above what is left. Without dates it judges no
 // daily budget, because a charge near midnight may belong to either day.
-func walk(a *advertiser, dates datesOf, tell report) *purse {
-	p := &purse{spentOn: map[*campaign]map[string]int64{}, totals: map[*campaign]*totals{}, shown: map[*award]bool{}}
-	for _, c := range a.campaigns {
+func (a *auditor) walk(one *advertiser, dates datesOf, tell report) *purse {
+	p := &purse{auditor: a, spentOn: map[*campaign]map[string]int64{}, totals: map[*campaign]*totals{},
+		shown: map[*award]bool{}, isBeyond: map[*award]bool{}, isFiltered: map[*award]bool{},
+		seen: map[subject][]counted{}, clicked: map[subject][]counted{}}
+	for _, c := range one.campaigns {
 		p.spentOn[c], p.totals[c] = map[string]int64{}, &totals{}
 	}
-	for _, l := range historyOf(a, tell) {
+	for _, l := range historyOf(one, tell) {
 		if l.movement != nil {
 			p.move(l.movement, tell)
 		} else {
@@ -143,17 +154,22 @@ func (p *purse) move(m *movement, tell report) {
 
 // take judges an event in its place of the ledger's order.
 func (p *purse) take(e *event, dates datesOf, tell report) {
+	if p.takeFiltered(e, tell) {
+		return
+	}
 	c, t := e.award.campaign, p.totals[e.award.campaign]
 	due := e.award.costMicros(e.kind)
 	if e.award.model == pb.PricingModel_PRICING_MODEL_CPM && p.shown[e.award] {
 		due = 0
 	}
 	t.count(e, p.shown[e.award])
+	isBeyond := p.takeBeyondCap(e, due, tell)
 	if e.kind != conversion {
 		p.shown[e.award] = true
 	}
 	paid, outcome := e.answer.GetChargedMicros(), e.answer.GetOutcome()
 	switch {
+	case isBeyond:
 	case due == 0 && (outcome == recorded || outcome == charged) && paid == 0:
 	case due > 0 && outcome == charged && paid == due:
 		p.charge(e, dates, tell)
@@ -198,7 +214,7 @@ func (p *purse) charge(e *event, dates datesOf, tell report) {
 	t := p.totals[c]
 	t.chargedMicros += paid
 	p.balanceMicros -= paid
-	_, most := c.inForce(e.sent, e.answered)
+	_, most := c.budgetsInForce(e.sent, e.answered)
 	if dates != nil && p.spentOn[c][date] > most.daily {
 		tell(exceeded, "record %d takes %s to %d on %s, above its daily budget of %d", e.answer.GetSequence(), c.name,
 			p.spentOn[c][date], date, most.daily)
@@ -216,7 +232,7 @@ func (p *purse) charge(e *event, dates datesOf, tell report) {
 func (p *purse) spare(e *event, dates datesOf, due int64, tell report) {
 	c := e.award.campaign
 	first, last := dateIn(c.zone, e.sent), dateIn(c.zone, e.answered)
-	least, _ := c.inForce(e.sent, e.answered)
+	least, _ := c.budgetsInForce(e.sent, e.answered)
 	switch {
 	case first != last, dates == nil, due > least.daily-p.spentOn[c][first], due > least.total-p.totals[c].chargedMicros,
 		c.owner.prepaid && due > p.balanceMicros:
@@ -237,6 +253,7 @@ func (t *totals) compare(name string, got totals, tell report) {
 	}{
 		{"impressions", t.impressions, got.impressions}, {"clicks", t.clicks, got.clicks},
 		{"conversions", t.conversions, got.conversions}, {"events beyond a budget", t.exhausted, got.exhausted},
+		{"events beyond a cap", t.beyondCap, got.beyondCap}, {"filtered events", t.filtered, got.filtered},
 		{"micros charged", t.chargedMicros, got.chargedMicros}, {"micros credited", t.creditedMicros, got.creditedMicros},
 		{"micros given free", t.freeMicros, got.freeMicros}, {"micros of conversions", t.valueMicros, got.valueMicros},
 	} {

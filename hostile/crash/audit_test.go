@@ -73,7 +73,7 @@ func (t *tale) audit() (faults []fault) {
 			dates[n] = charge.date
 		}
 	}
-	for c, want := range walk(t.owner, dates, tell).totals {
+	for c, want := range new(auditor).walk(t.owner, dates, tell).totals {
 		want.compare(c.name, *t.have[c], tell)
 	}
 	return faults
@@ -141,7 +141,7 @@ func TestLimitsThatMayHaveBeenInForce(t *testing.T) {
 	for _, want := range []struct{ from, until, least, most int64 }{
 		{2, 9, 30, 30}, {2, 11, 10, 30}, {11, 13, 10, 30}, {13, 19, 10, 10}, {13, 21, 10, 20}, {30, 31, 10, 20},
 	} {
-		least, most := c.inForce(at(want.from), at(want.until))
+		least, most := c.budgetsInForce(at(want.from), at(want.until))
 		if least.daily != want.least || most.daily != want.most {
 			t.Errorf("from %d to %d: %d to %d", want.from, want.until, least.daily, most.daily)
 		}

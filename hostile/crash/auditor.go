@@ -14,6 +14,7 @@ import (
 type auditor struct {
 	tally       *tally
 	zone        *time.Location // of statements
+	rules       rules          // of invalid traffic
 	advertisers []*advertiser
 	byName      map[string]*campaign
 
@@ -21,6 +22,8 @@ type auditor struct {
 	events []*event   // all, in the order that they were first sent
 	next   int64      // number of the next event or request
 	last   *event     // the one with the highest sequence that was acknowledged
+
+	erasures map[string][]*erasure // by viewer
 }
 
 // names of events and requests are numbers, which are unlike those of any other era.
@@ -29,9 +32,11 @@ func (a *auditor) newID() string {
 	return fmt.Sprintf("e-%d", a.next)
 }
 
-// offer puts the results of a search that began at some instant where reporters find them. It leaves out results that
-// may be of a campaign that was deleted and made again meanwhile, because nobody could tell of which of the two.
-func (a *auditor) offer(results []*pb.SponsoredResult, began time.Time) {
+// offer puts the results of a viewer's search that began at some instant where reporters find them. It leaves out
+// results that may be of a campaign that was deleted and made again meanwhile, because nobody could tell of which of the
+// two.
+func (a *auditor) offer(results []*pb.SponsoredResult, viewer string, began time.Time) {
+	ended := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, r := range results {
@@ -41,7 +46,8 @@ func (a *auditor) offer(results []*pb.SponsoredResult, began time.Time) {
 			continue
 		}
 		if len(c.waiting) < mostWaiting && !c.removing && c.made.Before(began) {
-			one := &award{campaign: c, token: r.GetToken(), priceMicros: r.GetPriceMicros(), model: r.GetPricingModel()}
+			one := &award{campaign: c, token: r.GetToken(), viewer: viewer, searched: began, offered: ended,
+				priceMicros: r.GetPriceMicros(), model: r.GetPricingModel()}
 			c.waiting, c.awards = append(c.waiting, one), append(c.awards, one)
 		}
 	}
@@ -130,12 +136,12 @@ func (a *auditor) unanswered() (waiting []*event) {
 	return waiting
 }
 
-// begin notes that an edit is about to be asked for.
-func (a *auditor) begin(c *campaign, l limits) *edit {
+// begin notes in a list of edits that one is about to be asked for.
+func (a *auditor) begin(edits *[]*edit, l limits) *edit {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e := &edit{limits: l, asked: time.Now()}
-	c.edits = append(c.edits, e)
+	*edits = append(*edits, e)
 	return e
 }
 
@@ -149,13 +155,16 @@ func (a *auditor) settle(e *edit, inForce bool) {
 	}
 }
 
+// isUnsettled reports whether nobody knows what became of the edit.
+func (e *edit) isUnsettled() bool { return e.known.IsZero() && !e.never }
+
 // unsettled returns the edits of which nobody knows what became, at most one for each campaign.
 func (a *auditor) unsettled() map[*campaign]*edit {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	unknown := map[*campaign]*edit{}
 	for _, c := range a.byName {
-		if e := c.edits[len(c.edits)-1]; !c.removing && e.known.IsZero() && !e.never {
+		if e := c.edits[len(c.edits)-1]; !c.removing && e.isUnsettled() {
 			unknown[c] = e
 		}
 	}

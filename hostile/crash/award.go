@@ -15,6 +15,8 @@ const (
 	charged   = pb.EventOutcome_EVENT_OUTCOME_CHARGED
 	recorded  = pb.EventOutcome_EVENT_OUTCOME_RECORDED
 	exhausted = pb.EventOutcome_EVENT_OUTCOME_BUDGET_EXHAUSTED
+	beyondCap = pb.EventOutcome_EVENT_OUTCOME_BEYOND_CAP
+	filtered  = pb.EventOutcome_EVENT_OUTCOME_FILTERED
 	duplicate = pb.EventOutcome_EVENT_OUTCOME_DUPLICATE
 )
 
@@ -22,6 +24,9 @@ const (
 type award struct {
 	campaign    *campaign
 	token       string
+	viewer      string    // the search's user key; empty for none
+	searched    time.Time // before the search
+	offered     time.Time // after its answer
 	priceMicros int64
 	model       pb.PricingModel
 	events      []*event // sent, in no order

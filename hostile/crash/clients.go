@@ -20,6 +20,8 @@ const (
 	searchers = 2
 	reporters = 4
 	editors   = 10
+	cappers   = 1
+	erasers   = 1
 	movers    = 1
 	remakers  = 1
 )
@@ -57,6 +59,8 @@ func (c *crowd) call(ctx context.Context, random *rand.Rand) {
 	repeat(searchers, c.searchOnce)
 	repeat(reporters, c.reportSome)
 	repeat(editors, c.editOne)
+	repeat(cappers, c.capOne)
+	repeat(erasers, c.eraseOnce)
 	repeat(movers, c.moveOnce)
 	repeat(remakers, c.remakeOnce)
 	group.Wait()
@@ -85,11 +89,11 @@ func (c *crowd) searchOnce(ctx context.Context, random *rand.Rand) error {
 		time.Sleep(5 * time.Millisecond)
 		return nil
 	}
-	began := time.Now()
-	response, err := c.search.SearchNearby(asClient(ctx), searchRequest(hosts[random.IntN(len(hosts))]))
+	viewer, began := c.auditor.drawViewer(random), time.Now()
+	response, err := c.search.SearchNearby(asClient(ctx), searchRequest(hosts[random.IntN(len(hosts))], viewer))
 	if err == nil {
 		c.auditor.tally.searches.Add(1)
-		c.auditor.offer(response.GetSponsored(), began)
+		c.auditor.offer(response.GetSponsored(), viewer, began)
 	}
 	return err
 }

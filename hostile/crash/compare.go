@@ -17,7 +17,7 @@ func (e *era) auditTotals(ctx context.Context) error {
 		return err
 	}
 	for _, owner := range e.auditor.advertisers {
-		want := walk(owner, nil, e.tally.fall)
+		want := e.auditor.walk(owner, nil, e.tally.fall)
 		for c, t := range want.totals {
 			t.compare(c.name, totalsOf(have[c.uid].GetTotal()), e.tally.fall)
 		}
@@ -43,7 +43,8 @@ func (e *era) spends(ctx context.Context) (map[uint64]*pb.CampaignSpend, error) 
 
 func totalsOf(t *pb.EventTotals) totals {
 	return totals{impressions: t.GetImpressions(), clicks: t.GetClicks(), conversions: t.GetConversions(),
-		exhausted: t.GetBudgetExhausted(), chargedMicros: t.GetChargedMicros(), creditedMicros: t.GetCreditedMicros(),
+		exhausted: t.GetBudgetExhausted(), beyondCap: t.GetBeyondCap(), filtered: t.GetFiltered(),
+		chargedMicros: t.GetChargedMicros(), creditedMicros: t.GetCreditedMicros(),
 		freeMicros: t.GetFreeMicros(), valueMicros: t.GetConversionValueMicros()}
 }
 
@@ -67,7 +68,9 @@ func (e *era) auditAll(ctx context.Context) error {
 				dates[sequence] = charge.date
 			}
 		}
-		want := walk(owner, dates, e.tally.fall)
+		want := e.auditor.walk(owner, dates, e.tally.fall)
+		e.tally.judged.Add(want.judged)
+		e.tally.eitherWay.Add(want.eitherWay)
 		for c, t := range want.totals {
 			t.compare(c.name, totalsOf(have[c.uid].GetTotal()), e.tally.fall)
 			e.compareToday(have[c.uid], want.spentOn[c])

@@ -38,11 +38,51 @@ func (c *crowd) editOne(ctx context.Context, random *rand.Rand) error {
 	return c.reportAtOnce(ctx, one, random)
 }
 
+// capOne changes or takes away the frequency cap of an advertiser.
+func (c *crowd) capOne(ctx context.Context, random *rand.Rand) error {
+	time.Sleep(time.Duration(random.IntN(200)) * time.Millisecond)
+	one := c.auditor.advertisers[random.IntN(len(c.auditor.advertisers))]
+	if !c.auditor.claimAdvertiser(one) {
+		return nil
+	}
+	defer c.auditor.releaseAdvertiser(one)
+	ctx, cancel := context.WithTimeout(ctx, victim.Patience)
+	defer cancel()
+	var l limits
+	if random.IntN(3) > 0 {
+		l.cap = drawCap(random)
+	}
+	e := c.auditor.begin(&one.edits, l)
+	_, err := c.campaigns.UpdateAdvertiser(ctx, &pb.UpdateAdvertiserRequest{Advertiser: one.message(l),
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"frequency_cap"}}})
+	if err == nil {
+		c.auditor.settle(e, true)
+	}
+	return endOf(err)
+}
+
+// claimAdvertiser reports whether nobody else edits an advertiser, and its last edit is settled. The caller then does.
+func (a *auditor) claimAdvertiser(one *advertiser) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if one.claimed || one.edits[len(one.edits)-1].isUnsettled() {
+		return false
+	}
+	one.claimed = true
+	return true
+}
+
+func (a *auditor) releaseAdvertiser(one *advertiser) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	one.claimed = false
+}
+
 // update changes limits by a single write.
 func (c *crowd) update(ctx context.Context, one *campaign, l limits) error {
-	e := c.auditor.begin(one, l)
+	e := c.auditor.begin(&one.edits, l)
 	_, err := c.campaigns.UpdateCampaign(ctx, &pb.UpdateCampaignRequest{Campaign: one.message(l),
-		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"daily_budget_micros", "total_budget_micros"}}})
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"daily_budget_micros", "total_budget_micros", "frequency_cap"}}})
 	if err == nil {
 		c.auditor.settle(e, true)
 	}
@@ -63,7 +103,7 @@ func (c *crowd) updateByImport(ctx context.Context, one *campaign, l limits) err
 	if err != nil {
 		return err
 	}
-	e := c.auditor.begin(one, l)
+	e := c.auditor.begin(&one.edits, l)
 	_ = stream.Send(&pb.ImportRequest{Rows: []*pb.ImportRow{one.row(l)}}) // Recv says why not
 	response, err := stream.Recv()
 	if err != nil {
@@ -82,7 +122,7 @@ func (a *auditor) claim(random *rand.Rand) *campaign {
 	defer a.mu.Unlock()
 	owner := a.advertisers[random.IntN(len(a.advertisers))]
 	c := owner.campaigns[random.IntN(len(owner.campaigns))]
-	if last := c.edits[len(c.edits)-1]; c.claimed || c.removing || last.known.IsZero() && !last.never {
+	if c.claimed || c.removing || c.edits[len(c.edits)-1].isUnsettled() {
 		return nil
 	}
 	c.claimed = true
@@ -95,16 +135,23 @@ func (a *auditor) release(c *campaign) {
 	c.claimed = false
 }
 
-// limitsAbove returns budgets that leave about as many events as left says. Below 0 they are below what is spent.
+// limitsAbove returns budgets that leave about as many events as left says. Below 0 they are below what is spent. Now
+// and then it also changes the frequency cap, or takes it away.
 func (a *auditor) limitsAbove(c *campaign, left int64, random *rand.Rand) limits {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	around := func() int64 {
 		return max(c.mostMicros(), c.spentMicros+left*c.mostMicros()+random.Int64N(c.mostMicros()))
 	}
-	l := limits{daily: around()}
+	l := limits{daily: around(), cap: settledLimits(c.edits).cap}
 	if random.IntN(3) == 0 {
 		l.total = around()
+	}
+	switch random.IntN(20) {
+	case 0:
+		l.cap = frequencyCap{}
+	case 1, 2, 3:
+		l.cap = c.drawCap(random)
 	}
 	return l
 }

@@ -29,7 +29,7 @@ type era struct {
 }
 
 // runEra fills an empty data folder, kills the server again and again, and at last compares everything.
-func runEra(ctx context.Context, o options, t *tally, random *rand.Rand, kills int) (err error) {
+func runEra(ctx context.Context, o options, t *tally, random *rand.Rand, r rules, kills int) (err error) {
 	dir, err := os.MkdirTemp("", "hexbid-crash-")
 	if err != nil {
 		return err
@@ -42,8 +42,9 @@ func runEra(ctx context.Context, o options, t *tally, random *rand.Rand, kills i
 		return err
 	}
 	// No token expires, nothing is for nothing, and some searches swap two slots or explore.
-	e.server.Args = []string{"--click-expiry", "6h", "--increment", "0.01", "--swap-share=0.01", "--explore-share=0.05"}
-	if e.auditor, err = newAuditor(t); err != nil {
+	e.server.Args = append(r.args(), "--click-expiry", "6h", "--increment", "0.01", "--swap-share=0.01",
+		"--explore-share=0.05")
+	if e.auditor, err = newAuditor(t, r); err != nil {
 		return err
 	}
 	if err := e.start(ctx); err != nil {
@@ -85,7 +86,7 @@ func (e *era) stop() error {
 
 // fill imports the market and gives prepaid advertisers their first money, which makes them prepaid.
 func (e *era) fill(ctx context.Context) error {
-	rows, first := e.auditor.rows()
+	rows, first := e.auditor.rows(e.random)
 	stream, err := e.crowd.campaigns.Import(ctx)
 	if err != nil {
 		return err
@@ -239,8 +240,23 @@ func (e *era) askAgain(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		have := limits{found.GetDailyBudgetMicros(), found.GetTotalBudgetMicros()}
-		e.auditor.settle(edit, have == edit.limits)
+		e.auditor.settle(edit, limitsOf(found) == edit.limits)
 	}
-	return e.crowd.remakeAgain(ctx)
+	for _, owner := range e.auditor.advertisers {
+		if edit := owner.edits[len(owner.edits)-1]; edit.isUnsettled() {
+			found, err := e.crowd.campaigns.GetAdvertiser(ctx, &pb.GetAdvertiserRequest{Name: owner.name})
+			if err != nil {
+				return err
+			}
+			e.auditor.settle(edit, capOf(found.GetFrequencyCap()) == edit.cap)
+		}
+	}
+	if err := e.crowd.eraseAgain(ctx); err != nil {
+		return err
+	}
+	return e.crowd.remakeAgain(ctx, e.random)
+}
+
+func limitsOf(c *pb.Campaign) limits {
+	return limits{c.GetDailyBudgetMicros(), c.GetTotalBudgetMicros(), capOf(c.GetFrequencyCap())}
 }

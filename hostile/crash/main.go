@@ -1,12 +1,17 @@
 // Command crash proves that the ledger loses nothing. It starts hexbid as a process of its own with a temporary data
-// folder. Clients search, report events, edit budgets and move balances, all at once, and at a random moment the
-// process is killed without warning and started again. An auditor with records of its own then sends every event that
+// folder. Clients search, report events, edit budgets and frequency caps, erase viewers and move balances, all at once,
+// and at a random moment the process is killed without warning and started again. An auditor with records of its own then sends every event that
 // got no answer once more, under its own event_id, and compares the ledger with what clients were told, to the micro:
 //
 //   - lost: something was acknowledged that the ledger does not have;
 //   - doubled: the ledger has something twice, or that nobody was told of;
-//   - exceeded: a charge took a campaign above a limit that was in force, or a balance below nothing;
-//   - wrong: anything else that differs, such as an event that was free though a budget would have paid for it.
+//   - exceeded: a charge took a campaign above a limit that was in force, or a balance below nothing, or was of an event
+//     beyond a frequency cap or of a filtered one;
+//   - wrong: anything else that differs, such as an event that was free though a budget would have paid for it, or a
+//     click that was filtered though no rule says so.
+//
+// Viewers return, so they come to the caps of campaigns and advertisers: what is beyond a cap must be free, and only
+// that. Every other data folder has rules of invalid traffic in force, and clients that break them.
 //
 // The last line gives the counts. The exit status is 1 when any of the four happened.
 package main
@@ -55,7 +60,7 @@ func run(ctx context.Context, o options, out io.Writer) int {
 	random := rand.New(rand.NewPCG(o.seed, 0))
 	for done := 0; done < o.kills && ctx.Err() == nil; done += o.killsAnEra {
 		kills := min(o.killsAnEra, o.kills-done)
-		if err := runEra(ctx, o, t, random, kills); err != nil {
+		if err := runEra(ctx, o, t, random, rulesOf(done/o.killsAnEra), kills); err != nil {
 			t.fall(wrong, "after %d kills: %v", t.kills.Load(), err)
 			break
 		}

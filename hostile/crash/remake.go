@@ -28,13 +28,14 @@ func (c *crowd) remakeOnce(ctx context.Context, random *rand.Rand) error {
 	if _, err := c.campaigns.DeleteCampaign(ctx, &pb.DeleteCampaignRequest{Name: one.name}); err != nil {
 		return endOf(err)
 	}
-	return endOf(c.makeAgain(ctx, one))
+	return endOf(c.makeAgain(ctx, one, random))
 }
 
 // makeAgain creates a campaign under the name of one that is deleted.
-func (c *crowd) makeAgain(ctx context.Context, one *campaign) error {
+func (c *crowd) makeAgain(ctx context.Context, one *campaign, random *rand.Rand) error {
+	c.auditor.isRemoved(one)
 	next := one.again()
-	l := limits{daily: 20 * next.mostMicros()}
+	l := limits{daily: 20 * next.mostMicros(), cap: next.drawCap(random)}
 	asked := time.Now()
 	id := one.name[strings.LastIndex(one.name, "/")+1:]
 	made, err := c.campaigns.CreateCampaign(ctx, &pb.CreateCampaignRequest{Parent: one.owner.name, CampaignId: id,
@@ -46,17 +47,17 @@ func (c *crowd) makeAgain(ctx context.Context, one *campaign) error {
 }
 
 // remakeAgain finds out what became of the deletions that a kill interrupted, and ends them.
-func (c *crowd) remakeAgain(ctx context.Context) error {
+func (c *crowd) remakeAgain(ctx context.Context, random *rand.Rand) error {
 	for _, one := range c.auditor.removed() {
 		found, err := c.campaigns.GetCampaign(ctx, &pb.GetCampaignRequest{Name: one.name})
 		switch {
 		case status.Code(err) == codes.NotFound:
-			err = c.makeAgain(ctx, one)
+			err = c.makeAgain(ctx, one, random)
 		case err == nil && found.GetUid() == one.uid:
 			c.auditor.stay(one)
 		case err == nil:
-			l := limits{found.GetDailyBudgetMicros(), found.GetTotalBudgetMicros()}
-			c.auditor.replace(one, one.again(), &edit{limits: l}, found.GetUid())
+			c.auditor.isRemoved(one)
+			c.auditor.replace(one, one.again(), &edit{limits: limitsOf(found)}, found.GetUid())
 		}
 		if err != nil {
 			return err
@@ -67,21 +68,29 @@ func (c *crowd) remakeAgain(ctx context.Context) error {
 
 // again returns a campaign of the same name that nobody has made yet.
 func (c *campaign) again() *campaign {
-	return &campaign{name: c.name, owner: c.owner, model: c.model, bidMicros: c.bidMicros, host: c.host, zone: c.zone}
+	return &campaign{name: c.name, owner: c.owner, model: c.model, bidMicros: c.bidMicros, host: c.host, zone: c.zone,
+		pacing: c.pacing, goal: c.goal, capped: c.capped}
 }
 
 // remove notes that the deletion of a campaign is about to be asked for.
 func (a *auditor) remove(c *campaign) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	c.removing = true
+	c.removing, c.removeAsked = true, time.Now()
+}
+
+// isRemoved notes that a campaign is deleted for certain.
+func (a *auditor) isRemoved(c *campaign) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c.removeKnown = time.Now()
 }
 
 // stay notes that a campaign was not deleted after all.
 func (a *auditor) stay(c *campaign) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	c.removing = false
+	c.removing, c.removeAsked = false, time.Time{}
 }
 
 // removed returns the campaigns whose deletion was asked for and that nobody has made again.

@@ -14,7 +14,11 @@ import (
 type tally struct {
 	out io.Writer
 
-	kills, startKills, stops, searches, answers, edits, movements, audits, verified, remade atomic.Int64
+	kills, startKills, stops, searches, answers, edits, movements, erasures, audits, verified,
+	remade atomic.Int64
+
+	// Events that caps or filters might have made free, and those of them of which two overlapping calls leave it open.
+	judged, eitherWay atomic.Int64
 
 	mu       sync.Mutex // guards the fields below
 	outcomes [16]int64
@@ -64,9 +68,11 @@ func (t *tally) line() string {
 		}
 	}
 	return fmt.Sprintf("%d kills (%d while starting), %d orderly ends, %d searches, %d answers to events (%s), "+
-		"%d edits of budgets, %d movements of balances, %d campaigns made again, %d audits, %d folders verified: "+
+		"%d edits of limits, %d viewers erased, %d movements of balances, %d campaigns made again, %d events judged by caps "+
+		"and filters (%d either way), %d audits, %d folders verified: "+
 		"%d lost, %d doubled, %d exceeded, %d wrong",
 		t.kills.Load(), t.startKills.Load(), t.stops.Load(), t.searches.Load(), t.answers.Load(),
-		strings.Join(outcomes, ", "), t.edits.Load(), t.movements.Load(), t.remade.Load(), t.audits.Load(),
+		strings.Join(outcomes, ", "), t.edits.Load(), t.erasures.Load(), t.movements.Load(), t.remade.Load(),
+		t.judged.Load(), t.eitherWay.Load(), t.audits.Load(),
 		t.verified.Load(), t.faults[lost], t.faults[doubled], t.faults[exceeded], t.faults[wrong])
 }
