@@ -341,15 +341,15 @@ func (e *Exchange) Serving(ctx context.Context) (Serving, error) {
 	return e.servingWith(ctx, nil), nil
 }
 
-// servingWith is Serving. With a trial, it treats what the trial has accepted as stored.
-func (e *Exchange) servingWith(ctx context.Context, t *trial) Serving {
+// servingWith is Serving. With a dry run, it treats what the dry run has accepted as stored.
+func (e *Exchange) servingWith(ctx context.Context, run *dryRun) Serving {
 	paused, approved := map[string]bool{}, map[string]int64{}
 	approvedIn := func(program string) (n int64, err error) {
 		n, known := approved[program]
 		if known {
 			return n, nil
 		}
-		if n, err = e.approvedIn(ctx, program, t); err == nil {
+		if n, err = e.approvedIn(ctx, program, run); err == nil {
 			approved[program] = n
 		}
 		return n, err
@@ -358,14 +358,14 @@ func (e *Exchange) servingWith(ctx context.Context, t *trial) Serving {
 		name, _ := hexbid.ParseName(c.Name) // stored names parse
 		owner := name.Owner().String()
 		if _, known := paused[owner]; !known {
-			paused[owner] = e.isPaused(ctx, owner, t)
+			paused[owner] = e.isPaused(ctx, owner, run)
 		}
 		return e.serving(c, paused[owner], approvedIn)
 	}
 }
 
-func (e *Exchange) isPaused(ctx context.Context, advertiser string, t *trial) bool {
-	if paused, known := t.pauses(advertiser); known {
+func (e *Exchange) isPaused(ctx context.Context, advertiser string, run *dryRun) bool {
+	if paused, known := run.pauses(advertiser); known {
 		return paused
 	}
 	r, err := e.store.Get(ctx, advertiser)
@@ -373,10 +373,10 @@ func (e *Exchange) isPaused(ctx context.Context, advertiser string, t *trial) bo
 	return err == nil && ok && a.State == hexbid.Paused
 }
 
-// approvedIn counts the approved places of a program, those that a trial has accepted included.
-func (e *Exchange) approvedIn(ctx context.Context, program string, t *trial) (int64, error) {
-	if t != nil {
-		return t.counts.approvedIn(ctx, program)
+// approvedIn counts the approved places of a program, those that a dry run has accepted included.
+func (e *Exchange) approvedIn(ctx context.Context, program string, run *dryRun) (int64, error) {
+	if run != nil {
+		return run.counts.approvedIn(ctx, program)
 	}
 	return e.store.Counted(ctx, program, store.Approved)
 }

@@ -181,7 +181,7 @@ type Exchange struct {
 	exhaustive *turns
 	rankings   rankings
 
-	trials trials
+	dryRuns dryRuns
 	// positions learn what slots are worth; without a ledger nothing happens that they could learn from.
 	positions *positions
 	// Without a ledger these are nil.

@@ -109,7 +109,7 @@ func rejectAll(resources []hexbid.Resource, err error) []Outcome {
 type Upload struct {
 	exchange *Exchange
 	caller   hexbid.Principal // who began it
-	trial    *trial           // nil unless the upload only validates
+	dryRun   *dryRun          // nil unless the upload only validates
 }
 
 // NewUpload begins an upload. With validateOnly the upload changes nothing. The caller must Close it.
@@ -119,15 +119,15 @@ func (e *Exchange) NewUpload(ctx context.Context, validateOnly bool) (*Upload, e
 	}
 	u := &Upload{exchange: e, caller: hexbid.PrincipalOf(ctx)}
 	if validateOnly {
-		u.trial = e.trials.begin(e.newTally())
+		u.dryRun = e.dryRuns.begin(e.newTally())
 	}
 	return u, nil
 }
 
 // Close ends an upload. A batch that is still under way may be rejected.
 func (u *Upload) Close() {
-	if u.trial != nil {
-		u.trial.end()
+	if u.dryRun != nil {
+		u.dryRun.end()
 	}
 }
 
@@ -153,7 +153,7 @@ func (u *Upload) Prepare(ctx context.Context, incoming []Incoming) (*Batch, erro
 // Commit stores the batch. The caller commits batches in order when one needs another.
 func (b *Batch) Commit(ctx context.Context) {
 	ctx = hexbid.WithPrincipal(ctx, b.upload.caller)
-	if b.upload.trial != nil {
+	if b.upload.dryRun != nil {
 		b.tryRows(ctx)
 		b.tellServing(ctx)
 		return
@@ -178,7 +178,7 @@ func (b *Batch) Outcomes(ctx context.Context) []Outcome {
 	for i := range b.rows {
 		b.show(&b.rows[i].outcome, searchable)
 	}
-	if b.upload.trial == nil {
+	if b.upload.dryRun == nil {
 		b.tellServing(ctx)
 	}
 	for i := range b.rows {
@@ -216,7 +216,7 @@ func (b *Batch) show(o *Outcome, searchable error) {
 
 // tellServing sets for each accepted campaign whether it serves.
 func (b *Batch) tellServing(ctx context.Context) {
-	serving := b.upload.exchange.servingWith(ctx, b.upload.trial)
+	serving := b.upload.exchange.servingWith(ctx, b.upload.dryRun)
 	for i := range b.rows {
 		o := &b.rows[i].outcome
 		if c, ok := o.Resource.(*hexbid.Campaign); ok && o.Action != Rejected {

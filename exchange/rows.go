@@ -246,9 +246,9 @@ func (b *Batch) tryRows(ctx context.Context) {
 }
 
 func (b *Batch) tryRow(ctx context.Context, r *row) error {
-	trial := b.upload.trial
+	run := b.upload.dryRun
 	references := checkReferences(r.refers(), func(name string) (bool, error) {
-		if trial.has(name) {
+		if run.has(name) {
 			return true, nil
 		}
 		return b.exists(ctx, name)
@@ -261,7 +261,7 @@ func (b *Batch) tryRow(ctx context.Context, r *row) error {
 		return err
 	}
 	keepUID(r.resource, stored)
-	present, found := stored.Resource, trial.earlier(r.resource)
+	present, found := stored.Resource, run.earlier(r.resource)
 	if b.accepted[r.name()] != nil {
 		present = b.accepted[r.name()]
 	}
@@ -275,7 +275,7 @@ func (b *Batch) tryRow(ctx context.Context, r *row) error {
 	if err != nil || !changes || r.checkOnly {
 		return err
 	}
-	if err := trial.accept(ctx, r.draft, &stored); err != nil {
+	if err := run.accept(ctx, r.draft, &stored); err != nil {
 		return err
 	}
 	b.accepted[r.name()] = r.resource

@@ -172,10 +172,34 @@ func (e *era) killOnce(ctx context.Context, n int) error {
 	if err := e.askAgain(ctx); err != nil {
 		return fmt.Errorf("asking again after a kill: %w", err)
 	}
-	if err := e.auditTotals(ctx); err != nil || e.random.IntN(8) != 0 {
+	if err := e.auditTotals(ctx); err != nil {
 		return err
 	}
-	return e.restart(ctx)
+	return e.operate(ctx)
+}
+
+// operate does what operators do now and then.
+func (e *era) operate(ctx context.Context) error {
+	if e.random.IntN(5) == 0 {
+		if err := e.rotateKeys(ctx); err != nil {
+			return err
+		}
+	}
+	if e.random.IntN(8) == 0 {
+		return e.restart(ctx)
+	}
+	return nil
+}
+
+// rotateKeys gives the server, which runs, a new sealing key. Tokens that are out stay good, and viewers stay who they
+// are.
+func (e *era) rotateKeys(ctx context.Context) error {
+	e.tally.rotations.Add(1)
+	out, err := exec.CommandContext(ctx, e.binary, "rotate-keys", filepath.Join(e.server.Data, "keys")).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("a rotation of keys: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // restart ends the server as an operator would and starts it again. It then has a checkpoint to start from, which a

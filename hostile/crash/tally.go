@@ -14,7 +14,7 @@ import (
 type tally struct {
 	out io.Writer
 
-	kills, startKills, stops, searches, answers, edits, movements, erasures, audits, verified,
+	kills, startKills, stops, rotations, searches, answers, edits, movements, erasures, audits, verified,
 	remade atomic.Int64
 
 	// Events that caps or filters might have made free, and those of them of which two overlapping calls leave it open.
@@ -67,11 +67,11 @@ func (t *tally) line() string {
 			outcomes = append(outcomes, fmt.Sprintf("%d %s", n, strings.ReplaceAll(name, "_", " ")))
 		}
 	}
-	return fmt.Sprintf("%d kills (%d while starting), %d orderly ends, %d searches, %d answers to events (%s), "+
+	return fmt.Sprintf("%d kills (%d while starting), %d orderly ends, %d rotations of keys, %d searches, %d answers to events (%s), "+
 		"%d edits of limits, %d viewers erased, %d movements of balances, %d campaigns made again, %d events judged by caps "+
 		"and filters (%d either way), %d audits, %d folders verified: "+
 		"%d lost, %d doubled, %d exceeded, %d wrong",
-		t.kills.Load(), t.startKills.Load(), t.stops.Load(), t.searches.Load(), t.answers.Load(),
+		t.kills.Load(), t.startKills.Load(), t.stops.Load(), t.rotations.Load(), t.searches.Load(), t.answers.Load(),
 		strings.Join(outcomes, ", "), t.edits.Load(), t.erasures.Load(), t.movements.Load(), t.remade.Load(),
 		t.judged.Load(), t.eitherWay.Load(), t.audits.Load(),
 		t.verified.Load(), t.faults[lost], t.faults[doubled], t.faults[exceeded], t.faults[wrong])

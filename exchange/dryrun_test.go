@@ -55,7 +55,7 @@ func lotsOf(n int, prefix string) []hexbid.Resource {
 	return all
 }
 
-func dryRun(t *testing.T, u *Upload, resources ...hexbid.Resource) []Outcome {
+func validate(t *testing.T, u *Upload, resources ...hexbid.Resource) []Outcome {
 	t.Helper()
 	b, err := u.Prepare(ctx, incomingOf(resources))
 	if err != nil {
@@ -67,34 +67,34 @@ func dryRun(t *testing.T, u *Upload, resources ...hexbid.Resource) []Outcome {
 
 func TestAllDryRunsTogetherKeepABoundedNumberOfNames(t *testing.T) {
 	e := open(t, nil)
-	e.trials.names = namesOfTrials - 10 // others'
+	e.dryRuns.names = namesOfDryRuns - 10 // others'
 	first, second := newUpload(e, true), newUpload(e, true)
-	dryRun(t, first, lotsOf(10, "a")...)
-	refused := dryRun(t, second, lotsOf(5, "b")...)
+	validate(t, first, lotsOf(10, "a")...)
+	refused := validate(t, second, lotsOf(5, "b")...)
 	for _, o := range refused {
 		wantRefused(t, o.Err, "name", "try again")
 	}
-	if n := len(second.trial.counts.burdens) + len(second.trial.contents); n != 0 {
+	if n := len(second.dryRun.counts.burdens) + len(second.dryRun.contents); n != 0 {
 		t.Errorf("of refused rows %d are kept", n)
 	}
-	for _, o := range dryRun(t, first, lotsOf(10, "a")...) {
+	for _, o := range validate(t, first, lotsOf(10, "a")...) {
 		if o.Action != Unchanged {
 			t.Errorf("a name that is kept already: %+v", o)
 		}
 	}
 	first.Close()
 	first.Close()
-	for _, o := range dryRun(t, second, lotsOf(10, "b")...) {
+	for _, o := range validate(t, second, lotsOf(10, "b")...) {
 		if o.Err != nil {
 			t.Errorf("with room again: %v", o.Err)
 		}
 	}
-	if o := dryRun(t, first, lotsOf(1, "c")...)[0]; hexbid.KindOf(o.Err) != hexbid.Unavailable {
+	if o := validate(t, first, lotsOf(1, "c")...)[0]; hexbid.KindOf(o.Err) != hexbid.Unavailable {
 		t.Errorf("after its end: %+v", o)
 	}
 	second.Close()
-	if e.trials.names != namesOfTrials-10 {
-		t.Errorf("%d names are taken after all", e.trials.names)
+	if e.dryRuns.names != namesOfDryRuns-10 {
+		t.Errorf("%d names are taken after all", e.dryRuns.names)
 	}
 }
 
@@ -102,9 +102,9 @@ func TestADryRunKeepsABoundedNumberOfNames(t *testing.T) {
 	e := open(t, nil)
 	u := newUpload(e, true)
 	defer u.Close()
-	u.trial.names = namesATrial
-	wantRefused(t, dryRun(t, u, lotsOf(1, "a")[0])[0].Err, "name", "split the upload")
-	if n := len(u.trial.counts.burdens); n != 0 {
+	u.dryRun.names = namesADryRun
+	wantRefused(t, validate(t, u, lotsOf(1, "a")[0])[0].Err, "name", "split the upload")
+	if n := len(u.dryRun.counts.burdens); n != 0 {
 		t.Errorf("of refused rows %d are counted", n)
 	}
 }
@@ -120,8 +120,8 @@ func TestARowThatADryRunRefusesTakesNoName(t *testing.T) {
 		c.Area.Circles = append(c.Area.Circles,
 			hexbid.Circle{Center: hexbid.Point{Lat: 30, Lng: float64(i) / 10}, RadiusM: 300})
 	}
-	wantRefused(t, dryRun(t, u, c)[0].Err, "campaign.area")
-	if u.trial.names != 0 || e.trials.names != 0 {
-		t.Errorf("%d names are taken", e.trials.names)
+	wantRefused(t, validate(t, u, c)[0].Err, "campaign.area")
+	if u.dryRun.names != 0 || e.dryRuns.names != 0 {
+		t.Errorf("%d names are taken", e.dryRuns.names)
 	}
 }
