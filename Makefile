@@ -31,7 +31,7 @@ test-hostile: build ## attack the real program for some HOSTILE_SECONDS (180) an
 RUNS ?= 1000
 test-crash: build ## kill the real program RUNS (1000) times under events, edits and searches and compare its ledger with what clients were told; its last line is the counts
 	$(GO) build -o $(BIN)/crash ./hostile/crash
-	$(BIN)/crash --binary $(BIN)/hexbid --kills $(RUNS)
+	$(BIN)/crash --binary $(BIN)/hexbid --kills $(RUNS) --commit $$(git describe --always --dirty)
 
 check: tools ## format, vet, staticcheck, generated code in sync, arrows between packages
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'gofmt -w these files'; exit 1; }

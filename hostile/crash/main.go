@@ -36,6 +36,7 @@ type options struct {
 	verifyEvery int
 	seed        uint64
 	memoryCapMB int64
+	commit      string
 }
 
 func main() {
@@ -46,6 +47,7 @@ func main() {
 	flag.IntVar(&o.verifyEvery, "verify-every", 5, "kills between two runs of \"hexbid ledger verify\"")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of what is drawn at random")
 	flag.Int64Var(&o.memoryCapMB, "memory-cap-mb", 4096, "most memory that the program may take, resident, MiB")
+	flag.StringVar(&o.commit, "commit", "unknown", "commit that the program was built from, for the first line")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, o, os.Stdout)
@@ -56,7 +58,7 @@ func main() {
 // run makes all kills and prints the counts. It returns the exit status.
 func run(ctx context.Context, o options, out io.Writer) int {
 	t := &tally{out: out}
-	fmt.Fprintf(out, "crash: seed %d, %d kills\n", o.seed, o.kills)
+	fmt.Fprintf(out, "crash: commit %s, --seed %d --kills %d --era %d\n", o.commit, o.seed, o.kills, o.killsAnEra)
 	random := rand.New(rand.NewPCG(o.seed, 0))
 	for done := 0; done < o.kills && ctx.Err() == nil; done += o.killsAnEra {
 		kills := min(o.killsAnEra, o.kills-done)
