@@ -25,8 +25,8 @@ type dryRuns struct {
 }
 
 // dryRun records what an upload that only validates has accepted so far, so that a row is judged against the rows
-// before it in any batch. It stores hashes of names and contents under a seed of its own. Two of a million names collide once
-// in 40 million uploads.
+// before it in any batch. It stores hashes of names and contents under a seed of its own. Two of a million names
+// collide once in 40 million uploads.
 type dryRun struct {
 	all      *dryRuns
 	names    int  // kept so far

@@ -33,8 +33,8 @@ func (a *auditor) newID() string {
 }
 
 // offer puts the results of a viewer's search that began at some instant where reporters find them. It leaves out
-// results that may be of a campaign that was deleted and made again meanwhile, because nobody could tell of which of the
-// two.
+// results that may be of a campaign that was deleted and made again meanwhile, because nobody could tell of which of
+// the two.
 func (a *auditor) offer(results []*pb.SponsoredResult, viewer string, began time.Time) {
 	ended := time.Now()
 	a.mu.Lock()

@@ -31,8 +31,8 @@ func capOf(m *pb.FrequencyCap) frequencyCap {
 	return frequencyCap{int(m.GetImpressions()), m.GetWindow().AsDuration(), m.GetServeUncapped()}
 }
 
-// drawCap draws a cap. Few impressions are allowed, so that events beyond a cap are frequent. A window is longer than an
-// era, as a rule.
+// drawCap draws a cap. Few impressions are allowed, so that events beyond a cap are frequent. A window is longer than
+// an era, as a rule.
 func drawCap(random *rand.Rand) frequencyCap {
 	f := frequencyCap{impressions: 1 + random.IntN(4), serveUncapped: random.IntN(4) == 0}
 	if random.IntN(2) == 0 {

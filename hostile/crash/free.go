@@ -1,7 +1,7 @@
 package main
 
-// takeFiltered judges whether an event is rightly filtered, or rightly not. It reports whether it was: then it counts as
-// nothing else.
+// takeFiltered judges whether an event is rightly filtered, or rightly not. It reports whether it was: then it counts
+// as nothing else.
 func (p *purse) takeFiltered(e *event, tell report) bool {
 	c, of := e.award.campaign, subject{e.award.viewer, e.award.campaign}
 	want := no

@@ -1,12 +1,13 @@
 // Command crash proves that the ledger loses nothing. It starts hexbid as a process of its own with a temporary data
 // folder. Clients search, report events, edit budgets and frequency caps, erase viewers and move balances, all at once,
-// and at a random moment the process is killed without warning and started again. An auditor with records of its own then sends every event that
-// got no answer once more, under its own event_id, and compares the ledger with what clients were told, to the micro:
+// and at a random moment the process is killed without warning and started again. An auditor with records of its own
+// then sends every event that got no answer once more, under its own event_id, and compares the ledger with what
+// clients were told, to the micro:
 //
 //   - lost: something was acknowledged that the ledger does not have;
 //   - doubled: the ledger has something twice, or that nobody was told of;
-//   - exceeded: a charge took a campaign above a limit that was in force, or a balance below nothing, or was of an event
-//     beyond a frequency cap or of a filtered one;
+//   - exceeded: a charge took a campaign above a limit that was in force, or a balance below nothing, or was of an
+//     event beyond a frequency cap or of a filtered one;
 //   - wrong: anything else that differs, such as an event that was free though a budget would have paid for it, or a
 //     click that was filtered though no rule says so.
 //

@@ -23,7 +23,8 @@ var hosts = []pb.Host{pb.Host_HOST_WECHAT, pb.Host_HOST_ALIPAY}
 // zones are far apart, so that days end at different times.
 var zones = []string{"Asia/Shanghai", "America/New_York", "Asia/Kolkata", "Pacific/Kiritimati"}
 
-// pacings and goals of campaigns. Most are as fast as it goes, because the others hold back most of what they could win.
+// pacings and goals of campaigns. Most are as fast as it goes, because the others hold back most of what they could
+// win.
 var (
 	pacings = []pb.Pacing{pb.Pacing_PACING_ASAP, pb.Pacing_PACING_ASAP, pb.Pacing_PACING_EVEN, pb.Pacing_PACING_ASAP,
 		pb.Pacing_PACING_THROTTLE}

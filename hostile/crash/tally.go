@@ -67,9 +67,9 @@ func (t *tally) line() string {
 			outcomes = append(outcomes, fmt.Sprintf("%d %s", n, strings.ReplaceAll(name, "_", " ")))
 		}
 	}
-	return fmt.Sprintf("%d kills (%d while starting), %d orderly ends, %d rotations of keys, %d searches, %d answers to events (%s), "+
-		"%d edits of limits, %d viewers erased, %d movements of balances, %d campaigns made again, %d events judged by caps "+
-		"and filters (%d either way), %d audits, %d folders verified: "+
+	return fmt.Sprintf("%d kills (%d while starting), %d orderly ends, %d rotations of keys, %d searches, "+
+		"%d answers to events (%s), %d edits of limits, %d viewers erased, %d movements of balances, "+
+		"%d campaigns made again, %d events judged by caps and filters (%d either way), %d audits, %d folders verified: "+
 		"%d lost, %d doubled, %d exceeded, %d wrong",
 		t.kills.Load(), t.startKills.Load(), t.stops.Load(), t.rotations.Load(), t.searches.Load(), t.answers.Load(),
 		strings.Join(outcomes, ", "), t.edits.Load(), t.erasures.Load(), t.movements.Load(), t.remade.Load(),
