@@ -75,3 +75,6 @@ func (s *Snapshot) SceneFactors() [hexbid.HostCount][hexbid.SceneCount]int64 {
 	}
 	return factors
 }
+
+// Distances returns the table of distances that the snapshot's searches follow.
+func (s *Snapshot) Distances() *quality.Distances { return &s.market.Distance }

@@ -79,8 +79,8 @@ func (e *Exchange) learns() []part {
 	e.learner = newLearner(e)
 	e.pacer = newPacer(e)
 	d := newDistances(e)
-	return []part{e.pacer, e.learner, e.positions, d,
-		newLearnedMarket(e, e.positions.learn, e.learner.learn, d.learn)}
+	// The learner weighs what it restores by what the market has learned, so it comes last.
+	return []part{e.pacer, e.positions, d, newLearnedMarket(e, e.positions.learn, e.learner.learn, d.learn), e.learner}
 }
 
 // open reads what was learned before, and hands it in before the first search.

@@ -34,6 +34,7 @@ func newDistances(e *Exchange) *distances {
 func (d *distances) learn(l *bidder.Learned) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.book.SetShares(d.positions.shares.Load())
 	learned := d.book.Distances(d.clock().UnixMilli())
 	if !d.operator.DistancePinned && distancesDiffer(&learned, &d.operator.Distance) {
 		l.Distance = &learned
@@ -51,9 +52,10 @@ func (d *distances) happened(e *happening) {
 	if !there {
 		return
 	}
-	s := quality.Sighting{Band: a.Prediction.Band, Category: category, Expected: d.nextDoor(a)}
+	s := quality.Sighting{Setting: d.positions.settingOf(a), Category: category, Expected: nextDoor(a)}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.book.SetShares(d.positions.shares.Load())
 	switch e.Kind {
 	case hexbid.Impression:
 		d.book.Seen(e.at.UnixMilli(), s)
@@ -62,11 +64,11 @@ func (d *distances) happened(e *happening) {
 	}
 }
 
-// nextDoor returns the chance that a seen award is clicked, if its program were next door to the viewer.
-func (d *distances) nextDoor(a *token.Award) float64 {
+// nextDoor returns the chance that a seen award is clicked, if its program were next door and it stood in the first
+// slot.
+func nextDoor(a *token.Award) float64 {
 	p := &a.Prediction
-	return float64(p.BasePPM) / quality.PPM * float64(p.ScenePPM) / quality.PPM *
-		d.positions.ClickShare(d.positions.wayOf(a.ClientID), a.Slot)
+	return float64(p.BasePPM) / quality.PPM * float64(p.ScenePPM) / quality.PPM
 }
 
 func (d *distances) letter() byte { return 'd' }

@@ -26,6 +26,8 @@ type learner struct {
 	mu     sync.Mutex // guards the fields below; no search takes it
 	book   *quality.Book
 	sample *quality.Sample
+	shares *clickShares // that the book has, with the distances of a version of the market
+	market uint64
 }
 
 const (
@@ -56,6 +58,7 @@ func (l *learner) restore(key, value []byte) error {
 func (l *learner) opened(now time.Time) []bidder.LiveUpdate {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.setTables()
 	l.book.Restored(now.UnixMilli())
 	campaigns, programs := l.book.All()
 	for some := range slices.Chunk(programs, bidder.MaxLiveUpdates) {
@@ -101,11 +104,24 @@ func (l *learner) happened(e *happening) {
 
 // show describes a result that was seen.
 func (l *learner) show(a *token.Award) quality.Show {
-	program, prior, _ := l.indexer.Snapshot().PriorOf(a.Campaign)
-	return quality.Show{Subject: quality.Subject{Campaign: a.Campaign, Program: program, PriorPPM: prior}, Host: a.Host,
-		Scene: a.Scene, PredictedPPM: a.Basis.QualityPPM, ScenePPM: factor(a.Prediction.ScenePPM),
-		DistancePPM: factor(a.Prediction.DistancePPM), Explored: a.Explored,
-		ClickShare: l.slots.ClickShare(l.slots.wayOf(a.ClientID), a.Slot)}
+	snapshot := l.indexer.Snapshot()
+	program, prior, _ := snapshot.PriorOf(a.Campaign)
+	category, _ := snapshot.CategoryOf(a.Campaign)
+	return quality.Show{
+		Subject: quality.Subject{Campaign: a.Campaign, Program: program, PriorPPM: prior, Category: category},
+		Setting: l.slots.settingOf(a), Host: a.Host, Scene: a.Scene, PredictedPPM: a.Basis.QualityPPM,
+		ScenePPM: factor(a.Prediction.ScenePPM), DistancePPM: factor(a.Prediction.DistancePPM), Explored: a.Explored}
+}
+
+// setTables has the book weigh all evidence by what is known of slots at present, and by the distances that searches
+// use.
+func (l *learner) setTables() {
+	snapshot, shares := l.indexer.Snapshot(), l.slots.shares.Load()
+	if shares == l.shares && snapshot.MarketVersion() == l.market {
+		return
+	}
+	l.shares, l.market = shares, snapshot.MarketVersion()
+	l.book.SetTables(&quality.Tables{Shares: *shares, Distances: *snapshot.Distances()})
 }
 
 // factor is a factor of a token, of which earlier formats have none.
@@ -127,6 +143,7 @@ func (l *learner) step(ctx context.Context, now time.Time, room int) ([]bidder.L
 	at := now.UnixMilli()
 	factors := quality.SceneFactors(l.indexer.Snapshot().SceneFactors())
 	l.book.SetSceneFactors(at, &factors)
+	l.setTables()
 	l.book.Step(at)
 	campaigns, programs := l.book.Take(at, room), l.book.TakePrograms(programsAStep)
 	l.mu.Unlock()

@@ -15,6 +15,7 @@ import (
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
 	"github.com/hexbid/hexbid/ledger/outstanding"
+	"github.com/hexbid/hexbid/token"
 )
 
 // positions learns from trials what slots are worth: the chance that an award is seen, which auctions use hourly as
@@ -31,7 +32,7 @@ type positions struct {
 }
 
 // clickShares is the chance of a click on a seen impression, by way and slot beside the first slot.
-type clickShares [quality.WayCount][hexbid.MaxSlots]float64
+type clickShares = [quality.WayCount][hexbid.MaxSlots]float64
 
 const (
 	// positionsHalfLife is how long ago what was seen of slots weighs half.
@@ -57,12 +58,9 @@ func (p *positions) wayOf(client string) quality.Way {
 	return quality.WhenSeen
 }
 
-// ClickShare returns the chance of a click on an impression that a client has seen in a slot, beside one in the first.
-func (p *positions) ClickShare(way quality.Way, slot int) float64 {
-	if slot < 1 || slot > hexbid.MaxSlots {
-		return 1
-	}
-	return p.shares.Load()[way][slot-1]
+// settingOf returns where an award was shown.
+func (p *positions) settingOf(a *token.Award) quality.Setting {
+	return quality.Setting{Way: p.wayOf(a.ClientID), Slot: a.Slot, Band: a.Prediction.Band}
 }
 
 // share computes the shares of clicks anew. The caller holds the lock, or is the only one.

@@ -1,5 +1,7 @@
 package quality
 
+import "github.com/hexbid/hexbid"
+
 // Account holds the impressions and clicks of a campaign, a program or another group. Young impressions lie in slices
 // of time that are at most half as long as they are old, so an account has some twenty of them however many impressions
 // there are. The zero value is empty.
@@ -8,6 +10,14 @@ type Account struct {
 	aged  int64    // the instant of the last halving
 	young []slice
 	swept int // young slices after the last sweep
+	mix   mix // of the weight of all of them
+}
+
+// impression is what an account counts of one: its weight once all clicks have come, and the share of its slot and the
+// factor of its band in this weight.
+type impression struct {
+	in                  Setting
+	weight, share, near float64
 }
 
 // slice sums the impressions of a stretch of time.
@@ -26,8 +36,35 @@ const (
 	slicesASweep = 8   // that may be added between two sweeps
 )
 
-// Seen counts an impression that weighs so much once all clicks have come.
-func (a *Account) Seen(at int64, weight float64) {
+// seen counts an impression.
+func (a *Account) seen(at int64, s *impression) {
+	a.age(at)
+	a.divide(at, s)
+	a.weigh(at, s.weight)
+}
+
+// divide adds an impression to the mix. What an account has from before it had one belongs to no slot and no band.
+func (a *Account) divide(at int64, s *impression) {
+	if len(a.mix) == 0 && a.says() {
+		before := a.old.Weight
+		for i := range a.young {
+			before += a.young[i].left(at)
+		}
+		for _, key := range [...]uint8{wholeKey, slotKeys, bandKeys} {
+			a.mix.add(key, before)
+		}
+	}
+	band, near := bandKey(s.in), s.near
+	if band == bandKeys { // of no band: no table will say what its factor should have been
+		near = 1
+	}
+	a.mix.add(wholeKey, s.weight)
+	a.mix.add(slotKey(s.in), s.weight/s.share)
+	a.mix.add(band, s.weight/near)
+}
+
+// weigh adds an impression to the young slices.
+func (a *Account) weigh(at int64, weight float64) {
 	if last := len(a.young) - 1; last >= 0 && at-a.young[last].from <= sliceLeast {
 		a.young[last].to = max(a.young[last].to, at)
 		a.young[last].weight += weight
@@ -63,15 +100,24 @@ func (a *Account) age(now int64) {
 	if now <= a.aged {
 		return
 	}
-	if a.old != (Evidence{}) {
+	if a.old != (Evidence{}) || len(a.mix) > 0 {
 		keep := halved(HalfLife, now-a.aged)
 		a.old.Weight, a.old.Clicks = a.old.Weight*keep, a.old.Clicks*keep
+		a.mix.scale(keep)
 	}
 	a.aged = now
 }
 
-// Evidence returns what the account says at an instant.
-func (a *Account) Evidence(now int64, d *Delays) Evidence {
+// evidence returns what the account says at an instant, by tables, where all its impressions are of a category. It
+// keeps up with time.
+func (a *Account) evidence(now int64, d *Delays, t *Tables, c hexbid.Category) Evidence {
+	e := a.asWeighed(now, d)
+	e.Weight *= a.mix.ratio(t, c)
+	return e
+}
+
+// asWeighed returns what the account says, with each impression weighed by the tables of its moment.
+func (a *Account) asWeighed(now int64, d *Delays) Evidence {
 	a.age(now)
 	a.mature(now, d)
 	e := a.old
@@ -91,6 +137,9 @@ func (a *Account) mature(now int64, d *Delays) {
 	if n > 0 {
 		a.young = append(a.young[:0], a.young[n:]...)
 		a.swept = min(a.swept, len(a.young))
+	}
+	if len(a.young) == 0 {
+		a.young = nil // most campaigns of a large market rest
 	}
 }
 

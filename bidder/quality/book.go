@@ -11,23 +11,24 @@ import (
 type Subject struct {
 	Campaign, Program hexbid.UID
 	PriorPPM          int64
+	Category          hexbid.Category
 }
 
 // Show is a result that a person has seen.
 type Show struct {
 	Subject
+	Setting
 	Host         hexbid.Host
 	Scene        hexbid.Scene
-	PredictedPPM int64   // the quality that the auction had
-	ScenePPM     int64   // the factor of host and scene in it, 1 to PPM
-	DistancePPM  int64   // the factor of the distance in it, 1 to PPM
-	Explored     bool    // that quality was a try above the estimate
-	ClickShare   float64 // clicks on a seen impression of its slot, as a part of those in the first slot
+	PredictedPPM int64 // the quality that the auction had
+	ScenePPM     int64 // the factor of host and scene in it, 1 to PPM
+	DistancePPM  int64 // the factor of the distance in it, 1 to PPM
+	Explored     bool  // that quality was a try above the estimate
 }
 
-// Book estimates the quality of all campaigns that have evidence. One goroutine at a time uses it. It holds some two
-// hundred bytes for each campaign that was seen within the last months, and up to a kilobyte while clicks on its last
-// impressions are still to come.
+// Book estimates the quality of all campaigns that have evidence. One goroutine at a time uses it. It holds some 500
+// bytes for each campaign that was seen within the last months and has a program of its own, and up to two kilobytes
+// while clicks on its last impressions are still to come.
 type Book struct {
 	delays    *Delays
 	strengths Strengths
@@ -41,6 +42,8 @@ type Book struct {
 	scenes    scenes
 	inForce   SceneFactors // of hosts and scenes
 	unit      float64      // what accounts of campaigns and programs count in, see SetSceneFactors
+	tables    Tables       // in force
+	bands     uint64       // a fingerprint of the ends of the bands that accounts have; 0 for none
 	decile    deciles
 	learned   int64   // when strengths were last learned
 	stepped   int64   // the last step
@@ -63,6 +66,7 @@ type program struct {
 	Account
 	uid       hexbid.UID
 	prior     float64
+	category  hexbid.Category
 	campaigns []*campaign
 	told      told
 	isTurned  bool
@@ -85,15 +89,19 @@ type Estimate struct {
 // NewBook returns an empty book for tokens that admit clicks for so long.
 func NewBook(life time.Duration) *Book {
 	return &Book{delays: NewDelays(life), strengths: assumedStrengths, campaigns: map[hexbid.UID]*campaign{},
-		programs: map[hexbid.UID]*program{}, inForce: evenFactors(), unit: 1, isChanged: map[rowOf]struct{}{}}
+		programs: map[hexbid.UID]*program{}, inForce: evenFactors(), unit: 1, tables: evenTables(),
+		isChanged: map[rowOf]struct{}{}}
 }
 
 // Subject returns what the book knows a campaign as.
 func (b *Book) Subject(campaign hexbid.UID) (Subject, bool) {
-	if c := b.campaigns[campaign]; c != nil {
-		return c.subject, true
+	c := b.campaigns[campaign]
+	if c == nil {
+		return Subject{}, false
 	}
-	return Subject{}, false
+	s := c.subject
+	s.Category = c.program.category
+	return s, true
 }
 
 // Delayed learns from a click how long after its impression it was recorded.
@@ -105,13 +113,15 @@ func (b *Book) Delayed(at, delay int64) {
 // Seen counts an impression.
 func (b *Book) Seen(at int64, s *Show) {
 	c := b.campaign(&s.Subject)
-	far := s.ClickShare * float64(s.DistancePPM) / PPM
-	factor := float64(s.ScenePPM) / PPM
-	c.Seen(at, far*factor/b.unit)
-	c.program.Seen(at, far*factor/b.unit)
-	b.scenes[s.Host][s.Scene].Seen(at, far*b.mean(c)*b.unit)
+	i := impression{in: s.Setting, share: b.tables.share(s.Setting), near: float64(s.DistancePPM) / PPM}
+	i.weight = i.share * i.near * float64(s.ScenePPM) / PPM / b.unit
+	c.seen(at, &i)
+	c.program.seen(at, &i)
+	in := s.Setting
+	in.Band = 0 // programs of several categories are shown on a host
+	b.scenes[s.Host][s.Scene].seen(at, &impression{in, i.share * i.near * b.mean(c) * b.unit, i.share, 1})
 	if !s.Explored {
-		b.decile.seen(at, s.PredictedPPM, s.ClickShare)
+		b.decile.seen(at, s.PredictedPPM, &impression{in, i.share * float64(s.PredictedPPM) / PPM, i.share, 1})
 	}
 	b.touch(c, s)
 }
@@ -163,14 +173,14 @@ func (b *Book) campaign(s *Subject) *campaign {
 		c = &campaign{subject: *s}
 		b.enter(c)
 	}
-	c.program.prior = float64(s.PriorPPM) / PPM
+	c.program.prior, c.program.category = float64(s.PriorPPM)/PPM, s.Category
 	return c
 }
 
 func (b *Book) enter(c *campaign) {
 	p := b.programs[c.subject.Program]
 	if p == nil {
-		p = &program{uid: c.subject.Program, prior: float64(c.subject.PriorPPM) / PPM}
+		p = &program{uid: c.subject.Program, prior: float64(c.subject.PriorPPM) / PPM, category: c.subject.Category}
 		b.programs[p.uid] = p
 	}
 	c.program, p.campaigns = p, append(p.campaigns, c)
@@ -178,16 +188,16 @@ func (b *Book) enter(c *campaign) {
 	b.campaigns[c.subject.Campaign], b.round = c, append(b.round, c)
 }
 
-// evidence returns what an account of a campaign or a program says, in full impressions.
-func (b *Book) evidence(a *Account, now int64) Evidence {
-	e := a.Evidence(now, b.delays)
+// evidence returns what an account of a program or of one of its campaigns says, in full impressions.
+func (b *Book) evidence(a *Account, p *program, now int64) Evidence {
+	e := a.evidence(now, b.delays, &b.tables, p.category)
 	e.Weight *= b.unit
 	return e
 }
 
 // programBelief returns what is thought of the mean of a program's campaigns.
 func (b *Book) programBelief(p *program, now int64) (Belief, Evidence) {
-	e := b.evidence(&p.Account, now)
+	e := b.evidence(&p.Account, p, now)
 	return Believe(p.prior, b.strengths.Programs).With(e), e
 }
 
@@ -261,7 +271,7 @@ func (b *Book) estimateAnew(c *campaign, now int64) (Estimate, bool) {
 	if b.campaigns[c.subject.Campaign] != c {
 		return Estimate{}, false // it was forgotten meanwhile
 	}
-	if c.Evidence(now, b.delays); !c.says() {
+	if c.asWeighed(now, b.delays); !c.says() {
 		b.forget(c)
 		return Estimate{Of: c.subject.Campaign, HasNoneAnyMore: true}, c.told.ppm > 0
 	}
@@ -288,7 +298,7 @@ func (b *Book) turn(p *program) {
 }
 
 func (b *Book) estimateOf(c *campaign, now int64) Estimate {
-	own := b.evidence(&c.Account, now)
+	own := b.evidence(&c.Account, c.program, now)
 	return estimateBy(c.subject.Campaign, b.belief(c.program, own, now), own)
 }
 
@@ -358,7 +368,7 @@ func (b *Book) Estimate(now int64, uid hexbid.UID) (Estimate, bool) {
 	if c == nil {
 		return Estimate{}, false
 	}
-	own := b.evidence(&c.Account, now)
+	own := b.evidence(&c.Account, c.program, now)
 	belief := b.belief(c.program, own, now)
 	e := estimateBy(uid, belief, own)
 	low, high := belief.Interval()

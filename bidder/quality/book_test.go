@@ -20,8 +20,8 @@ const (
 
 // of is a result of a campaign in a program, on one host and scene, in the first slot.
 func of(campaign, program hexbid.UID) *Show {
-	return &Show{Subject: Subject{campaign, program, 20_000}, Host: hexbid.WeChat, Scene: hexbid.NearbyList,
-		PredictedPPM: 20_000, ScenePPM: PPM, DistancePPM: PPM, ClickShare: 1}
+	return &Show{Subject: Subject{campaign, program, 20_000, hexbid.Catering}, Setting: Setting{Slot: 1},
+		Host: hexbid.WeChat, Scene: hexbid.NearbyList, PredictedPPM: 20_000, ScenePPM: PPM, DistancePPM: PPM}
 }
 
 // show counts impressions, and clicks on each with a chance some seconds later. It returns the instant after.
@@ -130,11 +130,13 @@ func TestDelaysAreLearned(t *testing.T) {
 func TestSlotsMakeNobodyWorse(t *testing.T) {
 	b, r := NewBook(life), rand.New(rand.NewPCG(11, 11))
 	above, below := of(1, 1), of(2, 2)
-	below.ClickShare = 0.4
-	at := begin
+	below.Slot = 2
+	tables, at := evenTables(), begin
+	tables.Shares[WhenSeen][1] = 0.4
+	b.SetTables(&tables)
 	for range 200_000 {
 		at = b.show(r, at, above, 1, 0.05)
-		b.show(r, at, below, 1, 0.05*below.ClickShare)
+		b.show(r, at, below, 1, 0.05*0.4)
 	}
 	near(t, "the one that stood below", b.quality(at, 2), b.quality(at, 1), 0.04)
 	near(t, "the one that stood above", b.quality(at, 1), 0.05, 0.03)
@@ -372,13 +374,13 @@ func TestAnAccountHasFewSlices(t *testing.T) {
 	d, at := NewDelays(life), begin
 	for range 100_000 {
 		at += 300
-		a.Seen(at, 1)
+		a.seen(at, &impression{weight: 1, share: 1, near: 1})
 		if len(a.young) > 60 {
 			t.Fatalf("%d slices", len(a.young))
 		}
 		a.mature(at, d)
 	}
-	if a.Evidence(at+life.Milliseconds()*2, d); a.IsYoung() {
+	if a.asWeighed(at+life.Milliseconds()*2, d); a.IsYoung() {
 		t.Errorf("%d slices are young after an hour", len(a.young))
 	}
 }

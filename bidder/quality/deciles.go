@@ -1,6 +1,10 @@
 package quality
 
-import "math"
+import (
+	"math"
+
+	"github.com/hexbid/hexbid"
+)
 
 // deciles compare predicted with observed clicks by predicted quality: eight bins for each doubling.
 type deciles [decileBins]Account
@@ -13,10 +17,8 @@ type Decile struct{ Predicted, Observed float64 }
 
 func binOfQuality(ppm int64) int { return min(int(8*math.Log2(float64(max(ppm, 1)))), decileBins-1) }
 
-// seen counts an impression in the slot of a click share.
-func (d *deciles) seen(at, ppm int64, share float64) {
-	d[binOfQuality(ppm)].Seen(at, share*float64(ppm)/PPM)
-}
+// seen counts an impression by its predicted clicks.
+func (d *deciles) seen(at, ppm int64, s *impression) { d[binOfQuality(ppm)].seen(at, s) }
 
 func (d *deciles) clicked(at, ppm int64) { d[binOfQuality(ppm)].Clicked(at) }
 
@@ -27,7 +29,7 @@ func (b *Book) Calibration(now int64) (out [10]Decile) {
 	var impressions [decileBins]float64
 	all := 0.0
 	for i := range b.decile {
-		bins[i] = b.decile[i].Evidence(now, b.delays)
+		bins[i] = b.decile[i].evidence(now, b.delays, &b.tables, hexbid.CategoryUnknown)
 		impressions[i] = bins[i].Weight / math.Exp2((float64(i)+0.5)/8) // in any unit
 		all += impressions[i]
 	}

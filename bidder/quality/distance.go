@@ -1,7 +1,9 @@
 package quality
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"math"
 
 	"github.com/hexbid/hexbid"
@@ -70,6 +72,15 @@ func (d *Distances) validateFactors(field string) error {
 		most = d.FactorPPM[band]
 	}
 	return d.WithoutPlacePPM.atMost(&most, field+".without_place_ppm")
+}
+
+// print returns a fingerprint of the bands' ends. What was seen in other bands says nothing about these.
+func (d *Distances) print() uint64 {
+	h := fnv.New64a()
+	for _, end := range d.EndsM {
+		h.Write(binary.BigEndian.AppendUint64(nil, math.Float64bits(end)))
+	}
+	return h.Sum64()
 }
 
 // atMost refuses factors below 1 or above those of a nearer band.

@@ -3,8 +3,6 @@ package quality
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/fnv"
-	"math"
 	"time"
 
 	"github.com/hexbid/hexbid"
@@ -23,6 +21,7 @@ import (
 type DistanceBook struct {
 	prior  Distances
 	delays *Delays
+	tables Tables                          // shares of slots, without distances
 	cells  [][hexbid.CategoryCount]Account // by band from 1, less 1; the last row is of programs without a place
 	// changed are the cells that Rows has not returned yet.
 	changed map[cellOf]struct{}
@@ -33,9 +32,9 @@ type cellOf struct{ band, category uint8 }
 
 // Sighting is an impression, or the click on it, at a distance.
 type Sighting struct {
-	Band     uint8 // as in auction.Prediction
+	Setting
 	Category hexbid.Category
-	Expected float64 // chance of a click if the program were next door
+	Expected float64 // chance of a click if the program were next door and in the first slot
 }
 
 const (
@@ -48,17 +47,25 @@ const (
 // NewDistanceBook returns a learner without evidence. The prior has the ends of the bands, and the factors to start
 // from. Tokens admit clicks for so long.
 func NewDistanceBook(prior Distances, life time.Duration) *DistanceBook {
-	b := &DistanceBook{prior: prior, delays: NewDelays(life), changed: map[cellOf]struct{}{}}
+	b := &DistanceBook{prior: prior, delays: NewDelays(life), tables: evenTables(), changed: map[cellOf]struct{}{}}
 	if prior.Count() {
 		b.cells = make([][hexbid.CategoryCount]Account, len(prior.FactorPPM)+1)
 	}
 	return b
 }
 
+// SetShares says what impressions count by their slots from now on, those that were seen before too.
+func (b *DistanceBook) SetShares(shares *[WayCount][hexbid.MaxSlots]float64) {
+	b.tables.Shares = *shares
+}
+
 // Seen counts an impression. One at no band counts nothing, here and below.
 func (b *DistanceBook) Seen(at int64, s Sighting) {
 	if a := b.touch(s.Band, s.Category); a != nil {
-		a.Seen(at, s.Expected)
+		in := s.Setting
+		in.Band = 0 // the account is the band's
+		share := b.tables.share(in)
+		a.seen(at, &impression{in, s.Expected * share, share, 1})
 	}
 }
 
@@ -88,7 +95,7 @@ func (b *DistanceBook) account(band uint8, category hexbid.Category) *Account {
 // Evidence returns the clicks of a band and category, and as their weight those to expect next door.
 func (b *DistanceBook) Evidence(now int64, band uint8, category hexbid.Category) Evidence {
 	if a := b.account(band, category); a != nil {
-		return a.Evidence(now, b.delays)
+		return a.evidence(now, b.delays, &b.tables, category)
 	}
 	return Evidence{}
 }
@@ -139,7 +146,7 @@ func (b *DistanceBook) evidence(now int64, c hexbid.Category) (prior []float64, 
 			of = &b.prior.FactorPPM[band]
 		}
 		prior = append(prior, float64(of[c])/PPM)
-		seen = append(seen, b.cells[band][c].Evidence(now, b.delays))
+		seen = append(seen, b.Evidence(now, uint8(band+1), c))
 	}
 	return prior, seen
 }
@@ -184,7 +191,7 @@ func fall(values, weights []float64) {
 // Rows returns the rows that have changed since the last call. Restore makes an equal learner of all of them.
 func (b *DistanceBook) Rows() (rows []Row) {
 	for cell := range b.changed {
-		value := binary.BigEndian.AppendUint64([]byte{rowFormat}, b.print())
+		value := binary.BigEndian.AppendUint64([]byte{rowFormat}, b.prior.print())
 		rows = append(rows, Row{[]byte{cell.band, cell.category},
 			b.account(cell.band, hexbid.Category(cell.category)).append(value)})
 	}
@@ -192,26 +199,17 @@ func (b *DistanceBook) Rows() (rows []Row) {
 	return rows
 }
 
-// print is a fingerprint of the bands' ends. What was seen in other bands says nothing about these.
-func (b *DistanceBook) print() uint64 {
-	h := fnv.New64a()
-	for _, end := range b.prior.EndsM {
-		h.Write(binary.BigEndian.AppendUint64(nil, math.Float64bits(end)))
-	}
-	return h.Sum64()
-}
-
 // Restore takes a row in that Rows returned. A row that it cannot read, or of other bands, changes nothing.
 func (b *DistanceBook) Restore(key, value []byte) error {
 	const header = 9
-	if len(key) != 2 || len(value) < header || value[0] != rowFormat {
+	if len(key) != 2 || len(value) < header || !isFormat(value[0]) {
 		return fmt.Errorf("a row of %d bytes in no known format", len(value))
 	}
 	a := b.account(key[0], hexbid.Category(key[1]))
-	if a == nil || binary.BigEndian.Uint64(value[1:]) != b.print() {
+	if a == nil || binary.BigEndian.Uint64(value[1:]) != b.prior.print() {
 		return fmt.Errorf("a row of other bands of distance")
 	}
-	r := reader{rest: value[header:]}
+	r := reader{rest: value[header:], format: value[0]}
 	read := r.account()
 	if r.broken || len(r.rest) > 0 {
 		return fmt.Errorf("a row of band %d does not decode", key[0])

@@ -23,7 +23,7 @@ func walk(b *DistanceBook, r *rand.Rand, impressions int, level float64) {
 	const chance = 0.05
 	for c, decay := range decays {
 		for i := range decay {
-			s := Sighting{Band: uint8(i + 1), Category: c, Expected: chance * level}
+			s := Sighting{Setting: Setting{Band: uint8(i + 1)}, Category: c, Expected: chance * level}
 			for range impressions / 50 {
 				for range 50 {
 					b.Seen(testStart, s)
@@ -81,7 +81,7 @@ func TestWithoutEvidenceTheFactorsAreThePrior(t *testing.T) {
 	if d := b.Distances(testStart); !reflect.DeepEqual(d, prior) {
 		t.Errorf("without evidence %v", d)
 	}
-	far := Sighting{Band: 8, Category: hexbid.Catering, Expected: 0.02}
+	far := Sighting{Setting: Setting{Band: 8}, Category: hexbid.Catering, Expected: 0.02}
 	for range 100 { // two clicks expected next door, an eighth of one here
 		b.Seen(testStart, far)
 	}
@@ -100,7 +100,7 @@ func TestWithoutEvidenceTheFactorsAreThePrior(t *testing.T) {
 // TestYoungImpressionsSayLittle: the clicks on them are still to come.
 func TestYoungImpressionsSayLittle(t *testing.T) {
 	b := NewDistanceBook(PriorDistances(), 30*time.Minute)
-	far := Sighting{Band: 4, Category: hexbid.Catering, Expected: 0.05}
+	far := Sighting{Setting: Setting{Band: 4}, Category: hexbid.Catering, Expected: 0.05}
 	for range 100_000 {
 		b.Seen(testStart, far)
 	}
@@ -120,7 +120,8 @@ func TestWhateverIsLearnedHidingPlacesLowersEveryFactor(t *testing.T) {
 	for range 300 {
 		b := NewDistanceBook(PriorDistances(), 30*time.Minute)
 		for range r.IntN(40) {
-			s := Sighting{uint8(1 + r.IntN(9)), hexbid.Category(r.IntN(int(hexbid.CategoryCount))), math.Exp(8 * r.Float64())}
+			s := Sighting{Setting{Band: uint8(1 + r.IntN(9))},
+				hexbid.Category(r.IntN(int(hexbid.CategoryCount))), math.Exp(8 * r.Float64())}
 			b.Seen(testStart, s)
 			for range r.IntN(200) {
 				b.Clicked(testStart, s)
@@ -195,8 +196,8 @@ func TestQualitiesAndDistancesDoNotLearnTheSameTwice(t *testing.T) {
 		for campaign := hexbid.UID(1); campaign <= 2; campaign++ {
 			for band := uint8(2*campaign - 1); band <= uint8(2*campaign+2); band++ {
 				s := of(campaign, campaign)
-				s.DistancePPM = inForce.FactorPPM[band-1][hexbid.Catering]
-				g := Sighting{band, hexbid.Catering, float64(bases[campaign]) / PPM}
+				s.Band, s.DistancePPM = band, inForce.FactorPPM[band-1][hexbid.Catering]
+				g := Sighting{Setting{Band: band}, hexbid.Catering, float64(bases[campaign]) / PPM}
 				for range impressions {
 					qualities.Seen(at, s)
 					distances.Seen(at, g)
@@ -209,6 +210,9 @@ func TestQualitiesAndDistancesDoNotLearnTheSameTwice(t *testing.T) {
 		}
 		at += time.Hour.Milliseconds()
 		inForce = distances.Distances(at)
+		tables := evenTables()
+		tables.Distances = inForce
+		qualities.SetTables(&tables)
 		for campaign := range bases {
 			e, _ := qualities.Estimate(at, campaign)
 			bases[campaign] = e.PPM

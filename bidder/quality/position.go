@@ -105,9 +105,13 @@ func (p *Positions) each(visit func(*cell)) {
 // Ratio is what a slot is worth beside the one above it: an estimate, and the standard error of its natural logarithm.
 type Ratio struct{ Estimate, LogError float64 }
 
-// assumedEvents is how many events of each slot the assumption counts as, in both ratios: a few hundred real ones
-// outweigh it.
-const assumedEvents = 100
+// How many events of each slot an assumption counts as. Position factors are the operator's, and a few hundred
+// impressions outweigh them. That slots are clicked alike once seen is known to be wrong on most lists, by a third or
+// so: it only keeps the first few clicks from saying too much.
+const (
+	assumedImpressions = 100
+	assumedSlotClicks  = 20
+)
 
 // Steps returns, for each pair of a way, impressions an award (v) and clicks a seen impression (c) in the lower slot
 // beside the upper one. assumed are position factors that hold until others are learned; for c nothing is assumed but
@@ -116,16 +120,21 @@ func (p *Positions) Steps(way Way, assumed []int64) (seen, clicked [hexbid.MaxSl
 	for k := range seen {
 		pair := &p.cells[way][k]
 		prior := float64(assumed[k+1]) / float64(assumed[k])
-		seen[k] = ratio(pair, prior, func(c *cell) (events, of float64) { return c.seen, c.awards })
-		clicked[k] = ratio(pair, 1, func(c *cell) (events, of float64) { return c.clicks, c.seen })
+		seen[k] = ratio(pair, Ratio{prior, worth(assumedImpressions)},
+			func(c *cell) (events, of float64) { return c.seen, c.awards })
+		clicked[k] = ratio(pair, Ratio{1, worth(assumedSlotClicks)},
+			func(c *cell) (events, of float64) { return c.clicks, c.seen })
 	}
 	return seen, clicked
 }
 
+// worth returns the standard error of the logarithm of a quotient of two counts of so many events.
+func worth(events float64) float64 { return math.Sqrt(2 / events) }
+
 // ratio compares the two slots of a pair. The rates of the two arms count alike, because each campaign stands in one
-// slot in one arm and in the other slot in the other. The logarithm of the quotient and the assumed one are averaged by
-// their precisions.
-func ratio(pair *[2][2]cell, assumed float64, of func(*cell) (events, of float64)) Ratio {
+// slot in one arm and in the other slot in the other. The logarithm of the quotient and the assumed one are averaged
+// by their precisions.
+func ratio(pair *[2][2]cell, assumed Ratio, of func(*cell) (events, of float64)) Ratio {
 	var rate, events [2]float64 // of the upper slot, and of the lower
 	for slot := range rate {
 		for arm := range pair {
@@ -136,16 +145,17 @@ func ratio(pair *[2][2]cell, assumed float64, of func(*cell) (events, of float64
 			events[slot] += n
 		}
 	}
-	precision := assumedEvents / 2.0 // of a quotient of two counts of so many events
 	if rate[0] == 0 || rate[1] == 0 {
-		return Ratio{assumed, math.Sqrt(1 / precision)}
+		return assumed
 	}
+	precision := 1 / (assumed.LogError * assumed.LogError)
 	measured := 1 / (1/events[0] + 1/events[1])
-	log := (math.Log(assumed)*precision + math.Log(rate[1]/rate[0])*measured) / (precision + measured)
+	log := (math.Log(assumed.Estimate)*precision + math.Log(rate[1]/rate[0])*measured) / (precision + measured)
 	return Ratio{math.Exp(log), math.Sqrt(1 / (precision + measured))}
 }
 
-// Factors returns position factors by the steps of v: whole numbers, none above the one before it, the first a million.
+// Factors returns position factors by the steps of v: whole numbers, none above the one before it, the first a
+// million.
 func Factors(steps [hexbid.MaxSlots - 1]Ratio) []int64 {
 	factors := make([]int64, hexbid.MaxSlots)
 	factors[0] = 1_000_000

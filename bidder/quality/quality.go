@@ -3,12 +3,12 @@
 //
 // # The model
 //
-// The chance of a click on a seen impression is base × factor of host and scene × share of the slot. The base belongs
-// to the campaign, and the factors to the market. The base is estimated by empirical Bayes on three levels (Robbins
-// 1956; Gelman and others, "Bayesian Data Analysis", chapter 5): the operator's prior for a category, then the
-// program, then the campaign. On each level the belief is a beta distribution, worth some clicks, and the next
-// level's evidence is added to it. How many clicks a level's mean is worth follows from how much rates differ below
-// it, by the method of moments, with an assumption until enough is known.
+// The chance of a click on a seen impression is base × factor of host and scene × factor of the distance × share of
+// the slot. The base belongs to the campaign, and the factors to the market. The base is estimated by empirical Bayes
+// on three levels (Robbins 1956; Gelman and others, "Bayesian Data Analysis", chapter 5): the operator's prior for a
+// category, then the program, then the campaign. On each level the belief is a beta distribution, worth some clicks,
+// and the next level's evidence is added to it. How many clicks a level's mean is worth follows from how much rates
+// differ below it, by the method of moments, with an assumption until enough is known.
 //
 // A program pools the evidence of all its campaigns at its full weight, deleted ones too. The campaigns' own evidence
 // therefore counts twice, once in the program. That is on purpose: a campaign that is made again starts where its
@@ -18,7 +18,9 @@
 //
 // An impression that was seen a moment ago is no evidence against a click, which may still come. It counts by the share
 // of clicks that come within its age, which is learned too (Delays). It also counts by the factor of its host and scene
-// and by its slot's share of clicks, so that nobody is thought worse for having been shown below others.
+// and of its distance, and by its slot's share of clicks, so that nobody is thought worse for having been shown below
+// others or far away. Accounts are divided by slot and by band of distance, and read by what is known of these at the
+// time of reading (mix).
 //
 // Evidence is halved every HalfLife, because people, creatives and seasons change.
 package quality

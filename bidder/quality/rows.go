@@ -17,15 +17,21 @@ type rowOf struct {
 // The kinds of rows.
 const (
 	campaignRow = 'c' // campaign uid: its subject and account
-	programRow  = 'p' // program uid: its prior and account
+	programRow  = 'p' // program uid: its prior, category and account
 	sceneRow    = 's' // number of host and scene: its account
 	decileRow   = 'b' // number of a bin of predicted quality: its account
-	marketRow   = 'm' // strengths, unit and the factors in force
+	marketRow   = 'm' // strengths, unit, the factors in force and a fingerprint of the bands' ends
 	delaysRow   = 'd' // the delays of clicks
 )
 
-// rowFormat is the first byte of each value.
-const rowFormat = 1
+// rowFormat is the first byte of each value. Values of earlier formats are read too: in rowFormatUndivided an account
+// had no mix, a program no category and a market no bands.
+const (
+	rowFormat          = 2
+	rowFormatUndivided = 1
+)
+
+func isFormat(b byte) bool { return b == rowFormat || b == rowFormatUndivided }
 
 // Row is a key with its value; a nil value says that the row goes.
 type Row struct{ Key, Value []byte }
@@ -63,7 +69,7 @@ func (b *Book) valueOf(r rowOf) []byte {
 		if p == nil {
 			return nil
 		}
-		return p.append(appendFloat(to, p.prior))
+		return p.append(append(appendFloat(to, p.prior), byte(p.category)))
 	case sceneRow:
 		return b.scenes[int(r.of)/int(hexbid.SceneCount)][int(r.of)%int(hexbid.SceneCount)].append(to)
 	case decileRow:
@@ -81,7 +87,7 @@ func (b *Book) appendMarket(to []byte) []byte {
 			to = binary.AppendUvarint(to, uint64(factor))
 		}
 	}
-	return to
+	return binary.LittleEndian.AppendUint64(to, b.bands)
 }
 
 func (d *Delays) append(to []byte) []byte {
@@ -98,6 +104,10 @@ func (a *Account) append(to []byte) []byte {
 	for _, s := range a.young {
 		to = appendFloat(binary.AppendVarint(binary.AppendVarint(to, s.from), s.to), s.weight)
 	}
+	to = binary.AppendUvarint(to, uint64(len(a.mix)))
+	for _, p := range a.mix {
+		to = binary.LittleEndian.AppendUint64(to, uint64(p))
+	}
 	return to
 }
 
@@ -108,10 +118,10 @@ func appendFloat(to []byte, f float64) []byte {
 // Restore takes a row in that Rows returned, into a book without evidence of it. A row that it cannot read changes
 // nothing.
 func (b *Book) Restore(key, value []byte) error {
-	if len(key) != 9 || len(value) == 0 || value[0] != rowFormat {
+	if len(key) != 9 || len(value) == 0 || !isFormat(value[0]) {
 		return fmt.Errorf("a row of %d bytes in no known format", len(value))
 	}
-	of, r := hexbid.UID(binary.BigEndian.Uint64(key[1:])), reader{rest: value[1:]}
+	of, r := hexbid.UID(binary.BigEndian.Uint64(key[1:])), reader{rest: value[1:], format: value[0]}
 	take := b.restored(key[0], of, &r)
 	if take == nil || r.broken || len(r.rest) > 0 {
 		return fmt.Errorf("a row of kind %q does not decode", key[0])
@@ -128,7 +138,7 @@ func (b *Book) restored(kind byte, of hexbid.UID, r *reader) (take func()) {
 		c.Account = r.account()
 		return func() { b.enter(c) }
 	case programRow:
-		p := &program{uid: of, prior: r.chance()}
+		p := &program{uid: of, prior: r.chance(), category: r.category()}
 		p.Account = r.account()
 		return func() { b.restoreProgram(p) }
 	case sceneRow:
@@ -155,7 +165,7 @@ func (b *Book) restored(kind byte, of hexbid.UID, r *reader) (take func()) {
 // restoreProgram takes a program's account over. Its campaigns may have come before.
 func (b *Book) restoreProgram(read *program) {
 	if p := b.programs[read.uid]; p != nil {
-		p.Account, p.prior = read.Account, read.prior
+		p.Account, p.prior, p.category = read.Account, read.prior, read.category
 		return
 	}
 	b.programs[read.uid] = read
@@ -183,6 +193,7 @@ func (b *Book) Restored(now int64) {
 // reads zeros.
 type reader struct {
 	rest   []byte
+	format byte
 	broken bool
 }
 
@@ -214,14 +225,20 @@ func (r *reader) within(least, most int64) int64 {
 	return int64(v)
 }
 
-// float reads a number that is finite and not negative.
-func (r *reader) float() float64 {
+// number reads eight bytes.
+func (r *reader) number() uint64 {
 	if len(r.rest) < 8 {
 		r.rest, r.broken = nil, true
 		return 0
 	}
-	f := math.Float64frombits(binary.LittleEndian.Uint64(r.rest))
+	n := binary.LittleEndian.Uint64(r.rest)
 	r.rest = r.rest[8:]
+	return n
+}
+
+// float reads a number that is finite and not negative.
+func (r *reader) float() float64 {
+	f := math.Float64frombits(r.number())
 	if !(f >= 0 && f <= math.MaxFloat32) {
 		r.broken = true
 		return 0
@@ -249,7 +266,27 @@ func (r *reader) account() (a Account) {
 		a.young = append(a.young, s)
 	}
 	a.swept = len(a.young)
+	a.mix = r.mix()
 	return a
+}
+
+// mix reads how a weight is divided.
+func (r *reader) mix() (m mix) {
+	if r.format == rowFormatUndivided {
+		return nil
+	}
+	for n := r.within(0, int64(keyCount)); n > 0 && !r.broken; n-- {
+		m = append(m, part(r.number()))
+	}
+	r.broken = r.broken || !m.isSound()
+	return m
+}
+
+func (r *reader) category() hexbid.Category {
+	if r.format == rowFormatUndivided {
+		return hexbid.CategoryUnknown // without a mix it does not matter
+	}
+	return hexbid.Category(r.within(0, int64(hexbid.CategoryCount)-1))
 }
 
 func (r *reader) delays(d *Delays) func() {
@@ -272,5 +309,9 @@ func (r *reader) market(b *Book) func() {
 			f[host][scene] = r.within(1, PPM)
 		}
 	}
-	return func() { b.strengths, b.unit, b.inForce = s, unit, f }
+	bands := uint64(0)
+	if r.format != rowFormatUndivided {
+		bands = r.number()
+	}
+	return func() { b.strengths, b.unit, b.inForce, b.bands = s, unit, f, bands }
 }

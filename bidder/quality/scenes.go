@@ -61,7 +61,7 @@ func (b *Book) sceneLevel(now int64) float64 {
 
 // sceneEvidence returns the clicks of a host and scene, and as their weight those that bases let expect.
 func (b *Book) sceneEvidence(host, scene int, now int64) Evidence {
-	e := b.scenes[host][scene].Evidence(now, b.delays)
+	e := b.scenes[host][scene].evidence(now, b.delays, &b.tables, hexbid.CategoryUnknown)
 	e.Weight /= b.unit
 	return e
 }

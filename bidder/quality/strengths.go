@@ -52,12 +52,12 @@ func (b *Book) learnStrengths(now int64) {
 	for i := range min(len(b.round), mostCompared) {
 		c := b.round[(b.next+i)%len(b.round)]
 		p := c.program
-		whole := b.evidence(&p.Account, now)
+		whole := b.evidence(&p.Account, p, now)
 		if p.campaigns[0] == c { // once for each program
 			programs.add(whole.Weight*p.prior, whole.Clicks, 0)
 		}
 		if whole.Weight > 0 {
-			e := b.evidence(&c.Account, now)
+			e := b.evidence(&c.Account, p, now)
 			campaigns.add(e.Weight*whole.Clicks/whole.Weight, e.Clicks, e.Weight/whole.Weight)
 		}
 	}
