@@ -8,20 +8,38 @@ import (
 // UID identifies a resource for ever. Unlike a name, a uid is never used again.
 type UID uint64
 
-// ResourceKind tells the four kinds of resource apart.
+// ResourceKind tells the kinds of resource apart.
 type ResourceKind uint8
 
-// The kinds of resource. A kind may refer only to kinds above it.
+// The kinds of resource. A kind may refer only to kinds above it. The first four are the catalogue, which searches see;
+// the others are identities, which say who may call.
 const (
 	KindAdvertiser ResourceKind = iota + 1
 	KindProgram
 	KindPlace
 	KindCampaign
+	KindUser
+	KindClient
+	KindKey
+	KindEnd // one above the last kind
 )
+
+var kindNames = [KindEnd]string{"resource", "advertiser", "program", "place", "campaign", "user", "client", "key"}
 
 // String returns the kind's singular name.
 func (k ResourceKind) String() string {
-	return [...]string{"resource", "advertiser", "program", "place", "campaign"}[min(k, KindCampaign)]
+	if k >= KindEnd {
+		return kindNames[0]
+	}
+	return kindNames[k]
+}
+
+// IsIdentity reports whether resources of the kind say who may call, and are not part of the catalogue.
+func (k ResourceKind) IsIdentity() bool { return k >= KindUser && k < KindEnd }
+
+// HasParent reports whether resources of the kind have a parent.
+func (k ResourceKind) HasParent() bool {
+	return k != KindAdvertiser && k != KindUser && k != KindClient
 }
 
 // Name is a parsed resource name:
@@ -30,9 +48,14 @@ func (k ResourceKind) String() string {
 //	advertisers/{a}/programs/{p}
 //	advertisers/{a}/programs/{p}/places/{l}
 //	advertisers/{a}/campaigns/{c}
+//	users/{u}
+//	users/{u}/keys/{k}
+//	clients/{c}
+//	clients/{c}/keys/{k}
 type Name struct {
 	Kind                                 ResourceKind
 	Advertiser, Program, Place, Campaign string
+	User, Client, Key                    string
 }
 
 // AnyID stands for every id in the parent of a list.
@@ -62,9 +85,18 @@ func ParseName(s string) (Name, error) {
 		return Name{Kind: KindPlace, Advertiser: parts[1], Program: parts[3], Place: parts[5]}, nil
 	case even && form == "advertisers/campaigns":
 		return Name{Kind: KindCampaign, Advertiser: parts[1], Campaign: parts[3]}, nil
+	case even && form == "users":
+		return Name{Kind: KindUser, User: parts[1]}, nil
+	case even && form == "users/keys":
+		return Name{Kind: KindKey, User: parts[1], Key: parts[3]}, nil
+	case even && form == "clients":
+		return Name{Kind: KindClient, Client: parts[1]}, nil
+	case even && form == "clients/keys":
+		return Name{Kind: KindKey, Client: parts[1], Key: parts[3]}, nil
 	}
 	return Name{}, fmt.Errorf("%q is not a resource name: write advertisers/{a}, advertisers/{a}/programs/{p}, "+
-		"advertisers/{a}/programs/{p}/places/{l} or advertisers/{a}/campaigns/{c}", Shorten(s))
+		"advertisers/{a}/programs/{p}/places/{l} or advertisers/{a}/campaigns/{c}; or for who may call users/{u}, "+
+		"clients/{c}, users/{u}/keys/{k} or clients/{c}/keys/{k}", Shorten(s))
 }
 
 // ParseNameOf reads a name of one kind and refuses "-" in it. The error names the field.
@@ -76,12 +108,16 @@ func ParseNameOf(kind ResourceKind, field, s string) (Name, error) {
 	if name.Kind != kind {
 		return Name{}, Invalidf(field, "%q names a %s, not a %s", Shorten(s), name.Kind, kind)
 	}
-	for _, id := range []string{name.Advertiser, name.Program, name.Place, name.Campaign} {
-		if id == AnyID {
-			return Name{}, Invalidf(field, "%q: \"-\" stands for any id in a list only", Shorten(s))
-		}
+	if name.HasWildcard() {
+		return Name{}, Invalidf(field, "%q: \"-\" stands for any id in a list only", Shorten(s))
 	}
 	return name, nil
+}
+
+// HasWildcard reports whether an id of the name is AnyID.
+func (n Name) HasWildcard() bool {
+	return n.Advertiser == AnyID || n.Program == AnyID || n.Place == AnyID || n.Campaign == AnyID || n.User == AnyID ||
+		n.Client == AnyID || n.Key == AnyID
 }
 
 // CheckID refuses an id unless it has 1 to 63 characters of a-z, 0-9 and '-', with no '-' at either end.
@@ -107,19 +143,34 @@ func (n Name) String() string {
 		return "advertisers/" + n.Advertiser + "/programs/" + n.Program + "/places/" + n.Place
 	case KindCampaign:
 		return "advertisers/" + n.Advertiser + "/campaigns/" + n.Campaign
+	case KindUser:
+		return "users/" + n.User
+	case KindClient:
+		return "clients/" + n.Client
+	case KindKey:
+		return n.Owner().String() + "/keys/" + n.Key
 	}
 	return ""
 }
 
-// Owner returns the name of the advertiser that owns the resource.
-func (n Name) Owner() Name { return Name{Kind: KindAdvertiser, Advertiser: n.Advertiser} }
+// Owner returns the name of the advertiser, the user or the client that owns the resource. These own themselves.
+func (n Name) Owner() Name {
+	switch {
+	case n.User != "":
+		return Name{Kind: KindUser, User: n.User}
+	case n.Client != "":
+		return Name{Kind: KindClient, Client: n.Client}
+	}
+	return Name{Kind: KindAdvertiser, Advertiser: n.Advertiser}
+}
 
-// Parent returns the name of the resource one level up. The parent of an advertiser is the zero Name.
+// Parent returns the name of the resource one level up. The parent of an advertiser, a user or a client is the zero
+// Name.
 func (n Name) Parent() Name {
 	switch n.Kind {
 	case KindPlace:
 		return Name{Kind: KindProgram, Advertiser: n.Advertiser, Program: n.Program}
-	case KindProgram, KindCampaign:
+	case KindProgram, KindCampaign, KindKey:
 		return n.Owner()
 	}
 	return Name{}

@@ -17,7 +17,7 @@ type Meta struct {
 // Metadata returns the Meta of a resource.
 func (m *Meta) Metadata() *Meta { return m }
 
-// Resource is an Advertiser, a Program, a Place or a Campaign.
+// Resource is an Advertiser, a Program, a Place or a Campaign of the catalogue, or a User, a Client or a Key.
 type Resource interface {
 	Metadata() *Meta
 	// Validate checks the resource by itself. Its error is an *Error that names the field, or *Errors. Package exchange

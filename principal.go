@@ -5,18 +5,38 @@ import "context"
 // Role is what a caller is to the deployment. Rights depend on the role.
 type Role uint8
 
-// The roles.
+// The roles. The numbers are those of the wire contract.
 const (
 	Nobody   Role = iota // has no rights
-	Operator             // runs the deployment
+	Operator             // a user who runs the deployment
+	Auditor              // a user who reads everything and changes nothing
+	Member               // a user of one or more advertisers, with rights over those alone
+	Searcher             // a search client
 	System               // a part of the program itself; Principal.ID names which
-	roleCount
+	RoleCount
 )
 
-var roleNames = [roleCount]string{"nobody", "operator", "system"}
+var roleNames = [RoleCount]string{"nobody", "operator", "auditor", "member", "client", "system"}
 
 // String returns the role's name in logs and records.
 func (r Role) String() string { return nameIn(roleNames[:], uint8(r)) }
+
+// Level is what a member may do for an advertiser. A level has the rights of the levels below it.
+type Level uint8
+
+// The levels. The numbers are those of the wire contract.
+const (
+	LevelNone   Level = iota // has no rights
+	LevelViewer              // reads what is the advertiser's
+	LevelEditor              // changes programs, places and campaigns
+	LevelAdmin               // decides who is a member
+	LevelCount
+)
+
+var levelNames = [LevelCount]string{"none", "viewer", "editor", "admin"}
+
+// String returns the level's name.
+func (l Level) String() string { return nameIn(levelNames[:], uint8(l)) }
 
 // InProcess is the origin of a call that comes from no network.
 const InProcess = "in process"
@@ -25,9 +45,27 @@ const InProcess = "in process"
 // checks its rights. The zero Principal is nobody and has no rights, so a path that forgets to name the caller is
 // refused.
 type Principal struct {
-	Role   Role
-	ID     string // distinguishes callers of one role; empty where the role is enough
+	Role Role
+	// ID distinguishes callers of one role, and is empty where the role is enough. For a User or a Client it is the
+	// resource's name.
+	ID string
+	// UID is that of the User or the Client, 0 for every other caller.
+	UID    UID
 	Origin string // the peer's network address, or InProcess
+	// Key names the credential that proved who calls, for records of changes. It is no secret. It is empty without a
+	// credential.
+	Key string
+	// Grants are the rights of a Member or a Searcher, nil for other roles. They are shared and immutable.
+	Grants *Grants
+}
+
+// Grants are what a member or a search client may do.
+type Grants struct {
+	Advertisers map[string]Membership // of a member, by the advertiser's name
+	Prices      bool                  // a client sees what a sponsored result costs
+	Campaigns   bool                  // a client sees which campaign a sponsored result is of
+	RendersOnly bool                  // a client reports an impression as soon as it is drawn
+	EventsOf    []UID                 // other clients whose tokens a client may return
 }
 
 // String describes the principal for logs, as in "operator from 10.0.0.7:51514" or "system demo, in process".

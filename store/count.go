@@ -22,10 +22,12 @@ const (
 	Around
 	// Buyers is the number of campaigns that buy for a program.
 	Buyers
+	// Keys counts the keys of a user or a client.
+	Keys
 )
 
 // counters is one above the last Counter.
-const counters = Buyers + 1
+const counters = Keys + 1
 
 // Count is what a record adds to a counter while it exists: By, or if Times is set, By times the present value of the
 // counter Times of TimesOwner. When an engine replaces or deletes a record, it first subtracts the stored Counts in

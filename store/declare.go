@@ -34,6 +34,8 @@ func Declare(r hexbid.Resource, entriesOfCovering int) Record {
 	case *hexbid.Campaign:
 		d.Refers = append(d.Refers, Reference{Name: v.Program, Field: "campaign.program"})
 		d.Counts = countsOfCampaign(v, owner, entriesOfCovering)
+	case *hexbid.Key:
+		d.Counts = []Count{{Owner: owner, Counter: Keys, By: 1}}
 	}
 	return d
 }

@@ -12,8 +12,8 @@ import (
 type ListQuery struct {
 	Kind   hexbid.ResourceKind
 	Parent hexbid.Name // the zero Name for any; an id may be hexbid.AnyID
-	// Owners names the advertisers whose records to list; nil lists all. An engine seeks the range of each and looks at
-	// no name of another advertiser.
+	// Owners names the advertisers, users or clients whose records to list; nil lists all. An engine seeks the range of
+	// each and looks at no name of another owner.
 	Owners []string
 	After  string // lists names above this one
 	// Names bounds the names that one call looks at, those of other parents included; 0 sets no bound. A call may look
@@ -21,9 +21,13 @@ type ListQuery struct {
 	Names int
 }
 
-// Prefix returns the common beginning of all names that a query may find.
+// Prefix returns the common beginning of all names that a query may find. A list of keys needs a parent.
 func (q *ListQuery) Prefix() string {
 	switch {
+	case q.Kind == hexbid.KindUser || q.Parent.User == hexbid.AnyID:
+		return "users/"
+	case q.Kind == hexbid.KindClient || q.Parent.Client == hexbid.AnyID:
+		return "clients/"
 	case q.Parent.Kind == 0 || q.Parent.Advertiser == hexbid.AnyID:
 		return "advertisers/"
 	case q.Parent.Program == hexbid.AnyID:
@@ -45,7 +49,7 @@ func (q *ListQuery) spans() []span {
 	spans := make([]span, 0, len(q.Owners))
 	for _, owner := range q.Owners {
 		s := span{owner + "/", above(owner + "/")}
-		if q.Kind == hexbid.KindAdvertiser {
+		if !q.Kind.HasParent() {
 			s = span{owner, owner + "\x00"}
 		}
 		s.from, s.to = max(s.from, all.from), min(s.to, all.to)
@@ -153,7 +157,9 @@ func UnderParent(name string, parent hexbid.Name) bool {
 	up := n.Parent()
 	return up.Kind == parent.Kind &&
 		(parent.Advertiser == hexbid.AnyID || parent.Advertiser == up.Advertiser) &&
-		(parent.Program == hexbid.AnyID || parent.Program == up.Program)
+		(parent.Program == hexbid.AnyID || parent.Program == up.Program) &&
+		(parent.User == hexbid.AnyID || parent.User == up.User) &&
+		(parent.Client == hexbid.AnyID || parent.Client == up.Client)
 }
 
 // MayFollow reports whether a name may be Next of a query: it has the query's kind and lies in its range.

@@ -15,7 +15,7 @@ import (
 type Memory struct {
 	mu      sync.RWMutex // guards the fields below
 	state   memoryView
-	ordered [hexbid.KindCampaign + 1]btree.Set[string] // the names of each kind
+	ordered [hexbid.KindEnd]btree.Set[string] // the names of each kind
 	derived map[string]Derived                         // by name of the record
 	version uint64
 	lastUID hexbid.UID

@@ -1,5 +1,6 @@
-// Package store is the durable contract of the catalogue. Writers commit versioned records in groups of steps, each
-// group all or none. A log of every change serves those who follow, review or undo changes.
+// Package store is the durable contract of the catalogue, and of the users, clients and keys beside it. Writers commit
+// versioned records in groups of steps, each group all or none. A log of every change serves those who follow, review
+// or undo changes.
 //
 // A caller describes a write as a Group: steps, and conditions and limits that must hold when the engine judges the
 // group. No caller holds a lock between its reads and its writes. Records declare their references and their counts.
@@ -80,7 +81,8 @@ type Store interface {
 	// nothing, Scan first and then Watch the version that Scan returned.
 	Watch(after uint64) *Feed
 	// Scan calls f for every record of one version, with the data derived from it (nil if there is none). Advertisers
-	// come first, then programs, places and campaigns, each kind in order of name. Scan returns that version.
+	// come first, then programs, places, campaigns, users, clients and keys, each kind in order of name. Scan returns
+	// that version.
 	Scan(ctx context.Context, f func(Record, *Derived) error) (version uint64, err error)
 	// Log calls visit with the changes after a version, in order, until visit returns false. Its error is a gap (see
 	// IsGap) if the log does not go back so far, and DataLoss if a record of the log does not carry the hash of the one
@@ -134,6 +136,12 @@ func KindOf(r hexbid.Resource) hexbid.ResourceKind {
 		return hexbid.KindPlace
 	case *hexbid.Campaign:
 		return hexbid.KindCampaign
+	case *hexbid.User:
+		return hexbid.KindUser
+	case *hexbid.Client:
+		return hexbid.KindClient
+	case *hexbid.Key:
+		return hexbid.KindKey
 	}
 	return 0
 }
@@ -151,6 +159,15 @@ func WithMeta(r Record, uid hexbid.UID, version uint64) Record {
 		c := *v
 		r.Resource = &c
 	case *hexbid.Campaign:
+		c := *v
+		r.Resource = &c
+	case *hexbid.User:
+		c := *v
+		r.Resource = &c
+	case *hexbid.Client:
+		c := *v
+		r.Resource = &c
+	case *hexbid.Key:
 		c := *v
 		r.Resource = &c
 	}

@@ -31,6 +31,24 @@ func Pack(r hexbid.Resource) *diskpb.Record {
 	case *hexbid.Campaign:
 		return packCampaign(v)
 	}
+	return packIdentity(r)
+}
+
+func packIdentity(r hexbid.Resource) *diskpb.Record {
+	switch v := r.(type) {
+	case *hexbid.User:
+		m := userFromNoun(v)
+		m.Uid, m.Etag = 0, ""
+		return &diskpb.Record{Resource: &diskpb.Record_User{User: m}}
+	case *hexbid.Client:
+		m := clientFromNoun(v)
+		m.Uid, m.Etag = 0, ""
+		return &diskpb.Record{Resource: &diskpb.Record_Client{Client: m}}
+	case *hexbid.Key:
+		m := keyFromNoun(v)
+		m.Uid, m.Etag = 0, ""
+		return &diskpb.Record{Resource: &diskpb.Record_Key{Key: m}, SecretHash: v.SecretHash[:]}
+	}
 	return &diskpb.Record{}
 }
 
@@ -60,6 +78,12 @@ func Unpack(m *diskpb.Record) (hexbid.Resource, error) {
 		r = c.place(v.Place)
 	case *diskpb.Record_Campaign:
 		r = c.unpackCampaign(m, v.Campaign)
+	case *diskpb.Record_User:
+		r = c.user(v.User)
+	case *diskpb.Record_Client:
+		r = c.client(v.Client)
+	case *diskpb.Record_Key:
+		r = c.unpackKey(m, v.Key)
 	default:
 		return nil, hexbid.Errorf(hexbid.DataLoss, "resource", "is of no kind that there is")
 	}
@@ -125,8 +149,40 @@ func takeField(m *diskpb.Record, field protowire.Number, kind protowire.Type, va
 		m.AreaPolygons = value
 	case 6:
 		m.ExcludedPolygons = value
+	default:
+		return takeIdentityField(m, field, value)
 	}
 	return nil
+}
+
+// takeIdentityField is takeField for users, clients and keys.
+func takeIdentityField(m *diskpb.Record, field protowire.Number, value []byte) error {
+	switch field {
+	case 9:
+		v := new(pb.User)
+		m.Resource = &diskpb.Record_User{User: v}
+		return proto.Unmarshal(value, v)
+	case 10:
+		v := new(pb.Client)
+		m.Resource = &diskpb.Record_Client{Client: v}
+		return proto.Unmarshal(value, v)
+	case 11:
+		v := new(pb.Key)
+		m.Resource = &diskpb.Record_Key{Key: v}
+		return proto.Unmarshal(value, v)
+	case 12:
+		m.SecretHash = value
+	}
+	return nil
+}
+
+func (c *conversion) unpackKey(m *diskpb.Record, v *pb.Key) *hexbid.Key {
+	out := c.key(v)
+	if copy(out.SecretHash[:], m.GetSecretHash()); len(m.GetSecretHash()) != len(out.SecretHash) {
+		c.note(hexbid.Errorf(hexbid.DataLoss, "secret_hash", "has %d bytes, not %d", len(m.GetSecretHash()),
+			len(out.SecretHash)))
+	}
+	return out
 }
 
 func (c *conversion) unpackCampaign(m *diskpb.Record, v *pb.Campaign) *hexbid.Campaign {

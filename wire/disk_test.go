@@ -115,7 +115,7 @@ func TestPackedPolygonsThatAreDamagedAreAnError(t *testing.T) {
 }
 
 // storedThough are fields that the server alone sets and that are kept.
-var storedThough = []protoreflect.Name{"create_time", "update_time", "review_state"}
+var storedThough = []protoreflect.Name{"create_time", "update_time", "review_state", "credential_id"}
 
 func TestWhatOnlyAnswersHaveIsNotStored(t *testing.T) {
 	for _, r := range nouns(distinct) {

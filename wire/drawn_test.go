@@ -33,6 +33,8 @@ var counts = map[reflect.Type]int{
 	reflect.TypeFor[hexbid.Billing]():        int(hexbid.BillingCount),
 	reflect.TypeFor[hexbid.MovementType]():   int(hexbid.MovementTypeCount),
 	reflect.TypeFor[hexbid.AlertType]():      int(hexbid.AlertTypeCount),
+	reflect.TypeFor[hexbid.Role]():           int(hexbid.RoleCount),
+	reflect.TypeFor[hexbid.Level]():          int(hexbid.LevelCount),
 	reflect.TypeFor[byte]():                  256,
 }
 
@@ -71,7 +73,8 @@ func drawn(t *rapid.T) *source {
 
 // nouns of every kind, filled from a source.
 func nouns(from func() *source) []hexbid.Resource {
-	out := []hexbid.Resource{new(hexbid.Advertiser), new(hexbid.Program), new(hexbid.Place), new(hexbid.Campaign)}
+	out := []hexbid.Resource{new(hexbid.Advertiser), new(hexbid.Program), new(hexbid.Place), new(hexbid.Campaign),
+		new(hexbid.User), new(hexbid.Client), new(hexbid.Key)}
 	for _, r := range out {
 		from().fill(reflect.ValueOf(r).Elem())
 	}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -26,6 +27,12 @@ func thereAndBack(r hexbid.Resource) (hexbid.Resource, error) {
 	back.Metadata().UID = hexbid.UID(m.(resourceMessage).GetUid())
 	version, err := ParseEtag(m.(interface{ GetEtag() string }).GetEtag())
 	back.Metadata().Version = version
+	if k, ok := back.(*hexbid.Key); ok {
+		if k.SecretHash != [32]byte{} {
+			return back, errors.New("a key's hash has left the deployment")
+		}
+		k.SecretHash = r.(*hexbid.Key).SecretHash
+	}
 	return back, hexbid.JoinErrors(c.err, err)
 }
 
@@ -80,10 +87,12 @@ var fromElsewhere = map[protoreflect.FullName]bool{
 	"hexbid.v1.Campaign.spend":              true,
 	"hexbid.v1.Campaign.delivery":           true,
 	"hexbid.v1.Area.omitted_shapes":         true,
+	"hexbid.v1.Key.last_use_time":           true,
 }
 
 func TestEveryFieldOfAMessageIsMapped(t *testing.T) {
-	for _, m := range []proto.Message{new(pb.Advertiser), new(pb.Program), new(pb.Place), new(pb.Campaign)} {
+	for _, m := range []proto.Message{new(pb.Advertiser), new(pb.Program), new(pb.Place), new(pb.Campaign),
+		new(pb.User), new(pb.Client), new(pb.Key)} {
 		n := 0
 		fillMessage(m.ProtoReflect(), &n)
 		c := conversion{stored: true}
@@ -177,7 +186,8 @@ func isOutputOnly(field protoreflect.FieldDescriptor) bool {
 
 func TestWhatIsOutputOnlyIsNotTakenFromCallers(t *testing.T) {
 	cleared := 0
-	for _, m := range []proto.Message{new(pb.Advertiser), new(pb.Program), new(pb.Place), new(pb.Campaign)} {
+	for _, m := range []proto.Message{new(pb.Advertiser), new(pb.Program), new(pb.Place), new(pb.Campaign),
+		new(pb.User), new(pb.Client), new(pb.Key)} {
 		n := 0
 		fillMessage(m.ProtoReflect(), &n)
 		full, _, err := ToNoun(m)

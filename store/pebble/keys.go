@@ -91,7 +91,16 @@ func nameIn(key []byte) string { return string(key[nameAt:]) }
 // kindIn returns the kind that the form of a name implies, 0 if it implies none. A string that is no valid name may get
 // a kind too. That does no harm, because no record has such a name.
 func kindIn(name string) hexbid.ResourceKind {
-	switch strings.Count(name, "/") {
+	slashes := strings.Count(name, "/")
+	switch isUser, isClient := strings.HasPrefix(name, "users/"), strings.HasPrefix(name, "clients/"); {
+	case slashes == 1 && isUser:
+		return hexbid.KindUser
+	case slashes == 1 && isClient:
+		return hexbid.KindClient
+	case slashes == 3 && (isUser || isClient):
+		return hexbid.KindKey
+	}
+	switch slashes {
 	case 1:
 		return hexbid.KindAdvertiser
 	case 3:

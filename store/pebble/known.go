@@ -23,7 +23,7 @@ func newMemory() *memory {
 	return &memory{exists: map[string]bool{}, counters: map[store.CounterKey]int64{}}
 }
 
-// Exists implements store.View. It remembers only advertisers and programs, because other records refer to them.
+// Exists implements store.View. It remembers only what other records of a bulk load refer to: advertisers and programs.
 func (m *memory) Exists(name string) (bool, error) {
 	if !isParent(name) {
 		return m.view.Exists(name)
@@ -63,7 +63,7 @@ func (m *memory) learn(names map[string]bool) {
 	}
 }
 
-// isParent reports whether other records may refer to a name.
+// isParent reports whether many other records may refer to a name.
 func isParent(name string) bool {
 	kind := kindIn(name)
 	return kind == hexbid.KindAdvertiser || kind == hexbid.KindProgram

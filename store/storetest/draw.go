@@ -13,6 +13,7 @@ var drawnNames = []string{
 	"advertisers/a/programs/p", "advertisers/a/programs/q",
 	"advertisers/a/programs/p/places/1", "advertisers/a/programs/p/places/2", "advertisers/a/programs/q/places/1",
 	"advertisers/a/campaigns/c", "advertisers/a/campaigns/d", "advertisers/b/campaigns/c",
+	"users/a", "users/a/keys/1", "clients/a", "clients/a/keys/1",
 }
 
 // chance draws true with a probability of one in once.
@@ -59,7 +60,7 @@ func drawGroup(t *rapid.T, m *model) store.Group {
 }
 
 func drawCounter(t *rapid.T) store.Counter {
-	return store.Counter(rapid.IntRange(int(store.Entries), int(store.Buyers)).Draw(t, "counter"))
+	return store.Counter(rapid.IntRange(int(store.Entries), int(store.Keys)).Draw(t, "counter"))
 }
 
 // drawVersion draws the version that a step or a condition demands.
@@ -132,6 +133,12 @@ func drawRecord(t *rapid.T, name string) *store.Record {
 			Program: owner + "/programs/" + rapid.SampledFrom([]string{"p", "q"}).Draw(t, "program")}
 		c.Area.AroundPlacesM = rapid.SampledFrom([]float64{0, 100}).Draw(t, "radius")
 		r = store.Declare(c, rapid.IntRange(0, 3).Draw(t, "cells"))
+	case hexbid.KindUser:
+		r = store.Declare(&hexbid.User{Meta: meta, DisplayName: title, Role: hexbid.Auditor}, 0)
+	case hexbid.KindClient:
+		r = store.Declare(&hexbid.Client{Meta: meta, DisplayName: title}, 0)
+	case hexbid.KindKey:
+		r = store.Declare(&hexbid.Key{Meta: meta, DisplayName: title, CredentialID: "id", SecretHash: [32]byte{1}}, 0)
 	}
 	return &r
 }

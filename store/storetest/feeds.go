@@ -90,7 +90,8 @@ func testScan(t *testing.T, e Engine) {
 	want := []scanned{{hexbid.KindAdvertiser, "advertisers/a"}, {hexbid.KindAdvertiser, "advertisers/b"},
 		{hexbid.KindProgram, "advertisers/a/programs/p"},
 		{hexbid.KindProgram, "advertisers/b/programs/p"}, {hexbid.KindPlace, "advertisers/a/programs/p/places/l"},
-		{hexbid.KindCampaign, "advertisers/a/campaigns/c"}}
+		{hexbid.KindCampaign, "advertisers/a/campaigns/c"}, {hexbid.KindUser, "users/a"},
+		{hexbid.KindClient, "clients/a"}, {hexbid.KindKey, "clients/a/keys/k"}, {hexbid.KindKey, "users/a/keys/k"}}
 	if err != nil || !reflect.DeepEqual(found, want) {
 		t.Errorf("scanned %v, %v", found, err)
 	}

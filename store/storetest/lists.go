@@ -15,6 +15,7 @@ var lists = []conduct{
 	{"a list has order, pages and parents", testList},
 	{"a list looks at so many names a call", testListBounds},
 	{"a list of owners seeks what they have", testListOwners},
+	{"users, clients and keys are lists of their own", testListIdentities},
 	{"a list ends with its context, and holds up no write", testListContext},
 }
 
@@ -35,6 +36,43 @@ func testList(t *testing.T, e Engine) {
 		if found := mustList(t, s, store.ListQuery{Kind: hexbid.KindPlace, Parent: mustParse(t, parent)},
 			10); len(found) != want {
 			t.Errorf("places under %s: %v; want %d", parent, found, want)
+		}
+	}
+}
+
+func testListIdentities(t *testing.T, e Engine) {
+	s := opened(t, e)
+	var steps []store.Step
+	for _, id := range []string{"a", "a-1", "b"} {
+		steps = append(steps, putting(&hexbid.User{Meta: hexbid.Meta{Name: "users/" + id}}),
+			putting(&hexbid.Client{Meta: hexbid.Meta{Name: "clients/" + id}}), put("advertisers/"+id, id))
+		for _, owner := range []string{"users/", "clients/"} {
+			steps = append(steps, key(owner+id+"/keys/1"), key(owner+id+"/keys/2"))
+		}
+	}
+	mustCommit(t, s, steps...)
+	for _, c := range []struct {
+		kind   hexbid.ResourceKind
+		parent string
+		owners []string
+		want   []string
+	}{
+		{hexbid.KindUser, "", nil, []string{"users/a", "users/a-1", "users/b"}},
+		{hexbid.KindClient, "", nil, []string{"clients/a", "clients/a-1", "clients/b"}},
+		{hexbid.KindUser, "", []string{"users/b", "users/a", "users/c"}, []string{"users/a", "users/b"}},
+		{hexbid.KindKey, "users/a", nil, []string{"users/a/keys/1", "users/a/keys/2"}},
+		{hexbid.KindKey, "clients/a", nil, []string{"clients/a/keys/1", "clients/a/keys/2"}},
+		{hexbid.KindKey, "users/c", nil, nil},
+		{hexbid.KindKey, "clients/-", nil, []string{"clients/a-1/keys/1", "clients/a-1/keys/2", "clients/a/keys/1",
+			"clients/a/keys/2", "clients/b/keys/1", "clients/b/keys/2"}},
+		{hexbid.KindKey, "users/-", []string{"users/b"}, []string{"users/b/keys/1", "users/b/keys/2"}},
+	} {
+		q := store.ListQuery{Kind: c.kind, Owners: c.owners}
+		if c.parent != "" {
+			q.Parent = mustParse(t, c.parent)
+		}
+		if found := mustList(t, s, q, 2); !slices.Equal(found, c.want) {
+			t.Errorf("%ss under %q of %v: %v", c.kind, c.parent, c.owners, found)
 		}
 	}
 }

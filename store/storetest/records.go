@@ -41,6 +41,14 @@ func fullRecords() []*store.Record {
 				Cells: []uint64{0x89309ab36abffff}, Regions: []string{"330100"}},
 			Audience: hexbid.Audience{Ages: []hexbid.AgeRange{{Min: 18, Max: 30}}},
 			Cap:      hexbid.FrequencyCap{Impressions: 3, Window: time.Hour}},
+		&hexbid.User{Meta: hexbid.Meta{Name: "users/a", CreatedAt: at}, DisplayName: "甲", Role: hexbid.Member,
+			Memberships:      []hexbid.Membership{{Advertiser: "advertisers/a", UID: 1, Level: hexbid.LevelAdmin}},
+			CertificateNames: []string{"a.example"}, Identities: []hexbid.Identity{{Issuer: "https://i", Subject: "a"}}},
+		&hexbid.Client{Meta: hexbid.Meta{Name: "clients/a"}, SeesPrices: true, RendersOnly: true,
+			EventsOf: []hexbid.ClientGrant{{Client: "clients/b", UID: 3}}},
+		&hexbid.Key{Meta: hexbid.Meta{Name: "clients/a/keys/k"}, CredentialID: "abc", SecretHash: [32]byte{1, 2},
+			Expires: at},
+		&hexbid.Key{Meta: hexbid.Meta{Name: "users/a/keys/k"}, CredentialID: "abd", SecretHash: [32]byte{3}},
 	}
 	all := make([]*store.Record, len(resources))
 	for i, r := range resources {

@@ -89,6 +89,10 @@ func program(name string) store.Step {
 	return putting(&hexbid.Program{Meta: hexbid.Meta{Name: name}, DisplayName: name})
 }
 
+func key(name string) store.Step {
+	return putting(&hexbid.Key{Meta: hexbid.Meta{Name: name}, CredentialID: name, SecretHash: [32]byte{1}})
+}
+
 func place(name string, state hexbid.ReviewState) store.Step {
 	return putting(&hexbid.Place{Meta: hexbid.Meta{Name: name}, Review: state})
 }

@@ -43,6 +43,9 @@ type Record struct {
 	//	*Record_Program
 	//	*Record_Place
 	//	*Record_Campaign
+	//	*Record_User
+	//	*Record_Client
+	//	*Record_Key
 	Resource isRecord_Resource `protobuf_oneof:"resource"`
 	// The polygons of a campaign's area, packed (package wire): every bit of a
 	// coordinate comes back, which decimal text would cost too much to promise.
@@ -53,6 +56,8 @@ type Record struct {
 	Refers []string `protobuf:"bytes,7,rep,name=refers,proto3" json:"refers,omitempty"`
 	// What it adds to counters as long as it is there, in this order.
 	Counts []*Count `protobuf:"bytes,8,rep,name=counts,proto3" json:"counts,omitempty"`
+	// The keyed hash of a key's secret; 32 bytes.
+	SecretHash []byte `protobuf:"bytes,12,opt,name=secret_hash,json=secretHash,proto3" json:"secret_hash,omitempty"`
 	// Never used twice.
 	Uid uint64 `protobuf:"fixed64,14,opt,name=uid,proto3" json:"uid,omitempty"`
 	// Of the commit that wrote it.
@@ -134,6 +139,33 @@ func (x *Record) GetCampaign() *v1.Campaign {
 	return nil
 }
 
+func (x *Record) GetUser() *v1.User {
+	if x != nil {
+		if x, ok := x.Resource.(*Record_User); ok {
+			return x.User
+		}
+	}
+	return nil
+}
+
+func (x *Record) GetClient() *v1.Client {
+	if x != nil {
+		if x, ok := x.Resource.(*Record_Client); ok {
+			return x.Client
+		}
+	}
+	return nil
+}
+
+func (x *Record) GetKey() *v1.Key {
+	if x != nil {
+		if x, ok := x.Resource.(*Record_Key); ok {
+			return x.Key
+		}
+	}
+	return nil
+}
+
 func (x *Record) GetAreaPolygons() []byte {
 	if x != nil {
 		return x.AreaPolygons
@@ -158,6 +190,13 @@ func (x *Record) GetRefers() []string {
 func (x *Record) GetCounts() []*Count {
 	if x != nil {
 		return x.Counts
+	}
+	return nil
+}
+
+func (x *Record) GetSecretHash() []byte {
+	if x != nil {
+		return x.SecretHash
 	}
 	return nil
 }
@@ -200,6 +239,21 @@ type Record_Campaign struct {
 	Campaign *v1.Campaign `protobuf:"bytes,4,opt,name=campaign,proto3,oneof"`
 }
 
+type Record_User struct {
+	// A user.
+	User *v1.User `protobuf:"bytes,9,opt,name=user,proto3,oneof"`
+}
+
+type Record_Client struct {
+	// A search client.
+	Client *v1.Client `protobuf:"bytes,10,opt,name=client,proto3,oneof"`
+}
+
+type Record_Key struct {
+	// A key.
+	Key *v1.Key `protobuf:"bytes,11,opt,name=key,proto3,oneof"`
+}
+
 func (*Record_Advertiser) isRecord_Resource() {}
 
 func (*Record_Program) isRecord_Resource() {}
@@ -207,6 +261,12 @@ func (*Record_Program) isRecord_Resource() {}
 func (*Record_Place) isRecord_Resource() {}
 
 func (*Record_Campaign) isRecord_Resource() {}
+
+func (*Record_User) isRecord_Resource() {}
+
+func (*Record_Client) isRecord_Resource() {}
+
+func (*Record_Key) isRecord_Resource() {}
 
 // Count is what a record adds to a counter of an owner: by, or where times_counter
 // is set by times the value of that counter of times_owner.
@@ -728,22 +788,28 @@ var File_hexbid_disk_v1_disk_proto protoreflect.FileDescriptor
 
 const file_hexbid_disk_v1_disk_proto_rawDesc = "" +
 	"\n" +
-	"\x19hexbid/disk/v1/disk.proto\x12\x0ehexbid.disk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17hexbid/v1/catalog.proto\"\xa5\x03\n" +
+	"\x19hexbid/disk/v1/disk.proto\x12\x0ehexbid.disk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16hexbid/v1/access.proto\x1a\x17hexbid/v1/catalog.proto\"\xbe\x04\n" +
 	"\x06Record\x127\n" +
 	"\n" +
 	"advertiser\x18\x01 \x01(\v2\x15.hexbid.v1.AdvertiserH\x00R\n" +
 	"advertiser\x12.\n" +
 	"\aprogram\x18\x02 \x01(\v2\x12.hexbid.v1.ProgramH\x00R\aprogram\x12(\n" +
 	"\x05place\x18\x03 \x01(\v2\x10.hexbid.v1.PlaceH\x00R\x05place\x121\n" +
-	"\bcampaign\x18\x04 \x01(\v2\x13.hexbid.v1.CampaignH\x00R\bcampaign\x12#\n" +
+	"\bcampaign\x18\x04 \x01(\v2\x13.hexbid.v1.CampaignH\x00R\bcampaign\x12%\n" +
+	"\x04user\x18\t \x01(\v2\x0f.hexbid.v1.UserH\x00R\x04user\x12+\n" +
+	"\x06client\x18\n" +
+	" \x01(\v2\x11.hexbid.v1.ClientH\x00R\x06client\x12\"\n" +
+	"\x03key\x18\v \x01(\v2\x0e.hexbid.v1.KeyH\x00R\x03key\x12#\n" +
 	"\rarea_polygons\x18\x05 \x01(\fR\fareaPolygons\x12+\n" +
 	"\x11excluded_polygons\x18\x06 \x01(\fR\x10excludedPolygons\x12\x16\n" +
 	"\x06refers\x18\a \x03(\tR\x06refers\x12-\n" +
-	"\x06counts\x18\b \x03(\v2\x15.hexbid.disk.v1.CountR\x06counts\x12\x10\n" +
+	"\x06counts\x18\b \x03(\v2\x15.hexbid.disk.v1.CountR\x06counts\x12\x1f\n" +
+	"\vsecret_hash\x18\f \x01(\fR\n" +
+	"secretHash\x12\x10\n" +
 	"\x03uid\x18\x0e \x01(\x06R\x03uid\x12\x18\n" +
 	"\aversion\x18\x0f \x01(\x06R\aversionB\n" +
 	"\n" +
-	"\bresourceJ\x04\b\t\x10\x0e\"\x8d\x01\n" +
+	"\bresourceJ\x04\b\r\x10\x0e\"\x8d\x01\n" +
 	"\x05Count\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x18\n" +
 	"\acounter\x18\x02 \x01(\rR\acounter\x12\x0e\n" +
@@ -808,29 +874,35 @@ var file_hexbid_disk_v1_disk_proto_goTypes = []any{
 	(*v1.Program)(nil),            // 9: hexbid.v1.Program
 	(*v1.Place)(nil),              // 10: hexbid.v1.Place
 	(*v1.Campaign)(nil),           // 11: hexbid.v1.Campaign
-	(v1.ReviewState)(0),           // 12: hexbid.v1.ReviewState
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*v1.User)(nil),               // 12: hexbid.v1.User
+	(*v1.Client)(nil),             // 13: hexbid.v1.Client
+	(*v1.Key)(nil),                // 14: hexbid.v1.Key
+	(v1.ReviewState)(0),           // 15: hexbid.v1.ReviewState
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 }
 var file_hexbid_disk_v1_disk_proto_depIdxs = []int32{
 	8,  // 0: hexbid.disk.v1.Record.advertiser:type_name -> hexbid.v1.Advertiser
 	9,  // 1: hexbid.disk.v1.Record.program:type_name -> hexbid.v1.Program
 	10, // 2: hexbid.disk.v1.Record.place:type_name -> hexbid.v1.Place
 	11, // 3: hexbid.disk.v1.Record.campaign:type_name -> hexbid.v1.Campaign
-	1,  // 4: hexbid.disk.v1.Record.counts:type_name -> hexbid.disk.v1.Count
-	12, // 5: hexbid.disk.v1.Verdict.state:type_name -> hexbid.v1.ReviewState
-	13, // 6: hexbid.disk.v1.Verdict.at:type_name -> google.protobuf.Timestamp
-	0,  // 7: hexbid.disk.v1.Verdict.of:type_name -> hexbid.disk.v1.Record
-	13, // 8: hexbid.disk.v1.Loss.at:type_name -> google.protobuf.Timestamp
-	3,  // 9: hexbid.disk.v1.Losses.losses:type_name -> hexbid.disk.v1.Loss
-	13, // 10: hexbid.disk.v1.Change.at:type_name -> google.protobuf.Timestamp
-	6,  // 11: hexbid.disk.v1.Change.entries:type_name -> hexbid.disk.v1.Entry
-	0,  // 12: hexbid.disk.v1.Entry.before:type_name -> hexbid.disk.v1.Record
-	2,  // 13: hexbid.disk.v1.Entry.verdict_before:type_name -> hexbid.disk.v1.Verdict
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	12, // 4: hexbid.disk.v1.Record.user:type_name -> hexbid.v1.User
+	13, // 5: hexbid.disk.v1.Record.client:type_name -> hexbid.v1.Client
+	14, // 6: hexbid.disk.v1.Record.key:type_name -> hexbid.v1.Key
+	1,  // 7: hexbid.disk.v1.Record.counts:type_name -> hexbid.disk.v1.Count
+	15, // 8: hexbid.disk.v1.Verdict.state:type_name -> hexbid.v1.ReviewState
+	16, // 9: hexbid.disk.v1.Verdict.at:type_name -> google.protobuf.Timestamp
+	0,  // 10: hexbid.disk.v1.Verdict.of:type_name -> hexbid.disk.v1.Record
+	16, // 11: hexbid.disk.v1.Loss.at:type_name -> google.protobuf.Timestamp
+	3,  // 12: hexbid.disk.v1.Losses.losses:type_name -> hexbid.disk.v1.Loss
+	16, // 13: hexbid.disk.v1.Change.at:type_name -> google.protobuf.Timestamp
+	6,  // 14: hexbid.disk.v1.Change.entries:type_name -> hexbid.disk.v1.Entry
+	0,  // 15: hexbid.disk.v1.Entry.before:type_name -> hexbid.disk.v1.Record
+	2,  // 16: hexbid.disk.v1.Entry.verdict_before:type_name -> hexbid.disk.v1.Verdict
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_disk_v1_disk_proto_init() }
@@ -843,6 +915,9 @@ func file_hexbid_disk_v1_disk_proto_init() {
 		(*Record_Program)(nil),
 		(*Record_Place)(nil),
 		(*Record_Campaign)(nil),
+		(*Record_User)(nil),
+		(*Record_Client)(nil),
+		(*Record_Key)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
