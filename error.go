@@ -26,6 +26,7 @@ const (
 	DataLoss                          // stored data is damaged or missing: an operator must restore it
 	Canceled                          // the caller has gone away
 	DeadlineExceeded                  // the call ran out of time
+	Unauthenticated                   // nobody knows who calls: send a credential that is in force
 )
 
 // Error is every error that a user may see. It names the field, the value and what would be right.

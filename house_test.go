@@ -21,6 +21,7 @@ var floors = map[string]int{
 	"bidder/quality":       1, // what is learned of clicks: pure arithmetic
 	"token":                2, // the token of an award carries what its price follows from
 	"wire":                 2,
+	"access":               2, // credentials, and who has them
 	"demo":                 2,
 	"backup":               2, // copies of a data folder
 	"folder":               1, // a Pebble folder of which nothing gets lost unnoticed

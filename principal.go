@@ -1,6 +1,11 @@
 package hexbid
 
-import "context"
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+)
 
 // Role is what a caller is to the deployment. Rights depend on the role.
 type Role uint8
@@ -66,6 +71,13 @@ type Grants struct {
 	Campaigns   bool                  // a client sees which campaign a sponsored result is of
 	RendersOnly bool                  // a client reports an impression as soon as it is drawn
 	EventsOf    []UID                 // other clients whose tokens a client may return
+}
+
+// Members returns the memberships in order of the advertisers' names.
+func (g *Grants) Members() []Membership {
+	return slices.SortedFunc(maps.Values(g.Advertisers), func(a, b Membership) int {
+		return strings.Compare(a.Advertiser, b.Advertiser)
+	})
 }
 
 // String describes the principal for logs, as in "operator from 10.0.0.7:51514" or "system demo, in process".

@@ -118,6 +118,19 @@ var doors = map[string]func(context.Context, *Exchange) error{
 		_, err := e.ViewerHistory(ctx, "somebody")
 		return err
 	},
+	"IssueKey": func(ctx context.Context, e *Exchange) error {
+		_, _, err := e.IssueKey(ctx, &hexbid.Key{Meta: hexbid.Meta{Name: "users/a/keys/k"}})
+		return err
+	},
+	"RotateKey": func(ctx context.Context, e *Exchange) error {
+		_, _, err := e.RotateKey(ctx, Rotation{Old: "users/a/keys/first",
+			New: &hexbid.Key{Meta: hexbid.Meta{Name: "users/a/keys/l"}}})
+		return err
+	},
+	"SetMembership": func(ctx context.Context, e *Exchange) error {
+		_, err := e.SetMembership(ctx, "users/a", "advertisers/a", hexbid.LevelEditor)
+		return err
+	},
 	"EraseViewerHistory": func(ctx context.Context, e *Exchange) error { return e.EraseViewerHistory(ctx, "somebody") },
 	"Backup": func(ctx context.Context, e *Exchange) error {
 		_, err := e.Backup(ctx, "/nowhere")
@@ -145,6 +158,12 @@ func TestEveryDoorRefusesACallerWithoutRights(t *testing.T) {
 	e := b.Exchange
 	e.config.Backup = func(context.Context, string) (hexbid.Backup, error) { return hexbid.Backup{}, nil }
 	b.put(campaign("c"))
+	if _, err := e.Create(ctx, &hexbid.User{Meta: hexbid.Meta{Name: "users/a"}, Role: hexbid.Member}, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := e.IssueKey(ctx, &hexbid.Key{Meta: hexbid.Meta{Name: "users/a/keys/first"}}); err != nil {
+		t.Fatal(err)
+	}
 	charge := b.click().Sequence
 	doors := maps.Clone(doors)
 	doors["Receipt"] = func(ctx context.Context, e *Exchange) error {

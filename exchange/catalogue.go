@@ -37,6 +37,9 @@ func (e *Exchange) Create(ctx context.Context, r hexbid.Resource, validateOnly b
 	if err := admit(ctx); err != nil {
 		return nil, err
 	}
+	if err := e.complete(ctx, r, nil); err != nil {
+		return nil, err
+	}
 	d, err := e.prepare(r, nil)
 	if err != nil {
 		return nil, err
@@ -75,6 +78,9 @@ func (e *Exchange) Update(ctx context.Context, name string, ifVersion uint64, va
 			return nil, err
 		}
 		next.Metadata().CreatedAt = present.Meta().CreatedAt
+		if err := e.complete(ctx, next, present.Resource); err != nil {
+			return nil, err
+		}
 		d, err := e.prepare(next, nil)
 		if err != nil {
 			return nil, err
@@ -300,8 +306,9 @@ func checkExists(field, name string, exists func(name string) (bool, error)) err
 	return err
 }
 
-// Delete removes a resource that nothing else needs. It returns when no search finds the resource any more. If the
-// context ends earlier, it returns as Create does. The operator's verdict on a place stays.
+// Delete removes a resource that nothing else needs, a user or a client with all its keys. It returns when no search
+// finds the resource any more. If the context ends earlier, it returns as Create does. The operator's verdict on a
+// place stays.
 func (e *Exchange) Delete(ctx context.Context, name string, ifVersion uint64, validateOnly bool) error {
 	if err := admit(ctx); err != nil {
 		return err
@@ -311,15 +318,17 @@ func (e *Exchange) Delete(ctx context.Context, name string, ifVersion uint64, va
 		return hexbid.Invalidf("name", "%v", err)
 	}
 	for try := 1; ; try++ {
-		s := e.stampOf(ctx)
-		g := s.group(store.Step{Delete: name, IfVersion: ifVersion})
+		g, err := e.deletion(ctx, n, ifVersion)
+		if err != nil {
+			return err
+		}
 		if n.Kind == hexbid.KindPlace {
 			if err := e.keepVerdict(ctx, &g); err != nil {
 				return err
 			}
 		}
 		change, err := e.commit(ctx, g, validateOnly)
-		if cameBetween(err, try) && len(g.Conditions) > 0 {
+		if cameBetween(err, try) && len(g.Conditions) > 0 || keysChanged(err, n, try) {
 			continue
 		}
 		if err != nil || validateOnly {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/ledger"
@@ -74,6 +75,8 @@ type Config struct {
 	// ExploreShare is the share of searches, chosen by a hash, in which campaigns with few impressions are tried with a
 	// quality above their estimate. 0 is none.
 	ExploreShare float64
+	// Pepper hashes keys. Nil draws one, and keys that were issued before are then good no more.
+	Pepper *access.Pepper
 	// Clock returns the time at which schedules are evaluated; time.Now when nil.
 	Clock func() time.Time
 	// Stopwatch returns the time that NearbyBudget is measured with; time.Now when nil.
@@ -227,6 +230,9 @@ type moneyLedger interface {
 func openWith(ctx context.Context, config Config, s store.Store, keys *token.Keys, l moneyLedger) (*Exchange, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
+	}
+	if config.Pepper == nil {
+		config.Pepper = access.RandomPepper()
 	}
 	geoindex.Preload()
 	cache, err := newDisplay(s, config.Cards, config.CacheBytes)

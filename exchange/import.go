@@ -236,7 +236,7 @@ func (e *Exchange) prepareAll(ctx context.Context, incoming []Incoming) ([]row, 
 			failures[worker] = hexbid.Contain(func() error {
 				for i := worker; i < len(rows) && ctx.Err() == nil; i += workers {
 					in := &incoming[i]
-					d, err := e.prepare(in.Resource, in.Err)
+					d, err := e.prepareRow(in)
 					rows[i] = row{resource: in.Resource, draft: d, checkOnly: in.CheckOnly,
 						outcome: Outcome{Resource: in.Resource, Err: err}}
 				}
@@ -246,6 +246,14 @@ func (e *Exchange) prepareAll(ctx context.Context, incoming []Incoming) ([]row, 
 	}
 	group.Wait()
 	return rows, cmp.Or(failures...)
+}
+
+// prepareRow is prepare for a row of an upload, which holds the catalogue alone.
+func (e *Exchange) prepareRow(in *Incoming) (*draft, error) {
+	if kind := store.KindOf(in.Resource); kind.IsIdentity() {
+		return nil, hexbid.Invalidf("name", "a %s is not imported: AccessService creates it", kind)
+	}
+	return e.prepare(in.Resource, in.Err)
 }
 
 // sameContent reports whether two resources of one name agree in everything that their owner decides.

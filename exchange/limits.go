@@ -24,6 +24,8 @@ func limitsOf(r *store.Record, entriesAtMost int64) (limits []store.Limit) {
 		switch c := &r.Counts[i]; {
 		case c.Counter == store.Places:
 			limits = append(limits, store.Limit{Owner: c.Owner, Counter: c.Counter, AtMost: MaxPlaces, Field: "name"})
+		case c.Counter == store.Keys:
+			limits = append(limits, store.Limit{Owner: c.Owner, Counter: c.Counter, AtMost: hexbid.MaxKeys, Field: "name"})
 		case c.Counter == store.Entries && !hasEntries:
 			hasEntries = true
 			limits = append(limits, store.Limit{Owner: c.Owner, Counter: c.Counter, AtMost: entriesAtMost, Field: field})
@@ -32,7 +34,7 @@ func limitsOf(r *store.Record, entriesAtMost int64) (limits []store.Limit) {
 	return limits
 }
 
-// countedUnder returns the advertiser and the program whose counters a place or a campaign adds to.
+// countedUnder returns the owner and the program whose counters a place, a campaign or a key adds to.
 func countedUnder(r hexbid.Resource) (advertiser, program string) {
 	name, _ := hexbid.ParseName(r.Metadata().Name) // the name has been checked before
 	if c, ok := r.(*hexbid.Campaign); ok {
@@ -71,6 +73,10 @@ func limitError(r hexbid.Resource, limit *store.LimitError, others int64) error 
 		return hexbid.Errorf(hexbid.Exhausted, field,
 			"%q has %d places already: at most %d a program; delete some, or share them among several programs",
 			program, before, atMost)
+	}
+	if limit.Limit.Counter == store.Keys {
+		return hexbid.Errorf(hexbid.Exhausted, field, "%q has %d keys already: at most %d; revoke some", advertiser, before,
+			atMost)
 	}
 	c, isCampaign := r.(*hexbid.Campaign)
 	if !isCampaign {

@@ -25,7 +25,13 @@ type campaignService struct {
 
 func (s *campaignService) exchange() *exchange.Exchange { return s.server.exchange.Load() }
 
-// resource is a wire message of the catalogue.
+// resources is a service with standard methods. shower returns a function that converts resources for an answer.
+type resources interface {
+	exchange() *exchange.Exchange
+	shower(ctx context.Context, view pb.View) (func(hexbid.Resource) proto.Message, error)
+}
+
+// resource is a wire message that has a name and an etag.
 type resource interface {
 	proto.Message
 	GetName() string
@@ -35,11 +41,11 @@ type resource interface {
 // collections holds the last literal in the names of each kind.
 var collections = map[hexbid.ResourceKind]string{
 	hexbid.KindAdvertiser: "advertisers", hexbid.KindProgram: "programs", hexbid.KindPlace: "places",
-	hexbid.KindCampaign: "campaigns",
+	hexbid.KindCampaign: "campaigns", hexbid.KindUser: "users", hexbid.KindClient: "clients", hexbid.KindKey: "keys",
 }
 
 // show converts a resource for an answer. Notices say what was corrected in a campaign.
-func show[T resource](ctx context.Context, s *campaignService, r hexbid.Resource,
+func show[T resource](ctx context.Context, s resources, r hexbid.Resource,
 	notices ...string) (none T, err error) {
 	convert, err := s.shower(ctx, pb.View_VIEW_FULL)
 	if err != nil {
@@ -53,7 +59,7 @@ func show[T resource](ctx context.Context, s *campaignService, r hexbid.Resource
 }
 
 // showWritten is show for the result of a write.
-func showWritten[T resource](ctx context.Context, s *campaignService, r hexbid.Resource, notices []string) (T, error) {
+func showWritten[T resource](ctx context.Context, s resources, r hexbid.Resource, notices []string) (T, error) {
 	if !s.exchange().Searchable(r) {
 		notices = append(notices, exchange.NotYetSearchable)
 	}
@@ -68,7 +74,7 @@ type creation struct {
 }
 
 // create adds a resource under a parent.
-func create[T resource](ctx context.Context, s *campaignService, m T, o creation) (none T, err error) {
+func create[T resource](ctx context.Context, s resources, m T, o creation) (none T, err error) {
 	if !m.ProtoReflect().IsValid() {
 		return none, hexbid.Invalidf(o.kind.String(), "is missing")
 	}
@@ -78,7 +84,7 @@ func create[T resource](ctx context.Context, s *campaignService, m T, o creation
 	}
 	m = proto.Clone(m).(T)
 	setName(m, name)
-	noun, notices, err := s.toNoun(ctx, m)
+	noun, notices, err := toNoun(ctx, s, m)
 	if err != nil {
 		return none, err
 	}
@@ -90,7 +96,7 @@ func create[T resource](ctx context.Context, s *campaignService, m T, o creation
 }
 
 // toNoun converts a resource. If some fields do not convert, the error also lists what else is wrong.
-func (s *campaignService) toNoun(ctx context.Context, m proto.Message) (hexbid.Resource, []string, error) {
+func toNoun(ctx context.Context, s resources, m proto.Message) (hexbid.Resource, []string, error) {
 	noun, notices, err := wire.ToNoun(m)
 	if err != nil {
 		return nil, nil, s.exchange().Check(ctx, noun, err)
@@ -113,8 +119,8 @@ func childName(kind hexbid.ResourceKind, parent, id string) (string, error) {
 	if err := hexbid.CheckID(id); err != nil {
 		return "", hexbid.Invalidf(kind.String()+"_id", "%v", err)
 	}
-	if kind == hexbid.KindAdvertiser {
-		return "advertisers/" + id, nil
+	if !kind.HasParent() {
+		return collections[kind] + "/" + id, nil
 	}
 	name := parent + "/" + collections[kind] + "/" + id
 	if _, err := hexbid.ParseNameOf(kind, "parent", name); err != nil {
@@ -124,7 +130,7 @@ func childName(kind hexbid.ResourceKind, parent, id string) (string, error) {
 }
 
 // get reads one resource of a kind.
-func get[T resource](ctx context.Context, s *campaignService, kind hexbid.ResourceKind,
+func get[T resource](ctx context.Context, s resources, kind hexbid.ResourceKind,
 	name string) (none T, err error) {
 	if _, err := hexbid.ParseNameOf(kind, "name", name); err != nil {
 		return none, err
@@ -143,7 +149,7 @@ type updateOptions struct {
 }
 
 // update changes the masked fields of a resource.
-func update[T resource](ctx context.Context, s *campaignService, kind hexbid.ResourceKind, m T,
+func update[T resource](ctx context.Context, s resources, kind hexbid.ResourceKind, m T,
 	o updateOptions) (none T, err error) {
 	if !m.ProtoReflect().IsValid() {
 		return none, hexbid.Invalidf(kind.String(), "is missing")
@@ -160,13 +166,13 @@ func update[T resource](ctx context.Context, s *campaignService, kind hexbid.Res
 		func(present hexbid.Resource) (next hexbid.Resource, err error) {
 			merged, err := merge(wire.FromNoun(present), m, o.mask)
 			if err == nil {
-				next, notices, err = s.toNoun(ctx, merged)
+				next, notices, err = toNoun(ctx, s, merged)
 			}
 			return next, err
 		})
 	if o.allowMissing && hexbid.KindOf(err) == hexbid.NotFound {
 		var noun hexbid.Resource
-		if noun, notices, err = s.toNoun(ctx, m); err == nil {
+		if noun, notices, err = toNoun(ctx, s, m); err == nil {
 			r, err = s.exchange().Create(ctx, noun, o.validateOnly)
 		}
 	}
@@ -226,7 +232,7 @@ type removal struct {
 }
 
 // remove deletes a resource that nothing else needs.
-func remove(ctx context.Context, s *campaignService, o removal) (*emptypb.Empty, error) {
+func remove(ctx context.Context, s resources, o removal) (*emptypb.Empty, error) {
 	if _, err := hexbid.ParseNameOf(o.kind, "name", o.name); err != nil {
 		return nil, err
 	}

@@ -77,6 +77,26 @@ var classOf = map[string]class{
 	pb.LedgerService_CreateBackup_FullMethodName:       writing,
 	pb.LedgerService_EraseViewerHistory_FullMethodName: writing,
 
+	pb.AccessService_WhoAmI_FullMethodName:      reading,
+	pb.AccessService_GetUser_FullMethodName:     reading,
+	pb.AccessService_ListUsers_FullMethodName:   reading,
+	pb.AccessService_GetClient_FullMethodName:   reading,
+	pb.AccessService_ListClients_FullMethodName: reading,
+	pb.AccessService_GetKey_FullMethodName:      reading,
+	pb.AccessService_ListKeys_FullMethodName:    reading,
+
+	pb.AccessService_CreateUser_FullMethodName:    writing,
+	pb.AccessService_UpdateUser_FullMethodName:    writing,
+	pb.AccessService_DeleteUser_FullMethodName:    writing,
+	pb.AccessService_CreateClient_FullMethodName:  writing,
+	pb.AccessService_UpdateClient_FullMethodName:  writing,
+	pb.AccessService_DeleteClient_FullMethodName:  writing,
+	pb.AccessService_CreateKey_FullMethodName:     writing,
+	pb.AccessService_UpdateKey_FullMethodName:     writing,
+	pb.AccessService_DeleteKey_FullMethodName:     writing,
+	pb.AccessService_RotateKey_FullMethodName:     writing,
+	pb.AccessService_SetMembership_FullMethodName: writing,
+
 	healthpb.Health_Check_FullMethodName: unclassed,
 	healthpb.Health_List_FullMethodName:  unclassed,
 }

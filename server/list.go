@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -46,12 +47,12 @@ func (l *listing) check() (q store.ListQuery, err error) {
 		return q, hexbid.Invalidf("view", "%d is not a known value: use %d for BASIC or %d for FULL", l.view,
 			pb.View_VIEW_BASIC, pb.View_VIEW_FULL)
 	}
-	if l.kind != hexbid.KindAdvertiser {
+	if l.kind.HasParent() {
 		if q.Parent, err = hexbid.ParseName(l.parent); err != nil {
 			return q, hexbid.Invalidf("parent", "%v", err)
 		}
-		if want := parentKind(l.kind); q.Parent.Kind != want {
-			return q, hexbid.Invalidf("parent", "%q names a %s, not a %s", l.parent, q.Parent.Kind, want)
+		if want := parentsOf(l.kind); !slices.Contains(want, q.Parent.Kind) {
+			return q, hexbid.Invalidf("parent", "%q names a %s, not a %s", l.parent, q.Parent.Kind, want[0])
 		}
 	}
 	if l.token != "" && !q.MayFollow(l.token) {
@@ -60,15 +61,19 @@ func (l *listing) check() (q store.ListQuery, err error) {
 	return q, nil
 }
 
-func parentKind(kind hexbid.ResourceKind) hexbid.ResourceKind {
-	if kind == hexbid.KindPlace {
-		return hexbid.KindProgram
+// parentsOf returns the kinds of resource that the parent of a kind may be of.
+func parentsOf(kind hexbid.ResourceKind) []hexbid.ResourceKind {
+	switch kind {
+	case hexbid.KindPlace:
+		return []hexbid.ResourceKind{hexbid.KindProgram}
+	case hexbid.KindKey:
+		return []hexbid.ResourceKind{hexbid.KindUser, hexbid.KindClient}
 	}
-	return hexbid.KindAdvertiser
+	return []hexbid.ResourceKind{hexbid.KindAdvertiser}
 }
 
 // list returns a page and the token of the next.
-func list[T resource](ctx context.Context, s *campaignService, l listing) ([]T, string, error) {
+func list[T resource](ctx context.Context, s resources, l listing) ([]T, string, error) {
 	q, err := l.check()
 	if err != nil {
 		return nil, "", err

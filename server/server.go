@@ -48,7 +48,8 @@ func DefaultConfig() Config {
 		Registry: prometheus.NewRegistry(), Log: slog.Default()}
 }
 
-// Server serves gRPC: SearchService, CampaignService, EventService, LedgerService, health and reflection.
+// Server serves gRPC: SearchService, CampaignService, EventService, LedgerService, AccessService, health and
+// reflection.
 type Server struct {
 	config       Config
 	grpc         *grpc.Server
@@ -91,6 +92,7 @@ func New(config Config) (*Server, error) {
 	pb.RegisterCampaignServiceServer(services, &campaignService{server: s})
 	pb.RegisterEventServiceServer(services, &eventService{server: s})
 	pb.RegisterLedgerServiceServer(services, &ledgerService{server: s})
+	pb.RegisterAccessServiceServer(services, &accessService{server: s})
 	healthpb.RegisterHealthServer(services, s.health)
 	reflection.Register(services)
 	s.tell(func(v *serving) { v.ready = false })

@@ -29,6 +29,8 @@ func codeOf(kind hexbid.ErrorKind) codes.Code {
 		return codes.Unavailable
 	case hexbid.Denied:
 		return codes.PermissionDenied
+	case hexbid.Unauthenticated:
+		return codes.Unauthenticated
 	case hexbid.DataLoss:
 		return codes.DataLoss
 	case hexbid.Canceled:

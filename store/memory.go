@@ -16,7 +16,7 @@ type Memory struct {
 	mu      sync.RWMutex // guards the fields below
 	state   memoryView
 	ordered [hexbid.KindEnd]btree.Set[string] // the names of each kind
-	derived map[string]Derived                         // by name of the record
+	derived map[string]Derived                // by name of the record
 	version uint64
 	lastUID hexbid.UID
 	log     memoryLog

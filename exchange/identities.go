@@ -1,0 +1,206 @@
+package exchange
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/store"
+)
+
+// Users, clients and keys go through the same doors as the catalogue. This file has what they need besides.
+
+// complete fills in what a caller leaves out of a user, a client or a key. present is the stored resource, nil for
+// none.
+func (e *Exchange) complete(ctx context.Context, next, present hexbid.Resource) error {
+	switch v := next.(type) {
+	case *hexbid.User:
+		return e.completeMemberships(ctx, v.Memberships)
+	case *hexbid.Client:
+		return e.completeGrants(ctx, v.EventsOf)
+	case *hexbid.Key:
+		before, there := present.(*hexbid.Key)
+		if there {
+			v.CredentialID, v.SecretHash = before.CredentialID, before.SecretHash
+		}
+		if v.CredentialID == "" {
+			return hexbid.Invalidf("key", "has no secret: keys are issued, not written")
+		}
+	}
+	return nil
+}
+
+// completeMemberships looks up the advertisers whose uid is not given.
+func (e *Exchange) completeMemberships(ctx context.Context, all []hexbid.Membership) error {
+	for i := range all {
+		field := fmt.Sprintf("user.memberships[%d].advertiser", i)
+		if err := e.completeUID(ctx, hexbid.KindAdvertiser, field, all[i].Advertiser, &all[i].UID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// completeGrants looks up the clients whose uid is not given.
+func (e *Exchange) completeGrants(ctx context.Context, all []hexbid.ClientGrant) error {
+	for i := range all {
+		field := fmt.Sprintf("client.events_of[%d].client", i)
+		if err := e.completeUID(ctx, hexbid.KindClient, field, all[i].Client, &all[i].UID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// completeUID sets a uid that is 0 to that of the resource which has the name at present.
+func (e *Exchange) completeUID(ctx context.Context, kind hexbid.ResourceKind, field, name string,
+	uid *hexbid.UID) error {
+	if *uid != 0 {
+		return nil
+	}
+	if _, err := hexbid.ParseNameOf(kind, field, name); err != nil {
+		return err
+	}
+	r, err := e.store.Get(ctx, name)
+	if hexbid.KindOf(err) == hexbid.NotFound && err != nil {
+		return hexbid.Errorf(hexbid.NotFound, field, "%q does not exist: create it first", hexbid.Shorten(name))
+	}
+	if err != nil {
+		return err
+	}
+	*uid = r.Meta().UID
+	return nil
+}
+
+// IssueKey creates a key and returns it with its text, which is kept nowhere.
+func (e *Exchange) IssueKey(ctx context.Context, k *hexbid.Key) (issued *hexbid.Key, text string, err error) {
+	if err := admit(ctx); err != nil {
+		return nil, "", err
+	}
+	own := *k
+	text, own.CredentialID, own.SecretHash = e.config.Pepper.NewKey()
+	r, err := e.Create(ctx, &own, false)
+	if err != nil {
+		return nil, "", err
+	}
+	return r.(*hexbid.Key), text, nil
+}
+
+// DefaultOverlap is how long a key stays good after another has replaced it, MaxOverlap the longest that it may.
+const DefaultOverlap, MaxOverlap = 24 * time.Hour, 30 * 24 * time.Hour
+
+// Rotation replaces the key Old by the key New. Both are good for Overlap, and the old one not beyond its own end.
+type Rotation struct {
+	Old     string
+	New     *hexbid.Key
+	Overlap time.Duration
+}
+
+// RotateKey issues a key in place of another and returns it with its text. Both writes happen, or neither.
+func (e *Exchange) RotateKey(ctx context.Context, o Rotation) (issued *hexbid.Key, text string, err error) {
+	if err := admit(ctx); err != nil {
+		return nil, "", err
+	}
+	if o.Overlap < 0 || o.Overlap > MaxOverlap {
+		return nil, "", hexbid.Invalidf("overlap", "%s is out of range: use 0s to %s", o.Overlap, MaxOverlap)
+	}
+	next := *o.New
+	text, next.CredentialID, next.SecretHash = e.config.Pepper.NewKey()
+	for try := 1; ; try++ {
+		issued, err := e.rotate(ctx, &o, &next)
+		if !cameBetween(err, try) {
+			return issued, text, err
+		}
+	}
+}
+
+func (e *Exchange) rotate(ctx context.Context, o *Rotation, next *hexbid.Key) (*hexbid.Key, error) {
+	present, err := e.store.Get(ctx, o.Old)
+	if err != nil {
+		return nil, err
+	}
+	old, ok := present.Resource.(*hexbid.Key)
+	if !ok {
+		return nil, hexbid.Invalidf("name", "%q is no key", hexbid.Shorten(o.Old))
+	}
+	ending := *old
+	if end := e.config.Clock().UTC().Add(o.Overlap); ending.Expires.IsZero() || end.Before(ending.Expires) {
+		ending.Expires = end
+	}
+	was, err := e.prepare(&ending, nil)
+	if err != nil {
+		return nil, err
+	}
+	d, err := e.prepare(next, nil)
+	if err != nil {
+		return nil, err
+	}
+	g := e.putting(e.stampOf(ctx), d, 0)
+	ends := was.record()
+	g.Steps = append(g.Steps, store.Step{Put: &ends, IfVersion: old.Version})
+	change, err := e.commit(ctx, g, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.searchable(ctx, change.Version); err != nil {
+		return nil, err
+	}
+	return change.Puts[0].Resource.(*hexbid.Key), nil
+}
+
+// SetMembership sets a user's level at an advertiser and leaves everything else of the user as it is. LevelNone ends
+// the membership.
+func (e *Exchange) SetMembership(ctx context.Context, user, advertiser string,
+	level hexbid.Level) (set hexbid.Membership, err error) {
+	if err := admit(ctx); err != nil {
+		return set, err
+	}
+	if _, err := hexbid.ParseNameOf(hexbid.KindUser, "user", user); err != nil {
+		return set, err
+	}
+	set = hexbid.Membership{Advertiser: advertiser, Level: level}
+	if err := e.completeUID(ctx, hexbid.KindAdvertiser, "advertiser", advertiser, &set.UID); err != nil {
+		return set, err
+	}
+	_, err = e.Update(ctx, user, store.AnyVersion, false, func(present hexbid.Resource) (hexbid.Resource, error) {
+		next := *present.(*hexbid.User)
+		next.Memberships = withMembership(next.Memberships, set)
+		return &next, nil
+	})
+	return set, err
+}
+
+// withMembership returns memberships in which one is replaced, added or, at LevelNone, left out.
+func withMembership(all []hexbid.Membership, set hexbid.Membership) (out []hexbid.Membership) {
+	for _, m := range all {
+		if m.Advertiser != set.Advertiser {
+			out = append(out, m)
+		}
+	}
+	if set.Level == hexbid.LevelNone {
+		return out
+	}
+	return append(out, set)
+}
+
+// deletion returns the group that deletes a resource; a user and a client go with all their keys.
+func (e *Exchange) deletion(ctx context.Context, name hexbid.Name, ifVersion uint64) (g store.Group, err error) {
+	s := e.stampOf(ctx)
+	if name.Kind == hexbid.KindUser || name.Kind == hexbid.KindClient {
+		_, err = e.store.List(ctx, store.ListQuery{Kind: hexbid.KindKey, Parent: name}, func(r store.Record) bool {
+			g.Steps = append(g.Steps, store.Step{Delete: r.Meta().Name, IfVersion: store.AnyVersion})
+			return true
+		})
+	}
+	g.Steps = append(g.Steps, store.Step{Delete: name.String(), IfVersion: ifVersion})
+	g.At, g.Who, g.From = s.at, s.who, s.from
+	return g, err
+}
+
+// keysChanged reports whether keys of a user or a client came or went while it was about to be deleted.
+func keysChanged(err error, name hexbid.Name, try int) bool {
+	kind := hexbid.KindOf(err)
+	return err != nil && try < tries && (name.Kind == hexbid.KindUser || name.Kind == hexbid.KindClient) &&
+		(kind == hexbid.InUse || kind == hexbid.NotFound)
+}
