@@ -4,7 +4,7 @@ package hexbid
 type Delivery struct {
 	Status           DeliveryStatus
 	LimitedBy        DeliveryLimit // why it is behind
-	Planned          Money         // of its local date until now
+	Planned          Money         // of its local date until now, by the plan that the day began with
 	AheadPPM         int64         // spent and expected less Planned, of the day's budget; below 0 is behind
 	PacingPPM        int64         // multiplies the bid
 	ParticipationPPM int64         // the share of matching searches that it takes part in

@@ -37,7 +37,8 @@ func (b *books) delivery(s *hexbid.CampaignSpend) *hexbid.Delivery {
 	return d
 }
 
-// nearlyAll is the part of the tolerance from which on a day is off its plan: one that cannot keep up stays at it.
+// nearlyAll is the part of the tolerance from which on a day is off its plan. The controller lets one that cannot keep
+// up fall behind by the tolerance before it plans anew.
 const nearlyAll = 0.95
 
 func statusOf(aheadPPM int64, tolerance float64) hexbid.DeliveryStatus {
@@ -209,6 +210,8 @@ func deliveryWords(d *hexbid.Delivery) string {
 	}
 	if d.LimitedBy != hexbid.LimitUnspecified {
 		parts = append(parts, limitWords[d.LimitedBy])
+	} else if d.Status == hexbid.BehindPlan && (d.PacingPPM < auction.PPM || d.ParticipationPPM < auction.PPM) {
+		parts = append(parts, "what it missed is spread over the rest of the day")
 	}
 	if d.PacingPPM < auction.PPM {
 		parts = append(parts, fmt.Sprintf("bids %.1f %% of its bid", float64(d.PacingPPM)/10_000))

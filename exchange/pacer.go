@@ -65,7 +65,7 @@ type heard struct {
 type progress struct {
 	date           int32 // local, days since 1970
 	budget         hexbid.Money
-	planned, spent hexbid.Money // until now; spent with what awards still out are expected to cost
+	planned, spent hexbid.Money // until now; by the plan that the day began with, and with what awards still out will cost
 	told           pacing.Output
 	tolerance      float64 // pacing.State.Tolerance
 }
@@ -319,7 +319,7 @@ func (p *pacer) note(uid hexbid.UID, c *paced, in *pacing.Input) {
 		h = new(heard)
 		p.heard[uid] = h
 	}
-	h.day = progress{in.Date, in.Budget, hexbid.Money(c.state.Planned), in.Charged + in.Out, c.told,
+	h.day = progress{in.Date, in.Budget, min(c.state.DayPlan(), in.Budget), in.Charged + in.Out, c.told,
 		c.state.Tolerance(in.Budget)}
 }
 

@@ -94,8 +94,25 @@ func TestACurveAndAStateSurviveTheDisk(t *testing.T) {
 }
 
 func TestAStateIsSmall(t *testing.T) {
-	if size := unsafe.Sizeof(State{}); size > 64 {
+	if size := unsafe.Sizeof(State{}); size > 72 {
 		t.Errorf("a state has %d bytes", size)
+	}
+}
+
+// TestAStateOfTheEarlierFormatIsRead: it lacks the last field.
+func TestAStateOfTheEarlierFormatIsRead(t *testing.T) {
+	want := State{At: 1, Planned: 2, Spent: 3, Demand: 4, Evidence: 5, Date: 6, Target: 7, Credit: 8}
+	value := want.Encode()
+	value = value[:len(value)-lastField]
+	if _, ok := DecodeState(value); ok {
+		t.Error("a state that is cut is read")
+	}
+	value[0] = rowFormat
+	if got, ok := DecodeState(value); !ok || got != want {
+		t.Errorf("read %+v, want %+v", got, want)
+	}
+	if _, ok := DecodeState(append(value, 0, 0, 0, 0)); ok {
+		t.Error("a state that is too long is read")
 	}
 }
 

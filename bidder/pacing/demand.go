@@ -86,7 +86,7 @@ func (s *State) effort(in *Input) float64 {
 	}
 	log := math.Log(s.slope(budget, left)/float64(s.Demand)) + s.gain(in, left)*behind
 	if log >= 0 && behind > tolerance { // it cannot do more: plan what is missing over what is left of the day
-		s.Planned = s.Spent + tolerance*budget
+		s.fallBehind(tolerance * budget)
 	}
 	return min(max(math.Exp(log), leastEffort), 1)
 }

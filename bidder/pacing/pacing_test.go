@@ -262,6 +262,37 @@ func TestABudgetEditIsSpreadOverTheRestOfTheDay(t *testing.T) {
 	}
 }
 
+// TestADayThatFallsBehindKeepsItsPlan: until the evening half as many people search as the budget needs, and then so
+// many that it catches up. The plan of the day goes on as if nothing were; the controller's follows the spend.
+func TestADayThatFallsBehindKeepsItsPlan(t *testing.T) {
+	m := newMarket(t, 1)
+	m.buys(10_000, 500_000)
+	m.aDay = 10_000 / 0.02 / 4
+	m.surge = between(18, 24, 40)
+	planned := func() float64 { return 1 - m.day(m.date).Left(m.now.UnixMilli()) }
+	for range 18 {
+		m.run(m.now.Add(time.Hour))
+		plan, control := float64(m.state.DayPlan())/float64(m.budget), m.state.Planned/float64(m.budget)
+		if math.Abs(plan-planned()) > 0.01 {
+			t.Errorf("%s: the day's plan is %.3f, of the day %.3f has passed", m.now.Format("15:04"), plan, planned())
+		}
+		if spent := m.state.Spent / float64(m.budget); control > spent+0.035 { // a tolerance of 0.03
+			t.Errorf("%s: %.3f is spent, and the controller wants %.3f by now", m.now.Format("15:04"), spent, control)
+		}
+	}
+	if behind := float64(m.state.DayPlan())/float64(m.budget) - m.used(); behind < 0.3 {
+		t.Errorf("in the evening it is %.3f behind only", behind)
+	}
+	m.run(m.now.Add(6*time.Hour - time.Minute))
+	if plan := m.state.DayPlan(); m.used() < 0.98 || math.Abs(float64(plan)/m.state.Planned-1) > 0.01 {
+		t.Errorf("in the end %.3f is used; the plans are %s and %.0f", m.used(), plan, m.state.Planned)
+	}
+	m.run(m.now.Add(time.Hour))
+	if m.state.Missed > 0.05*float32(m.budget) {
+		t.Errorf("the next day begins with %.0f missed", m.state.Missed)
+	}
+}
+
 func TestMidnightHasNoBurst(t *testing.T) {
 	for _, clicks := range []float64{300, 10_000} {
 		m := newMarket(t, 1)

@@ -6,16 +6,25 @@ import (
 	"math"
 )
 
-// rowFormat is the first byte of what is kept on disk.
-const rowFormat = 1
+// rowFormat is the first byte of what is kept on disk. A state of stateFormat has its last field too, which those of
+// rowFormat lack.
+const (
+	rowFormat   = 1
+	stateFormat = 2
+	lastField   = 4 // bytes
+)
 
 // Encode returns a state as bytes that DecodeState reads.
-func (s *State) Encode() []byte { return encode(s) }
+func (s *State) Encode() []byte { return encode(stateFormat, s) }
 
 // DecodeState reads a state. It returns false for bytes that no controller has left.
 func DecodeState(value []byte) (s State, ok bool) {
-	ok = decode(value, &s) && finite(s.Planned, s.Spent, float64(s.Award), float64(s.Event),
-		float64(s.Rush)) &&
+	if len(value) > 0 && value[0] == rowFormat {
+		ok = decode(rowFormat, append(bytes.Clone(value), make([]byte, lastField)...), &s)
+	} else {
+		ok = decode(stateFormat, value, &s)
+	}
+	ok = ok && finite(s.Planned, s.Spent, float64(s.Award), float64(s.Event), float64(s.Rush), float64(s.Missed)) &&
 		s.Evidence >= 0 && s.Evidence < math.MaxFloat32 && s.Entry >= 0 && s.Entry <= PPM &&
 		(s.Evidence == 0 || s.Demand > 0 && s.Demand < math.MaxFloat32)
 	if !ok {
@@ -40,13 +49,13 @@ func (c *Curve) Encode() []byte {
 	for q, w := range c.day {
 		row.Day[q] = [2]float32{w.searches, w.quarters}
 	}
-	return encode(&row)
+	return encode(rowFormat, &row)
 }
 
 // DecodeCurve reads a curve. It returns false for bytes that no curve has left.
 func DecodeCurve(value []byte) (*Curve, bool) {
 	row, c := curveRow{}, new(Curve)
-	if !decode(value, &row) {
+	if !decode(rowFormat, value, &row) {
 		return nil, false
 	}
 	c.aged = row.Aged
@@ -76,16 +85,16 @@ func finite(numbers ...float64) bool {
 	return true
 }
 
-// encode writes a struct of numbers behind the format.
-func encode(of any) []byte {
-	buffer := bytes.NewBuffer([]byte{rowFormat})
+// encode writes a struct of numbers behind a format.
+func encode(format byte, of any) []byte {
+	buffer := bytes.NewBuffer([]byte{format})
 	_ = binary.Write(buffer, binary.BigEndian, of) // memory takes everything
 	return buffer.Bytes()
 }
 
-// decode reads a struct of numbers, all bytes of a value.
-func decode(value []byte, into any) bool {
-	if len(value) == 0 || value[0] != rowFormat {
+// decode reads a struct of numbers, all bytes of a value of a format.
+func decode(format byte, value []byte, into any) bool {
+	if len(value) == 0 || value[0] != format {
 		return false
 	}
 	n, err := binary.Decode(value[1:], binary.BigEndian, into)

@@ -6,7 +6,7 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// State is what the controller remembers of a campaign between two steps: 64 bytes. The zero State knows nothing.
+// State is what the controller remembers of a campaign between two steps: 72 bytes. The zero State knows nothing.
 type State struct {
 	At      int64   // Unix milliseconds of the last step; 0 before the first
 	Planned float64 // micros, of the date until At
@@ -22,6 +22,8 @@ type State struct {
 
 	Target uint32       // micros a click that Credit counts by
 	Credit hexbid.Money // what clicks cost less than Target, in all
+
+	Missed float32 // micros that the plan with which the day began is above Planned: nobody can keep up with them
 }
 
 // Input is what happened to a campaign since its last step, and how it stands.
@@ -72,7 +74,11 @@ func (s *State) Step(in *Input) Output {
 }
 
 // skip forgets the day's plan: a later step begins a new one with what is left by then.
-func (s *State) skip(in *Input) { s.At, s.Date = 0, in.Date }
+func (s *State) skip(in *Input) { s.At, s.Date, s.Missed = 0, in.Date, 0 }
+
+// DayPlan returns what was to be spent until the last step, by the plan with which the day began, in micros. A campaign
+// that cannot keep up with it is controlled by Planned, which plans what is missing over what is left of the day.
+func (s *State) DayPlan() hexbid.Money { return hexbid.Money(s.Planned + float64(s.Missed)) }
 
 // advance moves the plan and the spend to the input's instant. It returns the share of the day's traffic since the last
 // step, and 0 when nothing can be learned of it.
@@ -88,7 +94,7 @@ func (s *State) advance(in *Input) (passed float64) {
 		s.Spent = actual
 		return 0
 	}
-	s.Planned = planned(s.Planned, budget, before, now, s.early(budget))
+	s.plan(budget, rest(before, now, s.early(budget)))
 	s.Spent += in.Won
 	s.Spent += (actual - s.Spent) * (1 - math.Exp(-passed/s.smoothing(budget, now)))
 	return passed
@@ -98,7 +104,7 @@ func (s *State) advance(in *Input) (passed float64) {
 func (s *State) begin(in *Input) (passed float64) {
 	isNew := s.At != 0 && s.Date < in.Date
 	from := s.At
-	s.At, s.Date = in.At, in.Date
+	s.At, s.Date, s.Missed = in.At, in.Date, 0
 	s.Spent = float64(in.Charged + in.Out)
 	if !isNew {
 		s.Planned = s.Spent
@@ -110,18 +116,32 @@ func (s *State) begin(in *Input) (passed float64) {
 	}
 	passed = max(in.Day.Left(from)-in.Day.Left(in.At), 0)
 	budget := float64(in.Budget)
-	s.Planned = planned(0, budget, 1, in.Day.Left(in.At), s.early(budget))
+	s.Planned = 0
+	s.plan(budget, rest(1, in.Day.Left(in.At), s.early(budget)))
 	return passed
 }
 
-// planned moves a plan from one share of the day that is left to another. The plan ends early by a share, so that the
-// last events of the budget have time to come.
-func planned(sofar, budget, before, now, early float64) float64 {
+// rest returns the part of a plan's rest that is left when the day goes from one share that is left to another. The
+// plan ends early by a share, so that the last events of the budget have time to come.
+func rest(before, now, early float64) float64 {
 	before, now = max(before-early, 0), max(now-early, 0)
 	if now <= 0 {
-		return budget
+		return 0
 	}
-	return min(sofar+(budget-sofar)*(1-now/before), budget)
+	return now / before
+}
+
+// plan moves the plan on, so that a part of its rest is left. Both plans come to the whole budget in the end.
+func (s *State) plan(budget, left float64) {
+	s.Planned = min(budget-(budget-s.Planned)*left, budget)
+	s.Missed *= float32(left)
+}
+
+// fallBehind plans anew what is missing, but for a tolerance.
+func (s *State) fallBehind(tolerance float64) {
+	missed := s.Planned - s.Spent - tolerance
+	s.Planned -= missed
+	s.Missed += float32(missed)
 }
 
 // events is the number of events that a budget buys.

@@ -41,7 +41,7 @@ func TestACampaignSaysHowItsDayGoesAndWhy(t *testing.T) {
 	d := spend.Delivery
 	if d == nil || d.Status != hexbid.BehindPlan || d.LimitedBy != hexbid.LimitDemand || d.Planned == 0 ||
 		d.QualityLowPPM == 0 || d.QualityLowPPM > d.QualityPPM || d.QualityHighPPM < d.QualityPPM || d.CostPerClick == 0 ||
-		d.CostPerClick > 3_000_000 || d.Summary == "" {
+		d.CostPerClick > 3_000_000 || d.Summary == "" || d.AheadPPM > -300_000 {
 		t.Errorf("a campaign that wins every search has %+v", d)
 	}
 }

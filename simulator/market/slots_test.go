@@ -55,7 +55,7 @@ func TestEqualCampaignsEndEqualWhateverSlotTheyBeganIn(t *testing.T) {
 		if err := m.Restart(); err != nil {
 			t.Fatal(err)
 		}
-		if again := qualityRatio(t, m, 36*time.Hour, below, above); math.Abs(again/late-1) > 0.01 {
+		if again := qualityRatio(t, m, 36*time.Hour, below, above); math.Abs(again/late-1) > 0.03 {
 			t.Errorf("seed %d: a restart makes of %.3f %.3f", seed, late, again)
 		}
 	}

@@ -37,8 +37,8 @@ const (
 	DeliveryStatus_DELIVERY_STATUS_ON_PLAN DeliveryStatus = 1
 	// It has spent more.
 	DeliveryStatus_DELIVERY_STATUS_AHEAD DeliveryStatus = 2
-	// It has spent less. What it misses is planned anew over what is left of the day, so
-	// ahead_ppm says no more than that it cannot keep up.
+	// It has spent less. What it misses is spread over what is left of the day, as far as
+	// it can be had.
 	DeliveryStatus_DELIVERY_STATUS_BEHIND DeliveryStatus = 3
 	// The day's budget is spent.
 	DeliveryStatus_DELIVERY_STATUS_DONE DeliveryStatus = 4
@@ -1661,8 +1661,8 @@ type Delivery struct {
 	Status DeliveryStatus `protobuf:"varint,1,opt,name=status,proto3,enum=hexbid.v1.DeliveryStatus" json:"status,omitempty"`
 	// Why it is behind; unspecified otherwise.
 	LimitedBy DeliveryLimit `protobuf:"varint,2,opt,name=limited_by,json=limitedBy,proto3,enum=hexbid.v1.DeliveryLimit" json:"limited_by,omitempty"`
-	// Micros that the plan has for local_date until now, as of the last control, some
-	// ten seconds ago.
+	// Micros that the plan with which the day began has for local_date until now, as of
+	// the last control, some ten seconds ago.
 	PlannedMicros int64 `protobuf:"varint,3,opt,name=planned_micros,json=plannedMicros,proto3" json:"planned_micros,omitempty"`
 	// What it has spent of local_date and the expected cost of awards still out, less
 	// planned_micros, in parts per million of the day's budget: above 0 is ahead.
