@@ -82,6 +82,11 @@ func (g *guardedStream) Context() context.Context { return g.ctx }
 
 // RecvMsg implements grpc.ServerStream.
 func (g *guardedStream) RecvMsg(m any) error {
+	if g.gate.class == importing {
+		if err := g.server.pressure.awaitRoom(g.ctx, importing, g.server.config.Limits.StreamTimeout/2); err != nil {
+			return err
+		}
+	}
 	var e envelope
 	g.peer.awaitBatch()
 	err := g.ServerStream.RecvMsg(&e)
@@ -145,6 +150,7 @@ func (g *guardedStream) done() {
 
 func (g *guardedStream) leave() {
 	g.gate.leave(g.working[0])
+	g.server.pressure.leave(g.gate.class)
 	g.working = g.working[1:]
 	if g.gate.class != unclassed {
 		g.peer.end()
