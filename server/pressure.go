@@ -19,8 +19,9 @@ import (
 // Under way are the calls that wait for a core, of every class, and the searches and reads that are worked on. Writes
 // and events that are worked on do not count: they wait for the disk, and their classes' own limits bound them.
 //
-// Each class has a share of the limit. While searches fill all of it, reads and imports find their shares taken, and
-// events find half as much again free. This makes the order events, searches, writes, reads, imports.
+// Each class has a share of the limit. While searches fill all of it, writes, reads and imports find their shares taken,
+// in this order. Events have the highest limit for their own, because money hangs on them and they wait for the disk
+// anyway.
 type pressure struct {
 	target      time.Duration // of the mean wait; 0 for no limit
 	least, most int64         // of limit
@@ -32,19 +33,22 @@ type pressure struct {
 		ends          atomic.Int64 // nanoseconds of the caller's clock
 		began, waited atomic.Int64 // calls that began, and nanoseconds that they had waited
 		peak, refused atomic.Int64 // most under way; calls refused at the limit
+		late          atomic.Int64 // windows in a row whose mean wait was above the target
 	}
 }
 
-// sharePercent is how much of the limit must be free for a call of a class.
-var sharePercent = [classCount]int64{searching: 100, reading: 50, writing: 75, importing: 25, recording: 150}
+// sharePercent is how much of the limit may be under way when a call of a class comes.
+var sharePercent = [classCount]int64{searching: 100, writing: 75, reading: 50, importing: 25}
 
 const (
 	// pressureWindow is how long waits are gathered before the limit follows them.
 	pressureWindow = 25 * time.Millisecond
-	// leastACore and mostACore bound the limit. Fewer calls would leave cores idle between two of them. More than a
-	// burst's worth would let a burst wait before the limit could follow.
-	leastACore, mostACore = 16, 64
-	// mostDecrease bounds how far one window lowers the limit, because one pause of the machine may fill it.
+	// leastACore and mostACore bound the limit. Fewer calls would leave cores idle between two of them. More would let
+	// a sudden overload wait long before the limit could follow.
+	leastACore, mostACore = 16, 256
+	// standing is how many late windows in a row make a queue that stands.
+	standing = 3
+	// mostDecrease bounds how far one window lowers the limit.
 	mostDecrease = 0.3
 	// growth is how fast the limit comes back, a window.
 	growth = 1.15
@@ -60,7 +64,12 @@ func newPressure(target time.Duration) *pressure {
 }
 
 // shareOf returns how many calls may be under way when one of a class comes.
-func (p *pressure) shareOf(c class) int64 { return max(1, p.limit.Load()*sharePercent[c]/100) }
+func (p *pressure) shareOf(c class) int64 {
+	if c == recording {
+		return p.most
+	}
+	return max(1, p.limit.Load()*sharePercent[c]/100)
+}
 
 // admit lets a call in whose headers have arrived, or refuses it. Unless it refuses, begin or abandon must follow once.
 func (p *pressure) admit(c class, now int64) bool {
@@ -179,14 +188,21 @@ func (p *pressure) follow(now int64) {
 		wait = waited / began
 	}
 	p.wait.Store(wait)
+	if wait > int64(p.target) {
+		p.window.late.Add(1)
+	} else {
+		p.window.late.Store(0)
+	}
 	p.limit.Store(p.next(peak, wait, refused > 0))
 }
 
 // next returns the limit for the next window. The wait that it judges by was that of the calls under way, which may
-// have been fewer than the limit.
+// have been fewer than the limit. One late window lowers nothing, nor do two: after a pause of the machine or of its
+// collector, what came meanwhile waits and is soon worked off. A queue that stands makes the next windows late too.
 func (p *pressure) next(peak, wait int64, refused bool) int64 {
 	limit := p.limit.Load()
 	switch {
+	case wait > int64(p.target) && p.window.late.Load() < standing:
 	case wait > int64(p.target):
 		limit = int64(float64(min(limit, peak)) * max(mostDecrease, float64(p.target)/float64(wait)))
 	case refused || wait < int64(p.target)/2:
