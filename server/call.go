@@ -97,7 +97,7 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 // context returns the context of a handler: with the deadline that the caller stated, or with the one that tap gave to
 // a call without.
 func (c *call) context(ctx context.Context) context.Context {
-	if c.door != nil {
+	if c.door != nil && c.door.stated != nil {
 		return c.door.stated
 	}
 	return ctx
@@ -114,7 +114,7 @@ func (c *call) receive(m any, receive func(any) error) error {
 		return malformed(err)
 	}
 	at := time.Now()
-	if err := c.server.enter(c.gate, e.size()); err != nil {
+	if err := c.server.enter(c.gate, c.peer.party, e.size()); err != nil {
 		return err
 	}
 	c.arrived, c.bytes = at, e.size()
@@ -123,17 +123,17 @@ func (c *call) receive(m any, receive func(any) error) error {
 }
 
 // enter lets a request in if the catalogue is loaded and its class has room.
-func (s *Server) enter(g *gate, bytes int) error {
+func (s *Server) enter(g *gate, of *party, bytes int) error {
 	if g.class != unclassed && s.exchange.Load() == nil {
 		return status.Error(codes.Unavailable,
 			"starting: the catalogue is being indexed; health says SERVING when it is ready")
 	}
-	if !s.pressure.work(g.class) {
+	if !s.pressure.work(g.class, of) {
 		g.refused.Add(1)
 		return errBusy
 	}
 	if err := g.enter(bytes); err != nil {
-		s.pressure.leave(g.class)
+		s.pressure.leave(g.class, of)
 		return err
 	}
 	return nil
@@ -145,7 +145,7 @@ func (c *call) leave() {
 		return
 	}
 	c.gate.leave(c.bytes)
-	c.server.pressure.leave(c.gate.class)
+	c.server.pressure.leave(c.gate.class, c.peer.party)
 	c.server.pressure.learn(c.gate.class, time.Since(c.arrived))
 	if c.door != nil {
 		c.server.metrics.answered[c.gate.class].Observe(time.Since(c.door.at).Seconds())

@@ -29,8 +29,9 @@ func (s *Server) doorOf(method string) *door {
 // arrival is a unary call whose headers have arrived. It is the context in which gRPC waits for the request.
 type arrival struct {
 	context.Context                 // with the bound on the request's arrival
-	stated          context.Context // with the deadline that the caller stated, if any
+	stated          context.Context // with the later deadline that the caller stated; nil for none
 	at              time.Time
+	party           *party
 	pressure        *pressure
 	refused         bool        // the wrapper refuses it
 	begun           atomic.Bool // or given up before that
@@ -61,7 +62,7 @@ func (a *arrival) begin() error {
 		return errBusy
 	case a.begun.CompareAndSwap(false, true):
 		a.unwatch()
-		a.pressure.begin(time.Since(a.at))
+		a.pressure.begin(a.party, time.Since(a.at))
 	}
 	return nil
 }
@@ -70,7 +71,7 @@ func (a *arrival) begin() error {
 // whose compression it does not know.
 func (a *arrival) abandon() {
 	if a.begun.CompareAndSwap(false, true) {
-		a.pressure.abandon()
+		a.pressure.abandon(a.party)
 	}
 }
 
@@ -95,14 +96,14 @@ func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, erro
 		return ctx, nil
 	}
 	d := method.door
-	a := &arrival{Context: ctx, stated: ctx, at: time.Now(), pressure: s.pressure}
+	a := &arrival{Context: ctx, at: time.Now(), party: connectionOf(ctx).party, pressure: s.pressure}
 	deadline, states := ctx.Deadline()
 	left := deadline.Sub(a.at)
 	if states && s.pressure.isHopeless(d.class, left) {
 		d.hopeless.Inc()
 		return nil, errHopeless
 	}
-	if !s.pressure.admit(d.class, a.at.UnixNano()) {
+	if !s.pressure.admit(d.class, a.party, a.at.UnixNano()) {
 		if states && left > longestRefused {
 			a.refused = true
 			return a, nil
@@ -113,9 +114,8 @@ func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, erro
 	if !states || left > s.config.Limits.RequestTimeout {
 		bounded, cancel := context.WithTimeout(ctx, s.config.Limits.RequestTimeout)
 		_ = cancel // the end of ctx cancels it
-		a.Context = bounded
-		if !states {
-			a.stated = bounded
+		if a.Context = bounded; states {
+			a.stated = ctx
 		}
 	}
 	a.unwatch = context.AfterFunc(ctx, a.abandon)

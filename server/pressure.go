@@ -19,14 +19,19 @@ import (
 // Under way are the calls that wait for a core, of every class, and the searches and reads that are worked on. Writes
 // and events that are worked on do not count: they wait for the disk, and their classes' own limits bound them.
 //
-// Each class has a share of the limit. While searches fill all of it, writes, reads and imports find their shares taken,
-// in this order. Events have the highest limit for their own, because money hangs on them and they wait for the disk
+// Each class has a share of the limit. While searches fill all of it, writes, reads and imports find their shares
+// taken, in this order. Events have the highest limit for their own, because money hangs on them and they wait for the disk
 // anyway.
+//
+// While the limit is reached, a party that has less than its part of it under way is still let in: the calls of the
+// greedy wait outside until the others have been served. A party's part is the limit divided by the number of parties
+// that have calls under way.
 type pressure struct {
 	target      time.Duration // of the mean wait; 0 for no limit
 	least, most int64         // of limit
 	limit       atomic.Int64
 	underWay    atomic.Int64
+	parties     atomic.Int64             // that have calls under way
 	wait        atomic.Int64             // mean wait in the last window, nanoseconds
 	typical     [classCount]atomic.Int64 // near the median of the time to answer, nanoseconds
 	window      struct {
@@ -35,6 +40,25 @@ type pressure struct {
 		peak, refused atomic.Int64 // most under way; calls refused at the limit
 		late          atomic.Int64 // windows in a row whose mean wait was above the target
 	}
+}
+
+// party is one who calls, as far as the cores are concerned: a connection.
+type party struct{ underWay atomic.Int64 }
+
+// enter counts a call of a party and returns how many are under way with it, of all and of the party.
+func (p *pressure) enter(of *party) (all, own int64) {
+	if own = of.underWay.Add(1); own == 1 {
+		p.parties.Add(1)
+	}
+	return p.underWay.Add(1), own
+}
+
+// exit ends the count of a call of a party.
+func (p *pressure) exit(of *party) {
+	if of.underWay.Add(-1) == 0 {
+		p.parties.Add(-1)
+	}
+	p.underWay.Add(-1)
 }
 
 // sharePercent is how much of the limit may be under way when a call of a class comes.
@@ -72,42 +96,41 @@ func (p *pressure) shareOf(c class) int64 {
 }
 
 // admit lets a call in whose headers have arrived, or refuses it. Unless it refuses, begin or abandon must follow once.
-func (p *pressure) admit(c class, now int64) bool {
-	if c == unclassed || p.target == 0 {
-		p.underWay.Add(1)
-		return true
-	}
+func (p *pressure) admit(c class, of *party, now int64) bool {
 	p.follow(now)
-	n := p.underWay.Add(1)
-	if n > p.window.peak.Load() {
-		p.window.peak.Store(n) // a race loses a neighbouring value
-	}
-	if n <= p.shareOf(c) {
+	all, own := p.enter(of)
+	if c == unclassed || p.target == 0 {
 		return true
 	}
-	p.underWay.Add(-1)
+	if all > p.window.peak.Load() {
+		p.window.peak.Store(all) // a race loses a neighbouring value
+	}
+	if share := p.shareOf(c); all <= share || own <= share/max(1, p.parties.Load()) {
+		return true
+	}
+	p.exit(of)
 	p.window.refused.Add(1)
 	return false
 }
 
 // begin ends the wait of an admitted call for a core.
-func (p *pressure) begin(waited time.Duration) {
-	p.underWay.Add(-1)
+func (p *pressure) begin(of *party, waited time.Duration) {
+	p.exit(of)
 	p.window.began.Add(1)
 	p.window.waited.Add(int64(waited))
 }
 
-// abandon takes an admitted call back whose end came before a goroutine began with it.
-func (p *pressure) abandon() { p.underWay.Add(-1) }
+// abandon takes an admitted call back that ended before a goroutine began with it.
+func (p *pressure) abandon(of *party) { p.exit(of) }
 
 // work counts a request that has arrived and is worked on. It refuses one only when very many have arrived long after
 // their headers: a call that was let in at the door has its place. Unless work refuses, leave must follow.
-func (p *pressure) work(c class) bool {
+func (p *pressure) work(c class, of *party) bool {
 	if !usesCores(c) {
 		return true
 	}
-	if n := p.underWay.Add(1); p.target > 0 && n > late*p.most {
-		p.underWay.Add(-1)
+	if all, _ := p.enter(of); p.target > 0 && all > late*p.most {
+		p.exit(of)
 		p.window.refused.Add(1)
 		return false
 	}
@@ -115,10 +138,15 @@ func (p *pressure) work(c class) bool {
 }
 
 // leave ends the work on a request.
-func (p *pressure) leave(c class) {
+func (p *pressure) leave(c class, of *party) {
 	if usesCores(c) {
-		p.underWay.Add(-1)
+		p.exit(of)
 	}
+}
+
+// hasRoom reports whether a call of a class that needs no core but its caller's may come.
+func (p *pressure) hasRoom(c class) bool {
+	return c == unclassed || p.target == 0 || p.underWay.Load() < p.shareOf(c)
 }
 
 // awaitRoom waits until there is room for a class, for so long at most. A batch of an upload waits for it before it is

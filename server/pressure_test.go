@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"container/heap"
 	"math/rand/v2"
 	"slices"
@@ -20,7 +21,9 @@ type machine struct {
 	running endings
 	now     time.Duration
 	waits   []time.Duration // of the calls that were answered
+	anyone  party
 	done    [classCount]int
+	by      map[*party]int // answered
 	refused [classCount]int
 	most    int // in the queue
 }
@@ -28,6 +31,7 @@ type machine struct {
 // modelCall is a call of the model.
 type modelCall struct {
 	class   class
+	of      *party
 	arrived time.Duration
 	takes   time.Duration
 }
@@ -51,7 +55,7 @@ func newMachine(cores int, target time.Duration) *machine {
 	p := newPressure(target)
 	p.least, p.most = int64(leastACore*cores), int64(mostACore*cores)
 	p.limit.Store(p.most)
-	return &machine{pressure: p, cores: cores, idle: cores}
+	return &machine{pressure: p, cores: cores, idle: cores, by: map[*party]int{}}
 }
 
 // load is a stream of calls of one class.
@@ -59,6 +63,7 @@ type load struct {
 	class     class
 	perSecond float64
 	takes     time.Duration
+	of        *party // may be nil
 }
 
 // run has calls arrive for a time, by chance.
@@ -77,7 +82,7 @@ func (m *machine) run(lasts time.Duration, loads ...load) {
 			return
 		}
 		m.until(next[i])
-		m.arrive(modelCall{loads[i].class, m.now, loads[i].takes})
+		m.arrive(modelCall{loads[i].class, cmp.Or(loads[i].of, &m.anyone), m.now, loads[i].takes})
 		next[i] += gap(loads[i])
 	}
 }
@@ -87,9 +92,10 @@ func (m *machine) until(at time.Duration) {
 	for len(m.running) > 0 && m.running[0].at <= at {
 		e := heap.Pop(&m.running).(ending)
 		m.now = e.at
-		m.leave(e.class)
+		m.leave(e.class, e.of)
 		m.learn(e.class, e.takes)
 		m.done[e.class]++
+		m.by[e.of]++
 		m.idle++
 		m.start()
 	}
@@ -97,7 +103,7 @@ func (m *machine) until(at time.Duration) {
 }
 
 func (m *machine) arrive(c modelCall) {
-	if !m.admit(c.class, int64(m.now)+1) {
+	if !m.admit(c.class, c.of, int64(m.now)+1) {
 		m.refused[c.class]++
 		return
 	}
@@ -112,8 +118,8 @@ func (m *machine) start() {
 		c := m.queue[0]
 		m.queue = m.queue[1:]
 		m.waits = append(m.waits, m.now-c.arrived)
-		m.begin(m.now - c.arrived)
-		if !m.work(c.class) {
+		m.begin(c.of, m.now-c.arrived)
+		if !m.work(c.class, c.of) {
 			panic("the model's requests come with their headers")
 		}
 		m.idle--
@@ -136,7 +142,7 @@ func TestUnderOverloadCoresStayBusyAndWaitsShort(t *testing.T) {
 			for _, times := range []float64{1.5, 2, 5} {
 				m := newMachine(cores, target)
 				capacity := float64(cores) / takes.Seconds()
-				m.run(time.Second, load{searching, times * capacity, takes}) // the first second counts too
+				m.run(time.Second, load{searching, times * capacity, takes, nil}) // the first second counts too
 				if share := float64(m.done[searching]) / capacity; share < 0.97 {
 					t.Errorf("%d cores, %s a call, %v times offered: %.2f of the capacity is answered", cores, takes, times, share)
 				}
@@ -144,7 +150,7 @@ func TestUnderOverloadCoresStayBusyAndWaitsShort(t *testing.T) {
 				if wait := m.waited(99); wait > mostACore*takes {
 					t.Errorf("%d cores, %s a call, %v times offered: p99 waits %s", cores, takes, times, wait)
 				}
-				m.run(time.Second, load{searching, times * capacity, takes})
+				m.run(time.Second, load{searching, times * capacity, takes, nil})
 				if wait := m.waited(99); wait > 2*max(target, least) {
 					t.Errorf("%d cores, %s a call, %v times offered: once settled p99 waits %s", cores, takes, times, wait)
 				}
@@ -159,7 +165,7 @@ func TestUnderOverloadCoresStayBusyAndWaitsShort(t *testing.T) {
 func TestWithinTheCapacityNothingIsRefused(t *testing.T) {
 	for _, share := range []float64{0.1, 0.5, 0.9} {
 		m := newMachine(2, 2*time.Millisecond)
-		m.run(5*time.Second, load{searching, share * 25_000, 80 * time.Microsecond})
+		m.run(5*time.Second, load{searching, share * 25_000, 80 * time.Microsecond, nil})
 		if m.refused[searching] > 0 {
 			t.Errorf("%d refused at %v of the capacity", m.refused[searching], share)
 		}
@@ -168,14 +174,14 @@ func TestWithinTheCapacityNothingIsRefused(t *testing.T) {
 
 func TestAfterAnOverloadAllAreLetInAgain(t *testing.T) {
 	m := newMachine(2, 2*time.Millisecond)
-	m.run(2*time.Second, load{searching, 100_000, 80 * time.Microsecond})
+	m.run(2*time.Second, load{searching, 100_000, 80 * time.Microsecond, nil})
 	if m.refused[searching] == 0 || m.limit.Load() >= m.pressure.most {
 		t.Fatal("no overload")
 	}
-	m.run(100*time.Millisecond, load{searching, 12_500, 80 * time.Microsecond})
+	m.run(100*time.Millisecond, load{searching, 12_500, 80 * time.Microsecond, nil})
 	before := m.refused
 	m.waits = nil
-	m.run(time.Second, load{searching, 12_500, 80 * time.Microsecond})
+	m.run(time.Second, load{searching, 12_500, 80 * time.Microsecond, nil})
 	if m.refused != before {
 		t.Errorf("%d refused a tenth of a second later", m.refused[searching]-before[searching])
 	}
@@ -187,26 +193,46 @@ func TestAfterAnOverloadAllAreLetInAgain(t *testing.T) {
 func TestEventsComeBeforeSearchesBeforeReads(t *testing.T) {
 	const takes = 80 * time.Microsecond
 	m := newMachine(2, 2*time.Millisecond)
-	m.run(100*time.Millisecond, load{searching, 50_000, takes})
+	m.run(100*time.Millisecond, load{searching, 50_000, takes, nil})
 	m.done, m.refused = [classCount]int{}, [classCount]int{}
-	m.run(2*time.Second, load{recording, 5_000, takes}, load{searching, 50_000, takes}, load{reading, 5_000, takes})
+	m.run(2*time.Second, load{recording, 5_000, takes, nil}, load{searching, 50_000, takes, nil},
+		load{reading, 5_000, takes, nil})
 	rate := func(c class) float64 { return float64(m.done[c]) / float64(m.done[c]+m.refused[c]) }
 	if rate(recording) < 0.999 || rate(searching) < 0.3 || rate(reading) > 0.02 {
 		t.Errorf("let in: events %.3f, searches %.3f, reads %.3f", rate(recording), rate(searching), rate(reading))
 	}
 	m.done, m.refused = [classCount]int{}, [classCount]int{}
-	m.run(time.Second, load{searching, 10_000, takes}, load{reading, 30_000, takes})
+	m.run(time.Second, load{searching, 10_000, takes, nil}, load{reading, 30_000, takes, nil})
 	if rate(searching) < 0.999 || rate(reading) < 0.3 {
 		t.Errorf("under too many reads: searches %.3f, reads %.3f", rate(searching), rate(reading))
+	}
+}
+
+func TestAGreedyPartyDoesNotCrowdOutAModestOne(t *testing.T) {
+	const takes = 80 * time.Microsecond // 25,000 a second are the capacity
+	m, greedy, modest, second := newMachine(2, 2*time.Millisecond), new(party), new(party), new(party)
+	m.run(time.Second, load{searching, 100_000, takes, greedy})
+	clear(m.by)
+	m.run(2*time.Second, load{searching, 100_000, takes, greedy}, load{searching, 5_000, takes, modest})
+	if answered := float64(m.by[modest]) / 2; answered < 4_700 {
+		t.Errorf("%.0f of the modest one's 5,000 a second are answered", answered)
+	}
+	if answered := float64(m.by[greedy]) / 2; answered < 19_000 {
+		t.Errorf("%.0f of the greedy one's are answered: want what is left", answered)
+	}
+	clear(m.by)
+	m.run(2*time.Second, load{searching, 100_000, takes, greedy}, load{searching, 50_000, takes, second})
+	if of := float64(m.by[second]) / float64(m.by[greedy]); of < 0.8 || of > 1.25 {
+		t.Errorf("of two greedy ones the lesser gets %.2f of what the other gets", of)
 	}
 }
 
 func TestPausesOfTheMachineRefuseNothing(t *testing.T) {
 	m := newMachine(2, 2*time.Millisecond)
 	for range 20 {
-		m.run(170*time.Millisecond, load{searching, 10_000, 80 * time.Microsecond})
+		m.run(170*time.Millisecond, load{searching, 10_000, 80 * time.Microsecond, nil})
 		m.idle -= 2 // a pause of 30 ms takes both cores
-		m.run(30*time.Millisecond, load{searching, 10_000, 80 * time.Microsecond})
+		m.run(30*time.Millisecond, load{searching, 10_000, 80 * time.Microsecond, nil})
 		m.idle += 2
 		m.start()
 	}
