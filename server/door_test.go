@@ -71,7 +71,9 @@ func TestACallWithoutTimeIsRefusedAtTheDoor(t *testing.T) {
 }
 
 func TestEveryWayACallEndsGivesItsPlaceBack(t *testing.T) {
-	s := serve(t, func(c *Config) { c.Limits.RequestTimeout = 100 * time.Millisecond })
+	s := serve(t, func(c *Config) {
+		c.Limits.RequestTimeout, c.Limits.Wait = 100*time.Millisecond, 2*time.Millisecond
+	})
 	conn := s.dial(t)
 	var calls sync.WaitGroup
 	for i := range 200 {

@@ -20,8 +20,8 @@ import (
 // and events that are worked on do not count: they wait for the disk, and their classes' own limits bound them.
 //
 // Each class has a share of the limit. While searches fill all of it, writes, reads and imports find their shares
-// taken, in this order. Events have the highest limit for their own, because money hangs on them and they wait for the disk
-// anyway.
+// taken, in this order. Events have the highest limit for their own, because money hangs on them and they wait for the
+// disk anyway.
 //
 // While the limit is reached, a party that has less than its part of it under way is still let in: the calls of the
 // greedy wait outside until the others have been served. A party's part is the limit divided by the number of parties
