@@ -168,4 +168,5 @@ func (m *metrics) observe(e *exchange.Exchange) {
 	m.observeAwardsOut(e)
 	m.observeViewers(e)
 	m.observeQuality(e)
+	m.observeTurns(e)
 }
