@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/ledger/receipt"
 	"github.com/hexbid/hexbid/store"
@@ -205,13 +206,14 @@ func TestEveryDoorRefusesACallerWithoutRights(t *testing.T) {
 type depth int // of a context that carries much
 
 func TestAskingForRightsAllocatesNothing(t *testing.T) {
+	e := new(Exchange)
 	deep, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for i := range 10 {
 		deep = context.WithValue(deep, depth(i), i)
 	}
 	if n := testing.AllocsPerRun(100, func() {
-		if err := admit(deep); err != nil {
+		if err := e.admit(deep, access.SearchNearby, ""); err != nil {
 			t.Error(err)
 		}
 	}); n != 0 {
@@ -220,8 +222,9 @@ func TestAskingForRightsAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkAskingForRights(b *testing.B) {
+	e := new(Exchange)
 	for b.Loop() {
-		if err := admit(ctx); err != nil {
+		if err := e.admit(ctx, access.SearchNearby, ""); err != nil {
 			b.Fatal(err)
 		}
 	}

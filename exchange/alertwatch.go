@@ -2,8 +2,10 @@ package exchange
 
 import (
 	"context"
+	"slices"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/ledger/journal"
 )
 
@@ -18,8 +20,8 @@ type AlertBatch struct {
 // is raised meanwhile may be told twice. A watch holds no queue, so it may be as slow as it likes.
 type AlertWatch struct {
 	exchange *Exchange
-	of       hexbid.UID // the advertiser; 0 for all
-	told     alert      // the last one in force that was told
+	of       []hexbid.UID // the advertisers; nil for all
+	told     alert        // the last one in force that was told
 	caughtUp bool
 	seen     uint64 // of the alerts' changes
 }
@@ -32,10 +34,10 @@ const (
 
 // WatchAlerts begins to watch the alerts of an advertiser, by its name; "advertisers/-" is all.
 func (e *Exchange) WatchAlerts(ctx context.Context, advertiser string) (*AlertWatch, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.WatchAlerts, advertiser); err != nil {
 		return nil, err
 	}
-	of, err := inBooks(ctx, e, func(b *books) (hexbid.UID, error) { return b.parent(advertiser) })
+	of, err := inBooks(ctx, e, func(b *books) ([]hexbid.UID, error) { return b.parents(advertiser) })
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +88,11 @@ func (w *AlertWatch) look(restarted *bool) (found []alert, caughtUp bool, wait <
 	return nil, false, a.changed
 }
 
+// isOf reports whether a watch is of an advertiser's alerts.
+func (w *AlertWatch) isOf(advertiser hexbid.UID) bool {
+	return w.of == nil || slices.Contains(w.of, advertiser)
+}
+
 // inForce returns the next part of the alerts in force.
 func (w *AlertWatch) inForce(a *alerts) (found []alert) {
 	looked := 0
@@ -98,7 +105,7 @@ func (w *AlertWatch) inForce(a *alerts) (found []alert) {
 		if x.compare(w.told) > 0 { // Ascend begins with the one told last
 			looked++
 			w.told = x
-			if w.of == 0 || x.advertiser == w.of {
+			if w.isOf(x.advertiser) {
 				found = append(found, x)
 			}
 		}
@@ -112,7 +119,7 @@ func (w *AlertWatch) since(a *alerts) (found []alert) {
 	for w.seen < a.changes && len(found) < alertsAtOnce {
 		x := a.latest[uint64(len(a.latest))-(a.changes-w.seen)]
 		w.seen++
-		if w.of == 0 || x.advertiser == w.of {
+		if w.isOf(x.advertiser) {
 			found = append(found, x)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/store"
@@ -13,20 +14,20 @@ import (
 
 // Get reads a resource.
 func (e *Exchange) Get(ctx context.Context, name string) (hexbid.Resource, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.On(access.Get, kindOf(name)), name); err != nil {
 		return nil, err
 	}
-	r, err := e.store.Get(ctx, name)
+	r, err := e.catalogue(ctx).Get(ctx, name)
 	return r.Resource, err
 }
 
 // List calls visit with the matching resources in order of name, as store.Store documents.
 func (e *Exchange) List(ctx context.Context, q store.ListQuery,
 	visit func(hexbid.Resource) (more bool)) (next string, err error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.On(access.List, q.Kind), q.Parent.String()); err != nil {
 		return "", err
 	}
-	return e.store.List(ctx, q, func(r store.Record) bool { return visit(r.Resource) })
+	return e.catalogue(ctx).List(ctx, q, func(r store.Record) bool { return visit(r.Resource) })
 }
 
 // Create adds a resource. It returns when the write is durable, its budget and status are in the ledger, and searches
@@ -34,7 +35,7 @@ func (e *Exchange) List(ctx context.Context, q store.ListQuery,
 // tells the caller. If the ledger does not have it by then, the error is Unavailable, and the write stays stored. With
 // validateOnly it checks everything and changes nothing.
 func (e *Exchange) Create(ctx context.Context, r hexbid.Resource, validateOnly bool) (hexbid.Resource, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.On(access.Create, store.KindOf(r)), r.Metadata().Name); err != nil {
 		return nil, err
 	}
 	if err := e.complete(ctx, r, nil); err != nil {
@@ -65,9 +66,15 @@ type Edit func(present hexbid.Resource) (hexbid.Resource, error)
 // between. It returns as Create does.
 func (e *Exchange) Update(ctx context.Context, name string, ifVersion uint64, validateOnly bool,
 	edit Edit) (hexbid.Resource, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.On(access.Update, kindOf(name)), name); err != nil {
 		return nil, err
 	}
+	return e.update(ctx, name, ifVersion, validateOnly, edit)
+}
+
+// update is Update for a caller already admitted.
+func (e *Exchange) update(ctx context.Context, name string, ifVersion uint64, validateOnly bool,
+	edit Edit) (hexbid.Resource, error) {
 	for try := 1; ; try++ {
 		present, err := e.read(ctx, name, ifVersion)
 		if err != nil {
@@ -100,7 +107,7 @@ func cameBetween(err error, try int) bool { return hexbid.KindOf(err) == hexbid.
 
 // read returns the record of a name. The record must have the version ifVersion, unless that is store.AnyVersion.
 func (e *Exchange) read(ctx context.Context, name string, ifVersion uint64) (store.Record, error) {
-	present, err := e.store.Get(ctx, name)
+	present, err := e.catalogue(ctx).Get(ctx, name)
 	if err == nil && ifVersion != store.AnyVersion && ifVersion != present.Meta().Version {
 		err = hexbid.Errorf(hexbid.Stale, "etag", "%q has changed since it was read: read it again", name)
 	}
@@ -160,7 +167,7 @@ func (s *stamp) group(steps ...store.Step) store.Group {
 func (e *Exchange) commit(ctx context.Context, g store.Group, validateOnly bool) (store.Change, error) {
 	commit := e.commitGroups
 	if validateOnly {
-		commit = e.store.Judge
+		commit = e.catalogue(ctx).Judge
 	}
 	outcomes, err := commit(ctx, []store.Group{g})
 	if err != nil {
@@ -174,7 +181,7 @@ func (e *Exchange) commitGroups(ctx context.Context, groups []store.Group) ([]st
 	if err := e.terms.admit(); err != nil {
 		return nil, err
 	}
-	return e.store.Commit(ctx, groups)
+	return e.catalogue(ctx).Commit(ctx, groups)
 }
 
 // searchable waits until the ledger has a version of the catalogue and searches see it. It fails if the ledger does not
@@ -190,7 +197,7 @@ func (e *Exchange) searchable(ctx context.Context, version uint64) error {
 
 // present returns the record of a name, the zero Record when there is none.
 func (e *Exchange) present(ctx context.Context, name string) (store.Record, error) {
-	r, err := e.store.Get(ctx, name)
+	r, err := e.catalogue(ctx).Get(ctx, name)
 	if hexbid.KindOf(err) == hexbid.NotFound {
 		return store.Record{}, nil
 	}
@@ -242,7 +249,7 @@ func (e *Exchange) prepare(r hexbid.Resource, known error) (*draft, error) {
 // Check returns everything that is wrong with a resource, as far as the resource and the market's rules show. known
 // holds errors of fields that could not be converted. They come first, and Check adds nothing about those fields.
 func (e *Exchange) Check(ctx context.Context, r hexbid.Resource, known error) error {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.On(access.Update, store.KindOf(r)), r.Metadata().Name); err != nil {
 		return err
 	}
 	return e.check(r, known)
@@ -301,7 +308,7 @@ func checkReferences(refers []store.Reference, exists func(name string) (bool, e
 func checkExists(field, name string, exists func(name string) (bool, error)) error {
 	there, err := exists(name)
 	if err == nil && !there {
-		return hexbid.Errorf(hexbid.NotFound, field, "%q does not exist: create it first", hexbid.Shorten(name))
+		return store.MissingReference(field, name)
 	}
 	return err
 }
@@ -310,7 +317,7 @@ func checkExists(field, name string, exists func(name string) (bool, error)) err
 // finds the resource any more. If the context ends earlier, it returns as Create does. The operator's verdict on a
 // place stays.
 func (e *Exchange) Delete(ctx context.Context, name string, ifVersion uint64, validateOnly bool) error {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.On(access.Delete, kindOf(name)), name); err != nil {
 		return err
 	}
 	n, err := hexbid.ParseName(name)
@@ -344,7 +351,7 @@ type Serving func(*hexbid.Campaign) (serving bool, reason string)
 // Serving returns a function that judges campaigns under a context. The function remembers the advertisers and programs
 // that it has looked up, so use it for the campaigns of one call only.
 func (e *Exchange) Serving(ctx context.Context) (Serving, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.GetCampaign, ""); err != nil {
 		return nil, err
 	}
 	return e.servingWith(ctx, nil), nil
@@ -377,7 +384,7 @@ func (e *Exchange) isPaused(ctx context.Context, advertiser string, run *dryRun)
 	if paused, known := run.pauses(advertiser); known {
 		return paused
 	}
-	r, err := e.store.Get(ctx, advertiser)
+	r, err := e.catalogue(ctx).Get(ctx, advertiser)
 	a, ok := r.Resource.(*hexbid.Advertiser)
 	return err == nil && ok && a.State == hexbid.Paused
 }
@@ -387,7 +394,7 @@ func (e *Exchange) approvedIn(ctx context.Context, program string, run *dryRun) 
 	if run != nil {
 		return run.counts.approvedIn(ctx, program)
 	}
-	return e.store.Counted(ctx, program, store.Approved)
+	return e.catalogue(ctx).Counted(ctx, program, store.Approved)
 }
 
 func (e *Exchange) serving(c *hexbid.Campaign, ownerPaused bool,

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/outstanding"
 	"github.com/hexbid/hexbid/token"
@@ -16,7 +17,7 @@ import (
 // record or uses anything up. An error means that nothing was recorded, or that it is not known: the same events with
 // the same ids then get their first answers. Errors are *hexbid.Error, or the context's.
 func (e *Exchange) RecordEvents(ctx context.Context, r *hexbid.EventReport) ([]hexbid.EventResult, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.RecordEvents, ""); err != nil {
 		return nil, err
 	}
 	if err := r.Validate(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/bidder"
 )
 
@@ -23,7 +24,7 @@ type Explanation struct {
 // Explain returns the verdict on a campaign in a search. It tests the campaign against one rule after another. For the
 // rank it runs the search itself. Errors are *hexbid.Error, or the context's.
 func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Request) (*Explanation, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.Explain, campaign); err != nil {
 		return nil, err
 	}
 	if err := r.Validate(); err != nil {
@@ -32,12 +33,12 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 	if _, err := hexbid.ParseNameOf(hexbid.KindCampaign, "name", campaign); err != nil {
 		return nil, err
 	}
-	record, err := e.store.Get(ctx, campaign)
+	record, err := e.catalogue(ctx).Get(ctx, campaign)
 	if err != nil {
 		return nil, err
 	}
 	c := record.Resource.(*hexbid.Campaign)
-	program, err := e.store.Get(ctx, c.Program)
+	program, err := e.catalogue(ctx).Get(ctx, c.Program)
 	if err != nil {
 		return nil, err
 	}

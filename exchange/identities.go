@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/store"
 )
 
@@ -62,9 +63,9 @@ func (e *Exchange) completeUID(ctx context.Context, kind hexbid.ResourceKind, fi
 	if _, err := hexbid.ParseNameOf(kind, field, name); err != nil {
 		return err
 	}
-	r, err := e.store.Get(ctx, name)
+	r, err := e.catalogue(ctx).Get(ctx, name)
 	if hexbid.KindOf(err) == hexbid.NotFound && err != nil {
-		return hexbid.Errorf(hexbid.NotFound, field, "%q does not exist: create it first", hexbid.Shorten(name))
+		return store.MissingReference(field, name)
 	}
 	if err != nil {
 		return err
@@ -75,7 +76,7 @@ func (e *Exchange) completeUID(ctx context.Context, kind hexbid.ResourceKind, fi
 
 // IssueKey creates a key and returns it with its text, which is kept nowhere.
 func (e *Exchange) IssueKey(ctx context.Context, k *hexbid.Key) (issued *hexbid.Key, text string, err error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.CreateKey, k.Name); err != nil {
 		return nil, "", err
 	}
 	own := *k
@@ -99,7 +100,7 @@ type Rotation struct {
 
 // RotateKey issues a key in place of another and returns it with its text. Both writes happen, or neither.
 func (e *Exchange) RotateKey(ctx context.Context, o Rotation) (issued *hexbid.Key, text string, err error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.RotateKey, o.Old); err != nil {
 		return nil, "", err
 	}
 	if o.Overlap < 0 || o.Overlap > MaxOverlap {
@@ -116,7 +117,7 @@ func (e *Exchange) RotateKey(ctx context.Context, o Rotation) (issued *hexbid.Ke
 }
 
 func (e *Exchange) rotate(ctx context.Context, o *Rotation, next *hexbid.Key) (*hexbid.Key, error) {
-	present, err := e.store.Get(ctx, o.Old)
+	present, err := e.catalogue(ctx).Get(ctx, o.Old)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +154,7 @@ func (e *Exchange) rotate(ctx context.Context, o *Rotation, next *hexbid.Key) (*
 // the membership.
 func (e *Exchange) SetMembership(ctx context.Context, user, advertiser string,
 	level hexbid.Level) (set hexbid.Membership, err error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.SetMembership, advertiser); err != nil {
 		return set, err
 	}
 	if _, err := hexbid.ParseNameOf(hexbid.KindUser, "user", user); err != nil {
@@ -163,11 +164,12 @@ func (e *Exchange) SetMembership(ctx context.Context, user, advertiser string,
 	if err := e.completeUID(ctx, hexbid.KindAdvertiser, "advertiser", advertiser, &set.UID); err != nil {
 		return set, err
 	}
-	_, err = e.Update(ctx, user, store.AnyVersion, false, func(present hexbid.Resource) (hexbid.Resource, error) {
-		next := *present.(*hexbid.User)
-		next.Memberships = withMembership(next.Memberships, set)
-		return &next, nil
-	})
+	_, err = e.update(seeingAll(ctx), user, store.AnyVersion, false,
+		func(present hexbid.Resource) (hexbid.Resource, error) {
+			next := *present.(*hexbid.User)
+			next.Memberships = withMembership(next.Memberships, set)
+			return &next, nil
+		})
 	return set, err
 }
 
@@ -188,7 +190,7 @@ func withMembership(all []hexbid.Membership, set hexbid.Membership) (out []hexbi
 func (e *Exchange) deletion(ctx context.Context, name hexbid.Name, ifVersion uint64) (g store.Group, err error) {
 	s := e.stampOf(ctx)
 	if name.Kind == hexbid.KindUser || name.Kind == hexbid.KindClient {
-		_, err = e.store.List(ctx, store.ListQuery{Kind: hexbid.KindKey, Parent: name}, func(r store.Record) bool {
+		_, err = e.catalogue(ctx).List(ctx, store.ListQuery{Kind: hexbid.KindKey, Parent: name}, func(r store.Record) bool {
 			g.Steps = append(g.Steps, store.Step{Delete: r.Meta().Name, IfVersion: store.AnyVersion})
 			return true
 		})

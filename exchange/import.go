@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/store"
 )
 
@@ -114,12 +115,12 @@ type Upload struct {
 
 // NewUpload begins an upload. With validateOnly the upload changes nothing. The caller must Close it.
 func (e *Exchange) NewUpload(ctx context.Context, validateOnly bool) (*Upload, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.Import, ""); err != nil {
 		return nil, err
 	}
 	u := &Upload{exchange: e, caller: hexbid.PrincipalOf(ctx)}
 	if validateOnly {
-		u.dryRun = e.dryRuns.begin(e.newTally())
+		u.dryRun = e.dryRuns.begin(e.newTally(ctx))
 	}
 	return u, nil
 }
@@ -236,7 +237,7 @@ func (e *Exchange) prepareAll(ctx context.Context, incoming []Incoming) ([]row, 
 			failures[worker] = hexbid.Contain(func() error {
 				for i := worker; i < len(rows) && ctx.Err() == nil; i += workers {
 					in := &incoming[i]
-					d, err := e.prepareRow(in)
+					d, err := e.prepareRow(ctx, in)
 					rows[i] = row{resource: in.Resource, draft: d, checkOnly: in.CheckOnly,
 						outcome: Outcome{Resource: in.Resource, Err: err}}
 				}
@@ -249,9 +250,12 @@ func (e *Exchange) prepareAll(ctx context.Context, incoming []Incoming) ([]row, 
 }
 
 // prepareRow is prepare for a row of an upload, which holds the catalogue alone.
-func (e *Exchange) prepareRow(in *Incoming) (*draft, error) {
+func (e *Exchange) prepareRow(ctx context.Context, in *Incoming) (*draft, error) {
 	if kind := store.KindOf(in.Resource); kind.IsIdentity() {
 		return nil, hexbid.Invalidf("name", "a %s is not imported: AccessService creates it", kind)
+	}
+	if err := e.admitRow(ctx, in.Resource); err != nil {
+		return nil, err
 	}
 	return e.prepare(in.Resource, in.Err)
 }

@@ -55,7 +55,7 @@ func (e *Exchange) told(ctx context.Context, g *store.Group, o *store.Outcome) (
 	if _, isPlace := r.(*hexbid.Place); isPlace {
 		other = store.Around
 	}
-	n, err := e.store.Counted(ctx, program, other) // only the words of the refusal need it
+	n, err := e.catalogue(ctx).Counted(ctx, program, other) // only the words of the refusal need it
 	if err != nil {
 		return store.Change{}, err
 	}

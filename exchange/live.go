@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/store"
 )
@@ -11,7 +12,7 @@ import (
 // HandIn sets an owner's fields of some campaigns' live states. As bidder.Indexer.HandIn documents, it overtakes the
 // waiting changes of the catalogue and returns when searches use the new values.
 func (e *Exchange) HandIn(ctx context.Context, owner bidder.Owner, updates []bidder.LiveUpdate) error {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.OperatorsOwn, ""); err != nil {
 		return err
 	}
 	return e.indexer.HandIn(ctx, owner, updates)
@@ -19,7 +20,7 @@ func (e *Exchange) HandIn(ctx context.Context, owner bidder.Owner, updates []bid
 
 // HandInAdvertisers sets what some advertisers can pay, as bidder.Indexer.HandInAdvertisers documents.
 func (e *Exchange) HandInAdvertisers(ctx context.Context, updates []bidder.AdvertiserUpdate) error {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.OperatorsOwn, ""); err != nil {
 		return err
 	}
 	return e.indexer.HandInAdvertisers(ctx, updates)
@@ -30,7 +31,7 @@ type LiveStates func(campaign hexbid.UID) *bidder.LiveState
 
 // LiveStates returns a function that looks up the live states of campaigns.
 func (e *Exchange) LiveStates(ctx context.Context) (LiveStates, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.GetCampaign, ""); err != nil {
 		return nil, err
 	}
 	return func(campaign hexbid.UID) *bidder.LiveState {

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
@@ -14,7 +15,7 @@ import (
 
 // CampaignSpend returns what a campaign has spent, with its hours and days.
 func (e *Exchange) CampaignSpend(ctx context.Context, a hexbid.Account) (*hexbid.CampaignSpend, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.GetCampaignSpend, a.Name); err != nil {
 		return nil, err
 	}
 	spend, err := inBooks(ctx, e, func(b *books) (*hexbid.CampaignSpend, error) {
@@ -40,7 +41,7 @@ func (e *Exchange) CampaignSpend(ctx context.Context, a hexbid.Account) (*hexbid
 
 // AdvertiserBalance returns what an advertiser has, or owes.
 func (e *Exchange) AdvertiserBalance(ctx context.Context, a hexbid.Account) (*hexbid.AdvertiserBalance, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.GetAdvertiserBalance, a.Name); err != nil {
 		return nil, err
 	}
 	return inBooks(ctx, e, func(b *books) (*hexbid.AdvertiserBalance, error) { return b.balance(a) })
@@ -75,7 +76,7 @@ func billingOf(prepaid bool) hexbid.Billing {
 
 // Backup copies the catalogue, the ledger and the keys at one point into a folder that is not there yet.
 func (e *Exchange) Backup(ctx context.Context, directory string) (hexbid.Backup, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.CreateBackup, ""); err != nil {
 		return hexbid.Backup{}, err
 	}
 	if e.config.Backup == nil {
@@ -118,12 +119,12 @@ func (b *books) find(kind hexbid.ResourceKind, field string, a hexbid.Account) (
 	case a.UID != 0 && a.Name != "":
 		return 0, hexbid.Invalidf(field, "%q stands beside the uid %d: give one of the two", hexbid.Shorten(a.Name), a.UID)
 	case a.UID != 0:
-		return a.UID, nil
+		return a.UID, b.checkUID(kind, a.UID)
 	}
 	if _, err := hexbid.ParseNameOf(kind, field, a.Name); err != nil {
 		return 0, err
 	}
-	record, err := b.store.Get(b.ctx, a.Name)
+	record, err := b.catalogue(b.ctx).Get(b.ctx, a.Name)
 	if err == nil {
 		return record.Meta().UID, nil
 	}
@@ -134,10 +135,38 @@ func (b *books) find(kind hexbid.ResourceKind, field string, a hexbid.Account) (
 	if err != nil {
 		return 0, err
 	}
-	if len(uids) == 0 {
-		return 0, hexbid.Errorf(hexbid.NotFound, field, "there is no %q, and never was", a.Name)
+	if len(uids) > 0 {
+		shown, err := b.shows(kind, uids[0])
+		if err != nil || shown {
+			return uids[0], err
+		}
 	}
-	return uids[0], nil
+	return 0, hexbid.Errorf(hexbid.NotFound, field, "there is no %q, and never was", a.Name)
+}
+
+// checkUID returns the error for a uid of no account when the account does not exist for the caller. Other uids are
+// looked up by who asked for them.
+func (b *books) checkUID(kind hexbid.ResourceKind, uid hexbid.UID) error {
+	shown, err := b.shows(kind, uid)
+	switch {
+	case err != nil || shown:
+		return err
+	case kind == hexbid.KindAdvertiser:
+		return ledger.NoAdvertiser(uid)
+	}
+	return ledger.NoCampaign(uid)
+}
+
+// shows reports whether the account of an advertiser or a campaign exists for the caller.
+func (b *books) shows(kind hexbid.ResourceKind, uid hexbid.UID) (bool, error) {
+	if kind == hexbid.KindAdvertiser || b.own(b.ctx) == nil {
+		return sees(b.ctx, uid), nil
+	}
+	standing, err := b.ledger.Campaign(b.ctx, uid)
+	if err != nil {
+		return false, err
+	}
+	return sees(b.ctx, standing.Advertiser), nil
 }
 
 // uids returns the uids that a name has or had, the latest first.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/fold"
 )
@@ -11,7 +12,11 @@ import (
 // Transfer tops an advertiser's balance up, withdraws from it, or changes how the advertiser pays. The same request id
 // with the same content gets its first answer again; with another content the error is of kind AlreadyExists.
 func (e *Exchange) Transfer(ctx context.Context, t *hexbid.Transfer) (*hexbid.Movement, error) {
-	if err := admit(ctx); err != nil {
+	method := access.OperatorsOwn // for a type that Validate refuses
+	if t.Type < hexbid.MovementTypeCount {
+		method = transferMethods[t.Type]
+	}
+	if err := e.admit(ctx, method, t.Advertiser.Name); err != nil {
 		return nil, err
 	}
 	if err := t.Validate(); err != nil {
@@ -19,6 +24,10 @@ func (e *Exchange) Transfer(ctx context.Context, t *hexbid.Transfer) (*hexbid.Mo
 	}
 	return inBooks(ctx, e, func(b *books) (*hexbid.Movement, error) { return b.transfer(t) })
 }
+
+// transferMethods holds the method of the contract that makes each type of transfer.
+var transferMethods = [hexbid.MovementTypeCount]access.Method{hexbid.TopUp: access.CreateTopUp,
+	hexbid.Withdrawal: access.CreateWithdrawal, hexbid.ToPrepaid: access.SetBilling, hexbid.ToPostpaid: access.SetBilling}
 
 func (b *books) transfer(t *hexbid.Transfer) (*hexbid.Movement, error) {
 	field := "parent"
@@ -44,7 +53,7 @@ var movementKinds = [hexbid.MovementTypeCount]fold.MovementKind{hexbid.TopUp: fo
 
 // Credit gives charges back. Request ids are as for Transfer.
 func (e *Exchange) Credit(ctx context.Context, o *hexbid.CreditOrder) (*hexbid.Movement, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.CreateCredit, o.Advertiser.Name); err != nil {
 		return nil, err
 	}
 	if err := o.Validate(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/ledger/receipt"
 )
 
@@ -23,7 +24,7 @@ type Statement struct {
 // Statement returns an advertiser's account of a month, as in 2026-11. It reads a row a day for each of its campaigns,
 // so it waits for its turn.
 func (e *Exchange) Statement(ctx context.Context, a hexbid.Account, month string) (*Statement, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.GetStatement, a.Name); err != nil {
 		return nil, err
 	}
 	of, err := receipt.ParseMonth(month)
@@ -95,7 +96,7 @@ type ChargePage struct {
 
 // Charges returns a page of the charges of a campaign. The query's own campaign is ignored.
 func (e *Exchange) Charges(ctx context.Context, a hexbid.Account, q receipt.ChargeQuery) (*ChargePage, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.ListCharges, a.Name); err != nil {
 		return nil, err
 	}
 	return inBooks(ctx, e, func(b *books) (*ChargePage, error) { return b.charges(a, q) })
@@ -126,7 +127,7 @@ type Receipt struct {
 
 // Receipt returns the proof of the charge that a record is.
 func (e *Exchange) Receipt(ctx context.Context, sequence uint64) (*Receipt, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.GetReceipt, ""); err != nil {
 		return nil, err
 	}
 	if sequence == 0 {
@@ -138,6 +139,9 @@ func (e *Exchange) Receipt(ctx context.Context, sequence uint64) (*Receipt, erro
 			return nil, err
 		}
 		award := &r.Charge.Event.Award
+		if !sees(ctx, award.Advertiser) {
+			return nil, receipt.NoCharge(sequence)
+		}
 		name, err := b.name(award.Advertiser, award.Campaign)
 		return &Receipt{r, name, b.config.Currency}, err
 	})
@@ -151,7 +155,7 @@ type RootPage struct {
 
 // Roots returns a page of the roots of the hours that begin from start on and before end; a zero instant is no limit.
 func (e *Exchange) Roots(ctx context.Context, start, end time.Time, limit int) (*RootPage, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.ListRoots, ""); err != nil {
 		return nil, err
 	}
 	return inBooks(ctx, e, func(b *books) (*RootPage, error) {

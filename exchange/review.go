@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/store"
 )
 
@@ -15,7 +16,7 @@ import (
 // Review records the operator's verdict on a place in its present version. It returns as Create does.
 func (e *Exchange) Review(ctx context.Context, name string, ifVersion uint64,
 	verdict hexbid.ReviewState) (hexbid.Resource, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.ReviewPlace, name); err != nil {
 		return nil, err
 	}
 	if verdict == hexbid.ReviewUnspecified {
@@ -57,7 +58,7 @@ func (e *Exchange) commitVerdict(ctx context.Context, name string, ifVersion uin
 // more try therefore suffices: either nobody has written the place since the verdict, and the try succeeds, or a later
 // writer has already set the right state.
 func (e *Exchange) judgeAhead(ctx context.Context, name string, state hexbid.ReviewState) (hexbid.Resource, error) {
-	present, err := e.store.Get(ctx, name)
+	present, err := e.catalogue(ctx).Get(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func (e *Exchange) judgeAhead(ctx context.Context, name string, state hexbid.Rev
 // reviewAfter gives a place the state that follows from the verdict of a version, unless the place has been written
 // since.
 func (e *Exchange) reviewAfter(ctx context.Context, name string, verdict uint64) (hexbid.Resource, error) {
-	present, err := e.store.Get(ctx, name)
+	present, err := e.catalogue(ctx).Get(ctx, name)
 	if err != nil || present.Meta().Version > verdict {
 		return present.Resource, err
 	}
@@ -97,7 +98,7 @@ func (e *Exchange) reviewAfter(ctx context.Context, name string, verdict uint64)
 	g.Conditions = conditions
 	change, err := e.commit(ctx, g, false)
 	if hexbid.KindOf(err) == hexbid.Stale { // a later writer knew the verdict
-		present, err = e.store.Get(ctx, name)
+		present, err = e.catalogue(ctx).Get(ctx, name)
 		return present.Resource, err
 	}
 	return placeOf(&change), err
@@ -185,7 +186,7 @@ func (e *Exchange) applyVerdict(ctx context.Context, next, present hexbid.Resour
 // verdictOn reads the verdict on the place of a name. A place that is hidden without a verdict was hidden before
 // verdicts were stored by themselves.
 func (e *Exchange) verdictOn(ctx context.Context, name string, present hexbid.Resource) (store.Verdict, error) {
-	verdict, err := e.store.Verdict(ctx, name)
+	verdict, err := e.catalogue(ctx).Verdict(ctx, name)
 	if place, ok := present.(*hexbid.Place); ok && err == nil && verdict.State == hexbid.ReviewUnspecified &&
 		place.Review == hexbid.Hidden {
 		return store.Verdict{State: hexbid.Hidden, At: place.UpdatedAt, Of: *ownersPart(place).(*hexbid.Place)}, nil

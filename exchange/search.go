@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/geoindex"
@@ -107,7 +108,7 @@ func (e *Exchange) newScratch() *scratch {
 
 // Search answers a request that arrived at an instant of the wall clock. Errors are *hexbid.Error, or the context's.
 func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.Time) (*Response, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.SearchNearby, ""); err != nil {
 		return nil, err
 	}
 	if err := r.Validate(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
@@ -36,14 +37,14 @@ const standingsAtOnce = 1000
 // ListCampaignSpend returns a page of what campaigns have spent, without their history. A page of those that spent the
 // most has at most a thousand, and callers share it for some seconds.
 func (e *Exchange) ListCampaignSpend(ctx context.Context, q SpendQuery) (*SpendPage, error) {
-	if err := admit(ctx); err != nil {
+	if err := e.admit(ctx, access.ListCampaignSpend, q.Advertiser); err != nil {
 		return nil, err
 	}
 	return inBooks(ctx, e, func(b *books) (*SpendPage, error) { return b.list(&q) })
 }
 
 func (b *books) list(q *SpendQuery) (*SpendPage, error) {
-	of, err := b.parent(q.Advertiser)
+	of, err := b.parents(q.Advertiser)
 	if err != nil {
 		return nil, err
 	}
@@ -62,18 +63,32 @@ func (b *books) list(q *SpendQuery) (*SpendPage, error) {
 	return &SpendPage{spends, next, asOf}, err
 }
 
-// parent returns the uid of an advertiser, 0 for all.
-func (b *books) parent(name string) (hexbid.UID, error) {
-	if name == (hexbid.Name{Kind: hexbid.KindAdvertiser, Advertiser: hexbid.AnyID}).String() {
-		return 0, nil
+// parents returns the uids of the advertisers that a parent stands for, in order; nil is all there are. For a member
+// "advertisers/-" stands for the member's own.
+func (b *books) parents(name string) ([]hexbid.UID, error) {
+	if name != (hexbid.Name{Kind: hexbid.KindAdvertiser, Advertiser: hexbid.AnyID}).String() {
+		uid, err := b.find(hexbid.KindAdvertiser, "parent", hexbid.Account{Name: name})
+		return []hexbid.UID{uid}, err
 	}
-	return b.find(hexbid.KindAdvertiser, "parent", hexbid.Account{Name: name})
+	if b.own(b.ctx) == nil {
+		return nil, nil
+	}
+	own := []hexbid.UID{}
+	if grants := hexbid.PrincipalOf(b.ctx).Grants; grants != nil {
+		for _, m := range grants.Advertisers {
+			own = append(own, m.UID)
+		}
+	}
+	slices.Sort(own)
+	return own, nil
 }
 
-// standings returns how the campaigns of an advertiser, or of all, stand after a uid, and where to go on after.
-func (b *books) standings(of, after hexbid.UID, limit int) (page []ledger.Standing, next hexbid.UID, err error) {
+// standings returns how the campaigns of some advertisers, or with nil of all, stand after a uid, and where to go on
+// after.
+func (b *books) standings(of []hexbid.UID, after hexbid.UID,
+	limit int) (page []ledger.Standing, next hexbid.UID, err error) {
 	looked := limit
-	if of == 0 {
+	if of == nil {
 		page, err = b.ledger.Campaigns(b.ctx, after, limit)
 		looked = len(page)
 		if looked > 0 {
@@ -81,7 +96,7 @@ func (b *books) standings(of, after hexbid.UID, limit int) (page []ledger.Standi
 		}
 	} else {
 		var uids []hexbid.UID
-		if uids, err = b.members(of, after, limit); err != nil || len(uids) == 0 {
+		if uids, err = b.membersOf(of, after, limit); err != nil || len(uids) == 0 {
 			return nil, 0, err
 		}
 		page, err = b.ledger.Standings(b.ctx, uids)
@@ -91,6 +106,20 @@ func (b *books) standings(of, after hexbid.UID, limit int) (page []ledger.Standi
 		next = 0
 	}
 	return page, next, err
+}
+
+// membersOf returns uids of the campaigns of some advertisers, deleted ones too, in their order.
+func (b *books) membersOf(of []hexbid.UID, after hexbid.UID, limit int) (uids []hexbid.UID, err error) {
+	for _, advertiser := range of {
+		own, err := b.members(advertiser, after, limit)
+		if err != nil {
+			return nil, err
+		}
+		uids = append(uids, own...)
+		slices.Sort(uids)
+		uids = uids[:min(len(uids), limit)]
+	}
+	return uids, nil
 }
 
 // members returns uids of an advertiser's campaigns, deleted ones too, in their order.
@@ -120,24 +149,40 @@ func (b *books) spends(standings []ledger.Standing) ([]*hexbid.CampaignSpend, er
 	return out, nil
 }
 
-// topSpenders returns those that spent the most, from the ranking that all callers share.
-func (b *books) topSpenders(of hexbid.UID, q *SpendQuery) (*SpendPage, error) {
-	shared, err := b.rankings.get(b.ctx, rankingOf{of, q.ShowDeleted}, b.config.Clock,
-		func() ([]ledger.Standing, error) { return b.rank(of, q.ShowDeleted) })
-	if err != nil {
-		return nil, err
+// topSpenders returns those that spent the most, from the rankings that all callers share. Those of several
+// advertisers are as of the oldest of their rankings.
+func (b *books) topSpenders(of []hexbid.UID, q *SpendQuery) (*SpendPage, error) {
+	if of == nil {
+		of = []hexbid.UID{0}
 	}
-	spends, err := b.spends(shared.top[:min(len(shared.top), q.Limit)])
-	return &SpendPage{Campaigns: spends, AsOf: shared.asOf}, err
+	var top []ledger.Standing
+	asOf := b.config.Clock()
+	for _, advertiser := range of {
+		shared, err := b.rankings.get(b.ctx, rankingOf{advertiser, q.ShowDeleted}, b.config.Clock,
+			func() ([]ledger.Standing, error) { return b.rank(advertiser, q.ShowDeleted) })
+		if err != nil {
+			return nil, err
+		}
+		top = addSpenders(top, shared.top, q.ShowDeleted)
+		if shared.asOf.Before(asOf) {
+			asOf = shared.asOf
+		}
+	}
+	spends, err := b.spends(top[:min(len(top), q.Limit)])
+	return &SpendPage{Campaigns: spends, AsOf: asOf}, err
 }
 
 // rank looks at every campaign, so it waits for its turn.
-func (b *books) rank(of hexbid.UID, deleted bool) ([]ledger.Standing, error) {
+func (b *books) rank(advertiser hexbid.UID, deleted bool) ([]ledger.Standing, error) {
 	done, err := b.exhaustive.take(b.ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
+	var of []hexbid.UID
+	if advertiser != 0 {
+		of = []hexbid.UID{advertiser}
+	}
 	var top []ledger.Standing
 	for after := hexbid.UID(0); ; {
 		page, next, err := b.standings(of, after, standingsAtOnce)

@@ -30,8 +30,8 @@ type burden struct {
 	around              int8   // 1 for a campaign around places
 }
 
-func (e *Exchange) newTally() *tally {
-	return &tally{store: e.store, limit: e.config.AdvertiserEntries, seed: maphash.MakeSeed(),
+func (e *Exchange) newTally(ctx context.Context) *tally {
+	return &tally{store: e.catalogue(ctx), limit: e.config.AdvertiserEntries, seed: maphash.MakeSeed(),
 		burdens: map[uint64]burden{}, entries: map[uint64]int64{}, programs: map[uint64]programCounts{}}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/journal"
 )
@@ -44,7 +45,7 @@ const maxViewerRows = 1000
 
 // ViewerHistory returns what the deployment knows of a viewer, whose user key is the one that searches have.
 func (e *Exchange) ViewerHistory(ctx context.Context, userKey string) (*hexbid.ViewerHistory, error) {
-	l, viewer, err := e.viewerDoor(ctx, userKey)
+	l, viewer, err := e.viewerDoor(ctx, access.GetViewerHistory, userKey)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func (e *Exchange) exposureOf(ctx context.Context, r *ledger.ViewerRow) hexbid.E
 // with a frequency cap, what they have clicked, and which coupons they have. No record of the ledger changes, because
 // none names a viewer.
 func (e *Exchange) EraseViewerHistory(ctx context.Context, userKey string) error {
-	l, viewer, err := e.viewerDoor(ctx, userKey)
+	l, viewer, err := e.viewerDoor(ctx, access.EraseViewerHistory, userKey)
 	if err != nil {
 		return err
 	}
@@ -101,8 +102,9 @@ func (e *Exchange) EraseViewerHistory(ctx context.Context, userKey string) error
 	return nil
 }
 
-func (e *Exchange) viewerDoor(ctx context.Context, userKey string) (*ledger.Ledger, [16]byte, error) {
-	if err := admit(ctx); err != nil {
+func (e *Exchange) viewerDoor(ctx context.Context, m access.Method,
+	userKey string) (*ledger.Ledger, [16]byte, error) {
+	if err := e.admit(ctx, m, ""); err != nil {
 		return nil, [16]byte{}, err
 	}
 	l, err := e.ledger()

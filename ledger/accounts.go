@@ -48,9 +48,19 @@ func (l *Ledger) Campaign(ctx context.Context, uid hexbid.UID) (Standing, error)
 		return Standing{}, err
 	}
 	if len(found) == 0 {
-		return Standing{}, hexbid.Errorf(hexbid.NotFound, "campaign", "the ledger knows no campaign of uid %d", uid)
+		return Standing{}, NoCampaign(uid)
 	}
 	return found[0], nil
+}
+
+// NoCampaign returns the error for a uid that never had terms.
+func NoCampaign(uid hexbid.UID) error {
+	return hexbid.Errorf(hexbid.NotFound, "campaign", "the ledger knows no campaign of uid %d", uid)
+}
+
+// NoAdvertiser returns the error for a uid that never had terms.
+func NoAdvertiser(uid hexbid.UID) error {
+	return hexbid.Errorf(hexbid.NotFound, "advertiser", "the ledger knows no advertiser of uid %d", uid)
 }
 
 // Standings returns how campaigns stand, all as of one record. It leaves out uids that never had terms.
@@ -99,7 +109,7 @@ func (l *Ledger) Advertiser(ctx context.Context, uid hexbid.UID) (fold.Advertise
 	err := l.readBooks(ctx, func(o *owner) error {
 		found, known := o.books.Advertiser(uid)
 		if !known {
-			return hexbid.Errorf(hexbid.NotFound, "advertiser", "the ledger knows no advertiser of uid %d", uid)
+			return NoAdvertiser(uid)
 		}
 		account = found
 		return nil

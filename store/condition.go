@@ -72,7 +72,7 @@ func (s *Stage) allows(wanted, current uint64) bool {
 // checkVersion judges the version that a step names.
 func (s *Stage) checkVersion(step *Step, current *Record) error {
 	if step.Put == nil && current.Resource == nil {
-		return missing("name", step.Delete)
+		return Missing("name", step.Delete)
 	}
 	return s.compare("name", step.Name(), step.IfVersion, versionOf(current))
 }
@@ -85,23 +85,29 @@ func (s *Stage) compare(field, name string, wanted, current uint64) error {
 	case wanted == 0:
 		return hexbid.Errorf(hexbid.AlreadyExists, field, "%q exists already", hexbid.Shorten(name))
 	case current == 0:
-		return missing(field, name)
+		return Missing(field, name)
 	case field == "name":
 		field = "etag"
 	}
 	return hexbid.Errorf(hexbid.Stale, field, "%q has changed since it was read: read it again", hexbid.Shorten(name))
 }
 
-func missing(field, name string) error {
+// Missing returns the error for a name without a record.
+func Missing(field, name string) error {
 	return hexbid.Errorf(hexbid.NotFound, field, "%q does not exist", hexbid.Shorten(name))
 }
 
 func (s *Stage) checkExists(field, name string) error {
 	there, err := s.Exists(name)
 	if err == nil && !there {
-		err = hexbid.Errorf(hexbid.NotFound, field, "%q does not exist: create it first", hexbid.Shorten(name))
+		err = MissingReference(field, name)
 	}
 	return err
+}
+
+// MissingReference returns the error for a reference to a name without a record.
+func MissingReference(field, name string) error {
+	return hexbid.Errorf(hexbid.NotFound, field, "%q does not exist: create it first", hexbid.Shorten(name))
 }
 
 // checkUnreferenced returns an error that names a record that refers to a name, nil if none does.

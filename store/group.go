@@ -136,7 +136,7 @@ func checkDeclared(r *Record) error {
 	}
 	for _, to := range r.Refers {
 		if !keepsAsKey(to.Name) {
-			return missing(cmp.Or(to.Field, "name"), to.Name)
+			return Missing(cmp.Or(to.Field, "name"), to.Name)
 		}
 	}
 	for i := range r.Counts {

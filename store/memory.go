@@ -52,7 +52,7 @@ func (m *Memory) Get(_ context.Context, name string) (r Record, err error) {
 	err = m.read(func() error {
 		var there bool
 		if r, there = m.state.records[name]; !there {
-			return missing("name", name)
+			return Missing("name", name)
 		}
 		return nil
 	})

@@ -74,8 +74,12 @@ func readCharge(v journal.View, sequence uint64) (*Charge, []byte, error) {
 			return charge, encoded, nil
 		}
 	}
-	return nil, nil, hexbid.Errorf(hexbid.NotFound, "sequence",
-		"record %d is not a charge; `hexbid ledger charges` lists charges",
+	return nil, nil, NoCharge(sequence)
+}
+
+// NoCharge returns the error for a sequence that is not a charge's.
+func NoCharge(sequence uint64) error {
+	return hexbid.Errorf(hexbid.NotFound, "sequence", "record %d is not a charge; `hexbid ledger charges` lists charges",
 		sequence)
 }
 

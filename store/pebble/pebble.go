@@ -139,7 +139,7 @@ func (s *Store) Get(_ context.Context, name string) (r store.Record, err error) 
 		there := false
 		r, there, err = v.Record(name)
 		if err == nil && !there {
-			err = hexbid.Errorf(hexbid.NotFound, "name", "%q does not exist", hexbid.Shorten(name))
+			err = store.Missing("name", name)
 		}
 		return err
 	})

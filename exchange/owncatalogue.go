@@ -1,0 +1,191 @@
+package exchange
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/store"
+)
+
+// ownCatalogue is the catalogue as a member of some advertisers, or a search client, sees it: with the records of those
+// advertisers and of the caller alone. It answers about every other name as about a name that has no record. A group
+// that would touch another name fails as it would if the name's advertiser did not exist, and changes nothing.
+//
+// It serves one call.
+type ownCatalogue struct {
+	store.Store
+	caller *hexbid.Principal
+	known  map[string]bool // whether an advertiser is one of the caller's; by name
+}
+
+func newOwnCatalogue(s store.Store, caller *hexbid.Principal) *ownCatalogue {
+	return &ownCatalogue{Store: s, caller: caller, known: map[string]bool{}}
+}
+
+// has reports whether an advertiser of that name is the caller's. An advertiser that was deleted and made again under
+// its name has another uid, so former members are no members of it.
+func (o *ownCatalogue) has(ctx context.Context, advertiser string) (bool, error) {
+	if there, known := o.known[advertiser]; known {
+		return there, nil
+	}
+	if o.caller.Grants == nil {
+		return false, nil
+	}
+	m, member := o.caller.Grants.Advertisers[advertiser]
+	if !member {
+		return false, nil
+	}
+	r, err := o.Store.Get(ctx, advertiser)
+	if err != nil && hexbid.KindOf(err) != hexbid.NotFound {
+		return false, err
+	}
+	o.known[advertiser] = err == nil && r.Meta().UID == m.UID
+	return o.known[advertiser], nil
+}
+
+// shows reports whether a name may have a record for the caller.
+func (o *ownCatalogue) shows(ctx context.Context, name string) (bool, error) {
+	if owner := ownerOf(name); owner != "" {
+		return o.has(ctx, owner)
+	}
+	return isOfSelf(o.caller, name), nil
+}
+
+// Get implements store.Store.
+func (o *ownCatalogue) Get(ctx context.Context, name string) (store.Record, error) {
+	shown, err := o.shows(ctx, name)
+	if err != nil {
+		return store.Record{}, err
+	}
+	if !shown {
+		return store.Record{}, cmp.Or(ctx.Err(), store.Missing("name", name))
+	}
+	return o.Store.Get(ctx, name)
+}
+
+// ByUID implements store.Store.
+func (o *ownCatalogue) ByUID(ctx context.Context, uid hexbid.UID) (store.Record, error) {
+	r, err := o.Store.ByUID(ctx, uid)
+	if err != nil {
+		return store.Record{}, err
+	}
+	shown, err := o.shows(ctx, r.Meta().Name)
+	if err == nil && !shown {
+		return store.CheckUID(store.Record{}, uid, nil)
+	}
+	return r, err
+}
+
+// List implements store.Store.
+func (o *ownCatalogue) List(ctx context.Context, q store.ListQuery, visit func(store.Record) bool) (string, error) {
+	q.Owners = []string{}
+	if o.caller.ID != "" {
+		q.Owners = append(q.Owners, o.caller.ID)
+	}
+	if o.caller.Grants != nil {
+		for _, advertiser := range slices.Sorted(maps.Keys(o.caller.Grants.Advertisers)) {
+			there, err := o.has(ctx, advertiser)
+			if err != nil {
+				return "", err
+			}
+			if there {
+				q.Owners = append(q.Owners, advertiser)
+			}
+		}
+	}
+	return o.Store.List(ctx, q, visit)
+}
+
+// Verdict implements store.Store.
+func (o *ownCatalogue) Verdict(ctx context.Context, name string) (store.Verdict, error) {
+	shown, err := o.shows(ctx, name)
+	if err != nil || !shown {
+		return store.Verdict{}, err
+	}
+	return o.Store.Verdict(ctx, name)
+}
+
+// Counted implements store.Store.
+func (o *ownCatalogue) Counted(ctx context.Context, owner string, c store.Counter) (int64, error) {
+	shown, err := o.shows(ctx, owner)
+	if err != nil || !shown {
+		return 0, err
+	}
+	return o.Store.Counted(ctx, owner, c)
+}
+
+// Commit implements store.Store.
+func (o *ownCatalogue) Commit(ctx context.Context, groups []store.Group) ([]store.Outcome, error) {
+	return o.within(ctx, groups, o.Store.Commit)
+}
+
+// Judge implements store.Store.
+func (o *ownCatalogue) Judge(ctx context.Context, groups []store.Group) ([]store.Outcome, error) {
+	return o.within(ctx, groups, o.Store.Judge)
+}
+
+// within passes on the groups that touch nothing but what the caller has, and refuses the others.
+func (o *ownCatalogue) within(ctx context.Context, groups []store.Group,
+	commit func(context.Context, []store.Group) ([]store.Outcome, error)) ([]store.Outcome, error) {
+	outcomes := make([]store.Outcome, len(groups))
+	var passed []store.Group
+	var places []int
+	for i := range groups {
+		refusal, err := o.refusalOf(ctx, &groups[i])
+		if err != nil {
+			return nil, err
+		}
+		if refusal != nil {
+			outcomes[i].Err = refusal
+			continue
+		}
+		passed, places = append(passed, groups[i]), append(places, i)
+	}
+	if len(passed) == 0 {
+		return outcomes, ctx.Err()
+	}
+	some, err := commit(ctx, passed)
+	if err != nil {
+		return nil, err
+	}
+	for i := range some {
+		outcomes[places[i]] = some[i]
+	}
+	return outcomes, nil
+}
+
+// refusalOf returns why a group fails for the caller, nil when it touches only what the caller has.
+func (o *ownCatalogue) refusalOf(ctx context.Context, g *store.Group) (refusal, err error) {
+	var found []error
+	for i := range g.Steps {
+		step := &g.Steps[i]
+		shown, err := o.shows(ctx, step.Name())
+		if err != nil {
+			return nil, err
+		}
+		if !shown {
+			found = append(found, o.missing(step))
+		}
+	}
+	return hexbid.JoinErrors(found...), nil
+}
+
+// missing returns the error of a step about a name that the caller does not see. Without its advertiser, nothing that
+// it refers to exists either.
+func (o *ownCatalogue) missing(step *store.Step) error {
+	if step.Put == nil {
+		return store.Missing("name", step.Name())
+	}
+	if len(step.Put.Refers) == 0 {
+		return hexbid.Errorf(hexbid.Denied, "", "%s may not create %q: operators may", callerWords(o.caller),
+			hexbid.Shorten(step.Name()))
+	}
+	var found []error
+	for _, r := range step.Put.Refers {
+		found = append(found, store.MissingReference(cmp.Or(r.Field, "name"), r.Name))
+	}
+	return hexbid.JoinErrors(found...)
+}
