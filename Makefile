@@ -38,27 +38,32 @@ check: tools ## format, vet, staticcheck, generated code in sync, arrows between
 	@for m in $(MODULES); do (cd $$m && $(GO) vet ./... && $(GO) build ./... && $(BIN)/staticcheck ./...) || exit 1; done
 	$(BIN)/buf lint
 	$(BIN)/buf breaking --against proto/baseline.binpb
-	@fresh=$$(mktemp -d) && $(BIN)/buf generate -o $$fresh && \
-		{ diff -r -x '*.proto' -x '*.binpb' $$fresh/proto proto || { echo 'generated code is stale: make proto'; exit 1; }; } && rm -rf $$fresh
+	@fresh=$$(mktemp -d) && $(BIN)/buf generate -o $$fresh && $(GO) run ./server/gateway/openapi $$fresh/server/gateway && \
+		{ diff -r -x '*.proto' -x '*.binpb' -x '*.yaml' $$fresh/proto proto && \
+		diff -r $$fresh/server/gateway/routes server/gateway/routes && \
+		diff $$fresh/server/gateway/openapi.json server/gateway/openapi.json || \
+		{ echo 'generated code is stale: make proto'; exit 1; }; } && rm -rf $$fresh
 	$(GO) test -run 'TestPackagesImport|TestBreaking' -count=1 .
 
-proto: tools ## generate code from proto/
+proto: tools ## generate code, routes and the OpenAPI document from proto/
 	$(BIN)/buf lint
 	$(BIN)/buf generate
+	$(GO) run ./server/gateway/openapi server/gateway
 
 bench: ## measure all, peers included; writes benchmarks/results and benchmarks/RESULTS.md
 	cd benchmarks && $(GO) run ./cmd/bench --all
 
-bench-quick: ## measure in some twelve minutes; writes benchmarks/results/quick.json and benchmarks/RESULTS.md
+bench-quick: ## measure in some five minutes; writes benchmarks/results/quick.json and benchmarks/RESULTS.md
 	cd benchmarks && $(GO) run ./cmd/bench
 
 clean: ## remove what the other targets made
 	rm -rf $(BIN) $(DEMO_DATA) examples/node/node_modules examples/python/__pycache__
 
-tools: $(BIN)/buf $(BIN)/staticcheck
+tools: $(BIN)/buf $(BIN)/staticcheck $(BIN)/protoc-gen-openapiv2
 
 $(BIN)/buf: tools/buf/go.mod
 	cd tools/buf && $(GO) build -o $@ github.com/bufbuild/buf/cmd/buf
 
-$(BIN)/staticcheck: tools/go.mod
-	cd tools && $(GO) build -o $(BIN)/ honnef.co/go/tools/cmd/staticcheck google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
+$(BIN)/staticcheck $(BIN)/protoc-gen-openapiv2 &: tools/go.mod
+	cd tools && $(GO) build -o $(BIN)/ honnef.co/go/tools/cmd/staticcheck google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc \
+		github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-grpc-gateway github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-openapiv2

@@ -29,6 +29,8 @@
 //	store, store/pebble     judge groups of steps, sync many at once; a log of changes
 //	bidder.Indexer          one writer: a new Snapshot shares what did not change
 //
+// The same methods come as JSON over HTTP (server/gateway), through the same limits in this process.
+//
 // A write returns when it is durable and searchable. Readers load one pointer and take no lock.
 //
 // Searches and changes enter package exchange with a Principal in the context, which says who the call is made for. The

@@ -56,6 +56,10 @@ var floors = map[string]int{
 	"hostile/victim":       8, // knows the program by its command line alone
 	"hostile/crash":        9,
 	"hostile":              9,
+
+	"server/gateway":         7,
+	"server/gateway/routes":  6, // generated
+	"server/gateway/openapi": 8, // makes the gateway's document
 }
 
 const module = "github.com/hexbid/hexbid"

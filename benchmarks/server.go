@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -53,8 +52,8 @@ func StartHexbid(binary, data string, memoryMB int) (*Process, error) {
 		return nil, err
 	}
 	p, err := start(func(address string) *exec.Cmd {
-		return exec.Command(binary, "serve", "--listen", address, "--metrics-listen", metrics, "--data", data,
-			"--cache-mb=512", "--memory-mb", strconv.Itoa(memoryMB), "--log-level=error")
+		return exec.Command(binary, "serve", "--listen", address, "--metrics-listen", metrics, "--http-listen=",
+			"--data", data, "--cache-mb=512", "--memory-mb", strconv.Itoa(memoryMB), "--log-level=error")
 	})
 	if err == nil {
 		p.metrics = metrics
@@ -155,13 +154,4 @@ func (p *Process) ResidentBytes() (float64, error) {
 	}
 	_, err = fmt.Sscan(string(raw), &pages, &resident)
 	return float64(resident) * float64(os.Getpagesize()), err
-}
-
-// useMemoryAsServer makes this process use memory as a server does that has MemoryMB. It returns what undoes that.
-func useMemoryAsServer() (undo func()) {
-	limit, percent := debug.SetMemoryLimit(MemoryMB<<20), debug.SetGCPercent(300)
-	return func() {
-		debug.SetMemoryLimit(limit)
-		debug.SetGCPercent(percent)
-	}
 }

@@ -78,7 +78,6 @@ type Ledger struct {
 	lost     atomic.Pointer[error]
 	erasures atomic.Uint64 // of viewers
 	left     leftBehind
-	turns    turns
 
 	queue   chan *request
 	queued  atomic.Uint64 // requests so far

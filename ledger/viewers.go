@@ -37,17 +37,16 @@ type ViewerRow struct {
 	IsCoupon  bool // of the campaign Subject
 	IsClicks  bool // on the campaign Subject, in the place of exposures
 	Exposures frequency.Exposures
-	IsDamaged bool // Exposures are empty, because the row does not decode; it counts for nothing
 	mark      byte
 }
 
 // Key returns the row's key.
 func (r *ViewerRow) Key() []byte { return viewerKey(r.Viewer, r.Subject, r.mark) }
 
-// decodeViewerRow reads a row. It returns false for a row of an unknown kind, which a later version may have written.
-func decodeViewerRow(key, value []byte) (r ViewerRow, known bool) {
+// decodeViewerRow reads a row. A row of an unknown mark is damage.
+func decodeViewerRow(key, value []byte) (r ViewerRow, err error) {
 	if len(key) != viewerKeyBytes {
-		return r, false
+		return r, damagedViewer("key has %d bytes", len(key))
 	}
 	r.Viewer, r.Subject = [16]byte(key), hexbid.UID(binary.BigEndian.Uint64(key[pseudonymBytes:]))
 	r.mark = key[viewerKeyBytes-1]
@@ -55,14 +54,16 @@ func decodeViewerRow(key, value []byte) (r ViewerRow, known bool) {
 	case couponMark:
 		r.IsCoupon = true
 	case campaignMark, advertiserMark, clicksMark:
-		var err error
 		r.IsClicks = r.mark == clicksMark
 		r.Exposures, err = frequency.Decode(value)
-		r.IsDamaged = err != nil
 	default:
-		return r, false
+		err = damagedViewer("key is of the unknown kind %q", r.mark)
 	}
-	return r, true
+	return r, err
+}
+
+func damagedViewer(format string, args ...any) error {
+	return hexbid.Errorf(hexbid.DataLoss, "a viewer's row", format, args...)
 }
 
 // viewerRange is the rows of one viewer.
@@ -93,11 +94,11 @@ func ReadHistory(v journal.View, pseudonym [16]byte) (*frequency.History, error)
 		if rows, bytes = rows+1, bytes+len(value); rows > maxHistoryRows || bytes > frequency.MaxBytes {
 			return false, nil
 		}
-		row, known := decodeViewerRow(key, value)
-		if known && !row.IsCoupon && !row.IsClicks && !row.IsDamaged {
+		row, err := decodeViewerRow(key, value)
+		if err == nil && !row.IsCoupon && !row.IsClicks {
 			seen = append(seen, frequency.Seen{Subject: row.Subject, Exposures: row.Exposures})
 		}
-		return true, nil
+		return true, err
 	})
 	if err != nil || rows > maxHistoryRows || bytes > frequency.MaxBytes {
 		return nil, err
@@ -120,10 +121,9 @@ func readViewerRows(v journal.View, of journal.Range, atMost int) (rows []Viewer
 		if more = len(rows) == atMost; more {
 			return false, nil
 		}
-		if row, known := decodeViewerRow(key, value); known {
-			rows = append(rows, row)
-		}
-		return true, nil
+		row, err := decodeViewerRow(key, value)
+		rows = append(rows, row)
+		return true, err
 	})
 	return rows, more, err
 }

@@ -168,13 +168,7 @@ func update[T resource](ctx context.Context, s resources, kind hexbid.ResourceKi
 			if err == nil {
 				next, notices, err = toNoun(ctx, s, merged)
 			}
-			if err != nil {
-				return nil, err
-			}
-			if notice := exchange.CapNotice(present, next); notice != "" {
-				notices = append(notices, notice)
-			}
-			return next, nil
+			return next, err
 		})
 	if o.allowMissing && hexbid.KindOf(err) == hexbid.NotFound {
 		var noun hexbid.Resource

@@ -57,3 +57,6 @@ func (s *Server) Serving() (map[string]bool, error) {
 	}
 	return serving, nil
 }
+
+// StatusOf converts an error to a gRPC status with the fields in its details, as calls from the network get it.
+func StatusOf(err error) error { return statusOf(err) }

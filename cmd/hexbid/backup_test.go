@@ -354,7 +354,7 @@ func TestALostLedgerChargesNoTokenTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := DefaultServeConfig()
-	config.Listen, config.MetricsListen, config.Data = "127.0.0.1:0", "", data
+	config.Listen, config.MetricsListen, config.HTTPListen, config.Data = "127.0.0.1:0", "", "", data
 	if err := NewMain(config).Open(ctx); hexbid.KindOf(err) != hexbid.DataLoss {
 		t.Errorf("a server without its ledger starts: %v", err)
 	}

@@ -13,6 +13,9 @@ import (
 type ServeConfig struct {
 	Listen            string        `help:"Address of the gRPC port." default:"127.0.0.1:7600" env:"HEXBID_LISTEN"`
 	MetricsListen     string        `help:"Loopback address of /metrics; empty for none." default:"127.0.0.1:7601" env:"HEXBID_METRICS_LISTEN"`
+	HTTPListen        string        `name:"http-listen" help:"Address of the HTTP port, which takes the same calls as JSON; empty for none." default:"127.0.0.1:7602" env:"HEXBID_HTTP_LISTEN"`
+	HTTPHosts         []string      `name:"http-hosts" help:"Names by which callers reach the HTTP port, besides localhost and addresses." placeholder:"NAME" env:"HEXBID_HTTP_HOSTS"`
+	HTTPOrigins       []string      `name:"http-origins" help:"Web pages whose scripts may call the HTTP port, as in https://console.example.com; none unless named." placeholder:"ORIGIN" env:"HEXBID_HTTP_ORIGINS"`
 	Data              string        `help:"Folder of the catalogue, the ledger and the keys; empty keeps everything in memory." placeholder:"DIR" env:"HEXBID_DATA"`
 	Demo              bool          `help:"Fill an empty catalogue with the demo market of Hangzhou." env:"HEXBID_DEMO"`
 	DemoTraffic       bool          `name:"demo-traffic" help:"With --demo: play people around Hubin who search, look and click, a few a second." env:"HEXBID_DEMO_TRAFFIC"`
@@ -49,14 +52,13 @@ type ServeConfig struct {
 	Increment         amount        `help:"Added to the price that another entry or a reserve sets." default:"0" placeholder:"AMOUNT" env:"HEXBID_INCREMENT"`
 	Reserve           amount        `help:"Reserve for a thousand seen impressions, everywhere; finer ones stand in the market section of --config." default:"0" placeholder:"AMOUNT" env:"HEXBID_RESERVE"`
 
-	MaxSearches    int           `help:"Searches worked on at once; more are refused." default:"4096" env:"HEXBID_MAX_SEARCHES"`
-	MaxReads       int           `help:"Reads of the catalogue worked on at once." default:"256" env:"HEXBID_MAX_READS"`
-	MaxWrites      int           `help:"Writes worked on at once." default:"256" env:"HEXBID_MAX_WRITES"`
-	MaxImports     int           `help:"Batches of uploads worked on at once." default:"32" env:"HEXBID_MAX_IMPORTS"`
-	MaxEvents      int           `help:"Calls and batches of events worked on at once." default:"1024" env:"HEXBID_MAX_EVENTS"`
-	MaxWait        time.Duration `help:"Mean time that calls may wait for a core. While they wait longer, fewer are let in: reads and uploads first, events last. 0 lets all in." default:"2ms" env:"HEXBID_MAX_WAIT"`
-	MaxConnections int           `help:"Most connections; a further one replaces the one that has been idle longest." default:"1024" env:"HEXBID_MAX_CONNECTIONS"`
-	MaxWaitingMB   int64         `name:"max-waiting-mb" help:"Memory, MiB, for requests that are still arriving and answers that clients have not read; beyond it the connection that holds the most is closed." default:"512" env:"HEXBID_MAX_WAITING_MB"`
+	MaxSearches    int   `help:"Searches worked on at once; more are refused." default:"4096" env:"HEXBID_MAX_SEARCHES"`
+	MaxReads       int   `help:"Reads of the catalogue worked on at once." default:"256" env:"HEXBID_MAX_READS"`
+	MaxWrites      int   `help:"Writes worked on at once." default:"256" env:"HEXBID_MAX_WRITES"`
+	MaxImports     int   `help:"Batches of uploads worked on at once." default:"32" env:"HEXBID_MAX_IMPORTS"`
+	MaxEvents      int   `help:"Calls and batches of events worked on at once." default:"1024" env:"HEXBID_MAX_EVENTS"`
+	MaxConnections int   `help:"Most connections; a further one replaces the one that has been idle longest." default:"1024" env:"HEXBID_MAX_CONNECTIONS"`
+	MaxWaitingMB   int64 `name:"max-waiting-mb" help:"Memory, MiB, for requests that are still arriving and answers that clients have not read; beyond it the connection that holds the most is closed." default:"512" env:"HEXBID_MAX_WAITING_MB"`
 
 	Filter filterFlags `embed:"" prefix:"filter-" group:"Invalid traffic: clicks that are recorded and cost nothing (docs/operators.md)"`
 

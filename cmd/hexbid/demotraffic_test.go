@@ -40,7 +40,8 @@ func TestPeopleNeedTheDemoMarketAndAPortWithoutTLS(t *testing.T) {
 		"leave out --tls-cert": func(c *ServeConfig) { c.TLSCert = "cert.pem" },
 	} {
 		config := DefaultServeConfig()
-		config.Listen, config.MetricsListen, config.Demo, config.DemoTraffic = "127.0.0.1:0", "", true, true
+		config.Listen, config.MetricsListen, config.HTTPListen = "127.0.0.1:0", "", ""
+		config.Demo, config.DemoTraffic = true, true
 		change(&config)
 		if err := NewMain(config).Open(testContext(t)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)

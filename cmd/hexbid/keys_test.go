@@ -61,7 +61,7 @@ func TestAKeyFileThatIsLostOrReplacedIsNotMadeAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 		configured := DefaultServeConfig()
-		configured.Listen, configured.MetricsListen = "127.0.0.1:0", ""
+		configured.Listen, configured.MetricsListen, configured.HTTPListen = "127.0.0.1:0", "", ""
 		c(&configured)
 		err := NewMain(configured).Open(context.Background())
 		if err == nil || !strings.HasPrefix(err.Error(), "keys: ") || !strings.Contains(err.Error(), "--accept-loss") {

@@ -28,7 +28,7 @@ func wantRefusedStart(t *testing.T, args []string, words ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", ""}, args...)
+	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "", "--http-listen", ""}, args...)
 	out, err := exec.CommandContext(testContext(t), path, args...).CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
@@ -186,7 +186,8 @@ func TestASecondSignalEndsAStartThatHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := freeAddress(t)
-	command := exec.Command(path, "serve", "--listen", address, "--metrics-listen", "", "--data", data)
+	command := exec.Command(path, "serve", "--listen", address, "--metrics-listen", "", "--http-listen", "",
+		"--data", data)
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func startProcess(t *testing.T, args ...string) *process {
 	}
 	p := &process{address: freeAddress(t), output: &bytes.Buffer{}, ended: make(chan error, 1)}
 	p.command = exec.Command(path, append([]string{"serve", "--listen", p.address, "--metrics-listen", "",
-		"--swap-share=0", "--explore-share=0", "--max-wait=0"}, args...)...)
+		"--http-listen", "", "--swap-share=0", "--explore-share=0"}, args...)...)
 	stderr, err := p.command.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -214,7 +214,7 @@ func TestAServerThatCannotStartSaysWhyAndExits1(t *testing.T) {
 		"1.2.3 yuan": {[]string{"--reserve", "1.2.3"}, []string{"--reserve", "1.2.3", "1.20"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			args := append([]string{"serve", "--metrics-listen", ""}, c.args...)
+			args := append([]string{"serve", "--metrics-listen", "", "--http-listen", ""}, c.args...)
 			out, err := exec.CommandContext(testContext(t), path, args...).CombinedOutput()
 			if err == nil {
 				t.Fatalf("it ran: %s", out)

@@ -22,6 +22,7 @@ import (
 	"github.com/hexbid/hexbid/ledger/journal"
 	ledgerpebble "github.com/hexbid/hexbid/ledger/pebble"
 	"github.com/hexbid/hexbid/server"
+	"github.com/hexbid/hexbid/server/gateway"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/store/pebble"
 	"github.com/hexbid/hexbid/token"
@@ -40,7 +41,9 @@ type Main struct {
 	keys           *token.Keys
 	exchange       *exchange.Exchange
 	server         *server.Server
+	gateway        *gateway.Gateway
 	listener       net.Listener
+	web            net.Listener // of the HTTP port
 	metrics        net.Listener
 	metricsHandler http.Handler
 	keyDir         string // made for keys when nobody asked to keep them
@@ -108,9 +111,15 @@ func (m *Main) openServer() (err error) {
 	if m.listener, err = c.Listen("listen", m.Config.Listen); err != nil {
 		return err
 	}
-	loopback := m.listener.Addr().(*net.TCPAddr).IP.IsLoopback()
+	if err = m.listenHTTP(&c); err != nil {
+		return err
+	}
+	loopback := onLoopback(m.listener) && onLoopback(m.web)
 	c.AllowTrace = m.Config.AllowTrace == "yes" || m.Config.AllowTrace == "auto" && loopback
 	if m.server, err = server.New(c); err != nil {
+		return err
+	}
+	if err = m.openGateway(&c); err != nil {
 		return err
 	}
 	if m.Config.MetricsListen == "" {
@@ -119,7 +128,7 @@ func (m *Main) openServer() (err error) {
 	if m.metrics, err = net.Listen("tcp", m.Config.MetricsListen); err != nil {
 		return hexbid.Invalidf("metrics-listen", "%q cannot be listened on: %v", m.Config.MetricsListen, err)
 	}
-	if !m.metrics.Addr().(*net.TCPAddr).IP.IsLoopback() {
+	if !onLoopback(m.metrics) {
 		return hexbid.Invalidf("metrics-listen", "%q is not a loopback address: metrics are served to this machine only",
 			m.Config.MetricsListen)
 	}
@@ -133,7 +142,6 @@ func (m *Main) openServer() (err error) {
 func limitsOf(c *ServeConfig) server.Limits {
 	l := server.DefaultLimits()
 	l.Searches, l.Reads, l.Writes, l.Imports = c.MaxSearches, c.MaxReads, c.MaxWrites, c.MaxImports
-	l.Wait = c.MaxWait
 	l.Events, l.Connections, l.WaitingBytes = c.MaxEvents, c.MaxConnections, c.MaxWaitingMB<<20
 	return l
 }
@@ -177,6 +185,7 @@ func (m *Main) Run(ctx context.Context, ready func(address string)) (err error) 
 	defer cancel()
 	group.Go(func() { m.watchKeys(ctx) })
 	m.serveMetrics(ctx, &group)
+	m.serveHTTP(ctx, &group)
 	served := make(chan error, 1)
 	go func() { served <- m.server.Serve(ctx, m.listener) }()
 	if err := m.start(ctx); err != nil {
@@ -187,7 +196,8 @@ func (m *Main) Run(ctx context.Context, ready func(address string)) (err error) 
 		group.Go(func() { m.server.Follow(ctx, d) })
 	}
 	group.Go(func() { m.server.FollowLedger(ctx, m.ledger) })
-	m.Log.Info("serving", "address", m.Address(), "metrics", m.MetricsAddress(), "data", m.Config.Data)
+	m.Log.Info("serving", "address", m.Address(), "http", m.HTTPAddress(), "metrics", m.MetricsAddress(),
+		"data", m.Config.Data)
 	if m.Config.DemoTraffic {
 		group.Go(func() { m.playPeople(ctx) })
 	}
@@ -291,7 +301,7 @@ func (m *Main) close() error {
 	if m.store != nil {
 		errs = append(errs, m.store.Close())
 	}
-	for _, c := range []io.Closer{m.listener, m.metrics} {
+	for _, c := range []io.Closer{m.listener, m.web, m.metrics} {
 		if l, ok := c.(net.Listener); ok && l != nil {
 			l.Close() // serving closes it too
 		}

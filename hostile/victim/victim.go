@@ -82,7 +82,7 @@ func (s *Server) Tail() string { return s.log.tail() }
 // Begin starts the process and does not wait until it serves. The caller may only kill it.
 func (s *Server) Begin() error {
 	s.command = exec.Command(s.options.Binary, slices.Concat([]string{"serve", "--listen", s.Address, "--metrics-listen",
-		"", "--data", s.Data}, plain, s.Args)...)
+		"", "--http-listen=", "--data", s.Data}, plain, s.Args)...)
 	stderr, err := s.command.StderrPipe()
 	if err != nil {
 		return err
