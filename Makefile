@@ -53,7 +53,7 @@ proto: tools ## generate code, routes and the OpenAPI document from proto/
 bench: ## measure all, peers included; writes benchmarks/results and benchmarks/RESULTS.md
 	cd benchmarks && $(GO) run ./cmd/bench --all
 
-bench-quick: ## measure in some five minutes; writes benchmarks/results/quick.json and benchmarks/RESULTS.md
+bench-quick: ## measure in some twelve minutes; writes benchmarks/results/quick.json and benchmarks/RESULTS.md
 	cd benchmarks && $(GO) run ./cmd/bench
 
 clean: ## remove what the other targets made

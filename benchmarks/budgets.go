@@ -34,14 +34,19 @@ const (
 // Budgets measures how fast budgets come into force in the auction: from a durable charge until a campaign is out,
 // beside 10,000 edits a second; from a top-up or a raised budget until a search finds the campaign again; and from a
 // midnight until the campaigns are back that had spent their day, spread over the cities and all over one point.
-func Budgets(w *Workload, dir string, size BudgetSize) (map[string]Spread, error) {
+//
+// It says on progress what it has done, with how long that took.
+func Budgets(w *Workload, dir string, size BudgetSize, progress func(string)) (map[string]Spread, error) {
+	defer useMemoryAsServer()()
 	all := map[string]Spread{}
 	for _, onePoint := range []bool{false, true} {
 		over := map[bool]string{false: "cities", true: "point"}[onePoint]
-		m, err := newBudgetMarket(w, filepath.Join(dir, "budgets-"+over), size, onePoint)
+		m := &budgetMarket{BudgetSize: size, steps: steps{tell: progress, began: time.Now(), of: over}}
+		err := m.open(w, filepath.Join(dir, "budgets-"+over), onePoint)
 		if err != nil {
 			return all, err
 		}
+		m.done("market made")
 		some, err := m.measure(over)
 		if err = errors.Join(err, m.close()); err != nil {
 			return all, fmt.Errorf("over %s: %w", over, err)
@@ -55,29 +60,42 @@ func Budgets(w *Workload, dir string, size BudgetSize) (map[string]Spread, error
 type budgetMarket struct {
 	*till
 	BudgetSize
+	steps
 	campaign func(i int) *hexbid.Campaign
 	requests []*hexbid.Request
 	spent    []buyer // the campaigns with a budget
 	lone     []buyer // campaigns each with an advertiser of its own, far from all others
 }
 
-// newBudgetMarket makes a market of campaigns spread over the cities, or all over DensePoint, where viewers then are
-// too.
-func newBudgetMarket(w *Workload, dir string, size BudgetSize, onePoint bool) (*budgetMarket, error) {
-	t, err := openTill(dir)
-	if err != nil {
-		return nil, err
+// steps tells of the steps of a measurement, with how long each took.
+type steps struct {
+	tell  func(string)
+	of    string
+	began time.Time // the present step
+}
+
+// done ends a step.
+func (s *steps) done(step string) {
+	now := time.Now()
+	s.tell(fmt.Sprintf("budgets over %s: %s in %.1f s", s.of, step, now.Sub(s.began).Seconds()))
+	s.began = now
+}
+
+// open makes a market of campaigns spread over the cities, or all over DensePoint, where viewers then are too.
+func (m *budgetMarket) open(w *Workload, dir string, onePoint bool) (err error) {
+	if m.till, err = openTill(dir); err != nil {
+		return err
 	}
-	m := &budgetMarket{till: t, BudgetSize: size, campaign: func(i int) *hexbid.Campaign {
+	m.campaign = func(i int) *hexbid.Campaign {
 		c := w.Campaign(i)
-		if c.DailyBudget = 1000 * tillDay; i < size.Spent {
+		if c.DailyBudget = 1000 * tillDay; i < m.Spent {
 			c.DailyBudget = tillDay
 		}
 		if onePoint {
 			c.Area.Circles[0] = hexbid.Circle{Center: DensePoint, RadiusM: 1000 + float64(i%1000)}
 		}
 		return c
-	}}
+	}
 	for i := range distinctRequests {
 		r := w.Request(i, tillSlots, 0)
 		if onePoint {
@@ -86,9 +104,9 @@ func newBudgetMarket(w *Workload, dir string, size BudgetSize, onePoint bool) (*
 		m.requests = append(m.requests, r)
 	}
 	if err := errors.Join(m.fill(w), m.fillLone()); err != nil {
-		return nil, errors.Join(err, m.close())
+		return errors.Join(err, m.close())
 	}
-	return m, nil
+	return nil
 }
 
 // fill imports the campaigns with what they need.
@@ -178,10 +196,12 @@ func (m *budgetMarket) midnight() (Figures, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.done("day spent")
 	before, err := m.searches(func(n int) bool { return n < m.Searches })
 	if err != nil {
 		return nil, err
 	}
+	m.done("searches before midnight")
 	m.pass(24 * time.Hour)
 	began := time.Now()
 	var took time.Duration
@@ -197,6 +217,7 @@ func (m *budgetMarket) midnight() (Figures, error) {
 	if err = errors.Join(err, <-back); err != nil {
 		return nil, err
 	}
+	m.done("midnight")
 	return Figures{"midnight_s": took.Seconds(), "midnight_search_p99_ratio": meanwhile / before,
 		"midnight_search_p99_us": meanwhile / 1e3}, nil
 }
@@ -296,6 +317,7 @@ func (m *budgetMarket) chargesBesideEdits(figures Figures) error {
 	p50, p99 := quantiles(took)
 	figures["charge_out_p50_ms"], figures["charge_out_p99_ms"] = p50/1e6, p99/1e6
 	figures["charge_out_max_ms"] = took[len(took)-1].Seconds() * 1e3
+	m.done("charges beside edits")
 	return errors.Join(err, edits.err)
 }
 
@@ -330,6 +352,7 @@ func (m *budgetMarket) returns(figures Figures) error {
 		as = append(as, loneCampaign(i, tillDay))
 	}
 	_, err = m.put(as)
+	m.done("top-ups and raised budgets")
 	return err
 }
 

@@ -74,7 +74,7 @@ func TestBudgetsAreMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	figures, err := Budgets(w, t.TempDir(), BudgetSize{Campaigns: 1000, Spent: 300, Searches: 200, Charges: 10, Lone: 3,
-		Rounds: 2})
+		Rounds: 2}, func(step string) { t.Log(step) })
 	if err != nil {
 		t.Fatal(err)
 	}

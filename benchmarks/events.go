@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
 	rawpebble "github.com/cockroachdb/pebble/v2"
@@ -32,17 +31,19 @@ const (
 )
 
 // Events measures durable events, beside synced batches of the same bytes that Pebble itself writes, and the time to an
-// answer at half of the rate that the ledger reaches.
-func Events(dir string) (map[string]Spread, error) {
+// answer at half of the rate that the ledger reaches, beside Pebble's at the same instants. It tells progress what the
+// ledger did meanwhile.
+func Events(dir string, progress func(string)) (map[string]Spread, error) {
+	defer useMemoryAsServer()()
 	round := 0
 	return Rounds(3, func() (Figures, error) {
 		round++
-		return eventsOnce(filepath.Join(dir, fmt.Sprint("events", round)))
+		return eventsOnce(filepath.Join(dir, fmt.Sprint("events", round)), progress)
 	})
 }
 
 // eventsOnce measures one round, in new folders.
-func eventsOnce(dir string) (Figures, error) {
+func eventsOnce(dir string, progress func(string)) (Figures, error) {
 	l, tape, err := openLedger(filepath.Join(dir, "ledger"))
 	if err != nil {
 		return nil, err
@@ -52,6 +53,9 @@ func eventsOnce(dir string) (Figures, error) {
 		return nil, errors.Join(err, tape.closeAll(l))
 	}
 	figures, err := measureEvents(l, tape, db)
+	if err == nil {
+		err = measureAnswers(l, tape, db, figures, progress)
+	}
 	return figures, errors.Join(err, db.Close(), tape.closeAll(l))
 }
 
@@ -74,12 +78,9 @@ func measureEvents(l *ledger.Ledger, tape *tape, db *rawpebble.DB) (Figures, err
 		ofPebble += took
 	}
 	const events = eventTurns * eventsATurn
-	tape.off, tape.batches = true, nil // what the tape holds is not the ledger's memory
-	perSecond := events / ofLedger.Seconds()
-	p50, p99, err := acknowledged(l, &tokens, perSecond/2)
-	return Figures{"events_per_s": perSecond, "pebble_events_per_s": events / ofPebble.Seconds(),
+	return Figures{"events_per_s": events / ofLedger.Seconds(), "pebble_events_per_s": events / ofPebble.Seconds(),
 		"events_of_pebble": ofPebble.Seconds() / ofLedger.Seconds(), "events_a_batch": events / float64(batches),
-		"bytes_an_event": float64(bytes) / events, "events_ack_p50_ms": p50, "events_ack_p99_ms": p99}, err
+		"bytes_an_event": float64(bytes) / events}, nil
 }
 
 // charge records a call's events, all of which must be charged.
@@ -94,28 +95,6 @@ func charge(l *ledger.Ledger, events []ledger.Event) error {
 		}
 	}
 	return nil
-}
-
-// acknowledged offers calls at planned instants, so many events a second for some three seconds. It returns the median
-// and the 99th percentile of the milliseconds from a call's instant to its answer.
-func acknowledged(l *ledger.Ledger, tokens *clicker, perSecond float64) (p50, p99 float64, err error) {
-	calls := tokens.calls(int(3 * perSecond / eventsACall))
-	took := make([]time.Duration, len(calls))
-	failed := make([]error, len(calls))
-	gap := time.Duration(eventsACall / perSecond * float64(time.Second))
-	var all sync.WaitGroup
-	started := time.Now()
-	for i := range calls {
-		planned := started.Add(time.Duration(i) * gap)
-		time.Sleep(time.Until(planned))
-		all.Go(func() {
-			failed[i] = charge(l, calls[i])
-			took[i] = time.Since(planned)
-		})
-	}
-	all.Wait()
-	p50, p99 = quantiles(took)
-	return p50 / 1e6, p99 / 1e6, errors.Join(failed...)
 }
 
 // clicker makes clicks, each on a token of its own.
@@ -199,7 +178,7 @@ func writeRaw(db *rawpebble.DB, batches []journal.Batch, bytes *int) (time.Durat
 	started := time.Now()
 	for i := range batches {
 		b := db.NewBatch()
-		if err := putRaw(b, &batches[i]); err != nil {
+		if err := putRaw(b, &batches[i], 0); err != nil {
 			return 0, err
 		}
 		*bytes += b.Len()
@@ -210,14 +189,18 @@ func writeRaw(db *rawpebble.DB, batches []journal.Batch, bytes *int) (time.Durat
 	return time.Since(started), nil
 }
 
-func putRaw(b *rawpebble.Batch, from *journal.Batch) error {
+// putRaw puts the rows of a batch. Those of other rounds have keys of their own.
+func putRaw(b *rawpebble.Batch, from *journal.Batch, round byte) error {
 	var err error
+	of := func(t journal.Table, key []byte) []byte {
+		return append([]byte{byte(t) + round*byte(journal.TableCount)}, key...)
+	}
 	for i, record := range from.Records {
 		key := fold.RecordKey(from.After + uint64(i) + 1)
-		err = errors.Join(err, b.Set(append([]byte{byte(journal.Records)}, key...), record, nil))
+		err = errors.Join(err, b.Set(of(journal.Records, key), record, nil))
 	}
 	for _, row := range from.Rows {
-		if key := append([]byte{byte(row.Table)}, row.Key...); row.Value == nil {
+		if key := of(row.Table, row.Key); row.Value == nil {
 			err = errors.Join(err, b.Delete(key, nil))
 		} else {
 			err = errors.Join(err, b.Set(key, row.Value, nil))

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -154,4 +155,13 @@ func (p *Process) ResidentBytes() (float64, error) {
 	}
 	_, err = fmt.Sscan(string(raw), &pages, &resident)
 	return float64(resident) * float64(os.Getpagesize()), err
+}
+
+// useMemoryAsServer makes this process use memory as a server does that has MemoryMB. It returns what undoes that.
+func useMemoryAsServer() (undo func()) {
+	limit, percent := debug.SetMemoryLimit(MemoryMB<<20), debug.SetGCPercent(300)
+	return func() {
+		debug.SetMemoryLimit(limit)
+		debug.SetGCPercent(percent)
+	}
 }

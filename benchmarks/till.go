@@ -17,16 +17,16 @@ import (
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/pebble"
-	"github.com/hexbid/hexbid/store"
+	catalogue "github.com/hexbid/hexbid/store/pebble"
 	"github.com/hexbid/hexbid/token"
 )
 
-// till is a market that bills: a catalogue in memory and a ledger on disk. Its clock can be set ahead.
+// till is a market that bills: a catalogue and a ledger, both on disk as a server's are. Its clock can be set ahead.
 type till struct {
 	*exchange.Exchange
 	ctx     context.Context // of the operator
 	ledger  *ledger.Ledger
-	store   *store.Memory
+	store   *catalogue.Store
 	journal *pebble.Journal
 	live    exchange.LiveStates
 	began   time.Time
@@ -38,7 +38,7 @@ type till struct {
 // openTill opens an empty market whose ledger is in a new folder.
 func openTill(dir string) (*till, error) {
 	operator := hexbid.Principal{Role: hexbid.Operator, ID: "benchmarks", Origin: hexbid.InProcess}
-	m := &till{ctx: hexbid.WithPrincipal(context.Background(), operator), store: store.NewMemory(), began: time.Now()}
+	m := &till{ctx: hexbid.WithPrincipal(context.Background(), operator), began: time.Now()}
 	quiet := slog.New(slog.DiscardHandler)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -47,19 +47,23 @@ func openTill(dir string) (*till, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m.store, err = catalogue.Open(catalogue.Options{Dir: filepath.Join(dir, "catalogue"), Currency: "CNY",
+		Log: quiet}); err != nil {
+		return nil, err
+	}
 	m.journal, err = pebble.Open(pebble.Options{Dir: filepath.Join(dir, "ledger"), Currency: "CNY", Log: quiet})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, m.store.Close())
 	}
 	if m.ledger, err = ledger.Open(m.ctx, ledger.Options{Journal: m.journal, Wall: m.now, Monotonic: m.since,
 		Log: quiet}); err != nil {
-		return nil, errors.Join(err, m.journal.Close())
+		return nil, errors.Join(err, m.journal.Close(), m.store.Close())
 	}
 	config := exchange.DefaultConfig()
 	config.Ledger, config.Currency, config.Clock, config.Stopwatch, config.Log = m.ledger, "CNY", m.now, m.now, quiet
 	config.AuctionBudget = time.Hour // so that no search is cut short
 	if m.Exchange, err = exchange.Open(m.ctx, config, m.store, keys); err != nil {
-		return nil, errors.Join(err, m.ledger.Close(), m.journal.Close())
+		return nil, errors.Join(err, m.ledger.Close(), m.journal.Close(), m.store.Close())
 	}
 	m.live, err = m.LiveStates(m.ctx)
 	return m, err
@@ -67,7 +71,7 @@ func openTill(dir string) (*till, error) {
 
 func (m *till) close() error {
 	m.Exchange.Close()
-	return errors.Join(m.ledger.Close(), m.journal.Close())
+	return errors.Join(m.ledger.Close(), m.journal.Close(), m.store.Close())
 }
 
 func (m *till) now() time.Time { return time.Now().Add(time.Duration(m.ahead.Load())) }

@@ -12,7 +12,7 @@ import (
 )
 
 type viewersCommand struct {
-	Erase eraseViewerCommand `cmd:"" help:"Erase what the server knows of a viewer: what they saw of capped campaigns, and their coupons."`
+	Erase eraseViewerCommand `cmd:"" help:"Erase what the server knows of a viewer: what they saw of capped campaigns, their clicks, and their coupons."`
 }
 
 type eraseViewerCommand struct {
@@ -87,7 +87,11 @@ func printHistory(w io.Writer, h *pb.ViewerHistory) error {
 		if x.GetClicks() > 0 {
 			seen = strconv.FormatInt(x.GetClicks(), 10) + " clicks"
 		}
-		t.add(name, uid, seen, x.GetLastTime().AsTime().Format(time.RFC3339))
+		last := "" // of a row that cannot be read
+		if x.GetLastTime() != nil {
+			last = x.GetLastTime().AsTime().Format(time.RFC3339)
+		}
+		t.add(name, uid, seen, last)
 	}
 	t.print(w)
 	if h.GetMore() {

@@ -12,6 +12,7 @@ import (
 	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/journal"
+	invalid "github.com/hexbid/hexbid/ledger/traffic"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/token"
 )
@@ -43,6 +44,7 @@ type billed struct {
 	ledger  *ledger.Ledger
 	keys    *token.Keys
 	ahead   bool // the ledger may be ahead of the clock
+	traffic invalid.Limits
 }
 
 // clickPrice is what a click of these markets costs: a reserve sets it.
@@ -70,7 +72,7 @@ func (b *billed) open(s store.Store) {
 	start := b.clock.now()
 	var err error
 	b.ledger, err = ledger.Open(ctx, ledger.Options{Journal: b.journal, Wall: b.clock.now,
-		Log: slog.New(slog.DiscardHandler), AllowAhead: b.ahead,
+		Log: slog.New(slog.DiscardHandler), AllowAhead: b.ahead, Traffic: b.traffic,
 		Monotonic: func() time.Duration { return b.clock.now().Sub(start) }})
 	if err != nil {
 		b.Fatal(err)

@@ -144,6 +144,14 @@ func (e *Exchange) Filtered() (byReason map[string]uint64) {
 	return e.config.Ledger.Filtered()
 }
 
+// LedgerTurns returns how long the ledger's turns of a kind of work took; the zero Turns in a market without a ledger.
+func (e *Exchange) LedgerTurns(work ledger.Work) ledger.Turns {
+	if e.config.Ledger == nil {
+		return ledger.Turns{}
+	}
+	return e.config.Ledger.Turns(work)
+}
+
 // OverDelivery returns the price of all events since the start that were shown free, because a budget or a balance did
 // not pay for them.
 func (e *Exchange) OverDelivery() hexbid.Money { return hexbid.Money(e.overDelivered.Load()) }

@@ -41,6 +41,7 @@ type pacer struct {
 	wanting   map[hexbid.UID]struct{}             // campaigns of which searches should be told something else
 	gone      []hexbid.UID                        // campaigns whose outputs are to be withdrawn
 	unkept    map[hexbid.UID]struct{}             // campaigns whose rows have changed
+	balances  balances
 	traffic   traffic
 	steps     int // of controllers, since the start
 }
@@ -76,6 +77,7 @@ type paced struct {
 	want     pacing.Output
 	told     pacing.Output // in force, or on its way
 	terms    *pacedTerms   // nil until read
+	claim    *claim        // to its advertiser's balance; nil if it is not prepaid
 	stepped  int64         // tick
 	kept     int64         // tick
 	searched int64         // searches of the market when it was stepped
@@ -96,7 +98,8 @@ func newPacer(e *Exchange) *pacer {
 	p := &pacer{catalogue: e.store, money: e.config.Ledger, out: e.awardsOut.pace, indexer: e.indexer,
 		searched: &e.searched, heard: map[hexbid.UID]*heard{}, draws: rand.NewPCG(1, 2),
 		campaigns: map[hexbid.UID]*paced{}, wanting: map[hexbid.UID]struct{}{}, unkept: map[hexbid.UID]struct{}{},
-		traffic: newTraffic(zone)}
+		balances: balances{},
+		traffic:  newTraffic(zone)}
 	for i := range p.wheel {
 		p.wheel[i] = map[hexbid.UID]struct{}{}
 	}
@@ -293,7 +296,7 @@ func (p *pacer) input(now time.Time, s *ledger.Standing, c *paced) pacing.Input 
 	if s.Date == s.LocalDate {
 		in.Charged = s.Today.Charged
 	}
-	in.Budget = in.Charged + max(s.Left.Min, 0)
+	in.Budget = p.balances.budget(s, c, &in)
 	if target := c.terms.target; target > 0 {
 		in.Cost = pacing.Cost{Target: target, Bid: c.terms.bid, Clicks: saw.clicks, Charged: saw.charged,
 			Events: out.Events, Out: out.Expected}
@@ -338,6 +341,7 @@ func (p *pacer) progressOf(uid hexbid.UID) (progress, bool) {
 // drop forgets a campaign that is gone.
 func (p *pacer) drop(uid hexbid.UID) {
 	if c := p.campaigns[uid]; c != nil {
+		p.balances.withdraw(c)
 		if c.told != pacing.Full {
 			p.gone = append(p.gone, uid)
 		}
@@ -358,6 +362,7 @@ const forgetAfter = 30 * 24 * time.Hour
 
 // forget drops campaigns that have not been stepped for long. It is called once an hour.
 func (p *pacer) forget(now time.Time) {
+	p.balances.forget(now)
 	for uid, c := range p.campaigns {
 		if now.UnixMilli()-c.stepped*tickMillis > forgetAfter.Milliseconds() && c.told == pacing.Full && !c.restored {
 			p.drop(uid)

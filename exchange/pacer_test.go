@@ -63,9 +63,12 @@ func (s *street) goOn(d time.Duration) {
 	}
 }
 
-// look is one search. A fifth of those who see a result click on it within a minute.
-func (s *street) look() {
-	for _, won := range s.awards() {
+// look is one search.
+func (s *street) look() { s.react(s.awards()) }
+
+// react draws clicks: a fifth of those who see a result click on it within a minute.
+func (s *street) react(results []Sponsored) {
+	for _, won := range results {
 		if s.random.Float64() < 0.2 {
 			s.clicks = append(s.clicks, planned{s.since() + time.Duration(s.random.Int64N(int64(time.Minute))), won.Token})
 		}

@@ -225,6 +225,10 @@ func (b *Batch) compare(ctx context.Context, r *row, present hexbid.Resource,
 	if found.same && found.review == reviewOf(r.resource) {
 		changes, r.outcome.Action = false, Unchanged
 	}
+	r.outcome.Notices = nil // of an earlier try
+	if notice := CapNotice(present, r.resource); notice != "" {
+		r.outcome.Notices = []string{notice}
+	}
 	return changes, conditions, nil
 }
 

@@ -87,7 +87,8 @@ func (e *Exchange) exposureOf(ctx context.Context, r *ledger.ViewerRow) hexbid.E
 }
 
 // EraseViewerHistory erases what the deployment knows of a viewer: what they have seen of campaigns and advertisers
-// with a frequency cap, and which coupons they have. No record of the ledger changes, because none names a viewer.
+// with a frequency cap, what they have clicked, and which coupons they have. No record of the ledger changes, because
+// none names a viewer.
 func (e *Exchange) EraseViewerHistory(ctx context.Context, userKey string) error {
 	l, viewer, err := e.viewerDoor(ctx, access.EraseViewerHistory, userKey)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/hexbid/hexbid/bidder/frequency"
 	"github.com/hexbid/hexbid/ledger/audit"
 	"github.com/hexbid/hexbid/ledger/journal"
+	invalid "github.com/hexbid/hexbid/ledger/traffic"
 	"github.com/hexbid/hexbid/store"
 )
 
@@ -282,6 +284,51 @@ func TestRowsThatNoCapNeedsAreSweptAway(t *testing.T) {
 		left := b.known("someone").Exposures
 		return len(left) == 1 && left[0].Name == forEver.Name
 	})
+}
+
+// TestClicksAreListedSweptAndErased: a viewer's clicks on a campaign, of which a cap that is for ever keeps nothing.
+func TestClicksAreListedSweptAndErased(t *testing.T) {
+	b := openBank(t)
+	b.traffic = invalid.Limits{RepeatClicks: 2, RepeatWindow: 24 * time.Hour}
+	b.restart()
+	c := cappedCampaign("c", 9)
+	c.Cap.Window = 0
+	b.put(c)
+	visit := func() string {
+		token := b.search("someone")[0]
+		b.see(token)
+		return outcomes(b.report("app", hexbid.Event{Kind: hexbid.Click, Token: token, ID: "clicked"}))[0]
+	}
+	for i, want := range []hexbid.EventOutcome{hexbid.EventCharged, hexbid.EventCharged, hexbid.EventFiltered} {
+		if got := visit(); !strings.HasPrefix(got, want.String()) {
+			t.Errorf("click %d came out %s, want %s", i+1, got, want)
+		}
+	}
+	listed := b.known("someone").Exposures
+	if len(listed) != 2 || listed[0].Impressions != 3 || listed[0].Clicks != 0 || listed[1].Clicks != 2 ||
+		listed[1].Impressions != 0 || listed[1].Name != c.Name || listed[1].Last.IsZero() {
+		t.Fatalf("%+v", listed)
+	}
+	b.clock.pass(31 * 24 * time.Hour)
+	b.restart() // what is at hand stays
+	if err := b.newSweep().run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the clicks are removed, and the impressions stay", func() bool {
+		left := b.known("someone").Exposures
+		return len(left) == 1 && left[0].Impressions == 3
+	})
+	visit()
+	visit()
+	if err := b.EraseViewerHistory(ctx, "someone"); err != nil {
+		t.Fatal(err)
+	}
+	if left := b.known("someone").Exposures; len(left) != 0 {
+		t.Errorf("after the erasure %+v", left)
+	}
+	if got := visit(); !strings.HasPrefix(got, hexbid.EventCharged.String()) {
+		t.Errorf("a click after the erasure came out %s", got)
+	}
 }
 
 // known returns what is known of a viewer.

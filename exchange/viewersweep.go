@@ -24,6 +24,7 @@ type viewerSweep struct {
 
 	forEver map[hexbid.UID]bool // whether a campaign or an advertiser has a cap for ever; of this pass
 	from    []byte              // where the next rows begin
+	damaged int                 // rows that do not decode; of this pass
 }
 
 const (
@@ -72,6 +73,10 @@ func (s *viewerSweep) run(ctx context.Context) error {
 		}
 	}
 	s.viewers.filter.Store(next)
+	if s.damaged > 0 {
+		s.viewers.log.Error("rows of what viewers have seen or clicked cannot be read and are removed: they count anew",
+			"rows", s.damaged)
+	}
 	return nil
 }
 
@@ -135,11 +140,14 @@ func (s *viewerSweep) scan(ctx context.Context) (sweepPiece, error) {
 }
 
 // old returns the rows that no cap needs: the last impression has left every window that there can be, and no cap is
-// for ever.
+// for ever. A row that does not decode counts for nothing.
 func (s *viewerSweep) old(ctx context.Context, rows []ledger.ViewerRow) (indices []int, err error) {
 	before := s.ledger.Now().Add(-frequency.LongestWindow).UnixMicro()
 	for i := range rows {
-		if r := &rows[i]; !r.IsCoupon && r.Exposures.Last() <= before {
+		if r := &rows[i]; r.IsDamaged {
+			s.damaged++
+			indices = append(indices, i)
+		} else if !r.IsCoupon && r.Exposures.Last() <= before {
 			forEver, err := s.isForEver(ctx, r.Subject)
 			if err != nil {
 				return nil, err
@@ -162,13 +170,7 @@ func (s *viewerSweep) isForEver(ctx context.Context, uid hexbid.UID) (bool, erro
 	if err != nil && hexbid.KindOf(err) != hexbid.NotFound {
 		return false, err
 	}
-	var limit hexbid.FrequencyCap
-	switch r := record.Resource.(type) {
-	case *hexbid.Campaign:
-		limit = r.Cap
-	case *hexbid.Advertiser:
-		limit = r.Cap
-	}
+	limit := capOf(record.Resource)
 	s.forEver[uid] = limit.Impressions > 0 && limit.Window == 0
 	return s.forEver[uid], nil
 }

@@ -81,7 +81,10 @@ func (o *owner) append(body fold.Body, ahead []byte) (fold.Point, error) {
 func (l *Ledger) write() {
 	defer close(l.idle)
 	for b := range l.batches {
+		began := time.Now()
 		err := hexbid.Contain(func() error { return l.commit(b) })
+		l.turns.note(Writing, began)
+		began = time.Now()
 		if err != nil {
 			err = l.notWritten(err)
 		} else {
@@ -89,6 +92,7 @@ func (l *Ledger) write() {
 			l.open(b.views)
 		}
 		b.end(err)
+		l.turns.note(Answering, began)
 		l.written <- err
 	}
 }

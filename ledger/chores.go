@@ -88,6 +88,7 @@ func (o *owner) tick() error {
 // settle writes the rows of totals. They follow from records that are on disk before them or with them.
 func (o *owner) settle() {
 	if o.chores.unsettled {
+		defer o.ledger.turns.note(Settling, time.Now())
 		o.applying = true
 		o.books.Settle(&o.batch.Batch)
 		o.applying, o.chores.unsettled, o.chores.settledAt = false, false, o.now

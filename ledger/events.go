@@ -191,11 +191,17 @@ func (c clicked) at() int64 { return int64(c >> clickStamp) }
 // filtered reports whether the click was invalid traffic, and for which reason.
 func (c clicked) filtered() (reason uint8, is bool) { return uint8(c), c&clickFiltered != 0 }
 
-// couponLookup looks for the record of a viewer's claim from a campaign.
+// couponLookup looks for a viewer's claim from a campaign: 1 if there is one. A row that is damaged still says so.
 func couponLookup(pseudonym [16]byte, campaign hexbid.UID, erasures uint64) lookup {
 	key := CouponKey(pseudonym, campaign)
 	return lookup{key: recentKeyOf(journal.Viewers, key), ofViewer: true, erasures: erasures,
-		read: func(v journal.View) (uint64, error) { return readIndex(v, journal.Viewers, key) }}
+		read: func(v journal.View) (uint64, error) {
+			value, err := v.Get(journal.Viewers, key)
+			if value == nil {
+				return 0, err
+			}
+			return 1, err
+		}}
 }
 
 func (r *reported) needsLookup() bool {

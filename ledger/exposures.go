@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/frequency"
@@ -17,8 +18,9 @@ import (
 
 // exposed is a row of exposures that an impression counts in, as its caller read it.
 type exposed struct {
-	limit hexbid.FrequencyCap
-	seen  *frequency.Exposures
+	limit   hexbid.FrequencyCap
+	seen    *frequency.Exposures
+	damaged bool // the row does not decode; seen is empty
 	lookup
 }
 
@@ -45,20 +47,21 @@ func exposedOf(limit hexbid.FrequencyCap, key []byte, erasures uint64) *exposed 
 	x := &exposed{limit: limit}
 	x.lookup = lookup{key: recentKeyOf(journal.Viewers, key), ofViewer: true, erasures: erasures,
 		read: func(v journal.View) (_ uint64, err error) {
-			x.seen, err = readExposures(v, key)
+			x.seen, x.damaged, err = readExposures(v, key)
 			return x.seen.Ever, err
 		}}
 	return x
 }
 
-// readExposures reads a row, an empty one if there is none.
-func readExposures(v journal.View, key []byte) (*frequency.Exposures, error) {
+// readExposures reads a row, an empty one if there is none. A row that does not decode is empty too: it must not stop
+// the events of its viewer for ever, nor those that are reported with them.
+func readExposures(v journal.View, key []byte) (seen *frequency.Exposures, damaged bool, err error) {
 	value, err := v.Get(journal.Viewers, key)
 	if value == nil || err != nil {
-		return new(frequency.Exposures), err
+		return new(frequency.Exposures), false, err
 	}
-	seen, err := frequency.Decode(value)
-	return &seen, err
+	x, failure := frequency.Decode(value)
+	return &x, failure != nil, nil
 }
 
 // countExposures stamps an impression that is beyond a cap. It looks at every row, so that all of them are at hand when
@@ -86,8 +89,15 @@ func (o *owner) exposures(x *exposed) (*frequency.Exposures, error) {
 		return seen, nil
 	}
 	err := o.refresh(&x.lookup, o.seen.olderFrom)
+	if x.damaged {
+		o.ledger.options.Log.Error("a row of what a viewer has seen or clicked cannot be read: it counts anew",
+			"of", x.subject())
+	}
 	return x.seen, err
 }
+
+// subject returns the campaign or advertiser of the row.
+func (x *exposed) subject() uint64 { return binary.BigEndian.Uint64(x.key.bytes()[pseudonymBytes:]) }
 
 // noteExposures counts a recorded impression in the rows of its caps, whatever its outcome: the viewer saw it. Filtered
 // ones nobody saw. It returns the stamp that the rows have, 0 if none counts.

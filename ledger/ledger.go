@@ -78,6 +78,7 @@ type Ledger struct {
 	lost     atomic.Pointer[error]
 	erasures atomic.Uint64 // of viewers
 	left     leftBehind
+	turns    turns
 
 	queue   chan *request
 	queued  atomic.Uint64 // requests so far

@@ -66,7 +66,7 @@ func (o *owner) run() {
 		case h := <-l.holds:
 			h.answer(o.hold(h))
 		case <-ticker.C:
-			o.take(newRequest((*owner).tick))
+			o.take(newTick())
 		case <-l.closing:
 			o.end()
 			return
@@ -113,9 +113,11 @@ func (o *owner) take(r *request) {
 	}
 	o.batch.requests = append(o.batch.requests, r)
 	o.applying = false
+	began := time.Now()
 	if err := hexbid.Contain(func() error { return r.do(o) }); err != nil {
 		o.failed(r, err)
 	}
+	o.ledger.turns.note(r.work, began)
 	if o.batch != nil {
 		o.batch.version = o.version
 	}
@@ -209,16 +211,20 @@ func (o *owner) send() {
 // what watchers will learn.
 func (o *owner) finish() error {
 	b := o.batch
+	began := time.Now()
 	if err := o.checkpointIfDue(); err != nil {
 		return err
 	}
+	o.ledger.turns.note(Checkpointing, began)
 	if len(b.views) > 0 {
 		o.settle()
 	}
 	b.writeSeen()
 	b.Tail = o.books.Last().Tail
 	if o.ledger.watched.Load() > 0 {
+		began := time.Now()
 		o.tell(b)
+		o.ledger.turns.note(Telling, began)
 	}
 	return nil
 }

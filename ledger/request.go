@@ -16,6 +16,7 @@ type request struct {
 	// error or a panic of do itself is a fault, and costs the batch.
 	do      func(o *owner) error
 	refused error
+	work    Work // what its turn counts as
 
 	state atomic.Int32
 	err   error
@@ -30,6 +31,13 @@ const (
 )
 
 func newRequest(do func(o *owner) error) *request { return &request{do: do, done: make(chan struct{})} }
+
+// newTick returns the owner's own request for what time brings.
+func newTick() *request {
+	r := newRequest((*owner).tick)
+	r.work = Ticking
+	return r
+}
 
 // take reports whether the request still waits, and marks it as taken by the owner.
 func (r *request) take() bool { return r.state.CompareAndSwap(waiting, taken) }

@@ -37,16 +37,17 @@ type ViewerRow struct {
 	IsCoupon  bool // of the campaign Subject
 	IsClicks  bool // on the campaign Subject, in the place of exposures
 	Exposures frequency.Exposures
+	IsDamaged bool // Exposures are empty, because the row does not decode; it counts for nothing
 	mark      byte
 }
 
 // Key returns the row's key.
 func (r *ViewerRow) Key() []byte { return viewerKey(r.Viewer, r.Subject, r.mark) }
 
-// decodeViewerRow reads a row. A row of an unknown mark is damage.
-func decodeViewerRow(key, value []byte) (r ViewerRow, err error) {
+// decodeViewerRow reads a row. It returns false for a row of an unknown kind, which a later version may have written.
+func decodeViewerRow(key, value []byte) (r ViewerRow, known bool) {
 	if len(key) != viewerKeyBytes {
-		return r, damagedViewer("key has %d bytes", len(key))
+		return r, false
 	}
 	r.Viewer, r.Subject = [16]byte(key), hexbid.UID(binary.BigEndian.Uint64(key[pseudonymBytes:]))
 	r.mark = key[viewerKeyBytes-1]
@@ -54,16 +55,14 @@ func decodeViewerRow(key, value []byte) (r ViewerRow, err error) {
 	case couponMark:
 		r.IsCoupon = true
 	case campaignMark, advertiserMark, clicksMark:
+		var err error
 		r.IsClicks = r.mark == clicksMark
 		r.Exposures, err = frequency.Decode(value)
+		r.IsDamaged = err != nil
 	default:
-		err = damagedViewer("key is of the unknown kind %q", r.mark)
+		return r, false
 	}
-	return r, err
-}
-
-func damagedViewer(format string, args ...any) error {
-	return hexbid.Errorf(hexbid.DataLoss, "a viewer's row", format, args...)
+	return r, true
 }
 
 // viewerRange is the rows of one viewer.
@@ -94,11 +93,11 @@ func ReadHistory(v journal.View, pseudonym [16]byte) (*frequency.History, error)
 		if rows, bytes = rows+1, bytes+len(value); rows > maxHistoryRows || bytes > frequency.MaxBytes {
 			return false, nil
 		}
-		row, err := decodeViewerRow(key, value)
-		if err == nil && !row.IsCoupon && !row.IsClicks {
+		row, known := decodeViewerRow(key, value)
+		if known && !row.IsCoupon && !row.IsClicks && !row.IsDamaged {
 			seen = append(seen, frequency.Seen{Subject: row.Subject, Exposures: row.Exposures})
 		}
-		return true, err
+		return true, nil
 	})
 	if err != nil || rows > maxHistoryRows || bytes > frequency.MaxBytes {
 		return nil, err
@@ -121,9 +120,10 @@ func readViewerRows(v journal.View, of journal.Range, atMost int) (rows []Viewer
 		if more = len(rows) == atMost; more {
 			return false, nil
 		}
-		row, err := decodeViewerRow(key, value)
-		rows = append(rows, row)
-		return true, err
+		if row, known := decodeViewerRow(key, value); known {
+			rows = append(rows, row)
+		}
+		return true, nil
 	})
 	return rows, more, err
 }

@@ -8,7 +8,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/grpc/tap"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hexbid/hexbid"
@@ -17,7 +16,7 @@ import (
 
 // A unary call goes through four stages, each bounded:
 //
-//	open     the headers have arrived; tap bounds the time that the request may take
+//	open     the headers have arrived; tap has let the call in, and bounds the time that its request may take
 //	arrived  the whole request has arrived, still encoded
 //	working  the call's class has let it in; its method decodes the request and answers
 //	done     the answer is encoded and waits for the caller to take it
@@ -36,6 +35,7 @@ type registrar struct {
 type unaryMethod struct {
 	service any
 	handler grpc.MethodHandler // goes through Server.unary
+	door    *door
 }
 
 type streamMethod struct {
@@ -51,34 +51,12 @@ func (r registrar) RegisterService(d *grpc.ServiceDesc, service any) {
 		m := &own.Methods[i]
 		method := "/" + d.ServiceName + "/" + m.MethodName
 		m.Handler = r.server.unary(method, m.Handler)
-		r.server.unaryMethods[method] = unaryMethod{service, m.Handler}
+		r.server.unaryMethods[method] = unaryMethod{service, m.Handler, r.server.doorOf(method)}
 	}
 	for _, m := range d.Streams {
 		r.server.streams["/"+d.ServiceName+"/"+m.StreamName] = streamMethod{service, m}
 	}
 	r.Server.RegisterService(&own, service)
-}
-
-// statedKey is the context key of a call's original context, which has the deadline that the caller stated.
-type statedKey struct{}
-
-// tap runs when the headers of a call have arrived. It bounds how long a unary call's request may take to arrive,
-// because gRPC waits for the request as long as the context that tap returns lasts. The end of the call cancels that
-// context together with its parent.
-func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if _, unary := s.unaryMethods[info.FullMethodName]; !unary {
-		return ctx, nil
-	}
-	deadline, states := ctx.Deadline()
-	if states && time.Until(deadline) <= s.config.Limits.RequestTimeout {
-		return ctx, nil
-	}
-	bounded, cancel := context.WithTimeout(ctx, s.config.Limits.RequestTimeout)
-	_ = cancel // the end of ctx cancels it
-	if states {
-		bounded = context.WithValue(bounded, statedKey{}, ctx)
-	}
-	return bounded, nil
 }
 
 // call is a unary call under way.
@@ -87,7 +65,8 @@ type call struct {
 	gate    *gate
 	peer    *connection
 	caller  hexbid.Principal
-	opened  time.Time // when its headers arrived
+	door    *arrival  // nil for a call that came through none
+	opened  time.Time // when a goroutine began with it
 	arrived time.Time // when its whole request had arrived; zero before that
 	bytes   int       // of the request
 }
@@ -98,10 +77,13 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 	g := &s.gates[classOf[method]]
 	return func(service any, ctx context.Context, receive func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 		peer := connectionOf(ctx)
-		c := &call{server: s, gate: g, peer: peer, caller: callerOf(ctx, peer), opened: time.Now()}
+		c := &call{server: s, gate: g, peer: peer, caller: callerOf(ctx, peer), door: arrivalOf(ctx), opened: time.Now()}
 		defer c.leave()
 		var response any
 		failure := hexbid.Contain(func() (err error) {
+			if err := c.door.begin(); err != nil {
+				return err
+			}
 			response, err = handler(service, c.context(ctx), func(m any) error { return c.receive(m, receive) }, c.answer)
 			return err
 		})
@@ -115,8 +97,8 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 // context returns the context of a handler: with the deadline that the caller stated, or with the one that tap gave to
 // a call without.
 func (c *call) context(ctx context.Context) context.Context {
-	if stated, ok := ctx.Value(statedKey{}).(context.Context); ok {
-		return stated
+	if c.door != nil && c.door.stated != nil {
+		return c.door.stated
 	}
 	return ctx
 }
@@ -132,7 +114,7 @@ func (c *call) receive(m any, receive func(any) error) error {
 		return malformed(err)
 	}
 	at := time.Now()
-	if err := c.server.enter(c.gate, e.size()); err != nil {
+	if err := c.server.enter(c.gate, c.peer.party, e.size()); err != nil {
 		return err
 	}
 	c.arrived, c.bytes = at, e.size()
@@ -141,20 +123,34 @@ func (c *call) receive(m any, receive func(any) error) error {
 }
 
 // enter lets a request in if the catalogue is loaded and its class has room.
-func (s *Server) enter(g *gate, bytes int) error {
+func (s *Server) enter(g *gate, of *party, bytes int) error {
 	if g.class != unclassed && s.exchange.Load() == nil {
 		return status.Error(codes.Unavailable,
 			"starting: the catalogue is being indexed; health says SERVING when it is ready")
 	}
-	return g.enter(bytes)
+	if !s.pressure.work(g.class, of) {
+		g.refused.Add(1)
+		return errBusy
+	}
+	if err := g.enter(bytes); err != nil {
+		s.pressure.leave(g.class, of)
+		return err
+	}
+	return nil
 }
 
 // leave ends the work on a call, if it has begun.
 func (c *call) leave() {
-	if !c.arrived.IsZero() {
-		c.gate.leave(c.bytes)
-		c.peer.end()
+	if c.arrived.IsZero() {
+		return
 	}
+	c.gate.leave(c.bytes)
+	c.server.pressure.leave(c.gate.class, c.peer.party)
+	c.server.pressure.learn(c.gate.class, time.Since(c.arrived))
+	if c.door != nil {
+		c.server.metrics.answered[c.gate.class].Observe(time.Since(c.door.at).Seconds())
+	}
+	c.peer.end()
 }
 
 // since returns when a call began to count. Its time to answer excludes the time that its caller took to send it.

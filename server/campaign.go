@@ -168,7 +168,13 @@ func update[T resource](ctx context.Context, s resources, kind hexbid.ResourceKi
 			if err == nil {
 				next, notices, err = toNoun(ctx, s, merged)
 			}
-			return next, err
+			if err != nil {
+				return nil, err
+			}
+			if notice := exchange.CapNotice(present, next); notice != "" {
+				notices = append(notices, notice)
+			}
+			return next, nil
 		})
 	if o.allowMissing && hexbid.KindOf(err) == hexbid.NotFound {
 		var noun hexbid.Resource

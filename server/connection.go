@@ -19,6 +19,7 @@ type connection struct {
 	of       *connections
 	address  peerAddress
 	caller   hexbid.Principal // the principal of its calls
+	party    *party           // whose calls compete for the cores with others'
 	accepted int64            // Unix nanoseconds
 	worked   atomic.Int64     // when work last began or ended; 0 for never
 	working  atomic.Int32     // calls and batches being worked on
@@ -59,7 +60,7 @@ func connectionOf(ctx context.Context) *connection {
 			origin = p.Addr.String()
 		}
 	}
-	return &connection{of: &unguarded, caller: networkCaller(origin)}
+	return &connection{of: &unguarded, caller: networkCaller(origin), party: new(party)}
 }
 
 // networkCaller returns the principal of calls from an address. So far everybody who reaches the port is the operator.

@@ -347,4 +347,9 @@ func TestEventsAreCountedByKindAndOutcome(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, got, want)
 		}
 	}
+	for _, work := range []string{"judging", "writing"} {
+		if n := metrics["hexbid_ledger_turn_seconds "+work]; n < 1 {
+			t.Errorf("%v turns of %s after an event", n, work)
+		}
+	}
 }

@@ -198,7 +198,8 @@ func TestADeadlineThatACallStatesIsKeptOnceItsRequestIsThere(t *testing.T) {
 		if deadline, ok := bounded.Deadline(); !ok || deadline.After(time.Now().Add(s.config.Limits.RequestTimeout)) {
 			t.Errorf("the request may take until %v", deadline)
 		}
-		if deadline, ok := new(call).context(bounded).Deadline(); !ok || deadline.Before(at.Add(want-time.Minute)) ||
+		of := &call{door: arrivalOf(bounded)}
+		if deadline, ok := of.context(bounded).Deadline(); !ok || deadline.Before(at.Add(want-time.Minute)) ||
 			deadline.After(time.Now().Add(want)) {
 			t.Errorf("the handler has until %v: want %v", deadline, want)
 		}

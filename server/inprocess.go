@@ -52,6 +52,10 @@ func (c inProcess) Invoke(ctx context.Context, method string, request, reply any
 	if !there {
 		return status.Errorf(codes.Unimplemented, "%s is no unary method", method)
 	}
+	if !c.server.pressure.hasRoom(m.door.class) {
+		m.door.refused.Inc()
+		return errBusy
+	}
 	ctx = context.WithValue(ctx, insideKey{}, true)
 	if _, states := ctx.Deadline(); !states {
 		var cancel context.CancelFunc

@@ -11,6 +11,9 @@ type Limits struct {
 	// Searches, Reads, Writes, Imports and Events bound the calls of each class that are worked on at once; for imports
 	// and streams of events, the batches.
 	Searches, Reads, Writes, Imports, Events int
+	// Wait is the mean time that calls may wait for a core. While they wait longer, the server lets fewer calls in: reads
+	// and imports first, events last. 0 lets all in.
+	Wait time.Duration
 	// WorkingBytes bounds the encoded bytes of the writes and batches that are worked on at once. Decoded they take
 	// some five times as much.
 	WorkingBytes int64
@@ -43,9 +46,9 @@ type Limits struct {
 // DefaultLimits returns limits for a machine of a few cores and 8 GB.
 func DefaultLimits() Limits {
 	return Limits{
-		Searches: 4096, Reads: 256, Writes: 256, Imports: 32, Events: 1024,
+		Searches: 4096, Reads: 256, Writes: 256, Imports: 32, Events: 1024, Wait: 2 * time.Millisecond,
 		WorkingBytes: 128 << 20, EventBytes: 32 << 20,
-		Connections: 1024, StreamsAConnection: 8, CallsAConnection: 1024,
+		Connections: 1024, StreamsAConnection: 8, CallsAConnection: 128,
 		WaitingCalls: 16 << 10, WaitingBytes: 512 << 20,
 		RequestTimeout: 10 * time.Second, StreamTimeout: 30 * time.Second, HandshakeTimeout: 10 * time.Second,
 		IdleTimeout: 10 * time.Minute,
@@ -62,6 +65,9 @@ func (l *Limits) Validate() error {
 		if limit.value < 1 {
 			return hexbid.Invalidf(limit.flag, "%d permits nothing: use 1 or more", limit.value)
 		}
+	}
+	if l.Wait < 0 {
+		return hexbid.Invalidf("max-wait", "%s is below zero: use 0 for no limit, or more", l.Wait)
 	}
 	if l.WaitingBytes < 1<<20 {
 		return hexbid.Invalidf("max-waiting-mb", "%d permits nothing: use 1 or more", l.WaitingBytes>>20)

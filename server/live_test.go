@@ -1,9 +1,13 @@
 package server
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder"
@@ -79,4 +83,36 @@ func TestACampaignIsReadWithItsLiveState(t *testing.T) {
 	}
 	want.NoBalance, want.LoweredByBudget, want.PacingMultiplierPpm = true, true, 50_000
 	check(want, "its advertiser's balance does not pay for an event")
+}
+
+// TestAnEditOfACapSaysFromWhenItCounts: a first cap, and one with a window that becomes one for ever. Other edits of
+// caps say nothing.
+func TestAnEditOfACapSaysFromWhenItCounts(t *testing.T) {
+	s := openService(t, store.NewMemory())
+	mustImport(t, s, &hexbid.Campaign{Meta: hexbid.Meta{Name: "advertisers/a/campaigns/c"}, DisplayName: "C",
+		Program: "advertisers/a/programs/p", Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 10_000_000,
+		Area: hexbid.Area{Everywhere: true}})
+	for _, edit := range []struct {
+		to   *pb.FrequencyCap
+		says string
+	}{
+		{nil, ""},
+		{&pb.FrequencyCap{Impressions: 3, Window: durationpb.New(time.Hour)}, "counts from now on"},
+		{&pb.FrequencyCap{Impressions: 4, Window: durationpb.New(2 * time.Hour)}, ""},
+		{&pb.FrequencyCap{Impressions: 4}, "30 days"},
+		{&pb.FrequencyCap{Impressions: 5}, ""},
+		{&pb.FrequencyCap{Impressions: 5, Window: durationpb.New(time.Hour)}, ""},
+		{nil, ""},
+		{&pb.FrequencyCap{Impressions: 5}, "counts from now on"},
+	} {
+		c, err := s.UpdateCampaign(ctx, &pb.UpdateCampaignRequest{Campaign: &pb.Campaign{
+			Name: "advertisers/a/campaigns/c", FrequencyCap: edit.to},
+			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"frequency_cap"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := strings.Join(c.GetNotices(), "; "); !strings.Contains(said, edit.says) || edit.says == "" && said != "" {
+			t.Errorf("an edit to %v says %q, want %q", edit.to, said, edit.says)
+		}
+	}
 }

@@ -18,6 +18,7 @@ type metrics struct {
 	registry  *prometheus.Registry
 	calls     *prometheus.CounterVec
 	seconds   *prometheus.HistogramVec
+	answered  [classCount]prometheus.Observer // from the arrival of a call's headers
 	auction   prometheus.Histogram
 	skipped   prometheus.Counter
 	sponsored prometheus.Counter
@@ -55,7 +56,14 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 			Help: "Nearby lists that ended early, by reason: time (their budget) or results (as many as all pages may have)."},
 			[]string{"reason"}),
 	}
-	registry.MustRegister(m.calls, m.seconds, m.auction, m.skipped, m.sponsored, m.slots, m.nearby, m.cut,
+	answered := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "hexbid_answered_seconds",
+		Help: "Time from the arrival of a call's headers to its encoded answer, of calls that were let in, by class. " +
+			"It includes the wait for a core, and the time that the caller took to send the request.",
+		Buckets: prometheus.ExponentialBuckets(50e-6, 1.25, 56)}, []string{"class"})
+	for i := range m.answered {
+		m.answered[i] = answered.WithLabelValues(classWords[i])
+	}
+	registry.MustRegister(m.calls, m.seconds, answered, m.auction, m.skipped, m.sponsored, m.slots, m.nearby, m.cut,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -121,6 +129,12 @@ func (m *metrics) watch(s *Server) {
 		m.counter("hexbid_refused_total", "Requests refused because as many of their class were worked on as may be.", of,
 			func() float64 { return float64(g.refused.Load()) })
 	}
+	m.measure("hexbid_calls_limit", "Calls that may be under way at once, as the wait for a core permits at present.",
+		func() float64 { return float64(s.pressure.limit.Load()) })
+	m.measure("hexbid_calls_under_way", "Calls that wait for a core, and searches and reads that are worked on.",
+		func() float64 { return float64(s.pressure.underWay.Load()) })
+	m.measure("hexbid_core_wait_seconds", "Mean wait for a core of the calls that began in the last window of 25 ms.",
+		func() float64 { return time.Duration(s.pressure.wait.Load()).Seconds() })
 	m.watchPort("grpc", s.connections)
 	m.watchPort("http", s.webs)
 }
@@ -154,4 +168,5 @@ func (m *metrics) observe(e *exchange.Exchange) {
 	m.observeAwardsOut(e)
 	m.observeViewers(e)
 	m.observeQuality(e)
+	m.observeTurns(e)
 }

@@ -60,6 +60,7 @@ type Server struct {
 	codec        codec
 	exchange     atomic.Pointer[exchange.Exchange]
 	gates        [classCount]gate
+	pressure     *pressure
 	connections  *connections           // of the gRPC port
 	webs         *connections           // of the HTTP port
 	handling     sync.WaitGroup         // handlers of streams
@@ -78,7 +79,8 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{config: config, health: health.NewServer(), metrics: newMetrics(config.Registry), codec: newCodec(),
-		unaryMethods: map[string]unaryMethod{}, streams: map[string]streamMethod{}, draining: make(chan struct{})}
+		pressure: newPressure(config.Limits.Wait), unaryMethods: map[string]unaryMethod{},
+		streams: map[string]streamMethod{}, draining: make(chan struct{})}
 	s.openGates()
 	s.connections, s.webs = newConnections(&s.config), newConnections(&s.config)
 	s.metrics.watch(s)

@@ -82,6 +82,11 @@ func (g *guardedStream) Context() context.Context { return g.ctx }
 
 // RecvMsg implements grpc.ServerStream.
 func (g *guardedStream) RecvMsg(m any) error {
+	if g.gate.class == importing {
+		if err := g.server.pressure.awaitRoom(g.ctx, importing, g.server.config.Limits.StreamTimeout/2); err != nil {
+			return err
+		}
+	}
 	var e envelope
 	g.peer.awaitBatch()
 	err := g.ServerStream.RecvMsg(&e)
@@ -119,7 +124,7 @@ func (g *guardedStream) begin(bytes int) error {
 	if g.over {
 		return errIdleStream
 	}
-	if err := g.server.enter(g.gate, bytes); err != nil {
+	if err := g.server.enter(g.gate, g.peer.party, bytes); err != nil {
 		return err
 	}
 	if g.gate.class != unclassed { // health's Watch stays open for good and is no work
@@ -145,6 +150,7 @@ func (g *guardedStream) done() {
 
 func (g *guardedStream) leave() {
 	g.gate.leave(g.working[0])
+	g.server.pressure.leave(g.gate.class, g.peer.party)
 	g.working = g.working[1:]
 	if g.gate.class != unclassed {
 		g.peer.end()

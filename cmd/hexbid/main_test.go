@@ -40,6 +40,7 @@ func bootWhen(t *testing.T, now time.Time, change func(*ServeConfig)) *testServe
 	config.ExploreShare = 0       // or one in fifty ranks and prices by other qualities
 	config.Filter = filterFlags{} // tests click by machine; those of the filters set limits
 	config.Listen, config.MetricsListen, config.HTTPListen = "127.0.0.1:0", "", ""
+	config.MaxWait = 0 // no call is refused because the machine is busy with other tests
 	config.AuctionBudget, config.NearbyBudget, config.HistoryBudget = 10*time.Second, 10*time.Second, time.Minute
 	if change != nil {
 		change(&config)

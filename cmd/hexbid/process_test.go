@@ -74,7 +74,7 @@ func startProcess(t *testing.T, args ...string) *process {
 	}
 	p := &process{address: freeAddress(t), output: &bytes.Buffer{}, ended: make(chan error, 1)}
 	p.command = exec.Command(path, append([]string{"serve", "--listen", p.address, "--metrics-listen", "",
-		"--http-listen", "", "--swap-share=0", "--explore-share=0"}, args...)...)
+		"--http-listen", "", "--swap-share=0", "--explore-share=0", "--max-wait=0"}, args...)...)
 	stderr, err := p.command.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -142,6 +142,7 @@ func (m *Main) openServer() (err error) {
 func limitsOf(c *ServeConfig) server.Limits {
 	l := server.DefaultLimits()
 	l.Searches, l.Reads, l.Writes, l.Imports = c.MaxSearches, c.MaxReads, c.MaxWrites, c.MaxImports
+	l.Wait = c.MaxWait
 	l.Events, l.Connections, l.WaitingBytes = c.MaxEvents, c.MaxConnections, c.MaxWaitingMB<<20
 	return l
 }

@@ -18,7 +18,7 @@ import (
 )
 
 type command struct {
-	All  bool     `help:"Measure all parts, some forty minutes, rather than the quick ones, some five."`
+	All  bool     `help:"Measure all parts, some fifty minutes, rather than the quick ones, some twelve."`
 	Only []string `help:"Measure these parts alone and keep the other figures: ${parts}." placeholder:"PART"`
 }
 
@@ -308,7 +308,10 @@ func writers(s *session) (spreads, error) {
 }
 
 // events measures durable events of the ledger, on disks of their own.
-func events(s *session) (spreads, error) { return benchmarks.Events(s.dir) }
+func events(s *session) (spreads, error) { return benchmarks.Events(s.dir, tell) }
+
+// tell logs what a part has done.
+func tell(step string) { log.Print(step) }
 
 // budgets measures how fast budgets come into force in the auction, with ledgers on disks of their own.
 func budgets(s *session) (spreads, error) {
@@ -316,7 +319,7 @@ func budgets(s *session) (spreads, error) {
 	if err != nil {
 		return nil, err
 	}
-	return benchmarks.Budgets(w, s.dir, benchmarks.QuickBudgets)
+	return benchmarks.Budgets(w, s.dir, benchmarks.QuickBudgets, tell)
 }
 
 // besideCanned measures capacity. For the default answer it also measures latency at 70 % of that capacity.

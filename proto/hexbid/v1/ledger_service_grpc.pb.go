@@ -88,7 +88,8 @@ type LedgerServiceClient interface {
 	// ends it or the server stops.
 	WatchAlerts(ctx context.Context, in *WatchAlertsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchAlertsResponse], error)
 	// GetViewerHistory reads what the deployment knows of a viewer: how often they
-	// saw which campaigns and advertisers with a frequency cap, and their coupons.
+	// saw which campaigns and advertisers with a frequency cap, their clicks, and
+	// their coupons.
 	GetViewerHistory(ctx context.Context, in *GetViewerHistoryRequest, opts ...grpc.CallOption) (*ViewerHistory, error)
 	// EraseViewerHistory erases all of it. Records, charges and receipts stay as they
 	// are: none names a viewer. Events that come later begin a new history.
@@ -316,7 +317,8 @@ type LedgerServiceServer interface {
 	// ends it or the server stops.
 	WatchAlerts(*WatchAlertsRequest, grpc.ServerStreamingServer[WatchAlertsResponse]) error
 	// GetViewerHistory reads what the deployment knows of a viewer: how often they
-	// saw which campaigns and advertisers with a frequency cap, and their coupons.
+	// saw which campaigns and advertisers with a frequency cap, their clicks, and
+	// their coupons.
 	GetViewerHistory(context.Context, *GetViewerHistoryRequest) (*ViewerHistory, error)
 	// EraseViewerHistory erases all of it. Records, charges and receipts stay as they
 	// are: none names a viewer. Events that come later begin a new history.
