@@ -11,9 +11,16 @@ type Delivery struct {
 	QualityPPM       int64         // the chance of a click once seen
 	QualityLowPPM    int64         // with QualityHighPPM, an interval of 95 %
 	QualityHighPPM   int64
-	FilteredPPM      int64 // the share of today's events that were filtered
-	CostPerClick     Money // paid today on average, 0 before the first click
+	FilteredPPM      int64            // the share of today's events that were filtered
+	Filtered         []FilteredEvents // why they were, the most frequent reason first
+	CostPerClick     Money            // paid today on average, 0 before the first click
 	Summary          string
+}
+
+// FilteredEvents counts filtered events by the rule that found them.
+type FilteredEvents struct {
+	Reason string // its name in metrics
+	Events int64
 }
 
 // DeliveryStatus is where a day's spend is against its plan.

@@ -136,7 +136,9 @@ func aSpend() *pb.CampaignSpend {
 		Total: &pb.EventTotals{ChargedMicros: 19_000_000, FreeMicros: 1_500_000, BeyondCap: 8},
 		Delivery: &pb.Delivery{Status: pb.DeliveryStatus_DELIVERY_STATUS_AHEAD, PlannedMicros: 2_500_000, AheadPpm: 50_000,
 			PacingMultiplierPpm: 700_000, ParticipationPpm: 1_000_000, QualityPpm: 30_000, QualityLowPpm: 20_000,
-			QualityHighPpm: 41_000, FilteredSharePpm: 15_000, Summary: "ahead of its plan"}}
+			QualityHighPpm: 41_000, FilteredSharePpm: 15_000,
+			Filtered: []*pb.FilteredEvents{{Reason: "too_soon", Events: 3}, {Reason: "repeated", Events: 1}},
+			Summary:  "ahead of its plan"}}
 }
 
 func TestSpendForPeople(t *testing.T) {
@@ -146,7 +148,7 @@ func TestSpendForPeople(t *testing.T) {
 		"over-delivery (shown free): 1.50 today, 1.50 in all",
 		"events beyond a frequency cap (shown free): 6 today, 8 in all", "out of auctions",
 		"plan: 2.50 until now; ahead of its plan", "chance of a click once seen: 3 %, between 2 % and 4.1 %",
-		"filtered as invalid traffic: 1.5 % of today's events"} {
+		"filtered as invalid traffic: 1.5 % of today's events (too_soon 3, repeated 1)"} {
 		if !strings.Contains(out.String(), words) {
 			t.Errorf("%q is missing:\n%s", words, out.String())
 		}
@@ -165,7 +167,8 @@ func TestTopAsATableAndAsJSON(t *testing.T) {
 	var out bytes.Buffer
 	printTop(&out, page)
 	for _, words := range []string{"the rows below spent 53.00 today", "ads filled 50.0 % of 100 slots",
-		"3.00   30.0 %   +5.0 %   70.0 %  100.0 %  40           3       1.50 a click      1.50  6           0.0 %     spent",
+		"3.00   30.0 %   +5.0 %   70.0 %  100.0 %  40           3       1.50 a click      1.50  6           " +
+			"0.0 % too_soon  spent",
 		"25.00 a thousand"} {
 		if !strings.Contains(out.String(), words) {
 			t.Errorf("%q is missing:\n%s", words, out.String())

@@ -80,7 +80,8 @@ func budgetLines(s *pb.CampaignSpend) []string {
 			percent(s.GetDelivery().GetQualityPpm()), percent(s.GetDelivery().GetQualityLowPpm()), percent(high)))
 	}
 	if filtered := s.GetDelivery().GetFilteredSharePpm(); filtered > 0 {
-		lines = append(lines, "filtered as invalid traffic: "+percent(filtered)+" of today's events")
+		lines = append(lines, "filtered as invalid traffic: "+percent(filtered)+" of today's events"+
+			filteredReasons(s.GetDelivery()))
 	}
 	if s.GetOutstandingMicros() > 0 {
 		lines = append(lines, "expected of awards still out: "+money(s.GetOutstandingMicros()))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
@@ -95,7 +96,7 @@ func printTop(w io.Writer, page *pb.ListCampaignSpendResponse) {
 			aheadCell(c.GetDelivery()), partCell(c.GetDelivery().GetPacingMultiplierPpm(), c.GetDelivery()),
 			partCell(c.GetDelivery().GetParticipationPpm(), c.GetDelivery()),
 			fmt.Sprint(today.GetImpressions()), fmt.Sprint(today.GetClicks()), averagePrice(c), money(today.GetFreeMicros()),
-			fmt.Sprint(today.GetBeyondCap()), filteredShare(today), out)
+			fmt.Sprint(today.GetBeyondCap()), filteredShare(today)+firstReason(c.GetDelivery()), out)
 	}
 	t.print(w)
 }
@@ -103,6 +104,26 @@ func printTop(w io.Writer, page *pb.ListCampaignSpendResponse) {
 // filteredShare writes which part of events was invalid traffic. Filtered events count as nothing else.
 func filteredShare(t *pb.EventTotals) string {
 	return share(t.GetFiltered(), t.GetImpressions()+t.GetClicks()+t.GetConversions()+t.GetClaims()+t.GetFiltered())
+}
+
+// filteredReasons lists why events were filtered, in words that follow their share.
+func filteredReasons(d *pb.Delivery) string {
+	if len(d.GetFiltered()) == 0 {
+		return ""
+	}
+	var reasons []string
+	for _, f := range d.GetFiltered() {
+		reasons = append(reasons, fmt.Sprintf("%s %d", f.GetReason(), f.GetEvents()))
+	}
+	return " (" + strings.Join(reasons, ", ") + ")"
+}
+
+// firstReason is the most frequent of them, for a cell.
+func firstReason(d *pb.Delivery) string {
+	if len(d.GetFiltered()) == 0 {
+		return ""
+	}
+	return " " + d.GetFiltered()[0].GetReason()
 }
 
 // aheadCell writes how far a day's spend is from its plan, in hundredths of the day's budget.
@@ -152,20 +173,21 @@ func averageMicros(c *pb.CampaignSpend) (micros int64, ok bool) {
 
 // topCampaign is a campaign of the table for programs. Amounts are micros.
 type topCampaign struct {
-	Name             string `json:"name"`
-	UID              uint64 `json:"uid"`
-	LocalDate        string `json:"localDate"`
-	SpendTodayMicros int64  `json:"spendTodayMicros"`
-	DailyBudget      int64  `json:"dailyBudgetMicros"`
-	DailyLeftMicros  int64  `json:"dailyLeftMicros"`
-	Impressions      int64  `json:"impressions"`
-	Clicks           int64  `json:"clicks"`
-	AveragePrice     int64  `json:"averagePriceMicros"`
-	PricingModel     string `json:"pricingModel"`
-	FreeMicros       int64  `json:"freeMicros"`
-	BeyondCap        int64  `json:"beyondCap"`
-	Filtered         int64  `json:"filtered"`
-	BudgetSpent      bool   `json:"budgetSpent"`
+	Name             string           `json:"name"`
+	UID              uint64           `json:"uid"`
+	LocalDate        string           `json:"localDate"`
+	SpendTodayMicros int64            `json:"spendTodayMicros"`
+	DailyBudget      int64            `json:"dailyBudgetMicros"`
+	DailyLeftMicros  int64            `json:"dailyLeftMicros"`
+	Impressions      int64            `json:"impressions"`
+	Clicks           int64            `json:"clicks"`
+	AveragePrice     int64            `json:"averagePriceMicros"`
+	PricingModel     string           `json:"pricingModel"`
+	FreeMicros       int64            `json:"freeMicros"`
+	BeyondCap        int64            `json:"beyondCap"`
+	Filtered         int64            `json:"filtered"`
+	FilteredBy       map[string]int64 `json:"filteredBy,omitempty"`
+	BudgetSpent      bool             `json:"budgetSpent"`
 }
 
 // topTable is the table for programs.
@@ -174,6 +196,16 @@ type topTable struct {
 	RequestedSlots int64         `json:"requestedSlots"`
 	FilledSlots    int64         `json:"filledSlots"`
 	AsOf           time.Time     `json:"asOfTime"`
+}
+
+func byReason(d *pb.Delivery) (by map[string]int64) {
+	for _, f := range d.GetFiltered() {
+		if by == nil {
+			by = map[string]int64{}
+		}
+		by[f.GetReason()] = f.GetEvents()
+	}
+	return by
 }
 
 // printJSON prints a table on one line, so that each look is a line.
@@ -187,7 +219,7 @@ func (c *topCommand) printJSON(w io.Writer, page *pb.ListCampaignSpendResponse) 
 			DailyLeftMicros: c.GetDailyLeftMicros(), Impressions: c.GetToday().GetImpressions(),
 			Clicks: c.GetToday().GetClicks(), AveragePrice: average, PricingModel: enumName(c.GetPricingModel()),
 			FreeMicros: c.GetToday().GetFreeMicros(), BeyondCap: c.GetToday().GetBeyondCap(),
-			Filtered: c.GetToday().GetFiltered(), BudgetSpent: c.GetBudgetSpent()})
+			Filtered: c.GetToday().GetFiltered(), FilteredBy: byReason(c.GetDelivery()), BudgetSpent: c.GetBudgetSpent()})
 	}
 	return json.NewEncoder(w).Encode(t)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
 	"github.com/hexbid/hexbid/ledger/outstanding"
+	invalid "github.com/hexbid/hexbid/ledger/traffic"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/token"
 )
@@ -30,6 +31,7 @@ type till struct {
 	store  *store.Memory
 	keys   *token.Keys
 	change func(*Config)
+	limits invalid.Limits // of invalid traffic
 	events int
 
 	mu     sync.Mutex // guards the field below
@@ -54,7 +56,7 @@ func openTill(t testing.TB, change func(*Config)) *till {
 func (m *till) start() {
 	m.Helper()
 	l, err := ledger.Open(ctx, ledger.Options{Journal: &m.brokenJournal, Wall: m.now, Monotonic: m.since,
-		Log: slog.New(slog.DiscardHandler)})
+		Log: slog.New(slog.DiscardHandler), Traffic: m.limits})
 	if err != nil {
 		m.Fatal(err)
 	}

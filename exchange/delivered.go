@@ -21,6 +21,7 @@ func (b *books) delivery(s *hexbid.CampaignSpend) *hexbid.Delivery {
 	d := &hexbid.Delivery{PacingPPM: live.PacingPPM, ParticipationPPM: live.ParticipationPPM, QualityPPM: live.QualityPPM,
 		FilteredPPM: ppmOf(s.Today.Filtered, s.Today.Impressions+s.Today.Clicks+s.Today.Conversions+s.Today.Claims+
 			s.Today.Filtered)}
+	d.Filtered = b.filtered.of(s.UID, s.LocalDate)
 	if estimate, learned := b.learner.estimate(b.ledger.Now(), s.UID); learned {
 		d.QualityLowPPM, d.QualityHighPPM = estimate.LowPPM, estimate.HighPPM
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/journal"
 	"github.com/hexbid/hexbid/ledger/outstanding"
+	invalid "github.com/hexbid/hexbid/ledger/traffic" // its name is that of the pacer's traffic here
 )
 
 // delivery learns from awards and events what campaigns are worth, and hands it in. Searches never ask it.
@@ -58,8 +59,10 @@ type happening struct {
 	*ledger.Event
 	outcome hexbid.EventOutcome
 	charged hexbid.Money
-	implied bool      // a click that stands for its impression too
-	at      time.Time // the ledger's time
+	implied bool           // a click that stands for its impression too
+	at      time.Time      // the ledger's time
+	reason  invalid.Reason // why it is filtered, if it is
+	date    int32          // the campaign's local date, of an event with a record
 }
 
 const (
@@ -77,10 +80,11 @@ func newDelivery(e *Exchange) *delivery {
 // learns returns the parts of delivery, the most urgent first.
 func (e *Exchange) learns() []part {
 	e.learner = newLearner(e)
-	e.pacer = newPacer(e)
+	e.pacer, e.filtered = newPacer(e), newFiltered()
 	d := newDistances(e)
 	// The learner weighs what it restores by what the market has learned, so it comes last.
-	return []part{e.pacer, e.positions, d, newLearnedMarket(e, e.positions.learn, e.learner.learn, d.learn), e.learner}
+	return []part{e.pacer, e.positions, d, newLearnedMarket(e, e.positions.learn, e.learner.learn, d.learn), e.learner,
+		e.filtered}
 }
 
 // open reads what was learned before, and hands it in before the first search.

@@ -108,7 +108,7 @@ func (o *openedEvents) record(ctx context.Context, l *ledger.Ledger, e *Exchange
 			a := &answers[j]
 			o.result(j, a)
 			if !a.Again {
-				o.first(&happening{&o.events[j], a.Outcome, a.Charged, a.Implied, now}, e)
+				o.first(&happening{&o.events[j], a.Outcome, a.Charged, a.Implied, now, a.Reason, a.Date}, e)
 				e.viewers.happened(&o.events[j], a.Counted)
 			}
 		}

@@ -195,8 +195,9 @@ type Exchange struct {
 	delivery  *delivery
 	viewers   *viewers
 	lastCaps  *lastCaps
-	learner   *learner // a part of delivery
-	pacer     *pacer   // a part of delivery
+	learner   *learner  // a part of delivery
+	filtered  *filtered // another
+	pacer     *pacer    // a part of delivery
 	recent    recentSearches
 	steps     steps
 

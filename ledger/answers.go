@@ -124,7 +124,7 @@ func readFirst(v journal.View, key []byte) (first firstAnswer, err error) {
 		return first, notAnEvent(sequence)
 	}
 	return firstAnswer{event.EventID, Answer{Outcome: event.Outcome, Charged: event.Charged, Sequence: sequence,
-		Hash: hash, Implied: event.Implies, Reason: traffic.Reason(event.Reason)}}, nil
+		Hash: hash, Implied: event.Implies, Reason: traffic.Reason(event.Reason), Date: event.Date}}, nil
 }
 
 // readRecord reads a record and its hash; nil for none.

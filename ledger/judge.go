@@ -38,6 +38,7 @@ func (o *owner) judge(r *reported, a *Answer) (err error) {
 	if err != nil {
 		return err
 	}
+	a.Date = r.event.Date
 	a.Charged, a.Sequence, a.Hash, a.Implied = r.event.Charged, at.Sequence, at.Tail, r.event.Implies
 	if a.Outcome == hexbid.EventFiltered {
 		a.Reason = traffic.Reason(r.event.Reason)

@@ -48,6 +48,7 @@ type Answer struct {
 	Implied bool // a click that stands for its impression too
 	// Reason is why the event is filtered, if it is.
 	Reason traffic.Reason
+	Date   int32 // the campaign's local date, days since 1970, of an event with a record
 }
 
 // Moved is the answer to a movement or a credit.

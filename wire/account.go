@@ -50,7 +50,12 @@ func FromDelivery(v *hexbid.Delivery) *pb.Delivery {
 		FilteredSharePpm:    v.FilteredPPM,
 		CostPerClickMicros:  int64(v.CostPerClick),
 		Summary:             v.Summary,
+		Filtered:            fromAll(v.Filtered, fromFilteredEvents),
 	}
+}
+
+func fromFilteredEvents(v *hexbid.FilteredEvents) *pb.FilteredEvents {
+	return &pb.FilteredEvents{Reason: v.Reason, Events: v.Events}
 }
 
 // FromEventTotals converts totals.

@@ -1684,7 +1684,9 @@ type Delivery struct {
 	// Micros paid a click today, on average; 0 before the first.
 	CostPerClickMicros int64 `protobuf:"varint,11,opt,name=cost_per_click_micros,json=costPerClickMicros,proto3" json:"cost_per_click_micros,omitempty"`
 	// All that in a sentence or two, for people.
-	Summary       string `protobuf:"bytes,12,opt,name=summary,proto3" json:"summary,omitempty"`
+	Summary string `protobuf:"bytes,12,opt,name=summary,proto3" json:"summary,omitempty"`
+	// Why events of today were filtered, the most frequent reason first.
+	Filtered      []*FilteredEvents `protobuf:"bytes,13,rep,name=filtered,proto3" json:"filtered,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1803,6 +1805,69 @@ func (x *Delivery) GetSummary() string {
 	return ""
 }
 
+func (x *Delivery) GetFiltered() []*FilteredEvents {
+	if x != nil {
+		return x.Filtered
+	}
+	return nil
+}
+
+// FilteredEvents counts events that were filtered as invalid traffic for a reason.
+type FilteredEvents struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rule that found them, as in the metric hexbid_events_filtered_total; of_impression
+	// is the click of an impression that was filtered.
+	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How many there were.
+	Events        int64 `protobuf:"varint,2,opt,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FilteredEvents) Reset() {
+	*x = FilteredEvents{}
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FilteredEvents) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FilteredEvents) ProtoMessage() {}
+
+func (x *FilteredEvents) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FilteredEvents.ProtoReflect.Descriptor instead.
+func (*FilteredEvents) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *FilteredEvents) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *FilteredEvents) GetEvents() int64 {
+	if x != nil {
+		return x.Events
+	}
+	return 0
+}
+
 // EventTotals counts records and adds up their money. Events without a record
 // (duplicates, expired and forged ones) are not in it.
 type EventTotals struct {
@@ -1837,7 +1902,7 @@ type EventTotals struct {
 
 func (x *EventTotals) Reset() {
 	*x = EventTotals{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +1914,7 @@ func (x *EventTotals) String() string {
 func (*EventTotals) ProtoMessage() {}
 
 func (x *EventTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +1927,7 @@ func (x *EventTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventTotals.ProtoReflect.Descriptor instead.
 func (*EventTotals) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{6}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *EventTotals) GetImpressions() int64 {
@@ -1957,7 +2022,7 @@ type LastCharge struct {
 
 func (x *LastCharge) Reset() {
 	*x = LastCharge{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1969,7 +2034,7 @@ func (x *LastCharge) String() string {
 func (*LastCharge) ProtoMessage() {}
 
 func (x *LastCharge) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1982,7 +2047,7 @@ func (x *LastCharge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LastCharge.ProtoReflect.Descriptor instead.
 func (*LastCharge) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{7}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LastCharge) GetSequence() uint64 {
@@ -2019,7 +2084,7 @@ type HourTotals struct {
 
 func (x *HourTotals) Reset() {
 	*x = HourTotals{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2031,7 +2096,7 @@ func (x *HourTotals) String() string {
 func (*HourTotals) ProtoMessage() {}
 
 func (x *HourTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2044,7 +2109,7 @@ func (x *HourTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HourTotals.ProtoReflect.Descriptor instead.
 func (*HourTotals) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{8}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *HourTotals) GetHourStartTime() *timestamppb.Timestamp {
@@ -2074,7 +2139,7 @@ type DayTotals struct {
 
 func (x *DayTotals) Reset() {
 	*x = DayTotals{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2086,7 +2151,7 @@ func (x *DayTotals) String() string {
 func (*DayTotals) ProtoMessage() {}
 
 func (x *DayTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2099,7 +2164,7 @@ func (x *DayTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DayTotals.ProtoReflect.Descriptor instead.
 func (*DayTotals) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{9}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DayTotals) GetLocalDate() string {
@@ -2148,7 +2213,7 @@ type LiveState struct {
 
 func (x *LiveState) Reset() {
 	*x = LiveState{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2160,7 +2225,7 @@ func (x *LiveState) String() string {
 func (*LiveState) ProtoMessage() {}
 
 func (x *LiveState) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2173,7 +2238,7 @@ func (x *LiveState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveState.ProtoReflect.Descriptor instead.
 func (*LiveState) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *LiveState) GetPacingMultiplierPpm() int64 {
@@ -2255,7 +2320,7 @@ type Keyword struct {
 
 func (x *Keyword) Reset() {
 	*x = Keyword{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2267,7 +2332,7 @@ func (x *Keyword) String() string {
 func (*Keyword) ProtoMessage() {}
 
 func (x *Keyword) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2280,7 +2345,7 @@ func (x *Keyword) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keyword.ProtoReflect.Descriptor instead.
 func (*Keyword) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{11}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Keyword) GetText() string {
@@ -2319,7 +2384,7 @@ type HostBid struct {
 
 func (x *HostBid) Reset() {
 	*x = HostBid{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2331,7 +2396,7 @@ func (x *HostBid) String() string {
 func (*HostBid) ProtoMessage() {}
 
 func (x *HostBid) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2344,7 +2409,7 @@ func (x *HostBid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostBid.ProtoReflect.Descriptor instead.
 func (*HostBid) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{12}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HostBid) GetHost() Host {
@@ -2376,7 +2441,7 @@ type WeeklyHours struct {
 
 func (x *WeeklyHours) Reset() {
 	*x = WeeklyHours{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2388,7 +2453,7 @@ func (x *WeeklyHours) String() string {
 func (*WeeklyHours) ProtoMessage() {}
 
 func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2401,7 +2466,7 @@ func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
 func (*WeeklyHours) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{13}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WeeklyHours) GetDay() DayOfWeek {
@@ -2451,7 +2516,7 @@ type Area struct {
 
 func (x *Area) Reset() {
 	*x = Area{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[14]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2463,7 +2528,7 @@ func (x *Area) String() string {
 func (*Area) ProtoMessage() {}
 
 func (x *Area) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[14]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2476,7 +2541,7 @@ func (x *Area) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Area.ProtoReflect.Descriptor instead.
 func (*Area) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{14}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Area) GetAroundPlacesM() float64 {
@@ -2545,7 +2610,7 @@ type Circle struct {
 
 func (x *Circle) Reset() {
 	*x = Circle{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[15]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2557,7 +2622,7 @@ func (x *Circle) String() string {
 func (*Circle) ProtoMessage() {}
 
 func (x *Circle) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[15]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2570,7 +2635,7 @@ func (x *Circle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Circle.ProtoReflect.Descriptor instead.
 func (*Circle) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{15}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Circle) GetLatitude() float64 {
@@ -2633,7 +2698,7 @@ type Audience struct {
 
 func (x *Audience) Reset() {
 	*x = Audience{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[16]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2645,7 +2710,7 @@ func (x *Audience) String() string {
 func (*Audience) ProtoMessage() {}
 
 func (x *Audience) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[16]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2658,7 +2723,7 @@ func (x *Audience) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Audience.ProtoReflect.Descriptor instead.
 func (*Audience) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{16}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Audience) GetAges() []*AgeRange {
@@ -2751,7 +2816,7 @@ type AgeRange struct {
 
 func (x *AgeRange) Reset() {
 	*x = AgeRange{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[17]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2763,7 +2828,7 @@ func (x *AgeRange) String() string {
 func (*AgeRange) ProtoMessage() {}
 
 func (x *AgeRange) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[17]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2776,7 +2841,7 @@ func (x *AgeRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgeRange.ProtoReflect.Descriptor instead.
 func (*AgeRange) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{17}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AgeRange) GetMinAge() int32 {
@@ -2808,7 +2873,7 @@ type FrequencyCap struct {
 
 func (x *FrequencyCap) Reset() {
 	*x = FrequencyCap{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[18]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2820,7 +2885,7 @@ func (x *FrequencyCap) String() string {
 func (*FrequencyCap) ProtoMessage() {}
 
 func (x *FrequencyCap) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[18]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2833,7 +2898,7 @@ func (x *FrequencyCap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrequencyCap.ProtoReflect.Descriptor instead.
 func (*FrequencyCap) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{18}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *FrequencyCap) GetImpressions() int32 {
@@ -2878,7 +2943,7 @@ type Creative struct {
 
 func (x *Creative) Reset() {
 	*x = Creative{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[19]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2890,7 +2955,7 @@ func (x *Creative) String() string {
 func (*Creative) ProtoMessage() {}
 
 func (x *Creative) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[19]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2903,7 +2968,7 @@ func (x *Creative) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Creative.ProtoReflect.Descriptor instead.
 func (*Creative) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{19}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Creative) GetHost() Host {
@@ -2967,7 +3032,7 @@ type Coupon struct {
 
 func (x *Coupon) Reset() {
 	*x = Coupon{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[20]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2979,7 +3044,7 @@ func (x *Coupon) String() string {
 func (*Coupon) ProtoMessage() {}
 
 func (x *Coupon) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[20]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2992,7 +3057,7 @@ func (x *Coupon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coupon.ProtoReflect.Descriptor instead.
 func (*Coupon) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{20}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Coupon) GetText() string {
@@ -3164,7 +3229,7 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"other_uids\x18\x17 \x03(\x04R\totherUids\x12/\n" +
 	"\bdelivery\x18\x18 \x01(\v2\x13.hexbid.v1.DeliveryR\bdeliveryB\x14\n" +
 	"\x12_total_left_microsB\x16\n" +
-	"\x14_balance_left_micros\"\x89\x04\n" +
+	"\x14_balance_left_micros\"\xc0\x04\n" +
 	"\bDelivery\x121\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x19.hexbid.v1.DeliveryStatusR\x06status\x127\n" +
 	"\n" +
@@ -3180,7 +3245,11 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\x12filtered_share_ppm\x18\n" +
 	" \x01(\x03R\x10filteredSharePpm\x121\n" +
 	"\x15cost_per_click_micros\x18\v \x01(\x03R\x12costPerClickMicros\x12\x18\n" +
-	"\asummary\x18\f \x01(\tR\asummary\"\x90\x03\n" +
+	"\asummary\x18\f \x01(\tR\asummary\x125\n" +
+	"\bfiltered\x18\r \x03(\v2\x19.hexbid.v1.FilteredEventsR\bfiltered\"@\n" +
+	"\x0eFilteredEvents\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06events\x18\x02 \x01(\x03R\x06events\"\x90\x03\n" +
 	"\vEventTotals\x12 \n" +
 	"\vimpressions\x18\x01 \x01(\x03R\vimpressions\x12\x16\n" +
 	"\x06clicks\x18\x02 \x01(\x03R\x06clicks\x12 \n" +
@@ -3362,7 +3431,7 @@ func file_hexbid_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_hexbid_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_hexbid_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_hexbid_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_hexbid_v1_catalog_proto_goTypes = []any{
 	(DeliveryStatus)(0),               // 0: hexbid.v1.DeliveryStatus
 	(DeliveryLimit)(0),                // 1: hexbid.v1.DeliveryLimit
@@ -3380,106 +3449,108 @@ var file_hexbid_v1_catalog_proto_goTypes = []any{
 	(*Campaign)(nil),                  // 13: hexbid.v1.Campaign
 	(*CampaignSpend)(nil),             // 14: hexbid.v1.CampaignSpend
 	(*Delivery)(nil),                  // 15: hexbid.v1.Delivery
-	(*EventTotals)(nil),               // 16: hexbid.v1.EventTotals
-	(*LastCharge)(nil),                // 17: hexbid.v1.LastCharge
-	(*HourTotals)(nil),                // 18: hexbid.v1.HourTotals
-	(*DayTotals)(nil),                 // 19: hexbid.v1.DayTotals
-	(*LiveState)(nil),                 // 20: hexbid.v1.LiveState
-	(*Keyword)(nil),                   // 21: hexbid.v1.Keyword
-	(*HostBid)(nil),                   // 22: hexbid.v1.HostBid
-	(*WeeklyHours)(nil),               // 23: hexbid.v1.WeeklyHours
-	(*Area)(nil),                      // 24: hexbid.v1.Area
-	(*Circle)(nil),                    // 25: hexbid.v1.Circle
-	(*Audience)(nil),                  // 26: hexbid.v1.Audience
-	(*AgeRange)(nil),                  // 27: hexbid.v1.AgeRange
-	(*FrequencyCap)(nil),              // 28: hexbid.v1.FrequencyCap
-	(*Creative)(nil),                  // 29: hexbid.v1.Creative
-	(*Coupon)(nil),                    // 30: hexbid.v1.Coupon
-	(*timestamppb.Timestamp)(nil),     // 31: google.protobuf.Timestamp
-	(Category)(0),                     // 32: hexbid.v1.Category
-	(Host)(0),                         // 33: hexbid.v1.Host
-	(OperatingSystem)(0),              // 34: hexbid.v1.OperatingSystem
-	(Datum)(0),                        // 35: hexbid.v1.Datum
-	(PricingModel)(0),                 // 36: hexbid.v1.PricingModel
-	(Gender)(0),                       // 37: hexbid.v1.Gender
-	(Scene)(0),                        // 38: hexbid.v1.Scene
-	(Network)(0),                      // 39: hexbid.v1.Network
-	(CreditBand)(0),                   // 40: hexbid.v1.CreditBand
-	(*durationpb.Duration)(nil),       // 41: google.protobuf.Duration
-	(*descriptorpb.FieldOptions)(nil), // 42: google.protobuf.FieldOptions
+	(*FilteredEvents)(nil),            // 16: hexbid.v1.FilteredEvents
+	(*EventTotals)(nil),               // 17: hexbid.v1.EventTotals
+	(*LastCharge)(nil),                // 18: hexbid.v1.LastCharge
+	(*HourTotals)(nil),                // 19: hexbid.v1.HourTotals
+	(*DayTotals)(nil),                 // 20: hexbid.v1.DayTotals
+	(*LiveState)(nil),                 // 21: hexbid.v1.LiveState
+	(*Keyword)(nil),                   // 22: hexbid.v1.Keyword
+	(*HostBid)(nil),                   // 23: hexbid.v1.HostBid
+	(*WeeklyHours)(nil),               // 24: hexbid.v1.WeeklyHours
+	(*Area)(nil),                      // 25: hexbid.v1.Area
+	(*Circle)(nil),                    // 26: hexbid.v1.Circle
+	(*Audience)(nil),                  // 27: hexbid.v1.Audience
+	(*AgeRange)(nil),                  // 28: hexbid.v1.AgeRange
+	(*FrequencyCap)(nil),              // 29: hexbid.v1.FrequencyCap
+	(*Creative)(nil),                  // 30: hexbid.v1.Creative
+	(*Coupon)(nil),                    // 31: hexbid.v1.Coupon
+	(*timestamppb.Timestamp)(nil),     // 32: google.protobuf.Timestamp
+	(Category)(0),                     // 33: hexbid.v1.Category
+	(Host)(0),                         // 34: hexbid.v1.Host
+	(OperatingSystem)(0),              // 35: hexbid.v1.OperatingSystem
+	(Datum)(0),                        // 36: hexbid.v1.Datum
+	(PricingModel)(0),                 // 37: hexbid.v1.PricingModel
+	(Gender)(0),                       // 38: hexbid.v1.Gender
+	(Scene)(0),                        // 39: hexbid.v1.Scene
+	(Network)(0),                      // 40: hexbid.v1.Network
+	(CreditBand)(0),                   // 41: hexbid.v1.CreditBand
+	(*durationpb.Duration)(nil),       // 42: google.protobuf.Duration
+	(*descriptorpb.FieldOptions)(nil), // 43: google.protobuf.FieldOptions
 }
 var file_hexbid_v1_catalog_proto_depIdxs = []int32{
-	31, // 0: hexbid.v1.Advertiser.create_time:type_name -> google.protobuf.Timestamp
-	31, // 1: hexbid.v1.Advertiser.update_time:type_name -> google.protobuf.Timestamp
+	32, // 0: hexbid.v1.Advertiser.create_time:type_name -> google.protobuf.Timestamp
+	32, // 1: hexbid.v1.Advertiser.update_time:type_name -> google.protobuf.Timestamp
 	3,  // 2: hexbid.v1.Advertiser.state:type_name -> hexbid.v1.ServingState
-	28, // 3: hexbid.v1.Advertiser.frequency_cap:type_name -> hexbid.v1.FrequencyCap
-	31, // 4: hexbid.v1.Program.create_time:type_name -> google.protobuf.Timestamp
-	31, // 5: hexbid.v1.Program.update_time:type_name -> google.protobuf.Timestamp
-	32, // 6: hexbid.v1.Program.category:type_name -> hexbid.v1.Category
-	33, // 7: hexbid.v1.Program.hosts:type_name -> hexbid.v1.Host
-	34, // 8: hexbid.v1.Program.operating_systems:type_name -> hexbid.v1.OperatingSystem
-	31, // 9: hexbid.v1.Place.create_time:type_name -> google.protobuf.Timestamp
-	31, // 10: hexbid.v1.Place.update_time:type_name -> google.protobuf.Timestamp
-	35, // 11: hexbid.v1.Place.datum:type_name -> hexbid.v1.Datum
+	29, // 3: hexbid.v1.Advertiser.frequency_cap:type_name -> hexbid.v1.FrequencyCap
+	32, // 4: hexbid.v1.Program.create_time:type_name -> google.protobuf.Timestamp
+	32, // 5: hexbid.v1.Program.update_time:type_name -> google.protobuf.Timestamp
+	33, // 6: hexbid.v1.Program.category:type_name -> hexbid.v1.Category
+	34, // 7: hexbid.v1.Program.hosts:type_name -> hexbid.v1.Host
+	35, // 8: hexbid.v1.Program.operating_systems:type_name -> hexbid.v1.OperatingSystem
+	32, // 9: hexbid.v1.Place.create_time:type_name -> google.protobuf.Timestamp
+	32, // 10: hexbid.v1.Place.update_time:type_name -> google.protobuf.Timestamp
+	36, // 11: hexbid.v1.Place.datum:type_name -> hexbid.v1.Datum
 	4,  // 12: hexbid.v1.Place.review_state:type_name -> hexbid.v1.ReviewState
-	31, // 13: hexbid.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
-	31, // 14: hexbid.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
+	32, // 13: hexbid.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
+	32, // 14: hexbid.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
 	3,  // 15: hexbid.v1.Campaign.state:type_name -> hexbid.v1.ServingState
-	36, // 16: hexbid.v1.Campaign.pricing_model:type_name -> hexbid.v1.PricingModel
-	22, // 17: hexbid.v1.Campaign.host_bids:type_name -> hexbid.v1.HostBid
+	37, // 16: hexbid.v1.Campaign.pricing_model:type_name -> hexbid.v1.PricingModel
+	23, // 17: hexbid.v1.Campaign.host_bids:type_name -> hexbid.v1.HostBid
 	5,  // 18: hexbid.v1.Campaign.pacing:type_name -> hexbid.v1.Pacing
 	6,  // 19: hexbid.v1.Campaign.goal:type_name -> hexbid.v1.Goal
-	31, // 20: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
-	31, // 21: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
-	23, // 22: hexbid.v1.Campaign.weekly_hours:type_name -> hexbid.v1.WeeklyHours
-	24, // 23: hexbid.v1.Campaign.area:type_name -> hexbid.v1.Area
-	24, // 24: hexbid.v1.Campaign.excluded_area:type_name -> hexbid.v1.Area
-	26, // 25: hexbid.v1.Campaign.audience:type_name -> hexbid.v1.Audience
-	21, // 26: hexbid.v1.Campaign.keywords:type_name -> hexbid.v1.Keyword
-	28, // 27: hexbid.v1.Campaign.frequency_cap:type_name -> hexbid.v1.FrequencyCap
-	29, // 28: hexbid.v1.Campaign.creatives:type_name -> hexbid.v1.Creative
-	20, // 29: hexbid.v1.Campaign.live_state:type_name -> hexbid.v1.LiveState
+	32, // 20: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
+	32, // 21: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
+	24, // 22: hexbid.v1.Campaign.weekly_hours:type_name -> hexbid.v1.WeeklyHours
+	25, // 23: hexbid.v1.Campaign.area:type_name -> hexbid.v1.Area
+	25, // 24: hexbid.v1.Campaign.excluded_area:type_name -> hexbid.v1.Area
+	27, // 25: hexbid.v1.Campaign.audience:type_name -> hexbid.v1.Audience
+	22, // 26: hexbid.v1.Campaign.keywords:type_name -> hexbid.v1.Keyword
+	29, // 27: hexbid.v1.Campaign.frequency_cap:type_name -> hexbid.v1.FrequencyCap
+	30, // 28: hexbid.v1.Campaign.creatives:type_name -> hexbid.v1.Creative
+	21, // 29: hexbid.v1.Campaign.live_state:type_name -> hexbid.v1.LiveState
 	14, // 30: hexbid.v1.Campaign.spend:type_name -> hexbid.v1.CampaignSpend
 	15, // 31: hexbid.v1.Campaign.delivery:type_name -> hexbid.v1.Delivery
-	36, // 32: hexbid.v1.CampaignSpend.pricing_model:type_name -> hexbid.v1.PricingModel
-	16, // 33: hexbid.v1.CampaignSpend.today:type_name -> hexbid.v1.EventTotals
-	16, // 34: hexbid.v1.CampaignSpend.total:type_name -> hexbid.v1.EventTotals
-	17, // 35: hexbid.v1.CampaignSpend.last_charge:type_name -> hexbid.v1.LastCharge
-	18, // 36: hexbid.v1.CampaignSpend.hours:type_name -> hexbid.v1.HourTotals
-	19, // 37: hexbid.v1.CampaignSpend.days:type_name -> hexbid.v1.DayTotals
+	37, // 32: hexbid.v1.CampaignSpend.pricing_model:type_name -> hexbid.v1.PricingModel
+	17, // 33: hexbid.v1.CampaignSpend.today:type_name -> hexbid.v1.EventTotals
+	17, // 34: hexbid.v1.CampaignSpend.total:type_name -> hexbid.v1.EventTotals
+	18, // 35: hexbid.v1.CampaignSpend.last_charge:type_name -> hexbid.v1.LastCharge
+	19, // 36: hexbid.v1.CampaignSpend.hours:type_name -> hexbid.v1.HourTotals
+	20, // 37: hexbid.v1.CampaignSpend.days:type_name -> hexbid.v1.DayTotals
 	15, // 38: hexbid.v1.CampaignSpend.delivery:type_name -> hexbid.v1.Delivery
 	0,  // 39: hexbid.v1.Delivery.status:type_name -> hexbid.v1.DeliveryStatus
 	1,  // 40: hexbid.v1.Delivery.limited_by:type_name -> hexbid.v1.DeliveryLimit
-	31, // 41: hexbid.v1.LastCharge.time:type_name -> google.protobuf.Timestamp
-	31, // 42: hexbid.v1.HourTotals.hour_start_time:type_name -> google.protobuf.Timestamp
-	16, // 43: hexbid.v1.HourTotals.totals:type_name -> hexbid.v1.EventTotals
-	16, // 44: hexbid.v1.DayTotals.totals:type_name -> hexbid.v1.EventTotals
-	2,  // 45: hexbid.v1.Keyword.match:type_name -> hexbid.v1.KeywordMatch
-	33, // 46: hexbid.v1.HostBid.host:type_name -> hexbid.v1.Host
-	7,  // 47: hexbid.v1.WeeklyHours.day:type_name -> hexbid.v1.DayOfWeek
-	25, // 48: hexbid.v1.Area.circles:type_name -> hexbid.v1.Circle
-	35, // 49: hexbid.v1.Circle.datum:type_name -> hexbid.v1.Datum
-	27, // 50: hexbid.v1.Audience.ages:type_name -> hexbid.v1.AgeRange
-	37, // 51: hexbid.v1.Audience.genders:type_name -> hexbid.v1.Gender
-	34, // 52: hexbid.v1.Audience.operating_systems:type_name -> hexbid.v1.OperatingSystem
-	33, // 53: hexbid.v1.Audience.hosts:type_name -> hexbid.v1.Host
-	38, // 54: hexbid.v1.Audience.scenes:type_name -> hexbid.v1.Scene
-	39, // 55: hexbid.v1.Audience.networks:type_name -> hexbid.v1.Network
-	32, // 56: hexbid.v1.Audience.interests:type_name -> hexbid.v1.Category
-	32, // 57: hexbid.v1.Audience.excluded_interests:type_name -> hexbid.v1.Category
-	40, // 58: hexbid.v1.Audience.credit_bands:type_name -> hexbid.v1.CreditBand
-	9,  // 59: hexbid.v1.Audience.residences:type_name -> hexbid.v1.Residence
-	8,  // 60: hexbid.v1.Audience.include_unknown:type_name -> hexbid.v1.AudienceDimension
-	41, // 61: hexbid.v1.FrequencyCap.window:type_name -> google.protobuf.Duration
-	33, // 62: hexbid.v1.Creative.host:type_name -> hexbid.v1.Host
-	30, // 63: hexbid.v1.Creative.coupon:type_name -> hexbid.v1.Coupon
-	31, // 64: hexbid.v1.Coupon.valid_until_time:type_name -> google.protobuf.Timestamp
-	42, // 65: hexbid.v1.output_only:extendee -> google.protobuf.FieldOptions
-	66, // [66:66] is the sub-list for method output_type
-	66, // [66:66] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	65, // [65:66] is the sub-list for extension extendee
-	0,  // [0:65] is the sub-list for field type_name
+	16, // 41: hexbid.v1.Delivery.filtered:type_name -> hexbid.v1.FilteredEvents
+	32, // 42: hexbid.v1.LastCharge.time:type_name -> google.protobuf.Timestamp
+	32, // 43: hexbid.v1.HourTotals.hour_start_time:type_name -> google.protobuf.Timestamp
+	17, // 44: hexbid.v1.HourTotals.totals:type_name -> hexbid.v1.EventTotals
+	17, // 45: hexbid.v1.DayTotals.totals:type_name -> hexbid.v1.EventTotals
+	2,  // 46: hexbid.v1.Keyword.match:type_name -> hexbid.v1.KeywordMatch
+	34, // 47: hexbid.v1.HostBid.host:type_name -> hexbid.v1.Host
+	7,  // 48: hexbid.v1.WeeklyHours.day:type_name -> hexbid.v1.DayOfWeek
+	26, // 49: hexbid.v1.Area.circles:type_name -> hexbid.v1.Circle
+	36, // 50: hexbid.v1.Circle.datum:type_name -> hexbid.v1.Datum
+	28, // 51: hexbid.v1.Audience.ages:type_name -> hexbid.v1.AgeRange
+	38, // 52: hexbid.v1.Audience.genders:type_name -> hexbid.v1.Gender
+	35, // 53: hexbid.v1.Audience.operating_systems:type_name -> hexbid.v1.OperatingSystem
+	34, // 54: hexbid.v1.Audience.hosts:type_name -> hexbid.v1.Host
+	39, // 55: hexbid.v1.Audience.scenes:type_name -> hexbid.v1.Scene
+	40, // 56: hexbid.v1.Audience.networks:type_name -> hexbid.v1.Network
+	33, // 57: hexbid.v1.Audience.interests:type_name -> hexbid.v1.Category
+	33, // 58: hexbid.v1.Audience.excluded_interests:type_name -> hexbid.v1.Category
+	41, // 59: hexbid.v1.Audience.credit_bands:type_name -> hexbid.v1.CreditBand
+	9,  // 60: hexbid.v1.Audience.residences:type_name -> hexbid.v1.Residence
+	8,  // 61: hexbid.v1.Audience.include_unknown:type_name -> hexbid.v1.AudienceDimension
+	42, // 62: hexbid.v1.FrequencyCap.window:type_name -> google.protobuf.Duration
+	34, // 63: hexbid.v1.Creative.host:type_name -> hexbid.v1.Host
+	31, // 64: hexbid.v1.Creative.coupon:type_name -> hexbid.v1.Coupon
+	32, // 65: hexbid.v1.Coupon.valid_until_time:type_name -> google.protobuf.Timestamp
+	43, // 66: hexbid.v1.output_only:extendee -> google.protobuf.FieldOptions
+	67, // [67:67] is the sub-list for method output_type
+	67, // [67:67] is the sub-list for method input_type
+	67, // [67:67] is the sub-list for extension type_name
+	66, // [66:67] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_catalog_proto_init() }
@@ -3495,7 +3566,7 @@ func file_hexbid_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hexbid_v1_catalog_proto_rawDesc), len(file_hexbid_v1_catalog_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 1,
 			NumServices:   0,
 		},
