@@ -34,6 +34,7 @@ type Request struct {
 	Personalization Personalization
 	Trace           bool
 	ClientID        string // of the search client, for its tokens
+	ClientUID       UID    // of the Client; 0 for a caller that is known only by the name it gave itself
 }
 
 // Viewer is the person who searches. Zero values and AgeUnknown mean unknown.

@@ -133,7 +133,7 @@ func (e *Exchange) put(ctx context.Context, d *draft, present store.Record,
 		keepUID(d.resource, present)
 		return d.resource, nil
 	}
-	if err := e.searchable(ctx, change.Version); err != nil {
+	if err := e.settled(ctx, &g, change.Version); err != nil {
 		return nil, err
 	}
 	return change.Puts[0].Resource, nil
@@ -166,8 +166,11 @@ func (s *stamp) group(steps ...store.Step) store.Group {
 // commit commits a group, or with validateOnly judges it. If the context has already ended, commit changes nothing.
 func (e *Exchange) commit(ctx context.Context, g store.Group, validateOnly bool) (store.Change, error) {
 	commit := e.commitGroups
-	if validateOnly {
+	switch {
+	case validateOnly:
 		commit = e.catalogue(ctx).Judge
+	case concernsCallers(&g):
+		commit = e.store.Commit
 	}
 	outcomes, err := commit(ctx, []store.Group{g})
 	if err != nil {
@@ -193,6 +196,14 @@ func (e *Exchange) searchable(ctx context.Context, version uint64) error {
 	}
 	_ = e.indexer.WaitFor(ctx, version)
 	return nil
+}
+
+// settled returns when a group that was committed is in force: searches see it, or callers are known by it.
+func (e *Exchange) settled(ctx context.Context, g *store.Group, version uint64) error {
+	if concernsCallers(g) {
+		return e.inForce(ctx, version)
+	}
+	return e.searchable(ctx, version)
 }
 
 // present returns the record of a name, the zero Record when there is none.
@@ -341,7 +352,7 @@ func (e *Exchange) Delete(ctx context.Context, name string, ifVersion uint64, va
 		if err != nil || validateOnly {
 			return err
 		}
-		return e.searchable(ctx, change.Version)
+		return e.settled(ctx, &g, change.Version)
 	}
 }
 

@@ -27,7 +27,7 @@ func (e *Exchange) RecordEvents(ctx context.Context, r *hexbid.EventReport) ([]h
 	if err != nil {
 		return nil, err
 	}
-	opened := openEvents(e.keys.Ring(), r)
+	opened := openEvents(e.keys.Ring(), r, returnerOf(ctx, r.ClientID, l.Now()))
 	e.putCaps(opened.events)
 	if err := opened.record(ctx, l, e); err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ type openedEvents struct {
 }
 
 // openEvents opens the tokens of a report, and answers the events that are no matter for the ledger.
-func openEvents(ring *token.Keyring, r *hexbid.EventReport) *openedEvents {
+func openEvents(ring *token.Keyring, r *hexbid.EventReport, by returner) *openedEvents {
 	n := len(r.Events)
 	o := &openedEvents{results: make([]hexbid.EventResult, n), events: make([]ledger.Event, 0, n), at: make([]int, 0, n),
 		awards: make([]token.Award, 0, n)}
@@ -76,7 +76,7 @@ func openEvents(ring *token.Keyring, r *hexbid.EventReport) *openedEvents {
 		switch {
 		case err != nil:
 			o.answer(i, hexbid.EventForged)
-		case award.ClientID != r.ClientID:
+		case !by.mayReturn(&award):
 			o.answer(i, hexbid.EventRefused)
 		default:
 			o.awards, o.at = append(o.awards, award), append(o.at, i)

@@ -57,9 +57,6 @@ type Config struct {
 	// Ledger bills events. Nil is a market without money: it records no events, and budgets limit nothing. Close the
 	// exchange before the ledger.
 	Ledger *ledger.Ledger
-	// RenderClients are the ids of clients that report an impression as soon as it is drawn, whether or not anybody
-	// saw it. All others report what was seen.
-	RenderClients []string
 	// SwapPPM is the share of searches that swap the winners of two neighbouring slots, by which the market learns what
 	// slots are worth; 0 (the default) to MaxSwapPPM, in parts per million.
 	SwapPPM int64
@@ -179,7 +176,9 @@ type Exchange struct {
 	keys    *token.Keys
 	indexer *bidder.Indexer
 	display *display
-	scratch sync.Pool
+	// directory holds who may call.
+	directory *access.Directory
+	scratch   sync.Pool
 	// exhaustive admits explanations and traces, which may evaluate many campaigns.
 	exhaustive *turns
 	rankings   rankings
@@ -240,10 +239,10 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 	if err != nil {
 		return nil, err
 	}
-	e := &Exchange{config: config, store: s, keys: keys, display: cache,
+	e := &Exchange{config: config, store: s, keys: keys, display: cache, directory: access.NewDirectory(config.Pepper),
 		indexer:    bidder.NewIndexer(&config.Market, config.Clock, config.Log),
 		exhaustive: newTurns(max(1, runtime.GOMAXPROCS(0)/4), exhaustiveInLine)}
-	e.positions = newPositions(&e.config)
+	e.positions = newPositions(&e.config, e.directory)
 	e.scratch.New = func() any { return e.newScratch() }
 	follow, stop := context.WithCancel(context.Background())
 	e.stop = stop
@@ -261,6 +260,12 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 		e.Close()
 		return nil, err
 	}
+	callers, err := e.loadDirectory(ctx)
+	if err != nil {
+		e.Close()
+		return nil, fmt.Errorf("reading who may call: %w", err)
+	}
+	e.running.Go(func() { e.followDirectory(follow, callers) })
 	e.running.Go(func() { e.indexer.Run(follow, s) })
 	if config.Ledger != nil && !config.Manual {
 		e.followLedger(follow)

@@ -144,7 +144,7 @@ func (e *Exchange) rotate(ctx context.Context, o *Rotation, next *hexbid.Key) (*
 	if err != nil {
 		return nil, err
 	}
-	if err := e.searchable(ctx, change.Version); err != nil {
+	if err := e.inForce(ctx, change.Version); err != nil {
 		return nil, err
 	}
 	return change.Puts[0].Resource.(*hexbid.Key), nil
@@ -161,8 +161,9 @@ func (e *Exchange) SetMembership(ctx context.Context, user, advertiser string,
 		return set, err
 	}
 	set = hexbid.Membership{Advertiser: advertiser, Level: level}
-	if err := e.completeUID(ctx, hexbid.KindAdvertiser, "advertiser", advertiser, &set.UID); err != nil {
-		return set, err
+	err = e.completeUID(ctx, hexbid.KindAdvertiser, "advertiser", advertiser, &set.UID)
+	if err != nil && (level != hexbid.LevelNone || hexbid.KindOf(err) != hexbid.NotFound) {
+		return set, err // a membership can end after its advertiser
 	}
 	_, err = e.update(seeingAll(ctx), user, store.AnyVersion, false,
 		func(present hexbid.Resource) (hexbid.Resource, error) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/bidder/quality"
@@ -22,7 +23,7 @@ import (
 // position factors, and the chance that a seen one is clicked, by which estimates of quality correct.
 type positions struct {
 	assumed []int64 // the operator's position factors
-	renders map[string]bool
+	clients *access.Directory
 	shares  atomic.Pointer[clickShares]
 
 	mu      sync.Mutex // guards the fields below
@@ -41,18 +42,15 @@ const (
 	positionsEvery = time.Minute
 )
 
-func newPositions(config *Config) *positions {
-	p := &positions{assumed: config.Market.PositionFactors, renders: map[string]bool{}}
-	for _, client := range config.RenderClients {
-		p.renders[client] = true
-	}
+func newPositions(config *Config, clients *access.Directory) *positions {
+	p := &positions{assumed: config.Market.PositionFactors, clients: clients}
 	p.share()
 	return p
 }
 
 // wayOf returns how a client reports impressions.
 func (p *positions) wayOf(client string) quality.Way {
-	if p.renders[client] {
+	if p.clients.RendersOnly(client) {
 		return quality.OnRender
 	}
 	return quality.WhenSeen

@@ -111,6 +111,7 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 	if err := e.admit(ctx, access.SearchNearby, ""); err != nil {
 		return nil, err
 	}
+	r.ClientID, r.ClientUID = clientOf(ctx, r.ClientID)
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
@@ -264,7 +265,7 @@ func (s *searching) sealAward(a *auction.Award) string {
 	award := token.Award{
 		RequestID: s.out.RequestID, Campaign: a.Entry.CampaignUID, Advertiser: s.snapshot.AdvertiserOf(a.Entry.Ordinal),
 		Price: a.Price, Slot: a.Slot, Host: r.Host, Scene: r.Scene, Cell: uint64(s.query.At.Cell.Parent(tokenResolution)),
-		ClientID: r.ClientID, MarketVersion: s.snapshot.MarketVersion(), Basis: a.Basis(&s.pricing),
+		ClientID: r.ClientID, ClientUID: r.ClientUID, MarketVersion: s.snapshot.MarketVersion(), Basis: a.Basis(&s.pricing),
 		Prediction: a.Entry.Prediction, Explored: a.Entry.Explored, Trial: s.trialOf(a),
 		IssuedAt: issued, ClickExpiry: issued.Add(s.config.ClickExpiry),
 	}

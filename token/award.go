@@ -30,14 +30,17 @@ type Award struct {
 	Explored      bool               // the campaign's own quality was a try above its estimate
 	Trial         auction.Trial      // what slots are worth is learned from trials
 	ClientID      string             // at most hexbid.MaxClientIDBytes long
-	HasViewer     bool               // false without personalisation or without a user key
-	Viewer        [16]byte
-	IssuedAt      time.Time // to the millisecond
-	ClickExpiry   time.Time // to the millisecond
+	// ClientUID is the uid of the client that the token was given to. It is 0 if the caller was known only by the name
+	// that it gave itself, as ClientID says.
+	ClientUID   hexbid.UID
+	HasViewer   bool // false without personalisation or without a user key
+	Viewer      [16]byte
+	IssuedAt    time.Time // to the millisecond
+	ClickExpiry time.Time // to the millisecond
 }
 
 // MaxAwardBytes is the most characters of a sealed award. It leaves room for fields to come: today a token has at most
-// 436, with the longest ids and the greatest numbers, and one of a GSP auction has some 220.
+// 448, with the longest ids and the greatest numbers, and one of a GSP auction has some 220.
 const MaxAwardBytes = 512
 
 // SealAward seals an award.
@@ -77,7 +80,8 @@ func (a *Award) WorkOutPrice() (hexbid.Money, auction.SetBy, error) {
 const (
 	firstAwardVersion  = 1
 	secondAwardVersion = 2
-	awardVersion       = 3
+	thirdAwardVersion  = 3
+	awardVersion       = 4
 )
 
 // The second byte. Parts that many awards do without are there if a flag says so. In a trial that swaps its pair both
@@ -88,6 +92,7 @@ const (
 	flagLowered // factors of host and scene, or of distance, lower the quality
 	flagTrial
 	flagSwapped
+	flagClient // the client is known by its uid
 )
 
 // append encodes the award: version, flags, enumerations of one byte, the number of factors, unsigned varints, then the
@@ -110,6 +115,9 @@ func (a *Award) append(b []byte) []byte {
 	if a.Trial.Swapped {
 		flags |= flagSwapped
 	}
+	if a.ClientUID != 0 {
+		flags |= flagClient
+	}
 	b = append(b, awardVersion, flags, byte(basis.Pricing), byte(a.Slot), byte(a.Host), byte(a.Scene),
 		byte(basis.Mechanism), byte(len(basis.Factors)))
 	for _, v := range [...]uint64{uint64(a.Campaign), uint64(a.Advertiser), uint64(a.Price), uint64(quality),
@@ -127,6 +135,9 @@ func (a *Award) append(b []byte) []byte {
 		b = binary.AppendUvarint(b, uint64(factor))
 	}
 	b = a.appendLearning(b)
+	if a.ClientUID != 0 {
+		b = binary.AppendUvarint(b, uint64(a.ClientUID))
+	}
 	if a.HasViewer {
 		b = append(b, a.Viewer[:]...)
 	}
@@ -159,7 +170,7 @@ func decodeAward(b []byte) (a Award, err error) {
 	switch version := d.byte(); version {
 	case firstAwardVersion:
 		d.first(&a)
-	case secondAwardVersion, awardVersion:
+	case secondAwardVersion, thirdAwardVersion, awardVersion:
 		d.award(&a)
 	default:
 		return Award{}, fmt.Errorf("%w: an award of version %d", ErrNotSealedHere, version)
@@ -177,7 +188,7 @@ type awardDecoder struct {
 	broken bool
 }
 
-// award decodes the present version, and the second, which is the present one without what flags announce.
+// award decodes the present version, and the two before it, which are the present one without what later flags announce.
 func (d *awardDecoder) award(a *Award) {
 	flags := d.fixed(a)
 	basis := &a.Basis
@@ -194,6 +205,9 @@ func (d *awardDecoder) award(a *Award) {
 	}
 	d.factors(basis, factors)
 	d.learning(a, flags)
+	if flags&flagClient != 0 {
+		a.ClientUID = hexbid.UID(d.number())
+	}
 	d.viewer(a)
 	a.RequestID = string(d.take(int(d.byte())))
 	a.ClientID = string(d.rest)

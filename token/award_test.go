@@ -61,6 +61,7 @@ func drawAward(t *rapid.T) Award {
 		MarketVersion: rapid.Uint64Range(1, math.MaxInt64).Draw(t, "market"),
 		Explored:      rapid.Bool().Draw(t, "explored"),
 		ClientID:      rapid.StringN(0, 20, hexbid.MaxClientIDBytes).Draw(t, "client"),
+		ClientUID:     hexbid.UID(rapid.Uint64Range(0, math.MaxInt64).Draw(t, "client's uid")),
 		HasViewer:     rapid.Bool().Draw(t, "viewer"),
 		IssuedAt:      time.UnixMilli(rapid.Int64Range(0, 1<<42).Draw(t, "issued")).UTC(),
 	}
@@ -171,7 +172,7 @@ func greatestAward() Award {
 		Prediction:    auction.Prediction{BasePPM: auction.PPM, ScenePPM: auction.PPM, DistancePPM: auction.PPM, Band: 255},
 		Trial:         auction.Trial{Pair: hexbid.MaxSlots - 1, Swapped: true},
 		MarketVersion: math.MaxInt64, Explored: true, ClientID: strings.Repeat("c", hexbid.MaxClientIDBytes), HasViewer: true,
-		IssuedAt: last, ClickExpiry: last, Basis: auction.Basis{Mechanism: auction.VCG, Pricing: hexbid.CPM,
+		ClientUID: math.MaxInt64, IssuedAt: last, ClickExpiry: last, Basis: auction.Basis{Mechanism: auction.VCG, Pricing: hexbid.CPM,
 			Bid: hexbid.MaxBidCPM, MultiplierPPM: auction.PPM, QualityPPM: auction.PPM, Reserve: auction.MaxScore,
 			Factors: slices.Repeat([]int64{auction.PPM}, hexbid.MaxSlots), Sum: auction.Sum{High: 53, Low: math.MaxUint64}}}
 }
@@ -181,12 +182,22 @@ func TestTheLongestTokenIsAsLongAsTheDocsSay(t *testing.T) {
 	if err := longest.Basis.Check(); err != nil {
 		t.Error(err)
 	}
-	if got := len(ring.SealAward(&longest)); got != 436 || got > MaxAwardBytes || MaxAwardBytes > MaxBytes {
+	if got := len(ring.SealAward(&longest)); got != 448 || got > MaxAwardBytes || MaxAwardBytes > MaxBytes {
 		t.Errorf("the longest token has %d bytes: docs/search-clients.md and MaxAwardBytes say otherwise", got)
 	}
 	longest.RequestID += "more"
-	if got := len(ring.SealAward(&longest)); got != 436 {
+	if got := len(ring.SealAward(&longest)); got != 448 {
 		t.Errorf("a longer request id makes a token of %d bytes", got)
+	}
+}
+
+func TestATokenOfTheThirdVersionOpens(t *testing.T) {
+	want := greatestAward()
+	want.ClientUID = 0
+	plain := want.append(nil)
+	plain[0] = thirdAwardVersion
+	if got, err := decodeAward(plain); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

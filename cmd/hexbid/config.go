@@ -37,7 +37,6 @@ type ServeConfig struct {
 	HistoryFilterMB   int64         `name:"history-filter-mb" help:"Filter that says which viewers have seen nothing of capped campaigns, MiB: one for each 700,000 viewers who have." default:"16" env:"HEXBID_HISTORY_FILTER_MB"`
 	ClickExpiry       time.Duration `help:"How long a token admits an impression and a click." default:"30m" env:"HEXBID_CLICK_EXPIRY"`
 	SwapShare         float64       `help:"Share of searches that swap two neighbouring slots, from which the market learns what slots are worth: 0 to 0.01." default:"0.01" env:"HEXBID_SWAP_SHARE"`
-	RenderClients     []string      `help:"Clients that report an impression as soon as it is drawn, rather than when it is seen." placeholder:"ID" env:"HEXBID_RENDER_CLIENTS"`
 	ManualReview      bool          `help:"Leave new and changed places in review until they are approved." env:"HEXBID_MANUAL_REVIEW"`
 	AdvertiserEntries int64         `name:"advertiser-entries" help:"Most index entries of one advertiser: one for each cell of a covering, circle, cell, region and vertex of its campaigns, 8 for each approved place that a campaign goes around, 1 for each keyword and every 8 bytes of it." default:"1000000" env:"HEXBID_ADVERTISER_ENTRIES"`
 	CacheMB           int64         `name:"cache-mb" help:"Cache of display records, MiB." default:"64" env:"HEXBID_CACHE_MB"`

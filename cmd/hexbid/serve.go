@@ -219,7 +219,7 @@ func (m *Main) start(ctx context.Context) (err error) {
 	if share := m.Config.SwapShare; !(share >= 0 && share <= 0.01) {
 		return hexbid.Invalidf("swap-share", "%v is out of range: use 0 to 0.01", share)
 	}
-	c.SwapPPM, c.RenderClients = int64(m.Config.SwapShare*1e6+0.5), m.Config.RenderClients
+	c.SwapPPM = int64(m.Config.SwapShare*1e6 + 0.5)
 	c.AuctionBudget, c.ClickExpiry, c.ManualReview = m.Config.AuctionBudget, m.Config.ClickExpiry, m.Config.ManualReview
 	c.NearbyBudget, c.AdvertiserEntries = m.Config.NearbyBudget, m.Config.AdvertiserEntries
 	c.Histories = exchange.Histories{Budget: m.Config.HistoryBudget, CacheBytes: m.Config.HistoryCacheMB << 20,
