@@ -108,7 +108,8 @@ func TestOnlyTheWholeKeyIsAccepted(t *testing.T) {
 	if got, want := Unknown.Error().Error(), Wrong.Error().Error(); got != want || Malformed.Error().Error() != want {
 		t.Errorf("a caller can tell an id that exists: %q, %q", got, want)
 	}
-	for _, bearer := range []string{"", " ", KeyPrefix, text + "0", text[:len(text)-1], strings.ToUpper(text), " " + text} {
+	for _, bearer := range []string{"", " ", KeyPrefix, text + "0", text[:len(text)-1], strings.ToUpper(text),
+		" " + text} {
 		if _, refusal := o.try(bearer, noon); refusal == NotRefused {
 			t.Errorf("%q is accepted", bearer)
 		}

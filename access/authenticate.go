@@ -81,6 +81,15 @@ func (d *Directory) InForce(p *Proof, c Credentials, now time.Time) bool {
 		subtle.ConstantTimeCompare([]byte(p.credentials.Bearer), []byte(c.Bearer)) == 1
 }
 
+// Renew returns the principal of a proof's credentials as the directory knows it now.
+func (d *Directory) Renew(ctx context.Context, p *Proof, now time.Time) (hexbid.Principal, Refusal) {
+	if d.InForce(p, p.credentials, now) {
+		return p.Principal, NotRefused
+	}
+	again, refusal := d.Authenticate(ctx, p.credentials, now)
+	return again.Principal, refusal
+}
+
 // Touch notes a use of a proof's key.
 func (p *Proof) Touch(now time.Time) {
 	if p.used == nil {

@@ -170,7 +170,7 @@ func (s *accessService) SetMembership(ctx context.Context, r *pb.SetMembershipRe
 // WhoAmI implements pb.AccessServiceServer.
 func (s *accessService) WhoAmI(ctx context.Context, _ *pb.WhoAmIRequest) (*pb.WhoAmIResponse, error) {
 	p := hexbid.PrincipalOf(ctx)
-	out := &pb.WhoAmIResponse{Role: pb.Role(p.Role), Name: p.ID, Uid: uint64(p.UID), Origin: p.Origin, Credential: p.Key}
+	out := s.server.whoIs(&p)
 	if p.Grants != nil {
 		out.Memberships = wire.FromMemberships(p.Grants.Members())
 	}

@@ -77,11 +77,14 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 	g := &s.gates[classOf[method]]
 	return func(service any, ctx context.Context, receive func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 		peer := connectionOf(ctx)
-		c := &call{server: s, gate: g, peer: peer, caller: callerOf(ctx, peer), door: arrivalOf(ctx), opened: time.Now()}
+		c := &call{server: s, gate: g, peer: peer, door: arrivalOf(ctx), opened: time.Now()}
 		defer c.leave()
 		var response any
 		failure := hexbid.Contain(func() (err error) {
 			if err := c.door.begin(); err != nil {
+				return err
+			}
+			if c.caller, _, err = s.callerOf(ctx, peer, method); err != nil {
 				return err
 			}
 			response, err = handler(service, c.context(ctx), func(m any) error { return c.receive(m, receive) }, c.answer)
@@ -122,11 +125,13 @@ func (c *call) receive(m any, receive func(any) error) error {
 	return c.server.codec.open(&e, m)
 }
 
+var errStarting = status.Error(codes.Unavailable,
+	"starting: the catalogue is being indexed; health says SERVING when it is ready")
+
 // enter lets a request in if the catalogue is loaded and its class has room.
 func (s *Server) enter(g *gate, of *party, bytes int) error {
 	if g.class != unclassed && s.exchange.Load() == nil {
-		return status.Error(codes.Unavailable,
-			"starting: the catalogue is being indexed; health says SERVING when it is ready")
+		return errStarting
 	}
 	if !s.pressure.work(g.class, of) {
 		g.refused.Add(1)

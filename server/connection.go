@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/x509"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -10,7 +11,7 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/peer"
 
-	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 )
 
 // connection is an open connection with the counts of what waits on it.
@@ -18,12 +19,16 @@ type connection struct {
 	net.Conn
 	of       *connections
 	address  peerAddress
-	caller   hexbid.Principal // the principal of its calls
-	party    *party           // whose calls compete for the cores with others'
-	accepted int64            // Unix nanoseconds
-	worked   atomic.Int64     // when work last began or ended; 0 for never
-	working  atomic.Int32     // calls and batches being worked on
-	streams  atomic.Int32     // open streams
+	origin   string       // the peer's address, for principals
+	party    *party       // whose calls compete for the cores with others'
+	accepted int64        // Unix nanoseconds
+	worked   atomic.Int64 // when work last began or ended; 0 for never
+	working  atomic.Int32 // calls and batches being worked on
+	streams  atomic.Int32 // open streams
+
+	proof       atomic.Pointer[access.Proof] // what the last credential proved
+	certificate atomic.Pointer[x509.Certificate]
+	asked       atomic.Bool // certificate is set, or there is none
 
 	mu   sync.Mutex // guards own and gone
 	own  waiting
@@ -60,12 +65,7 @@ func connectionOf(ctx context.Context) *connection {
 			origin = p.Addr.String()
 		}
 	}
-	return &connection{of: &unguarded, caller: networkCaller(origin), party: new(party)}
-}
-
-// networkCaller returns the principal of calls from an address. So far everybody who reaches the port is the operator.
-func networkCaller(address string) hexbid.Principal {
-	return hexbid.Principal{Role: hexbid.Operator, Origin: address}
+	return &connection{of: &unguarded, origin: origin, party: new(party)}
 }
 
 var unguarded = connections{limits: &Limits{StreamsAConnection: 1, WaitingCalls: 1 << 62, WaitingBytes: 1 << 62}}

@@ -91,6 +91,9 @@ const longestRefused = 5 * time.Second
 // waits for the request as long as the context that tap returns lasts. The end of the call cancels that context
 // together with its parent.
 func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
+	if s.config.Auth == AuthNone && len(s.config.TrustedProxies) == 0 && hasForwarding(info.Header) {
+		return nil, statusOf(errForwarded)
+	}
 	method, unary := s.unaryMethods[info.FullMethodName]
 	if !unary {
 		return ctx, nil

@@ -21,7 +21,7 @@ type eventService struct {
 
 // RecordEvents implements pb.EventServiceServer.
 func (s *eventService) RecordEvents(ctx context.Context, r *pb.RecordEventsRequest) (*pb.RecordEventsResponse, error) {
-	results, err := s.record(ctx, clientOf(ctx), r.GetEvents())
+	results, err := s.record(ctx, s.server.clientNamed(ctx), r.GetEvents())
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (s *eventService) StreamEvents(
 		defer close(received)
 		ended <- hexbid.Contain(func() error { return receiveEvents(ctx, stream, received) })
 	}()
-	client := clientOf(ctx)
+	client := s.server.clientNamed(ctx)
 	for {
 		var batch *pb.StreamEventsRequest
 		select {

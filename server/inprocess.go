@@ -30,14 +30,6 @@ type Encoded struct{ mem.Buffer }
 // insideKey is the context key that marks a call from this process.
 type insideKey struct{}
 
-// callerOf returns the principal of a call: that of its connection, or the one that a caller in this process names.
-func callerOf(ctx context.Context, peer *connection) hexbid.Principal {
-	if ctx.Value(insideKey{}) != nil {
-		return hexbid.PrincipalOf(ctx)
-	}
-	return peer.caller
-}
-
 // clientKey is the context key of the name that a client in this process gives itself.
 type clientKey struct{}
 

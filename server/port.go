@@ -3,12 +3,9 @@ package server
 import (
 	"context"
 	"net"
-	"net/http"
 
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/peer"
-
-	"github.com/hexbid/hexbid"
 )
 
 // The HTTP port lies in package gateway. Its calls go through InProcess. What follows makes its connections count and
@@ -37,12 +34,6 @@ func Untaken(ctx context.Context, bytes int) (taken func()) {
 	c := connectionOf(ctx)
 	c.change(func(w *waiting) { w.untaken += int64(bytes) })
 	return func() { c.change(func(w *waiting) { w.untaken -= int64(bytes) }) }
-}
-
-// CallerOver returns the principal of a call over HTTP. So far everybody who reaches the port is the operator, as at
-// the gRPC port.
-func (s *Server) CallerOver(r *http.Request) (hexbid.Principal, error) {
-	return networkCaller(r.RemoteAddr), nil
 }
 
 // Serving reports, for each service and for "" as a whole, whether it serves, as health does.

@@ -52,7 +52,7 @@ func (s *searchService) search(ctx context.Context, r *pb.SearchNearbyRequest, a
 	if request.Trace && !s.server.config.AllowTrace {
 		return nil, hexbid.Errorf(hexbid.Denied, "trace", "is for operators: this server does not permit it (--allow-trace)")
 	}
-	request.ClientID = clientOf(ctx)
+	request.ClientID = s.server.clientNamed(ctx)
 	response, err := s.server.exchange.Load().Search(ctx, request, arrived)
 	if err != nil {
 		return nil, err

@@ -131,7 +131,8 @@ func TestASearchFromTheNetworkIsAnsweredAsTheMethodAnswers(t *testing.T) {
 
 func TestASearchFromTheNetworkBuildsNoMessage(t *testing.T) {
 	s := serveDemo(t)
-	c := &call{server: s.Server, peer: connectionOf(t.Context()), caller: networkCaller(""), arrived: time.Now()}
+	c := &call{server: s.Server, peer: connectionOf(t.Context()), caller: hexbid.Principal{Role: hexbid.Operator},
+		arrived: time.Now()}
 	info := &grpc.UnaryServerInfo{Server: &searchService{server: s.Server}, FullMethod: searchMethod}
 	r := &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: demo.Center.Lat, Longitude: demo.Center.Lng}}
 	response, err := c.answer(t.Context(), r, info, func(context.Context, any) (any, error) {

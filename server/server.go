@@ -5,9 +5,12 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +37,13 @@ type Config struct {
 	Limits   Limits
 	// MaxRequestBytes bounds a message.
 	MaxRequestBytes int
+	// Auth says what callers must prove.
+	Auth Auth
+	// ClientCA names a PEM file of authorities. Certificates of clients that they signed count as credentials. Empty
+	// asks for none.
+	ClientCA string
+	// TrustedProxies are the addresses of proxies that are believed when they say for whom they forward a call.
+	TrustedProxies []netip.Prefix
 	// AllowTrace permits the exhaustive trace, which evaluates every campaign.
 	AllowTrace bool
 	// DrainTimeout bounds how long a stop waits for calls in flight.
@@ -61,6 +71,7 @@ type Server struct {
 	exchange     atomic.Pointer[exchange.Exchange]
 	gates        [classCount]gate
 	pressure     *pressure
+	callers      callerCounts
 	connections  *connections           // of the gRPC port
 	webs         *connections           // of the HTTP port
 	handling     sync.WaitGroup         // handlers of streams
@@ -84,6 +95,7 @@ func New(config Config) (*Server, error) {
 	s.openGates()
 	s.connections, s.webs = newConnections(&s.config), newConnections(&s.config)
 	s.metrics.watch(s)
+	s.metrics.watchCallers(&s.callers)
 	options, err := s.options()
 	if err != nil {
 		return nil, err
@@ -119,25 +131,54 @@ func (s *Server) options() ([]grpc.ServerOption, error) {
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: limits.IdleTimeout, Time: time.Minute,
 			Timeout: 20 * time.Second}),
 	}
-	if config.TLSCert != "" || config.TLSKey != "" {
-		certificate, err := tls.LoadX509KeyPair(config.TLSCert, config.TLSKey)
-		if err != nil {
-			return nil, hexbid.Invalidf("tls-cert", "%q and %q do not load: %v", config.TLSCert, config.TLSKey, err)
-		}
-		options = append(options, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{certificate},
-			MinVersion: tls.VersionTLS12})))
+	t, err := config.tls()
+	if t != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(t)))
 	}
-	return options, nil
+	return options, err
 }
 
-// Listen opens the address to serve on, which a flag has set. It refuses an address that is not loopback without TLS,
-// unless Insecure says that the network is trusted.
+// tls returns the settings of TLS, nil for none.
+func (c *Config) tls() (*tls.Config, error) {
+	if c.TLSCert == "" && c.TLSKey == "" {
+		if c.ClientCA != "" {
+			return nil, hexbid.Invalidf("client-ca", "needs TLS: give --tls-cert and --tls-key")
+		}
+		return nil, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+	if err != nil {
+		return nil, hexbid.Invalidf("tls-cert", "%q and %q do not load: %v", c.TLSCert, c.TLSKey, err)
+	}
+	t := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	if c.ClientCA == "" {
+		return t, nil
+	}
+	authorities, err := os.ReadFile(c.ClientCA)
+	if err != nil {
+		return nil, hexbid.Invalidf("client-ca", "%v", err)
+	}
+	t.ClientCAs, t.ClientAuth = x509.NewCertPool(), tls.VerifyClientCertIfGiven
+	if !t.ClientCAs.AppendCertsFromPEM(authorities) {
+		return nil, hexbid.Invalidf("client-ca", "%s holds no certificate in PEM", c.ClientCA)
+	}
+	return t, nil
+}
+
+// Listen opens the address to serve on, which a flag has set. It refuses an address that is not loopback without
+// credentials, and without TLS unless Insecure says that the network is trusted.
 func (c *Config) Listen(flag, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, hexbid.Invalidf(flag, "%q cannot be listened on: %v", address, err)
 	}
-	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && c.TLSCert == "" && !c.Insecure {
+	tcp, ok := l.Addr().(*net.TCPAddr)
+	if ok && !tcp.IP.IsLoopback() && c.Auth == AuthNone {
+		l.Close()
+		return nil, hexbid.Invalidf(flag, "%q is not a loopback address, and everybody who reaches it would be the "+
+			"operator: give --auth required", address)
+	}
+	if ok && !tcp.IP.IsLoopback() && c.TLSCert == "" && !c.Insecure {
 		l.Close()
 		return nil, hexbid.Invalidf(flag,
 			"%q is not a loopback address: give --tls-cert and --tls-key, or --insecure on a trusted network", address)

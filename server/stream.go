@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 )
 
 // stream wraps every stream. While a stream waits, it uses a goroutine or two and little else. Each message that it
@@ -22,13 +23,17 @@ import (
 func (s *Server) stream(service any, raw grpc.ServerStream, info *grpc.StreamServerInfo,
 	handler grpc.StreamHandler) error {
 	opened, conn := time.Now(), connectionOf(raw.Context())
-	caller := callerOf(raw.Context(), conn)
+	caller, proof, err := s.callerOf(raw.Context(), conn, info.FullMethod)
+	if err != nil {
+		return s.finish(info.FullMethod, &caller, opened, err)
+	}
 	if n := int(conn.streams.Add(1)); n > s.config.Limits.StreamsAConnection {
 		conn.streams.Add(-1)
 		return s.finish(info.FullMethod, &caller, opened, hexbid.Errorf(hexbid.Exhausted, "",
 			"the connection has %d streams open, the most: end one, or use another connection", n-1))
 	}
 	g, handled := s.guard(raw, info, conn, caller), make(chan error, 1)
+	g.proof = proof
 	s.handling.Go(func() {
 		defer conn.streams.Add(-1)
 		defer g.end()
@@ -51,8 +56,9 @@ type guardedStream struct {
 	server  *Server
 	gate    *gate
 	peer    *connection
-	watch   bool       // brings one message and gets many answers
-	givenUp chan error // buffered for the one reason
+	proof   *access.Proof // nil for a caller without a credential
+	watch   bool          // brings one message and gets many answers
+	givenUp chan error    // buffered for the one reason
 
 	mu      sync.Mutex // guards the fields below
 	working []int      // bytes of each message that has no answer yet
@@ -95,6 +101,9 @@ func (g *guardedStream) RecvMsg(m any) error {
 	if err != nil {
 		return malformed(err)
 	}
+	if err := g.server.stillCalls(g.ctx, g.proof); err != nil {
+		return err
+	}
 	if err := g.begin(e.size()); err != nil {
 		return err
 	}
@@ -103,6 +112,11 @@ func (g *guardedStream) RecvMsg(m any) error {
 
 // SendMsg implements grpc.ServerStream.
 func (g *guardedStream) SendMsg(m any) error {
+	if g.watch {
+		if err := g.server.stillCalls(g.ctx, g.proof); err != nil {
+			return err
+		}
+	}
 	encoded, err := encodeAnswer(g.peer, m.(proto.Message))
 	if err != nil {
 		return err

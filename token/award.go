@@ -188,7 +188,8 @@ type awardDecoder struct {
 	broken bool
 }
 
-// award decodes the present version, and the two before it, which are the present one without what later flags announce.
+// award decodes the present version, and the two before it, which are the present one without what later flags
+// announce.
 func (d *awardDecoder) award(a *Award) {
 	flags := d.fixed(a)
 	basis := &a.Basis

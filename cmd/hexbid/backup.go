@@ -174,7 +174,8 @@ func (b *backups) gather(staging string, made *hexbid.Backup) error {
 	if err != nil {
 		return err
 	}
-	for name, path := range map[string]string{keysName: b.keys, keyRecordName: filepath.Join(b.data, keyRecordName)} {
+	for name, path := range map[string]string{keysName: b.keys, keyRecordName: filepath.Join(b.data, keyRecordName),
+		pepperName: filepath.Join(b.data, pepperName)} {
 		content, err := os.ReadFile(path)
 		if err == nil {
 			err = os.WriteFile(filepath.Join(staging, name), content, 0o600)

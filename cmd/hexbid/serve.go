@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/demo"
 	"github.com/hexbid/hexbid/exchange"
 	"github.com/hexbid/hexbid/ledger"
@@ -39,6 +40,9 @@ type Main struct {
 	journal        journal.Journal
 	ledger         *ledger.Ledger
 	keys           *token.Keys
+	pepper         *access.Pepper
+	pepperLost     bool        // keys of callers were good by a pepper that is gone
+	auth           server.Auth // what callers must prove
 	exchange       *exchange.Exchange
 	server         *server.Server
 	gateway        *gateway.Gateway
@@ -87,6 +91,9 @@ func (m *Main) Open(ctx context.Context) (err error) {
 	if m.keys, err = m.openKeys(ctx); err != nil {
 		return err
 	}
+	if m.pepper, err = m.openPepper(ctx); err != nil {
+		return err
+	}
 	if m.journal, err = m.openJournal(ctx); err != nil {
 		return err
 	}
@@ -101,13 +108,17 @@ func (m *Main) Open(ctx context.Context) (err error) {
 func (m *Main) lossAccepted() bool {
 	p, ok := m.store.(*pebble.Store)
 	j, has := m.journal.(*ledgerpebble.Journal)
-	return ok && p.AcceptedLoss() || has && j.AcceptedLoss() || m.keys.Loss() != nil
+	return ok && p.AcceptedLoss() || has && j.AcceptedLoss() || m.keys.Loss() != nil || m.pepperLost
 }
 
 func (m *Main) openServer() (err error) {
 	c := server.DefaultConfig()
 	c.TLSCert, c.TLSKey, c.Insecure = m.Config.TLSCert, m.Config.TLSKey, m.Config.Insecure
 	c.Limits, c.DrainTimeout, c.Log = limitsOf(&m.Config), m.Config.DrainTimeout, m.Log
+	if err := setAccess(&c, &m.Config); err != nil {
+		return err
+	}
+	m.auth = c.Auth
 	if m.listener, err = c.Listen("listen", m.Config.Listen); err != nil {
 		return err
 	}
@@ -232,6 +243,7 @@ func (m *Main) start(ctx context.Context) (err error) {
 	if m.ledger, err = m.openLedger(ctx); err != nil {
 		return err
 	}
+	c.Pepper = m.pepper
 	c.Ledger, c.Currency, c.Backup = m.ledger, m.Config.Currency, m.backup()
 	if c.StatementZone, err = statementZone(&m.Config); err != nil {
 		return err
@@ -239,10 +251,15 @@ func (m *Main) start(ctx context.Context) (err error) {
 	if m.exchange, err = exchange.Open(ctx, c, m.store, m.keys); err != nil {
 		return err
 	}
-	if m.Config.Demo && m.exchange.Size() == (exchange.Size{}) {
-		if err := m.fillDemo(ctx); err != nil {
-			return err
-		}
+	if err := m.openAccess(ctx); err != nil {
+		return err
+	}
+	has, err := hasRecords(ctx, m.store)
+	if err == nil && m.Config.Demo && !has {
+		err = m.fillDemo(ctx)
+	}
+	if err != nil {
+		return err
 	}
 	m.server.Ready(m.exchange)
 	return nil
