@@ -49,6 +49,12 @@ type commands struct {
 	Ledger   ledgerCommand   `cmd:"" help:"Read and move money: spend, statements, charges, balances."`
 	Receipt  receiptCommand  `cmd:"" help:"Prove a charge."`
 	Viewers  viewersCommand  `cmd:"" help:"Erase what a server knows of a viewer."`
+	Login    loginCommand    `cmd:"" help:"Keep a key for a server, which is read from standard input, from --key-file or from --server-data, and never from a flag."`
+	Contexts contextsCommand `cmd:"" help:"Choose among the servers that you have logged in at."`
+	Whoami   whoamiCommand   `cmd:"" help:"Say for whom the server takes you."`
+	Users    usersCommand    `cmd:"" help:"Say who works for the operator and for advertisers."`
+	Clients  clientsCommand  `cmd:"" help:"Say which programs search and report events."`
+	Keys     keysCommand     `cmd:"" help:"Issue, list, revoke and rotate keys."`
 	Backup   backupCommand   `cmd:"" help:"Copy catalogue, ledger and keys of a server at one point, while it serves."`
 	Simulate simulateCommand `cmd:"" help:"Measure a server under load, find its capacity, plan machines."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`

@@ -3,16 +3,11 @@ package cli
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
-	"os"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -20,12 +15,17 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// clientFlags say which server a command calls.
+// clientFlags say which server a command calls, and with whose key. A key is never a flag: anybody on the machine may
+// read the command lines of others.
 type clientFlags struct {
-	Server  string        `help:"Address of the server." default:"127.0.0.1:7600" env:"HEXBID_SERVER"`
-	CA      string        `name:"tls-ca" help:"Speak TLS and trust this certificate authority, PEM; \"system\" for the system's." placeholder:"FILE" env:"HEXBID_TLS_CA"`
-	Timeout time.Duration `help:"How long to wait for an answer." default:"10s"`
-	Client  string        `help:"Name of this client, at most 64 bytes. Tokens are for the client that searched: report events under the name of the search." default:"" placeholder:"NAME" env:"HEXBID_CLIENT"`
+	Server     string        `help:"Address of the server; by default that of the context, or else 127.0.0.1:7600." env:"HEXBID_SERVER"`
+	Context    string        `help:"Context to use in place of the current one (hexbid contexts)." placeholder:"NAME" env:"HEXBID_CONTEXT"`
+	KeyFile    string        `help:"File that holds the key to call with, in place of the context's." placeholder:"FILE" env:"HEXBID_KEY_FILE"`
+	ServerData string        `name:"server-data" help:"Data folder of a server on this machine. Without a context its operator's key is used." placeholder:"DIR" env:"HEXBID_DATA"`
+	CA         string        `name:"tls-ca" help:"Speak TLS and trust this certificate authority, PEM; \"system\" for the system's." placeholder:"FILE" env:"HEXBID_TLS_CA"`
+	Cleartext  bool          `help:"Send the key without TLS to another machine, on a trusted network." env:"HEXBID_CLEARTEXT"`
+	Timeout    time.Duration `help:"How long to wait for an answer." default:"10s"`
+	Client     string        `help:"Name of this client, at most 64 bytes, where a server demands no credentials. Tokens are for the client that searched: report events under the name of the search." default:"" placeholder:"NAME" env:"HEXBID_CLIENT"`
 }
 
 // client is a connection to a server, with its services.
@@ -35,30 +35,15 @@ type client struct {
 	campaigns pb.CampaignServiceClient
 	events    pb.EventServiceClient
 	ledger    pb.LedgerServiceClient
+	access    pb.AccessServiceClient
 }
 
 func (f *clientFlags) dial() (*client, error) {
-	creds := insecure.NewCredentials()
-	if f.CA != "" {
-		config := &tls.Config{MinVersion: tls.VersionTLS12}
-		if f.CA != "system" {
-			pem, err := os.ReadFile(f.CA)
-			if err != nil {
-				return nil, fmt.Errorf("--tls-ca: %w", err)
-			}
-			config.RootCAs = x509.NewCertPool()
-			if !config.RootCAs.AppendCertsFromPEM(pem) {
-				return nil, fmt.Errorf("--tls-ca: %s holds no PEM certificate", f.CA)
-			}
-		}
-		creds = credentials.NewTLS(config)
-	}
-	conn, err := grpc.NewClient(f.Server, grpc.WithTransportCredentials(creds))
+	e, err := f.endpoint()
 	if err != nil {
-		return nil, fmt.Errorf("--server %s: %w", f.Server, err)
+		return nil, err
 	}
-	return &client{conn, pb.NewSearchServiceClient(conn), pb.NewCampaignServiceClient(conn),
-		pb.NewEventServiceClient(conn), pb.NewLedgerServiceClient(conn)}, nil
+	return e.dial()
 }
 
 // call connects, runs one call within the timeout, and closes the connection.

@@ -82,9 +82,13 @@ func (f *trafficFlags) aim(ctx context.Context, server *clientFlags) (*target, e
 	if err != nil {
 		return nil, err
 	}
-	t := &target{flags: f, address: server.Server, crowd: crowd, tally: traffic.NewTally(), client: server}
+	e, err := server.endpoint()
+	if err != nil {
+		return nil, err
+	}
+	t := &target{flags: f, address: e.server, crowd: crowd, tally: traffic.NewTally(), client: server}
 	for range f.Connections {
-		c, err := server.dial()
+		c, err := e.dial()
 		if err != nil {
 			t.close()
 			return nil, err

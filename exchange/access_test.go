@@ -151,6 +151,7 @@ var without = map[string]string{
 	"Filtered":      "counts for the operator's metrics",
 	"OverDelivery":  "counts for the operator's metrics",
 	"CacheHitRatio": "counts for the operator's metrics",
+	"Now":           "tells the time",
 	"Directory":     "is for the server, which asks it who calls",
 	"Searchable":    "says of a resource that a door has returned whether it is published",
 }

@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/access"
@@ -11,6 +12,9 @@ import (
 
 // Directory returns the directory of users, clients and keys, which follows the store.
 func (e *Exchange) Directory() *access.Directory { return e.directory }
+
+// Now returns the time of the market's clock.
+func (e *Exchange) Now() time.Time { return e.config.Clock() }
 
 // loadDirectory reads the callers from the store, and returns a feed of what changes from then on. The feed may repeat
 // changes that were read already; in order, they lead to the same.
@@ -43,7 +47,8 @@ func (e *Exchange) followDirectory(ctx context.Context, feed *store.Feed) {
 		default:
 			e.config.Log.Warn("the directory of callers reads the store again", "error", err)
 			if feed, err = e.loadDirectory(ctx); err != nil {
-				e.config.Log.Error("the directory of callers no longer follows the store: restart the server", "error", err)
+				e.config.Log.Error("the directory of callers no longer follows the store: restart the server", "error",
+					err)
 				return
 			}
 		}
@@ -79,8 +84,8 @@ func (e *Exchange) inForce(ctx context.Context, version uint64) error {
 	return err
 }
 
-// concernsCallers reports whether a group is about users, clients and keys. Such a group needs no ledger: callers can be shut
-// out while the ledger takes nothing.
+// concernsCallers reports whether a group is about users, clients and keys. Such a group needs no ledger: callers can
+// be shut out while the ledger takes nothing.
 func concernsCallers(g *store.Group) bool {
 	name, err := hexbid.ParseName(g.Steps[0].Name())
 	return err == nil && name.Kind.IsIdentity()

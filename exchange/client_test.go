@@ -62,7 +62,8 @@ func TestASearchOfAClientHasTokensWithItsUID(t *testing.T) {
 func TestTheDirectoryFollowsWhatIsWritten(t *testing.T) {
 	b := openBank(t)
 	e := b.Exchange
-	if _, err := e.Create(ctx, &hexbid.Client{Meta: hexbid.Meta{Name: "clients/app"}, RendersOnly: true}, false); err != nil {
+	app := &hexbid.Client{Meta: hexbid.Meta{Name: "clients/app"}, RendersOnly: true}
+	if _, err := e.Create(ctx, app, false); err != nil {
 		t.Fatal(err)
 	}
 	if !e.Directory().RendersOnly("app") {

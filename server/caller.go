@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"net/http"
 	"strings"
-	"time"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/access"
+	"github.com/hexbid/hexbid/exchange"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -86,7 +86,7 @@ func (s *Server) identify(ctx context.Context, conn *connection, c *claims) (hex
 	if e == nil {
 		return nobody, nil, errStarting
 	}
-	proof, refusal := prove(ctx, e.Directory(), conn, c)
+	proof, refusal := prove(ctx, e, conn, c)
 	s.callers.count(refusal, c, s.config.Log)
 	switch {
 	case refusal == access.Missing && s.config.Auth == AuthNone,
@@ -101,12 +101,12 @@ func (s *Server) identify(ctx context.Context, conn *connection, c *claims) (hex
 }
 
 // prove checks the credentials of a call, or finds that the connection has brought the same before.
-func prove(ctx context.Context, d *access.Directory, conn *connection, c *claims) (*access.Proof, access.Refusal) {
+func prove(ctx context.Context, e *exchange.Exchange, conn *connection, c *claims) (*access.Proof, access.Refusal) {
 	credentials, refusal := credentialsIn(c)
 	if refusal != access.NotRefused {
 		return nil, refusal
 	}
-	now := time.Now()
+	d, now := e.Directory(), e.Now()
 	if before := conn.proof.Load(); d.InForce(before, credentials, now) {
 		before.Touch(now)
 		return before, access.NotRefused
@@ -165,7 +165,7 @@ func (s *Server) stillCalls(ctx context.Context, proof *access.Proof) error {
 	if proof == nil || e == nil {
 		return nil
 	}
-	now, refusal := e.Directory().Renew(ctx, proof, time.Now())
+	now, refusal := e.Directory().Renew(ctx, proof, e.Now())
 	switch {
 	case refusal != access.NotRefused:
 		return refusal.Error()

@@ -172,7 +172,8 @@ func greatestAward() Award {
 		Prediction:    auction.Prediction{BasePPM: auction.PPM, ScenePPM: auction.PPM, DistancePPM: auction.PPM, Band: 255},
 		Trial:         auction.Trial{Pair: hexbid.MaxSlots - 1, Swapped: true},
 		MarketVersion: math.MaxInt64, Explored: true, ClientID: strings.Repeat("c", hexbid.MaxClientIDBytes),
-		HasViewer: true, ClientUID: math.MaxInt64, IssuedAt: last, ClickExpiry: last, Basis: auction.Basis{Mechanism: auction.VCG, Pricing: hexbid.CPM,
+		HasViewer: true, ClientUID: math.MaxInt64, IssuedAt: last, ClickExpiry: last,
+		Basis: auction.Basis{Mechanism: auction.VCG, Pricing: hexbid.CPM,
 			Bid: hexbid.MaxBidCPM, MultiplierPPM: auction.PPM, QualityPPM: auction.PPM, Reserve: auction.MaxScore,
 			Factors: slices.Repeat([]int64{auction.PPM}, hexbid.MaxSlots), Sum: auction.Sum{High: 53, Low: math.MaxUint64}}}
 }

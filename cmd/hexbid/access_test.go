@@ -111,7 +111,8 @@ func TestWithoutThePepperAServerDoesNotStart(t *testing.T) {
 		}
 		return err
 	}
-	for what, text := range map[string]string{"cut off": string(whole[:20]), "empty": "", "of noise": "!" + string(whole)} {
+	for what, text := range map[string]string{"cut off": string(whole[:20]), "empty": "",
+		"of noise": "!" + string(whole)} {
 		if err := os.WriteFile(pepper, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -36,6 +36,9 @@ func checkDemoTraffic(c *ServeConfig) error {
 		return hexbid.Invalidf("demo-traffic", "plays people in the demo market: add --demo")
 	case c.TLSCert != "":
 		return hexbid.Invalidf("demo-traffic", "plays people over a port without TLS: leave out --tls-cert")
+	case c.Auth == "required" || c.Auth == "auto" && !isLoopback(c.Listen):
+		return hexbid.Invalidf("demo-traffic",
+			"plays people without credentials: serve on a loopback address with --auth none")
 	}
 	return nil
 }
