@@ -5,6 +5,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/bidder/pacing"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/targeting"
 )
@@ -31,7 +32,7 @@ func (x *index) putCampaign(c *hexbid.Campaign, covering []byte) error {
 	}
 	audience := targeting.Compile(c)
 	own := specifics{schedule: schedule, keywords: targeting.CompileKeywords(c.Keywords), hostBids: hostBids(c),
-		cap: someCap(c.Cap)}
+		cap: someCap(c.Cap), mode: pacing.ModeOf(c), target: c.TargetCost}
 	if audience.Mask().More() {
 		own.audience = x.rules.intern(audience)
 	}

@@ -3,6 +3,7 @@ package bidder
 import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/auction"
+	"github.com/hexbid/hexbid/bidder/pacing"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/targeting"
 )
@@ -75,6 +76,8 @@ type specifics struct {
 	audience *targeting.Rule                 // nil when a mask holds all of it
 	rule     *targeting.Rule                 // joined to the program's gate; nil when the mask holds all of it
 	cap      *hexbid.FrequencyCap            // nil when it has none of its own
+	mode     pacing.Mode
+	target   hexbid.Money // of a click, on average; 0 for none
 }
 
 // nearPlaces holds two squared chords to the nearest approved place of the campaign's program. A point nearer than in
@@ -94,7 +97,7 @@ func nearPlacesOf(c *hexbid.Campaign) (n nearPlaces) {
 // arePlain reports whether a campaign needs no specifics.
 func (s *specifics) arePlain() bool {
 	return s.area == nil && s.places == (nearPlaces{}) && s.schedule.IsAlwaysOn() && s.keywords == nil &&
-		s.hostBids == nil && s.audience == nil && s.rule == nil && s.cap == nil
+		s.hostBids == nil && s.audience == nil && s.rule == nil && s.cap == nil && s.mode == pacing.Even && s.target == 0
 }
 
 var plain = &specifics{schedule: targeting.AlwaysOn}

@@ -53,15 +53,6 @@ func (s *Snapshot) CampaignRef(ordinal uint32) Ref {
 	return Ref{s.campaigns.at(ordinal).uid, s.details.at(ordinal).version}
 }
 
-// CampaignVersion returns the version of a campaign, false when the snapshot does not have it.
-func (s *Snapshot) CampaignVersion(campaign hexbid.UID) (version uint64, there bool) {
-	i, there := s.ordinalOf(campaign)
-	if !there {
-		return 0, false
-	}
-	return s.details.at(i).version, true
-}
-
 // ProgramRef returns the reference to a program.
 func (s *Snapshot) ProgramRef(ordinal uint32) Ref {
 	p := s.programs.at(ordinal)

@@ -25,7 +25,7 @@ type claims struct {
 	now, before amounts
 }
 
-// claim is what a campaign claimed at its last step.
+// claim is what a campaign claimed at its last step; zero for one of an advertiser that is not prepaid.
 type claim struct {
 	amounts
 	advertiser hexbid.UID
@@ -54,15 +54,12 @@ func (b balances) budget(s *ledger.Standing, c *paced, in *pacing.Input) hexbid.
 	b.withdraw(c)
 	left := max(s.Left.Min, 0)
 	if s.Left.Balance == fold.NoLimit {
-		c.claim = nil
+		c.claim = claim{}
 		return in.Charged + left
-	}
-	if c.claim == nil {
-		c.claim = new(claim)
 	}
 	c.claim.advertiser, c.claim.hour = s.Advertiser, in.At/hourMillis
 	c.claim.amounts = c.asks(s, in)
-	of := b.of(c.claim)
+	of := b.of(&c.claim)
 	of.now.add(c.claim.amounts, 1)
 	left = min(left, hexbid.Money(of.share(c.claim.amounts, float64(s.Left.Balance))))
 	c.claim.day = float64(in.Charged + left)
@@ -101,7 +98,7 @@ func (b balances) of(c *claim) *claims {
 
 // withdraw takes a campaign's claim back, unless it has lapsed.
 func (b balances) withdraw(c *paced) {
-	if c.claim == nil {
+	if c.claim.advertiser == 0 {
 		return
 	}
 	of := b[c.claim.advertiser]

@@ -152,7 +152,7 @@ func TestClaimsOnABalance(t *testing.T) {
 		t.Errorf("%+v is left of a claim", left)
 	}
 	b.forget(time.UnixMilli(at + 2*hourMillis))
-	if claimed(one, 100, fold.NoLimit); len(b) != 0 || one.claim != nil {
+	if claimed(one, 100, fold.NoLimit); len(b) != 0 || one.claim != (claim{}) {
 		t.Errorf("a postpaid campaign has the claim %+v", one.claim)
 	}
 }

@@ -302,7 +302,7 @@ func (e *Exchange) openMoney(ctx context.Context) (err error) {
 	if err := d.open(ctx); err != nil {
 		return err
 	}
-	e.delivery, e.awardsOut.left = d, d.awarded
+	e.delivery, e.awardsOut.left, e.terms.edited = d, d.awarded, e.pacer.edited
 	return nil
 }
 

@@ -92,6 +92,21 @@ func (s *street) report() {
 
 func (s *street) pacer() *pacer { return s.delivery.parts[0].(*pacer) }
 
+// pacedOf returns what pacing remembers of a campaign, nil for nothing.
+func (s *street) pacedOf(name string) *paced {
+	s.Helper()
+	return s.pacer().entryOf(s.uid(name))
+}
+
+func (p *pacer) entryOf(uid hexbid.UID) *paced {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n, known := p.book.numbers[uid]; known {
+		return p.book.paced.at(n)
+	}
+	return nil
+}
+
 func (s *street) state(name string) bidder.LiveState { return s.live(name) }
 
 func (s *street) uid(name string) hexbid.UID {
@@ -175,7 +190,7 @@ func TestPacingGoesOnAfterARestart(t *testing.T) {
 	c.DailyBudget = 20_000_000
 	s := openStreet(t, reserved, c)
 	s.goOn(time.Hour)
-	before, steps := s.state(c.Name), s.pacer().campaigns[s.uid(c.Name)].state
+	before, steps := s.state(c.Name), s.pacedOf(c.Name).state
 	if before.ParticipationPPM == auction.PPM {
 		t.Fatalf("nothing is paced: %+v", before)
 	}
@@ -186,7 +201,7 @@ func TestPacingGoesOnAfterARestart(t *testing.T) {
 		0.2*float64(before.ParticipationPPM) || after.PacingPPM != before.PacingPPM {
 		t.Errorf("before the first search it is %+v, before the stop it was %+v", after, before)
 	}
-	again := s.pacer().campaigns[s.uid(c.Name)].state
+	again := s.pacedOf(c.Name).state
 	if again.Date != steps.Date || math.Abs(again.Planned-steps.Planned) > 0.02*20e6 {
 		t.Errorf("the plan was %+v, and is %+v", steps, again)
 	}
@@ -197,44 +212,55 @@ func TestPacingGoesOnAfterARestart(t *testing.T) {
 	}
 }
 
-func TestACampaignIsControlledAtMostEveryTenSecondsAndCostsNothingAtRest(t *testing.T) {
-	busy, idle := even("busy"), even("idle")
-	busy.DailyBudget = 5_000_000
-	idle.Area = hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 31, Lng: 121}, RadiusM: 1000}}}
-	s := openStreet(t, reserved, busy, idle)
-	s.rate = 5
-	s.goOn(2 * time.Second)
-	p := s.pacer()
-	began := p.steps
-	if began == 0 {
-		t.Fatal("a campaign that won is not controlled at once")
-	}
-	s.goOn(5 * time.Minute)
-	if n := p.steps - began; n < 28 || n > 30 {
-		t.Errorf("%d steps in five minutes, want one every ten seconds", n)
-	}
-	if p.campaigns[s.uid(idle.Name)] != nil {
-		t.Error("a campaign that saw nothing is looked at")
-	}
-	before := s.state(busy.Name)
-	s.rate = 0
-	s.goOn(time.Hour)
-	if live := s.state(busy.Name); live.ParticipationPPM > 3*before.ParticipationPPM {
-		t.Fatalf("nobody has searched in the whole market for an hour, and %+v becomes %+v", before, live)
+func TestACampaignIsControlledAsOftenAsItsEventsCallForAndCostsNothingAtRest(t *testing.T) {
+	for _, c := range []struct {
+		budget      hexbid.Money
+		least, most int // steps in half an hour
+	}{
+		{5_000_000, 5, 15},        // twenty clicks: the longest pause, and steps when much is won at once
+		{50_000_000, 12, 60},      // two hundred
+		{8_000_000_000, 178, 181}, // thirty thousand: every ten seconds
+	} {
+		busy, idle := even("busy"), even("idle")
+		busy.DailyBudget = c.budget
+		idle.Area = hexbid.Area{Circles: []hexbid.Circle{{Center: hexbid.Point{Lat: 31, Lng: 121}, RadiusM: 1000}}}
+		s := openStreet(t, reserved, busy, idle)
+		s.rate = 5
+		s.goOn(2 * time.Second)
+		p := s.pacer()
+		if p.steps == 0 {
+			t.Fatal("a campaign that won is not controlled at once")
+		}
+		s.goOn(10 * time.Minute)
+		began := p.steps
+		s.goOn(30 * time.Minute)
+		if n := p.steps - began; n < c.least || n > c.most {
+			t.Errorf("a budget of %s takes %d steps in half an hour, want %d to %d", c.budget, n, c.least, c.most)
+		}
+		if s.pacedOf(idle.Name) != nil {
+			t.Error("a campaign that saw nothing is looked at")
+		}
+		before := s.state(busy.Name)
+		s.rate = 0
+		s.goOn(time.Hour)
+		if live := s.state(busy.Name); live.ParticipationPPM > 10*before.ParticipationPPM {
+			t.Errorf("nobody has searched in the whole market for an hour, and %+v becomes %+v", before, live)
+		}
+		s.till.stop()
 	}
 }
 
-func TestCampaignsAreControlledAtTicksOfTheirOwn(t *testing.T) {
+func TestCampaignsOfARestartAreControlledAtTicksOfTheirOwn(t *testing.T) {
 	at := map[int64]int{}
 	for uid := range hexbid.UID(10_000) {
 		at[slotOf(uid)]++
 	}
-	if len(at) != int(wheelTicks) {
-		t.Errorf("ten thousand campaigns have %d ticks of %d", len(at), wheelTicks)
+	if len(at) != int(everyTicks) {
+		t.Errorf("ten thousand campaigns have %d ticks of %d", len(at), everyTicks)
 	}
 	for tick, n := range at {
 		if n > 150 {
-			t.Errorf("%d of ten thousand campaigns are controlled at tick %d of %d", n, tick, wheelTicks)
+			t.Errorf("%d of ten thousand campaigns are controlled at tick %d of %d", n, tick, everyTicks)
 		}
 	}
 }
@@ -302,11 +328,12 @@ func TestAnEditedGoalIsFollowed(t *testing.T) {
 }
 
 func TestWhatLowersIsHandedInFirst(t *testing.T) {
-	p := &pacer{campaigns: map[hexbid.UID]*paced{}, wanting: map[hexbid.UID]struct{}{}}
-	of := func(m int64) pacing.Output { return pacing.Output{MultiplierPPM: m, ParticipationPPM: pacing.PPM} }
+	p := &pacer{book: newPaceBook()}
+	of := func(m int64) packedOutput { return pack(pacing.Output{MultiplierPPM: m, ParticipationPPM: pacing.PPM}) }
 	for uid, want := range map[hexbid.UID]int64{1: 500_000, 2: 900_000, 3: 100_000, 4: 501_000} {
-		p.campaigns[uid] = &paced{want: of(want), told: of(500_000)}
-		p.wanting[uid] = struct{}{}
+		n, _ := p.book.see(uid)
+		*p.book.paced.at(n) = paced{uid: uid, want: of(want), told: of(500_000), wanting: true}
+		p.wanting = append(p.wanting, n)
 	}
 	p.gone = []hexbid.UID{9}
 	first, second, third := p.updates(1), p.updates(1), p.updates(5)
@@ -320,12 +347,12 @@ func TestWhatLowersIsHandedInFirst(t *testing.T) {
 }
 
 func TestRowsOfPacingThatCannotBeReadAreRefused(t *testing.T) {
-	good := &paced{told: pacing.Output{MultiplierPPM: 400_000, ParticipationPPM: pacing.PPM, AtEntry: true},
+	good := &paced{told: pack(pacing.Output{MultiplierPPM: 400_000, ParticipationPPM: pacing.PPM, AtEntry: true}),
 		state: pacing.State{At: now.UnixMilli(), Planned: 5, Spent: 6, Demand: 2, Evidence: 3, Date: 20_000}}
-	p := &pacer{campaigns: map[hexbid.UID]*paced{}, traffic: newTraffic(time.UTC)}
-	if err := p.restore(pacedKey(7), good.encode()); err != nil || p.campaigns[7].told != good.told ||
-		p.campaigns[7].state != good.state {
-		t.Fatalf("%v, %+v", err, p.campaigns[7])
+	p := &pacer{book: newPaceBook(), traffic: newTraffic(time.UTC)}
+	if err := p.restore(pacedKey(7), good.encode()); err != nil || p.entryOf(7).told != good.told ||
+		p.entryOf(7).state != good.state || p.entryOf(7).uid != 7 {
+		t.Fatalf("%v, %+v", err, p.entryOf(7))
 	}
 	value := good.encode()
 	longer, zero := append(slices.Clone(value), 0), slices.Concat(make([]byte, 8), value[8:])
@@ -350,32 +377,7 @@ func TestOutputsOfDeletedCampaignsAreWithdrawn(t *testing.T) {
 	}
 	s.goOn(30 * time.Second)
 	p := s.pacer()
-	if p.campaigns[uid] != nil || len(p.gone) > 0 || len(p.wheel[slotOf(uid)]) > 0 {
-		t.Errorf("the pacer still has %+v", p.campaigns[uid])
-	}
-}
-
-func TestNewcomersAreMetAFewAtATime(t *testing.T) {
-	p := &pacer{heard: map[hexbid.UID]*heard{}, campaigns: map[hexbid.UID]*paced{}}
-	p.campaigns[1] = &paced{}
-	for uid := range hexbid.UID(2*mostNewcomers + 50) {
-		p.hear(uid + 1)
-	}
-	met := map[hexbid.UID]bool{}
-	for _, want := range []int{mostNewcomers + 1, mostNewcomers, 49, 0} {
-		fresh := p.takeFresh()
-		for _, uid := range fresh {
-			met[uid] = true
-			p.campaigns[uid] = &paced{}
-		}
-		if len(fresh) != want {
-			t.Fatalf("%d campaigns are met, want %d", len(fresh), want)
-		}
-	}
-	if len(p.newcomers) != 0 || len(p.fresh) != 0 {
-		t.Errorf("%d newcomers and %d others still wait", len(p.newcomers), len(p.fresh))
-	}
-	if len(met) != 2*mostNewcomers+50 {
-		t.Errorf("%d campaigns were met", len(met))
+	if p.entryOf(uid) != nil || len(p.gone) > 0 {
+		t.Errorf("the pacer still has %+v", p.entryOf(uid))
 	}
 }

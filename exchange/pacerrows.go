@@ -17,8 +17,9 @@ const (
 	rowPaced = 'u' // uid (8): a campaign's output (17) and its state
 )
 
-// ticksBetweenRows spaces the rows of a campaign: a minute. After a crash the plan goes on from the last.
-const ticksBetweenRows = 60_000 / tickMillis
+// stepsBetweenRows spaces the rows of a campaign: forty seconds for one of many events, ten minutes for one of a
+// hundred. After a crash the plan goes on from the last.
+const stepsBetweenRows = 4
 
 func pacedKey(uid hexbid.UID) []byte {
 	return binary.BigEndian.AppendUint64([]byte{'p', rowPaced}, uint64(uid))
@@ -29,39 +30,42 @@ func (p *pacer) rows() (rows []journal.Row) {
 		t.unkept, t.kept = false, t.observed
 		rows = append(rows, journal.Row{Table: journal.Learned, Key: []byte{'p', rowCurve}, Value: t.curve.Encode()})
 	}
-	for uid := range p.unkept {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, uid := range p.unkept {
 		row := journal.Row{Table: journal.Learned, Key: pacedKey(uid)} // without a value: it is deleted
-		if c := p.campaigns[uid]; c != nil {
-			row.Value = c.encode()
+		if n, known := p.book.numbers[uid]; known {
+			row.Value = p.book.paced.at(n).encode()
 		}
 		rows = append(rows, row)
 	}
-	clear(p.unkept)
+	p.unkept = nil
 	return rows
 }
 
 func (c *paced) encode() []byte {
-	value := binary.BigEndian.AppendUint64(nil, uint64(c.told.MultiplierPPM))
-	value = binary.BigEndian.AppendUint64(value, uint64(c.told.ParticipationPPM))
+	told := c.told.output()
+	value := binary.BigEndian.AppendUint64(nil, uint64(told.MultiplierPPM))
+	value = binary.BigEndian.AppendUint64(value, uint64(told.ParticipationPPM))
 	atEntry := byte(0)
-	if c.told.AtEntry {
+	if told.AtEntry {
 		atEntry = 1
 	}
 	return append(append(value, atEntry), c.state.Encode()...)
 }
 
-func decodePaced(value []byte) (*paced, bool) {
+func decodePaced(value []byte) (c paced, ok bool) {
 	if len(value) < 17 || value[16] > 1 {
-		return nil, false
+		return c, false
 	}
 	told := pacing.Output{MultiplierPPM: int64(binary.BigEndian.Uint64(value)),
 		ParticipationPPM: int64(binary.BigEndian.Uint64(value[8:])), AtEntry: value[16] == 1}
 	state, ok := pacing.DecodeState(value[17:])
 	isPPM := func(n int64) bool { return n >= 1 && n <= pacing.PPM }
 	if !ok || !isPPM(told.MultiplierPPM) || !isPPM(told.ParticipationPPM) {
-		return nil, false
+		return c, false
 	}
-	return &paced{state: state, want: told, told: told, restored: true}, true
+	return paced{state: state, want: pack(told), told: pack(told), restored: true}, true
 }
 
 func (p *pacer) restore(key, value []byte) error {
@@ -73,7 +77,9 @@ func (p *pacer) restore(key, value []byte) error {
 		}
 	case len(key) == 10 && key[1] == rowPaced:
 		if c, ok := decodePaced(value); ok {
-			p.campaigns[hexbid.UID(binary.BigEndian.Uint64(key[2:]))] = c
+			n, _ := p.book.see(hexbid.UID(binary.BigEndian.Uint64(key[2:])))
+			c.uid = p.book.paced.at(n).uid
+			*p.book.paced.at(n) = c
 			return nil
 		}
 	}
@@ -82,16 +88,18 @@ func (p *pacer) restore(key, value []byte) error {
 
 // opened tells searches what was told before the stop. Campaigns that were not stepped for long begin anew.
 func (p *pacer) opened(now time.Time) (updates []bidder.LiveUpdate) {
-	for uid, c := range p.campaigns {
-		switch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wheel.turned = now.UnixMilli() / tickMillis
+	for n := range p.book.paced.size {
+		switch c, s := p.book.paced.at(n), p.book.seen.at(n); {
 		case now.UnixMilli()-c.state.At > forgetAfter.Milliseconds():
-			delete(p.campaigns, uid)
-			p.unkept[uid] = struct{}{}
-		case c.told != pacing.Full:
-			p.wheel[slotOf(uid)][uid] = struct{}{}
-			updates = append(updates, toldOf(uid, c.told))
+			c.told = fullPacked // searches were not told anything yet
+			p.drop(n)
+		case c.told != fullPacked:
+			s.waits, c.planned = true, p.wheel.put(n, p.wheel.turned+1+slotOf(c.uid))
+			updates = append(updates, toldOf(c.uid, c.told.output()))
 		}
 	}
-	p.ticked = now.UnixMilli() / tickMillis
 	return updates
 }

@@ -1,9 +1,12 @@
 package exchange
 
 import (
+	"cmp"
 	"time"
 
+	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/bidder/pacing"
+	"github.com/hexbid/hexbid/targeting"
 )
 
 // traffic learns the curve of a market's searches, and makes the days that follow from it.
@@ -21,8 +24,8 @@ type traffic struct {
 
 // dayOf is what a day follows from, beside the curve.
 type dayOf struct {
-	zone       *time.Location
-	hours      weekHours
+	zone       string
+	hours      targeting.WeekHours
 	start, end int64 // Unix nanoseconds; 0 for unbounded
 	date       int32
 }
@@ -61,25 +64,48 @@ func (t *traffic) observe(now time.Time, searches int64) (shaped bool) {
 	return false
 }
 
-// day returns a date of a campaign's.
-func (t *traffic) day(of *pacedTerms, date int32) *pacing.Day {
-	start, end := of.flight(date)
-	key := dayOf{zone: of.zone, hours: of.hours, start: nanos(start), end: nanos(end), date: date}
+// day returns a date of a campaign's, whose schedule is in a zone.
+func (t *traffic) day(zone string, of *targeting.Schedule, date int32) *pacing.Day {
+	key := dayOf{zone: zone, hours: of.Hours(), date: date}
+	key.start, key.end = flightOn(of, date)
 	if d := t.days[key]; d != nil {
 		return d
 	}
 	if len(t.days) >= mostDays {
 		clear(t.days)
 	}
-	d := pacing.NewDay(t.shape, date, &pacing.Service{Zone: of.zone, Start: start, End: end,
-		InHours: func(at time.Time) bool { return of.hours.has(at.In(of.zone)) }})
+	d := pacing.NewDay(t.shape, date, key.service())
 	t.days[key] = d
 	return d
 }
 
-func nanos(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
+// flightOn returns the part of a campaign's flight that matters on a date: instants beyond the days around it are left
+// out, so that campaigns with other flights share a day.
+func flightOn(of *targeting.Schedule, date int32) (start, end int64) {
+	day, wholeDay := int64(date)*24*int64(time.Hour), 24*int64(time.Hour)
+	start, end = of.Flight()
+	if start <= day-2*wholeDay {
+		start = 0
 	}
-	return t.UnixNano()
+	if end >= day+3*wholeDay {
+		end = 0
+	}
+	return start, end
+}
+
+// service returns when a campaign of the day serves. A zone that this machine does not know is UTC: the ledger knows no
+// midnights of it either.
+func (k dayOf) service() *pacing.Service {
+	zone := time.UTC
+	if known, err := hexbid.TimeZone("zone", cmp.Or(k.zone, hexbid.DefaultTimeZone)); err == nil {
+		zone = known
+	}
+	s := &pacing.Service{Zone: zone, InHours: func(at time.Time) bool { return k.hours.Has(at.In(zone)) }}
+	if k.start != 0 {
+		s.Start = time.Unix(0, k.start)
+	}
+	if k.end != 0 {
+		s.End = time.Unix(0, k.end)
+	}
+	return s
 }

@@ -34,6 +34,8 @@ type terms struct {
 	ledger    termsLedger
 	log       *slog.Logger
 	bids      func([]bidEdit) // is told of bids that were raised, when the index takes them
+	// edited is told of campaigns whose limits, status or pacing were changed, when the index takes the changes.
+	edited func(campaigns []hexbid.UID)
 	// gone is told of campaigns that are deleted, before the ledger and the index are.
 	gone func(ctx context.Context, campaigns []*hexbid.Campaign) error
 
@@ -54,7 +56,8 @@ type bidEdit struct {
 func newTerms(catalogue store.Store, l termsLedger, log *slog.Logger) *terms {
 	return &terms{catalogue: catalogue, ledger: l, log: log, version: l.CatalogueVersion(),
 		advanced: make(chan struct{}), bids: func([]bidEdit) {},
-		gone: func(context.Context, []*hexbid.Campaign) error { return nil }}
+		edited: func([]hexbid.UID) {},
+		gone:   func(context.Context, []*hexbid.Campaign) error { return nil }}
 }
 
 // open brings the ledger up to the catalogue's present version. It refuses a ledger that knows a later catalogue.
@@ -166,6 +169,9 @@ func (t *terms) hand(ctx context.Context, b *termsBatch) error {
 	}
 	if len(b.edits) > 0 {
 		t.bids(b.edits)
+	}
+	if len(b.repaced) > 0 {
+		t.edited(b.repaced)
 	}
 	t.advance(b.version)
 	if time.Since(t.noted) > noteEvery {

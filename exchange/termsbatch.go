@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder/pacing"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/store"
 )
@@ -17,6 +18,7 @@ type termsBatch struct {
 	campaigns   []fold.Terms
 	advertisers []fold.AdvertiserTerms
 	edits       []bidEdit
+	repaced     []hexbid.UID // campaigns that pacing should look at
 	gone        []*hexbid.Campaign
 	owners      map[string]hexbid.UID // advertisers by name, as of version
 }
@@ -77,6 +79,9 @@ func (b *termsBatch) putCampaign(ctx context.Context, now, before *hexbid.Campai
 	if before == nil || now.DearestEvent() > before.DearestEvent() {
 		b.edits = append(b.edits, bidEdit{now.UID, now.Version})
 	}
+	if before != nil && (!sameTerms(now, before) || !samePace(now, before)) {
+		b.repaced = append(b.repaced, now.UID)
+	}
 	if before != nil && sameTerms(now, before) {
 		return nil
 	}
@@ -94,8 +99,13 @@ func (b *termsBatch) dropCampaign(ctx context.Context, gone *hexbid.Campaign, ve
 	}
 	t := termsOf(gone, owner)
 	t.Deleted, t.Version = true, version
-	b.campaigns, b.gone = append(b.campaigns, t), append(b.gone, gone)
+	b.campaigns, b.gone, b.repaced = append(b.campaigns, t), append(b.gone, gone), append(b.repaced, gone.UID)
 	return nil
+}
+
+// samePace reports whether two versions of a campaign pace alike.
+func samePace(x, y *hexbid.Campaign) bool {
+	return pacing.ModeOf(x) == pacing.ModeOf(y) && x.TargetCost == y.TargetCost
 }
 
 // ownerOf returns the uid of the advertiser that a campaign had at a version. By now another advertiser may have its

@@ -10,7 +10,7 @@ import (
 // Schedule is a campaign's flight and hours of the week.
 type Schedule struct {
 	start, end int64 // Unix nanoseconds; end is excluded
-	hours      [3]uint64
+	hours      WeekHours
 	everyHour  bool
 	zone       *time.Location
 }
@@ -48,6 +48,35 @@ func (s *Schedule) IsAlwaysOn() bool {
 	return s.everyHour && s.start == math.MinInt64 && s.end == math.MaxInt64
 }
 
+// Flight returns start and end, 0 for unbounded: Unix nanoseconds, the end excluded.
+func (s *Schedule) Flight() (start, end int64) {
+	if s.start != math.MinInt64 {
+		start = s.start
+	}
+	if s.end != math.MaxInt64 {
+		end = s.end
+	}
+	return start, end
+}
+
+// WeekHours has a bit for each hour of the week, from Monday's first.
+type WeekHours [3]uint64
+
+// Hours returns the hours of the week in which the campaign serves, all of them without hours of service.
+func (s *Schedule) Hours() WeekHours {
+	if s.everyHour {
+		return WeekHours{^uint64(0), ^uint64(0), ^uint64(0)}
+	}
+	return s.hours
+}
+
+// Has reports whether a local instant is in one of the hours.
+func (w *WeekHours) Has(local time.Time) bool {
+	day := (int(local.Weekday())+6)%7 + 1 // Go counts from Sunday, which is 0
+	bit := hourOfWeek(day, local.Hour())
+	return w[bit/64]>>(bit%64)&1 == 1
+}
+
 // InFlight reports whether an instant lies between start and end.
 func (s *Schedule) InFlight(at time.Time) bool {
 	t := at.UnixNano()
@@ -56,13 +85,7 @@ func (s *Schedule) InFlight(at time.Time) bool {
 
 // InHours reports whether the campaign serves in the hour of the week that an instant falls into, in its own zone.
 func (s *Schedule) InHours(at time.Time) bool {
-	if s.everyHour {
-		return true
-	}
-	local := at.In(s.zone)
-	day := (int(local.Weekday())+6)%7 + 1 // Go counts from Sunday, which is 0
-	bit := hourOfWeek(day, local.Hour())
-	return s.hours[bit/64]>>(bit%64)&1 == 1
+	return s.everyHour || s.hours.Has(at.In(s.zone))
 }
 
 // On reports whether the campaign serves at an instant.

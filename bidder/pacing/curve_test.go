@@ -184,7 +184,7 @@ func TestSearchesAreToldOnlyWhatDiffers(t *testing.T) {
 		{of(500_000, 302_000, true), of(500_000, 300_000, true), false},
 		{of(500_000, 304_000, true), of(500_000, 300_000, true), true},
 	} {
-		if got := c.now.Calls(c.told); got != c.calls {
+		if got := c.now.Calls(c.told, leastGrain); got != c.calls {
 			t.Errorf("%+v after %+v calls: %t", c.now, c.told, got)
 		}
 	}

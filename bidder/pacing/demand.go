@@ -7,8 +7,8 @@ import "math"
 const (
 	leastEvidence = 1
 	mostEvidence  = 20
-	memory        = 24  // steps: four minutes
-	steadyMemory  = 360 // steps: an hour
+	memory        = 24  // times Every: four minutes
+	steadyMemory  = 360 // times Every: an hour
 )
 
 // learn takes in what was won in a share of the day's traffic, by Bayes' rule for a rate with a gamma prior.
@@ -27,13 +27,18 @@ func (s *State) learn(in *Input, passed float64) {
 	won := in.Won / float64(s.Award)
 	evidence := float64(s.Evidence)
 	demand := (evidence + won) / (evidence/float64(s.Demand) + full*in.Told.effort())
-	steps := float64(memory)
-	if in.Mode == Steady {
-		steps = steadyMemory
-	}
 	s.Demand = float32(min(max(demand, 1e-3), 1/leastEffort))
 	s.learnRush(won, full, float64(in.Told.ParticipationPPM)/PPM)
-	s.Evidence = float32(max(min(evidence+won, max(mostEvidence, full*steps)), leastEvidence))
+	remembered := full * min(in.Day.passedBefore(in.At, Every)/passed, 1) * memoryOf(in.Mode)
+	s.Evidence = float32(max(min(evidence+won, max(mostEvidence, remembered)), leastEvidence))
+}
+
+// memoryOf is how many times Every demand is learned from.
+func memoryOf(mode Mode) float64 {
+	if mode == Steady {
+		return steadyMemory
+	}
+	return memory
 }
 
 // learnRush follows what steps win that win anything. With few awards planned, one more is no rush.
@@ -107,6 +112,6 @@ func (s *State) gain(in *Input, left float64) float64 {
 	if in.Mode == Steady {
 		of = steadyReach
 	}
-	step := in.Day.passedBefore(in.At, Every)
+	step := in.Day.passedBefore(in.At, s.Pause(in.Budget))
 	return min(max(of/s.tolerance(float64(in.Budget)), 2/max(left, 1e-6)), mostGain/max(step, 1e-9))
 }

@@ -11,8 +11,8 @@ import (
 )
 
 // market runs one campaign through days of virtual time: real auctions against rivals, clicks that come later, a budget
-// that the ledger would enforce, and the controller every ten seconds. Big campaigns have auctions that stand for many,
-// so a day takes well under a second.
+// that the ledger would enforce, and the controller as often as it asks for. Big campaigns have auctions that stand for
+// many, so a day takes well under a second.
 type market struct {
 	testing.TB
 	random  *rand.Rand
@@ -53,6 +53,16 @@ type market struct {
 		paid   hexbid.Money
 	}
 	dry, noted time.Time
+	since      sinceStep
+	steps      int
+}
+
+// sinceStep is what happened since the last step of the controller.
+type sinceStep struct {
+	awards      int
+	won, events float64
+	paid        hexbid.Money // everPaid at the step
+	due         int64        // Unix milliseconds of the next one
 }
 
 // hour is how a day stood at the end of an hour.
@@ -141,8 +151,9 @@ func (m *market) tick() {
 	awards, won, events := m.auctions(local, span)
 	m.decide()
 	m.now = m.now.Add(span)
-	if !m.unpaced {
-		m.control(awards, won, events)
+	m.since.awards, m.since.won, m.since.events = m.since.awards+awards, m.since.won+won, m.since.events+events
+	if !m.unpaced && m.isDue() {
+		m.control()
 	}
 	if now := m.now.Truncate(time.Hour); m.noted.IsZero() {
 		m.noted = now
@@ -249,7 +260,15 @@ func (m *market) decide() {
 	}
 }
 
-func (m *market) control(awards int, won, events float64) {
+// isDue reports whether the controller is to be stepped: after its pause, and before it when much was won.
+func (m *market) isDue() bool {
+	return m.state.At == 0 || m.since.won+float64(m.everPaid-m.since.paid) >= m.state.Enough(m.budget) ||
+		m.now.UnixMilli() >= m.since.due
+}
+
+func (m *market) control() {
+	awards, won, events := m.since.awards, m.since.won, m.since.events
+	m.steps++
 	m.service.Zone = m.zone
 	date := dateOf(m.now.In(m.zone))
 	charged := m.charged
@@ -268,7 +287,9 @@ func (m *market) control(awards int, won, events float64) {
 	if step == nil {
 		step = (*State).Step
 	}
-	if out := step(&m.state, &in); out.Calls(m.told) {
+	out := step(&m.state, &in)
+	m.since = sinceStep{paid: m.everPaid, due: m.state.Due(&in)}
+	if out.Calls(m.told, m.state.Grain(m.budget)) {
 		m.told = out
 	}
 }

@@ -46,7 +46,7 @@ import (
 // PPM is one whole in parts per million.
 const PPM = 1_000_000
 
-// Every is the time between two steps of a campaign.
+// Every is the least time between two steps of a campaign.
 const Every = 10 * time.Second
 
 // Mode says how a campaign paces.
@@ -84,17 +84,19 @@ type Output struct {
 // Full is the output of a campaign that nothing holds back.
 var Full = Output{MultiplierPPM: PPM, ParticipationPPM: PPM}
 
-// Calls reports whether searches should be told an output: when it differs by one per cent, or when the campaign begins
-// or ends to be held back, or to stand at its entry value. A multiplier at the entry value may not be below it by any
-// amount, because the campaign would win nothing.
-func (o Output) Calls(told Output) bool {
+// Calls reports whether searches should be told an output: when it differs by a share, as State.Grain returns one, or
+// when the campaign begins or ends to be held back, or to stand at its entry value. A multiplier at the entry value may
+// not be below it by any amount, because the campaign would win nothing.
+func (o Output) Calls(told Output, share float64) bool {
 	return o.AtEntry != told.AtEntry || (o == Full) != (told == Full) ||
 		o.AtEntry && o.MultiplierPPM > told.MultiplierPPM ||
-		differ(o.MultiplierPPM, told.MultiplierPPM) || differ(o.ParticipationPPM, told.ParticipationPPM)
+		differ(o.MultiplierPPM, told.MultiplierPPM, share) || differ(o.ParticipationPPM, told.ParticipationPPM, share)
 }
 
-// differ reports whether two parts per million differ by one per cent of either.
-func differ(x, y int64) bool { return 100*max(x-y, y-x) >= max(x, y) && x != y }
+// differ reports whether two parts per million differ by a share of either.
+func differ(x, y int64, share float64) bool {
+	return float64(max(x-y, y-x)) >= share*float64(max(x, y)) && x != y
+}
 
 // effort is the share of the demand that an output goes for.
 func (o Output) effort() float64 {

@@ -515,3 +515,18 @@ func TestASoonAsPossibleHoldsNothingBack(t *testing.T) {
 		t.Errorf("%+v", m.told)
 	}
 }
+
+// TestADayOfFewEventsTakesFewSteps counts steps of days that TestBudgetsOfTenAndOfTenMillionClicksFollowTheirPlan
+// proves to be near their plans.
+func TestADayOfFewEventsTakesFewSteps(t *testing.T) {
+	for clicks, most := range map[float64]int{10: 800, 100: 1700, 1000: 3400, 100_000: 8650} {
+		m := newMarket(t, 1)
+		m.buys(clicks, 500_000)
+		m.aDay = 30 * clicks / 0.02
+		m.run(m.now.Add(wholeDay)).followsPlan()
+		if m.steps > most {
+			t.Errorf("a day of %.0f clicks takes %d steps, want at most %d", clicks, m.steps, most)
+		}
+		t.Logf("%.0f clicks: %d steps", clicks, m.steps)
+	}
+}

@@ -2,6 +2,7 @@ package pacing
 
 import (
 	"math"
+	"time"
 
 	"github.com/hexbid/hexbid"
 )
@@ -160,6 +161,46 @@ func (s *State) Tolerance(budget hexbid.Money) float64 { return s.tolerance(floa
 // tolerance is how far spend may be from plan, as a share of the budget.
 func (s *State) tolerance(budget float64) float64 {
 	return min(max(0.02, 3/math.Sqrt(s.events(budget))), 1)
+}
+
+// How often a campaign needs to be controlled follows from how near its plan it can be held. A step corrects what
+// chance has done since the last one, and with few events chance does much more than a few minutes of a wrong bid. A
+// market of a million campaigns with a hundred clicks a day each therefore needs some seven thousand steps a second
+// instead of a hundred thousand.
+const (
+	MostPause   = 5 * time.Minute // between two steps
+	finest      = 0.02            // the tolerance with which a campaign is stepped after Every
+	enoughShare = 8               // of a tolerance
+	grainShare  = 4
+	leastGrain  = 0.01
+	mostGrain   = 0.1
+)
+
+// Pause returns how long a campaign may go on without a step, unless it comes to Enough before.
+func (s *State) Pause(budget hexbid.Money) time.Duration {
+	return min(time.Duration(s.Tolerance(budget)/finest*float64(Every)), MostPause)
+}
+
+// Due returns the instant of the next step after that of an input, in Unix milliseconds: after the pause, or when the
+// day ends. At its end an output may be far above what the next day begins with.
+func (s *State) Due(in *Input) int64 {
+	due := in.At + s.Pause(in.Budget).Milliseconds()
+	if ends := in.Day.Ends(); in.At < ends && ends < due {
+		return max(ends, in.At+Every.Milliseconds())
+	}
+	return due
+}
+
+// Enough returns what a campaign may win or be charged between two steps, in micros. Beyond it the next step waits for
+// Every alone.
+func (s *State) Enough(budget hexbid.Money) float64 {
+	return s.Tolerance(budget) / enoughShare * float64(budget)
+}
+
+// Grain returns the least change of an output that searches should be told, as a share: one per cent for a day of many
+// events. With few, a finer change would be lost in chance.
+func (s *State) Grain(budget hexbid.Money) float64 {
+	return min(max(s.Tolerance(budget)/grainShare, leastGrain), mostGrain)
 }
 
 // early is the share of the day's traffic by which a plan ends early: the more the fewer events there are, since those

@@ -47,7 +47,7 @@ func (m *simulation) controlOne(p *player) {
 		Out: out.Expected, Told: p.pace.told, Awards: p.pace.awards, Won: factor * p.pace.won,
 		Events: factor * p.pace.events, Short: p.may() < PriceOfEvent(p.pricing, p.bid)}
 	p.pace.awards, p.pace.won, p.pace.events = 0, 0, 0
-	if want := p.pace.state.Step(&in); want.Calls(p.pace.told) {
+	if want := p.pace.state.Step(&in); want.Calls(p.pace.told, p.pace.state.Grain(in.Budget)) {
 		p.pace.told = want
 	}
 }
