@@ -80,7 +80,9 @@ func (p *pacer) awarded(a *outstanding.Award, at int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n, s := p.book.see(a.Campaign)
-	s.awards++
+	if s.awards++; s.awards == 1 {
+		s.first = uint32(at / tickMillis)
+	}
 	s.won += float64(a.Price) * float64(a.Chance)
 	s.events += float64(a.Chance)
 	if a.EntryPPM > 0 {

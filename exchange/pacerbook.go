@@ -30,6 +30,7 @@ type seen struct {
 	reserves       uint32  // its number in the book's, plus 1; 0 when it never met one
 	waits          bool    // a step is planned, or the campaign is in line
 	hastened       bool    // since its last step it came to enough
+	first          uint32  // the tick of its first award since then, as far as 32 bits hold it
 }
 
 // paced is a campaign whose day is planned. Only the goroutine that steps writes it.

@@ -86,6 +86,9 @@ func (p *pacer) controlOne(now time.Time, s *ledger.Standing, n uint32) {
 	out, factor := p.out(s.Campaign, terms.Pricing)
 	in.Out, in.Awards, in.Entry = out.Expected, int(saw.awards), entryPPM
 	in.Won, in.Events = factor*saw.won, factor*saw.events
+	if saw.awards > 0 {
+		in.From = (tick - int64(uint32(tick)-saw.first)) * tickMillis
+	}
 	if terms.Target > 0 {
 		in.Cost = pacing.Cost{Target: terms.Target, Bid: terms.Bid, Clicks: int64(saw.clicks), Charged: saw.charged,
 			Events: out.Events, Out: out.Expected}

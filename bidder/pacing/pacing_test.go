@@ -530,3 +530,22 @@ func TestADayOfFewEventsTakesFewSteps(t *testing.T) {
 		t.Logf("%.0f clicks: %d steps", clicks, m.steps)
 	}
 }
+
+// TestACampaignThatWaitedForItsFirstStepIsNotTakenForARush wins the same in a minute before its first step as in a
+// tenth of a second.
+func TestACampaignThatWaitedForItsFirstStepIsNotTakenForARush(t *testing.T) {
+	m := newMarket(t, 1)
+	at := m.now.Add(12 * time.Hour).UnixMilli()
+	first := func(from int64) float64 {
+		var s State
+		in := Input{At: at, From: from, Date: m.date, Day: m.day(m.date), Budget: 100_000_000, Told: Full, Awards: 7,
+			Won: 7 * 20_000, Events: 7 * 0.02}
+		return s.Step(&in).effort()
+	}
+	if waited, rush := first(at-60_000), first(at-100); waited != 1 || rush > 0.25 {
+		t.Errorf("seven awards in a minute give the effort %.3f, and in a tenth of a second %.3f", waited, rush)
+	}
+	if first(0) != first(at-100) {
+		t.Error("without an instant of the first award it should be a tenth of a second ago")
+	}
+}

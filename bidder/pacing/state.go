@@ -30,6 +30,7 @@ type State struct {
 // Input is what happened to a campaign since its last step, and how it stands.
 type Input struct {
 	At   int64 // Unix milliseconds
+	From int64 // of the first award since the last step; 0 for a tenth of a second ago. Only a step that begins uses it
 	Date int32 // local, days since 1970
 	Day  *Day  // of Date
 	Mode Mode
@@ -109,7 +110,7 @@ func (s *State) begin(in *Input) (passed float64) {
 	s.Spent = float64(in.Charged + in.Out)
 	if !isNew {
 		s.Planned = s.Spent
-		return in.Day.passedBefore(in.At, Every/100)
+		return in.Day.passedBefore(in.At, in.since())
 	}
 	if in.Blind {
 		s.Planned = s.Spent
@@ -120,6 +121,15 @@ func (s *State) begin(in *Input) (passed float64) {
 	s.Planned = 0
 	s.plan(budget, rest(1, in.Day.Left(in.At), s.early(budget)))
 	return passed
+}
+
+// since returns how long ago the first award was of a campaign of which nothing was known.
+func (in *Input) since() time.Duration {
+	const least = Every / 100
+	if in.From == 0 {
+		return least
+	}
+	return max(time.Duration(in.At-in.From)*time.Millisecond, least)
 }
 
 // rest returns the part of a plan's rest that is left when the day goes from one share that is left to another. The
