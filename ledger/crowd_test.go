@@ -34,6 +34,8 @@ type crowd struct {
 	clicks [whoClicked]int
 	passed [whoClicked]int
 	why    [whoClicked]map[traffic.Reason]int
+	looks  int // impressions of people
+	hidden int // of them, filtered ones
 }
 
 type played struct {
@@ -107,7 +109,14 @@ func (c *crowd) report(second int) {
 		events = append(events, p.Event)
 	}
 	for i, a := range c.Report(events...) {
-		if p := c.due[second][i]; p.Kind == hexbid.Click {
+		p := c.due[second][i]
+		if p.Kind == hexbid.Impression && p.who == people {
+			c.looks++
+			if a.Outcome == hexbid.EventFiltered {
+				c.hidden++
+			}
+		}
+		if p.Kind == hexbid.Click {
 			c.clicks[p.who]++
 			if a.Outcome != hexbid.EventFiltered {
 				c.passed[p.who]++
@@ -147,6 +156,9 @@ func TestMachinesAreFilteredAndPeopleAreNot(t *testing.T) {
 	}
 	if lost := c.clicks[people] - c.passed[people]; c.clicks[people] < 5000 || 1000*lost > c.clicks[people] {
 		t.Errorf("%d of %d clicks of people are filtered", lost, c.clicks[people])
+	}
+	if t.Logf("%d of %d impressions of people are filtered", c.hidden, c.looks); 1000*c.hidden > c.looks || c.looks == 0 {
+		t.Errorf("%d of %d impressions of people are filtered", c.hidden, c.looks)
 	}
 	for who, most := range map[int]int{clicker: 5, rotating: 11, hasty: 0, proxy: 100} {
 		if c.passed[who] > most || c.clicks[who] < 150 {

@@ -6,18 +6,19 @@ import (
 	"github.com/hexbid/hexbid/ledger/traffic"
 )
 
-// Clicks of invalid traffic are found here, before the record. The owner stamps the verdict and the reason, and the
-// fold charges nothing. An event that is expired or a duplicate is not judged. A filtered click implies no impression,
-// so it counts towards no frequency cap.
+// Impressions and clicks of invalid traffic are found here, before the record. The owner stamps the verdict and the
+// reason, and the fold charges nothing. An event that is expired or a duplicate is not judged. A filtered click
+// implies no impression, so it counts towards no frequency cap.
 //
 // A viewer's clicks on a campaign are rows of journal.Viewers, in the form of exposures. Like those they go into the
-// batch of the record, so a restart forgets none. All other counts are in memory and begin anew with the owner's books.
+// batch of the record, so a restart forgets none. All other counts are in memory and begin anew with the owner's
+// books.
 
 // prepareTraffic notes what judging a click, or counting an impression, needs of its award.
 func (r *reported) prepareTraffic(e *Event, limits traffic.Limits, erasures uint64) {
 	a := e.Award
 	if e.Kind == hexbid.Impression {
-		r.traffic.Cell = a.Cell
+		r.traffic.Cell, r.traffic.HasViewer, r.traffic.Viewer = a.Cell, a.HasViewer, a.Viewer
 	}
 	if e.Kind != hexbid.Click {
 		return
@@ -30,11 +31,28 @@ func (r *reported) prepareTraffic(e *Event, limits traffic.Limits, erasures uint
 	}
 }
 
-// filter judges a click, and stamps one that is invalid traffic. An event that its caller has judged keeps its verdict.
-func (o *owner) filter(r *reported) (err error) {
-	if r.event.Kind != hexbid.Click || r.event.Verdict == fold.VerdictFiltered {
-		return nil
+// filter judges an impression or a click, and stamps one that is invalid traffic. An event that its caller has judged
+// keeps its verdict.
+func (o *owner) filter(r *reported) error {
+	switch {
+	case r.event.Verdict == fold.VerdictFiltered:
+	case r.event.Kind == hexbid.Impression:
+		if reason := o.traffic.JudgeImpression(r.impression(o.now)); reason != traffic.Valid {
+			r.event.Verdict, r.event.Reason = fold.VerdictFiltered, uint8(reason)
+		}
+	case r.event.Kind == hexbid.Click:
+		return o.filterClick(r)
 	}
+	return nil
+}
+
+// impression is what the filter looks at of an impression.
+func (r *reported) impression(at int64) *traffic.Impression {
+	c := &r.traffic
+	return &traffic.Impression{At: at, Cell: c.Cell, HasViewer: c.HasViewer, Viewer: c.Viewer}
+}
+
+func (o *owner) filterClick(r *reported) (err error) {
 	c := &r.traffic
 	c.At, c.HasImpression = o.now, o.books.Used(hexbid.Impression, r.event.Token)
 	if r.clicks != nil {
@@ -65,8 +83,12 @@ func (o *owner) tellOfClient(c *traffic.Click, reason traffic.Reason) {
 // noteTraffic counts a recorded click or impression.
 func (o *owner) noteTraffic(r *reported, at fold.Point) {
 	switch e := &r.event; {
-	case e.Kind == hexbid.Impression && e.Outcome != hexbid.EventFiltered:
-		o.traffic.Seen(r.traffic.Cell, at.At)
+	case e.Kind == hexbid.Impression:
+		reason := traffic.Valid
+		if e.Outcome == hexbid.EventFiltered {
+			reason = traffic.Reason(e.Reason)
+		}
+		o.traffic.Seen(r.impression(at.At), reason)
 	case e.Kind != hexbid.Click:
 	case e.Outcome != hexbid.EventFiltered:
 		o.traffic.Clicked(&r.traffic, traffic.Valid)

@@ -120,13 +120,14 @@ func TestExpiredAndDuplicateComeBeforeTheFilter(t *testing.T) {
 	b.outcomes(b.Report(late[1]), hexbid.EventExpired)
 	counts := b.Filtered()
 	want := map[string]uint64{"too_soon": 0, "repeated": 1, "viewer_burst": 0, "without_impression": 0, "cell_burst": 0,
-		"of_impression": 0}
+		"viewer_impressions": 0, "cell_impressions": 0, "of_impression": 0}
 	if !maps.Equal(counts, want) {
 		t.Errorf("%v were filtered", counts)
 	}
 }
 
-// TestAFilteredClickImpliesNoImpression and counts towards no frequency cap; its conversion is filtered for its reason.
+// TestAFilteredClickImpliesNoImpression and counts towards no frequency cap; its conversion is filtered for its
+// reason.
 func TestAFilteredClickImpliesNoImpression(t *testing.T) {
 	b := filtering(t)
 	click := b.click() // issued now
@@ -268,5 +269,31 @@ func TestALedgerWithoutLimitsFiltersNothing(t *testing.T) {
 		if err != nil || len(found) > 0 {
 			t.Errorf("a viewer has the rows %+v, %v", found, err)
 		}
+	}
+}
+
+// TestAnImpressionOfAMachineIsFiltered with its click: neither is charged, whatever is paid for.
+func TestAnImpressionOfAMachineIsFiltered(t *testing.T) {
+	b := filtering(t)
+	b.setTerms(2, fold.Terms{DailyBudget: 10_000 * yuan})
+	var last []ledger.Event
+	count := map[traffic.Reason]int{}
+	for range 200 {
+		last = b.shown(1)
+		count[b.Report(last[0])[0].Reason]++
+		b.Clock.Pass(100 * time.Millisecond)
+	}
+	if count[traffic.Valid] != 120 || count[traffic.ViewerImpressions] != 80 {
+		t.Errorf("of 200 impressions in twenty seconds the reasons are %v", count)
+	}
+	if a := b.Report(last[1])[0]; a.Outcome != hexbid.EventFiltered || a.Reason != traffic.Valid || a.Charged != 0 {
+		t.Errorf("the click of a filtered impression is %+v", a)
+	}
+	account, err := b.Campaign(ctx, campaign)
+	if err != nil || account.Ever.Impressions != 120 || account.Ever.Filtered != 81 || account.Ever.Clicks != 0 {
+		t.Errorf("the campaign has %+v, %v", account.Ever, err)
+	}
+	if n := b.Filtered()["viewer_impressions"]; n != 80 {
+		t.Errorf("%d are counted for the reason", n)
 	}
 }

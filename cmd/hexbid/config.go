@@ -79,13 +79,19 @@ type filterFlags struct {
 	CellClicks     int           `help:"Filter a cell's clicks beyond so many a minute while they are also beyond --filter-cell-factor and --filter-cell-percent; 0 for none." default:"10" env:"HEXBID_FILTER_CELL_CLICKS"`
 	CellFactor     int           `help:"Times what the cell had a minute over the last day." default:"10" env:"HEXBID_FILTER_CELL_FACTOR"`
 	CellPercent    int           `help:"Per cent of the impressions of the same minute." default:"40" env:"HEXBID_FILTER_CELL_PERCENT"`
+
+	ViewerImpressions     int `help:"Filter impressions of a viewer, of all campaigns, beyond so many a minute; 0 for none." default:"120" env:"HEXBID_FILTER_VIEWER_IMPRESSIONS"`
+	CellImpressions       int `help:"Filter a cell's impressions beyond so many a minute while they are also beyond --filter-cell-factor and fewer than --filter-cell-clicks-per-thousand are clicked; 0 for none." default:"2000" env:"HEXBID_FILTER_CELL_IMPRESSIONS"`
+	CellClicksPerThousand int `help:"Clicks of the same minute in a thousand of its impressions." default:"1" env:"HEXBID_FILTER_CELL_CLICKS_PER_THOUSAND"`
 }
 
 // limits returns the flags as the ledger takes them.
 func (f *filterFlags) limits() traffic.Limits {
 	return traffic.Limits{TooSoon: f.TooSoon, RepeatClicks: f.RepeatClicks, RepeatWindow: f.RepeatWindow,
 		ViewerClicks: f.ViewerClicks, ImpliedPercent: f.ImpliedPercent, ImpliedClicks: f.ImpliedClicks,
-		CellClicks: f.CellClicks, CellFactor: f.CellFactor, CellPercent: f.CellPercent}
+		CellClicks: f.CellClicks, CellFactor: f.CellFactor, CellPercent: f.CellPercent,
+		ViewerImpressions: f.ViewerImpressions, CellImpressions: f.CellImpressions,
+		CellClicksPerThousand: f.CellClicksPerThousand}
 }
 
 // DefaultServeConfig returns the settings of "hexbid serve" without flags.

@@ -6,7 +6,8 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// Limits are what a click may not exceed. The zero Limits filter nothing, and a rule whose first limit is 0 is off.
+// Limits are what a click or an impression may not exceed. The zero Limits filter nothing, and a rule whose first
+// limit is 0 is off.
 type Limits struct {
 	TooSoon time.Duration // the least time from the issue of an award to its click
 
@@ -20,11 +21,18 @@ type Limits struct {
 	ImpliedPercent int
 	ImpliedClicks  int
 
-	// A cell's clicks are filtered while a minute has at least CellClicks of them, and CellFactor times what the cell had
-	// a minute over the last day, and they are more than CellPercent of the impressions of that minute.
+	// A cell's clicks are filtered while a minute has at least CellClicks of them, and CellFactor times what the cell
+	// had a minute over the last day, and they are more than CellPercent of the impressions of that minute.
 	CellClicks  int
 	CellFactor  int
 	CellPercent int
+
+	ViewerImpressions int // of a viewer of all campaigns in a minute, at most
+
+	// A cell's impressions are filtered while a minute has at least CellImpressions of them, and CellFactor times what
+	// the cell had a minute over the last day, and fewer clicks than CellClicksPerThousand of them.
+	CellImpressions       int
+	CellClicksPerThousand int
 }
 
 // DefaultLimits are far above what people do. The comments say why each is where it is.
@@ -40,6 +48,11 @@ func DefaultLimits() Limits {
 		ImpliedPercent: 30, ImpliedClicks: 100,
 		// People click a few per cent of what they see. Ten clicks of at most 25 impressions are no chance.
 		CellClicks: 10, CellFactor: 10, CellPercent: 40,
+		// Two each second: nobody looks at ads so fast for a minute.
+		ViewerImpressions: 120,
+		// Crowds click a few in a hundred. Of 2000 impressions on which five in a thousand are clicked, ten clicks are
+		// expected, and fewer than two are no chance.
+		CellImpressions: 2000, CellClicksPerThousand: 1,
 	}
 }
 
@@ -70,6 +83,9 @@ func (l *Limits) Validate() error {
 		{"filter-cell-clicks", l.CellClicks, maxCount},
 		{"filter-cell-factor", l.CellFactor, maxCount},
 		{"filter-cell-percent", l.CellPercent, 100},
+		{"filter-viewer-impressions", l.ViewerImpressions, maxCount},
+		{"filter-cell-impressions", l.CellImpressions, maxCount},
+		{"filter-cell-clicks-per-thousand", l.CellClicksPerThousand, 1000},
 	} {
 		if c.value < 0 || c.value > c.limit {
 			return hexbid.Invalidf(c.field, "%d is out of range: use 0 to %d", c.value, c.limit)

@@ -1,7 +1,7 @@
-// Package traffic decides which clicks are invalid traffic: not of a person who wants what an ad shows. A Filter
-// looks at a click, at when its award was issued and at what was counted before. It gives the first rule that the
-// click breaks. It is pure apart from its counts: it reads no clock, and instants are stamps of the ledger,
-// microseconds since 1970.
+// Package traffic decides which impressions and clicks are invalid traffic: not of a person who looks at an ad, or who
+// wants what it shows. A Filter looks at an impression, or at a click and at when its award was issued, and at what
+// was counted before. It gives the first rule that it breaks. It is pure apart from its counts: it reads no clock, and
+// instants are stamps of the ledger, microseconds since 1970.
 //
 // Counts are of rolling windows, in tables of bounded size. They begin anew with each Filter. What a viewer has
 // clicked of a campaign is not kept here: the ledger keeps it on disk and passes it in, so that this rule outlives a
@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Reason is the rule that a filtered event breaks. Records of the ledger hold its number, so no number ever changes its
-// meaning.
+// Reason is the rule that a filtered event breaks. Records of the ledger hold its number, so no number ever changes
+// its meaning.
 type Reason uint8
 
 const (
@@ -30,13 +30,17 @@ const (
 	WithoutImpression
 	// CellBurst is a click in a cell where far more is clicked than usual, and more than people click of what they see.
 	CellBurst
+	// ViewerImpressions is an impression of a viewer who sees more ads than a person can look at.
+	ViewerImpressions
+	// CellImpressions is an impression in a cell where far more is seen than usual, and next to nothing clicked.
+	CellImpressions
 
 	// ReasonCount is the number of reasons, Valid included.
 	ReasonCount
 )
 
 var reasonNames = [ReasonCount]string{"of_impression", "too_soon", "repeated", "viewer_burst", "without_impression",
-	"cell_burst"}
+	"cell_burst", "viewer_impressions", "cell_impressions"}
 
 // String returns the reason's name in metrics. That of Valid is the one of a filtered event's record.
 func (r Reason) String() string {
@@ -59,7 +63,7 @@ type Click struct {
 	Earlier []int64
 }
 
-// How many keys a generation of each table holds. Two generations of all tables take some 25 MB at the most.
+// How many keys a generation of each table holds. Two generations of all tables take some 50 MB at the most.
 const (
 	viewersKept = 1 << 17
 	cellsKept   = 1 << 16
@@ -73,13 +77,16 @@ type Filter struct {
 	cells   window[uint64]   // clicks and impressions in a minute
 	usual   window[uint64]   // clicks in a day
 	clients window[string]   // clicks in a day, and those without an impression
+	lookers window[[16]byte] // impressions in a minute, apart: there are far more of them than of viewers who click
+	looks   window[uint64]   // impressions in a day, by cell
 }
 
 // NewFilter makes a filter that has counted nothing.
 func NewFilter(l Limits) *Filter {
 	return &Filter{limits: l, viewers: newWindow[[16]byte](time.Minute, viewersKept),
 		cells: newWindow[uint64](time.Minute, cellsKept), usual: newWindow[uint64](day, cellsKept),
-		clients: newWindow[string](day, clientsKept)}
+		clients: newWindow[string](day, clientsKept), lookers: newWindow[[16]byte](time.Minute, viewersKept),
+		looks: newWindow[uint64](day, cellsKept)}
 }
 
 const day = 24 * time.Hour
@@ -124,8 +131,8 @@ func (f *Filter) isWithoutImpression(c *Click) bool {
 	return clicks >= float64(f.limits.ImpliedClicks) && 100*implied > float64(f.limits.ImpliedPercent)*clicks
 }
 
-// isCellBurst looks for what a crowd never does. An honest crowd of any size clicks a small part of what it sees. Where
-// impressions are not reported, the cell's own day says what is usual.
+// isCellBurst looks for what a crowd never does. An honest crowd of any size clicks a small part of what it sees.
+// Where impressions are not reported, the cell's own day says what is usual.
 func (f *Filter) isCellBurst(c *Click) bool {
 	if f.limits.CellClicks == 0 || c.Cell == 0 {
 		return false
@@ -139,8 +146,8 @@ func (f *Filter) isCellBurst(c *Click) bool {
 }
 
 // Clicked counts a click that was recorded, with what Judge gave. A filtered click counts too, so that a machine that
-// goes on stays filtered. But what another rule has caught does not count for the cell, so that it does not harm people
-// there; and filtered clicks are not what a cell usually has.
+// goes on stays filtered. But what another rule has caught does not count for the cell, so that it does not harm
+// people there; and filtered clicks are not what a cell usually has.
 func (f *Filter) Clicked(c *Click, r Reason) {
 	if c.HasViewer && f.limits.ViewerClicks > 0 {
 		f.viewers.add(c.Viewer, c.At, 1, 0)
@@ -152,20 +159,13 @@ func (f *Filter) Clicked(c *Click, r Reason) {
 		}
 		f.clients.add(c.Client, c.At, 1, implied)
 	}
-	if c.Cell == 0 || f.limits.CellClicks == 0 {
+	if c.Cell == 0 {
 		return
 	}
-	if r == Valid || r == CellBurst {
+	if f.countsCells() && (r == Valid || r == CellBurst) {
 		f.cells.add(c.Cell, c.At, 1, 0)
 	}
-	if r == Valid {
+	if f.limits.CellClicks > 0 && r == Valid {
 		f.usual.add(c.Cell, c.At, 1, 0)
-	}
-}
-
-// Seen counts a recorded impression in a cell.
-func (f *Filter) Seen(cell uint64, at int64) {
-	if cell != 0 && f.limits.CellClicks > 0 {
-		f.cells.add(cell, at, 0, 1)
 	}
 }

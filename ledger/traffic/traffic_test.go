@@ -23,12 +23,15 @@ func person(at int64, viewer uint64) *Click {
 // click judges and counts a click, and its impression if it has one.
 func (f *Filter) click(c *Click) Reason {
 	if c.HasImpression {
-		f.Seen(c.Cell, c.At)
+		f.Seen(look(c.Cell, c.At), Valid)
 	}
 	r := f.Judge(c)
 	f.Clicked(c, r)
 	return r
 }
+
+// look is an impression of nobody whom anything tells apart.
+func look(cell uint64, at int64) *Impression { return &Impression{At: at, Cell: cell} }
 
 // TestEachRuleFindsItsOwn has clicks that break one rule, and switches that rule off: then they pass.
 func TestEachRuleFindsItsOwn(t *testing.T) {
@@ -94,7 +97,8 @@ func TestTheZeroLimitsFilterNothing(t *testing.T) {
 			t.Fatalf("click %d is filtered for %s", i, got)
 		}
 	}
-	if len(f.viewers.newer)+len(f.cells.newer)+len(f.usual.newer)+len(f.clients.newer) > 0 {
+	if len(f.viewers.newer)+len(f.cells.newer)+len(f.usual.newer)+len(f.clients.newer)+len(f.lookers.newer)+
+		len(f.looks.newer) > 0 {
 		t.Error("rules that are off count")
 	}
 }
@@ -115,7 +119,7 @@ func TestACrowdOfAnySizeIsNoBurst(t *testing.T) {
 		}
 		for cell, looks := range map[uint64]int{1: 30, 2: 0} {
 			for range looks {
-				f.Seen(cell, at*second)
+				f.Seen(look(cell, at*second), Valid)
 			}
 			viewer++
 			c := person(at*second, viewer)
@@ -168,12 +172,12 @@ func TestAMachineThatIsCaughtDoesNotHarmItsCell(t *testing.T) {
 // TestReasonsKeepTheirNumbers: records of ledgers hold them.
 func TestReasonsKeepTheirNumbers(t *testing.T) {
 	for number, name := range []string{"of_impression", "too_soon", "repeated", "viewer_burst", "without_impression",
-		"cell_burst"} {
+		"cell_burst", "viewer_impressions", "cell_impressions"} {
 		if got := Reason(number).String(); got != name {
 			t.Errorf("reason %d is %s, and was %s", number, got, name)
 		}
 	}
-	if ReasonCount != 6 || Reason(200).String() != "reason_200" {
+	if ReasonCount != 8 || Reason(200).String() != "reason_200" {
 		t.Errorf("there are %d reasons, and %s", ReasonCount, Reason(200))
 	}
 }
@@ -189,6 +193,10 @@ func TestLimitsOutOfRangeAreRefused(t *testing.T) {
 		"filter-cell-clicks":     func(l *Limits) { l.CellClicks = maxCount + 1 },
 		"filter-cell-factor":     func(l *Limits) { l.CellFactor = -1 },
 		"filter-cell-percent":    func(l *Limits) { l.CellPercent = -1 },
+
+		"filter-viewer-impressions":       func(l *Limits) { l.ViewerImpressions = -1 },
+		"filter-cell-impressions":         func(l *Limits) { l.CellImpressions = maxCount + 1 },
+		"filter-cell-clicks-per-thousand": func(l *Limits) { l.CellClicksPerThousand = 1001 },
 	} {
 		limits := DefaultLimits()
 		if err := limits.Validate(); err != nil {
@@ -212,12 +220,12 @@ func TestAMillionViewersAndCellsTakeLittleMemory(t *testing.T) {
 	for i := range uint64(1_000_000) {
 		c := person(int64(i), i)
 		c.Cell, c.Client = i+1, strconv.Itoa(int(i))
-		f.Seen(c.Cell, c.At)
+		f.Seen(&Impression{At: c.At, Cell: c.Cell, HasViewer: true, Viewer: c.Viewer}, Valid)
 		f.click(c)
 	}
 	took := heap() - before
 	t.Logf("%d KB", took>>10)
-	if took > 40<<20 {
+	if took > 70<<20 {
 		t.Errorf("the tables take %d MB", took>>20)
 	}
 	runtime.KeepAlive(f)
@@ -248,6 +256,8 @@ func BenchmarkSeen(b *testing.B) {
 	f := NewFilter(DefaultLimits())
 	b.ReportAllocs()
 	for i := uint64(0); b.Loop(); i++ {
-		f.Seen(1+i%20_000, int64(i)*100)
+		s := Impression{At: int64(i) * 100, Cell: 1 + i%20_000, HasViewer: true}
+		binary.BigEndian.PutUint64(s.Viewer[:], i/4)
+		f.Seen(&s, f.JudgeImpression(&s))
 	}
 }

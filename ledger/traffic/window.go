@@ -17,6 +17,7 @@ type window[K comparable] struct {
 	keys         int   // of a generation at most
 	older, newer map[K]counts
 	from         int64 // when the newer generation began, and the older ended
+	olderFrom    int64 // when the older began
 }
 
 // counts are two counters of a key. They stop at the highest number.
@@ -32,7 +33,7 @@ func (w *window[K]) turn(at int64) {
 	case passed >= 2*w.length:
 		clear(w.older)
 		clear(w.newer)
-		w.from = at
+		w.from, w.olderFrom = at, at
 	case passed >= w.length:
 		w.replace(w.from + w.length)
 	}
@@ -41,7 +42,7 @@ func (w *window[K]) turn(at int64) {
 // replace begins a generation.
 func (w *window[K]) replace(from int64) {
 	clear(w.older)
-	w.older, w.newer, w.from = w.newer, w.older, from
+	w.older, w.newer, w.from, w.olderFrom = w.newer, w.older, from, w.from
 }
 
 // sums returns a key's counts in the window that ends at an instant.
