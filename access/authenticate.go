@@ -127,11 +127,14 @@ type finding struct {
 	until   int64 // Unix nanoseconds; 0 for no end
 }
 
-func (d *Directory) byBearer(_ context.Context, s *state, bearer string) finding {
-	if !isKey(bearer) {
-		return finding{refusal: Malformed}
+func (d *Directory) byBearer(ctx context.Context, s *state, bearer string) finding {
+	switch {
+	case isKey(bearer):
+		return d.byKey(s, bearer)
+	case d.tokens != nil && isToken(bearer):
+		return d.tokens.find(ctx, s, bearer)
 	}
-	return d.byKey(s, bearer)
+	return finding{refusal: Malformed}
 }
 
 // nobodysKey stands for a key that there is not, so that an unknown id takes as long as a wrong secret.

@@ -15,6 +15,7 @@ type Directory struct {
 	pepper  *Pepper
 	state   atomic.Pointer[state]
 	version atomic.Uint64 // of the store; set after the state
+	tokens  *tokens       // nil for none
 
 	mu      sync.Mutex    // guards the field below, and admits one writer
 	changed chan struct{} // closed at the next change; nil while nobody waits

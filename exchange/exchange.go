@@ -74,6 +74,8 @@ type Config struct {
 	ExploreShare float64
 	// Pepper hashes keys. Nil draws one, and keys that were issued before are then good no more.
 	Pepper *access.Pepper
+	// OpenID is the provider whose tokens count as credentials; nil for none.
+	OpenID *access.Issuer
 	// Clock returns the time at which schedules are evaluated; time.Now when nil.
 	Clock func() time.Time
 	// Stopwatch returns the time that NearbyBudget is measured with; time.Now when nil.
@@ -242,6 +244,12 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 	e := &Exchange{config: config, store: s, keys: keys, display: cache, directory: access.NewDirectory(config.Pepper),
 		indexer:    bidder.NewIndexer(&config.Market, config.Clock, config.Log),
 		exhaustive: newTurns(max(1, runtime.GOMAXPROCS(0)/4), exhaustiveInLine)}
+	if config.OpenID != nil {
+		if err := e.directory.TakeTokens(*config.OpenID); err != nil {
+			cache.close()
+			return nil, err
+		}
+	}
 	e.positions = newPositions(&e.config, e.directory)
 	e.scratch.New = func() any { return e.newScratch() }
 	follow, stop := context.WithCancel(context.Background())

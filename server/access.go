@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/exchange"
@@ -22,7 +24,16 @@ func (s *accessService) exchange() *exchange.Exchange { return s.server.exchange
 
 // shower implements resources.
 func (s *accessService) shower(context.Context, pb.View) (func(hexbid.Resource) proto.Message, error) {
-	return wire.FromNoun, nil
+	directory := s.exchange().Directory()
+	return func(r hexbid.Resource) proto.Message {
+		m := wire.FromNoun(r)
+		if k, isKey := r.(*hexbid.Key); isKey {
+			if hour := directory.LastUse(k); hour > 0 {
+				m.(*pb.Key).LastUseTime = timestamppb.New(time.Unix(hour*3600, 0))
+			}
+		}
+		return m
+	}, nil
 }
 
 // CreateUser implements pb.AccessServiceServer.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -57,6 +58,13 @@ func TestTheFirstStartWritesTheOperatorsKey(t *testing.T) {
 		}
 		s.stop()
 		s = bootRequired(t, data) // the second start makes no other key
+		if uses := s.main.exchange.Directory().Uses(); len(uses) != 1 {
+			t.Errorf("after a start the uses %v are known", uses)
+		}
+	}
+	k, err := pb.NewAccessServiceClient(s.conn).GetKey(mine, &pb.GetKeyRequest{Name: firstOperator + "/keys/first"})
+	if err != nil || k.GetLastUseTime().AsTime() != testNow.Truncate(time.Hour) {
+		t.Errorf("after two starts the key was last used at %v, %v", k.GetLastUseTime().AsTime(), err)
 	}
 	// With credentials given up, everything works as before.
 	s.stop()

@@ -32,6 +32,8 @@ type ServeConfig struct {
 	Insecure          bool          `help:"Permit an address that is not loopback without TLS." env:"HEXBID_INSECURE"`
 	Auth              string        `help:"What callers must prove: none takes everybody on this machine for the operator; required demands a key, a certificate or an OpenID token; auto is none on a loopback address and required elsewhere." enum:"auto,none,required" default:"auto" env:"HEXBID_AUTH"`
 	ClientCA          string        `name:"client-ca" help:"Authorities whose client certificates count as credentials, PEM." placeholder:"FILE" env:"HEXBID_CLIENT_CA"`
+	OIDCIssuer        string        `name:"oidc-issuer" help:"OpenID provider whose tokens count as credentials: its https URL." placeholder:"URL" env:"HEXBID_OIDC_ISSUER"`
+	OIDCAudience      string        `name:"oidc-audience" help:"Audience that such a token must name." placeholder:"AUDIENCE" env:"HEXBID_OIDC_AUDIENCE"`
 	TrustedProxies    []string      `name:"trusted-proxy" help:"Addresses of proxies, as in 10.0.0.0/8, that are believed when they say for whom they forward a call." placeholder:"CIDR" env:"HEXBID_TRUSTED_PROXY"`
 	AuctionBudget     time.Duration `help:"Time from a request's arrival within which its auction must end; after it the answer has only the nearby list." default:"1ms" env:"HEXBID_AUCTION_BUDGET"`
 	NearbyBudget      time.Duration `help:"Time that the walk of a nearby list may take; after it the answer has what was found, and says so." default:"5ms" env:"HEXBID_NEARBY_BUDGET"`

@@ -208,6 +208,7 @@ func (m *Main) Run(ctx context.Context, ready func(address string)) (err error) 
 		group.Go(func() { m.server.Follow(ctx, d) })
 	}
 	group.Go(func() { m.server.FollowLedger(ctx, m.ledger) })
+	group.Go(func() { m.keepUses(ctx) })
 	m.Log.Info("serving", "address", m.Address(), "http", m.HTTPAddress(), "metrics", m.MetricsAddress(),
 		"data", m.Config.Data)
 	if m.Config.DemoTraffic {
@@ -244,12 +245,18 @@ func (m *Main) start(ctx context.Context) (err error) {
 		return err
 	}
 	c.Pepper = m.pepper
+	if m.Config.OIDCIssuer != "" || m.Config.OIDCAudience != "" {
+		c.OpenID = &access.Issuer{URL: m.Config.OIDCIssuer, Audience: m.Config.OIDCAudience, Clock: m.Clock}
+	}
 	c.Ledger, c.Currency, c.Backup = m.ledger, m.Config.Currency, m.backup()
 	if c.StatementZone, err = statementZone(&m.Config); err != nil {
 		return err
 	}
 	if m.exchange, err = exchange.Open(ctx, c, m.store, m.keys); err != nil {
 		return err
+	}
+	if m.Config.Data != "" {
+		m.exchange.Directory().RememberUses(readUses(filepath.Join(m.Config.Data, usesName)))
 	}
 	if err := m.openAccess(ctx); err != nil {
 		return err
