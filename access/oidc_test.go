@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -53,7 +54,7 @@ func openProvider(t *testing.T) *provider {
 		switch r.URL.Path {
 		case "/.well-known/openid-configuration":
 			_ = json.NewEncoder(w).Encode(map[string]any{"issuer": p.URL, "jwks_uri": p.URL + "/keys",
-				"id_token_signing_alg_values_supported": []string{"RS256", "ES256", "HS256", "none"}})
+				"id_token_signing_alg_values_supported": []string{"RS256", "RS384", "ES256", "HS256", "none"}})
 		case "/keys":
 			p.fetches.Add(1)
 			_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{
@@ -98,6 +99,9 @@ func (p *provider) sign(t *testing.T, algorithm, text string) (signature []byte)
 	switch algorithm {
 	case "RS256":
 		signature, err = rsa.SignPKCS1v15(rand.Reader, p.rsa, crypto.SHA256, sum[:])
+	case "RS384": // a good signature by an algorithm that is not admitted
+		long := sha512.Sum384([]byte(text))
+		signature, err = rsa.SignPKCS1v15(rand.Reader, p.rsa, crypto.SHA384, long[:])
 	case "ES256":
 		r, s, signErr := ecdsa.Sign(rand.Reader, p.ecdsa, sum[:])
 		err = signErr
@@ -136,6 +140,7 @@ func TestATokenOfTheProviderSaysWhoCalls(t *testing.T) {
 	}{
 		{"RS256", p.token(t, "RS256", "rsa", nil), NotRefused},
 		{"ES256", p.token(t, "ES256", "ec", nil), NotRefused},
+		{"another algorithm", p.token(t, "RS384", "rsa", nil), Wrong},
 		{"several audiences", p.token(t, "RS256", "rsa", map[string]any{"aud": []string{"x", "hexbid"}}), NotRefused},
 		{"no algorithm", p.token(t, "none", "rsa", nil), Wrong},
 		{"no algorithm, in capitals", p.token(t, "NONE", "rsa", nil), Wrong},
