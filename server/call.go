@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -90,6 +91,7 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 			response, err = handler(service, c.context(ctx), func(m any) error { return c.receive(m, receive) }, c.answer)
 			return err
 		})
+		peer.ended(errors.Is(ctx.Err(), context.Canceled))
 		if err := s.finish(method, &c.caller, c.since(), failure); err != nil {
 			return nil, err
 		}

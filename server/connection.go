@@ -30,9 +30,10 @@ type connection struct {
 	certificate atomic.Pointer[x509.Certificate]
 	asked       atomic.Bool // certificate is set, or there is none
 
-	mu   sync.Mutex // guards own and gone
-	own  waiting
-	gone bool // closed: it counts as waiting no more
+	mu     sync.Mutex // guards the fields below
+	own    waiting
+	gone   bool // closed: it counts as waiting no more
+	abuses abuses
 }
 
 // waiting counts what waits on a connection.
@@ -68,7 +69,8 @@ func connectionOf(ctx context.Context) *connection {
 	return &connection{of: &unguarded, origin: origin, party: new(party)}
 }
 
-var unguarded = connections{limits: &Limits{StreamsAConnection: 1, WaitingCalls: 1 << 62, WaitingBytes: 1 << 62}}
+var unguarded = connections{limits: &Limits{StreamsAConnection: 1, WaitingCalls: 1 << 62, WaitingBytes: 1 << 62,
+	ResetCalls: 1 << 62}}
 
 // RemoteAddr implements net.Conn.
 func (c *connection) RemoteAddr() net.Addr { return &c.address }
@@ -78,12 +80,17 @@ func (c *connection) RemoteAddr() net.Addr { return &c.address }
 // limit.
 func (c *connection) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	loud := false
 	c.change(func(w *waiting) {
 		if w.receiving == 0 {
 			w.arriving = 0
 		}
 		w.arriving = min(w.arriving+int64(n), max(w.receiving, 1)*(c.of.requestBytes+messageOverheadBytes))
+		loud = c.of.framed && c.abuses.isLoud(int64(n), c.of.permitted(w), time.Now(), c.of.limits)
 	})
+	if loud {
+		c.of.expel(c, noisy)
+	}
 	return n, err
 }
 
@@ -143,11 +150,11 @@ func (c *connection) awaitCall() {
 func (c *connection) awaitBatch() { c.change(func(w *waiting) { w.receiving++ }) }
 
 func (c *connection) callArrived(bytes int) {
-	c.change(func(w *waiting) { w.calls--; w.arrived(bytes) })
+	c.change(func(w *waiting) { w.calls--; w.arrived(bytes); c.abuses.credit(int64(bytes) + callHeadBytes) })
 }
 
 func (c *connection) batchArrived(bytes int) {
-	c.change(func(w *waiting) { w.arrived(bytes) })
+	c.change(func(w *waiting) { w.arrived(bytes); c.abuses.credit(int64(bytes) + messageOverheadBytes) })
 }
 
 func (w *waiting) arrived(bytes int) {

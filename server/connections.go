@@ -14,6 +14,7 @@ import (
 type connections struct {
 	limits       *Limits
 	requestBytes int64 // the most of one request
+	framed       bool  // they speak HTTP/2, where bytes may belong to no call
 	log          *slog.Logger
 
 	calls, bytes atomic.Int64 // waiting, on all connections
@@ -34,10 +35,12 @@ const (
 	turnedAway                  // every other one was working
 	tooManyCalls                // it held the most of the waiting calls
 	tooManyBytes                // it held the most of the waiting bytes
+	noisy                       // it sent too many bytes that belong to no message
+	resetting                   // it took too many calls back
 	closingCount
 )
 
-var closingWords = [closingCount]string{"displaced", "turned_away", "waiting_calls", "waiting_bytes"}
+var closingWords = [closingCount]string{"displaced", "turned_away", "waiting_calls", "waiting_bytes", "noise", "resets"}
 
 func newConnections(config *Config) *connections {
 	return &connections{limits: &config.Limits, requestBytes: int64(config.MaxRequestBytes), log: config.Log,
@@ -124,6 +127,15 @@ func (s *connections) closeMost(of func(*connection) int64, why closing) {
 	}
 	if worst != nil {
 		s.close(worst, why)
+	}
+}
+
+// expel closes a connection.
+func (s *connections) expel(c *connection, why closing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, open := s.open[c]; open {
+		s.close(c, why)
 	}
 }
 

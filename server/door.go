@@ -99,7 +99,9 @@ func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, erro
 		return ctx, nil
 	}
 	d := method.door
-	a := &arrival{Context: ctx, at: time.Now(), party: connectionOf(ctx).party, pressure: s.pressure}
+	peer := connectionOf(ctx)
+	peer.expect()
+	a := &arrival{Context: ctx, at: time.Now(), party: peer.party, pressure: s.pressure}
 	deadline, states := ctx.Deadline()
 	left := deadline.Sub(a.at)
 	if states && s.pressure.isHopeless(d.class, left) {

@@ -41,6 +41,15 @@ type Limits struct {
 	HandshakeTimeout time.Duration
 	// IdleTimeout closes a connection that has had no call for so long.
 	IdleTimeout time.Duration
+	// ConnectionAge is how long a connection may live: then its client is told to open another one, and what is under
+	// way may go on as long again. So load spreads over new servers, and a certificate that was withdrawn goes.
+	ConnectionAge time.Duration
+	// NoiseBytes bounds the bytes of a connection that belong to no message, beyond 64 KiB a second: pings, settings,
+	// windows, headers without end. ResetCalls bounds the calls that a connection opens and takes back, beyond four for
+	// each that it lets be answered. A connection beyond either is closed.
+	NoiseBytes, ResetCalls int64
+	// NoiseTimeout is how long a connection may be beyond NoiseBytes.
+	NoiseTimeout time.Duration
 }
 
 // DefaultLimits returns limits for a machine of a few cores and 8 GB.
@@ -51,7 +60,8 @@ func DefaultLimits() Limits {
 		Connections: 1024, StreamsAConnection: 8, CallsAConnection: 128,
 		WaitingCalls: 16 << 10, WaitingBytes: 512 << 20,
 		RequestTimeout: 10 * time.Second, StreamTimeout: 30 * time.Second, HandshakeTimeout: 10 * time.Second,
-		IdleTimeout: 10 * time.Minute,
+		IdleTimeout: 10 * time.Minute, ConnectionAge: time.Hour, NoiseBytes: 1 << 20, NoiseTimeout: time.Second,
+		ResetCalls: 1000,
 	}
 }
 

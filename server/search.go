@@ -43,14 +43,27 @@ type found struct {
 	arrived time.Time    // when the whole request had arrived
 }
 
+// permitTrace refuses a trace, which evaluates every campaign, unless an operator asks a server that permits it.
+func (s *searchService) permitTrace(ctx context.Context) error {
+	switch {
+	case hexbid.PrincipalOf(ctx).Role != hexbid.Operator:
+		return hexbid.Errorf(hexbid.Denied, "trace", "is for operators: leave it out")
+	case !s.server.config.AllowTrace:
+		return hexbid.Errorf(hexbid.Denied, "trace", "is for operators: this server does not permit it (--allow-trace)")
+	}
+	return nil
+}
+
 // search finds what both forms of an answer are made from.
 func (s *searchService) search(ctx context.Context, r *pb.SearchNearbyRequest, arrived time.Time) (*found, error) {
 	request, err := wire.ToRequest(r)
 	if err != nil {
 		return nil, err
 	}
-	if request.Trace && !s.server.config.AllowTrace {
-		return nil, hexbid.Errorf(hexbid.Denied, "trace", "is for operators: this server does not permit it (--allow-trace)")
+	if request.Trace {
+		if err := s.permitTrace(ctx); err != nil {
+			return nil, err
+		}
 	}
 	request.ClientID = s.server.clientNamed(ctx)
 	response, err := s.server.exchange.Load().Search(ctx, request, arrived)

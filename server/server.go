@@ -4,13 +4,10 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,7 +27,7 @@ import (
 
 // Config holds the settings of a server.
 type Config struct {
-	// TLSCert and TLSKey name PEM files; set both or neither.
+	// TLSCert and TLSKey name PEM files; set both or neither. They are read again when they change, and so is ClientCA.
 	TLSCert, TLSKey string
 	// Insecure permits listening without TLS on an address that is not loopback.
 	Insecure bool
@@ -94,6 +91,7 @@ func New(config Config) (*Server, error) {
 		streams: map[string]streamMethod{}, draining: make(chan struct{})}
 	s.openGates()
 	s.connections, s.webs = newConnections(&s.config), newConnections(&s.config)
+	s.connections.framed = true
 	s.metrics.watch(s)
 	s.metrics.watchCallers(&s.callers)
 	options, err := s.options()
@@ -128,41 +126,18 @@ func (s *Server) options() ([]grpc.ServerOption, error) {
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.ConnectionTimeout(limits.HandshakeTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: limits.IdleTimeout, Time: time.Minute,
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: limits.IdleTimeout,
+			MaxConnectionAge: limits.ConnectionAge, MaxConnectionAgeGrace: limits.ConnectionAge, Time: time.Minute,
 			Timeout: 20 * time.Second}),
 	}
-	t, err := config.tls()
-	if t != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(t)))
-	}
-	return options, err
-}
-
-// tls returns the settings of TLS, nil for none.
-func (c *Config) tls() (*tls.Config, error) {
-	if c.TLSCert == "" && c.TLSKey == "" {
-		if c.ClientCA != "" {
-			return nil, hexbid.Invalidf("client-ca", "needs TLS: give --tls-cert and --tls-key")
-		}
-		return nil, nil
-	}
-	certificate, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+	certificates, err := openCertificates(config)
 	if err != nil {
-		return nil, hexbid.Invalidf("tls-cert", "%q and %q do not load: %v", c.TLSCert, c.TLSKey, err)
+		return nil, err
 	}
-	t := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
-	if c.ClientCA == "" {
-		return t, nil
+	if certificates != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(certificates.forClients())))
 	}
-	authorities, err := os.ReadFile(c.ClientCA)
-	if err != nil {
-		return nil, hexbid.Invalidf("client-ca", "%v", err)
-	}
-	t.ClientCAs, t.ClientAuth = x509.NewCertPool(), tls.VerifyClientCertIfGiven
-	if !t.ClientCAs.AppendCertsFromPEM(authorities) {
-		return nil, hexbid.Invalidf("client-ca", "%s holds no certificate in PEM", c.ClientCA)
-	}
-	return t, nil
+	return options, nil
 }
 
 // Listen opens the address to serve on, which a flag has set. It refuses an address that is not loopback without

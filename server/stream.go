@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +17,9 @@ import (
 	"github.com/hexbid/hexbid/access"
 )
 
+// reflectionPrefix begins the methods of gRPC's reflection, of every version.
+const reflectionPrefix = "/grpc.reflection."
+
 // stream wraps every stream. While a stream waits, it uses a goroutine or two and little else. Each message that it
 // brings counts as work of its class.
 //
@@ -26,6 +31,11 @@ func (s *Server) stream(service any, raw grpc.ServerStream, info *grpc.StreamSer
 	caller, proof, err := s.callerOf(raw.Context(), conn, info.FullMethod)
 	if err != nil {
 		return s.finish(info.FullMethod, &caller, opened, err)
+	}
+	defer func() { conn.ended(errors.Is(raw.Context().Err(), context.Canceled)) }()
+	if strings.HasPrefix(info.FullMethod, reflectionPrefix) && caller.Role != hexbid.Operator {
+		return s.finish(info.FullMethod, &caller, opened, hexbid.Errorf(hexbid.Denied, "",
+			"reflection is for operators: the contract's .proto files are in the repository"))
 	}
 	if n := int(conn.streams.Add(1)); n > s.config.Limits.StreamsAConnection {
 		conn.streams.Add(-1)

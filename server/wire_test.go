@@ -3,11 +3,14 @@ package server
 import (
 	"bytes"
 	"net"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+	"google.golang.org/grpc/codes"
 )
 
 // rawWire is an HTTP/2 connection that a test controls frame by frame, as no well-behaved client would.
@@ -18,9 +21,12 @@ type rawWire struct {
 	encoder *hpack.Encoder
 	next    uint32        // stream
 	closed  chan struct{} // closed when the server has closed the connection
+
+	mu       sync.Mutex // guards statuses
+	statuses map[uint32]string
 }
 
-// rawWire opens a connection. A goroutine reads and drops what the server sends.
+// rawWire opens a connection. A goroutine reads what the server sends and keeps the statuses of calls.
 func (s *served) rawWire(t *testing.T) *rawWire {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.address)
@@ -29,7 +35,9 @@ func (s *served) rawWire(t *testing.T) *rawWire {
 	}
 	t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
-	w := &rawWire{Conn: conn, Framer: http2.NewFramer(conn, conn), next: 1, closed: make(chan struct{})}
+	w := &rawWire{Conn: conn, Framer: http2.NewFramer(conn, conn), next: 1, closed: make(chan struct{}),
+		statuses: map[uint32]string{}}
+	w.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	w.encoder = hpack.NewEncoder(&w.block)
 	if _, err := conn.Write([]byte(http2.ClientPreface)); err != nil {
 		t.Fatal(err)
@@ -40,8 +48,12 @@ func (s *served) rawWire(t *testing.T) *rawWire {
 	go func() {
 		defer close(w.closed)
 		for {
-			if _, err := w.ReadFrame(); err != nil {
+			frame, err := w.ReadFrame()
+			if err != nil {
 				return
+			}
+			if headers, are := frame.(*http2.MetaHeadersFrame); are {
+				w.keep(headers)
 			}
 		}
 	}()
@@ -76,4 +88,41 @@ func (w *rawWire) data(t *testing.T, stream uint32, payload []byte, end bool) {
 	if err := w.WriteData(stream, end, payload); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// keep keeps the status that a frame of headers has.
+func (w *rawWire) keep(headers *http2.MetaHeadersFrame) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, field := range headers.Fields {
+		if field.Name == "grpc-status" {
+			w.statuses[headers.StreamID] = field.Value
+		}
+	}
+}
+
+// status waits for the status of a call.
+func (w *rawWire) status(t *testing.T, stream uint32) codes.Code {
+	t.Helper()
+	var code string
+	waitUntil(t, "a call has its status", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		code = w.statuses[stream]
+		return code != ""
+	})
+	number, err := strconv.Atoi(code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return codes.Code(number)
+}
+
+// only encodes further headers in pairs.
+func (w *rawWire) only(fields ...string) []byte {
+	w.block.Reset()
+	for i := 0; i < len(fields); i += 2 {
+		_ = w.encoder.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1], Sensitive: true})
+	}
+	return w.block.Bytes()
 }

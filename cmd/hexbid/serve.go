@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"path/filepath"
 	"sync"
@@ -113,7 +114,8 @@ func (m *Main) lossAccepted() bool {
 
 func (m *Main) openServer() (err error) {
 	c := server.DefaultConfig()
-	c.TLSCert, c.TLSKey, c.Insecure = m.Config.TLSCert, m.Config.TLSKey, m.Config.Insecure
+	c.TLSCert, c.TLSKey = m.Config.TLSCert, m.Config.TLSKey
+	c.Insecure = m.Config.Insecure
 	c.Limits, c.DrainTimeout, c.Log = limitsOf(&m.Config), m.Config.DrainTimeout, m.Log
 	if err := setAccess(&c, &m.Config); err != nil {
 		return err
@@ -145,6 +147,11 @@ func (m *Main) openServer() (err error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(c.Registry, promhttp.HandlerOpts{}))
+	if m.Config.Profiles {
+		mux.HandleFunc("/debug/pprof/", pprof.Index)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
 	m.metricsHandler = mux
 	return nil
 }

@@ -1,0 +1,108 @@
+package server
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hexbid/hexbid"
+)
+
+// certificates are the server's certificate and the authorities of its clients' certificates, from PEM files. They are
+// read again when a file has changed. While the new files do not load, the old ones stay in force.
+type certificates struct {
+	cert, key, clientCA string
+	log                 *slog.Logger
+
+	mu     sync.Mutex // guards the fields below
+	looked time.Time
+	files  [3]fileState
+	config *tls.Config // never changed, only replaced
+}
+
+// fileState is what tells that a file has changed.
+type fileState struct {
+	size     int64
+	modified time.Time
+}
+
+// betweenFileLooks is the least time between two looks at the files. A look is due when a client connects.
+const betweenFileLooks = time.Second
+
+// openCertificates reads the files that a configuration names. It returns nil for a server without TLS.
+func openCertificates(c *Config) (*certificates, error) {
+	if c.TLSCert == "" && c.TLSKey == "" {
+		if c.ClientCA != "" {
+			return nil, hexbid.Invalidf("client-ca", "needs TLS: give --tls-cert and --tls-key too")
+		}
+		return nil, nil
+	}
+	s := &certificates{cert: c.TLSCert, key: c.TLSKey, clientCA: c.ClientCA, log: c.Log}
+	s.files, s.looked = s.states(), time.Now()
+	config, err := s.load()
+	s.config = config
+	return s, err
+}
+
+// load reads the files.
+func (s *certificates) load() (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(s.cert, s.key)
+	if err != nil {
+		return nil, hexbid.Invalidf("tls-cert", "%q and %q do not load: %v", s.cert, s.key, err)
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13,
+		NextProtos: []string{"h2"}}
+	if s.clientCA == "" {
+		return config, nil
+	}
+	authorities, err := os.ReadFile(s.clientCA)
+	if err != nil {
+		return nil, hexbid.Invalidf("client-ca", "%q cannot be read: %v", s.clientCA, err)
+	}
+	config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.VerifyClientCertIfGiven
+	if !config.ClientCAs.AppendCertsFromPEM(authorities) {
+		return nil, hexbid.Invalidf("client-ca", "%q has no certificate: give certificates of authorities, PEM",
+			s.clientCA)
+	}
+	return config, nil
+}
+
+func (s *certificates) states() (states [3]fileState) {
+	for i, name := range []string{s.cert, s.key, s.clientCA} {
+		if info, err := os.Stat(name); err == nil {
+			states[i] = fileState{info.Size(), info.ModTime()}
+		}
+	}
+	return states
+}
+
+// current returns the configuration for a client that connects, from the files as they are.
+func (s *certificates) current(now time.Time) *tls.Config {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.looked) < betweenFileLooks {
+		return s.config
+	}
+	s.looked = now
+	states := s.states()
+	if states == s.files {
+		return s.config
+	}
+	config, err := s.load()
+	if err != nil { // perhaps only one of two files is replaced so far; the next look tries again
+		s.log.Error("certificates were changed and do not load; the old ones stay in force", "error", err)
+		return s.config
+	}
+	s.files, s.config = states, config
+	s.log.Info("certificates were read again", "certificate", s.cert)
+	return config
+}
+
+// forClients returns the configuration of a listener.
+func (s *certificates) forClients() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"h2"},
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.current(time.Now()), nil }}
+}
