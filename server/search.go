@@ -45,8 +45,8 @@ type found struct {
 
 // permitTrace refuses a trace, which evaluates every campaign, unless an operator asks a server that permits it.
 func (s *searchService) permitTrace(ctx context.Context) error {
-	switch {
-	case hexbid.PrincipalOf(ctx).Role != hexbid.Operator:
+	switch role := hexbid.PrincipalOf(ctx).Role; {
+	case role != hexbid.Operator && role != hexbid.System:
 		return hexbid.Errorf(hexbid.Denied, "trace", "is for operators: leave it out")
 	case !s.server.config.AllowTrace:
 		return hexbid.Errorf(hexbid.Denied, "trace", "is for operators: this server does not permit it (--allow-trace)")
