@@ -45,7 +45,8 @@ func (s *served) besides(t *testing.T) (stop func()) {
 	return func() { close(done); group.Wait(); mustSearch(t, conn) }
 }
 
-// untilClosed repeats a step of an attack until the server closes the connection. It fails the test after so many steps.
+// untilClosed repeats a step of an attack until the server closes the connection. It fails the test after so many
+// steps.
 func (w *rawWire) untilClosed(t *testing.T, steps int, step func(i int) error) {
 	t.Helper()
 	for i := range steps {
