@@ -33,19 +33,19 @@ type served struct {
 	ended   chan struct{} // closed when Serve has returned
 }
 
-func serve(t *testing.T, change func(*Config)) *served {
+func serve(t testing.TB, change func(*Config)) *served {
 	t.Helper()
 	return serveOn(t, store.NewMemory(), change)
 }
 
-func serveOn(t *testing.T, catalogue store.Store, change func(*Config)) *served {
+func serveOn(t testing.TB, catalogue store.Store, change func(*Config)) *served {
 	t.Helper()
 	config := exchange.DefaultConfig()
 	config.Log, config.Cards = slog.New(slog.DiscardHandler), wire.Cards{}
 	return serveMarket(t, catalogue, config, change)
 }
 
-func serveMarket(t *testing.T, catalogue store.Store, market exchange.Config, change func(*Config)) *served {
+func serveMarket(t testing.TB, catalogue store.Store, market exchange.Config, change func(*Config)) *served {
 	t.Helper()
 	s := newServer(t, change)
 	keys, err := token.OpenKeys(token.Source{Path: filepath.Join(t.TempDir(), "keys")})
@@ -94,7 +94,7 @@ func mustSearch(t *testing.T, conn *grpc.ClientConn) {
 	}
 }
 
-func waitUntil(t *testing.T, what string, holds func() bool) {
+func waitUntil(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {

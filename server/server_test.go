@@ -24,7 +24,7 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-func newServer(t *testing.T, change func(*Config)) *Server {
+func newServer(t testing.TB, change func(*Config)) *Server {
 	t.Helper()
 	config := DefaultConfig()
 	config.Log = slog.New(slog.NewTextHandler(io.Discard, nil))

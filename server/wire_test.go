@@ -27,7 +27,7 @@ type rawWire struct {
 }
 
 // rawWire opens a connection. A goroutine reads what the server sends and keeps the statuses of calls.
-func (s *served) rawWire(t *testing.T) *rawWire {
+func (s *served) rawWire(t testing.TB) *rawWire {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.address)
 	if err != nil {
@@ -72,7 +72,7 @@ func (w *rawWire) headers(method string, further ...string) []byte {
 }
 
 // open opens a call and returns its stream.
-func (w *rawWire) open(t *testing.T, method string, further ...string) uint32 {
+func (w *rawWire) open(t testing.TB, method string, further ...string) uint32 {
 	t.Helper()
 	stream := w.next
 	w.next += 2
@@ -83,7 +83,7 @@ func (w *rawWire) open(t *testing.T, method string, further ...string) uint32 {
 	return stream
 }
 
-func (w *rawWire) data(t *testing.T, stream uint32, payload []byte, end bool) {
+func (w *rawWire) data(t testing.TB, stream uint32, payload []byte, end bool) {
 	t.Helper()
 	if err := w.WriteData(stream, end, payload); err != nil {
 		t.Fatal(err)
@@ -102,7 +102,7 @@ func (w *rawWire) keep(headers *http2.MetaHeadersFrame) {
 }
 
 // status waits for the status of a call.
-func (w *rawWire) status(t *testing.T, stream uint32) codes.Code {
+func (w *rawWire) status(t testing.TB, stream uint32) codes.Code {
 	t.Helper()
 	var code string
 	waitUntil(t, "a call has its status", func() bool {
