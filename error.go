@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -35,6 +36,8 @@ type Error struct {
 	Field  string // path of the field, as in "campaign.bid_micros"; may be empty
 	Detail string // the value and the remedy
 	Err    error  // cause, for the log; may be nil
+	// Retry says how long to wait before trying again is worth while, 0 if nobody knows.
+	Retry time.Duration
 }
 
 // Error joins field, detail and cause.

@@ -70,6 +70,7 @@ type call struct {
 	opened  time.Time // when a goroutine began with it
 	arrived time.Time // when its whole request had arrived; zero before that
 	bytes   int       // of the request
+	counted bool      // against the caller's quota
 }
 
 // unary wraps every unary call: it waits for the request, applies the limit of its class, checks readiness, contains
@@ -86,6 +87,9 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 				return err
 			}
 			if c.caller, _, err = s.callerOf(ctx, peer, method); err != nil {
+				return err
+			}
+			if err := c.count(); err != nil {
 				return err
 			}
 			response, err = handler(service, c.context(ctx), func(m any) error { return c.receive(m, receive) }, c.answer)
@@ -146,8 +150,24 @@ func (s *Server) enter(g *gate, of *party, bytes int) error {
 	return nil
 }
 
-// leave ends the work on a call, if it has begun.
+// count counts the call against its caller's quota, before its request is read.
+func (c *call) count() error {
+	now := time.Now()
+	if err := c.server.quotas.enter(&c.caller, now); err != nil {
+		return err
+	}
+	c.counted = true
+	if c.gate.class == writing {
+		return c.server.quotas.write(&c.caller, 1, now)
+	}
+	return nil
+}
+
+// leave ends the call, and the work on it if that has begun.
 func (c *call) leave() {
+	if c.counted {
+		c.server.quotas.leave(&c.caller)
+	}
 	if c.arrived.IsZero() {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/grpc"
@@ -73,6 +74,10 @@ func (s *campaignService) receiveBatches(ctx context.Context,
 		}
 		if n := len(r.GetRows()); n == 0 || n > maxImportRows {
 			return hexbid.Invalidf("rows", "a batch has %d rows: send 1 to %d", n, maxImportRows)
+		}
+		caller := hexbid.PrincipalOf(ctx)
+		if err := s.server.quotas.write(&caller, len(r.GetRows()), time.Now()); err != nil {
+			return err
 		}
 		if upload == nil {
 			if upload, err = s.exchange().NewUpload(ctx, r.GetValidateOnly()); err != nil {

@@ -32,6 +32,7 @@ type Config struct {
 	// Insecure permits listening without TLS on an address that is not loopback.
 	Insecure bool
 	Limits   Limits
+	Quotas   Quotas
 	// MaxRequestBytes bounds a message.
 	MaxRequestBytes int
 	// Auth says what callers must prove.
@@ -69,6 +70,7 @@ type Server struct {
 	gates        [classCount]gate
 	pressure     *pressure
 	callers      callerCounts
+	quotas       *quotas
 	connections  *connections           // of the gRPC port
 	webs         *connections           // of the HTTP port
 	handling     sync.WaitGroup         // handlers of streams
@@ -83,11 +85,11 @@ const streamWorkers = 64
 // New makes a server that answers UNAVAILABLE, and NOT_SERVING to health checks, until Ready is called. Its error names
 // a limit or a TLS file.
 func New(config Config) (*Server, error) {
-	if err := config.Limits.Validate(); err != nil {
+	if err := hexbid.JoinErrors(config.Limits.Validate(), config.Quotas.Validate()); err != nil {
 		return nil, err
 	}
 	s := &Server{config: config, health: health.NewServer(), metrics: newMetrics(config.Registry), codec: newCodec(),
-		pressure: newPressure(config.Limits.Wait), unaryMethods: map[string]unaryMethod{},
+		pressure: newPressure(config.Limits.Wait), quotas: newQuotas(config.Quotas), unaryMethods: map[string]unaryMethod{},
 		streams: map[string]streamMethod{}, draining: make(chan struct{})}
 	s.openGates()
 	s.connections, s.webs = newConnections(&s.config), newConnections(&s.config)

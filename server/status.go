@@ -6,6 +6,8 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/hexbid/hexbid"
 )
@@ -60,7 +62,7 @@ func statusOf(err error) error {
 	return status.Error(codes.Internal, "something went wrong here; the operator's log says what")
 }
 
-// detailed adds the fields that an error names to a status.
+// detailed adds the fields that an error names to a status, and when to try again.
 func detailed(s *status.Status, err error) error {
 	var bad errdetails.BadRequest
 	all, _ := hexbid.ErrorsOf(err)
@@ -70,10 +72,20 @@ func detailed(s *status.Status, err error) error {
 				Description: e.Detail})
 		}
 	}
-	if len(bad.GetFieldViolations()) == 0 {
+	var details []protoadapt.MessageV1
+	if len(bad.GetFieldViolations()) > 0 {
+		details = append(details, &bad)
+	}
+	for _, e := range all {
+		if e.Retry > 0 {
+			details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(e.Retry)})
+			break
+		}
+	}
+	if len(details) == 0 {
 		return s.Err()
 	}
-	with, err := s.WithDetails(&bad)
+	with, err := s.WithDetails(details...)
 	if err != nil {
 		return s.Err()
 	}

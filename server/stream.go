@@ -37,6 +37,10 @@ func (s *Server) stream(service any, raw grpc.ServerStream, info *grpc.StreamSer
 		return s.finish(info.FullMethod, &caller, opened, hexbid.Errorf(hexbid.Denied, "",
 			"reflection is for operators: the contract's .proto files are in the repository"))
 	}
+	if err := s.quotas.enter(&caller, opened); err != nil {
+		return s.finish(info.FullMethod, &caller, opened, err)
+	}
+	defer s.quotas.leave(&caller)
 	if n := int(conn.streams.Add(1)); n > s.config.Limits.StreamsAConnection {
 		conn.streams.Add(-1)
 		return s.finish(info.FullMethod, &caller, opened, hexbid.Errorf(hexbid.Exhausted, "",

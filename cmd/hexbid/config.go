@@ -66,6 +66,12 @@ type ServeConfig struct {
 	MaxConnections int           `help:"Most connections; a further one replaces the one that has been idle longest." default:"1024" env:"HEXBID_MAX_CONNECTIONS"`
 	MaxWaitingMB   int64         `name:"max-waiting-mb" help:"Memory, MiB, for requests that are still arriving and answers that clients have not read; beyond it the connection that holds the most is closed." default:"512" env:"HEXBID_MAX_WAITING_MB"`
 
+	UserCallsPerSecond   int   `help:"Calls a second of one user, on average; 0 for no bound." default:"200" env:"HEXBID_USER_CALLS_PER_SECOND"`
+	UserInFlight         int   `help:"Calls and streams of one user at once; 0 for no bound." default:"64" env:"HEXBID_USER_IN_FLIGHT"`
+	UserRowsPerDay       int64 `help:"Resources that one user may write between two midnights of UTC; 0 for no bound." default:"10000000" env:"HEXBID_USER_ROWS_PER_DAY"`
+	ClientCallsPerSecond int   `help:"Calls a second of one search client, on average; 0 for no bound." default:"0" env:"HEXBID_CLIENT_CALLS_PER_SECOND"`
+	ClientInFlight       int   `help:"Calls and streams of one search client at once; 0 for no bound." default:"0" env:"HEXBID_CLIENT_IN_FLIGHT"`
+
 	Filter filterFlags `embed:"" prefix:"filter-" group:"Invalid traffic: clicks that are recorded and cost nothing (docs/operators.md)"`
 
 	Market marketSection `hidden:"" help:"Market section of --config, as YAML."`

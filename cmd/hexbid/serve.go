@@ -116,7 +116,8 @@ func (m *Main) openServer() (err error) {
 	c := server.DefaultConfig()
 	c.TLSCert, c.TLSKey = m.Config.TLSCert, m.Config.TLSKey
 	c.Insecure = m.Config.Insecure
-	c.Limits, c.DrainTimeout, c.Log = limitsOf(&m.Config), m.Config.DrainTimeout, m.Log
+	c.Limits, c.Quotas = limitsOf(&m.Config), quotasOf(&m.Config)
+	c.DrainTimeout, c.Log = m.Config.DrainTimeout, m.Log
 	if err := setAccess(&c, &m.Config); err != nil {
 		return err
 	}
@@ -154,6 +155,12 @@ func (m *Main) openServer() (err error) {
 	}
 	m.metricsHandler = mux
 	return nil
+}
+
+// quotasOf returns the quotas that the configuration sets.
+func quotasOf(c *ServeConfig) server.Quotas {
+	return server.Quotas{User: server.Quota{CallsASecond: c.UserCallsPerSecond, InFlight: c.UserInFlight,
+		RowsADay: c.UserRowsPerDay}, Client: server.Quota{CallsASecond: c.ClientCallsPerSecond, InFlight: c.ClientInFlight}}
 }
 
 // limitsOf returns the limits that the configuration sets, with the defaults for the others.

@@ -1,0 +1,158 @@
+package server
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hexbid/hexbid"
+)
+
+// Quota bounds what one principal may ask of the server. 0 is no bound.
+type Quota struct {
+	CallsASecond int   // on average; as many may come at once
+	InFlight     int   // calls and streams that are open at once
+	RowsADay     int64 // resources written, between two midnights of UTC
+}
+
+// Quotas are those of each user and of each search client. Operators and the program itself have none.
+type Quotas struct{ User, Client Quota }
+
+// quotas counts what principals have used. A principal is the resource of a user or a client, so its names bound the
+// accounts, and those that hold nothing any more are dropped when there are many. The counts are lost with the process.
+type quotas struct {
+	Quotas
+	mu       sync.Mutex // guards accounts and all that they hold
+	accounts map[string]*account
+}
+
+// account is what one principal has used.
+type account struct {
+	calls    float64 // that may come at once
+	at       time.Time
+	inFlight int
+	day      int64 // whose rows are counted, since 1970
+	rows     int64
+}
+
+// mostAccounts is how many accounts there are before idle ones are dropped.
+const mostAccounts = 10_000
+
+func newQuotas(q Quotas) *quotas { return &quotas{Quotas: q, accounts: map[string]*account{}} }
+
+// of returns the quota of a principal, and whether it has one.
+func (q *quotas) of(p *hexbid.Principal) (quota Quota, bound bool) {
+	switch {
+	case p.ID == "":
+	case p.Role == hexbid.Searcher:
+		quota = q.Client
+	case p.Role == hexbid.Member || p.Role == hexbid.Auditor:
+		quota = q.User
+	}
+	return quota, quota != Quota{}
+}
+
+// account returns the account of a principal at an instant. The caller holds the lock.
+func (q *quotas) account(p *hexbid.Principal, quota *Quota, now time.Time) *account {
+	a := q.accounts[p.ID]
+	if a == nil {
+		if len(q.accounts) >= mostAccounts {
+			q.dropIdle(now)
+		}
+		a = &account{calls: float64(quota.CallsASecond), at: now}
+		q.accounts[p.ID] = a
+	}
+	if passed := now.Sub(a.at).Seconds(); passed > 0 {
+		a.calls = min(float64(quota.CallsASecond), a.calls+passed*float64(quota.CallsASecond))
+		a.at = now
+	}
+	if day := now.Unix() / secondsADay; day != a.day {
+		a.day, a.rows = day, 0
+	}
+	return a
+}
+
+const secondsADay = 24 * 60 * 60
+
+// dropIdle drops the accounts that say nothing any more: without open calls, without rows of today, and not used for
+// long enough to have all their calls again.
+func (q *quotas) dropIdle(now time.Time) {
+	for id, a := range q.accounts {
+		if a.inFlight == 0 && (a.rows == 0 || a.day != now.Unix()/secondsADay) && now.Sub(a.at) > time.Second {
+			delete(q.accounts, id)
+		}
+	}
+}
+
+// enter counts a call or a stream of a principal, or refuses it. Unless it refuses, leave must follow.
+func (q *quotas) enter(p *hexbid.Principal, now time.Time) error {
+	quota, bound := q.of(p)
+	if !bound {
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	a := q.account(p, &quota, now)
+	if quota.InFlight > 0 && a.inFlight >= quota.InFlight {
+		return exceeded(p, 100*time.Millisecond, "%d calls are open at once, the most", quota.InFlight)
+	}
+	if quota.CallsASecond > 0 && a.calls < 1 {
+		wait := time.Duration((1 - a.calls) / float64(quota.CallsASecond) * float64(time.Second))
+		return exceeded(p, wait, "%d calls a second are the most", quota.CallsASecond)
+	}
+	a.calls--
+	a.inFlight++
+	return nil
+}
+
+// leave ends the count of a call or a stream.
+func (q *quotas) leave(p *hexbid.Principal) {
+	if _, bound := q.of(p); !bound {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if a := q.accounts[p.ID]; a != nil { // always: an account with open calls is not dropped
+		a.inFlight--
+	}
+}
+
+// write counts rows that a principal is about to write, or refuses all of them.
+func (q *quotas) write(p *hexbid.Principal, rows int, now time.Time) error {
+	quota, bound := q.of(p)
+	if !bound || quota.RowsADay == 0 {
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	a := q.account(p, &quota, now)
+	if a.rows+int64(rows) > quota.RowsADay {
+		midnight := time.Unix((a.day+1)*secondsADay, 0)
+		return exceeded(p, midnight.Sub(now), "%d rows a day are the most, of which %d are written", quota.RowsADay, a.rows)
+	}
+	a.rows += int64(rows)
+	return nil
+}
+
+// Validate refuses quotas below zero. Its error names the flag.
+func (q *Quotas) Validate() error {
+	for _, of := range []struct {
+		flag  string
+		value int64
+	}{{"user-calls-per-second", int64(q.User.CallsASecond)}, {"user-in-flight", int64(q.User.InFlight)},
+		{"user-rows-per-day", q.User.RowsADay}, {"client-calls-per-second", int64(q.Client.CallsASecond)},
+		{"client-in-flight", int64(q.Client.InFlight)}} {
+		if of.value < 0 {
+			return hexbid.Invalidf(of.flag, "%d is below zero: use 0 for no bound, or more", of.value)
+		}
+	}
+	return nil
+}
+
+// exceeded is the refusal of a principal that is at its quota.
+func exceeded(p *hexbid.Principal, retry time.Duration, format string, args ...any) error {
+	err := hexbid.Errorf(hexbid.Exhausted, "", "the quota of %s is used: %s; try again in %s, or ask the operator for more",
+		p.ID, fmt.Sprintf(format, args...), retry.Round(time.Millisecond))
+	err.Retry = max(retry, time.Millisecond)
+	return err
+}

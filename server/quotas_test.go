@@ -1,0 +1,162 @@
+package server
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/hexbid/hexbid"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+var (
+	alice    = hexbid.Principal{Role: hexbid.Member, ID: "users/alice"}
+	bob      = hexbid.Principal{Role: hexbid.Auditor, ID: "users/bob"}
+	superapp = hexbid.Principal{Role: hexbid.Searcher, ID: "clients/superapp"}
+	operator = hexbid.Principal{Role: hexbid.Operator, ID: "users/root"}
+)
+
+func exhausted(err error) bool { return err != nil && hexbid.KindOf(err) == hexbid.Exhausted }
+
+func TestAUserMayMakeSoManyCallsASecond(t *testing.T) {
+	q, now := newQuotas(Quotas{User: Quota{CallsASecond: 10}}), time.Unix(1e9, 0)
+	calls := func(p *hexbid.Principal) (made int) {
+		for range 100 {
+			err := q.enter(p, now)
+			if err == nil {
+				made++
+				q.leave(p)
+				continue
+			}
+			if e := err.(*hexbid.Error); e.Retry <= 0 || e.Retry > 100*time.Millisecond {
+				t.Errorf("try again after %s", e.Retry)
+			}
+		}
+		return made
+	}
+	if got := calls(&alice); got != 10 {
+		t.Errorf("at once: %d calls", got)
+	}
+	if got := calls(&bob); got != 10 {
+		t.Errorf("another user: %d calls", got)
+	}
+	now = now.Add(500 * time.Millisecond)
+	if got := calls(&alice); got != 5 {
+		t.Errorf("half a second later: %d calls", got)
+	}
+	now = now.Add(time.Hour)
+	if got := calls(&alice); got != 10 {
+		t.Errorf("an hour later: %d calls", got)
+	}
+	for _, p := range []*hexbid.Principal{&superapp, &operator} {
+		if got := calls(p); got != 100 {
+			t.Errorf("%s: %d calls", p, got)
+		}
+	}
+}
+
+func TestAClientMayHaveSoManyCallsOpen(t *testing.T) {
+	q, now := newQuotas(Quotas{Client: Quota{InFlight: 2}}), time.Unix(1e9, 0)
+	for range 2 {
+		if err := q.enter(&superapp, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := q.enter(&superapp, now); !exhausted(err) || !strings.Contains(err.Error(), "clients/superapp") {
+		t.Errorf("%v", err)
+	}
+	q.leave(&superapp)
+	if err := q.enter(&superapp, now); err != nil {
+		t.Errorf("once one has ended: %v", err)
+	}
+}
+
+func TestRowsAreCountedUntilMidnight(t *testing.T) {
+	q, now := newQuotas(Quotas{User: Quota{RowsADay: 100}}), time.Unix(secondsADay*10_000+3600, 0)
+	if err := q.write(&alice, 60, now); err != nil {
+		t.Fatal(err)
+	}
+	err := q.write(&alice, 60, now)
+	if !exhausted(err) || err.(*hexbid.Error).Retry != 23*time.Hour || !strings.Contains(err.Error(), "60 are written") {
+		t.Errorf("%v", err)
+	}
+	if err := q.write(&alice, 40, now); err != nil {
+		t.Errorf("what is left: %v", err)
+	}
+	if err := q.write(&alice, 100, now.Add(23*time.Hour)); err != nil {
+		t.Errorf("the next day: %v", err)
+	}
+}
+
+func TestAccountsThatHoldNothingAreDropped(t *testing.T) {
+	q, now := newQuotas(Quotas{User: Quota{CallsASecond: 10, RowsADay: 10}}), time.Unix(1e9, 0)
+	holds := hexbid.Principal{Role: hexbid.Member, ID: "users/holds"}
+	if err := q.write(&holds, 10, now); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 * mostAccounts {
+		p := hexbid.Principal{Role: hexbid.Member, ID: fmt.Sprintf("users/u%d", i)}
+		if err := q.enter(&p, now.Add(time.Duration(i)*time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		q.leave(&p)
+	}
+	if len(q.accounts) > mostAccounts {
+		t.Errorf("%d accounts", len(q.accounts))
+	}
+	if err := q.write(&holds, 1, now); !exhausted(err) {
+		t.Errorf("rows of today are forgotten: %v", err)
+	}
+}
+
+func TestAQuotaIsToldWithWhenToTryAgain(t *testing.T) {
+	s := serve(t, func(c *Config) { c.Quotas.User = Quota{CallsASecond: 1_000, RowsADay: 2} })
+	ctx := hexbid.WithPrincipal(t.Context(), alice)
+	create := func(id string) error {
+		return s.InProcess().Invoke(ctx, pb.CampaignService_CreateAdvertiser_FullMethodName,
+			&pb.CreateAdvertiserRequest{AdvertiserId: id, Advertiser: &pb.Advertiser{DisplayName: "A"}}, new(pb.Advertiser))
+	}
+	for _, id := range []string{"a", "b"} { // whether or not the rights suffice
+		if err := create(id); status.Code(err) == codes.ResourceExhausted {
+			t.Fatal(err)
+		}
+	}
+	err := create("c")
+	var retry *errdetails.RetryInfo
+	for _, detail := range status.Convert(err).Details() {
+		if r, is := detail.(*errdetails.RetryInfo); is {
+			retry = r
+		}
+	}
+	if status.Code(err) != codes.ResourceExhausted || retry == nil || retry.GetRetryDelay().AsDuration() > 24*time.Hour ||
+		!strings.Contains(err.Error(), "2 rows a day") {
+		t.Errorf("%v, %v", err, retry)
+	}
+	stream, err := s.InProcess().NewStream(ctx, nil, pb.CampaignService_Import_FullMethodName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.SendMsg(advertisers("advertisers/a", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.RecvMsg(new(pb.ImportResponse)); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("an upload: %v", err)
+	}
+	waitUntil(t, "no call counts", func() bool {
+		s.quotas.mu.Lock()
+		defer s.quotas.mu.Unlock()
+		return s.quotas.accounts[alice.ID].inFlight == 0
+	})
+}
+
+func TestQuotasBelowZeroAreRefused(t *testing.T) {
+	q := Quotas{Client: Quota{InFlight: -1}}
+	if err := q.Validate(); hexbid.KindOf(err) != hexbid.Invalid || err.(*hexbid.Error).Field != "client-in-flight" {
+		t.Errorf("%v", err)
+	}
+}
