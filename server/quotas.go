@@ -151,8 +151,9 @@ func (q *Quotas) Validate() error {
 
 // exceeded is the refusal of a principal that is at its quota.
 func exceeded(p *hexbid.Principal, retry time.Duration, format string, args ...any) error {
-	err := hexbid.Errorf(hexbid.Exhausted, "", "the quota of %s is used: %s; try again in %s, or ask the operator for more",
-		p.ID, fmt.Sprintf(format, args...), retry.Round(time.Millisecond))
+	err := hexbid.Errorf(hexbid.Exhausted, "",
+		"the quota of %s is used: %s; try again in %s, or ask the operator for more", p.ID, fmt.Sprintf(format, args...),
+		retry.Round(time.Millisecond))
 	err.Retry = max(retry, time.Millisecond)
 	return err
 }
