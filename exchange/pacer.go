@@ -136,13 +136,17 @@ func (p *pacer) step(ctx context.Context, now time.Time, room int) ([]bidder.Liv
 		p.forget(now)
 	}
 	p.collect(now.UnixMilli() / tickMillis)
-	for some := range slices.Chunk(p.next(room), ledger.MaxAccounts) {
+	for some := range slices.Chunk(p.next(room), standingsAtATime) {
 		if err := p.control(ctx, now, some); err != nil {
 			return nil, err
 		}
 	}
 	return p.updates(room), nil
 }
+
+// standingsAtATime bounds how long events wait for the ledger's owner while it says how campaigns stand: a millisecond
+// or two.
+const standingsAtATime = 1000
 
 // collect puts the campaigns in line that are to be stepped by a tick.
 func (p *pacer) collect(tick int64) {
