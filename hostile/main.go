@@ -77,6 +77,7 @@ var attacks = []attack{
 	{"word-bombs", wordBombs},
 	{"call-floods", callFloods},
 	{"events", events},
+	{"machines", machines},
 	{"fuzz", fuzz},
 	{"kills", kills},
 	{"races", races},
