@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -184,5 +185,75 @@ func TestADamagedRowOfAViewerCountsAnew(t *testing.T) {
 	see("second", search("someone")[0], search("another")[0])
 	if !strings.Contains(log.String(), "cannot be read") {
 		t.Errorf("the log says nothing: %s", log.String())
+	}
+}
+
+// spiedJournal tells of rows before they are kept.
+type spiedJournal struct {
+	journal.Journal
+	keeping func([]journal.Row)
+}
+
+func (j *spiedJournal) Keep(rows []journal.Row) error {
+	j.keeping(rows)
+	return j.Journal.Keep(rows)
+}
+
+// TestNoTwoMarketsHaveOneVersion: a version is kept before searches use it, also when the last one cannot be read.
+func TestNoTwoMarketsHaveOneVersion(t *testing.T) {
+	m := openTill(t, func(c *Config) {
+		manual(c)
+		c.SwapPPM = 10_000
+	})
+	fill(t, m.Exchange, campaign("c"), place("l", hub))
+	kept := map[uint64]bool{}
+	spy := func(rows []journal.Row) {
+		for _, row := range rows {
+			if row.Key[0] == 'm' && row.Value != nil {
+				kept[binary.BigEndian.Uint64(row.Key[1:])] = true
+			}
+		}
+	}
+	m.stop()
+	m.Journal = &spiedJournal{m.Journal, spy}
+	m.change = func(c *Config) {
+		manual(c)
+		c.SwapPPM, c.Market.Increment = 10_000, 1 // other rules of the operator: a new version before the first search
+	}
+	m.start()
+	check := func() uint64 {
+		t.Helper()
+		version := m.indexer.Snapshot().MarketVersion()
+		if !kept[version] {
+			t.Errorf("version %d is in force, and %v are kept", version, kept)
+		}
+		return version
+	}
+	first := check()
+	for range 8 {
+		m.look(40, 4)
+		m.pass(time.Hour / 4)
+		if err := m.Step(ctx); err != nil {
+			t.Fatal(err)
+		}
+		check()
+	}
+	last := check()
+	if last == first {
+		t.Fatal("no version was learned")
+	}
+	m.stop()
+	rows := rowsOf(t, m.Journal, journal.Learned)
+	for _, row := range rows {
+		if row.Key[0] == 'm' && binary.BigEndian.Uint64(row.Key[1:]) == last {
+			row.Value = []byte("damaged")
+			m.Journal = &damagedJournal{m.Journal, row}
+		}
+	}
+	clear(kept)
+	m.change = manual // the rules of before
+	m.start()
+	if version := check(); version <= last {
+		t.Errorf("version %d comes after version %d", version, last)
 	}
 }

@@ -22,10 +22,11 @@ type learnedMarket struct {
 	operator *bidder.Market
 	indexer  *bidder.Indexer
 	learn    []func(*bidder.Learned) // by other parts: each states what it has learned
-	versions []uint64                // that are kept, in order
+	keep     func([]journal.Row) error
+	versions []uint64 // that are kept, in order
 	inForce  marketVersion
-	due      time.Time // when the next version may come into force
-	unkept   []journal.Row
+	due      time.Time     // when the next version may come into force
+	unkept   []journal.Row // that could not be kept yet
 }
 
 // marketVersion is a version of the market, as kept.
@@ -46,7 +47,8 @@ const (
 )
 
 func newLearnedMarket(e *Exchange, learn ...func(*bidder.Learned)) *learnedMarket {
-	return &learnedMarket{operator: &e.config.Market, indexer: e.indexer, learn: learn}
+	return &learnedMarket{operator: &e.config.Market, indexer: e.indexer, learn: learn,
+		keep: e.config.Ledger.KeepLearned}
 }
 
 // rulesOf returns a fingerprint of the operator's rules.
@@ -70,17 +72,22 @@ func (m *learnedMarket) awarded(*outstanding.Award, int64) {}
 
 func (m *learnedMarket) happened(*happening) {}
 
+// restore takes in a version. The number of one that cannot be read counts all the same, for tokens may name it: no
+// later version gets it.
 func (m *learnedMarket) restore(key, value []byte) error {
-	var v marketVersion
-	if err := json.Unmarshal(value, &v); err != nil || len(key) != 9 {
+	if len(key) != 9 {
+		return hexbid.Errorf(hexbid.DataLoss, "learned", "a key of %d bytes is of no version of the market", len(key))
+	}
+	v := marketVersion{number: binary.BigEndian.Uint64(key[1:])}
+	m.versions = append(m.versions, v.number)
+	if err := json.Unmarshal(value, &v); err != nil {
 		return hexbid.Errorf(hexbid.DataLoss, "learned", "a row of %d bytes is no version of the market", len(value))
 	}
-	v.number = binary.BigEndian.Uint64(key[1:])
 	if operator := m.operator.With(&v.Learned, max(v.number, 1)); operator.Validate() != nil {
 		return hexbid.Errorf(hexbid.DataLoss, "learned", "version %d of the market has factors that no auction takes",
 			v.number)
 	}
-	m.versions, m.inForce = append(m.versions, v.number), v
+	m.inForce = v
 	return nil
 }
 
@@ -88,7 +95,7 @@ func (m *learnedMarket) restore(key, value []byte) error {
 func (m *learnedMarket) opened(now time.Time) []bidder.LiveUpdate {
 	if print := rulesOf(m.operator); m.inForce.Operator != print {
 		m.inForce.Operator = print
-		m.begin(max(m.inForce.number+1, m.operator.Version), now)
+		m.begin(max(m.next(), m.operator.Version), now)
 	}
 	m.due = now.Truncate(marketEvery).Add(marketEvery)
 	// restore has checked the factors.
@@ -96,7 +103,16 @@ func (m *learnedMarket) opened(now time.Time) []bidder.LiveUpdate {
 	return nil
 }
 
-// begin makes the version in force another one, which is still to be kept.
+// next returns a number that no version has had.
+func (m *learnedMarket) next() uint64 {
+	if last := len(m.versions) - 1; last >= 0 {
+		return m.versions[last] + 1
+	}
+	return m.inForce.number + 1
+}
+
+// begin makes the version in force another one, and keeps it. That comes before searches use it: the row is then in the
+// journal before any record that names the version, so that no crash lets another version have its number.
 func (m *learnedMarket) begin(number uint64, now time.Time) {
 	m.inForce.number, m.inForce.Since = number, now.UTC()
 	value, err := json.Marshal(&m.inForce)
@@ -108,6 +124,9 @@ func (m *learnedMarket) begin(number uint64, now time.Time) {
 	for len(m.versions) > mostMarkets {
 		m.unkept = append(m.unkept, journal.Row{Table: journal.Learned, Key: m.key(m.versions[0])})
 		m.versions = m.versions[1:]
+	}
+	if m.keep(m.unkept) == nil { // or with the rows of other parts, which tell of a failure
+		m.unkept = nil
 	}
 }
 
@@ -127,12 +146,14 @@ func (m *learnedMarket) step(ctx context.Context, now time.Time, _ int) ([]bidde
 	if !differs(&learned, &m.inForce.Learned) {
 		return nil, nil
 	}
-	if err := m.indexer.SetLearned(ctx, m.operator, &learned, m.inForce.number+1); err != nil {
-		return nil, err
-	}
+	before := m.inForce.Learned
 	m.inForce.Learned = learned
-	m.begin(m.inForce.number+1, now)
-	return nil, nil
+	m.begin(m.next(), now)
+	err := m.indexer.SetLearned(ctx, m.operator, &learned, m.inForce.number)
+	if err != nil {
+		m.inForce.Learned = before // the next hour tries again, under another number
+	}
+	return nil, err
 }
 
 func (m *learnedMarket) rows() []journal.Row {
