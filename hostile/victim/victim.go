@@ -64,8 +64,9 @@ func New(o Options) (*Server, error) {
 
 // plain has the server order and price by the bids alone, because tests know who stands where and at what price, and
 // take every click for a person's: the clients of attacks click by machine, and their auditors judge what is charged.
-var plain = []string{"--swap-share=0", "--explore-share=0", "--filter-too-soon=0", "--filter-repeat-clicks=0",
-	"--filter-viewer-clicks=0", "--filter-implied-percent=0", "--filter-cell-clicks=0",
+// It also lets in calls that wait for a core, because the machine may be busy with other tests.
+var plain = []string{"--max-wait=0", "--swap-share=0", "--explore-share=0", "--filter-too-soon=0",
+	"--filter-repeat-clicks=0", "--filter-viewer-clicks=0", "--filter-implied-percent=0", "--filter-cell-clicks=0",
 	"--filter-viewer-impressions=0", "--filter-cell-impressions=0"}
 
 // ErrEnded means that the process ended by itself before it served.
