@@ -24,7 +24,8 @@ type upset struct {
 }
 
 // upsetZones have the ends of daylight saving time that the test lives through, and dates that are far apart.
-var upsetZones = []string{"Asia/Shanghai", "America/New_York", "Europe/Berlin", "Pacific/Kiritimati", "Pacific/Pago_Pago"}
+var upsetZones = []string{"Asia/Shanghai", "America/New_York", "Europe/Berlin", "Pacific/Kiritimati",
+	"Pacific/Pago_Pago"}
 
 // campaign draws everything that delivery looks at.
 func (u *upset) campaign(i int) *hexbid.Campaign {
@@ -122,8 +123,8 @@ func (u *upset) check(what string, campaigns int) {
 	}
 }
 
-// TestNothingAnOwnerDoesUpsetsDelivery makes random changes of campaigns of every kind, in zones whose days are 23 and 25
-// hours long, with restarts, and with moments and half days in between.
+// TestNothingAnOwnerDoesUpsetsDelivery makes random changes of campaigns of every kind, in zones whose days are 23 and
+// 25 hours long, with restarts, and with moments and half days in between.
 func TestNothingAnOwnerDoesUpsetsDelivery(t *testing.T) {
 	const campaigns = 5
 	events := 0

@@ -38,10 +38,10 @@ const (
 )
 
 // machines attacks what delivery learns and counts, on a server of its own with caps, rules of invalid traffic,
-// exploration and trials in force: one viewer who clicks without end, viewers and clients that are never seen again, with
-// names of every kind, erasures, and edits of caps and categories meanwhile. Each charge must be one that the rules
-// give, the ledger must have what clients were answered, also after a kill, and neither metrics nor the log may grow by
-// viewers or name one.
+// exploration and trials in force: one viewer who clicks without end, viewers and clients that are never seen again,
+// with names of every kind, erasures, and edits of caps and categories meanwhile. Each charge must be one that the
+// rules give, the ledger must have what clients were answered, also after a kill, and neither metrics nor the log may
+// grow by viewers or name one.
 func machines(ctx context.Context, r *round) error {
 	dir, err := os.MkdirTemp("", "hexbid-hostile-machines-")
 	if err != nil {

@@ -100,7 +100,7 @@ func bootAtDistances(t *testing.T) (*testServer, *pb.SearchNearbyRequest) {
 	for advertiser, pricing := range map[string]string{"far": "cpc", "nowhere": "cpc", "views": "cpm"} {
 		s.mustRun(t, fmt.Sprintf(distantDocument, advertiser, pricing), "apply", "-f", "-")
 	}
-	s.mustRun(t, fmt.Sprintf("kind: place\nname: advertisers/far/programs/p/places/l\ndisplay_name: L\nlat: %f\nlng: 120\n",
+	s.mustRun(t, fmt.Sprintf("kind: place\nname: advertisers/far/programs/p/places/l\ndisplay_name: L\nlat: %f\nlng: 120",
 		30+3000/111_195.0), "apply", "-f", "-")
 	return s, &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30, Longitude: 120}, Host: pb.Host_HOST_WECHAT,
 		Viewer: &pb.Viewer{Age: proto.Int32(30)}, Trace: true}
@@ -132,7 +132,8 @@ func TestExplainTellsTheDistance(t *testing.T) {
 		}
 		told := s.mustRun(t, "", "explain", name, "--lat", "30", "--lng", "120", "--age", "30", "--host", "wechat")
 		if want.says == "" && (p.GetDistance() != "" || strings.Contains(told, "Distance")) ||
-			want.says != "" && !strings.Contains(told, "\nDistance: "+p.GetDistance()+"\n") || !strings.Contains(told, want.says) {
+			want.says != "" && !strings.Contains(told, "\nDistance: "+p.GetDistance()+"\n") ||
+			!strings.Contains(told, want.says) {
 			t.Errorf("%s: %q, and on the command line %s", name, p.GetDistance(), told)
 		}
 	}
