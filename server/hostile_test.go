@@ -74,7 +74,7 @@ func serveMarket(t testing.TB, catalogue store.Store, market exchange.Config, ch
 }
 
 // dial opens a connection of its own.
-func (s *served) dial(t *testing.T, options ...grpc.DialOption) *grpc.ClientConn {
+func (s *served) dial(t testing.TB, options ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	conn, err := grpc.NewClient(s.address, append(options, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {

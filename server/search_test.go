@@ -22,7 +22,7 @@ import (
 
 // serveDemo serves the demo market. Everything in an answer but durations and what is
 // sealed follows from the request.
-func serveDemo(t *testing.T) *served {
+func serveDemo(t testing.TB) *served {
 	t.Helper()
 	now, market := time.Date(2026, 11, 20, 4, 7, 30, 0, time.UTC), exchange.DefaultConfig()
 	market.Log, market.Cards = slog.New(slog.DiscardHandler), wire.Cards{}
