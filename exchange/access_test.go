@@ -152,6 +152,7 @@ var without = map[string]string{
 	"OverDelivery":  "counts for the operator's metrics",
 	"CacheHitRatio": "counts for the operator's metrics",
 	"Now":           "tells the time",
+	"LedgerTurns":   "counts for the operator's metrics",
 	"Directory":     "is for the server, which asks it who calls",
 	"Searchable":    "says of a resource that a door has returned whether it is published",
 }
