@@ -181,3 +181,24 @@ func TestChangesOfProgramsAreMeasured(t *testing.T) {
 		}
 	}
 }
+
+// TestDistanceIsMeasured runs both markets of shops, small ones.
+func TestDistanceIsMeasured(t *testing.T) {
+	w, err := NewWorkload(1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	figures, err := Distances(w, 2000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range figures {
+		if name == "distance_allocs_per_op" {
+			if f.Median > 0.001 {
+				t.Errorf("%s: %v", name, f)
+			}
+		} else if f.Low < 0 || f.Median < f.Low || f.High < f.Median {
+			t.Errorf("%s: %v", name, f)
+		}
+	}
+}

@@ -365,6 +365,7 @@ func TestSearchEqualsThePlainEvaluationWhileTheMarketChanges(t *testing.T) {
 					m.check(t, &w)
 				}
 				m.change(t, round)
+				checkMarks(t, m.indexer.Snapshot())
 			}
 		})
 	}

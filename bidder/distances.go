@@ -16,7 +16,12 @@ import (
 type distances struct {
 	chord2 []float64            // the ends of all bands but the last
 	factor []quality.Categories // by band from 1, less 1; the last row is of programs without a place
+	marks  [geoindex.MarkScales]markEnds
 }
+
+// markEnds are the ends of all bands but the last for marks of one scale, as squared chords. A mark beyond past[i] is
+// surely past the end of band i+1, and one nearer than within[i] is surely within it. In between the mark does not say.
+type markEnds struct{ past, within []float64 }
 
 func compileDistances(d *quality.Distances) *distances {
 	if !d.Count() {
@@ -26,7 +31,35 @@ func compileDistances(d *quality.Distances) *distances {
 	for _, end := range d.EndsM {
 		compiled.chord2 = append(compiled.chord2, geoindex.Chord2OfM(end))
 	}
+	for scale := range compiled.marks {
+		of := &compiled.marks[scale]
+		for _, chord2 := range compiled.chord2 {
+			chord, off := math.Sqrt(chord2), geoindex.MarkError(scale)
+			past, within := chord+off, max(chord-off, 0)
+			of.past, of.within = append(of.past, past*past), append(of.within, within*within)
+		}
+	}
 	return compiled
+}
+
+// bandOf returns the band of the distance from a point to the place of a campaign's program, as far as the campaign's
+// record says it. It returns 0 if it does not: for a program of several places, and close to where a band ends.
+func (d *distances) bandOf(c *campaign, from geoindex.Vec) uint8 {
+	if c.has&hasNoPlace != 0 {
+		return uint8(len(d.factor))
+	}
+	chord2, scale, marked := c.disc.MarkChord2(from)
+	if !marked {
+		return 0
+	}
+	ends, n := &d.marks[scale], 0
+	for n < len(ends.past) && chord2 > ends.past[n] {
+		n++
+	}
+	if n < len(ends.within) && chord2 >= ends.within[n] {
+		return 0
+	}
+	return uint8(n + 1)
 }
 
 // band returns the band of a squared chord, from 1. Programs without a place, which are infinitely far, have the band
@@ -50,7 +83,8 @@ func (d *distances) factorPPM(band uint8, category hexbid.Category) int64 {
 	return d.factor[band-1][category]
 }
 
-// near is a candidate of a batch that would enter if its program were next door.
+// near is a candidate of a batch that would enter if its program were next door, and whose record does not say how far
+// it is.
 type near struct {
 	ordinal, program uint32
 	pacedBid         hexbid.Money
@@ -80,24 +114,55 @@ func (k *knownBands) get(ordinal uint32) uint8 {
 }
 
 // offerByDistance tests the matches of a batch and offers those that pass at the distance of their programs. The
-// factors of distance only lower a score, so it asks for the places of those alone that would enter next door. It loads
-// the same record of all of them before the next record, because loads that do not depend on each other overlap.
+// factors of distance only lower a score. Of the campaigns whose records do not say the distance, it therefore asks for
+// the places of those alone that would enter next door.
 func (s *Snapshot) offerByDistance(batch []match, q *Query, w *Scratch) {
 	n := 0
 	for i := range batch {
-		if batch[i].cap < w.floor {
+		x := &batch[i]
+		if x.cap < w.floor {
 			continue
 		}
-		x := &w.near[n]
-		var enters bool
-		if x.pacedBid, x.score, enters = s.scoreOf(&batch[i], q, w); enters && x.score >= w.board.Floor() {
-			x.ordinal = batch[i].ordinal
+		paced, score, enters := s.scoreOf(x, q, w)
+		if !enters || score < w.board.Floor() {
+			continue
+		}
+		c := s.campaigns.at(x.ordinal)
+		if c.pricing == hexbid.CPM { // what an impression costs does not depend on clicks
+			s.stand(c, x.ordinal, score, q, w)
+		} else if band := s.distances.bandOf(c, q.At.Vec); band != 0 {
+			s.offerAt(band, near{ordinal: x.ordinal, pacedBid: paced}, q, w)
+		} else {
+			w.near[n] = near{ordinal: x.ordinal, pacedBid: paced, score: score}
 			n++
 		}
 	}
-	s.fetchPlaces(w.near[:n], w)
-	for i := range w.near[:n] {
-		s.offerNear(&w.near[i], q, w)
+	if n > 0 {
+		s.offerNear(w.near[:n], q, w)
+	}
+}
+
+// offerAt offers a candidate in a band of distance.
+func (s *Snapshot) offerAt(band uint8, x near, q *Query, w *Scratch) {
+	c := s.campaigns.at(x.ordinal)
+	score := auction.Score(c.pricing, x.pacedBid,
+		auction.LowerQuality(w.quality(c.worth), s.distances.factorPPM(band, c.category)))
+	if auction.Enters(score, w.reserves[c.category]) {
+		s.stand(c, x.ordinal, score, q, w)
+	}
+}
+
+// offerNear asks for the places of candidates and offers them at their distance. It loads the same record of all of
+// them before the next record, because loads that do not depend on each other overlap.
+func (s *Snapshot) offerNear(candidates []near, q *Query, w *Scratch) {
+	s.fetchPlaces(candidates, w)
+	for i := range candidates {
+		if x := &candidates[i]; x.score >= w.board.Floor() {
+			w.Asked++
+			band := s.distances.band(s.placeChord2(x.program, &q.At))
+			w.bands.set(x.ordinal, band)
+			s.offerAt(band, *x, q, w)
+		}
 	}
 }
 
@@ -118,28 +183,13 @@ func (s *Snapshot) fetchPlaces(candidates []near, w *Scratch) {
 	w.fetched = fetched
 }
 
-// offerNear offers a candidate at the distance of its program.
-func (s *Snapshot) offerNear(x *near, q *Query, w *Scratch) {
-	if x.score < w.board.Floor() {
-		return
-	}
-	c := s.campaigns.at(x.ordinal)
-	if c.pricing != hexbid.CPM { // what an impression costs does not depend on clicks
-		band := s.distances.band(s.placeChord2(x.program, &q.At))
-		w.bands.set(x.ordinal, band)
-		x.score = auction.Score(c.pricing, x.pacedBid,
-			auction.LowerQuality(w.quality(c.worth), s.distances.factorPPM(band, c.category)))
-		if !auction.Enters(x.score, w.reserves[c.category]) {
-			return
-		}
-	}
-	s.stand(c, x.ordinal, x.score, q, w)
-}
-
 // bandOf returns the band of a campaign's program, 0 when distance does not count.
 func (s *Snapshot) bandOf(ordinal uint32, q *Query, w *Scratch) uint8 {
 	if s.distances == nil {
 		return 0
+	}
+	if band := s.distances.bandOf(s.campaigns.at(ordinal), q.At.Vec); band != 0 {
+		return band
 	}
 	if band := w.bands.get(ordinal); band != 0 {
 		return band

@@ -20,6 +20,7 @@ import (
 //	programs    what campaigns are worth of which nothing has been handed in
 //	words       which campaigns and programs a token leads to
 //	sites       where places are
+//	marks       where the one place of a program is, in the records of its campaigns
 //	surrounds   the coverings around places
 //	postings    which lists a campaign stands in (with lists, which it owns)
 //
@@ -39,6 +40,7 @@ type index struct {
 	programs  *programQualities
 	words     wordWriter
 	sites     *sites
+	marks     *marks
 	surrounds *surrounds
 	postings  *postings
 
@@ -58,8 +60,8 @@ func newIndex(market *Market, clock func() time.Time, log *slog.Logger, live *li
 	return &index{market: market, clock: clock, log: log, quarter: clock().Truncate(targeting.Quarter),
 		reserves: compileReserves(market.Reserves), distances: compileDistances(&market.Distance),
 		records: r, live: live, balances: b, programs: newProgramQualities(), words: newWordWriter(),
-		sites: newSites(r), surrounds: s, postings: newPostings(r, s, log), turnedOwners: map[uint32]struct{}{},
-		changedPrograms: map[uint32]struct{}{}}
+		sites: newSites(r), marks: newMarks(r), surrounds: s, postings: newPostings(r, s, log),
+		turnedOwners: map[uint32]struct{}{}, changedPrograms: map[uint32]struct{}{}}
 }
 
 // setMarket puts another version of the market into force.
@@ -196,6 +198,7 @@ func (x *index) putPlace(p *hexbid.Place) error {
 	}
 	x.deletePlace(p.UID)
 	if p.Review == hexbid.Approved {
+		x.marks.note(parent)
 		i := x.records.addPlace(p, parent)
 		x.sites.come(i)
 		x.surrounds.come(i)
@@ -216,6 +219,7 @@ func (x *index) delete(r hexbid.Resource) {
 		if i, was, known := x.records.dropProgram(meta.Name); known {
 			x.words.name(i, was.text, "")
 			delete(x.changedPrograms, i)
+			x.marks.drop(i)
 		}
 	case *hexbid.Place:
 		x.deletePlace(meta.UID)
@@ -233,6 +237,7 @@ func (x *index) deletePlace(uid hexbid.UID) {
 		return
 	}
 	x.surrounds.leave(i)
+	x.marks.note(x.records.places.at(i).program)
 	x.sites.leave(i)
 	x.records.dropPlace(i)
 }

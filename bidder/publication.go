@@ -49,6 +49,7 @@ func (x changed) follow() followed {
 		}
 	}
 	x.changedPrograms = emptied(x.changedPrograms)
+	x.marks.follow()
 	x.followBalances()
 	x.followPrograms()
 	return followed(x)
@@ -91,6 +92,7 @@ func (x followed) cover() covered {
 			for _, i := range c.members {
 				if x.postings.shapeOf(i).onlyAround {
 					x.setAround(i)
+					x.marks.set(i)
 				}
 			}
 		}

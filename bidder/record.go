@@ -9,7 +9,8 @@ import (
 )
 
 // campaign holds what an auction reads of one campaign, in one cache line of 64 bytes: the disc, which is the whole
-// area of most, and the numbers of a score. Its detail holds what few searches need.
+// area of most and marks the one place of the campaign's program, and the numbers of a score. Its detail holds what few
+// searches need.
 type campaign struct {
 	disc       geoindex.Disc
 	bid        hexbid.Money
@@ -49,6 +50,7 @@ const (
 	hasCap                                   // a frequency cap of its own
 	hasOwnersCap                             // a frequency cap of its advertiser
 	takesPart                                // in a share of the matching searches, not in all
+	hasNoPlace                               // its program has no approved place
 )
 
 // isCapped reports whether a campaign or its advertiser has a frequency cap.

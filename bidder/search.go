@@ -78,10 +78,11 @@ type Scratch struct {
 	onBoard [4]onBoard
 	oldest  uint8               // index in onBoard to overwrite next
 	cursors [2 * maxKeys]cursor // in both kinds of lists
-	batch   [batchSize]match
+	batch   [mostInBatch]match
 	batched int
-	near    [batchSize]near
-	bands   knownBands
+	enough  int // matches in a batch from which they are tested
+	near    [mostInBatch]near
+	bands   knownBands // of the programs whose places were asked for
 	fetched hexbid.UID // stops the compiler from dropping the loads of a batch
 	conditions
 	entries [hexbid.MaxSlots + 1]auction.Entry
@@ -96,8 +97,9 @@ type Scratch struct {
 	listGoesOn bool // the list has more than its limit
 
 	// Sifted, Tested and Scored count the work of the last Search: postings whose masks or rows were compared,
-	// campaigns whose records were read, and campaigns that reached the auction.
-	Sifted, Tested, Scored int
+	// campaigns whose records were read, and campaigns that reached the auction. Asked counts the programs whose places
+	// were looked up.
+	Sifted, Tested, Scored, Asked int
 }
 
 // maxKeys is the most keys over one point: one for every resolution, the regions, and everywhere.
@@ -145,9 +147,14 @@ func (w *Scratch) noteOnBoard(advertiser uint32, score int64) {
 
 // A batch fetches the records of its matches together, because a core waits for six to ten cache lines no longer than
 // for one. enough matches are tested before the batch is full: if all pass, they fill the board of ten slots.
+//
+// Where distance counts, several batches would be tested before the scores on the board end the search. It waits for
+// memory less often when it tests enoughByDistance at once.
 const (
-	batchSize = 12
-	enough    = 11
+	batchSize        = 12
+	enough           = 11
+	enoughByDistance = 24
+	mostInBatch      = enoughByDistance - 1 + mostAtATurn
 )
 
 // Search runs the auction and returns the awards, best slot first. They lie in scratch memory, which the next Search
@@ -170,12 +177,15 @@ func (s *Snapshot) Search(q *Query, w *Scratch) []auction.Award {
 // reset clears what a former Search left: a Search that panicked half-way leaves matches in the batch. A search writes
 // everything else in the scratch before it reads it.
 func (s *Snapshot) reset(q *Query, w *Scratch) {
-	w.Sifted, w.Tested, w.Scored, w.batched = 0, 0, 0, 0
+	if w.Asked > 0 {
+		w.bands = knownBands{}
+	}
+	w.Sifted, w.Tested, w.Scored, w.Asked, w.batched = 0, 0, 0, 0, 0
 	w.floor, w.ahead, w.onBoard, w.oldest = 0, s.Covers(q.Now), [4]onBoard{}, 0
 	w.board.Reset(q.Slots, q.Ties)
 	w.conditions.set(s, q)
-	if s.distances != nil {
-		w.bands = knownBands{}
+	if w.enough = enough; s.distances != nil {
+		w.enough = enoughByDistance
 	}
 	if w.slack = 0; q.Explore { // an explored quality is at most twice the ordinary one, which caps bound
 		w.slack = twofold
@@ -211,7 +221,7 @@ func (s *Snapshot) price(q *Query, w *Scratch) []auction.Award {
 // offerFew offers campaigns that the word index found.
 func (s *Snapshot) offerFew(ordinals []uint32, q *Query, w *Scratch) {
 	for _, ordinal := range ordinals {
-		if w.batched == batchSize {
+		if w.batched > w.enough {
 			s.offerBatch(q, w)
 		}
 		w.batch[w.batched] = match{ordinal: ordinal, cap: ^capCode(0), askRule: true}
@@ -237,7 +247,7 @@ func (s *Snapshot) searchLists(cursors []cursor, q *Query, w *Scratch) {
 		} else {
 			best.readRun(w)
 		}
-		if w.batched >= enough {
+		if w.batched >= w.enough {
 			s.offerBatch(q, w)
 		}
 		best.advance()
@@ -333,23 +343,23 @@ func (s *Snapshot) keysOver(q *Query, keys []geoindex.Key) []geoindex.Key {
 // mostAtATurn is the number of single postings sifted in a turn: two cache lines.
 const mostAtATurn = 8
 
-// readRun batches the next postings whose masks match.
+// readRun batches the next postings whose masks match. It writes every posting into the batch and counts those that
+// match, without a branch, because no processor foresees which will.
 func (c *cursor) readRun(w *Scratch) {
-	n := 0
-	for ; n < min(len(c.run), mostAtATurn) && w.batched < batchSize; n++ {
-		p := &c.run[n]
-		if p.cap < w.floor { // no later posting can win, nor any of a tail not touched yet
-			c.run, c.tail = nil, nil
-			return
-		}
-		if c.want.Admits(p.mask) {
-			x := &w.batch[w.batched]
-			x.ordinal, x.cap, x.inside, x.askRule = p.ordinal, p.cap, p.mask>>(fullBit+c.child)&1 == 1, p.mask.More()
-			w.batched++
-		}
+	n := min(len(c.run), mostAtATurn)
+	turn, rest := c.run[:n], c.run[n:]
+	for len(turn) > 0 && turn[len(turn)-1].cap < w.floor { // no later posting can win, nor any of a tail not touched yet
+		turn, rest, c.tail = turn[:len(turn)-1], nil, nil
 	}
-	c.run = c.run[n:]
-	w.Sifted += n
+	c.run = rest
+	want, child, batched := c.want, c.child, w.batched
+	for i := range turn {
+		p, x := &turn[i], &w.batch[batched]
+		x.ordinal, x.cap, x.inside, x.askRule = p.ordinal, p.cap, p.mask>>(fullBit+child)&1 == 1, p.mask.More()
+		batched += want.Count(p.mask)
+	}
+	w.batched = batched
+	w.Sifted += len(turn)
 }
 
 // readBlock offers the postings of the next block whose rows match.
@@ -365,7 +375,7 @@ func (s *Snapshot) readBlock(c *cursor, q *Query, w *Scratch) {
 		matching = b.words.Match(&q.Words, matching)
 	}
 	for ; matching != 0; matching &= matching - 1 {
-		if w.batched == batchSize {
+		if w.batched > w.enough {
 			s.offerBatch(q, w)
 		}
 		i := bits.TrailingZeros64(matching)

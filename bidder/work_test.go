@@ -2,6 +2,7 @@ package bidder
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -107,6 +108,77 @@ func TestWorkIsBoundedWhenManyShareAKeywordOrARegion(t *testing.T) {
 		if len(won) != c.won || w.Sifted > c.sifted || w.Scored > c.scored {
 			t.Errorf("%q: %d won, %d sifted, %d scored; want %d won in at most %d and %d", words, len(won), w.Sifted, w.Scored,
 				c.won, c.sifted, c.scored)
+		}
+	}
+}
+
+// shops commits programs with some places each, and two campaigns around the first place of each.
+func (m *testMarket) shops(t *testing.T, programs, places int) {
+	t.Helper()
+	var all []hexbid.Resource
+	for i := range programs {
+		a, p := fmt.Sprintf("advertisers/s%d", i), fmt.Sprintf("advertisers/s%d/programs/p", i)
+		all = append(all, &hexbid.Advertiser{Meta: hexbid.Meta{Name: a}}, &hexbid.Program{Meta: hexbid.Meta{Name: p},
+			Category: hexbid.Category(1 + i%5), Hosts: []hexbid.Host{hexbid.WeChat}})
+		first := m.point(0.02)
+		for j := range places {
+			at := first
+			if j > 0 {
+				at = m.point(0.5)
+			}
+			all = append(all, &hexbid.Place{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/places/l%d", p, j)}, Point: at,
+				Review: hexbid.Approved})
+		}
+		for j := range 2 {
+			all = append(all, &hexbid.Campaign{Meta: hexbid.Meta{Name: fmt.Sprintf("%s/campaigns/c%d", a, j)}, Program: p,
+				Pricing: hexbid.CPC, Bid: hexbid.Money(500_000 + m.r.IntN(2_000_000)),
+				Area: hexbid.Area{Circles: []hexbid.Circle{{Center: first, RadiusM: 5000}}}})
+		}
+	}
+	m.commit(t, all...)
+}
+
+// work adds up the work of searches.
+type work struct{ sifted, tested, asked int }
+
+func (m *testMarket) workOf(t *testing.T, searches int) (sum work) {
+	t.Helper()
+	var w Scratch
+	s := m.indexer.Snapshot()
+	r := rand.New(rand.NewPCG(5, 6))
+	for i := range searches {
+		at := hexbid.Point{Lat: hangzhou.Lat + 0.01*r.NormFloat64(), Lng: hangzhou.Lng + 0.01*r.NormFloat64()}
+		q := NewQuery(&hexbid.Request{Point: at, Slots: 10, Viewer: hexbid.Viewer{Age: 30}}, fmt.Sprint(i), m.now)
+		got := s.Search(&q, &w)
+		if want := s.Plain(&q).Awards; len(got) != 10 || !slices.Equal(got, want) {
+			t.Fatalf("got %+v, want %+v", got, want)
+		}
+		sum.sifted, sum.tested, sum.asked = sum.sifted+w.Sifted, sum.tested+w.Tested, sum.asked+w.Asked
+	}
+	return sum
+}
+
+// TestDistanceIsReadFromRecords: where distance counts, a search of four hundred campaigns over one point asks for
+// hardly a place of programs with one, because the records tell. It asks for the places of programs with several. Where
+// distance does not count it asks for none.
+func TestDistanceIsReadFromRecords(t *testing.T) {
+	const searches, programs = 200, 200
+	for _, c := range []struct {
+		places int
+		rules  []func(*Market)
+		most   work // a search
+	}{
+		{1, nil, work{20, 13, 0}},
+		{1, []func(*Market){byDistance}, work{150, 150, 2}},
+		{3, []func(*Market){byDistance}, work{150, 150, 100}},
+	} {
+		m := newTestMarket(t, 7, hangzhou, c.rules...)
+		m.shops(t, programs, c.places)
+		did := m.workOf(t, searches)
+		if most := c.most; did.sifted > most.sifted*searches || did.tested > most.tested*searches ||
+			did.asked > most.asked*searches || c.places > 1 && did.asked == 0 {
+			t.Errorf("%d places a program, distance counts: %v: %+v in %d searches, want at most %+v in each", c.places,
+				c.rules != nil, did, searches, most)
 		}
 	}
 }

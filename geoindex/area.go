@@ -80,32 +80,27 @@ type shapes struct {
 	everywhere bool
 }
 
-// Disc is a circle on the sphere, for the exact test of membership.
-type Disc struct {
-	center Vec
-	chord2 float64 // squared chord of the radius
-}
-
-// Contains is the exact test of membership.
-func (d *Disc) Contains(at *Position) bool { return d.center.Chord2(at.Vec) <= d.chord2 }
-
-// MissedByM is the distance in metres from a position outside to the circle.
-func (d *Disc) MissedByM(at *Position) float64 {
-	return MetresOfChord2(d.center.Chord2(at.Vec)) - MetresOfChord2(d.chord2)
-}
-
-// AsDisc is the one disc that is all of the area, false when it is not so.
+// AsDisc is the one disc that is all of the area, rounded as discs are, and false when it is not so.
 func (a *Area) AsDisc() (Disc, bool) {
 	if len(a.in.discs) != 1 || a.in.everywhere || len(a.in.cells)+len(a.in.regions)+len(a.in.polygons) > 0 ||
 		!a.out.isEmpty() {
 		return Disc{}, false
 	}
-	return a.in.discs[0].Disc, true
+	d := &a.in.discs[0]
+	return Disc{d.center, float32(d.chord2), 0}, true
 }
 
+// disc is a circle of an area.
 type disc struct {
-	Disc
-	angle float64 // radius in radians
+	center Vec
+	chord2 float64 // squared chord of the radius
+	angle  float64 // radius in radians
+}
+
+func (d *disc) contains(at *Position) bool { return d.center.Chord2(at.Vec) <= d.chord2 }
+
+func (d *disc) missedByM(at *Position) float64 {
+	return MetresOfChord2(d.center.Chord2(at.Vec)) - MetresOfChord2(d.chord2)
 }
 
 // CompileArea compiles the area that a campaign buys, without the discs around its program's places: those change
@@ -149,11 +144,8 @@ func compileShapes(field string, area *hexbid.Area, shared *Interner) (s shapes,
 }
 
 func newDisc(center Vec, radiusM float64) disc {
-	return disc{NewDisc(center, radiusM), radiusM / hexbid.EarthRadiusM}
+	return disc{center, Chord2OfM(radiusM), radiusM / hexbid.EarthRadiusM}
 }
-
-// NewDisc is the circle of a radius in metres around a point.
-func NewDisc(center Vec, radiusM float64) Disc { return Disc{center, Chord2OfM(radiusM)} }
 
 // Contains is the exact test of membership.
 func (a *Area) Contains(at *Position) bool { return a.in.contain(at) && !a.out.contain(at) }
@@ -163,7 +155,7 @@ func (s *shapes) contain(at *Position) bool {
 		return true
 	}
 	for i := range s.discs {
-		if s.discs[i].Contains(at) {
+		if s.discs[i].contains(at) {
 			return true
 		}
 	}
@@ -196,7 +188,7 @@ func (a *Area) Excludes(at *Position) bool { return a.out.contain(at) }
 func (a *Area) MissedByM(at *Position) float64 {
 	missed := math.Inf(1)
 	for i := range a.in.discs {
-		missed = min(missed, a.in.discs[i].MissedByM(at))
+		missed = min(missed, a.in.discs[i].missedByM(at))
 	}
 	for _, id := range a.in.regions {
 		missed = min(missed, id.Region().outline.distanceM(at.Point))

@@ -188,6 +188,12 @@ func (p *Profile) Want() (w Want) {
 }
 
 // Admits reports whether a mask admits the profile. When the mask has More, the caller must ask its rule too.
-func (w *Want) Admits(m Mask) bool {
-	return m&w.Care == w.Bits && (w.age-uint64(m>>maskAge))&ageField <= uint64(m>>(maskAge+ageBits))&ageField
+func (w *Want) Admits(m Mask) bool { return w.Count(m) == 1 }
+
+// Count returns 1 for a mask that admits the profile and 0 for another, without a branch.
+func (w *Want) Count(m Mask) int {
+	differs := uint64(m&w.Care ^ w.Bits)
+	years := (w.age - uint64(m>>maskAge)) & ageField // above the lowest age, of those that follow it
+	older := uint64(m>>(maskAge+ageBits))&ageField - years
+	return int((differs|-differs|older)>>63 ^ 1)
 }

@@ -37,7 +37,8 @@ type part struct {
 }
 
 var parts = []part{
-	{"engine", true, engine}, {"live", true, live}, {"dense", true, dense}, {"nearby", true, nearby},
+	{"engine", true, engine}, {"live", true, live}, {"distance", true, distance},
+	{"dense", true, dense}, {"nearby", true, nearby},
 	{"handins", true, handIns}, {"programs", true, programs},
 	{"server", true, server}, {"writers", true, writers}, {"events", true, events},
 	{"budgets", true, budgets},
@@ -181,6 +182,15 @@ func handIns(*session) (spreads, error) {
 		time.Sleep(10 * time.Second) // as in live
 		return m.HandIns()
 	})
+}
+
+// distance measures a market of shops with and without the distance to their places.
+func distance(*session) (spreads, error) {
+	w, err := benchmarks.NewWorkload(1, false)
+	if err != nil {
+		return nil, err
+	}
+	return benchmarks.Distances(w, million/5)
 }
 
 func dense(*session) (spreads, error) {
