@@ -164,9 +164,10 @@ func TestAServerThatIsNotReadySaysSoOverHTTP(t *testing.T) {
 	}
 }
 
-func TestMetricsAreTheOperators(t *testing.T) {
+func TestMetricsAreForOperatorsAndAuditors(t *testing.T) {
 	p := open(t, nil)
-	for role, want := range map[hexbid.Role]int{hexbid.Nobody: 403, hexbid.Operator: 200} {
+	for role, want := range map[hexbid.Role]int{hexbid.Nobody: 403, hexbid.Searcher: 403,
+		hexbid.Operator: 200, hexbid.Auditor: 200} {
 		w, r := request("GET", "/metrics", "")
 		r = r.WithContext(hexbid.WithPrincipal(r.Context(), hexbid.Principal{Role: role}))
 		if err := p.metrics(w, r); err != nil {
@@ -209,5 +210,29 @@ func TestAConnectionThatSendsNoHeadersIsClosed(t *testing.T) {
 	long := fmt.Sprintf("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: %s\r\n\r\n", strings.Repeat("x", maxHeaderBytes))
 	if got := raw(t, p.address, long, patience); !strings.HasPrefix(got, "HTTP/1.1 431") {
 		t.Errorf("%.200q", got)
+	}
+}
+
+// TestCallersProveWhoTheyAreOverHTTP: without a credential every route but health and the document is refused, ours and
+// the generated ones alike.
+func TestCallersProveWhoTheyAreOverHTTP(t *testing.T) {
+	p := open(t, func(_ *Config, c *server.Config) { c.Auth = server.AuthRequired })
+	for _, headers := range [][]string{nil, {"Authorization: Bearer hxb_nothing"}, {"X-Hexbid-Client: app"},
+		{"Grpc-Metadata-Authorization: Bearer x"}} {
+		for path, want := range map[string]int{"/v1/advertisers": 401, "/v1/alerts:watch": 401, "/metrics": 401,
+			"/healthz": 200, "/readyz": 200, "/openapi.json": 200} {
+			a := p.ask("GET", path, "", headers...)
+			if a.StatusCode != want || want == 401 && (a.Header.Get("WWW-Authenticate") != "Bearer" ||
+				a.field(t, "code") != float64(codes.Unauthenticated)) {
+				t.Errorf("%v, %s: %s %.300s", headers, path, a.Status, a.text)
+			}
+		}
+		if a := p.ask("POST", "/v1/nearby:search", here, headers...); a.StatusCode != 401 {
+			t.Errorf("%v, a search: %s %.300s", headers, a.Status, a.text)
+		}
+		if a := p.ask("POST", "/v1/resources:import", advertiser("a"), append(headers, "Content-Type: "+linesType)...); a.
+			StatusCode != 401 {
+			t.Errorf("%v, an upload: %s %.300s", headers, a.Status, a.text)
+		}
 	}
 }

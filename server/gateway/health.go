@@ -46,10 +46,10 @@ func (g *Gateway) alive(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// metrics serves Prometheus' text to operators.
+// metrics serves Prometheus' text to operators and auditors.
 func (g *Gateway) metrics(w http.ResponseWriter, r *http.Request) error {
-	if p := hexbid.PrincipalOf(r.Context()); p.Role != hexbid.Operator {
-		return refusal(http.StatusForbidden, codes.PermissionDenied, "", "metrics are the operator's")
+	if p := hexbid.PrincipalOf(r.Context()); p.Role != hexbid.Operator && p.Role != hexbid.Auditor {
+		return refusal(http.StatusForbidden, codes.PermissionDenied, "", "metrics are for operators and auditors")
 	}
 	g.scrape.ServeHTTP(w, r)
 	return nil
