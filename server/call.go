@@ -71,6 +71,7 @@ type call struct {
 	arrived time.Time // when its whole request had arrived; zero before that
 	bytes   int       // of the request
 	counted bool      // against the caller's quota
+	party   *party    // that its work counts for
 }
 
 // unary wraps every unary call: it waits for the request, applies the limit of its class, checks readiness, contains
@@ -89,6 +90,8 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 			if c.caller, _, err = s.callerOf(ctx, peer, method); err != nil {
 				return err
 			}
+			s.parties.join(peer, &c.caller)
+			c.party = peer.party()
 			if err := c.count(); err != nil {
 				return err
 			}
@@ -123,7 +126,7 @@ func (c *call) receive(m any, receive func(any) error) error {
 		return malformed(err)
 	}
 	at := time.Now()
-	if err := c.server.enter(c.gate, c.peer.party, e.size()); err != nil {
+	if err := c.server.enter(c.gate, c.party, e.size()); err != nil {
 		return err
 	}
 	c.arrived, c.bytes = at, e.size()
@@ -172,7 +175,7 @@ func (c *call) leave() {
 		return
 	}
 	c.gate.leave(c.bytes)
-	c.server.pressure.leave(c.gate.class, c.peer.party)
+	c.server.pressure.leave(c.gate.class, c.party)
 	c.server.pressure.learn(c.gate.class, time.Since(c.arrived))
 	if c.door != nil {
 		c.server.metrics.answered[c.gate.class].Observe(time.Since(c.door.at).Seconds())

@@ -19,8 +19,9 @@ type connection struct {
 	net.Conn
 	of       *connections
 	address  peerAddress
-	origin   string       // the peer's address, for principals
-	party    *party       // whose calls compete for the cores with others'
+	origin   string // the peer's address, for principals
+	alone    party  // the connection itself, until its caller is known
+	joined   atomic.Pointer[party]
 	accepted int64        // Unix nanoseconds
 	worked   atomic.Int64 // when work last began or ended; 0 for never
 	working  atomic.Int32 // calls and batches being worked on
@@ -66,7 +67,7 @@ func connectionOf(ctx context.Context) *connection {
 			origin = p.Addr.String()
 		}
 	}
-	return &connection{of: &unguarded, origin: origin, party: new(party)}
+	return &connection{of: &unguarded, origin: origin}
 }
 
 var unguarded = connections{limits: &Limits{StreamsAConnection: 1, WaitingCalls: 1 << 62, WaitingBytes: 1 << 62,

@@ -69,8 +69,7 @@ func (l guardedListener) Accept() (net.Conn, error) {
 // admit accepts a connection. If there are already as many as allowed, it closes the idlest to make room. If all others
 // are working, it closes the newcomer and returns nil.
 func (s *connections) admit(conn net.Conn) *connection {
-	c := &connection{Conn: conn, of: s, origin: conn.RemoteAddr().String(), party: new(party),
-		accepted: time.Now().UnixNano()}
+	c := &connection{Conn: conn, of: s, origin: conn.RemoteAddr().String(), accepted: time.Now().UnixNano()}
 	c.address = peerAddress{conn.RemoteAddr(), c}
 	s.mu.Lock()
 	defer s.mu.Unlock()

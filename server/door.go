@@ -101,7 +101,7 @@ func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, erro
 	d := method.door
 	peer := connectionOf(ctx)
 	peer.expect()
-	a := &arrival{Context: ctx, at: time.Now(), party: peer.party, pressure: s.pressure}
+	a := &arrival{Context: ctx, at: time.Now(), party: peer.party(), pressure: s.pressure}
 	deadline, states := ctx.Deadline()
 	left := deadline.Sub(a.at)
 	if states && s.pressure.isHopeless(d.class, left) {

@@ -42,8 +42,12 @@ type pressure struct {
 	}
 }
 
-// party is one who calls, as far as the cores are concerned: a connection.
-type party struct{ underWay atomic.Int64 }
+// party is one who calls, as far as the cores are concerned: a user or a client with all its connections, or a
+// connection whose caller is not known.
+type party struct {
+	owner    string // resource name of the user or the client; "" for a connection
+	underWay atomic.Int64
+}
 
 // enter counts a call of a party and returns how many are under way with it, of all and of the party.
 func (p *pressure) enter(of *party) (all, own int64) {

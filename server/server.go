@@ -71,6 +71,7 @@ type Server struct {
 	pressure     *pressure
 	callers      callerCounts
 	quotas       *quotas
+	parties      parties
 	connections  *connections           // of the gRPC port
 	webs         *connections           // of the HTTP port
 	handling     sync.WaitGroup         // handlers of streams

@@ -70,6 +70,7 @@ type guardedStream struct {
 	server  *Server
 	gate    *gate
 	peer    *connection
+	party   *party        // that its work counts for
 	proof   *access.Proof // nil for a caller without a credential
 	watch   bool          // brings one message and gets many answers
 	givenUp chan error    // buffered for the one reason
@@ -89,8 +90,10 @@ var (
 
 func (s *Server) guard(raw grpc.ServerStream, info *grpc.StreamServerInfo, peer *connection,
 	caller hexbid.Principal) *guardedStream {
+	s.parties.join(peer, &caller)
 	g := &guardedStream{ServerStream: raw, ctx: hexbid.WithPrincipal(raw.Context(), caller), server: s,
-		gate: &s.gates[classOf[info.FullMethod]], peer: peer, watch: !info.IsClientStream, givenUp: make(chan error, 1)}
+		gate: &s.gates[classOf[info.FullMethod]], peer: peer, party: peer.party(),
+		watch: !info.IsClientStream, givenUp: make(chan error, 1)}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.idle = time.AfterFunc(s.config.Limits.StreamTimeout, func() { g.giveUp(errIdleStream, 0) })
@@ -152,7 +155,7 @@ func (g *guardedStream) begin(bytes int) error {
 	if g.over {
 		return errIdleStream
 	}
-	if err := g.server.enter(g.gate, g.peer.party, bytes); err != nil {
+	if err := g.server.enter(g.gate, g.party, bytes); err != nil {
 		return err
 	}
 	if g.gate.class != unclassed { // health's Watch stays open for good and is no work
@@ -178,7 +181,7 @@ func (g *guardedStream) done() {
 
 func (g *guardedStream) leave() {
 	g.gate.leave(g.working[0])
-	g.server.pressure.leave(g.gate.class, g.peer.party)
+	g.server.pressure.leave(g.gate.class, g.party)
 	g.working = g.working[1:]
 	if g.gate.class != unclassed {
 		g.peer.end()
