@@ -17,7 +17,7 @@ import (
 )
 
 // corruption kills the service, damages a file of its data folder, and starts it again. The start may end with status 1
-// and name the file (or the catalogue, if the damage shows in another of its files). Otherwise everything acknowledged
+// and name the file (or its folder, if the damage shows in another of its files). Otherwise everything acknowledged
 // must be there. The attack uses its own service, and copies of that service's folder.
 func corruption(ctx context.Context, r *round) error {
 	dir, err := os.MkdirTemp("", "hexbid-hostile-damage-")
@@ -160,10 +160,18 @@ func (r *round) damageOnce(ctx context.Context, s *victim.Server, known *ledger,
 		r.tally.fall("%s: after %v %v", what, time.Since(began).Round(time.Second), err)
 	case !errors.As(s.Exit(), &exit) || exit.ExitCode() != 1 || strings.Contains(log, "goroutine "):
 		r.tally.fall("%s: %v\n%s", what, s.Exit(), log)
-	case !strings.Contains(log, filepath.Base(path)) && !strings.Contains(log, filepath.Join(s.Data, "catalogue")):
-		r.tally.fall("%s: the message names no file of it: %s", what, log)
+	case !strings.Contains(log, filepath.Base(path)) &&
+		!strings.Contains(log, filepath.Join(s.Data, engineOf(s.Data, path))):
+		r.tally.fall("%s: the message names neither the file nor its folder: %s", what, log)
 	}
 	return ctx.Err()
+}
+
+// engineOf returns the folder in the data folder that a file belongs to: the one that it lies in, or whose witness it
+// is.
+func engineOf(data, path string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(path, data+string(filepath.Separator)), string(filepath.Separator))
+	return strings.TrimSuffix(name, ".witness")
 }
 
 // pickFile draws a file that is not empty.
