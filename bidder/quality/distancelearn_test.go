@@ -113,8 +113,8 @@ func TestYoungImpressionsSayLittle(t *testing.T) {
 	}
 }
 
-// TestWhateverIsLearnedHidingPlacesLowersEveryFactor: learned tables are valid, and a program without a place counts at
-// most as much as one in the farthest band.
+// TestWhateverIsLearnedHidingPlacesLowersEveryFactor: learned tables are valid, and a program without a place counts
+// at most as much as one in the farthest band.
 func TestWhateverIsLearnedHidingPlacesLowersEveryFactor(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 1))
 	for range 300 {
@@ -227,4 +227,67 @@ func TestQualitiesAndDistancesDoNotLearnTheSameTwice(t *testing.T) {
 			t.Errorf("campaign %d in band %d is thought to be clicked with %.4f, in truth %.4f", campaign, band+1, got, want)
 		}
 	}
+}
+
+// TestTheLevelOfACategoryBiasesNothing: the prior of a category is a third of the truth, right, or three times the
+// truth. In the first case next door would count three times, so all factors are scaled down and qualities rise; in
+// the last the factors take up the level. On average over histories, quality times factor comes to the same chance in
+// all cases, and but for the prior's weight to the true one.
+func TestTheLevelOfACategoryBiasesNothing(t *testing.T) {
+	const histories, chance = 4, 0.06
+	var products [3][6]float64 // by case and band, over the truth
+	for i, prior := range []int64{20_000, 60_000, 180_000} {
+		for seed := range uint64(histories) {
+			factors, qualities := learnTogether(rand.New(rand.NewPCG(seed, 6)), chance, prior)
+			for band, factor := range factors {
+				quality := qualities[band/4] // beyond the fourth band the second campaign is alone
+				products[i][band] += quality * factor / (chance * decays[hexbid.Catering][band]) / histories
+			}
+		}
+		for band, product := range products[i] {
+			if right := products[1][band]; i == 2 && math.Abs(products[0][band]/right-1) > 0.03 ||
+				i == 2 && math.Abs(product/right-1) > 0.03 || math.Abs(product-1) > 0.12 {
+				t.Errorf("prior %d: in band %d the product is %.3f of the truth; all are %.3f", prior, band+1, product, products)
+			}
+		}
+	}
+	t.Logf("products over the truth: %.3f", products)
+}
+
+// learnTogether lets two campaigns of one true chance be shown in overlapping bands for four days. It returns the
+// factors of the bands and both qualities.
+func learnTogether(r *rand.Rand, chance float64, prior int64) (factors [6]float64, bases [2]float64) {
+	qualities, distances := NewBook(30*time.Minute), NewDistanceBook(PriorDistances(), 30*time.Minute)
+	tables, at := evenTables(), testStart
+	tables.Distances = PriorDistances()
+	qualities.SetTables(&tables)
+	bases = [2]float64{float64(prior) / PPM, float64(prior) / PPM}
+	for range 96 {
+		for campaign := range 2 {
+			for band := uint8(2*campaign + 1); band <= uint8(2*campaign+4); band++ {
+				s := of(hexbid.UID(campaign+1), hexbid.UID(campaign+1))
+				s.PriorPPM, s.Band, s.DistancePPM = prior, band, tables.Distances.FactorPPM[band-1][hexbid.Catering]
+				g := Sighting{Setting{Band: band}, hexbid.Catering, bases[campaign]}
+				for range 400 {
+					qualities.Seen(at, s)
+					distances.Seen(at, g)
+				}
+				clicks := distuv.Poisson{Lambda: 400 * chance * decays[hexbid.Catering][band-1], Src: r}.Rand()
+				for range int(clicks) {
+					qualities.Clicked(at, s)
+					distances.Clicked(at, g)
+				}
+			}
+		}
+		at += time.Hour.Milliseconds()
+		tables.Distances = distances.Distances(at)
+		qualities.SetTables(&tables)
+		for campaign := range bases {
+			bases[campaign] = qualities.quality(at, hexbid.UID(campaign+1))
+		}
+	}
+	for band := range factors {
+		factors[band] = float64(tables.Distances.FactorPPM[band][hexbid.Catering]) / PPM
+	}
+	return factors, bases
 }
