@@ -38,6 +38,23 @@ func (v *Verdict) Reason(name func(ordinal uint32) string) string {
 	return plainReasons[v.Rule]
 }
 
+// OwnersReason is Reason for the campaign's advertiser, who learns neither scores nor what others pay or bid. name
+// returns the name of a campaign, and is called for the advertiser's own alone.
+func (v *Verdict) OwnersReason(name func(ordinal uint32) string) string {
+	switch v.Rule {
+	case Shown:
+		return fmt.Sprintf("won slot %d", v.Award.Slot)
+	case RuleReserve:
+		return "its bid is below what the market asks for here"
+	case RuleOwnBetter:
+		return fmt.Sprintf("your campaign %s stands before this one; an advertiser takes part with one campaign",
+			name(v.Ahead.Ordinal))
+	case RuleOutbid:
+		return fmt.Sprintf("slot %d, the last, went to another advertiser", v.NeededSlot)
+	}
+	return v.Reason(name)
+}
+
 func (v *Verdict) participationReason() string {
 	if v.ParticipationPPM == 0 {
 		return "pacing holds it back at present, so it takes part in no search"

@@ -29,6 +29,9 @@ func (e *Exchange) admit(ctx context.Context, m access.Method, about string) err
 	return e.admitSome(ctx, caller, rule, about)
 }
 
+// Admit refuses a call of a method that needs nothing else of the exchange.
+func (e *Exchange) Admit(ctx context.Context, m access.Method) error { return e.admit(ctx, m, "") }
+
 // admitSome is admit for callers whose rights depend on whose a resource is.
 func (e *Exchange) admitSome(ctx context.Context, caller hexbid.Principal, rule access.Rule, about string) error {
 	switch {

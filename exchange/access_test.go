@@ -16,6 +16,7 @@ import (
 
 // doors are the exported methods of an exchange that read or write for a caller.
 var doors = map[string]func(context.Context, *Exchange) error{
+	"Admit": func(ctx context.Context, e *Exchange) error { return e.Admit(ctx, access.ListRegions) },
 	"Get": func(ctx context.Context, e *Exchange) error {
 		_, err := e.Get(ctx, program)
 		return err
@@ -144,6 +145,7 @@ var without = map[string]string{
 	"Close":         "ends the process's own exchange",
 	"Step":          "does in virtual time what the process's own goroutines do",
 	"Size":          "counts for the operator's metrics",
+	"LedgerTurns":   "counts for the operator's metrics",
 	"Alerts":        "counts for the operator's metrics",
 	"AwardsOut":     "counts for the operator's metrics",
 	"ViewerStats":   "counts for the operator's metrics",
@@ -154,6 +156,10 @@ var without = map[string]string{
 	"Now":           "tells the time",
 	"LedgerTurns":   "counts for the operator's metrics",
 	"Directory":     "is for the server, which asks it who calls",
+	"Etag":          "enciphers what a door has returned",
+	"SealPosition":  "seals what a door has returned",
+	"OpenPosition":  "opens what a caller sent",
+	"VersionOf":     "deciphers what a caller sent",
 	"Searchable":    "says of a resource that a door has returned whether it is published",
 }
 

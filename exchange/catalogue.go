@@ -58,6 +58,12 @@ func (e *Exchange) Searchable(r hexbid.Resource) bool {
 	return e.indexer.Snapshot().Version >= r.Metadata().Version
 }
 
+// Etag returns the etag of a resource in its version.
+func (e *Exchange) Etag(r hexbid.Resource) string { return e.etags.Of(r.Metadata()) }
+
+// VersionOf returns the version that an etag is of. No version of any resource is that of an etag which was made up.
+func (e *Exchange) VersionOf(etag string) (uint64, error) { return e.etags.Open(etag) }
+
 // Edit makes the next state of a resource from the present one, which it must not alter.
 type Edit func(present hexbid.Resource) (hexbid.Resource, error)
 

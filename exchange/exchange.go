@@ -41,6 +41,8 @@ type Config struct {
 	// covering counts one, and so does each circle, cell, region and vertex that it names. Each approved place that a
 	// campaign goes around counts eight. A keyword counts one, and one more for every eight of its bytes.
 	AdvertiserEntries int64
+	// ExplainsAnHour is the most explanations that the members of an advertiser get in an hour.
+	ExplainsAnHour int
 	// ManualReview leaves new places in review until the operator approves.
 	ManualReview bool
 	// Cards encodes what people see. Without it results have numbers only.
@@ -119,8 +121,8 @@ const MaxSwapPPM = 10_000
 // explores.
 func DefaultConfig() Config {
 	return Config{Market: bidder.DefaultMarket(), AuctionBudget: time.Millisecond, NearbyBudget: 5 * time.Millisecond,
-		ClickExpiry: 30 * time.Minute, AdvertiserEntries: 1_000_000, CacheBytes: 64 << 20, Clock: time.Now,
-		Histories: Histories{Budget: 200 * time.Microsecond, CacheBytes: 64 << 20, FilterBytes: 16 << 20},
+		ClickExpiry: 30 * time.Minute, AdvertiserEntries: 1_000_000, ExplainsAnHour: 120, CacheBytes: 64 << 20,
+		Clock: time.Now, Histories: Histories{Budget: 200 * time.Microsecond, CacheBytes: 64 << 20, FilterBytes: 16 << 20},
 		Stopwatch: time.Now, RequestID: randomID, Log: slog.Default()}
 }
 
@@ -149,6 +151,9 @@ func (c *Config) Validate() error {
 		return hexbid.Invalidf("advertiser-entries", "%d are too few for an advertiser: use 1000 or more",
 			c.AdvertiserEntries)
 	}
+	if c.ExplainsAnHour < 0 {
+		return hexbid.Invalidf("explains-an-hour", "%d is negative: use 0 or more", c.ExplainsAnHour)
+	}
 	if c.CacheBytes < 1<<20 {
 		return hexbid.Invalidf("cache", "%d bytes are too few: use 1 MiB or more", c.CacheBytes)
 	}
@@ -174,6 +179,7 @@ func randomID() string {
 // Exchange is a running market.
 type Exchange struct {
 	config  Config
+	etags   access.Etags
 	store   store.Store
 	keys    *token.Keys
 	indexer *bidder.Indexer
@@ -200,6 +206,7 @@ type Exchange struct {
 	filtered  *filtered // another
 	pacer     *pacer    // a part of delivery
 	recent    recentSearches
+	explains  explains
 	steps     steps
 
 	outage outage
@@ -241,7 +248,8 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 	if err != nil {
 		return nil, err
 	}
-	e := &Exchange{config: config, store: s, keys: keys, display: cache, directory: access.NewDirectory(config.Pepper),
+	e := &Exchange{config: config, etags: config.Pepper.Etags(), explains: explains{atMost: config.ExplainsAnHour},
+		store: s, keys: keys, display: cache, directory: access.NewDirectory(config.Pepper),
 		indexer:    bidder.NewIndexer(&config.Market, config.Clock, config.Log),
 		exhaustive: newTurns(max(1, runtime.GOMAXPROCS(0)/4), exhaustiveInLine)}
 	if config.OpenID != nil {

@@ -19,6 +19,8 @@ type Explanation struct {
 	Live       *bidder.LiveState // nil when the campaign is not indexed
 	Snapshot   *bidder.Snapshot
 	Query      bidder.Query
+	// RivalsHidden says that what would tell of rivals is left out: scores, the price, and what set it.
+	RivalsHidden bool
 }
 
 // Explain returns the verdict on a campaign in a search. It tests the campaign against one rule after another. For the
@@ -46,7 +48,12 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 	if err != nil {
 		return nil, err
 	}
-	out := &Explanation{RequestID: e.config.RequestID(), Snapshot: snapshot}
+	out := &Explanation{RequestID: e.config.RequestID(), Snapshot: snapshot, RivalsHidden: e.own(ctx) != nil}
+	if out.RivalsHidden {
+		if err := e.explains.take(advertiserOf(ctx, campaign), now); err != nil {
+			return nil, err
+		}
+	}
 	if live, indexed := snapshot.LiveState(c.UID); indexed {
 		out.Live = &live
 	}
@@ -59,10 +66,17 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 		return nil, err
 	}
 	out.Reason = reasonOf(&out.Verdict, c, program.Resource.(*hexbid.Program), r, now)
-	if out.Reason == "" {
-		out.Reason = out.Verdict.Reason(e.namesIn(ctx, snapshot))
+	switch names := e.namesIn(ctx, snapshot); {
+	case out.Reason != "":
+	case out.RivalsHidden:
+		out.Reason = out.Verdict.OwnersReason(names)
+	default:
+		out.Reason = out.Verdict.Reason(names)
 	}
 	e.advise(out, snapshot, c, r.Host)
+	if out.RivalsHidden {
+		out.hideRivals()
+	}
 	return out, nil
 }
 
@@ -76,6 +90,9 @@ func (e *Exchange) advise(out *Explanation, s *bidder.Snapshot, c *hexbid.Campai
 		return
 	}
 	wanted, legal := s.BidToWin(&out.Verdict)
+	if out.RivalsHidden {
+		wanted = roundedUp(wanted)
+	}
 	found := false
 	if legal {
 		out.Advice, found = adviseBid(c, host, wanted, e.config.Market.MinimumBid[c.Pricing])

@@ -26,6 +26,9 @@ type Response struct {
 	NearbyEnd        NearbyEnd
 	Notice           string
 	Trace            *Trace // when asked for
+	// HidesPrices and HidesCampaigns say that the caller may not see what sponsored results cost, and of which campaigns
+	// they are. The prices are 0 then; the cards are for everybody, and still name the campaign.
+	HidesPrices, HidesCampaigns bool
 }
 
 // NearbyEnd says why a nearby list ends.
@@ -112,6 +115,11 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 		return nil, err
 	}
 	r.ClientID, r.ClientUID = clientOf(ctx, r.ClientID)
+	if r.Trace {
+		if err := e.admit(ctx, access.Trace, ""); err != nil {
+			return nil, err
+		}
+	}
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
@@ -148,7 +156,22 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 	if err := s.fillNearby(); err != nil {
 		return nil, err
 	}
+	out.hide(ctx)
 	return out, ctx.Err()
+}
+
+// hide leaves out what the caller may not see.
+func (r *Response) hide(ctx context.Context) {
+	p := hexbid.PrincipalOf(ctx)
+	if p.Role != hexbid.Searcher {
+		return
+	}
+	r.HidesPrices, r.HidesCampaigns = p.Grants == nil || !p.Grants.Prices, p.Grants == nil || !p.Grants.Campaigns
+	for i := range r.Sponsored {
+		if r.HidesPrices {
+			r.Sponsored[i].Price = 0
+		}
+	}
 }
 
 // recall finds out what the viewer has seen of capped campaigns. Only a market that has some needs to know.

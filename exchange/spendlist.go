@@ -27,6 +27,7 @@ type SpendQuery struct {
 type SpendPage struct {
 	Campaigns []*hexbid.CampaignSpend
 	Next      hexbid.UID // where the next page begins after; 0 when there is none
+	SeesAll   bool       // the caller sees the whole market
 	AsOf      time.Time  // the instant that the amounts are of: a ranking may be some seconds old
 }
 
@@ -40,7 +41,11 @@ func (e *Exchange) ListCampaignSpend(ctx context.Context, q SpendQuery) (*SpendP
 	if err := e.admit(ctx, access.ListCampaignSpend, q.Advertiser); err != nil {
 		return nil, err
 	}
-	return inBooks(ctx, e, func(b *books) (*SpendPage, error) { return b.list(&q) })
+	page, err := inBooks(ctx, e, func(b *books) (*SpendPage, error) { return b.list(&q) })
+	if page != nil {
+		page.SeesAll = e.own(ctx) == nil
+	}
+	return page, err
 }
 
 func (b *books) list(q *SpendQuery) (*SpendPage, error) {
@@ -60,7 +65,7 @@ func (b *books) list(q *SpendQuery) (*SpendPage, error) {
 		standings = slices.DeleteFunc(standings, func(s ledger.Standing) bool { return s.Deleted })
 	}
 	spends, err := b.spends(standings)
-	return &SpendPage{spends, next, asOf}, err
+	return &SpendPage{Campaigns: spends, Next: next, AsOf: asOf}, err
 }
 
 // parents returns the uids of the advertisers that a parent stands for, in order; nil is all there are. For a member

@@ -32,7 +32,7 @@ func (s *accessService) shower(context.Context, pb.View) (func(hexbid.Resource) 
 				m.(*pb.Key).LastUseTime = timestamppb.New(time.Unix(hour*3600, 0))
 			}
 		}
-		return m
+		return withEtag(s, m, r)
 	}, nil
 }
 
@@ -97,7 +97,7 @@ func (s *accessService) CreateKey(ctx context.Context, r *pb.CreateKeyRequest) (
 		return nil, err
 	}
 	issued, text, err := s.exchange().IssueKey(ctx, k)
-	return shownOnce(issued, text, err)
+	return s.shownOnce(issued, text, err)
 }
 
 // newKey returns the key that a caller asks for.
@@ -116,11 +116,11 @@ func newKey(parent, id string, m *pb.Key) (*hexbid.Key, error) {
 }
 
 // shownOnce answers with a key that was issued.
-func shownOnce(k *hexbid.Key, text string, err error) (*pb.IssuedKey, error) {
+func (s *accessService) shownOnce(k *hexbid.Key, text string, err error) (*pb.IssuedKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pb.IssuedKey{Key: wire.FromNoun(k).(*pb.Key), Credential: text}, nil
+	return &pb.IssuedKey{Key: withEtag(s, wire.FromNoun(k), k).(*pb.Key), Credential: text}, nil
 }
 
 // GetKey implements pb.AccessServiceServer.
@@ -162,7 +162,7 @@ func (s *accessService) RotateKey(ctx context.Context, r *pb.RotateKeyRequest) (
 		o.Overlap = r.GetOverlap().AsDuration()
 	}
 	issued, text, err := s.exchange().RotateKey(ctx, o)
-	return shownOnce(issued, text, err)
+	return s.shownOnce(issued, text, err)
 }
 
 // SetMembership implements pb.AccessServiceServer.

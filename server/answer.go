@@ -27,7 +27,7 @@ func (f *found) message() *pb.SearchNearbyResponse {
 	out := f.rest()
 	for i := range f.Sponsored {
 		s := &f.Sponsored[i]
-		m := wire.SponsoredResult(s.Card, f.datum)
+		m := wire.SponsoredResult(f.card(s), f.datum)
 		m.Slot, m.PriceMicros, m.PricingModel, m.Token = int32(s.Slot), int64(s.Price), pb.PricingModel(s.Pricing), s.Token
 		if s.Place != 0 {
 			m.DistanceM = proto.Float64(s.DistanceM)
@@ -55,7 +55,7 @@ func (f *found) encode(peer *connection) answer {
 	memory := peer.Get(f.bytes())
 	b := (*memory)[:0]
 	for i := range f.Sponsored {
-		b = appendSponsored(b, &f.Sponsored[i], f.datum)
+		b = f.appendSponsored(b, &f.Sponsored[i])
 	}
 	for i := range f.Nearby {
 		b = appendNearby(b, &f.Nearby[i], f.datum)
@@ -102,22 +102,33 @@ func appendNearby(b []byte, n *exchange.Nearby, datum hexbid.Datum) []byte {
 }
 
 // appendSponsored appends a SponsoredResult.
-func appendSponsored(b []byte, s *exchange.Sponsored, datum hexbid.Datum) []byte {
+func (f *found) appendSponsored(b []byte, s *exchange.Sponsored) []byte {
 	var fields [512]byte // all but the card: a token and a few numbers
 	own := appendVarint(fields[:0], 1, uint64(s.Slot))
-	own = appendVarint(own, 6, uint64(s.Price))
+	if !f.HidesPrices {
+		own = appendVarint(own, 6, uint64(s.Price))
+	}
 	own = appendVarint(own, 7, uint64(s.Pricing))
 	own = appendText(own, 8, s.Token)
 	if s.Place != 0 {
 		own = appendDouble(own, 5, s.DistanceM)
 	}
 	b = protowire.AppendTag(b, 1, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(len(own)+len(s.Card)))
+	card := f.card(s)
+	b = protowire.AppendVarint(b, uint64(len(own)+len(card)))
 	b = append(b, own...)
 	if s.Place == 0 {
-		return append(b, s.Card...)
+		return append(b, card...)
 	}
-	return wire.AppendCard(b, s.Card, datum)
+	return wire.AppendCard(b, card, f.datum)
+}
+
+// card returns the part of a card that the caller may see.
+func (f *found) card(s *exchange.Sponsored) []byte {
+	if f.HidesCampaigns {
+		return wire.WithoutCampaign(s.Card)
+	}
+	return s.Card
 }
 
 // answer is an encoded message, which the codec passes on.

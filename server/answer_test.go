@@ -63,7 +63,8 @@ func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 		datum := hexbid.Datum(rapid.IntRange(0, int(hexbid.DatumCount)-1).Draw(t, "datum"))
 		in := &exchange.Response{RequestID: "id", NextPageToken: texts.Draw(t, "page"), Notice: texts.Draw(t, "notice"),
 			EvaluatedAt: time.Unix(1_800_000_000, 5), AuctionTook: 3 * time.Microsecond,
-			SponsoredSkipped: rapid.Bool().Draw(t, "skipped")}
+			SponsoredSkipped: rapid.Bool().Draw(t, "skipped"), HidesPrices: rapid.Bool().Draw(t, "hides prices"),
+			HidesCampaigns: rapid.Bool().Draw(t, "hides campaigns")}
 		want := &pb.SearchNearbyResponse{RequestId: in.RequestID, NextPageToken: in.NextPageToken, Notice: in.Notice,
 			EvaluateTime: timestamppb.New(in.EvaluatedAt), AuctionDuration: durationpb.New(in.AuctionTook),
 			SponsoredSkipped: in.SponsoredSkipped}
@@ -75,6 +76,12 @@ func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 			message := &pb.SponsoredResult{Slot: int32(i + 1), Program: wire.ProgramCard(program),
 				Creative: wire.CreativeCard(creative), Campaign: c.Name, PriceMicros: int64(s.Price),
 				PricingModel: pb.PricingModel_PRICING_MODEL_CPM, Token: s.Token}
+			if in.HidesPrices {
+				s.Price, message.PriceMicros = 0, 0
+			}
+			if in.HidesCampaigns {
+				message.Campaign = ""
+			}
 			var place *hexbid.Place
 			if rapid.Bool().Draw(t, "has a place") {
 				place = places.Draw(t, "place")

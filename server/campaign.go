@@ -157,7 +157,7 @@ func update[T resource](ctx context.Context, s resources, kind hexbid.ResourceKi
 	if _, err := hexbid.ParseNameOf(kind, kind.String()+".name", m.GetName()); err != nil {
 		return none, err
 	}
-	version, err := ifVersion(m.GetEtag())
+	version, err := ifVersion(s, m.GetEtag())
 	if err != nil {
 		return none, err
 	}
@@ -242,7 +242,7 @@ func remove(ctx context.Context, s resources, o removal) (*emptypb.Empty, error)
 	if _, err := hexbid.ParseNameOf(o.kind, "name", o.name); err != nil {
 		return nil, err
 	}
-	version, err := ifVersion(o.etag)
+	version, err := ifVersion(s, o.etag)
 	if err != nil {
 		return nil, err
 	}
@@ -250,9 +250,16 @@ func remove(ctx context.Context, s resources, o removal) (*emptypb.Empty, error)
 }
 
 // ifVersion returns the version of an etag; an empty etag waives the condition.
-func ifVersion(etag string) (uint64, error) {
+func ifVersion(s resources, etag string) (uint64, error) {
 	if etag == "" {
 		return store.AnyVersion, nil
 	}
-	return wire.ParseEtag(etag)
+	return s.exchange().VersionOf(etag)
+}
+
+// withEtag sets the etag of a message to that of its resource.
+func withEtag(s resources, m proto.Message, r hexbid.Resource) proto.Message {
+	to := m.ProtoReflect()
+	to.Set(to.Descriptor().Fields().ByName("etag"), protoreflect.ValueOfString(s.exchange().Etag(r)))
+	return m
 }

@@ -98,7 +98,10 @@ func explanation(e *exchange.Explanation) *pb.ExplainResponse {
 	}
 	switch v.Rule {
 	case bidder.Shown:
-		out.Slot, out.PriceMicros, out.PriceSetBy = int32(v.Award.Slot), int64(v.Award.Price), v.Award.SetBy.String()
+		out.Slot, out.PriceMicros = int32(v.Award.Slot), int64(v.Award.Price)
+		if !e.RivalsHidden {
+			out.PriceSetBy = v.Award.SetBy.String()
+		}
 	case bidder.RuleArea:
 		if !v.Excluded {
 			out.MissedByM = proto.Float64(v.MissedByM)

@@ -197,7 +197,7 @@ func (s *campaignService) ReviewPlace(ctx context.Context, r *pb.ReviewPlaceRequ
 	if err != nil {
 		return nil, err
 	}
-	version, err := ifVersion(r.GetEtag())
+	version, err := ifVersion(s, r.GetEtag())
 	if err != nil {
 		return nil, err
 	}

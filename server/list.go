@@ -2,12 +2,14 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/exchange"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/wire"
@@ -33,10 +35,12 @@ type listing struct {
 	view   pb.View
 }
 
-// check fills the defaults in and returns the query. A page token is the last name examined, in the clear, because it
-// reveals nothing secret.
-func (l *listing) check() (q store.ListQuery, err error) {
-	q = store.ListQuery{Kind: l.kind, After: l.token, Names: maxPageNames}
+// query describes all that decides a list. A page token stands for the last name examined.
+func (l *listing) query() string { return fmt.Sprint(l.kind, " ", l.parent, " ", l.view) }
+
+// check fills the defaults in and returns the query.
+func (l *listing) check(ctx context.Context, e *exchange.Exchange) (q store.ListQuery, err error) {
+	q = store.ListQuery{Kind: l.kind, Names: maxPageNames}
 	if l.size < 0 || l.size > maxPage {
 		return q, hexbid.Invalidf("page_size", "%d is out of range: use 1 to %d, or 0 for %d", l.size, maxPage, defaultPage)
 	}
@@ -55,10 +59,10 @@ func (l *listing) check() (q store.ListQuery, err error) {
 			return q, hexbid.Invalidf("parent", "%q names a %s, not a %s", l.parent, q.Parent.Kind, want[0])
 		}
 	}
-	if l.token != "" && !q.MayFollow(l.token) {
-		return q, hexbid.Invalidf("page_token", "%q is not from the previous answer to this request", hexbid.Shorten(l.token))
+	if l.token != "" {
+		q.After, err = e.OpenPosition(ctx, l.query(), l.token)
 	}
-	return q, nil
+	return q, err
 }
 
 // parentsOf returns the kinds of resource that the parent of a kind may be of.
@@ -74,7 +78,7 @@ func parentsOf(kind hexbid.ResourceKind) []hexbid.ResourceKind {
 
 // list returns a page and the token of the next.
 func list[T resource](ctx context.Context, s resources, l listing) ([]T, string, error) {
-	q, err := l.check()
+	q, err := l.check(ctx, s.exchange())
 	if err != nil {
 		return nil, "", err
 	}
@@ -88,6 +92,9 @@ func list[T resource](ctx context.Context, s resources, l listing) ([]T, string,
 	}
 	if p.full {
 		next = p.last
+	}
+	if next != "" {
+		next = s.exchange().SealPosition(ctx, l.query(), next)
 	}
 	return p.resources, next, nil
 }
@@ -106,12 +113,12 @@ func (s *campaignService) shower(ctx context.Context, view pb.View) (func(hexbid
 	return func(r hexbid.Resource) proto.Message {
 		c, ok := r.(*hexbid.Campaign)
 		if !ok {
-			return wire.FromNoun(r)
+			return withEtag(s, wire.FromNoun(r), r)
 		}
 		out := campaignIn(view, c)
 		out.Serving, out.NotServingReason = serving(c)
 		out.LiveState = liveState(live(c.UID))
-		return out
+		return withEtag(s, out, r)
 	}, nil
 }
 

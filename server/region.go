@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	"github.com/hexbid/hexbid/geoindex"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
@@ -13,7 +14,10 @@ const maxRegionWords = 200
 
 // ListRegions implements pb.CampaignServiceServer. Its page token is the last
 // adcode, in the clear.
-func (s *campaignService) ListRegions(_ context.Context, r *pb.ListRegionsRequest) (*pb.ListRegionsResponse, error) {
+func (s *campaignService) ListRegions(ctx context.Context, r *pb.ListRegionsRequest) (*pb.ListRegionsResponse, error) {
+	if err := s.exchange().Admit(ctx, access.ListRegions); err != nil {
+		return nil, err
+	}
 	size := int(r.GetPageSize())
 	if size < 0 || size > maxPage {
 		return nil, hexbid.Invalidf("page_size", "%d is out of range: use 1 to %d, or 0 for %d", size, maxPage, defaultPage)

@@ -1,19 +1,19 @@
 package server
 
 import (
-	"context"
 	"testing"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/geoindex"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/store"
 )
 
 func TestRegionsAreListedInPages(t *testing.T) {
-	var s campaignService
+	s := openService(t, store.NewMemory())
 	seen := 0
 	for token, last := "", ""; ; {
-		page, err := s.ListRegions(context.Background(), &pb.ListRegionsRequest{PageSize: 100, PageToken: token})
+		page, err := s.ListRegions(ctx, &pb.ListRegionsRequest{PageSize: 100, PageToken: token})
 		if err != nil || len(page.GetRegions()) > 100 {
 			t.Fatal(len(page.GetRegions()), err)
 		}
@@ -33,7 +33,7 @@ func TestRegionsAreListedInPages(t *testing.T) {
 	}
 	for _, bad := range []*pb.ListRegionsRequest{{PageSize: -1}, {PageSize: 1001}, {PageToken: "x"},
 		{Words: string(make([]byte, 201))}} {
-		if _, err := s.ListRegions(context.Background(), bad); hexbid.KindOf(err) != hexbid.Invalid {
+		if _, err := s.ListRegions(ctx, bad); hexbid.KindOf(err) != hexbid.Invalid {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}

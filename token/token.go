@@ -62,11 +62,12 @@ type Purpose uint8
 const (
 	AwardPurpose Purpose = iota
 	PagePurpose
+	ListPurpose
 	purposes
 )
 
 // String returns the purpose as key derivation spells it.
-func (p Purpose) String() string { return [purposes]string{"award", "page"}[p] }
+func (p Purpose) String() string { return [purposes]string{"award", "page", "list"}[p] }
 
 // ErrNotSealedHere is the error for a text that these keys did not seal: it was forged or damaged, or its key has been
 // retired.

@@ -11,7 +11,7 @@ import (
 
 func userFromNoun(v *hexbid.User) *pb.User {
 	return &pb.User{
-		Name: v.Name, Uid: uint64(v.UID), Etag: Etag(v.Version), CreateTime: fromInstant(v.CreatedAt),
+		Name: v.Name, Uid: uint64(v.UID), CreateTime: fromInstant(v.CreatedAt),
 		UpdateTime: fromInstant(v.UpdatedAt), DisplayName: v.DisplayName,
 		Role:             pb.Role(v.Role),
 		Memberships:      FromMemberships(v.Memberships),
@@ -66,7 +66,7 @@ func toIdentities(all []*pb.Identity) (out []hexbid.Identity) {
 
 func clientFromNoun(v *hexbid.Client) *pb.Client {
 	out := &pb.Client{
-		Name: v.Name, Uid: uint64(v.UID), Etag: Etag(v.Version), CreateTime: fromInstant(v.CreatedAt),
+		Name: v.Name, Uid: uint64(v.UID), CreateTime: fromInstant(v.CreatedAt),
 		UpdateTime: fromInstant(v.UpdatedAt), DisplayName: v.DisplayName,
 		SeesPrices:       v.SeesPrices,
 		SeesCampaigns:    v.SeesCampaigns,
@@ -101,7 +101,7 @@ func (c *conversion) client(v *pb.Client) *hexbid.Client {
 // keyFromNoun leaves out the hash of the secret, which is for the disk alone.
 func keyFromNoun(v *hexbid.Key) *pb.Key {
 	return &pb.Key{
-		Name: v.Name, Uid: uint64(v.UID), Etag: Etag(v.Version), CreateTime: fromInstant(v.CreatedAt),
+		Name: v.Name, Uid: uint64(v.UID), CreateTime: fromInstant(v.CreatedAt),
 		UpdateTime: fromInstant(v.UpdatedAt), DisplayName: v.DisplayName,
 		CredentialId: v.CredentialID,
 		ExpireTime:   fromInstant(v.Expires),

@@ -9,7 +9,7 @@ import (
 
 func campaignFromNoun(v *hexbid.Campaign) *pb.Campaign {
 	return &pb.Campaign{
-		Name: v.Name, Uid: uint64(v.UID), Etag: Etag(v.Version), CreateTime: fromInstant(v.CreatedAt),
+		Name: v.Name, Uid: uint64(v.UID), CreateTime: fromInstant(v.CreatedAt),
 		UpdateTime: fromInstant(v.UpdatedAt), DisplayName: v.DisplayName,
 		Program:           v.Program,
 		State:             pb.ServingState(v.State),

@@ -19,7 +19,7 @@ import (
 // distance, a price, a token):
 //
 //	card of a nearby result:    program | place
-//	card of a sponsored result: program | creative | campaign | nearest_place
+//	card of a sponsored result: campaign | program | creative | nearest_place
 //
 // A place, always last in its card, ends with its coordinates: twenty bytes of fixed length. AppendCard overwrites them
 // for a request in another datum.
@@ -35,11 +35,24 @@ func (Cards) Nearby(p *hexbid.Program, l *hexbid.Place) []byte {
 // Sponsored returns the card of a campaign's creative and of the program's place nearest to the viewer. The place is
 // nil when the program has none.
 func (Cards) Sponsored(c *hexbid.Campaign, creative *hexbid.Creative, p *hexbid.Program, l *hexbid.Place) []byte {
-	card := encoded(&pb.SponsoredResult{Program: ProgramCard(p), Creative: CreativeCard(creative), Campaign: c.Name})
+	card := protowire.AppendString(protowire.AppendTag(nil, campaignField, protowire.BytesType), c.Name)
+	card = append(card, encoded(&pb.SponsoredResult{Program: ProgramCard(p), Creative: CreativeCard(creative)})...)
 	if l == nil {
 		return card
 	}
 	return appendPlace(card, 4, p, l)
+}
+
+// campaignField is the number of SponsoredResult.campaign.
+const campaignField = 9
+
+// WithoutCampaign returns the card of a sponsored result without the campaign's name.
+func WithoutCampaign(card []byte) []byte {
+	field, kind, tag := protowire.ConsumeTag(card)
+	if field != campaignField {
+		return card
+	}
+	return card[tag+protowire.ConsumeFieldValue(field, kind, card[tag:]):]
 }
 
 // ProgramCard returns what a search displays of a program.

@@ -18,15 +18,15 @@ func Pack(r hexbid.Resource) *diskpb.Record {
 	switch v := r.(type) {
 	case *hexbid.Advertiser:
 		m := advertiserFromNoun(v)
-		m.Uid, m.Etag = 0, ""
+		m.Uid = 0
 		return &diskpb.Record{Resource: &diskpb.Record_Advertiser{Advertiser: m}}
 	case *hexbid.Program:
 		m := programFromNoun(v)
-		m.Uid, m.Etag = 0, ""
+		m.Uid = 0
 		return &diskpb.Record{Resource: &diskpb.Record_Program{Program: m}}
 	case *hexbid.Place:
 		m := placeFromNoun(v)
-		m.Uid, m.Etag = 0, ""
+		m.Uid = 0
 		return &diskpb.Record{Resource: &diskpb.Record_Place{Place: m}}
 	case *hexbid.Campaign:
 		return packCampaign(v)
@@ -38,15 +38,15 @@ func packIdentity(r hexbid.Resource) *diskpb.Record {
 	switch v := r.(type) {
 	case *hexbid.User:
 		m := userFromNoun(v)
-		m.Uid, m.Etag = 0, ""
+		m.Uid = 0
 		return &diskpb.Record{Resource: &diskpb.Record_User{User: m}}
 	case *hexbid.Client:
 		m := clientFromNoun(v)
-		m.Uid, m.Etag = 0, ""
+		m.Uid = 0
 		return &diskpb.Record{Resource: &diskpb.Record_Client{Client: m}}
 	case *hexbid.Key:
 		m := keyFromNoun(v)
-		m.Uid, m.Etag = 0, ""
+		m.Uid = 0
 		return &diskpb.Record{Resource: &diskpb.Record_Key{Key: m}, SecretHash: v.SecretHash[:]}
 	}
 	return &diskpb.Record{}
@@ -56,7 +56,7 @@ func packCampaign(v *hexbid.Campaign) *diskpb.Record {
 	bare := *v // a copy whose polygons are not written as text
 	bare.Area.Polygons, bare.Excluded.Polygons = nil, nil
 	m := campaignFromNoun(&bare)
-	m.Uid, m.Etag = 0, ""
+	m.Uid = 0
 	return &diskpb.Record{
 		Resource:         &diskpb.Record_Campaign{Campaign: m},
 		AreaPolygons:     appendPolygons(nil, v.Area.Polygons),

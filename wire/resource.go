@@ -27,7 +27,7 @@ func (c *conversion) meta(kind hexbid.ResourceKind, m resourceMessage) hexbid.Me
 
 func advertiserFromNoun(v *hexbid.Advertiser) *pb.Advertiser {
 	return &pb.Advertiser{
-		Name: v.Name, Uid: uint64(v.UID), Etag: Etag(v.Version), CreateTime: fromInstant(v.CreatedAt),
+		Name: v.Name, Uid: uint64(v.UID), CreateTime: fromInstant(v.CreatedAt),
 		UpdateTime: fromInstant(v.UpdatedAt), DisplayName: v.DisplayName,
 		State:        pb.ServingState(v.State),
 		FrequencyCap: capFromNoun(v.Cap),
@@ -45,7 +45,7 @@ func (c *conversion) advertiser(v *pb.Advertiser) *hexbid.Advertiser {
 
 func programFromNoun(v *hexbid.Program) *pb.Program {
 	return &pb.Program{
-		Name: v.Name, Uid: uint64(v.UID), Etag: Etag(v.Version), CreateTime: fromInstant(v.CreatedAt),
+		Name: v.Name, Uid: uint64(v.UID), CreateTime: fromInstant(v.CreatedAt),
 		UpdateTime: fromInstant(v.UpdatedAt), DisplayName: v.DisplayName,
 		AlternativeNames: v.AlternativeNames,
 		Category:         pb.Category(v.Category),
@@ -75,7 +75,7 @@ func (c *conversion) program(v *pb.Program) *hexbid.Program {
 
 func placeFromNoun(v *hexbid.Place) *pb.Place {
 	return &pb.Place{
-		Name: v.Name, Uid: uint64(v.UID), Etag: Etag(v.Version), CreateTime: fromInstant(v.CreatedAt),
+		Name: v.Name, Uid: uint64(v.UID), CreateTime: fromInstant(v.CreatedAt),
 		UpdateTime: fromInstant(v.UpdatedAt), DisplayName: v.DisplayName,
 		Latitude:     v.Point.Lat,
 		Longitude:    v.Point.Lng,

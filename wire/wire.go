@@ -10,8 +10,6 @@
 package wire
 
 import (
-	"fmt"
-	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -102,15 +100,4 @@ func (c *conversion) instant(field string, t *timestamppb.Timestamp) time.Time {
 func ToInstant(field string, t *timestamppb.Timestamp) (time.Time, error) {
 	var c conversion
 	return c.instant(field, t), c.err
-}
-
-// Etag returns the etag of a version.
-func Etag(version uint64) string { return "v" + strconv.FormatUint(version, 16) }
-
-// ParseEtag returns the version of an etag. Its error names the field etag.
-func ParseEtag(s string) (version uint64, err error) {
-	if _, err := fmt.Sscanf(s, "v%x", &version); err != nil || Etag(version) != s {
-		return 0, hexbid.Invalidf("etag", "%q is not an etag: send it as it came, or leave it out", hexbid.Shorten(s))
-	}
-	return version, nil
 }

@@ -163,7 +163,8 @@ var badCampaigns = []badInput{
 var badCalls = []badInput{
 	{"stale etag", func(ctx context.Context, s *testServer) error {
 		_, err := s.campaigns.UpdateAdvertiser(ctx,
-			&pb.UpdateAdvertiserRequest{Advertiser: &pb.Advertiser{Name: "advertisers/a", DisplayName: "x", Etag: "v1f"}})
+			&pb.UpdateAdvertiserRequest{Advertiser: &pb.Advertiser{Name: "advertisers/a", DisplayName: "x",
+				Etag: "AAAAAAAAAAAAAAAAAAAAAA"}})
 		return err
 	}, codes.Aborted, "etag", []string{"read it again"}},
 	{"not an etag", func(ctx context.Context, s *testServer) error {

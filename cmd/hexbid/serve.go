@@ -248,6 +248,7 @@ func (m *Main) start(ctx context.Context) (err error) {
 	c.SwapPPM = int64(m.Config.SwapShare*1e6 + 0.5)
 	c.AuctionBudget, c.ClickExpiry, c.ManualReview = m.Config.AuctionBudget, m.Config.ClickExpiry, m.Config.ManualReview
 	c.NearbyBudget, c.AdvertiserEntries = m.Config.NearbyBudget, m.Config.AdvertiserEntries
+	c.ExplainsAnHour = m.Config.ExplainsAnHour
 	c.Histories = exchange.Histories{Budget: m.Config.HistoryBudget, CacheBytes: m.Config.HistoryCacheMB << 20,
 		FilterBytes: m.Config.HistoryFilterMB << 20}
 	c.ExploreShare = m.Config.ExploreShare
