@@ -154,7 +154,6 @@ var without = map[string]string{
 	"OverDelivery":  "counts for the operator's metrics",
 	"CacheHitRatio": "counts for the operator's metrics",
 	"Now":           "tells the time",
-	"LedgerTurns":   "counts for the operator's metrics",
 	"Directory":     "is for the server, which asks it who calls",
 	"Etag":          "enciphers what a door has returned",
 	"SealPosition":  "seals what a door has returned",
