@@ -20,6 +20,7 @@ type LiveState struct {
 	BudgetSpent      bool  // the campaign does not serve
 	FrequencyCapped  bool  // it or its advertiser has a cap, so viewers who have seen it so often do not see it
 	NoBalance        bool  // the advertiser cannot pay for an event, so the campaign does not serve
+	Returning        bool  // it serves again, after a midnight or a top-up, and searches do not find it yet
 }
 
 // Owner names the part of the system that knows one thing about what campaigns are worth right now. Each field of a
@@ -200,7 +201,7 @@ func (s *Snapshot) LiveState(campaign hexbid.UID) (LiveState, bool) {
 	return LiveState{PacingPPM: c.worth.multiplierPPM(), LoweredByBudget: c.has&hasLoweredBid != 0,
 		ParticipationPPM: c.worth.participationPPM(), QualityPPM: c.worth.qualityPPM(),
 		QualityIsPrior: c.has&hasPriorQuality != 0, ExploredPPM: c.worth.exploredPPM(), BudgetSpent: c.state&spent != 0,
-		FrequencyCapped: c.has.isCapped(), NoBalance: s.lacksBalance(c)}, true
+		FrequencyCapped: c.has.isCapped(), NoBalance: s.lacksBalance(c), Returning: s.returning.has(i)}, true
 }
 
 // EventPrices returns the least that an event of a campaign must pay for in this market, and the most that one costs at

@@ -24,6 +24,7 @@ const (
 	RuleAdvertiser    Rule = "advertiser"
 	RuleBalance       Rule = "balance"
 	RuleBudget        Rule = "budget"
+	RuleReturning     Rule = "returning"
 	RuleSchedule      Rule = "schedule"
 	RuleHours         Rule = "hours"
 	RulePlaces        Rule = "places"
@@ -150,6 +151,8 @@ func (s *Snapshot) judgeServing(v *Verdict, q *Query) Rule {
 		return RuleSchedule
 	case !schedule.InHours(q.Now):
 		return RuleHours
+	case s.returning.has(v.Ordinal):
+		return RuleReturning
 	}
 	return Shown
 }

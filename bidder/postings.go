@@ -26,6 +26,7 @@ type postings struct {
 	unpacked  []geoindex.Posting    // the covering read last
 	waiting   []uint32              // campaigns to be posted
 	returns   returns               // campaigns that come back in portions
+	returning ordinalBitsWriter     // those of them that are to be posted when the turn of their entry comes
 	leaving   []ranked              // campaigns that leave the lists in portions, in the order of lists
 	off       map[uint32]time.Time  // campaigns that are still posted, and since when they are off
 	log       *slog.Logger
@@ -37,7 +38,6 @@ type postingState struct {
 	posted  bool
 	waiting bool // to be posted
 	queued  bool // an entry of the queue of returns is the campaign's
-	returns bool // to be posted when that entry's turn comes
 	shape   shape
 }
 
@@ -151,7 +151,7 @@ const twofold = 1 << mantissaBits
 func (p *postings) post(i uint32) {
 	delete(p.off, i)
 	state := p.states.at(i)
-	state.returns = false
+	p.returning.set(i, false)
 	if cap := capOf(p.records.bestScore(i)); state.posted && (cap > state.cap || cap+twofold <= state.cap) {
 		p.unpost(i)
 	}
@@ -164,7 +164,8 @@ func (p *postings) post(i uint32) {
 // hold leaves the postings of a campaign that is off in place for a while, because it may be on again in a moment.
 func (p *postings) hold(i uint32, now time.Time) {
 	state := p.states.at(i)
-	state.waiting, state.returns = false, false
+	state.waiting = false
+	p.returning.set(i, false)
 	if _, known := p.off[i]; state.posted && !known {
 		p.off[i] = now
 	}
@@ -177,7 +178,8 @@ const offFor = 5 * time.Second
 func (p *postings) unpost(i uint32) {
 	delete(p.off, i)
 	state := p.states.at(i)
-	state.waiting, state.returns = false, false
+	state.waiting = false
+	p.returning.set(i, false)
 	if state.posted {
 		state.posted = false
 		p.noteAll(i, p.surrounds.of(i), true)
@@ -214,6 +216,7 @@ func (p *postings) freezeInto(s *Snapshot) {
 	p.lists.apply(p)
 	p.lists.freezeInto(s)
 	s.Returning, s.Leaving = p.returns.Len(), len(p.off)
+	s.returning = p.returning.freeze()
 }
 
 // noteAll notes an edit for every list that a campaign stands in.

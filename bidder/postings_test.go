@@ -122,11 +122,14 @@ func checkPostings(t *rapid.T, p *postings, s *Snapshot, want map[uint32]*wanted
 	})
 	for i, w := range want {
 		state := p.states.at(i)
-		if w.on && !state.posted && !state.returns {
+		if w.on && !state.posted && !s.returning.has(i) {
 			t.Fatalf("campaign %d is on, not posted, and not in the queue", i)
 		}
-		if state.returns && !state.queued {
+		if s.returning.has(i) && !state.queued {
 			t.Fatalf("campaign %d returns without an entry in the queue", i)
+		}
+		if s.returning.has(i) && (state.posted || !w.on) {
+			t.Fatalf("campaign %d is said to return: posted %v, on %v", i, state.posted, w.on)
 		}
 		if cap := capOf(p.records.bestScore(i)); w.on && state.posted && (state.cap < cap || state.cap >= cap+twofold) {
 			t.Fatalf("campaign %d is posted with cap %d, its score has %d", i, state.cap, cap)

@@ -70,10 +70,12 @@ var plainReasons = map[Rule]string{
 	RuleAdvertiser: "the advertiser is paused",
 	RuleBalance:    "its advertiser's balance does not pay for an event",
 	RuleBudget:     "its budget is spent",
-	RuleSchedule:   "its flight has not begun or is over",
-	RuleHours:      "it does not serve at this hour of the week",
-	RulePlaces:     "it serves around the program's places, and none is approved",
-	RuleCategory:   "the request filters another category than its program's",
+	RuleReturning: "it serves again since its budget or its advertiser's balance pays for events again, and searches " +
+		"find it within seconds",
+	RuleSchedule: "its flight has not begun or is over",
+	RuleHours:    "it does not serve at this hour of the week",
+	RulePlaces:   "it serves around the program's places, and none is approved",
+	RuleCategory: "the request filters another category than its program's",
 	RulePersonal: "it names something personal, or caps frequency, and the request is not personalised or has no " +
 		"user key",
 	RuleWords:   "its keywords, or without any its program's names and category, do not meet the words",

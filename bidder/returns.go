@@ -97,7 +97,7 @@ func (p *postings) bringBack(i uint32) {
 		p.returns.atOnce++
 		p.post(i)
 	default:
-		state.returns = true
+		p.returning.set(i, true)
 		if !state.queued {
 			state.queued = true
 			heap.Push(&p.returns, ranked{capOf(p.records.bestScore(i)), i})
@@ -112,8 +112,9 @@ func (p *postings) postReturns(around coveredPlaces) {
 		i := heap.Pop(&p.returns).(ranked).ordinal
 		state := p.states.at(i)
 		state.queued = false
-		if state.returns {
-			state.returns, state.waiting = false, true
+		if p.returning.bits.has(i) {
+			p.returning.set(i, false)
+			state.waiting = true
 			p.postNow(i, around)
 		}
 	}

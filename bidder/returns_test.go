@@ -126,6 +126,42 @@ func TestAFewDoNotQueueBehindMany(t *testing.T) {
 	}
 }
 
+// TestWhoWaitsToReturnIsSaidTo compares, portion by portion, what a snapshot says of each campaign with whether it is in
+// the lists.
+func TestWhoWaitsToReturnIsSaidTo(t *testing.T) {
+	o := newOnePoint(t, 2000)
+	for o.movesInPortions() {
+		o.move(t)
+	}
+	o.handInAll(false)
+	o.indexer.publish()
+	for waited := false; ; o.move(t) {
+		s := o.indexer.Snapshot()
+		returning := 0
+		for _, uid := range o.uids {
+			live, _ := s.LiveState(uid)
+			i, _ := s.ordinalOf(uid)
+			if live.Returning == o.states.at(i).posted {
+				t.Fatalf("campaign %d returns: %v; it is in the lists: %v", uid, live.Returning, o.states.at(i).posted)
+			}
+			if live.Returning {
+				returning++
+			}
+		}
+		q := NewQuery(&hexbid.Request{Point: hangzhou, Slots: 3, Viewer: hexbid.Viewer{Age: 30}}, "r", fixedClock())
+		if v, _, err := s.Explain(t.Context(), &q, o.uids[0], new(Scratch)); err != nil ||
+			(v.Rule == RuleReturning) != s.returning.has(v.Ordinal) {
+			t.Fatalf("%s, %v", v.Rule, err)
+		}
+		if waited = waited || returning > 0; returning == 0 {
+			if !waited {
+				t.Error("nobody waited: this tests nothing")
+			}
+			return
+		}
+	}
+}
+
 // TestAnEntryOfTheQueueMayBeOutOfDate: campaigns in the queue run out again, are edited, are deleted and made anew.
 func TestAnEntryOfTheQueueMayBeOutOfDate(t *testing.T) {
 	o := newOnePoint(t, 4)

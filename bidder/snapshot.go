@@ -17,7 +17,7 @@ type Snapshot struct {
 	Campaigns int // in the catalogue
 	Programs  int
 	Places    int // approved
-	Returning int // campaigns that serve again and are not in the lists yet
+	Returning int // campaigns that wait to come back to the lists
 	Leaving   int // campaigns that do not serve and are still in the lists
 
 	publication uint64    // number of snapshots published before it
@@ -29,6 +29,7 @@ type Snapshot struct {
 	places      paged[place]
 	trees       sparse[geoindex.Tree] // of the places of programs with many
 	lists       table[posting, tail]
+	returning   ordinalBits // campaigns that serve again and are not in the lists yet
 	words       wordIndex
 	resolutions uint32 // bit r: some posting has a cell of resolution r; otherKeys: some posting has another key
 	sites       *geoindex.Tree

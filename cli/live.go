@@ -31,6 +31,9 @@ func liveLine(s *pb.LiveState) string {
 	if s.GetBudgetSpent() {
 		parts = append(parts, "budget spent")
 	}
+	if s.GetReturning() {
+		parts = append(parts, "back within seconds")
+	}
 	if s.GetFrequencyCapped() {
 		parts = append(parts, "frequency capped")
 	}

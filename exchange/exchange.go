@@ -244,12 +244,13 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 		config.Pepper = access.RandomPepper()
 	}
 	geoindex.Preload()
-	cache, err := newDisplay(s, config.Cards, config.CacheBytes)
+	patient := &patientStore{Store: s}
+	cache, err := newDisplay(patient, config.Cards, config.CacheBytes)
 	if err != nil {
 		return nil, err
 	}
 	e := &Exchange{config: config, etags: config.Pepper.Etags(), explains: explains{atMost: config.ExplainsAnHour},
-		store: s, keys: keys, display: cache, directory: access.NewDirectory(config.Pepper),
+		store: patient, keys: keys, display: cache, directory: access.NewDirectory(config.Pepper),
 		indexer:    bidder.NewIndexer(&config.Market, config.Clock, config.Log),
 		exhaustive: newTurns(max(1, runtime.GOMAXPROCS(0)/4), exhaustiveInLine)}
 	if config.OpenID != nil {

@@ -95,3 +95,94 @@ func (b *billed) stallCommits(disk *ledgertest.Stalling) {
 	go func() { _, _ = b.ledger.Move(ctx, topUp) }()
 	waitFor(b, "a commit waits for the disk", func() bool { return disk.Waiting() > 0 })
 }
+
+// stallingCatalogue is a store on a disk that a test can stall.
+type stallingCatalogue struct {
+	store.Store
+	disk *ledgertest.Stalling
+}
+
+func (s *stallingCatalogue) Get(ctx context.Context, name string) (store.Record, error) {
+	s.disk.PassReads()
+	return s.Store.Get(ctx, name)
+}
+
+func (s *stallingCatalogue) ByUID(ctx context.Context, uid hexbid.UID) (store.Record, error) {
+	s.disk.PassReads()
+	return s.Store.ByUID(ctx, uid)
+}
+
+func (s *stallingCatalogue) Verdict(ctx context.Context, name string) (store.Verdict, error) {
+	s.disk.PassReads()
+	return s.Store.Verdict(ctx, name)
+}
+
+func (s *stallingCatalogue) Counted(ctx context.Context, owner string, c store.Counter) (int64, error) {
+	s.disk.PassReads()
+	return s.Store.Counted(ctx, owner, c)
+}
+
+func (s *stallingCatalogue) Judge(ctx context.Context, groups []store.Group) ([]store.Outcome, error) {
+	s.disk.PassReads()
+	return s.Store.Judge(ctx, groups)
+}
+
+func (s *stallingCatalogue) List(ctx context.Context, q store.ListQuery, visit func(store.Record) bool) (string, error) {
+	s.disk.PassReads()
+	return s.Store.List(ctx, q, visit)
+}
+
+// TestEveryDoorEndsWithItsContextWhileTheCatalogueStalls opens every door while the catalogue's disk answers no read.
+func TestEveryDoorEndsWithItsContextWhileTheCatalogueStalls(t *testing.T) {
+	b := openBank(t)
+	disk := new(ledgertest.Stalling)
+	t.Cleanup(disk.Release) // also if the test fails
+	catalogue := &stallingCatalogue{b.store, disk}
+	b.put(campaign("c"), campaign("gone"))
+	b.close()
+	b.open(catalogue)
+	doors := stalledDoors(b, b.click().Sequence)
+	waits := map[string]bool{"Get": true, "List": true, "Create": true, "Update": true, "Delete": true, "Review": true,
+		"Explain": true, "CampaignSpend": true, "AdvertiserBalance": true, "Statement": true, "Charges": true}
+	for name, door := range doors {
+		disk.StallReads()
+		if left := disk.Leaves(t, ctx, func(ctx context.Context) error { return door(ctx, b.Exchange) }); !left && waits[name] {
+			t.Errorf("%s has not waited for the catalogue, or not ended with its context", name)
+		}
+		disk.Release()
+		waitFor(t, "nothing waits for the disk", func() bool { return disk.Waiting() == 0 })
+	}
+	b.click()
+}
+
+// heedless is an engine whose lists do not look at their context.
+type heedless struct{ store.Store }
+
+func (h *heedless) List(_ context.Context, q store.ListQuery, visit func(store.Record) bool) (string, error) {
+	return h.Store.List(context.Background(), q, visit)
+}
+
+// TestAListThatHasEndedVisitsNothing: a list that is left behind must not run the visit of a caller who has gone.
+func TestAListThatHasEndedVisitsNothing(t *testing.T) {
+	disk := new(ledgertest.Stalling)
+	t.Cleanup(disk.Release)
+	patient := &patientStore{Store: &heedless{&stallingCatalogue{openBank(t).store, disk}}}
+	disk.StallReads()
+	ending, end := context.WithCancel(ctx)
+	visited := make(chan struct{}, 100)
+	go func() {
+		waitFor(t, "the list waits for the disk", func() bool { return disk.Waiting() > 0 })
+		end()
+	}()
+	if _, err := patient.List(ending, store.ListQuery{Kind: hexbid.KindAdvertiser}, func(store.Record) bool {
+		visited <- struct{}{}
+		return true
+	}); err == nil {
+		t.Fatal("a list ended without its context's error")
+	}
+	disk.Release()
+	waitFor(t, "nothing is left behind", func() bool { return disk.Waiting() == 0 && patient.left.Count() == 0 })
+	if len(visited) > 0 {
+		t.Errorf("%d records were shown to a caller who had gone", len(visited))
+	}
+}

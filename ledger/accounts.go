@@ -156,7 +156,7 @@ func (l *Ledger) keep(table journal.Table, rows []journal.Row) error {
 // When the context ends, Hold returns its error and the ledger goes on. f has then not begun, and never does, or its
 // result counts for nothing: it may go on for as long as the disk lets it, and has to clear away what it makes.
 func (l *Ledger) Hold(ctx context.Context, f func() error) error {
-	return l.between(ctx, newRequest(func(*owner) error { return within(ctx, &l.left, f) }))
+	return l.between(ctx, newRequest(func(*owner) error { return l.left.Within(ctx, f) }))
 }
 
 // between has the owner do a request's work between two batches.

@@ -8,9 +8,6 @@ func (l *Ledger) Taken() int { return int(l.queued.Load()) - len(l.queue) }
 // Compactions returns how often the compactor has worked.
 func (l *Ledger) Compactions() uint64 { return l.compactions.Load() }
 
-// MostLeftBehind is how many reads may be left behind.
-const MostLeftBehind = mostLeftBehind
-
 // SeenKeys is how many rows of exposures fill a part of what the owner keeps at hand.
 const SeenKeys = seenKeys
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/await"
 	"github.com/hexbid/hexbid/bidder/frequency"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
@@ -78,7 +79,7 @@ type Ledger struct {
 	version  atomic.Uint64 // of the catalogue, as what is on disk has it
 	lost     atomic.Pointer[error]
 	erasures atomic.Uint64 // of viewers
-	left     leftBehind
+	left     await.LeftBehind
 	turns    turns
 
 	queue   chan *request
@@ -111,7 +112,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 		compactSoon: make(chan struct{}, 1), compacted: make(chan struct{})}
 	l.context, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	first := &owner{ledger: l}
-	if err := within(ctx, &l.left, func() error { return first.open(ctx) }); err != nil {
+	if err := l.left.Within(ctx, func() error { return first.open(ctx) }); err != nil {
 		l.cancel()
 		return nil, err
 	}

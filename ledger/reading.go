@@ -2,42 +2,13 @@ package ledger
 
 import (
 	"context"
-	"sync"
 
-	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/ledger/journal"
 )
 
 // A read of a disk that stalls cannot be interrupted, and yet a call has to end when its caller's context does. So what
 // a caller has read for it runs in a goroutine of its own, which opens and closes the view. A caller whose context ends
 // leaves it behind. It ends with its first read after that, which the view refuses, or when the disk answers.
-
-// mostLeftBehind is how many goroutines may wait for the disk whose callers have gone. Beyond it reads are refused, so
-// that callers with short deadlines cannot fill the memory while a disk stalls.
-const mostLeftBehind = 1024
-
-// leftBehind counts goroutines whose callers have gone.
-type leftBehind struct {
-	mu sync.Mutex // guards n
-	n  int
-}
-
-// refusal returns an error when too many goroutines are left behind.
-func (b *leftBehind) refusal() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.n < mostLeftBehind {
-		return nil
-	}
-	return hexbid.Errorf(hexbid.Unavailable, "ledger", "the disk does not answer: %d reads wait for it; look at "+
-		"the disk, and try again when it works", b.n)
-}
-
-func (b *leftBehind) add(n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.n += n
-}
 
 // Read runs f with the journal's last synced state, which it closes afterwards. All that was judged before the call is
 // in it, and the rows of totals say what its records do. If nothing more can be written, those rows may be a moment
@@ -56,10 +27,10 @@ func (l *Ledger) ReadSynced(ctx context.Context, f func(v journal.View) error) e
 
 func (l *Ledger) readBy(ctx context.Context, open func(context.Context) (journal.View, error),
 	f func(v journal.View) error) error {
-	if err := l.left.refusal(); err != nil {
+	if err := l.left.Refusal("ledger"); err != nil {
 		return err
 	}
-	return within(ctx, &l.left, func() error {
+	return l.left.Within(ctx, func() error {
 		v, err := open(ctx)
 		if err != nil {
 			return err
@@ -67,31 +38,6 @@ func (l *Ledger) readBy(ctx context.Context, open func(context.Context) (journal
 		defer v.Close()
 		return f(&endingView{v, ctx})
 	})
-}
-
-// within runs f in a goroutine of its own and returns its error. When the context ends first, within returns its error
-// and counts the goroutine as left behind until f has ended.
-func within(ctx context.Context, left *leftBehind, f func() error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	ended, gone := make(chan error), make(chan struct{})
-	go func() {
-		err := hexbid.Contain(f)
-		select {
-		case ended <- err:
-		case <-gone:
-			left.add(-1)
-		}
-	}()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-		left.add(1)
-		close(gone)
-		return ctx.Err()
-	}
 }
 
 // settledView opens a view after all that was judged before. It waits for the disk however long that takes, because the

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/await"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/fold"
 	"github.com/hexbid/hexbid/ledger/journal"
@@ -235,12 +236,12 @@ func TestReadsOfADiskThatDoesNotAnswerAreRefused(t *testing.T) {
 	}
 	giveUp, cancel := context.WithCancel(ctx)
 	left := make(chan error)
-	for range ledger.MostLeftBehind {
+	for range await.MostLeftBehind {
 		go func() { left <- s.ReadSynced(giveUp, look) }()
 	}
-	s.Wait("the reads", func() bool { return s.disk.Waiting() == ledger.MostLeftBehind })
+	s.Wait("the reads", func() bool { return s.disk.Waiting() == await.MostLeftBehind })
 	cancel()
-	for range ledger.MostLeftBehind {
+	for range await.MostLeftBehind {
 		if err := <-left; !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}

@@ -20,7 +20,7 @@ func (l *Ledger) SetTerms(ctx context.Context, version uint64, campaigns []fold.
 	if n := len(campaigns) + len(advertisers); n > MaxTerms {
 		return hexbid.Invalidf("terms", "%d of them: at most %d a call", n, MaxTerms)
 	}
-	if err := within(ctx, &l.left, func() error { return l.findZones(campaigns) }); err != nil {
+	if err := l.left.Within(ctx, func() error { return l.findZones(campaigns) }); err != nil {
 		return err
 	}
 	return l.ask(ctx, newRequest(func(o *owner) error { return o.setTerms(version, campaigns, advertisers) }))

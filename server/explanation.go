@@ -83,6 +83,7 @@ func liveState(s *bidder.LiveState) *pb.LiveState {
 		BudgetSpent:         s.BudgetSpent,
 		FrequencyCapped:     s.FrequencyCapped,
 		NoBalance:           s.NoBalance,
+		Returning:           s.Returning,
 	}
 }
 

@@ -113,6 +113,9 @@ func (v *stallingView) Close() error {
 	return v.View.Close()
 }
 
+// PassReads waits while reads stall. It is for stores that a test has on the same disk.
+func (s *Stalling) PassReads() { s.pass(&s.reads) }
+
 // Get implements journal.View.
 func (v *stallingView) Get(t journal.Table, key []byte) ([]byte, error) {
 	v.journal.pass(&v.journal.reads)

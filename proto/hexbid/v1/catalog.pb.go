@@ -2207,8 +2207,11 @@ type LiveState struct {
 	// The greatest chance of a click that a search may try with it, in parts per
 	// million; quality_ppm where nothing is tried.
 	ExploredQualityPpm int64 `protobuf:"varint,9,opt,name=explored_quality_ppm,json=exploredQualityPpm,proto3" json:"explored_quality_ppm,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// It serves again, after a midnight or a top-up, and searches find it within
+	// seconds: many that come back together do so in portions.
+	Returning     bool `protobuf:"varint,10,opt,name=returning,proto3" json:"returning,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LiveState) Reset() {
@@ -2302,6 +2305,13 @@ func (x *LiveState) GetExploredQualityPpm() int64 {
 		return x.ExploredQualityPpm
 	}
 	return 0
+}
+
+func (x *LiveState) GetReturning() bool {
+	if x != nil {
+		return x.Returning
+	}
+	return false
 }
 
 // Keyword is a word or a phrase, folded for width, case and traditional
@@ -3277,7 +3287,7 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\tDayTotals\x12\x1d\n" +
 	"\n" +
 	"local_date\x18\x01 \x01(\tR\tlocalDate\x12.\n" +
-	"\x06totals\x18\x02 \x01(\v2\x16.hexbid.v1.EventTotalsR\x06totals\"\x82\x03\n" +
+	"\x06totals\x18\x02 \x01(\v2\x16.hexbid.v1.EventTotalsR\x06totals\"\xa0\x03\n" +
 	"\tLiveState\x122\n" +
 	"\x15pacing_multiplier_ppm\x18\x01 \x01(\x03R\x13pacingMultiplierPpm\x12\x1f\n" +
 	"\vquality_ppm\x18\x02 \x01(\x03R\n" +
@@ -3289,7 +3299,9 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"no_balance\x18\x06 \x01(\bR\tnoBalance\x12*\n" +
 	"\x11lowered_by_budget\x18\a \x01(\bR\x0floweredByBudget\x12+\n" +
 	"\x11participation_ppm\x18\b \x01(\x03R\x10participationPpm\x120\n" +
-	"\x14explored_quality_ppm\x18\t \x01(\x03R\x12exploredQualityPpm\"h\n" +
+	"\x14explored_quality_ppm\x18\t \x01(\x03R\x12exploredQualityPpm\x12\x1c\n" +
+	"\treturning\x18\n" +
+	" \x01(\bR\treturning\"h\n" +
 	"\aKeyword\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12-\n" +
 	"\x05match\x18\x02 \x01(\x0e2\x17.hexbid.v1.KeywordMatchR\x05match\x12\x1a\n" +
