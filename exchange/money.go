@@ -31,7 +31,7 @@ func (e *Exchange) CampaignSpend(ctx context.Context, a hexbid.Account) (*hexbid
 		if err != nil {
 			return nil, err
 		}
-		return spend, b.addHistory(spend)
+		return spend, b.addHistory(spend, &standing.CampaignAccount)
 	})
 	if err != nil {
 		return nil, err
@@ -98,13 +98,20 @@ type books struct {
 // call's context ends, the work may still wait for the disk and goes on alone. So it must write to nothing but what it
 // makes itself.
 func inBooks[T any](ctx context.Context, e *Exchange, work func(b *books) (T, error)) (T, error) {
-	var none, found T
+	var none T
 	l, err := e.ledger()
 	if err != nil {
 		return none, err
 	}
-	if err := l.Read(ctx, func(v journal.View) (err error) {
-		found, err = work(&books{e, ctx, l, v})
+	return inState(ctx, e, l.Read, work)
+}
+
+// inState is inBooks on the state that a method of the ledger reads.
+func inState[T any](ctx context.Context, e *Exchange, read func(context.Context, func(journal.View) error) error,
+	work func(b *books) (T, error)) (T, error) {
+	var none, found T
+	if err := read(ctx, func(v journal.View) (err error) {
+		found, err = work(&books{e, ctx, e.config.Ledger, v})
 		return err
 	}); err != nil {
 		return none, err
@@ -261,13 +268,18 @@ func (b *books) addCatalogue(s *hexbid.CampaignSpend) error {
 	return nil
 }
 
-// addHistory adds a campaign's hours, days, last charge, and namesakes.
-func (b *books) addHistory(s *hexbid.CampaignSpend) error {
-	recent, err := receipt.ReadRecent(b.view, s.UID, b.ledger.Now())
-	if err != nil {
+// addHistory adds a campaign's hours, days, last charge, and namesakes. It reads the journal as it is after the account,
+// so that the rows of hours and days that are not the account's own are there.
+func (b *books) addHistory(s *hexbid.CampaignSpend, account *fold.CampaignAccount) (err error) {
+	if err := b.ledger.ReadSynced(b.ctx, func(v journal.View) error {
+		recent, err := receipt.ReadRecent(v, account, b.ledger.Now())
+		if err == nil {
+			s.Hours, s.Days, s.LastCharge = recent.Hours, recent.Days, recent.LastCharge
+		}
+		return err
+	}); err != nil {
 		return err
 	}
-	s.Hours, s.Days, s.LastCharge = recent.Hours, recent.Days, recent.LastCharge
 	s.OtherUIDs, err = b.others(s.Name, s.UID)
 	return err
 }

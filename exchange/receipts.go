@@ -22,7 +22,7 @@ type Statement struct {
 }
 
 // Statement returns an advertiser's account of a month, as in 2026-11. It reads a row a day for each of its campaigns,
-// so it waits for its turn.
+// and has the ledger write the totals that have changed, so it waits for its turn.
 func (e *Exchange) Statement(ctx context.Context, a hexbid.Account, month string) (*Statement, error) {
 	if err := e.admit(ctx, access.GetStatement, a.Name); err != nil {
 		return nil, err
@@ -31,15 +31,19 @@ func (e *Exchange) Statement(ctx context.Context, a hexbid.Account, month string
 	if err != nil {
 		return nil, err
 	}
-	return inBooks(ctx, e, func(b *books) (*Statement, error) { return b.statement(a, of) })
-}
-
-func (b *books) statement(a hexbid.Account, of receipt.Month) (*Statement, error) {
-	done, err := b.exhaustive.take(b.ctx)
+	l, err := e.ledger()
+	if err != nil {
+		return nil, err
+	}
+	done, err := e.exhaustive.take(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
+	return inState(ctx, e, l.ReadTotals, func(b *books) (*Statement, error) { return b.statement(a, of) })
+}
+
+func (b *books) statement(a hexbid.Account, of receipt.Month) (*Statement, error) {
 	uid, err := b.find(hexbid.KindAdvertiser, "name", a)
 	if err != nil {
 		return nil, err

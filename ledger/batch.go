@@ -22,6 +22,7 @@ type batch struct {
 	touched  touched                            // accounts that its records concern
 	changes  Changes                            // those accounts, for watchers
 	views    []*viewing                         // opened right after the commit
+	totals   bool                               // one of them needs the rows of all totals
 }
 
 // viewing is a view that a caller waits for.

@@ -207,7 +207,7 @@ func (o *owner) send() {
 	o.ledger.batches <- o.under
 }
 
-// finish completes the batch: with a checkpoint if one is due, the rows of totals for callers that wait for a view, and
+// finish completes the batch: with a checkpoint if one is due, the rows of totals if somebody waits for them, and
 // what watchers will learn.
 func (o *owner) finish() error {
 	b := o.batch
@@ -216,7 +216,7 @@ func (o *owner) finish() error {
 		return err
 	}
 	o.ledger.turns.note(Checkpointing, began)
-	if len(b.views) > 0 {
+	if b.totals {
 		o.settle()
 	}
 	b.writeSeen()

@@ -11,16 +11,22 @@ import (
 // leaves it behind. It ends with its first read after that, which the view refuses, or when the disk answers.
 
 // Read runs f with the journal's last synced state, which it closes afterwards. All that was judged before the call is
-// in it, and the rows of totals say what its records do. If nothing more can be written, those rows may be a moment
-// behind the records.
+// in it. The rows of totals may be up to a minute behind the records; ReadTotals has them written.
 //
 // When the context ends first, Read returns its error. f may then still wait for the disk, and go on for a moment when
 // it answers. So f must not write to what the caller of Read looks at after an error.
 func (l *Ledger) Read(ctx context.Context, f func(v journal.View) error) error {
-	return l.readBy(ctx, l.settledView, f)
+	return l.readBy(ctx, func(ctx context.Context) (journal.View, error) { return l.presentView(ctx, false) }, f)
 }
 
-// ReadSynced is Read without asking the owner: the rows of totals may be a moment behind the records.
+// ReadTotals is Read of a state whose rows of totals say what its records do. If nothing more can be written, those rows
+// may be behind. It has the owner write the rows of all accounts that changed since the last time, however few of them
+// f looks at. So it is for those who need the totals of many accounts at one record, and they should take turns.
+func (l *Ledger) ReadTotals(ctx context.Context, f func(v journal.View) error) error {
+	return l.readBy(ctx, func(ctx context.Context) (journal.View, error) { return l.presentView(ctx, true) }, f)
+}
+
+// ReadSynced is Read without asking the owner: what is being written is not in it yet.
 func (l *Ledger) ReadSynced(ctx context.Context, f func(v journal.View) error) error {
 	return l.readBy(ctx, func(context.Context) (journal.View, error) { return l.journal.View() }, f)
 }
@@ -40,13 +46,14 @@ func (l *Ledger) readBy(ctx context.Context, open func(context.Context) (journal
 	})
 }
 
-// settledView opens a view after all that was judged before. It waits for the disk however long that takes, because the
-// writer opens the view, and somebody has to close it.
-func (l *Ledger) settledView(ctx context.Context) (journal.View, error) {
+// presentView opens a view after all that was judged before, with all totals if asked. It waits for the disk however
+// long that takes, because the writer opens the view, and somebody has to close it.
+func (l *Ledger) presentView(ctx context.Context, totals bool) (journal.View, error) {
 	var opened viewing
 	r := newRequest(func(o *owner) error {
 		if ctx.Err() == nil { // else nobody looks at the view
 			o.batch.views = append(o.batch.views, &opened)
+			o.batch.totals = o.batch.totals || totals
 		}
 		return nil
 	})

@@ -35,6 +35,15 @@ func (t *Totals) fields(c *codec) {
 	number(c, 11, &t.BeyondCap)
 }
 
+// Later returns the later of two totals of the same hour or date: they only grow.
+func (t *Totals) Later(other *Totals) Totals {
+	return Totals{Impressions: max(t.Impressions, other.Impressions), Clicks: max(t.Clicks, other.Clicks),
+		Conversions: max(t.Conversions, other.Conversions), Claims: max(t.Claims, other.Claims),
+		Charged: max(t.Charged, other.Charged), Credited: max(t.Credited, other.Credited), Free: max(t.Free, other.Free),
+		Exhausted: max(t.Exhausted, other.Exhausted), Filtered: max(t.Filtered, other.Filtered),
+		ConversionValue: max(t.ConversionValue, other.ConversionValue), BeyondCap: max(t.BeyondCap, other.BeyondCap)}
+}
+
 // DecodeTotals reads the value of a row of journal.Hours or journal.Days.
 func DecodeTotals(value []byte) (t Totals, err error) {
 	c := codec{decoding: true, bytes: value}

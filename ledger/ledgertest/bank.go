@@ -124,7 +124,7 @@ func (b *Bank) Crash() {
 func (b *Bank) Settled() journal.View {
 	b.Helper()
 	var settled journal.View
-	if err := b.Read(ctx, func(v journal.View) error { settled = v; return nil }); err != nil {
+	if err := b.ReadTotals(ctx, func(v journal.View) error { settled = v; return nil }); err != nil {
 		b.Fatal(err)
 	}
 	return settled

@@ -25,46 +25,65 @@ const (
 )
 
 // ReadRecent returns the totals of the 48 hours up to now, of the last 62 days on which something happened, and the
-// last charge.
-func ReadRecent(v journal.View, campaign hexbid.UID, now time.Time) (*Recent, error) {
-	hours, err := readHours(v, campaign, fold.HourOf(now.UnixMicro()))
+// last charge. The rows of the account's own hour and date may be behind the account, which is not newer than v.
+func ReadRecent(v journal.View, account *fold.CampaignAccount, now time.Time) (*Recent, error) {
+	hours, err := readHours(v, account, fold.HourOf(now.UnixMicro()))
 	if err != nil {
 		return nil, err
 	}
-	days, err := readDays(v, campaign)
+	days, err := readDays(v, account)
 	if err != nil {
 		return nil, err
 	}
-	last, err := readLastCharge(v, campaign)
+	last, err := readLastCharge(v, account.Campaign)
 	return &Recent{hours, days, last}, err
 }
 
-func readHours(v journal.View, campaign hexbid.UID, present uint32) (hours []hexbid.HourTotals, err error) {
+func readHours(v journal.View, account *fold.CampaignAccount, present uint32) (hours []hexbid.HourTotals, err error) {
+	present = max(present, account.Hour)
 	for hour := present - min(present, recentHours-1); hour <= present; hour++ {
-		value, err := v.Get(journal.Hours, fold.HourKey(hour, campaign))
+		value, err := v.Get(journal.Hours, fold.HourKey(hour, account.Campaign))
 		if err != nil {
 			return nil, err
 		}
-		if value == nil {
-			continue
+		var totals fold.Totals
+		if value != nil {
+			if totals, err = fold.DecodeTotals(value); err != nil {
+				return nil, err
+			}
 		}
-		totals, err := fold.DecodeTotals(value)
-		if err != nil {
-			return nil, err
+		if hour == account.Hour {
+			totals = totals.Later(&account.ThisHour)
 		}
-		hours = append(hours, hexbid.HourTotals{Start: startOf(hour), Totals: eventTotals(totals)})
+		if totals != (fold.Totals{}) {
+			hours = append(hours, hexbid.HourTotals{Start: startOf(hour), Totals: eventTotals(totals)})
+		}
 	}
 	return hours, nil
 }
 
-func readDays(v journal.View, campaign hexbid.UID) (days []hexbid.DayTotals, err error) {
-	err = v.ScanBack(journal.Days, fold.DayKey(campaign, 0), fold.DayKey(campaign, math.MaxInt32),
+func readDays(v journal.View, account *fold.CampaignAccount) (days []hexbid.DayTotals, err error) {
+	add := func(date int32, totals fold.Totals) {
+		days = append(days, hexbid.DayTotals{LocalDate: hexbid.Date(date), Totals: eventTotals(totals)})
+	}
+	told := account.Today == fold.Totals{}
+	err = v.ScanBack(journal.Days, fold.DayKey(account.Campaign, 0), fold.DayKey(account.Campaign, math.MaxInt32),
 		func(key, value []byte) (bool, error) {
 			totals, err := fold.DecodeTotals(value)
-			days = append(days, hexbid.DayTotals{LocalDate: hexbid.Date(binary.BigEndian.Uint32(key[8:])),
-				Totals: eventTotals(totals)})
+			date := int32(binary.BigEndian.Uint32(key[8:]))
+			if date == account.Date {
+				totals, told = totals.Later(&account.Today), true
+			} else if date < account.Date && !told {
+				told = true
+				add(account.Date, account.Today)
+			}
+			add(date, totals)
 			return len(days) < recentDays, err
 		})
+	if !told {
+		add(account.Date, account.Today)
+	}
+	days = days[:min(len(days), recentDays)]
 	slices.Reverse(days)
 	return days, err
 }
