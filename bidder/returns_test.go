@@ -126,8 +126,8 @@ func TestAFewDoNotQueueBehindMany(t *testing.T) {
 	}
 }
 
-// TestWhoWaitsToReturnIsSaidTo compares, portion by portion, what a snapshot says of each campaign with whether it is in
-// the lists.
+// TestWhoWaitsToReturnIsSaidTo compares, portion by portion, what a snapshot says of each campaign with whether it is
+// in the lists.
 func TestWhoWaitsToReturnIsSaidTo(t *testing.T) {
 	o := newOnePoint(t, 2000)
 	for o.movesInPortions() {

@@ -268,8 +268,8 @@ func (b *books) addCatalogue(s *hexbid.CampaignSpend) error {
 	return nil
 }
 
-// addHistory adds a campaign's hours, days, last charge, and namesakes. It reads the journal as it is after the account,
-// so that the rows of hours and days that are not the account's own are there.
+// addHistory adds a campaign's hours, days, last charge, and namesakes. It reads the journal as it is after the
+// account, so that the rows of hours and days that are not the account's own are there.
 func (b *books) addHistory(s *hexbid.CampaignSpend, account *fold.CampaignAccount) (err error) {
 	if err := b.ledger.ReadSynced(b.ctx, func(v journal.View) error {
 		recent, err := receipt.ReadRecent(v, account, b.ledger.Now())

@@ -127,7 +127,8 @@ func (s *stallingCatalogue) Judge(ctx context.Context, groups []store.Group) ([]
 	return s.Store.Judge(ctx, groups)
 }
 
-func (s *stallingCatalogue) List(ctx context.Context, q store.ListQuery, visit func(store.Record) bool) (string, error) {
+func (s *stallingCatalogue) List(ctx context.Context, q store.ListQuery,
+	visit func(store.Record) bool) (string, error) {
 	s.disk.PassReads()
 	return s.Store.List(ctx, q, visit)
 }
@@ -146,7 +147,8 @@ func TestEveryDoorEndsWithItsContextWhileTheCatalogueStalls(t *testing.T) {
 		"Explain": true, "CampaignSpend": true, "AdvertiserBalance": true, "Statement": true, "Charges": true}
 	for name, door := range doors {
 		disk.StallReads()
-		if left := disk.Leaves(t, ctx, func(ctx context.Context) error { return door(ctx, b.Exchange) }); !left && waits[name] {
+		left := disk.Leaves(t, ctx, func(ctx context.Context) error { return door(ctx, b.Exchange) })
+		if !left && waits[name] {
 			t.Errorf("%s has not waited for the catalogue, or not ended with its context", name)
 		}
 		disk.Release()

@@ -24,8 +24,9 @@ type chores struct {
 // tallyEvery is how often counts of events without a record are written.
 const tallyEvery = time.Second
 
-// settleEvery is how far rows of totals may be behind when nobody reads them. ReadTotals has them written before. Settling
-// seldom spares most of them: at a high rate, ten times a second would write as many rows of totals as of events.
+// settleEvery is how far rows of totals may be behind when nobody reads them. ReadTotals has them written before.
+// Settling seldom spares most of them: at a high rate, ten times a second would write as many rows of totals as of
+// events.
 const settleEvery = time.Minute
 
 // readClock takes the present stamp, and brings the books to it. It fails while the clock is wrong.

@@ -19,9 +19,9 @@ func (l *Ledger) Read(ctx context.Context, f func(v journal.View) error) error {
 	return l.readBy(ctx, func(ctx context.Context) (journal.View, error) { return l.presentView(ctx, false) }, f)
 }
 
-// ReadTotals is Read of a state whose rows of totals say what its records do. If nothing more can be written, those rows
-// may be behind. It has the owner write the rows of all accounts that changed since the last time, however few of them
-// f looks at. So it is for those who need the totals of many accounts at one record, and they should take turns.
+// ReadTotals is Read of a state whose rows of totals say what its records do. If nothing more can be written, those
+// rows may be behind. It has the owner write the rows of all accounts that changed since the last time, however few of
+// them f looks at. So it is for those who need the totals of many accounts at one record, and they should take turns.
 func (l *Ledger) ReadTotals(ctx context.Context, f func(v journal.View) error) error {
 	return l.readBy(ctx, func(ctx context.Context) (journal.View, error) { return l.presentView(ctx, true) }, f)
 }
