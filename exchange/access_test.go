@@ -151,7 +151,6 @@ var without = map[string]string{
 	"ViewerStats":   "counts for the operator's metrics",
 	"Quality":       "counts for the operator's metrics",
 	"Filtered":      "counts for the operator's metrics",
-	"LedgerTurns":   "counts for the operator's metrics",
 	"OverDelivery":  "counts for the operator's metrics",
 	"CacheHitRatio": "counts for the operator's metrics",
 	"Now":           "tells the time",
