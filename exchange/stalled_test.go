@@ -143,6 +143,7 @@ func TestEveryDoorEndsWithItsContextWhileTheCatalogueStalls(t *testing.T) {
 	b.close()
 	b.open(catalogue)
 	doors := stalledDoors(b, b.click().Sequence)
+	delete(doors, "AlertWatch.Next") // it waits for alerts, and no disk brings those
 	waits := map[string]bool{"Get": true, "List": true, "Create": true, "Update": true, "Delete": true, "Review": true,
 		"Explain": true, "CampaignSpend": true, "AdvertiserBalance": true, "Statement": true, "Charges": true}
 	for name, door := range doors {
