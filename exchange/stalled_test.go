@@ -56,6 +56,12 @@ func TestEveryDoorEndsWithItsContext(t *testing.T) {
 	}
 	b.put(campaign("c"), campaign("gone"))
 	doors := stalledDoors(b, b.click().Sequence)
+	if err := doors["Transfer"](ctx, b.Exchange); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "an alert to name, of the small balance", func() bool {
+		return b.Alerts().InForce[hexbid.BalanceAlert] > 0
+	})
 	reads := map[string]bool{"CampaignSpend": true, "AdvertiserBalance": true, "Transfer": true, "Credit": true,
 		"Statement": true, "Charges": true, "Receipt": true, "Roots": true, "AlertWatch.Next": true,
 		"ListCampaignSpend": true}
