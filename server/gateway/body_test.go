@@ -71,7 +71,7 @@ func TestAPatchChangesWhatItsBodyHas(t *testing.T) {
 		t.Error(a.text)
 	}
 	p.must("PATCH", "/v1/advertisers/a", get().text) // all of it as it is
-	stale := `{"display_name": "D", "etag": "v1"}`
+	stale := `{"display_name": "D", "etag": "AAAAAAAAAAAAAAAAAAAAAA"}`
 	if a := p.ask("PATCH", "/v1/advertisers/a", stale); a.StatusCode != 409 || a.field(t, "code") != 10.0 {
 		t.Errorf("%s %s", a.Status, a.text)
 	}
