@@ -18,21 +18,25 @@ const rowsABatch = 1000
 // importMessages prepares the messages of an import: in owners what the campaigns need first, in rows the campaigns.
 func importMessages(w *Workload, first, campaigns int) (owners, rows []*pb.ImportRequest) {
 	for i := first / w.anOwner; i < (first+campaigns)/w.anOwner; i++ {
-		advertiser, program, place := w.Owner(i)
-		addRow(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: advertiser.Name,
-			DisplayName: advertiser.DisplayName}}})
-		addRow(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Program{Program: &pb.Program{Name: program.Name,
-			DisplayName: program.DisplayName, Category: pb.Category(program.Category), Hosts: wire[pb.Host](program.Hosts)}}})
-		if w.anOwner == 1 {
-			continue
-		}
-		addRow(&owners, &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: &pb.Place{Name: place.Name,
-			DisplayName: program.DisplayName, Latitude: place.Point.Lat, Longitude: place.Point.Lng}}})
+		addOwner(&owners, w, i)
 	}
 	for i := first; i < first+campaigns; i++ {
 		addRow(&rows, &pb.ImportRow{Resource: &pb.ImportRow_Campaign{Campaign: campaignMessage(w.Campaign(i))}})
 	}
 	return owners, rows
+}
+
+// addOwner adds the rows of an advertiser with a program and, unless each campaign has an owner of its own, a place.
+func addOwner(to *[]*pb.ImportRequest, w *Workload, i int) {
+	advertiser, program, place := w.Owner(i)
+	addRow(to, &pb.ImportRow{Resource: &pb.ImportRow_Advertiser{Advertiser: &pb.Advertiser{Name: advertiser.Name,
+		DisplayName: advertiser.DisplayName}}})
+	addRow(to, &pb.ImportRow{Resource: &pb.ImportRow_Program{Program: &pb.Program{Name: program.Name,
+		DisplayName: program.DisplayName, Category: pb.Category(program.Category), Hosts: wire[pb.Host](program.Hosts)}}})
+	if w.anOwner > 1 {
+		addRow(to, &pb.ImportRow{Resource: &pb.ImportRow_Place{Place: &pb.Place{Name: place.Name,
+			DisplayName: program.DisplayName, Latitude: place.Point.Lat, Longitude: place.Point.Lng}}})
+	}
 }
 
 func wire[P, N ~int32 | ~uint8](nouns []N) (values []P) {
@@ -105,6 +109,21 @@ func Import(conn *grpc.ClientConn, w *Workload, campaigns, part int) (map[string
 	}
 	slices.Sort(rates)
 	return map[string]Spread{"import_per_s": {rates[len(rates)/2], rates[0], rates[len(rates)-1]}}, nil
+}
+
+// ImportOwners adds owners without campaigns, each with a program at one place.
+func ImportOwners(conn *grpc.ClientConn, w *Workload, first, end int) error {
+	const part = 50_000
+	for ; first < end; first += part {
+		var messages []*pb.ImportRequest
+		for i := first; i < min(first+part, end); i++ {
+			addOwner(&messages, w, i)
+		}
+		if _, err := importAll(conn, messages); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ImportMorePlaces gives each owner's program the given number of further places.

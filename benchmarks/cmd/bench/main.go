@@ -268,11 +268,14 @@ func country(*session) (spreads, error) {
 
 // server imports a million campaigns over gRPC into a data folder, starts again on it, brings the places to a million,
 // and searches.
+// server measures the program on a market of shops that advertise around their places, among four times as many that do
+// not advertise.
 func server(s *session) (spreads, error) {
 	w, err := benchmarks.NewWorkload(1, false)
 	if err != nil {
 		return nil, err
 	}
+	w = w.Local()
 	p, err := s.serve("server")
 	if err != nil {
 		return nil, err
@@ -290,8 +293,7 @@ func server(s *session) (spreads, error) {
 	}
 	defer p.Close()
 	all["start_s_1m"] = benchmarks.Once(p.Took.Seconds())
-	const owners = million / benchmarks.CampaignsAnOwner
-	if err := benchmarks.ImportMorePlaces(p.Conn, w, owners, million/owners-1); err != nil {
+	if err := benchmarks.ImportOwners(p.Conn, w, million/benchmarks.CampaignsAnOwner, million); err != nil {
 		return nil, err
 	}
 	for _, answer := range []struct {
