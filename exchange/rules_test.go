@@ -192,6 +192,12 @@ func TestTheDocsHaveEveryRuleWithAReasonThatItGives(t *testing.T) {
 		documented = append(documented, bidder.Rule(row[1]))
 		reasons[bidder.Rule(row[1])] = row[2]
 	}
+	if i := slices.Index(documented, bidder.RuleReturning); i < 0 ||
+		reasons[bidder.RuleReturning] != (&bidder.Verdict{Rule: bidder.RuleReturning}).Reason(nil) {
+		t.Error("the docs do not say why a campaign waits to return")
+	} else {
+		documented = slices.Delete(documented, i, i+1) // the campaign of a situation waits for nobody
+	}
 	rules := []bidder.Rule{bidder.RuleNotIndexed}
 	e, given := openBesideARival(t), map[bidder.Rule]bool{}
 	for _, o := range obstacles {
