@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hexbid/hexbid"
@@ -15,6 +16,16 @@ func (e *Exchange) Directory() *access.Directory { return e.directory }
 
 // Now returns the time of the market's clock.
 func (e *Exchange) Now() time.Time { return e.config.Clock() }
+
+// openDirectory fills the directory, and keeps it up to date until follow ends.
+func (e *Exchange) openDirectory(ctx, follow context.Context) error {
+	feed, err := e.loadDirectory(ctx)
+	if err != nil {
+		return fmt.Errorf("reading who may call: %w", err)
+	}
+	e.running.Go(func() { e.followDirectory(follow, feed) })
+	return nil
+}
 
 // loadDirectory reads the callers from the store, and returns a feed of what changes from then on. The feed may repeat
 // changes that were read already; in order, they lead to the same.

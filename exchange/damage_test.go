@@ -33,7 +33,7 @@ func TestSearchesGoOnWithoutWhatLiesInADamagedFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.display.store = damagedStore{e.store, r.Metadata().UID}
+		e.display.store = &patientStore{Store: damagedStore{e.store, r.Metadata().UID}}
 		e.display.cache.Clear()
 		response := mustSearch(t, e, at(hub))
 		if got := [2]int{len(response.Sponsored), len(response.Nearby)}; got != want {

@@ -27,7 +27,7 @@ type Cards interface {
 // display makes cards and caches them. A card carries the versions of the records that it was made from, so a late fill
 // of the cache cannot bring an old record back.
 type display struct {
-	store store.Store
+	store *patientStore
 	cards Cards
 	cache *ristretto.Cache[uint64, card]
 }
@@ -52,7 +52,7 @@ const (
 	cardOverheadBytes = 200
 )
 
-func newDisplay(s store.Store, cards Cards, maxBytes int64) (*display, error) {
+func newDisplay(s *patientStore, cards Cards, maxBytes int64) (*display, error) {
 	cache, err := ristretto.NewCache(&ristretto.Config[uint64, card]{
 		NumCounters: max(10*maxBytes/typicalCardBytes, 1000),
 		MaxCost:     maxBytes,
@@ -118,27 +118,34 @@ func (d *display) get(ctx context.Context, of *subject, now time.Time) ([]byte, 
 	if c, ok := d.cache.Get(key); ok && c.shows(of) && c.valid(now) {
 		return c[cardHeaderBytes:], nil
 	}
-	c, lasting, err := d.make(ctx, of, now)
+	own := *of // the making may outlive the caller's memory
+	made, err := readFrom(ctx, d.store, func() (made, error) { return d.make(ctx, &own, now) })
 	if err != nil {
 		return nil, err
 	}
-	if lasting {
-		d.cache.Set(key, c, cardOverheadBytes+int64(len(c)))
+	if made.lasting {
+		d.cache.Set(key, made.card, cardOverheadBytes+int64(len(made.card)))
 	}
-	return c[cardHeaderBytes:], nil
+	return made.card[cardHeaderBytes:], nil
 }
 
-// make encodes a card from the store. lasting reports whether every record had the version that the subject names.
-func (d *display) make(ctx context.Context, of *subject, now time.Time) (c card, lasting bool, err error) {
-	r := reader{ctx: ctx, store: d.store}
+// made is a card from the store. It is lasting if every record had the version that the subject names.
+type made struct {
+	card    card
+	lasting bool
+}
+
+// make encodes a card from the store's own records, so that a card waits for the disk once and not for each record.
+func (d *display) make(ctx context.Context, of *subject, now time.Time) (made, error) {
+	r := reader{ctx: ctx, store: d.store.Store}
 	program := read[*hexbid.Program](&r, of.program)
 	place := read[*hexbid.Place](&r, of.place)
 	campaign := read[*hexbid.Campaign](&r, of.campaign)
 	if r.err != nil {
-		return nil, false, r.err
+		return made{}, r.err
 	}
 	if campaign == nil {
-		return newCard(of, time.Time{}, d.cards.Nearby(program, place)), !r.stale, nil
+		return made{newCard(of, time.Time{}, d.cards.Nearby(program, place)), !r.stale}, nil
 	}
 	creative, until := completed(campaign.CreativeFor(of.host), program), time.Time{}
 	if coupon := creative.Coupon; coupon != nil && now.Before(coupon.ValidUntil) {
@@ -146,7 +153,7 @@ func (d *display) make(ctx context.Context, of *subject, now time.Time) (c card,
 	} else {
 		creative.Coupon = nil // the coupon has expired: the creative goes without it
 	}
-	return newCard(of, until, d.cards.Sponsored(campaign, &creative, program, place)), !r.stale, nil
+	return made{newCard(of, until, d.cards.Sponsored(campaign, &creative, program, place)), !r.stale}, nil
 }
 
 // completed fills the empty fields of a creative from its program.

@@ -277,12 +277,10 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 		e.Close()
 		return nil, err
 	}
-	callers, err := e.loadDirectory(ctx)
-	if err != nil {
+	if err := e.openDirectory(ctx, follow); err != nil {
 		e.Close()
-		return nil, fmt.Errorf("reading who may call: %w", err)
+		return nil, err
 	}
-	e.running.Go(func() { e.followDirectory(follow, callers) })
 	e.running.Go(func() { e.indexer.Run(follow, s) })
 	if config.Ledger != nil && !config.Manual {
 		e.followLedger(follow)

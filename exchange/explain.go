@@ -65,19 +65,22 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 	if out.Verdict, err = e.judge(ctx, snapshot, q, c.UID); err != nil {
 		return nil, err
 	}
-	out.Reason = reasonOf(&out.Verdict, c, program.Resource.(*hexbid.Program), r, now)
-	switch names := e.namesIn(ctx, snapshot); {
-	case out.Reason != "":
-	case out.RivalsHidden:
-		out.Reason = out.Verdict.OwnersReason(names)
-	default:
-		out.Reason = out.Verdict.Reason(names)
+	if out.Reason = reasonOf(&out.Verdict, c, program.Resource.(*hexbid.Program), r, now); out.Reason == "" {
+		out.Reason = out.reason(e.namesIn(ctx, snapshot))
 	}
 	e.advise(out, snapshot, c, r.Host)
 	if out.RivalsHidden {
 		out.hideRivals()
 	}
 	return out, nil
+}
+
+// reason puts the verdict into words for whoever it is explained to.
+func (x *Explanation) reason(name func(campaign uint32) string) string {
+	if x.RivalsHidden {
+		return x.Verdict.OwnersReason(name)
+	}
+	return x.Verdict.Reason(name)
 }
 
 // advise adds to an explanation what would win a slot.

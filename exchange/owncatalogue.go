@@ -73,10 +73,13 @@ func (o *ownCatalogue) ByUID(ctx context.Context, uid hexbid.UID) (store.Record,
 		return store.Record{}, err
 	}
 	shown, err := o.shows(ctx, r.Meta().Name)
-	if err == nil && !shown {
+	switch {
+	case err != nil:
+		return store.Record{}, err
+	case !shown:
 		return store.CheckUID(store.Record{}, uid, nil)
 	}
-	return r, err
+	return r, nil
 }
 
 // List implements store.Store.
