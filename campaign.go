@@ -91,6 +91,9 @@ type FrequencyCap struct {
 	ServeUncapped bool          // serve viewers too whose history is not known
 }
 
+// MaxCapImpressions is the most impressions that a cap may admit.
+const MaxCapImpressions = 1000
+
 // Creative is what a viewer sees of a campaign. A creative with Host 0 serves every host that has none of its own.
 type Creative struct {
 	Host                             Host
@@ -305,7 +308,7 @@ func (f *FrequencyCap) validate(field string) error {
 	if f.Window != 0 && (f.Window < time.Hour || f.Window > 30*24*time.Hour) {
 		window = Invalidf(field+".window", "%s is out of range: use one hour to 30 days, or leave it out for ever", f.Window)
 	}
-	return JoinErrors(checkRange(field+".impressions", f.Impressions, 1, 1000), window)
+	return JoinErrors(checkRange(field+".impressions", f.Impressions, 1, MaxCapImpressions), window)
 }
 
 // validateGoal refuses a goal that the campaign's bids cannot follow.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/hexbid/hexbid"
@@ -54,7 +55,7 @@ func (c *conversion) campaign(v *pb.Campaign) *hexbid.Campaign {
 		Area:        c.area("campaign.area", v.GetArea()),
 		Excluded:    c.area("campaign.excluded_area", v.GetExcludedArea()),
 		Audience:    c.audience(v.GetAudience()),
-		Cap:         c.frequencyCap(v.GetFrequencyCap()),
+		Cap:         c.frequencyCap("campaign.frequency_cap", v.GetFrequencyCap()),
 		Creatives:   toAll(c, v.GetCreatives(), (*conversion).creative),
 		HostBids:    toAll(c, v.GetHostBids(), (*conversion).hostBid),
 		Keywords:    toAll(c, v.GetKeywords(), (*conversion).keyword),
@@ -104,7 +105,16 @@ func capFromNoun(v hexbid.FrequencyCap) *pb.FrequencyCap {
 	return m
 }
 
-func (c *conversion) frequencyCap(v *pb.FrequencyCap) hexbid.FrequencyCap {
+// frequencyCap converts the cap of a campaign or an advertiser. It refuses a cap that is there but says nothing, which
+// would read as no cap, and a window of 0, which would read as one without end.
+func (c *conversion) frequencyCap(field string, v *pb.FrequencyCap) hexbid.FrequencyCap {
+	if v != nil && proto.Size(v) == 0 {
+		c.note(hexbid.Invalidf(field+".impressions", "is missing: use 1 to %d, or leave %s out to have no cap",
+			hexbid.MaxCapImpressions, field))
+	}
+	if v.GetWindow() != nil && v.GetWindow().AsDuration() == 0 {
+		c.note(hexbid.Invalidf(field+".window", "0s is out of range: use one hour to 30 days, or leave it out for ever"))
+	}
 	return hexbid.FrequencyCap{Impressions: int(v.GetImpressions()), Window: v.GetWindow().AsDuration(),
 		ServeUncapped: v.GetServeUncapped()}
 }

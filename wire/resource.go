@@ -39,7 +39,7 @@ func (c *conversion) advertiser(v *pb.Advertiser) *hexbid.Advertiser {
 		Meta:        c.meta(hexbid.KindAdvertiser, v),
 		DisplayName: v.GetDisplayName(),
 		State:       toEnum(c, "advertiser.state", v.GetState(), hexbid.StateCount),
-		Cap:         c.frequencyCap(v.GetFrequencyCap()),
+		Cap:         c.frequencyCap("advertiser.frequency_cap", v.GetFrequencyCap()),
 	}
 }
 
