@@ -37,8 +37,9 @@ type delivery struct {
 type part interface {
 	// letter is the first byte of the keys of its rows.
 	letter() byte
-	// restore takes in a row that was kept before. Its error says that the row cannot be read; the part goes on without.
-	restore(key, value []byte) error
+	// restore takes in a row that was kept before an instant, the latest. Its error says that the row cannot be read, or
+	// says something of later; the part goes on without.
+	restore(latest time.Time, key, value []byte) error
 	// opened returns what to hand in before the first search. It is called once, when all rows are restored.
 	opened(now time.Time) []bidder.LiveUpdate
 	// awarded takes in an award that left in the answer to a search, at an instant in Unix milliseconds.
@@ -110,15 +111,12 @@ func (d *delivery) restoreAll(view journal.View) error {
 
 // restore gives a part its rows. Rows that it cannot read are left out, and it learns anew what they said.
 func (d *delivery) restore(view journal.View, p part) error {
-	from, unread := p.letter(), 0
-	err := view.Scan(journal.Learned, []byte{from}, []byte{from + 1}, func(key, value []byte) (bool, error) {
-		if p.restore(key, value) != nil {
-			unread++
-		}
-		return true, nil
+	unread, err := scanLearned(view, p.letter(), func(key, value []byte) error {
+		return p.restore(d.stepped.Add(clocksMayDiffer), key, value)
 	})
 	if unread > 0 {
-		d.log.Warn("some of what was learned from events cannot be read and is left out", "of", string(from), "rows", unread)
+		d.log.Warn("some of what was learned from events cannot be read and is left out", "of", string(p.letter()), "rows",
+			unread)
 	}
 	return err
 }
@@ -172,7 +170,7 @@ func (d *delivery) keep() {
 	if len(rows) == 0 {
 		return
 	}
-	err := d.ledger.KeepLearned(rows)
+	err := keepLearned(d.ledger, rows)
 	if err != nil && !d.failed {
 		d.log.Warn("what was learned from events cannot be kept", "error", err)
 	}

@@ -38,7 +38,7 @@ func (*notebook) letter() byte                           { return 'n' }
 func (*notebook) owner() bidder.Owner                    { return bidder.OwnerQuality }
 func (n *notebook) opened(time.Time) []bidder.LiveUpdate { return n.first }
 
-func (n *notebook) restore(key, value []byte) error {
+func (n *notebook) restore(_ time.Time, key, value []byte) error {
 	if len(value) == 0 {
 		return fmt.Errorf("an empty row")
 	}

@@ -84,10 +84,10 @@ func (d *distances) step(context.Context, time.Time, int) ([]bidder.LiveUpdate, 
 	return nil, nil
 }
 
-func (d *distances) restore(key, value []byte) error {
+func (d *distances) restore(latest time.Time, key, value []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.book.Restore(key[1:], value)
+	return d.book.Restore(latest.UnixMilli(), key[1:], value)
 }
 
 func (d *distances) rows() (rows []journal.Row) {

@@ -130,11 +130,14 @@ func (d *filteredDay) encode() []byte {
 }
 
 // restore reads a row. One of a later version may have more reasons, and one of an earlier version fewer.
-func (f *filtered) restore(key, value []byte) error {
+func (f *filtered) restore(latest time.Time, key, value []byte) error {
 	if len(key) != 9 || len(value) < filteredHead || len(value)%4 != filteredHead%4 || value[0] != filteredFormat {
 		return hexbid.Errorf(hexbid.DataLoss, "learned", "a row of %d bytes counts no filtered events", len(value))
 	}
 	day := &filteredDay{date: int32(binary.BigEndian.Uint32(value[1:]))}
+	if day.date < 0 || day.date > dateAt(time.UTC, latest)+1 {
+		return hexbid.Errorf(hexbid.DataLoss, "learned", "events of day %d since 1970 are not filtered yet", day.date)
+	}
 	for reason := range min(len(value[filteredHead:])/4, len(day.counts)) {
 		day.counts[reason] = binary.BigEndian.Uint32(value[filteredHead+4*reason:])
 	}

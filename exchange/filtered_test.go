@@ -93,15 +93,15 @@ func TestReasonsAreBounded(t *testing.T) {
 	rows := f.rows()
 	again := newFiltered()
 	for _, row := range rows[:10] {
-		if err := again.restore(row.Key, row.Value); err != nil {
+		if err := again.restore(now, row.Key, row.Value); err != nil {
 			t.Fatal(err)
 		}
 		for n := range row.Value {
-			if err := newFiltered().restore(row.Key, row.Value[:n]); err == nil && n%4 != filteredHead%4 {
+			if err := newFiltered().restore(now, row.Key, row.Value[:n]); err == nil && n%4 != filteredHead%4 {
 				t.Errorf("a row is read from %d of %d bytes", n, len(row.Value))
 			}
 		}
-		if err := again.restore(row.Key, append(row.Value, 0, 0, 0, 9)); err != nil {
+		if err := again.restore(now, row.Key, append(row.Value, 0, 0, 0, 9)); err != nil {
 			t.Errorf("a row with a reason of a later version: %v", err)
 		}
 	}

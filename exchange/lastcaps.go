@@ -48,19 +48,22 @@ func newLastCaps(e *Exchange) *lastCaps {
 
 // open reads what was kept before. Rows that cannot be read are left out.
 func (c *lastCaps) open(ctx context.Context) error {
+	latest := c.ledger.Now().Add(clocksMayDiffer).UnixMilli()
 	return c.ledger.Read(ctx, func(v journal.View) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return v.Scan(journal.Learned, []byte{lastCapsLetter}, []byte{lastCapsLetter + 1},
-			func(key, value []byte) (bool, error) {
-				once, ok := decodeCappedOnce(value)
-				if !ok || len(key) != 9 {
-					c.log.Warn("the caps of a deleted campaign cannot be read and are left out")
-					return true, nil
-				}
-				c.put(hexbid.UID(binary.BigEndian.Uint64(key[1:])), once)
-				return true, nil
-			})
+		unread, err := scanLearned(v, lastCapsLetter, func(key, value []byte) error {
+			once, ok := decodeCappedOnce(value)
+			if !ok || len(key) != 9 || once.at > latest {
+				return hexbid.Errorf(hexbid.DataLoss, "learned", "a row of %d bytes is no caps of a campaign", len(value))
+			}
+			c.put(hexbid.UID(binary.BigEndian.Uint64(key[1:])), once)
+			return nil
+		})
+		if unread > 0 {
+			c.log.Warn("the caps of deleted campaigns cannot be read and are left out", "rows", unread)
+		}
+		return err
 	})
 }
 
@@ -106,7 +109,7 @@ func (c *lastCaps) deleted(ctx context.Context, campaigns []*hexbid.Campaign) er
 	if rows = append(rows, c.forget(now)...); len(rows) == 0 {
 		return nil
 	}
-	return c.ledger.KeepLearned(rows)
+	return keepLearned(c.ledger, rows)
 }
 
 // before returns the caps of a campaign before its deletion. Searches still see the campaign, as a rule.

@@ -5,11 +5,14 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/bidder/quality"
 	"github.com/hexbid/hexbid/ledger/journal"
 	"github.com/hexbid/hexbid/store"
@@ -42,7 +45,9 @@ func (v *damagedView) Get(t journal.Table, key []byte) ([]byte, error) {
 func (v *damagedView) Scan(t journal.Table, from, to []byte, visit journal.Visit) error {
 	return v.View.Scan(t, from, to, func(key, value []byte) (bool, error) {
 		if t == v.row.Table && bytes.Equal(key, v.row.Key) {
-			value = v.row.Value
+			if value = v.row.Value; value == nil {
+				return true, nil // it is gone
+			}
 		}
 		return visit(key, value)
 	})
@@ -133,6 +138,99 @@ func TestDamagedRowsOfLearningHarmNothing(t *testing.T) {
 	m.start()
 	if len(kinds) < 12 {
 		t.Errorf("there are rows of the kinds %v alone", kinds)
+	}
+}
+
+// TestAFlippedBitIsAsIfTheRowWereNotThere, whichever bit it is of whatever part learned of a campaign: the log counts
+// the row, and the other campaign is worth what it is worth without it.
+func TestAFlippedBitIsAsIfTheRowWereNotThere(t *testing.T) {
+	var log bytes.Buffer
+	m := openTill(t, func(c *Config) {
+		manual(c)
+		c.SwapPPM, c.Market.Distance = 10_000, quality.PriorDistances()
+		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	harmed, other := campaign("c"), campaign("other")
+	harmed.DailyBudget, other.DailyBudget = 1_000_000_000, 1_000_000_000
+	fill(t, m.Exchange, harmed, other, place("l", hub))
+	for range 30 {
+		m.look(4, 1)
+		m.pass(3 * time.Minute)
+		m.step()
+	}
+	m.stop()
+	original := m.Journal
+	with := func(row journal.Row) bidder.LiveState {
+		t.Helper()
+		log.Reset()
+		m.Journal = &damagedJournal{original, row}
+		m.start()
+		defer m.stop()
+		return m.live(other.Name)
+	}
+	random, flips := rand.New(rand.NewPCG(1, 1)), 0
+	for _, row := range rowsOf(t, original, journal.Learned) {
+		without := with(journal.Row{Table: row.Table, Key: row.Key})
+		for range 12 {
+			damaged := row
+			damaged.Value = bytes.Clone(row.Value)
+			bit := random.IntN(8 * len(row.Value))
+			damaged.Value[bit/8] ^= 1 << (bit % 8)
+			if live := with(damaged); !reflect.DeepEqual(live, without) {
+				t.Errorf("row %q, bit %d: %+v, without the row %+v", row.Key, bit, live, without)
+			}
+			if !strings.Contains(log.String(), "rows=1") {
+				t.Errorf("row %q, bit %d: the log counts no row: %s", row.Key, bit, log.String())
+			}
+			flips++
+		}
+	}
+	m.Journal = original
+	m.start()
+	if flips < 100 {
+		t.Errorf("only %d bits were flipped", flips)
+	}
+}
+
+// TestRowsOfTheFutureAreLeftOut: what they count would not fade until then. Rows of before there were seals are read,
+// and looked at as well.
+func TestRowsOfTheFutureAreLeftOut(t *testing.T) {
+	m := openTill(t, func(c *Config) {
+		manual(c)
+		c.SwapPPM, c.Market.Distance = 10_000, quality.PriorDistances()
+	})
+	c := campaign("c")
+	c.DailyBudget = 1_000_000_000
+	fill(t, m.Exchange, c, place("l", hub))
+	for range 30 {
+		m.look(4, 1)
+		m.pass(3 * time.Minute)
+		m.step()
+	}
+	parts := map[byte]part{}
+	for _, p := range m.learns() {
+		parts[p.letter()] = p
+	}
+	timeless, dated := []byte{learnerLetter, 'm'}, 0 // the market's means have no instant
+	for _, row := range rowsOf(t, m.Journal, journal.Learned) {
+		value, ok := unseal(row.Key, row.Value)
+		if !ok {
+			t.Fatalf("row %q is damaged", row.Key)
+		}
+		restore := parts[row.Key[0]].restore
+		if bytes.HasPrefix(row.Key, timeless) {
+			continue
+		}
+		if restore(m.now().Add(-30*24*time.Hour), row.Key, value) == nil {
+			t.Errorf("row %q of a month later is read", row.Key)
+		}
+		if err := restore(m.now(), row.Key, value); err != nil {
+			t.Errorf("row %q: %v", row.Key, err)
+		}
+		dated++
+	}
+	if dated < 10 {
+		t.Errorf("only %d rows have instants", dated)
 	}
 }
 

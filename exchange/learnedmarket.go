@@ -42,13 +42,15 @@ const (
 	marketEvery = time.Hour
 	// mostMarkets is how many versions are kept: six weeks of new ones each hour.
 	mostMarkets = 1000
+	// mostVersion leaves numbers for later versions.
+	mostVersion = 1 << 62
 	// leastChange is the part of a factor by which it must change to be worth a version.
 	leastChange = 0.001
 )
 
 func newLearnedMarket(e *Exchange, learn ...func(*bidder.Learned)) *learnedMarket {
 	return &learnedMarket{operator: &e.config.Market, indexer: e.indexer, learn: learn,
-		keep: e.config.Ledger.KeepLearned}
+		keep: func(rows []journal.Row) error { return keepLearned(e.config.Ledger, rows) }}
 }
 
 // rulesOf returns a fingerprint of the operator's rules.
@@ -74,14 +76,20 @@ func (m *learnedMarket) happened(*happening) {}
 
 // restore takes in a version. The number of one that cannot be read counts all the same, for tokens may name it: no
 // later version gets it.
-func (m *learnedMarket) restore(key, value []byte) error {
+func (m *learnedMarket) restore(latest time.Time, key, value []byte) error {
 	if len(key) != 9 {
 		return hexbid.Errorf(hexbid.DataLoss, "learned", "a key of %d bytes is of no version of the market", len(key))
 	}
 	v := marketVersion{number: binary.BigEndian.Uint64(key[1:])}
+	if v.number > mostVersion {
+		return hexbid.Errorf(hexbid.DataLoss, "learned", "%d is no number of a version of the market", v.number)
+	}
 	m.versions = append(m.versions, v.number)
 	if err := json.Unmarshal(value, &v); err != nil {
 		return hexbid.Errorf(hexbid.DataLoss, "learned", "a row of %d bytes is no version of the market", len(value))
+	}
+	if v.Since.After(latest) {
+		return hexbid.Errorf(hexbid.DataLoss, "learned", "version %d of the market is of later than now", v.number)
 	}
 	if operator := m.operator.With(&v.Learned, max(v.number, 1)); operator.Validate() != nil {
 		return hexbid.Errorf(hexbid.DataLoss, "learned", "version %d of the market has factors that no auction takes",

@@ -48,10 +48,10 @@ func (*learner) owner() bidder.Owner { return bidder.OwnerQuality }
 
 func (l *learner) awarded(*outstanding.Award, int64) {}
 
-func (l *learner) restore(key, value []byte) error {
+func (l *learner) restore(latest time.Time, key, value []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.book.Restore(key[1:], value)
+	return l.book.Restore(latest.UnixMilli(), key[1:], value)
 }
 
 // opened returns the quality of all campaigns with evidence. It hands in that of their programs itself.

@@ -350,18 +350,18 @@ func TestRowsOfPacingThatCannotBeReadAreRefused(t *testing.T) {
 	good := &paced{told: pack(pacing.Output{MultiplierPPM: 400_000, ParticipationPPM: pacing.PPM, AtEntry: true}),
 		state: pacing.State{At: now.UnixMilli(), Planned: 5, Spent: 6, Demand: 2, Evidence: 3, Date: 20_000}}
 	p := &pacer{book: newPaceBook(), traffic: newTraffic(time.UTC)}
-	if err := p.restore(pacedKey(7), good.encode()); err != nil || p.entryOf(7).told != good.told ||
+	if err := p.restore(now, pacedKey(7), good.encode()); err != nil || p.entryOf(7).told != good.told ||
 		p.entryOf(7).state != good.state || p.entryOf(7).uid != 7 {
 		t.Fatalf("%v, %+v", err, p.entryOf(7))
 	}
 	value := good.encode()
 	longer, zero := append(slices.Clone(value), 0), slices.Concat(make([]byte, 8), value[8:])
 	for _, bad := range [][]byte{nil, value[:20], longer, zero} {
-		if p.restore(pacedKey(8), bad) == nil {
+		if p.restore(now, pacedKey(8), bad) == nil {
 			t.Errorf("%x is read", bad)
 		}
 	}
-	if p.restore([]byte("px"), value) == nil || p.restore([]byte{'p', rowCurve}, value) == nil {
+	if p.restore(now, []byte("px"), value) == nil || p.restore(now, []byte{'p', rowCurve}, value) == nil {
 		t.Error("a row of another key is read")
 	}
 }

@@ -54,13 +54,13 @@ func (c *paced) encode() []byte {
 	return append(append(value, atEntry), c.state.Encode()...)
 }
 
-func decodePaced(value []byte) (c paced, ok bool) {
+func decodePaced(value []byte, latest time.Time) (c paced, ok bool) {
 	if len(value) < 17 || value[16] > 1 {
 		return c, false
 	}
 	told := pacing.Output{MultiplierPPM: int64(binary.BigEndian.Uint64(value)),
 		ParticipationPPM: int64(binary.BigEndian.Uint64(value[8:])), AtEntry: value[16] == 1}
-	state, ok := pacing.DecodeState(value[17:])
+	state, ok := pacing.DecodeState(value[17:], latest)
 	isPPM := func(n int64) bool { return n >= 1 && n <= pacing.PPM }
 	if !ok || !isPPM(told.MultiplierPPM) || !isPPM(told.ParticipationPPM) {
 		return c, false
@@ -68,15 +68,15 @@ func decodePaced(value []byte) (c paced, ok bool) {
 	return paced{state: state, want: pack(told), told: pack(told), restored: true}, true
 }
 
-func (p *pacer) restore(key, value []byte) error {
+func (p *pacer) restore(latest time.Time, key, value []byte) error {
 	switch {
 	case len(key) == 2 && key[1] == rowCurve:
-		if curve, ok := pacing.DecodeCurve(value); ok {
+		if curve, ok := pacing.DecodeCurve(value, latest); ok {
 			p.traffic.curve, p.traffic.shape = curve, curve.Shape()
 			return nil
 		}
 	case len(key) == 10 && key[1] == rowPaced:
-		if c, ok := decodePaced(value); ok {
+		if c, ok := decodePaced(value, latest); ok {
 			n, _ := p.book.see(hexbid.UID(binary.BigEndian.Uint64(key[2:])))
 			c.uid = p.book.paced.at(n).uid
 			*p.book.paced.at(n) = c

@@ -161,12 +161,16 @@ func (p *positions) rows() []journal.Row {
 	return []journal.Row{{Table: journal.Learned, Key: []byte{p.letter()}, Value: append(value, p.counts.Encode()...)}}
 }
 
-func (p *positions) restore(_, value []byte) error {
+func (p *positions) restore(latest time.Time, _, value []byte) error {
 	const stamp = 8
 	counts, ok := quality.DecodePositions(value[min(stamp, len(value)):])
 	if !ok {
 		return hexbid.Errorf(hexbid.DataLoss, "learned", "a row of %d bytes is no counts of positions", len(value))
 	}
-	p.counts, p.aged = *counts, time.UnixMilli(int64(binary.BigEndian.Uint64(value)))
+	aged := int64(binary.BigEndian.Uint64(value))
+	if aged < 0 || aged > latest.UnixMilli() {
+		return hexbid.Errorf(hexbid.DataLoss, "learned", "counts of positions are of %d ms since 1970, after now", aged)
+	}
+	p.counts, p.aged = *counts, time.UnixMilli(aged)
 	return nil
 }

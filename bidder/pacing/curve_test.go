@@ -82,12 +82,12 @@ func TestACurveForgetsAnOldHabit(t *testing.T) {
 func TestACurveAndAStateSurviveTheDisk(t *testing.T) {
 	c := new(Curve)
 	watch(c, 3, 1000, lumpy())
-	again, ok := DecodeCurve(c.Encode())
+	again, ok := DecodeCurve(c.Encode(), time.UnixMilli(1<<42))
 	if !ok || *again != *c {
 		t.Fatal("another curve comes back")
 	}
 	for _, value := range [][]byte{nil, {1}, {2, 3}, c.Encode()[:100], append(c.Encode(), 0)} {
-		if _, ok := DecodeCurve(value); ok {
+		if _, ok := DecodeCurve(value, time.UnixMilli(1<<42)); ok {
 			t.Errorf("%d bytes are read as a curve", len(value))
 		}
 	}
@@ -104,15 +104,42 @@ func TestAStateOfTheEarlierFormatIsRead(t *testing.T) {
 	want := State{At: 1, Planned: 2, Spent: 3, Demand: 4, Evidence: 5, Date: 6, Target: 7, Credit: 8}
 	value := want.Encode()
 	value = value[:len(value)-lastField]
-	if _, ok := DecodeState(value); ok {
+	if _, ok := DecodeState(value, time.UnixMilli(1<<42)); ok {
 		t.Error("a state that is cut is read")
 	}
 	value[0] = rowFormat
-	if got, ok := DecodeState(value); !ok || got != want {
+	if got, ok := DecodeState(value, time.UnixMilli(1<<42)); !ok || got != want {
 		t.Errorf("read %+v, want %+v", got, want)
 	}
-	if _, ok := DecodeState(append(value, 0, 0, 0, 0)); ok {
+	if _, ok := DecodeState(append(value, 0, 0, 0, 0), time.UnixMilli(1<<42)); ok {
 		t.Error("a state that is too long is read")
+	}
+}
+
+// TestNothingOfTheFutureIsRead: a state or a curve of later than now is damaged, or of a time when a clock was wrong.
+func TestNothingOfTheFutureIsRead(t *testing.T) {
+	at := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	date := dateOf(at)
+	for what, of := range map[string]struct {
+		State
+		read bool
+	}{
+		"now":                    {State{At: at.UnixMilli(), Date: date}, true},
+		"tomorrow in the east":   {State{At: at.UnixMilli(), Date: date + 1}, true},
+		"a millisecond later":    {State{At: at.UnixMilli() + 1, Date: date}, false},
+		"the day after tomorrow": {State{At: at.UnixMilli(), Date: date + 2}, false},
+		"before 1970":            {State{At: -1, Date: date}, false},
+		"a date before 1970":     {State{At: at.UnixMilli(), Date: -1}, false},
+		"the end of time":        {State{At: math.MaxInt64, Date: math.MaxInt32}, false},
+	} {
+		if _, read := DecodeState(of.State.Encode(), at); read != of.read {
+			t.Errorf("a state of %s: read is %t", what, read)
+		}
+	}
+	for ahead, want := range map[int32]bool{-20: true, 0: true, 1: true, 2: false, 1 << 30: false} {
+		if _, read := DecodeCurve((&Curve{aged: date + ahead}).Encode(), at); read != want {
+			t.Errorf("a curve of %d days later: read is %t", ahead, read)
+		}
 	}
 }
 
@@ -120,7 +147,7 @@ func FuzzDecodeState(f *testing.F) {
 	f.Add((&State{At: 1, Planned: 2, Spent: 3, Demand: 4, Evidence: 5, Date: 6}).Encode())
 	d := NewDay(new(Curve).Shape(), 20_000, &Service{Zone: time.UTC})
 	f.Fuzz(func(t *testing.T, value []byte) {
-		s, ok := DecodeState(value)
+		s, ok := DecodeState(value, time.UnixMilli(1<<42))
 		if !ok {
 			return
 		}

@@ -328,7 +328,7 @@ func TestARestartGoesOnAsIfNothingWere(t *testing.T) {
 	m.run(m.now.Add(11*time.Hour + 30*time.Minute))
 	m.followsPlanSoFar()
 	m.replanned = true
-	again, ok := DecodeState(m.state.Encode())
+	again, ok := DecodeState(m.state.Encode(), m.now)
 	if !ok || again != m.state {
 		t.Fatalf("kept %+v, got %+v", m.state, again)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"time"
 )
 
 // rowFormat is the first byte of what is kept on disk. A state of stateFormat has its last field too, which those of
@@ -17,8 +18,8 @@ const (
 // Encode returns a state as bytes that DecodeState reads.
 func (s *State) Encode() []byte { return encode(stateFormat, s) }
 
-// DecodeState reads a state. It returns false for bytes that no controller has left.
-func DecodeState(value []byte) (s State, ok bool) {
+// DecodeState reads a state. It returns false for bytes that no controller has left before an instant, the latest.
+func DecodeState(value []byte, latest time.Time) (s State, ok bool) {
 	if len(value) > 0 && value[0] == rowFormat {
 		ok = decode(rowFormat, append(bytes.Clone(value), make([]byte, lastField)...), &s)
 	} else {
@@ -26,6 +27,7 @@ func DecodeState(value []byte) (s State, ok bool) {
 	}
 	ok = ok && finite(s.Planned, s.Spent, float64(s.Award), float64(s.Event), float64(s.Rush), float64(s.Missed)) &&
 		s.Evidence >= 0 && s.Evidence < math.MaxFloat32 && s.Entry >= 0 && s.Entry <= PPM &&
+		s.At >= 0 && s.At <= latest.UnixMilli() && isDate(s.Date, latest) &&
 		(s.Evidence == 0 || s.Demand > 0 && s.Demand < math.MaxFloat32)
 	if !ok {
 		return State{}, false
@@ -52,10 +54,11 @@ func (c *Curve) Encode() []byte {
 	return encode(rowFormat, &row)
 }
 
-// DecodeCurve reads a curve. It returns false for bytes that no curve has left.
-func DecodeCurve(value []byte) (*Curve, bool) {
+// DecodeCurve reads a curve. It returns false for bytes that no curve has left before an instant, the latest: a curve
+// that was aged in the future would keep what it has seen until then.
+func DecodeCurve(value []byte, latest time.Time) (*Curve, bool) {
 	row, c := curveRow{}, new(Curve)
-	if !decode(rowFormat, value, &row) {
+	if !decode(rowFormat, value, &row) || !isDate(row.Aged, latest) {
 		return nil, false
 	}
 	c.aged = row.Aged
@@ -73,6 +76,11 @@ func DecodeCurve(value []byte) (*Curve, bool) {
 		}
 	}
 	return c, true
+}
+
+// isDate reports whether a local date is one that has begun somewhere by an instant.
+func isDate(date int32, latest time.Time) bool {
+	return date >= 0 && int64(date) <= latest.Add(14*time.Hour).Unix()/(24*3600)
 }
 
 // finite reports whether numbers are sums: not negative, and not beyond what a sum reaches.

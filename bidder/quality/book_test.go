@@ -326,7 +326,7 @@ func TestABookOfItsRowsIsTheSame(t *testing.T) {
 	}
 	again := NewBook(life)
 	for key, value := range kept {
-		if err := again.Restore([]byte(key), value); err != nil {
+		if err := again.Restore(math.MaxInt64, []byte(key), value); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -355,15 +355,55 @@ func TestDamagedRowsChangeNothing(t *testing.T) {
 	for _, row := range b.Rows() {
 		for cut := range row.Value {
 			fresh := NewBook(life)
-			if err := fresh.Restore(row.Key, row.Value[:cut]); err == nil {
+			if err := fresh.Restore(math.MaxInt64, row.Key, row.Value[:cut]); err == nil {
 				t.Fatalf("a row of kind %q is read from %d of %d bytes", row.Key[0], cut, len(row.Value))
 			}
 			if campaigns, programs := fresh.Size(); campaigns+programs > 0 {
 				t.Fatalf("a damaged row makes %d campaigns", campaigns)
 			}
 		}
-		if NewBook(life).Restore(row.Key, append(slices.Clone(row.Value), 0)) == nil {
+		if NewBook(life).Restore(math.MaxInt64, row.Key, append(slices.Clone(row.Value), 0)) == nil {
 			t.Errorf("a row of kind %q is read though it is too long", row.Key[0])
+		}
+	}
+}
+
+// TestAFlippedBitLeavesASoundBook: a row that is read all the same says nothing of later than now, and qualities stay
+// chances. (The exchange seals rows, so such a row is of before there were seals.)
+func TestAFlippedBitLeavesASoundBook(t *testing.T) {
+	b, r := NewBook(life), rand.New(rand.NewPCG(41, 41))
+	at := begin
+	for c := range hexbid.UID(3) {
+		at = b.show(r, at, of(c+1, c/2+1), 60, 0.2)
+		b.Delayed(at, second)
+	}
+	at += second
+	b.change(rowOf{kind: marketRow})
+	rows := b.Rows()
+	for i, row := range rows {
+		for bit := range 8 * len(row.Value) {
+			damaged := slices.Clone(row.Value)
+			damaged[bit/8] ^= 1 << (bit % 8)
+			fresh := NewBook(life)
+			for j := range rows {
+				value := rows[j].Value
+				if j == i {
+					value = damaged
+				}
+				_ = fresh.Restore(at, rows[j].Key, value)
+			}
+			fresh.Restored(at)
+			for _, c := range fresh.campaigns {
+				if c.aged > at {
+					t.Fatalf("row %q, bit %d: an account of %d ms from now", row.Key, bit, c.aged-at)
+				}
+			}
+			for c := range hexbid.UID(3) {
+				e, known := fresh.Estimate(at+second, c+1)
+				if known && (e.PPM < 1 || e.PPM > PPM || e.ExploredPPM < e.PPM) {
+					t.Fatalf("row %q, bit %d: campaign %d has %+v", row.Key, bit, c+1, e)
+				}
+			}
 		}
 	}
 }

@@ -199,8 +199,9 @@ func (b *DistanceBook) Rows() (rows []Row) {
 	return rows
 }
 
-// Restore takes a row in that Rows returned. A row that it cannot read, or of other bands, changes nothing.
-func (b *DistanceBook) Restore(key, value []byte) error {
+// Restore takes a row in that Rows returned. A row that it cannot read, of other bands, or with an instant after the
+// latest, in Unix milliseconds, changes nothing.
+func (b *DistanceBook) Restore(latest int64, key, value []byte) error {
 	const header = 9
 	if len(key) != 2 || len(value) < header || !isFormat(value[0]) {
 		return fmt.Errorf("a row of %d bytes in no known format", len(value))
@@ -209,7 +210,7 @@ func (b *DistanceBook) Restore(key, value []byte) error {
 	if a == nil || binary.BigEndian.Uint64(value[1:]) != b.prior.print() {
 		return fmt.Errorf("a row of other bands of distance")
 	}
-	r := reader{rest: value[header:], format: value[0]}
+	r := reader{rest: value[header:], format: value[0], latest: latest}
 	read := r.account()
 	if r.broken || len(r.rest) > 0 {
 		return fmt.Errorf("a row of band %d does not decode", key[0])

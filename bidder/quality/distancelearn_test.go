@@ -164,22 +164,22 @@ func TestWhatIsLearnedOfDistanceIsRestored(t *testing.T) {
 	others.EndsM[3]++
 	other := NewDistanceBook(others, 30*time.Minute)
 	for _, row := range rows {
-		if err := again.Restore(row.Key, row.Value); err != nil {
+		if err := again.Restore(math.MaxInt64, row.Key, row.Value); err != nil {
 			t.Fatal(err)
 		}
 		for n := range row.Value {
-			if NewDistanceBook(PriorDistances(), 0).Restore(row.Key, row.Value[:n]) == nil {
+			if NewDistanceBook(PriorDistances(), 0).Restore(math.MaxInt64, row.Key, row.Value[:n]) == nil {
 				t.Fatalf("a row cut to %d bytes is taken", n)
 			}
 		}
-		if other.Restore(row.Key, row.Value) == nil {
+		if other.Restore(math.MaxInt64, row.Key, row.Value) == nil {
 			t.Error("a row of other bands is taken")
 		}
 	}
 	if was, is := b.Distances(testLater), again.Distances(testLater); !reflect.DeepEqual(was, is) {
 		t.Errorf("restored %v, was %v", is, was)
 	}
-	if b.Restore([]byte{200, 1}, rows[0].Value) == nil || b.Restore([]byte{1, 200}, rows[0].Value) == nil {
+	if b.Restore(math.MaxInt64, []byte{200, 1}, rows[0].Value) == nil || b.Restore(math.MaxInt64, []byte{1, 200}, rows[0].Value) == nil {
 		t.Error("a row of no cell is taken")
 	}
 }

@@ -90,8 +90,11 @@ func (m mix) ratio(t *Tables, c hexbid.Category) float64 {
 	if !(whole > 0 && slots > 0 && bands > 0) {
 		return 1
 	}
-	return slots / whole * (bands / whole)
+	return asShares(slots/whole) * asShares(bands/whole)
 }
+
+// asShares bounds a ratio by what shares and factors can differ by, which are parts per million. A damaged mix has any.
+func asShares(ratio float64) float64 { return min(max(ratio, 1.0/PPM), PPM) }
 
 // forgetBands takes the whole as weighed by no band: its bands are no more.
 func (m *mix) forgetBands() {

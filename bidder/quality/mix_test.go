@@ -115,7 +115,7 @@ func TestRowsOfTheEarlierFormatAreRead(t *testing.T) {
 	b.change(rowOf{kind: marketRow})
 	before, again := b.quality(begin, 1), NewBook(life)
 	for _, row := range b.Rows() {
-		if err := again.Restore(row.Key, undivided(row)); err != nil {
+		if err := again.Restore(math.MaxInt64, row.Key, undivided(row)); err != nil {
 			t.Fatalf("row %q: %v", row.Key, err)
 		}
 	}

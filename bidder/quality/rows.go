@@ -116,12 +116,12 @@ func appendFloat(to []byte, f float64) []byte {
 }
 
 // Restore takes a row in that Rows returned, into a book without evidence of it. A row that it cannot read changes
-// nothing.
-func (b *Book) Restore(key, value []byte) error {
+// nothing, and neither does one with an instant after the latest, in Unix milliseconds: what it counts would not fade.
+func (b *Book) Restore(latest int64, key, value []byte) error {
 	if len(key) != 9 || len(value) == 0 || !isFormat(value[0]) {
 		return fmt.Errorf("a row of %d bytes in no known format", len(value))
 	}
-	of, r := hexbid.UID(binary.BigEndian.Uint64(key[1:])), reader{rest: value[1:], format: value[0]}
+	of, r := hexbid.UID(binary.BigEndian.Uint64(key[1:])), reader{rest: value[1:], format: value[0], latest: latest}
 	take := b.restored(key[0], of, &r)
 	if take == nil || r.broken || len(r.rest) > 0 {
 		return fmt.Errorf("a row of kind %q does not decode", key[0])
@@ -194,6 +194,7 @@ func (b *Book) Restored(now int64) {
 type reader struct {
 	rest   []byte
 	format byte
+	latest int64 // Unix milliseconds that no instant is after
 	broken bool
 }
 
@@ -213,6 +214,13 @@ func (r *reader) varint() int64 {
 	}
 	r.rest = r.rest[n:]
 	return v
+}
+
+// instant reads Unix milliseconds.
+func (r *reader) instant() int64 {
+	at := r.varint()
+	r.broken = r.broken || at < 0 || at > r.latest
+	return at
 }
 
 // within reads a number that lies between two others.
@@ -257,10 +265,10 @@ func (r *reader) chance() float64 {
 const mostSlices = 200
 
 func (r *reader) account() (a Account) {
-	a.aged = r.varint()
+	a.aged = r.instant()
 	a.old = Evidence{r.float(), r.float()}
 	for n := r.within(0, mostSlices); n > 0 && !r.broken; n-- {
-		s := slice{from: r.varint(), to: r.varint()}
+		s := slice{from: r.instant(), to: r.instant()}
 		s.weight = r.float()
 		r.broken = r.broken || s.from > s.to
 		a.young = append(a.young, s)
@@ -290,7 +298,7 @@ func (r *reader) category() hexbid.Category {
 }
 
 func (r *reader) delays(d *Delays) func() {
-	read := Delays{at: r.varint(), life: d.life}
+	read := Delays{at: r.instant(), life: d.life}
 	for i := range read.came {
 		read.came[i] = r.float()
 	}

@@ -1,0 +1,74 @@
+package exchange
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"time"
+
+	"github.com/hexbid/hexbid/ledger"
+	"github.com/hexbid/hexbid/ledger/journal"
+)
+
+// What is learned is kept in rows of numbers, and nearly every damaged number is another number. So a row is sealed: it
+// begins with a checksum of its key and value. A row whose checksum is wrong is left out, and what it said is learned
+// anew, instead of a flipped bit making one campaign's clicks a million and its program's and market's means with them.
+
+const (
+	// sealedRow is the first byte of a sealed row. No row of before there were seals begins with it. Those are read too:
+	// their parts refuse what cannot be.
+	sealedRow = 0xfe
+	sealBytes = 5 // the first byte and the checksum
+
+	// clocksMayDiffer is how far after the ledger's present time a row may say that something happened: the clock may
+	// have been set back since. Rows of later are damaged, or of a time when the clock was wrong. What they count would
+	// never fade.
+	clocksMayDiffer = time.Hour
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// checksumOf returns the checksum of a row.
+func checksumOf(key, value []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
+}
+
+// keepLearned seals rows and has them written. A row without a value deletes one.
+func keepLearned(l *ledger.Ledger, rows []journal.Row) error {
+	sealed := make([]journal.Row, len(rows))
+	for i, row := range rows {
+		if sealed[i] = row; row.Value != nil {
+			sealed[i].Value = seal(row.Key, row.Value)
+		}
+	}
+	return l.KeepLearned(sealed)
+}
+
+// seal returns the value of a row behind its checksum.
+func seal(key, value []byte) []byte {
+	sealed := make([]byte, 0, sealBytes+len(value))
+	sealed = binary.BigEndian.AppendUint32(append(sealed, sealedRow), checksumOf(key, value))
+	return append(sealed, value...)
+}
+
+// unseal returns the value that was sealed, false for a row that is not what was written.
+func unseal(key, sealed []byte) (value []byte, ok bool) {
+	if len(sealed) == 0 || sealed[0] != sealedRow {
+		return sealed, true
+	}
+	if len(sealed) < sealBytes {
+		return nil, false
+	}
+	value = sealed[sealBytes:]
+	return value, binary.BigEndian.Uint32(sealed[1:]) == checksumOf(key, value)
+}
+
+// scanLearned has the rows with a letter restored. It returns how many could not be read.
+func scanLearned(v journal.View, letter byte, restore func(key, value []byte) error) (unread int, err error) {
+	err = v.Scan(journal.Learned, []byte{letter}, []byte{letter + 1}, func(key, sealed []byte) (bool, error) {
+		if value, ok := unseal(key, sealed); !ok || restore(key, value) != nil {
+			unread++
+		}
+		return true, nil
+	})
+	return unread, err
+}
