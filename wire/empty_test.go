@@ -20,7 +20,7 @@ func sound() []proto.Message {
 		&pb.Advertiser{Name: "advertisers/a", DisplayName: "A", FrequencyCap: proto.CloneOf(cap)},
 		&pb.Campaign{Name: "advertisers/a/campaigns/c", Program: "advertisers/a/programs/p", DisplayName: "C",
 			PricingModel: pb.PricingModel_PRICING_MODEL_CPC, BidMicros: 1, DailyBudgetMicros: 1,
-			Area:         &pb.Area{Everywhere: true}, FrequencyCap: cap,
+			Area: &pb.Area{Everywhere: true}, FrequencyCap: cap,
 			Creatives: []*pb.Creative{{Title: "T"}}},
 	}
 }
