@@ -179,7 +179,8 @@ func TestWhatIsLearnedOfDistanceIsRestored(t *testing.T) {
 	if was, is := b.Distances(testLater), again.Distances(testLater); !reflect.DeepEqual(was, is) {
 		t.Errorf("restored %v, was %v", is, was)
 	}
-	if b.Restore(math.MaxInt64, []byte{200, 1}, rows[0].Value) == nil || b.Restore(math.MaxInt64, []byte{1, 200}, rows[0].Value) == nil {
+	if b.Restore(math.MaxInt64, []byte{200, 1}, rows[0].Value) == nil ||
+		b.Restore(math.MaxInt64, []byte{1, 200}, rows[0].Value) == nil {
 		t.Error("a row of no cell is taken")
 	}
 }

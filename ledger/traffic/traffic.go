@@ -141,6 +141,9 @@ func (f *Filter) isCellBurst(c *Click) bool {
 	if clicks < float64(f.limits.CellClicks) || 100*clicks <= float64(f.limits.CellPercent)*impressions {
 		return false
 	}
+	// A day is divided by all its minutes, also when the counts began later: what a cell had before a start is taken as
+	// nothing. Otherwise a machine that is at work during a restart would be what the cell usually has. It costs people
+	// little, because a crowd does not come to this point: it clicks too small a part of the impressions.
 	aDay, _ := f.usual.sums(c.Cell, c.At)
 	return clicks >= float64(f.limits.CellFactor)*aDay/day.Minutes()
 }

@@ -156,6 +156,27 @@ func TestWhatACellUsuallyHasIsNoBurst(t *testing.T) {
 	}
 }
 
+// TestAStartTakesNoMachineForUsual: right after a start nothing is known of a cell's day, and a minute is a burst by the
+// other two limits alone. So a machine that goes on is found at once, while a crowd passes that is as large.
+func TestAStartTakesNoMachineForUsual(t *testing.T) {
+	f, passed := NewFilter(DefaultLimits()), map[uint64]int{}
+	begin := 20_000 * 24 * 3600 * second
+	for i := range int64(600) {
+		for cell, looks := range map[uint64]int{1: 30, 2: 0} {
+			for range looks {
+				f.Seen(look(cell, begin+i*second), Valid)
+			}
+			c := person(begin+i*second, uint64(2*i)+cell)
+			if c.Cell = cell; f.click(c) == Valid {
+				passed[cell]++
+			}
+		}
+	}
+	if passed[1] != 600 || passed[2] != 10 {
+		t.Errorf("of 600 clicks of a crowd %d pass, and of as many of a machine %d", passed[1], passed[2])
+	}
+}
+
 // TestAMachineThatIsCaughtDoesNotHarmItsCell has one viewer's machine in a cell with people, whose clicks stay valid.
 func TestAMachineThatIsCaughtDoesNotHarmItsCell(t *testing.T) {
 	f := NewFilter(DefaultLimits())

@@ -11,7 +11,8 @@ import (
 // evenly.
 //
 // A sum is therefore never more than what the last two lengths counted. While there are more keys than a generation
-// holds, the window is shorter, and sums are lower: fewer clicks are filtered, never more.
+// holds, the window is shorter, and sums are lower. Of what is judged that filters less, never more. Of what is usual
+// for a cell of clicks it filters more.
 type window[K comparable] struct {
 	length       int64 // microseconds
 	keys         int   // of a generation at most
