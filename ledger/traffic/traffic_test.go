@@ -156,8 +156,8 @@ func TestWhatACellUsuallyHasIsNoBurst(t *testing.T) {
 	}
 }
 
-// TestAStartTakesNoMachineForUsual: right after a start nothing is known of a cell's day, and a minute is a burst by the
-// other two limits alone. So a machine that goes on is found at once, while a crowd passes that is as large.
+// TestAStartTakesNoMachineForUsual: right after a start nothing is known of a cell's day, and a minute is a burst by
+// the other two limits alone. So a machine that goes on is found at once, while a crowd passes that is as large.
 func TestAStartTakesNoMachineForUsual(t *testing.T) {
 	f, passed := NewFilter(DefaultLimits()), map[uint64]int{}
 	begin := 20_000 * 24 * 3600 * second
