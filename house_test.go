@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"access":               2, // credentials, and who has them
 	"demo":                 2,
 	"backup":               2, // copies of a data folder
+	"spans":                1, // how long stages of calls take, for a collector
 	"await":                1, // calls that end with their contexts while a disk stalls
 	"folder":               1, // a Pebble folder of which nothing gets lost unnoticed
 	"ledger/merkle":        1,

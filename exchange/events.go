@@ -27,9 +27,15 @@ func (e *Exchange) RecordEvents(ctx context.Context, r *hexbid.EventReport) ([]h
 	if err != nil {
 		return nil, err
 	}
+	recorded := e.config.Spans.Of(ctx)
+	stage := recorded.Stage("open")
 	opened := openEvents(e.keys.Ring(), r, returnerOf(ctx, r.ClientID, l.Now()))
 	e.putCaps(opened.events)
-	if err := opened.record(ctx, l, e); err != nil {
+	stage.End()
+	stage = recorded.Stage("ledger")
+	err = opened.record(ctx, l, e)
+	stage.End()
+	if err != nil {
 		return nil, err
 	}
 	e.overDelivered.Add(int64(opened.free))

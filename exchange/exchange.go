@@ -22,6 +22,7 @@ import (
 	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/ledger"
+	"github.com/hexbid/hexbid/spans"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/token"
 )
@@ -84,7 +85,9 @@ type Config struct {
 	Stopwatch func() time.Time
 	// RequestID makes request ids; random ones when nil.
 	RequestID func() string
-	Log       *slog.Logger
+	// Spans records how long the stages of some calls take; nil records none. Who begins the call puts it in the context.
+	Spans *spans.Recorder
+	Log   *slog.Logger
 }
 
 // Histories are the settings of viewers' histories.

@@ -10,6 +10,7 @@ import (
 	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/geoindex"
 	"github.com/hexbid/hexbid/ledger/outstanding"
+	"github.com/hexbid/hexbid/spans"
 	"github.com/hexbid/hexbid/token"
 )
 
@@ -85,6 +86,7 @@ type searching struct {
 	awards   []auction.Award // in scratch
 	pricing  auction.Pricing // of the awards
 	page     *page           // the page that the request asks for; nil for the first
+	recorded *spans.Call     // nil for nearly all searches
 	out      *Response
 
 	viewer   [16]byte       // the viewer's id, once asked for
@@ -139,7 +141,8 @@ func (e *Exchange) Search(ctx context.Context, r *hexbid.Request, arrived time.T
 	}
 	out := &Response{RequestID: e.config.RequestID(), EvaluatedAt: now, Notice: e.notice(r.Point)}
 	s := &searching{Exchange: e, ctx: ctx, request: r, snapshot: snapshot, page: page, out: out,
-		query: bidder.NewQuery(r, out.RequestID, out.EvaluatedAt), scratch: e.scratch.Get().(*scratch)}
+		query: bidder.NewQuery(r, out.RequestID, out.EvaluatedAt), scratch: e.scratch.Get().(*scratch),
+		recorded: e.config.Spans.Of(ctx)}
 	defer e.scratch.Put(s.scratch)
 	e.positions.put(&s.query, r, &e.config)
 	s.recall()
@@ -179,8 +182,10 @@ func (s *searching) recall() {
 	if s.query.History == nil || s.query.Slots == 0 || s.viewers == nil || !s.snapshot.HasCaps() {
 		return
 	}
+	stage := s.recorded.Stage("history")
 	s.query.History = s.viewers.history(s.ctx, s.pseudonym(), s.out.EvaluatedAt.Add(s.ledgerTime.ahead()))
 	s.out.CappedSkipped = s.query.History == nil
+	stage.End()
 }
 
 // pseudonym returns the viewer's id under the present keyring.
@@ -203,6 +208,7 @@ func (s *searching) auction(arrived time.Time) {
 		s.out.SponsoredSkipped = true
 		return
 	}
+	defer s.recorded.Stage("auction").End()
 	started := time.Now()
 	if started.Sub(arrived) <= s.config.AuctionBudget {
 		s.awards = s.snapshot.Search(&s.query, &s.scratch.bidder)
@@ -242,6 +248,7 @@ func (s *searching) fillSponsored() error {
 	if len(s.awards) == 0 {
 		return nil
 	}
+	defer s.recorded.Stage("cards").End()
 	s.out.Sponsored = make([]Sponsored, 0, len(s.awards))
 	s.pricing = s.snapshot.PricingOf(&s.query)
 	shown := s.snapshot.Showings(s.awards, s.query.At.Vec)
@@ -319,10 +326,13 @@ func (s *searching) rememberAward(a *auction.Award, sealed *token.Award) {
 
 func (s *searching) fillNearby() error {
 	depth := s.nearbyQuery()
+	stage := s.recorded.Stage("nearby")
 	list, more, err := s.walkNearby()
+	stage.End()
 	if err != nil {
 		return err
 	}
+	defer s.recorded.Stage("cards").End()
 	subjects := s.scratch.subjects[:len(list)]
 	for i, f := range list { // a loop of its own, so that these loads overlap
 		subjects[i] = subject{program: s.snapshot.ProgramRef(f.Program), place: s.snapshot.PlaceRef(f.Place)}

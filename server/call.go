@@ -13,6 +13,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/spans"
 )
 
 // A unary call goes through four stages, each bounded:
@@ -72,6 +73,8 @@ type call struct {
 	bytes   int       // of the request
 	counted bool      // against the caller's quota
 	party   *party    // that its work counts for
+
+	recorded *spans.Call // nil for nearly all calls
 }
 
 // unary wraps every unary call: it waits for the request, applies the limit of its class, checks readiness, contains
@@ -81,6 +84,7 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 	return func(service any, ctx context.Context, receive func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 		peer := connectionOf(ctx)
 		c := &call{server: s, gate: g, peer: peer, door: arrivalOf(ctx), opened: time.Now()}
+		c.recorded = s.recordCall(ctx, g.class, method, c.opened)
 		defer c.leave()
 		var response any
 		failure := hexbid.Contain(func() (err error) {
@@ -99,7 +103,9 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 			return err
 		})
 		peer.ended(errors.Is(ctx.Err(), context.Canceled))
-		if err := s.finish(method, &c.caller, c.since(), failure); err != nil {
+		err := s.finish(method, &c.caller, c.since(), failure)
+		endRecorded(c.recorded, &c.caller, err)
+		if err != nil {
 			return nil, err
 		}
 		return response, nil
@@ -118,9 +124,11 @@ func (c *call) context(ctx context.Context) context.Context {
 // receive waits for a request, enters it into its class, and decodes it.
 func (c *call) receive(m any, receive func(any) error) error {
 	var e envelope
+	stage := c.recorded.Stage("receive")
 	c.peer.awaitCall()
 	err := receive(&e)
 	c.peer.callArrived(e.size())
+	stage.End()
 	defer e.free()
 	if err != nil {
 		return malformed(err)
@@ -131,6 +139,7 @@ func (c *call) receive(m any, receive func(any) error) error {
 	}
 	c.arrived, c.bytes = at, e.size()
 	c.peer.begin()
+	defer c.recorded.Stage("decode").End()
 	return c.server.codec.open(&e, m)
 }
 
@@ -195,7 +204,7 @@ func (c *call) since() time.Time {
 // still counts as work. The search service returns encoded bytes itself, which is cheaper than building the message.
 func (c *call) answer(ctx context.Context, request any, info *grpc.UnaryServerInfo,
 	handler grpc.UnaryHandler) (any, error) {
-	ctx = hexbid.WithPrincipal(ctx, c.caller)
+	ctx = spans.With(hexbid.WithPrincipal(ctx, c.caller), c.recorded)
 	if r, ok := request.(*pb.SearchNearbyRequest); ok {
 		return info.Server.(*searchService).encoded(ctx, c, r)
 	}
@@ -203,6 +212,7 @@ func (c *call) answer(ctx context.Context, request any, info *grpc.UnaryServerIn
 	if err != nil {
 		return nil, err
 	}
+	defer c.recorded.Stage("encode").End()
 	return encodeAnswer(c.peer, response.(proto.Message))
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/spans"
 	"github.com/hexbid/hexbid/wire"
 )
 
@@ -49,7 +50,7 @@ func (s *eventService) StreamEvents(
 		if batch == nil {
 			return <-ended
 		}
-		results, err := s.record(ctx, client, batch.GetEvents())
+		results, err := s.recordBatch(ctx, client, batch.GetEvents())
 		if err != nil {
 			return err
 		}
@@ -57,6 +58,15 @@ func (s *eventService) StreamEvents(
 			return err
 		}
 	}
+}
+
+// recordBatch records the events of a batch.
+func (s *eventService) recordBatch(ctx context.Context, client string, events []*pb.Event) ([]*pb.EventResult, error) {
+	recorded := s.server.recordCall(ctx, recording, pb.EventService_StreamEvents_FullMethodName, time.Now())
+	results, err := s.record(spans.With(ctx, recorded), client, events)
+	caller := hexbid.PrincipalOf(ctx)
+	endRecorded(recorded, &caller, statusOf(err))
+	return results, err
 }
 
 // receiveEvents passes batches on until the stream ends.
@@ -80,8 +90,11 @@ func receiveEvents(ctx context.Context, stream grpc.BidiStreamingServer[pb.Strea
 
 // record records the events of a call or of a batch.
 func (s *eventService) record(ctx context.Context, client string, events []*pb.Event) ([]*pb.EventResult, error) {
-	arrived := time.Now()
+	arrived, recorded := time.Now(), s.server.config.Spans.Of(ctx)
+	recorded.Count("hexbid.events", len(events))
+	stage := recorded.Stage("wire")
 	nouns, err := wire.ToEvents(events)
+	stage.End()
 	if err != nil {
 		return nil, err
 	}

@@ -52,6 +52,7 @@ func serveMarket(t testing.TB, catalogue store.Store, market exchange.Config, ch
 	if err != nil {
 		t.Fatal(err)
 	}
+	market.Spans = s.config.Spans
 	e, err := exchange.Open(t.Context(), market, catalogue, keys)
 	if err != nil {
 		t.Fatal(err)

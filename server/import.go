@@ -13,6 +13,7 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/exchange"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/spans"
 	"github.com/hexbid/hexbid/wire"
 )
 
@@ -35,7 +36,9 @@ func (s *campaignService) Import(stream grpc.BidiStreamingServer[pb.ImportReques
 		failed <- hexbid.Contain(func() error { return storeBatches(ctx, received, stored) })
 	}()
 	for batch := range stored {
-		if err := stream.Send(batch.answer(ctx)); err != nil {
+		err := stream.Send(batch.answer(ctx))
+		batch.end(ctx, err)
+		if err != nil {
 			return err
 		}
 	}
@@ -47,7 +50,9 @@ func (s *campaignService) Import(stream grpc.BidiStreamingServer[pb.ImportReques
 
 func storeBatches(ctx context.Context, from <-chan *importBatch, to chan<- *importBatch) error {
 	for batch := range from {
+		stage := batch.recorded.Stage("store")
 		batch.prepared.Commit(ctx)
+		stage.End()
 		select {
 		case to <- batch:
 		case <-ctx.Done():
@@ -85,8 +90,10 @@ func (s *campaignService) receiveBatches(ctx context.Context,
 			}
 			context.AfterFunc(ctx, upload.Close) // at the end of Import
 		}
-		batch, err := prepareRows(ctx, upload, r.GetRows())
+		recorded := s.server.recordCall(ctx, importing, pb.CampaignService_Import_FullMethodName, time.Now())
+		batch, err := prepareRows(ctx, recorded, upload, r.GetRows())
 		if err != nil {
+			batch.end(ctx, err)
 			return err
 		}
 		select {
@@ -104,10 +111,22 @@ type importBatch struct {
 	prepared *exchange.Batch
 	at       []int // row of each prepared resource
 	mended   [][]string
+	recorded *spans.Call // nil for nearly all batches
 }
 
-func prepareRows(ctx context.Context, upload *exchange.Upload, rows []*pb.ImportRow) (b *importBatch, err error) {
-	b = &importBatch{rows: rows, response: &pb.ImportResponse{Outcomes: make([]*pb.ImportOutcome, len(rows))}}
+// end ends the record of a batch.
+func (b *importBatch) end(ctx context.Context, err error) {
+	caller := hexbid.PrincipalOf(ctx)
+	endRecorded(b.recorded, &caller, statusOf(err))
+}
+
+// prepareRows begins a batch. Beside an error it returns a batch that can only end.
+func prepareRows(ctx context.Context, recorded *spans.Call, upload *exchange.Upload,
+	rows []*pb.ImportRow) (b *importBatch, err error) {
+	recorded.Count("hexbid.rows", len(rows))
+	defer recorded.Stage("check").End()
+	b = &importBatch{rows: rows, response: &pb.ImportResponse{Outcomes: make([]*pb.ImportOutcome, len(rows))},
+		recorded: recorded}
 	var incoming []exchange.Incoming
 	var named batchShapes
 	for i, row := range rows {
@@ -130,7 +149,10 @@ func prepareRows(ctx context.Context, upload *exchange.Upload, rows []*pb.Import
 }
 
 func (b *importBatch) answer(ctx context.Context) *pb.ImportResponse {
-	for j, outcome := range b.prepared.Outcomes(ctx) {
+	stage := b.recorded.Stage("searchable")
+	outcomes := b.prepared.Outcomes(ctx)
+	stage.End()
+	for j, outcome := range outcomes {
 		row := b.at[j]
 		b.response.Outcomes[row] = outcomeMessage(b.rows[row], &outcome)
 		if outcome.Action != exchange.Rejected {

@@ -33,6 +33,9 @@ func (s *searchService) encoded(ctx context.Context, c *call, r *pb.SearchNearby
 	if err != nil {
 		return answer{}, err
 	}
+	c.recorded.Count("hexbid.sponsored", len(found.Sponsored))
+	c.recorded.Count("hexbid.nearby", len(found.Nearby))
+	defer c.recorded.Stage("encode").End()
 	return found.encode(c.peer), nil
 }
 
@@ -56,7 +59,9 @@ func (s *searchService) permitTrace(ctx context.Context) error {
 
 // search finds what both forms of an answer are made from.
 func (s *searchService) search(ctx context.Context, r *pb.SearchNearbyRequest, arrived time.Time) (*found, error) {
+	stage := s.server.config.Spans.Of(ctx).Stage("wire")
 	request, err := wire.ToRequest(r)
+	stage.End()
 	if err != nil {
 		return nil, err
 	}

@@ -22,13 +22,16 @@ import (
 
 // serveDemo serves the demo market. Everything in an answer but durations and what is
 // sealed follows from the request.
-func serveDemo(t testing.TB) *served {
+func serveDemo(t testing.TB) *served { return serveDemoWith(t, func(*Config) {}) }
+
+// serveDemoWith serves the demo market from a server whose settings are changed.
+func serveDemoWith(t testing.TB, change func(*Config)) *served {
 	t.Helper()
 	now, market := time.Date(2026, 11, 20, 4, 7, 30, 0, time.UTC), exchange.DefaultConfig()
 	market.Log, market.Cards = slog.New(slog.DiscardHandler), wire.Cards{}
 	market.AuctionBudget, market.NearbyBudget = time.Hour, time.Hour
 	market.Clock, market.RequestID = func() time.Time { return now }, func() string { return "a request" }
-	s := serveMarket(t, store.NewMemory(), market, func(c *Config) { c.AllowTrace = true })
+	s := serveMarket(t, store.NewMemory(), market, func(c *Config) { c.AllowTrace = true; change(c) })
 	resources, err := demo.Resources()
 	if err != nil {
 		t.Fatal(err)

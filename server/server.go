@@ -23,6 +23,7 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/exchange"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/spans"
 )
 
 // Config holds the settings of a server.
@@ -46,8 +47,10 @@ type Config struct {
 	AllowTrace bool
 	// DrainTimeout bounds how long a stop waits for calls in flight.
 	DrainTimeout time.Duration
-	Registry     *prometheus.Registry
-	Log          *slog.Logger
+	// Spans records how long the stages of some calls take; nil records none.
+	Spans    *spans.Recorder
+	Registry *prometheus.Registry
+	Log      *slog.Logger
 }
 
 // DefaultConfig returns settings for a machine of a few cores.
@@ -97,6 +100,7 @@ func New(config Config) (*Server, error) {
 	s.connections.framed = true
 	s.metrics.watch(s)
 	s.metrics.watchCallers(&s.callers)
+	s.metrics.watchSpans(config.Spans)
 	options, err := s.options()
 	if err != nil {
 		return nil, err

@@ -50,6 +50,8 @@ type ServeConfig struct {
 	MemoryMB          int64         `name:"memory-mb" help:"Memory to use, MiB: the more there is, the less often the collector runs. 0 leaves it to GOGC and GOMEMLIMIT." default:"0" env:"HEXBID_MEMORY_MB"`
 	AllowTrace        string        `help:"Permit exhaustive traces: auto (on loopback only), yes or no." enum:"auto,yes,no" default:"auto" env:"HEXBID_ALLOW_TRACE"`
 	DrainTimeout      time.Duration `help:"How long a stop waits for calls in flight." default:"15s" env:"HEXBID_DRAIN_TIMEOUT"`
+	TraceEndpoint     string        `name:"trace-endpoint" help:"Send spans of some calls to an OpenTelemetry collector: the URL of its OTLP port over HTTP, as in http://127.0.0.1:4318. They say how long the stages of calls take, and are not the traces of auctions that --allow-trace permits." placeholder:"URL" env:"HEXBID_TRACE_ENDPOINT"`
+	TraceSample       float64       `name:"trace-sample" help:"Share of calls whose spans are sent, 0 to 1, whatever callers ask for." default:"0.01" placeholder:"SHARE" env:"HEXBID_TRACE_SAMPLE"`
 	LogLevel          string        `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"HEXBID_LOG_LEVEL"`
 	MinimumBidCPC     amount        `name:"minimum-bid-cpc" help:"Least bid a click that an upload may make." default:"0" placeholder:"AMOUNT" env:"HEXBID_MINIMUM_BID_CPC"`
 	MinimumBidCPM     amount        `name:"minimum-bid-cpm" help:"Least bid a thousand impressions." default:"0" placeholder:"AMOUNT" env:"HEXBID_MINIMUM_BID_CPM"`

@@ -25,6 +25,7 @@ import (
 	ledgerpebble "github.com/hexbid/hexbid/ledger/pebble"
 	"github.com/hexbid/hexbid/server"
 	"github.com/hexbid/hexbid/server/gateway"
+	"github.com/hexbid/hexbid/spans"
 	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/store/pebble"
 	"github.com/hexbid/hexbid/token"
@@ -51,7 +52,8 @@ type Main struct {
 	web            net.Listener // of the HTTP port
 	metrics        net.Listener
 	metricsHandler http.Handler
-	keyDir         string // made for keys when nobody asked to keep them
+	spans          *spans.Recorder // nil when nothing is recorded
+	keyDir         string          // made for keys when nobody asked to keep them
 }
 
 // NewMain returns a Main with the system clock that logs to standard error.
@@ -121,6 +123,10 @@ func (m *Main) openServer() (err error) {
 	if err := setAccess(&c, &m.Config); err != nil {
 		return err
 	}
+	if m.spans, err = m.openSpans(); err != nil {
+		return err
+	}
+	c.Spans = m.spans
 	m.auth = c.Auth
 	if m.listener, err = c.Listen("listen", m.Config.Listen); err != nil {
 		return err
@@ -155,6 +161,12 @@ func (m *Main) openServer() (err error) {
 	}
 	m.metricsHandler = mux
 	return nil
+}
+
+// openSpans opens the recorder of spans. It waits for no collector.
+func (m *Main) openSpans() (*spans.Recorder, error) {
+	return spans.Open(context.Background(), spans.Config{Endpoint: m.Config.TraceEndpoint, Share: m.Config.TraceSample,
+		Version: version(), Log: m.Log})
 }
 
 // quotasOf returns the quotas that the configuration sets.
@@ -259,7 +271,7 @@ func (m *Main) start(ctx context.Context) (err error) {
 	if m.ledger, err = m.openLedger(ctx); err != nil {
 		return err
 	}
-	c.Pepper = m.pepper
+	c.Pepper, c.Spans = m.pepper, m.spans
 	if m.Config.OIDCIssuer != "" || m.Config.OIDCAudience != "" {
 		c.OpenID = &access.Issuer{URL: m.Config.OIDCIssuer, Audience: m.Config.OIDCAudience, Clock: m.Clock}
 	}
@@ -346,6 +358,7 @@ func (m *Main) close() error {
 			l.Close() // serving closes it too
 		}
 	}
+	errs = append(errs, m.spans.Close())
 	if m.keyDir != "" {
 		errs = append(errs, os.RemoveAll(m.keyDir))
 	}

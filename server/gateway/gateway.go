@@ -28,6 +28,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/server"
+	"github.com/hexbid/hexbid/spans"
 )
 
 // Config holds the settings of a gateway.
@@ -116,6 +117,7 @@ func (g *Gateway) handle(w *writer, r *http.Request) error {
 		return server.StatusOf(err)
 	}
 	ctx := hexbid.WithPrincipal(r.Context(), caller)
+	ctx = server.WithParent(ctx, r.Header.Values(spans.ParentHeader))
 	r = r.WithContext(server.WithClient(ctx, r.Header.Get(server.ClientHeader)))
 	if r, err = withQuery(r); err != nil {
 		return err

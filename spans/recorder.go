@@ -1,0 +1,150 @@
+package spans
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/hexbid/hexbid"
+)
+
+// Config holds the settings of a recorder.
+type Config struct {
+	// Endpoint is the URL of a collector's OTLP port over HTTP, as in http://127.0.0.1:4318. Empty leaves it to
+	// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT and OTEL_EXPORTER_OTLP_ENDPOINT, and records nothing without them.
+	Endpoint string
+	// Share is the share of calls that are recorded, 0 to 1.
+	Share   float64
+	Version string // of the program
+	Log     *slog.Logger
+}
+
+// Recorder records some calls. A nil recorder records none.
+type Recorder struct {
+	tickets  tickets
+	tracer   trace.Tracer
+	provider *sdk.TracerProvider
+	queue    *queue
+}
+
+// DefaultShare is the share of calls that are recorded unless the operator sets another one.
+const DefaultShare = 0.01
+
+// defaultPath is where a collector takes spans, unless the endpoint has a path of its own.
+const defaultPath = "/v1/traces"
+
+// closing bounds how long Close waits for a collector.
+const closing = 2 * time.Second
+
+// Open returns a recorder, or nil when nothing is to be recorded. It does not wait for the collector, which may come
+// later. Beside Config it follows the OTEL_* variables for the name of the service, its resource attributes, and the
+// exporter's headers, certificates, compression and timeout. Its error names a setting.
+func Open(ctx context.Context, c Config) (*Recorder, error) {
+	if !(c.Share >= 0 && c.Share <= 1) {
+		return nil, hexbid.Invalidf("trace-sample", "%v is out of range: use 0 to 1", c.Share)
+	}
+	if c.Share == 0 || c.Endpoint == "" && !environmentNames() || os.Getenv("OTEL_SDK_DISABLED") == "true" {
+		return nil, nil
+	}
+	if p := protocolInEnvironment(); p != "" && p != "http/protobuf" {
+		return nil, hexbid.Invalidf("trace-endpoint", "OTEL_EXPORTER_OTLP_PROTOCOL is %q: spans are sent as http/protobuf "+
+			"alone, which collectors take at port 4318", hexbid.Shorten(p))
+	}
+	var options []otlptracehttp.Option
+	if c.Endpoint != "" {
+		at, err := endpointOf(c.Endpoint)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, otlptracehttp.WithEndpointURL(at))
+	}
+	exporter, err := otlptracehttp.New(ctx, options...)
+	if err != nil {
+		return nil, hexbid.Invalidf("trace-endpoint", "no spans can be sent: %v", err)
+	}
+	of, err := resourceOf(ctx, c.Version)
+	if err != nil {
+		return nil, hexbid.Invalidf("trace-endpoint", "OTEL_RESOURCE_ATTRIBUTES cannot be read: %v", err)
+	}
+	return newRecorder(&c, exporter, of), nil
+}
+
+// newRecorder makes a recorder that hands its spans to an exporter.
+func newRecorder(c *Config, exporter sdk.SpanExporter, of *resource.Resource) *Recorder {
+	q := newQueue(exporter, c.Log)
+	provider := sdk.NewTracerProvider(sdk.WithResource(of), sdk.WithSpanProcessor(q),
+		sdk.WithSampler(sdk.AlwaysSample())) // of the calls that have a ticket
+	return &Recorder{tickets: newTickets(c.Share), provider: provider, queue: q,
+		tracer: provider.Tracer("github.com/hexbid/hexbid")}
+}
+
+// Close sends what is left, for two seconds at most.
+func (r *Recorder) Close() error {
+	if r == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	defer context.AfterFunc(ctx, r.queue.giveUp)()
+	if err := r.provider.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// Counts are spans since the start: those that a collector took, those that it did not take in time, and those that
+// found the queue full.
+type Counts struct{ Exported, Failed, Dropped uint64 }
+
+// Counts returns the counts.
+func (r *Recorder) Counts() Counts {
+	if r == nil {
+		return Counts{}
+	}
+	return Counts{r.queue.exported.Load(), r.queue.failed.Load(), r.queue.dropped.Load()}
+}
+
+// environmentNames reports whether the environment names a collector.
+func environmentNames() bool {
+	return os.Getenv("OTEL_TRACES_EXPORTER") != "none" &&
+		(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "")
+}
+
+func protocolInEnvironment() string {
+	if p := os.Getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"); p != "" {
+		return p
+	}
+	return os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL")
+}
+
+// endpointOf checks an endpoint and completes its path. A password in it would be a secret in a flag.
+func endpointOf(text string) (string, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return "", hexbid.Invalidf("trace-endpoint", "is no URL: give scheme, host and port, as in http://127.0.0.1:4318")
+	case u.User != nil || u.RawQuery != "":
+		return "", hexbid.Invalidf("trace-endpoint",
+			"may hold neither a password nor a query: give credentials in OTEL_EXPORTER_OTLP_HEADERS")
+	}
+	if strings.Trim(u.Path, "/") == "" {
+		u.Path = defaultPath
+	}
+	return u.String(), nil
+}
+
+// resourceOf describes the program. The environment overrides the name and adds to it.
+func resourceOf(ctx context.Context, version string) (*resource.Resource, error) {
+	return resource.New(ctx, resource.WithAttributes(attribute.String("service.name", "hexbid"),
+		attribute.String("service.version", version)), resource.WithTelemetrySDK(), resource.WithFromEnv())
+}
