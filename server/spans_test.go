@@ -119,7 +119,8 @@ func TestSpansTellTheStagesOfCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	for method, want := range map[string][]string{
-		pb.SearchService_SearchNearby_FullMethodName:  {"receive", "decode", "wire", "auction", "cards", "nearby", "cards", "encode"},
+		pb.SearchService_SearchNearby_FullMethodName: {"receive", "decode", "wire", "auction", "cards", "nearby", "cards",
+			"encode"},
 		pb.EventService_RecordEvents_FullMethodName:   {"receive", "decode", "wire", "open", "ledger", "encode"},
 		pb.EventService_StreamEvents_FullMethodName:   {"wire", "open", "ledger"},
 		pb.CampaignService_Import_FullMethodName:      {"check", "store", "searchable"},
@@ -228,10 +229,10 @@ func TestSpansHoldNothingOfAViewerAndNoCredential(t *testing.T) {
 	c := newCollector(t)
 	r := c.recorder(t, 1)
 	s := serveBilled(t, journal.NewMemory(), func(config *Config) { config.Spans = r })
-	secrets := []string{"viewer-7d1f", "hxb_secretsecret", "30.123456", "120.654321", "咖啡馆", "tracestate-word", "baggage-word",
-		"advertisers/a"}
-	over := metadata.AppendToOutgoingContext(t.Context(), spans.ParentHeader, theirTrace, "tracestate", "v=tracestate-word",
-		"baggage", "k=baggage-word", "x-forwarded", "viewer-7d1f")
+	secrets := []string{"viewer-7d1f", "hxb_secretsecret", "30.123456", "120.654321", "咖啡馆", "tracestate-word",
+		"baggage-word", "advertisers/a"}
+	over := metadata.AppendToOutgoingContext(t.Context(), spans.ParentHeader, theirTrace,
+		"tracestate", "v=tracestate-word", "baggage", "k=baggage-word", "x-forwarded", "viewer-7d1f")
 	search := &pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 30.123456, Longitude: 120.654321}, Words: "咖啡馆",
 		Viewer: &pb.Viewer{UserKey: "viewer-7d1f"}}
 	conn := s.dial(t)

@@ -18,8 +18,8 @@ type Call struct {
 }
 
 // Begin decides whether a call is recorded that began at an instant. The method is a full name, as in
-// "/hexbid.v1.SearchService/SearchNearby". headers returns the call's traceparent headers; Begin calls it only when they
-// matter. It returns nil for a call that is not recorded.
+// "/hexbid.v1.SearchService/SearchNearby". headers returns the call's traceparent headers, and is called only when they
+// matter. Begin returns nil for a call that is not recorded.
 func (r *Recorder) Begin(ctx context.Context, method string, at time.Time,
 	headers func(context.Context) []string) *Call {
 	if r == nil {

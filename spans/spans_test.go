@@ -115,7 +115,8 @@ func TestATraceOfItsCallersIsContinuedOnceThereIsATicket(t *testing.T) {
 
 func TestHeadersThatNameNoSampledSpanBeginATraceOfTheirOwn(t *testing.T) {
 	for _, hostile := range [][]string{nil, {""}, {unsampled}, {sampled, sampled}, {sampled + strings.Repeat("-a", 100)},
-		{"00-00000000000000000000000000000000-b7ad6b7169203331-01"}, {"00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01"},
+		{"00-00000000000000000000000000000000-b7ad6b7169203331-01"},
+		{"00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01"},
 		{"ff" + sampled[2:]}, {strings.ToUpper(sampled)}, {"\x00\xff"}, {strings.Repeat("0", 1<<20)}} {
 		r, to := kept(t, 1)
 		r.Begin(t.Context(), method, time.Now(), headers(hostile...)).End("OK", false)
@@ -289,8 +290,9 @@ func TestNothingIsRecordedUnlessACollectorIsNamed(t *testing.T) {
 }
 
 func TestAWrongSettingIsNamedAndItsSecretIsNotRepeated(t *testing.T) {
-	for endpoint, share := range map[string]float64{"http://user:hunter2@127.0.0.1:4318": 0.1, "https://c/?key=hunter2": 0.1,
-		"127.0.0.1:4318": 0.1, "ftp://c": 0.1, "http://": 0.1, "http://hunter2\x7f": 0.1, "http://c:4318": 1.1, "http://d": -1} {
+	for endpoint, share := range map[string]float64{"http://user:hunter2@127.0.0.1:4318": 0.1,
+		"https://c/?key=hunter2": 0.1, "127.0.0.1:4318": 0.1, "ftp://c": 0.1, "http://": 0.1, "http://hunter2\x7f": 0.1,
+		"http://c:4318": 1.1, "http://d": -1} {
 		r, err := Open(t.Context(), Config{Endpoint: endpoint, Share: share, Log: silent})
 		var e *hexbid.Error
 		if r != nil || !errors.As(err, &e) || !strings.HasPrefix(e.Field, "trace-") ||
