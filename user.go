@@ -2,6 +2,7 @@ package hexbid
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -74,6 +75,10 @@ func checkUserRole(r Role) error {
 func checkIdentities(noun string, certificates []string, identities []Identity) error {
 	errs := []error{checkTexts(noun+".certificate_names", certificates, maxCertificateNames, maxSubjectBytes)}
 	for i, name := range certificates {
+		if slices.Contains(certificates[:i], name) {
+			errs = append(errs, Invalidf(fmt.Sprintf("%s.certificate_names[%d]", noun, i), "%q is listed twice",
+				Shorten(name)))
+		}
 		if strings.HasPrefix(name, CertificateScheme) {
 			errs = append(errs, Invalidf(fmt.Sprintf("%s.certificate_names[%d]", noun, i),
 				"%q: a certificate's URI that begins with %q needs no mapping", Shorten(name), CertificateScheme))
@@ -86,6 +91,9 @@ func checkIdentities(noun string, certificates []string, identities []Identity) 
 		field := fmt.Sprintf("%s.identities[%d]", noun, i)
 		errs = append(errs, checkText(field+".issuer", identities[i].Issuer, 1, maxURIBytes),
 			checkText(field+".subject", identities[i].Subject, 1, maxSubjectBytes))
+		if slices.Contains(identities[:i], identities[i]) {
+			errs = append(errs, Invalidf(field+".subject", "%q is listed twice", Shorten(identities[i].Subject)))
+		}
 	}
 	return JoinErrors(errs...)
 }

@@ -148,6 +148,12 @@ func (d *Directory) RendersOnly(client string) bool {
 	return c != nil && c.principal.Grants.RendersOnly
 }
 
+// HoldersOfName returns the users and clients that a name in certificates stands for.
+func (d *Directory) HoldersOfName(name string) []string { return d.state.Load().names.get(name) }
+
+// HoldersOfIdentity returns the users and clients that an OpenID provider's subject stands for.
+func (d *Directory) HoldersOfIdentity(i hexbid.Identity) []string { return d.state.Load().people.get(i) }
+
 // HasOperator reports whether a user is an operator.
 func (d *Directory) HasOperator() bool {
 	s := d.state.Load()

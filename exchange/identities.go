@@ -15,6 +15,9 @@ import (
 // complete fills in what a caller leaves out of a user, a client or a key. present is the stored resource, nil for
 // none.
 func (e *Exchange) complete(ctx context.Context, next, present hexbid.Resource) error {
+	if err := e.checkAliases(next); err != nil {
+		return err
+	}
 	switch v := next.(type) {
 	case *hexbid.User:
 		return e.completeMemberships(ctx, v.Memberships)

@@ -19,6 +19,7 @@ func limitsOf(r *store.Record, entriesAtMost int64) (limits []store.Limit) {
 	if _, isPlace := r.Resource.(*hexbid.Place); isPlace {
 		field = "place.review_state"
 	}
+	limits = limitsOfAliases(r)
 	hasEntries := false
 	for i := range r.Counts {
 		switch c := &r.Counts[i]; {
@@ -48,6 +49,9 @@ func (e *Exchange) told(ctx context.Context, g *store.Group, o *store.Outcome) (
 	var limit *store.LimitError
 	if !errors.As(o.Err, &limit) {
 		return o.Change, o.Err
+	}
+	if taken := e.aliasTaken(g.Steps[0].Put.Resource, o.Err); taken != nil {
+		return store.Change{}, taken
 	}
 	r := g.Steps[0].Put.Resource
 	_, program := countedUnder(r)

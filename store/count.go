@@ -24,10 +24,13 @@ const (
 	Buyers
 	// Keys counts the keys of a user or a client.
 	Keys
+	// Aliases counts the users and clients that a name in certificates, or a subject of an OpenID provider, stands for.
+	// Its owner is what CertificateAlias and IdentityAlias return.
+	Aliases
 )
 
 // counters is one above the last Counter.
-const counters = Keys + 1
+const counters = Aliases + 1
 
 // Count is what a record adds to a counter while it exists: By, or if Times is set, By times the present value of the
 // counter Times of TimesOwner. When an engine replaces or deletes a record, it first subtracts the stored Counts in

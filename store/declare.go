@@ -1,6 +1,13 @@
 package store
 
-import "github.com/hexbid/hexbid"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"strings"
+
+	"github.com/hexbid/hexbid"
+)
 
 // Entries measure what an advertiser keeps in the index. One entry is one cell of a covering, or one circle, cell,
 // region or vertex that an area names. It takes some 30 to 130 bytes, the most for campaigns around the same places
@@ -36,8 +43,37 @@ func Declare(r hexbid.Resource, entriesOfCovering int) Record {
 		d.Counts = countsOfCampaign(v, owner, entriesOfCovering)
 	case *hexbid.Key:
 		d.Counts = []Count{{Owner: owner, Counter: Keys, By: 1}}
+	case *hexbid.User:
+		d.Counts = countsOfAliases(v.CertificateNames, v.Identities)
+	case *hexbid.Client:
+		d.Counts = countsOfAliases(v.CertificateNames, v.Identities)
 	}
 	return d
+}
+
+// countsOfAliases counts by what else than keys a user or a client is known.
+func countsOfAliases(certificateNames []string, identities []hexbid.Identity) (counts []Count) {
+	for _, name := range certificateNames {
+		counts = append(counts, Count{Owner: CertificateAlias(name), Counter: Aliases, By: 1})
+	}
+	for _, identity := range identities {
+		counts = append(counts, Count{Owner: IdentityAlias(identity), Counter: Aliases, By: 1})
+	}
+	return counts
+}
+
+// CertificateAlias returns the owner of the counter of a name in certificates. It is a hash, because a name may hold
+// bytes that a key cannot, and be long.
+func CertificateAlias(name string) string { return "certificate " + hashOf(name) }
+
+// IdentityAlias returns the owner of the counter of a subject of an OpenID provider.
+func IdentityAlias(i hexbid.Identity) string {
+	return "identity " + hashOf(strconv.Itoa(len(i.Issuer)), i.Issuer, i.Subject)
+}
+
+func hashOf(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
+	return hex.EncodeToString(sum[:])
 }
 
 func countsOfPlace(p *hexbid.Place, program, advertiser string) []Count {

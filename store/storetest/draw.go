@@ -60,7 +60,7 @@ func drawGroup(t *rapid.T, m *model) store.Group {
 }
 
 func drawCounter(t *rapid.T) store.Counter {
-	return store.Counter(rapid.IntRange(int(store.Entries), int(store.Keys)).Draw(t, "counter"))
+	return store.Counter(rapid.IntRange(int(store.Entries), int(store.Aliases)).Draw(t, "counter"))
 }
 
 // drawVersion draws the version that a step or a condition demands.
