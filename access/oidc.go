@@ -2,6 +2,7 @@ package access
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,9 +10,11 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/hexbid/hexbid"
 )
@@ -32,8 +35,10 @@ type Issuer struct {
 const (
 	// fetchEvery is the least time between two fetches of one document, whatever tokens callers send.
 	fetchEvery = time.Minute
-	// fetchTimeout bounds a fetch, and so how long the first call after a start waits for it.
+	// fetchTimeout bounds a fetch. One fetch of a document runs at a time; who needs it waits for callPatience at most,
+	// and the fetch goes on.
 	fetchTimeout     = 5 * time.Second
+	callPatience     = time.Second
 	maxDocumentBytes = 1 << 20
 	// maxTokenBytes bounds a token, and so the work of reading it.
 	maxTokenBytes = 8 << 10
@@ -44,12 +49,11 @@ var algorithms = []string{oidc.RS256, oidc.ES256, oidc.EdDSA}
 
 // tokens checks the tokens of a provider.
 type tokens struct {
-	of      Issuer
-	ctx     context.Context // carries the client for go-oidc
-	fetches *seldom
-
-	mu       sync.Mutex // guards the fields below
-	verifier *oidc.IDTokenVerifier
+	of       Issuer
+	ctx      context.Context // carries the client for go-oidc
+	fetches  *seldom
+	opening  singleflight.Group
+	verifier atomic.Pointer[oidc.IDTokenVerifier] // nil until the provider's discovery document was read
 }
 
 // TakeTokens makes the tokens of a provider credentials. Call it before the directory is asked. It fetches nothing:
@@ -83,7 +87,9 @@ func isToken(text string) bool { return len(text) <= maxTokenBytes && strings.Co
 
 // find returns whom a token names.
 func (t *tokens) find(ctx context.Context, s *state, text string) finding {
-	verifier, err := t.open()
+	ctx, cancel := context.WithTimeout(ctx, callPatience)
+	defer cancel()
+	verifier, err := t.open(ctx)
 	if err != nil {
 		return finding{refusal: Unreachable}
 	}
@@ -107,29 +113,37 @@ func (t *tokens) find(ctx context.Context, s *state, text string) finding {
 	return finding{refusal: Conflicting}
 }
 
-// open returns the verifier, once the provider's discovery document could be read.
-func (t *tokens) open() (*oidc.IDTokenVerifier, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.verifier != nil {
-		return t.verifier, nil
+// open returns the verifier. Until the provider's discovery document could be read, callers share one reading, and none
+// waits for it beyond its context.
+func (t *tokens) open(ctx context.Context) (*oidc.IDTokenVerifier, error) {
+	if v := t.verifier.Load(); v != nil {
+		return v, nil
 	}
-	provider, err := oidc.NewProvider(t.ctx, t.of.URL)
-	if err != nil {
-		return nil, err
+	opened := t.opening.DoChan("", func() (any, error) {
+		provider, err := oidc.NewProvider(t.ctx, t.of.URL)
+		if err != nil {
+			return nil, err
+		}
+		t.verifier.Store(provider.VerifierContext(t.ctx, &oidc.Config{ClientID: t.of.Audience,
+			SupportedSigningAlgs: algorithms, Now: t.of.Clock}))
+		return nil, nil
+	})
+	select {
+	case done := <-opened:
+		return t.verifier.Load(), done.Err
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	t.verifier = provider.VerifierContext(t.ctx, &oidc.Config{ClientID: t.of.Audience, SupportedSigningAlgs: algorithms,
-		Now: t.of.Clock})
-	return t.verifier, nil
 }
 
 // seldom fetches each document at most once every fetchEvery, and repeats its last answer meanwhile. go-oidc asks for
 // the provider's keys whenever a token names one that it does not know, which any caller can make up.
 type seldom struct {
-	next  http.RoundTripper
-	clock func() time.Time
+	next    http.RoundTripper
+	clock   func() time.Time
+	flights singleflight.Group // by URL
 
-	mu      sync.Mutex // guards the field below, and lets one fetch run at a time
+	mu      sync.Mutex // guards the field below; nobody holds it while a fetch runs
 	answers map[string]*answer
 }
 
@@ -144,19 +158,20 @@ type answer struct {
 
 var errSeldom = errors.New("the provider did not answer a moment ago")
 
-// RoundTrip implements http.RoundTripper.
+// RoundTrip implements http.RoundTripper. A fetch goes on when the request's context ends, for the others who wait.
 func (s *seldom) RoundTrip(r *http.Request) (*http.Response, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	url, now := r.URL.String(), s.clock()
-	a := s.answers[url]
-	if a == nil || now.Sub(a.at) >= fetchEvery || now.Before(a.at) {
-		if a == nil && len(s.answers) >= 16 {
-			return nil, fmt.Errorf("%w: too many documents", errSeldom) // a provider has two
+	a, err := s.held(r.URL.String())
+	if err != nil {
+		return nil, err
+	}
+	if a == nil {
+		fetched := s.flights.DoChan(r.URL.String(), func() (any, error) { return s.renew(r), nil })
+		select {
+		case f := <-fetched:
+			a = f.Val.(*answer)
+		case <-r.Context().Done():
+			return nil, fmt.Errorf("%w: %w", errSeldom, r.Context().Err())
 		}
-		a = s.fetch(r)
-		a.at = now
-		s.answers[url] = a
 	}
 	if a.err != nil {
 		return nil, a.err
@@ -164,6 +179,37 @@ func (s *seldom) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{Status: http.StatusText(a.status), StatusCode: a.status, Header: a.header.Clone(), Request: r,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: int64(len(a.body)),
 		Body: io.NopCloser(bytes.NewReader(a.body))}, nil
+}
+
+// held returns the last answer of a URL, nil if it is time to fetch.
+func (s *seldom) held(url string) (*answer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, now := s.answers[url], s.clock()
+	if a == nil && len(s.answers) >= 16 {
+		return nil, fmt.Errorf("%w: too many documents", errSeldom) // a provider has two
+	}
+	if a == nil || now.Sub(a.at) >= fetchEvery || now.Before(a.at) {
+		return nil, nil
+	}
+	return a, nil
+}
+
+// renew fetches what a request asks for, unless another fetch has ended meanwhile.
+func (s *seldom) renew(r *http.Request) *answer {
+	url := r.URL.String()
+	if a, err := s.held(url); a != nil || err != nil {
+		return cmp.Or(a, &answer{err: err})
+	}
+	at := s.clock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), fetchTimeout)
+	defer cancel()
+	a := s.fetch(r.Clone(ctx))
+	a.at = at
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers[url] = a
+	return a
 }
 
 // fail reports whether a document could not be fetched when it was asked for last.

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -17,6 +18,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -33,6 +35,9 @@ type provider struct {
 	now     atomic.Int64 // Unix seconds
 	fetches atomic.Int64 // of its keys
 	down    atomic.Bool
+	hold    atomic.Pointer[chan struct{}] // unless nil, answers wait until it is closed
+	holding atomic.Int64  // requests that wait
+	asked   atomic.Int64  // requests that came while it holds
 }
 
 func openProvider(t *testing.T) *provider {
@@ -47,6 +52,15 @@ func openProvider(t *testing.T) *provider {
 		t.Fatal(err)
 	}
 	p.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if hold := p.hold.Load(); hold != nil {
+			p.asked.Add(1)
+			p.holding.Add(1)
+			select {
+			case <-*hold:
+			case <-r.Context().Done(): // the caller gave up
+			}
+			p.holding.Add(-1)
+		}
 		if p.down.Load() {
 			http.Error(w, "down", http.StatusBadGateway)
 			return
@@ -213,6 +227,75 @@ func TestAProviderThatIsDownRefusesItsTokensAlone(t *testing.T) {
 	p.now.Add(60)
 	if _, refusal := o.try(p.token(t, "RS256", "rsa", nil), p.clock()); refusal != NotRefused {
 		t.Errorf("a token, a minute later: %s", refusal)
+	}
+}
+
+// A provider that takes a request and does not answer holds up nobody beyond their own time.
+func TestNobodyWaitsBehindAnothersFetch(t *testing.T) {
+	o, p := openWithProvider(t)
+	hold := make(chan struct{})
+	p.hold.Store(&hold)
+	first := make(chan Refusal, 1)
+	go func() {
+		_, refusal := o.try(p.token(t, "RS256", "rsa", nil), p.clock())
+		first <- refusal
+	}()
+	for p.holding.Load() == 0 {
+		runtime.Gosched()
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 {
+		proof, refusal := o.Authenticate(ended, Credentials{Bearer: p.token(t, "RS256", "rsa", nil)}, p.clock())
+		if refusal != Unreachable || proof.Principal.ID != "" {
+			t.Errorf("a token beside a fetch that hangs: %s", refusal)
+		}
+	}
+	if p.holding.Load() != 1 || p.asked.Load() != 1 {
+		t.Errorf("%d of %d requests wait for the provider: want the first alone", p.holding.Load(), p.asked.Load())
+	}
+	if refusal := <-first; refusal != Unreachable {
+		t.Errorf("the first: %s", refusal)
+	}
+	// The fetch went on, and serves those who come later.
+	close(hold)
+	for deadline := time.Now().Add(time.Minute); ; {
+		_, refusal := o.try(p.token(t, "RS256", "rsa", nil), p.clock())
+		if refusal == NotRefused {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after the provider has answered: %s", refusal)
+		}
+		p.now.Add(60) // the fetch may have ended by its own time
+	}
+}
+
+// The keys were read before. A token with a key that nobody knows makes go-oidc fetch them again.
+func TestATokenWithAKnownKeyNeedsNoFetch(t *testing.T) {
+	o, p := openWithProvider(t)
+	if _, refusal := o.try(p.token(t, "RS256", "rsa", nil), p.clock()); refusal != NotRefused {
+		t.Fatal(refusal)
+	}
+	p.now.Add(60)
+	hold := make(chan struct{})
+	p.hold.Store(&hold)
+	defer close(hold)
+	ended, cancel := context.WithCancel(t.Context())
+	go o.try(p.token(t, "RS256", "made up", nil), p.clock())
+	for p.holding.Load() == 0 {
+		runtime.Gosched()
+	}
+	cancel()
+	if _, refusal := o.Authenticate(ended, Credentials{Bearer: p.token(t, "RS256", "made up too", nil)},
+		p.clock()); refusal != Unreachable {
+		t.Errorf("another key that nobody knows: %s", refusal)
+	}
+	if _, refusal := o.try(p.token(t, "RS256", "rsa", nil), p.clock()); refusal != NotRefused {
+		t.Errorf("a known key: %s", refusal)
+	}
+	if p.asked.Load() != 1 {
+		t.Errorf("the provider was asked %d times", p.asked.Load())
 	}
 }
 
