@@ -40,12 +40,13 @@ const (
 	Expired             // the key, the token or the certificate has expired
 	Suspended           // the user or the client is suspended
 	Conflicting         // two credentials that name different callers
-	Unreachable         // the keys of the OpenID provider cannot be read
+	Unreachable         // the keys of the OpenID provider cannot be read, or not in time
+	Behind              // the directory lags behind the store
 	RefusalCount
 )
 
 var refusalNames = [RefusalCount]string{"none", "missing", "malformed", "unknown", "wrong", "expired", "suspended",
-	"conflicting", "unreachable"}
+	"conflicting", "unreachable", "behind"}
 
 // String returns the refusal's name in metrics and logs.
 func (r Refusal) String() string { return refusalNames[min(r, RefusalCount-1)] }
@@ -68,6 +69,9 @@ func (r Refusal) Error() error {
 	case Unreachable:
 		return hexbid.Errorf(hexbid.Unavailable, "authorization",
 			"the OpenID provider's keys cannot be read at present: try again")
+	case Behind:
+		return hexbid.Errorf(hexbid.Unavailable, "authorization",
+			"the server does not know at present which credentials are in force: try again")
 	}
 	return hexbid.Errorf(hexbid.Unauthenticated, "authorization",
 		"the credential is not in force here: check that it was copied whole, or get a new one")
@@ -76,18 +80,18 @@ func (r Refusal) Error() error {
 // InForce reports whether a proof still holds for the same credentials. It compares in constant time, because callers
 // may share a connection.
 func (d *Directory) InForce(p *Proof, c Credentials, now time.Time) bool {
-	return p != nil && p.state == d.state.Load() && (p.until == 0 || now.UnixNano() < p.until) &&
+	return p != nil && p.state == d.state.Load() && !d.behind.Load() && (p.until == 0 || now.UnixNano() < p.until) &&
 		p.credentials.Certificate == c.Certificate && len(p.credentials.Bearer) == len(c.Bearer) &&
 		subtle.ConstantTimeCompare([]byte(p.credentials.Bearer), []byte(c.Bearer)) == 1
 }
 
-// Renew returns the principal of a proof's credentials as the directory knows it now.
-func (d *Directory) Renew(ctx context.Context, p *Proof, now time.Time) (hexbid.Principal, Refusal) {
+// Renew returns what a proof's credentials prove now: the same proof while that is in force.
+func (d *Directory) Renew(ctx context.Context, p *Proof, now time.Time) (*Proof, Refusal) {
 	if d.InForce(p, p.credentials, now) {
-		return p.Principal, NotRefused
+		return p, NotRefused
 	}
 	again, refusal := d.Authenticate(ctx, p.credentials, now)
-	return again.Principal, refusal
+	return &again, refusal
 }
 
 // Touch notes a use of a proof's key.
@@ -106,6 +110,8 @@ func (d *Directory) Authenticate(ctx context.Context, c Credentials, now time.Ti
 	switch {
 	case c.Bearer == "" && c.Certificate == nil:
 		return Proof{}, Missing
+	case d.behind.Load():
+		return Proof{}, Behind
 	case c.Bearer == "":
 		return d.finish(s, c, byCertificate(s, c.Certificate), now)
 	}

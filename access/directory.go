@@ -16,6 +16,7 @@ type Directory struct {
 	state   atomic.Pointer[state]
 	version atomic.Uint64 // of the store; set after the state
 	tokens  *tokens       // nil for none
+	behind  atomic.Bool   // the store has changes that the directory lacks, or may have
 
 	mu      sync.Mutex    // guards the field below, and admits one writer
 	changed chan struct{} // closed at the next change; nil while nobody waits
@@ -148,11 +149,23 @@ func (d *Directory) RendersOnly(client string) bool {
 	return c != nil && c.principal.Grants.RendersOnly
 }
 
+// Version returns the version of the store that the directory has.
+func (d *Directory) Version() uint64 { return d.version.Load() }
+
+// SetBehind says whether the directory lags behind the store for longer than a revocation may take. While it does, it
+// refuses every credential, because any may have been revoked.
+func (d *Directory) SetBehind(behind bool) { d.behind.Store(behind) }
+
+// Behind returns what SetBehind was told last.
+func (d *Directory) Behind() bool { return d.behind.Load() }
+
 // HoldersOfName returns the users and clients that a name in certificates stands for.
 func (d *Directory) HoldersOfName(name string) []string { return d.state.Load().names.get(name) }
 
 // HoldersOfIdentity returns the users and clients that an OpenID provider's subject stands for.
-func (d *Directory) HoldersOfIdentity(i hexbid.Identity) []string { return d.state.Load().people.get(i) }
+func (d *Directory) HoldersOfIdentity(i hexbid.Identity) []string {
+	return d.state.Load().people.get(i)
+}
 
 // HasOperator reports whether a user is an operator.
 func (d *Directory) HasOperator() bool {

@@ -36,8 +36,8 @@ type provider struct {
 	fetches atomic.Int64 // of its keys
 	down    atomic.Bool
 	hold    atomic.Pointer[chan struct{}] // unless nil, answers wait until it is closed
-	holding atomic.Int64  // requests that wait
-	asked   atomic.Int64  // requests that came while it holds
+	holding atomic.Int64                  // requests that wait
+	asked   atomic.Int64                  // requests that came while it holds
 }
 
 func openProvider(t *testing.T) *provider {

@@ -182,6 +182,9 @@ func (e *Exchange) commit(ctx context.Context, g store.Group, validateOnly bool)
 	if err != nil {
 		return store.Change{}, err
 	}
+	if outcomes[0].Err == nil && !validateOnly && concernsCallers(&g) {
+		e.callersLate.committed(outcomes[0].Change.Version)
+	}
 	return e.told(ctx, &g, &outcomes[0])
 }
 

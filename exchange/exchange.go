@@ -188,8 +188,9 @@ type Exchange struct {
 	indexer *bidder.Indexer
 	display *display
 	// directory holds who may call.
-	directory *access.Directory
-	scratch   sync.Pool
+	directory   *access.Directory
+	callersLate lateness
+	scratch     sync.Pool
 	// exhaustive admits explanations and traces, which may evaluate many campaigns.
 	exhaustive *turns
 	rankings   rankings

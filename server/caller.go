@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
@@ -43,7 +44,8 @@ type claims struct {
 func (s *Server) callerOf(ctx context.Context, conn *connection, method string) (hexbid.Principal, *access.Proof,
 	error) {
 	if ctx.Value(insideKey{}) != nil {
-		return hexbid.PrincipalOf(ctx), nil, nil
+		proof, _ := ctx.Value(proofKey{}).(*access.Proof)
+		return hexbid.PrincipalOf(ctx), proof, nil
 	}
 	c := claims{address: conn.origin, authorization: metadata.ValueFromIncomingContext(ctx, AuthorizationHeader),
 		certificate: conn.certificateOf(ctx)}
@@ -60,15 +62,22 @@ func (s *Server) callerOf(ctx context.Context, conn *connection, method string) 
 // isOpen reports whether everybody may call a method: health tells nothing that a port does not.
 func isOpen(method string) bool { return strings.HasPrefix(method, "/grpc.health.v1.Health/") }
 
-// CallerOver returns the principal of a call over HTTP.
-func (s *Server) CallerOver(r *http.Request) (hexbid.Principal, error) {
+// proofKey is the context key of what proves the caller of a call from this process, a *access.Proof.
+type proofKey struct{}
+
+// CallerOver returns the context of a call over HTTP, with its caller and what proves them: a stream that is made with
+// it ends when the credential does.
+func (s *Server) CallerOver(r *http.Request) (context.Context, error) {
 	c := claims{address: r.RemoteAddr, authorization: r.Header.Values(AuthorizationHeader), headers: r.Header,
 		certificate: verifiedIn(r.TLS)}
 	if s.config.Auth == AuthNone && len(s.config.TrustedProxies) == 0 && hasForwarding(r.Header) {
-		return hexbid.Principal{}, errForwarded
+		return nil, errForwarded
 	}
-	p, _, err := s.identify(r.Context(), connectionOf(r.Context()), &c)
-	return p, err
+	p, proof, err := s.identify(r.Context(), connectionOf(r.Context()), &c)
+	if err != nil {
+		return nil, err
+	}
+	return context.WithValue(hexbid.WithPrincipal(r.Context(), p), proofKey{}, proof), nil
 }
 
 // identify finds who makes a call. Beside an error it returns a principal without rights that says where the call comes
@@ -159,19 +168,22 @@ func verifiedIn(t *tls.ConnectionState) *x509.Certificate {
 	return t.PeerCertificates[0]
 }
 
-// stillCalls reports whether the caller of a stream still has the rights that the stream began with.
-func (s *Server) stillCalls(ctx context.Context, proof *access.Proof) error {
-	e := s.exchange.Load()
-	if proof == nil || e == nil {
+// stillCalls reports whether the caller of a stream still has the rights that the stream began with. proof is the
+// stream's, nil without a credential; what the directory proves now takes its place, so that the next look is cheap.
+func (s *Server) stillCalls(ctx context.Context, proof *atomic.Pointer[access.Proof]) error {
+	e, began := s.exchange.Load(), proof.Load()
+	if began == nil || e == nil {
 		return nil
 	}
-	now, refusal := e.Directory().Renew(ctx, proof, e.Now())
-	switch {
-	case refusal != access.NotRefused:
+	now, refusal := e.Directory().Renew(ctx, began, e.Now())
+	if refusal != access.NotRefused {
 		return refusal.Error()
-	case now.Role != proof.Principal.Role || now.UID != proof.Principal.UID || now.Grants != proof.Principal.Grants:
+	}
+	was, is := &began.Principal, &now.Principal
+	if is.Role != was.Role || is.UID != was.UID || is.Grants != was.Grants {
 		return hexbid.Errorf(hexbid.Unavailable, "", "the caller's rights have changed: open the stream again")
 	}
+	proof.Store(now)
 	return nil
 }
 

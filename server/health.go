@@ -18,6 +18,8 @@ type serving struct {
 	draining bool
 	// catalogueFailed says that the catalogue takes no more writes, ledgerFailed that the ledger acknowledges nothing.
 	catalogueFailed, ledgerFailed bool
+	// callersBehind says that credentials are refused, because some may have been revoked.
+	callersBehind bool
 }
 
 // tell changes what health depends on, and tells it.
@@ -26,14 +28,14 @@ func (s *Server) tell(change func(*serving)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	change(v)
-	up := v.ready && !v.draining
+	up := v.ready && !v.draining && !(v.callersBehind && s.config.Auth == AuthRequired)
 	for name, serves := range map[string]bool{
 		"":                                       up,
 		pb.SearchService_ServiceDesc.ServiceName: up,
 		pb.CampaignService_ServiceDesc.ServiceName: up && !v.catalogueFailed,
 		pb.EventService_ServiceDesc.ServiceName:    up && !v.ledgerFailed,
 		pb.LedgerService_ServiceDesc.ServiceName:   up && !v.ledgerFailed,
-		pb.AccessService_ServiceDesc.ServiceName:   up && !v.catalogueFailed,
+		pb.AccessService_ServiceDesc.ServiceName:   up && !v.catalogueFailed && !v.callersBehind,
 	} {
 		status := healthpb.HealthCheckResponse_NOT_SERVING
 		if serves {
@@ -55,6 +57,28 @@ func (s *Server) Follow(ctx context.Context, d store.Durable) {
 	s.config.Log.Error("the catalogue takes no more writes; searches go on", "error", d.Failure())
 	s.tell(func(v *serving) { v.catalogueFailed = true })
 }
+
+// FollowCallers reports in health whether the directory of callers lags behind the store. While it does, no credential
+// is taken. It returns when the context ends. Call it once, after Ready.
+func (s *Server) FollowCallers(ctx context.Context) {
+	d := s.exchange.Load().Directory()
+	looks := time.NewTicker(betweenCallersLooks)
+	defer looks.Stop()
+	for was := false; ; {
+		if behind := d.Behind(); behind != was {
+			was = behind
+			s.tell(func(v *serving) { v.callersBehind = behind })
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-looks.C:
+		}
+	}
+}
+
+// betweenCallersLooks is how often the directory of callers is asked whether it lags.
+const betweenCallersLooks = 100 * time.Millisecond
 
 // Fallible is a ledger as far as health is concerned.
 type Fallible interface {

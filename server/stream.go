@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -47,18 +48,45 @@ func (s *Server) stream(service any, raw grpc.ServerStream, info *grpc.StreamSer
 			"the connection has %d streams open, the most: end one, or use another connection", n-1))
 	}
 	g, handled := s.guard(raw, info, conn, caller), make(chan error, 1)
-	g.proof = proof
+	g.proof.Store(proof)
 	s.handling.Go(func() {
 		defer conn.streams.Add(-1)
 		defer g.end()
 		handled <- hexbid.Contain(func() error { return handler(service, g) })
 	})
-	var failure error
-	select {
-	case failure = <-g.givenUp:
-	case failure = <-handled:
+	return s.finish(info.FullMethod, &caller, opened, g.await(handled))
+}
+
+// betweenCallerLooks is how often an open stream looks whether its caller still has rights. A stream whose caller sends
+// nothing ends within that time too.
+const betweenCallerLooks = 500 * time.Millisecond
+
+// await returns why the stream ends.
+func (g *guardedStream) await(handled <-chan error) error {
+	looks := time.NewTicker(betweenCallerLooks)
+	defer looks.Stop()
+	for {
+		select {
+		case why := <-g.givenUp:
+			return why
+		case why := <-handled:
+			return why
+		case <-looks.C:
+			g.lookAtCaller()
+		}
 	}
-	return s.finish(info.FullMethod, &caller, opened, failure)
+}
+
+// lookAtCaller gives the stream up if its credential is no longer in force. If only the caller's rights have changed,
+// what the stream has brought is answered first.
+func (g *guardedStream) lookAtCaller() {
+	switch err := g.server.stillCalls(g.ctx, &g.proof); {
+	case err == nil:
+	case hexbid.KindOf(err) == hexbid.Unauthenticated:
+		g.giveUp(err, math.MaxInt)
+	default:
+		g.giveUp(err, 0)
+	}
 }
 
 // guardedStream counts each message as work until it is answered. It gives up a stream that brings nothing, or whose
@@ -70,10 +98,10 @@ type guardedStream struct {
 	server  *Server
 	gate    *gate
 	peer    *connection
-	party   *party        // that its work counts for
-	proof   *access.Proof // nil for a caller without a credential
-	watch   bool          // brings one message and gets many answers
-	givenUp chan error    // buffered for the one reason
+	party   *party                       // that its work counts for
+	proof   atomic.Pointer[access.Proof] // of the caller's credential; nil without one
+	watch   bool                         // brings one message and gets many answers
+	givenUp chan error                   // buffered for the one reason
 
 	mu      sync.Mutex // guards the fields below
 	working []int      // bytes of each message that has no answer yet
@@ -118,7 +146,7 @@ func (g *guardedStream) RecvMsg(m any) error {
 	if err != nil {
 		return malformed(err)
 	}
-	if err := g.server.stillCalls(g.ctx, g.proof); err != nil {
+	if err := g.server.stillCalls(g.ctx, &g.proof); err != nil {
 		return err
 	}
 	if err := g.begin(e.size()); err != nil {
@@ -130,7 +158,7 @@ func (g *guardedStream) RecvMsg(m any) error {
 // SendMsg implements grpc.ServerStream.
 func (g *guardedStream) SendMsg(m any) error {
 	if g.watch {
-		if err := g.server.stillCalls(g.ctx, g.proof); err != nil {
+		if err := g.server.stillCalls(g.ctx, &g.proof); err != nil {
 			return err
 		}
 	}

@@ -234,6 +234,7 @@ func (m *Main) Run(ctx context.Context, ready func(address string)) (err error) 
 		group.Go(func() { m.server.Follow(ctx, d) })
 	}
 	group.Go(func() { m.server.FollowLedger(ctx, m.ledger) })
+	group.Go(func() { m.server.FollowCallers(ctx) })
 	group.Go(func() { m.keepUses(ctx) })
 	m.Log.Info("serving", "address", m.Address(), "http", m.HTTPAddress(), "metrics", m.MetricsAddress(),
 		"data", m.Config.Data)

@@ -112,11 +112,10 @@ func (g *Gateway) handle(w *writer, r *http.Request) error {
 	if isOwn && own.open {
 		return own.answer(w, r)
 	}
-	caller, err := g.server.CallerOver(r)
+	ctx, err := g.server.CallerOver(r)
 	if err != nil {
 		return server.StatusOf(err)
 	}
-	ctx := hexbid.WithPrincipal(r.Context(), caller)
 	ctx = server.WithParent(ctx, r.Header.Values(spans.ParentHeader))
 	r = r.WithContext(server.WithClient(ctx, r.Header.Get(server.ClientHeader)))
 	if r, err = withQuery(r); err != nil {

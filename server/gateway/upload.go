@@ -133,7 +133,14 @@ func (b *batch) add(line []byte, number int64) {
 // answer writes the outcomes of each batch, until the upload ends.
 func (u *upload) answer() error {
 	sent := false
-	for b := range u.batches {
+	for {
+		b, err := u.await()
+		if err != nil {
+			return err
+		}
+		if b == nil {
+			break
+		}
 		if len(b.request.GetRows()) > 0 {
 			sent = true
 			if err := u.fill(b); err != nil {
@@ -156,6 +163,20 @@ func (u *upload) answer() error {
 		return err
 	}
 	return nil
+}
+
+// await returns the next batch, nil after the last. It waits no longer than the stream lasts: one that ends by itself,
+// as when its caller's key is revoked, does not wait for another line.
+func (u *upload) await() (*batch, error) {
+	select {
+	case b := <-u.batches:
+		return b, nil
+	case <-u.stream.Context().Done():
+	}
+	if _, err := u.stream.Recv(); !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return <-u.batches, nil // the stream has answered everything; lines that are no rows may be left
 }
 
 // fill receives the outcomes of a batch's rows.
