@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -13,6 +14,15 @@ import (
 
 // Guard bounds the connections of the HTTP port.
 func (s *Server) Guard(l net.Listener) net.Listener { return guardedListener{l, s.webs} }
+
+// WebTLS returns the TLS configuration of the HTTP port, nil without TLS. Like the gRPC port's it follows changes of the
+// files, and asks clients for certificates if --client-ca names authorities.
+func (s *Server) WebTLS() *tls.Config {
+	if s.certificates == nil {
+		return nil
+	}
+	return s.certificates.forWeb()
+}
 
 // OnConnection returns the context of a connection that a guarded listener has accepted. Calls made with it count as
 // the connection's. It fits http.Server.ConnContext.

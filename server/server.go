@@ -73,6 +73,7 @@ type Server struct {
 	gates        [classCount]gate
 	pressure     *pressure
 	callers      callerCounts
+	certificates *certificates // of both ports; nil without TLS
 	quotas       *quotas
 	parties      parties
 	connections  *connections           // of the gRPC port
@@ -137,12 +138,12 @@ func (s *Server) options() ([]grpc.ServerOption, error) {
 			MaxConnectionAge: limits.ConnectionAge, MaxConnectionAgeGrace: limits.ConnectionAge, Time: time.Minute,
 			Timeout: 20 * time.Second}),
 	}
-	certificates, err := openCertificates(config)
-	if err != nil {
+	var err error
+	if s.certificates, err = openCertificates(config); err != nil {
 		return nil, err
 	}
-	if certificates != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(certificates.forClients())))
+	if s.certificates != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(s.certificates.forGRPC())))
 	}
 	return options, nil
 }

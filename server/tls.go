@@ -20,8 +20,11 @@ type certificates struct {
 	mu     sync.Mutex // guards the fields below
 	looked time.Time
 	files  [3]fileState
-	config *tls.Config // never changed, only replaced
+	config portsTLS // never changed, only replaced
 }
+
+// portsTLS is the configuration of each port.
+type portsTLS struct{ grpc, web *tls.Config }
 
 // fileState is what tells that a file has changed.
 type fileState struct {
@@ -47,8 +50,18 @@ func openCertificates(c *Config) (*certificates, error) {
 	return s, err
 }
 
-// load reads the files.
-func (s *certificates) load() (*tls.Config, error) {
+// load reads the files. Both ports have the same certificate and ask clients for theirs. The HTTP port takes TLS 1.2
+// too, which clients of older libraries need.
+func (s *certificates) load() (ports portsTLS, err error) {
+	if ports.grpc, err = s.loadOne(); err != nil {
+		return portsTLS{}, err
+	}
+	ports.web = ports.grpc.Clone()
+	ports.web.MinVersion, ports.web.NextProtos = tls.VersionTLS12, []string{"h2", "http/1.1"}
+	return ports, nil
+}
+
+func (s *certificates) loadOne() (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(s.cert, s.key)
 	if err != nil {
 		return nil, hexbid.Invalidf("tls-cert", "%q and %q do not load: %v", s.cert, s.key, err)
@@ -79,8 +92,8 @@ func (s *certificates) states() (states [3]fileState) {
 	return states
 }
 
-// current returns the configuration for a client that connects, from the files as they are.
-func (s *certificates) current(now time.Time) *tls.Config {
+// current returns the configurations for a client that connects, from the files as they are.
+func (s *certificates) current(now time.Time) portsTLS {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now.Sub(s.looked) < betweenFileLooks {
@@ -101,8 +114,13 @@ func (s *certificates) current(now time.Time) *tls.Config {
 	return config
 }
 
-// forClients returns the configuration of a listener.
-func (s *certificates) forClients() *tls.Config {
+// forGRPC and forWeb return the configuration of a port's listener.
+func (s *certificates) forGRPC() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"h2"},
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.current(time.Now()), nil }}
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.current(time.Now()).grpc, nil }}
+}
+
+func (s *certificates) forWeb() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.current(time.Now()).web, nil }}
 }

@@ -130,7 +130,7 @@ func TestCertificatesAreReadAgainWhenTheyChange(t *testing.T) {
 	now := time.Now()
 	serial := func(of *issuer) (int64, error) {
 		now = now.Add(2 * betweenFileLooks)
-		certificate, err := shake(t, s.current(now), client(of))
+		certificate, err := shake(t, s.current(now).grpc, client(of))
 		if err != nil {
 			return 0, err
 		}
@@ -143,7 +143,7 @@ func TestCertificatesAreReadAgainWhenTheyChange(t *testing.T) {
 	if _, err := serial(second); err == nil {
 		t.Error("a client of an unknown authority is let in")
 	}
-	if _, err := shake(t, s.current(now), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}); err != nil {
+	if _, err := shake(t, s.current(now).web, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}); err != nil {
 		t.Errorf("a client without a certificate: %v", err)
 	}
 	certificate, key := first.issue(t, "localhost")

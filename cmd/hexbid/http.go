@@ -31,8 +31,8 @@ func (m *Main) openGateway(of *server.Config) (err error) {
 	if m.web == nil {
 		return nil
 	}
-	c := gateway.Config{TLSCert: of.TLSCert, TLSKey: of.TLSKey, Hosts: m.Config.HTTPHosts, Origins: m.Config.HTTPOrigins,
-		Limits: gateway.DefaultLimits(), Registry: of.Registry, Log: m.Log}
+	c := gateway.Config{Hosts: m.Config.HTTPHosts, Origins: m.Config.HTTPOrigins, Limits: gateway.DefaultLimits(),
+		Registry: of.Registry, Log: m.Log}
 	c.Limits.BodyBytes, c.Limits.DrainTimeout = int64(of.MaxRequestBytes), of.DrainTimeout
 	c.Limits.BodyTimeout, c.Limits.LineTimeout = of.Limits.RequestTimeout, of.Limits.StreamTimeout
 	m.gateway, err = gateway.New(c, m.server)

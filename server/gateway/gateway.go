@@ -33,8 +33,6 @@ import (
 
 // Config holds the settings of a gateway.
 type Config struct {
-	// TLSCert and TLSKey name PEM files; set both or neither.
-	TLSCert, TLSKey string
 	// Hosts are the names, besides loopback's and the addresses of this machine, that a request's Host may have.
 	Hosts []string
 	// Origins are the web pages, as in "https://console.example.com", whose scripts may call.

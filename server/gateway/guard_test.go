@@ -181,7 +181,7 @@ func TestMetricsAreForOperatorsAndAuditors(t *testing.T) {
 
 func TestOverTLSTheSameIsServed(t *testing.T) {
 	cert, key := certificate(t)
-	p := open(t, func(c *Config, _ *server.Config) { c.TLSCert, c.TLSKey = cert, key })
+	p := open(t, func(_ *Config, s *server.Config) { s.TLSCert, s.TLSKey = cert, key })
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: patience}

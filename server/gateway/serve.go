@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,7 +18,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	limits := &g.config.Limits
 	s := &http.Server{Handler: g, ConnContext: server.OnConnection, ReadHeaderTimeout: limits.HeaderTimeout,
 		IdleTimeout: limits.IdleTimeout, MaxHeaderBytes: maxHeaderBytes - netHTTPSlack,
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSConfig: g.server.WebTLS(),
 		ErrorLog:  slog.NewLogLogger(g.config.Log.Handler(), slog.LevelDebug)} // what callers do wrong
 	failed := make(chan error, 1)
 	go func() { failed <- g.accept(s, l) }()
@@ -46,8 +45,8 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 const netHTTPSlack = 4 << 10
 
 func (g *Gateway) accept(s *http.Server, l net.Listener) error {
-	if g.config.TLSCert == "" && g.config.TLSKey == "" {
+	if s.TLSConfig == nil {
 		return s.Serve(g.server.Guard(l))
 	}
-	return s.ServeTLS(g.server.Guard(l), g.config.TLSCert, g.config.TLSKey)
+	return s.ServeTLS(g.server.Guard(l), "", "")
 }
