@@ -159,6 +159,15 @@ func (d *Directory) SetBehind(behind bool) { d.behind.Store(behind) }
 // Behind returns what SetBehind was told last.
 func (d *Directory) Behind() bool { return d.behind.Load() }
 
+// Principal returns a user or a client as a caller. It is false for one that is not there, or is suspended.
+func (d *Directory) Principal(name string) (hexbid.Principal, bool) {
+	c := d.state.Load().callers.get(name)
+	if c == nil || c.suspended {
+		return hexbid.Principal{}, false
+	}
+	return c.principal, true
+}
+
 // HoldersOfName returns the users and clients that a name in certificates stands for.
 func (d *Directory) HoldersOfName(name string) []string { return d.state.Load().names.get(name) }
 

@@ -151,6 +151,9 @@ func (e *Exchange) own(ctx context.Context) *ownCatalogue {
 		ctx.Value(seesAllKey{}) != nil {
 		return nil
 	}
+	if shared, ok := ctx.Value(ownKey{}).(*ownCatalogue); ok && shared.isOf(&p) {
+		return shared
+	}
 	return newOwnCatalogue(e.store, &p)
 }
 

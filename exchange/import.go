@@ -144,7 +144,7 @@ type Batch struct {
 // Prepare begins a batch: it checks what the rows alone show, and computes coverings. A row in error is rejected in the
 // outcomes. Prepare itself fails when the context ends, or with kind Internal when a row makes its check panic.
 func (u *Upload) Prepare(ctx context.Context, incoming []Incoming) (*Batch, error) {
-	rows, err := u.exchange.prepareAll(ctx, incoming)
+	rows, err := u.exchange.prepareAll(u.exchange.sharingOwn(ctx), incoming)
 	if err != nil {
 		return nil, err
 	}
@@ -153,13 +153,46 @@ func (u *Upload) Prepare(ctx context.Context, incoming []Incoming) (*Batch, erro
 
 // Commit stores the batch. The caller commits batches in order when one needs another.
 func (b *Batch) Commit(ctx context.Context) {
-	ctx = hexbid.WithPrincipal(ctx, b.upload.caller)
+	ctx = b.upload.exchange.sharingOwn(b.readmitted(ctx))
 	if b.upload.dryRun != nil {
 		b.tryRows(ctx)
 		b.tellServing(ctx)
 		return
 	}
 	b.storeRows(ctx)
+}
+
+// readmitted returns a context for the commit, with the caller's rights as they are now. If they have changed since the
+// batch was prepared, rows that the caller may no longer store are rejected.
+func (b *Batch) readmitted(ctx context.Context) context.Context {
+	e, before := b.upload.exchange, b.upload.caller
+	now := e.asNow(before)
+	ctx = hexbid.WithPrincipal(ctx, now)
+	if now.Role == before.Role && now.Grants == before.Grants {
+		return ctx
+	}
+	for i := range b.rows {
+		if r := &b.rows[i]; !r.decided && r.outcome.Err == nil {
+			if err := e.admitRow(ctx, r.resource); err != nil {
+				r.reject(err)
+			}
+		}
+	}
+	return ctx
+}
+
+// asNow returns a caller with the rights that the directory knows now, nobody if the caller is gone. A caller without a
+// credential is not in the directory and stays as it is.
+func (e *Exchange) asNow(caller hexbid.Principal) hexbid.Principal {
+	if caller.Key == "" || caller.UID == 0 {
+		return caller
+	}
+	now, there := e.directory.Principal(caller.ID)
+	if !there || now.UID != caller.UID {
+		return hexbid.Principal{Origin: caller.Origin}
+	}
+	now.Origin, now.Key = caller.Origin, caller.Key
+	return now
 }
 
 // Outcomes waits until the stored rows are searchable and returns the outcomes, as Import documents. If the context

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/store"
@@ -14,21 +15,43 @@ import (
 // advertisers and of the caller alone. It answers about every other name as about a name that has no record. A group
 // that would touch another name fails as it would if the name's advertiser did not exist, and changes nothing.
 //
-// It serves one call.
+// It serves one call, or one step of a batch of an upload, and looks each advertiser up once.
 type ownCatalogue struct {
 	store.Store
 	caller *hexbid.Principal
-	known  map[string]bool // whether an advertiser is one of the caller's; by name
+
+	mu    sync.Mutex      // guards the field below
+	known map[string]bool // whether an advertiser is one of the caller's; by name
 }
 
 func newOwnCatalogue(s store.Store, caller *hexbid.Principal) *ownCatalogue {
 	return &ownCatalogue{Store: s, caller: caller, known: map[string]bool{}}
 }
 
+// ownKey is the context key of the catalogue that the doors of one step of a batch share.
+type ownKey struct{}
+
+// sharingOwn returns a context under which all doors use one catalogue of the caller's, so that a batch does not look
+// an advertiser up for each row. What it has found stays as it is: use the context for a moment only.
+func (e *Exchange) sharingOwn(ctx context.Context) context.Context {
+	if own := e.own(ctx); own != nil {
+		return context.WithValue(ctx, ownKey{}, own)
+	}
+	return ctx
+}
+
+// isOf reports whether a catalogue was made for a caller with the same rights.
+func (o *ownCatalogue) isOf(p *hexbid.Principal) bool {
+	return o.caller.Role == p.Role && o.caller.ID == p.ID && o.caller.UID == p.UID && o.caller.Grants == p.Grants
+}
+
 // has reports whether an advertiser of that name is the caller's. An advertiser that was deleted and made again under
 // its name has another uid, so former members are no members of it.
 func (o *ownCatalogue) has(ctx context.Context, advertiser string) (bool, error) {
-	if there, known := o.known[advertiser]; known {
+	o.mu.Lock()
+	there, known := o.known[advertiser]
+	o.mu.Unlock()
+	if known {
 		return there, nil
 	}
 	if o.caller.Grants == nil {
@@ -42,8 +65,11 @@ func (o *ownCatalogue) has(ctx context.Context, advertiser string) (bool, error)
 	if err != nil && hexbid.KindOf(err) != hexbid.NotFound {
 		return false, err
 	}
-	o.known[advertiser] = err == nil && r.Meta().UID == m.UID
-	return o.known[advertiser], nil
+	there = err == nil && r.Meta().UID == m.UID
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.known[advertiser] = there
+	return there, nil
 }
 
 // shows reports whether a name may have a record for the caller.
