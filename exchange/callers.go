@@ -48,8 +48,8 @@ func (e *Exchange) loadDirectory(ctx context.Context) (*store.Feed, error) {
 	return e.store.Watch(version), nil
 }
 
-// followDirectory keeps the directory up to date until the context ends. After an error it reads the store again, for as
-// long as that takes.
+// followDirectory keeps the directory up to date until the context ends. After an error it reads the store again, for
+// as long as that takes.
 func (e *Exchange) followDirectory(ctx context.Context, feed *store.Feed) {
 	for tries := 0; ; {
 		c, err := feed.Next(ctx)

@@ -15,8 +15,8 @@ import (
 // Guard bounds the connections of the HTTP port.
 func (s *Server) Guard(l net.Listener) net.Listener { return guardedListener{l, s.webs} }
 
-// WebTLS returns the TLS configuration of the HTTP port, nil without TLS. Like the gRPC port's it follows changes of the
-// files, and asks clients for certificates if --client-ca names authorities.
+// WebTLS returns the TLS configuration of the HTTP port, nil without TLS. Like the gRPC port's it follows changes of
+// the files, and asks clients for certificates if --client-ca names authorities.
 func (s *Server) WebTLS() *tls.Config {
 	if s.certificates == nil {
 		return nil

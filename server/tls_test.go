@@ -143,7 +143,8 @@ func TestCertificatesAreReadAgainWhenTheyChange(t *testing.T) {
 	if _, err := serial(second); err == nil {
 		t.Error("a client of an unknown authority is let in")
 	}
-	if _, err := shake(t, s.current(now).web, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}); err != nil {
+	bare := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}
+	if _, err := shake(t, s.current(now).web, bare); err != nil {
 		t.Errorf("a client without a certificate: %v", err)
 	}
 	certificate, key := first.issue(t, "localhost")
