@@ -1,13 +1,18 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -17,14 +22,19 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/access"
+	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/exchange"
+	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/journal"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/store"
+	"github.com/hexbid/hexbid/wire"
 )
 
 // owner is whose resources a request of the matrix is about: an advertiser, and a user or a client.
 type owner struct {
 	advertiser, user, client string
-	charge                   uint64
+	charge                   uint64 // sequence of one of the advertiser's
 }
 
 func (o owner) program() string { return o.advertiser + "/programs/p" }
@@ -38,9 +48,13 @@ func (o owner) nameFor(kind string) string {
 // special are the requests that do not follow from the names of their methods, in JSON. %A stands for the advertiser,
 // %U for the user, %S for the charge.
 var special = map[string]string{
-	"WhoAmI":               `{}`,
-	"SearchNearby":         `{"location":{"latitude":30,"longitude":120},"host":"HOST_WECHAT"}`,
-	"RecordEvents":         `{"events":[{"kind":"EVENT_KIND_CLICK","token":"x","eventId":"1"}]}`,
+	"WhoAmI":       `{}`,
+	"SearchNearby": `{"location":{"latitude":30,"longitude":120},"host":"HOST_WECHAT"}`,
+	"RecordEvents": `{"events":[{"kind":"EVENT_KIND_CLICK","token":"x","eventId":"1"}]}`,
+	"StreamEvents": `{"events":[{"kind":"EVENT_KIND_CLICK","token":"x","eventId":"1"}]}`,
+	"Import": `{"validateOnly":true,"rows":[{"row":1,"place":{"name":"%A/programs/p/places/l","displayName":"L",` +
+		`"latitude":30,"longitude":120}}]}`,
+	"WatchAlerts":          `{"parent":"%A"}`,
 	"ReviewPlace":          `{"name":"%A/programs/p/places/l","reviewState":"REVIEW_STATE_APPROVED"}`,
 	"ListRegions":          `{}`,
 	"Explain":              `{"name":"%A/campaigns/c","request":{"location":{"latitude":30,"longitude":120}}}`,
@@ -128,16 +142,15 @@ func fillStandard(r protoreflect.Message, verb, kind string, o owner, read func(
 	}
 }
 
-// unaryMethods returns the unary methods of the contract, by their names in the table of rights.
-func unaryMethods() map[string]protoreflect.MethodDescriptor {
+// methodsOf returns the methods of the contract, by their names in the table of rights.
+func methodsOf() map[string]protoreflect.MethodDescriptor {
 	found := map[string]protoreflect.MethodDescriptor{}
 	protoregistry.GlobalFiles.RangeFilesByPackage("hexbid.v1", func(f protoreflect.FileDescriptor) bool {
 		for i := range f.Services().Len() {
 			s := f.Services().Get(i)
 			for j := range s.Methods().Len() {
-				if m := s.Methods().Get(j); !m.IsStreamingClient() && !m.IsStreamingServer() {
-					found[string(s.Name())+"/"+string(m.Name())] = m
-				}
+				m := s.Methods().Get(j)
+				found[string(s.Name())+"/"+string(m.Name())] = m
 			}
 		}
 		return true
@@ -145,105 +158,35 @@ func unaryMethods() map[string]protoreflect.MethodDescriptor {
 	return found
 }
 
-// Every method, for every role, on what is the caller's own, another's, and not there.
-func TestMatrixOfMethodsRolesAndOwners(t *testing.T) {
-	s := serveBilled(t, journal.NewMemory(), nil)
-	conn := s.dial(t)
-	own := owner{"advertisers/a", "users/m", "clients/m", mustClick(t, conn).GetSequence()}
-	other, absent := owner{"advertisers/b", "users/o", "clients/o", own.charge},
-		owner{"advertisers/z", "users/z", "clients/z", 1 << 40}
-	operator := hexbid.WithPrincipal(t.Context(), hexbid.Principal{Role: hexbid.Operator, Origin: hexbid.InProcess})
-	inside := s.InProcess()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
+// roles are the callers of the matrix: those that have rights, in the order of the table, and nobody.
+var roles = []string{"nobody", "client", "auditor", "viewer", "editor", "admin", "operator"}
+
+// callerOf returns the caller of a role: a member is one of advertisers/a.
+func (x *matrix) callerOf(role string) (p hexbid.Principal, own owner) {
+	own = x.own
+	p.Origin = hexbid.InProcess
+	level := map[string]hexbid.Level{"viewer": hexbid.LevelViewer, "editor": hexbid.LevelEditor,
+		"admin": hexbid.LevelAdmin}[role]
+	switch role {
+	case "client":
+		p.Role, p.ID = hexbid.Searcher, own.client
+	case "auditor", "operator":
+		p.Role = map[string]hexbid.Role{"auditor": hexbid.Auditor, "operator": hexbid.Operator}[role]
+		p.ID, own.user = "users/"+role, "users/"+role
+	case "viewer", "editor", "admin":
+		p.Role, p.ID = hexbid.Member, "users/"+role
+		own.user = p.ID
+		p.Grants = &hexbid.Grants{Advertisers: map[string]hexbid.Membership{own.advertiser: {Advertiser: own.advertiser,
+			UID: x.advertiserUID, Level: level}}}
 	}
-	campaigns, identities := pb.NewCampaignServiceClient(inside), pb.NewAccessServiceClient(inside)
-	_, err := campaigns.CreateAdvertiser(operator, &pb.CreateAdvertiserRequest{AdvertiserId: "b",
-		Advertiser: &pb.Advertiser{DisplayName: "A"}})
-	must(err)
-	a, err := campaigns.GetAdvertiser(operator, &pb.GetAdvertiserRequest{Name: "advertisers/a"})
-	must(err)
-	_, err = campaigns.CreateProgram(operator, &pb.CreateProgramRequest{Parent: "advertisers/b", ProgramId: "p",
-		Program: &pb.Program{DisplayName: "P", Category: pb.Category_CATEGORY_CATERING,
-			Hosts: []pb.Host{pb.Host_HOST_WECHAT}}})
-	must(err)
-	for _, id := range []string{"m", "o"} {
-		_, err = identities.CreateUser(operator, &pb.CreateUserRequest{UserId: id, User: &pb.User{Role: pb.Role_ROLE_MEMBER}})
-		must(err)
-		_, err = identities.CreateClient(operator, &pb.CreateClientRequest{ClientId: id, Client: &pb.Client{}})
-		must(err)
-	}
-	member := func(level hexbid.Level) hexbid.Principal {
-		return hexbid.Principal{Role: hexbid.Member, ID: "users/m", UID: 1, Grants: &hexbid.Grants{
-			Advertisers: map[string]hexbid.Membership{"advertisers/a": {Advertiser: "advertisers/a",
-				UID: hexbid.UID(a.GetUid()), Level: level}}}}
-	}
-	callers := []hexbid.Principal{{}, {Role: hexbid.Searcher, ID: "clients/m", UID: 2},
-		{Role: hexbid.Auditor, ID: "users/x"},
-		member(hexbid.LevelViewer), member(hexbid.LevelEditor), member(hexbid.LevelAdmin), {Role: hexbid.Operator}}
-	methods, rules := unaryMethods(), access.Methods()
-	delete(methods, "AccessService/WhoAmI") // whoever calls may ask who they are
-	for _, name := range slices.Sorted(maps.Keys(methods)) {
-		m := methods[name]
-		call := func(p hexbid.Principal, o owner) (codes.Code, string) {
-			p.Origin = hexbid.InProcess
-			var answer Encoded
-			err := inside.Invoke(hexbid.WithPrincipal(context.Background(), p), "/hexbid.v1."+name, requestOf(t, m, o), &answer)
-			if err == nil {
-				defer answer.Free()
-				return codes.OK, string(answer.ReadOnlyData())
-			}
-			return status.Code(err), status.Convert(err).Message()
-		}
-		rule := access.RuleOf(rules[name])
-		for _, p := range callers {
-			mayOwn := mayOnOwn(&rule, &p, m)
-			if code, text := call(p, own); mayOwn == (code == codes.PermissionDenied) {
-				t.Errorf("%s by %s on its own: %s %s", name, roleOf(p), code, text)
-			}
-			if p.Role != hexbid.Member || strings.HasPrefix(name, "AccessService/") && rule.Member == hexbid.LevelNone {
-				if code, text := call(p, other); mayOnOthers(&rule, &p) == (code == codes.PermissionDenied) {
-					t.Errorf("%s by %s on another's: %s %s", name, roleOf(p), code, text)
-				}
-				continue
-			}
-			if name == "LedgerService/GetReceipt" || !strings.Contains(fmt.Sprint(requestOf(t, m, own)), "advertisers/") {
-				continue // it is about no name; package exchange tests the receipts of others
-			}
-			code, text := call(p, other)
-			alike, words := call(p, absent)
-			text = strings.NewReplacer("advertisers/b", "advertisers/z").Replace(text)
-			if code == codes.OK && text != words || code != alike || text != words {
-				t.Errorf("%s by %s:\non another's:  %s %s\non nobody's: %s %s", name, roleOf(p), code, text, alike, words)
-			}
-			if code == codes.OK && text != "" && !strings.HasPrefix(string(m.Name()), "List") {
-				t.Errorf("%s by %s on another's answers %q", name, roleOf(p), text)
-			}
-		}
-	}
+	return p, own
 }
 
-func roleOf(p hexbid.Principal) string {
-	if p.Role == hexbid.Member {
-		return p.Grants.Advertisers["advertisers/a"].Level.String()
+// may reports whether the table lets a caller call a method with a request about what is theirs, or another's.
+func may(r *access.Rule, p *hexbid.Principal, request proto.Message, isOwn bool) bool {
+	if r.Self && isOwn && p.ID != "" && strings.Contains(fmt.Sprint(request), `"`+p.ID) {
+		return true
 	}
-	return p.Role.String()
-}
-
-// mayOnOwn reports whether the table lets a caller call a method on what is theirs. For a client, that is the client
-// itself; requests of the matrix are about a user's keys.
-func mayOnOwn(r *access.Rule, p *hexbid.Principal, m protoreflect.MethodDescriptor) bool {
-	if p.Role == hexbid.Member {
-		return r.Member != hexbid.LevelNone && p.Grants.Advertisers["advertisers/a"].Level >= r.Member ||
-			r.Self && !strings.HasSuffix(string(m.Name()), "Client")
-	}
-	return mayOnOthers(r, p) || p.Role == hexbid.Searcher && r.Self && m.Name() == "GetClient"
-}
-
-func mayOnOthers(r *access.Rule, p *hexbid.Principal) bool {
 	switch p.Role {
 	case hexbid.Operator:
 		return true
@@ -251,6 +194,181 @@ func mayOnOthers(r *access.Rule, p *hexbid.Principal) bool {
 		return r.Auditor
 	case hexbid.Searcher:
 		return r.Client
+	case hexbid.Member:
+		for _, m := range p.Grants.Advertisers {
+			return r.Member != hexbid.LevelNone && m.Level >= r.Member && (isOwn || !isOfOthers(request))
+		}
 	}
 	return false
+}
+
+// isOfOthers reports whether a request names whose resource it is about.
+func isOfOthers(request proto.Message) bool {
+	return strings.Contains(fmt.Sprint(request), "advertisers/") || strings.Contains(fmt.Sprint(request), "users/")
+}
+
+// matrix is a market of two advertisers that are alike, each with a program, a place, a campaign and a charge.
+type matrix struct {
+	*served
+	own, other, absent owner
+	advertiserUID      hexbid.UID // of own
+}
+
+// openMatrix opens the market. Credentials are required over the network.
+func openMatrix(t *testing.T) *matrix {
+	t.Helper()
+	l, err := ledger.Open(t.Context(), ledger.Options{Journal: journal.NewMemory(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	market := exchange.DefaultConfig()
+	market.Log, market.Cards, market.Ledger, market.Currency = slog.New(slog.DiscardHandler), wire.Cards{}, l, "CNY"
+	market.AuctionBudget = time.Minute // the machine may be busy
+	market.Market.Reserves = []bidder.Reserve{{PerThousand: 3_000_000}}
+	x := &matrix{served: serveMarket(t, store.NewMemory(), market, func(c *Config) { c.Auth = AuthRequired }),
+		own:    owner{advertiser: "advertisers/a", user: "users/m", client: "clients/m"},
+		other:  owner{advertiser: "advertisers/b", user: "users/o", client: "clients/o"},
+		absent: owner{advertiser: "advertisers/z", user: "users/z", client: "clients/z", charge: 1}}
+	x.fill(t)
+	return x
+}
+
+// fill stores what the market has.
+func (x *matrix) fill(t *testing.T) {
+	t.Helper()
+	e := x.exchange.Load()
+	must := func(r hexbid.Resource) hexbid.Resource {
+		t.Helper()
+		made, err := e.Create(ctx, r, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	meta := func(name string) hexbid.Meta { return hexbid.Meta{Name: name} }
+	campaigns := map[string]*owner{}
+	for _, o := range []*owner{&x.own, &x.other} {
+		advertiser := must(&hexbid.Advertiser{Meta: meta(o.advertiser), DisplayName: "A"})
+		must(&hexbid.Program{Meta: meta(o.program()), DisplayName: "P", Category: hexbid.Catering,
+			Hosts: []hexbid.Host{hexbid.WeChat}})
+		must(&hexbid.Place{Meta: meta(o.program() + "/places/l"), DisplayName: "L", Point: hexbid.Point{Lat: 30, Lng: 120}})
+		c := must(&hexbid.Campaign{Meta: meta(o.advertiser + "/campaigns/c"), DisplayName: "C", Program: o.program(),
+			Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 1_000_000_000, Area: hexbid.Area{Everywhere: true}})
+		campaigns[c.Metadata().Name] = o
+		must(&hexbid.User{Meta: meta(o.user), Role: hexbid.Member})
+		must(&hexbid.Client{Meta: meta(o.client)})
+		if o == &x.own {
+			x.advertiserUID = advertiser.Metadata().UID
+		}
+	}
+	for role, r := range map[string]hexbid.Role{"auditor": hexbid.Auditor, "operator": hexbid.Operator} {
+		must(&hexbid.User{Meta: meta("users/" + role), Role: r})
+	}
+	for role, level := range map[string]hexbid.Level{"viewer": hexbid.LevelViewer, "editor": hexbid.LevelEditor,
+		"admin": hexbid.LevelAdmin} {
+		must(&hexbid.User{Meta: meta("users/" + role), Role: hexbid.Member,
+			Memberships: []hexbid.Membership{{Advertiser: x.own.advertiser, Level: level}}})
+	}
+	x.charge(t, campaigns)
+}
+
+// charge has the campaigns of both owners charged for a click.
+func (x *matrix) charge(t *testing.T, of map[string]*owner) {
+	t.Helper()
+	client := WithClient(ctx, "app")
+	won, err := pb.NewSearchServiceClient(x.InProcess()).SearchNearby(client, &pb.SearchNearbyRequest{
+		Location: &pb.Location{Latitude: 30, Longitude: 120}, Host: pb.Host_HOST_WECHAT})
+	if err != nil || len(won.GetSponsored()) != 2 {
+		t.Fatal(won, err)
+	}
+	for i, s := range won.GetSponsored() {
+		r, err := pb.NewEventServiceClient(x.InProcess()).RecordEvents(client, &pb.RecordEventsRequest{
+			Events: []*pb.Event{clickOf(s.GetToken(), fmt.Sprint(i))}})
+		if err != nil || r.GetResults()[0].GetChargedMicros() == 0 {
+			t.Fatal(r, err)
+		}
+		of[s.GetCampaign()].charge = r.GetResults()[0].GetSequence()
+	}
+	if max(x.own.charge, x.other.charge) > 9 { // numbers of one length have answers of one length
+		t.Fatal(x.own, x.other)
+	}
+}
+
+// Every method, streams too, for every role, on what is the caller's own, another's, and not there.
+func TestMatrixOfMethodsRolesAndOwners(t *testing.T) {
+	x := openMatrix(t)
+	methods, rules := methodsOf(), access.Methods()
+	delete(methods, "AccessService/WhoAmI") // whoever calls may ask who they are
+	for _, name := range slices.Sorted(maps.Keys(methods)) {
+		m, rule := methods[name], access.RuleOf(rules[name])
+		for _, role := range roles {
+			p, own := x.callerOf(role)
+			call := func(o owner) (codes.Code, string) { return x.call(t, p, m, requestOf(t, m, o)) }
+			request := requestOf(t, m, own)
+			if code, text := call(own); may(&rule, &p, request, true) == (code == codes.PermissionDenied) {
+				t.Errorf("%s by %s on its own: %s %s", name, role, code, text)
+			}
+			code, text := call(x.other)
+			if p.Role != hexbid.Member || !isOfOthers(request) {
+				if may(&rule, &p, requestOf(t, m, x.other), false) == (code == codes.PermissionDenied) {
+					t.Errorf("%s by %s on another's: %s %s", name, role, code, text)
+				}
+			}
+			if p.Role == hexbid.Operator || p.Role == hexbid.Auditor ||
+				proto.Equal(requestOf(t, m, x.other), requestOf(t, m, x.absent)) { // it is about nobody's
+				continue
+			}
+			alike, words := call(x.absent)
+			if text = x.asAbsent(text); code != alike || text != words {
+				t.Errorf("%s by %s:\non another's:  %s %s\non nobody's: %s %s", name, role, code, text, alike, words)
+			}
+		}
+	}
+}
+
+// asAbsent returns what an answer about another's resources says, with the names and numbers of one that is not there.
+func (x *matrix) asAbsent(text string) string {
+	return strings.NewReplacer(x.other.advertiser, x.absent.advertiser, x.other.user, x.absent.user, x.other.client,
+		x.absent.client, fmt.Sprint("record ", x.other.charge, " "), fmt.Sprint("record ", x.absent.charge, " ")).
+		Replace(text)
+}
+
+// call calls a method in this process. It returns the answer's bytes, or those of a stream's answers; of a stream that
+// lasts, those of the first.
+func (x *matrix) call(t *testing.T, p hexbid.Principal, m protoreflect.MethodDescriptor,
+	request proto.Message) (codes.Code, string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(hexbid.WithPrincipal(t.Context(), p))
+	defer cancel()
+	var text string
+	read := func(receive func(*Encoded) error) error {
+		var answer Encoded
+		if err := receive(&answer); err != nil {
+			return err
+		}
+		defer answer.Free()
+		text += string(answer.ReadOnlyData())
+		return nil
+	}
+	name := fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())
+	if !m.IsStreamingClient() && !m.IsStreamingServer() {
+		err := read(func(a *Encoded) error { return x.InProcess().Invoke(ctx, name, request, a) })
+		return status.Code(err), cmp.Or(text, status.Convert(err).Message())
+	}
+	stream, err := x.InProcess().NewStream(ctx, &grpc.StreamDesc{}, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = stream.SendMsg(request) // RecvMsg says why not
+	_ = stream.CloseSend()
+	for err == nil {
+		if err = read(func(a *Encoded) error { return stream.RecvMsg(a) }); err == nil && !m.IsStreamingClient() {
+			return codes.OK, text
+		}
+	}
+	if err == io.EOF {
+		return codes.OK, text
+	}
+	return status.Code(err), text + status.Convert(err).Message()
 }

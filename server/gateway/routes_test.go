@@ -128,6 +128,17 @@ func TestEveryRouteOfTheDocumentIsServed(t *testing.T) {
 	}
 }
 
+// TestEveryHandlerIsDocumented, so that the matrix of routes and rights, which goes by the document, has all of them.
+func TestEveryHandlerIsDocumented(t *testing.T) {
+	document := paths(t).paths
+	for name := range open(t, nil).own {
+		verb, path, _ := strings.Cut(name, " ")
+		if _, there := document[path][strings.ToLower(verb)]; !there && verb != http.MethodHead {
+			t.Errorf("%s is not in openapi.json: make proto", name)
+		}
+	}
+}
+
 func TestThereIsNothingBesideTheRoutes(t *testing.T) {
 	p := open(t, nil)
 	for path, want := range map[string]int{"/": http.StatusNotFound, "/v1": http.StatusNotFound,
