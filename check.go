@@ -36,7 +36,7 @@ func checkTexts(field string, texts []string, count, most int) error {
 	return JoinErrors(errs...)
 }
 
-func checkRange(field string, value, low, high int) error {
+func checkRange[T int | int32 | int64](field string, value, low, high T) error {
 	if value < low || value > high {
 		return Invalidf(field, "%d is out of range: use %d to %d", value, low, high)
 	}

@@ -15,6 +15,7 @@ type Client struct {
 	CertificateNames []string
 	Identities       []Identity
 	Suspended        bool // the client's credentials are refused
+	Quota            CallQuota
 }
 
 // ClientGrant names a client whose tokens another one may return.
@@ -29,6 +30,7 @@ func (c *Client) Validate() error {
 	errs := []error{
 		checkText("client.display_name", c.DisplayName, 0, maxNameBytes),
 		checkIdentities("client", c.CertificateNames, c.Identities),
+		c.Quota.validate("client.quota"),
 	}
 	if len(c.EventsOf) > maxEventsOf {
 		errs = append(errs, Invalidf("client.events_of", "has %d entries: at most %d", len(c.EventsOf), maxEventsOf))

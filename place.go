@@ -61,11 +61,33 @@ type Advertiser struct {
 	DisplayName string
 	State       ServingState
 	Cap         FrequencyCap // of its campaigns together
+	// Quota is the most that it may have. The operator alone sets it. 0 stands for the market's default.
+	Quota Holdings
 }
+
+// Holdings are what an advertiser has, or the most that it may have.
+type Holdings struct {
+	Campaigns int64
+	Places    int64
+	Vertices  int64 // of the polygons that its campaigns name
+	Entries   int64 // in the index, as its campaigns' areas and keywords take them
+	Keywords  int64 // of its programs and campaigns
+	Bytes     int64 // of its programs, places and campaigns
+}
+
+// MaxHoldings bounds each of an advertiser's quotas.
+const MaxHoldings = 1_000_000_000_000
 
 // Validate implements Resource.
 func (a *Advertiser) Validate() error {
+	q := &a.Quota
 	return JoinErrors(
+		checkRange("advertiser.quota.campaigns", q.Campaigns, 0, MaxHoldings),
+		checkRange("advertiser.quota.places", q.Places, 0, MaxHoldings),
+		checkRange("advertiser.quota.vertices", q.Vertices, 0, MaxHoldings),
+		checkRange("advertiser.quota.entries", q.Entries, 0, MaxHoldings),
+		checkRange("advertiser.quota.keywords", q.Keywords, 0, MaxHoldings),
+		checkRange("advertiser.quota.bytes", q.Bytes, 0, MaxHoldings),
 		checkText("advertiser.display_name", a.DisplayName, 1, maxNameBytes),
 		checkEnum("advertiser.state", a.State, StateCount, true),
 		a.Cap.validate("advertiser.frequency_cap"),

@@ -62,6 +62,8 @@ type Principal struct {
 	Key string
 	// Grants are the rights of a Member or a Searcher, nil for other roles. They are shared and immutable.
 	Grants *Grants
+	// Quota is that of the User or the Client, nil for none of its own. It is shared and immutable.
+	Quota *CallQuota
 }
 
 // Grants are what a member or a search client may do.

@@ -1,6 +1,7 @@
 package hexbid
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,6 +26,33 @@ type User struct {
 	CertificateNames []string
 	Identities       []Identity
 	Suspended        bool // the user's credentials are refused
+	Quota            CallQuota
+}
+
+// CallQuota bounds what one user or client may ask of a server. 0 stands for the server's default, and for no bound
+// in a default.
+type CallQuota struct {
+	CallsPerSecond int32 // on average; as many may come at once
+	InFlight       int32 // calls and streams open at once
+	RowsPerDay     int64 // resources written between two midnights of UTC
+}
+
+// These constants bound the quotas.
+const (
+	maxCallQuota = 1_000_000
+	maxRowsQuota = 1_000_000_000_000
+)
+
+func (q *CallQuota) validate(field string) error {
+	return JoinErrors(checkRange(field+".calls_per_second", q.CallsPerSecond, 0, maxCallQuota),
+		checkRange(field+".in_flight", q.InFlight, 0, maxCallQuota),
+		checkRange(field+".rows_per_day", q.RowsPerDay, 0, maxRowsQuota))
+}
+
+// Or returns the quota with what it leaves open taken from a default.
+func (q CallQuota) Or(otherwise CallQuota) CallQuota {
+	return CallQuota{cmp.Or(q.CallsPerSecond, otherwise.CallsPerSecond), cmp.Or(q.InFlight, otherwise.InFlight),
+		cmp.Or(q.RowsPerDay, otherwise.RowsPerDay)}
 }
 
 // Membership is a user's level at an advertiser.
@@ -44,6 +72,10 @@ func (u *User) Validate() error {
 		checkText("user.display_name", u.DisplayName, 0, maxNameBytes),
 		checkUserRole(u.Role),
 		checkIdentities("user", u.CertificateNames, u.Identities),
+		u.Quota.validate("user.quota"),
+	}
+	if u.Role == Operator && u.Quota != (CallQuota{}) {
+		errs = append(errs, Invalidf("user.quota", "an operator has no quota: leave it out"))
 	}
 	if len(u.Memberships) > maxMemberships {
 		errs = append(errs, Invalidf("user.memberships", "has %d entries: at most %d", len(u.Memberships), maxMemberships))

@@ -44,6 +44,7 @@ func (e *stateEdit) put(r hexbid.Resource, before *state) {
 func callerOfUser(u *hexbid.User) *caller {
 	c := &caller{principal: hexbid.Principal{Role: u.Role, ID: u.Name, UID: u.UID}, suspended: u.Suspended,
 		certificates: u.CertificateNames, identities: u.Identities}
+	c.principal.Quota = ownQuota(&u.Quota)
 	if u.Role == hexbid.Member {
 		g := &hexbid.Grants{Advertisers: make(map[string]hexbid.Membership, len(u.Memberships))}
 		for _, m := range u.Memberships {
@@ -59,8 +60,16 @@ func callerOfClient(c *hexbid.Client) *caller {
 	for _, of := range c.EventsOf {
 		g.EventsOf = append(g.EventsOf, of.UID)
 	}
-	return &caller{principal: hexbid.Principal{Role: hexbid.Searcher, ID: c.Name, UID: c.UID, Grants: g},
-		suspended: c.Suspended, certificates: c.CertificateNames, identities: c.Identities}
+	return &caller{principal: hexbid.Principal{Role: hexbid.Searcher, ID: c.Name, UID: c.UID, Grants: g,
+		Quota: ownQuota(&c.Quota)}, suspended: c.Suspended, certificates: c.CertificateNames, identities: c.Identities}
+}
+
+// ownQuota returns a quota, nil for one that leaves everything open.
+func ownQuota(q *hexbid.CallQuota) *hexbid.CallQuota {
+	if *q == (hexbid.CallQuota{}) {
+		return nil
+	}
+	return q
 }
 
 func (e *stateEdit) putCaller(name string, c *caller) {

@@ -36,28 +36,29 @@ type commands struct {
 
 	Added kong.Plugins `embed:""`
 
-	Apply    applyCommand    `cmd:"" help:"Create or replace advertisers, programs, places and campaigns from files."`
-	Get      getCommand      `cmd:"" help:"Show one resource by name, or list those of a kind."`
-	Delete   deleteCommand   `cmd:"" help:"Delete resources, and with --cascade what needs them."`
-	Approve  approveCommand  `cmd:"" help:"Approve places that are in review, or hide them."`
-	Regions  regionsCommand  `cmd:"" help:"List the provinces and prefectures that campaigns can name, by adcode or words."`
-	Search   searchCommand   `cmd:"" help:"Search the mini-programs around a point."`
-	Explain  explainCommand  `cmd:"" help:"Say why a campaign shows or does not."`
-	Events   eventsCommand   `cmd:"" help:"Report what happened to sponsored results: impressions, clicks, conversions, claims."`
-	Top      topCommand      `cmd:"" help:"Watch spend, fill and price by campaign."`
-	Alerts   alertsCommand   `cmd:"" help:"Watch budgets and balances that run low."`
-	Ledger   ledgerCommand   `cmd:"" help:"Read and move money: spend, statements, charges, balances."`
-	Receipt  receiptCommand  `cmd:"" help:"Prove a charge."`
-	Viewers  viewersCommand  `cmd:"" help:"Erase what a server knows of a viewer."`
-	Login    loginCommand    `cmd:"" help:"Keep a key for a server, which is read from standard input, from --key-file or from --server-data, and never from a flag."`
-	Contexts contextsCommand `cmd:"" help:"Choose among the servers that you have logged in at."`
-	Whoami   whoamiCommand   `cmd:"" help:"Say for whom the server takes you."`
-	Users    usersCommand    `cmd:"" help:"Say who works for the operator and for advertisers."`
-	Clients  clientsCommand  `cmd:"" help:"Say which programs search and report events."`
-	Keys     keysCommand     `cmd:"" help:"Issue, list, revoke and rotate keys."`
-	Backup   backupCommand   `cmd:"" help:"Copy catalogue, ledger and keys of a server at one point, while it serves."`
-	Simulate simulateCommand `cmd:"" help:"Measure a server under load, find its capacity, plan machines."`
-	Version  versionCommand  `cmd:"" help:"Print the version."`
+	Apply    applyCommand           `cmd:"" help:"Create or replace advertisers, programs, places and campaigns from files."`
+	Get      getCommand             `cmd:"" help:"Show one resource by name, or list those of a kind."`
+	Delete   deleteCommand          `cmd:"" help:"Delete resources, and with --cascade what needs them."`
+	Approve  approveCommand         `cmd:"" help:"Approve places that are in review, or hide them."`
+	Regions  regionsCommand         `cmd:"" help:"List the provinces and prefectures that campaigns can name, by adcode or words."`
+	Search   searchCommand          `cmd:"" help:"Search the mini-programs around a point."`
+	Explain  explainCommand         `cmd:"" help:"Say why a campaign shows or does not."`
+	Events   eventsCommand          `cmd:"" help:"Report what happened to sponsored results: impressions, clicks, conversions, claims."`
+	Top      topCommand             `cmd:"" help:"Watch spend, fill and price by campaign."`
+	Alerts   alertsCommand          `cmd:"" help:"Watch budgets and balances that run low."`
+	Ledger   ledgerCommand          `cmd:"" help:"Read and move money: spend, statements, charges, balances."`
+	Receipt  receiptCommand         `cmd:"" help:"Prove a charge."`
+	Viewers  viewersCommand         `cmd:"" help:"Erase what a server knows of a viewer."`
+	Login    loginCommand           `cmd:"" help:"Keep a key for a server, which is read from standard input, from --key-file or from --server-data, and never from a flag."`
+	Contexts contextsCommand        `cmd:"" help:"Choose among the servers that you have logged in at."`
+	Whoami   whoamiCommand          `cmd:"" help:"Say for whom the server takes you."`
+	Users    usersCommand           `cmd:"" help:"Say who works for the operator and for advertisers."`
+	Clients  clientsCommand         `cmd:"" help:"Say which programs search and report events."`
+	Keys     keysCommand            `cmd:"" help:"Issue, list, revoke and rotate keys."`
+	Quota    advertiserQuotaCommand `cmd:"" help:"Set what an advertiser may have."`
+	Backup   backupCommand          `cmd:"" help:"Copy catalogue, ledger and keys of a server at one point, while it serves."`
+	Simulate simulateCommand        `cmd:"" help:"Measure a server under load, find its capacity, plan machines."`
+	Version  versionCommand         `cmd:"" help:"Print the version."`
 }
 
 // session is what a command works with.

@@ -109,6 +109,7 @@ func (c *whoamiCommand) Run(s *session) error {
 		for _, m := range me.GetMemberships() {
 			t.add("member of", m.GetAdvertiser()+" ("+levelName(m.GetLevel())+")")
 		}
+		addQuota(&t, me.GetQuota(), me.GetUsed())
 		t.print(s.Stdout)
 		return nil
 	})

@@ -16,7 +16,8 @@ import (
 // notWritten are the fields that files do not have, because the server sets them.
 var notWritten = map[protoreflect.Name]bool{"name": true, "uid": true, "etag": true, "create_time": true,
 	"update_time": true, "review_state": true, "serving": true, "not_serving_reason": true, "notices": true,
-	"omitted_shapes": true, "live_state": true, "spend": true, "delivery": true}
+	"omitted_shapes": true, "live_state": true, "spend": true, "delivery": true,
+	"holdings": true, "limits": true}
 
 // anyText contains texts that YAML and the notations of lists could distort.
 var anyText = rapid.OneOf(rapid.String(),

@@ -59,6 +59,10 @@ var doors = map[string]func(context.Context, *Exchange) error{
 	"Import": func(ctx context.Context, e *Exchange) error {
 		return e.Import(ctx, []hexbid.Resource{place("another", hub)}, false)[0].Err
 	},
+	"Holdings": func(ctx context.Context, e *Exchange) error {
+		_, _, err := e.Holdings(ctx, "advertisers/a")
+		return err
+	},
 	"NewUpload": func(ctx context.Context, e *Exchange) error {
 		u, err := e.NewUpload(ctx, true)
 		if err == nil {

@@ -149,7 +149,7 @@ func (e *Exchange) put(ctx context.Context, d *draft, present store.Record,
 func (e *Exchange) putting(s stamp, d *draft, ifVersion uint64) store.Group {
 	record := d.record()
 	g := s.group(store.Step{Put: &record, IfVersion: ifVersion, Derived: d.derived})
-	g.Limits = limitsOf(&record, e.config.AdvertiserEntries)
+	g.Limits = limitsOf(&record, &e.config.AdvertiserQuota)
 	return g
 }
 
@@ -235,13 +235,14 @@ func versionOf(r store.Record) uint64 {
 // draft is a resource that is ready to be put: checked, stamped, and complete with its derivations.
 type draft struct {
 	resource hexbid.Resource
-	declared store.Record   // by the resource; for a place, while its review state stays
+	declared store.Record   // by the resource, unless its review state or its quota changes
 	derived  *store.Derived // for a campaign
 }
 
 // record returns the record that the engine stores.
 func (d *draft) record() store.Record {
-	if _, isPlace := d.resource.(*hexbid.Place); isPlace {
+	switch d.resource.(type) {
+	case *hexbid.Place, *hexbid.Advertiser: // whose review state or quota may have come since
 		return store.Declare(d.resource, 0)
 	}
 	return d.declared

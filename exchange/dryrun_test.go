@@ -110,7 +110,7 @@ func TestADryRunKeepsABoundedNumberOfNames(t *testing.T) {
 }
 
 func TestARowThatADryRunRefusesTakesNoName(t *testing.T) {
-	e := open(t, func(c *Config) { c.AdvertiserEntries = 1000 })
+	e := open(t, func(c *Config) { c.AdvertiserQuota.Entries = 1000 })
 	fill(t, e)
 	u := newUpload(e, true)
 	defer u.Close()

@@ -38,10 +38,11 @@ type Config struct {
 	NearbyBudget time.Duration
 	// ClickExpiry is how long a token admits an impression and a click.
 	ClickExpiry time.Duration
-	// AdvertiserEntries is the most entries that an advertiser may have in the index. Each cell of a campaign's
-	// covering counts one, and so does each circle, cell, region and vertex that it names. Each approved place that a
-	// campaign goes around counts eight. A keyword counts one, and one more for every eight of its bytes.
-	AdvertiserEntries int64
+	// AdvertiserQuota is the most that an advertiser may have of each sort for which the operator has not set it a quota
+	// of its own. Of index entries, each cell of a campaign's covering counts one, and so does each circle, cell, region
+	// and vertex that it names. Each approved place that a campaign goes around counts eight. A keyword counts one, and
+	// one more for every eight of its bytes.
+	AdvertiserQuota hexbid.Holdings
 	// ExplainsAnHour is the most explanations that the members of an advertiser get in an hour.
 	ExplainsAnHour int
 	// ManualReview leaves new places in review until the operator approves.
@@ -124,7 +125,7 @@ const MaxSwapPPM = 10_000
 // explores.
 func DefaultConfig() Config {
 	return Config{Market: bidder.DefaultMarket(), AuctionBudget: time.Millisecond, NearbyBudget: 5 * time.Millisecond,
-		ClickExpiry: 30 * time.Minute, AdvertiserEntries: 1_000_000, ExplainsAnHour: 120, CacheBytes: 64 << 20,
+		ClickExpiry: 30 * time.Minute, AdvertiserQuota: DefaultQuota(), ExplainsAnHour: 120, CacheBytes: 64 << 20,
 		Clock: time.Now, Histories: Histories{Budget: 200 * time.Microsecond, CacheBytes: 64 << 20, FilterBytes: 16 << 20},
 		Stopwatch: time.Now, RequestID: randomID, Log: slog.Default()}
 }
@@ -150,9 +151,8 @@ func (c *Config) Validate() error {
 	if c.ClickExpiry < time.Minute || c.ClickExpiry > 24*time.Hour {
 		return hexbid.Invalidf("click-expiry", "%s is out of range: use 1m to 24h", c.ClickExpiry)
 	}
-	if c.AdvertiserEntries < 1000 {
-		return hexbid.Invalidf("advertiser-entries", "%d are too few for an advertiser: use 1000 or more",
-			c.AdvertiserEntries)
+	if err := checkQuota(&c.AdvertiserQuota); err != nil {
+		return err
 	}
 	if c.ExplainsAnHour < 0 {
 		return hexbid.Invalidf("explains-an-hour", "%d is negative: use 0 or more", c.ExplainsAnHour)

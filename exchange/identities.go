@@ -12,13 +12,15 @@ import (
 
 // Users, clients and keys go through the same doors as the catalogue. This file has what they need besides.
 
-// complete fills in what a caller leaves out of a user, a client or a key. present is the stored resource, nil for
-// none.
+// complete fills in what a caller leaves out of an advertiser, a user, a client or a key. present is the stored
+// resource, nil for none.
 func (e *Exchange) complete(ctx context.Context, next, present hexbid.Resource) error {
 	if err := e.checkAliases(next); err != nil {
 		return err
 	}
 	switch v := next.(type) {
+	case *hexbid.Advertiser:
+		return keepQuota(ctx, v, present)
 	case *hexbid.User:
 		return e.completeMemberships(ctx, v.Memberships)
 	case *hexbid.Client:

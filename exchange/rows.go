@@ -97,6 +97,10 @@ func (p *plan) add(ctx context.Context, r *row) {
 	if before != nil {
 		present = before.resource
 	}
+	if err := b.keepQuota(ctx, r, present); err != nil {
+		r.reject(err)
+		return
+	}
 	changes, conditions, err := b.compare(ctx, r, present, earlierOf(present, r.resource))
 	switch {
 	case err != nil:
@@ -112,6 +116,14 @@ func (p *plan) add(ctx context.Context, r *row) {
 	default:
 		p.put(plannedRow{r, nil}, versionOf(stored), conditions)
 	}
+}
+
+// keepQuota is keepQuota for a row, if it is of an advertiser.
+func (b *Batch) keepQuota(ctx context.Context, r *row, present hexbid.Resource) error {
+	if a, is := r.resource.(*hexbid.Advertiser); is {
+		return keepQuota(ctx, a, present)
+	}
+	return nil
 }
 
 // stored returns the stored record of a name. It reads each name once for a plan.
@@ -262,6 +274,9 @@ func (b *Batch) tryRow(ctx context.Context, r *row) error {
 	}
 	stored, err := b.upload.exchange.present(ctx, r.name())
 	if err != nil {
+		return err
+	}
+	if err := b.keepQuota(ctx, r, stored.Resource); err != nil {
 		return err
 	}
 	keepUID(r.resource, stored)

@@ -1,38 +1,44 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 
+	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/store"
 )
 
 // tally computes what the rows of a dry run, one after another, would do to the store's counters. It starts from the
 // store's own values and reads each when a row first adds to it.
 type tally struct {
-	store store.Store
-	limit int64 // the most entries of an advertiser
-	seed  maphash.Seed
+	store    store.Store
+	defaults *hexbid.Holdings // the most of an advertiser
+	seed     maphash.Seed
 
-	burdens  map[uint64]burden // by hash of the name of each record that the dry run has accepted
-	entries  map[uint64]int64  // by hash of the advertiser's name
-	programs map[uint64]programCounts
+	burdens     map[uint64]burden // by hash of the name of each record that the dry run has accepted
+	advertisers map[uint64]advertiserCounts
+	programs    map[uint64]programCounts
 }
+
+// advertiserCounts holds what an advertiser has and its own quota.
+type advertiserCounts struct{ has, quota hexbid.Holdings }
 
 // programCounts holds the counters of a program that a limit bounds or that multiply.
 type programCounts struct{ places, approved, around int64 }
 
 // burden is what one record adds to the counters. It is small, because a dry run keeps one for each of its names.
 type burden struct {
-	advertiser, program uint64 // hashes of names
-	own                 int64  // entries of a campaign apart from those around places
-	place, approved     int8   // place is 1 for a place, approved is 1 for an approved one
-	around              int8   // 1 for a campaign around places
+	advertiser, program       uint64 // hashes of names
+	own                       int64  // entries of a campaign apart from those around places
+	vertices, keywords, bytes int32
+	place, approved           int8 // place is 1 for a place, approved is 1 for an approved one
+	campaign, around          int8 // campaign is 1 for a campaign, around is 1 for one around places
 }
 
 func (e *Exchange) newTally(ctx context.Context) *tally {
-	return &tally{store: e.catalogue(ctx), limit: e.config.AdvertiserEntries, seed: maphash.MakeSeed(),
-		burdens: map[uint64]burden{}, entries: map[uint64]int64{}, programs: map[uint64]programCounts{}}
+	return &tally{store: e.catalogue(ctx), defaults: &e.config.AdvertiserQuota, seed: maphash.MakeSeed(),
+		burdens: map[uint64]burden{}, advertisers: map[uint64]advertiserCounts{}, programs: map[uint64]programCounts{}}
 }
 
 // approvedIn returns the number of approved places of a program by the tally.
@@ -43,15 +49,16 @@ func (t *tally) approvedIn(ctx context.Context, program string) (int64, error) {
 	return t.store.Counted(ctx, program, store.Approved)
 }
 
-// burdenOf returns the burden of a record. It is zero for the zero Record, an advertiser and a program.
+// burdenOf returns the burden of a record. It is zero for the zero Record and an advertiser.
 func (t *tally) burdenOf(r *store.Record) (b burden) {
-	if len(r.Counts) == 0 {
+	if !isCounted(r) {
 		return b
 	}
+	of := store.HoldingsOf(r.Resource)
+	b.place, b.campaign = int8(of.Places), int8(of.Campaigns)
+	b.vertices, b.keywords, b.bytes = int32(of.Vertices), int32(of.Keywords), int32(of.Bytes)
 	for i := range r.Counts {
 		switch c := &r.Counts[i]; {
-		case c.Counter == store.Places:
-			b.place = 1
 		case c.Counter == store.Approved:
 			b.approved = 1
 		case c.Counter == store.Around:
@@ -65,18 +72,20 @@ func (t *tally) burdenOf(r *store.Record) (b burden) {
 	return b
 }
 
+// isCounted reports whether a record adds to what an advertiser has.
+func isCounted(r *store.Record) bool {
+	_, isAdvertiser := r.Resource.(*hexbid.Advertiser)
+	return len(r.Counts) > 0 && !isAdvertiser
+}
+
 // readFor reads the counters that a record adds to, unless they have been read.
 func (t *tally) readFor(ctx context.Context, r *store.Record) error {
-	if len(r.Counts) == 0 {
+	if !isCounted(r) {
 		return nil
 	}
 	advertiser, program := countedUnder(r.Resource)
-	if key := maphash.String(t.seed, advertiser); !has(t.entries, key) {
-		n, err := t.store.Counted(ctx, advertiser, store.Entries)
-		if err != nil {
-			return err
-		}
-		t.entries[key] = n
+	if err := t.readAdvertiser(ctx, advertiser); err != nil {
+		return err
 	}
 	key := maphash.String(t.seed, program)
 	if has(t.programs, key) {
@@ -94,6 +103,25 @@ func (t *tally) readFor(ctx context.Context, r *store.Record) error {
 	return nil
 }
 
+// readAdvertiser reads the counters of an advertiser, unless they have been read.
+func (t *tally) readAdvertiser(ctx context.Context, advertiser string) (err error) {
+	key := maphash.String(t.seed, advertiser)
+	if has(t.advertisers, key) {
+		return nil
+	}
+	var a advertiserCounts
+	for _, q := range store.Quotas {
+		if *q.In(&a.has), err = t.store.Counted(ctx, advertiser, q.Used); err != nil {
+			return err
+		}
+		if *q.In(&a.quota), err = t.store.Counted(ctx, advertiser, q.Own); err != nil {
+			return err
+		}
+	}
+	t.advertisers[key] = a
+	return nil
+}
+
 func has[V any](m map[uint64]V, key uint64) bool {
 	_, there := m[key]
 	return there
@@ -102,6 +130,9 @@ func has[V any](m map[uint64]V, key uint64) bool {
 // replace counts a record in place of another; either may be the zero Record. It refuses what would exceed a limit, in
 // the words of a real run, and then counts nothing. A counter that is above its limit already may stay or shrink.
 func (t *tally) replace(ctx context.Context, before, after *store.Record) error {
+	if a, is := after.Resource.(*hexbid.Advertiser); is {
+		return t.setQuota(ctx, a)
+	}
 	for _, r := range [...]*store.Record{before, after} {
 		if err := t.readFor(ctx, r); err != nil {
 			return err
@@ -113,15 +144,27 @@ func (t *tally) replace(ctx context.Context, before, after *store.Record) error 
 		was = t.burdenOf(before)
 	}
 	now := t.burdenOf(after)
-	entries, places := t.entries[now.advertiser], t.programs[now.program].places
+	earlier, places := t.advertisers[now.advertiser].has, t.programs[now.program].places
 	t.add(was, -1)
 	t.add(now, 1)
-	if err := t.check(now, entries, places, after); err != nil {
+	if err := t.check(now, &earlier, places, after); err != nil {
 		t.add(now, -1)
 		t.add(was, 1)
 		return err
 	}
 	t.burdens[name] = now
+	return nil
+}
+
+// setQuota sets an advertiser's own quota for the rows that follow.
+func (t *tally) setQuota(ctx context.Context, a *hexbid.Advertiser) error {
+	if err := t.readAdvertiser(ctx, a.Name); err != nil {
+		return err
+	}
+	key := maphash.String(t.seed, a.Name)
+	counts := t.advertisers[key]
+	counts.quota = a.Quota
+	t.advertisers[key] = counts
 	return nil
 }
 
@@ -132,23 +175,28 @@ func (t *tally) add(b burden, by int64) {
 	if b == (burden{}) {
 		return
 	}
-	p, entries := t.programs[b.program], t.entries[b.advertiser]
-	entries -= store.EntriesAPlace * p.approved * p.around
+	p, a := t.programs[b.program], t.advertisers[b.advertiser]
+	a.has.Entries -= store.EntriesAPlace * p.approved * p.around
 	p.places, p.approved, p.around = p.places+by*int64(b.place), p.approved+by*int64(b.approved),
 		p.around+by*int64(b.around)
-	entries += store.EntriesAPlace*p.approved*p.around + by*b.own
-	t.programs[b.program], t.entries[b.advertiser] = p, entries
+	a.has.Entries += store.EntriesAPlace*p.approved*p.around + by*b.own
+	a.has.Campaigns, a.has.Places = a.has.Campaigns+by*int64(b.campaign), a.has.Places+by*int64(b.place)
+	a.has.Vertices, a.has.Keywords = a.has.Vertices+by*int64(b.vertices), a.has.Keywords+by*int64(b.keywords)
+	a.has.Bytes += by * int64(b.bytes)
+	t.programs[b.program], t.advertisers[b.advertiser] = p, a
 }
 
 // check compares the counts after a record with the limits and with the counts before.
-func (t *tally) check(now burden, entries, places int64, r *store.Record) error {
-	p := t.programs[now.program]
-	for _, limit := range limitsOf(r, t.limit) {
-		refused := store.LimitError{Limit: limit, Before: entries, After: t.entries[now.advertiser]}
-		if limit.Counter == store.Places {
-			refused.Before, refused.After = places, p.places
+func (t *tally) check(now burden, earlier *hexbid.Holdings, places int64, r *store.Record) error {
+	p, a := t.programs[now.program], t.advertisers[now.advertiser]
+	for _, limit := range limitsOf(r, t.defaults) {
+		refused := store.LimitError{Limit: limit, Before: places, After: p.places}
+		if limit.Own != 0 {
+			q := quotaOf(limit.Counter)
+			refused.Before, refused.After = *q.In(earlier), *q.In(&a.has)
+			refused.Limit.AtMost = cmp.Or(*q.In(&a.quota), limit.AtMost)
 		}
-		if refused.After <= limit.AtMost || refused.After <= refused.Before {
+		if refused.After <= refused.Limit.AtMost || refused.After <= refused.Before {
 			continue
 		}
 		others := p.approved

@@ -24,7 +24,7 @@ import (
 func openOn(t testing.TB, s store.Store, limit int64) *Exchange {
 	t.Helper()
 	config := DefaultConfig()
-	config.Clock, config.Log, config.AdvertiserEntries = func() time.Time { return now },
+	config.Clock, config.Log, config.AdvertiserQuota.Entries = func() time.Time { return now },
 		slog.New(slog.DiscardHandler), limit
 	keys, err := token.OpenKeys(token.Source{Path: filepath.Join(t.TempDir(), "keys")})
 	if err != nil {
@@ -72,7 +72,7 @@ func TestACampaignAboveItsAdvertisersEntriesIsRefused(t *testing.T) {
 	e := openOn(t, store.NewMemory(), 1000)
 	fillToTheLimit(t, e)
 	_, err := e.Create(ctx, campaign("more"), false)
-	wantRefused(t, err, "campaign.area", "960", "1040", "at most 1000", "10 approved places", "--advertiser-entries",
+	wantRefused(t, err, "campaign.area", "960", "1040", "at most 1000", "10 approved places", "advertiser.quota.entries",
 		"delete campaigns")
 	_, err = e.Create(ctx, campaign("more"), true)
 	wantRefused(t, err, "campaign.area")

@@ -2,21 +2,16 @@ package server
 
 import (
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
 	"github.com/hexbid/hexbid"
 )
 
-// Quota bounds what one principal may ask of the server. 0 is no bound.
-type Quota struct {
-	CallsASecond int   // on average; as many may come at once
-	InFlight     int   // calls and streams that are open at once
-	RowsADay     int64 // resources written, between two midnights of UTC
-}
-
-// Quotas are those of each user and of each search client. Operators and the program itself have none.
-type Quotas struct{ User, Client Quota }
+// Quotas are the defaults for users and for search clients. A user or a client may have a quota of its own. Operators
+// and the program itself have none.
+type Quotas struct{ User, Client hexbid.CallQuota }
 
 // quotas counts what principals have used. A principal is the resource of a user or a client, so its names bound the
 // accounts, and those that hold nothing any more are dropped when there are many. The counts are lost with the process.
@@ -41,29 +36,35 @@ const mostAccounts = 10_000
 func newQuotas(q Quotas) *quotas { return &quotas{Quotas: q, accounts: map[string]*account{}} }
 
 // of returns the quota of a principal, and whether it has one.
-func (q *quotas) of(p *hexbid.Principal) (quota Quota, bound bool) {
+func (q *quotas) of(p *hexbid.Principal) (quota hexbid.CallQuota, bound bool) {
 	switch {
 	case p.ID == "":
+		return quota, false
 	case p.Role == hexbid.Searcher:
 		quota = q.Client
 	case p.Role == hexbid.Member || p.Role == hexbid.Auditor:
 		quota = q.User
+	default:
+		return quota, false
 	}
-	return quota, quota != Quota{}
+	if p.Quota != nil {
+		quota = p.Quota.Or(quota)
+	}
+	return quota, quota != hexbid.CallQuota{}
 }
 
 // account returns the account of a principal at an instant. The caller holds the lock.
-func (q *quotas) account(p *hexbid.Principal, quota *Quota, now time.Time) *account {
+func (q *quotas) account(p *hexbid.Principal, quota *hexbid.CallQuota, now time.Time) *account {
 	a := q.accounts[p.ID]
 	if a == nil {
 		if len(q.accounts) >= mostAccounts {
 			q.dropIdle(now)
 		}
-		a = &account{calls: float64(quota.CallsASecond), at: now}
+		a = &account{calls: float64(quota.CallsPerSecond), at: now}
 		q.accounts[p.ID] = a
 	}
 	if passed := now.Sub(a.at).Seconds(); passed > 0 {
-		a.calls = min(float64(quota.CallsASecond), a.calls+passed*float64(quota.CallsASecond))
+		a.calls = min(float64(quota.CallsPerSecond), a.calls+passed*float64(quota.CallsPerSecond))
 		a.at = now
 	}
 	if day := now.Unix() / secondsADay; day != a.day {
@@ -93,12 +94,12 @@ func (q *quotas) enter(p *hexbid.Principal, now time.Time) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	a := q.account(p, &quota, now)
-	if quota.InFlight > 0 && a.inFlight >= quota.InFlight {
-		return exceeded(p, 100*time.Millisecond, "%d calls are open at once, the most", quota.InFlight)
+	if quota.InFlight > 0 && a.inFlight >= int(quota.InFlight) {
+		return exceeded(p, 100*time.Millisecond, "%d calls are open at once, and %d are the most", a.inFlight, quota.InFlight)
 	}
-	if quota.CallsASecond > 0 && a.calls < 1 {
-		wait := time.Duration((1 - a.calls) / float64(quota.CallsASecond) * float64(time.Second))
-		return exceeded(p, wait, "%d calls a second are the most", quota.CallsASecond)
+	if quota.CallsPerSecond > 0 && a.calls < 1 {
+		wait := time.Duration((1 - a.calls) / float64(quota.CallsPerSecond) * float64(time.Second))
+		return exceeded(p, wait, "%d calls a second are the most, and all are made", quota.CallsPerSecond)
 	}
 	a.calls--
 	a.inFlight++
@@ -120,18 +121,35 @@ func (q *quotas) leave(p *hexbid.Principal) {
 // write counts rows that a principal is about to write, or refuses all of them.
 func (q *quotas) write(p *hexbid.Principal, rows int, now time.Time) error {
 	quota, bound := q.of(p)
-	if !bound || quota.RowsADay == 0 {
+	if !bound || quota.RowsPerDay == 0 {
 		return nil
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	a := q.account(p, &quota, now)
-	if a.rows+int64(rows) > quota.RowsADay {
+	if a.rows+int64(rows) > quota.RowsPerDay {
 		midnight := time.Unix((a.day+1)*secondsADay, 0)
-		return exceeded(p, midnight.Sub(now), "%d rows a day are the most, of which %d are written", quota.RowsADay, a.rows)
+		return exceeded(p, midnight.Sub(now), "%d rows a day are the most, of which %d are written", quota.RowsPerDay, a.rows)
 	}
 	a.rows += int64(rows)
 	return nil
+}
+
+// used returns a principal's quota, and what of it is used: calls of the last second, those that are open, and rows of
+// the day. Both are nil for a principal without a quota.
+func (q *quotas) used(p *hexbid.Principal, now time.Time) (quota, used *hexbid.CallQuota) {
+	most, bound := q.of(p)
+	if !bound {
+		return nil, nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	a := q.account(p, &most, now)
+	used = &hexbid.CallQuota{InFlight: int32(a.inFlight), RowsPerDay: a.rows}
+	if most.CallsPerSecond > 0 {
+		used.CallsPerSecond = int32(math.Ceil(float64(most.CallsPerSecond) - a.calls))
+	}
+	return &most, used
 }
 
 // Validate refuses quotas below zero. Its error names the flag.
@@ -139,8 +157,8 @@ func (q *Quotas) Validate() error {
 	for _, of := range []struct {
 		flag  string
 		value int64
-	}{{"user-calls-per-second", int64(q.User.CallsASecond)}, {"user-in-flight", int64(q.User.InFlight)},
-		{"user-rows-per-day", q.User.RowsADay}, {"client-calls-per-second", int64(q.Client.CallsASecond)},
+	}{{"user-calls-per-second", int64(q.User.CallsPerSecond)}, {"user-in-flight", int64(q.User.InFlight)},
+		{"user-rows-per-day", q.User.RowsPerDay}, {"client-calls-per-second", int64(q.Client.CallsPerSecond)},
 		{"client-in-flight", int64(q.Client.InFlight)}} {
 		if of.value < 0 {
 			return hexbid.Invalidf(of.flag, "%d is below zero: use 0 for no bound, or more", of.value)

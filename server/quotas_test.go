@@ -23,8 +23,8 @@ var (
 
 func exhausted(err error) bool { return err != nil && hexbid.KindOf(err) == hexbid.Exhausted }
 
-func TestAUserMayMakeSoManyCallsASecond(t *testing.T) {
-	q, now := newQuotas(Quotas{User: Quota{CallsASecond: 10}}), time.Unix(1e9, 0)
+func TestAUserMayMakeSoManyCallsPerSecond(t *testing.T) {
+	q, now := newQuotas(Quotas{User: hexbid.CallQuota{CallsPerSecond: 10}}), time.Unix(1e9, 0)
 	calls := func(p *hexbid.Principal) (made int) {
 		for range 100 {
 			err := q.enter(p, now)
@@ -61,7 +61,7 @@ func TestAUserMayMakeSoManyCallsASecond(t *testing.T) {
 }
 
 func TestAClientMayHaveSoManyCallsOpen(t *testing.T) {
-	q, now := newQuotas(Quotas{Client: Quota{InFlight: 2}}), time.Unix(1e9, 0)
+	q, now := newQuotas(Quotas{Client: hexbid.CallQuota{InFlight: 2}}), time.Unix(1e9, 0)
 	for range 2 {
 		if err := q.enter(&superapp, now); err != nil {
 			t.Fatal(err)
@@ -77,7 +77,7 @@ func TestAClientMayHaveSoManyCallsOpen(t *testing.T) {
 }
 
 func TestRowsAreCountedUntilMidnight(t *testing.T) {
-	q, now := newQuotas(Quotas{User: Quota{RowsADay: 100}}), time.Unix(secondsADay*10_000+3600, 0)
+	q, now := newQuotas(Quotas{User: hexbid.CallQuota{RowsPerDay: 100}}), time.Unix(secondsADay*10_000+3600, 0)
 	if err := q.write(&alice, 60, now); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestRowsAreCountedUntilMidnight(t *testing.T) {
 }
 
 func TestAccountsThatHoldNothingAreDropped(t *testing.T) {
-	q, now := newQuotas(Quotas{User: Quota{CallsASecond: 10, RowsADay: 10}}), time.Unix(1e9, 0)
+	q, now := newQuotas(Quotas{User: hexbid.CallQuota{CallsPerSecond: 10, RowsPerDay: 10}}), time.Unix(1e9, 0)
 	holds := hexbid.Principal{Role: hexbid.Member, ID: "users/holds"}
 	if err := q.write(&holds, 10, now); err != nil {
 		t.Fatal(err)
@@ -115,7 +115,7 @@ func TestAccountsThatHoldNothingAreDropped(t *testing.T) {
 }
 
 func TestAQuotaIsToldWithWhenToTryAgain(t *testing.T) {
-	s := serve(t, func(c *Config) { c.Quotas.User = Quota{CallsASecond: 1_000, RowsADay: 2} })
+	s := serve(t, func(c *Config) { c.Quotas.User = hexbid.CallQuota{CallsPerSecond: 1_000, RowsPerDay: 2} })
 	ctx := hexbid.WithPrincipal(t.Context(), alice)
 	create := func(id string) error {
 		return s.InProcess().Invoke(ctx, pb.CampaignService_CreateAdvertiser_FullMethodName,
@@ -155,7 +155,7 @@ func TestAQuotaIsToldWithWhenToTryAgain(t *testing.T) {
 }
 
 func TestQuotasBelowZeroAreRefused(t *testing.T) {
-	q := Quotas{Client: Quota{InFlight: -1}}
+	q := Quotas{Client: hexbid.CallQuota{InFlight: -1}}
 	if err := q.Validate(); hexbid.KindOf(err) != hexbid.Invalid || err.(*hexbid.Error).Field != "client-in-flight" {
 		t.Errorf("%v", err)
 	}

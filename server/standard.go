@@ -7,6 +7,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/wire"
 )
 
 // The standard methods. Each is a line over the generic ones.
@@ -18,7 +19,13 @@ func (s *campaignService) CreateAdvertiser(ctx context.Context, r *pb.CreateAdve
 
 // GetAdvertiser implements pb.CampaignServiceServer.
 func (s *campaignService) GetAdvertiser(ctx context.Context, r *pb.GetAdvertiserRequest) (*pb.Advertiser, error) {
-	return get[*pb.Advertiser](ctx, s, hexbid.KindAdvertiser, r.GetName())
+	a, err := get[*pb.Advertiser](ctx, s, hexbid.KindAdvertiser, r.GetName())
+	if err != nil {
+		return nil, err
+	}
+	has, atMost, err := s.exchange().Holdings(ctx, r.GetName())
+	a.Holdings, a.Limits = wire.FromHoldings(&has), wire.FromHoldings(&atMost)
+	return a, err
 }
 
 // ListAdvertisers implements pb.CampaignServiceServer.

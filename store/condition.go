@@ -150,11 +150,30 @@ func (s *Stage) checkLimits(limits []Limit, before []int64) error {
 		if err != nil {
 			return err
 		}
-		if after > limits[i].AtMost && after > before[i] {
-			return &LimitError{Limit: limits[i], Before: before[i], After: after}
+		if after <= before[i] {
+			continue
+		}
+		limit := limits[i]
+		if limit.AtMost, err = s.atMost(&limit); err != nil {
+			return err
+		}
+		if after > limit.AtMost {
+			return &LimitError{Limit: limit, Before: before[i], After: after}
 		}
 	}
 	return nil
+}
+
+// atMost returns the value of a limit that is in force.
+func (s *Stage) atMost(l *Limit) (int64, error) {
+	if l.Own == 0 {
+		return l.AtMost, nil
+	}
+	own, err := s.Counted(l.Owner, l.Own)
+	if err == nil && own <= 0 {
+		own = l.AtMost
+	}
+	return own, err
 }
 
 // checkRevive judges the old uid that a step gives to a record again.

@@ -14,7 +14,7 @@ const (
 	// Entries counts what an advertiser's campaigns take in the index, approved places times the campaigns around them
 	// included.
 	Entries Counter = iota + 1
-	// Places counts the places of a program.
+	// Places counts the places of a program, and those of an advertiser.
 	Places
 	// Approved counts the approved places of a program.
 	Approved
@@ -27,10 +27,25 @@ const (
 	// Aliases counts the users and clients that a name in certificates, or a subject of an OpenID provider, stands for.
 	// Its owner is what CertificateAlias and IdentityAlias return.
 	Aliases
+	// Campaigns counts the campaigns of an advertiser.
+	Campaigns
+	// Vertices counts the vertices of the polygons that an advertiser's campaigns name.
+	Vertices
+	// Keywords counts the keywords of an advertiser's programs and campaigns.
+	Keywords
+	// Bytes counts the bytes of an advertiser's programs, places and campaigns (wire.ContentBytes).
+	Bytes
+	// CampaignQuota, and those that follow, hold an advertiser's own quotas. 0 stands for none.
+	CampaignQuota
+	PlaceQuota
+	VertexQuota
+	EntryQuota
+	KeywordQuota
+	ByteQuota
 )
 
 // counters is one above the last Counter.
-const counters = Aliases + 1
+const counters = ByteQuota + 1
 
 // Count is what a record adds to a counter while it exists: By, or if Times is set, By times the present value of the
 // counter Times of TimesOwner. When an engine replaces or deletes a record, it first subtracts the stored Counts in
@@ -52,12 +67,15 @@ type Limit struct {
 	Owner   string
 	Counter Counter
 	AtMost  int64
-	Field   string // what the error names
+	// Own, unless 0, is a counter of the owner that stands in place of AtMost while it is above 0. The engine reads it
+	// when it judges the group, so a limit that changes holds for the next write.
+	Own   Counter
+	Field string // what the error names
 }
 
 // LimitError refuses a group that would bring a counter above a limit. Callers that know what is counted word it anew.
 type LimitError struct {
-	Limit         Limit
+	Limit         Limit // with AtMost as it was in force
 	Before, After int64 // the counter before the group, and as it would be after
 }
 

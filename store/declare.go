@@ -36,6 +36,8 @@ func Declare(r hexbid.Resource, entriesOfCovering int) Record {
 		d.Refers = []Reference{{Name: parent, Field: "name"}}
 	}
 	switch v := r.(type) {
+	case *hexbid.Advertiser:
+		d.Counts = countsOfQuota(v.Name, &v.Quota)
 	case *hexbid.Place:
 		d.Counts = countsOfPlace(v, parent, owner)
 	case *hexbid.Campaign:
@@ -48,6 +50,7 @@ func Declare(r hexbid.Resource, entriesOfCovering int) Record {
 	case *hexbid.Client:
 		d.Counts = countsOfAliases(v.CertificateNames, v.Identities)
 	}
+	d.Counts = append(d.Counts, countsOfHolding(r, owner)...)
 	return d
 }
 

@@ -18,6 +18,7 @@ func userFromNoun(v *hexbid.User) *pb.User {
 		CertificateNames: v.CertificateNames,
 		Identities:       fromIdentities(v.Identities),
 		Suspended:        v.Suspended,
+		Quota:            FromCallQuota(&v.Quota),
 	}
 }
 
@@ -30,7 +31,21 @@ func (c *conversion) user(v *pb.User) *hexbid.User {
 		CertificateNames: v.GetCertificateNames(),
 		Identities:       toIdentities(v.GetIdentities()),
 		Suspended:        v.GetSuspended(),
+		Quota:            toCallQuota(v.GetQuota()),
 	}
+}
+
+// FromCallQuota converts what a user or a client may ask of a server. It returns nil for nothing.
+func FromCallQuota(v *hexbid.CallQuota) *pb.CallQuota {
+	if *v == (hexbid.CallQuota{}) {
+		return nil
+	}
+	return &pb.CallQuota{CallsPerSecond: v.CallsPerSecond, InFlight: v.InFlight, RowsPerDay: v.RowsPerDay}
+}
+
+func toCallQuota(v *pb.CallQuota) hexbid.CallQuota {
+	return hexbid.CallQuota{CallsPerSecond: v.GetCallsPerSecond(), InFlight: v.GetInFlight(),
+		RowsPerDay: v.GetRowsPerDay()}
 }
 
 // FromMemberships converts a user's memberships.
@@ -74,6 +89,7 @@ func clientFromNoun(v *hexbid.Client) *pb.Client {
 		CertificateNames: v.CertificateNames,
 		Identities:       fromIdentities(v.Identities),
 		Suspended:        v.Suspended,
+		Quota:            FromCallQuota(&v.Quota),
 	}
 	for _, g := range v.EventsOf {
 		out.EventsOf = append(out.EventsOf, &pb.ClientGrant{Client: g.Client, ClientUid: uint64(g.UID)})
@@ -91,6 +107,7 @@ func (c *conversion) client(v *pb.Client) *hexbid.Client {
 		CertificateNames: v.GetCertificateNames(),
 		Identities:       toIdentities(v.GetIdentities()),
 		Suspended:        v.GetSuspended(),
+		Quota:            toCallQuota(v.GetQuota()),
 	}
 	for _, g := range v.GetEventsOf() {
 		out.EventsOf = append(out.EventsOf, hexbid.ClientGrant{Client: g.GetClient(), UID: hexbid.UID(g.GetClientUid())})

@@ -254,3 +254,18 @@ func UnpackVerdict(m *diskpb.Verdict) (Verdict, error) {
 	v.Of = *place
 	return v, c.err
 }
+
+// ContentBytes returns how many bytes a program, a place or a campaign takes on disk, apart from what the store adds.
+// Its times do not count, so a write that changes nothing else leaves the size as it is.
+func ContentBytes(r hexbid.Resource) int {
+	m := Pack(r)
+	switch v := m.GetResource().(type) {
+	case *diskpb.Record_Program:
+		v.Program.CreateTime, v.Program.UpdateTime = nil, nil
+	case *diskpb.Record_Place:
+		v.Place.CreateTime, v.Place.UpdateTime = nil, nil
+	case *diskpb.Record_Campaign:
+		v.Campaign.CreateTime, v.Campaign.UpdateTime = nil, nil
+	}
+	return proto.Size(m)
+}

@@ -31,7 +31,22 @@ func advertiserFromNoun(v *hexbid.Advertiser) *pb.Advertiser {
 		UpdateTime: fromInstant(v.UpdatedAt), DisplayName: v.DisplayName,
 		State:        pb.ServingState(v.State),
 		FrequencyCap: capFromNoun(v.Cap),
+		Quota:        FromHoldings(&v.Quota),
 	}
+}
+
+// FromHoldings converts what an advertiser has or may have. It returns nil for nothing.
+func FromHoldings(v *hexbid.Holdings) *pb.Holdings {
+	if *v == (hexbid.Holdings{}) {
+		return nil
+	}
+	return &pb.Holdings{Campaigns: v.Campaigns, Places: v.Places, Vertices: v.Vertices, Entries: v.Entries,
+		Keywords: v.Keywords, Bytes: v.Bytes}
+}
+
+func toHoldings(v *pb.Holdings) hexbid.Holdings {
+	return hexbid.Holdings{Campaigns: v.GetCampaigns(), Places: v.GetPlaces(), Vertices: v.GetVertices(),
+		Entries: v.GetEntries(), Keywords: v.GetKeywords(), Bytes: v.GetBytes()}
 }
 
 func (c *conversion) advertiser(v *pb.Advertiser) *hexbid.Advertiser {
@@ -40,6 +55,7 @@ func (c *conversion) advertiser(v *pb.Advertiser) *hexbid.Advertiser {
 		DisplayName: v.GetDisplayName(),
 		State:       toEnum(c, "advertiser.state", v.GetState(), hexbid.StateCount),
 		Cap:         c.frequencyCap("advertiser.frequency_cap", v.GetFrequencyCap()),
+		Quota:       toHoldings(v.GetQuota()),
 	}
 }
 

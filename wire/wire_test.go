@@ -87,6 +87,8 @@ var fromElsewhere = map[protoreflect.FullName]bool{
 	"hexbid.v1.Campaign.delivery":           true,
 	"hexbid.v1.Area.omitted_shapes":         true,
 	"hexbid.v1.Key.last_use_time":           true,
+	"hexbid.v1.Advertiser.holdings":         true,
+	"hexbid.v1.Advertiser.limits":           true,
 }
 
 func TestEveryFieldOfAMessageIsMapped(t *testing.T) {

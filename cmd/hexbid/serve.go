@@ -171,8 +171,17 @@ func (m *Main) openSpans() (*spans.Recorder, error) {
 
 // quotasOf returns the quotas that the configuration sets.
 func quotasOf(c *ServeConfig) server.Quotas {
-	return server.Quotas{User: server.Quota{CallsASecond: c.UserCallsPerSecond, InFlight: c.UserInFlight,
-		RowsADay: c.UserRowsPerDay}, Client: server.Quota{CallsASecond: c.ClientCallsPerSecond, InFlight: c.ClientInFlight}}
+	return server.Quotas{
+		User: hexbid.CallQuota{CallsPerSecond: c.UserCallsPerSecond, InFlight: c.UserInFlight,
+			RowsPerDay: c.UserRowsPerDay},
+		Client: hexbid.CallQuota{CallsPerSecond: c.ClientCallsPerSecond, InFlight: c.ClientInFlight},
+	}
+}
+
+// advertiserQuotaOf returns what an advertiser may have by the configuration.
+func advertiserQuotaOf(c *ServeConfig) hexbid.Holdings {
+	return hexbid.Holdings{Campaigns: c.AdvertiserCampaigns, Places: c.AdvertiserPlaces, Vertices: c.AdvertiserVertices,
+		Entries: c.AdvertiserEntries, Keywords: c.AdvertiserKeywords, Bytes: c.AdvertiserMB << 20}
 }
 
 // limitsOf returns the limits that the configuration sets, with the defaults for the others.
@@ -260,7 +269,7 @@ func (m *Main) start(ctx context.Context) (err error) {
 	}
 	c.SwapPPM = int64(m.Config.SwapShare*1e6 + 0.5)
 	c.AuctionBudget, c.ClickExpiry, c.ManualReview = m.Config.AuctionBudget, m.Config.ClickExpiry, m.Config.ManualReview
-	c.NearbyBudget, c.AdvertiserEntries = m.Config.NearbyBudget, m.Config.AdvertiserEntries
+	c.NearbyBudget, c.AdvertiserQuota = m.Config.NearbyBudget, advertiserQuotaOf(&m.Config)
 	c.ExplainsAnHour = m.Config.ExplainsAnHour
 	c.Histories = exchange.Histories{Budget: m.Config.HistoryBudget, CacheBytes: m.Config.HistoryCacheMB << 20,
 		FilterBytes: m.Config.HistoryFilterMB << 20}

@@ -66,10 +66,10 @@ func TestWhatBelongsToRecordsIsProvedByAScan(t *testing.T) {
 		"a counter is gone": {func(s *Store) error {
 			return s.folder.DB.Delete(appendCounterKey(nil, p, store.Approved),
 				pebble.Sync)
-		}, "of 4 counters 3"},
+		}, "of 7 counters 6"},
 		"a counter has another value": {func(s *Store) error {
 			return s.folder.DB.Set(appendCounterKey(nil, p, store.Approved), binary.AppendVarint(nil, 2), pebble.Sync)
-		}, "of 4 counters 4 are there, or others"},
+		}, "of 7 counters 7 are there, or others"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fs := vfs.NewMem()

@@ -59,7 +59,7 @@ func (s *Store) bringOver(o *Options) error {
 	if p.entriesABatch == 0 {
 		p.entriesABatch = entriesABatch
 	}
-	if string(format) != Format {
+	if string(format) != Format && string(format) != uncounted {
 		if err := p.begin(o.Context); err != nil {
 			return err
 		}

@@ -134,7 +134,7 @@ const hasCome = "has the present format"
 
 // told is what the log says at the end, however many lives it took.
 func (h *holding) told(folder string) string {
-	return fmt.Sprintf(hasCome+"\" folder=catalogue from=%s to=4 entries=%d ", folder[len("format-"):][:1],
+	return fmt.Sprintf(hasCome+"\" folder=catalogue from=%s to=5 entries=%d ", folder[len("format-"):][:1],
 		len(h.records)+len(h.verdicts))
 }
 

@@ -72,7 +72,11 @@ func decode(kind hexbid.ResourceKind, value []byte) (r store.Record, err error) 
 	if store.KindOf(r.Resource) != kind {
 		return r, errOtherKind
 	}
-	return r, decodeDeclared(value, &r)
+	if err := decodeDeclared(value, &r); err != nil {
+		return r, err
+	}
+	r.CompleteCounts()
+	return r, nil
 }
 
 var errOtherKind = errors.New("a record of another kind than its key says")
@@ -92,6 +96,7 @@ func unpack(kind hexbid.ResourceKind, m *diskpb.Record) (r store.Record, err err
 		r.Counts = append(r.Counts, store.Count{Owner: c.GetOwner(), Counter: store.Counter(c.GetCounter()), By: c.GetBy(),
 			TimesOwner: c.GetTimesOwner(), Times: store.Counter(c.GetTimesCounter())})
 	}
+	r.CompleteCounts()
 	return r, nil
 }
 

@@ -35,6 +35,7 @@ func TestWhatARecordDeclaresComesBack(t *testing.T) {
 				Counter: store.Counter(rapid.Uint8().Draw(t, "counter")), By: rapid.Int64().Draw(t, "by"),
 				TimesOwner: names.Draw(t, "times owner"), Times: store.Counter(rapid.Uint8().Draw(t, "times"))})
 		}
+		r.CompleteCounts()
 		value, err := encode(&r)
 		if err != nil {
 			t.Fatal(err)

@@ -98,6 +98,9 @@ func (s *Store) open(o *Options) error {
 	if err := s.bringOver(o); err != nil {
 		return err
 	}
+	if err := s.recount(o.Context); err != nil {
+		return err
+	}
 	return s.start()
 }
 

@@ -44,7 +44,7 @@ import (
 )
 
 // Format is the version of the layout on disk. Open brings over folders of earlier formats.
-const Format = "4"
+const Format = "5"
 
 // cacheBytes bounds the cache of blocks, which serves the lookups of writes.
 const cacheBytes = 256 << 20
@@ -92,7 +92,7 @@ func (s *Store) checkFormat(currency string) error {
 	if err != nil || format == nil {
 		return err
 	}
-	if string(format) != Format && !slices.Contains(earlierFormats, string(format)) {
+	if string(format) != Format && string(format) != uncounted && !slices.Contains(earlierFormats, string(format)) {
 		return hexbid.Errorf(hexbid.Unavailable, "data",
 			"folder %s has format %q, this program reads %q: use the program that wrote it, "+
 				"or export and import the catalogue", s.folder.Dir, format, Format)

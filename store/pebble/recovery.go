@@ -21,7 +21,7 @@ func (s *Store) compare() error {
 		return err
 	}
 	said := decodeTestimony(s.folder.Said)
-	hadWitness := string(format) == Format || s.bringing != nil && s.hasTally()
+	hadWitness := string(format) == Format || string(format) == uncounted || s.bringing != nil && s.hasTally()
 	if !s.folder.Witnessed && hadWitness {
 		err = s.folder.Lost("the witness %s is missing or damaged, and whether all is here cannot be told",
 			folder.WitnessPath(s.folder.Dir))

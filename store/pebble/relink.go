@@ -55,14 +55,7 @@ func (l *linker) link(r *store.Record) error {
 	for i := range r.Refers {
 		_ = l.batch.Set(appendReferenceKey(nil, r.Refers[i].Name, m.Name), nil, nil)
 	}
-	for i := range r.Counts {
-		c := &r.Counts[i]
-		by := c.By
-		if c.Times != 0 {
-			by *= l.counted[store.CounterKey{Owner: c.TimesOwner, Counter: c.Times}]
-		}
-		l.counted[store.CounterKey{Owner: c.Owner, Counter: c.Counter}] += by
-	}
+	addCounts(l.counted, r)
 	return l.writeFull()
 }
 

@@ -338,6 +338,7 @@ func testLimits(t *testing.T, e Engine) {
 	mustHold(t, s, limited(5, places("advertisers/a", 100), places("advertisers/a", 6)))
 	mustHold(t, s, limited(5, places("advertisers/a", 5)))
 	refused(t, s, hexbid.Exhausted, limited(5, places("advertisers/a", 6)))
+	testOwnLimits(t, s)
 	// Within a commit, a group may use what the groups before it left free.
 	outcomes := commit(t, s, limited(5, places("advertisers/a", 3)), limited(5, places("advertisers/c", 3)),
 		limited(5, places("advertisers/c", 2)), limited(5, places("advertisers/d", 1)))
@@ -345,6 +346,28 @@ func testLimits(t *testing.T, e Engine) {
 		if holds := outcomes[i].Err == nil; holds != want {
 			t.Errorf("outcome %d: %v", i, outcomes[i].Err)
 		}
+	}
+}
+
+// testOwnLimits sets a limit by a counter, which holds from the next group of the same commit on.
+func testOwnLimits(t *testing.T, s store.Store) {
+	own := func(name string, campaigns, quota int64) store.Group {
+		g := group(counting(name, store.Count{Owner: "z", Counter: store.Campaigns, By: campaigns},
+			store.Count{Owner: "z", Counter: store.CampaignQuota, By: quota}))
+		g.Limits = []store.Limit{{Owner: "z", Counter: store.Campaigns, AtMost: 3, Own: store.CampaignQuota}}
+		return g
+	}
+	outcomes := commit(t, s, own("advertisers/e", 3, 0), own("advertisers/f", 1, 0), own("advertisers/f", 1, 5),
+		own("advertisers/e", 5, 0), own("advertisers/e", 4, 0), own("advertisers/f", 1, 2), own("advertisers/e", 3, 0),
+		own("advertisers/e", 4, 0))
+	for i, want := range []bool{true, false, true, false, true, true, true, false} {
+		if holds := outcomes[i].Err == nil; holds != want {
+			t.Errorf("own limit, outcome %d: %v", i, outcomes[i].Err)
+		}
+	}
+	var limit *store.LimitError
+	if err := outcomes[7].Err; !errors.As(err, &limit) || limit.Limit.AtMost != 2 || limit.After != 5 {
+		t.Errorf("refused by %+v", err)
 	}
 }
 

@@ -173,7 +173,10 @@ type User struct {
 	// The user at OpenID providers, at most 8.
 	Identities []*Identity `protobuf:"bytes,10,rep,name=identities,proto3" json:"identities,omitempty"`
 	// The user's credentials are refused.
-	Suspended     bool `protobuf:"varint,11,opt,name=suspended,proto3" json:"suspended,omitempty"`
+	Suspended bool `protobuf:"varint,11,opt,name=suspended,proto3" json:"suspended,omitempty"`
+	// What it may ask of the server; 0 stands for the server's default. Operators
+	// have none.
+	Quota         *CallQuota `protobuf:"bytes,12,opt,name=quota,proto3" json:"quota,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -285,6 +288,77 @@ func (x *User) GetSuspended() bool {
 	return false
 }
 
+func (x *User) GetQuota() *CallQuota {
+	if x != nil {
+		return x.Quota
+	}
+	return nil
+}
+
+// CallQuota bounds what one user or client may ask of a server.
+type CallQuota struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Calls a second on average, up to 10^6; as many may come at once.
+	CallsPerSecond int32 `protobuf:"varint,1,opt,name=calls_per_second,json=callsPerSecond,proto3" json:"calls_per_second,omitempty"`
+	// Calls and streams open at once, up to 10^6.
+	InFlight int32 `protobuf:"varint,2,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	// Resources written between two midnights of UTC, up to 10^12.
+	RowsPerDay    int64 `protobuf:"varint,3,opt,name=rows_per_day,json=rowsPerDay,proto3" json:"rows_per_day,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallQuota) Reset() {
+	*x = CallQuota{}
+	mi := &file_hexbid_v1_access_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallQuota) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallQuota) ProtoMessage() {}
+
+func (x *CallQuota) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_access_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallQuota.ProtoReflect.Descriptor instead.
+func (*CallQuota) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_access_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CallQuota) GetCallsPerSecond() int32 {
+	if x != nil {
+		return x.CallsPerSecond
+	}
+	return 0
+}
+
+func (x *CallQuota) GetInFlight() int32 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
+func (x *CallQuota) GetRowsPerDay() int64 {
+	if x != nil {
+		return x.RowsPerDay
+	}
+	return 0
+}
+
 // Membership is a user's level at an advertiser.
 type Membership struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -301,7 +375,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_hexbid_v1_access_proto_msgTypes[1]
+	mi := &file_hexbid_v1_access_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -313,7 +387,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_access_proto_msgTypes[1]
+	mi := &file_hexbid_v1_access_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -326,7 +400,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_access_proto_rawDescGZIP(), []int{1}
+	return file_hexbid_v1_access_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Membership) GetAdvertiser() string {
@@ -363,7 +437,7 @@ type Identity struct {
 
 func (x *Identity) Reset() {
 	*x = Identity{}
-	mi := &file_hexbid_v1_access_proto_msgTypes[2]
+	mi := &file_hexbid_v1_access_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -375,7 +449,7 @@ func (x *Identity) String() string {
 func (*Identity) ProtoMessage() {}
 
 func (x *Identity) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_access_proto_msgTypes[2]
+	mi := &file_hexbid_v1_access_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -388,7 +462,7 @@ func (x *Identity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Identity.ProtoReflect.Descriptor instead.
 func (*Identity) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_access_proto_rawDescGZIP(), []int{2}
+	return file_hexbid_v1_access_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Identity) GetIssuer() string {
@@ -436,14 +510,16 @@ type Client struct {
 	// The client at OpenID providers, at most 8.
 	Identities []*Identity `protobuf:"bytes,12,rep,name=identities,proto3" json:"identities,omitempty"`
 	// The client's credentials are refused.
-	Suspended     bool `protobuf:"varint,13,opt,name=suspended,proto3" json:"suspended,omitempty"`
+	Suspended bool `protobuf:"varint,13,opt,name=suspended,proto3" json:"suspended,omitempty"`
+	// What it may ask of the server; 0 stands for the server's default.
+	Quota         *CallQuota `protobuf:"bytes,14,opt,name=quota,proto3" json:"quota,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Client) Reset() {
 	*x = Client{}
-	mi := &file_hexbid_v1_access_proto_msgTypes[3]
+	mi := &file_hexbid_v1_access_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -455,7 +531,7 @@ func (x *Client) String() string {
 func (*Client) ProtoMessage() {}
 
 func (x *Client) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_access_proto_msgTypes[3]
+	mi := &file_hexbid_v1_access_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -468,7 +544,7 @@ func (x *Client) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Client.ProtoReflect.Descriptor instead.
 func (*Client) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_access_proto_rawDescGZIP(), []int{3}
+	return file_hexbid_v1_access_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Client) GetName() string {
@@ -562,6 +638,13 @@ func (x *Client) GetSuspended() bool {
 	return false
 }
 
+func (x *Client) GetQuota() *CallQuota {
+	if x != nil {
+		return x.Quota
+	}
+	return nil
+}
+
 // ClientGrant names a client whose tokens another one may return.
 type ClientGrant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -575,7 +658,7 @@ type ClientGrant struct {
 
 func (x *ClientGrant) Reset() {
 	*x = ClientGrant{}
-	mi := &file_hexbid_v1_access_proto_msgTypes[4]
+	mi := &file_hexbid_v1_access_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -587,7 +670,7 @@ func (x *ClientGrant) String() string {
 func (*ClientGrant) ProtoMessage() {}
 
 func (x *ClientGrant) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_access_proto_msgTypes[4]
+	mi := &file_hexbid_v1_access_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -600,7 +683,7 @@ func (x *ClientGrant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientGrant.ProtoReflect.Descriptor instead.
 func (*ClientGrant) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_access_proto_rawDescGZIP(), []int{4}
+	return file_hexbid_v1_access_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ClientGrant) GetClient() string {
@@ -647,7 +730,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_hexbid_v1_access_proto_msgTypes[5]
+	mi := &file_hexbid_v1_access_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -659,7 +742,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_access_proto_msgTypes[5]
+	mi := &file_hexbid_v1_access_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -672,7 +755,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_access_proto_rawDescGZIP(), []int{5}
+	return file_hexbid_v1_access_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Key) GetName() string {
@@ -742,7 +825,7 @@ var File_hexbid_v1_access_proto protoreflect.FileDescriptor
 
 const file_hexbid_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"\x16hexbid/v1/access.proto\x12\thexbid.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17hexbid/v1/catalog.proto\"\xcd\x03\n" +
+	"\x16hexbid/v1/access.proto\x12\thexbid.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17hexbid/v1/catalog.proto\"\xf9\x03\n" +
 	"\x04User\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x03uid\x18\x02 \x01(\x04B\x04\x90\x99\x1e\x01R\x03uid\x12\x12\n" +
@@ -759,7 +842,13 @@ const file_hexbid_v1_access_proto_rawDesc = "" +
 	"identities\x18\n" +
 	" \x03(\v2\x13.hexbid.v1.IdentityR\n" +
 	"identities\x12\x1c\n" +
-	"\tsuspended\x18\v \x01(\bR\tsuspended\"\x85\x01\n" +
+	"\tsuspended\x18\v \x01(\bR\tsuspended\x12*\n" +
+	"\x05quota\x18\f \x01(\v2\x14.hexbid.v1.CallQuotaR\x05quota\"t\n" +
+	"\tCallQuota\x12(\n" +
+	"\x10calls_per_second\x18\x01 \x01(\x05R\x0ecallsPerSecond\x12\x1b\n" +
+	"\tin_flight\x18\x02 \x01(\x05R\binFlight\x12 \n" +
+	"\frows_per_day\x18\x03 \x01(\x03R\n" +
+	"rowsPerDay\"\x85\x01\n" +
 	"\n" +
 	"Membership\x12\x1e\n" +
 	"\n" +
@@ -769,7 +858,7 @@ const file_hexbid_v1_access_proto_rawDesc = "" +
 	"\x05level\x18\x03 \x01(\x0e2\x1a.hexbid.v1.MembershipLevelR\x05level\"<\n" +
 	"\bIdentity\x12\x16\n" +
 	"\x06issuer\x18\x01 \x01(\tR\x06issuer\x12\x18\n" +
-	"\asubject\x18\x02 \x01(\tR\asubject\"\x91\x04\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\"\xbd\x04\n" +
 	"\x06Client\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x03uid\x18\x02 \x01(\x04B\x04\x90\x99\x1e\x01R\x03uid\x12\x12\n" +
@@ -789,7 +878,8 @@ const file_hexbid_v1_access_proto_rawDesc = "" +
 	"\n" +
 	"identities\x18\f \x03(\v2\x13.hexbid.v1.IdentityR\n" +
 	"identities\x12\x1c\n" +
-	"\tsuspended\x18\r \x01(\bR\tsuspended\"D\n" +
+	"\tsuspended\x18\r \x01(\bR\tsuspended\x12*\n" +
+	"\x05quota\x18\x0e \x01(\v2\x14.hexbid.v1.CallQuotaR\x05quota\"D\n" +
 	"\vClientGrant\x12\x16\n" +
 	"\x06client\x18\x01 \x01(\tR\x06client\x12\x1d\n" +
 	"\n" +
@@ -834,38 +924,41 @@ func file_hexbid_v1_access_proto_rawDescGZIP() []byte {
 }
 
 var file_hexbid_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hexbid_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_hexbid_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_hexbid_v1_access_proto_goTypes = []any{
 	(Role)(0),                     // 0: hexbid.v1.Role
 	(MembershipLevel)(0),          // 1: hexbid.v1.MembershipLevel
 	(*User)(nil),                  // 2: hexbid.v1.User
-	(*Membership)(nil),            // 3: hexbid.v1.Membership
-	(*Identity)(nil),              // 4: hexbid.v1.Identity
-	(*Client)(nil),                // 5: hexbid.v1.Client
-	(*ClientGrant)(nil),           // 6: hexbid.v1.ClientGrant
-	(*Key)(nil),                   // 7: hexbid.v1.Key
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*CallQuota)(nil),             // 3: hexbid.v1.CallQuota
+	(*Membership)(nil),            // 4: hexbid.v1.Membership
+	(*Identity)(nil),              // 5: hexbid.v1.Identity
+	(*Client)(nil),                // 6: hexbid.v1.Client
+	(*ClientGrant)(nil),           // 7: hexbid.v1.ClientGrant
+	(*Key)(nil),                   // 8: hexbid.v1.Key
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 }
 var file_hexbid_v1_access_proto_depIdxs = []int32{
-	8,  // 0: hexbid.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	8,  // 1: hexbid.v1.User.update_time:type_name -> google.protobuf.Timestamp
+	9,  // 0: hexbid.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 1: hexbid.v1.User.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 2: hexbid.v1.User.role:type_name -> hexbid.v1.Role
-	3,  // 3: hexbid.v1.User.memberships:type_name -> hexbid.v1.Membership
-	4,  // 4: hexbid.v1.User.identities:type_name -> hexbid.v1.Identity
-	1,  // 5: hexbid.v1.Membership.level:type_name -> hexbid.v1.MembershipLevel
-	8,  // 6: hexbid.v1.Client.create_time:type_name -> google.protobuf.Timestamp
-	8,  // 7: hexbid.v1.Client.update_time:type_name -> google.protobuf.Timestamp
-	6,  // 8: hexbid.v1.Client.events_of:type_name -> hexbid.v1.ClientGrant
-	4,  // 9: hexbid.v1.Client.identities:type_name -> hexbid.v1.Identity
-	8,  // 10: hexbid.v1.Key.create_time:type_name -> google.protobuf.Timestamp
-	8,  // 11: hexbid.v1.Key.update_time:type_name -> google.protobuf.Timestamp
-	8,  // 12: hexbid.v1.Key.expire_time:type_name -> google.protobuf.Timestamp
-	8,  // 13: hexbid.v1.Key.last_use_time:type_name -> google.protobuf.Timestamp
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	4,  // 3: hexbid.v1.User.memberships:type_name -> hexbid.v1.Membership
+	5,  // 4: hexbid.v1.User.identities:type_name -> hexbid.v1.Identity
+	3,  // 5: hexbid.v1.User.quota:type_name -> hexbid.v1.CallQuota
+	1,  // 6: hexbid.v1.Membership.level:type_name -> hexbid.v1.MembershipLevel
+	9,  // 7: hexbid.v1.Client.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 8: hexbid.v1.Client.update_time:type_name -> google.protobuf.Timestamp
+	7,  // 9: hexbid.v1.Client.events_of:type_name -> hexbid.v1.ClientGrant
+	5,  // 10: hexbid.v1.Client.identities:type_name -> hexbid.v1.Identity
+	3,  // 11: hexbid.v1.Client.quota:type_name -> hexbid.v1.CallQuota
+	9,  // 12: hexbid.v1.Key.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 13: hexbid.v1.Key.update_time:type_name -> google.protobuf.Timestamp
+	9,  // 14: hexbid.v1.Key.expire_time:type_name -> google.protobuf.Timestamp
+	9,  // 15: hexbid.v1.Key.last_use_time:type_name -> google.protobuf.Timestamp
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_access_proto_init() }
@@ -880,7 +973,7 @@ func file_hexbid_v1_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hexbid_v1_access_proto_rawDesc), len(file_hexbid_v1_access_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -82,8 +82,14 @@ type WhoAmIResponse struct {
 	Memberships []*Membership `protobuf:"bytes,6,rep,name=memberships,proto3" json:"memberships,omitempty"`
 	// Whether the server demands credentials.
 	CredentialsRequired bool `protobuf:"varint,7,opt,name=credentials_required,json=credentialsRequired,proto3" json:"credentials_required,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// What the caller may ask of this server; 0 is without bound. Unset for a
+	// caller without quotas.
+	Quota *CallQuota `protobuf:"bytes,8,opt,name=quota,proto3" json:"quota,omitempty"`
+	// What of it is used at present: calls of the last second, those open, this one
+	// included, and rows of the day so far.
+	Used          *CallQuota `protobuf:"bytes,9,opt,name=used,proto3" json:"used,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WhoAmIResponse) Reset() {
@@ -163,6 +169,20 @@ func (x *WhoAmIResponse) GetCredentialsRequired() bool {
 		return x.CredentialsRequired
 	}
 	return false
+}
+
+func (x *WhoAmIResponse) GetQuota() *CallQuota {
+	if x != nil {
+		return x.Quota
+	}
+	return nil
+}
+
+func (x *WhoAmIResponse) GetUsed() *CallQuota {
+	if x != nil {
+		return x.Used
+	}
+	return nil
 }
 
 // CreateUserRequest adds a user.
@@ -1440,7 +1460,7 @@ var File_hexbid_v1_access_service_proto protoreflect.FileDescriptor
 const file_hexbid_v1_access_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1ehexbid/v1/access_service.proto\x12\thexbid.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16hexbid/v1/access.proto\"\x0f\n" +
-	"\rWhoAmIRequest\"\xff\x01\n" +
+	"\rWhoAmIRequest\"\xd5\x02\n" +
 	"\x0eWhoAmIResponse\x12#\n" +
 	"\x04role\x18\x01 \x01(\x0e2\x0f.hexbid.v1.RoleR\x04role\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
@@ -1450,7 +1470,9 @@ const file_hexbid_v1_access_service_proto_rawDesc = "" +
 	"credential\x18\x05 \x01(\tR\n" +
 	"credential\x127\n" +
 	"\vmemberships\x18\x06 \x03(\v2\x15.hexbid.v1.MembershipR\vmemberships\x121\n" +
-	"\x14credentials_required\x18\a \x01(\bR\x13credentialsRequired\"v\n" +
+	"\x14credentials_required\x18\a \x01(\bR\x13credentialsRequired\x12*\n" +
+	"\x05quota\x18\b \x01(\v2\x14.hexbid.v1.CallQuotaR\x05quota\x12(\n" +
+	"\x04used\x18\t \x01(\v2\x14.hexbid.v1.CallQuotaR\x04used\"v\n" +
 	"\x11CreateUserRequest\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12#\n" +
 	"\x04user\x18\x02 \x01(\v2\x0f.hexbid.v1.UserR\x04user\x12#\n" +
@@ -1600,75 +1622,78 @@ var file_hexbid_v1_access_service_proto_goTypes = []any{
 	(*SetMembershipRequest)(nil),  // 22: hexbid.v1.SetMembershipRequest
 	(Role)(0),                     // 23: hexbid.v1.Role
 	(*Membership)(nil),            // 24: hexbid.v1.Membership
-	(*User)(nil),                  // 25: hexbid.v1.User
-	(*fieldmaskpb.FieldMask)(nil), // 26: google.protobuf.FieldMask
-	(*Client)(nil),                // 27: hexbid.v1.Client
-	(*Key)(nil),                   // 28: hexbid.v1.Key
-	(*durationpb.Duration)(nil),   // 29: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 30: google.protobuf.Timestamp
-	(MembershipLevel)(0),          // 31: hexbid.v1.MembershipLevel
-	(*emptypb.Empty)(nil),         // 32: google.protobuf.Empty
+	(*CallQuota)(nil),             // 25: hexbid.v1.CallQuota
+	(*User)(nil),                  // 26: hexbid.v1.User
+	(*fieldmaskpb.FieldMask)(nil), // 27: google.protobuf.FieldMask
+	(*Client)(nil),                // 28: hexbid.v1.Client
+	(*Key)(nil),                   // 29: hexbid.v1.Key
+	(*durationpb.Duration)(nil),   // 30: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
+	(MembershipLevel)(0),          // 32: hexbid.v1.MembershipLevel
+	(*emptypb.Empty)(nil),         // 33: google.protobuf.Empty
 }
 var file_hexbid_v1_access_service_proto_depIdxs = []int32{
 	23, // 0: hexbid.v1.WhoAmIResponse.role:type_name -> hexbid.v1.Role
 	24, // 1: hexbid.v1.WhoAmIResponse.memberships:type_name -> hexbid.v1.Membership
-	25, // 2: hexbid.v1.CreateUserRequest.user:type_name -> hexbid.v1.User
-	25, // 3: hexbid.v1.ListUsersResponse.users:type_name -> hexbid.v1.User
-	25, // 4: hexbid.v1.UpdateUserRequest.user:type_name -> hexbid.v1.User
-	26, // 5: hexbid.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	27, // 6: hexbid.v1.CreateClientRequest.client:type_name -> hexbid.v1.Client
-	27, // 7: hexbid.v1.ListClientsResponse.clients:type_name -> hexbid.v1.Client
-	27, // 8: hexbid.v1.UpdateClientRequest.client:type_name -> hexbid.v1.Client
-	26, // 9: hexbid.v1.UpdateClientRequest.update_mask:type_name -> google.protobuf.FieldMask
-	28, // 10: hexbid.v1.CreateKeyRequest.key:type_name -> hexbid.v1.Key
-	28, // 11: hexbid.v1.IssuedKey.key:type_name -> hexbid.v1.Key
-	28, // 12: hexbid.v1.ListKeysResponse.keys:type_name -> hexbid.v1.Key
-	28, // 13: hexbid.v1.UpdateKeyRequest.key:type_name -> hexbid.v1.Key
-	26, // 14: hexbid.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	29, // 15: hexbid.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
-	30, // 16: hexbid.v1.RotateKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
-	31, // 17: hexbid.v1.SetMembershipRequest.level:type_name -> hexbid.v1.MembershipLevel
-	0,  // 18: hexbid.v1.AccessService.WhoAmI:input_type -> hexbid.v1.WhoAmIRequest
-	2,  // 19: hexbid.v1.AccessService.CreateUser:input_type -> hexbid.v1.CreateUserRequest
-	3,  // 20: hexbid.v1.AccessService.GetUser:input_type -> hexbid.v1.GetUserRequest
-	4,  // 21: hexbid.v1.AccessService.ListUsers:input_type -> hexbid.v1.ListUsersRequest
-	6,  // 22: hexbid.v1.AccessService.UpdateUser:input_type -> hexbid.v1.UpdateUserRequest
-	7,  // 23: hexbid.v1.AccessService.DeleteUser:input_type -> hexbid.v1.DeleteUserRequest
-	8,  // 24: hexbid.v1.AccessService.CreateClient:input_type -> hexbid.v1.CreateClientRequest
-	9,  // 25: hexbid.v1.AccessService.GetClient:input_type -> hexbid.v1.GetClientRequest
-	10, // 26: hexbid.v1.AccessService.ListClients:input_type -> hexbid.v1.ListClientsRequest
-	12, // 27: hexbid.v1.AccessService.UpdateClient:input_type -> hexbid.v1.UpdateClientRequest
-	13, // 28: hexbid.v1.AccessService.DeleteClient:input_type -> hexbid.v1.DeleteClientRequest
-	14, // 29: hexbid.v1.AccessService.CreateKey:input_type -> hexbid.v1.CreateKeyRequest
-	16, // 30: hexbid.v1.AccessService.GetKey:input_type -> hexbid.v1.GetKeyRequest
-	17, // 31: hexbid.v1.AccessService.ListKeys:input_type -> hexbid.v1.ListKeysRequest
-	19, // 32: hexbid.v1.AccessService.UpdateKey:input_type -> hexbid.v1.UpdateKeyRequest
-	20, // 33: hexbid.v1.AccessService.DeleteKey:input_type -> hexbid.v1.DeleteKeyRequest
-	21, // 34: hexbid.v1.AccessService.RotateKey:input_type -> hexbid.v1.RotateKeyRequest
-	22, // 35: hexbid.v1.AccessService.SetMembership:input_type -> hexbid.v1.SetMembershipRequest
-	1,  // 36: hexbid.v1.AccessService.WhoAmI:output_type -> hexbid.v1.WhoAmIResponse
-	25, // 37: hexbid.v1.AccessService.CreateUser:output_type -> hexbid.v1.User
-	25, // 38: hexbid.v1.AccessService.GetUser:output_type -> hexbid.v1.User
-	5,  // 39: hexbid.v1.AccessService.ListUsers:output_type -> hexbid.v1.ListUsersResponse
-	25, // 40: hexbid.v1.AccessService.UpdateUser:output_type -> hexbid.v1.User
-	32, // 41: hexbid.v1.AccessService.DeleteUser:output_type -> google.protobuf.Empty
-	27, // 42: hexbid.v1.AccessService.CreateClient:output_type -> hexbid.v1.Client
-	27, // 43: hexbid.v1.AccessService.GetClient:output_type -> hexbid.v1.Client
-	11, // 44: hexbid.v1.AccessService.ListClients:output_type -> hexbid.v1.ListClientsResponse
-	27, // 45: hexbid.v1.AccessService.UpdateClient:output_type -> hexbid.v1.Client
-	32, // 46: hexbid.v1.AccessService.DeleteClient:output_type -> google.protobuf.Empty
-	15, // 47: hexbid.v1.AccessService.CreateKey:output_type -> hexbid.v1.IssuedKey
-	28, // 48: hexbid.v1.AccessService.GetKey:output_type -> hexbid.v1.Key
-	18, // 49: hexbid.v1.AccessService.ListKeys:output_type -> hexbid.v1.ListKeysResponse
-	28, // 50: hexbid.v1.AccessService.UpdateKey:output_type -> hexbid.v1.Key
-	32, // 51: hexbid.v1.AccessService.DeleteKey:output_type -> google.protobuf.Empty
-	15, // 52: hexbid.v1.AccessService.RotateKey:output_type -> hexbid.v1.IssuedKey
-	24, // 53: hexbid.v1.AccessService.SetMembership:output_type -> hexbid.v1.Membership
-	36, // [36:54] is the sub-list for method output_type
-	18, // [18:36] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	25, // 2: hexbid.v1.WhoAmIResponse.quota:type_name -> hexbid.v1.CallQuota
+	25, // 3: hexbid.v1.WhoAmIResponse.used:type_name -> hexbid.v1.CallQuota
+	26, // 4: hexbid.v1.CreateUserRequest.user:type_name -> hexbid.v1.User
+	26, // 5: hexbid.v1.ListUsersResponse.users:type_name -> hexbid.v1.User
+	26, // 6: hexbid.v1.UpdateUserRequest.user:type_name -> hexbid.v1.User
+	27, // 7: hexbid.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	28, // 8: hexbid.v1.CreateClientRequest.client:type_name -> hexbid.v1.Client
+	28, // 9: hexbid.v1.ListClientsResponse.clients:type_name -> hexbid.v1.Client
+	28, // 10: hexbid.v1.UpdateClientRequest.client:type_name -> hexbid.v1.Client
+	27, // 11: hexbid.v1.UpdateClientRequest.update_mask:type_name -> google.protobuf.FieldMask
+	29, // 12: hexbid.v1.CreateKeyRequest.key:type_name -> hexbid.v1.Key
+	29, // 13: hexbid.v1.IssuedKey.key:type_name -> hexbid.v1.Key
+	29, // 14: hexbid.v1.ListKeysResponse.keys:type_name -> hexbid.v1.Key
+	29, // 15: hexbid.v1.UpdateKeyRequest.key:type_name -> hexbid.v1.Key
+	27, // 16: hexbid.v1.UpdateKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	30, // 17: hexbid.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
+	31, // 18: hexbid.v1.RotateKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
+	32, // 19: hexbid.v1.SetMembershipRequest.level:type_name -> hexbid.v1.MembershipLevel
+	0,  // 20: hexbid.v1.AccessService.WhoAmI:input_type -> hexbid.v1.WhoAmIRequest
+	2,  // 21: hexbid.v1.AccessService.CreateUser:input_type -> hexbid.v1.CreateUserRequest
+	3,  // 22: hexbid.v1.AccessService.GetUser:input_type -> hexbid.v1.GetUserRequest
+	4,  // 23: hexbid.v1.AccessService.ListUsers:input_type -> hexbid.v1.ListUsersRequest
+	6,  // 24: hexbid.v1.AccessService.UpdateUser:input_type -> hexbid.v1.UpdateUserRequest
+	7,  // 25: hexbid.v1.AccessService.DeleteUser:input_type -> hexbid.v1.DeleteUserRequest
+	8,  // 26: hexbid.v1.AccessService.CreateClient:input_type -> hexbid.v1.CreateClientRequest
+	9,  // 27: hexbid.v1.AccessService.GetClient:input_type -> hexbid.v1.GetClientRequest
+	10, // 28: hexbid.v1.AccessService.ListClients:input_type -> hexbid.v1.ListClientsRequest
+	12, // 29: hexbid.v1.AccessService.UpdateClient:input_type -> hexbid.v1.UpdateClientRequest
+	13, // 30: hexbid.v1.AccessService.DeleteClient:input_type -> hexbid.v1.DeleteClientRequest
+	14, // 31: hexbid.v1.AccessService.CreateKey:input_type -> hexbid.v1.CreateKeyRequest
+	16, // 32: hexbid.v1.AccessService.GetKey:input_type -> hexbid.v1.GetKeyRequest
+	17, // 33: hexbid.v1.AccessService.ListKeys:input_type -> hexbid.v1.ListKeysRequest
+	19, // 34: hexbid.v1.AccessService.UpdateKey:input_type -> hexbid.v1.UpdateKeyRequest
+	20, // 35: hexbid.v1.AccessService.DeleteKey:input_type -> hexbid.v1.DeleteKeyRequest
+	21, // 36: hexbid.v1.AccessService.RotateKey:input_type -> hexbid.v1.RotateKeyRequest
+	22, // 37: hexbid.v1.AccessService.SetMembership:input_type -> hexbid.v1.SetMembershipRequest
+	1,  // 38: hexbid.v1.AccessService.WhoAmI:output_type -> hexbid.v1.WhoAmIResponse
+	26, // 39: hexbid.v1.AccessService.CreateUser:output_type -> hexbid.v1.User
+	26, // 40: hexbid.v1.AccessService.GetUser:output_type -> hexbid.v1.User
+	5,  // 41: hexbid.v1.AccessService.ListUsers:output_type -> hexbid.v1.ListUsersResponse
+	26, // 42: hexbid.v1.AccessService.UpdateUser:output_type -> hexbid.v1.User
+	33, // 43: hexbid.v1.AccessService.DeleteUser:output_type -> google.protobuf.Empty
+	28, // 44: hexbid.v1.AccessService.CreateClient:output_type -> hexbid.v1.Client
+	28, // 45: hexbid.v1.AccessService.GetClient:output_type -> hexbid.v1.Client
+	11, // 46: hexbid.v1.AccessService.ListClients:output_type -> hexbid.v1.ListClientsResponse
+	28, // 47: hexbid.v1.AccessService.UpdateClient:output_type -> hexbid.v1.Client
+	33, // 48: hexbid.v1.AccessService.DeleteClient:output_type -> google.protobuf.Empty
+	15, // 49: hexbid.v1.AccessService.CreateKey:output_type -> hexbid.v1.IssuedKey
+	29, // 50: hexbid.v1.AccessService.GetKey:output_type -> hexbid.v1.Key
+	18, // 51: hexbid.v1.AccessService.ListKeys:output_type -> hexbid.v1.ListKeysResponse
+	29, // 52: hexbid.v1.AccessService.UpdateKey:output_type -> hexbid.v1.Key
+	33, // 53: hexbid.v1.AccessService.DeleteKey:output_type -> google.protobuf.Empty
+	15, // 54: hexbid.v1.AccessService.RotateKey:output_type -> hexbid.v1.IssuedKey
+	24, // 55: hexbid.v1.AccessService.SetMembership:output_type -> hexbid.v1.Membership
+	38, // [38:56] is the sub-list for method output_type
+	20, // [20:38] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_access_service_proto_init() }

@@ -661,7 +661,14 @@ type Advertiser struct {
 	// A paused advertiser's campaigns do not serve.
 	State ServingState `protobuf:"varint,7,opt,name=state,proto3,enum=hexbid.v1.ServingState" json:"state,omitempty"`
 	// How often one user may see its campaigns, all of them together.
-	FrequencyCap  *FrequencyCap `protobuf:"bytes,8,opt,name=frequency_cap,json=frequencyCap,proto3" json:"frequency_cap,omitempty"`
+	FrequencyCap *FrequencyCap `protobuf:"bytes,8,opt,name=frequency_cap,json=frequencyCap,proto3" json:"frequency_cap,omitempty"`
+	// The most that it may have; 0 stands for the market's default. Operators
+	// alone set it. What is above a quota stays and may shrink.
+	Quota *Holdings `protobuf:"bytes,9,opt,name=quota,proto3" json:"quota,omitempty"`
+	// Output only, in the answer to GetAdvertiser alone: what it has.
+	Holdings *Holdings `protobuf:"bytes,10,opt,name=holdings,proto3" json:"holdings,omitempty"`
+	// Output only, in the answer to GetAdvertiser alone: its quotas in force.
+	Limits        *Holdings `protobuf:"bytes,11,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -752,6 +759,121 @@ func (x *Advertiser) GetFrequencyCap() *FrequencyCap {
 	return nil
 }
 
+func (x *Advertiser) GetQuota() *Holdings {
+	if x != nil {
+		return x.Quota
+	}
+	return nil
+}
+
+func (x *Advertiser) GetHoldings() *Holdings {
+	if x != nil {
+		return x.Holdings
+	}
+	return nil
+}
+
+func (x *Advertiser) GetLimits() *Holdings {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+// Holdings are what an advertiser has, or the most that it may have: up to 10^12
+// of each.
+type Holdings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Campaigns.
+	Campaigns int64 `protobuf:"varint,1,opt,name=campaigns,proto3" json:"campaigns,omitempty"`
+	// Places of all its programs.
+	Places int64 `protobuf:"varint,2,opt,name=places,proto3" json:"places,omitempty"`
+	// Vertices of the polygons that its campaigns name.
+	Vertices int64 `protobuf:"varint,3,opt,name=vertices,proto3" json:"vertices,omitempty"`
+	// Entries in the index: each cell of a campaign's covering, each circle, cell,
+	// region and vertex that it names, and 8 for each approved place that it is
+	// around. Keywords take some too.
+	Entries int64 `protobuf:"varint,4,opt,name=entries,proto3" json:"entries,omitempty"`
+	// Keywords of its programs and campaigns.
+	Keywords int64 `protobuf:"varint,5,opt,name=keywords,proto3" json:"keywords,omitempty"`
+	// Bytes that its programs, places and campaigns take on disk.
+	Bytes         int64 `protobuf:"varint,6,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Holdings) Reset() {
+	*x = Holdings{}
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Holdings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Holdings) ProtoMessage() {}
+
+func (x *Holdings) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Holdings.ProtoReflect.Descriptor instead.
+func (*Holdings) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Holdings) GetCampaigns() int64 {
+	if x != nil {
+		return x.Campaigns
+	}
+	return 0
+}
+
+func (x *Holdings) GetPlaces() int64 {
+	if x != nil {
+		return x.Places
+	}
+	return 0
+}
+
+func (x *Holdings) GetVertices() int64 {
+	if x != nil {
+		return x.Vertices
+	}
+	return 0
+}
+
+func (x *Holdings) GetEntries() int64 {
+	if x != nil {
+		return x.Entries
+	}
+	return 0
+}
+
+func (x *Holdings) GetKeywords() int64 {
+	if x != nil {
+		return x.Keywords
+	}
+	return 0
+}
+
+func (x *Holdings) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
 // Program is a mini-program.
 type Program struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -790,7 +912,7 @@ type Program struct {
 
 func (x *Program) Reset() {
 	*x = Program{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[1]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -802,7 +924,7 @@ func (x *Program) String() string {
 func (*Program) ProtoMessage() {}
 
 func (x *Program) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[1]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -815,7 +937,7 @@ func (x *Program) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Program.ProtoReflect.Descriptor instead.
 func (*Program) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{1}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Program) GetName() string {
@@ -950,7 +1072,7 @@ type Place struct {
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[2]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -962,7 +1084,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[2]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -975,7 +1097,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{2}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Place) GetName() string {
@@ -1141,7 +1263,7 @@ type Campaign struct {
 
 func (x *Campaign) Reset() {
 	*x = Campaign{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[3]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1153,7 +1275,7 @@ func (x *Campaign) String() string {
 func (*Campaign) ProtoMessage() {}
 
 func (x *Campaign) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[3]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1166,7 +1288,7 @@ func (x *Campaign) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Campaign.ProtoReflect.Descriptor instead.
 func (*Campaign) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{3}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Campaign) GetName() string {
@@ -1457,7 +1579,7 @@ type CampaignSpend struct {
 
 func (x *CampaignSpend) Reset() {
 	*x = CampaignSpend{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[4]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1469,7 +1591,7 @@ func (x *CampaignSpend) String() string {
 func (*CampaignSpend) ProtoMessage() {}
 
 func (x *CampaignSpend) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[4]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1482,7 +1604,7 @@ func (x *CampaignSpend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CampaignSpend.ProtoReflect.Descriptor instead.
 func (*CampaignSpend) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{4}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CampaignSpend) GetName() string {
@@ -1693,7 +1815,7 @@ type Delivery struct {
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1705,7 +1827,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[5]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1718,7 +1840,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{5}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Delivery) GetStatus() DeliveryStatus {
@@ -1826,7 +1948,7 @@ type FilteredEvents struct {
 
 func (x *FilteredEvents) Reset() {
 	*x = FilteredEvents{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1838,7 +1960,7 @@ func (x *FilteredEvents) String() string {
 func (*FilteredEvents) ProtoMessage() {}
 
 func (x *FilteredEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[6]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1851,7 +1973,7 @@ func (x *FilteredEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FilteredEvents.ProtoReflect.Descriptor instead.
 func (*FilteredEvents) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{6}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *FilteredEvents) GetReason() string {
@@ -1902,7 +2024,7 @@ type EventTotals struct {
 
 func (x *EventTotals) Reset() {
 	*x = EventTotals{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1914,7 +2036,7 @@ func (x *EventTotals) String() string {
 func (*EventTotals) ProtoMessage() {}
 
 func (x *EventTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[7]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1927,7 +2049,7 @@ func (x *EventTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventTotals.ProtoReflect.Descriptor instead.
 func (*EventTotals) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{7}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *EventTotals) GetImpressions() int64 {
@@ -2022,7 +2144,7 @@ type LastCharge struct {
 
 func (x *LastCharge) Reset() {
 	*x = LastCharge{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2034,7 +2156,7 @@ func (x *LastCharge) String() string {
 func (*LastCharge) ProtoMessage() {}
 
 func (x *LastCharge) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[8]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2047,7 +2169,7 @@ func (x *LastCharge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LastCharge.ProtoReflect.Descriptor instead.
 func (*LastCharge) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{8}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *LastCharge) GetSequence() uint64 {
@@ -2084,7 +2206,7 @@ type HourTotals struct {
 
 func (x *HourTotals) Reset() {
 	*x = HourTotals{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2096,7 +2218,7 @@ func (x *HourTotals) String() string {
 func (*HourTotals) ProtoMessage() {}
 
 func (x *HourTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[9]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2109,7 +2231,7 @@ func (x *HourTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HourTotals.ProtoReflect.Descriptor instead.
 func (*HourTotals) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{9}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *HourTotals) GetHourStartTime() *timestamppb.Timestamp {
@@ -2139,7 +2261,7 @@ type DayTotals struct {
 
 func (x *DayTotals) Reset() {
 	*x = DayTotals{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2151,7 +2273,7 @@ func (x *DayTotals) String() string {
 func (*DayTotals) ProtoMessage() {}
 
 func (x *DayTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[10]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2164,7 +2286,7 @@ func (x *DayTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DayTotals.ProtoReflect.Descriptor instead.
 func (*DayTotals) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DayTotals) GetLocalDate() string {
@@ -2216,7 +2338,7 @@ type LiveState struct {
 
 func (x *LiveState) Reset() {
 	*x = LiveState{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2228,7 +2350,7 @@ func (x *LiveState) String() string {
 func (*LiveState) ProtoMessage() {}
 
 func (x *LiveState) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[11]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2241,7 +2363,7 @@ func (x *LiveState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveState.ProtoReflect.Descriptor instead.
 func (*LiveState) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{11}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *LiveState) GetPacingMultiplierPpm() int64 {
@@ -2330,7 +2452,7 @@ type Keyword struct {
 
 func (x *Keyword) Reset() {
 	*x = Keyword{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2342,7 +2464,7 @@ func (x *Keyword) String() string {
 func (*Keyword) ProtoMessage() {}
 
 func (x *Keyword) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[12]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2355,7 +2477,7 @@ func (x *Keyword) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keyword.ProtoReflect.Descriptor instead.
 func (*Keyword) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{12}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Keyword) GetText() string {
@@ -2394,7 +2516,7 @@ type HostBid struct {
 
 func (x *HostBid) Reset() {
 	*x = HostBid{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2406,7 +2528,7 @@ func (x *HostBid) String() string {
 func (*HostBid) ProtoMessage() {}
 
 func (x *HostBid) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[13]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2419,7 +2541,7 @@ func (x *HostBid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostBid.ProtoReflect.Descriptor instead.
 func (*HostBid) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{13}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *HostBid) GetHost() Host {
@@ -2451,7 +2573,7 @@ type WeeklyHours struct {
 
 func (x *WeeklyHours) Reset() {
 	*x = WeeklyHours{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[14]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2463,7 +2585,7 @@ func (x *WeeklyHours) String() string {
 func (*WeeklyHours) ProtoMessage() {}
 
 func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[14]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2476,7 +2598,7 @@ func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
 func (*WeeklyHours) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{14}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WeeklyHours) GetDay() DayOfWeek {
@@ -2526,7 +2648,7 @@ type Area struct {
 
 func (x *Area) Reset() {
 	*x = Area{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[15]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2538,7 +2660,7 @@ func (x *Area) String() string {
 func (*Area) ProtoMessage() {}
 
 func (x *Area) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[15]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2551,7 +2673,7 @@ func (x *Area) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Area.ProtoReflect.Descriptor instead.
 func (*Area) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{15}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Area) GetAroundPlacesM() float64 {
@@ -2620,7 +2742,7 @@ type Circle struct {
 
 func (x *Circle) Reset() {
 	*x = Circle{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[16]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2632,7 +2754,7 @@ func (x *Circle) String() string {
 func (*Circle) ProtoMessage() {}
 
 func (x *Circle) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[16]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2645,7 +2767,7 @@ func (x *Circle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Circle.ProtoReflect.Descriptor instead.
 func (*Circle) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{16}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Circle) GetLatitude() float64 {
@@ -2708,7 +2830,7 @@ type Audience struct {
 
 func (x *Audience) Reset() {
 	*x = Audience{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[17]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2720,7 +2842,7 @@ func (x *Audience) String() string {
 func (*Audience) ProtoMessage() {}
 
 func (x *Audience) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[17]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2733,7 +2855,7 @@ func (x *Audience) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Audience.ProtoReflect.Descriptor instead.
 func (*Audience) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{17}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Audience) GetAges() []*AgeRange {
@@ -2826,7 +2948,7 @@ type AgeRange struct {
 
 func (x *AgeRange) Reset() {
 	*x = AgeRange{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[18]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2838,7 +2960,7 @@ func (x *AgeRange) String() string {
 func (*AgeRange) ProtoMessage() {}
 
 func (x *AgeRange) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[18]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2851,7 +2973,7 @@ func (x *AgeRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgeRange.ProtoReflect.Descriptor instead.
 func (*AgeRange) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{18}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AgeRange) GetMinAge() int32 {
@@ -2883,7 +3005,7 @@ type FrequencyCap struct {
 
 func (x *FrequencyCap) Reset() {
 	*x = FrequencyCap{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[19]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2895,7 +3017,7 @@ func (x *FrequencyCap) String() string {
 func (*FrequencyCap) ProtoMessage() {}
 
 func (x *FrequencyCap) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[19]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2908,7 +3030,7 @@ func (x *FrequencyCap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrequencyCap.ProtoReflect.Descriptor instead.
 func (*FrequencyCap) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{19}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FrequencyCap) GetImpressions() int32 {
@@ -2953,7 +3075,7 @@ type Creative struct {
 
 func (x *Creative) Reset() {
 	*x = Creative{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[20]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2965,7 +3087,7 @@ func (x *Creative) String() string {
 func (*Creative) ProtoMessage() {}
 
 func (x *Creative) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[20]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2978,7 +3100,7 @@ func (x *Creative) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Creative.ProtoReflect.Descriptor instead.
 func (*Creative) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{20}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Creative) GetHost() Host {
@@ -3042,7 +3164,7 @@ type Coupon struct {
 
 func (x *Coupon) Reset() {
 	*x = Coupon{}
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[21]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3054,7 +3176,7 @@ func (x *Coupon) String() string {
 func (*Coupon) ProtoMessage() {}
 
 func (x *Coupon) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_catalog_proto_msgTypes[21]
+	mi := &file_hexbid_v1_catalog_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3067,7 +3189,7 @@ func (x *Coupon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coupon.ProtoReflect.Descriptor instead.
 func (*Coupon) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{21}
+	return file_hexbid_v1_catalog_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Coupon) GetText() string {
@@ -3122,7 +3244,7 @@ var File_hexbid_v1_catalog_proto protoreflect.FileDescriptor
 
 const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"\n" +
-	"\x17hexbid/v1/catalog.proto\x12\thexbid.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16hexbid/v1/search.proto\"\xe2\x02\n" +
+	"\x17hexbid/v1/catalog.proto\x12\thexbid.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16hexbid/v1/search.proto\"\xf7\x03\n" +
 	"\n" +
 	"Advertiser\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
@@ -3134,7 +3256,18 @@ const file_hexbid_v1_catalog_proto_rawDesc = "" +
 	"updateTime\x12!\n" +
 	"\fdisplay_name\x18\x06 \x01(\tR\vdisplayName\x12-\n" +
 	"\x05state\x18\a \x01(\x0e2\x17.hexbid.v1.ServingStateR\x05state\x12<\n" +
-	"\rfrequency_cap\x18\b \x01(\v2\x17.hexbid.v1.FrequencyCapR\ffrequencyCap\"\xac\x04\n" +
+	"\rfrequency_cap\x18\b \x01(\v2\x17.hexbid.v1.FrequencyCapR\ffrequencyCap\x12)\n" +
+	"\x05quota\x18\t \x01(\v2\x13.hexbid.v1.HoldingsR\x05quota\x125\n" +
+	"\bholdings\x18\n" +
+	" \x01(\v2\x13.hexbid.v1.HoldingsB\x04\x90\x99\x1e\x01R\bholdings\x121\n" +
+	"\x06limits\x18\v \x01(\v2\x13.hexbid.v1.HoldingsB\x04\x90\x99\x1e\x01R\x06limits\"\xa8\x01\n" +
+	"\bHoldings\x12\x1c\n" +
+	"\tcampaigns\x18\x01 \x01(\x03R\tcampaigns\x12\x16\n" +
+	"\x06places\x18\x02 \x01(\x03R\x06places\x12\x1a\n" +
+	"\bvertices\x18\x03 \x01(\x03R\bvertices\x12\x18\n" +
+	"\aentries\x18\x04 \x01(\x03R\aentries\x12\x1a\n" +
+	"\bkeywords\x18\x05 \x01(\x03R\bkeywords\x12\x14\n" +
+	"\x05bytes\x18\x06 \x01(\x03R\x05bytes\"\xac\x04\n" +
 	"\aProgram\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x03uid\x18\x02 \x01(\x04B\x04\x90\x99\x1e\x01R\x03uid\x12\x12\n" +
@@ -3443,7 +3576,7 @@ func file_hexbid_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_hexbid_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_hexbid_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_hexbid_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_hexbid_v1_catalog_proto_goTypes = []any{
 	(DeliveryStatus)(0),               // 0: hexbid.v1.DeliveryStatus
 	(DeliveryLimit)(0),                // 1: hexbid.v1.DeliveryLimit
@@ -3456,113 +3589,117 @@ var file_hexbid_v1_catalog_proto_goTypes = []any{
 	(AudienceDimension)(0),            // 8: hexbid.v1.AudienceDimension
 	(Residence)(0),                    // 9: hexbid.v1.Residence
 	(*Advertiser)(nil),                // 10: hexbid.v1.Advertiser
-	(*Program)(nil),                   // 11: hexbid.v1.Program
-	(*Place)(nil),                     // 12: hexbid.v1.Place
-	(*Campaign)(nil),                  // 13: hexbid.v1.Campaign
-	(*CampaignSpend)(nil),             // 14: hexbid.v1.CampaignSpend
-	(*Delivery)(nil),                  // 15: hexbid.v1.Delivery
-	(*FilteredEvents)(nil),            // 16: hexbid.v1.FilteredEvents
-	(*EventTotals)(nil),               // 17: hexbid.v1.EventTotals
-	(*LastCharge)(nil),                // 18: hexbid.v1.LastCharge
-	(*HourTotals)(nil),                // 19: hexbid.v1.HourTotals
-	(*DayTotals)(nil),                 // 20: hexbid.v1.DayTotals
-	(*LiveState)(nil),                 // 21: hexbid.v1.LiveState
-	(*Keyword)(nil),                   // 22: hexbid.v1.Keyword
-	(*HostBid)(nil),                   // 23: hexbid.v1.HostBid
-	(*WeeklyHours)(nil),               // 24: hexbid.v1.WeeklyHours
-	(*Area)(nil),                      // 25: hexbid.v1.Area
-	(*Circle)(nil),                    // 26: hexbid.v1.Circle
-	(*Audience)(nil),                  // 27: hexbid.v1.Audience
-	(*AgeRange)(nil),                  // 28: hexbid.v1.AgeRange
-	(*FrequencyCap)(nil),              // 29: hexbid.v1.FrequencyCap
-	(*Creative)(nil),                  // 30: hexbid.v1.Creative
-	(*Coupon)(nil),                    // 31: hexbid.v1.Coupon
-	(*timestamppb.Timestamp)(nil),     // 32: google.protobuf.Timestamp
-	(Category)(0),                     // 33: hexbid.v1.Category
-	(Host)(0),                         // 34: hexbid.v1.Host
-	(OperatingSystem)(0),              // 35: hexbid.v1.OperatingSystem
-	(Datum)(0),                        // 36: hexbid.v1.Datum
-	(PricingModel)(0),                 // 37: hexbid.v1.PricingModel
-	(Gender)(0),                       // 38: hexbid.v1.Gender
-	(Scene)(0),                        // 39: hexbid.v1.Scene
-	(Network)(0),                      // 40: hexbid.v1.Network
-	(CreditBand)(0),                   // 41: hexbid.v1.CreditBand
-	(*durationpb.Duration)(nil),       // 42: google.protobuf.Duration
-	(*descriptorpb.FieldOptions)(nil), // 43: google.protobuf.FieldOptions
+	(*Holdings)(nil),                  // 11: hexbid.v1.Holdings
+	(*Program)(nil),                   // 12: hexbid.v1.Program
+	(*Place)(nil),                     // 13: hexbid.v1.Place
+	(*Campaign)(nil),                  // 14: hexbid.v1.Campaign
+	(*CampaignSpend)(nil),             // 15: hexbid.v1.CampaignSpend
+	(*Delivery)(nil),                  // 16: hexbid.v1.Delivery
+	(*FilteredEvents)(nil),            // 17: hexbid.v1.FilteredEvents
+	(*EventTotals)(nil),               // 18: hexbid.v1.EventTotals
+	(*LastCharge)(nil),                // 19: hexbid.v1.LastCharge
+	(*HourTotals)(nil),                // 20: hexbid.v1.HourTotals
+	(*DayTotals)(nil),                 // 21: hexbid.v1.DayTotals
+	(*LiveState)(nil),                 // 22: hexbid.v1.LiveState
+	(*Keyword)(nil),                   // 23: hexbid.v1.Keyword
+	(*HostBid)(nil),                   // 24: hexbid.v1.HostBid
+	(*WeeklyHours)(nil),               // 25: hexbid.v1.WeeklyHours
+	(*Area)(nil),                      // 26: hexbid.v1.Area
+	(*Circle)(nil),                    // 27: hexbid.v1.Circle
+	(*Audience)(nil),                  // 28: hexbid.v1.Audience
+	(*AgeRange)(nil),                  // 29: hexbid.v1.AgeRange
+	(*FrequencyCap)(nil),              // 30: hexbid.v1.FrequencyCap
+	(*Creative)(nil),                  // 31: hexbid.v1.Creative
+	(*Coupon)(nil),                    // 32: hexbid.v1.Coupon
+	(*timestamppb.Timestamp)(nil),     // 33: google.protobuf.Timestamp
+	(Category)(0),                     // 34: hexbid.v1.Category
+	(Host)(0),                         // 35: hexbid.v1.Host
+	(OperatingSystem)(0),              // 36: hexbid.v1.OperatingSystem
+	(Datum)(0),                        // 37: hexbid.v1.Datum
+	(PricingModel)(0),                 // 38: hexbid.v1.PricingModel
+	(Gender)(0),                       // 39: hexbid.v1.Gender
+	(Scene)(0),                        // 40: hexbid.v1.Scene
+	(Network)(0),                      // 41: hexbid.v1.Network
+	(CreditBand)(0),                   // 42: hexbid.v1.CreditBand
+	(*durationpb.Duration)(nil),       // 43: google.protobuf.Duration
+	(*descriptorpb.FieldOptions)(nil), // 44: google.protobuf.FieldOptions
 }
 var file_hexbid_v1_catalog_proto_depIdxs = []int32{
-	32, // 0: hexbid.v1.Advertiser.create_time:type_name -> google.protobuf.Timestamp
-	32, // 1: hexbid.v1.Advertiser.update_time:type_name -> google.protobuf.Timestamp
+	33, // 0: hexbid.v1.Advertiser.create_time:type_name -> google.protobuf.Timestamp
+	33, // 1: hexbid.v1.Advertiser.update_time:type_name -> google.protobuf.Timestamp
 	3,  // 2: hexbid.v1.Advertiser.state:type_name -> hexbid.v1.ServingState
-	29, // 3: hexbid.v1.Advertiser.frequency_cap:type_name -> hexbid.v1.FrequencyCap
-	32, // 4: hexbid.v1.Program.create_time:type_name -> google.protobuf.Timestamp
-	32, // 5: hexbid.v1.Program.update_time:type_name -> google.protobuf.Timestamp
-	33, // 6: hexbid.v1.Program.category:type_name -> hexbid.v1.Category
-	34, // 7: hexbid.v1.Program.hosts:type_name -> hexbid.v1.Host
-	35, // 8: hexbid.v1.Program.operating_systems:type_name -> hexbid.v1.OperatingSystem
-	32, // 9: hexbid.v1.Place.create_time:type_name -> google.protobuf.Timestamp
-	32, // 10: hexbid.v1.Place.update_time:type_name -> google.protobuf.Timestamp
-	36, // 11: hexbid.v1.Place.datum:type_name -> hexbid.v1.Datum
-	4,  // 12: hexbid.v1.Place.review_state:type_name -> hexbid.v1.ReviewState
-	32, // 13: hexbid.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
-	32, // 14: hexbid.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
-	3,  // 15: hexbid.v1.Campaign.state:type_name -> hexbid.v1.ServingState
-	37, // 16: hexbid.v1.Campaign.pricing_model:type_name -> hexbid.v1.PricingModel
-	23, // 17: hexbid.v1.Campaign.host_bids:type_name -> hexbid.v1.HostBid
-	5,  // 18: hexbid.v1.Campaign.pacing:type_name -> hexbid.v1.Pacing
-	6,  // 19: hexbid.v1.Campaign.goal:type_name -> hexbid.v1.Goal
-	32, // 20: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
-	32, // 21: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
-	24, // 22: hexbid.v1.Campaign.weekly_hours:type_name -> hexbid.v1.WeeklyHours
-	25, // 23: hexbid.v1.Campaign.area:type_name -> hexbid.v1.Area
-	25, // 24: hexbid.v1.Campaign.excluded_area:type_name -> hexbid.v1.Area
-	27, // 25: hexbid.v1.Campaign.audience:type_name -> hexbid.v1.Audience
-	22, // 26: hexbid.v1.Campaign.keywords:type_name -> hexbid.v1.Keyword
-	29, // 27: hexbid.v1.Campaign.frequency_cap:type_name -> hexbid.v1.FrequencyCap
-	30, // 28: hexbid.v1.Campaign.creatives:type_name -> hexbid.v1.Creative
-	21, // 29: hexbid.v1.Campaign.live_state:type_name -> hexbid.v1.LiveState
-	14, // 30: hexbid.v1.Campaign.spend:type_name -> hexbid.v1.CampaignSpend
-	15, // 31: hexbid.v1.Campaign.delivery:type_name -> hexbid.v1.Delivery
-	37, // 32: hexbid.v1.CampaignSpend.pricing_model:type_name -> hexbid.v1.PricingModel
-	17, // 33: hexbid.v1.CampaignSpend.today:type_name -> hexbid.v1.EventTotals
-	17, // 34: hexbid.v1.CampaignSpend.total:type_name -> hexbid.v1.EventTotals
-	18, // 35: hexbid.v1.CampaignSpend.last_charge:type_name -> hexbid.v1.LastCharge
-	19, // 36: hexbid.v1.CampaignSpend.hours:type_name -> hexbid.v1.HourTotals
-	20, // 37: hexbid.v1.CampaignSpend.days:type_name -> hexbid.v1.DayTotals
-	15, // 38: hexbid.v1.CampaignSpend.delivery:type_name -> hexbid.v1.Delivery
-	0,  // 39: hexbid.v1.Delivery.status:type_name -> hexbid.v1.DeliveryStatus
-	1,  // 40: hexbid.v1.Delivery.limited_by:type_name -> hexbid.v1.DeliveryLimit
-	16, // 41: hexbid.v1.Delivery.filtered:type_name -> hexbid.v1.FilteredEvents
-	32, // 42: hexbid.v1.LastCharge.time:type_name -> google.protobuf.Timestamp
-	32, // 43: hexbid.v1.HourTotals.hour_start_time:type_name -> google.protobuf.Timestamp
-	17, // 44: hexbid.v1.HourTotals.totals:type_name -> hexbid.v1.EventTotals
-	17, // 45: hexbid.v1.DayTotals.totals:type_name -> hexbid.v1.EventTotals
-	2,  // 46: hexbid.v1.Keyword.match:type_name -> hexbid.v1.KeywordMatch
-	34, // 47: hexbid.v1.HostBid.host:type_name -> hexbid.v1.Host
-	7,  // 48: hexbid.v1.WeeklyHours.day:type_name -> hexbid.v1.DayOfWeek
-	26, // 49: hexbid.v1.Area.circles:type_name -> hexbid.v1.Circle
-	36, // 50: hexbid.v1.Circle.datum:type_name -> hexbid.v1.Datum
-	28, // 51: hexbid.v1.Audience.ages:type_name -> hexbid.v1.AgeRange
-	38, // 52: hexbid.v1.Audience.genders:type_name -> hexbid.v1.Gender
-	35, // 53: hexbid.v1.Audience.operating_systems:type_name -> hexbid.v1.OperatingSystem
-	34, // 54: hexbid.v1.Audience.hosts:type_name -> hexbid.v1.Host
-	39, // 55: hexbid.v1.Audience.scenes:type_name -> hexbid.v1.Scene
-	40, // 56: hexbid.v1.Audience.networks:type_name -> hexbid.v1.Network
-	33, // 57: hexbid.v1.Audience.interests:type_name -> hexbid.v1.Category
-	33, // 58: hexbid.v1.Audience.excluded_interests:type_name -> hexbid.v1.Category
-	41, // 59: hexbid.v1.Audience.credit_bands:type_name -> hexbid.v1.CreditBand
-	9,  // 60: hexbid.v1.Audience.residences:type_name -> hexbid.v1.Residence
-	8,  // 61: hexbid.v1.Audience.include_unknown:type_name -> hexbid.v1.AudienceDimension
-	42, // 62: hexbid.v1.FrequencyCap.window:type_name -> google.protobuf.Duration
-	34, // 63: hexbid.v1.Creative.host:type_name -> hexbid.v1.Host
-	31, // 64: hexbid.v1.Creative.coupon:type_name -> hexbid.v1.Coupon
-	32, // 65: hexbid.v1.Coupon.valid_until_time:type_name -> google.protobuf.Timestamp
-	43, // 66: hexbid.v1.output_only:extendee -> google.protobuf.FieldOptions
-	67, // [67:67] is the sub-list for method output_type
-	67, // [67:67] is the sub-list for method input_type
-	67, // [67:67] is the sub-list for extension type_name
-	66, // [66:67] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	30, // 3: hexbid.v1.Advertiser.frequency_cap:type_name -> hexbid.v1.FrequencyCap
+	11, // 4: hexbid.v1.Advertiser.quota:type_name -> hexbid.v1.Holdings
+	11, // 5: hexbid.v1.Advertiser.holdings:type_name -> hexbid.v1.Holdings
+	11, // 6: hexbid.v1.Advertiser.limits:type_name -> hexbid.v1.Holdings
+	33, // 7: hexbid.v1.Program.create_time:type_name -> google.protobuf.Timestamp
+	33, // 8: hexbid.v1.Program.update_time:type_name -> google.protobuf.Timestamp
+	34, // 9: hexbid.v1.Program.category:type_name -> hexbid.v1.Category
+	35, // 10: hexbid.v1.Program.hosts:type_name -> hexbid.v1.Host
+	36, // 11: hexbid.v1.Program.operating_systems:type_name -> hexbid.v1.OperatingSystem
+	33, // 12: hexbid.v1.Place.create_time:type_name -> google.protobuf.Timestamp
+	33, // 13: hexbid.v1.Place.update_time:type_name -> google.protobuf.Timestamp
+	37, // 14: hexbid.v1.Place.datum:type_name -> hexbid.v1.Datum
+	4,  // 15: hexbid.v1.Place.review_state:type_name -> hexbid.v1.ReviewState
+	33, // 16: hexbid.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
+	33, // 17: hexbid.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
+	3,  // 18: hexbid.v1.Campaign.state:type_name -> hexbid.v1.ServingState
+	38, // 19: hexbid.v1.Campaign.pricing_model:type_name -> hexbid.v1.PricingModel
+	24, // 20: hexbid.v1.Campaign.host_bids:type_name -> hexbid.v1.HostBid
+	5,  // 21: hexbid.v1.Campaign.pacing:type_name -> hexbid.v1.Pacing
+	6,  // 22: hexbid.v1.Campaign.goal:type_name -> hexbid.v1.Goal
+	33, // 23: hexbid.v1.Campaign.start_time:type_name -> google.protobuf.Timestamp
+	33, // 24: hexbid.v1.Campaign.end_time:type_name -> google.protobuf.Timestamp
+	25, // 25: hexbid.v1.Campaign.weekly_hours:type_name -> hexbid.v1.WeeklyHours
+	26, // 26: hexbid.v1.Campaign.area:type_name -> hexbid.v1.Area
+	26, // 27: hexbid.v1.Campaign.excluded_area:type_name -> hexbid.v1.Area
+	28, // 28: hexbid.v1.Campaign.audience:type_name -> hexbid.v1.Audience
+	23, // 29: hexbid.v1.Campaign.keywords:type_name -> hexbid.v1.Keyword
+	30, // 30: hexbid.v1.Campaign.frequency_cap:type_name -> hexbid.v1.FrequencyCap
+	31, // 31: hexbid.v1.Campaign.creatives:type_name -> hexbid.v1.Creative
+	22, // 32: hexbid.v1.Campaign.live_state:type_name -> hexbid.v1.LiveState
+	15, // 33: hexbid.v1.Campaign.spend:type_name -> hexbid.v1.CampaignSpend
+	16, // 34: hexbid.v1.Campaign.delivery:type_name -> hexbid.v1.Delivery
+	38, // 35: hexbid.v1.CampaignSpend.pricing_model:type_name -> hexbid.v1.PricingModel
+	18, // 36: hexbid.v1.CampaignSpend.today:type_name -> hexbid.v1.EventTotals
+	18, // 37: hexbid.v1.CampaignSpend.total:type_name -> hexbid.v1.EventTotals
+	19, // 38: hexbid.v1.CampaignSpend.last_charge:type_name -> hexbid.v1.LastCharge
+	20, // 39: hexbid.v1.CampaignSpend.hours:type_name -> hexbid.v1.HourTotals
+	21, // 40: hexbid.v1.CampaignSpend.days:type_name -> hexbid.v1.DayTotals
+	16, // 41: hexbid.v1.CampaignSpend.delivery:type_name -> hexbid.v1.Delivery
+	0,  // 42: hexbid.v1.Delivery.status:type_name -> hexbid.v1.DeliveryStatus
+	1,  // 43: hexbid.v1.Delivery.limited_by:type_name -> hexbid.v1.DeliveryLimit
+	17, // 44: hexbid.v1.Delivery.filtered:type_name -> hexbid.v1.FilteredEvents
+	33, // 45: hexbid.v1.LastCharge.time:type_name -> google.protobuf.Timestamp
+	33, // 46: hexbid.v1.HourTotals.hour_start_time:type_name -> google.protobuf.Timestamp
+	18, // 47: hexbid.v1.HourTotals.totals:type_name -> hexbid.v1.EventTotals
+	18, // 48: hexbid.v1.DayTotals.totals:type_name -> hexbid.v1.EventTotals
+	2,  // 49: hexbid.v1.Keyword.match:type_name -> hexbid.v1.KeywordMatch
+	35, // 50: hexbid.v1.HostBid.host:type_name -> hexbid.v1.Host
+	7,  // 51: hexbid.v1.WeeklyHours.day:type_name -> hexbid.v1.DayOfWeek
+	27, // 52: hexbid.v1.Area.circles:type_name -> hexbid.v1.Circle
+	37, // 53: hexbid.v1.Circle.datum:type_name -> hexbid.v1.Datum
+	29, // 54: hexbid.v1.Audience.ages:type_name -> hexbid.v1.AgeRange
+	39, // 55: hexbid.v1.Audience.genders:type_name -> hexbid.v1.Gender
+	36, // 56: hexbid.v1.Audience.operating_systems:type_name -> hexbid.v1.OperatingSystem
+	35, // 57: hexbid.v1.Audience.hosts:type_name -> hexbid.v1.Host
+	40, // 58: hexbid.v1.Audience.scenes:type_name -> hexbid.v1.Scene
+	41, // 59: hexbid.v1.Audience.networks:type_name -> hexbid.v1.Network
+	34, // 60: hexbid.v1.Audience.interests:type_name -> hexbid.v1.Category
+	34, // 61: hexbid.v1.Audience.excluded_interests:type_name -> hexbid.v1.Category
+	42, // 62: hexbid.v1.Audience.credit_bands:type_name -> hexbid.v1.CreditBand
+	9,  // 63: hexbid.v1.Audience.residences:type_name -> hexbid.v1.Residence
+	8,  // 64: hexbid.v1.Audience.include_unknown:type_name -> hexbid.v1.AudienceDimension
+	43, // 65: hexbid.v1.FrequencyCap.window:type_name -> google.protobuf.Duration
+	35, // 66: hexbid.v1.Creative.host:type_name -> hexbid.v1.Host
+	32, // 67: hexbid.v1.Creative.coupon:type_name -> hexbid.v1.Coupon
+	33, // 68: hexbid.v1.Coupon.valid_until_time:type_name -> google.protobuf.Timestamp
+	44, // 69: hexbid.v1.output_only:extendee -> google.protobuf.FieldOptions
+	70, // [70:70] is the sub-list for method output_type
+	70, // [70:70] is the sub-list for method input_type
+	70, // [70:70] is the sub-list for extension type_name
+	69, // [69:70] is the sub-list for extension extendee
+	0,  // [0:69] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_catalog_proto_init() }
@@ -3571,14 +3708,14 @@ func file_hexbid_v1_catalog_proto_init() {
 		return
 	}
 	file_hexbid_v1_search_proto_init()
-	file_hexbid_v1_catalog_proto_msgTypes[4].OneofWrappers = []any{}
+	file_hexbid_v1_catalog_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hexbid_v1_catalog_proto_rawDesc), len(file_hexbid_v1_catalog_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 1,
 			NumServices:   0,
 		},
