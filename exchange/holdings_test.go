@@ -57,7 +57,8 @@ func TestEachQuotaRefusesWhatIsBeyondIt(t *testing.T) {
 	}{
 		{hexbid.Holdings{Campaigns: 1}, "name", campaign("more"), []string{"1 campaigns", "at most 1", "quota.campaigns"}},
 		{hexbid.Holdings{Places: 1}, "name", spreadPlace(1), []string{"1 places", "at most 1", "quota.places"}},
-		{hexbid.Holdings{Vertices: 15}, "campaign.area.polygons", wide("more"), []string{"11 vertices", "have 22", "at most 15"}},
+		{hexbid.Holdings{Vertices: 15}, "campaign.area.polygons", wide("more"),
+			[]string{"11 vertices", "have 22", "at most 15"}},
 		{hexbid.Holdings{Keywords: 3}, "campaign.keywords", wide("more"), []string{"2 keywords", "have 4", "at most 3"}},
 		{hexbid.Holdings{Entries: 20}, "campaign.area", wide("more"), []string{"at most 20", "quota.entries"}},
 		{hexbid.Holdings{Bytes: 600}, "name", wide("more"), []string{"bytes", "at most 600"}},

@@ -27,6 +27,7 @@ func sound() []proto.Message {
 
 // saysNothing are the parts whose empty form the contract declares to be the same as none.
 var saysNothing = map[protoreflect.FullName]bool{
+	"hexbid.v1.Advertiser.quota":       true, // the market's defaults
 	"hexbid.v1.Campaign.audience":      true, // everyone
 	"hexbid.v1.Campaign.excluded_area": true, // nowhere
 	"hexbid.v1.Campaign.creatives":     true, // the program's own
