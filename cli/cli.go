@@ -58,6 +58,7 @@ type commands struct {
 	Quota    advertiserQuotaCommand `cmd:"" help:"Set what an advertiser may have."`
 	Backup   backupCommand          `cmd:"" help:"Copy catalogue, ledger and keys of a server at one point, while it serves."`
 	Simulate simulateCommand        `cmd:"" help:"Measure a server under load, find its capacity, plan machines."`
+	Health   healthCommand          `cmd:"" help:"Ask a server whether it serves; the exit status says so too."`
 	Version  versionCommand         `cmd:"" help:"Print the version."`
 }
 

@@ -100,18 +100,35 @@ func (s *certificates) current(now time.Time) portsTLS {
 		return s.config
 	}
 	s.looked = now
-	states := s.states()
-	if states == s.files {
-		return s.config
+	if states := s.states(); states != s.files {
+		if err := s.replace(states); err != nil { // perhaps only one of two files is new so far; the next look tries again
+			s.log.Error("certificates were changed and do not load; the old ones stay in force", "error", err)
+		}
 	}
+	return s.config
+}
+
+// replace loads the files, which are in a state. The caller holds the lock.
+func (s *certificates) replace(states [3]fileState) error {
 	config, err := s.load()
-	if err != nil { // perhaps only one of two files is replaced so far; the next look tries again
-		s.log.Error("certificates were changed and do not load; the old ones stay in force", "error", err)
-		return s.config
+	if err != nil {
+		return err
 	}
 	s.files, s.config = states, config
 	s.log.Info("certificates were read again", "certificate", s.cert)
-	return config
+	return nil
+}
+
+// Reload reads certificates again, as happens by itself when a client connects after they have changed. If they do not
+// load, the old ones stay in force, and the error names the setting.
+func (s *Server) Reload() error {
+	c := s.certificates
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.replace(c.states())
 }
 
 // forGRPC and forWeb return the configuration of a port's listener.
