@@ -2,8 +2,10 @@
 SHELL := /bin/bash
 GO ?= go
 BIN := $(CURDIR)/bin
-MODULES := . benchmarks
+MODULES := . benchmarks deploy
 DEMO_DATA := .demo
+# promtool comes with Prometheus. Building it takes a minute or two, so an installed one is used where there is one.
+PROMTOOL := $(or $(shell command -v promtool),$(BIN)/promtool)
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test test-hostile test-crash check proto bench bench-quick clean tools
@@ -20,6 +22,7 @@ build: ## build bin/hexbid
 test: ## run the tests, the concurrent packages under the race detector too
 	$(GO) test -timeout 30m ./...
 	cd benchmarks && $(GO) test -timeout 30m ./...
+	cd deploy && $(GO) test -timeout 30m ./...
 	$(GO) test -timeout 30m -race -short ./bidder ./exchange ./store/... ./ledger ./ledger/journal ./ledger/fold \
 		./ledger/receipt ./folder ./token ./simulator/load ./cmd/hexbid
 
@@ -44,6 +47,8 @@ check: tools ## format, vet, staticcheck, generated code in sync, arrows between
 		diff $$fresh/server/gateway/openapi.json server/gateway/openapi.json || \
 		{ echo 'generated code is stale: make proto'; exit 1; }; } && rm -rf $$fresh
 	$(GO) test -run 'TestPackagesImport|TestBreaking' -count=1 .
+	$(PROMTOOL) check rules deploy/prometheus/hexbid.rules.yml
+	$(PROMTOOL) test rules deploy/prometheus/hexbid.rules.test.yml
 
 proto: tools ## generate code, routes and the OpenAPI document from proto/
 	$(BIN)/buf lint
@@ -59,7 +64,7 @@ bench-quick: ## measure in some twelve minutes; writes benchmarks/results/quick.
 clean: ## remove what the other targets made
 	rm -rf $(BIN) $(DEMO_DATA) examples/node/node_modules examples/python/__pycache__
 
-tools: $(BIN)/buf $(BIN)/staticcheck $(BIN)/protoc-gen-openapiv2
+tools: $(BIN)/buf $(BIN)/staticcheck $(BIN)/protoc-gen-openapiv2 $(PROMTOOL)
 
 $(BIN)/buf: tools/buf/go.mod
 	cd tools/buf && $(GO) build -o $@ github.com/bufbuild/buf/cmd/buf
@@ -67,3 +72,7 @@ $(BIN)/buf: tools/buf/go.mod
 $(BIN)/staticcheck $(BIN)/protoc-gen-openapiv2 &: tools/go.mod
 	cd tools && $(GO) build -o $(BIN)/ honnef.co/go/tools/cmd/staticcheck google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc \
 		github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-grpc-gateway github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-openapiv2
+
+# The tag leaves the discovery of services in clouds out, which rules do not need.
+$(BIN)/promtool: tools/promtool/go.mod
+	cd tools/promtool && $(GO) build -tags remove_all_sd -o $@ github.com/prometheus/prometheus/cmd/promtool

@@ -106,6 +106,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.metrics.watchCertificates(s.certificates)
 	s.grpc = grpc.NewServer(options...)
 	services := registrar{s.grpc, s}
 	pb.RegisterSearchServiceServer(services, &searchService{server: s})

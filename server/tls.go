@@ -119,6 +119,22 @@ func (s *certificates) replace(states [3]fileState) error {
 	return nil
 }
 
+// expiry returns when the server's certificate ends, the zero time without TLS.
+func (s *certificates) expiry() time.Time {
+	if s == nil {
+		return time.Time{}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.config.grpc.Certificates[0].Leaf.NotAfter
+}
+
+// watchCertificates registers when the certificate in force ends.
+func (m *metrics) watchCertificates(s *certificates) {
+	m.measure("hexbid_certificate_expiry_seconds", "When the TLS certificate in force ends, Unix time; 0 without TLS.",
+		func() float64 { return max(0, float64(s.expiry().Unix())) })
+}
+
 // Reload reads certificates again, as happens by itself when a client connects after they have changed. If they do not
 // load, the old ones stay in force, and the error names the setting.
 func (s *Server) Reload() error {

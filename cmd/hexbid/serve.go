@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/hexbid/hexbid"
@@ -52,6 +53,7 @@ type Main struct {
 	web            net.Listener // of the HTTP port
 	metrics        net.Listener
 	metricsHandler http.Handler
+	registry       *prometheus.Registry
 	spans          *spans.Recorder // nil when nothing is recorded
 	keyDir         string          // made for keys when nobody asked to keep them
 }
@@ -88,6 +90,7 @@ func (m *Main) Open(ctx context.Context) (err error) {
 	if err := m.openServer(); err != nil {
 		return err
 	}
+	m.watchDisk()
 	if m.store, err = m.openStore(ctx); err != nil {
 		return err
 	}
@@ -136,6 +139,7 @@ func (m *Main) openServer() (err error) {
 	}
 	loopback := onLoopback(m.listener) && onLoopback(m.web)
 	c.AllowTrace = m.Config.AllowTrace == "yes" || m.Config.AllowTrace == "auto" && loopback
+	m.registry = c.Registry
 	if m.server, err = server.New(c); err != nil {
 		return err
 	}

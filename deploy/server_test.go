@@ -1,0 +1,120 @@
+package deploy
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+)
+
+// server is the real program as a process.
+type server struct{ metrics string }
+
+// serve runs the demo market with people in it.
+func serve(t *testing.T) *server {
+	t.Helper()
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "hexbid")
+	build := exec.Command("go", "build", "-o", binary, "./cmd/hexbid")
+	build.Dir = ".."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	command := exec.Command(binary, "serve", "--demo", "--demo-traffic", "--data", filepath.Join(dir, "data"),
+		"--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0")
+	log, err := command.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	serving, ended := make(chan string, 1), make(chan error, 1)
+	var told bytes.Buffer
+	go func() {
+		for lines := bufio.NewScanner(log); lines.Scan(); {
+			fmt.Fprintln(&told, lines.Text())
+			if strings.Contains(lines.Text(), "msg=serving") {
+				serving <- lines.Text()
+			}
+		}
+		ended <- command.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = command.Process.Signal(syscall.SIGTERM)
+		if err := <-ended; err != nil {
+			t.Errorf("the server ended with %v:\n%s", err, &told)
+		}
+	})
+	select {
+	case line := <-serving:
+		return &server{address(t, line, "metrics")}
+	case <-time.After(deadline):
+		t.Fatal("the server did not serve")
+	}
+	return nil
+}
+
+// address returns where the server listens, by the line of its log that says so.
+func address(t *testing.T, line, key string) string {
+	t.Helper()
+	m := regexp.MustCompile(` ` + key + `=(\S+)`).FindStringSubmatch(line)
+	if m == nil {
+		t.Fatalf("%q names no %s", line, key)
+	}
+	return m[1]
+}
+
+// scrape reads what the server exports, again until it is enough.
+func (s *server) scrape(t *testing.T, enough func(families) bool) families {
+	t.Helper()
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		r, err := http.Get("http://" + s.metrics + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		decoder := expfmt.NewTextParser(model.UTF8Validation)
+		parsed, err := decoder.TextToMetricFamilies(r.Body)
+		r.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := families{}
+		for name, family := range parsed {
+			for _, m := range family.GetMetric() {
+				for _, series := range seriesOf(name, m.GetHistogram() != nil) {
+					if found[series] == nil {
+						found[series] = map[string][]string{}
+					}
+					for _, l := range m.GetLabel() {
+						found[series][l.GetName()] = append(found[series][l.GetName()], l.GetValue())
+					}
+				}
+			}
+		}
+		if enough(found) {
+			return found
+		}
+		if time.Since(began) > deadline {
+			t.Fatalf("only %d metrics are exported", len(found))
+		}
+	}
+}
+
+// seriesOf returns the names of the series of a metric.
+func seriesOf(name string, isHistogram bool) []string {
+	if isHistogram {
+		return []string{name + "_bucket", name + "_sum", name + "_count"}
+	}
+	return []string{name}
+}
