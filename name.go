@@ -11,8 +11,8 @@ type UID uint64
 // ResourceKind tells the kinds of resource apart.
 type ResourceKind uint8
 
-// The kinds of resource. A kind may refer only to kinds above it. The first four are the catalogue, which searches see;
-// the others are identities, which say who may call.
+// The kinds of resource. A kind may refer only to kinds above it. The first four are the catalogue, which searches see.
+// The next three are identities, which say who may call. The last is the market, of which there is one.
 const (
 	KindAdvertiser ResourceKind = iota + 1
 	KindProgram
@@ -21,10 +21,12 @@ const (
 	KindUser
 	KindClient
 	KindKey
+	KindMarket
 	KindEnd // one above the last kind
 )
 
-var kindNames = [KindEnd]string{"resource", "advertiser", "program", "place", "campaign", "user", "client", "key"}
+var kindNames = [KindEnd]string{"resource", "advertiser", "program", "place", "campaign", "user", "client", "key",
+	"market"}
 
 // String returns the kind's singular name.
 func (k ResourceKind) String() string {
@@ -35,11 +37,11 @@ func (k ResourceKind) String() string {
 }
 
 // IsIdentity reports whether resources of the kind say who may call, and are not part of the catalogue.
-func (k ResourceKind) IsIdentity() bool { return k >= KindUser && k < KindEnd }
+func (k ResourceKind) IsIdentity() bool { return k >= KindUser && k <= KindKey }
 
 // HasParent reports whether resources of the kind have a parent.
 func (k ResourceKind) HasParent() bool {
-	return k != KindAdvertiser && k != KindUser && k != KindClient
+	return k != KindAdvertiser && k != KindUser && k != KindClient && k != KindMarket
 }
 
 // Name is a parsed resource name:
@@ -52,6 +54,7 @@ func (k ResourceKind) HasParent() bool {
 //	users/{u}/keys/{k}
 //	clients/{c}
 //	clients/{c}/keys/{k}
+//	market
 type Name struct {
 	Kind                                 ResourceKind
 	Advertiser, Program, Place, Campaign string
@@ -63,6 +66,9 @@ const AnyID = "-"
 
 // ParseName reads a resource name. The error says which form was expected.
 func ParseName(s string) (Name, error) {
+	if s == MarketName {
+		return Name{Kind: KindMarket}, nil
+	}
 	parts := strings.Split(s, "/")
 	for i := 1; i < len(parts); i += 2 {
 		if parts[i] != AnyID {
@@ -96,7 +102,7 @@ func ParseName(s string) (Name, error) {
 	}
 	return Name{}, fmt.Errorf("%q is not a resource name: write advertisers/{a}, advertisers/{a}/programs/{p}, "+
 		"advertisers/{a}/programs/{p}/places/{l} or advertisers/{a}/campaigns/{c}; or for who may call users/{u}, "+
-		"clients/{c}, users/{u}/keys/{k} or clients/{c}/keys/{k}", Shorten(s))
+		"clients/{c}, users/{u}/keys/{k} or clients/{c}/keys/{k}; or market", Shorten(s))
 }
 
 // ParseNameOf reads a name of one kind and refuses "-" in it. The error names the field.
@@ -149,13 +155,18 @@ func (n Name) String() string {
 		return "clients/" + n.Client
 	case KindKey:
 		return n.Owner().String() + "/keys/" + n.Key
+	case KindMarket:
+		return MarketName
 	}
 	return ""
 }
 
-// Owner returns the name of the advertiser, the user or the client that owns the resource. These own themselves.
+// Owner returns the name of the advertiser, the user or the client that owns the resource. These own themselves, and so
+// does the market.
 func (n Name) Owner() Name {
 	switch {
+	case n.Kind == KindMarket:
+		return n
 	case n.User != "":
 		return Name{Kind: KindUser, User: n.User}
 	case n.Client != "":
@@ -164,8 +175,8 @@ func (n Name) Owner() Name {
 	return Name{Kind: KindAdvertiser, Advertiser: n.Advertiser}
 }
 
-// Parent returns the name of the resource one level up. The parent of an advertiser, a user or a client is the zero
-// Name.
+// Parent returns the name of the resource one level up. The parent of an advertiser, a user, a client or the
+// market is the zero Name.
 func (n Name) Parent() Name {
 	switch n.Kind {
 	case KindPlace:

@@ -1,4 +1,4 @@
-// Package store is the durable contract of the catalogue, and of the users, clients and keys beside it. Writers commit
+// Package store is the durable contract of the catalogue, and of the users, clients, keys and the market beside it. Writers commit
 // versioned records in groups of steps, each group all or none. A log of every change serves those who follow, review
 // or undo changes.
 //
@@ -81,7 +81,7 @@ type Store interface {
 	// nothing, Scan first and then Watch the version that Scan returned.
 	Watch(after uint64) *Feed
 	// Scan calls f for every record of one version, with the data derived from it (nil if there is none). Advertisers
-	// come first, then programs, places, campaigns, users, clients and keys, each kind in order of name. Scan returns
+	// come first, then programs, places, campaigns, users, clients, keys and the market, each kind in order of name. Scan returns
 	// that version.
 	Scan(ctx context.Context, f func(Record, *Derived) error) (version uint64, err error)
 	// Log calls visit with the changes after a version, in order, until visit returns false. Its error is a gap (see
@@ -142,6 +142,8 @@ func KindOf(r hexbid.Resource) hexbid.ResourceKind {
 		return hexbid.KindClient
 	case *hexbid.Key:
 		return hexbid.KindKey
+	case *hexbid.Market:
+		return hexbid.KindMarket
 	}
 	return 0
 }
@@ -168,6 +170,9 @@ func WithMeta(r Record, uid hexbid.UID, version uint64) Record {
 		c := *v
 		r.Resource = &c
 	case *hexbid.Key:
+		c := *v
+		r.Resource = &c
+	case *hexbid.Market:
 		c := *v
 		r.Resource = &c
 	}

@@ -137,8 +137,8 @@ func (c *conversion) key(v *pb.Key) *hexbid.Key {
 	return out
 }
 
-// identity converts a message of a user, a client or a key. It returns nil for any other.
-func (c *conversion) identity(m proto.Message) hexbid.Resource {
+// besides converts a message of a user, a client, a key or the market. It returns nil for any other.
+func (c *conversion) besides(m proto.Message) hexbid.Resource {
 	switch v := m.(type) {
 	case *pb.User:
 		return c.user(v)
@@ -146,12 +146,14 @@ func (c *conversion) identity(m proto.Message) hexbid.Resource {
 		return c.client(v)
 	case *pb.Key:
 		return c.key(v)
+	case *pb.Market:
+		return c.market(v)
 	}
 	return nil
 }
 
-// identityFromNoun converts a user, a client or a key to its message. It returns nil for any other resource.
-func identityFromNoun(r hexbid.Resource) proto.Message {
+// besidesFromNoun converts a user, a client, a key or the market to its message. It returns nil for any other resource.
+func besidesFromNoun(r hexbid.Resource) proto.Message {
 	switch v := r.(type) {
 	case *hexbid.User:
 		return userFromNoun(v)
@@ -159,6 +161,8 @@ func identityFromNoun(r hexbid.Resource) proto.Message {
 		return clientFromNoun(v)
 	case *hexbid.Key:
 		return keyFromNoun(v)
+	case *hexbid.Market:
+		return marketFromNoun(v)
 	}
 	return nil
 }

@@ -31,10 +31,11 @@ func Pack(r hexbid.Resource) *diskpb.Record {
 	case *hexbid.Campaign:
 		return packCampaign(v)
 	}
-	return packIdentity(r)
+	return packBesides(r)
 }
 
-func packIdentity(r hexbid.Resource) *diskpb.Record {
+// packBesides is Pack for what is beside the catalogue: users, clients, keys and the market.
+func packBesides(r hexbid.Resource) *diskpb.Record {
 	switch v := r.(type) {
 	case *hexbid.User:
 		m := userFromNoun(v)
@@ -48,6 +49,10 @@ func packIdentity(r hexbid.Resource) *diskpb.Record {
 		m := keyFromNoun(v)
 		m.Uid = 0
 		return &diskpb.Record{Resource: &diskpb.Record_Key{Key: m}, SecretHash: v.SecretHash[:]}
+	case *hexbid.Market:
+		m := marketFromNoun(v)
+		m.Uid = 0
+		return &diskpb.Record{Resource: &diskpb.Record_Market{Market: m}}
 	}
 	return &diskpb.Record{}
 }
@@ -84,6 +89,8 @@ func Unpack(m *diskpb.Record) (hexbid.Resource, error) {
 		r = c.client(v.Client)
 	case *diskpb.Record_Key:
 		r = c.unpackKey(m, v.Key)
+	case *diskpb.Record_Market:
+		r = c.market(v.Market)
 	default:
 		return nil, hexbid.Errorf(hexbid.DataLoss, "resource", "is of no kind that there is")
 	}
@@ -150,13 +157,13 @@ func takeField(m *diskpb.Record, field protowire.Number, kind protowire.Type, va
 	case 6:
 		m.ExcludedPolygons = value
 	default:
-		return takeIdentityField(m, field, value)
+		return takeFieldBesides(m, field, value)
 	}
 	return nil
 }
 
-// takeIdentityField is takeField for users, clients and keys.
-func takeIdentityField(m *diskpb.Record, field protowire.Number, value []byte) error {
+// takeFieldBesides is takeField for users, clients, keys and the market.
+func takeFieldBesides(m *diskpb.Record, field protowire.Number, value []byte) error {
 	switch field {
 	case 9:
 		v := new(pb.User)
@@ -172,6 +179,10 @@ func takeIdentityField(m *diskpb.Record, field protowire.Number, value []byte) e
 		return proto.Unmarshal(value, v)
 	case 12:
 		m.SecretHash = value
+	case 13:
+		v := new(pb.Market)
+		m.Resource = &diskpb.Record_Market{Market: v}
+		return proto.Unmarshal(value, v)
 	}
 	return nil
 }

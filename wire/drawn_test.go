@@ -35,6 +35,7 @@ var counts = map[reflect.Type]int{
 	reflect.TypeFor[hexbid.AlertType]():      int(hexbid.AlertTypeCount),
 	reflect.TypeFor[hexbid.Role]():           int(hexbid.RoleCount),
 	reflect.TypeFor[hexbid.Level]():          int(hexbid.LevelCount),
+	reflect.TypeFor[hexbid.Mechanism]():      int(hexbid.MechanismCount),
 	reflect.TypeFor[byte]():                  256,
 }
 
@@ -74,7 +75,7 @@ func drawn(t *rapid.T) *source {
 // nouns of every kind, filled from a source.
 func nouns(from func() *source) []hexbid.Resource {
 	out := []hexbid.Resource{new(hexbid.Advertiser), new(hexbid.Program), new(hexbid.Place), new(hexbid.Campaign),
-		new(hexbid.User), new(hexbid.Client), new(hexbid.Key)}
+		new(hexbid.User), new(hexbid.Client), new(hexbid.Key), new(hexbid.Market)}
 	for _, r := range out {
 		from().fill(reflect.ValueOf(r).Elem())
 	}

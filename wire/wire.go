@@ -1,9 +1,8 @@
 // Package wire maps resources to messages and back. Nothing else does: the server converts what callers send and see,
 // the engines of package store convert what lies on disk, and the cards of an answer are encoded here.
 //
-// A field of a resource has one line for each direction, in resource.go, campaign.go, area.go, audience.go or
-// access.go. A
-// reflection test fails when a field of a resource or of a message has none.
+// A field of a resource has one line for each direction, in resource.go, campaign.go, area.go, audience.go, access.go
+// or market.go. A reflection test fails when a field of a resource or of a message has none.
 //
 // The package has no state and does not change what it converts. A resource may share texts and lists with the message
 // that it was made from.
@@ -32,7 +31,7 @@ func FromNoun(r hexbid.Resource) proto.Message {
 	case *hexbid.Campaign:
 		return campaignFromNoun(v)
 	}
-	return identityFromNoun(r)
+	return besidesFromNoun(r)
 }
 
 // ToNoun converts what a caller sent to a resource and returns notices of what it corrected. It ignores output-only
@@ -55,7 +54,7 @@ func (c *conversion) resource(m proto.Message) hexbid.Resource {
 	case *pb.Campaign:
 		return c.campaign(v)
 	}
-	return c.identity(m)
+	return c.besides(m)
 }
 
 // conversion is one conversion of a message. It collects the errors of all fields and the corrections.

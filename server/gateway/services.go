@@ -17,6 +17,7 @@ var services = []func(context.Context, *runtime.ServeMux, grpc.ClientConnInterfa
 	of(routes.RegisterEventServiceHandlerClient, pb.NewEventServiceClient),
 	of(routes.RegisterLedgerServiceHandlerClient, pb.NewLedgerServiceClient),
 	of(routes.RegisterAccessServiceHandlerClient, pb.NewAccessServiceClient),
+	of(routes.RegisterMarketServiceHandlerClient, pb.NewMarketServiceClient),
 }
 
 func of[C any](register func(context.Context, *runtime.ServeMux, C) error,

@@ -91,6 +91,9 @@ func nameIn(key []byte) string { return string(key[nameAt:]) }
 // kindIn returns the kind that the form of a name implies, 0 if it implies none. A string that is no valid name may get
 // a kind too. That does no harm, because no record has such a name.
 func kindIn(name string) hexbid.ResourceKind {
+	if name == hexbid.MarketName {
+		return hexbid.KindMarket
+	}
 	slashes := strings.Count(name, "/")
 	switch isUser, isClient := strings.HasPrefix(name, "users/"), strings.HasPrefix(name, "clients/"); {
 	case slashes == 1 && isUser:

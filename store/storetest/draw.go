@@ -13,7 +13,7 @@ var drawnNames = []string{
 	"advertisers/a/programs/p", "advertisers/a/programs/q",
 	"advertisers/a/programs/p/places/1", "advertisers/a/programs/p/places/2", "advertisers/a/programs/q/places/1",
 	"advertisers/a/campaigns/c", "advertisers/a/campaigns/d", "advertisers/b/campaigns/c",
-	"users/a", "users/a/keys/1", "clients/a", "clients/a/keys/1",
+	"users/a", "users/a/keys/1", "clients/a", "clients/a/keys/1", "market",
 }
 
 // chance draws true with a probability of one in once.
@@ -137,6 +137,8 @@ func drawRecord(t *rapid.T, name string) *store.Record {
 		r = store.Declare(&hexbid.User{Meta: meta, DisplayName: title, Role: hexbid.Auditor}, 0)
 	case hexbid.KindClient:
 		r = store.Declare(&hexbid.Client{Meta: meta, DisplayName: title}, 0)
+	case hexbid.KindMarket:
+		r = store.Declare(&hexbid.Market{Meta: meta, Increment: hexbid.Money(len(title))}, 0)
 	case hexbid.KindKey:
 		r = store.Declare(&hexbid.Key{Meta: meta, DisplayName: title, CredentialID: "id", SecretHash: [32]byte{1}}, 0)
 	}

@@ -91,7 +91,8 @@ func testScan(t *testing.T, e Engine) {
 		{hexbid.KindProgram, "advertisers/a/programs/p"},
 		{hexbid.KindProgram, "advertisers/b/programs/p"}, {hexbid.KindPlace, "advertisers/a/programs/p/places/l"},
 		{hexbid.KindCampaign, "advertisers/a/campaigns/c"}, {hexbid.KindUser, "users/a"},
-		{hexbid.KindClient, "clients/a"}, {hexbid.KindKey, "clients/a/keys/k"}, {hexbid.KindKey, "users/a/keys/k"}}
+		{hexbid.KindClient, "clients/a"}, {hexbid.KindKey, "clients/a/keys/k"}, {hexbid.KindKey, "users/a/keys/k"},
+		{hexbid.KindMarket, "market"}}
 	if err != nil || !reflect.DeepEqual(found, want) {
 		t.Errorf("scanned %v, %v", found, err)
 	}

@@ -49,6 +49,10 @@ func fullRecords() []*store.Record {
 		&hexbid.Key{Meta: hexbid.Meta{Name: "clients/a/keys/k"}, CredentialID: "abc", SecretHash: [32]byte{1, 2},
 			Expires: at},
 		&hexbid.Key{Meta: hexbid.Meta{Name: "users/a/keys/k"}, CredentialID: "abd", SecretHash: [32]byte{3}},
+		&hexbid.Market{Meta: hexbid.Meta{Name: "market", CreatedAt: at}, Increment: 7, Mechanism: hexbid.MechanismVCG,
+			Priors:   []hexbid.CategoryPrior{{Category: hexbid.Catering, PPM: 30_000}},
+			Reserves: []hexbid.Reserve{{Region: "330100", PerThousand: 5}},
+			Distance: &hexbid.DistanceTable{EndsM: []float64{500}, Factors: []hexbid.CategoryDistance{{FactorPPM: []int64{3, 2}}}}},
 	}
 	all := make([]*store.Record, len(resources))
 	for i, r := range resources {

@@ -46,6 +46,7 @@ type Record struct {
 	//	*Record_User
 	//	*Record_Client
 	//	*Record_Key
+	//	*Record_Market
 	Resource isRecord_Resource `protobuf_oneof:"resource"`
 	// The polygons of a campaign's area, packed (package wire): every bit of a
 	// coordinate comes back, which decimal text would cost too much to promise.
@@ -166,6 +167,15 @@ func (x *Record) GetKey() *v1.Key {
 	return nil
 }
 
+func (x *Record) GetMarket() *v1.Market {
+	if x != nil {
+		if x, ok := x.Resource.(*Record_Market); ok {
+			return x.Market
+		}
+	}
+	return nil
+}
+
 func (x *Record) GetAreaPolygons() []byte {
 	if x != nil {
 		return x.AreaPolygons
@@ -254,6 +264,11 @@ type Record_Key struct {
 	Key *v1.Key `protobuf:"bytes,11,opt,name=key,proto3,oneof"`
 }
 
+type Record_Market struct {
+	// The market.
+	Market *v1.Market `protobuf:"bytes,13,opt,name=market,proto3,oneof"`
+}
+
 func (*Record_Advertiser) isRecord_Resource() {}
 
 func (*Record_Program) isRecord_Resource() {}
@@ -267,6 +282,8 @@ func (*Record_User) isRecord_Resource() {}
 func (*Record_Client) isRecord_Resource() {}
 
 func (*Record_Key) isRecord_Resource() {}
+
+func (*Record_Market) isRecord_Resource() {}
 
 // Count is what a record adds to a counter of an owner: by, or where times_counter
 // is set by times the value of that counter of times_owner.
@@ -788,7 +805,7 @@ var File_hexbid_disk_v1_disk_proto protoreflect.FileDescriptor
 
 const file_hexbid_disk_v1_disk_proto_rawDesc = "" +
 	"\n" +
-	"\x19hexbid/disk/v1/disk.proto\x12\x0ehexbid.disk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16hexbid/v1/access.proto\x1a\x17hexbid/v1/catalog.proto\"\xbe\x04\n" +
+	"\x19hexbid/disk/v1/disk.proto\x12\x0ehexbid.disk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16hexbid/v1/access.proto\x1a\x17hexbid/v1/catalog.proto\x1a\x16hexbid/v1/market.proto\"\xe5\x04\n" +
 	"\x06Record\x127\n" +
 	"\n" +
 	"advertiser\x18\x01 \x01(\v2\x15.hexbid.v1.AdvertiserH\x00R\n" +
@@ -799,7 +816,8 @@ const file_hexbid_disk_v1_disk_proto_rawDesc = "" +
 	"\x04user\x18\t \x01(\v2\x0f.hexbid.v1.UserH\x00R\x04user\x12+\n" +
 	"\x06client\x18\n" +
 	" \x01(\v2\x11.hexbid.v1.ClientH\x00R\x06client\x12\"\n" +
-	"\x03key\x18\v \x01(\v2\x0e.hexbid.v1.KeyH\x00R\x03key\x12#\n" +
+	"\x03key\x18\v \x01(\v2\x0e.hexbid.v1.KeyH\x00R\x03key\x12+\n" +
+	"\x06market\x18\r \x01(\v2\x11.hexbid.v1.MarketH\x00R\x06market\x12#\n" +
 	"\rarea_polygons\x18\x05 \x01(\fR\fareaPolygons\x12+\n" +
 	"\x11excluded_polygons\x18\x06 \x01(\fR\x10excludedPolygons\x12\x16\n" +
 	"\x06refers\x18\a \x03(\tR\x06refers\x12-\n" +
@@ -809,7 +827,7 @@ const file_hexbid_disk_v1_disk_proto_rawDesc = "" +
 	"\x03uid\x18\x0e \x01(\x06R\x03uid\x12\x18\n" +
 	"\aversion\x18\x0f \x01(\x06R\aversionB\n" +
 	"\n" +
-	"\bresourceJ\x04\b\r\x10\x0e\"\x8d\x01\n" +
+	"\bresource\"\x8d\x01\n" +
 	"\x05Count\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x18\n" +
 	"\acounter\x18\x02 \x01(\rR\acounter\x12\x0e\n" +
@@ -877,8 +895,9 @@ var file_hexbid_disk_v1_disk_proto_goTypes = []any{
 	(*v1.User)(nil),               // 12: hexbid.v1.User
 	(*v1.Client)(nil),             // 13: hexbid.v1.Client
 	(*v1.Key)(nil),                // 14: hexbid.v1.Key
-	(v1.ReviewState)(0),           // 15: hexbid.v1.ReviewState
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*v1.Market)(nil),             // 15: hexbid.v1.Market
+	(v1.ReviewState)(0),           // 16: hexbid.v1.ReviewState
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
 }
 var file_hexbid_disk_v1_disk_proto_depIdxs = []int32{
 	8,  // 0: hexbid.disk.v1.Record.advertiser:type_name -> hexbid.v1.Advertiser
@@ -888,21 +907,22 @@ var file_hexbid_disk_v1_disk_proto_depIdxs = []int32{
 	12, // 4: hexbid.disk.v1.Record.user:type_name -> hexbid.v1.User
 	13, // 5: hexbid.disk.v1.Record.client:type_name -> hexbid.v1.Client
 	14, // 6: hexbid.disk.v1.Record.key:type_name -> hexbid.v1.Key
-	1,  // 7: hexbid.disk.v1.Record.counts:type_name -> hexbid.disk.v1.Count
-	15, // 8: hexbid.disk.v1.Verdict.state:type_name -> hexbid.v1.ReviewState
-	16, // 9: hexbid.disk.v1.Verdict.at:type_name -> google.protobuf.Timestamp
-	0,  // 10: hexbid.disk.v1.Verdict.of:type_name -> hexbid.disk.v1.Record
-	16, // 11: hexbid.disk.v1.Loss.at:type_name -> google.protobuf.Timestamp
-	3,  // 12: hexbid.disk.v1.Losses.losses:type_name -> hexbid.disk.v1.Loss
-	16, // 13: hexbid.disk.v1.Change.at:type_name -> google.protobuf.Timestamp
-	6,  // 14: hexbid.disk.v1.Change.entries:type_name -> hexbid.disk.v1.Entry
-	0,  // 15: hexbid.disk.v1.Entry.before:type_name -> hexbid.disk.v1.Record
-	2,  // 16: hexbid.disk.v1.Entry.verdict_before:type_name -> hexbid.disk.v1.Verdict
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	15, // 7: hexbid.disk.v1.Record.market:type_name -> hexbid.v1.Market
+	1,  // 8: hexbid.disk.v1.Record.counts:type_name -> hexbid.disk.v1.Count
+	16, // 9: hexbid.disk.v1.Verdict.state:type_name -> hexbid.v1.ReviewState
+	17, // 10: hexbid.disk.v1.Verdict.at:type_name -> google.protobuf.Timestamp
+	0,  // 11: hexbid.disk.v1.Verdict.of:type_name -> hexbid.disk.v1.Record
+	17, // 12: hexbid.disk.v1.Loss.at:type_name -> google.protobuf.Timestamp
+	3,  // 13: hexbid.disk.v1.Losses.losses:type_name -> hexbid.disk.v1.Loss
+	17, // 14: hexbid.disk.v1.Change.at:type_name -> google.protobuf.Timestamp
+	6,  // 15: hexbid.disk.v1.Change.entries:type_name -> hexbid.disk.v1.Entry
+	0,  // 16: hexbid.disk.v1.Entry.before:type_name -> hexbid.disk.v1.Record
+	2,  // 17: hexbid.disk.v1.Entry.verdict_before:type_name -> hexbid.disk.v1.Verdict
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_disk_v1_disk_proto_init() }
@@ -918,6 +938,7 @@ func file_hexbid_disk_v1_disk_proto_init() {
 		(*Record_User)(nil),
 		(*Record_Client)(nil),
 		(*Record_Key)(nil),
+		(*Record_Market)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
