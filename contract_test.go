@@ -12,7 +12,8 @@ import (
 var contractFiles = []string{"buf.yaml", "proto/hexbid/v1/search.proto", "proto/hexbid/v1/catalog.proto",
 	"proto/hexbid/v1/campaign_service.proto", "proto/hexbid/v1/event_service.proto",
 	"proto/hexbid/v1/ledger_service.proto", "proto/hexbid/v1/access.proto",
-	"proto/hexbid/v1/access_service.proto", "proto/hexbid/disk/v1/disk.proto",
+	"proto/hexbid/v1/access_service.proto", "proto/hexbid/v1/market.proto", "proto/hexbid/v1/market_service.proto",
+	"proto/hexbid/disk/v1/disk.proto",
 	"proto/hexbid/disk/v1/ledger.proto"}
 
 // TestBreakingChangesOfTheContractAreCaught removes a field from a copy of the contract, or of the messages of the

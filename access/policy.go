@@ -74,6 +74,9 @@ const (
 	RotateKey
 	SetMembership
 
+	GetMarket
+	UpdateMarket
+
 	methodCount
 )
 
@@ -169,6 +172,9 @@ var rules = [methodCount]Rule{
 	DeleteKey:     {"AccessService/DeleteKey", no, none, no, yes},
 	RotateKey:     {"AccessService/RotateKey", no, none, no, yes},
 	SetMembership: {"AccessService/SetMembership", no, admin, no, no},
+
+	GetMarket:    {"MarketService/GetMarket", yes, none, no, no},
+	UpdateMarket: {"MarketService/UpdateMarket", no, none, no, no},
 }
 
 // RuleOf returns who may call a method.
@@ -202,8 +208,15 @@ var first = [hexbid.KindEnd]Method{hexbid.KindAdvertiser: CreateAdvertiser, hexb
 	hexbid.KindPlace: CreatePlace, hexbid.KindCampaign: CreateCampaign, hexbid.KindUser: CreateUser,
 	hexbid.KindClient: CreateClient, hexbid.KindKey: CreateKey}
 
-// On returns the method of a verb on a kind of resource. What is of no kind is OperatorsOwn.
+// On returns the method of a verb on a kind of resource. What is of no kind is OperatorsOwn, and so is what no method
+// of the contract does with the market.
 func On(v Verb, kind hexbid.ResourceKind) Method {
+	switch {
+	case kind == hexbid.KindMarket && v == Get:
+		return GetMarket
+	case kind == hexbid.KindMarket && v == Update:
+		return UpdateMarket
+	}
 	if kind >= hexbid.KindEnd || first[kind] == OperatorsOwn {
 		return OperatorsOwn
 	}

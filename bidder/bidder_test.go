@@ -49,7 +49,7 @@ func newTestMarket(tb testing.TB, seed uint64, center hexbid.Point, rules ...fun
 	m := &testMarket{r: rand.New(rand.NewPCG(seed, 99)), store: store.NewMemory(), now: testStart,
 		places: map[string]*hexbid.Place{}, center: center}
 	market := DefaultMarket()
-	market.Reserves = []Reserve{{PerThousand: 2000}, {Host: hexbid.Alipay, PerThousand: 9000},
+	market.Reserves = []hexbid.Reserve{{PerThousand: 2000}, {Host: hexbid.Alipay, PerThousand: 9000},
 		{Category: hexbid.Catering, Region: "330100", PerThousand: 15_000}}
 	market.SceneFactorPPM[hexbid.WeChat] = [hexbid.SceneCount]int64{900_000, 1, 333_333, auction.PPM}
 	market.SceneFactorPPM[hexbid.Alipay][hexbid.Scan] = 512_345

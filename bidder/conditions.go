@@ -48,12 +48,12 @@ type reserveTable [hexbid.CategoryCount]int64
 
 // rule is a Reserve with its region looked up.
 type reserveRule struct {
-	Reserve
+	hexbid.Reserve
 	region    geoindex.RegionID
 	hasRegion bool
 }
 
-func compileReserves(reserves []Reserve) []reserveRule {
+func compileReserves(reserves []hexbid.Reserve) []reserveRule {
 	rules := make([]reserveRule, len(reserves))
 	for i, r := range reserves {
 		rules[i].Reserve = r

@@ -28,6 +28,7 @@ import (
 // times before anyone sees them, so they wait for the next publication.
 type index struct {
 	market *Market
+	coming *Market // comes into force when caps bound the scores by it; nil for none
 	clock  func() time.Time
 	log    *slog.Logger
 
@@ -62,11 +63,6 @@ func newIndex(market *Market, clock func() time.Time, log *slog.Logger, live *li
 		records: r, live: live, balances: b, programs: newProgramQualities(), words: newWordWriter(),
 		sites: newSites(r), marks: newMarks(r), surrounds: s, postings: newPostings(r, s, log),
 		turnedOwners: map[uint32]struct{}{}, changedPrograms: map[uint32]struct{}{}}
-}
-
-// setMarket puts another version of the market into force.
-func (x *index) setMarket(market *Market) {
-	x.market, x.distances = market, compileDistances(&market.Distance)
 }
 
 // load indexes every record of a store. The next publication shows them.

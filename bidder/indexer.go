@@ -108,7 +108,7 @@ func pause(ctx context.Context, d time.Duration) {
 // all states handed in.
 func (x *Indexer) loadAnew(ctx context.Context, from Catalogue) error {
 	started := time.Now()
-	fresh := newIndex(x.market, x.clock, x.log, x.live.reopened(), x.reopenedBalances())
+	fresh := newIndex(x.latestMarket(), x.clock, x.log, x.live.reopened(), x.reopenedBalances())
 	fresh.programs = x.programs.reopened()
 	if err := fresh.load(ctx, from); err != nil {
 		x.log.Error("the catalogue cannot be indexed anew", "error", err)

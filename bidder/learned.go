@@ -1,7 +1,6 @@
 package bidder
 
 import (
-	"context"
 	"slices"
 
 	"github.com/hexbid/hexbid"
@@ -36,28 +35,6 @@ func (m *Market) With(l *Learned, version uint64) *Market {
 		learned.Distance = *l.Distance
 	}
 	return &learned
-}
-
-// SetLearned puts what was learned into force, as a version of the market. It returns once searches follow it, and
-// passes changes of the catalogue as HandIn does. market is the operator's, whose other rules the index keeps from the
-// start. An error of kind Invalid names what auctions do not cover; nothing has changed then. The others are those of
-// HandIn.
-func (x *Indexer) SetLearned(ctx context.Context, market *Market, l *Learned, version uint64) error {
-	learned := market.With(l, version)
-	if err := learned.Validate(); err != nil {
-		return err
-	}
-	return x.hand(ctx, handIn{market: learned})
-}
-
-// SetLearnedFirst is SetLearned for use before Load, as HandInFirst is.
-func (x *Indexer) SetLearnedFirst(market *Market, l *Learned, version uint64) error {
-	learned := market.With(l, version)
-	if err := learned.Validate(); err != nil {
-		return err
-	}
-	x.setMarket(learned)
-	return nil
 }
 
 // SceneFactors are factors by host and scene, in parts per million. 0 is a whole.

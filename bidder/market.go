@@ -11,16 +11,16 @@ import (
 	"github.com/hexbid/hexbid/geoindex"
 )
 
-// Market is the operator's configuration of the auction.
+// Market is the rules of the auction as searches follow them: the operator's (MarketOf), with what was learned (With).
 type Market struct {
-	// Version counts, from 1, the operator's configurations and what is learned in between (Learned). Tokens carry it,
+	// Version counts, from 1, the operator's rules and what is learned in between (Learned). Tokens carry it,
 	// so that an auditor knows which market an award followed.
 	Version uint64
 	// PriorPPM is the predicted chance of a click on a seen impression, by category, in parts per million. It is the
 	// quality of every campaign until clicks are learned.
 	PriorPPM [hexbid.CategoryCount]int64
 	// Reserves are floors. The highest that applies to a candidate counts.
-	Reserves []Reserve
+	Reserves []hexbid.Reserve
 	// Mechanism decides what winners pay. MechanismOf overrides it in the scenes that it names.
 	Mechanism   auction.Mechanism
 	MechanismOf map[hexbid.Scene]auction.Mechanism
@@ -41,16 +41,6 @@ type Market struct {
 	DistancePinned bool
 	// MinimumBid is the least bid by pricing model, checked when a campaign is uploaded.
 	MinimumBid [hexbid.PricingCount]hexbid.Money
-}
-
-// Reserve is a floor in micros per thousand seen impressions. It applies to a candidate that matches every stated
-// field.
-type Reserve struct {
-	Host        hexbid.Host
-	Scene       hexbid.Scene
-	Category    hexbid.Category // of the candidate's program
-	Region      string          // adcode of a region that holds the request's point
-	PerThousand hexbid.Money
 }
 
 // DefaultMarket has priors of 1.2 % to 3 %, no reserve, no increment and no
@@ -91,6 +81,9 @@ func (s *Snapshot) PricingOf(q *Query) auction.Pricing {
 	p.Trial = q.Trial
 	return p
 }
+
+// Market returns the market that the snapshot's auctions follow. It never changes.
+func (s *Snapshot) Market() *Market { return s.market }
 
 // MarketVersion returns the version of the market that the snapshot's auctions follow.
 func (s *Snapshot) MarketVersion() uint64 { return s.market.Version }

@@ -28,6 +28,8 @@ type postings struct {
 	returns   returns               // campaigns that come back in portions
 	returning ordinalBitsWriter     // those of them that are to be posted when the turn of their entry comes
 	leaving   []ranked              // campaigns that leave the lists in portions, in the order of lists
+	moving    []ranked              // campaigns whose caps change in portions, in the order of lists
+	ahead     func(i uint32) int64  // the best score by the coming market; nil for none
 	off       map[uint32]time.Time  // campaigns that are still posted, and since when they are off
 	log       *slog.Logger
 }
@@ -152,7 +154,7 @@ func (p *postings) post(i uint32) {
 	delete(p.off, i)
 	state := p.states.at(i)
 	p.returning.set(i, false)
-	if cap := capOf(p.records.bestScore(i)); state.posted && (cap > state.cap || cap+twofold <= state.cap) {
+	if cap := p.capOf(i); state.posted && (cap > state.cap || cap+twofold <= state.cap) {
 		p.unpost(i)
 	}
 	if !state.posted && !state.waiting {
@@ -205,7 +207,7 @@ func (p *postings) postNow(i uint32, around coveredPlaces) {
 	if !state.waiting {
 		return
 	}
-	state.waiting, state.posted, state.cap = false, true, capOf(p.records.bestScore(i))
+	state.waiting, state.posted, state.cap = false, true, p.capOf(i)
 	if p.noteAll(i, around.filledOf(i), false); p.lists.edits.n >= mostEdits {
 		p.lists.apply(p)
 	}

@@ -52,6 +52,7 @@ func (x changed) follow() followed {
 	x.marks.follow()
 	x.followBalances()
 	x.followPrograms()
+	x.turnMarket()
 	return followed(x)
 }
 

@@ -31,12 +31,13 @@ func (a ranked) compare(b ranked) int {
 	return cmp.Or(cmp.Compare(b.cap, a.cap), cmp.Compare(a.ordinal, b.ordinal))
 }
 
-// movesInPortions reports whether campaigns wait to come back or to leave.
-func (p *postings) movesInPortions() bool { return p.returns.Len()+len(p.leaving) > 0 }
+// movesInPortions reports whether campaigns wait to come back, to leave or to change their caps.
+func (p *postings) movesInPortions() bool { return p.returns.Len()+len(p.leaving)+len(p.moving) > 0 }
 
 // portion has the next publication move a portion.
 func (p *postings) portion() {
 	p.unpostPortion()
+	p.movePortion()
 	p.returns.due = true
 }
 

@@ -36,7 +36,7 @@ func newAuctionHouse(t *rapid.T, keys *token.Keys) *auctionHouse {
 	config.Market.Mechanism = rapid.SampledFrom([]auction.Mechanism{auction.GSP, auction.VCG,
 		auction.FirstPrice}).Draw(t, "mechanism")
 	config.Market.Increment = rapid.SampledFrom([]hexbid.Money{0, 7}).Draw(t, "increment")
-	config.Market.Reserves = []bidder.Reserve{
+	config.Market.Reserves = []hexbid.Reserve{
 		{PerThousand: rapid.SampledFrom([]hexbid.Money{0, 1, 3_000_001, 30_000_000}).Draw(t, "reserve")},
 		{Host: hexbid.Alipay, PerThousand: rapid.SampledFrom([]hexbid.Money{0, 45_000_000, 1_000_000_000_000}).Draw(t,
 			"reserve of alipay")},
@@ -53,8 +53,16 @@ func newAuctionHouse(t *rapid.T, keys *token.Keys) *auctionHouse {
 		h.addAdvertiser(t, fmt.Sprintf("advertisers/a%d", i), alike)
 	}
 	// A minimum that came after the campaigns: it holds for what is written now.
-	h.e.config.Market.MinimumBid[hexbid.CPC] = rapid.SampledFrom([]hexbid.Money{0, 0, 150_000}).Draw(t, "minimum")
+	h.setMinimum([hexbid.PricingCount]hexbid.Money{
+		hexbid.CPC: rapid.SampledFrom([]hexbid.Money{0, 0, 150_000}).Draw(t, "minimum")})
 	return h
+}
+
+// setMinimum has campaigns that are written from now on checked against other least bids.
+func (h *auctionHouse) setMinimum(minimum [hexbid.PricingCount]hexbid.Money) {
+	m := *h.e.market.operator.Load()
+	m.MinimumBid = minimum
+	h.e.market.operator.Store(&m)
 }
 
 func (h *auctionHouse) addAdvertiser(t *rapid.T, name string, alike bool) {
@@ -218,10 +226,10 @@ func (h *auctionHouse) followAdvice(t *rapid.T, c *hexbid.Campaign, r *hexbid.Re
 			t.Fatalf("%+v\n%s: %s; %+v would do", c, v.Rule, explained.AdviceText, oneLess(a))
 		}
 	}
-	minimum := h.e.config.Market.MinimumBid
-	h.e.config.Market.MinimumBid = [hexbid.PricingCount]hexbid.Money{}
+	minimum := h.e.market.operator.Load().MinimumBid
+	h.setMinimum([hexbid.PricingCount]hexbid.Money{})
 	h.set(t, c) // as it was, from before there was a minimum
-	h.e.config.Market.MinimumBid = minimum
+	h.setMinimum(minimum)
 }
 
 // expectNoBidWins checks that even the highest bid scores too little, or that it takes
@@ -232,7 +240,7 @@ func (h *auctionHouse) expectNoBidWins(t *rapid.T, c *hexbid.Campaign, host hexb
 		highest := *c
 		highest.Bid = most
 		for _, b := range c.HostBids {
-			if bid := highest.BidOn(b.Host); b.Host != host && (bid < h.e.config.Market.MinimumBid[c.Pricing] ||
+			if bid := highest.BidOn(b.Host); b.Host != host && (bid < h.e.market.operator.Load().MinimumBid[c.Pricing] ||
 				bid > most && host == hexbid.HostUnknown) {
 				return
 			}

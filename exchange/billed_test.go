@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/journal"
 	invalid "github.com/hexbid/hexbid/ledger/traffic"
@@ -79,7 +78,7 @@ func (b *billed) open(s store.Store) {
 	}
 	c := DefaultConfig()
 	c.Clock, c.Log, c.AuctionBudget, c.Cards = b.clock.now, slog.New(slog.DiscardHandler), time.Minute, plainCards{}
-	c.Market.Reserves = []bidder.Reserve{{PerThousand: seenReserve}}
+	c.Market.Reserves = []hexbid.Reserve{{PerThousand: seenReserve}}
 	c.Ledger, c.Currency, c.Histories.Budget = b.ledger, "CNY", time.Minute
 	if b.Exchange, err = Open(ctx, c, s, b.keys); err != nil {
 		b.Fatal(err)

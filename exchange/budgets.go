@@ -25,11 +25,11 @@ type budgets struct {
 	indexer *bidder.Indexer
 	awards  *awardsOut
 	alerts  func(campaign hexbid.UID, spent bool) // is told when a budget is spent, and when no longer
-	least   hexbid.Money                          // the cheapest event of the market
 	log     *slog.Logger
 	outage  *outage
 
 	watch     *ledger.Watch
+	minimums  [hexbid.PricingCount]hexbid.Money // least bids of the market by which purses were judged
 	calendar  calendar
 	purses    map[hexbid.UID]*purse
 	accounts  map[hexbid.UID]*account // of prepaid advertisers
@@ -55,12 +55,11 @@ const (
 )
 
 func newBudgets(e *Exchange) *budgets {
-	market := &e.config.Market
 	return &budgets{ledger: e.config.Ledger, indexer: e.indexer, awards: e.awardsOut,
 		alerts:   func(campaign hexbid.UID, spent bool) { e.alerts.exhausted(campaign, spent) },
-		least:    min(market.LeastEvent(hexbid.CPC), market.LeastEvent(hexbid.CPM)),
 		log:      e.config.Log,
 		outage:   &e.outage,
+		minimums: e.config.Market.MinimumBid,
 		calendar: calendar{numbers: map[string]uint16{}}, purses: map[hexbid.UID]*purse{},
 		accounts: map[hexbid.UID]*account{}, due: newDue(), low: newDue()}
 }
@@ -284,6 +283,7 @@ func (b *budgets) takeEdits() {
 func (b *budgets) sweep(now time.Time) {
 	b.outage.look(b.ledger.Failure() != nil)
 	b.takeEdits()
+	b.followMinimums()
 	for uid := range b.low.campaigns {
 		b.due.campaigns[uid] = struct{}{}
 	}

@@ -63,14 +63,37 @@ func (b *budgets) updateAccount(uid hexbid.UID) (bidder.AdvertiserUpdate, bool) 
 		return bidder.AdvertiserUpdate{}, false
 	}
 	out := b.awards.advertiser(uid)
-	now := outstanding.FundsOf(a.balance, out, b.least)
-	setLow(b.low.advertisers, uid, out, now != outstanding.FundsOf(a.balance, outstanding.Out{}, b.least))
+	least := b.cheapestEvent()
+	now := outstanding.FundsOf(a.balance, out, least)
+	setLow(b.low.advertisers, uid, out, now != outstanding.FundsOf(a.balance, outstanding.Out{}, least))
 	b.awards.knows(uid, true, a.balance)
 	if !now.Calls(a.told) {
 		return bidder.AdvertiserUpdate{}, false
 	}
 	a.told = now
 	return bidder.AdvertiserUpdate{Advertiser: uid, NoBalance: now.None, Left: now.Left}, true
+}
+
+// cheapestEvent returns what the cheapest event of the market costs.
+func (b *budgets) cheapestEvent() hexbid.Money {
+	m := b.indexer.Snapshot().Market()
+	return min(m.LeastEvent(hexbid.CPC), m.LeastEvent(hexbid.CPM))
+}
+
+// followMinimums makes everything due when the least bids of the market have changed: what is left pays for fewer
+// events now, or for more.
+func (b *budgets) followMinimums() {
+	now := b.indexer.Snapshot().Market().MinimumBid
+	if now == b.minimums {
+		return
+	}
+	b.minimums = now
+	for uid := range b.purses {
+		b.due.campaigns[uid] = struct{}{}
+	}
+	for uid := range b.accounts {
+		b.due.advertisers[uid] = struct{}{}
+	}
 }
 
 // setLow keeps an account in the set of those that awards out hold back, as long as they do.

@@ -207,10 +207,14 @@ func (e *Exchange) searchable(ctx context.Context, version uint64) error {
 	return nil
 }
 
-// settled returns when a group that was committed is in force: searches see it, or callers are known by it.
+// settled returns when a group that was committed is in force: searches see it or follow it, or callers are known by
+// it.
 func (e *Exchange) settled(ctx context.Context, g *store.Group, version uint64) error {
 	if concernsCallers(g) {
 		return e.inForce(ctx, version)
+	}
+	if concernsMarket(g) {
+		e.market.waitFor(ctx, version)
 	}
 	return e.searchable(ctx, version)
 }
@@ -284,6 +288,9 @@ func (e *Exchange) check(r hexbid.Resource, known error) error {
 		found = hexbid.JoinErrors(found, e.checkMinimumBid(c, hexbid.JoinErrors(known, found)),
 			checkRegions("campaign.area", &c.Area), checkRegions("campaign.excluded_area", &c.Excluded))
 	}
+	if m, ok := r.(*hexbid.Market); ok && found == nil {
+		found = CheckMarket(m)
+	}
 	return hexbid.JoinErrors(known, hexbid.WithoutFields(found, known))
 }
 
@@ -296,7 +303,7 @@ func (e *Exchange) checkMinimumBid(c *hexbid.Campaign, soFar error) error {
 			return nil
 		}
 	}
-	minimum := e.config.Market.MinimumBid[c.Pricing]
+	minimum := e.market.operator.Load().MinimumBid[c.Pricing]
 	if lowest, _ := c.BidRange(); lowest < minimum {
 		return hexbid.Invalidf("campaign.bid_micros", "%s is below this market's minimum of %s for %s", lowest.Micros(),
 			minimum.Micros(), c.Pricing)
@@ -344,6 +351,9 @@ func (e *Exchange) Delete(ctx context.Context, name string, ifVersion uint64, va
 	n, err := hexbid.ParseName(name)
 	if err != nil {
 		return hexbid.Invalidf("name", "%v", err)
+	}
+	if n.Kind == hexbid.KindMarket {
+		return hexbid.Errorf(hexbid.InUse, "name", "the market stays as long as the deployment: update it")
 	}
 	for try := 1; ; try++ {
 		g, err := e.deletion(ctx, n, ifVersion)

@@ -83,8 +83,9 @@ func (e *Exchange) learns() []part {
 	e.learner = newLearner(e)
 	e.pacer, e.filtered = newPacer(e), newFiltered()
 	d := newDistances(e)
+	e.market.goOn = append(e.market.goOn, d.goOnFrom)
 	// The learner weighs what it restores by what the market has learned, so it comes last.
-	return []part{e.pacer, e.positions, d, newLearnedMarket(e, e.positions.learn, e.learner.learn, d.learn), e.learner,
+	return []part{e.pacer, e.positions, d, e.market.learnFrom(e, e.positions.learn, e.learner.learn, d.learn), e.learner,
 		e.filtered}
 }
 

@@ -16,18 +16,27 @@ import (
 // distances is the part of delivery that learns how the chance of a click falls with the distance to a program's
 // nearest place. Auctions use it hourly, with the market's version.
 type distances struct {
-	operator  *bidder.Market
 	indexer   *bidder.Indexer
 	positions *positions
 	clock     func() time.Time // the ledger's
 
-	mu   sync.Mutex // guards the field below; no search takes it
-	book *quality.DistanceBook
+	mu     sync.Mutex // guards the fields below; no search takes it
+	pinned bool       // by the operator
+	table  quality.Distances
+	book   *quality.DistanceBook
 }
 
 func newDistances(e *Exchange) *distances {
-	return &distances{operator: &e.config.Market, indexer: e.indexer, positions: e.positions, clock: e.config.Ledger.Now,
-		book: quality.NewDistanceBook(e.config.Market.Distance, e.config.ClickExpiry)}
+	table := e.config.Market.Distance
+	return &distances{indexer: e.indexer, positions: e.positions, clock: e.config.Ledger.Now,
+		pinned: e.config.Market.DistancePinned, table: table, book: quality.NewDistanceBook(table, e.config.ClickExpiry)}
+}
+
+// goOnFrom takes over other rules of the operator. What was seen counts for a table of the same bands.
+func (d *distances) goOnFrom(m *bidder.Market) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pinned, d.table, d.book = m.DistancePinned, m.Distance, d.book.From(m.Distance)
 }
 
 // learn states the factors of distance, where they differ from the operator's and these are not pinned.
@@ -36,7 +45,7 @@ func (d *distances) learn(l *bidder.Learned) {
 	defer d.mu.Unlock()
 	d.book.SetShares(d.positions.shares.Load())
 	learned := d.book.Distances(d.clock().UnixMilli())
-	if !d.operator.DistancePinned && distancesDiffer(&learned, &d.operator.Distance) {
+	if !d.pinned && distancesDiffer(&learned, &d.table) {
 		l.Distance = &learned
 	}
 }

@@ -29,7 +29,10 @@ import (
 
 // Config holds the settings of an exchange.
 type Config struct {
+	// Market is the rules of a market whose store has none (FirstMarket).
 	Market bidder.Market
+	// SettingsNotTaken are the server's settings that differ from the stored market, for MarketInForce.
+	SettingsNotTaken []string
 	// AuctionBudget is the time from a request's arrival to the end of its auction. An auction that takes longer is
 	// dropped, and the answer is the nearby list alone.
 	AuctionBudget time.Duration
@@ -198,6 +201,7 @@ type Exchange struct {
 	dryRuns dryRuns
 	// positions learn what slots are worth; without a ledger nothing happens that they could learn from.
 	positions *positions
+	market    *market
 	// Without a ledger these are nil.
 	terms     *terms
 	alerts    *alerts
@@ -255,7 +259,6 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 	}
 	e := &Exchange{config: config, etags: config.Pepper.Etags(), explains: explains{atMost: config.ExplainsAnHour},
 		store: patient, keys: keys, display: cache, directory: access.NewDirectory(config.Pepper),
-		indexer:    bidder.NewIndexer(&config.Market, config.Clock, config.Log),
 		exhaustive: newTurns(max(1, runtime.GOMAXPROCS(0)/4), exhaustiveInLine)}
 	if config.OpenID != nil {
 		if err := e.directory.TakeTokens(*config.OpenID); err != nil {
@@ -263,7 +266,14 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 			return nil, err
 		}
 	}
-	e.positions = newPositions(&e.config, e.directory)
+	rules, err := e.openMarket(ctx)
+	if err != nil {
+		cache.close()
+		return nil, err
+	}
+	e.indexer = bidder.NewIndexer(&e.config.Market, config.Clock, config.Log)
+	e.market, e.positions = newMarket(e), newPositions(&e.config, e.directory)
+	e.market.goOn = append(e.market.goOn, e.positions.goOnFrom)
 	e.scratch.New = func() any { return e.newScratch() }
 	follow, stop := context.WithCancel(context.Background())
 	e.stop = stop
@@ -286,6 +296,7 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 		return nil, err
 	}
 	e.running.Go(func() { e.indexer.Run(follow, s) })
+	e.running.Go(func() { e.followMarket(follow, rules) })
 	if config.Ledger != nil && !config.Manual {
 		e.followLedger(follow)
 	}

@@ -98,7 +98,7 @@ func (e *Exchange) advise(out *Explanation, s *bidder.Snapshot, c *hexbid.Campai
 	}
 	found := false
 	if legal {
-		out.Advice, found = adviseBid(c, host, wanted, e.config.Market.MinimumBid[c.Pricing])
+		out.Advice, found = adviseBid(c, host, wanted, e.market.operator.Load().MinimumBid[c.Pricing])
 	}
 	if !found {
 		out.AdviceText = noBidWords(c, host, legal)

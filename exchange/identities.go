@@ -12,8 +12,8 @@ import (
 
 // Users, clients and keys go through the same doors as the catalogue. This file has what they need besides.
 
-// complete fills in what a caller leaves out of an advertiser, a user, a client or a key. present is the stored
-// resource, nil for none.
+// complete fills in what a caller leaves out of an advertiser, a user, a client, a key or the market. present is the
+// stored resource, nil for none.
 func (e *Exchange) complete(ctx context.Context, next, present hexbid.Resource) error {
 	if err := e.checkAliases(next); err != nil {
 		return err
@@ -25,6 +25,10 @@ func (e *Exchange) complete(ctx context.Context, next, present hexbid.Resource) 
 		return e.completeMemberships(ctx, v.Memberships)
 	case *hexbid.Client:
 		return e.completeGrants(ctx, v.EventsOf)
+	case *hexbid.Market:
+		if CheckMarket(v) == nil { // what is wrong is told later
+			completeMarket(v)
+		}
 	case *hexbid.Key:
 		before, there := present.(*hexbid.Key)
 		if there {

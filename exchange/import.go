@@ -286,6 +286,8 @@ func (e *Exchange) prepareAll(ctx context.Context, incoming []Incoming) ([]row, 
 func (e *Exchange) prepareRow(ctx context.Context, in *Incoming) (*draft, error) {
 	if kind := store.KindOf(in.Resource); kind.IsIdentity() {
 		return nil, hexbid.Invalidf("name", "a %s is not imported: AccessService creates it", kind)
+	} else if kind == hexbid.KindMarket {
+		return nil, hexbid.Invalidf("name", "the market is not imported: MarketService updates it")
 	}
 	if err := e.admitRow(ctx, in.Resource); err != nil {
 		return nil, err

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/bidder/quality"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/fold"
@@ -174,7 +173,7 @@ func TestASearchThatExploresTriesTheUpperEstimate(t *testing.T) {
 	m := openTill(t, func(c *Config) {
 		manual(c)
 		c.ExploreShare = MaxExploreShare
-		c.Market.Reserves = []bidder.Reserve{{PerThousand: 3_000_000}}
+		c.Market.Reserves = []hexbid.Reserve{{PerThousand: 3_000_000}}
 	})
 	fill(t, m.Exchange, campaign("c"), place("l", hub))
 	const searches = 5000

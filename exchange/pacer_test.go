@@ -135,7 +135,7 @@ func even(id string) *hexbid.Campaign {
 
 // reserved has a reserve that half of the bid of even meets, so that a click costs 0.25.
 func reserved(c *Config) {
-	c.Market.Reserves = []bidder.Reserve{{PerThousand: 50_000_000}}
+	c.Market.Reserves = []hexbid.Reserve{{PerThousand: 50_000_000}}
 }
 
 func TestACampaignSpendsItsBudgetOverTheRestOfItsDay(t *testing.T) {

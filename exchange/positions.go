@@ -22,11 +22,11 @@ import (
 // positions learns from trials what slots are worth: the chance that an award is seen, which auctions use hourly as
 // position factors, and the chance that a seen one is clicked, by which estimates of quality correct.
 type positions struct {
-	assumed []int64 // the operator's position factors
 	clients *access.Directory
 	shares  atomic.Pointer[clickShares]
 
 	mu      sync.Mutex // guards the fields below
+	assumed []int64    // the operator's position factors
 	counts  quality.Positions
 	changed bool      // since the last rows
 	aged    time.Time // up to here the counts have decayed
@@ -69,6 +69,14 @@ func (p *positions) share() {
 		shares[way] = quality.Shares(clicked)
 	}
 	p.shares.Store(shares)
+}
+
+// goOnFrom takes over other rules of the operator. What was seen counts for them too.
+func (p *positions) goOnFrom(m *bidder.Market) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.assumed = m.PositionFactors
+	p.share()
 }
 
 // learn states the position factors of the ways that have had trials.

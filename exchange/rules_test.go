@@ -165,7 +165,7 @@ func TestTakingAwayWhatARuleNamesLeadsToALaterRuleOrToASlot(t *testing.T) {
 func openBesideARival(t *testing.T) *Exchange {
 	e := open(t, func(c *Config) {
 		c.AuctionBudget = time.Hour
-		c.Market.Reserves = []bidder.Reserve{{PerThousand: 1000}}
+		c.Market.Reserves = []hexbid.Reserve{{PerThousand: 1000}}
 	})
 	fill(t, e, &hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/b"}, DisplayName: "B"},
 		&hexbid.Program{Meta: hexbid.Meta{Name: "advertisers/b/programs/p"}, DisplayName: "火锅", Category: hexbid.Catering,

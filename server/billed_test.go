@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/exchange"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/journal"
@@ -35,8 +35,7 @@ func serveBilled(t *testing.T, j journal.Journal, change func(*Config)) *served 
 	market := exchange.DefaultConfig()
 	market.Log, market.Cards, market.Ledger, market.Currency = slog.New(slog.DiscardHandler), wire.Cards{}, l, "CNY"
 	market.AuctionBudget = time.Minute // the machine may be busy
-	market.Market.Reserves = []bidder.Reserve{{PerThousand: 3_000_000}}
-	s := serveMarket(t, store.NewMemory(), market, change)
+	s := serveMarket(t, storeWithMarket(t), market, change)
 	follow, stop := context.WithCancel(context.Background())
 	followed := make(chan struct{})
 	go func() { s.FollowLedger(follow, l); close(followed) }()
@@ -61,6 +60,17 @@ func serveBilled(t *testing.T, j journal.Journal, change func(*Config)) *served 
 		t.Fatal(err)
 	}
 	if _, err := stream.Recv(); err != io.EOF {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// storeWithMarket returns a store whose market has a reserve that prices clicks at clickPrice.
+func storeWithMarket(t *testing.T) store.Store {
+	t.Helper()
+	s := store.NewMemory()
+	if _, err := exchange.FirstMarket(t.Context(), s, &hexbid.Market{Distance: &hexbid.DistanceTable{},
+		Reserves: []hexbid.Reserve{{PerThousand: 3_000_000}}}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	return s

@@ -57,6 +57,9 @@ var classOf = map[string]class{
 
 	pb.CampaignService_Import_FullMethodName: importing,
 
+	pb.MarketService_GetMarket_FullMethodName:    reading,
+	pb.MarketService_UpdateMarket_FullMethodName: writing,
+
 	pb.EventService_RecordEvents_FullMethodName: recording,
 	pb.EventService_StreamEvents_FullMethodName: recording,
 

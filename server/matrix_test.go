@@ -22,12 +22,10 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/access"
-	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/exchange"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/journal"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
-	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/wire"
 )
 
@@ -74,6 +72,8 @@ var special = map[string]string{
 	"CreateBackup":         `{"directory":"/nowhere"}`,
 	"CreateKey":            `{"parent":"%U","keyId":"another","key":{"displayName":"k"}}`,
 	"RotateKey":            `{"name":"%U/keys/k","keyId":"next"}`,
+	"GetMarket":            `{"name":"market"}`,
+	"UpdateMarket":         `{"market":{"name":"market","mechanism":"MECHANISM_VCG"},"validateOnly":true}`,
 	"SetMembership":        `{"user":"users/m","advertiser":"%A","level":"MEMBERSHIP_LEVEL_VIEWER"}`,
 }
 
@@ -225,8 +225,7 @@ func openMatrix(t *testing.T) *matrix {
 	market := exchange.DefaultConfig()
 	market.Log, market.Cards, market.Ledger, market.Currency = slog.New(slog.DiscardHandler), wire.Cards{}, l, "CNY"
 	market.AuctionBudget = time.Minute // the machine may be busy
-	market.Market.Reserves = []bidder.Reserve{{PerThousand: 3_000_000}}
-	x := &matrix{served: serveMarket(t, store.NewMemory(), market, func(c *Config) { c.Auth = AuthRequired }),
+	x := &matrix{served: serveMarket(t, storeWithMarket(t), market, func(c *Config) { c.Auth = AuthRequired }),
 		own:    owner{advertiser: "advertisers/a", user: "users/m", client: "clients/m"},
 		other:  owner{advertiser: "advertisers/b", user: "users/o", client: "clients/o"},
 		absent: owner{advertiser: "advertisers/z", user: "users/z", client: "clients/z", charge: 1}}

@@ -114,6 +114,7 @@ func New(config Config) (*Server, error) {
 	pb.RegisterEventServiceServer(services, &eventService{server: s})
 	pb.RegisterLedgerServiceServer(services, &ledgerService{server: s})
 	pb.RegisterAccessServiceServer(services, &accessService{server: s})
+	pb.RegisterMarketServiceServer(services, &marketService{server: s})
 	healthpb.RegisterHealthServer(services, s.health)
 	reflection.Register(services)
 	s.tell(func(v *serving) { v.ready = false })

@@ -1,6 +1,6 @@
-// Package store is the durable contract of the catalogue, and of the users, clients, keys and the market beside it. Writers commit
-// versioned records in groups of steps, each group all or none. A log of every change serves those who follow, review
-// or undo changes.
+// Package store is the durable contract of the catalogue, and of the users, clients, keys and the market beside it.
+// Writers commit versioned records in groups of steps, each group all or none. A log of every change serves those who
+// follow, review or undo changes.
 //
 // A caller describes a write as a Group: steps, and conditions and limits that must hold when the engine judges the
 // group. No caller holds a lock between its reads and its writes. Records declare their references and their counts.
@@ -81,8 +81,8 @@ type Store interface {
 	// nothing, Scan first and then Watch the version that Scan returned.
 	Watch(after uint64) *Feed
 	// Scan calls f for every record of one version, with the data derived from it (nil if there is none). Advertisers
-	// come first, then programs, places, campaigns, users, clients, keys and the market, each kind in order of name. Scan returns
-	// that version.
+	// come first, then programs, places, campaigns, users, clients, keys and the market, each kind in order of name.
+	// Scan returns that version.
 	Scan(ctx context.Context, f func(Record, *Derived) error) (version uint64, err error)
 	// Log calls visit with the changes after a version, in order, until visit returns false. Its error is a gap (see
 	// IsGap) if the log does not go back so far, and DataLoss if a record of the log does not carry the hash of the one

@@ -54,6 +54,18 @@ func NewDistanceBook(prior Distances, life time.Duration) *DistanceBook {
 	return b
 }
 
+// From returns a learner that starts from another prior. It has the evidence of b if the bands end where they did.
+func (b *DistanceBook) From(prior Distances) *DistanceBook {
+	next := &DistanceBook{prior: prior, delays: b.delays, tables: b.tables, changed: map[cellOf]struct{}{}}
+	switch {
+	case prior.Count() && b.prior.Count() && prior.print() == b.prior.print():
+		next.cells, next.changed = b.cells, b.changed
+	case prior.Count():
+		next.cells = make([][hexbid.CategoryCount]Account, len(prior.FactorPPM)+1)
+	}
+	return next
+}
+
 // SetShares says what impressions count by their slots from now on, those that were seen before too.
 func (b *DistanceBook) SetShares(shares *[WayCount][hexbid.MaxSlots]float64) {
 	b.tables.Shares = *shares

@@ -322,8 +322,8 @@ market:
 		t.Fatal(err)
 	}
 	if got.Listen != "127.0.0.1:2" || got.CacheMB != 11 || got.AuctionBudget.Milliseconds() != 7 ||
-		market.MinimumBid[1] != 500_000 ||
-		market.PriorPPM[1] != 40_000 || len(market.Reserves) != 1 || market.Reserves[0].PerThousand != 12_500_000 {
+		market.MinimumBidCPC != 500_000 || len(market.Priors) != 1 ||
+		market.Priors[0].PPM != 40_000 || len(market.Reserves) != 1 || market.Reserves[0].PerThousand != 12_500_000 {
 		t.Errorf("config %+v, market %+v", got, market)
 	}
 	for text, word := range map[string]string{"colour: red": "colour", "market: {colour: 1}": "colour",

@@ -1,9 +1,10 @@
 package main
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/bidder"
-	"github.com/hexbid/hexbid/bidder/quality"
 )
 
 // distanceSection is the operator's own table of distances. It pins the factors. An empty one says that distance does
@@ -20,58 +21,54 @@ type distanceSection struct {
 // anyCategory names all categories that are not named.
 const anyCategory = "any"
 
-func (s *distanceSection) addTo(m *bidder.Market) error {
-	m.Distance, m.DistancePinned = quality.Distances{}, true
-	if len(s.EndsM)+len(s.FactorPPM)+len(s.WithoutPlacePPM) == 0 {
-		return nil
+// table returns the table of a section, nil for a file without one.
+func (s *distanceSection) table() (*hexbid.DistanceTable, error) {
+	if s == nil {
+		return nil, nil
 	}
-	d := &m.Distance
-	d.EndsM, d.FactorPPM = s.EndsM, make([]quality.Categories, len(s.EndsM)+1)
-	err := eachCategory("market.distance.factor_ppm", s.FactorPPM, func(c hexbid.Category, factors []int64) error {
-		return setFactors(d, c, factors)
-	})
-	if err != nil {
-		return err
+	t := &hexbid.DistanceTable{EndsM: s.EndsM}
+	named := map[string]bool{}
+	for name := range s.FactorPPM {
+		named[name] = true
 	}
-	d.WithoutPlacePPM = d.FactorPPM[len(d.FactorPPM)-1]
-	return eachCategory("market.distance.without_place_ppm", s.WithoutPlacePPM, func(c hexbid.Category, ppm int64) error {
-		d.WithoutPlacePPM[c] = ppm
-		return nil
-	})
-}
-
-// setFactors sets the factors of a category, one for each band.
-func setFactors(d *quality.Distances, c hexbid.Category, factors []int64) error {
-	if len(factors) != len(d.FactorPPM) {
-		return hexbid.Invalidf("market.distance.factor_ppm", "%d factors for %s: use %d, one more than there are ends",
-			len(factors), c, len(d.FactorPPM))
+	for name := range s.WithoutPlacePPM {
+		named[name] = true
 	}
-	for band, ppm := range factors {
-		d.FactorPPM[band][c] = ppm
-	}
-	return nil
-}
-
-// eachCategory visits the values of a table by category: first that of anyCategory for every category, then the others.
-func eachCategory[V any](field string, table map[string]V, visit func(hexbid.Category, V) error) error {
-	if all, there := table[anyCategory]; there {
-		for c := range hexbid.CategoryCount {
-			if err := visit(c, all); err != nil {
-				return err
-			}
-		}
-	}
-	for name, v := range table {
-		if name == anyCategory {
-			continue
-		}
-		c, err := hexbid.ParseCategory(name)
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		f, err := s.category(name)
 		if err != nil {
-			return hexbid.Invalidf(field, "%v", err)
+			return nil, err
 		}
-		if err := visit(c, v); err != nil {
-			return err
+		t.Factors = append(t.Factors, f)
+	}
+	return t, nil
+}
+
+// category returns what the section says of a category. What it leaves out is that of anyCategory.
+func (s *distanceSection) category(name string) (f hexbid.CategoryDistance, err error) {
+	if name != anyCategory {
+		if f.Category, err = hexbid.ParseCategory(name); err != nil {
+			return f, hexbid.Invalidf("market.distance", "%v", err)
 		}
 	}
-	return nil
+	for _, of := range []string{anyCategory, name} {
+		if factors, there := s.FactorPPM[of]; there {
+			f.FactorPPM = factors
+		}
+		if ppm, there := s.WithoutPlacePPM[of]; there {
+			f.WithoutPlacePPM = ppm
+		}
+	}
+	return f, nil
+}
+
+// sameDistances reports whether two tables say the same.
+func sameDistances(a, b *hexbid.DistanceTable) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	same := func(a, b hexbid.CategoryDistance) bool {
+		return a.Category == b.Category && a.WithoutPlacePPM == b.WithoutPlacePPM && slices.Equal(a.FactorPPM, b.FactorPPM)
+	}
+	return slices.Equal(a.EndsM, b.EndsM) && slices.EqualFunc(a.Factors, b.Factors, same)
 }

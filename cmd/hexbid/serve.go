@@ -267,7 +267,7 @@ func (m *Main) Run(ctx context.Context, ready func(address string)) (err error) 
 // start indexes the catalogue and lets calls through.
 func (m *Main) start(ctx context.Context) (err error) {
 	c := exchange.DefaultConfig()
-	if c.Market, err = m.Config.BuildMarket(); err != nil {
+	if err = m.openMarket(ctx, &c); err != nil {
 		return err
 	}
 	if share := m.Config.SwapShare; !(share >= 0 && share <= 0.01) {

@@ -52,7 +52,8 @@ func fullRecords() []*store.Record {
 		&hexbid.Market{Meta: hexbid.Meta{Name: "market", CreatedAt: at}, Increment: 7, Mechanism: hexbid.MechanismVCG,
 			Priors:   []hexbid.CategoryPrior{{Category: hexbid.Catering, PPM: 30_000}},
 			Reserves: []hexbid.Reserve{{Region: "330100", PerThousand: 5}},
-			Distance: &hexbid.DistanceTable{EndsM: []float64{500}, Factors: []hexbid.CategoryDistance{{FactorPPM: []int64{3, 2}}}}},
+			Distance: &hexbid.DistanceTable{EndsM: []float64{500},
+				Factors: []hexbid.CategoryDistance{{FactorPPM: []int64{3, 2}}}}},
 	}
 	all := make([]*store.Record, len(resources))
 	for i, r := range resources {

@@ -1,0 +1,141 @@
+package exchange
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
+	"github.com/hexbid/hexbid/bidder"
+	"github.com/hexbid/hexbid/store"
+)
+
+// FirstMarket returns the market that a store has. If it has none, FirstMarket stores the given one, stamped with an
+// instant. Call it before Open.
+func FirstMarket(ctx context.Context, s store.Store, first *hexbid.Market, at time.Time) (*hexbid.Market, error) {
+	if stored, err := storedMarket(ctx, s); stored != nil || err != nil {
+		return stored, err
+	}
+	own := *first
+	own.Meta = hexbid.Meta{Name: hexbid.MarketName, CreatedAt: at.UTC(), UpdatedAt: at.UTC()}
+	if err := CheckMarket(&own); err != nil {
+		return nil, err
+	}
+	completeMarket(&own)
+	record := store.Declare(&own, 0)
+	who := stamp{own.CreatedAt, hexbid.Principal{Role: hexbid.System, ID: "first start"}.String(), hexbid.InProcess}
+	outcomes, err := s.Commit(ctx, []store.Group{who.group(store.Step{Put: &record})})
+	if err == nil {
+		err = outcomes[0].Err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("storing the first market: %w", err)
+	}
+	return outcomes[0].Change.Puts[0].Resource.(*hexbid.Market), nil
+}
+
+// storedMarket returns the market that a store has, nil for none.
+func storedMarket(ctx context.Context, s store.Store) (*hexbid.Market, error) {
+	r, err := s.Get(ctx, hexbid.MarketName)
+	if hexbid.KindOf(err) == hexbid.NotFound && err != nil {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the market: %w", err)
+	}
+	return r.Resource.(*hexbid.Market), nil
+}
+
+// CheckMarket refuses rules that no auction can follow. Its error names the field.
+func CheckMarket(m *hexbid.Market) error {
+	if err := m.Validate(); err != nil {
+		return err
+	}
+	_, err := bidder.MarketOf(m)
+	return err
+}
+
+// completeMarket fills in the priors of categories that are left out, so that a later program's own priors do not
+// change a stored market. The rules are valid.
+func completeMarket(m *hexbid.Market) {
+	if rules, err := bidder.MarketOf(m); err == nil {
+		m.Priors = rules.Priors()
+	}
+	if m.Mechanism == hexbid.MechanismUnspecified {
+		m.Mechanism = hexbid.MechanismGSP
+	}
+}
+
+// MarketInForce is what auctions follow at present.
+type MarketInForce struct {
+	*bidder.Market
+	Since time.Time // zero if the market keeps no versions
+	// NotTaken are settings of the server that differ from the market.
+	NotTaken []string
+}
+
+// MarketInForce returns what auctions follow at present.
+func (e *Exchange) MarketInForce(ctx context.Context) (MarketInForce, error) {
+	if err := e.admit(ctx, access.GetMarket, hexbid.MarketName); err != nil {
+		return MarketInForce{}, err
+	}
+	return MarketInForce{e.indexer.Snapshot().Market(), e.market.since(), e.config.SettingsNotTaken}, nil
+}
+
+// openMarket has the exchange follow the market that its store has, if it has one. It returns the feed of changes from
+// then on.
+func (e *Exchange) openMarket(ctx context.Context) (*store.Feed, error) {
+	version := e.store.Version()
+	stored, err := storedMarket(ctx, e.store)
+	if err != nil {
+		return nil, err
+	}
+	if stored != nil {
+		if e.config.Market, err = bidder.MarketOf(stored); err != nil {
+			return nil, fmt.Errorf("the stored market: %w", err)
+		}
+	}
+	return e.store.Watch(version), nil
+}
+
+// followMarket puts changes of the stored market into force until the context or the store ends.
+func (e *Exchange) followMarket(ctx context.Context, feed *store.Feed) {
+	for {
+		c, err := feed.Next(ctx)
+		switch {
+		case err == nil:
+			for i := range c.Puts {
+				if m, ok := c.Puts[i].Resource.(*hexbid.Market); ok {
+					e.market.change(ctx, m)
+				}
+			}
+			e.market.reached(c.Version)
+		case ctx.Err() != nil || hexbid.KindOf(err) == hexbid.Unavailable:
+			return
+		default:
+			e.config.Log.Warn("the market is read from the store again", "error", err)
+			if feed, err = e.readMarketAgain(ctx); err != nil {
+				e.config.Log.Error("the market no longer follows the store: restart the server", "error", err)
+				return
+			}
+		}
+	}
+}
+
+// readMarketAgain puts the stored market into force after changes were missed.
+func (e *Exchange) readMarketAgain(ctx context.Context) (*store.Feed, error) {
+	version := e.store.Version()
+	stored, err := storedMarket(ctx, e.store)
+	if err != nil {
+		return nil, err
+	}
+	if stored != nil {
+		e.market.change(ctx, stored)
+	}
+	e.market.reached(version)
+	return e.store.Watch(version), nil
+}
+
+// concernsMarket reports whether a group is about the market.
+func concernsMarket(g *store.Group) bool { return g.Steps[0].Name() == hexbid.MarketName }
