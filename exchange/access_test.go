@@ -74,6 +74,10 @@ var doors = map[string]func(context.Context, *Exchange) error{
 		_, err := e.Search(ctx, at(hub), time.Now())
 		return err
 	},
+	"MarketInForce": func(ctx context.Context, e *Exchange) error {
+		_, err := e.MarketInForce(ctx)
+		return err
+	},
 	"Explain": func(ctx context.Context, e *Exchange) error {
 		_, err := e.Explain(ctx, "advertisers/a/campaigns/c", at(hub))
 		return err

@@ -117,15 +117,17 @@ func awardsIn(t testing.TB, e *Exchange) (all []string) {
 	var work bidder.Scratch
 	for i := range 24 {
 		r := &hexbid.Request{Point: hexbid.Point{Lat: hub.Lat + 0.002*float64(i%5), Lng: hub.Lng}, Slots: 1 + i%10,
-			Host: []hexbid.Host{hexbid.WeChat, hexbid.Alipay}[i%2], Scene: []hexbid.Scene{0, hexbid.NearbyList, hexbid.Search}[i%3]}
+			Host:  []hexbid.Host{hexbid.WeChat, hexbid.Alipay}[i%2],
+			Scene: []hexbid.Scene{0, hexbid.NearbyList, hexbid.Search}[i%3]}
 		q := bidder.NewQuery(r, fmt.Sprint("request ", i), at)
-		for _, a := range s.Search(&q, &work) {
-			pricing := s.PricingOf(&q)
-			all = append(all, fmt.Sprintf("request %d slot %d: campaign %d pays %d set by %s, %+v", i, a.Slot, a.Entry.CampaignUID,
-				a.Price, a.SetBy, a.Basis(&pricing)))
-		}
-		if plain := s.Plain(&q); len(plain.Awards) != len(s.Search(&q, &work)) {
-			t.Fatalf("request %d: the plain evaluation awards %d slots", i, len(plain.Awards))
+		pricing, plain := s.PricingOf(&q), s.Plain(&q)
+		for j, a := range s.Search(&q, &work) {
+			all = append(all, fmt.Sprintf("request %d slot %d: campaign %d pays %d set by %s, %+v", i, a.Slot,
+				a.Entry.CampaignUID, a.Price, a.SetBy, a.Basis(&pricing)))
+			if j >= len(plain.Awards) || plain.Awards[j].Entry.CampaignUID != a.Entry.CampaignUID {
+				t.Fatalf("request %d: slot %d is of campaign %d, and the plain evaluation says %+v", i, a.Slot,
+					a.Entry.CampaignUID, plain.Awards)
+			}
 		}
 	}
 	return all
