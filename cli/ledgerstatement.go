@@ -76,7 +76,9 @@ func printStatement(w io.Writer, s *pb.Statement) {
 	if omitted := s.GetOmittedCampaigns(); omitted > 0 {
 		fmt.Fprintf(w, "and %d more campaigns\n", omitted)
 	}
-	fmt.Fprintf(w, "Up to record %d\n", s.GetAsOf())
+	if s.GetAsOf() > 0 { // those who see every advertiser are told
+		fmt.Fprintf(w, "Up to record %d\n", s.GetAsOf())
+	}
 	if s.GetOpen() {
 		fmt.Fprintln(w, "The month is not over: the statement may still grow.")
 	}

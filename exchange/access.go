@@ -146,27 +146,38 @@ func seeingAll(ctx context.Context) context.Context {
 
 // own returns the catalogue of a caller for whom most of it does not exist, nil for every other caller.
 func (e *Exchange) own(ctx context.Context) *ownCatalogue {
-	p := hexbid.PrincipalOf(ctx)
-	if p.Role == hexbid.Operator || p.Role == hexbid.System || p.Role == hexbid.Auditor ||
-		ctx.Value(seesAllKey{}) != nil {
+	if seesAll(ctx) || ctx.Value(seesAllKey{}) != nil {
 		return nil
 	}
+	p := hexbid.PrincipalOf(ctx)
 	if shared, ok := ctx.Value(ownKey{}).(*ownCatalogue); ok && shared.isOf(&p) {
 		return shared
 	}
 	return newOwnCatalogue(e.store, &p)
 }
 
+// seesAll reports whether every advertiser exists for the caller.
+func seesAll(ctx context.Context) bool {
+	switch hexbid.PrincipalOf(ctx).Role {
+	case hexbid.Operator, hexbid.System, hexbid.Auditor:
+		return true
+	}
+	return false
+}
+
 // sees reports whether an advertiser exists for the caller.
 func sees(ctx context.Context, advertiser hexbid.UID) bool {
 	p := hexbid.PrincipalOf(ctx)
-	switch p.Role {
-	case hexbid.Operator, hexbid.System, hexbid.Auditor:
-		return true
-	case hexbid.Member:
-		return isMemberOf(p.Grants, advertiser)
+	return seesAll(ctx) || p.Role == hexbid.Member && isMemberOf(p.Grants, advertiser)
+}
+
+// lastRecord returns the number of the ledger's last record as the caller may know it: 0 for members, because it counts
+// what everybody does.
+func lastRecord(ctx context.Context, number uint64) uint64 {
+	if seesAll(ctx) {
+		return number
 	}
-	return false
+	return 0
 }
 
 func isMemberOf(g *hexbid.Grants, advertiser hexbid.UID) bool {

@@ -215,7 +215,7 @@ func (b *books) spend(s *ledger.Standing) (*hexbid.CampaignSpend, error) {
 	out := &hexbid.CampaignSpend{Name: name, UID: s.Campaign, AdvertiserUID: s.Advertiser, Deleted: s.Deleted,
 		Paused: s.Paused, Zone: s.Zone, LocalDate: hexbid.Date(s.LocalDate), DailyBudget: s.DailyBudget,
 		TotalBudget: s.TotalBudget, DailyLeft: s.Left.Daily, TotalLeft: limited(s.Left.Total),
-		BalanceLeft: limited(s.Left.Balance), Total: totalsOf(&s.Ever), AsOf: s.AsOf}
+		BalanceLeft: limited(s.Left.Balance), Total: totalsOf(&s.Ever), AsOf: lastRecord(b.ctx, s.AsOf)}
 	if s.Date == s.LocalDate {
 		out.Today = totalsOf(&s.Today)
 	}

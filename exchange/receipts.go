@@ -56,6 +56,7 @@ func (b *books) statement(a hexbid.Account, of receipt.Month) (*Statement, error
 	if err != nil {
 		return nil, err
 	}
+	read.AsOf = lastRecord(b.ctx, read.AsOf)
 	zone := b.config.statementZone()
 	out := &Statement{Statement: read, Deleted: account.Deleted, Billing: billingOf(account.Prepaid),
 		Open: b.ledger.Now().Before(endOf(of, zone)), Currency: b.config.Currency, Zone: zone.String()}

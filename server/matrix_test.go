@@ -26,6 +26,7 @@ import (
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/journal"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/wire"
 )
 
@@ -92,11 +93,7 @@ var bodies = map[string]string{
 // requestOf makes the request of a method about what an owner has.
 func requestOf(t *testing.T, m protoreflect.MethodDescriptor, o owner) proto.Message {
 	t.Helper()
-	kind, err := protoregistry.GlobalTypes.FindMessageByName(m.Input().FullName())
-	if err != nil {
-		t.Fatal(err)
-	}
-	request := kind.New().Interface()
+	request := newMessage(t, m.Input())
 	read := func(text string, into proto.Message) {
 		text = strings.NewReplacer("%A", o.advertiser, "%U", o.user, "%S", fmt.Sprint(o.charge)).Replace(text)
 		if err := protojson.Unmarshal([]byte(text), into); err != nil {
@@ -210,14 +207,23 @@ func isOfOthers(request proto.Message) bool {
 // matrix is a market of two advertisers that are alike, each with a program, a place, a campaign and a charge.
 type matrix struct {
 	*served
+	catalogue          store.Store
 	own, other, absent owner
 	advertiserUID      hexbid.UID // of own
 }
 
-// openMatrix opens the market. Credentials are required over the network.
-func openMatrix(t *testing.T) *matrix {
+// openMatrix opens the market, whose settings a test may change. Credentials are required over the network.
+func openMatrix(t *testing.T, changes ...func(*exchange.Config)) *matrix {
 	t.Helper()
-	l, err := ledger.Open(t.Context(), ledger.Options{Journal: journal.NewMemory(), Log: slog.New(slog.DiscardHandler)})
+	return openMatrixOn(t, storeWithMarket(t), ledger.Options{Journal: journal.NewMemory()}, changes...)
+}
+
+// openMatrixOn opens the market on a catalogue and a ledger.
+func openMatrixOn(t *testing.T, catalogue store.Store, money ledger.Options,
+	changes ...func(*exchange.Config)) *matrix {
+	t.Helper()
+	money.Log = slog.New(slog.DiscardHandler)
+	l, err := ledger.Open(t.Context(), money)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,8 +231,11 @@ func openMatrix(t *testing.T) *matrix {
 	market := exchange.DefaultConfig()
 	market.Log, market.Cards, market.Ledger, market.Currency = slog.New(slog.DiscardHandler), wire.Cards{}, l, "CNY"
 	market.AuctionBudget = time.Minute // the machine may be busy
-	x := &matrix{served: serveMarket(t, storeWithMarket(t), market, func(c *Config) { c.Auth = AuthRequired }),
-		own:    owner{advertiser: "advertisers/a", user: "users/m", client: "clients/m"},
+	for _, change := range changes {
+		change(&market)
+	}
+	x := &matrix{served: serveMarket(t, catalogue, market, func(c *Config) { c.Auth = AuthRequired }),
+		catalogue: catalogue, own: owner{advertiser: "advertisers/a", user: "users/m", client: "clients/m"},
 		other:  owner{advertiser: "advertisers/b", user: "users/o", client: "clients/o"},
 		absent: owner{advertiser: "advertisers/z", user: "users/z", client: "clients/z", charge: 1}}
 	x.fill(t)

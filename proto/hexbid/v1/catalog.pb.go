@@ -1566,7 +1566,8 @@ type CampaignSpend struct {
 	Hours []*HourTotals `protobuf:"bytes,20,rep,name=hours,proto3" json:"hours,omitempty"`
 	// The last 62 dates with events, the earliest first; not in lists.
 	Days []*DayTotals `protobuf:"bytes,21,rep,name=days,proto3" json:"days,omitempty"`
-	// Number of the last record that the figures include.
+	// Number of the last record that the figures include; unset for members of an
+	// advertiser, because it counts everybody's.
 	AsOf uint64 `protobuf:"varint,22,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
 	// Other uids that the name had or has, the latest 100; not in lists.
 	OtherUids []uint64 `protobuf:"varint,23,rep,packed,name=other_uids,json=otherUids,proto3" json:"other_uids,omitempty"`

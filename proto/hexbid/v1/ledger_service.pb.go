@@ -1351,7 +1351,8 @@ type Statement struct {
 	OmittedCampaigns int64 `protobuf:"varint,17,opt,name=omitted_campaigns,json=omittedCampaigns,proto3" json:"omitted_campaigns,omitempty"`
 	// The month is not over: the statement may still grow.
 	Open bool `protobuf:"varint,18,opt,name=open,proto3" json:"open,omitempty"`
-	// Number of the last record that the statement includes.
+	// Number of the last record that the statement includes; unset for members of an
+	// advertiser, because it counts everybody's.
 	AsOf uint64 `protobuf:"varint,19,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
 	// Other uids that the name had or has, the latest 100.
 	OtherUids     []uint64 `protobuf:"varint,20,rep,packed,name=other_uids,json=otherUids,proto3" json:"other_uids,omitempty"`
