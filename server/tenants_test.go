@@ -331,8 +331,8 @@ func stepOf(micros int64) int64 {
 }
 
 // TestExplanationsMoveInSteps changes a rival's bid again and again. What an advertiser is told is the same, byte for
-// byte, wherever the rival bids within a step: it follows from the rule, the slot, and the bid that would do in steps of
-// a tenth.
+// byte, wherever the rival bids within a step: it follows from the rule, the slot, and the bid that would do in steps
+// of a tenth.
 func TestExplanationsMoveInSteps(t *testing.T) {
 	x := openRivals(t, 1)
 	caller, own := x.side(0)
