@@ -20,3 +20,34 @@ type Exposure struct {
 	Clicks      int64     // that were not filtered; impressions are 0 then
 	Last        time.Time // impression or click
 }
+
+// ViewerExport is a page of everything that is held of a viewer.
+type ViewerExport struct {
+	ReadAt  time.Time
+	Records []ViewerRecord
+	Next    string // token of the next page; empty on the last
+}
+
+// ViewerRecord is one thing that is held of a viewer.
+type ViewerRecord struct {
+	Kind     ViewerRecordKind
+	Name     string // of the campaign or advertiser; empty when it is deleted
+	UID      UID
+	Count    int64       // ever, as far as it was counted
+	Times    []time.Time // ascending; of an award, when it was won
+	Sequence uint64      // of a coupon: the ledger's record that granted it
+	Unread   []byte      // the row, if it cannot be read
+}
+
+// ViewerRecordKind is what is held of a viewer.
+type ViewerRecordKind uint8
+
+// The kinds. Their numbers are those of the wire contract.
+const (
+	CampaignImpressions ViewerRecordKind = iota + 1
+	AdvertiserImpressions
+	CampaignClicks
+	CouponOfViewer
+	AwardOfViewer // in memory alone: won, and its impression not reported yet
+	UnreadOfViewer
+)

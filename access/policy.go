@@ -52,6 +52,7 @@ const (
 	ListRoots
 	WatchAlerts
 	GetViewerHistory
+	ExportViewer
 	EraseViewerHistory
 	CreateBackup
 
@@ -151,6 +152,7 @@ var rules = [methodCount]Rule{
 	ListRoots:            {"LedgerService/ListRoots", yes, viewer, no, no},
 	WatchAlerts:          {"LedgerService/WatchAlerts", yes, viewer, no, no},
 	GetViewerHistory:     {"LedgerService/GetViewerHistory", yes, none, no, no},
+	ExportViewer:         {"LedgerService/ExportViewer", yes, none, no, no},
 	EraseViewerHistory:   {"LedgerService/EraseViewerHistory", no, none, no, no},
 	CreateBackup:         {"LedgerService/CreateBackup", no, none, no, no},
 

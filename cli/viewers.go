@@ -5,27 +5,92 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
 type viewersCommand struct {
-	Erase eraseViewerCommand `cmd:"" help:"Erase what the server knows of a viewer: what they saw of capped campaigns, their clicks, and their coupons."`
+	Export exportViewerCommand `cmd:"" help:"Write everything that the server holds of a viewer to standard output, as JSON."`
+	Erase  eraseViewerCommand  `cmd:"" help:"Erase what the server knows of a viewer: what they saw of capped campaigns, their clicks, and their coupons."`
 }
 
 type eraseViewerCommand struct {
-	UserKey     string `name:"user-key" required:"" help:"Key that searches name the viewer by."`
-	Yes         bool   `short:"y" help:"Do not ask; for scripts."`
-	DryRun      bool   `help:"Show what would be erased and erase nothing."`
+	viewerFlags `embed:""`
+	Yes         bool `short:"y" help:"Do not ask; for scripts."`
+	DryRun      bool `help:"Show what would be erased and erase nothing."`
 	clientFlags `embed:""`
 	outputFlags `embed:""`
+}
+
+// viewerFlags name a viewer. A file keeps the key out of the list of processes and the shell's history.
+type viewerFlags struct {
+	UserKey     string `name:"user-key" xor:"viewer" required:"" help:"Key that searches name the viewer by."`
+	UserKeyFile string `name:"user-key-file" xor:"viewer" required:"" help:"File with the key, - for standard input." placeholder:"FILE"`
+}
+
+// viewer returns the viewer's key.
+func (f *viewerFlags) viewer(s *session) (string, error) {
+	if f.UserKeyFile == "" {
+		return f.UserKey, nil
+	}
+	from := s.Stdin
+	if f.UserKeyFile != "-" {
+		file, err := os.Open(f.UserKeyFile)
+		if err != nil {
+			return "", fmt.Errorf("--user-key-file: %w", err)
+		}
+		defer file.Close()
+		from = file
+	}
+	text, err := io.ReadAll(io.LimitReader(from, 4<<10))
+	if err != nil {
+		return "", fmt.Errorf("--user-key-file: %w", err)
+	}
+	return strings.TrimRight(string(text), "\r\n"), nil
+}
+
+type exportViewerCommand struct {
+	viewerFlags `embed:""`
+	clientFlags `embed:""`
+}
+
+// Run writes all pages as one document.
+func (c *exportViewerCommand) Run(s *session) error {
+	viewer, err := c.viewer(s)
+	if err != nil {
+		return err
+	}
+	conn, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.conn.Close()
+	all := new(pb.ExportViewerResponse)
+	for token := ""; ; {
+		ctx, cancel := context.WithTimeout(c.named(s.ctx), c.Timeout)
+		page, err := conn.ledger.ExportViewer(ctx, &pb.ExportViewerRequest{UserKey: viewer, PageToken: token})
+		cancel()
+		if err != nil {
+			return err
+		}
+		all.ReadTime, all.Records = page.GetReadTime(), append(all.Records, page.GetRecords()...)
+		if token = page.GetNextPageToken(); token == "" {
+			return printJSON(s, all)
+		}
+	}
 }
 
 // Run lists what the server knows of a viewer, asks, and erases it. It lists what there was when it looked: what comes
 // before the erasure goes too.
 func (c *eraseViewerCommand) Run(s *session) error {
+	viewer, err := c.viewer(s)
+	if err != nil {
+		return err
+	}
 	conn, err := c.dial()
 	if err != nil {
 		return err
@@ -33,7 +98,7 @@ func (c *eraseViewerCommand) Run(s *session) error {
 	defer conn.conn.Close()
 	ctx, cancel := context.WithTimeout(c.named(s.ctx), c.Timeout)
 	defer cancel()
-	history, err := conn.ledger.GetViewerHistory(ctx, &pb.GetViewerHistoryRequest{UserKey: c.UserKey})
+	history, err := conn.ledger.GetViewerHistory(ctx, &pb.GetViewerHistoryRequest{UserKey: viewer})
 	if err != nil {
 		return err
 	}
@@ -45,10 +110,10 @@ func (c *eraseViewerCommand) Run(s *session) error {
 	if err != nil || c.DryRun {
 		return err
 	}
-	return c.erase(s, conn)
+	return c.erase(s, conn, viewer)
 }
 
-func (c *eraseViewerCommand) erase(s *session, conn *client) error {
+func (c *eraseViewerCommand) erase(s *session, conn *client, viewer string) error {
 	if !c.Yes {
 		if !isTerminal(s.Stdin) {
 			return errors.New("standard input is not a terminal, so nobody can be asked: look at --dry-run, then give --yes")
@@ -59,7 +124,7 @@ func (c *eraseViewerCommand) erase(s *session, conn *client) error {
 	}
 	ctx, cancel := context.WithTimeout(c.named(s.ctx), c.Timeout)
 	defer cancel()
-	if _, err := conn.ledger.EraseViewerHistory(ctx, &pb.EraseViewerHistoryRequest{UserKey: c.UserKey}); err != nil {
+	if _, err := conn.ledger.EraseViewerHistory(ctx, &pb.EraseViewerHistoryRequest{UserKey: viewer}); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(s.Stderr, "erased")

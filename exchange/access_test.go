@@ -124,6 +124,10 @@ var doors = map[string]func(context.Context, *Exchange) error{
 		_, err := e.WatchAlerts(ctx, "advertisers/-")
 		return err
 	},
+	"ExportViewer": func(ctx context.Context, e *Exchange) error {
+		_, err := e.ExportViewer(ctx, "somebody", "")
+		return err
+	},
 	"ViewerHistory": func(ctx context.Context, e *Exchange) error {
 		_, err := e.ViewerHistory(ctx, "somebody")
 		return err

@@ -108,12 +108,17 @@ func (r *recentAwards) seen(viewer [16]byte, campaign hexbid.UID, issued time.Ti
 	s.drop(viewer, campaign, stampOfAward(issued))
 }
 
-// forget drops the awards of a viewer.
+// forget drops the awards of a viewer. Their places in the queue stay, without the viewer.
 func (r *recentAwards) forget(viewer [16]byte) {
 	s := r.shardOf(&viewer)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.byViewer, viewer)
+	for i := range s.queue {
+		if s.queue[i].viewer == viewer {
+			s.queue[i] = viewersAward{at: s.queue[i].at}
+		}
+	}
 }
 
 // over lays a viewer's awards over a history. The result is nil when it is too long.

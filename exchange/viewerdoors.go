@@ -77,9 +77,7 @@ func (e *Exchange) exposureOf(ctx context.Context, r *ledger.ViewerRow) hexbid.E
 	} else {
 		x.Impressions = int64(r.Exposures.Ever)
 	}
-	if record, err := e.store.ByUID(ctx, r.Subject); err == nil {
-		x.Name = record.Meta().Name
-	}
+	x.Name = e.nameOf(ctx, r.Subject)
 	if last := r.Exposures.Last(); last > 0 {
 		x.Last = time.UnixMicro(last).UTC()
 	}

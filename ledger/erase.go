@@ -7,7 +7,8 @@ import (
 	"github.com/hexbid/hexbid/ledger/journal"
 )
 
-// EraseViewer removes all rows of a viewer: exposures, clicks and coupons. When it returns they are off the disk's
+// EraseViewer removes all rows of a viewer: exposures, clicks and coupons, and what was counted of them in the last
+// minutes. When it returns they are off the disk's
 // tables. No record names a viewer, so the chain stays as it is. An event of the viewer that comes later begins anew.
 func (l *Ledger) EraseViewer(ctx context.Context, pseudonym [16]byte) error {
 	return l.between(ctx, newRequest(func(o *owner) error { return o.eraseViewer(pseudonym) }))
@@ -17,9 +18,10 @@ func (l *Ledger) EraseViewer(ctx context.Context, pseudonym [16]byte) error {
 // number of erasures tells them apart: they took it before they read, and it changes when the rows are gone.
 func (o *owner) eraseViewer(pseudonym [16]byte) error {
 	o.begin()
-	o.batch.Erase = append(o.batch.Erase, viewerRange(pseudonym))
+	o.batch.Erase = append(o.batch.Erase, viewerRanges(pseudonym)...)
 	o.recent.forgetViewer(pseudonym)
 	o.seen.forgetViewer(pseudonym)
+	o.traffic.Forget(pseudonym)
 	o.erasures++
 	if err := o.flush(); err != nil {
 		return err

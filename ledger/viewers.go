@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/hexbid/hexbid"
@@ -37,9 +38,13 @@ type ViewerRow struct {
 	IsCoupon  bool // of the campaign Subject
 	IsClicks  bool // on the campaign Subject, in the place of exposures
 	Exposures frequency.Exposures
-	IsDamaged bool // Exposures are empty, because the row does not decode; it counts for nothing
+	IsDamaged bool   // Exposures are empty, because the row does not decode; it counts for nothing
+	Sequence  uint64 // of a coupon: the record that granted it
 	mark      byte
 }
+
+// IsOfAdvertiser reports whether the subject is an advertiser.
+func (r *ViewerRow) IsOfAdvertiser() bool { return r.mark == advertiserMark }
 
 // Key returns the row's key.
 func (r *ViewerRow) Key() []byte { return viewerKey(r.Viewer, r.Subject, r.mark) }
@@ -53,7 +58,9 @@ func decodeViewerRow(key, value []byte) (r ViewerRow, known bool) {
 	r.mark = key[viewerKeyBytes-1]
 	switch r.mark {
 	case couponMark:
-		r.IsCoupon = true
+		if r.IsCoupon = true; len(value) == 8 {
+			r.Sequence = binary.BigEndian.Uint64(value)
+		}
 	case campaignMark, advertiserMark, clicksMark:
 		var err error
 		r.IsClicks = r.mark == clicksMark
@@ -65,9 +72,61 @@ func decodeViewerRow(key, value []byte) (r ViewerRow, known bool) {
 	return r, true
 }
 
-// viewerRange is the rows of one viewer.
+// viewerRange is the rows of one viewer in journal.Viewers.
 func viewerRange(pseudonym [16]byte) journal.Range {
 	return journal.Range{Table: journal.Viewers, From: pseudonym[:], To: after(pseudonym)}
+}
+
+// viewerRanges is everything of one viewer in a journal.
+func viewerRanges(pseudonym [16]byte) (ranges []journal.Range) {
+	for _, t := range journal.OfViewers {
+		ranges = append(ranges, journal.Range{Table: t, From: pseudonym[:], To: after(pseudonym)})
+	}
+	return ranges
+}
+
+// HeldRow is a row of a viewer in any of journal.OfViewers.
+type HeldRow struct {
+	ViewerRow
+	Table journal.Table
+	Raw   []byte // key after the pseudonym, and value, of a row that cannot be read; nil for others
+	after []byte // key after the pseudonym
+}
+
+// Position names the row among those of its viewer, for ReadHeld.
+func (r *HeldRow) Position() []byte { return append([]byte{byte(r.Table)}, r.after...) }
+
+// ReadHeld calls visit with all that a journal holds of a viewer, after the position of an earlier row (nil: from the
+// start), until visit returns false. A row is valid during the call only.
+func ReadHeld(v journal.View, pseudonym [16]byte, position []byte, visit func(*HeldRow) (more bool)) error {
+	going := true
+	for _, of := range viewerRanges(pseudonym) {
+		switch {
+		case len(position) > 0 && byte(of.Table) < position[0]:
+			continue
+		case len(position) > 0 && byte(of.Table) == position[0]:
+			of.From = append(append(bytes.Clone(pseudonym[:]), position[1:]...), 0)
+		}
+		if err := v.Scan(of.Table, of.From, of.To, func(key, value []byte) (bool, error) {
+			going = visit(heldRow(of.Table, key, value))
+			return going, nil
+		}); err != nil || !going {
+			return err
+		}
+	}
+	return nil
+}
+
+func heldRow(t journal.Table, key, value []byte) *HeldRow {
+	r := &HeldRow{Table: t, after: key[pseudonymBytes:]}
+	known := false
+	if t == journal.Viewers {
+		r.ViewerRow, known = decodeViewerRow(key, value)
+	}
+	if !known || r.IsDamaged {
+		r.Raw = append(bytes.Clone(r.after), value...)
+	}
+	return r
 }
 
 // after returns the key right after all those of a viewer, nil for the end of the table.

@@ -72,6 +72,7 @@ var classOf = map[string]class{
 	pb.LedgerService_ListRoots_FullMethodName:            reading,
 	pb.LedgerService_WatchAlerts_FullMethodName:          reading,
 	pb.LedgerService_GetViewerHistory_FullMethodName:     reading,
+	pb.LedgerService_ExportViewer_FullMethodName:         reading,
 
 	pb.LedgerService_CreateTopUp_FullMethodName:        writing,
 	pb.LedgerService_CreateWithdrawal_FullMethodName:   writing,

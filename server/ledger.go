@@ -197,6 +197,16 @@ func (s *ledgerService) GetViewerHistory(ctx context.Context,
 	return wire.FromViewerHistory(history), nil
 }
 
+// ExportViewer implements pb.LedgerServiceServer.
+func (s *ledgerService) ExportViewer(ctx context.Context, r *pb.ExportViewerRequest) (*pb.ExportViewerResponse,
+	error) {
+	page, err := s.exchange().ExportViewer(ctx, r.GetUserKey(), r.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	return wire.FromViewerExport(page), nil
+}
+
 // EraseViewerHistory implements pb.LedgerServiceServer.
 func (s *ledgerService) EraseViewerHistory(ctx context.Context,
 	r *pb.EraseViewerHistoryRequest) (*pb.EraseViewerHistoryResponse, error) {

@@ -69,6 +69,7 @@ var special = map[string]string{
 	"GetReceipt":           `{"sequence":%S}`,
 	"ListRoots":            `{}`,
 	"GetViewerHistory":     `{"userKey":"v"}`,
+	"ExportViewer":         `{"userKey":"v"}`,
 	"EraseViewerHistory":   `{"userKey":"v"}`,
 	"CreateBackup":         `{"directory":"/nowhere"}`,
 	"CreateKey":            `{"parent":"%U","keyId":"another","key":{"displayName":"k"}}`,

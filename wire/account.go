@@ -195,6 +195,27 @@ func fromExposure(v *hexbid.Exposure) *pb.Exposure {
 	}
 }
 
+// FromViewerExport converts a page of what is held of a viewer.
+func FromViewerExport(v *hexbid.ViewerExport) *pb.ExportViewerResponse {
+	return &pb.ExportViewerResponse{ReadTime: fromInstant(v.ReadAt), Records: fromAll(v.Records, fromViewerRecord),
+		NextPageToken: v.Next}
+}
+
+func fromViewerRecord(v *hexbid.ViewerRecord) *pb.ViewerRecord {
+	out := &pb.ViewerRecord{
+		Kind:     pb.ViewerRecordKind(v.Kind),
+		Name:     v.Name,
+		Uid:      uint64(v.UID),
+		Count:    v.Count,
+		Sequence: v.Sequence,
+		Unread:   v.Unread,
+	}
+	for _, at := range v.Times {
+		out.Times = append(out.Times, fromInstant(at))
+	}
+	return out
+}
+
 // FromBackup converts a backup.
 func FromBackup(v *hexbid.Backup) *pb.Backup {
 	return &pb.Backup{

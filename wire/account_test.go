@@ -28,7 +28,7 @@ func TestEveryFieldOfAnAnswerOfTheLedgerIsMapped(t *testing.T) {
 	alert.Type = hexbid.DailyBudgetAlert // other types have no date
 	for _, noun := range []any{alert, filled[hexbid.EventResult](t), filled[hexbid.CampaignSpend](t),
 		filled[hexbid.AdvertiserBalance](t), filled[hexbid.Movement](t), filled[hexbid.EventTotals](t),
-		filled[hexbid.Backup](t), filled[hexbid.ViewerHistory](t)} {
+		filled[hexbid.Backup](t), filled[hexbid.ViewerHistory](t), filled[hexbid.ViewerExport](t)} {
 		checkMapped(t, noun)
 	}
 }
@@ -67,6 +67,8 @@ func mapped(noun any) proto.Message {
 		return FromMovement(v)
 	case *hexbid.ViewerHistory:
 		return FromViewerHistory(v)
+	case *hexbid.ViewerExport:
+		return FromViewerExport(v)
 	case *hexbid.Backup:
 		return FromBackup(v)
 	case *hexbid.EventTotals:

@@ -4,7 +4,10 @@
 // all or nothing, with one sync. A journal knows nothing of what its records and rows mean (package fold does).
 package journal
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // Table names one ordered space of keys.
 type Table uint8
@@ -33,6 +36,23 @@ const (
 	Learned                         // owner (1), more: what delivery has learned from events, outside the chain
 	TableCount                      // above every table
 )
+
+var tableNames = [TableCount]string{Records: "records", Answers: "answers", Charges: "charges", Accounts: "accounts",
+	Uses: "uses", Base: "base", Hours: "hours", Days: "days", Movements: "movements", AdvertiserDays: "advertiser_days",
+	Members: "members", Tiles: "tiles", Roots: "roots", Requests: "requests", Names: "names", Viewers: "viewers",
+	Tallies: "tallies", Outstanding: "outstanding", Meta: "meta", Learned: "learned"}
+
+// String returns the table's name in documents.
+func (t Table) String() string {
+	if t < TableCount && tableNames[t] != "" {
+		return tableNames[t]
+	}
+	return fmt.Sprintf("table_%d", uint8(t))
+}
+
+// OfViewers are the tables that hold something of single viewers. Their keys begin with the viewer's pseudonym, so
+// that everything of a viewer can be read, and erased, as ranges.
+var OfViewers = []Table{Viewers}
 
 // Row is a key of a table with its value. A nil value deletes the key; an empty one that is not nil is a value.
 type Row struct {

@@ -89,6 +89,12 @@ func NewFilter(l Limits) *Filter {
 		looks: newWindow[uint64](day, cellsKept)}
 }
 
+// Forget drops what was counted of a viewer.
+func (f *Filter) Forget(viewer [16]byte) {
+	f.viewers.forget(viewer)
+	f.lookers.forget(viewer)
+}
+
 const day = 24 * time.Hour
 
 // Judge returns the first rule that a click breaks, Valid if it breaks none. It counts nothing. Rules that look at the

@@ -28,6 +28,12 @@ func newWindow[K comparable](length time.Duration, keys int) window[K] {
 	return window[K]{length: length.Microseconds(), keys: keys, older: map[K]counts{}, newer: map[K]counts{}}
 }
 
+// forget drops the counts of a key.
+func (w *window[K]) forget(key K) {
+	delete(w.older, key)
+	delete(w.newer, key)
+}
+
 // turn brings the generations to an instant.
 func (w *window[K]) turn(at int64) {
 	switch passed := at - w.from; {

@@ -253,6 +253,75 @@ func (AlertType) EnumDescriptor() ([]byte, []int) {
 	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{3}
 }
 
+// ViewerRecordKind is what is held.
+type ViewerRecordKind int32
+
+const (
+	ViewerRecordKind_VIEWER_RECORD_KIND_UNSPECIFIED ViewerRecordKind = 0
+	// Impressions of a campaign with a frequency cap.
+	ViewerRecordKind_VIEWER_RECORD_KIND_CAMPAIGN_IMPRESSIONS ViewerRecordKind = 1
+	// Impressions of the campaigns of an advertiser with a frequency cap.
+	ViewerRecordKind_VIEWER_RECORD_KIND_ADVERTISER_IMPRESSIONS ViewerRecordKind = 2
+	// Clicks on a campaign, by which repeated ones are found.
+	ViewerRecordKind_VIEWER_RECORD_KIND_CAMPAIGN_CLICKS ViewerRecordKind = 3
+	// The viewer has a coupon of the campaign.
+	ViewerRecordKind_VIEWER_RECORD_KIND_COUPON ViewerRecordKind = 4
+	// In memory alone: an award of a campaign with a frequency cap whose impression is
+	// not reported yet.
+	ViewerRecordKind_VIEWER_RECORD_KIND_AWARD ViewerRecordKind = 5
+	// A row that this version of the server cannot read.
+	ViewerRecordKind_VIEWER_RECORD_KIND_UNREAD ViewerRecordKind = 6
+)
+
+// Enum value maps for ViewerRecordKind.
+var (
+	ViewerRecordKind_name = map[int32]string{
+		0: "VIEWER_RECORD_KIND_UNSPECIFIED",
+		1: "VIEWER_RECORD_KIND_CAMPAIGN_IMPRESSIONS",
+		2: "VIEWER_RECORD_KIND_ADVERTISER_IMPRESSIONS",
+		3: "VIEWER_RECORD_KIND_CAMPAIGN_CLICKS",
+		4: "VIEWER_RECORD_KIND_COUPON",
+		5: "VIEWER_RECORD_KIND_AWARD",
+		6: "VIEWER_RECORD_KIND_UNREAD",
+	}
+	ViewerRecordKind_value = map[string]int32{
+		"VIEWER_RECORD_KIND_UNSPECIFIED":            0,
+		"VIEWER_RECORD_KIND_CAMPAIGN_IMPRESSIONS":   1,
+		"VIEWER_RECORD_KIND_ADVERTISER_IMPRESSIONS": 2,
+		"VIEWER_RECORD_KIND_CAMPAIGN_CLICKS":        3,
+		"VIEWER_RECORD_KIND_COUPON":                 4,
+		"VIEWER_RECORD_KIND_AWARD":                  5,
+		"VIEWER_RECORD_KIND_UNREAD":                 6,
+	}
+)
+
+func (x ViewerRecordKind) Enum() *ViewerRecordKind {
+	p := new(ViewerRecordKind)
+	*p = x
+	return p
+}
+
+func (x ViewerRecordKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ViewerRecordKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_hexbid_v1_ledger_service_proto_enumTypes[4].Descriptor()
+}
+
+func (ViewerRecordKind) Type() protoreflect.EnumType {
+	return &file_hexbid_v1_ledger_service_proto_enumTypes[4]
+}
+
+func (x ViewerRecordKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ViewerRecordKind.Descriptor instead.
+func (ViewerRecordKind) EnumDescriptor() ([]byte, []int) {
+	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{4}
+}
+
 // GetCampaignSpendRequest reads one.
 type GetCampaignSpendRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3176,6 +3245,226 @@ func (x *Exposure) GetClicks() int64 {
 	return 0
 }
 
+// ExportViewerRequest asks for a page of what is held of a viewer.
+type ExportViewerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key that searches name the viewer by, at most 128 bytes. Required.
+	UserKey string `protobuf:"bytes,1,opt,name=user_key,json=userKey,proto3" json:"user_key,omitempty"`
+	// The next_page_token of the previous page; empty for the first.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportViewerRequest) Reset() {
+	*x = ExportViewerRequest{}
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportViewerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportViewerRequest) ProtoMessage() {}
+
+func (x *ExportViewerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportViewerRequest.ProtoReflect.Descriptor instead.
+func (*ExportViewerRequest) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ExportViewerRequest) GetUserKey() string {
+	if x != nil {
+		return x.UserKey
+	}
+	return ""
+}
+
+func (x *ExportViewerRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ExportViewerResponse is a page of what is held of a viewer.
+type ExportViewerResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was read.
+	ReadTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=read_time,json=readTime,proto3" json:"read_time,omitempty"`
+	// Rows on disk in the order of uids, then awards that are in memory.
+	Records []*ViewerRecord `protobuf:"bytes,2,rep,name=records,proto3" json:"records,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportViewerResponse) Reset() {
+	*x = ExportViewerResponse{}
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportViewerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportViewerResponse) ProtoMessage() {}
+
+func (x *ExportViewerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportViewerResponse.ProtoReflect.Descriptor instead.
+func (*ExportViewerResponse) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ExportViewerResponse) GetReadTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReadTime
+	}
+	return nil
+}
+
+func (x *ExportViewerResponse) GetRecords() []*ViewerRecord {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+func (x *ExportViewerResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ViewerRecord is one thing that is held of a viewer.
+type ViewerRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Kind  ViewerRecordKind       `protobuf:"varint,1,opt,name=kind,proto3,enum=hexbid.v1.ViewerRecordKind" json:"kind,omitempty"`
+	// Of the campaign or advertiser; empty when it is deleted.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Of the campaign or advertiser.
+	Uid uint64 `protobuf:"varint,3,opt,name=uid,proto3" json:"uid,omitempty"`
+	// How often ever, as far as it was counted.
+	Count int64 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
+	// When: of the last 30 days before the last one, at most 1,000; of an award, when
+	// it was won.
+	Times []*timestamppb.Timestamp `protobuf:"bytes,5,rep,name=times,proto3" json:"times,omitempty"`
+	// Of a coupon: the sequence of the ledger's record that granted it. The record
+	// does not name the viewer.
+	Sequence uint64 `protobuf:"varint,6,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// The row's bytes, if this version of the server cannot read it.
+	Unread        []byte `protobuf:"bytes,7,opt,name=unread,proto3" json:"unread,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ViewerRecord) Reset() {
+	*x = ViewerRecord{}
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ViewerRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ViewerRecord) ProtoMessage() {}
+
+func (x *ViewerRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ViewerRecord.ProtoReflect.Descriptor instead.
+func (*ViewerRecord) Descriptor() ([]byte, []int) {
+	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ViewerRecord) GetKind() ViewerRecordKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ViewerRecordKind_VIEWER_RECORD_KIND_UNSPECIFIED
+}
+
+func (x *ViewerRecord) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ViewerRecord) GetUid() uint64 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *ViewerRecord) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *ViewerRecord) GetTimes() []*timestamppb.Timestamp {
+	if x != nil {
+		return x.Times
+	}
+	return nil
+}
+
+func (x *ViewerRecord) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *ViewerRecord) GetUnread() []byte {
+	if x != nil {
+		return x.Unread
+	}
+	return nil
+}
+
 type EraseViewerHistoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The key that searches name the viewer by, at most 128 bytes. Required.
@@ -3186,7 +3475,7 @@ type EraseViewerHistoryRequest struct {
 
 func (x *EraseViewerHistoryRequest) Reset() {
 	*x = EraseViewerHistoryRequest{}
-	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[30]
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3198,7 +3487,7 @@ func (x *EraseViewerHistoryRequest) String() string {
 func (*EraseViewerHistoryRequest) ProtoMessage() {}
 
 func (x *EraseViewerHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[30]
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3211,7 +3500,7 @@ func (x *EraseViewerHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseViewerHistoryRequest.ProtoReflect.Descriptor instead.
 func (*EraseViewerHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{30}
+	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *EraseViewerHistoryRequest) GetUserKey() string {
@@ -3229,7 +3518,7 @@ type EraseViewerHistoryResponse struct {
 
 func (x *EraseViewerHistoryResponse) Reset() {
 	*x = EraseViewerHistoryResponse{}
-	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[31]
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3241,7 +3530,7 @@ func (x *EraseViewerHistoryResponse) String() string {
 func (*EraseViewerHistoryResponse) ProtoMessage() {}
 
 func (x *EraseViewerHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[31]
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3254,7 +3543,7 @@ func (x *EraseViewerHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseViewerHistoryResponse.ProtoReflect.Descriptor instead.
 func (*EraseViewerHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{31}
+	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{34}
 }
 
 type CreateBackupRequest struct {
@@ -3268,7 +3557,7 @@ type CreateBackupRequest struct {
 
 func (x *CreateBackupRequest) Reset() {
 	*x = CreateBackupRequest{}
-	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[32]
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3280,7 +3569,7 @@ func (x *CreateBackupRequest) String() string {
 func (*CreateBackupRequest) ProtoMessage() {}
 
 func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[32]
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3293,7 +3582,7 @@ func (x *CreateBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBackupRequest.ProtoReflect.Descriptor instead.
 func (*CreateBackupRequest) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{32}
+	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CreateBackupRequest) GetDirectory() string {
@@ -3322,7 +3611,7 @@ type Backup struct {
 
 func (x *Backup) Reset() {
 	*x = Backup{}
-	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[33]
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3334,7 +3623,7 @@ func (x *Backup) String() string {
 func (*Backup) ProtoMessage() {}
 
 func (x *Backup) ProtoReflect() protoreflect.Message {
-	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[33]
+	mi := &file_hexbid_v1_ledger_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3347,7 +3636,7 @@ func (x *Backup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Backup.ProtoReflect.Descriptor instead.
 func (*Backup) Descriptor() ([]byte, []int) {
-	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{33}
+	return file_hexbid_v1_ledger_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Backup) GetDirectory() string {
@@ -3661,7 +3950,23 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"\x06coupon\x18\x03 \x01(\bR\x06coupon\x12 \n" +
 	"\vimpressions\x18\x04 \x01(\x03R\vimpressions\x127\n" +
 	"\tlast_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\blastTime\x12\x16\n" +
-	"\x06clicks\x18\x06 \x01(\x03R\x06clicks\"6\n" +
+	"\x06clicks\x18\x06 \x01(\x03R\x06clicks\"O\n" +
+	"\x13ExportViewerRequest\x12\x19\n" +
+	"\buser_key\x18\x01 \x01(\tR\auserKey\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"\xaa\x01\n" +
+	"\x14ExportViewerResponse\x127\n" +
+	"\tread_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\breadTime\x121\n" +
+	"\arecords\x18\x02 \x03(\v2\x17.hexbid.v1.ViewerRecordR\arecords\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\xe1\x01\n" +
+	"\fViewerRecord\x12/\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1b.hexbid.v1.ViewerRecordKindR\x04kind\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
+	"\x03uid\x18\x03 \x01(\x04R\x03uid\x12\x14\n" +
+	"\x05count\x18\x04 \x01(\x03R\x05count\x120\n" +
+	"\x05times\x18\x05 \x03(\v2\x1a.google.protobuf.TimestampR\x05times\x12\x1a\n" +
+	"\bsequence\x18\x06 \x01(\x04R\bsequence\x12\x16\n" +
+	"\x06unread\x18\a \x01(\fR\x06unread\"6\n" +
 	"\x19EraseViewerHistoryRequest\x12\x19\n" +
 	"\buser_key\x18\x01 \x01(\tR\auserKey\"\x1c\n" +
 	"\x1aEraseViewerHistoryResponse\"3\n" +
@@ -3694,7 +3999,15 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"\x16ALERT_TYPE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17ALERT_TYPE_DAILY_BUDGET\x10\x01\x12\x1b\n" +
 	"\x17ALERT_TYPE_TOTAL_BUDGET\x10\x02\x12\x16\n" +
-	"\x12ALERT_TYPE_BALANCE\x10\x032\x99\t\n" +
+	"\x12ALERT_TYPE_BALANCE\x10\x03*\x96\x02\n" +
+	"\x10ViewerRecordKind\x12\"\n" +
+	"\x1eVIEWER_RECORD_KIND_UNSPECIFIED\x10\x00\x12+\n" +
+	"'VIEWER_RECORD_KIND_CAMPAIGN_IMPRESSIONS\x10\x01\x12-\n" +
+	")VIEWER_RECORD_KIND_ADVERTISER_IMPRESSIONS\x10\x02\x12&\n" +
+	"\"VIEWER_RECORD_KIND_CAMPAIGN_CLICKS\x10\x03\x12\x1d\n" +
+	"\x19VIEWER_RECORD_KIND_COUPON\x10\x04\x12\x1c\n" +
+	"\x18VIEWER_RECORD_KIND_AWARD\x10\x05\x12\x1d\n" +
+	"\x19VIEWER_RECORD_KIND_UNREAD\x10\x062\xea\t\n" +
 	"\rLedgerService\x12P\n" +
 	"\x10GetCampaignSpend\x12\".hexbid.v1.GetCampaignSpendRequest\x1a\x18.hexbid.v1.CampaignSpend\x12^\n" +
 	"\x11ListCampaignSpend\x12#.hexbid.v1.ListCampaignSpendRequest\x1a$.hexbid.v1.ListCampaignSpendResponse\x12\\\n" +
@@ -3710,7 +4023,8 @@ const file_hexbid_v1_ledger_service_proto_rawDesc = "" +
 	"GetReceipt\x12\x1c.hexbid.v1.GetReceiptRequest\x1a\x12.hexbid.v1.Receipt\x12F\n" +
 	"\tListRoots\x12\x1b.hexbid.v1.ListRootsRequest\x1a\x1c.hexbid.v1.ListRootsResponse\x12N\n" +
 	"\vWatchAlerts\x12\x1d.hexbid.v1.WatchAlertsRequest\x1a\x1e.hexbid.v1.WatchAlertsResponse0\x01\x12P\n" +
-	"\x10GetViewerHistory\x12\".hexbid.v1.GetViewerHistoryRequest\x1a\x18.hexbid.v1.ViewerHistory\x12a\n" +
+	"\x10GetViewerHistory\x12\".hexbid.v1.GetViewerHistoryRequest\x1a\x18.hexbid.v1.ViewerHistory\x12O\n" +
+	"\fExportViewer\x12\x1e.hexbid.v1.ExportViewerRequest\x1a\x1f.hexbid.v1.ExportViewerResponse\x12a\n" +
 	"\x12EraseViewerHistory\x12$.hexbid.v1.EraseViewerHistoryRequest\x1a%.hexbid.v1.EraseViewerHistoryResponse\x12A\n" +
 	"\fCreateBackup\x12\x1e.hexbid.v1.CreateBackupRequest\x1a\x11.hexbid.v1.BackupBD\n" +
 	"\rcom.hexbid.v1P\x01Z1github.com/hexbid/hexbid/proto/hexbid/v1;hexbidv1b\x06proto3"
@@ -3727,129 +4041,139 @@ func file_hexbid_v1_ledger_service_proto_rawDescGZIP() []byte {
 	return file_hexbid_v1_ledger_service_proto_rawDescData
 }
 
-var file_hexbid_v1_ledger_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_hexbid_v1_ledger_service_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_hexbid_v1_ledger_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_hexbid_v1_ledger_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_hexbid_v1_ledger_service_proto_goTypes = []any{
 	(CampaignSpendOrder)(0),             // 0: hexbid.v1.CampaignSpendOrder
 	(Billing)(0),                        // 1: hexbid.v1.Billing
 	(MovementType)(0),                   // 2: hexbid.v1.MovementType
 	(AlertType)(0),                      // 3: hexbid.v1.AlertType
-	(*GetCampaignSpendRequest)(nil),     // 4: hexbid.v1.GetCampaignSpendRequest
-	(*ListCampaignSpendRequest)(nil),    // 5: hexbid.v1.ListCampaignSpendRequest
-	(*ListCampaignSpendResponse)(nil),   // 6: hexbid.v1.ListCampaignSpendResponse
-	(*GetAdvertiserBalanceRequest)(nil), // 7: hexbid.v1.GetAdvertiserBalanceRequest
-	(*AdvertiserBalance)(nil),           // 8: hexbid.v1.AdvertiserBalance
-	(*Movement)(nil),                    // 9: hexbid.v1.Movement
-	(*CreateTopUpRequest)(nil),          // 10: hexbid.v1.CreateTopUpRequest
-	(*CreateWithdrawalRequest)(nil),     // 11: hexbid.v1.CreateWithdrawalRequest
-	(*CreateCreditRequest)(nil),         // 12: hexbid.v1.CreateCreditRequest
-	(*CreditedCharge)(nil),              // 13: hexbid.v1.CreditedCharge
-	(*SetBillingRequest)(nil),           // 14: hexbid.v1.SetBillingRequest
-	(*GetStatementRequest)(nil),         // 15: hexbid.v1.GetStatementRequest
-	(*Statement)(nil),                   // 16: hexbid.v1.Statement
-	(*StatementLine)(nil),               // 17: hexbid.v1.StatementLine
-	(*StatementCampaign)(nil),           // 18: hexbid.v1.StatementCampaign
-	(*ListChargesRequest)(nil),          // 19: hexbid.v1.ListChargesRequest
-	(*ListChargesResponse)(nil),         // 20: hexbid.v1.ListChargesResponse
-	(*Charge)(nil),                      // 21: hexbid.v1.Charge
-	(*GetReceiptRequest)(nil),           // 22: hexbid.v1.GetReceiptRequest
-	(*Receipt)(nil),                     // 23: hexbid.v1.Receipt
-	(*ReceiptAward)(nil),                // 24: hexbid.v1.ReceiptAward
-	(*ListRootsRequest)(nil),            // 25: hexbid.v1.ListRootsRequest
-	(*ListRootsResponse)(nil),           // 26: hexbid.v1.ListRootsResponse
-	(*Root)(nil),                        // 27: hexbid.v1.Root
-	(*Alert)(nil),                       // 28: hexbid.v1.Alert
-	(*WatchAlertsRequest)(nil),          // 29: hexbid.v1.WatchAlertsRequest
-	(*WatchAlertsResponse)(nil),         // 30: hexbid.v1.WatchAlertsResponse
-	(*GetViewerHistoryRequest)(nil),     // 31: hexbid.v1.GetViewerHistoryRequest
-	(*ViewerHistory)(nil),               // 32: hexbid.v1.ViewerHistory
-	(*Exposure)(nil),                    // 33: hexbid.v1.Exposure
-	(*EraseViewerHistoryRequest)(nil),   // 34: hexbid.v1.EraseViewerHistoryRequest
-	(*EraseViewerHistoryResponse)(nil),  // 35: hexbid.v1.EraseViewerHistoryResponse
-	(*CreateBackupRequest)(nil),         // 36: hexbid.v1.CreateBackupRequest
-	(*Backup)(nil),                      // 37: hexbid.v1.Backup
-	(*CampaignSpend)(nil),               // 38: hexbid.v1.CampaignSpend
-	(*timestamppb.Timestamp)(nil),       // 39: google.protobuf.Timestamp
-	(EventKind)(0),                      // 40: hexbid.v1.EventKind
-	(Host)(0),                           // 41: hexbid.v1.Host
-	(Scene)(0),                          // 42: hexbid.v1.Scene
-	(PricingModel)(0),                   // 43: hexbid.v1.PricingModel
+	(ViewerRecordKind)(0),               // 4: hexbid.v1.ViewerRecordKind
+	(*GetCampaignSpendRequest)(nil),     // 5: hexbid.v1.GetCampaignSpendRequest
+	(*ListCampaignSpendRequest)(nil),    // 6: hexbid.v1.ListCampaignSpendRequest
+	(*ListCampaignSpendResponse)(nil),   // 7: hexbid.v1.ListCampaignSpendResponse
+	(*GetAdvertiserBalanceRequest)(nil), // 8: hexbid.v1.GetAdvertiserBalanceRequest
+	(*AdvertiserBalance)(nil),           // 9: hexbid.v1.AdvertiserBalance
+	(*Movement)(nil),                    // 10: hexbid.v1.Movement
+	(*CreateTopUpRequest)(nil),          // 11: hexbid.v1.CreateTopUpRequest
+	(*CreateWithdrawalRequest)(nil),     // 12: hexbid.v1.CreateWithdrawalRequest
+	(*CreateCreditRequest)(nil),         // 13: hexbid.v1.CreateCreditRequest
+	(*CreditedCharge)(nil),              // 14: hexbid.v1.CreditedCharge
+	(*SetBillingRequest)(nil),           // 15: hexbid.v1.SetBillingRequest
+	(*GetStatementRequest)(nil),         // 16: hexbid.v1.GetStatementRequest
+	(*Statement)(nil),                   // 17: hexbid.v1.Statement
+	(*StatementLine)(nil),               // 18: hexbid.v1.StatementLine
+	(*StatementCampaign)(nil),           // 19: hexbid.v1.StatementCampaign
+	(*ListChargesRequest)(nil),          // 20: hexbid.v1.ListChargesRequest
+	(*ListChargesResponse)(nil),         // 21: hexbid.v1.ListChargesResponse
+	(*Charge)(nil),                      // 22: hexbid.v1.Charge
+	(*GetReceiptRequest)(nil),           // 23: hexbid.v1.GetReceiptRequest
+	(*Receipt)(nil),                     // 24: hexbid.v1.Receipt
+	(*ReceiptAward)(nil),                // 25: hexbid.v1.ReceiptAward
+	(*ListRootsRequest)(nil),            // 26: hexbid.v1.ListRootsRequest
+	(*ListRootsResponse)(nil),           // 27: hexbid.v1.ListRootsResponse
+	(*Root)(nil),                        // 28: hexbid.v1.Root
+	(*Alert)(nil),                       // 29: hexbid.v1.Alert
+	(*WatchAlertsRequest)(nil),          // 30: hexbid.v1.WatchAlertsRequest
+	(*WatchAlertsResponse)(nil),         // 31: hexbid.v1.WatchAlertsResponse
+	(*GetViewerHistoryRequest)(nil),     // 32: hexbid.v1.GetViewerHistoryRequest
+	(*ViewerHistory)(nil),               // 33: hexbid.v1.ViewerHistory
+	(*Exposure)(nil),                    // 34: hexbid.v1.Exposure
+	(*ExportViewerRequest)(nil),         // 35: hexbid.v1.ExportViewerRequest
+	(*ExportViewerResponse)(nil),        // 36: hexbid.v1.ExportViewerResponse
+	(*ViewerRecord)(nil),                // 37: hexbid.v1.ViewerRecord
+	(*EraseViewerHistoryRequest)(nil),   // 38: hexbid.v1.EraseViewerHistoryRequest
+	(*EraseViewerHistoryResponse)(nil),  // 39: hexbid.v1.EraseViewerHistoryResponse
+	(*CreateBackupRequest)(nil),         // 40: hexbid.v1.CreateBackupRequest
+	(*Backup)(nil),                      // 41: hexbid.v1.Backup
+	(*CampaignSpend)(nil),               // 42: hexbid.v1.CampaignSpend
+	(*timestamppb.Timestamp)(nil),       // 43: google.protobuf.Timestamp
+	(EventKind)(0),                      // 44: hexbid.v1.EventKind
+	(Host)(0),                           // 45: hexbid.v1.Host
+	(Scene)(0),                          // 46: hexbid.v1.Scene
+	(PricingModel)(0),                   // 47: hexbid.v1.PricingModel
 }
 var file_hexbid_v1_ledger_service_proto_depIdxs = []int32{
 	0,  // 0: hexbid.v1.ListCampaignSpendRequest.order:type_name -> hexbid.v1.CampaignSpendOrder
-	38, // 1: hexbid.v1.ListCampaignSpendResponse.campaigns:type_name -> hexbid.v1.CampaignSpend
-	39, // 2: hexbid.v1.ListCampaignSpendResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	42, // 1: hexbid.v1.ListCampaignSpendResponse.campaigns:type_name -> hexbid.v1.CampaignSpend
+	43, // 2: hexbid.v1.ListCampaignSpendResponse.as_of_time:type_name -> google.protobuf.Timestamp
 	1,  // 3: hexbid.v1.AdvertiserBalance.billing:type_name -> hexbid.v1.Billing
 	2,  // 4: hexbid.v1.Movement.type:type_name -> hexbid.v1.MovementType
-	39, // 5: hexbid.v1.Movement.record_time:type_name -> google.protobuf.Timestamp
+	43, // 5: hexbid.v1.Movement.record_time:type_name -> google.protobuf.Timestamp
 	1,  // 6: hexbid.v1.Movement.billing:type_name -> hexbid.v1.Billing
-	13, // 7: hexbid.v1.CreateCreditRequest.charges:type_name -> hexbid.v1.CreditedCharge
+	14, // 7: hexbid.v1.CreateCreditRequest.charges:type_name -> hexbid.v1.CreditedCharge
 	1,  // 8: hexbid.v1.SetBillingRequest.billing:type_name -> hexbid.v1.Billing
 	1,  // 9: hexbid.v1.Statement.billing:type_name -> hexbid.v1.Billing
-	17, // 10: hexbid.v1.Statement.lines:type_name -> hexbid.v1.StatementLine
-	18, // 11: hexbid.v1.Statement.campaigns:type_name -> hexbid.v1.StatementCampaign
+	18, // 10: hexbid.v1.Statement.lines:type_name -> hexbid.v1.StatementLine
+	19, // 11: hexbid.v1.Statement.campaigns:type_name -> hexbid.v1.StatementCampaign
 	2,  // 12: hexbid.v1.StatementLine.type:type_name -> hexbid.v1.MovementType
-	39, // 13: hexbid.v1.ListChargesRequest.start_time:type_name -> google.protobuf.Timestamp
-	39, // 14: hexbid.v1.ListChargesRequest.end_time:type_name -> google.protobuf.Timestamp
-	21, // 15: hexbid.v1.ListChargesResponse.charges:type_name -> hexbid.v1.Charge
-	39, // 16: hexbid.v1.Charge.record_time:type_name -> google.protobuf.Timestamp
-	40, // 17: hexbid.v1.Charge.kind:type_name -> hexbid.v1.EventKind
-	41, // 18: hexbid.v1.Charge.host:type_name -> hexbid.v1.Host
-	42, // 19: hexbid.v1.Charge.scene:type_name -> hexbid.v1.Scene
-	21, // 20: hexbid.v1.Receipt.charge:type_name -> hexbid.v1.Charge
-	24, // 21: hexbid.v1.Receipt.award:type_name -> hexbid.v1.ReceiptAward
-	39, // 22: hexbid.v1.Receipt.hour_start_time:type_name -> google.protobuf.Timestamp
-	27, // 23: hexbid.v1.Receipt.hour:type_name -> hexbid.v1.Root
-	43, // 24: hexbid.v1.ReceiptAward.pricing_model:type_name -> hexbid.v1.PricingModel
-	41, // 25: hexbid.v1.ReceiptAward.host:type_name -> hexbid.v1.Host
-	42, // 26: hexbid.v1.ReceiptAward.scene:type_name -> hexbid.v1.Scene
-	39, // 27: hexbid.v1.ReceiptAward.issue_time:type_name -> google.protobuf.Timestamp
-	39, // 28: hexbid.v1.ReceiptAward.click_expire_time:type_name -> google.protobuf.Timestamp
-	39, // 29: hexbid.v1.ListRootsRequest.start_time:type_name -> google.protobuf.Timestamp
-	39, // 30: hexbid.v1.ListRootsRequest.end_time:type_name -> google.protobuf.Timestamp
-	27, // 31: hexbid.v1.ListRootsResponse.roots:type_name -> hexbid.v1.Root
-	39, // 32: hexbid.v1.Root.hour_start_time:type_name -> google.protobuf.Timestamp
+	43, // 13: hexbid.v1.ListChargesRequest.start_time:type_name -> google.protobuf.Timestamp
+	43, // 14: hexbid.v1.ListChargesRequest.end_time:type_name -> google.protobuf.Timestamp
+	22, // 15: hexbid.v1.ListChargesResponse.charges:type_name -> hexbid.v1.Charge
+	43, // 16: hexbid.v1.Charge.record_time:type_name -> google.protobuf.Timestamp
+	44, // 17: hexbid.v1.Charge.kind:type_name -> hexbid.v1.EventKind
+	45, // 18: hexbid.v1.Charge.host:type_name -> hexbid.v1.Host
+	46, // 19: hexbid.v1.Charge.scene:type_name -> hexbid.v1.Scene
+	22, // 20: hexbid.v1.Receipt.charge:type_name -> hexbid.v1.Charge
+	25, // 21: hexbid.v1.Receipt.award:type_name -> hexbid.v1.ReceiptAward
+	43, // 22: hexbid.v1.Receipt.hour_start_time:type_name -> google.protobuf.Timestamp
+	28, // 23: hexbid.v1.Receipt.hour:type_name -> hexbid.v1.Root
+	47, // 24: hexbid.v1.ReceiptAward.pricing_model:type_name -> hexbid.v1.PricingModel
+	45, // 25: hexbid.v1.ReceiptAward.host:type_name -> hexbid.v1.Host
+	46, // 26: hexbid.v1.ReceiptAward.scene:type_name -> hexbid.v1.Scene
+	43, // 27: hexbid.v1.ReceiptAward.issue_time:type_name -> google.protobuf.Timestamp
+	43, // 28: hexbid.v1.ReceiptAward.click_expire_time:type_name -> google.protobuf.Timestamp
+	43, // 29: hexbid.v1.ListRootsRequest.start_time:type_name -> google.protobuf.Timestamp
+	43, // 30: hexbid.v1.ListRootsRequest.end_time:type_name -> google.protobuf.Timestamp
+	28, // 31: hexbid.v1.ListRootsResponse.roots:type_name -> hexbid.v1.Root
+	43, // 32: hexbid.v1.Root.hour_start_time:type_name -> google.protobuf.Timestamp
 	3,  // 33: hexbid.v1.Alert.type:type_name -> hexbid.v1.AlertType
-	39, // 34: hexbid.v1.Alert.raise_time:type_name -> google.protobuf.Timestamp
-	28, // 35: hexbid.v1.WatchAlertsResponse.alerts:type_name -> hexbid.v1.Alert
-	33, // 36: hexbid.v1.ViewerHistory.exposures:type_name -> hexbid.v1.Exposure
-	39, // 37: hexbid.v1.Exposure.last_time:type_name -> google.protobuf.Timestamp
-	39, // 38: hexbid.v1.Backup.create_time:type_name -> google.protobuf.Timestamp
-	4,  // 39: hexbid.v1.LedgerService.GetCampaignSpend:input_type -> hexbid.v1.GetCampaignSpendRequest
-	5,  // 40: hexbid.v1.LedgerService.ListCampaignSpend:input_type -> hexbid.v1.ListCampaignSpendRequest
-	7,  // 41: hexbid.v1.LedgerService.GetAdvertiserBalance:input_type -> hexbid.v1.GetAdvertiserBalanceRequest
-	10, // 42: hexbid.v1.LedgerService.CreateTopUp:input_type -> hexbid.v1.CreateTopUpRequest
-	11, // 43: hexbid.v1.LedgerService.CreateWithdrawal:input_type -> hexbid.v1.CreateWithdrawalRequest
-	12, // 44: hexbid.v1.LedgerService.CreateCredit:input_type -> hexbid.v1.CreateCreditRequest
-	14, // 45: hexbid.v1.LedgerService.SetBilling:input_type -> hexbid.v1.SetBillingRequest
-	15, // 46: hexbid.v1.LedgerService.GetStatement:input_type -> hexbid.v1.GetStatementRequest
-	19, // 47: hexbid.v1.LedgerService.ListCharges:input_type -> hexbid.v1.ListChargesRequest
-	22, // 48: hexbid.v1.LedgerService.GetReceipt:input_type -> hexbid.v1.GetReceiptRequest
-	25, // 49: hexbid.v1.LedgerService.ListRoots:input_type -> hexbid.v1.ListRootsRequest
-	29, // 50: hexbid.v1.LedgerService.WatchAlerts:input_type -> hexbid.v1.WatchAlertsRequest
-	31, // 51: hexbid.v1.LedgerService.GetViewerHistory:input_type -> hexbid.v1.GetViewerHistoryRequest
-	34, // 52: hexbid.v1.LedgerService.EraseViewerHistory:input_type -> hexbid.v1.EraseViewerHistoryRequest
-	36, // 53: hexbid.v1.LedgerService.CreateBackup:input_type -> hexbid.v1.CreateBackupRequest
-	38, // 54: hexbid.v1.LedgerService.GetCampaignSpend:output_type -> hexbid.v1.CampaignSpend
-	6,  // 55: hexbid.v1.LedgerService.ListCampaignSpend:output_type -> hexbid.v1.ListCampaignSpendResponse
-	8,  // 56: hexbid.v1.LedgerService.GetAdvertiserBalance:output_type -> hexbid.v1.AdvertiserBalance
-	9,  // 57: hexbid.v1.LedgerService.CreateTopUp:output_type -> hexbid.v1.Movement
-	9,  // 58: hexbid.v1.LedgerService.CreateWithdrawal:output_type -> hexbid.v1.Movement
-	9,  // 59: hexbid.v1.LedgerService.CreateCredit:output_type -> hexbid.v1.Movement
-	9,  // 60: hexbid.v1.LedgerService.SetBilling:output_type -> hexbid.v1.Movement
-	16, // 61: hexbid.v1.LedgerService.GetStatement:output_type -> hexbid.v1.Statement
-	20, // 62: hexbid.v1.LedgerService.ListCharges:output_type -> hexbid.v1.ListChargesResponse
-	23, // 63: hexbid.v1.LedgerService.GetReceipt:output_type -> hexbid.v1.Receipt
-	26, // 64: hexbid.v1.LedgerService.ListRoots:output_type -> hexbid.v1.ListRootsResponse
-	30, // 65: hexbid.v1.LedgerService.WatchAlerts:output_type -> hexbid.v1.WatchAlertsResponse
-	32, // 66: hexbid.v1.LedgerService.GetViewerHistory:output_type -> hexbid.v1.ViewerHistory
-	35, // 67: hexbid.v1.LedgerService.EraseViewerHistory:output_type -> hexbid.v1.EraseViewerHistoryResponse
-	37, // 68: hexbid.v1.LedgerService.CreateBackup:output_type -> hexbid.v1.Backup
-	54, // [54:69] is the sub-list for method output_type
-	39, // [39:54] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	43, // 34: hexbid.v1.Alert.raise_time:type_name -> google.protobuf.Timestamp
+	29, // 35: hexbid.v1.WatchAlertsResponse.alerts:type_name -> hexbid.v1.Alert
+	34, // 36: hexbid.v1.ViewerHistory.exposures:type_name -> hexbid.v1.Exposure
+	43, // 37: hexbid.v1.Exposure.last_time:type_name -> google.protobuf.Timestamp
+	43, // 38: hexbid.v1.ExportViewerResponse.read_time:type_name -> google.protobuf.Timestamp
+	37, // 39: hexbid.v1.ExportViewerResponse.records:type_name -> hexbid.v1.ViewerRecord
+	4,  // 40: hexbid.v1.ViewerRecord.kind:type_name -> hexbid.v1.ViewerRecordKind
+	43, // 41: hexbid.v1.ViewerRecord.times:type_name -> google.protobuf.Timestamp
+	43, // 42: hexbid.v1.Backup.create_time:type_name -> google.protobuf.Timestamp
+	5,  // 43: hexbid.v1.LedgerService.GetCampaignSpend:input_type -> hexbid.v1.GetCampaignSpendRequest
+	6,  // 44: hexbid.v1.LedgerService.ListCampaignSpend:input_type -> hexbid.v1.ListCampaignSpendRequest
+	8,  // 45: hexbid.v1.LedgerService.GetAdvertiserBalance:input_type -> hexbid.v1.GetAdvertiserBalanceRequest
+	11, // 46: hexbid.v1.LedgerService.CreateTopUp:input_type -> hexbid.v1.CreateTopUpRequest
+	12, // 47: hexbid.v1.LedgerService.CreateWithdrawal:input_type -> hexbid.v1.CreateWithdrawalRequest
+	13, // 48: hexbid.v1.LedgerService.CreateCredit:input_type -> hexbid.v1.CreateCreditRequest
+	15, // 49: hexbid.v1.LedgerService.SetBilling:input_type -> hexbid.v1.SetBillingRequest
+	16, // 50: hexbid.v1.LedgerService.GetStatement:input_type -> hexbid.v1.GetStatementRequest
+	20, // 51: hexbid.v1.LedgerService.ListCharges:input_type -> hexbid.v1.ListChargesRequest
+	23, // 52: hexbid.v1.LedgerService.GetReceipt:input_type -> hexbid.v1.GetReceiptRequest
+	26, // 53: hexbid.v1.LedgerService.ListRoots:input_type -> hexbid.v1.ListRootsRequest
+	30, // 54: hexbid.v1.LedgerService.WatchAlerts:input_type -> hexbid.v1.WatchAlertsRequest
+	32, // 55: hexbid.v1.LedgerService.GetViewerHistory:input_type -> hexbid.v1.GetViewerHistoryRequest
+	35, // 56: hexbid.v1.LedgerService.ExportViewer:input_type -> hexbid.v1.ExportViewerRequest
+	38, // 57: hexbid.v1.LedgerService.EraseViewerHistory:input_type -> hexbid.v1.EraseViewerHistoryRequest
+	40, // 58: hexbid.v1.LedgerService.CreateBackup:input_type -> hexbid.v1.CreateBackupRequest
+	42, // 59: hexbid.v1.LedgerService.GetCampaignSpend:output_type -> hexbid.v1.CampaignSpend
+	7,  // 60: hexbid.v1.LedgerService.ListCampaignSpend:output_type -> hexbid.v1.ListCampaignSpendResponse
+	9,  // 61: hexbid.v1.LedgerService.GetAdvertiserBalance:output_type -> hexbid.v1.AdvertiserBalance
+	10, // 62: hexbid.v1.LedgerService.CreateTopUp:output_type -> hexbid.v1.Movement
+	10, // 63: hexbid.v1.LedgerService.CreateWithdrawal:output_type -> hexbid.v1.Movement
+	10, // 64: hexbid.v1.LedgerService.CreateCredit:output_type -> hexbid.v1.Movement
+	10, // 65: hexbid.v1.LedgerService.SetBilling:output_type -> hexbid.v1.Movement
+	17, // 66: hexbid.v1.LedgerService.GetStatement:output_type -> hexbid.v1.Statement
+	21, // 67: hexbid.v1.LedgerService.ListCharges:output_type -> hexbid.v1.ListChargesResponse
+	24, // 68: hexbid.v1.LedgerService.GetReceipt:output_type -> hexbid.v1.Receipt
+	27, // 69: hexbid.v1.LedgerService.ListRoots:output_type -> hexbid.v1.ListRootsResponse
+	31, // 70: hexbid.v1.LedgerService.WatchAlerts:output_type -> hexbid.v1.WatchAlertsResponse
+	33, // 71: hexbid.v1.LedgerService.GetViewerHistory:output_type -> hexbid.v1.ViewerHistory
+	36, // 72: hexbid.v1.LedgerService.ExportViewer:output_type -> hexbid.v1.ExportViewerResponse
+	39, // 73: hexbid.v1.LedgerService.EraseViewerHistory:output_type -> hexbid.v1.EraseViewerHistoryResponse
+	41, // 74: hexbid.v1.LedgerService.CreateBackup:output_type -> hexbid.v1.Backup
+	59, // [59:75] is the sub-list for method output_type
+	43, // [43:59] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_hexbid_v1_ledger_service_proto_init() }
@@ -3865,8 +4189,8 @@ func file_hexbid_v1_ledger_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hexbid_v1_ledger_service_proto_rawDesc), len(file_hexbid_v1_ledger_service_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   34,
+			NumEnums:      5,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -34,6 +34,7 @@ const (
 	LedgerService_ListRoots_FullMethodName            = "/hexbid.v1.LedgerService/ListRoots"
 	LedgerService_WatchAlerts_FullMethodName          = "/hexbid.v1.LedgerService/WatchAlerts"
 	LedgerService_GetViewerHistory_FullMethodName     = "/hexbid.v1.LedgerService/GetViewerHistory"
+	LedgerService_ExportViewer_FullMethodName         = "/hexbid.v1.LedgerService/ExportViewer"
 	LedgerService_EraseViewerHistory_FullMethodName   = "/hexbid.v1.LedgerService/EraseViewerHistory"
 	LedgerService_CreateBackup_FullMethodName         = "/hexbid.v1.LedgerService/CreateBackup"
 )
@@ -91,6 +92,9 @@ type LedgerServiceClient interface {
 	// saw which campaigns and advertisers with a frequency cap, their clicks, and
 	// their coupons.
 	GetViewerHistory(ctx context.Context, in *GetViewerHistoryRequest, opts ...grpc.CallOption) (*ViewerHistory, error)
+	// ExportViewer reads everything that is held of a viewer, in pages, each row with
+	// all that it says: for a request of access by the person.
+	ExportViewer(ctx context.Context, in *ExportViewerRequest, opts ...grpc.CallOption) (*ExportViewerResponse, error)
 	// EraseViewerHistory erases all of it. Records, charges and receipts stay as they
 	// are: none names a viewer. Events that come later begin a new history.
 	EraseViewerHistory(ctx context.Context, in *EraseViewerHistoryRequest, opts ...grpc.CallOption) (*EraseViewerHistoryResponse, error)
@@ -247,6 +251,16 @@ func (c *ledgerServiceClient) GetViewerHistory(ctx context.Context, in *GetViewe
 	return out, nil
 }
 
+func (c *ledgerServiceClient) ExportViewer(ctx context.Context, in *ExportViewerRequest, opts ...grpc.CallOption) (*ExportViewerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExportViewerResponse)
+	err := c.cc.Invoke(ctx, LedgerService_ExportViewer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *ledgerServiceClient) EraseViewerHistory(ctx context.Context, in *EraseViewerHistoryRequest, opts ...grpc.CallOption) (*EraseViewerHistoryResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(EraseViewerHistoryResponse)
@@ -320,6 +334,9 @@ type LedgerServiceServer interface {
 	// saw which campaigns and advertisers with a frequency cap, their clicks, and
 	// their coupons.
 	GetViewerHistory(context.Context, *GetViewerHistoryRequest) (*ViewerHistory, error)
+	// ExportViewer reads everything that is held of a viewer, in pages, each row with
+	// all that it says: for a request of access by the person.
+	ExportViewer(context.Context, *ExportViewerRequest) (*ExportViewerResponse, error)
 	// EraseViewerHistory erases all of it. Records, charges and receipts stay as they
 	// are: none names a viewer. Events that come later begin a new history.
 	EraseViewerHistory(context.Context, *EraseViewerHistoryRequest) (*EraseViewerHistoryResponse, error)
@@ -375,6 +392,9 @@ func (UnimplementedLedgerServiceServer) WatchAlerts(*WatchAlertsRequest, grpc.Se
 }
 func (UnimplementedLedgerServiceServer) GetViewerHistory(context.Context, *GetViewerHistoryRequest) (*ViewerHistory, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetViewerHistory not implemented")
+}
+func (UnimplementedLedgerServiceServer) ExportViewer(context.Context, *ExportViewerRequest) (*ExportViewerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExportViewer not implemented")
 }
 func (UnimplementedLedgerServiceServer) EraseViewerHistory(context.Context, *EraseViewerHistoryRequest) (*EraseViewerHistoryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EraseViewerHistory not implemented")
@@ -630,6 +650,24 @@ func _LedgerService_GetViewerHistory_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LedgerService_ExportViewer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExportViewerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServiceServer).ExportViewer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LedgerService_ExportViewer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServiceServer).ExportViewer(ctx, req.(*ExportViewerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LedgerService_EraseViewerHistory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(EraseViewerHistoryRequest)
 	if err := dec(in); err != nil {
@@ -720,6 +758,10 @@ var LedgerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetViewerHistory",
 			Handler:    _LedgerService_GetViewerHistory_Handler,
+		},
+		{
+			MethodName: "ExportViewer",
+			Handler:    _LedgerService_ExportViewer_Handler,
 		},
 		{
 			MethodName: "EraseViewerHistory",
