@@ -85,7 +85,7 @@ func (v *Viewer) validate() error {
 		}
 	}
 	return JoinErrors(
-		checkText("viewer.user_key", v.UserKey, 0, MaxUserKeyBytes),
+		checkUserKey("viewer.user_key", v.UserKey),
 		checkEnum("viewer.gender", v.Gender, GenderCount, true),
 		checkEnum("viewer.operating_system", v.OS, OSCount, true),
 		checkEnum("viewer.network", v.Network, NetworkCount, true),

@@ -1,9 +1,23 @@
 package hexbid
 
-import "time"
+import (
+	"time"
+	"unicode/utf8"
+)
 
 // MaxUserKeyBytes is the most bytes of a viewer's user key.
 const MaxUserKeyBytes = 128
+
+// checkUserKey refuses a user key. Its error does not hold the key.
+func checkUserKey(field, key string) error {
+	if !utf8.ValidString(key) {
+		return Invalidf(field, "is not valid UTF-8")
+	}
+	if len(key) > MaxUserKeyBytes {
+		return Invalidf(field, "has %d bytes: at most %d", len(key), MaxUserKeyBytes)
+	}
+	return nil
+}
 
 // ViewerHistory is what the deployment knows of a viewer.
 type ViewerHistory struct {

@@ -35,6 +35,12 @@ func boot(t *testing.T, change func(*ServeConfig)) *testServer {
 // bootWhen starts the program at a time.
 func bootWhen(t *testing.T, now time.Time, change func(*ServeConfig)) *testServer {
 	t.Helper()
+	return bootLogging(t, now, slog.NewTextHandler(io.Discard, nil), change)
+}
+
+// bootLogging starts the program at a time, with a log.
+func bootLogging(t *testing.T, now time.Time, log slog.Handler, change func(*ServeConfig)) *testServer {
+	t.Helper()
 	config := DefaultServeConfig()
 	config.SwapShare = 0          // or a search in a hundred has its slots in another order
 	config.ExploreShare = 0       // or one in fifty ranks and prices by other qualities
@@ -48,7 +54,7 @@ func bootWhen(t *testing.T, now time.Time, change func(*ServeConfig)) *testServe
 	s := &testServer{main: NewMain(config)}
 	s.now.Store(now.UnixNano())
 	s.main.Clock = func() time.Time { return time.Unix(0, s.now.Load()).UTC() }
-	s.main.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	s.main.Log = slog.New(log)
 	ctx, cancel := context.WithCancel(context.Background())
 	if err := s.main.Open(ctx); err != nil {
 		cancel()

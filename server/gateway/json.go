@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"reflect"
@@ -12,8 +13,6 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-
-	"github.com/hexbid/hexbid"
 )
 
 // encoding writes messages with the contract's own names of fields.
@@ -82,13 +81,19 @@ var (
 	place = regexp.MustCompile(`^proto:[\s\x{a0}]*(?:syntax error )?(\(line \d+:\d+\):)?[\s\x{a0}]*`)
 	field = regexp.MustCompile(`(?:unknown|duplicate) field "([\w.\[\]]+)"|for \w+ field (\w+)`)
 	hump  = regexp.MustCompile(`[A-Z]`)
+	// wrong is all of a message that an error repeats: what is wrong, and names of the contract. Whatever else a body
+	// says may be a viewer's key or place.
+	wrong = regexp.MustCompile(`^(?:invalid value for enum field \w+: "?[A-Z][A-Z0-9_]*"?$|` +
+		`(?:unknown|duplicate) field "[\w.\[\]]{1,64}"|invalid value(?: for \w+ field \w+)?|` +
+		`(?:invalid )?google\.protobuf\.\w+(?: value)?(?: out of range)?|unexpected token|unexpected EOF|duplicate map key|` +
+		`invalid (?:escape code|character|UTF-8|number|string)|exceeded max recursion depth|error parsing|no support)`)
 )
 
 // explained turns an error of protojson into one for people that names the field.
 func explained(err error) error {
 	text := err.Error()
 	at := strings.TrimSuffix(place.FindStringSubmatch(text)[1], ":")
-	detail := hexbid.Shorten(strings.ToValidUTF8(place.ReplaceAllString(text, ""), "?"))
+	detail := cmp.Or(wrong.FindString(place.ReplaceAllString(text, "")), "is not JSON that fits")
 	name := ""
 	if found := field.FindStringSubmatch(text); found != nil {
 		name = found[1] + hump.ReplaceAllStringFunc(found[2], func(s string) string { return "_" + strings.ToLower(s) })
