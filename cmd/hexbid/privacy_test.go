@@ -210,7 +210,8 @@ func openDay(t *testing.T) *day {
 	d.operator = d.bearing(strings.TrimSpace(string(text)))
 	for i := range 12 {
 		d.viewers = append(d.viewers, fmt.Sprintf("viewer-Zq81kd03Lx-%02d", i))
-		d.places = append(d.places, hexbid.Point{Lat: -33.4569 - float64(i)*0.0317, Lng: -70.6482 - float64(i)*0.0219})
+		d.places = append(d.places, hexbid.Point{Lat: -33.456943 - float64(i)*0.031713,
+			Lng: -70.648271 - float64(i)*0.021917})
 	}
 	for i := range d.viewers {
 		d.forbidden.text("a user key", d.viewers[i])
