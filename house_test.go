@@ -26,6 +26,7 @@ var floors = map[string]int{
 	"backup":               2, // copies of a data folder
 	"spans":                1, // how long stages of calls take, for a collector
 	"await":                1, // calls that end with their contexts while a disk stalls
+	"shelf":                1, // short bytes by number in bounded memory
 	"folder":               1, // a Pebble folder of which nothing gets lost unnoticed
 	"ledger/merkle":        1,
 	"ledger/traffic":       1,

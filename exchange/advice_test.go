@@ -144,7 +144,7 @@ func (h *auctionHouse) slot(t *rapid.T, c *hexbid.Campaign, r *hexbid.Request) i
 		t.Fatal(err)
 	}
 	for _, s := range response.Sponsored {
-		if strings.HasPrefix(string(s.Card), c.Name+" for ") {
+		if strings.HasPrefix(string(s.Cards.Campaign), c.Name+" for ") {
 			return s.Slot
 		}
 	}

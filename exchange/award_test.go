@@ -49,7 +49,7 @@ func (h *auctionHouse) checkToken(t *rapid.T, won *Sponsored, host hexbid.Host, 
 		t.Fatalf("%+v\nis of request %q in market %+v", award, requestID, market)
 	}
 	for _, c := range h.campaigns {
-		if !strings.HasPrefix(string(won.Card), c.Name+" for ") {
+		if !strings.HasPrefix(string(won.Cards.Campaign), c.Name+" for ") {
 			continue
 		}
 		b, learned := &award.Basis, h.factors[c.Name]
@@ -58,5 +58,5 @@ func (h *auctionHouse) checkToken(t *rapid.T, won *Sponsored, host hexbid.Host, 
 		}
 		return
 	}
-	t.Fatalf("nobody's: %s", won.Card)
+	t.Fatalf("nobody's: %s", won.Cards)
 }

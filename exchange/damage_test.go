@@ -28,16 +28,16 @@ func TestSearchesGoOnWithoutWhatLiesInADamagedFile(t *testing.T) {
 		&hexbid.Program{Meta: hexbid.Meta{Name: other}, DisplayName: "O", Category: hexbid.Catering,
 			Hosts: []hexbid.Host{hexbid.WeChat}},
 		&hexbid.Place{Meta: hexbid.Meta{Name: other + "/places/l"}, Point: hub})
-	for damaged, want := range map[string][2]int{"advertisers/a/campaigns/c": {0, 1}, other: {1, 0}, program: {0, 1}} {
-		r, err := e.Get(ctx, damaged)
+	for name, want := range map[string][2]int{"advertisers/a/campaigns/c": {0, 1}, other: {1, 0}, program: {0, 1}} {
+		r, err := e.Get(ctx, name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.display.store = &patientStore{Store: damagedStore{e.store, r.Metadata().UID}}
-		e.display.cache.Clear()
+		damaged := &patientStore{Store: damagedStore{e.store, r.Metadata().UID}}
+		e.display = newDisplay(damaged, plainCards{}, 1<<20)
 		response := mustSearch(t, e, at(hub))
 		if got := [2]int{len(response.Sponsored), len(response.Nearby)}; got != want {
-			t.Errorf("with %s damaged: %d sponsored and nearby, want %d", damaged, got, want)
+			t.Errorf("with %s damaged: %d sponsored and nearby, want %d", name, got, want)
 		}
 	}
 }

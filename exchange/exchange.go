@@ -253,22 +253,17 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 	}
 	geoindex.Preload()
 	patient := &patientStore{Store: s}
-	cache, err := newDisplay(patient, config.Cards, config.CacheBytes)
-	if err != nil {
-		return nil, err
-	}
 	e := &Exchange{config: config, etags: config.Pepper.Etags(), explains: explains{atMost: config.ExplainsAnHour},
-		store: patient, keys: keys, display: cache, directory: access.NewDirectory(config.Pepper),
+		store: patient, keys: keys, display: newDisplay(patient, config.Cards, config.CacheBytes),
+		directory:  access.NewDirectory(config.Pepper),
 		exhaustive: newTurns(max(1, runtime.GOMAXPROCS(0)/4), exhaustiveInLine)}
 	if config.OpenID != nil {
 		if err := e.directory.TakeTokens(*config.OpenID); err != nil {
-			cache.close()
 			return nil, err
 		}
 	}
 	rules, err := e.openMarket(ctx)
 	if err != nil {
-		cache.close()
 		return nil, err
 	}
 	e.indexer = bidder.NewIndexer(&e.config.Market, config.Clock, config.Log)
@@ -363,7 +358,7 @@ func (e *Exchange) load(ctx, follow context.Context) error {
 			return fmt.Errorf("handing in live states: %w", err)
 		}
 	}
-	return e.indexer.Load(ctx, e.store)
+	return e.indexer.Load(ctx, prefilled{e.store, e.display})
 }
 
 // Close stops following the store.
@@ -373,7 +368,6 @@ func (e *Exchange) Close() {
 	if e.config.Manual {
 		e.endSteps()
 	}
-	e.display.close()
 	if e.viewers != nil {
 		e.viewers.close()
 	}
@@ -394,4 +388,4 @@ func (e *Exchange) Size() Size {
 }
 
 // CacheHitRatio returns the share of cards found in the cache.
-func (e *Exchange) CacheHitRatio() float64 { return e.display.cache.Metrics.Ratio() }
+func (e *Exchange) CacheHitRatio() float64 { return e.display.hitRatio() }

@@ -85,7 +85,7 @@ func TestPagesJoinToTheWholeList(t *testing.T) {
 	}
 	for i := range want {
 		if !reflect.DeepEqual(got[i], want[i]) {
-			t.Errorf("entry %d: got %s, want %s", i, got[i].Card, want[i].Card)
+			t.Errorf("entry %d: got %s, want %s", i, got[i].Cards, want[i].Cards)
 		}
 	}
 	first := mustSearch(t, e, at(hub))
@@ -114,7 +114,7 @@ func TestPagesNeverRepeatWhatTheFirstSponsored(t *testing.T) {
 			}
 			for _, n := range response.Nearby {
 				if shown[n.Program]++; shown[n.Program] > 1 {
-					t.Errorf("%d slots: page %d repeats %s", slots, page, n.Card)
+					t.Errorf("%d slots: page %d repeats %s", slots, page, n.Cards)
 				}
 			}
 			r.PageToken, r.Slots = response.NextPageToken, slots

@@ -52,15 +52,19 @@ type Sponsored struct {
 	Price     hexbid.Money
 	Pricing   hexbid.PricingModel
 	Token     string
-	Card      []byte // what people see, from Config.Cards; shared, so do not change it
+	Cards     Displayed
 }
+
+// Displayed has the cards of the records that people see in a result, from Config.Cards. It has none of a record that
+// there is not. The bytes are shared, so do not change them.
+type Displayed struct{ Program, Place, Campaign []byte }
 
 // Nearby is one program at its nearest approved place.
 type Nearby struct {
 	Program   hexbid.UID
 	Place     hexbid.UID
 	DistanceM float64
-	Card      []byte // as in Sponsored
+	Cards     Displayed // without Campaign
 }
 
 // Trace is the exhaustive account of an auction.
@@ -96,11 +100,16 @@ type searching struct {
 // scratch is the memory of a search. A later search reuses it.
 type scratch struct {
 	bidder    bidder.Scratch
-	subjects  [hexbid.MaxNearbyLimit]subject
+	refs      [mostCards]bidder.Ref
+	cards     [mostCards]shown
 	sponsored [hexbid.MaxSlots]hexbid.UID
 	lane      *outstanding.Lane // nil without a ledger
 	won       [hexbid.MaxSlots]outstanding.Award
 }
+
+// mostCards is the most cards that a list of results shows: program and place, and of those that are sponsored the
+// campaign too.
+const mostCards = max(2*hexbid.MaxNearbyLimit, 3*hexbid.MaxSlots)
 
 // newScratch makes the memory of a search, with a lane for its awards.
 func (e *Exchange) newScratch() *scratch {
@@ -237,35 +246,32 @@ func (s *searching) trace() (*Trace, error) {
 		CappedSkipped: s.out.CappedSkipped, Sifted: s.scratch.bidder.Sifted, Scored: s.scratch.bidder.Scored}, nil
 }
 
-// leftOut reports whether an error leaves a result out: its record was deleted a moment ago, or lies in a damaged file,
-// which the store reports to its owner.
-func leftOut(err error) bool {
-	kind := hexbid.KindOf(err)
-	return kind == hexbid.NotFound || kind == hexbid.DataLoss
-}
-
 func (s *searching) fillSponsored() error {
 	if len(s.awards) == 0 {
 		return nil
 	}
 	defer s.recorded.Stage("cards").End()
-	s.out.Sponsored = make([]Sponsored, 0, len(s.awards))
 	s.pricing = s.snapshot.PricingOf(&s.query)
 	shown := s.snapshot.Showings(s.awards, s.query.At.Vec)
+	cards, err := s.cardsOfAwards(shown[:len(s.awards)])
+	if err != nil {
+		return err
+	}
+	defer clear(cards)
+	s.out.Sponsored = make([]Sponsored, 0, len(s.awards))
 	won := s.scratch.won[:0]
 	for i := range s.awards {
-		result, err := s.sponsored(&s.awards[i], &shown[i])
-		if leftOut(err) {
+		program, place, campaign := &cards[3*i], &cards[3*i+1], &cards[3*i+2]
+		if program.leftOut || place.leftOut || campaign.leftOut {
 			continue
 		}
-		if err != nil {
-			return err
-		}
-		s.out.Sponsored = append(s.out.Sponsored, result)
+		a := &s.awards[i]
+		s.out.Sponsored = append(s.out.Sponsored, Sponsored{Slot: a.Slot, Campaign: shown[i].Campaign.UID,
+			Program: shown[i].Program.UID, Place: shown[i].Place.UID, DistanceM: geoindex.MetresOfChord2(shown[i].Chord2),
+			Price: a.Price, Pricing: a.Entry.Pricing, Token: s.sealAward(a),
+			Cards: Displayed{program.card, place.card, campaign.card}})
 		if s.scratch.lane != nil {
-			out := s.awardsOut.of(&s.awards[i], s.snapshot.AdvertiserOf(s.awards[i].Entry.Ordinal))
-			out.Trial = positionIn(s.trialOf(&s.awards[i]), s.awards[i].Slot, s.query.Way).Code()
-			won = append(won, out)
+			won = append(won, s.awardOut(a))
 		}
 	}
 	if len(won) > 0 {
@@ -274,16 +280,21 @@ func (s *searching) fillSponsored() error {
 	return nil
 }
 
-// sponsored completes an award with its card and seals its token.
-func (s *searching) sponsored(a *auction.Award, shown *bidder.Showing) (Sponsored, error) {
-	of := subject{shown.Campaign, shown.Program, shown.Place, s.request.Host}
-	card, err := s.display.get(s.ctx, &of, s.out.EvaluatedAt)
-	if err != nil {
-		return Sponsored{}, err
+// cardsOfAwards returns the cards of each award's program, place and campaign, in turn. They are in the memory of the
+// search.
+func (s *searching) cardsOfAwards(awards []bidder.Showing) ([]shown, error) {
+	refs, cards := s.scratch.refs[:3*len(awards)], s.scratch.cards[:3*len(awards)]
+	for i := range awards {
+		refs[3*i], refs[3*i+1], refs[3*i+2] = awards[i].Program, awards[i].Place, awards[i].Campaign
 	}
-	return Sponsored{Slot: a.Slot, Campaign: of.campaign.UID, Program: of.program.UID, Place: of.place.UID,
-		DistanceM: geoindex.MetresOfChord2(shown.Chord2), Price: a.Price, Pricing: a.Entry.Pricing, Token: s.sealAward(a),
-		Card: card}, nil
+	return cards, s.display.show(s.ctx, refs, cards)
+}
+
+// awardOut returns an award as it is counted until its token has come back.
+func (s *searching) awardOut(a *auction.Award) outstanding.Award {
+	out := s.awardsOut.of(a, s.snapshot.AdvertiserOf(a.Entry.Ordinal))
+	out.Trial = positionIn(s.trialOf(a), a.Slot, s.query.Way).Code()
+	return out
 }
 
 // tokenResolution is the H3 resolution of the cell in a token: some five square kilometres. A token never holds the
@@ -333,22 +344,22 @@ func (s *searching) fillNearby() error {
 		return err
 	}
 	defer s.recorded.Stage("cards").End()
-	subjects := s.scratch.subjects[:len(list)]
+	refs, cards := s.scratch.refs[:2*len(list)], s.scratch.cards[:2*len(list)]
 	for i, f := range list { // a loop of its own, so that these loads overlap
-		subjects[i] = subject{program: s.snapshot.ProgramRef(f.Program), place: s.snapshot.PlaceRef(f.Place)}
+		refs[2*i], refs[2*i+1] = s.snapshot.ProgramRef(f.Program), s.snapshot.PlaceRef(f.Place)
 	}
+	if err := s.display.show(s.ctx, refs, cards); err != nil {
+		return err
+	}
+	defer clear(cards)
 	s.out.Nearby = make([]Nearby, 0, len(list))
 	for i := range list {
-		of := &subjects[i]
-		card, err := s.display.get(s.ctx, of, s.out.EvaluatedAt)
-		if leftOut(err) {
+		program, place := &cards[2*i], &cards[2*i+1]
+		if program.leftOut || place.leftOut {
 			continue
 		}
-		if err != nil {
-			return err
-		}
-		s.out.Nearby = append(s.out.Nearby, Nearby{of.program.UID, of.place.UID,
-			geoindex.MetresOfChord2(list[i].Chord2), card})
+		s.out.Nearby = append(s.out.Nearby, Nearby{refs[2*i].UID, refs[2*i+1].UID,
+			geoindex.MetresOfChord2(list[i].Chord2), Displayed{Program: program.card, Place: place.card}})
 	}
 	switch depth += len(list); {
 	case more && depth >= hexbid.MaxNearbyResults:

@@ -27,7 +27,8 @@ func (f *found) message() *pb.SearchNearbyResponse {
 	out := f.rest()
 	for i := range f.Sponsored {
 		s := &f.Sponsored[i]
-		m := wire.SponsoredResult(f.card(s), f.datum)
+		advert := f.advert(s)
+		m := advert.Message(f.datum)
 		m.Slot, m.PriceMicros, m.PricingModel, m.Token = int32(s.Slot), int64(s.Price), pb.PricingModel(s.Pricing), s.Token
 		if s.Place != 0 {
 			m.DistanceM = proto.Float64(s.DistanceM)
@@ -35,8 +36,10 @@ func (f *found) message() *pb.SearchNearbyResponse {
 		out.Sponsored = append(out.Sponsored, m)
 	}
 	for i := range f.Nearby {
-		m := wire.NearbyResult(f.Nearby[i].Card, f.datum)
-		m.DistanceM = f.Nearby[i].DistanceM
+		n := &f.Nearby[i]
+		result := wire.Result{Program: n.Cards.Program, Place: n.Cards.Place}
+		m := result.Message(f.datum)
+		m.DistanceM = n.DistanceM
 		out.Nearby = append(out.Nearby, m)
 	}
 	return out
@@ -73,10 +76,11 @@ func (f *found) bytes() int {
 	const aResult, others = 16, 512
 	n := others + len(f.Notice)
 	for i := range f.Sponsored {
-		n += aResult + 64 + len(f.Sponsored[i].Token) + len(f.Sponsored[i].Card)
+		s := &f.Sponsored[i] // some texts of the program come three times: its own, the creative's and the place's
+		n += aResult + 64 + len(s.Token) + len(s.Cards.Campaign) + 3*len(s.Cards.Program) + len(s.Cards.Place)
 	}
 	for i := range f.Nearby {
-		n += aResult + len(f.Nearby[i].Card)
+		n += aResult + 2*len(f.Nearby[i].Cards.Program) + len(f.Nearby[i].Cards.Place)
 	}
 	return n
 }
@@ -96,9 +100,10 @@ func appendText(b []byte, field protowire.Number, text string) []byte {
 // appendNearby appends a NearbyResult.
 func appendNearby(b []byte, n *exchange.Nearby, datum hexbid.Datum) []byte {
 	const distanceBytes = 9
+	result := wire.Result{Program: n.Cards.Program, Place: n.Cards.Place}
 	b = protowire.AppendTag(b, 2, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(len(n.Card)+distanceBytes))
-	return appendDouble(wire.AppendCard(b, n.Card, datum), 3, n.DistanceM)
+	b = protowire.AppendVarint(b, uint64(result.Bytes()+distanceBytes))
+	return appendDouble(result.Append(b, datum), 3, n.DistanceM)
 }
 
 // appendSponsored appends a SponsoredResult.
@@ -113,22 +118,20 @@ func (f *found) appendSponsored(b []byte, s *exchange.Sponsored) []byte {
 	if s.Place != 0 {
 		own = appendDouble(own, 5, s.DistanceM)
 	}
+	advert := f.advert(s)
 	b = protowire.AppendTag(b, 1, protowire.BytesType)
-	card := f.card(s)
-	b = protowire.AppendVarint(b, uint64(len(own)+len(card)))
-	b = append(b, own...)
-	if s.Place == 0 {
-		return append(b, card...)
-	}
-	return wire.AppendCard(b, card, f.datum)
+	b = protowire.AppendVarint(b, uint64(len(own)+advert.Bytes()))
+	return advert.Append(append(b, own...), f.datum)
 }
 
-// card returns the part of a card that the caller may see.
-func (f *found) card(s *exchange.Sponsored) []byte {
+// advert returns what a sponsored result shows, as far as the caller may see it.
+func (f *found) advert(s *exchange.Sponsored) wire.Advert {
+	result := wire.Result{Program: s.Cards.Program, Place: s.Cards.Place}
+	a := wire.NewAdvert(result, s.Cards.Campaign, f.host, f.EvaluatedAt)
 	if f.HidesCampaigns {
-		return wire.WithoutCampaign(s.Card)
+		a.HideCampaign()
 	}
-	return s.Card
+	return a
 }
 
 // answer is an encoded message, which the codec passes on.

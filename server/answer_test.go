@@ -37,15 +37,46 @@ var places = rapid.Custom(func(t *rapid.T) *hexbid.Place {
 		OpeningHours: texts.Draw(t, "hours")}
 })
 
-var creatives = rapid.Custom(func(t *rapid.T) *hexbid.Creative {
-	c := &hexbid.Creative{Title: texts.Draw(t, "title"), Promotion: texts.Draw(t, "promotion"),
-		Path: texts.Draw(t, "path"), ImageURI: texts.Draw(t, "image")}
-	if rapid.Bool().Draw(t, "with a coupon") {
-		c.Coupon = &hexbid.Coupon{Text: texts.Draw(t, "text"), Terms: texts.Draw(t, "terms"),
-			ValidUntil: time.Unix(rapid.Int64Range(1, 1<<32).Draw(t, "until"), 0)}
+// campaigns have creatives for some hosts, or for all. Some of their coupons are over, one at the instant of the answer.
+var campaigns = rapid.Custom(func(t *rapid.T) *hexbid.Campaign {
+	c := &hexbid.Campaign{Meta: hexbid.Meta{Name: rapid.StringN(1, 40, 200).Draw(t, "name")}}
+	hosts := rapid.SliceOfNDistinct(rapid.IntRange(0, int(hexbid.HostCount)-1), 0, 3, rapid.ID[int]).Draw(t, "hosts")
+	for _, host := range hosts {
+		c.Creatives = append(c.Creatives, creatives.Draw(t, "creative"))
+		c.Creatives[len(c.Creatives)-1].Host = hexbid.Host(host)
 	}
 	return c
 })
+
+var creatives = rapid.Custom(func(t *rapid.T) hexbid.Creative {
+	c := hexbid.Creative{Title: texts.Draw(t, "title"), Promotion: texts.Draw(t, "promotion"),
+		Path: texts.Draw(t, "path"), ImageURI: texts.Draw(t, "image")}
+	if rapid.Bool().Draw(t, "with a coupon") {
+		until := answered.Add(time.Duration(rapid.IntRange(-2, 2).Draw(t, "until")) * time.Microsecond)
+		c.Coupon = &hexbid.Coupon{Text: texts.Draw(t, "text"), Terms: texts.Draw(t, "terms"), ValidUntil: until}
+	}
+	return c
+})
+
+// answered is when the answers of these tests were evaluated.
+var answered = time.Unix(1_800_000_000, 5000)
+
+// completed fills the empty fields of a creative from its program, and leaves out a coupon that is over.
+func completed(c hexbid.Creative, p *hexbid.Program, at time.Time) hexbid.Creative {
+	if c.Title == "" {
+		c.Title = p.DisplayName
+	}
+	if c.Path == "" {
+		c.Path = p.Path
+	}
+	if c.ImageURI == "" {
+		c.ImageURI = p.IconURI
+	}
+	if c.Coupon != nil && !at.Before(c.Coupon.ValidUntil) {
+		c.Coupon = nil
+	}
+	return c
+}
 
 // bothForms are the message and what the bytes decode to.
 func bothForms(t rapid.TB, f *found) map[string]*pb.SearchNearbyResponse {
@@ -61,20 +92,21 @@ func bothForms(t rapid.TB, f *found) map[string]*pb.SearchNearbyResponse {
 func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		datum := hexbid.Datum(rapid.IntRange(0, int(hexbid.DatumCount)-1).Draw(t, "datum"))
+		host := hexbid.Host(rapid.IntRange(0, int(hexbid.HostCount)-1).Draw(t, "host"))
 		in := &exchange.Response{RequestID: "id", NextPageToken: texts.Draw(t, "page"), Notice: texts.Draw(t, "notice"),
-			EvaluatedAt: time.Unix(1_800_000_000, 5), AuctionTook: 3 * time.Microsecond,
+			EvaluatedAt: answered, AuctionTook: 3 * time.Microsecond,
 			SponsoredSkipped: rapid.Bool().Draw(t, "skipped"), HidesPrices: rapid.Bool().Draw(t, "hides prices"),
 			HidesCampaigns: rapid.Bool().Draw(t, "hides campaigns")}
 		want := &pb.SearchNearbyResponse{RequestId: in.RequestID, NextPageToken: in.NextPageToken, Notice: in.Notice,
 			EvaluateTime: timestamppb.New(in.EvaluatedAt), AuctionDuration: durationpb.New(in.AuctionTook),
 			SponsoredSkipped: in.SponsoredSkipped}
 		for i := range rapid.IntRange(0, 4).Draw(t, "sponsored") {
-			program, creative, c := programs.Draw(t, "program"), creatives.Draw(t, "creative"),
-				&hexbid.Campaign{Meta: hexbid.Meta{Name: texts.Draw(t, "campaign")}}
+			program, c := programs.Draw(t, "program"), campaigns.Draw(t, "campaign")
+			creative := completed(c.CreativeFor(host), program, in.EvaluatedAt)
 			s := exchange.Sponsored{Slot: i + 1, Price: hexbid.Money(rapid.Int64Range(0, 1e12).Draw(t, "price")),
 				Pricing: hexbid.CPM, Token: rapid.StringN(0, 600, 600).Draw(t, "token")}
 			message := &pb.SponsoredResult{Slot: int32(i + 1), Program: wire.ProgramCard(program),
-				Creative: wire.CreativeCard(creative), Campaign: c.Name, PriceMicros: int64(s.Price),
+				Creative: wire.CreativeCard(&creative), Campaign: c.Name, PriceMicros: int64(s.Price),
 				PricingModel: pb.PricingModel_PRICING_MODEL_CPM, Token: s.Token}
 			if in.HidesPrices {
 				s.Price, message.PriceMicros = 0, 0
@@ -85,21 +117,22 @@ func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 			var place *hexbid.Place
 			if rapid.Bool().Draw(t, "has a place") {
 				place = places.Draw(t, "place")
+				s.Cards.Place = wire.Cards{}.Place(place)
 				s.Place, s.DistanceM = place.UID, rapid.Float64Range(0, 1e6).Draw(t, "distance")
 				message.NearestPlace, message.DistanceM = wire.PlaceCard(place, program, datum), proto.Float64(s.DistanceM)
 			}
-			s.Card = wire.Cards{}.Sponsored(c, creative, program, place)
+			s.Cards.Program, s.Cards.Campaign = wire.Cards{}.Program(program), wire.Cards{}.Campaign(c)
 			in.Sponsored, want.Sponsored = append(in.Sponsored, s), append(want.Sponsored, message)
 		}
 		for range rapid.IntRange(0, 4).Draw(t, "nearby") {
 			program, place := programs.Draw(t, "program"), places.Draw(t, "place")
 			n := exchange.Nearby{DistanceM: rapid.Float64Range(0, 1e6).Draw(t, "distance"),
-				Card: wire.Cards{}.Nearby(program, place)}
+				Cards: exchange.Displayed{Program: wire.Cards{}.Program(program), Place: wire.Cards{}.Place(place)}}
 			in.Nearby = append(in.Nearby, n)
 			want.Nearby = append(want.Nearby, &pb.NearbyResult{Program: wire.ProgramCard(program),
 				Place: wire.PlaceCard(place, program, datum), DistanceM: n.DistanceM})
 		}
-		for form, got := range bothForms(t, &found{in, datum, time.Now()}) {
+		for form, got := range bothForms(t, &found{in, host, datum, time.Now()}) {
 			want.ServerDuration = got.GetServerDuration() // a clock's
 			if !proto.Equal(got, want) {
 				t.Fatalf("%s is %v\nwant %v", form, got, want)
@@ -109,9 +142,10 @@ func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 }
 
 func TestWritingACardInAnotherDatumLeavesTheCacheAlone(t *testing.T) {
-	card := wire.Cards{}.Nearby(&hexbid.Program{}, &hexbid.Place{Point: hexbid.Point{Lat: 30, Lng: 120}})
+	card := wire.Cards{}.Place(&hexbid.Place{Point: hexbid.Point{Lat: 30, Lng: 120}})
 	before := string(card)
-	bothForms(t, &found{&exchange.Response{Nearby: []exchange.Nearby{{Card: card}}}, hexbid.BD09, time.Now()})
+	bothForms(t, &found{&exchange.Response{Nearby: []exchange.Nearby{{Cards: exchange.Displayed{Place: card}}}},
+		hexbid.WeChat, hexbid.BD09, time.Now()})
 	if string(card) != before {
 		t.Error("the card that others share was written over")
 	}

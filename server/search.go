@@ -42,6 +42,7 @@ func (s *searchService) encoded(ctx context.Context, c *call, r *pb.SearchNearby
 // found holds the results of a search and what else its answer depends on.
 type found struct {
 	*exchange.Response
+	host    hexbid.Host  // whose creatives the answer shows
 	datum   hexbid.Datum // for the answer's coordinates
 	arrived time.Time    // when the whole request had arrived
 }
@@ -76,5 +77,5 @@ func (s *searchService) search(ctx context.Context, r *pb.SearchNearbyRequest, a
 		return nil, err
 	}
 	s.server.metrics.search(request.Slots, response) // later pages have no slots
-	return &found{response, request.Datum, arrived}, nil
+	return &found{response, request.Host, request.Datum, arrived}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -13,46 +14,86 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// A card is the encoded form of what a search displays of a program, a campaign and a place. It is encoded once for
-// many answers, because building some hundred messages takes longer than finding what they hold. In protobuf's wire
-// format a message is its fields in any order. A result is therefore its card followed by what differs by request (a
-// distance, a price, a token):
+// A card is the encoded form of what a search displays of one record: a program, a place or a campaign. It is encoded
+// once for many answers, because building some hundred messages takes longer than finding what they hold. A result is
+// put together from the cards of its records and from what differs by request: a distance, a price, a token
+// (result.go). What a record leaves to another one, as a place its name to its program, is filled in then. So a card
+// depends on one record alone:
 //
-//	card of a nearby result:    program | place
-//	card of a sponsored result: campaign | program | creative | nearest_place
+//	card of a program:   where its texts stand | fields of a ProgramCard
+//	card of a place:     lacks | fields of a PlaceCard
+//	card of a campaign:  length, name | creatives
+//	creative:            host, lacks, end of its coupon | length, fields of a CreativeCard | length, coupon
 //
-// A place, always last in its card, ends with its coordinates: twenty bytes of fixed length. AppendCard overwrites them
-// for a request in another datum.
+// Lengths are varints. Lacks has a bit for each text that the record leaves to its program. A place's fields end with
+// its coordinates: twenty bytes of fixed length, which are overwritten for a request in another datum.
 
-// Cards makes cards in the wire format, for exchange.Config.
+// Cards makes cards, for exchange.Config.
 type Cards struct{}
 
-// Nearby returns the card of a program at one of its places.
-func (Cards) Nearby(p *hexbid.Program, l *hexbid.Place) []byte {
-	return appendPlace(encoded(&pb.NearbyResult{Program: ProgramCard(p)}), 2, p, l)
+const (
+	lacksName = 1 << iota // of a place; the title of a creative
+	lacksPath
+	lacksImage
+	lacksAll = lacksName | lacksPath | lacksImage
+
+	// textsBytes is the size of the head of a program's card: offset and length of three texts.
+	textsBytes = 3 * (2 + 2)
+	// creativeHeadBytes is the size of a creative's head. The end of the coupon is in microseconds since 1970.
+	creativeHeadBytes = 1 + 1 + 8
+)
+
+// Program returns the card of a program. Its texts are those that other records leave to it: its name, path and icon.
+func (Cards) Program(p *hexbid.Program) []byte {
+	card := append(make([]byte, textsBytes, textsBytes+64+len(p.Name)+len(p.DisplayName)+len(p.Path)+len(p.IconURI)),
+		encoded(ProgramCard(p))...)
+	for fields := card[textsBytes:]; len(fields) > 0; {
+		field, kind, n := protowire.ConsumeTag(fields)
+		size := protowire.ConsumeFieldValue(field, kind, fields[n:])
+		if i := slices.Index(textFields[:], field); i >= 0 {
+			binary.LittleEndian.PutUint16(card[4*i:], uint16(len(card)-len(fields)+n))
+			binary.LittleEndian.PutUint16(card[4*i+2:], uint16(size))
+		}
+		fields = fields[n+size:]
+	}
+	return card
 }
 
-// Sponsored returns the card of a campaign's creative and of the program's place nearest to the viewer. The place is
-// nil when the program has none.
-func (Cards) Sponsored(c *hexbid.Campaign, creative *hexbid.Creative, p *hexbid.Program, l *hexbid.Place) []byte {
-	card := protowire.AppendString(protowire.AppendTag(nil, campaignField, protowire.BytesType), c.Name)
-	card = append(card, encoded(&pb.SponsoredResult{Program: ProgramCard(p), Creative: CreativeCard(creative)})...)
-	if l == nil {
-		return card
+// textFields are the numbers of a program's texts in a ProgramCard.
+var textFields = [3]protowire.Number{3, 5, 6}
+
+// Place returns the card of a place.
+func (Cards) Place(l *hexbid.Place) []byte {
+	lacks := byte(0)
+	if l.DisplayName == "" {
+		lacks = lacksName
 	}
-	return appendPlace(card, 4, p, l)
+	return appendPoint(append([]byte{lacks}, encoded(placeTexts(l))...), l.Point, hexbid.WGS84)
 }
 
-// campaignField is the number of SponsoredResult.campaign.
-const campaignField = 9
-
-// WithoutCampaign returns the card of a sponsored result without the campaign's name.
-func WithoutCampaign(card []byte) []byte {
-	field, kind, tag := protowire.ConsumeTag(card)
-	if field != campaignField {
-		return card
+// Campaign returns the card of a campaign.
+func (Cards) Campaign(c *hexbid.Campaign) []byte {
+	card := protowire.AppendString(nil, c.Name)
+	for i := range c.Creatives {
+		card = appendCreative(card, &c.Creatives[i])
 	}
-	return card[tag+protowire.ConsumeFieldValue(field, kind, card[tag:]):]
+	return card
+}
+
+func appendCreative(card []byte, c *hexbid.Creative) []byte {
+	m, lacks, until := CreativeCard(c), byte(0), int64(0)
+	for i, text := range [...]string{c.Title, c.Path, c.ImageURI} {
+		if text == "" {
+			lacks |= 1 << i
+		}
+	}
+	var coupon []byte
+	if c.Coupon != nil {
+		coupon, until = encoded(&pb.CreativeCard{Coupon: m.Coupon}), c.Coupon.ValidUntil.UnixMicro()
+	}
+	m.Coupon = nil
+	card = binary.LittleEndian.AppendUint64(append(card, byte(c.Host), lacks), uint64(until))
+	return protowire.AppendBytes(protowire.AppendBytes(card, encoded(m)), coupon)
 }
 
 // ProgramCard returns what a search displays of a program.
@@ -75,18 +116,17 @@ func PlaceCard(l *hexbid.Place, of *hexbid.Program, datum hexbid.Datum) *pb.Plac
 	if datum == hexbid.DatumUnspecified {
 		datum = hexbid.WGS84
 	}
-	card, at := placeTexts(l, of), geoindex.FromWGS84(datum, l.Point)
+	card, at := placeTexts(l), geoindex.FromWGS84(datum, l.Point)
+	if card.DisplayName == "" {
+		card.DisplayName = of.DisplayName
+	}
 	card.Latitude, card.Longitude, card.Datum = at.Lat, at.Lng, pb.Datum(datum)
 	return card
 }
 
 // placeTexts returns a place's card without the coordinates.
-func placeTexts(l *hexbid.Place, of *hexbid.Program) *pb.PlaceCard {
-	name := l.DisplayName
-	if name == "" {
-		name = of.DisplayName
-	}
-	return &pb.PlaceCard{Name: l.Name, DisplayName: name, Address: l.Address, OpeningHours: l.OpeningHours}
+func placeTexts(l *hexbid.Place) *pb.PlaceCard {
+	return &pb.PlaceCard{Name: l.Name, DisplayName: l.DisplayName, Address: l.Address, OpeningHours: l.OpeningHours}
 }
 
 // encoded encodes a message. Its text must be valid, as that of all stored resources is.
@@ -101,60 +141,19 @@ func encoded(m proto.Message) []byte {
 // pointBytes is the encoded size of a place's coordinates and datum: two doubles and a byte, with their tags.
 const pointBytes = 9 + 9 + 2
 
-func appendPlace(card []byte, field protowire.Number, of *hexbid.Program, l *hexbid.Place) []byte {
-	place := encoded(placeTexts(l, of))
-	card = protowire.AppendTag(card, field, protowire.BytesType)
-	card = protowire.AppendVarint(card, uint64(len(place)+pointBytes))
-	return appendPoint(append(card, place...), l.Point, hexbid.WGS84)
-}
-
 func appendPoint(b []byte, at hexbid.Point, datum hexbid.Datum) []byte {
 	b = protowire.AppendFixed64(protowire.AppendTag(b, 5, protowire.Fixed64Type), math.Float64bits(at.Lat))
 	b = protowire.AppendFixed64(protowire.AppendTag(b, 6, protowire.Fixed64Type), math.Float64bits(at.Lng))
 	return protowire.AppendVarint(protowire.AppendTag(b, 7, protowire.VarintType), uint64(datum))
 }
 
-// AppendCard appends a card that ends with a place, with the place's coordinates in the datum of the answer.
-func AppendCard(b, card []byte, datum hexbid.Datum) []byte {
-	b = append(b, card...)
+// movePoint writes the coordinates at the end of a place's card in another datum.
+func movePoint(card []byte, datum hexbid.Datum) {
 	if datum == hexbid.WGS84 || datum == hexbid.DatumUnspecified {
-		return b
-	}
-	point := b[len(b)-pointBytes:]
-	at := hexbid.Point{Lat: math.Float64frombits(binary.LittleEndian.Uint64(point[1:])),
-		Lng: math.Float64frombits(binary.LittleEndian.Uint64(point[10:]))}
-	return appendPoint(b[:len(b)-pointBytes], geoindex.FromWGS84(datum, at), datum)
-}
-
-// NearbyResult decodes the card of a nearby result and converts the place's coordinates to the datum of the answer.
-func NearbyResult(card []byte, datum hexbid.Datum) *pb.NearbyResult {
-	m := new(pb.NearbyResult)
-	decode(card, m)
-	moveTo(m.GetPlace(), datum)
-	return m
-}
-
-// SponsoredResult decodes the card of a sponsored result and converts the place's coordinates to the datum of the
-// answer.
-func SponsoredResult(card []byte, datum hexbid.Datum) *pb.SponsoredResult {
-	m := new(pb.SponsoredResult)
-	decode(card, m)
-	moveTo(m.GetNearestPlace(), datum)
-	return m
-}
-
-// decode decodes bytes that Cards has encoded.
-func decode(card []byte, into proto.Message) {
-	if err := proto.Unmarshal(card, into); err != nil {
-		panic(fmt.Sprintf("decoding a card: %v", err))
-	}
-}
-
-// moveTo converts the coordinates of a card from WGS-84 to a datum.
-func moveTo(l *pb.PlaceCard, datum hexbid.Datum) {
-	if l == nil || datum == hexbid.DatumUnspecified {
 		return
 	}
-	at := geoindex.FromWGS84(datum, hexbid.Point{Lat: l.GetLatitude(), Lng: l.GetLongitude()})
-	l.Latitude, l.Longitude, l.Datum = at.Lat, at.Lng, pb.Datum(datum)
+	point := card[len(card)-pointBytes:]
+	at := hexbid.Point{Lat: math.Float64frombits(binary.LittleEndian.Uint64(point[1:])),
+		Lng: math.Float64frombits(binary.LittleEndian.Uint64(point[10:]))}
+	appendPoint(point[:0], geoindex.FromWGS84(datum, at), datum)
 }
