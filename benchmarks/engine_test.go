@@ -108,7 +108,7 @@ func TestServersInProcessesOfTheirOwnAreMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := t.TempDir()
-	s, err := StartHexbid(binary, data, MemoryMB)
+	s, err := StartHexbid(binary, Serving{Data: data, MemoryMB: MemoryMB})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestServersInProcessesOfTheirOwnAreMeasured(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = StartHexbid(binary, data, MemoryMB); err != nil {
+	if s, err = StartHexbid(binary, Serving{Data: data, MemoryMB: MemoryMB}); err != nil {
 		t.Fatal(err)
 	}
 	b, err := NewBeside(s.Conn, w, 3, 20, 1)
@@ -142,6 +142,37 @@ func TestServersInProcessesOfTheirOwnAreMeasured(t *testing.T) {
 		t.Error(err)
 	}
 	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBothDoorsAnswer makes a search in each way, on a small market.
+func TestBothDoorsAnswer(t *testing.T) {
+	w, err := NewWorkload(1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary, err := Build(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := OpenDoors(binary, t.TempDir(), w, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for name, search := range d.searches() {
+		if err := search(1); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	key := d.key
+	d.key = key[:len(key)-1]
+	if d.searchKeyed(1) == nil {
+		t.Error("a search with half a key is answered")
+	}
+	d.key = key
+	if err := d.Close(); err != nil {
 		t.Error(err)
 	}
 }

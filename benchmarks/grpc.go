@@ -31,8 +31,9 @@ func (w *Workload) SearchRequest(i int, slots, limit int32) *pb.SearchNearbyRequ
 	}
 }
 
-// WarmUps is the number of passes over the requests that fill the cache of cards. The cache drops some cards when many
-// come at once, so it has nearly all of them only after several passes.
+// WarmUps is the number of passes over the requests before a server is measured as it is after hours. In the first
+// minute after a start it also reads accounts, meets the campaigns that win for the first time and uses memory that it
+// has not used before.
 const WarmUps = 5
 
 const (

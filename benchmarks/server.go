@@ -29,7 +29,10 @@ type Process struct {
 
 	command *exec.Cmd
 	metrics string // address
+	web     string // address of JSON over HTTP; empty for none
 	errors  bytes.Buffer
+	ended   chan struct{} // closed when the process has ended
+	failure error         // with which it ended
 }
 
 // Build compiles the product's program into a folder. It takes the source from the module above the working directory.
@@ -46,18 +49,35 @@ func Build(dir string) (binary string, err error) {
 // MemoryMB is the memory limit of a server of a million campaigns, as on a machine of its own.
 const MemoryMB = 8192
 
-// StartHexbid serves a data folder with a cache of 512 MiB.
-func StartHexbid(binary, data string, memoryMB int) (*Process, error) {
+// Serving says how to serve a data folder, with a cache of 512 MiB.
+type Serving struct {
+	Data     string
+	MemoryMB int
+	Keys     bool // calls need a key
+	HTTP     bool // JSON over HTTP is on
+}
+
+// StartHexbid serves a data folder.
+func StartHexbid(binary string, c Serving) (*Process, error) {
 	metrics, err := FreeAddress()
 	if err != nil {
 		return nil, err
 	}
+	web, auth := "", "none"
+	if c.HTTP {
+		if web, err = FreeAddress(); err != nil {
+			return nil, err
+		}
+	}
+	if c.Keys {
+		auth = "required"
+	}
 	p, err := start(func(address string) *exec.Cmd {
-		return exec.Command(binary, "serve", "--listen", address, "--metrics-listen", metrics, "--http-listen=",
-			"--data", data, "--cache-mb=512", "--memory-mb", strconv.Itoa(memoryMB), "--log-level=error")
+		return exec.Command(binary, "serve", "--listen", address, "--metrics-listen", metrics, "--http-listen="+web,
+			"--data", c.Data, "--auth", auth, "--cache-mb=512", "--memory-mb", strconv.Itoa(c.MemoryMB), "--log-level=error")
 	})
 	if err == nil {
-		p.metrics = metrics
+		p.metrics, p.web = metrics, web
 	}
 	return p, err
 }
@@ -100,6 +120,11 @@ func start(command func(address string) *exec.Cmd) (*Process, error) {
 	if err := p.command.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", p.command, err)
 	}
+	p.ended = make(chan struct{})
+	go func() {
+		p.failure = p.command.Wait()
+		close(p.ended)
+	}()
 	p.Conn, err = grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
 	if err == nil {
@@ -107,7 +132,7 @@ func start(command func(address string) *exec.Cmd) (*Process, error) {
 	}
 	if err != nil {
 		_ = p.command.Process.Kill()
-		_ = p.command.Wait()
+		<-p.ended
 		return nil, fmt.Errorf("%s: %w\n%s", p.command, err, p.errors.Bytes())
 	}
 	p.Took = time.Since(started)
@@ -117,6 +142,13 @@ func start(command func(address string) *exec.Cmd) (*Process, error) {
 func (p *Process) waitUntilServing() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startsWithin)
 	defer cancel()
+	go func() {
+		select {
+		case <-p.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	client := healthpb.NewHealthClient(p.Conn)
 	for {
 		r, err := client.Check(ctx, &healthpb.HealthCheckRequest{}, grpc.WaitForReady(true))
@@ -133,15 +165,17 @@ func (p *Process) waitUntilServing() error {
 // Close asks the process to end and waits for it. A second call does nothing, so a deferred Close may follow an
 // explicit one.
 func (p *Process) Close() error {
-	if p.command.ProcessState != nil {
-		return nil // it has ended
+	select {
+	case <-p.ended:
+		return nil
+	default:
 	}
 	p.Conn.Close()
 	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
 		return fmt.Errorf("stopping %s: %w", p.command, err)
 	}
-	if err := p.command.Wait(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", p.command, err, p.errors.Bytes())
+	if <-p.ended; p.failure != nil {
+		return fmt.Errorf("%s: %w\n%s", p.command, p.failure, p.errors.Bytes())
 	}
 	return nil
 }

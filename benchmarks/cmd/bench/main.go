@@ -40,7 +40,7 @@ var parts = []part{
 	{"engine", true, engine}, {"live", true, live}, {"distance", true, distance},
 	{"dense", true, dense}, {"nearby", true, nearby},
 	{"handins", true, handIns}, {"programs", true, programs},
-	{"server", true, server}, {"writers", true, writers}, {"events", true, events},
+	{"server", true, server}, {"doors", true, doors}, {"writers", true, writers}, {"events", true, events},
 	{"budgets", true, budgets},
 	{"sizes", false, sizes}, {"country", false, country}, {"nearby7m", false, nearbyMany}, {"cache", false, cache},
 	{"peers", false, besidePeers},
@@ -125,7 +125,8 @@ const million = 1_000_000
 
 // serve starts the product on a folder of the session.
 func (s *session) serve(data string) (*benchmarks.Process, error) {
-	return benchmarks.StartHexbid(s.binary, filepath.Join(s.dir, data), benchmarks.MemoryMB)
+	return benchmarks.StartHexbid(s.binary,
+		benchmarks.Serving{Data: filepath.Join(s.dir, data), MemoryMB: benchmarks.MemoryMB})
 }
 
 // with makes a market, measures it and lets it go.
@@ -293,6 +294,11 @@ func server(s *session) (spreads, error) {
 	}
 	defer p.Close()
 	all["start_s_1m"] = benchmarks.Once(p.Took.Seconds())
+	cold, err := besideCanned(p, w, "cold", 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(all, cold)
 	if err := benchmarks.ImportOwners(p.Conn, w, million/benchmarks.CampaignsAnOwner, million); err != nil {
 		return nil, err
 	}
@@ -300,7 +306,7 @@ func server(s *session) (spreads, error) {
 		name  string
 		limit int32
 	}{{"ads", 0}, {"full", 20}} {
-		some, err := besideCanned(p, w, answer.name, answer.limit)
+		some, err := besideCanned(p, w, answer.name, answer.limit, benchmarks.WarmUps)
 		if err != nil {
 			return nil, err
 		}
@@ -308,6 +314,24 @@ func server(s *session) (spreads, error) {
 	}
 	all["grpc_rps"], all["grpc_canned_rps"] = all["grpc_rps_full"], all["grpc_canned_rps_full"]
 	return all, p.Close()
+}
+
+// doors measures searches with keys beside those without, and JSON over HTTP beside gRPC.
+func doors(s *session) (spreads, error) {
+	w, err := benchmarks.NewWorkload(1, false)
+	if err != nil {
+		return nil, err
+	}
+	d, err := benchmarks.OpenDoors(s.binary, filepath.Join(s.dir, "doors"), w.Local(), million/10)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	if err := d.WarmUp(benchmarks.WarmUps); err != nil {
+		return nil, err
+	}
+	all, err := d.Rates()
+	return all, errors.Join(err, d.Close())
 }
 
 // writers measures many writers at once at the store's contract, on disks of their own.
@@ -334,12 +358,10 @@ func budgets(s *session) (spreads, error) {
 	return benchmarks.Budgets(w, s.dir, benchmarks.QuickBudgets, tell)
 }
 
-// besideCanned measures capacity. For the default answer it also measures latency at 70 % of that capacity.
-func besideCanned(p *benchmarks.Process, w *benchmarks.Workload, name string, limit int32) (spreads, error) {
-	warmUps := 1
-	if limit > 0 {
-		warmUps = benchmarks.WarmUps
-	}
+// besideCanned measures capacity, after the given number of passes over the requests. For the default answer it also
+// measures latency at 70 % of that capacity.
+func besideCanned(p *benchmarks.Process, w *benchmarks.Workload, name string, limit int32, warmUps int) (spreads,
+	error) {
 	b, err := benchmarks.NewBeside(p.Conn, w, 3, limit, warmUps)
 	if err != nil {
 		return nil, err
@@ -380,7 +402,8 @@ func cache(s *session) (spreads, error) {
 		return nil, err
 	}
 	log.Print("seven million programs are on disk")
-	p, err := benchmarks.StartHexbid(s.binary, filepath.Join(s.dir, "cache"), 2*benchmarks.MemoryMB)
+	p, err := benchmarks.StartHexbid(s.binary,
+		benchmarks.Serving{Data: filepath.Join(s.dir, "cache"), MemoryMB: 2 * benchmarks.MemoryMB})
 	if err != nil {
 		return nil, err
 	}
