@@ -37,7 +37,7 @@ var places = rapid.Custom(func(t *rapid.T) *hexbid.Place {
 		OpeningHours: texts.Draw(t, "hours")}
 })
 
-// campaigns have creatives for some hosts, or for all. Some of their coupons are over, one at the instant of the answer.
+// campaigns have creatives for some hosts, or for all. Some of their coupons are over.
 var campaigns = rapid.Custom(func(t *rapid.T) *hexbid.Campaign {
 	c := &hexbid.Campaign{Meta: hexbid.Meta{Name: rapid.StringN(1, 40, 200).Draw(t, "name")}}
 	hosts := rapid.SliceOfNDistinct(rapid.IntRange(0, int(hexbid.HostCount)-1), 0, 3, rapid.ID[int]).Draw(t, "hosts")
