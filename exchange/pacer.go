@@ -32,9 +32,9 @@ type pacer struct {
 
 	// Of the goroutine that steps:
 	wheel     wheel
-	ready     []uint32 // numbers of campaigns that are due, in the order of their ticks
-	newcomers []uint32 // those to be stepped for the first time, in the order of their first award
-	wanting   []uint32 // of which searches should be told something else
+	ready     []uint32  // numbers of campaigns that are due, in the order of their ticks
+	newcomers newcomers // those to be stepped for the first time
+	wanting   []uint32  // of which searches should be told something else
 	gone      []hexbid.UID
 	unkept    []hexbid.UID // whose rows have changed
 	balances  balances
@@ -156,7 +156,7 @@ func (p *pacer) collect(tick int64) {
 		switch c := p.book.paced.at(n); {
 		case c.uid == 0: // dropped meanwhile
 		case !c.isMet():
-			p.newcomers = append(p.newcomers, n)
+			p.newcomers.add(n, p.book.seen.at(n).standIn())
 		case p.book.seen.at(n).hastened:
 			p.plan(n, c, tick, max(c.stepped+everyTicks, tick+editTicks))
 		default:
@@ -182,20 +182,17 @@ func (p *pacer) plan(n uint32, c *paced, tick, due int64) {
 	}
 }
 
-// next takes the first campaigns off the line, at most so many. Newcomers come last: they bid in full until then, as
-// they would after their first steps, and budgets bound what they spend.
+// next takes the first campaigns off the line, at most so many, and some newcomers.
 func (p *pacer) next(most int) []uint32 {
 	some := slices.Clone(p.ready[:min(len(p.ready), max(most, 0))])
 	p.ready = p.ready[len(some):]
-	met := min(len(p.newcomers), max(most-len(some), 0), mostNewcomers)
-	some = append(some, p.newcomers[:met]...)
-	p.newcomers = p.newcomers[met:]
-	return some
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.newcomers.take(some, min(most-len(some), mostNewcomers), func(n uint32) bool {
+		c := p.book.paced.at(n)
+		return c.uid != 0 && !c.isMet()
+	})
 }
-
-// mostNewcomers bounds the campaigns that are stepped for the first time in one step of delivery. A market that opens
-// meets a million of them within minutes, and with this they take a few hundredths of a core.
-const mostNewcomers = 500
 
 // slotOf spreads campaigns over ten seconds of ticks.
 func slotOf(uid hexbid.UID) int64 {

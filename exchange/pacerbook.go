@@ -30,6 +30,7 @@ type seen struct {
 	reserves       uint32  // its number in the book's, plus 1; 0 when it never met one
 	waits          bool    // a step is planned, or the campaign is in line
 	hastened       bool    // since its last step it came to enough
+	line           uint8   // of newcomers, that it stands in or will; 0 for none
 	first          uint32  // the tick of its first award since then, as far as 32 bits hold it
 }
 
@@ -111,7 +112,16 @@ func (b *paceBook) call(n uint32, s *seen) {
 		b.called = append(b.called, n)
 	case !s.hastened && float32(s.won)+float32(s.charged) >= s.enough:
 		b.hasten(n, s)
+	case s.line > 0 && lineOf(s.events) > s.line: // of newcomers
+		s.line = lineOf(s.events)
+		b.called = append(b.called, n)
 	}
+}
+
+// standIn returns the line of newcomers for a campaign.
+func (s *seen) standIn() uint8 {
+	s.line = max(s.line, lineOf(s.events))
+	return s.line
 }
 
 // hasten has a campaign stepped as soon as it may be.

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -63,7 +64,7 @@ func TestAwardsOfManyCampaignsInTurnCostFewSteps(t *testing.T) {
 		}
 	}
 	goOn(campaigns/mostNewcomers + 400)
-	if n := len(p.newcomers); n > 0 {
+	if n := p.waiting(); n > 0 {
 		t.Fatalf("%d campaigns still wait for their first step", n)
 	}
 	before := money.asked
@@ -88,6 +89,75 @@ func lined() *pacer {
 	return &pacer{book: newPaceBook(), balances: balances{}, traffic: newTraffic(time.UTC)}
 }
 
+// waiting returns how many newcomers stand in lines.
+func (p *pacer) waiting() (n int) {
+	for _, line := range p.newcomers {
+		n += len(line)
+	}
+	return n
+}
+
+// TestNewcomersSpendLittleBeforeTheyAreMet: a hundred thousand campaigns have won for the first time, as after an
+// import. Then a hundred more win a hundred and fifty times as much as the others. They are met within a
+// tenth of a second of their first tenths of a click, and then keep to their plans, although it takes twenty seconds
+// to meet all.
+func TestNewcomersSpendLittleBeforeTheyAreMet(t *testing.T) {
+	const campaigns, hot, budget, click = 100_000, 100, 100_000_000, 1_000_000
+	p := lined()
+	p.money, p.searched = &countedMoney{date: 20_000}, new(atomic.Int64)
+	p.out = func(hexbid.UID, hexbid.PricingModel) (outstanding.Out, float64) { return outstanding.Out{}, 1 }
+	always := targeting.AlwaysOn
+	p.terms = func(hexbid.UID) (bidder.Paced, bool) {
+		return bidder.Paced{Pricing: hexbid.CPC, Bid: click, Schedule: &always}, true
+	}
+	at := time.Unix(20_000*24*3600+8*3600, 0)
+	p.opened(at)
+	random := rand.New(rand.NewPCG(1, 1))
+	won, unmet := make([]float64, hot+1), make([]float64, hot+1)
+	award := func(uid hexbid.UID) {
+		p.awarded(&outstanding.Award{Campaign: uid, Pricing: hexbid.CPC, Price: click, Chance: 0.02}, at.UnixMilli())
+	}
+	for n := range campaigns {
+		award(hexbid.UID(campaigns + n))
+	}
+	for tick := range 1800 { // three minutes
+		for n := range campaigns / 100 { // each of the others wins once in ten seconds
+			award(hexbid.UID(campaigns + (tick*campaigns/100+n)%campaigns))
+		}
+		for uid := hexbid.UID(1); uid <= hot; uid++ { // three clicks a second at full bid
+			out := pacing.Full
+			if c := p.entryOf(uid); c != nil {
+				out = c.told.output()
+			}
+			for range 15 {
+				if random.Float64() < float64(out.MultiplierPPM)/pacing.PPM*float64(out.ParticipationPPM)/pacing.PPM {
+					award(uid)
+					won[uid] += 0.02
+				}
+			}
+			if c := p.entryOf(uid); c != nil && !c.isMet() {
+				unmet[uid] = won[uid]
+			}
+		}
+		at = at.Add(stepEvery)
+		p.searched.Add(1000)
+		if _, err := p.step(context.Background(), at, updatesASecond/10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for uid := 1; uid <= hot; uid++ {
+		of, _ := p.progressOf(hexbid.UID(uid))
+		over := won[uid]*click - float64(of.planned)
+		if unmet[uid] > 1 || over > of.tolerance*budget {
+			t.Errorf("campaign %d won %.1f clicks before it was met, and is %.0f beyond its plan of %d", uid, unmet[uid], over,
+				of.planned)
+		}
+	}
+	if n := p.waiting(); n > campaigns/10 {
+		t.Errorf("%d newcomers still stand in line", n)
+	}
+}
+
 func TestNewcomersAreMetAFewAtATime(t *testing.T) {
 	p := lined()
 	p.wheel.turned = 1000
@@ -110,8 +180,8 @@ func TestNewcomersAreMetAFewAtATime(t *testing.T) {
 			t.Fatalf("%d campaigns are met, want %d", len(fresh), want)
 		}
 	}
-	if len(p.newcomers) != 0 || len(p.ready) != 0 || len(met) != 2*mostNewcomers+50 {
-		t.Errorf("%d newcomers and %d others still wait, %d were met", len(p.newcomers), len(p.ready), len(met))
+	if p.waiting() != 0 || len(p.ready) != 0 || len(met) != 2*mostNewcomers+50 {
+		t.Errorf("%d newcomers and %d others still wait, %d were met", p.waiting(), len(p.ready), len(met))
 	}
 }
 
