@@ -49,6 +49,7 @@ var floors = map[string]int{
 	"simulator/vitals":     5,
 	"server":               6,
 	"simulator/capacity":   6,
+	"simulator/overload":   6, // what a server does beyond its capacity
 	"simulator/traffic":    6,
 	"simulator/market":     6, // the exchange itself, in virtual time
 	"simulator/verify":     7,

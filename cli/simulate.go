@@ -25,6 +25,7 @@ import (
 type simulateCommand struct {
 	Load     simulateLoadCommand     `cmd:"" help:"Offer searches at planned instants and measure the answers."`
 	Capacity simulateCapacityCommand `cmd:"" help:"Find the highest rate that meets an objective, as 'p99<5ms'."`
+	Overload simulateOverloadCommand `cmd:"" help:"Offer several times the capacity, and judge what the server still does."`
 	Plan     simulatePlanCommand     `cmd:"" help:"Work out machines, memory, disk, network and cost from a capacity and a business."`
 	Page     simulatePageCommand     `cmd:"" help:"Write the page of a run again, with an older run beside it."`
 	Verify   simulateVerifyCommand   `cmd:"" help:"Prove the instrument: queues whose answer is known, a standstill, published curves."`
@@ -68,7 +69,8 @@ type target struct {
 	reporter  *traffic.Reporter
 	reactions traffic.Reactions
 	pinned    struct{ server, generator []int }
-	unpin     func() // gives the server its cores back
+	prepared  [][]byte // encoded requests, of simulate overload
+	unpin     func()   // gives the server its cores back
 }
 
 // aim connects and makes one search, so that a wrong address is noticed at once.

@@ -109,7 +109,7 @@ func (c *simulateCapacityCommand) measure(s *session, t *target, search capacity
 	tries := 0
 	found, err := search.Find(s.ctx, func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
 		tries++
-		return c.try(ctx, s, t, tries, perSecond)
+		return c.try(ctx, s, t, attempt{tries, perSecond, t.search})
 	})
 	into.Found = *found
 	if err != nil {
@@ -126,9 +126,17 @@ const (
 	mostStretched = 10         // times longer
 )
 
+// attempt is a try of a rate: the calls that it makes, and its number among the tries.
+type attempt struct {
+	number    int
+	perSecond float64
+	call      load.Call
+}
+
 // try offers one rate and returns the measures of this try alone.
-func (c *simulateCapacityCommand) try(ctx context.Context, s *session, t *target, number int,
-	perSecond float64) (load.Measures, string, error) {
+func (c *simulateCapacityCommand) try(ctx context.Context, s *session, t *target,
+	a attempt) (load.Measures, string, error) {
+	number, perSecond := a.number, a.perSecond
 	config := load.Config{WarmUp: c.WarmUp, MaxInFlight: c.MaxInFlight, Timeout: c.CallTimeout}
 	lasts := min(max(c.Try, time.Duration(callsToJudge/perSecond*float64(time.Second))), mostStretched*c.Try)
 	whole := t.tally
@@ -136,7 +144,7 @@ func (c *simulateCapacityCommand) try(ctx context.Context, s *session, t *target
 	defer func() { t.tally = whole }()
 	arrivals := load.Constant(perSecond, c.WarmUp+lasts).Poisson(c.Seed + uint64(number))
 	r, err := load.Run(ctx, config, arrivals,
-		func(ctx context.Context, i int) error { return t.search(ctx, number*callsATry+i) })
+		func(ctx context.Context, i int) error { return a.call(ctx, number*callsATry+i) })
 	if err != nil {
 		return nil, "", err
 	}

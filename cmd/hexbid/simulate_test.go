@@ -33,7 +33,7 @@ import (
 // simulate runs "hexbid simulate" against an address.
 func simulate(ctx context.Context, address string, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	if args[0] == "load" || args[0] == "capacity" {
+	if args[0] == "load" || args[0] == "capacity" || args[0] == "overload" {
 		args = append(args, "--server", address)
 	}
 	code = cli.Run(ctx, append([]string{"simulate"}, args...), cli.Env{Stdout: &out, Stderr: &errs, Version: "test"})

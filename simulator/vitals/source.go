@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -59,24 +60,32 @@ func newSource(address string) (*source, error) {
 }
 
 // read requests the metrics once.
-func (s *source) read(ctx context.Context) (reading, error) {
+func (s *source) read(ctx context.Context) (r reading, err error) {
+	err = s.get(ctx, func(body io.Reader) error {
+		r, err = parse(body)
+		return err
+	})
+	return r, err
+}
+
+// get requests the metrics and reads the answer.
+func (s *source) get(ctx context.Context, read func(io.Reader) error) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
-		return reading{}, err
+		return err
 	}
 	answer, err := s.client.Do(request)
 	if err != nil {
-		return reading{}, err
+		return err
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return reading{}, fmt.Errorf("%s answered %s", s.url, answer.Status)
+		return fmt.Errorf("%s answered %s", s.url, answer.Status)
 	}
-	r, err := parse(answer.Body)
-	if err != nil {
-		return reading{}, fmt.Errorf("%s: %w", s.url, err)
+	if err := read(answer.Body); err != nil {
+		return fmt.Errorf("%s: %w", s.url, err)
 	}
-	return r, nil
+	return nil
 }
 
 // families are the metrics that are parsed. Others are skipped unparsed.
@@ -89,21 +98,9 @@ var families = map[string]bool{
 // parse reads an answer in the text format of Prometheus. It refuses an answer that does not come from a hexbid server
 // or exceeds a limit.
 func parse(body io.Reader) (reading, error) {
-	text, err := relevant(body)
+	found, err := parseFamilies(body, families)
 	if err != nil {
 		return reading{}, err
-	}
-	var found map[string]*dto.MetricFamily
-	err = hexbid.Contain(func() error { // the parser might panic on hostile bytes
-		parser := expfmt.NewTextParser(model.LegacyValidation)
-		found, err = parser.TextToMetricFamilies(bytes.NewReader(text))
-		return err
-	})
-	if err != nil {
-		return reading{}, fmt.Errorf("it is not in the text format of Prometheus: %s", hexbid.Shorten(err.Error()))
-	}
-	if found["process_cpu_seconds_total"] == nil {
-		return reading{}, fmt.Errorf("there is no process_cpu_seconds_total: is it the /metrics of a hexbid server?")
 	}
 	r := reading{cpu: sum(found["process_cpu_seconds_total"]), resident: sum(found["process_resident_memory_bytes"]),
 		heap: sum(found["go_memstats_heap_alloc_bytes"]), calls: by("code", found["hexbid_calls_total"]),
@@ -117,15 +114,36 @@ func parse(body io.Reader) (reading, error) {
 	return r, nil
 }
 
+// parseFamilies reads some families of an answer.
+func parseFamilies(body io.Reader, families map[string]bool) (found map[string]*dto.MetricFamily, err error) {
+	text, err := relevant(body, families)
+	if err != nil {
+		return nil, err
+	}
+	err = hexbid.Contain(func() error { // the parser might panic on hostile bytes
+		parser := expfmt.NewTextParser(model.LegacyValidation)
+		found, err = parser.TextToMetricFamilies(bytes.NewReader(text))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("it is not in the text format of Prometheus: %s", hexbid.Shorten(err.Error()))
+	}
+	if found["process_cpu_seconds_total"] == nil {
+		return nil, fmt.Errorf("there is no process_cpu_seconds_total: is it the /metrics of a hexbid server?")
+	}
+	return found, nil
+}
+
 // relevant returns the lines of the families that are parsed.
-func relevant(body io.Reader) (text []byte, err error) {
+func relevant(body io.Reader, families map[string]bool) (text []byte, err error) {
 	limited := &io.LimitedReader{R: body, N: mostBytes + 1}
 	lines := bufio.NewScanner(limited)
 	lines.Buffer(nil, mostLine)
 	kept := 0
 	for lines.Scan() {
 		line := lines.Bytes()
-		if !families[familyOf(line)] {
+		family := familyOf(line)
+		if !families[family] && !families[strings.TrimSuffix(family, "_bucket")] {
 			continue
 		}
 		if kept++; kept > mostLines {
