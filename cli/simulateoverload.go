@@ -211,8 +211,8 @@ func printOverload(w io.Writer, r *overload.Result) {
 	fmt.Fprintf(w, "Capacity %.0f searches a second; a refusal costs %.2f of an answer (%s)\n", r.Capacity, r.RefusalCost,
 		r.RefusalFrom)
 	var t table
-	t.add("TIMES", "OFFERED", "ADMITTED", "GOODPUT", "BOUND", "REFUSED", "FAILED", "P50", "P99", "P99 RATIO", "CPU", "MEMORY",
-		"RECOVERED")
+	t.add("TIMES", "OFFERED", "ADMITTED", "GOODPUT", "BOUND", "REFUSED", "FAILED", "P50", "P99", "P99 RATIO", "CPU",
+		"MEMORY", "RECOVERED")
 	for i := range r.Rounds {
 		o := &r.Rounds[i]
 		recovered := fmt.Sprintf("%.1f s", o.Recovery)

@@ -187,8 +187,8 @@ func (t *tally) limited(report *load.Report) string {
 	return ""
 }
 
-// mostBusy is the largest share of its cores that a generator may use. Latency is measured in the server, so a generator
-// that is late by some milliseconds spoils nothing.
+// mostBusy is the largest share of its cores that a generator may use. Latency is measured in the server, so a
+// generator that is late by some milliseconds spoils nothing.
 const mostBusy = 0.95
 
 // recovery returns when the first of some slices in a row began in which every call was answered.

@@ -1,6 +1,6 @@
-// Package overload measures what a server does that is offered more than it can do: how much it still answers, how soon,
-// what a refusal costs it, what memory it takes, and how soon it is its old self. The package judges these by bounds
-// that follow from the cost of a refusal.
+// Package overload measures what a server does that is offered more than it can do: how much it still answers, how
+// soon, what a refusal costs it, what memory it takes, and how soon it is its old self. The package judges these by
+// bounds that follow from the cost of a refusal.
 //
 // Let r be the cost of a refusal over the cost of an answer, in processor time, and let k times the capacity C be
 // offered. A machine that does nothing else answers g and refuses k·C − g with g + r·(k·C − g) = C, so it can answer
@@ -34,8 +34,8 @@ type Round struct {
 	Limited string `json:"limited,omitempty"`
 }
 
-// Share returns the share of a capacity that a machine can answer when times the capacity is offered and a refusal costs
-// r of an answer. It is 0 where refusing alone takes the whole machine.
+// Share returns the share of a capacity that a machine can answer when times the capacity is offered and a refusal
+// costs r of an answer. It is 0 where refusing alone takes the whole machine.
 func Share(times, r float64) float64 {
 	if times <= 1 {
 		return times
