@@ -86,6 +86,7 @@ type Scratch struct {
 	fetched hexbid.UID // stops the compiler from dropping the loads of a batch
 	conditions
 	entries [hexbid.MaxSlots + 1]auction.Entry
+	priced  int // of entries, in the last Search
 	awards  [hexbid.MaxSlots]auction.Award
 	few     [fewCampaigns]uint32
 
@@ -215,6 +216,7 @@ func (s *Snapshot) price(q *Query, w *Scratch) []auction.Award {
 	for i := range standings {
 		s.enter(&w.entries[i], standings[i].Ordinal, q, w)
 	}
+	w.priced = len(standings)
 	return auction.Price(w.entries[:len(standings)], s.PricingOf(q), w.awards[:0])
 }
 

@@ -74,6 +74,10 @@ var doors = map[string]func(context.Context, *Exchange) error{
 		_, err := e.Search(ctx, at(hub), time.Now())
 		return err
 	},
+	"ForecastMarket": func(ctx context.Context, e *Exchange) error {
+		_, err := e.ForecastMarket(ctx, &hexbid.Market{})
+		return err
+	},
 	"MarketInForce": func(ctx context.Context, e *Exchange) error {
 		_, err := e.MarketInForce(ctx)
 		return err

@@ -30,6 +30,8 @@ type market struct {
 	goOn    []func(*bidder.Market)  // tell other parts of new rules, from which they go on
 	keep    func([]journal.Row) error
 
+	sample auctionSample // of the last hour, for forecasts
+
 	operator atomic.Pointer[bidder.Market] // the operator's rules
 	shown    atomic.Pointer[marketVersion] // in force, or about to be
 

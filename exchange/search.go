@@ -225,6 +225,7 @@ func (s *searching) auction(arrived time.Time) {
 			s.query.Trial = auction.Trial{}
 		}
 		s.out.AuctionTook = time.Since(started)
+		s.sample()
 	}
 	if time.Since(arrived) > s.config.AuctionBudget {
 		s.awards, s.out.SponsoredSkipped = nil, true

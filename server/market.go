@@ -54,6 +54,13 @@ func (s *marketService) GetMarket(ctx context.Context, r *pb.GetMarketRequest) (
 
 // UpdateMarket implements pb.MarketServiceServer.
 func (s *marketService) UpdateMarket(ctx context.Context, r *pb.UpdateMarketRequest) (*pb.Market, error) {
-	return update(ctx, s, hexbid.KindMarket, r.GetMarket(),
+	m, err := update(ctx, s, hexbid.KindMarket, r.GetMarket(),
 		updateOptions{r.GetUpdateMask(), r.GetValidateOnly(), false})
+	if err == nil && r.GetValidateOnly() {
+		m.Forecast, err = s.forecast(ctx, m)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
 }

@@ -123,6 +123,13 @@ func (t *TieBreak) Trial(slots int, swappedPPM int64) Trial {
 	return Trial{Pair: uint8(pair) + 1, Swapped: rest>>63 == 1}
 }
 
+// SampleHash is the XXH64 of the request id's bytes and the byte 's'. It orders requests at random, the same again in a
+// replay, and says nothing about the hashes that auctions use.
+func (t *TieBreak) SampleHash() uint64 {
+	t.input[t.n] = 's'
+	return xxhash.Sum64(t.input[:t.n+1])
+}
+
 // Explores reports whether the request explores, when a share in parts per million does. It takes the XXH64 of the
 // request id's bytes and the byte 'e', and compares it with the share as TakesPart does.
 func (t *TieBreak) Explores(sharePPM int64) bool {
