@@ -148,7 +148,8 @@ func (r *Replay) bandOf(a *SampledAuction, of *sampledEntry, q *Query) uint8 {
 	return r.distances.band(r.snapshot.placeChord2(r.snapshot.details.at(i).program, &q.At))
 }
 
-// SeenPPM returns the chance that a slot of a sampled auction is seen, relative to the first slot, in parts per million.
+// SeenPPM returns the chance that a slot of a sampled auction is seen, relative to the first slot, in parts per
+// million.
 func (m *Market) SeenPPM(a *SampledAuction, slot int) int64 {
 	factors := m.factors(a.Way)
 	return factors[slot-1] * auction.PPM / factors[0]

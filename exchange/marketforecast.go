@@ -130,8 +130,8 @@ func (c *whatIf) compare(before, after []auction.Award) {
 	}
 }
 
-// expected returns what the awards of an auction are expected to bring, in millionths of micros. What people do is taken
-// from the market in force: the chances of clicks are in quality, and those that slots are seen in its factors.
+// expected returns what the awards of an auction are expected to bring, in millionths of micros. What people do is
+// taken from the market in force: the chances of clicks are in quality, and those that slots are seen in its factors.
 func expected(a *bidder.SampledAuction, awards []auction.Award, now *bidder.Market,
 	quality map[hexbid.UID]int64) (sum uint64) {
 	for i := range awards {

@@ -9,10 +9,10 @@ import (
 	"github.com/hexbid/hexbid/bidder"
 )
 
-// auctionSample holds a random sample of the auctions of the last hour, without their viewers, in memory alone. A change
-// of the market is forecast from it. It has the auctions of each minute whose requests have the lowest hashes (Vitter
-// 1985 keeps a random sample by a draw; a hash draws the same way in a replay). With sampleMinutes times sampleAMinute
-// auctions of half a kilobyte it takes two megabytes at most.
+// auctionSample holds a random sample of the auctions of the last hour, without their viewers, in memory alone. A
+// change of the market is forecast from it. It has the auctions of each minute whose requests have the lowest hashes
+// (Vitter 1985 keeps a random sample by a draw; a hash draws the same way in a replay). With sampleMinutes times
+// sampleAMinute auctions of half a kilobyte it takes two megabytes at most.
 //
 // A search counts and compares one number. It takes the lock of the minute only if its auction enters the sample. Of n
 // auctions a minute some sampleAMinute·(1 + ln(n/sampleAMinute)) do: 650 of 600,000.
