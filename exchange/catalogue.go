@@ -153,20 +153,22 @@ func (e *Exchange) putting(s stamp, d *draft, ifVersion uint64) store.Group {
 	return g
 }
 
-// stamp says when, on whose behalf and by what way a write arrives.
+// stamp says when, on whose behalf, by what way and with what credential a write arrives, and which change it undoes.
 type stamp struct {
-	at        time.Time
-	who, from string
+	at             time.Time
+	who, from, key string
+	undoes         uint64
 }
 
 func (e *Exchange) stampOf(ctx context.Context) stamp {
 	caller := hexbid.PrincipalOf(ctx)
-	return stamp{e.config.Clock().UTC(), hexbid.Principal{Role: caller.Role, ID: caller.ID}.String(), caller.Origin}
+	who := hexbid.Principal{Role: caller.Role, ID: caller.ID}.String()
+	return stamp{at: e.config.Clock().UTC(), who: who, from: caller.Origin, key: caller.Key}
 }
 
 // group returns a group of steps with the stamp.
 func (s *stamp) group(steps ...store.Step) store.Group {
-	return store.Group{Steps: steps, At: s.at, Who: s.who, From: s.from}
+	return store.Group{Steps: steps, At: s.at, Who: s.who, From: s.from, Key: s.key, Undoes: s.undoes}
 }
 
 // commit commits a group, or with validateOnly judges it. If the context has already ended, commit changes nothing.

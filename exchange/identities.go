@@ -199,6 +199,7 @@ func withMembership(all []hexbid.Membership, set hexbid.Membership) (out []hexbi
 // deletion returns the group that deletes a resource; a user and a client go with all their keys.
 func (e *Exchange) deletion(ctx context.Context, name hexbid.Name, ifVersion uint64) (g store.Group, err error) {
 	s := e.stampOf(ctx)
+	g = s.group()
 	if name.Kind == hexbid.KindUser || name.Kind == hexbid.KindClient {
 		_, err = e.catalogue(ctx).List(ctx, store.ListQuery{Kind: hexbid.KindKey, Parent: name}, func(r store.Record) bool {
 			g.Steps = append(g.Steps, store.Step{Delete: r.Meta().Name, IfVersion: store.AnyVersion})
@@ -206,7 +207,6 @@ func (e *Exchange) deletion(ctx context.Context, name hexbid.Name, ifVersion uin
 		})
 	}
 	g.Steps = append(g.Steps, store.Step{Delete: name.String(), IfVersion: ifVersion})
-	g.At, g.Who, g.From = s.at, s.who, s.from
 	return g, err
 }
 

@@ -59,13 +59,34 @@ func (s *patientStore) Judge(ctx context.Context, groups []store.Group) ([]store
 // List implements store.Store. When it has returned, visit runs no more.
 func (s *patientStore) List(ctx context.Context, q store.ListQuery,
 	visit func(store.Record) (more bool)) (next string, err error) {
+	return visiting(ctx, s, visit, func(visit func(store.Record) bool) (string, error) {
+		return s.Store.List(ctx, q, visit)
+	})
+}
+
+// History implements store.Store. When it has returned, visit runs no more.
+func (s *patientStore) History(ctx context.Context, q store.HistoryQuery,
+	visit func(*store.Past) (more bool)) (next uint64, err error) {
+	return visiting(ctx, s, visit, func(visit func(*store.Past) bool) (uint64, error) {
+		return s.Store.History(ctx, q, visit)
+	})
+}
+
+// Born implements store.Store.
+func (s *patientStore) Born(ctx context.Context, uid hexbid.UID) (uint64, error) {
+	return readFrom(ctx, s, func() (uint64, error) { return s.Store.Born(ctx, uid) })
+}
+
+// visiting has a store read for a caller, who visits what it finds. Once visiting has returned, visit runs no more.
+func visiting[V, N any](ctx context.Context, s *patientStore, visit func(V) bool,
+	read func(visit func(V) bool) (N, error)) (next N, err error) {
 	var mu sync.Mutex // guards returned, and is held while visit runs
 	returned := false
-	next, err = readFrom(ctx, s, func() (string, error) {
-		return s.Store.List(ctx, q, func(r store.Record) bool {
+	next, err = readFrom(ctx, s, func() (N, error) {
+		return read(func(v V) bool {
 			mu.Lock()
 			defer mu.Unlock()
-			return !returned && visit(r)
+			return !returned && visit(v)
 		})
 	})
 	mu.Lock()

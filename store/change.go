@@ -12,6 +12,8 @@ type Change struct {
 	Version   uint64 // in the order of commits; versions may skip
 	At        time.Time
 	Who, From string
+	Key       string        // the credential; empty without one
+	Undoes    uint64        // version of the change that this one undoes; 0 for none
 	Puts      []Written     // Puts, Deletes and Verdicts are each in the order of the first steps about their names
 	Deletes   []Record      // as they were
 	Verdicts  []PastVerdict // verdicts that the change replaced

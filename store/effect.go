@@ -72,7 +72,7 @@ func (e *effects) find(name string) int {
 // taken builds the result of a group that holds from its effects.
 func (s *Stage) taken(g *Group) Taken {
 	t := Taken{References: s.effects.references,
-		Change: Change{Version: s.Version, At: g.At, Who: g.Who, From: g.From}}
+		Change: Change{Version: s.Version, At: g.At, Who: g.Who, From: g.From, Key: g.Key, Undoes: g.Undoes}}
 	for i := range s.effects.all {
 		e := &s.effects.all[i]
 		if e.verdict == nil && e.before.uid() == 0 && e.after.uid() == 0 {
@@ -90,6 +90,9 @@ func (s *Stage) taken(g *Group) Taken {
 		if e.after.uid() != 0 {
 			t.Change.Puts = append(t.Change.Puts, e.written(replaced))
 			t.Steps = append(t.Steps, e.step)
+			if BeginsLife(e.name, e.before.uid(), e.after.uid()) && g.Steps[e.step].Revive == 0 {
+				t.Born = append(t.Born, e.after.uid())
+			}
 		}
 	}
 	return t

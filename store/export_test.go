@@ -50,7 +50,7 @@ func (r Rounds) Commit(ctx context.Context, groups []Group) ([]Outcome, error) {
 		next.stage.StandOn(&m.state)
 		m.version, m.lastUID = next.stage.Version, next.stage.LastUID
 		if next.taken != nil { // its hashes, in order, before the next is judged
-			next.bytes = m.log.append(&next.taken.Change)
+			next.bytes = m.log.append(&next.taken.Change, next.taken.Born)
 			outcomes[i].Change = next.taken.Change
 		}
 		syncing = next

@@ -18,10 +18,12 @@ type Group struct {
 	Conditions []Condition
 	Limits     []Limit
 
-	// At is when the group was asked for, Who on whose behalf, and From by what way. The caller sets them, because the
+	// At is when the group was asked for, Who on whose behalf, From by what way, and Key names the credential, if there
+	// was one. Undoes is the version of the change that the group undoes, 0 for none. The caller sets them, because the
 	// engine reads no clock and knows no principals. They enter the log of changes unchanged.
-	At        time.Time
-	Who, From string
+	At             time.Time
+	Who, From, Key string
+	Undoes         uint64
 }
 
 // Step does one of three things: it puts a record under its name, deletes the record named Delete, or sets the verdict

@@ -144,7 +144,7 @@ func (m *Memory) Commit(ctx context.Context, groups []Group) ([]Outcome, error) 
 			outcomes[i].Err = err
 			continue
 		}
-		size := m.log.append(&taken.Change)
+		size := m.log.append(&taken.Change, taken.Born)
 		m.keep(&taken)
 		outcomes[i].Change = taken.Change
 		m.tape.Append(taken.Change, size)

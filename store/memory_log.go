@@ -19,6 +19,9 @@ type memoryLog struct {
 	startHash [32]byte // of the change of that version
 	version   uint64   // of the last change
 	last      [32]byte // its hash
+
+	threads map[Thread][]uint64   // versions in entries, by name, and by owner with Whole
+	born    map[hexbid.UID]uint64 // the change in entries that made an owner
 }
 
 // logged is a change and its record, from which the hash is computed.
@@ -27,17 +30,20 @@ type logged struct {
 	record []byte
 }
 
-// append sets a change's hashes, stores it, and drops what exceeds the retention. It returns the size of its record.
-func (l *memoryLog) append(c *Change) int {
+// append sets a change's hashes, stores it, and drops what exceeds the retention. born are the uids of those whom the
+// change made. It returns the size of its record.
+func (l *memoryLog) append(c *Change, born []hexbid.UID) int {
 	c.Previous = l.last
 	record := encodeChange(c)
 	c.Hash = sha256.Sum256(record)
 	l.last, l.version = c.Hash, c.Version
 	l.entries = append(l.entries, logged{*c, record})
 	l.bytes += int64(len(record))
+	l.index(c, born)
 	for len(l.entries) > 1 && l.retention.drops(l.bytes, c.At.Sub(l.entries[0].At)) {
 		l.start, l.startHash = l.entries[0].Version, l.entries[0].Hash
 		l.bytes -= int64(len(l.entries[0].record))
+		l.forget(&l.entries[0].Change)
 		l.entries[0] = logged{} // release its memory: the array lives on
 		l.entries = l.entries[1:]
 	}
@@ -135,6 +141,8 @@ type changeRecord struct {
 	Version   uint64
 	At        time.Time
 	Who, From string
+	Key       string `json:",omitempty"`
+	Undoes    uint64 `json:",omitempty"`
 	Entries   []changeEntry
 	Previous  [32]byte
 }
@@ -149,7 +157,8 @@ type changeEntry struct {
 
 // encodeChange encodes the record of a change without its hash.
 func encodeChange(c *Change) []byte {
-	r := changeRecord{Version: c.Version, At: c.At, Who: c.Who, From: c.From, Previous: c.Previous}
+	r := changeRecord{Version: c.Version, At: c.At, Who: c.Who, From: c.From, Key: c.Key, Undoes: c.Undoes,
+		Previous: c.Previous}
 	for i := range c.Deletes {
 		before := &c.Deletes[i]
 		r.Entries = append(r.Entries, changeEntry{Name: before.Meta().Name, UIDBefore: before.uid(), Before: before.Resource})

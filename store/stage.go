@@ -59,6 +59,8 @@ type Taken struct {
 	Steps []int
 	// Verdicts are the verdicts that the group sets, one for each name.
 	Verdicts []SetVerdict
+	// Born holds the uids of the advertisers, users and clients that the group made and did not revive.
+	Born []hexbid.UID
 	// References are the references added and removed, in order. Of several entries for one reference, the last counts.
 	References []SetReference
 }

@@ -47,7 +47,7 @@ func (r *Record) uid() hexbid.UID {
 // Store is an engine. Its methods may be called at any time from any goroutine. Its errors are *hexbid.Error, or the
 // context's error once the context has ended.
 //
-// Get, ByUID, List, Verdict, Counted, Scan, Watch and Log show only synced state, so a crash never undoes what they
+// Get, ByUID, List, Verdict, Counted, Scan, Watch, Log and History show only synced state, so a crash never undoes what they
 // have shown.
 type Store interface {
 	// Get returns the record of a name, NotFound if there is none.
@@ -88,6 +88,13 @@ type Store interface {
 	// IsGap) if the log does not go back so far, and DataLoss if a record of the log does not carry the hash of the one
 	// before it.
 	Log(ctx context.Context, after uint64, visit func(*Change) (more bool)) error
+	// History calls visit with the changes that a query asks for, the newest first, until visit returns false. Next is
+	// the Before of the call that continues, 0 at the end of the log. The cost of a call depends on the changes that it
+	// looks at, and not on the length of the log. Its error is DataLoss if a change was altered or is missing.
+	History(ctx context.Context, q HistoryQuery, visit func(*Past) (more bool)) (next uint64, err error)
+	// Born returns the version of the change that made the advertiser, user or client of a uid, 0 if that is not in the
+	// log. An undone delete makes nobody.
+	Born(ctx context.Context, uid hexbid.UID) (version uint64, err error)
 	// Version returns the version of the last synced change.
 	Version() uint64
 	// Close releases the engine. Later calls fail, and feeds end.

@@ -72,6 +72,7 @@ func (s *Store) begin(currency string) error {
 	batch := s.folder.DB.NewBatch()
 	_ = batch.Set(keyFormat, []byte(Format), nil) // a batch in memory takes every Set
 	_ = batch.Set(keyCurrency, []byte(currency), nil)
+	_ = batch.Set(keyOwners, nil, nil)
 	if err := s.folder.Write(batch, pebble.Sync); err != nil {
 		return err
 	}

@@ -50,6 +50,7 @@ func (r *round) log(got *store.Taken) error {
 		r.room = appendHistoryKey(r.room[:0], entries[i].name, c.Version)
 		_ = r.batch.Set(r.room, nil, nil)
 	}
+	r.indexOwners(entries, got)
 	r.clock.log.lastHash = c.Hash
 	r.clock.log.bytes += uint64(len(value))
 	r.logged = append(r.logged, stagedChange{*c, len(value)})
@@ -213,12 +214,19 @@ func (r *logReader) next(ctx context.Context) (*store.Change, error) {
 	if err != nil || record == nil {
 		return nil, err
 	}
-	c := &store.Change{Version: record.GetVersion(), Who: record.GetWho(), From: record.GetFrom(), Previous: previous,
-		Hash: r.previous}
+	c := headOf(record)
+	c.Previous, c.Hash = previous, r.previous
+	return c, r.fill(ctx, c, record.GetEntries())
+}
+
+// headOf returns what a record says of the change as a whole.
+func headOf(record *diskpb.Change) *store.Change {
+	c := &store.Change{Version: record.GetVersion(), Who: record.GetWho(), From: record.GetFrom(),
+		Key: record.GetCredential(), Undoes: record.GetUndoes()}
 	if record.GetAt() != nil {
 		c.At = record.GetAt().AsTime()
 	}
-	return c, r.fill(ctx, c, record.GetEntries())
+	return c
 }
 
 // link reads the next record and checks that it holds the hash of the one before; nil at the end of the log.
@@ -335,21 +343,12 @@ func (s *Store) image(e *diskpb.Entry) (store.Record, error) {
 // after returns the record that the change of a version left under a name: the image that the next change of the name
 // found, or the present record if there is no later change.
 func (r *logReader) after(version uint64, e *diskpb.Entry) (record store.Record, err error) {
-	there := false
-	prefix := appendHistoryKey(nil, e.GetName(), version)
-	from := appendHistoryKey(nil, e.GetName(), version+1)
-	for ok := r.history.SeekGE(from); ok && !there && bytes.HasPrefix(r.history.Key(),
-		prefix[:len(prefix)-8]); ok = r.history.Next() {
-		var later *diskpb.Entry
-		if later, err = r.later.entry(versionIn(r.history.Key()), e.GetName()); err != nil {
-			return record, err
-		}
-		if there = later.GetUidBefore() != 0; there { // otherwise the later change set the verdict alone
-			record, err = r.view.store.image(later)
-		}
-	}
-	if err == nil {
-		err = r.view.store.folder.Ended(r.history)
+	later, err := r.laterEntry(version, e.GetName(), func(later *diskpb.Entry) bool {
+		return later.GetUidBefore() != 0 // otherwise the later change set the verdict alone
+	})
+	there := later != nil
+	if there {
+		record, err = r.view.store.image(later)
 	}
 	if err == nil && !there {
 		record, there, err = r.view.Record(e.GetName())
@@ -358,6 +357,19 @@ func (r *logReader) after(version uint64, e *diskpb.Entry) (record store.Record,
 		err = r.broken(fmt.Sprintf("what version %d put under %q is not there", version, e.GetName()))
 	}
 	return record, err
+}
+
+// laterEntry returns the first entry of a name after a version that is wanted, nil if there is none.
+func (r *logReader) laterEntry(version uint64, name string, wanted func(*diskpb.Entry) bool) (*diskpb.Entry, error) {
+	prefix := appendHistoryKey(nil, name, version)
+	from := appendHistoryKey(nil, name, version+1)
+	for ok := r.history.SeekGE(from); ok && bytes.HasPrefix(r.history.Key(), prefix[:len(prefix)-8]); ok = r.history.Next() {
+		later, err := r.later.entry(versionIn(r.history.Key()), name)
+		if err != nil || wanted(later) {
+			return later, err
+		}
+	}
+	return nil, r.view.store.folder.Ended(r.history)
 }
 
 // derivedOf reads the data derived from a record, nil when there is none of its version.
@@ -383,10 +395,12 @@ const mostLaterBytes = 16 << 20
 // laterChanges finds entries of changes by name. Successive changes often touch the same names, for example when a file
 // is uploaded again. So laterChanges decodes each change once and keeps it.
 type laterChanges struct {
-	view    *view
-	kept    map[uint64]map[string]*diskpb.Entry // by version, then name
-	bytes   int                                 // of what is kept
-	decoded int                                 // changes, all in all
+	view     *view
+	verified bool                                // compare each change with the hash that the next one holds
+	kept     map[uint64]map[string]*diskpb.Entry // by version, then name
+	bytes    int                                 // of what is kept
+	decoded  int                                 // changes, all in all
+	read     int                                 // bytes of them
 }
 
 func (l *laterChanges) entry(version uint64, name string) (*diskpb.Entry, error) {
@@ -408,7 +422,7 @@ func (l *laterChanges) decode(version uint64) (map[string]*diskpb.Entry, error) 
 	byName := map[string]*diskpb.Entry{}
 	l.decoded++
 	size := 0
-	found, err := l.view.read(changeKey(version), func(value []byte) error {
+	err := l.value(version, func(value []byte) error {
 		size = len(value)
 		record, err := decodeChange(value)
 		if err != nil {
@@ -419,17 +433,31 @@ func (l *laterChanges) decode(version uint64) (map[string]*diskpb.Entry, error) 
 		}
 		return nil
 	})
-	if err == nil && !found {
-		err = l.view.store.folder.Damaged(fmt.Errorf("the log of changes lacks version %d", version))
-	}
 	if err != nil {
 		return nil, err
 	}
+	l.read += size
 	if l.bytes += size; l.kept == nil || l.bytes > mostLaterBytes {
 		l.kept, l.bytes = map[uint64]map[string]*diskpb.Entry{}, size
 	}
 	l.kept[version] = byName
 	return byName, nil
+}
+
+// value calls use with the record of a version.
+func (l *laterChanges) value(version uint64, use func(value []byte) error) error {
+	if l.verified {
+		value, err := l.view.verified(version)
+		if err != nil {
+			return err
+		}
+		return use(value)
+	}
+	found, err := l.view.read(changeKey(version), use)
+	if err == nil && !found {
+		err = l.view.store.folder.Damaged(fmt.Errorf("the log of changes lacks version %d", version))
+	}
+	return err
 }
 
 // latestChange returns when the last change was made.

@@ -51,7 +51,8 @@ func TestAChangeOnDiskIsTheMessageOfTheContract(t *testing.T) {
 		step := declared(&hexbid.Advertiser{Meta: hexbid.Meta{Name: "advertisers/a"}, DisplayName: displayName})
 		step.IfVersion = store.AnyVersion
 		outcomes, err := s.Commit(context.Background(),
-			[]store.Group{{Steps: []store.Step{step}, At: at, Who: "operator\xff", From: "192.0.2.7"}})
+			[]store.Group{{Steps: []store.Step{step}, At: at, Who: "operator\xff", From: "192.0.2.7",
+				Key: "users/u/keys/k", Undoes: 1}})
 		if err != nil || outcomes[0].Err != nil {
 			t.Fatal(err, outcomes[0].Err)
 		}
@@ -67,7 +68,7 @@ func TestAChangeOnDiskIsTheMessageOfTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(m.ProtoReflect().GetUnknown()) > 0 || !m.GetAt().AsTime().Equal(at) || m.GetWho() != "operator?" ||
-		m.GetFrom() != "192.0.2.7" ||
+		m.GetFrom() != "192.0.2.7" || m.GetCredential() != "users/u/keys/k" || m.GetUndoes() != 1 ||
 		m.GetVersion() != second.Version || string(m.GetPrevious()) != string(first.Hash[:]) || len(m.GetEntries()) != 1 {
 		t.Fatalf("the record %v", m)
 	}
@@ -124,6 +125,9 @@ func wantWholeLog(t *testing.T, s *Store) int {
 	}
 	if n := keysIn(t, s, historySpace); n != len(all) {
 		t.Errorf("%d names for %d changes of one name each", n, len(all))
+	}
+	if n := keysIn(t, s, ownerSpace); n != len(all) {
+		t.Errorf("%d owners for %d changes of one name each", n, len(all))
 	}
 	if len(all) == 0 || all[len(all)-1].Version != s.Version() {
 		t.Errorf("%d changes to version %d", len(all), s.Version())
@@ -278,4 +282,98 @@ func FuzzDecodeDerived(f *testing.F) {
 			t.Errorf("%x decodes to %+v", b, d)
 		}
 	})
+}
+
+// TestAFolderWithoutAnIndexByOwnerGetsOne takes away what programs before the index did not write.
+func TestAFolderWithoutAnIndexByOwnerGetsOne(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, Options{Dir: "d/c", FS: fs})
+	for i := range 3000 {
+		if _, err := commit(s, []store.Step{advertiser(fmt.Sprintf("advertisers/a%d", i%7))}); err != nil && i < 7 {
+			t.Fatal(err)
+		}
+	}
+	tell := func() (told []store.Past, born uint64) {
+		t.Helper()
+		q := store.HistoryQuery{Of: []store.Thread{{Name: "advertisers/a3", Whole: true}}}
+		if _, err := s.History(context.Background(), q, func(p *store.Past) bool {
+			told = append(told, *p)
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
+		born, err := s.Born(context.Background(), 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return told, born
+	}
+	want, wantBorn := tell()
+	batch := s.folder.DB.NewBatch()
+	for _, letter := range []byte{ownerSpace, birthSpace} {
+		from, end := space(letter)
+		_ = batch.DeleteRange(from, end, nil)
+	}
+	_ = batch.Delete(keyOwners, nil)
+	if err := s.folder.Write(batch, pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, Options{Dir: "d/c", FS: fs})
+	defer s.Close()
+	if got, born := tell(); len(want) == 0 || !reflect.DeepEqual(got, want) || born != wantBorn || born == 0 {
+		t.Errorf("%d changes, born at %d; before there were %d, and %d", len(got), born, len(want), wantBorn)
+	}
+}
+
+// TestAPageOfAHistoryCostsTheSameInALongLog counts the bytes that pages of short and long logs read.
+func TestAPageOfAHistoryCostsTheSameInALongLog(t *testing.T) {
+	costs := map[int]int{}
+	for _, changes := range []int{100, 10_000} {
+		s := open(t, Options{Dir: "d/c", FS: vfs.NewMem()})
+		for first := 0; first < changes; first += 100 {
+			groups := make([]store.Group, 100)
+			for i := range groups {
+				step := advertiser("advertisers/busy")
+				if i%50 == 0 && first >= changes-100 || first+i == 0 {
+					step = advertiser("advertisers/quiet")
+				}
+				step.IfVersion = store.AnyVersion
+				groups[i] = store.Group{Steps: []store.Step{step}}
+			}
+			if _, err := s.Commit(context.Background(), groups); err != nil {
+				t.Fatal(err)
+			}
+		}
+		v := s.look()
+		reader, err := v.readHistory()
+		if err != nil {
+			t.Fatal(err)
+		}
+		descent := store.NewDescent(&store.HistoryQuery{Of: []store.Thread{{Name: "advertisers/quiet", Whole: true}}, Looks: 2},
+			v.clock.version)
+		steps := 0
+		descent.Below = func(of *store.Thread, before uint64) (uint64, error) {
+			steps++
+			return reader.below(of, before)
+		}
+		for descent.More() {
+			version, err := descent.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := reader.past(context.Background(), version, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		costs[changes] = reader.read + reader.log.later.read + 1000*steps
+		reader.close()
+		v.release()
+		s.Close()
+	}
+	if costs[100] < 2000 || costs[10_000] > costs[100]+200 {
+		t.Errorf("a page costs %v", costs)
+	}
 }

@@ -157,7 +157,8 @@ func decodeDerived(b []byte) (store.Derived, error) {
 // Numbers of the fields of a Change and of an Entry, which are appended as they are
 // known: most of a change is encoded already.
 const (
-	changeAt, changeWho, changeFrom, changeEntries, changeVersion, changePrevious = 1, 2, 3, 4, 14, 15
+	changeAt, changeWho, changeFrom, changeEntries, changeCredential, changeUndoes = 1, 2, 3, 4, 5, 6
+	changeVersion, changePrevious                                                  = 14, 15
 
 	entryName, entryBefore, entryVerdictBefore, entryUIDBefore, entryUIDAfter = 1, 2, 3, 4, 5
 )
@@ -197,7 +198,10 @@ func appendHead(b []byte, c *store.Change) ([]byte, error) {
 	if c.From != "" {
 		b = appendBytes(b, changeFrom, strings.ToValidUTF8(c.From, "?"))
 	}
-	return b, nil
+	if c.Key != "" {
+		b = appendBytes(b, changeCredential, strings.ToValidUTF8(c.Key, "?"))
+	}
+	return appendNumber(b, changeUndoes, c.Undoes), nil
 }
 
 func appendEnd(b []byte, version uint64, previous digest) []byte {

@@ -63,7 +63,7 @@ func fill(t *testing.T, fs vfs.FS, dir string) *catalogue {
 func (c *catalogue) commit(t *testing.T, s *Store, name string) {
 	t.Helper()
 	change, err := commit(s, []store.Step{{Put: &store.Record{Resource: &hexbid.Advertiser{Meta: hexbid.Meta{Name: name},
-		DisplayName: strings.Repeat("x", 700)}}, IfVersion: store.AnyVersion}})
+		DisplayName: strings.Repeat("x", 600)}}, IfVersion: store.AnyVersion}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ var (
 	keyClock     = []byte("m/clock")
 	keyLosses    = []byte("m/losses")
 	keyBringOver = []byte("m/bringover")
+	// keyOwners stands in folders whose log of changes is indexed by owner.
+	keyOwners = []byte("m/owners")
 )
 
 // Every space of keys begins with a letter and '/', and ends before the letter and '0'.
@@ -26,6 +28,8 @@ const (
 	counterSpace   = 'n'
 	changeSpace    = 'c'
 	historySpace   = 'h'
+	ownerSpace     = 'o'
+	birthSpace     = 'b'
 )
 
 // space returns the bounds of the keys that begin with a letter.
@@ -80,6 +84,17 @@ func changeKey(version uint64) []byte { return appendChangeKey(nil, version) }
 func appendHistoryKey(b []byte, name string, version uint64) []byte {
 	b = append(append(b, historySpace, '/'), name...)
 	return binary.BigEndian.AppendUint64(append(b, 0), version)
+}
+
+// appendOwnerKey appends the key which says that the change of a version touched something that belongs to an owner.
+func appendOwnerKey(b []byte, owner string, version uint64) []byte {
+	b = append(append(b, ownerSpace, '/'), owner...)
+	return binary.BigEndian.AppendUint64(append(b, 0), version)
+}
+
+// appendBirthKey appends the key of the version that made the owner of a uid.
+func appendBirthKey(b []byte, uid hexbid.UID) []byte {
+	return binary.BigEndian.AppendUint64(append(b, birthSpace, '/'), uint64(uid))
 }
 
 // versionIn returns the version at the end of the key of a change or of a name's history.

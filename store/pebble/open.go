@@ -101,6 +101,9 @@ func (s *Store) open(o *Options) error {
 	if err := s.recount(o.Context); err != nil {
 		return err
 	}
+	if err := s.indexLog(o.Context); err != nil {
+		return err
+	}
 	return s.start()
 }
 

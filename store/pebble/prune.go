@@ -19,10 +19,10 @@ const (
 
 // pruning is one step: the changes to remove from the log's beginning.
 type pruning struct {
-	from, to  uint64 // versions: the log begins after from, and after the step begins after to
-	startHash digest // of the change of the version to
-	bytes     uint64 // size of what is removed
-	history   [][]byte
+	from, to  uint64   // versions: the log begins after from, and after the step begins after to
+	startHash digest   // of the change of the version to
+	bytes     uint64   // size of what is removed
+	index     [][]byte // keys by name, by owner and by uid
 }
 
 // prune removes the changes of a step, unless another step has been applied since it was planned.
@@ -31,7 +31,7 @@ func (r *round) prune(p *pruning) {
 		return
 	}
 	_ = r.batch.DeleteRange(changeKey(p.from), changeKey(p.to+1), nil)
-	for _, key := range p.history {
+	for _, key := range p.index {
 		_ = r.batch.Delete(key, nil)
 	}
 	r.clock.log.start, r.clock.log.startHash = p.to, p.startHash
@@ -111,6 +111,10 @@ func (p *pruning) add(change *diskpb.Change, value []byte) {
 	p.to, p.startHash = change.GetVersion(), sha256.Sum256(value)
 	p.bytes += uint64(len(value))
 	for _, e := range change.GetEntries() {
-		p.history = append(p.history, appendHistoryKey(nil, e.GetName(), p.to))
+		p.index = append(p.index, appendHistoryKey(nil, e.GetName(), p.to))
 	}
+	eachOwner(change.GetEntries(), (*diskpb.Entry).GetName, func(owner string) {
+		p.index = append(p.index, appendOwnerKey(nil, owner, p.to))
+	})
+	eachBirth(change, func(uid hexbid.UID) { p.index = append(p.index, appendBirthKey(nil, uid)) })
 }

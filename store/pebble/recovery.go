@@ -133,10 +133,11 @@ func (s *Store) audit(ctx context.Context) (audit, error) {
 // forgetLog begins the log of changes anew behind the present version: whoever
 // follows has seen what is lost, and must scan.
 func (s *Store) forgetLog(batch *pebble.Batch) {
-	for _, letter := range []byte{changeSpace, historySpace} {
+	for _, letter := range []byte{changeSpace, historySpace, ownerSpace, birthSpace} {
 		from, end := space(letter)
 		_ = batch.DeleteRange(from, end, nil) // a batch in memory takes every DeleteRange
 	}
+	_ = batch.Set(keyOwners, nil, nil)
 	s.clock.log = logBounds{start: s.clock.version}
 }
 

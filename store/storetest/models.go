@@ -137,7 +137,7 @@ func (m *model) do(g *store.Group, begun uint64, made *store.Change) error {
 
 // tell appends a group's change to the model's log.
 func (m *model) tell(g *store.Group, before *model, touched []string, version uint64) {
-	c := store.Change{Version: version, At: g.At, Who: g.Who, From: g.From}
+	c := store.Change{Version: version, At: g.At, Who: g.Who, From: g.From, Key: g.Key, Undoes: g.Undoes}
 	for _, name := range touched {
 		was, now := before.records[name], m.records[name]
 		replaced := was.Resource != nil && now.Resource != nil && was.Meta().UID == now.Meta().UID
@@ -379,6 +379,7 @@ func (m *model) compare(t *rapid.T) {
 	}
 	m.compareScan(t)
 	m.compareLog(t)
+	m.compareHistory(t)
 }
 
 func (m *model) compareScan(t *rapid.T) {

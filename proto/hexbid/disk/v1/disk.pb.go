@@ -573,6 +573,10 @@ type Change struct {
 	From string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
 	// What it changed, each name once.
 	Entries []*Entry `protobuf:"bytes,4,rep,name=entries,proto3" json:"entries,omitempty"`
+	// The credential that proved who asked; empty without one.
+	Credential string `protobuf:"bytes,5,opt,name=credential,proto3" json:"credential,omitempty"`
+	// Version of the change that this one undoes; 0 for none.
+	Undoes uint64 `protobuf:"fixed64,6,opt,name=undoes,proto3" json:"undoes,omitempty"`
 	// Of the catalogue after it.
 	Version uint64 `protobuf:"fixed64,14,opt,name=version,proto3" json:"version,omitempty"`
 	// Hash of the record before; 32 bytes, zero of the first.
@@ -637,6 +641,20 @@ func (x *Change) GetEntries() []*Entry {
 		return x.Entries
 	}
 	return nil
+}
+
+func (x *Change) GetCredential() string {
+	if x != nil {
+		return x.Credential
+	}
+	return ""
+}
+
+func (x *Change) GetUndoes() uint64 {
+	if x != nil {
+		return x.Undoes
+	}
+	return 0
 }
 
 func (x *Change) GetVersion() uint64 {
@@ -846,12 +864,16 @@ const file_hexbid_disk_v1_disk_proto_rawDesc = "" +
 	"\x05found\x18\x03 \x01(\x04R\x05found\x12\x12\n" +
 	"\x04what\x18\x04 \x01(\tR\x04what\"6\n" +
 	"\x06Losses\x12,\n" +
-	"\x06losses\x18\x01 \x03(\v2\x14.hexbid.disk.v1.LossR\x06losses\"\xc1\x01\n" +
+	"\x06losses\x18\x01 \x03(\v2\x14.hexbid.disk.v1.LossR\x06losses\"\xf9\x01\n" +
 	"\x06Change\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x10\n" +
 	"\x03who\x18\x02 \x01(\tR\x03who\x12\x12\n" +
 	"\x04from\x18\x03 \x01(\tR\x04from\x12/\n" +
-	"\aentries\x18\x04 \x03(\v2\x15.hexbid.disk.v1.EntryR\aentries\x12\x18\n" +
+	"\aentries\x18\x04 \x03(\v2\x15.hexbid.disk.v1.EntryR\aentries\x12\x1e\n" +
+	"\n" +
+	"credential\x18\x05 \x01(\tR\n" +
+	"credential\x12\x16\n" +
+	"\x06undoes\x18\x06 \x01(\x06R\x06undoes\x12\x18\n" +
 	"\aversion\x18\x0e \x01(\x06R\aversion\x12\x1a\n" +
 	"\bprevious\x18\x0f \x01(\fR\bprevious\"\xc7\x01\n" +
 	"\x05Entry\x12\x12\n" +

@@ -1,0 +1,127 @@
+package store
+
+import (
+	"strings"
+	"time"
+
+	"github.com/hexbid/hexbid"
+)
+
+// HistoryQuery asks for changes in the log, the newest first.
+type HistoryQuery struct {
+	// Of leaves only the changes of these threads. Nil leaves all changes, and an empty list none.
+	Of []Thread
+	// Before leaves only changes before a version; 0 begins with the newest change.
+	Before uint64
+	// Matches leaves out changes by what is cheap to read of them. Nil matches all.
+	Matches func(*Headline) bool
+	// Looks bounds the changes that one call looks at, matching or not; 0 sets no bound.
+	Looks int
+}
+
+// HistoryBytes bounds what one call of History reads of the log. It reads at least one change.
+const HistoryBytes = 16 << 20
+
+// Thread is the changes of one name in the log.
+type Thread struct {
+	Name string
+	// Whole adds the changes of everything that belongs to the advertiser, user or client of that name.
+	Whole bool
+	// After leaves only changes after a version.
+	After uint64
+}
+
+// Headline is what is cheap to read of a change.
+type Headline struct {
+	Version uint64
+	At      time.Time
+	Who     string
+	Names   []string // what the change touched
+}
+
+// Past is a change as History tells it.
+type Past struct {
+	Change
+	// Set holds the verdicts that the change set. They are in the order of Verdicts, which holds those before.
+	Set []PastVerdict
+}
+
+// OwnerOf returns the advertiser, user or client that a name belongs to. Every other name belongs to itself.
+func OwnerOf(name string) string {
+	collection := strings.IndexByte(name, '/')
+	if collection < 0 {
+		return name
+	}
+	if id := strings.IndexByte(name[collection+1:], '/'); id >= 0 {
+		return name[:collection+1+id]
+	}
+	return name
+}
+
+// BeginsLife reports whether a change of a name from one uid to another makes an advertiser, a user or a client.
+func BeginsLife(name string, before, after hexbid.UID) bool {
+	return before != after && after != 0 && OwnerOf(name) == name
+}
+
+// Descent leads an engine through the changes that a query asks for, the newest first. Below returns the version of the
+// last change of a thread before a version, 0 for none; the thread without a name has all changes.
+type Descent struct {
+	Below   func(of *Thread, before uint64) (version uint64, err error)
+	threads []Thread
+	heads   []head
+	looks   int // that are left; negative for any number
+}
+
+// head is the next change of a thread, if it is known, and otherwise where to seek it.
+type head struct {
+	known           bool
+	version, before uint64
+}
+
+// NewDescent begins a history whose newest change has a version. The caller sets Below.
+func NewDescent(q *HistoryQuery, newest uint64) *Descent {
+	d := &Descent{threads: q.Of, looks: q.Looks}
+	if q.Of == nil {
+		d.threads = []Thread{{}}
+	}
+	if q.Looks == 0 {
+		d.looks = -1
+	}
+	before := newest + 1
+	if q.Before != 0 {
+		before = min(before, q.Before)
+	}
+	for range d.threads {
+		d.heads = append(d.heads, head{before: before})
+	}
+	return d
+}
+
+// More reports whether the call may look at another change.
+func (d *Descent) More() bool { return d.looks != 0 }
+
+// Next returns the version of the next change, 0 at the end.
+func (d *Descent) Next() (uint64, error) {
+	var next uint64
+	for i := range d.heads {
+		h := &d.heads[i]
+		if !h.known {
+			version, err := d.Below(&d.threads[i], h.before)
+			if err != nil {
+				return 0, err
+			}
+			if version <= d.threads[i].After {
+				version = 0
+			}
+			h.known, h.version = true, version
+		}
+		next = max(next, h.version)
+	}
+	for i := range d.heads {
+		if h := &d.heads[i]; next > 0 && h.version == next {
+			*h = head{before: next}
+		}
+	}
+	d.looks--
+	return next, nil
+}
