@@ -17,14 +17,17 @@ import (
 type Etags struct{ block cipher.Block }
 
 // Etags returns the etags whose key follows from the pepper, so they outlive restarts.
-func (p *Pepper) Etags() Etags {
+func (p *Pepper) Etags() Etags { return Etags{p.block("hexbid etags")} }
+
+// block returns a cipher whose key follows from the pepper and a purpose.
+func (p *Pepper) block(purpose string) cipher.Block {
 	key := hmac.New(sha256.New, p.key[:])
-	key.Write([]byte("hexbid etags"))
+	key.Write([]byte(purpose))
 	block, err := aes.NewCipher(key.Sum(nil))
 	if err != nil {
 		panic(err) // the key has 32 bytes
 	}
-	return Etags{block}
+	return block
 }
 
 // Of returns the etag of a resource.

@@ -78,6 +78,10 @@ const (
 	GetMarket
 	UpdateMarket
 
+	ListChanges
+	GetChange
+	UndoChange
+
 	methodCount
 )
 
@@ -177,6 +181,9 @@ var rules = [methodCount]Rule{
 
 	GetMarket:    {"MarketService/GetMarket", yes, none, no, no},
 	UpdateMarket: {"MarketService/UpdateMarket", no, none, no, no},
+	ListChanges:  {"AuditService/ListChanges", yes, viewer, no, no},
+	GetChange:    {"AuditService/GetChange", yes, viewer, no, no},
+	UndoChange:   {"AuditService/UndoChange", no, editor, no, no}, // and for each resource what its write needs
 }
 
 // RuleOf returns who may call a method.

@@ -149,6 +149,18 @@ var doors = map[string]func(context.Context, *Exchange) error{
 		_, err := e.SetMembership(ctx, "users/a", "advertisers/a", hexbid.LevelEditor)
 		return err
 	},
+	"Changes": func(ctx context.Context, e *Exchange) error {
+		_, err := e.Changes(ctx, &ChangeQuery{}, func(*Change) bool { return true })
+		return err
+	},
+	"Change": func(ctx context.Context, e *Exchange) error {
+		_, err := e.Change(ctx, "changes/"+e.changeIDs.Of(1))
+		return err
+	},
+	"Undo": func(ctx context.Context, e *Exchange) error {
+		_, err := e.Undo(ctx, "changes/"+e.changeIDs.Of(3), true)
+		return err
+	},
 	"EraseViewerHistory": func(ctx context.Context, e *Exchange) error { return e.EraseViewerHistory(ctx, "somebody") },
 	"Backup": func(ctx context.Context, e *Exchange) error {
 		_, err := e.Backup(ctx, "/nowhere")

@@ -184,12 +184,13 @@ func randomID() string {
 
 // Exchange is a running market.
 type Exchange struct {
-	config  Config
-	etags   access.Etags
-	store   store.Store
-	keys    *token.Keys
-	indexer *bidder.Indexer
-	display *display
+	config    Config
+	etags     access.Etags
+	changeIDs access.ChangeIDs
+	store     store.Store
+	keys      *token.Keys
+	indexer   *bidder.Indexer
+	display   *display
 	// directory holds who may call.
 	directory   *access.Directory
 	callersLate lateness
@@ -253,8 +254,9 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 	}
 	geoindex.Preload()
 	patient := &patientStore{Store: s}
-	e := &Exchange{config: config, etags: config.Pepper.Etags(), explains: explains{atMost: config.ExplainsAnHour},
-		store: patient, keys: keys, display: newDisplay(patient, config.Cards, config.CacheBytes),
+	e := &Exchange{config: config, etags: config.Pepper.Etags(), changeIDs: config.Pepper.ChangeIDs(),
+		explains: explains{atMost: config.ExplainsAnHour},
+		store:    patient, keys: keys, display: newDisplay(patient, config.Cards, config.CacheBytes),
 		directory:  access.NewDirectory(config.Pepper),
 		exhaustive: newTurns(max(1, runtime.GOMAXPROCS(0)/4), exhaustiveInLine)}
 	if config.OpenID != nil {

@@ -24,7 +24,8 @@ func FirstMarket(ctx context.Context, s store.Store, first *hexbid.Market, at ti
 	}
 	completeMarket(&own)
 	record := store.Declare(&own, 0)
-	who := stamp{own.CreatedAt, hexbid.Principal{Role: hexbid.System, ID: "first start"}.String(), hexbid.InProcess}
+	who := stamp{at: own.CreatedAt, who: hexbid.Principal{Role: hexbid.System, ID: "first start"}.String(),
+		from: hexbid.InProcess}
 	outcomes, err := s.Commit(ctx, []store.Group{who.group(store.Step{Put: &record})})
 	if err == nil {
 		err = outcomes[0].Err

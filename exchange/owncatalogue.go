@@ -128,6 +128,58 @@ func (o *ownCatalogue) List(ctx context.Context, q store.ListQuery, visit func(s
 	return o.Store.List(ctx, q, visit)
 }
 
+// History implements store.Store. It tells what was changed of the caller's advertisers, since these were made: one
+// that had the name of another before it does not see the other's history.
+func (o *ownCatalogue) History(ctx context.Context, q store.HistoryQuery, visit func(*store.Past) bool) (uint64,
+	error) {
+	threads, err := o.threads(ctx, q.Of)
+	if err != nil {
+		return 0, err
+	}
+	q.Of = threads
+	return o.Store.History(ctx, q, func(p *store.Past) bool { return visit(o.ownPart(p)) })
+}
+
+// threads returns the threads that the caller sees: of some, or of all for nil.
+func (o *ownCatalogue) threads(ctx context.Context, of []store.Thread) ([]store.Thread, error) {
+	own := []store.Thread{}
+	if of == nil && o.caller.Grants != nil {
+		for _, advertiser := range slices.Sorted(maps.Keys(o.caller.Grants.Advertisers)) {
+			of = append(of, store.Thread{Name: advertiser, Whole: true})
+		}
+	}
+	for _, t := range of {
+		owner := ownerOf(t.Name)
+		there, err := o.has(ctx, owner)
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			continue
+		}
+		born, err := o.Store.Born(ctx, o.caller.Grants.Advertisers[owner].UID)
+		if err != nil {
+			return nil, err
+		}
+		if born > 0 {
+			t.After = max(t.After, born-1)
+		}
+		own = append(own, t)
+	}
+	return own, nil
+}
+
+// ownPart returns a change without what it did to resources that the caller does not see.
+func (o *ownCatalogue) ownPart(p *store.Past) *store.Past {
+	own := *p
+	hidden := func(name string) bool { return !o.known[ownerOf(name)] }
+	own.Puts = slices.DeleteFunc(slices.Clone(p.Puts), func(w store.Written) bool { return hidden(w.Meta().Name) })
+	own.Deletes = slices.DeleteFunc(slices.Clone(p.Deletes), func(r store.Record) bool { return hidden(r.Meta().Name) })
+	own.Verdicts = slices.DeleteFunc(slices.Clone(p.Verdicts), func(v store.PastVerdict) bool { return hidden(v.Name) })
+	own.Set = slices.DeleteFunc(slices.Clone(p.Set), func(v store.PastVerdict) bool { return hidden(v.Name) })
+	return &own
+}
+
 // Verdict implements store.Store.
 func (o *ownCatalogue) Verdict(ctx context.Context, name string) (store.Verdict, error) {
 	shown, err := o.shows(ctx, name)

@@ -101,6 +101,10 @@ var classOf = map[string]class{
 	pb.AccessService_RotateKey_FullMethodName:     writing,
 	pb.AccessService_SetMembership_FullMethodName: writing,
 
+	pb.AuditService_ListChanges_FullMethodName: reading,
+	pb.AuditService_GetChange_FullMethodName:   reading,
+	pb.AuditService_UndoChange_FullMethodName:  writing,
+
 	healthpb.Health_Check_FullMethodName: unclassed,
 	healthpb.Health_List_FullMethodName:  unclassed,
 }

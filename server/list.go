@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -41,15 +42,11 @@ func (l *listing) query() string { return fmt.Sprint(l.kind, " ", l.parent, " ",
 // check fills the defaults in and returns the query.
 func (l *listing) check(ctx context.Context, e *exchange.Exchange) (q store.ListQuery, err error) {
 	q = store.ListQuery{Kind: l.kind, Names: maxPageNames}
-	if l.size < 0 || l.size > maxPage {
-		return q, hexbid.Invalidf("page_size", "%d is out of range: use 1 to %d, or 0 for %d", l.size, maxPage, defaultPage)
+	if l.size, err = pageSize(l.size); err != nil {
+		return q, err
 	}
-	if l.size == 0 {
-		l.size = defaultPage
-	}
-	if pb.View_name[int32(l.view)] == "" {
-		return q, hexbid.Invalidf("view", "%d is not a known value: use %d for BASIC or %d for FULL", l.view,
-			pb.View_VIEW_BASIC, pb.View_VIEW_FULL)
+	if err := checkView(l.view); err != nil {
+		return q, err
 	}
 	if l.kind.HasParent() {
 		if q.Parent, err = hexbid.ParseName(l.parent); err != nil {
@@ -63,6 +60,22 @@ func (l *listing) check(ctx context.Context, e *exchange.Exchange) (q store.List
 		q.After, err = e.OpenPosition(ctx, l.query(), l.token)
 	}
 	return q, err
+}
+
+// pageSize checks the size of a page and fills the default in.
+func pageSize(size int32) (int32, error) {
+	if size < 0 || size > maxPage {
+		return 0, hexbid.Invalidf("page_size", "%d is out of range: use 1 to %d, or 0 for %d", size, maxPage, defaultPage)
+	}
+	return cmp.Or(size, defaultPage), nil
+}
+
+func checkView(view pb.View) error {
+	if pb.View_name[int32(view)] == "" {
+		return hexbid.Invalidf("view", "%d is not a known value: use %d for BASIC or %d for FULL", view,
+			pb.View_VIEW_BASIC, pb.View_VIEW_FULL)
+	}
+	return nil
 }
 
 // parentsOf returns the kinds of resource that the parent of a kind may be of.

@@ -34,6 +34,7 @@ import (
 type owner struct {
 	advertiser, user, client string
 	charge                   uint64 // sequence of one of the advertiser's
+	change                   string // of the advertiser's campaign
 }
 
 func (o owner) program() string { return o.advertiser + "/programs/p" }
@@ -45,7 +46,7 @@ func (o owner) nameFor(kind string) string {
 }
 
 // special are the requests that do not follow from the names of their methods, in JSON. %A stands for the advertiser,
-// %U for the user, %S for the charge.
+// %U for the user, %S for the charge, %C for the change.
 var special = map[string]string{
 	"WhoAmI":       `{}`,
 	"SearchNearby": `{"location":{"latitude":30,"longitude":120},"host":"HOST_WECHAT"}`,
@@ -74,6 +75,9 @@ var special = map[string]string{
 	"CreateBackup":         `{"directory":"/nowhere"}`,
 	"CreateKey":            `{"parent":"%U","keyId":"another","key":{"displayName":"k"}}`,
 	"RotateKey":            `{"name":"%U/keys/k","keyId":"next"}`,
+	"ListChanges":          `{"owner":"%A"}`,
+	"GetChange":            `{"name":"%C"}`,
+	"UndoChange":           `{"name":"%C","validateOnly":true}`,
 	"GetMarket":            `{"name":"market"}`,
 	"UpdateMarket":         `{"market":{"name":"market","mechanism":"MECHANISM_VCG"},"validateOnly":true}`,
 	"SetMembership":        `{"user":"users/m","advertiser":"%A","level":"MEMBERSHIP_LEVEL_VIEWER"}`,
@@ -96,7 +100,8 @@ func requestOf(t *testing.T, m protoreflect.MethodDescriptor, o owner) proto.Mes
 	t.Helper()
 	request := newMessage(t, m.Input())
 	read := func(text string, into proto.Message) {
-		text = strings.NewReplacer("%A", o.advertiser, "%U", o.user, "%S", fmt.Sprint(o.charge)).Replace(text)
+		text = strings.NewReplacer("%A", o.advertiser, "%U", o.user, "%S", fmt.Sprint(o.charge),
+			"%C", o.change).Replace(text)
 		if err := protojson.Unmarshal([]byte(text), into); err != nil {
 			t.Fatalf("%s: %v", m.Name(), err)
 		}
@@ -202,7 +207,8 @@ func may(r *access.Rule, p *hexbid.Principal, request proto.Message, isOwn bool)
 
 // isOfOthers reports whether a request names whose resource it is about.
 func isOfOthers(request proto.Message) bool {
-	return strings.Contains(fmt.Sprint(request), "advertisers/") || strings.Contains(fmt.Sprint(request), "users/")
+	text := fmt.Sprint(request)
+	return strings.Contains(text, "advertisers/") || strings.Contains(text, "users/") || strings.Contains(text, "changes/")
 }
 
 // matrix is a market of two advertisers that are alike, each with a program, a place, a campaign and a charge.
@@ -237,8 +243,9 @@ func openMatrixOn(t *testing.T, catalogue store.Store, money ledger.Options,
 	}
 	x := &matrix{served: serveMarket(t, catalogue, market, func(c *Config) { c.Auth = AuthRequired }),
 		catalogue: catalogue, own: owner{advertiser: "advertisers/a", user: "users/m", client: "clients/m"},
-		other:  owner{advertiser: "advertisers/b", user: "users/o", client: "clients/o"},
-		absent: owner{advertiser: "advertisers/z", user: "users/z", client: "clients/z", charge: 1}}
+		other: owner{advertiser: "advertisers/b", user: "users/o", client: "clients/o"},
+		absent: owner{advertiser: "advertisers/z", user: "users/z", client: "clients/z", charge: 1,
+			change: "changes/" + strings.Repeat("a", 26)}}
 	x.fill(t)
 	return x
 }
@@ -265,6 +272,12 @@ func (x *matrix) fill(t *testing.T) {
 		c := must(&hexbid.Campaign{Meta: meta(o.advertiser + "/campaigns/c"), DisplayName: "C", Program: o.program(),
 			Pricing: hexbid.CPC, Bid: 1_000_000, DailyBudget: 1_000_000_000, Area: hexbid.Area{Everywhere: true}})
 		campaigns[c.Metadata().Name] = o
+		if _, err := e.Changes(ctx, &exchange.ChangeQuery{Resource: c.Metadata().Name}, func(c *exchange.Change) bool {
+			o.change = c.Name
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
 		must(&hexbid.User{Meta: meta(o.user), Role: hexbid.Member})
 		must(&hexbid.Client{Meta: meta(o.client)})
 		if o == &x.own {
@@ -339,8 +352,8 @@ func TestMatrixOfMethodsRolesAndOwners(t *testing.T) {
 // asAbsent returns what an answer about another's resources says, with the names and numbers of one that is not there.
 func (x *matrix) asAbsent(text string) string {
 	return strings.NewReplacer(x.other.advertiser, x.absent.advertiser, x.other.user, x.absent.user, x.other.client,
-		x.absent.client, fmt.Sprint("record ", x.other.charge, " "), fmt.Sprint("record ", x.absent.charge, " ")).
-		Replace(text)
+		x.absent.client, x.other.change, x.absent.change, fmt.Sprint("record ", x.other.charge, " "),
+		fmt.Sprint("record ", x.absent.charge, " ")).Replace(text)
 }
 
 // call calls a method in this process. It returns the answer's bytes, or those of a stream's answers; of a stream that

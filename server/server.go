@@ -59,8 +59,8 @@ func DefaultConfig() Config {
 		Registry: prometheus.NewRegistry(), Log: slog.Default()}
 }
 
-// Server serves gRPC: SearchService, CampaignService, EventService, LedgerService, AccessService, health and
-// reflection.
+// Server serves gRPC: SearchService, CampaignService, EventService, LedgerService, AccessService, AuditService,
+// health and reflection.
 type Server struct {
 	config       Config
 	grpc         *grpc.Server
@@ -115,6 +115,7 @@ func New(config Config) (*Server, error) {
 	pb.RegisterLedgerServiceServer(services, &ledgerService{server: s})
 	pb.RegisterAccessServiceServer(services, &accessService{server: s})
 	pb.RegisterMarketServiceServer(services, &marketService{server: s})
+	pb.RegisterAuditServiceServer(services, &auditService{server: s})
 	healthpb.RegisterHealthServer(services, s.health)
 	reflection.Register(services)
 	s.tell(func(v *serving) { v.ready = false })

@@ -110,7 +110,8 @@ func TestEveryMethodOfTheContractHasAClass(t *testing.T) {
 	for _, file := range []protoreflect.FileDescriptor{pb.File_hexbid_v1_search_proto,
 		pb.File_hexbid_v1_campaign_service_proto, pb.File_hexbid_v1_catalog_proto,
 		pb.File_hexbid_v1_event_service_proto, pb.File_hexbid_v1_ledger_service_proto,
-		pb.File_hexbid_v1_access_service_proto, pb.File_hexbid_v1_market_service_proto} {
+		pb.File_hexbid_v1_access_service_proto, pb.File_hexbid_v1_market_service_proto,
+		pb.File_hexbid_v1_audit_service_proto} {
 		for i := range file.Services().Len() {
 			service := file.Services().Get(i)
 			for j := range service.Methods().Len() {

@@ -47,8 +47,8 @@ func (r *Record) uid() hexbid.UID {
 // Store is an engine. Its methods may be called at any time from any goroutine. Its errors are *hexbid.Error, or the
 // context's error once the context has ended.
 //
-// Get, ByUID, List, Verdict, Counted, Scan, Watch, Log and History show only synced state, so a crash never undoes what they
-// have shown.
+// Get, ByUID, List, Verdict, Counted, Scan, Watch, Log and History show only synced state, so a crash never undoes
+// what they have shown.
 type Store interface {
 	// Get returns the record of a name, NotFound if there is none.
 	Get(ctx context.Context, name string) (Record, error)

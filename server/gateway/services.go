@@ -18,6 +18,7 @@ var services = []func(context.Context, *runtime.ServeMux, grpc.ClientConnInterfa
 	of(routes.RegisterLedgerServiceHandlerClient, pb.NewLedgerServiceClient),
 	of(routes.RegisterAccessServiceHandlerClient, pb.NewAccessServiceClient),
 	of(routes.RegisterMarketServiceHandlerClient, pb.NewMarketServiceClient),
+	of(routes.RegisterAuditServiceHandlerClient, pb.NewAuditServiceClient),
 }
 
 func of[C any](register func(context.Context, *runtime.ServeMux, C) error,

@@ -363,7 +363,8 @@ func (r *logReader) after(version uint64, e *diskpb.Entry) (record store.Record,
 func (r *logReader) laterEntry(version uint64, name string, wanted func(*diskpb.Entry) bool) (*diskpb.Entry, error) {
 	prefix := appendHistoryKey(nil, name, version)
 	from := appendHistoryKey(nil, name, version+1)
-	for ok := r.history.SeekGE(from); ok && bytes.HasPrefix(r.history.Key(), prefix[:len(prefix)-8]); ok = r.history.Next() {
+	for ok := r.history.SeekGE(from); ok && bytes.HasPrefix(r.history.Key(),
+		prefix[:len(prefix)-8]); ok = r.history.Next() {
 		later, err := r.later.entry(versionIn(r.history.Key()), name)
 		if err != nil || wanted(later) {
 			return later, err

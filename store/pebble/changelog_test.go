@@ -352,8 +352,8 @@ func TestAPageOfAHistoryCostsTheSameInALongLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		descent := store.NewDescent(&store.HistoryQuery{Of: []store.Thread{{Name: "advertisers/quiet", Whole: true}}, Looks: 2},
-			v.clock.version)
+		quiet := []store.Thread{{Name: "advertisers/quiet", Whole: true}}
+		descent := store.NewDescent(&store.HistoryQuery{Of: quiet, Looks: 2}, v.clock.version)
 		steps := 0
 		descent.Below = func(of *store.Thread, before uint64) (uint64, error) {
 			steps++

@@ -21,8 +21,8 @@ import (
 )
 
 // History reads the log from its end. An index by name leads to the changes of one name, and another by owner to those
-// of everything that belongs to an advertiser, a user or a client. Without the second, a page of an advertiser's history
-// would cost what other advertisers have changed meanwhile, and its reader could measure that.
+// of everything that belongs to an advertiser, a user or a client. Without the second, a page of an advertiser's
+// history would cost what other advertisers have changed meanwhile, and its reader could measure that.
 
 // History implements store.Store.
 func (s *Store) History(ctx context.Context, q store.HistoryQuery, visit func(*store.Past) bool) (uint64, error) {

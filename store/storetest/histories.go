@@ -65,8 +65,9 @@ func testHistory(t *testing.T, e Engine) {
 	wantPast(t, s, of("users/u/keys/k"), k)
 	wantPast(t, s, of("advertisers/z"))
 	wantPast(t, s, store.HistoryQuery{Of: []store.Thread{}})
-	wantPast(t, s, store.HistoryQuery{Of: []store.Thread{{Name: "users/u", Whole: true}, {Name: "advertisers/a", Whole: true,
-		After: a}}}, again, k, p)
+	wantPast(t, s, store.HistoryQuery{Of: []store.Thread{{Name: "users/u", Whole: true},
+		{Name: "advertisers/a", Whole: true,
+			After: a}}}, again, k, p)
 	wantPast(t, s, store.HistoryQuery{Before: p}, a+1, a)
 	wantPast(t, s, store.HistoryQuery{Matches: func(h *store.Headline) bool {
 		return h.Who == "operator users/u" && h.At.Equal(noon) && slices.Equal(h.Names, []string{"advertisers/a"})

@@ -39,7 +39,8 @@ type conduct struct {
 
 // Run tests that an engine keeps the contract.
 func Run(t *testing.T, e Engine) {
-	for _, part := range [][]conduct{records, groups, lists, feeds, logs, histories, derivations, races, models, syncs, restarts} {
+	for _, part := range [][]conduct{records, groups, lists, feeds, logs, histories, derivations, races, models, syncs,
+		restarts} {
 		for _, c := range part {
 			t.Run(c.name, func(t *testing.T) { c.test(t, e) })
 		}

@@ -1,0 +1,176 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/exchange"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/wire"
+)
+
+// auditService serves the history of resources.
+type auditService struct {
+	pb.UnimplementedAuditServiceServer
+	server *Server
+}
+
+func (s *auditService) exchange() *exchange.Exchange { return s.server.exchange.Load() }
+
+// largestBasicValue bounds the values of fields that view BASIC shows.
+const largestBasicValue = 1 << 10
+
+// ListChanges implements pb.AuditServiceServer.
+func (s *auditService) ListChanges(ctx context.Context, r *pb.ListChangesRequest) (*pb.ListChangesResponse, error) {
+	list := changesList(r)
+	q, err := s.changeQuery(ctx, r, list)
+	if err != nil {
+		return nil, err
+	}
+	largest, err := largestValue(r.GetView())
+	if err != nil {
+		return nil, err
+	}
+	size, err := pageSize(r.GetPageSize())
+	if err != nil {
+		return nil, err
+	}
+	p := changesPage{size: int(size), largest: largest}
+	next, err := s.exchange().Changes(ctx, q, p.add)
+	if err != nil {
+		return nil, err
+	}
+	out := &pb.ListChangesResponse{Changes: p.changes}
+	if p.full {
+		next = p.last
+	}
+	if next != 0 {
+		out.NextPageToken = s.exchange().SealPosition(ctx, list, strconv.FormatUint(next, 10))
+	}
+	return out, nil
+}
+
+// changesList describes all that decides a list of changes.
+func changesList(r *pb.ListChangesRequest) string {
+	return fmt.Sprintf("changes %q %q %q %q %v %v", r.GetResource(), r.GetOwner(), r.GetPrincipal(), r.GetKind(),
+		r.GetStartTime().AsTime(), r.GetEndTime().AsTime())
+}
+
+// changeQuery converts a request.
+func (s *auditService) changeQuery(ctx context.Context, r *pb.ListChangesRequest,
+	list string) (q *exchange.ChangeQuery, err error) {
+	q = &exchange.ChangeQuery{Resource: r.GetResource(), Owner: r.GetOwner(), Principal: r.GetPrincipal(),
+		Kind: r.GetKind()}
+	if q.From, err = wire.ToInstant("start_time", r.GetStartTime()); err != nil {
+		return nil, err
+	}
+	if q.To, err = wire.ToInstant("end_time", r.GetEndTime()); err != nil || r.GetPageToken() == "" {
+		return q, err
+	}
+	position, err := s.exchange().OpenPosition(ctx, list, r.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	if q.Before, err = strconv.ParseUint(position, 10, 64); err != nil {
+		return nil, hexbid.Invalidf("page_token", "is of another list")
+	}
+	return q, nil
+}
+
+// largestValue returns the most bytes of a value that a view shows, 0 for any.
+func largestValue(view pb.View) (int, error) {
+	if err := checkView(view); err != nil || view == pb.View_VIEW_FULL {
+		return 0, err
+	}
+	return largestBasicValue, nil
+}
+
+// changesPage collects changes while there is room.
+type changesPage struct {
+	size, largest int
+	changes       []*pb.Change
+	bytes         int    // of its changes on the wire
+	last          uint64 // version of the last change
+	full          bool   // a change was left for the next page
+}
+
+// add adds a change and reports whether the page may take another.
+func (p *changesPage) add(c *exchange.Change) bool {
+	if len(p.changes) == p.size {
+		p.full = true
+		return false
+	}
+	shown := changeOf(c, p.largest)
+	bytes := proto.Size(shown)
+	if len(p.changes) > 0 && p.bytes+bytes > maxPageBytes {
+		p.full = true
+		return false
+	}
+	p.changes, p.bytes, p.last = append(p.changes, shown), p.bytes+bytes, c.Version
+	return true
+}
+
+// GetChange implements pb.AuditServiceServer.
+func (s *auditService) GetChange(ctx context.Context, r *pb.GetChangeRequest) (*pb.Change, error) {
+	largest, err := largestValue(r.GetView())
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.exchange().Change(ctx, r.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return changeOf(c, largest), nil
+}
+
+// UndoChange implements pb.AuditServiceServer.
+func (s *auditService) UndoChange(ctx context.Context, r *pb.UndoChangeRequest) (*pb.Change, error) {
+	c, err := s.exchange().Undo(ctx, r.GetName(), r.GetValidateOnly())
+	if err != nil {
+		return nil, err
+	}
+	return changeOf(c, largestBasicValue), nil
+}
+
+// changeOf converts a change. It leaves out values of more than largest bytes; 0 leaves out none.
+func changeOf(c *exchange.Change, largest int) *pb.Change {
+	out := &pb.Change{Name: c.Name, Time: timestamppb.New(c.At), Undoes: c.Undoes,
+		Actor: &pb.Actor{Role: pb.Role(c.By.Role), Name: c.By.ID, Origin: c.By.Origin, Credential: c.By.Key}}
+	for i := range c.Of {
+		out.Resources = append(out.Resources, resourceChange(&c.Of[i], largest))
+	}
+	return out
+}
+
+func resourceChange(r *exchange.ChangedResource, largest int) *pb.ResourceChange {
+	out := &pb.ResourceChange{Resource: r.Name, Action: pb.ChangeAction_CHANGE_ACTION_UPDATED,
+		Fields: wire.FieldChanges(r.Before, r.After, largest)}
+	switch {
+	case r.After != nil:
+		out.Uid = uint64(r.After.Metadata().UID)
+		if r.Before == nil {
+			out.Action = pb.ChangeAction_CHANGE_ACTION_CREATED
+		}
+	case r.Before != nil:
+		out.Uid, out.Action = uint64(r.Before.Metadata().UID), pb.ChangeAction_CHANGE_ACTION_DELETED
+	}
+	if v := r.Verdict; v != nil {
+		out.Fields = append(out.Fields, &pb.FieldChange{Field: "review_verdict", Before: verdictValue(v.Before),
+			After: verdictValue(v.After)})
+	}
+	return out
+}
+
+// verdictValue writes a verdict as JSON has it, nil for none.
+func verdictValue(state hexbid.ReviewState) *structpb.Value {
+	if state == hexbid.ReviewUnspecified {
+		return nil
+	}
+	return structpb.NewStringValue(pb.ReviewState(state).String())
+}
