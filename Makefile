@@ -8,7 +8,7 @@ DEMO_DATA := .demo
 PROMTOOL := $(or $(shell command -v promtool),$(BIN)/promtool)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-hostile test-crash check proto bench bench-quick clean tools
+.PHONY: help run build test test-hostile test-crash test-release release image check proto bench bench-quick clean tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1\t/' | expand -t 15
@@ -61,6 +61,17 @@ bench: ## measure all, peers included; writes benchmarks/results and benchmarks/
 bench-quick: ## measure in some twelve minutes; writes benchmarks/results/quick.json and benchmarks/RESULTS.md
 	cd benchmarks && $(GO) run ./cmd/bench
 
+RELEASE := $(BIN)/release
+release: $(BIN)/cyclonedx-gomod ## build the release archives, with SBOM, licences and check sums, in bin/release; VERSION names it
+	rm -rf $(RELEASE)
+	deploy/release.sh $(RELEASE)
+
+test-release: $(BIN)/cyclonedx-gomod ## build the release twice, from two folders and two caches, and compare the bytes; takes minutes
+	deploy/release_test.sh
+
+image: ## build the container image with buildah, docker or podman
+	deploy/container/build.sh
+
 clean: ## remove what the other targets made
 	rm -rf $(BIN) $(DEMO_DATA) examples/node/node_modules examples/python/__pycache__
 
@@ -72,6 +83,9 @@ $(BIN)/buf: tools/buf/go.mod
 $(BIN)/staticcheck $(BIN)/protoc-gen-openapiv2 &: tools/go.mod
 	cd tools && $(GO) build -o $(BIN)/ honnef.co/go/tools/cmd/staticcheck google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc \
 		github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-grpc-gateway github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-openapiv2
+
+$(BIN)/cyclonedx-gomod: tools/cyclonedx/go.mod
+	cd tools/cyclonedx && $(GO) build -o $@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 
 # The tag leaves the discovery of services in clouds out, which rules do not need.
 $(BIN)/promtool: tools/promtool/go.mod

@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,19 +19,45 @@ import (
 	"github.com/prometheus/common/model"
 )
 
+// built builds the program once.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "hexbid-deploy-")
+	if err != nil {
+		return "", err
+	}
+	command := exec.Command("go", "build", "-o", filepath.Join(dir, "hexbid"), "./cmd/hexbid")
+	command.Dir = ".."
+	if out, err := command.CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("%w: %s", err, out)
+	}
+	return dir, nil
+})
+
+// build returns the path of the program.
+func build(t *testing.T) string {
+	t.Helper()
+	dir, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "hexbid")
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, _ := built(); dir != "" {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
 // server is the real program as a process.
 type server struct{ metrics string }
 
 // serve runs the demo market with people in it.
 func serve(t *testing.T) *server {
 	t.Helper()
-	dir := t.TempDir()
-	binary := filepath.Join(dir, "hexbid")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/hexbid")
-	build.Dir = ".."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	dir, binary := t.TempDir(), build(t)
 	command := exec.Command(binary, "serve", "--demo", "--demo-traffic", "--data", filepath.Join(dir, "data"),
 		"--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0")
 	log, err := command.StderrPipe()

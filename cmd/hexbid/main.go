@@ -71,8 +71,14 @@ func useMemory(mb int64) error {
 	return nil
 }
 
-// version returns the version of the module, from the build.
+// released is the version of a release, which make release sets.
+var released string
+
+// version returns the version of the release, or else that of the module, from the build.
 func version() string {
+	if released != "" {
+		return released
+	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}

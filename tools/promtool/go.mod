@@ -1,7 +1,7 @@
 // promtool is built with the tag remove_all_sd (Makefile). go mod tidy would ask for the modules of every cloud.
 module github.com/hexbid/hexbid/tools/promtool
 
-go 1.26.0
+go 1.26.7
 
 tool github.com/prometheus/prometheus/cmd/promtool
 
