@@ -51,6 +51,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// elsewhere are flags that keep a server off the ports of others on this machine.
+var elsewhere = []string{"--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"}
+
 // server is the real program as a process.
 type server struct{ metrics string }
 
@@ -58,8 +61,8 @@ type server struct{ metrics string }
 func serve(t *testing.T) *server {
 	t.Helper()
 	dir, binary := t.TempDir(), build(t)
-	command := exec.Command(binary, "serve", "--demo", "--demo-traffic", "--data", filepath.Join(dir, "data"),
-		"--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0")
+	command := exec.Command(binary, append([]string{"serve", "--demo", "--demo-traffic", "--data",
+		filepath.Join(dir, "data")}, elsewhere...)...)
 	log, err := command.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

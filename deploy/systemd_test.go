@@ -41,7 +41,8 @@ func TestTheUnitIsHardened(t *testing.T) {
 
 // TestTheUnitsSettingsAreFlags has the program itself read the settings, up to the certificate, which is not there.
 func TestTheUnitsSettingsAreFlags(t *testing.T) {
-	out, err := exec.Command(build(t), "--config", "systemd/hexbid.yaml", "serve", "--data", t.TempDir()).CombinedOutput()
+	args := append([]string{"--config", "systemd/hexbid.yaml", "serve", "--data", t.TempDir()}, elsewhere...)
+	out, err := exec.Command(build(t), args...).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "tls-cert") || !strings.Contains(string(out), "/etc/hexbid/tls/tls.crt") {
 		t.Errorf("%v: %s", err, out)
 	}
