@@ -172,7 +172,8 @@ func TestThePodRunsTheProgramAsItIs(t *testing.T) {
 	if err := yaml.Unmarshal([]byte(text), &config); err != nil {
 		t.Fatal(err)
 	}
-	if config.Listen != fmt.Sprintf("0.0.0.0:%d", ports["grpc"]) || config.HTTP != fmt.Sprintf("0.0.0.0:%d", ports["https"]) {
+	grpc, https := fmt.Sprintf("0.0.0.0:%d", ports["grpc"]), fmt.Sprintf("0.0.0.0:%d", ports["https"])
+	if config.Listen != grpc || config.HTTP != https {
 		t.Errorf("the program listens on %s and %s, the pod has %v", config.Listen, config.HTTP, ports)
 	}
 	if limit := c.Resources.Limits.Memory().Value() >> 20; config.Memory > limit*2/3 {

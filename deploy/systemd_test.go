@@ -43,7 +43,8 @@ func TestTheUnitIsHardened(t *testing.T) {
 func TestTheUnitsSettingsAreFlags(t *testing.T) {
 	args := append([]string{"--config", "systemd/hexbid.yaml", "serve", "--data", t.TempDir()}, elsewhere...)
 	out, err := exec.Command(build(t), args...).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "tls-cert") || !strings.Contains(string(out), "/etc/hexbid/tls/tls.crt") {
+	said := string(out)
+	if err == nil || !strings.Contains(said, "tls-cert") || !strings.Contains(said, "/etc/hexbid/tls/tls.crt") {
 		t.Errorf("%v: %s", err, out)
 	}
 }
