@@ -45,6 +45,7 @@ var floors = map[string]int{
 	"bidder":               4,
 	"exchange":             5,
 	"simulator/load":       5,
+	"simulator/frames":     5, // calls as prepared HTTP/2 frames
 	"simulator/plan":       5,
 	"simulator/vitals":     5,
 	"server":               6,

@@ -72,12 +72,15 @@ func (f *clientFlags) follow(s *session, run func(ctx context.Context, c *client
 	return err
 }
 
+// clientHeader names a client to a server that demands no credentials.
+const clientHeader = "x-hexbid-client"
+
 // named returns a context whose calls carry the client's name.
 func (f *clientFlags) named(ctx context.Context) context.Context {
 	if f.Client == "" {
 		return ctx
 	}
-	return metadata.AppendToOutgoingContext(ctx, "x-hexbid-client", f.Client)
+	return metadata.AppendToOutgoingContext(ctx, clientHeader, f.Client)
 }
 
 // outputFlags choose between output for people and output for programs.

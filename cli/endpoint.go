@@ -116,8 +116,17 @@ func (e *endpoint) dial() (*client, error) {
 }
 
 func (e *endpoint) transport() (credentials.TransportCredentials, error) {
+	config, err := e.tlsConfig()
+	if config == nil {
+		return insecure.NewCredentials(), err
+	}
+	return credentials.NewTLS(config), nil
+}
+
+// tlsConfig returns how to speak TLS, nil for an endpoint in the clear.
+func (e *endpoint) tlsConfig() (*tls.Config, error) {
 	if e.ca == "" {
-		return insecure.NewCredentials(), nil
+		return nil, nil
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if e.ca != "system" {
@@ -130,7 +139,7 @@ func (e *endpoint) transport() (credentials.TransportCredentials, error) {
 			return nil, fmt.Errorf("--tls-ca: %s holds no PEM certificate", e.ca)
 		}
 	}
-	return credentials.NewTLS(config), nil
+	return config, nil
 }
 
 // bearer is a key that every call of a connection brings.

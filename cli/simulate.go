@@ -69,8 +69,7 @@ type target struct {
 	reporter  *traffic.Reporter
 	reactions traffic.Reactions
 	pinned    struct{ server, generator []int }
-	prepared  [][]byte // encoded requests, of simulate overload
-	unpin     func()   // gives the server its cores back
+	unpin     func() // gives the server its cores back
 }
 
 // aim connects and makes one search, so that a wrong address is noticed at once.

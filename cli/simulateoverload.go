@@ -9,12 +9,11 @@ import (
 	"io"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/simulator/frames"
 	"github.com/hexbid/hexbid/simulator/load"
 	"github.com/hexbid/hexbid/simulator/overload"
 	"github.com/hexbid/hexbid/simulator/vitals"
@@ -37,9 +36,9 @@ type simulateOverloadCommand struct {
 
 // Help returns the text of --help.
 func (*simulateOverloadCommand) Help() string {
-	return `The run finds the capacity, offers it, and then offers several times as much. It judges what a server must keep to when it is offered too much: goodput of at least 0.9 of what its machine can answer (1 − k·r)/(1 − r), where k is how many times the capacity was offered and r the cost of a refusal over that of an answer; a p99 of the answered of at most twice that at the capacity, counted by the server from the arrival of a call's headers; memory of at most 1.25 times; all calls answered again within a second after the rush.
+	return `The run finds the capacity, offers it, and then offers several times as much. It judges what a server must keep to when it is offered too much: goodput of at least 0.9 of what its machine can answer (1 − k·r)/(1 − r), where k is how many times the capacity was offered and r the cost of a refusal over that of an answer; a p99 of the answered of at most twice that at the capacity, counted by the server from the arrival of a call's headers; memory of at most 1.25 times and 64 MB, which the collector may take; all calls answered again within a second after the rush.
 
-The generator must not be the bottleneck, so give it cores of its own, and --enlarge the searches if it says that it was. It does not look into the answers.
+The generator must not be the bottleneck, so give it cores of its own, and --enlarge the searches if it says that it was. It writes prepared frames and looks at nothing but the status of an answer.
 
   hexbid simulate overload --pin auto --connections 8
   hexbid simulate overload --pin auto --connections 8 --enlarge --times 2,5 -o json
@@ -74,10 +73,12 @@ func (c *simulateOverloadCommand) Run(s *session) error {
 	if _, err := reader.Read(s.ctx); err != nil {
 		return fmt.Errorf("--metrics: %w", err)
 	}
-	if err := t.prepare(); err != nil {
+	b, err := c.blast(s.ctx, t)
+	if err != nil {
 		return err
 	}
-	result, err := c.measure(s, t, reader)
+	defer b.close()
+	result, err := c.measure(s, t, b, reader)
 	if err != nil {
 		return err
 	}
@@ -128,11 +129,12 @@ func (c *simulateOverloadCommand) enlarge() {
 }
 
 // measure finds the capacity and offers its multiples.
-func (c *simulateOverloadCommand) measure(s *session, t *target, reader *vitals.Reader) (*overload.Result, error) {
+func (c *simulateOverloadCommand) measure(s *session, t *target, b *blaster,
+	reader *vitals.Reader) (*overload.Result, error) {
 	r := &overload.Result{Capacity: c.Rate}
 	if r.Capacity == 0 {
 		var err error
-		if r.Capacity, err = c.capacity(s, t); err != nil {
+		if r.Capacity, err = c.capacity(s, t, b); err != nil {
 			return nil, err
 		}
 	}
@@ -140,7 +142,7 @@ func (c *simulateOverloadCommand) measure(s *session, t *target, reader *vitals.
 		fmt.Fprintf(s.Stderr, "Offering %g times the capacity of %.0f a second\n", times, r.Capacity)
 		o := overload.Offer{Times: times, PerSecond: times * r.Capacity, RestRate: r.Capacity / 2, WarmUp: c.WarmUp,
 			Lasts: c.Duration, Rest: c.Rest, InFlight: c.MaxInFlight, Timeout: c.CallTimeout, Seed: c.Seed + uint64(i),
-			Call: t.sendPrepared, Read: reader.Read}
+			Call: b.send, Read: reader.Read}
 		round, err := o.Run(s.ctx)
 		if err != nil {
 			return nil, err
@@ -153,7 +155,7 @@ func (c *simulateOverloadCommand) measure(s *session, t *target, reader *vitals.
 }
 
 // capacity finds the highest rate that meets the objective, with the calls that the rounds will make.
-func (c *simulateOverloadCommand) capacity(s *session, t *target) (float64, error) {
+func (c *simulateOverloadCommand) capacity(s *session, t *target, b *blaster) (float64, error) {
 	finder := simulateCapacityCommand{SLO: c.SLO, StartRate: 200, MaxRate: mostPerSecond, Try: c.Duration / 4,
 		WarmUp: c.WarmUp / 2, Precision: 0.1, Confirmations: 2, trafficFlags: c.trafficFlags}
 	finder.Try = max(finder.Try, shortestOverload)
@@ -164,7 +166,7 @@ func (c *simulateOverloadCommand) capacity(s *session, t *target) (float64, erro
 	tries := 0
 	found, err := search.Find(s.ctx, func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
 		tries++
-		return finder.try(ctx, s, t, attempt{tries, perSecond, t.sendPrepared})
+		return finder.try(ctx, s, t, attempt{tries, perSecond, b.send})
 	})
 	switch {
 	case err != nil:
@@ -178,33 +180,58 @@ func (c *simulateOverloadCommand) capacity(s *session, t *target) (float64, erro
 // preparedRequests is how many encoded requests the generator sends over and over.
 const preparedRequests = 4096
 
-// prepare encodes requests, so that a generator offers more.
-func (t *target) prepare() (err error) {
-	t.prepared = make([][]byte, preparedRequests)
-	for i := range t.prepared {
-		if t.prepared[i], err = proto.Marshal(t.crowd.Request(i)); err != nil {
-			return err
+// blaster sends encoded requests as prepared frames, so that a generator offers more.
+type blaster struct {
+	requests [][]byte
+	conns    []*frames.Conn
+}
+
+// blast connects a blaster to a target.
+func (c *simulateOverloadCommand) blast(ctx context.Context, t *target) (b *blaster, err error) {
+	b = &blaster{requests: make([][]byte, preparedRequests)}
+	for i := range b.requests {
+		if b.requests[i], err = proto.Marshal(t.crowd.Request(i)); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	e, err := c.endpoint()
+	if err != nil {
+		return nil, err
+	}
+	secure, err := e.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	method := frames.Method{Path: pb.SearchService_SearchNearby_FullMethodName, Timeout: c.CallTimeout,
+		Headers: map[string]string{}}
+	if e.key != "" {
+		method.Headers["authorization"] = "Bearer " + e.key
+	}
+	if c.Client != "" {
+		method.Headers[clientHeader] = c.Client
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	for range c.Connections {
+		conn, err := frames.Dial(ctx, e.server, secure, method)
+		if err != nil {
+			b.close()
+			return nil, err
+		}
+		b.conns = append(b.conns, conn)
+	}
+	return b, nil
 }
 
-// sendPrepared sends an encoded request and looks at nothing but the status of its answer.
-func (t *target) sendPrepared(ctx context.Context, i int) error {
-	return t.clients[i%len(t.clients)].conn.Invoke(t.client.named(ctx), pb.SearchService_SearchNearby_FullMethodName,
-		t.prepared[i%len(t.prepared)], nil, grpc.ForceCodecV2(encoded{}))
+func (b *blaster) send(ctx context.Context, i int) error {
+	return b.conns[i%len(b.conns)].Call(ctx, b.requests[i%len(b.requests)])
 }
 
-// encoded is a codec of messages that are encoded already. It drops those that arrive.
-type encoded struct{}
-
-func (encoded) Name() string { return "proto" }
-
-func (encoded) Marshal(v any) (mem.BufferSlice, error) {
-	return mem.BufferSlice{mem.SliceBuffer(v.([]byte))}, nil
+func (b *blaster) close() {
+	for _, conn := range b.conns {
+		conn.Close()
+	}
 }
-
-func (encoded) Unmarshal(mem.BufferSlice, any) error { return nil }
 
 // printOverload prints a result for people.
 func printOverload(w io.Writer, r *overload.Result) {
