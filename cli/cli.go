@@ -56,6 +56,7 @@ type commands struct {
 	Clients  clientsCommand         `cmd:"" help:"Say which programs search and report events."`
 	Keys     keysCommand            `cmd:"" help:"Issue, list, revoke and rotate keys."`
 	Quota    advertiserQuotaCommand `cmd:"" help:"Set what an advertiser may have."`
+	Market   marketCommand          `cmd:"" help:"Read, try and change the rules of the auction."`
 	Backup   backupCommand          `cmd:"" help:"Copy catalogue, ledger and keys of a server at one point, while it serves."`
 	Simulate simulateCommand        `cmd:"" help:"Measure a server under load, find its capacity, plan machines."`
 	Health   healthCommand          `cmd:"" help:"Ask a server whether it serves; the exit status says so too."`

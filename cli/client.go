@@ -36,6 +36,7 @@ type client struct {
 	events    pb.EventServiceClient
 	ledger    pb.LedgerServiceClient
 	access    pb.AccessServiceClient
+	market    pb.MarketServiceClient
 }
 
 func (f *clientFlags) dial() (*client, error) {

@@ -112,7 +112,8 @@ func (e *endpoint) dial() (*client, error) {
 		return nil, fmt.Errorf("--server %s: %w", e.server, err)
 	}
 	return &client{conn, pb.NewSearchServiceClient(conn), pb.NewCampaignServiceClient(conn),
-		pb.NewEventServiceClient(conn), pb.NewLedgerServiceClient(conn), pb.NewAccessServiceClient(conn)}, nil
+		pb.NewEventServiceClient(conn), pb.NewLedgerServiceClient(conn), pb.NewAccessServiceClient(conn),
+		pb.NewMarketServiceClient(conn)}, nil
 }
 
 func (e *endpoint) transport() (credentials.TransportCredentials, error) {
