@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -82,8 +83,20 @@ func (d *Directory) TakeTokens(of Issuer) error {
 	return nil
 }
 
-// isToken reports whether a text has the form of a JSON web token.
-func isToken(text string) bool { return len(text) <= maxTokenBytes && strings.Count(text, ".") == 2 }
+// isToken reports whether a text has the form of a JSON web token: three parts in base64, each written as it has to be,
+// so that a token has one text.
+func isToken(text string) bool {
+	if len(text) > maxTokenBytes || strings.Count(text, ".") != 2 || strings.ContainsAny(text, "\r\n") {
+		return false
+	}
+	var room [maxTokenBytes]byte
+	for part := range strings.SplitSeq(text, ".") {
+		if _, err := base64.RawURLEncoding.Strict().Decode(room[:], []byte(part)); err != nil {
+			return false
+		}
+	}
+	return true
+}
 
 // find returns whom a token names.
 func (t *tokens) find(ctx context.Context, s *state, text string) finding {

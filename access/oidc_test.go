@@ -168,7 +168,8 @@ func TestATokenOfTheProviderSaysWhoCalls(t *testing.T) {
 		{"of the future", p.token(t, "RS256", "rsa", map[string]any{"nbf": p.now.Load() + 3600}), Wrong},
 		{"somebody else", p.token(t, "RS256", "rsa", map[string]any{"sub": "43"}), Unknown},
 		{"nobody", p.token(t, "RS256", "rsa", map[string]any{"sub": ""}), Unknown},
-		{"noise", "a.b.c", Wrong},
+		{"noise", "YQ.YQ.YQ", Wrong},
+		{"what is not base64", "a.b.c", Malformed},
 		{"too long", strings.Repeat("a", maxTokenBytes) + ".b.c", Malformed},
 	} {
 		who, refusal := o.try(c.bearer, p.clock())
