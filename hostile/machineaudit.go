@@ -4,15 +4,24 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/hexbid/hexbid/hostile/victim"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
 // machineAudit keeps its own account of what machines were answered.
 type machineAudit struct {
+	began  time.Time
 	mu     sync.Mutex // guards the fields below
 	ads    map[string]*machineAd
 	totals map[string]*machineTotals // by campaign
+	sent   map[string]int            // impressions by viewer, answered or not
+	seen   int                       // impressions of the one viewer that were not filtered
+	unseen int                       // impressions that were filtered
 }
 
 // machineAd is a sponsored result that a viewer got.
@@ -20,6 +29,7 @@ type machineAd struct {
 	ad
 	viewer string
 	shown  bool // its impression is recorded
+	unseen bool // its impression is filtered
 }
 
 // machineTotals are what the events of a campaign came to.
@@ -29,7 +39,8 @@ type machineTotals struct {
 }
 
 func newMachineAudit() *machineAudit {
-	return &machineAudit{ads: map[string]*machineAd{}, totals: map[string]*machineTotals{}}
+	return &machineAudit{began: time.Now(), ads: map[string]*machineAd{}, totals: map[string]*machineTotals{},
+		sent: map[string]int{}}
 }
 
 // show notes what a search has answered.
@@ -41,6 +52,17 @@ func (a *machineAudit) show(r *pb.SearchNearbyResponse, viewer string) {
 			viewer: viewer}
 		if a.totals[s.GetCampaign()] == nil {
 			a.totals[s.GetCampaign()] = &machineTotals{}
+		}
+	}
+}
+
+// send notes the impressions of events that are about to be reported.
+func (a *machineAudit) send(events []*pb.Event) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, e := range events {
+		if e.GetKind() == pb.EventKind_EVENT_KIND_IMPRESSION {
+			a.sent[a.ads[e.GetToken()].viewer]++
 		}
 	}
 }
@@ -69,10 +91,7 @@ func (a *machineAudit) count(one *machineAd, kind pb.EventKind, r *pb.EventResul
 	switch r.GetOutcome() {
 	case pb.EventOutcome_EVENT_OUTCOME_FILTERED:
 		t.filtered++
-		if !isClick || r.GetChargedMicros() != 0 {
-			return fmt.Errorf("a filtered %s was charged %d", kind, r.GetChargedMicros())
-		}
-		return nil
+		return a.filtered(one, isClick, r)
 	case pb.EventOutcome_EVENT_OUTCOME_BEYOND_CAP:
 		t.beyondCap++
 		if r.GetChargedMicros() != 0 {
@@ -84,6 +103,9 @@ func (a *machineAudit) count(one *machineAd, kind pb.EventKind, r *pb.EventResul
 		}
 	default:
 		return fmt.Errorf("a %s of a good token is %s", kind, r.GetOutcome())
+	}
+	if err := a.unfiltered(one, isClick); err != nil {
+		return err
 	}
 	t.charged += r.GetChargedMicros()
 	if isClick {
@@ -101,13 +123,46 @@ func (a *machineAudit) count(one *machineAd, kind pb.EventKind, r *pb.EventResul
 	return nil
 }
 
+// filtered judges a filtered event: it is free, and a viewer's impressions are filtered beyond a limit alone. Cells have
+// none too many, because machines click what they see.
+func (a *machineAudit) filtered(one *machineAd, isClick bool, r *pb.EventResult) error {
+	if r.GetChargedMicros() != 0 {
+		return fmt.Errorf("a filtered event was charged %d", r.GetChargedMicros())
+	}
+	if isClick {
+		return nil
+	}
+	one.unseen = true
+	a.unseen++
+	if sent := a.sent[one.viewer]; sent <= machineLooks {
+		return fmt.Errorf("an impression of a viewer is filtered who has had %d", sent)
+	}
+	return nil
+}
+
+// unfiltered judges an event that is not filtered: no click on a filtered impression is, and of the one viewer no more
+// impressions than the limit admits. Its window admits at most twice as many in a minute.
+func (a *machineAudit) unfiltered(one *machineAd, isClick bool) error {
+	if one.unseen {
+		return fmt.Errorf("a click on a filtered impression of %s is not filtered", one.campaign)
+	}
+	if isClick || one.viewer != theOne {
+		return nil
+	}
+	minutes := int(time.Since(a.began).Minutes()) + 1
+	if a.seen++; a.seen > 2*machineLooks*minutes {
+		return fmt.Errorf("%d impressions of one viewer count in %d minutes", a.seen, minutes)
+	}
+	return nil
+}
+
 // compare returns how the ledger's account differs, and whether too little happened to prove anything.
 func (a *machineAudit) compare(ctx context.Context, client pb.LedgerServiceClient) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var filtered int64
 	for name, want := range a.totals {
-		spend, err := client.GetCampaignSpend(ctx, &pb.GetCampaignSpendRequest{Name: name})
+		spend, err := a.spendOf(ctx, client, name)
 		if err != nil {
 			return err
 		}
@@ -119,8 +174,20 @@ func (a *machineAudit) compare(ctx context.Context, client pb.LedgerServiceClien
 		}
 		filtered += want.filtered
 	}
-	if filtered == 0 {
-		return fmt.Errorf("of %d campaigns no click was filtered", len(a.totals))
+	if filtered == 0 || a.unseen == 0 {
+		return fmt.Errorf("of %d campaigns %d events were filtered, %d impressions among them", len(a.totals), filtered,
+			a.unseen)
 	}
 	return nil
+}
+
+// spendOf reads a campaign's account, again while the door refuses it.
+func (*machineAudit) spendOf(ctx context.Context, client pb.LedgerServiceClient,
+	name string) (*pb.CampaignSpend, error) {
+	for deadline := time.Now().Add(victim.Patience); ; time.Sleep(10 * time.Millisecond) {
+		spend, err := client.GetCampaignSpend(ctx, &pb.GetCampaignSpendRequest{Name: name})
+		if status.Code(err) != codes.ResourceExhausted || time.Now().After(deadline) {
+			return spend, err
+		}
+	}
 }

@@ -30,6 +30,7 @@ const (
 	machineLatitude   = -45
 	machineLongitude  = 90
 	machineRepeats    = 5   // clicks of a viewer on a campaign that count, as a rule says
+	machineLooks      = 60  // impressions of a viewer in a minute, as a rule says
 	mostSeries        = 200 // lines that the metrics may grow by
 	theOne            = "secret-person-one"
 	secret            = "secret-person-" // begins every user key
@@ -58,7 +59,8 @@ func machines(ctx context.Context, r *round) error {
 	}
 	s.Args = []string{"--metrics-listen", metrics, "--increment", "0.01", "--explore-share=0.05", "--swap-share=0.01",
 		"--history-filter-mb=1", fmt.Sprint("--filter-repeat-clicks=", machineRepeats), "--filter-viewer-clicks=10",
-		"--filter-implied-percent=30", "--filter-cell-clicks=10"}
+		"--filter-implied-percent=30", "--filter-cell-clicks=10", fmt.Sprint("--filter-viewer-impressions=", machineLooks),
+		"--filter-cell-impressions=2000", "--max-wait=10ms"} // the door refuses what would wait; it is no fall
 	if err := s.Start(ctx); err != nil {
 		return err
 	}
@@ -248,6 +250,7 @@ func (m *machine) click(ctx context.Context, viewer, client string, shows bool) 
 
 // report reports events until they are answered, for the audit compares with all that was recorded.
 func (m *machine) report(ctx context.Context, events []*pb.Event) error {
+	m.audit.send(events)
 	for {
 		one, cancel := context.WithTimeout(ctx, victim.Patience)
 		answer, err := pb.NewEventServiceClient(m.conn).RecordEvents(one, &pb.RecordEventsRequest{Events: events})
