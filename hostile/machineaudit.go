@@ -123,8 +123,8 @@ func (a *machineAudit) count(one *machineAd, kind pb.EventKind, r *pb.EventResul
 	return nil
 }
 
-// filtered judges a filtered event: it is free, and a viewer's impressions are filtered beyond a limit alone. Cells have
-// none too many, because machines click what they see.
+// filtered judges a filtered event: it is free, and a viewer's impressions are filtered beyond a limit alone. Cells
+// have none too many, because machines click what they see.
 func (a *machineAudit) filtered(one *machineAd, isClick bool, r *pb.EventResult) error {
 	if r.GetChargedMicros() != 0 {
 		return fmt.Errorf("a filtered event was charged %d", r.GetChargedMicros())
