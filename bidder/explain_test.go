@@ -39,6 +39,9 @@ func TestExplainSaysWhatTheExhaustiveAccountSays(t *testing.T) {
 				t.Fatalf("campaign %d (%s): %d campaigns looked at, its advertiser owns %d", uid, got.Rule, looked, own)
 			}
 			rules[got.Rule]++
+			if want.Rule == Shown || want.Rule == RuleOutbid {
+				checkRivals(t, s, &q, i, &w)
+			}
 		}
 	}
 	// An instant that the lists do not hold is answered from the whole account.
@@ -54,6 +57,34 @@ func TestExplainSaysWhatTheExhaustiveAccountSays(t *testing.T) {
 		if rules[rule] == 0 {
 			t.Errorf("no campaign had the verdict %q: the test proves nothing of it", rule)
 		}
+	}
+}
+
+// checkRivals compares a campaign's rivals, and its rank among them, with the exhaustive account.
+func checkRivals(t *testing.T, s *Snapshot, q *Query, campaign uint32, w *Scratch) {
+	t.Helper()
+	rivals, err := s.Rivals(context.Background(), q, campaign, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner, n, rank := s.campaigns.at(campaign).advertiser, 0, 0
+	for i, e := range s.Plain(q).Entries {
+		switch {
+		case e.Advertiser == owner && e.Ordinal == campaign:
+			rank = i + 1
+			if got := q.RankAmong(&e, rivals); got != min(rank, MostRivals+1) {
+				t.Errorf("rank %d, the account says %d", got, rank)
+			}
+		case e.Advertiser == owner:
+		case n < MostRivals:
+			if n >= len(rivals) || rivals[n].Ordinal != e.Ordinal || rivals[n].Score != e.Score {
+				t.Fatalf("rival %d of %d is not %+v", n, len(rivals), e)
+			}
+			n++
+		}
+	}
+	if n != len(rivals) {
+		t.Errorf("%d rivals, the account has %d", len(rivals), n)
 	}
 }
 

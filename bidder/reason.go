@@ -43,14 +43,17 @@ func (v *Verdict) Reason(name func(ordinal uint32) string) string {
 func (v *Verdict) OwnersReason(name func(ordinal uint32) string) string {
 	switch v.Rule {
 	case Shown:
-		return fmt.Sprintf("won slot %d", v.Award.Slot)
+		if v.Award.Slot > 1 {
+			return fmt.Sprintf("won slot %d or a better one", v.Award.Slot)
+		}
+		return "won slot 1"
 	case RuleReserve:
 		return "its bid is below what the market asks for here"
 	case RuleOwnBetter:
 		return fmt.Sprintf("your campaign %s stands before this one; an advertiser takes part with one campaign",
 			name(v.Ahead.Ordinal))
 	case RuleOutbid:
-		return fmt.Sprintf("slot %d, the last, went to another advertiser", v.NeededSlot)
+		return fmt.Sprintf("others stand before it, or less than a step below it, for all %d slots", v.NeededSlot)
 	}
 	return v.Reason(name)
 }

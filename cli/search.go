@@ -221,6 +221,9 @@ func (c *explainCommand) print(s *session, response *pb.ExplainResponse) {
 	} else {
 		fmt.Fprintf(s.Stdout, "%s does not show (%s): %s\n", c.Campaign, response.GetRule(), response.GetReason())
 	}
+	if rank := response.GetRank(); rank > 0 && !response.GetShown() {
+		fmt.Fprintf(s.Stdout, "Rank: %d among the advertisers that compete (10 stands for all lower ones)\n", rank)
+	}
 	if distance := response.GetPrediction().GetDistance(); distance != "" {
 		fmt.Fprintf(s.Stdout, "Distance: %s\n", distance)
 	}

@@ -19,6 +19,9 @@ type Explanation struct {
 	Live       *bidder.LiveState // nil when the campaign is not indexed
 	Snapshot   *bidder.Snapshot
 	Query      bidder.Query
+	// Rank is the place among the advertisers that compete, 1 for the best, 0 for a campaign that does not compete. The
+	// last that is told, bidder.MostRivals + 1, stands for all lower ones too.
+	Rank int
 	// RivalsHidden says that what would tell of rivals is left out: scores, the price, and what set it.
 	RivalsHidden bool
 }
@@ -59,10 +62,13 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 	}
 	q := &out.Query
 	*q = bidder.NewQuery(r, out.RequestID, now)
+	if out.RivalsHidden {
+		q.Slots = min(q.Slots, bidder.MostRivals)
+	}
 	if q.History != nil && e.viewers != nil && snapshot.HasCaps() {
 		q.History = e.viewers.known(ctx, e.keys.Ring().Pseudonym(r.Viewer.UserKey), now.Add(e.ledgerTime.ahead()))
 	}
-	if out.Verdict, err = e.judge(ctx, snapshot, q, c.UID); err != nil {
+	if err := e.judge(ctx, out, c.UID); err != nil {
 		return nil, err
 	}
 	if out.Reason = reasonOf(&out.Verdict, c, program.Resource.(*hexbid.Program), r, now); out.Reason == "" {
@@ -93,9 +99,6 @@ func (e *Exchange) advise(out *Explanation, s *bidder.Snapshot, c *hexbid.Campai
 		return
 	}
 	wanted, legal := s.BidToWin(&out.Verdict)
-	if out.RivalsHidden {
-		wanted = roundedUp(wanted)
-	}
 	found := false
 	if legal {
 		out.Advice, found = adviseBid(c, host, wanted, e.market.operator.Load().MinimumBid[c.Pricing])
@@ -113,18 +116,35 @@ const loweredWords = "What is left of its budget or of its advertiser's balance 
 	"would " +
 	"not help: raise the budget, or top the balance up."
 
-// judge waits for its turn and returns the verdict on a campaign.
-func (e *Exchange) judge(ctx context.Context, s *bidder.Snapshot, q *bidder.Query,
-	campaign hexbid.UID) (bidder.Verdict, error) {
+// judge waits for its turn and finds the verdict on a campaign, and its rank.
+func (e *Exchange) judge(ctx context.Context, out *Explanation, campaign hexbid.UID) error {
 	done, err := e.exhaustive.take(ctx)
 	if err != nil {
-		return bidder.Verdict{}, err
+		return err
 	}
 	defer done()
 	work := e.scratch.Get().(*scratch)
 	defer e.scratch.Put(work)
-	v, _, err := s.Explain(ctx, q, campaign, &work.bidder)
-	return v, err
+	v, _, err := out.Snapshot.Explain(ctx, &out.Query, campaign, &work.bidder)
+	if err != nil {
+		return err
+	}
+	out.Verdict = v
+	switch v.Rule {
+	case bidder.Shown, bidder.RuleReserve, bidder.RuleOwnBetter, bidder.RuleOutbid:
+	default:
+		return nil // more money would not help
+	}
+	rivals, err := out.Snapshot.Rivals(ctx, &out.Query, v.Ordinal, &work.bidder)
+	switch {
+	case err != nil:
+		return err
+	case out.RivalsHidden:
+		out.standInSteps(rivals)
+	case v.Rule == bidder.Shown || v.Rule == bidder.RuleOutbid:
+		out.Rank = out.Query.RankAmong(&v.Entry, rivals)
+	}
+	return nil
 }
 
 // namesIn returns a function that looks up the names of a snapshot's campaigns.

@@ -6,11 +6,45 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/bidder/auction"
 )
 
-// An advertiser who could ask for the exact bid that wins would read off what the rivals bid. Members therefore learn
-// no score and no price, the bid only in steps of a tenth, and for a number of requests an hour.
+// An advertiser who could ask whether this bid wins, or how many stand before it, could halve the interval again and
+// again, and read off what the rivals bid. So a member is told nothing that follows from a rival's score itself. All of
+// it follows from the score rounded up to the next step of a tenth: the rank, whether the campaign wins, and the bid
+// that would. The steps are of scores and not of bids, because a bid is worth another score with each campaign's
+// quality, so steps of bids, taken by several campaigns, would together be finer. For the same reason the rivals are
+// the same ones whether or not the campaign is among the winners (bidder.Rivals).
+//
+// Explanations are for a number of requests an hour besides.
+
+// standInSteps replaces what the verdict says of rivals by what follows from their scores in steps.
+func (x *Explanation) standInSteps(rivals []auction.Entry) {
+	v, slots := &x.Verdict, x.Query.Slots
+	ahead := 0
+	for ahead < len(rivals) && stepAbove(rivals[ahead].Score) > v.Entry.Score {
+		ahead++
+	}
+	least, slot := max(v.Entry.Reserve, 1), min(len(rivals)+1, slots)
+	if len(rivals) >= slots {
+		least = max(least, rivals[slots-1].Score+1)
+	}
+	switch v.Rule {
+	case bidder.RuleOwnBetter:
+		least = max(least, v.Ahead.Score+1)
+	case bidder.RuleReserve:
+	default:
+		x.Rank = ahead + 1
+		if ahead < slots {
+			*v = bidder.Verdict{Ordinal: v.Ordinal, Rule: bidder.Shown, Entry: v.Entry}
+			v.Award.Slot = ahead + 1
+			return
+		}
+		v.Rule, v.Award = bidder.RuleOutbid, auction.Award{}
+	}
+	v.Needed, v.NeededSlot = stepAbove(least-1), slot
+}
 
 // hideRivals leaves out what would tell of rivals.
 func (x *Explanation) hideRivals() {
@@ -19,11 +53,11 @@ func (x *Explanation) hideRivals() {
 	v.Award.Price, v.Award.SetBy = 0, 0
 }
 
-// roundedUp returns the least of the steps 1, 1.1, 1.1², … micros, each rounded up, that is at least m. The steps are
-// the same for every campaign, so bids from different ones narrow nothing down.
-func roundedUp(m hexbid.Money) hexbid.Money {
-	step := hexbid.Money(1)
-	for step < m {
+// stepAbove returns the least of the steps 1, 1.1, 1.1², …, each rounded up, that is above a score. The steps are the
+// same for every campaign and every search.
+func stepAbove(score int64) int64 {
+	step := int64(1)
+	for step <= score {
 		step += (step + 9) / 10
 	}
 	return step

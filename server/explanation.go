@@ -92,7 +92,7 @@ func explanation(e *exchange.Explanation) *pb.ExplainResponse {
 	out := &pb.ExplainResponse{Shown: v.Rule == bidder.Shown, Rule: string(v.Rule), Reason: e.Reason, Score: v.Entry.Score,
 		RequestId: e.RequestID, NeededScore: v.Needed, NeededSlot: int32(v.NeededSlot), Advice: e.AdviceText,
 		NeededBidMicros: int64(a.Bid), NeededHostMultiplierPpm: a.HostPPM, NeededDailyBudgetMicros: int64(a.DailyBudget),
-		NeededTotalBudgetMicros: int64(a.TotalBudget)}
+		NeededTotalBudgetMicros: int64(a.TotalBudget), Rank: int32(e.Rank)}
 	out.LiveState = liveState(e.Live)
 	if v.Entry.Prediction.BasePPM > 0 {
 		out.Prediction = prediction(e.Snapshot, &v.Entry, &e.Query)

@@ -2482,7 +2482,12 @@ type ExplainResponse struct {
 	LiveState *LiveState `protobuf:"bytes,18,opt,name=live_state,json=liveState,proto3" json:"live_state,omitempty"`
 	// How the chance of a click came about that the score is worked out of, from the
 	// rule no_slots on.
-	Prediction    *Prediction `protobuf:"bytes,19,opt,name=prediction,proto3" json:"prediction,omitempty"`
+	Prediction *Prediction `protobuf:"bytes,19,opt,name=prediction,proto3" json:"prediction,omitempty"`
+	// Its place among the advertisers that compete in this search, 1 for the best,
+	// also below the slots; 0 when it does not compete. 10 stands for all lower ones
+	// too. For members of the advertiser a rival counts as ahead up to the next step of
+	// a tenth above its score.
+	Rank          int32 `protobuf:"varint,20,opt,name=rank,proto3" json:"rank,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2650,6 +2655,13 @@ func (x *ExplainResponse) GetPrediction() *Prediction {
 	return nil
 }
 
+func (x *ExplainResponse) GetRank() int32 {
+	if x != nil {
+		return x.Rank
+	}
+	return 0
+}
+
 var File_hexbid_v1_campaign_service_proto protoreflect.FileDescriptor
 
 const file_hexbid_v1_campaign_service_proto_rawDesc = "" +
@@ -2812,7 +2824,7 @@ const file_hexbid_v1_campaign_service_proto_rawDesc = "" +
 	"\rother_adcodes\x18\x06 \x03(\tR\fotherAdcodes\"^\n" +
 	"\x0eExplainRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
-	"\arequest\x18\x02 \x01(\v2\x1e.hexbid.v1.SearchNearbyRequestR\arequest\"\xdf\x05\n" +
+	"\arequest\x18\x02 \x01(\v2\x1e.hexbid.v1.SearchNearbyRequestR\arequest\"\xf3\x05\n" +
 	"\x0fExplainResponse\x12\x14\n" +
 	"\x05shown\x18\x01 \x01(\bR\x05shown\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x16\n" +
@@ -2839,7 +2851,8 @@ const file_hexbid_v1_campaign_service_proto_rawDesc = "" +
 	"live_state\x18\x12 \x01(\v2\x14.hexbid.v1.LiveStateR\tliveState\x125\n" +
 	"\n" +
 	"prediction\x18\x13 \x01(\v2\x15.hexbid.v1.PredictionR\n" +
-	"predictionB\x0e\n" +
+	"prediction\x12\x12\n" +
+	"\x04rank\x18\x14 \x01(\x05R\x04rankB\x0e\n" +
 	"\f_missed_by_m*;\n" +
 	"\x04View\x12\x14\n" +
 	"\x10VIEW_UNSPECIFIED\x10\x00\x12\x0e\n" +
