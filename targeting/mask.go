@@ -94,7 +94,7 @@ func (m Mask) Rule() Rule {
 		}
 		r.restrict(Age, run)
 	}
-	r.restrict(Category, setOf(hexbid.Category(m>>maskCategory&(1<<categoryBits-1)+1)))
+	r.restrict(Category, setOf(m.Category()))
 	return r
 }
 
@@ -151,6 +151,14 @@ func (r *Rule) ageRun() (lowest, count int, gaps bool) {
 	count = highest - lowest + 1
 	return lowest, count, admitted < count
 }
+
+// Category returns the category that a gated mask admits.
+func (m Mask) Category() hexbid.Category {
+	return hexbid.Category(m>>maskCategory&(1<<categoryBits-1) + 1)
+}
+
+// AskRule is a mask of which only the rule can tell whom it admits.
+const AskRule Mask = 1 << maskMore
 
 // AdmitsNoWords reports whether the rule admits requests without words.
 func (m Mask) AdmitsNoWords() bool { return m>>maskNoWords&1 == 1 }
