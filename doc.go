@@ -18,7 +18,7 @@
 // Package geoindex turns the point into one H3 cell of the finest resolution. A campaign is posted in the lists of the
 // few cells that cover its area. The candidates are therefore in the lists of the sixteen cells over the point, one for
 // each resolution, in those of its administrative regions, and in the one list for everywhere. A list is ordered best
-// first. Beyond its first 128 campaigns it has blocks of 64, and package targeting matches the audiences of a block at
+// first. Beyond its first 256 campaigns it has blocks of 64, and package targeting matches the audiences of a block at
 // once. The best entry of each advertiser competes (package bidder/auction), and the search ends when no further
 // campaign can matter. The auction fixes the prices at once, and each travels in a sealed token (package token).
 //

@@ -31,6 +31,7 @@ type testMarket struct {
 	places  map[string]*hexbid.Place
 	names   []string // of campaigns
 	center  hexbid.Point
+	market  *Market // as at the start
 
 	dropIndexer func() // stops it and lets it go
 }
@@ -59,6 +60,7 @@ func newTestMarket(tb testing.TB, seed uint64, center hexbid.Point, rules ...fun
 	if err := market.Validate(); err != nil {
 		tb.Fatal(err)
 	}
+	m.market = &market
 	m.clock.Store(m.now.UnixNano())
 	m.indexer = NewIndexer(&market, func() time.Time { return time.Unix(0, m.clock.Load()).UTC() },
 		slog.New(slog.DiscardHandler))
@@ -366,6 +368,7 @@ func TestSearchEqualsThePlainEvaluationWhileTheMarketChanges(t *testing.T) {
 				}
 				m.change(t, round)
 				checkMarks(t, m.indexer.Snapshot())
+				m.checkWhereabouts(t)
 			}
 		})
 	}
@@ -383,7 +386,13 @@ func (m *testMarket) change(t *testing.T, round int) {
 	if round%5 == 0 {
 		batch = append(batch, m.program(m.r.IntN(programs)))
 	}
+	for range m.r.IntN(8) { // of programs that have one or two
+		batch = append(batch, m.place(m.r.IntN(2*programs)))
+	}
 	m.commit(t, batch...)
+	if m.market.Distance.Count() && round%3 == 1 {
+		m.learnDistances(t, uint64(round))
+	}
 	if round%2 == 0 {
 		m.deleteSome(t)
 	}

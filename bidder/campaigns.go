@@ -44,7 +44,7 @@ func (x *index) putCampaign(c *hexbid.Campaign, covering []byte) error {
 	*x.records.terms.at(i) = terms{audience.Mask(), c.State == hexbid.Paused}
 	x.setNumbers(i, c, program)
 	x.setArea(i, area, nearPlacesOf(c))
-	x.marks.set(i)
+	x.postings.settle(i, premisesOf(x.marks.set(i)))
 	x.setState(i)
 	return nil
 }

@@ -17,11 +17,22 @@ type distances struct {
 	chord2 []float64            // the ends of all bands but the last
 	factor []quality.Categories // by band from 1, less 1; the last row is of programs without a place
 	marks  [geoindex.MarkScales]markEnds
+	caps   capFactors
 }
 
-// markEnds are the ends of all bands but the last for marks of one scale, as squared chords. A mark beyond past[i] is
-// surely past the end of band i+1, and one nearer than within[i] is surely within it. In between the mark does not say.
-type markEnds struct{ past, within []float64 }
+// markEnds are the ends of all bands but the last for marks of one scale, as the bits of squared chords: numbers that
+// sort as these do, and that are compared without a branch. A mark beyond past[i] is surely past the end of band i+1,
+// and one nearer than within[i] is surely within it. In between the mark does not say.
+type markEnds struct{ past, within []uint64 }
+
+// band returns the nearest band in which a mark at a squared chord may be, and whether it is surely in it.
+func (e *markEnds) band(chord2 float64) (band uint8, isSure bool) {
+	at, n := math.Float64bits(chord2), 0
+	for _, past := range e.past {
+		n += int((past - at) >> 63) // 1 if at is larger
+	}
+	return uint8(n + 1), n == len(e.within) || at < e.within[n]
+}
 
 func compileDistances(d *quality.Distances) *distances {
 	if !d.Count() {
@@ -31,35 +42,31 @@ func compileDistances(d *quality.Distances) *distances {
 	for _, end := range d.EndsM {
 		compiled.chord2 = append(compiled.chord2, geoindex.Chord2OfM(end))
 	}
+	compiled.caps = newCapFactors(compiled)
 	for scale := range compiled.marks {
 		of := &compiled.marks[scale]
 		for _, chord2 := range compiled.chord2 {
 			chord, off := math.Sqrt(chord2), geoindex.MarkError(scale)
 			past, within := chord+off, max(chord-off, 0)
-			of.past, of.within = append(of.past, past*past), append(of.within, within*within)
+			of.past = append(of.past, math.Float64bits(past*past))
+			of.within = append(of.within, math.Float64bits(within*within))
 		}
 	}
 	return compiled
 }
 
-// bandOf returns the band of the distance from a point to the place of a campaign's program, as far as the campaign's
-// record says it. It returns 0 if it does not: for a program of several places, and close to where a band ends.
-func (d *distances) bandOf(c *campaign, from geoindex.Vec) uint8 {
+// bandOf returns the nearest band in which the place of a campaign's program may be, as far as the campaign's record
+// tells it, and whether it is surely in that band. It may be farther if the program has several places, or one close to
+// where a band ends.
+func (d *distances) bandOf(c *campaign, from geoindex.Vec) (band uint8, isSure bool) {
 	if c.has&hasNoPlace != 0 {
-		return uint8(len(d.factor))
+		return uint8(len(d.factor)), true
 	}
 	chord2, scale, marked := c.disc.MarkChord2(from)
 	if !marked {
-		return 0
+		return 1, false
 	}
-	ends, n := &d.marks[scale], 0
-	for n < len(ends.past) && chord2 > ends.past[n] {
-		n++
-	}
-	if n < len(ends.within) && chord2 >= ends.within[n] {
-		return 0
-	}
-	return uint8(n + 1)
+	return d.marks[scale].band(chord2)
 }
 
 // band returns the band of a squared chord, from 1. Programs without a place, which are infinitely far, have the band
@@ -83,12 +90,11 @@ func (d *distances) factorPPM(band uint8, category hexbid.Category) int64 {
 	return d.factor[band-1][category]
 }
 
-// near is a candidate of a batch that would enter if its program were next door, and whose record does not say how far
-// it is.
+// near is a candidate of a batch that would enter if its program were in the nearest band that its record leaves open.
 type near struct {
 	ordinal, program uint32
 	pacedBid         hexbid.Money
-	score            int64 // next door
+	score            int64 // in that band
 }
 
 // knownBand remembers the band of a campaign in the present search.
@@ -113,9 +119,9 @@ func (k *knownBands) get(ordinal uint32) uint8 {
 	return 0
 }
 
-// offerByDistance tests the matches of a batch and offers those that pass at the distance of their programs. The
-// factors of distance only lower a score. Of the campaigns whose records do not say the distance, it therefore asks for
-// the places of those alone that would enter next door.
+// offerByDistance tests the matches of a batch and offers those that pass at the distance of their programs. Where the
+// record of a campaign leaves open how far it is, this asks for the places only if the campaign would enter in the
+// nearest band that is open: the factors of distance fall from band to band.
 func (s *Snapshot) offerByDistance(batch []match, q *Query, w *Scratch) {
 	n := 0
 	for i := range batch {
@@ -130,9 +136,16 @@ func (s *Snapshot) offerByDistance(batch []match, q *Query, w *Scratch) {
 		c := s.campaigns.at(x.ordinal)
 		if c.pricing == hexbid.CPM { // what an impression costs does not depend on clicks
 			s.stand(c, x.ordinal, score, q, w)
-		} else if band := s.distances.bandOf(c, q.At.Vec); band != 0 {
-			s.offerAt(band, near{ordinal: x.ordinal, pacedBid: paced}, q, w)
-		} else {
+			continue
+		}
+		band, isSure := s.distances.bandOf(c, q.At.Vec)
+		if score, enters = s.scoreIn(band, c, paced, w); !enters {
+			continue
+		}
+		if isSure {
+			w.bands.set(x.ordinal, band)
+			s.stand(c, x.ordinal, score, q, w)
+		} else if score >= w.board.Floor() {
 			w.near[n] = near{ordinal: x.ordinal, pacedBid: paced, score: score}
 			n++
 		}
@@ -142,14 +155,11 @@ func (s *Snapshot) offerByDistance(batch []match, q *Query, w *Scratch) {
 	}
 }
 
-// offerAt offers a candidate in a band of distance.
-func (s *Snapshot) offerAt(band uint8, x near, q *Query, w *Scratch) {
-	c := s.campaigns.at(x.ordinal)
-	score := auction.Score(c.pricing, x.pacedBid,
+// scoreIn returns the score of a candidate in a band of distance, and whether it reaches the reserve.
+func (s *Snapshot) scoreIn(band uint8, c *campaign, paced hexbid.Money, w *Scratch) (score int64, enters bool) {
+	score = auction.Score(c.pricing, paced,
 		auction.LowerQuality(w.quality(c.worth), s.distances.factorPPM(band, c.category)))
-	if auction.Enters(score, w.reserves[c.category]) {
-		s.stand(c, x.ordinal, score, q, w)
-	}
+	return score, auction.Enters(score, w.reserves[c.category])
 }
 
 // offerNear asks for the places of candidates and offers them at their distance. It loads the same record of all of
@@ -157,11 +167,15 @@ func (s *Snapshot) offerAt(band uint8, x near, q *Query, w *Scratch) {
 func (s *Snapshot) offerNear(candidates []near, q *Query, w *Scratch) {
 	s.fetchPlaces(candidates, w)
 	for i := range candidates {
-		if x := &candidates[i]; x.score >= w.board.Floor() {
-			w.Asked++
-			band := s.distances.band(s.placeChord2(x.program, &q.At))
-			w.bands.set(x.ordinal, band)
-			s.offerAt(band, *x, q, w)
+		x := &candidates[i]
+		if x.score < w.board.Floor() {
+			continue
+		}
+		w.Asked++
+		c, band := s.campaigns.at(x.ordinal), s.distances.band(s.placeChord2(x.program, &q.At))
+		w.bands.set(x.ordinal, band)
+		if score, enters := s.scoreIn(band, c, x.pacedBid, w); enters {
+			s.stand(c, x.ordinal, score, q, w)
 		}
 	}
 }
@@ -188,10 +202,10 @@ func (s *Snapshot) bandOf(ordinal uint32, q *Query, w *Scratch) uint8 {
 	if s.distances == nil {
 		return 0
 	}
-	if band := s.distances.bandOf(s.campaigns.at(ordinal), q.At.Vec); band != 0 {
+	if band := w.bands.get(ordinal); band != 0 {
 		return band
 	}
-	if band := w.bands.get(ordinal); band != 0 {
+	if band, isSure := s.distances.bandOf(s.campaigns.at(ordinal), q.At.Vec); isSure {
 		return band
 	}
 	return s.distances.band(s.placeChord2(s.details.at(ordinal).program, &q.At))

@@ -61,7 +61,7 @@ func newIndex(market *Market, clock func() time.Time, log *slog.Logger, live *li
 	return &index{market: market, clock: clock, log: log, quarter: clock().Truncate(targeting.Quarter),
 		reserves: compileReserves(market.Reserves), distances: compileDistances(&market.Distance),
 		records: r, live: live, balances: b, programs: newProgramQualities(), words: newWordWriter(),
-		sites: newSites(r), marks: newMarks(r), surrounds: s, postings: newPostings(r, s, log),
+		sites: newSites(r), marks: newMarks(r), surrounds: s, postings: newPostings(r, s, market.Distance.Count(), log),
 		turnedOwners: map[uint32]struct{}{}, changedPrograms: map[uint32]struct{}{}}
 }
 

@@ -16,7 +16,7 @@ import (
 type posting struct {
 	mask    targeting.Mask
 	ordinal uint32
-	cap     capCode // an upper bound of its score
+	cap     capCode // an upper bound of its score, with the whereabouts of its program's place
 }
 
 const (
@@ -72,7 +72,7 @@ func (l *list) below() tail {
 // These constants bound the length of a head. A head that grows above mostInHead spills a block's worth into the tail.
 // A head that shrinks below leastInHead takes the next block in.
 const (
-	mostInHead  = 2 * targeting.BlockSize
+	mostInHead  = 4 * targeting.BlockSize
 	leastInHead = 32
 	leastInTail = 24 // of a block; a smaller one is joined to its neighbour
 	mostFresh   = 2 * targeting.BlockSize
@@ -89,6 +89,7 @@ type block struct {
 	advertisers   []uint32  // of the same postings
 	owner         uint32    // the advertiser of all of them, or several
 	touched, full [7]uint64 // by child
+	places        blockPlaces
 	audience      targeting.Block
 	words         *targeting.WordRows // nil in short tails
 }
@@ -143,6 +144,7 @@ func newBlock(postings []posting, from postingSource, withWords bool) *block {
 	if b.owner = b.advertisers[0]; slices.ContainsFunc(b.advertisers, func(a uint32) bool { return a != b.owner }) {
 		b.owner = several
 	}
+	b.places = newBlockPlaces(postings)
 	b.audience = targeting.CompileBlock(rules)
 	if withWords {
 		b.words = targeting.CompileWordRows(signatures)
@@ -183,7 +185,7 @@ func (b *block) postings(from postingSource) []posting {
 			p.Touched |= uint8(b.touched[child] >> i & 1 << child)
 			p.Full |= uint8(b.full[child] >> i & 1 << child)
 		}
-		postings = append(postings, posting{postingMask(as.mask, p), ordinal, as.cap})
+		postings = append(postings, posting{postingMask(as.mask, p), ordinal, as.cap.at(b.places.at(i))})
 	}
 	return postings
 }
@@ -298,7 +300,7 @@ func (c cutter) list(head []posting, t tail) *list {
 		}
 	}
 	if len(head) > mostInHead {
-		keep := targeting.BlockSize + len(head)%targeting.BlockSize
+		keep := 2*targeting.BlockSize + len(head)%targeting.BlockSize
 		t.top = head[keep]
 		head, t.blocks = head[:keep], append(c.cut(head[keep:]), t.blocks...)
 	}

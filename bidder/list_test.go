@@ -34,8 +34,27 @@ func TestACapCodeBoundsAndOrdersScores(t *testing.T) {
 		if capOf(a) > capOf(b) {
 			t.Fatalf("%d < %d, but code %d > %d", a, b, capOf(a), capOf(b))
 		}
-		if v := valueOf(capOf(b)); v < float64(b) || v > float64(b)*(1+0x1p-25) {
+		if v := valueOf(capOf(b)); v < float64(b) || v > float64(b)*(1+0x1p-13) {
 			t.Fatalf("the code of %d stands for %.0f", b, v)
+		}
+		if twice := capOf(b) + twofold; twice < capOf(2*b) {
+			t.Fatalf("twice the code of %d is %d, below %d", b, twice, capOf(2*b))
+		}
+	})
+}
+
+// TestALoweredCapBoundsTheLoweredScore, whatever the cap tells of a place, and is hardly above it.
+func TestALoweredCapBoundsTheLoweredScore(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		score := rapid.OneOf(rapid.Int64Range(1, 1e15), rapid.Int64Range(1, 1<<27)).Draw(t, "score")
+		factor := rapid.Float64Range(1.0/leastLoweredPPM, 1).Draw(t, "factor")
+		cap := capOf(score).at(geoindex.Whereabouts(rapid.Uint16Range(0, aboutMask).Draw(t, "whereabouts")))
+		lowered := cap.lowered(factor)
+		if of := valueOf(lowered); of < float64(score)*factor || of > float64(score)*factor*(1+0x1p-11)+1 {
+			t.Fatalf("%d times %g is %g, its bound %g", score, factor, float64(score)*factor, of)
+		}
+		if lowered < capOf(int64(float64(score)*factor)) {
+			t.Fatalf("%d times %g: the bound %d is below the code of the score", score, factor, lowered)
 		}
 	})
 }
@@ -43,7 +62,7 @@ func TestACapCodeBoundsAndOrdersScores(t *testing.T) {
 // valueOf is the score that a code stands for.
 func valueOf(c capCode) float64 {
 	exponent := max(0, int(c)>>mantissaBits-1)
-	return math.Ldexp(float64(int(c)-exponent<<mantissaBits), exponent)
+	return math.Ldexp(float64(int(c)-exponent<<mantissaBits)/(1<<aboutBits), exponent)
 }
 
 // fakeSource remembers what was posted.
@@ -73,8 +92,11 @@ func TestAnEditedListHoldsWhatWasPosted(t *testing.T) {
 				if _, there := source[ordinal]; there {
 					continue
 				}
-				cap := capCode(rapid.IntRange(0, 50).Draw(t, "cap"))
+				cap := capOf(rapid.Int64Range(0, 50).Draw(t, "score"))
 				source[ordinal] = postedAs{mask: gate.Mask(), cap: cap}
+				if rapid.Bool().Draw(t, "its place is known") {
+					cap = cap.at(geoindex.Whereabouts(rapid.Uint16Range(0, aboutMask).Draw(t, "whereabouts")))
+				}
 				p := posting{postingMask(gate.Mask(), geoindex.Posting{Touched: uint8(ordinal) & 0x7f,
 					Full: uint8(ordinal>>2) & 0x7f}), ordinal, cap}
 				e.add, want = append(e.add, p), append(want, p)

@@ -40,14 +40,16 @@ func (m *marks) of(program uint32) placing {
 	return placing{only: m.records.onlyPlaceOf(program), several: m.records.programs.at(program).placed > 1}
 }
 
-// set marks a campaign that has got its disc or its program.
-func (m *marks) set(campaign uint32) {
+// set marks a campaign that has got its disc or its program. It returns the program's placing.
+func (m *marks) set(campaign uint32) placing {
 	program := m.records.details.at(campaign).program
 	if was, noted := m.moved[program]; noted {
 		was.mixed = true
 		m.moved[program] = was
 	}
-	m.mark(campaign, m.of(program))
+	at := m.of(program)
+	m.mark(campaign, at)
+	return at
 }
 
 // mark writes where the place is into a campaign's record. A campaign with another area than one disc has no use for
@@ -68,8 +70,8 @@ func (m *marks) mark(campaign uint32, at placing) {
 	}
 }
 
-// follow marks the campaigns of programs whose placing has changed.
-func (m *marks) follow() {
+// follow marks the campaigns of programs whose placing has changed, and calls moved for each.
+func (m *marks) follow(moved func(campaign uint32, at placing)) {
 	for program, was := range m.moved {
 		now := m.of(program)
 		if was == now {
@@ -77,6 +79,7 @@ func (m *marks) follow() {
 		}
 		for campaign := range m.records.buyersOf(program) {
 			m.mark(campaign, now)
+			moved(campaign, now)
 			m.followed++
 		}
 	}

@@ -31,6 +31,7 @@ type postings struct {
 	moving    []ranked              // campaigns whose caps change in portions, in the order of lists
 	ahead     func(i uint32) int64  // the best score by the coming market; nil for none
 	off       map[uint32]time.Time  // campaigns that are still posted, and since when they are off
+	byPlace   bool                  // postings tell where places are
 	log       *slog.Logger
 }
 
@@ -40,7 +41,10 @@ type postingState struct {
 	posted  bool
 	waiting bool // to be posted
 	queued  bool // an entry of the queue of returns is the campaign's
+	lowers  bool // its postings tell where its program is
 	shape   shape
+	are     premisesKind
+	spot    geoindex.Spot
 }
 
 // shape holds the properties of a campaign's areas that decide how it is posted.
@@ -73,8 +77,8 @@ type gated struct {
 	signature targeting.Signature
 }
 
-func newPostings(r *records, s *surrounds, log *slog.Logger) *postings {
-	return &postings{records: r, surrounds: s, off: map[uint32]time.Time{}, log: log}
+func newPostings(r *records, s *surrounds, byPlace bool, log *slog.Logger) *postings {
+	return &postings{records: r, surrounds: s, off: map[uint32]time.Time{}, byPlace: byPlace, log: log}
 }
 
 // add makes room for a campaign, not posted yet.
@@ -154,7 +158,8 @@ func (p *postings) post(i uint32) {
 	delete(p.off, i)
 	state := p.states.at(i)
 	p.returning.set(i, false)
-	if cap := p.capOf(i); state.posted && (cap > state.cap || cap+twofold <= state.cap) {
+	if cap := p.capOf(i); state.posted &&
+		(cap > state.cap || cap+twofold <= state.cap || p.lowers(i) != state.lowers) {
 		p.unpost(i)
 	}
 	if !state.posted && !state.waiting {
@@ -207,7 +212,7 @@ func (p *postings) postNow(i uint32, around coveredPlaces) {
 	if !state.waiting {
 		return
 	}
-	state.waiting, state.posted, state.cap = false, true, p.capOf(i)
+	state.waiting, state.posted, state.cap, state.lowers = false, true, p.capOf(i), p.lowers(i)
 	if p.noteAll(i, around.filledOf(i), false); p.lists.edits.n >= mostEdits {
 		p.lists.apply(p)
 	}
@@ -217,7 +222,7 @@ func (p *postings) postNow(i uint32, around coveredPlaces) {
 func (p *postings) freezeInto(s *Snapshot) {
 	p.lists.apply(p)
 	p.lists.freezeInto(s)
-	s.Returning, s.Leaving = p.returns.Len(), len(p.off)
+	s.Returning, s.Leaving, s.Moving = p.returns.Len(), len(p.off), len(p.moving)
 	s.returning = p.returning.freeze()
 }
 
@@ -243,8 +248,8 @@ func (p *postings) each(i uint32, around *surround, visit func(key uint64, as po
 // eachKind visits the lists under one key: of the kind that the campaign stands in, or of both kinds if it stands in
 // both.
 func (p *postings) eachKind(i uint32, at geoindex.Posting, visit func(key uint64, as posting)) {
-	d := p.records.details.at(i)
-	as := posting{postingMask(d.mask, at), i, p.states.at(i).cap}
+	d, state := p.records.details.at(i), p.states.at(i)
+	as := posting{postingMask(d.mask, at), i, state.cap.at(state.whereabouts(at.Key))}
 	keyworded := p.records.specificsOf(i).keywords.HasWanted()
 	if keyworded {
 		visit(uint64(at.Key)|withKeywords, as)

@@ -15,6 +15,7 @@ import (
 // wanted is what the room should have of a campaign.
 type wanted struct {
 	on       bool
+	placing  placing
 	listing  listing
 	postings []geoindex.Posting // of listing
 }
@@ -36,7 +37,7 @@ func TestListsHoldWhoIsPostedWithWhatTheyAreListedWith(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRecords()
 		surrounds := newSurrounds(r)
-		m := &postingMarket{masks, coverings, newPostings(r, surrounds, slog.New(slog.DiscardHandler)), testStart,
+		m := &postingMarket{masks, coverings, newPostings(r, surrounds, true, slog.New(slog.DiscardHandler)), testStart,
 			map[uint32]*wanted{}}
 		for range rapid.IntRange(1, 6).Draw(t, "publications") {
 			for range rapid.IntRange(1, 20).Draw(t, "steps") {
@@ -76,10 +77,10 @@ func (m *postingMarket) step(t *rapid.T) {
 		m.add(i)
 		*m.records.campaigns.edit(i) = campaign{uid: m.records.campaigns.at(i).uid, pricing: hexbid.CPC, bid: 1_000_000,
 			worth: handedIn{}.worth(30_000)}
-		m.want[i] = &wanted{}
+		m.want[i] = &wanted{placing: placing{several: true}}
 	}
 	w := m.want[i]
-	switch rapid.IntRange(0, 5).Draw(t, "step") {
+	switch rapid.IntRange(0, 7).Draw(t, "step") {
 	case 0:
 		w.postings = rapid.SampledFrom(m.coverings).Draw(t, "covering")
 		w.listing = listing{gated: gated{mask: rapid.SampledFrom(m.masks).Draw(t, "mask")},
@@ -103,6 +104,15 @@ func (m *postingMarket) step(t *rapid.T) {
 			m.bringBack(i)
 			return
 		}
+	case 6:
+		near := geoindex.VecOf(hexbid.Point{Lat: 30 + rapid.Float64Range(0, 0.1).Draw(t, "place"), Lng: 120})
+		w.placing = rapid.SampledFrom([]placing{{}, {several: true}, {only: onlyPlace{true, near}}}).Draw(t, "placing")
+		if posted := m.states.at(i).posted; m.settle(i, premisesOf(w.placing)) != (posted && !m.states.at(i).posted) {
+			t.Fatalf("campaign %d was posted: %v, and settle says something else", i, posted)
+		}
+	case 7:
+		c := m.records.campaigns.edit(i)
+		c.worth = c.worth.withQuality(rapid.SampledFrom([]int64{5, leastLoweredPPM, 30_000}).Draw(t, "quality"), 0)
 	}
 	if w.on {
 		m.post(i)
@@ -137,9 +147,13 @@ func checkPostings(t *rapid.T, p *postings, s *Snapshot, want map[uint32]*wanted
 		if !state.posted {
 			continue
 		}
+		if lowers := p.records.campaigns.at(i).worth.qualityPPM() >= leastLoweredPPM; w.on && state.lowers != lowers {
+			t.Fatalf("postings of campaign %d tell of places: %v, want %v", i, state.lowers, lowers)
+		}
 		for _, c := range w.postings {
 			k := at{uint64(c.Key), i}
-			if got, wanted := found[k], (posting{postingMask(w.listing.mask, c), i, state.cap}); got != wanted {
+			cap := state.cap.at(w.whereabouts(c.Key, state.lowers))
+			if got, wanted := found[k], (posting{postingMask(w.listing.mask, c), i, cap}); got != wanted {
 				t.Fatalf("campaign %d under %x: %+v, want %+v", i, c.Key, got, wanted)
 			}
 			delete(found, k)
@@ -148,6 +162,17 @@ func checkPostings(t *rapid.T, p *postings, s *Snapshot, want map[uint32]*wanted
 	if len(found) > 0 {
 		t.Fatalf("nobody should stand in %v", found)
 	}
+}
+
+// whereabouts is what a posting of the campaign tells.
+func (w *wanted) whereabouts(key geoindex.Key, tells bool) geoindex.Whereabouts {
+	switch {
+	case !tells || w.placing.several:
+		return 0
+	case w.placing.only.is:
+		return geoindex.Cell(key).Whereabouts(geoindex.SpotOf(w.placing.only.vec))
+	}
+	return geoindex.NoPoint
 }
 
 // TestTheKeysInUseAreCountedByResolution has lists come and go: a search asks for keys of

@@ -49,7 +49,11 @@ func (x changed) follow() followed {
 		}
 	}
 	x.changedPrograms = emptied(x.changedPrograms)
-	x.marks.follow()
+	x.marks.follow(func(campaign uint32, at placing) {
+		if x.postings.settle(campaign, premisesOf(at)) {
+			x.setState(campaign)
+		}
+	})
 	x.followBalances()
 	x.followPrograms()
 	x.turnMarket()

@@ -82,8 +82,13 @@ func (x *index) turnMarket() {
 	before := x.market
 	x.market, x.coming, x.postings.ahead = x.coming, nil, nil
 	x.distances, x.reserves = compileDistances(&x.market.Distance), compileReserves(x.market.Reserves)
+	turned := x.postings.byPlace != x.market.Distance.Count()
+	x.postings.byPlace = x.market.Distance.Count()
 	if before.PriorPPM != x.market.PriorPPM {
 		x.followPriors()
+	}
+	if turned || before.PriorPPM != x.market.PriorPPM {
+		x.postings.moveAll(x.postings.isStale)
 	}
 	if before.MinimumBid != x.market.MinimumBid {
 		x.followMinimumBids()
@@ -91,14 +96,13 @@ func (x *index) turnMarket() {
 }
 
 // followPriors copies the priors into the records of the campaigns whose quality they are. Caps bound the new scores
-// already; campaigns whose caps are too high now lower them in portions.
+// already.
 func (x *index) followPriors() {
 	for i := range x.records.all() {
 		if x.hasPrior(i) {
 			x.setFactors(i)
 		}
 	}
-	x.postings.moveAll(func(i uint32, state *postingState) bool { return x.postings.capOf(i)+twofold <= state.cap })
 }
 
 // followMinimumBids judges anew whether what is left pays for an event of a campaign.
@@ -118,6 +122,12 @@ func (p *postings) capOf(i uint32) capCode {
 		score = max(score, p.ahead(i))
 	}
 	return capOf(score)
+}
+
+// isStale reports whether the cap of a posted campaign is too high, or its postings tell of places what they need not or
+// do not tell it. Until it is posted anew, it only makes searches slower.
+func (p *postings) isStale(i uint32, state *postingState) bool {
+	return p.capOf(i)+twofold <= state.cap || p.lowers(i) != state.lowers
 }
 
 // moveAll has the posted campaigns that a function selects change their caps in portions, in the order of lists.

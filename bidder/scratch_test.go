@@ -26,9 +26,9 @@ func findAll(s *Snapshot, q *Query, w *Scratch) found {
 // matches in the batch, which another request's audience and area let through,
 // and with numbers that shut others out.
 func (w *Scratch) abandon(r *rand.Rand, campaigns uint32) {
-	w.batched = 1 + r.IntN(batchSize)
+	w.batched = 1 + r.IntN(enough)
 	for i := range w.batch[:w.batched] {
-		w.batch[i] = match{ordinal: r.Uint32N(campaigns), cap: ^capCode(0), inside: true}
+		w.batch[i] = match{posting{0, r.Uint32N(campaigns), ^capCode(0)}, 1}
 	}
 	w.floor, w.slack, w.ahead = ^capCode(0), ^capCode(0), true
 	w.scenePPM, w.explores = r.Int64(), true

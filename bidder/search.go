@@ -1,7 +1,6 @@
 package bidder
 
 import (
-	"math/bits"
 	"time"
 
 	"github.com/hexbid/hexbid"
@@ -76,8 +75,10 @@ type Scratch struct {
 	slack   capCode // how far above its cap a score may be
 	ahead   bool    // schedules were evaluated ahead for the query's instant
 	onBoard [4]onBoard
-	oldest  uint8               // index in onBoard to overwrite next
-	cursors [2 * maxKeys]cursor // in both kinds of lists
+	oldest  uint8                           // index in onBoard to overwrite next
+	cursors [2 * maxKeys]cursor             // in both kinds of lists
+	views   [2 * maxKeys]geoindex.Viewpoint // of the cursors
+	outlook geoindex.Outlook
 	batch   [mostInBatch]match
 	batched int
 	enough  int // matches in a batch from which they are tested
@@ -106,13 +107,18 @@ type Scratch struct {
 // maxKeys is the most keys over one point: one for every resolution, the regions, and everywhere.
 const maxKeys = geoindex.Finest + 1 + geoindex.MaxRegionsOver + 1
 
-// match is a campaign whose mask or rows match.
+// The number of a cursor must fit beside a bit.
+const _ = 1<<7 - uint(2*maxKeys)
+
+// match is a posting whose mask matches, or a campaign whose rows in a block match.
 type match struct {
-	ordinal uint32
-	cap     capCode
-	inside  bool // its area surely holds the point
-	askRule bool // its mask does not hold all of its rule
+	posting
+	found uint8 // the lowest bit: its area surely holds the point; the others: the number of the cursor
 }
+
+func (x *match) isInside() bool { return x.found&1 == 1 }
+
+func (x *match) cursor() uint8 { return x.found >> 1 }
 
 // onBoard is an advertiser that has an entry on the board. Its further campaigns with lower caps cannot matter, and an
 // advertiser may own thousands of the best.
@@ -152,7 +158,6 @@ func (w *Scratch) noteOnBoard(advertiser uint32, score int64) {
 // Where distance counts, several batches would be tested before the scores on the board end the search. It waits for
 // memory less often when it tests enoughByDistance at once.
 const (
-	batchSize        = 12
 	enough           = 11
 	enoughByDistance = 24
 	mostInBatch      = enoughByDistance - 1 + mostAtATurn
@@ -178,8 +183,8 @@ func (s *Snapshot) Search(q *Query, w *Scratch) []auction.Award {
 // reset clears what a former Search left: a Search that panicked half-way leaves matches in the batch. A search writes
 // everything else in the scratch before it reads it.
 func (s *Snapshot) reset(q *Query, w *Scratch) {
-	if w.Asked > 0 {
-		w.bands = knownBands{}
+	if s.distances != nil {
+		w.bands, w.outlook = knownBands{}, q.At.Outlook()
 	}
 	w.Sifted, w.Tested, w.Scored, w.Asked, w.batched = 0, 0, 0, 0, 0
 	w.floor, w.ahead, w.onBoard, w.oldest = 0, s.Covers(q.Now), [4]onBoard{}, 0
@@ -226,167 +231,10 @@ func (s *Snapshot) offerFew(ordinals []uint32, q *Query, w *Scratch) {
 		if w.batched > w.enough {
 			s.offerBatch(q, w)
 		}
-		w.batch[w.batched] = match{ordinal: ordinal, cap: ^capCode(0), askRule: true}
+		w.batch[w.batched] = match{posting: posting{targeting.AskRule, ordinal, mostCap}}
 		w.batched++
 	}
 	s.offerBatch(q, w)
-}
-
-// searchLists merges the lists over the point by cap until no further campaign can win. It tests matches when enough
-// are batched, or when the lists end.
-func (s *Snapshot) searchLists(cursors []cursor, q *Query, w *Scratch) {
-	for {
-		best := highest(cursors)
-		if best == nil || best.cap < w.floor {
-			if w.batched == 0 {
-				return
-			}
-			s.offerBatch(q, w)
-			continue
-		}
-		if best.blockIsNext() {
-			s.readBlock(best, q, w)
-		} else {
-			best.readRun(w)
-		}
-		if w.batched >= w.enough {
-			s.offerBatch(q, w)
-		}
-		best.advance()
-	}
-}
-
-// highest returns the cursor whose next posting has the highest cap, nil at the end.
-func highest(cursors []cursor) *cursor {
-	var best *cursor
-	for i := range cursors {
-		if c := &cursors[i]; !c.done && (best == nil || c.cap > best.cap) {
-			best = c
-		}
-	}
-	return best
-}
-
-// cursor is a position in one list. In the head it reads single postings; below the head it reads the fresh postings
-// and the blocks of the tail, whichever has the higher cap. It touches the tail only after the head, because most
-// searches end before.
-type cursor struct {
-	run    []posting
-	blocks []*block
-	tail   *tail   // not touched yet; nil for none
-	cap    capCode // of the next posting
-	done   bool
-	child  uint // number of the child of the key's cell that holds the point
-	want   targeting.Want
-}
-
-// advance finds the cap of the next posting.
-func (c *cursor) advance() {
-	if len(c.run) == 0 && c.tail != nil {
-		c.run, c.blocks, c.tail = c.tail.fresh, c.tail.blocks, nil
-	}
-	switch {
-	case c.blockIsNext():
-		c.cap = c.blocks[0].first
-	case len(c.run) > 0:
-		c.cap = c.run[0].cap
-	default:
-		c.done = true
-	}
-}
-
-// blockIsNext reports whether the next block may hold a higher cap than the fresh postings.
-func (c *cursor) blockIsNext() bool {
-	return len(c.blocks) > 0 && (len(c.run) == 0 || c.blocks[0].first >= c.run[0].cap)
-}
-
-// listsOver returns cursors into the lists of one kind over the point. It works in stages, because the loads within one
-// stage do not wait for each other.
-func (s *Snapshot) listsOver(q *Query, kind uint64, w *Scratch, cursors []cursor) []cursor {
-	var keys [maxKeys]geoindex.Key
-	var buckets [maxKeys]*bucket[posting, tail]
-	n := len(s.keysOver(q, keys[:0]))
-	for i, key := range keys[:n] {
-		buckets[i] = s.lists.bucket(uint64(key) | kind)
-	}
-	for _, b := range buckets[:n] { // find the lists while the keys are being loaded
-		if b != nil {
-			w.fetched ^= hexbid.UID(b.ends[0])
-		}
-	}
-	want, first := q.Profile.Want(), len(cursors)
-	for i, key := range keys[:n] {
-		if head, tail := buckets[i].find(uint64(key) | kind); len(head) > 0 {
-			c := cursor{run: head, tail: tail, child: q.At.ChildSlot(key), want: want}
-			touched := targeting.Mask(1) << (touchedBit + c.child)
-			c.want.Care, c.want.Bits = c.want.Care|touched, c.want.Bits|touched
-			cursors = append(cursors, c)
-		}
-	}
-	for i := range cursors[first:] {
-		cursors[first+i].advance()
-	}
-	return cursors
-}
-
-func (s *Snapshot) keysOver(q *Query, keys []geoindex.Key) []geoindex.Key {
-	if s.resolutions>>otherKeys&1 == 1 {
-		keys = append(keys, geoindex.Everywhere)
-		for _, id := range q.At.Regions.All() {
-			keys = append(keys, geoindex.KeyOfRegion(id))
-		}
-	}
-	for left := uint16(s.resolutions); left != 0; left &= left - 1 {
-		keys = append(keys, geoindex.KeyOfCell(q.At.Cell.Parent(bits.TrailingZeros16(left))))
-	}
-	return keys
-}
-
-// mostAtATurn is the number of single postings sifted in a turn: two cache lines.
-const mostAtATurn = 8
-
-// readRun batches the next postings whose masks match. It writes every posting into the batch and counts those that
-// match, without a branch, because no processor foresees which will.
-func (c *cursor) readRun(w *Scratch) {
-	n := min(len(c.run), mostAtATurn)
-	turn, rest := c.run[:n], c.run[n:]
-	for len(turn) > 0 && turn[len(turn)-1].cap < w.floor { // no later posting can win, nor any of a tail not touched yet
-		turn, rest, c.tail = turn[:len(turn)-1], nil, nil
-	}
-	c.run = rest
-	want, child, batched := c.want, c.child, w.batched
-	for i := range turn {
-		p, x := &turn[i], &w.batch[batched]
-		x.ordinal, x.cap, x.inside, x.askRule = p.ordinal, p.cap, p.mask>>(fullBit+child)&1 == 1, p.mask.More()
-		batched += want.Count(p.mask)
-	}
-	w.batched = batched
-	w.Sifted += len(turn)
-}
-
-// readBlock offers the postings of the next block whose rows match.
-func (s *Snapshot) readBlock(c *cursor, q *Query, w *Scratch) {
-	b, words := c.blocks[0], !q.Words.None()
-	c.blocks = c.blocks[1:]
-	w.Sifted += b.len()
-	if w.isOutdone(b.owner, b.first) {
-		return
-	}
-	matching := b.audience.Match(&q.Profile, b.alive&b.touched[c.child])
-	if words && b.words != nil {
-		matching = b.words.Match(&q.Words, matching)
-	}
-	for ; matching != 0; matching &= matching - 1 {
-		if w.batched > w.enough {
-			s.offerBatch(q, w)
-		}
-		i := bits.TrailingZeros64(matching)
-		if w.isOutdone(b.advertisers[i], b.first) {
-			continue
-		}
-		w.batch[w.batched] = match{ordinal: b.ordinals[i], cap: b.first, inside: b.full[c.child]>>i&1 == 1}
-		w.batched++
-	}
 }
 
 // offerBatch tests the batched matches and offers those that pass.
@@ -395,6 +243,9 @@ func (s *Snapshot) offerBatch(q *Query, w *Scratch) {
 	w.batched = 0
 	if !q.Words.None() {
 		batch = s.mayCompete(batch, q, w)
+	}
+	if s.distances != nil {
+		batch = s.distances.narrow(batch, w)
 	}
 	fetched := w.fetched
 	for i := range batch {
@@ -447,10 +298,10 @@ func (s *Snapshot) scoreOf(x *match, q *Query, w *Scratch) (paced hexbid.Money, 
 	if !s.serves(c, x.ordinal, q, w.ahead) {
 		return 0, 0, false
 	}
-	if !x.inside && !s.contains(c, x.ordinal, &q.At) {
+	if !x.isInside() && !s.contains(c, x.ordinal, &q.At) {
 		return 0, 0, false
 	}
-	if x.askRule && !s.admits(x.ordinal, q) {
+	if x.mask.More() && !s.admits(x.ordinal, q) {
 		return 0, 0, false
 	}
 	if !q.Words.None() && !s.competes(x.ordinal, q) {

@@ -19,6 +19,7 @@ type Snapshot struct {
 	Places    int // approved
 	Returning int // campaigns that wait to come back to the lists
 	Leaving   int // campaigns that do not serve and are still in the lists
+	Moving    int // campaigns in the lists whose caps or whereabouts are to change
 
 	publication uint64    // number of snapshots published before it
 	quarter     time.Time // schedules are evaluated ahead for the quarter hour that begins here
