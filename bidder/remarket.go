@@ -124,8 +124,8 @@ func (p *postings) capOf(i uint32) capCode {
 	return capOf(score)
 }
 
-// isStale reports whether the cap of a posted campaign is too high, or its postings tell of places what they need not or
-// do not tell it. Until it is posted anew, it only makes searches slower.
+// isStale reports whether the cap of a posted campaign is too high, or its postings tell of places though they need
+// not, or do not though they may. Until it is posted anew, it only makes searches slower.
 func (p *postings) isStale(i uint32, state *postingState) bool {
 	return p.capOf(i)+twofold <= state.cap || p.lowers(i) != state.lowers
 }
