@@ -57,6 +57,8 @@ type commands struct {
 	Keys     keysCommand            `cmd:"" help:"Issue, list, revoke and rotate keys."`
 	Quota    advertiserQuotaCommand `cmd:"" help:"Set what an advertiser may have."`
 	Market   marketCommand          `cmd:"" help:"Read, try and change the rules of the auction."`
+	History  historyCommand         `cmd:"" help:"Say who changed what, when and from where."`
+	Undo     undoCommand            `cmd:"" help:"Take a change back."`
 	Backup   backupCommand          `cmd:"" help:"Copy catalogue, ledger and keys of a server at one point, while it serves."`
 	Simulate simulateCommand        `cmd:"" help:"Measure a server under load, find its capacity, plan machines."`
 	Health   healthCommand          `cmd:"" help:"Ask a server whether it serves; the exit status says so too."`

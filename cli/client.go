@@ -37,6 +37,7 @@ type client struct {
 	ledger    pb.LedgerServiceClient
 	access    pb.AccessServiceClient
 	market    pb.MarketServiceClient
+	audit     pb.AuditServiceClient
 }
 
 func (f *clientFlags) dial() (*client, error) {

@@ -113,7 +113,7 @@ func (e *endpoint) dial() (*client, error) {
 	}
 	return &client{conn, pb.NewSearchServiceClient(conn), pb.NewCampaignServiceClient(conn),
 		pb.NewEventServiceClient(conn), pb.NewLedgerServiceClient(conn), pb.NewAccessServiceClient(conn),
-		pb.NewMarketServiceClient(conn)}, nil
+		pb.NewMarketServiceClient(conn), pb.NewAuditServiceClient(conn)}, nil
 }
 
 func (e *endpoint) transport() (credentials.TransportCredentials, error) {

@@ -400,7 +400,7 @@ type ListChangesRequest struct {
 	// "auditor", "member", "client" or "system".
 	Principal string `protobuf:"bytes,3,opt,name=principal,proto3" json:"principal,omitempty"`
 	// Only changes of resources of this kind: "advertiser", "program", "place",
-	// "campaign", "user", "client" or "key".
+	// "campaign", "user", "client", "key" or "market".
 	Kind string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Only changes at this time or later.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`

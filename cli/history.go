@@ -1,0 +1,224 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+type historyCommand struct {
+	Resource    string        `arg:"" optional:"" help:"Only changes of this resource, with all fields before and after: advertisers/a/campaigns/c, users/u, market, ... Without it, one line for each change."`
+	Owner       string        `help:"Only changes of this advertiser, user or client, and of all that belongs to it." placeholder:"NAME"`
+	By          string        `help:"Only changes by users/{u}, clients/{c} or a role: operator, auditor, member, client, system." placeholder:"WHO"`
+	Kind        string        `help:"Only changes of this kind of resource: campaign, place, program, advertiser, user, client, key, market." placeholder:"KIND"`
+	Since       time.Duration `help:"Only changes of this last time, as 24h." placeholder:"TIME"`
+	Limit       int           `help:"Show at most so many changes, the newest first; 0 for all that the server keeps." default:"50"`
+	Fields      bool          `help:"Show fields before and after, of every change."`
+	Full        bool          `help:"Show values of more than 1 KiB too."`
+	clientFlags `embed:""`
+	outputFlags `embed:""`
+}
+
+// Help says more than the line of the command.
+func (historyCommand) Help() string {
+	return `Says who changed what, when, from where and with which credential. The last column of a change is its name,
+which "hexbid undo" takes. The server keeps changes for --change-log-days. Members of an advertiser see the history of
+what it has. Movements of money are in "hexbid ledger".
+
+  hexbid history advertisers/a/campaigns/c
+  hexbid history --owner advertisers/a --since 24h
+  hexbid history --by users/alice --kind campaign -o json`
+}
+
+// Run prints changes.
+func (c *historyCommand) Run(s *session) error {
+	if c.Limit < 0 || c.Since < 0 {
+		return errors.New("--limit and --since: use 0 or more")
+	}
+	r := &pb.ListChangesRequest{Resource: c.Resource, Owner: c.Owner, Principal: c.By, Kind: c.Kind}
+	if c.Since > 0 {
+		r.StartTime = timestamppb.New(time.Now().Add(-c.Since))
+	}
+	if c.Full {
+		r.View = pb.View_VIEW_FULL
+	}
+	return c.follow(s, func(ctx context.Context, conn *client) error {
+		shown := 0
+		for c.Limit == 0 || shown < c.Limit {
+			r.PageSize = 1000
+			if c.Limit > 0 {
+				r.PageSize = int32(min(1000, c.Limit-shown))
+			}
+			page, err := c.page(ctx, conn, r)
+			if err != nil {
+				return err
+			}
+			for _, change := range page.GetChanges() {
+				if err := c.print(s, change); err != nil {
+					return err
+				}
+			}
+			shown += len(page.GetChanges())
+			if r.PageToken = page.GetNextPageToken(); r.PageToken == "" {
+				return nil
+			}
+		}
+		fmt.Fprintf(s.Stderr, "hexbid: these are the newest %d; --limit shows more\n", shown)
+		return nil
+	})
+}
+
+func (c *historyCommand) page(ctx context.Context, conn *client,
+	r *pb.ListChangesRequest) (*pb.ListChangesResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	return conn.audit.ListChanges(ctx, r)
+}
+
+// print writes a change, as a line of JSON for programs.
+func (c *historyCommand) print(s *session, change *pb.Change) error {
+	if c.Output == "json" {
+		text, err := protojson.Marshal(change)
+		if err == nil {
+			_, err = fmt.Fprintln(s.Stdout, string(text))
+		}
+		return err
+	}
+	return printChange(s.Stdout, change, c.Fields || c.Resource != "")
+}
+
+// printChange writes a change as a line, and with fields a line more for each.
+func printChange(w io.Writer, change *pb.Change, fields bool) error {
+	line := instantText(change.GetTime()) + "  " + actorText(change.GetActor())
+	for i, r := range change.GetResources() {
+		separator := "  "
+		if i > 0 {
+			separator = ", "
+		}
+		line += separator + actionWord(r.GetAction()) + " " + r.GetResource()
+	}
+	if change.GetUndoes() != "" {
+		line += "  (undoes " + change.GetUndoes() + ")"
+	}
+	lines := []string{line + "  " + change.GetName()}
+	for _, r := range change.GetResources() {
+		for _, f := range r.GetFields() {
+			if fields {
+				lines = append(lines, "    "+fieldText(f))
+			}
+		}
+	}
+	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
+	return err
+}
+
+// actorText says who made a change, from where and with what.
+func actorText(a *pb.Actor) string {
+	text := cmp.Or(a.GetName(), roleName(a.GetRole()))
+	if a.GetName() != "" {
+		text += " (" + roleName(a.GetRole()) + ")"
+	}
+	if a.GetOrigin() != "" {
+		text += " from " + a.GetOrigin()
+	}
+	if a.GetCredential() != "" {
+		text += " with " + a.GetCredential()
+	}
+	return text
+}
+
+func actionWord(a pb.ChangeAction) string {
+	return strings.ToLower(strings.TrimPrefix(a.String(), "CHANGE_ACTION_"))
+}
+
+// fieldText says what a field was and what it became. Money is in the currency, as in files.
+func fieldText(f *pb.FieldChange) string {
+	name, isMoney := strings.CutSuffix(f.GetField(), "_micros")
+	if f.GetOmitted() {
+		return name + ": a large value (--full shows it)"
+	}
+	return name + ": " + valueText(f.GetBefore(), isMoney) + " -> " + valueText(f.GetAfter(), isMoney)
+}
+
+func valueText(v *structpb.Value, isMoney bool) string {
+	if v == nil {
+		return "-"
+	}
+	if micros, err := strconv.ParseInt(v.GetStringValue(), 10, 64); err == nil && isMoney {
+		return money(micros)
+	}
+	text, err := protojson.Marshal(v)
+	if err != nil {
+		return "?"
+	}
+	return string(text)
+}
+
+type undoCommand struct {
+	Change      string `arg:"" help:"Name of the change, as \"hexbid history\" shows it: changes/..."`
+	DryRun      bool   `help:"Show what would change, and change nothing."`
+	Yes         bool   `help:"Do not ask."`
+	clientFlags `embed:""`
+	outputFlags `embed:""`
+}
+
+// Help says more than the line of the command.
+func (undoCommand) Help() string {
+	return `Makes a new change that takes one back: deletes what it created, brings back what it deleted, and sets the
+fields that it changed to what they were. All other fields stay as they are now. The server refuses where something has
+changed since of what would be restored, and for users, clients and keys. An undo is a change too and can be undone.`
+}
+
+// Run shows what an undo would do, asks, and does it.
+func (c *undoCommand) Run(s *session) error {
+	name := named("changes", c.Change)
+	would, err := c.undo(s, name, true)
+	if err != nil {
+		return err
+	}
+	if c.DryRun {
+		return c.print(s, would)
+	}
+	if !c.Yes {
+		if !isTerminal(s.Stdin) {
+			return errors.New("standard input is not a terminal, so nobody can be asked: look at --dry-run, then give --yes")
+		}
+		if err := printChange(s.Stderr, would, true); err != nil {
+			return err
+		}
+		if !confirm(s.Stdin, s.Stderr, "Make this change? Type yes: ") {
+			return errors.New("nothing was changed")
+		}
+	}
+	done, err := c.undo(s, name, false)
+	if err != nil {
+		return err
+	}
+	return c.print(s, done)
+}
+
+func (c *undoCommand) undo(s *session, name string, validateOnly bool) (change *pb.Change, err error) {
+	err = c.call(s, func(ctx context.Context, conn *client) error {
+		change, err = conn.audit.UndoChange(ctx, &pb.UndoChangeRequest{Name: name, ValidateOnly: validateOnly})
+		return err
+	})
+	return change, err
+}
+
+func (c *undoCommand) print(s *session, change *pb.Change) error {
+	if c.Output == "json" {
+		return printJSON(s, change)
+	}
+	return printChange(s.Stdout, change, true)
+}

@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+)
+
+func TestAChangeIsALineAndItsFieldsAreLines(t *testing.T) {
+	change := &pb.Change{Name: "changes/x", Undoes: "changes/w",
+		Time: timestamppb.New(time.Date(2026, 11, 22, 1, 2, 3, 0, time.UTC)),
+		Actor: &pb.Actor{Role: pb.Role_ROLE_OPERATOR, Name: "users/alice", Origin: "10.0.0.7:51514",
+			Credential: "users/alice/keys/k"},
+		Resources: []*pb.ResourceChange{{Resource: "advertisers/a/campaigns/c",
+			Action: pb.ChangeAction_CHANGE_ACTION_UPDATED, Fields: []*pb.FieldChange{
+				{Field: "bid_micros", Before: structpb.NewStringValue("1000000"), After: structpb.NewStringValue("1250000")},
+				{Field: "program", After: structpb.NewStringValue("advertisers/a/programs/p")},
+				{Field: "area", Omitted: true}}}}}
+	head := "2026-11-22T01:02:03Z  users/alice (operator) from 10.0.0.7:51514 with users/alice/keys/k  " +
+		"updated advertisers/a/campaigns/c  (undoes changes/w)  changes/x\n"
+	for fields, want := range map[bool]string{false: head, true: head + "    bid: " + money(1_000_000) + " -> " +
+		money(1_250_000) + "\n    program: - -> \"advertisers/a/programs/p\"\n    area: a large value (--full shows it)\n"} {
+		var out strings.Builder
+		if err := printChange(&out, change, fields); err != nil || out.String() != want {
+			t.Errorf("%q\nwant\n%q, %v", out.String(), want, err)
+		}
+	}
+}
