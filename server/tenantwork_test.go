@@ -95,8 +95,8 @@ func (v countedView) counted(visit journal.Visit) journal.Visit {
 	}
 }
 
-// TestAnothersCostAsMuchAsNobodys: what a member asks about a rival takes as many reads of catalogue and ledger, but for
-// one or two, as what they ask about an advertiser that is not there. So the time that an answer takes tells nothing.
+// TestAnothersCostAsMuchAsNobodys: what a member asks about a rival takes as many reads of catalogue and ledger as what
+// they ask about an advertiser that is not there, or one or two more. So the time of an answer tells nothing.
 func TestAnothersCostAsMuchAsNobodys(t *testing.T) {
 	var work atomic.Int64
 	x := openMatrixOn(t, countedStore{storeWithMarket(t), &work},
@@ -118,7 +118,7 @@ func TestAnothersCostAsMuchAsNobodys(t *testing.T) {
 				continue // it is about nobody's
 			}
 			theirs, nobodys := cost(x.other), cost(x.absent)
-			if theirs > 2*nobodys+1 || nobodys > 2*theirs+1 { // a look-up that finds nothing may end one step earlier
+			if theirs > 2*nobodys+1 || nobodys > 2*theirs+1 { // nothing is found a step earlier
 				t.Errorf("%s by %s takes %d steps about another's, and %d about nobody's", name, role, theirs, nobodys)
 			}
 			looked, total = looked+1, total+cost(x.own)
