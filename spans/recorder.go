@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -60,15 +60,11 @@ func Open(ctx context.Context, c Config) (*Recorder, error) {
 		return nil, hexbid.Invalidf("trace-endpoint", "OTEL_EXPORTER_OTLP_PROTOCOL is %q: spans are sent as http/protobuf "+
 			"alone, which collectors take at port 4318", hexbid.Shorten(p))
 	}
-	var options []otlptracehttp.Option
-	if c.Endpoint != "" {
-		at, err := endpointOf(c.Endpoint)
-		if err != nil {
-			return nil, err
-		}
-		options = append(options, otlptracehttp.WithEndpointURL(at))
+	client, err := newCollector(c.Endpoint)
+	if err != nil {
+		return nil, err
 	}
-	exporter, err := otlptracehttp.New(ctx, options...)
+	exporter, err := otlptrace.New(ctx, client)
 	if err != nil {
 		return nil, hexbid.Invalidf("trace-endpoint", "no spans can be sent: %v", err)
 	}

@@ -99,7 +99,7 @@ func TestADamagedLogOrTableEndsAStart(t *testing.T) {
 	}
 	<-p.ended
 	log := flipIn(t, filepath.Join(data, "catalogue", "*.log"))
-	wantRefusedStart(t, []string{"--data", data}, log, "version 40 was acknowledged", "--accept-loss")
+	wantRefusedStart(t, []string{"--data", data}, log, "version 41 was acknowledged", "--accept-loss")
 	p = startProcess(t, "--data", data, "--accept-loss")
 	createAdvertisers(t, p.dial(t), "b", 3)
 	if err := p.stopped(t); err != nil {
@@ -145,7 +145,7 @@ func TestAFolderDeletedUnderARunningServer(t *testing.T) {
 		t.Logf("it ended with %v", err) // its store could not be closed properly
 	}
 	wantRefusedStart(t, []string{"--data", data}, filepath.Join(data, "catalogue"), "holds no catalogue",
-		"version 3 was acknowledged")
+		"version 4 was acknowledged")
 }
 
 // waitForHealth waits until a service has a status.
