@@ -24,7 +24,7 @@ test: ## run the tests, the concurrent packages under the race detector too
 	cd benchmarks && $(GO) test -timeout 30m ./...
 	cd deploy && $(GO) test -timeout 30m ./...
 	$(GO) test -timeout 30m -race -short ./bidder ./exchange ./store/... ./ledger ./ledger/journal ./ledger/fold \
-		./ledger/receipt ./folder ./token ./simulator/load ./cmd/hexbid
+		./ledger/receipt ./folder ./shelf ./spans ./token ./simulator/load ./cmd/hexbid
 
 HOSTILE_SECONDS ?= 180
 test-hostile: build ## attack the real program for some HOSTILE_SECONDS (180) and count what fell; its last line is the counts
