@@ -284,20 +284,27 @@ func openWith(ctx context.Context, config Config, s store.Store, keys *token.Key
 			return nil, err
 		}
 	}
-	if err := e.load(ctx, follow); err != nil {
+	if err := e.start(ctx, follow, s, rules); err != nil {
 		e.Close()
 		return nil, err
 	}
+	return e, nil
+}
+
+// start loads what is stored, and then follows what changes until follow ends.
+func (e *Exchange) start(ctx, follow context.Context, s store.Store, rules *store.Feed) error {
+	if err := e.load(ctx, follow); err != nil {
+		return err
+	}
 	if err := e.openDirectory(ctx, follow); err != nil {
-		e.Close()
-		return nil, err
+		return err
 	}
 	e.running.Go(func() { e.indexer.Run(follow, s) })
 	e.running.Go(func() { e.followMarket(follow, rules) })
-	if config.Ledger != nil && !config.Manual {
+	if e.config.Ledger != nil && !e.config.Manual {
 		e.followLedger(follow)
 	}
-	return e, nil
+	return nil
 }
 
 // followLedger starts the goroutines that follow the ledger until the context ends.

@@ -38,12 +38,7 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 	if _, err := hexbid.ParseNameOf(hexbid.KindCampaign, "name", campaign); err != nil {
 		return nil, err
 	}
-	record, err := e.catalogue(ctx).Get(ctx, campaign)
-	if err != nil {
-		return nil, err
-	}
-	c := record.Resource.(*hexbid.Campaign)
-	program, err := e.catalogue(ctx).Get(ctx, c.Program)
+	c, program, err := e.campaignAndProgram(ctx, campaign)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +66,7 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 	if err := e.judge(ctx, out, c.UID); err != nil {
 		return nil, err
 	}
-	if out.Reason = reasonOf(&out.Verdict, c, program.Resource.(*hexbid.Program), r, now); out.Reason == "" {
+	if out.Reason = reasonOf(&out.Verdict, c, program, r, now); out.Reason == "" {
 		out.Reason = out.reason(e.namesIn(ctx, snapshot))
 	}
 	e.advise(out, snapshot, c, r.Host)
@@ -79,6 +74,20 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 		out.hideRivals()
 	}
 	return out, nil
+}
+
+// campaignAndProgram reads a campaign and the program that it shows, as far as the caller may see them.
+func (e *Exchange) campaignAndProgram(ctx context.Context, name string) (*hexbid.Campaign, *hexbid.Program, error) {
+	campaign, err := e.catalogue(ctx).Get(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := campaign.Resource.(*hexbid.Campaign)
+	program, err := e.catalogue(ctx).Get(ctx, c.Program)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, program.Resource.(*hexbid.Program), nil
 }
 
 // reason puts the verdict into words for whoever it is explained to.
