@@ -168,13 +168,17 @@ func (d *Directory) Principal(name string) (hexbid.Principal, bool) {
 	return c.principal, true
 }
 
+// Aliases tells whom aliases stand for, as of one moment.
+type Aliases struct{ of *state }
+
+// Aliases returns whom aliases stand for at present. What it returns does not change.
+func (d *Directory) Aliases() Aliases { return Aliases{d.state.Load()} }
+
 // HoldersOfName returns the users and clients that a name in certificates stands for.
-func (d *Directory) HoldersOfName(name string) []string { return d.state.Load().names.get(name) }
+func (a Aliases) HoldersOfName(name string) []string { return a.of.names.get(name) }
 
 // HoldersOfIdentity returns the users and clients that an OpenID provider's subject stands for.
-func (d *Directory) HoldersOfIdentity(i hexbid.Identity) []string {
-	return d.state.Load().people.get(i)
-}
+func (a Aliases) HoldersOfIdentity(i hexbid.Identity) []string { return a.of.people.get(i) }
 
 // HasOperator reports whether a user is an operator.
 func (d *Directory) HasOperator() bool {

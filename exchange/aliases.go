@@ -30,13 +30,14 @@ func (e *Exchange) aliasesOf(r hexbid.Resource) (aliases []alias) {
 	case *hexbid.Client:
 		noun, certificates, identities = "client", v.CertificateNames, v.Identities
 	}
+	known := e.directory.Aliases() // of one moment, so that a caller with two names is found by both or by neither
 	for i, name := range certificates {
 		aliases = append(aliases, alias{fmt.Sprintf("%s.certificate_names[%d]", noun, i), name, store.CertificateAlias(name),
-			e.directory.HoldersOfName(name)})
+			known.HoldersOfName(name)})
 	}
 	for i, identity := range identities {
 		aliases = append(aliases, alias{fmt.Sprintf("%s.identities[%d].subject", noun, i), identity.Subject,
-			store.IdentityAlias(identity), e.directory.HoldersOfIdentity(identity)})
+			store.IdentityAlias(identity), known.HoldersOfIdentity(identity)})
 	}
 	return aliases
 }
