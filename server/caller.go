@@ -52,6 +52,10 @@ func (s *Server) callerOf(ctx context.Context, conn *connection, method string) 
 	if len(s.config.TrustedProxies) > 0 {
 		c.headers, _ = metadata.FromIncomingContext(ctx)
 	}
+	if isOpen(method) && len(c.authorization) == 0 && c.certificate == nil && s.config.Auth != AuthNone {
+		origin, _ := s.originOf(&c)
+		return hexbid.Principal{Origin: origin}, nil, nil // a probe lacks no credential: none is refused
+	}
 	p, proof, err := s.identify(ctx, conn, &c)
 	if err != nil && isOpen(method) {
 		return hexbid.Principal{Origin: p.Origin}, nil, nil

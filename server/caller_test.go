@@ -180,7 +180,13 @@ func TestRefusedCredentialsAreCountedAndNotLogged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if _, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{}); err != nil {
+		t.Fatal(err)
+	}
 	values := metricsOf(t, s)
+	if n := values["hexbid_credentials_total missing"]; n != 0 {
+		t.Errorf("%v credentials of health checks are missing", n)
+	}
 	if n := values["hexbid_credentials_total malformed"]; n != 20 {
 		t.Errorf("%v refusals are counted of 20", n)
 	}
