@@ -34,8 +34,26 @@ func (c *eventsCommand) print(s *session, events []*pb.Event, results []*pb.Even
 			parts = append(parts, fmt.Sprintf("%d %s", n, outcomeName(pb.EventOutcome(o))))
 		}
 	}
-	_, err := fmt.Fprintln(s.Stdout, strings.Join(parts, ", "))
-	return err
+	if _, err := fmt.Fprintln(s.Stdout, strings.Join(parts, ", ")); err != nil {
+		return err
+	}
+	for _, hint := range outcomeHints {
+		if counts[hint.outcome] > 0 {
+			fmt.Fprintf(s.Stderr, "hexbid: %s\n", hint.text)
+		}
+	}
+	return nil
+}
+
+// outcomeHints say what to do about outcomes that surprise whoever tries a market by hand.
+var outcomeHints = []struct {
+	outcome pb.EventOutcome
+	text    string
+}{
+	{pb.EventOutcome_EVENT_OUTCOME_FILTERED, "filtered events are taken for invalid traffic, as a click right after its " +
+		"search is: \"hexbid ledger show CAMPAIGN\" says by which rule"},
+	{pb.EventOutcome_EVENT_OUTCOME_REFUSED, "refused events have the token of another client: report them as the client " +
+		"that searched"},
 }
 
 func outcomeName(o pb.EventOutcome) string { return strings.ReplaceAll(enumName(o), "_", " ") }

@@ -13,7 +13,7 @@ import (
 
 // healthCommand asks a server for its health. It is what containers and scripts call, so it says all by its status.
 type healthCommand struct {
-	Server         string        `help:"Address of the server." default:"127.0.0.1:7600" env:"HEXBID_SERVER"`
+	Server         string        `help:"Address of the server; contexts do not count here." default:"127.0.0.1:7600" env:"HEXBID_SERVER"`
 	Service        string        `help:"Service to ask about, as in hexbid.v1.SearchService; the server as a whole unless named." placeholder:"NAME"`
 	Wait           time.Duration `help:"How long to wait for a server that starts." default:"0s"`
 	Timeout        time.Duration `help:"How long to wait for an answer." default:"3s"`

@@ -111,7 +111,10 @@ func printChange(w io.Writer, change *pb.Change, fields bool) error {
 	if change.GetUndoes() != "" {
 		line += "  (undoes " + change.GetUndoes() + ")"
 	}
-	lines := []string{line + "  " + change.GetName()}
+	if change.GetName() != "" { // one that is only tried has none
+		line += "  " + change.GetName()
+	}
+	lines := []string{line}
 	for _, r := range change.GetResources() {
 		for _, f := range r.GetFields() {
 			if fields {
@@ -168,7 +171,7 @@ func valueText(v *structpb.Value, isMoney bool) string {
 type undoCommand struct {
 	Change      string `arg:"" help:"Name of the change, as \"hexbid history\" shows it: changes/..."`
 	DryRun      bool   `help:"Show what would change, and change nothing."`
-	Yes         bool   `help:"Do not ask."`
+	Yes         bool   `short:"y" help:"Do not ask; for scripts."`
 	clientFlags `embed:""`
 	outputFlags `embed:""`
 }
@@ -188,7 +191,11 @@ func (c *undoCommand) Run(s *session) error {
 		return err
 	}
 	if c.DryRun {
-		return c.print(s, would)
+		if err := c.print(s, would); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(s.Stderr, "hexbid: that is what the undo would do; nothing was changed")
+		return err
 	}
 	if !c.Yes {
 		if !isTerminal(s.Stdin) {

@@ -166,6 +166,14 @@ func (c *keysRotateCommand) Run(s *session) error {
 		if err != nil {
 			return err
 		}
-		return c.print(s, issued)
+		if err := c.print(s, issued); err != nil {
+			return err
+		}
+		stays := "is refused from now on"
+		if c.Overlap > 0 {
+			stays = "stays good for " + c.Overlap.String() + " at most"
+		}
+		_, err = fmt.Fprintf(s.Stderr, "%s %s.\n", c.Name, stays)
+		return err
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -38,8 +39,12 @@ func (c *loginCommand) Run(s *session) error {
 	if book.Contexts == nil {
 		book.Contexts = map[string]namedEndpoint{}
 	}
+	ca, err := fromAnywhere(e.ca)
+	if err != nil {
+		return err
+	}
 	name := cmp.Or(c.Name, c.Context, e.server)
-	book.Contexts[name] = namedEndpoint{Server: e.server, CA: e.ca, Cleartext: e.cleartext, As: me.GetName(), Key: key}
+	book.Contexts[name] = namedEndpoint{Server: e.server, CA: ca, Cleartext: e.cleartext, As: me.GetName(), Key: key}
 	book.Current = name
 	if err := book.write(); err != nil {
 		return err
@@ -47,6 +52,18 @@ func (c *loginCommand) Run(s *session) error {
 	_, err = fmt.Fprintf(s.Stderr, "Logged in at %s as %s (%s). The context %q is the current one.\n", e.server,
 		me.GetName(), roleName(me.GetRole()), name)
 	return err
+}
+
+// fromAnywhere returns the name of an authority's file that holds in every folder.
+func fromAnywhere(ca string) (string, error) {
+	if ca == "" || ca == "system" {
+		return ca, nil
+	}
+	path, err := filepath.Abs(ca)
+	if err != nil {
+		return "", fmt.Errorf("--tls-ca: %w", err)
+	}
+	return path, nil
 }
 
 // key reads the key, from a terminal without showing it.

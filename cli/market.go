@@ -71,6 +71,10 @@ func marketDocument(m *pb.Market) ([]byte, error) {
 	if m.GetDistance() == nil {
 		text.WriteString("# Factors of distance are learned.\n")
 	}
+	if len(m.GetReserves()) == 0 {
+		text.WriteString("# There are no reserves. One looks as follows, and every key but the last may be left out:\n" +
+			"# reserves: [{host: alipay, scene: feed, category: finance, region: \"330100\", per_thousand: 12.50}]\n")
+	}
 	for _, setting := range m.GetSettingsNotTaken() {
 		fmt.Fprintf(&text, "# The server was started with a setting that is not taken: %s\n", setting)
 	}

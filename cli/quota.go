@@ -34,6 +34,15 @@ func (f *quotaFlags) quota() *pb.CallQuota {
 	return &pb.CallQuota{CallsPerSecond: f.CallsPerSecond, InFlight: f.InFlight, RowsPerDay: f.RowsPerDay}
 }
 
+// tell says that a quota is set, unless setting it failed.
+func (*quotaFlags) tell(s *session, name string, failed error) error {
+	if failed != nil {
+		return failed
+	}
+	_, err := fmt.Fprintf(s.Stderr, "the quota of %s is set: hexbid whoami shows it to its owner\n", name)
+	return err
+}
+
 type usersQuotaCommand struct {
 	User        string `arg:"" help:"The user."`
 	quotaFlags  `embed:""`
@@ -42,7 +51,8 @@ type usersQuotaCommand struct {
 
 // Run sets a user's quota.
 func (c *usersQuotaCommand) Run(s *session) error {
-	return c.update(s, &pb.User{Name: named("users", c.User), Quota: c.quota()}, "quota")
+	name := named("users", c.User)
+	return c.tell(s, name, c.update(s, &pb.User{Name: name, Quota: c.quota()}, "quota"))
 }
 
 type clientsQuotaCommand struct {
@@ -53,7 +63,8 @@ type clientsQuotaCommand struct {
 
 // Run sets a search client's quota.
 func (c *clientsQuotaCommand) Run(s *session) error {
-	return c.updateClient(s, &pb.Client{Name: named("clients", c.Name), Quota: c.quota()}, "quota")
+	name := named("clients", c.Name)
+	return c.tell(s, name, c.updateClient(s, &pb.Client{Name: name, Quota: c.quota()}, "quota"))
 }
 
 // advertiserQuotaCommand sets what an advertiser may have.
@@ -84,6 +95,10 @@ func (c *advertiserQuotaCommand) Run(s *session) error {
 		_, err := conn.campaigns.UpdateAdvertiser(ctx, &pb.UpdateAdvertiserRequest{
 			Advertiser: &pb.Advertiser{Name: named("advertisers", c.Advertiser), Quota: quota},
 			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"quota"}}})
+		if err == nil {
+			_, err = fmt.Fprintf(s.Stderr, "the quota of %s is set: hexbid get %[1]s shows its limits\n",
+				named("advertisers", c.Advertiser))
+		}
 		return err
 	})
 }

@@ -109,7 +109,11 @@ func printSearch(s *session, r *pb.SearchNearbyResponse, asked *pb.SearchNearbyR
 		}
 		t.print(w)
 	default:
-		fmt.Fprintln(w, "Nearby: nothing in the radius")
+		what := "nothing"
+		if len(r.GetSponsored()) > 0 {
+			what = "nothing else" // what is sponsored is not listed twice
+		}
+		fmt.Fprintf(w, "Nearby: %s in the radius\n", what)
 	}
 	switch {
 	case r.GetNearbyIncomplete():

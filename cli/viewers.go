@@ -138,7 +138,7 @@ func printHistory(w io.Writer, h *pb.ViewerHistory) error {
 		return err
 	}
 	t := table{}
-	t.add("OF", "UID", "IMPRESSIONS", "LAST")
+	t.add("OF", "UID", "HELD", "LAST")
 	for _, x := range h.GetExposures() {
 		name, uid := x.GetName(), strconv.FormatUint(x.GetUid(), 10)
 		if name == "" {
@@ -148,15 +148,15 @@ func printHistory(w io.Writer, h *pb.ViewerHistory) error {
 			t.add(name, uid, "coupon", "")
 			continue
 		}
-		seen := strconv.FormatInt(x.GetImpressions(), 10)
+		held := counted(x.GetImpressions(), "impression")
 		if x.GetClicks() > 0 {
-			seen = strconv.FormatInt(x.GetClicks(), 10) + " clicks"
+			held = counted(x.GetClicks(), "click")
 		}
 		last := "" // of a row that cannot be read
 		if x.GetLastTime() != nil {
 			last = x.GetLastTime().AsTime().Format(time.RFC3339)
 		}
-		t.add(name, uid, seen, last)
+		t.add(name, uid, held, last)
 	}
 	t.print(w)
 	if h.GetMore() {
@@ -164,4 +164,12 @@ func printHistory(w io.Writer, h *pb.ViewerHistory) error {
 		return err
 	}
 	return nil
+}
+
+// counted writes a number of things.
+func counted(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.FormatInt(n, 10) + " " + what + "s"
 }

@@ -148,7 +148,7 @@ func (b *books) find(kind hexbid.ResourceKind, field string, a hexbid.Account) (
 			return uids[0], err
 		}
 	}
-	return 0, hexbid.Errorf(hexbid.NotFound, field, "there is no %q, and never was", a.Name)
+	return 0, hexbid.Errorf(hexbid.NotFound, field, "there is no %q that you may see, and never was", a.Name)
 }
 
 // checkUID returns the error for a uid of no account when the account does not exist for the caller. Other uids are

@@ -223,7 +223,7 @@ func TestCommandsThatReadAndChange(t *testing.T) {
 		t.Errorf("get places: %q", out)
 	}
 	if out := s.mustRun(t, "", "search", "--lat", "30.2553", "--lng", "120.1640"); !strings.Contains(out,
-		"nothing in the radius") {
+		"Nearby: nothing") {
 		t.Errorf("a place in review shows: %q", out)
 	}
 	if out := s.mustRun(t, "", "approve", place); !strings.Contains(out, "is approved: 30.2") {
@@ -295,7 +295,7 @@ func TestAnUploadTellsWhichPlacesDoNotShow(t *testing.T) {
 	apply("C", hidden, "--dry-run")
 	apply("C", hidden)
 	if out := s.mustRun(t, "", "search", "--lat", "30.2553", "--lng", "120.1640"); !strings.Contains(out,
-		"nothing in the radius") {
+		"Nearby: nothing") {
 		t.Errorf("a hidden place shows: %q", out)
 	}
 }

@@ -24,7 +24,7 @@ type ServeConfig struct {
 	LedgerDays          int           `help:"Days that events which cost nothing keep their records in the ledger; later their totals by the hour stay. Charges stay for good." default:"400" env:"HEXBID_LEDGER_DAYS"`
 	StatementZone       string        `name:"statement-zone" help:"Time zone of the dates of balances and statements; campaigns have their own." default:"Asia/Shanghai" env:"HEXBID_STATEMENT_ZONE"`
 	AllowClockAhead     bool          `help:"Start although the ledger's last record is later than this machine's clock by more than ten seconds. Its days then last longer until the clock has caught up. For one start."`
-	ChangeLogDays       int           `help:"Days that changes of the catalogue stay in the log of changes, from which a follower that fell behind continues." default:"90" env:"HEXBID_CHANGE_LOG_DAYS"`
+	ChangeLogDays       int           `help:"Days that changes of the catalogue stay in the log of changes: hexbid history and hexbid undo reach back as far." default:"90" env:"HEXBID_CHANGE_LOG_DAYS"`
 	ChangeLogMB         int64         `name:"change-log-mb" help:"Most disk for the log of changes, MiB; beyond it the oldest changes are dropped." default:"1024" env:"HEXBID_CHANGE_LOG_MB"`
 	Currency            string        `help:"Currency of all amounts, recorded in the data folder." default:"CNY" env:"HEXBID_CURRENCY"`
 	TLSCert             string        `name:"tls-cert" help:"Certificate, PEM." placeholder:"FILE" env:"HEXBID_TLS_CERT"`
