@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +45,7 @@ type billed struct {
 	keys    *token.Keys
 	ahead   bool // the ledger may be ahead of the clock
 	traffic invalid.Limits
+	skew    atomic.Int64 // nanoseconds by which the wall clock of the ledger is wrong
 }
 
 // clickPrice is what a click of these markets costs: a reserve sets it.
@@ -70,8 +72,9 @@ func (b *billed) open(s store.Store) {
 	b.Helper()
 	start := b.clock.now()
 	var err error
-	b.ledger, err = ledger.Open(ctx, ledger.Options{Journal: b.journal, Wall: b.clock.now,
-		Log: slog.New(slog.DiscardHandler), AllowAhead: b.ahead, Traffic: b.traffic,
+	b.ledger, err = ledger.Open(ctx, ledger.Options{Journal: b.journal,
+		Wall: func() time.Time { return b.clock.now().Add(time.Duration(b.skew.Load())) },
+		Log:  slog.New(slog.DiscardHandler), AllowAhead: b.ahead, Traffic: b.traffic,
 		Monotonic: func() time.Duration { return b.clock.now().Sub(start) }})
 	if err != nil {
 		b.Fatal(err)

@@ -179,16 +179,8 @@ func TestAMarketWithoutALedgerSaysSo(t *testing.T) {
 func TestALedgerWhoseClockIsWrongAnswersNothing(t *testing.T) {
 	b := openBank(t)
 	b.put(campaign("c"))
-	skewed := &handClock{at: now}
-	l, err := ledger.Open(ctx, ledger.Options{Journal: journal.NewMemory(), Wall: skewed.now,
-		Monotonic: func() time.Duration { return 0 }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	skewed.pass(time.Minute)
-	b.config.Ledger = l
-	defer func() { b.config.Ledger = b.ledger }()
+	b.skew.Store(int64(time.Minute))
+	defer b.skew.Store(0)
 	for _, token := range []string{b.token("app"), "forged"} {
 		_, err := b.RecordEvents(ctx, &hexbid.EventReport{ClientID: "app",
 			Events: []hexbid.Event{{Kind: hexbid.Click, Token: token, ID: "c"}}})
