@@ -116,9 +116,11 @@ func (e *Exchange) followMarket(ctx context.Context, feed *store.Feed) {
 			return
 		default:
 			e.config.Log.Warn("the market is read from the store again", "error", err)
-			if feed, err = e.readMarketAgain(ctx); err != nil {
-				e.config.Log.Error("the market no longer follows the store: restart the server", "error", err)
-				return
+			for feed, err = e.readMarketAgain(ctx); err != nil; feed, err = e.readMarketAgain(ctx) {
+				e.config.Log.Error("the market does not follow the store: it is tried again", "error", err)
+				if !rested(ctx, time.Second) {
+					return
+				}
 			}
 		}
 	}

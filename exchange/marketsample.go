@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"sync"
@@ -108,12 +109,7 @@ func (s *auctionSample) lastHour(minute int64) (hour []minuteSample) {
 		if of > minute-sampleMinutes && of <= minute && len(m.kept) > 0 {
 			copied := minuteSample{auctions: max(m.auctions.Load(), uint64(len(m.kept)))}
 			inOrder := slices.Clone(m.kept)
-			slices.SortFunc(inOrder, func(a, b keptAuction) int {
-				if a.hash < b.hash {
-					return -1
-				}
-				return 1
-			})
+			slices.SortFunc(inOrder, func(a, b keptAuction) int { return cmp.Compare(a.hash, b.hash) })
 			for j := range inOrder {
 				copied.sampled = append(copied.sampled, inOrder[j].auction)
 			}
