@@ -160,7 +160,8 @@ func (e *Exchange) rotate(ctx context.Context, o *Rotation, next *hexbid.Key) (*
 }
 
 // SetMembership sets a user's level at an advertiser and leaves everything else of the user as it is. LevelNone ends
-// the membership.
+// the membership. For a member there are no users but those who can be members: operators and auditors answer as users
+// that do not exist.
 func (e *Exchange) SetMembership(ctx context.Context, user, advertiser string,
 	level hexbid.Level) (set hexbid.Membership, err error) {
 	if err := e.admit(ctx, access.SetMembership, advertiser); err != nil {
@@ -171,12 +172,16 @@ func (e *Exchange) SetMembership(ctx context.Context, user, advertiser string,
 	}
 	set = hexbid.Membership{Advertiser: advertiser, Level: level}
 	err = e.completeUID(ctx, hexbid.KindAdvertiser, "advertiser", advertiser, &set.UID)
-	if err != nil && (level != hexbid.LevelNone || hexbid.KindOf(err) != hexbid.NotFound) {
+	isGone := err != nil && hexbid.KindOf(err) == hexbid.NotFound && seesAll(ctx) // for others it may be another's
+	if err != nil && (level != hexbid.LevelNone || !isGone) {
 		return set, err // a membership can end after its advertiser
 	}
 	_, err = e.update(seeingAll(ctx), user, store.AnyVersion, false,
 		func(present hexbid.Resource) (hexbid.Resource, error) {
 			next := *present.(*hexbid.User)
+			if next.Role != hexbid.Member && !seesAll(ctx) {
+				return nil, store.Missing("name", user)
+			}
 			next.Memberships = withMembership(next.Memberships, set)
 			return &next, nil
 		})
