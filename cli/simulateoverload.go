@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -14,14 +13,13 @@ import (
 	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 	"github.com/hexbid/hexbid/simulator/frames"
-	"github.com/hexbid/hexbid/simulator/load"
 	"github.com/hexbid/hexbid/simulator/overload"
 	"github.com/hexbid/hexbid/simulator/vitals"
 )
 
 type simulateOverloadCommand struct {
-	SLO          string        `name:"slo" help:"Objective whose highest rate counts as the capacity, as in simulate capacity." default:"p99<20ms" placeholder:"CONDITIONS"`
 	Rate         float64       `help:"The capacity, searches a second, if you know it; 0 finds it." default:"0"`
+	Rounds       int           `help:"How often all rates are offered, one after the other. The medians are judged." default:"3"`
 	Times        []float64     `help:"How many times the capacity to offer, after the capacity itself." default:"2,5"`
 	Duration     time.Duration `help:"How long each rate is offered, after the warm-up." default:"10s"`
 	WarmUp       time.Duration `help:"Warm-up at each rate, before calls count." default:"2s"`
@@ -36,7 +34,7 @@ type simulateOverloadCommand struct {
 
 // Help returns the text of --help.
 func (*simulateOverloadCommand) Help() string {
-	return `The run finds the capacity, offers it, and then offers several times as much. It judges what a server must keep to when it is offered too much: goodput of at least 0.9 of what its machine can answer (1 − k·r)/(1 − r), where k is how many times the capacity was offered and r the cost of a refusal over that of an answer; a p99 of the answered of at most twice that at the capacity, counted by the server from the arrival of a call's headers; memory of at most 1.25 times and 64 MB, which the collector may take; all calls answered again within a second after the rush.
+	return `The run finds the capacity, which is the most that the server answers whatever it is offered. It offers that, and then several times as much. It judges what a server must keep to when it is offered too much: goodput of at least 0.9 of what its machine can answer (1 − k·r)/(1 − r), where k is how many times the capacity was offered and r the cost of a refusal over that of an answer; a p99 of the answered of at most twice that at the capacity, counted by the server from the arrival of a call's headers; memory of at most 1.25 times and 64 MB, which the collector may take; all calls answered again within a second after the rush.
 
 The generator must not be the bottleneck, so give it cores of its own, and --enlarge the searches if it says that it was. It writes prepared frames and looks at nothing but the status of an answer.
 
@@ -78,7 +76,7 @@ func (c *simulateOverloadCommand) Run(s *session) error {
 		return err
 	}
 	defer b.close()
-	result, err := c.measure(s, t, b, reader)
+	result, err := c.measure(s, b, reader)
 	if err != nil {
 		return err
 	}
@@ -96,6 +94,7 @@ func (c *simulateOverloadCommand) Run(s *session) error {
 // Bounds of the flags.
 const (
 	mostTimes        = 1000
+	mostRounds       = 100
 	mostRefusalCost  = 1
 	shortestOverload = 100 * time.Millisecond
 )
@@ -104,6 +103,8 @@ func (c *simulateOverloadCommand) check() error {
 	switch {
 	case !(c.Rate >= 0 && c.Rate <= mostPerSecond):
 		return hexbid.Invalidf("--rate", "%v: use searches a second above 0, or 0 to find the capacity", c.Rate)
+	case c.Rounds < 1 || c.Rounds > mostRounds:
+		return hexbid.Invalidf("--rounds", "%d: use 1 to %d", c.Rounds, mostRounds)
 	case c.Duration < shortestOverload || c.WarmUp < 0 || c.Rest < shortestOverload:
 		return hexbid.Invalidf("--duration", "%s after %s, and %s of rest: use 100ms or more for the first and the last",
 			c.Duration, c.WarmUp, c.Rest)
@@ -128,53 +129,59 @@ func (c *simulateOverloadCommand) enlarge() {
 	c.Slots, c.Limit, c.RadiusM = cmp.Or(c.Slots, &slots), cmp.Or(c.Limit, &limit), cmp.Or(c.RadiusM, &radius)
 }
 
-// measure finds the capacity and offers its multiples.
-func (c *simulateOverloadCommand) measure(s *session, t *target, b *blaster,
-	reader *vitals.Reader) (*overload.Result, error) {
-	r := &overload.Result{Capacity: c.Rate}
+// offer returns what is offered at a rate.
+func (c *simulateOverloadCommand) offer(perSecond float64, b *blaster, reader *vitals.Reader) overload.Offer {
+	return overload.Offer{Times: 1, PerSecond: perSecond, RestRate: perSecond / 2, WarmUp: c.WarmUp, Lasts: c.Duration,
+		Rest: c.Rest, InFlight: c.MaxInFlight, Timeout: c.CallTimeout, Seed: c.Seed, Call: b.send, Read: reader.Read}
+}
+
+// measure finds the capacity and offers its multiples, in turn so that the machine's changes meet all of them.
+func (c *simulateOverloadCommand) measure(s *session, b *blaster, reader *vitals.Reader) (*overload.Result, error) {
+	multiples := append([]float64{1}, c.Times...)
+	r := &overload.Result{Capacity: c.Rate, Repeats: make([][]overload.Round, len(multiples))}
 	if r.Capacity == 0 {
 		var err error
-		if r.Capacity, err = c.capacity(s, t, b); err != nil {
-			return nil, err
+		if r.Capacity, err = c.capacity(s, b, reader); err != nil {
+			return nil, fmt.Errorf("the capacity is not known; give it with --rate, or try --enlarge: %w", err)
 		}
 	}
-	for i, times := range append([]float64{1}, c.Times...) {
-		fmt.Fprintf(s.Stderr, "Offering %g times the capacity of %.0f a second\n", times, r.Capacity)
-		o := overload.Offer{Times: times, PerSecond: times * r.Capacity, RestRate: r.Capacity / 2, WarmUp: c.WarmUp,
-			Lasts: c.Duration, Rest: c.Rest, InFlight: c.MaxInFlight, Timeout: c.CallTimeout, Seed: c.Seed + uint64(i),
-			Call: b.send, Read: reader.Read}
-		round, err := o.Run(s.ctx)
-		if err != nil {
-			return nil, err
+	for n := range c.Rounds {
+		for i, times := range multiples {
+			fmt.Fprintf(s.Stderr, "%d of %d: offering %g times the capacity of %.0f a second\n", n+1, c.Rounds, times,
+				r.Capacity)
+			o := c.offer(times*r.Capacity, b, reader)
+			o.Times, o.RestRate, o.Seed = times, r.Capacity/2, c.Seed+uint64(n*len(multiples)+i)
+			round, err := o.Run(s.ctx)
+			if err != nil {
+				return nil, err
+			}
+			r.Repeats[i] = append(r.Repeats[i], round)
 		}
-		r.Rounds = append(r.Rounds, round)
+	}
+	for _, rounds := range r.Repeats {
+		r.Rounds = append(r.Rounds, overload.Median(rounds))
 	}
 	r.SetRefusalCost(c.RefusalCost)
 	r.Judge(overload.DefaultGoals())
 	return r, nil
 }
 
-// capacity finds the highest rate that meets the objective, with the calls that the rounds will make.
-func (c *simulateOverloadCommand) capacity(s *session, t *target, b *blaster) (float64, error) {
-	finder := simulateCapacityCommand{SLO: c.SLO, StartRate: 200, MaxRate: mostPerSecond, Try: c.Duration / 4,
-		WarmUp: c.WarmUp / 2, Precision: 0.1, Confirmations: 2, trafficFlags: c.trafficFlags}
-	finder.Try = max(finder.Try, shortestOverload)
-	search, err := finder.search()
-	if err != nil {
-		return 0, err
-	}
-	tries := 0
-	found, err := search.Find(s.ctx, func(ctx context.Context, perSecond float64) (load.Measures, string, error) {
-		tries++
-		return finder.try(ctx, s, t, attempt{tries, perSecond, b.send})
-	})
-	switch {
-	case err != nil:
-		return 0, err
-	case found.NoVerdict != "":
-		return 0, errors.New("the capacity is not known: " + found.NoVerdict + "; give it with --rate")
-	}
-	return found.Low, nil
+// firstOffered is the first rate at which the capacity is looked for.
+const firstOffered = 500
+
+// capacity finds the most that the server answers, with the calls that the rounds will make.
+func (c *simulateOverloadCommand) capacity(s *session, b *blaster, reader *vitals.Reader) (float64, error) {
+	search := overload.Peak{Start: firstOffered, Most: mostPerSecond,
+		Probe: func(ctx context.Context, perSecond float64) (overload.Round, error) {
+			o := c.offer(perSecond, b, reader)
+			o.WarmUp, o.Lasts, o.Rest = c.WarmUp/2, max(c.Duration/4, shortestOverload), shortestOverload
+			return o.Run(ctx)
+		},
+		Tell: func(try int, o *overload.Round) {
+			fmt.Fprintf(s.Stderr, "%3d %9.0f/s offered, %.0f/s answered, %.0f/s refused, p99 %.2f ms\n", try, o.Offered,
+				o.Goodput, o.Refused, 1e3*o.P99)
+		}}
+	return search.Find(s.ctx)
 }
 
 // preparedRequests is how many encoded requests the generator sends over and over.

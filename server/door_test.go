@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -55,6 +56,62 @@ func TestABusyServerRefusesAtTheDoor(t *testing.T) {
 	}
 	s.pressure.parties.Store(2)
 	mustSearch(t, conn) // it has its part
+}
+
+// TestClassesAreRefusedInTheirOrder calls over a real port while so much of the limit is under way.
+func TestClassesAreRefusedInTheirOrder(t *testing.T) {
+	s := serve(t, func(c *Config) { c.Limits.Wait = time.Hour })
+	conn := s.dial(t)
+	mustSearch(t, conn)
+	const limit = 100
+	s.pressure.most = 2 * limit
+	s.pressure.window.ends.Store(math.MaxInt64) // the limit does not move
+	s.pressure.limit.Store(limit)
+	s.pressure.parties.Store(1 << 30) // no party has a part of its own
+	calls := []struct {
+		name string
+		call func(context.Context) error
+	}{
+		{"reads", func(ctx context.Context) error {
+			_, err := pb.NewCampaignServiceClient(conn).ListAdvertisers(ctx, &pb.ListAdvertisersRequest{})
+			return err
+		}},
+		{"writes", func(ctx context.Context) error {
+			_, err := pb.NewCampaignServiceClient(conn).DeleteAdvertiser(ctx,
+				&pb.DeleteAdvertiserRequest{Name: "advertisers/no"})
+			return err
+		}},
+		{"searches", func(ctx context.Context) error {
+			_, err := pb.NewSearchServiceClient(conn).SearchNearby(ctx, anywhere)
+			return err
+		}},
+		{"events", func(ctx context.Context) error {
+			_, err := pb.NewEventServiceClient(conn).RecordEvents(ctx, &pb.RecordEventsRequest{})
+			return err
+		}},
+	}
+	under := int64(0)
+	for _, at := range []struct {
+		underWay int64
+		refused  string
+	}{{0, ""}, {49, ""}, {50, "reads"}, {74, "reads"}, {75, "reads writes"}, {99, "reads writes"},
+		{100, "reads writes searches"}, {199, "reads writes searches"}, {200, "reads writes searches events"}} {
+		s.crowd(at.underWay - under)
+		under = at.underWay
+		var refused []string
+		for _, c := range calls {
+			waitUntil(t, "earlier calls have left", func() bool { return s.pressure.underWay.Load() == under })
+			if err := c.call(t.Context()); status.Code(err) == codes.ResourceExhausted {
+				refused = append(refused, c.name)
+			}
+		}
+		if got := strings.Join(refused, " "); got != at.refused {
+			t.Errorf("with %d of %d under way, refused are %q, want %q", at.underWay, limit, got, at.refused)
+		}
+	}
+	if _, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{}); err != nil {
+		t.Errorf("a health check: %v", err)
+	}
 }
 
 func TestACallWithoutTimeIsRefusedAtTheDoor(t *testing.T) {

@@ -93,6 +93,7 @@ type Result struct {
 	RefusalCost float64   `json:"refusal_cost"` // r
 	RefusalFrom string    `json:"refusal_from"` // how r is known
 	Rounds      []Round   `json:"rounds"`
+	Repeats     [][]Round `json:"repeats"` // of which each round is the median
 	Verdicts    []Verdict `json:"verdicts"`
 	NotJudged   []string  `json:"not_judged,omitempty"`
 }
