@@ -207,6 +207,7 @@ func TestEveryDoorRefusesACallerWithoutRights(t *testing.T) {
 		_, err := e.Receipt(ctx, charge)
 		return err
 	}
+	waitFor(t, "the index follows", func() bool { return e.Size().Version == e.store.Version() })
 	before := e.Size()
 	methods := reflect.TypeFor[*Exchange]()
 	for i := range methods.NumMethod() {

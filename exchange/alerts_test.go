@@ -125,8 +125,10 @@ func TestABudgetThatPaysForNoFurtherEventIsSpent(t *testing.T) {
 	}
 	w := watchAll(t, b)
 	waitFor(t, "the first threshold", func() bool { return b.Alerts().InForce[hexbid.TotalBudgetAlert] > 0 })
-	b.alerts.exhausted(b.uidOf("advertisers/a/campaigns/c"), true)
-	waitFor(t, "the last threshold", func() bool { return b.Alerts().InForce[hexbid.TotalBudgetAlert] == 2 })
+	waitFor(t, "the last threshold", func() bool {
+		b.alerts.exhausted(b.uidOf("advertisers/a/campaigns/c"), true) // again, if the budgets' own word came meanwhile
+		return b.Alerts().InForce[hexbid.TotalBudgetAlert] == 2
+	})
 	if n := b.Alerts().InForce[hexbid.DailyBudgetAlert]; n != 0 {
 		t.Errorf("%d of the daily budget, which has enough", n)
 	}
