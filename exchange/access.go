@@ -44,6 +44,10 @@ func (e *Exchange) admitSome(ctx context.Context, caller hexbid.Principal, rule 
 	if rule.Self && isOfSelf(&caller, about) {
 		return nil
 	}
+	if caller.Role == hexbid.Auditor && !rule.Client {
+		return hexbid.Errorf(hexbid.Denied, "", "%s may not do this: auditors read, and change nothing",
+			callerWords(&caller))
+	}
 	return hexbid.Errorf(hexbid.Denied, "", "%s may not do this: %s", callerWords(&caller), neededWords(&rule))
 }
 

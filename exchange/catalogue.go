@@ -325,22 +325,28 @@ func checkRegions(field string, a *hexbid.Area) error {
 
 // checkReferences looks up what a record refers to; exists reports whether a name is stored. The engine judges
 // references again at the commit. This check lets a row and a dry run report all errors at once.
-func checkReferences(refers []store.Reference, exists func(name string) (bool, error)) error {
+func (e *Exchange) checkReferences(ctx context.Context, refers []store.Reference,
+	exists func(name string) (bool, error)) error {
 	var missing []error
 	for i := range refers {
-		if err := checkExists(refers[i].Field, refers[i].Name, exists); err != nil {
+		there, err := exists(refers[i].Name)
+		if err == nil && !there {
+			err = e.missingReference(ctx, refers[i].Field, refers[i].Name)
+		}
+		if err != nil {
 			missing = append(missing, err)
 		}
 	}
 	return hexbid.JoinErrors(missing...)
 }
 
-func checkExists(field, name string, exists func(name string) (bool, error)) error {
-	there, err := exists(name)
-	if err == nil && !there {
-		return store.MissingReference(field, name)
+// missingReference returns the error for a reference to a name that has no record for the caller. Its cause is an error
+// of the store.
+func (e *Exchange) missingReference(ctx context.Context, field, name string) error {
+	if own := e.own(ctx); own != nil {
+		return own.missingReference(ctx, field, name)
 	}
-	return err
+	return store.MissingReference(field, name)
 }
 
 // Delete removes a resource that nothing else needs, a user or a client with all its keys. It returns when no search

@@ -27,7 +27,9 @@ type Explanation struct {
 }
 
 // Explain returns the verdict on a campaign in a search. It tests the campaign against one rule after another. For the
-// rank it runs the search itself. Errors are *hexbid.Error, or the context's.
+// rank it runs the search itself. For a member no viewer has seen anything yet: what somebody has seen is not an
+// advertiser's to know, neither of its own campaigns nor, by the rank, of others'. Errors are *hexbid.Error, or the
+// context's.
 func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Request) (*Explanation, error) {
 	if err := e.admit(ctx, access.Explain, campaign); err != nil {
 		return nil, err
@@ -60,7 +62,7 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 	if out.RivalsHidden {
 		q.Slots = min(q.Slots, bidder.MostRivals)
 	}
-	if q.History != nil && e.viewers != nil && snapshot.HasCaps() {
+	if q.History != nil && e.viewers != nil && snapshot.HasCaps() && !out.RivalsHidden {
 		q.History = e.viewers.known(ctx, e.keys.Ring().Pseudonym(r.Viewer.UserKey), now.Add(e.ledgerTime.ahead()))
 	}
 	if err := e.judge(ctx, out, c.UID); err != nil {

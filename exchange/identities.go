@@ -74,7 +74,7 @@ func (e *Exchange) completeUID(ctx context.Context, kind hexbid.ResourceKind, fi
 	}
 	r, err := e.catalogue(ctx).Get(ctx, name)
 	if hexbid.KindOf(err) == hexbid.NotFound && err != nil {
-		return store.MissingReference(field, name)
+		return e.missingReference(ctx, field, name)
 	}
 	if err != nil {
 		return err

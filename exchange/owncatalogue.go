@@ -248,7 +248,7 @@ func (o *ownCatalogue) refusalOf(ctx context.Context, g *store.Group) (refusal, 
 			return nil, err
 		}
 		if !shown {
-			found = append(found, o.missing(step))
+			found = append(found, o.missing(ctx, step))
 		}
 	}
 	return hexbid.JoinErrors(found...), nil
@@ -256,7 +256,7 @@ func (o *ownCatalogue) refusalOf(ctx context.Context, g *store.Group) (refusal, 
 
 // missing returns the error of a step about a name that the caller does not see. Without its advertiser, nothing that
 // it refers to exists either.
-func (o *ownCatalogue) missing(step *store.Step) error {
+func (o *ownCatalogue) missing(ctx context.Context, step *store.Step) error {
 	if step.Put == nil {
 		return store.Missing("name", step.Name())
 	}
@@ -266,7 +266,24 @@ func (o *ownCatalogue) missing(step *store.Step) error {
 	}
 	var found []error
 	for _, r := range step.Put.Refers {
-		found = append(found, store.MissingReference(cmp.Or(r.Field, "name"), r.Name))
+		found = append(found, o.missingReference(ctx, cmp.Or(r.Field, "name"), r.Name))
 	}
 	return hexbid.JoinErrors(found...)
+}
+
+// missingReference returns the error for a reference to a name without a record. The caller could create one only of an
+// advertiser that is the caller's. The error says the same whether or not another has the name.
+func (o *ownCatalogue) missingReference(ctx context.Context, field, name string) error {
+	if owner := ownerOf(name); owner != "" {
+		there, err := o.has(ctx, owner)
+		if err != nil {
+			return err
+		}
+		if !there {
+			return hexbid.Errorf(hexbid.NotFound, field,
+				"%q belongs to no advertiser of which you are a member: name one of yours (whoami lists them)",
+				hexbid.Shorten(name))
+		}
+	}
+	return store.MissingReference(field, name)
 }

@@ -79,7 +79,8 @@ func decodePage(plain []byte) *page {
 	return p
 }
 
-// fingerprint hashes the fields that decide the nearby list, except its limit, which may change from page to page.
+// fingerprint hashes the client, and the fields that decide the nearby list, except its limit, which may change from
+// page to page. Another client cannot use the token, and so does not learn what the first page sponsored.
 func fingerprint(r *hexbid.Request) uint64 {
 	age := r.Viewer.Age
 	if !r.Personalized() {
@@ -91,6 +92,8 @@ func fingerprint(r *hexbid.Request) uint64 {
 		b = binary.BigEndian.AppendUint64(b, math.Float64bits(v))
 	}
 	b = append(b, byte(r.Host), byte(r.Category), byte(r.Viewer.OS), byte(age))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.ClientUID))
+	b = append(append(b, byte(len(r.ClientID))), r.ClientID...)
 	return xxhash.Sum64(append(b, r.Words...))
 }
 

@@ -78,7 +78,7 @@ type plannedRow struct {
 // add judges a row as far as the exchange can. For a good row that changes something it plans a group.
 func (p *plan) add(ctx context.Context, r *row) {
 	b := p.batch
-	references := checkReferences(r.refers(), func(name string) (bool, error) {
+	references := p.batch.upload.exchange.checkReferences(ctx, r.refers(), func(name string) (bool, error) {
 		if p.puts[name] != nil {
 			return true, nil
 		}
@@ -263,7 +263,7 @@ func (b *Batch) tryRows(ctx context.Context) {
 
 func (b *Batch) tryRow(ctx context.Context, r *row) error {
 	run := b.upload.dryRun
-	references := checkReferences(r.refers(), func(name string) (bool, error) {
+	references := b.upload.exchange.checkReferences(ctx, r.refers(), func(name string) (bool, error) {
 		if run.has(name) {
 			return true, nil
 		}

@@ -243,3 +243,25 @@ func TestMetricsTellHowTheStoreFares(t *testing.T) {
 		}
 	}
 }
+
+// TestMetricsAreNotForPages: a page in a browser on the machine can have its own name point to loopback.
+func TestMetricsAreNotForPages(t *testing.T) {
+	s := boot(t, func(c *ServeConfig) { c.MetricsListen, c.Profiles = "127.0.0.1:0", true })
+	for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/goroutine"} {
+		for host, want := range map[string]int{"": http.StatusOK, "evil.example": http.StatusMisdirectedRequest} {
+			r, err := http.NewRequest(http.MethodGet, "http://"+s.main.MetricsAddress()+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = host
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			if response.StatusCode != want {
+				t.Errorf("%s of host %q: %s", path, host, response.Status)
+			}
+		}
+	}
+}

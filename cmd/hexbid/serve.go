@@ -163,7 +163,7 @@ func (m *Main) openServer() (err error) {
 		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
-	m.metricsHandler = mux
+	m.metricsHandler = gateway.RefusePages(mux)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"mime"
 	"net"
 	"net/http"
@@ -8,8 +9,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/hexbid/hexbid"
 )
@@ -55,6 +58,21 @@ func newGuard(c *Config) (*guard, error) {
 		g.origins[strings.ToLower(origin)] = true
 	}
 	return g, c.Registry.Register(g.refused)
+}
+
+// RefusePages returns a handler for a port that loopback protects and nothing else. It refuses what only a page in a
+// browser sends, as the guard of the gateway does, and passes all else on.
+func RefusePages(next http.Handler) http.Handler {
+	g := &guard{hosts: map[string]bool{"localhost": true}}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := cmp.Or(g.host(r), g.origin(r)); err != nil {
+			refused := err.(*runtime.HTTPStatusError) // as both make it
+			http.Error(w, status.Convert(refused.Err).Message(), refused.HTTPStatus)
+			return
+		}
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // admit refuses a request that only a browser's page would send, or whose body is no JSON. It answers a browser that

@@ -236,3 +236,33 @@ func TestCallersProveWhoTheyAreOverHTTP(t *testing.T) {
 		}
 	}
 }
+
+// TestAPortOnLoopbackIsNotForPages: a page that is open in a browser of the machine reaches loopback too, by a name of
+// its own that it points there.
+func TestAPortOnLoopbackIsNotForPages(t *testing.T) {
+	h := RefusePages(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	for _, c := range []struct {
+		host    string
+		headers []string
+		want    int
+	}{
+		{"127.0.0.1:7601", nil, 204}, {"[::1]:7601", nil, 204}, {"localhost:7601", nil, 204}, {"LOCALHOST", nil, 204},
+		{"evil.example:7601", nil, 421}, {"127.0.0.1.evil.example", nil, 421}, {"", nil, 421}, {":7601", nil, 421},
+		{"localhost.", nil, 421}, {"127.0.0.1", []string{"Origin", "null"}, 403},
+		{"127.0.0.1", []string{"Origin", "http://127.0.0.1:7601"}, 403},
+		{"127.0.0.1", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"127.0.0.1", []string{"Sec-Fetch-Site", "same-site"}, 403},
+		{"127.0.0.1", []string{"Sec-Fetch-Site", "none"}, 204},
+	} {
+		w, r := request("GET", "/metrics", "")
+		r.Host = c.host
+		for i := 0; i < len(c.headers); i += 2 {
+			r.Header.Set(c.headers[i], c.headers[i+1])
+		}
+		if h.ServeHTTP(w, r); w.Code != c.want {
+			t.Errorf("%q, %q: %d %s", c.host, c.headers, w.Code, w.Body)
+		}
+	}
+}
