@@ -20,7 +20,8 @@ var wordsOf = map[string]Rule{
 	"Auditors, members from viewer on, and search clients": {Auditor: true, Member: hexbid.LevelViewer, Client: true},
 	"Auditors, and everyone for themselves":                {Auditor: true, Self: true},
 	"Everyone for themselves":                              {Self: true},
-	"Everyone":                                             {Auditor: true, Member: hexbid.LevelViewer, Client: true, Self: true},
+	"Everyone": {Auditor: true, Member: hexbid.LevelViewer, Client: true,
+		Self: true},
 }
 
 // documented returns the rules of methods as the documentation states them, by the methods' own names.
@@ -84,8 +85,8 @@ func TestTheTableIsAsDocumented(t *testing.T) {
 	}
 }
 
-// TestEveryLooserRowIsNoticed loosens and tightens each row of the table by each step that there is. The comparison with
-// the documentation must notice each.
+// TestEveryLooserRowIsNoticed loosens and tightens each row of the table by each step that there is. The comparison
+// with the documentation must notice each.
 func TestEveryLooserRowIsNoticed(t *testing.T) {
 	stated, steps := documented(t), 0
 	for m := range methodCount {

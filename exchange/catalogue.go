@@ -178,7 +178,7 @@ func (e *Exchange) commit(ctx context.Context, g store.Group, validateOnly bool)
 	case validateOnly:
 		commit = e.catalogue(ctx).Judge
 	case concernsCallers(&g):
-		commit = e.store.Commit
+		commit = e.catalogue(ctx).Commit
 	}
 	outcomes, err := commit(ctx, []store.Group{g})
 	if err != nil {

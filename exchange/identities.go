@@ -112,6 +112,10 @@ func (e *Exchange) RotateKey(ctx context.Context, o Rotation) (issued *hexbid.Ke
 	if err := e.admit(ctx, access.RotateKey, o.Old); err != nil {
 		return nil, "", err
 	}
+	if store.OwnerOf(o.New.Name) != store.OwnerOf(o.Old) {
+		return nil, "", hexbid.Invalidf("name", "%q and %q are not of one user or client", hexbid.Shorten(o.Old),
+			hexbid.Shorten(o.New.Name))
+	}
 	if o.Overlap < 0 || o.Overlap > MaxOverlap {
 		return nil, "", hexbid.Invalidf("overlap", "%s is out of range: use 0s to %s", o.Overlap, MaxOverlap)
 	}
@@ -119,8 +123,11 @@ func (e *Exchange) RotateKey(ctx context.Context, o Rotation) (issued *hexbid.Ke
 	text, next.CredentialID, next.SecretHash = e.config.Pepper.NewKey()
 	for try := 1; ; try++ {
 		issued, err := e.rotate(ctx, &o, &next)
-		if !cameBetween(err, try) {
-			return issued, text, err
+		switch {
+		case err == nil:
+			return issued, text, nil
+		case !cameBetween(err, try):
+			return nil, "", err
 		}
 	}
 }

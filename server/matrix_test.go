@@ -287,12 +287,24 @@ func (x *matrix) fill(t *testing.T) {
 	for role, r := range map[string]hexbid.Role{"auditor": hexbid.Auditor, "operator": hexbid.Operator} {
 		must(&hexbid.User{Meta: meta("users/" + role), Role: r})
 	}
+	defer x.issueKeys(t)
 	for role, level := range map[string]hexbid.Level{"viewer": hexbid.LevelViewer, "editor": hexbid.LevelEditor,
 		"admin": hexbid.LevelAdmin} {
 		must(&hexbid.User{Meta: meta("users/" + role), Role: hexbid.Member,
 			Memberships: []hexbid.Membership{{Advertiser: x.own.advertiser, Level: level}}})
 	}
 	x.charge(t, campaigns)
+}
+
+// issueKeys gives every user and client a key. Its text is of no matter.
+func (x *matrix) issueKeys(t *testing.T) {
+	t.Helper()
+	for _, of := range []string{"users/m", "users/o", "users/auditor", "users/operator", "users/viewer", "users/editor",
+		"users/admin", "clients/m", "clients/o"} {
+		if _, _, err := x.exchange.Load().IssueKey(ctx, &hexbid.Key{Meta: hexbid.Meta{Name: of + "/keys/k"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // charge has the campaigns of both owners charged for a click.
