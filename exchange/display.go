@@ -43,7 +43,8 @@ type shown struct {
 
 // show returns the cards of records in their order: those that are kept, and the others made from the store. For a
 // record that has just been replaced a card may show the newer one. The error is the context's, or one of the store as
-// a whole.
+// a whole. After an error cards hold whatever was found so far, so show sets those of no record too: the memory may be
+// that of a search that failed.
 func (d *display) show(ctx context.Context, refs []bidder.Ref, cards []shown) error {
 	if d.cards == nil {
 		return nil
@@ -51,6 +52,7 @@ func (d *display) show(ctx context.Context, refs []bidder.Ref, cards []shown) er
 	found, missing := 0, 0
 	for i := range refs {
 		if refs[i] == (bidder.Ref{}) {
+			cards[i] = shown{}
 			continue
 		}
 		card, ok := d.shelf.Find(uint64(refs[i].UID), refs[i].Version)

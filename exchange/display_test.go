@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/store"
@@ -133,6 +134,56 @@ func TestAStartKeepsTheCardsThatItHasRoomFor(t *testing.T) {
 		if sponsoredCards(t, e); reads.reads != want {
 			t.Errorf("with a cache of %d bytes, the first search after a start read %d records, want %d", cacheBytes,
 				reads.reads, want)
+		}
+	}
+}
+
+// unreadable is a store whose records cannot be read by uid while it is down.
+type unreadable struct {
+	store.Store
+	down bool
+}
+
+func (u *unreadable) ByUID(ctx context.Context, uid hexbid.UID) (store.Record, error) {
+	if u.down {
+		return store.Record{}, hexbid.Errorf(hexbid.Unavailable, "", "the disk does not answer")
+	}
+	return u.Store.ByUID(ctx, uid)
+}
+
+// TestASearchThatFailsLeavesNothingToTheNext lets a search fail while it reads the cards of an ad with a place. The next
+// search, in the same memory, shows an ad without a place.
+func TestASearchThatFailsLeavesNothingToTheNext(t *testing.T) {
+	const placeless = "advertisers/a/programs/online"
+	far := hexbid.Point{Lat: 39.9, Lng: 116.4}
+	for what, before := range map[string]func(*Exchange){
+		"no card was kept": func(*Exchange) {},
+		"its place was kept": func(e *Exchange) {
+			mustSearch(t, e, at(hub))
+			better := campaign("better")
+			better.Bid *= 2
+			fill(t, e, place("l", hub), better)
+		},
+	} {
+		e := open(t, nil)
+		memory := e.newScratch()
+		e.scratch.New = func() any { return memory }
+		everywhere := campaign("everywhere")
+		everywhere.Program, everywhere.Area = placeless, hexbid.Area{Everywhere: true}
+		everywhere.Bid /= 2
+		fill(t, e, place("l", hub), campaign("c"), &hexbid.Program{Meta: hexbid.Meta{Name: placeless}, DisplayName: "O",
+			Category: hexbid.Catering, Hosts: []hexbid.Host{hexbid.WeChat}}, everywhere)
+		disk := &unreadable{Store: e.store}
+		e.display.store = &patientStore{Store: disk}
+		before(e)
+		disk.down = true
+		if _, err := e.Search(ctx, at(hub), time.Now()); hexbid.KindOf(err) != hexbid.Unavailable {
+			t.Fatalf("%s: a search of a disk that is down: %v", what, err)
+		}
+		disk.down = false
+		response := mustSearch(t, e, at(far))
+		if len(response.Sponsored) != 1 || response.Sponsored[0].Cards.Place != nil {
+			t.Errorf("%s: %+v", what, response.Sponsored)
 		}
 	}
 }
