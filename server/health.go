@@ -36,6 +36,7 @@ func (s *Server) tell(change func(*serving)) {
 		pb.EventService_ServiceDesc.ServiceName:    up && !v.ledgerFailed,
 		pb.LedgerService_ServiceDesc.ServiceName:   up && !v.ledgerFailed,
 		pb.AccessService_ServiceDesc.ServiceName:   up && !v.catalogueFailed && !v.callersBehind,
+		pb.MarketService_ServiceDesc.ServiceName:   up && !v.catalogueFailed,
 		pb.AuditService_ServiceDesc.ServiceName:    up && !v.catalogueFailed,
 	} {
 		status := healthpb.HealthCheckResponse_NOT_SERVING

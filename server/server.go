@@ -59,8 +59,7 @@ func DefaultConfig() Config {
 		Registry: prometheus.NewRegistry(), Log: slog.Default()}
 }
 
-// Server serves gRPC: SearchService, CampaignService, EventService, LedgerService, AccessService, AuditService,
-// health and reflection.
+// Server serves gRPC: the services of the contract, health and reflection.
 type Server struct {
 	config       Config
 	grpc         *grpc.Server
