@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
-	"strconv"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -28,8 +26,11 @@ const largestBasicValue = 1 << 10
 
 // ListChanges implements pb.AuditServiceServer.
 func (s *auditService) ListChanges(ctx context.Context, r *pb.ListChangesRequest) (*pb.ListChangesResponse, error) {
-	list := changesList(r)
-	q, err := s.changeQuery(ctx, r, list)
+	q, err := changeQuery(r)
+	if err != nil {
+		return nil, err
+	}
+	at, err := pageAfter(ctx, s.exchange(), r)
 	if err != nil {
 		return nil, err
 	}
@@ -37,50 +38,27 @@ func (s *auditService) ListChanges(ctx context.Context, r *pb.ListChangesRequest
 	if err != nil {
 		return nil, err
 	}
-	size, err := pageSize(r.GetPageSize())
-	if err != nil {
-		return nil, err
-	}
-	p := changesPage{size: int(size), largest: largest}
+	q.Before = at.after
+	p := changesPage{size: at.size, largest: largest}
 	next, err := s.exchange().Changes(ctx, q, p.add)
 	if err != nil {
 		return nil, err
 	}
-	out := &pb.ListChangesResponse{Changes: p.changes}
 	if p.full {
 		next = p.last
 	}
-	if next != 0 {
-		out.NextPageToken = s.exchange().SealPosition(ctx, list, strconv.FormatUint(next, 10))
-	}
-	return out, nil
+	return &pb.ListChangesResponse{Changes: p.changes, NextPageToken: tokenAfter(ctx, s.exchange(), r, next)}, nil
 }
 
-// changesList describes all that decides a list of changes.
-func changesList(r *pb.ListChangesRequest) string {
-	return fmt.Sprintf("changes %q %q %q %q %v %v", r.GetResource(), r.GetOwner(), r.GetPrincipal(), r.GetKind(),
-		r.GetStartTime().AsTime(), r.GetEndTime().AsTime())
-}
-
-// changeQuery converts a request.
-func (s *auditService) changeQuery(ctx context.Context, r *pb.ListChangesRequest,
-	list string) (q *exchange.ChangeQuery, err error) {
+// changeQuery converts a request, without its page.
+func changeQuery(r *pb.ListChangesRequest) (q *exchange.ChangeQuery, err error) {
 	q = &exchange.ChangeQuery{Resource: r.GetResource(), Owner: r.GetOwner(), Principal: r.GetPrincipal(),
 		Kind: r.GetKind()}
 	if q.From, err = wire.ToInstant("start_time", r.GetStartTime()); err != nil {
 		return nil, err
 	}
-	if q.To, err = wire.ToInstant("end_time", r.GetEndTime()); err != nil || r.GetPageToken() == "" {
-		return q, err
-	}
-	position, err := s.exchange().OpenPosition(ctx, list, r.GetPageToken())
-	if err != nil {
-		return nil, err
-	}
-	if q.Before, err = strconv.ParseUint(position, 10, 64); err != nil {
-		return nil, hexbid.Invalidf("page_token", "is of another list")
-	}
-	return q, nil
+	q.To, err = wire.ToInstant("end_time", r.GetEndTime())
+	return q, err
 }
 
 // largestValue returns the most bytes of a value that a view shows, 0 for any.

@@ -4,13 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"strconv"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/hexbid/hexbid"
@@ -54,7 +50,7 @@ func (s *ledgerService) ListCampaignSpend(ctx context.Context,
 		return nil, hexbid.Invalidf("order", "%d is not a known value: use %d for UID or %d for SPENT_TODAY", r.GetOrder(),
 			pb.CampaignSpendOrder_CAMPAIGN_SPEND_ORDER_UID, pb.CampaignSpendOrder_CAMPAIGN_SPEND_ORDER_SPENT_TODAY)
 	}
-	p, err := s.pageAfter(ctx, r)
+	p, err := pageAfter(ctx, s.exchange(), r)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +64,7 @@ func (s *ledgerService) ListCampaignSpend(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
-	out := &pb.ListCampaignSpendResponse{NextPageToken: s.tokenAfter(ctx, r, uint64(page.Next)),
+	out := &pb.ListCampaignSpendResponse{NextPageToken: tokenAfter(ctx, s.exchange(), r, uint64(page.Next)),
 		AsOfTime: timestamppb.New(page.AsOf)}
 	if fill := &s.server.metrics.fill; page.SeesAll {
 		out.RequestedSlots, out.FilledSlots = fill.requested.Load(), fill.filled.Load()
@@ -131,7 +127,7 @@ func (s *ledgerService) GetStatement(ctx context.Context, r *pb.GetStatementRequ
 
 // ListCharges implements pb.LedgerServiceServer.
 func (s *ledgerService) ListCharges(ctx context.Context, r *pb.ListChargesRequest) (*pb.ListChargesResponse, error) {
-	p, err := s.pageAfter(ctx, r)
+	p, err := pageAfter(ctx, s.exchange(), r)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +140,7 @@ func (s *ledgerService) ListCharges(ctx context.Context, r *pb.ListChargesReques
 	if err != nil {
 		return nil, err
 	}
-	out := &pb.ListChargesResponse{NextPageToken: s.tokenAfter(ctx, r, page.Next)}
+	out := &pb.ListChargesResponse{NextPageToken: tokenAfter(ctx, s.exchange(), r, page.Next)}
 	for i := range page.Charges {
 		out.Charges = append(out.Charges, chargeMessage(&page.Charges[i], page.Campaign))
 	}
@@ -162,7 +158,7 @@ func (s *ledgerService) GetReceipt(ctx context.Context, r *pb.GetReceiptRequest)
 
 // ListRoots implements pb.LedgerServiceServer.
 func (s *ledgerService) ListRoots(ctx context.Context, r *pb.ListRootsRequest) (*pb.ListRootsResponse, error) {
-	p, err := s.pageAfter(ctx, r)
+	p, err := pageAfter(ctx, s.exchange(), r)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +175,7 @@ func (s *ledgerService) ListRoots(ctx context.Context, r *pb.ListRootsRequest) (
 	}
 	out := new(pb.ListRootsResponse)
 	if !page.Next.IsZero() {
-		out.NextPageToken = s.tokenAfter(ctx, r, uint64(page.Next.Unix()))
+		out.NextPageToken = tokenAfter(ctx, s.exchange(), r, uint64(page.Next.Unix()))
 	}
 	for i := range page.Roots {
 		out.Roots = append(out.Roots, rootMessage(&page.Roots[i]))
@@ -256,58 +252,6 @@ func alertsMessage(batch *exchange.AlertBatch) *pb.WatchAlertsResponse {
 		out.Alerts = append(out.Alerts, wire.FromAlert(&batch.Alerts[i]))
 	}
 	return out
-}
-
-// paged is a request for a page.
-type paged interface {
-	proto.Message
-	GetPageSize() int32
-	GetPageToken() string
-}
-
-// position is where a page begins, and how long it is.
-type position struct {
-	after uint64
-	size  int
-}
-
-// pageAfter reads the page token of a list whose entries are numbered.
-func (s *ledgerService) pageAfter(ctx context.Context, r paged) (p position, err error) {
-	size := r.GetPageSize()
-	if size < 0 || size > maxPage {
-		return p, hexbid.Invalidf("page_size", "%d is out of range: use 1 to %d, or 0 for %d", size, maxPage, defaultPage)
-	}
-	if p.size = int(size); size == 0 {
-		p.size = defaultPage
-	}
-	if token := r.GetPageToken(); token != "" {
-		text, err := s.exchange().OpenPosition(ctx, listOf(r), token)
-		if err != nil {
-			return p, err
-		}
-		if p.after, err = strconv.ParseUint(text, 36, 64); err != nil {
-			return p, fmt.Errorf("a page token that was sealed here: %w", err)
-		}
-	}
-	return p, nil
-}
-
-// tokenAfter returns the token of the page after a number, "" for 0.
-func (s *ledgerService) tokenAfter(ctx context.Context, r paged, number uint64) string {
-	if number == 0 {
-		return ""
-	}
-	return s.exchange().SealPosition(ctx, listOf(r), strconv.FormatUint(number, 36))
-}
-
-// listOf describes all that decides the list that a request is about.
-func listOf(r paged) string {
-	of := proto.Clone(r)
-	for _, field := range []protoreflect.Name{"page_size", "page_token"} {
-		of.ProtoReflect().Clear(of.ProtoReflect().Descriptor().Fields().ByName(field))
-	}
-	encoded, _ := proto.MarshalOptions{Deterministic: true}.Marshal(of) // it was decoded from the wire
-	return string(of.ProtoReflect().Descriptor().Name()) + " " + string(encoded)
 }
 
 // span is a request for entries of a time.
