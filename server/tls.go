@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hexbid/hexbid"
@@ -16,11 +17,11 @@ import (
 type certificates struct {
 	cert, key, clientCA string
 	log                 *slog.Logger
+	config              atomic.Pointer[portsTLS] // in force
 
-	mu     sync.Mutex // guards the fields below
+	mu     sync.Mutex // guards the fields below; its holder reads files, so no handshake waits for it
 	looked time.Time
 	files  [3]fileState
-	config portsTLS // never changed, only replaced
 }
 
 // portsTLS is the configuration of each port.
@@ -46,7 +47,7 @@ func openCertificates(c *Config) (*certificates, error) {
 	s := &certificates{cert: c.TLSCert, key: c.TLSKey, clientCA: c.ClientCA, log: c.Log}
 	s.files, s.looked = s.states(), time.Now()
 	config, err := s.load()
-	s.config = config
+	s.config.Store(&config)
 	return s, err
 }
 
@@ -92,12 +93,20 @@ func (s *certificates) states() (states [3]fileState) {
 	return states
 }
 
-// current returns the configurations for a client that connects, from the files as they are.
+// current returns the configurations for a client that connects, from the files as they are. While another client's
+// handshake reads them, perhaps from a disk that does not answer, the old ones hold.
 func (s *certificates) current(now time.Time) portsTLS {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if s.mu.TryLock() {
+		defer s.mu.Unlock()
+		s.look(now)
+	}
+	return *s.config.Load()
+}
+
+// look reads the files again if they have changed since the last look. The caller holds the lock.
+func (s *certificates) look(now time.Time) {
 	if now.Sub(s.looked) < betweenFileLooks {
-		return s.config
+		return
 	}
 	s.looked = now
 	if states := s.states(); states != s.files {
@@ -105,7 +114,6 @@ func (s *certificates) current(now time.Time) portsTLS {
 			s.log.Error("certificates were changed and do not load; the old ones stay in force", "error", err)
 		}
 	}
-	return s.config
 }
 
 // replace loads the files, which are in a state. The caller holds the lock.
@@ -114,7 +122,8 @@ func (s *certificates) replace(states [3]fileState) error {
 	if err != nil {
 		return err
 	}
-	s.files, s.config = states, config
+	s.files = states
+	s.config.Store(&config)
 	s.log.Info("certificates were read again", "certificate", s.cert)
 	return nil
 }
@@ -124,9 +133,7 @@ func (s *certificates) expiry() time.Time {
 	if s == nil {
 		return time.Time{}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.config.grpc.Certificates[0].Leaf.NotAfter
+	return s.config.Load().grpc.Certificates[0].Leaf.NotAfter
 }
 
 // watchCertificates registers when the certificate in force ends.

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -162,6 +163,44 @@ func TestCertificatesAreReadAgainWhenTheyChange(t *testing.T) {
 	}
 	if _, err := serial(first); err == nil {
 		t.Error("a client of the old authority is let in")
+	}
+}
+
+// TestNoHandshakeWaitsForAFile puts a pipe that nobody writes to in the place of the certificate, as a disk that does not
+// answer. The handshake that reads it waits, and no other one does.
+func TestNoHandshakeWaitsForAFile(t *testing.T) {
+	config := Config{Log: slog.New(slog.DiscardHandler)}
+	config.TLSCert, config.TLSKey = newIssuer(t).issue(t, "localhost")
+	s, err := openCertificates(&config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, later := s.config.Load(), time.Now().Add(time.Hour)
+	if err := os.Remove(config.TLSCert); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(config.TLSCert, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shaken := make(chan portsTLS)
+	go func() { shaken <- s.current(later) }()
+	pipe, err := os.OpenFile(config.TLSCert, os.O_WRONLY, 0) // waits until somebody reads it
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { shaken <- s.current(later.Add(time.Hour)) }()
+	for i := range 2 {
+		select {
+		case got := <-shaken:
+			if got != *before || s.expiry().IsZero() {
+				t.Errorf("handshake %d has other certificates", i)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("a handshake waits for the file that another one reads")
+		}
+		if i == 0 {
+			pipe.Close() // an empty file, which does not load
+		}
 	}
 }
 
