@@ -11,8 +11,8 @@ import (
 	"github.com/hexbid/hexbid/exchange"
 )
 
-// Lists whose entries are numbered go from page to page by the number of an entry. Those of resources
-// go by name (list.go).
+// Lists whose entries are numbered go from page to page by the number of an entry. Lists of resources go by name
+// (list.go).
 
 // paged is a request for a page.
 type paged interface {
