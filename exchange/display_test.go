@@ -151,8 +151,8 @@ func (u *unreadable) ByUID(ctx context.Context, uid hexbid.UID) (store.Record, e
 	return u.Store.ByUID(ctx, uid)
 }
 
-// TestASearchThatFailsLeavesNothingToTheNext lets a search fail while it reads the cards of an ad with a place. The next
-// search, in the same memory, shows an ad without a place.
+// TestASearchThatFailsLeavesNothingToTheNext lets a search fail while it reads the cards of an ad with a place. The
+// next search, in the same memory, shows an ad without a place.
 func TestASearchThatFailsLeavesNothingToTheNext(t *testing.T) {
 	const placeless = "advertisers/a/programs/online"
 	far := hexbid.Point{Lat: 39.9, Lng: 116.4}

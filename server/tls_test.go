@@ -166,8 +166,8 @@ func TestCertificatesAreReadAgainWhenTheyChange(t *testing.T) {
 	}
 }
 
-// TestNoHandshakeWaitsForAFile puts a pipe that nobody writes to in the place of the certificate, as a disk that does not
-// answer. The handshake that reads it waits, and no other one does.
+// TestNoHandshakeWaitsForAFile puts a pipe that nobody writes to in the place of the certificate, as a disk that does
+// not answer. The handshake that reads it waits, and no other one does.
 func TestNoHandshakeWaitsForAFile(t *testing.T) {
 	config := Config{Log: slog.New(slog.DiscardHandler)}
 	config.TLSCert, config.TLSKey = newIssuer(t).issue(t, "localhost")
