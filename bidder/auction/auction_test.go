@@ -232,9 +232,9 @@ func narrated(t *testing.T, d *datadriven.TestData) string {
 	d.MaybeScanArgs(t, "increment", &increment)
 	d.MaybeScanArgs(t, "mechanism", &mechanism)
 	d.MaybeScanArgs(t, "factors", &factors)
-	m, err := ParseMechanism(mechanism)
-	if err != nil {
-		d.Fatalf(t, "%v", err)
+	m := slices.Index(mechanismNames, mechanism)
+	if m < 0 {
+		d.Fatalf(t, "%q is no mechanism", mechanism)
 	}
 	var candidates []Candidate
 	names := map[uint32]string{}
@@ -253,7 +253,7 @@ func narrated(t *testing.T, d *datadriven.TestData) string {
 		candidates = append(candidates, c)
 	}
 	var out strings.Builder
-	pricing := Pricing{Mechanism: m, Slots: slots, Increment: hexbid.Money(increment), Factors: factors}
+	pricing := Pricing{Mechanism: Mechanism(m), Slots: slots, Increment: hexbid.Money(increment), Factors: factors}
 	for _, a := range Price(boardOf(candidates, slots, NewTieBreak("golden")), pricing, nil) {
 		fmt.Fprintf(&out, "slot %d: %s scores %d and pays %d, set by %s\n", a.Slot, names[a.Entry.Ordinal], a.Entry.Score,
 			a.Price, a.SetBy)

@@ -1,8 +1,6 @@
 package auction
 
 import (
-	"fmt"
-
 	"github.com/hexbid/hexbid"
 )
 
@@ -85,16 +83,6 @@ var mechanismNames = []string{"gsp", "vcg", "first_price"}
 
 // String returns the name that settings use.
 func (m Mechanism) String() string { return mechanismNames[min(m, FirstPrice)] }
-
-// ParseMechanism reads the name of a mechanism.
-func ParseMechanism(s string) (Mechanism, error) {
-	for i, name := range mechanismNames {
-		if name == s {
-			return Mechanism(i), nil
-		}
-	}
-	return 0, fmt.Errorf("%q is not a mechanism: use gsp, vcg or first_price", hexbid.Shorten(s))
-}
 
 // Pricing says how one auction is priced.
 type Pricing struct {
