@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/exchange"
+	"github.com/hexbid/hexbid/geoindex"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 	"github.com/hexbid/hexbid/wire"
 )
@@ -78,6 +80,29 @@ func completed(c hexbid.Creative, p *hexbid.Program, at time.Time) hexbid.Creati
 	return c
 }
 
+// programCard, creativeCard and placeCard are what a search displays of a program, a creative and a place. Package wire
+// has them as bytes; these say the same plainly.
+func programCard(p *hexbid.Program) *pb.ProgramCard {
+	return &pb.ProgramCard{Name: p.Name, Uid: uint64(p.UID), DisplayName: p.DisplayName, Category: pb.Category(p.Category),
+		Path: p.Path, IconUri: p.IconURI}
+}
+
+func creativeCard(c *hexbid.Creative) *pb.CreativeCard {
+	card := &pb.CreativeCard{Title: c.Title, Promotion: c.Promotion, Path: c.Path, ImageUri: c.ImageURI}
+	if c.Coupon != nil {
+		card.Coupon = &pb.CouponCard{Text: c.Coupon.Text, Terms: c.Coupon.Terms,
+			ValidUntilTime: timestamppb.New(c.Coupon.ValidUntil)}
+	}
+	return card
+}
+
+func placeCard(l *hexbid.Place, of *hexbid.Program, datum hexbid.Datum) *pb.PlaceCard {
+	datum = cmp.Or(datum, hexbid.WGS84)
+	at := geoindex.FromWGS84(datum, l.Point)
+	return &pb.PlaceCard{Name: l.Name, DisplayName: cmp.Or(l.DisplayName, of.DisplayName), Address: l.Address,
+		OpeningHours: l.OpeningHours, Latitude: at.Lat, Longitude: at.Lng, Datum: pb.Datum(datum)}
+}
+
 // bothForms are the message and what the bytes decode to.
 func bothForms(t rapid.TB, f *found) map[string]*pb.SearchNearbyResponse {
 	t.Helper()
@@ -105,8 +130,8 @@ func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 			creative := completed(c.CreativeFor(host), program, in.EvaluatedAt)
 			s := exchange.Sponsored{Slot: i + 1, Price: hexbid.Money(rapid.Int64Range(0, 1e12).Draw(t, "price")),
 				Pricing: hexbid.CPM, Token: rapid.StringN(0, 600, 600).Draw(t, "token")}
-			message := &pb.SponsoredResult{Slot: int32(i + 1), Program: wire.ProgramCard(program),
-				Creative: wire.CreativeCard(&creative), Campaign: c.Name, PriceMicros: int64(s.Price),
+			message := &pb.SponsoredResult{Slot: int32(i + 1), Program: programCard(program),
+				Creative: creativeCard(&creative), Campaign: c.Name, PriceMicros: int64(s.Price),
 				PricingModel: pb.PricingModel_PRICING_MODEL_CPM, Token: s.Token}
 			if in.HidesPrices {
 				s.Price, message.PriceMicros = 0, 0
@@ -119,7 +144,7 @@ func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 				place = places.Draw(t, "place")
 				s.Cards.Place = wire.Cards{}.Place(place)
 				s.Place, s.DistanceM = place.UID, rapid.Float64Range(0, 1e6).Draw(t, "distance")
-				message.NearestPlace, message.DistanceM = wire.PlaceCard(place, program, datum), proto.Float64(s.DistanceM)
+				message.NearestPlace, message.DistanceM = placeCard(place, program, datum), proto.Float64(s.DistanceM)
 			}
 			s.Cards.Program, s.Cards.Campaign = wire.Cards{}.Program(program), wire.Cards{}.Campaign(c)
 			in.Sponsored, want.Sponsored = append(in.Sponsored, s), append(want.Sponsored, message)
@@ -129,8 +154,8 @@ func TestAnAnswerPutTogetherFromCardsIsTheMessageBuiltPlainly(t *testing.T) {
 			n := exchange.Nearby{DistanceM: rapid.Float64Range(0, 1e6).Draw(t, "distance"),
 				Cards: exchange.Displayed{Program: wire.Cards{}.Program(program), Place: wire.Cards{}.Place(place)}}
 			in.Nearby = append(in.Nearby, n)
-			want.Nearby = append(want.Nearby, &pb.NearbyResult{Program: wire.ProgramCard(program),
-				Place: wire.PlaceCard(place, program, datum), DistanceM: n.DistanceM})
+			want.Nearby = append(want.Nearby, &pb.NearbyResult{Program: programCard(program),
+				Place: placeCard(place, program, datum), DistanceM: n.DistanceM})
 		}
 		for form, got := range bothForms(t, &found{in, host, datum, time.Now()}) {
 			want.ServerDuration = got.GetServerDuration() // a clock's

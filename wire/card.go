@@ -46,7 +46,7 @@ const (
 // Program returns the card of a program. Its texts are those that other records leave to it: its name, path and icon.
 func (Cards) Program(p *hexbid.Program) []byte {
 	card := append(make([]byte, textsBytes, textsBytes+64+len(p.Name)+len(p.DisplayName)+len(p.Path)+len(p.IconURI)),
-		encoded(ProgramCard(p))...)
+		encoded(programCard(p))...)
 	for fields := card[textsBytes:]; len(fields) > 0; {
 		field, kind, n := protowire.ConsumeTag(fields)
 		size := protowire.ConsumeFieldValue(field, kind, fields[n:])
@@ -81,7 +81,7 @@ func (Cards) Campaign(c *hexbid.Campaign) []byte {
 }
 
 func appendCreative(card []byte, c *hexbid.Creative) []byte {
-	m, lacks, until := CreativeCard(c), byte(0), int64(0)
+	m, lacks, until := creativeCard(c), byte(0), int64(0)
 	for i, text := range [...]string{c.Title, c.Path, c.ImageURI} {
 		if text == "" {
 			lacks |= 1 << i
@@ -96,31 +96,18 @@ func appendCreative(card []byte, c *hexbid.Creative) []byte {
 	return protowire.AppendBytes(protowire.AppendBytes(card, encoded(m)), coupon)
 }
 
-// ProgramCard returns what a search displays of a program.
-func ProgramCard(p *hexbid.Program) *pb.ProgramCard {
+// programCard returns what a search displays of a program.
+func programCard(p *hexbid.Program) *pb.ProgramCard {
 	return &pb.ProgramCard{Name: p.Name, Uid: uint64(p.UID), DisplayName: p.DisplayName, Category: pb.Category(p.Category),
 		Path: p.Path, IconUri: p.IconURI}
 }
 
-// CreativeCard returns what a search displays of a creative.
-func CreativeCard(c *hexbid.Creative) *pb.CreativeCard {
+// creativeCard returns what a search displays of a creative.
+func creativeCard(c *hexbid.Creative) *pb.CreativeCard {
 	card := &pb.CreativeCard{Title: c.Title, Promotion: c.Promotion, Path: c.Path, ImageUri: c.ImageURI}
 	if coupon := c.Coupon; coupon != nil {
 		card.Coupon = &pb.CouponCard{Text: coupon.Text, Terms: coupon.Terms, ValidUntilTime: fromInstant(coupon.ValidUntil)}
 	}
-	return card
-}
-
-// PlaceCard returns what a search displays of a program's place, in a datum.
-func PlaceCard(l *hexbid.Place, of *hexbid.Program, datum hexbid.Datum) *pb.PlaceCard {
-	if datum == hexbid.DatumUnspecified {
-		datum = hexbid.WGS84
-	}
-	card, at := placeTexts(l), geoindex.FromWGS84(datum, l.Point)
-	if card.DisplayName == "" {
-		card.DisplayName = of.DisplayName
-	}
-	card.Latitude, card.Longitude, card.Datum = at.Lat, at.Lng, pb.Datum(datum)
 	return card
 }
 
