@@ -169,8 +169,11 @@ func (o *ownCatalogue) threads(ctx context.Context, of []store.Thread) ([]store.
 	return own, nil
 }
 
-// ownPart returns a change without what it did to resources that the caller does not see.
+// ownPart returns a change without what it did to resources that the caller does not see. The threads that led to it
+// have looked its advertisers up.
 func (o *ownCatalogue) ownPart(p *store.Past) *store.Past {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	own := *p
 	hidden := func(name string) bool { return !o.known[ownerOf(name)] }
 	own.Puts = slices.DeleteFunc(slices.Clone(p.Puts), func(w store.Written) bool { return hidden(w.Meta().Name) })
