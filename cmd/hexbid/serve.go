@@ -237,7 +237,8 @@ func (m *Main) Run(ctx context.Context, ready func(address string)) (err error) 
 	group.Go(func() { m.watchKeys(ctx) })
 	m.serveMetrics(ctx, &group)
 	m.serveHTTP(ctx, &group)
-	m.tellSupervisor(ctx, &group)
+	answers := make(chan struct{})
+	m.tellSupervisor(ctx, &group, answers)
 	served := make(chan error, 1)
 	go func() { served <- m.server.Serve(ctx, m.listener) }()
 	if err := m.start(ctx); err != nil {
@@ -255,7 +256,7 @@ func (m *Main) Run(ctx context.Context, ready func(address string)) (err error) 
 	if m.Config.DemoTraffic {
 		group.Go(func() { m.playPeople(ctx) })
 	}
-	m.ready()
+	close(answers)
 	if ready != nil {
 		ready(m.Address())
 	}

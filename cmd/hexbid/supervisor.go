@@ -22,26 +22,29 @@ func (m *Main) tell(state string) {
 	}
 }
 
-// ready tells the supervisor that searches are answered.
-func (m *Main) ready() {
-	m.tell(daemon.SdNotifyReady + "\nSTATUS=Serving on " + m.Address())
-}
-
-// tellSupervisor tells the supervisor when the context ends, and reads certificates and keys again upon each SIGHUP
-// until then.
-func (m *Main) tellSupervisor(ctx context.Context, group *sync.WaitGroup) {
+// tellSupervisor tells the supervisor when searches are answered, which closes answers, and when the context ends.
+// Until then it reads certificates and keys again upon each SIGHUP.
+func (m *Main) tellSupervisor(ctx context.Context, group *sync.WaitGroup, answers <-chan struct{}) {
 	m.tell("STATUS=Indexing the catalogue")
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	group.Go(func() {
 		defer signal.Stop(hangups)
-		for {
+		for ready := false; ; {
 			select {
 			case <-ctx.Done():
 				m.tell(daemon.SdNotifyStopping + "\nSTATUS=Draining")
 				return
+			case <-answers:
+				ready, answers = true, nil
 			case <-hangups:
+				if ready {
+					m.tell(daemon.SdNotifyReloading + fmt.Sprintf("\nMONOTONIC_USEC=%d", monotonicMicros()))
+				}
 				m.reload()
+			}
+			if ready { // a reload during the start says nothing: the supervisor would take the process for ready
+				m.tell(daemon.SdNotifyReady + "\nSTATUS=Serving on " + m.Address())
 			}
 		}
 	})
@@ -50,7 +53,6 @@ func (m *Main) tellSupervisor(ctx context.Context, group *sync.WaitGroup) {
 // reload reads certificates and the keys of tokens again. What does not load leaves the old one in force. The server
 // does the same by itself within a second of a change; a reload says at once what is wrong with the files.
 func (m *Main) reload() {
-	m.tell(daemon.SdNotifyReloading + fmt.Sprintf("\nMONOTONIC_USEC=%d", monotonicMicros()))
 	if err := m.server.Reload(); err != nil {
 		m.Log.Error("certificates do not load; the old ones stay in force", "error", err)
 	}
@@ -58,7 +60,6 @@ func (m *Main) reload() {
 		m.Log.Error("the key file is refused; the old keys stay in force while this process runs", "error", err)
 	}
 	m.Log.Info("settings were read again", "cause", "SIGHUP")
-	m.ready()
 }
 
 // monotonicMicros is the time that systemd orders reloads by.

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
+	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -71,6 +75,48 @@ func TestASupervisorIsToldOfReadinessReloadsAndTheStop(t *testing.T) {
 	}
 	if code, out := health(t, p.address); code == 0 {
 		t.Errorf("nobody serves, and health says %s", out)
+	}
+}
+
+// told is a log that passes its lines on.
+type told chan string
+
+func (l told) Write(line []byte) (int, error) {
+	l <- string(line)
+	return len(line), nil
+}
+
+// TestAReloadDuringTheStartDoesNotSayReady sends a SIGHUP to a program whose searches are not answered yet.
+func TestAReloadDuringTheStartDoesNotSayReady(t *testing.T) {
+	s, log := newSupervisor(t), make(told, 100)
+	config := DefaultServeConfig()
+	config.Listen, config.MetricsListen, config.HTTPListen = "127.0.0.1:0", "", ""
+	m := NewMain(config)
+	m.Log = slog.New(slog.NewTextHandler(log, nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := m.Open(ctx); err != nil {
+		t.Fatal(err)
+	}
+	defer m.close()
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel()
+	answers := make(chan struct{})
+	m.tellSupervisor(ctx, &group, answers)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	for line := ""; !strings.Contains(line, "settings were read again"); {
+		select {
+		case line = <-log:
+		case <-time.After(time.Minute):
+			t.Fatal("the reload does not end")
+		}
+	}
+	close(answers)
+	if words := s.await("STATUS=Indexing") + s.await(""); !strings.HasPrefix(words,
+		"STATUS=Indexing the catalogueREADY=1\n") {
+		t.Errorf("the supervisor was told %q", words)
 	}
 }
 
