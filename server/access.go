@@ -185,7 +185,7 @@ func (s *accessService) WhoAmI(ctx context.Context, _ *pb.WhoAmIRequest) (*pb.Wh
 	if p.Grants != nil {
 		out.Memberships = wire.FromMemberships(p.Grants.Members())
 	}
-	if quota, used := s.server.quotas.used(&p, time.Now()); quota != nil {
+	if quota, used := s.server.quotas.used(&p); quota != nil {
 		out.Quota, out.Used = wire.FromCallQuota(quota), wire.FromCallQuota(used)
 	}
 	return out, nil

@@ -164,13 +164,12 @@ func (s *Server) enter(g *gate, of *party, bytes int) error {
 
 // count counts the call against its caller's quota, before its request is read.
 func (c *call) count() error {
-	now := time.Now()
-	if err := c.server.quotas.enter(&c.caller, now); err != nil {
+	if err := c.server.quotas.enter(&c.caller); err != nil {
 		return err
 	}
 	c.counted = true
 	if c.gate.class == writing {
-		return c.server.quotas.write(&c.caller, 1, now)
+		return c.server.quotas.write(&c.caller, 1)
 	}
 	return nil
 }

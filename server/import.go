@@ -81,7 +81,7 @@ func (s *campaignService) receiveBatches(ctx context.Context,
 			return hexbid.Invalidf("rows", "a batch has %d rows: send 1 to %d", n, maxImportRows)
 		}
 		caller := hexbid.PrincipalOf(ctx)
-		if err := s.server.quotas.write(&caller, len(r.GetRows()), time.Now()); err != nil {
+		if err := s.server.quotas.write(&caller, len(r.GetRows())); err != nil {
 			return err
 		}
 		if upload == nil {

@@ -1,7 +1,11 @@
 package server
 
 import (
+	"context"
+	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,4 +144,77 @@ func TestClientsShareABusyServerByTheirKeys(t *testing.T) {
 			t.Errorf("connection %d: %v, want %s", n, err, want)
 		}
 	}
+}
+
+// TestWritersOverTheWireDoNotPassAnAdvertisersQuota fills a quota by single writes and by uploads at once.
+func TestWritersOverTheWireDoNotPassAnAdvertisersQuota(t *testing.T) {
+	s, operator, _ := serveKeys(t, nil)
+	mine := bearing(t.Context(), "Bearer "+operator)
+	const most, writers = 5, 12
+	first := pb.NewCampaignServiceClient(s.dial(t))
+	a, err := first.CreateAdvertiser(mine, &pb.CreateAdvertiserRequest{AdvertiserId: "quoted",
+		Advertiser: &pb.Advertiser{DisplayName: "A", Quota: &pb.Holdings{Keywords: most}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := func(i int) *pb.Program {
+		return &pb.Program{Name: fmt.Sprintf("%s/programs/p%d", a.GetName(), i), DisplayName: "P",
+			Category: pb.Category_CATEGORY_CATERING, Hosts: []pb.Host{pb.Host_HOST_WECHAT}, Keywords: []string{"tea"}}
+	}
+	create := func(c pb.CampaignServiceClient, i int) error {
+		_, err := c.CreateProgram(mine, &pb.CreateProgramRequest{Parent: a.GetName(), ProgramId: fmt.Sprint("p", i),
+			Program: program(i)})
+		return err
+	}
+	upload := func(c pb.CampaignServiceClient, i int) error { return uploadProgram(mine, c, program(i)) }
+	var stored, refused atomic.Int32
+	var all sync.WaitGroup
+	for i := range writers {
+		conn := pb.NewCampaignServiceClient(s.dial(t))
+		all.Go(func() {
+			write := create
+			if i%2 == 0 {
+				write = upload
+			}
+			switch err := write(conn, i); status.Code(err) {
+			case codes.OK:
+				stored.Add(1)
+			case codes.ResourceExhausted:
+				refused.Add(1)
+				if !strings.Contains(err.Error(), "at most 5") {
+					t.Errorf("%v", err)
+				}
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	got, err := first.GetAdvertiser(mine, &pb.GetAdvertiserRequest{Name: a.GetName()})
+	if err != nil || stored.Load() != most || refused.Load() != writers-most || got.GetHoldings().GetKeywords() != most {
+		t.Errorf("%d are stored and %d refused: %v, %v", stored.Load(), refused.Load(), got.GetHoldings(), err)
+	}
+}
+
+// uploadProgram uploads one program, and returns what is wrong with its row.
+func uploadProgram(ctx context.Context, c pb.CampaignServiceClient, p *pb.Program) error {
+	stream, err := c.Import(ctx)
+	if err != nil {
+		return err
+	}
+	rows := []*pb.ImportRow{{Resource: &pb.ImportRow_Program{Program: p}}}
+	if err := stream.Send(&pb.ImportRequest{Rows: rows}); err != nil {
+		return err
+	}
+	r, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	_ = stream.CloseSend()
+	if refusal := r.GetOutcomes()[0].GetError(); refusal != nil {
+		var code codes.Code
+		_ = code.UnmarshalJSON([]byte(`"` + refusal.GetCode() + `"`))
+		return status.Error(code, refusal.GetMessage())
+	}
+	return nil
 }

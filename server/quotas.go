@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"math"
 	"sync"
 	"time"
 
@@ -17,14 +16,16 @@ type Quotas struct{ User, Client hexbid.CallQuota }
 // accounts, and those that hold nothing any more are dropped when there are many. The counts are lost with the process.
 type quotas struct {
 	Quotas
+	clock    func() time.Time
 	mu       sync.Mutex // guards accounts and all that they hold
 	accounts map[string]*account
 }
 
-// account is what one principal has used.
+// account is what one principal has used. Its calls are counted by the generic cell rate algorithm (ITU-T I.371), whose
+// only state is an instant: it holds under a quota that changes meanwhile, and says to the nanosecond when the next call
+// is in order.
 type account struct {
-	calls    float64 // that may come at once
-	at       time.Time
+	paid     time.Time // until then the calls that came have used up the quota; each moves it on by its part of a second
 	inFlight int
 	day      int64 // whose rows are counted, since 1970
 	rows     int64
@@ -33,7 +34,9 @@ type account struct {
 // mostAccounts is how many accounts there are before idle ones are dropped.
 const mostAccounts = 10_000
 
-func newQuotas(q Quotas) *quotas { return &quotas{Quotas: q, accounts: map[string]*account{}} }
+func newQuotas(q Quotas, clock func() time.Time) *quotas {
+	return &quotas{Quotas: q, clock: clock, accounts: map[string]*account{}}
+}
 
 // of returns the quota of a principal, and whether it has one.
 func (q *quotas) of(p *hexbid.Principal) (quota hexbid.CallQuota, bound bool) {
@@ -54,18 +57,17 @@ func (q *quotas) of(p *hexbid.Principal) (quota hexbid.CallQuota, bound bool) {
 }
 
 // account returns the account of a principal at an instant. The caller holds the lock.
-func (q *quotas) account(p *hexbid.Principal, quota *hexbid.CallQuota, now time.Time) *account {
+func (q *quotas) account(p *hexbid.Principal, now time.Time) *account {
 	a := q.accounts[p.ID]
 	if a == nil {
 		if len(q.accounts) >= mostAccounts {
 			q.dropIdle(now)
 		}
-		a = &account{calls: float64(quota.CallsPerSecond), at: now}
+		a = &account{paid: now}
 		q.accounts[p.ID] = a
 	}
-	if passed := now.Sub(a.at).Seconds(); passed > 0 {
-		a.calls = min(float64(quota.CallsPerSecond), a.calls+passed*float64(quota.CallsPerSecond))
-		a.at = now
+	if a.paid.Before(now) {
+		a.paid = now
 	}
 	if day := now.Unix() / secondsADay; day != a.day {
 		a.day, a.rows = day, 0
@@ -79,31 +81,44 @@ const secondsADay = 24 * 60 * 60
 // long enough to have all their calls again.
 func (q *quotas) dropIdle(now time.Time) {
 	for id, a := range q.accounts {
-		if a.inFlight == 0 && (a.rows == 0 || a.day != now.Unix()/secondsADay) && now.Sub(a.at) > time.Second {
+		if a.inFlight == 0 && (a.rows == 0 || a.day != now.Unix()/secondsADay) && now.After(a.paid) {
 			delete(q.accounts, id)
 		}
 	}
 }
 
+// retryOpen is when a caller with too many open calls may try again. Nobody knows when one of them ends.
+const retryOpen = 100 * time.Millisecond
+
 // enter counts a call or a stream of a principal, or refuses it. Unless it refuses, leave must follow.
-func (q *quotas) enter(p *hexbid.Principal, now time.Time) error {
+func (q *quotas) enter(p *hexbid.Principal) error {
 	quota, bound := q.of(p)
 	if !bound {
 		return nil
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	a := q.account(p, &quota, now)
+	now := q.clock()
+	a := q.account(p, now)
 	if quota.InFlight > 0 && a.inFlight >= int(quota.InFlight) {
-		return exceeded(p, 100*time.Millisecond, "%d calls are open at once, and %d are the most", a.inFlight, quota.InFlight)
+		return exceeded(p, retryOpen, "%d calls are open at once, and %d are the most", a.inFlight, quota.InFlight)
 	}
-	if quota.CallsPerSecond > 0 && a.calls < 1 {
-		wait := time.Duration((1 - a.calls) / float64(quota.CallsPerSecond) * float64(time.Second))
-		return exceeded(p, wait, "%d calls a second are the most, and all are made", quota.CallsPerSecond)
+	if each := partOfSecond(&quota); each > 0 {
+		if wait := a.paid.Sub(now) + each - time.Second; wait > 0 {
+			return exceeded(p, wait, "%d calls a second are the most, and all are made", quota.CallsPerSecond)
+		}
+		a.paid = a.paid.Add(each)
 	}
-	a.calls--
 	a.inFlight++
 	return nil
+}
+
+// partOfSecond is how much of a second one call uses up, 0 without a bound on calls.
+func partOfSecond(quota *hexbid.CallQuota) time.Duration {
+	if quota.CallsPerSecond == 0 {
+		return 0
+	}
+	return time.Second / time.Duration(quota.CallsPerSecond)
 }
 
 // leave ends the count of a call or a stream.
@@ -119,14 +134,19 @@ func (q *quotas) leave(p *hexbid.Principal) {
 }
 
 // write counts rows that a principal is about to write, or refuses all of them.
-func (q *quotas) write(p *hexbid.Principal, rows int, now time.Time) error {
+func (q *quotas) write(p *hexbid.Principal, rows int) error {
 	quota, bound := q.of(p)
 	if !bound || quota.RowsPerDay == 0 {
 		return nil
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	a := q.account(p, &quota, now)
+	if int64(rows) > quota.RowsPerDay { // no waiting helps
+		return hexbid.Errorf(hexbid.Exhausted, "", "%d rows at once are more than the quota of %s, %d rows a day: send "+
+			"fewer at once, or ask the operator for more", rows, p.ID, quota.RowsPerDay)
+	}
+	now := q.clock()
+	a := q.account(p, now)
 	if a.rows+int64(rows) > quota.RowsPerDay {
 		midnight := time.Unix((a.day+1)*secondsADay, 0)
 		return exceeded(p, midnight.Sub(now), "%d rows a day are the most, of which %d are written", quota.RowsPerDay, a.rows)
@@ -137,17 +157,18 @@ func (q *quotas) write(p *hexbid.Principal, rows int, now time.Time) error {
 
 // used returns a principal's quota, and what of it is used: calls of the last second, those that are open, and rows of
 // the day. Both are nil for a principal without a quota.
-func (q *quotas) used(p *hexbid.Principal, now time.Time) (quota, used *hexbid.CallQuota) {
+func (q *quotas) used(p *hexbid.Principal) (quota, used *hexbid.CallQuota) {
 	most, bound := q.of(p)
 	if !bound {
 		return nil, nil
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	a := q.account(p, &most, now)
+	now := q.clock()
+	a := q.account(p, now)
 	used = &hexbid.CallQuota{InFlight: int32(a.inFlight), RowsPerDay: a.rows}
-	if most.CallsPerSecond > 0 {
-		used.CallsPerSecond = int32(math.Ceil(float64(most.CallsPerSecond) - a.calls))
+	if each := partOfSecond(&most); each > 0 {
+		used.CallsPerSecond = int32((a.paid.Sub(now) + each - 1) / each)
 	}
 	return &most, used
 }
@@ -167,11 +188,13 @@ func (q *Quotas) Validate() error {
 	return nil
 }
 
-// exceeded is the refusal of a principal that is at its quota.
+// exceeded is the refusal of a principal that is at its quota. It rounds the time until another try up to a
+// millisecond: a caller that waits as long as the refusal says must not be early by a fraction.
 func exceeded(p *hexbid.Principal, retry time.Duration, format string, args ...any) error {
+	retry = (retry + time.Millisecond - 1).Truncate(time.Millisecond)
 	err := hexbid.Errorf(hexbid.Exhausted, "",
 		"the quota of %s is used: %s; try again in %s, or ask the operator for more", p.ID, fmt.Sprintf(format, args...),
-		retry.Round(time.Millisecond))
-	err.Retry = max(retry, time.Millisecond)
+		retry)
+	err.Retry = retry
 	return err
 }

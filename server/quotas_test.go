@@ -9,6 +9,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"pgregory.net/rapid"
 
 	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
@@ -24,10 +25,11 @@ var (
 func exhausted(err error) bool { return err != nil && hexbid.KindOf(err) == hexbid.Exhausted }
 
 func TestAUserMayMakeSoManyCallsPerSecond(t *testing.T) {
-	q, now := newQuotas(Quotas{User: hexbid.CallQuota{CallsPerSecond: 10}}), time.Unix(1e9, 0)
+	now := time.Unix(1e9, 0)
+	q := newQuotas(Quotas{User: hexbid.CallQuota{CallsPerSecond: 10}}, func() time.Time { return now })
 	calls := func(p *hexbid.Principal) (made int) {
 		for range 100 {
-			err := q.enter(p, now)
+			err := q.enter(p)
 			if err == nil {
 				made++
 				q.leave(p)
@@ -61,47 +63,52 @@ func TestAUserMayMakeSoManyCallsPerSecond(t *testing.T) {
 }
 
 func TestAClientMayHaveSoManyCallsOpen(t *testing.T) {
-	q, now := newQuotas(Quotas{Client: hexbid.CallQuota{InFlight: 2}}), time.Unix(1e9, 0)
+	now := time.Unix(1e9, 0)
+	q := newQuotas(Quotas{Client: hexbid.CallQuota{InFlight: 2}}, func() time.Time { return now })
 	for range 2 {
-		if err := q.enter(&superapp, now); err != nil {
+		if err := q.enter(&superapp); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := q.enter(&superapp, now); !exhausted(err) || !strings.Contains(err.Error(), "clients/superapp") {
+	if err := q.enter(&superapp); !exhausted(err) || !strings.Contains(err.Error(), "clients/superapp") {
 		t.Errorf("%v", err)
 	}
 	q.leave(&superapp)
-	if err := q.enter(&superapp, now); err != nil {
+	if err := q.enter(&superapp); err != nil {
 		t.Errorf("once one has ended: %v", err)
 	}
 }
 
 func TestRowsAreCountedUntilMidnight(t *testing.T) {
-	q, now := newQuotas(Quotas{User: hexbid.CallQuota{RowsPerDay: 100}}), time.Unix(secondsADay*10_000+3600, 0)
-	if err := q.write(&alice, 60, now); err != nil {
+	now := time.Unix(secondsADay*10_000+3600, 0)
+	q := newQuotas(Quotas{User: hexbid.CallQuota{RowsPerDay: 100}}, func() time.Time { return now })
+	if err := q.write(&alice, 60); err != nil {
 		t.Fatal(err)
 	}
-	err := q.write(&alice, 60, now)
+	err := q.write(&alice, 60)
 	if !exhausted(err) || err.(*hexbid.Error).Retry != 23*time.Hour || !strings.Contains(err.Error(), "60 are written") {
 		t.Errorf("%v", err)
 	}
-	if err := q.write(&alice, 40, now); err != nil {
+	if err := q.write(&alice, 40); err != nil {
 		t.Errorf("what is left: %v", err)
 	}
-	if err := q.write(&alice, 100, now.Add(23*time.Hour)); err != nil {
+	now = now.Add(23 * time.Hour)
+	if err := q.write(&alice, 100); err != nil {
 		t.Errorf("the next day: %v", err)
 	}
 }
 
 func TestAccountsThatHoldNothingAreDropped(t *testing.T) {
-	q, now := newQuotas(Quotas{User: hexbid.CallQuota{CallsPerSecond: 10, RowsPerDay: 10}}), time.Unix(1e9, 0)
+	now := time.Unix(1e9, 0)
+	q := newQuotas(Quotas{User: hexbid.CallQuota{CallsPerSecond: 10, RowsPerDay: 10}}, func() time.Time { return now })
 	holds := hexbid.Principal{Role: hexbid.Member, ID: "users/holds"}
-	if err := q.write(&holds, 10, now); err != nil {
+	if err := q.write(&holds, 10); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 3 * mostAccounts {
 		p := hexbid.Principal{Role: hexbid.Member, ID: fmt.Sprintf("users/u%d", i)}
-		if err := q.enter(&p, now.Add(time.Duration(i)*time.Millisecond)); err != nil {
+		now = now.Add(time.Millisecond)
+		if err := q.enter(&p); err != nil {
 			t.Fatal(err)
 		}
 		q.leave(&p)
@@ -109,7 +116,7 @@ func TestAccountsThatHoldNothingAreDropped(t *testing.T) {
 	if len(q.accounts) > mostAccounts {
 		t.Errorf("%d accounts", len(q.accounts))
 	}
-	if err := q.write(&holds, 1, now); !exhausted(err) {
+	if err := q.write(&holds, 1); !exhausted(err) {
 		t.Errorf("rows of today are forgotten: %v", err)
 	}
 }
@@ -158,5 +165,45 @@ func TestQuotasBelowZeroAreRefused(t *testing.T) {
 	q := Quotas{Client: hexbid.CallQuota{InFlight: -1}}
 	if err := q.Validate(); hexbid.KindOf(err) != hexbid.Invalid || err.(*hexbid.Error).Field != "client-in-flight" {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestWhoWaitsAsLongAsARefusalSaysIsLetIn draws histories of calls and of quotas that operators change meanwhile.
+func TestWhoWaitsAsLongAsARefusalSaysIsLetIn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		now := time.Unix(1e9, 0)
+		q := newQuotas(Quotas{}, func() time.Time { return now })
+		caller := hexbid.Principal{Role: hexbid.Member, ID: "users/u"}
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			caller.Quota = &hexbid.CallQuota{InFlight: 10,
+				CallsPerSecond: rapid.SampledFrom([]int32{0, 1, 3, 7, 1000, 999_999, 1_000_000}).Draw(t, "quota")}
+			now = now.Add(time.Duration(rapid.Int64Range(0, 3e9).Draw(t, "passes")))
+			for range rapid.IntRange(1, 20).Draw(t, "calls") {
+				err := q.enter(&caller)
+				if err == nil {
+					q.leave(&caller)
+					continue
+				}
+				retry := err.(*hexbid.Error).Retry
+				if most := time.Second / time.Duration(caller.Quota.CallsPerSecond); retry <= 0 || retry > most+time.Millisecond {
+					t.Fatalf("%d calls a second: try again in %s", caller.Quota.CallsPerSecond, retry)
+				}
+				if now = now.Add(retry); q.enter(&caller) != nil {
+					t.Fatalf("%d calls a second: refused after the %s", caller.Quota.CallsPerSecond, retry)
+				}
+				q.leave(&caller)
+			}
+		}
+	})
+}
+
+func TestMoreRowsThanADayHasAreNotPutOff(t *testing.T) {
+	q := newQuotas(Quotas{User: hexbid.CallQuota{RowsPerDay: 10}}, time.Now)
+	err := q.write(&alice, 11)
+	if !exhausted(err) || err.(*hexbid.Error).Retry != 0 || !strings.Contains(err.Error(), "send fewer at once") {
+		t.Errorf("%v", err)
+	}
+	if err := q.write(&alice, 10); err != nil {
+		t.Errorf("what was refused counts: %v", err)
 	}
 }

@@ -34,6 +34,8 @@ type Config struct {
 	Insecure bool
 	Limits   Limits
 	Quotas   Quotas
+	// Clock is what quotas are counted by.
+	Clock func() time.Time
 	// MaxRequestBytes bounds a message.
 	MaxRequestBytes int
 	// Auth says what callers must prove.
@@ -55,7 +57,7 @@ type Config struct {
 
 // DefaultConfig returns settings for a machine of a few cores.
 func DefaultConfig() Config {
-	return Config{Limits: DefaultLimits(), MaxRequestBytes: 8 << 20, DrainTimeout: 15 * time.Second,
+	return Config{Limits: DefaultLimits(), MaxRequestBytes: 8 << 20, DrainTimeout: 15 * time.Second, Clock: time.Now,
 		Registry: prometheus.NewRegistry(), Log: slog.Default()}
 }
 
@@ -93,7 +95,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{config: config, health: health.NewServer(), metrics: newMetrics(config.Registry), codec: newCodec(),
-		pressure: newPressure(config.Limits.Wait), quotas: newQuotas(config.Quotas), unaryMethods: map[string]unaryMethod{},
+		pressure: newPressure(config.Limits.Wait), quotas: newQuotas(config.Quotas, config.Clock), unaryMethods: map[string]unaryMethod{},
 		streams: map[string]streamMethod{}, draining: make(chan struct{})}
 	s.openGates()
 	s.connections, s.webs = newConnections(&s.config), newConnections(&s.config)

@@ -38,7 +38,7 @@ func (s *Server) stream(service any, raw grpc.ServerStream, info *grpc.StreamSer
 		return s.finish(info.FullMethod, &caller, opened, hexbid.Errorf(hexbid.Denied, "",
 			"reflection is for operators: the contract's .proto files are in the repository"))
 	}
-	if err := s.quotas.enter(&caller, opened); err != nil {
+	if err := s.quotas.enter(&caller); err != nil {
 		return s.finish(info.FullMethod, &caller, opened, err)
 	}
 	defer s.quotas.leave(&caller)
