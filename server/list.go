@@ -53,7 +53,7 @@ func (l *listing) check(ctx context.Context, e *exchange.Exchange) (q store.List
 			return q, hexbid.Invalidf("parent", "%v", err)
 		}
 		if want := parentsOf(l.kind); !slices.Contains(want, q.Parent.Kind) {
-			return q, hexbid.Invalidf("parent", "%q names a %s, not a %s", l.parent, q.Parent.Kind, want[0])
+			return q, hexbid.Invalidf("parent", "%q is the name of one %s: name one %s", l.parent, q.Parent.Kind, want[0])
 		}
 	}
 	if l.token != "" {

@@ -25,7 +25,8 @@ type quotas struct {
 // only state is an instant: it holds under a quota that changes meanwhile, and says to the nanosecond when the next call
 // is in order.
 type account struct {
-	paid     time.Time // until then the calls that came have used up the quota; each moves it on by its part of a second
+	// paid is until when the calls that came have used up the quota. Each moves it on by its part of a second.
+	paid     time.Time
 	inFlight int
 	day      int64 // whose rows are counted, since 1970
 	rows     int64

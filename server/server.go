@@ -95,8 +95,9 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{config: config, health: health.NewServer(), metrics: newMetrics(config.Registry), codec: newCodec(),
-		pressure: newPressure(config.Limits.Wait), quotas: newQuotas(config.Quotas, config.Clock), unaryMethods: map[string]unaryMethod{},
-		streams: map[string]streamMethod{}, draining: make(chan struct{})}
+		pressure: newPressure(config.Limits.Wait), quotas: newQuotas(config.Quotas, config.Clock),
+		unaryMethods: map[string]unaryMethod{},
+		streams:      map[string]streamMethod{}, draining: make(chan struct{})}
 	s.openGates()
 	s.connections, s.webs = newConnections(&s.config), newConnections(&s.config)
 	s.connections.framed = true
