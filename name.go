@@ -112,7 +112,7 @@ func ParseNameOf(kind ResourceKind, field, s string) (Name, error) {
 		return Name{}, Invalidf(field, "%v", err)
 	}
 	if name.Kind != kind {
-		return Name{}, Invalidf(field, "%q names a %s, not a %s", Shorten(s), name.Kind, kind)
+		return Name{}, Invalidf(field, "%q is the name of one %s: name one %s", Shorten(s), name.Kind, kind)
 	}
 	if name.HasWildcard() {
 		return Name{}, Invalidf(field, "%q: \"-\" stands for any id in a list only", Shorten(s))

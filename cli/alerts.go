@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"google.golang.org/protobuf/encoding/protojson"
-
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -54,15 +52,10 @@ func (c *alertsCommand) Run(s *session) error {
 }
 
 func (c *alertsCommand) print(s *session, a *pb.Alert) error {
-	line := alertLine(a)
 	if c.Output == "json" {
-		text, err := protojson.Marshal(a)
-		if err != nil {
-			return err
-		}
-		line = string(text)
+		return printLine(s.Stdout, a)
 	}
-	_, err := fmt.Fprintln(s.Stdout, line)
+	_, err := fmt.Fprintln(s.Stdout, alertLine(a))
 	return err
 }
 

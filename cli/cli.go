@@ -55,7 +55,7 @@ type commands struct {
 	Users    usersCommand           `cmd:"" help:"Say who works for the operator and for advertisers."`
 	Clients  clientsCommand         `cmd:"" help:"Say which programs search and report events."`
 	Keys     keysCommand            `cmd:"" help:"Issue, list, revoke and rotate keys."`
-	Quota    advertiserQuotaCommand `cmd:"" help:"Set what an advertiser may have."`
+	Quota    advertiserQuotaCommand `cmd:"" help:"Show and set what an advertiser may have."`
 	Market   marketCommand          `cmd:"" help:"Read, try and change the rules of the auction."`
 	History  historyCommand         `cmd:"" help:"Say who changed what, when and from where."`
 	Undo     undoCommand            `cmd:"" help:"Take a change back."`

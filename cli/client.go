@@ -1,16 +1,11 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
@@ -87,18 +82,5 @@ func (f *clientFlags) named(ctx context.Context) context.Context {
 
 // outputFlags choose between output for people and output for programs.
 type outputFlags struct {
-	Output string `short:"o" help:"table, or json for programs." enum:"table,json" default:"table"`
-}
-
-func printJSON(s *session, m proto.Message) error {
-	text, err := protojson.Marshal(m)
-	if err != nil {
-		return err
-	}
-	var indented bytes.Buffer // the spacing of protojson differs between builds
-	if err := json.Indent(&indented, text, "", "  "); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(s.Stdout, indented.String())
-	return err
+	Output string `short:"o" help:"table, or json for programs, as over HTTP." enum:"table,json" default:"table"`
 }

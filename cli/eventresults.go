@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"google.golang.org/protobuf/encoding/protojson"
-
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -83,10 +81,10 @@ func printEventsJSON(s *session, events []*pb.Event, results []*pb.EventResult) 
 	list := make([]answeredEvent, len(results))
 	for i, r := range results {
 		var err error
-		if list[i].Event, err = protojson.Marshal(events[i]); err != nil {
+		if list[i].Event, err = contractJSON(events[i]); err != nil {
 			return err
 		}
-		if list[i].Result, err = protojson.Marshal(r); err != nil {
+		if list[i].Result, err = contractJSON(r); err != nil {
 			return err
 		}
 	}

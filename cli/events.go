@@ -17,7 +17,7 @@ import (
 )
 
 type eventsCommand struct {
-	Files       []string  `arg:"" optional:"" help:"JSON files, or - for standard input: answers of \"hexbid search -o json\", whose sponsored results are reported, or events such as {\"kind\": \"click\", \"token\": \"…\", \"eventId\": \"…\"}."`
+	Files       []string  `arg:"" optional:"" help:"JSON files, or - for standard input: answers of \"hexbid search -o json\", whose sponsored results are reported, or events such as {\"kind\": \"click\", \"token\": \"…\", \"event_id\": \"…\"}."`
 	Token       string    `help:"In place of files: the token of one sponsored result."`
 	Kind        []string  `help:"What happened to results that are given by token or by a search's answer: impression, click, conversion, claim; several, in this order." default:"impression"`
 	Slot        int32     `help:"Only the result of this slot of a search's answer; 1 is the first." placeholder:"N"`
@@ -87,11 +87,9 @@ func unanswered(s *session, events []*pb.Event, err error) error {
 	fmt.Fprintf(s.Stderr, "hexbid: %d events got no answer. Report these lines again, and each is recorded once:\n",
 		len(events))
 	for _, e := range events {
-		text, err := protojson.Marshal(e)
-		if err != nil {
+		if err := printLine(s.Stderr, e); err != nil {
 			return err
 		}
-		fmt.Fprintln(s.Stderr, string(text))
 	}
 	return err
 }

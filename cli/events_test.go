@@ -94,8 +94,8 @@ const searchAnswer = `{"requestId": "r", "aFieldOfTomorrow": 1,
 
 func TestEventsAreReadFromSearchesFilesAndFlags(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "events.jsonl")
-	lines := `{"kind": "click", "token": "a", "eventId": "mine"}
-		{"kind": "EVENT_KIND_CONVERSION", "token": "a", "valueMicros": "7"}
+	lines := `{"kind": "click", "token": "a", "event_id": "mine"}
+		{"kind": "EVENT_KIND_CONVERSION", "token": "a", "value_micros": "7"}
 		{"events": [{"kind": "claim", "token": "b"}]}`
 	if err := os.WriteFile(file, []byte(lines), 0o600); err != nil {
 		t.Fatal(err)
@@ -142,10 +142,13 @@ func TestEventsWithoutAnAnswerAreSentAgain(t *testing.T) {
 	}
 	var printed struct {
 		Results []struct {
-			Event  struct{ EventID, Token string }
+			Event struct {
+				EventID string `json:"event_id"`
+				Token   string
+			}
 			Result struct {
 				Outcome, Sequence string
-				RepeatedAnswer    bool
+				RepeatedAnswer    bool `json:"repeated_answer"`
 			}
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -89,11 +88,7 @@ func (c *historyCommand) page(ctx context.Context, conn *client,
 // print writes a change, as a line of JSON for programs.
 func (c *historyCommand) print(s *session, change *pb.Change) error {
 	if c.Output == "json" {
-		text, err := protojson.Marshal(change)
-		if err == nil {
-			_, err = fmt.Fprintln(s.Stdout, string(text))
-		}
-		return err
+		return printLine(s.Stdout, change)
 	}
 	return printChange(s.Stdout, change, c.Fields || c.Resource != "")
 }
@@ -161,7 +156,7 @@ func valueText(v *structpb.Value, isMoney bool) string {
 	if micros, err := strconv.ParseInt(v.GetStringValue(), 10, 64); err == nil && isMoney {
 		return money(micros)
 	}
-	text, err := protojson.Marshal(v)
+	text, err := contractJSON(v)
 	if err != nil {
 		return "?"
 	}

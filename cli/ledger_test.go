@@ -180,14 +180,15 @@ func TestTopAsATableAndAsJSON(t *testing.T) {
 	}
 	var printed struct {
 		Campaigns []struct {
-			Name                                  string
-			SpendTodayMicros, Impressions, Clicks int64
+			Name                string
+			Spent               int64 `json:"spend_today_micros,string"`
+			Impressions, Clicks int64 `json:",string"`
 		}
 	}
 	if err := json.Unmarshal(out.Bytes(), &printed); err != nil || len(printed.Campaigns) != 2 {
 		t.Fatalf("%v: %s", err, out.String())
 	}
-	if c := printed.Campaigns[0]; c.Name != "advertisers/a/campaigns/c" || c.SpendTodayMicros != 3_000_000 ||
+	if c := printed.Campaigns[0]; c.Name != "advertisers/a/campaigns/c" || c.Spent != 3_000_000 ||
 		c.Impressions != 40 || c.Clicks != 3 {
 		t.Errorf("%+v", c)
 	}

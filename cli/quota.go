@@ -3,9 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -23,24 +26,61 @@ func addQuota(t *table, quota, used *pb.CallQuota) {
 	}
 }
 
+// addBounds adds what a user or a client may ask of a server, by its own quota.
+func addBounds(t *table, quota *pb.CallQuota) {
+	for _, row := range []struct {
+		what string
+		most int64
+	}{{"calls a second", int64(quota.GetCallsPerSecond())}, {"calls open", int64(quota.GetInFlight())},
+		{"rows a day", quota.GetRowsPerDay()}} {
+		most := "the server's default"
+		if row.most > 0 {
+			most = fmt.Sprint(row.most)
+		}
+		t.add(row.what, most)
+	}
+}
+
 // quotaFlags say what one user or client may ask of a server.
 type quotaFlags struct {
-	CallsPerSecond int32 `help:"Calls a second, on average; 0 for the server's default." placeholder:"N"`
-	InFlight       int32 `help:"Calls and streams at once; 0 for the server's default." placeholder:"N"`
-	RowsPerDay     int64 `help:"Resources written between two midnights of UTC; 0 for the server's default." placeholder:"N"`
+	CallsPerSecond *int32 `help:"Calls a second, on average; 0 for the server's default." placeholder:"N"`
+	InFlight       *int32 `help:"Calls and streams at once; 0 for the server's default." placeholder:"N"`
+	RowsPerDay     *int64 `help:"Resources written between two midnights of UTC; 0 for the server's default." placeholder:"N"`
+	Clear          bool   `help:"Set what is not given to the server's default too, rather than leave it."`
+	outputFlags    `embed:""`
 }
 
-func (f *quotaFlags) quota() *pb.CallQuota {
-	return &pb.CallQuota{CallsPerSecond: f.CallsPerSecond, InFlight: f.InFlight, RowsPerDay: f.RowsPerDay}
-}
-
-// tell says that a quota is set, unless setting it failed.
-func (*quotaFlags) tell(s *session, name string, failed error) error {
-	if failed != nil {
-		return failed
+// quota returns the quota that the flags set, and the fields of it that they name: none where they set nothing.
+func (f *quotaFlags) quota() (quota *pb.CallQuota, fields []string) {
+	quota = &pb.CallQuota{}
+	fields = setIfGiven(fields, "quota.calls_per_second", f.CallsPerSecond, &quota.CallsPerSecond)
+	fields = setIfGiven(fields, "quota.in_flight", f.InFlight, &quota.InFlight)
+	fields = setIfGiven(fields, "quota.rows_per_day", f.RowsPerDay, &quota.RowsPerDay)
+	if f.Clear {
+		fields = []string{"quota"}
 	}
-	_, err := fmt.Fprintf(s.Stderr, "the quota of %s is set: hexbid whoami shows it to its owner\n", name)
-	return err
+	return quota, fields
+}
+
+// setIfGiven sets a field to the value of a flag and adds the field's name, unless the flag is not given.
+func setIfGiven[N int32 | int64](fields []string, name string, flag, field *N) []string {
+	if flag == nil {
+		return fields
+	}
+	*field = *flag
+	return append(fields, name)
+}
+
+// print shows a quota, after it was set.
+func (f *quotaFlags) print(s *session, m proto.Message, name string, quota *pb.CallQuota) error {
+	if f.Output == "json" {
+		return printJSON(s, m)
+	}
+	var t table
+	t.add("QUOTA OF "+name, "AT MOST")
+	addBounds(&t, quota)
+	t.print(s.Stdout)
+	return nil
 }
 
 type usersQuotaCommand struct {
@@ -49,10 +89,23 @@ type usersQuotaCommand struct {
 	clientFlags `embed:""`
 }
 
-// Run sets a user's quota.
+// Run shows a user's own quota, after it has set what the flags give.
 func (c *usersQuotaCommand) Run(s *session) error {
 	name := named("users", c.User)
-	return c.tell(s, name, c.update(s, &pb.User{Name: name, Quota: c.quota()}, "quota"))
+	return c.call(s, func(ctx context.Context, conn *client) error {
+		var user *pb.User
+		var err error
+		if quota, fields := c.quota(); len(fields) == 0 {
+			user, err = conn.access.GetUser(ctx, &pb.GetUserRequest{Name: name})
+		} else {
+			user, err = conn.access.UpdateUser(ctx, &pb.UpdateUserRequest{User: &pb.User{Name: name, Quota: quota},
+				UpdateMask: &fieldmaskpb.FieldMask{Paths: fields}})
+		}
+		if err != nil {
+			return err
+		}
+		return c.print(s, user, name, user.GetQuota())
+	})
 }
 
 type clientsQuotaCommand struct {
@@ -61,44 +114,114 @@ type clientsQuotaCommand struct {
 	clientFlags `embed:""`
 }
 
-// Run sets a search client's quota.
+// Run shows a search client's own quota, after it has set what the flags give.
 func (c *clientsQuotaCommand) Run(s *session) error {
 	name := named("clients", c.Name)
-	return c.tell(s, name, c.updateClient(s, &pb.Client{Name: name, Quota: c.quota()}, "quota"))
+	return c.call(s, func(ctx context.Context, conn *client) error {
+		var of *pb.Client
+		var err error
+		if quota, fields := c.quota(); len(fields) == 0 {
+			of, err = conn.access.GetClient(ctx, &pb.GetClientRequest{Name: name})
+		} else {
+			of, err = conn.access.UpdateClient(ctx, &pb.UpdateClientRequest{Client: &pb.Client{Name: name, Quota: quota},
+				UpdateMask: &fieldmaskpb.FieldMask{Paths: fields}})
+		}
+		if err != nil {
+			return err
+		}
+		return c.print(s, of, name, of.GetQuota())
+	})
 }
 
-// advertiserQuotaCommand sets what an advertiser may have.
+// advertiserQuotaCommand shows and sets what an advertiser may have.
 type advertiserQuotaCommand struct {
 	Advertiser  string `arg:"" help:"The advertiser."`
-	Campaigns   int64  `help:"Campaigns." placeholder:"N"`
-	Places      int64  `help:"Places." placeholder:"N"`
-	Vertices    int64  `help:"Vertices of polygons in its campaigns." placeholder:"N"`
-	Entries     int64  `help:"Index entries." placeholder:"N"`
-	Keywords    int64  `help:"Keywords of its programs and campaigns." placeholder:"N"`
-	MB          int64  `name:"mb" help:"MiB of its programs, places and campaigns." placeholder:"N"`
+	Campaigns   *int64 `help:"Campaigns." placeholder:"N"`
+	Places      *int64 `help:"Places." placeholder:"N"`
+	Vertices    *int64 `help:"Vertices of polygons in its campaigns." placeholder:"N"`
+	Entries     *int64 `help:"Index entries." placeholder:"N"`
+	Keywords    *int64 `help:"Keywords of its programs and campaigns." placeholder:"N"`
+	MB          *int64 `name:"mb" help:"MiB of its programs, places and campaigns." placeholder:"N"`
+	Clear       bool   `help:"Set what is not given to the market's default too, rather than leave it."`
+	outputFlags `embed:""`
 	clientFlags `embed:""`
 }
 
 // Help returns the text of --help.
 func (*advertiserQuotaCommand) Help() string {
-	return `What is not given, or 0, is the market's default. An advertiser that has more than its quota keeps it and may not grow.
+	return `Without a flag it shows what the advertiser has, and what it may have. Flags set its own quotas, and 0 stands for the
+market's default. An advertiser that has more than its quota keeps it and may not grow. Operators alone set quotas.
 
+  hexbid quota advertisers/acme
   hexbid quota advertisers/acme --campaigns 500 --mb 100
-  hexbid get advertisers/acme`
+  hexbid quota advertisers/acme --clear`
 }
 
-// Run sets an advertiser's quota.
+// quota returns the quota that the flags set, and the fields of it that they name: none where they set nothing.
+func (c *advertiserQuotaCommand) quota() (quota *pb.Holdings, fields []string, err error) {
+	quota = &pb.Holdings{}
+	fields = setIfGiven(fields, "quota.campaigns", c.Campaigns, &quota.Campaigns)
+	fields = setIfGiven(fields, "quota.places", c.Places, &quota.Places)
+	fields = setIfGiven(fields, "quota.vertices", c.Vertices, &quota.Vertices)
+	fields = setIfGiven(fields, "quota.entries", c.Entries, &quota.Entries)
+	fields = setIfGiven(fields, "quota.keywords", c.Keywords, &quota.Keywords)
+	fields = setIfGiven(fields, "quota.bytes", c.MB, &quota.Bytes)
+	if quota.Bytes < 0 || quota.Bytes > hexbid.MaxHoldings>>20 {
+		return nil, nil, fmt.Errorf("--mb: %d is out of range: use 0 to %d", quota.Bytes, hexbid.MaxHoldings>>20)
+	}
+	quota.Bytes <<= 20
+	if c.Clear {
+		fields = []string{"quota"}
+	}
+	return quota, fields, nil
+}
+
+// Run shows an advertiser's quotas, after it has set those that the flags give.
 func (c *advertiserQuotaCommand) Run(s *session) error {
-	quota := &pb.Holdings{Campaigns: c.Campaigns, Places: c.Places, Vertices: c.Vertices, Entries: c.Entries,
-		Keywords: c.Keywords, Bytes: c.MB << 20}
-	return c.call(s, func(ctx context.Context, conn *client) error {
-		_, err := conn.campaigns.UpdateAdvertiser(ctx, &pb.UpdateAdvertiserRequest{
-			Advertiser: &pb.Advertiser{Name: named("advertisers", c.Advertiser), Quota: quota},
-			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"quota"}}})
-		if err == nil {
-			_, err = fmt.Fprintf(s.Stderr, "the quota of %s is set: hexbid get %[1]s shows its limits\n",
-				named("advertisers", c.Advertiser))
-		}
+	quota, fields, err := c.quota()
+	if err != nil {
 		return err
+	}
+	name := named("advertisers", c.Advertiser)
+	return c.call(s, func(ctx context.Context, conn *client) error {
+		if len(fields) > 0 {
+			if _, err := conn.campaigns.UpdateAdvertiser(ctx, &pb.UpdateAdvertiserRequest{
+				Advertiser: &pb.Advertiser{Name: name, Quota: quota},
+				UpdateMask: &fieldmaskpb.FieldMask{Paths: fields}}); err != nil {
+				return err
+			}
+		}
+		a, err := conn.campaigns.GetAdvertiser(ctx, &pb.GetAdvertiserRequest{Name: name}) // which tells holdings
+		if err != nil {
+			return err
+		}
+		if c.Output == "json" {
+			return printJSON(s, a)
+		}
+		printHoldings(s.Stdout, a)
+		return nil
 	})
+}
+
+// printHoldings shows what an advertiser has and what it may have.
+func printHoldings(w io.Writer, a *pb.Advertiser) {
+	var t table
+	t.add("QUOTA OF "+a.GetName(), "HAS", "AT MOST", "")
+	has, limits, own := a.GetHoldings(), a.GetLimits(), a.GetQuota()
+	for _, row := range []struct {
+		what                string
+		has, most, ownQuota int64
+	}{{"campaigns", has.GetCampaigns(), limits.GetCampaigns(), own.GetCampaigns()},
+		{"places", has.GetPlaces(), limits.GetPlaces(), own.GetPlaces()},
+		{"vertices", has.GetVertices(), limits.GetVertices(), own.GetVertices()},
+		{"index entries", has.GetEntries(), limits.GetEntries(), own.GetEntries()},
+		{"keywords", has.GetKeywords(), limits.GetKeywords(), own.GetKeywords()},
+		{"bytes", has.GetBytes(), limits.GetBytes(), own.GetBytes()}} {
+		whose := "the market's default"
+		if row.ownQuota > 0 {
+			whose = "its own"
+		}
+		t.add(row.what, fmt.Sprint(row.has), fmt.Sprint(row.most), whose)
+	}
+	t.print(w)
 }

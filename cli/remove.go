@@ -81,7 +81,7 @@ func (p removalPlan) count() string {
 
 // removed is the result of a removal.
 type removed struct {
-	DryRun  bool        `json:"dryRun"`
+	DryRun  bool        `json:"dry_run"`
 	Deleted []string    `json:"deleted"`
 	Failed  []*rowError `json:"failed,omitempty"`
 }

@@ -15,7 +15,7 @@ type clientsCommand struct {
 	Create  clientsCreateCommand  `cmd:"" help:"Add a search client."`
 	List    clientsListCommand    `cmd:"" help:"List search clients."`
 	Update  clientsUpdateCommand  `cmd:"" help:"Change what a search client may see and return. Rights that are not given end."`
-	Quota   clientsQuotaCommand   `cmd:"" help:"Set what a search client may ask of a server."`
+	Quota   clientsQuotaCommand   `cmd:"" help:"Show and set what a search client may ask of a server."`
 	Suspend clientsSuspendCommand `cmd:"" help:"Refuse a client's credentials, or with --resume take them again."`
 	Delete  clientsDeleteCommand  `cmd:"" help:"Delete a search client with all keys. Its tokens can then be returned by nobody."`
 }

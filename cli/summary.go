@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,18 +15,18 @@ const maxErrorsKept = 10_000
 
 // summary is the result of a run of apply.
 type summary struct {
-	DryRun            bool           `json:"dryRun"`
+	DryRun            bool           `json:"dry_run"`
 	Created           int            `json:"created"`
 	Updated           int            `json:"updated"`
 	Unchanged         int            `json:"unchanged"`
 	Rejected          int            `json:"rejected"`
 	Serving           int            `json:"serving"`
-	NotServing        int            `json:"notServing"`
-	NotServingReasons map[string]int `json:"notServingReasons"`
+	NotServing        int            `json:"not_serving"`
+	NotServingReasons map[string]int `json:"not_serving_reasons"`
 	Errors            []*rowError    `json:"errors"`
-	ErrorsOmitted     int            `json:"errorsOmitted"`
+	ErrorsOmitted     int            `json:"errors_omitted"`
 	Notices           []*notice      `json:"notices"`
-	NoticesOmitted    int            `json:"noticesOmitted"`
+	NoticesOmitted    int            `json:"notices_omitted"`
 	// Pruned is the result of --prune.
 	Pruned *removed `json:"pruned,omitempty"`
 	// Interrupted says why the upload ended early. The counts are those of the rows before.
@@ -120,11 +119,4 @@ func (s *summary) reasons() string {
 	}
 	slices.Sort(list)
 	return ": " + strings.Join(list, "; ")
-}
-
-func writeJSON(w io.Writer, v any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(v)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -173,37 +174,37 @@ func averageMicros(c *pb.CampaignSpend) (micros int64, ok bool) {
 
 // topCampaign is a campaign of the table for programs. Amounts are micros.
 type topCampaign struct {
-	Name             string           `json:"name"`
-	UID              uint64           `json:"uid"`
-	LocalDate        string           `json:"localDate"`
-	SpendTodayMicros int64            `json:"spendTodayMicros"`
-	DailyBudget      int64            `json:"dailyBudgetMicros"`
-	DailyLeftMicros  int64            `json:"dailyLeftMicros"`
-	Impressions      int64            `json:"impressions"`
-	Clicks           int64            `json:"clicks"`
-	AveragePrice     int64            `json:"averagePriceMicros"`
-	PricingModel     string           `json:"pricingModel"`
-	FreeMicros       int64            `json:"freeMicros"`
-	BeyondCap        int64            `json:"beyondCap"`
-	Filtered         int64            `json:"filtered"`
-	FilteredBy       map[string]int64 `json:"filteredBy,omitempty"`
-	BudgetSpent      bool             `json:"budgetSpent"`
+	Name             string            `json:"name"`
+	UID              uint64            `json:"uid,string"`
+	LocalDate        string            `json:"local_date"`
+	SpendTodayMicros int64             `json:"spend_today_micros,string"`
+	DailyBudget      int64             `json:"daily_budget_micros,string"`
+	DailyLeftMicros  int64             `json:"daily_left_micros,string"`
+	Impressions      int64             `json:"impressions,string"`
+	Clicks           int64             `json:"clicks,string"`
+	AveragePrice     int64             `json:"average_price_micros,string"`
+	PricingModel     string            `json:"pricing_model"`
+	FreeMicros       int64             `json:"free_micros,string"`
+	BeyondCap        int64             `json:"beyond_cap,string"`
+	Filtered         int64             `json:"filtered,string"`
+	FilteredBy       map[string]string `json:"filtered_by,omitempty"`
+	BudgetSpent      bool              `json:"budget_spent"`
 }
 
 // topTable is the table for programs.
 type topTable struct {
 	Campaigns      []topCampaign `json:"campaigns"`
-	RequestedSlots int64         `json:"requestedSlots"`
-	FilledSlots    int64         `json:"filledSlots"`
-	AsOf           time.Time     `json:"asOfTime"`
+	RequestedSlots int64         `json:"requested_slots,string"`
+	FilledSlots    int64         `json:"filled_slots,string"`
+	AsOf           time.Time     `json:"as_of_time"`
 }
 
-func byReason(d *pb.Delivery) (by map[string]int64) {
+func byReason(d *pb.Delivery) (by map[string]string) {
 	for _, f := range d.GetFiltered() {
 		if by == nil {
-			by = map[string]int64{}
+			by = map[string]string{}
 		}
-		by[f.GetReason()] = f.GetEvents()
+		by[f.GetReason()] = strconv.FormatInt(f.GetEvents(), 10)
 	}
 	return by
 }

@@ -16,7 +16,7 @@ type usersCommand struct {
 	List    usersListCommand    `cmd:"" help:"List users, with what they are members of."`
 	Member  usersMemberCommand  `cmd:"" help:"Make a user a member of an advertiser, change the level, or end it with none."`
 	Role    usersRoleCommand    `cmd:"" help:"Change a user's role."`
-	Quota   usersQuotaCommand   `cmd:"" help:"Set what a user may ask of a server."`
+	Quota   usersQuotaCommand   `cmd:"" help:"Show and set what a user may ask of a server."`
 	Suspend usersSuspendCommand `cmd:"" help:"Refuse a user's credentials, or with --resume take them again."`
 	Delete  usersDeleteCommand  `cmd:"" help:"Delete a user with all keys."`
 }

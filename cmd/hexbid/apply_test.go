@@ -241,7 +241,7 @@ func TestCommandsThatReadAndChange(t *testing.T) {
 		"120.1640"); !strings.Contains(out, "m outside its area") {
 		t.Errorf("explain: %q", out)
 	}
-	if out := s.mustRun(t, "", "get", "advertisers/a/campaigns/c"); !strings.Contains(out, `"bidMicros"`) {
+	if out := s.mustRun(t, "", "get", "advertisers/a/campaigns/c"); !strings.Contains(out, `"bid_micros"`) {
 		t.Errorf("get: %q", out)
 	}
 	if code, _, errs := s.run(t, "", "delete", "advertisers/a/programs/p"); code != 1 ||

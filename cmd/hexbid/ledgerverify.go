@@ -101,23 +101,23 @@ func progress(w io.Writer) func(done, total uint64) {
 // verifiedLedger is the answer in JSON.
 type verifiedLedger struct {
 	OK            bool         `json:"ok"`
-	FirstRecord   uint64       `json:"firstRecord"`
-	LastRecord    uint64       `json:"lastRecord"`
+	FirstRecord   uint64       `json:"first_record,string"`
+	LastRecord    uint64       `json:"last_record,string"`
 	Hash          string       `json:"hash"`
-	TailWitnessed bool         `json:"tailWitnessed"`
+	TailWitnessed bool         `json:"tail_witnessed"`
 	Checkpoints   int          `json:"checkpoints"`
 	Hours         int          `json:"hours"`
-	Charges       uint64       `json:"charges"`
-	ChargedMicros hexbid.Money `json:"chargedMicros"`
+	Charges       uint64       `json:"charges,string"`
+	ChargedMicros hexbid.Money `json:"charged_micros,string"`
 	Campaigns     int          `json:"campaigns"`
 	Advertisers   int          `json:"advertisers"`
-	Rows          uint64       `json:"rows"`
+	Rows          uint64       `json:"rows,string"`
 	Faults        []faultLine  `json:"faults"`
-	OmittedFaults int          `json:"omittedFaults,omitempty"`
+	OmittedFaults int          `json:"omitted_faults,omitempty"`
 }
 
 type faultLine struct {
-	Sequence uint64 `json:"sequence,omitempty"`
+	Sequence uint64 `json:"sequence,omitempty,string"`
 	Place    string `json:"place"`
 	Expected string `json:"expected"`
 	Found    string `json:"found"`

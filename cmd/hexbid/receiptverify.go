@@ -28,14 +28,14 @@ type receiptVerifyCommand struct {
 type verifiedReceipt struct {
 	OK            bool         `json:"ok"`
 	Pinned        bool         `json:"pinned"` // the root is one of those given
-	Sequence      uint64       `json:"sequence"`
+	Sequence      uint64       `json:"sequence,string"`
 	Kind          string       `json:"kind"`
-	ChargedMicros hexbid.Money `json:"chargedMicros"`
-	CampaignUID   hexbid.UID   `json:"campaignUid"`
-	AdvertiserUID hexbid.UID   `json:"advertiserUid"`
-	PriceProven   bool         `json:"priceProven"` // the record holds all that the price follows from
-	PriceMicros   hexbid.Money `json:"priceMicros"`
-	PriceSetBy    string       `json:"priceSetBy,omitempty"`
+	ChargedMicros hexbid.Money `json:"charged_micros,string"`
+	CampaignUID   hexbid.UID   `json:"campaign_uid,string"`
+	AdvertiserUID hexbid.UID   `json:"advertiser_uid,string"`
+	PriceProven   bool         `json:"price_proven"` // the record holds all that the price follows from
+	PriceMicros   hexbid.Money `json:"price_micros,string"`
+	PriceSetBy    string       `json:"price_set_by,omitempty"`
 	Link          string       `json:"link"`
 }
 
@@ -82,10 +82,10 @@ func readReceipt(stdin io.Reader, path string) ([]byte, error) {
 
 // listedRoot is a root as the list of roots has it in JSON: bytes in base64, 64-bit numbers as texts.
 type listedRoot struct {
-	HourStartTime time.Time `json:"hourStartTime"`
+	HourStartTime time.Time `json:"hour_start_time"`
 	Root          []byte    `json:"root"`
 	Charges       uint64    `json:"charges,string"`
-	PreviousLink  []byte    `json:"previousLink"`
+	PreviousLink  []byte    `json:"previous_link"`
 }
 
 // readRoots reads a list of roots; there is none without a path. A list needs a link that is pinned.

@@ -126,7 +126,7 @@ func TestADryRunSaysWhatTheRealRunDoes(t *testing.T) {
 		if err := json.Unmarshal([]byte(out), &summary); err != nil || code != 1 {
 			t.Fatalf("exit %d, %v: %s%s", code, err, out, errs)
 		}
-		delete(summary, "dryRun")
+		delete(summary, "dry_run")
 		return summary, errs
 	}
 	dry, dryErrs := upload("--dry-run")
@@ -138,7 +138,7 @@ func TestADryRunSaysWhatTheRealRunDoes(t *testing.T) {
 		t.Errorf("the dry run said\n%v\n%s\nthen came\n%v\n%s", dry, dryErrs, real, realErrs)
 	}
 	if real["created"] != 706.0 || real["unchanged"] != 1.0 || real["rejected"] != 3.0 || real["serving"] != 1.0 ||
-		real["notServing"] != 1.0 {
+		real["not_serving"] != 1.0 {
 		t.Errorf("%v", real)
 	}
 	for _, words := range []string{`x.csv:707: program: "advertisers/a/programs/missing" does not exist`,

@@ -16,7 +16,7 @@ import (
 // 8,000.
 const MaxFileBytes = 64 << 10
 
-const format = "hexbid receipt 1"
+const format = "hexbid receipt 2"
 
 // file is a receipt as it is written. Everything but the proof follows from the proof, and a proof has one file alone:
 // so Verify renders a proof again and compares all bytes. Amounts are micros, hashes are hexadecimal.
@@ -31,47 +31,47 @@ type file struct {
 type fileCharge struct {
 	Sequence      uint64       `json:"sequence"`
 	Time          string       `json:"time"`
-	LocalDate     string       `json:"localDate"`
+	LocalDate     string       `json:"local_date"`
 	Kind          string       `json:"kind"`
-	ImpliesSeen   bool         `json:"impliesImpression,omitempty"`
-	ChargedMicros hexbid.Money `json:"chargedMicros"`
-	CampaignUID   hexbid.UID   `json:"campaignUid"`
-	AdvertiserUID hexbid.UID   `json:"advertiserUid"`
+	ImpliesSeen   bool         `json:"implies_impression,omitempty"`
+	ChargedMicros hexbid.Money `json:"charged_micros"`
+	CampaignUID   hexbid.UID   `json:"campaign_uid"`
+	AdvertiserUID hexbid.UID   `json:"advertiser_uid"`
 }
 
 type fileAward struct {
-	RequestID       string       `json:"requestId"`
+	RequestID       string       `json:"request_id"`
 	Slot            int          `json:"slot"`
 	Host            string       `json:"host"`
 	Scene           string       `json:"scene"`
-	ClientID        string       `json:"clientId"`
-	IssueTime       string       `json:"issueTime"`
-	ClickExpireTime string       `json:"clickExpireTime"`
-	MarketVersion   uint64       `json:"marketVersion"`
+	ClientID        string       `json:"client_id"`
+	IssueTime       string       `json:"issue_time"`
+	ClickExpireTime string       `json:"click_expire_time"`
+	MarketVersion   uint64       `json:"market_version"`
 	Mechanism       string       `json:"mechanism"`
-	PricingModel    string       `json:"pricingModel"`
-	BidMicros       hexbid.Money `json:"bidMicros"`
-	MultiplierPPM   int64        `json:"multiplierPpm"`
-	PacedBidMicros  hexbid.Money `json:"pacedBidMicros"`
-	QualityPPM      int64        `json:"qualityPpm"`
-	Factors         *fileFactors `json:"qualityFactors,omitempty"` // nil when none lowered the quality
+	PricingModel    string       `json:"pricing_model"`
+	BidMicros       hexbid.Money `json:"bid_micros"`
+	MultiplierPPM   int64        `json:"multiplier_ppm"`
+	PacedBidMicros  hexbid.Money `json:"paced_bid_micros"`
+	QualityPPM      int64        `json:"quality_ppm"`
+	Factors         *fileFactors `json:"quality_factors,omitempty"` // nil when none lowered the quality
 	Explored        bool         `json:"explored"`
 	Score           int64        `json:"score"`
-	ReserveScore    int64        `json:"reserveScore"`
-	PositionFactors []int64      `json:"positionFactors"`
-	NextScore       *int64       `json:"nextScore,omitempty"`       // GSP
-	IncrementMicros *int64       `json:"incrementMicros,omitempty"` // GSP
-	VCGSum          string       `json:"vcgSum,omitempty"`          // VCG: 128 bits, decimal
-	PriceMicros     hexbid.Money `json:"priceMicros"`
-	PriceSetBy      string       `json:"priceSetBy,omitempty"` // empty in a token of the first version
+	ReserveScore    int64        `json:"reserve_score"`
+	PositionFactors []int64      `json:"position_factors"`
+	NextScore       *int64       `json:"next_score,omitempty"`       // GSP
+	IncrementMicros *int64       `json:"increment_micros,omitempty"` // GSP
+	VCGSum          string       `json:"vcg_sum,omitempty"`          // VCG: 128 bits, decimal
+	PriceMicros     hexbid.Money `json:"price_micros"`
+	PriceSetBy      string       `json:"price_set_by,omitempty"` // empty in a token of the first version
 	Trial           *fileTrial   `json:"trial,omitempty"`      // nil when the auction was none
 }
 
 type fileFactors struct {
-	BasePPM     int64 `json:"basePpm"`
-	ScenePPM    int64 `json:"scenePpm"`
-	DistancePPM int64 `json:"distancePpm"`
-	Band        uint8 `json:"distanceBand"`
+	BasePPM     int64 `json:"base_ppm"`
+	ScenePPM    int64 `json:"scene_ppm"`
+	DistancePPM int64 `json:"distance_ppm"`
+	Band        uint8 `json:"distance_band"`
 }
 
 type fileTrial struct {
@@ -80,18 +80,18 @@ type fileTrial struct {
 }
 
 type fileRoot struct {
-	HourStartTime string   `json:"hourStartTime"`
+	HourStartTime string   `json:"hour_start_time"`
 	Hour          uint32   `json:"hour"` // since 1970
 	Charges       uint64   `json:"charges"`
-	MerkleRoot    hexBytes `json:"merkleRoot"`
-	PreviousLink  hexBytes `json:"previousLink"`
+	MerkleRoot    hexBytes `json:"merkle_root"`
+	PreviousLink  hexBytes `json:"previous_link"`
 	Link          hexBytes `json:"link"`
 }
 
 type fileProof struct {
 	Record    hexBytes   `json:"record"`
 	Salt      hexBytes   `json:"salt"`
-	LeafIndex uint64     `json:"leafIndex"`
+	LeafIndex uint64     `json:"leaf_index"`
 	Path      []hexBytes `json:"path"`
 }
 
@@ -184,13 +184,13 @@ func read(text []byte) (*Proof, *Root, error) {
 			Err: err}
 	}
 	if f.Format != format {
-		return nil, nil, hexbid.Invalidf("receipt", "the file's format is %.40q, expected %q", f.Format, format)
+		return nil, nil, hexbid.Invalidf("receipt", "the file's format is %.40q, expected %q: get the receipt again", f.Format, format)
 	}
 	p, r := &Proof{Record: f.Proof.Record, Index: f.Proof.LeafIndex, Path: make([]Hash, len(f.Proof.Path))},
 		&Root{Hour: f.Root.Hour, Charges: f.Root.Charges}
 	err := hexbid.JoinErrors(fill(p.Salt[:], f.Proof.Salt, "receipt.proof.salt"),
-		fill(r.MerkleRoot[:], f.Root.MerkleRoot, "receipt.root.merkleRoot"),
-		fill(r.Previous[:], f.Root.PreviousLink, "receipt.root.previousLink"))
+		fill(r.MerkleRoot[:], f.Root.MerkleRoot, "receipt.root.merkle_root"),
+		fill(r.Previous[:], f.Root.PreviousLink, "receipt.root.previous_link"))
 	for i, hash := range f.Proof.Path {
 		err = hexbid.JoinErrors(err, fill(p.Path[i][:], hash, "receipt.proof.path"))
 	}

@@ -20,7 +20,7 @@ func FuzzVerify(f *testing.F) {
 		_, text := fileOf(f, v, sequence)
 		f.Add(text)
 	}
-	f.Add([]byte(`{"format":"hexbid receipt 1","proof":{"leafIndex":18446744073709551615},"root":{"charges":1}}`))
+	f.Add([]byte(`{"format":"hexbid receipt 2","proof":{"leaf_index":18446744073709551615},"root":{"charges":1}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r, err := Verify(text, nil)
 		if err != nil {
@@ -40,7 +40,7 @@ func TestFilesThatAreNoReceiptsAreRefused(t *testing.T) {
 	for name, text := range map[string][]byte{
 		"too long": bytes.Repeat([]byte(" "), MaxFileBytes+1),
 		"nested":   bytes.Repeat([]byte("["), MaxFileBytes),
-		"many paths": []byte(`{"format":"hexbid receipt 1","proof":{"path":["` + string(bytes.Repeat([]byte("00"), 30_000)) +
+		"many paths": []byte(`{"format":"hexbid receipt 2","proof":{"path":["` + string(bytes.Repeat([]byte("00"), 30_000)) +
 			`"]}}`),
 		"other": []byte(`{"format":"hexbid receipt 2"}`),
 	} {

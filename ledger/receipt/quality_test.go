@@ -32,7 +32,7 @@ func TestAQualityFollowsFromItsFactors(t *testing.T) {
 	} {
 		wrong := lowered
 		change(&wrong)
-		if err := charge(wrong).checkAmount(); err == nil || !strings.Contains(err.Error(), "qualityPpm") {
+		if err := charge(wrong).checkAmount(); err == nil || !strings.Contains(err.Error(), "quality_ppm") {
 			t.Errorf("another %s: %v", what, err)
 		}
 	}

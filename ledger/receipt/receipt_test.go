@@ -320,7 +320,7 @@ func TestANeighboursPriceCannotBeTried(t *testing.T) {
 		}
 		try(t, shown, theirs, price, second, afterFirst)
 	}
-	if !strings.Contains(string(theirFile), fmt.Sprintf(`"priceMicros": %d`, theirs.Award.Price)) {
+	if !strings.Contains(string(theirFile), fmt.Sprintf(`"price_micros": %d`, theirs.Award.Price)) {
 		t.Error("the owner's receipt does not show the price, so the test looks for nothing")
 	}
 	for _, secret := range []string{"campaignUid\": 21", fmt.Sprint(theirs.Award.Price),

@@ -98,16 +98,16 @@ func (c *Charge) checkAmount() error {
 			return &hexbid.Error{Kind: hexbid.Invalid, Field: "receipt.award", Detail: "it has no price", Err: err}
 		}
 		if price != a.Price {
-			return hexbid.Invalidf("receipt.award.priceMicros", "%d, but the auction's arithmetic gives %d", a.Price,
+			return hexbid.Invalidf("receipt.award.price_micros", "%d, but the auction's arithmetic gives %d", a.Price,
 				price)
 		}
 	}
 	if p := a.Predicted(); p.QualityPPM() != a.Basis.QualityPPM {
-		return hexbid.Invalidf("receipt.award.qualityPpm", "%d, but the campaign's own %d and the factors %d and %d make %d",
+		return hexbid.Invalidf("receipt.award.quality_ppm", "%d, but the campaign's own %d and the factors %d and %d make %d",
 			a.Basis.QualityPPM, p.BasePPM, p.ScenePPM, p.DistancePPM, p.QualityPPM())
 	}
 	if due := c.due(); c.Event.Charged != due {
-		return hexbid.Invalidf("receipt.charge.chargedMicros", "%d, but a price of %d makes %d due", c.Event.Charged,
+		return hexbid.Invalidf("receipt.charge.charged_micros", "%d, but a price of %d makes %d due", c.Event.Charged,
 			a.Price, due)
 	}
 	return nil
