@@ -106,7 +106,7 @@ func TestQuotasOutOfRangeAreRefusedByName(t *testing.T) {
 		"user.quota.calls_per_second: 1000001":             "users quota mia --calls-per-second 1000001",
 		"--calls-per-second":                               "users quota mia --calls-per-second 2147483648",
 		"client.quota.rows_per_day":                        "clients quota app --rows-per-day 9223372036854775807",
-		"an operator has no quota":                         "users quota " + strings.TrimPrefix(firstOperator, "users/") + " --in-flight 5",
+		"an operator has no quota":                         "users quota " + firstOperator + " --in-flight 5",
 		`"advertisers/nobody" does not exist`:              "quota nobody",
 		`"users/nobody" does not exist`:                    "users quota nobody --in-flight 1",
 		`"clients/nobody" does not exist`:                  "clients quota nobody --clear",
@@ -119,7 +119,8 @@ func TestQuotasOutOfRangeAreRefusedByName(t *testing.T) {
 
 func TestQuotasOfUsersAndClientsAreSetShownAndCleared(t *testing.T) {
 	c, as := quotaConsole(t)
-	for _, of := range []struct{ group, name, who string }{{"users", "users/mia", "mia"}, {"clients", "clients/app", "app"}} {
+	for _, of := range []struct{ group, name, who string }{{"users", "users/mia", "mia"},
+		{"clients", "clients/app", "app"}} {
 		id := strings.TrimPrefix(of.name, of.group+"/")
 		c.rows(c.must("", of.group, "quota", id), "QUOTA OF "+of.name+" AT MOST", "calls open the server's default")
 		c.rows(c.must("", of.group, "quota", id, "--in-flight", "50"), "calls open 50")

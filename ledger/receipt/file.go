@@ -64,7 +64,7 @@ type fileAward struct {
 	VCGSum          string       `json:"vcg_sum,omitempty"`          // VCG: 128 bits, decimal
 	PriceMicros     hexbid.Money `json:"price_micros"`
 	PriceSetBy      string       `json:"price_set_by,omitempty"` // empty in a token of the first version
-	Trial           *fileTrial   `json:"trial,omitempty"`      // nil when the auction was none
+	Trial           *fileTrial   `json:"trial,omitempty"`        // nil when the auction was none
 }
 
 type fileFactors struct {
@@ -184,7 +184,8 @@ func read(text []byte) (*Proof, *Root, error) {
 			Err: err}
 	}
 	if f.Format != format {
-		return nil, nil, hexbid.Invalidf("receipt", "the file's format is %.40q, expected %q: get the receipt again", f.Format, format)
+		return nil, nil, hexbid.Invalidf("receipt", "the file's format is %.40q, expected %q: get the receipt again",
+			f.Format, format)
 	}
 	p, r := &Proof{Record: f.Proof.Record, Index: f.Proof.LeafIndex, Path: make([]Hash, len(f.Proof.Path))},
 		&Root{Hour: f.Root.Hour, Charges: f.Root.Charges}
