@@ -22,8 +22,8 @@ type quotas struct {
 }
 
 // account is what one principal has used. Its calls are counted by the generic cell rate algorithm (ITU-T I.371), whose
-// only state is an instant: it holds under a quota that changes meanwhile, and says to the nanosecond when the next call
-// is in order.
+// only state is an instant: it holds under a quota that changes meanwhile, and says to the nanosecond when the next
+// call is in order.
 type account struct {
 	// paid is until when the calls that came have used up the quota. Each moves it on by its part of a second.
 	paid     time.Time
