@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -78,5 +79,16 @@ func TestATokenOfChangesIsForItsOwnList(t *testing.T) {
 	if _, err := audit.ListChanges(t.Context(), &pb.ListChangesRequest{PageSize: maxPage + 1}); status.Code(err) !=
 		codes.InvalidArgument {
 		t.Errorf("a page too large: %v", err)
+	}
+}
+
+func TestTokensOfPagesTellNothingByTheirLength(t *testing.T) {
+	e, r := serve(t, nil).exchange.Load(), &pb.ListChangesRequest{}
+	short := tokenAfter(t.Context(), e, r, 1)
+	for _, number := range []uint64{1, 9_999, math.MaxUint64} {
+		r.PageToken = tokenAfter(t.Context(), e, r, number)
+		if p, err := pageAfter(t.Context(), e, r); err != nil || p.after != number || len(r.PageToken) != len(short) {
+			t.Errorf("%d: %+v, %v; a token of %d characters, want %d", number, p, err, len(r.PageToken), len(short))
+		}
 	}
 }

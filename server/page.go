@@ -38,18 +38,19 @@ func pageAfter(ctx context.Context, e *exchange.Exchange, r paged) (p position, 
 	if err != nil {
 		return p, err
 	}
-	if p.after, err = strconv.ParseUint(text, 36, 64); err != nil {
+	if p.after, err = strconv.ParseUint(text, 16, 64); err != nil {
 		return p, fmt.Errorf("a page token that was sealed here: %w", err)
 	}
 	return p, nil
 }
 
-// tokenAfter returns the token of the page after a number, "" for 0.
+// tokenAfter returns the token of the page after a number, "" for 0. All tokens of a list have one length, because the
+// number of digits would tell how much others do.
 func tokenAfter(ctx context.Context, e *exchange.Exchange, r paged, number uint64) string {
 	if number == 0 {
 		return ""
 	}
-	return e.SealPosition(ctx, listOf(r), strconv.FormatUint(number, 36))
+	return e.SealPosition(ctx, listOf(r), fmt.Sprintf("%016x", number))
 }
 
 // listOf describes all that decides the list that a request is about.
