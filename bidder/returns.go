@@ -121,15 +121,19 @@ func (p *postings) postReturns(around coveredPlaces) {
 	}
 }
 
-// Len, Less, Swap, Push and Pop implement heap.Interface.
+// Len implements heap.Interface.
 func (r *returns) Len() int { return len(r.queue) }
 
+// Less implements heap.Interface: the order of lists.
 func (r *returns) Less(i, j int) bool { return r.queue[i].compare(r.queue[j]) < 0 }
 
+// Swap implements heap.Interface.
 func (r *returns) Swap(i, j int) { r.queue[i], r.queue[j] = r.queue[j], r.queue[i] }
 
+// Push implements heap.Interface.
 func (r *returns) Push(x any) { r.queue = append(r.queue, x.(ranked)) }
 
+// Pop implements heap.Interface.
 func (r *returns) Pop() any {
 	last := len(r.queue) - 1
 	x := r.queue[last]

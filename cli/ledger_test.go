@@ -252,3 +252,16 @@ func TestAnErrorWithoutAFieldIsSaidInItsOwnWords(t *testing.T) {
 		t.Error(stderr)
 	}
 }
+
+func TestTopSaysThatNothingIsSpentYet(t *testing.T) {
+	var out bytes.Buffer
+	printTop(&out, &pb.ListCampaignSpendResponse{RequestedSlots: 10})
+	for _, words := range []string{"no campaign has been charged today; ads filled 0.0 % of 10 slots", "hexbid explain"} {
+		if !strings.Contains(out.String(), words) {
+			t.Errorf("%q is missing:\n%s", words, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "CAMPAIGN  ") {
+		t.Errorf("heads without rows:\n%s", out.String())
+	}
+}

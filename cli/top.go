@@ -73,17 +73,28 @@ func (c *topCommand) look(ctx context.Context, s *session, conn *client) error {
 	return nil
 }
 
+// noSpend follows a table without rows.
+const noSpend = `Charges come with events that search clients report (hexbid events). "hexbid explain CAMPAIGN" says why a campaign
+does not show, "hexbid ledger show CAMPAIGN" what it spent before.`
+
 func printTop(w io.Writer, page *pb.ListCampaignSpendResponse) {
 	var spent int64
 	for _, c := range page.GetCampaigns() {
 		spent += c.GetToday().GetChargedMicros()
 	}
-	asOf := page.GetAsOfTime().AsTime().Local()
-	fmt.Fprintf(w, "%s  the rows below spent %s today", asOf.Format(time.TimeOnly), money(spent))
+	said := "no campaign has been charged today"
+	if len(page.GetCampaigns()) > 0 {
+		said = "the rows below spent " + money(spent) + " today"
+	}
+	fmt.Fprintf(w, "%s  %s", page.GetAsOfTime().AsTime().Local().Format(time.TimeOnly), said)
 	if asked := page.GetRequestedSlots(); asked > 0 {
 		fmt.Fprintf(w, "; ads filled %s of %d slots since the server started", share(page.GetFilledSlots(), asked), asked)
 	}
 	fmt.Fprintln(w)
+	if len(page.GetCampaigns()) == 0 {
+		fmt.Fprintln(w, noSpend)
+		return
+	}
 	var t table
 	t.add("CAMPAIGN", "TODAY", "OF DAY", "OF PLAN", "BID", "PART", "IMPRESSIONS", "CLICKS", "PRICE", "FREE", "BEYOND CAP",
 		"FILTERED", "")

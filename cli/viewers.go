@@ -28,12 +28,15 @@ type eraseViewerCommand struct {
 
 // viewerFlags name a viewer. A file keeps the key out of the list of processes and the shell's history.
 type viewerFlags struct {
-	UserKey     string `name:"user-key" xor:"viewer" required:"" help:"Key that searches name the viewer by."`
-	UserKeyFile string `name:"user-key-file" xor:"viewer" required:"" help:"File with the key, - for standard input." placeholder:"FILE"`
+	UserKeyFile string `name:"user-key-file" xor:"viewer" help:"File with the key that searches name the viewer by, - for standard input." placeholder:"FILE"`
+	UserKey     string `name:"user-key" xor:"viewer" help:"The key itself, which then stands in the list of processes." placeholder:"KEY"`
 }
 
 // viewer returns the viewer's key.
 func (f *viewerFlags) viewer(s *session) (string, error) {
+	if f.UserKeyFile == "" && f.UserKey == "" {
+		return "", errors.New("whose: give --user-key-file FILE (- for standard input) or --user-key KEY")
+	}
 	if f.UserKeyFile == "" {
 		return f.UserKey, nil
 	}

@@ -115,10 +115,17 @@ type pipe struct {
 // serverEnd is the method's end of a pipe. Metadata goes nowhere.
 type serverEnd struct{ *pipe }
 
-func (p serverEnd) Context() context.Context     { return p.ctx }
-func (p serverEnd) SetHeader(metadata.MD) error  { return nil }
+// Context implements grpc.ServerStream.
+func (p serverEnd) Context() context.Context { return p.ctx }
+
+// SetHeader implements grpc.ServerStream. Callers in this process get no metadata.
+func (p serverEnd) SetHeader(metadata.MD) error { return nil }
+
+// SendHeader implements grpc.ServerStream.
 func (p serverEnd) SendHeader(metadata.MD) error { return nil }
-func (p serverEnd) SetTrailer(metadata.MD)       {}
+
+// SetTrailer implements grpc.ServerStream.
+func (p serverEnd) SetTrailer(metadata.MD) {}
 
 // RecvMsg implements grpc.ServerStream.
 func (p serverEnd) RecvMsg(e any) error {
@@ -147,9 +154,14 @@ func (p serverEnd) SendMsg(a any) error {
 // clientEnd is the caller's end of a pipe.
 type clientEnd struct{ *pipe }
 
-func (p clientEnd) Context() context.Context     { return p.ctx }
+// Context implements grpc.ClientStream.
+func (p clientEnd) Context() context.Context { return p.ctx }
+
+// Header implements grpc.ClientStream. There is no metadata.
 func (p clientEnd) Header() (metadata.MD, error) { return nil, nil }
-func (p clientEnd) Trailer() metadata.MD         { return nil }
+
+// Trailer implements grpc.ClientStream.
+func (p clientEnd) Trailer() metadata.MD { return nil }
 
 // CloseSend implements grpc.ClientStream. It may be called once.
 func (p clientEnd) CloseSend() error {

@@ -40,34 +40,30 @@ const defaultTimeout = 10 * time.Second
 // newCollector makes a client of the collector at an endpoint. An empty endpoint leaves it to the environment. Its
 // error names a variable or the flag, and repeats no value, which may be a secret.
 func newCollector(endpoint string) (*collector, error) {
+	named := setting{"trace-endpoint", endpoint}
 	if endpoint == "" {
-		endpoint = os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-	}
-	if endpoint == "" { // the general variable names the folder of all kinds of telemetry
-		endpoint = strings.TrimSuffix(os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), "/") + defaultPath
+		if named = ofTraces("ENDPOINT"); named.name == generally+"ENDPOINT" { // the folder of all kinds of telemetry
+			named.text = strings.TrimSuffix(named.text, "/") + defaultPath
+		}
 	}
 	c := &collector{headers: http.Header{}}
 	var err error
-	if c.url, err = endpointOf(endpoint); err != nil {
+	if c.url, err = named.endpoint(); err != nil {
 		return nil, err
 	}
 	if err := c.setHeaders(ofTraces("HEADERS")); err != nil {
 		return nil, err
 	}
-	switch ofTraces("COMPRESSION") {
+	switch compression := ofTraces("COMPRESSION"); compression.text {
 	case "", "none":
 	case "gzip":
 		c.compressed = true
 	default:
-		return nil, hexbid.Invalidf("OTEL_EXPORTER_OTLP_COMPRESSION", "is not known: use gzip or none")
+		return nil, hexbid.Invalidf(compression.name, "is not known: use gzip or none")
 	}
-	timeout := defaultTimeout
-	if text := ofTraces("TIMEOUT"); text != "" {
-		ms, err := strconv.ParseUint(text, 10, 31)
-		if err != nil || ms == 0 {
-			return nil, hexbid.Invalidf("OTEL_EXPORTER_OTLP_TIMEOUT", "is no number of milliseconds above 0")
-		}
-		timeout = time.Duration(ms) * time.Millisecond
+	timeout, err := ofTraces("TIMEOUT").timeout()
+	if err != nil {
+		return nil, err
 	}
 	config, err := clientTLS()
 	if err != nil {
@@ -79,24 +75,59 @@ func newCollector(endpoint string) (*collector, error) {
 	return c, nil
 }
 
+// setting is the value of a flag or a variable, with its name for errors.
+type setting struct{ name, text string }
+
+// generally begins the exporter's variables for all kinds of telemetry.
+const generally = "OTEL_EXPORTER_OTLP_"
+
 // ofTraces returns a variable of the exporter. The one for traces alone stands above the general one.
-func ofTraces(name string) string {
-	if own := os.Getenv("OTEL_EXPORTER_OTLP_TRACES_" + name); own != "" {
-		return own
+func ofTraces(name string) setting {
+	own := generally + "TRACES_" + name
+	if text := os.Getenv(own); text != "" {
+		return setting{own, text}
 	}
-	return os.Getenv("OTEL_EXPORTER_OTLP_" + name)
+	return setting{generally + name, os.Getenv(generally + name)}
+}
+
+// endpoint checks an endpoint and completes its path. A password in it would be a secret in a flag.
+func (s setting) endpoint() (string, error) {
+	u, err := url.Parse(s.text)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return "", hexbid.Invalidf(s.name, "is no URL: give scheme, host and port, as in http://127.0.0.1:4318")
+	case u.User != nil || u.RawQuery != "":
+		return "", hexbid.Invalidf(s.name,
+			"may hold neither a password nor a query: give credentials in OTEL_EXPORTER_OTLP_HEADERS")
+	}
+	if strings.Trim(u.Path, "/") == "" {
+		u.Path = defaultPath
+	}
+	return u.String(), nil
+}
+
+// timeout reads a time in milliseconds.
+func (s setting) timeout() (time.Duration, error) {
+	if s.text == "" {
+		return defaultTimeout, nil
+	}
+	ms, err := strconv.ParseUint(s.text, 10, 31)
+	if err != nil || ms == 0 {
+		return 0, hexbid.Invalidf(s.name, "is no number of milliseconds above 0")
+	}
+	return time.Duration(ms) * time.Millisecond, nil
 }
 
 // setHeaders reads "name=value,…", where values are percent-encoded.
-func (c *collector) setHeaders(text string) error {
-	for pair := range strings.SplitSeq(text, ",") {
+func (c *collector) setHeaders(from setting) error {
+	for pair := range strings.SplitSeq(from.text, ",") {
 		if strings.TrimSpace(pair) == "" {
 			continue
 		}
 		name, value, found := strings.Cut(pair, "=")
 		value, err := url.PathUnescape(strings.TrimSpace(value))
 		if name = strings.TrimSpace(name); !found || name == "" || err != nil {
-			return hexbid.Invalidf("OTEL_EXPORTER_OTLP_HEADERS", "is no list of name=value with commas between")
+			return hexbid.Invalidf(from.name, "is no list of name=value with commas between")
 		}
 		c.headers.Set(name, value)
 	}
@@ -106,18 +137,17 @@ func (c *collector) setHeaders(text string) error {
 // clientTLS returns the roots that collectors' certificates are checked by, and the certificate that is shown to them.
 func clientTLS() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if path := ofTraces("CERTIFICATE"); path != "" {
-		roots, err := os.ReadFile(path)
+	if trusted := ofTraces("CERTIFICATE"); trusted.text != "" {
+		roots, err := os.ReadFile(trusted.text)
 		config.RootCAs = x509.NewCertPool()
 		if err != nil || !config.RootCAs.AppendCertsFromPEM(roots) {
-			return nil, hexbid.Invalidf("OTEL_EXPORTER_OTLP_CERTIFICATE", "names no file of certificates in PEM")
+			return nil, hexbid.Invalidf(trusted.name, "names no file of certificates in PEM")
 		}
 	}
-	if path := ofTraces("CLIENT_CERTIFICATE"); path != "" {
-		own, err := tls.LoadX509KeyPair(path, ofTraces("CLIENT_KEY"))
+	if shown, key := ofTraces("CLIENT_CERTIFICATE"), ofTraces("CLIENT_KEY"); shown.text != "" {
+		own, err := tls.LoadX509KeyPair(shown.text, key.text)
 		if err != nil {
-			return nil, hexbid.Invalidf("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
-				"and OTEL_EXPORTER_OTLP_CLIENT_KEY name no certificate with its key in PEM")
+			return nil, hexbid.Invalidf(shown.name, "and %s name no certificate with its key in PEM", key.name)
 		}
 		config.Certificates = []tls.Certificate{own}
 	}
@@ -169,9 +199,17 @@ func (c *collector) UploadTraces(ctx context.Context, spans []*tracepb.ResourceS
 	}
 	var took collectorpb.ExportTraceServiceResponse
 	if proto.Unmarshal(told, &took) == nil && took.GetPartialSuccess().GetRejectedSpans() > 0 {
-		return fmt.Errorf("the collector refused %d spans", took.GetPartialSuccess().GetRejectedSpans())
+		return rejectedError(took.GetPartialSuccess().GetRejectedSpans())
 	}
 	return nil
+}
+
+// rejectedError is a number of spans that a collector rejected of a batch. It took the others.
+type rejectedError int64
+
+// Error says how many.
+func (n rejectedError) Error() string {
+	return fmt.Sprintf("the collector rejected %d spans", int64(n))
 }
 
 func compress(body []byte) []byte {

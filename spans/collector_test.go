@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -98,26 +99,47 @@ func TestACollectorGetsSpansAsTheVariablesSay(t *testing.T) {
 	}
 }
 
+// TestSpansThatACollectorRejectsAreCounted sends batches of three spans.
 func TestSpansThatACollectorRejectsAreCounted(t *testing.T) {
-	var last taken
-	server := httptest.NewServer(collectorThat(&collectorpb.ExportTraceServiceResponse{
-		PartialSuccess: &collectorpb.ExportTracePartialSuccess{RejectedSpans: 1}}, &last))
-	defer server.Close()
-	if n := oneCall(t, Config{Endpoint: server.URL}); n != (Counts{Failed: 1}) || len(last.spans) != 1 {
-		t.Errorf("%+v, %+v", n, last)
+	for rejected, want := range map[int64]Counts{-1: {Exported: 3}, 0: {Exported: 3}, 1: {Exported: 2, Failed: 1},
+		3: {Failed: 3}, 4: {Failed: 3}, math.MaxInt64: {Failed: 3}} {
+		var last taken
+		server := httptest.NewServer(collectorThat(&collectorpb.ExportTraceServiceResponse{
+			PartialSuccess: &collectorpb.ExportTracePartialSuccess{RejectedSpans: rejected}}, &last))
+		r, err := Open(t.Context(), Config{Endpoint: server.URL, Share: 1, Log: silent})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			r.Begin(t.Context(), method, time.Now(), headers()).End("OK", false)
+		}
+		if err := errors.Join(r.provider.ForceFlush(t.Context()), r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Counts(); got != want || len(last.spans) != 3 {
+			t.Errorf("%d rejected: %+v of %d", rejected, got, len(last.spans))
+		}
+		server.Close()
 	}
 }
 
 func TestAWrongVariableIsNamedAndNotRepeated(t *testing.T) {
-	for variable, value := range map[string]string{"HEADERS": "hunter2", "COMPRESSION": "hunter2", "TIMEOUT": "hunter2",
-		"CERTIFICATE": "/hunter2", "CLIENT_CERTIFICATE": "/hunter2"} {
-		t.Setenv("OTEL_EXPORTER_OTLP_TRACES_"+variable, value)
-		_, err := Open(t.Context(), Config{Endpoint: "http://c", Share: 1, Log: silent})
-		var e *hexbid.Error
-		if !errors.As(err, &e) || !strings.HasSuffix(e.Field, variable) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: %v", variable, err)
+	for _, of := range []string{"OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_"} {
+		for variable, value := range map[string]string{"HEADERS": "hunter2", "COMPRESSION": "hunter2", "TIMEOUT": "hunter2",
+			"CERTIFICATE": "/hunter2", "CLIENT_CERTIFICATE": "/hunter2", "PROTOCOL": "hunter2", "ENDPOINT": "hunter2"} {
+			t.Run(of+variable, func(t *testing.T) {
+				t.Setenv(of+variable, value)
+				endpoint := "http://c"
+				if variable == "ENDPOINT" {
+					endpoint = ""
+				}
+				_, err := Open(t.Context(), Config{Endpoint: endpoint, Share: 1, Log: silent})
+				var e *hexbid.Error
+				if !errors.As(err, &e) || e.Field != of+variable || strings.Contains(err.Error(), "hunter2") {
+					t.Errorf("%v", err)
+				}
+			})
 		}
-		t.Setenv("OTEL_EXPORTER_OTLP_TRACES_"+variable, "")
 	}
 }
 

@@ -21,8 +21,12 @@ func (p parent) Get(key string) string {
 	}
 	return ""
 }
+
+// Set implements propagation.TextMapCarrier. Nothing is sent on.
 func (p parent) Set(string, string) {}
-func (p parent) Keys() []string     { return []string{ParentHeader} }
+
+// Keys implements propagation.TextMapCarrier.
+func (p parent) Keys() []string { return []string{ParentHeader} }
 
 // mostParentBytes is longer than the header is in any version that is known.
 const mostParentBytes = 128

@@ -2,6 +2,7 @@ package spans
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -49,6 +50,18 @@ func (q *queue) OnEnd(s sdk.ReadOnlySpan) {
 	q.SpanProcessor.OnEnd(s)
 }
 
+// failedOf returns how many spans of a batch a collector did not take, of which an export told by an error.
+func failedOf(batch int, err error) int {
+	var rejected rejectedError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &rejected):
+		return int(min(int64(rejected), int64(batch))) // a collector may say anything
+	}
+	return batch
+}
+
 // counting counts the spans of batches that are exported, and logs failures.
 type counting struct {
 	sdk.SpanExporter
@@ -69,14 +82,15 @@ func (e *counting) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) er
 	defer context.AfterFunc(e.closing, cancel)()
 	err := e.SpanExporter.ExportSpans(ctx, spans)
 	e.queue.waiting.Add(-int64(len(spans)))
+	failed := failedOf(len(spans), err)
+	e.queue.exported.Add(uint64(len(spans) - failed))
+	e.queue.failed.Add(uint64(failed))
 	if err == nil {
-		e.queue.exported.Add(uint64(len(spans)))
 		return nil
 	}
-	e.queue.failed.Add(uint64(len(spans)))
 	if now := time.Now(); now.Sub(e.told) >= betweenTold && e.closing.Err() == nil {
 		e.told = now
-		e.log.Warn("a collector takes no spans; calls are served as ever", "spans", len(spans),
+		e.log.Warn("a collector does not take spans; calls are served as ever", "spans", failed,
 			"error", fmt.Sprintf("%.200s", err))
 	}
 	return nil

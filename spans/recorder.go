@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -56,9 +54,9 @@ func Open(ctx context.Context, c Config) (*Recorder, error) {
 	if c.Share == 0 || c.Endpoint == "" && !environmentNames() || os.Getenv("OTEL_SDK_DISABLED") == "true" {
 		return nil, nil
 	}
-	if p := protocolInEnvironment(); p != "" && p != "http/protobuf" {
-		return nil, hexbid.Invalidf("trace-endpoint", "OTEL_EXPORTER_OTLP_PROTOCOL is %q: spans are sent as http/protobuf "+
-			"alone, which collectors take at port 4318", hexbid.Shorten(p))
+	if p := ofTraces("PROTOCOL"); p.text != "" && p.text != "http/protobuf" {
+		return nil, hexbid.Invalidf(p.name, "is not known: spans are sent as http/protobuf alone, which collectors take at "+
+			"port 4318")
 	}
 	client, err := newCollector(c.Endpoint)
 	if err != nil {
@@ -70,7 +68,7 @@ func Open(ctx context.Context, c Config) (*Recorder, error) {
 	}
 	of, err := resourceOf(ctx, c.Version)
 	if err != nil {
-		return nil, hexbid.Invalidf("trace-endpoint", "OTEL_RESOURCE_ATTRIBUTES cannot be read: %v", err)
+		return nil, hexbid.Invalidf("OTEL_RESOURCE_ATTRIBUTES", "cannot be read: %v", err)
 	}
 	return newRecorder(&c, exporter, of), nil
 }
@@ -113,30 +111,7 @@ func (r *Recorder) Counts() Counts {
 // environmentNames reports whether the environment names a collector.
 func environmentNames() bool {
 	return os.Getenv("OTEL_TRACES_EXPORTER") != "none" &&
-		(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "")
-}
-
-func protocolInEnvironment() string {
-	if p := os.Getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"); p != "" {
-		return p
-	}
-	return os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL")
-}
-
-// endpointOf checks an endpoint and completes its path. A password in it would be a secret in a flag.
-func endpointOf(text string) (string, error) {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return "", hexbid.Invalidf("trace-endpoint", "is no URL: give scheme, host and port, as in http://127.0.0.1:4318")
-	case u.User != nil || u.RawQuery != "":
-		return "", hexbid.Invalidf("trace-endpoint",
-			"may hold neither a password nor a query: give credentials in OTEL_EXPORTER_OTLP_HEADERS")
-	}
-	if strings.Trim(u.Path, "/") == "" {
-		u.Path = defaultPath
-	}
-	return u.String(), nil
+		ofTraces("ENDPOINT").text != ""
 }
 
 // resourceOf describes the program. The environment overrides the name and adds to it.

@@ -231,7 +231,7 @@ func TestACollectorThatRefusesIsCountedAndToldOnce(t *testing.T) {
 	if n := r.Counts(); n != (Counts{Failed: calls}) {
 		t.Errorf("%+v", n)
 	}
-	if n := strings.Count(log.text.String(), "a collector takes no spans"); n != 1 {
+	if n := strings.Count(log.text.String(), "a collector does not take spans"); n != 1 {
 		t.Errorf("%d lines: %s", n, log.text.String())
 	}
 }

@@ -47,6 +47,7 @@ type fieldError struct{ field, detail string }
 
 const fieldMark = "\x1f"
 
+// Error returns the field and the detail, each after a mark.
 func (e fieldError) Error() string { return fieldMark + e.field + fieldMark + e.detail }
 
 // revive returns the status of an error, with the field of a fieldError in its details.

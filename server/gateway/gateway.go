@@ -72,7 +72,10 @@ func New(config Config, s *server.Server) (*Gateway, error) {
 			r *http.Request, err error) {
 			g.fail(w, r, err)
 		}),
-		runtime.WithRoutingErrorHandler(g.noRoute),
+		runtime.WithRoutingErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler,
+			w http.ResponseWriter, r *http.Request, httpStatus int) {
+			g.noRoute(w, r, httpStatus)
+		}),
 		runtime.SetQueryParameterParser(queries{}),
 		runtime.WithIncomingHeaderMatcher(noHeader), // metadata says nothing in this process
 		runtime.WithOutgoingHeaderMatcher(noHeader),
@@ -132,8 +135,7 @@ func (g *Gateway) handle(w *writer, r *http.Request) error {
 }
 
 // noRoute answers a request that no route fits.
-func (g *Gateway) noRoute(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter,
-	r *http.Request, httpStatus int) {
+func (g *Gateway) noRoute(w http.ResponseWriter, r *http.Request, httpStatus int) {
 	switch httpStatus {
 	case http.StatusMethodNotAllowed:
 		g.fail(w, r, refusal(httpStatus, codes.Unimplemented, "", "%s is no method of %s: see /openapi.json", r.Method,

@@ -248,8 +248,13 @@ func (m *Market) happen(until time.Time) error {
 // events is a heap of what is still to happen.
 type events []Event
 
-func (e events) Len() int      { return len(e) }
+// Len implements heap.Interface.
+func (e events) Len() int { return len(e) }
+
+// Swap implements heap.Interface.
 func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
+
+// Less implements heap.Interface: the earliest event first.
 func (e events) Less(i, j int) bool {
 	if e[i].at.Equal(e[j].at) {
 		return e[i].number < e[j].number
@@ -257,8 +262,10 @@ func (e events) Less(i, j int) bool {
 	return e[i].at.Before(e[j].at)
 }
 
+// Push implements heap.Interface.
 func (e *events) Push(x any) { *e = append(*e, x.(Event)) }
 
+// Pop implements heap.Interface.
 func (e *events) Pop() any {
 	last := len(*e) - 1
 	x := (*e)[last]
