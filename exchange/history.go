@@ -19,6 +19,9 @@ type Change struct {
 	By      Actor
 	Undoes  string // changes/{c}; empty for none
 	Of      []ChangedResource
+	// Damaged reports that the log's record of it was altered or is missing: only the name is known, and not even that
+	// where nothing leads to a record that is missing.
+	Damaged bool
 }
 
 // Actor is who made a change.
@@ -32,7 +35,8 @@ type Actor struct {
 type ChangedResource struct {
 	Name          string
 	Before, After hexbid.Resource
-	Verdict       *ChangedVerdict // nil when it stayed
+	Verdict       *ChangedVerdict  // nil when it stayed
+	Lost          *store.LostEntry // all that is known, if what it became was in a record that is damaged; else nil
 }
 
 // ChangedVerdict is the operator's verdict on a place, before and after a change.
@@ -200,6 +204,9 @@ func (e *Exchange) nameOfChange(version uint64) string {
 
 // shown returns a change as the caller may see it. The catalogue has left out resources that they do not see.
 func (e *Exchange) shown(ctx context.Context, p *store.Past) *Change {
+	if p.Damaged {
+		return &Change{Name: e.nameOfChange(p.Version), Version: p.Version, Damaged: true}
+	}
 	c := &Change{Name: e.nameOfChange(p.Version), Version: p.Version, At: p.At, Undoes: e.nameOfChange(p.Undoes)}
 	of := func(name string) *ChangedResource {
 		for i := range c.Of {
@@ -225,6 +232,9 @@ func (e *Exchange) shown(ctx context.Context, p *store.Past) *Change {
 			v.After = p.Set[i].State
 		}
 		of(p.Verdicts[i].Name).Verdict = v
+	}
+	for i := range p.Lost {
+		of(p.Lost[i].Name).Lost = &p.Lost[i]
 	}
 	c.By = e.actorOf(ctx, &p.Change, c.Of)
 	return c

@@ -179,6 +179,7 @@ func (o *ownCatalogue) ownPart(p *store.Past) *store.Past {
 	own.Puts = slices.DeleteFunc(slices.Clone(p.Puts), func(w store.Written) bool { return hidden(w.Meta().Name) })
 	own.Deletes = slices.DeleteFunc(slices.Clone(p.Deletes), func(r store.Record) bool { return hidden(r.Meta().Name) })
 	own.Verdicts = slices.DeleteFunc(slices.Clone(p.Verdicts), func(v store.PastVerdict) bool { return hidden(v.Name) })
+	own.Lost = slices.DeleteFunc(slices.Clone(p.Lost), func(l store.LostEntry) bool { return hidden(l.Name) })
 	own.Set = slices.DeleteFunc(slices.Clone(p.Set), func(v store.PastVerdict) bool { return hidden(v.Name) })
 	return &own
 }

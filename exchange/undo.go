@@ -59,6 +59,10 @@ func verdictsSet(g *store.Group) (set []store.PastVerdict) {
 
 // undoing returns the group that undoes a change.
 func (e *Exchange) undoing(ctx context.Context, past *store.Past) (store.Group, error) {
+	if past.Damaged || len(past.Lost) > 0 {
+		return store.Group{}, hexbid.Errorf(hexbid.DataLoss, "name", "what the change did is damaged in the log of changes: "+
+			"write by hand what should be")
+	}
 	s := e.stampOf(ctx)
 	s.undoes = past.Version
 	u := undo{exchange: e, past: past, stamp: s, group: s.group()}
@@ -235,7 +239,77 @@ func (u *undo) draft(ctx context.Context, r *ChangedResource, next, present hexb
 	if kept := contentPaths(wanted, next); len(kept) > 0 {
 		return nil, hexbid.Errorf(hexbid.Denied, "", "%s of %q may be restored by operators alone", listed(kept), r.Name)
 	}
+	if err := u.needs(ctx, next, present); err != nil {
+		return nil, err
+	}
 	return u.exchange.prepare(next, nil)
+}
+
+// needs refuses to restore a reference to a resource that is another one by now, made since under the same name: the
+// campaign of an advertiser that was deleted is not its successor's. A resource that is not there is left to the
+// commit, whose error names it.
+func (u *undo) needs(ctx context.Context, next, present hexbid.Resource) error {
+	var kept []store.Reference
+	if present != nil {
+		kept = store.Declare(present, 0).Refers
+	}
+	for _, r := range store.Declare(next, 0).Refers {
+		if slices.Contains(kept, r) {
+			continue
+		}
+		now, err := u.exchange.present(ctx, r.Name)
+		if err != nil {
+			return err
+		}
+		if now.Resource == nil {
+			continue
+		}
+		then, err := u.exchange.uidAt(ctx, r.Name, u.past.Version, now.Meta().UID)
+		if err != nil {
+			return err
+		}
+		if then != now.Meta().UID {
+			return overtaken("%q, which it needs, is another one by now, made since under the same name", r.Name)
+		}
+		u.group.Conditions = append(u.group.Conditions, store.Condition{Name: r.Name, Is: store.HasVersion,
+			Version: now.Meta().Version, Field: r.Field})
+	}
+	return nil
+}
+
+// uidAt returns the uid that a name had at a version, 0 for none: what the first change of the name since found, or
+// its present uid.
+func (e *Exchange) uidAt(ctx context.Context, name string, version uint64, present hexbid.UID) (hexbid.UID, error) {
+	q := store.HistoryQuery{Of: []store.Thread{{Name: name, After: version}}}
+	for {
+		next, err := e.catalogue(ctx).History(ctx, q, func(p *store.Past) bool {
+			present = foundBy(p, name)
+			return true
+		})
+		if q.Before = next; err != nil || next == 0 {
+			return present, err
+		}
+	}
+}
+
+// foundBy returns the uid that a change found under a name, 0 for none or for one that is not known.
+func foundBy(p *store.Past, name string) hexbid.UID {
+	for i := range p.Lost {
+		if p.Lost[i].Name == name {
+			return p.Lost[i].Before
+		}
+	}
+	for i := range p.Deletes {
+		if m := p.Deletes[i].Meta(); m.Name == name {
+			return m.UID
+		}
+	}
+	for i := range p.Puts {
+		if m := p.Puts[i].Meta(); m.Name == name && p.Puts[i].Before.Resource != nil {
+			return m.UID
+		}
+	}
+	return 0
 }
 
 // verdict returns the group that puts a place with the verdict from before, if no other has been given since.

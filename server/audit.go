@@ -10,6 +10,7 @@ import (
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/exchange"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
+	"github.com/hexbid/hexbid/store"
 	"github.com/hexbid/hexbid/wire"
 )
 
@@ -118,6 +119,9 @@ func (s *auditService) UndoChange(ctx context.Context, r *pb.UndoChangeRequest) 
 
 // changeOf converts a change. It leaves out values of more than largest bytes; 0 leaves out none.
 func changeOf(c *exchange.Change, largest int) *pb.Change {
+	if c.Damaged {
+		return &pb.Change{Name: c.Name, Damaged: true}
+	}
 	out := &pb.Change{Name: c.Name, Time: timestamppb.New(c.At), Undoes: c.Undoes,
 		Actor: &pb.Actor{Role: pb.Role(c.By.Role), Name: c.By.ID, Origin: c.By.Origin, Credential: c.By.Key}}
 	for i := range c.Of {
@@ -130,6 +134,8 @@ func resourceChange(r *exchange.ChangedResource, largest int) *pb.ResourceChange
 	out := &pb.ResourceChange{Resource: r.Name, Action: pb.ChangeAction_CHANGE_ACTION_UPDATED,
 		Fields: wire.FieldChanges(r.Before, r.After, largest)}
 	switch {
+	case r.Lost != nil:
+		return lostResource(r.Lost)
 	case r.After != nil:
 		out.Uid = uint64(r.After.Metadata().UID)
 		if r.Before == nil {
@@ -141,6 +147,16 @@ func resourceChange(r *exchange.ChangedResource, largest int) *pb.ResourceChange
 	if v := r.Verdict; v != nil {
 		out.Fields = append(out.Fields, &pb.FieldChange{Field: "review_verdict", Before: verdictValue(v.Before),
 			After: verdictValue(v.After)})
+	}
+	return out
+}
+
+// lostResource tells what is known of a change whose outcome is damaged.
+func lostResource(l *store.LostEntry) *pb.ResourceChange {
+	out := &pb.ResourceChange{Resource: l.Name, Uid: uint64(l.After), Action: pb.ChangeAction_CHANGE_ACTION_UPDATED,
+		Damaged: true}
+	if l.Before != l.After && l.Before == 0 {
+		out.Action = pb.ChangeAction_CHANGE_ACTION_CREATED
 	}
 	return out
 }

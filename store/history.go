@@ -44,6 +44,27 @@ type Past struct {
 	Change
 	// Set holds the verdicts that the change set. They are in the order of Verdicts, which holds those before.
 	Set []PastVerdict
+	// Lost are the resources of which the log no longer tells what the change did: what a change put is in the record of
+	// the next change of the name, and that one is damaged.
+	Lost []LostEntry
+	// Damaged reports that the change's own record was altered or is missing, or that the one after it was. Its Version
+	// is known and nothing else; Version is 0 where the record of the change before is missing and nothing leads to it.
+	Damaged bool
+}
+
+// LostEntry is a name that a change touched, with its uid before and after; 0 for none.
+type LostEntry struct {
+	Name          string
+	Before, After hexbid.UID
+}
+
+// DamagedPast returns a change of which an engine can read nothing but the version, if err says that its record is
+// damaged, so that a history goes on past it. Other errors stay.
+func DamagedPast(version uint64, err error) (*Past, error) {
+	if hexbid.KindOf(err) != hexbid.DataLoss {
+		return nil, err
+	}
+	return &Past{Change: Change{Version: version}, Damaged: true}, nil
 }
 
 // OwnerOf returns the advertiser, user or client that a name belongs to. Every other name belongs to itself.

@@ -137,14 +137,17 @@ func (m *Memory) History(ctx context.Context, q HistoryQuery, visit func(*Past) 
 			past, version, bytes, err = m.nextPast(descent, &q)
 			return err
 		})
-		if err != nil || version == 0 {
+		if err != nil {
+			past, err = DamagedPast(version, err)
+		}
+		if err != nil || past == nil && version == 0 {
 			return 0, err
 		}
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
 		last, read = version, read+bytes
-		if past != nil && !visit(past) {
+		if past != nil && !visit(past) || version == 0 {
 			break
 		}
 	}
@@ -158,7 +161,7 @@ func (m *Memory) nextPast(d *Descent, q *HistoryQuery) (past *Past, version uint
 	}
 	e, err := m.log.entry(version)
 	if err != nil {
-		return nil, 0, 0, err
+		return nil, version, 0, err
 	}
 	bytes = len(e.record)
 	if q.Matches != nil && !q.Matches(&Headline{Version: e.Version, At: e.At, Who: e.Who, Names: namesOf(&e.Change)}) {
@@ -168,7 +171,7 @@ func (m *Memory) nextPast(d *Descent, q *HistoryQuery) (past *Past, version uint
 	for i := range past.Verdicts {
 		set, err := m.verdictAfter(past.Verdicts[i].Name, version)
 		if err != nil {
-			return nil, 0, 0, err
+			return nil, version, bytes, err
 		}
 		past.Set = append(past.Set, PastVerdict{Name: past.Verdicts[i].Name, Verdict: set})
 	}

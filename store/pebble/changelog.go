@@ -216,7 +216,12 @@ func (r *logReader) next(ctx context.Context) (*store.Change, error) {
 	}
 	c := headOf(record)
 	c.Previous, c.Hash = previous, r.previous
-	return c, r.fill(ctx, c, record.GetEntries())
+	for _, e := range record.GetEntries() {
+		if err := r.fill(ctx, c, e); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
 }
 
 // headOf returns what a record says of the change as a whole.
@@ -283,35 +288,33 @@ func (s *Store) logIsWhole(ctx context.Context) error {
 	}
 }
 
-// fill adds to a change what it put and deleted.
-func (r *logReader) fill(ctx context.Context, c *store.Change, entries []*diskpb.Entry) error {
-	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := r.view.store.addVerdict(c, e); err != nil {
-			return err
-		}
-		before, err := r.view.store.image(e)
-		if err != nil {
-			return err
-		}
-		if e.GetUidBefore() != 0 && e.GetUidBefore() != e.GetUidAfter() {
-			c.Deletes = append(c.Deletes, before)
-			before = store.Record{}
-		}
-		if e.GetUidAfter() == 0 {
-			continue
-		}
-		w := store.Written{Before: before}
-		if w.Record, err = r.after(c.Version, e); err != nil {
-			return err
-		}
-		if w.Derived, err = r.view.derivedOf(&w.Record); err != nil {
-			return err
-		}
-		c.Puts = append(c.Puts, w)
+// fill adds to a change what it did to the name of one of its entries.
+func (r *logReader) fill(ctx context.Context, c *store.Change, e *diskpb.Entry) error {
+	if err := ctx.Err(); err != nil {
+		return err
 	}
+	if err := r.view.store.addVerdict(c, e); err != nil {
+		return err
+	}
+	before, err := r.view.store.image(e)
+	if err != nil {
+		return err
+	}
+	if e.GetUidBefore() != 0 && e.GetUidBefore() != e.GetUidAfter() {
+		c.Deletes = append(c.Deletes, before)
+		before = store.Record{}
+	}
+	if e.GetUidAfter() == 0 {
+		return nil
+	}
+	w := store.Written{Before: before}
+	if w.Record, err = r.after(c.Version, e); err != nil {
+		return err
+	}
+	if w.Derived, err = r.view.derivedOf(&w.Record); err != nil {
+		return err
+	}
+	c.Puts = append(c.Puts, w)
 	return nil
 }
 

@@ -44,10 +44,20 @@ func (s *Store) History(ctx context.Context, q store.HistoryQuery, visit func(*s
 			return 0, err
 		}
 		version, err := descent.Next()
-		if err != nil || version == 0 {
+		if err != nil {
+			past, err := store.DamagedPast(0, err)
+			if err == nil {
+				visit(past)
+			}
 			return 0, err
 		}
+		if version == 0 {
+			return 0, nil
+		}
 		past, err := reader.past(ctx, version, q.Matches)
+		if err != nil {
+			past, err = store.DamagedPast(version, err)
+		}
 		if err != nil {
 			return 0, err
 		}
@@ -167,34 +177,49 @@ func (r *historyReader) past(ctx context.Context, version uint64,
 	}
 	past := &store.Past{Change: *headOf(record)}
 	past.Hash, past.Previous = sha256.Sum256(value), digest(record.GetPrevious())
-	if err := r.log.fill(ctx, &past.Change, record.GetEntries()); err != nil {
-		return nil, err
+	for _, e := range record.GetEntries() {
+		if err := r.tell(ctx, past, e); err != nil {
+			return nil, err
+		}
 	}
-	return past, r.addSet(past)
+	return past, nil
 }
 
-// addSet adds the verdicts that a change set. The next change of a verdict holds what it found; if there is none, the
-// present verdict is the one.
-func (r *historyReader) addSet(past *store.Past) error {
-	for i := range past.Verdicts {
-		name := past.Verdicts[i].Name
-		later, err := r.log.laterEntry(past.Version, name, func(e *diskpb.Entry) bool { return e.VerdictBefore != nil })
-		if err != nil {
-			return err
-		}
-		var set store.Verdict
-		if later == nil {
-			set, err = r.log.view.Verdict(name)
-		} else {
-			var found wire.Verdict
-			found, err = wire.UnpackVerdict(later.GetVerdictBefore())
-			set = store.Verdict(found)
-		}
-		if err != nil {
-			return r.log.view.store.folder.Damaged(err)
-		}
-		past.Set = append(past.Set, store.PastVerdict{Name: name, Verdict: set})
+// tell adds what a change did to one name, or that the log has lost it.
+func (r *historyReader) tell(ctx context.Context, past *store.Past, e *diskpb.Entry) error {
+	before := *past
+	err := r.log.fill(ctx, &past.Change, e)
+	if err == nil && e.GetVerdictBefore() != nil {
+		err = r.addSet(past, e.GetName())
 	}
+	if hexbid.KindOf(err) != hexbid.DataLoss {
+		return err
+	}
+	*past = before
+	past.Lost = append(past.Lost, store.LostEntry{Name: e.GetName(), Before: hexbid.UID(e.GetUidBefore()),
+		After: hexbid.UID(e.GetUidAfter())})
+	return nil
+}
+
+// addSet adds the verdict that a change set on a name. The next change of the verdict holds what it found; if there is
+// none, the present verdict is the one.
+func (r *historyReader) addSet(past *store.Past, name string) error {
+	later, err := r.log.laterEntry(past.Version, name, func(e *diskpb.Entry) bool { return e.VerdictBefore != nil })
+	if err != nil {
+		return err
+	}
+	var set store.Verdict
+	if later == nil {
+		set, err = r.log.view.Verdict(name)
+	} else {
+		var found wire.Verdict
+		found, err = wire.UnpackVerdict(later.GetVerdictBefore())
+		set = store.Verdict(found)
+	}
+	if err != nil {
+		return r.log.view.store.folder.Damaged(err)
+	}
+	past.Set = append(past.Set, store.PastVerdict{Name: name, Verdict: set})
 	return nil
 }
 

@@ -94,7 +94,11 @@ type Change struct {
 	// The resources that it changed, each once.
 	Resources []*ResourceChange `protobuf:"bytes,4,rep,name=resources,proto3" json:"resources,omitempty"`
 	// The change that this one undoes; empty for none.
-	Undoes        string `protobuf:"bytes,5,opt,name=undoes,proto3" json:"undoes,omitempty"`
+	Undoes string `protobuf:"bytes,5,opt,name=undoes,proto3" json:"undoes,omitempty"`
+	// The server's record of this change, or the one that proves it, was altered or is
+	// missing. Only the name is known, and not even that where nothing leads to a record
+	// that is missing. Such a change is told whatever the filters say.
+	Damaged       bool `protobuf:"varint,6,opt,name=damaged,proto3" json:"damaged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -162,6 +166,13 @@ func (x *Change) GetUndoes() string {
 		return x.Undoes
 	}
 	return ""
+}
+
+func (x *Change) GetDamaged() bool {
+	if x != nil {
+		return x.Damaged
+	}
+	return false
 }
 
 // Actor is who made a change. Members of an advertiser see the role alone, unless a
@@ -251,7 +262,9 @@ type ResourceChange struct {
 	Action ChangeAction `protobuf:"varint,3,opt,name=action,proto3,enum=hexbid.v1.ChangeAction" json:"action,omitempty"`
 	// The fields that changed, in the order of the contract; of what was created or
 	// deleted, all that were set.
-	Fields        []*FieldChange `protobuf:"bytes,4,rep,name=fields,proto3" json:"fields,omitempty"`
+	Fields []*FieldChange `protobuf:"bytes,4,rep,name=fields,proto3" json:"fields,omitempty"`
+	// What it became was in a record of the history that is damaged: no field is told.
+	Damaged       bool `protobuf:"varint,5,opt,name=damaged,proto3" json:"damaged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -312,6 +325,13 @@ func (x *ResourceChange) GetFields() []*FieldChange {
 		return x.Fields
 	}
 	return nil
+}
+
+func (x *ResourceChange) GetDamaged() bool {
+	if x != nil {
+		return x.Damaged
+	}
+	return false
 }
 
 // FieldChange is a field before and after a change.
@@ -679,25 +699,27 @@ var File_hexbid_v1_audit_service_proto protoreflect.FileDescriptor
 
 const file_hexbid_v1_audit_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1dhexbid/v1/audit_service.proto\x12\thexbid.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16hexbid/v1/access.proto\x1a hexbid/v1/campaign_service.proto\"\xc5\x01\n" +
+	"\x1dhexbid/v1/audit_service.proto\x12\thexbid.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16hexbid/v1/access.proto\x1a hexbid/v1/campaign_service.proto\"\xdf\x01\n" +
 	"\x06Change\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12&\n" +
 	"\x05actor\x18\x03 \x01(\v2\x10.hexbid.v1.ActorR\x05actor\x127\n" +
 	"\tresources\x18\x04 \x03(\v2\x19.hexbid.v1.ResourceChangeR\tresources\x12\x16\n" +
-	"\x06undoes\x18\x05 \x01(\tR\x06undoes\"x\n" +
+	"\x06undoes\x18\x05 \x01(\tR\x06undoes\x12\x18\n" +
+	"\adamaged\x18\x06 \x01(\bR\adamaged\"x\n" +
 	"\x05Actor\x12#\n" +
 	"\x04role\x18\x01 \x01(\x0e2\x0f.hexbid.v1.RoleR\x04role\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
 	"\x06origin\x18\x03 \x01(\tR\x06origin\x12\x1e\n" +
 	"\n" +
 	"credential\x18\x04 \x01(\tR\n" +
-	"credential\"\x9f\x01\n" +
+	"credential\"\xb9\x01\n" +
 	"\x0eResourceChange\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\tR\bresource\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\x04R\x03uid\x12/\n" +
 	"\x06action\x18\x03 \x01(\x0e2\x17.hexbid.v1.ChangeActionR\x06action\x12.\n" +
-	"\x06fields\x18\x04 \x03(\v2\x16.hexbid.v1.FieldChangeR\x06fields\"\x9b\x01\n" +
+	"\x06fields\x18\x04 \x03(\v2\x16.hexbid.v1.FieldChangeR\x06fields\x12\x18\n" +
+	"\adamaged\x18\x05 \x01(\bR\adamaged\"\x9b\x01\n" +
 	"\vFieldChange\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12.\n" +
 	"\x06before\x18\x02 \x01(\v2\x16.google.protobuf.ValueR\x06before\x12,\n" +

@@ -45,8 +45,9 @@ type AuditServiceClient interface {
 	// what was deleted comes back with its uid, and fields that were changed get what
 	// they had before, while all other fields stay as they are. It takes the rights
 	// that the same change by hand would take. It is refused where something was
-	// changed since of what it would restore, where a resource is gone that it needs,
-	// and for users, clients and keys: what was revoked stays revoked.
+	// changed since of what it would restore, where a resource that it needs is gone or
+	// was made again under its name, and for users, clients and keys: what was revoked
+	// stays revoked.
 	UndoChange(ctx context.Context, in *UndoChangeRequest, opts ...grpc.CallOption) (*Change, error)
 }
 
@@ -107,8 +108,9 @@ type AuditServiceServer interface {
 	// what was deleted comes back with its uid, and fields that were changed get what
 	// they had before, while all other fields stay as they are. It takes the rights
 	// that the same change by hand would take. It is refused where something was
-	// changed since of what it would restore, where a resource is gone that it needs,
-	// and for users, clients and keys: what was revoked stays revoked.
+	// changed since of what it would restore, where a resource that it needs is gone or
+	// was made again under its name, and for users, clients and keys: what was revoked
+	// stays revoked.
 	UndoChange(context.Context, *UndoChangeRequest) (*Change, error)
 	mustEmbedUnimplementedAuditServiceServer()
 }
