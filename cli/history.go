@@ -17,14 +17,15 @@ import (
 )
 
 type historyCommand struct {
-	Resource    string        `arg:"" optional:"" help:"Only changes of this resource, with all fields before and after: advertisers/a/campaigns/c, users/u, market, ... Without it, one line for each change."`
-	Owner       string        `help:"Only changes of this advertiser, user or client, and of all that belongs to it." placeholder:"NAME"`
-	By          string        `help:"Only changes by users/{u}, clients/{c} or a role: operator, auditor, member, client, system." placeholder:"WHO"`
-	Kind        string        `help:"Only changes of this kind of resource: campaign, place, program, advertiser, user, client, key, market." placeholder:"KIND"`
-	Since       time.Duration `help:"Only changes of this last time, as 24h." placeholder:"TIME"`
-	Limit       int           `help:"Show at most so many changes, the newest first; 0 for all that the server keeps." default:"50"`
-	Fields      bool          `help:"Show fields before and after, of every change."`
-	Full        bool          `help:"Show values of more than 1 KiB too."`
+	Resource    string `arg:"" optional:"" help:"Only changes of this resource, with all fields before and after: advertisers/a/campaigns/c, users/u, market, ... Without it, one line for each change."`
+	Owner       string `help:"Only changes of this advertiser, user or client, and of all that belongs to it." placeholder:"NAME"`
+	By          string `help:"Only changes by users/{u}, clients/{c} or a role: operator, auditor, member, client, system." placeholder:"WHO"`
+	Kind        string `help:"Only changes of this kind of resource: campaign, place, program, advertiser, user, client, key, market." placeholder:"KIND"`
+	Since       moment `help:"Only changes from this time on: an instant, as 2026-11-22T00:00:00+08:00, or how long ago, as 24h or 7d." placeholder:"TIME"`
+	Until       moment `help:"Only changes before this time." placeholder:"TIME"`
+	Limit       int    `help:"Show at most so many changes, the newest first; 0 for all that the server keeps." default:"50"`
+	Fields      bool   `help:"Show fields before and after, of every change."`
+	Full        bool   `help:"Show values of more than 1 KiB too."`
 	clientFlags `embed:""`
 	outputFlags `embed:""`
 }
@@ -37,18 +38,18 @@ what it has. Movements of money are in "hexbid ledger".
 
   hexbid history advertisers/a/campaigns/c
   hexbid history --owner advertisers/a --since 24h
-  hexbid history --by users/alice --kind campaign -o json`
+  hexbid history --by users/alice --kind campaign -o json
+  hexbid history --since 2026-11-20T00:00:00+08:00 --until 2026-11-21T00:00:00+08:00`
 }
 
 // Run prints changes.
 func (c *historyCommand) Run(s *session) error {
-	if c.Limit < 0 || c.Since < 0 {
-		return errors.New("--limit and --since: use 0 or more")
+	if c.Limit < 0 {
+		return errors.New("--limit: use 0 or more")
 	}
-	r := &pb.ListChangesRequest{Resource: c.Resource, Owner: c.Owner, Principal: c.By, Kind: c.Kind}
-	if c.Since > 0 {
-		r.StartTime = timestamppb.New(time.Now().Add(-c.Since))
-	}
+	now := time.Now()
+	r := &pb.ListChangesRequest{Resource: c.Resource, Owner: c.Owner, Principal: c.By, Kind: c.Kind,
+		StartTime: c.Since.from(now), EndTime: c.Until.from(now)}
 	if c.Full {
 		r.View = pb.View_VIEW_FULL
 	}
@@ -78,6 +79,50 @@ func (c *historyCommand) Run(s *session) error {
 	})
 }
 
+// moment is an instant, or how long ago one was.
+type moment struct {
+	at      time.Time
+	ago     time.Duration
+	set     bool
+	instant bool // at counts, not ago
+}
+
+// UnmarshalText reads a moment, as in "24h", "7d" or "2026-11-22T00:00:00+08:00".
+func (m *moment) UnmarshalText(text []byte) (err error) {
+	*m = moment{set: true}
+	if m.at, err = time.Parse(time.RFC3339, string(text)); err == nil {
+		m.instant = true
+		return nil
+	}
+	hours := string(text)
+	if days, isDays := strings.CutSuffix(hours, "d"); isDays {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return notAMoment(text)
+		}
+		hours = strconv.FormatUint(24*n, 10) + "h"
+	}
+	if m.ago, err = time.ParseDuration(hours); err != nil || m.ago < 0 {
+		return notAMoment(text)
+	}
+	return nil
+}
+
+func notAMoment(text []byte) error {
+	return fmt.Errorf("%q is no time: write an instant, as 2026-11-22T00:00:00+08:00, or how long ago, as 24h or 7d", text)
+}
+
+// from returns the instant of a moment, nil for none.
+func (m *moment) from(now time.Time) *timestamppb.Timestamp {
+	switch {
+	case !m.set:
+		return nil
+	case m.instant:
+		return timestamppb.New(m.at)
+	}
+	return timestamppb.New(now.Add(-m.ago))
+}
+
 func (c *historyCommand) page(ctx context.Context, conn *client,
 	r *pb.ListChangesRequest) (*pb.ListChangesResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
@@ -95,6 +140,11 @@ func (c *historyCommand) print(s *session, change *pb.Change) error {
 
 // printChange writes a change as a line, and with fields a line more for each.
 func printChange(w io.Writer, change *pb.Change, fields bool) error {
+	if change.GetDamaged() {
+		_, err := fmt.Fprintln(w, "damaged: the server's record of this change was altered or is missing  "+
+			cmp.Or(change.GetName(), "(and nothing tells its name)"))
+		return err
+	}
 	line := instantText(change.GetTime()) + "  " + actorText(change.GetActor())
 	for i, r := range change.GetResources() {
 		separator := "  "
@@ -111,6 +161,9 @@ func printChange(w io.Writer, change *pb.Change, fields bool) error {
 	}
 	lines := []string{line}
 	for _, r := range change.GetResources() {
+		if r.GetDamaged() {
+			lines = append(lines, "    damaged: what became of "+r.GetResource()+" was in another change, which is damaged")
+		}
 		for _, f := range r.GetFields() {
 			if fields {
 				lines = append(lines, "    "+fieldText(f))
