@@ -207,7 +207,7 @@ func (c *marketUpdateCommand) Run(s *session) error {
 	return c.updateMarket(s, r)
 }
 
-// updateMarket puts rules into force. New priors take seconds in a large market, so it waits a minute at least.
+// updateMarket puts rules into force. It waits as long as new priors may take.
 func (f *clientFlags) updateMarket(s *session, r *pb.UpdateMarketRequest) error {
 	f.Timeout = max(f.Timeout, priorsTake)
 	return f.call(s, func(ctx context.Context, conn *client) error {
@@ -256,8 +256,13 @@ func (c *marketEditCommand) Run(s *session) error {
 	return os.Remove(file)
 }
 
-// edited has a text edited in a file of its own, and returns the file with its text.
+// edited has a text edited in a file of its own, and returns the file with its text. If the editor fails, the file stays
+// and the error names it.
 func edited(s *session, editor string, text []byte) (file string, after []byte, err error) {
+	words := strings.Fields(editor)
+	if len(words) == 0 {
+		return "", nil, errors.New("no editor: set EDITOR")
+	}
 	f, err := os.CreateTemp("", "hexbid-market-*.yaml")
 	if err != nil {
 		return "", nil, err
@@ -266,14 +271,10 @@ func edited(s *session, editor string, text []byte) (file string, after []byte, 
 	if err = errors.Join(err, f.Close()); err != nil {
 		return "", nil, err
 	}
-	words := strings.Fields(editor)
-	if len(words) == 0 {
-		return "", nil, errors.New("no editor: set EDITOR")
-	}
 	run := exec.CommandContext(s.ctx, words[0], append(words[1:], f.Name())...)
 	run.Stdin, run.Stdout, run.Stderr = os.Stdin, s.Stdout, s.Stderr
 	if err := run.Run(); err != nil {
-		return "", nil, fmt.Errorf("%s: %w", editor, err)
+		return "", nil, fmt.Errorf("%s: %w (the rules are in %s)", editor, err, f.Name())
 	}
 	after, err = os.ReadFile(f.Name())
 	return f.Name(), after, err
