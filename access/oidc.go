@@ -36,8 +36,8 @@ type Issuer struct {
 const (
 	// fetchEvery is the least time between two fetches of one document, whatever tokens callers send.
 	fetchEvery = time.Minute
-	// fetchTimeout bounds a fetch. One fetch of a document runs at a time; who needs it waits for callPatience at most,
-	// and the fetch goes on.
+	// fetchTimeout bounds a fetch. One fetch of a document runs at a time. A call that needs it waits for callPatience at
+	// most; the fetch goes on without the call.
 	fetchTimeout     = 5 * time.Second
 	callPatience     = time.Second
 	maxDocumentBytes = 1 << 20

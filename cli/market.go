@@ -256,8 +256,8 @@ func (c *marketEditCommand) Run(s *session) error {
 	return os.Remove(file)
 }
 
-// edited has a text edited in a file of its own, and returns the file with its text. If the editor fails, the file stays
-// and the error names it.
+// edited has a text edited in a file of its own, and returns the file with its text. If the editor fails, the file
+// stays and the error names it.
 func edited(s *session, editor string, text []byte) (file string, after []byte, err error) {
 	words := strings.Fields(editor)
 	if len(words) == 0 {

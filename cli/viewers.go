@@ -87,8 +87,8 @@ func (c *exportViewerCommand) Run(s *session) error {
 	}
 }
 
-// Run lists what the server knows of a viewer, asks, and erases it. It lists what there was when it looked: what comes
-// before the erasure goes too.
+// Run lists what the server knows of a viewer, asks, and erases it. Events that arrive between the list and the erasure
+// are erased too.
 func (c *eraseViewerCommand) Run(s *session) error {
 	viewer, err := c.viewer(s)
 	if err != nil {

@@ -82,7 +82,7 @@ func nextDoor(a *token.Award) float64 {
 
 func (d *distances) letter() byte { return 'd' }
 
-// owner is of no matter: nothing is handed in about single campaigns.
+// owner implements part. It has no effect, because this part hands in nothing about single campaigns.
 func (d *distances) owner() bidder.Owner { return bidder.OwnerQuality }
 
 func (d *distances) opened(time.Time) []bidder.LiveUpdate { return nil }

@@ -92,7 +92,7 @@ func (e *Exchange) campaignAndProgram(ctx context.Context, name string) (*hexbid
 	return c, program.Resource.(*hexbid.Program), nil
 }
 
-// reason puts the verdict into words for whoever it is explained to.
+// reason words the verdict. A member learns nothing of rivals by it.
 func (x *Explanation) reason(name func(campaign uint32) string) string {
 	if x.RivalsHidden {
 		return x.Verdict.OwnersReason(name)

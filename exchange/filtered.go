@@ -45,7 +45,7 @@ func newFiltered() *filtered {
 
 func (*filtered) letter() byte { return 't' }
 
-// owner is of no matter: nothing is handed in about single campaigns.
+// owner implements part. It has no effect, because this part hands in nothing about single campaigns.
 func (*filtered) owner() bidder.Owner { return bidder.OwnerQuality }
 
 func (*filtered) opened(time.Time) []bidder.LiveUpdate { return nil }

@@ -14,13 +14,13 @@ import (
 // anew, instead of a flipped bit making one campaign's clicks a million and its program's and market's means with them.
 
 const (
-	// sealedRow is the first byte of a sealed row. No row of before there were seals begins with it. Those are read too:
-	// their parts refuse what cannot be.
+	// sealedRow is the first byte of a sealed row. Rows of earlier programs, which sealed none, never begin with it. They
+	// are read unchecked; each part refuses values that are impossible.
 	sealedRow = 0xfe
 	sealBytes = 5 // the first byte and the checksum
 
-	// clocksMayDiffer is how far after the ledger's present time a row may say that something happened: the clock may
-	// have been set back since. Rows of later are damaged, or of a time when the clock was wrong. What they count would
+	// clocksMayDiffer is how far in the future, by the ledger's clock, a row may lie: the clock may have been set back
+	// since the row was written. A later row is damaged, or was written while the clock was wrong. What it counts would
 	// never fade.
 	clocksMayDiffer = time.Hour
 )

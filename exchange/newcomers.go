@@ -2,15 +2,16 @@ package exchange
 
 import "math"
 
-// newcomers are campaigns that won something and were never stepped. They bid in full until then. A market that opens
-// meets a million of them within minutes, and each takes a step, so some have to wait. What matters is what they spend
-// meanwhile: those stand first whose awards come to the most events.
+// newcomers are campaigns that won something and were never stepped. They bid in full until their first step. A market
+// that opens has a million of them within minutes, more than can be stepped at once. Those that spend the most go
+// first: the ones whose awards come to the most expected events.
 //
-// They stand in lines by the logarithm of their expected events, and the last line is served first. At most as many
-// pass into a line a second as the market's events a second over those that the line begins at. So as soon as these
-// are fewer than newcomers are met, nobody waits there: a newcomer is met before its awards come to twice the events
-// that the market's newcomers win in a second, divided by the number that is met in a second, and a step's. That is a
-// click for a market of five thousand clicks a second.
+// They stand in lines by the logarithm of their expected events, and the last line is served first. How much does one
+// spend while it waits? Let all newcomers together win E expected events a second, and let M of them be stepped a
+// second. A line that begins at e events gets at most E/e newcomers a second. While E/e is below M, the line is empty
+// after each step. So a newcomer is stepped before its awards come to some 2·E/M events, the next power of two above
+// E/M, and to those of the time between two steps. A market of 5,000 clicks a second has E = M: its newcomers are
+// stepped within a click or two.
 type newcomers [newcomerLines][]uint32
 
 const (

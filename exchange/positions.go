@@ -149,7 +149,7 @@ func (p *positions) step(_ context.Context, now time.Time, _ int) ([]bidder.Live
 
 func (p *positions) letter() byte { return 'v' }
 
-// owner is of no matter: positions hand nothing in about single campaigns.
+// owner implements part. It has no effect, because this part hands in nothing about single campaigns.
 func (p *positions) owner() bidder.Owner { return bidder.OwnerQuality }
 
 func (p *positions) opened(time.Time) []bidder.LiveUpdate {

@@ -7,9 +7,9 @@ import (
 	"github.com/hexbid/hexbid/ledger/journal"
 )
 
-// EraseViewer removes all rows of a viewer: exposures, clicks and coupons, and what was counted of them in the last
-// minutes. When it returns they are off the disk's
-// tables. No record names a viewer, so the chain stays as it is. An event of the viewer that comes later begins anew.
+// EraseViewer removes all rows of a viewer: exposures, clicks and coupons, and their counts of the last minutes. When
+// it returns they are off the disk's tables. No record names a viewer, so the chain stays as it is. A later event of
+// the viewer begins anew.
 func (l *Ledger) EraseViewer(ctx context.Context, pseudonym [16]byte) error {
 	return l.between(ctx, newRequest(func(o *owner) error { return o.eraseViewer(pseudonym) }))
 }

@@ -90,8 +90,8 @@ func (g *guardedStream) lookAtCaller() {
 }
 
 // guardedStream counts each message as work until it is answered. It gives up a stream that brings nothing, or whose
-// client does not take the answers. A watch's one message is work until the first answer. What follows is told when
-// there is something to tell, so a watch is never idle.
+// client does not take the answers. A watch brings one message, which is work until the first answer. Its later answers
+// come when there is news, so a watch is never idle.
 type guardedStream struct {
 	grpc.ServerStream
 	ctx     context.Context // the stream's, with the principal

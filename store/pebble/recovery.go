@@ -130,8 +130,8 @@ func (s *Store) audit(ctx context.Context) (audit, error) {
 	return v.walk(ctx, func(store.Record, *store.Derived) error { return nil })
 }
 
-// forgetLog begins the log of changes anew behind the present version: whoever
-// follows has seen what is lost, and must scan.
+// forgetLog begins the log of changes anew behind the present version. Followers have seen what is lost, so they must
+// scan the records instead of continuing from the log.
 func (s *Store) forgetLog(batch *pebble.Batch) {
 	for _, letter := range []byte{changeSpace, historySpace, ownerSpace, birthSpace} {
 		from, end := space(letter)
