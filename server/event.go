@@ -62,7 +62,7 @@ func (s *eventService) StreamEvents(
 
 // recordBatch records the events of a batch.
 func (s *eventService) recordBatch(ctx context.Context, client string, events []*pb.Event) ([]*pb.EventResult, error) {
-	recorded := s.server.recordCall(ctx, recording, pb.EventService_StreamEvents_FullMethodName, time.Now())
+	recorded := s.server.recordBatch(ctx, pb.EventService_StreamEvents_FullMethodName, time.Now())
 	results, err := s.record(spans.With(ctx, recorded), client, events)
 	caller := hexbid.PrincipalOf(ctx)
 	endRecorded(recorded, &caller, statusOf(err))

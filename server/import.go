@@ -90,7 +90,7 @@ func (s *campaignService) receiveBatches(ctx context.Context,
 			}
 			context.AfterFunc(ctx, upload.Close) // at the end of Import
 		}
-		recorded := s.server.recordCall(ctx, importing, pb.CampaignService_Import_FullMethodName, time.Now())
+		recorded := s.server.recordBatch(ctx, pb.CampaignService_Import_FullMethodName, time.Now())
 		batch, err := prepareRows(ctx, recorded, upload, r.GetRows())
 		if err != nil {
 			batch.end(ctx, err)

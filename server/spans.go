@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -13,13 +15,31 @@ import (
 	"github.com/hexbid/hexbid/spans"
 )
 
-// recordCall begins the record of a call, or of a batch of a stream, that began at an instant. It returns nil for
-// nearly all.
+// recordCall begins the record of a call that began at an instant. It returns nil for nearly all. A call from this
+// process is a part of its HTTP request, and is recorded when that one is.
 func (s *Server) recordCall(ctx context.Context, of class, method string, at time.Time) *spans.Call {
-	if of == unclassed {
+	switch {
+	case of == unclassed:
 		return nil
+	case ctx.Value(insideKey{}) != nil:
+		return s.config.Spans.RequestOf(ctx).Begin(method, at)
 	}
+	return s.recordBatch(ctx, method, at)
+}
+
+// recordBatch begins the record of a batch of a stream that began at an instant. It returns nil for nearly all.
+func (s *Server) recordBatch(ctx context.Context, method string, at time.Time) *spans.Call {
 	return s.config.Spans.Begin(ctx, method, at, callersSpan)
+}
+
+// RecordRequest begins the record of a request over HTTP. It returns nil for nearly all.
+func (s *Server) RecordRequest(r *http.Request, at time.Time) *spans.Request {
+	return s.config.Spans.BeginRequest(r, at)
+}
+
+// RecordedRequest returns the recorded request of a context, nil for none.
+func (s *Server) RecordedRequest(ctx context.Context) *spans.Request {
+	return s.config.Spans.RequestOf(ctx)
 }
 
 // endRecorded ends the record of a call. err is its status.
@@ -30,8 +50,8 @@ func endRecorded(c *spans.Call, caller *hexbid.Principal, err error) {
 	if caller.ID != "" {
 		c.Text("hexbid.caller", caller.ID)
 	}
-	code := status.Code(err)
-	c.End(code.String(), isFault(code))
+	of := status.Code(err)
+	c.End(code.Code(of).String(), isFault(of))
 }
 
 // isFault tells errors of a server from those of its callers, as OpenTelemetry's conventions for gRPC do.

@@ -139,7 +139,7 @@ func TestSpansTellTheStagesOfCalls(t *testing.T) {
 		t.Errorf("%v", search)
 	}
 	absent, _ := c.call(t, pb.CampaignService_GetCampaign_FullMethodName)
-	if attribute(absent, "rpc.response.status_code") != "NotFound" ||
+	if attribute(absent, "rpc.response.status_code") != "NOT_FOUND" ||
 		absent.GetStatus().GetCode() != tracepb.Status_STATUS_CODE_UNSET {
 		t.Errorf("a caller's error: %v", absent)
 	}
@@ -180,22 +180,54 @@ func TestSpansContinueTheTraceOfACaller(t *testing.T) {
 	if _, err := pb.NewSearchServiceClient(s.dial(t)).SearchNearby(over, request); err != nil {
 		t.Fatal(err)
 	}
-	within := WithParent(t.Context(), []string{strings.Replace(theirTrace, "b7ad", "c7ad", 1)})
-	within = metadata.NewIncomingContext(hexbid.WithPrincipal(within, hexbid.Principal{Role: hexbid.Operator}),
-		metadata.Pairs(spans.ParentHeader, theirTrace)) // metadata says nothing here
-	if _, err := pb.NewLedgerServiceClient(s.InProcess()).ListRoots(within, &pb.ListRootsRequest{}); err != nil {
-		t.Fatal(err)
-	}
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for method, parent := range map[string]string{
-		pb.SearchService_SearchNearby_FullMethodName: "\xb7\xad\x6b\x71\x69\x20\x33\x31",
-		pb.LedgerService_ListRoots_FullMethodName:    "\xc7\xad\x6b\x71\x69\x20\x33\x31",
-	} {
-		if span, _ := c.call(t, method); string(span.GetParentSpanId()) != parent {
-			t.Errorf("%s: the parent is %x", method, span.GetParentSpanId())
+	span, _ := c.call(t, pb.SearchService_SearchNearby_FullMethodName)
+	if string(span.GetParentSpanId()) != "\xb7\xad\x6b\x71\x69\x20\x33\x31" {
+		t.Errorf("the parent is %x", span.GetParentSpanId())
+	}
+}
+
+// TestACallInThisProcessIsRecordedWithItsRequest: a request that was not chosen draws no second ticket by its call, nor
+// by what it says itself.
+func TestACallInThisProcessIsRecordedWithItsRequest(t *testing.T) {
+	c := newCollector(t)
+	r := c.recorder(t, 1)
+	s := serveBilled(t, journal.NewMemory(), func(config *Config) { config.Spans = r })
+	call := func(ctx context.Context) {
+		t.Helper()
+		within := hexbid.WithPrincipal(WithParent(ctx, []string{theirTrace}), hexbid.Principal{Role: hexbid.Operator})
+		within = metadata.NewIncomingContext(within, metadata.Pairs(spans.ParentHeader, theirTrace))
+		if _, err := pb.NewLedgerServiceClient(s.InProcess()).ListRoots(within, &pb.ListRootsRequest{}); err != nil {
+			t.Fatal(err)
 		}
+	}
+	call(t.Context())
+	request := httptest.NewRequest(http.MethodGet, "/v1/roots", nil)
+	recorded := s.RecordRequest(request, time.Now())
+	call(spans.WithRequest(t.Context(), recorded))
+	recorded.End(http.StatusOK)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	of, stages := c.call(t, "GET")
+	if !slices.Equal(stages, []string{pb.LedgerService_ListRoots_FullMethodName[1:]}) || len(of.GetParentSpanId()) > 0 {
+		t.Errorf("%v has %q", of, stages)
+	}
+	inner, _ := c.call(t, pb.LedgerService_ListRoots_FullMethodName)
+	if inner.GetKind() != tracepb.Span_SPAN_KIND_INTERNAL || attribute(inner, "rpc.system.name") != "grpc" ||
+		attribute(inner, "rpc.response.status_code") != "OK" || attribute(inner, "rpc.method") != inner.GetName() {
+		t.Errorf("%v", inner)
+	}
+	calls := 0
+	for _, span := range c.spans {
+		if span.GetName() == inner.GetName() {
+			calls++
+		}
+	}
+	if calls != 1 {
+		t.Errorf("%d calls were recorded", calls)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -20,10 +21,25 @@ type Call struct {
 // Begin decides whether a call is recorded that began at an instant. The method is a full name, as in
 // "/hexbid.v1.SearchService/SearchNearby". headers returns the call's traceparent headers, and is called only when they
 // matter. Begin returns nil for a call that is not recorded.
+//
+// A batch of a stream is a call too. Its span belongs to that of the HTTP request that brings the stream, if that one
+// is recorded.
 func (r *Recorder) Begin(ctx context.Context, method string, at time.Time,
 	headers func(context.Context) []string) *Call {
-	if r == nil {
+	parent, recorded := r.choose(ctx, headers)
+	if !recorded {
 		return nil
+	}
+	if request := r.RequestOf(ctx); request != nil {
+		parent = request.ctx
+	}
+	return beginCall(r.tracer, parent, method, at, trace.SpanKindServer)
+}
+
+// choose decides whether something is recorded, and returns a context with the span that it belongs to.
+func (r *Recorder) choose(ctx context.Context, headers func(context.Context) []string) (context.Context, bool) {
+	if r == nil {
+		return nil, false
 	}
 	var from trace.SpanContext
 	asked, inTrace := false, false
@@ -35,18 +51,21 @@ func (r *Recorder) Begin(ctx context.Context, method string, at time.Time,
 		return inTrace
 	}
 	if !r.tickets.take(ask) {
-		return nil
+		return nil, false
 	}
-	begin := context.Background()
+	parent := context.Background()
 	if ask() {
-		begin = trace.ContextWithRemoteSpanContext(begin, from)
+		parent = trace.ContextWithRemoteSpanContext(parent, from)
 	}
+	return parent, true
+}
+
+// beginCall begins the span of a call of a method, as OpenTelemetry's conventions for gRPC describe it.
+func beginCall(tracer trace.Tracer, parent context.Context, method string, at time.Time, kind trace.SpanKind) *Call {
 	name := strings.TrimPrefix(method, "/")
-	service, short, _ := strings.Cut(name, "/")
-	c := &Call{tracer: r.tracer}
-	c.ctx, c.span = r.tracer.Start(begin, name, trace.WithTimestamp(at), trace.WithSpanKind(trace.SpanKindServer),
-		trace.WithAttributes(attribute.String("rpc.system", "grpc"), attribute.String("rpc.service", service),
-			attribute.String("rpc.method", short)))
+	c := &Call{tracer: tracer}
+	c.ctx, c.span = tracer.Start(parent, name, trace.WithTimestamp(at), trace.WithSpanKind(kind),
+		trace.WithAttributes(semconv.RPCSystemNameGRPC, semconv.RPCMethod(name)))
 	return c
 }
 
@@ -119,14 +138,21 @@ func (c *Call) Text(key, word string) {
 	}
 }
 
-// End ends a call. code is the name of its gRPC status; a fault is an error that is not the caller's.
+// End ends a call. code is the name of its gRPC status, as in "NOT_FOUND"; a fault is an error that is not the
+// caller's.
 func (c *Call) End(code string, fault bool) {
 	if c == nil {
 		return
 	}
-	c.span.SetAttributes(attribute.String("rpc.response.status_code", code))
+	c.span.SetAttributes(semconv.RPCResponseStatusCode(code))
 	if fault {
-		c.span.SetStatus(codes.Error, code)
+		c.fail(code)
 	}
 	c.span.End()
+}
+
+// fail marks a call as failed.
+func (c *Call) fail(kind string) {
+	c.span.SetAttributes(semconv.ErrorTypeKey.String(kind))
+	c.span.SetStatus(codes.Error, "")
 }

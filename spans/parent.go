@@ -2,6 +2,7 @@ package spans
 
 import (
 	"context"
+	"net/http"
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -10,6 +11,12 @@ import (
 // ParentHeader is the W3C header, and the gRPC metadata key, that names the span that a call belongs to. The other
 // headers of that standard, tracestate and baggage, may hold anything, and are not read.
 const ParentHeader = "traceparent"
+
+// canonicalParent is ParentHeader as net/http keeps it. To look it up by the other spelling costs an allocation.
+var canonicalParent = http.CanonicalHeaderKey(ParentHeader)
+
+// ParentsIn returns the traceparent headers of a request over HTTP.
+func ParentsIn(h http.Header) []string { return h[canonicalParent] }
 
 // parent is what a caller says of the span that its call belongs to.
 type parent string

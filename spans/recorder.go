@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/hexbid/hexbid"
@@ -79,7 +80,7 @@ func newRecorder(c *Config, exporter sdk.SpanExporter, of *resource.Resource) *R
 	provider := sdk.NewTracerProvider(sdk.WithResource(of), sdk.WithSpanProcessor(q),
 		sdk.WithSampler(sdk.AlwaysSample())) // of the calls that have a ticket
 	return &Recorder{tickets: newTickets(c.Share), provider: provider, queue: q,
-		tracer: provider.Tracer("github.com/hexbid/hexbid")}
+		tracer: provider.Tracer("github.com/hexbid/hexbid", trace.WithSchemaURL(semconv.SchemaURL))}
 }
 
 // Close sends what is left, for two seconds at most.

@@ -156,6 +156,17 @@ func TestACallThatIsNotRecordedAllocatesNothing(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
+		request := httptest.NewRequest(http.MethodGet, "/v1/roots", nil)
+		if n := testing.AllocsPerRun(1000, func() {
+			q := r.BeginRequest(request, at)
+			inner := r.RequestOf(WithRequest(ctx, q))
+			inner.Next("receive")
+			inner.Route("/v1/roots")
+			inner.Begin(method, at).End("OK", false)
+			q.End(http.StatusOK)
+		}); n != 0 {
+			t.Errorf("%s: %v allocations of a request", name, n)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -26,6 +27,9 @@ func (b *requestBody) Close() error { return nil }
 // receive reads the body of a request within the limits of size and time, and puts it in the place of the request's
 // own. Call done when the request is worked on no more.
 func (g *Gateway) receive(w http.ResponseWriter, r *http.Request, most int64) (b *requestBody, done func(), err error) {
+	recorded := g.server.RecordedRequest(r.Context())
+	recorded.Next("receive")
+	defer recorded.Next("decode")
 	b = new(requestBody)
 	if mediaType(r) == linesType {
 		return nil, nil, refusal(http.StatusUnsupportedMediaType, codes.InvalidArgument, "",
@@ -85,8 +89,18 @@ func tooLarge(most int64) error {
 // writer counts what a caller has not taken of an answer.
 type writer struct {
 	http.ResponseWriter
-	ctx context.Context // of the connection
+	ctx    context.Context // of the connection
+	status int             // that a handler has set; 0 for none, which is answered as 200
 }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *writer) WriteHeader(status int) {
+	w.status = cmp.Or(w.status, status)
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// answered returns the status of the answer.
+func (w *writer) answered() int { return cmp.Or(w.status, http.StatusOK) }
 
 // Write implements http.ResponseWriter.
 func (w *writer) Write(b []byte) (int, error) {

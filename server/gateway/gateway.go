@@ -4,6 +4,7 @@
 // into the method's request, calls the server in this process, and encodes the answer. Searches, uploads and the other
 // streams have handlers of their own. A call passes these stages:
 //
+//	record   nearly never: begins the span of the request (package spans)
 //	guard    Host, Origin, type and size of the body: who may be a browser's page, and what is no JSON
 //	caller   server.CallerOver names the principal, which travels in the context and never as metadata
 //	route    a handler of our own, or a generated one
@@ -63,7 +64,7 @@ func New(config Config, s *server.Server) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{config: config, server: s, conn: reading{s.InProcess()}, guard: guard,
+	g := &Gateway{config: config, server: s, conn: reading{recording{s.InProcess(), s}}, guard: guard,
 		scrape: promhttp.HandlerFor(config.Registry, promhttp.HandlerOpts{})}
 	g.draining, g.drain = context.WithCancel(context.Background())
 	g.routed = runtime.NewServeMux(
@@ -82,6 +83,7 @@ func New(config Config, s *server.Server) (*Gateway, error) {
 		runtime.WithDisablePathLengthFallback(), // a method is what the request line says
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithWriteContentLength(),
+		runtime.WithMiddlewares(g.noteRoute),
 	)
 	for _, register := range services {
 		if err := register(g.draining, g.routed, g.conn); err != nil {
@@ -99,30 +101,33 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.handling.Add(1)
 	defer g.handling.Done()
 	counted := &writer{ResponseWriter: w, ctx: r.Context()}
-	if err := hexbid.Contain(func() error { return g.handle(counted, r) }); err != nil {
+	own := g.own[r.Method+" "+r.URL.Path]
+	r, recorded := g.record(r, own)
+	if err := hexbid.Contain(func() error { return g.handle(counted, r, own) }); err != nil {
 		g.fail(counted, r, err)
 	}
+	recorded.End(counted.answered())
 }
 
-// handle answers a request, or returns why it does not.
-func (g *Gateway) handle(w *writer, r *http.Request) error {
+// handle answers a request, or returns why it does not. own is our own handler for it; its zero value means that a
+// generated one answers.
+func (g *Gateway) handle(w *writer, r *http.Request, own handler) error {
 	if answered, err := g.guard.admit(w, r); answered || err != nil {
 		return err
 	}
-	own, isOwn := g.own[r.Method+" "+r.URL.Path]
-	if isOwn && own.open {
+	if own.open {
 		return own.answer(w, r)
 	}
 	ctx, err := g.server.CallerOver(r)
 	if err != nil {
 		return server.StatusOf(err)
 	}
-	ctx = server.WithParent(ctx, r.Header.Values(spans.ParentHeader))
+	ctx = server.WithParent(ctx, spans.ParentsIn(r.Header))
 	r = r.WithContext(server.WithClient(ctx, r.Header.Get(server.ClientHeader)))
 	if r, err = withQuery(r); err != nil {
 		return err
 	}
-	if isOwn {
+	if own.answer != nil {
 		return own.answer(w, r)
 	}
 	_, done, err := g.receive(w, r, g.config.Limits.BodyBytes)
