@@ -9,6 +9,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/hexbid/hexbid"
 )
 
 // configFile supplies the flags that neither the command line nor the environment sets.
@@ -43,7 +45,7 @@ func (f *configFile) Validate(app *kong.Application) error {
 	return nil
 }
 
-// Resolve returns the value of a flag. It returns a list or a mapping as YAML.
+// Resolve returns the value of a flag. It returns a mapping as YAML, and so a list for a flag that takes no list.
 func (f *configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	for _, env := range flag.Envs {
 		if _, set := os.LookupEnv(env); set {
@@ -54,9 +56,24 @@ func (f *configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (an
 	if !ok {
 		return nil, nil
 	}
-	if node.Kind == yaml.ScalarNode {
+	switch {
+	case node.Kind == yaml.ScalarNode:
 		return node.Value, nil
+	case node.Kind == yaml.SequenceNode && flag.IsSlice():
+		return joined(flag, node.Content)
 	}
 	text, err := yaml.Marshal(&node)
 	return strings.TrimSpace(string(text)), err
+}
+
+// joined returns the entries of a list as the command line takes them.
+func joined(flag *kong.Flag, entries []*yaml.Node) (string, error) {
+	values := make([]string, len(entries))
+	for i, entry := range entries {
+		if entry.Kind != yaml.ScalarNode {
+			return "", hexbid.Invalidf(flag.Name, "entry %d is no single value: write [ONE, TWO]", i+1)
+		}
+		values[i] = entry.Value
+	}
+	return kong.JoinEscaped(values, flag.Tag.Sep), nil
 }

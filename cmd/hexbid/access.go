@@ -26,10 +26,15 @@ const (
 	operatorKeyName = "operator.key"
 )
 
+// demandsCredentials reports whether callers must prove who they are.
+func (c *ServeConfig) demandsCredentials() bool {
+	return c.Auth == "required" || c.Auth == "auto" && !isLoopback(c.Listen)
+}
+
 // setAccess sets what callers must prove, and whom proxies may speak for.
 func setAccess(c *server.Config, config *ServeConfig) error {
 	c.ClientCA, c.Auth = config.ClientCA, server.AuthNone
-	if config.Auth == "required" || config.Auth == "auto" && !isLoopback(config.Listen) {
+	if config.demandsCredentials() {
 		c.Auth = server.AuthRequired
 	}
 	for _, text := range config.TrustedProxies {

@@ -30,10 +30,11 @@ type serveCommand struct {
 	serve       serveFunc
 }
 
-// Run serves until a signal ends it. With a new demo market it prints an introduction.
+// Run serves until a signal ends it. With the demo market it prints an introduction, unless the port asks for more than
+// the introduction's own search brings.
 func (c *serveCommand) Run(ctx context.Context, env cli.Env) error {
 	return c.serve(ctx, &c.ServeConfig, func(address string) {
-		if c.Demo {
+		if c.Demo && c.TLSCert == "" && !c.demandsCredentials() {
 			cli.Introduce(ctx, env, address)
 		}
 	})

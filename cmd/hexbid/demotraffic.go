@@ -36,7 +36,7 @@ func checkDemoTraffic(c *ServeConfig) error {
 		return hexbid.Invalidf("demo-traffic", "plays people in the demo market: add --demo")
 	case c.TLSCert != "":
 		return hexbid.Invalidf("demo-traffic", "plays people over a port without TLS: leave out --tls-cert")
-	case c.Auth == "required" || c.Auth == "auto" && !isLoopback(c.Listen):
+	case c.demandsCredentials():
 		return hexbid.Invalidf("demo-traffic",
 			"plays people without credentials: serve on a loopback address with --auth none")
 	}
