@@ -55,45 +55,73 @@ func TestMain(m *testing.M) {
 var elsewhere = []string{"--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"}
 
 // server is the real program as a process.
-type server struct{ metrics string }
+type server struct {
+	t             *testing.T
+	command       *exec.Cmd
+	metrics, http string       // where it listens
+	told          bytes.Buffer // its log; read it when the process has ended
+	ended         chan error
+	signalled     bool
+}
 
 // serve runs the demo market with people in it.
 func serve(t *testing.T) *server {
 	t.Helper()
-	dir, binary := t.TempDir(), build(t)
-	command := exec.Command(binary, append([]string{"serve", "--demo", "--demo-traffic", "--data",
-		filepath.Join(dir, "data")}, elsewhere...)...)
-	log, err := command.StderrPipe()
+	return start(t, append([]string{"serve", "--demo", "--demo-traffic", "--data", filepath.Join(t.TempDir(), "data")},
+		elsewhere...)...)
+}
+
+// start starts the program and waits until it serves. It stops at the end of the test.
+func start(t *testing.T, args ...string) *server {
+	t.Helper()
+	s := &server{t: t, command: exec.Command(build(t), args...), ended: make(chan error, 1)}
+	log, err := s.command.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := command.Start(); err != nil {
+	if err := s.command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	serving, ended := make(chan string, 1), make(chan error, 1)
-	var told bytes.Buffer
+	serving := make(chan string, 1)
 	go func() {
 		for lines := bufio.NewScanner(log); lines.Scan(); {
-			fmt.Fprintln(&told, lines.Text())
+			fmt.Fprintln(&s.told, lines.Text())
 			if strings.Contains(lines.Text(), "msg=serving") {
 				serving <- lines.Text()
 			}
 		}
-		ended <- command.Wait()
+		s.ended <- s.command.Wait()
 	}()
-	t.Cleanup(func() {
-		_ = command.Process.Signal(syscall.SIGTERM)
-		if err := <-ended; err != nil {
-			t.Errorf("the server ended with %v:\n%s", err, &told)
-		}
-	})
+	t.Cleanup(s.stop)
 	select {
+	case err := <-s.ended:
+		s.signalled = true
+		s.ended <- nil
+		t.Fatalf("the server ended with %v:\n%s", err, &s.told)
 	case line := <-serving:
-		return &server{address(t, line, "metrics")}
+		s.metrics, s.http = address(t, line, "metrics"), address(t, line, "http")
 	case <-time.After(deadline):
 		t.Fatal("the server did not serve")
 	}
-	return nil
+	return s
+}
+
+// terminate begins the end of the process. A second signal would end it at once.
+func (s *server) terminate() {
+	if !s.signalled {
+		s.signalled = true
+		_ = s.command.Process.Signal(syscall.SIGTERM) // a process that has ended needs none
+	}
+}
+
+// stop ends the process and waits until it has ended.
+func (s *server) stop() {
+	s.terminate()
+	err := <-s.ended
+	s.ended <- nil
+	if err != nil {
+		s.t.Errorf("the server ended with %v:\n%s", err, &s.told)
+	}
 }
 
 // address returns where the server listens, by the line of its log that says so.
