@@ -11,14 +11,14 @@ import (
 // TestListsOfAConfigFileAreReadInEachOfYAMLsForms reads lists as flags do, whichever way somebody writes them.
 func TestListsOfAConfigFileAreReadInEachOfYAMLsForms(t *testing.T) {
 	for text, want := range map[string][]string{
-		"hosts: [a.example.com, b.example.com]":       {"a.example.com", "b.example.com"},
+		"hosts: [a.example.com, b.example.com]":        {"a.example.com", "b.example.com"},
 		"hosts:\n  - a.example.com\n  - b.example.com": {"a.example.com", "b.example.com"},
-		"hosts: [a.example.com]":                      {"a.example.com"},
-		"hosts: a.example.com,b.example.com":          {"a.example.com", "b.example.com"},
-		"hosts: ['a,b', c]":                           {"a,b", "c"},
-		"hosts: []":                                   nil,
-		"count: [1, 2]":                               nil,
-		"hosts: [{a: b}]":                             nil,
+		"hosts: [a.example.com]":                       {"a.example.com"},
+		"hosts: a.example.com,b.example.com":           {"a.example.com", "b.example.com"},
+		"hosts: ['a,b', c]":                            {"a,b", "c"},
+		"hosts: []":                                    nil,
+		"count: [1, 2]":                                nil,
+		"hosts: [{a: b}]":                              nil,
 	} {
 		var flags struct {
 			Hosts []string
