@@ -75,7 +75,7 @@ func (c *simulateOverloadCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	defer b.close()
+	defer b.pool.Close()
 	result, err := c.measure(s, b, reader)
 	if err != nil {
 		return err
@@ -190,7 +190,7 @@ const preparedRequests = 4096
 // blaster sends encoded requests as prepared frames, so that a generator offers more.
 type blaster struct {
 	requests [][]byte
-	conns    []*frames.Conn
+	pool     *frames.Pool
 }
 
 // blast connects a blaster to a target.
@@ -217,27 +217,16 @@ func (c *simulateOverloadCommand) blast(ctx context.Context, t *target) (b *blas
 	if c.Client != "" {
 		method.Headers[clientHeader] = c.Client
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
-	defer cancel()
-	for range c.Connections {
-		conn, err := frames.Dial(ctx, e.server, secure, method)
-		if err != nil {
-			b.close()
-			return nil, err
-		}
-		b.conns = append(b.conns, conn)
-	}
-	return b, nil
+	b.pool, err = frames.NewPool(ctx, c.Connections, func(ctx context.Context) (*frames.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+		defer cancel()
+		return frames.Dial(ctx, e.server, secure, method)
+	})
+	return b, err
 }
 
 func (b *blaster) send(ctx context.Context, i int) error {
-	return b.conns[i%len(b.conns)].Call(ctx, b.requests[i%len(b.requests)])
-}
-
-func (b *blaster) close() {
-	for _, conn := range b.conns {
-		conn.Close()
-	}
+	return b.pool.Call(ctx, i, b.requests[i%len(b.requests)])
 }
 
 // printOverload prints a result for people.

@@ -53,6 +53,8 @@ const (
 	window = 1 << 30
 	// usualStreams is how many calls are made at once where the server permits any number.
 	usualStreams = 128
+	// mostMessageBytes is what fits in the largest frame that every server takes, with the prefix of a message.
+	mostMessageBytes = 16<<10 - 5
 	// mostHeaderBytes bounds the headers of an answer.
 	mostHeaderBytes = 64 << 10
 )
@@ -141,8 +143,12 @@ func (c *Conn) flush() error {
 	return err
 }
 
-// Call makes a call with an encoded message and returns its status.
+// Call makes a call with an encoded message of at most 16,379 bytes and returns its status.
 func (c *Conn) Call(ctx context.Context, message []byte) error {
+	if len(message) > mostMessageBytes {
+		return status.Errorf(codes.InvalidArgument, "the message has %d bytes, more than one frame holds (%d)", len(message),
+			mostMessageBytes)
+	}
 	select {
 	case c.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -304,6 +310,13 @@ func (c *Conn) fail(why error) {
 		ended <- codes.Unavailable
 	}
 	c.rouse()
+}
+
+// Err returns why the connection has ended, nil while it lasts. A server ends each at some age.
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
 }
 
 // Close ends the connection. Calls under way fail.

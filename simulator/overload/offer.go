@@ -129,9 +129,9 @@ func (t *tally) watch(ctx context.Context) (f serverFigures) {
 	if first, f.err = t.Read(ctx); f.err != nil {
 		return f
 	}
-	from := time.Now()
-	for end := t.WarmUp + t.Lasts; f.err == nil; {
-		next := min(time.Since(t.began)+time.Second, end)
+	from, measured := time.Now(), t.WarmUp+t.Lasts
+	for next := t.WarmUp; next < measured+t.Rest; {
+		next = t.nextLook(next)
 		if !t.wait(ctx, next) {
 			return f
 		}
@@ -140,12 +140,21 @@ func (t *tally) watch(ctx context.Context) (f serverFigures) {
 			return f
 		}
 		f.resident = max(f.resident, s.ResidentBytes)
-		if next == end {
+		if next == measured {
 			f.over, f.took = s.Since(first), time.Since(from)
-			return f
 		}
 	}
 	return f
+}
+
+// nextLook returns when the server's memory is looked at after an instant: after a second, or at the end of the
+// measured stretch or the rest if that is sooner.
+func (t *tally) nextLook(after time.Duration) time.Duration {
+	next := max(after+time.Millisecond, min(time.Since(t.began)+time.Second, t.WarmUp+t.Lasts+t.Rest))
+	if measured := t.WarmUp + t.Lasts; after < measured {
+		return min(next, measured)
+	}
+	return next
 }
 
 // wait waits for an instant of the run. It returns false when the context ends before.
