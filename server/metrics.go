@@ -129,6 +129,11 @@ func (m *metrics) watch(s *Server) {
 		m.counter("hexbid_refused_total", "Requests refused because as many of their class were worked on as may be.", of,
 			func() float64 { return float64(g.refused.Load()) })
 	}
+	for kind, word := range quotaWords {
+		m.counter("hexbid_quota_refused_total", "Calls refused because their caller's quota was used: calls a second "+
+			"(calls), calls open at once (in_flight) or rows a day (rows).", prometheus.Labels{"quota": word},
+			func() float64 { return float64(s.quotas.refused[kind].Load()) })
+	}
 	m.measure("hexbid_calls_limit", "Calls that may be under way at once, as the wait for a core permits at present.",
 		func() float64 { return float64(s.pressure.limit.Load()) })
 	m.measure("hexbid_calls_under_way", "Calls that wait for a core, and searches and reads that are worked on.",

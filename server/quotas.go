@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hexbid/hexbid"
@@ -19,7 +20,21 @@ type quotas struct {
 	clock    func() time.Time
 	mu       sync.Mutex // guards accounts and all that they hold
 	accounts map[string]*account
+	refused  [quotaKinds]atomic.Uint64
 }
+
+// quotaKind says what a quota bounds.
+type quotaKind uint8
+
+const (
+	callQuota quotaKind = iota
+	inFlightQuota
+	rowQuota
+	quotaKinds
+)
+
+// quotaWords are the kinds in metrics.
+var quotaWords = [quotaKinds]string{"calls", "in_flight", "rows"}
 
 // account is what one principal has used. Its calls are counted by the generic cell rate algorithm (ITU-T I.371), whose
 // only state is an instant: it holds under a quota that changes meanwhile, and says to the nanosecond when the next
@@ -102,11 +117,12 @@ func (q *quotas) enter(p *hexbid.Principal) error {
 	now := q.clock()
 	a := q.account(p, now)
 	if quota.InFlight > 0 && a.inFlight >= int(quota.InFlight) {
-		return exceeded(p, retryOpen, "%d calls are open at once, and %d are the most", a.inFlight, quota.InFlight)
+		return q.refuse(p, inFlightQuota, retryOpen, "%d calls are open at once, and %d are the most", a.inFlight,
+			quota.InFlight)
 	}
 	if each := partOfSecond(&quota); each > 0 {
 		if wait := a.paid.Sub(now) + each - time.Second; wait > 0 {
-			return exceeded(p, wait, "%d calls a second are the most, and all are made", quota.CallsPerSecond)
+			return q.refuse(p, callQuota, wait, "%d calls a second are the most, and all are made", quota.CallsPerSecond)
 		}
 		a.paid = a.paid.Add(each)
 	}
@@ -143,6 +159,7 @@ func (q *quotas) write(p *hexbid.Principal, rows int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if int64(rows) > quota.RowsPerDay { // no waiting helps
+		q.refused[rowQuota].Add(1)
 		return hexbid.Errorf(hexbid.Exhausted, "", "%d rows at once are more than the quota of %s, %d rows a day: send "+
 			"fewer at once, or ask the operator for more", rows, p.ID, quota.RowsPerDay)
 	}
@@ -150,7 +167,8 @@ func (q *quotas) write(p *hexbid.Principal, rows int) error {
 	a := q.account(p, now)
 	if a.rows+int64(rows) > quota.RowsPerDay {
 		midnight := time.Unix((a.day+1)*secondsADay, 0)
-		return exceeded(p, midnight.Sub(now), "%d rows a day are the most, of which %d are written", quota.RowsPerDay, a.rows)
+		return q.refuse(p, rowQuota, midnight.Sub(now), "%d rows a day are the most, of which %d are written",
+			quota.RowsPerDay, a.rows)
 	}
 	a.rows += int64(rows)
 	return nil
@@ -189,9 +207,10 @@ func (q *Quotas) Validate() error {
 	return nil
 }
 
-// exceeded is the refusal of a principal that is at its quota. It rounds the time until another try up to a
-// millisecond: a caller that waits as long as the refusal says must not be early by a fraction.
-func exceeded(p *hexbid.Principal, retry time.Duration, format string, args ...any) error {
+// refuse counts and returns the refusal of a principal that is at its quota of a kind. It rounds the time until another
+// try up to a millisecond: a caller that waits as long as the refusal says must not be early by a fraction.
+func (q *quotas) refuse(p *hexbid.Principal, kind quotaKind, retry time.Duration, format string, args ...any) error {
+	q.refused[kind].Add(1)
 	retry = (retry + time.Millisecond - 1).Truncate(time.Millisecond)
 	err := hexbid.Errorf(hexbid.Exhausted, "",
 		"the quota of %s is used: %s; try again in %s, or ask the operator for more", p.ID, fmt.Sprintf(format, args...),

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,47 @@ func TestAccountsThatHoldNothingAreDropped(t *testing.T) {
 	}
 	if err := q.write(&holds, 1); !exhausted(err) {
 		t.Errorf("rows of today are forgotten: %v", err)
+	}
+}
+
+// TestRefusalsAreCountedByTheirQuota reads the metric, as operators do.
+func TestRefusalsAreCountedByTheirQuota(t *testing.T) {
+	s := serve(t, func(c *Config) {
+		c.Quotas.User = hexbid.CallQuota{CallsPerSecond: 2, InFlight: 1, RowsPerDay: 3}
+	})
+	now := time.Unix(1e9, 0)
+	q := s.quotas
+	q.clock = func() time.Time { return now }
+	enter := func(want bool) {
+		t.Helper()
+		if err := q.enter(&alice); exhausted(err) == want {
+			t.Error(err)
+		}
+	}
+	enter(true)
+	enter(false) // one is open
+	q.leave(&alice)
+	enter(true)
+	q.leave(&alice)
+	enter(false) // two calls this second
+	enter(false)
+	for _, rows := range []int{2, 2, 9, 1, 1} { // the second, the third and the last are too many
+		_ = q.write(&alice, rows)
+	}
+	families, err := s.metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := map[string]float64{}
+	for _, f := range families {
+		for _, of := range f.GetMetric() {
+			if f.GetName() == "hexbid_quota_refused_total" {
+				counted[of.GetLabel()[0].GetValue()] = of.GetCounter().GetValue()
+			}
+		}
+	}
+	if want := map[string]float64{"calls": 2, "in_flight": 1, "rows": 3}; !maps.Equal(counted, want) {
+		t.Errorf("%v", counted)
 	}
 }
 
