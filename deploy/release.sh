@@ -51,16 +51,32 @@ release() {
 	echo "$out/$name.tar.gz: $(wc -l <"$work/modules") modules"
 }
 
-made=0
-while read -r arch compiler; do
-	if command -v "$compiler" >/dev/null && "$compiler" -dumpmachine | grep -q "^$(
-		[ "$arch" = amd64 ] && echo x86_64 || echo aarch64)"; then
-		release "$arch" "$compiler"
+# compiler MACHINE [OWN] prints a C compiler that makes programs for a machine: the one that the caller names, the
+# machine's own, or a cross compiler.
+compiler() {
+	local of
+	for of in ${2:-gcc "$1-linux-gnu-gcc"}; do
+		if command -v "$of" >/dev/null && "$of" -dumpmachine | grep -q "^$1-"; then
+			echo "$of"
+			return
+		fi
+	done
+	return 1
+}
+
+made=0 missing=()
+while read -r arch machine variable package; do
+	if cc=$(compiler "$machine" "${!variable:-}"); then
+		release "$arch" "$cc"
 		made=$((made + 1))
 	else
-		echo "linux/$arch is left out: there is no $compiler for it here" >&2
+		missing+=("linux/$arch is left out: no C compiler for $machine is here. Debian has one in the package $package; \
+or name yours in $variable.")
 	fi
-done <<<"amd64 ${CC_AMD64:-gcc}
-arm64 ${CC_ARM64:-aarch64-linux-gnu-gcc}"
+done <<<"amd64 x86_64 CC_AMD64 gcc-x86-64-linux-gnu
+arm64 aarch64 CC_ARM64 gcc-aarch64-linux-gnu"
+if [ "$made" -gt 0 ]; then
+	(cd "$out" && sha256sum hexbid-"$version"-*.tar.gz hexbid-"$version"-*.cdx.json >SHA256SUMS)
+fi
+[ ${#missing[@]} -eq 0 ] || printf '%s\n' "${missing[@]}" >&2
 [ "$made" -gt 0 ]
-(cd "$out" && sha256sum hexbid-"$version"-*.tar.gz hexbid-"$version"-*.cdx.json >SHA256SUMS)
