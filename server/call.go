@@ -94,7 +94,9 @@ func (s *Server) unary(method string, handler grpc.MethodHandler) grpc.MethodHan
 			if c.caller, _, err = s.callerOf(ctx, peer, method); err != nil {
 				return err
 			}
-			s.parties.join(peer, &c.caller)
+			if err := s.parties.join(peer, &c.caller); err != nil {
+				return err
+			}
 			c.party = peer.party()
 			if err := c.count(); err != nil {
 				return err

@@ -22,6 +22,7 @@ type connection struct {
 	origin   string // the peer's address, for principals
 	alone    party  // the connection itself, until its caller is known
 	joined   atomic.Pointer[party]
+	counts   bool         // among its caller's connections
 	accepted int64        // Unix nanoseconds
 	worked   atomic.Int64 // when work last began or ended; 0 for never
 	working  atomic.Int32 // calls and batches being worked on
@@ -139,6 +140,9 @@ func (c *connection) giveUp() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.of.add(-c.own.calls, -c.own.bytes())
+	if of := c.joined.Load(); of != nil && c.counts && !c.gone {
+		of.connections.Add(-1)
+	}
 	c.own, c.gone = waiting{}, true
 }
 

@@ -3,6 +3,8 @@ package server
 import (
 	"log/slog"
 	"net"
+	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,7 +16,8 @@ import (
 type connections struct {
 	limits       *Limits
 	requestBytes int64 // the most of one request
-	framed       bool  // they speak HTTP/2, where bytes may belong to no call
+	proxies      []netip.Prefix
+	framed       bool // they speak HTTP/2, where bytes may belong to no call
 	log          *slog.Logger
 
 	calls, bytes atomic.Int64 // waiting, on all connections
@@ -35,16 +38,18 @@ const (
 	turnedAway                  // every other one was working
 	tooManyCalls                // it held the most of the waiting calls
 	tooManyBytes                // it held the most of the waiting bytes
+	crowding                    // its caller opened more than one may have
 	noisy                       // it sent too many bytes that belong to no message
 	resetting                   // it took too many calls back
 	closingCount
 )
 
-var closingWords = [closingCount]string{"displaced", "turned_away", "waiting_calls", "waiting_bytes", "noise", "resets"}
+var closingWords = [closingCount]string{"displaced", "turned_away", "waiting_calls", "waiting_bytes", "caller",
+	"noise", "resets"}
 
 func newConnections(config *Config) *connections {
 	return &connections{limits: &config.Limits, requestBytes: int64(config.MaxRequestBytes), log: config.Log,
-		open: map[*connection]struct{}{}}
+		proxies: config.TrustedProxies, open: map[*connection]struct{}{}}
 }
 
 // guardedListener counts the connections that it accepts.
@@ -70,11 +75,11 @@ func (l guardedListener) Accept() (net.Conn, error) {
 // are working, it closes the newcomer and returns nil.
 func (s *connections) admit(conn net.Conn) *connection {
 	c := &connection{Conn: conn, of: s, origin: conn.RemoteAddr().String(), accepted: time.Now().UnixNano()}
-	c.address = peerAddress{conn.RemoteAddr(), c}
+	c.address, c.counts = peerAddress{conn.RemoteAddr(), c}, !s.isOfProxy(c.origin)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.open) >= s.limits.Connections {
-		idlest := s.idlest()
+		idlest := s.idlest(func(*connection) bool { return true })
 		if idlest == nil {
 			s.close(c, turnedAway)
 			return nil
@@ -85,11 +90,29 @@ func (s *connections) admit(conn net.Conn) *connection {
 	return c
 }
 
-// idlest returns the connection that has been without work the longest, nil when all are working. A connection that
-// never brought work comes before all others.
-func (s *connections) idlest() (idlest *connection) {
+// isOfProxy reports whether a peer is a trusted proxy, whose connections carry the calls of many.
+func (s *connections) isOfProxy(peer string) bool {
+	at, err := netip.ParseAddrPort(peer)
+	return err == nil && slices.ContainsFunc(s.proxies, func(p netip.Prefix) bool { return p.Contains(at.Addr().Unmap()) })
+}
+
+// displaceFor closes the idlest other connection of a newcomer's party. It is false when all of them are working.
+func (s *connections) displaceFor(newcomer *connection, of *party) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	idlest := s.idlest(func(c *connection) bool { return c != newcomer && c.joined.Load() == of })
+	if idlest == nil {
+		return false
+	}
+	s.close(idlest, crowding)
+	return true
+}
+
+// idlest returns the connection among some that has been without work the longest, nil when all are working. A
+// connection that never brought work comes before all others.
+func (s *connections) idlest(among func(*connection) bool) (idlest *connection) {
 	for c := range s.open {
-		if c.working.Load() == 0 && (idlest == nil || c.idlerThan(idlest)) {
+		if c.working.Load() == 0 && among(c) && (idlest == nil || c.idlerThan(idlest)) {
 			idlest = c
 		}
 	}

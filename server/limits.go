@@ -23,6 +23,10 @@ type Limits struct {
 	// Connections bounds the open connections. A newcomer beyond it replaces the one that has been without work the
 	// longest.
 	Connections int
+	// CallerConnections bounds the open connections of one user or search client at one port; 0 is a quarter of
+	// Connections. A further one takes the place of the caller's idlest. While all of them are working, its calls are
+	// refused.
+	CallerConnections int
 	// StreamsAConnection bounds the open streams of a connection (Import, StreamEvents, WatchAlerts, health's
 	// Watch, reflection).
 	StreamsAConnection int
@@ -65,6 +69,14 @@ func DefaultLimits() Limits {
 	}
 }
 
+// callerConnections returns how many connections one caller may have.
+func (l *Limits) callerConnections() int {
+	if l.CallerConnections > 0 {
+		return l.CallerConnections
+	}
+	return max(1, l.Connections/4)
+}
+
 // Validate refuses limits under which nothing works. Its error names the flag.
 func (l *Limits) Validate() error {
 	for _, limit := range []struct {
@@ -75,6 +87,10 @@ func (l *Limits) Validate() error {
 		if limit.value < 1 {
 			return hexbid.Invalidf(limit.flag, "%d permits nothing: use 1 or more", limit.value)
 		}
+	}
+	if l.CallerConnections < 0 {
+		return hexbid.Invalidf("max-caller-connections", "%d is below zero: use 0 for a quarter of --max-connections, or more",
+			l.CallerConnections)
 	}
 	if l.Wait < 0 {
 		return hexbid.Invalidf("max-wait", "%s is below zero: use 0 for no limit, or more", l.Wait)

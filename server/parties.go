@@ -16,26 +16,58 @@ type parties struct {
 // mostParties is how many parties there are before idle ones are dropped.
 const mostParties = 10_000
 
-// join lets the further calls of a connection count for its caller. A caller without a name leaves it as it is.
-func (p *parties) join(c *connection, caller *hexbid.Principal) {
+// join lets the further calls of a connection count for its caller. A caller without a name leaves it as it is. The error
+// is Exhausted: the caller has as many connections as one may have, and all of them are working.
+func (p *parties) join(c *connection, caller *hexbid.Principal) error {
 	if caller.ID == "" || c.party().owner == caller.ID {
-		return
+		return nil
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	of := p.of[caller.ID]
-	if of == nil {
-		of = &party{owner: caller.ID}
-		p.put(of)
+	of := p.named(caller.ID)
+	if !c.counts {
+		c.joined.Store(of)
+		return nil
 	}
-	c.joined.Store(of)
+	most := c.of.limits.callerConnections()
+	if int(of.connections.Add(1)) > most && !c.of.displaceFor(c, of) {
+		of.connections.Add(-1)
+		return hexbid.Errorf(hexbid.Exhausted, "",
+			"%s has %d connections open, the most, and all are working: make its calls over fewer connections",
+			caller.ID, most)
+	}
+	c.join(of)
+	return nil
 }
 
-// put keeps a party. It drops those that have nothing under way when there are many; their connections go on with them.
+// join lets a connection be one of a party's, which has counted it.
+func (c *connection) join(of *party) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone {
+		of.connections.Add(-1)
+		return
+	}
+	if before := c.joined.Swap(of); before != nil {
+		before.connections.Add(-1)
+	}
+}
+
+// named returns the party of a user or a client.
+func (p *parties) named(owner string) *party {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	of := p.of[owner]
+	if of == nil {
+		of = &party{owner: owner}
+		p.put(of)
+	}
+	return of
+}
+
+// put keeps a party. It drops those that have neither a connection nor anything under way when there are many.
 func (p *parties) put(of *party) {
 	if len(p.of) >= mostParties {
 		for owner, idle := range p.of {
-			if idle.underWay.Load() == 0 {
+			if idle.underWay.Load() == 0 && idle.connections.Load() == 0 {
 				delete(p.of, owner)
 			}
 		}

@@ -7,30 +7,46 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
+// openConnection returns a connection that counts among its caller's, of a port with room for many.
+func openConnection() *connection {
+	return &connection{of: &connections{limits: &Limits{Connections: 1 << 30}}, counts: true}
+}
+
+func mustJoin(t *testing.T, p *parties, c *connection, caller *hexbid.Principal) {
+	t.Helper()
+	if err := p.join(c, caller); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestConnectionsOfOneClientAreOneParty(t *testing.T) {
 	var p parties
-	first, second, other, unknown := new(connection), new(connection), new(connection), new(connection)
-	p.join(first, &superapp)
-	p.join(second, &superapp)
-	p.join(other, &alice)
-	p.join(unknown, &hexbid.Principal{Role: hexbid.Operator})
+	first, second, other, unknown := openConnection(), openConnection(), openConnection(), openConnection()
+	mustJoin(t, &p, first, &superapp)
+	mustJoin(t, &p, second, &superapp)
+	mustJoin(t, &p, other, &alice)
+	mustJoin(t, &p, unknown, &hexbid.Principal{Role: hexbid.Operator})
 	if first.party() != second.party() || first.party() == other.party() || unknown.party() != &unknown.alone {
 		t.Error("the parties are not those of the callers")
 	}
-	if p.join(second, &alice); second.party() != other.party() {
+	if mustJoin(t, &p, second, &alice); second.party() != other.party() {
 		t.Error("a connection with another caller's credential stays with the first one's party")
 	}
 }
 
 func TestIdlePartiesAreDropped(t *testing.T) {
 	var p parties
-	busy := new(connection)
-	p.join(busy, &superapp)
+	busy, connected := openConnection(), openConnection()
+	mustJoin(t, &p, busy, &superapp)
 	busy.party().underWay.Add(1)
+	busy.giveUp()
+	mustJoin(t, &p, connected, &alice)
 	for i := range 3 * mostParties {
-		p.join(new(connection), &hexbid.Principal{ID: fmt.Sprintf("users/u%d", i)})
+		c := openConnection()
+		mustJoin(t, &p, c, &hexbid.Principal{ID: fmt.Sprintf("users/u%d", i)})
+		c.giveUp()
 	}
-	if len(p.of) > mostParties || p.of[superapp.ID] != busy.party() {
+	if len(p.of) > mostParties || p.of[superapp.ID] != busy.party() || p.of[alice.ID] != connected.party() {
 		t.Errorf("%d parties are kept", len(p.of))
 	}
 }

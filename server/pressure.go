@@ -47,6 +47,8 @@ type pressure struct {
 type party struct {
 	owner    string // resource name of the user or the client; "" for a connection
 	underWay atomic.Int64
+
+	connections atomic.Int32 // that are open
 }
 
 // enter counts a call of a party and returns how many are under way with it, of all and of the party.

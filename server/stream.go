@@ -38,6 +38,9 @@ func (s *Server) stream(service any, raw grpc.ServerStream, info *grpc.StreamSer
 		return s.finish(info.FullMethod, &caller, opened, hexbid.Errorf(hexbid.Denied, "",
 			"reflection is for operators: the contract's .proto files are in the repository"))
 	}
+	if err := s.parties.join(conn, &caller); err != nil {
+		return s.finish(info.FullMethod, &caller, opened, err)
+	}
 	if err := s.quotas.enter(&caller); err != nil {
 		return s.finish(info.FullMethod, &caller, opened, err)
 	}
@@ -118,7 +121,6 @@ var (
 
 func (s *Server) guard(raw grpc.ServerStream, info *grpc.StreamServerInfo, peer *connection,
 	caller hexbid.Principal) *guardedStream {
-	s.parties.join(peer, &caller)
 	g := &guardedStream{ServerStream: raw, ctx: hexbid.WithPrincipal(raw.Context(), caller), server: s,
 		gate: &s.gates[classOf[info.FullMethod]], peer: peer, party: peer.party(),
 		watch: !info.IsClientStream, givenUp: make(chan error, 1)}

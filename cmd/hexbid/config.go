@@ -65,14 +65,15 @@ type ServeConfig struct {
 	Increment           amount        `help:"Added to the price that another entry or a reserve sets." default:"0" placeholder:"AMOUNT" env:"HEXBID_INCREMENT"`
 	Reserve             amount        `help:"Reserve for a thousand seen impressions, everywhere; finer ones stand in the market section of --config." default:"0" placeholder:"AMOUNT" env:"HEXBID_RESERVE"`
 
-	MaxSearches    int           `help:"Searches worked on at once; more are refused." default:"4096" env:"HEXBID_MAX_SEARCHES"`
-	MaxReads       int           `help:"Reads of the catalogue worked on at once." default:"256" env:"HEXBID_MAX_READS"`
-	MaxWrites      int           `help:"Writes worked on at once." default:"256" env:"HEXBID_MAX_WRITES"`
-	MaxImports     int           `help:"Batches of uploads worked on at once." default:"32" env:"HEXBID_MAX_IMPORTS"`
-	MaxEvents      int           `help:"Calls and batches of events worked on at once." default:"1024" env:"HEXBID_MAX_EVENTS"`
-	MaxWait        time.Duration `help:"Mean time that calls may wait for a core. While they wait longer, fewer are let in: reads and uploads first, events last. 0 lets all in." default:"2ms" env:"HEXBID_MAX_WAIT"`
-	MaxConnections int           `help:"Most connections; a further one replaces the one that has been idle longest." default:"1024" env:"HEXBID_MAX_CONNECTIONS"`
-	MaxWaitingMB   int64         `name:"max-waiting-mb" help:"Memory, MiB, for requests that are still arriving and answers that clients have not read; beyond it the connection that holds the most is closed." default:"512" env:"HEXBID_MAX_WAITING_MB"`
+	MaxSearches          int           `help:"Searches worked on at once; more are refused." default:"4096" env:"HEXBID_MAX_SEARCHES"`
+	MaxReads             int           `help:"Reads of the catalogue worked on at once." default:"256" env:"HEXBID_MAX_READS"`
+	MaxWrites            int           `help:"Writes worked on at once." default:"256" env:"HEXBID_MAX_WRITES"`
+	MaxImports           int           `help:"Batches of uploads worked on at once." default:"32" env:"HEXBID_MAX_IMPORTS"`
+	MaxEvents            int           `help:"Calls and batches of events worked on at once." default:"1024" env:"HEXBID_MAX_EVENTS"`
+	MaxWait              time.Duration `help:"Mean time that calls may wait for a core. While they wait longer, fewer are let in: reads and uploads first, events last. 0 lets all in." default:"2ms" env:"HEXBID_MAX_WAIT"`
+	MaxConnections       int           `help:"Most connections; a further one replaces the one that has been idle longest." default:"1024" env:"HEXBID_MAX_CONNECTIONS"`
+	MaxCallerConnections int           `help:"Most connections of one user or search client at a port; a further one replaces the caller's own that has been idle longest. 0 is a quarter of --max-connections." default:"0" env:"HEXBID_MAX_CALLER_CONNECTIONS"`
+	MaxWaitingMB         int64         `name:"max-waiting-mb" help:"Memory, MiB, for requests that are still arriving and answers that clients have not read; beyond it the connection that holds the most is closed." default:"512" env:"HEXBID_MAX_WAITING_MB"`
 
 	UserCallsPerSecond   int32 `help:"Calls a second of one user, on average; 0 for no bound." default:"200" env:"HEXBID_USER_CALLS_PER_SECOND"`
 	UserInFlight         int32 `help:"Calls and streams of one user at once; 0 for no bound." default:"64" env:"HEXBID_USER_IN_FLIGHT"`

@@ -192,7 +192,7 @@ func advertiserQuotaOf(c *ServeConfig) hexbid.Holdings {
 func limitsOf(c *ServeConfig) server.Limits {
 	l := server.DefaultLimits()
 	l.Searches, l.Reads, l.Writes, l.Imports = c.MaxSearches, c.MaxReads, c.MaxWrites, c.MaxImports
-	l.Wait = c.MaxWait
+	l.Wait, l.CallerConnections = c.MaxWait, c.MaxCallerConnections
 	l.Events, l.Connections, l.WaitingBytes = c.MaxEvents, c.MaxConnections, c.MaxWaitingMB<<20
 	return l
 }
