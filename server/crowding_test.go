@@ -55,7 +55,8 @@ func TestACallerHasFewConnections(t *testing.T) {
 	}
 	further := s.dial(t)
 	err := searchAs(t, further, app)
-	if status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "clients/app has 2 connections open") {
+	if status.Code(err) != codes.ResourceExhausted ||
+		!strings.Contains(err.Error(), "clients/app has 2 connections open") {
 		t.Errorf("a connection beyond those that work gets %v", err)
 	}
 	if err := searchAs(t, s.dial(t), modest); err != nil {
@@ -136,7 +137,8 @@ func TestACallerMayHaveAQuarterOfTheConnectionsUnlessTold(t *testing.T) {
 	for _, of := range []struct {
 		limits Limits
 		want   int
-	}{{Limits{Connections: 1024}, 256}, {Limits{Connections: 3}, 1}, {Limits{Connections: 1024, CallerConnections: 9}, 9}} {
+	}{{Limits{Connections: 1024}, 256}, {Limits{Connections: 3}, 1},
+		{Limits{Connections: 1024, CallerConnections: 9}, 9}} {
 		if n := of.limits.callerConnections(); n != of.want {
 			t.Errorf("%+v: %d, want %d", of.limits, n, of.want)
 		}

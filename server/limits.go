@@ -89,8 +89,8 @@ func (l *Limits) Validate() error {
 		}
 	}
 	if l.CallerConnections < 0 {
-		return hexbid.Invalidf("max-caller-connections", "%d is below zero: use 0 for a quarter of --max-connections, or more",
-			l.CallerConnections)
+		return hexbid.Invalidf("max-caller-connections", "%d is below zero: use 0 for a quarter of "+
+			"--max-connections, or more", l.CallerConnections)
 	}
 	if l.Wait < 0 {
 		return hexbid.Invalidf("max-wait", "%s is below zero: use 0 for no limit, or more", l.Wait)

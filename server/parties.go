@@ -16,8 +16,8 @@ type parties struct {
 // mostParties is how many parties there are before idle ones are dropped.
 const mostParties = 10_000
 
-// join lets the further calls of a connection count for its caller. A caller without a name leaves it as it is. The error
-// is Exhausted: the caller has as many connections as one may have, and all of them are working.
+// join lets the further calls of a connection count for its caller. A caller without a name leaves it as it is. The
+// error is Exhausted: the caller has as many connections as one may have, and all of them are working.
 func (p *parties) join(c *connection, caller *hexbid.Principal) error {
 	if caller.ID == "" || c.party().owner == caller.ID {
 		return nil
