@@ -12,8 +12,8 @@ import (
 	"github.com/hexbid/hexbid/server"
 )
 
-// paths lead to an advertiser, a place of its program and a campaign, written in other ways. %s stands for the id, %x for
-// its first byte.
+// paths lead to an advertiser, a place of its program and a campaign, written in other ways. %s stands for the id, %x
+// for its first byte.
 var paths = []string{
 	"/v1/advertisers/%[1]s", "/v1/advertisers/%%%[1]x", "/v1/advertisers%%2f%[1]s", "/v1/advertisers/%[1]s/",
 	"/v1/advertisers//%[1]s", "/v1//advertisers/%[1]s", "//v1/advertisers/%[1]s", "/v1/./advertisers/%[1]s",
@@ -37,8 +37,8 @@ var paths = []string{
 // echoed are the caller's own words in an answer: names in quotes, and paths.
 var echoed = regexp.MustCompile(`\\"(\\\\.|[^"\\])*\\"|(there is nothing at|no method of) [^:]*`)
 
-// TestADisguisedPathIsNobodys: however a rival writes a path, the answer about another's resources is as about nobody's,
-// and holds nothing of them. What is one's own is found by its name alone.
+// TestADisguisedPathIsNobodys: however a rival writes a path, the answer about another's resources is as about
+// nobody's, and holds nothing of them.
 func TestADisguisedPathIsNobodys(t *testing.T) {
 	x := server.OpenMatrix(t)
 	address := port(t, x)

@@ -22,8 +22,9 @@ type rawWire struct {
 	next    uint32        // stream
 	closed  chan struct{} // closed when the server has closed the connection
 
-	mu       sync.Mutex // guards statuses
+	mu       sync.Mutex // guards the fields below
 	statuses map[uint32]string
+	resets   map[uint32]bool // streams that the server has reset
 }
 
 // rawWire opens a connection. A goroutine reads what the server sends and keeps the statuses of calls.
@@ -36,7 +37,7 @@ func (s *served) rawWire(t testing.TB) *rawWire {
 	t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	w := &rawWire{Conn: conn, Framer: http2.NewFramer(conn, conn), next: 1, closed: make(chan struct{}),
-		statuses: map[uint32]string{}}
+		statuses: map[uint32]string{}, resets: map[uint32]bool{}}
 	w.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	w.encoder = hpack.NewEncoder(&w.block)
 	if _, err := conn.Write([]byte(http2.ClientPreface)); err != nil {
@@ -52,8 +53,13 @@ func (s *served) rawWire(t testing.TB) *rawWire {
 			if err != nil {
 				return
 			}
-			if headers, are := frame.(*http2.MetaHeadersFrame); are {
-				w.keep(headers)
+			switch f := frame.(type) {
+			case *http2.MetaHeadersFrame:
+				w.keep(f)
+			case *http2.RSTStreamFrame:
+				w.mu.Lock()
+				w.resets[f.StreamID] = true
+				w.mu.Unlock()
 			}
 		}
 	}()
