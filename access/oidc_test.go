@@ -40,7 +40,7 @@ type provider struct {
 	asked   atomic.Int64                  // requests that came while it holds
 }
 
-func openProvider(t *testing.T) *provider {
+func openProvider(t testing.TB) *provider {
 	t.Helper()
 	p := &provider{}
 	p.now.Store(noon.Unix())
@@ -89,7 +89,7 @@ func (p *provider) clock() time.Time { return time.Unix(p.now.Load(), 0) }
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // token signs claims that differ from good ones by some.
-func (p *provider) token(t *testing.T, algorithm, kid string, differ map[string]any) string {
+func (p *provider) token(t testing.TB, algorithm, kid string, differ map[string]any) string {
 	t.Helper()
 	claims := map[string]any{"iss": p.URL, "sub": "42", "aud": "hexbid", "iat": p.now.Load(),
 		"exp": p.now.Load() + 600}
@@ -106,7 +106,7 @@ func (p *provider) token(t *testing.T, algorithm, kid string, differ map[string]
 	return signed + "." + encode(p.sign(t, algorithm, signed))
 }
 
-func (p *provider) sign(t *testing.T, algorithm, text string) (signature []byte) {
+func (p *provider) sign(t testing.TB, algorithm, text string) (signature []byte) {
 	t.Helper()
 	sum := sha256.Sum256([]byte(text))
 	var err error
@@ -134,7 +134,7 @@ func (p *provider) sign(t *testing.T, algorithm, text string) (signature []byte)
 }
 
 // openWithProvider is an office in which the member mia has an identity at a provider.
-func openWithProvider(t *testing.T) (*office, *provider) {
+func openWithProvider(t testing.TB) (*office, *provider) {
 	o, p := openOffice(t), openProvider(t)
 	if err := o.TakeTokens(Issuer{URL: p.URL, Audience: "hexbid", Client: p.Client(), Clock: p.clock}); err != nil {
 		t.Fatal(err)
