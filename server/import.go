@@ -20,9 +20,8 @@ import (
 // maxImportRows bounds a batch.
 const maxImportRows = 1000
 
-// Import implements pb.CampaignServiceServer. A batch is received, checked and
-// covered while the one before it is stored, and that while the one before is
-// indexed and answered.
+// Import implements pb.CampaignServiceServer. It works on three batches at once: one is received and checked while the
+// one before it is stored, and the one before that is indexed and answered.
 func (s *campaignService) Import(stream grpc.BidiStreamingServer[pb.ImportRequest, pb.ImportResponse]) error {
 	received, stored, failed := make(chan *importBatch), make(chan *importBatch), make(chan error, 2)
 	ctx, cancel := context.WithCancel(stream.Context())
@@ -53,10 +52,8 @@ func storeBatches(ctx context.Context, from <-chan *importBatch, to chan<- *impo
 		stage := batch.recorded.Stage("store")
 		batch.prepared.Commit(ctx)
 		stage.End()
-		select {
-		case to <- batch:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := batch.pass(ctx, to); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -96,10 +93,8 @@ func (s *campaignService) receiveBatches(ctx context.Context,
 			batch.end(ctx, err)
 			return err
 		}
-		select {
-		case to <- batch:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := batch.pass(ctx, to); err != nil {
+			return err
 		}
 	}
 }
@@ -112,6 +107,17 @@ type importBatch struct {
 	at       []int // row of each prepared resource
 	mended   [][]string
 	recorded *spans.Call // nil for nearly all batches
+}
+
+// pass passes a batch on to its next step. If the stream ends before that, the batch ends with it.
+func (b *importBatch) pass(ctx context.Context, to chan<- *importBatch) error {
+	select {
+	case to <- b:
+		return nil
+	case <-ctx.Done():
+		b.end(ctx, ctx.Err())
+		return ctx.Err()
+	}
 }
 
 // end ends the record of a batch.

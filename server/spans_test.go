@@ -26,6 +26,7 @@ import (
 	"github.com/hexbid/hexbid/ledger/journal"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 	"github.com/hexbid/hexbid/spans"
+	"github.com/hexbid/hexbid/store"
 )
 
 // collector takes spans over HTTP as OpenTelemetry's does, and keeps them.
@@ -169,6 +170,63 @@ func streamOneClick(t *testing.T, conn *grpc.ClientConn) string {
 		t.Fatal(err)
 	}
 	return r.GetResults()[0].GetOutcome().String()
+}
+
+// held is a store whose commits wait until they are let go.
+type held struct {
+	store.Store
+	committing chan struct{}
+	letGo      chan struct{}
+}
+
+func (h *held) Commit(ctx context.Context, groups []store.Group) ([]store.Outcome, error) {
+	select {
+	case h.committing <- struct{}{}:
+	default:
+	}
+	<-h.letGo
+	return h.Store.Commit(ctx, groups)
+}
+
+// count returns how many spans of a name have come.
+func (c *collector) count(name string) (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.spans {
+		if s.GetName() == strings.TrimPrefix(name, "/") {
+			n++
+		}
+	}
+	return n
+}
+
+// TestBatchesThatAreGivenUpAreTold cancels an upload while one batch is stored and the next one waits for it.
+func TestBatchesThatAreGivenUpAreTold(t *testing.T) {
+	const method = pb.CampaignService_Import_FullMethodName
+	c, disk := newCollector(t), &held{store.NewMemory(), make(chan struct{}, 1), make(chan struct{})}
+	s := serveOn(t, disk, func(config *Config) { config.Spans = c.recorder(t, 1) })
+	letGo := sync.OnceFunc(func() { close(disk.letGo) })
+	t.Cleanup(letGo) // before the server stops
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	upload, err := pb.NewCampaignServiceClient(s.dial(t)).Import(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := upload.Send(&pb.ImportRequest{Rows: adRows()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-disk.committing
+	waitUntil(t, "two batches are worked on", func() bool { return s.gates[importing].working.Load() == 2 })
+	cancel()
+	waitUntil(t, "the batch that waits is told of", func() bool { return c.count(method) == 1 })
+	letGo()
+	waitUntil(t, "the batch that was stored is told of", func() bool { return c.count(method) == 2 })
+	if span, _ := c.call(t, method); attribute(span, "rpc.response.status_code") != "CANCELLED" {
+		t.Errorf("%v", span)
+	}
 }
 
 func TestSpansContinueTheTraceOfACaller(t *testing.T) {
