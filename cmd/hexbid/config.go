@@ -29,7 +29,7 @@ type ServeConfig struct {
 	Currency            string        `help:"Currency of all amounts, recorded in the data folder." default:"CNY" env:"HEXBID_CURRENCY"`
 	TLSCert             string        `name:"tls-cert" help:"Certificate, PEM." placeholder:"FILE" env:"HEXBID_TLS_CERT"`
 	TLSKey              string        `name:"tls-key" help:"Its key, PEM." placeholder:"FILE" env:"HEXBID_TLS_KEY"`
-	Profiles            bool          `help:"Serve profiles of the program at /debug/pprof/ beside /metrics." env:"HEXBID_PROFILES"`
+	Profiles            bool          `help:"Serve profiles of the program to operators, at /debug/pprof/ of the HTTP port." env:"HEXBID_PROFILES"`
 	Insecure            bool          `help:"Permit an address that is not loopback without TLS." env:"HEXBID_INSECURE"`
 	Auth                string        `help:"What callers must prove: none takes everybody on this machine for the operator; required demands a key, a certificate or an OpenID token; auto is none on a loopback address and required elsewhere." enum:"auto,none,required" default:"auto" env:"HEXBID_AUTH"`
 	ClientCA            string        `name:"client-ca" help:"Authorities whose client certificates count as credentials, PEM." placeholder:"FILE" env:"HEXBID_CLIENT_CA"`

@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 
+	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/server"
 	"github.com/hexbid/hexbid/server/gateway"
 )
@@ -19,6 +20,9 @@ func (m *Main) HTTPAddress() string {
 
 // listenHTTP opens the HTTP port.
 func (m *Main) listenHTTP(c *server.Config) (err error) {
+	if m.Config.HTTPListen == "" && m.Config.Profiles {
+		return hexbid.Invalidf("profiles", "are served at the HTTP port: give --http-listen too")
+	}
 	if m.Config.HTTPListen == "" {
 		return nil
 	}
@@ -31,7 +35,8 @@ func (m *Main) openGateway(of *server.Config) (err error) {
 	if m.web == nil {
 		return nil
 	}
-	c := gateway.Config{Hosts: m.Config.HTTPHosts, Origins: m.Config.HTTPOrigins, Limits: gateway.DefaultLimits(),
+	c := gateway.Config{Hosts: m.Config.HTTPHosts, Origins: m.Config.HTTPOrigins,
+		Profiles: m.Config.Profiles, Limits: gateway.DefaultLimits(),
 		Registry: of.Registry, Log: m.Log}
 	c.Limits.BodyBytes, c.Limits.DrainTimeout = int64(of.MaxRequestBytes), of.DrainTimeout
 	c.Limits.BodyTimeout, c.Limits.LineTimeout = of.Limits.RequestTimeout, of.Limits.StreamTimeout

@@ -37,7 +37,9 @@ type Config struct {
 	// Hosts are the names, besides loopback's and the addresses of this machine, that a request's Host may have.
 	Hosts []string
 	// Origins are the web pages, as in "https://console.example.com", whose scripts may call.
-	Origins  []string
+	Origins []string
+	// Profiles serves profiles of the program to operators, at /debug/pprof/.
+	Profiles bool
 	Limits   Limits
 	Registry *prometheus.Registry
 	Log      *slog.Logger

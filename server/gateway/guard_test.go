@@ -179,6 +179,43 @@ func TestMetricsAreForOperatorsAndAuditors(t *testing.T) {
 	}
 }
 
+// TestProfilesAreForOperators, and there are none unless the operator asked for them.
+func TestProfilesAreForOperators(t *testing.T) {
+	p := open(t, func(c *Config, _ *server.Config) { c.Profiles = true })
+	for role, want := range map[hexbid.Role]int{hexbid.Nobody: 403, hexbid.Searcher: 403, hexbid.Member: 403,
+		hexbid.Auditor: 403, hexbid.Operator: 200} {
+		for name := range profiles {
+			if name == "profile" || name == "trace" { // they record for a while
+				if want == 200 {
+					continue
+				}
+			}
+			w, r := request("GET", profilePath+name, "")
+			r = r.WithContext(hexbid.WithPrincipal(r.Context(), hexbid.Principal{Role: role}))
+			if err := p.own["GET "+profilePath+name].answer(w, r); err != nil {
+				p.fail(w, r, err)
+			}
+			if w.Code != want || want == 403 && strings.Contains(w.Body.String(), "goroutine") {
+				t.Errorf("%s, %q: %d %.200s", role, name, w.Code, w.Body)
+			}
+		}
+	}
+	if a := p.ask("GET", profilePath+"goroutine?debug=1", ""); a.StatusCode != 200 ||
+		!strings.Contains(a.text, "goroutine profile:") {
+		t.Errorf("%s %.200s", a.Status, a.text)
+	}
+}
+
+// TestProfilesTakeACredential where credentials are required.
+func TestProfilesTakeACredential(t *testing.T) {
+	p := open(t, func(c *Config, s *server.Config) { c.Profiles, s.Auth = true, server.AuthRequired })
+	for name := range profiles {
+		if a := p.ask("GET", profilePath+name, ""); a.StatusCode != 401 {
+			t.Errorf("%q: %s %.200s", name, a.Status, a.text)
+		}
+	}
+}
+
 func TestOverTLSTheSameIsServed(t *testing.T) {
 	cert, key := certificate(t)
 	p := open(t, func(_ *Config, s *server.Config) { s.TLSCert, s.TLSKey = cert, key })

@@ -55,6 +55,9 @@ func (g *Gateway) ownHandlers() map[string]handler {
 			return s.handle(g, w, r)
 		}}
 	}
+	if g.config.Profiles {
+		addProfiles(own)
+	}
 	return own
 }
 
