@@ -27,9 +27,10 @@ test: ## run the tests, the concurrent packages under the race detector too
 		./ledger/receipt ./folder ./shelf ./spans ./token ./simulator/load ./cmd/hexbid
 
 HOSTILE_SECONDS ?= 180
-test-hostile: build ## attack the real program for some HOSTILE_SECONDS (180) and count what fell; its last line is the counts
+test-hostile: build ## attack the real program for some HOSTILE_SECONDS (180), and as long again where it demands credentials; count what fell
 	$(GO) build -o $(BIN)/hostile ./hostile
 	$(BIN)/hostile --binary $(BIN)/hexbid --seconds $(HOSTILE_SECONDS)
+	$(BIN)/hostile --binary $(BIN)/hexbid --seconds $(HOSTILE_SECONDS) --credentials
 
 RUNS ?= 1000
 test-crash: build ## kill the real program RUNS (1000) times under events, edits and searches and compare its ledger with what clients were told; its last line is the counts

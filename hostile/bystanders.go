@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,8 @@ const (
 	bystandersLatitude, bystandersLongitude = -48.5, -123.25
 	bystandersHost, bystandersCategory      = pb.Host_HOST_KUAISHOU, pb.Category_CATEGORY_CATERING
 
+	bystanderClient = "bystander"
+
 	bidders, shops, slots = 5, 12, 3
 	yuan                  = 1_000_000 // micros
 	earthRadiusM          = 6_371_008.8
@@ -38,7 +41,9 @@ type bystanders struct {
 	conn   *grpc.ClientConn
 	cancel context.CancelFunc
 	group  sync.WaitGroup
-	idle   atomic.Bool // the attack is idleness, so no call may be refused
+	idle   atomic.Bool // the attack is idleness: a call that the door refuses is made until it is answered
+
+	refusedBesideIdle atomic.Int64 // refusals of such calls
 }
 
 // bystanderCount is the number of goroutines of each kind. bystanderPause is the pause between two calls. Bystanders
@@ -49,6 +54,9 @@ const (
 )
 
 func newBystanders(ctx context.Context, s *victim.Server, t *tally) (*bystanders, error) {
+	if err := s.IntroduceClients(ctx, bystanderClient); err != nil {
+		return nil, err
+	}
 	conn, err := s.Dial(grpc.WithDefaultCallOptions(grpc.WaitForReady(true))) // also after a kill
 	if err != nil {
 		return nil, err
@@ -107,7 +115,7 @@ func (b *bystanders) repeat(ctx context.Context, call func(context.Context) erro
 		life := b.server.Life()
 		one, cancel := context.WithTimeout(ctx, victim.Patience)
 		began := time.Now()
-		err := call(one)
+		err := b.once(one, call)
 		cancel()
 		if ctx.Err() != nil {
 			return
@@ -119,6 +127,21 @@ func (b *bystanders) repeat(ctx context.Context, call func(context.Context) erro
 		}
 		time.Sleep(bystanderPause)
 	}
+}
+
+// once makes a call. Beside idle callers it asks again while the machine is busy: that they keep nobody out at a limit
+// is what the attack reads from the server's metrics.
+func (b *bystanders) once(ctx context.Context, call func(context.Context) error) error {
+	if !b.idle.Load() {
+		return call(ctx)
+	}
+	return victim.UntilTaken(ctx, func() error {
+		err := call(ctx)
+		if status.Code(err) == codes.ResourceExhausted {
+			b.refusedBesideIdle.Add(1)
+		}
+		return err
+	})
 }
 
 // judge judges the error of a bystander's call. The only error allowed is a refusal during a flood.
@@ -192,7 +215,7 @@ func (b *bystanders) recovered(ctx context.Context) error {
 // searchAndCheck searches the bystanders' market. An answer is complete unless the server says that it ran out of time.
 // Whatever the answer contains must be right.
 func searchAndCheck(ctx context.Context, conn *grpc.ClientConn) (whole bool, err error) {
-	r, err := pb.NewSearchServiceClient(conn).SearchNearby(ctx, &pb.SearchNearbyRequest{
+	r, err := pb.NewSearchServiceClient(conn).SearchNearby(victim.AsClient(ctx, bystanderClient), &pb.SearchNearbyRequest{
 		Location: &pb.Location{Latitude: bystandersLatitude, Longitude: bystandersLongitude},
 		Host:     bystandersHost, Category: bystandersCategory, SponsoredSlots: proto.Int32(slots)})
 	if err != nil {
@@ -240,28 +263,30 @@ func checkNearby(r *pb.SearchNearbyResponse, won int) error {
 	return nil
 }
 
-// importRows stores rows. All of them must be accepted.
+// importRows stores rows. All of them must be accepted. A batch that the server is too busy for is sent again.
 func importRows(ctx context.Context, conn *grpc.ClientConn, rows []*pb.ImportRow) error {
-	const batch = 1000
+	for batch := range slices.Chunk(rows, 1000) {
+		if err := victim.UntilTaken(ctx, func() error { return importBatch(ctx, conn, batch) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func importBatch(ctx context.Context, conn *grpc.ClientConn, rows []*pb.ImportRow) error {
 	stream, err := pb.NewCampaignServiceClient(conn).Import(ctx)
 	if err != nil {
 		return err
 	}
-	for len(rows) > 0 {
-		n := min(len(rows), batch)
-		if err := stream.Send(&pb.ImportRequest{Rows: rows[:n]}); err != nil {
-			return err
+	_ = stream.Send(&pb.ImportRequest{Rows: rows}) // Recv says why not
+	answer, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	for _, o := range answer.GetOutcomes() {
+		if o.GetError() != nil {
+			return fmt.Errorf("%s: %v", o.GetName(), o.GetError())
 		}
-		answer, err := stream.Recv()
-		if err != nil {
-			return err
-		}
-		for _, o := range answer.GetOutcomes() {
-			if o.GetError() != nil {
-				return fmt.Errorf("%s: %v", o.GetName(), o.GetError())
-			}
-		}
-		rows = rows[n:]
 	}
 	if err := stream.CloseSend(); err != nil {
 		return err

@@ -81,7 +81,7 @@ func (r *round) keep(ctx context.Context, s *victim.Server) (*ledger, error) {
 		if err := s.Start(ctx); err != nil {
 			return nil, err
 		}
-		conn, err := s.Dial()
+		conn, err := s.Dial(victim.Patient())
 		if err != nil {
 			return nil, err
 		}

@@ -10,15 +10,16 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/hexbid/hexbid/hostile/victim"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
 const (
 	eventClient      = "event-attackers"
+	anotherClient    = "another"
 	eventAdvertisers = 5
 	eventReporters   = 6
 	eventForgers     = 3
@@ -32,7 +33,10 @@ const (
 // Afterwards each charge must be one that the rules give, and the ledger must have what clients were answered, to the
 // micro.
 func events(ctx context.Context, r *round) error {
-	conn, err := r.server.Dial()
+	if err := r.server.IntroduceClients(ctx, eventClient, anotherClient); err != nil {
+		return err
+	}
+	conn, err := r.server.Dial(victim.Patient())
 	if err != nil {
 		return err
 	}
@@ -124,13 +128,9 @@ type eventCaller struct {
 	random *rand.Rand
 }
 
-func asClient(ctx context.Context, client string) context.Context {
-	return metadata.AppendToOutgoingContext(ctx, "x-hexbid-client", client)
-}
-
 // search returns ads for the attack to report.
 func (c *eventCaller) search(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(asClient(ctx, eventClient), 10*time.Second)
+	ctx, cancel := context.WithTimeout(victim.AsClient(ctx, eventClient), 10*time.Second)
 	defer cancel()
 	answer, err := pb.NewSearchServiceClient(c.conn).SearchNearby(ctx, &pb.SearchNearbyRequest{Host: attackersHost,
 		Location: &pb.Location{Latitude: eventLatitude, Longitude: eventLongitude}, NearbyLimit: proto.Int32(0),
@@ -200,7 +200,7 @@ func (c *eventCaller) untilAnswered(ctx context.Context, events []*pb.Event,
 		if c.random.IntN(5) == 0 {
 			timeout = time.Duration(c.random.IntN(3000)) * time.Microsecond
 		}
-		one, cancel := context.WithTimeout(asClient(ctx, eventClient), timeout)
+		one, cancel := context.WithTimeout(victim.AsClient(ctx, eventClient), timeout)
 		results, err = send(one, events)
 		cancel()
 		c.tally.called("events", err)
@@ -246,13 +246,13 @@ func (c *eventCaller) forge(ctx context.Context) error {
 	defer cancel()
 	switch c.random.IntN(4) {
 	case 0:
-		return c.expectAll(asClient(one, eventClient), c.altered(), pb.EventOutcome_EVENT_OUTCOME_FORGED)
+		return c.expectAll(victim.AsClient(one, eventClient), c.altered(), pb.EventOutcome_EVENT_OUTCOME_FORGED)
 	case 1:
-		return c.expectAll(asClient(one, "another"), c.good(1000), pb.EventOutcome_EVENT_OUTCOME_REFUSED)
+		return c.expectAll(victim.AsClient(one, anotherClient), c.good(1000), pb.EventOutcome_EVENT_OUTCOME_REFUSED)
 	case 2:
-		return c.malformed(asClient(one, eventClient))
+		return c.malformed(victim.AsClient(one, eventClient))
 	}
-	return c.untaken(asClient(one, "another"))
+	return c.untaken(victim.AsClient(one, anotherClient))
 }
 
 // good returns events with tokens that the service gave out.

@@ -26,16 +26,16 @@ func callFloods(ctx context.Context, r *round) error {
 	defer cancel()
 	var group sync.WaitGroup
 	for client := range floodClients {
-		conn, err := r.server.Dial()
+		conns, err := attackerConns(r.server)
+		defer closeAll(conns)
 		if err != nil {
 			return err
 		}
-		defer conn.Close()
 		for i := range callsAClient {
 			random := rand.New(rand.NewPCG(r.seed, uint64(client*callsAClient+i)))
 			group.Go(func() {
 				for ctx.Err() == nil {
-					f := floods[random.IntN(len(floods))]
+					f, conn := floods[random.IntN(len(floods))], oneOf(random, conns...)
 					one, cancel := context.WithTimeout(ctx, floodCallTimeout)
 					err := f.call(one, conn, random)
 					cancel()

@@ -31,6 +31,10 @@ func TestAShortRound(t *testing.T) {
 	if code := run(t.Context(), o); code != 0 {
 		t.Errorf("status %d", code)
 	}
+	o.only, o.credentials = "idle-calls,rivals,fuzz", true
+	if code := run(t.Context(), o); code != 0 {
+		t.Errorf("with credentials: status %d", code)
+	}
 }
 
 // TestARoundFails: a round fails when the program is missing, and when the program takes too much memory.
@@ -126,5 +130,33 @@ func TestBystandersMayBeRefusedUnderFloodsOnly(t *testing.T) {
 	b := &bystanders{tally: &tally{}}
 	if b.judge(context.DeadlineExceeded); !b.tally.fell() {
 		t.Errorf("a call without an answer in %v is no fall", time.Duration(victim.Patience))
+	}
+}
+
+func TestWhatRivalsMayNotDoIsSeen(t *testing.T) {
+	denied, missing := status.Error(codes.PermissionDenied, "no"), status.Error(codes.NotFound, "no")
+	unknown := status.Error(codes.Unauthenticated, "who?")
+	for _, c := range []struct {
+		known bool
+		err   error
+		fell  bool
+	}{{true, denied, false}, {true, missing, false}, {true, nil, true}, {true, unknown, true}, {false, unknown, false},
+		{false, missing, true}, {false, nil, true}, {true, status.Error(codes.Aborted, "stale"), true}} {
+		a := &rivalAttack{round: &round{tally: &tally{}}, refused: map[string]int{}}
+		if a.judge(weakCaller{name: "x", known: c.known}, attempt{}, c.err); a.tally.fell() != c.fell {
+			t.Errorf("known %v, %v: fell %v", c.known, c.err, a.tally.fell())
+		}
+	}
+	before := map[string]string{"a": "1", "b": "2"}
+	for name, after := range map[string]map[string]string{"changed": {"a": "1", "b": "3"}, "deleted": {"a": "1"},
+		"made": {"a": "1", "b": "2", "c": "3"}} {
+		tally := &tally{}
+		if compareOthers(before, after, tally); !tally.fell() {
+			t.Errorf("what was %s was not seen", name)
+		}
+	}
+	tally := &tally{}
+	if compareOthers(before, before, tally); tally.fell() {
+		t.Error("what stayed fell")
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -24,10 +26,46 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// idling marks the attack as idleness. While it lasts no bystander may be refused.
-func (r *round) idling() (end func()) {
+// idling marks the attack as idleness. While it lasts, no call may be refused because others hold the places of its
+// class. The door may refuse calls for a moment while the machine is busy, so bystanders ask again.
+func (r *round) idling(ctx context.Context) (end func()) {
+	before := r.refusedAtLimits(ctx)
+	r.beside.refusedBesideIdle.Store(0)
 	r.beside.idle.Store(true)
-	return func() { r.beside.idle.Store(false) }
+	return func() {
+		r.beside.idle.Store(false)
+		after := r.refusedAtLimits(ctx)
+		if own := r.beside.refusedBesideIdle.Load(); own > 0 && after != before {
+			r.tally.fall("beside idle callers %d calls of bystanders were refused, and %v at the limits of classes", own,
+				after-before)
+		}
+	}
+}
+
+// refusedMetric counts the calls that were refused because as many of their class were worked on as may be.
+const refusedMetric = "hexbid_refused_total{"
+
+// refusedAtLimits reads that count, of all classes together.
+func (r *round) refusedAtLimits(ctx context.Context) (sum float64) {
+	text, err := readMetrics(ctx, r.metrics)
+	if err != nil {
+		r.tally.fall("the metrics: %v", err)
+		return 0
+	}
+	found := false
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, refusedMetric) {
+			count, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]), 64)
+			if sum += count; err != nil {
+				r.tally.fall("the metrics say %q", line)
+			}
+			found = true
+		}
+	}
+	if !found {
+		r.tally.fall("the metrics have no %s", refusedMetric)
+	}
+	return sum
 }
 
 const (
@@ -60,7 +98,7 @@ func idleCalls(ctx context.Context, r *round) error {
 
 // openAndWait opens calls over a few connections and keeps them open.
 func (r *round) openAndWait(ctx context.Context, methods []string) error {
-	defer r.idling()()
+	defer r.idling(ctx)()
 	ctx, cancel := r.until(ctx)
 	defer cancel()
 	open, wait, err := r.wires(ctx, idleConnections)
@@ -82,7 +120,7 @@ func (r *round) openAndWait(ctx context.Context, methods []string) error {
 
 // slowBodies sends messages one byte at a time, and announces large ones.
 func slowBodies(ctx context.Context, r *round) error {
-	defer r.idling()()
+	defer r.idling(ctx)()
 	body := envelope(&pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 1, Longitude: 1}, Words: "coffee"})
 	large := frame(make([]byte, 1<<10), 8<<20-1, false)
 	return r.onWires(ctx, idleConnections, func(ctx context.Context, w *wire) error {
@@ -119,7 +157,7 @@ const unfinishedCount = 2000
 
 // unfinishedConnections opens connections that never begin HTTP/2.
 func unfinishedConnections(ctx context.Context, r *round) error {
-	defer r.idling()()
+	defer r.idling(ctx)()
 	ctx, cancel := r.until(ctx)
 	defer cancel()
 	beginnings := []string{"", "P", http2.ClientPreface[:20], http2.ClientPreface, "GET / HTTP/1.1\r\n", "\x16\x03\x01"}
@@ -183,13 +221,17 @@ func unfinishedTLS(ctx context.Context, r *round) error {
 func (r *round) searchTLS(ctx context.Context, s *victim.Server, certificate *x509.CertPool) error {
 	for ctx.Err() == nil {
 		conn, err := grpc.NewClient(s.Address,
+			grpc.WithPerRPCCredentials(s.Callers()),
 			grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: certificate, ServerName: "localhost"})))
 		if err != nil {
 			return err
 		}
 		one, cancel := context.WithTimeout(context.WithoutCancel(ctx), victim.Patience)
-		_, err = pb.NewSearchServiceClient(conn).SearchNearby(one,
-			&pb.SearchNearbyRequest{Location: &pb.Location{}, SponsoredSlots: proto.Int32(0)})
+		err = victim.UntilTaken(one, func() error {
+			_, err := pb.NewSearchServiceClient(conn).SearchNearby(one,
+				&pb.SearchNearbyRequest{Location: &pb.Location{}, SponsoredSlots: proto.Int32(0)})
+			return err
+		})
 		cancel()
 		r.tally.beside.Add(1)
 		if err != nil {

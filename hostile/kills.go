@@ -93,7 +93,7 @@ func listAll(ctx context.Context, conn *grpc.ClientConn) (map[string]identity, e
 
 // inventory returns everything that advertisers own.
 func (r *round) inventory(ctx context.Context) (map[string]identity, error) {
-	conn, err := r.server.Dial()
+	conn, err := r.server.Dial(victim.Patient())
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ func (r *round) killOften(ctx context.Context, s *victim.Server, on func(n int) 
 }
 
 func (r *round) judgeLost(ctx context.Context, s *victim.Server, known *ledger) error {
-	conn, err := s.Dial()
+	conn, err := s.Dial(victim.Patient())
 	if err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func (r *round) judgeLost(ctx context.Context, s *victim.Server, known *ledger) 
 // writeAndKill writes from many clients. At a random moment after the first acknowledgement it kills the process, and
 // then waits for the clients to notice.
 func (r *round) writeAndKill(ctx context.Context, s *victim.Server, known *ledger, n int) error {
-	conn, err := s.Dial()
+	conn, err := s.Dial(victim.Patient())
 	if err != nil {
 		return err
 	}

@@ -6,10 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
-	"github.com/hexbid/hexbid/hostile/victim"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -162,7 +158,7 @@ func (a *machineAudit) compare(ctx context.Context, client pb.LedgerServiceClien
 	defer a.mu.Unlock()
 	var filtered int64
 	for name, want := range a.totals {
-		spend, err := a.spendOf(ctx, client, name)
+		spend, err := client.GetCampaignSpend(ctx, &pb.GetCampaignSpendRequest{Name: name})
 		if err != nil {
 			return err
 		}
@@ -179,15 +175,4 @@ func (a *machineAudit) compare(ctx context.Context, client pb.LedgerServiceClien
 			a.unseen)
 	}
 	return nil
-}
-
-// spendOf reads a campaign's account, again while the door refuses it.
-func (*machineAudit) spendOf(ctx context.Context, client pb.LedgerServiceClient,
-	name string) (*pb.CampaignSpend, error) {
-	for deadline := time.Now().Add(victim.Patience); ; time.Sleep(10 * time.Millisecond) {
-		spend, err := client.GetCampaignSpend(ctx, &pb.GetCampaignSpendRequest{Name: name})
-		if status.Code(err) != codes.ResourceExhausted || time.Now().After(deadline) {
-			return spend, err
-		}
-	}
 }

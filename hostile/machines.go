@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,6 +33,7 @@ const (
 	machineRepeats    = 5   // clicks of a viewer on a campaign that count, as a rule says
 	machineLooks      = 60  // impressions of a viewer in a minute, as a rule says
 	mostSeries        = 200 // lines that the metrics may grow by
+	machineClient     = "machines"
 	theOne            = "secret-person-one"
 	secret            = "secret-person-" // begins every user key
 	clicksACall       = 40
@@ -60,8 +62,11 @@ func machines(ctx context.Context, r *round) error {
 	s.Args = []string{"--metrics-listen", metrics, "--increment", "0.01", "--explore-share=0.05", "--swap-share=0.01",
 		"--history-filter-mb=1", fmt.Sprint("--filter-repeat-clicks=", machineRepeats), "--filter-viewer-clicks=10",
 		"--filter-implied-percent=30", "--filter-cell-clicks=10", fmt.Sprint("--filter-viewer-impressions=", machineLooks),
-		"--filter-cell-impressions=2000", "--max-wait=10ms"} // the door refuses what would wait; it is no fall
+		"--filter-cell-impressions=2000"}
 	if err := s.Start(ctx); err != nil {
+		return err
+	}
+	if err := s.IntroduceClients(ctx, slices.Concat([]string{machineClient}, manyClients())...); err != nil {
 		return err
 	}
 	a := &machineAttack{round: r, server: s, metrics: metrics, audit: newMachineAudit()}
@@ -86,7 +91,7 @@ type machineAttack struct {
 
 // run attacks, and compares before a kill and after it.
 func (a *machineAttack) run(ctx context.Context) error {
-	conn, err := a.server.Dial()
+	conn, err := a.server.Dial(victim.Patient())
 	if err != nil {
 		return err
 	}
@@ -118,7 +123,7 @@ func (a *machineAttack) run(ctx context.Context) error {
 	if err := a.server.Start(ctx); err != nil {
 		return fmt.Errorf("after the machines: %w", err)
 	}
-	again, err := a.server.Dial()
+	again, err := a.server.Dial(victim.Patient())
 	if err != nil {
 		return err
 	}
@@ -136,20 +141,26 @@ func (a *machineAttack) compare(ctx context.Context, conn *grpc.ClientConn) {
 
 // series counts the lines of the server's metrics. None may name a viewer.
 func (a *machineAttack) series(ctx context.Context) (lines int, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+a.metrics+"/metrics", nil)
+	text, err := readMetrics(ctx, a.metrics)
+	if strings.Contains(text, secret) {
+		a.tally.fall("the metrics name a viewer")
+	}
+	return strings.Count(text, "\n"), err
+}
+
+// readMetrics reads what a server tells Prometheus.
+func readMetrics(ctx context.Context, address string) (text string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, 64<<20))
-	if strings.Contains(string(text), secret) {
-		a.tally.fall("the metrics name a viewer")
-	}
-	return strings.Count(string(text), "\n"), err
+	all, err := io.ReadAll(io.LimitReader(answer.Body, 64<<20))
+	return string(all), err
 }
 
 // machineMarket returns campaigns of two advertisers, of which one has a cap over all of its campaigns.
@@ -199,17 +210,29 @@ type machine struct {
 
 // clickAsOne searches and clicks as the same viewer again and again.
 func (m *machine) clickAsOne(ctx context.Context) error {
-	return m.click(ctx, theOne, "machines", true)
+	return m.click(ctx, theOne, machineClient, true)
 }
 
 // clickAsMany is another viewer each time, with a key that no person has.
 func (m *machine) clickAsMany(ctx context.Context) error {
-	return m.click(ctx, m.userKey(), "machines", true)
+	return m.click(ctx, m.userKey(), machineClient, true)
 }
 
 // clickAsClients is another client each time, and never reports an impression.
 func (m *machine) clickAsClients(ctx context.Context) error {
-	return m.click(ctx, m.userKey(), fmt.Sprintf("%x", m.random.Uint64()), false)
+	client := fmt.Sprintf("%x", m.random.Uint64())
+	if m.server.DemandsCredentials() {
+		client = oneOf(m.random, manyClients()...) // nobody makes names up
+	}
+	return m.click(ctx, m.userKey(), client, false)
+}
+
+// manyClients are those of clickAsClients where clients have credentials.
+func manyClients() (ids []string) {
+	for i := range 8 {
+		ids = append(ids, fmt.Sprint("machines-", i))
+	}
+	return ids
 }
 
 // userKey returns one of very many user keys.
@@ -222,7 +245,7 @@ func (m *machine) userKey() string {
 func (m *machine) click(ctx context.Context, viewer, client string, shows bool) error {
 	var events []*pb.Event
 	for len(events) < clicksACall {
-		answer, err := pb.NewSearchServiceClient(m.conn).SearchNearby(asClient(ctx, client), &pb.SearchNearbyRequest{
+		answer, err := pb.NewSearchServiceClient(m.conn).SearchNearby(victim.AsClient(ctx, client), &pb.SearchNearbyRequest{
 			Location: &pb.Location{Latitude: machineLatitude, Longitude: machineLongitude}, Host: attackersHost,
 			Viewer: &pb.Viewer{UserKey: viewer}, NearbyLimit: proto.Int32(0), SponsoredSlots: proto.Int32(5)})
 		if err != nil {
@@ -245,7 +268,7 @@ func (m *machine) click(ctx context.Context, viewer, client string, shows bool) 
 	if m.random.IntN(2) == 0 { // as people are, not too soon
 		time.Sleep(600 * time.Millisecond)
 	}
-	return m.report(asClient(ctx, client), events)
+	return m.report(victim.AsClient(ctx, client), events)
 }
 
 // report reports events until they are answered, for the audit compares with all that was recorded.

@@ -35,6 +35,7 @@ type options struct {
 	memoryCapMB int64
 	seed        uint64
 	only        string
+	credentials bool
 }
 
 func main() {
@@ -44,6 +45,7 @@ func main() {
 	flag.Int64Var(&o.memoryCapMB, "memory-cap-mb", 4096, "most memory that the program may take, resident, MiB")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of what is drawn at random")
 	flag.StringVar(&o.only, "only", "", "attacks to run, by name, with commas between; all when empty")
+	flag.BoolVar(&o.credentials, "credentials", false, "the program demands credentials, and attackers have weak ones")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, o)
@@ -79,6 +81,7 @@ var attacks = []attack{
 	{"events", events},
 	{"machines", machines},
 	{"fuzz", fuzz},
+	{"rivals", rivals},
 	{"kills", kills},
 	{"races", races},
 	{"corruption", corruption},
@@ -92,6 +95,8 @@ type round struct {
 	server *victim.Server
 	tally  *tally
 	beside *bystanders
+
+	metrics string // address of the server's metrics
 }
 
 // run makes a round and prints its last line.
@@ -102,7 +107,7 @@ func run(ctx context.Context, o options) int {
 		return 2
 	}
 	t := &tally{}
-	fmt.Printf("hostile: seed %d, %d attacks, about %d s\n", o.seed, len(chosen), o.seconds)
+	fmt.Printf("hostile: seed %d, %d attacks, about %d s, credentials %v\n", o.seed, len(chosen), o.seconds, o.credentials)
 	if err := attackAll(ctx, o, t, chosen); err != nil {
 		t.fall("the round ended early: %v", err)
 	}
@@ -138,12 +143,20 @@ func attackAll(ctx context.Context, o options, t *tally, chosen []attack) error 
 	if err != nil {
 		return err
 	}
+	metrics, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	s.Args = []string{"--metrics-listen", metrics}
 	if err := s.Start(ctx); err != nil {
 		return err
 	}
 	defer s.Kill()
 	r := &round{options: o, share: time.Duration(o.seconds) * time.Second / time.Duration(len(chosen)), server: s,
-		tally: t}
+		tally: t, metrics: metrics}
+	if err := introduceAttackers(ctx, s); err != nil {
+		return err
+	}
 	if r.beside, err = newBystanders(ctx, s, t); err != nil {
 		return err
 	}

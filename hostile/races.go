@@ -59,7 +59,7 @@ func (r *round) race(ctx context.Context, s *victim.Server) error {
 	if err := s.Start(ctx); err != nil {
 		return fmt.Errorf("after a race: %w", err)
 	}
-	conn, err := s.Dial()
+	conn, err := s.Dial(victim.Patient())
 	if err != nil {
 		return err
 	}

@@ -90,8 +90,8 @@ func (t *tally) row(stored bool) {
 
 // newServer returns the program with a data folder in dir. Its faults are falls of the tally.
 func newServer(o options, t *tally, dir string) (*victim.Server, error) {
-	return victim.New(victim.Options{Binary: o.binary, Data: filepath.Join(dir, "data"), MemoryCapMB: o.memoryCapMB,
-		Fault: t.fall, Peak: func(residentMB int64) { raise(&t.peakMB, residentMB) }})
+	return victim.New(victim.Options{Binary: o.binary, Data: filepath.Join(dir, "data"), Credentials: o.credentials,
+		MemoryCapMB: o.memoryCapMB, Fault: t.fall, Peak: func(residentMB int64) { raise(&t.peakMB, residentMB) }})
 }
 
 func raise(most *atomic.Int64, to int64) {

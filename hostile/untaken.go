@@ -18,7 +18,7 @@ func untakenAnswers(ctx context.Context, r *round) error {
 	if err := r.fillLists(ctx); err != nil {
 		return err
 	}
-	defer r.idling()()
+	defer r.idling(ctx)()
 	ctx, cancel := r.until(ctx)
 	defer cancel()
 	list := envelope(&pb.ListCampaignsRequest{Parent: "advertisers/-", PageSize: hexbid.MaxPageSize,

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,7 +21,8 @@ import (
 // do. Many goroutines may call its methods.
 type wire struct {
 	net.Conn
-	mu      sync.Mutex // guards the fields below
+	server  *victim.Server // nil for none; its credentials go with the calls
+	mu      sync.Mutex     // guards the fields below
 	framer  *http2.Framer
 	encoder *hpack.Encoder
 	block   bytes.Buffer
@@ -50,8 +52,10 @@ func wireTo(s *victim.Server, settings ...http2.Setting) (*wire, error) {
 	w, err := newWire(conn, settings...)
 	if err != nil {
 		conn.Close()
+		return nil, err
 	}
-	return w, err
+	w.server = s
+	return w, nil
 }
 
 // drain reads what the server sends until the connection ends. It acknowledges settings and pings, and notes the
@@ -113,6 +117,11 @@ func (w *wire) open(method string, further ...hpack.HeaderField) (stream uint32,
 // headers encodes the headers of a call. The caller holds the lock.
 func (w *wire) headers(method string, further []hpack.HeaderField) []byte {
 	w.block.Reset()
+	if w.server != nil {
+		if key := attackerKey(w.server, method, w.stream); key != "" {
+			further = append(slices.Clone(further), hpack.HeaderField{Name: "authorization", Value: "Bearer " + key})
+		}
+	}
 	for _, f := range append([]hpack.HeaderField{{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"},
 		{Name: ":path", Value: method}, {Name: ":authority", Value: "localhost"},
 		{Name: "content-type", Value: "application/grpc"}, {Name: "te", Value: "trailers"}}, further...) {

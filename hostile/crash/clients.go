@@ -8,7 +8,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/hexbid/hexbid/hostile/victim"
@@ -42,10 +41,11 @@ func newCrowd(a *auditor, conn *grpc.ClientConn) *crowd {
 		answered: make(chan struct{}, 1)}
 }
 
-// asClient returns a context whose calls name the client that tokens are given to.
-func asClient(ctx context.Context) context.Context {
-	return metadata.AppendToOutgoingContext(ctx, "x-hexbid-client", "crash")
-}
+// searchClient is the client that tokens are given to.
+const searchClient = "crash"
+
+// asClient returns a context whose calls are that client's.
+func asClient(ctx context.Context) context.Context { return victim.AsClient(ctx, searchClient) }
 
 // call calls until the process ends, and returns when all clients have noticed.
 func (c *crowd) call(ctx context.Context, random *rand.Rand) {

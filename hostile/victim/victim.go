@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -29,6 +30,7 @@ const Patience = 2 * time.Minute
 type Options struct {
 	Binary      string // the program
 	Data        string // its data folder
+	Credentials bool   // callers must have a credential
 	MemoryCapMB int64  // most resident memory; more is a fault
 	Fault       func(format string, args ...any)
 	Peak        func(residentMB int64) // learns the process' peak of memory again and again; nil when nobody asks
@@ -46,6 +48,9 @@ type Server struct {
 	log     *log
 	ended   chan struct{} // closed when the process has ended
 	exit    error         // how it ended; read after ended is closed
+
+	mu   sync.Mutex        // guards keys
+	keys map[string]string // credentials by the names of users and clients; the operator's has the empty name
 }
 
 // New chooses a free port for the program and starts nothing.
@@ -59,13 +64,13 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	defer l.Close()
-	return &Server{Data: o.Data, Address: l.Addr().String(), options: o}, nil
+	return &Server{Data: o.Data, Address: l.Addr().String(), options: o, keys: map[string]string{}}, nil
 }
 
 // plain has the server order and price by the bids alone, because tests know who stands where and at what price, and
 // take every click for a person's: the clients of attacks click by machine, and their auditors judge what is charged.
-// It also lets in calls that wait for a core, because the machine may be busy with other tests.
-var plain = []string{"--max-wait=0", "--swap-share=0", "--explore-share=0", "--filter-too-soon=0",
+// All else is as in production, the door too: while the machine is busy it refuses calls, which then ask again.
+var plain = []string{"--swap-share=0", "--explore-share=0", "--filter-too-soon=0",
 	"--filter-repeat-clicks=0", "--filter-viewer-clicks=0", "--filter-implied-percent=0", "--filter-cell-clicks=0",
 	"--filter-viewer-impressions=0", "--filter-cell-impressions=0"}
 
@@ -84,7 +89,7 @@ func (s *Server) Tail() string { return s.log.tail() }
 // Begin starts the process and does not wait until it serves. The caller may only kill it.
 func (s *Server) Begin() error {
 	s.command = exec.Command(s.options.Binary, slices.Concat([]string{"serve", "--listen", s.Address, "--metrics-listen",
-		"", "--http-listen=", "--data", s.Data}, plain, s.Args)...)
+		"", "--http-listen=", "--data", s.Data}, s.auth(), plain, s.Args)...)
 	stderr, err := s.command.StderrPipe()
 	if err != nil {
 		return err
@@ -102,6 +107,13 @@ func (s *Server) Begin() error {
 	return nil
 }
 
+func (s *Server) auth() []string {
+	if s.options.Credentials {
+		return []string{"--auth", "required"}
+	}
+	return []string{"--auth", "none"}
+}
+
 // Start starts the process and waits until it serves.
 func (s *Server) Start(ctx context.Context) error {
 	if err := s.Begin(); err != nil {
@@ -110,7 +122,7 @@ func (s *Server) Start(ctx context.Context) error {
 	select {
 	case <-s.log.serving:
 		s.life.Add(1)
-		return nil
+		return s.learnOperatorKey()
 	case <-s.ended:
 		return fmt.Errorf("%w: %v\n%s", ErrEnded, s.exit, s.log.tail())
 	case <-time.After(Patience):
@@ -150,8 +162,12 @@ func (s *Server) Stop() error {
 	}
 }
 
-// Dial returns a connection for one client.
+// Dial returns a connection for one caller. Calls that AsClient gives to nobody else are the operator's.
 func (s *Server) Dial(options ...grpc.DialOption) (*grpc.ClientConn, error) {
+	return s.dial(append(options, grpc.WithPerRPCCredentials(s.Callers())))
+}
+
+func (s *Server) dial(options []grpc.DialOption) (*grpc.ClientConn, error) {
 	return grpc.NewClient(s.Address, append(options, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))...)
 }
