@@ -58,7 +58,7 @@ var floors = map[string]int{
 	"cli":                  8,
 	"cmd/hexbid":           9,
 	"examples/go":          9,
-	"hostile/victim":       8, // knows the program by its command line alone
+	"hostile/victim":       8, // knows the program by its command line and its contract
 	"hostile/crash":        9,
 	"hostile":              9,
 

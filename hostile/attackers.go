@@ -10,7 +10,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// The attackers where credentials are demanded: a search client, a member of an advertiser of their own, and an auditor.
+// The attackers where credentials are demanded: a search client, a member of an advertiser of their own, and an
+// auditor.
 const (
 	attackerClient = "attacker"
 	attackerMember = "attacker"

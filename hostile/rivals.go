@@ -16,8 +16,8 @@ import (
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
-// Advertisers and callers of the attack. The mark has a balance, a program, a place and a campaign. The rival is another
-// advertiser, and its member its admin. The onlooker may read what is the mark's, and change nothing.
+// Advertisers and callers of the attack. The mark has a balance, a program, a place and a campaign. The rival is
+// another advertiser, and its member its admin. The onlooker may read what is the mark's, and change nothing.
 const (
 	mark, rival                   = "mark", "rival"
 	rivalUser, onlooker, overseer = "rival", "onlooker", "overseer"
@@ -225,7 +225,8 @@ func editsItsOwn(ctx context.Context, conn *grpc.ClientConn) error {
 		return err
 	}
 	list, err := client.ListCampaigns(ctx, &pb.ListCampaignsRequest{Parent: "advertisers/-"})
-	if err == nil && (len(list.GetCampaigns()) != 1 || list.GetCampaigns()[0].GetName() != "advertisers/rival/campaigns/c0") {
+	if err == nil && (len(list.GetCampaigns()) != 1 ||
+		list.GetCampaigns()[0].GetName() != "advertisers/rival/campaigns/c0") {
 		err = fmt.Errorf("its list names %d campaigns, of them %v", len(list.GetCampaigns()), list.GetCampaigns()[:1])
 	}
 	return err

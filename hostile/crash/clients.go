@@ -28,6 +28,8 @@ const (
 // crowd is everybody who calls the server in one of its lives.
 type crowd struct {
 	auditor   *auditor
+	office    *office
+	desk      *desk
 	search    pb.SearchServiceClient
 	events    pb.EventServiceClient
 	campaigns pb.CampaignServiceClient
@@ -35,10 +37,10 @@ type crowd struct {
 	answered  chan struct{} // has something once an event has been answered
 }
 
-func newCrowd(a *auditor, conn *grpc.ClientConn) *crowd {
-	return &crowd{auditor: a, search: pb.NewSearchServiceClient(conn), events: pb.NewEventServiceClient(conn),
-		campaigns: pb.NewCampaignServiceClient(conn), ledger: pb.NewLedgerServiceClient(conn),
-		answered: make(chan struct{}, 1)}
+func newCrowd(a *auditor, o *office, conn *grpc.ClientConn) *crowd {
+	return &crowd{auditor: a, office: o, desk: newDesk(conn), search: pb.NewSearchServiceClient(conn),
+		events: pb.NewEventServiceClient(conn), campaigns: pb.NewCampaignServiceClient(conn),
+		ledger: pb.NewLedgerServiceClient(conn), answered: make(chan struct{}, 1)}
 }
 
 // searchClient is the client that tokens are given to.
@@ -63,6 +65,12 @@ func (c *crowd) call(ctx context.Context, random *rand.Rand) {
 	repeat(erasers, c.eraseOnce)
 	repeat(movers, c.moveOnce)
 	repeat(remakers, c.remakeOnce)
+	for clerk := range clerkCount {
+		repeat(1, func(ctx context.Context, random *rand.Rand) error {
+			time.Sleep(time.Duration(random.IntN(20)) * time.Millisecond)
+			return endOf(c.office.writeOne(ctx, c.desk, clerk, random))
+		})
+	}
 	group.Wait()
 }
 

@@ -24,6 +24,8 @@ type era struct {
 	random  *rand.Rand
 	server  *victim.Server
 	auditor *auditor
+	office  *office
+	empty   *pb.Holdings     // what the office's advertiser has at first
 	conn    *grpc.ClientConn // to the present life of the server
 	crowd   *crowd
 }
@@ -35,9 +37,9 @@ func runEra(ctx context.Context, o options, t *tally, random *rand.Rand, r rules
 		return err
 	}
 	defer os.RemoveAll(dir)
-	e := &era{options: o, tally: t, random: random}
+	e := &era{options: o, tally: t, random: random, office: newOffice(t)}
 	e.server, err = victim.New(victim.Options{Binary: o.binary, Data: filepath.Join(dir, "data"),
-		MemoryCapMB: o.memoryCapMB, Fault: t.fault})
+		Credentials: r.credentials, MemoryCapMB: o.memoryCapMB, Fault: t.fault})
 	if err != nil {
 		return err
 	}
@@ -59,6 +61,16 @@ func runEra(ctx context.Context, o options, t *tally, random *rand.Rand, r rules
 			return err
 		}
 	}
+	var campaigns []*campaign
+	for _, owner := range e.auditor.advertisers {
+		campaigns = append(campaigns, owner.campaigns...)
+	}
+	if err := e.office.auditHistory(ctx, e.crowd.desk, campaigns); err != nil {
+		return err
+	}
+	if err := e.office.auditEmpty(ctx, e.crowd.desk, e.empty); err != nil {
+		return err
+	}
 	return e.auditAll(ctx)
 }
 
@@ -67,8 +79,8 @@ func (e *era) start(ctx context.Context) (err error) {
 	if err := e.server.Start(ctx); err != nil {
 		return err
 	}
-	if e.conn, err = e.server.Dial(); err == nil {
-		e.crowd = newCrowd(e.auditor, e.conn)
+	if e.conn, err = e.server.Dial(victim.Patient()); err == nil {
+		e.crowd = newCrowd(e.auditor, e.office, e.conn)
 	}
 	return err
 }
@@ -86,6 +98,17 @@ func (e *era) stop() error {
 
 // fill imports the market and gives prepaid advertisers their first money, which makes them prepaid.
 func (e *era) fill(ctx context.Context) error {
+	if err := e.server.IntroduceClients(ctx, searchClient); err != nil {
+		return err
+	}
+	if err := e.office.fill(ctx, e.crowd.desk); err != nil {
+		return err
+	}
+	owner, err := e.crowd.campaigns.GetAdvertiser(ctx, &pb.GetAdvertiserRequest{Name: e.office.owner})
+	if err != nil {
+		return err
+	}
+	e.empty = owner.GetHoldings()
 	rows, first := e.auditor.rows(e.random)
 	stream, err := e.crowd.campaigns.Import(ctx)
 	if err != nil {
@@ -174,6 +197,9 @@ func (e *era) killOnce(ctx context.Context, n int) error {
 	}
 	if err := e.auditTotals(ctx); err != nil {
 		return err
+	}
+	if err := e.office.audit(ctx, e.crowd.desk, e.server); err != nil {
+		return fmt.Errorf("the office after a kill: %w", err)
 	}
 	return e.operate(ctx)
 }

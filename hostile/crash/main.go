@@ -1,7 +1,8 @@
 // Command crash proves that the ledger loses nothing. It starts hexbid as a process of its own with a temporary data
 // folder. Clients search, report events, edit budgets and frequency caps, erase viewers and move balances, all at once,
-// and at a random moment the process is killed without warning and started again. An auditor with records of its own
-// then sends every event that got no answer once more, under its own event_id, and compares the ledger with what
+// and at a random moment the process is killed without warning and started again. Beside them clerks write the rules of
+// the market, users, search clients, keys, places and campaigns, and undo what they wrote. An auditor with records of
+// its own then sends every event that got no answer once more, under its own event_id, and compares the ledger with what
 // clients were told, to the micro:
 //
 //   - lost: something was acknowledged that the ledger does not have;
@@ -12,7 +13,13 @@
 //     click that was filtered though no rule says so.
 //
 // Viewers return, so they come to the caps of campaigns and advertisers: what is beyond a cap must be free, and only
-// that. Every other data folder has rules of invalid traffic in force, and clients that break them.
+// that. Every other data folder has rules of invalid traffic in force, and clients that break them. The server of every
+// third demands credentials.
+//
+// After each kill every paper of the clerks must be as it was acknowledged, to the last byte, its history must tell
+// these writes in order and no other, keys must be in force exactly while they are there, and the counters of quotas
+// must equal a count. At the end of a data folder the whole history is read: no change is damaged, and it has every
+// edit that was acknowledged.
 //
 // The last line gives the counts. The exit status is 1 when any of the four happened.
 package main

@@ -5,22 +5,25 @@ import (
 	"time"
 )
 
-// rules are the rules of invalid traffic in an era. The zero rules filter nothing.
+// rules are the rules of invalid traffic in an era, and of who may call. The zero rules filter nothing.
 type rules struct {
 	tooSoon      time.Duration // a click sooner after its search is filtered
 	repeats      int           // clicks of a viewer on a campaign that are not filtered
 	withoutShown bool          // clicks without an impression may be filtered, by the share of them that the client has
+	credentials  bool          // callers must have credentials
 }
 
 // repeatWindow is longer than any era.
 const repeatWindow = 24 * time.Hour
 
-// rulesOf returns the rules of the nth era, counted from 0. Every other era has none.
+// rulesOf returns the rules of the nth era, counted from 0. Every other era filters nothing, and the server of every
+// third demands credentials.
 func rulesOf(n int) rules {
-	if n%2 == 1 {
-		return rules{}
+	r := rules{credentials: n%3 == 1}
+	if n%2 == 0 {
+		r.tooSoon, r.repeats, r.withoutShown = 400*time.Millisecond, 2, n%4 == 2
 	}
-	return rules{tooSoon: 400 * time.Millisecond, repeats: 2, withoutShown: n%4 == 2}
+	return r
 }
 
 // args are the flags of the server. Those that the package victim gives switch everything off.

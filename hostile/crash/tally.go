@@ -17,6 +17,9 @@ type tally struct {
 	kills, startKills, stops, rotations, searches, answers, edits, movements, erasures, audits, verified,
 	remade atomic.Int64
 
+	// Writes of clerks that were acknowledged, undos among them; changes read from the history; keys shown.
+	papers, undone, changes, keysShown atomic.Int64
+
 	// Events that caps or filters might have made free, and those of them of which two overlapping calls leave it open.
 	judged, eitherWay atomic.Int64
 
@@ -69,10 +72,13 @@ func (t *tally) line() string {
 	}
 	return fmt.Sprintf("%d kills (%d while starting), %d orderly ends, %d rotations of keys, %d searches, "+
 		"%d answers to events (%s), %d edits of limits, %d viewers erased, %d movements of balances, "+
-		"%d campaigns made again, %d events judged by caps and filters (%d either way), %d audits, %d folders verified: "+
+		"%d campaigns made again, %d events judged by caps and filters (%d either way), %d writes of the market, users, "+
+		"clients, keys, places and campaigns (%d undos), %d changes read from the history, %d keys shown, %d audits, "+
+		"%d folders verified: "+
 		"%d lost, %d doubled, %d exceeded, %d wrong",
 		t.kills.Load(), t.startKills.Load(), t.stops.Load(), t.rotations.Load(), t.searches.Load(), t.answers.Load(),
 		strings.Join(outcomes, ", "), t.edits.Load(), t.erasures.Load(), t.movements.Load(), t.remade.Load(),
-		t.judged.Load(), t.eitherWay.Load(), t.audits.Load(),
+		t.judged.Load(), t.eitherWay.Load(), t.papers.Load(), t.undone.Load(), t.changes.Load(), t.keysShown.Load(),
+		t.audits.Load(),
 		t.verified.Load(), t.faults[lost], t.faults[doubled], t.faults[exceeded], t.faults[wrong])
 }

@@ -148,8 +148,8 @@ func (s *Server) introduce(ctx context.Context, name string,
 // leastPause and mostPause bound the pause after a refusal that names none. Each is up to twice the one before.
 const leastPause, mostPause = time.Millisecond, 100 * time.Millisecond
 
-// Patient makes the unary calls of a connection as clients should: while the server is busy they wait, longer each time,
-// and ask again, until their context ends or Patience is over.
+// Patient makes the unary calls of a connection as clients should: while the server is busy they wait, longer each
+// time, and ask again, until their context ends or Patience is over.
 func Patient() grpc.DialOption {
 	return grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, request, answer any,
 		conn *grpc.ClientConn, call grpc.UnaryInvoker, options ...grpc.CallOption) error {
