@@ -2,8 +2,8 @@
 // folder. Clients search, report events, edit budgets and frequency caps, erase viewers and move balances, all at once,
 // and at a random moment the process is killed without warning and started again. Beside them clerks write the rules of
 // the market, users, search clients, keys, places and campaigns, and undo what they wrote. An auditor with records of
-// its own then sends every event that got no answer once more, under its own event_id, and compares the ledger with what
-// clients were told, to the micro:
+// its own then sends every event that got no answer once more, under its own event_id, and compares the ledger with
+// what clients were told, to the micro:
 //
 //   - lost: something was acknowledged that the ledger does not have;
 //   - doubled: the ledger has something twice, or that nobody was told of;
