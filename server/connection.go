@@ -22,6 +22,7 @@ type connection struct {
 	origin   string // the peer's address, for principals
 	alone    party  // the connection itself, until its caller is known
 	joined   atomic.Pointer[party]
+	joining  sync.Mutex   // admits one call that changes joined; lock it before all others
 	counts   bool         // among its caller's connections
 	accepted int64        // Unix nanoseconds
 	worked   atomic.Int64 // when work last began or ended; 0 for never

@@ -22,6 +22,11 @@ func (p *parties) join(c *connection, caller *hexbid.Principal) error {
 	if caller.ID == "" || c.party().owner == caller.ID {
 		return nil
 	}
+	c.joining.Lock()
+	defer c.joining.Unlock()
+	if c.party().owner == caller.ID { // another of the connection's first calls has joined it
+		return nil
+	}
 	of := p.named(caller.ID)
 	if !c.counts {
 		c.joined.Store(of)

@@ -50,3 +50,28 @@ func TestIdlePartiesAreDropped(t *testing.T) {
 		t.Errorf("%d parties are kept", len(p.of))
 	}
 }
+
+// TestTheFirstCallsOfAConnectionCountItOnce makes them at the same time, by a caller who may have one connection.
+func TestTheFirstCallsOfAConnectionCountItOnce(t *testing.T) {
+	const calls = 8
+	for range 500 {
+		var p parties
+		c := &connection{of: &connections{limits: &Limits{CallerConnections: 1}}, counts: true}
+		ready, refused := make(chan struct{}), make(chan error, calls)
+		for range calls {
+			go func() {
+				<-ready
+				refused <- p.join(c, &superapp)
+			}()
+		}
+		close(ready)
+		for range calls {
+			if err := <-refused; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := c.party().connections.Load(); n != 1 {
+			t.Fatalf("%d connections are counted", n)
+		}
+	}
+}
