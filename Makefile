@@ -8,7 +8,7 @@ DEMO_DATA := .demo
 PROMTOOL := $(or $(shell command -v promtool),$(BIN)/promtool)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-hostile test-crash test-release release image check proto bench bench-quick clean tools
+.PHONY: help run build test test-hostile test-crash test-release test-systemd release image check proto bench bench-quick clean tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1\t/' | expand -t 15
@@ -69,6 +69,10 @@ release: $(BIN)/cyclonedx-gomod ## build the release archives, with SBOM, licenc
 
 test-release: $(BIN)/cyclonedx-gomod ## build the release twice, from two folders and two caches, and compare the bytes; takes minutes
 	deploy/release_test.sh
+
+ARCHIVE ?= $(wildcard $(RELEASE)/hexbid-*-linux-$(shell $(GO) env GOARCH).tar.gz)
+test-systemd: ## try the unit of the release under a real systemd, in namespaces of its own; needs root and mmdebstrap; ARCHIVE names another release
+	deploy/systemd/trial.sh $(ARCHIVE)
 
 image: ## build the container image with buildah, docker or podman
 	deploy/container/build.sh
