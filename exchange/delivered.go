@@ -124,7 +124,9 @@ func (r *recentSearches) all() []bidder.Query {
 // tried counts how far a campaign comes in recent searches.
 type tried struct{ searches, inArea, inAudience, uncapped, won int }
 
-// tryRecent tries a campaign in recent searches, as if they came now. All of it is one turn.
+// tryRecent tries a campaign in recent searches, as if they came now. All of it is one turn. For a member, whether the
+// campaign wins follows from its rivals' scores in steps, as in explanations: with the exact ones, an advertiser who
+// sets one bid after another could read off what the rivals bid.
 func (e *Exchange) tryRecent(ctx context.Context, campaign hexbid.UID) (t tried, err error) {
 	done, err := e.exhaustive.take(ctx)
 	if err != nil {
@@ -137,15 +139,14 @@ func (e *Exchange) tryRecent(ctx context.Context, campaign hexbid.UID) (t tried,
 	}
 	work := e.scratch.Get().(*scratch)
 	defer e.scratch.Put(work)
-	queries := e.recent.all()
+	queries, hidden := e.recent.all(), e.own(ctx) != nil
 	for i := range queries {
-		q := &queries[i]
-		q.Now = now
-		v, _, err := snapshot.Explain(ctx, q, campaign, &work.bidder)
-		if err != nil {
+		x := Explanation{Snapshot: snapshot, Query: queries[i], RivalsHidden: hidden}
+		x.Query.Now = now
+		if err := x.judge(ctx, campaign, &work.bidder); err != nil {
 			return t, err
 		}
-		t.count(v.Rule)
+		t.count(x.Verdict.Rule)
 	}
 	return t, nil
 }

@@ -59,9 +59,6 @@ func (e *Exchange) Explain(ctx context.Context, campaign string, r *hexbid.Reque
 	}
 	q := &out.Query
 	*q = bidder.NewQuery(r, out.RequestID, now)
-	if out.RivalsHidden {
-		q.Slots = min(q.Slots, bidder.MostRivals)
-	}
 	if q.History != nil && e.viewers != nil && snapshot.HasCaps() && !out.RivalsHidden {
 		q.History = e.viewers.known(ctx, e.keys.Ring().Pseudonym(r.Viewer.UserKey), now.Add(e.ledgerTime.ahead()))
 	}
@@ -136,24 +133,32 @@ func (e *Exchange) judge(ctx context.Context, out *Explanation, campaign hexbid.
 	defer done()
 	work := e.scratch.Get().(*scratch)
 	defer e.scratch.Put(work)
-	v, _, err := out.Snapshot.Explain(ctx, &out.Query, campaign, &work.bidder)
+	return out.judge(ctx, campaign, &work.bidder)
+}
+
+// judge finds the verdict on a campaign in the explanation's query, and its rank.
+func (x *Explanation) judge(ctx context.Context, campaign hexbid.UID, work *bidder.Scratch) error {
+	if x.RivalsHidden {
+		x.Query.Slots = min(x.Query.Slots, bidder.MostRivals)
+	}
+	v, _, err := x.Snapshot.Explain(ctx, &x.Query, campaign, work)
 	if err != nil {
 		return err
 	}
-	out.Verdict = v
+	x.Verdict = v
 	switch v.Rule {
 	case bidder.Shown, bidder.RuleReserve, bidder.RuleOwnBetter, bidder.RuleOutbid:
 	default:
 		return nil // more money would not help
 	}
-	rivals, err := out.Snapshot.Rivals(ctx, &out.Query, v.Ordinal, &work.bidder)
+	rivals, err := x.Snapshot.Rivals(ctx, &x.Query, v.Ordinal, work)
 	switch {
 	case err != nil:
 		return err
-	case out.RivalsHidden:
-		out.standInSteps(rivals)
+	case x.RivalsHidden:
+		x.standInSteps(rivals)
 	case v.Rule == bidder.Shown || v.Rule == bidder.RuleOutbid:
-		out.Rank = out.Query.RankAmong(&v.Entry, rivals)
+		x.Rank = x.Query.RankAmong(&v.Entry, rivals)
 	}
 	return nil
 }
