@@ -82,6 +82,27 @@ func (g *Grants) Members() []Membership {
 	})
 }
 
+// Cover reports whether grants hold all that others hold, so that who has these may go on as if with the others.
+func (g *Grants) Cover(others *Grants) bool {
+	switch {
+	case g == others || others == nil:
+		return true
+	case g == nil || g.RendersOnly != others.RendersOnly || others.Prices && !g.Prices || others.Campaigns && !g.Campaigns:
+		return false
+	}
+	for name, was := range others.Advertisers {
+		if is := g.Advertisers[name]; is.UID != was.UID || is.Level < was.Level {
+			return false
+		}
+	}
+	for _, client := range others.EventsOf {
+		if !slices.Contains(g.EventsOf, client) {
+			return false
+		}
+	}
+	return true
+}
+
 // String describes the principal for logs, as in "operator from 10.0.0.7:51514" or "system demo, in process".
 func (p Principal) String() string {
 	s := p.Role.String()

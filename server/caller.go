@@ -172,8 +172,10 @@ func verifiedIn(t *tls.ConnectionState) *x509.Certificate {
 	return t.PeerCertificates[0]
 }
 
-// stillCalls reports whether the caller of a stream still has the rights that the stream began with. proof is the
-// stream's, nil without a credential; what the directory proves now takes its place, so that the next look is cheap.
+// stillCalls returns an error unless the caller of a stream, whom its context names, still has the rights that the
+// stream began with. Rights that come on top change nothing: the admin of any advertiser may add some, and would end
+// the streams of others' users by that. proof is the stream's, nil without a credential; what the directory proves now
+// takes its place, so that the next look is cheap.
 func (s *Server) stillCalls(ctx context.Context, proof *atomic.Pointer[access.Proof]) error {
 	e, began := s.exchange.Load(), proof.Load()
 	if began == nil || e == nil {
@@ -183,8 +185,8 @@ func (s *Server) stillCalls(ctx context.Context, proof *atomic.Pointer[access.Pr
 	if refusal != access.NotRefused {
 		return refusal.Error()
 	}
-	was, is := &began.Principal, &now.Principal
-	if is.Role != was.Role || is.UID != was.UID || is.Grants != was.Grants {
+	was, is := hexbid.PrincipalOf(ctx), &now.Principal
+	if is.Role != was.Role || is.UID != was.UID || !is.Grants.Cover(was.Grants) {
 		return hexbid.Errorf(hexbid.Unavailable, "", "the caller's rights have changed: open the stream again")
 	}
 	proof.Store(now)
