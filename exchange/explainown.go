@@ -88,8 +88,11 @@ func (x *explains) take(advertiser hexbid.UID, now time.Time) error {
 		x.hour, x.used = hour, map[hexbid.UID]int{}
 	}
 	if x.used[advertiser] >= x.atMost {
-		return hexbid.Errorf(hexbid.Exhausted, "", "the advertiser has had the %d explanations that it gets an hour: ask "+
-			"again at %s", x.atMost, time.Unix((x.hour+1)*3600, 0).UTC().Format(time.RFC3339))
+		next := time.Unix((x.hour+1)*3600, 0)
+		err := hexbid.Errorf(hexbid.Exhausted, "", "the advertiser has had the %d explanations that it gets an hour: ask "+
+			"again at %s", x.atMost, next.UTC().Format(time.RFC3339))
+		err.Retry = next.Sub(now)
+		return err
 	}
 	x.used[advertiser]++
 	return nil

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -169,5 +170,11 @@ func TestExplanationsAreCountedByTheHour(t *testing.T) {
 			err != nil) != c.refused {
 			t.Errorf("%d: %v", i, err)
 		}
+	}
+	var refused *hexbid.Error
+	x.used = map[hexbid.UID]int{1: 2}
+	err := x.take(1, start.Add(time.Hour+20*time.Minute))
+	if !errors.As(err, &refused) || refused.Retry != 40*time.Minute {
+		t.Errorf("twenty minutes into an hour: %v, %+v", err, refused)
 	}
 }

@@ -30,6 +30,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/access"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -193,6 +194,29 @@ func TestRefusedCredentialsAreCountedAndNotLogged(t *testing.T) {
 	if text := log.String(); !strings.Contains(text, "credentials were refused") || strings.Count(text, "\n") > 15 ||
 		strings.Contains(text, operator[4:16]) {
 		t.Errorf("the log says %s", text)
+	}
+}
+
+// TestRefusalsChangeNothing: whoever guesses keys makes the server write nothing, neither in the store, whose version
+// would move, nor among the last uses of keys.
+func TestRefusalsChangeNothing(t *testing.T) {
+	s, operator, _ := serveKeys(t, nil)
+	conn, directory := s.dial(t), s.exchange.Load().Directory()
+	version := directory.Version()
+	unknown, _, _ := access.RandomPepper().NewKey()
+	for _, key := range []string{unknown, operator[:len(operator)-1] + "!", "x", operator + "x"} {
+		for range 50 {
+			if _, err := whoAmI(bearing(t.Context(), "Bearer "+key), conn); status.Code(err) != codes.Unauthenticated {
+				t.Fatal(err)
+			}
+		}
+	}
+	if uses := directory.Uses(); directory.Version() != version || len(uses) != 0 {
+		t.Errorf("after refusals the store is at version %d, %d before, and keys were used: %v", directory.Version(),
+			version, uses)
+	}
+	if _, err := whoAmI(bearing(t.Context(), "Bearer "+operator), conn); err != nil || len(directory.Uses()) != 1 {
+		t.Errorf("%v; a use is kept: %v", err, directory.Uses())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"time"
 
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/peer"
@@ -29,6 +30,16 @@ func (s *Server) WebTLS() *tls.Config {
 func OnConnection(ctx context.Context, conn net.Conn) context.Context {
 	return peer.NewContext(ctx, &peer.Peer{Addr: conn.RemoteAddr()})
 }
+
+// IsOld reports whether the connection of a context is older than one may get. Its client is then to be told to open
+// another, so that load spreads over new servers, and a certificate that was withdrawn goes.
+func (s *Server) IsOld(ctx context.Context) bool {
+	c := connectionOf(ctx)
+	return c.accepted != 0 && time.Since(time.Unix(0, c.accepted)) > s.config.Limits.ConnectionAge
+}
+
+// CallsAConnection returns how many calls a connection may have open.
+func (s *Server) CallsAConnection() int { return s.config.Limits.CallsAConnection }
 
 // Arriving counts a request that arrives over the connection of a context. Call the function that it returns with the
 // request's size when all of it has arrived, or no more will.

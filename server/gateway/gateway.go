@@ -103,6 +103,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.handling.Add(1)
 	defer g.handling.Done()
 	counted := &writer{ResponseWriter: w, ctx: r.Context()}
+	if g.server.IsOld(r.Context()) {
+		w.Header().Set("Connection", "close") // over HTTP/2 net/http sends GOAWAY
+	}
 	own := g.own[r.Method+" "+r.URL.Path]
 	r, recorded := g.record(r, own)
 	if err := hexbid.Contain(func() error { return g.handle(counted, r, own) }); err != nil {

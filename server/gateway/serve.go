@@ -18,8 +18,8 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	limits := &g.config.Limits
 	s := &http.Server{Handler: g, ConnContext: server.OnConnection, ReadHeaderTimeout: limits.HeaderTimeout,
 		IdleTimeout: limits.IdleTimeout, MaxHeaderBytes: maxHeaderBytes - netHTTPSlack,
-		TLSConfig: g.server.WebTLS(),
-		ErrorLog:  slog.NewLogLogger(g.config.Log.Handler(), slog.LevelDebug)} // what callers do wrong
+		TLSConfig: g.server.WebTLS(), HTTP2: &http.HTTP2Config{MaxConcurrentStreams: g.server.CallsAConnection()},
+		ErrorLog: slog.NewLogLogger(g.config.Log.Handler(), slog.LevelDebug)} // what callers do wrong
 	failed := make(chan error, 1)
 	go func() { failed <- g.accept(s, l) }()
 	defer g.handling.Wait()
