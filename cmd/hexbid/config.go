@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -25,7 +26,7 @@ type ServeConfig struct {
 	StatementZone       string        `name:"statement-zone" help:"Time zone of the dates of balances and statements; campaigns have their own." default:"Asia/Shanghai" env:"HEXBID_STATEMENT_ZONE"`
 	AllowClockAhead     bool          `help:"Start although the ledger's last record is later than this machine's clock by more than ten seconds. Its days then last longer until the clock has caught up. For one start."`
 	ChangeLogDays       int           `help:"Days that changes of the catalogue stay in the log of changes: hexbid history and hexbid undo reach back as far." default:"90" env:"HEXBID_CHANGE_LOG_DAYS"`
-	ChangeLogMB         int64         `name:"change-log-mb" help:"Most disk for the log of changes, MiB; beyond it the oldest changes are dropped." default:"1024" env:"HEXBID_CHANGE_LOG_MB"`
+	ChangeLogMB         mebibytes     `name:"change-log-mb" help:"Most disk for the log of changes, MiB; beyond it the oldest changes are dropped." default:"1024" env:"HEXBID_CHANGE_LOG_MB"`
 	Currency            string        `help:"Currency of all amounts, recorded in the data folder." default:"CNY" env:"HEXBID_CURRENCY"`
 	TLSCert             string        `name:"tls-cert" help:"Certificate, PEM." placeholder:"FILE" env:"HEXBID_TLS_CERT"`
 	TLSKey              string        `name:"tls-key" help:"Its key, PEM." placeholder:"FILE" env:"HEXBID_TLS_KEY"`
@@ -39,8 +40,8 @@ type ServeConfig struct {
 	AuctionBudget       time.Duration `help:"Time from a request's arrival within which its auction must end; after it the answer has only the nearby list." default:"1ms" env:"HEXBID_AUCTION_BUDGET"`
 	NearbyBudget        time.Duration `help:"Time that the walk of a nearby list may take; after it the answer has what was found, and says so." default:"5ms" env:"HEXBID_NEARBY_BUDGET"`
 	HistoryBudget       time.Duration `help:"Time that a search waits for what its viewer has seen of capped campaigns; after it those sit out." default:"200us" env:"HEXBID_HISTORY_BUDGET"`
-	HistoryCacheMB      int64         `name:"history-cache-mb" help:"Cache of what viewers have seen of capped campaigns, MiB." default:"64" env:"HEXBID_HISTORY_CACHE_MB"`
-	HistoryFilterMB     int64         `name:"history-filter-mb" help:"Filter that says which viewers have seen nothing of capped campaigns, MiB: one for each 700,000 viewers who have." default:"16" env:"HEXBID_HISTORY_FILTER_MB"`
+	HistoryCacheMB      mebibytes     `name:"history-cache-mb" help:"Cache of what viewers have seen of capped campaigns, MiB." default:"64" env:"HEXBID_HISTORY_CACHE_MB"`
+	HistoryFilterMB     mebibytes     `name:"history-filter-mb" help:"Filter that says which viewers have seen nothing of capped campaigns, MiB: one for each 700,000 viewers who have." default:"16" env:"HEXBID_HISTORY_FILTER_MB"`
 	ClickExpiry         time.Duration `help:"How long a token admits an impression and a click." default:"30m" env:"HEXBID_CLICK_EXPIRY"`
 	SwapShare           float64       `help:"Share of searches that swap two neighbouring slots, from which the market learns what slots are worth: 0 to 0.01." default:"0.01" env:"HEXBID_SWAP_SHARE"`
 	ManualReview        bool          `help:"Leave new and changed places in review until they are approved." env:"HEXBID_MANUAL_REVIEW"`
@@ -49,10 +50,10 @@ type ServeConfig struct {
 	AdvertiserPlaces    int64         `help:"Most places of one advertiser; a program has at most 20,000." default:"200000" env:"HEXBID_ADVERTISER_PLACES"`
 	AdvertiserVertices  int64         `help:"Most vertices of polygons in the campaigns of one advertiser." default:"500000" env:"HEXBID_ADVERTISER_VERTICES"`
 	AdvertiserKeywords  int64         `help:"Most keywords of one advertiser's programs and campaigns." default:"500000" env:"HEXBID_ADVERTISER_KEYWORDS"`
-	AdvertiserMB        int64         `name:"advertiser-mb" help:"Most MiB on disk of one advertiser's programs, places and campaigns." default:"1024" env:"HEXBID_ADVERTISER_MB"`
+	AdvertiserMB        mebibytes     `name:"advertiser-mb" help:"Most MiB on disk of one advertiser's programs, places and campaigns." default:"1024" env:"HEXBID_ADVERTISER_MB"`
 	ExplainsAnHour      int           `name:"explains-an-hour" help:"Most explanations that the members of an advertiser get in an hour." default:"120" env:"HEXBID_EXPLAINS_AN_HOUR"`
-	CacheMB             int64         `name:"cache-mb" help:"Cache of display records, MiB." default:"64" env:"HEXBID_CACHE_MB"`
-	MemoryMB            int64         `name:"memory-mb" help:"Memory to use, MiB: the more there is, the less often the collector runs. 0 leaves it to GOGC and GOMEMLIMIT." default:"0" env:"HEXBID_MEMORY_MB"`
+	CacheMB             mebibytes     `name:"cache-mb" help:"Cache of display records, MiB." default:"64" env:"HEXBID_CACHE_MB"`
+	MemoryMB            mebibytes     `name:"memory-mb" help:"Memory to use, MiB: the more there is, the less often the collector runs. 0 leaves it to GOGC and GOMEMLIMIT." default:"0" env:"HEXBID_MEMORY_MB"`
 	AllowTrace          string        `help:"Permit exhaustive traces: auto (on loopback only), yes or no." enum:"auto,yes,no" default:"auto" env:"HEXBID_ALLOW_TRACE"`
 	DrainTimeout        time.Duration `help:"How long a stop waits for calls in flight." default:"15s" env:"HEXBID_DRAIN_TIMEOUT"`
 	TraceEndpoint       string        `name:"trace-endpoint" help:"Send spans of some calls to an OpenTelemetry collector: the URL of its OTLP port over HTTP, as in http://127.0.0.1:4318. They say how long the stages of calls take, and are not the traces of auctions that --allow-trace permits." placeholder:"URL" env:"HEXBID_TRACE_ENDPOINT"`
@@ -73,7 +74,7 @@ type ServeConfig struct {
 	MaxWait              time.Duration `help:"Mean time that calls may wait for a core. While they wait longer, fewer are let in: reads and uploads first, events last. 0 lets all in." default:"2ms" env:"HEXBID_MAX_WAIT"`
 	MaxConnections       int           `help:"Most connections; a further one replaces the one that has been idle longest." default:"1024" env:"HEXBID_MAX_CONNECTIONS"`
 	MaxCallerConnections int           `help:"Most connections of one user or search client at a port; a further one replaces the caller's own that has been idle longest. 0 is a quarter of --max-connections." default:"0" env:"HEXBID_MAX_CALLER_CONNECTIONS"`
-	MaxWaitingMB         int64         `name:"max-waiting-mb" help:"Memory, MiB, for requests that are still arriving and answers that clients have not read; beyond it the connection that holds the most is closed." default:"512" env:"HEXBID_MAX_WAITING_MB"`
+	MaxWaitingMB         mebibytes     `name:"max-waiting-mb" help:"Memory, MiB, for requests that are still arriving and answers that clients have not read; beyond it the connection that holds the most is closed." default:"512" env:"HEXBID_MAX_WAITING_MB"`
 
 	UserCallsPerSecond   int32 `help:"Calls a second of one user, on average; 0 for no bound." default:"200" env:"HEXBID_USER_CALLS_PER_SECOND"`
 	UserInFlight         int32 `help:"Calls and streams of one user at once; 0 for no bound." default:"64" env:"HEXBID_USER_IN_FLIGHT"`
@@ -140,3 +141,26 @@ func (a *amount) Decode(ctx *kong.DecodeContext) error {
 	*a = amount(money)
 	return err
 }
+
+// mebibytes is a number of MiB on the command line.
+type mebibytes int64
+
+// mostMebibytes is a pebibyte. The bytes of much more are no int64.
+const mostMebibytes = 1 << 30
+
+// Decode implements kong.MapperValue.
+func (m *mebibytes) Decode(ctx *kong.DecodeContext) error {
+	var text string
+	if err := ctx.Scan.PopValueInto("mebibytes", &text); err != nil {
+		return err
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 || n > mostMebibytes {
+		return hexbid.Invalidf("", "%q is no number of MiB: use 0 to %d", hexbid.Shorten(text), mostMebibytes)
+	}
+	*m = mebibytes(n)
+	return nil
+}
+
+// bytes returns the number of bytes.
+func (m mebibytes) bytes() int64 { return int64(m) << 20 }

@@ -59,14 +59,14 @@ const (
 
 // useMemory makes the collector run seldom while there is room. One collection of a million campaigns takes a core for
 // some tenths of a second, and the slowest calls wait for it.
-func useMemory(mb int64) error {
-	if mb == 0 {
+func useMemory(of mebibytes) error {
+	if of == 0 {
 		return nil
 	}
-	if mb < leastMemoryMB {
-		return hexbid.Invalidf("memory-mb", "%d is too little: use %d or more, or 0 for no bound", mb, leastMemoryMB)
+	if of < leastMemoryMB {
+		return hexbid.Invalidf("memory-mb", "%d is too little: use %d or more, or 0 for no bound", of, leastMemoryMB)
 	}
-	debug.SetMemoryLimit(mb << 20)
+	debug.SetMemoryLimit(of.bytes())
 	debug.SetGCPercent(seldom)
 	return nil
 }

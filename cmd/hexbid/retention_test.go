@@ -21,7 +21,7 @@ func TestTheLogOfChangesIsKeptAsTheFlagsSay(t *testing.T) {
 	}
 	for _, bad := range []struct {
 		days int
-		mb   int64
+		mb   mebibytes
 		flag string
 	}{{0, 1, "change-log-days"}, {-1, 1, "change-log-days"}, {math.MaxInt, 1, "change-log-days"}, {1, 0, "change-log-mb"},
 		{1, -1, "change-log-mb"}, {1, math.MaxInt64, "change-log-mb"}} {

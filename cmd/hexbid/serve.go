@@ -179,7 +179,7 @@ func quotasOf(c *ServeConfig) server.Quotas {
 // advertiserQuotaOf returns what an advertiser may have by the configuration.
 func advertiserQuotaOf(c *ServeConfig) hexbid.Holdings {
 	return hexbid.Holdings{Campaigns: c.AdvertiserCampaigns, Places: c.AdvertiserPlaces, Vertices: c.AdvertiserVertices,
-		Entries: c.AdvertiserEntries, Keywords: c.AdvertiserKeywords, Bytes: c.AdvertiserMB << 20}
+		Entries: c.AdvertiserEntries, Keywords: c.AdvertiserKeywords, Bytes: c.AdvertiserMB.bytes()}
 }
 
 // limitsOf returns the limits that the configuration sets, with the defaults for the others.
@@ -187,21 +187,22 @@ func limitsOf(c *ServeConfig) server.Limits {
 	l := server.DefaultLimits()
 	l.Searches, l.Reads, l.Writes, l.Imports = c.MaxSearches, c.MaxReads, c.MaxWrites, c.MaxImports
 	l.Wait, l.CallerConnections = c.MaxWait, c.MaxCallerConnections
-	l.Events, l.Connections, l.WaitingBytes = c.MaxEvents, c.MaxConnections, c.MaxWaitingMB<<20
+	l.Events, l.Connections, l.WaitingBytes = c.MaxEvents, c.MaxConnections, c.MaxWaitingMB.bytes()
 	return l
 }
 
 // retentionOf is how long the log of changes keeps them.
 func retentionOf(c *ServeConfig) (store.Retention, error) {
-	const mostDays, mostMB = 36_500, 1 << 30 // a hundred years, a pebibyte
+	const mostDays = 36_500 // a hundred years
 	if c.ChangeLogDays < 1 || c.ChangeLogDays > mostDays {
 		return store.Retention{}, hexbid.Invalidf("change-log-days", "%d is out of range: use 1 to %d",
 			c.ChangeLogDays, mostDays)
 	}
-	if c.ChangeLogMB < 1 || c.ChangeLogMB > mostMB {
-		return store.Retention{}, hexbid.Invalidf("change-log-mb", "%d is out of range: use 1 to %d", c.ChangeLogMB, mostMB)
+	if c.ChangeLogMB < 1 || c.ChangeLogMB > mostMebibytes {
+		return store.Retention{}, hexbid.Invalidf("change-log-mb", "%d is out of range: use 1 to %d", c.ChangeLogMB,
+			mostMebibytes)
 	}
-	return store.Retention{Age: time.Duration(c.ChangeLogDays) * 24 * time.Hour, Bytes: c.ChangeLogMB << 20}, nil
+	return store.Retention{Age: time.Duration(c.ChangeLogDays) * 24 * time.Hour, Bytes: c.ChangeLogMB.bytes()}, nil
 }
 
 func (m *Main) openStore(ctx context.Context) (store.Store, error) {
@@ -272,10 +273,10 @@ func (m *Main) start(ctx context.Context) (err error) {
 	c.AuctionBudget, c.ClickExpiry, c.ManualReview = m.Config.AuctionBudget, m.Config.ClickExpiry, m.Config.ManualReview
 	c.NearbyBudget, c.AdvertiserQuota = m.Config.NearbyBudget, advertiserQuotaOf(&m.Config)
 	c.ExplainsAnHour = m.Config.ExplainsAnHour
-	c.Histories = exchange.Histories{Budget: m.Config.HistoryBudget, CacheBytes: m.Config.HistoryCacheMB << 20,
-		FilterBytes: m.Config.HistoryFilterMB << 20}
+	c.Histories = exchange.Histories{Budget: m.Config.HistoryBudget, CacheBytes: m.Config.HistoryCacheMB.bytes(),
+		FilterBytes: m.Config.HistoryFilterMB.bytes()}
 	c.ExploreShare = m.Config.ExploreShare
-	c.Cards, c.CacheBytes, c.Clock, c.Log = wire.Cards{}, m.Config.CacheMB<<20, m.Clock, m.Log
+	c.Cards, c.CacheBytes, c.Clock, c.Log = wire.Cards{}, m.Config.CacheMB.bytes(), m.Clock, m.Log
 	if m.Config.Demo {
 		c.Home = &exchange.Home{Name: demo.City, Center: demo.Center, RadiusM: demo.RadiusM}
 	}
