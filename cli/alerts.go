@@ -19,7 +19,7 @@ type alertsCommand struct {
 // Run prints alerts, each as a line, until it is interrupted.
 func (c *alertsCommand) Run(s *session) error {
 	return c.follow(s, func(ctx context.Context, conn *client) error {
-		stream, err := conn.ledger.WatchAlerts(ctx, &pb.WatchAlertsRequest{Parent: c.Parent})
+		stream, err := conn.ledger.WatchAlerts(ctx, &pb.WatchAlertsRequest{Parent: parentOf(c.Parent)})
 		if err != nil {
 			return err
 		}
@@ -49,6 +49,14 @@ func (c *alertsCommand) Run(s *session) error {
 			}
 		}
 	})
+}
+
+// parentOf names an advertiser by the last part of its name too; "" stays for all.
+func parentOf(advertiser string) string {
+	if advertiser == "" {
+		return ""
+	}
+	return named("advertisers", advertiser)
 }
 
 func (c *alertsCommand) print(s *session, a *pb.Alert) error {

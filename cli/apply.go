@@ -23,7 +23,7 @@ type applyCommand struct {
 	DryRun      bool     `help:"Check everything as if the rows before were stored, and change nothing."`
 	Prune       bool     `help:"Delete what the advertisers in the files own and the files do not have; shows the list and asks."`
 	Yes         bool     `short:"y" help:"Do not ask before --prune deletes; for scripts."`
-	Template    string   `help:"Print a commented file that applies as is: csv, yaml or jsonl." enum:"csv,yaml,jsonl," default:""`
+	Template    string   `help:"Print a commented file that applies as is: csv, yaml or jsonl." enum:"csv,yaml,jsonl," default:"" placeholder:"FORMAT"`
 	clientFlags `embed:""`
 	outputFlags `embed:""`
 }

@@ -16,7 +16,7 @@ type getCommand struct {
 	What        string `arg:"" help:"A name such as advertisers/acme/campaigns/lunch, or a kind: advertisers, programs, places, campaigns."`
 	Parent      string `help:"List only under this name; an id may be - for any." placeholder:"NAME"`
 	PageSize    int32  `help:"Length of a page." default:"50"`
-	Page        string `help:"next_page_token of the page before."`
+	Page        string `help:"next_page_token of the page before." placeholder:"TOKEN"`
 	Output      string `short:"o" help:"table, json for programs, or yaml: documents for apply, with all pages of a list." enum:"table,json,yaml" default:"table"`
 	clientFlags `embed:""`
 }
@@ -42,6 +42,9 @@ func (c *getCommand) Run(s *session) error {
 	})
 }
 
+// listing is the list that is asked for. A parent may be the last part of an advertiser's name.
+func (c *getCommand) listing() listing { return listing{c.What, parentOf(c.Parent), c.Page} }
+
 func (c *getCommand) writeDocuments(s *session) error {
 	conn, err := c.dial()
 	if err != nil {
@@ -50,7 +53,7 @@ func (c *getCommand) writeDocuments(s *session) error {
 	defer conn.conn.Close()
 	w := &walk{client: conn, timeout: c.Timeout, view: pb.View_VIEW_FULL, pageSize: c.PageSize}
 	separator := ""
-	for m, err := range w.all(s.ctx, listing{c.What, c.Parent, c.Page}) {
+	for m, err := range w.all(s.ctx, c.listing()) {
 		if err != nil {
 			return err
 		}
@@ -85,8 +88,11 @@ func getByName(ctx context.Context, c pb.CampaignServiceClient, name string) (re
 		return c.GetProgram(ctx, &pb.GetProgramRequest{Name: name})
 	case hexbid.KindPlace:
 		return c.GetPlace(ctx, &pb.GetPlaceRequest{Name: name})
+	case hexbid.KindCampaign:
+		return c.GetCampaign(ctx, &pb.GetCampaignRequest{Name: name})
 	}
-	return c.GetCampaign(ctx, &pb.GetCampaignRequest{Name: name})
+	return nil, fmt.Errorf("%q is the name of one %s: get shows advertisers, programs, places and campaigns; see hexbid "+
+		"users, clients, keys and market", name, n.Kind)
 }
 
 func (c *getCommand) list(ctx context.Context, s *session, campaigns pb.CampaignServiceClient) error {
@@ -94,7 +100,7 @@ func (c *getCommand) list(ctx context.Context, s *session, campaigns pb.Campaign
 	if c.Output == "table" { // a table does not show the shapes of areas
 		view = pb.View_VIEW_BASIC
 	}
-	l := listing{c.What, c.Parent, c.Page}
+	l := c.listing()
 	page, err := fetchPage(ctx, campaigns, l, c.PageSize, view)
 	// a server may look at many names and find none that match
 	for err == nil && len(page.resources) == 0 && page.next != "" {

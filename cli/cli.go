@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -102,9 +103,10 @@ func Run(ctx context.Context, args []string, env Env) (code int) {
 		fmt.Fprintln(env.Stderr, "hexbid:", err)
 		return 2
 	}
+	teach(parser.Model.Node, "")
 	selected, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(env.Stderr, "hexbid: %v\nSee hexbid --help.\n", err)
+		fmt.Fprintln(env.Stderr, "hexbid:", explainParse(err))
 		return 2
 	}
 	if err := selected.Run(&session{env, ctx, args, givenFlags(selected)}); err != nil {
@@ -118,6 +120,23 @@ func Run(ctx context.Context, args []string, env Env) (code int) {
 	}
 	return 0
 }
+
+// explainParse says what is wrong with a command line, and where to read what is right.
+func explainParse(err error) string {
+	of := "hexbid"
+	var wrong *kong.ParseError
+	if errors.As(err, &wrong) && wrong.Context != nil {
+		if command := wrong.Context.Command(); command != "" {
+			of += " " + strings.TrimSpace(argument.ReplaceAllString(command, ""))
+		} else if strings.HasPrefix(err.Error(), "unknown flag") {
+			err = fmt.Errorf("%w before a command: flags stand after it, as in hexbid whoami --server HOST:PORT", err)
+		}
+	}
+	return fmt.Sprintf("%v\nSee %s --help.", err, of)
+}
+
+// argument is a positional argument in the name of a command as kong writes it.
+var argument = regexp.MustCompile(` ?<.*`)
 
 // givenFlags returns the names of the flags that the command line or its file sets.
 func givenFlags(c *kong.Context) (names []string) {
@@ -139,6 +158,16 @@ func explainError(err error) string {
 		return err.Error()
 	}
 	s := call.GRPCStatus()
+	if s.Code() == codes.Unavailable && strings.Contains(s.Message(), "server preface") {
+		return fmt.Sprintf("the server answers in another way than expected (%s): if it speaks TLS, give --tls-ca",
+			s.Message())
+	}
+	if s.Code() == codes.Unavailable && strings.Contains(s.Message(), "first record does not look like a TLS handshake") {
+		return "the server does not speak TLS: leave --tls-ca out, or choose a context without it"
+	}
+	if s.Code() == codes.Unavailable && strings.Contains(s.Message(), "x509: ") {
+		return fmt.Sprintf("the server's certificate is not trusted (%s): see --tls-ca", s.Message())
+	}
 	if s.Code() == codes.Unavailable && isTransport(s.Message()) {
 		return fmt.Sprintf("no server answers (%s): is \"hexbid serve\" running there? See --server.", s.Message())
 	}

@@ -13,7 +13,7 @@ import (
 // clientFlags say which server a command calls, and with whose key. A key is never a flag: anybody on the machine may
 // read the command lines of others.
 type clientFlags struct {
-	Server     string        `help:"Address of the server; by default that of the context, or else 127.0.0.1:7600." env:"HEXBID_SERVER"`
+	Server     string        `help:"Address of the server; by default that of the context, or else 127.0.0.1:7600." placeholder:"HOST:PORT" env:"HEXBID_SERVER"`
 	Context    string        `help:"Context to use in place of the current one (hexbid contexts)." placeholder:"NAME" env:"HEXBID_CONTEXT"`
 	KeyFile    string        `help:"File that holds the key to call with, in place of the context's." placeholder:"FILE" env:"HEXBID_KEY_FILE"`
 	ServerData string        `name:"server-data" help:"Data folder of a server on this machine. Without a context its operator's key is used." placeholder:"DIR" env:"HEXBID_DATA"`

@@ -18,8 +18,8 @@ import (
 
 type eventsCommand struct {
 	Files       []string  `arg:"" optional:"" help:"JSON files, or - for standard input: answers of \"hexbid search -o json\", whose sponsored results are reported, or events such as {\"kind\": \"click\", \"token\": \"…\", \"event_id\": \"…\"}."`
-	Token       string    `help:"In place of files: the token of one sponsored result."`
-	Kind        []string  `help:"What happened to results that are given by token or by a search's answer: impression, click, conversion, claim; several, in this order." default:"impression"`
+	Token       string    `help:"In place of files: the token of one sponsored result." placeholder:"TOKEN"`
+	Kind        []string  `help:"What happened to results that are given by token or by a search's answer: impression, click, conversion, claim; several, in this order." default:"impression" placeholder:"KIND"`
 	Slot        int32     `help:"Only the result of this slot of a search's answer; 1 is the first." placeholder:"N"`
 	EventID     string    `name:"event-id" help:"With --token and one --kind: your name for the event. The same one gets its first answer again. Drawn at random when left out, and printed." placeholder:"ID"`
 	Value       moneyFlag `help:"What a conversion was worth, in currency." default:"0" placeholder:"AMOUNT"`

@@ -228,7 +228,10 @@ type undoCommand struct {
 func (undoCommand) Help() string {
 	return `Makes a new change that takes one back: deletes what it created, brings back what it deleted, and sets the
 fields that it changed to what they were. All other fields stay as they are now. The server refuses where something has
-changed since of what would be restored, and for users, clients and keys. An undo is a change too and can be undone.`
+changed since of what would be restored, and for users, clients and keys. An undo is a change too and can be undone.
+
+  hexbid undo changes/cx6wqlzys3mqes7r53cfdrmacq --dry-run
+  hexbid undo changes/cx6wqlzys3mqes7r53cfdrmacq`
 }
 
 // Run shows what an undo would do, asks, and does it.

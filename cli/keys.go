@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -25,7 +26,9 @@ type keysCommand struct {
 // keyOutput says where a new key goes.
 type keyOutput struct {
 	Out     string        `help:"Write the key to this file, which only you may read, and not to standard output." placeholder:"FILE"`
-	Expires time.Duration `help:"Time after which the key is refused; 0 for never." default:"0s"`
+	Expires time.Duration `help:"Time after which the key is refused, as 2160h; 0 for never." default:"0s"`
+
+	file *os.File // Out, once it is open
 }
 
 // expireTime returns when a key expires, nil for never.
@@ -47,16 +50,39 @@ func (o *keyOutput) print(s *session, issued *pb.IssuedKey) error {
 }
 
 func (o *keyOutput) write(s *session, credential string) error {
-	if o.Out == "" {
+	if o.file == nil {
 		_, err := fmt.Fprintln(s.Stdout, credential)
 		return err
 	}
-	f, err := os.OpenFile(o.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
+	_, err := fmt.Fprintln(o.file, credential)
+	return errors.Join(err, o.file.Sync(), o.file.Close())
+}
+
+// open makes the file before a key is issued, so that none is lost because it cannot be written.
+func (o *keyOutput) open() (err error) {
+	if o.Out == "" {
+		return nil
 	}
-	_, err = fmt.Fprintln(f, credential)
-	return errors.Join(err, f.Sync(), f.Close())
+	if o.file, err = os.OpenFile(o.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
+		return fmt.Errorf("--out: %w: no key was issued", err)
+	}
+	return nil
+}
+
+// drop removes the file of a key that was not issued.
+func (o *keyOutput) drop() {
+	if o.file != nil {
+		_ = o.file.Close()
+		_ = os.Remove(o.Out)
+	}
+}
+
+// checkKeyOwner refuses an owner without its collection, which may be a user or a client.
+func checkKeyOwner(owner string) error {
+	if !strings.Contains(owner, "/") {
+		return fmt.Errorf("%q may be a user or a client: write users/%[1]s or clients/%[1]s", owner)
+	}
+	return nil
 }
 
 type keysCreateCommand struct {
@@ -69,10 +95,17 @@ type keysCreateCommand struct {
 
 // Run issues a key.
 func (c *keysCreateCommand) Run(s *session) error {
+	if err := checkKeyOwner(c.Owner); err != nil {
+		return err
+	}
 	return c.call(s, func(ctx context.Context, conn *client) error {
+		if err := c.open(); err != nil {
+			return err
+		}
 		issued, err := conn.access.CreateKey(ctx, &pb.CreateKeyRequest{Parent: c.Owner, KeyId: c.ID,
 			Key: &pb.Key{DisplayName: c.Title, ExpireTime: c.expireTime()}})
 		if err != nil {
+			c.drop()
 			return err
 		}
 		return c.print(s, issued)
@@ -87,6 +120,9 @@ type keysListCommand struct {
 
 // Run lists keys.
 func (c *keysListCommand) Run(s *session) error {
+	if err := checkKeyOwner(c.Owner); c.Owner != "" && err != nil {
+		return err
+	}
 	return c.call(s, func(ctx context.Context, conn *client) error {
 		if c.Owner == "" {
 			me, err := conn.access.WhoAmI(ctx, &pb.WhoAmIRequest{})
@@ -161,9 +197,13 @@ type keysRotateCommand struct {
 // Run issues a key in place of another.
 func (c *keysRotateCommand) Run(s *session) error {
 	return c.call(s, func(ctx context.Context, conn *client) error {
+		if err := c.open(); err != nil {
+			return err
+		}
 		issued, err := conn.access.RotateKey(ctx, &pb.RotateKeyRequest{Name: c.Name, KeyId: c.ID,
 			Overlap: durationpb.New(c.Overlap), ExpireTime: c.expireTime()})
 		if err != nil {
+			c.drop()
 			return err
 		}
 		if err := c.print(s, issued); err != nil {

@@ -47,6 +47,15 @@ func parseAccount(text string) account {
 	return account{name: text}
 }
 
+// parseAdvertiser reads an advertiser by name, by the last part of its name, or by uid.
+func parseAdvertiser(text string) account {
+	a := parseAccount(text)
+	if a.uid == 0 {
+		a.name = named("advertisers", a.name)
+	}
+	return a
+}
+
 // moneyFlag is money on the command line, in decimal currency.
 type moneyFlag hexbid.Money
 
@@ -118,7 +127,7 @@ type ledgerBalanceCommand struct {
 
 // Run shows a balance.
 func (c *ledgerBalanceCommand) Run(s *session) error {
-	a := parseAccount(c.Advertiser)
+	a := parseAdvertiser(c.Advertiser)
 	return c.call(s, func(ctx context.Context, conn *client) error {
 		b, err := conn.ledger.GetAdvertiserBalance(ctx, &pb.GetAdvertiserBalanceRequest{Name: a.name, Uid: a.uid})
 		if err != nil {

@@ -15,7 +15,7 @@ type pageFlags struct {
 	From     time.Time `help:"Only from this instant on, as in 2026-11-22T00:00:00+08:00." placeholder:"TIME"`
 	Until    time.Time `help:"Only before this instant." placeholder:"TIME"`
 	PageSize int32     `help:"Length of a page." default:"100"`
-	Page     string    `help:"next_page_token of the page before."`
+	Page     string    `help:"next_page_token of the page before." placeholder:"TOKEN"`
 }
 
 func (f *pageFlags) span() (from, until *timestamppb.Timestamp) {

@@ -77,13 +77,13 @@ func (f *requestIDFlags) print(s *session, m *pb.Movement) error {
 type topUpCommand struct {
 	Advertiser     string    `arg:"" help:"advertisers/{a}, or a uid."`
 	Amount         moneyFlag `arg:"" help:"Amount in currency, as in 500 or 1.20."`
-	Note           string    `help:"For people, at most 200 bytes; kept for good, so it must not name a person."`
+	Note           string    `help:"For people, at most 200 bytes; kept for good, so it must not name a person." placeholder:"TEXT"`
 	requestIDFlags `embed:""`
 }
 
 // Run tops a balance up.
 func (c *topUpCommand) Run(s *session) error {
-	a := parseAccount(c.Advertiser)
+	a := parseAdvertiser(c.Advertiser)
 	return c.move(s, func(ctx context.Context, l pb.LedgerServiceClient, id string) (*pb.Movement, error) {
 		return l.CreateTopUp(ctx, &pb.CreateTopUpRequest{Parent: a.name, AdvertiserUid: a.uid, RequestId: id,
 			AmountMicros: int64(c.Amount), Note: c.Note})
@@ -93,13 +93,13 @@ func (c *topUpCommand) Run(s *session) error {
 type withdrawCommand struct {
 	Advertiser     string    `arg:"" help:"advertisers/{a}, or a uid, as of a deleted one."`
 	Amount         moneyFlag `arg:"" help:"Amount in currency, not above the balance."`
-	Note           string    `help:"For people, at most 200 bytes; kept for good, so it must not name a person."`
+	Note           string    `help:"For people, at most 200 bytes; kept for good, so it must not name a person." placeholder:"TEXT"`
 	requestIDFlags `embed:""`
 }
 
 // Run pays money out.
 func (c *withdrawCommand) Run(s *session) error {
-	a := parseAccount(c.Advertiser)
+	a := parseAdvertiser(c.Advertiser)
 	return c.move(s, func(ctx context.Context, l pb.LedgerServiceClient, id string) (*pb.Movement, error) {
 		return l.CreateWithdrawal(ctx, &pb.CreateWithdrawalRequest{Parent: a.name, AdvertiserUid: a.uid, RequestId: id,
 			AmountMicros: int64(c.Amount), Note: c.Note})
@@ -111,13 +111,13 @@ type creditCommand struct {
 	Charge         []string  `help:"Record of a charge to give back, as in 812, or 812=0.50 for a part of it; may be repeated." placeholder:"RECORD[=AMOUNT]" sep:"none"`
 	Campaign       string    `help:"In place of charges: a campaign, by name or uid, with --amount." placeholder:"CAMPAIGN"`
 	Amount         moneyFlag `help:"What to give back of the campaign's charges." placeholder:"AMOUNT" default:"0"`
-	Reason         string    `help:"Why, for people, at most 200 bytes; kept for good, so it must not name a person." required:""`
+	Reason         string    `help:"Why, for people, at most 200 bytes; kept for good, so it must not name a person." required:"" placeholder:"TEXT"`
 	requestIDFlags `embed:""`
 }
 
 // Run credits charges or a campaign.
 func (c *creditCommand) Run(s *session) error {
-	a, of := parseAccount(c.Advertiser), parseAccount(c.Campaign)
+	a, of := parseAdvertiser(c.Advertiser), parseAccount(c.Campaign)
 	charges, err := c.charges()
 	if err != nil {
 		return err
@@ -170,13 +170,13 @@ func parseCharge(text string) (*pb.CreditedCharge, error) {
 type billingCommand struct {
 	Advertiser     string `arg:"" help:"advertisers/{a}, or a uid."`
 	Billing        string `arg:"" help:"prepaid: nothing is charged that the balance does not hold. postpaid: budgets alone limit charges." enum:"prepaid,postpaid"`
-	Note           string `help:"For people, at most 200 bytes; kept for good, so it must not name a person."`
+	Note           string `help:"For people, at most 200 bytes; kept for good, so it must not name a person." placeholder:"TEXT"`
 	requestIDFlags `embed:""`
 }
 
 // Run changes how an advertiser pays.
 func (c *billingCommand) Run(s *session) error {
-	a := parseAccount(c.Advertiser)
+	a := parseAdvertiser(c.Advertiser)
 	billing, err := parseEnum[pb.Billing](c.Billing)
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ func (c *ledgerStatementCommand) Run(s *session) error {
 	if month == "" {
 		month = time.Now().Format("2006-01")
 	}
-	a := parseAccount(c.Advertiser)
+	a := parseAdvertiser(c.Advertiser)
 	return c.call(s, func(ctx context.Context, conn *client) error {
 		st, err := conn.ledger.GetStatement(ctx, &pb.GetStatementRequest{Name: a.name, Uid: a.uid, Month: month})
 		if err != nil {

@@ -2,9 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
@@ -187,7 +190,9 @@ func (c *advertiserQuotaCommand) Run(s *session) error {
 		if len(fields) > 0 {
 			if _, err := conn.campaigns.UpdateAdvertiser(ctx, &pb.UpdateAdvertiserRequest{
 				Advertiser: &pb.Advertiser{Name: name, Quota: quota},
-				UpdateMask: &fieldmaskpb.FieldMask{Paths: fields}}); err != nil {
+				UpdateMask: &fieldmaskpb.FieldMask{Paths: fields}}); status.Code(err) == codes.PermissionDenied {
+				return errors.New("operators alone set quotas; without flags this shows them")
+			} else if err != nil {
 				return err
 			}
 		}

@@ -14,25 +14,25 @@ import (
 
 // requestFlags describe a search.
 type requestFlags struct {
-	Lat             float64  `help:"Latitude in degrees." required:""`
-	Lng             float64  `help:"Longitude in degrees." required:"" aliases:"lon"`
+	Lat             float64  `help:"Latitude in degrees." required:"" placeholder:"DEGREES"`
+	Lng             float64  `help:"Longitude in degrees." required:"" aliases:"lon" placeholder:"DEGREES"`
 	Datum           string   `help:"wgs84, gcj02 or bd09." enum:"wgs84,gcj02,bd09" default:"wgs84"`
-	Age             *int32   `help:"Age in years; leave out when unknown."`
-	Gender          string   `help:"female or male." enum:"female,male," default:""`
-	OS              string   `name:"os" help:"ios, android, harmonyos or other." enum:"ios,android,harmonyos,other," default:""`
-	Network         string   `help:"wifi, 5g, 4g or slow." enum:"wifi,5g,4g,slow," default:""`
-	Interests       []string `help:"Categories the viewer likes."`
-	Credit          string   `help:"Consented band of credit: below_550, 550_to_599, 600_to_649, 650_to_699 or 700_and_above."`
-	Home            string   `help:"Adcode of the home region."`
-	User            string   `help:"Opaque user key."`
-	Host            string   `help:"App that asks: wechat, alipay, douyin, …"`
-	Scene           string   `help:"nearby_list, search, scan, share, message_link, web_link or feed."`
-	Words           string   `help:"What the viewer typed."`
-	Category        string   `help:"Only programs of this category: catering, shopping, travel, …"`
-	RadiusM         *float64 `name:"radius" help:"Radius of the nearby list in metres (3000)."`
-	Limit           *int32   `help:"Length of the nearby list (20)."`
-	Slots           *int32   `help:"Sponsored slots (3)."`
-	Page            string   `help:"next_page_token of the page before."`
+	Age             *int32   `help:"Age in years; leave out when unknown." placeholder:"YEARS"`
+	Gender          string   `help:"female or male." enum:"female,male," default:"" placeholder:"GENDER"`
+	OS              string   `name:"os" help:"ios, android, harmonyos or other." enum:"ios,android,harmonyos,other," default:"" placeholder:"SYSTEM"`
+	Network         string   `help:"wifi, 5g, 4g or slow." enum:"wifi,5g,4g,slow," default:"" placeholder:"NETWORK"`
+	Interests       []string `help:"Categories the viewer likes." placeholder:"CATEGORY"`
+	Credit          string   `help:"Consented band of credit: below_550, 550_to_599, 600_to_649, 650_to_699 or 700_and_above." placeholder:"BAND"`
+	Home            string   `help:"Adcode of the home region." placeholder:"ADCODE"`
+	User            string   `help:"Opaque user key." placeholder:"KEY"`
+	Host            string   `help:"App that asks: wechat, alipay, douyin, …" placeholder:"APP"`
+	Scene           string   `help:"nearby_list, search, scan, share, message_link, web_link or feed." placeholder:"SCENE"`
+	Words           string   `help:"What the viewer typed." placeholder:"TEXT"`
+	Category        string   `help:"Only programs of this category: catering, shopping, travel, …" placeholder:"CATEGORY"`
+	RadiusM         *float64 `name:"radius" help:"Radius of the nearby list in metres (3000)." placeholder:"METRES"`
+	Limit           *int32   `help:"Length of the nearby list (20)." placeholder:"N"`
+	Slots           *int32   `help:"Sponsored slots (3)." placeholder:"N"`
+	Page            string   `help:"next_page_token of the page before." placeholder:"TOKEN"`
 	Personalization string   `help:"on or off." enum:"on,off" default:"on"`
 }
 
@@ -261,6 +261,20 @@ func Introduce(ctx context.Context, env Env, address string) {
 	if err != nil {
 		fmt.Fprintln(s.Stderr, "hexbid: the first search failed:", explainError(err))
 	}
+}
+
+// IntroduceLocked says how to reach a demo market that demands TLS, a credential or both. tlsCert and data are flags of
+// its server.
+func IntroduceLocked(env Env, address, tlsCert, data string) {
+	login := "bin/hexbid login --server " + address
+	if tlsCert != "" {
+		login += " --tls-ca " + tlsCert
+	}
+	if data != "" {
+		login += " --server-data " + data
+	}
+	fmt.Fprintf(env.Stdout, "\nServing on %s. Log in from another terminal, and search:\n  %s\n%s", address, login,
+		"  bin/hexbid search --lat 30.2553 --lng 120.1640\n")
 }
 
 const tryNext = `

@@ -32,7 +32,10 @@ multiplied by, and PART the part of matching searches that it takes part in. PRI
 charged impressions, cost on average today. FREE is what was shown without a charge, because a budget or a balance did
 not hold the price, or because the viewer had seen it as often as a frequency cap allows; BEYOND CAP counts the
 impressions and clicks of such viewers. FILTERED is the part of today's events that were invalid traffic, which cost
-nothing. The line above the table says how many of the sponsored slots that searches asked for had an ad.`
+nothing. The line above the table says how many of the sponsored slots that searches asked for had an ad.
+
+  hexbid top
+  hexbid top advertisers/acme --once --lines 5`
 }
 
 // Run prints tables until it is interrupted.
@@ -58,7 +61,8 @@ func (c *topCommand) Run(s *session) error {
 func (c *topCommand) look(ctx context.Context, s *session, conn *client) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	page, err := conn.ledger.ListCampaignSpend(ctx, &pb.ListCampaignSpendRequest{Parent: c.Parent, PageSize: c.Lines,
+	page, err := conn.ledger.ListCampaignSpend(ctx, &pb.ListCampaignSpendRequest{
+		Parent: named("advertisers", c.Parent), PageSize: c.Lines,
 		Order: pb.CampaignSpendOrder_CAMPAIGN_SPEND_ORDER_SPENT_TODAY})
 	if err != nil {
 		return err
@@ -74,8 +78,8 @@ func (c *topCommand) look(ctx context.Context, s *session, conn *client) error {
 }
 
 // noSpend follows a table without rows.
-const noSpend = `Charges come with events that search clients report (hexbid events). "hexbid explain CAMPAIGN" says why a campaign
-does not show, "hexbid ledger show CAMPAIGN" what it spent before.`
+const noSpend = `Charges come with events that search clients report (hexbid events). "hexbid explain CAMPAIGN" says why a
+campaign does not show, "hexbid ledger show CAMPAIGN" what it spent before.`
 
 func printTop(w io.Writer, page *pb.ListCampaignSpendResponse) {
 	var spent int64

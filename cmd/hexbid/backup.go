@@ -208,6 +208,13 @@ type restoreCommand struct {
 	AbandonLaterAnswers bool   `help:"Take tokens that were issued before the restore. Say so only if what the old server answered after the backup does not count any more: such events may then be answered, and charged, again."`
 }
 
+// Help returns the text of --help.
+func (*restoreCommand) Help() string {
+	return `Examples:
+
+  hexbid restore /backups/hexbid-2026-11-22 --data /var/lib/hexbid`
+}
+
 // Run restores a backup and begins a new epoch of its ledger.
 func (c *restoreCommand) Run(ctx context.Context, env cli.Env) error {
 	restored, begun, err := c.restore(ctx, time.Now)

@@ -30,18 +30,37 @@ type serveCommand struct {
 	serve       serveFunc
 }
 
-// Run serves until a signal ends it. With the demo market it prints an introduction, unless the port asks for more than
-// the introduction's own search brings.
+// Help returns the text of --help.
+func (*serveCommand) Help() string {
+	return `Credentials are required on every address but loopback. docs/operators.md explains the flags.
+
+  hexbid serve --demo
+  hexbid serve --data /var/lib/hexbid
+  hexbid serve --data /var/lib/hexbid --listen 0.0.0.0:7600 --tls-cert cert.pem --tls-key key.pem
+  hexbid serve --config /etc/hexbid/hexbid.yaml`
+}
+
+// Run serves until a signal ends it. With the demo market it prints an introduction, or how to log in where the port
+// asks for more than the introduction's own search brings.
 func (c *serveCommand) Run(ctx context.Context, env cli.Env) error {
 	return c.serve(ctx, &c.ServeConfig, func(address string) {
 		if c.Demo && c.TLSCert == "" && !c.demandsCredentials() {
 			cli.Introduce(ctx, env, address)
+		} else if c.Demo {
+			cli.IntroduceLocked(env, address, c.TLSCert, c.Data)
 		}
 	})
 }
 
 type rotateKeysCommand struct {
 	File string `arg:"" help:"The key file: DATA/keys of a server unless --keys says otherwise." type:"path"`
+}
+
+// Help returns the text of --help.
+func (*rotateKeysCommand) Help() string {
+	return `A running server reads the file again within a second.
+
+  hexbid rotate-keys /var/lib/hexbid/keys`
 }
 
 // Run rotates the keys. A running server notices within a second.

@@ -33,6 +33,14 @@ type ledgerVerifyCommand struct {
 	Output string `short:"o" help:"text, or json for programs." enum:"text,json" default:"text"`
 }
 
+// Help returns the text of --help.
+func (*ledgerVerifyCommand) Help() string {
+	return `Stop the server first, or verify a backup.
+
+  hexbid ledger verify --data /var/lib/hexbid
+  hexbid ledger verify --data /var/lib/hexbid --expect 812:5f0c...e9 -o json`
+}
+
 // Run verifies. It changes nothing in the folder. It fails when anything is wrong.
 func (c *ledgerVerifyCommand) Run(ctx context.Context, env cli.Env) error {
 	options := audit.Options{Now: time.Now(), Progress: progress(env.Stderr)}

@@ -106,7 +106,17 @@ func (c *console) mustRotate() {
 	if info, err := os.Stat(out); err != nil || info.Mode().Perm() != 0o600 {
 		c.t.Fatalf("%v, %v", info, err)
 	}
-	c.fails("lost", "keys", "create", "clients/app", "--out", out) // a file that is there is not replaced
+	before := c.must("", "keys", "list", "clients/app")
+	c.fails("no key was issued", "keys", "create", "clients/app", "--out", out) // a file that is there is not replaced
+	c.fails("no key was issued", "keys", "rotate", "clients/app/keys/first", "--out", out)
+	c.fails("does not exist", "keys", "create", "clients/nobody", "--out", out+"1")
+	c.fails("users/app or clients/app", "keys", "create", "app")
+	if after := c.must("", "keys", "list", "clients/app"); after != before {
+		c.t.Errorf("keys before and after failures:\n%s%s", before, after)
+	}
+	if _, err := os.Stat(out + "1"); err == nil {
+		c.t.Error("a file is left of a key that was not issued")
+	}
 	second := out + "2"
 	c.must("", "keys", "rotate", "clients/app/keys/first", "--id", "second", "--out", second)
 	for _, file := range []string{out, second} {

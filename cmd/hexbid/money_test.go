@@ -27,8 +27,9 @@ func TestTheFirstMinutesWithMoney(t *testing.T) {
 	}
 	var top struct {
 		Campaigns []struct {
-			Name                                  string
-			SpendTodayMicros, Impressions, Clicks int64
+			Name                string
+			SpendTodayMicros    int64 `json:"spend_today_micros,string"`
+			Impressions, Clicks int64 `json:",string"`
 		}
 	}
 	decodeJSON(t, s.mustRun(t, "", "top", "--once", "-o", "json"), &top)
@@ -38,14 +39,20 @@ func TestTheFirstMinutesWithMoney(t *testing.T) {
 	}
 	winner := top.Campaigns[0]
 	advertiser, _, _ := strings.Cut(winner.Name, "/campaigns/")
-	var statement struct{ ChargedMicros, ClosingMicros string }
+	var statement struct {
+		ChargedMicros string `json:"charged_micros"`
+		ClosingMicros string `json:"closing_micros"`
+	}
 	decodeJSON(t, s.mustRun(t, "", "ledger", "statement", advertiser, "--month", "2026-11", "-o", "json"), &statement)
 	if statement.ChargedMicros != fmt.Sprint(winner.SpendTodayMicros) || statement.ClosingMicros !=
 		"-"+statement.ChargedMicros {
 		t.Errorf("the statement has %+v, the table %d", statement, winner.SpendTodayMicros)
 	}
 	var list struct {
-		Charges []struct{ Sequence, ChargedMicros string }
+		Charges []struct {
+			Sequence      string
+			ChargedMicros string `json:"charged_micros"`
+		}
 	}
 	decodeJSON(t, s.mustRun(t, "", "ledger", "charges", winner.Name, "-o", "json"), &list)
 	if len(list.Charges) != 1 || list.Charges[0].ChargedMicros != statement.ChargedMicros {

@@ -39,6 +39,15 @@ type verifiedReceipt struct {
 	Link          string       `json:"link"`
 }
 
+// Help returns the text of --help.
+func (*receiptVerifyCommand) Help() string {
+	return `Examples:
+
+  hexbid receipt verify 812.json --root LINK
+  hexbid receipt verify 812.json --root LINK --roots roots.json
+  hexbid receipt get 812 -o json | hexbid receipt verify -`
+}
+
 // Run verifies a receipt. It fails with what does not hold.
 func (c *receiptVerifyCommand) Run(env cli.Env) error {
 	links := make([]receipt.Hash, len(c.Root))

@@ -163,7 +163,7 @@ func bids(t *testing.T, address string) string {
 		t.Fatalf("exit %d: %s", code, errs.String())
 	}
 	// What searches make of a bid changes with what they learn.
-	return regexp.MustCompile(`"(etag|updateTime|nextPageToken)": "[^"]*"|"liveState": \{[^}]*\}`).ReplaceAllString(out.String(), "")
+	return regexp.MustCompile(`"(etag|update_time|next_page_token)": "[^"]*"|"live_state": \{[^}]*\}`).ReplaceAllString(out.String(), "")
 }
 
 // TestFaultsOfTheServer: each fault ends with a message that says what is wrong.
