@@ -64,11 +64,11 @@ func (m *Market) pricing(scene hexbid.Scene, slots int, way quality.Way) auction
 	if !own {
 		mechanism = m.Mechanism
 	}
-	return auction.Pricing{Mechanism: mechanism, Slots: slots, Increment: m.Increment, Factors: m.factors(way)}
+	return auction.Pricing{Mechanism: mechanism, Slots: slots, Increment: m.Increment, Factors: m.FactorsOf(way)}
 }
 
-// factors returns the position factors of clients that report impressions in a way.
-func (m *Market) factors(way quality.Way) []int64 {
+// FactorsOf returns the position factors of clients that report impressions in a way.
+func (m *Market) FactorsOf(way quality.Way) []int64 {
 	if way == quality.OnRender && m.FactorsOnRender != nil {
 		return m.FactorsOnRender
 	}

@@ -151,7 +151,7 @@ func (r *Replay) bandOf(a *SampledAuction, of *sampledEntry, q *Query) uint8 {
 // SeenPPM returns the chance that a slot of a sampled auction is seen, relative to the first slot, in parts per
 // million.
 func (m *Market) SeenPPM(a *SampledAuction, slot int) int64 {
-	factors := m.factors(a.Way)
+	factors := m.FactorsOf(a.Way)
 	return factors[slot-1] * auction.PPM / factors[0]
 }
 

@@ -144,4 +144,4 @@ func (s *Snapshot) MechanismIn(scene hexbid.Scene) auction.Mechanism {
 }
 
 // PositionFactors returns the market's position factors for a query's client.
-func (s *Snapshot) PositionFactors(q *Query) []int64 { return s.market.factors(q.Way) }
+func (s *Snapshot) PositionFactors(q *Query) []int64 { return s.market.FactorsOf(q.Way) }

@@ -20,7 +20,7 @@ import (
 // One goroutine moves them into the book and keeps the book's rows in the ledger. Events take their awards out.
 type awardsOut struct {
 	lanes   *outstanding.Lanes
-	factors []int64 // position factors of the market
+	factors func(*token.Award) []int64 // position factors that an award was made by; set before the first event
 	ledger  *ledger.Ledger
 	log     *slog.Logger
 	turned  chan struct{}                        // has an element when budgets should look at some awards out
@@ -38,9 +38,8 @@ const (
 
 // newAwardsOut goes on with what the ledger has kept of awards that are still out.
 func newAwardsOut(ctx context.Context, config *Config) (*awardsOut, error) {
-	o := &awardsOut{lanes: outstanding.NewLanes(runtime.GOMAXPROCS(0)), factors: config.Market.PositionFactors,
-		ledger: config.Ledger, log: config.Log, turned: make(chan struct{}, 1),
-		left: func(*outstanding.Award, int64) {}}
+	o := &awardsOut{lanes: outstanding.NewLanes(runtime.GOMAXPROCS(0)), ledger: config.Ledger, log: config.Log,
+		turned: make(chan struct{}, 1), left: func(*outstanding.Award, int64) {}}
 	var unread int
 	if err := o.ledger.Read(ctx, func(v journal.View) (err error) {
 		o.book, unread, err = outstanding.Restore(config.ClickExpiry, o.now(), func(visit journal.Visit) error {
@@ -164,12 +163,13 @@ func (o *awardsOut) advertiser(uid hexbid.UID) outstanding.Out {
 	return o.book.Advertiser(uid)
 }
 
-// of returns what the estimate keeps of an award. It is on the path of searches.
-func (o *awardsOut) of(a *auction.Award, advertiser hexbid.UID) outstanding.Award {
+// of returns what the estimate keeps of an award that was made by these position factors. It is on the path of
+// searches.
+func (o *awardsOut) of(a *auction.Award, advertiser hexbid.UID, factors []int64) outstanding.Award {
 	e := &a.Entry
 	award := outstanding.Award{Campaign: e.CampaignUID, Advertiser: advertiser, Pricing: e.Pricing,
 		Price:  outstanding.PriceOfEvent(e.Pricing, a.Price),
-		Chance: outstanding.Chance(e.Pricing, e.QualityPPM, a.Slot, o.factors)}
+		Chance: outstanding.Chance(e.Pricing, e.QualityPPM, a.Slot, factors)}
 	if e.Reserve > 0 {
 		award.EntryPPM = uint32(auction.MultiplierToReach(e.Pricing, e.Bid, e.Reserve, e.QualityPPM))
 	}
@@ -183,7 +183,7 @@ func (o *awardsOut) happened(a *token.Award, kind hexbid.EventKind, outcome hexb
 	billable := outcome == hexbid.EventCharged || outcome == hexbid.EventBudgetExhausted
 	pricing := a.Basis.Pricing
 	switch {
-	case !fold.UsesUp(outcome) || a.Slot < 1 || a.Slot > len(o.factors):
+	case !fold.UsesUp(outcome) || a.Slot < 1 || a.Slot > hexbid.MaxSlots:
 		return
 	case pricing == hexbid.CPC && kind == hexbid.Click:
 	case pricing == hexbid.CPM && kind == hexbid.Impression:
@@ -193,7 +193,7 @@ func (o *awardsOut) happened(a *token.Award, kind hexbid.EventKind, outcome hexb
 	}
 	award := outstanding.Award{Campaign: a.Campaign, Advertiser: a.Advertiser, Pricing: pricing,
 		Price:  outstanding.PriceOfEvent(pricing, a.Price),
-		Chance: outstanding.Chance(pricing, a.Basis.QualityPPM, a.Slot, o.factors)}
+		Chance: outstanding.Chance(pricing, a.Basis.QualityPPM, a.Slot, o.factors(a))}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	issued := a.IssuedAt.UnixMilli()

@@ -337,6 +337,9 @@ func (e *Exchange) openMoney(ctx context.Context) (err error) {
 		return err
 	}
 	e.delivery, e.awardsOut.left, e.terms.edited = d, d.awarded, e.pacer.edited
+	e.awardsOut.factors = func(a *token.Award) []int64 {
+		return e.market.of(a.MarketVersion).FactorsOf(e.positions.wayOf(a.ClientID))
+	}
 	return nil
 }
 

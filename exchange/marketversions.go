@@ -34,6 +34,9 @@ type market struct {
 
 	operator atomic.Pointer[bidder.Market] // the operator's rules
 	shown    atomic.Pointer[marketVersion] // in force, or about to be
+	// recent are the markets of the last versions since the start, the newest last. Awards that are out were made by
+	// them.
+	recent atomic.Pointer[[]*bidder.Market]
 
 	// mu guards the fields below. Its holder may wait until searches follow a version, which takes up to a minute where
 	// priors rise. Who must not wait so long tries the lock.
@@ -63,6 +66,8 @@ const (
 	mostMarkets = 1000
 	// mostVersion leaves numbers for later versions.
 	mostVersion = 1 << 62
+	// mostRecent is how many versions of the market are at hand: two days of new ones each hour.
+	mostRecent = 48
 	// leastChange is the part of a factor by which it must change to be worth a version.
 	leastChange = 0.001
 )
@@ -145,7 +150,7 @@ func (m *market) opened(now time.Time) []bidder.LiveUpdate {
 	m.show()
 	m.due = now.Truncate(marketEvery).Add(marketEvery)
 	// restore has checked the factors.
-	_ = m.indexer.SetMarketFirst(operator.With(&m.inForce.Learned, m.inForce.number))
+	_ = m.indexer.SetMarketFirst(m.coming())
 	return nil
 }
 
@@ -183,6 +188,32 @@ func (m *market) show() {
 	m.shown.Store(&shown)
 }
 
+// coming returns the market of the version that is about to come into force, and notes it as the newest. The caller
+// holds mu.
+func (m *market) coming() *bidder.Market {
+	coming := m.operator.Load().With(&m.inForce.Learned, m.inForce.number)
+	var recent []*bidder.Market
+	if before := m.recent.Load(); before != nil {
+		recent = (*before)[max(0, len(*before)+1-mostRecent):]
+	}
+	recent = append(slices.Clone(recent), coming)
+	m.recent.Store(&recent)
+	return coming
+}
+
+// of returns the market of a version. One that is no longer at hand, or is of before the start, is taken to be like the
+// market in force: only estimates need it.
+func (m *market) of(version uint64) *bidder.Market {
+	if recent := m.recent.Load(); recent != nil {
+		for _, one := range slices.Backward(*recent) {
+			if one.Version == version {
+				return one
+			}
+		}
+	}
+	return m.indexer.Snapshot().Market()
+}
+
 // since returns when the version in force began, zero if that is not known.
 func (m *market) since() time.Time {
 	if v := m.shown.Load(); v != nil {
@@ -215,8 +246,7 @@ func (m *market) change(ctx context.Context, rules *hexbid.Market) {
 	}
 	m.inForce.Operator = print
 	m.begin(m.next(), m.now())
-	inForce := operator.With(&m.inForce.Learned, m.inForce.number)
-	if err := m.indexer.SetMarket(ctx, inForce); err != nil && ctx.Err() == nil {
+	if err := m.indexer.SetMarket(ctx, m.coming()); err != nil && ctx.Err() == nil {
 		m.log.Error("the market does not come into force: restart the server", "error", err)
 		return
 	}
@@ -243,7 +273,7 @@ func (m *market) step(ctx context.Context, now time.Time, _ int) ([]bidder.LiveU
 	before := m.inForce.Learned
 	m.inForce.Learned = learned
 	m.begin(m.next(), now)
-	err := m.indexer.SetMarket(ctx, m.operator.Load().With(&learned, m.inForce.number))
+	err := m.indexer.SetMarket(ctx, m.coming())
 	if err != nil {
 		m.inForce.Learned = before // the next hour tries again, under another number
 	}

@@ -293,7 +293,7 @@ func (s *searching) cardsOfAwards(awards []bidder.Showing) ([]shown, error) {
 
 // awardOut returns an award as it is counted until its token has come back.
 func (s *searching) awardOut(a *auction.Award) outstanding.Award {
-	out := s.awardsOut.of(a, s.snapshot.AdvertiserOf(a.Entry.Ordinal))
+	out := s.awardsOut.of(a, s.snapshot.AdvertiserOf(a.Entry.Ordinal), s.pricing.Factors)
 	out.Trial = positionIn(s.trialOf(a), a.Slot, s.query.Way).Code()
 	return out
 }
