@@ -187,8 +187,10 @@ func (m *Population) index(each func(func(record) error) error) error {
 	m.before = heap()
 	started := time.Now()
 	rules := bidder.DefaultMarket()
-	for c := range rules.PriorPPM {
-		rules.PriorPPM[c] = 1_000_000 // all factors 1
+	if !m.defaultPriors {
+		for c := range rules.PriorPPM {
+			rules.PriorPPM[c] = 1_000_000 // all factors 1
+		}
 	}
 	if rules.Distance = (quality.Distances{}); m.byDistance {
 		rules.Distance = quality.PriorDistances()

@@ -19,9 +19,11 @@ type Workload struct {
 	everywhere bool // campaigns cover the country
 	local      bool // campaigns lie around their program's place
 	byDistance bool // quality falls with the distance to the program's place
-	anOwner    int  // campaigns of one advertiser
-	centers    []hexbid.Point
-	cumulative []float64 // people
+	// defaultPriors says that chances of clicks are the default market's, rather than ones.
+	defaultPriors bool
+	anOwner       int // campaigns of one advertiser
+	centers       []hexbid.Point
+	cumulative    []float64 // people
 }
 
 // CampaignsAnOwner is the number of campaigns of one advertiser, except in OneEach.

@@ -39,7 +39,7 @@ type part struct {
 var parts = []part{
 	{"engine", true, engine}, {"live", true, live}, {"distance", true, distance},
 	{"dense", true, dense}, {"nearby", true, nearby},
-	{"handins", true, handIns}, {"programs", true, programs},
+	{"handins", true, handIns}, {"programs", true, programs}, {"rules", true, rules},
 	{"server", true, server}, {"doors", true, doors}, {"writers", true, writers}, {"events", true, events},
 	{"budgets", true, budgets},
 	{"sizes", false, sizes}, {"country", false, country}, {"nearby7m", false, nearbyMany}, {"cache", false, cache},
@@ -203,6 +203,16 @@ func dense(*session) (spreads, error) {
 }
 
 func nearby(*session) (spreads, error) { return nearbyOf(million, "1m", benchmarks.NearbyPlaces[:2]) }
+
+// rules measures changes of the market's rules beside a million campaigns.
+func rules(*session) (spreads, error) {
+	w, err := benchmarks.NewWorkload(1, true)
+	if err != nil {
+		return nil, err
+	}
+	return withWorkload(w.DefaultPriors(), million, 0,
+		func(m *benchmarks.Population) (spreads, error) { return m.Rules("1m") })
+}
 
 // programs measures changes of programs beside a million of them, which all share words, and beside a million
 // campaigns, five a program.
