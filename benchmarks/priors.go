@@ -43,7 +43,8 @@ func (m *Population) Rules(suffix string) (map[string]Spread, error) {
 		p99 := <-busy
 		m.settle()
 		return Figures{"reserve_in_force_ms_" + suffix: milliseconds(reserve),
-			"falling_priors_in_force_ms_" + suffix: milliseconds(falling), "rising_priors_in_force_s_" + suffix: rising.Seconds(),
+			"falling_priors_in_force_ms_" + suffix:     milliseconds(falling),
+			"rising_priors_in_force_s_" + suffix:       rising.Seconds(),
 			"rising_priors_search_p99_ratio_" + suffix: p99 / quiet}, err
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
@@ -166,7 +165,7 @@ func printChange(w io.Writer, change *pb.Change, fields bool) error {
 		}
 		for _, f := range r.GetFields() {
 			if fields {
-				lines = append(lines, "    "+fieldText(f))
+				lines = append(lines, fieldLines(f)...)
 			}
 		}
 	}
@@ -191,29 +190,6 @@ func actorText(a *pb.Actor) string {
 
 func actionWord(a pb.ChangeAction) string {
 	return strings.ToLower(strings.TrimPrefix(a.String(), "CHANGE_ACTION_"))
-}
-
-// fieldText says what a field was and what it became. Money is in the currency, as in files.
-func fieldText(f *pb.FieldChange) string {
-	name, isMoney := strings.CutSuffix(f.GetField(), "_micros")
-	if f.GetOmitted() {
-		return name + ": a large value (--full shows it)"
-	}
-	return name + ": " + valueText(f.GetBefore(), isMoney) + " -> " + valueText(f.GetAfter(), isMoney)
-}
-
-func valueText(v *structpb.Value, isMoney bool) string {
-	if v == nil {
-		return "-"
-	}
-	if micros, err := strconv.ParseInt(v.GetStringValue(), 10, 64); err == nil && isMoney {
-		return money(micros)
-	}
-	text, err := contractJSON(v)
-	if err != nil {
-		return "?"
-	}
-	return string(text)
 }
 
 type undoCommand struct {

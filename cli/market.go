@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/hexbid/hexbid"
@@ -158,6 +160,14 @@ type marketValidateCommand struct {
 	outputFlags `embed:""`
 }
 
+// Help says more than the line of the command.
+func (marketValidateCommand) Help() string {
+	return `The server checks the file as an update would, and changes nothing: what validate refuses, update refuses too.
+An etag in the file is the version that the file was made of. Once somebody else has changed the market, it is old, and
+both commands say so. "hexbid market get" then shows the market as it is now. Take its etag over to try your file
+against that, or leave the etag out, and the fields that your file names replace whatever is there.`
+}
+
 // Run checks a file and prints the forecast.
 func (c *marketValidateCommand) Run(s *session) error {
 	r, err := c.read(s)
@@ -168,7 +178,7 @@ func (c *marketValidateCommand) Run(s *session) error {
 	return c.call(s, func(ctx context.Context, conn *client) error {
 		m, err := conn.market.UpdateMarket(ctx, r)
 		if err != nil {
-			return err
+			return explainStale(err)
 		}
 		if c.Output == "json" {
 			return printJSON(s, m.GetForecast())
@@ -176,6 +186,16 @@ func (c *marketValidateCommand) Run(s *session) error {
 		printForecast(s.Stdout, m.GetForecast())
 		return nil
 	})
+}
+
+// explainStale says what to do about an etag that is old, and returns other errors as they are.
+func explainStale(err error) error {
+	if status.Code(err) != codes.Aborted {
+		return err
+	}
+	return fmt.Errorf("%s\nSomebody has changed the market since the rules were read. \"hexbid market get\" shows it as it "+
+		"is now, and \"hexbid history market\" who changed what.\nTake the new etag over if your rules still hold beside "+
+		"that change, or leave the etag out to replace whatever is there", explainError(err))
 }
 
 // printForecast writes a forecast in words.
@@ -198,6 +218,13 @@ type marketUpdateCommand struct {
 	clientFlags `embed:""`
 }
 
+// Help says more than the line of the command.
+func (marketUpdateCommand) Help() string {
+	return `Changes the fields that the file names and leaves the others. With an etag in the file, as "hexbid market get"
+writes it, the update is refused if somebody else has changed the market since; without one it always counts. Rules are
+in force when the command returns: at once, or with priors that rise as soon as all campaigns can follow together.`
+}
+
 // Run puts a file of rules into force.
 func (c *marketUpdateCommand) Run(s *session) error {
 	r, err := c.read(s)
@@ -213,7 +240,7 @@ func (f *clientFlags) updateMarket(s *session, r *pb.UpdateMarketRequest) error 
 	return f.call(s, func(ctx context.Context, conn *client) error {
 		m, err := conn.market.UpdateMarket(ctx, r)
 		if err != nil {
-			return err
+			return explainStale(err)
 		}
 		_, err = fmt.Fprintf(s.Stderr, "version %d of the market is in force\n", m.GetInForce().GetVersion())
 		return err

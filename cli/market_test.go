@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"go.yaml.in/yaml/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
@@ -83,6 +86,39 @@ func TestAForecastIsToldInWords(t *testing.T) {
 		"9 instead of 10", "2.50 instead of 2.00", "3 by click", "Note: it rains."} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q lacks %q", out.String(), want)
+		}
+	}
+}
+
+// TestAnOldEtagIsExplained has the server refuse a file that was written before the market's last change.
+func TestAnOldEtagIsExplained(t *testing.T) {
+	err := explainStale(status.Error(codes.Aborted, "etag: \"market\" has changed since it was read: read it again"))
+	for _, words := range []string{"has changed since", "hexbid market get", "hexbid history market", "leave the etag out"} {
+		if !strings.Contains(err.Error(), words) {
+			t.Errorf("%v lacks %q", err, words)
+		}
+	}
+	if other := status.Error(codes.InvalidArgument, "no"); explainStale(other) != other {
+		t.Error("another error becomes an old etag")
+	}
+}
+
+// TestApplySaysWhichCommandTakesRules has apply read files of the market.
+func TestApplySaysWhichCommandTakesRules(t *testing.T) {
+	for text, isMarket := range map[string]bool{"mechanism: vcg\netag: e1": true, "distance.ends_m: [5]": true,
+		"priors: []": true, "kind: market\nincrement: 1": true, "name: advertisers/a": false,
+		"kind: campain\nreserves: 1": false, "display_name: x": false} {
+		var node yaml.Node
+		if err := yaml.Unmarshal([]byte(text), &node); err != nil {
+			t.Fatal(err)
+		}
+		d := &document{file: "m.yaml", line: 1, fields: map[string]*yaml.Node{}}
+		d.flatten("", node.Content[0], 0)
+		if u := newUpload(d); u != nil || len(d.wrong) != 1 {
+			t.Fatalf("%q: %v, %v", text, u, d.wrong)
+		}
+		if told := strings.Contains(d.wrong[0].Error(), "hexbid market update"); told != isMarket {
+			t.Errorf("%q: %v", text, d.wrong[0])
 		}
 	}
 }

@@ -28,6 +28,11 @@ func newUpload(d *document) *upload {
 	u := &upload{doc: d, row: &pb.ImportRow{}}
 	kind := strings.ToLower(d.scalar("kind"))
 	u.fields = fieldsByKind[kind]
+	if u.fields == nil && d.isMarket() {
+		d.failAt("", "are rules of the market, and apply takes advertisers, programs, places and campaigns: use "+
+			"\"hexbid market update\" with this file")
+		return nil
+	}
 	if u.fields == nil {
 		d.failAt("kind", fmt.Sprintf("%q is not a kind: use %s", hexbid.Shorten(d.scalar("kind")), kindNames()))
 		return nil
@@ -41,6 +46,19 @@ func newUpload(d *document) *upload {
 	}
 	u.row.ValidateOnly = len(d.wrong) > 0
 	return u
+}
+
+// isMarket reports whether a document is a file of the market: it says so, or has no kind and a field of the market.
+func (d *document) isMarket() bool {
+	if kind := strings.ToLower(d.scalar("kind")); kind != "" {
+		return kind == hexbid.MarketName
+	}
+	for name := range d.fields {
+		if marketFields.byName[name] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // read reads a field into a message, and records an error of the field.
