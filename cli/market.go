@@ -193,9 +193,9 @@ func explainStale(err error) error {
 	if status.Code(err) != codes.Aborted {
 		return err
 	}
-	return fmt.Errorf("%s\nSomebody has changed the market since the rules were read. \"hexbid market get\" shows it as it "+
-		"is now, and \"hexbid history market\" who changed what.\nTake the new etag over if your rules still hold beside "+
-		"that change, or leave the etag out to replace whatever is there", explainError(err))
+	return fmt.Errorf("%s\nSomebody has changed the market since the rules were read. \"hexbid market get\" shows it as "+
+		"it is now, and \"hexbid history market\" who changed what.\nTake the new etag over if your rules still hold "+
+		"beside that change, or leave the etag out to replace whatever is there", explainError(err))
 }
 
 // printForecast writes a forecast in words.

@@ -93,7 +93,7 @@ func TestAForecastIsToldInWords(t *testing.T) {
 // TestAnOldEtagIsExplained has the server refuse a file that was written before the market's last change.
 func TestAnOldEtagIsExplained(t *testing.T) {
 	err := explainStale(status.Error(codes.Aborted, "etag: \"market\" has changed since it was read: read it again"))
-	for _, words := range []string{"has changed since", "hexbid market get", "hexbid history market", "leave the etag out"} {
+	for _, words := range []string{"has changed since", "market get", "hexbid history market", "leave the etag out"} {
 		if !strings.Contains(err.Error(), words) {
 			t.Errorf("%v lacks %q", err, words)
 		}
