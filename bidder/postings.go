@@ -18,21 +18,22 @@ import (
 // A campaign's postings are found by what they were made with, so that must not change while they stand. relist is
 // therefore the only way to change it. It first takes off every posting that the new listing changes.
 type postings struct {
-	records   *records
-	surrounds *surrounds
-	lists     lists
-	states    growing[postingState] // by campaign
-	coverings coverings             // by campaign, without those of surrounds
-	unpacked  []geoindex.Posting    // the covering read last
-	waiting   []uint32              // campaigns to be posted
-	returns   returns               // campaigns that come back in portions
-	returning ordinalBitsWriter     // those of them that are to be posted when the turn of their entry comes
-	leaving   []ranked              // campaigns that leave the lists in portions, in the order of lists
-	moving    []ranked              // campaigns whose caps change in portions, in the order of lists
-	ahead     func(i uint32) int64  // the best score by the coming market; nil for none
-	off       map[uint32]time.Time  // campaigns that are still posted, and since when they are off
-	byPlace   bool                  // postings tell where places are
-	log       *slog.Logger
+	records     *records
+	surrounds   *surrounds
+	lists       lists
+	states      growing[postingState] // by campaign
+	coverings   coverings             // by campaign, without those of surrounds
+	unpacked    []geoindex.Posting    // the covering read last
+	waiting     []uint32              // campaigns to be posted
+	returns     returns               // campaigns that come back in portions
+	returning   ordinalBitsWriter     // those of them that are to be posted when the turn of their entry comes
+	leaving     []ranked              // campaigns that leave the lists in portions, in the order of lists
+	moving      []ranked              // campaigns whose caps change in portions, in the order of lists
+	portionSize int                   // campaigns of a portion of moving
+	ahead       func(i uint32) int64  // the best score by the coming market; nil for none
+	off         map[uint32]time.Time  // campaigns that are still posted, and since when they are off
+	byPlace     bool                  // postings tell where places are
+	log         *slog.Logger
 }
 
 // postingState says whether and how a campaign is posted.

@@ -130,6 +130,15 @@ func (p *postings) isStale(i uint32, state *postingState) bool {
 	return p.capOf(i)+twofold <= state.cap || p.lowers(i) != state.lowers
 }
 
+// mostPortions is about how many portions a rise of priors takes at most. In a large market its portions are therefore
+// larger than others. They change more neighbours of each list at once, which takes half the work, and rest less; so
+// the priors of a million campaigns are in force within a minute. Meanwhile other changes wait some tenths of a
+// second.
+const mostPortions = 128
+
+// portionOf returns how many campaigns a portion of a rise moves.
+func portionOf(campaigns int) int { return max(mostMoved, campaigns/mostPortions) }
+
 // moveAll has the posted campaigns that a function selects change their caps in portions, in the order of lists.
 func (p *postings) moveAll(selects func(i uint32, state *postingState) bool) {
 	p.moving = nil
@@ -139,13 +148,16 @@ func (p *postings) moveAll(selects func(i uint32, state *postingState) bool) {
 		}
 	}
 	slices.SortFunc(p.moving, ranked.compare)
+	if p.portionSize = mostMoved; p.ahead != nil {
+		p.portionSize = portionOf(len(p.moving))
+	}
 }
 
 // movePortion posts a portion of the campaigns anew whose caps have to change. One that is off the lists by now, or
 // about to leave them, gets its cap when it comes back.
 func (p *postings) movePortion() {
-	before := p.lists.edits.ever
-	for n := 0; n < mostMoved && len(p.moving) > 0 && p.lists.edits.ever-before < mostMovedEdits; n++ {
+	before, mostEdits := p.lists.edits.ever, p.portionSize*mostMovedEdits/mostMoved
+	for n := 0; n < p.portionSize && len(p.moving) > 0 && p.lists.edits.ever-before < mostEdits; n++ {
 		i := p.moving[0].ordinal
 		p.moving = p.moving[1:]
 		if _, off := p.off[i]; p.states.at(i).posted && !off {
