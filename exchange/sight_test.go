@@ -200,6 +200,9 @@ func TestVerdictsAndCountsOfAnotherAreNotTold(t *testing.T) {
 		if err != nil || (places != 0) != (x == own) {
 			t.Errorf("%s has %d places, %v", x.id, places, err)
 		}
+		if r, err := b.catalogue(caller).ByUID(ctx, x.of); (err == nil) != (x == own) {
+			t.Errorf("by its uid %s shows %v, %v", x.id, r.Resource, err)
+		}
 	}
 }
 
