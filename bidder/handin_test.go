@@ -491,3 +491,6 @@ func mustLive(s *Snapshot, uid hexbid.UID) LiveState {
 	live, _ := s.LiveState(uid)
 	return live
 }
+
+// unindexed counts the kept states.
+func (s *strays[T]) unindexed() int { return len(s.recent) + len(s.older) }

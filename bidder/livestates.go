@@ -112,6 +112,3 @@ func (s *strays[T]) reopened() strays[T] {
 	maps.Copy(fresh.recent, s.recent)
 	return fresh
 }
-
-// unindexed counts the kept states.
-func (s *strays[T]) unindexed() int { return len(s.recent) + len(s.older) }

@@ -35,7 +35,4 @@ func (w *sparseWriter[T]) set(number *uint32, value *T) {
 	*w.edit(*number - 1) = value
 }
 
-// count returns how many parts are stored.
-func (w *sparseWriter[T]) count() int { return int(w.ordinals.next) - len(w.ordinals.free) }
-
 func (w *sparseWriter[T]) freeze() sparse[T] { return sparse[T]{w.pagedWriter.freeze()} }

@@ -470,3 +470,6 @@ func TestAPublicationIsOfThePresentQuarterHour(t *testing.T) {
 			len(m.postings(t, s)))
 	}
 }
+
+// count returns how many parts are stored.
+func (w *sparseWriter[T]) count() int { return int(w.ordinals.next) - len(w.ordinals.free) }
