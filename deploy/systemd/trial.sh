@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # trial.sh ARCHIVE: tries the unit under a real systemd, which runs as process 1 of namespaces of its own, on a small
-# Debian. It installs a release by the unit's own first lines, looks at what the process may do, and reloads, restarts,
-# kills and stops the server under traffic. It needs root and mmdebstrap; ROOT names a Debian that is there already.
+# Debian: SUITE, by default this machine's own. It installs a release by the unit's own first lines, looks at what the
+# process may do, and reloads, restarts, kills and stops the server under traffic. It needs root and mmdebstrap; ROOT
+# names a Debian that is there already.
 set -euo pipefail
 archive=$(realpath "${1:?usage: trial.sh ARCHIVE}")
 work=$(mktemp -d)
@@ -41,7 +42,7 @@ await() {
 # The namespaces have a network of their own with nothing but loopback, and no device but those named here.
 start_debian() {
 	[ -n "${ROOT:-}" ] || mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus,openssl,perl \
-		"${SUITE:-stable}" "$root"
+		"${SUITE:-$(. /etc/os-release && echo "$VERSION_CODENAME")}" "$root"
 	echo '127.0.0.1 localhost' >"$root/etc/hosts"
 	rm -rf "$root"/var/log/journal/* # of an earlier trial
 	mkdir -p "$group"
