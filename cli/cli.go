@@ -159,7 +159,7 @@ func explainError(err error) string {
 	}
 	s := call.GRPCStatus()
 	if s.Code() == codes.Unavailable && strings.Contains(s.Message(), "server preface") {
-		return fmt.Sprintf("the server answers in another way than expected (%s): if it speaks TLS, give --tls-ca",
+		return fmt.Sprintf("no server answers in the clear (%s): if one speaks TLS there, give --tls-ca",
 			s.Message())
 	}
 	if s.Code() == codes.Unavailable && strings.Contains(s.Message(), "first record does not look like a TLS handshake") {

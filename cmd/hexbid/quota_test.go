@@ -130,7 +130,7 @@ func TestQuotasOfUsersAndClientsAreSetShownAndCleared(t *testing.T) {
 			t.Errorf("whoami: %s", who)
 		}
 		c.fails("operator", of.group, "quota", id, "--in-flight", "900", "--server", c.server, "--key-file", as[of.who])
-		c.fails("operator", of.group, "quota", id, "--in-flight", "900", "--server", c.server, "--key-file", as["ada"])
+		c.fails("may not do this", of.group, "quota", id, "--in-flight", "900", "--server", c.server, "--key-file", as["ada"])
 		if out := c.must("", of.group, "quota", id, "-o", "json"); !strings.Contains(out, `"in_flight": 50`) {
 			t.Errorf("%s", out)
 		}

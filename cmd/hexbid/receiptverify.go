@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/cli"
 	"github.com/hexbid/hexbid/ledger/receipt"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
 // receiptCommands are the commands of the group "receipt" that need no server.
@@ -89,14 +91,6 @@ func readReceipt(stdin io.Reader, path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(source, receipt.MaxFileBytes+1))
 }
 
-// listedRoot is a root as the list of roots has it in JSON: bytes in base64, 64-bit numbers as texts.
-type listedRoot struct {
-	HourStartTime time.Time `json:"hour_start_time"`
-	Root          []byte    `json:"root"`
-	Charges       uint64    `json:"charges,string"`
-	PreviousLink  []byte    `json:"previous_link"`
-}
-
 // readRoots reads a list of roots; there is none without a path. A list needs a link that is pinned.
 func readRoots(path string, pinned bool) (roots []receipt.Root, err error) {
 	if path == "" {
@@ -109,18 +103,17 @@ func readRoots(path string, pinned bool) (roots []receipt.Root, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var list struct {
-		Roots []listedRoot `json:"roots"`
-	}
-	if err := json.Unmarshal(text, &list); err != nil {
+	var list pb.ListRootsResponse
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, &list); err != nil {
 		return nil, hexbid.Invalidf("roots", "%s is no list of roots: %v", path, err)
 	}
-	for i, listed := range list.Roots {
-		r := receipt.Root{Hour: uint32(listed.HourStartTime.Unix() / 3600), Charges: listed.Charges}
-		if len(listed.Root) != len(r.MerkleRoot) || copy(r.Previous[:], listed.PreviousLink) != len(listed.PreviousLink) {
+	for i, listed := range list.GetRoots() {
+		r := receipt.Root{Hour: uint32(listed.GetHourStartTime().GetSeconds() / 3600), Charges: listed.GetCharges()}
+		previous := listed.GetPreviousLink()
+		if len(listed.GetRoot()) != len(r.MerkleRoot) || copy(r.Previous[:], previous) != len(previous) {
 			return nil, hexbid.Invalidf("roots", "root %d of %s has hashes of other lengths than 32 bytes", i, path)
 		}
-		copy(r.MerkleRoot[:], listed.Root)
+		copy(r.MerkleRoot[:], listed.GetRoot())
 		roots = append(roots, r)
 	}
 	return roots, nil
