@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -52,7 +53,8 @@ func events(ctx context.Context, r *round) error {
 		r.tally.fall("%v", err)
 	}
 	if a.audit.events() == 0 {
-		r.tally.fall("not one event was recorded")
+		r.tally.fall("not one event was recorded, after %d searches whose auction was held and %d without one",
+			a.auctions.Load(), a.skipped.Load())
 	}
 	return nil
 }
@@ -85,15 +87,20 @@ type eventAttack struct {
 	*round
 	audit *eventAudit
 
+	auctions, skipped atomic.Int64 // searches that were answered, with an auction and without
+
 	mu     sync.Mutex // guards recent
 	recent []*ad      // the last ads; events of them are reported again
 }
 
-// run attacks until the attack's share of the time is over. Events that have no answer by then are reported until they
-// have one.
+// run attacks until the attack's share of the time is over and an event has been recorded: on a machine that does much
+// else, many searches have no time for their auction. Events that have no answer by then are reported until they have
+// one.
 func (a *eventAttack) run(ctx context.Context) error {
 	stop, cancel := a.until(ctx)
 	defer cancel()
+	patience, lose := context.WithTimeout(ctx, victim.Patience)
+	defer lose()
 	var group sync.WaitGroup
 	for i := range eventReporters + eventForgers {
 		conn, err := a.server.Dial()
@@ -108,7 +115,7 @@ func (a *eventAttack) run(ctx context.Context) error {
 			once = c.forge
 		}
 		group.Go(func() {
-			for stop.Err() == nil {
+			for stop.Err() == nil || a.audit.events() == 0 && patience.Err() == nil {
 				if err := once(ctx); err != nil {
 					a.tally.fall("%v", err)
 					return
@@ -138,6 +145,11 @@ func (c *eventCaller) search(ctx context.Context) error {
 	c.tally.called("a search for tokens", err)
 	if err != nil {
 		return nil // the tally judges
+	}
+	if answer.GetSponsoredSkipped() {
+		c.skipped.Add(1)
+	} else {
+		c.auctions.Add(1)
 	}
 	shown := c.audit.show(answer)
 	c.mu.Lock()
