@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"hash"
 	"hash/crc32"
 	"sync"
@@ -61,6 +62,13 @@ func RandomPepper() *Pepper {
 	var secret [PepperBytes]byte
 	rand.Read(secret[:]) // never fails: it aborts the program instead
 	return NewPepper(secret)
+}
+
+// Fingerprint identifies the pepper by a one-way function, so it does not give the pepper away.
+func (p *Pepper) Fingerprint() string {
+	of := hmac.New(sha256.New, p.key[:])
+	of.Write([]byte("hexbid fingerprint of a pepper"))
+	return hex.EncodeToString(of.Sum(nil)[:16])
 }
 
 // NewKey draws a key. Only its id and its hash are to be kept.

@@ -22,6 +22,9 @@ import (
 // Names in a data folder, beside those in backup.go.
 const (
 	pepperName = "access.key"
+	// pepperRecordName holds the fingerprint of the pepper, so that one that was lost, altered or exchanged is noticed:
+	// etags, names of changes and page tokens follow from it, and all keys of callers are good by it.
+	pepperRecordName = "access.record"
 	// operatorKeyName is the operator's first key. It is not in backups: the operator may have moved it elsewhere.
 	operatorKeyName = "operator.key"
 )
@@ -58,16 +61,35 @@ func isLoopback(address string) bool {
 }
 
 // openPepper reads the pepper of the keys of callers, and makes one for a new folder. A market in memory has one for
-// its own time.
+// its own time. The pepper must be the one that the folder's record names.
 func (m *Main) openPepper(ctx context.Context) (*access.Pepper, error) {
 	if m.Config.Data == "" {
 		return access.RandomPepper(), nil
 	}
-	path := filepath.Join(m.Config.Data, pepperName)
-	text, err := readSecret(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return m.newPepper(ctx, path)
+	path, record := filepath.Join(m.Config.Data, pepperName), filepath.Join(m.Config.Data, pepperRecordName)
+	recorded, err := readSecret(record)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
+	isRecorded := err == nil
+	pepper, err := readPepper(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		pepper, err = m.newPepper(ctx, path, isRecorded)
+	} else if err == nil && isRecorded && strings.TrimSpace(recorded) != pepper.Fingerprint() {
+		err = m.losePepper("%s is not the one that %s names", path, pepperRecordName)
+	}
+	if err == nil && strings.TrimSpace(recorded) != pepper.Fingerprint() {
+		err = writeSecret(record, pepper.Fingerprint())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return pepper, nil
+}
+
+// readPepper reads a pepper. Its error is fs.ErrNotExist where there is none.
+func readPepper(path string) (*access.Pepper, error) {
+	text, err := readSecret(path)
 	if err != nil {
 		return nil, err
 	}
@@ -79,20 +101,28 @@ func (m *Main) openPepper(ctx context.Context) (*access.Pepper, error) {
 	return access.NewPepper([access.PepperBytes]byte(secret)), nil
 }
 
-// newPepper makes a pepper. Where keys have been issued, theirs is lost, and so are they.
-func (m *Main) newPepper(ctx context.Context, path string) (*access.Pepper, error) {
+// newPepper makes a pepper. Where there was one, by the folder's record or because keys have been issued, it is lost.
+func (m *Main) newPepper(ctx context.Context, path string, isRecorded bool) (*access.Pepper, error) {
 	issued, err := hasKeys(ctx, m.store)
+	if err == nil && (issued || isRecorded) {
+		err = m.losePepper("%s is missing", path)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if issued && !m.Config.AcceptLoss {
-		return nil, hexbid.Errorf(hexbid.DataLoss, "data", "%s is missing, and no key that was issued is good without it: "+
-			"restore it, or start once with --accept-loss and issue new keys", path)
-	}
-	m.pepperLost = issued
 	var secret [access.PepperBytes]byte
 	rand.Read(secret[:]) // never fails: it aborts the program instead
 	return access.NewPepper(secret), writeSecret(path, base64.StdEncoding.EncodeToString(secret[:]))
+}
+
+// losePepper takes note of a pepper that is lost, if that is accepted, and refuses to start otherwise.
+func (m *Main) losePepper(format string, args ...any) error {
+	if !m.Config.AcceptLoss {
+		return hexbid.Errorf(hexbid.DataLoss, "data", format+", and without the lost one no key that was issued is good, nor "+
+			"is any etag or name of a change: restore it, or start once with --accept-loss and issue new keys", args...)
+	}
+	m.pepperLost = true
+	return nil
 }
 
 // hasKeys reports whether a store has keys of callers.

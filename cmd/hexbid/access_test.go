@@ -103,24 +103,13 @@ func TestWithoutThePepperAServerDoesNotStart(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	s := bootRequired(t, data)
 	s.stop()
-	pepper := filepath.Join(data, pepperName)
+	pepper, start := filepath.Join(data, pepperName), startsAgain(t, s.main.Config)
 	whole, err := os.ReadFile(pepper)
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := func(acceptLoss bool) error {
-		config := s.main.Config
-		config.AcceptLoss = acceptLoss
-		m := NewMain(config)
-		m.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
-		err := m.Open(testContext(t))
-		if err == nil {
-			err = m.close()
-		}
-		return err
-	}
 	for what, text := range map[string]string{"cut off": string(whole[:20]), "empty": "",
-		"of noise": "!" + string(whole)} {
+		"of noise": "!" + string(whole), "of another letter": anotherLetter(whole)} {
 		if err := os.WriteFile(pepper, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -146,6 +135,68 @@ func TestWithoutThePepperAServerDoesNotStart(t *testing.T) {
 	if err := start(false); hexbid.KindOf(err) != hexbid.Invalid || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("readable by all: %v", err)
 	}
+}
+
+// startsAgain returns a function that starts a server with these settings and ends it, and returns the start's error.
+func startsAgain(t *testing.T, config ServeConfig) func(acceptLoss bool) error {
+	return func(acceptLoss bool) error {
+		config.AcceptLoss = acceptLoss
+		m := NewMain(config)
+		m.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+		err := m.Open(testContext(t))
+		if err == nil {
+			err = m.close()
+		}
+		return err
+	}
+}
+
+// anotherLetter exchanges a letter amid base64, which decodes to another secret of the same length.
+func anotherLetter(text []byte) string {
+	if text[20] == 'A' {
+		return string(text[:20]) + "B" + string(text[21:])
+	}
+	return string(text[:20]) + "A" + string(text[21:])
+}
+
+// TestAPepperIsMissedThoughNoKeyWasIssued: etags and names of changes follow from it too.
+func TestAPepperIsMissedThoughNoKeyWasIssued(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	s := boot(t, func(c *ServeConfig) { c.Data, c.Auth = data, "none" })
+	s.stop()
+	pepper, record := filepath.Join(data, pepperName), filepath.Join(data, pepperRecordName)
+	start := startsAgain(t, s.main.Config)
+	whole, err := os.ReadFile(pepper)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spoil := func(change error) {
+		if change != nil {
+			t.Fatal(change)
+		}
+		if err := start(false); hexbid.KindOf(err) != hexbid.DataLoss || !strings.Contains(err.Error(), pepperName) {
+			t.Errorf("%v", err)
+		}
+	}
+	spoil(os.Remove(pepper))
+	spoil(os.WriteFile(pepper, []byte(anotherLetter(whole)), 0o600))
+	if err := start(true); err != nil {
+		t.Errorf("another, and accepted: %v", err)
+	}
+	if err := start(false); err != nil {
+		t.Errorf("after that: %v", err)
+	}
+	if err := start(true); hexbid.KindOf(err) != hexbid.Invalid {
+		t.Errorf("accepting a loss where nothing is lost: %v", err)
+	}
+	spoil(os.WriteFile(pepper, whole, 0o600))
+	if err := os.Remove(record); err != nil {
+		t.Fatal(err)
+	}
+	if err := start(false); err != nil {
+		t.Errorf("without a record, as in a backup: %v", err)
+	}
+	spoil(os.WriteFile(record, []byte("noise"), 0o600))
 }
 
 func TestKeysAreGoodAfterARestore(t *testing.T) {
