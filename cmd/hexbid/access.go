@@ -118,8 +118,9 @@ func (m *Main) newPepper(ctx context.Context, path string, isRecorded bool) (*ac
 // losePepper takes note of a pepper that is lost, if that is accepted, and refuses to start otherwise.
 func (m *Main) losePepper(format string, args ...any) error {
 	if !m.Config.AcceptLoss {
-		return hexbid.Errorf(hexbid.DataLoss, "data", format+", and without the lost one no key that was issued is good, nor "+
-			"is any etag or name of a change: restore it, or start once with --accept-loss and issue new keys", args...)
+		return hexbid.Errorf(hexbid.DataLoss, "data",
+			format+", and without the lost one no key that was issued is good, nor "+
+				"is any etag or name of a change: restore it, or start once with --accept-loss and issue new keys", args...)
 	}
 	m.pepperLost = true
 	return nil
