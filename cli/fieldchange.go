@@ -15,7 +15,7 @@ import (
 func fieldLines(f *pb.FieldChange) []string {
 	if f.GetOmitted() {
 		name, _ := strings.CutSuffix(f.GetField(), "_micros")
-		return []string{"    " + name + ": a large value (--full shows it)"}
+		return []string{"    " + name + ": a large value (--full shows it, up to 1 MiB)"}
 	}
 	return valueLines(f.GetField(), f.GetBefore(), f.GetAfter())
 }

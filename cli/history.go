@@ -24,7 +24,7 @@ type historyCommand struct {
 	Until       moment `help:"Only changes before this time." placeholder:"TIME"`
 	Limit       int    `help:"Show at most so many changes, the newest first; 0 for all that the server keeps." default:"50"`
 	Fields      bool   `help:"Show fields before and after, of every change."`
-	Full        bool   `help:"Show values of more than 1 KiB too."`
+	Full        bool   `help:"Show values of up to 1 MiB, not only of 1 KiB."`
 	clientFlags `embed:""`
 	outputFlags `embed:""`
 }

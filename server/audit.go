@@ -22,8 +22,14 @@ type auditService struct {
 
 func (s *auditService) exchange() *exchange.Exchange { return s.server.exchange.Load() }
 
-// largestBasicValue bounds the values of fields that view BASIC shows.
-const largestBasicValue = 1 << 10
+// These constants bound the values of fields that views show, each before and after, in bytes on the wire. A value of
+// JSON takes some twenty times its bytes in memory until it is sent.
+const (
+	largestBasicValue = 1 << 10
+	largestFullValue  = 1 << 20
+	// maxChangeBytes bounds a change: clients of gRPC take 4 MiB in one answer unless they say otherwise.
+	maxChangeBytes = 3 << 20
+)
 
 // ListChanges implements pb.AuditServiceServer.
 func (s *auditService) ListChanges(ctx context.Context, r *pb.ListChangesRequest) (*pb.ListChangesResponse, error) {
@@ -62,12 +68,12 @@ func changeQuery(r *pb.ListChangesRequest) (q *exchange.ChangeQuery, err error) 
 	return q, err
 }
 
-// largestValue returns the most bytes of a value that a view shows, 0 for any.
+// largestValue returns the most bytes of a value that a view shows.
 func largestValue(view pb.View) (int, error) {
-	if err := checkView(view); err != nil || view == pb.View_VIEW_FULL {
-		return 0, err
+	if view == pb.View_VIEW_FULL {
+		return largestFullValue, nil
 	}
-	return largestBasicValue, nil
+	return largestBasicValue, checkView(view)
 }
 
 // changesPage collects changes while there is room.
@@ -117,7 +123,8 @@ func (s *auditService) UndoChange(ctx context.Context, r *pb.UndoChangeRequest) 
 	return changeOf(c, largestBasicValue), nil
 }
 
-// changeOf converts a change. It leaves out values of more than largest bytes; 0 leaves out none.
+// changeOf converts a change. It leaves out values of more than largest bytes, and more of the largest ones if the change
+// would not fit into an answer.
 func changeOf(c *exchange.Change, largest int) *pb.Change {
 	if c.Damaged {
 		return &pb.Change{Name: c.Name, Damaged: true}
@@ -127,7 +134,26 @@ func changeOf(c *exchange.Change, largest int) *pb.Change {
 	for i := range c.Of {
 		out.Resources = append(out.Resources, resourceChange(&c.Of[i], largest))
 	}
+	for proto.Size(out) > maxChangeBytes && leaveOutLargest(out) {
+	}
 	return out
+}
+
+// leaveOutLargest leaves the largest field out of a change, and reports whether there was one.
+func leaveOutLargest(c *pb.Change) bool {
+	var largest *pb.FieldChange
+	for _, r := range c.GetResources() {
+		for _, f := range r.GetFields() {
+			if !f.GetOmitted() && (largest == nil || proto.Size(f) > proto.Size(largest)) {
+				largest = f
+			}
+		}
+	}
+	if largest == nil {
+		return false
+	}
+	largest.Before, largest.After, largest.Omitted = nil, nil, true
+	return true
 }
 
 func resourceChange(r *exchange.ChangedResource, largest int) *pb.ResourceChange {

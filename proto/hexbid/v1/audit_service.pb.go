@@ -344,7 +344,9 @@ type FieldChange struct {
 	Before *structpb.Value `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// What it became; unset for none.
 	After *structpb.Value `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The values are left out because they are large: ask with view FULL.
+	// The values are left out because they are large: of more than 1 KiB with view
+	// BASIC, and of more than 1 MiB with FULL. A change is at most 3 MiB; where it would
+	// be more, its largest values are left out.
 	Omitted       bool `protobuf:"varint,4,opt,name=omitted,proto3" json:"omitted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -426,7 +428,7 @@ type ListChangesRequest struct {
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// Only changes before this time.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// BASIC leaves out values of more than 1 KiB; FULL has them all.
+	// BASIC leaves out values of more than 1 KiB, FULL those of more than 1 MiB.
 	View View `protobuf:"varint,7,opt,name=view,proto3,enum=hexbid.v1.View" json:"view,omitempty"`
 	// At most this many, up to 1000; default 100. A page looks at 10,000 changes at
 	// most, so with filters it may have fewer, or none, and still not be the last.
@@ -590,7 +592,7 @@ type GetChangeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// changes/{c}
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// BASIC leaves out values of more than 1 KiB; FULL has them all.
+	// BASIC leaves out values of more than 1 KiB, FULL those of more than 1 MiB.
 	View          View `protobuf:"varint,2,opt,name=view,proto3,enum=hexbid.v1.View" json:"view,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
