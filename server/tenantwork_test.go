@@ -37,6 +37,18 @@ func (s countedStore) List(ctx context.Context, q store.ListQuery, visit func(st
 	return s.Store.List(ctx, q, func(r store.Record) bool { s.work.Add(1); return visit(r) })
 }
 
+func (s countedStore) History(ctx context.Context, q store.HistoryQuery, visit func(*store.Past) bool) (uint64, error) {
+	s.work.Add(1)
+	matches := q.Matches
+	q.Matches = func(h *store.Headline) bool { s.work.Add(1); return matches == nil || matches(h) }
+	return s.Store.History(ctx, q, func(p *store.Past) bool { s.work.Add(1); return visit(p) })
+}
+
+func (s countedStore) Born(ctx context.Context, uid hexbid.UID) (uint64, error) {
+	s.work.Add(1)
+	return s.Store.Born(ctx, uid)
+}
+
 func (s countedStore) Verdict(ctx context.Context, name string) (store.Verdict, error) {
 	s.work.Add(1)
 	return s.Store.Verdict(ctx, name)
