@@ -123,8 +123,8 @@ func (s *auditService) UndoChange(ctx context.Context, r *pb.UndoChangeRequest) 
 	return changeOf(c, largestBasicValue), nil
 }
 
-// changeOf converts a change. It leaves out values of more than largest bytes, and more of the largest ones if the change
-// would not fit into an answer.
+// changeOf converts a change. It leaves out values of more than largest bytes, and more of the largest ones if the
+// change would not fit into an answer.
 func changeOf(c *exchange.Change, largest int) *pb.Change {
 	if c.Damaged {
 		return &pb.Change{Name: c.Name, Damaged: true}

@@ -138,7 +138,7 @@ func TestAHistoryTellsNothingOfARival(t *testing.T) {
 }
 
 // TestAHistoryIsTheSameWithoutARival compares two markets, in one of which a rival is at work between the changes of an
-// advertiser. What its member is told has the same bytes, but for uids and for names of changes, which are of one length.
+// advertiser. What its member is told has the same bytes, but for uids and for names of changes, which have one length.
 func TestAHistoryIsTheSameWithoutARival(t *testing.T) {
 	var seen [2][]*pb.Change
 	for world := range seen {
