@@ -24,7 +24,8 @@ func TestAChangeIsALineAndItsFieldsAreLines(t *testing.T) {
 	head := "2026-11-22T01:02:03Z  users/alice (operator) from 10.0.0.7:51514 with users/alice/keys/k  " +
 		"updated advertisers/a/campaigns/c  (undoes changes/w)  changes/x\n"
 	for fields, want := range map[bool]string{false: head, true: head + "    bid: " + money(1_000_000) + " -> " +
-		money(1_250_000) + "\n    program: - -> \"advertisers/a/programs/p\"\n    area: a large value (--full shows it, up to 1 MiB)\n"} {
+		money(1_250_000) + "\n    program: - -> \"advertisers/a/programs/p\"\n" +
+		"    area: a large value (--full shows it, up to 1 MiB)\n"} {
 		var out strings.Builder
 		if err := printChange(&out, change, fields); err != nil || out.String() != want {
 			t.Errorf("%q\nwant\n%q, %v", out.String(), want, err)

@@ -399,12 +399,12 @@ const mostLaterBytes = 16 << 20
 // laterChanges finds entries of changes by name. Successive changes often touch the same names, for example when a file
 // is uploaded again. So laterChanges decodes each change once and keeps it.
 type laterChanges struct {
-	view     *view
-	verified bool                                // compare each change with the hash that the next one holds
-	kept     map[uint64]map[string]*diskpb.Entry // by version, then name
-	bytes    int                                 // of what is kept
-	decoded  int                                 // changes, all in all
-	read     int                                 // bytes of them
+	view    *view
+	changes *pebble.Iterator                    // unless nil, each change is compared with the hash that the next one holds
+	kept    map[uint64]map[string]*diskpb.Entry // by version, then name
+	bytes   int                                 // of what is kept
+	decoded int                                 // changes, all in all
+	read    int                                 // bytes of them
 }
 
 func (l *laterChanges) entry(version uint64, name string) (*diskpb.Entry, error) {
@@ -450,8 +450,8 @@ func (l *laterChanges) decode(version uint64) (map[string]*diskpb.Entry, error) 
 
 // value calls use with the record of a version.
 func (l *laterChanges) value(version uint64, use func(value []byte) error) error {
-	if l.verified {
-		value, err := l.view.verified(version)
+	if l.changes != nil {
+		value, err := l.view.verified(l.changes, version)
 		if err != nil {
 			return err
 		}

@@ -91,11 +91,12 @@ type historyReader struct {
 }
 
 func (v *view) readHistory() (*historyReader, error) {
-	r := &historyReader{log: logReader{view: v, later: laterChanges{view: v, verified: true}}}
+	r := &historyReader{log: logReader{view: v, later: laterChanges{view: v}}}
 	var err error
 	if r.log.changes, err = v.iterate(changeSpace); err != nil {
 		return nil, err
 	}
+	r.log.later.changes = r.log.changes
 	if r.log.history, err = v.iterate(historySpace); err != nil {
 		return nil, errors.Join(err, r.log.changes.Close())
 	}
@@ -157,7 +158,7 @@ func previousIn(value []byte) []byte { return value[max(0, len(value)-len(digest
 func (r *historyReader) past(ctx context.Context, version uint64,
 	matches func(*store.Headline) bool) (*store.Past, error) {
 	r.log.last = version
-	value, err := r.log.view.verified(version)
+	value, err := r.log.view.verified(r.log.changes, version)
 	if err != nil {
 		return nil, err
 	}
@@ -223,15 +224,11 @@ func (r *historyReader) addSet(past *store.Past, name string) error {
 	return nil
 }
 
-// verified reads the record of a change, and compares its hash with the one that the next record holds, or the clock.
-func (v *view) verified(version uint64) (value []byte, err error) {
-	iter, err := v.snapshot.NewIter(&pebble.IterOptions{LowerBound: changeKey(version), UpperBound: changeEnd})
-	if err != nil {
-		return nil, v.store.folder.Unreadable(err)
-	}
-	defer iter.Close()
+// verified reads the record of a change by an iterator over the log, and compares its hash with the one that the next
+// record holds, or the clock.
+func (v *view) verified(iter *pebble.Iterator, version uint64) (value []byte, err error) {
 	broken := (&logReader{view: v, last: version}).broken
-	if !iter.First() || versionIn(iter.Key()) != version {
+	if !iter.SeekGE(changeKey(version)) || versionIn(iter.Key()) != version {
 		return nil, cmp.Or(v.store.folder.Ended(iter), broken("it is missing"))
 	}
 	if value, err = iter.ValueAndErr(); err != nil {
@@ -253,9 +250,6 @@ func (v *view) verified(version uint64) (value []byte, err error) {
 	}
 	return value, nil
 }
-
-// changeEnd is above every key of a change.
-var _, changeEnd = space(changeSpace)
 
 // headlineOf reads a record without decoding what its entries hold.
 func headlineOf(value []byte) (h store.Headline, err error) {

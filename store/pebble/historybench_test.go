@@ -29,8 +29,8 @@ func rewritten(b *testing.B, s *Store) *store.Taken {
 }
 
 // BenchmarkLog is the history's part of a commit that replaces a campaign: the record in the log with the campaign from
-// before, its hash, and the indices by name and owner. log-B is what that adds to the batch, and record-B the campaign's
-// own record. BenchmarkWriters has the whole commit.
+// before, its hash, and the indices by name and owner. log-B is what that adds to the batch, and record-B the size of
+// the campaign's own record. BenchmarkWriters has the whole commit.
 func BenchmarkLog(b *testing.B) {
 	s := withOwners(b)
 	taken := rewritten(b, s)
