@@ -36,7 +36,8 @@ func (u *undone) prepare(ctx context.Context, conn grpc.ClientConnInterface, cam
 		Advertiser: &pb.Advertiser{DisplayName: "A"}})
 	must(err)
 	program, err := c.CreateProgram(ctx, &pb.CreateProgramRequest{Parent: "advertisers/a", ProgramId: "p",
-		Program: &pb.Program{DisplayName: "P", Category: pb.Category_CATEGORY_CATERING, Hosts: []pb.Host{pb.Host_HOST_WECHAT}}})
+		Program: &pb.Program{DisplayName: "P", Category: pb.Category_CATEGORY_CATERING,
+			Hosts: []pb.Host{pb.Host_HOST_WECHAT}}})
 	must(err)
 	for i := range campaigns {
 		made, err := c.CreateCampaign(ctx, &pb.CreateCampaignRequest{Parent: "advertisers/a", CampaignId: fmt.Sprint("c", i),

@@ -400,7 +400,7 @@ const mostLaterBytes = 16 << 20
 // is uploaded again. So laterChanges decodes each change once and keeps it.
 type laterChanges struct {
 	view    *view
-	changes *pebble.Iterator                    // unless nil, each change is compared with the hash that the next one holds
+	changes *pebble.Iterator                    // unless nil, changes are compared with the hash that the next holds
 	kept    map[uint64]map[string]*diskpb.Entry // by version, then name
 	bytes   int                                 // of what is kept
 	decoded int                                 // changes, all in all
