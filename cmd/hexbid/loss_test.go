@@ -246,9 +246,12 @@ func TestMetricsTellHowTheStoreFares(t *testing.T) {
 
 // TestMetricsAreNotForPages: a page in a browser on the machine can have its own name point to loopback.
 func TestMetricsAreNotForPages(t *testing.T) {
-	s := boot(t, func(c *ServeConfig) { c.MetricsListen, c.Profiles = "127.0.0.1:0", true })
-	for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/goroutine"} {
-		for host, want := range map[string]int{"": http.StatusOK, "evil.example": http.StatusMisdirectedRequest} {
+	s := boot(t, func(c *ServeConfig) {
+		c.MetricsListen, c.HTTPListen, c.Profiles = "127.0.0.1:0", "127.0.0.1:0", true
+	})
+	for path, found := range map[string]int{"/metrics": http.StatusOK, "/debug/pprof/": http.StatusNotFound,
+		"/debug/pprof/goroutine": http.StatusNotFound} { // profiles are at the HTTP port, for operators
+		for host, want := range map[string]int{"": found, "evil.example": http.StatusMisdirectedRequest} {
 			r, err := http.NewRequest(http.MethodGet, "http://"+s.main.MetricsAddress()+path, nil)
 			if err != nil {
 				t.Fatal(err)
