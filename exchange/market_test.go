@@ -344,6 +344,26 @@ func TestTheStoredMarketOutlastsOtherSettings(t *testing.T) {
 	}
 }
 
+// TestRulesThatDoNotGoWithWhatWasLearnedLeaveAllAsItWas has learned a factor that no auction takes. The same rules come
+// into force once that is mended: they are not taken to be in force already.
+func TestRulesThatDoNotGoWithWhatWasLearnedLeaveAllAsItWas(t *testing.T) {
+	e := openOn(t, store.NewMemory(), 1_000_000)
+	rules := &hexbid.Market{Meta: hexbid.Meta{Name: hexbid.MarketName}, Increment: 77}
+	completeMarket(rules)
+	m := e.market
+	before, operator := m.inForce, m.operator.Load()
+	m.inForce.Learned.SceneFactorPPM = &bidder.SceneFactors{{-1}}
+	m.change(ctx, rules)
+	if m.inForce.number != before.number || m.inForce.Operator != before.Operator || m.operator.Load() != operator {
+		t.Errorf("version %d is in force, after %d", m.inForce.number, before.number)
+	}
+	m.inForce.Learned = before.Learned
+	m.change(ctx, rules)
+	if got := e.indexer.Snapshot().Market().Increment; got != 77 {
+		t.Errorf("the increment is %d, want 77", got)
+	}
+}
+
 // TestTokensReceiptsAndVersionsOutlastMarkets changes the market between an award and its click, restarts, and clicks
 // again. Prices are those of the award, versions never repeat, and an audit agrees with all of it.
 func TestTokensReceiptsAndVersionsOutlastMarkets(t *testing.T) {

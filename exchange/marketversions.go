@@ -240,6 +240,10 @@ func (m *market) change(ctx context.Context, rules *hexbid.Market) {
 	if print == m.inForce.Operator {
 		return
 	}
+	if err := operator.With(&m.inForce.Learned, m.next()).Validate(); err != nil {
+		m.log.Error("the stored market does not go with what was learned: update it", "error", err)
+		return // with nothing changed, so that the next update counts
+	}
 	m.operator.Store(&operator)
 	for _, goOn := range m.goOn {
 		goOn(&operator)
@@ -247,7 +251,7 @@ func (m *market) change(ctx context.Context, rules *hexbid.Market) {
 	m.inForce.Operator = print
 	m.begin(m.next(), m.now())
 	if err := m.indexer.SetMarket(ctx, m.coming()); err != nil && ctx.Err() == nil {
-		m.log.Error("the market does not come into force: restart the server", "error", err)
+		m.log.Error("searches do not follow the market: restart the server", "error", err)
 		return
 	}
 	m.log.Info("other rules of the market are in force", "version", m.inForce.number, "catalogue", rules.Version)
