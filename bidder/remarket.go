@@ -131,9 +131,8 @@ func (p *postings) isStale(i uint32, state *postingState) bool {
 }
 
 // mostPortions is about how many portions a rise of priors takes at most. In a large market its portions are therefore
-// larger than others. They change more neighbours of each list at once, which takes half the work, and rest less; so
-// the priors of a million campaigns are in force within a minute. Meanwhile other changes wait some tenths of a
-// second.
+// larger than others. They change more neighbours of each list at once, which takes half the work, and rest less.
+// Meanwhile other changes wait, on a busy machine up to some seconds.
 const mostPortions = 128
 
 // portionOf returns how many campaigns a portion of a rise moves.

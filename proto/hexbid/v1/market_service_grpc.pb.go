@@ -39,7 +39,7 @@ type MarketServiceClient interface {
 	// UpdateMarket changes the fields of the mask. It returns when the change is
 	// durable and auctions follow it, which takes milliseconds. All campaigns follow
 	// new priors at once. If priors rise, a market of a million campaigns is made
-	// ready for that first: 44 seconds on two busy cores. Tokens that are out keep
+	// ready for that first: 44 to 74 seconds on two busy cores. Tokens that are out keep
 	// their price.
 	UpdateMarket(ctx context.Context, in *UpdateMarketRequest, opts ...grpc.CallOption) (*Market, error)
 }
@@ -86,7 +86,7 @@ type MarketServiceServer interface {
 	// UpdateMarket changes the fields of the mask. It returns when the change is
 	// durable and auctions follow it, which takes milliseconds. All campaigns follow
 	// new priors at once. If priors rise, a market of a million campaigns is made
-	// ready for that first: 44 seconds on two busy cores. Tokens that are out keep
+	// ready for that first: 44 to 74 seconds on two busy cores. Tokens that are out keep
 	// their price.
 	UpdateMarket(context.Context, *UpdateMarketRequest) (*Market, error)
 	mustEmbedUnimplementedMarketServiceServer()
