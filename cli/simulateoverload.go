@@ -34,7 +34,7 @@ type simulateOverloadCommand struct {
 
 // Help returns the text of --help.
 func (*simulateOverloadCommand) Help() string {
-	return `The run finds the capacity, which is the most that the server answers whatever it is offered. It offers that, and then several times as much. It judges what a server must keep to when it is offered too much: goodput of at least 0.9 of what its machine can answer (1 − k·r)/(1 − r), where k is how many times the capacity was offered and r the cost of a refusal over that of an answer; a p99 of the answered of at most twice that at the capacity, counted by the server from the arrival of a call's headers; memory of at most 1.25 times and 64 MB, which the collector may take; all calls answered again within a second after the rush.
+	return `The run finds the capacity, which is what the server answers while it is offered a little more. It offers that, and then several times as much. Where the machine is slower meanwhile, by what it does at the capacity, it is held to less. It judges what a server must keep to when it is offered too much: goodput of at least 0.9 of what its machine can answer (1 − k·r)/(1 − r), where k is how many times the capacity was offered and r the cost of a refusal over that of an answer; a p99 of the answered of at most twice that at the capacity, counted by the server from the arrival of a call's headers; memory of at most 1.25 times and 64 MB, which the collector may take; all calls answered again within a second after the rush.
 
 The generator must not be the bottleneck, so give it cores of its own, and --enlarge the searches if it says that it was. It writes prepared frames and looks at nothing but the status of an answer.
 
@@ -231,8 +231,8 @@ func (b *blaster) send(ctx context.Context, i int) error {
 
 // printOverload prints a result for people.
 func printOverload(w io.Writer, r *overload.Result) {
-	fmt.Fprintf(w, "Capacity %.0f searches a second; a refusal costs %.2f of an answer (%s)\n", r.Capacity, r.RefusalCost,
-		r.RefusalFrom)
+	fmt.Fprintf(w, "Capacity %.0f searches a second, and %.0f while the rounds were made; a refusal costs %.2f of an "+
+		"answer (%s)\n", r.Capacity, r.Held, r.RefusalCost, r.RefusalFrom)
 	var t table
 	t.add("TIMES", "OFFERED", "ADMITTED", "GOODPUT", "BOUND", "REFUSED", "FAILED", "P50", "P99", "P99 RATIO", "CPU",
 		"MEMORY", "RECOVERED")

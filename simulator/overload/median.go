@@ -13,8 +13,7 @@ func Median(rounds []Round) Round {
 		for i := range rounds {
 			all[i] = figure(&rounds[i])
 		}
-		slices.Sort(all)
-		return all[len(all)/2]
+		return median(all)
 	}
 	recovered, limited := 0, 0
 	m := Round{Times: rounds[0].Times}
@@ -48,4 +47,10 @@ func Median(rounds []Round) Round {
 		})
 	}
 	return m
+}
+
+// median returns the upper median of some numbers.
+func median(of []float64) float64 {
+	sorted := slices.Sorted(slices.Values(of))
+	return sorted[len(sorted)/2]
 }

@@ -46,25 +46,29 @@ func Share(times, r float64) float64 {
 	return (1 - times*r) / (1 - r)
 }
 
-// RefusalCost estimates r from the first round, at the capacity, and the later ones. An answer costs what one cost at
-// the capacity; what is left of the processor time is that of the refusals. It returns false when too few calls were
-// refused to tell.
+// RefusalCost estimates r from the processor time of the first round, at the capacity, and that of the later ones
+// together: of two mixtures of answers and refusals. It returns false when both have nearly the same part of refusals.
 func RefusalCost(rounds []Round) (r float64, known bool) {
-	const fewest = 0.05 // of the offered calls
-	if len(rounds) == 0 || rounds[0].Goodput <= 0 || rounds[0].CPU <= 0 {
+	const least = 0.05 // by how much the part of refusals must differ
+	if len(rounds) == 0 {
 		return 0, false
 	}
-	answer := rounds[0].CPU / rounds[0].Goodput
-	var spent, refused, offered float64
+	first, later := rounds[0], Round{}
 	for i := range rounds[1:] {
 		o := &rounds[1+i]
-		spent += o.CPU - answer*o.Goodput
-		refused, offered = refused+o.Refused, offered+o.Offered
+		later.CPU, later.Goodput, later.Refused = later.CPU+o.CPU, later.Goodput+o.Goodput, later.Refused+o.Refused
 	}
-	if refused < fewest*offered || refused == 0 {
+	part := func(o *Round) float64 { return ratio(o.Refused, o.Refused+o.Goodput) }
+	if part(&later)-part(&first) < least {
 		return 0, false
 	}
-	return min(1, max(0, spent/refused/answer)), true
+	// CPU = answer·Goodput + refusal·Refused in both; the difference of the parts keeps the determinant above 0.
+	answer := first.CPU*later.Refused - later.CPU*first.Refused
+	refusal := later.CPU*first.Goodput - first.CPU*later.Goodput
+	if answer <= 0 {
+		return 1, true
+	}
+	return min(1, max(0, refusal/answer)), true
 }
 
 // Goals are what a server must keep to.
@@ -89,7 +93,8 @@ type Verdict struct {
 
 // Result is a whole measurement. The first round is at the capacity.
 type Result struct {
-	Capacity    float64   `json:"capacity"`     // calls a second
+	Capacity    float64   `json:"capacity"`     // calls a second that were offered once, twice and so on
+	Held        float64   `json:"held"`         // what the machine could answer while the rounds were made
 	RefusalCost float64   `json:"refusal_cost"` // r
 	RefusalFrom string    `json:"refusal_from"` // how r is known
 	Rounds      []Round   `json:"rounds"`
@@ -98,22 +103,24 @@ type Result struct {
 	NotJudged   []string  `json:"not_judged,omitempty"`
 }
 
-// SetRefusalCost sets r: the given value, or when that is 0 what the rounds say.
+// SetRefusalCost sets r to the given value, or when that is 0 to what the rounds say. It sets Held by it: what was
+// answered at the capacity, and what was refused there, as answers. That is less than Capacity when the machine had
+// become slower.
 func (r *Result) SetRefusalCost(given float64) {
-	if given > 0 {
-		r.RefusalCost, r.RefusalFrom = given, "as given"
-		return
+	r.RefusalCost, r.RefusalFrom = given, "as given"
+	if given <= 0 {
+		known := false
+		r.RefusalFrom = "by the server's processor time"
+		if r.RefusalCost, known = RefusalCost(r.Rounds); !known {
+			r.RefusalFrom = "too few calls were refused to tell"
+		}
 	}
-	cost, known := RefusalCost(r.Rounds)
-	r.RefusalCost, r.RefusalFrom = cost, "by the server's processor time"
-	if !known {
-		r.RefusalFrom = "too few calls were refused to tell"
-	}
+	r.Held = r.Rounds[0].Goodput + r.RefusalCost*r.Rounds[0].Refused
 }
 
 // Bound returns the goodput that a round's machine can reach, in calls a second.
 func (r *Result) Bound(o *Round) float64 {
-	return r.Capacity * Share(o.Offered/r.Capacity, r.RefusalCost)
+	return r.Held * Share(ratio(o.Offered, r.Held), r.RefusalCost)
 }
 
 // Judge compares the rounds above the capacity with the goals. A round in which the generator was the bottleneck is not

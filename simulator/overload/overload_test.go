@@ -62,6 +62,20 @@ func TestTheCostOfARefusalIsWhatAnswersLeave(t *testing.T) {
 	}
 }
 
+// TestAMachineThatSlowsIsHeldToWhatItCan has rounds of a machine that spends 100 µs on an answer, 20 µs on a refusal.
+// It was found to answer 10,000 a second a while before: by the rounds it can answer 8,000.
+func TestAMachineThatSlowsIsHeldToWhatItCan(t *testing.T) {
+	r := &Result{Capacity: 10_000, Rounds: []Round{
+		{Times: 1, Offered: 10_000, Goodput: 7500, Refused: 2500, CPU: 0.8},
+		{Times: 2, Offered: 20_000, Goodput: 5000, Refused: 15_000, CPU: 0.8},
+	}}
+	r.SetRefusalCost(0)
+	near(t, "r", r.RefusalCost, 0.2)
+	near(t, "what the machine can answer", r.Held, 8000)
+	near(t, "the bound at the capacity", r.Bound(&r.Rounds[0]), 7500)
+	near(t, "the bound at twice that", r.Bound(&r.Rounds[1]), 5000)
+}
+
 func TestEachGoalIsJudgedByItsOwnFigure(t *testing.T) {
 	judged := func(change func(*Round)) (failed []string, r *Result) {
 		r = &Result{Capacity: 8000, Rounds: rounds()}

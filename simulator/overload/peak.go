@@ -19,45 +19,42 @@ type Peak struct {
 
 const (
 	saturated = 0.95 // a server that answers less of what it is offered is at its peak or beyond
-	beyond    = 1.1  // times the best so far, offered to see whether there is more
-	rise      = 1.02 // times the best so far that count as more
-	plateau   = 4    // tries in a row without more that end the search
-	mostTries = 40
+	beyond    = 1.1  // times what the server answers at its peak, offered to see that once more
+	peakTries = 8    // at the peak
+	mostTries = 50
 )
 
-// Find doubles the rate until the server answers less than it is offered. Then it offers a little more than the server
-// has answered at best, until that brings no more several times in a row.
+// Find doubles the rate until the server answers less than it is offered. From then on it offers a little more than the
+// server answers, several times, and returns the median of what it answered while it was offered too much. The best of
+// them would be the luckiest moment of the machine.
 //
 // It returns an error of the probe, or Unavailable when the generator was the bottleneck or the highest rate saturated
 // nothing.
 func (p *Peak) Find(ctx context.Context) (perSecond float64, err error) {
-	best, seen, flat := 0.0, false, 0
-	for try, rate := 1, p.Start; flat < plateau; try++ {
+	var answered []float64 // at the peak
+	step := 2.0
+	for try, rate := 1, p.Start; len(answered) < peakTries; try++ {
 		if try > mostTries {
-			return 0, hexbid.Errorf(hexbid.Unavailable, "", "what the server answers still rose after %d tries", mostTries)
+			return 0, hexbid.Errorf(hexbid.Unavailable, "", "the server had no steady limit in %d tries", mostTries)
 		}
 		o, err := p.Probe(ctx, rate)
 		if err != nil {
 			return 0, err
 		}
 		p.Tell(try, &o)
-		full := o.Goodput < saturated*o.Offered
 		switch {
-		case !seen && !full && o.Limited != "":
+		case o.Goodput < saturated*o.Offered:
+			answered = append(answered, o.Goodput)
+			rate, step = beyond*median(answered), beyond
+		case o.Limited != "":
 			return 0, hexbid.Errorf(hexbid.Unavailable, "", "%s at %.0f calls a second, before the server was at its limit",
 				o.Limited, rate)
-		case !seen && !full && rate >= p.Most:
+		case rate >= p.Most:
 			return 0, hexbid.Errorf(hexbid.Unavailable, "", "the server answers all of %.0f calls a second", p.Most)
-		case seen && o.Goodput <= rise*best:
-			flat++
 		default:
-			flat = 0
-		}
-		seen, best = seen || full, max(best, o.Goodput)
-		if rate = 2 * rate; seen {
-			rate = beyond * best
+			rate *= step
 		}
 		rate = min(rate, p.Most)
 	}
-	return best, nil
+	return median(answered), nil
 }
