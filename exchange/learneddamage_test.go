@@ -2,12 +2,14 @@ package exchange
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -286,29 +288,32 @@ func TestADamagedRowOfAViewerCountsAnew(t *testing.T) {
 	}
 }
 
-// spiedJournal tells of rows before they are kept.
+// spiedJournal tells of rows that are durable.
 type spiedJournal struct {
 	journal.Journal
-	keeping func([]journal.Row)
+	committed func([]journal.Row)
 }
 
-func (j *spiedJournal) Keep(rows []journal.Row) error {
-	j.keeping(rows)
-	return j.Journal.Keep(rows)
+func (j *spiedJournal) Commit(ctx context.Context, b *journal.Batch) error {
+	err := j.Journal.Commit(ctx, b)
+	if err == nil {
+		j.committed(b.Rows)
+	}
+	return err
 }
 
-// TestNoTwoMarketsHaveOneVersion: a version is kept before searches use it, also when the last one cannot be read.
+// TestNoTwoMarketsHaveOneVersion: a version is durable before searches use it, also when the last one cannot be read.
 func TestNoTwoMarketsHaveOneVersion(t *testing.T) {
 	m := openTill(t, func(c *Config) {
 		manual(c)
 		c.SwapPPM = 10_000
 	})
 	fill(t, m.Exchange, campaign("c"), place("l", hub))
-	kept := map[uint64]bool{}
+	var durable sync.Map // versions
 	spy := func(rows []journal.Row) {
 		for _, row := range rows {
 			if row.Key[0] == 'm' && row.Value != nil {
-				kept[binary.BigEndian.Uint64(row.Key[1:])] = true
+				durable.Store(binary.BigEndian.Uint64(row.Key[1:]), true)
 			}
 		}
 	}
@@ -322,8 +327,8 @@ func TestNoTwoMarketsHaveOneVersion(t *testing.T) {
 	check := func() uint64 {
 		t.Helper()
 		version := m.indexer.Snapshot().MarketVersion()
-		if !kept[version] {
-			t.Errorf("version %d is in force, and %v are kept", version, kept)
+		if _, is := durable.Load(version); !is {
+			t.Errorf("version %d is in force, and no crash may forget it", version)
 		}
 		return version
 	}
@@ -348,7 +353,7 @@ func TestNoTwoMarketsHaveOneVersion(t *testing.T) {
 			m.Journal = &damagedJournal{m.Journal, row}
 		}
 	}
-	clear(kept)
+	durable.Clear()
 	m.change = manual // the rules of before
 	m.start()
 	if version := check(); version <= last {

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"context"
 	"encoding/binary"
 	"hash/crc32"
 	"time"
@@ -33,14 +34,22 @@ func checksumOf(key, value []byte) uint32 {
 }
 
 // keepLearned seals rows and has them written. A row without a value deletes one.
-func keepLearned(l *ledger.Ledger, rows []journal.Row) error {
+func keepLearned(l *ledger.Ledger, rows []journal.Row) error { return l.KeepLearned(sealAll(rows)) }
+
+// commitLearned is keepLearned that returns when the rows are durable.
+func commitLearned(ctx context.Context, l *ledger.Ledger, rows []journal.Row) error {
+	return l.CommitLearned(ctx, sealAll(rows))
+}
+
+// sealAll seals the values of rows.
+func sealAll(rows []journal.Row) []journal.Row {
 	sealed := make([]journal.Row, len(rows))
 	for i, row := range rows {
 		if sealed[i] = row; row.Value != nil {
 			sealed[i].Value = seal(row.Key, row.Value)
 		}
 	}
-	return l.KeepLearned(sealed)
+	return sealed
 }
 
 // seal returns the value of a row behind its checksum.

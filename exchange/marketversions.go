@@ -26,9 +26,9 @@ type market struct {
 	indexer *bidder.Indexer
 	log     *slog.Logger
 	now     func() time.Time
-	learn   []func(*bidder.Learned) // by other parts: each states what it has learned
-	goOn    []func(*bidder.Market)  // tell other parts of new rules, from which they go on
-	keep    func([]journal.Row) error
+	learn   []func(*bidder.Learned)                    // by other parts: each states what it has learned
+	goOn    []func(*bidder.Market)                     // tell other parts of new rules, from which they go on
+	commit  func(context.Context, []journal.Row) error // returns when rows are durable
 
 	sample auctionSample // of the last hour, for forecasts
 
@@ -75,7 +75,7 @@ const (
 // newMarket makes the market of an exchange. Without a ledger it learns and keeps nothing.
 func newMarket(e *Exchange) *market {
 	m := &market{indexer: e.indexer, log: e.config.Log, now: e.config.Clock,
-		keep: func([]journal.Row) error { return nil }, advance: make(chan struct{})}
+		commit: func(context.Context, []journal.Row) error { return nil }, advance: make(chan struct{})}
 	m.operator.Store(&e.config.Market)
 	m.inForce.number = e.config.Market.Version
 	m.inForce.Operator = rulesOf(&e.config.Market)
@@ -84,7 +84,7 @@ func newMarket(e *Exchange) *market {
 
 // learnFrom has the market keep its versions in a ledger, and take over what parts learn.
 func (m *market) learnFrom(e *Exchange, learn ...func(*bidder.Learned)) *market {
-	m.keep = func(rows []journal.Row) error { return keepLearned(e.config.Ledger, rows) }
+	m.commit = func(ctx context.Context, rows []journal.Row) error { return commitLearned(ctx, e.config.Ledger, rows) }
 	m.now, m.learn = e.config.Ledger.Now, learn
 	m.inForce = marketVersion{}
 	return m
@@ -145,7 +145,7 @@ func (m *market) opened(now time.Time) []bidder.LiveUpdate {
 	operator := m.operator.Load()
 	if print := rulesOf(operator); m.inForce.Operator != print {
 		m.inForce.Operator = print
-		m.begin(max(m.next(), operator.Version), now)
+		m.begin(context.Background(), max(m.next(), operator.Version), now) // the ledger's end ends it
 	}
 	m.show()
 	m.due = now.Truncate(marketEvery).Add(marketEvery)
@@ -162,9 +162,9 @@ func (m *market) next() uint64 {
 	return m.inForce.number + 1
 }
 
-// begin makes the version in force another one, and keeps it. That comes before searches use it: the row is then in the
-// journal before any record that names the version, so that no crash lets another version have its number.
-func (m *market) begin(number uint64, now time.Time) {
+// begin makes the version in force another one, and returns when that is durable. Only then may searches use it and
+// answers name it, so that no crash lets another version have its number.
+func (m *market) begin(ctx context.Context, number uint64, now time.Time) {
 	m.inForce.number, m.inForce.Since = number, now.UTC()
 	value, err := json.Marshal(&m.inForce)
 	if err != nil {
@@ -176,7 +176,7 @@ func (m *market) begin(number uint64, now time.Time) {
 		m.unkept = append(m.unkept, journal.Row{Table: journal.Learned, Key: m.key(m.versions[0])})
 		m.versions = m.versions[1:]
 	}
-	if m.keep(m.unkept) == nil { // or with the rows of other parts, which tell of a failure
+	if m.commit(ctx, m.unkept) == nil { // or with the rows of other parts, which tell of a failure
 		m.unkept = nil
 	}
 	m.show()
@@ -249,7 +249,7 @@ func (m *market) change(ctx context.Context, rules *hexbid.Market) {
 		goOn(&operator)
 	}
 	m.inForce.Operator = print
-	m.begin(m.next(), m.now())
+	m.begin(ctx, m.next(), m.now())
 	if err := m.indexer.SetMarket(ctx, m.coming()); err != nil && ctx.Err() == nil {
 		m.log.Error("searches do not follow the market: restart the server", "error", err)
 		return
@@ -276,7 +276,7 @@ func (m *market) step(ctx context.Context, now time.Time, _ int) ([]bidder.LiveU
 	}
 	before := m.inForce.Learned
 	m.inForce.Learned = learned
-	m.begin(m.next(), now)
+	m.begin(ctx, m.next(), now)
 	err := m.indexer.SetMarket(ctx, m.coming())
 	if err != nil {
 		m.inForce.Learned = before // the next hour tries again, under another number

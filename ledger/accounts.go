@@ -140,15 +140,34 @@ func (l *Ledger) KeepOutstanding(rows []journal.Row) error { return l.keep(journ
 // KeepLearned writes rows of journal.Learned without a sync of their own: they are durable with the next record.
 func (l *Ledger) KeepLearned(rows []journal.Row) error { return l.keep(journal.Learned, rows) }
 
+// CommitLearned writes rows of journal.Learned and returns when they are durable.
+func (l *Ledger) CommitLearned(ctx context.Context, rows []journal.Row) error {
+	if err := allOf(journal.Learned, rows); err != nil {
+		return err
+	}
+	return l.ask(ctx, newRequest(func(o *owner) error {
+		o.batch.Rows = append(o.batch.Rows, rows...)
+		return nil
+	}))
+}
+
 // keep writes rows of a table outside the chain.
 func (l *Ledger) keep(table journal.Table, rows []journal.Row) error {
+	if err := allOf(table, rows); err != nil {
+		return err
+	}
+	return l.journal.Keep(rows)
+}
+
+// allOf refuses rows of other tables.
+func allOf(table journal.Table, rows []journal.Row) error {
 	for i := range rows {
 		if rows[i].Table != table {
 			return hexbid.Invalidf("rows", "row %d is of table %d: rows of table %d are kept this way", i, rows[i].Table,
 				table)
 		}
 	}
-	return l.journal.Keep(rows)
+	return nil
 }
 
 // Hold runs f between two batches: everything that was acknowledged is on disk, and nothing is written until f returns.
