@@ -112,7 +112,11 @@ func openMarket(t testing.TB, resources []hexbid.Resource, change func(*exchange
 	market.AuctionBudget, market.NearbyBudget = time.Hour, time.Hour // the machine may be busy
 	market.SwapPPM, market.ExploreShare = 0, 0
 	change(&market)
-	e, err := exchange.Open(t.Context(), market, store.NewMemory(), keys)
+	catalogue := store.NewMemory()
+	if _, err := exchange.FirstMarket(t.Context(), catalogue, &hexbid.Market{}, market.Clock()); err != nil {
+		t.Fatal(err)
+	}
+	e, err := exchange.Open(t.Context(), market, catalogue, keys)
 	if err != nil {
 		t.Fatal(err)
 	}
