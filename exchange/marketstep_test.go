@@ -19,9 +19,9 @@ func learnedOf(n int64) *bidder.SceneFactors {
 	return &factors
 }
 
-// TestUpdatesAndWhatIsLearnedDoNotLoseEachOther updates the market while what was learned comes into force. Each update
-// that returns is in force, whatever was learned meanwhile; each step that learned is in force, whatever was updated; no
-// two of them have one version; and a restart goes on with the last of both.
+// TestUpdatesAndWhatIsLearnedDoNotLoseEachOther updates the market while what was learned comes into force. An update
+// that returns is in force, whatever was learned meanwhile. Each step that learned is in force, whatever was updated.
+// No two of them have one version. A restart goes on with the last of both.
 func TestUpdatesAndWhatIsLearnedDoNotLoseEachOther(t *testing.T) {
 	const least = 25 // of updates and of steps
 	m := openTill(t, manual)

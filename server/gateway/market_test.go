@@ -17,8 +17,8 @@ func maskOf(n int, field string) string {
 	return "?update_mask=" + manyOf(n, field)[1:n*(len(field)+1)]
 }
 
-// TestAnOversizedMarketIsRefusedByField sends lists that no auction reads and masks without end. Each error is short and
-// names the field, and the market stays as it was.
+// TestAnOversizedMarketIsRefusedByField sends lists that no auction reads and masks without end. Each error is short
+// and names the field, and the market stays as it was.
 func TestAnOversizedMarketIsRefusedByField(t *testing.T) {
 	p := open(t, nil)
 	before := p.must("GET", "/v1/market", "").text
