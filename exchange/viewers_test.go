@@ -189,12 +189,20 @@ func TestASearchDoesNotWaitForALateReading(t *testing.T) {
 	})
 }
 
+// dropFilter has searches read every history. It waits for the sweep at the start, which fills the filter; the next one
+// comes an hour later.
+func (b *billed) dropFilter() {
+	b.Helper()
+	waitFor(b, "the filter is filled", func() bool { return b.viewers.filter.Load() != nil })
+	b.viewers.filter.Store(nil)
+}
+
 // TestReadersAreBounded holds the journal under more viewers than there are readers.
 func TestReadersAreBounded(t *testing.T) {
 	b := openBank(t)
 	b.put(cappedCampaign("c", 2))
 	held := make(chan struct{})
-	b.viewers.filter.Store(nil)
+	b.dropFilter()
 	b.viewers.patience = time.Microsecond
 	b.viewers.read = func(context.Context, [16]byte) (*frequency.History, error) {
 		<-held
@@ -243,7 +251,7 @@ func TestAReadingThatMissesAnImpressionIsNotRemembered(t *testing.T) {
 	b := openBank(t)
 	b.put(cappedCampaign("c", 1))
 	tokens := b.search("someone")
-	b.viewers.filter.Store(nil)
+	b.dropFilter()
 	b.viewers.forget(b.keys.Ring().Pseudonym("someone"))
 	read, held, begun := b.viewers.read, make(chan struct{}), make(chan struct{}, 9)
 	b.viewers.read = func(ctx context.Context, viewer [16]byte) (*frequency.History, error) {
@@ -464,7 +472,7 @@ func TestAViewerWithTooManyRowsIsNotKnown(t *testing.T) {
 	if err := b.journal.Commit(ctx, batch); err != nil {
 		t.Fatal(err)
 	}
-	b.viewers.filter.Store(nil)
+	b.dropFilter()
 	for range 3 { // from the journal, and from the cache
 		if n := len(b.search("someone")); n != 0 {
 			t.Errorf("%d results for a viewer of whom not all is known", n)
@@ -492,7 +500,7 @@ func (b *billed) last() uint64 {
 func TestAJournalThatCannotBeReadLeavesCappedCampaignsOut(t *testing.T) {
 	b := openBank(t)
 	b.put(cappedCampaign("c", 2))
-	b.viewers.filter.Store(nil)
+	b.dropFilter()
 	b.viewers.read = func(context.Context, [16]byte) (*frequency.History, error) {
 		return nil, hexbid.Errorf(hexbid.DataLoss, "a viewer's row", "does not decode")
 	}
