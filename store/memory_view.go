@@ -3,6 +3,8 @@ package store
 import (
 	"maps"
 
+	"github.com/tidwall/btree"
+
 	"github.com/hexbid/hexbid"
 )
 
@@ -12,14 +14,14 @@ type memoryView struct {
 	names     map[hexbid.UID]string
 	verdicts  map[string]Verdict // by name of a place
 	counters  map[CounterKey]int64
-	referrers map[string]map[string]struct{} // names of the records that refer to a name
+	referrers map[string]*btree.Set[string] // names of the records that refer to a name
 }
 
 var _ View = (*memoryView)(nil)
 
 func newMemoryView() memoryView {
 	return memoryView{records: map[string]Record{}, names: map[hexbid.UID]string{}, verdicts: map[string]Verdict{},
-		counters: map[CounterKey]int64{}, referrers: map[string]map[string]struct{}{}}
+		counters: map[CounterKey]int64{}, referrers: map[string]*btree.Set[string]{}}
 }
 
 // Record implements View.
@@ -47,10 +49,8 @@ func (v *memoryView) Counted(owner string, c Counter) (int64, error) {
 
 // Referrers implements View.
 func (v *memoryView) Referrers(name string, visit func(string) bool) error {
-	for referrer := range v.referrers[name] {
-		if !visit(referrer) {
-			break
-		}
+	if referrers := v.referrers[name]; referrers != nil {
+		referrers.Scan(visit)
 	}
 	return nil
 }
@@ -60,11 +60,12 @@ func (v *memoryView) refer(r *SetReference) {
 	referrers := v.referrers[r.Name]
 	switch {
 	case !r.Gone && referrers == nil:
-		v.referrers[r.Name] = map[string]struct{}{r.Referrer: {}}
+		v.referrers[r.Name] = new(btree.Set[string])
+		v.referrers[r.Name].Insert(r.Referrer)
 	case !r.Gone:
-		referrers[r.Referrer] = struct{}{}
-	default:
-		if delete(referrers, r.Referrer); len(referrers) == 0 {
+		referrers.Insert(r.Referrer)
+	case referrers != nil:
+		if referrers.Delete(r.Referrer); referrers.Len() == 0 {
 			delete(v.referrers, r.Name)
 		}
 	}

@@ -15,8 +15,8 @@ type View interface {
 	Verdict(name string) (Verdict, error)
 	// Counted returns the value of a counter.
 	Counted(owner string, c Counter) (int64, error)
-	// Referrers calls visit with the names of the records that refer to a name, each once and in no particular order,
-	// until visit returns false.
+	// Referrers calls visit with the names of the records that refer to a name, each once, until visit
+	// returns false. The order is always the same for the same records.
 	Referrers(name string, visit func(referrer string) (more bool)) error
 }
 
