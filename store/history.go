@@ -19,7 +19,8 @@ type HistoryQuery struct {
 	Looks int
 }
 
-// HistoryBytes bounds what one call of History reads of the log. It reads at least one change.
+// HistoryBytes bounds what one call of History reads of the log. It reads at least one change, and what Past.Lost says
+// of its verdicts.
 const HistoryBytes = 16 << 20
 
 // Thread is the changes of one name in the log.
@@ -45,7 +46,8 @@ type Past struct {
 	// Set holds the verdicts that the change set. They are in the order of Verdicts, which holds those before.
 	Set []PastVerdict
 	// Lost are the resources of which the log no longer tells what the change did: what a change put is in the record of
-	// the next change of the name, and that one is damaged.
+	// the next change of the name, and that one is damaged. The same goes for a verdict that a change set. An engine also
+	// gives up on a verdict after it has read HistoryBytes of later verdicts and as much of later changes of the name.
 	Lost []LostEntry
 	// Damaged reports that the change's own record was altered or is missing, or that the one after it was. Its Version
 	// is known and nothing else; Version is 0 where the record of the change before is missing and nothing leads to it.

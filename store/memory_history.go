@@ -10,10 +10,13 @@ import (
 // index notes the threads of a change that the log has taken in, and whom it made.
 func (l *memoryLog) index(c *Change, born []hexbid.UID) {
 	if l.threads == nil {
-		l.threads, l.born = map[Thread][]uint64{}, map[hexbid.UID]uint64{}
+		l.threads, l.judged, l.born = map[Thread][]uint64{}, map[string][]uint64{}, map[hexbid.UID]uint64{}
 	}
 	for _, t := range threadsOf(c) {
 		l.threads[t] = append(l.threads[t], c.Version)
+	}
+	for i := range c.Verdicts {
+		l.judged[c.Verdicts[i].Name] = append(l.judged[c.Verdicts[i].Name], c.Version)
 	}
 	for _, uid := range born {
 		l.born[uid] = c.Version
@@ -25,6 +28,12 @@ func (l *memoryLog) forget(c *Change) {
 	for _, t := range threadsOf(c) {
 		if l.threads[t] = l.threads[t][1:]; len(l.threads[t]) == 0 {
 			delete(l.threads, t)
+		}
+	}
+	for i := range c.Verdicts {
+		name := c.Verdicts[i].Name
+		if l.judged[name] = l.judged[name][1:]; len(l.judged[name]) == 0 {
+			delete(l.judged, name)
 		}
 	}
 	for i := range c.Puts {
@@ -178,22 +187,23 @@ func (m *Memory) nextPast(d *Descent, q *HistoryQuery) (past *Past, version uint
 	return past, version, bytes, nil
 }
 
-// verdictAfter returns the verdict that the change of a version set: what the next one of the name found.
+// verdictAfter returns the verdict that the change of a version set: what the next one of the verdict found.
 func (m *Memory) verdictAfter(name string, version uint64) (Verdict, error) {
-	versions := m.log.threads[Thread{Name: name}]
+	versions := m.log.judged[name]
 	i, _ := slices.BinarySearch(versions, version+1)
-	for _, later := range versions[i:] {
-		e, err := m.log.entry(later)
-		if err != nil {
-			return Verdict{}, err
-		}
-		for j := range e.Verdicts {
-			if e.Verdicts[j].Name == name {
-				return e.Verdicts[j].Verdict, nil
-			}
+	if i == len(versions) {
+		return m.state.verdicts[name], nil
+	}
+	e, err := m.log.entry(versions[i])
+	if err != nil {
+		return Verdict{}, err
+	}
+	for j := range e.Verdicts {
+		if e.Verdicts[j].Name == name {
+			return e.Verdicts[j].Verdict, nil
 		}
 	}
-	return m.state.verdicts[name], nil
+	return Verdict{}, broken(e.Version)
 }
 
 // Born implements Store.

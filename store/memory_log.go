@@ -21,6 +21,7 @@ type memoryLog struct {
 	last      [32]byte // its hash
 
 	threads map[Thread][]uint64   // versions in entries, by name, and by owner with Whole
+	judged  map[string][]uint64   // versions in entries that set a verdict, by name
 	born    map[hexbid.UID]uint64 // the change in entries that made an owner
 }
 

@@ -308,7 +308,7 @@ func (r *logReader) fill(ctx context.Context, c *store.Change, e *diskpb.Entry) 
 		return nil
 	}
 	w := store.Written{Before: before}
-	if w.Record, err = r.after(c.Version, e); err != nil {
+	if w.Record, err = r.after(ctx, c.Version, e); err != nil {
 		return err
 	}
 	if w.Derived, err = r.view.derivedOf(&w.Record); err != nil {
@@ -345,8 +345,9 @@ func (s *Store) image(e *diskpb.Entry) (store.Record, error) {
 
 // after returns the record that the change of a version left under a name: the image that the next change of the name
 // found, or the present record if there is no later change.
-func (r *logReader) after(version uint64, e *diskpb.Entry) (record store.Record, err error) {
-	later, err := r.laterEntry(version, e.GetName(), func(later *diskpb.Entry) bool {
+func (r *logReader) after(ctx context.Context, version uint64,
+	e *diskpb.Entry) (record store.Record, err error) {
+	later, err := r.laterEntry(ctx, version, e.GetName(), func(later *diskpb.Entry) bool {
 		return later.GetUidBefore() != 0 // otherwise the later change set the verdict alone
 	})
 	there := later != nil
@@ -363,11 +364,15 @@ func (r *logReader) after(version uint64, e *diskpb.Entry) (record store.Record,
 }
 
 // laterEntry returns the first entry of a name after a version that is wanted, nil if there is none.
-func (r *logReader) laterEntry(version uint64, name string, wanted func(*diskpb.Entry) bool) (*diskpb.Entry, error) {
+func (r *logReader) laterEntry(ctx context.Context, version uint64, name string,
+	wanted func(*diskpb.Entry) bool) (*diskpb.Entry, error) {
 	prefix := appendHistoryKey(nil, name, version)
 	from := appendHistoryKey(nil, name, version+1)
 	for ok := r.history.SeekGE(from); ok && bytes.HasPrefix(r.history.Key(),
 		prefix[:len(prefix)-8]); ok = r.history.Next() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		later, err := r.later.entry(versionIn(r.history.Key()), name)
 		if err != nil || wanted(later) {
 			return later, err

@@ -17,7 +17,6 @@ import (
 	"github.com/hexbid/hexbid"
 	diskpb "github.com/hexbid/hexbid/proto/hexbid/disk/v1"
 	"github.com/hexbid/hexbid/store"
-	"github.com/hexbid/hexbid/wire"
 )
 
 // History reads the log from its end. An index by name leads to the changes of one name, and another by owner to those
@@ -87,11 +86,12 @@ func (s *Store) Born(_ context.Context, uid hexbid.UID) (version uint64, err err
 type historyReader struct {
 	log    logReader
 	owners *pebble.Iterator
-	read   int // bytes of the log, all in all
+	read   int               // bytes of the log, all in all
+	judged map[string]uint64 // by name, the version of the last change told that has set a verdict
 }
 
 func (v *view) readHistory() (*historyReader, error) {
-	r := &historyReader{log: logReader{view: v, later: laterChanges{view: v}}}
+	r := &historyReader{log: logReader{view: v, later: laterChanges{view: v}}, judged: map[string]uint64{}}
 	var err error
 	if r.log.changes, err = v.iterate(changeSpace); err != nil {
 		return nil, err
@@ -191,7 +191,7 @@ func (r *historyReader) tell(ctx context.Context, past *store.Past, e *diskpb.En
 	before := *past
 	err := r.log.fill(ctx, &past.Change, e)
 	if err == nil && e.GetVerdictBefore() != nil {
-		err = r.addSet(past, e.GetName())
+		err = r.addSet(ctx, past, e.GetName())
 	}
 	if hexbid.KindOf(err) != hexbid.DataLoss {
 		return err
@@ -199,28 +199,6 @@ func (r *historyReader) tell(ctx context.Context, past *store.Past, e *diskpb.En
 	*past = before
 	past.Lost = append(past.Lost, store.LostEntry{Name: e.GetName(), Before: hexbid.UID(e.GetUidBefore()),
 		After: hexbid.UID(e.GetUidAfter())})
-	return nil
-}
-
-// addSet adds the verdict that a change set on a name. The next change of the verdict holds what it found; if there is
-// none, the present verdict is the one.
-func (r *historyReader) addSet(past *store.Past, name string) error {
-	later, err := r.log.laterEntry(past.Version, name, func(e *diskpb.Entry) bool { return e.VerdictBefore != nil })
-	if err != nil {
-		return err
-	}
-	var set store.Verdict
-	if later == nil {
-		set, err = r.log.view.Verdict(name)
-	} else {
-		var found wire.Verdict
-		found, err = wire.UnpackVerdict(later.GetVerdictBefore())
-		set = store.Verdict(found)
-	}
-	if err != nil {
-		return r.log.view.store.folder.Damaged(err)
-	}
-	past.Set = append(past.Set, store.PastVerdict{Name: name, Verdict: set})
 	return nil
 }
 
