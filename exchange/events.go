@@ -42,6 +42,17 @@ func (e *Exchange) RecordEvents(ctx context.Context, r *hexbid.EventReport) ([]h
 	return opened.results, nil
 }
 
+// HidePrices leaves out of the answers to events what was charged, unless the caller may see what sponsored results
+// cost. Whoever counts what was charged does so before.
+func HidePrices(ctx context.Context, results []hexbid.EventResult) {
+	if p := hexbid.PrincipalOf(ctx); !hidesPrices(&p) {
+		return
+	}
+	for i := range results {
+		results[i].Charged = 0
+	}
+}
+
 // putCaps gives events the frequency caps in force. A write of a cap is acknowledged when searches see it, so it counts
 // from then on.
 func (e *Exchange) putCaps(events []ledger.Event) {

@@ -178,12 +178,17 @@ func (r *Response) hide(ctx context.Context) {
 	if p.Role != hexbid.Searcher {
 		return
 	}
-	r.HidesPrices, r.HidesCampaigns = p.Grants == nil || !p.Grants.Prices, p.Grants == nil || !p.Grants.Campaigns
+	r.HidesPrices, r.HidesCampaigns = hidesPrices(&p), p.Grants == nil || !p.Grants.Campaigns
 	for i := range r.Sponsored {
 		if r.HidesPrices {
 			r.Sponsored[i].Price = 0
 		}
 	}
+}
+
+// hidesPrices reports whether a caller may not see what sponsored results cost.
+func hidesPrices(p *hexbid.Principal) bool {
+	return p.Role == hexbid.Searcher && (p.Grants == nil || !p.Grants.Prices)
 }
 
 // recall finds out what the viewer has seen of capped campaigns. Only a market that has some needs to know.

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/hexbid/hexbid"
+	"github.com/hexbid/hexbid/exchange"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 	"github.com/hexbid/hexbid/spans"
 	"github.com/hexbid/hexbid/wire"
@@ -103,6 +104,7 @@ func (s *eventService) record(ctx context.Context, client string, events []*pb.E
 		return nil, err
 	}
 	s.server.metrics.events.count(nouns, results, arrived)
+	exchange.HidePrices(ctx, results)
 	return wire.FromEventResults(results), nil
 }
 

@@ -495,7 +495,8 @@ type Client struct {
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// What people read; at most 200 bytes.
 	DisplayName string `protobuf:"bytes,6,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// It sees price_micros in the answers to its searches.
+	// It sees price_micros in the answers to its searches, and charged_micros in those
+	// to its events.
 	SeesPrices bool `protobuf:"varint,7,opt,name=sees_prices,json=seesPrices,proto3" json:"sees_prices,omitempty"`
 	// It sees campaign in the answers to its searches.
 	SeesCampaigns bool `protobuf:"varint,8,opt,name=sees_campaigns,json=seesCampaigns,proto3" json:"sees_campaigns,omitempty"`

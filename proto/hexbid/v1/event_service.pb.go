@@ -278,7 +278,8 @@ type EventResult struct {
 	// The outcome.
 	Outcome EventOutcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=hexbid.v1.EventOutcome" json:"outcome,omitempty"`
 	// What the advertiser pays for this event, in micros; above 0 only with CHARGED.
-	// A click that implies its impression pays for both.
+	// A click that implies its impression pays for both. A client that does not see
+	// prices (Client.sees_prices) gets 0.
 	ChargedMicros int64 `protobuf:"varint,2,opt,name=charged_micros,json=chargedMicros,proto3" json:"charged_micros,omitempty"`
 	// The number of the event's record in the ledger, from 1; 0 when the event has
 	// none. A first answer that is given again has its number again.
