@@ -82,6 +82,18 @@ func (g *Grants) Members() []Membership {
 	})
 }
 
+// At returns the rights of these grants at one advertiser, by its name: none where there is no membership.
+func (g *Grants) At(advertiser string) *Grants {
+	at := &Grants{Advertisers: map[string]Membership{}}
+	if g == nil {
+		return at
+	}
+	if m, is := g.Advertisers[advertiser]; is {
+		at.Advertisers[advertiser] = m
+	}
+	return at
+}
+
 // Cover reports whether grants hold all that others hold, so that who has these may go on as if with the others.
 func (g *Grants) Cover(others *Grants) bool {
 	switch {

@@ -173,10 +173,10 @@ func verifiedIn(t *tls.ConnectionState) *x509.Certificate {
 }
 
 // stillCalls returns an error unless the caller of a stream, whom its context names, still has the rights that the
-// stream began with. Rights that come on top change nothing: the admin of any advertiser may add some, and would end
-// the streams of others' users by that. proof is the stream's, nil without a credential; what the directory proves now
-// takes its place, so that the next look is cheap.
-func (s *Server) stillCalls(ctx context.Context, proof *atomic.Pointer[access.Proof]) error {
+// stream goes on with. Other rights may come and go: the admin of any advertiser may make a user a member of it and
+// think better of it, and would end that user's streams to others by it. proof is the stream's, nil without a
+// credential; what the directory proves now takes its place, so that the next look is cheap.
+func (s *Server) stillCalls(ctx context.Context, proof *atomic.Pointer[access.Proof], needs *hexbid.Grants) error {
 	e, began := s.exchange.Load(), proof.Load()
 	if began == nil || e == nil {
 		return nil
@@ -186,7 +186,7 @@ func (s *Server) stillCalls(ctx context.Context, proof *atomic.Pointer[access.Pr
 		return refusal.Error()
 	}
 	was, is := hexbid.PrincipalOf(ctx), &now.Principal
-	if is.Role != was.Role || is.UID != was.UID || !is.Grants.Cover(was.Grants) {
+	if is.Role != was.Role || is.UID != was.UID || !is.Grants.Cover(needs) {
 		return hexbid.Errorf(hexbid.Unavailable, "", "the caller's rights have changed: open the stream again")
 	}
 	proof.Store(now)

@@ -13,7 +13,7 @@ import (
 )
 
 // TestAnAdminElsewhereEndsNoStream: the admin of any advertiser may make a user a member of it. An upload of that user
-// to another advertiser goes on, and so it does when the admin thinks better of it.
+// to another advertiser goes on, and so it does when the admin thinks better of it, also if it began meanwhile.
 func TestAnAdminElsewhereEndsNoStream(t *testing.T) {
 	x := openMatrix(t)
 	e := x.exchange.Load()
@@ -24,6 +24,19 @@ func TestAnAdminElsewhereEndsNoStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	admin, _ := x.callerOf("admin")
+	rival, err := e.Get(ctx, x.other.advertiser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin.Grants = &hexbid.Grants{Advertisers: map[string]hexbid.Membership{x.other.advertiser: {
+		Advertiser: x.other.advertiser, UID: rival.Metadata().UID, Level: hexbid.LevelAdmin}}}
+	elsewhere := func(level hexbid.Level) {
+		if _, err := e.SetMembership(hexbid.WithPrincipal(ctx, admin), x.own.user, x.other.advertiser, level); err != nil {
+			t.Fatal(err)
+		}
+	}
+	elsewhere(hexbid.LevelAdmin) // when the streams begin
 	conn, mine := x.dial(t), bearing(t.Context(), "Bearer "+key)
 	upload, err := pb.NewCampaignServiceClient(conn).Import(mine)
 	if err != nil {
@@ -31,6 +44,9 @@ func TestAnAdminElsewhereEndsNoStream(t *testing.T) {
 	}
 	watch, err := pb.NewLedgerServiceClient(conn).WatchAlerts(mine, &pb.WatchAlertsRequest{Parent: x.own.advertiser})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := watch.Recv(); err != nil { // the server knows whose watch it is
 		t.Fatal(err)
 	}
 	watched := make(chan error, 1)
@@ -49,22 +65,16 @@ func TestAnAdminElsewhereEndsNoStream(t *testing.T) {
 			Name: fmt.Sprintf("%s/places/of-%d", x.own.program(), sent), DisplayName: "L", Latitude: 30,
 			Longitude: 120}}}}}) // Recv says why not
 		r, err := upload.Recv()
-		if err == nil && r.GetOutcomes()[0].GetError() != nil {
-			t.Errorf("a row: %v", r.GetOutcomes()[0].GetError())
+		if refused := r.GetOutcomes(); err == nil && refused[0].GetError() != nil {
+			err = status.Error(codes.FailedPrecondition, refused[0].GetError().GetCode())
 		}
 		return err
 	}
-	admin, _ := x.callerOf("admin")
-	rival, err := e.Get(ctx, x.other.advertiser)
-	if err != nil {
+	if err := send(); err != nil {
 		t.Fatal(err)
 	}
-	admin.Grants = &hexbid.Grants{Advertisers: map[string]hexbid.Membership{x.other.advertiser: {
-		Advertiser: x.other.advertiser, UID: rival.Metadata().UID, Level: hexbid.LevelAdmin}}}
 	for _, level := range []hexbid.Level{hexbid.LevelNone, hexbid.LevelAdmin, hexbid.LevelViewer, hexbid.LevelNone} {
-		if _, err := e.SetMembership(hexbid.WithPrincipal(ctx, admin), x.own.user, x.other.advertiser, level); err != nil {
-			t.Fatal(err)
-		}
+		elsewhere(level)
 		if err := send(); err != nil {
 			t.Fatalf("an upload, once its user is %s elsewhere: %v", level, err)
 		}
@@ -77,8 +87,8 @@ func TestAnAdminElsewhereEndsNoStream(t *testing.T) {
 	if _, err := e.SetMembership(ctx, x.own.user, x.own.advertiser, hexbid.LevelViewer); err != nil {
 		t.Fatal(err)
 	}
-	if err := send(); status.Code(err) != codes.Unavailable {
-		t.Errorf("an upload whose user may no longer: %v", err)
+	if err := send(); status.Convert(err).Message() != "PERMISSION_DENIED" {
+		t.Errorf("a row of an upload whose user may no longer: %v", err)
 	}
 	if err := <-watched; status.Code(err) != codes.Unavailable {
 		t.Errorf("a watch whose user may less: %v", err)

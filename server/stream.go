@@ -16,6 +16,7 @@ import (
 
 	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/access"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
 // reflectionPrefix begins the methods of gRPC's reflection, of every version.
@@ -83,7 +84,7 @@ func (g *guardedStream) await(handled <-chan error) error {
 // lookAtCaller gives the stream up if its credential is no longer in force. If only the caller's rights have changed,
 // what the stream has brought is answered first.
 func (g *guardedStream) lookAtCaller() {
-	switch err := g.server.stillCalls(g.ctx, &g.proof); {
+	switch err := g.stillCalls(); {
 	case err == nil:
 	case hexbid.KindOf(err) == hexbid.Unauthenticated:
 		g.giveUp(err, math.MaxInt)
@@ -101,10 +102,11 @@ type guardedStream struct {
 	server  *Server
 	gate    *gate
 	peer    *connection
-	party   *party                       // that its work counts for
-	proof   atomic.Pointer[access.Proof] // of the caller's credential; nil without one
-	watch   bool                         // brings one message and gets many answers
-	givenUp chan error                   // buffered for the one reason
+	party   *party                        // that its work counts for
+	proof   atomic.Pointer[access.Proof]  // of the caller's credential; nil without one
+	needs   atomic.Pointer[hexbid.Grants] // that it goes on with
+	watch   bool                          // brings one message and gets many answers
+	givenUp chan error                    // buffered for the one reason
 
 	mu      sync.Mutex // guards the fields below
 	working []int      // bytes of each message that has no answer yet
@@ -124,6 +126,9 @@ func (s *Server) guard(raw grpc.ServerStream, info *grpc.StreamServerInfo, peer 
 	g := &guardedStream{ServerStream: raw, ctx: hexbid.WithPrincipal(raw.Context(), caller), server: s,
 		gate: &s.gates[classOf[info.FullMethod]], peer: peer, party: peer.party(),
 		watch: !info.IsClientStream, givenUp: make(chan error, 1)}
+	if caller.Role != hexbid.Member || g.gate.class != importing { // each row is judged by the rights of its moment
+		g.needs.Store(caller.Grants)
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.idle = time.AfterFunc(s.config.Limits.StreamTimeout, func() { g.giveUp(errIdleStream, 0) })
@@ -148,19 +153,41 @@ func (g *guardedStream) RecvMsg(m any) error {
 	if err != nil {
 		return malformed(err)
 	}
-	if err := g.server.stillCalls(g.ctx, &g.proof); err != nil {
+	if err := g.stillCalls(); err != nil {
 		return err
 	}
 	if err := g.begin(e.size()); err != nil {
 		return err
 	}
-	return g.server.codec.open(&e, m)
+	if err := g.server.codec.open(&e, m); err != nil {
+		return err
+	}
+	g.narrow(m)
+	return nil
+}
+
+// narrow notes what a watch needs, once that is known: a watch of one advertiser goes on without the memberships at
+// others.
+func (g *guardedStream) narrow(m any) {
+	asked, is := m.(*pb.WatchAlertsRequest)
+	caller := hexbid.PrincipalOf(g.ctx)
+	if !is || caller.Role != hexbid.Member {
+		return
+	}
+	if of, err := hexbid.ParseName(asked.GetParent()); err == nil && !of.HasWildcard() {
+		g.needs.Store(caller.Grants.At(asked.GetParent()))
+	}
+}
+
+// stillCalls returns an error unless the stream's caller still has the rights that it goes on with.
+func (g *guardedStream) stillCalls() error {
+	return g.server.stillCalls(g.ctx, &g.proof, g.needs.Load())
 }
 
 // SendMsg implements grpc.ServerStream.
 func (g *guardedStream) SendMsg(m any) error {
 	if g.watch {
-		if err := g.server.stillCalls(g.ctx, &g.proof); err != nil {
+		if err := g.stillCalls(); err != nil {
 			return err
 		}
 	}
