@@ -13,7 +13,7 @@ import (
 
 // Market is the rules of the auction as searches follow them: the operator's (MarketOf), with what was learned (With).
 type Market struct {
-	// Version counts, from 1, the operator's rules and what is learned in between (Learned). Tokens carry it,
+	// Version rises, from 1, with each change of the operator's rules and of what is learned (Learned). Tokens carry it,
 	// so that an auditor knows which market an award followed.
 	Version uint64
 	// PriorPPM is the predicted chance of a click on a seen impression, by category, in parts per million. It is the

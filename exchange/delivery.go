@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -17,14 +18,13 @@ import (
 
 // delivery learns from awards and events what campaigns are worth, and hands it in. Searches never ask it.
 //
-// It has parts, each of which learns one thing. It tells every part of awards and of events, lets each do what is due,
-// and keeps what they have learned in the ledger's journal. What is kept is no money: a crash loses the last seconds of
-// it.
+// It has parts, each of which learns one thing. It tells parts of awards and of events, lets them do what is due, and
+// keeps what they have learned in the ledger's journal. What is kept is no money: a crash loses the last seconds of it.
 type delivery struct {
 	ledger  *ledger.Ledger
 	indexer *bidder.Indexer
 	log     *slog.Logger
-	parts   []part
+	parts
 
 	// Of the goroutine that steps:
 	stepped time.Time // the last step
@@ -32,27 +32,60 @@ type delivery struct {
 	failed  bool      // the last rows could not be kept
 }
 
-// part learns one thing. Any goroutine may call awarded and happened, also while another is in the other methods. One
-// goroutine calls the other methods: first restore, for each row, then opened, then step and rows.
+// parts are the parts of delivery, in a list for each thing that a part may do. A part is in the lists of what it does.
+// Any goroutine may call awardLearners and eventLearners, also while another is in the other methods. One goroutine
+// calls the other methods: first restore, for each row, then opened, then those of a step.
+type parts struct {
+	all      []part
+	keepers  []keeper
+	ofAwards []awardLearner
+	ofEvents []eventLearner
+	steppers []stepper // in the order of their steps, before valuers
+	valuers  []valuer  // the most urgent first
+}
+
+// part learns one thing, and goes on after a restart with what rows say of it.
 type part interface {
 	// letter is the first byte of the keys of its rows.
 	letter() byte
 	// restore takes in a row that was kept before an instant, the latest. Its error says that the row cannot be read, or
 	// says something of later; the part goes on without.
 	restore(latest time.Time, key, value []byte) error
-	// opened returns what to hand in before the first search. It is called once, when all rows are restored.
-	opened(now time.Time) []bidder.LiveUpdate
-	// awarded takes in an award that left in the answer to a search, at an instant in Unix milliseconds.
-	awarded(a *outstanding.Award, at int64)
-	// happened takes in an event that was answered for the first time. The event may come before its award.
-	happened(e *happening)
-	// step does what is due at an instant. It returns what to hand in, at most so many updates, the most urgent first;
-	// what does not fit follows in later steps.
-	step(ctx context.Context, now time.Time, room int) ([]bidder.LiveUpdate, error)
-	// owner is whose updates those of opened and step are.
-	owner() bidder.Owner
+}
+
+// keeper is a part whose rows are written every now and then. A crash may lose the last of them.
+type keeper interface {
 	// rows returns the rows that have changed since the last call. A nil value deletes a row.
 	rows() []journal.Row
+}
+
+// awardLearner is a part that learns from awards.
+type awardLearner interface {
+	// awarded takes in an award that left in the answer to a search, at an instant in Unix milliseconds.
+	awarded(a *outstanding.Award, at int64)
+}
+
+// eventLearner is a part that learns from events.
+type eventLearner interface {
+	// happened takes in an event that was answered for the first time. The event may come before its award.
+	happened(e *happening)
+}
+
+// stepper is a part that has something to do as time passes.
+type stepper interface {
+	// step does what is due at an instant.
+	step(ctx context.Context, now time.Time) error
+}
+
+// valuer is a part that says what campaigns are worth.
+type valuer interface {
+	// owner is whose updates those of opened and value are.
+	owner() bidder.Owner
+	// opened returns what to hand in before the first search. It is called once, when the rows of all parts are restored.
+	opened(now time.Time) []bidder.LiveUpdate
+	// value does what is due at an instant. It returns what to hand in, at most so many updates, the most urgent first;
+	// what does not fit follows in later steps.
+	value(ctx context.Context, now time.Time, room int) ([]bidder.LiveUpdate, error)
 }
 
 // happening is an event that was answered for the first time.
@@ -78,29 +111,40 @@ func newDelivery(e *Exchange) *delivery {
 	return &delivery{ledger: e.config.Ledger, indexer: e.indexer, log: e.config.Log, parts: e.learns()}
 }
 
-// learns returns the parts of delivery, the most urgent first.
-func (e *Exchange) learns() []part {
-	e.learner = newLearner(e)
-	e.pacer, e.filtered = newPacer(e), newFiltered()
-	d := newDistances(e)
-	e.market.goOn = append(e.market.goOn, d.goOnFrom)
-	// The learner weighs what it restores by what the market has learned, so it comes last.
-	return []part{e.pacer, e.positions, d, e.market.learnFrom(e, e.positions.learn, e.learner.learn, d.learn), e.learner,
-		e.filtered}
+// learns makes the parts of delivery.
+func (e *Exchange) learns() parts {
+	pacer, slots, learner, filtered := newPacer(e), e.positions, newLearner(e), newFiltered()
+	e.pacer, e.learner, e.filtered = pacer, learner, filtered
+	distances := newDistances(e)
+	market := e.market.learnFrom(e, slots.learn, learner.learn, distances.learn)
+	market.goOn = append(market.goOn, distances.goOnFrom)
+	return parts{
+		all:      []part{pacer, slots, distances, market, learner, filtered},
+		keepers:  []keeper{pacer, slots, distances, learner, filtered},
+		ofAwards: []awardLearner{pacer, slots},
+		ofEvents: []eventLearner{pacer, slots, distances, learner, filtered},
+		steppers: []stepper{slots, market, filtered},
+		valuers:  []valuer{pacer, learner},
+	}
 }
 
-// open reads what was learned before, and hands it in before the first search.
-func (d *delivery) open(ctx context.Context) error {
+// restore reads what was learned before.
+func (d *delivery) restore(ctx context.Context) error {
 	d.stepped = d.ledger.Now()
 	d.kept = d.stepped
-	return d.ledger.Read(ctx, d.restoreAll)
+	return d.ledger.Read(ctx, func(view journal.View) error {
+		for _, p := range d.all {
+			if err := d.restorePart(view, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
-func (d *delivery) restoreAll(view journal.View) error {
-	for _, p := range d.parts {
-		if err := d.restore(view, p); err != nil {
-			return err
-		}
+// open hands in what was learned before, ahead of the first search.
+func (d *delivery) open() error {
+	for _, p := range d.valuers {
 		for some := range slices.Chunk(p.opened(d.stepped), bidder.MaxLiveUpdates) {
 			if err := d.indexer.HandInFirst(p.owner(), some); err != nil {
 				return err
@@ -110,8 +154,8 @@ func (d *delivery) restoreAll(view journal.View) error {
 	return nil
 }
 
-// restore gives a part its rows. Rows that it cannot read are left out, and it learns anew what they said.
-func (d *delivery) restore(view journal.View, p part) error {
+// restorePart gives a part its rows. Rows that it cannot read are left out, and it learns anew what they said.
+func (d *delivery) restorePart(view journal.View, p part) error {
 	unread, err := scanLearned(view, p.letter(), func(key, value []byte) error {
 		return p.restore(d.stepped.Add(clocksMayDiffer), key, value)
 	})
@@ -139,12 +183,26 @@ func (d *delivery) follow(ctx context.Context) {
 	}
 }
 
-// step lets every part do what is due, and returns when searches use what they hand in.
-func (d *delivery) step(ctx context.Context, now time.Time) error {
+// step lets every part do what is due, and returns when searches use what they hand in. A part that fails holds up no
+// other.
+func (d *delivery) step(ctx context.Context, now time.Time) (failed error) {
 	room := int(min(now.Sub(d.stepped), time.Second) * updatesASecond / time.Second)
 	d.stepped = now
-	for _, p := range d.parts {
-		updates, err := p.step(ctx, now, room)
+	for _, p := range d.steppers {
+		failed = errors.Join(failed, p.step(ctx, now))
+	}
+	failed = errors.Join(failed, d.value(ctx, now, room))
+	if now.Sub(d.kept) >= keepEvery {
+		d.kept = now
+		d.keep()
+	}
+	return failed
+}
+
+// value hands in what campaigns are worth now, at most so many updates.
+func (d *delivery) value(ctx context.Context, now time.Time, room int) error {
+	for _, p := range d.valuers {
+		updates, err := p.value(ctx, now, room)
 		if err != nil {
 			return err
 		}
@@ -155,17 +213,13 @@ func (d *delivery) step(ctx context.Context, now time.Time) error {
 		}
 		room -= len(updates)
 	}
-	if now.Sub(d.kept) >= keepEvery {
-		d.kept = now
-		d.keep()
-	}
 	return nil
 }
 
 // keep writes the rows that have changed. It logs the first of several failures.
 func (d *delivery) keep() {
 	var rows []journal.Row
-	for _, p := range d.parts {
+	for _, p := range d.keepers {
 		rows = append(rows, p.rows()...)
 	}
 	if len(rows) == 0 {
@@ -179,13 +233,13 @@ func (d *delivery) keep() {
 }
 
 func (d *delivery) awarded(a *outstanding.Award, at int64) {
-	for _, p := range d.parts {
+	for _, p := range d.ofAwards {
 		p.awarded(a, at)
 	}
 }
 
 func (d *delivery) happened(e *happening) {
-	for _, p := range d.parts {
+	for _, p := range d.ofEvents {
 		p.happened(e)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,11 +56,17 @@ func (n *notebook) happened(e *happening) {
 		e.at.UnixMilli()))
 }
 
-func (n *notebook) step(_ context.Context, now time.Time, room int) ([]bidder.LiveUpdate, error) {
+func (n *notebook) value(_ context.Context, _ time.Time, room int) ([]bidder.LiveUpdate, error) {
 	n.rooms = append(n.rooms, room)
 	due := n.due
 	n.due = nil
 	return due, nil
+}
+
+// alone is a delivery's parts with no other one.
+func (n *notebook) alone() parts {
+	return parts{all: []part{n}, keepers: []keeper{n}, ofAwards: []awardLearner{n}, ofEvents: []eventLearner{n},
+		valuers: []valuer{n}}
 }
 
 func (n *notebook) rows() []journal.Row {
@@ -74,7 +81,7 @@ func TestDeliveryHearsOfAwardsAndFirstAnswers(t *testing.T) {
 	c := campaign("c")
 	fill(t, m.Exchange, c, place("l", hub))
 	n := new(notebook)
-	m.delivery.parts = []part{n}
+	m.delivery.parts = n.alone()
 	won := m.awards()[0]
 	if len(n.heard) > 0 {
 		t.Fatalf("before a step it heard %q", n.heard)
@@ -106,7 +113,7 @@ func TestWhatDeliveryHandsInIsInForceAfterTheStep(t *testing.T) {
 	fill(t, m.Exchange, c, place("l", hub))
 	uid := m.awards()[0].Campaign
 	n := &notebook{due: []bidder.LiveUpdate{{Campaign: uid, QualityPPM: 77_000}}}
-	m.delivery.parts = []part{n}
+	m.delivery.parts = n.alone()
 	m.pass(50 * time.Millisecond)
 	m.step()
 	if q := m.live(c.Name).QualityPPM; q != 77_000 {
@@ -117,9 +124,32 @@ func TestWhatDeliveryHandsInIsInForceAfterTheStep(t *testing.T) {
 	if want := []int{500, 10_000}; !slices.Equal(n.rooms, want) {
 		t.Errorf("after 50 ms and after an hour there was room for %v updates, want %v", n.rooms, want)
 	}
-	m.delivery.parts = []part{&notebook{due: []bidder.LiveUpdate{{Campaign: uid}}}}
+	m.delivery.parts = (&notebook{due: []bidder.LiveUpdate{{Campaign: uid}}}).alone()
 	if err := m.Step(ctx); err == nil {
 		t.Error("an update that the index refuses made no error")
+	}
+}
+
+// failingStep is a part whose steps fail.
+type failingStep struct{}
+
+func (failingStep) step(context.Context, time.Time) error { return fmt.Errorf("the step fails") }
+
+// TestAPartThatFailsHoldsUpNoOther: what others know is handed in and kept all the same, and the step tells of it.
+func TestAPartThatFailsHoldsUpNoOther(t *testing.T) {
+	m := openTill(t, manual)
+	c := campaign("c")
+	fill(t, m.Exchange, c, place("l", hub))
+	n := &notebook{due: []bidder.LiveUpdate{{Campaign: m.awards()[0].Campaign, QualityPPM: 77_000}}}
+	n.kept = []journal.Row{{Table: journal.Learned, Key: []byte("n"), Value: []byte("kept")}}
+	m.delivery.parts = n.alone()
+	m.delivery.steppers = []stepper{failingStep{}}
+	m.pass(keepEvery)
+	if err := m.Step(ctx); err == nil || !strings.Contains(err.Error(), "the step fails") {
+		t.Errorf("the step of a part that fails: %v", err)
+	}
+	if q := m.live(c.Name).QualityPPM; q != 77_000 || n.kept != nil {
+		t.Errorf("searches see a quality of %d, and rows left to keep are %v", q, n.kept)
 	}
 }
 
@@ -128,7 +158,7 @@ func TestWhatIsLearnedIsKept(t *testing.T) {
 	m := openTill(t, manual)
 	fill(t, m.Exchange, campaign("c"), place("l", hub))
 	n := new(notebook)
-	m.delivery.parts = []part{n}
+	m.delivery.parts = n.alone()
 	row := func(key, value string) journal.Row {
 		return journal.Row{Table: journal.Learned, Key: []byte(key), Value: []byte(value)}
 	}
@@ -144,8 +174,8 @@ func TestWhatIsLearnedIsKept(t *testing.T) {
 	m.stop()
 	m.start()
 	again := &notebook{restored: map[string]string{}}
-	d := &delivery{ledger: m.ledger, indexer: m.indexer, log: m.config.Log, parts: []part{again}}
-	if err := d.open(ctx); err != nil {
+	d := &delivery{ledger: m.ledger, indexer: m.indexer, log: m.config.Log, parts: again.alone()}
+	if err := d.restore(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if got := fmt.Sprint(again.restored); got != "map[n1:one n3:at the end]" {

@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -9,7 +8,6 @@ import (
 	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/bidder/quality"
 	"github.com/hexbid/hexbid/ledger/journal"
-	"github.com/hexbid/hexbid/ledger/outstanding"
 	"github.com/hexbid/hexbid/token"
 )
 
@@ -81,17 +79,6 @@ func nextDoor(a *token.Award) float64 {
 }
 
 func (d *distances) letter() byte { return 'd' }
-
-// owner implements part. It has no effect, because this part hands in nothing about single campaigns.
-func (d *distances) owner() bidder.Owner { return bidder.OwnerQuality }
-
-func (d *distances) opened(time.Time) []bidder.LiveUpdate { return nil }
-
-func (d *distances) awarded(*outstanding.Award, int64) {}
-
-func (d *distances) step(context.Context, time.Time, int) ([]bidder.LiveUpdate, error) {
-	return nil, nil
-}
 
 func (d *distances) restore(latest time.Time, key, value []byte) error {
 	d.mu.Lock()

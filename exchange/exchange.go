@@ -333,7 +333,13 @@ func (e *Exchange) openMoney(ctx context.Context) (err error) {
 		return err
 	}
 	d := newDelivery(e)
-	if err := d.open(ctx); err != nil {
+	if err := d.restore(ctx); err != nil {
+		return err
+	}
+	if err := e.market.open(ctx, e.config.Ledger.Now()); err != nil {
+		return err
+	}
+	if err := d.open(); err != nil {
 		return err
 	}
 	e.delivery, e.awardsOut.left, e.terms.edited = d, d.awarded, e.pacer.edited

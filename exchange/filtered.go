@@ -9,9 +9,7 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/ledger/journal"
-	"github.com/hexbid/hexbid/ledger/outstanding"
 	invalid "github.com/hexbid/hexbid/ledger/traffic" // its name is that of the pacer's traffic here
 )
 
@@ -44,13 +42,6 @@ func newFiltered() *filtered {
 }
 
 func (*filtered) letter() byte { return 't' }
-
-// owner implements part. It has no effect, because this part hands in nothing about single campaigns.
-func (*filtered) owner() bidder.Owner { return bidder.OwnerQuality }
-
-func (*filtered) opened(time.Time) []bidder.LiveUpdate { return nil }
-
-func (*filtered) awarded(*outstanding.Award, int64) {}
 
 func (f *filtered) happened(e *happening) {
 	if e.outcome != hexbid.EventFiltered || e.reason >= invalid.ReasonCount {
@@ -90,11 +81,11 @@ func (f *filtered) of(campaign hexbid.UID, date hexbid.Date) (by []hexbid.Filter
 }
 
 // step forgets days that are over everywhere, once an hour.
-func (f *filtered) step(_ context.Context, now time.Time, _ int) ([]bidder.LiveUpdate, error) {
+func (f *filtered) step(_ context.Context, now time.Time) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if since := now.Sub(f.swept); since >= 0 && since < time.Hour {
-		return nil, nil
+		return nil
 	}
 	f.swept = now
 	yesterday := dateAt(time.UTC, now) - 1
@@ -104,7 +95,7 @@ func (f *filtered) step(_ context.Context, now time.Time, _ int) ([]bidder.LiveU
 			f.changed[campaign] = struct{}{}
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 func (f *filtered) rows() (rows []journal.Row) {

@@ -210,7 +210,7 @@ func TestRowsOfTheFutureAreLeftOut(t *testing.T) {
 		m.step()
 	}
 	parts := map[byte]part{}
-	for _, p := range m.learns() {
+	for _, p := range m.learns().all {
 		parts[p.letter()] = p
 	}
 	timeless, dated := []byte{learnerLetter, 'm'}, 0 // the market's means have no instant
@@ -302,6 +302,16 @@ func (j *spiedJournal) Commit(ctx context.Context, b *journal.Batch) error {
 	return err
 }
 
+// versionsIn returns the numbers of the market's versions that rows keep.
+func versionsIn(rows []journal.Row) (numbers []uint64) {
+	for _, row := range rows {
+		if row.Table == journal.Learned && row.Key[0] == 'm' && row.Value != nil {
+			numbers = append(numbers, binary.BigEndian.Uint64(row.Key[1:]))
+		}
+	}
+	return numbers
+}
+
 // TestNoTwoMarketsHaveOneVersion: a version is durable before searches use it, also when the last one cannot be read.
 func TestNoTwoMarketsHaveOneVersion(t *testing.T) {
 	m := openTill(t, func(c *Config) {
@@ -311,10 +321,8 @@ func TestNoTwoMarketsHaveOneVersion(t *testing.T) {
 	fill(t, m.Exchange, campaign("c"), place("l", hub))
 	var durable sync.Map // versions
 	spy := func(rows []journal.Row) {
-		for _, row := range rows {
-			if row.Key[0] == 'm' && row.Value != nil {
-				durable.Store(binary.BigEndian.Uint64(row.Key[1:]), true)
-			}
+		for _, number := range versionsIn(rows) {
+			durable.Store(number, true)
 		}
 	}
 	m.stop()

@@ -12,7 +12,6 @@ import (
 	"github.com/hexbid/hexbid/bidder/quality"
 	"github.com/hexbid/hexbid/ledger"
 	"github.com/hexbid/hexbid/ledger/journal"
-	"github.com/hexbid/hexbid/ledger/outstanding"
 	"github.com/hexbid/hexbid/token"
 )
 
@@ -45,8 +44,6 @@ func newLearner(e *Exchange) *learner {
 func (*learner) letter() byte { return learnerLetter }
 
 func (*learner) owner() bidder.Owner { return bidder.OwnerQuality }
-
-func (l *learner) awarded(*outstanding.Award, int64) {}
 
 func (l *learner) restore(latest time.Time, key, value []byte) error {
 	l.mu.Lock()
@@ -137,8 +134,8 @@ func hashOf(name *token.Name) uint64 {
 	return name.Sequence ^ binary.LittleEndian.Uint64(name.Issuer[:8])*0x9E3779B97F4A7C15
 }
 
-// step hands in programs, and returns the campaigns whose quality has changed.
-func (l *learner) step(ctx context.Context, now time.Time, room int) ([]bidder.LiveUpdate, error) {
+// value hands in programs, and returns the campaigns whose quality has changed.
+func (l *learner) value(ctx context.Context, now time.Time, room int) ([]bidder.LiveUpdate, error) {
 	l.mu.Lock()
 	at := now.UnixMilli()
 	factors := quality.SceneFactors(l.indexer.Snapshot().SceneFactors())

@@ -71,7 +71,7 @@ func completeMarket(m *hexbid.Market) {
 // MarketInForce is what auctions follow at present.
 type MarketInForce struct {
 	*bidder.Market
-	Since time.Time // zero if the market keeps no versions
+	Since time.Time // zero if that is not known
 	// NotTaken are settings of the server that differ from the market.
 	NotTaken []string
 }
@@ -81,7 +81,8 @@ func (e *Exchange) MarketInForce(ctx context.Context) (MarketInForce, error) {
 	if err := e.admit(ctx, access.GetMarket, hexbid.MarketName); err != nil {
 		return MarketInForce{}, err
 	}
-	return MarketInForce{e.indexer.Snapshot().Market(), e.market.since(), e.config.SettingsNotTaken}, nil
+	now := e.indexer.Snapshot().Market()
+	return MarketInForce{now, e.market.since(now.Version), e.config.SettingsNotTaken}, nil
 }
 
 // openMarket has the exchange follow the market that its store has, if it has one. It returns the feed of changes from
@@ -104,29 +105,53 @@ func (e *Exchange) openMarket(ctx context.Context) (*store.Feed, error) {
 func (e *Exchange) followMarket(ctx context.Context, feed *store.Feed) {
 	for {
 		c, err := feed.Next(ctx)
-		switch {
-		case err == nil:
-			for i := range c.Puts {
-				if m, ok := c.Puts[i].Resource.(*hexbid.Market); ok {
-					e.market.change(ctx, m)
-				}
-			}
-			e.market.reached(c.Version)
-		case ctx.Err() != nil || hexbid.KindOf(err) == hexbid.Unavailable:
+		if err != nil && (ctx.Err() != nil || hexbid.KindOf(err) == hexbid.Unavailable) {
 			return
-		default:
-			e.config.Log.Warn("the market is read from the store again", "error", err)
-			for feed, err = e.readMarketAgain(ctx); err != nil; feed, err = e.readMarketAgain(ctx) {
-				e.config.Log.Error("the market does not follow the store: it is tried again", "error", err)
-				if !rested(ctx, time.Second) {
-					return
-				}
+		}
+		if err == nil {
+			err = e.marketChanged(ctx, &c)
+		}
+		if err != nil {
+			if feed = e.catchUpMarket(ctx, err); feed == nil {
+				return
 			}
 		}
 	}
 }
 
-// readMarketAgain puts the stored market into force after changes were missed.
+// logEveryTries spaces the log of a market that does not follow its store: a minute.
+const logEveryTries = 60
+
+// catchUpMarket reads the stored market after an error, each second until it is in force. It returns the feed of
+// changes from then on, nil when the context ends.
+func (e *Exchange) catchUpMarket(ctx context.Context, err error) *store.Feed {
+	for tries := 0; ctx.Err() == nil; tries++ {
+		if tries%logEveryTries == 0 {
+			e.config.Log.Error("the market does not follow the store: it is read again each second", "error", err)
+		}
+		var feed *store.Feed
+		if feed, err = e.readMarketAgain(ctx); err == nil {
+			return feed
+		}
+		rested(ctx, time.Second)
+	}
+	return nil
+}
+
+// marketChanged puts what a change says of the market into force.
+func (e *Exchange) marketChanged(ctx context.Context, c *store.Change) error {
+	for i := range c.Puts {
+		if m, ok := c.Puts[i].Resource.(*hexbid.Market); ok {
+			if err := e.market.change(ctx, m); err != nil {
+				return err
+			}
+		}
+	}
+	e.market.reached(c.Version)
+	return nil
+}
+
+// readMarketAgain puts the stored market into force after changes were missed, or one could not come into force.
 func (e *Exchange) readMarketAgain(ctx context.Context) (*store.Feed, error) {
 	version := e.store.Version()
 	stored, err := storedMarket(ctx, e.store)
@@ -134,7 +159,9 @@ func (e *Exchange) readMarketAgain(ctx context.Context) (*store.Feed, error) {
 		return nil, err
 	}
 	if stored != nil {
-		e.market.change(ctx, stored)
+		if err := e.market.change(ctx, stored); err != nil {
+			return nil, err
+		}
 	}
 	e.market.reached(version)
 	return e.store.Watch(version), nil

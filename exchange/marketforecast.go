@@ -44,7 +44,7 @@ func (e *Exchange) ForecastMarket(ctx context.Context, rules *hexbid.Market) (*M
 	}
 	defer done()
 	snapshot := e.indexer.Snapshot()
-	c := newWhatIf(snapshot, e.market.withLearned(&next))
+	c := newWhatIf(snapshot, e.market.withLearned(&next, snapshot.MarketVersion()))
 	for _, minute := range e.market.sample.lastHour(e.config.Clock().Unix() / 60) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -57,13 +57,13 @@ func (e *Exchange) ForecastMarket(ctx context.Context, rules *hexbid.Market) (*M
 	return out, err
 }
 
-// withLearned returns the operator's rules with what is learned at present, as they would come into force.
-func (m *market) withLearned(rules *bidder.Market) *bidder.Market {
-	shown := m.shown.Load()
-	if shown == nil { // without a ledger nothing is learned
-		return rules.With(&bidder.Learned{}, 1)
+// withLearned returns the operator's rules with what had been learned in a version, as they would come into force.
+func (m *market) withLearned(rules *bidder.Market, version uint64) *bidder.Market {
+	one := m.recentOf(version)
+	if one == nil { // without a ledger nothing is learned
+		return rules.With(&bidder.Learned{}, version)
 	}
-	return rules.With(&shown.Learned, shown.number)
+	return rules.With(&one.Learned, version)
 }
 
 // whatIf adds up what two markets make of the same auctions.

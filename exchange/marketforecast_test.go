@@ -87,7 +87,7 @@ func TestAForecastIsWhatTheUpdateThenDoes(t *testing.T) {
 			drawn.Fatal(err)
 		}
 		old := e.indexer.Snapshot()
-		want := winnersOf(old, e.market.withLearned(&compiled), hour)
+		want := winnersOf(old, e.market.withLearned(&compiled, old.MarketVersion()), hour)
 		oldWinners := winnersOf(old, old.Market(), hour)
 		if _, err := updateMarket(e, next, store.AnyVersion); err != nil {
 			drawn.Fatal(err)

@@ -69,7 +69,7 @@ func TestUpdatesAndWhatIsLearnedDoNotLoseEachOther(t *testing.T) {
 				m.pass(time.Hour)
 				hour = n
 			}
-			if _, err := m.market.step(ctx, m.now(), 0); err != nil {
+			if err := m.market.step(ctx, m.now()); err != nil {
 				t.Error(err)
 			}
 			if n := steps.Load(); n > 0 && m.indexer.Snapshot().Market().SceneFactorPPM != *learnedOf(n) {

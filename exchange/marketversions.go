@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,14 +18,17 @@ import (
 	"github.com/hexbid/hexbid/bidder"
 	"github.com/hexbid/hexbid/bidder/quality"
 	"github.com/hexbid/hexbid/ledger/journal"
-	"github.com/hexbid/hexbid/ledger/outstanding"
 )
 
 // market puts the operator's rules into force, with what is learned of all campaigns alike: each change of the rules at
 // once, and each hour that changes what was learned. Every time is a version of the market. It keeps the versions, so
-// that a start goes on with the last one and a receipt's version can be looked up.
+// that a start goes on with the last one.
+//
+// No two versions have one number, because receipts and answers name it. A version is durable before searches follow
+// it, so no crash forgets a number that was named. A number is at least the time at which its version begins, so a
+// folder that is restored from a copy does not give numbers again that were given since the copy.
 type market struct {
-	indexer *bidder.Indexer
+	indexer marketIndex
 	log     *slog.Logger
 	now     func() time.Time
 	learn   []func(*bidder.Learned)                    // by other parts: each states what it has learned
@@ -33,22 +38,27 @@ type market struct {
 	sample auctionSample // of the last hour, for forecasts
 
 	operator atomic.Pointer[bidder.Market] // the operator's rules
-	shown    atomic.Pointer[marketVersion] // in force, or about to be
-	// recent are the markets of the last versions since the start, the newest last. Awards that are out were made by
-	// them.
-	recent atomic.Pointer[[]*bidder.Market]
+	// recent are the last versions since the start, the newest last. Awards that are out were made by them.
+	recent atomic.Pointer[[]recentVersion]
 
 	// mu guards the fields below. Its holder may wait until searches follow a version, which takes up to a minute where
 	// priors rise. Who must not wait so long tries the lock.
 	mu       sync.Mutex
-	versions []uint64 // that are kept, in order
-	inForce  marketVersion
+	versions []uint64      // that are kept, in order
+	kept     marketVersion // the last one
+	inForce  marketVersion // the last one kept, or the one before while searches do not follow it yet
 	due      time.Time     // when the next version with what was learned may come into force
-	unkept   []journal.Row // that could not be kept yet
 
 	waiting  sync.Mutex    // guards the fields below
 	followed uint64        // version of the catalogue up to which changes of the rules are in force
 	advance  chan struct{} // closed and replaced when followed changes
+}
+
+// marketIndex is what the market uses of a bidder.Indexer.
+type marketIndex interface {
+	SetMarket(ctx context.Context, m *bidder.Market) error
+	SetMarketFirst(m *bidder.Market) error
+	Snapshot() *bidder.Snapshot
 }
 
 // marketVersion is a version of the market, as kept.
@@ -59,9 +69,22 @@ type marketVersion struct {
 	Learned  bidder.Learned `json:"learned"`
 }
 
+// says reports whether a version has the same rules as another one.
+func (v *marketVersion) says(other *marketVersion) bool {
+	return v.Operator == other.Operator && reflect.DeepEqual(&v.Learned, &other.Learned)
+}
+
+// recentVersion is a version with its whole rules.
+type recentVersion struct {
+	marketVersion
+	rules *bidder.Market
+}
+
 const (
 	// marketEvery spaces the versions of the market with what was learned.
 	marketEvery = time.Hour
+	// marketAgain is how long after a failure such a version is tried again.
+	marketAgain = time.Minute
 	// mostMarkets is how many versions are kept: six weeks of new ones each hour.
 	mostMarkets = 1000
 	// mostVersion leaves numbers for later versions.
@@ -104,13 +127,6 @@ func rulesOf(m *bidder.Market) string {
 
 func (m *market) letter() byte { return 'm' }
 
-// owner is of no matter: nothing is handed in about single campaigns.
-func (m *market) owner() bidder.Owner { return bidder.OwnerQuality }
-
-func (m *market) awarded(*outstanding.Award, int64) {}
-
-func (m *market) happened(*happening) {}
-
 // restore takes in a version. The number of one that cannot be read counts all the same, for tokens may name it: no
 // later version gets it.
 func (m *market) restore(latest time.Time, key, value []byte) error {
@@ -134,90 +150,109 @@ func (m *market) restore(latest time.Time, key, value []byte) error {
 		return hexbid.Errorf(hexbid.DataLoss, "learned", "version %d of the market has factors that no auction takes",
 			v.number)
 	}
-	m.inForce = v
+	m.kept = v
 	return nil
 }
 
-// opened goes on with the last version, or with a new one if the operator's rules are others now.
-func (m *market) opened(now time.Time) []bidder.LiveUpdate {
+// open goes on with the last version, or with a new one if the operator's rules are others now.
+func (m *market) open(ctx context.Context, now time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	operator := m.operator.Load()
-	if print := rulesOf(operator); m.inForce.Operator != print {
-		m.inForce.Operator = print
-		m.begin(context.Background(), max(m.next(), operator.Version), now) // the ledger's end ends it
+	operator, next := m.operator.Load(), m.kept
+	if next.Operator = rulesOf(operator); next.Operator != m.kept.Operator {
+		if err := m.keep(ctx, next, now); err != nil {
+			return err
+		}
 	}
-	m.show()
+	m.inForce = m.kept
 	m.due = now.Truncate(marketEvery).Add(marketEvery)
-	// restore has checked the factors.
-	_ = m.indexer.SetMarketFirst(m.coming())
+	return m.indexer.SetMarketFirst(m.coming(operator))
+}
+
+// begin keeps a version and puts it into force. When it fails, the version before stays in force, and begin may be
+// called again.
+func (m *market) begin(ctx context.Context, operator *bidder.Market, next marketVersion, now time.Time) error {
+	if !next.says(&m.kept) { // or else it was kept before, and did not come into force
+		if err := m.keep(ctx, next, now); err != nil {
+			return err
+		}
+	}
+	if err := m.indexer.SetMarket(ctx, m.coming(operator)); err != nil {
+		return fmt.Errorf("putting version %d of the market into force: %w", m.kept.number, err)
+	}
+	m.inForce = m.kept
 	return nil
 }
 
-// next returns a number that no version has had.
-func (m *market) next() uint64 {
-	if last := len(m.versions) - 1; last >= 0 {
-		return m.versions[last] + 1
-	}
-	return m.inForce.number + 1
-}
-
-// begin makes the version in force another one, and returns when that is durable. Only then may searches use it and
-// answers name it, so that no crash lets another version have its number.
-func (m *market) begin(ctx context.Context, number uint64, now time.Time) {
-	m.inForce.number, m.inForce.Since = number, now.UTC()
-	value, err := json.Marshal(&m.inForce)
+// keep gives a version a number, and returns when it is durable.
+func (m *market) keep(ctx context.Context, next marketVersion, now time.Time) error {
+	next.number, next.Since = m.numberAt(now), now.UTC()
+	value, err := json.Marshal(&next)
 	if err != nil {
 		panic(err) // a version has numbers and texts alone
 	}
-	m.versions = append(m.versions, number)
-	m.unkept = append(m.unkept, journal.Row{Table: journal.Learned, Key: m.key(number), Value: value})
-	for len(m.versions) > mostMarkets {
-		m.unkept = append(m.unkept, journal.Row{Table: journal.Learned, Key: m.key(m.versions[0])})
-		m.versions = m.versions[1:]
+	versions := append(m.versions, next.number)
+	rows := []journal.Row{{Table: journal.Learned, Key: m.key(next.number), Value: value}}
+	for len(versions) > mostMarkets {
+		rows = append(rows, journal.Row{Table: journal.Learned, Key: m.key(versions[0])})
+		versions = versions[1:]
 	}
-	if m.commit(ctx, m.unkept) == nil { // or with the rows of other parts, which tell of a failure
-		m.unkept = nil
+	if err := m.commit(ctx, rows); err != nil {
+		return fmt.Errorf("keeping version %d of the market: %w", next.number, err)
 	}
-	m.show()
+	m.versions, m.kept = versions, next
+	return nil
 }
 
-// show tells readers of the version in force.
-func (m *market) show() {
-	shown := m.inForce
-	m.shown.Store(&shown)
+// numberAt returns the number of a version that begins at an instant: its milliseconds since 1970, or the number after
+// the last one's if that is higher.
+func (m *market) numberAt(now time.Time) uint64 {
+	after := m.inForce.number + 1
+	if last := len(m.versions) - 1; last >= 0 {
+		after = m.versions[last] + 1
+	}
+	return max(after, uint64(max(now.UnixMilli(), 0)))
 }
 
-// coming returns the market of the version that is about to come into force, and notes it as the newest. The caller
-// holds mu.
-func (m *market) coming() *bidder.Market {
-	coming := m.operator.Load().With(&m.inForce.Learned, m.inForce.number)
-	var recent []*bidder.Market
+// coming returns the market of the version that was kept last, and notes it as the newest. The caller holds mu.
+func (m *market) coming(operator *bidder.Market) *bidder.Market {
+	coming := operator.With(&m.kept.Learned, m.kept.number)
+	var recent []recentVersion
 	if before := m.recent.Load(); before != nil {
 		recent = (*before)[max(0, len(*before)+1-mostRecent):]
 	}
-	recent = append(slices.Clone(recent), coming)
+	recent = append(slices.Clone(recent), recentVersion{m.kept, coming})
 	m.recent.Store(&recent)
 	return coming
+}
+
+// recentOf returns a version of the market that is at hand, nil for another one.
+func (m *market) recentOf(version uint64) *recentVersion {
+	recent := m.recent.Load()
+	if recent == nil {
+		return nil
+	}
+	for i := len(*recent) - 1; i >= 0; i-- {
+		if one := &(*recent)[i]; one.number == version {
+			return one
+		}
+	}
+	return nil
 }
 
 // of returns the market of a version. One that is no longer at hand, or is of before the start, is taken to be like the
 // market in force: only estimates need it.
 func (m *market) of(version uint64) *bidder.Market {
-	if recent := m.recent.Load(); recent != nil {
-		for _, one := range slices.Backward(*recent) {
-			if one.Version == version {
-				return one
-			}
-		}
+	if one := m.recentOf(version); one != nil {
+		return one.rules
 	}
 	return m.indexer.Snapshot().Market()
 }
 
-// since returns when the version in force began, zero if that is not known.
-func (m *market) since() time.Time {
-	if v := m.shown.Load(); v != nil {
-		return v.Since
+// since returns when a version began, zero if that is not known.
+func (m *market) since(version uint64) time.Time {
+	if one := m.recentOf(version); one != nil {
+		return one.Since
 	}
 	return time.Time{}
 }
@@ -227,71 +262,59 @@ func (m *market) key(number uint64) []byte {
 }
 
 // change puts other rules of the operator into force, and returns when searches follow them. Rules that are stored are
-// valid. What was learned stays, where the new rules do not pin it.
-func (m *market) change(ctx context.Context, rules *hexbid.Market) {
+// valid. What was learned stays, where the new rules do not pin it. After an error nothing has changed, and the same
+// change may be tried again.
+func (m *market) change(ctx context.Context, rules *hexbid.Market) error {
 	operator, err := bidder.MarketOf(rules)
 	if err != nil {
 		m.log.Error("the stored market cannot come into force: update it", "error", err)
-		return
+		return nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	print := rulesOf(&operator)
-	if print == m.inForce.Operator {
-		return
+	next := m.inForce
+	if next.Operator = rulesOf(&operator); next.Operator == m.inForce.Operator {
+		return nil
 	}
-	if err := operator.With(&m.inForce.Learned, m.next()).Validate(); err != nil {
+	if err := operator.With(&next.Learned, 1).Validate(); err != nil {
 		m.log.Error("the stored market does not go with what was learned: update it", "error", err)
-		return // with nothing changed, so that the next update counts
+		return nil // with nothing changed, so that the next update counts
+	}
+	if err := m.begin(ctx, &operator, next, m.now()); err != nil {
+		return err
 	}
 	m.operator.Store(&operator)
 	for _, goOn := range m.goOn {
 		goOn(&operator)
 	}
-	m.inForce.Operator = print
-	m.begin(ctx, m.next(), m.now())
-	if err := m.indexer.SetMarket(ctx, m.coming()); err != nil && ctx.Err() == nil {
-		m.log.Error("searches do not follow the market: restart the server", "error", err)
-		return
-	}
 	m.log.Info("other rules of the market are in force", "version", m.inForce.number, "catalogue", rules.Version)
+	return nil
 }
 
-// step puts what was learned into force when that is due. While other rules come into force it lets them go first.
-func (m *market) step(ctx context.Context, now time.Time, _ int) ([]bidder.LiveUpdate, error) {
-	if !m.mu.TryLock() {
-		return nil, nil
-	}
-	defer m.mu.Unlock()
-	if now.Before(m.due) {
-		return nil, nil
-	}
-	m.due = now.Truncate(marketEvery).Add(marketEvery)
-	var learned bidder.Learned
-	for _, learn := range m.learn {
-		learn(&learned)
-	}
-	if !differs(&learned, &m.inForce.Learned) {
-		return nil, nil
-	}
-	before := m.inForce.Learned
-	m.inForce.Learned = learned
-	m.begin(ctx, m.next(), now)
-	err := m.indexer.SetMarket(ctx, m.coming())
-	if err != nil {
-		m.inForce.Learned = before // the next hour tries again, under another number
-	}
-	return nil, err
-}
-
-func (m *market) rows() []journal.Row {
+// step puts what was learned into force when that is due. While other rules come into force it lets them go first. If
+// it fails, it tries again in a minute.
+func (m *market) step(ctx context.Context, now time.Time) error {
 	if !m.mu.TryLock() {
 		return nil
 	}
 	defer m.mu.Unlock()
-	rows := m.unkept
-	m.unkept = nil
-	return rows
+	if now.Before(m.due) {
+		return nil
+	}
+	m.due = now.Truncate(marketEvery).Add(marketEvery)
+	next := m.inForce
+	next.Learned = bidder.Learned{}
+	for _, learn := range m.learn {
+		learn(&next.Learned)
+	}
+	if !differs(&next.Learned, &m.inForce.Learned) {
+		return nil
+	}
+	err := m.begin(ctx, m.operator.Load(), next, now)
+	if err != nil {
+		m.due = now.Add(marketAgain)
+	}
+	return err
 }
 
 // reached notes that changes of the rules up to a version of the catalogue are in force.

@@ -131,7 +131,8 @@ func (p *pacer) progressOf(uid hexbid.UID) (progress, bool) {
 		c.state.Tolerance(c.budget)}, true
 }
 
-func (p *pacer) step(ctx context.Context, now time.Time, room int) ([]bidder.LiveUpdate, error) {
+// value steps the controllers that are due.
+func (p *pacer) value(ctx context.Context, now time.Time, room int) ([]bidder.LiveUpdate, error) {
 	if p.traffic.observe(now, p.searched.Load()) {
 		p.forget(now)
 	}

@@ -90,7 +90,7 @@ func (s *street) report() {
 	})
 }
 
-func (s *street) pacer() *pacer { return s.delivery.parts[0].(*pacer) }
+func (s *street) pacer() *pacer { return s.Exchange.pacer }
 
 // pacedOf returns what pacing remembers of a campaign, nil for nothing.
 func (s *street) pacedOf(name string) *paced {

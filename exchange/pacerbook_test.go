@@ -58,7 +58,7 @@ func TestAwardsOfManyCampaignsInTurnCostFewSteps(t *testing.T) {
 			}
 			at = at.Add(stepEvery)
 			p.searched.Add(awardsAStep / 3)
-			if _, err := p.step(context.Background(), at, updatesASecond/10); err != nil {
+			if _, err := p.value(context.Background(), at, updatesASecond/10); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -141,7 +141,7 @@ func TestNewcomersSpendLittleBeforeTheyAreMet(t *testing.T) {
 		}
 		at = at.Add(stepEvery)
 		p.searched.Add(1000)
-		if _, err := p.step(context.Background(), at, updatesASecond/10); err != nil {
+		if _, err := p.value(context.Background(), at, updatesASecond/10); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -133,7 +133,7 @@ func (p *positions) happened(e *happening) {
 	p.changed = true
 }
 
-func (p *positions) step(_ context.Context, now time.Time, _ int) ([]bidder.LiveUpdate, error) {
+func (p *positions) step(_ context.Context, now time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.aged.IsZero() {
@@ -144,18 +144,10 @@ func (p *positions) step(_ context.Context, now time.Time, _ int) ([]bidder.Live
 		p.aged, p.changed = now, true
 		p.share()
 	}
-	return nil, nil
+	return nil
 }
 
 func (p *positions) letter() byte { return 'v' }
-
-// owner implements part. It has no effect, because this part hands in nothing about single campaigns.
-func (p *positions) owner() bidder.Owner { return bidder.OwnerQuality }
-
-func (p *positions) opened(time.Time) []bidder.LiveUpdate {
-	p.share()
-	return nil
-}
 
 // rows keeps the counts in one row, after the instant that they have decayed to, in Unix milliseconds.
 func (p *positions) rows() []journal.Row {
@@ -179,6 +171,9 @@ func (p *positions) restore(latest time.Time, _, value []byte) error {
 	if aged < 0 || aged > latest.UnixMilli() {
 		return hexbid.Errorf(hexbid.DataLoss, "learned", "counts of positions are of %d ms since 1970, after now", aged)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.counts, p.aged = *counts, time.UnixMilli(aged)
+	p.share()
 	return nil
 }

@@ -597,8 +597,10 @@ func (x *CategoryDistance) GetWithoutPlacePpm() int64 {
 // MarketInForce is what auctions follow at present.
 type MarketInForce struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Counts the operator's rules and what was learned in between. Prices, tokens and
-	// receipts name it.
+	// Rises with each change of the operator's rules and of what is learned, and never
+	// means two sets of rules: it is the time at which they came into force, in
+	// milliseconds since 1970, or one more than the last. Prices, tokens and receipts
+	// name it.
 	Version uint64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
 	// Since when.
 	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
