@@ -137,11 +137,19 @@ func (c *historyCommand) print(s *session, change *pb.Change) error {
 	return printChange(s.Stdout, change, c.Fields || c.Resource != "")
 }
 
+// damageText tells of a damaged change, or of all changes, without a name, that a damaged part of a file hides.
+func damageText(name string) string {
+	if name == "" {
+		return "damaged: a part of the server's history cannot be read, and changes may be missing here. The server's log " +
+			"names the file; the cure is to restore the catalogue from a copy"
+	}
+	return "damaged: the server's record of this change was altered or is missing  " + name
+}
+
 // printChange writes a change as a line, and with fields a line more for each.
 func printChange(w io.Writer, change *pb.Change, fields bool) error {
 	if change.GetDamaged() {
-		_, err := fmt.Fprintln(w, "damaged: the server's record of this change was altered or is missing  "+
-			cmp.Or(change.GetName(), "(and nothing tells its name)"))
+		_, err := fmt.Fprintln(w, damageText(change.GetName()))
 		return err
 	}
 	line := instantText(change.GetTime()) + "  " + actorText(change.GetActor())

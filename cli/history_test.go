@@ -32,3 +32,13 @@ func TestAChangeIsALineAndItsFieldsAreLines(t *testing.T) {
 		}
 	}
 }
+
+func TestDamageIsTold(t *testing.T) {
+	for name, want := range map[string]string{"changes/x": "was altered or is missing  changes/x", "": "names the file"} {
+		var out strings.Builder
+		if err := printChange(&out, &pb.Change{Name: name, Damaged: true}, false); err != nil ||
+			!strings.HasPrefix(out.String(), "damaged: ") || !strings.Contains(out.String(), want) {
+			t.Errorf("%q, %v", out.String(), err)
+		}
+	}
+}

@@ -19,8 +19,8 @@ type Change struct {
 	By      Actor
 	Undoes  string // changes/{c}; empty for none
 	Of      []ChangedResource
-	// Damaged reports that the log's record of it was altered or is missing: only the name is known, and not even that
-	// where nothing leads to a record that is missing.
+	// Damaged reports that the log's record of it was altered or is missing: only the name is known. Without a name it
+	// stands for all the changes, or none, that a damaged part of a file hides.
 	Damaged bool
 }
 
@@ -189,8 +189,13 @@ func (e *Exchange) pastOf(ctx context.Context, name string) (past *store.Past, e
 		past = p
 		return false
 	})
-	if err == nil && (past == nil || past.Version != version) {
+	switch {
+	case err != nil:
+	case past == nil || past.Version != version && !past.Stretch:
 		err = store.Missing("name", name)
+	case past.Stretch: // which may hide it
+		err = hexbid.Errorf(hexbid.DataLoss, "name", "a file of the history is damaged, and whether %q is in it "+
+			"cannot be told: restore the catalogue from a copy", hexbid.Shorten(name))
 	}
 	return past, err
 }
@@ -205,7 +210,10 @@ func (e *Exchange) nameOfChange(version uint64) string {
 
 // shown returns a change as the caller may see it. The catalogue has left out resources that they do not see.
 func (e *Exchange) shown(ctx context.Context, p *store.Past) *Change {
-	if p.Damaged {
+	switch {
+	case p.Stretch:
+		return &Change{Version: p.Version, Damaged: true}
+	case p.Damaged:
 		return &Change{Name: e.nameOfChange(p.Version), Version: p.Version, Damaged: true}
 	}
 	c := &Change{Name: e.nameOfChange(p.Version), Version: p.Version, At: p.At, Undoes: e.nameOfChange(p.Undoes)}

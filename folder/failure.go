@@ -59,9 +59,11 @@ func (f *Folder) damagedFile(path string, cause error) *hexbid.Error {
 // Damaged returns the error for damaged content, in whichever file it stands.
 func (f *Folder) Damaged(cause error) *hexbid.Error { return f.damagedFile("in "+f.Dir, cause) }
 
-// corrupted handles Pebble's event that it cannot read a file.
+// corrupted handles Pebble's event that it cannot read a file. It logs each file once, because readers may come again.
 func (f *Folder) corrupted(info pebble.DataCorruptionInfo) {
-	f.Log.Error("a file of the "+f.Terms.Content+" is damaged", "file", info.Path, "error", info.Details)
+	if _, logged := f.corruptFiles.LoadOrStore(info.Path, nil); !logged {
+		f.Log.Error("a file of the "+f.Terms.Content+" is damaged", "file", info.Path, "error", info.Details)
+	}
 	f.fail(f.damagedFile(info.Path, info.Details))
 }
 

@@ -80,6 +80,8 @@ type Folder struct {
 	failed    chan struct{} // closed when the folder cannot go on
 	failOnce  sync.Once
 	failure   atomic.Pointer[hexbid.Error]
+	// corruptFiles are the paths of damaged files that were logged.
+	corruptFiles sync.Map
 	stuckOnce sync.Once
 	stuck     chan struct{} // closed when Pebble neither goes on nor closes
 	inUse     atomic.Bool   // an error on a log of writes stops Pebble (contain.go)

@@ -47,11 +47,15 @@ type Past struct {
 	Set []PastVerdict
 	// Lost are the resources of which the log no longer tells what the change did: what a change put is in the record of
 	// the next change of the name, and that one is damaged. The same goes for a verdict that a change set. An engine also
-	// gives up on a verdict after it has read HistoryBytes of later verdicts and as much of later changes of the name.
+	// gives up where so many other changes of the name lie between that one call does not look through them.
 	Lost []LostEntry
 	// Damaged reports that the change's own record was altered or is missing, or that the one after it was. Its Version
 	// is known and nothing else; Version is 0 where the record of the change before is missing and nothing leads to it.
 	Damaged bool
+	// Stretch reports that a damaged part of a file hides which changes of a thread there were from Version on, up to
+	// the last one of it told before: any number, perhaps none. Damaged is set too. Version is then a position and names
+	// no change.
+	Stretch bool
 }
 
 // LostEntry is a name that a change touched, with its uid before and after; 0 for none.
@@ -86,19 +90,27 @@ func BeginsLife(name string, before, after hexbid.UID) bool {
 	return before != after && after != 0 && OwnerOf(name) == name
 }
 
-// Descent leads an engine through the changes that a query asks for, the newest first. Below returns the version of the
-// last change of a thread before a version, 0 for none; the thread without a name has all changes.
+// Stop is where a descent looks next: a change, or a stretch (Past.Stretch) that begins at a version. The zero Stop is
+// the end.
+type Stop struct {
+	Version uint64
+	Stretch bool
+}
+
+// Descent leads an engine through the changes that a query asks for, the newest first. Below returns the last change of
+// a thread before a version; the thread without a name has all changes.
 type Descent struct {
-	Below   func(of *Thread, before uint64) (version uint64, err error)
+	Below   func(of *Thread, before uint64) (Stop, error)
 	threads []Thread
 	heads   []head
 	looks   int // that are left; negative for any number
 }
 
-// head is the next change of a thread, if it is known, and otherwise where to seek it.
+// head is the next stop of a thread, if it is known, and otherwise where to seek it.
 type head struct {
-	known           bool
-	version, before uint64
+	Stop
+	known  bool
+	before uint64
 }
 
 // NewDescent begins a history whose newest change has a version. The caller sets Below.
@@ -123,28 +135,43 @@ func NewDescent(q *HistoryQuery, newest uint64) *Descent {
 // More reports whether the call may look at another change.
 func (d *Descent) More() bool { return d.looks != 0 }
 
-// Next returns the version of the next change, 0 at the end.
-func (d *Descent) Next() (uint64, error) {
-	var next uint64
+// Next returns the next stop. Of a change and a stretch at one version, the change comes first.
+func (d *Descent) Next() (next Stop, err error) {
 	for i := range d.heads {
 		h := &d.heads[i]
-		if !h.known {
-			version, err := d.Below(&d.threads[i], h.before)
-			if err != nil {
-				return 0, err
-			}
-			if version <= d.threads[i].After {
-				version = 0
-			}
-			h.known, h.version = true, version
+		if err := d.find(h, &d.threads[i]); err != nil {
+			return Stop{}, err
 		}
-		next = max(next, h.version)
+		if h.Version > next.Version || h.Version == next.Version && !h.Stretch {
+			next = h.Stop
+		}
 	}
 	for i := range d.heads {
-		if h := &d.heads[i]; next > 0 && h.version == next {
-			*h = head{before: next}
+		if h := &d.heads[i]; next.Version > 0 && h.Stop == next {
+			*h = head{before: next.Version}
 		}
 	}
 	d.looks--
 	return next, nil
+}
+
+// find seeks the next stop of a thread unless it is known.
+func (d *Descent) find(h *head, of *Thread) (err error) {
+	if h.known {
+		return nil
+	}
+	if h.before <= of.After+1 {
+		h.Stop, h.known = Stop{}, true
+		return nil
+	}
+	if h.Stop, err = d.Below(of, h.before); err != nil {
+		return err
+	}
+	if h.known = true; h.Version <= of.After {
+		h.Version = 0
+		if h.Stretch {
+			h.Version = of.After + 1
+		}
+	}
+	return nil
 }

@@ -77,20 +77,20 @@ func namesOf(c *Change) (names []string) {
 }
 
 // below returns the last change of a thread before a version, 0 for none.
-func (l *memoryLog) below(of *Thread, before uint64) (uint64, error) {
+func (l *memoryLog) below(of *Thread, before uint64) (Stop, error) {
 	if of.Name == "" {
 		i, _ := l.find(before)
 		if i == 0 {
-			return 0, l.checkStart()
+			return Stop{}, l.checkStart()
 		}
-		return l.entries[i-1].Version, nil
+		return Stop{Version: l.entries[i-1].Version}, nil
 	}
 	versions := l.threads[Thread{Name: of.Name, Whole: of.Whole}]
 	i, _ := slices.BinarySearch(versions, before)
 	if i == 0 {
-		return 0, nil
+		return Stop{}, nil
 	}
-	return versions[i-1], nil
+	return Stop{Version: versions[i-1]}, nil
 }
 
 // checkStart returns an error if the first change of the log is missing.
@@ -165,7 +165,8 @@ func (m *Memory) History(ctx context.Context, q HistoryQuery, visit func(*Past) 
 
 // nextPast returns the next change of a descent, nil if it does not match, with its version and size.
 func (m *Memory) nextPast(d *Descent, q *HistoryQuery) (past *Past, version uint64, bytes int, err error) {
-	if version, err = d.Next(); err != nil || version == 0 {
+	stop, err := d.Next()
+	if version = stop.Version; err != nil || version == 0 {
 		return nil, 0, 0, err
 	}
 	e, err := m.log.entry(version)

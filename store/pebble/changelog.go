@@ -172,11 +172,14 @@ type logReader struct {
 	previous digest
 	last     uint64 // version of the last change read
 	later    laterChanges
+	// follow returns the entry of the change that found the record which the change of a version put, nil for none.
+	follow func(ctx context.Context, version uint64, name string) (*diskpb.Entry, error)
 }
 
 // readLog starts after a version, which the log must reach back to.
 func (v *view) readLog(after uint64) (*logReader, error) {
 	r := &logReader{view: v, previous: v.clock.log.startHash, last: after, later: laterChanges{view: v}}
+	r.follow = r.laterImage
 	var err error
 	if r.changes, err = v.iterate(changeSpace); err != nil {
 		return nil, err
@@ -347,9 +350,7 @@ func (s *Store) image(e *diskpb.Entry) (store.Record, error) {
 // found, or the present record if there is no later change.
 func (r *logReader) after(ctx context.Context, version uint64,
 	e *diskpb.Entry) (record store.Record, err error) {
-	later, err := r.laterEntry(ctx, version, e.GetName(), func(later *diskpb.Entry) bool {
-		return later.GetUidBefore() != 0 // otherwise the later change set the verdict alone
-	})
+	later, err := r.follow(ctx, version, e.GetName())
 	there := later != nil
 	if there {
 		record, err = r.view.store.image(later)
@@ -361,6 +362,12 @@ func (r *logReader) after(ctx context.Context, version uint64,
 		err = r.broken(fmt.Sprintf("what version %d put under %q is not there", version, e.GetName()))
 	}
 	return record, err
+}
+
+// laterImage returns the first entry of a name after a version that found a record. Those that found none set the
+// verdict alone. A reader of the whole log passes over each of them once, because it goes from record to record.
+func (r *logReader) laterImage(ctx context.Context, version uint64, name string) (*diskpb.Entry, error) {
+	return r.laterEntry(ctx, version, name, foundRecord)
 }
 
 // laterEntry returns the first entry of a name after a version that is wanted, nil if there is none.

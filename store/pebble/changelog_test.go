@@ -355,16 +355,16 @@ func TestAPageOfAHistoryCostsTheSameInALongLog(t *testing.T) {
 		quiet := []store.Thread{{Name: "advertisers/quiet", Whole: true}}
 		descent := store.NewDescent(&store.HistoryQuery{Of: quiet, Looks: 2}, v.clock.version)
 		steps := 0
-		descent.Below = func(of *store.Thread, before uint64) (uint64, error) {
+		descent.Below = func(of *store.Thread, before uint64) (store.Stop, error) {
 			steps++
 			return reader.below(of, before)
 		}
 		for descent.More() {
-			version, err := descent.Next()
+			stop, err := descent.Next()
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := reader.past(context.Background(), version, nil); err != nil {
+			if _, err := reader.past(context.Background(), stop.Version, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

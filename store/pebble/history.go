@@ -38,11 +38,11 @@ func (s *Store) History(ctx context.Context, q store.HistoryQuery, visit func(*s
 	descent := store.NewDescent(&q, v.clock.version)
 	descent.Below = reader.below
 	var last uint64
-	for descent.More() && reader.read+reader.log.later.read < store.HistoryBytes {
+	for descent.More() && reader.hasRoom() {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		version, err := descent.Next()
+		stop, err := descent.Next()
 		if err != nil {
 			past, err := store.DamagedPast(0, err)
 			if err == nil {
@@ -50,17 +50,14 @@ func (s *Store) History(ctx context.Context, q store.HistoryQuery, visit func(*s
 			}
 			return 0, err
 		}
-		if version == 0 {
+		if stop.Version == 0 {
 			return 0, nil
 		}
-		past, err := reader.past(ctx, version, q.Matches)
-		if err != nil {
-			past, err = store.DamagedPast(version, err)
-		}
+		past, err := reader.at(ctx, stop, q.Matches)
 		if err != nil {
 			return 0, err
 		}
-		if last = version; past != nil && !visit(past) {
+		if last = stop.Version; past != nil && !visit(past) {
 			break
 		}
 	}
@@ -86,12 +83,14 @@ func (s *Store) Born(_ context.Context, uid hexbid.UID) (version uint64, err err
 type historyReader struct {
 	log    logReader
 	owners *pebble.Iterator
-	read   int               // bytes of the log, all in all
-	judged map[string]uint64 // by name, the version of the last change told that has set a verdict
+	read   int // bytes of the log, all in all
+	seeks  int // of the changes of a thread
+	ways       // from a change to the next one of a name
 }
 
 func (v *view) readHistory() (*historyReader, error) {
-	r := &historyReader{log: logReader{view: v, later: laterChanges{view: v}}, judged: map[string]uint64{}}
+	r := &historyReader{log: logReader{view: v, later: laterChanges{view: v}}}
+	r.ways, r.log.follow = r.newWays(), r.nextImage
 	var err error
 	if r.log.changes, err = v.iterate(changeSpace); err != nil {
 		return nil, err
@@ -112,47 +111,23 @@ func (r *historyReader) close() {
 	_ = r.owners.Close() // its errors were told when they came
 }
 
-// below returns the last change of a thread before a version, 0 for none.
-func (r *historyReader) below(of *store.Thread, before uint64) (uint64, error) {
-	iter, key := r.log.changes, changeKey(before)
-	switch {
-	case of.Whole:
-		iter, key = r.owners, appendOwnerKey(nil, of.Name, before)
-	case of.Name != "":
-		iter, key = r.log.history, appendHistoryKey(nil, of.Name, before)
-	}
-	if !iter.SeekLT(key) {
-		if err := r.log.view.store.folder.Ended(iter); err != nil || iter != r.log.changes {
-			return 0, err
-		}
-		return 0, r.checkStart()
-	}
-	if found := iter.Key(); len(found) != len(key) || !bytes.HasPrefix(found, key[:len(key)-8]) {
-		return 0, nil
-	}
-	return versionIn(iter.Key()), nil
+// hasRoom reports whether a call may read another change.
+func (r *historyReader) hasRoom() bool {
+	return r.read+r.log.later.read < store.HistoryBytes && r.looks < mostLooks
 }
 
-// checkStart returns an error if the first change of the log is missing.
-func (r *historyReader) checkStart() error {
-	changes, bounds := r.log.changes, &r.log.view.clock.log
-	first := bounds.lastHash[:]
-	if changes.First() {
-		value, err := changes.ValueAndErr()
-		if err != nil {
-			return r.log.view.store.folder.Unreadable(err)
-		}
-		first = previousIn(value)
+// at reads what a descent has stopped at, nil if it does not match.
+func (r *historyReader) at(ctx context.Context, stop store.Stop,
+	matches func(*store.Headline) bool) (*store.Past, error) {
+	if stop.Stretch {
+		return &store.Past{Change: store.Change{Version: stop.Version}, Damaged: true, Stretch: true}, nil
 	}
-	if !bytes.Equal(first, bounds.startHash[:]) {
-		r.log.last = bounds.start
-		return cmp.Or(r.log.view.store.folder.Ended(changes), r.log.broken("its first record is missing"))
+	past, err := r.past(ctx, stop.Version, matches)
+	if err != nil {
+		return store.DamagedPast(stop.Version, err)
 	}
-	return nil
+	return past, nil
 }
-
-// previousIn returns the hash that ends a record of the log: that of the record before.
-func previousIn(value []byte) []byte { return value[max(0, len(value)-len(digest{})):] }
 
 // past reads the change of a version, nil if it does not match.
 func (r *historyReader) past(ctx context.Context, version uint64,
@@ -178,6 +153,7 @@ func (r *historyReader) past(ctx context.Context, version uint64,
 	}
 	past := &store.Past{Change: *headOf(record)}
 	past.Hash, past.Previous = sha256.Sum256(value), digest(record.GetPrevious())
+	r.setOut()
 	for _, e := range record.GetEntries() {
 		if err := r.tell(ctx, past, e); err != nil {
 			return nil, err
@@ -193,6 +169,7 @@ func (r *historyReader) tell(ctx context.Context, past *store.Past, e *diskpb.En
 	if err == nil && e.GetVerdictBefore() != nil {
 		err = r.addSet(ctx, past, e.GetName())
 	}
+	r.passed(e, past.Version)
 	if hexbid.KindOf(err) != hexbid.DataLoss {
 		return err
 	}

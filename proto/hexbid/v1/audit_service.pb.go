@@ -96,8 +96,9 @@ type Change struct {
 	// The change that this one undoes; empty for none.
 	Undoes string `protobuf:"bytes,5,opt,name=undoes,proto3" json:"undoes,omitempty"`
 	// The server's record of this change, or the one that proves it, was altered or is
-	// missing. Only the name is known, and not even that where nothing leads to a record
-	// that is missing. Such a change is told whatever the filters say.
+	// missing. Only the name is known. Without a name it stands for any number of changes:
+	// those that a damaged part of a file hides. Such a change is told whatever the filters
+	// say.
 	Damaged       bool `protobuf:"varint,6,opt,name=damaged,proto3" json:"damaged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -263,7 +264,8 @@ type ResourceChange struct {
 	// The fields that changed, in the order of the contract; of what was created or
 	// deleted, all that were set.
 	Fields []*FieldChange `protobuf:"bytes,4,rep,name=fields,proto3" json:"fields,omitempty"`
-	// What it became was in a record of the history that is damaged: no field is told.
+	// What it became was in a record of the history that is damaged, or that lies behind
+	// more changes of the resource than one call looks through: no field is told.
 	Damaged       bool `protobuf:"varint,5,opt,name=damaged,proto3" json:"damaged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
