@@ -17,7 +17,7 @@ import (
 
 type historyCommand struct {
 	Resource    string `arg:"" optional:"" help:"Only changes of this resource, with all fields before and after: advertisers/a/campaigns/c, users/u, market, ... Without it, one line for each change."`
-	Owner       string `help:"Only changes of this advertiser, user or client, and of all that belongs to it." placeholder:"NAME"`
+	Owner       string `help:"Only changes of this advertiser, user or client, and of all that belongs to it: advertisers/{a} or its id, users/{u}, clients/{c}." placeholder:"NAME"`
 	By          string `help:"Only changes by users/{u}, clients/{c} or a role: operator, auditor, member, client, system." placeholder:"WHO"`
 	Kind        string `help:"Only changes of this kind of resource: campaign, place, program, advertiser, user, client, key, market." placeholder:"KIND"`
 	Since       moment `help:"Only changes from this time on: an instant, as 2026-11-22T00:00:00+08:00, or how long ago, as 24h or 7d." placeholder:"TIME"`
@@ -36,7 +36,7 @@ which "hexbid undo" takes. The server keeps changes for --change-log-days. Membe
 what it has. Movements of money are in "hexbid ledger".
 
   hexbid history advertisers/a/campaigns/c
-  hexbid history --owner advertisers/a --since 24h
+  hexbid history --owner acme --since 24h
   hexbid history --by users/alice --kind campaign -o json
   hexbid history --since 2026-11-20T00:00:00+08:00 --until 2026-11-21T00:00:00+08:00`
 }
@@ -46,12 +46,7 @@ func (c *historyCommand) Run(s *session) error {
 	if c.Limit < 0 {
 		return errors.New("--limit: use 0 or more")
 	}
-	now := time.Now()
-	r := &pb.ListChangesRequest{Resource: c.Resource, Owner: c.Owner, Principal: c.By, Kind: c.Kind,
-		StartTime: c.Since.from(now), EndTime: c.Until.from(now)}
-	if c.Full {
-		r.View = pb.View_VIEW_FULL
-	}
+	r := c.request(time.Now())
 	return c.follow(s, func(ctx context.Context, conn *client) error {
 		shown := 0
 		for c.Limit == 0 || shown < c.Limit {
@@ -76,6 +71,19 @@ func (c *historyCommand) Run(s *session) error {
 		fmt.Fprintf(s.Stderr, "hexbid: these are the newest %d; --limit shows more\n", shown)
 		return nil
 	})
+}
+
+// request asks for changes, without a page. An owner without its collection is an advertiser.
+func (c *historyCommand) request(now time.Time) *pb.ListChangesRequest {
+	r := &pb.ListChangesRequest{Resource: c.Resource, Principal: c.By, Kind: c.Kind, StartTime: c.Since.from(now),
+		EndTime: c.Until.from(now)}
+	if c.Owner != "" {
+		r.Owner = named("advertisers", c.Owner)
+	}
+	if c.Full {
+		r.View = pb.View_VIEW_FULL
+	}
+	return r
 }
 
 // moment is an instant, or how long ago one was.

@@ -42,3 +42,12 @@ func TestDamageIsTold(t *testing.T) {
 		}
 	}
 }
+
+func TestAnOwnerWithoutItsCollectionIsAnAdvertiser(t *testing.T) {
+	for owner, want := range map[string]string{"": "", "acme": "advertisers/acme", "advertisers/acme": "advertisers/acme",
+		"users/alice": "users/alice", "clients/superapp": "clients/superapp"} {
+		if got := (&historyCommand{Owner: owner}).request(time.Now()).GetOwner(); got != want {
+			t.Errorf("--owner %q asks for %q, want %q", owner, got, want)
+		}
+	}
+}

@@ -77,14 +77,14 @@ type Folder struct {
 	watching   sync.WaitGroup
 	closing    chan struct{}
 
-	failed    chan struct{} // closed when the folder cannot go on
-	failOnce  sync.Once
-	failure   atomic.Pointer[hexbid.Error]
+	failed   chan struct{} // closed when the folder cannot go on
+	failOnce sync.Once
+	failure  atomic.Pointer[hexbid.Error]
 	// corruptFiles are the paths of damaged files that were logged.
 	corruptFiles sync.Map
-	stuckOnce sync.Once
-	stuck     chan struct{} // closed when Pebble neither goes on nor closes
-	inUse     atomic.Bool   // an error on a log of writes stops Pebble (contain.go)
+	stuckOnce    sync.Once
+	stuck        chan struct{} // closed when Pebble neither goes on nor closes
+	inUse        atomic.Bool   // an error on a log of writes stops Pebble (contain.go)
 }
 
 // Open locks a folder, made if need be, and opens it with Pebble. Its error says what prevents that and what to do:
