@@ -9,12 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hexbid/hexbid"
 	"github.com/hexbid/hexbid/server"
 )
 
 func TestWhatTheMethodDoesNotKnowIsRefusedByName(t *testing.T) {
 	p := open(t, nil)
 	p.must("POST", "/v1/advertisers?advertiser_id=a", `{"display_name": "A"}`)
+	long := strings.Repeat("LONG", 5000) // which no answer repeats
 	for _, c := range []struct{ method, path, body, field, words string }{
 		{"POST", "/v1/nearby:search", `{"locatoin": {}}`, "locatoin", "unknown field"},
 		{"POST", "/v1/nearby:search", `{"location": {"lat": 1}}`, "lat", "unknown field"},
@@ -23,6 +25,8 @@ func TestWhatTheMethodDoesNotKnowIsRefusedByName(t *testing.T) {
 		{"POST", "/v1/nearby:search", `{"host": "HOST_NONE"}`, "host", "invalid value"},
 		{"POST", "/v1/nearby:search", `{"words": "a", "words": "b"}`, "words", "duplicate"},
 		{"POST", "/v1/nearby:search", `{"location": {"latitude": 99}}`, "location.latitude", "degrees"},
+		{"POST", "/v1/nearby:search", `{"` + long + `": 1}`, "", "unknown field (line 1:2)"},
+		{"POST", "/v1/nearby:search", `{"host": "` + long + `"}`, "host", "invalid value for enum field"},
 		{"POST", "/v1/nearby:search", `{} {}`, "", "unexpected token"},
 		{"POST", "/v1/nearby:search", `[]`, "", "unexpected token"},
 		{"POST", "/v1/nearby:search", `{"words": "` + "\xff" + `"}`, "", "UTF-8"},
@@ -44,7 +48,10 @@ func TestWhatTheMethodDoesNotKnowIsRefusedByName(t *testing.T) {
 		a := p.ask(c.method, c.path, c.body)
 		field, _ := a.field(t, "details.0.field_violations.0.field").(string)
 		if a.StatusCode != 400 || a.field(t, "code") != 3.0 || field != c.field || !strings.Contains(a.text, c.words) {
-			t.Errorf("%s %s %s: %s names %q: %s", c.method, c.path, c.body, a.Status, field, a.text)
+			t.Errorf("%s %s %s: %s names %q: %s", c.method, c.path, hexbid.Shorten(c.body), a.Status, field, a.text)
+		}
+		if len(a.text) > 1000 {
+			t.Errorf("%s %s: an error of %d bytes", c.method, c.path, len(a.text))
 		}
 		if strings.Contains(a.text, fieldMark) || strings.Contains(a.text, `\u001f`) || strings.Contains(a.text, "proto:") {
 			t.Errorf("%s %s: an error shows how it travelled: %s", c.method, c.path, a.text)
@@ -174,6 +181,7 @@ func smuggled() map[string]string {
 			inner,
 		"a length with a comma and nothing": line + fmt.Sprintf("Content-Length: %d,\r\n\r\n", len(here)) + here + inner,
 		"a length in hexadecimal":           line + fmt.Sprintf("Content-Length: 0x%x\r\n\r\n", len(here)) + here + inner,
+		"a tunnel":                          "CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n\r\n" + inner,
 		"the preface of HTTP/2":             "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + inner,
 		"HTTP/1.0 and chunks": strings.Replace(line, "HTTP/1.1", "HTTP/1.0", 1) + "Transfer-Encoding: chunked\r\n\r\n" +
 			chunk(here) + "0\r\n\r\n" + inner,

@@ -103,8 +103,10 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.handling.Add(1)
 	defer g.handling.Done()
 	counted := &writer{ResponseWriter: w, ctx: r.Context()}
-	if g.server.IsOld(r.Context()) {
-		w.Header().Set("Connection", "close") // over HTTP/2 net/http sends GOAWAY
+	if g.server.IsOld(r.Context()) || r.Method == http.MethodConnect {
+		// Over HTTP/2 net/http sends GOAWAY. What follows a CONNECT that is refused may be meant for the other end of the
+		// tunnel, and whoever wrote it must not make requests of this connection.
+		w.Header().Set("Connection", "close")
 	}
 	own := g.own[r.Method+" "+r.URL.Path]
 	r, recorded := g.record(r, own)

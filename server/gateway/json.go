@@ -79,12 +79,12 @@ func decode(data []byte, m proto.Message) error {
 // protojson's messages begin with "proto: " and a place, and quote the name of a field.
 var (
 	place = regexp.MustCompile(`^proto:[\s\x{a0}]*(?:syntax error )?(\(line \d+:\d+\):)?[\s\x{a0}]*`)
-	field = regexp.MustCompile(`(?:unknown|duplicate) field "([\w.\[\]]+)"|for \w+ field (\w+)`)
+	field = regexp.MustCompile(`(?:unknown|duplicate) field "([\w.\[\]]{1,64})"|for \w+ field (\w+)`)
 	hump  = regexp.MustCompile(`[A-Z]`)
 	// wrong is all of a message that an error repeats: what is wrong, and names of the contract. Whatever else a body
 	// says may be a viewer's key or place.
-	wrong = regexp.MustCompile(`^(?:invalid value for enum field \w+: "?[A-Z][A-Z0-9_]*"?$|` +
-		`(?:unknown|duplicate) field "[\w.\[\]]{1,64}"|invalid value(?: for \w+ field \w+)?|` +
+	wrong = regexp.MustCompile(`^(?:invalid value for enum field \w+: "?[A-Z][A-Z0-9_]{0,63}"?$|` +
+		`(?:unknown|duplicate) field(?: "[\w.\[\]]{1,64}")?|invalid value(?: for \w+ field \w+)?|` +
 		`(?:invalid )?google\.protobuf\.\w+(?: value)?(?: out of range)?|unexpected token|unexpected EOF|duplicate map key|` +
 		`invalid (?:escape code|character|UTF-8|number|string)|exceeded max recursion depth|error parsing|no support)`)
 )
