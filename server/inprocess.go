@@ -91,7 +91,7 @@ func (c inProcess) NewStream(ctx context.Context, _ *grpc.StreamDesc, method str
 	}
 	ctx, cancel := context.WithCancel(context.WithValue(ctx, insideKey{}, true))
 	p := &pipe{ctx: ctx, requests: make(chan *envelope), answers: make(chan answer), sent: make(chan struct{}),
-		done: make(chan struct{})}
+		done: make(chan struct{}), many: m.description.ClientStreams}
 	info := &grpc.StreamServerInfo{FullMethod: method, IsClientStream: m.description.ClientStreams,
 		IsServerStream: m.description.ServerStreams}
 	go func() {
@@ -110,6 +110,7 @@ type pipe struct {
 	sent     chan struct{} // closed when the caller has sent everything
 	done     chan struct{} // closed when the method has returned
 	ended    error         // why; set before done is closed
+	many     bool          // the caller may send more than one message
 }
 
 // serverEnd is the method's end of a pipe. Metadata goes nowhere.
@@ -169,7 +170,8 @@ func (p clientEnd) CloseSend() error {
 	return nil
 }
 
-// SendMsg implements grpc.ClientStream. It returns io.EOF when the method has returned; RecvMsg says why.
+// SendMsg implements grpc.ClientStream. It returns io.EOF when the method has returned, and RecvMsg says why. For the
+// only message of a stream it returns nil then: generated code sends that one and would take io.EOF for the reason.
 func (p clientEnd) SendMsg(m any) error {
 	e := new(envelope)
 	if err := enclose(e, m); err != nil {
@@ -179,6 +181,9 @@ func (p clientEnd) SendMsg(m any) error {
 	case p.requests <- e:
 		return nil
 	case <-p.done:
+		if !p.many {
+			return nil
+		}
 		return io.EOF
 	}
 }

@@ -100,8 +100,9 @@ func retryAfter(s *status.Status) (seconds int64, says bool) {
 // statusText returns a google.rpc.Status as JSON, on one line.
 func statusText(s *status.Status) []byte {
 	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(s.Proto())
-	if err != nil { // a detail of an unknown type
-		text, _ = protojson.Marshal(status.New(s.Code(), s.Message()).Proto())
+	if err != nil { // a detail of an unknown type, or bytes of a path that are no text
+		message := strings.ToValidUTF8(s.Message(), "\ufffd")
+		text, _ = protojson.Marshal(status.New(s.Code(), message).Proto())
 	}
 	return append(text, '\n')
 }

@@ -99,8 +99,10 @@ func (g *guard) host(r *http.Request) error {
 	if host, _, err := net.SplitHostPort(name); err == nil {
 		name = host
 	}
-	name = strings.ToLower(strings.Trim(name, "[]"))
-	if g.hosts[name] || net.ParseIP(name) != nil {
+	if inner, opened := strings.CutPrefix(name, "["); opened && strings.HasSuffix(inner, "]") {
+		name = strings.TrimSuffix(inner, "]")
+	}
+	if name = strings.ToLower(name); g.hosts[name] || net.ParseIP(name) != nil {
 		return nil
 	}
 	return refusal(http.StatusMisdirectedRequest, codes.PermissionDenied, "",

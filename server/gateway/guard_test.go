@@ -32,6 +32,7 @@ func TestOnlyNamedPagesAndHostsReachTheServer(t *testing.T) {
 		{"a name that was pointed here", 421, []string{"Host: evil.example"}},
 		{"a name that ends like ours", 421, []string{"Host: evilapi.example.com"}},
 		{"no name", 421, []string{"Host: :80"}},
+		{"half an address", 421, []string{"Host: [::1"}},
 		{"a named page", 200, []string{"Origin: https://console.example.com"}},
 		{"a named page of another port", 403, []string{"Origin: https://console.example.com:8443"}},
 		{"another page", 403, []string{"Origin: https://evil.example"}},

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bufio"
 	"net/http"
 	"strconv"
 	"strings"
@@ -65,6 +66,40 @@ func TestARefusalByQuotaSaysWhenToTryAgain(t *testing.T) {
 		now.Add(int64(time.Millisecond))
 		if a := c.call(); a.StatusCode == http.StatusTooManyRequests {
 			t.Errorf("%s: after %s: %s %s", c.words, exact, a.Status, a.text)
+		}
+	}
+}
+
+// A watch that is refused before its request is read says why, like any other call.
+func TestAWatchBeyondAQuotaSaysSo(t *testing.T) {
+	p := open(t, func(_ *Config, s *server.Config) { s.Quotas.User = hexbid.CallQuota{InFlight: 1} })
+	ctx := hexbid.WithPrincipal(t.Context(), hexbid.Principal{Role: hexbid.System, ID: "test", Origin: hexbid.InProcess})
+	if _, err := p.market.Create(ctx, &hexbid.User{Meta: hexbid.Meta{Name: "users/ann"}, Role: hexbid.Auditor},
+		false); err != nil {
+		t.Fatal(err)
+	}
+	_, key, err := p.market.IssueKey(ctx, &hexbid.Key{Meta: hexbid.Meta{Name: "users/ann/keys/k"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const watch = "/v1/alerts:watch?parent=advertisers/-"
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.address+watch, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+key)
+	first, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Body.Close()
+	if _, err := bufio.NewReader(first.Body).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		a := p.ask("GET", watch, "", "Authorization: Bearer "+key)
+		if a.StatusCode != http.StatusTooManyRequests || !strings.Contains(a.text, "at once") {
+			t.Fatalf("%s: %s", a.Status, a.text)
 		}
 	}
 }

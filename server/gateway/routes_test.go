@@ -155,4 +155,7 @@ func TestThereIsNothingBesideTheRoutes(t *testing.T) {
 		a.field(t, "code") != 12.0 {
 		t.Errorf("%s %s", a.Status, a.text)
 	}
+	if a := p.ask("PUT", "/v1/advertisers/%ff%fe", "{}"); a.StatusCode != 405 || a.field(t, "code") != 12.0 {
+		t.Errorf("a path that is no text: %s %s", a.Status, a.text)
+	}
 }
