@@ -27,7 +27,7 @@ test: ## run the tests, the concurrent packages under the race detector too
 		./ledger/receipt ./folder ./shelf ./spans ./token ./simulator/load ./cmd/hexbid
 
 HOSTILE_SECONDS ?= 180
-test-hostile: build ## attack the real program for some HOSTILE_SECONDS (180), and as long again where it demands credentials; count what fell
+test-hostile: build ## attack the real program over gRPC and HTTP for some HOSTILE_SECONDS (180), and as long again where it demands credentials; count what fell
 	$(GO) build -o $(BIN)/hostile ./hostile
 	$(BIN)/hostile --binary $(BIN)/hexbid --seconds $(HOSTILE_SECONDS)
 	$(BIN)/hostile --binary $(BIN)/hexbid --seconds $(HOSTILE_SECONDS) --credentials

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hexbid/hexbid/hostile/victim"
@@ -74,6 +76,13 @@ func newBystanders(ctx context.Context, s *victim.Server, t *tally) (*bystanders
 		b.group.Go(func() { b.repeat(ctx, func(ctx context.Context) error { return b.writeOnce(ctx, i) }) })
 	}
 	b.group.Go(func() { b.repeat(ctx, b.searchAnew) })
+	for _, anew := range []bool{false, true} {
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: anew}}
+		b.group.Go(func() {
+			defer client.CloseIdleConnections()
+			b.repeat(ctx, func(ctx context.Context) error { return b.searchOverHTTP(ctx, client) })
+		})
+	}
 	return b, nil
 }
 
@@ -176,6 +185,40 @@ func (b *bystanders) searchAnew(ctx context.Context) error {
 	return err
 }
 
+// searchOverHTTP searches over the HTTP port, as JSON.
+func (b *bystanders) searchOverHTTP(ctx context.Context, client *http.Client) error {
+	a, err := askWeb(ctx, client, "http://"+b.server.HTTPAddress+searchPath, b.server.Key("clients/"+bystanderClient),
+		string(bystandersJSON))
+	switch {
+	case err != nil:
+		return err
+	case a.status == http.StatusTooManyRequests:
+		return status.Error(codes.ResourceExhausted, a.body)
+	case a.status != http.StatusOK:
+		return fmt.Errorf("over HTTP: status %d: %s", a.status, a.body)
+	}
+	answer := new(pb.SearchNearbyResponse)
+	if err := protojson.Unmarshal([]byte(a.body), answer); err != nil {
+		return fmt.Errorf("%w: over HTTP: %v: %.300s", errWrong, err, a.body)
+	}
+	return checkAnswer(answer)
+}
+
+// bystandersJSON is the bystanders' search as JSON.
+var bystandersJSON = func() []byte {
+	text, err := protojson.Marshal(bystandersSearch())
+	if err != nil {
+		panic(err) // cannot happen: the search is fixed
+	}
+	return text
+}()
+
+func bystandersSearch() *pb.SearchNearbyRequest {
+	return &pb.SearchNearbyRequest{
+		Location: &pb.Location{Latitude: bystandersLatitude, Longitude: bystandersLongitude},
+		Host:     bystandersHost, Category: bystandersCategory, SponsoredSlots: proto.Int32(slots)}
+}
+
 // writeOnce changes an advertiser and reads it back.
 func (b *bystanders) writeOnce(ctx context.Context, writer int) error {
 	client := pb.NewCampaignServiceClient(b.conn)
@@ -215,9 +258,7 @@ func (b *bystanders) recovered(ctx context.Context) error {
 // searchAndCheck searches the bystanders' market. An answer is complete unless the server says that it ran out of time.
 // Whatever the answer contains must be right.
 func searchAndCheck(ctx context.Context, conn *grpc.ClientConn) (whole bool, err error) {
-	r, err := pb.NewSearchServiceClient(conn).SearchNearby(victim.AsClient(ctx, bystanderClient), &pb.SearchNearbyRequest{
-		Location: &pb.Location{Latitude: bystandersLatitude, Longitude: bystandersLongitude},
-		Host:     bystandersHost, Category: bystandersCategory, SponsoredSlots: proto.Int32(slots)})
+	r, err := pb.NewSearchServiceClient(conn).SearchNearby(victim.AsClient(ctx, bystanderClient), bystandersSearch())
 	if err != nil {
 		return false, err
 	}

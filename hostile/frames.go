@@ -15,8 +15,8 @@ const floodConnections = 8
 
 // rapidReset opens calls and cancels them at once, with and without their message (CVE-2023-44487).
 func rapidReset(ctx context.Context, r *round) error {
-	body := envelope(&pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 1, Longitude: 1}})
 	return r.onWires(ctx, floodConnections, func(ctx context.Context, w *wire) error {
+		body := w.search()
 		for i := 0; ctx.Err() == nil; i++ {
 			stream, err := w.open([]string{pb.SearchService_SearchNearby_FullMethodName,
 				pb.CampaignService_Import_FullMethodName, "/no.such/Method"}[i%3])
@@ -123,7 +123,7 @@ func manyHeaders(_ context.Context, w *wire, r *round) error {
 	}
 	stream, err := w.open(pb.SearchService_SearchNearby_FullMethodName, many...)
 	if err == nil {
-		err = w.data(stream, envelope(&pb.SearchNearbyRequest{Location: &pb.Location{}}), true)
+		err = w.data(stream, w.search(), true)
 	}
 	r.tally.calls.Add(1)
 	return err

@@ -3,8 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
+	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,11 +32,12 @@ func TestAShortRound(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/hexbid").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	o := options{binary: binary, seconds: 3, memoryCapMB: 4096, seed: 1, only: "idle-streams,rapid-reset,corruption"}
+	o := options{binary: binary, seconds: 3, memoryCapMB: 4096, seed: 1,
+		only: "idle-streams,rapid-reset,http-lengths,http-bodies,corruption"}
 	if code := run(t.Context(), o); code != 0 {
 		t.Errorf("status %d", code)
 	}
-	o.only, o.credentials = "idle-calls,rivals,fuzz", true
+	o.only, o.credentials = "idle-calls,rivals,http-doors,http-paths,http-logins,fuzz", true
 	if code := run(t.Context(), o); code != 0 {
 		t.Errorf("with credentials: status %d", code)
 	}
@@ -158,5 +164,74 @@ func TestWhatRivalsMayNotDoIsSeen(t *testing.T) {
 	tally := &tally{}
 	if compareOthers(before, before, tally); tally.fell() {
 		t.Error("what stayed fell")
+	}
+}
+
+// TestStatusesAreThoseOfTheDocs: attacks accept the statuses that docs/http.md tells callers of, and no other.
+func TestStatusesAreThoseOfTheDocs(t *testing.T) {
+	text, err := os.ReadFile("../docs/http.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[int]bool{}
+	row := regexp.MustCompile(`(?m)^\| ((?:\d{3}(?:, )?)+) \|`)
+	bare := regexp.MustCompile(`What is no request of HTTP/1\.1(?:.|\n)*?\n\n`)
+	for _, numbers := range row.FindAllStringSubmatch(string(text), -1) {
+		addStatuses(told, numbers[1])
+	}
+	plain := map[int]bool{}
+	addStatuses(plain, bare.FindString(string(text)))
+	if !maps.Equal(plain, bareStatuses) {
+		t.Errorf("the docs tell of %v without google.rpc.Status, attacks accept %v", plain, bareStatuses)
+	}
+	maps.Copy(told, plain)
+	if !maps.Equal(told, documentedStatuses) {
+		t.Errorf("the docs tell of %v, attacks accept %v", told, documentedStatuses)
+	}
+}
+
+func addStatuses(to map[int]bool, text string) {
+	for _, number := range regexp.MustCompile(`\b[45]\d\d\b`).FindAllString(text, -1) {
+		n, _ := strconv.Atoi(number)
+		to[n] = true
+	}
+}
+
+func TestATallyJudgesAnswersOverHTTP(t *testing.T) {
+	refusal := `{"code":3,"message":"no"}`
+	plain := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
+	for name, c := range map[string]struct {
+		answer webAnswer
+		fell   bool
+	}{
+		"an answer":                  {webAnswer{status: 200, body: "{}"}, false},
+		"a refusal":                  {webAnswer{status: 400, body: refusal}, false},
+		"a line of net/http's":       {webAnswer{status: 431, header: plain, body: "431 too large"}, false},
+		"a failure":                  {webAnswer{status: 500, body: `{"code":13,"message":"oh"}`}, true},
+		"a status of nobody's":       {webAnswer{status: 418, body: refusal}, true},
+		"a detour":                   {webAnswer{status: 301, body: refusal}, true},
+		"a refusal without a status": {webAnswer{status: 404, body: "not here"}, true},
+		"a line where JSON must be":  {webAnswer{status: 404, header: plain, body: "not here"}, true},
+		"a refusal without a reason": {webAnswer{status: 400, body: `{"code":3}`}, true},
+		"a long refusal": {webAnswer{status: 400,
+			body: `{"code":3,"message":"` + strings.Repeat("m", mostErrorBytes) + `"}`}, true},
+		"a key":   {webAnswer{status: 200, body: `{"credential":"hxb_x"}`}, true},
+		"a panic": {webAnswer{status: 400, body: `{"code":3,"message":"goroutine 1"}`}, true},
+	} {
+		tally := &tally{}
+		if tally.answered("m", c.answer); tally.fell() != c.fell {
+			t.Errorf("%s: fell %v", name, tally.fell())
+		}
+	}
+}
+
+// TestForgedKeysComeAsFarAsTheirID: a key that keeps somebody's id has the form of a key, so that its secret is tried.
+func TestForgedKeysComeAsFarAsTheirID(t *testing.T) {
+	mine, _, _ := nobodysPepper.NewKey()
+	yours, id, _ := nobodysPepper.NewKey()
+	forged := withIDOf(mine, yours)
+	if !strings.Contains(forged, id) || len(forged) != len(yours) || forged == yours ||
+		withChecksum(mine[:len(mine)-checksumDigits]) != mine {
+		t.Errorf("%s is made of %s and %s", forged, mine, yours)
 	}
 }

@@ -2,25 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
-	"math/big"
 	"net"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/net/http2"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/hexbid/hexbid/hostile/victim"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
@@ -46,26 +31,12 @@ func (r *round) idling(ctx context.Context) (end func()) {
 const refusedMetric = "hexbid_refused_total{"
 
 // refusedAtLimits reads that count, of all classes together.
-func (r *round) refusedAtLimits(ctx context.Context) (sum float64) {
-	text, err := readMetrics(ctx, r.metrics)
+func (r *round) refusedAtLimits(ctx context.Context) float64 {
+	refused, err := r.metric(ctx, refusedMetric)
 	if err != nil {
 		r.tally.fall("the metrics: %v", err)
-		return 0
 	}
-	found := false
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, refusedMetric) {
-			count, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]), 64)
-			if sum += count; err != nil {
-				r.tally.fall("the metrics say %q", line)
-			}
-			found = true
-		}
-	}
-	if !found {
-		r.tally.fall("the metrics have no %s", refusedMetric)
-	}
-	return sum
+	return refused
 }
 
 const (
@@ -186,86 +157,4 @@ func (r *round) openUnfinished(ctx context.Context, address string, beginnings [
 		}
 	}
 	return nil
-}
-
-// unfinishedTLS does the same to a server that speaks TLS, and calls that server beside it.
-func unfinishedTLS(ctx context.Context, r *round) error {
-	dir, err := os.MkdirTemp("", "hexbid-hostile-tls-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	s, err := newServer(r.options, r.tally, dir)
-	if err != nil {
-		return err
-	}
-	certificate, err := writeCertificate(dir)
-	if err != nil {
-		return err
-	}
-	s.Args = []string{"--tls-cert", filepath.Join(dir, "cert.pem"), "--tls-key", filepath.Join(dir, "key.pem"),
-		"--auction-budget", "1m"}
-	if err := s.Start(ctx); err != nil {
-		return err
-	}
-	ctx, cancel := r.until(ctx)
-	defer cancel()
-	asked := make(chan error, 1)
-	go func() { asked <- r.searchTLS(ctx, s, certificate) }()
-	err = r.openUnfinished(ctx, s.Address, []string{"", "\x16", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"})
-	err = errors.Join(err, <-asked)
-	s.JudgeLog()
-	return errors.Join(err, s.Kill())
-}
-
-func (r *round) searchTLS(ctx context.Context, s *victim.Server, certificate *x509.CertPool) error {
-	for ctx.Err() == nil {
-		conn, err := grpc.NewClient(s.Address,
-			grpc.WithPerRPCCredentials(s.Callers()),
-			grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: certificate, ServerName: "localhost"})))
-		if err != nil {
-			return err
-		}
-		one, cancel := context.WithTimeout(context.WithoutCancel(ctx), victim.Patience)
-		err = victim.UntilTaken(one, func() error {
-			_, err := pb.NewSearchServiceClient(conn).SearchNearby(one,
-				&pb.SearchNearbyRequest{Location: &pb.Location{}, SponsoredSlots: proto.Int32(0)})
-			return err
-		})
-		cancel()
-		r.tally.beside.Add(1)
-		if err != nil {
-			r.tally.fall("a bystander's call over TLS ended with %v", err)
-		}
-		if err := conn.Close(); err != nil {
-			return err
-		}
-		time.Sleep(bystanderPause)
-	}
-	return nil
-}
-
-// writeCertificate writes a self-signed certificate for localhost.
-func writeCertificate(dir string) (*x509.CertPool, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true,
-		BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return nil, err
-	}
-	keyDER, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(certificate)
-	return pool, errors.Join(os.WriteFile(filepath.Join(dir, "cert.pem"), certificate, 0o600),
-		os.WriteFile(filepath.Join(dir, "key.pem"),
-			pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}), 0o600))
 }

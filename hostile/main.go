@@ -5,8 +5,10 @@
 //
 //   - a bystander's answer is right, and idle callers never cause a refusal;
 //   - an event is charged once and as the rules say, and the ledger has what clients were answered;
-//   - no call ends in INTERNAL, and no panic is in the server's log;
-//   - memory stays below a cap;
+//   - no call ends in INTERNAL, nor over HTTP in a status that callers are not told of, and no panic is in the server's
+//     log;
+//   - no error and no log holds a credential;
+//   - memory and goroutines stay below a cap, and goroutines end with the attack;
 //   - after each attack the service answers as before;
 //   - nothing acknowledged is lost, and no uid or etag is given twice.
 //
@@ -24,6 +26,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/net/http2"
 
 	"github.com/hexbid/hexbid/hostile/victim"
 )
@@ -80,6 +84,16 @@ var attacks = []attack{
 	{"call-floods", callFloods},
 	{"events", events},
 	{"machines", machines},
+	{"http-idle", httpIdle},
+	{"http-slow", httpSlow},
+	{"http-streams", httpStreams},
+	{"http-frames", httpFrames},
+	{"http-headers", httpHeaders},
+	{"http-lengths", httpLengths},
+	{"http-bodies", httpBodies},
+	{"http-doors", httpDoors},
+	{"http-paths", httpPaths},
+	{"http-logins", httpLogins},
 	{"fuzz", fuzz},
 	{"rivals", rivals},
 	{"kills", kills},
@@ -96,7 +110,8 @@ type round struct {
 	tally  *tally
 	beside *bystanders
 
-	metrics string // address of the server's metrics
+	metrics  string // address of the server's metrics
+	dialWire func(...http2.Setting) (*wire, error)
 }
 
 // run makes a round and prints its last line.
@@ -154,6 +169,7 @@ func attackAll(ctx context.Context, o options, t *tally, chosen []attack) error 
 	defer s.Kill()
 	r := &round{options: o, share: time.Duration(o.seconds) * time.Second / time.Duration(len(chosen)), server: s,
 		tally: t, metrics: metrics}
+	r.dialWire = func(settings ...http2.Setting) (*wire, error) { return wireTo(s, settings...) }
 	if err := introduceAttackers(ctx, s); err != nil {
 		return err
 	}
@@ -173,14 +189,22 @@ func attackAll(ctx context.Context, o options, t *tally, chosen []attack) error 
 // attackOnce makes one attack, and then checks that the service still answers as before.
 func (r *round) attackOnce(ctx context.Context, a attack) error {
 	r.tally.begin(a.name)
-	before, began := r.tally.counts(), time.Now()
-	if err := a.run(ctx, r); err != nil {
+	held, err := r.metric(ctx, goroutinesMetric)
+	if err != nil {
+		return err
+	}
+	before, began, stop := r.tally.counts(), time.Now(), r.watchGoroutines(ctx)
+	err = a.run(ctx, r)
+	stop()
+	if err != nil {
 		return err
 	}
 	r.tally.attacks.Add(1)
 	took := time.Since(began)
 	if err := r.beside.recovered(ctx); err != nil {
 		r.tally.fall("the service did not answer as before: %v", err)
+	} else if err := r.letGo(ctx, held); err != nil {
+		return err
 	}
 	r.server.JudgeLog()
 	fmt.Printf("%-22s %5.1f s, %s; %d MiB\n", a.name, took.Seconds(), r.tally.counts().since(before),

@@ -18,7 +18,7 @@ type tally struct {
 	attacks, kills, damages, notStarted, lost     atomic.Int64
 	calls, refused, late, wrong, internal, beside atomic.Int64
 	rowsStored, rowsRefused                       atomic.Int64 // rows of bombs
-	peakMB                                        atomic.Int64
+	peakMB, peakGoroutines                        atomic.Int64
 
 	mu      sync.Mutex // guards attack and falls
 	attack  string
@@ -131,10 +131,12 @@ func (t *tally) lastLine() string {
 	fell := len(t.falls)
 	t.mu.Unlock()
 	return fmt.Sprintf("hostile: %d attacks, %s calls, %s refused, %s past their deadline, %s bystanders' calls, %d "+
-		"wrong answers, %d internal errors, %d kills, %d damages of which %d refused to start, %d lost, peak %d MiB, %d fell",
+		"wrong answers, %d internal errors, %d kills, %d damages of which %d refused to start, %d lost, "+
+		"peak %d MiB and %s goroutines, %d fell",
 		t.attacks.Load(), grouped(t.calls.Load()), grouped(t.refused.Load()), grouped(t.late.Load()),
 		grouped(t.beside.Load()), t.wrong.Load(), t.internal.Load(), t.kills.Load(), t.damages.Load(),
-		t.notStarted.Load(), t.lost.Load(), t.peakMB.Load(), fell)
+		t.notStarted.Load(), t.lost.Load(), t.peakMB.Load(), grouped(t.peakGoroutines.Load()),
+		fell)
 }
 
 // grouped writes a count with commas between thousands.

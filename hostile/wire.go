@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hexbid/hexbid/hostile/victim"
+	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
 // wire is an HTTP/2 connection that is controlled frame by frame, so that it can do what no well-behaved client would
@@ -22,6 +23,7 @@ import (
 type wire struct {
 	net.Conn
 	server  *victim.Server // nil for none; its credentials go with the calls
+	web     bool           // to the HTTP port: calls are JSON
 	mu      sync.Mutex     // guards the fields below
 	framer  *http2.Framer
 	encoder *hpack.Encoder
@@ -122,12 +124,40 @@ func (w *wire) headers(method string, further []hpack.HeaderField) []byte {
 			further = append(slices.Clone(further), hpack.HeaderField{Name: "authorization", Value: "Bearer " + key})
 		}
 	}
-	for _, f := range append([]hpack.HeaderField{{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"},
-		{Name: ":path", Value: method}, {Name: ":authority", Value: "localhost"},
-		{Name: "content-type", Value: "application/grpc"}, {Name: "te", Value: "trailers"}}, further...) {
+	scheme, path, content := "http", method, "application/grpc"
+	if w.web {
+		scheme, path, content = "https", webPathOf(method), "application/json"
+	}
+	for _, f := range append([]hpack.HeaderField{{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: scheme},
+		{Name: ":path", Value: path}, {Name: ":authority", Value: "localhost"}, {Name: "content-type", Value: content},
+		{Name: "te", Value: "trailers"}}, further...) {
 		_ = w.encoder.WriteField(f) // cannot fail, because it writes into memory
 	}
 	return w.block.Bytes()
+}
+
+// Paths of methods at the HTTP port.
+const (
+	searchPath = "/v1/nearby:search"
+	importPath = "/v1/resources:import"
+)
+
+func webPathOf(method string) string {
+	switch method {
+	case pb.SearchService_SearchNearby_FullMethodName:
+		return searchPath
+	case pb.CampaignService_Import_FullMethodName:
+		return importPath
+	}
+	return method // there is none
+}
+
+// search returns a search as it goes on a stream.
+func (w *wire) search() []byte {
+	if w.web {
+		return []byte(`{"location":{"latitude":1,"longitude":1}}`)
+	}
+	return envelope(&pb.SearchNearbyRequest{Location: &pb.Location{Latitude: 1, Longitude: 1}})
 }
 
 func (w *wire) data(stream uint32, payload []byte, end bool) error {
@@ -177,7 +207,7 @@ func frame(body []byte, length uint32, compressed bool) []byte {
 func (r *round) wires(ctx context.Context, n int, settings ...http2.Setting) (open []*wire, wait func(), err error) {
 	var group sync.WaitGroup
 	for range n {
-		w, err := wireTo(r.server, settings...)
+		w, err := r.dialWire(settings...)
 		if err != nil {
 			return open, group.Wait, fmt.Errorf("a connection after %d: %w", len(open), err)
 		}

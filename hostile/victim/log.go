@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"sync"
+
+	"github.com/hexbid/hexbid/access"
 )
 
 // log keeps the end of a process' log, and the faults in it.
@@ -19,8 +21,10 @@ type log struct {
 
 func newLog() *log { return &log{serving: make(chan struct{})} }
 
-// faultWords mark lines that no input may cause: a call that failed with INTERNAL, a panic, an error of the Go runtime.
-var faultWords = []string{`msg="a call failed"`, "panic:", "fatal error:", "DATA RACE"}
+// faultWords mark lines that no input may cause: a call that failed with INTERNAL, over either port, a panic, an error
+// of the Go runtime, and a credential.
+var faultWords = []string{`msg="a call failed"`, `msg="a request over HTTP failed"`, "panic:", "fatal error:",
+	"DATA RACE", access.KeyPrefix}
 
 // mostLogKept is the most bytes of the log that are kept. When it is full its older half is dropped.
 const mostLogKept = 64 << 10

@@ -38,9 +38,10 @@ type Options struct {
 
 // Server is the program as a process of its own.
 type Server struct {
-	Data    string   // data folder of the next start
-	Address string   // host and port, the same at every start
-	Args    []string // further flags of "hexbid serve"
+	Data        string   // data folder of the next start
+	Address     string   // host and port, the same at every start
+	HTTPAddress string   // the same of the HTTP port
+	Args        []string // further flags of "hexbid serve"
 
 	options Options
 	life    atomic.Int64 // number of starts and kills; odd while the process serves
@@ -53,18 +54,22 @@ type Server struct {
 	keys map[string]string // credentials by the names of users and clients; the operator's has the empty name
 }
 
-// New chooses a free port for the program and starts nothing.
+// New chooses free ports for the program and starts nothing.
 func New(o Options) (*Server, error) {
 	var err error
 	if o.Binary, err = filepath.Abs(o.Binary); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
+	s := &Server{Data: o.Data, options: o, keys: map[string]string{}}
+	for _, address := range []*string{&s.Address, &s.HTTPAddress} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close() // both stay taken until they are chosen
+		*address = l.Addr().String()
 	}
-	defer l.Close()
-	return &Server{Data: o.Data, Address: l.Addr().String(), options: o, keys: map[string]string{}}, nil
+	return s, nil
 }
 
 // plain has the server order and price by the bids alone, because tests know who stands where and at what price, and
@@ -89,7 +94,7 @@ func (s *Server) Tail() string { return s.log.tail() }
 // Begin starts the process and does not wait until it serves. The caller may only kill it.
 func (s *Server) Begin() error {
 	s.command = exec.Command(s.options.Binary, slices.Concat([]string{"serve", "--listen", s.Address, "--metrics-listen",
-		"", "--http-listen=", "--data", s.Data}, s.auth(), plain, s.Args)...)
+		"", "--http-listen", s.HTTPAddress, "--data", s.Data}, s.auth(), plain, s.Args)...)
 	stderr, err := s.command.StderrPipe()
 	if err != nil {
 		return err
