@@ -69,7 +69,10 @@ type loginTry struct {
 }
 
 var loginTries = []loginTry{
-	{"a key of nobody's", true, func(*victim.Server) string { text, _, _ := nobodysPepper.NewKey(); return "Bearer " + text }},
+	{"a key of nobody's", true, func(*victim.Server) string {
+		text, _, _ := nobodysPepper.NewKey()
+		return "Bearer " + text
+	}},
 	{"a key of somebody's with another secret", true, func(s *victim.Server) string {
 		text, _, _ := nobodysPepper.NewKey()
 		return "Bearer " + withIDOf(text, s.Key(""))
