@@ -60,7 +60,7 @@ func (b *books) balance(a hexbid.Account) (*hexbid.AdvertiserBalance, error) {
 	if err != nil {
 		return nil, err
 	}
-	others, err := b.others(name, uid)
+	others, err := b.otherAdvertisers(name, uid)
 	ever := &account.Ever
 	return &hexbid.AdvertiserBalance{Name: name, UID: uid, Deleted: account.Deleted, Billing: billingOf(account.Prepaid),
 		Balance: ever.Balance, Owed: ever.Owed, ToppedUp: ever.ToppedUp, Withdrawn: ever.Withdrawn, Charged: ever.Charged,
@@ -189,15 +189,43 @@ func (b *books) uids(name string, most int) (uids []hexbid.UID, err error) {
 // mostOthers bounds the uids that an answer lists beside the one that was asked for.
 const mostOthers = 100
 
-// others returns the uids that a name has or had beside one.
-func (b *books) others(name string, uid hexbid.UID) (others []hexbid.UID, err error) {
+// others returns the uids that a name has or had beside one. A name may have been of somebody else's: a member sees
+// the uids of its own advertisers alone.
+func (b *books) others(name string, account hexbid.UID, isOwn func(other hexbid.UID) (bool, error)) (others []hexbid.UID,
+	err error) {
 	uids, err := b.uids(name, mostOthers+1)
+	if err != nil {
+		return nil, err
+	}
 	for _, other := range uids {
-		if other != uid && len(others) < mostOthers {
+		if other == account || len(others) == mostOthers {
+			continue
+		}
+		shown, err := seesAll(b.ctx), error(nil)
+		if !shown {
+			shown, err = isOwn(other)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if shown {
 			others = append(others, other)
 		}
 	}
-	return others, err
+	return others, nil
+}
+
+// otherAdvertisers returns the uids of advertisers that an advertiser's name has or had beside it.
+func (b *books) otherAdvertisers(name string, advertiser hexbid.UID) ([]hexbid.UID, error) {
+	return b.others(name, advertiser, func(other hexbid.UID) (bool, error) { return sees(b.ctx, other), nil })
+}
+
+// otherCampaigns returns the uids of campaigns that a campaign's name has or had beside it.
+func (b *books) otherCampaigns(name string, advertiser, campaign hexbid.UID) ([]hexbid.UID, error) {
+	return b.others(name, campaign, func(other hexbid.UID) (bool, error) {
+		had, err := b.name(advertiser, other)
+		return had != "", err
+	})
 }
 
 // name returns the resource name that a campaign has or had. With campaign 0 it returns the advertiser's.
@@ -280,7 +308,7 @@ func (b *books) addHistory(s *hexbid.CampaignSpend, account *fold.CampaignAccoun
 	}); err != nil {
 		return err
 	}
-	s.OtherUIDs, err = b.others(s.Name, s.UID)
+	s.OtherUIDs, err = b.otherCampaigns(s.Name, s.AdvertiserUID, s.UID)
 	return err
 }
 

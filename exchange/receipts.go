@@ -60,7 +60,7 @@ func (b *books) statement(a hexbid.Account, of receipt.Month) (*Statement, error
 	zone := b.config.statementZone()
 	out := &Statement{Statement: read, Deleted: account.Deleted, Billing: billingOf(account.Prepaid),
 		Open: b.ledger.Now().Before(endOf(of, zone)), Currency: b.config.Currency, Zone: zone.String()}
-	if out.OtherUIDs, err = b.others(read.Name, uid); err != nil {
+	if out.OtherUIDs, err = b.otherAdvertisers(read.Name, uid); err != nil {
 		return nil, err
 	}
 	out.Gone, err = b.gone(read)
