@@ -157,7 +157,7 @@ func (s *Server) enter(g *gate, of *party, bytes int) error {
 		g.refused.Add(1)
 		return errBusy
 	}
-	if err := g.enter(bytes); err != nil {
+	if err := g.enter(bytes, of); err != nil {
 		s.pressure.leave(g.class, of)
 		return err
 	}
@@ -184,7 +184,7 @@ func (c *call) leave() {
 	if c.arrived.IsZero() {
 		return
 	}
-	c.gate.leave(c.bytes)
+	c.gate.leave(c.bytes, c.party)
 	c.server.pressure.leave(c.gate.class, c.party)
 	c.server.pressure.learn(c.gate.class, time.Since(c.arrived))
 	if c.door != nil {

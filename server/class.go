@@ -1,12 +1,8 @@
 package server
 
 import (
-	"math"
-	"sync/atomic"
-
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/hexbid/hexbid"
 	pb "github.com/hexbid/hexbid/proto/hexbid/v1"
 )
 
@@ -115,79 +111,3 @@ const smallRequestBytes = 64 << 10
 // eventRequestBytes bounds a request of events. It has room for hexbid.MaxEvents of them with the longest tokens that
 // the server issues and the longest event ids.
 const eventRequestBytes = 1 << 20
-
-// gate counts the requests of a class that are being worked on. A request counts from its whole arrival until its
-// answer. An open call without a request counts nowhere.
-type gate struct {
-	class    class
-	limit    int64
-	maxBytes int   // of one request
-	memory   *room // shared with other classes; nil for small requests
-	working  atomic.Int64
-	refused  atomic.Int64
-}
-
-// room bounds the bytes of requests that are worked on at once.
-type room struct {
-	limit int64
-	taken atomic.Int64
-}
-
-// take reserves so many bytes if they are free.
-func (r *room) take(bytes int) bool {
-	if r == nil || r.taken.Add(int64(bytes)) <= r.limit {
-		return true
-	}
-	r.taken.Add(-int64(bytes))
-	return false
-}
-
-func (r *room) give(bytes int) {
-	if r != nil {
-		r.taken.Add(-int64(bytes))
-	}
-}
-
-func (s *Server) openGates() {
-	l := &s.config.Limits
-	large := &room{limit: l.WorkingBytes}
-	s.gates = [classCount]gate{
-		unclassed: {limit: math.MaxInt64, maxBytes: s.config.MaxRequestBytes},
-		searching: {limit: int64(l.Searches), maxBytes: smallRequestBytes},
-		reading:   {limit: int64(l.Reads), maxBytes: smallRequestBytes},
-		writing:   {limit: int64(l.Writes), maxBytes: s.config.MaxRequestBytes, memory: large},
-		importing: {limit: int64(l.Imports), maxBytes: s.config.MaxRequestBytes, memory: large},
-		recording: {limit: int64(l.Events), maxBytes: min(eventRequestBytes, s.config.MaxRequestBytes),
-			memory: &room{limit: l.EventBytes}},
-	}
-	for i := range s.gates {
-		s.gates[i].class = class(i)
-	}
-}
-
-// enter counts a request of so many bytes. Unless it returns an error, leave must follow with the same number.
-func (g *gate) enter(bytes int) error {
-	if bytes > g.maxBytes {
-		return hexbid.Invalidf("", "the request has %d bytes: send at most %d", bytes, g.maxBytes)
-	}
-	if !g.memory.take(bytes) {
-		g.refused.Add(1)
-		return hexbid.Errorf(hexbid.Exhausted, "",
-			"%d MiB of %s and their like are being worked on, the most at once: back off and try again",
-			g.memory.limit>>20, classWords[g.class])
-	}
-	if g.working.Add(1) > g.limit {
-		g.working.Add(-1)
-		g.memory.give(bytes)
-		g.refused.Add(1)
-		return hexbid.Errorf(hexbid.Exhausted, "",
-			"%d %s are being worked on, the most at once (--max-%s): back off and try again",
-			g.limit, classWords[g.class], classWords[g.class])
-	}
-	return nil
-}
-
-func (g *gate) leave(bytes int) {
-	g.working.Add(-1)
-	g.memory.give(bytes)
-}

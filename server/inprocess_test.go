@@ -86,13 +86,13 @@ func TestACallInProcessPassesTheStagesOfACallFromTheNetwork(t *testing.T) {
 	if err := search(here); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.gates[searching].enter(1); err != nil {
+	if err := s.gates[searching].enter(1, new(party)); err != nil {
 		t.Fatal(err)
 	}
 	if err := search(here); status.Code(err) != codes.ResourceExhausted {
 		t.Errorf("beyond the limit of the class: %v", err)
 	}
-	s.gates[searching].leave(1)
+	s.gates[searching].leave(1, new(party))
 	if err := search(&pb.SearchNearbyRequest{Words: strings.Repeat("x", smallRequestBytes)}); status.Code(err) !=
 		codes.InvalidArgument || !strings.Contains(err.Error(), "send at most 65536") {
 		t.Errorf("beyond the size of the class: %v", err)

@@ -49,6 +49,7 @@ type party struct {
 	underWay atomic.Int64
 
 	connections atomic.Int32 // that are open
+	holds       holding      // of what is worked on
 }
 
 // enter counts a call of a party and returns how many are under way with it, of all and of the party.

@@ -139,7 +139,7 @@ func TestEveryMethodOfTheContractHasAClass(t *testing.T) {
 func TestARequestOfAClassWithoutResourcesIsSmall(t *testing.T) {
 	s := newServer(t, nil)
 	for i := searching; i < classCount; i++ {
-		err := s.gates[i].enter(smallRequestBytes + 1)
+		err := s.gates[i].enter(smallRequestBytes+1, new(party))
 		if small := i == searching || i == reading; small != (hexbid.KindOf(err) == hexbid.Invalid && err != nil) {
 			t.Errorf("%s: %v", classWords[i], err)
 		}
@@ -148,19 +148,19 @@ func TestARequestOfAClassWithoutResourcesIsSmall(t *testing.T) {
 
 func TestLargeRequestsShareTheMemoryThatTheyAreWorkedOnIn(t *testing.T) {
 	s := newServer(t, func(c *Config) { c.Limits.WorkingBytes = 10 << 20 })
-	writes, imports := &s.gates[writing], &s.gates[importing]
-	if err := writes.enter(6 << 20); err != nil {
+	writes, imports, one, other := &s.gates[writing], &s.gates[importing], new(party), new(party)
+	if err := writes.enter(6<<20, one); err != nil {
 		t.Fatal(err)
 	}
-	if err := imports.enter(6 << 20); hexbid.KindOf(err) != hexbid.Exhausted || err == nil ||
+	if err := imports.enter(6<<20, other); hexbid.KindOf(err) != hexbid.Exhausted || err == nil ||
 		!strings.Contains(err.Error(), "10 MiB") {
 		t.Errorf("%v", err)
 	}
-	if err := imports.enter(4 << 20); err != nil {
+	if err := imports.enter(4<<20, other); err != nil {
 		t.Errorf("what fits: %v", err)
 	}
-	writes.leave(6 << 20)
-	imports.leave(4 << 20)
+	writes.leave(6<<20, one)
+	imports.leave(4<<20, other)
 	if taken := writes.memory.taken.Load(); taken != 0 {
 		t.Errorf("%d bytes are taken at the end", taken)
 	}

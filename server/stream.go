@@ -237,7 +237,7 @@ func (g *guardedStream) done() {
 }
 
 func (g *guardedStream) leave() {
-	g.gate.leave(g.working[0])
+	g.gate.leave(g.working[0], g.party)
 	g.server.pressure.leave(g.gate.class, g.party)
 	g.working = g.working[1:]
 	if g.gate.class != unclassed {

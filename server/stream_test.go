@@ -125,7 +125,7 @@ func TestBatchesBeyondTheLimitAreRefusedAndThoseBeforeAnswered(t *testing.T) {
 		!strings.Contains(err.Error(), "1 imports are being worked on") {
 		t.Errorf("%v", err)
 	}
-	s.gates[importing].leave(0)
+	s.gates[importing].leave(0, new(party))
 	second := s.importing(t, conn)
 	if err := second.Send(advertisers("advertisers/a", 1)); err != nil {
 		t.Fatal(err)
