@@ -38,8 +38,11 @@ const (
 	fetchEvery = time.Minute
 	// fetchTimeout bounds a fetch. One fetch of a document runs at a time. A call that needs it waits for callPatience at
 	// most; the fetch goes on without the call.
-	fetchTimeout     = 5 * time.Second
-	callPatience     = time.Second
+	fetchTimeout = 5 * time.Second
+	callPatience = time.Second
+	// keysLast is how long the provider's keys count before they are asked for again: a key that the provider has
+	// withdrawn may be in the wrong hands. If they cannot be read, those that are known count on.
+	keysLast         = 10 * time.Minute
 	maxDocumentBytes = 1 << 20
 	// maxTokenBytes bounds a token, and so the work of reading it.
 	maxTokenBytes = 8 << 10
@@ -54,7 +57,13 @@ type tokens struct {
 	ctx      context.Context // carries the client for go-oidc
 	fetches  *seldom
 	opening  singleflight.Group
-	verifier atomic.Pointer[oidc.IDTokenVerifier] // nil until the provider's discovery document was read
+	verifier atomic.Pointer[verifier] // nil until the provider's discovery document was read
+}
+
+// verifier checks tokens by the keys that the provider had at an instant, and by those that it has added since.
+type verifier struct {
+	*oidc.IDTokenVerifier
+	opened time.Time
 }
 
 // TakeTokens makes the tokens of a provider credentials. Call it before the directory is asked. It fetches nothing:
@@ -121,32 +130,72 @@ func (t *tokens) find(ctx context.Context, s *state, text string) finding {
 	case 0:
 		return finding{refusal: Unknown}
 	case 1:
-		return finding{owner: owners[0], key: "token of " + token.Issuer, until: token.Expiry.UnixNano()}
+		return finding{owner: owners[0], key: "token of " + token.Issuer,
+			until: min(token.Expiry.UnixNano(), t.of.Clock().Add(keysLast).UnixNano())}
 	}
 	return finding{refusal: Conflicting}
 }
 
-// open returns the verifier. Until the provider's discovery document could be read, callers share one reading, and none
-// waits for it beyond its context.
-func (t *tokens) open(ctx context.Context) (*oidc.IDTokenVerifier, error) {
-	if v := t.verifier.Load(); v != nil {
-		return v, nil
+// open returns the verifier. Callers share one reading of the provider's documents, and none waits for it beyond its
+// context. While they cannot be read again, the earlier verifier stays.
+func (t *tokens) open(ctx context.Context) (*verifier, error) {
+	before := t.verifier.Load()
+	if before != nil && t.of.Clock().Sub(before.opened) < keysLast {
+		return before, nil
 	}
-	opened := t.opening.DoChan("", func() (any, error) {
-		provider, err := oidc.NewProvider(t.ctx, t.of.URL)
-		if err != nil {
-			return nil, err
-		}
-		t.verifier.Store(provider.VerifierContext(t.ctx, &oidc.Config{ClientID: t.of.Audience,
-			SupportedSigningAlgs: algorithms, Now: t.of.Clock}))
-		return nil, nil
-	})
+	opened := t.opening.DoChan("", func() (any, error) { return nil, t.reopen() })
+	var err error
 	select {
 	case done := <-opened:
-		return t.verifier.Load(), done.Err
+		err = done.Err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		err = ctx.Err()
 	}
+	if now := t.verifier.Load(); now != nil {
+		return now, nil
+	}
+	return nil, err
+}
+
+// reopen reads the provider's discovery document and makes a verifier. In the place of an earlier one it puts it only
+// when its keys can be read too, which the new one then finds held.
+func (t *tokens) reopen() error {
+	at := t.of.Clock()
+	provider, err := oidc.NewProvider(t.ctx, t.of.URL)
+	if err != nil {
+		return err
+	}
+	if t.verifier.Load() != nil {
+		if err := t.readKeys(provider); err != nil {
+			return err
+		}
+	}
+	t.verifier.Store(&verifier{provider.VerifierContext(t.ctx, &oidc.Config{ClientID: t.of.Audience,
+		SupportedSigningAlgs: algorithms, Now: t.of.Clock}), at})
+	return nil
+}
+
+// readKeys fetches the keys that a provider's discovery document names.
+func (t *tokens) readKeys(provider *oidc.Provider) error {
+	var document struct {
+		Keys string `json:"jwks_uri"`
+	}
+	if err := provider.Claims(&document); err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(t.ctx, http.MethodGet, document.Keys, nil)
+	if err != nil {
+		return err
+	}
+	response, err := t.fetches.RoundTrip(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%w: %s says %s", errSeldom, document.Keys, response.Status)
+	}
+	return nil
 }
 
 // seldom fetches each document at most once every fetchEvery, and repeats its last answer meanwhile. go-oidc asks for

@@ -35,6 +35,7 @@ type provider struct {
 	now     atomic.Int64 // Unix seconds
 	fetches atomic.Int64 // of its keys
 	down    atomic.Bool
+	fewer   atomic.Bool                   // it has withdrawn its RSA key
 	hold    atomic.Pointer[chan struct{}] // unless nil, answers wait until it is closed
 	holding atomic.Int64                  // requests that wait
 	asked   atomic.Int64                  // requests that came while it holds
@@ -71,11 +72,15 @@ func openProvider(t testing.TB) *provider {
 				"id_token_signing_alg_values_supported": []string{"RS256", "RS384", "ES256", "HS256", "none"}})
 		case "/keys":
 			p.fetches.Add(1)
-			_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{
+			keys := []any{
 				map[string]string{"kty": "RSA", "kid": "rsa", "n": encode(p.rsa.N.Bytes()), "e": encode([]byte{1, 0, 1})},
 				map[string]string{"kty": "EC", "kid": "ec", "crv": "P-256",
 					"x": encode(p.ecdsa.X.FillBytes(make([]byte, 32))), "y": encode(p.ecdsa.Y.FillBytes(make([]byte, 32)))},
-			}})
+			}
+			if p.fewer.Load() {
+				keys = keys[1:]
+			}
+			_ = json.NewEncoder(w).Encode(map[string]any{"keys": keys})
 		default:
 			http.NotFound(w, r)
 		}
@@ -306,5 +311,44 @@ func TestAnIssuerIsAnHTTPSURLWithAnAudience(t *testing.T) {
 		if err := NewDirectory(RandomPepper()).TakeTokens(of); hexbid.KindOf(err) != hexbid.Invalid || err == nil {
 			t.Errorf("%+v: %v", of, err)
 		}
+	}
+}
+
+// A provider withdraws a key, perhaps because it was stolen, and signs with the others, which everybody knows. What the
+// stolen key signs is refused within some minutes all the same, also over a connection that it has opened. While the
+// provider does not answer, what is known of its keys counts.
+func TestAKeyThatTheProviderWithdrawsIsGoodForMinutes(t *testing.T) {
+	o, p := openWithProvider(t)
+	long := map[string]any{"exp": p.now.Load() + 86400}
+	stolen, good := p.token(t, "RS256", "rsa", long), p.token(t, "ES256", "ec", long)
+	try := func(what, bearer string, want Refusal) {
+		t.Helper()
+		if _, refusal := o.try(bearer, p.clock()); refusal != want {
+			t.Errorf("%s: %s, want %s", what, refusal, want)
+		}
+	}
+	proof, refusal := o.Authenticate(t.Context(), Credentials{Bearer: stolen}, p.clock())
+	if refusal != NotRefused {
+		t.Fatal(refusal)
+	}
+	p.now.Add(int64(keysLast/time.Second) - 1)
+	p.fewer.Store(true)
+	p.down.Store(true)
+	try("before it is looked at again", stolen, NotRefused)
+	p.now.Add(1)
+	if o.InForce(&proof, Credentials{Bearer: stolen}, p.clock()) {
+		t.Error("what was proven counts on")
+	}
+	try("while the provider is down", stolen, NotRefused)
+	try("another key while it is down", good, NotRefused)
+	p.down.Store(false)
+	p.now.Add(int64(fetchEvery / time.Second))
+	fetched := p.fetches.Load()
+	for range 20 {
+		try("once it answers", stolen, Wrong)
+		try("another key", good, NotRefused)
+	}
+	if n := p.fetches.Load() - fetched; n != 1 {
+		t.Errorf("its keys were fetched %d times", n)
 	}
 }
