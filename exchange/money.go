@@ -191,8 +191,8 @@ const mostOthers = 100
 
 // others returns the uids that a name has or had beside one. A name may have been of somebody else's: a member sees
 // the uids of its own advertisers alone.
-func (b *books) others(name string, account hexbid.UID, isOwn func(other hexbid.UID) (bool, error)) (others []hexbid.UID,
-	err error) {
+func (b *books) others(name string, account hexbid.UID,
+	isOwn func(other hexbid.UID) (bool, error)) (others []hexbid.UID, err error) {
 	uids, err := b.uids(name, mostOthers+1)
 	if err != nil {
 		return nil, err

@@ -110,8 +110,8 @@ func (g *gate) enter(bytes int, of *party) error {
 		return g.refuse("%d %s are being worked on, the most at once (--max-%s): back off and try again", g.limit,
 			classWords[g.class], classWords[g.class])
 	}
-	return g.refuse("nearly %d %s are being worked on, the most at once (--max-%s), and %d of them are yours: back off and "+
-		"try again", g.limit, classWords[g.class], classWords[g.class], own)
+	return g.refuse("nearly %d %s are being worked on, the most at once (--max-%s), and %d of them are yours: back off "+
+		"and try again", g.limit, classWords[g.class], classWords[g.class], own)
 }
 
 // refuse counts and returns the refusal of a request.

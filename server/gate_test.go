@@ -6,8 +6,8 @@ import (
 	"github.com/hexbid/hexbid"
 )
 
-// A party that sends more than a class takes is refused itself, and leaves an eighth of the places, and of the bytes, to
-// those that hold less.
+// A party that sends more than a class takes is refused itself, and leaves an eighth of the places to those that hold
+// less.
 func TestOnePartyDoesNotTakeAllOfAClass(t *testing.T) {
 	const limit, bytes = 64, 1 << 10
 	s := newServer(t, func(c *Config) {

@@ -33,7 +33,8 @@ func TestASessionIsNotResumedBeyondItsAuthority(t *testing.T) {
 		client := &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2"},
 			ServerName: "localhost", ClientSessionCache: tls.NewLRUClientSessionCache(8)}
 		for _, want := range []bool{false, true} { // without a change sessions resume
-			if state, err := resumed(t, server, client); err != nil || state.DidResume != want || len(state.VerifiedChains) == 0 {
+			state, err := resumed(t, server, client)
+			if err != nil || state.DidResume != want || len(state.VerifiedChains) == 0 {
 				t.Fatalf("%s: resumed is %v, %v: want %v", port, state.DidResume, err, want)
 			}
 		}
