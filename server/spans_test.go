@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"log/slog"
 	"math"
@@ -116,7 +117,7 @@ func TestSpansTellTheStagesOfCalls(t *testing.T) {
 		&pb.GetCampaignRequest{Name: "advertisers/a/campaigns/absent"}); err == nil {
 		t.Fatal("there is such a campaign")
 	}
-	if err := r.Close(); err != nil {
+	if err := errors.Join(r.Flush(t.Context()), r.Close()); err != nil {
 		t.Fatal(err)
 	}
 	for method, want := range map[string][]string{
@@ -238,7 +239,7 @@ func TestSpansContinueTheTraceOfACaller(t *testing.T) {
 	if _, err := pb.NewSearchServiceClient(s.dial(t)).SearchNearby(over, request); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Close(); err != nil {
+	if err := errors.Join(r.Flush(t.Context()), r.Close()); err != nil {
 		t.Fatal(err)
 	}
 	span, _ := c.call(t, pb.SearchService_SearchNearby_FullMethodName)
@@ -266,7 +267,7 @@ func TestACallInThisProcessIsRecordedWithItsRequest(t *testing.T) {
 	recorded := s.RecordRequest(request, time.Now())
 	call(spans.WithRequest(t.Context(), recorded))
 	recorded.End(http.StatusOK)
-	if err := r.Close(); err != nil {
+	if err := errors.Join(r.Flush(t.Context()), r.Close()); err != nil {
 		t.Fatal(err)
 	}
 	of, stages := c.call(t, "GET")
@@ -301,7 +302,7 @@ func TestCallersWhoClaimASampledTraceRaiseNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := r.Close(); err != nil {
+	if err := errors.Join(r.Flush(t.Context()), r.Close()); err != nil {
 		t.Fatal(err)
 	}
 	searches := 0
@@ -333,7 +334,7 @@ func TestSpansHoldNothingOfAViewerAndNoCredential(t *testing.T) {
 		"Bearer hxb_secretsecret"), search)
 	search.Viewer.HomeRegion = "viewer-7d1f" // its error repeats it
 	_, _ = pb.NewSearchServiceClient(conn).SearchNearby(over, search)
-	if err := r.Close(); err != nil {
+	if err := errors.Join(r.Flush(t.Context()), r.Close()); err != nil {
 		t.Fatal(err)
 	}
 	latitude := binary.LittleEndian.AppendUint64(nil, math.Float64bits(search.GetLocation().GetLatitude()))

@@ -63,7 +63,7 @@ func oneCall(t *testing.T, c Config) Counts {
 		t.Fatal(err)
 	}
 	r.Begin(t.Context(), method, time.Now(), headers()).End("OK", false)
-	if err := errors.Join(r.provider.ForceFlush(t.Context()), r.Close()); err != nil {
+	if err := errors.Join(r.Flush(t.Context()), r.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return r.Counts()
@@ -113,7 +113,7 @@ func TestSpansThatACollectorRejectsAreCounted(t *testing.T) {
 		for range 3 {
 			r.Begin(t.Context(), method, time.Now(), headers()).End("OK", false)
 		}
-		if err := errors.Join(r.provider.ForceFlush(t.Context()), r.Close()); err != nil {
+		if err := errors.Join(r.Flush(t.Context()), r.Close()); err != nil {
 			t.Fatal(err)
 		}
 		if got := r.Counts(); got != want || len(last.spans) != 3 {

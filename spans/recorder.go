@@ -83,6 +83,15 @@ func newRecorder(c *Config, exporter sdk.SpanExporter, of *resource.Resource) *R
 		tracer: provider.Tracer("github.com/hexbid/hexbid", trace.WithSchemaURL(semconv.SchemaURL))}
 }
 
+// Flush sends the spans that have ended, and returns when a collector has taken or refused them. Its error is that of a
+// context that ended before.
+func (r *Recorder) Flush(ctx context.Context) error {
+	if r == nil {
+		return nil
+	}
+	return r.provider.ForceFlush(ctx)
+}
+
 // Close sends what is left, for two seconds at most.
 func (r *Recorder) Close() error {
 	if r == nil {

@@ -94,7 +94,7 @@ func TestATraceOfItsCallersIsContinuedOnceThereIsATicket(t *testing.T) {
 	c.Stage("auction").End()
 	c.Count("hexbid.nearby", 3)
 	c.End("OK", false)
-	if err := r.Close(); err != nil {
+	if err := errors.Join(r.Flush(t.Context()), r.Close()); err != nil {
 		t.Fatal(err)
 	}
 	all := to.GetSpans()
@@ -120,7 +120,7 @@ func TestHeadersThatNameNoSampledSpanBeginATraceOfTheirOwn(t *testing.T) {
 		{"ff" + sampled[2:]}, {strings.ToUpper(sampled)}, {"\x00\xff"}, {strings.Repeat("0", 1<<20)}} {
 		r, to := kept(t, 1)
 		r.Begin(t.Context(), method, time.Now(), headers(hostile...)).End("OK", false)
-		if err := r.Close(); err != nil {
+		if err := errors.Join(r.Flush(t.Context()), r.Close()); err != nil {
 			t.Fatal(err)
 		}
 		all := to.GetSpans()
@@ -236,7 +236,7 @@ func TestACollectorThatRefusesIsCountedAndToldOnce(t *testing.T) {
 	for range calls {
 		r.Begin(t.Context(), method, time.Now(), headers()).End("OK", false)
 	}
-	if err := errors.Join(r.provider.ForceFlush(t.Context()), r.Close()); err != nil {
+	if err := errors.Join(r.Flush(t.Context()), r.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if n := r.Counts(); n != (Counts{Failed: calls}) {
@@ -336,5 +336,43 @@ func BenchmarkACall(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestFlushWaitsForTheCollectorAndForNobodyElse flushes while a collector holds a batch, and asks for a caller who has
+// gone.
+func TestFlushWaitsForTheCollectorAndForNobodyElse(t *testing.T) {
+	arrived, answer := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		arrived <- struct{}{}
+		<-answer
+	}))
+	defer server.Close()
+	r, err := Open(t.Context(), Config{Endpoint: server.URL, Share: 1, Log: silent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	r.Begin(t.Context(), method, time.Now(), headers()).End("OK", false)
+	flushed := make(chan error, 1)
+	go func() { flushed <- r.Flush(t.Context()) }()
+	<-arrived
+	select {
+	case err := <-flushed:
+		t.Errorf("it returned before the collector answered: %v", err)
+	default:
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.Flush(gone); !errors.Is(err, context.Canceled) {
+		t.Errorf("for a caller who has gone: %v", err)
+	}
+	close(answer)
+	if err := <-flushed; err != nil || r.Counts() != (Counts{Exported: 1}) {
+		t.Errorf("%v, %+v", err, r.Counts())
+	}
+	if err := (*Recorder)(nil).Flush(t.Context()); err != nil {
+		t.Errorf("without a recorder: %v", err)
 	}
 }

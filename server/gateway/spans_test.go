@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/hex"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -53,7 +54,7 @@ func openTraced(t *testing.T, change func(*Config, *server.Config)) *traced {
 func (p *traced) told() (all []*tracepb.Span, sent []byte) {
 	p.t.Helper()
 	p.stop()
-	if err := p.recorder.Close(); err != nil {
+	if err := errors.Join(p.recorder.Flush(p.t.Context()), p.recorder.Close()); err != nil {
 		p.t.Fatal(err)
 	}
 	close(p.batches)
