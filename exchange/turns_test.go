@@ -48,6 +48,43 @@ func TestTurnsAreTakenByFewAndTheLineHasAnEnd(t *testing.T) {
 	}
 }
 
+// One user asks as often as the line is long. Others still get in.
+func TestOneCallerDoesNotTakeTheWholeLine(t *testing.T) {
+	turns := newTurns(16, 0)
+	as := func(id string) context.Context {
+		return hexbid.WithPrincipal(ctx, hexbid.Principal{Role: hexbid.Member, ID: id})
+	}
+	var ends []func()
+	fill := func(id string) (taken int) {
+		for ; taken <= cap(turns.line); taken++ {
+			done, err := turns.take(as(id))
+			if err != nil {
+				if hexbid.KindOf(err) != hexbid.Exhausted {
+					t.Fatal(err)
+				}
+				break
+			}
+			ends = append(ends, done)
+		}
+		return taken
+	}
+	if n := fill("users/greedy"); n != 14 {
+		t.Errorf("one caller has %d of 16 places", n)
+	}
+	if n := fill("users/modest"); n != 2 {
+		t.Errorf("another has %d of the 2 that are left", n)
+	}
+	for _, done := range ends {
+		done()
+	}
+	if len(turns.line)+len(turns.working)+len(turns.of) != 0 {
+		t.Errorf("%d in line, %d at work, %v when all have gone", len(turns.line), len(turns.working), turns.of)
+	}
+	if n := fill(""); n != 16 { // everybody, where nobody is known
+		t.Errorf("callers without names have %d of 16 places", n)
+	}
+}
+
 func TestTurnsKeepTheirBound(t *testing.T) {
 	turns := newTurns(2, 100)
 	var working, most atomic.Int64
