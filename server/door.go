@@ -104,7 +104,7 @@ func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, erro
 	a := &arrival{Context: ctx, at: time.Now(), party: peer.party(), pressure: s.pressure}
 	deadline, states := ctx.Deadline()
 	left := deadline.Sub(a.at)
-	if states && s.pressure.isHopeless(d.class, left) {
+	if states && s.pressure.isHopeless(d.class, left, a.at.UnixNano()) {
 		d.hopeless.Inc()
 		return nil, errHopeless
 	}

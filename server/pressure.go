@@ -34,6 +34,7 @@ type pressure struct {
 	parties     atomic.Int64             // that have calls under way
 	wait        atomic.Int64             // mean wait in the last window, nanoseconds
 	typical     [classCount]atomic.Int64 // near the median of the time to answer, nanoseconds
+	lowered     [classCount]atomic.Int64 // when a refusal may lower typical again, nanoseconds of the caller's clock
 	window      struct {
 		ends          atomic.Int64 // nanoseconds of the caller's clock
 		began, waited atomic.Int64 // calls that began, and nanoseconds that they had waited
@@ -197,16 +198,21 @@ func (p *pressure) learn(c class, took time.Duration) {
 }
 
 // isHopeless reports whether a call of a class is out of time before it can be answered: it has less time left than a
-// core is away and half of what is typical. Each refusal lowers what is typical, so that some call is tried again soon.
-func (p *pressure) isHopeless(c class, left time.Duration) bool {
+// core is away and half of what is typical. While it refuses, what is typical falls from window to window, so that some
+// call is tried again soon. It falls with time and not with each refusal, because callers choose their deadlines: calls
+// without any time would talk the server into working for others that have too little.
+func (p *pressure) isHopeless(c class, left time.Duration, now int64) bool {
 	if c == unclassed || p.target == 0 {
 		return false
 	}
+	p.follow(now) // a wait that nobody measures again would refuse for ever
 	typical := p.typical[c].Load()
 	if int64(left) >= p.wait.Load()+typical/2 {
 		return false
 	}
-	p.typical[c].Store(typical - typical/16)
+	if due := p.lowered[c].Load(); now >= due && p.lowered[c].CompareAndSwap(due, now+int64(pressureWindow)) {
+		p.typical[c].Store(typical - typical/16)
+	}
 	return true
 }
 

@@ -247,24 +247,60 @@ func TestACallWithoutTimeForAnAnswerIsHopeless(t *testing.T) {
 		p.learn(searching, 100*time.Microsecond)
 	}
 	p.wait.Store(int64(time.Millisecond))
+	p.window.ends.Store(1) // of which this is the wait
 	for left, want := range map[time.Duration]bool{-time.Second: true, 0: true, time.Millisecond: true,
 		1040 * time.Microsecond: true, 1100 * time.Microsecond: false, time.Second: false} {
-		if got := p.isHopeless(searching, left); got != want {
+		if got := p.isHopeless(searching, left, 0); got != want {
 			t.Errorf("%s left: %v", left, got)
 		}
 	}
 	p.wait.Store(0)
 	tried := 0
-	for range 1000 { // a class that has become quicker is tried again, and learned anew
-		if !p.isHopeless(searching, 30*time.Microsecond) {
+	for i := range int64(1000) { // a class that has become quicker is tried again, and learned anew
+		if !p.isHopeless(searching, 30*time.Microsecond, i*int64(time.Millisecond)) {
 			p.learn(searching, 10*time.Microsecond)
 			tried++
 		}
 	}
-	if tried < 900 {
+	if tried < 750 {
 		t.Errorf("%d of a thousand were tried", tried)
 	}
-	if p.isHopeless(unclassed, 0) {
+	if p.isHopeless(unclassed, 0, 0) {
 		t.Error("a health check is refused")
+	}
+}
+
+// TestAWaitThatIsOverRefusesNobody: after a pause of the machine all callers have deadlines shorter than what calls
+// waited then. Nothing begins any more, so nothing is measured, and yet they are soon let in.
+func TestAWaitThatIsOverRefusesNobody(t *testing.T) {
+	p := newPressure(time.Millisecond)
+	const left = 20 * time.Millisecond
+	of, now := new(party), int64(time.Hour)
+	p.admit(searching, of, now)
+	p.begin(of, 50*time.Millisecond)
+	now += int64(pressureWindow)
+	p.admit(searching, of, now) // the window ends, and its mean wait is what callers are measured by
+	p.begin(of, 0)
+	refused := 0
+	for ; p.isHopeless(searching, left, now); now += int64(time.Millisecond) {
+		if refused++; refused > 1000 {
+			t.Fatal("a second later every call is still refused")
+		}
+	}
+	if refused == 0 {
+		t.Error("no call was refused while calls waited longer than it may")
+	}
+}
+
+// TestCallsWithoutTimeDoNotChangeWhatIsHopeless: a caller floods the door with deadlines that are over. What has no
+// time for an answer is refused as before.
+func TestCallsWithoutTimeDoNotChangeWhatIsHopeless(t *testing.T) {
+	p := newPressure(time.Millisecond)
+	p.typical[searching].Store(int64(time.Second))
+	for i := range int64(10_000) {
+		p.isHopeless(searching, -1, i*1000) // 10 ms
+	}
+	if !p.isHopeless(searching, 400*time.Millisecond, 10_000_000) {
+		t.Errorf("typical is %s now", time.Duration(p.typical[searching].Load()))
 	}
 }
