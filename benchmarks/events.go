@@ -123,7 +123,8 @@ func (c *clicker) click(at time.Time) ledger.Event {
 		EventID: fmt.Sprint(c.next), Award: &token.Award{RequestID: "0f1e2d3c4b5a69788796a5b4c3d2e1f0", Campaign: campaign,
 			Advertiser: payerOf(campaign), Price: price, Slot: 1, Host: hexbid.WeChat, Scene: hexbid.NearbyList,
 			MarketVersion: 1, ClientID: "search-1", IssuedAt: at, ClickExpiry: at.Add(30 * time.Minute),
-			Basis: auction.Basis{Pricing: hexbid.CPC, Bid: 2 * price, MultiplierPPM: auction.PPM, QualityPPM: 30_000,
+			Basis: auction.Basis{Mechanism: hexbid.MechanismGSP,
+				Pricing: hexbid.CPC, Bid: 2 * price, MultiplierPPM: auction.PPM, QualityPPM: 30_000,
 				Next: price * 30_000, Factors: []int64{1}}}}
 }
 

@@ -117,7 +117,8 @@ func (m *till) charge(buyers []buyer, price hexbid.Money) error {
 			events[i] = ledger.Event{Kind: hexbid.Click, Name: token.Name{Issuer: token.Issuer{2}, Sequence: m.charged},
 				EventID: fmt.Sprint(m.charged), Award: &token.Award{Campaign: b.campaign, Advertiser: b.advertiser,
 					Price: price, Slot: 1, ClientID: "search-1", IssuedAt: at, ClickExpiry: at.Add(30 * time.Minute),
-					Basis: auction.Basis{Pricing: hexbid.CPC, Bid: price, MultiplierPPM: auction.PPM, QualityPPM: 30_000}}}
+					Basis: auction.Basis{Mechanism: hexbid.MechanismGSP,
+						Pricing: hexbid.CPC, Bid: price, MultiplierPPM: auction.PPM, QualityPPM: 30_000}}}
 		}
 		if err := charge(m.ledger, events); err != nil {
 			return err

@@ -2,6 +2,7 @@ package bidder
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -22,8 +23,8 @@ type Market struct {
 	// Reserves are floors. The highest that applies to a candidate counts.
 	Reserves []hexbid.Reserve
 	// Mechanism decides what winners pay. MechanismOf overrides it in the scenes that it names.
-	Mechanism   auction.Mechanism
-	MechanismOf map[hexbid.Scene]auction.Mechanism
+	Mechanism   hexbid.Mechanism
+	MechanismOf map[hexbid.Scene]hexbid.Mechanism
 	// Increment is added to a price that another entry or a reserve sets.
 	Increment hexbid.Money
 	// PositionFactors are the chances that the slots are seen, relative to the first slot and in any common unit.
@@ -46,7 +47,8 @@ type Market struct {
 // DefaultMarket has priors of 1.2 % to 3 %, no reserve, no increment and no
 // minimum bid.
 func DefaultMarket() Market {
-	m := Market{Version: 1, PositionFactors: []int64{1000, 720, 560, 460, 390, 340, 300, 270, 245, 225}}
+	m := Market{Version: 1, Mechanism: hexbid.MechanismGSP,
+		PositionFactors: []int64{1000, 720, 560, 460, 390, 340, 300, 270, 245, 225}}
 	for c := range m.PriorPPM {
 		m.PriorPPM[c] = 20_000
 	}
@@ -99,6 +101,9 @@ func (m *Market) Validate() error {
 				hexbid.Category(c), auction.PPM)
 		}
 	}
+	if err := m.checkMechanisms(); err != nil {
+		return err
+	}
 	if err := checkFactors("market.position_factors", m.PositionFactors); err != nil {
 		return err
 	}
@@ -130,6 +135,16 @@ func (m *Market) Validate() error {
 			if _, err := geoindex.RegionByCode(r.Region); err != nil {
 				return hexbid.Invalidf(field+".region", "%v", err)
 			}
+		}
+	}
+	return nil
+}
+
+// checkMechanisms refuses mechanisms that no auction has.
+func (m *Market) checkMechanisms() error {
+	for _, used := range append(slices.Collect(maps.Values(m.MechanismOf)), m.Mechanism) {
+		if used == hexbid.MechanismUnspecified || used >= hexbid.MechanismCount {
+			return hexbid.Invalidf("market.mechanism", "%s is not known: use gsp, vcg or first_price", used)
 		}
 	}
 	return nil

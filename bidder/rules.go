@@ -1,10 +1,10 @@
 package bidder
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/bidder/quality"
 )
 
@@ -18,10 +18,10 @@ func MarketOf(rules *hexbid.Market) (Market, error) {
 	if len(rules.PositionFactors) > 0 {
 		m.PositionFactors, m.PositionsPinned = slices.Clone(rules.PositionFactors), true
 	}
-	m.Mechanism = mechanismOf(rules.Mechanism)
-	m.MechanismOf = map[hexbid.Scene]auction.Mechanism{}
+	m.Mechanism = cmp.Or(rules.Mechanism, hexbid.MechanismGSP)
+	m.MechanismOf = map[hexbid.Scene]hexbid.Mechanism{}
 	for _, s := range rules.SceneMechanisms {
-		m.MechanismOf[s.Scene] = mechanismOf(s.Mechanism)
+		m.MechanismOf[s.Scene] = s.Mechanism
 	}
 	m.Reserves, m.Increment = slices.Clone(rules.Reserves), rules.Increment
 	m.MinimumBid[hexbid.CPC], m.MinimumBid[hexbid.CPM] = rules.MinimumBidCPC, rules.MinimumBidCPM
@@ -34,17 +34,6 @@ func MarketOf(rules *hexbid.Market) (Market, error) {
 		m.DistancePinned = true
 	}
 	return m, m.Validate()
-}
-
-// mechanismOf returns a mechanism as package auction numbers it.
-func mechanismOf(m hexbid.Mechanism) auction.Mechanism {
-	switch m {
-	case hexbid.MechanismVCG:
-		return auction.VCG
-	case hexbid.MechanismFirstPrice:
-		return auction.FirstPrice
-	}
-	return auction.GSP
 }
 
 // distancesOf returns the operator's table of distances by band, with a factor for every category.

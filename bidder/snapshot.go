@@ -139,7 +139,7 @@ func (s *Snapshot) Holds(at time.Time) bool {
 }
 
 // MechanismIn returns the mechanism that decides what winners pay in a scene.
-func (s *Snapshot) MechanismIn(scene hexbid.Scene) auction.Mechanism {
+func (s *Snapshot) MechanismIn(scene hexbid.Scene) hexbid.Mechanism {
 	return s.market.pricing(scene, 0, quality.WhenSeen).Mechanism
 }
 

@@ -33,8 +33,8 @@ func newAuctionHouse(t *rapid.T, keys *token.Keys) *auctionHouse {
 		slog.New(slog.DiscardHandler), plainCards{}, 1<<20
 	config.AuctionBudget = time.Hour
 	config.RequestID = func() string { h.requests++; return fmt.Sprint("request ", h.requests) }
-	config.Market.Mechanism = rapid.SampledFrom([]auction.Mechanism{auction.GSP, auction.VCG,
-		auction.FirstPrice}).Draw(t, "mechanism")
+	config.Market.Mechanism = rapid.SampledFrom([]hexbid.Mechanism{hexbid.MechanismGSP, hexbid.MechanismVCG,
+		hexbid.MechanismFirstPrice}).Draw(t, "mechanism")
 	config.Market.Increment = rapid.SampledFrom([]hexbid.Money{0, 7}).Draw(t, "increment")
 	config.Market.Reserves = []hexbid.Reserve{
 		{PerThousand: rapid.SampledFrom([]hexbid.Money{0, 1, 3_000_001, 30_000_000}).Draw(t, "reserve")},

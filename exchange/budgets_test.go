@@ -211,7 +211,7 @@ const leastBid = 100_000
 
 // firstPrice makes a click cost the bid, which is at least a tenth of a yuan.
 func firstPrice(c *Config) {
-	c.Market.Mechanism, c.Market.MinimumBid[hexbid.CPC] = auction.FirstPrice, leastBid
+	c.Market.Mechanism, c.Market.MinimumBid[hexbid.CPC] = hexbid.MechanismFirstPrice, leastBid
 }
 
 // TestADailyBudgetEndsWithoutAFreeClickAndBeginsAnewAtMidnight: each click is charged whole, to the last one that the

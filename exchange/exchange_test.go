@@ -148,7 +148,8 @@ func TestATokenCarriesTheAwardAndNothingMore(t *testing.T) {
 	cell := geoindex.CellAt(geoindex.VecOf(hub)).Parent(7)
 	want := token.Award{RequestID: response.RequestID, Campaign: won.Campaign, Advertiser: 1, Price: won.Price, Slot: 1,
 		Host: hexbid.WeChat, Scene: hexbid.NearbyList, Cell: uint64(cell), MarketVersion: 1, ClientID: "app", HasViewer: true,
-		Viewer: ring.Pseudonym("someone"), Basis: auction.Basis{Pricing: hexbid.CPC, Bid: 1_000_000,
+		Viewer: ring.Pseudonym("someone"), Basis: auction.Basis{Mechanism: hexbid.MechanismGSP,
+			Pricing: hexbid.CPC, Bid: 1_000_000,
 			MultiplierPPM: auction.PPM, QualityPPM: 30_000, Factors: []int64{1000}},
 		Prediction: auction.PredictionOf(30_000),
 		IssuedAt:   now, ClickExpiry: now.Add(30 * time.Minute)}

@@ -238,7 +238,7 @@ func TestEveryFieldOfWhatReceiptsTellIsSet(t *testing.T) {
 	fillAll(reflect.ValueOf(&charge).Elem())
 	charge.Event = new(fold.Event)
 	fillAll(reflect.ValueOf(charge.Event).Elem())
-	charge.Event.Award.Basis.Mechanism, charge.SetBy = auction.VCG, auction.SetByNext
+	charge.Event.Award.Basis.Mechanism, charge.SetBy = hexbid.MechanismVCG, auction.SetByNext
 	r := &exchange.Receipt{Receipt: &receipt.Receipt{Charge: charge, Proof: new(receipt.Proof), Root: new(receipt.Root)},
 		Campaign: "c", Currency: "CNY"}
 	fillAll(reflect.ValueOf(r.Proof).Elem())

@@ -95,6 +95,9 @@ const (
 	flagClient // the client is known by its uid
 )
 
+// firstMechanism is the mechanism that a token writes as 0. The others count on from there.
+const firstMechanism = hexbid.MechanismGSP
+
 // append encodes the award: version, flags, enumerations of one byte, the number of factors, unsigned varints, then the
 // viewer and the texts. It leaves out what the award's mechanism does not read, and what follows from the rest: paced
 // bid, score and what set the price.
@@ -119,16 +122,16 @@ func (a *Award) append(b []byte) []byte {
 		flags |= flagClient
 	}
 	b = append(b, awardVersion, flags, byte(basis.Pricing), byte(a.Slot), byte(a.Host), byte(a.Scene),
-		byte(basis.Mechanism), byte(len(basis.Factors)))
+		byte(basis.Mechanism-firstMechanism), byte(len(basis.Factors)))
 	for _, v := range [...]uint64{uint64(a.Campaign), uint64(a.Advertiser), uint64(a.Price), uint64(quality),
 		a.Cell, uint64(a.IssuedAt.UnixMilli()), uint64(a.ClickExpiry.UnixMilli()), a.MarketVersion, uint64(basis.Bid),
 		uint64(basis.MultiplierPPM), uint64(basis.Reserve)} {
 		b = binary.AppendUvarint(b, v)
 	}
 	switch basis.Mechanism {
-	case auction.GSP:
+	case hexbid.MechanismGSP:
 		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(basis.Increment)), uint64(basis.Next))
-	case auction.VCG:
+	case hexbid.MechanismVCG:
 		b = binary.AppendUvarint(binary.AppendUvarint(b, basis.Sum.High), basis.Sum.Low)
 	}
 	for _, factor := range basis.Factors {
@@ -193,15 +196,15 @@ type awardDecoder struct {
 func (d *awardDecoder) award(a *Award) {
 	flags := d.fixed(a)
 	basis := &a.Basis
-	basis.Mechanism = auction.Mechanism(d.byte())
+	basis.Mechanism = firstMechanism + hexbid.Mechanism(d.byte())
 	factors := int(d.byte())
 	d.numbers(a)
 	a.MarketVersion, basis.Bid, basis.MultiplierPPM, basis.Reserve = uint64(d.number()), hexbid.Money(d.number()),
 		d.number(), d.number()
 	switch basis.Mechanism {
-	case auction.GSP:
+	case hexbid.MechanismGSP:
 		basis.Increment, basis.Next = hexbid.Money(d.number()), d.number()
-	case auction.VCG:
+	case hexbid.MechanismVCG:
 		basis.Sum = auction.Sum{High: d.uvarint(), Low: d.uvarint()}
 	}
 	d.factors(basis, factors)
@@ -240,6 +243,7 @@ func (d *awardDecoder) learning(a *Award, flags byte) {
 // first decodes the first version. It has the fields that the present version starts with, without the basis.
 func (d *awardDecoder) first(a *Award) {
 	d.fixed(a)
+	a.Basis.Mechanism = firstMechanism
 	d.numbers(a)
 	a.Prediction = auction.PredictionOf(a.Basis.QualityPPM)
 	d.viewer(a)

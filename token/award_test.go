@@ -19,7 +19,7 @@ import (
 // drawAuction draws the entries of an auction, best first, and its pricing.
 func drawAuction(t *rapid.T) ([]auction.Entry, auction.Pricing) {
 	p := auction.Pricing{
-		Mechanism: rapid.SampledFrom([]auction.Mechanism{auction.GSP, auction.VCG, auction.FirstPrice}).Draw(t, "mechanism"),
+		Mechanism: hexbid.Mechanism(rapid.IntRange(1, int(hexbid.MechanismCount)-1).Draw(t, "mechanism")),
 		Slots:     rapid.IntRange(1, hexbid.MaxSlots).Draw(t, "slots"),
 		Increment: hexbid.Money(rapid.SampledFrom([]int64{0, 1, 10_000, int64(hexbid.MaxBidCPC)}).Draw(t, "increment")),
 		Factors: rapid.SliceOfN(rapid.OneOf(rapid.Int64Range(1, 20), rapid.Int64Range(1, auction.PPM)), hexbid.MaxSlots,
@@ -117,7 +117,7 @@ func TestAPriceFollowsFromItsTokenAlone(t *testing.T) {
 				t.Fatalf("%+v\nis %v by the formula, was %d", got.Basis, price, won.Price)
 			}
 			factors := pricing.Factors[won.Slot-1 : pricing.Slots]
-			if got.Basis.Mechanism == auction.VCG && !slices.Equal(got.Basis.Factors, factors) ||
+			if got.Basis.Mechanism == hexbid.MechanismVCG && !slices.Equal(got.Basis.Factors, factors) ||
 				got.Basis.Factors[0] != factors[0] {
 				t.Fatalf("slot %d of %v has the factors %v", won.Slot, pricing.Factors, got.Basis.Factors)
 			}
@@ -137,7 +137,7 @@ func priceInBigIntegers(b *auction.Basis) *big.Int {
 	if b.Pricing == hexbid.CPM {
 		unit.SetInt64(1000)
 	}
-	if b.Mechanism == auction.VCG {
+	if b.Mechanism == hexbid.MechanismVCG {
 		sum := new(big.Int).Lsh(new(big.Int).SetUint64(b.Sum.High), 64)
 		return whole(ceilQuotient(sum.Add(sum, new(big.Int).SetUint64(b.Sum.Low)), unit.Mul(unit, big.NewInt(b.Factors[0]))))
 	}
@@ -146,7 +146,7 @@ func priceInBigIntegers(b *auction.Basis) *big.Int {
 	if b.Pricing == hexbid.CPM {
 		paced.Sub(paced, new(big.Int).Mod(paced, big.NewInt(1000)))
 	}
-	if b.Mechanism == auction.FirstPrice {
+	if b.Mechanism == hexbid.MechanismFirstPrice {
 		return paced
 	}
 	price := ceilQuotient(big.NewInt(max(b.Next, b.Reserve)), unit)
@@ -173,7 +173,7 @@ func greatestAward() Award {
 		Trial:         auction.Trial{Pair: hexbid.MaxSlots - 1, Swapped: true},
 		MarketVersion: math.MaxInt64, Explored: true, ClientID: strings.Repeat("c", hexbid.MaxClientIDBytes),
 		HasViewer: true, ClientUID: math.MaxInt64, IssuedAt: last, ClickExpiry: last,
-		Basis: auction.Basis{Mechanism: auction.VCG, Pricing: hexbid.CPM,
+		Basis: auction.Basis{Mechanism: hexbid.MechanismVCG, Pricing: hexbid.CPM,
 			Bid: hexbid.MaxBidCPM, MultiplierPPM: auction.PPM, QualityPPM: auction.PPM, Reserve: auction.MaxScore,
 			Factors: slices.Repeat([]int64{auction.PPM}, hexbid.MaxSlots), Sum: auction.Sum{High: 53, Low: math.MaxUint64}}}
 }
@@ -202,6 +202,22 @@ func TestATokenOfTheThirdVersionOpens(t *testing.T) {
 	}
 }
 
+// TestMechanismsKeepTheirNumbers: tokens that are out, and records of them, are read by later programs.
+func TestMechanismsKeepTheirNumbers(t *testing.T) {
+	for mechanism, number := range map[hexbid.Mechanism]byte{hexbid.MechanismGSP: 0, hexbid.MechanismVCG: 1,
+		hexbid.MechanismFirstPrice: 2} {
+		a := goldenAwardWithBasis()
+		a.Basis.Mechanism = mechanism
+		b := a.append(nil)
+		if b[6] != number {
+			t.Errorf("a token writes %s as %d, want %d", mechanism, b[6], number)
+		}
+		if got, err := decodeAward(b); err != nil || got.Basis.Mechanism != mechanism {
+			t.Errorf("a token of %s is read as %s, %v", mechanism, got.Basis.Mechanism, err)
+		}
+	}
+}
+
 // TestNoBasisMakesItsPriceFail tries bases that no auction produces. Only a holder of the keys could seal one.
 func TestNoBasisMakesItsPriceFail(t *testing.T) {
 	for what, change := range map[string]func(*auction.Basis){
@@ -215,7 +231,7 @@ func TestNoBasisMakesItsPriceFail(t *testing.T) {
 	} {
 		a := greatestAward()
 		if change(&a.Basis); what == "mechanism" {
-			a.Basis.Mechanism = 3
+			a.Basis.Mechanism = hexbid.MechanismCount
 		}
 		if _, _, err := a.WorkOutPrice(); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v", what, err)
@@ -268,7 +284,8 @@ func benchmarked() Award {
 	now := time.Now()
 	return Award{RequestID: "0f1e2d3c4b5a69788796a5b4c3d2e1f0", Campaign: 1, Advertiser: 2, Price: 1_234_567,
 		MarketVersion: 1, HasViewer: true, IssuedAt: now, ClickExpiry: now,
-		Basis: auction.Basis{Pricing: hexbid.CPC, Bid: 1_500_000, MultiplierPPM: auction.PPM, QualityPPM: 30_000,
+		Basis: auction.Basis{Mechanism: hexbid.MechanismGSP,
+			Pricing: hexbid.CPC, Bid: 1_500_000, MultiplierPPM: auction.PPM, QualityPPM: 30_000,
 			Next: 37_000_000_000, Factors: []int64{1000}}}
 }
 

@@ -214,7 +214,8 @@ func TestGoldenTokensOpen(t *testing.T) {
 
 func goldenAward() Award {
 	return Award{Campaign: 7, Advertiser: 3, Price: 1_200_000, Slot: 2, Host: hexbid.WeChat, Scene: hexbid.NearbyList,
-		Cell: 0x873099a4dffffff, Basis: auction.Basis{Pricing: hexbid.CPC, QualityPPM: 30_000}, ClientID: "app",
+		Cell: 0x873099a4dffffff, Basis: auction.Basis{Mechanism: hexbid.MechanismGSP,
+			Pricing: hexbid.CPC, QualityPPM: 30_000}, ClientID: "app",
 		HasViewer: true, Viewer: [16]byte{1, 2, 3}, Prediction: auction.PredictionOf(30_000),
 		IssuedAt:    time.UnixMilli(1_795_316_400_123).UTC(),
 		ClickExpiry: time.UnixMilli(1_795_318_200_123).UTC()}
@@ -225,7 +226,7 @@ func goldenAward() Award {
 func goldenAwardWithBasis() Award {
 	a := goldenAward()
 	a.RequestID, a.MarketVersion = "0f1e2d3c4b5a69788796a5b4c3d2e1f0", 12
-	a.Basis = auction.Basis{Mechanism: auction.VCG, Pricing: hexbid.CPC, Bid: 3_000_000, MultiplierPPM: 800_000,
+	a.Basis = auction.Basis{Mechanism: hexbid.MechanismVCG, Pricing: hexbid.CPC, Bid: 3_000_000, MultiplierPPM: 800_000,
 		QualityPPM: 30_000, Reserve: 12_000_000_000, Factors: []int64{720, 560},
 		Sum: auction.Sum{Low: (720-560)*40_000_000_000 + 560*12_000_000_000}}
 	a.Price = 607_408 // 13.12·10¹² / (720 · 30,000), rounded up

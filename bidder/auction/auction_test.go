@@ -119,7 +119,8 @@ func TestPricesKeepTheirPromises(t *testing.T) {
 		slots := rapid.IntRange(0, hexbid.MaxSlots).Draw(t, "slots")
 		increment := hexbid.Money(rapid.IntRange(0, 20_000).Draw(t, "increment"))
 		entries := boardOf(candidates, slots, NewTieBreak("r"))
-		for i, a := range Price(entries, Pricing{Slots: slots, Increment: increment, Factors: alike}, nil) {
+		for i, a := range Price(entries, Pricing{Mechanism: hexbid.MechanismGSP,
+			Slots: slots, Increment: increment, Factors: alike}, nil) {
 			e := a.Entry
 			if a.Price > e.PacedBid || a.Price > candidates[e.Ordinal].Bid || a.Price < 0 {
 				t.Fatalf("price %d above the paced bid of %+v", a.Price, e)
@@ -174,7 +175,8 @@ func TestOneSlotIsVickrey(t *testing.T) {
 			candidates = append(candidates, Candidate{Advertiser: uint32(i), Pricing: hexbid.CPC, Bid: hexbid.Money(bid),
 				MultiplierPPM: PPM, QualityPPM: 1000, Reserve: reserve * 1000})
 		}
-		awards := Price(boardOf(numbered(candidates), 1, NewTieBreak("r")), Pricing{Slots: 1, Factors: alike}, nil)
+		awards := Price(boardOf(numbered(candidates), 1, NewTieBreak("r")), Pricing{Mechanism: hexbid.MechanismGSP,
+			Slots: 1, Factors: alike}, nil)
 		slices.Sort(bids)
 		highest, second := bids[len(bids)-1], bids[len(bids)-2]
 		if highest < reserve {
@@ -232,9 +234,9 @@ func narrated(t *testing.T, d *datadriven.TestData) string {
 	d.MaybeScanArgs(t, "increment", &increment)
 	d.MaybeScanArgs(t, "mechanism", &mechanism)
 	d.MaybeScanArgs(t, "factors", &factors)
-	m := slices.Index(mechanismNames, mechanism)
-	if m < 0 {
-		d.Fatalf(t, "%q is no mechanism", mechanism)
+	m, err := hexbid.ParseMechanism(mechanism)
+	if err != nil {
+		d.Fatalf(t, "%v", err)
 	}
 	var candidates []Candidate
 	names := map[uint32]string{}
@@ -253,7 +255,7 @@ func narrated(t *testing.T, d *datadriven.TestData) string {
 		candidates = append(candidates, c)
 	}
 	var out strings.Builder
-	pricing := Pricing{Mechanism: Mechanism(m), Slots: slots, Increment: hexbid.Money(increment), Factors: factors}
+	pricing := Pricing{Mechanism: m, Slots: slots, Increment: hexbid.Money(increment), Factors: factors}
 	for _, a := range Price(boardOf(candidates, slots, NewTieBreak("golden")), pricing, nil) {
 		fmt.Fprintf(&out, "slot %d: %s scores %d and pays %d, set by %s\n", a.Slot, names[a.Entry.Ordinal], a.Entry.Score,
 			a.Price, a.SetBy)

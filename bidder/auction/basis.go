@@ -13,7 +13,7 @@ const MaxScore = 1_000_000_000_000_000
 // Basis holds everything that one price follows from, and nothing that another award needs. Tokens carry it, so a
 // receipt can recompute the price without any stored state.
 type Basis struct {
-	Mechanism     Mechanism
+	Mechanism     hexbid.Mechanism
 	Pricing       hexbid.PricingModel
 	Bid           hexbid.Money // on the request's host, before pacing
 	MultiplierPPM int64        // of pacing, 0 to PPM
@@ -52,8 +52,23 @@ func (s Sum) ceilDiv(by int64) hexbid.Money {
 	return hexbid.Money(quotient)
 }
 
-// Price computes the price of a click or of a thousand impressions, and says what set it. The constants of Mechanism
-// state the formulas. Price is meaningless for a basis that Check refuses.
+// Price computes the price of a click or of a thousand impressions, and says what set it. It is meaningless for a basis
+// that Check refuses.
+//
+// All three mechanisms rank by score and differ in the price. Below, b is the paced bid and d the score that one micro
+// buys: q for CPC, 1,000 for CPM.
+//
+// GSP is the generalised second price (Edelman, Ostrovsky and Schwarz 2007; Varian 2007), weighted by quality. With one
+// slot this is the second-price auction:
+//
+//	price = min(b, ceil(max(next score, reserve) / d) + increment)
+//
+// VCG charges what a winner's presence costs the others (Vickrey 1961, Clarke 1971, Groves 1973), for slots 1 to K that
+// are seen with chances w. w of K+1 and missing scores are 0. The sum has 128 bits and is rounded once:
+//
+//	price of slot k = ceil(Σ j=k..K (w_j − w_j+1)·max(s_j+1, own reserve) / (w_k·d))
+//
+// First price charges b.
 func (b *Basis) Price() (hexbid.Money, SetBy) {
 	paced, _ := Pace(b.Pricing, b.Bid, b.MultiplierPPM, b.QualityPPM)
 	return b.priceOf(paced)
@@ -61,9 +76,9 @@ func (b *Basis) Price() (hexbid.Money, SetBy) {
 
 func (b *Basis) priceOf(paced hexbid.Money) (hexbid.Money, SetBy) {
 	switch b.Mechanism {
-	case VCG:
+	case hexbid.MechanismVCG:
 		return b.vcg()
-	case FirstPrice:
+	case hexbid.MechanismFirstPrice:
 		return paced, SetByBid
 	}
 	return b.gsp(paced)
@@ -102,7 +117,7 @@ func (b *Basis) wholeMicros(price hexbid.Money) hexbid.Money {
 // Check refuses a basis that no award can have, because the arithmetic of Price does not cover it. The error names the
 // value that is out of range.
 func (b *Basis) Check() error {
-	if b.Mechanism > FirstPrice {
+	if b.Mechanism == hexbid.MechanismUnspecified || b.Mechanism >= hexbid.MechanismCount {
 		return fmt.Errorf("mechanism %d is unknown", b.Mechanism)
 	}
 	if b.Pricing != hexbid.CPC && b.Pricing != hexbid.CPM {

@@ -54,39 +54,9 @@ func (t Trial) swaps(won int) int {
 	return 0
 }
 
-// Mechanism decides what a winner pays.
-type Mechanism uint8
-
-// All three mechanisms rank by score and differ in the price.
-const (
-	// GSP is the generalised second price (Edelman, Ostrovsky and Schwarz
-	// 2007; Varian 2007), weighted by quality:
-	//
-	//	price = min(b, ceil(max(next score, reserve) / d) + increment)
-	//
-	// with d the score that one micro buys: q for CPC, 1,000 for CPM. With one
-	// slot this is the second-price auction.
-	GSP Mechanism = iota
-	// VCG charges what a winner's presence costs the others (Vickrey 1961,
-	// Clarke 1971, Groves 1973), for slots seen with chances w:
-	//
-	//	price of slot k = ceil(Σ j=k..K (w_j − w_j+1)·max(s_j+1, own reserve) / (w_k·d))
-	//
-	// with w of K+1 and missing scores 0. The sum has 128 bits and is rounded
-	// once.
-	VCG
-	// FirstPrice charges the paced bid.
-	FirstPrice
-)
-
-var mechanismNames = []string{"gsp", "vcg", "first_price"}
-
-// String returns the name that settings use.
-func (m Mechanism) String() string { return mechanismNames[min(m, FirstPrice)] }
-
 // Pricing says how one auction is priced.
 type Pricing struct {
-	Mechanism Mechanism
+	Mechanism hexbid.Mechanism
 	Slots     int
 	Increment hexbid.Money // of GSP
 	// Factors are the chances that the slots are seen, relative to the first slot, in any common unit. There are at
@@ -111,7 +81,7 @@ func Price(entries []Entry, p Pricing, awards []Award) []Award {
 		}
 		awards = append(awards, Award{Entry: entries[rank], Slot: slot, PaysAs: paysAs, Next: scoreAt(entries, paysAs)})
 		award := &awards[len(awards)-1]
-		if p.Mechanism == VCG {
+		if p.Mechanism == hexbid.MechanismVCG {
 			award.Sum = displaced(entries, award, &p)
 		}
 		basis := award.Basis(&p)
@@ -128,9 +98,9 @@ func (a *Award) Basis(p *Pricing) Basis {
 		QualityPPM: e.QualityPPM, Reserve: e.Reserve}
 	last := a.PaysAs
 	switch p.Mechanism {
-	case GSP:
+	case hexbid.MechanismGSP:
 		b.Increment, b.Next = p.Increment, a.Next
-	case VCG:
+	case hexbid.MechanismVCG:
 		b.Sum, last = a.Sum, p.Slots
 	}
 	b.Factors = p.Factors[a.PaysAs-1 : last]

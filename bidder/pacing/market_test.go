@@ -220,7 +220,7 @@ func (m *market) auction(weight float64) (chance, cost float64) {
 		}
 		entries = append(entries, rival)
 	}
-	award := auction.Price(entries, auction.Pricing{Slots: 1, Factors: []int64{1}}, nil)[0]
+	award := auction.Price(entries, auction.Pricing{Mechanism: hexbid.MechanismGSP, Slots: 1, Factors: []int64{1}}, nil)[0]
 	chance = float64(m.quality) / PPM
 	cost = chance * float64(award.Price) * weight
 	if us.Reserve > 0 {

@@ -61,7 +61,7 @@ func TestCreditsForWhatWasNotChargedAreFound(t *testing.T) {
 			return &fold.Event{Kind: hexbid.Click, Token: token.Name{Sequence: uint64(campaign)},
 				Award: fold.Award{Campaign: campaign, Advertiser: 5, Price: 1000, Slot: 1, MarketVersion: 1,
 					IssuedAt: start.UnixMilli(), ClickExpiry: start.UnixMilli() + 60_000,
-					Basis: auction.Basis{Mechanism: auction.FirstPrice, Pricing: hexbid.CPC, Bid: 1000, MultiplierPPM: 1e6,
+					Basis: auction.Basis{Mechanism: hexbid.MechanismFirstPrice, Pricing: hexbid.CPC, Bid: 1000, MultiplierPPM: 1e6,
 						QualityPPM: 1000, Factors: []int64{1}}}}
 		}
 		credit := &fold.Credit{Advertiser: 5, Campaign: 1, Amount: 700, Charges: []uint64{5}, Charged: []hexbid.Money{1000},

@@ -68,7 +68,7 @@ func (m *market) setTerms(campaign hexbid.UID, daily hexbid.Money) {
 // event returns an event of a new token.
 func (m *market) event() ledger.Event {
 	campaign := hexbid.UID(1 + m.random.IntN(campaigns))
-	basis := auction.Basis{Mechanism: auction.GSP, Pricing: hexbid.CPC, Bid: 2_000_000, MultiplierPPM: auction.PPM,
+	basis := auction.Basis{Mechanism: hexbid.MechanismGSP, Pricing: hexbid.CPC, Bid: 2_000_000, MultiplierPPM: auction.PPM,
 		QualityPPM: 30_000, Reserve: 1000, Next: 1 + m.random.Int64N(50_000_000_000), Factors: []int64{700_000}}
 	kind := hexbid.Impression
 	if m.random.IntN(2) == 0 {

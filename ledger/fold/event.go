@@ -96,7 +96,7 @@ func (a *Award) fields(c *codec) {
 	number(c, 11, &a.IssuedAt)
 	number(c, 12, &a.ClickExpiry)
 	basis := &a.Basis
-	number(c, 13, &basis.Mechanism)
+	mechanism(c, 13, &basis.Mechanism)
 	number(c, 14, &basis.Pricing)
 	number(c, 15, &basis.Bid)
 	number(c, 16, &basis.MultiplierPPM)
@@ -113,6 +113,15 @@ func (a *Award) fields(c *codec) {
 	number(c, 27, &a.Prediction.Band)
 	number(c, 28, &a.Trial.Pair)
 	flag(c, 29, &a.Trial.Swapped)
+}
+
+// mechanism is a field of a mechanism. Records count mechanisms from GSP, which is 0.
+func mechanism(c *codec, field int, v *hexbid.Mechanism) {
+	counted := *v - hexbid.MechanismGSP
+	number(c, field, &counted)
+	if c.decoding {
+		*v = hexbid.MechanismGSP + counted
+	}
 }
 
 // maxAwardBytes is more than an encoded event has without the owner's part.

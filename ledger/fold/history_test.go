@@ -268,7 +268,8 @@ func (h *history) eventOf(e *modelEvent) *Event {
 	}
 	return &Event{Kind: e.kind, Token: h.names[e.token], Value: hexbid.Money(e.value), Award: Award{
 		Campaign: hexbid.UID(e.campaign), Advertiser: hexbid.UID(e.advertiser), Price: hexbid.Money(e.price),
-		Host: hexbid.Host(e.host), IssuedAt: e.issuedMS, ClickExpiry: e.expiryMS, Basis: auction.Basis{Pricing: pricing}},
+		Host: hexbid.Host(e.host), IssuedAt: e.issuedMS, ClickExpiry: e.expiryMS,
+		Basis: auction.Basis{Mechanism: hexbid.MechanismGSP, Pricing: pricing}},
 		Ruling: Ruling{Verdict: e.verdict, Date: e.date, Posted: e.posted}}
 }
 

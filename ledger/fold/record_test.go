@@ -181,7 +181,8 @@ func anEvent() *Event {
 	award := token.Award{RequestID: "4f1d2c3b-request", Campaign: 7_000_001, Advertiser: 5_000_001, Price: 1_234_567,
 		Slot: 1, Host: hexbid.WeChat, Scene: 2, Cell: 0x87_283_472_ffffff, MarketVersion: 12, ClientID: "nearby-gateway",
 		HasViewer: true, Viewer: [16]byte{1, 2, 3}, IssuedAt: time.UnixMilli(1_795_000_000_000),
-		ClickExpiry: time.UnixMilli(1_795_001_800_000), Basis: auction.Basis{Pricing: hexbid.CPC, Bid: 2_000_000,
+		ClickExpiry: time.UnixMilli(1_795_001_800_000), Basis: auction.Basis{Mechanism: hexbid.MechanismGSP,
+			Pricing: hexbid.CPC, Bid: 2_000_000,
 			MultiplierPPM: 900_000, QualityPPM: 31_000, Reserve: 20_000_000_000, Increment: 10_000, Next: 38_000_000_000,
 			Factors: []int64{1_000_000}}}
 	name := token.Name{Issuer: token.Issuer{9, 8, 7, 6, 5, 4, 3, 2, 1, 1, 1, 1}, Sequence: 123_456}
@@ -222,5 +223,22 @@ func TestAnEventIDIsItsTokensAlone(t *testing.T) {
 			t.Errorf("%x stands for two events", id)
 		}
 		seen[id] = true
+	}
+}
+
+// TestRecordsCountMechanismsFromGSP: records of earlier programs are read, and receipts hash the same bytes.
+func TestRecordsCountMechanismsFromGSP(t *testing.T) {
+	for mechanism, want := range map[hexbid.Mechanism][]byte{hexbid.MechanismGSP: nil,
+		hexbid.MechanismVCG: {13 << 3, 1}, hexbid.MechanismFirstPrice: {13 << 3, 2}} {
+		a := Award{Basis: auction.Basis{Mechanism: mechanism}}
+		written := codec{}
+		if a.fields(&written); !bytes.Equal(written.bytes, want) {
+			t.Errorf("%s is written as %v, want %v", mechanism, written.bytes, want)
+		}
+		var got Award
+		read := codec{bytes: want, decoding: true}
+		if got.fields(&read); got.Basis.Mechanism != mechanism {
+			t.Errorf("%v is read as %s, want %s", want, got.Basis.Mechanism, mechanism)
+		}
 	}
 }

@@ -29,7 +29,8 @@ func (d *desk) tell(pricing hexbid.PricingModel, price hexbid.Money, story []ste
 	d.Helper()
 	for i, s := range story {
 		e := d.event(s.kind, token.Name{Sequence: s.number})
-		e.Award.Price, e.Award.Basis, e.Verdict = price, auction.Basis{Pricing: pricing}, s.verdict
+		e.Award.Price, e.Award.Basis, e.Verdict = price, auction.Basis{Mechanism: hexbid.MechanismGSP,
+			Pricing: pricing}, s.verdict
 		if d.take(e); e.Outcome != s.want || e.Charged != s.charged {
 			d.Errorf("step %d, %s of token %d, is %s and charges %d; expected %s and %d", i+1, s.kind, s.number, e.Outcome,
 				e.Charged, s.want, s.charged)

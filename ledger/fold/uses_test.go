@@ -43,7 +43,7 @@ func (d *desk) write(body Body) {
 func (d *desk) event(kind hexbid.EventKind, name token.Name) *Event {
 	now := d.at / 1000
 	return &Event{Kind: kind, Token: name, Award: Award{Campaign: 1, Advertiser: 2, Price: 1000, IssuedAt: now,
-		ClickExpiry: now + 1_800_000, Basis: auction.Basis{Pricing: hexbid.CPC}}}
+		ClickExpiry: now + 1_800_000, Basis: auction.Basis{Mechanism: hexbid.MechanismGSP, Pricing: hexbid.CPC}}}
 }
 
 // take judges an event and takes it in, and returns its outcome.

@@ -153,7 +153,7 @@ func (b *Bank) Award(campaign, advertiser hexbid.UID, pricing hexbid.PricingMode
 	now := b.Clock.Now().Truncate(time.Millisecond)
 	return &token.Award{RequestID: "request", Campaign: campaign, Advertiser: advertiser, Price: price, Slot: 1,
 		MarketVersion: 1, ClientID: "client", HasViewer: true, Viewer: [16]byte{1}, IssuedAt: now,
-		ClickExpiry: now.Add(30 * time.Minute), Basis: auction.Basis{Mechanism: auction.FirstPrice, Pricing: pricing,
+		ClickExpiry: now.Add(30 * time.Minute), Basis: auction.Basis{Mechanism: hexbid.MechanismFirstPrice, Pricing: pricing,
 			Bid: price, MultiplierPPM: auction.PPM, QualityPPM: 30_000, Factors: []int64{1}}}
 }
 

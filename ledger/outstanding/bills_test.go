@@ -76,7 +76,8 @@ func (b *bills) bill(now int64, e *planned) (charged, free hexbid.Money) {
 	record := &fold.Event{Kind: kind, Token: token.Name{Sequence: b.sequence},
 		Award: fold.Award{Campaign: e.award.Campaign, Advertiser: e.award.Advertiser, Price: price, IssuedAt: e.issued,
 			ClickExpiry: e.issued + 1_800_000,
-			Basis:       auction.Basis{Pricing: e.award.Pricing}}, Ruling: fold.Ruling{Date: b.date, Posted: b.date}}
+			Basis: auction.Basis{Mechanism: hexbid.MechanismGSP,
+				Pricing: e.award.Pricing}}, Ruling: fold.Ruling{Date: b.date, Posted: b.date}}
 	if err := b.Judge(record); err != nil {
 		b.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func spend(t *testing.T, dir string, clicks int) (*pebble.Journal, *ledger.Ledge
 		answers, err := l.Record(ctx, []ledger.Event{{Kind: hexbid.Click, EventID: "e",
 			Name: token.Name{Sequence: uint64(now.UnixNano()) + uint64(i)},
 			Award: &token.Award{Campaign: 1, Advertiser: 2, Price: 1000, Slot: 1, MarketVersion: 1, IssuedAt: now,
-				ClickExpiry: now.Add(time.Hour), Basis: auction.Basis{Mechanism: auction.FirstPrice,
+				ClickExpiry: now.Add(time.Hour), Basis: auction.Basis{Mechanism: hexbid.MechanismFirstPrice,
 					Pricing: hexbid.CPC,
 					Bid:     1000, MultiplierPPM: auction.PPM, QualityPPM: 1000, Factors: []int64{1}}}}})
 		if err != nil || answers[0].Outcome != hexbid.EventCharged {

@@ -143,9 +143,9 @@ func awardInFile(c *Charge) fileAward {
 		f.Trial = &fileTrial{a.Trial.Pair, a.Trial.Swapped}
 	}
 	switch b.Mechanism {
-	case auction.GSP:
+	case hexbid.MechanismGSP:
 		f.NextScore, f.IncrementMicros = &b.Next, (*int64)(&b.Increment)
-	case auction.VCG:
+	case hexbid.MechanismVCG:
 		f.VCGSum = sumText(b.Sum)
 	}
 	return f

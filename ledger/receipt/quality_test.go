@@ -14,7 +14,8 @@ func TestAQualityFollowsFromItsFactors(t *testing.T) {
 	lowered := auction.Prediction{BasePPM: 50_001, ScenePPM: 800_000, DistancePPM: 750_000, Band: 3}
 	const quality = 30_000 // 50,001 × 0.8 is 40,000 when floored
 	charge := func(p auction.Prediction) *Charge {
-		basis := auction.Basis{Mechanism: auction.GSP, Pricing: hexbid.CPC, Bid: 2_000_000, MultiplierPPM: auction.PPM,
+		basis := auction.Basis{Mechanism: hexbid.MechanismGSP,
+			Pricing: hexbid.CPC, Bid: 2_000_000, MultiplierPPM: auction.PPM,
 			QualityPPM: quality, Next: 30_000_000_000, Factors: []int64{1}}
 		price, _ := basis.Price()
 		return &Charge{Event: &fold.Event{Kind: hexbid.Click, Ruling: fold.Ruling{Charged: price},

@@ -119,7 +119,7 @@ func award(campaign hexbid.UID, basis auction.Basis) fold.Award {
 }
 
 func gsp(bid hexbid.Money, next int64) auction.Basis {
-	return auction.Basis{Mechanism: auction.GSP, Pricing: hexbid.CPC, Bid: bid, MultiplierPPM: 900_000,
+	return auction.Basis{Mechanism: hexbid.MechanismGSP, Pricing: hexbid.CPC, Bid: bid, MultiplierPPM: 900_000,
 		QualityPPM: 31_000, Reserve: 20_000_000_000, Increment: 10_000, Next: next, Factors: []int64{700_000}}
 }
 
@@ -127,11 +127,11 @@ func gsp(bid hexbid.Money, next int64) auction.Basis {
 func bases() []auction.Basis {
 	impressions := gsp(45_000_000, 30_000_000_000)
 	impressions.Pricing = hexbid.CPM
-	vcg := auction.Basis{Mechanism: auction.VCG, Pricing: hexbid.CPC, Bid: 3_000_000, MultiplierPPM: 1_000_000,
+	vcg := auction.Basis{Mechanism: hexbid.MechanismVCG, Pricing: hexbid.CPC, Bid: 3_000_000, MultiplierPPM: 1_000_000,
 		QualityPPM: 25_000, Reserve: 1_000, Factors: []int64{900_000, 500_000, 100_000},
 		Sum: auction.Sum{Low: 9_000_000_000_000_000}}
 	first := gsp(1_234_567, 0)
-	first.Mechanism, first.Increment = auction.FirstPrice, 0
+	first.Mechanism, first.Increment = hexbid.MechanismFirstPrice, 0
 	return []auction.Basis{gsp(2_500_000, 60_000_000_000), impressions, vcg, first}
 }
 
@@ -286,7 +286,8 @@ func TestReceiptsOfEarlierTokensProveTheChargeAlone(t *testing.T) {
 	h := newHandmade(t)
 	h.open(noon)
 	a := award(11, gsp(2_500_000, 60_000_000_000))
-	a.MarketVersion, a.RequestID, a.Basis = 0, "", auction.Basis{Pricing: hexbid.CPC, QualityPPM: 31_000}
+	a.MarketVersion, a.RequestID, a.Basis = 0, "", auction.Basis{Mechanism: hexbid.MechanismGSP,
+		Pricing: hexbid.CPC, QualityPPM: 31_000}
 	sequence := h.charge(noon, eventOf(a, 1))
 	h.close(noon.Add(time.Hour))
 	r, text := fileOf(t, h.view(), sequence)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/hexbid/hexbid"
-	"github.com/hexbid/hexbid/bidder/auction"
 	"github.com/hexbid/hexbid/exchange"
 	"github.com/hexbid/hexbid/simulator/market"
 )
@@ -42,7 +41,7 @@ func (crowd) React(r *rand.Rand, _ *hexbid.Request, _ *exchange.Sponsored) marke
 func run(t *testing.T, seed uint64, length time.Duration, restart bool) (lines []string, spent hexbid.Money) {
 	t.Helper()
 	m, err := market.Open(market.Config{Seed: seed, Start: start, People: crowd{0.01}, Every: 10 * time.Second,
-		Change: func(c *exchange.Config) { c.Market.Mechanism = auction.FirstPrice },
+		Change: func(c *exchange.Config) { c.Market.Mechanism = hexbid.MechanismFirstPrice },
 		Answered: func(e *market.Event, r *hexbid.EventResult) {
 			lines = append(lines, fmt.Sprint(e.Kind, " ", r.Outcome, " ", r.Charged))
 		}})

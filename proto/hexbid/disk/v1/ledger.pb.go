@@ -404,7 +404,7 @@ type LedgerAward struct {
 	IssuedAt uint64 `protobuf:"varint,11,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`
 	// Milliseconds since 1970.
 	ClickExpiry uint64 `protobuf:"varint,12,opt,name=click_expiry,json=clickExpiry,proto3" json:"click_expiry,omitempty"`
-	// auction.Mechanism.
+	// hexbid.Mechanism, counted from GSP, which is 0.
 	Mechanism uint32 `protobuf:"varint,13,opt,name=mechanism,proto3" json:"mechanism,omitempty"`
 	// hexbid.PricingModel.
 	Pricing uint32 `protobuf:"varint,14,opt,name=pricing,proto3" json:"pricing,omitempty"`
