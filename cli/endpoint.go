@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -51,7 +52,7 @@ func (f *clientFlags) endpoint() (e endpoint, err error) {
 	switch {
 	case f.KeyFile != "":
 		e.key, err = readKeyFile(f.KeyFile)
-	case e.key == "" && f.ServerData != "" && isLoopback(e.server):
+	case e.key == "" && f.ServerData != "" && isThisMachine(e.server):
 		e.key, err = readKeyFile(filepath.Join(f.ServerData, operatorKeyName))
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 			err = nil // a server that demands no credentials has no such file
@@ -60,7 +61,21 @@ func (f *clientFlags) endpoint() (e endpoint, err error) {
 	return e, err
 }
 
-// isLoopback reports whether an address is one of this machine.
+// isThisMachine reports whether a server at an address runs on this machine, so that its data folder may be here.
+func isThisMachine(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	own, err := net.InterfaceAddrs()
+	return isLoopback(address) || err == nil && ip != nil && slices.ContainsFunc(own, func(a net.Addr) bool {
+		of, is := a.(*net.IPNet)
+		return is && of.IP.Equal(ip)
+	})
+}
+
+// isLoopback reports whether what is sent to an address stays in this machine.
 func isLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -65,6 +65,9 @@ func (c *historyCommand) Run(s *session) error {
 			}
 			shown += len(page.GetChanges())
 			if r.PageToken = page.GetNextPageToken(); r.PageToken == "" {
+				if shown == 0 {
+					fmt.Fprintln(s.Stderr, "hexbid: there are no such changes, or none that you may see")
+				}
 				return nil
 			}
 		}

@@ -71,8 +71,8 @@ func (c *loginCommand) key(s *session) (string, error) {
 	switch f, isFile := s.Stdin.(*os.File); {
 	case c.KeyFile != "":
 		return readKeyFile(c.KeyFile)
-	case c.ServerData != "" && isLoopback(cmp.Or(c.Server, defaultServer)):
-		return readKeyFile(c.ServerData + string(os.PathSeparator) + operatorKeyName)
+	case c.ServerData != "" && isThisMachine(cmp.Or(c.Server, defaultServer)):
+		return readKeyFile(filepath.Join(c.ServerData, operatorKeyName))
 	case isFile && term.IsTerminal(int(f.Fd())):
 		fmt.Fprint(s.Stderr, "Key: ")
 		text, err := term.ReadPassword(int(f.Fd()))
@@ -82,7 +82,12 @@ func (c *loginCommand) key(s *session) (string, error) {
 		}
 		return readKey(strings.NewReader(string(text)), "what you typed")
 	}
-	return readKey(s.Stdin, "standard input")
+	key, err := readKey(s.Stdin, "standard input")
+	if err != nil && c.ServerData != "" {
+		err = fmt.Errorf("%w. --server-data does not count, because %s is no address of this machine: give --key-file %s",
+			err, c.Server, filepath.Join(c.ServerData, operatorKeyName))
+	}
+	return key, err
 }
 
 // whoAmI asks a server whose key an endpoint has.

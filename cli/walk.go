@@ -53,7 +53,8 @@ func fetchPage(
 			PageToken: l.token, View: view})
 		return page{r, resources(r.GetCampaigns()), r.GetNextPageToken()}, err
 	}
-	return page{}, fmt.Errorf("%q is neither a name nor a kind: use advertisers, programs, places or campaigns", l.kind)
+	return page{}, fmt.Errorf("%q is neither a name nor a kind: use advertisers, programs, places or campaigns "+
+		"(users, clients and keys have commands of their own)", l.kind)
 }
 
 func resources[T resource](list []T) []resource {

@@ -152,6 +152,10 @@ func TestEveryRoleReadsItsHistory(t *testing.T) {
 			t.Errorf("of the rival's %s sees:\n%s", who, out)
 		}
 	}
+	_, notes, _ := o.try("", o.by("rita", []string{"history", "--owner", "advertisers/tea"})...)
+	if !strings.Contains(notes, "no such changes") {
+		t.Errorf("of an empty history a member is told %q", notes)
+	}
 	o.refuses("app", 1, "operators may", "history")
 	text := o.as("vi", "history", teaCampaign)
 	if want := "    bid: 1.20 -> 1.25\n"; !strings.Contains(text, want) {
