@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -269,6 +270,22 @@ func TestTrustedProxiesSayWhereACallComesFrom(t *testing.T) {
 		_, err := whoAmI(metadata.AppendToOutgoingContext(t.Context(), "x-forwarded-for", value), open.dial(t))
 		if status.Code(err) != want {
 			t.Errorf("without credentials, for %s: %v", value, err)
+		}
+	}
+	for _, c := range []struct{ standard, common, want string }{ // one of the two is the caller's own word
+		{"for=127.0.0.1", "203.0.113.7", ""}, {"for=203.0.113.7", "127.0.0.1", ""}, {"for=127.0.0.1", "nonsense", ""},
+		{"by=x", "127.0.0.1", ""}, {"for=127.0.0.1", "127.0.0.1", "127.0.0.1"},
+		{"for=6.6.6.6, for=203.0.113.7", "203.0.113.7, 10.1.2.3", "203.0.113.7"},
+	} {
+		both := []string{"forwarded", c.standard, "x-forwarded-for", c.common}
+		_, err := whoAmI(metadata.AppendToOutgoingContext(t.Context(), both...), open.dial(t))
+		if want := map[bool]codes.Code{true: codes.OK, false: codes.PermissionDenied}[c.want == "127.0.0.1"]; status.Code(
+			err) != want {
+			t.Errorf("without credentials, %v: %v, want %s", both, err, want)
+		}
+		r, err := whoAmI(metadata.AppendToOutgoingContext(mine, both...), conn)
+		if want := cmp.Or(c.want, "127.0.0.1:"); err != nil || !strings.HasPrefix(r.GetOrigin(), want) {
+			t.Errorf("%v is from %q, %v, want %s", both, r.GetOrigin(), err, want)
 		}
 	}
 }

@@ -49,14 +49,29 @@ func (s *Server) originOf(c *claims) (origin string, err error) {
 	return from.String(), nil
 }
 
-// forwardedFor walks the addresses that proxies have added, latest first, past those of trusted proxies. ok is false
-// when the peer is no trusted proxy, or the next address is none.
+// forwardedFor returns the address for which trusted proxies speak. ok is false when the peer is no trusted proxy, or
+// what it says is no address. A proxy writes one of the two headers and may pass the other one on as the caller wrote
+// it. Nobody knows which, so where a call has both they must say the same.
 func (s *Server) forwardedFor(c *claims) (from netip.Addr, ok bool) {
 	at, err := netip.ParseAddrPort(c.address)
 	if err != nil || !s.isTrusted(at.Addr()) {
 		return from, false
 	}
-	hops := hopsIn(c.headers)
+	standard, common := hopsIn(c.headers)
+	switch {
+	case standard == nil:
+		return s.firstUntrusted(common)
+	case common == nil:
+		return s.firstUntrusted(standard)
+	}
+	from, ok = s.firstUntrusted(standard)
+	other, alsoOK := s.firstUntrusted(common)
+	return from, ok && alsoOK && from == other
+}
+
+// firstUntrusted walks the addresses that proxies have added, latest first, past those of trusted proxies. ok is false
+// when one on the way is no address.
+func (s *Server) firstUntrusted(hops []string) (from netip.Addr, ok bool) {
 	for i := len(hops) - 1; i >= 0; i-- {
 		hop, err := parseHop(hops[i])
 		if err != nil {
@@ -78,15 +93,15 @@ func (s *Server) isTrusted(a netip.Addr) bool {
 	return false
 }
 
-// hopsIn returns the addresses that proxies have added, in order: of Forwarded (RFC 7239), or else of X-Forwarded-For.
-func hopsIn(headers map[string][]string) (hops []string) {
-	var common []string
+// hopsIn returns the addresses that proxies have added, in order: of Forwarded (RFC 7239), and of X-Forwarded-For. What
+// a call does not have is nil.
+func hopsIn(headers map[string][]string) (standard, common []string) {
 	for key, values := range headers {
 		switch {
 		case strings.EqualFold(key, "forwarded"):
 			for _, value := range values {
 				for element := range strings.SplitSeq(value, ",") {
-					hops = append(hops, forIn(element))
+					standard = append(standard, forIn(element))
 				}
 			}
 		case strings.EqualFold(key, "x-forwarded-for"):
@@ -95,10 +110,7 @@ func hopsIn(headers map[string][]string) (hops []string) {
 			}
 		}
 	}
-	if hops == nil {
-		return common
-	}
-	return hops
+	return standard, common
 }
 
 // forIn returns the parameter "for" of an element of Forwarded.
