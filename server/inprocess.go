@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"io"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -44,7 +45,7 @@ func (c inProcess) Invoke(ctx context.Context, method string, request, reply any
 	if !there {
 		return status.Errorf(codes.Unimplemented, "%s is no unary method", method)
 	}
-	if !c.server.pressure.hasRoom(m.door.class) {
+	if !c.server.pressure.hasRoom(m.door.class, time.Now().UnixNano()) {
 		m.door.refused.Inc()
 		return errBusy
 	}

@@ -152,8 +152,10 @@ func (p *pressure) leave(c class, of *party) {
 	}
 }
 
-// hasRoom reports whether a call of a class that needs no core but its caller's may come.
-func (p *pressure) hasRoom(c class) bool {
+// hasRoom reports whether a call of a class that needs no core but its caller's may come. The limit follows the waits
+// of other calls meanwhile: without any it comes back.
+func (p *pressure) hasRoom(c class, now int64) bool {
+	p.follow(now)
 	return c == unclassed || p.target == 0 || p.underWay.Load() < p.shareOf(c)
 }
 

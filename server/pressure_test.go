@@ -304,3 +304,25 @@ func TestCallsWithoutTimeDoNotChangeWhatIsHopeless(t *testing.T) {
 		t.Errorf("typical is %s now", time.Duration(p.typical[searching].Load()))
 	}
 }
+
+// TestTheLimitComesBackForCallsOverHTTPToo: an overload over gRPC has lowered the limit, and then calls come over HTTP
+// alone, which wait for no core and are admitted by hasRoom.
+func TestTheLimitComesBackForCallsOverHTTPToo(t *testing.T) {
+	p := newPressure(time.Millisecond)
+	p.limit.Store(p.least)
+	for range p.least {
+		p.enter(new(party)) // calls over HTTP that are worked on
+	}
+	now := int64(time.Hour)
+	p.window.ends.Store(now + int64(pressureWindow))
+	if p.hasRoom(searching, now) {
+		t.Error("there is room at once")
+	}
+	for range 1000 {
+		now += int64(time.Millisecond)
+		p.hasRoom(searching, now)
+	}
+	if !p.hasRoom(searching, now) {
+		t.Errorf("a second later the limit is %d", p.limit.Load())
+	}
+}
