@@ -53,8 +53,29 @@ func (g *Gateway) openLines(w http.ResponseWriter, r *http.Request) (*lineReader
 
 // lasting returns a context for a stream's calls. net/http ends a request's own context when a line does not arrive in
 // time, and what was sent before would get no answer.
-func lasting(r *http.Request) (context.Context, context.CancelFunc) {
-	return context.WithCancel(context.WithoutCancel(r.Context()))
+func (g *Gateway) lasting(r *http.Request) (context.Context, context.CancelFunc) {
+	return g.untilOld(context.WithoutCancel(r.Context()), r)
+}
+
+// errOld ends a stream whose connection is too old, so that a client does not stay with one server for good.
+var errOld = status.Error(codes.Unavailable, "the connection has become too old: open the stream again")
+
+// untilOld returns a context that errOld ends when the connection of a request has become too old for streams.
+func (g *Gateway) untilOld(ctx context.Context, r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, end := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(time.Until(g.server.ConnectionEnd(r.Context())), func() { end(errOld) })
+	return ctx, func() {
+		timer.Stop()
+		end(nil)
+	}
+}
+
+// whyEnded returns errOld if that ended the context of a stream, and else the error that the stream ended with.
+func whyEnded(ctx context.Context, err error) error {
+	if context.Cause(ctx) == errOld {
+		return errOld
+	}
+	return err
 }
 
 // next returns the next line that is not blank, io.EOF after the last. The line is valid until the next call.

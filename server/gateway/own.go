@@ -36,7 +36,8 @@ var Streams = []Lines{
 		About: "A line is a batch of events, and its answer what became of them."},
 	{Method: http.MethodGet, Path: "/v1/alerts:watch", RPC: pb.LedgerService_WatchAlerts_FullMethodName,
 		Query: &pb.WatchAlertsRequest{}, Answer: &pb.WatchAlertsResponse{}, handle: (*Gateway).watchAlerts,
-		About: "A line comes when alerts are raised or cleared, as long as the caller listens."},
+		About: "A line comes when alerts are raised or cleared, until the caller ends it. " +
+			"After two hours of a connection the stream ends with UNAVAILABLE: open it again."},
 }
 
 // ownHandlers returns our own handlers by "METHOD path".

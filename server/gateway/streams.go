@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -21,7 +20,7 @@ func (g *Gateway) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := lasting(r)
+	ctx, cancel := g.lasting(r)
 	defer cancel()
 	stream, err := pb.NewEventServiceClient(g.conn).StreamEvents(ctx)
 	if err != nil {
@@ -29,7 +28,7 @@ func (g *Gateway) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 	read := make(chan error, 1)
 	go func() { read <- hexbid.Contain(func() error { return sendBatches(in, stream) }) }()
-	err = forward(out, stream.Recv)
+	err = whyEnded(ctx, forward(out, stream.Recv))
 	cancel()
 	in.stop()
 	if reading := <-read; err == nil {
@@ -75,20 +74,21 @@ func forward[M proto.Message](out *lineWriter, receive func() (M, error)) error 
 	}
 }
 
-// watchAlerts writes a line when alerts are raised or cleared, as long as the caller listens.
+// watchAlerts writes a line when alerts are raised or cleared, as long as the caller listens and the connection is not
+// too old.
 func (g *Gateway) watchAlerts(w http.ResponseWriter, r *http.Request) error {
 	request := new(pb.WatchAlertsRequest)
 	if err := readQuery(r, request); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(r.Context())
+	ctx, cancel := g.untilOld(r.Context(), r)
 	defer cancel()
 	stream, err := pb.NewLedgerServiceClient(g.conn).WatchAlerts(ctx, request)
 	if err != nil {
 		return err
 	}
 	out := &lineWriter{to: w, control: http.NewResponseController(w)}
-	return out.end(forward(out, stream.Recv))
+	return out.end(whyEnded(ctx, forward(out, stream.Recv)))
 }
 
 // nothing is said by the path or the body.

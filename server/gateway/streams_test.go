@@ -255,3 +255,32 @@ func TestAlertsComeAsLines(t *testing.T) {
 	}
 	p.stop() // the watch ends with its caller
 }
+
+// TestStreamsEndWithTheAgeOfTheirConnection opens each stream on a connection that is soon too old, and says nothing.
+func TestStreamsEndWithTheAgeOfTheirConnection(t *testing.T) {
+	p := open(t, func(c *Config, s *server.Config) {
+		s.Limits.ConnectionAge, c.Limits.LineTimeout = 20*time.Millisecond, time.Hour
+	})
+	for _, stream := range Streams {
+		body, silent := io.Pipe()
+		defer silent.Close()
+		r, err := http.NewRequestWithContext(t.Context(), stream.Method, "http://"+p.address+stream.Path, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Header.Set("Content-Type", linesType); stream.Line == nil {
+			r.Body = nil
+			r.Header.Del("Content-Type")
+		}
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+		response, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(response.Body)
+		if err != nil || !strings.Contains(string(text), "too old") {
+			t.Errorf("%s ends with %s, %q, %v", stream.Path, response.Status, text, err)
+		}
+		response.Body.Close()
+	}
+}

@@ -48,7 +48,7 @@ func (g *Gateway) importRows(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := lasting(r)
+	ctx, cancel := g.lasting(r)
 	defer cancel()
 	stream, err := pb.NewCampaignServiceClient(g.conn).Import(ctx)
 	if err != nil {
@@ -60,7 +60,7 @@ func (g *Gateway) importRows(w http.ResponseWriter, r *http.Request) error {
 		defer close(u.batches)
 		read <- hexbid.Contain(func() error { return u.send(ctx) })
 	}()
-	err = u.answer()
+	err = whyEnded(ctx, u.answer())
 	cancel()
 	in.stop()
 	for range u.batches { // until the reading has ended
