@@ -38,8 +38,8 @@ func (s *Server) IsOld(ctx context.Context) bool {
 	return c.accepted != 0 && time.Since(time.Unix(0, c.accepted)) > s.config.Limits.ConnectionAge
 }
 
-// ConnectionEnd returns when the streams of a context's connection end, as those over gRPC do: at twice the age at which
-// a connection is old.
+// ConnectionEnd returns when the streams of a context's connection end, as those over gRPC do: at twice the age at
+// which a connection is old.
 func (s *Server) ConnectionEnd(ctx context.Context) time.Time {
 	accepted := time.Now()
 	if c := connectionOf(ctx); c.accepted != 0 {
