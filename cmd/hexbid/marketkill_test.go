@@ -205,14 +205,14 @@ func TestTheMarketSurvivesKillsAndARestore(t *testing.T) {
 	ctx, root, c := testContext(t), t.TempDir(), &console{t: t}
 	data, copied, restored := filepath.Join(root, "data"), filepath.Join(root, "backup"), filepath.Join(root, "restored")
 	w := &marketWriter{t: t, versions: map[uint64]*pb.Market{}}
-	p := startProcess(t, "--data", data)
+	p := startProcess(t, "--data", data, "--auction-budget", "10s")
 	t.Setenv("HEXBID_SERVER", p.address)
 	c.must("kind: advertiser\nname: advertisers/acme\ndisplay_name: Acme\n", "apply", "-f", "-")
 	c.must(strings.Replace(acmesCampaign, "NAME", "c", 1), "apply", "-f", "-")
 	lost := 0
 	for kill := range 6 {
 		w.killIn(ctx, p, 3*kill)
-		p = startProcess(t, "--data", data)
+		p = startProcess(t, "--data", data, "--auction-budget", "10s")
 		if n := w.found(ctx, p.dial(t)); n != w.sent {
 			lost++
 		}
@@ -236,7 +236,7 @@ func TestTheMarketSurvivesKillsAndARestore(t *testing.T) {
 	if code, out, notes := offline("restore", copied, "--data", restored); code != 0 {
 		t.Fatalf("restore: exit %d, %s%s", code, out, notes)
 	}
-	conn = startProcess(t, "--data", restored).dial(t)
+	conn = startProcess(t, "--data", restored, "--auction-budget", "10s").dial(t)
 	after := w.get(ctx, conn)
 	w.wantInForce(ctx, conn, before.GetIncrementMicros()-updateIncrement)
 	if got := w.history(ctx, conn); !slices.Equal(got, told) {
