@@ -130,19 +130,31 @@ func TestAnEncodedAnswerInProcessIsTheMessage(t *testing.T) {
 	}
 }
 
+// A stream whose caller may send more than one message says io.EOF to the next one when it has ended. The only message
+// of a watch is sent by generated code, which would take io.EOF for the reason.
 func TestAStreamInProcessEndsWithItsContext(t *testing.T) {
 	s := serve(t, nil)
 	ctx, cancel := context.WithCancel(hexbid.WithPrincipal(t.Context(), tester))
-	stream, err := pb.NewLedgerServiceClient(s.InProcess()).WatchAlerts(ctx, &pb.WatchAlertsRequest{})
+	watch, err := pb.NewLedgerServiceClient(s.InProcess()).WatchAlerts(ctx, &pb.WatchAlertsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	upload, err := pb.NewCampaignServiceClient(s.InProcess()).Import(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cancel()
 	for err = nil; err == nil; {
-		_, err = stream.Recv()
+		_, err = watch.Recv()
 	}
-	s.handling.Wait() // the handler returns
-	if err := stream.SendMsg(&pb.WatchAlertsRequest{}); !errors.Is(err, io.EOF) {
-		t.Errorf("sending on a stream that has ended: %v", err)
+	for err = nil; err == nil; {
+		_, err = upload.Recv()
+	}
+	s.handling.Wait() // the handlers return
+	if err := watch.SendMsg(&pb.WatchAlertsRequest{}); err != nil {
+		t.Errorf("sending on a watch that has ended: %v", err)
+	}
+	if err := upload.SendMsg(&pb.ImportRequest{}); !errors.Is(err, io.EOF) {
+		t.Errorf("sending on an upload that has ended: %v", err)
 	}
 }
