@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hexbid/hexbid/hostile/victim"
@@ -209,14 +211,27 @@ func (r *round) inTurn(ctx context.Context, n int, attempt func(ctx context.Cont
 	return ctx.Err()
 }
 
-// askWeb makes a request with an ordinary client.
-func askWeb(ctx context.Context, client *http.Client, url, key, body string) (webAnswer, error) {
+// askWeb makes a search with an ordinary client. A server that is full of connections on which nobody has asked yet
+// makes room by closing the oldest of them, and that may be this client's. It then asks again, as gRPC's clients do.
+func askWeb(ctx context.Context, client *http.Client, url, key, body string) (a webAnswer, err error) {
+	for range webAttempts {
+		a, err = askWebOnce(ctx, client, url, key, body)
+		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+			break
+		}
+	}
+	return a, err
+}
+
+const webAttempts = 3
+
+func askWebOnce(ctx context.Context, client *http.Client, url, key, body string) (webAnswer, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader([]byte(body)))
 	if err != nil {
 		return webAnswer{}, err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	request.Header["Idempotency-Key"] = nil // a search: the client asks again when the connection has just been closed
+	request.Header["Idempotency-Key"] = nil // lets the library ask again over another connection than one kept too long
 	if key != "" {
 		request.Header.Set("Authorization", "Bearer "+key)
 	}
