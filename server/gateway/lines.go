@@ -30,6 +30,7 @@ type lineReader struct {
 	limits  *Limits
 	number  int64 // of the last line read, from 1
 	taken   int64 // lines that next has returned
+	whole   int   // bytes of lines that had arrived whole, which the connection does not know of
 }
 
 // openLines begins a stream in both directions. Its error is a refusal.
@@ -78,10 +79,21 @@ func whyEnded(ctx context.Context, err error) error {
 	return err
 }
 
+// mostBlankLines is how many blank lines there may be in a row. A client may send one now and then to show that it is
+// there. A million of them would be a megabyte to send and much work to read.
+const mostBlankLines = 1000
+
 // next returns the next line that is not blank, io.EOF after the last. The line is valid until the next call.
 func (l *lineReader) next() ([]byte, error) {
-	for {
-		line, err := l.read()
+	for range mostBlankLines + 1 {
+		var line []byte
+		var err error
+		if l.waits() {
+			line, err = l.await()
+		} else { // many lines can come in one piece, so one of them is cheap
+			line, err = l.from.ReadSlice('\n')
+			l.whole += len(line)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -91,13 +103,17 @@ func (l *lineReader) next() ([]byte, error) {
 			return line, nil
 		}
 	}
+	return nil, malformed("", "line %d is blank, as are the %d before it: send a message a line", l.number, mostBlankLines)
 }
 
-// read reads up to the next newline or the end.
-func (l *lineReader) read() (line []byte, err error) {
+// await waits for the rest of a line, up to the next newline or the end, and counts it as arriving meanwhile.
+func (l *lineReader) await() (line []byte, err error) {
 	_ = l.control.SetReadDeadline(time.Now().Add(l.limits.LineTimeout))
 	arrived := server.Arriving(l.ctx)
-	defer func() { arrived(len(line)) }()
+	defer func() {
+		arrived(l.whole + len(line))
+		l.whole = 0
+	}()
 	for {
 		part, err := l.from.ReadSlice('\n')
 		if line == nil && err == nil {
