@@ -141,8 +141,8 @@ func (c *connection) giveUp() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.of.add(-c.own.calls, -c.own.bytes())
-	if of := c.joined.Load(); of != nil && c.counts && !c.gone {
-		of.connections.Add(-1)
+	if of := c.joined.Load(); of != nil && c.counts {
+		of.leave(c)
 	}
 	c.own, c.gone = waiting{}, true
 }
@@ -178,8 +178,10 @@ func (c *connection) begin() {
 }
 
 func (c *connection) end() {
-	c.working.Add(-1)
 	c.worked.Store(time.Now().UnixNano())
+	if c.working.Add(-1) == 0 {
+		c.party().hasRoom()
+	}
 }
 
 // answer wraps an encoded message, in memory from Get, that waits for the caller to take it.

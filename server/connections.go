@@ -79,7 +79,7 @@ func (s *connections) admit(conn net.Conn) *connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.open) >= s.limits.Connections {
-		idlest := s.idlest(func(*connection) bool { return true })
+		idlest := idlestOf(s.open)
 		if idlest == nil {
 			s.close(c, turnedAway)
 			return nil
@@ -96,23 +96,11 @@ func (s *connections) isOfProxy(peer string) bool {
 	return err == nil && slices.ContainsFunc(s.proxies, func(p netip.Prefix) bool { return p.Contains(at.Addr().Unmap()) })
 }
 
-// displaceFor closes the idlest other connection of a newcomer's party. It is false when all of them are working.
-func (s *connections) displaceFor(newcomer *connection, of *party) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	idlest := s.idlest(func(c *connection) bool { return c != newcomer && c.joined.Load() == of })
-	if idlest == nil {
-		return false
-	}
-	s.close(idlest, crowding)
-	return true
-}
-
-// idlest returns the connection among some that has been without work the longest, nil when all are working. A
+// idlestOf returns the connection among some that has been without work the longest, nil when all are working. A
 // connection that never brought work comes before all others.
-func (s *connections) idlest(among func(*connection) bool) (idlest *connection) {
-	for c := range s.open {
-		if c.working.Load() == 0 && among(c) && (idlest == nil || c.idlerThan(idlest)) {
+func idlestOf(some map[*connection]struct{}) (idlest *connection) {
+	for c := range some {
+		if c.working.Load() == 0 && (idlest == nil || c.idlerThan(idlest)) {
 			idlest = c
 		}
 	}

@@ -15,7 +15,7 @@ import (
 
 // connectionsOf returns how many connections count as a caller's, and those that are open.
 func (s *served) connectionsOf(caller string) (counted int, open []*connection) {
-	of := s.parties.named(caller)
+	of := s.parties.party(caller)
 	s.connections.mu.Lock()
 	defer s.connections.mu.Unlock()
 	for c := range s.connections.open {
@@ -23,7 +23,9 @@ func (s *served) connectionsOf(caller string) (counted int, open []*connection) 
 			open = append(open, c)
 		}
 	}
-	return int(of.connections.Load()), open
+	of.mu.Lock()
+	defer of.mu.Unlock()
+	return len(of.open), open
 }
 
 func searchAs(t *testing.T, conn *grpc.ClientConn, key string) error {
@@ -69,8 +71,8 @@ func TestACallerHasFewConnections(t *testing.T) {
 		t.Errorf("%d connections are counted after a refusal, want %d", counted, most)
 	}
 	open[0].end()
-	if err := searchAs(t, s.dial(t), app); err != nil {
-		t.Errorf("with an idle connection a further one gets %v", err)
+	if err := searchAs(t, further, app); err != nil {
+		t.Errorf("with an idle connection the refused one gets %v", err)
 	}
 }
 

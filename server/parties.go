@@ -2,6 +2,7 @@ package server
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/hexbid/hexbid"
 )
@@ -9,12 +10,24 @@ import (
 // parties are the users and clients that call. All connections of one share a party, so opening more of them wins no
 // larger part of a busy server.
 type parties struct {
-	mu sync.Mutex // guards of
-	of map[string]*party
+	mu    sync.Mutex // guards named
+	named remembered[*party]
 }
 
-// mostParties is how many parties there are before idle ones are dropped.
-const mostParties = 10_000
+// party is one who calls: a user or a client with all its connections, or a connection whose caller is not known.
+type party struct {
+	owner    string       // resource name of the user or the client; "" for a connection
+	underWay atomic.Int64 // calls that wait for a core or use one
+	holds    holding      // of what is worked on
+
+	// crowded says that all of open were working when a further connection was refused, and that none of them has
+	// ended its work or closed since. While it holds, a refusal costs no look at them.
+	crowded atomic.Bool
+
+	mu     sync.Mutex               // guards the fields below; lock it after all others
+	open   map[*connection]struct{} // that count as the party's
+	looked uint64                   // connections looked at so far, for one that is idle
+}
 
 // join lets the further calls of a connection count for its caller. A caller without a name leaves it as it is. The
 // error is Exhausted: the caller has as many connections as one may have, and all of them are working.
@@ -27,60 +40,108 @@ func (p *parties) join(c *connection, caller *hexbid.Principal) error {
 	if c.party().owner == caller.ID { // another of the connection's first calls has joined it
 		return nil
 	}
-	of := p.named(caller.ID)
+	of := p.party(caller.ID)
 	if !c.counts {
 		c.joined.Store(of)
 		return nil
 	}
 	most := c.of.limits.callerConnections()
-	if int(of.connections.Add(1)) > most && !c.of.displaceFor(c, of) {
-		of.connections.Add(-1)
+	displaced, admitted := of.admit(c, most)
+	if !admitted {
 		return hexbid.Errorf(hexbid.Exhausted, "",
 			"%s has %d connections open, the most, and all are working: make its calls over fewer connections",
 			caller.ID, most)
+	}
+	if displaced != nil {
+		c.of.expel(displaced, crowding)
 	}
 	c.join(of)
 	return nil
 }
 
-// join lets a connection be one of a party's, which has counted it.
+// join lets a connection be one of a party's, which has admitted it.
 func (c *connection) join(of *party) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.gone {
-		of.connections.Add(-1)
+		of.leave(c)
 		return
 	}
 	if before := c.joined.Swap(of); before != nil {
-		before.connections.Add(-1)
+		before.leave(c)
 	}
 }
 
-// named returns the party of a user or a client.
-func (p *parties) named(owner string) *party {
+// admit counts a connection as the party's. If the party has as many as it may have, its idlest makes room, and the
+// caller must close that one. While all are working there is no room.
+func (p *party) admit(c *connection, most int) (displaced *connection, admitted bool) {
+	if p.crowded.Load() {
+		return nil, false
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	of := p.of[owner]
-	if of == nil {
-		of = &party{owner: owner}
-		p.put(of)
+	if len(p.open) >= most {
+		if displaced = p.idlest(); displaced == nil {
+			return nil, false
+		}
+		delete(p.open, displaced)
 	}
-	return of
+	if p.open == nil {
+		p.open = map[*connection]struct{}{}
+	}
+	p.open[c] = struct{}{}
+	return displaced, true
 }
 
-// put keeps a party. It drops those that have neither a connection nor anything under way when there are many.
-func (p *parties) put(of *party) {
-	if len(p.of) >= mostParties {
-		for owner, idle := range p.of {
-			if idle.underWay.Load() == 0 && idle.connections.Load() == 0 {
-				delete(p.of, owner)
-			}
-		}
+// idlest returns the party's connection that has been without work the longest, nil when all are working.
+//
+// It sets crowded before it looks. A connection that ends its work after the look at it therefore finds crowded set,
+// and takes it back. The caller holds the lock.
+func (p *party) idlest() *connection {
+	if p.crowded.Load() {
+		return nil
 	}
-	if p.of == nil {
-		p.of = map[string]*party{}
+	p.crowded.Store(true)
+	p.looked += uint64(len(p.open))
+	idlest := idlestOf(p.open)
+	if idlest != nil {
+		p.crowded.Store(false)
 	}
-	p.of[of.owner] = of
+	return idlest
+}
+
+// hasRoom tells the party that one of its connections is idle, or that it has one less.
+func (p *party) hasRoom() {
+	if p.crowded.Load() {
+		p.crowded.Store(false)
+	}
+}
+
+// leave ends the count of a connection.
+func (p *party) leave(c *connection) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.open, c)
+	p.hasRoom()
+}
+
+// isIdle reports whether nobody misses the party when it is dropped.
+func (p *party) isIdle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.underWay.Load() == 0 && len(p.open) == 0
+}
+
+// party returns the party of a user or a client.
+func (p *parties) party(owner string) *party {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	of := p.named.of[owner]
+	if of == nil {
+		of = &party{owner: owner}
+		p.named.put(owner, of, (*party).isIdle)
+	}
+	return of
 }
 
 // party returns whose calls those of the connection are.

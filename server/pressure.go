@@ -43,16 +43,6 @@ type pressure struct {
 	}
 }
 
-// party is one who calls, as far as the cores are concerned: a user or a client with all its connections, or a
-// connection whose caller is not known.
-type party struct {
-	owner    string // resource name of the user or the client; "" for a connection
-	underWay atomic.Int64
-
-	connections atomic.Int32 // that are open
-	holds       holding      // of what is worked on
-}
-
 // enter counts a call of a party and returns how many are under way with it, of all and of the party.
 func (p *pressure) enter(of *party) (all, own int64) {
 	if own = of.underWay.Add(1); own == 1 {

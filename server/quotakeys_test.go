@@ -62,7 +62,7 @@ func TestAClientsOwnQuotaHoldsFromItsNextCallOn(t *testing.T) {
 	waitUntil(t, "the stream is open", func() bool {
 		s.quotas.mu.Lock()
 		defer s.quotas.mu.Unlock()
-		a := s.quotas.accounts["clients/app"]
+		a := s.quotas.accounts.of["clients/app"]
 		return a != nil && a.inFlight == 1
 	})
 	me, err := whoAmI(mine, conn)
@@ -87,7 +87,7 @@ func TestAClientsOwnQuotaHoldsFromItsNextCallOn(t *testing.T) {
 	waitUntil(t, "no call counts", func() bool {
 		s.quotas.mu.Lock()
 		defer s.quotas.mu.Unlock()
-		return s.quotas.accounts["clients/app"].inFlight == 0
+		return s.quotas.accounts.of["clients/app"].inFlight == 0
 	})
 }
 
@@ -133,9 +133,7 @@ func TestClientsShareABusyServerByTheirKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.parties.mu.Lock()
-	party := s.parties.of["clients/app"]
-	s.parties.mu.Unlock()
+	party := s.parties.party("clients/app")
 	for range s.pressure.most {
 		s.pressure.enter(party)
 	}

@@ -19,7 +19,7 @@ type quotas struct {
 	Quotas
 	clock    func() time.Time
 	mu       sync.Mutex // guards accounts and all that they hold
-	accounts map[string]*account
+	accounts remembered[*account]
 	refused  [quotaKinds]atomic.Uint64
 }
 
@@ -47,11 +47,8 @@ type account struct {
 	rows     int64
 }
 
-// mostAccounts is how many accounts there are before idle ones are dropped.
-const mostAccounts = 10_000
-
 func newQuotas(q Quotas, clock func() time.Time) *quotas {
-	return &quotas{Quotas: q, clock: clock, accounts: map[string]*account{}}
+	return &quotas{Quotas: q, clock: clock}
 }
 
 // of returns the quota of a principal, and whether it has one.
@@ -74,13 +71,10 @@ func (q *quotas) of(p *hexbid.Principal) (quota hexbid.CallQuota, bound bool) {
 
 // account returns the account of a principal at an instant. The caller holds the lock.
 func (q *quotas) account(p *hexbid.Principal, now time.Time) *account {
-	a := q.accounts[p.ID]
+	a := q.accounts.of[p.ID]
 	if a == nil {
-		if len(q.accounts) >= mostAccounts {
-			q.dropIdle(now)
-		}
 		a = &account{paid: now}
-		q.accounts[p.ID] = a
+		q.accounts.put(p.ID, a, func(a *account) bool { return a.isIdle(now) })
 	}
 	if a.paid.Before(now) {
 		a.paid = now
@@ -93,14 +87,10 @@ func (q *quotas) account(p *hexbid.Principal, now time.Time) *account {
 
 const secondsADay = 24 * 60 * 60
 
-// dropIdle drops the accounts that say nothing any more: without open calls, without rows of today, and not used for
-// long enough to have all their calls again.
-func (q *quotas) dropIdle(now time.Time) {
-	for id, a := range q.accounts {
-		if a.inFlight == 0 && (a.rows == 0 || a.day != now.Unix()/secondsADay) && now.After(a.paid) {
-			delete(q.accounts, id)
-		}
-	}
+// isIdle reports whether an account says nothing any more: it has no open calls and no rows of today, and was not used
+// for long enough to have all its calls again.
+func (a *account) isIdle(now time.Time) bool {
+	return a.inFlight == 0 && (a.rows == 0 || a.day != now.Unix()/secondsADay) && now.After(a.paid)
 }
 
 // retryOpen is when a caller with too many open calls may try again. Nobody knows when one of them ends.
@@ -145,7 +135,7 @@ func (q *quotas) leave(p *hexbid.Principal) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if a := q.accounts[p.ID]; a != nil { // always: an account with open calls is not dropped
+	if a := q.accounts.of[p.ID]; a != nil { // always: an account with open calls is not dropped
 		a.inFlight--
 	}
 }

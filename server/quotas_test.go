@@ -106,7 +106,7 @@ func TestAccountsThatHoldNothingAreDropped(t *testing.T) {
 	if err := q.write(&holds, 10); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 3 * mostAccounts {
+	for i := range 3 * fewRemembered {
 		p := hexbid.Principal{Role: hexbid.Member, ID: fmt.Sprintf("users/u%d", i)}
 		now = now.Add(time.Millisecond)
 		if err := q.enter(&p); err != nil {
@@ -114,11 +114,35 @@ func TestAccountsThatHoldNothingAreDropped(t *testing.T) {
 		}
 		q.leave(&p)
 	}
-	if len(q.accounts) > mostAccounts {
-		t.Errorf("%d accounts", len(q.accounts))
+	if len(q.accounts.of) > fewRemembered {
+		t.Errorf("%d accounts", len(q.accounts.of))
 	}
 	if err := q.write(&holds, 1); !exhausted(err) {
 		t.Errorf("rows of today are forgotten: %v", err)
+	}
+}
+
+// TestAccountsWithRowsOfTodayAreSeldomLookedAt has each of very many users write a row.
+func TestAccountsWithRowsOfTodayAreSeldomLookedAt(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	q := newQuotas(Quotas{User: hexbid.CallQuota{RowsPerDay: 10}}, func() time.Time { return now })
+	write := func(day string, users int) {
+		for i := range users {
+			p := hexbid.Principal{Role: hexbid.Member, ID: fmt.Sprintf("users/%s%d", day, i)}
+			if err := q.write(&p, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	const users = 8 * fewRemembered
+	write("monday", users)
+	if len(q.accounts.of) != users || q.accounts.looked > users {
+		t.Errorf("%d accounts are kept, and %d were looked at for them", len(q.accounts.of), q.accounts.looked)
+	}
+	now = now.Add(24 * time.Hour)
+	write("tuesday", fewRemembered)
+	if n := len(q.accounts.of); n > fewRemembered {
+		t.Errorf("%d accounts are kept on the next day", n)
 	}
 }
 
@@ -199,7 +223,7 @@ func TestAQuotaIsToldWithWhenToTryAgain(t *testing.T) {
 	waitUntil(t, "no call counts", func() bool {
 		s.quotas.mu.Lock()
 		defer s.quotas.mu.Unlock()
-		return s.quotas.accounts[alice.ID].inFlight == 0
+		return s.quotas.accounts.of[alice.ID].inFlight == 0
 	})
 }
 
