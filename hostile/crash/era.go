@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -22,6 +21,7 @@ type era struct {
 	options
 	tally   *tally
 	random  *rand.Rand
+	dir     string // holds the data folder
 	server  *victim.Server
 	auditor *auditor
 	office  *office
@@ -30,25 +30,31 @@ type era struct {
 	crowd   *crowd
 }
 
-// runEra fills an empty data folder, kills the server again and again, and at last compares everything.
-func runEra(ctx context.Context, o options, t *tally, random *rand.Rand, r rules, kills int) (err error) {
+// newEra returns an era under rules, with an empty data folder.
+func newEra(o options, t *tally, random *rand.Rand, r rules) (*era, error) {
+	auditor, err := newAuditor(t, r)
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp("", "hexbid-crash-")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	e := &era{options: o, tally: t, random: random, office: newOffice(t)}
-	e.server, err = victim.New(victim.Options{Binary: o.binary, Data: filepath.Join(dir, "data"),
+	server, err := victim.New(victim.Options{Binary: o.binary, Data: filepath.Join(dir, "data"),
 		Credentials: r.credentials, MemoryCapMB: o.memoryCapMB, Fault: t.fault})
 	if err != nil {
-		return err
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	// No token expires, nothing is for nothing, and some searches swap two slots or explore.
-	e.server.Args = append(r.args(), "--click-expiry", "6h", "--increment", "0.01", "--swap-share=0.01",
+	server.Args = append(r.args(), "--click-expiry", "6h", "--increment", "0.01", "--swap-share=0.01",
 		"--explore-share=0.05")
-	if e.auditor, err = newAuditor(t, r); err != nil {
-		return err
-	}
+	return &era{options: o, tally: t, random: random, dir: dir, server: server, auditor: auditor,
+		office: newOffice(t)}, nil
+}
+
+// run fills the data folder, kills the server again and again, and at last compares everything. It removes the folder.
+func (e *era) run(ctx context.Context, kills int) (err error) {
+	defer os.RemoveAll(e.dir)
 	if err := e.start(ctx); err != nil {
 		return err
 	}
@@ -61,11 +67,7 @@ func runEra(ctx context.Context, o options, t *tally, random *rand.Rand, r rules
 			return err
 		}
 	}
-	var campaigns []*campaign
-	for _, owner := range e.auditor.advertisers {
-		campaigns = append(campaigns, owner.campaigns...)
-	}
-	if err := e.office.auditHistory(ctx, e.crowd.desk, campaigns); err != nil {
+	if err := e.office.auditHistory(ctx, e.crowd.desk, e.auditor.campaigns()); err != nil {
 		return err
 	}
 	if err := e.office.auditEmpty(ctx, e.crowd.desk, e.empty); err != nil {
@@ -94,66 +96,6 @@ func (e *era) stop() error {
 		e.conn = nil
 	}
 	return err
-}
-
-// fill imports the market and gives prepaid advertisers their first money, which makes them prepaid.
-func (e *era) fill(ctx context.Context) error {
-	if err := e.server.IntroduceClients(ctx, searchClient); err != nil {
-		return err
-	}
-	if err := e.office.fill(ctx, e.crowd.desk); err != nil {
-		return err
-	}
-	owner, err := e.crowd.campaigns.GetAdvertiser(ctx, &pb.GetAdvertiserRequest{Name: e.office.owner})
-	if err != nil {
-		return err
-	}
-	e.empty = owner.GetHoldings()
-	rows, first := e.auditor.rows(e.random)
-	stream, err := e.crowd.campaigns.Import(ctx)
-	if err != nil {
-		return err
-	}
-	if err := stream.Send(&pb.ImportRequest{Rows: rows}); err != nil {
-		return err
-	}
-	for done := 0; done < len(rows); {
-		response, err := stream.Recv()
-		if err != nil {
-			return err
-		}
-		for _, outcome := range response.GetOutcomes() {
-			if outcome.GetError() != nil {
-				return fmt.Errorf("row %d of the market: %v", outcome.GetRow(), outcome.GetError())
-			}
-		}
-		done += len(response.GetOutcomes())
-	}
-	if err := stream.CloseSend(); err != nil {
-		return err
-	}
-	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("an import ends with %w", err)
-	}
-	for _, edit := range first {
-		e.auditor.settle(edit, true)
-	}
-	for name, c := range e.auditor.byName {
-		found, err := e.crowd.campaigns.GetCampaign(ctx, &pb.GetCampaignRequest{Name: name})
-		if err != nil {
-			return err
-		}
-		c.uid, c.made = found.GetUid(), time.Now()
-	}
-	for _, owner := range e.auditor.advertisers {
-		if owner.prepaid {
-			m := e.auditor.request(&movement{owner: owner, kind: topUp, micros: 30 * yuan})
-			if err := e.crowd.move(ctx, m); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // killOnce lets the crowd call, kills the server at a random moment after the first answer, starts it again, and

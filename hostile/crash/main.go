@@ -70,7 +70,11 @@ func run(ctx context.Context, o options, out io.Writer) int {
 	random := rand.New(rand.NewPCG(o.seed, 0))
 	for done := 0; done < o.kills && ctx.Err() == nil; done += o.killsAnEra {
 		kills := min(o.killsAnEra, o.kills-done)
-		if err := runEra(ctx, o, t, random, rulesOf(done/o.killsAnEra), kills); err != nil {
+		e, err := newEra(o, t, random, rulesOf(done/o.killsAnEra))
+		if err == nil {
+			err = e.run(ctx, kills)
+		}
+		if err != nil {
 			t.fall(wrong, "after %d kills: %v", t.kills.Load(), err)
 			break
 		}

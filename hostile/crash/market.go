@@ -82,6 +82,14 @@ func (c *campaign) message(l limits) *pb.Campaign {
 	return m
 }
 
+// campaigns returns all campaigns, by advertiser.
+func (a *auditor) campaigns() (all []*campaign) {
+	for _, owner := range a.advertisers {
+		all = append(all, owner.campaigns...)
+	}
+	return all
+}
+
 // rows returns the whole market as an import, and notes the first limits of its advertisers and campaigns. Every third
 // advertiser has a cap.
 func (a *auditor) rows(random *rand.Rand) (rows []*pb.ImportRow, first []*edit) {
