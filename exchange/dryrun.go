@@ -16,12 +16,15 @@ const (
 	namesADryRun = 1_000_000
 	// namesOfDryRuns is the most names that all current dry runs keep together: some 300 MB.
 	namesOfDryRuns = 2 * namesADryRun
+	// namesOfOthers is how many of them are left to callers whose own dry runs keep fewer.
+	namesOfOthers = namesOfDryRuns / 8
 )
 
 // dryRuns counts the names of all current dry runs, because any caller may start many.
 type dryRuns struct {
-	mu    sync.Mutex // guards names, and ended and names of each dry run
+	mu    sync.Mutex // guards names and of, and ended and names of each dry run
 	names int
+	of    map[string]int // names in the dry runs of each named caller
 }
 
 // dryRun records what an upload that only validates has accepted so far, so that a row is judged against the rows
@@ -29,6 +32,7 @@ type dryRuns struct {
 // collide once in 40 million uploads.
 type dryRun struct {
 	all      *dryRuns
+	caller   string
 	names    int  // kept so far
 	ended    bool // it keeps nothing more
 	seed     maphash.Seed
@@ -38,9 +42,10 @@ type dryRun struct {
 	counts   *tally                        // of stored and accepted records together
 }
 
-func (a *dryRuns) begin(counts *tally) *dryRun {
-	return &dryRun{all: a, seed: maphash.MakeSeed(), contents: map[uint64]uint64{}, paused: map[uint64]bool{},
-		reviews: map[uint64]hexbid.ReviewState{}, counts: counts}
+// begin starts a dry run of a caller, who may have no name.
+func (a *dryRuns) begin(caller string, counts *tally) *dryRun {
+	return &dryRun{all: a, caller: caller, seed: maphash.MakeSeed(), contents: map[uint64]uint64{},
+		paused: map[uint64]bool{}, reviews: map[uint64]hexbid.ReviewState{}, counts: counts}
 }
 
 // has reports whether the dry run has accepted a name. A nil dry run has accepted none.
@@ -67,8 +72,22 @@ func (run *dryRun) earlier(r hexbid.Resource) earlier {
 func (run *dryRun) end() {
 	run.all.mu.Lock()
 	defer run.all.mu.Unlock()
-	run.all.names -= run.names
-	run.names, run.ended = 0, true
+	run.take(-run.names)
+	run.ended = true
+}
+
+// take takes names from the common allowance, or gives them back if n is below 0. The caller holds the lock.
+func (run *dryRun) take(n int) {
+	run.names, run.all.names = run.names+n, run.all.names+n
+	if run.caller == "" {
+		return
+	}
+	if run.all.of == nil {
+		run.all.of = map[string]int{}
+	}
+	if run.all.of[run.caller] += n; run.all.of[run.caller] == 0 {
+		delete(run.all.of, run.caller)
+	}
 }
 
 // makeRoom takes one name from the common allowance for a name that is new to the dry run. The error is Exhausted when
@@ -88,8 +107,12 @@ func (run *dryRun) makeRoom(name string) error {
 	case run.all.names >= namesOfDryRuns:
 		return hexbid.Errorf(hexbid.Exhausted, "name",
 			"all dry runs under way keep %d resources, the most at once: try again later", namesOfDryRuns)
+	case run.all.names >= namesOfDryRuns-namesOfOthers && run.all.of[run.caller] >= namesOfOthers:
+		return hexbid.Errorf(hexbid.Exhausted, "name",
+			"all dry runs under way keep nearly %d resources, the most at once, and %d of them are yours: try again later",
+			namesOfDryRuns, run.all.of[run.caller])
 	}
-	run.names, run.all.names = run.names+1, run.all.names+1
+	run.take(1)
 	return nil
 }
 
@@ -101,7 +124,7 @@ func (run *dryRun) giveBack(name string) {
 	run.all.mu.Lock()
 	defer run.all.mu.Unlock()
 	if !run.ended {
-		run.names, run.all.names = run.names-1, run.all.names-1
+		run.take(-1)
 	}
 }
 

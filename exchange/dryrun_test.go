@@ -65,6 +65,43 @@ func validate(t *testing.T, u *Upload, resources ...hexbid.Resource) []Outcome {
 	return b.Outcomes(ctx)
 }
 
+// TestOneCallerDoesNotTakeTheNamesOfAllDryRuns lets the dry runs of one caller keep as many names as they can, and then
+// those of another. Callers without names are one crowd and have all.
+func TestOneCallerDoesNotTakeTheNamesOfAllDryRuns(t *testing.T) {
+	var all dryRuns
+	var runs []*dryRun
+	fill := func(caller string) (kept int) {
+		for range 3 {
+			run := all.begin(caller, nil)
+			runs = append(runs, run)
+			for run.makeRoom("") == nil {
+				kept++
+			}
+		}
+		return kept
+	}
+	endAll := func() {
+		t.Helper()
+		for _, run := range runs {
+			run.end()
+		}
+		if all.names != 0 || len(all.of) != 0 {
+			t.Errorf("after all have ended %d names are kept, of %v", all.names, all.of)
+		}
+	}
+	if n := fill("users/greedy"); n != namesOfDryRuns-namesOfOthers {
+		t.Errorf("one caller's dry runs keep %d names of %d", n, namesOfDryRuns)
+	}
+	if n := fill("users/modest"); n != namesOfOthers {
+		t.Errorf("another's keep %d of the %d that are left", n, namesOfOthers)
+	}
+	endAll()
+	if n := fill(""); n != namesOfDryRuns {
+		t.Errorf("dry runs without a caller keep %d names of %d", n, namesOfDryRuns)
+	}
+	endAll()
+}
+
 func TestAllDryRunsTogetherKeepABoundedNumberOfNames(t *testing.T) {
 	e := open(t, nil)
 	e.dryRuns.names = namesOfDryRuns - 10 // others'

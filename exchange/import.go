@@ -120,7 +120,7 @@ func (e *Exchange) NewUpload(ctx context.Context, validateOnly bool) (*Upload, e
 	}
 	u := &Upload{exchange: e, caller: hexbid.PrincipalOf(ctx)}
 	if validateOnly {
-		u.dryRun = e.dryRuns.begin(e.newTally(ctx))
+		u.dryRun = e.dryRuns.begin(hexbid.PrincipalOf(ctx).ID, e.newTally(ctx))
 	}
 	return u, nil
 }
